@@ -1,0 +1,37 @@
+package api
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// cursor is a place in a list that is ordered by an instant and an id, newest first: the last item before it. On the
+// wire it is opaque, so that its content can change.
+type cursor struct {
+	at time.Time
+	id uuid.UUID // nil where the instant alone is unique
+}
+
+var errCursor = errors.New("is not a cursor that this list gave")
+
+func (c cursor) String() string {
+	raw := binary.BigEndian.AppendUint64(nil, uint64(c.at.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(raw, c.id[:]...))
+}
+
+func parseCursor(text string) (cursor, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) != 24 {
+		return cursor{}, errCursor
+	}
+	micros := int64(binary.BigEndian.Uint64(raw))
+	// The years that PostgreSQL and RFC 3339 both know.
+	if at := time.UnixMicro(micros).UTC(); at.Year() >= 0 && at.Year() <= 9999 {
+		return cursor{at: at, id: uuid.UUID(raw[8:])}, nil
+	}
+	return cursor{}, errCursor
+}

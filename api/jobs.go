@@ -1,0 +1,166 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"punctual/api/instant"
+	"punctual/gen/api"
+	"punctual/gen/db"
+	"punctual/internal/schedule"
+)
+
+const (
+	// maxTotal is up to where a list counts exactly.
+	maxTotal = 10_000
+	// maxOffset is how many jobs a page may lie behind the first: paging costs more the deeper it goes.
+	maxOffset = maxTotal
+)
+
+// jobRow is what each query that reads jobs returns.
+type jobRow = db.GetJobRow
+
+// CreateJob stores a job and its first occurrence.
+func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (api.CreateJobResponseObject, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make a job id: %w", err)
+	}
+	payload := cmp.Or(string(r.Body.Payload), "null")
+	created, err := s.queries.CreateJob(ctx, db.CreateJobParams{
+		ID: id, Name: r.Body.Name, IntervalSeconds: r.Body.IntervalInSeconds, Payload: []byte(payload),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create job: %w", err)
+	}
+	return api.CreateJob201JSONResponse{
+		Headers: api.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
+		Body: api.Job{
+			Id: id, Name: r.Body.Name, IntervalInSeconds: r.Body.IntervalInSeconds, Payload: []byte(payload),
+			Status: api.ACTIVE, NextRunAt: &instant.Time{Time: created.ScheduledFor},
+			CreatedAt: instant.Time{Time: created.CreatedAt}, UpdatedAt: instant.Time{Time: created.CreatedAt},
+		},
+	}, nil
+}
+
+// GetJob reads one job.
+func (s *server) GetJob(ctx context.Context, r api.GetJobRequestObject) (api.GetJobResponseObject, error) {
+	row, err := s.queries.GetJob(ctx, r.Id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return api.GetJob404ApplicationProblemPlusJSONResponse{
+			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
+		}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get job: %w", err)
+	}
+	return api.GetJob200JSONResponse(encodeJob(row)), nil
+}
+
+// ListJobs reads a page of jobs, by number or by cursor.
+func (s *server) ListJobs(ctx context.Context, r api.ListJobsRequestObject) (api.ListJobsResponseObject, error) {
+	limit, status := *r.Params.Limit, (*db.JobStatus)(r.Params.Status)
+	page := api.JobPage{Limit: limit}
+	rows, wrong, err := s.readJobs(ctx, r.Params, &page)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	if wrong != nil {
+		return api.ListJobs400ApplicationProblemPlusJSONResponse{
+			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, *wrong),
+		}, nil
+	}
+	total, err := s.queries.CountJobs(ctx, db.CountJobsParams{Status: status, MaxCount: maxTotal + 1})
+	if err != nil {
+		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	page.Total, page.TotalIsCapped = min(total, maxTotal), total > maxTotal
+
+	if len(rows) > int(limit) {
+		rows = rows[:limit]
+		last := rows[limit-1].Job
+		next := cursor{at: last.CreatedAt, id: last.ID}.String()
+		page.NextCursor = &next
+	}
+	page.Items = encodeAll(rows, encodeJob)
+	return api.ListJobs200JSONResponse(page), nil
+}
+
+// readJobs reads the rows of the page that was asked for and one more, which tells that there is a next page.
+func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.JobPage) ([]jobRow, *api.FieldError, error) {
+	limit, status := *p.Limit, (*db.JobStatus)(p.Status)
+	if p.Cursor == nil {
+		number := int64(1)
+		if p.Page != nil {
+			number = *p.Page
+		}
+		offset := (number - 1) * int64(limit)
+		if offset >= maxOffset {
+			return nil, &api.FieldError{
+				In: api.Query, Field: "page", Detail: fmt.Sprintf("reaches the first %d jobs only: go on by cursor", maxOffset),
+			}, nil
+		}
+		page.Page = &number
+		rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{Status: status, SkipRows: int32(offset), MaxRows: limit + 1})
+		return encodeAll(rows, func(r db.ListJobsRow) jobRow { return jobRow(r) }), nil, err
+	}
+	if p.Page != nil {
+		return nil, &api.FieldError{In: api.Query, Field: "page", Detail: "cannot be given together with cursor"}, nil
+	}
+	after, err := parseCursor(*p.Cursor)
+	if err != nil {
+		return nil, &api.FieldError{In: api.Query, Field: "cursor", Detail: err.Error()}, nil
+	}
+	rows, err := s.queries.ListJobsAfter(ctx, db.ListJobsAfterParams{
+		Status: status, AfterCreatedAt: after.at, AfterID: after.id, MaxRows: limit + 1,
+	})
+	return encodeAll(rows, func(r db.ListJobsAfterRow) jobRow { return jobRow(r) }), nil, err
+}
+
+// encodeJob makes the API's job of the database's.
+func encodeJob(row jobRow) api.Job {
+	job := row.Job
+	out := api.Job{
+		Id: job.ID, Name: job.Name, IntervalInSeconds: job.IntervalSeconds, Payload: job.Payload,
+		Status:    api.JobStatus(job.Status),
+		LastRunAt: encodeInstant(latest(job.LastRunAt, row.DueLastRunAt)),
+		NextRunAt: encodeInstant(row.ScheduledFor),
+		CreatedAt: instant.Time{Time: job.CreatedAt},
+		UpdatedAt: instant.Time{Time: job.UpdatedAt},
+	}
+	if row.ScheduledFor != nil && row.Leased {
+		// What is due now is executing; next is what comes after it.
+		next := schedule.NewInterval(job.AnchorAt, job.IntervalSeconds).Next(*row.ScheduledFor)
+		out.NextRunAt = encodeInstant(&next)
+	}
+	return out
+}
+
+func encodeInstant(t *time.Time) *instant.Time {
+	if t == nil {
+		return nil
+	}
+	return &instant.Time{Time: *t}
+}
+
+// encodeAll maps items; an empty list is one, not null.
+func encodeAll[From, To any](items []From, encode func(From) To) []To {
+	out := make([]To, 0, len(items))
+	for _, item := range items {
+		out = append(out, encode(item))
+	}
+	return out
+}
+
+func latest(a, b *time.Time) *time.Time {
+	if a == nil || (b != nil && b.After(*a)) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/google/uuid"
+
+	"punctual/internal/logging"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// A client may name its request, with what can do no harm in a log or a header.
+var acceptableRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+
+type requestIDKey struct{}
+
+// withRequestID gives each request an id, the client's own where it brought one. It is in the answer, in problems and
+// in each log line.
+func withRequestID(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(requestIDHeader)
+		if !acceptableRequestID.MatchString(id) {
+			id = uuid.NewString()
+		}
+		w.Header().Set(requestIDHeader, id)
+		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		next.ServeHTTP(w, r.WithContext(logging.With(ctx, slog.String("requestId", id))))
+	})
+}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// logRequests writes a line for each request: without its query and body, which may hold what is not for a log.
+// Probes come all the time and say nothing new, so they are logged for debugging only.
+func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			begun := time.Now()
+			answer := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			defer func() {
+				level := slog.LevelInfo
+				if r.URL.Path == "/livez" || r.URL.Path == "/readyz" {
+					level = slog.LevelDebug
+				}
+				log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path,
+					"status", answer.Status(), "bytes", answer.BytesWritten(), "duration", time.Since(begun))
+			}()
+			next.ServeHTTP(answer, r)
+		})
+	}
+}

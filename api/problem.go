@@ -1,0 +1,177 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/go-chi/chi/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"punctual/gen/api"
+)
+
+// problem returns a problem of the given status, with what the client can do about it.
+func problem(ctx context.Context, status int, detail string, errs ...api.FieldError) api.Problem {
+	p := api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: int32(status), Detail: detail}
+	if id := requestID(ctx); id != "" {
+		p.RequestId = &id
+	}
+	if len(errs) > 0 {
+		p.Errors = &errs
+	}
+	return p
+}
+
+// notValid returns the problem of a request whose named fields are at fault.
+func notValid(ctx context.Context, errs ...api.FieldError) api.BadRequestApplicationProblemPlusJSONResponse {
+	return api.BadRequestApplicationProblemPlusJSONResponse(
+		problem(ctx, http.StatusBadRequest, "The request is not valid.", errs...))
+}
+
+// notFound returns the problem of a path that names nothing there is.
+func notFound(ctx context.Context, noun string) api.NotFoundApplicationProblemPlusJSONResponse {
+	return api.NotFoundApplicationProblemPlusJSONResponse(
+		problem(ctx, http.StatusNotFound, "There is no "+noun+" with this id."))
+}
+
+// errorWriter is where an error becomes an answer; nothing else writes one. A client sees no internal text.
+type errorWriter struct{ log *slog.Logger }
+
+func (e errorWriter) write(w http.ResponseWriter, p api.Problem) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(int(p.Status))
+	if err := json.NewEncoder(w).Encode(p); err != nil {
+		e.log.Debug("answer not written", "error", err) // the client has gone
+	}
+}
+
+// invalid answers a request that is not as the contract says.
+func (e errorWriter) invalid(w http.ResponseWriter, r *http.Request, err error) {
+	e.write(w, problem(r.Context(), http.StatusBadRequest, "The request is not valid.", fieldErrors(err)...))
+}
+
+// failed answers a request that could not be served though there is nothing wrong with it.
+func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		e.log.DebugContext(r.Context(), "client has gone", "error", err)
+		return
+	}
+	status, detail := http.StatusInternalServerError, "The service failed. The request id leads to the log."
+	if isUnavailable(err) {
+		status, detail = http.StatusServiceUnavailable, "The database cannot be reached. Try again."
+	}
+	e.log.ErrorContext(r.Context(), "request failed", "error", err)
+	e.write(w, problem(r.Context(), status, detail))
+}
+
+// isUnavailable tells an error of a database that is away from one of a statement.
+func isUnavailable(err error) bool {
+	var connect *pgconn.ConnectError
+	var statement *pgconn.PgError
+	if errors.As(err, &statement) {
+		// Operator intervention, insufficient resources, connection exceptions.
+		return slices.Contains([]string{"57", "53", "08"}, statement.Code[:2])
+	}
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+}
+
+func (e errorWriter) notFound(w http.ResponseWriter, r *http.Request) {
+	e.write(w, problem(r.Context(), http.StatusNotFound, "There is nothing at this path."))
+}
+
+func (e errorWriter) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+		if chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			allowed = append(allowed, method)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	e.write(w, problem(r.Context(), http.StatusMethodNotAllowed, "This path takes "+strings.Join(allowed, ", ")+"."))
+}
+
+func (e errorWriter) recoverPanic(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch reason := recover(); reason {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(reason)
+			default:
+				e.log.ErrorContext(r.Context(), "handler panicked", "panic", reason, "stack", string(debug.Stack()))
+				e.write(w, problem(r.Context(), http.StatusInternalServerError,
+					"The service failed. The request id leads to the log."))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fieldErrors names the fields at fault in what the validator or the generated code found.
+func fieldErrors(err error) []api.FieldError {
+	var (
+		many      openapi3.MultiError
+		request   *openapi3filter.RequestError
+		parameter *api.InvalidParamFormatError
+		mistyped  *json.UnmarshalTypeError
+	)
+	switch {
+	case errors.As(err, &request):
+		return requestFieldErrors(request)
+	case errors.As(err, &many):
+		var all []api.FieldError
+		for _, each := range many {
+			all = append(all, fieldErrors(each)...)
+		}
+		return all
+	case errors.As(err, &parameter):
+		return []api.FieldError{{In: api.Path, Field: parameter.ParamName, Detail: "has the wrong format"}}
+	case errors.As(err, &mistyped):
+		return []api.FieldError{{In: api.Body, Field: mistyped.Field, Detail: "must be of type " + mistyped.Type.String()}}
+	default:
+		return nil
+	}
+}
+
+func requestFieldErrors(err *openapi3filter.RequestError) []api.FieldError {
+	if err.Parameter != nil {
+		return schemaErrors(err.Err, api.FieldErrorIn(err.Parameter.In), err.Parameter.Name)
+	}
+	return schemaErrors(err.Err, api.Body, "")
+}
+
+// schemaErrors flattens what is wrong with a value. Its texts come from the schema, never from the value.
+func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError {
+	var (
+		many   openapi3.MultiError
+		schema *openapi3.SchemaError
+		parse  *openapi3filter.ParseError
+	)
+	switch {
+	case errors.As(err, &schema):
+		path := append(strings.FieldsFunc(field, func(r rune) bool { return r == '.' }), schema.JSONPointer()...)
+		return []api.FieldError{{In: in, Field: strings.Join(path, "."), Detail: schema.Reason}}
+	case errors.As(err, &many):
+		var all []api.FieldError
+		for _, each := range many {
+			all = append(all, schemaErrors(each, in, field)...)
+		}
+		return all
+	case errors.As(err, &parse):
+		return []api.FieldError{{In: in, Field: field, Detail: cmp.Or(parse.Reason, "has the wrong type")}}
+	default:
+		return []api.FieldError{{In: in, Field: field, Detail: err.Error()}}
+	}
+}

@@ -1,0 +1,71 @@
+// Package api serves the HTTP contract of openapi.yaml: thin handlers over the generated strict interface.
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/gen/api"
+	"punctual/gen/db"
+)
+
+// Config is what the API needs. Zero means default.
+type Config struct {
+	Pool   *pgxpool.Pool
+	Logger *slog.Logger
+	// Stopping is closed when the instance is about to stop: from then on it says that it is not ready.
+	Stopping <-chan struct{}
+	// HealthOnly serves nothing but /livez and /readyz.
+	HealthOnly bool
+}
+
+// server implements the generated interface, one file for each noun.
+type server struct {
+	Config
+	queries *db.Queries
+}
+
+var _ api.StrictServerInterface = (*server)(nil)
+
+// New returns the handler of everything this service serves over HTTP. An error means that the embedded spec is broken.
+func New(c Config) (http.Handler, error) {
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	spec, err := api.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded spec: %w", err)
+	}
+	spec.Servers = nil // requests are for this service, under whatever name
+	specJSON, err := api.GetSpecJSON()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded spec: %w", err)
+	}
+
+	s := &server{Config: c, queries: db.New(c.Pool)}
+	errs := errorWriter{c.Logger}
+	strict := api.NewStrictHandlerWithOptions(s, nil, api.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  errs.invalid,
+		ResponseErrorHandlerFunc: errs.failed,
+	})
+
+	root := chi.NewRouter()
+	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic)
+	root.NotFound(errs.notFound)
+	root.MethodNotAllowed(errs.methodNotAllowed)
+	root.Group(func(r chi.Router) {
+		r.Use(checkQuery(spec, errs), checkBody(errs), validate(spec, errs))
+		if c.HealthOnly {
+			health := api.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
+			r.Get("/livez", health.GetLiveness)
+			r.Get("/readyz", health.GetReadiness)
+			return
+		}
+		api.HandlerWithOptions(strict, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.invalid})
+		mountDocs(root, specJSON)
+	})
+	return root, nil
+}

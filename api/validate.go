@@ -1,0 +1,155 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/go-chi/chi/v5"
+	nethttpmiddleware "github.com/oapi-codegen/nethttp-middleware"
+
+	"punctual/gen/api"
+)
+
+const (
+	maxBodyBytes = 1 << 20
+	// maxDepth bounds how deep JSON may be nested: PostgreSQL's parser has a stack, and so has everybody's.
+	maxDepth = 200
+)
+
+// uuidPattern is the one form of a UUID that this API takes; the library behind it takes four.
+const uuidPattern = `^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`
+
+// validate holds requests to the bounds of openapi.yaml, which stand nowhere else.
+func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
+	return nethttpmiddleware.OapiRequestValidatorWithOptions(spec, &nethttpmiddleware.Options{
+		Options: openapi3filter.Options{
+			MultiError: true, // all that is wrong at once
+			SchemaValidationOptions: []openapi3.SchemaValidationOption{
+				openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
+			},
+		},
+		// The handler decodes the body as it came: a payload is stored to the byte.
+		DiscardValidatedValue: true,
+		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, _ nethttpmiddleware.ErrorHandlerOpts) {
+			errs.invalid(w, r, err)
+		},
+	})
+}
+
+// checkQuery refuses what the validator passes over: a query that cannot be decoded, and a parameter that is unknown,
+// mostly a known one misspelt, or given twice.
+func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			query, err := url.ParseQuery(r.URL.RawQuery)
+			if err != nil {
+				errs.write(w, badRequest(r, api.FieldError{In: api.Query, Detail: "cannot be decoded"}))
+				return
+			}
+			known := spec.Paths.Value(chi.RouteContext(r.Context()).RoutePattern()).GetOperation(r.Method).Parameters
+			var wrong []api.FieldError
+			for name, values := range query {
+				switch {
+				case known.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
+					wrong = append(wrong, api.FieldError{In: api.Query, Field: strings.ToValidUTF8(name, "�"), Detail: "there is no such parameter"})
+				case len(values) > 1:
+					wrong = append(wrong, api.FieldError{In: api.Query, Field: name, Detail: "is given more than once"})
+				}
+			}
+			if len(wrong) > 0 {
+				errs.write(w, badRequest(r, wrong...))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// checkBody refuses bodies that are no text PostgreSQL can keep, before anything else reads them: too large, of
+// another type, not JSON, not UTF-8, with a NUL, or nested without end.
+func checkBody(errs errorWriter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+				errs.write(w, problem(r.Context(), http.StatusRequestEntityTooLarge,
+					fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit)))
+				return
+			}
+			if err != nil {
+				errs.write(w, badRequest(r, api.FieldError{In: api.Body, Detail: "cannot be read"}))
+				return
+			}
+			if len(body) > 0 {
+				if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+					errs.write(w, problem(r.Context(), http.StatusUnsupportedMediaType, "The body has to be application/json.",
+						api.FieldError{In: api.Header, Field: "Content-Type", Detail: "must be application/json"}))
+					return
+				}
+				if field, err := checkJSON(body); err != nil {
+					errs.write(w, badRequest(r, api.FieldError{In: api.Body, Field: field, Detail: err.Error()}))
+					return
+				}
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func badRequest(r *http.Request, errs ...api.FieldError) api.Problem {
+	return api.Problem(notValid(r.Context(), errs...))
+}
+
+// checkJSON returns an error, and the name of the top-level field it is in, unless body is one JSON value of valid
+// text without NUL, nested no deeper than maxDepth.
+func checkJSON(body []byte) (field string, err error) {
+	if !utf8.Valid(body) {
+		return "", errors.New("is not valid UTF-8")
+	}
+	if !json.Valid(body) {
+		return "", errors.New("is not valid JSON")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	depth, nameIsNext := 0, false
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return "", nil // the end: it is valid
+		}
+		switch t := token.(type) {
+		case json.Delim:
+			if t == '{' || t == '[' {
+				depth++
+			} else {
+				depth--
+			}
+			if depth > maxDepth {
+				return field, fmt.Errorf("is nested deeper than %d", maxDepth)
+			}
+			nameIsNext = depth == 1 && t != '['
+		case string:
+			if nameIsNext {
+				field = strings.ReplaceAll(t, "\x00", "")
+			}
+			if strings.ContainsRune(t, 0) {
+				return field, errors.New("contains a NUL character")
+			}
+			nameIsNext = depth == 1 && !nameIsNext
+		default:
+			nameIsNext = depth == 1
+		}
+	}
+}

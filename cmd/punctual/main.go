@@ -1,0 +1,89 @@
+// Command punctual is the job scheduler service.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/joho/godotenv"
+
+	"punctual/internal/app"
+	"punctual/internal/database"
+	"punctual/internal/logging"
+)
+
+type cli struct {
+	LogLevel slog.Level `help:"The least level that is logged: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
+
+	Serve   serve   `cmd:"" default:"withargs" help:"Run the service. The default."`
+	Migrate migrate `cmd:"" help:"Change or show the schema. The service does the same as 'up' when it starts."`
+}
+
+func main() {
+	// A .env is optional; one that cannot be read is not to be passed over. What the environment says comes first.
+	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(os.Stderr, "punctual: .env:", err)
+		os.Exit(2)
+	}
+	var c cli
+	command := kong.Parse(&c, kong.Name("punctual"), kong.Description("A job scheduler on PostgreSQL."), kong.UsageOnError())
+	log := logging.New(os.Stderr, c.LogLevel)
+	slog.SetDefault(log)
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// The first signal stops the service in order. From then on signals do again what they do by default: the second
+	// ends the process at once.
+	context.AfterFunc(ctx, stop)
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.Bind(log)
+	if err := command.Run(); err != nil {
+		log.Error("failed", "error", err)
+		os.Exit(1)
+	}
+}
+
+type serve struct {
+	app.Config `embed:""`
+}
+
+// Run runs the service until a signal.
+func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
+	service, err := app.New(ctx, s.Config, log)
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx)
+}
+
+type migrate struct {
+	Database app.DatabaseConfig `embed:""`
+	Step     string             `arg:"" enum:"up,status,down" help:"'up' applies what is missing, 'status' lists what there is, 'down' undoes the last one with all its data."`
+}
+
+// Run does one step.
+func (m *migrate) Run(ctx context.Context, log *slog.Logger) (err error) {
+	db, err := app.OpenDatabase(ctx, m.Database, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	switch m.Step {
+	case "up":
+		return database.Migrate(ctx, db.URL, log)
+	case "down":
+		return database.Rollback(ctx, db.URL, log)
+	default:
+		list, err := database.Migrations(ctx, db.URL)
+		for _, migration := range list {
+			fmt.Printf("[%s] %s\n", map[bool]string{true: "x", false: " "}[migration.Applied], migration.Name)
+		}
+		return err
+	}
+}

@@ -1,0 +1,188 @@
+// Package app puts the service together: database, API and poller. Tests embed it whole.
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/api"
+	"punctual/gen/db"
+	"punctual/internal/database"
+	"punctual/internal/lease"
+	"punctual/internal/maintenance"
+	"punctual/internal/poller"
+	"punctual/internal/target"
+)
+
+// App is one instance of the service. Make it with New, then Run it.
+type App struct {
+	config   Config
+	log      *slog.Logger
+	database *Database
+	pool     *pgxpool.Pool
+	listener net.Listener
+	server   *http.Server
+	lease    *lease.Keeper
+	poller   *poller.Poller
+	stopping chan struct{} // closed when the instance is about to stop
+}
+
+// New connects to the database, brings its schema up to date, and listens. Nothing is served or executed before Run.
+// When it fails, what it had started is stopped again.
+func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
+	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, 20*time.Second)
+	a := &App{config: c, log: log, stopping: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+
+	if a.database, err = OpenDatabase(ctx, c.Database, log); err != nil {
+		return nil, err
+	}
+	if err := database.Migrate(ctx, a.database.URL, log); err != nil {
+		return nil, err
+	}
+	if a.pool, err = database.Open(ctx, a.database.URL); err != nil {
+		return nil, err
+	}
+
+	handler, err := api.New(api.Config{
+		Pool: a.pool, Logger: log, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.server = &http.Server{
+		Handler:           handler,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+	}
+	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pool), Logger: log})
+	a.poller = poller.New(poller.Config{
+		Pool: a.pool, Lease: a.lease, Executor: target.Log{Logger: log}, Logger: log,
+		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns,
+	})
+
+	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
+	if a.listener, err = net.Listen("tcp", address); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return a, nil
+}
+
+// URL is where the service is served.
+func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// Poller is the instance's poller, for those who make a pass of their own.
+func (a *App) Poller() *poller.Poller { return a.poller }
+
+// Run serves and executes until ctx ends, or until it cannot go on, which is an error. Then it stops in order: it says
+// that it is not ready, stops claiming, lets runs and requests finish within the grace, gives back what is left, and
+// closes what New opened. Call it once.
+func (a *App) Run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var background sync.WaitGroup // until everything is drained
+	drained, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var claiming sync.WaitGroup
+
+	background.Go(func() {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("serve: %w", err))
+		}
+	})
+	background.Go(func() {
+		select {
+		case <-a.database.Failed():
+			fail(errors.New("the PostgreSQL of our own has ended"))
+		case <-drained.Done():
+		}
+	})
+	if a.config.Role != RoleAPI {
+		q := db.New(a.pool)
+		background.Go(func() { a.lease.Run(drained) })
+		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
+		background.Go(func() { maintenance.Abandoned(q).Run(drained, a.log) })
+		claiming.Go(func() { a.poller.Run(ctx) })
+	}
+	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
+
+	<-ctx.Done()
+	a.log.InfoContext(ctx, "stopping", "grace", a.config.ShutdownGrace)
+	a.drain(&claiming)
+	stopBackground()
+	background.Wait()
+	err := a.close()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// drain ends all work within the grace. What it has to cut off is logged; it is no failure.
+func (a *App) drain(claiming *sync.WaitGroup) {
+	close(a.stopping)
+	grace, cancel := context.WithTimeout(context.Background(), a.config.ShutdownGrace)
+	defer cancel()
+	noticed := time.After(a.config.ShutdownDelay)
+
+	claiming.Wait()
+	if err := a.poller.Drain(grace); err != nil {
+		a.log.Warn("runs were cut off and given back", "error", err)
+	}
+	select {
+	case <-noticed:
+	case <-grace.Done():
+	}
+	if err := a.server.Shutdown(grace); err != nil {
+		a.log.Warn("requests were cut off", "error", err)
+		_ = a.server.Close() // there is nothing left to be done about an error
+	}
+}
+
+// releaseWithin bounds giving the lease up: if the database does not answer, it runs out by itself.
+const releaseWithin = 2 * time.Second
+
+// close undoes New, in reverse. It works on what a New that failed has come to.
+func (a *App) close() error {
+	var errs []error
+	if a.listener != nil {
+		_ = a.listener.Close() // the server has closed it if it was serving
+	}
+	if a.lease != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
+		defer cancel()
+		errs = append(errs, a.giveBack(ctx))
+	}
+	if a.pool != nil {
+		a.pool.Close()
+	}
+	if a.database != nil {
+		errs = append(errs, a.database.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// giveBack frees what was claimed and not completed, for others to claim at once.
+func (a *App) giveBack(ctx context.Context) error {
+	held, err := a.lease.Release(ctx)
+	if err != nil || !held {
+		return err
+	}
+	_, err = maintenance.Abandoned(db.New(a.pool)).Pass(ctx)
+	return err
+}

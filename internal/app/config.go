@@ -1,0 +1,35 @@
+package app
+
+import "time"
+
+// Role says which parts of the service an instance runs.
+type Role string
+
+// The roles. Instances of any roles share one database; at least one has to poll.
+const (
+	RoleAll    Role = "all"
+	RoleAPI    Role = "api"
+	RolePoller Role = "poller"
+)
+
+// Config is everything that can be set. The tags make it flags, environment variables and help texts.
+type Config struct {
+	Database DatabaseConfig `embed:""`
+
+	Role Role   `help:"What this instance does: the API, the polling, or both." enum:"all,api,poller" default:"all" env:"ROLE"`
+	Host string `help:"The address to listen on. There is no access control yet: keep it to yourself." default:"127.0.0.1" env:"HOST"`
+	Port uint16 `help:"The port to listen on; 0 takes a free one." default:"3000" env:"PORT"`
+
+	PollInterval      time.Duration `help:"How long to sleep when nothing more is due. Shorter fires closer to the instant and asks the database more often." default:"5s" env:"POLL_INTERVAL"`
+	MaxConcurrentRuns int           `help:"How many runs this instance executes at a time." default:"1000" env:"MAX_CONCURRENT_RUNS"`
+
+	ShutdownGrace time.Duration `help:"How long to let runs and requests finish after SIGTERM. What still runs then is given back and executed by another instance." default:"20s" env:"SHUTDOWN_GRACE"`
+	ShutdownDelay time.Duration `help:"How long to go on serving after /readyz says no, for load balancers to notice. Part of the grace." default:"0s" env:"SHUTDOWN_DELAY"`
+}
+
+// DatabaseConfig says where the database is.
+type DatabaseConfig struct {
+	URL     string `name:"database-url" help:"The PostgreSQL database, as postgres://user:password@host:port/name. Without it, the service starts a PostgreSQL of its own." env:"DATABASE_URL"`
+	DataDir string `help:"Where a PostgreSQL of our own keeps its data. By default .punctual in the working directory; for root, who may not run PostgreSQL, /var/lib/punctual." env:"PUNCTUAL_DATA_DIR"`
+	BinDir  string `name:"postgres-bin" help:"Where the binaries for a PostgreSQL of our own are, if not in one of the usual places." env:"PUNCTUAL_POSTGRES_BIN"`
+}

@@ -1,0 +1,63 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"punctual/internal/embedded"
+)
+
+// stopDatabaseWithin bounds how long a PostgreSQL of our own may take to write everything down when it stops. Past it
+// nothing is lost either, but the next start takes longer.
+const stopDatabaseWithin = 20 * time.Second
+
+// Database is the database to use: the one that was named, or a server of our own.
+type Database struct {
+	URL    string
+	server *embedded.Server // nil: not ours
+}
+
+// OpenDatabase starts a PostgreSQL of our own unless c names a database. Close it.
+func OpenDatabase(ctx context.Context, c DatabaseConfig, log *slog.Logger) (*Database, error) {
+	if c.URL != "" {
+		return &Database{URL: c.URL}, nil
+	}
+	server, err := embedded.Start(ctx, embedded.Config{
+		DataDir: cmp.Or(c.DataDir, defaultDataDir()), BinDir: c.BinDir, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start a PostgreSQL of our own, as there is no DATABASE_URL: %w", err)
+	}
+	return &Database{URL: server.URL(), server: server}, nil
+}
+
+// Failed is closed when a server of our own has ended without being told to.
+func (d *Database) Failed() <-chan struct{} {
+	if d.server == nil {
+		return nil
+	}
+	return d.server.Done()
+}
+
+// Close stops the server if it is ours.
+func (d *Database) Close() error {
+	if d.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopDatabaseWithin)
+	defer cancel()
+	return d.server.Stop(ctx)
+}
+
+// defaultDataDir is in the working directory, except for root: its PostgreSQL runs as somebody else, who mostly may not
+// enter the directories that root works in.
+func defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/punctual"
+	}
+	return ".punctual"
+}

@@ -1,0 +1,41 @@
+// Package database connects to PostgreSQL and keeps its schema at this version.
+package database
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/gen/db"
+)
+
+// Open returns a pool of connections to the database at url, without connecting yet. An error means the url is wrong;
+// it does not repeat the url, which may carry a password.
+func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database url: %w", err)
+	}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "punctual"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return pool, nil
+}
+
+// CheckVersion returns an error unless the database answers and has every migration this binary brings. One that has
+// more, of a newer version that is being rolled out, will do: a migration may only add to what older versions use.
+func CheckVersion(ctx context.Context, q *db.Queries) error {
+	has, err := q.SchemaVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	if wants := LatestVersion(); has < wants {
+		return fmt.Errorf("the schema is at version %q, this binary needs %q", has, wants)
+	}
+	return nil
+}

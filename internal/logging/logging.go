@@ -1,0 +1,59 @@
+// Package logging sets up structured logs: for machines, or for people where one is watching.
+package logging
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/lmittmann/tint"
+	"github.com/mattn/go-isatty"
+)
+
+// New returns a logger that writes to out: JSON, or lines in colour where out is a terminal. Each line has the
+// attributes that With put into its context.
+func New(out io.Writer, level slog.Level) *slog.Logger {
+	var handler slog.Handler = slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: readable})
+	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		handler = tint.NewHandler(out, &tint.Options{Level: level, TimeFormat: "15:04:05.000"})
+	}
+	return slog.New(contextHandler{handler})
+}
+
+// readable writes durations with their unit, which slog's JSON leaves out.
+func readable(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() == slog.KindDuration {
+		attr.Value = slog.StringValue(attr.Value.Duration().String())
+	}
+	return attr
+}
+
+type attrsKey struct{}
+
+// With returns a context whose log lines have attrs.
+func With(ctx context.Context, attrs ...slog.Attr) context.Context {
+	return context.WithValue(ctx, attrsKey{}, slices.Concat(attrsOf(ctx), attrs))
+}
+
+func attrsOf(ctx context.Context) []slog.Attr {
+	attrs, _ := ctx.Value(attrsKey{}).([]slog.Attr)
+	return attrs
+}
+
+// contextHandler adds what With put into the context of a line.
+type contextHandler struct{ slog.Handler }
+
+func (h contextHandler) Handle(ctx context.Context, line slog.Record) error {
+	line.AddAttrs(attrsOf(ctx)...)
+	return h.Handler.Handle(ctx, line)
+}
+
+func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h contextHandler) WithGroup(name string) slog.Handler {
+	return contextHandler{h.Handler.WithGroup(name)}
+}

@@ -1,0 +1,74 @@
+package poller
+
+import (
+	"context"
+	"fmt"
+
+	"punctual/gen/db"
+	"punctual/internal/lease"
+)
+
+// start claims as many due runs as there are free slots, at most a batch, and executes each on its own. It returns
+// how many it claimed, and whether there may be more to claim at once. done is called for each when it is off this
+// instance's hands.
+func (p *Poller) start(ctx context.Context, done func()) (claimed int, more bool, err error) {
+	slots, err := p.reserve(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	rows, held, err := p.claim(ctx, slots)
+	p.release(slots - len(rows))
+	if err != nil {
+		return 0, false, err
+	}
+	for _, row := range rows {
+		p.inFlight.Go(func() {
+			p.run(held, row)
+			p.release(1)
+			done()
+		})
+	}
+	return len(rows), len(rows) == slots, nil
+}
+
+// claim takes up to limit due runs under the instance's lease.
+func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Lease, error) {
+	held, err := p.Lease.Hold(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	// A claim under way is not cut off when claiming stops: it may have been committed, and then its runs would wait
+	// for the lease to run out. The lease bounds it instead.
+	rows, err := p.queries.Claim(held.Context, db.ClaimParams{LeaseID: held.ID, MaxRows: int32(limit)})
+	if err != nil {
+		return nil, nil, fmt.Errorf("claim: %w", err)
+	}
+	if len(rows) > 0 {
+		p.clock.Observe(rows[len(rows)-1].ReadAt)
+	}
+	return rows, held, nil
+}
+
+// reserve waits for a free slot and takes all that are free, at most a batch.
+func (p *Poller) reserve(ctx context.Context) (int, error) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	for n := 1; n < p.BatchSize; n++ {
+		select {
+		case p.slots <- struct{}{}:
+		default:
+			return n, nil
+		}
+	}
+	return p.BatchSize, nil
+}
+
+// release frees n slots.
+func (p *Poller) release(n int) {
+	for range n {
+		<-p.slots
+	}
+}

@@ -1,0 +1,125 @@
+// Package poller turns due rows into runs: it claims them, executes them, and completes them.
+//
+// Any number of pollers, in any number of processes, share one database. They know nothing of each other: what is
+// claimed by one is skipped by the others, and what a dead one held is freed by package maintenance.
+package poller
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/gen/db"
+	"punctual/internal/dbclock"
+	"punctual/internal/lease"
+	"punctual/internal/target"
+)
+
+// Config is what a Poller needs. Zero means default.
+type Config struct {
+	Pool     *pgxpool.Pool
+	Lease    *lease.Keeper
+	Executor target.Executor
+	Logger   *slog.Logger
+	// PollInterval is how long it sleeps after a claim found less than it asked for. Default 5 s.
+	PollInterval time.Duration
+	// BatchSize is the most one claim takes, and the most one completion stores. Larger ones cost less for each run
+	// and make each run wait longer for its neighbours. Default 500.
+	BatchSize int
+	// MaxConcurrentRuns bounds what this instance executes at a time. No more is claimed than can start at once.
+	// Default 1000.
+	MaxConcurrentRuns int
+}
+
+// Poller claims, executes and completes runs. Make it with New.
+type Poller struct {
+	Config
+	queries *db.Queries
+	clock   dbclock.Clock
+	// slots holds one token for each run that is claimed and not yet completed: a full channel stops claiming, so
+	// what cannot be stored is not piled up.
+	slots chan struct{}
+	// work ends when what executes has to stop.
+	work      context.Context
+	interrupt context.CancelCauseFunc
+	inFlight  sync.WaitGroup
+
+	mu      sync.Mutex
+	ended   []ended // waits to be completed
+	storing bool    // somebody is completing
+}
+
+// New returns a Poller that does nothing yet.
+func New(c Config) *Poller {
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
+	c.BatchSize = cmp.Or(c.BatchSize, 500)
+	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 1000)
+	p := &Poller{Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns)}
+	p.work, p.interrupt = context.WithCancelCause(context.Background())
+	return p
+}
+
+// Run claims and starts what is due until ctx ends. It does not wait for what it started: Drain does. A pass that
+// fails is logged and tried again, because a database that is away comes back.
+func (p *Poller) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		claimed, more, err := p.start(ctx, func() {})
+		if err != nil && ctx.Err() == nil {
+			p.Logger.ErrorContext(ctx, "claiming failed", "error", err)
+		}
+		if claimed > 0 {
+			p.Logger.DebugContext(ctx, "claimed", "runs", claimed)
+		}
+		if !more {
+			sleep(ctx, p.PollInterval)
+		}
+	}
+}
+
+// Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored.
+func (p *Poller) Pass(ctx context.Context) (int, error) {
+	var batch sync.WaitGroup
+	batch.Add(p.BatchSize)
+	claimed, _, err := p.start(ctx, batch.Done)
+	batch.Add(claimed - p.BatchSize)
+	batch.Wait()
+	return claimed, err
+}
+
+// errStopped is why work is interrupted when Drain has waited long enough.
+var errStopped = errors.New("the instance stopped")
+
+// Drain waits until everything that was started is stored. Call it when Run has returned. When ctx ends first, it
+// interrupts what still executes; those runs are not completed, and whoever claims them next makes another attempt.
+func (p *Poller) Drain(ctx context.Context) error {
+	drained := make(chan struct{})
+	go func() {
+		p.inFlight.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+	}
+	p.interrupt(errStopped)
+	<-drained
+	return fmt.Errorf("drain: %w", context.Cause(ctx))
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

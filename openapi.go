@@ -1,0 +1,9 @@
+// Package punctual holds the HTTP contract, for the binary to serve as it was written.
+package punctual
+
+import _ "embed"
+
+// OpenAPI is openapi.yaml.
+//
+//go:embed openapi.yaml
+var OpenAPI []byte
