@@ -1,10 +1,34 @@
-# What developers and CI call. `make help` lists it.
+# What developers and CI call. `make` lists it.
 
+# Each tool is pinned in a module of its own, so that go.mod holds what the service needs and nothing else.
 SQLC         := go tool -modfile=tools/generate/go.mod sqlc
 OAPI_CODEGEN := go tool -modfile=tools/generate/go.mod oapi-codegen
+LINT         := go tool -modfile=tools/lint/go.mod golangci-lint
+GOVULNCHECK  := go tool -modfile=tools/lint/go.mod govulncheck
+
+.PHONY: help
+help: ## List what there is.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: ## Run the service on http://localhost:3000, with a PostgreSQL of its own unless DATABASE_URL names one.
+	go build -o bin/punctual ./cmd/punctual
+	exec bin/punctual serve
 
 .PHONY: generate
 generate: ## Generate gen/ from openapi.yaml and sql/.
 	$(OAPI_CODEGEN) -config oapi-codegen.yaml openapi.yaml
-	$(OAPI_CODEGEN) -generate types,client -package client -o gen/client/client.gen.go openapi.yaml
+	$(OAPI_CODEGEN) -config oapi-codegen-client.yaml openapi.yaml
 	$(SQLC) generate
+
+.PHONY: format
+format: ## Format the code.
+	$(LINT) fmt
+
+.PHONY: lint
+lint: ## Check style and architecture.
+	$(LINT) run
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what is used.
+	$(GOVULNCHECK) ./...

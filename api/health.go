@@ -14,7 +14,7 @@ const readyTimeout = 2 * time.Second
 
 // GetLiveness says that the process answers. It does not ask the database: a restart would not bring that back.
 func (s *server) GetLiveness(context.Context, api.GetLivenessRequestObject) (api.GetLivenessResponseObject, error) {
-	return api.GetLiveness200JSONResponse{HealthyJSONResponse: api.HealthyJSONResponse{Status: api.OK}}, nil
+	return api.GetLiveness200JSONResponse{HealthyJSONResponse: api.HealthyJSONResponse{Status: api.HealthStatusOK}}, nil
 }
 
 // GetReadiness says whether requests can be served.
@@ -30,7 +30,7 @@ func (s *server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 		s.Logger.WarnContext(ctx, "not ready", "error", err)
 		return notReady(ctx, "The database cannot be reached, or its schema is not the one of this version."), nil
 	}
-	return api.GetReadiness200JSONResponse{HealthyJSONResponse: api.HealthyJSONResponse{Status: api.OK}}, nil
+	return api.GetReadiness200JSONResponse{HealthyJSONResponse: api.HealthyJSONResponse{Status: api.HealthStatusOK}}, nil
 }
 
 func notReady(ctx context.Context, why string) api.GetReadinessResponseObject {

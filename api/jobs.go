@@ -43,7 +43,7 @@ func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (a
 		Headers: api.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
 		Body: api.Job{
 			Id: id, Name: r.Body.Name, IntervalInSeconds: r.Body.IntervalInSeconds, Payload: []byte(payload),
-			Status: api.ACTIVE, NextRunAt: &instant.Time{Time: created.ScheduledFor},
+			Status: api.JobStatusACTIVE, NextRunAt: &instant.Time{Time: created.ScheduledFor},
 			CreatedAt: instant.Time{Time: created.CreatedAt}, UpdatedAt: instant.Time{Time: created.CreatedAt},
 		},
 	}, nil
@@ -103,7 +103,7 @@ func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.J
 		offset := (number - 1) * int64(limit)
 		if offset >= maxOffset {
 			return nil, &api.FieldError{
-				In: api.Query, Field: "page", Detail: fmt.Sprintf("reaches the first %d jobs only: go on by cursor", maxOffset),
+				In: api.FieldErrorInQuery, Field: "page", Detail: fmt.Sprintf("reaches the first %d jobs only: go on by cursor", maxOffset),
 			}, nil
 		}
 		page.Page = &number
@@ -111,11 +111,11 @@ func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.J
 		return encodeAll(rows, func(r db.ListJobsRow) jobRow { return jobRow(r) }), nil, err
 	}
 	if p.Page != nil {
-		return nil, &api.FieldError{In: api.Query, Field: "page", Detail: "cannot be given together with cursor"}, nil
+		return nil, &api.FieldError{In: api.FieldErrorInQuery, Field: "page", Detail: "cannot be given together with cursor"}, nil
 	}
 	after, err := parseCursor(*p.Cursor)
 	if err != nil {
-		return nil, &api.FieldError{In: api.Query, Field: "cursor", Detail: err.Error()}, nil
+		return nil, &api.FieldError{In: api.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}, nil
 	}
 	rows, err := s.queries.ListJobsAfter(ctx, db.ListJobsAfterParams{
 		Status: status, AfterCreatedAt: after.at, AfterID: after.id, MaxRows: limit + 1,

@@ -137,9 +137,9 @@ func fieldErrors(err error) []api.FieldError {
 		}
 		return all
 	case errors.As(err, &parameter):
-		return []api.FieldError{{In: api.Path, Field: parameter.ParamName, Detail: "has the wrong format"}}
+		return []api.FieldError{{In: api.FieldErrorInPath, Field: parameter.ParamName, Detail: "has the wrong format"}}
 	case errors.As(err, &mistyped):
-		return []api.FieldError{{In: api.Body, Field: mistyped.Field, Detail: "must be of type " + mistyped.Type.String()}}
+		return []api.FieldError{{In: api.FieldErrorInBody, Field: mistyped.Field, Detail: "must be of type " + mistyped.Type.String()}}
 	default:
 		return nil
 	}
@@ -149,7 +149,7 @@ func requestFieldErrors(err *openapi3filter.RequestError) []api.FieldError {
 	if err.Parameter != nil {
 		return schemaErrors(err.Err, api.FieldErrorIn(err.Parameter.In), err.Parameter.Name)
 	}
-	return schemaErrors(err.Err, api.Body, "")
+	return schemaErrors(err.Err, api.FieldErrorInBody, "")
 }
 
 // schemaErrors flattens what is wrong with a value. Its texts come from the schema, never from the value.

@@ -48,7 +48,7 @@ func (s *server) ListJobRuns(ctx context.Context, r api.ListJobRunsRequestObject
 		if before, err = parseCursor(*r.Params.Cursor); err != nil {
 			return api.ListJobRuns400ApplicationProblemPlusJSONResponse{
 				BadRequestApplicationProblemPlusJSONResponse: notValid(ctx,
-					api.FieldError{In: api.Query, Field: "cursor", Detail: err.Error()}),
+					api.FieldError{In: api.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}),
 			}, nil
 		}
 	}

@@ -54,7 +54,7 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			query, err := url.ParseQuery(r.URL.RawQuery)
 			if err != nil {
-				errs.write(w, badRequest(r, api.FieldError{In: api.Query, Detail: "cannot be decoded"}))
+				errs.write(w, badRequest(r, api.FieldError{In: api.FieldErrorInQuery, Detail: "cannot be decoded"}))
 				return
 			}
 			known := spec.Paths.Value(chi.RouteContext(r.Context()).RoutePattern()).GetOperation(r.Method).Parameters
@@ -62,9 +62,9 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 			for name, values := range query {
 				switch {
 				case known.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
-					wrong = append(wrong, api.FieldError{In: api.Query, Field: strings.ToValidUTF8(name, "�"), Detail: "there is no such parameter"})
+					wrong = append(wrong, api.FieldError{In: api.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "�"), Detail: "there is no such parameter"})
 				case len(values) > 1:
-					wrong = append(wrong, api.FieldError{In: api.Query, Field: name, Detail: "is given more than once"})
+					wrong = append(wrong, api.FieldError{In: api.FieldErrorInQuery, Field: name, Detail: "is given more than once"})
 				}
 			}
 			if len(wrong) > 0 {
@@ -88,17 +88,17 @@ func checkBody(errs errorWriter) func(http.Handler) http.Handler {
 				return
 			}
 			if err != nil {
-				errs.write(w, badRequest(r, api.FieldError{In: api.Body, Detail: "cannot be read"}))
+				errs.write(w, badRequest(r, api.FieldError{In: api.FieldErrorInBody, Detail: "cannot be read"}))
 				return
 			}
 			if len(body) > 0 {
 				if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 					errs.write(w, problem(r.Context(), http.StatusUnsupportedMediaType, "The body has to be application/json.",
-						api.FieldError{In: api.Header, Field: "Content-Type", Detail: "must be application/json"}))
+						api.FieldError{In: api.FieldErrorInHeader, Field: "Content-Type", Detail: "must be application/json"}))
 					return
 				}
 				if field, err := checkJSON(body); err != nil {
-					errs.write(w, badRequest(r, api.FieldError{In: api.Body, Field: field, Detail: err.Error()}))
+					errs.write(w, badRequest(r, api.FieldError{In: api.FieldErrorInBody, Field: field, Detail: err.Error()}))
 					return
 				}
 			}

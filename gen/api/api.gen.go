@@ -25,22 +25,22 @@ import (
 
 // Defines values for FieldErrorIn.
 const (
-	Body   FieldErrorIn = "body"
-	Header FieldErrorIn = "header"
-	Path   FieldErrorIn = "path"
-	Query  FieldErrorIn = "query"
+	FieldErrorInBody   FieldErrorIn = "body"
+	FieldErrorInHeader FieldErrorIn = "header"
+	FieldErrorInPath   FieldErrorIn = "path"
+	FieldErrorInQuery  FieldErrorIn = "query"
 )
 
 // Valid indicates whether the value is a known member of the FieldErrorIn enum.
 func (e FieldErrorIn) Valid() bool {
 	switch e {
-	case Body:
+	case FieldErrorInBody:
 		return true
-	case Header:
+	case FieldErrorInHeader:
 		return true
-	case Path:
+	case FieldErrorInPath:
 		return true
-	case Query:
+	case FieldErrorInQuery:
 		return true
 	default:
 		return false
@@ -49,13 +49,13 @@ func (e FieldErrorIn) Valid() bool {
 
 // Defines values for HealthStatus.
 const (
-	OK HealthStatus = "OK"
+	HealthStatusOK HealthStatus = "OK"
 )
 
 // Valid indicates whether the value is a known member of the HealthStatus enum.
 func (e HealthStatus) Valid() bool {
 	switch e {
-	case OK:
+	case HealthStatusOK:
 		return true
 	default:
 		return false
@@ -64,16 +64,16 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for JobStatus.
 const (
-	ACTIVE JobStatus = "ACTIVE"
-	PAUSED JobStatus = "PAUSED"
+	JobStatusACTIVE JobStatus = "ACTIVE"
+	JobStatusPAUSED JobStatus = "PAUSED"
 )
 
 // Valid indicates whether the value is a known member of the JobStatus enum.
 func (e JobStatus) Valid() bool {
 	switch e {
-	case ACTIVE:
+	case JobStatusACTIVE:
 		return true
-	case PAUSED:
+	case JobStatusPAUSED:
 		return true
 	default:
 		return false
@@ -82,22 +82,22 @@ func (e JobStatus) Valid() bool {
 
 // Defines values for RunReason.
 const (
-	JOBDELETED   RunReason = "JOB_DELETED"
-	JOBPAUSED    RunReason = "JOB_PAUSED"
-	LEASEEXPIRED RunReason = "LEASE_EXPIRED"
-	MISFIRE      RunReason = "MISFIRE"
+	RunReasonJOBDELETED   RunReason = "JOB_DELETED"
+	RunReasonJOBPAUSED    RunReason = "JOB_PAUSED"
+	RunReasonLEASEEXPIRED RunReason = "LEASE_EXPIRED"
+	RunReasonMISFIRE      RunReason = "MISFIRE"
 )
 
 // Valid indicates whether the value is a known member of the RunReason enum.
 func (e RunReason) Valid() bool {
 	switch e {
-	case JOBDELETED:
+	case RunReasonJOBDELETED:
 		return true
-	case JOBPAUSED:
+	case RunReasonJOBPAUSED:
 		return true
-	case LEASEEXPIRED:
+	case RunReasonLEASEEXPIRED:
 		return true
-	case MISFIRE:
+	case RunReasonMISFIRE:
 		return true
 	default:
 		return false
@@ -106,22 +106,22 @@ func (e RunReason) Valid() bool {
 
 // Defines values for RunStatus.
 const (
-	FAILED    RunStatus = "FAILED"
-	RUNNING   RunStatus = "RUNNING"
-	SKIPPED   RunStatus = "SKIPPED"
-	SUCCEEDED RunStatus = "SUCCEEDED"
+	RunStatusFAILED    RunStatus = "FAILED"
+	RunStatusRUNNING   RunStatus = "RUNNING"
+	RunStatusSKIPPED   RunStatus = "SKIPPED"
+	RunStatusSUCCEEDED RunStatus = "SUCCEEDED"
 )
 
 // Valid indicates whether the value is a known member of the RunStatus enum.
 func (e RunStatus) Valid() bool {
 	switch e {
-	case FAILED:
+	case RunStatusFAILED:
 		return true
-	case RUNNING:
+	case RunStatusRUNNING:
 		return true
-	case SKIPPED:
+	case RunStatusSKIPPED:
 		return true
-	case SUCCEEDED:
+	case RunStatusSUCCEEDED:
 		return true
 	default:
 		return false

@@ -1,0 +1,147 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func TestPausedJobDoesNotFireAndResumesOnItsGrid(t *testing.T) {
+	t.Parallel()
+	service, db := setup(t)
+	job := service.createJob(t, "pausable", 60, `null`)
+
+	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	require.Equal(t, client.JobStatusPAUSED, paused.Status)
+	require.Nil(t, paused.NextRunAt, "a paused job is not due")
+	require.True(t, paused.UpdatedAt.After(job.UpdatedAt))
+	require.Zero(t, count(t, db, "select count(*) from due"), "a poll never reads over a paused job")
+
+	age(t, db, job.Id, 10*time.Minute+30*time.Second)
+	require.Zero(t, service.pass(t), "a paused job does not fire")
+
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusACTIVE)})
+	grid := service.getJob(t, job.Id).CreatedAt
+	require.Equal(t, grid.Add(11*time.Minute), *resumed.NextRunAt, "the next instant of its own grid")
+	require.Zero(t, service.pass(t), "what passed in between is not run")
+	require.Empty(t, service.listRuns(t, job.Id))
+}
+
+func TestPausingAnOverdueJobLeavesASkippedRun(t *testing.T) {
+	t.Parallel()
+	service, db := setup(t)
+	job := service.createJob(t, "overdue", 60, `null`)
+	age(t, db, job.Id, 3*time.Minute+30*time.Second)
+	due := *service.getJob(t, job.Id).NextRunAt
+
+	service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+
+	runs := service.listRuns(t, job.Id)
+	require.Len(t, runs, 1)
+	require.Equal(t, client.RunStatusSKIPPED, runs[0].Status)
+	require.Equal(t, client.RunReasonJOBPAUSED, *runs[0].Reason)
+	require.Equal(t, due, runs[0].ScheduledFor)
+	require.EqualValues(t, 3, runs[0].Occurrences, "it stands for all that were due")
+	require.Nil(t, runs[0].StartedAt)
+	require.Zero(t, service.pass(t))
+}
+
+func TestPausedJobKeepsItsLastRun(t *testing.T) {
+	t.Parallel()
+	service, db := setup(t)
+	job := service.createJob(t, "rests", 60, `null`)
+	age(t, db, job.Id, time.Minute)
+	require.Equal(t, 1, service.pass(t))
+	last := *service.getJob(t, job.Id).LastRunAt
+
+	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	require.Equal(t, last, *paused.LastRunAt)
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusACTIVE)})
+	require.Equal(t, last, *resumed.LastRunAt)
+}
+
+func TestNewIntervalCountsFromTheLastInstant(t *testing.T) {
+	t.Parallel()
+	service, db := setup(t)
+	job := service.createJob(t, "hourly", 3600, `null`)
+	age(t, db, job.Id, 10*time.Minute)
+	created := service.getJob(t, job.Id).CreatedAt
+
+	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: ptr(int64(1800))})
+	require.Equal(t, created.Add(30*time.Minute), *changed.NextRunAt)
+	require.Equal(t, 1, count(t, db, "select count(*) from due where job_id = $1 and recurs", job.Id))
+}
+
+func TestNewIntervalOfAJobDueNowStillRunsIt(t *testing.T) {
+	t.Parallel()
+	service, db := setup(t)
+	job := service.createJob(t, "due-now", 3600, `null`)
+	age(t, db, job.Id, time.Hour)
+	due := *service.getJob(t, job.Id).NextRunAt
+
+	service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: ptr(int64(60))})
+	require.Equal(t, 1, service.pass(t), "what was due is not lost by the edit")
+
+	runs := service.listRuns(t, job.Id)
+	require.Len(t, runs, 1)
+	require.Equal(t, due, runs[0].ScheduledFor)
+	after := service.getJob(t, job.Id)
+	require.Equal(t, due.Add(time.Minute), *after.NextRunAt)
+	require.Equal(t, *runs[0].StartedAt, *after.LastRunAt)
+}
+
+func TestOtherFieldsLeaveTheScheduleAlone(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	job := service.createJob(t, "before", 60, `{"a":1}`)
+
+	changed := service.updateJob(t, job.Id, client.JobUpdate{Name: ptr("after"), Payload: json.RawMessage(`[2]`)})
+	require.Equal(t, "after", changed.Name)
+	require.JSONEq(t, `[2]`, string(changed.Payload))
+	require.Equal(t, job.NextRunAt, changed.NextRunAt)
+	require.Equal(t, job.IntervalInSeconds, changed.IntervalInSeconds)
+
+	nulled := service.updateJob(t, job.Id, client.JobUpdate{Payload: json.RawMessage(`null`)})
+	require.JSONEq(t, `null`, string(nulled.Payload), "null is a payload, not the absence of one")
+	require.Equal(t, "after", nulled.Name)
+}
+
+func TestDeletedJobIsGoneAndItsRunsStay(t *testing.T) {
+	t.Parallel()
+	service, db := setup(t)
+	job := service.createJob(t, "short-lived", 60, `{"secret":"s3cr3t"}`)
+	age(t, db, job.Id, time.Minute)
+	require.Equal(t, 1, service.pass(t))
+	run := service.listRuns(t, job.Id)[0]
+
+	deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, deleted.StatusCode())
+
+	age(t, db, job.Id, time.Hour)
+	require.Zero(t, service.pass(t), "it does not fire again")
+	got, err := service.GetJobWithResponse(t.Context(), job.Id)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNotFound, got.StatusCode())
+	again, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNotFound, again.StatusCode())
+	updated, err := service.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Name: ptr("x")})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNotFound, updated.StatusCode())
+	runs, err := service.ListJobRunsWithResponse(t.Context(), job.Id, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNotFound, runs.StatusCode())
+
+	stays, err := service.GetRunWithResponse(t.Context(), run.Id)
+	require.NoError(t, err)
+	require.Equal(t, run, *stays.JSON200, "its runs are still read by their id")
+	require.Zero(t, count(t, db, "select count(*) from jobs where payload::text like '%s3cr3t%'"), "what the user wrote is gone")
+}

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+	"punctual/gen/db"
+)
+
+// What an edit does to a run that is executing: nothing. The run ends and is recorded; the edit decides what comes next.
+
+// claimOne makes a job's occurrence a run in flight, of an instance that exists only in the test.
+func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
+	t.Helper()
+	q := db.New(pool)
+	holder := uuid.Must(uuid.NewV7())
+	require.NoError(t, q.CreateLease(t.Context(), db.CreateLeaseParams{ID: holder, Holder: "test", Duration: time.Minute}))
+	rows, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: holder, MaxRows: 10})
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	require.Equal(t, job, rows[0].JobID)
+	return rows[0]
+}
+
+// complete ends a run in flight, whose job goes on a minute later, and returns whether that was stored.
+func complete(t *testing.T, pool *pgxpool.Pool, row db.ClaimRow) bool {
+	t.Helper()
+	stored, err := db.New(pool).Complete(t.Context(), db.CompleteParams{
+		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
+		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},
+		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""},
+		NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)}, MissedFors: []time.Time{{}}, MissedCounts: []int32{0},
+	})
+	require.NoError(t, err)
+	return len(stored) == 1
+}
+
+func TestRunInFlightIsSeen(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.createJob(t, "in-flight", 60, `null`)
+	age(t, pool, job.Id, time.Minute)
+	row := claimOne(t, pool, job.Id)
+
+	require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), *service.getJob(t, job.Id).NextRunAt, "what comes after it")
+	runs := service.listRuns(t, job.Id)
+	require.Len(t, runs, 1)
+	require.Equal(t, client.RunStatusRUNNING, runs[0].Status)
+	require.Nil(t, runs[0].FinishedAt)
+	got, err := service.GetRunWithResponse(t.Context(), runs[0].Id)
+	require.NoError(t, err)
+	require.Equal(t, runs[0], *got.JSON200)
+	only, err := service.ListJobRunsWithResponse(t.Context(), job.Id, &client.ListJobRunsParams{Status: ptr(client.RunStatusRUNNING)})
+	require.NoError(t, err)
+	require.Equal(t, runs, only.JSON200.Items)
+
+	require.True(t, complete(t, pool, row))
+	ended, err := service.GetRunWithResponse(t.Context(), runs[0].Id)
+	require.NoError(t, err)
+	require.Equal(t, client.RunStatusSUCCEEDED, ended.JSON200.Status, "the same run")
+}
+
+func TestPausingLetsTheRunInFlightEnd(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.createJob(t, "paused-in-flight", 60, `null`)
+	age(t, pool, job.Id, time.Minute)
+	row := claimOne(t, pool, job.Id)
+
+	service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	require.True(t, complete(t, pool, row))
+	require.Zero(t, count(t, pool, "select count(*) from due"), "nothing is due any more")
+	require.Len(t, service.listRuns(t, job.Id), 1)
+	require.Equal(t, row.StartedAt.UTC(), service.getJob(t, job.Id).LastRunAt.UTC())
+}
+
+func TestResumingWhileTheRunIsInFlight(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.createJob(t, "resumed-in-flight", 60, `null`)
+	age(t, pool, job.Id, time.Minute)
+	row := claimOne(t, pool, job.Id)
+
+	service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusACTIVE)})
+	require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), *resumed.NextRunAt)
+	require.Equal(t, 2, count(t, pool, "select count(*) from due"), "the run in flight, and what comes next")
+
+	require.True(t, complete(t, pool, row))
+	require.Equal(t, 1, count(t, pool, "select count(*) from due where recurs"))
+	require.Equal(t, resumed.NextRunAt, service.getJob(t, job.Id).NextRunAt, "its end does not move the schedule")
+}
+
+func TestNewIntervalWhileTheRunIsInFlight(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.createJob(t, "edited-in-flight", 60, `null`)
+	age(t, pool, job.Id, time.Minute)
+	row := claimOne(t, pool, job.Id)
+
+	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: ptr(int64(3600))})
+	require.Equal(t, row.ScheduledFor.Add(time.Hour).UTC(), *changed.NextRunAt)
+	require.True(t, complete(t, pool, row))
+	after := service.getJob(t, job.Id)
+	require.Equal(t, changed.NextRunAt, after.NextRunAt, "the new interval stands")
+	require.Equal(t, row.StartedAt.UTC(), after.LastRunAt.UTC())
+}
+
+func TestDeletingLetsTheRunInFlightEnd(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.createJob(t, "deleted-in-flight", 60, `null`)
+	age(t, pool, job.Id, time.Minute)
+	row := claimOne(t, pool, job.Id)
+	run := service.listRuns(t, job.Id)[0]
+
+	deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, deleted.StatusCode())
+	running, err := service.GetRunWithResponse(t.Context(), run.Id)
+	require.NoError(t, err)
+	require.Equal(t, client.RunStatusRUNNING, running.JSON200.Status)
+	require.True(t, complete(t, pool, row))
+	ended, err := service.GetRunWithResponse(t.Context(), run.Id)
+	require.NoError(t, err)
+	require.Equal(t, client.RunStatusSUCCEEDED, ended.JSON200.Status)
+	require.Zero(t, count(t, pool, "select count(*) from due"))
+}
+
+// The instance that executed a run died, and the job was deleted: the run still ends.
+func TestAbandonedRunOfADeletedJobEnds(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.createJob(t, "deleted-and-abandoned", 60, `null`)
+	age(t, pool, job.Id, time.Minute)
+	claimOne(t, pool, job.Id)
+	run := service.listRuns(t, job.Id)[0]
+	_, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), "delete from leases")
+	require.NoError(t, err)
+	_, err = db.New(pool).FreeAbandoned(t.Context())
+	require.NoError(t, err)
+
+	require.Equal(t, 1, service.pass(t))
+	ended, err := service.GetRunWithResponse(t.Context(), run.Id)
+	require.NoError(t, err)
+	require.Equal(t, client.RunStatusFAILED, ended.JSON200.Status)
+	require.Equal(t, client.RunReasonJOBDELETED, *ended.JSON200.Reason)
+	require.EqualValues(t, 1, ended.JSON200.Attempt)
+	require.Zero(t, count(t, pool, "select count(*) from due"))
+}

@@ -1,0 +1,119 @@
+package poller_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/poller"
+)
+
+func TestClaimsShareNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.dueJob()
+	one, other := b.lease(), b.lease()
+
+	claimed := b.claim(one)
+	require.Len(t, claimed, 1)
+	require.Empty(t, b.claim(other), "it is claimed")
+	require.EqualValues(t, 1, claimed[0].Attempt)
+	require.False(t, claimed[0].StartedAt.Before(claimed[0].ScheduledFor), "never early")
+}
+
+func TestExpiredLeaseClaimsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.dueJob()
+	lost := b.lease()
+	b.exec(`update leases set expires_at = now() where id = $1`, lost)
+	require.Empty(t, b.claim(lost))
+
+	renewed, err := b.RenewLease(t.Context(), db.RenewLeaseParams{ID: lost, Duration: time.Minute})
+	require.NoError(t, err)
+	require.Zero(t, renewed, "it cannot be had back")
+}
+
+func TestZombieCompletesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.dueJob()
+	dead := b.lease()
+	before := b.claim(dead)[0]
+	b.expire(dead)
+	after := b.claim(b.lease())[0]
+	require.Equal(t, before.ScheduledFor, after.ScheduledFor)
+	require.EqualValues(t, 2, after.Attempt)
+	require.Greater(t, after.Token, before.Token)
+	require.Equal(t, before.StartedAt, after.StartedAt, "lateness is attempt 1's")
+
+	stored, err := b.Complete(t.Context(), completion(before))
+	require.NoError(t, err)
+	require.Empty(t, stored, "the token is an old one")
+	require.Equal(t, "RUNNING", b.runs(job)[0].Status)
+
+	stored, err = b.Complete(t.Context(), completion(after))
+	require.NoError(t, err)
+	require.Len(t, stored, 1)
+	stored, err = b.Complete(t.Context(), completion(after))
+	require.NoError(t, err)
+	require.Empty(t, stored, "repeating it changes nothing")
+
+	runs := b.runs(job)
+	require.Len(t, runs, 1)
+	require.Equal(t, "SUCCEEDED", runs[0].Status)
+	require.EqualValues(t, 2, runs[0].Attempt)
+	require.Equal(t, 1, b.count("select count(*) from due where recurs and lease_id is null and attempt = 0"), "the job goes on")
+}
+
+func TestLiveLeaseIsNotFreed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.dueJob()
+	b.claim(b.lease())
+	freed, err := b.FreeAbandoned(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, freed)
+}
+
+func TestRunThatKillsItsInstanceEndsFailed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.dueJob()
+	for range 3 {
+		dead := b.lease()
+		require.Len(t, b.claim(dead), 1)
+		b.expire(dead)
+	}
+	n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+
+	runs := b.runs(job)
+	require.Len(t, runs, 1)
+	require.Equal(t, "FAILED", runs[0].Status)
+	require.Equal(t, db.RunReasonLEASEEXPIRED, *runs[0].Reason)
+	require.EqualValues(t, 3, runs[0].Attempt)
+	require.Equal(t, "its instance died in each of 3 attempts", *runs[0].Error)
+}
+
+func TestDatabaseRefusesADoubledOccurrence(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.dueJob()
+	claimed := b.claim(b.lease())[0]
+	b.exec(`select create_runs_partition($1::date)`, claimed.ScheduledFor)
+	b.exec(`insert into runs (job_id, scheduled_for, started_at, finished_at, status, attempt, occurrences)
+		values ($1, $2, $3, $3, 'SUCCEEDED', 1, 1)`, job, claimed.ScheduledFor, claimed.StartedAt)
+
+	again := completion(claimed)
+	again.Statuses, again.Errors = []string{"FAILED"}, []string{"doubled"}
+	stored, err := b.Complete(t.Context(), again)
+	require.NoError(t, err, "it is no reason to hold up the batch")
+	require.Len(t, stored, 1)
+	runs := b.runs(job)
+	require.Len(t, runs, 1)
+	require.Equal(t, "SUCCEEDED", runs[0].Status, "the first record stands")
+}

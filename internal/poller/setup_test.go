@@ -1,0 +1,110 @@
+package poller_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/database"
+	"punctual/internal/lease"
+	"punctual/internal/maintenance"
+	"punctual/internal/poller"
+	"punctual/internal/target"
+	"punctual/internal/testdb"
+)
+
+// executor executes a run by calling a function.
+type executor func(ctx context.Context, run target.Run) error
+
+func (e executor) Execute(ctx context.Context, run target.Run) error { return e(ctx, run) }
+
+var succeed = executor(func(context.Context, target.Run) error { return nil })
+
+// bench is a database of its own, with what a test does to it.
+type bench struct {
+	*db.Queries
+	t    *testing.T
+	pool *pgxpool.Pool
+}
+
+func setup(t *testing.T) bench {
+	t.Helper()
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return bench{Queries: db.New(pool), t: t, pool: pool}
+}
+
+// poller returns an instance of its own that executes with e.
+func (b bench) poller(e target.Executor, c poller.Config) *poller.Poller {
+	b.t.Helper()
+	c.Pool, c.Executor = b.pool, e
+	if c.Lease == nil {
+		c.Lease = lease.NewKeeper(lease.Config{Queries: b.Queries, Duration: time.Minute})
+	}
+	return poller.New(c)
+}
+
+// dueJob creates a job with an interval of a minute that was due a moment ago, and returns its id.
+func (b bench) dueJob() uuid.UUID {
+	b.t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	_, err := b.CreateJob(b.t.Context(), db.CreateJobParams{ID: id, Name: "due", IntervalSeconds: 60, Payload: []byte(`{"n":1}`)})
+	require.NoError(b.t, err)
+	b.exec(`update jobs set anchor_at = anchor_at - interval '61 s', created_at = created_at - interval '61 s' where id = $1`, id)
+	b.exec(`update due set scheduled_for = scheduled_for - interval '61 s', ready_at = ready_at - interval '61 s' where job_id = $1`, id)
+	return id
+}
+
+func (b bench) exec(sql string, args ...any) {
+	b.t.Helper()
+	_, err := b.pool.Exec(b.t.Context(), sql, args...)
+	require.NoError(b.t, err)
+}
+
+// runs returns a job's runs, in flight and ended.
+func (b bench) runs(job uuid.UUID) []db.ListRunsRow {
+	b.t.Helper()
+	rows, err := b.ListRuns(b.t.Context(), db.ListRunsParams{JobID: job, Before: time.Now().Add(time.Hour), MaxRows: 100})
+	require.NoError(b.t, err)
+	return rows
+}
+
+// lease takes a lease for an instance that exists only in the test.
+func (b bench) lease() uuid.UUID {
+	b.t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	require.NoError(b.t, b.CreateLease(b.t.Context(), db.CreateLeaseParams{ID: id, Holder: "test", Duration: time.Minute}))
+	return id
+}
+
+// claim claims all that is due under a lease.
+func (b bench) claim(leaseID uuid.UUID) []db.ClaimRow {
+	b.t.Helper()
+	rows, err := b.Claim(b.t.Context(), db.ClaimParams{LeaseID: leaseID, MaxRows: 100})
+	require.NoError(b.t, err)
+	return rows
+}
+
+// expire lets a lease run out, and what was claimed under it be freed.
+func (b bench) expire(leaseID uuid.UUID) {
+	b.t.Helper()
+	b.exec(`update leases set expires_at = now() where id = $1`, leaseID)
+	_, err := maintenance.Abandoned(b.Queries).Pass(b.t.Context())
+	require.NoError(b.t, err)
+}
+
+// completion returns what an instance says when it has executed row.
+func completion(row db.ClaimRow) db.CompleteParams {
+	return db.CompleteParams{
+		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
+		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},
+		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""},
+		NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)}, MissedFors: []time.Time{{}}, MissedCounts: []int32{0},
+	}
+}
