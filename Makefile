@@ -6,6 +6,9 @@ OAPI_CODEGEN := go tool -modfile=tools/generate/go.mod oapi-codegen
 LINT         := go tool -modfile=tools/lint/go.mod golangci-lint
 GOVULNCHECK  := go tool -modfile=tools/lint/go.mod govulncheck
 
+# Starts a PostgreSQL for the tests, says which, and stops it when they have ended.
+WITH_DATABASE := go run ./internal/testdb/testserver --
+
 .PHONY: help
 help: ## List what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -20,6 +23,18 @@ generate: ## Generate gen/ from openapi.yaml and sql/.
 	$(OAPI_CODEGEN) -config oapi-codegen.yaml openapi.yaml
 	$(OAPI_CODEGEN) -config oapi-codegen-client.yaml openapi.yaml
 	$(SQLC) generate
+
+.PHONY: test
+test: ## Run all tests, with the race detector.
+	$(WITH_DATABASE) go test -race ./...
+
+.PHONY: e2e
+e2e: ## Run the tests of the service as a whole.
+	$(WITH_DATABASE) go test -race ./internal/e2e
+
+.PHONY: soak
+soak: ## Run a thousand jobs each second on three instances for a minute, and look for gaps.
+	$(WITH_DATABASE) go test -race -tags soak -run TestThousandJobsForAMinute -v ./internal/e2e
 
 .PHONY: format
 format: ## Format the code.

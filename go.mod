@@ -131,4 +131,5 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 	gorm.io/driver/bigquery v1.2.0 // indirect
 	gorm.io/gorm v1.31.1 // indirect
+	pgregory.net/rapid v1.3.0 // indirect
 )

@@ -16,21 +16,21 @@ const claim = `-- name: Claim :many
 with candidate as (
     select d.job_id, d.scheduled_for
     from due d
-    where d.ready_at <= now()
+    where d.ready_at <= now() + $1::interval
       and d.lease_id is null
-      and exists (select from leases l where l.id = $1 and l.expires_at > now())
+      and exists (select from leases l where l.id = $2 and l.expires_at > now())
     order by d.ready_at
-    limit $2
+    limit $3
     for update of d skip locked
 ), claimed as (
     update due d
-    set lease_id = $1, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
-        started_at = coalesce(d.started_at, now())
+    set lease_id = $2, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+        started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
     from candidate c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.token, d.attempt, d.started_at
+    returning d.job_id, d.scheduled_for, d.ready_at, d.token, d.attempt, d.started_at
 )
-select c.job_id, c.scheduled_for, c.token, c.attempt, c.started_at::timestamptz as started_at,
+select c.job_id, c.scheduled_for, c.ready_at, c.token, c.attempt, c.started_at::timestamptz as started_at,
     j.name, j.payload, j.interval_seconds, j.anchor_at, (j.deleted_at is not null)::boolean as deleted,
     clock_timestamp()::timestamptz as read_at
 from claimed c
@@ -38,6 +38,7 @@ join jobs j on j.id = c.job_id
 `
 
 type ClaimParams struct {
+	Ahead   time.Duration
 	LeaseID uuid.UUID
 	MaxRows int32
 }
@@ -45,6 +46,7 @@ type ClaimParams struct {
 type ClaimRow struct {
 	JobID           uuid.UUID
 	ScheduledFor    time.Time
+	ReadyAt         time.Time
 	Token           int64
 	Attempt         int16
 	StartedAt       time.Time
@@ -56,11 +58,12 @@ type ClaimRow struct {
 	ReadAt          time.Time
 }
 
-// Takes up to max_rows due rows under the caller's lease and one new token. Rows another claim is taking are skipped,
-// not waited for, so claimers never queue behind each other. A lease that has run out claims nothing. Time is the
-// statement's now: nothing is claimed early. The answer brings the database's clock along, read after the rows.
+// Takes up to max_rows rows that are due, or will be within the time ahead, under the caller's lease and one new token.
+// Rows another claim is taking are skipped, not waited for, so claimers never queue behind each other. A lease that has
+// run out claims nothing. Time is the database's: the answer brings its clock along, read after the rows, and the
+// caller starts none before its instant by that clock.
 func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error) {
-	rows, err := q.db.Query(ctx, claim, arg.LeaseID, arg.MaxRows)
+	rows, err := q.db.Query(ctx, claim, arg.Ahead, arg.LeaseID, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +74,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 		if err := rows.Scan(
 			&i.JobID,
 			&i.ScheduledFor,
+			&i.ReadyAt,
 			&i.Token,
 			&i.Attempt,
 			&i.StartedAt,
@@ -238,21 +242,48 @@ func (q *Queries) DropOccurrence(ctx context.Context, arg DropOccurrenceParams) 
 }
 
 const freeAbandoned = `-- name: FreeAbandoned :execrows
+with expired as (
+    delete from leases
+    where expires_at <= now()
+)
 update due d
 set lease_id = null
-where d.ready_at <= now()
+where d.ready_at <= now() + interval '1 minute'
   and d.lease_id is not null
   and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
 `
 
-// Frees the runs whose lease has run out or is gone, for anybody to claim. Only rows that are due can be leased, so
-// the index on ready_at bounds what is read. Two instances doing it at once free each row once.
+// Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
+// later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
+// bounds what is read. Two instances doing it at once free each row once.
 func (q *Queries) FreeAbandoned(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, freeAbandoned)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const nextReady = `-- name: NextReady :one
+select d.ready_at, clock_timestamp()::timestamptz as read_at
+from due d
+where d.ready_at > now() + $1::interval and d.lease_id is null
+order by d.ready_at
+limit 1
+`
+
+type NextReadyRow struct {
+	ReadyAt time.Time
+	ReadAt  time.Time
+}
+
+// The first instant after the time ahead at which a row is due that nobody holds. What is due before that was claimed
+// just now, so the index is read from behind it, and one entry of it.
+func (q *Queries) NextReady(ctx context.Context, ahead time.Duration) (NextReadyRow, error) {
+	row := q.db.QueryRow(ctx, nextReady, ahead)
+	var i NextReadyRow
+	err := row.Scan(&i.ReadyAt, &i.ReadAt)
+	return i, err
 }
 
 const startRecurring = `-- name: StartRecurring :exec

@@ -29,20 +29,6 @@ func (q *Queries) CreateLease(ctx context.Context, arg CreateLeaseParams) error 
 	return err
 }
 
-const deleteExpiredLeases = `-- name: DeleteExpiredLeases :execrows
-delete from leases
-where expires_at <= now()
-`
-
-// After FreeAbandoned; what is claimed meanwhile under a lease that is gone is found by the next one.
-func (q *Queries) DeleteExpiredLeases(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteExpiredLeases)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const deleteLease = `-- name: DeleteLease :exec
 delete from leases
 where id = $1

@@ -116,7 +116,7 @@ func (a *App) Run(ctx context.Context) error {
 		q := db.New(a.pool)
 		background.Go(func() { a.lease.Run(drained) })
 		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
-		background.Go(func() { maintenance.Abandoned(q).Run(drained, a.log) })
+		background.Go(func() { maintenance.Abandoned(q, a.poller.Wake).Run(drained, a.log) })
 		claiming.Go(func() { a.poller.Run(ctx) })
 	}
 	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
@@ -183,6 +183,6 @@ func (a *App) giveBack(ctx context.Context) error {
 	if err != nil || !held {
 		return err
 	}
-	_, err = maintenance.Abandoned(db.New(a.pool)).Pass(ctx)
+	_, err = db.New(a.pool).FreeAbandoned(ctx)
 	return err
 }

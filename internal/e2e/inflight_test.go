@@ -31,6 +31,8 @@ func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
 // complete ends a run in flight, whose job goes on a minute later, and returns whether that was stored.
 func complete(t *testing.T, pool *pgxpool.Pool, row db.ClaimRow) bool {
 	t.Helper()
+	_, err := db.New(pool).CreateRunsPartition(t.Context(), row.ScheduledFor)
+	require.NoError(t, err)
 	stored, err := db.New(pool).Complete(t.Context(), db.CompleteParams{
 		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
 		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},

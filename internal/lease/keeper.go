@@ -25,7 +25,7 @@ type Config struct {
 	Logger  *slog.Logger
 	// Duration is how long the lease lasts without a renewal: what a dead instance holds stays held that long.
 	// Shorter hands over sooner, but a pause of that length, say of the network, costs a live instance its runs.
-	// It is renewed three times in this time. Default 10 s.
+	// It is renewed three times in this time. Default 9 s.
 	Duration time.Duration
 }
 
@@ -50,7 +50,7 @@ type Lease struct {
 // NewKeeper returns a Keeper that holds nothing yet.
 func NewKeeper(c Config) *Keeper {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
-	c.Duration = cmp.Or(c.Duration, 10*time.Second)
+	c.Duration = cmp.Or(c.Duration, 9*time.Second)
 	return &Keeper{Config: c}
 }
 

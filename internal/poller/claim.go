@@ -2,7 +2,10 @@ package poller
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/lease"
@@ -39,7 +42,9 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 	}
 	// A claim under way is not cut off when claiming stops: it may have been committed, and then its runs would wait
 	// for the lease to run out. The lease bounds it instead.
-	rows, err := p.queries.Claim(held.Context, db.ClaimParams{LeaseID: held.ID, MaxRows: int32(limit)})
+	rows, err := p.queries.Claim(held.Context, db.ClaimParams{
+		LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead,
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("claim: %w", err)
 	}
@@ -53,8 +58,13 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 func (p *Poller) reserve(ctx context.Context) (int, error) {
 	select {
 	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	default:
+		p.results.hurry() // no slot is freed before its run is stored
+		select {
+		case p.slots <- struct{}{}:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
 	for n := 1; n < p.BatchSize; n++ {
 		select {
@@ -71,4 +81,21 @@ func (p *Poller) release(n int) {
 	for range n {
 		<-p.slots
 	}
+}
+
+// waitForNext sleeps until the next row has to be claimed: by what the database says is due next, what becomes due
+// meanwhile by completions of this instance, and calls to Wake. What other instances make due is theirs to know; should
+// they die, the poll interval is the bound.
+func (p *Poller) waitForNext(ctx context.Context) error {
+	next, err := p.queries.NextReady(ctx, claimAhead)
+	switch {
+	case err == nil:
+		p.clock.Observe(next.ReadAt)
+		p.alarm.ring(next.ReadyAt.Add(-claimLead))
+	case !errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("look for what is due next: %w", err)
+	}
+	p.alarm.ring(p.clock.Now().Add(p.PollInterval))
+	p.alarm.wait(ctx, p.clock.Now)
+	return nil
 }

@@ -16,29 +16,19 @@ import (
 	"punctual/internal/schedule"
 )
 
-// retryDelay is how long a completion that failed waits before it is tried again.
-const retryDelay = 200 * time.Millisecond
-
-// complete hands over a run to be stored. Whoever finds nobody storing does it, for all that have ended meanwhile: the
-// busier, the larger the batches.
+// complete hands over a run to be stored. Whoever finds nobody storing does it, for all that end meanwhile: the busier,
+// the larger the batches.
 func (p *Poller) complete(e ended) {
-	p.mu.Lock()
-	p.ended = append(p.ended, e)
-	if p.storing {
-		p.mu.Unlock()
+	if !p.results.add(e) {
 		return
 	}
-	p.storing = true
-	for len(p.ended) > 0 {
-		n := min(len(p.ended), p.BatchSize)
-		batch := p.ended[:n:n]
-		p.ended = p.ended[n:]
-		p.mu.Unlock()
+	for {
+		batch := p.results.take()
+		if len(batch) == 0 {
+			return
+		}
 		p.store(batch)
-		p.mu.Lock()
 	}
-	p.storing = false
-	p.mu.Unlock()
 }
 
 // store completes a batch. It tries again until the batch is stored or its lease is lost: repeating is harmless, so a
@@ -91,6 +81,9 @@ func (p *Poller) storeOnce(ctx context.Context, batch []ended) ([]ended, error) 
 	}
 	if err != nil {
 		return nil, fmt.Errorf("complete: %w", err)
+	}
+	for _, next := range params.NextFors {
+		p.alarm.ring(next.Add(-claimLead))
 	}
 	if len(stored) == len(batch) {
 		return nil, nil

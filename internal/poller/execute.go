@@ -43,6 +43,9 @@ func (p *Poller) run(held *lease.Lease, row db.ClaimRow) {
 	case row.Deleted:
 		end.abandon(db.RunReasonJOBDELETED, "its instance died, and the job was deleted")
 	default:
+		if !p.hold(held, row.ReadyAt) {
+			return
+		}
 		if row.Attempt == 1 {
 			end.started = later(p.clock.Now(), row.StartedAt)
 		}
@@ -60,6 +63,23 @@ func (p *Poller) run(held *lease.Lease, row db.ClaimRow) {
 	end.finished = later(p.clock.Now(), end.started)
 	p.complete(end)
 	<-end.stored
+}
+
+// hold waits for the instant at which a run may start. It reports false when the lease is lost meanwhile.
+func (p *Poller) hold(held *lease.Lease, until time.Time) bool {
+	for {
+		left := until.Sub(p.clock.Now())
+		if left <= 0 {
+			return held.Context.Err() == nil
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-held.Context.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+		}
+	}
 }
 
 // abandon ends a run without another attempt: the one that its claim has counted was not begun.

@@ -27,7 +27,8 @@ type Config struct {
 	Lease    *lease.Keeper
 	Executor target.Executor
 	Logger   *slog.Logger
-	// PollInterval is how long it sleeps after a claim found less than it asked for. Default 5 s.
+	// PollInterval is the longest it sleeps without looking at the database, and so bounds the lateness of what it was
+	// not told of. Shorter costs queries. Default 5 s.
 	PollInterval time.Duration
 	// BatchSize is the most one claim takes, and the most one completion stores. Larger ones cost less for each run
 	// and make each run wait longer for its neighbours. Default 500.
@@ -36,6 +37,20 @@ type Config struct {
 	// Default 1000.
 	MaxConcurrentRuns int
 }
+
+const (
+	// claimAhead is how far ahead of its instant a run is claimed at most. What is claimed is held in memory to its
+	// instant, so that neither a query nor a commit lies between the two, and one claim serves all that is due within.
+	// A pause, edit or delete does not reach what is claimed, so this is also how long one takes to have effect.
+	claimAhead = 400 * time.Millisecond
+	// claimLead is how far ahead of its instant a run is claimed at least, where it is known in time: how long a claim
+	// may take without making a run late.
+	claimLead = 100 * time.Millisecond
+	// linger is how long an ended run waits for others to be stored with it. It is not part of anybody's lateness.
+	linger = 50 * time.Millisecond
+	// retryDelay is how long to wait when the database has failed.
+	retryDelay = 200 * time.Millisecond
+)
 
 // Poller claims, executes and completes runs. Make it with New.
 type Poller struct {
@@ -50,9 +65,8 @@ type Poller struct {
 	interrupt context.CancelCauseFunc
 	inFlight  sync.WaitGroup
 
-	mu      sync.Mutex
-	ended   []ended // waits to be completed
-	storing bool    // somebody is completing
+	alarm   *alarm
+	results *results
 }
 
 // New returns a Poller that does nothing yet.
@@ -61,7 +75,10 @@ func New(c Config) *Poller {
 	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
 	c.BatchSize = cmp.Or(c.BatchSize, 500)
 	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 1000)
-	p := &Poller{Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns)}
+	p := &Poller{
+		Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns),
+		alarm: newAlarm(), results: newResults(c.BatchSize),
+	}
 	p.work, p.interrupt = context.WithCancelCause(context.Background())
 	return p
 }
@@ -70,18 +87,26 @@ func New(c Config) *Poller {
 // fails is logged and tried again, because a database that is away comes back.
 func (p *Poller) Run(ctx context.Context) {
 	for ctx.Err() == nil {
+		p.alarm.clear() // before the claim: what becomes due while it runs may be too late for it
 		claimed, more, err := p.start(ctx, func() {})
-		if err != nil && ctx.Err() == nil {
-			p.Logger.ErrorContext(ctx, "claiming failed", "error", err)
-		}
 		if claimed > 0 {
 			p.Logger.DebugContext(ctx, "claimed", "runs", claimed)
 		}
-		if !more {
-			sleep(ctx, p.PollInterval)
+		if more {
+			continue
+		}
+		if err == nil {
+			err = p.waitForNext(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.Logger.ErrorContext(ctx, "polling failed", "error", err)
+			sleep(ctx, retryDelay)
 		}
 	}
 }
+
+// Wake makes Run look at the database at once: something there is due sooner than it may know.
+func (p *Poller) Wake() { p.alarm.ring(time.Time{}) }
 
 // Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored.
 func (p *Poller) Pass(ctx context.Context) (int, error) {

@@ -2,6 +2,7 @@ package poller_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/database"
 	"punctual/internal/lease"
+	"punctual/internal/logging"
 	"punctual/internal/maintenance"
 	"punctual/internal/poller"
 	"punctual/internal/target"
@@ -37,13 +39,16 @@ func setup(t *testing.T) bench {
 	pool, err := database.Open(t.Context(), testdb.New(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	return bench{Queries: db.New(pool), t: t, pool: pool}
+	b := bench{Queries: db.New(pool), t: t, pool: pool}
+	_, err = maintenance.Partitions(b.Queries).Pass(t.Context())
+	require.NoError(t, err)
+	return b
 }
 
 // poller returns an instance of its own that executes with e.
 func (b bench) poller(e target.Executor, c poller.Config) *poller.Poller {
 	b.t.Helper()
-	c.Pool, c.Executor = b.pool, e
+	c.Pool, c.Executor, c.Logger = b.pool, e, logging.New(b.t.Output(), slog.LevelWarn)
 	if c.Lease == nil {
 		c.Lease = lease.NewKeeper(lease.Config{Queries: b.Queries, Duration: time.Minute})
 	}
@@ -95,7 +100,7 @@ func (b bench) claim(leaseID uuid.UUID) []db.ClaimRow {
 func (b bench) expire(leaseID uuid.UUID) {
 	b.t.Helper()
 	b.exec(`update leases set expires_at = now() where id = $1`, leaseID)
-	_, err := maintenance.Abandoned(b.Queries).Pass(b.t.Context())
+	_, err := b.FreeAbandoned(b.t.Context())
 	require.NoError(b.t, err)
 }
 

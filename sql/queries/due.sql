@@ -1,11 +1,12 @@
 -- name: Claim :many
--- Takes up to max_rows due rows under the caller's lease and one new token. Rows another claim is taking are skipped,
--- not waited for, so claimers never queue behind each other. A lease that has run out claims nothing. Time is the
--- statement's now: nothing is claimed early. The answer brings the database's clock along, read after the rows.
+-- Takes up to max_rows rows that are due, or will be within the time ahead, under the caller's lease and one new token.
+-- Rows another claim is taking are skipped, not waited for, so claimers never queue behind each other. A lease that has
+-- run out claims nothing. Time is the database's: the answer brings its clock along, read after the rows, and the
+-- caller starts none before its instant by that clock.
 with candidate as (
     select d.job_id, d.scheduled_for
     from due d
-    where d.ready_at <= now()
+    where d.ready_at <= now() + @ahead::interval
       and d.lease_id is null
       and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
     order by d.ready_at
@@ -14,16 +15,25 @@ with candidate as (
 ), claimed as (
     update due d
     set lease_id = @lease_id, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
-        started_at = coalesce(d.started_at, now())
+        started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
     from candidate c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.token, d.attempt, d.started_at
+    returning d.job_id, d.scheduled_for, d.ready_at, d.token, d.attempt, d.started_at
 )
-select c.job_id, c.scheduled_for, c.token, c.attempt, c.started_at::timestamptz as started_at,
+select c.job_id, c.scheduled_for, c.ready_at, c.token, c.attempt, c.started_at::timestamptz as started_at,
     j.name, j.payload, j.interval_seconds, j.anchor_at, (j.deleted_at is not null)::boolean as deleted,
     clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id;
+
+-- name: NextReady :one
+-- The first instant after the time ahead at which a row is due that nobody holds. What is due before that was claimed
+-- just now, so the index is read from behind it, and one entry of it.
+select d.ready_at, clock_timestamp()::timestamptz as read_at
+from due d
+where d.ready_at > now() + @ahead::interval and d.lease_id is null
+order by d.ready_at
+limit 1;
 
 -- name: Complete :many
 -- Ends a batch of runs: for each whose token is still the one of its claim, moves the due row on (or deletes it where
@@ -86,11 +96,16 @@ select job_id::uuid as job_id, scheduled_for::timestamptz as scheduled_for
 from stored;
 
 -- name: FreeAbandoned :execrows
--- Frees the runs whose lease has run out or is gone, for anybody to claim. Only rows that are due can be leased, so
--- the index on ready_at bounds what is read. Two instances doing it at once free each row once.
+-- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
+-- later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
+-- bounds what is read. Two instances doing it at once free each row once.
+with expired as (
+    delete from leases
+    where expires_at <= now()
+)
 update due d
 set lease_id = null
-where d.ready_at <= now()
+where d.ready_at <= now() + interval '1 minute'
   and d.lease_id is not null
   and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now());
 

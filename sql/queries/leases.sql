@@ -13,8 +13,3 @@ where id = @id and expires_at > now();
 -- What was still held under it becomes anybody's.
 delete from leases
 where id = @id;
-
--- name: DeleteExpiredLeases :execrows
--- After FreeAbandoned; what is claimed meanwhile under a lease that is gone is found by the next one.
-delete from leases
-where expires_at <= now();

@@ -1,0 +1,119 @@
+// Package testdb gives each test a migrated PostgreSQL database of its own. For tests only.
+//
+// The server is the one that TEST_DATABASE_URL names. Without it each test process starts one for itself, through the
+// command testserver, which says what it can use and ends the server after the process, however that dies.
+// Several packages are tested faster inside one testserver: go run ./internal/testdb/testserver -- go test ./...
+package testdb
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/internal/testdb/internal/launch"
+)
+
+const (
+	// startTimeout covers the template; the server's own start has limits of its own.
+	startTimeout = time.Minute
+	cloneTimeout = time.Minute
+	// adminConnections bounds what one test process uses beside its tests' own connections, however many run in parallel.
+	adminConnections = 4
+)
+
+// server is what all tests of this process share.
+type server struct {
+	url      *url.URL
+	admin    *pgxpool.Pool
+	template string
+	process  *launch.Server // nil when the server is not ours; held, because the server ends when this is collected
+}
+
+var shared = sync.OnceValues(open)
+
+// New returns the URL of a fresh, migrated database, which is dropped when the test ends. The test fails when there is no
+// server to make it on.
+func New(tb testing.TB) string {
+	tb.Helper()
+	s, err := shared()
+	if err != nil {
+		tb.Fatalf("no PostgreSQL for this test: %v", err)
+	}
+	// By way of the log, a clone costs no checkpoint; a copy of the files costs two, which made it take half as long again.
+	name := "punctual_test_" + strings.ToLower(rand.Text())
+	if err := s.exec(tb.Context(), "create database "+quote(name)+" template "+quote(s.template)+" strategy wal_log"); err != nil {
+		tb.Fatalf("make a test database: %v", err)
+	}
+	tb.Cleanup(func() {
+		// With force, since a test that failed may have left connections open.
+		if err := s.exec(context.WithoutCancel(tb.Context()), "drop database if exists "+quote(name)+" with (force)"); err != nil {
+			tb.Errorf("drop the test database: %v", err)
+		}
+	})
+	return withDatabase(s.url, name)
+}
+
+func (s *server) exec(ctx context.Context, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, cloneTimeout)
+	defer cancel()
+	_, err := s.admin.Exec(ctx, sql)
+	return err
+}
+
+func open() (*server, error) {
+	s := &server{template: templateName()}
+	address := os.Getenv("TEST_DATABASE_URL")
+	if address == "" || cmp.Or(os.Getenv("TEST_DATABASE_PROVIDER"), "url") != "url" {
+		// No context ends it: it is for all tests, and goes with the process.
+		process, err := launch.Start(exec.CommandContext(context.Background(), "go", "run", "punctual/internal/testdb/testserver"))
+		if err != nil {
+			return nil, err
+		}
+		s.process, address = process, process.URL
+	}
+
+	var err error
+	if s.url, err = url.Parse(address); err != nil {
+		return nil, errors.New("TEST_DATABASE_URL is not a URL") // url.Parse would repeat it, password and all
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if s.admin, err = connect(ctx, address); err != nil {
+		return nil, err
+	}
+	if err := ensureTemplate(ctx, s.url, s.template); err != nil {
+		return nil, fmt.Errorf("make the template of the test databases: %w", err)
+	}
+	return s, nil
+}
+
+// connect opens a small pool on the database that the server's URL names, in which no test works.
+func connect(ctx context.Context, address string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, fmt.Errorf("TEST_DATABASE_URL: %w", err)
+	}
+	config.MaxConns = adminConnections
+	config.ConnConfig.RuntimeParams["application_name"] = "punctual testdb"
+	return pgxpool.NewWithConfig(ctx, config)
+}
+
+func withDatabase(server *url.URL, name string) string {
+	u := *server
+	u.Path = "/" + name
+	return u.String()
+}
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
