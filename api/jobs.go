@@ -134,7 +134,7 @@ func encodeJob(row jobRow) api.Job {
 		CreatedAt: instant.Time{Time: job.CreatedAt},
 		UpdatedAt: instant.Time{Time: job.UpdatedAt},
 	}
-	if row.ScheduledFor != nil && row.Leased {
+	if row.ScheduledFor != nil && row.Running {
 		// What is due now is executing; next is what comes after it.
 		next := schedule.NewInterval(job.AnchorAt, job.IntervalSeconds).Next(*row.ScheduledFor)
 		out.NextRunAt = encodeInstant(&next)

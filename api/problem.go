@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -77,14 +78,13 @@ func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 // isUnavailable tells an error of a database that is away from one of a statement.
 func isUnavailable(err error) bool {
-	var connect *pgconn.ConnectError
-	var statement *pgconn.PgError
-	if errors.As(err, &statement) {
+	if statement, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// Operator intervention, insufficient resources, connection exceptions.
 		return slices.Contains([]string{"57", "53", "08"}, statement.Code[:2])
 	}
-	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+	_, connect := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	return connect || network || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
 func (e errorWriter) notFound(w http.ResponseWriter, r *http.Request) {
@@ -162,6 +162,9 @@ func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError
 	switch {
 	case errors.As(err, &schema):
 		path := append(strings.FieldsFunc(field, func(r rune) bool { return r == '.' }), schema.JSONPointer()...)
+		if name, ok := unknownProperty(schema); ok {
+			path = append(path, name)
+		}
 		return []api.FieldError{{In: in, Field: strings.Join(path, "."), Detail: schema.Reason}}
 	case errors.As(err, &many):
 		var all []api.FieldError
@@ -174,4 +177,17 @@ func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError
 	default:
 		return []api.FieldError{{In: in, Field: field, Detail: err.Error()}}
 	}
+}
+
+// unknownProperty returns the name of a property that the schema does not have, which stands in the reason only.
+func unknownProperty(err *openapi3.SchemaError) (name string, ok bool) {
+	quoted, ok := strings.CutPrefix(err.Reason, "property ")
+	if !ok {
+		return "", false
+	}
+	if quoted, ok = strings.CutSuffix(quoted, " is unsupported"); !ok {
+		return "", false
+	}
+	name, unquoted := strconv.Unquote(quoted)
+	return name, unquoted == nil
 }

@@ -57,7 +57,7 @@ func New(c Config) (http.Handler, error) {
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {
-		r.Use(checkQuery(spec, errs), checkBody(errs), validate(spec, errs))
+		r.Use(checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
 		if c.HealthOnly {
 			health := api.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
 			r.Get("/livez", health.GetLiveness)

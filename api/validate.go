@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -23,8 +24,9 @@ import (
 
 const (
 	maxBodyBytes = 1 << 20
-	// maxDepth bounds how deep JSON may be nested: PostgreSQL's parser has a stack, and so has everybody's.
-	maxDepth = 200
+	// maxDepth bounds how deep JSON may be nested: PostgreSQL's parser has a stack, and so has everybody's. It is what a
+	// payload may have, and the object around it.
+	maxDepth = 200 + 1
 )
 
 // uuidPattern is the one form of a UUID that this API takes; the library behind it takes four.
@@ -32,6 +34,7 @@ const uuidPattern = `^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4
 
 // validate holds requests to the bounds of openapi.yaml, which stand nowhere else.
 func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
+	openapi3filter.RegisterBodyDecoder("application/json", decodeJSON)
 	return nethttpmiddleware.OapiRequestValidatorWithOptions(spec, &nethttpmiddleware.Options{
 		Options: openapi3filter.Options{
 			MultiError: true, // all that is wrong at once
@@ -41,7 +44,11 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 		},
 		// The handler decodes the body as it came: a payload is stored to the byte.
 		DiscardValidatedValue: true,
-		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, _ nethttpmiddleware.ErrorHandlerOpts) {
+		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, at nethttpmiddleware.ErrorHandlerOpts) {
+			if at.MatchedRoute == nil { // chi takes an empty segment for a parameter, the contract does not
+				errs.notFound(w, r)
+				return
+			}
 			errs.invalid(w, r, err)
 		},
 	})
@@ -57,7 +64,7 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 				errs.write(w, badRequest(r, api.FieldError{In: api.FieldErrorInQuery, Detail: "cannot be decoded"}))
 				return
 			}
-			known := spec.Paths.Value(chi.RouteContext(r.Context()).RoutePattern()).GetOperation(r.Method).Parameters
+			known := operation(spec, r).Parameters
 			var wrong []api.FieldError
 			for name, values := range query {
 				switch {
@@ -76,11 +83,21 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 	}
 }
 
+// operation is what r asks for.
+func operation(spec *openapi3.T, r *http.Request) *openapi3.Operation {
+	return spec.Paths.Value(chi.RouteContext(r.Context()).RoutePattern()).GetOperation(r.Method)
+}
+
 // checkBody refuses bodies that are no text PostgreSQL can keep, before anything else reads them: too large, of
 // another type, not JSON, not UTF-8, with a NUL, or nested without end.
-func checkBody(errs errorWriter) func(http.Handler) http.Handler {
+func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if operation(spec, r).RequestBody == nil {
+				r.Body = http.NoBody // whatever it is, it means nothing
+				next.ServeHTTP(w, r)
+				return
+			}
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 				errs.write(w, problem(r.Context(), http.StatusRequestEntityTooLarge,
@@ -113,7 +130,7 @@ func badRequest(r *http.Request, errs ...api.FieldError) api.Problem {
 }
 
 // checkJSON returns an error, and the name of the top-level field it is in, unless body is one JSON value of valid
-// text without NUL, nested no deeper than maxDepth.
+// text without NUL, nested no deeper than maxDepth, with no top-level field twice: the validator sees but the last one.
 func checkJSON(body []byte) (field string, err error) {
 	if !utf8.Valid(body) {
 		return "", errors.New("is not valid UTF-8")
@@ -123,8 +140,9 @@ func checkJSON(body []byte) (field string, err error) {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
-	depth, nameIsNext := 0, false
+	depth, nameIsNext, seen := 0, false, map[string]bool{}
 	for {
+		begin := decoder.InputOffset()
 		token, err := decoder.Token()
 		if err != nil {
 			return "", nil // the end: it is valid
@@ -143,6 +161,13 @@ func checkJSON(body []byte) (field string, err error) {
 		case string:
 			if nameIsNext {
 				field = strings.ReplaceAll(t, "\x00", "")
+				if seen[t] {
+					return field, errors.New("is given more than once")
+				}
+				seen[t] = true
+			}
+			if hasHalfSurrogate(t, body[begin:decoder.InputOffset()]) {
+				return field, errors.New("contains half of a surrogate pair")
 			}
 			if strings.ContainsRune(t, 0) {
 				return field, errors.New("contains a NUL character")
@@ -152,4 +177,39 @@ func checkJSON(body []byte) (field string, err error) {
 			nameIsNext = depth == 1
 		}
 	}
+}
+
+// hasHalfSurrogate says whether the decoder put a replacement character for an escape that stands for no character.
+func hasHalfSurrogate(text string, raw []byte) bool {
+	replaced := strings.Count(text, "\uFFFD")
+	return replaced > 0 && replaced > bytes.Count(raw, []byte("\uFFFD"))+bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`))
+}
+
+// decodeJSON decodes a body for the validator. A number that is beyond a float64, which the validator counts with,
+// becomes the largest one there is: out of any bounds, and welcome where there are none.
+func decodeJSON(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (value any, err error) {
+	decoder := json.NewDecoder(body)
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return nil, &openapi3filter.ParseError{Kind: openapi3filter.KindInvalidFormat, Cause: err}
+	}
+	return clamped(value), nil
+}
+
+func clamped(value any) any {
+	switch v := value.(type) {
+	case json.Number:
+		if f, err := v.Float64(); err != nil {
+			return max(min(f, math.MaxFloat64), -math.MaxFloat64)
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = clamped(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = clamped(v[i])
+		}
+	}
+	return value
 }

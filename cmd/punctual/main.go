@@ -37,16 +37,27 @@ func main() {
 	log := logging.New(os.Stderr, c.LogLevel)
 	slog.SetDefault(log)
 
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// The first signal stops the service in order. From then on signals do again what they do by default: the second
-	// ends the process at once.
-	context.AfterFunc(ctx, stop)
-	command.BindTo(ctx, (*context.Context)(nil))
+	command.BindTo(untilSignal(log), (*context.Context)(nil))
 	command.Bind(log)
 	if err := command.Run(); err != nil {
 		log.Error("failed", "error", err)
 		os.Exit(1)
 	}
+}
+
+// untilSignal returns a context that ends with the first signal to stop. The second ends the process at once.
+func untilSignal(log *slog.Logger) context.Context {
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		log.Warn("ended by a second signal")
+		os.Exit(1)
+	}()
+	return ctx
 }
 
 type serve struct {
@@ -82,7 +93,7 @@ func (m *migrate) Run(ctx context.Context, log *slog.Logger) (err error) {
 	default:
 		list, err := database.Migrations(ctx, db.URL)
 		for _, migration := range list {
-			fmt.Printf("[%s] %s\n", map[bool]string{true: "x", false: " "}[migration.Applied], migration.Name)
+			fmt.Fprintf(os.Stdout, "[%s] %s\n", map[bool]string{true: "x", false: " "}[migration.Applied], migration.Name)
 		}
 		return err
 	}

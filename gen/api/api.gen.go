@@ -1584,6 +1584,22 @@ func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.Respo
 	return err
 }
 
+type GetLiveness400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetLiveness400ApplicationProblemPlusJSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadinessRequestObject struct {
 }
 
@@ -1601,6 +1617,22 @@ func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReadiness400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetReadiness400ApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1939,65 +1971,65 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5Fttd9s4dv4rOOieM61LS/I4me3KH3ocv8zK6ziuX9rtGWWXIHElIkMCHAC0rM3Rf++5AEhREmXZaeJO",
-	"Tz7Fkgji4r4+z73IZ5qqolQSpDV0+JmWTLMCLGj36aTSRmn8i4NJtSitUJIO6V0GJJbwaP0DMVETYjMg",
+	"5Fttc9s4kv4rKNxWzZ2PluRxMnsrf7hy/DIrr+P4/HK3V6PsEiRaIjIkwAFAy9qU/vtVAyBFSZRlpxLv",
+	"XOVTLIkgGv36PN3IZ5qqolQSpDV0+JmWTLMCLGj36aTSRmn8i4NJtSitUJIO6V0GJJbwaP0DMVETYjMg",
 	"JZsCSWCiNPTIh5L9VkGPRlTgmt8q0HMaUckKoEOa+ldH1KQZFAz3KNjjJcipzejwx8EgooWQ9eeDiNp5",
 	"ieuM1UJO6WIR0UtRCNstXKGMJcJCYVA0Jb1o22TJ3YvaonCYsCq3dHgwiOhE6YJZOqRC2sMfaYSCiqIq",
-	"8FcvZvjUCCmkhSloukAxNZhSSQNOo+8Yv4HfKjBO8FRJC9L9ycoyFynDM/RLrZIcin/9ZPBAn1ty/UHD",
-	"hA7pP/WXVuv7X03/2q/ym26qRPttiTBEKkseWC74EYlBa6VNTFAVxhlxIiDnpkcXET3x8t0pdcn0FF5b",
-	"5ETxOcqb4+aa2IxJckDei3dOuD8Dy202f0Kolwnj39cly3+DV8dIWtCS5begH0CfoeZeWyUG9INIgUyY",
+	"8FcvZvjUCCmkhSloukAxNZhSSQNOo+8Yv4HfKjBO8FRJC9L9ycoyFynDM/RLrZIcin//ZPBAn1ty/UHD",
+	"hA7pv/SXVuv7X03/2q/ym26qRPttiTBEKkseWC74EYlBa6VNTFAVxhlxIiDnpkcXET3x8t0pdcn0FF5b",
+	"5ETxOcqb4+aa2IxJckDei3dOuD8Dy202f0Kolwnj39cly/+CV8dIWtCS5begH0CfoeZeWyUG9INIgUyY",
 	"yIEfOYM1luUkB8YNscp9n6upE/tK2XNVSf7KsmrwvkZMlWbEZkJ6cW79Ee4le2AiZ0n+6n7FmWUJM0BS",
-	"JjEWEtQhSzPgEVHa6a7WszDEWFWWKDy503PCpkxId457aaqyVNoCfw9csDsX+/83EYKniNddP+65NBle",
-	"hTudY2g3fss4F/gwy6+1KkFbgTlqwnIDES1bX2E+tEzk+Bc8sqJEk1FZFQloUlTGaZBZ9D5jyQHdSNYR",
-	"dUmlO1e7n34wLgNFZCZsRriyhghpFVHJJ0itOSJQlHZOJsE87tzMEEZmmcpdYl8KhtlXP7B8JG8hVZKb",
-	"LoGEMwJITNy/UHwfjWjJbEajpjxkwDho+rGr+GDQCQ0cVwtJ6xNGtaqWi/wRlhnrhao3ltnKtIX98Jfd",
-	"IoVVXVKMNtTTaRbjfyQTrQpXQVWaVlqDTKFOMIgAjtDwrtxakGQOTJsVa/y0VkB/etMuoIcHbw9/Ggx2",
-	"ldGIXqjkhXpLNTAL/NgFYiMBZxb2rSig0yf4yrNVJXi363Qo8Kkg3tT4IqI5M/amkscdCOa/MpBEWCx8",
-	"xhKQHDjRlSTGMsw2R0RWeR5wVijZ2lhUe+c58WmfZq2uoONAHgY9fYYLlVzhY/g4PO6QHFMSr2oHcdLO",
-	"MpFD+KlklQH+5fKWbJ4rxnfmzvAY5sAmiHac8dY/uIhoVfKl/2yxD4eJkM4hvanSjMkp8B45Fygr4Qp8",
-	"bvY/ELHdSDsyDK/RatSZ3mqNNCdt+1fbYlErLtpn7EoUFyo5cQ+/MPK+Tny80Clf6hNrCt6q2y2KuQrS",
-	"rTsGs6QEVeaILfIcDU6uADgJMKOSAjkRuVIEYYJWObqGZikyrtUqJsU0s/l8XwNiDJ80G3r09u06PSqZ",
-	"RXBKh/Rvv/xtPH4cDPbH48eD8/H48Y/nH/f+0JXILlRyzaYvNi/SqpU/dpgItwp7M63Z3GW/mrttkKvN",
-	"3L8kmp2hGHIgPuUJqEuT5oiwxIC0REmPhjFAlXRYoSOjTKG7DOIvzatmGPgzlv+KwZ3MiSexKzFdl7jN",
-	"Y1hlWb65yZ/VjBRMzsknlTgCpoEwDRGBR5ZaUpVYbQ8GZDAYvGSjkTlhZQldmEtX4E/SbEYKX0mYJLFb",
-	"HTtpWqpKlMqByc3E5Hwgaii0P+S6DFuC6HYD2hyf3I3+84xG9Pr4/vbstAPnuIX3Lm/t9NtCyPa3B/8v",
-	"E9UXFK9Fh7qvl9uuusOxnJOL2w9XERIdDZwwyUnGHOhQD6ARZgtLZsyQqXgA6ZLX1f1lRCQYi88H/Pfj",
-	"YEA4QLmSxj7TkL+G1LAcvMLW6vvj/lTtB4GRt/Ru2Ow9GIMx2fp13/wqyn1VenPvl8qZz78EDxiY0i6n",
-	"WDs9CbwMj6km5Ob8hPzpzds/4iF2U6BtfZXOHOM7LU9wIIOqdH2niCAd9VxohjVFGDLTSk79Vx5GPCv9",
-	"thhfRxYOso863OLWMkT/QnpRcjUluUAWMEEqb+pjR85dhE+xTJoZ6B8Mif+6H7pc+yMed2qjRWtqdb4Z",
-	"dDXbOvKbsN61loZ4xzip+2odm9lAzZcLWKIqO0xyJn/dCb7cr/W2LYT1BNO7qeQLqyqW76K0T9SH8IQh",
-	"M8zaCUwreUQGTSZ3DAGjFMOkXIPX25UJdTdgva7OMerrNpOD8JXMwbhkwL2L7wTqiI5N9iSI9vSmgyTo",
-	"SkrXMvpSliC29BscELAzRaZaVaVx9c9mykDdxf6kkh8MEdz7dsOvyJt/IwmiflwQY4DxKgd+rnS8IuQ2",
-	"2vhJJaPnEcwl0zZP+EPrqRCSniI60q70kBy4btbMd+Js2zciktVvcc4UvsY4ZkSrmSP9Y7l6SKJkbyy7",
-	"IMjT1F0DCy0vlucfJnT4y9Mp66aSN37J4uO6mUM7q5ap28BCohYsZtNZJlzv0RnVaYD7kcTzGgKBcG91",
-	"X3iEtHL0L4Epk40XPyMiX+TKz0MAN5VsIYAN+uj9r5W/gmHWVBo1qah9/pVYrrPGqqduyYPfnGFgrv29",
-	"M4wnUfMWxd00cbMqUPx+dHs+ujmLh27XVluuZMYAD1lUqhAIKZBUVTkP3uq6EGMZX54d3579/eyv16Ob",
-	"s9PwrmaBRdARnueNL3OBqcMBJQsS/6h/Kdgc6a3VAji+/OLDu797CB9HxH06Pbs8u2s2qqPRd4IwTXHI",
-	"AfdqdbXq8FnKoVzXBST3iahmDUEhNKIrh6IRXcoRPgQxOonFMn42dX5zf3U1uvo5JpW0Ig91y6AK4tv7",
-	"k5Ozs9Oz0xjPEZ8fjy7PTuMeiW//Mrq+dkdGYFifIiKxD7yYGDY3ZJbNV08TtqIRbd5MI+pfi1/6t3a1",
-	"gF1vcqI6ML5TeB3mGh32Whk71XD7H5c9ckz29j6pZG+vlohZ1DVXrgBiOjvyKHAjsy5bfcIQJsdyb+mO",
-	"e75+wgPodrEiCaSqAOP5bT53veW9PV3Jvb3eWI7lyG/i6yzi8cPDwz9habq/O/H4txCpVqE/3SOnlXYz",
-	"D7/AzQNI8+OZ292lKydiDffH8p/jbdOZOGpowL/4SFgfjjZAnVSSg26mqN6QuUhBGpf0woD5/eiORrTS",
-	"OR3SzNrSDPt9VYI0qtIp9JSe9sOiPiaEJcal15VMbeUo9QNo48056B30Bg4olCBZKeiQHvYGvcMwwXD+",
-	"22el6D8c9JHH4+cpdBUxlv/qU5cwliRzEmN6ix1uwE++vxEPgxE9vg82wCh1LYsEMoEcwJLMTWTaFwO8",
-	"CzCXNcdSA+PLtglJlbFeq4YVboCEgIRDabNekCTM5UwLhflWiO9PkJ/Fg2vFKGRF6IHe1N4OWFKcdRF2",
-	"UTziBSojWrnk8Mu2pk+EWVNi2nETkIOodnkvTLghEOCVbY07l02hrrsGpWe1y+nf9uHIwe7ByCLqro3L",
-	"E/ZDXXvGk/4+BT64qpEPMg/dKWd5hzU9iNh2yAZiPG/I2W5dfFy7MPHjYPDVJvx1v7NjmHrsC7uahMbX",
-	"IqJv/M5dL2wk7Lfucywi+vY5S7puEbi1h7vXdszO3Yi3Kgqm53RILzGQ8QgRkTADY33UICJhU3R36hLC",
-	"x0VES2Xstm4EBhqW35DcMUXXzTLCJhZ0iyi5gYJQsrcRcn7UcKES2rQa3ik+/5r2DAOKxSrCClRhzZEO",
-	"vubG2ybyNbJpNdNmIs9Rm71mpOwEulR+7219Z5vVhFTCDN/bo+tnbAfYBhj4Mhd+c/AMN1y/F+TWvd29",
-	"rvPKxO8ibrwfEYZ63gyWRbRST/ufBV94syFo3TTgyHqjI+6bCA3h1gg5dkFlQ0eP5VgQ5zWLlNOAKbGY",
-	"GqIhVZoDx1U1OPYBpytpSMqQ7As3Bw6VFaM0cXgqwn9tBkK7NobHrBrQZkhWuValq2JFV6H0m9VRuxJB",
-	"b7p9FX1eGDJ13OcL3c6/++klzUWm34XLnDo9bXOZqEZcq8qdgu3U7OCVctN3ZJ+fwW43zk4IWDcBG4gT",
-	"7gYFhOM6KtuT8Y4WH6Kcktk024wnB7Yw6bthS803/P2BHokDqXaX0kxDpR1Cnbg7B0ck9kO02CcdMlVg",
-	"kPAhp6ubGDWPU3Isl4VczSSZakwYiPNUZeserGeEobsgJEnAzgBcPsPS1CADB5jDjaHla11bJOwYjaXS",
-	"/gFk8jV0IGISIDSWTol5ZGeuDPMWqyqktV2JzN9u+KbwIwwinwU/XivEw8DO6Wf2avH+veIGF5iRb2Qh",
-	"bdZgquJFQKKP9Xw7RQ8BsHR8qWahL8M85XYTFN+Xk57KI4HngPgTWfzGqKKTGN+gFBuJ8XXIpUM034hc",
-	"trvi35Jc1q3uJ8klHvQ7KsGOjbIWbN3KSl0M/B4KcytCUaYG6m9DczeVpN/Wq7b+h45KfndoTjttv9xp",
-	"dCW/tdPk4gH+8ZSnXCKgA2O2uMvT+qn/s8uqUkYeApZapWAQJIkH+PeWgjJ/4dzXHQeg/rG10Iys45Sz",
-	"5m5r/Z8kfNfXhHtBoWHrdNNcBgmt6R75IInJKssRSrpfbKWlIW7K52M+Gks/n1qZN3kma9Bxwvyhbien",
-	"KZS2G99h9AHj4n+v1K+GBlg49vJgeKRuk+BKFyndTot10O/Xa2YHfTcSD6/qRApWoa9HzeCmt3RyB0E2",
-	"C7BblkDKCleh3JxnOa1prXfRtrn+XGmSK8ZJwnI8cvAUpdMMjNXMKn+zNbwlnH/xcfE/AQAA//8=",
+	"JjEWEtQhSzPgEVHa6a7WszDEWFWWKDy503PCpkxId457aaqyVNoCfw9csDsX+/+cCMFTxOuuH/dcmgyv",
+	"wp3OMbQbv2WcC3yY5ddalaCtwBw1YbmBiJatrzAfWiZy/AseWVGiyaisigQ0KSrjNMgsep+x5IBuJOuI",
+	"uqTSnavdTz8Yl4EiMhM2I1xZQ4S0iqjkE6TWHBEoSjsnk2Aed25mCCOzTOUusS8Fw+yrH1g+kreQKslN",
+	"l0DCGQEkJu5fKL6PRrRkNqNRUx4yYBw0/dhVfDDohAaOq4Wk9QmjWlXLRf4Iy4z1QtUby2xl2sJ++Mtu",
+	"kcKqLilGG+rpNIvxP5KJVoWroCpNK61BplAnGEQAR2h4V24tSDIHps2KNX5aK6A/vWkX0MODt4c/DQa7",
+	"ymhEL1TyQr2lGpgFfuwCsZGAMwv7VhTQ6RN85dmqErzbdToU+FQQb2p8EdGcGXtTyeMOBPM/GUgiLBY+",
+	"YwlIDpzoShJjGWabIyKrPA84K5RsbSyqvfOc+LRPs1ZX0HEgD4OePsOFSq7wMXwcHndIjimJV7WDOGln",
+	"mcgh/FSyygD/cnlLNs8V4ztzZ3gMc2ATRDvOeOsfXES0KvnSf7bYh8NESOeQ3lRpxuQUeI+cC5SVcAU+",
+	"N/sfiNhupB0ZhtdoNepMb7VGmpO2/attsagVF+0zdiWKC5WcuIdfGHlfJz5e6JQv9Yk1BW/V7RbFXAXp",
+	"1h2DWVKCKnPEFnmOBidXAJwEmFFJgZyIXCmCMEGrHF1DsxQZ12oVk2Ka2Xy+rwExhk+aDT16+3adHpXM",
+	"IjilQ/q3X/42Hj8OBvvj8ePB+Xj8+Mfzj3t/6EpkFyq5ZtMXmxdp1cofO0yEW4W9mdZs7rJfzd02yNVm",
+	"7l8Szc5QDDkQn/IE1KVJc0RYYkBaoqRHwxigSjqs0JFRptBdBvGX5lUzDPwZy3/F4E7mxJPYlZiuS9zm",
+	"MayyLN/c5M9qRgom5+STShwB00CYhojAI0stqUqstgcDMhgMXrLRyJywsoQuzKUr8CdpNiOFryRMktit",
+	"jp00LVUlSuXA5GZicj4QNRTaH3Jdhi1BdLsBbY5P7kb/fUYjen18f3t22oFz3MJ7l7d2+m0hZPvbg/+X",
+	"ieoLiteiQ93Xy21X3eFYzsnF7YerCImOBk6Y5CRjDnSoB9AIs4UlM2bIVDyAdMnr6v4yIhKMxecD/vtx",
+	"MCAcoFxJY59pyF9DalgOXmFr9f1xf6r2g8DIW3o3bPYejMGYbP26b34V5b4qvbn3S+XM51+CBwxMaZdT",
+	"rJ2eBF6Gx1QTcnN+Qv705u0f8RC7KdC2vkpnjvGdlic4kEFVur5TRJCOei40w5oiDJlpJaf+Kw8jnpV+",
+	"W4yvIwsH2UcdbnFrGaJ/Ib0ouZqSXCALmCCVN/WxI+cuwqdYJs0M9A+GxH/dD12u/RGPO7XRojW1Ot8M",
+	"upptHflNWO9aS0O8Y5zUfbWOzWyg5ssFLFGVHSY5k7/uBF/u13rbFsJ6gundVPKFVRXLd1HaJ+pDeMKQ",
+	"GWbtBKaVPCKDJpM7hoBRimFSrsHr7cqEuhuwXlfnGPV1m8lB+ErmYFwy4N7FdwJ1RMcmexJEe3rTQRJ0",
+	"JaVrGX0pSxBb+g0OCNiZIlOtqtK4+mczZaDuYn9SyQ+GCO59u+FX5M1/kARRPy6IMcB4lQM/VzpeEXIb",
+	"bfykktHzCOaSaZsn/KH1VAhJTxEdaVd6SA5cN2vmO3G27RsRyeq3OGcKX2McM6LVzJH+sVw9JFGyN5Zd",
+	"EORp6q6BhZYXy/MPEzr85emUdVPJG79k8XHdzKGdVcvUbWAhUQsWs+ksE6736IzqNMD9SOJ5DYFAuLe6",
+	"LzxCWjn6l8CUycaLnxGRL3Ll5yGAm0q2EMAGffT+18pfwTBrKo2aVNQ+/0os11lj1VO35MFvzjAw1/7e",
+	"GcaTqHmL4m6auFkVKH4/uj0f3ZzFQ7drqy1XMmOAhywqVQiEFEiqqpwHb3VdiLGML8+Ob8/+fvbX69HN",
+	"2Wl4V7PAIugIz/PGl7nA1OGAkgWJf9S/FGyO9NZqARxffvHh3d89hI8j4j6dnl2e3TUb1dHoO0GYpjjk",
+	"gHu1ulp1+CzlUK7rApL7RFSzhqAQGtGVQ9GILuUIH4IYncRiGT+bOr+5v7oaXf0ck0pakYe6ZVAF8e39",
+	"ycnZ2enZaYzniM+PR5dnp3GPxLd/GV1fuyMjMKxPEZHYB15MDJsbMsvmq6cJW9GINm+mEfWvxS/9W7ta",
+	"wK43OVEdGN8pvA5zjQ57rYydarj9r8seOSZ7e59UsrdXS8Qs6porVwAxnR15FLiRWZetPmEIk2O5t3TH",
+	"PV8/4QF0u1iRBFJVgPH8Np+73vLenq7k3l5vLMdy5DfxdRbx+OHh4Z+wNN3fnXj8W4hUq9Cf7pHTSruZ",
+	"h1/g5gGk+fHM7e7SlROxhvtj+a/xtulMHDU04N98JKwPRxugTirJQTdTVG/IXKQgjUt6YcD8fnRHI1rp",
+	"nA5pZm1phv2+KkEaVekUekpP+2FRHxPCEuPS60qmtnKU+gG08eYc9A56AwcUSpCsFHRID3uD3mGYYDj/",
+	"7bNS9B8O+sjj8fMUuooYy3/1qUsYS5I5iTG9xQ434Cff34iHwYge3wcbYJS6lkUCmUAOYEnmJjLtiwHe",
+	"BZjLmmOpgfFl24SkylivVcMKN0BCQMKhtFkvSBLmcqaFwnwrxPcnyM/iwbViFLIi9EBvam8HLCnOugi7",
+	"KB7xApURrVxy+GVb0yfCrCkx7bgJyEFUu7wXJtwQCPDKtsady6ZQ112D0rPa5fRv+3DkYPdgZBF118bl",
+	"Cfuhrj3jSX+fAh9c1cgHmYfulLO8w5oeRGw7ZAMxnjfkbLcuPq5dmPhxMPhqE/6639kxTD32hV1NQuNr",
+	"EdE3fueuFzYS9lv3ORYRffucJV23CNzaw91rO2bnbsRbFQXTczqklxjIeISISJiBsT5qEJGwKbo7dQnh",
+	"4yKipTJ2WzcCAw3Lb0jumKLrZhlhEwu6RZTcQEEo2dsIOT9quFAJbVoN7xSff017hgHFYhVhBaqw5kgH",
+	"X3PjbRP5Gtm0mmkzkeeozV4zUnYCXSq/97a+s81qQiphhu/t0fUztgNsAwx8mQu/OXiGG67fC3Lr3u5e",
+	"13ll4ncRN96PCEM9bwbLIlqpp/3Pgi+82RC0bhpwZL3REfdNhIZwa4Qcu6CyoaPHciyI85pFymnAlFhM",
+	"DdGQKs2B46oaHPuA05U0JGVI9oWbA4fKilGaODwV4b82A6FdG8NjVg1oMySrXKvSVbGiq1D6zeqoXYmg",
+	"N92+ij4vDJk67vOFbuff/fSS5iLT78JlTp2etrlMVCOuVeVOwXZqdvBKuek7ss/PYLcbZycErJuADcQJ",
+	"d4MCwnEdle3JeEeLD1FOyWyabcaTA1uY9N2wpeYb/v5Aj8SBVLtLaaah0g6hTtydgyMS+yFa7JMOmSow",
+	"SPiQ09VNjJrHKTmWy0KuZpJMNSYMxHmqsnUP1jPC0F0QkiRgZwAun2FpapCBA8zhxtDyta4tEnaMxlJp",
+	"/wAy+Ro6EDEJEBpLp8Q8sjNXhnmLVRXS2q5E5m83fFP4EQaRz4IfrxXiYWDn9DN7tXj/XnGDC8zIN7KQ",
+	"NmswVfEiINHHer6doocAWDq+VLPQl2GecrsJiu/LSU/lkcBzQPyJLH5jVNFJjG9Qio3E+Drk0iGab0Qu",
+	"213xb0ku61b3k+QSD/odlWDHRlkLtm5lpS4Gfg+FuRWhKFMD9behuZtK0m/rVVv/Q0clvzs0p522X+40",
+	"upLf2mly8QD/eMpTLhHQgTFb3OVp/dT/2eVL7L2ix5FHjaVWKRjEVeIB/rOl08zfUfelymGuf2ytTSPr",
+	"aOisuQ5b/78K3yg24SpR6PE6dTb3R0I3u0c+SGKyynJEn+4XW2lpiBsM+jQRjaUfaa2MqDz5NehrYWRR",
+	"d6DTFErbDQkxYIFx8U+xw1fDHCxoaqkL1EK3FXGli8fu0MBq6/frNROKvhu8h1d14hGrMKKiZjzUW4aS",
+	"AzqbZd4tSyBlhauDbpq0nAm11ruY3lx/rjTJFeMkYTkeOTiX0mkGxmpmlb8/G94Szr/4uPi/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

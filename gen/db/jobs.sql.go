@@ -79,7 +79,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 }
 
 const getJob = `-- name: GetJob :one
-select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null)::boolean as leased
+select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.id = $1 and j.deleted_at is null
@@ -89,7 +89,7 @@ type GetJobRow struct {
 	Job          Job
 	ScheduledFor *time.Time
 	DueLastRunAt *time.Time
-	Leased       bool
+	Running      bool
 }
 
 // A single snapshot: the job and its due row belong together whatever fires meanwhile.
@@ -109,13 +109,13 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.Job.DeletedAt,
 		&i.ScheduledFor,
 		&i.DueLastRunAt,
-		&i.Leased,
+		&i.Running,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null)::boolean as leased
+select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null
@@ -134,7 +134,7 @@ type ListJobsRow struct {
 	Job          Job
 	ScheduledFor *time.Time
 	DueLastRunAt *time.Time
-	Leased       bool
+	Running      bool
 }
 
 // Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
@@ -160,7 +160,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.DeletedAt,
 			&i.ScheduledFor,
 			&i.DueLastRunAt,
-			&i.Leased,
+			&i.Running,
 		); err != nil {
 			return nil, err
 		}
@@ -173,7 +173,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listJobsAfter = `-- name: ListJobsAfter :many
-select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null)::boolean as leased
+select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null
@@ -194,7 +194,7 @@ type ListJobsAfterRow struct {
 	Job          Job
 	ScheduledFor *time.Time
 	DueLastRunAt *time.Time
-	Leased       bool
+	Running      bool
 }
 
 // Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
@@ -225,7 +225,7 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 			&i.Job.DeletedAt,
 			&i.ScheduledFor,
 			&i.DueLastRunAt,
-			&i.Leased,
+			&i.Running,
 		); err != nil {
 			return nil, err
 		}

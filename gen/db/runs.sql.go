@@ -42,7 +42,8 @@ const getRun = `-- name: GetRun :one
 select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
     null::timestamptz as finished_at, null::text as error, 1 as occurrences
 from jobs j
-join due d on d.job_id = j.id and d.scheduled_for = $1 and d.lease_id is not null
+join due d on d.job_id = j.id and d.scheduled_for = $1
+    and d.lease_id is not null and d.started_at <= now()
 where substring(uuid_send(j.id) from 9) = $2::bytea
 union all
 select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error, r.occurrences
@@ -69,7 +70,7 @@ type GetRunRow struct {
 }
 
 // By what a run's id says: the last eight bytes of its job's id, and its instant. A run in flight is its leased due
-// row. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
+// row, from its instant on; before that it is claimed and waits. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
 func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, error) {
 	row := q.db.QueryRow(ctx, getRun, arg.ScheduledFor, arg.JobTail)
 	var i GetRunRow
@@ -93,6 +94,7 @@ const listRuns = `-- name: ListRuns :many
         null::timestamptz as finished_at, null::text as error, 1 as occurrences
     from due d
     where d.job_id = $2 and d.scheduled_for < $3::timestamptz and d.lease_id is not null
+      and d.started_at <= now()
       and ($4::text is null or $4 = 'RUNNING')
 )
 union all

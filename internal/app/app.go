@@ -41,6 +41,9 @@ type App struct {
 // When it fails, what it had started is stopped again.
 func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, 20*time.Second)
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	a := &App{config: c, log: log, stopping: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -78,7 +81,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	})
 
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
-	if a.listener, err = net.Listen("tcp", address); err != nil {
+	if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return a, nil

@@ -1,6 +1,10 @@
 package app
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Role says which parts of the service an instance runs.
 type Role string
@@ -25,6 +29,20 @@ type Config struct {
 
 	ShutdownGrace time.Duration `help:"How long to let runs and requests finish after SIGTERM. What still runs then is given back and executed by another instance." default:"20s" env:"SHUTDOWN_GRACE"`
 	ShutdownDelay time.Duration `help:"How long to go on serving after /readyz says no, for load balancers to notice. Part of the grace." default:"0s" env:"SHUTDOWN_DELAY"`
+}
+
+// Validate returns an error that names each value that cannot be. Zero means default.
+func (c Config) Validate() error {
+	var errs []error
+	for name, value := range map[string]int64{
+		"POLL_INTERVAL": int64(c.PollInterval), "MAX_CONCURRENT_RUNS": int64(c.MaxConcurrentRuns),
+		"SHUTDOWN_GRACE": int64(c.ShutdownGrace), "SHUTDOWN_DELAY": int64(c.ShutdownDelay),
+	} {
+		if value < 0 {
+			errs = append(errs, fmt.Errorf("%s must not be negative", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // DatabaseConfig says where the database is.

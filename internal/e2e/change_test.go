@@ -11,14 +11,12 @@ import (
 	"punctual/gen/client"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestPausedJobDoesNotFireAndResumesOnItsGrid(t *testing.T) {
 	t.Parallel()
 	service, db := setup(t)
 	job := service.createJob(t, "pausable", 60, `null`)
 
-	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
 	require.Equal(t, client.JobStatusPAUSED, paused.Status)
 	require.Nil(t, paused.NextRunAt, "a paused job is not due")
 	require.True(t, paused.UpdatedAt.After(job.UpdatedAt))
@@ -27,7 +25,7 @@ func TestPausedJobDoesNotFireAndResumesOnItsGrid(t *testing.T) {
 	age(t, db, job.Id, 10*time.Minute+30*time.Second)
 	require.Zero(t, service.pass(t), "a paused job does not fire")
 
-	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusACTIVE)})
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
 	grid := service.getJob(t, job.Id).CreatedAt
 	require.Equal(t, grid.Add(11*time.Minute), *resumed.NextRunAt, "the next instant of its own grid")
 	require.Zero(t, service.pass(t), "what passed in between is not run")
@@ -41,7 +39,7 @@ func TestPausingAnOverdueJobLeavesASkippedRun(t *testing.T) {
 	age(t, db, job.Id, 3*time.Minute+30*time.Second)
 	due := *service.getJob(t, job.Id).NextRunAt
 
-	service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
 
 	runs := service.listRuns(t, job.Id)
 	require.Len(t, runs, 1)
@@ -61,9 +59,9 @@ func TestPausedJobKeepsItsLastRun(t *testing.T) {
 	require.Equal(t, 1, service.pass(t))
 	last := *service.getJob(t, job.Id).LastRunAt
 
-	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
 	require.Equal(t, last, *paused.LastRunAt)
-	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusACTIVE)})
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
 	require.Equal(t, last, *resumed.LastRunAt)
 }
 
@@ -74,7 +72,7 @@ func TestNewIntervalCountsFromTheLastInstant(t *testing.T) {
 	age(t, db, job.Id, 10*time.Minute)
 	created := service.getJob(t, job.Id).CreatedAt
 
-	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: ptr(int64(1800))})
+	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: new(int64(1800))})
 	require.Equal(t, created.Add(30*time.Minute), *changed.NextRunAt)
 	require.Equal(t, 1, count(t, db, "select count(*) from due where job_id = $1 and recurs", job.Id))
 }
@@ -86,7 +84,7 @@ func TestNewIntervalOfAJobDueNowStillRunsIt(t *testing.T) {
 	age(t, db, job.Id, time.Hour)
 	due := *service.getJob(t, job.Id).NextRunAt
 
-	service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: ptr(int64(60))})
+	service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: new(int64(60))})
 	require.Equal(t, 1, service.pass(t), "what was due is not lost by the edit")
 
 	runs := service.listRuns(t, job.Id)
@@ -102,7 +100,7 @@ func TestOtherFieldsLeaveTheScheduleAlone(t *testing.T) {
 	service, _ := setup(t)
 	job := service.createJob(t, "before", 60, `{"a":1}`)
 
-	changed := service.updateJob(t, job.Id, client.JobUpdate{Name: ptr("after"), Payload: json.RawMessage(`[2]`)})
+	changed := service.updateJob(t, job.Id, client.JobUpdate{Name: new("after"), Payload: json.RawMessage(`[2]`)})
 	require.Equal(t, "after", changed.Name)
 	require.JSONEq(t, `[2]`, string(changed.Payload))
 	require.Equal(t, job.NextRunAt, changed.NextRunAt)
@@ -133,7 +131,7 @@ func TestDeletedJobIsGoneAndItsRunsStay(t *testing.T) {
 	again, err := service.DeleteJobWithResponse(t.Context(), job.Id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, again.StatusCode())
-	updated, err := service.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Name: ptr("x")})
+	updated, err := service.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Name: new("x")})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, updated.StatusCode())
 	runs, err := service.ListJobRunsWithResponse(t.Context(), job.Id, nil)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func (c *contract) sendAll(t *testing.T, probes []probe) {
 
 func (c *contract) send(t *testing.T, p probe) (answer, error) {
 	t.Helper()
-	c.sent++
+	c.sent.Add(1)
 	var body io.Reader
 	if p.body != nil {
 		body = bytes.NewReader(p.body)
@@ -170,6 +171,9 @@ func (c *contract) checkForm(t *testing.T, p probe, got answer) error {
 	return nil
 }
 
+// internals are words of the code, which say nothing to a client.
+var internals = regexp.MustCompile(`json\.|\b(api|db)\.|strconv|float(32|64)|unmarshal|pgx|SQLSTATE|goroutine|openapi|interface \{|map\[|<nil>`)
+
 // checkProblem looks at what a refusal says beyond its form.
 func (p probe) checkProblem(got answer) error {
 	var problem client.Problem
@@ -182,10 +186,19 @@ func (p probe) checkProblem(got answer) error {
 	if problem.RequestId == nil || *problem.RequestId != got.Header.Get("X-Request-Id") {
 		return fmt.Errorf("the problem's request id is not the answer's")
 	}
+	var named []client.FieldError
+	if problem.Errors != nil {
+		named = *problem.Errors
+	}
+	for _, e := range named {
+		if word := internals.FindString(e.Detail); word != "" {
+			return fmt.Errorf("the problem shows %q, which is the code's word", word)
+		}
+	}
 	if p.in == "" {
 		return nil
 	}
-	if problem.Errors != nil && slices.ContainsFunc(*problem.Errors, p.isNamed) {
+	if slices.ContainsFunc(named, p.isNamed) {
 		return nil
 	}
 	return fmt.Errorf("the problem does not name the %s field %q", p.in, p.field)
@@ -199,7 +212,7 @@ func (p probe) isNamed(e client.FieldError) bool {
 }
 
 // maxShown is how much of a body is printed.
-const maxShown = 600
+const maxShown = 300
 
 func shown(body []byte) string {
 	text := string(body[:min(len(body), maxShown)])
@@ -214,18 +227,19 @@ func shown(body []byte) string {
 
 // String prints the request as it is sent.
 func (p probe) String() string {
+	var text strings.Builder
 	target := p.path
 	if p.query != "" {
 		target += "?" + p.query
 	}
-	text := fmt.Sprintf("> %s %s\n", p.method, shortened(target))
+	fmt.Fprintf(&text, "> %s %s\n", p.method, shortened(target))
 	for name, values := range p.header {
-		text += fmt.Sprintf("> %s: %s\n", name, strings.Join(values, " | "))
+		fmt.Fprintf(&text, "> %s: %s\n", name, strings.Join(values, " | "))
 	}
 	if p.body != nil {
-		text += fmt.Sprintf("> %s\n", shown(p.body))
+		fmt.Fprintf(&text, "> %s\n", shown(p.body))
 	}
-	return text
+	return text.String()
 }
 
 // String prints the answer.
@@ -233,13 +247,15 @@ func (a answer) String() string {
 	if a.Response == nil {
 		return ""
 	}
-	text := fmt.Sprintf("< %s\n", a.Status)
+	var text strings.Builder
+	fmt.Fprintf(&text, "< %s\n", a.Status)
 	for _, name := range []string{"Content-Type", "Allow", "Location"} {
 		if value := a.Header.Get(name); value != "" {
-			text += fmt.Sprintf("< %s: %s\n", name, value)
+			fmt.Fprintf(&text, "< %s: %s\n", name, value)
 		}
 	}
-	return text + fmt.Sprintf("< %s\n", shown(a.body))
+	fmt.Fprintf(&text, "< %s\n", shown(a.body))
+	return text.String()
 }
 
 func shortened(text string) string {

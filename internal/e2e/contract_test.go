@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,12 +33,21 @@ func TestContract(t *testing.T) {
 		item := c.spec.Paths.Value(path)
 		for _, method := range slices.Sorted(maps.Keys(item.Operations())) {
 			op := &operation{Operation: item.GetOperation(method), method: method, path: path, item: item}
-			t.Run(op.OperationID, func(t *testing.T) { c.holds(t, op) })
+			t.Run(op.OperationID, func(t *testing.T) {
+				t.Parallel()
+				c.sendAll(t, c.operationProbes(t, op))
+			})
 		}
-		t.Run("methods of "+path, func(t *testing.T) { c.holdsMethods(t, path, item) })
+		t.Run("methods of "+path, func(t *testing.T) {
+			t.Parallel()
+			c.sendAll(t, c.methodProbes(t, path, item))
+		})
 	}
-	t.Run("unknown paths", c.holdsPaths)
-	t.Logf("%d requests to %d paths", c.sent, c.spec.Paths.Len())
+	t.Run("unknown paths", func(t *testing.T) {
+		t.Parallel()
+		c.sendAll(t, c.unknownPathProbes(t))
+	})
+	t.Cleanup(func() { t.Logf("%d requests to %d paths", c.sent.Load(), c.spec.Paths.Len()) })
 }
 
 // contract is a service and what it promised.
@@ -46,8 +56,8 @@ type contract struct {
 	url  string
 	http *http.Client
 	// things returns the id of something there is, by the path segment that goes before the id.
-	things map[string]func() string
-	sent   int
+	things map[string]func(*testing.T) string
+	sent   atomic.Int64
 }
 
 // operation is one method of one path.
@@ -63,7 +73,10 @@ func newContract(t *testing.T) *contract {
 	spec, err := api.GetSpec()
 	require.NoError(t, err)
 
-	job := func() string { return service.createJob(t, "sample", 3600, `{"a":1}`).Id.String() }
+	job := func(t *testing.T) string {
+		t.Helper()
+		return service.createJob(t, "sample", 3600, `{"a":1}`).Id.String()
+	}
 	ran := service.createJob(t, "has run", 3600, `null`).Id
 	age(t, db, ran, time.Hour)
 	require.Equal(t, 1, service.pass(t), "one run is executed")
@@ -76,27 +89,24 @@ func newContract(t *testing.T) *contract {
 			// A redirect is an answer like any other, and not one that the contract has.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		things: map[string]func() string{"jobs": job, "runs": func() string { return run }},
+		things: map[string]func(*testing.T) string{"jobs": job, "runs": func(*testing.T) string { return run }},
 	}
 }
 
 // maxFailures is how many failures of one operation are printed: they mostly have one cause.
 const maxFailures = 30
 
-// holds sends all probes of one operation.
-func (c *contract) holds(t *testing.T, op *operation) {
-	probes := []probe{c.valid(t, op)}
-	probes = append(probes, c.pathProbes(t, op)...)
-	probes = append(probes, c.parameterProbes(t, op)...)
-	probes = append(probes, c.bodyProbes(t, op)...)
-	c.sendAll(t, probes)
+// operationProbes are the requests to one operation.
+func (c *contract) operationProbes(t *testing.T, op *operation) []probe {
+	t.Helper()
+	return slices.Concat([]probe{c.valid(t, op)}, c.pathProbes(t, op), c.parameterProbes(t, op), c.bodyProbes(t, op))
 }
 
-// holdsMethods sends the methods that a path does not have.
-func (c *contract) holdsMethods(t *testing.T, path string, item *openapi3.PathItem) {
+// methodProbes are the methods that a path does not have.
+func (c *contract) methodProbes(t *testing.T, path string, item *openapi3.PathItem) (probes []probe) {
+	t.Helper()
 	op := &operation{Operation: &openapi3.Operation{}, path: path, item: item}
 	allowed := slices.Sorted(maps.Keys(item.Operations()))
-	var probes []probe
 	for _, method := range []string{
 		"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "BREW", "get",
 	} {
@@ -108,17 +118,17 @@ func (c *contract) holdsMethods(t *testing.T, path string, item *openapi3.PathIt
 		p.verdict, p.status, p.allow = refused, http.StatusMethodNotAllowed, allowed
 		probes = append(probes, p)
 	}
-	c.sendAll(t, probes)
+	return probes
 }
 
-// holdsPaths asks for what is near to a path of the contract, but not one.
-func (c *contract) holdsPaths(t *testing.T) {
+// unknownPathProbes ask for what is near to a path of the contract, but not one.
+func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
+	t.Helper()
 	paths := []string{"/nope", "/api", "/api/", "/api/v1", "/api/v1/nope", "/api/v2/jobs", "/%00", "/%ff", "/api/v1/%2e%2e/livez"}
 	for _, template := range c.spec.Paths.InMatchingOrder() {
 		path := c.valid(t, &operation{Operation: &openapi3.Operation{}, path: template, item: c.spec.Paths.Value(template)}).path
 		paths = append(paths, path+"/", path+"/nope/nope", "/"+path, strings.ToUpper(path), "/./"+path[1:], path+"%00", path+".json")
 	}
-	var probes []probe
 	for _, path := range paths {
 		if c.isTemplate(path) {
 			continue // it is an id that is wrong, not the path
@@ -129,7 +139,7 @@ func (c *contract) holdsPaths(t *testing.T) {
 			})
 		}
 	}
-	c.sendAll(t, probes)
+	return probes
 }
 
 // isTemplate says whether a path has the form of one of the contract, whatever stands for its parameters.
@@ -161,10 +171,10 @@ func (op *operation) body() *openapi3.MediaType {
 	return op.RequestBody.Value.Content.Get("application/json")
 }
 
-// accepts is the verdict on a request that is valid by the schema, see stricter.
-func (op *operation) accepts(in, field string) verdict {
-	if stricter[op.OperationID+" "+in+" "+field] != "" {
+// verdict is v, unless the service is stricter there than the schema by which v was found.
+func (op *operation) verdict(v verdict, in, field string) verdict {
+	if v == accepted && stricter[op.OperationID+" "+in+" "+field] != "" {
 		return either
 	}
-	return accepted
+	return v
 }

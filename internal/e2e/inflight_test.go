@@ -58,7 +58,7 @@ func TestRunInFlightIsSeen(t *testing.T) {
 	got, err := service.GetRunWithResponse(t.Context(), runs[0].Id)
 	require.NoError(t, err)
 	require.Equal(t, runs[0], *got.JSON200)
-	only, err := service.ListJobRunsWithResponse(t.Context(), job.Id, &client.ListJobRunsParams{Status: ptr(client.RunStatusRUNNING)})
+	only, err := service.ListJobRunsWithResponse(t.Context(), job.Id, &client.ListJobRunsParams{Status: new(client.RunStatusRUNNING)})
 	require.NoError(t, err)
 	require.Equal(t, runs, only.JSON200.Items)
 
@@ -75,7 +75,7 @@ func TestPausingLetsTheRunInFlightEnd(t *testing.T) {
 	age(t, pool, job.Id, time.Minute)
 	row := claimOne(t, pool, job.Id)
 
-	service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
 	require.True(t, complete(t, pool, row))
 	require.Zero(t, count(t, pool, "select count(*) from due"), "nothing is due any more")
 	require.Len(t, service.listRuns(t, job.Id), 1)
@@ -89,8 +89,8 @@ func TestResumingWhileTheRunIsInFlight(t *testing.T) {
 	age(t, pool, job.Id, time.Minute)
 	row := claimOne(t, pool, job.Id)
 
-	service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
-	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: ptr(client.JobStatusACTIVE)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
 	require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), *resumed.NextRunAt)
 	require.Equal(t, 2, count(t, pool, "select count(*) from due"), "the run in flight, and what comes next")
 
@@ -106,7 +106,7 @@ func TestNewIntervalWhileTheRunIsInFlight(t *testing.T) {
 	age(t, pool, job.Id, time.Minute)
 	row := claimOne(t, pool, job.Id)
 
-	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: ptr(int64(3600))})
+	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: new(int64(3600))})
 	require.Equal(t, row.ScheduledFor.Add(time.Hour).UTC(), *changed.NextRunAt)
 	require.True(t, complete(t, pool, row))
 	after := service.getJob(t, job.Id)

@@ -31,7 +31,7 @@ func TestJobIsStoredExecutedAndRecorded(t *testing.T) {
 	var name, payload string
 	require.NoError(t, db.QueryRow(t.Context(), "select name, payload::text from jobs where id = $1", job.Id).Scan(&name, &payload))
 	require.Equal(t, "nightly-report", name)
-	require.Equal(t, `{"report":"sales","rows":12345678901234567890,"of":[1.0,null]}`, payload, "the payload is kept to the byte")
+	require.True(t, payload == `{"report":"sales","rows":12345678901234567890,"of":[1.0,null]}`, "the payload is kept to the byte") //nolint:testifylint // not only as JSON
 
 	require.Zero(t, service.pass(t), "nothing is due yet")
 	age(t, db, job.Id, time.Minute)

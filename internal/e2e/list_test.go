@@ -19,7 +19,7 @@ func TestJobsAreListedNewestFirstByPageAndByCursor(t *testing.T) {
 		newestFirst = append([]uuid.UUID{service.createJob(t, "listed", 60, `null`).Id}, newestFirst...)
 	}
 	paused := newestFirst[3]
-	service.updateJob(t, paused, client.JobUpdate{Status: ptr(client.JobStatusPAUSED)})
+	service.updateJob(t, paused, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
 
 	list := func(p client.ListJobsParams) client.JobPage {
 		t.Helper()
@@ -43,29 +43,29 @@ func TestJobsAreListedNewestFirstByPageAndByCursor(t *testing.T) {
 	require.False(t, first.TotalIsCapped)
 	require.Nil(t, first.NextCursor, "there is nothing behind it")
 
-	second := list(client.ListJobsParams{Page: ptr(int64(2)), Limit: ptr(client.Limit(3))})
+	second := list(client.ListJobsParams{Page: new(int64(2)), Limit: new(client.Limit(3))})
 	require.Equal(t, newestFirst[3:6], ids(second))
 	require.EqualValues(t, 2, *second.Page)
-	beyond := list(client.ListJobsParams{Page: ptr(int64(9))})
+	beyond := list(client.ListJobsParams{Page: new(int64(9))})
 	require.Empty(t, beyond.Items)
 	require.EqualValues(t, 7, beyond.Total)
 
-	third := list(client.ListJobsParams{Cursor: second.NextCursor, Limit: ptr(client.Limit(3))})
+	third := list(client.ListJobsParams{Cursor: second.NextCursor, Limit: new(client.Limit(3))})
 	require.Equal(t, newestFirst[6:], ids(third), "a cursor goes on where a page ended")
 	require.Nil(t, third.Page)
 	require.Nil(t, third.NextCursor)
 
 	var walked []uuid.UUID
-	for p := list(client.ListJobsParams{Limit: ptr(client.Limit(2))}); ; {
+	for p := list(client.ListJobsParams{Limit: new(client.Limit(2))}); ; {
 		walked = append(walked, ids(p)...)
 		if p.NextCursor == nil {
 			break
 		}
-		p = list(client.ListJobsParams{Cursor: p.NextCursor, Limit: ptr(client.Limit(2))})
+		p = list(client.ListJobsParams{Cursor: p.NextCursor, Limit: new(client.Limit(2))})
 	}
 	require.Equal(t, newestFirst, walked)
 
-	onlyPaused := list(client.ListJobsParams{Status: ptr(client.JobStatusPAUSED)})
+	onlyPaused := list(client.ListJobsParams{Status: new(client.JobStatusPAUSED)})
 	require.Equal(t, []uuid.UUID{paused}, ids(onlyPaused))
 	require.EqualValues(t, 1, onlyPaused.Total)
 }
@@ -88,7 +88,7 @@ func TestTotalIsCappedAndDeepPagesAreRefused(t *testing.T) {
 	}
 
 	insert(10_000)
-	got := list(client.ListJobsParams{Page: ptr(int64(100)), Limit: ptr(client.Limit(100))})
+	got := list(client.ListJobsParams{Page: new(int64(100)), Limit: new(client.Limit(100))})
 	require.EqualValues(t, 10_000, got.JSON200.Total)
 	require.False(t, got.JSON200.TotalIsCapped, "10 000 is exact")
 	require.Len(t, got.JSON200.Items, 100)
@@ -98,7 +98,7 @@ func TestTotalIsCappedAndDeepPagesAreRefused(t *testing.T) {
 	require.EqualValues(t, 10_000, got.JSON200.Total)
 	require.True(t, got.JSON200.TotalIsCapped)
 
-	got = list(client.ListJobsParams{Page: ptr(int64(101)), Limit: ptr(client.Limit(100))})
+	got = list(client.ListJobsParams{Page: new(int64(101)), Limit: new(client.Limit(100))})
 	require.Equal(t, http.StatusBadRequest, got.StatusCode())
 	require.Equal(t, "page", (*got.ApplicationproblemJSON400.Errors)[0].Field)
 }
@@ -120,7 +120,7 @@ func TestRunsAreListedNewestFirstByCursorAndStatus(t *testing.T) {
 	var walked []client.Run
 	for cursor := (*client.Cursor)(nil); ; {
 		got, err := service.ListJobRunsWithResponse(t.Context(), job.Id,
-			&client.ListJobRunsParams{Limit: ptr(client.Limit(4)), Cursor: cursor})
+			&client.ListJobRunsParams{Limit: new(client.Limit(4)), Cursor: cursor})
 		require.NoError(t, err)
 		walked = append(walked, got.JSON200.Items...)
 		if cursor = got.JSON200.NextCursor; cursor == nil {
@@ -130,7 +130,7 @@ func TestRunsAreListedNewestFirstByCursorAndStatus(t *testing.T) {
 	require.Equal(t, all, walked)
 
 	failed, err := service.ListJobRunsWithResponse(t.Context(), job.Id,
-		&client.ListJobRunsParams{Status: ptr(client.RunStatusFAILED)})
+		&client.ListJobRunsParams{Status: new(client.RunStatusFAILED)})
 	require.NoError(t, err)
 	require.Empty(t, failed.JSON200.Items)
 }

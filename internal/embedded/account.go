@@ -3,6 +3,7 @@ package embedded
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -49,7 +50,7 @@ func chooseAccount(paths ...string) (*account, error) {
 			return &account{uid: int(uint32(uid)), gid: int(uint32(gid)), name: name}, nil
 		}
 	}
-	return nil, fmt.Errorf("PostgreSQL refuses to run as root and there is no user postgres or nobody: " +
+	return nil, errors.New("PostgreSQL refuses to run as root and there is no user postgres or nobody: " +
 		"run Punctual as another user, or set DATABASE_URL")
 }
 

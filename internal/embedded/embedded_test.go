@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -31,10 +30,10 @@ func TestMain(m *testing.M) {
 func own(dir string) {
 	server, err := Start(context.Background(), config(dir))
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		os.Exit(1)
 	}
-	fmt.Println("READY", server.URL())
+	fmt.Fprintln(os.Stdout, "READY", server.URL())
 	<-server.Done()
 	os.Exit(1)
 }
@@ -61,7 +60,7 @@ func runOwner(t *testing.T, dir string) (owner *exec.Cmd, url string) {
 // dataDir is a directory that PostgreSQL's account can reach also when the test runs as root, unlike t.TempDir's.
 func dataDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "punctual-embedded-")
+	dir, err := os.MkdirTemp("", "punctual-embedded-") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
@@ -78,7 +77,7 @@ func openDir(t *testing.T) string {
 func config(dir string) Config {
 	return Config{
 		DataDir:  dir,
-		Logger:   slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:   slog.New(slog.DiscardHandler),
 		Settings: map[string]string{"fsync": "off", "shared_buffers": "16MB"},
 	}
 }

@@ -156,7 +156,7 @@ func (s *Server) Stop(ctx context.Context) error {
 // freePort asks the kernel for a port. It is free again when this returns, so that somebody else may take it before
 // PostgreSQL does; start then tries another.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("choose a port for PostgreSQL: %w", err)
 	}

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -132,7 +131,7 @@ func TestSeverity(t *testing.T) {
 	require.Equal(t, slog.LevelWarn, severity("checkpointer", "ERROR:  could not write"))
 	require.Equal(t, slog.LevelWarn, severity("client backend", "FATAL:  sorry, too many clients already"))
 
-	log := newServerLog(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	log := newServerLog(slog.New(slog.DiscardHandler))
 	for _, part := range []string{"postmaster|LOG:  o", "ne\npostmaster|LOG:  two\nhal", "f"} {
 		_, err := log.Write([]byte(part))
 		require.NoError(t, err)

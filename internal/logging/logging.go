@@ -17,7 +17,7 @@ import (
 func New(out io.Writer, level slog.Level) *slog.Logger {
 	var handler slog.Handler = slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: readable})
 	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		handler = tint.NewHandler(out, &tint.Options{Level: level, TimeFormat: "15:04:05.000"})
+		handler = tint.NewTextHandler(out, &tint.Options{Level: level, TimeFormat: "15:04:05.000"})
 	}
 	return slog.New(contextHandler{handler})
 }

@@ -16,14 +16,14 @@ from job, first;
 
 -- name: GetJob :one
 -- A single snapshot: the job and its due row belong together whatever fires meanwhile.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null)::boolean as leased
+select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.id = @id and j.deleted_at is null;
 
 -- name: ListJobs :many
 -- Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null)::boolean as leased
+select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null
@@ -33,7 +33,7 @@ limit @max_rows offset @skip_rows;
 
 -- name: ListJobsAfter :many
 -- Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null)::boolean as leased
+select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null

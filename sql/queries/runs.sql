@@ -1,10 +1,11 @@
 -- name: GetRun :one
 -- By what a run's id says: the last eight bytes of its job's id, and its instant. A run in flight is its leased due
--- row. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
+-- row, from its instant on; before that it is claimed and waits. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
 select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
     null::timestamptz as finished_at, null::text as error, 1 as occurrences
 from jobs j
-join due d on d.job_id = j.id and d.scheduled_for = @scheduled_for and d.lease_id is not null
+join due d on d.job_id = j.id and d.scheduled_for = @scheduled_for
+    and d.lease_id is not null and d.started_at <= now()
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea
 union all
 select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error, r.occurrences
@@ -19,6 +20,7 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea;
         null::timestamptz as finished_at, null::text as error, 1 as occurrences
     from due d
     where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.lease_id is not null
+      and d.started_at <= now()
       and (sqlc.narg(status)::text is null or sqlc.narg(status) = 'RUNNING')
 )
 union all

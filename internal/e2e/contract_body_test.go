@@ -1,0 +1,249 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// maxNested is how deep a value may be nested, as the contract's text says.
+const maxNested = 200
+
+// mutation is a body with one thing in it that is allowed or not.
+type mutation struct {
+	name    string
+	field   string // what a refusal names
+	body    any
+	verdict verdict
+	loosely bool
+}
+
+// mutator collects mutations.
+type mutator struct {
+	all []mutation
+	// loosely: in a oneOf it cannot be told which variant's field was meant.
+	loosely bool
+}
+
+// bodyMutations derives from a body's schema what is allowed and what is not.
+func bodyMutations(media *openapi3.MediaType) []mutation {
+	var m mutator
+	// As JSON decodes it, whatever the sample was made of.
+	var body any
+	if err := json.Unmarshal(encode(sampleBody(media)), &body); err != nil {
+		panic(err)
+	}
+	m.walk(body, media.Schema, nil)
+	return m.all
+}
+
+// add puts JSON texts at a path of the body.
+func (m *mutator) add(body any, at []string, v verdict, texts ...string) {
+	field := strings.Join(at, ".")
+	for _, text := range texts {
+		m.all = append(m.all, mutation{
+			name: fmt.Sprintf("with %q = %.60s", field, text), field: field, verdict: v, loosely: m.loosely,
+			body: put(body, at, json.RawMessage(text)),
+		})
+	}
+}
+
+// addUnseen puts JSON texts that have to be refused for what no schema sees. Where they are inside of a field, it may be
+// all that is named.
+func (m *mutator) addUnseen(body any, at []string, texts ...string) {
+	before := m.loosely
+	m.loosely = before || len(at) > 1
+	m.add(body, at, refused, texts...)
+	m.loosely = before
+}
+
+// kinds has a JSON text of each type.
+var kinds = map[string][]string{
+	"string": {`"text"`, `""`, `"1"`, `"true"`, `"null"`}, "integer": {`7`, `0`, `-1`}, "number": {`1.5`}, "boolean": {`true`, `false`},
+	"object": {`{}`, `{"a":1}`}, "array": {`[]`, `[1]`, `[null]`, `[{}]`},
+}
+
+// walk mutates what the schema describes, at a path of a body that is valid with it.
+func (m *mutator) walk(body any, ref *openapi3.SchemaRef, at []string) {
+	s := flatten(ref)
+	null := refused
+	if s.Nullable {
+		null = accepted
+	}
+	m.add(body, at, null, "null")
+	if len(s.OneOf) > 0 {
+		m.walkVariants(body, s, at)
+		return
+	}
+	if s.Type == nil && len(s.Enum) == 0 {
+		m.walkAny(body, at)
+		return
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		// What is wrong with a number where a whole one is wanted is a matter of its value.
+		areNumbers := (kind == "integer" || kind == "number") && (s.Type.Is("integer") || s.Type.Is("number"))
+		if !s.Type.Is(kind) && !areNumbers {
+			m.add(body, at, refused, kinds[kind]...)
+		}
+	}
+	switch {
+	case s.Type.Is("object"):
+		m.walkObject(body, s, at)
+	case s.Type.Is("array"):
+		m.walkArray(body, s, at)
+	case s.Type.Is("boolean"):
+		m.add(body, at, accepted, "true", "false")
+	case s.Type.Is("string"):
+		m.walkString(body, s, at)
+	default:
+		m.walkNumber(body, s, at)
+	}
+}
+
+func (m *mutator) walkNumber(body any, s *openapi3.Schema, at []string) {
+	lowest, highest := bounds(s)
+	if s.Min != nil {
+		m.add(body, at, accepted, wholeText(lowest))
+		m.add(body, at, refused, wholeText(lowest-1))
+	}
+	if s.Max != nil {
+		m.add(body, at, accepted, wholeText(highest))
+		m.add(body, at, refused, wholeText(highest+1))
+	}
+	huge := []string{"9223372036854775808", "-9223372036854775809", "1e19", "-1e19", "1e400", "-1e400", "1e99999999", strings.Repeat("9", 1000)}
+	if isBounded(s) {
+		m.add(body, at, refused, huge...)
+	} else {
+		m.add(body, at, either, huge...)
+	}
+	if s.Type.Is("integer") {
+		m.add(body, at, refused, "1.5", "1.0000001", "1e-1", "1e-400")
+		// Whole numbers, but not as anybody writes them.
+		m.add(body, at, either, "10.0", "1e1", "100e-1", "1E+1")
+	}
+}
+
+func (m *mutator) walkString(body any, s *openapi3.Schema, at []string) {
+	if len(s.Enum) > 0 {
+		for _, value := range s.Enum {
+			m.add(body, at, accepted, string(encode(value)))
+			text := textOf(value)
+			m.add(body, at, refused, string(encode(text+" ")), string(encode(text+"\n")), string(encode(text[1:])))
+			if lower := strings.ToLower(text); !slices.Contains(s.Enum, any(lower)) {
+				m.add(body, at, refused, string(encode(lower)))
+			}
+		}
+		m.add(body, at, refused, `"NOPE"`, `""`)
+		return
+	}
+	for _, text := range slices.Concat(tooShortOrLong(s), patternViolations(s)) {
+		m.add(body, at, refused, string(encode(text)))
+	}
+	if formats[s.Format] != "" {
+		m.add(body, at, refused, `"not one"`, string(encode(formats[s.Format]+" ")), string(encode(" "+formats[s.Format])))
+	} else {
+		least, most := int(max(s.MinLength, 1)), 100
+		if s.MaxLength != nil {
+			most = int(*s.MaxLength)
+		}
+		for _, text := range []string{
+			strings.Repeat("a", least), strings.Repeat("a", most), strings.Repeat("\u00e9", most), strings.Repeat("\U0001f600", most),
+		} {
+			if matches(s, text) {
+				m.add(body, at, accepted, string(encode(text)))
+			}
+		}
+	}
+	// Text that PostgreSQL cannot keep, and text that is none and would be stored as another one.
+	m.addUnseen(body, at, `"\u0000"`, `"a\u0000b"`, `"\ud800"`, `"a\udfffb"`, `"\ude00\ud83d"`)
+}
+
+func (m *mutator) walkArray(body any, s *openapi3.Schema, at []string) {
+	item := sample(s.Items)
+	of := func(n int) string { return string(encode(slices.Repeat([]any{item}, n))) }
+	if s.MinItems > 0 {
+		m.add(body, at, refused, of(int(s.MinItems)-1))
+	}
+	if s.MaxItems != nil {
+		m.add(body, at, refused, of(int(*s.MaxItems)+1))
+	}
+	if s.UniqueItems {
+		m.add(body, at, refused, of(2))
+	}
+	m.walk(put(body, at, []any{item}), s.Items, append(slices.Clip(at), "0"))
+}
+
+func (m *mutator) walkObject(body any, s *openapi3.Schema, at []string) {
+	if s.MinProps > 0 {
+		m.add(body, at, refused, "{}")
+	}
+	child := func(name string) []string { return append(slices.Clip(at), name) }
+	unknown := refused
+	if s.AdditionalProperties.Has == nil || *s.AdditionalProperties.Has {
+		unknown = either
+	}
+	if extra := s.AdditionalProperties.Schema; extra != nil {
+		if s.MaxProps != nil {
+			many := map[string]any{}
+			for len(many) <= int(*s.MaxProps) {
+				many[fmt.Sprint("extra", len(many))] = sample(extra)
+			}
+			m.add(body, at, refused, string(encode(many)))
+		}
+		m.walk(put(body, child("extra"), sample(extra)), extra, child("extra"))
+	} else {
+		for _, name := range []string{"nope", "", "a\u0001b", "\u00e9", "__proto__", strings.Repeat("n", 1000)} {
+			m.add(body, child(name), unknown, "1", "null")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		property := s.Properties[name]
+		with := put(body, child(name), sample(property))
+		if slices.Contains(s.Required, name) {
+			m.all = append(m.all, mutation{
+				name: fmt.Sprintf("without %q", name), field: strings.Join(child(name), "."), loosely: m.loosely,
+				body: put(body, child(name), remove{}), verdict: refused,
+			})
+		}
+		for _, other := range []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " "} {
+			if s.Properties[other] == nil {
+				value := string(encode(sample(property)))
+				m.add(with, child(other), unknown, value)
+				m.add(put(with, child(name), remove{}), child(other), unknown, value)
+			}
+		}
+		m.walk(with, property, child(name))
+	}
+}
+
+func (m *mutator) walkVariants(body any, s *openapi3.Schema, at []string) {
+	before := m.loosely
+	m.loosely = true
+	defer func() { m.loosely = before }()
+	for _, variant := range s.OneOf {
+		with := put(body, at, sampleVariant(s, variant))
+		m.add(body, at, accepted, string(encode(sampleVariant(s, variant))))
+		if s.Discriminator != nil {
+			kind := append(slices.Clip(at), s.Discriminator.PropertyName)
+			m.add(with, kind, refused, `"nope"`, `""`, "null", "1", "{}")
+		}
+		m.walk(with, variant, at)
+	}
+}
+
+// walkAny mutates where any JSON goes.
+func (m *mutator) walkAny(body any, at []string) {
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		m.add(body, at, accepted, kinds[kind]...)
+	}
+	m.add(body, at, accepted, "1e400", "-1e400", "1e-400", "-0", "1E+2", "0.10", strings.Repeat("9", 1000), `{"a":1e400}`,
+		`{"a":1,"a":2}`, `{"":1}`, `"\u00e9\ud83d\ude00\u2028<"`, `{"a":"`+strings.Repeat("a", 100_000)+`"}`, string(nested(maxNested)))
+	// It is kept as it was written, so escapes that stand for no text do no harm; but others may trip over them.
+	m.add(body, at, either, `"\ud800"`, `{"\udfff":1}`)
+	m.addUnseen(body, at, `"\u0000"`, `{"a":["\u0000"]}`, `{"\u0000":1}`,
+		string(nested(maxNested+1)), string(nested(5_000)), strings.Repeat(`{"a":`, maxNested+1)+"1"+strings.Repeat("}", maxNested+1))
+}

@@ -1,0 +1,254 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// maxBody is the largest body, as the contract's answer 413 says.
+const maxBody = 1 << 20
+
+// valid is a request with nothing but what the operation requires, on a thing of its own.
+func (c *contract) valid(t *testing.T, op *operation) probe {
+	t.Helper()
+	p := probe{name: "valid", operation: op, method: op.method, path: op.path, header: http.Header{}, verdict: accepted}
+	segments := strings.Split(op.path, "/")
+	for i, segment := range segments {
+		if strings.HasPrefix(segment, "{") {
+			thing := c.things[segments[i-1]]
+			require.NotNil(t, thing, "things has no id for %s", op.path)
+			segments[i] = thing(t)
+		}
+	}
+	p.path = strings.Join(segments, "/")
+	var query []string
+	for _, parameter := range op.parameters("query") {
+		if parameter.Required {
+			query = append(query, parameter.Name+"="+url.QueryEscape(textOf(sample(parameter.Schema))))
+		}
+	}
+	p.query = strings.Join(query, "&")
+	for _, parameter := range op.parameters("header") {
+		if parameter.Required {
+			p.header.Set(parameter.Name, textOf(sample(parameter.Schema)))
+		}
+	}
+	if media := op.body(); media != nil {
+		p.header.Set("Content-Type", "application/json")
+		p.body = encode(sampleBody(media))
+	}
+	return p
+}
+
+// on returns p on a thing of its own where the request may change it.
+func (c *contract) on(t *testing.T, p probe) probe {
+	t.Helper()
+	if p.verdict != refused && p.method != http.MethodGet {
+		p.path = c.valid(t, p.operation).path
+	}
+	return p
+}
+
+// pathProbes are requests whose path has wrong parameters.
+func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
+	t.Helper()
+	for _, parameter := range op.parameters("path") {
+		valid := c.valid(t, op)
+		at := slices.Index(strings.Split(op.path, "/"), "{"+parameter.Name+"}")
+		for i, m := range textMutations(parameter.Schema, strings.Split(valid.path, "/")[at]) {
+			segments := strings.Split(c.on(t, probe{operation: op, method: op.method, path: valid.path, verdict: m.verdict}).path, "/")
+			m = textMutations(parameter.Schema, segments[at])[i]
+			segments[at] = m.escaped
+			p := valid
+			p.name, p.path, p.verdict = "path "+parameter.Name+" "+m.name, strings.Join(segments, "/"), m.verdict
+			if m.verdict != accepted {
+				p.in, p.field = "path", parameter.Name
+			}
+			if m.escaped == "" {
+				p.operation, p.status, p.in = nil, http.StatusNotFound, "" // it is another path
+			}
+			if m.absent {
+				p.verdict, p.status, p.in = refused, http.StatusNotFound, ""
+			}
+			probes = append(probes, p)
+		}
+	}
+	return probes
+}
+
+// parameterProbes are requests with wrong parameters in the query and in headers.
+func (c *contract) parameterProbes(t *testing.T, op *operation) (probes []probe) {
+	t.Helper()
+	valid := c.valid(t, op)
+	add := func(name, query string, v verdict, in, field string) {
+		p := valid
+		p.name, p.verdict, p.in, p.field = "query "+name, v, in, field
+		p.query = strings.TrimPrefix(valid.query+"&"+query, "&")
+		probes = append(probes, c.on(t, p))
+	}
+	add("without anything in it", "&&", accepted, "", "")
+	add("with an unknown parameter", "nope=1", refused, "query", "nope")
+	add("with an unknown parameter without a value", "nope", refused, "query", "nope")
+	add("with a very long unknown parameter", strings.Repeat("n", 10_000)+"=1", refused, "query", strings.Repeat("n", 10_000))
+	add("with a NUL for a name", "%00=1", refused, "", "")
+	add("with invalid UTF-8 for a name", "%ff=1", refused, "", "")
+	add("with no name", "=1", refused, "", "")
+	add("that cannot be decoded", "nope=%zz", refused, "", "")
+	for _, parameter := range op.parameters("query") {
+		name := parameter.Name
+		text := url.QueryEscape(textOf(sample(parameter.Schema)))
+		for _, m := range textMutations(parameter.Schema, text) {
+			add(name+" "+m.name, name+"="+m.escaped, op.verdict(m.verdict, "query", name), "query", name)
+		}
+		add(name+" repeated", name+"="+text+"&"+name+"="+text, refused, "query", name)
+		add(name+" that cannot be decoded", name+"=%zz", refused, "", "")
+		add(name+" in another letter case", strings.ToUpper(name)+"="+text, refused, "query", strings.ToUpper(name))
+		add(name+" as an array", name+"[]="+text, refused, "query", name+"[]")
+		if parameter.Required {
+			p := valid
+			p.name, p.query, p.verdict, p.in, p.field = "without "+name, "", refused, "query", name
+			probes = append(probes, p)
+		}
+	}
+	for _, parameter := range op.parameters("header") {
+		for _, m := range textMutations(parameter.Schema, textOf(sample(parameter.Schema))) {
+			value, err := url.QueryUnescape(m.escaped)
+			if err != nil || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				continue // Go does not send this in a header
+			}
+			p := valid
+			p.name, p.verdict, p.in, p.field = "header "+parameter.Name+" "+m.name, m.verdict, "header", parameter.Name
+			p.header = maps.Clone(valid.header)
+			p.header.Set(parameter.Name, value)
+			probes = append(probes, c.on(t, p))
+		}
+	}
+	return probes
+}
+
+// bodyProbes are requests with wrong bodies.
+func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
+	t.Helper()
+	valid := c.valid(t, op)
+	add := func(name, contentType string, body []byte, v verdict, change ...func(*probe)) {
+		p := valid
+		p.name, p.body, p.verdict, p.header = "body "+name, body, v, maps.Clone(valid.header)
+		p.header.Set("Content-Type", contentType)
+		for _, change := range change {
+			change(&p)
+		}
+		probes = append(probes, c.on(t, p))
+	}
+	names := func(in, field string) func(*probe) {
+		return func(p *probe) { p.in, p.field = in, field }
+	}
+	status := func(status int) func(*probe) { return func(p *probe) { p.status = status } }
+	chunked := func(p *probe) { p.chunked = true }
+	const jsonType = "application/json"
+
+	media := op.body()
+	if media == nil {
+		// What a body would mean here is said nowhere, so it may be refused, but only as the contract says.
+		add("where none belongs", jsonType, []byte(`{"a":1}`), either)
+		add("that is text, where none belongs", "text/plain", []byte("text"), either)
+		add("that is no JSON, where none belongs", jsonType, []byte("{"), either)
+		add("that is large, where none belongs", jsonType, padded(nil, maxBody+1), either)
+		return probes
+	}
+	good := valid.body
+	anywhere := func(p *probe) { p.in, p.field, p.loosely = "body", "", true }
+
+	for _, contentType := range []string{"application/json; charset=utf-8", "application/json;charset=UTF-8", "APPLICATION/JSON", "Application/Json ; Charset=\"utf-8\""} {
+		add("of type "+contentType, contentType, good, accepted)
+	}
+	for _, contentType := range []string{"application/json; charset=utf-16", "application/json; charset=iso-8859-1", "application/json; version=2"} {
+		add("of type "+contentType, contentType, good, either)
+	}
+	for _, contentType := range []string{
+		"", "text/plain", "text/json", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+		"application/merge-patch+json", "application/problem+json", "application/*", "*/*", "json", "application/jsonx",
+		"application/json, text/plain", "application/json; charset", "\"",
+	} {
+		add("of type "+contentType, contentType, good, refused, status(http.StatusUnsupportedMediaType), names("header", "Content-Type"))
+	}
+	add("without a type", "", good, refused, status(http.StatusUnsupportedMediaType), names("header", "Content-Type"),
+		func(p *probe) { p.header.Del("Content-Type") })
+	add("empty", jsonType, nil, refused, anywhere)
+	add("empty, without a length", jsonType, []byte{}, refused, anywhere, chunked)
+	add("without a length", jsonType, good, accepted, chunked)
+
+	notJSON := map[string][]byte{
+		"of white space":     []byte(" \n\t"),
+		"of text":            []byte("hello"),
+		"of a NUL":           {0},
+		"with NUL after it":  append(slices.Clone(good), 0),
+		"cut short":          good[:len(good)-1],
+		"cut in half":        good[:len(good)/2],
+		"with more after it": append(slices.Clone(good), "x"...),
+		"given twice":        append(slices.Clone(good), good...),
+		"with a comma more":  append(slices.Clone(good[:len(good)-1]), ",}"...),
+		"with a comment":     append([]byte("/**/"), good...),
+		"with a BOM":         append([]byte("\xef\xbb\xbf"), good...),
+		"in UTF-16":          utf16(good),
+		"with NaN":           []byte(`{"nope":NaN}`),
+		"in single quotes":   []byte(`{'nope':1}`),
+		"with a raw newline": []byte("{\"nope\":\"\n\"}"),
+		"in invalid UTF-8":   []byte("{\"nope\":\"\xff\"}"),
+		"in overlong UTF-8":  []byte("{\"nope\":\"\xc0\xaf\"}"),
+		"nested without end": []byte(strings.Repeat("[", 100_000)),
+		"of form fields":     []byte("name=a"),
+		"gzipped":            {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3},
+		"of 201 arrays":      nested(201),
+		"of 100 000 arrays":  nested(100_000),
+	}
+	for _, name := range slices.Sorted(maps.Keys(notJSON)) {
+		add(name, jsonType, notJSON[name], refused, anywhere)
+	}
+
+	add("as large as can be", jsonType, padded(good, maxBody), accepted)
+	add("as large as can be, without a length", jsonType, padded(good, maxBody), accepted, chunked)
+	for _, size := range []int{maxBody + 1, maxBody + 100_000} {
+		add("too large", jsonType, padded(good, size), refused, status(http.StatusRequestEntityTooLarge))
+		add("too large, without a length", jsonType, padded(good, size), refused, status(http.StatusRequestEntityTooLarge), chunked)
+	}
+
+	// JSON says that names should be unique; what others than the last value are good for, nobody checks.
+	var members map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(good, &members))
+	for name, value := range members {
+		for what, first := range map[string][]byte{"the same": value, "a wrong": []byte(`{"nope":[]}`)} {
+			body := slices.Concat([]byte("{"), encode(name), []byte(":"), first, []byte(","), good[1:])
+			add("with "+name+" twice, first "+what+" value", jsonType, body, refused, names("body", name))
+		}
+	}
+
+	for _, m := range bodyMutations(media) {
+		add(m.name, jsonType, encode(m.body), op.verdict(m.verdict, "body", m.field), func(p *probe) { p.in, p.field, p.loosely = "body", m.field, m.loosely })
+	}
+	return probes
+}
+
+// padded is body with white space around it, of the given size.
+func padded(body []byte, size int) []byte {
+	return append(bytes.Repeat([]byte(" "), size-len(body)), body...)
+}
+
+func nested(depth int) []byte {
+	return []byte(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+}
+
+func utf16(body []byte) []byte {
+	out := []byte{0xfe, 0xff}
+	for _, b := range body {
+		out = append(out, 0, b)
+	}
+	return out
+}

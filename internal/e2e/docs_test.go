@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"punctual"
+	"punctual/gen/api"
+	"punctual/gen/client"
+)
+
+// TestContractIsServed: what clients are generated from is what the service does.
+func TestContractIsServed(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	spec, err := api.GetSpecJSON()
+	require.NoError(t, err)
+
+	mediaType, content := fetch(t, service.url+"/openapi.yaml")
+	assert.Equal(t, "application/yaml", mediaType)
+	assert.Equal(t, string(punctual.OpenAPI), string(content), "openapi.yaml as it was written")
+	mediaType, content = fetch(t, service.url+"/openapi.json")
+	assert.Equal(t, "application/json", mediaType)
+	assert.JSONEq(t, string(spec), string(content), "the same as JSON")
+}
+
+// TestDocs uses Swagger UI as somebody does who meets the service for the first time, in a real browser: it has to
+// work without any other host, as the service may be where there is none.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	browser := findBrowser(t)
+	service, db := setup(t)
+	ctx, asked := openBrowser(t, browser)
+
+	const createJob = "#operations-jobs-createJob"
+	within := func(selector string) chromedp.CSS { return chromedp.CSS(createJob + " " + selector) }
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Navigate(service.url+"/docs"),
+		chromedp.WaitVisible(chromedp.CSS(createJob)),
+	), "the page shows the operations")
+	shown, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](
+		`[...document.querySelectorAll(".opblock")].map(e => e.id.split("-").pop())`))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, operationIDs(t), shown, "all of them")
+
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Click(within(".opblock-summary-control")),
+		// "Try it out" is on already, so there is the example to send.
+		chromedp.WaitVisible(within(".execute")),
+		chromedp.Click(within(".execute")),
+		chromedp.WaitVisible(within(".live-responses-table tbody .response-col_status")),
+	), "the example can be sent")
+	status, err := chromedp.Run(ctx, chromedp.Text(within(".live-responses-table tbody .response-col_status")))
+	require.NoError(t, err)
+	assert.Contains(t, status, "201", "the page shows the answer")
+	answer, err := chromedp.Run(ctx, chromedp.TextContent(within(".live-responses-table tbody .response-col_description pre code")))
+	require.NoError(t, err)
+	var job client.Job
+	require.NoError(t, json.Unmarshal([]byte(answer), &job), "the page shows the job: %s", answer)
+	var name string
+	require.NoError(t, db.QueryRow(t.Context(), "select name from jobs where id = $1", job.Id).Scan(&name), "it is stored")
+	assert.Equal(t, job.Name, name)
+
+	here, err := url.Parse(service.url)
+	require.NoError(t, err)
+	requests, complaints := asked()
+	require.NotEmpty(t, requests)
+	for _, request := range requests {
+		to, err := url.Parse(request)
+		require.NoError(t, err)
+		assert.True(t, to.Host == here.Host || to.Scheme == "data" || to.Scheme == "blob", "the page asks another host: %s", request)
+	}
+	assert.Empty(t, complaints, "the page has no errors")
+}
+
+// findBrowser returns where Chromium is. A developer may go without; where nobody looks, a test that silently does
+// nothing is worse than none.
+func findBrowser(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("There is no Chromium, and CI has to test the documentation page: install the package chromium.")
+	}
+	t.Skip("There is no Chromium to look at the documentation page with: apt-get install chromium, or brew install --cask chromium.")
+	return ""
+}
+
+// openBrowser starts a browser until the test's end. asked returns what the page has requested and what it complained of.
+func openBrowser(t *testing.T, path string) (ctx context.Context, asked func() (requests, complaints []string)) {
+	t.Helper()
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 1600),
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true),
+		// The browser itself has no business with any host either.
+		chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true),
+	}
+	bounded, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	allocated, cancel := chromedp.NewExecAllocator(bounded, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(allocated)
+	t.Cleanup(cancel)
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // waits for the browser's end, so that its directory can go
+
+	var mu sync.Mutex
+	var requests, complaints []string
+	require.NoError(t, chromedp.Listen(ctx, func(event any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e := event.(type) {
+		case *network.EventRequestWillBeSent:
+			requests = append(requests, e.Request.URL)
+		case *network.EventWebSocketCreated:
+			requests = append(requests, e.URL)
+		case *runtime.EventExceptionThrown:
+			complaints = append(complaints, e.ExceptionDetails.Text)
+		}
+	}), "the browser starts")
+	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	require.NoError(t, err)
+	return ctx, func() ([]string, []string) {
+		mu.Lock()
+		defer mu.Unlock()
+		return requests, complaints
+	}
+}
+
+// operationIDs are those of the contract.
+func operationIDs(t *testing.T) (ids []string) {
+	t.Helper()
+	spec, err := api.GetSpec()
+	require.NoError(t, err)
+	for _, item := range spec.Paths.Map() {
+		for _, op := range item.Operations() {
+			ids = append(ids, op.OperationID)
+		}
+	}
+	return ids
+}
+
+func fetch(t *testing.T, from string) (mediaType string, content []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, from, nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	content, err = io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.Header.Get("Content-Type"), content
+}
