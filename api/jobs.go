@@ -39,6 +39,7 @@ func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (a
 	if err != nil {
 		return nil, fmt.Errorf("create job: %w", err)
 	}
+	s.Announce(created.ScheduledFor, created.CreatedAt)
 	return api.CreateJob201JSONResponse{
 		Headers: api.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
 		Body: api.Job{

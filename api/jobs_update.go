@@ -47,6 +47,9 @@ func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (a
 	if err != nil {
 		return nil, fmt.Errorf("update job: %w", err)
 	}
+	if row.ScheduledFor != nil {
+		s.Announce(*row.ScheduledFor, row.Job.UpdatedAt)
+	}
 	return api.UpdateJob200JSONResponse(encodeJob(row)), nil
 }
 

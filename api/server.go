@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,6 +19,9 @@ import (
 type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
+	// Announce is called when something is stored that is due at readyAt, as of now, by the database's clock. It must not
+	// block.
+	Announce func(readyAt, now time.Time)
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not ready.
 	Stopping <-chan struct{}
 	// HealthOnly serves nothing but /livez and /readyz.

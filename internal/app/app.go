@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/api"
@@ -20,21 +21,24 @@ import (
 	"punctual/internal/database"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
+	"punctual/internal/notify"
 	"punctual/internal/poller"
 	"punctual/internal/target"
 )
 
 // App is one instance of the service. Make it with New, then Run it.
 type App struct {
-	config   Config
-	log      *slog.Logger
-	database *Database
-	pool     *pgxpool.Pool
-	listener net.Listener
-	server   *http.Server
-	lease    *lease.Keeper
-	poller   *poller.Poller
-	stopping chan struct{} // closed when the instance is about to stop
+	config    Config
+	log       *slog.Logger
+	database  *Database
+	pool      *pgxpool.Pool
+	socket    net.Listener
+	server    *http.Server
+	lease     *lease.Keeper
+	poller    *poller.Poller
+	announcer *notify.Announcer
+	listener  *notify.Listener
+	stopping  chan struct{} // closed when the instance is about to stop
 }
 
 // New connects to the database, brings its schema up to date, and listens. Nothing is served or executed before Run.
@@ -61,8 +65,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 
+	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{
+		Queries: db.New(a.pool), Logger: log, PollInterval: c.PollInterval,
+	})
 	handler, err := api.New(api.Config{
-		Pool: a.pool, Logger: log, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
+		Pool: a.pool, Logger: log, Announce: a.announcer.Announce, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
 	})
 	if err != nil {
 		return nil, err
@@ -80,15 +87,22 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns,
 	})
 
+	a.listener = notify.NewListener(notify.ListenerConfig{
+		Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			return pgx.ConnectConfig(ctx, a.pool.Config().ConnConfig)
+		},
+		Logger: log, Due: a.poller.Due,
+	})
+
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
-	if a.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
+	if a.socket, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return a, nil
 }
 
 // URL is where the service is served.
-func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+func (a *App) URL() string { return "http://" + a.socket.Addr().String() }
 
 // Poller is the instance's poller, for those who make a pass of their own.
 func (a *App) Poller() *poller.Poller { return a.poller }
@@ -104,7 +118,7 @@ func (a *App) Run(ctx context.Context) error {
 	var claiming sync.WaitGroup
 
 	background.Go(func() {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(a.socket); !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("serve: %w", err))
 		}
 	})
@@ -118,9 +132,13 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.Role != RoleAPI {
 		q := db.New(a.pool)
 		background.Go(func() { a.lease.Run(drained) })
+		background.Go(func() { a.listener.Run(ctx) })
 		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
-		background.Go(func() { maintenance.Abandoned(q, a.poller.Wake).Run(drained, a.log) })
+		background.Go(func() { maintenance.Abandoned(q, a.poller.Due).Run(drained, a.log) })
 		claiming.Go(func() { a.poller.Run(ctx) })
+	}
+	if a.config.Role != RolePoller {
+		background.Go(func() { a.announcer.Run(drained) })
 	}
 	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
 
@@ -163,8 +181,8 @@ const releaseWithin = 2 * time.Second
 // close undoes New, in reverse. It works on what a New that failed has come to.
 func (a *App) close() error {
 	var errs []error
-	if a.listener != nil {
-		_ = a.listener.Close() // the server has closed it if it was serving
+	if a.socket != nil {
+		_ = a.socket.Close() // the server has closed it if it was serving
 	}
 	if a.lease != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)

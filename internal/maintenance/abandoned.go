@@ -9,15 +9,16 @@ import (
 )
 
 // Abandoned frees the runs of instances that are gone: those whose lease ran out before it was renewed. Together with
-// the lease's duration, its interval bounds how long a dead instance's runs wait. It calls freed when there were any.
-func Abandoned(q *db.Queries, freed func()) Duty {
+// the lease's duration, its interval bounds how long a dead instance's runs wait. When there were any, it calls freed with
+// the zero instant: they are due already.
+func Abandoned(q *db.Queries, freed func(readyAt time.Time)) Duty {
 	return Duty{Name: "free abandoned runs", Every: 5 * time.Second, Pass: func(ctx context.Context) (int64, error) {
 		n, err := q.FreeAbandoned(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("free the runs of expired leases: %w", err)
 		}
 		if n > 0 {
-			freed()
+			freed(time.Time{})
 		}
 		return n, nil
 	}}

@@ -105,8 +105,9 @@ func (p *Poller) Run(ctx context.Context) {
 	}
 }
 
-// Wake makes Run look at the database at once: something there is due sooner than it may know.
-func (p *Poller) Wake() { p.alarm.ring(time.Time{}) }
+// Due tells Run that something in the database is due at readyAt, by the database's clock, perhaps sooner than it knows.
+// The zero instant makes it look at once.
+func (p *Poller) Due(readyAt time.Time) { p.alarm.ring(readyAt.Add(-claimLead)) }
 
 // Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored.
 func (p *Poller) Pass(ctx context.Context) (int, error) {

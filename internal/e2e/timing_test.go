@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+	"punctual/internal/app"
+	"punctual/internal/testdb"
+)
+
+// never is a poll interval so long that whatever is executed was not found by polling.
+const never = time.Hour
+
+func TestOtherInstancesAreToldWhatIsDueSoon(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	c := app.Config{Database: app.DatabaseConfig{URL: url}, PollInterval: never}
+	c.Role = app.RolePoller
+	start(t, c)
+	c.Role = app.RoleAPI
+	service := start(t, c)
+
+	job := service.createJob(t, "soon", 1, `null`)
+	waitForRuns(t, service, job.Id, 2)
+
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
+	paused := len(service.listRuns(t, job.Id))
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
+	waitForRuns(t, service, job.Id, paused+2)
+
+	later := service.createJob(t, "later", 3600, `null`)
+	service.updateJob(t, later.Id, client.JobUpdate{IntervalInSeconds: new(int64(1))})
+	waitForRuns(t, service, later.Id, 1)
+}
+
+// A listener that lost its connection listens again, and makes up for what it missed.
+func TestListenerReconnects(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	service := start(t, app.Config{Role: app.RoleAll, Database: app.DatabaseConfig{URL: url}, PollInterval: never})
+	db := connect(t, url)
+	listening := "select count(*) from pg_stat_activity where datname = current_database() and query like '%listen punctual_due%' and pid <> pg_backend_pid()"
+	require.Eventually(t, func() bool { return count(t, db, listening) == 1 }, 10*time.Second, 10*time.Millisecond)
+
+	require.Equal(t, 1, count(t, db, `select count(pg_terminate_backend(pid)) from pg_stat_activity
+		where datname = current_database() and query like '%listen punctual_due%' and pid <> pg_backend_pid()`))
+	missed := service.createJob(t, "missed", 1, `null`)
+	waitForRuns(t, service, missed.Id, 1)
+	require.Equal(t, 1, count(t, db, listening))
+	heard := service.createJob(t, "heard", 1, `null`)
+	waitForRuns(t, service, heard.Id, 1)
+}
+
+// What is known in time starts at its instant: neither before it nor later than the machine's jitter.
+func TestRunsStartAtTheirInstant(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	service := start(t, app.Config{Role: app.RoleAll, Database: app.DatabaseConfig{URL: url}})
+	job := service.createJob(t, "exact", 1, `null`)
+	for _, run := range waitForRuns(t, service, job.Id, 4) {
+		late := run.StartedAt.Sub(run.ScheduledFor)
+		require.GreaterOrEqual(t, late, time.Duration(0), "never early")
+		require.Less(t, late, 300*time.Millisecond, "not by polling, which would take up to 5 s")
+	}
+}

@@ -1,0 +1,84 @@
+// Package notify tells instances, through the database, that something has become due sooner than they may know. It is a
+// short cut and nothing depends on it: without it, an instance finds out by its next poll.
+package notify
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"punctual/gen/db"
+)
+
+// coalesce is for how long announcements are collected before one notification is sent for all of them.
+const coalesce = 20 * time.Millisecond
+
+// AnnouncerConfig is what an Announcer needs. Zero means default.
+type AnnouncerConfig struct {
+	Queries *db.Queries
+	Logger  *slog.Logger
+	// PollInterval is how far ahead instances look by themselves at least: what is due later needs no announcement. The
+	// pollers' own. Default 5 s.
+	PollInterval time.Duration
+}
+
+// Announcer sends notifications. Make it with NewAnnouncer and Run it. Safe for concurrent use.
+type Announcer struct {
+	AnnouncerConfig
+	mu       sync.Mutex
+	earliest time.Time // of what is to be announced; zero: nothing
+	pending  chan struct{}
+}
+
+// NewAnnouncer returns an Announcer that collects until it is Run.
+func NewAnnouncer(c AnnouncerConfig) *Announcer {
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
+	return &Announcer{AnnouncerConfig: c, pending: make(chan struct{}, 1)}
+}
+
+// Announce says that something has become due at readyAt, as of now, an instant of the database's clock. Call it when that
+// is committed. It does not wait.
+func (a *Announcer) Announce(readyAt, now time.Time) {
+	// A second more, for what lies between a poll and the instant it looks ahead to.
+	if readyAt.Sub(now) > a.PollInterval+time.Second {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.earliest.IsZero() || readyAt.Before(a.earliest) {
+		a.earliest = readyAt
+	}
+	select {
+	case a.pending <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends what is announced until ctx ends. A notification that fails is logged and lost: polling makes up for it.
+func (a *Announcer) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.pending:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(coalesce):
+		}
+		a.mu.Lock()
+		earliest := a.earliest
+		a.earliest = time.Time{}
+		a.mu.Unlock()
+		if earliest.IsZero() {
+			continue // announced while the one before was collected, and sent with it
+		}
+		if err := a.Queries.NotifyDue(ctx, earliest.UnixMicro()); err != nil && ctx.Err() == nil {
+			a.Logger.WarnContext(ctx, "not announced that something is due", "error", err)
+		}
+	}
+}

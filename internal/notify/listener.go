@@ -1,0 +1,110 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"punctual/gen/db"
+)
+
+const (
+	// silence is how long the listener hears nothing before it makes sure that it still could.
+	silence = 30 * time.Second
+	// answerWithin is how long that may take.
+	answerWithin = 5 * time.Second
+	// reconnectAfter is how long it waits before it connects again.
+	reconnectAfter = time.Second
+)
+
+// ListenerConfig is what a Listener needs. Zero means default.
+type ListenerConfig struct {
+	// Connect opens a connection to the database itself, not to a pooler that lends sessions by the transaction.
+	Connect func(ctx context.Context) (*pgx.Conn, error)
+	Logger  *slog.Logger
+	// Due is told the instant, by the database's clock, at which something has become due. The zero instant says that
+	// notifications may have been missed. It must not block.
+	Due func(readyAt time.Time)
+}
+
+// Listener hears what Announcers of all instances send. Make it with NewListener and Run it.
+type Listener struct{ ListenerConfig }
+
+// NewListener returns a Listener that does nothing yet.
+func NewListener(c ListenerConfig) *Listener {
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	return &Listener{c}
+}
+
+// Run listens until ctx ends. A connection that fails, or no longer answers, is replaced.
+func (l *Listener) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := l.listen(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		l.Logger.WarnContext(ctx, "not listening; what others make due is found by polling until that is mended", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(reconnectAfter):
+		}
+	}
+}
+
+// listen listens on one connection until it fails.
+func (l *Listener) listen(ctx context.Context) (err error) {
+	conn, err := l.Connect(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+		defer cancel()
+		_ = conn.Close(closing) // it has failed, or nobody needs it any more
+	}()
+	if err := db.New(conn).ListenDue(ctx); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	l.Due(time.Time{})
+	for {
+		heard, err := l.wait(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if heard == nil {
+			continue
+		}
+		micros, err := strconv.ParseInt(heard.Payload, 10, 64)
+		if err != nil {
+			l.Due(time.Time{}) // of another version: it is about something due all the same
+			continue
+		}
+		l.Due(time.UnixMicro(micros))
+	}
+}
+
+// wait returns the next notification, or nil where there was none for a while and the connection is alive.
+func (l *Listener) wait(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
+	waiting, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	heard, err := conn.WaitForNotification(waiting)
+	if err == nil {
+		return heard, nil
+	}
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("wait for a notification: %w", err)
+	}
+	asking, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := conn.Ping(asking); err != nil {
+		return nil, fmt.Errorf("the connection is dead: %w", err)
+	}
+	return nil, nil
+}
