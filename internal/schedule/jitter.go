@@ -1,0 +1,45 @@
+package schedule
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+)
+
+// What is derived from a job's id, each with a hash of its own. Neither a purpose nor the hash may ever change: jobs
+// would move in time.
+const (
+	forJitter uint64 = iota + 1
+	forSpread
+)
+
+// Jitter returns by how much later than due a job is to start: at least 0, less than seconds, in whole microseconds.
+// It is the same for a job at each call and evenly spread over jobs; 0 where seconds is not more than 0.
+func Jitter(job [16]byte, seconds int64) time.Duration {
+	if seconds <= 0 {
+		return 0
+	}
+	seconds = min(seconds, math.MaxInt64/int64(time.Second))
+	span := uint64(seconds) * uint64(time.Second/time.Microsecond)
+	return time.Duration(hash(job, forJitter)%span) * time.Microsecond
+}
+
+// Seed returns what spreads the H fields of a job's cron expression, the same for a job at each call.
+func Seed(job [16]byte) uint64 {
+	return hash(job, forSpread)
+}
+
+// hash is even in all its bits, also for ids that differ in a few.
+func hash(job [16]byte, purpose uint64) uint64 {
+	h := mix(purpose)
+	h = mix(h ^ binary.BigEndian.Uint64(job[:8]))
+	return mix(h ^ binary.BigEndian.Uint64(job[8:]))
+}
+
+// mix is the step of SplitMix64 (Steele, Lea and Flood, 2014).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
