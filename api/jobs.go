@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"punctual/api/instant"
 	"punctual/gen/api"
 	"punctual/gen/db"
-	"punctual/internal/schedule"
 )
 
 const (
@@ -28,25 +25,42 @@ type jobRow = db.GetJobRow
 
 // CreateJob stores a job and its first occurrence.
 func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (api.CreateJobResponseObject, error) {
+	now, err := s.queries.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the time: %w", err)
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
-	payload := cmp.Or(string(r.Body.Payload), "null")
-	created, err := s.queries.CreateJob(ctx, db.CreateJobParams{
-		ID: id, Name: r.Body.Name, IntervalSeconds: r.Body.IntervalInSeconds, Payload: []byte(payload),
-	})
+	definition, err := s.definitions.complete(*r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("complete the definition: %w", err)
+	}
+	job, wrong := define(definition, id, nil, now)
+	var first time.Time
+	if len(wrong) == 0 {
+		var never *api.FieldError
+		if first, never, err = firstOccurrence(job, now); err != nil {
+			return nil, err
+		}
+		if never != nil {
+			wrong = append(wrong, *never)
+		}
+	}
+	if len(wrong) > 0 {
+		return api.CreateJob400ApplicationProblemPlusJSONResponse{
+			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, wrong...),
+		}, nil
+	}
+	created, err := s.queries.CreateJob(ctx, createParams(job, now, first))
 	if err != nil {
 		return nil, fmt.Errorf("create job: %w", err)
 	}
-	s.Announce(created.ScheduledFor, created.CreatedAt)
+	s.Announce(first, now)
 	return api.CreateJob201JSONResponse{
 		Headers: api.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
-		Body: api.Job{
-			Id: id, Name: r.Body.Name, IntervalInSeconds: r.Body.IntervalInSeconds, Payload: []byte(payload),
-			Status: api.JobStatusACTIVE, NextRunAt: &instant.Time{Time: created.ScheduledFor},
-			CreatedAt: instant.Time{Time: created.CreatedAt}, UpdatedAt: instant.Time{Time: created.CreatedAt},
-		},
+		Body:    encodeJob(jobRow{Job: created, ScheduledFor: &first}),
 	}, nil
 }
 
@@ -66,7 +80,7 @@ func (s *server) GetJob(ctx context.Context, r api.GetJobRequestObject) (api.Get
 
 // ListJobs reads a page of jobs, by number or by cursor.
 func (s *server) ListJobs(ctx context.Context, r api.ListJobsRequestObject) (api.ListJobsResponseObject, error) {
-	limit, status := *r.Params.Limit, (*db.JobStatus)(r.Params.Status)
+	limit, status := orDefault(r.Params.Limit, defaultLimit), (*db.JobStatus)(r.Params.Status)
 	page := api.JobPage{Limit: limit}
 	rows, wrong, err := s.readJobs(ctx, r.Params, &page)
 	if err != nil {
@@ -95,7 +109,7 @@ func (s *server) ListJobs(ctx context.Context, r api.ListJobsRequestObject) (api
 
 // readJobs reads the rows of the page that was asked for and one more, which tells that there is a next page.
 func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.JobPage) ([]jobRow, *api.FieldError, error) {
-	limit, status := *p.Limit, (*db.JobStatus)(p.Status)
+	limit, status := page.Limit, (*db.JobStatus)(p.Status)
 	if p.Cursor == nil {
 		number := int64(1)
 		if p.Page != nil {
@@ -122,46 +136,4 @@ func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.J
 		Status: status, AfterCreatedAt: after.at, AfterID: after.id, MaxRows: limit + 1,
 	})
 	return encodeAll(rows, func(r db.ListJobsAfterRow) jobRow { return jobRow(r) }), nil, err
-}
-
-// encodeJob makes the API's job of the database's.
-func encodeJob(row jobRow) api.Job {
-	job := row.Job
-	out := api.Job{
-		Id: job.ID, Name: job.Name, IntervalInSeconds: job.IntervalSeconds, Payload: job.Payload,
-		Status:    api.JobStatus(job.Status),
-		LastRunAt: encodeInstant(latest(job.LastRunAt, row.DueLastRunAt)),
-		NextRunAt: encodeInstant(row.ScheduledFor),
-		CreatedAt: instant.Time{Time: job.CreatedAt},
-		UpdatedAt: instant.Time{Time: job.UpdatedAt},
-	}
-	if row.ScheduledFor != nil && row.Running {
-		// What is due now is executing; next is what comes after it.
-		next := schedule.NewInterval(job.AnchorAt, job.IntervalSeconds).Next(*row.ScheduledFor)
-		out.NextRunAt = encodeInstant(&next)
-	}
-	return out
-}
-
-func encodeInstant(t *time.Time) *instant.Time {
-	if t == nil {
-		return nil
-	}
-	return &instant.Time{Time: *t}
-}
-
-// encodeAll maps items; an empty list is one, not null.
-func encodeAll[From, To any](items []From, encode func(From) To) []To {
-	out := make([]To, 0, len(items))
-	for _, item := range items {
-		out = append(out, encode(item))
-	}
-	return out
-}
-
-func latest(a, b *time.Time) *time.Time {
-	if a == nil || (b != nil && b.After(*a)) {
-		return b
-	}
-	return a
 }

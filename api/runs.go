@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"punctual/api/instant"
 	"punctual/gen/api"
 	"punctual/gen/db"
 	"punctual/internal/runid"
@@ -36,12 +35,13 @@ func (s *server) GetRun(ctx context.Context, r api.GetRunRequestObject) (api.Get
 	if err != nil {
 		return nil, fmt.Errorf("get run: %w", err)
 	}
-	return api.GetRun200JSONResponse(encodeRun(row)), nil
+	run, err := encodeRun(row)
+	return api.GetRun200JSONResponse(run), err
 }
 
 // ListJobRuns reads a page of a job's runs.
 func (s *server) ListJobRuns(ctx context.Context, r api.ListJobRunsRequestObject) (api.ListJobRunsResponseObject, error) {
-	limit := *r.Params.Limit
+	limit := orDefault(r.Params.Limit, defaultLimit)
 	before := cursor{at: endOfTime}
 	if r.Params.Cursor != nil {
 		var err error
@@ -72,22 +72,11 @@ func (s *server) ListJobRuns(ctx context.Context, r api.ListJobRunsRequestObject
 		next := cursor{at: rows[limit-1].ScheduledFor}.String()
 		page.NextCursor = &next
 	}
-	page.Items = encodeAll(rows, func(r db.ListRunsRow) api.Run { return encodeRun(runRow(r)) })
-	return api.ListJobRuns200JSONResponse(page), nil
-}
-
-// encodeRun makes the API's run of the database's.
-func encodeRun(row runRow) api.Run {
-	return api.Run{
-		Id:           runid.New(row.JobID, row.ScheduledFor),
-		JobId:        row.JobID,
-		Status:       api.RunStatus(row.Status),
-		Reason:       (*api.RunReason)(row.Reason),
-		ScheduledFor: instant.Time{Time: row.ScheduledFor},
-		Attempt:      int32(row.Attempt),
-		StartedAt:    encodeInstant(row.StartedAt),
-		FinishedAt:   encodeInstant(row.FinishedAt),
-		Error:        row.Error,
-		Occurrences:  int64(row.Occurrences),
+	page.Items = make([]api.Run, len(rows))
+	for i, row := range rows {
+		if page.Items[i], err = encodeRun(runRow(row)); err != nil {
+			return nil, err
+		}
 	}
+	return api.ListJobRuns200JSONResponse(page), nil
 }

@@ -31,7 +31,8 @@ type Config struct {
 // server implements the generated interface, one file for each noun.
 type server struct {
 	Config
-	queries *db.Queries
+	queries     *db.Queries
+	definitions definitions
 }
 
 var _ api.StrictServerInterface = (*server)(nil)
@@ -49,7 +50,11 @@ func New(c Config) (http.Handler, error) {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
 
-	s := &server{Config: c, queries: db.New(c.Pool)}
+	definitions, err := newDefinitions(spec)
+	if err != nil {
+		return nil, fmt.Errorf("read the defaults: %w", err)
+	}
+	s := &server{Config: c, queries: db.New(c.Pool), definitions: definitions}
 	errs := errorWriter{c.Logger}
 	strict := api.NewStrictHandlerWithOptions(s, nil, api.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  errs.invalid,

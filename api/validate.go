@@ -38,6 +38,8 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 	return nethttpmiddleware.OapiRequestValidatorWithOptions(spec, &nethttpmiddleware.Options{
 		Options: openapi3filter.Options{
 			MultiError: true, // all that is wrong at once
+			// It would write a body anew that leaves something open, and a payload is stored to the byte.
+			SkipSettingDefaults: true,
 			SchemaValidationOptions: []openapi3.SchemaValidationOption{
 				openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
 			},

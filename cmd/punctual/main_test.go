@@ -71,7 +71,7 @@ func TestKilledServiceGoesOn(t *testing.T) {
 	t.Parallel()
 	binary, data := build(t), dataDir(t)
 	cmd, service := serve(t, binary, data)
-	created, err := service.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "survivor", IntervalInSeconds: 1})
+	created, err := service.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "survivor", IntervalInSeconds: new(int64(1))})
 	require.NoError(t, err)
 	job := *created.JSON201
 	waitForRuns(t, service, job, 2)

@@ -14,7 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"punctual/api/instant"
+	"punctual/internal/instant"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -64,14 +64,17 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for JobStatus.
 const (
-	JobStatusACTIVE JobStatus = "ACTIVE"
-	JobStatusPAUSED JobStatus = "PAUSED"
+	JobStatusACTIVE    JobStatus = "ACTIVE"
+	JobStatusCOMPLETED JobStatus = "COMPLETED"
+	JobStatusPAUSED    JobStatus = "PAUSED"
 )
 
 // Valid indicates whether the value is a known member of the JobStatus enum.
 func (e JobStatus) Valid() bool {
 	switch e {
 	case JobStatusACTIVE:
+		return true
+	case JobStatusCOMPLETED:
 		return true
 	case JobStatusPAUSED:
 		return true
@@ -80,17 +83,81 @@ func (e JobStatus) Valid() bool {
 	}
 }
 
+// Defines values for MisfirePolicy.
+const (
+	MisfirePolicyFIREALL  MisfirePolicy = "FIRE_ALL"
+	MisfirePolicyFIREONCE MisfirePolicy = "FIRE_ONCE"
+	MisfirePolicySKIP     MisfirePolicy = "SKIP"
+)
+
+// Valid indicates whether the value is a known member of the MisfirePolicy enum.
+func (e MisfirePolicy) Valid() bool {
+	switch e {
+	case MisfirePolicyFIREALL:
+		return true
+	case MisfirePolicyFIREONCE:
+		return true
+	case MisfirePolicySKIP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OverlapPolicy.
+const (
+	OverlapPolicyALLOWALL  OverlapPolicy = "ALLOW_ALL"
+	OverlapPolicyBUFFERONE OverlapPolicy = "BUFFER_ONE"
+	OverlapPolicySKIP      OverlapPolicy = "SKIP"
+)
+
+// Valid indicates whether the value is a known member of the OverlapPolicy enum.
+func (e OverlapPolicy) Valid() bool {
+	switch e {
+	case OverlapPolicyALLOWALL:
+		return true
+	case OverlapPolicyBUFFERONE:
+		return true
+	case OverlapPolicySKIP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunHistory.
+const (
+	RunHistoryALL      RunHistory = "ALL"
+	RunHistoryFAILURES RunHistory = "FAILURES"
+)
+
+// Valid indicates whether the value is a known member of the RunHistory enum.
+func (e RunHistory) Valid() bool {
+	switch e {
+	case RunHistoryALL:
+		return true
+	case RunHistoryFAILURES:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunReason.
 const (
-	RunReasonJOBDELETED   RunReason = "JOB_DELETED"
-	RunReasonJOBPAUSED    RunReason = "JOB_PAUSED"
-	RunReasonLEASEEXPIRED RunReason = "LEASE_EXPIRED"
-	RunReasonMISFIRE      RunReason = "MISFIRE"
+	RunReasonDEADLINEEXCEEDED RunReason = "DEADLINE_EXCEEDED"
+	RunReasonJOBDELETED       RunReason = "JOB_DELETED"
+	RunReasonJOBPAUSED        RunReason = "JOB_PAUSED"
+	RunReasonLEASEEXPIRED     RunReason = "LEASE_EXPIRED"
+	RunReasonMISFIRE          RunReason = "MISFIRE"
+	RunReasonOVERLAP          RunReason = "OVERLAP"
 )
 
 // Valid indicates whether the value is a known member of the RunReason enum.
 func (e RunReason) Valid() bool {
 	switch e {
+	case RunReasonDEADLINEEXCEEDED:
+		return true
 	case RunReasonJOBDELETED:
 		return true
 	case RunReasonJOBPAUSED:
@@ -98,6 +165,8 @@ func (e RunReason) Valid() bool {
 	case RunReasonLEASEEXPIRED:
 		return true
 	case RunReasonMISFIRE:
+		return true
+	case RunReasonOVERLAP:
 		return true
 	default:
 		return false
@@ -128,6 +197,34 @@ func (e RunStatus) Valid() bool {
 	}
 }
 
+// AttemptDeadlineSeconds How long one attempt may take.
+type AttemptDeadlineSeconds = int32
+
+// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+type CatchupWindowSeconds = int64
+
+// CronExpression Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+// follows elapsed time.
+//
+// Example: 30 9 * * MON-FRI
+type CronExpression = string
+
+// DeleteAfterCompletion The job is deleted when it has completed.
+type DeleteAfterCompletion = bool
+
+// EndAt The job is not due after.
+type EndAt = instant.Time
+
+// FailedAttempt defines model for FailedAttempt.
+type FailedAttempt struct {
+	Attempt    int32        `json:"attempt"`
+	Error      string       `json:"error"`
+	FinishedAt instant.Time `json:"finishedAt"`
+	StartedAt  instant.Time `json:"startedAt"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Detail Example: number must be at least 1
@@ -156,53 +253,187 @@ type HealthStatus string
 // Example: 60
 type IntervalInSeconds = int64
 
+// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+type JitterSeconds = int32
+
 // Job defines model for Job.
 type Job struct {
-	CreatedAt instant.Time       `json:"createdAt"`
-	Id        openapi_types.UUID `json:"id"`
+	// AttemptDeadlineSeconds How long one attempt may take.
+	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
+
+	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
+	CreatedAt            instant.Time          `json:"createdAt"`
+
+	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+	// follows elapsed time.
+	//
+	//
+	// Example: 30 9 * * MON-FRI
+	Cron *CronExpression `json:"cron"`
+
+	// DeleteAfterCompletion The job is deleted when it has completed.
+	DeleteAfterCompletion DeleteAfterCompletion `json:"deleteAfterCompletion"`
+
+	// EndAt The job is not due after.
+	EndAt *EndAt             `json:"endAt"`
+	Id    openapi_types.UUID `json:"id"`
 
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
 	//
 	// Example: 60
-	IntervalInSeconds IntervalInSeconds `json:"intervalInSeconds"`
+	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds"`
+
+	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	JitterSeconds JitterSeconds `json:"jitterSeconds"`
 
 	// LastRunAt When its last ended run started; null before the first.
 	LastRunAt *instant.Time `json:"lastRunAt"`
+
+	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	MaxAttempts MaxAttempts `json:"maxAttempts"`
+
+	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	MaxBackoffSeconds MaxBackoffSeconds `json:"maxBackoffSeconds"`
+
+	// MaxRuns After so many runs the job has completed.
+	MaxRuns *MaxRuns `json:"maxRuns"`
+
+	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	MinBackoffSeconds MinBackoffSeconds `json:"minBackoffSeconds"`
+
+	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
+	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	MisfirePolicy MisfirePolicy `json:"misfirePolicy"`
 
 	// Name What people call it. Need not be unique. No control characters.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// NextRunAt When it is due next; null while it is paused.
+	// NextRunAt When it is due next; null while nothing is.
 	NextRunAt *instant.Time `json:"nextRunAt"`
+
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
+	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
+
+	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures"`
 
 	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
 	//
 	// Example: {"report":"sales"}
-	Payload Payload   `json:"payload"`
-	Status  JobStatus `json:"status"`
+	Payload Payload `json:"payload"`
+
+	// RunAt The one instant at which the job is due.
+	RunAt *RunAt `json:"runAt"`
+
+	// RunCount How many runs were executed to their end.
+	RunCount int64 `json:"runCount"`
+
+	// RunHistory Which runs are kept, all or those that did not succeed.
+	RunHistory RunHistory `json:"runHistory"`
+
+	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	StartAt *StartAt `json:"startAt"`
+
+	// Status `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
+	Status JobStatus `json:"status"`
+
+	// StatusReason Why the service paused it; null where it did not.
+	StatusReason *string `json:"statusReason"`
+
+	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	//
+	// Example: Europe/Berlin
+	TimeZone *TimeZone `json:"timeZone"`
 
 	// UpdatedAt When its definition last changed. Firing does not change it.
 	UpdatedAt instant.Time `json:"updatedAt"`
 }
 
-// JobCreate defines model for JobCreate.
+// JobCreate Exactly one of `intervalInSeconds`, `cron` and `runAt` says when the job is due.
+//
+// Example: {"intervalInSeconds":60,"name":"nightly-report","payload":{"report":"sales"}}
 type JobCreate struct {
+	// AttemptDeadlineSeconds How long one attempt may take.
+	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
+
+	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
+
+	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+	// follows elapsed time.
+	//
+	//
+	// Example: 30 9 * * MON-FRI
+	Cron *CronExpression `json:"cron,omitempty"`
+
+	// DeleteAfterCompletion The job is deleted when it has completed.
+	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
+
+	// EndAt The job is not due after.
+	EndAt *EndAt `json:"endAt,omitempty"`
+
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
 	//
 	// Example: 60
-	IntervalInSeconds IntervalInSeconds `json:"intervalInSeconds"`
+	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
+
+	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
+
+	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	MaxAttempts *MaxAttempts `json:"maxAttempts,omitempty"`
+
+	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
+
+	// MaxRuns After so many runs the job has completed.
+	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
+
+	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
+
+	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
+	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	MisfirePolicy *MisfirePolicy `json:"misfirePolicy,omitempty"`
 
 	// Name What people call it. Need not be unique. No control characters.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
+	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
+
+	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
+
 	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
+
+	// RunAt The one instant at which the job is due.
+	RunAt *RunAt `json:"runAt,omitempty"`
+
+	// RunHistory Which runs are kept, all or those that did not succeed.
+	RunHistory *RunHistory `json:"runHistory,omitempty"`
+
+	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	//
+	// Example: Europe/Berlin
+	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
 // JobName What people call it. Need not be unique. No control characters.
@@ -228,27 +459,57 @@ type JobPage struct {
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
 
-// JobStatus defines model for JobStatus.
+// JobStatus `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
 type JobStatus string
 
-// JobUpdate defines model for JobUpdate.
-type JobUpdate struct {
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
-	//
-	// Example: 60
-	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
+// JobUpdate Only what is given changes; null clears a field that may be null. Giving one of `intervalInSeconds`, `cron` and
+// `runAt` replaces the one that was.
+//
+// Example: {"intervalInSeconds":120}
+type JobUpdate = map[string]json.RawMessage
 
-	// Name What people call it. Need not be unique. No control characters.
-	//
-	// Example: nightly-report
-	Name *JobName `json:"name,omitempty"`
+// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+type MaxAttempts = int32
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+type MaxBackoffSeconds = int32
+
+// MaxRuns After so many runs the job has completed.
+type MaxRuns = int64
+
+// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+type MinBackoffSeconds = int32
+
+// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
+// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+type MisfirePolicy string
+
+// Occurrence defines model for Occurrence.
+type Occurrence struct {
+	// LocalTime The same instant in the schedule's zone, RFC 3339 with its offset.
 	//
-	// Example: {"report":"sales"}
-	Payload Payload    `json:"payload,omitempty"`
-	Status  *JobStatus `json:"status,omitempty"`
+	// Example: 2026-03-29T03:00:00+02:00
+	LocalTime string `json:"localTime"`
+
+	// MovedByClockChange True where the clock does not show the time that the expression names, because it was changed.
+	MovedByClockChange bool         `json:"movedByClockChange"`
+	ScheduledFor       instant.Time `json:"scheduledFor"`
 }
+
+// OccurrenceCount How many occurrences at most.
+type OccurrenceCount = int32
+
+// OccurrenceList defines model for OccurrenceList.
+type OccurrenceList struct {
+	Items []Occurrence `json:"items"`
+}
+
+// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
+// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+type OverlapPolicy string
+
+// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+type PauseAfterFailures = int32
 
 // Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
 //
@@ -284,6 +545,9 @@ type Run struct {
 	// Error Why it failed; null unless it did.
 	Error *string `json:"error"`
 
+	// FailedAttempts The attempts that failed and were followed by another.
+	FailedAttempts []FailedAttempt `json:"failedAttempts"`
+
 	// FinishedAt When it ended; null while it is running.
 	FinishedAt *instant.Time `json:"finishedAt"`
 
@@ -302,9 +566,16 @@ type Run struct {
 	// StartedAt When execution began; null when the run was skipped.
 	StartedAt *instant.Time `json:"startedAt"`
 
-	// Status `RUNNING` until it ends as `SUCCEEDED` or `FAILED`. `SKIPPED`: not executed, `reason` says why.
+	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
+	// `SKIPPED`: not executed, `reason` says why.
 	Status RunStatus `json:"status"`
 }
+
+// RunAt The one instant at which the job is due.
+type RunAt = instant.Time
+
+// RunHistory Which runs are kept, all or those that did not succeed.
+type RunHistory string
 
 // RunPage defines model for RunPage.
 type RunPage struct {
@@ -316,12 +587,62 @@ type RunPage struct {
 }
 
 // RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
-// `LEASE_EXPIRED`: the instance that executed the run died, as often as the run may be tried.
+// `OVERLAP`: the job's run before it was still executing.
+// `LEASE_EXPIRED`: the instance that executed the last attempt died.
+// `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 // `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
 type RunReason string
 
-// RunStatus `RUNNING` until it ends as `SUCCEEDED` or `FAILED`. `SKIPPED`: not executed, `reason` says why.
+// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
+// `SKIPPED`: not executed, `reason` says why.
 type RunStatus string
+
+// SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.
+//
+// Example: {"count":5,"cron":"30 2 * * *","timeZone":"Europe/Berlin"}
+type SchedulePreview struct {
+	// After Look after this instant; by default after now.
+	After *instant.Time `json:"after,omitempty"`
+
+	// Count How many occurrences at most.
+	Count *OccurrenceCount `json:"count,omitempty"`
+
+	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+	// follows elapsed time.
+	//
+	//
+	// Example: 30 9 * * MON-FRI
+	Cron *CronExpression `json:"cron,omitempty"`
+
+	// EndAt The job is not due after.
+	EndAt *EndAt `json:"endAt,omitempty"`
+
+	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	//
+	// Example: 60
+	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
+
+	// RunAt The one instant at which the job is due.
+	RunAt *RunAt `json:"runAt,omitempty"`
+
+	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	//
+	// Example: Europe/Berlin
+	TimeZone *TimeZone `json:"timeZone,omitempty"`
+}
+
+// StartAt The job is not due before. With an interval it is the first instant at which it is.
+type StartAt = instant.Time
+
+// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+//
+// Example: Europe/Berlin
+type TimeZone = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -377,11 +698,19 @@ type ListJobRunsParams struct {
 	Status *RunStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
+// ListUpcomingParams defines parameters for ListUpcoming.
+type ListUpcomingParams struct {
+	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
+}
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
 
 // UpdateJobJSONRequestBody defines body for UpdateJob for application/json ContentType.
 type UpdateJobJSONRequestBody = JobUpdate
+
+// PreviewScheduleJSONRequestBody defines body for PreviewSchedule for application/json ContentType.
+type PreviewScheduleJSONRequestBody = SchedulePreview
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -403,9 +732,15 @@ type ServerInterface interface {
 	// ListJobRuns List a job's runs, newest first
 	// (GET /api/v1/jobs/{id}/runs)
 	ListJobRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobRunsParams)
+	// ListUpcoming List a job's next occurrences
+	// (GET /api/v1/jobs/{id}/upcoming)
+	ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// PreviewSchedule See when a schedule would be due
+	// (POST /api/v1/schedules/preview)
+	PreviewSchedule(w http.ResponseWriter, r *http.Request)
 	// GetLiveness Is the process alive?
 	// (GET /livez)
 	GetLiveness(w http.ResponseWriter, r *http.Request)
@@ -454,9 +789,21 @@ func (_ Unimplemented) ListJobRuns(w http.ResponseWriter, r *http.Request, id op
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListUpcoming List a job's next occurrences
+// (GET /api/v1/jobs/{id}/upcoming)
+func (_ Unimplemented) ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetRun Get a run
 // (GET /api/v1/runs/{id})
 func (_ Unimplemented) GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PreviewSchedule See when a schedule would be due
+// (POST /api/v1/schedules/preview)
+func (_ Unimplemented) PreviewSchedule(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -713,6 +1060,48 @@ func (siw *ServerInterfaceWrapper) ListJobRuns(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListUpcoming operation middleware
+func (siw *ServerInterfaceWrapper) ListUpcoming(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUpcomingParams
+
+	// ------------- Optional query parameter "count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "count", r.URL.Query(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "count"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "count", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUpcoming(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetRun operation middleware
 func (siw *ServerInterfaceWrapper) GetRun(w http.ResponseWriter, r *http.Request) {
 
@@ -730,6 +1119,20 @@ func (siw *ServerInterfaceWrapper) GetRun(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetRun(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PreviewSchedule operation middleware
+func (siw *ServerInterfaceWrapper) PreviewSchedule(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewSchedule(w, r)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -899,7 +1302,13 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/runs", wrapper.ListJobRuns)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/jobs/{id}/upcoming", wrapper.ListUpcoming)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/runs/{id}", wrapper.GetRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/schedules/preview", wrapper.PreviewSchedule)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/livez", wrapper.GetLiveness)
@@ -1477,6 +1886,93 @@ func (response ListJobRuns503ApplicationProblemPlusJSONResponse) VisitListJobRun
 	return err
 }
 
+type ListUpcomingRequestObject struct {
+	Id     openapi_types.UUID `json:"id"`
+	Params ListUpcomingParams
+}
+
+type ListUpcomingResponseObject interface {
+	VisitListUpcomingResponse(w http.ResponseWriter) error
+}
+
+type ListUpcoming200JSONResponse OccurrenceList
+
+func (response ListUpcoming200JSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcoming400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcoming400ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcoming404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcoming404ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcoming500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcoming500ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcoming503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcoming503ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRunRequestObject struct {
 	Id openapi_types.UUID `json:"id"`
 }
@@ -1552,6 +2048,108 @@ type GetRun503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRun503ApplicationProblemPlusJSONResponse) VisitGetRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewScheduleRequestObject struct {
+	Body *PreviewScheduleJSONRequestBody
+}
+
+type PreviewScheduleResponseObject interface {
+	VisitPreviewScheduleResponse(w http.ResponseWriter) error
+}
+
+type PreviewSchedule200JSONResponse OccurrenceList
+
+func (response PreviewSchedule200JSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSchedule400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule400ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSchedule413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule413ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSchedule415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule415ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSchedule500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule500ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSchedule503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule503ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1673,9 +2271,15 @@ type StrictServerInterface interface {
 	// ListJobRuns List a job's runs, newest first
 	// (GET /api/v1/jobs/{id}/runs)
 	ListJobRuns(ctx context.Context, request ListJobRunsRequestObject) (ListJobRunsResponseObject, error)
+	// ListUpcoming List a job's next occurrences
+	// (GET /api/v1/jobs/{id}/upcoming)
+	ListUpcoming(ctx context.Context, request ListUpcomingRequestObject) (ListUpcomingResponseObject, error)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(ctx context.Context, request GetRunRequestObject) (GetRunResponseObject, error)
+	// PreviewSchedule See when a schedule would be due
+	// (POST /api/v1/schedules/preview)
+	PreviewSchedule(ctx context.Context, request PreviewScheduleRequestObject) (PreviewScheduleResponseObject, error)
 	// GetLiveness Is the process alive?
 	// (GET /livez)
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
@@ -1892,6 +2496,33 @@ func (sh *strictHandler) ListJobRuns(w http.ResponseWriter, r *http.Request, id 
 	}
 }
 
+// ListUpcoming operation middleware
+func (sh *strictHandler) ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams) {
+	var request ListUpcomingRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUpcoming(ctx, request.(ListUpcomingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUpcoming")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUpcomingResponseObject); ok {
+		if err := validResponse.VisitListUpcomingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetRun operation middleware
 func (sh *strictHandler) GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	var request GetRunRequestObject
@@ -1911,6 +2542,37 @@ func (sh *strictHandler) GetRun(w http.ResponseWriter, r *http.Request, id opena
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetRunResponseObject); ok {
 		if err := validResponse.VisitGetRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewSchedule operation middleware
+func (sh *strictHandler) PreviewSchedule(w http.ResponseWriter, r *http.Request) {
+	var request PreviewScheduleRequestObject
+
+	var body PreviewScheduleJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewSchedule(ctx, request.(PreviewScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewScheduleResponseObject); ok {
+		if err := validResponse.VisitPreviewScheduleResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -1971,65 +2633,102 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5Fttc9s4kv4rKNxWzZ2PluRxMnsrf7hy/DIrr+P4/HK3V6PsEiRaIjIkwAFAy9qU/vtVAyBFSZRlpxLv",
-	"XOVTLIkgGv36PN3IZ5qqolQSpDV0+JmWTLMCLGj36aTSRmn8i4NJtSitUJIO6V0GJJbwaP0DMVETYjMg",
-	"JZsCSWCiNPTIh5L9VkGPRlTgmt8q0HMaUckKoEOa+ldH1KQZFAz3KNjjJcipzejwx8EgooWQ9eeDiNp5",
-	"ieuM1UJO6WIR0UtRCNstXKGMJcJCYVA0Jb1o22TJ3YvaonCYsCq3dHgwiOhE6YJZOqRC2sMfaYSCiqIq",
-	"8FcvZvjUCCmkhSloukAxNZhSSQNOo+8Yv4HfKjBO8FRJC9L9ycoyFynDM/RLrZIcin//ZPBAn1ty/UHD",
-	"hA7pv/SXVuv7X03/2q/ym26qRPttiTBEKkseWC74EYlBa6VNTFAVxhlxIiDnpkcXET3x8t0pdcn0FF5b",
-	"5ETxOcqb4+aa2IxJckDei3dOuD8Dy202f0Kolwnj39cly/+CV8dIWtCS5begH0CfoeZeWyUG9INIgUyY",
-	"yIEfOYM1luUkB8YNscp9n6upE/tK2XNVSf7KsmrwvkZMlWbEZkJ6cW79Ee4le2AiZ0n+6n7FmWUJM0BS",
-	"JjEWEtQhSzPgEVHa6a7WszDEWFWWKDy503PCpkxId457aaqyVNoCfw9csDsX+/+cCMFTxOuuH/dcmgyv",
-	"wp3OMbQbv2WcC3yY5ddalaCtwBw1YbmBiJatrzAfWiZy/AseWVGiyaisigQ0KSrjNMgsep+x5IBuJOuI",
-	"uqTSnavdTz8Yl4EiMhM2I1xZQ4S0iqjkE6TWHBEoSjsnk2Aed25mCCOzTOUusS8Fw+yrH1g+kreQKslN",
-	"l0DCGQEkJu5fKL6PRrRkNqNRUx4yYBw0/dhVfDDohAaOq4Wk9QmjWlXLRf4Iy4z1QtUby2xl2sJ++Mtu",
-	"kcKqLilGG+rpNIvxP5KJVoWroCpNK61BplAnGEQAR2h4V24tSDIHps2KNX5aK6A/vWkX0MODt4c/DQa7",
-	"ymhEL1TyQr2lGpgFfuwCsZGAMwv7VhTQ6RN85dmqErzbdToU+FQQb2p8EdGcGXtTyeMOBPM/GUgiLBY+",
-	"YwlIDpzoShJjGWabIyKrPA84K5RsbSyqvfOc+LRPs1ZX0HEgD4OePsOFSq7wMXwcHndIjimJV7WDOGln",
-	"mcgh/FSyygD/cnlLNs8V4ztzZ3gMc2ATRDvOeOsfXES0KvnSf7bYh8NESOeQ3lRpxuQUeI+cC5SVcAU+",
-	"N/sfiNhupB0ZhtdoNepMb7VGmpO2/attsagVF+0zdiWKC5WcuIdfGHlfJz5e6JQv9Yk1BW/V7RbFXAXp",
-	"1h2DWVKCKnPEFnmOBidXAJwEmFFJgZyIXCmCMEGrHF1DsxQZ12oVk2Ka2Xy+rwExhk+aDT16+3adHpXM",
-	"IjilQ/q3X/42Hj8OBvvj8ePB+Xj8+Mfzj3t/6EpkFyq5ZtMXmxdp1cofO0yEW4W9mdZs7rJfzd02yNVm",
-	"7l8Szc5QDDkQn/IE1KVJc0RYYkBaoqRHwxigSjqs0JFRptBdBvGX5lUzDPwZy3/F4E7mxJPYlZiuS9zm",
-	"MayyLN/c5M9qRgom5+STShwB00CYhojAI0stqUqstgcDMhgMXrLRyJywsoQuzKUr8CdpNiOFryRMktit",
-	"jp00LVUlSuXA5GZicj4QNRTaH3Jdhi1BdLsBbY5P7kb/fUYjen18f3t22oFz3MJ7l7d2+m0hZPvbg/+X",
-	"ieoLiteiQ93Xy21X3eFYzsnF7YerCImOBk6Y5CRjDnSoB9AIs4UlM2bIVDyAdMnr6v4yIhKMxecD/vtx",
-	"MCAcoFxJY59pyF9DalgOXmFr9f1xf6r2g8DIW3o3bPYejMGYbP26b34V5b4qvbn3S+XM51+CBwxMaZdT",
-	"rJ2eBF6Gx1QTcnN+Qv705u0f8RC7KdC2vkpnjvGdlic4kEFVur5TRJCOei40w5oiDJlpJaf+Kw8jnpV+",
-	"W4yvIwsH2UcdbnFrGaJ/Ib0ouZqSXCALmCCVN/WxI+cuwqdYJs0M9A+GxH/dD12u/RGPO7XRojW1Ot8M",
-	"upptHflNWO9aS0O8Y5zUfbWOzWyg5ssFLFGVHSY5k7/uBF/u13rbFsJ6gundVPKFVRXLd1HaJ+pDeMKQ",
-	"GWbtBKaVPCKDJpM7hoBRimFSrsHr7cqEuhuwXlfnGPV1m8lB+ErmYFwy4N7FdwJ1RMcmexJEe3rTQRJ0",
-	"JaVrGX0pSxBb+g0OCNiZIlOtqtK4+mczZaDuYn9SyQ+GCO59u+FX5M1/kARRPy6IMcB4lQM/VzpeEXIb",
-	"bfykktHzCOaSaZsn/KH1VAhJTxEdaVd6SA5cN2vmO3G27RsRyeq3OGcKX2McM6LVzJH+sVw9JFGyN5Zd",
-	"EORp6q6BhZYXy/MPEzr85emUdVPJG79k8XHdzKGdVcvUbWAhUQsWs+ksE6736IzqNMD9SOJ5DYFAuLe6",
-	"LzxCWjn6l8CUycaLnxGRL3Ll5yGAm0q2EMAGffT+18pfwTBrKo2aVNQ+/0os11lj1VO35MFvzjAw1/7e",
-	"GcaTqHmL4m6auFkVKH4/uj0f3ZzFQ7drqy1XMmOAhywqVQiEFEiqqpwHb3VdiLGML8+Ob8/+fvbX69HN",
-	"2Wl4V7PAIugIz/PGl7nA1OGAkgWJf9S/FGyO9NZqARxffvHh3d89hI8j4j6dnl2e3TUb1dHoO0GYpjjk",
-	"gHu1ulp1+CzlUK7rApL7RFSzhqAQGtGVQ9GILuUIH4IYncRiGT+bOr+5v7oaXf0ck0pakYe6ZVAF8e39",
-	"ycnZ2enZaYzniM+PR5dnp3GPxLd/GV1fuyMjMKxPEZHYB15MDJsbMsvmq6cJW9GINm+mEfWvxS/9W7ta",
-	"wK43OVEdGN8pvA5zjQ57rYydarj9r8seOSZ7e59UsrdXS8Qs6porVwAxnR15FLiRWZetPmEIk2O5t3TH",
-	"PV8/4QF0u1iRBFJVgPH8Np+73vLenq7k3l5vLMdy5DfxdRbx+OHh4Z+wNN3fnXj8W4hUq9Cf7pHTSruZ",
-	"h1/g5gGk+fHM7e7SlROxhvtj+a/xtulMHDU04N98JKwPRxugTirJQTdTVG/IXKQgjUt6YcD8fnRHI1rp",
-	"nA5pZm1phv2+KkEaVekUekpP+2FRHxPCEuPS60qmtnKU+gG08eYc9A56AwcUSpCsFHRID3uD3mGYYDj/",
-	"7bNS9B8O+sjj8fMUuooYy3/1qUsYS5I5iTG9xQ434Cff34iHwYge3wcbYJS6lkUCmUAOYEnmJjLtiwHe",
-	"BZjLmmOpgfFl24SkylivVcMKN0BCQMKhtFkvSBLmcqaFwnwrxPcnyM/iwbViFLIi9EBvam8HLCnOugi7",
-	"KB7xApURrVxy+GVb0yfCrCkx7bgJyEFUu7wXJtwQCPDKtsady6ZQ112D0rPa5fRv+3DkYPdgZBF118bl",
-	"Cfuhrj3jSX+fAh9c1cgHmYfulLO8w5oeRGw7ZAMxnjfkbLcuPq5dmPhxMPhqE/6639kxTD32hV1NQuNr",
-	"EdE3fueuFzYS9lv3ORYRffucJV23CNzaw91rO2bnbsRbFQXTczqklxjIeISISJiBsT5qEJGwKbo7dQnh",
-	"4yKipTJ2WzcCAw3Lb0jumKLrZhlhEwu6RZTcQEEo2dsIOT9quFAJbVoN7xSff017hgHFYhVhBaqw5kgH",
-	"X3PjbRP5Gtm0mmkzkeeozV4zUnYCXSq/97a+s81qQiphhu/t0fUztgNsAwx8mQu/OXiGG67fC3Lr3u5e",
-	"13ll4ncRN96PCEM9bwbLIlqpp/3Pgi+82RC0bhpwZL3REfdNhIZwa4Qcu6CyoaPHciyI85pFymnAlFhM",
-	"DdGQKs2B46oaHPuA05U0JGVI9oWbA4fKilGaODwV4b82A6FdG8NjVg1oMySrXKvSVbGiq1D6zeqoXYmg",
-	"N92+ij4vDJk67vOFbuff/fSS5iLT78JlTp2etrlMVCOuVeVOwXZqdvBKuek7ss/PYLcbZycErJuADcQJ",
-	"d4MCwnEdle3JeEeLD1FOyWyabcaTA1uY9N2wpeYb/v5Aj8SBVLtLaaah0g6hTtydgyMS+yFa7JMOmSow",
-	"SPiQ09VNjJrHKTmWy0KuZpJMNSYMxHmqsnUP1jPC0F0QkiRgZwAun2FpapCBA8zhxtDyta4tEnaMxlJp",
-	"/wAy+Ro6EDEJEBpLp8Q8sjNXhnmLVRXS2q5E5m83fFP4EQaRz4IfrxXiYWDn9DN7tXj/XnGDC8zIN7KQ",
-	"NmswVfEiINHHer6doocAWDq+VLPQl2GecrsJiu/LSU/lkcBzQPyJLH5jVNFJjG9Qio3E+Drk0iGab0Qu",
-	"213xb0ku61b3k+QSD/odlWDHRlkLtm5lpS4Gfg+FuRWhKFMD9behuZtK0m/rVVv/Q0clvzs0p522X+40",
-	"upLf2mly8QD/eMpTLhHQgTFb3OVp/dT/2eVL7L2ix5FHjaVWKRjEVeIB/rOl08zfUfelymGuf2ytTSPr",
-	"aOisuQ5b/78K3yg24SpR6PE6dTb3R0I3u0c+SGKyynJEn+4XW2lpiBsM+jQRjaUfaa2MqDz5NehrYWRR",
-	"d6DTFErbDQkxYIFx8U+xw1fDHCxoaqkL1EK3FXGli8fu0MBq6/frNROKvhu8h1d14hGrMKKiZjzUW4aS",
-	"AzqbZd4tSyBlhauDbpq0nAm11ruY3lx/rjTJFeMkYTkeOTiX0mkGxmpmlb8/G94Szr/4uPi/AAAA//8=",
+	"7F17dxu3sf8qONuek1ZdUZRluw31x72yLDVy9bqSXffeyM2Cu0MS9hLYAFhRTI6++z0zwL7IXZJSYsU9",
+	"Tv+oRXKBHQzm8ZsHkJ+DWE0zJUFaEwx+DjKu+RQsaPp0mGujNP6VgIm1yKxQMhgEbyfAIgl31j0QMTVi",
+	"dgIs42NgQxgpDT12kfEfc+gFYSBwzI856HkQBpJPIRgEsZs6DEw8gSnHd0z53SnIsZ0Eg2f9fhhMhSw+",
+	"74aBnWc4zlgt5Di4vw+DUzEVtp24qTKWCQtTg6Qp6UjroiWlieqkJDDieWqDwW4/DEZKT7kNBoGQdu9Z",
+	"ECKhYppP8VdHpv9UEimkhTHo4B7J1GAyJQ0QR1/x5Ap+zMEQ4bGSFiT9ybMsFTHHNexkWg1TmP7lo8EF",
+	"/Vyj648aRsEg+MNOtWs77lezc+lGuZcus0S71zJhmFSW3fJUJPssAq2VNhFDVhjaxJGANDG94D4MDh19",
+	"b5U65XoMT03yUCVzpDfFl2tmJ1yyXXYmXhFx3wFP7WS+gqiHEePma6Plf8Gx40Ra0JKn16BvQR8h556a",
+	"JQb0rYiBjbhIIdmnDSt3NmEp8MQwq+j7VI2J7HNlj1UukyemVYOTNWbyeMLsREhHzrVbwjvJb7lI+TB9",
+	"crlKuOVDboDFXKIuDJGHPJ5AEjKliXcFn4VhxqosQ+LZWz1nfMyFpHW8kybPMqUtJGeQCP6WdP+30RBc",
+	"RbQo+lGPzKSfCt90YC1MM/saeJIKCdcQK5mYhsHbQ5PWfNF3asZSJcdkR7mbgk35nFn+iWxqt4H828vn",
+	"60xkGBxyG0/y7L2QiZo1aKpTcRHHudYgYzBsKoyBhIgCzfhYOdtgJ8IwroHYAXcQ5xa3dDbhFm7BbWym",
+	"UhHPe+xcsSEqBRvOmV/84lJePq8vZW/3xd7Lfr+xnH4YyDz1Mmx1Dq3L00oe3WUajBFu65sLOxa3hdFl",
+	"f5oKmVsI2UTlOmQJn6P/mippJ2Hxj/9yBvDpzyiuRtyFbCbsxAsu8o+NhDa2x87RqodMcznGf42FzIQ3",
+	"MhXGmpBFp1HIoj/g/30XsZHSjEsmpLFc2sKlf1TDbwxTMxkyLhMW/TdSls4j+iSsYan4BD32fgKSxamK",
+	"PxkWT/B1IeNsJO4gYVZM4UbaCbcsUWD87ghjkUowjFvvdzQaMf96PrKg3TtR7Gh0rMhHzcgAFkORBhq6",
+	"TxvNNGTArbmRI5WmamYYpDwznozejQzCAO74NMMtC/b67Fu2xbbY2cX59vHVidvwEoW8eLGIQjq2u0Al",
+	"YfAaUrBwgNQfKnyLLTfda9iIpwbalPmjGqIuJzRDwmbIUmHZhBtceUbfooz6dw6VSoFLfOmRTA46kJCf",
+	"FHme5ODY2hD0hFvYRt4EG6zumNyONyNk4ZJE4Nt4eqlVBtoKxDl+iVntq58DXo1aMhjLWgOFd12iYSSk",
+	"MBPwK25dx9IYYzna6c2HEG77MRcakmDwfUl7faYGJQXBH8qZ1PAjxJaYhrpdooUHcCwBy0WKf1USK/Pp",
+	"EDSb5ob8Frfo841lu23LJqvSLhf00zeGcJ83H4myhglpFXO0m32Gi56TZbCFt+GGcTabqJRMf0UY7p2+",
+	"5emJLEx4C0GCVAEkGs/vA5wvCIOM20kQlqB8AjyBOic79kTIoFhhWLCqjf0e1z2M9cZym5s6sRf/WE+S",
+	"H9VGxckSe1q3xZlvw0ZaTcnwqdLtFbAO46593HgKcixINgeuTWM3XvYf6sp2N3Flb4S1oNtgwxJouM40",
+	"YdGPamiYct5XGDLCA4Zgi0xdDuh/jWJTxIgptwXMR6uOwCXJU2CGz03IeDrjc4PPk5/jhTXfHH30W9ek",
+	"ho8zZC0oahWS68Be92EQd+CfVbO1YiacSwO3D7ONsXYOauXrmhiGsGiHn1s1TbtzRGtfOLBVo52XQyuS",
+	"NFaX5yJpNzYtKrfqBcs6eh8GHxdlftUMTQW5D4OUG3uVyzbv/N75dwxvjWUgE0iYziXzHmafoT76bEoF",
+	"kB7vu6f8zsvg2mWc1R51I1/x+JMajTZkw9nSADfLVS43GUuP3ZPiPvC9SwNoFoNg8ZKA//oZ6g/fFymi",
+	"Nbuuhgi06XG4W7Pfhd1zZpz2eDYRKQUtGCMzYR6/x2hoU55tttaLxsP36Ihz47QTcV6uYS3DL5dH0Dzz",
+	"VPFk/WD3GDrRgmWrnnd8dU8fqly28BhD1SmXc1Qkw2agoYwDvfsUGlWtNdRb9g06l98JY5Web0Bb8WQB",
+	"N9cv6No/5kZ4vLFG0K7dg+WQK+CmLap8P5k3Ehm0txixlTJHCRrLEpGg6PU2ES8Uw/9Tcq1CvC2euw+D",
+	"PEsqj9RhARNAKI3fOmPoIsikx44FvroKG90PTHSbwTWYMSmyvpWUhq3QlbxibcWFjFabW3ityrItOosu",
+	"L7lokzogwKI6N014m3lsM9VhF15p1feGzJdiuSBsNQ2se7i69asjkboMtEHjN2p4SA+vxWFN8Tm647FN",
+	"5w4mj1i0tI1RyCLcR5esiGgDI0KTLri2taA7b4YzP7ehB0TVvmQgxXhi0/m2hkxpGzRsnv9uEBieokG8",
+	"/88CkP9xaPALgHm/Y6snwFZfDbh5IszxcG++4E1p/zos+rnf20WPzy3LQGUpsJinKXpydg5AEIQNgeVS",
+	"/JgDpedjJa1WKfp8zWMLCymOZRO8OnObodXVSMS/v//3zc1dv799c3O3e3xzc/fX4w9bf2yLIN+o4SUf",
+	"wwPzA1R3bvyxRsBpM9y7udactjMtitsb5EqrSnwrxvLhIz7lKvQkKmaf8aEBaZlynpCQl5LQa+NE5tmw",
+	"nLHCX8qpyK3OePoJUdtwzlyVf0O0bZXl6QpMT6kkS+vhGkIG6P9ZniGy3+2zfr//kBedmEOeZdCWHtU5",
+	"lADBvYxNXRDOJYtodETUtGXjFxEnyUBY9hi4RS7S0KFE12VU0KQwOrw4uzw9env0OhqUcaOrjuAuh2wI",
+	"MRovAte+ohLSh4h8a8SUdh+944gQA/kaqK+R+LTnweHbk38eBWFwefDu+uh1EAblu1vyoUT1O0J7DwRz",
+	"FzKduwKOMGwsbkF6sG98wBKnwLWhohKkiSsITfkcjQb+3mN/F7fCFynXo8EbWcBBDVnKY9/7UJaaZtws",
+	"1IpaEeHus77zpfX17f6O937He7/jvd/x3heG90yHNzmgIJjMXqPWzGIu0bxGzgdErvelqEvX6jM4yqgp",
+	"OD+UwojSM10e5MOvkli6X/SYYXC3PVbb/sspz75303/4aJTsXfHZGRiDKOY+DM6a6ls1v7S1vqiRBck4",
+	"5eaFYVYLSMJaxwLSzoSM0zyBpMcOZNkjM5so9MHkf2NgiUCeqlxas7prZnd9z8xZmxkp1/FyuYmn7Iok",
+	"codgZ0Crco1kJclcJs0io6suR0vmI+r98tLbWWXFFiQSlZDKgmUut8jVLHVDdJc5d/vF/x5a5zxrM5Yl",
+	"d1+08dbxaXPm9li5I4nKhykYV4RHDPZrsHbRUJfUB8cnV0c/XJwfHgVhW3Q2BAck1ahWezbOPGSc+q4q",
+	"MMyZa1iiHqyijFFJfKzyNCky8Lj06YAgFqrSSOkbiSGgazSasj+5IMSCsX8OmVQSqBuPGMLee2RY7+zC",
+	"z6RO+CfSEl3/4+Ty8uh1hC9owtj6ovGpIHRfHZyethqkqtvsgcFfqmKeopnqqO/zKZQ9TsIFXoUd/caw",
+	"n2jVV8eHbG9v71snEWhq1WhkwDbj32f9Zy+3+3vbz759298b9PuDfv8v/WeDfr8tfpuqW0hezQ9TFX86",
+	"JFzdHff4eJG6uarUu5moGX1PMk7igJ+gxIWuhbgeeyCKLnP5rY1LxdKTYxe7PiKl35girPG/ddFtgVa1",
+	"17WqUq3/uyMcrWuH78b4xWa9IuVUGPtZ8w41CV9KP7TGsK2sW4RolZnxWrbawnDZaHCpmvwSEkW0J1UT",
+	"IloNXw4XpRUwA28qKutBJsbH79zeSByHboNK7KVNKXoHvTL+chPjF/zq3fHx0dUPF+doag5OTy/edxqZ",
+	"y1aIusoVeodCHpHo0V4pfRnDVfl67FzZFY2tS2L5YAd5WYHiBXLlnL25vjgPGQJV9H0yYRNOzQ3UBcRN",
+	"YRgoyKdM3/m705BJMJZ8pXOKz/p9lgBkC1WZxdrKMrF1FLgI/Wq/bptPIttWmdOt7UxRWOkmwQX6vuuH",
+	"JTEOmO/yxmWqERnyb5+/+CsuYn1rX9cpjdaEnDu3saK3j4wSbX/o5J2cSZFhmWklx4V/oXMxm9iMWidj",
+	"S8rS037SIhbXlsuERJZISdWYpcIlaqgtzA91/b7eLXJpZqC/MSz617Y/M7N9kkS9jv7Ool2vYCeBpA2S",
+	"p1ZYJ1rVRrziCStO6bQFK77RvxrAhyq3g2HK5ae1/op+LV5bq7Cu6GC8yuXje207vJd/wjdJDGGcy33W",
+	"r+qiaDRRS1FNsmWkva5rd7kZQdjy0Arl83KZgjG+A2Gj7oNRvfm4Q/TLZZEvKfC3TNwyXUs4UNM/l8pO",
+	"XC/0ZrLfaH1uEf9mX3J77w+5oEbXj2sI0rmUdD7msY0/oqPNl5L6dqbYWKs8c6cjLIWljf5+kYRldOKi",
+	"2ud/Y0N0jzggqmOsZuDX1Xv3UQ1PNuvSq8GoFeLaDEUcx5hxVmWk9IDtkmMvu1pqohuySTELCYH/uvKf",
+	"I62mN7K5SKbkcnepCy9XAjhdtuPwNL0YBYPv1+Z0fFPF/YfFbW7Bx8sbXJ6XsChQ8aREA8gB39XwiB75",
+	"FvF1mAiB/hDGXFZ9ROsNxoNEebNWqKtcFq1QbT0+Tv5q5lUXrSsL8cLGnf1L9qcpuh12u+tYBkLUzq0T",
+	"q3duLQevGinFCpIjDl1G5PhmApSo6p8gQy+MYbn2hsId3HFdYszkcQxud8v8Hs16fHBy+u7q6LoV6F7l",
+	"8rPXUdFJful11JW1wQ4J6mrwi85Oro9Pro6igatcVWGUz9KsS8cI27uR0cU/j65ODy79LG2BFim1FWla",
+	"WAA5xoGnRwfXRz8c/evy5IrKkHZSS3WSzFSdlwVXikRYIqjMGL0+Onh9enKO0xweHb0u52k8bJX6VBz1",
+	"cxXY9npahDO+uXj1g8szRyGjT6+PikJp3TL6dkily+NWtUbrwpTVW0fRF4JcKI76LQjCwLMxCIMGX4Iw",
+	"WFpjEAYVlf6DJ7JLeTrrwFfvzs9Pzv8eufMi5VG4kndKojIbVYGNGaen6KwfAaCQ5dKK1KMTg5FLdP3u",
+	"0O8HcihC3T56Tfwtwt/BwhnLyNnXsrtu3mSUpzMIg3JqbzPoDz9r6/Kvvb2+1HArYPYkPYILQWfs0kIv",
+	"imppsNdnz+jY4Fa9RXQQHOVIz84r0Kkga7SAykcUYi7u4ikKOP3moI33C/u1CN7/LNXs8V4hLpJbm2WF",
+	"XC7s0RXi36Km+7DC2xM1TC3Z9OvqvWuPaxZ3abzHQJ0O57pl+7Ch5dhsgSXogccLy9vaUpep/KlQJ9Kc",
+	"EAUVrcrJwfkBZYF77N3bw5r47jMl0zmzagxoclzewQ1u5rSbCtRo6Xr5/IFnce9Jrkaqq+BZAEGNjvtS",
+	"GTvWcP0/pz12wLa2Pqrh1lZhzDg6IZYoF0hOQO77E2ytTKeNE4ZxeSO3Kre85SIsuAVdD2fKbCjULNXW",
+	"ls7l1lbvRt7IE/cSB8/KyoCQxGJi5FTEWvmDgz32Otd0BYAbQAc1WfnjEb2dAC2RWOSrbuSfoq7LCqKw",
+	"zGP92Tn2xbtCykwTy2UCurxUxPmAVMQgDUmSb54+O3kbhEGu02AQTKzNzGBnR2Ugjcp1DD2lxzt+0A4C",
+	"oypJE1zmMrY5NVDdgnbn6YN+b7fXp1AyA8kzgQa61+/t+aOlZEt2eCZ2bnd3PqohfR5DW5jD008OfwhD",
+	"+dMIYV5EkSV+ct1s0cBvoktQ+T1A7EANakOYCDoaTzln3rgnx4kAJ/R4IzXwpGqSY7Ey1pRnG5GnGLIm",
+	"kNlJz1PiW7Tqiu8a31w3WtECNVR24iTQbbXbB/REtLsYmAe4xDfIjLBx58/3XS1+YZkHJ6ixGxYi74gp",
+	"/FRZPipv/6haANuu3slcWra6DGNNOXfNdTthu2GuVrjj8f0GT7rrhfDBlk412mp/6QLdEYIArWuR1SmK",
+	"je78qJ3yuf+wcH/Qs37/V7vwpuhubblb5MAFOGrk2xzvw+C5e3PbhCWFO7Xrje7D4MUmQ9ou1aGxe+vH",
+	"tlwlQzee5NMpx+A3OEVFxiWETMIM3JUTLqvLxyjuARmEDwjVlGkzCQuOt9744RtC0Ny7cN775gLKFeEU",
+	"nYQRSvaWlNCdkXmjhkGZPX+lkvmvucP+ZM19M/b06aUF0dr9NV/cdWVNEYHV6kMzDC51Tgxyp/+JoFPl",
+	"3t3Vd2wnRRJTwgzn7QWLa6yr3BI8eJxQP9/dQDAXL86icS/Wj2u9U+iL0CQnR4wjn5fV5z5seNidn0Vy",
+	"77YNg+vlDTyxbtMR546EBn+tEjsgpbK+SMVTdJHzKu/gI1SZuHblWGnXclUG8WX+wlDzmktbDAtfi1o6",
+	"JIQV+msEhKbUt4uANeCeCSVZolVGfm3a5jrdywqtbWjQ85WofkxZoUeKnZt79ZDypq8vQmRcv2+XyIQF",
+	"Bmsydwy2lbP9J7JNX9H+/B1s9+asBYVF4agEPf4aF495KAvfbYzXlIUQ92TcxpOWe8AokpyAPyTgIxDX",
+	"ZdRjkU/+0a1tVdcgYdYRHSbeX+xnHSswGAL6hiZK75aXYMkb2bgFi401GgxEfiq3Rd3OxYg+7ypk0QGI",
+	"lgldU4kMXPOno6aalrKdxSmNG6l0lc0roAMTIw+q0XVKtCN1W4mRBpVwi9yBVbm7zg5tpQRBUbcw1fkG",
+	"j1twHULeyOf9PpuaAUYt/kxFnHIxRf/sbHCbHXSnej8revFHSTZCL09lIXwLC3F69mTm4muFHf4uOcrX",
+	"YxyuweTTB+GQHe17jNtjfq8NFcaQauYTPV6zfN8Yd+qDgXPIEHlo10iwXB1vjbT9DQELdvVpolV3G8bn",
+	"iVbrhdjPGa0WNcSV0Sou9Cvy4BTe8hrq7QxzSQe+BL/eqqF5FqspPrBaSxfvBHN+EvVVyf3yHGS9r4bu",
+	"RfXuvl0z3xWvXmJN663V/tKLzUR2qZjyWRVkoXe4w4HVehZCZpSSpbR8rXpDgK/eyvEFouGa1qAml/F1",
+	"Vwh1lcvg89rizmvGc/nVhVCauP1wU6tz+URCU5hNs5NVZfT2jOc/eSoQdBPIRRxEiTpTmNce3RUsJBUX",
+	"qrMfVSte0VdQP+VC1TKfoGvKqienKPJ/pkhisYfgieOJ38wyf50xwzX44x+8ggszan0aAka9NV0t9cLH",
+	"Dqm4hZ9WGdZTcQsSjOmwrqspL/6LBY/ZzcYKT1xmI9MqBmMYR7L/q7asibvy1q2J4vefOqHViaVUaXmq",
+	"t7wc35U3jT/BYcqjalNetu37GmyPXUhmJrlN1Mzfwm5zLQ2jlhwnw+GNrM7zlH1iLkFrUAp8ob2om8Yx",
+	"ZLa4jGLZvwFPxG+yD79aYFvcV1/xArnQvos4kjSl3ZNgSOfe1yvr6jvUUOynaoXTVqEDCsumhl7leQj3",
+	"LMeS75tPVcrT9qg76MWnFJeRA6gMXG0S7e4nWLoUX2mWKp6wIU+RO14OlY4nYKzmVrnrgPwsnlX3H+7/",
+	"PwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

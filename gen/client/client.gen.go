@@ -59,14 +59,17 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for JobStatus.
 const (
-	JobStatusACTIVE JobStatus = "ACTIVE"
-	JobStatusPAUSED JobStatus = "PAUSED"
+	JobStatusACTIVE    JobStatus = "ACTIVE"
+	JobStatusCOMPLETED JobStatus = "COMPLETED"
+	JobStatusPAUSED    JobStatus = "PAUSED"
 )
 
 // Valid indicates whether the value is a known member of the JobStatus enum.
 func (e JobStatus) Valid() bool {
 	switch e {
 	case JobStatusACTIVE:
+		return true
+	case JobStatusCOMPLETED:
 		return true
 	case JobStatusPAUSED:
 		return true
@@ -75,17 +78,99 @@ func (e JobStatus) Valid() bool {
 	}
 }
 
+// Defines values for JobUpdateStatus.
+const (
+	JobUpdateStatusACTIVE JobUpdateStatus = "ACTIVE"
+	JobUpdateStatusPAUSED JobUpdateStatus = "PAUSED"
+)
+
+// Valid indicates whether the value is a known member of the JobUpdateStatus enum.
+func (e JobUpdateStatus) Valid() bool {
+	switch e {
+	case JobUpdateStatusACTIVE:
+		return true
+	case JobUpdateStatusPAUSED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MisfirePolicy.
+const (
+	MisfirePolicyFIREALL  MisfirePolicy = "FIRE_ALL"
+	MisfirePolicyFIREONCE MisfirePolicy = "FIRE_ONCE"
+	MisfirePolicySKIP     MisfirePolicy = "SKIP"
+)
+
+// Valid indicates whether the value is a known member of the MisfirePolicy enum.
+func (e MisfirePolicy) Valid() bool {
+	switch e {
+	case MisfirePolicyFIREALL:
+		return true
+	case MisfirePolicyFIREONCE:
+		return true
+	case MisfirePolicySKIP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OverlapPolicy.
+const (
+	OverlapPolicyALLOWALL  OverlapPolicy = "ALLOW_ALL"
+	OverlapPolicyBUFFERONE OverlapPolicy = "BUFFER_ONE"
+	OverlapPolicySKIP      OverlapPolicy = "SKIP"
+)
+
+// Valid indicates whether the value is a known member of the OverlapPolicy enum.
+func (e OverlapPolicy) Valid() bool {
+	switch e {
+	case OverlapPolicyALLOWALL:
+		return true
+	case OverlapPolicyBUFFERONE:
+		return true
+	case OverlapPolicySKIP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunHistory.
+const (
+	RunHistoryALL      RunHistory = "ALL"
+	RunHistoryFAILURES RunHistory = "FAILURES"
+)
+
+// Valid indicates whether the value is a known member of the RunHistory enum.
+func (e RunHistory) Valid() bool {
+	switch e {
+	case RunHistoryALL:
+		return true
+	case RunHistoryFAILURES:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunReason.
 const (
-	RunReasonJOBDELETED   RunReason = "JOB_DELETED"
-	RunReasonJOBPAUSED    RunReason = "JOB_PAUSED"
-	RunReasonLEASEEXPIRED RunReason = "LEASE_EXPIRED"
-	RunReasonMISFIRE      RunReason = "MISFIRE"
+	RunReasonDEADLINEEXCEEDED RunReason = "DEADLINE_EXCEEDED"
+	RunReasonJOBDELETED       RunReason = "JOB_DELETED"
+	RunReasonJOBPAUSED        RunReason = "JOB_PAUSED"
+	RunReasonLEASEEXPIRED     RunReason = "LEASE_EXPIRED"
+	RunReasonMISFIRE          RunReason = "MISFIRE"
+	RunReasonOVERLAP          RunReason = "OVERLAP"
 )
 
 // Valid indicates whether the value is a known member of the RunReason enum.
 func (e RunReason) Valid() bool {
 	switch e {
+	case RunReasonDEADLINEEXCEEDED:
+		return true
 	case RunReasonJOBDELETED:
 		return true
 	case RunReasonJOBPAUSED:
@@ -93,6 +178,8 @@ func (e RunReason) Valid() bool {
 	case RunReasonLEASEEXPIRED:
 		return true
 	case RunReasonMISFIRE:
+		return true
+	case RunReasonOVERLAP:
 		return true
 	default:
 		return false
@@ -123,6 +210,34 @@ func (e RunStatus) Valid() bool {
 	}
 }
 
+// AttemptDeadlineSeconds How long one attempt may take.
+type AttemptDeadlineSeconds = int32
+
+// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+type CatchupWindowSeconds = int64
+
+// CronExpression Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+// follows elapsed time.
+//
+// Example: 30 9 * * MON-FRI
+type CronExpression = string
+
+// DeleteAfterCompletion The job is deleted when it has completed.
+type DeleteAfterCompletion = bool
+
+// EndAt The job is not due after.
+type EndAt = time.Time
+
+// FailedAttempt defines model for FailedAttempt.
+type FailedAttempt struct {
+	Attempt    int32     `json:"attempt"`
+	Error      string    `json:"error"`
+	FinishedAt time.Time `json:"finishedAt"`
+	StartedAt  time.Time `json:"startedAt"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	// Detail Example: number must be at least 1
@@ -151,53 +266,187 @@ type HealthStatus string
 // Example: 60
 type IntervalInSeconds = int64
 
+// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+type JitterSeconds = int32
+
 // Job defines model for Job.
 type Job struct {
-	CreatedAt time.Time          `json:"createdAt"`
-	Id        openapi_types.UUID `json:"id"`
+	// AttemptDeadlineSeconds How long one attempt may take.
+	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
+
+	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
+	CreatedAt            time.Time             `json:"createdAt"`
+
+	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+	// follows elapsed time.
+	//
+	//
+	// Example: 30 9 * * MON-FRI
+	Cron *CronExpression `json:"cron"`
+
+	// DeleteAfterCompletion The job is deleted when it has completed.
+	DeleteAfterCompletion DeleteAfterCompletion `json:"deleteAfterCompletion"`
+
+	// EndAt The job is not due after.
+	EndAt *EndAt             `json:"endAt"`
+	Id    openapi_types.UUID `json:"id"`
 
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
 	//
 	// Example: 60
-	IntervalInSeconds IntervalInSeconds `json:"intervalInSeconds"`
+	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds"`
+
+	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	JitterSeconds JitterSeconds `json:"jitterSeconds"`
 
 	// LastRunAt When its last ended run started; null before the first.
 	LastRunAt *time.Time `json:"lastRunAt"`
+
+	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	MaxAttempts MaxAttempts `json:"maxAttempts"`
+
+	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	MaxBackoffSeconds MaxBackoffSeconds `json:"maxBackoffSeconds"`
+
+	// MaxRuns After so many runs the job has completed.
+	MaxRuns *MaxRuns `json:"maxRuns"`
+
+	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	MinBackoffSeconds MinBackoffSeconds `json:"minBackoffSeconds"`
+
+	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
+	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	MisfirePolicy MisfirePolicy `json:"misfirePolicy"`
 
 	// Name What people call it. Need not be unique. No control characters.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// NextRunAt When it is due next; null while it is paused.
+	// NextRunAt When it is due next; null while nothing is.
 	NextRunAt *time.Time `json:"nextRunAt"`
+
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
+	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
+
+	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures"`
 
 	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
 	//
 	// Example: {"report":"sales"}
-	Payload Payload   `json:"payload"`
-	Status  JobStatus `json:"status"`
+	Payload Payload `json:"payload"`
+
+	// RunAt The one instant at which the job is due.
+	RunAt *RunAt `json:"runAt"`
+
+	// RunCount How many runs were executed to their end.
+	RunCount int64 `json:"runCount"`
+
+	// RunHistory Which runs are kept, all or those that did not succeed.
+	RunHistory RunHistory `json:"runHistory"`
+
+	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	StartAt *StartAt `json:"startAt"`
+
+	// Status `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
+	Status JobStatus `json:"status"`
+
+	// StatusReason Why the service paused it; null where it did not.
+	StatusReason *string `json:"statusReason"`
+
+	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	//
+	// Example: Europe/Berlin
+	TimeZone *TimeZone `json:"timeZone"`
 
 	// UpdatedAt When its definition last changed. Firing does not change it.
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
-// JobCreate defines model for JobCreate.
+// JobCreate Exactly one of `intervalInSeconds`, `cron` and `runAt` says when the job is due.
+//
+// Example: {"intervalInSeconds":60,"name":"nightly-report","payload":{"report":"sales"}}
 type JobCreate struct {
+	// AttemptDeadlineSeconds How long one attempt may take.
+	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
+
+	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
+
+	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+	// follows elapsed time.
+	//
+	//
+	// Example: 30 9 * * MON-FRI
+	Cron *CronExpression `json:"cron,omitempty"`
+
+	// DeleteAfterCompletion The job is deleted when it has completed.
+	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
+
+	// EndAt The job is not due after.
+	EndAt *EndAt `json:"endAt,omitempty"`
+
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
 	//
 	// Example: 60
-	IntervalInSeconds IntervalInSeconds `json:"intervalInSeconds"`
+	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
+
+	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
+
+	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	MaxAttempts *MaxAttempts `json:"maxAttempts,omitempty"`
+
+	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
+
+	// MaxRuns After so many runs the job has completed.
+	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
+
+	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
+
+	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
+	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	MisfirePolicy *MisfirePolicy `json:"misfirePolicy,omitempty"`
 
 	// Name What people call it. Need not be unique. No control characters.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
+	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
+
+	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
+
 	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
+
+	// RunAt The one instant at which the job is due.
+	RunAt *RunAt `json:"runAt,omitempty"`
+
+	// RunHistory Which runs are kept, all or those that did not succeed.
+	RunHistory *RunHistory `json:"runHistory,omitempty"`
+
+	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	//
+	// Example: Europe/Berlin
+	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
 // JobName What people call it. Need not be unique. No control characters.
@@ -223,27 +472,139 @@ type JobPage struct {
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
 
-// JobStatus defines model for JobStatus.
+// JobStatus `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
 type JobStatus string
 
-// JobUpdate defines model for JobUpdate.
+// JobUpdate Only what is given changes; null clears a field that may be null. Giving one of `intervalInSeconds`, `cron` and
+// `runAt` replaces the one that was.
+//
+// Example: {"intervalInSeconds":120}
 type JobUpdate struct {
+	// AttemptDeadlineSeconds How long one attempt may take.
+	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
+
+	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
+
+	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+	// follows elapsed time.
+	//
+	//
+	// Example: 30 9 * * MON-FRI
+	Cron *CronExpression `json:"cron,omitempty"`
+
+	// DeleteAfterCompletion The job is deleted when it has completed.
+	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
+
+	// EndAt The job is not due after.
+	EndAt *EndAt `json:"endAt,omitempty"`
+
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
+
+	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
+
+	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	MaxAttempts *MaxAttempts `json:"maxAttempts,omitempty"`
+
+	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
+
+	// MaxRuns After so many runs the job has completed.
+	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
+
+	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
+
+	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
+	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	MisfirePolicy *MisfirePolicy `json:"misfirePolicy,omitempty"`
 
 	// Name What people call it. Need not be unique. No control characters.
 	//
 	// Example: nightly-report
 	Name *JobName `json:"name,omitempty"`
 
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
+	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
+
+	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
+
 	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
 	//
 	// Example: {"report":"sales"}
-	Payload Payload    `json:"payload,omitempty"`
-	Status  *JobStatus `json:"status,omitempty"`
+	Payload Payload `json:"payload,omitempty"`
+
+	// RunAt The one instant at which the job is due.
+	RunAt *RunAt `json:"runAt,omitempty"`
+
+	// RunHistory Which runs are kept, all or those that did not succeed.
+	RunHistory *RunHistory `json:"runHistory,omitempty"`
+
+	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// Status A job that has completed can be `ACTIVE` again when its schedule has something left.
+	Status *JobUpdateStatus `json:"status,omitempty"`
+
+	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	//
+	// Example: Europe/Berlin
+	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
+
+// JobUpdateStatus A job that has completed can be `ACTIVE` again when its schedule has something left.
+type JobUpdateStatus string
+
+// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+type MaxAttempts = int32
+
+// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+type MaxBackoffSeconds = int32
+
+// MaxRuns After so many runs the job has completed.
+type MaxRuns = int64
+
+// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+type MinBackoffSeconds = int32
+
+// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
+// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+type MisfirePolicy string
+
+// Occurrence defines model for Occurrence.
+type Occurrence struct {
+	// LocalTime The same instant in the schedule's zone, RFC 3339 with its offset.
+	//
+	// Example: 2026-03-29T03:00:00+02:00
+	LocalTime string `json:"localTime"`
+
+	// MovedByClockChange True where the clock does not show the time that the expression names, because it was changed.
+	MovedByClockChange bool      `json:"movedByClockChange"`
+	ScheduledFor       time.Time `json:"scheduledFor"`
+}
+
+// OccurrenceCount How many occurrences at most.
+type OccurrenceCount = int32
+
+// OccurrenceList defines model for OccurrenceList.
+type OccurrenceList struct {
+	Items []Occurrence `json:"items"`
+}
+
+// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
+// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+type OverlapPolicy string
+
+// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+type PauseAfterFailures = int32
 
 // Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
 //
@@ -279,6 +640,9 @@ type Run struct {
 	// Error Why it failed; null unless it did.
 	Error *string `json:"error"`
 
+	// FailedAttempts The attempts that failed and were followed by another.
+	FailedAttempts []FailedAttempt `json:"failedAttempts"`
+
 	// FinishedAt When it ended; null while it is running.
 	FinishedAt *time.Time `json:"finishedAt"`
 
@@ -297,9 +661,16 @@ type Run struct {
 	// StartedAt When execution began; null when the run was skipped.
 	StartedAt *time.Time `json:"startedAt"`
 
-	// Status `RUNNING` until it ends as `SUCCEEDED` or `FAILED`. `SKIPPED`: not executed, `reason` says why.
+	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
+	// `SKIPPED`: not executed, `reason` says why.
 	Status RunStatus `json:"status"`
 }
+
+// RunAt The one instant at which the job is due.
+type RunAt = time.Time
+
+// RunHistory Which runs are kept, all or those that did not succeed.
+type RunHistory string
 
 // RunPage defines model for RunPage.
 type RunPage struct {
@@ -311,12 +682,62 @@ type RunPage struct {
 }
 
 // RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
-// `LEASE_EXPIRED`: the instance that executed the run died, as often as the run may be tried.
+// `OVERLAP`: the job's run before it was still executing.
+// `LEASE_EXPIRED`: the instance that executed the last attempt died.
+// `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 // `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
 type RunReason string
 
-// RunStatus `RUNNING` until it ends as `SUCCEEDED` or `FAILED`. `SKIPPED`: not executed, `reason` says why.
+// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
+// `SKIPPED`: not executed, `reason` says why.
 type RunStatus string
+
+// SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.
+//
+// Example: {"count":5,"cron":"30 2 * * *","timeZone":"Europe/Berlin"}
+type SchedulePreview struct {
+	// After Look after this instant; by default after now.
+	After *time.Time `json:"after,omitempty"`
+
+	// Count How many occurrences at most.
+	Count *OccurrenceCount `json:"count,omitempty"`
+
+	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
+	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
+	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
+	// follows elapsed time.
+	//
+	//
+	// Example: 30 9 * * MON-FRI
+	Cron *CronExpression `json:"cron,omitempty"`
+
+	// EndAt The job is not due after.
+	EndAt *EndAt `json:"endAt,omitempty"`
+
+	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	//
+	// Example: 60
+	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
+
+	// RunAt The one instant at which the job is due.
+	RunAt *RunAt `json:"runAt,omitempty"`
+
+	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	//
+	// Example: Europe/Berlin
+	TimeZone *TimeZone `json:"timeZone,omitempty"`
+}
+
+// StartAt The job is not due before. With an interval it is the first instant at which it is.
+type StartAt = time.Time
+
+// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+//
+// Example: Europe/Berlin
+type TimeZone = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -372,11 +793,19 @@ type ListJobRunsParams struct {
 	Status *RunStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
+// ListUpcomingParams defines parameters for ListUpcoming.
+type ListUpcomingParams struct {
+	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
+}
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
 
 // UpdateJobJSONRequestBody defines body for UpdateJob for application/json ContentType.
 type UpdateJobJSONRequestBody = JobUpdate
+
+// PreviewScheduleJSONRequestBody defines body for PreviewSchedule for application/json ContentType.
+type PreviewScheduleJSONRequestBody = SchedulePreview
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -462,7 +891,7 @@ type ClientInterface interface {
 
 	// CreateJobWithBody Create a job
 	//
-	// The first run is due one interval after the job's creation.
+	// With an interval, the first run is due one interval after the job's creation.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -471,7 +900,7 @@ type ClientInterface interface {
 
 	// CreateJob Create a job
 	//
-	// The first run is due one interval after the job's creation.
+	// With an interval, the first run is due one interval after the job's creation.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -495,7 +924,8 @@ type ClientInterface interface {
 	//
 	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that is already executing is not touched.
+	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+	// 400 ms: it may be claimed already.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -506,7 +936,8 @@ type ClientInterface interface {
 	//
 	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that is already executing is not touched.
+	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+	// 400 ms: it may be claimed already.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -520,10 +951,35 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/jobs/{id}/runs (the `ListJobRuns` operationId).
 	ListJobRuns(ctx context.Context, id openapi_types.UUID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListUpcoming List a job's next occurrences
+	//
+	// What its schedule says from now on; nothing while it is not `ACTIVE`.
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
+	ListUpcoming(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetRun Get a run
 	//
 	// Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 	GetRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewScheduleWithBody See when a schedule would be due
+	//
+	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+	PreviewScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewSchedule See when a schedule would be due
+	//
+	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+	PreviewSchedule(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLiveness Is the process alive?
 	//
@@ -559,7 +1015,7 @@ func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditor
 
 // CreateJobWithBody Create a job
 //
-// The first run is due one interval after the job's creation.
+// With an interval, the first run is due one interval after the job's creation.
 //
 // Takes any type of body and a specified content type.
 //
@@ -578,7 +1034,7 @@ func (c *Client) CreateJobWithBody(ctx context.Context, contentType string, body
 
 // CreateJob Create a job
 //
-// The first run is due one interval after the job's creation.
+// With an interval, the first run is due one interval after the job's creation.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -632,7 +1088,8 @@ func (c *Client) GetJob(ctx context.Context, id openapi_types.UUID, reqEditors .
 //
 // Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 // the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that is already executing is not touched.
+// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+// 400 ms: it may be claimed already.
 //
 // Takes any type of body and a specified content type.
 //
@@ -653,7 +1110,8 @@ func (c *Client) UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, c
 //
 // Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 // the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that is already executing is not touched.
+// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+// 400 ms: it may be claimed already.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -687,11 +1145,66 @@ func (c *Client) ListJobRuns(ctx context.Context, id openapi_types.UUID, params 
 	return c.Client.Do(req)
 }
 
+// ListUpcoming List a job's next occurrences
+//
+// What its schedule says from now on; nothing while it is not `ACTIVE`.
+//
+// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
+func (c *Client) ListUpcoming(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUpcomingRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetRun Get a run
 //
 // Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 func (c *Client) GetRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRunRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewScheduleWithBody See when a schedule would be due
+//
+// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+func (c *Client) PreviewScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewSchedule See when a schedule would be due
+//
+// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+func (c *Client) PreviewSchedule(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewScheduleRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1065,6 +1578,67 @@ func NewListJobRunsRequest(server string, id openapi_types.UUID, params *ListJob
 	return req, nil
 }
 
+// NewListUpcomingRequest constructs an http.Request for the ListUpcoming method
+func NewListUpcomingRequest(server string, id openapi_types.UUID, params *ListUpcomingParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/%s/upcoming", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Count != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", *params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetRunRequest constructs an http.Request for the GetRun method
 func NewGetRunRequest(server string, id openapi_types.UUID) (*http.Request, error) {
 	var err error
@@ -1095,6 +1669,46 @@ func NewGetRunRequest(server string, id openapi_types.UUID) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewPreviewScheduleRequest calls the generic PreviewSchedule builder with application/json body
+func NewPreviewScheduleRequest(server string, body PreviewScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPreviewScheduleRequestWithBody constructs an http.Request for the PreviewSchedule method, with any body, and a specified content type
+func NewPreviewScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/schedules/preview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -1209,7 +1823,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateJobWithBodyWithResponse Create a job
 	//
-	// The first run is due one interval after the job's creation.
+	// With an interval, the first run is due one interval after the job's creation.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1218,7 +1832,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateJobWithResponse Create a job
 	//
-	// The first run is due one interval after the job's creation.
+	// With an interval, the first run is due one interval after the job's creation.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1246,7 +1860,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that is already executing is not touched.
+	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+	// 400 ms: it may be claimed already.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1257,7 +1872,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that is already executing is not touched.
+	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+	// 400 ms: it may be claimed already.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1273,12 +1889,39 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/jobs/{id}/runs (the `ListJobRuns` operationId).
 	ListJobRunsWithResponse(ctx context.Context, id openapi_types.UUID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*ListJobRunsResponse, error)
 
+	// ListUpcomingWithResponse List a job's next occurrences
+	//
+	// What its schedule says from now on; nothing while it is not `ACTIVE`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
+	ListUpcomingWithResponse(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*ListUpcomingResponse, error)
+
 	// GetRunWithResponse Get a run
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 	GetRunWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetRunResponse, error)
+
+	// PreviewScheduleWithBodyWithResponse See when a schedule would be due
+	//
+	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+	PreviewScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewScheduleResponse, error)
+
+	// PreviewScheduleWithResponse See when a schedule would be due
+	//
+	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+	PreviewScheduleWithResponse(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewScheduleResponse, error)
 
 	// GetLivenessWithResponse Is the process alive?
 	//
@@ -1726,6 +2369,75 @@ func (r ListJobRunsResponse) ContentType() string {
 	return ""
 }
 
+type ListUpcomingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OccurrenceList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUpcomingResponse) GetJSON200() *OccurrenceList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListUpcomingResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListUpcomingResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListUpcomingResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListUpcomingResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUpcomingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUpcomingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUpcomingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUpcomingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetRunResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -1789,6 +2501,82 @@ func (r GetRunResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PreviewScheduleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OccurrenceList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewScheduleResponse) GetJSON200() *OccurrenceList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewScheduleResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PreviewScheduleResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PreviewScheduleResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PreviewScheduleResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreviewScheduleResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewScheduleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewScheduleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewScheduleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewScheduleResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1916,7 +2704,7 @@ func (c *ClientWithResponses) ListJobsWithResponse(ctx context.Context, params *
 
 // CreateJobWithBodyWithResponse Create a job
 //
-// The first run is due one interval after the job's creation.
+// With an interval, the first run is due one interval after the job's creation.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1931,7 +2719,7 @@ func (c *ClientWithResponses) CreateJobWithBodyWithResponse(ctx context.Context,
 
 // CreateJobWithResponse Create a job
 //
-// The first run is due one interval after the job's creation.
+// With an interval, the first run is due one interval after the job's creation.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1977,7 +2765,8 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, id openapi
 //
 // Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 // the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that is already executing is not touched.
+// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+// 400 ms: it may be claimed already.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1994,7 +2783,8 @@ func (c *ClientWithResponses) UpdateJobWithBodyWithResponse(ctx context.Context,
 //
 // Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
 // the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that is already executing is not touched.
+// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
+// 400 ms: it may be claimed already.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2022,6 +2812,21 @@ func (c *ClientWithResponses) ListJobRunsWithResponse(ctx context.Context, id op
 	return ParseListJobRunsResponse(rsp)
 }
 
+// ListUpcomingWithResponse List a job's next occurrences
+//
+// What its schedule says from now on; nothing while it is not `ACTIVE`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
+func (c *ClientWithResponses) ListUpcomingWithResponse(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*ListUpcomingResponse, error) {
+	rsp, err := c.ListUpcoming(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUpcomingResponse(rsp)
+}
+
 // GetRunWithResponse Get a run
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2033,6 +2838,36 @@ func (c *ClientWithResponses) GetRunWithResponse(ctx context.Context, id openapi
 		return nil, err
 	}
 	return ParseGetRunResponse(rsp)
+}
+
+// PreviewScheduleWithBodyWithResponse See when a schedule would be due
+//
+// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+func (c *ClientWithResponses) PreviewScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewScheduleResponse, error) {
+	rsp, err := c.PreviewScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewScheduleResponse(rsp)
+}
+
+// PreviewScheduleWithResponse See when a schedule would be due
+//
+// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
+func (c *ClientWithResponses) PreviewScheduleWithResponse(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewScheduleResponse, error) {
+	rsp, err := c.PreviewSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewScheduleResponse(rsp)
 }
 
 // GetLivenessWithResponse Is the process alive?
@@ -2411,6 +3246,60 @@ func ParseListJobRunsResponse(rsp *http.Response) (*ListJobRunsResponse, error) 
 	return response, nil
 }
 
+// ParseListUpcomingResponse parses an HTTP response from a ListUpcomingWithResponse call
+func ParseListUpcomingResponse(rsp *http.Response) (*ListUpcomingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUpcomingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OccurrenceList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetRunResponse parses an HTTP response from a GetRunWithResponse call
 func ParseGetRunResponse(rsp *http.Response) (*GetRunResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2445,6 +3334,67 @@ func ParseGetRunResponse(rsp *http.Response) (*GetRunResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePreviewScheduleResponse parses an HTTP response from a PreviewScheduleWithResponse call
+func ParsePreviewScheduleResponse(rsp *http.Response) (*PreviewScheduleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewScheduleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OccurrenceList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError

@@ -26,13 +26,17 @@ with candidate as (
     update due d
     set lease_id = $2, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
-    from candidate c
+    from (
+        select
+            unnest(array(select job_id from candidate)) as job_id,
+            unnest(array(select scheduled_for from candidate)) as scheduled_for
+    ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.token, d.attempt, d.started_at
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.failed_attempts, d.run_count,
+        d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    j.name, j.payload, j.interval_seconds, j.anchor_at, (j.deleted_at is not null)::boolean as deleted,
-    clock_timestamp()::timestamptz as read_at
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
+    c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id
 `
@@ -44,24 +48,26 @@ type ClaimParams struct {
 }
 
 type ClaimRow struct {
-	JobID           uuid.UUID
-	ScheduledFor    time.Time
-	ReadyAt         time.Time
-	Token           int64
-	Attempt         int16
-	StartedAt       time.Time
-	Name            string
-	Payload         []byte
-	IntervalSeconds int64
-	AnchorAt        time.Time
-	Deleted         bool
-	ReadAt          time.Time
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	ReadyAt        time.Time
+	Recurs         bool
+	Token          int64
+	Attempt        int16
+	StartedAt      time.Time
+	FailedAttempts []byte
+	RunCount       int64
+	Failures       int16
+	Job            Job
+	ReadAt         time.Time
 }
 
 // Takes up to max_rows rows that are due, or will be within the time ahead, under the caller's lease and one new token.
 // Rows another claim is taking are skipped, not waited for, so claimers never queue behind each other. A lease that has
 // run out claims nothing. Time is the database's: the answer brings its clock along, read after the rows, and the
 // caller starts none before its instant by that clock.
+// The arrays hide from the planner how many rows a limit that it does not know may give: it expects ten, and looks each up
+// by its key at any size of the tables, instead of reading all of them.
 func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error) {
 	rows, err := q.db.Query(ctx, claim, arg.Ahead, arg.LeaseID, arg.MaxRows)
 	if err != nil {
@@ -75,14 +81,42 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.JobID,
 			&i.ScheduledFor,
 			&i.ReadyAt,
+			&i.Recurs,
 			&i.Token,
 			&i.Attempt,
 			&i.StartedAt,
-			&i.Name,
-			&i.Payload,
-			&i.IntervalSeconds,
-			&i.AnchorAt,
-			&i.Deleted,
+			&i.FailedAttempts,
+			&i.RunCount,
+			&i.Failures,
+			&i.Job.ID,
+			&i.Job.Name,
+			&i.Job.Payload,
+			&i.Job.IntervalSeconds,
+			&i.Job.AnchorAt,
+			&i.Job.Cron,
+			&i.Job.TimeZone,
+			&i.Job.RunAt,
+			&i.Job.StartAt,
+			&i.Job.EndAt,
+			&i.Job.MaxRuns,
+			&i.Job.JitterSeconds,
+			&i.Job.DeleteAfterCompletion,
+			&i.Job.MisfirePolicy,
+			&i.Job.CatchupWindowSeconds,
+			&i.Job.OverlapPolicy,
+			&i.Job.MaxAttempts,
+			&i.Job.MinBackoffSeconds,
+			&i.Job.MaxBackoffSeconds,
+			&i.Job.AttemptDeadlineSeconds,
+			&i.Job.PauseAfterFailures,
+			&i.Job.RunHistory,
+			&i.Job.Status,
+			&i.Job.StatusReason,
+			&i.Job.LastRunAt,
+			&i.Job.RunCount,
+			&i.Job.CreatedAt,
+			&i.Job.UpdatedAt,
+			&i.Job.DeletedAt,
 			&i.ReadAt,
 		); err != nil {
 			return nil, err
@@ -98,53 +132,79 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 const complete = `-- name: Complete :many
 with completion as (
     select
-        unnest($1::uuid[]) as job_id,
-        unnest($2::timestamptz[]) as scheduled_for,
-        unnest($3::bigint[]) as token,
-        unnest($4::smallint[]) as attempt,
-        unnest($5::timestamptz[]) as started_at,
-        unnest($6::timestamptz[]) as finished_at,
-        unnest($7::text[]) as status,
-        unnest($8::text[]) as reason,
-        unnest($9::text[]) as error,
-        unnest($10::timestamptz[]) as next_for,
-        unnest($11::timestamptz[]) as missed_for,
-        unnest($12::integer[]) as missed_count
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for,
+        unnest((select $3::bigint[])) as token,
+        unnest((select $4::smallint[])) as attempt,
+        unnest((select $5::timestamptz[])) as started_at,
+        unnest((select $6::timestamptz[])) as finished_at,
+        unnest((select $7::text[])) as status,
+        unnest((select $8::text[])) as reason,
+        unnest((select $9::text[])) as error,
+        unnest((select $10::text[])) as failed_attempts,
+        unnest((select $11::integer[])) as occurrences,
+        unnest((select $12::boolean[])) as kept,
+        unnest((select $13::timestamptz[])) as next_for,
+        unnest((select $14::timestamptz[])) as passed_for,
+        unnest((select $15::integer[])) as passed_count,
+        unnest((select $16::text[])) as rest_status,
+        unnest((select $17::text[])) as rest_reason
 ), moved as (
     update due d
-    set scheduled_for = c.next_for, ready_at = c.next_for, last_run_at = c.started_at,
-        attempt = 0, started_at = null, lease_id = null
+    set scheduled_for = c.next_for, ready_at = c.next_for,
+        last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
+        run_count = d.run_count + (c.attempt > 0)::integer,
+        failures = case c.status when 'FAILED' then d.failures + 1 when 'SKIPPED' then d.failures else 0 end,
+        attempt = 0, started_at = null, failed_attempts = null, lease_id = null
     from completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
+      and d.recurs and c.rest_status = ''
     returning c.job_id, c.scheduled_for, c.token
 ), ended as (
     delete from due d
     using completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and not d.recurs
-    returning d.job_id, d.scheduled_for, d.token
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
+      and not (d.recurs and c.rest_status = '')
+    returning d.job_id, d.scheduled_for, d.token, d.recurs, d.run_count
+), stored as (
+    select c.job_id, c.scheduled_for, c.token, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
+    from completion c
+    where (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from moved)
+       or (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from ended)
+), resting as (
+    -- One row for each job: an update takes only one of several.
+    select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
+        sum(case when e.recurs then e.run_count + (s.attempt > 0)::integer else 0 end) as run_count,
+        max(s.rest_status) filter (where e.recurs) as rest_status,
+        max(s.rest_reason) filter (where e.recurs) as rest_reason
+    from ended e
+    join stored s using (job_id, scheduled_for, token)
+    group by e.job_id
 ), rested as (
     update jobs j
-    set last_run_at = greatest(j.last_run_at, c.started_at)
-    from ended e
-    join completion c using (job_id, scheduled_for, token)
-    where j.id = e.job_id
-), stored as (
-    select job_id, scheduled_for, token from moved
-    union all
-    select job_id, scheduled_for, token from ended
+    set last_run_at = greatest(j.last_run_at, r.started_at),
+        run_count = j.run_count + r.run_count,
+        status = coalesce(r.rest_status::job_status, j.status),
+        status_reason = case when r.rest_status is null then j.status_reason else nullif(r.rest_reason, '') end,
+        updated_at = case when r.rest_status is null then j.updated_at else greatest(now(), j.created_at) end,
+        deleted_at = case
+            when r.rest_status = 'COMPLETED' and j.delete_after_completion then coalesce(j.deleted_at, now())
+            else j.deleted_at
+        end
+    from resting r
+    where j.id = r.job_id
 ), executed as (
-    insert into runs (job_id, scheduled_for, started_at, finished_at, status, reason, attempt, occurrences, error)
-    select job_id, scheduled_for, c.started_at, c.finished_at, c.status::run_status, nullif(c.reason, '')::run_reason, c.attempt, 1,
-        nullif(c.error, '')
+    insert into runs (job_id, scheduled_for, started_at, finished_at, status, reason, attempt, occurrences, error, failed_attempts)
+    select job_id, scheduled_for, case when attempt > 0 then started_at end, finished_at, status::run_status,
+        nullif(reason, '')::run_reason, attempt, occurrences, nullif(error, ''), nullif(failed_attempts, '')::jsonb
     from stored
-    join completion c using (job_id, scheduled_for, token)
+    where kept
     on conflict (job_id, scheduled_for) do nothing
-), missed as (
+), passed as (
     insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
-    select job_id, c.missed_for, c.finished_at, 'SKIPPED', 'MISFIRE', 0, c.missed_count
-    from moved
-    join completion c using (job_id, scheduled_for, token)
-    where c.missed_count > 0
+    select job_id, passed_for, finished_at, 'SKIPPED', 'OVERLAP', 0, passed_count
+    from stored
+    where passed_count > 0
     on conflict (job_id, scheduled_for) do nothing
 )
 select job_id::uuid as job_id, scheduled_for::timestamptz as scheduled_for
@@ -152,18 +212,23 @@ from stored
 `
 
 type CompleteParams struct {
-	JobIds        []uuid.UUID
-	ScheduledFors []time.Time
-	Tokens        []int64
-	Attempts      []int16
-	StartedAts    []time.Time
-	FinishedAts   []time.Time
-	Statuses      []string
-	Reasons       []string
-	Errors        []string
-	NextFors      []time.Time
-	MissedFors    []time.Time
-	MissedCounts  []int32
+	JobIds         []uuid.UUID
+	ScheduledFors  []time.Time
+	Tokens         []int64
+	Attempts       []int16
+	StartedAts     []time.Time
+	FinishedAts    []time.Time
+	Statuses       []string
+	Reasons        []string
+	Errors         []string
+	FailedAttempts []string
+	Occurrences    []int32
+	Kept           []bool
+	NextFors       []time.Time
+	PassedFors     []time.Time
+	PassedCounts   []int32
+	RestStatuses   []string
+	RestReasons    []string
 }
 
 type CompleteRow struct {
@@ -171,11 +236,16 @@ type CompleteRow struct {
 	ScheduledFor time.Time
 }
 
-// Ends a batch of runs: for each whose token is still the one of its claim, moves the due row on (or deletes it where
-// it does not recur), writes the run, and counts what was missed in a run of its own. All or nothing. A row whose
-// token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
-// Returns the runs it stored. One missing was completed before, was taken over, or its due row was changed by an edit
-// of the job while this statement ran; only in that last case does repeating it once store it.
+// Ends a batch of runs. For each whose token is still the one of its claim: moves the due row on to next_for, or deletes
+// it where it does not recur or nothing comes next; writes the run, unless the job keeps failures only; writes what was
+// passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row whose token has
+// changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on. Returns the
+// runs it stored. One missing was completed before, was taken over, or its due row was changed by an edit of the job
+// while this statement ran; only in that last case does repeating it once store it. Empty texts and the year 1 stand
+// for null, which an array of parameters cannot hold.
+// Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
+// looks each up by its key at any size of the tables, instead of reading all of due. What was moved or ended is then
+// looked up by "in", which hashes it: a join would compare each with each.
 func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteRow, error) {
 	rows, err := q.db.Query(ctx, complete,
 		arg.JobIds,
@@ -187,9 +257,14 @@ func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteR
 		arg.Statuses,
 		arg.Reasons,
 		arg.Errors,
+		arg.FailedAttempts,
+		arg.Occurrences,
+		arg.Kept,
 		arg.NextFors,
-		arg.MissedFors,
-		arg.MissedCounts,
+		arg.PassedFors,
+		arg.PassedCounts,
+		arg.RestStatuses,
+		arg.RestReasons,
 	)
 	if err != nil {
 		return nil, err
@@ -264,6 +339,29 @@ func (q *Queries) FreeAbandoned(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const freeLost = `-- name: FreeLost :execrows
+update due d
+set lease_id = null
+where d.ready_at <= now() + interval '1 minute'
+  and d.lease_id = $1
+  and d.token <> all($2::bigint[])
+`
+
+type FreeLostParams struct {
+	LeaseID     *uuid.UUID
+	KnownTokens []int64
+}
+
+// Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. It knows the
+// tokens of what it executes. A claim of which it does not know yet must not be under way.
+func (q *Queries) FreeLost(ctx context.Context, arg FreeLostParams) (int64, error) {
+	result, err := q.db.Exec(ctx, freeLost, arg.LeaseID, arg.KnownTokens)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const nextReady = `-- name: NextReady :one
 select d.ready_at, clock_timestamp()::timestamptz as read_at
 from due d
@@ -284,6 +382,105 @@ func (q *Queries) NextReady(ctx context.Context, ahead time.Duration) (NextReady
 	var i NextReadyRow
 	err := row.Scan(&i.ReadyAt, &i.ReadAt)
 	return i, err
+}
+
+const retry = `-- name: Retry :many
+with failure as (
+    select
+        unnest($1::uuid[]) as job_id,
+        unnest($2::timestamptz[]) as scheduled_for,
+        unnest($3::bigint[]) as token,
+        unnest($4::timestamptz[]) as ready_at,
+        unnest($5::jsonb[]) as failed_attempt
+)
+update due d
+set ready_at = f.ready_at, lease_id = null,
+    failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
+from failure f
+where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
+returning d.job_id, d.scheduled_for
+`
+
+type RetryParams struct {
+	JobIds         []uuid.UUID
+	ScheduledFors  []time.Time
+	Tokens         []int64
+	ReadyAts       []time.Time
+	FailedAttempts [][]byte
+}
+
+type RetryRow struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+}
+
+// Puts runs whose attempt failed back, each to be claimed again at its ready_at, and notes the failed attempt. Guarded by
+// the token like Complete, and as harmless to repeat. Returns the runs it stored.
+func (q *Queries) Retry(ctx context.Context, arg RetryParams) ([]RetryRow, error) {
+	rows, err := q.db.Query(ctx, retry,
+		arg.JobIds,
+		arg.ScheduledFors,
+		arg.Tokens,
+		arg.ReadyAts,
+		arg.FailedAttempts,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RetryRow
+	for rows.Next() {
+		var i RetryRow
+		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const split = `-- name: Split :exec
+with claim as (
+    select
+        unnest($1::uuid[]) as job_id,
+        unnest($2::timestamptz[]) as scheduled_for,
+        unnest($3::bigint[]) as token,
+        unnest($4::timestamptz[]) as next_for
+), alone as (
+    update due d
+    set recurs = false, run_count = 0
+    from claim c
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
+    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for
+)
+insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, run_count)
+select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, before.run_count + 1
+from alone a
+join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
+on conflict (job_id, scheduled_for) do update set recurs = true
+`
+
+type SplitParams struct {
+	JobIds        []uuid.UUID
+	ScheduledFors []time.Time
+	Tokens        []int64
+	NextFors      []time.Time
+}
+
+// For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
+// so that it does not wait for the run to end. Guarded by the token. An instance that dies before leaves the schedule on
+// the claimed row, and whoever claims that next splits it.
+func (q *Queries) Split(ctx context.Context, arg SplitParams) error {
+	_, err := q.db.Exec(ctx, split,
+		arg.JobIds,
+		arg.ScheduledFors,
+		arg.Tokens,
+		arg.NextFors,
+	)
+	return err
 }
 
 const startRecurring = `-- name: StartRecurring :exec
@@ -309,13 +506,14 @@ const stopRecurring = `-- name: StopRecurring :one
 update due
 set recurs = false
 where job_id = $1 and recurs
-returning scheduled_for, last_run_at, (lease_id is not null)::boolean as leased
+returning scheduled_for, last_run_at, run_count, (attempt > 0)::boolean as begun
 `
 
 type StopRecurringRow struct {
 	ScheduledFor time.Time
 	LastRunAt    *time.Time
-	Leased       bool
+	RunCount     int64
+	Begun        bool
 }
 
 // Takes the schedule off the job's due row, under LockJob. Waits for a claim or completion that holds the row, and
@@ -323,6 +521,11 @@ type StopRecurringRow struct {
 func (q *Queries) StopRecurring(ctx context.Context, jobID uuid.UUID) (StopRecurringRow, error) {
 	row := q.db.QueryRow(ctx, stopRecurring, jobID)
 	var i StopRecurringRow
-	err := row.Scan(&i.ScheduledFor, &i.LastRunAt, &i.Leased)
+	err := row.Scan(
+		&i.ScheduledFor,
+		&i.LastRunAt,
+		&i.RunCount,
+		&i.Begun,
+	)
 	return i, err
 }

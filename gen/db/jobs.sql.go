@@ -37,49 +37,130 @@ func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, er
 }
 
 const createJob = `-- name: CreateJob :one
-with job as (
-    insert into jobs (id, name, interval_seconds, anchor_at, payload, status, created_at, updated_at)
-    values ($1, $2, $3, now(), $4, 'ACTIVE', now(), now())
-    returning id, name, interval_seconds, anchor_at, payload, status, last_run_at, created_at, updated_at, deleted_at
-), first as (
+with first as (
     insert into due (job_id, scheduled_for, ready_at, recurs)
-    select id, created_at + interval_seconds * interval '1 second', created_at + interval_seconds * interval '1 second', true
-    from job
-    returning scheduled_for
+    values ($1, $24, $24, true)
 )
-select job.id, job.created_at, first.scheduled_for
-from job, first
+insert into jobs (
+    id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
+    delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, status, created_at, updated_at
+)
+values (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+    $12, $13, $14, $15, $16, $17,
+    $18, $19, $20, $21, $22, 'ACTIVE',
+    $23, $23
+)
+returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at
 `
 
 type CreateJobParams struct {
-	ID              uuid.UUID
-	Name            string
-	IntervalSeconds int64
-	Payload         []byte
+	ID                     uuid.UUID
+	Name                   string
+	Payload                []byte
+	IntervalSeconds        *int64
+	AnchorAt               *time.Time
+	Cron                   *string
+	TimeZone               *string
+	RunAt                  *time.Time
+	StartAt                *time.Time
+	EndAt                  *time.Time
+	MaxRuns                *int64
+	JitterSeconds          int32
+	DeleteAfterCompletion  bool
+	MisfirePolicy          MisfirePolicy
+	CatchupWindowSeconds   *int64
+	OverlapPolicy          OverlapPolicy
+	MaxAttempts            int16
+	MinBackoffSeconds      int32
+	MaxBackoffSeconds      int32
+	AttemptDeadlineSeconds int32
+	PauseAfterFailures     *int16
+	RunHistory             RunHistory
+	CreatedAt              time.Time
+	ScheduledFor           time.Time
 }
 
-type CreateJobRow struct {
-	ID           uuid.UUID
-	CreatedAt    time.Time
-	ScheduledFor time.Time
-}
-
-// One statement stores the job and its first occurrence, one interval after the database's now, so neither can be
-// there without the other. Nobody else can see or touch either before it commits.
-func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJobRow, error) {
+// One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
+// or touch either before it commits.
+func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
 		arg.Name,
-		arg.IntervalSeconds,
 		arg.Payload,
+		arg.IntervalSeconds,
+		arg.AnchorAt,
+		arg.Cron,
+		arg.TimeZone,
+		arg.RunAt,
+		arg.StartAt,
+		arg.EndAt,
+		arg.MaxRuns,
+		arg.JitterSeconds,
+		arg.DeleteAfterCompletion,
+		arg.MisfirePolicy,
+		arg.CatchupWindowSeconds,
+		arg.OverlapPolicy,
+		arg.MaxAttempts,
+		arg.MinBackoffSeconds,
+		arg.MaxBackoffSeconds,
+		arg.AttemptDeadlineSeconds,
+		arg.PauseAfterFailures,
+		arg.RunHistory,
+		arg.CreatedAt,
+		arg.ScheduledFor,
 	)
-	var i CreateJobRow
-	err := row.Scan(&i.ID, &i.CreatedAt, &i.ScheduledFor)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Payload,
+		&i.IntervalSeconds,
+		&i.AnchorAt,
+		&i.Cron,
+		&i.TimeZone,
+		&i.RunAt,
+		&i.StartAt,
+		&i.EndAt,
+		&i.MaxRuns,
+		&i.JitterSeconds,
+		&i.DeleteAfterCompletion,
+		&i.MisfirePolicy,
+		&i.CatchupWindowSeconds,
+		&i.OverlapPolicy,
+		&i.MaxAttempts,
+		&i.MinBackoffSeconds,
+		&i.MaxBackoffSeconds,
+		&i.AttemptDeadlineSeconds,
+		&i.PauseAfterFailures,
+		&i.RunHistory,
+		&i.Status,
+		&i.StatusReason,
+		&i.LastRunAt,
+		&i.RunCount,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeletedAt,
+	)
 	return i, err
 }
 
+const databaseTime = `-- name: DatabaseTime :one
+select clock_timestamp()::timestamptz
+`
+
+// Time is the database's: what is due first is computed from this.
+func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, databaseTime)
+	var column_1 time.Time
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const getJob = `-- name: GetJob :one
-select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.id = $1 and j.deleted_at is null
@@ -89,6 +170,7 @@ type GetJobRow struct {
 	Job          Job
 	ScheduledFor *time.Time
 	DueLastRunAt *time.Time
+	DueRunCount  int64
 	Running      bool
 }
 
@@ -99,23 +181,44 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 	err := row.Scan(
 		&i.Job.ID,
 		&i.Job.Name,
+		&i.Job.Payload,
 		&i.Job.IntervalSeconds,
 		&i.Job.AnchorAt,
-		&i.Job.Payload,
+		&i.Job.Cron,
+		&i.Job.TimeZone,
+		&i.Job.RunAt,
+		&i.Job.StartAt,
+		&i.Job.EndAt,
+		&i.Job.MaxRuns,
+		&i.Job.JitterSeconds,
+		&i.Job.DeleteAfterCompletion,
+		&i.Job.MisfirePolicy,
+		&i.Job.CatchupWindowSeconds,
+		&i.Job.OverlapPolicy,
+		&i.Job.MaxAttempts,
+		&i.Job.MinBackoffSeconds,
+		&i.Job.MaxBackoffSeconds,
+		&i.Job.AttemptDeadlineSeconds,
+		&i.Job.PauseAfterFailures,
+		&i.Job.RunHistory,
 		&i.Job.Status,
+		&i.Job.StatusReason,
 		&i.Job.LastRunAt,
+		&i.Job.RunCount,
 		&i.Job.CreatedAt,
 		&i.Job.UpdatedAt,
 		&i.Job.DeletedAt,
 		&i.ScheduledFor,
 		&i.DueLastRunAt,
+		&i.DueRunCount,
 		&i.Running,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null
@@ -134,6 +237,7 @@ type ListJobsRow struct {
 	Job          Job
 	ScheduledFor *time.Time
 	DueLastRunAt *time.Time
+	DueRunCount  int64
 	Running      bool
 }
 
@@ -150,16 +254,36 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 		if err := rows.Scan(
 			&i.Job.ID,
 			&i.Job.Name,
+			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
-			&i.Job.Payload,
+			&i.Job.Cron,
+			&i.Job.TimeZone,
+			&i.Job.RunAt,
+			&i.Job.StartAt,
+			&i.Job.EndAt,
+			&i.Job.MaxRuns,
+			&i.Job.JitterSeconds,
+			&i.Job.DeleteAfterCompletion,
+			&i.Job.MisfirePolicy,
+			&i.Job.CatchupWindowSeconds,
+			&i.Job.OverlapPolicy,
+			&i.Job.MaxAttempts,
+			&i.Job.MinBackoffSeconds,
+			&i.Job.MaxBackoffSeconds,
+			&i.Job.AttemptDeadlineSeconds,
+			&i.Job.PauseAfterFailures,
+			&i.Job.RunHistory,
 			&i.Job.Status,
+			&i.Job.StatusReason,
 			&i.Job.LastRunAt,
+			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
 			&i.ScheduledFor,
 			&i.DueLastRunAt,
+			&i.DueRunCount,
 			&i.Running,
 		); err != nil {
 			return nil, err
@@ -173,7 +297,8 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listJobsAfter = `-- name: ListJobsAfter :many
-select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null
@@ -194,6 +319,7 @@ type ListJobsAfterRow struct {
 	Job          Job
 	ScheduledFor *time.Time
 	DueLastRunAt *time.Time
+	DueRunCount  int64
 	Running      bool
 }
 
@@ -215,16 +341,36 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 		if err := rows.Scan(
 			&i.Job.ID,
 			&i.Job.Name,
+			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
-			&i.Job.Payload,
+			&i.Job.Cron,
+			&i.Job.TimeZone,
+			&i.Job.RunAt,
+			&i.Job.StartAt,
+			&i.Job.EndAt,
+			&i.Job.MaxRuns,
+			&i.Job.JitterSeconds,
+			&i.Job.DeleteAfterCompletion,
+			&i.Job.MisfirePolicy,
+			&i.Job.CatchupWindowSeconds,
+			&i.Job.OverlapPolicy,
+			&i.Job.MaxAttempts,
+			&i.Job.MinBackoffSeconds,
+			&i.Job.MaxBackoffSeconds,
+			&i.Job.AttemptDeadlineSeconds,
+			&i.Job.PauseAfterFailures,
+			&i.Job.RunHistory,
 			&i.Job.Status,
+			&i.Job.StatusReason,
 			&i.Job.LastRunAt,
+			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
 			&i.ScheduledFor,
 			&i.DueLastRunAt,
+			&i.DueRunCount,
 			&i.Running,
 		); err != nil {
 			return nil, err
@@ -238,7 +384,7 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 }
 
 const lockJob = `-- name: LockJob :one
-select j.id, j.name, j.interval_seconds, j.anchor_at, j.payload, j.status, j.last_run_at, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as locked_at
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as locked_at
 from jobs j
 where id = $1 and deleted_at is null
 for update
@@ -257,11 +403,30 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (LockJobRow, error)
 	err := row.Scan(
 		&i.Job.ID,
 		&i.Job.Name,
+		&i.Job.Payload,
 		&i.Job.IntervalSeconds,
 		&i.Job.AnchorAt,
-		&i.Job.Payload,
+		&i.Job.Cron,
+		&i.Job.TimeZone,
+		&i.Job.RunAt,
+		&i.Job.StartAt,
+		&i.Job.EndAt,
+		&i.Job.MaxRuns,
+		&i.Job.JitterSeconds,
+		&i.Job.DeleteAfterCompletion,
+		&i.Job.MisfirePolicy,
+		&i.Job.CatchupWindowSeconds,
+		&i.Job.OverlapPolicy,
+		&i.Job.MaxAttempts,
+		&i.Job.MinBackoffSeconds,
+		&i.Job.MaxBackoffSeconds,
+		&i.Job.AttemptDeadlineSeconds,
+		&i.Job.PauseAfterFailures,
+		&i.Job.RunHistory,
 		&i.Job.Status,
+		&i.Job.StatusReason,
 		&i.Job.LastRunAt,
+		&i.Job.RunCount,
 		&i.Job.CreatedAt,
 		&i.Job.UpdatedAt,
 		&i.Job.DeletedAt,
@@ -272,7 +437,7 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (LockJobRow, error)
 
 const markJobDeleted = `-- name: MarkJobDeleted :exec
 update jobs
-set deleted_at = now(), updated_at = now(), status = 'PAUSED', name = 'deleted', payload = 'null'
+set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted', payload = 'null'
 where id = $1
 `
 
@@ -284,30 +449,74 @@ func (q *Queries) MarkJobDeleted(ctx context.Context, id uuid.UUID) error {
 
 const updateJob = `-- name: UpdateJob :exec
 update jobs
-set name = $1, interval_seconds = $2, anchor_at = $3, payload = $4, status = $5,
-    last_run_at = greatest(last_run_at, $6), updated_at = now()
-where id = $7
+set name = $1, payload = $2, interval_seconds = $3, anchor_at = $4, cron = $5,
+    time_zone = $6, run_at = $7, start_at = $8, end_at = $9, max_runs = $10,
+    jitter_seconds = $11, delete_after_completion = $12, misfire_policy = $13,
+    catchup_window_seconds = $14, overlap_policy = $15, max_attempts = $16,
+    min_backoff_seconds = $17, max_backoff_seconds = $18,
+    attempt_deadline_seconds = $19, pause_after_failures = $20,
+    run_history = $21, status = $22, status_reason = $23, last_run_at = $24,
+    run_count = $25, updated_at = greatest(now(), created_at)
+where id = $26
 `
 
 type UpdateJobParams struct {
-	Name            string
-	IntervalSeconds int64
-	AnchorAt        time.Time
-	Payload         []byte
-	Status          JobStatus
-	LastRunAt       *time.Time
-	ID              uuid.UUID
+	Name                   string
+	Payload                []byte
+	IntervalSeconds        *int64
+	AnchorAt               *time.Time
+	Cron                   *string
+	TimeZone               *string
+	RunAt                  *time.Time
+	StartAt                *time.Time
+	EndAt                  *time.Time
+	MaxRuns                *int64
+	JitterSeconds          int32
+	DeleteAfterCompletion  bool
+	MisfirePolicy          MisfirePolicy
+	CatchupWindowSeconds   *int64
+	OverlapPolicy          OverlapPolicy
+	MaxAttempts            int16
+	MinBackoffSeconds      int32
+	MaxBackoffSeconds      int32
+	AttemptDeadlineSeconds int32
+	PauseAfterFailures     *int16
+	RunHistory             RunHistory
+	Status                 JobStatus
+	StatusReason           *string
+	LastRunAt              *time.Time
+	RunCount               int64
+	ID                     uuid.UUID
 }
 
 // Under LockJob.
 func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 	_, err := q.db.Exec(ctx, updateJob,
 		arg.Name,
+		arg.Payload,
 		arg.IntervalSeconds,
 		arg.AnchorAt,
-		arg.Payload,
+		arg.Cron,
+		arg.TimeZone,
+		arg.RunAt,
+		arg.StartAt,
+		arg.EndAt,
+		arg.MaxRuns,
+		arg.JitterSeconds,
+		arg.DeleteAfterCompletion,
+		arg.MisfirePolicy,
+		arg.CatchupWindowSeconds,
+		arg.OverlapPolicy,
+		arg.MaxAttempts,
+		arg.MinBackoffSeconds,
+		arg.MaxBackoffSeconds,
+		arg.AttemptDeadlineSeconds,
+		arg.PauseAfterFailures,
+		arg.RunHistory,
 		arg.Status,
+		arg.StatusReason,
 		arg.LastRunAt,
+		arg.RunCount,
 		arg.ID,
 	)
 	return err

@@ -15,8 +15,9 @@ import (
 type JobStatus string
 
 const (
-	JobStatusACTIVE JobStatus = "ACTIVE"
-	JobStatusPAUSED JobStatus = "PAUSED"
+	JobStatusACTIVE    JobStatus = "ACTIVE"
+	JobStatusPAUSED    JobStatus = "PAUSED"
+	JobStatusCOMPLETED JobStatus = "COMPLETED"
 )
 
 func (e *JobStatus) Scan(src interface{}) error {
@@ -57,7 +58,165 @@ func (ns NullJobStatus) Value() (driver.Value, error) {
 func (e JobStatus) Valid() bool {
 	switch e {
 	case JobStatusACTIVE,
-		JobStatusPAUSED:
+		JobStatusPAUSED,
+		JobStatusCOMPLETED:
+		return true
+	}
+	return false
+}
+
+type MisfirePolicy string
+
+const (
+	MisfirePolicyFIREONCE MisfirePolicy = "FIRE_ONCE"
+	MisfirePolicySKIP     MisfirePolicy = "SKIP"
+	MisfirePolicyFIREALL  MisfirePolicy = "FIRE_ALL"
+)
+
+func (e *MisfirePolicy) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = MisfirePolicy(s)
+	case string:
+		*e = MisfirePolicy(s)
+	default:
+		return fmt.Errorf("unsupported scan type for MisfirePolicy: %T", src)
+	}
+	return nil
+}
+
+type NullMisfirePolicy struct {
+	MisfirePolicy MisfirePolicy
+	Valid         bool // Valid is true if MisfirePolicy is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullMisfirePolicy) Scan(value interface{}) error {
+	if value == nil {
+		ns.MisfirePolicy, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.MisfirePolicy.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullMisfirePolicy) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.MisfirePolicy), nil
+}
+
+func (e MisfirePolicy) Valid() bool {
+	switch e {
+	case MisfirePolicyFIREONCE,
+		MisfirePolicySKIP,
+		MisfirePolicyFIREALL:
+		return true
+	}
+	return false
+}
+
+type OverlapPolicy string
+
+const (
+	OverlapPolicySKIP      OverlapPolicy = "SKIP"
+	OverlapPolicyBUFFERONE OverlapPolicy = "BUFFER_ONE"
+	OverlapPolicyALLOWALL  OverlapPolicy = "ALLOW_ALL"
+)
+
+func (e *OverlapPolicy) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = OverlapPolicy(s)
+	case string:
+		*e = OverlapPolicy(s)
+	default:
+		return fmt.Errorf("unsupported scan type for OverlapPolicy: %T", src)
+	}
+	return nil
+}
+
+type NullOverlapPolicy struct {
+	OverlapPolicy OverlapPolicy
+	Valid         bool // Valid is true if OverlapPolicy is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullOverlapPolicy) Scan(value interface{}) error {
+	if value == nil {
+		ns.OverlapPolicy, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.OverlapPolicy.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullOverlapPolicy) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.OverlapPolicy), nil
+}
+
+func (e OverlapPolicy) Valid() bool {
+	switch e {
+	case OverlapPolicySKIP,
+		OverlapPolicyBUFFERONE,
+		OverlapPolicyALLOWALL:
+		return true
+	}
+	return false
+}
+
+type RunHistory string
+
+const (
+	RunHistoryALL      RunHistory = "ALL"
+	RunHistoryFAILURES RunHistory = "FAILURES"
+)
+
+func (e *RunHistory) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = RunHistory(s)
+	case string:
+		*e = RunHistory(s)
+	default:
+		return fmt.Errorf("unsupported scan type for RunHistory: %T", src)
+	}
+	return nil
+}
+
+type NullRunHistory struct {
+	RunHistory RunHistory
+	Valid      bool // Valid is true if RunHistory is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullRunHistory) Scan(value interface{}) error {
+	if value == nil {
+		ns.RunHistory, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.RunHistory.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullRunHistory) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.RunHistory), nil
+}
+
+func (e RunHistory) Valid() bool {
+	switch e {
+	case RunHistoryALL,
+		RunHistoryFAILURES:
 		return true
 	}
 	return false
@@ -66,10 +225,12 @@ func (e JobStatus) Valid() bool {
 type RunReason string
 
 const (
-	RunReasonMISFIRE      RunReason = "MISFIRE"
-	RunReasonLEASEEXPIRED RunReason = "LEASE_EXPIRED"
-	RunReasonJOBPAUSED    RunReason = "JOB_PAUSED"
-	RunReasonJOBDELETED   RunReason = "JOB_DELETED"
+	RunReasonMISFIRE          RunReason = "MISFIRE"
+	RunReasonOVERLAP          RunReason = "OVERLAP"
+	RunReasonLEASEEXPIRED     RunReason = "LEASE_EXPIRED"
+	RunReasonDEADLINEEXCEEDED RunReason = "DEADLINE_EXCEEDED"
+	RunReasonJOBPAUSED        RunReason = "JOB_PAUSED"
+	RunReasonJOBDELETED       RunReason = "JOB_DELETED"
 )
 
 func (e *RunReason) Scan(src interface{}) error {
@@ -110,7 +271,9 @@ func (ns NullRunReason) Value() (driver.Value, error) {
 func (e RunReason) Valid() bool {
 	switch e {
 	case RunReasonMISFIRE,
+		RunReasonOVERLAP,
 		RunReasonLEASEEXPIRED,
+		RunReasonDEADLINEEXCEEDED,
 		RunReasonJOBPAUSED,
 		RunReasonJOBDELETED:
 		return true
@@ -172,28 +335,50 @@ func (e RunStatus) Valid() bool {
 }
 
 type Due struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	ReadyAt      time.Time
-	Recurs       bool
-	Attempt      int16
-	Token        int64
-	LeaseID      *uuid.UUID
-	StartedAt    *time.Time
-	LastRunAt    *time.Time
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	ReadyAt        time.Time
+	Recurs         bool
+	Attempt        int16
+	Token          int64
+	LeaseID        *uuid.UUID
+	StartedAt      *time.Time
+	FailedAttempts []byte
+	LastRunAt      *time.Time
+	RunCount       int64
+	Failures       int16
 }
 
 type Job struct {
-	ID              uuid.UUID
-	Name            string
-	IntervalSeconds int64
-	AnchorAt        time.Time
-	Payload         []byte
-	Status          JobStatus
-	LastRunAt       *time.Time
-	CreatedAt       time.Time
-	UpdatedAt       time.Time
-	DeletedAt       *time.Time
+	ID                     uuid.UUID
+	Name                   string
+	Payload                []byte
+	IntervalSeconds        *int64
+	AnchorAt               *time.Time
+	Cron                   *string
+	TimeZone               *string
+	RunAt                  *time.Time
+	StartAt                *time.Time
+	EndAt                  *time.Time
+	MaxRuns                *int64
+	JitterSeconds          int32
+	DeleteAfterCompletion  bool
+	MisfirePolicy          MisfirePolicy
+	CatchupWindowSeconds   *int64
+	OverlapPolicy          OverlapPolicy
+	MaxAttempts            int16
+	MinBackoffSeconds      int32
+	MaxBackoffSeconds      int32
+	AttemptDeadlineSeconds int32
+	PauseAfterFailures     *int16
+	RunHistory             RunHistory
+	Status                 JobStatus
+	StatusReason           *string
+	LastRunAt              *time.Time
+	RunCount               int64
+	CreatedAt              time.Time
+	UpdatedAt              time.Time
+	DeletedAt              *time.Time
 }
 
 type Lease struct {
@@ -203,15 +388,16 @@ type Lease struct {
 }
 
 type Run struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	StartedAt    *time.Time
-	FinishedAt   time.Time
-	Status       RunStatus
-	Reason       *RunReason
-	Attempt      int16
-	Occurrences  int32
-	Error        *string
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	StartedAt      *time.Time
+	FinishedAt     time.Time
+	Status         RunStatus
+	Reason         *RunReason
+	Attempt        int16
+	Occurrences    int32
+	Error          *string
+	FailedAttempts []byte
 }
 
 type SchemaMigration struct {

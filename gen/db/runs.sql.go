@@ -40,13 +40,14 @@ func (q *Queries) CreateRunsPartitionsAhead(ctx context.Context, daysAhead int32
 
 const getRun = `-- name: GetRun :one
 select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
-    null::timestamptz as finished_at, null::text as error, 1 as occurrences
+    null::timestamptz as finished_at, null::text as error, 1 as occurrences, d.failed_attempts
 from jobs j
 join due d on d.job_id = j.id and d.scheduled_for = $1
-    and d.lease_id is not null and d.started_at <= now()
+    and d.attempt > 0 and d.started_at <= now()
 where substring(uuid_send(j.id) from 9) = $2::bytea
 union all
-select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error, r.occurrences
+select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error, r.occurrences,
+    r.failed_attempts
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
@@ -58,19 +59,20 @@ type GetRunParams struct {
 }
 
 type GetRunRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	Status       string
-	Reason       *RunReason
-	Attempt      int16
-	StartedAt    *time.Time
-	FinishedAt   *time.Time
-	Error        *string
-	Occurrences  int32
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	Status         string
+	Reason         *RunReason
+	Attempt        int16
+	StartedAt      *time.Time
+	FinishedAt     *time.Time
+	Error          *string
+	Occurrences    int32
+	FailedAttempts []byte
 }
 
-// By what a run's id says: the last eight bytes of its job's id, and its instant. A run in flight is its leased due
-// row, from its instant on; before that it is claimed and waits. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
+// By what a run's id says: the last eight bytes of its job's id, and its instant. A run in flight is its due row, from
+// its first attempt on. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
 func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, error) {
 	row := q.db.QueryRow(ctx, getRun, arg.ScheduledFor, arg.JobTail)
 	var i GetRunRow
@@ -84,6 +86,7 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 		&i.FinishedAt,
 		&i.Error,
 		&i.Occurrences,
+		&i.FailedAttempts,
 	)
 	return i, err
 }
@@ -91,16 +94,15 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 const listRuns = `-- name: ListRuns :many
 (
     select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
-        null::timestamptz as finished_at, null::text as error, 1 as occurrences
+        null::timestamptz as finished_at, null::text as error, 1 as occurrences, d.failed_attempts
     from due d
-    where d.job_id = $2 and d.scheduled_for < $3::timestamptz and d.lease_id is not null
-      and d.started_at <= now()
+    where d.job_id = $2 and d.scheduled_for < $3::timestamptz and d.attempt > 0 and d.started_at <= now()
       and ($4::text is null or $4 = 'RUNNING')
 )
 union all
 (
     select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error,
-        r.occurrences
+        r.occurrences, r.failed_attempts
     from runs r
     where r.job_id = $2 and r.scheduled_for < $3::timestamptz
       and ($4::text is null or r.status::text = $4)
@@ -119,15 +121,16 @@ type ListRunsParams struct {
 }
 
 type ListRunsRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	Status       string
-	Reason       *RunReason
-	Attempt      int16
-	StartedAt    *time.Time
-	FinishedAt   *time.Time
-	Error        *string
-	Occurrences  int32
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	Status         string
+	Reason         *RunReason
+	Attempt        int16
+	StartedAt      *time.Time
+	FinishedAt     *time.Time
+	Error          *string
+	Occurrences    int32
+	FailedAttempts []byte
 }
 
 // Newest first, by keyset. What is in flight and what has ended are one list, in one snapshot.
@@ -155,6 +158,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.FinishedAt,
 			&i.Error,
 			&i.Occurrences,
+			&i.FailedAttempts,
 		); err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ func TestPausedJobDoesNotFireAndResumesOnItsGrid(t *testing.T) {
 	service, db := setup(t)
 	job := service.createJob(t, "pausable", 60, `null`)
 
-	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
+	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
 	require.Equal(t, client.JobStatusPAUSED, paused.Status)
 	require.Nil(t, paused.NextRunAt, "a paused job is not due")
 	require.True(t, paused.UpdatedAt.After(job.UpdatedAt))
@@ -25,7 +25,7 @@ func TestPausedJobDoesNotFireAndResumesOnItsGrid(t *testing.T) {
 	age(t, db, job.Id, 10*time.Minute+30*time.Second)
 	require.Zero(t, service.pass(t), "a paused job does not fire")
 
-	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
 	grid := service.getJob(t, job.Id).CreatedAt
 	require.Equal(t, grid.Add(11*time.Minute), *resumed.NextRunAt, "the next instant of its own grid")
 	require.Zero(t, service.pass(t), "what passed in between is not run")
@@ -39,7 +39,7 @@ func TestPausingAnOverdueJobLeavesASkippedRun(t *testing.T) {
 	age(t, db, job.Id, 3*time.Minute+30*time.Second)
 	due := *service.getJob(t, job.Id).NextRunAt
 
-	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
 
 	runs := service.listRuns(t, job.Id)
 	require.Len(t, runs, 1)
@@ -59,9 +59,9 @@ func TestPausedJobKeepsItsLastRun(t *testing.T) {
 	require.Equal(t, 1, service.pass(t))
 	last := *service.getJob(t, job.Id).LastRunAt
 
-	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
+	paused := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
 	require.Equal(t, last, *paused.LastRunAt)
-	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
 	require.Equal(t, last, *resumed.LastRunAt)
 }
 

@@ -37,7 +37,8 @@ func complete(t *testing.T, pool *pgxpool.Pool, row db.ClaimRow) bool {
 		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
 		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},
 		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""},
-		NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)}, MissedFors: []time.Time{{}}, MissedCounts: []int32{0},
+		FailedAttempts: []string{""}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},
+		PassedFors: []time.Time{{}}, PassedCounts: []int32{0}, RestStatuses: []string{""}, RestReasons: []string{""},
 	})
 	require.NoError(t, err)
 	return len(stored) == 1
@@ -75,7 +76,7 @@ func TestPausingLetsTheRunInFlightEnd(t *testing.T) {
 	age(t, pool, job.Id, time.Minute)
 	row := claimOne(t, pool, job.Id)
 
-	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
 	require.True(t, complete(t, pool, row))
 	require.Zero(t, count(t, pool, "select count(*) from due"), "nothing is due any more")
 	require.Len(t, service.listRuns(t, job.Id), 1)
@@ -89,8 +90,8 @@ func TestResumingWhileTheRunIsInFlight(t *testing.T) {
 	age(t, pool, job.Id, time.Minute)
 	row := claimOne(t, pool, job.Id)
 
-	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
-	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
+	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
 	require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), *resumed.NextRunAt)
 	require.Equal(t, 2, count(t, pool, "select count(*) from due"), "the run in flight, and what comes next")
 

@@ -71,7 +71,7 @@ func connect(t *testing.T, url string) *pgxpool.Pool {
 func (i instance) createJob(t *testing.T, name string, intervalSeconds int64, payload string) client.Job {
 	t.Helper()
 	created, err := i.CreateJobWithResponse(t.Context(), client.JobCreate{
-		Name: name, IntervalInSeconds: intervalSeconds, Payload: json.RawMessage(payload),
+		Name: name, IntervalInSeconds: &intervalSeconds, Payload: json.RawMessage(payload),
 	})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, created.StatusCode(), "created: %s", created.Body)

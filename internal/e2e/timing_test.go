@@ -26,9 +26,9 @@ func TestOtherInstancesAreToldWhatIsDueSoon(t *testing.T) {
 	job := service.createJob(t, "soon", 1, `null`)
 	waitForRuns(t, service, job.Id, 2)
 
-	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusPAUSED)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
 	paused := len(service.listRuns(t, job.Id))
-	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobStatusACTIVE)})
+	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
 	waitForRuns(t, service, job.Id, paused+2)
 
 	later := service.createJob(t, "later", 3600, `null`)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,20 @@ type Lease struct {
 
 	lose    context.CancelCauseFunc
 	runsOut *time.Timer
+	until   atomic.Int64 // when runsOut fires, in nanoseconds since began
+	began   time.Time
+}
+
+// Held tells whether the lease may still be used. It looks at the time, not at the timer: a process that was stopped for
+// a while finds all its timers overdue, and this one's turn may come late.
+func (l *Lease) Held() bool {
+	return l.Context.Err() == nil && time.Since(l.began) < time.Duration(l.until.Load())
+}
+
+// extend lets the lease last for d from now on.
+func (l *Lease) extend(d time.Duration) {
+	l.until.Store(int64(time.Since(l.began) + d))
+	l.runsOut.Reset(d)
 }
 
 // NewKeeper returns a Keeper that holds nothing yet.
@@ -58,7 +73,7 @@ func NewKeeper(c Config) *Keeper {
 func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.current != nil && k.current.Context.Err() == nil {
+	if k.current != nil && k.current.Held() {
 		return k.current, nil
 	}
 	id, err := uuid.NewV7()
@@ -69,9 +84,10 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	if err := k.Queries.CreateLease(ctx, db.CreateLeaseParams{ID: id, Holder: holder(), Duration: k.Duration}); err != nil {
 		return nil, fmt.Errorf("take a lease: %w", err)
 	}
-	l := &Lease{ID: id}
+	l := &Lease{ID: id, began: asked}
 	l.Context, l.lose = context.WithCancelCause(context.Background())
-	l.runsOut = time.AfterFunc(k.usableFor(asked), func() { l.lose(ErrLost) })
+	l.runsOut = time.AfterFunc(k.Duration, func() { l.lose(ErrLost) })
+	l.extend(k.usableFor(asked))
 	k.current = l
 	return l, nil
 }
@@ -98,7 +114,7 @@ func (k *Keeper) Renew(ctx context.Context) error {
 	k.mu.Lock()
 	l := k.current
 	k.mu.Unlock()
-	if l == nil || l.Context.Err() != nil {
+	if l == nil || !l.Held() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.Duration/3)
@@ -112,8 +128,8 @@ func (k *Keeper) Renew(ctx context.Context) error {
 		l.lose(ErrLost)
 		return ErrLost
 	}
-	// A timer that has fired already ended the context for good: what was renewed then is never used.
-	l.runsOut.Reset(k.usableFor(asked))
+	// Where the timer has fired already it has ended the context for good: what was renewed then is never used.
+	l.extend(k.usableFor(asked))
 	return nil
 }
 

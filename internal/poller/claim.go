@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,9 +25,11 @@ func (p *Poller) start(ctx context.Context, done func()) (claimed int, more bool
 	if err != nil {
 		return 0, false, err
 	}
+	p.split(held.Context, rows)
 	for _, row := range rows {
 		p.inFlight.Go(func() {
 			p.run(held, row)
+			p.claimed.done(row.Token)
 			p.release(1)
 			done()
 		})
@@ -40,18 +43,38 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := p.freeLost(held); err != nil {
+		return nil, nil, err
+	}
 	// A claim under way is not cut off when claiming stops: it may have been committed, and then its runs would wait
 	// for the lease to run out. The lease bounds it instead.
-	rows, err := p.queries.Claim(held.Context, db.ClaimParams{
-		LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead,
-	})
+	rows, err := p.queries.Claim(held.Context, db.ClaimParams{LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead})
 	if err != nil {
+		p.lostUntil = time.Now().Add(p.Lease.Duration)
 		return nil, nil, fmt.Errorf("claim: %w", err)
 	}
 	if len(rows) > 0 {
 		p.clock.Observe(rows[len(rows)-1].ReadAt)
+		p.claimed.add(rows[0].Token, len(rows))
 	}
 	return rows, held, nil
+}
+
+// freeLost makes up for a claim that failed: it may have been committed, or may yet be, and then this instance holds, and
+// keeps from others, runs that it does not know of. So for a while after, it frees what it holds under unknown tokens.
+func (p *Poller) freeLost(held *lease.Lease) error {
+	if time.Now().After(p.lostUntil) {
+		return nil
+	}
+	freed, err := p.queries.FreeLost(held.Context, db.FreeLostParams{LeaseID: &held.ID, KnownTokens: p.claimed.tokens()})
+	if err != nil {
+		return fmt.Errorf("free what a lost claim may have taken: %w", err)
+	}
+	if freed > 0 {
+		p.Logger.Warn("freed runs of a claim whose answer was lost", "runs", freed)
+	}
+	p.alarm.ring(p.clock.Now().Add(lostCheck))
+	return nil
 }
 
 // reserve waits for a free slot and takes all that are free, at most a batch.

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/runid"
-	"punctual/internal/schedule"
 )
 
 // complete hands over a run to be stored. Whoever finds nobody storing does it, for all that end meanwhile: the busier,
@@ -41,7 +41,7 @@ func (p *Poller) store(batch []ended) {
 	}()
 	missing := batch
 	for settled := false; ; {
-		missing = slices.DeleteFunc(slices.Clone(missing), func(e ended) bool { return e.held.Context.Err() != nil })
+		missing = slices.DeleteFunc(slices.Clone(missing), p.isLost)
 		if len(missing) == 0 {
 			return
 		}
@@ -68,46 +68,82 @@ func (p *Poller) store(batch []ended) {
 	}
 }
 
-// storeOnce completes a batch in one statement and returns what that did not store. Where a partition of runs is
-// missing, it is made.
+// isLost tells whether a run's lease is gone and with it the right to store the run; it says so in the log.
+func (p *Poller) isLost(e ended) bool {
+	if e.held.Held() {
+		return false
+	}
+	p.Logger.Warn("run left to others: its lease was lost before it was stored",
+		"runId", runid.New(e.row.JobID, e.row.ScheduledFor), "token", e.row.Token)
+	return true
+}
+
+// storeOnce stores a batch in one statement, or in two where there are attempts to be repeated, and returns what that did
+// not store. Where a partition of runs is missing, it is made.
 func (p *Poller) storeOnce(ctx context.Context, batch []ended) ([]ended, error) {
-	params := p.completion(batch)
-	stored, err := p.queries.Complete(ctx, params)
-	if isMissingPartition(err) {
-		if err := p.createPartitions(ctx, params); err != nil {
+	var again, over []ended
+	for _, e := range batch {
+		if e.retryAt.IsZero() {
+			over = append(over, e)
+		} else {
+			again = append(again, e)
+		}
+	}
+	stored := make(map[uuid.UUID]bool, len(batch))
+	if len(again) > 0 {
+		rows, err := p.queries.Retry(ctx, retry(again))
+		if err != nil {
+			return nil, fmt.Errorf("put back to be tried again: %w", err)
+		}
+		for _, row := range rows {
+			stored[runid.New(row.JobID, row.ScheduledFor)] = true
+		}
+	}
+	if len(over) > 0 {
+		rows, err := p.completeRuns(ctx, completion(over))
+		if err != nil {
 			return nil, err
 		}
-		stored, err = p.queries.Complete(ctx, params)
+		for _, row := range rows {
+			stored[runid.New(row.JobID, row.ScheduledFor)] = true
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("complete: %w", err)
-	}
-	for _, next := range params.NextFors {
-		p.alarm.ring(next.Add(-claimLead))
+	for _, e := range batch {
+		if next := cmp.Or(e.retryAt, e.step.Next); !next.IsZero() {
+			p.Due(next)
+		}
 	}
 	if len(stored) == len(batch) {
 		return nil, nil
 	}
-	seen := make(map[uuid.UUID]bool, len(stored))
-	for _, s := range stored {
-		seen[runid.New(s.JobID, s.ScheduledFor)] = true
-	}
-	var left []ended
-	for _, e := range batch {
-		if !seen[runid.New(e.row.JobID, e.row.ScheduledFor)] {
-			left = append(left, e)
-		}
-	}
-	return left, nil
+	return slices.DeleteFunc(slices.Clone(batch), func(e ended) bool {
+		return stored[runid.New(e.row.JobID, e.row.ScheduledFor)]
+	}), nil
 }
 
-// completion lays a batch out for the statement, and says what comes next for each run's job.
-func (p *Poller) completion(batch []ended) db.CompleteParams {
-	var c db.CompleteParams
-	now := p.clock.Now()
+// completeRuns completes runs, and makes partitions that are missing for them.
+func (p *Poller) completeRuns(ctx context.Context, params db.CompleteParams) ([]db.CompleteRow, error) {
+	rows, err := p.queries.Complete(ctx, params)
+	if isMissingPartition(err) {
+		if err := p.createPartitions(ctx, params); err != nil {
+			return nil, err
+		}
+		rows, err = p.queries.Complete(ctx, params)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("complete: %w", err)
+	}
+	return rows, nil
+}
+
+// completion lays runs that are over out for the statement.
+func completion(batch []ended) (c db.CompleteParams) {
 	for _, e := range batch {
-		grid := schedule.NewInterval(e.row.AnchorAt, e.row.IntervalSeconds)
-		next, missed := grid.Advance(e.row.ScheduledFor, now)
+		occurrences, passedFor, passed := 1, e.step.PassedFrom, e.step.Passed
+		if e.status == db.RunStatusSKIPPED {
+			// The run itself is the first of what was passed over, and stands for all.
+			occurrences, passed = passed, 0
+		}
 		c.JobIds = append(c.JobIds, e.row.JobID)
 		c.ScheduledFors = append(c.ScheduledFors, e.row.ScheduledFor)
 		c.Tokens = append(c.Tokens, e.row.Token)
@@ -117,11 +153,28 @@ func (p *Poller) completion(batch []ended) db.CompleteParams {
 		c.Statuses = append(c.Statuses, string(e.status))
 		c.Reasons = append(c.Reasons, string(e.reason))
 		c.Errors = append(c.Errors, e.error)
-		c.NextFors = append(c.NextFors, next)
-		c.MissedFors = append(c.MissedFors, grid.Next(e.row.ScheduledFor))
-		c.MissedCounts = append(c.MissedCounts, int32(missed))
+		c.FailedAttempts = append(c.FailedAttempts, string(e.row.FailedAttempts))
+		c.Occurrences = append(c.Occurrences, int32(occurrences))
+		c.Kept = append(c.Kept, e.row.Job.RunHistory == db.RunHistoryALL || e.status != db.RunStatusSUCCEEDED)
+		c.NextFors = append(c.NextFors, e.step.Next)
+		c.PassedFors = append(c.PassedFors, passedFor)
+		c.PassedCounts = append(c.PassedCounts, int32(passed))
+		c.RestStatuses = append(c.RestStatuses, string(e.step.Rest))
+		c.RestReasons = append(c.RestReasons, e.step.Reason)
 	}
 	return c
+}
+
+// retry lays attempts that are to be repeated out for the statement.
+func retry(batch []ended) (r db.RetryParams) {
+	for _, e := range batch {
+		r.JobIds = append(r.JobIds, e.row.JobID)
+		r.ScheduledFors = append(r.ScheduledFors, e.row.ScheduledFor)
+		r.Tokens = append(r.Tokens, e.row.Token)
+		r.ReadyAts = append(r.ReadyAts, e.retryAt)
+		r.FailedAttempts = append(r.FailedAttempts, e.failed)
+	}
+	return r
 }
 
 // createPartitions makes the partitions that the runs of a completion go to.
@@ -129,8 +182,8 @@ func (p *Poller) createPartitions(ctx context.Context, c db.CompleteParams) erro
 	days := map[time.Time]bool{}
 	for i := range c.JobIds {
 		days[c.ScheduledFors[i].UTC().Truncate(24*time.Hour)] = true
-		if c.MissedCounts[i] > 0 {
-			days[c.MissedFors[i].UTC().Truncate(24*time.Hour)] = true
+		if c.PassedCounts[i] > 0 {
+			days[c.PassedFors[i].UTC().Truncate(24*time.Hour)] = true
 		}
 	}
 	for day := range days {

@@ -2,67 +2,162 @@ package poller
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"punctual/gen/db"
+	"punctual/internal/instant"
 	"punctual/internal/lease"
+	"punctual/internal/planner"
 	"punctual/internal/runid"
 	"punctual/internal/target"
 )
 
-// maxAttempts bounds how often a run is begun whose instance dies with it.
-const maxAttempts = 3
-
 // maxErrorLength bounds, in bytes, what is kept of an error's text.
 const maxErrorLength = 4096
 
-// ended is a run that is off its executor's hands.
+// ended is a run, or an attempt of one, that is off its executor's hands.
 type ended struct {
 	row      db.ClaimRow
 	held     *lease.Lease
 	status   db.RunStatus
 	reason   db.RunReason // empty: none
-	attempt  int16
-	started  time.Time // attempt 1
+	attempt  int16        // 0: not executed
+	started  time.Time    // attempt 1
 	finished time.Time
 	error    string
-	stored   chan struct{} // closed when it is completed, or never will be
+	// step is what comes next for the job.
+	step planner.Step
+	// retryAt is when the run is to be tried again; zero: it has ended.
+	retryAt time.Time
+	// failed is the attempt that is to be tried again, as the history keeps it.
+	failed []byte
+	stored chan struct{} // closed when it is stored, or never will be
 }
 
-// run executes one claimed run and returns when it is stored. It leaves the run to others when the lease is lost or
+// run executes one claimed run and returns when its end is stored. It leaves the run to others when the lease is lost or
 // work is interrupted: whoever claims it next makes another attempt.
 func (p *Poller) run(held *lease.Lease, row db.ClaimRow) {
 	end := ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, stored: make(chan struct{})}
-	switch {
-	case row.Attempt > maxAttempts:
-		// Attempts are counted when claimed, so a run that kills its instance each time ends here.
-		end.abandon(db.RunReasonLEASEEXPIRED, fmt.Sprintf("its instance died in each of %d attempts", maxAttempts))
-	case row.Deleted:
-		end.abandon(db.RunReasonJOBDELETED, "its instance died, and the job was deleted")
-	default:
-		if !p.hold(held, row.ReadyAt) {
-			return
-		}
-		if row.Attempt == 1 {
-			end.started = later(p.clock.Now(), row.StartedAt)
-		}
-		err := p.attempt(held, row)
-		switch {
-		case held.Context.Err() != nil, err != nil && p.work.Err() != nil:
-			p.Logger.Warn("run left to others", "runId", runid.New(row.JobID, row.ScheduledFor), "error", err)
-			return
-		case err != nil:
-			end.status, end.error = db.RunStatusFAILED, storable(err.Error())
-		default:
-			end.status = db.RunStatusSUCCEEDED
-		}
+	if !p.hold(held, row.ReadyAt) || !p.execute(&end) {
+		return
 	}
-	end.finished = later(p.clock.Now(), end.started)
 	p.complete(end)
 	<-end.stored
+}
+
+// execute decides what is to be done with a claimed run, does it, and fills in how it ended. It returns false where that
+// is for others to say.
+func (p *Poller) execute(end *ended) bool {
+	row, job := end.row, end.row.Job
+	now := p.clock.Now()
+	end.finished = later(now, end.started)
+	when, err := planner.Schedule(job)
+	if err != nil {
+		end.abandon("", err.Error())
+		end.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: "its schedule cannot be computed"}
+		return true
+	}
+	switch {
+	case row.Attempt > job.MaxAttempts:
+		// Attempts are counted when claimed, so a run that kills its instance each time ends here.
+		end.abandon(db.RunReasonLEASEEXPIRED, fmt.Sprintf("the instance that executed attempt %d died", job.MaxAttempts))
+	case job.DeletedAt != nil:
+		end.abandon(db.RunReasonJOBDELETED, "the instance that executed it died, and the job was deleted")
+	case row.Attempt == 1:
+		if step := planner.Misfire(job, when, row.ScheduledFor, now); step != nil {
+			end.status, end.reason, end.attempt, end.step = db.RunStatusSKIPPED, db.RunReasonMISFIRE, 0, *step
+			return true
+		}
+		end.started = later(now, row.StartedAt)
+		fallthrough
+	default:
+		if !p.attempt(end) {
+			return false
+		}
+	}
+	end.step = planner.After(job, when, planner.Run{
+		Occurrence: row.ScheduledFor, Started: end.started, Finished: end.finished,
+		Failed: end.status == db.RunStatusFAILED, Count: row.RunCount + job.RunCount, Failures: int(row.Failures),
+	})
+	return true
+}
+
+// attempt makes one attempt and fills in how it ended. It returns false when the instance had to leave it to others.
+func (p *Poller) attempt(end *ended) bool {
+	row, job := end.row, end.row.Job
+	began := p.clock.Now()
+	err := p.call(end.held, row)
+	if !end.held.Held() || (err != nil && p.work.Err() != nil) {
+		p.Logger.Warn("run left to others", "runId", runid.New(row.JobID, row.ScheduledFor), "error", err)
+		return false
+	}
+	end.finished = later(p.clock.Now(), end.started)
+	if err == nil {
+		end.status = db.RunStatusSUCCEEDED
+		return true
+	}
+	end.status, end.error = db.RunStatusFAILED, storable(err.Error())
+	if errors.Is(err, errDeadline) {
+		end.reason = db.RunReasonDEADLINEEXCEEDED
+	}
+	if row.Attempt < job.MaxAttempts {
+		end.retryAt = end.finished.Add(planner.Backoff(job, int(row.Attempt)))
+		end.failed, _ = json.Marshal(failedAttempt{ // numbers and valid text: cannot fail
+			Attempt: row.Attempt, Error: end.error,
+			StartedAt: instant.Time{Time: began}, FinishedAt: instant.Time{Time: end.finished},
+		})
+	}
+	return true
+}
+
+// failedAttempt is how an attempt that was followed by another is kept.
+type failedAttempt struct {
+	Attempt    int16        `json:"attempt"`
+	StartedAt  instant.Time `json:"startedAt"`
+	FinishedAt instant.Time `json:"finishedAt"`
+	Error      string       `json:"error"`
+}
+
+var errDeadline = errors.New("attempt deadline exceeded")
+
+// call has the executor execute a run, until the attempt's deadline, the lease is lost, or work is interrupted. A panic
+// fails the run, not the instance.
+func (p *Poller) call(held *lease.Lease, row db.ClaimRow) (err error) {
+	deadline := time.Duration(row.Job.AttemptDeadlineSeconds) * time.Second
+	ctx, cancel := context.WithTimeoutCause(held.Context, deadline, errDeadline)
+	defer cancel()
+	ctx, interrupt := context.WithCancelCause(ctx)
+	defer interrupt(nil)
+	defer context.AfterFunc(p.work, func() { interrupt(context.Cause(p.work)) })()
+	defer func() {
+		if r := recover(); r != nil {
+			p.Logger.ErrorContext(ctx, "executor panicked", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	err = p.Executor.Execute(ctx, target.Run{
+		ID:           runid.New(row.JobID, row.ScheduledFor),
+		JobID:        row.JobID,
+		JobName:      row.Job.Name,
+		ScheduledFor: row.ScheduledFor,
+		Attempt:      int(row.Attempt),
+		Payload:      row.Job.Payload,
+	})
+	if err != nil && errors.Is(context.Cause(ctx), errDeadline) {
+		return fmt.Errorf("%w after %s: %w", errDeadline, deadline, err)
+	}
+	return err
+}
+
+// abandon ends a run without another attempt: the one that its claim has counted was not begun.
+func (e *ended) abandon(reason db.RunReason, text string) {
+	e.status, e.reason, e.error = db.RunStatusFAILED, reason, storable(text)
+	e.attempt = max(e.attempt-1, 1)
 }
 
 // hold waits for the instant at which a run may start. It reports false when the lease is lost meanwhile.
@@ -70,7 +165,7 @@ func (p *Poller) hold(held *lease.Lease, until time.Time) bool {
 	for {
 		left := until.Sub(p.clock.Now())
 		if left <= 0 {
-			return held.Context.Err() == nil
+			return held.Held()
 		}
 		timer := time.NewTimer(left)
 		select {
@@ -80,33 +175,6 @@ func (p *Poller) hold(held *lease.Lease, until time.Time) bool {
 		case <-timer.C:
 		}
 	}
-}
-
-// abandon ends a run without another attempt: the one that its claim has counted was not begun.
-func (e *ended) abandon(reason db.RunReason, text string) {
-	e.status, e.reason, e.error = db.RunStatusFAILED, reason, text
-	e.attempt--
-}
-
-// attempt executes row once, until the lease is lost or work is interrupted. A panic fails the run, not the instance.
-func (p *Poller) attempt(held *lease.Lease, row db.ClaimRow) (err error) {
-	ctx, cancel := context.WithCancelCause(held.Context)
-	defer cancel(nil)
-	defer context.AfterFunc(p.work, func() { cancel(context.Cause(p.work)) })()
-	defer func() {
-		if r := recover(); r != nil {
-			p.Logger.ErrorContext(ctx, "executor panicked", "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", r)
-		}
-	}()
-	return p.Executor.Execute(ctx, target.Run{
-		ID:           runid.New(row.JobID, row.ScheduledFor),
-		JobID:        row.JobID,
-		JobName:      row.Name,
-		ScheduledFor: row.ScheduledFor,
-		Attempt:      int(row.Attempt),
-		Payload:      row.Payload,
-	})
 }
 
 // storable makes text that came from anywhere acceptable to PostgreSQL, and never empty.

@@ -58,7 +58,7 @@ func TestWhatAnExecutorReturnsBecomesTheRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			job := b.dueJob()
+			job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 1 })
 			_, err := b.poller(c.execute, poller.Config{}).Pass(t.Context())
 			require.NoError(t, err)
 

@@ -96,7 +96,7 @@ func TestRunThatKillsItsInstanceEndsFailed(t *testing.T) {
 	require.Equal(t, "FAILED", runs[0].Status)
 	require.Equal(t, db.RunReasonLEASEEXPIRED, *runs[0].Reason)
 	require.EqualValues(t, 3, runs[0].Attempt)
-	require.Equal(t, "its instance died in each of 3 attempts", *runs[0].Error)
+	require.Equal(t, "the instance that executed attempt 3 died", *runs[0].Error)
 }
 
 func TestDatabaseRefusesADoubledOccurrence(t *testing.T) {

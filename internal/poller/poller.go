@@ -48,6 +48,8 @@ const (
 	claimLead = 100 * time.Millisecond
 	// linger is how long an ended run waits for others to be stored with it. It is not part of anybody's lateness.
 	linger = 50 * time.Millisecond
+	// lostCheck is how often to look for runs of a claim whose answer was lost.
+	lostCheck = time.Second
 	// retryDelay is how long to wait when the database has failed.
 	retryDelay = 200 * time.Millisecond
 )
@@ -67,6 +69,9 @@ type Poller struct {
 
 	alarm   *alarm
 	results *results
+	claimed claimed
+	// lostUntil is until when a claim whose answer was lost may still be committed. Only the claiming goroutine uses it.
+	lostUntil time.Time
 }
 
 // New returns a Poller that does nothing yet.

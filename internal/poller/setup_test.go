@@ -58,12 +58,25 @@ func (b bench) poller(e target.Executor, c poller.Config) *poller.Poller {
 // dueJob creates a job with an interval of a minute that was due a moment ago, and returns its id.
 func (b bench) dueJob() uuid.UUID {
 	b.t.Helper()
-	id := uuid.Must(uuid.NewV7())
-	_, err := b.CreateJob(b.t.Context(), db.CreateJobParams{ID: id, Name: "due", IntervalSeconds: 60, Payload: []byte(`{"n":1}`)})
+	return b.job(func(*db.CreateJobParams) {})
+}
+
+// job creates a job as dueJob does, but for what change changes.
+func (b bench) job(change func(*db.CreateJobParams)) uuid.UUID {
+	b.t.Helper()
+	now, err := b.DatabaseTime(b.t.Context())
 	require.NoError(b.t, err)
-	b.exec(`update jobs set anchor_at = anchor_at - interval '61 s', created_at = created_at - interval '61 s' where id = $1`, id)
-	b.exec(`update due set scheduled_for = scheduled_for - interval '61 s', ready_at = ready_at - interval '61 s' where job_id = $1`, id)
-	return id
+	created := now.Add(-61 * time.Second)
+	params := db.CreateJobParams{
+		ID: uuid.Must(uuid.NewV7()), Name: "due", Payload: []byte(`{"n":1}`),
+		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created, ScheduledFor: created.Add(time.Minute),
+		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
+		MaxAttempts: 3, AttemptDeadlineSeconds: 60,
+	}
+	change(&params)
+	_, err = b.CreateJob(b.t.Context(), params)
+	require.NoError(b.t, err)
+	return params.ID
 }
 
 func (b bench) exec(sql string, args ...any) {
@@ -110,6 +123,7 @@ func completion(row db.ClaimRow) db.CompleteParams {
 		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
 		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},
 		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""},
-		NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)}, MissedFors: []time.Time{{}}, MissedCounts: []int32{0},
+		FailedAttempts: []string{""}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},
+		PassedFors: []time.Time{{}}, PassedCounts: []int32{0}, RestStatuses: []string{""}, RestReasons: []string{""},
 	}
 }

@@ -1,26 +1,63 @@
 -- migrate:up
 
-create type job_status as enum ('ACTIVE', 'PAUSED');
+create type job_status as enum ('ACTIVE', 'PAUSED', 'COMPLETED');
+create type misfire_policy as enum ('FIRE_ONCE', 'SKIP', 'FIRE_ALL');
+create type overlap_policy as enum ('SKIP', 'BUFFER_ONE', 'ALLOW_ALL');
+create type run_history as enum ('ALL', 'FAILURES');
 
--- What to run, and when. Cold: a job's row does not change when the job fires.
+-- What to run, and when. Cold: a job's row does not change when the job fires, but when it rests.
 create table jobs (
     id uuid primary key,
     name text not null,
-    interval_seconds bigint not null,
-    -- The grid: the job is due at anchor_at + n * interval_seconds, n = 1, 2, ..
-    anchor_at timestamptz not null,
     -- json, not jsonb: the payload is handed over as it was given, to the byte.
     payload json not null,
+
+    -- The schedule, exactly one of three. The interval's grid: anchor_at + n * interval_seconds, n = 1, 2, ..
+    interval_seconds bigint,
+    anchor_at timestamptz,
+    cron text,
+    time_zone text,
+    run_at timestamptz,
+    -- What bounds it: both inclusive.
+    start_at timestamptz,
+    end_at timestamptz,
+    max_runs bigint,
+    jitter_seconds integer not null,
+    delete_after_completion boolean not null,
+
+    misfire_policy misfire_policy not null,
+    catchup_window_seconds bigint,
+    overlap_policy overlap_policy not null,
+    max_attempts smallint not null,
+    min_backoff_seconds integer not null,
+    max_backoff_seconds integer not null,
+    attempt_deadline_seconds integer not null,
+    pause_after_failures smallint,
+    run_history run_history not null,
+
     status job_status not null,
-    -- The last run's start, as of the job's last rest; while the job is active its due row knows better.
+    -- Why it is paused, where the service paused it.
+    status_reason text,
+    -- The last run's start, and how many runs there were, as of the job's last rest. While the job is active its due row
+    -- knows better of the first, and counts on from the second.
     last_run_at timestamptz,
+    run_count bigint not null default 0,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     -- A deleted job stays, unseen, as long as its runs do: they are found through it.
     deleted_at timestamptz,
 
     constraint jobs_name_length check (length(name) between 1 and 255),
-    constraint jobs_interval_positive check (interval_seconds > 0),
+    constraint jobs_one_schedule check (num_nonnulls(interval_seconds, cron, run_at) = 1),
+    constraint jobs_interval_has_anchor check ((interval_seconds is null) = (anchor_at is null)),
+    constraint jobs_cron_has_zone check ((cron is null) = (time_zone is null)),
+    constraint jobs_bounds_positive check (
+        interval_seconds > 0 and max_runs > 0 and jitter_seconds >= 0 and catchup_window_seconds >= 0
+        and max_attempts > 0 and min_backoff_seconds >= 0 and max_backoff_seconds >= min_backoff_seconds
+        and attempt_deadline_seconds > 0 and pause_after_failures > 0
+    ),
+    constraint jobs_ends_after_start check (end_at >= start_at),
+    constraint jobs_active_without_reason check (status = 'PAUSED' or status_reason is null),
     constraint jobs_updated_after_created check (updated_at >= created_at)
 );
 
@@ -58,13 +95,18 @@ create table due (
     token bigint not null default 0,
     -- Whose it is now; null: anybody's.
     lease_id uuid,
-    -- When attempt 1 was claimed.
+    -- When attempt 1 may start: when it was claimed, or its instant where it was claimed ahead.
     started_at timestamptz,
+    -- The attempts of this run that failed before: [{"attempt", "startedAt", "finishedAt", "error"}, ..].
+    failed_attempts jsonb,
     -- The start of the job's last ended run.
     last_run_at timestamptz,
+    -- The job's runs since it last rested, and how many of the latest failed in a row.
+    run_count bigint not null default 0,
+    failures smallint not null default 0,
 
     primary key (job_id, scheduled_for),
-    constraint due_never_early check (ready_at >= scheduled_for and started_at >= ready_at),
+    constraint due_never_early check (ready_at >= scheduled_for and started_at >= scheduled_for),
     constraint due_leased_was_claimed check (lease_id is null or (attempt > 0 and token > 0)),
     constraint due_started_when_attempted check ((attempt > 0) = (started_at is not null))
 ) with (
@@ -79,7 +121,7 @@ create table due (
 create index due_ready_at on due (ready_at);
 
 create type run_status as enum ('SUCCEEDED', 'FAILED', 'SKIPPED');
-create type run_reason as enum ('MISFIRE', 'LEASE_EXPIRED', 'JOB_PAUSED', 'JOB_DELETED');
+create type run_reason as enum ('MISFIRE', 'OVERLAP', 'LEASE_EXPIRED', 'DEADLINE_EXCEEDED', 'JOB_PAUSED', 'JOB_DELETED');
 
 -- What became of each occurrence: one final row, written once, by the statement that completes it. The primary key
 -- makes the database itself refuse a doubled occurrence. A run's id is a function of this key (internal/runid), so it
@@ -95,6 +137,8 @@ create table runs (
     -- How many occurrences this row stands for; more than one only where they were skipped in a row.
     occurrences integer not null,
     error text,
+    -- The attempts before the last one, as in due.
+    failed_attempts jsonb,
 
     primary key (job_id, scheduled_for),
     constraint runs_never_early check (started_at >= scheduled_for and finished_at >= started_at),
@@ -118,7 +162,11 @@ begin
         return false;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('create_runs_partition', 0));
-    if to_regclass(partition_name) is not null then
+    -- From the catalog: to_regclass may remember its answer from before the lock.
+    if exists (
+        select from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'runs'::regclass and c.relname = partition_name
+    ) then
         return false;
     end if;
     execute format('create table %I (like runs including defaults including constraints)', partition_name);
@@ -136,4 +184,4 @@ $$;
 drop function create_runs_partition(date);
 drop table runs, due, leases, jobs;
 drop sequence claim_tokens;
-drop type run_reason, run_status, job_status;
+drop type run_reason, run_status, run_history, overlap_policy, misfire_policy, job_status;

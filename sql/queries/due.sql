@@ -3,6 +3,8 @@
 -- Rows another claim is taking are skipped, not waited for, so claimers never queue behind each other. A lease that has
 -- run out claims nothing. Time is the database's: the answer brings its clock along, read after the rows, and the
 -- caller starts none before its instant by that clock.
+-- The arrays hide from the planner how many rows a limit that it does not know may give: it expects ten, and looks each up
+-- by its key at any size of the tables, instead of reading all of them.
 with candidate as (
     select d.job_id, d.scheduled_for
     from due d
@@ -16,13 +18,17 @@ with candidate as (
     update due d
     set lease_id = @lease_id, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
-    from candidate c
+    from (
+        select
+            unnest(array(select job_id from candidate)) as job_id,
+            unnest(array(select scheduled_for from candidate)) as scheduled_for
+    ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.token, d.attempt, d.started_at
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.failed_attempts, d.run_count,
+        d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    j.name, j.payload, j.interval_seconds, j.anchor_at, (j.deleted_at is not null)::boolean as deleted,
-    clock_timestamp()::timestamptz as read_at
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
+    c.failed_attempts, c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id;
 
@@ -36,64 +42,136 @@ order by d.ready_at
 limit 1;
 
 -- name: Complete :many
--- Ends a batch of runs: for each whose token is still the one of its claim, moves the due row on (or deletes it where
--- it does not recur), writes the run, and counts what was missed in a run of its own. All or nothing. A row whose
--- token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
--- Returns the runs it stored. One missing was completed before, was taken over, or its due row was changed by an edit
--- of the job while this statement ran; only in that last case does repeating it once store it.
+-- Ends a batch of runs. For each whose token is still the one of its claim: moves the due row on to next_for, or deletes
+-- it where it does not recur or nothing comes next; writes the run, unless the job keeps failures only; writes what was
+-- passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row whose token has
+-- changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on. Returns the
+-- runs it stored. One missing was completed before, was taken over, or its due row was changed by an edit of the job
+-- while this statement ran; only in that last case does repeating it once store it. Empty texts and the year 1 stand
+-- for null, which an array of parameters cannot hold.
+-- Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
+-- looks each up by its key at any size of the tables, instead of reading all of due. What was moved or ended is then
+-- looked up by "in", which hashes it: a join would compare each with each.
 with completion as (
     select
-        unnest(@job_ids::uuid[]) as job_id,
-        unnest(@scheduled_fors::timestamptz[]) as scheduled_for,
-        unnest(@tokens::bigint[]) as token,
-        unnest(@attempts::smallint[]) as attempt,
-        unnest(@started_ats::timestamptz[]) as started_at,
-        unnest(@finished_ats::timestamptz[]) as finished_at,
-        unnest(@statuses::text[]) as status,
-        unnest(@reasons::text[]) as reason,
-        unnest(@errors::text[]) as error,
-        unnest(@next_fors::timestamptz[]) as next_for,
-        unnest(@missed_fors::timestamptz[]) as missed_for,
-        unnest(@missed_counts::integer[]) as missed_count
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @tokens::bigint[])) as token,
+        unnest((select @attempts::smallint[])) as attempt,
+        unnest((select @started_ats::timestamptz[])) as started_at,
+        unnest((select @finished_ats::timestamptz[])) as finished_at,
+        unnest((select @statuses::text[])) as status,
+        unnest((select @reasons::text[])) as reason,
+        unnest((select @errors::text[])) as error,
+        unnest((select @failed_attempts::text[])) as failed_attempts,
+        unnest((select @occurrences::integer[])) as occurrences,
+        unnest((select @kept::boolean[])) as kept,
+        unnest((select @next_fors::timestamptz[])) as next_for,
+        unnest((select @passed_fors::timestamptz[])) as passed_for,
+        unnest((select @passed_counts::integer[])) as passed_count,
+        unnest((select @rest_statuses::text[])) as rest_status,
+        unnest((select @rest_reasons::text[])) as rest_reason
 ), moved as (
     update due d
-    set scheduled_for = c.next_for, ready_at = c.next_for, last_run_at = c.started_at,
-        attempt = 0, started_at = null, lease_id = null
+    set scheduled_for = c.next_for, ready_at = c.next_for,
+        last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
+        run_count = d.run_count + (c.attempt > 0)::integer,
+        failures = case c.status when 'FAILED' then d.failures + 1 when 'SKIPPED' then d.failures else 0 end,
+        attempt = 0, started_at = null, failed_attempts = null, lease_id = null
     from completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
+      and d.recurs and c.rest_status = ''
     returning c.job_id, c.scheduled_for, c.token
 ), ended as (
     delete from due d
     using completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and not d.recurs
-    returning d.job_id, d.scheduled_for, d.token
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
+      and not (d.recurs and c.rest_status = '')
+    returning d.job_id, d.scheduled_for, d.token, d.recurs, d.run_count
+), stored as (
+    select c.*
+    from completion c
+    where (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from moved)
+       or (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from ended)
+), resting as (
+    -- One row for each job: an update takes only one of several.
+    select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
+        sum(case when e.recurs then e.run_count + (s.attempt > 0)::integer else 0 end) as run_count,
+        max(s.rest_status) filter (where e.recurs) as rest_status,
+        max(s.rest_reason) filter (where e.recurs) as rest_reason
+    from ended e
+    join stored s using (job_id, scheduled_for, token)
+    group by e.job_id
 ), rested as (
     update jobs j
-    set last_run_at = greatest(j.last_run_at, c.started_at)
-    from ended e
-    join completion c using (job_id, scheduled_for, token)
-    where j.id = e.job_id
-), stored as (
-    select job_id, scheduled_for, token from moved
-    union all
-    select job_id, scheduled_for, token from ended
+    set last_run_at = greatest(j.last_run_at, r.started_at),
+        run_count = j.run_count + r.run_count,
+        status = coalesce(r.rest_status::job_status, j.status),
+        status_reason = case when r.rest_status is null then j.status_reason else nullif(r.rest_reason, '') end,
+        updated_at = case when r.rest_status is null then j.updated_at else greatest(now(), j.created_at) end,
+        deleted_at = case
+            when r.rest_status = 'COMPLETED' and j.delete_after_completion then coalesce(j.deleted_at, now())
+            else j.deleted_at
+        end
+    from resting r
+    where j.id = r.job_id
 ), executed as (
-    insert into runs (job_id, scheduled_for, started_at, finished_at, status, reason, attempt, occurrences, error)
-    select job_id, scheduled_for, c.started_at, c.finished_at, c.status::run_status, nullif(c.reason, '')::run_reason, c.attempt, 1,
-        nullif(c.error, '')
+    insert into runs (job_id, scheduled_for, started_at, finished_at, status, reason, attempt, occurrences, error, failed_attempts)
+    select job_id, scheduled_for, case when attempt > 0 then started_at end, finished_at, status::run_status,
+        nullif(reason, '')::run_reason, attempt, occurrences, nullif(error, ''), nullif(failed_attempts, '')::jsonb
     from stored
-    join completion c using (job_id, scheduled_for, token)
+    where kept
     on conflict (job_id, scheduled_for) do nothing
-), missed as (
+), passed as (
     insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
-    select job_id, c.missed_for, c.finished_at, 'SKIPPED', 'MISFIRE', 0, c.missed_count
-    from moved
-    join completion c using (job_id, scheduled_for, token)
-    where c.missed_count > 0
+    select job_id, passed_for, finished_at, 'SKIPPED', 'OVERLAP', 0, passed_count
+    from stored
+    where passed_count > 0
     on conflict (job_id, scheduled_for) do nothing
 )
 select job_id::uuid as job_id, scheduled_for::timestamptz as scheduled_for
 from stored;
+
+-- name: Retry :many
+-- Puts runs whose attempt failed back, each to be claimed again at its ready_at, and notes the failed attempt. Guarded by
+-- the token like Complete, and as harmless to repeat. Returns the runs it stored.
+with failure as (
+    select
+        unnest(@job_ids::uuid[]) as job_id,
+        unnest(@scheduled_fors::timestamptz[]) as scheduled_for,
+        unnest(@tokens::bigint[]) as token,
+        unnest(@ready_ats::timestamptz[]) as ready_at,
+        unnest(@failed_attempts::jsonb[]) as failed_attempt
+)
+update due d
+set ready_at = f.ready_at, lease_id = null,
+    failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
+from failure f
+where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
+returning d.job_id, d.scheduled_for;
+
+-- name: Split :exec
+-- For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
+-- so that it does not wait for the run to end. Guarded by the token. An instance that dies before leaves the schedule on
+-- the claimed row, and whoever claims that next splits it.
+with claim as (
+    select
+        unnest(@job_ids::uuid[]) as job_id,
+        unnest(@scheduled_fors::timestamptz[]) as scheduled_for,
+        unnest(@tokens::bigint[]) as token,
+        unnest(@next_fors::timestamptz[]) as next_for
+), alone as (
+    update due d
+    set recurs = false, run_count = 0
+    from claim c
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
+    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for
+)
+insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, run_count)
+select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, before.run_count + 1
+from alone a
+join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
+on conflict (job_id, scheduled_for) do update set recurs = true;
 
 -- name: FreeAbandoned :execrows
 -- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
@@ -109,13 +187,22 @@ where d.ready_at <= now() + interval '1 minute'
   and d.lease_id is not null
   and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now());
 
+-- name: FreeLost :execrows
+-- Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. It knows the
+-- tokens of what it executes. A claim of which it does not know yet must not be under way.
+update due d
+set lease_id = null
+where d.ready_at <= now() + interval '1 minute'
+  and d.lease_id = @lease_id
+  and d.token <> all(@known_tokens::bigint[]);
+
 -- name: StopRecurring :one
 -- Takes the schedule off the job's due row, under LockJob. Waits for a claim or completion that holds the row, and
 -- from then on none can change it before this transaction ends. A run in flight goes on without the schedule.
 update due
 set recurs = false
 where job_id = @job_id and recurs
-returning scheduled_for, last_run_at, (lease_id is not null)::boolean as leased;
+returning scheduled_for, last_run_at, run_count, (attempt > 0)::boolean as begun;
 
 -- name: DropOccurrence :exec
 -- Removes an occurrence nobody executes, after StopRecurring in the same transaction. What was due already is not

@@ -1,29 +1,39 @@
+-- name: DatabaseTime :one
+-- Time is the database's: what is due first is computed from this.
+select clock_timestamp()::timestamptz;
+
 -- name: CreateJob :one
--- One statement stores the job and its first occurrence, one interval after the database's now, so neither can be
--- there without the other. Nobody else can see or touch either before it commits.
-with job as (
-    insert into jobs (id, name, interval_seconds, anchor_at, payload, status, created_at, updated_at)
-    values (@id, @name, @interval_seconds, now(), @payload, 'ACTIVE', now(), now())
-    returning *
-), first as (
+-- One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
+-- or touch either before it commits.
+with first as (
     insert into due (job_id, scheduled_for, ready_at, recurs)
-    select id, created_at + interval_seconds * interval '1 second', created_at + interval_seconds * interval '1 second', true
-    from job
-    returning scheduled_for
+    values (@id, @scheduled_for, @scheduled_for, true)
 )
-select job.id, job.created_at, first.scheduled_for
-from job, first;
+insert into jobs (
+    id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
+    delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, status, created_at, updated_at
+)
+values (
+    @id, @name, @payload, @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs,
+    @jitter_seconds, @delete_after_completion, @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts,
+    @min_backoff_seconds, @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, 'ACTIVE',
+    @created_at, @created_at
+)
+returning *;
 
 -- name: GetJob :one
 -- A single snapshot: the job and its due row belong together whatever fires meanwhile.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
+select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.id = @id and j.deleted_at is null;
 
 -- name: ListJobs :many
 -- Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
+select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null
@@ -33,7 +43,8 @@ limit @max_rows offset @skip_rows;
 
 -- name: ListJobsAfter :many
 -- Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, (d.lease_id is not null and d.started_at <= now())::boolean as running
+select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
 where j.deleted_at is null
@@ -64,12 +75,18 @@ for update;
 -- name: UpdateJob :exec
 -- Under LockJob.
 update jobs
-set name = @name, interval_seconds = @interval_seconds, anchor_at = @anchor_at, payload = @payload, status = @status,
-    last_run_at = greatest(last_run_at, sqlc.narg(last_run_at)), updated_at = now()
+set name = @name, payload = @payload, interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron,
+    time_zone = @time_zone, run_at = @run_at, start_at = @start_at, end_at = @end_at, max_runs = @max_runs,
+    jitter_seconds = @jitter_seconds, delete_after_completion = @delete_after_completion, misfire_policy = @misfire_policy,
+    catchup_window_seconds = @catchup_window_seconds, overlap_policy = @overlap_policy, max_attempts = @max_attempts,
+    min_backoff_seconds = @min_backoff_seconds, max_backoff_seconds = @max_backoff_seconds,
+    attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
+    run_history = @run_history, status = @status, status_reason = @status_reason, last_run_at = @last_run_at,
+    run_count = @run_count, updated_at = greatest(now(), created_at)
 where id = @id;
 
 -- name: MarkJobDeleted :exec
 -- Under LockJob. The row stays for the sake of its runs, without what the user wrote.
 update jobs
-set deleted_at = now(), updated_at = now(), status = 'PAUSED', name = 'deleted', payload = 'null'
+set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted', payload = 'null'
 where id = @id;

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"punctual/api/instant"
+	"punctual/internal/instant"
 )
 
 func TestJSONHasAlwaysSixDigitsInUTC(t *testing.T) {

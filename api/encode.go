@@ -1,0 +1,111 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"punctual/gen/api"
+	"punctual/internal/instant"
+	"punctual/internal/planner"
+	"punctual/internal/runid"
+)
+
+// What the contract says where a request says nothing.
+const (
+	defaultLimit       int32 = 10
+	defaultOccurrences int32 = 10
+)
+
+// encodeJob makes the API's job of the database's.
+func encodeJob(row jobRow) api.Job {
+	job := row.Job
+	out := api.Job{
+		Id: job.ID, Name: job.Name, Payload: job.Payload,
+		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
+		StartAt: encodeInstant(job.StartAt), EndAt: encodeInstant(job.EndAt), MaxRuns: job.MaxRuns,
+		JitterSeconds: job.JitterSeconds, DeleteAfterCompletion: job.DeleteAfterCompletion,
+		MisfirePolicy: api.MisfirePolicy(job.MisfirePolicy), CatchupWindowSeconds: job.CatchupWindowSeconds,
+		OverlapPolicy: api.OverlapPolicy(job.OverlapPolicy), MaxAttempts: int32(job.MaxAttempts),
+		MinBackoffSeconds: job.MinBackoffSeconds, MaxBackoffSeconds: job.MaxBackoffSeconds,
+		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: api.RunHistory(job.RunHistory),
+		Status: api.JobStatus(job.Status), StatusReason: job.StatusReason,
+		RunCount:  job.RunCount + row.DueRunCount,
+		LastRunAt: encodeInstant(latest(job.LastRunAt, row.DueLastRunAt)),
+		NextRunAt: encodeInstant(row.ScheduledFor),
+		CreatedAt: instant.Time{Time: job.CreatedAt},
+		UpdatedAt: instant.Time{Time: job.UpdatedAt},
+	}
+	if job.PauseAfterFailures != nil {
+		out.PauseAfterFailures = new(int32(*job.PauseAfterFailures))
+	}
+	if row.ScheduledFor != nil && row.Running {
+		out.NextRunAt = nil // unless its schedule goes on
+		if when, err := planner.Schedule(job); err == nil {
+			if next, ok := when.Next(*row.ScheduledFor); ok {
+				out.NextRunAt = encodeInstant(&next)
+			}
+		}
+	}
+	return out
+}
+
+// encodeRun makes the API's run of the database's.
+func encodeRun(row runRow) (api.Run, error) {
+	failed := []api.FailedAttempt{}
+	if row.FailedAttempts != nil {
+		if err := json.Unmarshal(row.FailedAttempts, &failed); err != nil {
+			return api.Run{}, fmt.Errorf("failed attempts: %w", err)
+		}
+	}
+	return api.Run{
+		Id:             runid.New(row.JobID, row.ScheduledFor),
+		JobId:          row.JobID,
+		Status:         api.RunStatus(row.Status),
+		Reason:         (*api.RunReason)(row.Reason),
+		ScheduledFor:   instant.Time{Time: row.ScheduledFor},
+		Attempt:        int32(row.Attempt),
+		StartedAt:      encodeInstant(row.StartedAt),
+		FinishedAt:     encodeInstant(row.FinishedAt),
+		Error:          row.Error,
+		FailedAttempts: failed,
+		Occurrences:    int64(row.Occurrences),
+	}, nil
+}
+
+func encodeInstant(t *time.Time) *instant.Time {
+	if t == nil {
+		return nil
+	}
+	return &instant.Time{Time: *t}
+}
+
+// encodeAll maps items; an empty list is one, not null.
+func encodeAll[From, To any](items []From, encode func(From) To) []To {
+	out := make([]To, 0, len(items))
+	for _, item := range items {
+		out = append(out, encode(item))
+	}
+	return out
+}
+
+func latest(a, b *time.Time) *time.Time {
+	if a == nil || (b != nil && b.After(*a)) {
+		return b
+	}
+	return a
+}
+
+func decodeInstant(t *instant.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return new(t.UTC().Truncate(time.Microsecond)) // what PostgreSQL keeps
+}
+
+func orDefault[T any](value *T, otherwise T) T {
+	if value == nil {
+		return otherwise
+	}
+	return *value
+}

@@ -1,0 +1,35 @@
+package api
+
+import (
+	"time"
+
+	"punctual/gen/db"
+)
+
+// createParams are what stores a new job.
+func createParams(j db.Job, now, first time.Time) db.CreateJobParams {
+	return db.CreateJobParams{
+		ID: j.ID, Name: j.Name, Payload: j.Payload,
+		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
+		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
+		DeleteAfterCompletion: j.DeleteAfterCompletion,
+		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
+		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
+		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
+		CreatedAt: now, ScheduledFor: first,
+	}
+}
+
+// updateParams are what stores a changed job.
+func updateParams(j db.Job) db.UpdateJobParams {
+	return db.UpdateJobParams{
+		ID: j.ID, Name: j.Name, Payload: j.Payload,
+		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
+		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
+		DeleteAfterCompletion: j.DeleteAfterCompletion,
+		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
+		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
+		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
+		Status: j.Status, StatusReason: j.StatusReason, LastRunAt: j.LastRunAt, RunCount: j.RunCount,
+	}
+}

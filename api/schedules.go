@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/api"
+	"punctual/gen/db"
+	"punctual/internal/instant"
+	"punctual/internal/planner"
+	"punctual/internal/schedule"
+)
+
+// PreviewSchedule says when a schedule would be due.
+func (s *server) PreviewSchedule(ctx context.Context, r api.PreviewScheduleRequestObject) (api.PreviewScheduleResponseObject, error) {
+	now, err := s.queries.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the time: %w", err)
+	}
+	in := r.Body
+	job := db.Job{
+		IntervalSeconds: in.IntervalInSeconds, Cron: in.Cron, RunAt: decodeInstant(in.RunAt),
+		StartAt: decodeInstant(in.StartAt), EndAt: decodeInstant(in.EndAt),
+	}
+	if job.ID, err = uuid.NewV7(); err != nil {
+		return nil, fmt.Errorf("make a job id: %w", err)
+	}
+	if wrong := defineSchedule(&job, in.TimeZone, nil, now); len(wrong) > 0 {
+		return api.PreviewSchedule400ApplicationProblemPlusJSONResponse{
+			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, wrong...),
+		}, nil
+	}
+	after := now
+	if in.After != nil {
+		after = in.After.Time
+	}
+	items, err := upcoming(job, after, orDefault(in.Count, defaultOccurrences))
+	if err != nil {
+		return nil, err
+	}
+	return api.PreviewSchedule200JSONResponse{Items: items}, nil
+}
+
+// ListUpcoming says when a job is due next.
+func (s *server) ListUpcoming(ctx context.Context, r api.ListUpcomingRequestObject) (api.ListUpcomingResponseObject, error) {
+	row, err := s.queries.GetJob(ctx, r.Id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return api.ListUpcoming404ApplicationProblemPlusJSONResponse{
+			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
+		}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get job: %w", err)
+	}
+	next := encodeJob(row).NextRunAt
+	if next == nil {
+		return api.ListUpcoming200JSONResponse{Items: []api.Occurrence{}}, nil
+	}
+	count := orDefault(r.Params.Count, defaultOccurrences)
+	if row.Job.MaxRuns != nil {
+		count = int32(min(int64(count), max(*row.Job.MaxRuns-row.Job.RunCount-row.DueRunCount, 1)))
+	}
+	items, err := upcoming(row.Job, next.Add(-time.Microsecond), count)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListUpcoming200JSONResponse{Items: items}, nil
+}
+
+// upcoming returns the next occurrences of a job after an instant.
+func upcoming(job db.Job, after time.Time, count int32) ([]api.Occurrence, error) {
+	when, err := planner.Schedule(job)
+	if err != nil {
+		return nil, err
+	}
+	zone := time.UTC
+	if job.TimeZone != nil {
+		if zone, err = time.LoadLocation(*job.TimeZone); err != nil {
+			return nil, fmt.Errorf("time zone: %w", err)
+		}
+	}
+	items := []api.Occurrence{}
+	for next, ok := when.Next(after); ok && len(items) < int(count); next, ok = when.Next(next) {
+		cron, isCron := when.Grid.(schedule.Cron)
+		items = append(items, api.Occurrence{
+			ScheduledFor:       instant.Time{Time: next},
+			LocalTime:          next.In(zone).Format(time.RFC3339Nano),
+			MovedByClockChange: isCron && cron.Moved(next.Add(-when.Jitter)),
+		})
+	}
+	return items, nil
+}
