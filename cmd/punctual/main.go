@@ -87,11 +87,11 @@ func (m *migrate) Run(ctx context.Context, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	switch m.Step {
 	case "up":
-		return database.Migrate(ctx, db.URL, log)
+		return database.Migrate(ctx, db.Direct, log)
 	case "down":
-		return database.Rollback(ctx, db.URL, log)
+		return database.Rollback(ctx, db.Direct, log)
 	default:
-		list, err := database.Migrations(ctx, db.URL)
+		list, err := database.Migrations(ctx, db.Direct)
 		for _, migration := range list {
 			fmt.Fprintf(os.Stdout, "[%s] %s\n", map[bool]string{true: "x", false: " "}[migration.Applied], migration.Name)
 		}

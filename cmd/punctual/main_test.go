@@ -134,7 +134,7 @@ func TestWrongDatabaseURL(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
 	for url, want := range map[string]string{
-		"postgres://me:s3cr3t@127.0.0.1:1/x": "connect to migrate",
+		"postgres://me:s3cr3t@127.0.0.1:1/x": "connect: ",
 		"postgres://me:s3cr3t@:bad/x":        "database url",
 		"mysql://me:s3cr3t@127.0.0.1/x":      "database url",
 	} {

@@ -341,7 +341,7 @@ func (q *Queries) FreeAbandoned(ctx context.Context) (int64, error) {
 
 const freeLost = `-- name: FreeLost :execrows
 update due d
-set lease_id = null
+set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end
 where d.ready_at <= now() + interval '1 minute'
   and d.lease_id = $1
   and d.token <> all($2::bigint[])
@@ -352,8 +352,9 @@ type FreeLostParams struct {
 	KnownTokens []int64
 }
 
-// Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. It knows the
-// tokens of what it executes. A claim of which it does not know yet must not be under way.
+// Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. Nobody has begun
+// what they took, so no attempt is counted. The instance knows the tokens of what it executes. A claim of which it does
+// not know yet must not be under way.
 func (q *Queries) FreeLost(ctx context.Context, arg FreeLostParams) (int64, error) {
 	result, err := q.db.Exec(ctx, freeLost, arg.LeaseID, arg.KnownTokens)
 	if err != nil {

@@ -447,6 +447,21 @@ func (q *Queries) MarkJobDeleted(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
+const purgeDeletedJobs = `-- name: PurgeDeletedJobs :execrows
+delete from jobs j
+where j.deleted_at < now() - make_interval(days => $1::integer)
+  and not exists (select from due d where d.job_id = j.id)
+`
+
+// Deletes for good what was deleted so long ago that its runs are gone too. One with a run still to be executed stays.
+func (q *Queries) PurgeDeletedJobs(ctx context.Context, days int32) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeDeletedJobs, days)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const updateJob = `-- name: UpdateJob :exec
 update jobs
 set name = $1, payload = $2, interval_seconds = $3, anchor_at = $4, cron = $5,

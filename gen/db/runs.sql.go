@@ -38,6 +38,19 @@ func (q *Queries) CreateRunsPartitionsAhead(ctx context.Context, daysAhead int32
 	return count, err
 }
 
+const dropRunsPartitions = `-- name: DropRunsPartitions :one
+select drop_runs_partitions((now() at time zone 'UTC')::date - $1::integer)
+`
+
+// Drops whole days older than the given number of days. See the function: another instance that does the same finds
+// nothing left. Returns how many it dropped.
+func (q *Queries) DropRunsPartitions(ctx context.Context, days int32) (int64, error) {
+	row := q.db.QueryRow(ctx, dropRunsPartitions, days)
+	var drop_runs_partitions int64
+	err := row.Scan(&drop_runs_partitions)
+	return drop_runs_partitions, err
+}
+
 const getRun = `-- name: GetRun :one
 select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
     null::timestamptz as finished_at, null::text as error, 1 as occurrences, d.failed_attempts

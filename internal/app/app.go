@@ -58,7 +58,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.database, err = OpenDatabase(ctx, c.Database, log); err != nil {
 		return nil, err
 	}
-	if err := database.Migrate(ctx, a.database.URL, log); err != nil {
+	if err := database.Migrate(ctx, a.database.Direct, log); err != nil {
 		return nil, err
 	}
 	if a.pool, err = database.Open(ctx, a.database.URL); err != nil {
@@ -89,7 +89,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 
 	a.listener = notify.NewListener(notify.ListenerConfig{
 		Connect: func(ctx context.Context) (*pgx.Conn, error) {
-			return pgx.ConnectConfig(ctx, a.pool.Config().ConnConfig)
+			return database.Connect(ctx, a.database.Direct)
 		},
 		Logger: log, Due: a.poller.Due,
 	})
@@ -135,6 +135,9 @@ func (a *App) Run(ctx context.Context) error {
 		background.Go(func() { a.listener.Run(ctx) })
 		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
 		background.Go(func() { maintenance.Abandoned(q, a.poller.Due).Run(drained, a.log) })
+		if days := a.config.RunRetentionDays; days > 0 {
+			background.Go(func() { maintenance.Retention(q, days).Run(drained, a.log) })
+		}
 		claiming.Go(func() { a.poller.Run(ctx) })
 	}
 	if a.config.Role != RolePoller {

@@ -27,6 +27,8 @@ type Config struct {
 	PollInterval      time.Duration `help:"How long to sleep when nothing more is due. Shorter fires closer to the instant and asks the database more often." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at a time." default:"1000" env:"MAX_CONCURRENT_RUNS"`
 
+	RunRetentionDays int `help:"For how many days runs are kept; 0 keeps them for ever. Whole days (UTC) are dropped." default:"30" env:"RUN_RETENTION_DAYS"`
+
 	ShutdownGrace time.Duration `help:"How long to let runs and requests finish after SIGTERM. What still runs then is given back and executed by another instance." default:"20s" env:"SHUTDOWN_GRACE"`
 	ShutdownDelay time.Duration `help:"How long to go on serving after /readyz says no, for load balancers to notice. Part of the grace." default:"0s" env:"SHUTDOWN_DELAY"`
 }
@@ -36,7 +38,7 @@ func (c Config) Validate() error {
 	var errs []error
 	for name, value := range map[string]int64{
 		"POLL_INTERVAL": int64(c.PollInterval), "MAX_CONCURRENT_RUNS": int64(c.MaxConcurrentRuns),
-		"SHUTDOWN_GRACE": int64(c.ShutdownGrace), "SHUTDOWN_DELAY": int64(c.ShutdownDelay),
+		"RUN_RETENTION_DAYS": int64(c.RunRetentionDays), "SHUTDOWN_GRACE": int64(c.ShutdownGrace), "SHUTDOWN_DELAY": int64(c.ShutdownDelay),
 	} {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))
@@ -47,7 +49,8 @@ func (c Config) Validate() error {
 
 // DatabaseConfig says where the database is.
 type DatabaseConfig struct {
-	URL     string `name:"database-url" help:"The PostgreSQL database, as postgres://user:password@host:port/name. Without it, the service starts a PostgreSQL of its own." env:"DATABASE_URL"`
-	DataDir string `help:"Where a PostgreSQL of our own keeps its data. By default .punctual in the working directory; for root, who may not run PostgreSQL, /var/lib/punctual." env:"PUNCTUAL_DATA_DIR"`
-	BinDir  string `name:"postgres-bin" help:"Where the binaries for a PostgreSQL of our own are, if not in one of the usual places." env:"PUNCTUAL_POSTGRES_BIN"`
+	URL       string `name:"database-url" help:"The PostgreSQL database, as postgres://user:password@host:port/name. Without it, the service starts a PostgreSQL of its own." env:"DATABASE_URL"`
+	DirectURL string `name:"database-direct-url" help:"The same database without a pooler in between, where DATABASE_URL goes through one that lends sessions by the transaction: for migrations, and for being notified." env:"DATABASE_DIRECT_URL"`
+	DataDir   string `help:"Where a PostgreSQL of our own keeps its data. By default .punctual in the working directory; for root, who may not run PostgreSQL, /var/lib/punctual." env:"PUNCTUAL_DATA_DIR"`
+	BinDir    string `name:"postgres-bin" help:"Where the binaries for a PostgreSQL of our own are, if not in one of the usual places." env:"PUNCTUAL_POSTGRES_BIN"`
 }

@@ -18,13 +18,14 @@ const stopDatabaseWithin = 20 * time.Second
 // Database is the database to use: the one that was named, or a server of our own.
 type Database struct {
 	URL    string
+	Direct string           // the same, not by way of a pooler
 	server *embedded.Server // nil: not ours
 }
 
 // OpenDatabase starts a PostgreSQL of our own unless c names a database. Close it.
 func OpenDatabase(ctx context.Context, c DatabaseConfig, log *slog.Logger) (*Database, error) {
 	if c.URL != "" {
-		return &Database{URL: c.URL}, nil
+		return &Database{URL: c.URL, Direct: cmp.Or(c.DirectURL, c.URL)}, nil
 	}
 	server, err := embedded.Start(ctx, embedded.Config{
 		DataDir: cmp.Or(c.DataDir, defaultDataDir()), BinDir: c.BinDir, Logger: log,
@@ -32,7 +33,7 @@ func OpenDatabase(ctx context.Context, c DatabaseConfig, log *slog.Logger) (*Dat
 	if err != nil {
 		return nil, fmt.Errorf("start a PostgreSQL of our own, as there is no DATABASE_URL: %w", err)
 	}
-	return &Database{URL: server.URL(), server: server}, nil
+	return &Database{URL: server.URL(), Direct: server.URL(), server: server}, nil
 }
 
 // Failed is closed when a server of our own has ended without being told to.

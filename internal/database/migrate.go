@@ -14,7 +14,6 @@ import (
 	// The dialect of DATABASE_URL.
 	_ "github.com/amacneil/dbmate/v2/pkg/driver/postgres"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
 	"punctual/sql/migrations"
@@ -87,14 +86,9 @@ func connect(ctx context.Context, databaseURL string, log *slog.Logger) (*pgx.Co
 	if err != nil {
 		return nil, nil, errors.New("database url: not a URL") // url.Parse would repeat it, password and all
 	}
-	// The pool's parser, because it knows the pool's settings and takes them out.
-	config, err := pgxpool.ParseConfig(databaseURL)
+	conn, err := Connect(ctx, databaseURL)
 	if err != nil {
-		return nil, nil, fmt.Errorf("database url: %w", err)
-	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to migrate: %w", err)
+		return nil, nil, fmt.Errorf("migrate: %w", err)
 	}
 	_, encrypted := conn.PgConn().Conn().(*tls.Conn)
 	mate := dbmate.New(forDriver(u, encrypted))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,16 +26,35 @@ func (p *Poller) start(ctx context.Context, done func()) (claimed int, more bool
 	if err != nil {
 		return 0, false, err
 	}
-	p.split(held.Context, rows)
-	for _, row := range rows {
-		p.inFlight.Go(func() {
-			p.run(held, row)
-			p.claimed.done(row.Token)
-			p.release(1)
-			done()
-		})
+	if len(rows) > 0 {
+		p.split(held.Context, rows)
+		p.startAll(held, rows, done)
 	}
 	return len(rows), len(rows) == slots, nil
+}
+
+// startAll executes a batch, each run on its own. They share a context that ends with the lease or when work has to stop:
+// one for each would cost more than all else that is done to start it.
+func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
+	ctx, cancel := context.WithCancelCause(held.Context)
+	stop := context.AfterFunc(p.work, func() { cancel(context.Cause(p.work)) })
+	var left atomic.Int64
+	left.Store(int64(len(rows)))
+	p.inFlight.Add(len(rows))
+	token := rows[0].Token
+	settle := func() {
+		p.claimed.done(token)
+		p.release(1)
+		done()
+		if left.Add(-1) == 0 {
+			stop()
+			cancel(nil)
+		}
+		p.inFlight.Done()
+	}
+	for _, row := range rows {
+		go p.run(ctx, held, row, settle)
+	}
 }
 
 // claim takes up to limit due runs under the instance's lease.
@@ -50,7 +70,7 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 	// for the lease to run out. The lease bounds it instead.
 	rows, err := p.queries.Claim(held.Context, db.ClaimParams{LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead})
 	if err != nil {
-		p.lostUntil = time.Now().Add(p.Lease.Duration)
+		p.lostUntil = time.Now().Add(lostFor)
 		return nil, nil, fmt.Errorf("claim: %w", err)
 	}
 	if len(rows) > 0 {

@@ -36,7 +36,7 @@ func (p *Poller) complete(e ended) {
 func (p *Poller) store(batch []ended) {
 	defer func() {
 		for _, e := range batch {
-			close(e.stored)
+			e.settle()
 		}
 	}()
 	missing := batch

@@ -36,23 +36,24 @@ type ended struct {
 	retryAt time.Time
 	// failed is the attempt that is to be tried again, as the history keeps it.
 	failed []byte
-	stored chan struct{} // closed when it is stored, or never will be
+	settle func() // to be called once, when it is stored or never will be
 }
 
-// run executes one claimed run and returns when its end is stored. It leaves the run to others when the lease is lost or
-// work is interrupted: whoever claims it next makes another attempt.
-func (p *Poller) run(held *lease.Lease, row db.ClaimRow) {
-	end := ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, stored: make(chan struct{})}
-	if !p.hold(held, row.ReadyAt) || !p.execute(&end) {
+// run executes one claimed run, until ctx ends, and hands its end over to be stored: whoever stores it settles it, so that
+// what waits for that is a line in a batch and not a goroutine. It leaves the run to others when the lease is lost or work
+// is interrupted: whoever claims it next makes another attempt.
+func (p *Poller) run(ctx context.Context, held *lease.Lease, row db.ClaimRow, settle func()) {
+	end := ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, settle: settle}
+	if !p.hold(held, row.ReadyAt) || !p.execute(ctx, &end) {
+		settle()
 		return
 	}
 	p.complete(end)
-	<-end.stored
 }
 
 // execute decides what is to be done with a claimed run, does it, and fills in how it ended. It returns false where that
 // is for others to say.
-func (p *Poller) execute(end *ended) bool {
+func (p *Poller) execute(ctx context.Context, end *ended) bool {
 	row, job := end.row, end.row.Job
 	now := p.clock.Now()
 	end.finished = later(now, end.started)
@@ -76,7 +77,7 @@ func (p *Poller) execute(end *ended) bool {
 		end.started = later(now, row.StartedAt)
 		fallthrough
 	default:
-		if !p.attempt(end) {
+		if !p.attempt(ctx, end) {
 			return false
 		}
 	}
@@ -88,10 +89,10 @@ func (p *Poller) execute(end *ended) bool {
 }
 
 // attempt makes one attempt and fills in how it ended. It returns false when the instance had to leave it to others.
-func (p *Poller) attempt(end *ended) bool {
+func (p *Poller) attempt(ctx context.Context, end *ended) bool {
 	row, job := end.row, end.row.Job
 	began := p.clock.Now()
-	err := p.call(end.held, row)
+	err := p.call(ctx, row)
 	if !end.held.Held() || (err != nil && p.work.Err() != nil) {
 		p.Logger.Warn("run left to others", "runId", runid.New(row.JobID, row.ScheduledFor), "error", err)
 		return false
@@ -125,15 +126,12 @@ type failedAttempt struct {
 
 var errDeadline = errors.New("attempt deadline exceeded")
 
-// call has the executor execute a run, until the attempt's deadline, the lease is lost, or work is interrupted. A panic
-// fails the run, not the instance.
-func (p *Poller) call(held *lease.Lease, row db.ClaimRow) (err error) {
+// call has the executor execute a run, until the attempt's deadline or until ctx ends. A panic fails the run, not the
+// instance.
+func (p *Poller) call(ctx context.Context, row db.ClaimRow) (err error) {
 	deadline := time.Duration(row.Job.AttemptDeadlineSeconds) * time.Second
-	ctx, cancel := context.WithTimeoutCause(held.Context, deadline, errDeadline)
+	ctx, cancel := context.WithTimeoutCause(ctx, deadline, errDeadline)
 	defer cancel()
-	ctx, interrupt := context.WithCancelCause(ctx)
-	defer interrupt(nil)
-	defer context.AfterFunc(p.work, func() { interrupt(context.Cause(p.work)) })()
 	defer func() {
 		if r := recover(); r != nil {
 			p.Logger.ErrorContext(ctx, "executor panicked", "panic", r, "stack", string(debug.Stack()))

@@ -48,7 +48,9 @@ const (
 	claimLead = 100 * time.Millisecond
 	// linger is how long an ended run waits for others to be stored with it. It is not part of anybody's lateness.
 	linger = 50 * time.Millisecond
-	// lostCheck is how often to look for runs of a claim whose answer was lost.
+	// lostFor is for how long to look for runs of a claim whose answer was lost: the server may still be busy with it.
+	lostFor = 30 * time.Second
+	// lostCheck is how often.
 	lostCheck = time.Second
 	// retryDelay is how long to wait when the database has failed.
 	retryDelay = 200 * time.Millisecond

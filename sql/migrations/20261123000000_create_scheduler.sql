@@ -179,8 +179,31 @@ begin
 end
 $$;
 
+-- Drops the partitions of runs for all days before one (UTC). It needs runs for itself for a moment, and gives up rather
+-- than hold up those who wait behind it while somebody reads for long.
+create function drop_runs_partitions(before date) returns bigint
+language plpgsql as $$
+declare
+    partition_name text;
+    dropped bigint := 0;
+begin
+    perform set_config('lock_timeout', '2s', true);
+    for partition_name in
+        select c.relname
+        from pg_inherits i
+        join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'runs'::regclass and c.relname < 'runs_' || to_char(before, 'YYYYMMDD')
+    loop
+        execute format('drop table if exists %I', partition_name);
+        dropped := dropped + 1;
+    end loop;
+    return dropped;
+end
+$$;
+
 -- migrate:down
 
+drop function drop_runs_partitions(date);
 drop function create_runs_partition(date);
 drop table runs, due, leases, jobs;
 drop sequence claim_tokens;

@@ -188,10 +188,11 @@ where d.ready_at <= now() + interval '1 minute'
   and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now());
 
 -- name: FreeLost :execrows
--- Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. It knows the
--- tokens of what it executes. A claim of which it does not know yet must not be under way.
+-- Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. Nobody has begun
+-- what they took, so no attempt is counted. The instance knows the tokens of what it executes. A claim of which it does
+-- not know yet must not be under way.
 update due d
-set lease_id = null
+set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end
 where d.ready_at <= now() + interval '1 minute'
   and d.lease_id = @lease_id
   and d.token <> all(@known_tokens::bigint[]);

@@ -90,3 +90,9 @@ where id = @id;
 update jobs
 set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted', payload = 'null'
 where id = @id;
+
+-- name: PurgeDeletedJobs :execrows
+-- Deletes for good what was deleted so long ago that its runs are gone too. One with a run still to be executed stays.
+delete from jobs j
+where j.deleted_at < now() - make_interval(days => @days::integer)
+  and not exists (select from due d where d.job_id = j.id);

@@ -45,3 +45,8 @@ select create_runs_partition(@day::date);
 select count(*)
 from generate_series(0, @days_ahead::integer) as ahead
 where create_runs_partition((now() at time zone 'UTC')::date + ahead);
+
+-- name: DropRunsPartitions :one
+-- Drops whole days older than the given number of days. See the function: another instance that does the same finds
+-- nothing left. Returns how many it dropped.
+select drop_runs_partitions((now() at time zone 'UTC')::date - @days::integer);

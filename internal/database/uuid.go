@@ -1,0 +1,48 @@
+package database
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// registerUUID makes a connection send and receive uuid.UUID as its 16 bytes. By itself pgx goes by way of its text,
+// because the type says how to become a database/sql value; with a thousand ids in a statement that shows.
+func registerUUID(types *pgtype.Map) {
+	id := &pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}}
+	types.RegisterType(id)
+	types.RegisterType(&pgtype.Type{Name: "_uuid", OID: pgtype.UUIDArrayOID, Codec: &pgtype.ArrayCodec{ElementType: id}})
+}
+
+// uuidCodec leaves to pgx all but what is said above.
+type uuidCodec struct{ pgtype.UUIDCodec }
+
+func (c uuidCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
+	if _, ok := value.(uuid.UUID); ok && format == pgtype.BinaryFormatCode {
+		return uuidPlan{}
+	}
+	return c.UUIDCodec.PlanEncode(m, oid, format, value)
+}
+
+func (c uuidCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, ok := target.(*uuid.UUID); ok && format == pgtype.BinaryFormatCode {
+		return uuidPlan{}
+	}
+	return c.UUIDCodec.PlanScan(m, oid, format, target)
+}
+
+type uuidPlan struct{}
+
+func (uuidPlan) Encode(value any, buf []byte) ([]byte, error) {
+	id := value.(uuid.UUID)
+	return append(buf, id[:]...), nil
+}
+
+func (uuidPlan) Scan(src []byte, target any) error {
+	if len(src) != len(uuid.UUID{}) {
+		return fmt.Errorf("a uuid of %d bytes", len(src)) // also null, which has none
+	}
+	copy(target.(*uuid.UUID)[:], src)
+	return nil
+}

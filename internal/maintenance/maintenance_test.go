@@ -1,0 +1,79 @@
+package maintenance_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/database"
+	"punctual/internal/maintenance"
+	"punctual/internal/testdb"
+)
+
+func setup(t *testing.T) (*db.Queries, *pgxpool.Pool) {
+	t.Helper()
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return db.New(pool), pool
+}
+
+func partitions(t *testing.T, pool *pgxpool.Pool) (n int) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from pg_inherits where inhparent = 'runs'::regclass").Scan(&n))
+	return n
+}
+
+func TestPartitionsAreMadeOnceByAll(t *testing.T) {
+	t.Parallel()
+	q, pool := setup(t)
+	made := make(chan int64, 8)
+	for range cap(made) {
+		go func() {
+			n, err := maintenance.Partitions(q).Pass(t.Context())
+			if err != nil {
+				n = -100
+			}
+			made <- n
+		}()
+	}
+	var all int64
+	for range cap(made) {
+		all += <-made
+	}
+	require.EqualValues(t, 4, all, "today and three days, each made by one")
+	require.Equal(t, 4, partitions(t, pool))
+}
+
+func TestRetentionDropsWholeDaysAndForgetsDeletedJobs(t *testing.T) {
+	t.Parallel()
+	q, pool := setup(t)
+	_, err := pool.Exec(t.Context(), `
+		select create_runs_partition((now() at time zone 'UTC')::date - n) from generate_series(0, 9) as n`)
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `
+		insert into jobs
+		select job.*
+		from (values (6), (8)) as deleted (days), jsonb_populate_record(null::jobs, jsonb_build_object(
+			'id', '00000000-0000-7000-8000-00000000000' || days, 'name', 'x', 'payload', '{}'::jsonb, 'run_at', now(),
+			'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
+			'max_attempts', 1, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
+			'run_history', 'ALL', 'status', 'PAUSED', 'run_count', 0, 'created_at', now() - interval '9 days',
+			'updated_at', now(), 'deleted_at', now() - make_interval(days => days))) as job`)
+	require.NoError(t, err)
+
+	retention := maintenance.Retention(q, 7)
+	dropped, err := retention.Pass(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, dropped, "days 8 and 9; day 7 may hold runs of seven times 24 hours")
+	require.Equal(t, 8, partitions(t, pool))
+	var left int
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from jobs").Scan(&left))
+	require.Equal(t, 1, left)
+
+	dropped, err = retention.Pass(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, dropped, "doing it twice is harmless")
+}
