@@ -106,9 +106,10 @@ func (e MisfirePolicy) Valid() bool {
 
 // Defines values for OverlapPolicy.
 const (
-	OverlapPolicyALLOWALL  OverlapPolicy = "ALLOW_ALL"
-	OverlapPolicyBUFFERONE OverlapPolicy = "BUFFER_ONE"
-	OverlapPolicySKIP      OverlapPolicy = "SKIP"
+	OverlapPolicyALLOWALL    OverlapPolicy = "ALLOW_ALL"
+	OverlapPolicyBUFFERONE   OverlapPolicy = "BUFFER_ONE"
+	OverlapPolicyCANCELOTHER OverlapPolicy = "CANCEL_OTHER"
+	OverlapPolicySKIP        OverlapPolicy = "SKIP"
 )
 
 // Valid indicates whether the value is a known member of the OverlapPolicy enum.
@@ -117,6 +118,8 @@ func (e OverlapPolicy) Valid() bool {
 	case OverlapPolicyALLOWALL:
 		return true
 	case OverlapPolicyBUFFERONE:
+		return true
+	case OverlapPolicyCANCELOTHER:
 		return true
 	case OverlapPolicySKIP:
 		return true
@@ -175,6 +178,7 @@ func (e RunReason) Valid() bool {
 
 // Defines values for RunStatus.
 const (
+	RunStatusCANCELED  RunStatus = "CANCELED"
 	RunStatusFAILED    RunStatus = "FAILED"
 	RunStatusRUNNING   RunStatus = "RUNNING"
 	RunStatusSKIPPED   RunStatus = "SKIPPED"
@@ -184,6 +188,8 @@ const (
 // Valid indicates whether the value is a known member of the RunStatus enum.
 func (e RunStatus) Valid() bool {
 	switch e {
+	case RunStatusCANCELED:
+		return true
 	case RunStatusFAILED:
 		return true
 	case RunStatusRUNNING:
@@ -316,8 +322,9 @@ type Job struct {
 	// NextRunAt When it is due next; null while nothing is.
 	NextRunAt *instant.Time `json:"nextRunAt"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
-	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
+	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
+	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
 
 	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
@@ -409,8 +416,9 @@ type JobCreate struct {
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
-	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
+	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
+	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
 	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
@@ -504,8 +512,9 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
-// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
-// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
+// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
+// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 type OverlapPolicy string
 
 // PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
@@ -566,8 +575,8 @@ type Run struct {
 	// StartedAt When execution began; null when the run was skipped.
 	StartedAt *instant.Time `json:"startedAt"`
 
-	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
-	// `SKIPPED`: not executed, `reason` says why.
+	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
+	// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 	Status RunStatus `json:"status"`
 }
 
@@ -587,14 +596,14 @@ type RunPage struct {
 }
 
 // RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
-// `OVERLAP`: the job's run before it was still executing.
+// `OVERLAP`: the job's run before it was still executing, or the one after it was due.
 // `LEASE_EXPIRED`: the instance that executed the last attempt died.
 // `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 // `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
 type RunReason string
 
-// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
-// `SKIPPED`: not executed, `reason` says why.
+// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
+// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 type RunStatus string
 
 // SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.
@@ -2633,102 +2642,103 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F17dxu3sf8qONuek1ZdUZRluw31x72yLDVy9bqSXffeyM2Cu0MS9hLYAFhRTI6++z0zwL7IXZJSYsU9",
-	"Tv+oRXKBHQzm8ZsHkJ+DWE0zJUFaEwx+DjKu+RQsaPp0mGujNP6VgIm1yKxQMhgEbyfAIgl31j0QMTVi",
-	"dgIs42NgQxgpDT12kfEfc+gFYSBwzI856HkQBpJPIRgEsZs6DEw8gSnHd0z53SnIsZ0Eg2f9fhhMhSw+",
-	"74aBnWc4zlgt5Di4vw+DUzEVtp24qTKWCQtTg6Qp6UjroiWlieqkJDDieWqDwW4/DEZKT7kNBoGQdu9Z",
-	"ECKhYppP8VdHpv9UEimkhTHo4B7J1GAyJQ0QR1/x5Ap+zMEQ4bGSFiT9ybMsFTHHNexkWg1TmP7lo8EF",
-	"/Vyj648aRsEg+MNOtWs77lezc+lGuZcus0S71zJhmFSW3fJUJPssAq2VNhFDVhjaxJGANDG94D4MDh19",
-	"b5U65XoMT03yUCVzpDfFl2tmJ1yyXXYmXhFx3wFP7WS+gqiHEePma6Plf8Gx40Ra0JKn16BvQR8h556a",
-	"JQb0rYiBjbhIIdmnDSt3NmEp8MQwq+j7VI2J7HNlj1UukyemVYOTNWbyeMLsREhHzrVbwjvJb7lI+TB9",
-	"crlKuOVDboDFXKIuDJGHPJ5AEjKliXcFn4VhxqosQ+LZWz1nfMyFpHW8kybPMqUtJGeQCP6WdP+30RBc",
-	"RbQo+lGPzKSfCt90YC1MM/saeJIKCdcQK5mYhsHbQ5PWfNF3asZSJcdkR7mbgk35nFn+iWxqt4H828vn",
-	"60xkGBxyG0/y7L2QiZo1aKpTcRHHudYgYzBsKoyBhIgCzfhYOdtgJ8IwroHYAXcQ5xa3dDbhFm7BbWym",
-	"UhHPe+xcsSEqBRvOmV/84lJePq8vZW/3xd7Lfr+xnH4YyDz1Mmx1Dq3L00oe3WUajBFu65sLOxa3hdFl",
-	"f5oKmVsI2UTlOmQJn6P/mippJ2Hxj/9yBvDpzyiuRtyFbCbsxAsu8o+NhDa2x87RqodMcznGf42FzIQ3",
-	"MhXGmpBFp1HIoj/g/30XsZHSjEsmpLFc2sKlf1TDbwxTMxkyLhMW/TdSls4j+iSsYan4BD32fgKSxamK",
-	"PxkWT/B1IeNsJO4gYVZM4UbaCbcsUWD87ghjkUowjFvvdzQaMf96PrKg3TtR7Gh0rMhHzcgAFkORBhq6",
-	"TxvNNGTArbmRI5WmamYYpDwznozejQzCAO74NMMtC/b67Fu2xbbY2cX59vHVidvwEoW8eLGIQjq2u0Al",
-	"YfAaUrBwgNQfKnyLLTfda9iIpwbalPmjGqIuJzRDwmbIUmHZhBtceUbfooz6dw6VSoFLfOmRTA46kJCf",
-	"FHme5ODY2hD0hFvYRt4EG6zumNyONyNk4ZJE4Nt4eqlVBtoKxDl+iVntq58DXo1aMhjLWgOFd12iYSSk",
-	"MBPwK25dx9IYYzna6c2HEG77MRcakmDwfUl7faYGJQXBH8qZ1PAjxJaYhrpdooUHcCwBy0WKf1USK/Pp",
-	"EDSb5ob8Frfo841lu23LJqvSLhf00zeGcJ83H4myhglpFXO0m32Gi56TZbCFt+GGcTabqJRMf0UY7p2+",
-	"5emJLEx4C0GCVAEkGs/vA5wvCIOM20kQlqB8AjyBOic79kTIoFhhWLCqjf0e1z2M9cZym5s6sRf/WE+S",
-	"H9VGxckSe1q3xZlvw0ZaTcnwqdLtFbAO46593HgKcixINgeuTWM3XvYf6sp2N3Flb4S1oNtgwxJouM40",
-	"YdGPamiYct5XGDLCA4Zgi0xdDuh/jWJTxIgptwXMR6uOwCXJU2CGz03IeDrjc4PPk5/jhTXfHH30W9ek",
-	"ho8zZC0oahWS68Be92EQd+CfVbO1YiacSwO3D7ONsXYOauXrmhiGsGiHn1s1TbtzRGtfOLBVo52XQyuS",
-	"NFaX5yJpNzYtKrfqBcs6eh8GHxdlftUMTQW5D4OUG3uVyzbv/N75dwxvjWUgE0iYziXzHmafoT76bEoF",
-	"kB7vu6f8zsvg2mWc1R51I1/x+JMajTZkw9nSADfLVS43GUuP3ZPiPvC9SwNoFoNg8ZKA//oZ6g/fFymi",
-	"Nbuuhgi06XG4W7Pfhd1zZpz2eDYRKQUtGCMzYR6/x2hoU55tttaLxsP36Ihz47QTcV6uYS3DL5dH0Dzz",
-	"VPFk/WD3GDrRgmWrnnd8dU8fqly28BhD1SmXc1Qkw2agoYwDvfsUGlWtNdRb9g06l98JY5Web0Bb8WQB",
-	"N9cv6No/5kZ4vLFG0K7dg+WQK+CmLap8P5k3Ehm0txixlTJHCRrLEpGg6PU2ES8Uw/9Tcq1CvC2euw+D",
-	"PEsqj9RhARNAKI3fOmPoIsikx44FvroKG90PTHSbwTWYMSmyvpWUhq3QlbxibcWFjFabW3ityrItOosu",
-	"L7lokzogwKI6N014m3lsM9VhF15p1feGzJdiuSBsNQ2se7i69asjkboMtEHjN2p4SA+vxWFN8Tm647FN",
-	"5w4mj1i0tI1RyCLcR5esiGgDI0KTLri2taA7b4YzP7ehB0TVvmQgxXhi0/m2hkxpGzRsnv9uEBieokG8",
-	"/88CkP9xaPALgHm/Y6snwFZfDbh5IszxcG++4E1p/zos+rnf20WPzy3LQGUpsJinKXpydg5AEIQNgeVS",
-	"/JgDpedjJa1WKfp8zWMLCymOZRO8OnObodXVSMS/v//3zc1dv799c3O3e3xzc/fX4w9bf2yLIN+o4SUf",
-	"wwPzA1R3bvyxRsBpM9y7udactjMtitsb5EqrSnwrxvLhIz7lKvQkKmaf8aEBaZlynpCQl5LQa+NE5tmw",
-	"nLHCX8qpyK3OePoJUdtwzlyVf0O0bZXl6QpMT6kkS+vhGkIG6P9ZniGy3+2zfr//kBedmEOeZdCWHtU5",
-	"lADBvYxNXRDOJYtodETUtGXjFxEnyUBY9hi4RS7S0KFE12VU0KQwOrw4uzw9env0OhqUcaOrjuAuh2wI",
-	"MRovAte+ohLSh4h8a8SUdh+944gQA/kaqK+R+LTnweHbk38eBWFwefDu+uh1EAblu1vyoUT1O0J7DwRz",
-	"FzKduwKOMGwsbkF6sG98wBKnwLWhohKkiSsITfkcjQb+3mN/F7fCFynXo8EbWcBBDVnKY9/7UJaaZtws",
-	"1IpaEeHus77zpfX17f6O937He7/jvd/x3heG90yHNzmgIJjMXqPWzGIu0bxGzgdErvelqEvX6jM4yqgp",
-	"OD+UwojSM10e5MOvkli6X/SYYXC3PVbb/sspz75303/4aJTsXfHZGRiDKOY+DM6a6ls1v7S1vqiRBck4",
-	"5eaFYVYLSMJaxwLSzoSM0zyBpMcOZNkjM5so9MHkf2NgiUCeqlxas7prZnd9z8xZmxkp1/FyuYmn7Iok",
-	"codgZ0Crco1kJclcJs0io6suR0vmI+r98tLbWWXFFiQSlZDKgmUut8jVLHVDdJc5d/vF/x5a5zxrM5Yl",
-	"d1+08dbxaXPm9li5I4nKhykYV4RHDPZrsHbRUJfUB8cnV0c/XJwfHgVhW3Q2BAck1ahWezbOPGSc+q4q",
-	"MMyZa1iiHqyijFFJfKzyNCky8Lj06YAgFqrSSOkbiSGgazSasj+5IMSCsX8OmVQSqBuPGMLee2RY7+zC",
-	"z6RO+CfSEl3/4+Ty8uh1hC9owtj6ovGpIHRfHZyethqkqtvsgcFfqmKeopnqqO/zKZQ9TsIFXoUd/caw",
-	"n2jVV8eHbG9v71snEWhq1WhkwDbj32f9Zy+3+3vbz759298b9PuDfv8v/WeDfr8tfpuqW0hezQ9TFX86",
-	"JFzdHff4eJG6uarUu5moGX1PMk7igJ+gxIWuhbgeeyCKLnP5rY1LxdKTYxe7PiKl35girPG/ddFtgVa1",
-	"17WqUq3/uyMcrWuH78b4xWa9IuVUGPtZ8w41CV9KP7TGsK2sW4RolZnxWrbawnDZaHCpmvwSEkW0J1UT",
-	"IloNXw4XpRUwA28qKutBJsbH79zeSByHboNK7KVNKXoHvTL+chPjF/zq3fHx0dUPF+doag5OTy/edxqZ",
-	"y1aIusoVeodCHpHo0V4pfRnDVfl67FzZFY2tS2L5YAd5WYHiBXLlnL25vjgPGQJV9H0yYRNOzQ3UBcRN",
-	"YRgoyKdM3/m705BJMJZ8pXOKz/p9lgBkC1WZxdrKMrF1FLgI/Wq/bptPIttWmdOt7UxRWOkmwQX6vuuH",
-	"JTEOmO/yxmWqERnyb5+/+CsuYn1rX9cpjdaEnDu3saK3j4wSbX/o5J2cSZFhmWklx4V/oXMxm9iMWidj",
-	"S8rS037SIhbXlsuERJZISdWYpcIlaqgtzA91/b7eLXJpZqC/MSz617Y/M7N9kkS9jv7Ool2vYCeBpA2S",
-	"p1ZYJ1rVRrziCStO6bQFK77RvxrAhyq3g2HK5ae1/op+LV5bq7Cu6GC8yuXje207vJd/wjdJDGGcy33W",
-	"r+qiaDRRS1FNsmWkva5rd7kZQdjy0Arl83KZgjG+A2Gj7oNRvfm4Q/TLZZEvKfC3TNwyXUs4UNM/l8pO",
-	"XC/0ZrLfaH1uEf9mX3J77w+5oEbXj2sI0rmUdD7msY0/oqPNl5L6dqbYWKs8c6cjLIWljf5+kYRldOKi",
-	"2ud/Y0N0jzggqmOsZuDX1Xv3UQ1PNuvSq8GoFeLaDEUcx5hxVmWk9IDtkmMvu1pqohuySTELCYH/uvKf",
-	"I62mN7K5SKbkcnepCy9XAjhdtuPwNL0YBYPv1+Z0fFPF/YfFbW7Bx8sbXJ6XsChQ8aREA8gB39XwiB75",
-	"FvF1mAiB/hDGXFZ9ROsNxoNEebNWqKtcFq1QbT0+Tv5q5lUXrSsL8cLGnf1L9qcpuh12u+tYBkLUzq0T",
-	"q3duLQevGinFCpIjDl1G5PhmApSo6p8gQy+MYbn2hsId3HFdYszkcQxud8v8Hs16fHBy+u7q6LoV6F7l",
-	"8rPXUdFJful11JW1wQ4J6mrwi85Oro9Pro6igatcVWGUz9KsS8cI27uR0cU/j65ODy79LG2BFim1FWla",
-	"WAA5xoGnRwfXRz8c/evy5IrKkHZSS3WSzFSdlwVXikRYIqjMGL0+Onh9enKO0xweHb0u52k8bJX6VBz1",
-	"cxXY9npahDO+uXj1g8szRyGjT6+PikJp3TL6dkily+NWtUbrwpTVW0fRF4JcKI76LQjCwLMxCIMGX4Iw",
-	"WFpjEAYVlf6DJ7JLeTrrwFfvzs9Pzv8eufMi5VG4kndKojIbVYGNGaen6KwfAaCQ5dKK1KMTg5FLdP3u",
-	"0O8HcihC3T56Tfwtwt/BwhnLyNnXsrtu3mSUpzMIg3JqbzPoDz9r6/Kvvb2+1HArYPYkPYILQWfs0kIv",
-	"imppsNdnz+jY4Fa9RXQQHOVIz84r0Kkga7SAykcUYi7u4ikKOP3moI33C/u1CN7/LNXs8V4hLpJbm2WF",
-	"XC7s0RXi36Km+7DC2xM1TC3Z9OvqvWuPaxZ3abzHQJ0O57pl+7Ch5dhsgSXogccLy9vaUpep/KlQJ9Kc",
-	"EAUVrcrJwfkBZYF77N3bw5r47jMl0zmzagxoclzewQ1u5rSbCtRo6Xr5/IFnce9Jrkaqq+BZAEGNjvtS",
-	"GTvWcP0/pz12wLa2Pqrh1lZhzDg6IZYoF0hOQO77E2ytTKeNE4ZxeSO3Kre85SIsuAVdD2fKbCjULNXW",
-	"ls7l1lbvRt7IE/cSB8/KyoCQxGJi5FTEWvmDgz32Otd0BYAbQAc1WfnjEb2dAC2RWOSrbuSfoq7LCqKw",
-	"zGP92Tn2xbtCykwTy2UCurxUxPmAVMQgDUmSb54+O3kbhEGu02AQTKzNzGBnR2Ugjcp1DD2lxzt+0A4C",
-	"oypJE1zmMrY5NVDdgnbn6YN+b7fXp1AyA8kzgQa61+/t+aOlZEt2eCZ2bnd3PqohfR5DW5jD008OfwhD",
-	"+dMIYV5EkSV+ct1s0cBvoktQ+T1A7EANakOYCDoaTzln3rgnx4kAJ/R4IzXwpGqSY7Ey1pRnG5GnGLIm",
-	"kNlJz1PiW7Tqiu8a31w3WtECNVR24iTQbbXbB/REtLsYmAe4xDfIjLBx58/3XS1+YZkHJ6ixGxYi74gp",
-	"/FRZPipv/6haANuu3slcWra6DGNNOXfNdTthu2GuVrjj8f0GT7rrhfDBlk412mp/6QLdEYIArWuR1SmK",
-	"je78qJ3yuf+wcH/Qs37/V7vwpuhubblb5MAFOGrk2xzvw+C5e3PbhCWFO7Xrje7D4MUmQ9ou1aGxe+vH",
-	"tlwlQzee5NMpx+A3OEVFxiWETMIM3JUTLqvLxyjuARmEDwjVlGkzCQuOt9744RtC0Ny7cN775gLKFeEU",
-	"nYQRSvaWlNCdkXmjhkGZPX+lkvmvucP+ZM19M/b06aUF0dr9NV/cdWVNEYHV6kMzDC51Tgxyp/+JoFPl",
-	"3t3Vd2wnRRJTwgzn7QWLa6yr3BI8eJxQP9/dQDAXL86icS/Wj2u9U+iL0CQnR4wjn5fV5z5seNidn0Vy",
-	"77YNg+vlDTyxbtMR546EBn+tEjsgpbK+SMVTdJHzKu/gI1SZuHblWGnXclUG8WX+wlDzmktbDAtfi1o6",
-	"JIQV+msEhKbUt4uANeCeCSVZolVGfm3a5jrdywqtbWjQ85WofkxZoUeKnZt79ZDypq8vQmRcv2+XyIQF",
-	"Bmsydwy2lbP9J7JNX9H+/B1s9+asBYVF4agEPf4aF495KAvfbYzXlIUQ92TcxpOWe8AokpyAPyTgIxDX",
-	"ZdRjkU/+0a1tVdcgYdYRHSbeX+xnHSswGAL6hiZK75aXYMkb2bgFi401GgxEfiq3Rd3OxYg+7ypk0QGI",
-	"lgldU4kMXPOno6aalrKdxSmNG6l0lc0roAMTIw+q0XVKtCN1W4mRBpVwi9yBVbm7zg5tpQRBUbcw1fkG",
-	"j1twHULeyOf9PpuaAUYt/kxFnHIxRf/sbHCbHXSnej8revFHSTZCL09lIXwLC3F69mTm4muFHf4uOcrX",
-	"YxyuweTTB+GQHe17jNtjfq8NFcaQauYTPV6zfN8Yd+qDgXPIEHlo10iwXB1vjbT9DQELdvVpolV3G8bn",
-	"iVbrhdjPGa0WNcSV0Sou9Cvy4BTe8hrq7QxzSQe+BL/eqqF5FqspPrBaSxfvBHN+EvVVyf3yHGS9r4bu",
-	"RfXuvl0z3xWvXmJN663V/tKLzUR2qZjyWRVkoXe4w4HVehZCZpSSpbR8rXpDgK/eyvEFouGa1qAml/F1",
-	"Vwh1lcvg89rizmvGc/nVhVCauP1wU6tz+URCU5hNs5NVZfT2jOc/eSoQdBPIRRxEiTpTmNce3RUsJBUX",
-	"qrMfVSte0VdQP+VC1TKfoGvKqienKPJ/pkhisYfgieOJ38wyf50xwzX44x+8ggszan0aAka9NV0t9cLH",
-	"Dqm4hZ9WGdZTcQsSjOmwrqspL/6LBY/ZzcYKT1xmI9MqBmMYR7L/q7asibvy1q2J4vefOqHViaVUaXmq",
-	"t7wc35U3jT/BYcqjalNetu37GmyPXUhmJrlN1Mzfwm5zLQ2jlhwnw+GNrM7zlH1iLkFrUAp8ob2om8Yx",
-	"ZLa4jGLZvwFPxG+yD79aYFvcV1/xArnQvos4kjSl3ZNgSOfe1yvr6jvUUOynaoXTVqEDCsumhl7leQj3",
-	"LMeS75tPVcrT9qg76MWnFJeRA6gMXG0S7e4nWLoUX2mWKp6wIU+RO14OlY4nYKzmVrnrgPwsnlX3H+7/",
-	"PwAA//8=",
+	"7F17dxu3sf8qONuek1ZdUZRlu430x72yTDVy9bqSXffeyM2Cu0MS9hLYAFhRTI6++z0zwL7IXZJSYsU9",
+	"Tv+oRXIXGAzm8ZsHkJ+DWE0zJUFaE+z/HGRc8ylY0PTpKNdGafwrARNrkVmhZLAfvJ0AiyTcWfdAxNSI",
+	"2QmwjI+BDWGkNPTYRcZ/zKEXhIHAd37MQc+DMJB8CsF+ELuhw8DEE5hynGPK705Bju0k2H/W74fBVMji",
+	"824Y2HmG7xmrhRwH9/dhcCqmwrYTN1XGMmFhapA0JR1pXbSkNFCdlARGPE9tsL/bD4OR0lNug/1ASLv3",
+	"LAiRUDHNp/irI9N/KokU0sIYdHCPZGowmZIGiKOveHIFP+ZgiPBYSQuS/uRZloqY4xp2Mq2GKUz/8tHg",
+	"gn6u0fVHDaNgP/jDTrVrO+5Xs3Pp3nKTLrNEu2mZMEwqy255KpIDFoHWSpuIISsMbeJIQJqYXnAfBkeO",
+	"vrdKnXI9hqcmeaiSOdKb4uSa2QmXbJediVdE3HfAUzuZryDqYcS48dpo+V9w7DiRFrTk6TXoW9AD5NxT",
+	"s8SAvhUxsBEXKSQHtGHlziYsBZ4YZhV9n6oxkX2u7LHKZfLEtGpwssZMHk+YnQjpyLl2S3gn+S0XKR+m",
+	"Ty5XCbd8yA2wmEvUhSHykMcTSEKmNPGu4LMwzFiVZUg8e6vnjI+5kLSOd9LkWaa0heQMEsHfku7/NhqC",
+	"q4gWRT/qkZn0Q+FMh9bCNLOvgSepkHANsZKJaRi8PTRpzYm+UzOWKjkmO8rdEGzK58zyT2RTuw3k314+",
+	"X2ciw+CI23iSZ++FTNSsQVOdios4zrUGGYNhU2EMJEQUaMbHytkGOxGGcQ3EDriDOLe4pbMJt3ALbmMz",
+	"lYp43mPnig1RKdhwzvziF5fy8nl9KXu7L/Ze9vuN5fTDQOapl2Grc2hdnlZycJdpMEa4rW8u7FjcFkaX",
+	"/WkqZG4hZBOV65AlfI7+a6qknYTFP/7LGcCnP6O4GnEXspmwEy+4yD82EtrYHjtHqx4yzeUY/zUWMhPe",
+	"yFQYa0IWnUYhi/6A//ddxEZKMy6ZkMZyaQuX/lENvzFMzWTIuExY9N9IWTqP6JOwhqXiE/TY+wlIFqcq",
+	"/mRYPMHpQsbZSNxBwqyYwo20E25ZosD43RHGIpVgGLfe72g0Yn56PrKg3ZwodvR2rMhHzcgAFq8iDfTq",
+	"AW0005ABt+ZGjlSaqplhkPLMeDJ6NzIIA7jj0wy3LNjrs2/ZFttiZxfn28dXJ27DSxTy4sUiCunY7gKV",
+	"hMFrSMHCIVJ/pHAWW26617ARTw20KfNHNURdTmiEhM2QpcKyCTe48oy+RRn1cw6VSoFLnHQgk8MOJOQH",
+	"RZ4nOTi2NgQ94Ra2kTfBBqs7JrfjzQhZuCQROBtPL7XKQFuBOMcvMat99XPAq7eWDMay1kDhXZdoGAkp",
+	"zAT8ilvXsfSOsRzt9OavEG77MRcakmD/+5L2+kgNSgqCP5QjqeFHiC0xDXW7RAsP4FgClosU/6okVubT",
+	"IWg2zQ35LW7R5xvLdtuWTValXS7op28M4T5vPhJlDRPSKuZoNwcMFz0ny2ALb8MN42w2USmZ/oow3Dt9",
+	"y9MTWZjwFoIEqQJINJ7fBzheEAYZt5MgLEH5BHgCdU527ImQQbHCsGBVG/s9rnsY643lNjd1Yi/+sZ4k",
+	"/1YbFSdL7GndFme+DRtpNSXDp0q3V8A6jLsOcOMpyLEg2Ry4No3deNl/qCvb3cSVvRHWgm6DDUug4TrT",
+	"hEU/qqFhynlfYcgI7zMEW2TqckD/axSbIkZMuS1gPlp1BC5JngIzfG5CxtMZnxt8nvwcL6z55uij37om",
+	"NXycIWtBUauQXAf2ug+DuAP/rBqtFTPhWBq4fZhtjLVzUCuna2IYwqIdfm7VMO3OEa194cBWve28HFqR",
+	"pLG6PBdJu7FpUblVEyzr6H0YfFyU+VUjNBXkPgxSbuxVLtu883vn3zG8NZaBTCBhOpfMe5gDhvrosykV",
+	"QHq8757yOy+Da5dxVnvUvfmKx5/UaLQhG86WXnCjXOVyk3fpsXtS3AfOu/QCjWIQLF4S8F8/Qv3h+yJF",
+	"tGbX1RCBNj0Od2v2u7B7zozTHs8mIqWgBWNkJszj9xgNbcqzzdZ60Xj4Hh1xbpx2Is7LNaxl+OXyGzTO",
+	"PFU8Wf+yewydaMGyVc87vrqnj1QuW3iMoeqUyzkqkmEz0FDGgd59Co2q1hrqLfsGncvvhLFKzzegrXiy",
+	"gJvrF3TtH3NveLyxRtCu3YPlK1fATVtU+X4ybyQyaG8xYitljhI0liUiQdHrbSJeKIb/p+RahXhbPHcf",
+	"BnmWVB6pwwImgFAav3XG0EWQSY8dC5y6ChvdD0x0m8E1mDEpsr6VlIat0JW8Ym3FhYxWm1t4rcqyLTqL",
+	"Li+5aJM6IMCiOjdNeJt5bDPVYRdeadX3hsyXYrkgbDUNrHu4uvWrI5G6DLRB4zdqeEQPr8VhTfEZ3PHY",
+	"pnMHk0csWtrGKGQR7qNLVkS0gRGhSRdc21rQnTfDmZ/b0AOial8ykGI8sel8W0OmtA0aNs9/tx8YnqJB",
+	"vP/PApD/cWjwC4B5v2OrJ8BWXw24eSLM8XBvvuBNaf86LPq539tFj88ty0BlKbCYpyl6cnYOQBCEDYHl",
+	"UvyYA6XnYyWtVin6fM1jCwspjmUTvDpzm6HV1UjEv7//983NXb+/fXNzt3t8c3P31+MPW39siyDfqOEl",
+	"H8MD8wNUd278sUbAaTPc3FxrTtuZFsXtDXKlVSW+FWP58BGfchV6EhVzwPjQgLRMOU9IyEtJ6LVxIvNs",
+	"WM5Y4S/lUORWZzz9hKhtOGeuyr8h2rbK8nQFpqdUkqX1cA0hA/T/LM8Q2e/2Wb/ff8hEJ+aIZxm0pUd1",
+	"DiVAcJOxqQvCuWQRvR0RNW3Z+EXESTIQlj0GbpGLNHQo0XUZFTQpjI4uzi5PB28Hr6P9Mm501RHc5ZAN",
+	"IUbjReDaV1RC+hCRb42Y0u6jdxwRYiBfA/U1Ep/2PDx6e/LPQRAGl4fvrgevgzAo527JhxLV7wjtPRDM",
+	"Xch07go4wrCxuAXpwb7xAUucAteGikqQJq4gNOVzNBr4e4/9XdwKX6RcjwZvZAEHNWQpj33vQ1lqmnGz",
+	"UCtqRYS7z/rOl9bXt/s73vsd7/2O937He18Y3jMd3uSQgmAye41aM4u5RPMaOR8Qud6Xoi5dq8/gW0ZN",
+	"wfmhFEaUnunyIB9+lcTS/aLHDIO77bHa9l9Oefa9G/7DR6Nk74rPzsAYRDH3YXDWVN+q+aWt9UWNLEjG",
+	"KTcvDLNaQBLWOhaQdiZknOYJJD12KMsemdlEoQ8m/xsDSwTyVOXSmtVdM7vre2bO2sxIuY6Xy008ZVck",
+	"kTsEOwNalWskK0nmMmkWGV11OVoyH1Hvl5feziortiCRqIRUFixzuUWuZqkborvMudsv/vfQOudZm7Es",
+	"ufuijbeOT5szt8fKHUlUPkzBuCI8YrBfg7WLhrqkPjg+uRr8cHF+NAjCtuhsCA5IqlGt9mycecg49V1V",
+	"YJgz17BEPVhFGaOS+FjlaVJk4HHp032CWKhKI6VvJIaArtFoyv7kghALxv45ZFJJoG48Ygh775FhvbML",
+	"P5M64Z9IS3T9j5PLy8HrCCdowtj6ovGpIHRfHZ6ethqkqtvsgcFfqmKeopnqqO/zKZQ9TsIFXoUd/caw",
+	"n2jVV8dHbG9v71snEWhq1WhkwDbj32f9Zy+3+3vbz75929/b7/f3+/2/9J/t9/tt8dtU3ULyan6UqvjT",
+	"EeHq7rjHx4vUzVWl3s1Ezeh7knESB/wEJS50LcT12ANRdJnLb21cKpaeHLvY9REp/cYQYY3/rYtuC7Sq",
+	"va5VlWr93x3haF07fDfGLzbrFSmnwtjPmneoSfhS+qE1hm1l3SJEq8yM17LVFobLRoNL1eSXkCiiPama",
+	"ENFq+HK4KK2AKQPgkFUGhKwMAhXfd4ivouegKnvo+k9872AZHntbs/B9jYrm/AgFVEplRZAJ2Xa/sBsZ",
+	"HR2eHw1OB6+jX265PB9fvTs+Hlz9cHGOFuzw9PTiPdmuMHBT/XDx9rvBVaspu2wFwqscrndb5HeJPO1V",
+	"3xdLXC2xx86VXdE+uyT8D3bDlxX0XiBXztmb64vzkCEcBsf9CacWCuo14qYwP5RKoHzi+bvTkEkwljyy",
+	"c73P+n2WAGQLtZ/FCs4ysXWsuQgwa79um08i21aZ0+DtTFHw6gbBBfru7oelSg6Z7yXHZaoRuYtvn7/4",
+	"Ky5ifQNh11mQ1rSfOx2yooOQTB9tv9cqcllFHmemlRwXXoxO32ximWr9ki2JUU/7SYtYXFsuExJZIiVV",
+	"Y5YKlw6i5jP/qusq9s6XSzMD/Y1h0b+2/cmc7ZMk6nV0kRZNgQU7CYptkKK1wjrRqjbiFU9YcRaoLSTy",
+	"xwmqF/hQ5XZ/mHL5aa1XpF+LaWt13BV9kle5fHxHb4eP9E/4VowhjHN5wPpV9RVNKmopqkm2jOfX9QYv",
+	"tzwIWx6NoaxhLlMwxvc5bNTjMKq3OHeIfrksci4FypeJW6ZrPAc6WsDRObmO681kv9Fg3SL+ze7n9g4j",
+	"8nKN3iLnr3QuJZ3CeWx7kehoJqbSgZ0pNtYqz9wZDEvBb+MUgUjCMgZysfPzv7EhOlt8IaojuWZ42dXh",
+	"91ENTzbrBayBtRXi2gx4HMeYcVZlpPQ+2yWYUPbO1EQ3ZJNiFBIC/3XlP0daTW9kc5FMyeUeVhfEroSJ",
+	"umz64Wl6MQr2v1+bOfKtG/cfFre5BYUvb3B5KoPwUDwp0QBywPdOPKITv0V8HUTCcGIIYy6rbqX1BuNB",
+	"orxZw9VVLouGq7ZOIid/NfOqiwaZhahk4/MDS/anKboddrvr8Aei4M6tE6t3bi0HrxqJywr4O1i6uLU4",
+	"MwFKVPVPkKEXxuBfe0Phjge5XjRm8jgGt7tlFpFGPT48OX13NbhuBbpXufzs1Vp0kl96tXZlBbJDgrra",
+	"CKOzk+vjk6tBtO/qY1Ww5nNB65I+wvZuZHTxz8HV6eGlH6UtnCOltiJNCwuAAZ0/d0LnDilC8Q+i3N7I",
+	"6HRweD34YfCvy5MrqoTaSS3bSgJVNX8WLCtycYmgSmf0enD4+vTkHIc5Ggxel+M0HrZKfSpOG7oicHtJ",
+	"L8IR31y8+sGluqOQ0afXg6JWWzebviNT6fLEV63Xu7Bz9e5VdJQgF+qzfn+CMPA8DsKgwZcgDJbWGIRB",
+	"RaX/4Ins0qzOUvTVu/Pzk/O/R+7ISnkar+SdkqjpRlVIZMbpKTpuSOgoZLm0IvXQxWBYE12/O/L7gRyK",
+	"UPGJoUozYW7klCfgQ++Qnq9F3GUwvd8Iunsscua5bAGcN1npVxKEQTm5Nzmu7u1n8BnEyw5eXXvLf6nh",
+	"VsDsSXoaF8LX2KWxXhTV3WCvz57RMcetekvrfjDIkZ6dV6BTQXZtAd+PKFhd3PJT1AanjwSSvIc5qOUC",
+	"/M9SzR7vX+IiGbdZFsvl7h5d0f4tatAPKxQ+UYPXkne4ruZde7y0uPvjPYb8dJjYLbtImC0f8y1QCT3w",
+	"eGF5W1vqMpU/FepEmhOioKIJOjk8P6SsdY+9e3tUE98DpmQ6Z1aNAe2Ty2C4l5s5+KYCNVrQXj5/4Nnh",
+	"e5Krkeoq0BaQUiMEuFTGjjVc/89pjx2yra2Pari1Vdg1jh6LJcqFpBOQB/7EXSvTaeOEYVzeyK3KwW+5",
+	"WA1uQdcDozJ7CzVLtbWlc7m11buRN/LETeKAXlnJEJJYTIycilgrf9Cxx17nmq4scC/QwVJW/jig2Qka",
+	"E4lF5utG/inqulwhCsuM2J8dCli826TMWbFcJqDLS1CcO0hFDNKQJPlm77OTt0EY5DoN9oOJtZnZ39lR",
+	"GUijch1DT+nxjn9pByFWle4JLnMZ25wavm5Bu/P/Qb+32+tTUJqB5JlAA93r9/b8UViyJTs8Ezu3uzsf",
+	"1ZA+j6EtYOLpJwdWhKFMbISA0TlJ/OS676J9v4ku1eX3AIEGNdQNYSLoKD8lyHnjXh8nApxw6I3UwJOq",
+	"qY/FylhTnsVEnmLwm0BmJz1PiW8pqyu+a9Rz3XNFy9ZQ2YmTQLfVbh/QE9HuYogf4BLfIDPCxh1F33e1",
+	"JIZlgp1wyW5YiLwjpvBTZbmrvK2kallsuyoocwne6vKONeXnNdcDhe2GuVrhjo8UNnjSXYeED7Z01tFW",
+	"+0si6E4TRHNdi6xOfWx0R0ntVNL9h4X7jp71+7/aBT1FN27LXSiHLlRSI9+WeR8Gz93MbQOWFO7UrmO6",
+	"D4MXm7zSdgkQvbu3/t2Wq2/ohpZ8OuUYRgenqMi4hJBJmIG7IsPlh/kYxT0gg/ABoZoybSZhwfHWG1V8",
+	"Awuae5cY8L65gHJFYEYnd4SSvSUldGd63qhhUObhX6lk/mvusD8JdN+MYn2iakG0dn/Nibuu2CnCtVql",
+	"aYZhqs6JQe62AiLoVLm5u/qk7aRIh0qY4bi9YHGNdZVbggePE+rnuxsI5uJFX/Tei/Xvtd6B9EVokpMj",
+	"xpHPy+pzHzY87M7PIrl324aR+PIGnli36YhzR0KDvwaKHZJSWV/u4im6yHmVwfDhrExce3WstGsRKyP+",
+	"MhNiqNnOJUCGha9FLR0Swgr9tQdCUxLdhcsacM+EkizRKiO/Nm1znW6yQmsbGvR8JaofU37pkWLnxl79",
+	"Snkz2RchMq4/uUtkwgKDNZk7BtvK2f4T2aavaH/+DrZ7c9aCwqIEVYIef+2MxzyUz+82xmsKTIh7Mm7j",
+	"Scu9ZRRJTsAfavARiOuK6rHIZwrplrmqy5Ew64gOPx8s9t+OFRgMAX0DFiWKy0u7qOGldmsXG2s0GIj8",
+	"VG6LCqCLEX0GV8iiYxEtE7qmEhm4ZlVHTTUspUaLtpkbqXSV+iugAxMjD6rRdUq0I3VbiZEGFYOL3IFV",
+	"ubt+D22lBEFRtzDVeQyPW3AdQt7I5/0+m5p9jFr8GZA45WKK/tnZ4DY76E4hf1b04o++bIRenspC+GYY",
+	"4vTsyczF1wo7/N13lNzHOFyDyacPwiE72vdEt8f8XhsqjCHVzCd6vGb5Jjfu1AcD55Ah8tCuJWG5zt4a",
+	"afsbDRbs6tNEq+72js8TrdZLup8zWi2qkSujVVzoV+TBKbzlNdTbGeaSDnwJfr1VQ/MsVlN8YLWWLt5h",
+	"5vwk6quSB+W5zXqHDt3j6t19u2a+K6ZeYk3rLdv+ko7NRHapmPJZFWSh17nDgdW6H0JmlJKltHytekOA",
+	"r94U8gWi4ZrWoCaX8XVXCHWVy+Dz2uLOa9Fz+dWFUJq4/XBTq3P5REJTmE2zk1Vl9PaM5z95KhB0E8hF",
+	"HESJOlOY1x7dbSwkFReqsypVU1/RhFA/lUPVMp+ga8qqJ6co8n+mSGKxh+CJ44nfzDJ/nTHDNfjrJngF",
+	"F2bURDUEjHprulrqhY8dUnELP60yrKfiFiQY02FdV1Ne/BcWHrObjRWeuMxGplUMxjCOZP9XbVkTd0Wv",
+	"WxPF7z91QqsTS6nS8hRyeZm/K28afxbElEfrprw8AOBrsD12IZmZ5DZRM39rvM21NIxacpwMhzeyOvlT",
+	"NpW5BK1BKfCF9qJuGseQ2eLyjGX/BjwRv8k+/GqBbXG/fsUL5EL7LuKbpCntngRDOjdfr6yr71Brsh+q",
+	"FU5bhQ4oLJsaepXnIdyzHEu+bz5VKU/bo+5gGp9SXEYOoDJwtUG0u09h6RJ/pVmqeMKGPEXueDlUOp6A",
+	"sZpb5a4v8qN4Vt1/uP//AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

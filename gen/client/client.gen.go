@@ -119,9 +119,10 @@ func (e MisfirePolicy) Valid() bool {
 
 // Defines values for OverlapPolicy.
 const (
-	OverlapPolicyALLOWALL  OverlapPolicy = "ALLOW_ALL"
-	OverlapPolicyBUFFERONE OverlapPolicy = "BUFFER_ONE"
-	OverlapPolicySKIP      OverlapPolicy = "SKIP"
+	OverlapPolicyALLOWALL    OverlapPolicy = "ALLOW_ALL"
+	OverlapPolicyBUFFERONE   OverlapPolicy = "BUFFER_ONE"
+	OverlapPolicyCANCELOTHER OverlapPolicy = "CANCEL_OTHER"
+	OverlapPolicySKIP        OverlapPolicy = "SKIP"
 )
 
 // Valid indicates whether the value is a known member of the OverlapPolicy enum.
@@ -130,6 +131,8 @@ func (e OverlapPolicy) Valid() bool {
 	case OverlapPolicyALLOWALL:
 		return true
 	case OverlapPolicyBUFFERONE:
+		return true
+	case OverlapPolicyCANCELOTHER:
 		return true
 	case OverlapPolicySKIP:
 		return true
@@ -188,6 +191,7 @@ func (e RunReason) Valid() bool {
 
 // Defines values for RunStatus.
 const (
+	RunStatusCANCELED  RunStatus = "CANCELED"
 	RunStatusFAILED    RunStatus = "FAILED"
 	RunStatusRUNNING   RunStatus = "RUNNING"
 	RunStatusSKIPPED   RunStatus = "SKIPPED"
@@ -197,6 +201,8 @@ const (
 // Valid indicates whether the value is a known member of the RunStatus enum.
 func (e RunStatus) Valid() bool {
 	switch e {
+	case RunStatusCANCELED:
+		return true
 	case RunStatusFAILED:
 		return true
 	case RunStatusRUNNING:
@@ -329,8 +335,9 @@ type Job struct {
 	// NextRunAt When it is due next; null while nothing is.
 	NextRunAt *time.Time `json:"nextRunAt"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
-	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
+	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
+	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
 
 	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
@@ -422,8 +429,9 @@ type JobCreate struct {
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
-	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
+	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
+	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
 	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
@@ -530,8 +538,9 @@ type JobUpdate struct {
 	// Example: nightly-report
 	Name *JobName `json:"name,omitempty"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
-	// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
+	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
+	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
 	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
@@ -599,8 +608,9 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
-// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: none, the latest one when that
-// run has ended, or each at its instant. What is not executed is counted in a `SKIPPED` run.
+// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
+// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
+// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 type OverlapPolicy string
 
 // PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
@@ -661,8 +671,8 @@ type Run struct {
 	// StartedAt When execution began; null when the run was skipped.
 	StartedAt *time.Time `json:"startedAt"`
 
-	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
-	// `SKIPPED`: not executed, `reason` says why.
+	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
+	// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 	Status RunStatus `json:"status"`
 }
 
@@ -682,14 +692,14 @@ type RunPage struct {
 }
 
 // RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
-// `OVERLAP`: the job's run before it was still executing.
+// `OVERLAP`: the job's run before it was still executing, or the one after it was due.
 // `LEASE_EXPIRED`: the instance that executed the last attempt died.
 // `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 // `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
 type RunReason string
 
-// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`.
-// `SKIPPED`: not executed, `reason` says why.
+// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
+// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 type RunStatus string
 
 // SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.

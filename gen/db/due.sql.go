@@ -12,6 +12,49 @@ import (
 	"github.com/google/uuid"
 )
 
+const cancelEarlier = `-- name: CancelEarlier :many
+with claim as (
+    select unnest($1::uuid[]) as job_id, unnest($2::timestamptz[]) as scheduled_for
+)
+update due d
+set cancel_reason = 'OVERLAP', ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end
+from claim c
+where d.job_id = c.job_id and d.scheduled_for < c.scheduled_for and d.attempt > 0 and not d.recurs and d.cancel_reason is null
+returning d.job_id, d.scheduled_for
+`
+
+type CancelEarlierParams struct {
+	JobIds        []uuid.UUID
+	ScheduledFors []time.Time
+}
+
+type CancelEarlierRow struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+}
+
+// Has the earlier runs of these jobs end: those that execute are told so, those that wait for another attempt are claimed
+// at once, to be ended. Returns them. Doing it twice changes nothing.
+func (q *Queries) CancelEarlier(ctx context.Context, arg CancelEarlierParams) ([]CancelEarlierRow, error) {
+	rows, err := q.db.Query(ctx, cancelEarlier, arg.JobIds, arg.ScheduledFors)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CancelEarlierRow
+	for rows.Next() {
+		var i CancelEarlierRow
+		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const claim = `-- name: Claim :many
 with candidate as (
     select d.job_id, d.scheduled_for
@@ -32,11 +75,12 @@ with candidate as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.failed_attempts, d.run_count,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
+        d.failed_attempts, d.run_count,
         d.failures
 )
 select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
+    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id
 `
@@ -55,6 +99,7 @@ type ClaimRow struct {
 	Token          int64
 	Attempt        int16
 	StartedAt      time.Time
+	CancelReason   *RunReason
 	FailedAttempts []byte
 	RunCount       int64
 	Failures       int16
@@ -85,6 +130,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Token,
 			&i.Attempt,
 			&i.StartedAt,
+			&i.CancelReason,
 			&i.FailedAttempts,
 			&i.RunCount,
 			&i.Failures,
@@ -154,8 +200,8 @@ with completion as (
     set scheduled_for = c.next_for, ready_at = c.next_for,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         run_count = d.run_count + (c.attempt > 0)::integer,
-        failures = case c.status when 'FAILED' then d.failures + 1 when 'SKIPPED' then d.failures else 0 end,
-        attempt = 0, started_at = null, failed_attempts = null, lease_id = null
+        failures = case c.status when 'FAILED' then d.failures + 1 when 'SUCCEEDED' then 0 else d.failures end,
+        attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
       and d.recurs and c.rest_status = ''
@@ -361,6 +407,38 @@ func (q *Queries) FreeLost(ctx context.Context, arg FreeLostParams) (int64, erro
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const listCanceled = `-- name: ListCanceled :many
+select d.job_id, d.scheduled_for
+from due d
+where d.ready_at <= now() + interval '1 minute' and d.lease_id = $1 and d.cancel_reason is not null
+`
+
+type ListCanceledRow struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+}
+
+// The runs under a lease that are to end. For an instance that may have missed being told.
+func (q *Queries) ListCanceled(ctx context.Context, leaseID *uuid.UUID) ([]ListCanceledRow, error) {
+	rows, err := q.db.Query(ctx, listCanceled, leaseID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListCanceledRow
+	for rows.Next() {
+		var i ListCanceledRow
+		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const nextReady = `-- name: NextReady :one

@@ -121,9 +121,10 @@ func (e MisfirePolicy) Valid() bool {
 type OverlapPolicy string
 
 const (
-	OverlapPolicySKIP      OverlapPolicy = "SKIP"
-	OverlapPolicyBUFFERONE OverlapPolicy = "BUFFER_ONE"
-	OverlapPolicyALLOWALL  OverlapPolicy = "ALLOW_ALL"
+	OverlapPolicySKIP        OverlapPolicy = "SKIP"
+	OverlapPolicyBUFFERONE   OverlapPolicy = "BUFFER_ONE"
+	OverlapPolicyALLOWALL    OverlapPolicy = "ALLOW_ALL"
+	OverlapPolicyCANCELOTHER OverlapPolicy = "CANCEL_OTHER"
 )
 
 func (e *OverlapPolicy) Scan(src interface{}) error {
@@ -165,7 +166,8 @@ func (e OverlapPolicy) Valid() bool {
 	switch e {
 	case OverlapPolicySKIP,
 		OverlapPolicyBUFFERONE,
-		OverlapPolicyALLOWALL:
+		OverlapPolicyALLOWALL,
+		OverlapPolicyCANCELOTHER:
 		return true
 	}
 	return false
@@ -287,6 +289,7 @@ const (
 	RunStatusSUCCEEDED RunStatus = "SUCCEEDED"
 	RunStatusFAILED    RunStatus = "FAILED"
 	RunStatusSKIPPED   RunStatus = "SKIPPED"
+	RunStatusCANCELED  RunStatus = "CANCELED"
 )
 
 func (e *RunStatus) Scan(src interface{}) error {
@@ -328,7 +331,8 @@ func (e RunStatus) Valid() bool {
 	switch e {
 	case RunStatusSUCCEEDED,
 		RunStatusFAILED,
-		RunStatusSKIPPED:
+		RunStatusSKIPPED,
+		RunStatusCANCELED:
 		return true
 	}
 	return false
@@ -343,6 +347,7 @@ type Due struct {
 	Token          int64
 	LeaseID        *uuid.UUID
 	StartedAt      *time.Time
+	CancelReason   *RunReason
 	FailedAttempts []byte
 	LastRunAt      *time.Time
 	RunCount       int64

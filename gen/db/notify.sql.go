@@ -7,7 +7,19 @@ package db
 
 import (
 	"context"
+
+	"github.com/google/uuid"
 )
+
+const listenCanceled = `-- name: ListenCanceled :exec
+listen punctual_canceled
+`
+
+// As ListenDue.
+func (q *Queries) ListenCanceled(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, listenCanceled)
+	return err
+}
 
 const listenDue = `-- name: ListenDue :exec
 listen punctual_due
@@ -16,6 +28,17 @@ listen punctual_due
 // For as long as the session lasts, so not through a pooler that lends sessions by the transaction.
 func (q *Queries) ListenDue(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, listenDue)
+	return err
+}
+
+const notifyCanceled = `-- name: NotifyCanceled :exec
+select pg_notify('punctual_canceled', id::text)
+from unnest($1::uuid[]) as id
+`
+
+// Tells the instances that execute these runs, by their ids, to stop. Sent alone, like NotifyDue.
+func (q *Queries) NotifyCanceled(ctx context.Context, runIds []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, notifyCanceled, runIds)
 	return err
 }
 

@@ -91,7 +91,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Connect: func(ctx context.Context) (*pgx.Conn, error) {
 			return database.Connect(ctx, a.database.Direct)
 		},
-		Logger: log, Due: a.poller.Due,
+		Logger: log, Due: a.poller.Due, Canceled: a.poller.Cancel,
 	})
 
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))

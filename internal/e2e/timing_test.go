@@ -42,11 +42,11 @@ func TestListenerReconnects(t *testing.T) {
 	url := testdb.New(t)
 	service := start(t, app.Config{Role: app.RoleAll, Database: app.DatabaseConfig{URL: url}, PollInterval: never})
 	db := connect(t, url)
-	listening := "select count(*) from pg_stat_activity where datname = current_database() and query like '%listen punctual_due%' and pid <> pg_backend_pid()"
+	listening := "select count(*) from pg_stat_activity where datname = current_database() and query like '%listen punctual_%' and pid <> pg_backend_pid()"
 	require.Eventually(t, func() bool { return count(t, db, listening) == 1 }, 10*time.Second, 10*time.Millisecond)
 
 	require.Equal(t, 1, count(t, db, `select count(pg_terminate_backend(pid)) from pg_stat_activity
-		where datname = current_database() and query like '%listen punctual_due%' and pid <> pg_backend_pid()`))
+		where datname = current_database() and query like '%listen punctual_%' and pid <> pg_backend_pid()`))
 	missed := service.createJob(t, "missed", 1, `null`)
 	waitForRuns(t, service, missed.Id, 1)
 	require.Equal(t, 1, count(t, db, listening))

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -16,6 +17,8 @@ import (
 )
 
 const (
+	// canceledChannel is the other of the two channels, as in sql/queries/notify.sql.
+	canceledChannel = "punctual_canceled"
 	// silence is how long the listener hears nothing before it makes sure that it still could.
 	silence = 30 * time.Second
 	// answerWithin is how long that may take.
@@ -29,6 +32,8 @@ type ListenerConfig struct {
 	// Connect opens a connection to the database itself, not to a pooler that lends sessions by the transaction.
 	Connect func(ctx context.Context) (*pgx.Conn, error)
 	Logger  *slog.Logger
+	// Canceled is told the id of a run that is to end. It must not block.
+	Canceled func(run uuid.UUID)
 	// Due is told the instant, by the database's clock, at which something has become due. The zero instant says that
 	// notifications may have been missed. It must not block.
 	Due func(readyAt time.Time)
@@ -69,7 +74,7 @@ func (l *Listener) listen(ctx context.Context) (err error) {
 		defer cancel()
 		_ = conn.Close(closing) // it has failed, or nobody needs it any more
 	}()
-	if err := db.New(conn).ListenDue(ctx); err != nil {
+	if err := errors.Join(db.New(conn).ListenDue(ctx), db.New(conn).ListenCanceled(ctx)); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	l.Due(time.Time{})
@@ -81,13 +86,24 @@ func (l *Listener) listen(ctx context.Context) (err error) {
 		if heard == nil {
 			continue
 		}
-		micros, err := strconv.ParseInt(heard.Payload, 10, 64)
-		if err != nil {
-			l.Due(time.Time{}) // of another version: it is about something due all the same
-			continue
-		}
-		l.Due(time.UnixMicro(micros))
+		l.tell(heard)
 	}
+}
+
+// tell passes a notification on. One of another version, that says nothing to this one, is about something all the same.
+func (l *Listener) tell(heard *pgconn.Notification) {
+	if heard.Channel == canceledChannel {
+		if run, err := uuid.Parse(heard.Payload); err == nil {
+			l.Canceled(run)
+		}
+		return
+	}
+	micros, err := strconv.ParseInt(heard.Payload, 10, 64)
+	if err != nil {
+		l.Due(time.Time{})
+		return
+	}
+	l.Due(time.UnixMicro(micros))
 }
 
 // wait returns the next notification, or nil where there was none for a while and the connection is alive.

@@ -98,7 +98,7 @@ func After(job db.Job, s schedule.Schedule, run Run) Step {
 func (step *Step) overlap(job db.Job, s schedule.Schedule, run Run) {
 	first := step.Next
 	tooLong := !first.IsZero() && run.Finished.Sub(run.Started) >= first.Sub(run.Occurrence)
-	if !tooLong || first.After(run.Finished) || job.OverlapPolicy == db.OverlapPolicyALLOWALL {
+	if !tooLong || first.After(run.Finished) || MayOverlap(job) {
 		return
 	}
 	count, last := s.Between(run.Occurrence, run.Finished)
@@ -127,10 +127,15 @@ func (step *Step) goOn(s schedule.Schedule, t time.Time) {
 // Splits returns the next occurrence of a job whose runs may overlap: it does not wait for the end of the run of this
 // one, the count-th of the job. False where there is none, or the end of the run decides.
 func Splits(job db.Job, s schedule.Schedule, occurrence time.Time, count int64) (time.Time, bool) {
-	if job.OverlapPolicy != db.OverlapPolicyALLOWALL || (job.MaxRuns != nil && count+1 >= *job.MaxRuns) {
+	if !MayOverlap(job) || (job.MaxRuns != nil && count+1 >= *job.MaxRuns) {
 		return time.Time{}, false
 	}
 	return s.Next(occurrence)
+}
+
+// MayOverlap tells whether a job's next run begins at its instant though the one before may still execute.
+func MayOverlap(job db.Job) bool {
+	return job.OverlapPolicy == db.OverlapPolicyALLOWALL || job.OverlapPolicy == db.OverlapPolicyCANCELOTHER
 }
 
 // Backoff returns how long to wait after the failure of an attempt, counted from 1: a random time from the least backoff

@@ -67,6 +67,8 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 	case row.Attempt > job.MaxAttempts:
 		// Attempts are counted when claimed, so a run that kills its instance each time ends here.
 		end.abandon(db.RunReasonLEASEEXPIRED, fmt.Sprintf("the instance that executed attempt %d died", job.MaxAttempts))
+	case row.CancelReason != nil:
+		end.cancel(*row.CancelReason)
 	case job.DeletedAt != nil:
 		end.abandon(db.RunReasonJOBDELETED, "the instance that executed it died, and the job was deleted")
 	case row.Attempt == 1:
@@ -92,6 +94,12 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 func (p *Poller) attempt(ctx context.Context, end *ended) bool {
 	row, job := end.row, end.row.Job
 	began := p.clock.Now()
+	if job.OverlapPolicy == db.OverlapPolicyCANCELOTHER {
+		p.cancelEarlier(ctx, row)
+		var release func()
+		ctx, release = p.cancels.context(ctx, runid.New(row.JobID, row.ScheduledFor))
+		defer release()
+	}
 	err := p.call(ctx, row)
 	if !end.held.Held() || (err != nil && p.work.Err() != nil) {
 		p.Logger.Warn("run left to others", "runId", runid.New(row.JobID, row.ScheduledFor), "error", err)
@@ -100,6 +108,10 @@ func (p *Poller) attempt(ctx context.Context, end *ended) bool {
 	end.finished = later(p.clock.Now(), end.started)
 	if err == nil {
 		end.status = db.RunStatusSUCCEEDED
+		return true
+	}
+	if errors.Is(context.Cause(ctx), errCanceled) {
+		end.status, end.reason = db.RunStatusCANCELED, db.RunReasonOVERLAP
 		return true
 	}
 	end.status, end.error = db.RunStatusFAILED, storable(err.Error())
@@ -155,6 +167,12 @@ func (p *Poller) call(ctx context.Context, row db.ClaimRow) (err error) {
 // abandon ends a run without another attempt: the one that its claim has counted was not begun.
 func (e *ended) abandon(reason db.RunReason, text string) {
 	e.status, e.reason, e.error = db.RunStatusFAILED, reason, storable(text)
+	e.attempt = max(e.attempt-1, 1)
+}
+
+// cancel ends a run that is to end before this attempt of it has begun.
+func (e *ended) cancel(reason db.RunReason) {
+	e.status, e.reason = db.RunStatusCANCELED, reason
 	e.attempt = max(e.attempt-1, 1)
 }
 

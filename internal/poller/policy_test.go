@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/poller"
+	"punctual/internal/runid"
 	"punctual/internal/target"
 )
 
@@ -248,4 +249,76 @@ func TestLostClaimIsFreed(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, freed)
 	require.Len(t, b.claim(b.lease()), 1)
+}
+
+// The run before is told to end, on whatever instance it executes.
+func TestCancelOther(t *testing.T) {
+	t.Parallel()
+	for name, told := range map[string]bool{"told": true, "finds out": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			job := b.job(func(p *db.CreateJobParams) {
+				p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyCANCELOTHER, new(int64(2))
+				p.IntervalSeconds, p.ScheduledFor = new(int64(2)), p.CreatedAt.Add(60*time.Second)
+			})
+			begun := make(chan struct{})
+			one := b.poller(executor(func(ctx context.Context, _ target.Run) error {
+				close(begun)
+				<-ctx.Done()
+				return ctx.Err()
+			}), poller.Config{MaxConcurrentRuns: 1})
+			ctx, stop := context.WithCancel(t.Context())
+			stopped := make(chan struct{})
+			go func() {
+				one.Run(ctx)
+				close(stopped)
+			}()
+			<-begun
+			other := b.poller(succeed, poller.Config{})
+			require.Eventually(t, func() bool {
+				n, err := other.Pass(t.Context())
+				require.NoError(t, err)
+				return n == 1
+			}, 10*time.Second, 10*time.Millisecond, "the next begins at its instant")
+			if told {
+				one.Cancel(runid.New(job, b.runs(job)[1].ScheduledFor))
+			}
+			require.Eventually(t, func() bool { return b.count("select count(*) from runs") == 2 }, 20*time.Second, 10*time.Millisecond)
+			stop()
+			<-stopped
+			require.NoError(t, one.Drain(t.Context()))
+
+			runs := b.runs(job)
+			require.Equal(t, "SUCCEEDED", runs[0].Status)
+			require.Equal(t, "CANCELED", runs[1].Status)
+			require.Equal(t, db.RunReasonOVERLAP, *runs[1].Reason)
+			require.Nil(t, runs[1].Error)
+		})
+	}
+}
+
+// A run that waits for another attempt when the next is due gets none.
+func TestCancelOtherEndsWhatWaits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) {
+		p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyCANCELOTHER, new(int64(2))
+		p.MinBackoffSeconds, p.MaxBackoffSeconds = 1000, 1000
+		p.IntervalSeconds, p.ScheduledFor = new(int64(20)), p.CreatedAt.Add(20*time.Second)
+	})
+	first := true
+	b.drain(executor(func(context.Context, target.Run) error {
+		if first {
+			first = false
+			return errors.New("no luck")
+		}
+		return nil
+	}))
+	runs := b.runs(job)
+	require.Len(t, runs, 2)
+	require.Equal(t, "SUCCEEDED", runs[0].Status)
+	require.Equal(t, "CANCELED", runs[1].Status)
+	require.EqualValues(t, 1, runs[1].Attempt)
+	require.Contains(t, string(runs[1].FailedAttempts), "no luck")
 }

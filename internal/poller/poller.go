@@ -72,6 +72,7 @@ type Poller struct {
 	alarm   *alarm
 	results *results
 	claimed claimed
+	cancels cancels
 	// lostUntil is until when a claim whose answer was lost may still be committed. Only the claiming goroutine uses it.
 	lostUntil time.Time
 }
@@ -93,6 +94,9 @@ func New(c Config) *Poller {
 // Run claims and starts what is due until ctx ends. It does not wait for what it started: Drain does. A pass that
 // fails is logged and tried again, because a database that is away comes back.
 func (p *Poller) Run(ctx context.Context) {
+	var canceling sync.WaitGroup
+	canceling.Go(func() { p.endCanceled(ctx) })
+	defer canceling.Wait()
 	for ctx.Err() == nil {
 		p.alarm.clear() // before the claim: what becomes due while it runs may be too late for it
 		claimed, more, err := p.start(ctx, func() {})

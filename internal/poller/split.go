@@ -12,7 +12,7 @@ import (
 func (p *Poller) split(ctx context.Context, rows []db.ClaimRow) {
 	var params db.SplitParams
 	for _, row := range rows {
-		if !row.Recurs || row.Job.OverlapPolicy != db.OverlapPolicyALLOWALL {
+		if !row.Recurs || !planner.MayOverlap(row.Job) {
 			continue
 		}
 		when, err := planner.Schedule(row.Job)

@@ -2,8 +2,10 @@
 
 create type job_status as enum ('ACTIVE', 'PAUSED', 'COMPLETED');
 create type misfire_policy as enum ('FIRE_ONCE', 'SKIP', 'FIRE_ALL');
-create type overlap_policy as enum ('SKIP', 'BUFFER_ONE', 'ALLOW_ALL');
+create type overlap_policy as enum ('SKIP', 'BUFFER_ONE', 'ALLOW_ALL', 'CANCEL_OTHER');
 create type run_history as enum ('ALL', 'FAILURES');
+create type run_status as enum ('SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELED');
+create type run_reason as enum ('MISFIRE', 'OVERLAP', 'LEASE_EXPIRED', 'DEADLINE_EXCEEDED', 'JOB_PAUSED', 'JOB_DELETED');
 
 -- What to run, and when. Cold: a job's row does not change when the job fires, but when it rests.
 create table jobs (
@@ -97,6 +99,8 @@ create table due (
     lease_id uuid,
     -- When attempt 1 may start: when it was claimed, or its instant where it was claimed ahead.
     started_at timestamptz,
+    -- Why the run is to end, where it is: whoever executes it stops, and nobody begins another attempt.
+    cancel_reason run_reason,
     -- The attempts of this run that failed before: [{"attempt", "startedAt", "finishedAt", "error"}, ..].
     failed_attempts jsonb,
     -- The start of the job's last ended run.
@@ -119,9 +123,6 @@ create table due (
 );
 
 create index due_ready_at on due (ready_at);
-
-create type run_status as enum ('SUCCEEDED', 'FAILED', 'SKIPPED');
-create type run_reason as enum ('MISFIRE', 'OVERLAP', 'LEASE_EXPIRED', 'DEADLINE_EXCEEDED', 'JOB_PAUSED', 'JOB_DELETED');
 
 -- What became of each occurrence: one final row, written once, by the statement that completes it. The primary key
 -- makes the database itself refuse a doubled occurrence. A run's id is a function of this key (internal/runid), so it

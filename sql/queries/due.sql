@@ -24,11 +24,12 @@ with candidate as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.failed_attempts, d.run_count,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
+        d.failed_attempts, d.run_count,
         d.failures
 )
 select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    c.failed_attempts, c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
+    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id;
 
@@ -76,8 +77,8 @@ with completion as (
     set scheduled_for = c.next_for, ready_at = c.next_for,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         run_count = d.run_count + (c.attempt > 0)::integer,
-        failures = case c.status when 'FAILED' then d.failures + 1 when 'SKIPPED' then d.failures else 0 end,
-        attempt = 0, started_at = null, failed_attempts = null, lease_id = null
+        failures = case c.status when 'FAILED' then d.failures + 1 when 'SUCCEEDED' then 0 else d.failures end,
+        attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
       and d.recurs and c.rest_status = ''
@@ -172,6 +173,24 @@ select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, before
 from alone a
 join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
 on conflict (job_id, scheduled_for) do update set recurs = true;
+
+-- name: CancelEarlier :many
+-- Has the earlier runs of these jobs end: those that execute are told so, those that wait for another attempt are claimed
+-- at once, to be ended. Returns them. Doing it twice changes nothing.
+with claim as (
+    select unnest(@job_ids::uuid[]) as job_id, unnest(@scheduled_fors::timestamptz[]) as scheduled_for
+)
+update due d
+set cancel_reason = 'OVERLAP', ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end
+from claim c
+where d.job_id = c.job_id and d.scheduled_for < c.scheduled_for and d.attempt > 0 and not d.recurs and d.cancel_reason is null
+returning d.job_id, d.scheduled_for;
+
+-- name: ListCanceled :many
+-- The runs under a lease that are to end. For an instance that may have missed being told.
+select d.job_id, d.scheduled_for
+from due d
+where d.ready_at <= now() + interval '1 minute' and d.lease_id = @lease_id and d.cancel_reason is not null;
 
 -- name: FreeAbandoned :execrows
 -- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
