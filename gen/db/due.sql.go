@@ -59,15 +59,16 @@ const claim = `-- name: Claim :many
 with candidate as (
     select d.job_id, d.scheduled_for
     from due d
-    where d.ready_at <= now() + $1::interval
+    where d.ready_at >= $1::timestamptz
+      and d.ready_at <= now() + $2::interval
       and d.lease_id is null
-      and exists (select from leases l where l.id = $2 and l.expires_at > now())
+      and exists (select from leases l where l.id = $3 and l.expires_at > now())
     order by d.ready_at
-    limit $3
+    limit $4
     for update of d skip locked
 ), claimed as (
     update due d
-    set lease_id = $2, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+    set lease_id = $3, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
     from (
         select
@@ -86,6 +87,7 @@ join jobs j on j.id = c.job_id
 `
 
 type ClaimParams struct {
+	Since   time.Time
 	Ahead   time.Duration
 	LeaseID uuid.UUID
 	MaxRows int32
@@ -111,10 +113,17 @@ type ClaimRow struct {
 // Rows another claim is taking are skipped, not waited for, so claimers never queue behind each other. A lease that has
 // run out claims nothing. Time is the database's: the answer brings its clock along, read after the rows, and the
 // caller starts none before its instant by that clock.
+// It reads the index from @since on: before that, the caller says, is nothing to claim but what is held, and the dead
+// entries of earlier claims, which stay until vacuum may remove them. OldestReady tells when that was wrong.
 // The arrays hide from the planner how many rows a limit that it does not know may give: it expects ten, and looks each up
 // by its key at any size of the tables, instead of reading all of them.
 func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error) {
-	rows, err := q.db.Query(ctx, claim, arg.Ahead, arg.LeaseID, arg.MaxRows)
+	rows, err := q.db.Query(ctx, claim,
+		arg.Since,
+		arg.Ahead,
+		arg.LeaseID,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -461,6 +470,22 @@ func (q *Queries) NextReady(ctx context.Context, ahead time.Duration) (NextReady
 	var i NextReadyRow
 	err := row.Scan(&i.ReadyAt, &i.ReadAt)
 	return i, err
+}
+
+const oldestReady = `-- name: OldestReady :one
+select d.ready_at
+from due d
+where d.ready_at < $1::timestamptz and d.lease_id is null
+order by d.ready_at
+limit 1
+`
+
+// The first instant before another at which a row is due that nobody holds: what claims since then have passed over.
+func (q *Queries) OldestReady(ctx context.Context, before time.Time) (time.Time, error) {
+	row := q.db.QueryRow(ctx, oldestReady, before)
+	var ready_at time.Time
+	err := row.Scan(&ready_at)
+	return ready_at, err
 }
 
 const retry = `-- name: Retry :many

@@ -68,16 +68,33 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 	}
 	// A claim under way is not cut off when claiming stops: it may have been committed, and then its runs would wait
 	// for the lease to run out. The lease bounds it instead.
-	rows, err := p.queries.Claim(held.Context, db.ClaimParams{LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead})
+	rows, err := p.queries.Claim(held.Context, db.ClaimParams{
+		LeaseID: held.ID, MaxRows: int32(limit), Since: p.floor.get(), Ahead: claimAhead,
+	})
 	if err != nil {
 		p.lostUntil = time.Now().Add(lostFor)
 		return nil, nil, fmt.Errorf("claim: %w", err)
 	}
 	if len(rows) > 0 {
 		p.clock.Observe(rows[len(rows)-1].ReadAt)
+		p.floor.raise(claimedUntil(rows))
 		p.claimed.add(rows[0].Token, len(rows))
 	}
 	return rows, held, nil
+}
+
+// claimedUntil returns the instant before which a claim has left nothing. Rows that are due at once may commit later than
+// the claim looked, so it is not later than a moment before that.
+func claimedUntil(rows []db.ClaimRow) time.Time {
+	until := rows[0].ReadAt.Add(-floorSlack)
+	last := rows[0].ReadyAt // in no order: the join with the jobs has none
+	for _, row := range rows {
+		last = later(last, row.ReadyAt)
+	}
+	if last.Before(until) {
+		return last
+	}
+	return until
 }
 
 // freeLost makes up for a claim that failed: it may have been committed, or may yet be, and then this instance holds, and
@@ -92,6 +109,7 @@ func (p *Poller) freeLost(held *lease.Lease) error {
 	}
 	if freed > 0 {
 		p.Logger.Warn("freed runs of a claim whose answer was lost", "runs", freed)
+		p.floor.lower(time.Time{})
 	}
 	p.alarm.ring(p.clock.Now().Add(lostCheck))
 	return nil
@@ -138,7 +156,11 @@ func (p *Poller) waitForNext(ctx context.Context) error {
 	case !errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("look for what is due next: %w", err)
 	}
-	p.alarm.ring(p.clock.Now().Add(p.PollInterval))
+	longest := p.clock.Now().Add(p.PollInterval)
+	p.alarm.ring(longest)
 	p.alarm.wait(ctx, p.clock.Now)
+	if !p.clock.Now().Before(longest) {
+		p.floor.lower(time.Time{}) // there is time to look at everything
+	}
 	return nil
 }

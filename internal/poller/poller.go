@@ -70,6 +70,7 @@ type Poller struct {
 	inFlight  sync.WaitGroup
 
 	alarm   *alarm
+	floor   floor
 	results *results
 	claimed claimed
 	cancels cancels
@@ -94,9 +95,10 @@ func New(c Config) *Poller {
 // Run claims and starts what is due until ctx ends. It does not wait for what it started: Drain does. A pass that
 // fails is logged and tried again, because a database that is away comes back.
 func (p *Poller) Run(ctx context.Context) {
-	var canceling sync.WaitGroup
-	canceling.Go(func() { p.endCanceled(ctx) })
-	defer canceling.Wait()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { p.endCanceled(ctx) })
+	beside.Go(func() { p.keepLookingBack(ctx) })
 	for ctx.Err() == nil {
 		p.alarm.clear() // before the claim: what becomes due while it runs may be too late for it
 		claimed, more, err := p.start(ctx, func() {})
@@ -118,7 +120,10 @@ func (p *Poller) Run(ctx context.Context) {
 
 // Due tells Run that something in the database is due at readyAt, by the database's clock, perhaps sooner than it knows.
 // The zero instant makes it look at once.
-func (p *Poller) Due(readyAt time.Time) { p.alarm.ring(readyAt.Add(-claimLead)) }
+func (p *Poller) Due(readyAt time.Time) {
+	p.floor.lower(readyAt)
+	p.alarm.ring(readyAt.Add(-claimLead))
+}
 
 // Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored.
 func (p *Poller) Pass(ctx context.Context) (int, error) {

@@ -3,12 +3,15 @@
 -- Rows another claim is taking are skipped, not waited for, so claimers never queue behind each other. A lease that has
 -- run out claims nothing. Time is the database's: the answer brings its clock along, read after the rows, and the
 -- caller starts none before its instant by that clock.
+-- It reads the index from @since on: before that, the caller says, is nothing to claim but what is held, and the dead
+-- entries of earlier claims, which stay until vacuum may remove them. OldestReady tells when that was wrong.
 -- The arrays hide from the planner how many rows a limit that it does not know may give: it expects ten, and looks each up
 -- by its key at any size of the tables, instead of reading all of them.
 with candidate as (
     select d.job_id, d.scheduled_for
     from due d
-    where d.ready_at <= now() + @ahead::interval
+    where d.ready_at >= @since::timestamptz
+      and d.ready_at <= now() + @ahead::interval
       and d.lease_id is null
       and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
     order by d.ready_at
@@ -32,6 +35,14 @@ select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.st
     c.cancel_reason, c.failed_attempts, c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id;
+
+-- name: OldestReady :one
+-- The first instant before another at which a row is due that nobody holds: what claims since then have passed over.
+select d.ready_at
+from due d
+where d.ready_at < @before::timestamptz and d.lease_id is null
+order by d.ready_at
+limit 1;
 
 -- name: NextReady :one
 -- The first instant after the time ahead at which a row is due that nobody holds. What is due before that was claimed
