@@ -111,6 +111,7 @@ func define(in api.JobCreate, id uuid.UUID, before *db.Job, now time.Time) (db.J
 		OverlapPolicy: db.OverlapPolicy(*in.OverlapPolicy), MaxAttempts: int16(*in.MaxAttempts),
 		MinBackoffSeconds: *in.MinBackoffSeconds, MaxBackoffSeconds: *in.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: *in.AttemptDeadlineSeconds, RunHistory: db.RunHistory(*in.RunHistory),
+		ConcurrencyGroup: in.ConcurrencyGroup, MaxConcurrency: in.MaxConcurrency,
 		Status: db.JobStatusACTIVE,
 	}
 	if in.PauseAfterFailures != nil {
@@ -120,6 +121,10 @@ func define(in api.JobCreate, id uuid.UUID, before *db.Job, now time.Time) (db.J
 	if job.MaxBackoffSeconds < job.MinBackoffSeconds {
 		wrong = append(wrong, inBody("minBackoffSeconds", "must not be more than maxBackoffSeconds"),
 			inBody("maxBackoffSeconds", "must not be less than minBackoffSeconds"))
+	}
+	if (job.ConcurrencyGroup == nil) != (job.MaxConcurrency == nil) {
+		wrong = append(wrong, inBody("concurrencyGroup", "has to be given together with maxConcurrency"),
+			inBody("maxConcurrency", "has to be given together with concurrencyGroup"))
 	}
 	return job, wrong
 }

@@ -29,6 +29,7 @@ func encodeJob(row jobRow) api.Job {
 		OverlapPolicy: api.OverlapPolicy(job.OverlapPolicy), MaxAttempts: int32(job.MaxAttempts),
 		MinBackoffSeconds: job.MinBackoffSeconds, MaxBackoffSeconds: job.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: api.RunHistory(job.RunHistory),
+		ConcurrencyGroup: job.ConcurrencyGroup, MaxConcurrency: job.MaxConcurrency,
 		Status: api.JobStatus(job.Status), StatusReason: job.StatusReason,
 		RunCount:  job.RunCount + row.DueRunCount,
 		LastRunAt: encodeInstant(latest(job.LastRunAt, row.DueLastRunAt)),

@@ -126,12 +126,12 @@ func (s *server) changed(before db.Job, change api.JobUpdate, now time.Time) (db
 	return after, nil
 }
 
-// isRescheduled tells whether two definitions of a job are due at different instants.
+// isRescheduled tells whether two definitions of a job are due at different instants, or claimed in another way.
 func isRescheduled(a, b db.Job) bool {
 	type when struct {
 		interval, maxRuns         int64
 		anchor, runAt, start, end int64
-		cron, zone                string
+		cron, zone, group         string
 		jitter                    int32
 	}
 	of := func(j db.Job) when {
@@ -139,7 +139,7 @@ func isRescheduled(a, b db.Job) bool {
 		return when{
 			interval: orDefault(j.IntervalSeconds, 0), maxRuns: orDefault(j.MaxRuns, 0),
 			anchor: micros(j.AnchorAt), runAt: micros(j.RunAt), start: micros(j.StartAt), end: micros(j.EndAt),
-			cron: orDefault(j.Cron, ""), zone: orDefault(j.TimeZone, ""), jitter: j.JitterSeconds,
+			group: orDefault(j.ConcurrencyGroup, ""), cron: orDefault(j.Cron, ""), zone: orDefault(j.TimeZone, ""), jitter: j.JitterSeconds,
 		}
 	}
 	return of(a) != of(b)
@@ -167,7 +167,9 @@ func reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 	if never != nil {
 		return errInvalid{[]api.FieldError{*never}}
 	}
-	return q.StartRecurring(ctx, db.StartRecurringParams{JobID: after.ID, ScheduledFor: next, LastRunAt: after.LastRunAt})
+	return q.StartRecurring(ctx, db.StartRecurringParams{
+		JobID: after.ID, ScheduledFor: next, LastRunAt: after.LastRunAt, ConcurrencyGroup: after.ConcurrencyGroup,
+	})
 }
 
 // unschedule takes the schedule off the job's due row, and takes down on the job what that row knew. A run that has begun

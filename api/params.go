@@ -16,6 +16,7 @@ func createParams(j db.Job, now, first time.Time) db.CreateJobParams {
 		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
 		CreatedAt: now, ScheduledFor: first,
 	}
 }
@@ -30,6 +31,7 @@ func updateParams(j db.Job) db.UpdateJobParams {
 		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
 		Status: j.Status, StatusReason: j.StatusReason, LastRunAt: j.LastRunAt, RunCount: j.RunCount,
 	}
 }

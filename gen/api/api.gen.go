@@ -209,6 +209,12 @@ type AttemptDeadlineSeconds = int32
 // CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 type CatchupWindowSeconds = int64
 
+// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
+// next is fair among jobs.
+//
+// Example: billing-database
+type ConcurrencyGroup = string
+
 // CronExpression Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
 // lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
 // that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
@@ -269,7 +275,14 @@ type Job struct {
 
 	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
-	CreatedAt            instant.Time          `json:"createdAt"`
+
+	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
+	// next is fair among jobs.
+	//
+	//
+	// Example: billing-database
+	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
+	CreatedAt        instant.Time      `json:"createdAt"`
 
 	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
 	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
@@ -303,6 +316,9 @@ type Job struct {
 
 	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
 	MaxBackoffSeconds MaxBackoffSeconds `json:"maxBackoffSeconds"`
+
+	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	MaxConcurrency *MaxConcurrency `json:"maxConcurrency"`
 
 	// MaxRuns After so many runs the job has completed.
 	MaxRuns *MaxRuns `json:"maxRuns"`
@@ -372,6 +388,13 @@ type JobCreate struct {
 	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
+	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
+	// next is fair among jobs.
+	//
+	//
+	// Example: billing-database
+	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
+
 	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
 	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
 	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
@@ -400,6 +423,9 @@ type JobCreate struct {
 
 	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
 	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
+
+	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
 	// MaxRuns After so many runs the job has completed.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
@@ -481,6 +507,9 @@ type MaxAttempts = int32
 
 // MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
 type MaxBackoffSeconds = int32
+
+// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+type MaxConcurrency = int32
 
 // MaxRuns After so many runs the job has completed.
 type MaxRuns = int64
@@ -2642,103 +2671,105 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F17dxu3sf8qONuek1ZdUZRlu430x72yTDVy9bqSXffeyM2Cu0MS9hLYAFhRTI6++z0zwL7IXZJSYsU9",
-	"Tv+oRXIXGAzm8ZsHkJ+DWE0zJUFaE+z/HGRc8ylY0PTpKNdGafwrARNrkVmhZLAfvJ0AiyTcWfdAxNSI",
-	"2QmwjI+BDWGkNPTYRcZ/zKEXhIHAd37MQc+DMJB8CsF+ELuhw8DEE5hynGPK705Bju0k2H/W74fBVMji",
-	"824Y2HmG7xmrhRwH9/dhcCqmwrYTN1XGMmFhapA0JR1pXbSkNFCdlARGPE9tsL/bD4OR0lNug/1ASLv3",
-	"LAiRUDHNp/irI9N/KokU0sIYdHCPZGowmZIGiKOveHIFP+ZgiPBYSQuS/uRZloqY4xp2Mq2GKUz/8tHg",
-	"gn6u0fVHDaNgP/jDTrVrO+5Xs3Pp3nKTLrNEu2mZMEwqy255KpIDFoHWSpuIISsMbeJIQJqYXnAfBkeO",
-	"vrdKnXI9hqcmeaiSOdKb4uSa2QmXbJediVdE3HfAUzuZryDqYcS48dpo+V9w7DiRFrTk6TXoW9AD5NxT",
-	"s8SAvhUxsBEXKSQHtGHlziYsBZ4YZhV9n6oxkX2u7LHKZfLEtGpwssZMHk+YnQjpyLl2S3gn+S0XKR+m",
-	"Ty5XCbd8yA2wmEvUhSHykMcTSEKmNPGu4LMwzFiVZUg8e6vnjI+5kLSOd9LkWaa0heQMEsHfku7/NhqC",
-	"q4gWRT/qkZn0Q+FMh9bCNLOvgSepkHANsZKJaRi8PTRpzYm+UzOWKjkmO8rdEGzK58zyT2RTuw3k314+",
-	"X2ciw+CI23iSZ++FTNSsQVOdios4zrUGGYNhU2EMJEQUaMbHytkGOxGGcQ3EDriDOLe4pbMJt3ALbmMz",
-	"lYp43mPnig1RKdhwzvziF5fy8nl9KXu7L/Ze9vuN5fTDQOapl2Grc2hdnlZycJdpMEa4rW8u7FjcFkaX",
-	"/WkqZG4hZBOV65AlfI7+a6qknYTFP/7LGcCnP6O4GnEXspmwEy+4yD82EtrYHjtHqx4yzeUY/zUWMhPe",
-	"yFQYa0IWnUYhi/6A//ddxEZKMy6ZkMZyaQuX/lENvzFMzWTIuExY9N9IWTqP6JOwhqXiE/TY+wlIFqcq",
-	"/mRYPMHpQsbZSNxBwqyYwo20E25ZosD43RHGIpVgGLfe72g0Yn56PrKg3ZwodvR2rMhHzcgAFq8iDfTq",
-	"AW0005ABt+ZGjlSaqplhkPLMeDJ6NzIIA7jj0wy3LNjrs2/ZFttiZxfn28dXJ27DSxTy4sUiCunY7gKV",
-	"hMFrSMHCIVJ/pHAWW26617ARTw20KfNHNURdTmiEhM2QpcKyCTe48oy+RRn1cw6VSoFLnHQgk8MOJOQH",
-	"RZ4nOTi2NgQ94Ra2kTfBBqs7JrfjzQhZuCQROBtPL7XKQFuBOMcvMat99XPAq7eWDMay1kDhXZdoGAkp",
-	"zAT8ilvXsfSOsRzt9OavEG77MRcakmD/+5L2+kgNSgqCP5QjqeFHiC0xDXW7RAsP4FgClosU/6okVubT",
-	"IWg2zQ35LW7R5xvLdtuWTValXS7op28M4T5vPhJlDRPSKuZoNwcMFz0ny2ALb8MN42w2USmZ/oow3Dt9",
-	"y9MTWZjwFoIEqQJINJ7fBzheEAYZt5MgLEH5BHgCdU527ImQQbHCsGBVG/s9rnsY643lNjd1Yi/+sZ4k",
-	"/1YbFSdL7GndFme+DRtpNSXDp0q3V8A6jLsOcOMpyLEg2Ry4No3deNl/qCvb3cSVvRHWgm6DDUug4TrT",
-	"hEU/qqFhynlfYcgI7zMEW2TqckD/axSbIkZMuS1gPlp1BC5JngIzfG5CxtMZnxt8nvwcL6z55uij37om",
-	"NXycIWtBUauQXAf2ug+DuAP/rBqtFTPhWBq4fZhtjLVzUCuna2IYwqIdfm7VMO3OEa194cBWve28HFqR",
-	"pLG6PBdJu7FpUblVEyzr6H0YfFyU+VUjNBXkPgxSbuxVLtu883vn3zG8NZaBTCBhOpfMe5gDhvrosykV",
-	"QHq8757yOy+Da5dxVnvUvfmKx5/UaLQhG86WXnCjXOVyk3fpsXtS3AfOu/QCjWIQLF4S8F8/Qv3h+yJF",
-	"tGbX1RCBNj0Od2v2u7B7zozTHs8mIqWgBWNkJszj9xgNbcqzzdZ60Xj4Hh1xbpx2Is7LNaxl+OXyGzTO",
-	"PFU8Wf+yewydaMGyVc87vrqnj1QuW3iMoeqUyzkqkmEz0FDGgd59Co2q1hrqLfsGncvvhLFKzzegrXiy",
-	"gJvrF3TtH3NveLyxRtCu3YPlK1fATVtU+X4ybyQyaG8xYitljhI0liUiQdHrbSJeKIb/p+RahXhbPHcf",
-	"BnmWVB6pwwImgFAav3XG0EWQSY8dC5y6ChvdD0x0m8E1mDEpsr6VlIat0JW8Ym3FhYxWm1t4rcqyLTqL",
-	"Li+5aJM6IMCiOjdNeJt5bDPVYRdeadX3hsyXYrkgbDUNrHu4uvWrI5G6DLRB4zdqeEQPr8VhTfEZ3PHY",
-	"pnMHk0csWtrGKGQR7qNLVkS0gRGhSRdc21rQnTfDmZ/b0AOial8ykGI8sel8W0OmtA0aNs9/tx8YnqJB",
-	"vP/PApD/cWjwC4B5v2OrJ8BWXw24eSLM8XBvvuBNaf86LPq539tFj88ty0BlKbCYpyl6cnYOQBCEDYHl",
-	"UvyYA6XnYyWtVin6fM1jCwspjmUTvDpzm6HV1UjEv7//983NXb+/fXNzt3t8c3P31+MPW39siyDfqOEl",
-	"H8MD8wNUd278sUbAaTPc3FxrTtuZFsXtDXKlVSW+FWP58BGfchV6EhVzwPjQgLRMOU9IyEtJ6LVxIvNs",
-	"WM5Y4S/lUORWZzz9hKhtOGeuyr8h2rbK8nQFpqdUkqX1cA0hA/T/LM8Q2e/2Wb/ff8hEJ+aIZxm0pUd1",
-	"DiVAcJOxqQvCuWQRvR0RNW3Z+EXESTIQlj0GbpGLNHQo0XUZFTQpjI4uzi5PB28Hr6P9Mm501RHc5ZAN",
-	"IUbjReDaV1RC+hCRb42Y0u6jdxwRYiBfA/U1Ep/2PDx6e/LPQRAGl4fvrgevgzAo527JhxLV7wjtPRDM",
-	"Xch07go4wrCxuAXpwb7xAUucAteGikqQJq4gNOVzNBr4e4/9XdwKX6RcjwZvZAEHNWQpj33vQ1lqmnGz",
-	"UCtqRYS7z/rOl9bXt/s73vsd7/2O937He18Y3jMd3uSQgmAye41aM4u5RPMaOR8Qud6Xoi5dq8/gW0ZN",
-	"wfmhFEaUnunyIB9+lcTS/aLHDIO77bHa9l9Oefa9G/7DR6Nk74rPzsAYRDH3YXDWVN+q+aWt9UWNLEjG",
-	"KTcvDLNaQBLWOhaQdiZknOYJJD12KMsemdlEoQ8m/xsDSwTyVOXSmtVdM7vre2bO2sxIuY6Xy008ZVck",
-	"kTsEOwNalWskK0nmMmkWGV11OVoyH1Hvl5feziortiCRqIRUFixzuUWuZqkborvMudsv/vfQOudZm7Es",
-	"ufuijbeOT5szt8fKHUlUPkzBuCI8YrBfg7WLhrqkPjg+uRr8cHF+NAjCtuhsCA5IqlGt9mycecg49V1V",
-	"YJgz17BEPVhFGaOS+FjlaVJk4HHp032CWKhKI6VvJIaArtFoyv7kghALxv45ZFJJoG48Ygh775FhvbML",
-	"P5M64Z9IS3T9j5PLy8HrCCdowtj6ovGpIHRfHZ6ethqkqtvsgcFfqmKeopnqqO/zKZQ9TsIFXoUd/caw",
-	"n2jVV8dHbG9v71snEWhq1WhkwDbj32f9Zy+3+3vbz75929/b7/f3+/2/9J/t9/tt8dtU3ULyan6UqvjT",
-	"EeHq7rjHx4vUzVWl3s1Ezeh7knESB/wEJS50LcT12ANRdJnLb21cKpaeHLvY9REp/cYQYY3/rYtuC7Sq",
-	"va5VlWr93x3haF07fDfGLzbrFSmnwtjPmneoSfhS+qE1hm1l3SJEq8yM17LVFobLRoNL1eSXkCiiPama",
-	"ENFq+HK4KK2AKQPgkFUGhKwMAhXfd4ivouegKnvo+k9872AZHntbs/B9jYrm/AgFVEplRZAJ2Xa/sBsZ",
-	"HR2eHw1OB6+jX265PB9fvTs+Hlz9cHGOFuzw9PTiPdmuMHBT/XDx9rvBVaspu2wFwqscrndb5HeJPO1V",
-	"3xdLXC2xx86VXdE+uyT8D3bDlxX0XiBXztmb64vzkCEcBsf9CacWCuo14qYwP5RKoHzi+bvTkEkwljyy",
-	"c73P+n2WAGQLtZ/FCs4ysXWsuQgwa79um08i21aZ0+DtTFHw6gbBBfru7oelSg6Z7yXHZaoRuYtvn7/4",
-	"Ky5ifQNh11mQ1rSfOx2yooOQTB9tv9cqcllFHmemlRwXXoxO32ximWr9ki2JUU/7SYtYXFsuExJZIiVV",
-	"Y5YKlw6i5jP/qusq9s6XSzMD/Y1h0b+2/cmc7ZMk6nV0kRZNgQU7CYptkKK1wjrRqjbiFU9YcRaoLSTy",
-	"xwmqF/hQ5XZ/mHL5aa1XpF+LaWt13BV9kle5fHxHb4eP9E/4VowhjHN5wPpV9RVNKmopqkm2jOfX9QYv",
-	"tzwIWx6NoaxhLlMwxvc5bNTjMKq3OHeIfrksci4FypeJW6ZrPAc6WsDRObmO681kv9Fg3SL+ze7n9g4j",
-	"8nKN3iLnr3QuJZ3CeWx7kehoJqbSgZ0pNtYqz9wZDEvBb+MUgUjCMgZysfPzv7EhOlt8IaojuWZ42dXh",
-	"91ENTzbrBayBtRXi2gx4HMeYcVZlpPQ+2yWYUPbO1EQ3ZJNiFBIC/3XlP0daTW9kc5FMyeUeVhfEroSJ",
-	"umz64Wl6MQr2v1+bOfKtG/cfFre5BYUvb3B5KoPwUDwp0QBywPdOPKITv0V8HUTCcGIIYy6rbqX1BuNB",
-	"orxZw9VVLouGq7ZOIid/NfOqiwaZhahk4/MDS/anKboddrvr8Aei4M6tE6t3bi0HrxqJywr4O1i6uLU4",
-	"MwFKVPVPkKEXxuBfe0Phjge5XjRm8jgGt7tlFpFGPT48OX13NbhuBbpXufzs1Vp0kl96tXZlBbJDgrra",
-	"CKOzk+vjk6tBtO/qY1Ww5nNB65I+wvZuZHTxz8HV6eGlH6UtnCOltiJNCwuAAZ0/d0LnDilC8Q+i3N7I",
-	"6HRweD34YfCvy5MrqoTaSS3bSgJVNX8WLCtycYmgSmf0enD4+vTkHIc5Ggxel+M0HrZKfSpOG7oicHtJ",
-	"L8IR31y8+sGluqOQ0afXg6JWWzebviNT6fLEV63Xu7Bz9e5VdJQgF+qzfn+CMPA8DsKgwZcgDJbWGIRB",
-	"RaX/4Ins0qzOUvTVu/Pzk/O/R+7ISnkar+SdkqjpRlVIZMbpKTpuSOgoZLm0IvXQxWBYE12/O/L7gRyK",
-	"UPGJoUozYW7klCfgQ++Qnq9F3GUwvd8Iunsscua5bAGcN1npVxKEQTm5Nzmu7u1n8BnEyw5eXXvLf6nh",
-	"VsDsSXoaF8LX2KWxXhTV3WCvz57RMcetekvrfjDIkZ6dV6BTQXZtAd+PKFhd3PJT1AanjwSSvIc5qOUC",
-	"/M9SzR7vX+IiGbdZFsvl7h5d0f4tatAPKxQ+UYPXkne4ruZde7y0uPvjPYb8dJjYLbtImC0f8y1QCT3w",
-	"eGF5W1vqMpU/FepEmhOioKIJOjk8P6SsdY+9e3tUE98DpmQ6Z1aNAe2Ty2C4l5s5+KYCNVrQXj5/4Nnh",
-	"e5Krkeoq0BaQUiMEuFTGjjVc/89pjx2yra2Pari1Vdg1jh6LJcqFpBOQB/7EXSvTaeOEYVzeyK3KwW+5",
-	"WA1uQdcDozJ7CzVLtbWlc7m11buRN/LETeKAXlnJEJJYTIycilgrf9Cxx17nmq4scC/QwVJW/jig2Qka",
-	"E4lF5utG/inqulwhCsuM2J8dCli826TMWbFcJqDLS1CcO0hFDNKQJPlm77OTt0EY5DoN9oOJtZnZ39lR",
-	"GUijch1DT+nxjn9pByFWle4JLnMZ25wavm5Bu/P/Qb+32+tTUJqB5JlAA93r9/b8UViyJTs8Ezu3uzsf",
-	"1ZA+j6EtYOLpJwdWhKFMbISA0TlJ/OS676J9v4ku1eX3AIEGNdQNYSLoKD8lyHnjXh8nApxw6I3UwJOq",
-	"qY/FylhTnsVEnmLwm0BmJz1PiW8pqyu+a9Rz3XNFy9ZQ2YmTQLfVbh/QE9HuYogf4BLfIDPCxh1F33e1",
-	"JIZlgp1wyW5YiLwjpvBTZbmrvK2kallsuyoocwne6vKONeXnNdcDhe2GuVrhjo8UNnjSXYeED7Z01tFW",
-	"+0si6E4TRHNdi6xOfWx0R0ntVNL9h4X7jp71+7/aBT1FN27LXSiHLlRSI9+WeR8Gz93MbQOWFO7UrmO6",
-	"D4MXm7zSdgkQvbu3/t2Wq2/ohpZ8OuUYRgenqMi4hJBJmIG7IsPlh/kYxT0gg/ABoZoybSZhwfHWG1V8",
-	"Awuae5cY8L65gHJFYEYnd4SSvSUldGd63qhhUObhX6lk/mvusD8JdN+MYn2iakG0dn/Nibuu2CnCtVql",
-	"aYZhqs6JQe62AiLoVLm5u/qk7aRIh0qY4bi9YHGNdZVbggePE+rnuxsI5uJFX/Tei/Xvtd6B9EVokpMj",
-	"xpHPy+pzHzY87M7PIrl324aR+PIGnli36YhzR0KDvwaKHZJSWV/u4im6yHmVwfDhrExce3WstGsRKyP+",
-	"MhNiqNnOJUCGha9FLR0Swgr9tQdCUxLdhcsacM+EkizRKiO/Nm1znW6yQmsbGvR8JaofU37pkWLnxl79",
-	"Snkz2RchMq4/uUtkwgKDNZk7BtvK2f4T2aavaH/+DrZ7c9aCwqIEVYIef+2MxzyUz+82xmsKTIh7Mm7j",
-	"Scu9ZRRJTsAfavARiOuK6rHIZwrplrmqy5Ew64gOPx8s9t+OFRgMAX0DFiWKy0u7qOGldmsXG2s0GIj8",
-	"VG6LCqCLEX0GV8iiYxEtE7qmEhm4ZlVHTTUspUaLtpkbqXSV+iugAxMjD6rRdUq0I3VbiZEGFYOL3IFV",
-	"ubt+D22lBEFRtzDVeQyPW3AdQt7I5/0+m5p9jFr8GZA45WKK/tnZ4DY76E4hf1b04o++bIRenspC+GYY",
-	"4vTsyczF1wo7/N13lNzHOFyDyacPwiE72vdEt8f8XhsqjCHVzCd6vGb5Jjfu1AcD55Ah8tCuJWG5zt4a",
-	"afsbDRbs6tNEq+72js8TrdZLup8zWi2qkSujVVzoV+TBKbzlNdTbGeaSDnwJfr1VQ/MsVlN8YLWWLt5h",
-	"5vwk6quSB+W5zXqHDt3j6t19u2a+K6ZeYk3rLdv+ko7NRHapmPJZFWSh17nDgdW6H0JmlJKltHytekOA",
-	"r94U8gWi4ZrWoCaX8XVXCHWVy+Dz2uLOa9Fz+dWFUJq4/XBTq3P5REJTmE2zk1Vl9PaM5z95KhB0E8hF",
-	"HESJOlOY1x7dbSwkFReqsypVU1/RhFA/lUPVMp+ga8qqJ6co8n+mSGKxh+CJ44nfzDJ/nTHDNfjrJngF",
-	"F2bURDUEjHprulrqhY8dUnELP60yrKfiFiQY02FdV1Ne/BcWHrObjRWeuMxGplUMxjCOZP9XbVkTd0Wv",
-	"WxPF7z91QqsTS6nS8hRyeZm/K28afxbElEfrprw8AOBrsD12IZmZ5DZRM39rvM21NIxacpwMhzeyOvlT",
-	"NpW5BK1BKfCF9qJuGseQ2eLyjGX/BjwRv8k+/GqBbXG/fsUL5EL7LuKbpCntngRDOjdfr6yr71Brsh+q",
-	"FU5bhQ4oLJsaepXnIdyzHEu+bz5VKU/bo+5gGp9SXEYOoDJwtUG0u09h6RJ/pVmqeMKGPEXueDlUOp6A",
-	"sZpb5a4v8qN4Vt1/uP//AAAA//8=",
+	"7F1tdxu3sf4rONuek1ZdUZRluw314V5ZphK5eruSXffe0M2Cu0MS9hLYAFhRTI7++z0zwL6RyxepsZIe",
+	"+0tikgvsABjMPDPzAPoliNU0UxKkNUHvlyDjmk/BgqZPx7k2SuO/EjCxFpkVSga94O0EWCThzroHIqZG",
+	"zE6AZXwMbAgjpaHDLjP+Uw6dIAwEtvkpBz0PwkDyKQS9IHZdh4GJJzDl+I4pvzsDObaToPes2w2DqZDF",
+	"5/0wsPMM2xmrhRwH9/dhcCamwrYLN1XGMmFhalA0JZ1oq2RJqaO6KAmMeJ7aoLffDYOR0lNug14gpD14",
+	"FoQoqJjmU/zViek/lUIKaWEMOrhHMTWYTEkDNKOveHINP+VgSPBYSQuS/smzLBUxxzHsZVoNU5j+5aPB",
+	"Af1Sk+uPGkZBL/jDXrVqe+5Xs3flWrmXLk+Jdq9lwjCpLLvlqUgOWQRaK20ihlNhaBFHAtLEdIL7MDh2",
+	"8r1V6ozrMTy1yEOVzFHeFF+umZ1wyfbZuXhFwn0PPLWT+RqhHiaM669Nlv8FNx2n0oKWPL0BfQu6jzP3",
+	"1FNiQN+KGNiIixSSQ1qwcmUTlgJPDLOKvk/VmMS+UPZE5TJ5Ylk1OF1jJo8nzE6EdOLcuCG8k/yWi5QP",
+	"0yfXq4RbPuQGWMwl7oUhziGPJ5CETGmau2KehWHGqixD4dlbPWd8zIWkcbyTJs8ypS0k55AI/pb2/m+z",
+	"Q3AU0aLqRx0yk74rfNORtTDN7GvgSSok3ECsZGIaBu8ATVrzRd+rGUuVHJMd5a4LNuVzZvknsqmrDeTf",
+	"Xj7fZCLD4JjbeJJn74VM1KwhU12KyzjOtQYZg2FTYQwkJBRoxsfK2QY7EYZxDTQdcAdxbnFJZxNu4Rbc",
+	"wmYqFfG8wy4UG+KmYMM584NfHMrL5/WhHOy/OHjZ7TaG0w0Dmadeh63OoXV4SnrJ599plWfLQ7vOJfkp",
+	"nqbsoxoaNhN24tSQT4GNsRWbcWHZbCJSYNGU39V6LdzvtBhzyJSsRi2ksRynrcPeT0Q8YTqXA4neGzVn",
+	"xIVmfIrLi6/uDGQQBnDHpxmOKRiKNBVyvFtsGTcjpVtedtOL85Ghwmgc5b9++NdgcNft7g4Gd/sng8Hd",
+	"X08+7PwxWPLsYXCslezfZRqMEW6zNOfrRNwWbor9aSokDXmich2yhM9xNqZK2klY/M9/OQP49Gfc4Ebc",
+	"hbU5Jo1jI6GN7bAL9IMh01yO8f/GQmbCgUyFsSZk0VkUsugP+J/vIzZSmnHpJ9gWIOijGn5jmJrJkHGZ",
+	"sOi/UbJ0HtEnYQ1LxSfAtQDJ4lTFnwyLJ/i6kHE2EneQMCumMJB2wi1LFBivz8JYlBIM49Z7ao1m37+e",
+	"jyxo907cqNQ6VuTVZ+QyiqYoAzU9JCVhGjLg1gzkSKWpmhkGKc+MF2NRIQ667Fu2w3bY+eXF7sn1aVMh",
+	"nr14sUkhllb7NaRg4QilP1b4FlsuurdJI54aaDN/H9UQdTihHhI2wykVlk24wZFn9G2n0rChUilwiS/t",
+	"y+RoBXb0neKcJzm4aW2YhoRb2MW5CbYY3Qk5am94ySckicC38fRKqwy0FYgM/RCz2le/BLxqtWRil+0M",
+	"FHhkSYaRkMJMwI+4dRxLbYzl6Nm2b0JI96dcaEiC3g+l7PWeGpIUAn8oe1LDjxBbmjTc2yW+esCMJWC5",
+	"SPFflcbKfDoEzaa5IU/PLaIkY9l+27DJqrTrBf30jSGk7M1HoqxhQlrFnOzmkOGg52QZbOGfuWGczSYq",
+	"JWdZCYZrp295eioLp9cikKCtABLdzQ8B9heQUZ0EYRnGTIAnUJ/JFWsiZFCMMCymqm36PRJ+2NQby21u",
+	"6sJe/n2zSL5VmxSnS9PTuizOfBs20mpKhk+VQKEAwujrDnHhKSy0INkcuDaN1XjZfajz39/G+b8R6P7a",
+	"gNYSzLrJNKF3QgDK4RVhyAj3GMJTMnU5IGIxik0RVafcFoERWnWEekmeIm6Ym5DxdMbnBp8vsISz5tvj",
+	"tW7rmNTwcYasBXeuw74r0Op9GMQrEOO63lpRJvbVAs/W9rP4PPahgduH2ddYOye39lVNHEQRwApfua6b",
+	"dgeLHqNwgutaO0+JlihpjC7PRdJusFq27boXLO/z+zD4uLhv1vXQ3GT3YZByY69z2ebh3zuMYBg+w0Am",
+	"kCAgZt5LHTLc0z6HVYGsx/v/Kb/zerxxGOe1R13LVzz+pEajLafhfKmB66WmsVt0UX/atcfwZIuG9Ng9",
+	"GY8Hyr3UgHoxCFivKFzb3EP94fsisbdBa9QQwT49Dncb9KWwvc6VkI64WEwqymwwYR6vI2jsU55tN9bL",
+	"xsP3CAZy43Y3Ys1cw8YJv1puQf3MU8WTzY3dY+jIiylb97ybV/f0scplyxx/r2ZsyuUcN6JhM9BQRu/e",
+	"hQuNW7U1QF/2TzqX3wtjlZ5vIVvxZAF5Nw/oxj/mWnjMs0HRbtyDZZNr4KYtsn0/mTfST7S2GDWWOkdp",
+	"NcsSkaDqdbZRL1TD/1Ny44Z4Wzx3HwZ5llQebYUFTQDhPH7rjKmLYpMOOxH46ip0dT8wsdqMbsCtSZGr",
+	"r7Q0bIXP5FVrIy50tFrcwutVlm3R2azysos2aQUMWdzOTRfQZh7bTH24CjO17veGzrdAmiU3UKrugkLW",
+	"dmndi9YtZB3t1PWkDcK/UcNjengjXmyqWP+OxzadOzg/YtHSUkchi3CtXVIlokWOCPW6JICtJQfyZtj1",
+	"SxtCQfTvi0FSjCc2ne9qyJS2QcMu+u96geEpGs37Lw/o/seh1t8BHP2KAf8DMOAXA8KeCBs9HHUseH1a",
+	"vxVe5cKv7SIy4ZZloLIUWMzTFBEHuwAgqMSGwHIpfsqBij+xklarFLGJ5rGFhXTQshtYn+V+TJnjjRpe",
+	"8TE8MJdCrIbGPzYoOC2GezfXmtNypgV1You8csXzaMWCPkymehLxP0hVzCHjQwPSMuW8MSFEJaHTNhOZ",
+	"n4bl7B7+UnZFrn3G00+ILodz5jgkW0YFVlmerok9KO1maTxcQ8gAMQjLM4xA9rus2+0+5EWn5phnGbSl",
+	"knUOJUhxL2NTl2zgkkXUOnK1uJbKxSIyJh0ISwaLG+SiDCs20U0ZvTQljI4vz6/O+m/7r6NeGd+6ShKu",
+	"csiGEKPxoiDAV59C+hCRb46Y0u6jdxwR4jBfYff1JJ8iPjp+e/qPfhAGV0fvbvqvgzAo392SOyap3xHi",
+	"fCCgvJTp3BW7hGFjcQvSByXGB1ZxClwbKsBBmrji2ZTP0Wjg7x32nbgVvgS+GZEOZAFJNWQpjz2zpizL",
+	"zfhiobUVle4/6zpfWh/f/lfM+RVzfsWcXzHnV8y5Jh/XNP9HlAwg09vgBrCYSzTxkfNDkWN3FTyCWj0N",
+	"Wxk1BecLUxhRKmuVF/vwqyTh7he9dhjc7Y7Vrv9yyrMfXPcfPholO9d8dg7GIJK6D4Pz5vav6F1t5C41",
+	"siAZpzqIMMxqAUlYY5ig7EzIOM0TSDrsSJYssNlEIQ7wDCOWCJxTlUtr1vPC9jezws7bzFA5jpfLNLWS",
+	"90viDsHOgEblqJKlyFwmzaKwYwNES+Yj6vz7pdLzJSvYxuHLZVKQh6JFjxmFnkwgjGcW6VyaDiNEY9UY",
+	"EEU6NoKwGyf94QXs88oOL+wpNCNUiC4z90XWbYl/s7qwTjJ1HyVYm7kv9eNFm3a4ld5ePTqs1KlE5cMU",
+	"PDMPkeyvoRyLrqaUPjg5ve7/eHlx3A/Cthh3CA6Oq1GN7WCcgcs4cSOrkIIzR5EjnmRRtKr2bKzyNCnq",
+	"LUQj7BFQRWMwUnogMZAuCIZ/cqGcBWP/HDKpJBBjliaEvff4us6+xM9kEPCfKEt08/fTq6v+6whf0AwG",
+	"6oPGp4LQfXV0dtZqUitG6AND6FTFPEVDu4JRwqdQsuqEC18LT/CNYT/TqK9PjtnBwcG3xdbDxRgZsM0s",
+	"wrPus5e73YPdZ9++7R70ut1et/uX7rNet9sWBU/VLSSv5sepij8dU3SyOnr0UTfxB6tCi5moGX1POk7q",
+	"gJ+gRMaO5l+P4DAWKSs3rVS5YujJicsAPKKA0+girM1/66DbwtVqrWs1xNoZjRVBfX13eP7Pv+2YKlHO",
+	"hLGfNXtT0/ClJE5rJqB16hZBZmVm/C5bb2G4bFCqKlppQqqI9qSivaLV8OQJUVoBU6YRQlYZELIyCLU8",
+	"0xWboucgTkboGE+erVomGbytWfi+JkXz/QhmVEpFZJAJ2XY/sIGMjo8ujvtn/dfRv2+5/Dy+endy0r/+",
+	"8fICLdjR2dnle7JdYeBe9ePl2+/7162m7KoVyq9zuN5tkd8l8bTf+r7s5SrHHXah7BqK+zJAeKgbvqqC",
+	"hwVx5Zy9ubm8CBkCenCzP+FEuCF2GzeF+aGEDGVlL96dhUyCseSRnet91u2yBCBbqOIt1uKWha2j5UWI",
+	"XPt113wS2a7K3A7ezRSF764THKA/gfGwhNMR8+c9cJhqRO7i2+cv/oqD2ExZXXVeqzV56k5wreGskumj",
+	"5fe7ilxWkQ2baSXHdQC5lWWqMXRb0ste9tMWtbixXCaksiRKqsYsFS6pRhjXN3U8du98uTQz0N8YFv1z",
+	"15+e2z1Nos4K3nJBQy2mk6DYFoluK6xTrWohXvGEFef12oI6f+SnasCHKre9Ycrlp41ekX4tXluryK9h",
+	"5l7n8vEc8hU+0j/hiTdDGOfykHWrOjqaVNyluE2yZTy/iY2+THARtjy+RrnXXKZgjGe1bMVoGdVJ9StU",
+	"vxwWOZcC5cvEDdMddQA6/sPROTmO/3a636D0t6h/k2/fzicjL9dgkjl/pXMp6aTcY8lkYgV9nQowdqbc",
+	"cSJ3TspS+N44tyKSsIyBXPT//G9siM4WG0R1JNcMkFfxQT+q4el2zNEaWFujrs2Ax80YM86qjJTusX2C",
+	"CSVTqqa6IZsUvZAS+K8r/znSajqQzUEyJZdZ0y6IXQsTdUnx4ml6OQp6P2zMfXkSzv2HxWVuQeHLC1ye",
+	"AyI8FE9KNIAz4Fkwjzj70aK+DiJhODGEMZcVN22zwXiQKm9Hr7vOZUGva+ONOf2rmVddUJ0WopKtT6ws",
+	"2Z+m6q6w26uOGyEKXrl0Yv3KbZzB60bqtQL+DpYuLq0/HOi2+ifI0Atj8K+9oXAH0hzzkJk8jsGtbpkH",
+	"pV5Pjk7P3l33b1qB7nUuP3vNG53k773mvbaOu0KDVpFGo/PTm5PT637Uc1XGKljzuaBNSR9hOwMZXf6j",
+	"f312dOV7aQvnaFNbkaaFBcCAzp90orPBFKH4B1FvBzI66x/d9H/s//Pq9JrqyXZSyxeTQlVU32LKilxc",
+	"IqheHL3uH70+O73Abo77/ddlP42HrVKfihPBrpTeXhiNsMc3l69+dMn6KGT06XW/qHjXzabn3ypdnjGs",
+	"nQwo7Fydq4yOEuRClduvTxAGfo6DMGjMSxAGS2MMwqCS0n/wQq7aWSsL+tfvLi5OL76L3CGp8vxnOXdK",
+	"4k43qkIiM05P0QFXQkchy6UVqYcuBsOa6ObdsV8PnKEINz5NqNJMmIGc8gR86B3S87WIuwyme42gu8Mi",
+	"Z55LMue8OZV+JEEYlC/3JsexB/wbfAbxasVc3XjLf6XhVsDsSdipC+Fr7NJYL4r6dnDQZc/oYO1OncDc",
+	"C/o5yrP3CnQqyK4t4PsRBauLS36Gu8HtRwJJ3sMc1nIB/mepZo/3L3GRjNsui+Vyd4+u6f8WVfiHlTqf",
+	"iCa35B1uqvduPNBc3M/zHkN+Or7uhl0kzJYPlheohB54vLK8rQ11Wcqfi+1EOydERUUTdHp0cURZ6w57",
+	"9/a4pr6HTC2XwFzjZg6+uYEaRL6Xzx94Wv2e9GqkVpWYC0ipEQJcKWPHGm7+56zDjtjOzkc13Nkp7BpH",
+	"j8US5ULSCchDf8azddJp4YRhXA7kTuXgd1ysBreg64FRmb2FmqXa2dG53NnpDORAnrqXOKBXVjKEpCmm",
+	"iZyKWCt/tLbDXuearhVxDegoMyt/7NPbCRqTiEXmayD/FK26ACUKy4zYnx0KWLx/qMxZsVwmoMuLipw7",
+	"SEUM0pAmedr++enbIAxynQa9YGJtZnp7eyoDaVSuY+goPd7zjfYQYlXpnuAql7HNiTZ3C9rdOBF0O/ud",
+	"LgWlGUieCTTQnW7nwB++JluyxzOxd7u/91EN6fMY2gImnn5yYEUYysRGCBidk8RPjsMY9fwiulSXXwME",
+	"GkRLHMJE0OURlCDnjbu3nApwwqEDqYEnFTWSxcpYU90kwi3D4DeBzE46XhJPzKtvfEd3dBzEgvg2VHbi",
+	"NNAttVsH9ES0uhjiBzjENzgZYeMesR9WETvDMsFOuGQ/LFTeCVP4qbLcVd4oVBE/267zylyCt7pgZ0P5",
+	"ecMVXmG7Ya5GuOcjhS2edFeW4YMt/MT61S907xCiuVWDrM7vbHWPUO0M2v2HhTvJnnW7v9olWgWnueW+",
+	"oiMXKqmRJ7feh8Fz9+a2DksJ92pXpt2HwYttmrRd1EVtDza3bbmeim5RyqdTjmF0cIYbGYcQMgkzcJey",
+	"uPwwH6O6B2QQPiBUU6bNJCw43jrVxlNw0Ny7xID3zQWUKwIzOoMllOwsbUJ3OuuNGgZlHv6VSua/5gr7",
+	"M133zSjWJ6oWVGv/13zxqmuwinCtVmmaYZiqc5ogdz8GCXSm3LtXsc3tpEiHSphhv51gcYz1LbcEDx6n",
+	"1M/3t1DMxcv4qN2Lze1a7yn7Xewkp0eM4zwvb5/7sOFh934Ryb1bNozElxfw1LpFR5w7Ehr8VW3siDaV",
+	"9eUunqKLnFcZDB/OysSR1GOlHcmtjPgr1hXRBV0CZFj4WtylQ0JYob9oQ2hKortwWQOumVCSJVpl5Nem",
+	"ba7TvazYtY0d9Hwtqh9TfumRauf6Xt+kvD3wd6EyjqG9SmXCAoM1J3cMtnVmu09km76g9fkO7OrF2QgK",
+	"ixJUCXr8RUce81A+f7Ux3lBgQtyTcRtPWu4WpEhyAv5oiI9AHCuqwyKfKaSbICuWI2HWER11P1xkEI8V",
+	"GAwBPQHLXbZXXBNHhJfaPXFsrNFgIPJTuS0qgC5G9BlcIQvGIlomdE0lMnB0WydN1S2lRgvazEAqXaX+",
+	"CujAxMiDanSdEu1I3VZipEHF4CJ3YFXurshEWylBUNQtTHWqxeMWHIeQA/m822VT08OoxZ+kiVMupuif",
+	"nQ1us4PuPPlnRS/+ANFW6OWpLIQnw9BMz57MXHypsMPftkjJfYzDNZh8+iAcsqc9J7o95ve7ocIYUs18",
+	"osfvLE9y4277YOAcMkQe2lESluvsrZG2v79iwa4+TbTq7mr5PNFqvaT7OaPVohq5Nlolvv2X48EpvOU1",
+	"1LsyzKU98Hvw6607NM9iNcUH1u/SxVvznJ/E/arkYXn6tc7QobuWvbtv35nvilcvTU3rTfj+upXtVHap",
+	"mPJZN8gC13mFA6uxH0JmlJKltnyp+4YAX50U8jtEw7Vdgzu5jK9XhVDXuQw+ry1e+acLcvnFhVCaZvvh",
+	"plbn8omUpjCbZi+ryujtGc9/8FQg6CaQiziIEnWmMK8duk1bSCouVGdVKlJfQUKon8qhaplP0DV11YtT",
+	"FPk/UySxyCF44njiN7PMX2bMcAP+0g5ewYUZkaiGgFFvba+W+8LHDqm4hZ/XGdYzcQsSjFlhXddLXvwV",
+	"lMesZmOEpy6zkWkVgzGMo9j/VRvWxF0K7cZE8fvPK6HVqaVUaXmOuvyDG668afxZEFMerZvy8gCAr8F2",
+	"2KVkZpLbRM38X3awuZaGESXH6XA4kNXJn5JU5hK0BrXAF9qLumkcQ2aLK0iW/RvwRPwm6/CrBbbF38Co",
+	"5gJnoX0VsSXtlHZPgiGde1+nrKvvETXZd9UKp61CBxSWpIZO5XkI9yzHku+bT1Wbp+1RdzCNTykuIwdQ",
+	"GbhaJ9rdCLH0ZyOUZqniCRvyFGfH66HS8QSM1dwqdwmU78VP1f2H+/8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

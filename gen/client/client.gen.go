@@ -222,6 +222,12 @@ type AttemptDeadlineSeconds = int32
 // CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 type CatchupWindowSeconds = int64
 
+// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
+// next is fair among jobs.
+//
+// Example: billing-database
+type ConcurrencyGroup = string
+
 // CronExpression Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
 // lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
 // that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
@@ -282,7 +288,14 @@ type Job struct {
 
 	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
-	CreatedAt            time.Time             `json:"createdAt"`
+
+	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
+	// next is fair among jobs.
+	//
+	//
+	// Example: billing-database
+	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
+	CreatedAt        time.Time         `json:"createdAt"`
 
 	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
 	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
@@ -316,6 +329,9 @@ type Job struct {
 
 	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
 	MaxBackoffSeconds MaxBackoffSeconds `json:"maxBackoffSeconds"`
+
+	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	MaxConcurrency *MaxConcurrency `json:"maxConcurrency"`
 
 	// MaxRuns After so many runs the job has completed.
 	MaxRuns *MaxRuns `json:"maxRuns"`
@@ -385,6 +401,13 @@ type JobCreate struct {
 	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
+	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
+	// next is fair among jobs.
+	//
+	//
+	// Example: billing-database
+	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
+
 	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
 	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
 	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
@@ -413,6 +436,9 @@ type JobCreate struct {
 
 	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
 	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
+
+	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
 	// MaxRuns After so many runs the job has completed.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
@@ -494,6 +520,13 @@ type JobUpdate struct {
 	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
+	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
+	// next is fair among jobs.
+	//
+	//
+	// Example: billing-database
+	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
+
 	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
 	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
 	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
@@ -522,6 +555,9 @@ type JobUpdate struct {
 
 	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
 	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
+
+	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
 	// MaxRuns After so many runs the job has completed.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
@@ -577,6 +613,9 @@ type MaxAttempts = int32
 
 // MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
 type MaxBackoffSeconds = int32
+
+// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+type MaxConcurrency = int32
 
 // MaxRuns After so many runs the job has completed.
 type MaxRuns = int64

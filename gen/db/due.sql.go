@@ -62,6 +62,7 @@ with candidate as (
     where d.ready_at >= $1::timestamptz
       and d.ready_at <= now() + $2::interval
       and d.lease_id is null
+      and d.concurrency_group is null
       and exists (select from leases l where l.id = $3 and l.expires_at > now())
     order by d.ready_at
     limit $4
@@ -81,7 +82,7 @@ with candidate as (
         d.failures
 )
 select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
+    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id
 `
@@ -165,6 +166,147 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.AttemptDeadlineSeconds,
 			&i.Job.PauseAfterFailures,
 			&i.Job.RunHistory,
+			&i.Job.ConcurrencyGroup,
+			&i.Job.MaxConcurrency,
+			&i.Job.Status,
+			&i.Job.StatusReason,
+			&i.Job.LastRunAt,
+			&i.Job.RunCount,
+			&i.Job.CreatedAt,
+			&i.Job.UpdatedAt,
+			&i.Job.DeletedAt,
+			&i.ReadAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const claimGrouped = `-- name: ClaimGrouped :many
+with running as (
+    select concurrency_group, count(*) as runs
+    from due
+    where concurrency_group is not null and lease_id is not null
+    group by concurrency_group
+), waiting as (
+    select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group,
+        row_number() over (partition by d.job_id order by d.ready_at) as turn
+    from due d
+    where d.concurrency_group is not null and d.lease_id is null and d.ready_at <= now() + $1::interval
+    order by d.ready_at
+    limit 10000
+), placed as (
+    select w.job_id, w.scheduled_for, j.max_concurrency - coalesce(r.runs, 0) as free,
+        row_number() over (
+            partition by w.concurrency_group order by w.turn, w.last_run_at nulls first, w.ready_at, w.job_id
+        ) as place
+    from waiting w
+    join jobs j on j.id = w.job_id
+    left join running r on r.concurrency_group = w.concurrency_group
+), candidate as (
+    select d.job_id, d.scheduled_for
+    from due d
+    join placed p on d.job_id = p.job_id and d.scheduled_for = p.scheduled_for
+    where p.place <= p.free
+      and d.lease_id is null
+      and exists (select from leases l where l.id = $2 and l.expires_at > now())
+    order by d.ready_at
+    limit $3
+    for update of d skip locked
+), claimed as (
+    update due d
+    set lease_id = $2, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+        started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
+    from (
+        select
+            unnest(array(select job_id from candidate)) as job_id,
+            unnest(array(select scheduled_for from candidate)) as scheduled_for
+    ) c
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
+        d.failed_attempts, d.run_count,
+        d.failures
+)
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
+    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
+from claimed c
+join jobs j on j.id = c.job_id
+`
+
+type ClaimGroupedParams struct {
+	Ahead   time.Duration
+	LeaseID uuid.UUID
+	MaxRows int32
+}
+
+type ClaimGroupedRow struct {
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	ReadyAt        time.Time
+	Recurs         bool
+	Token          int64
+	Attempt        int16
+	StartedAt      time.Time
+	CancelReason   *RunReason
+	FailedAttempts []byte
+	RunCount       int64
+	Failures       int16
+	Job            Job
+	ReadAt         time.Time
+}
+
+// As Claim, for runs of concurrency groups and after TakeTurn: no more of a group than its bound leaves. First come the
+// jobs that have not run for longest, each with its first run, so that none keeps the others out.
+func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]ClaimGroupedRow, error) {
+	rows, err := q.db.Query(ctx, claimGrouped, arg.Ahead, arg.LeaseID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ClaimGroupedRow
+	for rows.Next() {
+		var i ClaimGroupedRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.ScheduledFor,
+			&i.ReadyAt,
+			&i.Recurs,
+			&i.Token,
+			&i.Attempt,
+			&i.StartedAt,
+			&i.CancelReason,
+			&i.FailedAttempts,
+			&i.RunCount,
+			&i.Failures,
+			&i.Job.ID,
+			&i.Job.Name,
+			&i.Job.Payload,
+			&i.Job.IntervalSeconds,
+			&i.Job.AnchorAt,
+			&i.Job.Cron,
+			&i.Job.TimeZone,
+			&i.Job.RunAt,
+			&i.Job.StartAt,
+			&i.Job.EndAt,
+			&i.Job.MaxRuns,
+			&i.Job.JitterSeconds,
+			&i.Job.DeleteAfterCompletion,
+			&i.Job.MisfirePolicy,
+			&i.Job.CatchupWindowSeconds,
+			&i.Job.OverlapPolicy,
+			&i.Job.MaxAttempts,
+			&i.Job.MinBackoffSeconds,
+			&i.Job.MaxBackoffSeconds,
+			&i.Job.AttemptDeadlineSeconds,
+			&i.Job.PauseAfterFailures,
+			&i.Job.RunHistory,
+			&i.Job.ConcurrencyGroup,
+			&i.Job.MaxConcurrency,
 			&i.Job.Status,
 			&i.Job.StatusReason,
 			&i.Job.LastRunAt,
@@ -451,31 +593,38 @@ func (q *Queries) ListCanceled(ctx context.Context, leaseID *uuid.UUID) ([]ListC
 }
 
 const nextReady = `-- name: NextReady :one
-select d.ready_at, clock_timestamp()::timestamptz as read_at
-from due d
-where d.ready_at > now() + $1::interval and d.lease_id is null
-order by d.ready_at
-limit 1
+select
+    coalesce((
+        select d.ready_at
+        from due d
+        where d.ready_at > now() + $1::interval and d.lease_id is null
+        order by d.ready_at
+        limit 1
+    ), now() + interval '1 day')::timestamptz as ready_at,
+    exists (select from due g where g.concurrency_group is not null) as grouped,
+    clock_timestamp()::timestamptz as read_at
 `
 
 type NextReadyRow struct {
 	ReadyAt time.Time
+	Grouped bool
 	ReadAt  time.Time
 }
 
-// The first instant after the time ahead at which a row is due that nobody holds. What is due before that was claimed
-// just now, so the index is read from behind it, and one entry of it.
+// The first instant after the time ahead at which a row is due that nobody holds, or a day from now where there is none.
+// What is due before that was claimed just now, so the index is read from behind it, and one entry of it. And whether there
+// are concurrency groups at all.
 func (q *Queries) NextReady(ctx context.Context, ahead time.Duration) (NextReadyRow, error) {
 	row := q.db.QueryRow(ctx, nextReady, ahead)
 	var i NextReadyRow
-	err := row.Scan(&i.ReadyAt, &i.ReadAt)
+	err := row.Scan(&i.ReadyAt, &i.Grouped, &i.ReadAt)
 	return i, err
 }
 
 const oldestReady = `-- name: OldestReady :one
 select d.ready_at
 from due d
-where d.ready_at < $1::timestamptz and d.lease_id is null
+where d.ready_at < $1::timestamptz and d.lease_id is null and d.concurrency_group is null
 order by d.ready_at
 limit 1
 `
@@ -558,10 +707,10 @@ with claim as (
     set recurs = false, run_count = 0
     from claim c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
-    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for
+    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for, d.concurrency_group
 )
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, run_count)
-select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, before.run_count + 1
+insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, run_count)
+select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, a.concurrency_group, before.run_count + 1
 from alone a
 join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
 on conflict (job_id, scheduled_for) do update set recurs = true
@@ -588,21 +737,27 @@ func (q *Queries) Split(ctx context.Context, arg SplitParams) error {
 }
 
 const startRecurring = `-- name: StartRecurring :exec
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at)
-values ($1, $2, $2, true, $3)
+insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, concurrency_group)
+values ($1, $2, $2, true, $3, $4)
 on conflict (job_id, scheduled_for) do update set recurs = true
 `
 
 type StartRecurringParams struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	LastRunAt    *time.Time
+	JobID            uuid.UUID
+	ScheduledFor     time.Time
+	LastRunAt        *time.Time
+	ConcurrencyGroup *string
 }
 
 // Puts the job's schedule on its next occurrence, under LockJob and after StopRecurring. Where that very occurrence is
 // already there, in flight, it carries the schedule on.
 func (q *Queries) StartRecurring(ctx context.Context, arg StartRecurringParams) error {
-	_, err := q.db.Exec(ctx, startRecurring, arg.JobID, arg.ScheduledFor, arg.LastRunAt)
+	_, err := q.db.Exec(ctx, startRecurring,
+		arg.JobID,
+		arg.ScheduledFor,
+		arg.LastRunAt,
+		arg.ConcurrencyGroup,
+	)
 	return err
 }
 
@@ -632,4 +787,15 @@ func (q *Queries) StopRecurring(ctx context.Context, jobID uuid.UUID) (StopRecur
 		&i.Begun,
 	)
 	return i, err
+}
+
+const takeTurn = `-- name: TakeTurn :exec
+select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0))
+`
+
+// Lets one instance at a time claim runs of concurrency groups, until its transaction ends: in a transaction before
+// ClaimGrouped, which so sees what all claims before it have taken.
+func (q *Queries) TakeTurn(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, takeTurn)
+	return err
 }

@@ -38,21 +38,22 @@ func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, er
 
 const createJob = `-- name: CreateJob :one
 with first as (
-    insert into due (job_id, scheduled_for, ready_at, recurs)
-    values ($1, $24, $24, true)
+    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group)
+    values ($1, $26, $26, true, $23)
 )
 insert into jobs (
     id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
     delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
-    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, status, created_at, updated_at
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status,
+    created_at, updated_at
 )
 values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
     $12, $13, $14, $15, $16, $17,
-    $18, $19, $20, $21, $22, 'ACTIVE',
-    $23, $23
+    $18, $19, $20, $21, $22, $23,
+    $24, 'ACTIVE', $25, $25
 )
-returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at
+returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at
 `
 
 type CreateJobParams struct {
@@ -78,6 +79,8 @@ type CreateJobParams struct {
 	AttemptDeadlineSeconds int32
 	PauseAfterFailures     *int16
 	RunHistory             RunHistory
+	ConcurrencyGroup       *string
+	MaxConcurrency         *int32
 	CreatedAt              time.Time
 	ScheduledFor           time.Time
 }
@@ -108,6 +111,8 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		arg.AttemptDeadlineSeconds,
 		arg.PauseAfterFailures,
 		arg.RunHistory,
+		arg.ConcurrencyGroup,
+		arg.MaxConcurrency,
 		arg.CreatedAt,
 		arg.ScheduledFor,
 	)
@@ -135,6 +140,8 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		&i.AttemptDeadlineSeconds,
 		&i.PauseAfterFailures,
 		&i.RunHistory,
+		&i.ConcurrencyGroup,
+		&i.MaxConcurrency,
 		&i.Status,
 		&i.StatusReason,
 		&i.LastRunAt,
@@ -159,7 +166,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 }
 
 const getJob = `-- name: GetJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -201,6 +208,8 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.Job.AttemptDeadlineSeconds,
 		&i.Job.PauseAfterFailures,
 		&i.Job.RunHistory,
+		&i.Job.ConcurrencyGroup,
+		&i.Job.MaxConcurrency,
 		&i.Job.Status,
 		&i.Job.StatusReason,
 		&i.Job.LastRunAt,
@@ -217,7 +226,7 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 }
 
 const listJobs = `-- name: ListJobs :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -274,6 +283,8 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.AttemptDeadlineSeconds,
 			&i.Job.PauseAfterFailures,
 			&i.Job.RunHistory,
+			&i.Job.ConcurrencyGroup,
+			&i.Job.MaxConcurrency,
 			&i.Job.Status,
 			&i.Job.StatusReason,
 			&i.Job.LastRunAt,
@@ -297,7 +308,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listJobsAfter = `-- name: ListJobsAfter :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -361,6 +372,8 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 			&i.Job.AttemptDeadlineSeconds,
 			&i.Job.PauseAfterFailures,
 			&i.Job.RunHistory,
+			&i.Job.ConcurrencyGroup,
+			&i.Job.MaxConcurrency,
 			&i.Job.Status,
 			&i.Job.StatusReason,
 			&i.Job.LastRunAt,
@@ -384,7 +397,7 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 }
 
 const lockJob = `-- name: LockJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as locked_at
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as locked_at
 from jobs j
 where id = $1 and deleted_at is null
 for update
@@ -423,6 +436,8 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (LockJobRow, error)
 		&i.Job.AttemptDeadlineSeconds,
 		&i.Job.PauseAfterFailures,
 		&i.Job.RunHistory,
+		&i.Job.ConcurrencyGroup,
+		&i.Job.MaxConcurrency,
 		&i.Job.Status,
 		&i.Job.StatusReason,
 		&i.Job.LastRunAt,
@@ -470,9 +485,9 @@ set name = $1, payload = $2, interval_seconds = $3, anchor_at = $4, cron = $5,
     catchup_window_seconds = $14, overlap_policy = $15, max_attempts = $16,
     min_backoff_seconds = $17, max_backoff_seconds = $18,
     attempt_deadline_seconds = $19, pause_after_failures = $20,
-    run_history = $21, status = $22, status_reason = $23, last_run_at = $24,
-    run_count = $25, updated_at = greatest(now(), created_at)
-where id = $26
+    run_history = $21, concurrency_group = $22, max_concurrency = $23, status = $24, status_reason = $25, last_run_at = $26,
+    run_count = $27, updated_at = greatest(now(), created_at)
+where id = $28
 `
 
 type UpdateJobParams struct {
@@ -497,6 +512,8 @@ type UpdateJobParams struct {
 	AttemptDeadlineSeconds int32
 	PauseAfterFailures     *int16
 	RunHistory             RunHistory
+	ConcurrencyGroup       *string
+	MaxConcurrency         *int32
 	Status                 JobStatus
 	StatusReason           *string
 	LastRunAt              *time.Time
@@ -528,6 +545,8 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.AttemptDeadlineSeconds,
 		arg.PauseAfterFailures,
 		arg.RunHistory,
+		arg.ConcurrencyGroup,
+		arg.MaxConcurrency,
 		arg.Status,
 		arg.StatusReason,
 		arg.LastRunAt,

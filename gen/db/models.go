@@ -339,19 +339,20 @@ func (e RunStatus) Valid() bool {
 }
 
 type Due struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	ReadyAt        time.Time
-	Recurs         bool
-	Attempt        int16
-	Token          int64
-	LeaseID        *uuid.UUID
-	StartedAt      *time.Time
-	CancelReason   *RunReason
-	FailedAttempts []byte
-	LastRunAt      *time.Time
-	RunCount       int64
-	Failures       int16
+	JobID            uuid.UUID
+	ScheduledFor     time.Time
+	ReadyAt          time.Time
+	Recurs           bool
+	Attempt          int16
+	Token            int64
+	LeaseID          *uuid.UUID
+	StartedAt        *time.Time
+	ConcurrencyGroup *string
+	CancelReason     *RunReason
+	FailedAttempts   []byte
+	LastRunAt        *time.Time
+	RunCount         int64
+	Failures         int16
 }
 
 type Job struct {
@@ -377,6 +378,8 @@ type Job struct {
 	AttemptDeadlineSeconds int32
 	PauseAfterFailures     *int16
 	RunHistory             RunHistory
+	ConcurrencyGroup       *string
+	MaxConcurrency         *int32
 	Status                 JobStatus
 	StatusReason           *string
 	LastRunAt              *time.Time

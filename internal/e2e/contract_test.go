@@ -22,6 +22,10 @@ var stricter = map[string]string{
 	"listJobs query page":      "reaches the first 10 000 jobs",
 	"listJobRuns query cursor": "is one that the list gave",
 
+	"createJob body concurrencyGroup":        "is given together with the other",
+	"createJob body maxConcurrency":          "is given together with the other",
+	"updateJob body concurrencyGroup":        "is given together with the other",
+	"updateJob body maxConcurrency":          "is given together with the other",
 	"createJob body intervalInSeconds":       "is the only kind of schedule",
 	"createJob body cron":                    "is one, and the only kind of schedule",
 	"createJob body runAt":                   "is in the future, and the only kind of schedule",

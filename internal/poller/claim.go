@@ -2,12 +2,9 @@ package poller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/lease"
@@ -26,16 +23,29 @@ func (p *Poller) start(ctx context.Context, done func()) (claimed int, more bool
 	if err != nil {
 		return 0, false, err
 	}
-	if len(rows) > 0 {
-		p.split(held.Context, rows)
-		p.startAll(held, rows, done)
+	p.startAll(held, rows, done)
+	if !p.grouped || len(rows) == slots {
+		return len(rows), len(rows) == slots, nil
 	}
-	return len(rows), len(rows) == slots, nil
+	if slots, err = p.reserve(ctx); err != nil {
+		return len(rows), false, err
+	}
+	grouped, err := p.claimGrouped(held, slots)
+	p.release(slots - len(grouped))
+	if err != nil {
+		return len(rows), false, err
+	}
+	p.startAll(held, grouped, done)
+	return len(rows) + len(grouped), false, nil
 }
 
 // startAll executes a batch, each run on its own. They share a context that ends with the lease or when work has to stop:
 // one for each would cost more than all else that is done to start it.
 func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
+	if len(rows) == 0 {
+		return
+	}
+	p.split(held.Context, rows)
 	ctx, cancel := context.WithCancelCause(held.Context)
 	stop := context.AfterFunc(p.work, func() { cancel(context.Cause(p.work)) })
 	var left atomic.Int64
@@ -149,13 +159,15 @@ func (p *Poller) release(n int) {
 // they die, the poll interval is the bound.
 func (p *Poller) waitForNext(ctx context.Context) error {
 	next, err := p.queries.NextReady(ctx, claimAhead)
-	switch {
-	case err == nil:
-		p.clock.Observe(next.ReadAt)
-		p.alarm.ring(next.ReadyAt.Add(-claimLead))
-	case !errors.Is(err, pgx.ErrNoRows):
+	if err != nil {
 		return fmt.Errorf("look for what is due next: %w", err)
 	}
+	p.clock.Observe(next.ReadAt)
+	p.alarm.ring(next.ReadyAt.Add(-claimLead))
+	if next.Grouped && !p.grouped {
+		p.alarm.ring(p.clock.Now()) // the claim just now has left them out
+	}
+	p.grouped = next.Grouped
 	longest := p.clock.Now().Add(p.PollInterval)
 	p.alarm.ring(longest)
 	p.alarm.wait(ctx, p.clock.Now)

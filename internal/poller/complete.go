@@ -112,6 +112,9 @@ func (p *Poller) storeOnce(ctx context.Context, batch []ended) ([]ended, error) 
 		if next := cmp.Or(e.retryAt, e.step.Next); !next.IsZero() {
 			p.Due(next)
 		}
+		if e.row.Job.ConcurrencyGroup != nil {
+			p.alarm.ring(time.Time{}) // another of its group may begin
+		}
 	}
 	if len(stored) == len(batch) {
 		return nil, nil

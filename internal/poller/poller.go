@@ -74,6 +74,8 @@ type Poller struct {
 	results *results
 	claimed claimed
 	cancels cancels
+	// grouped is whether there are concurrency groups. Only the claiming goroutine uses it.
+	grouped bool
 	// lostUntil is until when a claim whose answer was lost may still be committed. Only the claiming goroutine uses it.
 	lostUntil time.Time
 }
@@ -125,12 +127,15 @@ func (p *Poller) Due(readyAt time.Time) {
 	p.alarm.ring(readyAt.Add(-claimLead))
 }
 
-// Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored.
+// Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored. Not
+// while Run runs.
 func (p *Poller) Pass(ctx context.Context) (int, error) {
+	p.grouped = true // it has not asked
+	most := 2 * p.BatchSize
 	var batch sync.WaitGroup
-	batch.Add(p.BatchSize)
+	batch.Add(most)
 	claimed, _, err := p.start(ctx, batch.Done)
-	batch.Add(claimed - p.BatchSize)
+	batch.Add(claimed - most)
 	batch.Wait()
 	return claimed, err
 }

@@ -36,6 +36,9 @@ create table jobs (
     attempt_deadline_seconds integer not null,
     pause_after_failures smallint,
     run_history run_history not null,
+    -- Runs of jobs with the same group wait while max_concurrency of them execute, over all instances.
+    concurrency_group text,
+    max_concurrency integer,
 
     status job_status not null,
     -- Why it is paused, where the service paused it.
@@ -56,8 +59,9 @@ create table jobs (
     constraint jobs_bounds_positive check (
         interval_seconds > 0 and max_runs > 0 and jitter_seconds >= 0 and catchup_window_seconds >= 0
         and max_attempts > 0 and min_backoff_seconds >= 0 and max_backoff_seconds >= min_backoff_seconds
-        and attempt_deadline_seconds > 0 and pause_after_failures > 0
+        and attempt_deadline_seconds > 0 and pause_after_failures > 0 and max_concurrency > 0
     ),
+    constraint jobs_group_has_bound check ((concurrency_group is null) = (max_concurrency is null)),
     constraint jobs_ends_after_start check (end_at >= start_at),
     constraint jobs_active_without_reason check (status = 'PAUSED' or status_reason is null),
     constraint jobs_updated_after_created check (updated_at >= created_at)
@@ -99,6 +103,8 @@ create table due (
     lease_id uuid,
     -- When attempt 1 may start: when it was claimed, or its instant where it was claimed ahead.
     started_at timestamptz,
+    -- The job's; null for most. Such rows are claimed in turns, not by whoever comes first.
+    concurrency_group text,
     -- Why the run is to end, where it is: whoever executes it stops, and nobody begins another attempt.
     cancel_reason run_reason,
     -- The attempts of this run that failed before: [{"attempt", "startedAt", "finishedAt", "error"}, ..].
@@ -123,6 +129,7 @@ create table due (
 );
 
 create index due_ready_at on due (ready_at);
+create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
 
 -- What became of each occurrence: one final row, written once, by the statement that completes it. The primary key
 -- makes the database itself refuse a doubled occurrence. A run's id is a function of this key (internal/runid), so it

@@ -13,6 +13,7 @@ with candidate as (
     where d.ready_at >= @since::timestamptz
       and d.ready_at <= now() + @ahead::interval
       and d.lease_id is null
+      and d.concurrency_group is null
       and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
     order by d.ready_at
     limit @max_rows
@@ -40,18 +41,81 @@ join jobs j on j.id = c.job_id;
 -- The first instant before another at which a row is due that nobody holds: what claims since then have passed over.
 select d.ready_at
 from due d
-where d.ready_at < @before::timestamptz and d.lease_id is null
+where d.ready_at < @before::timestamptz and d.lease_id is null and d.concurrency_group is null
 order by d.ready_at
 limit 1;
 
+-- name: TakeTurn :exec
+-- Lets one instance at a time claim runs of concurrency groups, until its transaction ends: in a transaction before
+-- ClaimGrouped, which so sees what all claims before it have taken.
+select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0));
+
+-- name: ClaimGrouped :many
+-- As Claim, for runs of concurrency groups and after TakeTurn: no more of a group than its bound leaves. First come the
+-- jobs that have not run for longest, each with its first run, so that none keeps the others out.
+with running as (
+    select concurrency_group, count(*) as runs
+    from due
+    where concurrency_group is not null and lease_id is not null
+    group by concurrency_group
+), waiting as (
+    select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group,
+        row_number() over (partition by d.job_id order by d.ready_at) as turn
+    from due d
+    where d.concurrency_group is not null and d.lease_id is null and d.ready_at <= now() + @ahead::interval
+    order by d.ready_at
+    limit 10000
+), placed as (
+    select w.job_id, w.scheduled_for, j.max_concurrency - coalesce(r.runs, 0) as free,
+        row_number() over (
+            partition by w.concurrency_group order by w.turn, w.last_run_at nulls first, w.ready_at, w.job_id
+        ) as place
+    from waiting w
+    join jobs j on j.id = w.job_id
+    left join running r on r.concurrency_group = w.concurrency_group
+), candidate as (
+    select d.job_id, d.scheduled_for
+    from due d
+    join placed p on d.job_id = p.job_id and d.scheduled_for = p.scheduled_for
+    where p.place <= p.free
+      and d.lease_id is null
+      and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
+    order by d.ready_at
+    limit @max_rows
+    for update of d skip locked
+), claimed as (
+    update due d
+    set lease_id = @lease_id, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+        started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
+    from (
+        select
+            unnest(array(select job_id from candidate)) as job_id,
+            unnest(array(select scheduled_for from candidate)) as scheduled_for
+    ) c
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
+        d.failed_attempts, d.run_count,
+        d.failures
+)
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
+    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
+from claimed c
+join jobs j on j.id = c.job_id;
+
 -- name: NextReady :one
--- The first instant after the time ahead at which a row is due that nobody holds. What is due before that was claimed
--- just now, so the index is read from behind it, and one entry of it.
-select d.ready_at, clock_timestamp()::timestamptz as read_at
-from due d
-where d.ready_at > now() + @ahead::interval and d.lease_id is null
-order by d.ready_at
-limit 1;
+-- The first instant after the time ahead at which a row is due that nobody holds, or a day from now where there is none.
+-- What is due before that was claimed just now, so the index is read from behind it, and one entry of it. And whether there
+-- are concurrency groups at all.
+select
+    coalesce((
+        select d.ready_at
+        from due d
+        where d.ready_at > now() + @ahead::interval and d.lease_id is null
+        order by d.ready_at
+        limit 1
+    ), now() + interval '1 day')::timestamptz as ready_at,
+    exists (select from due g where g.concurrency_group is not null) as grouped,
+    clock_timestamp()::timestamptz as read_at;
 
 -- name: Complete :many
 -- Ends a batch of runs. For each whose token is still the one of its claim: moves the due row on to next_for, or deletes
@@ -177,10 +241,10 @@ with claim as (
     set recurs = false, run_count = 0
     from claim c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
-    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for
+    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for, d.concurrency_group
 )
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, run_count)
-select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, before.run_count + 1
+insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, run_count)
+select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, a.concurrency_group, before.run_count + 1
 from alone a
 join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
 on conflict (job_id, scheduled_for) do update set recurs = true;
@@ -252,6 +316,6 @@ on conflict (job_id, scheduled_for) do nothing;
 -- name: StartRecurring :exec
 -- Puts the job's schedule on its next occurrence, under LockJob and after StopRecurring. Where that very occurrence is
 -- already there, in flight, it carries the schedule on.
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at)
-values (@job_id, @scheduled_for, @scheduled_for, true, sqlc.narg(last_run_at))
+insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, concurrency_group)
+values (@job_id, @scheduled_for, @scheduled_for, true, sqlc.narg(last_run_at), sqlc.narg(concurrency_group))
 on conflict (job_id, scheduled_for) do update set recurs = true;

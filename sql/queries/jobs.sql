@@ -6,19 +6,20 @@ select clock_timestamp()::timestamptz;
 -- One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
 -- or touch either before it commits.
 with first as (
-    insert into due (job_id, scheduled_for, ready_at, recurs)
-    values (@id, @scheduled_for, @scheduled_for, true)
+    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group)
+    values (@id, @scheduled_for, @scheduled_for, true, @concurrency_group)
 )
 insert into jobs (
     id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
     delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
-    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, status, created_at, updated_at
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status,
+    created_at, updated_at
 )
 values (
     @id, @name, @payload, @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs,
     @jitter_seconds, @delete_after_completion, @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts,
-    @min_backoff_seconds, @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, 'ACTIVE',
-    @created_at, @created_at
+    @min_backoff_seconds, @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
+    @max_concurrency, 'ACTIVE', @created_at, @created_at
 )
 returning *;
 
@@ -81,7 +82,7 @@ set name = @name, payload = @payload, interval_seconds = @interval_seconds, anch
     catchup_window_seconds = @catchup_window_seconds, overlap_policy = @overlap_policy, max_attempts = @max_attempts,
     min_backoff_seconds = @min_backoff_seconds, max_backoff_seconds = @max_backoff_seconds,
     attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
-    run_history = @run_history, status = @status, status_reason = @status_reason, last_run_at = @last_run_at,
+    run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency, status = @status, status_reason = @status_reason, last_run_at = @last_run_at,
     run_count = @run_count, updated_at = greatest(now(), created_at)
 where id = @id;
 

@@ -1,0 +1,97 @@
+package poller_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/poller"
+	"punctual/internal/target"
+)
+
+// meter counts the runs that execute at a time, on all instances.
+type meter struct {
+	mu         sync.Mutex
+	now, most  int
+	order      []uuid.UUID
+	executions map[uuid.UUID]int
+}
+
+func (m *meter) executor(d time.Duration) executor {
+	return func(ctx context.Context, run target.Run) error {
+		m.mu.Lock()
+		m.now++
+		m.most = max(m.most, m.now)
+		m.order = append(m.order, run.JobID)
+		m.executions[run.JobID]++
+		m.mu.Unlock()
+		select {
+		case <-time.After(d): // the work
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.now--
+		return nil
+	}
+}
+
+func (b bench) groupedJob(name string, bound int32, interval int64) uuid.UUID {
+	b.t.Helper()
+	return b.job(func(p *db.CreateJobParams) {
+		p.ConcurrencyGroup, p.MaxConcurrency = &name, &bound
+		p.IntervalSeconds, p.ScheduledFor = &interval, p.CreatedAt.Add(61*time.Second)
+	})
+}
+
+func TestGroupIsBoundedOverAllInstances(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 12 {
+		b.groupedJob("database", 3, 3600)
+	}
+	free := b.dueJob()
+	m := &meter{executions: map[uuid.UUID]int{}}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	for range 3 {
+		p := b.poller(m.executor(50*time.Millisecond), poller.Config{PollInterval: 100 * time.Millisecond})
+		running.Go(func() {
+			p.Run(ctx)
+			_ = p.Drain(context.Background()) // all is stored when it returns
+		})
+	}
+	require.Eventually(t, func() bool { return b.count("select count(*) from runs") == 13 }, 20*time.Second, 10*time.Millisecond)
+	stop()
+	running.Wait()
+	require.LessOrEqual(t, m.most, 4, "three of the group, and the one without")
+	require.Greater(t, m.most, 1, "not one after the other")
+	require.Equal(t, 1, m.executions[free])
+	require.Equal(t, 13, b.count("select count(*) from runs where status = 'SUCCEEDED' and attempt = 1"))
+}
+
+// A job that is due all the time does not keep the others of its group out.
+func TestGroupIsFairAmongJobs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	busy := b.groupedJob("fair", 1, 1)
+	b.exec(`update jobs set anchor_at = anchor_at - interval '30 s' where id = $1`, busy)
+	b.exec(`update due set scheduled_for = scheduled_for - interval '30 s', ready_at = ready_at - interval '30 s' where job_id = $1`, busy)
+	other, another := b.groupedJob("fair", 1, 3600), b.groupedJob("fair", 1, 3600)
+
+	m := &meter{executions: map[uuid.UUID]int{}}
+	p := b.poller(m.executor(0), poller.Config{})
+	for range 4 {
+		n, err := p.Pass(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, n, "one at a time")
+	}
+	require.Equal(t, busy, m.order[0], "the one that was due first")
+	require.ElementsMatch(t, []uuid.UUID{other, another}, m.order[1:3], "then those that have not run")
+	require.Equal(t, busy, m.order[3])
+}
