@@ -25,7 +25,7 @@ type Config struct {
 	Port uint16 `help:"The port to listen on; 0 takes a free one." default:"3000" env:"PORT"`
 
 	PollInterval      time.Duration `help:"How long to sleep when nothing more is due. Shorter fires closer to the instant and asks the database more often." default:"5s" env:"POLL_INTERVAL"`
-	MaxConcurrentRuns int           `help:"How many runs this instance executes at a time." default:"1000" env:"MAX_CONCURRENT_RUNS"`
+	MaxConcurrentRuns int           `help:"How many runs this instance executes at a time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
 
 	RunRetentionDays int `help:"For how many days runs are kept; 0 keeps them for ever. Whole days (UTC) are dropped." default:"30" env:"RUN_RETENTION_DAYS"`
 

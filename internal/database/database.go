@@ -4,6 +4,7 @@ package database
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -11,12 +12,19 @@ import (
 	"punctual/gen/db"
 )
 
+// defaultConnections is how many connections an instance opens at most, unless the url says otherwise: one claims, two store,
+// one renews the lease, one does duties, and the rest serve the API, so that no request makes a run late.
+const defaultConnections = 16
+
 // Open returns a pool of connections to the database at url, without connecting yet. An error means the url is wrong;
 // it does not repeat the url, which may carry a password.
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database url: %w", err)
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = defaultConnections
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "punctual"

@@ -34,7 +34,7 @@ type Config struct {
 	// and make each run wait longer for its neighbours. Default 500.
 	BatchSize int
 	// MaxConcurrentRuns bounds what this instance executes at a time. No more is claimed than can start at once.
-	// Default 1000.
+	// Default 2000: four batches, so that some are claimed and some stored while others execute.
 	MaxConcurrentRuns int
 }
 
@@ -85,7 +85,7 @@ func New(c Config) *Poller {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
 	c.BatchSize = cmp.Or(c.BatchSize, 500)
-	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 1000)
+	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 2000)
 	p := &Poller{
 		Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns),
 		alarm: newAlarm(), results: newResults(c.BatchSize),
