@@ -517,17 +517,24 @@ const freeAbandoned = `-- name: FreeAbandoned :execrows
 with expired as (
     delete from leases
     where expires_at <= now()
+), abandoned as (
+    select d.job_id, d.scheduled_for, d.token
+    from due d
+    where d.ready_at <= now() + interval '1 minute'
+      and d.lease_id is not null
+      and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
 )
 update due d
 set lease_id = null
-where d.ready_at <= now() + interval '1 minute'
-  and d.lease_id is not null
-  and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
+from abandoned a
+where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.token and d.lease_id is not null
 `
 
 // Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
 // later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
-// bounds what is read. Two instances doing it at once free each row once.
+// bounds what is read. Two instances doing it at once free each row once: a row that was freed and claimed anew since this
+// statement began has another token. To look at its lease again would not do, because for a changed row PostgreSQL checks
+// again what is compared with the row, but not what was found to be missing elsewhere.
 func (q *Queries) FreeAbandoned(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, freeAbandoned)
 	if err != nil {

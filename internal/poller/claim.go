@@ -63,7 +63,7 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 		p.inFlight.Done()
 	}
 	for _, row := range rows {
-		go p.run(ctx, held, row, settle)
+		go p.run(ctx, &ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, settle: settle})
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // complete hands over a run to be stored. Whoever finds nobody storing does it, for all that end meanwhile: the busier,
 // the larger the batches.
-func (p *Poller) complete(e ended) {
+func (p *Poller) complete(e *ended) {
 	if !p.results.add(e) {
 		return
 	}
@@ -33,7 +33,7 @@ func (p *Poller) complete(e ended) {
 
 // store completes a batch. It tries again until the batch is stored or its lease is lost: repeating is harmless, so a
 // commit of unknown outcome is simply repeated. When the instance stops, it tries once.
-func (p *Poller) store(batch []ended) {
+func (p *Poller) store(batch []*ended) {
 	defer func() {
 		for _, e := range batch {
 			e.settle()
@@ -69,7 +69,7 @@ func (p *Poller) store(batch []ended) {
 }
 
 // isLost tells whether a run's lease is gone and with it the right to store the run; it says so in the log.
-func (p *Poller) isLost(e ended) bool {
+func (p *Poller) isLost(e *ended) bool {
 	if e.held.Held() {
 		return false
 	}
@@ -80,8 +80,8 @@ func (p *Poller) isLost(e ended) bool {
 
 // storeOnce stores a batch in one statement, or in two where there are attempts to be repeated, and returns what that did
 // not store. Where a partition of runs is missing, it is made.
-func (p *Poller) storeOnce(ctx context.Context, batch []ended) ([]ended, error) {
-	var again, over []ended
+func (p *Poller) storeOnce(ctx context.Context, batch []*ended) ([]*ended, error) {
+	var again, over []*ended
 	for _, e := range batch {
 		if e.retryAt.IsZero() {
 			over = append(over, e)
@@ -119,7 +119,7 @@ func (p *Poller) storeOnce(ctx context.Context, batch []ended) ([]ended, error) 
 	if len(stored) == len(batch) {
 		return nil, nil
 	}
-	return slices.DeleteFunc(slices.Clone(batch), func(e ended) bool {
+	return slices.DeleteFunc(slices.Clone(batch), func(e *ended) bool {
 		return stored[runid.New(e.row.JobID, e.row.ScheduledFor)]
 	}), nil
 }
@@ -140,7 +140,7 @@ func (p *Poller) completeRuns(ctx context.Context, params db.CompleteParams) ([]
 }
 
 // completion lays runs that are over out for the statement.
-func completion(batch []ended) (c db.CompleteParams) {
+func completion(batch []*ended) (c db.CompleteParams) {
 	for _, e := range batch {
 		occurrences, passedFor, passed := 1, e.step.PassedFrom, e.step.Passed
 		if e.status == db.RunStatusSKIPPED {
@@ -169,7 +169,7 @@ func completion(batch []ended) (c db.CompleteParams) {
 }
 
 // retry lays attempts that are to be repeated out for the statement.
-func retry(batch []ended) (r db.RetryParams) {
+func retry(batch []*ended) (r db.RetryParams) {
 	for _, e := range batch {
 		r.JobIds = append(r.JobIds, e.row.JobID)
 		r.ScheduledFors = append(r.ScheduledFors, e.row.ScheduledFor)

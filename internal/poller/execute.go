@@ -20,7 +20,8 @@ import (
 // maxErrorLength bounds, in bytes, what is kept of an error's text.
 const maxErrorLength = 4096
 
-// ended is a run, or an attempt of one, that is off its executor's hands.
+// ended is a run, or an attempt of one, that is off its executor's hands, or will be. It is handed on by its address: it is
+// large, and a goroutine whose stack has to grow for it costs more than all else that is done to start one.
 type ended struct {
 	row      db.ClaimRow
 	held     *lease.Lease
@@ -36,16 +37,17 @@ type ended struct {
 	retryAt time.Time
 	// failed is the attempt that is to be tried again, as the history keeps it.
 	failed []byte
+	// began is when the attempt that ended was begun, by the database's clock.
+	began  time.Time
 	settle func() // to be called once, when it is stored or never will be
 }
 
 // run executes one claimed run, until ctx ends, and hands its end over to be stored: whoever stores it settles it, so that
 // what waits for that is a line in a batch and not a goroutine. It leaves the run to others when the lease is lost or work
 // is interrupted: whoever claims it next makes another attempt.
-func (p *Poller) run(ctx context.Context, held *lease.Lease, row db.ClaimRow, settle func()) {
-	end := ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, settle: settle}
-	if !p.hold(held, row.ReadyAt) || !p.execute(ctx, &end) {
-		settle()
+func (p *Poller) run(ctx context.Context, end *ended) {
+	if !p.hold(end.held, end.row.ReadyAt) || !p.execute(ctx, end) {
+		end.settle()
 		return
 	}
 	p.complete(end)
@@ -54,10 +56,11 @@ func (p *Poller) run(ctx context.Context, held *lease.Lease, row db.ClaimRow, se
 // execute decides what is to be done with a claimed run, does it, and fills in how it ended. It returns false where that
 // is for others to say.
 func (p *Poller) execute(ctx context.Context, end *ended) bool {
-	row, job := end.row, end.row.Job
+	row, job := &end.row, &end.row.Job
 	now := p.clock.Now()
 	end.finished = later(now, end.started)
-	when, err := planner.Schedule(job)
+	end.began = end.finished
+	when, err := planner.Schedule(*job)
 	if err != nil {
 		end.abandon("", err.Error())
 		end.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: "its schedule cannot be computed"}
@@ -72,7 +75,7 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 	case job.DeletedAt != nil:
 		end.abandon(db.RunReasonJOBDELETED, "the instance that executed it died, and the job was deleted")
 	case row.Attempt == 1:
-		if step := planner.Misfire(job, when, row.ScheduledFor, now); step != nil {
+		if step := planner.Misfire(*job, when, row.ScheduledFor, now); step != nil {
 			end.status, end.reason, end.attempt, end.step = db.RunStatusSKIPPED, db.RunReasonMISFIRE, 0, *step
 			return true
 		}
@@ -83,8 +86,13 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 			return false
 		}
 	}
-	end.step = planner.After(job, when, planner.Run{
-		Occurrence: row.ScheduledFor, Started: end.started, Finished: end.finished,
+	began := end.began
+	if row.FailedAttempts != nil {
+		began = end.started // it has been busy since, if only by waiting for its next attempt
+	}
+	end.step = planner.After(*job, when, planner.Run{
+		// Not what an instance began and died with: that did not execute until others took it over.
+		Occurrence: row.ScheduledFor, Started: began, Finished: end.finished,
 		Failed: end.status == db.RunStatusFAILED, Count: row.RunCount + job.RunCount, Failures: int(row.Failures),
 	})
 	return true
@@ -92,10 +100,10 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 
 // attempt makes one attempt and fills in how it ended. It returns false when the instance had to leave it to others.
 func (p *Poller) attempt(ctx context.Context, end *ended) bool {
-	row, job := end.row, end.row.Job
-	began := p.clock.Now()
+	row, job := &end.row, &end.row.Job
+	end.began = later(p.clock.Now(), end.started)
 	if job.OverlapPolicy == db.OverlapPolicyCANCELOTHER {
-		p.cancelEarlier(ctx, row)
+		p.cancelEarlier(ctx, *row)
 		var release func()
 		ctx, release = p.cancels.context(ctx, runid.New(row.JobID, row.ScheduledFor))
 		defer release()
@@ -119,10 +127,10 @@ func (p *Poller) attempt(ctx context.Context, end *ended) bool {
 		end.reason = db.RunReasonDEADLINEEXCEEDED
 	}
 	if row.Attempt < job.MaxAttempts {
-		end.retryAt = end.finished.Add(planner.Backoff(job, int(row.Attempt)))
+		end.retryAt = end.finished.Add(planner.Backoff(*job, int(row.Attempt)))
 		end.failed, _ = json.Marshal(failedAttempt{ // numbers and valid text: cannot fail
 			Attempt: row.Attempt, Error: end.error,
-			StartedAt: instant.Time{Time: began}, FinishedAt: instant.Time{Time: end.finished},
+			StartedAt: instant.Time{Time: end.began}, FinishedAt: instant.Time{Time: end.finished},
 		})
 	}
 	return true
@@ -140,7 +148,7 @@ var errDeadline = errors.New("attempt deadline exceeded")
 
 // call has the executor execute a run, until the attempt's deadline or until ctx ends. A panic fails the run, not the
 // instance.
-func (p *Poller) call(ctx context.Context, row db.ClaimRow) (err error) {
+func (p *Poller) call(ctx context.Context, row *db.ClaimRow) (err error) {
 	deadline := time.Duration(row.Job.AttemptDeadlineSeconds) * time.Second
 	ctx, cancel := context.WithTimeoutCause(ctx, deadline, errDeadline)
 	defer cancel()

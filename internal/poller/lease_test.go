@@ -1,6 +1,7 @@
 package poller_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -115,4 +116,56 @@ func TestDatabaseRefusesADoubledOccurrence(t *testing.T) {
 	runs := b.runs(job)
 	require.Len(t, runs, 1)
 	require.Equal(t, "SUCCEEDED", runs[0].Status, "the first record stands")
+}
+
+// What came due while a run's dead instance held it was not kept out by an execution: it is late, and executed.
+func TestTakeoverIsNoOverlap(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) {
+		p.IntervalSeconds, p.ScheduledFor = new(int64(10)), p.CreatedAt.Add(31*time.Second) // 30 s ago
+	})
+	dead := b.lease()
+	require.Len(t, b.claim(dead), 1)
+	b.exec(`update due set started_at = scheduled_for`)
+	b.expire(dead)
+	b.drain(succeed)
+	for _, run := range b.runs(job) {
+		require.Equal(t, "SUCCEEDED", run.Status)
+	}
+	require.GreaterOrEqual(t, len(b.runs(job)), 3)
+}
+
+// Two instances that free at once what a third one held do not free what the first of them has claimed since.
+func TestFreeingTwiceSparesLiveClaims(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.dueJob()
+	dead := b.lease()
+	require.Len(t, b.claim(dead), 1)
+	b.exec(`update leases set expires_at = now() where id = $1`, dead)
+
+	// One instance has read what is abandoned, and is about to free it; meanwhile the run is freed and claimed anew.
+	tx, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(context.Background()) }() // committed by then, unless the test failed
+	_, err = tx.Exec(t.Context(), `select from due for update`)
+	require.NoError(t, err)
+	freed := make(chan int64, 1)
+	go func() {
+		n, err := b.FreeAbandoned(context.Background())
+		if err != nil {
+			n = -1
+		}
+		freed <- n
+	}()
+	require.Eventually(t, func() bool {
+		return b.count("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%FreeAbandoned%' and datname = current_database()") == 1
+	}, 10*time.Second, 5*time.Millisecond)
+	live := b.lease()
+	_, err = tx.Exec(t.Context(), `update due set lease_id = $1, token = token + 1, attempt = attempt + 1`, live)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Zero(t, <-freed)
+	require.Equal(t, 1, b.count("select count(*) from due where lease_id is not null"), "the live claim stands")
 }

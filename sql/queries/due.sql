@@ -270,16 +270,23 @@ where d.ready_at <= now() + interval '1 minute' and d.lease_id = @lease_id and d
 -- name: FreeAbandoned :execrows
 -- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
 -- later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
--- bounds what is read. Two instances doing it at once free each row once.
+-- bounds what is read. Two instances doing it at once free each row once: a row that was freed and claimed anew since this
+-- statement began has another token. To look at its lease again would not do, because for a changed row PostgreSQL checks
+-- again what is compared with the row, but not what was found to be missing elsewhere.
 with expired as (
     delete from leases
     where expires_at <= now()
+), abandoned as (
+    select d.job_id, d.scheduled_for, d.token
+    from due d
+    where d.ready_at <= now() + interval '1 minute'
+      and d.lease_id is not null
+      and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
 )
 update due d
 set lease_id = null
-where d.ready_at <= now() + interval '1 minute'
-  and d.lease_id is not null
-  and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now());
+from abandoned a
+where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.token and d.lease_id is not null;
 
 -- name: FreeLost :execrows
 -- Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. Nobody has begun
