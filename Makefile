@@ -36,6 +36,22 @@ e2e: ## Run the tests of the service as a whole.
 soak: ## Run a thousand jobs each second on three instances for a minute, and look for gaps.
 	$(WITH_DATABASE) go test -race -tags soak -run TestThousandJobsForAMinute -v ./internal/e2e
 
+.PHONY: bench
+bench: ## Measure the service beside River and beside its bare statements; ARGS has flags.
+	go build -o bin/punctual ./cmd/punctual
+	cd bench/river && go build -o ../../bin/bench-river .
+	bin/punctual bench --river=bin/bench-river --json=bin/bench.json $(ARGS)
+
+.PHONY: bench-short
+bench-short: ## The same in less than a minute, without River.
+	go build -o bin/punctual ./cmd/punctual
+	bin/punctual bench --only=drain,bare,lateness,idle,claim-cost --rounds=1 --jobs=20000 --lateness-jobs=10000 \
+		--lateness-for=8s --idle-jobs=10000 --idle-for=15s --stored=10000,30000 --claims=6 --long-runs=1000 --oldest-for=5s
+
+.PHONY: chaos
+chaos: ## Kill, stop and cut off instances and PostgreSQL under load, and look for runs lost or doubled.
+	go test -tags chaos -timeout 30m ./internal/chaos
+
 .PHONY: format
 format: ## Format the code.
 	$(LINT) fmt

@@ -22,8 +22,9 @@ import (
 type cli struct {
 	LogLevel slog.Level `help:"The least level that is logged: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
 
-	Serve   serve   `cmd:"" default:"withargs" help:"Run the service. The default."`
-	Migrate migrate `cmd:"" help:"Change or show the schema. The service does the same as 'up' when it starts."`
+	Serve   serve     `cmd:"" default:"withargs" help:"Run the service. The default."`
+	Migrate migrate   `cmd:"" help:"Change or show the schema. The service does the same as 'up' when it starts."`
+	Bench   benchmark `cmd:"" help:"Measure it: how fast, how punctual, at what cost. On a database of its own."`
 }
 
 func main() {

@@ -1,0 +1,107 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+)
+
+// line is what the tests read of a line of an instance's log.
+type line struct {
+	Time         time.Time
+	Level        string
+	Msg          string
+	URL          string
+	RunID        string
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+	Attempt      int
+}
+
+// lines reads what the instance has logged so far. The last line may be half written.
+func (i *instance) lines(t *testing.T) []line {
+	t.Helper()
+	text, err := os.ReadFile(i.log)
+	if err != nil {
+		t.Error(err) // not require: conditions that are waited for call this, too
+	}
+	var lines []line
+	for raw := range bytes.Lines(text) {
+		var l line
+		if json.Unmarshal(raw, &l) == nil {
+			lines = append(lines, l)
+		} else if bytes.HasSuffix(raw, []byte("\n")) {
+			assert.Fail(t, "a line of the log is no JSON", "%s: %s", i.name, raw)
+		}
+	}
+	return lines
+}
+
+// tail is the end of its log, for people.
+func (i *instance) tail() string {
+	text, err := os.ReadFile(i.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-3000):])
+}
+
+// executedSince tells whether it has executed a run since an instant, in a log of any size.
+func (i *instance) executedSince(t *testing.T, since time.Time) bool {
+	t.Helper()
+	for _, l := range i.lines(t) {
+		if l.Msg == "run" && l.Time.After(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// count returns how many lines it logged since an instant with one of the messages.
+func (i *instance) count(t *testing.T, since time.Time, messages ...string) (n int) {
+	t.Helper()
+	for _, l := range i.lines(t) {
+		for _, m := range messages {
+			if l.Msg == m && l.Time.After(since) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// occurrence is one instant of one job.
+type occurrence struct {
+	job uuid.UUID
+	at  int64 // microseconds since 1970
+}
+
+// execution is one line in a log that says that a run was executed.
+type execution struct {
+	by      *instance
+	at      time.Time // by the clock of this machine, which is the database's, too
+	attempt int
+	runID   string
+}
+
+// executions reads all logs.
+func (s *system) executions(t *testing.T) map[occurrence][]execution {
+	t.Helper()
+	all := map[occurrence][]execution{}
+	for _, i := range s.all {
+		for _, l := range i.lines(t) {
+			if l.Msg == "run" {
+				o := occurrence{job: l.JobID, at: l.ScheduledFor.UnixMicro()}
+				all[o] = append(all[o], execution{by: i, at: l.Time, attempt: l.Attempt, runID: l.RunID})
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,121 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	mathrand "math/rand/v2"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// testNetwork is where the networks of the tests lie: reserved for tests of this kind (RFC 2544).
+const testNetwork = "198.18.0.0/15"
+
+// link is a network namespace and what connects it to ours.
+type link struct {
+	namespace   string
+	device      string // our end
+	here, there string // the addresses
+}
+
+// newLink makes a namespace, until the test's end.
+func newLink(t *testing.T, number int) link {
+	t.Helper()
+	id := mathrand.IntN(1 << 15)
+	l := link{namespace: fmt.Sprintf("punctual-%d", id), device: fmt.Sprintf("punct%d", id)}
+	prefix := fmt.Sprintf("198.18.%d.%d", id%256, id/256*2&^3) // a block of four addresses
+	l.here, l.there = nextAddress(prefix, 1), nextAddress(prefix, 2)
+	_, err := exec.LookPath("ip")
+	require.NoError(t, err, "this test cuts a network in two and needs the command ip: install iproute2")
+	must(t, "netns", "add", l.namespace)
+	t.Cleanup(func() { must(t, "netns", "del", l.namespace) }) // and with it the link
+	must(t, "link", "add", l.device, "type", "veth", "peer", "name", "uplink", "netns", l.namespace)
+	must(t, "address", "add", l.here+"/30", "dev", l.device)
+	must(t, "link", "set", l.device, "up")
+	must(t, "-netns", l.namespace, "address", "add", l.there+"/30", "dev", "uplink")
+	must(t, "-netns", l.namespace, "link", "set", "uplink", "up")
+	must(t, "-netns", l.namespace, "link", "set", "lo", "up")
+	t.Logf("instance %d lives at %s", number, l.there)
+	return l
+}
+
+// cut and heal do what pulling the plug does: whoever sends is not told.
+func (l link) cut(t *testing.T) {
+	t.Helper()
+	must(t, "link", "set", l.device, "down")
+}
+
+func (l link) heal(t *testing.T) {
+	t.Helper()
+	must(t, "link", "set", l.device, "up")
+}
+
+func must(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := exec.CommandContext(context.Background(), "ip", args...).CombinedOutput()
+	require.NoError(t, err, "this test needs network namespaces, and so root (CAP_NET_ADMIN and CAP_SYS_ADMIN) on Linux: ip %s: %s",
+		strings.Join(args, " "), out)
+}
+
+func nextAddress(address string, by int) string {
+	at := strings.LastIndexByte(address, '.')
+	var last int
+	_, _ = fmt.Sscan(address[at+1:], &last)
+	return fmt.Sprintf("%s.%d", address[:at], last+by)
+}
+
+// The link of one of two instances is cut for longer than its lease lasts. It stops executing before the other takes
+// over, and works again when the link does.
+func TestCutNetwork(t *testing.T) {
+	links := []link{newLink(t, 0), newLink(t, 1)}
+	p := startPostgres(t, "127.0.0.1", links[0].here, links[1].here)
+	s := &system{postgres: p, db: p.connect(t)}
+	for _, l := range links {
+		s.addWith(t, instanceConfig{databaseURL: p.url(l.here), host: l.there, namespace: l.namespace})
+	}
+	s.load(t)
+	every(t, 5*time.Second, forHowLong(20*time.Second), func(n int) {
+		lonely, other := s.instances[n%2], s.instances[(n+1)%2]
+		at := s.now(t)
+		links[n%2].cut(t)
+		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: lonely})
+		eventually(t, handOverWithin, func() bool { return len(s.takenOver(t, at)) > 0 }, "runs are taken over from %s", lonely.name)
+		// What is done meanwhile must not be done by two.
+		tookOver := s.firstTakeover(t, other, at)
+		<-time.After(2 * time.Second)
+		healed := s.now(t)
+		links[n%2].heal(t)
+
+		eventually(t, time.Minute, func() bool { return lonely.executedSince(t, healed) }, "%s works again", lonely.name)
+		last := at
+		for _, l := range lonely.lines(t) {
+			if l.Msg == "run" && l.Time.After(at) && l.Time.Before(healed) {
+				last = l.Time
+			}
+		}
+		assert.True(t, last.Before(tookOver), "%s executed %v after %s had taken over", lonely.name, last.Sub(tookOver), other.name)
+		t.Logf("%s executed for %v after the cut, %s took over after %v, it works again %v after the link", lonely.name,
+			last.Sub(at).Round(time.Millisecond), other.name, tookOver.Sub(at).Round(time.Millisecond),
+			s.now(t).Sub(healed).Round(time.Millisecond))
+	})
+	s.requireTakeovers(t, s.verify(t))
+}
+
+// firstTakeover returns when an instance began to execute what another had begun.
+func (s *system) firstTakeover(t *testing.T, by *instance, since time.Time) time.Time {
+	t.Helper()
+	for _, l := range by.lines(t) {
+		if l.Msg == "run" && l.Attempt > 1 && l.Time.After(since) {
+			return l.Time
+		}
+	}
+	require.FailNow(t, "no takeover in the log", "of %s", by.name)
+	return time.Time{}
+}

@@ -1,0 +1,216 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// run is a row of the table of that name.
+type run struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+	StartedAt    *time.Time
+	FinishedAt   time.Time
+	Status       string
+	Attempt      int
+}
+
+func (r run) String() string {
+	return fmt.Sprintf("job %s at %s (%s, attempt %d, started %v, finished %s)", r.JobID,
+		r.ScheduledFor.Format(time.RFC3339Nano), r.Status, r.Attempt, r.StartedAt, r.FinishedAt.Format(time.RFC3339Nano))
+}
+
+// grid says, for each job, what its name tells of its interval, and its due rows.
+const grid = `
+	with job as (
+		select id as job_id, created_at, split_part(name, '-', 2)::integer * interval '1 second' as every
+		from jobs
+	), next as (
+		select job.*, count(d.job_id) as rows, min(d.scheduled_for) as next_for
+		from job left join due d using (job_id)
+		group by job.job_id, created_at, every
+	), expected as (
+		select job_id, scheduled_for
+		from next, generate_series(created_at + every, next_for - every, every) as scheduled_for
+	)`
+
+// settle waits until everything that was due up to now is done, ends the instances as an operator would, and returns
+// the instant up to which it is.
+func (s *system) settle(t *testing.T) (upTo time.Time) {
+	t.Helper()
+	upTo = s.now(t)
+	ok := assert.Eventually(t, func() bool {
+		var waiting int
+		err := s.db.QueryRow(t.Context(), "select count(*) from due where scheduled_for <= $1", upTo).Scan(&waiting)
+		return err == nil && waiting == 0
+	}, settleWithin, 200*time.Millisecond)
+	if !ok {
+		var waiting string
+		require.NoError(t, s.db.QueryRow(t.Context(), `
+			select coalesce(string_agg(to_jsonb(w)::text, e'\n'), 'none any more') from (
+				select d.*, l.expires_at - now() as lease_left, l.holder
+				from due d left join leases l on l.id = d.lease_id
+				where d.scheduled_for <= $1 order by d.scheduled_for limit 10
+			) as w`, upTo).Scan(&waiting))
+		t.Errorf("what was due at %s is not done %v later:\n%s", upTo.Format(time.RFC3339), settleWithin, waiting)
+	}
+	eventually(t, handOverWithin, func() bool {
+		var living int
+		err := s.db.QueryRow(t.Context(), "select count(*) from leases").Scan(&living)
+		return err == nil && living <= len(s.instances)
+	}, "the leases of the dead are gone")
+	for _, i := range s.instances {
+		i.stop(t)
+	}
+	return upTo
+}
+
+// verify settles and compares: the tables with the grid of each job, and the logs with the tables. It returns the runs.
+func (s *system) verify(t *testing.T) []run {
+	t.Helper()
+	upTo := s.settle(t)
+	rows, err := s.db.Query(t.Context(), "select job_id, scheduled_for, started_at, finished_at, status::text, attempt from runs")
+	require.NoError(t, err)
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[run])
+	require.NoError(t, err)
+
+	for what, sql := range map[string]string{
+		"occurrences have no run":              grid + "select count(*) from expected left join runs using (job_id, scheduled_for) where runs.job_id is null",
+		"runs are of no occurrence":            grid + "select count(*) from runs left join expected using (job_id, scheduled_for) where expected.job_id is null",
+		"occurrences have two runs":            "select count(*) from (select from runs group by job_id, scheduled_for having count(*) > 1) as doubled",
+		"jobs have not one due row":            grid + "select count(*) from next where rows <> 1",
+		"due rows are still leased":            "select count(*) from due where lease_id is not null",
+		"runs did not succeed":                 "select count(*) from runs where status <> 'SUCCEEDED' or reason is not null or occurrences <> 1",
+		"runs started before they were due":    "select count(*) from runs where started_at < scheduled_for",
+		"leases outlived their instance's end": "select count(*) from leases where expires_at > now()",
+	} {
+		var count int
+		require.NoError(t, s.db.QueryRow(t.Context(), sql).Scan(&count), what)
+		assert.Zero(t, count, what)
+	}
+	var behind int
+	require.NoError(t, s.db.QueryRow(t.Context(), "select count(*) from due where scheduled_for <= $1", upTo).Scan(&behind))
+	assert.Zero(t, behind, "schedules are behind")
+
+	problems, executed := s.compare(t, runs)
+	t.Logf("%d runs, %d executions, %d faults", len(runs), executed, len(s.faults))
+	if len(problems) > 0 {
+		t.Errorf("%d runs were not executed as the table says, such as:\n%s", len(problems),
+			strings.Join(problems[:min(len(problems), 10)], "\n"))
+	}
+	s.reportLateness(t)
+	return runs
+}
+
+// compare looks for what the logs know of each run, and returns what is wrong, and how many executions there were.
+func (s *system) compare(t *testing.T, runs []run) (problems []string, executed int) {
+	t.Helper()
+	all := s.executions(t)
+	for _, r := range runs {
+		if r.StartedAt == nil { // skipped, which the tables tell already
+			continue
+		}
+		o := occurrence{job: r.JobID, at: r.ScheduledFor.UnixMicro()}
+		executions := all[o]
+		delete(all, o)
+		executed += len(executions)
+		slices.SortFunc(executions, func(a, b execution) int { return cmp.Or(a.attempt-b.attempt, a.at.Compare(b.at)) })
+		for n, e := range executions {
+			switch {
+			case e.attempt > r.Attempt:
+				problems = append(problems, fmt.Sprintf("%v: attempt %d was executed by %s", r, e.attempt, e.by.name))
+			case e.runID != executions[0].runID:
+				problems = append(problems, fmt.Sprintf("%v: executed as %s and as %s", r, executions[0].runID, e.runID))
+			case e.attempt < r.Attempt && !s.isVictim(e.by):
+				problems = append(problems, fmt.Sprintf("%v: attempt %d was executed at %s by %s, to which nothing was done",
+					r, e.attempt, e.at.Format(time.RFC3339Nano), e.by.name))
+			case n == 0:
+			case e.attempt == executions[n-1].attempt:
+				problems = append(problems, fmt.Sprintf("%v: attempt %d was executed by %s and by %s",
+					r, e.attempt, executions[n-1].by.name, e.by.name))
+			case e.at.Before(executions[n-1].at):
+				problems = append(problems, fmt.Sprintf("%v: attempt %d was executed by %s %v after attempt %d by %s",
+					r, executions[n-1].attempt, executions[n-1].by.name, executions[n-1].at.Sub(e.at), e.attempt, e.by.name))
+			}
+		}
+		if len(executions) == 0 || executions[len(executions)-1].attempt != r.Attempt {
+			problems = append(problems, fmt.Sprintf("%v: its last attempt was not executed", r))
+		}
+		if r.Attempt > 1 && !s.explained(r) {
+			problems = append(problems, fmt.Sprintf("%v: nothing explains a second attempt", r))
+		}
+	}
+	for o, executions := range all {
+		problems = append(problems, fmt.Sprintf("job %s at %s was executed by %s and has no run",
+			o.job, time.UnixMicro(o.at).UTC().Format(time.RFC3339Nano), executions[0].by.name))
+	}
+	return problems, executed
+}
+
+const (
+	// inFlight is how long a run may be in flight on a busy machine: those begun earlier than that before a fault should
+	// have been stored.
+	inFlight = 3 * time.Second
+	// ahead is how early a run may be claimed, and a bit.
+	ahead = time.Second
+)
+
+// explained tells whether a run's first attempt was in flight when something was broken.
+func (s *system) explained(r run) bool {
+	return slices.ContainsFunc(s.faults, func(f fault) bool { return f.explains(r) })
+}
+
+func (f fault) explains(r run) bool {
+	return r.StartedAt != nil && r.StartedAt.After(f.from.Add(-inFlight)) && r.StartedAt.Before(f.to.Add(ahead))
+}
+
+// isVictim tells whether something was ever done to an instance.
+func (s *system) isVictim(i *instance) bool {
+	return slices.ContainsFunc(s.faults, func(f fault) bool { return f.victim == nil || f.victim == i })
+}
+
+// requireTakeovers requires that there were takeovers, or the test has tested nothing, and that each was in time.
+func (s *system) requireTakeovers(t *testing.T, runs []run) {
+	t.Helper()
+	var takeovers int
+	var slowest time.Duration
+	for _, r := range runs {
+		if r.Attempt <= 1 {
+			continue
+		}
+		takeovers++
+		// Each attempt but the last died with an instance, and the earliest fault that explains the first began it all.
+		for _, f := range s.faults {
+			if f.explains(r) {
+				took := r.FinishedAt.Sub(f.to) / time.Duration(r.Attempt-1)
+				slowest = max(slowest, took)
+				assert.LessOrEqual(t, took, handOverWithin, "handed over in time: %v, broken at %s", r, f.from.Format(time.RFC3339Nano))
+				break
+			}
+		}
+	}
+	assert.Positive(t, takeovers, "runs were taken over; if none is in flight when something breaks, this tests nothing")
+	t.Logf("%d takeovers, the slowest after %v", takeovers, slowest.Round(time.Millisecond))
+}
+
+// reportLateness says how late runs started, for people: chaos has no limits there.
+func (s *system) reportLateness(t *testing.T) {
+	t.Helper()
+	var median, p99, latest float64
+	require.NoError(t, s.db.QueryRow(t.Context(), `
+		select percentile_cont(0.5) within group (order by late), percentile_cont(0.99) within group (order by late), max(late)
+		from (select 1000 * extract(epoch from started_at - scheduled_for)::float8 as late from runs) as l`).
+		Scan(&median, &p99, &latest))
+	t.Logf("lateness in ms: median %.1f, p99 %.1f, max %.0f", median, p99, latest)
+}

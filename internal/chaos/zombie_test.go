@@ -1,0 +1,61 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// An instance that stands still for longer than its lease lasts, and then goes on, changes nothing of what others have
+// done for it meanwhile, says so, and works again.
+func TestStoppedInstanceGoesOn(t *testing.T) {
+	s := setup(t, 2)
+	s.load(t)
+	var told int
+	every(t, 5*time.Second, forHowLong(25*time.Second), func(n int) {
+		zombie := s.instances[n%2]
+		at := s.now(t)
+		require.NoError(t, zombie.process.Signal(syscall.SIGSTOP))
+		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: zombie})
+		var takenOver map[string]string
+		eventually(t, handOverWithin, func() bool {
+			takenOver = s.takenOver(t, at)
+			return len(takenOver) > 0
+		}, "runs are taken over from %s", zombie.name)
+
+		goesOn := s.now(t)
+		require.NoError(t, zombie.process.Signal(syscall.SIGCONT))
+		eventually(t, handOverWithin, func() bool { return zombie.executedSince(t, goesOn.Add(time.Second)) },
+			"%s works again", zombie.name)
+		now := s.takenOver(t, at)
+		for key, row := range takenOver {
+			require.Equal(t, row, now[key], "what was taken over stays as it was stored")
+		}
+		told += zombie.count(t, goesOn, "run left to others", "run was completed or taken over by others")
+	})
+	s.requireTakeovers(t, s.verify(t))
+	require.Positive(t, told, "an instance says what it leaves to others")
+	t.Logf("runs left to others: %d", told)
+}
+
+// takenOver returns the runs begun about an instant that took another attempt, each as its whole row.
+func (s *system) takenOver(t *testing.T, at time.Time) map[string]string {
+	t.Helper()
+	rows, err := s.db.Query(t.Context(), `
+		select job_id || ' ' || scheduled_for, to_jsonb(r)::text from runs r
+		where attempt > 1 and started_at between $1 and $2`, at.Add(-inFlight), at.Add(ahead))
+	require.NoError(t, err)
+	all := map[string]string{}
+	var key, row string
+	_, err = pgx.ForEachRow(rows, []any{&key, &row}, func() error {
+		all[key] = row
+		return nil
+	})
+	require.NoError(t, err)
+	return all
+}
