@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -94,6 +95,34 @@ func (i *instance) hasEnded() bool {
 func (i *instance) kill() {
 	_ = i.process.Kill() // fails only when it has ended
 	<-i.ended
+}
+
+// freeze makes it stand still at a moment at which it has claimed runs that it has not begun yet: whatever is done to it
+// then concerns somebody.
+func (s *system) freeze(t *testing.T, i *instance) {
+	t.Helper()
+	tick := time.NewTicker(7 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		require.NoError(t, i.process.Signal(syscall.SIGSTOP), "%s lives", i.name)
+		var held int
+		require.NoError(t, s.db.QueryRow(t.Context(), `
+			select count(*) from due d join leases l on l.id = d.lease_id
+			where l.holder like '%/' || $1::text and d.ready_at > clock_timestamp() + interval '20 milliseconds'`,
+			strconv.Itoa(i.process.Pid)).Scan(&held))
+		if held > 0 {
+			return
+		}
+		i.thaw(t)
+		<-tick.C
+	}
+	require.FailNow(t, "idle", "%s claims nothing", i.name)
+}
+
+// thaw lets it go on.
+func (i *instance) thaw(t *testing.T) {
+	t.Helper()
+	require.NoError(t, i.process.Signal(syscall.SIGCONT), "%s lives", i.name)
 }
 
 // stop ends it as an operator would, and requires that it ends well.

@@ -14,6 +14,7 @@ func TestKilledInstances(t *testing.T) {
 	s.load(t)
 	every(t, 10*time.Second, forHowLong(35*time.Second), func(int) {
 		victim := s.instances[0] // the oldest
+		s.freeze(t, victim)
 		at := s.now(t)
 		victim.kill()
 		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: victim})

@@ -23,9 +23,12 @@ func TestLateRequests(t *testing.T) {
 	every(t, 3*time.Second, forHowLong(25*time.Second), func(n int) {
 		slow, other := relays[n%2], relays[(n+1)%2]
 		eventually(t, handOverWithin, func() bool { return s.takenNotStored(t) == 0 }, "the runs before are stored")
+		victim := s.instances[n%2]
+		s.freeze(t, victim)
 		at := s.now(t)
 		slow.hold()
-		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: s.instances[n%2]})
+		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: victim})
+		victim.thaw(t)
 
 		// As soon as the other has claimed what the first had, it is held back, too: its completions are not stored yet.
 		require.Eventually(t, func() bool { return s.takenNotStored(t) > 0 }, handOverWithin, time.Millisecond, "runs are taken over")

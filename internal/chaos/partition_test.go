@@ -83,8 +83,10 @@ func TestCutNetwork(t *testing.T) {
 	s.load(t)
 	every(t, 5*time.Second, forHowLong(20*time.Second), func(n int) {
 		lonely, other := s.instances[n%2], s.instances[(n+1)%2]
+		s.freeze(t, lonely)
 		at := s.now(t)
 		links[n%2].cut(t)
+		lonely.thaw(t)
 		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: lonely})
 		eventually(t, handOverWithin, func() bool { return len(s.takenOver(t, at)) > 0 }, "runs are taken over from %s", lonely.name)
 		// What is done meanwhile must not be done by two.

@@ -3,7 +3,6 @@
 package chaos
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +19,7 @@ func TestStoppedInstanceGoesOn(t *testing.T) {
 	every(t, 5*time.Second, forHowLong(25*time.Second), func(n int) {
 		zombie := s.instances[n%2]
 		at := s.now(t)
-		require.NoError(t, zombie.process.Signal(syscall.SIGSTOP))
+		s.freeze(t, zombie)
 		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: zombie})
 		var takenOver map[string]string
 		eventually(t, handOverWithin, func() bool {
@@ -29,7 +28,7 @@ func TestStoppedInstanceGoesOn(t *testing.T) {
 		}, "runs are taken over from %s", zombie.name)
 
 		goesOn := s.now(t)
-		require.NoError(t, zombie.process.Signal(syscall.SIGCONT))
+		zombie.thaw(t)
 		eventually(t, handOverWithin, func() bool { return zombie.executedSince(t, goesOn.Add(time.Second)) },
 			"%s works again", zombie.name)
 		now := s.takenOver(t, at)

@@ -46,15 +46,25 @@ type ended struct {
 // what waits for that is a line in a batch and not a goroutine. It leaves the run to others when the lease is lost or work
 // is interrupted: whoever claims it next makes another attempt.
 func (p *Poller) run(ctx context.Context, end *ended) {
-	if !p.hold(end.held, end.row.ReadyAt) || !p.execute(ctx, end) {
-		end.settle()
+	if !p.hold(end.held, end.row.ReadyAt) {
+		p.leave(end, lease.ErrLost)
+		return
+	}
+	if !p.execute(ctx, end) {
 		return
 	}
 	p.complete(end)
 }
 
-// execute decides what is to be done with a claimed run, does it, and fills in how it ended. It returns false where that
-// is for others to say.
+// leave leaves a run to others, and says so.
+func (p *Poller) leave(end *ended, cause error) {
+	p.Logger.Warn("run left to others",
+		"runId", runid.New(end.row.JobID, end.row.ScheduledFor), "token", end.row.Token, "error", cause)
+	end.settle()
+}
+
+// execute decides what is to be done with a claimed run, does it, and fills in how it ended. It returns false when it has
+// left that to others.
 func (p *Poller) execute(ctx context.Context, end *ended) bool {
 	row, job := &end.row, &end.row.Job
 	now := p.clock.Now()
@@ -110,7 +120,7 @@ func (p *Poller) attempt(ctx context.Context, end *ended) bool {
 	}
 	err := p.call(ctx, row)
 	if !end.held.Held() || (err != nil && p.work.Err() != nil) {
-		p.Logger.Warn("run left to others", "runId", runid.New(row.JobID, row.ScheduledFor), "error", err)
+		p.leave(end, err)
 		return false
 	}
 	end.finished = later(p.clock.Now(), end.started)
