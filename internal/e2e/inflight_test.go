@@ -21,7 +21,7 @@ func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
 	q := db.New(pool)
 	holder := uuid.Must(uuid.NewV7())
 	require.NoError(t, q.CreateLease(t.Context(), db.CreateLeaseParams{ID: holder, Holder: "test", Duration: time.Minute}))
-	rows, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: holder, MaxRows: 10})
+	rows, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: holder, MaxRows: 10, Ahead: 10 * time.Second})
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
 	require.Equal(t, job, rows[0].JobID)
@@ -158,4 +158,44 @@ func TestAbandonedRunOfADeletedJobEnds(t *testing.T) {
 	require.Equal(t, client.RunReasonJOBDELETED, *ended.JSON200.Reason)
 	require.EqualValues(t, 1, ended.JSON200.Attempt)
 	require.Zero(t, count(t, pool, "select count(*) from due"))
+}
+
+// What is claimed a moment ahead of its instant is out of reach: it runs as it was claimed, and the change counts from the
+// next occurrence on.
+func TestChangesDoNotReachWhatIsClaimedAhead(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(t *testing.T, service instance, job uuid.UUID){
+		"pause": func(t *testing.T, service instance, job uuid.UUID) {
+			t.Helper()
+			require.Nil(t, service.patch(t, job, `{"status":"PAUSED"}`).JSON200.NextRunAt)
+		},
+		"edit": func(t *testing.T, service instance, job uuid.UUID) {
+			t.Helper()
+			service.patch(t, job, `{"payload":{"new":true},"intervalInSeconds":3600}`)
+		},
+		"delete": func(t *testing.T, service instance, job uuid.UUID) {
+			t.Helper()
+			deleted, err := service.DeleteJobWithResponse(t.Context(), job)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusNoContent, deleted.StatusCode())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service, pool := setup(t)
+			job := service.createJob(t, "claimed-ahead", 60, `{"old":true}`)
+			age(t, pool, job.Id, 55*time.Second)
+			row := claimOne(t, pool, job.Id)
+			require.True(t, row.ReadyAt.After(row.ReadAt), "it is not due yet")
+			require.Empty(t, service.listRuns(t, job.Id), "so it is not running")
+			require.Equal(t, row.ScheduledFor.UTC(), *service.getJob(t, job.Id).NextRunAt, "but next")
+
+			change(t, service, job.Id)
+			require.JSONEq(t, `{"old":true}`, string(row.Job.Payload), "it runs as it was claimed")
+			row.ReadAt = row.StartedAt // its end
+			require.True(t, complete(t, pool, row), "and is recorded")
+			require.Equal(t, 1, count(t, pool, "select count(*) from runs where status = 'SUCCEEDED'"))
+			require.Zero(t, count(t, pool, "select count(*) from due where lease_id is not null"))
+		})
+	}
 }
