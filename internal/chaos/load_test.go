@@ -56,6 +56,8 @@ func (i *instance) create(ctx context.Context, seconds, n int) (uuid.UUID, error
 	// Not by the generated type: what else a job may have is of no interest here.
 	body, err := json.Marshal(map[string]any{
 		"name": fmt.Sprintf("chaos-%d-%d", seconds, n), "intervalInSeconds": seconds, "payload": n,
+		// One run for each occurrence, also for one that a row of faults has made later than a minute.
+		"misfirePolicy": "FIRE_ALL",
 	})
 	if err != nil {
 		return uuid.Nil, err

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,12 +65,12 @@ func (i *instance) executedSince(t *testing.T, since time.Time) bool {
 	return false
 }
 
-// count returns how many lines it logged since an instant with one of the messages.
+// count returns how many lines it logged since an instant whose message begins with one of these.
 func (i *instance) count(t *testing.T, since time.Time, messages ...string) (n int) {
 	t.Helper()
 	for _, l := range i.lines(t) {
 		for _, m := range messages {
-			if l.Msg == m && l.Time.After(since) {
+			if strings.HasPrefix(l.Msg, m) && l.Time.After(since) {
 				n++
 			}
 		}

@@ -109,21 +109,24 @@ func (s *system) now(t *testing.T) (now time.Time) {
 	return now
 }
 
-// every calls f on schedule for a time, and tells it which call it is.
+// every calls f on schedule for a time, and tells it which call it is. It waits for the last call.
 func every(t *testing.T, interval, total time.Duration, f func(n int)) {
 	t.Helper()
-	ends := time.After(total)
+	ends := time.Now().Add(total)
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		select {
-		case <-ends:
+		case <-time.After(time.Until(ends)):
 			return
 		case <-t.Context().Done():
 			return
 		case <-tick.C:
-			f(n)
 		}
+		if time.Now().After(ends) { // both at once, and select takes any
+			return
+		}
+		f(n)
 	}
 }
 
