@@ -50,7 +50,11 @@ bench-short: ## The same in less than a minute, without River.
 
 .PHONY: chaos
 chaos: ## Kill, stop and cut off instances and PostgreSQL under load, and look for runs lost or doubled.
-	go test -tags chaos -timeout 30m ./internal/chaos
+	go test -count=1 -tags chaos -v -timeout 20m ./internal/chaos
+
+.PHONY: chaos-full
+chaos-full: ## The same, three minutes of each.
+	go test -count=1 -tags chaos -v -timeout 1h ./internal/chaos -chaos.full
 
 .PHONY: format
 format: ## Format the code.

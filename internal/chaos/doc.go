@@ -4,8 +4,8 @@
 // of their own with its default durability, break something on schedule while jobs fire, and then compare the tables
 // with the grid of each job, and the logs of all processes with the tables.
 //
-//	go test -tags chaos -v ./internal/chaos
-//	go test -tags chaos -v -timeout 1h ./internal/chaos -chaos.full
+//	go test -count=1 -tags chaos -v ./internal/chaos
+//	go test -count=1 -tags chaos -v -timeout 1h ./internal/chaos -chaos.full
 //
 // With -artifacts, the logs of all processes are kept.
 //

@@ -15,6 +15,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
+	// What the command is made of: go test must not answer from its cache when that has changed.
+	_ "punctual/internal/app"
 )
 
 var (
