@@ -206,7 +206,7 @@ func checkCron(expression, zone string, id uuid.UUID) []api.FieldError {
 
 // firstOccurrence returns when a job is due first after now, or the field that keeps it from being due ever.
 func firstOccurrence(job db.Job, now time.Time) (time.Time, *api.FieldError, error) {
-	when, err := planner.Schedule(job)
+	when, err := planner.Schedule(&job)
 	if err != nil {
 		return time.Time{}, nil, err
 	}

@@ -192,7 +192,7 @@ func unschedule(ctx context.Context, q *db.Queries, job *db.Job, now time.Time, 
 	skipped := 0
 	if !row.ScheduledFor.After(now) {
 		skipped = 1
-		if when, err := planner.Schedule(*job); err == nil {
+		if when, err := planner.Schedule(job); err == nil {
 			missed, _ := when.Between(row.ScheduledFor, now)
 			skipped += missed
 		}

@@ -74,7 +74,7 @@ func (s *server) ListUpcoming(ctx context.Context, r api.ListUpcomingRequestObje
 
 // upcoming returns the next occurrences of a job after an instant.
 func upcoming(job db.Job, after time.Time, count int32) ([]api.Occurrence, error) {
-	when, err := planner.Schedule(job)
+	when, err := planner.Schedule(&job)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 
 // Schedule returns when a stored job is due. An error means that what is stored cannot be: a zone that this version's
 // time zone database does not know, say.
-func Schedule(job db.Job) (schedule.Schedule, error) {
+func Schedule(job *db.Job) (schedule.Schedule, error) {
 	s := schedule.Schedule{
 		Start: orZero(job.StartAt), End: orZero(job.EndAt),
 		Jitter: schedule.Jitter(job.ID, int64(job.JitterSeconds)),

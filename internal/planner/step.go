@@ -27,7 +27,7 @@ type Step struct {
 
 // Misfire says what becomes of an occurrence that was claimed at now: nil when it is to be executed; else it is passed
 // over, as the first of Step.Passed.
-func Misfire(job db.Job, s schedule.Schedule, occurrence, now time.Time) *Step {
+func Misfire(job *db.Job, s schedule.Schedule, occurrence, now time.Time) *Step {
 	if now.Sub(occurrence) <= misfireAfter {
 		return nil
 	}
@@ -79,7 +79,7 @@ type Run struct {
 
 // After returns the step after a run. It comes from the occurrence, never from when that ran, so the schedule does not
 // drift.
-func After(job db.Job, s schedule.Schedule, run Run) Step {
+func After(job *db.Job, s schedule.Schedule, run Run) Step {
 	var step Step
 	switch {
 	case run.Failed && job.PauseAfterFailures != nil && run.Failures+1 >= int(*job.PauseAfterFailures):
@@ -95,7 +95,7 @@ func After(job db.Job, s schedule.Schedule, run Run) Step {
 
 // overlap steps over what came due while a run executed that took longer than from one occurrence to the next. A run that
 // only began late is no reason: what came due meanwhile is late too, and executed.
-func (step *Step) overlap(job db.Job, s schedule.Schedule, run Run) {
+func (step *Step) overlap(job *db.Job, s schedule.Schedule, run Run) {
 	first := step.Next
 	tooLong := !first.IsZero() && run.Finished.Sub(run.Started) >= first.Sub(run.Occurrence)
 	if !tooLong || first.After(run.Finished) || MayOverlap(job) {
@@ -126,7 +126,7 @@ func (step *Step) goOn(s schedule.Schedule, t time.Time) {
 
 // Splits returns the next occurrence of a job whose runs may overlap: it does not wait for the end of the run of this
 // one, the count-th of the job. False where there is none, or the end of the run decides.
-func Splits(job db.Job, s schedule.Schedule, occurrence time.Time, count int64) (time.Time, bool) {
+func Splits(job *db.Job, s schedule.Schedule, occurrence time.Time, count int64) (time.Time, bool) {
 	if !MayOverlap(job) || (job.MaxRuns != nil && count+1 >= *job.MaxRuns) {
 		return time.Time{}, false
 	}
@@ -134,13 +134,13 @@ func Splits(job db.Job, s schedule.Schedule, occurrence time.Time, count int64) 
 }
 
 // MayOverlap tells whether a job's next run begins at its instant though the one before may still execute.
-func MayOverlap(job db.Job) bool {
+func MayOverlap(job *db.Job) bool {
 	return job.OverlapPolicy == db.OverlapPolicyALLOWALL || job.OverlapPolicy == db.OverlapPolicyCANCELOTHER
 }
 
 // Backoff returns how long to wait after the failure of an attempt, counted from 1: a random time from the least backoff
 // to twice of it, four times after the second attempt, and so on, within the most.
-func Backoff(job db.Job, attempt int) time.Duration {
+func Backoff(job *db.Job, attempt int) time.Duration {
 	least, most := time.Duration(job.MinBackoffSeconds)*time.Second, time.Duration(job.MaxBackoffSeconds)*time.Second
 	bound := least
 	for range attempt {

@@ -21,14 +21,14 @@ func at(minutes float64) time.Time { return noon.Add(time.Duration(minutes * flo
 
 func TestScheduleDoesNotDrift(t *testing.T) {
 	t.Parallel()
-	step := planner.After(db.Job{}, minutely(), planner.Run{Occurrence: at(1), Started: at(1.5), Finished: at(1.6)})
+	step := planner.After(&db.Job{}, minutely(), planner.Run{Occurrence: at(1), Started: at(1.5), Finished: at(1.6)})
 	require.Equal(t, planner.Step{Next: at(2)}, step)
 }
 
 func TestLateIsNoOverlap(t *testing.T) {
 	t.Parallel()
 	job := db.Job{OverlapPolicy: db.OverlapPolicySKIP}
-	step := planner.After(job, minutely(), planner.Run{Occurrence: at(1), Started: at(4.9), Finished: at(5.1)})
+	step := planner.After(&job, minutely(), planner.Run{Occurrence: at(1), Started: at(4.9), Finished: at(5.1)})
 	require.Equal(t, planner.Step{Next: at(2)}, step, "what came due while it was short is late, not passed over")
 }
 
@@ -40,7 +40,7 @@ func TestOverlap(t *testing.T) {
 		db.OverlapPolicyBUFFERONE: {Next: at(3), Passed: 1, PassedFrom: at(2)},
 		db.OverlapPolicyALLOWALL:  {Next: at(2)},
 	} {
-		require.Equal(t, want, planner.After(db.Job{OverlapPolicy: policy}, minutely(), run), policy)
+		require.Equal(t, want, planner.After(&db.Job{OverlapPolicy: policy}, minutely(), run), policy)
 	}
 }
 
@@ -49,16 +49,16 @@ func TestEndOfTheScheduleCompletes(t *testing.T) {
 	s := minutely()
 	s.End = at(1)
 	require.Equal(t, planner.Step{Rest: db.JobStatusCOMPLETED},
-		planner.After(db.Job{}, s, planner.Run{Occurrence: at(1), Started: at(1), Finished: at(1)}))
+		planner.After(&db.Job{}, s, planner.Run{Occurrence: at(1), Started: at(1), Finished: at(1)}))
 	require.Equal(t, planner.Step{Rest: db.JobStatusCOMPLETED},
-		planner.After(db.Job{MaxRuns: new(int64(3))}, minutely(), planner.Run{Occurrence: at(1), Started: at(1), Finished: at(1), Count: 2}))
+		planner.After(&db.Job{MaxRuns: new(int64(3))}, minutely(), planner.Run{Occurrence: at(1), Started: at(1), Finished: at(1), Count: 2}))
 }
 
 func TestMisfireIsMoreThanAMinute(t *testing.T) {
 	t.Parallel()
-	require.Nil(t, planner.Misfire(db.Job{MisfirePolicy: db.MisfirePolicySKIP}, minutely(), at(1), at(2)))
+	require.Nil(t, planner.Misfire(&db.Job{MisfirePolicy: db.MisfirePolicySKIP}, minutely(), at(1), at(2)))
 	require.Equal(t, &planner.Step{Next: at(2), Passed: 1, PassedFrom: at(1)},
-		planner.Misfire(db.Job{MisfirePolicy: db.MisfirePolicySKIP}, minutely(), at(1), at(2.5)), "the next is only late")
+		planner.Misfire(&db.Job{MisfirePolicy: db.MisfirePolicySKIP}, minutely(), at(1), at(2.5)), "the next is only late")
 }
 
 func TestBackoffStaysWithinItsBounds(t *testing.T) {
@@ -66,16 +66,16 @@ func TestBackoffStaysWithinItsBounds(t *testing.T) {
 	job := db.Job{MinBackoffSeconds: 5, MaxBackoffSeconds: 60}
 	for attempt, most := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second, 3: 40 * time.Second, 4: time.Minute, 100: time.Minute} {
 		for range 100 {
-			wait := planner.Backoff(job, attempt)
+			wait := planner.Backoff(&job, attempt)
 			require.GreaterOrEqual(t, wait, 5*time.Second, "after attempt %d", attempt)
 			require.LessOrEqual(t, wait, most, "after attempt %d", attempt)
 		}
 	}
-	require.Zero(t, planner.Backoff(db.Job{}, 1))
+	require.Zero(t, planner.Backoff(&db.Job{}, 1))
 }
 
 func TestUnknownZoneIsAnErrorNotAPanic(t *testing.T) {
 	t.Parallel()
-	_, err := planner.Schedule(db.Job{Cron: new("* * * * *"), TimeZone: new("Atlantis/Capital")})
+	_, err := planner.Schedule(&db.Job{Cron: new("* * * * *"), TimeZone: new("Atlantis/Capital")})
 	require.ErrorContains(t, err, "time zone")
 }

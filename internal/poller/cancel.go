@@ -61,7 +61,7 @@ func (c *cancels) empty() bool {
 func (p *Poller) Cancel(run uuid.UUID) { p.cancels.end(run) }
 
 // cancelEarlier has the runs of a job end that began before row's. It does not wait for them.
-func (p *Poller) cancelEarlier(ctx context.Context, row db.ClaimRow) {
+func (p *Poller) cancelEarlier(ctx context.Context, row *db.ClaimRow) {
 	canceled, err := p.queries.CancelEarlier(ctx, db.CancelEarlierParams{
 		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor},
 	})

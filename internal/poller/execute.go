@@ -70,7 +70,7 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 	now := p.clock.Now()
 	end.finished = later(now, end.started)
 	end.began = end.finished
-	when, err := planner.Schedule(*job)
+	when, err := planner.Schedule(job)
 	if err != nil {
 		end.abandon("", err.Error())
 		end.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: "its schedule cannot be computed"}
@@ -85,7 +85,7 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 	case job.DeletedAt != nil:
 		end.abandon(db.RunReasonJOBDELETED, "the instance that executed it died, and the job was deleted")
 	case row.Attempt == 1:
-		if step := planner.Misfire(*job, when, row.ScheduledFor, now); step != nil {
+		if step := planner.Misfire(job, when, row.ScheduledFor, now); step != nil {
 			end.status, end.reason, end.attempt, end.step = db.RunStatusSKIPPED, db.RunReasonMISFIRE, 0, *step
 			return true
 		}
@@ -100,7 +100,7 @@ func (p *Poller) execute(ctx context.Context, end *ended) bool {
 	if row.FailedAttempts != nil {
 		began = end.started // it has been busy since, if only by waiting for its next attempt
 	}
-	end.step = planner.After(*job, when, planner.Run{
+	end.step = planner.After(job, when, planner.Run{
 		// Not what an instance began and died with: that did not execute until others took it over.
 		Occurrence: row.ScheduledFor, Started: began, Finished: end.finished,
 		Failed: end.status == db.RunStatusFAILED, Count: row.RunCount + job.RunCount, Failures: int(row.Failures),
@@ -113,7 +113,7 @@ func (p *Poller) attempt(ctx context.Context, end *ended) bool {
 	row, job := &end.row, &end.row.Job
 	end.began = later(p.clock.Now(), end.started)
 	if job.OverlapPolicy == db.OverlapPolicyCANCELOTHER {
-		p.cancelEarlier(ctx, *row)
+		p.cancelEarlier(ctx, row)
 		var release func()
 		ctx, release = p.cancels.context(ctx, runid.New(row.JobID, row.ScheduledFor))
 		defer release()
@@ -137,7 +137,7 @@ func (p *Poller) attempt(ctx context.Context, end *ended) bool {
 		end.reason = db.RunReasonDEADLINEEXCEEDED
 	}
 	if row.Attempt < job.MaxAttempts {
-		end.retryAt = end.finished.Add(planner.Backoff(*job, int(row.Attempt)))
+		end.retryAt = end.finished.Add(planner.Backoff(job, int(row.Attempt)))
 		end.failed, _ = json.Marshal(failedAttempt{ // numbers and valid text: cannot fail
 			Attempt: row.Attempt, Error: end.error,
 			StartedAt: instant.Time{Time: end.began}, FinishedAt: instant.Time{Time: end.finished},

@@ -12,17 +12,17 @@ import (
 func (p *Poller) split(ctx context.Context, rows []db.ClaimRow) {
 	var params db.SplitParams
 	for _, row := range rows {
-		if !row.Recurs || !planner.MayOverlap(row.Job) {
+		if !row.Recurs || !planner.MayOverlap(&row.Job) {
 			continue
 		}
-		when, err := planner.Schedule(row.Job)
+		when, err := planner.Schedule(&row.Job)
 		if err != nil {
 			continue // the run will say so
 		}
-		if planner.Misfire(row.Job, when, row.ScheduledFor, p.clock.Now()) != nil {
+		if planner.Misfire(&row.Job, when, row.ScheduledFor, p.clock.Now()) != nil {
 			continue // it will be stepped over
 		}
-		if next, ok := planner.Splits(row.Job, when, row.ScheduledFor, row.RunCount+row.Job.RunCount); ok {
+		if next, ok := planner.Splits(&row.Job, when, row.ScheduledFor, row.RunCount+row.Job.RunCount); ok {
 			params.JobIds = append(params.JobIds, row.JobID)
 			params.ScheduledFors = append(params.ScheduledFors, row.ScheduledFor)
 			params.Tokens = append(params.Tokens, row.Token)
