@@ -47,7 +47,7 @@ func Anchor(intervalSeconds int64, start *time.Time, now time.Time) time.Time {
 }
 
 // crons remembers parsed expressions: parsing costs more than what follows it, and a job's is needed at each of its runs.
-var crons = cronCache{parsed: map[cronKey]schedule.Cron{}}
+var crons = cronCache{parsed: map[cronKey]schedule.Grid{}}
 
 // maxCrons bounds what is remembered. Past it all is forgotten, which costs less than knowing what is needed.
 const maxCrons = 100_000
@@ -59,10 +59,10 @@ type cronKey struct {
 
 type cronCache struct {
 	mu     sync.RWMutex
-	parsed map[cronKey]schedule.Cron
+	parsed map[cronKey]schedule.Grid
 }
 
-func parseCron(expression, zone string, job uuid.UUID) (schedule.Cron, error) {
+func parseCron(expression, zone string, job uuid.UUID) (schedule.Grid, error) {
 	key := cronKey{expression, zone, schedule.Seed(job)}
 	crons.mu.RLock()
 	cron, ok := crons.parsed[key]
@@ -72,10 +72,10 @@ func parseCron(expression, zone string, job uuid.UUID) (schedule.Cron, error) {
 	}
 	location, err := time.LoadLocation(zone)
 	if err != nil {
-		return schedule.Cron{}, fmt.Errorf("time zone: %w", err)
+		return nil, fmt.Errorf("time zone: %w", err)
 	}
 	if cron, err = schedule.ParseCron(expression, location, key.seed); err != nil {
-		return schedule.Cron{}, err
+		return nil, err
 	}
 	crons.mu.Lock()
 	defer crons.mu.Unlock()

@@ -45,7 +45,6 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 	if len(rows) == 0 {
 		return
 	}
-	p.split(held.Context, rows)
 	ctx, cancel := context.WithCancelCause(held.Context)
 	stop := context.AfterFunc(p.work, func() { cancel(context.Cause(p.work)) })
 	var left atomic.Int64
@@ -62,8 +61,13 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 		}
 		p.inFlight.Done()
 	}
-	for _, row := range rows {
-		go p.run(ctx, &ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, settle: settle})
+	runs := make([]*ended, len(rows))
+	for i, row := range rows {
+		runs[i] = &ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, settle: settle}
+	}
+	p.split(held.Context, runs)
+	for _, run := range runs {
+		go p.run(ctx, run)
 	}
 }
 

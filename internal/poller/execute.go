@@ -14,6 +14,7 @@ import (
 	"punctual/internal/lease"
 	"punctual/internal/planner"
 	"punctual/internal/runid"
+	"punctual/internal/schedule"
 	"punctual/internal/target"
 )
 
@@ -31,6 +32,10 @@ type ended struct {
 	started  time.Time    // attempt 1
 	finished time.Time
 	error    string
+	// when is the job's schedule; without a grid: not yet computed.
+	when schedule.Schedule
+	// split is whether the schedule was to go on without the run when it was claimed: it was not missed then.
+	split bool
 	// step is what comes next for the job.
 	step planner.Step
 	// retryAt is when the run is to be tried again; zero: it has ended.
@@ -64,48 +69,67 @@ func (p *Poller) leave(end *ended, cause error) {
 }
 
 // execute decides what is to be done with a claimed run, does it, and fills in how it ended. It returns false when it has
-// left that to others.
+// left that to others. What comes before and after the attempt is apart, so that its stack is free while that goes on.
 func (p *Poller) execute(ctx context.Context, end *ended) bool {
+	if p.prepare(end) && !p.attempt(ctx, end) {
+		return false
+	}
+	end.goOn()
+	return true
+}
+
+// prepare tells whether to make an attempt. Where not, it fills in how the run ended without.
+func (p *Poller) prepare(end *ended) bool {
 	row, job := &end.row, &end.row.Job
 	now := p.clock.Now()
 	end.finished = later(now, end.started)
 	end.began = end.finished
-	when, err := planner.Schedule(job)
-	if err != nil {
-		end.abandon("", err.Error())
-		end.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: "its schedule cannot be computed"}
-		return true
+	if end.when.Grid == nil {
+		var err error
+		if end.when, err = planner.Schedule(job); err != nil {
+			end.abandon("", err.Error())
+			end.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: "its schedule cannot be computed"}
+			return false
+		}
 	}
 	switch {
 	case row.Attempt > job.MaxAttempts:
 		// Attempts are counted when claimed, so a run that kills its instance each time ends here.
 		end.abandon(db.RunReasonLEASEEXPIRED, fmt.Sprintf("the instance that executed attempt %d died", job.MaxAttempts))
+		return false
 	case row.CancelReason != nil:
 		end.cancel(*row.CancelReason)
+		return false
 	case job.DeletedAt != nil:
 		end.abandon(db.RunReasonJOBDELETED, "the instance that executed it died, and the job was deleted")
-	case row.Attempt == 1:
-		if step := planner.Misfire(job, when, row.ScheduledFor, now); step != nil {
+		return false
+	case row.Attempt > 1:
+		return true
+	}
+	if !end.split {
+		if step := planner.Misfire(job, end.when, row.ScheduledFor, now); step != nil {
 			end.status, end.reason, end.attempt, end.step = db.RunStatusSKIPPED, db.RunReasonMISFIRE, 0, *step
-			return true
-		}
-		end.started = later(now, row.StartedAt)
-		fallthrough
-	default:
-		if !p.attempt(ctx, end) {
 			return false
 		}
 	}
-	began := end.began
-	if row.FailedAttempts != nil {
-		began = end.started // it has been busy since, if only by waiting for its next attempt
-	}
-	end.step = planner.After(job, when, planner.Run{
-		// Not what an instance began and died with: that did not execute until others took it over.
-		Occurrence: row.ScheduledFor, Started: began, Finished: end.finished,
-		Failed: end.status == db.RunStatusFAILED, Count: row.RunCount + job.RunCount, Failures: int(row.Failures),
-	})
+	end.started = later(now, row.StartedAt)
 	return true
+}
+
+// goOn fills in what comes next for the job, unless that is decided already.
+func (e *ended) goOn() {
+	if e.step != (planner.Step{}) {
+		return
+	}
+	began := e.began
+	if e.row.FailedAttempts != nil {
+		began = e.started // it has been busy since, if only by waiting for its next attempt
+	}
+	e.step = planner.After(&e.row.Job, e.when, planner.Run{
+		// Not what an instance began and died with: that did not execute until others took it over.
+		Occurrence: e.row.ScheduledFor, Started: began, Finished: e.finished,
+		Failed: e.status == db.RunStatusFAILED, Count: e.row.RunCount + e.row.Job.RunCount, Failures: int(e.row.Failures),
+	})
 }
 
 // attempt makes one attempt and fills in how it ended. It returns false when the instance had to leave it to others.
@@ -160,15 +184,15 @@ var errDeadline = errors.New("attempt deadline exceeded")
 // instance.
 func (p *Poller) call(ctx context.Context, row *db.ClaimRow) (err error) {
 	deadline := time.Duration(row.Job.AttemptDeadlineSeconds) * time.Second
-	ctx, cancel := context.WithTimeoutCause(ctx, deadline, errDeadline)
-	defer cancel()
+	attempt := &lazyContext{parent: ctx, deadline: time.Now().Add(deadline), cause: errDeadline}
+	defer attempt.end()
 	defer func() {
 		if r := recover(); r != nil {
 			p.Logger.ErrorContext(ctx, "executor panicked", "panic", r, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
-	err = p.Executor.Execute(ctx, target.Run{
+	err = p.Executor.Execute(attempt, target.Run{
 		ID:           runid.New(row.JobID, row.ScheduledFor),
 		JobID:        row.JobID,
 		JobName:      row.Job.Name,
@@ -176,7 +200,7 @@ func (p *Poller) call(ctx context.Context, row *db.ClaimRow) (err error) {
 		Attempt:      int(row.Attempt),
 		Payload:      row.Job.Payload,
 	})
-	if err != nil && errors.Is(context.Cause(ctx), errDeadline) {
+	if err != nil && errors.Is(context.Cause(attempt), errDeadline) {
 		return fmt.Errorf("%w after %s: %w", errDeadline, deadline, err)
 	}
 	return err
