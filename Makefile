@@ -5,6 +5,7 @@ SQLC         := go tool -modfile=tools/generate/go.mod sqlc
 OAPI_CODEGEN := go tool -modfile=tools/generate/go.mod oapi-codegen
 LINT         := go tool -modfile=tools/lint/go.mod golangci-lint
 GOVULNCHECK  := go tool -modfile=tools/lint/go.mod govulncheck
+OASDIFF      := go tool -modfile=tools/contract/go.mod oasdiff
 
 # Starts a PostgreSQL for the tests, says which, and stops it when they have ended.
 WITH_DATABASE := go run ./internal/testdb/testserver --
@@ -55,6 +56,22 @@ chaos: ## Kill, stop and cut off instances and PostgreSQL under load, and look f
 .PHONY: chaos-full
 chaos-full: ## The same, three minutes of each.
 	go test -count=1 -tags chaos -v -timeout 1h ./internal/chaos -chaos.full
+
+# The contract of the last release, copied from openapi.yaml by the commit that releases it: a clone may have no tags.
+RELEASED := tools/contract/released.yaml
+
+# levels.txt says where we differ from oasdiff. Clients have to bear values and bounds that are new in an answer: most
+# schemas are a request's too, and nothing could be added to them. What an answer may leave out still has to stay, and so
+# have the defaults of what a request leaves out. Warnings count: the service refuses properties and parameters it does
+# not know, so the removal of one breaks those who send it.
+.PHONY: breaking
+breaking: ## Fail when openapi.yaml would break clients of the last release.
+ifeq ($(wildcard $(RELEASED)),)
+	@echo "no release yet, so nothing to break: there is no $(RELEASED)"
+else
+	$(OASDIFF) breaking --fail-on WARN --severity-levels tools/contract/levels.txt \
+		--flatten-allof --allow-external-refs=false $(RELEASED) openapi.yaml
+endif
 
 .PHONY: format
 format: ## Format the code.
