@@ -112,7 +112,7 @@ func define(in api.JobCreate, id uuid.UUID, before *db.Job, now time.Time) (db.J
 		MinBackoffSeconds: *in.MinBackoffSeconds, MaxBackoffSeconds: *in.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: *in.AttemptDeadlineSeconds, RunHistory: db.RunHistory(*in.RunHistory),
 		ConcurrencyGroup: in.ConcurrencyGroup, MaxConcurrency: in.MaxConcurrency,
-		Status: db.JobStatusACTIVE,
+		SecretNames: []string{}, Status: db.JobStatusACTIVE,
 	}
 	if in.PauseAfterFailures != nil {
 		job.PauseAfterFailures = new(int16(*in.PauseAfterFailures))
@@ -202,28 +202,6 @@ func checkCron(expression, zone string, id uuid.UUID) []api.FieldError {
 		return []api.FieldError{inBody("cron", err.Error())}
 	}
 	return nil
-}
-
-// firstOccurrence returns when a job is due first after now, or the field that keeps it from being due ever.
-func firstOccurrence(job db.Job, now time.Time) (time.Time, *api.FieldError, error) {
-	when, err := planner.Schedule(&job)
-	if err != nil {
-		return time.Time{}, nil, err
-	}
-	if job.MaxRuns != nil && job.RunCount >= *job.MaxRuns {
-		return time.Time{}, new(inBody("maxRuns", fmt.Sprintf("the job has run %d times", job.RunCount))), nil
-	}
-	next, ok := when.Next(now)
-	switch {
-	case ok:
-		return next, nil, nil
-	case job.EndAt != nil:
-		return time.Time{}, new(inBody("endAt", "nothing is due from now until then")), nil
-	case job.RunAt != nil:
-		return time.Time{}, new(inBody("runAt", "must be in the future")), nil
-	default:
-		return time.Time{}, new(inBody("cron", "is never due again")), nil
-	}
 }
 
 func inBody(field, detail string) api.FieldError {

@@ -21,7 +21,7 @@ const (
 func encodeJob(row jobRow) api.Job {
 	job := row.Job
 	out := api.Job{
-		Id: job.ID, Name: job.Name, Payload: job.Payload,
+		Id: job.ID, Name: job.Name, Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
 		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
 		StartAt: encodeInstant(job.StartAt), EndAt: encodeInstant(job.EndAt), MaxRuns: job.MaxRuns,
 		JitterSeconds: job.JitterSeconds, DeleteAfterCompletion: job.DeleteAfterCompletion,
@@ -59,11 +59,12 @@ func encodeRun(row runRow) (api.Run, error) {
 			return api.Run{}, fmt.Errorf("failed attempts: %w", err)
 		}
 	}
-	return api.Run{
+	out := api.Run{
 		Id:             runid.New(row.JobID, row.ScheduledFor),
 		JobId:          row.JobID,
 		Status:         api.RunStatus(row.Status),
 		Reason:         (*api.RunReason)(row.Reason),
+		Trigger:        api.RunTrigger(row.Trigger),
 		ScheduledFor:   instant.Time{Time: row.ScheduledFor},
 		Attempt:        int32(row.Attempt),
 		StartedAt:      encodeInstant(row.StartedAt),
@@ -71,7 +72,16 @@ func encodeRun(row runRow) (api.Run, error) {
 		Error:          row.Error,
 		FailedAttempts: failed,
 		Occurrences:    int64(row.Occurrences),
-	}, nil
+	}
+	if row.RetryOf != nil {
+		out.RetryOf = new(runid.New(row.JobID, *row.RetryOf))
+	}
+	if row.Result != nil {
+		if err := json.Unmarshal(row.Result, &out.Result); err != nil {
+			return api.Run{}, fmt.Errorf("result: %w", err)
+		}
+	}
+	return out, nil
 }
 
 func encodeInstant(t *time.Time) *instant.Time {

@@ -11,6 +11,8 @@ import (
 
 	"punctual/gen/api"
 	"punctual/gen/db"
+	"punctual/internal/agenda"
+	"punctual/internal/target"
 )
 
 const (
@@ -38,14 +40,19 @@ func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (a
 		return nil, fmt.Errorf("complete the definition: %w", err)
 	}
 	job, wrong := define(definition, id, nil, now)
+	faults, err := s.defineTarget(&job, *definition.Target, nil)
+	if err != nil {
+		return nil, err
+	}
+	wrong = append(wrong, faults...)
 	var first time.Time
 	if len(wrong) == 0 {
-		var never *api.FieldError
-		if first, never, err = firstOccurrence(job, now); err != nil {
-			return nil, err
-		}
-		if never != nil {
-			wrong = append(wrong, *never)
+		if first, err = agenda.First(&job, now); err != nil {
+			never, ok := errors.AsType[agenda.NeverDueError](err)
+			if !ok {
+				return nil, err
+			}
+			wrong = append(wrong, inBody(never.Field, never.Detail))
 		}
 	}
 	if len(wrong) > 0 {
@@ -53,15 +60,20 @@ func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (a
 			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, wrong...),
 		}, nil
 	}
-	created, err := s.queries.CreateJob(ctx, createParams(job, now, first))
+	created, err := s.queries.CreateJob(ctx, agenda.CreateParams(job, now, first))
 	if err != nil {
 		return nil, fmt.Errorf("create job: %w", err)
 	}
-	s.Announce(first, now)
+	s.announce(created.Target, first, now)
 	return api.CreateJob201JSONResponse{
 		Headers: api.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
 		Body:    encodeJob(jobRow{Job: created, ScheduledFor: &first}),
 	}, nil
+}
+
+// announce tells who executes runs of a target that something is due.
+func (s *server) announce(definition []byte, readyAt, now time.Time) {
+	s.Announce(orDefault(target.QueueOf(definition), ""), readyAt, now)
 }
 
 // GetJob reads one job.

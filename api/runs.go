@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/api"
@@ -19,24 +20,32 @@ var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 // runRow is what each query that reads runs returns.
 type runRow = db.GetRunRow
 
-// GetRun reads one run, in flight or ended.
+// GetRun reads one run, open or ended.
 func (s *server) GetRun(ctx context.Context, r api.GetRunRequestObject) (api.GetRunResponseObject, error) {
-	missing := api.GetRun404ApplicationProblemPlusJSONResponse{
-		NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run"),
-	}
-	scheduledFor, jobTail, ok := runid.Parse(r.Id)
-	if !ok {
-		return missing, nil
-	}
-	row, err := s.queries.GetRun(ctx, db.GetRunParams{ScheduledFor: scheduledFor, JobTail: jobTail})
+	row, err := s.findRun(ctx, r.Id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return missing, nil
+		return api.GetRun404ApplicationProblemPlusJSONResponse{
+			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run"),
+		}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get run: %w", err)
+		return nil, err
 	}
 	run, err := encodeRun(row)
 	return api.GetRun200JSONResponse(run), err
+}
+
+// findRun reads one run. It returns pgx.ErrNoRows where there is none.
+func (s *server) findRun(ctx context.Context, id uuid.UUID) (runRow, error) {
+	scheduledFor, jobTail, ok := runid.Parse(id)
+	if !ok {
+		return runRow{}, pgx.ErrNoRows
+	}
+	row, err := s.queries.GetRun(ctx, db.GetRunParams{ScheduledFor: scheduledFor, JobTail: jobTail})
+	if err != nil {
+		return runRow{}, fmt.Errorf("get run: %w", err)
+	}
+	return row, nil
 }
 
 // ListJobRuns reads a page of a job's runs.

@@ -13,15 +13,24 @@ import (
 
 	"punctual/gen/api"
 	"punctual/gen/db"
+	"punctual/internal/queue"
+	"punctual/internal/secrets"
+	"punctual/internal/target"
 )
 
 // Config is what the API needs. Zero means default.
 type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
-	// Announce is called when something is stored that is due at readyAt, as of now, by the database's clock. It must not
-	// block.
-	Announce func(readyAt, now time.Time)
+	// Queues hands runs to workers.
+	Queues *queue.Broker
+	// Targets checks the definitions of targets.
+	Targets target.Checker
+	// Secrets seals the secrets of targets.
+	Secrets secrets.Keyring
+	// Announce is called when something is stored that is due at readyAt, as of now, by the database's clock: for the workers of
+	// a queue, or for instances, whose queue is the empty one. It must not block.
+	Announce func(queue string, readyAt, now time.Time)
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not ready.
 	Stopping <-chan struct{}
 	// HealthOnly serves nothing but /livez and /readyz.
@@ -33,6 +42,7 @@ type server struct {
 	Config
 	queries     *db.Queries
 	definitions definitions
+	targetTypes map[string]targetType
 }
 
 var _ api.StrictServerInterface = (*server)(nil)
@@ -54,7 +64,11 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the defaults: %w", err)
 	}
-	s := &server{Config: c, queries: db.New(c.Pool), definitions: definitions}
+	targetTypes, err := newTargetTypes(spec)
+	if err != nil {
+		return nil, fmt.Errorf("read the types of targets: %w", err)
+	}
+	s := &server{Config: c, queries: db.New(c.Pool), definitions: definitions, targetTypes: targetTypes}
 	errs := errorWriter{c.Logger}
 	strict := api.NewStrictHandlerWithOptions(s, nil, api.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  errs.invalid,

@@ -62,6 +62,51 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for HttpTargetMethod.
+const (
+	HttpTargetMethodDELETE HttpTargetMethod = "DELETE"
+	HttpTargetMethodGET    HttpTargetMethod = "GET"
+	HttpTargetMethodHEAD   HttpTargetMethod = "HEAD"
+	HttpTargetMethodPATCH  HttpTargetMethod = "PATCH"
+	HttpTargetMethodPOST   HttpTargetMethod = "POST"
+	HttpTargetMethodPUT    HttpTargetMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the HttpTargetMethod enum.
+func (e HttpTargetMethod) Valid() bool {
+	switch e {
+	case HttpTargetMethodDELETE:
+		return true
+	case HttpTargetMethodGET:
+		return true
+	case HttpTargetMethodHEAD:
+		return true
+	case HttpTargetMethodPATCH:
+		return true
+	case HttpTargetMethodPOST:
+		return true
+	case HttpTargetMethodPUT:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HttpTargetType.
+const (
+	HttpTargetTypeHttp HttpTargetType = "http"
+)
+
+// Valid indicates whether the value is a known member of the HttpTargetType enum.
+func (e HttpTargetType) Valid() bool {
+	switch e {
+	case HttpTargetTypeHttp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JobStatus.
 const (
 	JobStatusACTIVE    JobStatus = "ACTIVE"
@@ -77,6 +122,21 @@ func (e JobStatus) Valid() bool {
 	case JobStatusCOMPLETED:
 		return true
 	case JobStatusPAUSED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogTargetType.
+const (
+	LogTargetTypeLog LogTargetType = "log"
+)
+
+// Valid indicates whether the value is a known member of the LogTargetType enum.
+func (e LogTargetType) Valid() bool {
+	switch e {
+	case LogTargetTypeLog:
 		return true
 	default:
 		return false
@@ -128,6 +188,30 @@ func (e OverlapPolicy) Valid() bool {
 	}
 }
 
+// Defines values for OverlapPolicyOverride.
+const (
+	OverlapPolicyOverrideALLOWALL    OverlapPolicyOverride = "ALLOW_ALL"
+	OverlapPolicyOverrideBUFFERONE   OverlapPolicyOverride = "BUFFER_ONE"
+	OverlapPolicyOverrideCANCELOTHER OverlapPolicyOverride = "CANCEL_OTHER"
+	OverlapPolicyOverrideSKIP        OverlapPolicyOverride = "SKIP"
+)
+
+// Valid indicates whether the value is a known member of the OverlapPolicyOverride enum.
+func (e OverlapPolicyOverride) Valid() bool {
+	switch e {
+	case OverlapPolicyOverrideALLOWALL:
+		return true
+	case OverlapPolicyOverrideBUFFERONE:
+		return true
+	case OverlapPolicyOverrideCANCELOTHER:
+		return true
+	case OverlapPolicyOverrideSKIP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunHistory.
 const (
 	RunHistoryALL      RunHistory = "ALL"
@@ -154,6 +238,7 @@ const (
 	RunReasonLEASEEXPIRED     RunReason = "LEASE_EXPIRED"
 	RunReasonMISFIRE          RunReason = "MISFIRE"
 	RunReasonOVERLAP          RunReason = "OVERLAP"
+	RunReasonREQUESTED        RunReason = "REQUESTED"
 )
 
 // Valid indicates whether the value is a known member of the RunReason enum.
@@ -171,6 +256,8 @@ func (e RunReason) Valid() bool {
 		return true
 	case RunReasonOVERLAP:
 		return true
+	case RunReasonREQUESTED:
+		return true
 	default:
 		return false
 	}
@@ -180,6 +267,7 @@ func (e RunReason) Valid() bool {
 const (
 	RunStatusCANCELED  RunStatus = "CANCELED"
 	RunStatusFAILED    RunStatus = "FAILED"
+	RunStatusPENDING   RunStatus = "PENDING"
 	RunStatusRUNNING   RunStatus = "RUNNING"
 	RunStatusSKIPPED   RunStatus = "SKIPPED"
 	RunStatusSUCCEEDED RunStatus = "SUCCEEDED"
@@ -192,6 +280,8 @@ func (e RunStatus) Valid() bool {
 		return true
 	case RunStatusFAILED:
 		return true
+	case RunStatusPENDING:
+		return true
 	case RunStatusRUNNING:
 		return true
 	case RunStatusSKIPPED:
@@ -203,8 +293,67 @@ func (e RunStatus) Valid() bool {
 	}
 }
 
+// Defines values for RunTrigger.
+const (
+	RunTriggerBACKFILL RunTrigger = "BACKFILL"
+	RunTriggerMANUAL   RunTrigger = "MANUAL"
+	RunTriggerRETRY    RunTrigger = "RETRY"
+	RunTriggerSCHEDULE RunTrigger = "SCHEDULE"
+)
+
+// Valid indicates whether the value is a known member of the RunTrigger enum.
+func (e RunTrigger) Valid() bool {
+	switch e {
+	case RunTriggerBACKFILL:
+		return true
+	case RunTriggerMANUAL:
+		return true
+	case RunTriggerRETRY:
+		return true
+	case RunTriggerSCHEDULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkerTargetType.
+const (
+	WorkerTargetTypeWorker WorkerTargetType = "worker"
+)
+
+// Valid indicates whether the value is a known member of the WorkerTargetType enum.
+func (e WorkerTargetType) Valid() bool {
+	switch e {
+	case WorkerTargetTypeWorker:
+		return true
+	default:
+		return false
+	}
+}
+
 // AttemptDeadlineSeconds How long one attempt may take.
 type AttemptDeadlineSeconds = int32
+
+// Backfill defines model for Backfill.
+type Backfill struct {
+	// Occurrences How many occurrences the window has; what has a run already is not run again.
+	Occurrences int32 `json:"occurrences"`
+
+	// Runs How many runs were started.
+	Runs int32 `json:"runs"`
+}
+
+// BackfillWindow At most 1 000 occurrences at a time.
+//
+// Example: {"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}
+type BackfillWindow struct {
+	// From The first instant of the window.
+	From instant.Time `json:"from"`
+
+	// To The last one; not in the future.
+	To instant.Time `json:"to"`
+}
 
 // CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 type CatchupWindowSeconds = int64
@@ -234,6 +383,7 @@ type FailedAttempt struct {
 	Attempt    int32        `json:"attempt"`
 	Error      string       `json:"error"`
 	FinishedAt instant.Time `json:"finishedAt"`
+	Result     *RunResult   `json:"result"`
 	StartedAt  instant.Time `json:"startedAt"`
 }
 
@@ -259,6 +409,52 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// Heartbeat defines model for Heartbeat.
+type Heartbeat struct {
+	// Canceled The ids of its runs that are to end; say so by failing them.
+	Canceled  []openapi_types.UUID `json:"canceled"`
+	ExpiresAt instant.Time         `json:"expiresAt"`
+}
+
+// HttpTarget Sends a request for each attempt, which has `attemptDeadlineSeconds` to be answered. Redirects are not followed, and only addresses
+// that the operator allows are reached: public ones, at ports 80 and 443, by default. An answer of 2xx, or one of `expectStatus`, is success;
+// 429 and 503 put the next attempt off by their `Retry-After`; 410 pauses the job.
+//
+// Each request has `Idempotency-Key` (the run's id, the same at each attempt), `Punctual-Job-Id`, `Punctual-Run-Id`,
+// `Punctual-Scheduled-For`, `Punctual-Attempt` and `traceparent` (W3C), and with `signingSecrets` the headers `webhook-id`,
+// `webhook-timestamp` and `webhook-signature` of Standard Webhooks 1.0.0.
+type HttpTarget struct {
+	// Body What is sent. By default it is the job's payload, as JSON, with `POST`, `PUT` and `PATCH`.
+	Body *string `json:"body,omitempty"`
+
+	// ExpectStatus The status codes that mean success. By default all of 2xx.
+	ExpectStatus *[]int32 `json:"expectStatus,omitempty"`
+
+	// Headers Sent with each request, and shown to whoever reads the job. Not those that belong to the connection or to Punctual, nor those
+	// that carry credentials.
+	Headers *map[string]string `json:"headers,omitempty"`
+	Method  *HttpTargetMethod  `json:"method,omitempty"`
+
+	// SecretHeaders Like `headers`, for credentials.
+	SecretHeaders *map[string]string `json:"secretHeaders,omitempty"`
+
+	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. Give two while one replaces the other: the
+	// request then carries a signature of each.
+	SigningSecrets *[]string      `json:"signingSecrets,omitempty"`
+	Type           HttpTargetType `json:"type"`
+
+	// Url Of `http` or `https`, without credentials.
+	//
+	// Example: https://example.com/hooks/report
+	Url string `json:"url"`
+}
+
+// HttpTargetMethod defines model for HttpTarget.Method.
+type HttpTargetMethod string
+
+// HttpTargetType defines model for HttpTarget.Type.
+type HttpTargetType string
 
 // IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
 //
@@ -366,8 +562,15 @@ type Job struct {
 	// Status `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
 	Status JobStatus `json:"status"`
 
-	// StatusReason Why the service paused it; null where it did not.
+	// StatusReason Why it has its status, where the service or somebody said so.
 	StatusReason *string `json:"statusReason"`
+
+	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
+	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	Target Target `json:"target"`
+
+	// TargetSecrets Which secrets its target has, as fields of it.
+	TargetSecrets []string `json:"targetSecrets"`
 
 	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
 	//
@@ -464,6 +667,10 @@ type JobCreate struct {
 	// StartAt The job is not due before. With an interval it is the first instant at which it is.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
+	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
+	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	Target *Target `json:"target,omitempty"`
+
 	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
 	//
 	// Example: Europe/Berlin
@@ -501,6 +708,63 @@ type JobStatus string
 //
 // Example: {"intervalInSeconds":120}
 type JobUpdate = map[string]json.RawMessage
+
+// Lease defines model for Lease.
+type Lease struct {
+	ExpiresAt instant.Time       `json:"expiresAt"`
+	Id        openapi_types.UUID `json:"id"`
+	Runs      []LeasedRun        `json:"runs"`
+}
+
+// LeaseRequest Example: {"maxRuns":10,"waitSeconds":0}
+type LeaseRequest struct {
+	// LeaseSeconds How long the lease lasts without a heartbeat. A worker that dies holds its runs that long.
+	LeaseSeconds *int32 `json:"leaseSeconds,omitempty"`
+
+	// MaxRuns How many runs to lease at most.
+	MaxRuns *int32 `json:"maxRuns,omitempty"`
+
+	// WaitSeconds How long to wait for one.
+	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
+
+	// Worker Who asks, for people to read.
+	Worker *string `json:"worker,omitempty"`
+}
+
+// LeasedRun defines model for LeasedRun.
+type LeasedRun struct {
+	// Attempt Counted from 1.
+	Attempt int32 `json:"attempt"`
+
+	// AttemptDeadlineSeconds How long one attempt may take.
+	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
+
+	// Id The same at each attempt.
+	Id    openapi_types.UUID `json:"id"`
+	JobId openapi_types.UUID `json:"jobId"`
+
+	// JobName What people call it. Need not be unique. No control characters.
+	//
+	// Example: nightly-report
+	JobName JobName `json:"jobName"`
+
+	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	//
+	// Example: {"report":"sales"}
+	Payload      Payload      `json:"payload"`
+	ScheduledFor instant.Time `json:"scheduledFor"`
+
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
+
+// LogTarget Writes a line with the payload to the service's log. Always succeeds.
+type LogTarget struct {
+	Type LogTargetType `json:"type"`
+}
+
+// LogTargetType defines model for LogTarget.Type.
+type LogTargetType string
 
 // MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
 type MaxAttempts = int32
@@ -546,6 +810,9 @@ type OccurrenceList struct {
 // `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 type OverlapPolicy string
 
+// OverlapPolicyOverride As a job's `overlapPolicy`.
+type OverlapPolicyOverride string
+
 // PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
 type PauseAfterFailures = int32
 
@@ -575,9 +842,12 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// QueueName Example: reports
+type QueueName = string
+
 // Run defines model for Run.
 type Run struct {
-	// Attempt How many attempts were begun; 0 when the run was skipped.
+	// Attempt How many attempts were begun; 0 when none was.
 	Attempt int32 `json:"attempt"`
 
 	// Error Why it failed; null unless it did.
@@ -597,20 +867,56 @@ type Run struct {
 	// `scheduledFor` on.
 	Occurrences int64      `json:"occurrences"`
 	Reason      *RunReason `json:"reason"`
+	Result      *RunResult `json:"result"`
 
-	// ScheduledFor The instant at which the job was due.
+	// RetryOf The run that this one repeats.
+	RetryOf *openapi_types.UUID `json:"retryOf"`
+
+	// ScheduledFor The instant at which the job was due, or at which the run was started by hand.
 	ScheduledFor instant.Time `json:"scheduledFor"`
 
-	// StartedAt When execution began; null when the run was skipped.
+	// StartedAt When execution began; null when it did not.
 	StartedAt *instant.Time `json:"startedAt"`
 
-	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
-	// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+	// Status `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
+	// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 	Status RunStatus `json:"status"`
+
+	// Trigger Why there is the run, its job's schedule or somebody's request.
+	Trigger RunTrigger `json:"trigger"`
 }
 
 // RunAt The one instant at which the job is due.
 type RunAt = instant.Time
+
+// RunCompletion defines model for RunCompletion.
+type RunCompletion struct {
+	// Output Kept with the run, the first 4 KiB of it.
+	Output *WorkerOutput `json:"output,omitempty"`
+
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
+
+// RunFailure defines model for RunFailure.
+type RunFailure struct {
+	// Error Why, for people to read.
+	//
+	// Example: the printer is on fire
+	Error string `json:"error"`
+
+	// Output Kept with the run, the first 4 KiB of it.
+	Output *WorkerOutput `json:"output,omitempty"`
+
+	// RetryAfterSeconds The least time to wait before the next attempt.
+	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
+
+	// Retryable Whether another attempt may help. Otherwise the run has `FAILED` now.
+	Retryable *bool `json:"retryable,omitempty"`
+
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
 
 // RunHistory Which runs are kept, all or those that did not succeed.
 type RunHistory string
@@ -626,14 +932,37 @@ type RunPage struct {
 
 // RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
 // `OVERLAP`: the job's run before it was still executing, or the one after it was due.
-// `LEASE_EXPIRED`: the instance that executed the last attempt died.
+// `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
 // `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 // `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
+// `REQUESTED`: somebody canceled it.
 type RunReason string
 
-// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
-// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+// RunRelease defines model for RunRelease.
+type RunRelease struct {
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
+
+// RunResult What the target answered to an attempt, the last one where it is a run's.
+type RunResult struct {
+	// DurationMilliseconds How long the attempt took, in milliseconds.
+	DurationMilliseconds int64 `json:"durationMilliseconds"`
+
+	// Output The first 4 KiB of the HTTP answer's body, or what the worker said. Secrets are left out.
+	Output            string `json:"output"`
+	OutputIsTruncated bool   `json:"outputIsTruncated"`
+
+	// StatusCode Of the HTTP answer; null where there was none.
+	StatusCode *int32 `json:"statusCode"`
+}
+
+// RunStatus `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
+// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 type RunStatus string
+
+// RunTrigger Why there is the run, its job's schedule or somebody's request.
+type RunTrigger string
 
 // SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.
 //
@@ -677,10 +1006,31 @@ type SchedulePreview struct {
 // StartAt The job is not due before. With an interval it is the first instant at which it is.
 type StartAt = instant.Time
 
+// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
+// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+type Target = json.RawMessage
+
 // TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
 //
 // Example: Europe/Berlin
 type TimeZone = string
+
+// Token The number of the claim; a later one of the same run has a higher one.
+type Token = int64
+
+// WorkerOutput Kept with the run, the first 4 KiB of it.
+type WorkerOutput = string
+
+// WorkerTarget Has runs wait in a queue for workers, processes of your own that lease them. `concurrencyGroup` is not for such jobs: how many
+// execute is up to the workers.
+type WorkerTarget struct {
+	// Queue Example: reports
+	Queue QueueName        `json:"queue"`
+	Type  WorkerTargetType `json:"type"`
+}
+
+// WorkerTargetType defines model for WorkerTarget.Type.
+type WorkerTargetType string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -690,6 +1040,9 @@ type Limit = int32
 
 // BadRequest A problem as of RFC 9457.
 type BadRequest = Problem
+
+// Conflict A problem as of RFC 9457.
+type Conflict = Problem
 
 // ContentTooLarge A problem as of RFC 9457.
 type ContentTooLarge = Problem
@@ -724,6 +1077,12 @@ type ListJobsParams struct {
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
+// RunJobParams defines parameters for RunJob.
+type RunJobParams struct {
+	// OverlapPolicy For this run instead of the job's own.
+	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+}
+
 // ListJobRunsParams defines parameters for ListJobRuns.
 type ListJobRunsParams struct {
 	// Cursor The `nextCursor` of the page before. Opaque.
@@ -741,11 +1100,32 @@ type ListUpcomingParams struct {
 	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
 }
 
+// RetryRunParams defines parameters for RetryRun.
+type RetryRunParams struct {
+	// OverlapPolicy For this run instead of the job's own.
+	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+}
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
 
 // UpdateJobJSONRequestBody defines body for UpdateJob for application/json ContentType.
 type UpdateJobJSONRequestBody = JobUpdate
+
+// BackfillJobJSONRequestBody defines body for BackfillJob for application/json ContentType.
+type BackfillJobJSONRequestBody = BackfillWindow
+
+// LeaseRunsJSONRequestBody defines body for LeaseRuns for application/json ContentType.
+type LeaseRunsJSONRequestBody = LeaseRequest
+
+// CompleteRunJSONRequestBody defines body for CompleteRun for application/json ContentType.
+type CompleteRunJSONRequestBody = RunCompletion
+
+// FailRunJSONRequestBody defines body for FailRun for application/json ContentType.
+type FailRunJSONRequestBody = RunFailure
+
+// ReleaseRunJSONRequestBody defines body for ReleaseRun for application/json ContentType.
+type ReleaseRunJSONRequestBody = RunRelease
 
 // PreviewScheduleJSONRequestBody defines body for PreviewSchedule for application/json ContentType.
 type PreviewScheduleJSONRequestBody = SchedulePreview
@@ -767,15 +1147,42 @@ type ServerInterface interface {
 	// UpdateJob Change, pause or resume a job
 	// (PATCH /api/v1/jobs/{id})
 	UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// BackfillJob Run what was not run
+	// (POST /api/v1/jobs/{id}/backfill)
+	BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// RunJob Start a run by hand
+	// (POST /api/v1/jobs/{id}/run)
+	RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams)
 	// ListJobRuns List a job's runs, newest first
 	// (GET /api/v1/jobs/{id}/runs)
 	ListJobRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobRunsParams)
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams)
+	// Heartbeat Keep a lease
+	// (POST /api/v1/leases/{id}/heartbeat)
+	Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// LeaseRuns Lease due runs of a queue
+	// (POST /api/v1/queues/{queue}/leases)
+	LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// CancelRun Have a run end
+	// (POST /api/v1/runs/{id}/cancel)
+	CancelRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// CompleteRun Say that a leased run succeeded
+	// (POST /api/v1/runs/{id}/complete)
+	CompleteRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// FailRun Say that an attempt of a leased run failed
+	// (POST /api/v1/runs/{id}/fail)
+	FailRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// ReleaseRun Give a leased run back
+	// (POST /api/v1/runs/{id}/release)
+	ReleaseRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// RetryRun Run again what did not succeed
+	// (POST /api/v1/runs/{id}/retry)
+	RetryRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RetryRunParams)
 	// PreviewSchedule See when a schedule would be due
 	// (POST /api/v1/schedules/preview)
 	PreviewSchedule(w http.ResponseWriter, r *http.Request)
@@ -821,6 +1228,18 @@ func (_ Unimplemented) UpdateJob(w http.ResponseWriter, r *http.Request, id open
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// BackfillJob Run what was not run
+// (POST /api/v1/jobs/{id}/backfill)
+func (_ Unimplemented) BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RunJob Start a run by hand
+// (POST /api/v1/jobs/{id}/run)
+func (_ Unimplemented) RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListJobRuns List a job's runs, newest first
 // (GET /api/v1/jobs/{id}/runs)
 func (_ Unimplemented) ListJobRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobRunsParams) {
@@ -833,9 +1252,51 @@ func (_ Unimplemented) ListUpcoming(w http.ResponseWriter, r *http.Request, id o
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// Heartbeat Keep a lease
+// (POST /api/v1/leases/{id}/heartbeat)
+func (_ Unimplemented) Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// LeaseRuns Lease due runs of a queue
+// (POST /api/v1/queues/{queue}/leases)
+func (_ Unimplemented) LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetRun Get a run
 // (GET /api/v1/runs/{id})
 func (_ Unimplemented) GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CancelRun Have a run end
+// (POST /api/v1/runs/{id}/cancel)
+func (_ Unimplemented) CancelRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CompleteRun Say that a leased run succeeded
+// (POST /api/v1/runs/{id}/complete)
+func (_ Unimplemented) CompleteRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// FailRun Say that an attempt of a leased run failed
+// (POST /api/v1/runs/{id}/fail)
+func (_ Unimplemented) FailRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReleaseRun Give a leased run back
+// (POST /api/v1/runs/{id}/release)
+func (_ Unimplemented) ReleaseRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RetryRun Run again what did not succeed
+// (POST /api/v1/runs/{id}/retry)
+func (_ Unimplemented) RetryRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RetryRunParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1030,6 +1491,74 @@ func (siw *ServerInterfaceWrapper) UpdateJob(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// BackfillJob operation middleware
+func (siw *ServerInterfaceWrapper) BackfillJob(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BackfillJob(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RunJob operation middleware
+func (siw *ServerInterfaceWrapper) RunJob(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunJobParams
+
+	// ------------- Optional query parameter "overlapPolicy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "overlapPolicy", r.URL.Query(), &params.OverlapPolicy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "overlapPolicy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "overlapPolicy", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RunJob(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListJobRuns operation middleware
 func (siw *ServerInterfaceWrapper) ListJobRuns(w http.ResponseWriter, r *http.Request) {
 
@@ -1140,6 +1669,58 @@ func (siw *ServerInterfaceWrapper) ListUpcoming(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// Heartbeat operation middleware
+func (siw *ServerInterfaceWrapper) Heartbeat(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Heartbeat(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LeaseRuns operation middleware
+func (siw *ServerInterfaceWrapper) LeaseRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "queue" -------------
+	var queue QueueName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "queue", chi.URLParam(r, "queue"), &queue, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "queue", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LeaseRuns(w, r, queue)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetRun operation middleware
 func (siw *ServerInterfaceWrapper) GetRun(w http.ResponseWriter, r *http.Request) {
 
@@ -1157,6 +1738,152 @@ func (siw *ServerInterfaceWrapper) GetRun(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetRun(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelRun operation middleware
+func (siw *ServerInterfaceWrapper) CancelRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelRun(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CompleteRun operation middleware
+func (siw *ServerInterfaceWrapper) CompleteRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompleteRun(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FailRun operation middleware
+func (siw *ServerInterfaceWrapper) FailRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FailRun(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReleaseRun operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReleaseRun(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RetryRun operation middleware
+func (siw *ServerInterfaceWrapper) RetryRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetryRunParams
+
+	// ------------- Optional query parameter "overlapPolicy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "overlapPolicy", r.URL.Query(), &params.OverlapPolicy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "overlapPolicy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "overlapPolicy", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RetryRun(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1337,13 +2064,40 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Patch(options.BaseURL+"/api/v1/jobs/{id}", wrapper.UpdateJob)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/jobs/{id}/backfill", wrapper.BackfillJob)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/jobs/{id}/run", wrapper.RunJob)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/runs", wrapper.ListJobRuns)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/upcoming", wrapper.ListUpcoming)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/leases/{id}/heartbeat", wrapper.Heartbeat)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/queues/{queue}/leases", wrapper.LeaseRuns)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/runs/{id}", wrapper.GetRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/cancel", wrapper.CancelRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/complete", wrapper.CompleteRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/fail", wrapper.FailRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/release", wrapper.ReleaseRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/{id}/retry", wrapper.RetryRun)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/schedules/preview", wrapper.PreviewSchedule)
@@ -1359,6 +2113,8 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 }
 
 type BadRequestApplicationProblemPlusJSONResponse Problem
+
+type ConflictApplicationProblemPlusJSONResponse Problem
 
 type ContentTooLargeApplicationProblemPlusJSONResponse Problem
 
@@ -1837,6 +2593,220 @@ func (response UpdateJob503ApplicationProblemPlusJSONResponse) VisitUpdateJobRes
 	return err
 }
 
+type BackfillJobRequestObject struct {
+	Id   openapi_types.UUID `json:"id"`
+	Body *BackfillJobJSONRequestBody
+}
+
+type BackfillJobResponseObject interface {
+	VisitBackfillJobResponse(w http.ResponseWriter) error
+}
+
+type BackfillJob202JSONResponse Backfill
+
+func (response BackfillJob202JSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob400ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob404ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob413ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob415ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob500ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob503ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJobRequestObject struct {
+	Id     openapi_types.UUID `json:"id"`
+	Params RunJobParams
+}
+
+type RunJobResponseObject interface {
+	VisitRunJobResponse(w http.ResponseWriter) error
+}
+
+type RunJob202ResponseHeaders struct {
+	Location string
+}
+
+type RunJob202JSONResponse struct {
+	Body    Run
+	Headers RunJob202ResponseHeaders
+}
+
+func (response RunJob202JSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob400ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob404ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob500ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob503ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListJobRunsRequestObject struct {
 	Id     openapi_types.UUID `json:"id"`
 	Params ListJobRunsParams
@@ -2011,6 +2981,203 @@ func (response ListUpcoming503ApplicationProblemPlusJSONResponse) VisitListUpcom
 	return err
 }
 
+type HeartbeatRequestObject struct {
+	Id openapi_types.UUID `json:"id"`
+}
+
+type HeartbeatResponseObject interface {
+	VisitHeartbeatResponse(w http.ResponseWriter) error
+}
+
+type Heartbeat200JSONResponse Heartbeat
+
+func (response Heartbeat200JSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Heartbeat400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat400ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Heartbeat409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat409ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Heartbeat500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat500ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Heartbeat503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat503ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRunsRequestObject struct {
+	Queue QueueName `json:"queue"`
+	Body  *LeaseRunsJSONRequestBody
+}
+
+type LeaseRunsResponseObject interface {
+	VisitLeaseRunsResponse(w http.ResponseWriter) error
+}
+
+type LeaseRuns200JSONResponse Lease
+
+func (response LeaseRuns200JSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns204Response struct {
+}
+
+func (response LeaseRuns204Response) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type LeaseRuns400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns400ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns413ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns415ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns500ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns503ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRunRequestObject struct {
 	Id openapi_types.UUID `json:"id"`
 }
@@ -2086,6 +3253,606 @@ type GetRun503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetRun503ApplicationProblemPlusJSONResponse) VisitGetRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRunRequestObject struct {
+	Id openapi_types.UUID `json:"id"`
+}
+
+type CancelRunResponseObject interface {
+	VisitCancelRunResponse(w http.ResponseWriter) error
+}
+
+type CancelRun202JSONResponse Run
+
+func (response CancelRun202JSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRun400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun400ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRun404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun404ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRun409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun409ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRun500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun500ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRun503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun503ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRunRequestObject struct {
+	Id   openapi_types.UUID `json:"id"`
+	Body *CompleteRunJSONRequestBody
+}
+
+type CompleteRunResponseObject interface {
+	VisitCompleteRunResponse(w http.ResponseWriter) error
+}
+
+type CompleteRun204Response struct {
+}
+
+func (response CompleteRun204Response) VisitCompleteRunResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CompleteRun400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun400ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun404ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun409ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun413ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun415ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun500ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun503ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRunRequestObject struct {
+	Id   openapi_types.UUID `json:"id"`
+	Body *FailRunJSONRequestBody
+}
+
+type FailRunResponseObject interface {
+	VisitFailRunResponse(w http.ResponseWriter) error
+}
+
+type FailRun204Response struct {
+}
+
+func (response FailRun204Response) VisitFailRunResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type FailRun400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun400ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun404ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun409ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun413ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun415ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun500ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun503ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRunRequestObject struct {
+	Id   openapi_types.UUID `json:"id"`
+	Body *ReleaseRunJSONRequestBody
+}
+
+type ReleaseRunResponseObject interface {
+	VisitReleaseRunResponse(w http.ResponseWriter) error
+}
+
+type ReleaseRun204Response struct {
+}
+
+func (response ReleaseRun204Response) VisitReleaseRunResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReleaseRun400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun400ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun404ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun409ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun413ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun415ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun500ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun503ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRunRequestObject struct {
+	Id     openapi_types.UUID `json:"id"`
+	Params RetryRunParams
+}
+
+type RetryRunResponseObject interface {
+	VisitRetryRunResponse(w http.ResponseWriter) error
+}
+
+type RetryRun202ResponseHeaders struct {
+	Location string
+}
+
+type RetryRun202JSONResponse struct {
+	Body    Run
+	Headers RetryRun202ResponseHeaders
+}
+
+func (response RetryRun202JSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRun400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun400ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRun404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun404ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRun409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun409ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRun500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun500ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRun503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun503ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2306,15 +4073,42 @@ type StrictServerInterface interface {
 	// UpdateJob Change, pause or resume a job
 	// (PATCH /api/v1/jobs/{id})
 	UpdateJob(ctx context.Context, request UpdateJobRequestObject) (UpdateJobResponseObject, error)
+	// BackfillJob Run what was not run
+	// (POST /api/v1/jobs/{id}/backfill)
+	BackfillJob(ctx context.Context, request BackfillJobRequestObject) (BackfillJobResponseObject, error)
+	// RunJob Start a run by hand
+	// (POST /api/v1/jobs/{id}/run)
+	RunJob(ctx context.Context, request RunJobRequestObject) (RunJobResponseObject, error)
 	// ListJobRuns List a job's runs, newest first
 	// (GET /api/v1/jobs/{id}/runs)
 	ListJobRuns(ctx context.Context, request ListJobRunsRequestObject) (ListJobRunsResponseObject, error)
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(ctx context.Context, request ListUpcomingRequestObject) (ListUpcomingResponseObject, error)
+	// Heartbeat Keep a lease
+	// (POST /api/v1/leases/{id}/heartbeat)
+	Heartbeat(ctx context.Context, request HeartbeatRequestObject) (HeartbeatResponseObject, error)
+	// LeaseRuns Lease due runs of a queue
+	// (POST /api/v1/queues/{queue}/leases)
+	LeaseRuns(ctx context.Context, request LeaseRunsRequestObject) (LeaseRunsResponseObject, error)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(ctx context.Context, request GetRunRequestObject) (GetRunResponseObject, error)
+	// CancelRun Have a run end
+	// (POST /api/v1/runs/{id}/cancel)
+	CancelRun(ctx context.Context, request CancelRunRequestObject) (CancelRunResponseObject, error)
+	// CompleteRun Say that a leased run succeeded
+	// (POST /api/v1/runs/{id}/complete)
+	CompleteRun(ctx context.Context, request CompleteRunRequestObject) (CompleteRunResponseObject, error)
+	// FailRun Say that an attempt of a leased run failed
+	// (POST /api/v1/runs/{id}/fail)
+	FailRun(ctx context.Context, request FailRunRequestObject) (FailRunResponseObject, error)
+	// ReleaseRun Give a leased run back
+	// (POST /api/v1/runs/{id}/release)
+	ReleaseRun(ctx context.Context, request ReleaseRunRequestObject) (ReleaseRunResponseObject, error)
+	// RetryRun Run again what did not succeed
+	// (POST /api/v1/runs/{id}/retry)
+	RetryRun(ctx context.Context, request RetryRunRequestObject) (RetryRunResponseObject, error)
 	// PreviewSchedule See when a schedule would be due
 	// (POST /api/v1/schedules/preview)
 	PreviewSchedule(ctx context.Context, request PreviewScheduleRequestObject) (PreviewScheduleResponseObject, error)
@@ -2507,6 +4301,66 @@ func (sh *strictHandler) UpdateJob(w http.ResponseWriter, r *http.Request, id op
 	}
 }
 
+// BackfillJob operation middleware
+func (sh *strictHandler) BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request BackfillJobRequestObject
+
+	request.Id = id
+
+	var body BackfillJobJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BackfillJob(ctx, request.(BackfillJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BackfillJob")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BackfillJobResponseObject); ok {
+		if err := validResponse.VisitBackfillJobResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RunJob operation middleware
+func (sh *strictHandler) RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams) {
+	var request RunJobRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RunJob(ctx, request.(RunJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunJob")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RunJobResponseObject); ok {
+		if err := validResponse.VisitRunJobResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListJobRuns operation middleware
 func (sh *strictHandler) ListJobRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobRunsParams) {
 	var request ListJobRunsRequestObject
@@ -2561,6 +4415,65 @@ func (sh *strictHandler) ListUpcoming(w http.ResponseWriter, r *http.Request, id
 	}
 }
 
+// Heartbeat operation middleware
+func (sh *strictHandler) Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request HeartbeatRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Heartbeat(ctx, request.(HeartbeatRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Heartbeat")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(HeartbeatResponseObject); ok {
+		if err := validResponse.VisitHeartbeatResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LeaseRuns operation middleware
+func (sh *strictHandler) LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName) {
+	var request LeaseRunsRequestObject
+
+	request.Queue = queue
+
+	var body LeaseRunsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LeaseRuns(ctx, request.(LeaseRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LeaseRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LeaseRunsResponseObject); ok {
+		if err := validResponse.VisitLeaseRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetRun operation middleware
 func (sh *strictHandler) GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	var request GetRunRequestObject
@@ -2580,6 +4493,158 @@ func (sh *strictHandler) GetRun(w http.ResponseWriter, r *http.Request, id opena
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetRunResponseObject); ok {
 		if err := validResponse.VisitGetRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelRun operation middleware
+func (sh *strictHandler) CancelRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request CancelRunRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelRun(ctx, request.(CancelRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelRunResponseObject); ok {
+		if err := validResponse.VisitCancelRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteRun operation middleware
+func (sh *strictHandler) CompleteRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request CompleteRunRequestObject
+
+	request.Id = id
+
+	var body CompleteRunJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteRun(ctx, request.(CompleteRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CompleteRunResponseObject); ok {
+		if err := validResponse.VisitCompleteRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FailRun operation middleware
+func (sh *strictHandler) FailRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request FailRunRequestObject
+
+	request.Id = id
+
+	var body FailRunJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.FailRun(ctx, request.(FailRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FailRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(FailRunResponseObject); ok {
+		if err := validResponse.VisitFailRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseRun operation middleware
+func (sh *strictHandler) ReleaseRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request ReleaseRunRequestObject
+
+	request.Id = id
+
+	var body ReleaseRunJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseRun(ctx, request.(ReleaseRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReleaseRunResponseObject); ok {
+		if err := validResponse.VisitReleaseRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RetryRun operation middleware
+func (sh *strictHandler) RetryRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RetryRunParams) {
+	var request RetryRunRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryRun(ctx, request.(RetryRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RetryRunResponseObject); ok {
+		if err := validResponse.VisitRetryRunResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2671,105 +4736,166 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7F1td9u4sf4rOGzP2dalZTlO0q784V7HkXed+u3aSdN7V+kSIiEJMQlwAdCydo/++z0zAN9EUpLdxJue",
-	"5MtuJBHgABjMPDPzAP7NC2WSSsGE0d7gNy+liibMMIWfjjOlpYJ/RUyHiqeGS+ENvLczRgLB7o19ICBy",
-	"QsyMkZROGRmziVSsRy5T+kvGep7vcWjzS8bUwvM9QRPmDbzQdu17OpyxhMI7Enp/xsTUzLzBs37f9xIu",
-	"8s/7vmcWKbTTRnEx9ZZL3zvjCTftwiVSG8INSzSIJoUVrUuWGDuqihKxCc1i4w32+743kSqhxht4XJiD",
-	"Z54PgvIkS+BXK6b7VAjJhWFTprwliKmYTqXQDGf0FY2u2S8Z0yh4KIVhAv9J0zTmIYUx7KVKjmOW/OWj",
-	"hgH9VpHrj4pNvIH3h71y1fbsr3rvyrayL21OibKvJVwTIQ25ozGPDknAlJJKBwSmQuMiTjiLI93zlr53",
-	"bOV7K+UZVVP21CKPZbQAeWN4uSJmRgXZJ+f8FQr3I6OxmS3WCPUwYWx/bbL8L7PTcSoMU4LGN0zdMTWE",
-	"mXvqKdFM3fGQkQnlMYsOccGKlY1IzGikiZH4fSynKPaFNCcyE9ETy6qY1TWis3BGzIwLK86NHcI7Qe8o",
-	"j+k4fnK9iqihY6oZCamAvTCGOaThjEU+kQrnLp9nrok2Mk1BePJWLQidUi5wHO+EztJUKsOicxZx+hb3",
-	"/u+zQ2AUwarqBz00k64reNORMSxJzWtGo5gLdsNCKSJdM3gHYNLqL/pRzkksxRTtKLVdkIQuiKG3aFO7",
-	"DeTfXj7fZCJ975iacJal77mI5LwmU1WKyzDMlGIiZJokXGsWoVBMETqV1jaYGdeEKobTwe5ZmBlY0vmM",
-	"GnbH7MKmMubhokcuJBnDpiDjBXGDXx3Ky+fVoRzsvzh42e/XhtP3PZHFToeNyljr8KRwki9+UDJLm0O7",
-	"zgT6KRrH5KMcazLnZmbVkCaMTKEVmVNuyHzGY0aChN5Xes3db5KP2SdSlKPmQhsK09Yj72c8nBGViZEA",
-	"7w2aM6FcEZrA8sKreyPh+R67p0kKY/LGPI65mO7mW8bOSOGWm256dT5SUBgFo/zXT/8aje77/d3R6H7/",
-	"ZDS6/+vJh50/eg3P7nvHSorhfaqY1txulvp8nfC73E2RPyVc4JBnMlM+iegCZiORwsz8/H/uyzljt3+G",
-	"Da75vV+ZY9Q4MuFKmx65AD/oE0XFFP6vDUu1PxIx10b7JDgLfBL8Af7zY0AmUhEq3ASbHAR9lOPvNJFz",
-	"4RMqIhL8N0gWLwL8xI0mMb9lsBZMkDCW4a0m4Qxe5xNKJvyeRcTwhI2EmVFDIsm002euDUjJNKHGeWoF",
-	"Zt+9nk4MU/adsFGxdSjRq8/RZeRNQQZseohKQhRLGTV6JCYyjuVcExbTVDsxVhXioE++Jztkh5xfXuye",
-	"XJ/WFeLZixebFKKx2q9ZzAw7AumPJbzFFIvubNKExpq1mb+Pcgw6HGEPEZnDlHJDZlTDyFP8tldq2FjK",
-	"mFEBLx2K6KgDO7pOYc6jjNlprZmGiBq2C3PjbTG6E3TUzvCiT4giDm+j8ZWSKVOGAzJ0Q0wrX/3m0bJV",
-	"w8Q27QzL8UhDhgkXXM+YG3HrOBpttKHg2bZvgkj3l4wrFnmDnwrZqz3VJMkF/lD0JMcfWWhw0mBvF/jq",
-	"ATMWMUN5DP8qNVZkyZgpkmQaPT01gJK0Ifttw0ar0q4X+NN3GpGyMx+RNJpwYSSxsutDAoNeoGUwuX+m",
-	"mlAyn8kYnWUpGKyduqPxqcidXotAHLcCE+BufvKgPw+N6szzizBmxmjEqjPZsSZcePkI/Xyq2qbfIeGH",
-	"Tb021GS6Kuzl3zeL5Fq1SXHamJ7WZbHmW5OJkgkaPlkAhRwIg687hIXHsNAwQRaMKl1bjZf9hzr//W2c",
-	"/xsO7q8NaDVg1k2qEL0jApAWr3CNRnhAAJ6iqcsYIBYtSQKoOqYmD4zAqgPUi7IYcMNC+4TGc7rQ8HyO",
-	"Jaw13x6v9VvHJMePM2QtuHMd9u1Aq0vfCzsQ47reWlEm9NUCz9b2s/o89KEYNQ+zr6GyTm7tq+o4CCOA",
-	"Dl+5rpt2BwseI3eC61pbTwmWKKqNLst41G6wWrbtuhc09/nS9z6u7pt1PdQ32dL3YqrNdSbaPPx7ixE0",
-	"gWcIExGLABAT56UOCexpl8MqQdbj/X9C750ebxzGeeVR2/IVDW/lZLLlNJw3GtheKhq7RRfVp217CE+2",
-	"aIiPLdF4PFDuRgPsRQNgvcJwbXMP1YeXeWJvg9bIMYB9fJzdb9CX3PZaV4I6YmMxITGzQbh+vI6AsY9p",
-	"ut1YL2sPLwEMZNrubsCamWIbJ/yq2QL7WcSSRpsb28fAkedTtu55O6/26WOZiZY5/lHOSULFAjaiJnOm",
-	"WBG9OxfOFWzV1gC96Z9UJn7k2ki12EK2/Mkc8m4e0I17zLZwmGeDot3YB4sm14zqtsj2/WxRSz/h2kLU",
-	"WOgcptUMiXgEqtfbRr1ADf9Pio0b4m3+3NL3sjQqPVqHBY0YwHn41hpTG8VGPXLC4dVl6Gp/ILzbjG7A",
-	"rVGeqy+11G+Fz+hVKyPOdbRc3NzrlZZt1dl0edlVm9QBQ1a3c90FtJnHNlPvd2Gm1v1e0/kWSNNwA4Xq",
-	"rihkZZdWvWjVQlbRTlVP2iD8Gzk+xoc34sW6ig3vaWjihYXzExI0ljrwSQBrbZMqAS5ygKjXJgFMJTmQ",
-	"1cOu39oQCqB/VwwSfDoz8WJXsVQq49Xsovtu4Gkag9Fcfn1A9z8OtX4BcPQbBvwPwIBfDQh7Imz0cNSx",
-	"4vVx/Tq8yoVb21VkQg1JmUxjRkIax4A4yAVjCJXImJFM8F8yhsWfUAqjZAzYRNHQsJV0UNMNrM9yP6bM",
-	"8UaOr+iUPTCXgqyG2j82KDguhn03VYricsY5dWKLvHLJ82jFgi5MxnoS8j9QVfQhoWPNhCHSemNEiFKw",
-	"XttMpG4amtk9+KXoCl37nMa3gC7HC2I5JFtGBUYaGq+JPTDtZnA8VDGfMMAgJEshAtnvk36//5AXnepj",
-	"mqasLZWsMlaAFPsykthkAxUkwNaBrcW1VC5WkTHqgF8wWOwgV2Xo2EQ3RfRSlzA4vjy/Ohu+Hb4OBkV8",
-	"aytJsMo+GbMQjBcGAa765OOHAH1zQKSyH53jCACHuQq7qye5FPHR8dvTfww937s6enczfO35XvHultwx",
-	"Sv0OEecDAeWliBe22MU1mfI7JlxQol1gFcaMKo0FOBZHtniW0AUYDfi9R37gd9yVwDcj0pHIIaliaUxD",
-	"x6wpynJzulpobUWl+8/61pdWx7f/DXN+w5zfMOc3zPkNc67Jx9XN/xEmA9D01rgBJKQCTHxg/VBg2V05",
-	"j6BST4NWWibM+sKYTTCV1eXFPnySJNxy1Wv73v3uVO66LxOa/mS7//BRS9G7pvNzpjUgqaXvnde3f0nv",
-	"aiN3yYlhglCsg3BNjOIs8isME5CdcBHGWcSiHjkSBQtsPpOAAxzDiEQc5lRmwuj1vLD9zayw8zYzVIzj",
-	"ZZOmVvB+UdwxM3OGo7JUyUJkKqJ6UdiyAYKG+Qh6/36p9LxhBds4fJmIcvJQsOoxA9+RCbh2zCKVCd0j",
-	"iGiMnDJAkZaNwM3GSX94Afu8tMMrewrMCBaii8x9nnVr8G+6C+soU/9RgrWZ+0I/XrRph13p7dWjRwqd",
-	"imQ2jplj5gGS/RTKsepqCum9k9Pr4c+XF8dDz2+LccfMwnE5qbAdtDVwKUVuZBlSUGIpcsiTzItW5Z4N",
-	"ZRZHeb0FaYQDBKpgDCZSjQQE0jnB8E82lDNMmz/7REjBkDGLE0LeO3xdZV/CZzQI8E+QJbj5++nV1fB1",
-	"AC+oBwPVQcNTnm+/Ojo7azWpJSP0gSF0LEMag6HtYJTQhBWsOm7D19wTfKfJrzjq65NjcnBw8H2+9WAx",
-	"JpqZehbhWf/Zy93+we6z79/2Dwb9/qDf/0v/2aDfb4uCE3nHoleL41iGt8cYnXRHjy7qRv5gWWjRMznH",
-	"71HHUR3gEyuQsaX5VyM4iEWKyk0rVS4fenRiMwCPKODUuvAr89866LZwtVzrSg2xckajI6iv7g7H//m3",
-	"HVMpyhnX5rNmbyoa3kjitGYCWqduFWSWZsbtsvUWhooapaqklUaoimBPStorWA1HnuCFFdBFGsEnpQFB",
-	"KwNQyzFdoSl4DuRk+Jbx5NiqRZLB2ZqV7ytS1N8PYEbGWERmIkLb7gY2EsHx0cXx8Gz4Ovj3LZebx1fv",
-	"Tk6G1z9fXoAFOzo7u3yPtsv37Kt+vnz74/C61ZRdtUL5dQ7XuS30uyieclvflb1s5bhHLqRZQ3FvAoSH",
-	"uuGrMnhYEVcsyJubywufAKBndvZnFAk3yG6jOjc/mJDBrOzFuzOfCKYNemTrep/1+yRiLF2p4q3W4prC",
-	"VtHyKkSu/Lqrb3m6K1O7g3dTieG77QQG6E5gPCzhdETceQ8Yppygu/j++Yu/wiA2U1a7zmu1Jk/tCa41",
-	"nFU0fbj8blehy8qzYXMlxbQKILeyTBWGbkt62cl+2qIWN4aKCFUWRYnllMTcJtUQ47qmlsfunC8Ves7U",
-	"d5oE/9x1p+d2T6Og18Fbzmmo+XQiFNsi0W24sapVLsQrGpH8vF5bUOeO/JQN6FhmZjCOqbjd6BXx1/y1",
-	"lYr8GmbudSYezyHv8JHuCUe8GbNpJg5Jv6yjg0mFXQrbJG3i+U1s9CbBhZvi+BrmXjMRM60dq2UrRsuk",
-	"SqrvUP1iWOhccpQvIjtMe9SB4fEfCs7Jcvy30/0apb9F/et8+3Y+GXq5GpPM+iuVCYEn5R5LJuMd9HUs",
-	"wJi5tMeJ7Dkpg+F77dwKj/wiBrLR//O/kTE4W2gQVJFcPUDu4oN+lOPT7ZijFbC2Rl3rAY+dMaKtVZlI",
-	"NSD7CBMKplRFdX0yy3tBJXBfl/5zomQyEvVBEimarGkbxK6FiaqgeNE4vpx4g5825r4cCWf5YXWZW1B4",
-	"c4GLc0CIh8JZgQZgBhwL5hFnP1rU10IkCCfGbEpFyU3bbDAepMrb0euuM5HT69p4Y1b/KuZV5VSnlahk",
-	"6xMrDftTV90Ou9113AhQcOfS8fUrt3EGr2up1xL4W1i6urTucKDd6rcsBS8Mwb9yhsIeSLPMQ6KzMGR2",
-	"dYs8KPZ6cnR69u56eNMKdK8z8dlr3uAkv/Sa99o6bocGdZFGg/PTm5PT62EwsFXGMlhzuaBNSR9ueiMR",
-	"XP5jeH12dOV6aQvncFMbHse5BYCAzp10wrPBGKG4B0FvRyI4Gx7dDH8e/vPq9BrryWZWyRejQpVU33zK",
-	"8lxcxLFeHLweHr0+O72Abo6Hw9dFP7WHjZS3+YlgW0pvL4wG0OOby1c/22R94BP89HqYV7yrZtPxb6Uq",
-	"zhhWTgbkdq7KVQZHycRKldutj+d7bo4936vNi+d7jTF6vldK6T44Ibt2VmdB//rdxcXpxQ+BPSRVnP8s",
-	"5k4K2OlalkhkTvEpPOCK6MgnmTA8dtBFQ1gT3Lw7dusBMxTAxscJlYpwPRIJjZgLvX18vhJxF8H0oBZ0",
-	"90hgzXNB5lzUp9KNxPO94uXO5Fj2gHuDyyBedczVjbP8V4rdcTZ/EnbqSvga2jTWi7y+7R30yTM8WLtT",
-	"JTAPvGEG8uy9YirmaNdW8P0Eg9XVJT+D3WD3I4Ik52EOK7kA97OQ88f7lzBPxm2XxbK5u0fX9H+PKvzD",
-	"Sp1PRJNreIeb8r0bDzTn9/O8h5Afj6/bYecJs+bB8hyV4AOPV5a3laE2pfw13064c3xQVDBBp0cXR5i1",
-	"7pF3b48r6ntIZLMEZhvXc/D1DVQj8r18/sDT6kvUq4nsKjHnkFIBBLiS2kwVu/mfsx45Ijs7H+V4Zye3",
-	"axQ8FomkDUlnTBy6M56tk44LxzWhYiR2Sge/Y2M1dsdUNTAqsresYql2dlQmdnZ6IzESp/YlFugVlQwu",
-	"cIpxIhMeKumO1vbI60zhtSK2AR5lJsWPQ3w7QmMUMc98jcSfgq4LUAK/yIj92aKA1fuHipwVyUTEVHFR",
-	"kXUHLlXjXWUiNBlS3u6YsrdFeP3efq+PAWXKBE05GNdev3fgDk6jHdijKd+729/7KMf4ecragh0a31qg",
-	"wTVmUQMAe9bBwSfLPwwGbgFsmsrNH4AEpBSO2YzjxQ+Y3Ka1e7Ps8lHEkCOhGI1KWiMJpTa6vAWEGgKB",
-	"a8RSM+s5SRyprrppLVXR8gdz0tpYmpnVHrtMdg7Bi+DKQHjuwRDfwGT4tTvAfuoiZfpFchwxxb6fq6sV",
-	"JvcxRamquA2oJG22XcWV2uRseTnOhtLxhuu3/HajWo5wz6H8LZ60143Bgy3cwuq1LXhnECCxrkGWZ2+2",
-	"ugOocn5s+WHlPrFn/f4nuwAr5yO33DV0ZMMcOXHE1KXvPbdvbuuwkHCvct3Z0vdebNOk7ZItbHuwuW3L",
-	"1VJ4A1KWJBRCYO8MNjIMwSeCzZm9UMXmdukU1N1Dg/ABYJbUbSZhxWlWaTKOPgOm2gb1zq/mMCwPqvD8",
-	"FJei19iE9mTVGzn2ihz6KxktPuUKu/NYy3oE6pJMK6q1/ylf3HWFVR5qVapEcwgxVYYTZO+2QIHOpH13",
-	"F1PczPJUpmBz6LfnrY6xuuUarv1xSv18fwvFXL1ID9u92Nyu9Y6xL2InWT0iFOa5uX2Wfs3D7v3Go6Vd",
-	"Noiimwt4auyiA0adcMXcNWvkCDeVcaUqGoOLXJTZBxeKisgSzEOpLEGtiNZLxhRS/WzyYpz7WtilY0RH",
-	"vrskgytMgNtQVzFYMy4FiZRM0a8lba7TvizftbUd9HwtIp9ibuiRamf7Xt+kuPnvi1AZy67uUhk/x2D1",
-	"yZ0y0zqz/SeyTV/R+vzATPfibASFefmoAD3ukiKHeTAX322MNxSHAPek1ISzlnsBMQqcMXesw0UPltHU",
-	"I4HL8uEtjiVDETHrBI+pH66yf6eSaQjfHHnKXpSXX/GGZJXKHW9kqsBgAPKTmcmrdza+c9lXLnK2IVgm",
-	"cE0FMrBUWStN2S2mNXPKy0hIVabtcuhA+MSBanCdAuxI1VZCpIGF3DzuNzKz11uCrRSMY8TMdXkixeEW",
-	"GAcXI/G83yeJHkDU4k7BhDHlCfhna4Pb7KA9C/5Z0Ys7/LMVenkqC+GILDjT8yczF18r7HA3JWJiHuJw",
-	"xXSWPAiH7CnHZ26P+d1uKDGGkHOXpHE7yxHUqN0+EDj7BJCHsnSCZo28NdJ2d0+s2NWniVbtPSufJ1qt",
-	"lmM/Z7SaVxLXRqvIlf96PDiGt7SCejvDXNwDX4Jfb92hWRrKBB5Yv0tXb7yzfhL2qxSHxcnVKrsG70l2",
-	"7r59Z77LX92YmtZb7N1VKdupbKMQ8lk3yApPucOBVZgLPtFSikJbvtZ9g4CvSuj4AtFwZdfATi7i664Q",
-	"6joT3ue1xZ1/diATX10IpXC2H25qVSaeSGlys6n30rIE3p7x/AeNOYBuBLmAgzBRp3Pz2sObsLnA4kJ5",
-	"zqQk5OUEguqJGqx0uQRdXVedOHmB/jNFEqv1/yeOJ343y/x1xgw3zF24QUu4MEcC1JhB1FvZq8W+cLFD",
-	"zO/Yr+sM6xm/Y4Jp3WFd10ue/wWTx6xmbYSnNrORKhkyrQkFsf+rMqyZvdDZjgnj9187odWpwVRpcQa6",
-	"+GMZtryp3TkOXRyLS2hB3nc12B65FETPMhPJufurDCZTQhOk01gd9keiPLVTEMJsglaDFrgieV43DUOW",
-	"mvz6kKZ/YzTiv8s6fLLANv/7FeVcwCy0ryK0xJ3S7kkgpLPvAwObqdgbeHtIK3ZdtcJpI8EB+QUhoVd6",
-	"HsQ9zVjyff2pcvO0PWoPldEE4zJ0AKWBq3Si7G0OjT/5IBWJJY3ImMYwO04PpQpnTBtFjbQXOLle3FQt",
-	"Pyz/PwAA//8=",
+	"7H35chs3tveroPreqkw8LYqSZU8s/fF9skzFsmVJI8njOxP6psFukITVBDoA2hST0rvfwjlALyS4SLEd",
+	"p+KqVCySvWA5y++s+C1K5aSQggmjo/3fooIqOmGGKfh0VCotlf0rYzpVvDBcimg/uh4zkgh2a/CChMgh",
+	"MWNGCjpiZMCGUrEOOS/oLyXrRHHE7T2/lEzNojgSdMKi/SjFR8eRTsdsQu07JvT2lImRGUf7u91uHE24",
+	"8J934sjMCnufNoqLUXR3F0enfMJNeHATqQ3hhk20HZoUOLRlY8nhQc2hZGxIy9xE+zvdOBpKNaEm2o+4",
+	"MI93o9gOlE/Kif0Vh+k+VYPkwrARU9GdHaZiupBCM1jR5zS7ZL+UTMPAUykME/AnLYqcp9TOYbtQcpCz",
+	"yd8/aDuh3xrj+m/FhtF+9F/b9a5t4696+wLvwpcuLonC1xKuiZCGfKQ5zw5IwpSSSifELoWGTRxylme6",
+	"E93F0ZEUw5ynX3SsJ26IJJdixFRMpIIBz5iJCcUh+rkYesM04YYYSQbsgCQZM5TnCdF0pslYTv0s7Miv",
+	"pTylasS+9MIPZDazU8rtyxUxYyrIDnnDn8PgXjKam/FsxaDuNxh8Xmgs/2a4qSfCMCVofsXUR6Z6dv+/",
+	"9JJopj7ylJEh5TnLDlp7yjOSM5ppu6f2+1yOYNhn0hzLUmRfeKyKOXLUZTomZswFDucKp/BW0I+U53SQ",
+	"f3G6yqihA6oZSamwDDKwa0jTMcuAZ0xjnbkm2siisIMn12pG6IhyAfN4K3RZFFIZlr1hGafXIMH+GA6x",
+	"s0jmST/pgLB3j7JvOjSGTQrzgtEs54JdsVSKTLfE9mMrmNsveimnIFJAG1B8BJnQGQgRqxmWi/kfnu6t",
+	"E/Rx9JymN0Oe57BiWcbta2l+oWTBlOFW+g9prlkcFY2vfotkmpZKMZEyvajK7JgnVMxI4yrY2CkXmZyS",
+	"MdUHZDqmxv5FKFGlIDRXjNbrCV/hbgemuDgNVYpVA7E/k6nlCm2oJZqNHgta8JeSK5ZF+z/hO+LW1N9X",
+	"N8nBB5aa5oq+g8muXdf2iA8NgoAd0u12W+tHDaHE8AlsOrulkwJ5d6jkJNqPdru7T7e6O1vdnetudx/+",
+	"+4+dkmz+ttv47W5+S/FBIVgy5MpKOKENFcaDJtzL1jpm1LAtO8RoAffgSEIPz6k2lrgPYN+5QGVemlKx",
+	"TR8+t08wEXhhaHuOqEnHZYG702LC5sjOGys/4VqzzCl2QkcSlaEZc02oYjBudsvS0lgZZumafWQoyQqZ",
+	"83TWIWeSDKwWIIMZcdw+T4FP95q8+3jnyeOn3W6Lf7txJMrcCW2jShZihCMp3MhnPypZFotTu7S8IIeE",
+	"5jn5IAeaTLkZo9ylE0ZG9i4ypdyQ6ZjnjCQTett4qkfNEz/nmEhRzxqpJGW6Q96NeTq2rNcXFnRb1h5S",
+	"rgidWHlmX93piyYxRwOe51yMtryOwBWp0PQiup5fj8JKSGVn+b8//W+/f9vtbvX7tzvH/f7tP47fP/rv",
+	"EGEeKSl6t4ViWnPUDu31OuYfPbokf5twAVMey1LFJKMzuxoTKcw49v+4L6eM3XxvNZrmt3FjjYHikKU6",
+	"5MzC15goKkb2X21YoeO+yLk2OibJaRKT5L/s/14mZCgVoWKeDT/IwXeayKmICRUZSf6/HVk+S+ATN5rk",
+	"/IbZvWCCpLlMbzRJx/Z1MaFkyG9ZBkKlL4yVx5lk2tEz18aOEiWPWZACdGgsyrVvsZoJ7k4lgPEpYCR/",
+	"qx0D3OpEvmIFo0b3xVDmuZxqwnJaaDeMeYJ43CXPyCPyiLw5P9s6vjxpE8TukyfrCGJht1+wnBl2aEd/",
+	"JO1bTLXpTgkH5fI1LrWl4QyekJGpXVKOOizFR6Fece8cSJkzKuxLeyI7XGLyuYfaNc9Khsu6VO6tnd0x",
+	"IFOHNO6p0ml91wYKl3kAvjCGIRdcj5mb8WbKQTENa/9bRPP8fBjt/7QamV2W4hJvuXs/vywWdaGS33wE",
+	"cxrEL0XzSa2J+flXIw9pmmMrMypD5R47geag/avmBFFOBkyRSakBMlNjzQ0LFELLCdJqmS5nefadBsPZ",
+	"iaVMGk24MJLg2PUBsbOfgcQxHugCUpuOZd4GIEAT6iPNT4RXpoEBcWAxJqwa+ymyz4tAWI+juPJqjBnN",
+	"mGqs5JLN4SLyM4z9UoWW35mU91t6bagpdXOw56/XD8ndtWQUygwYvS83plaJ5mzJLvIMVLiVrQBtQfxa",
+	"LGIkYSI7IJrOiJYWblhjlYsRqGzwJBk20S2+KEueBREbfkGVojNg+dvCCvUHc1V9f1xPL7hmxhTXVI2Y",
+	"uSd6vmIiA4PCGeWWgK1t6Q0ni84sJrEiO6FBeyxBpwyhQlt7IeuQS5ZxZdmiAnuouSzYQ/WXzwjNMgsg",
+	"mHaK1LKNHSw1VmujorO3O1N3nxTlIOep1Z06ttxsbVlNfujCI/f2HsdNqEgOhRuQ3fXd21swla3elUOS",
+	"sNuCpeYKaDCJwWou05RpfdAXe7vP4IlPuo9JUeK4AIx5U1IOh/ZNZsy4IsklM2q2BdoxOSB7O11S0FI7",
+	"6+2DHHT6oi96dkX9EsNSnmRsUkhj4eHWazZLyN/ANVKK7zThWVyDS2pa+/F9TJKLUqSmpPnWKznYOsmS",
+	"5leXpYCv+qL+7squX5mzbOtYqtbVTu0h9EmMoikrqGLCJORv7x4ffY/bBSIv0XwkuBhdsVQxYzd9zAgK",
+	"IE2SKRuMpbzZ4vhq/9ESuTZ0Urg3+O/ts6i1VwAaXxkqMqoy8g5/1mSn0+10Edm0eRzk4AJ/v7P0YzeR",
+	"CdMhzysqsFiD6wboK+gslzQD9+Krq/MzJ86Ti/Ora1iYt9dupBeH10cvk84cenq6u7O3F+D7Jj21kNFP",
+	"74NeMbiQpDJjThBNGBWeBlszsCYHEnBYEi24MJ48e9YwgMC9vghFJvT2BB/1pLsotdyuLpckLQ/+DzvP",
+	"dgNLUi3Bb3cBmWNw4VmDL5DW9FhOhRUo07EE60ihi9AxEzmTliOldvh5wMDT4zyIqRSCpfYt4BeTxBN6",
+	"TAQoZqk9bE+pUjOSKpYxYTjNnWE1obfNiTZWp5a1E2bGMmttc2QJyOp4pwF/7NlPL3uHL6LY/3bxFv5v",
+	"6SqKoxe90951L6An40gDh738NJvQXPdTfsNI4nY3iUHWN1dgk/nH0VRxw85FPquxY0syLLLnazZzZG6v",
+	"bG26FaQL7L9PkulYs/Rn5MXdPbuVT/fIYGaYhV3EGrpP9zrkR2tnmql0ZreV7ooVOfXOM2nGTO3bP/ui",
+	"iiSAWUeV4tbYIpUkslxmR4Z0UDFajdpwSG+Gr//5TP3w4+t//6Kupx/eXrz44eT04j8ncveUntKr6ZzA",
+	"WBvdavLi7hwrhtbaOK+tp7SxMUWQikqVB3w0Q5LYOxLLH/CXpQPLirI087RQTx0u3N/edt90UjnZhp3a",
+	"Vsxq4flJ7/2wPqbXhDnwKw45BG5OFvByEOGhn0CToZIT1PSVR8oLCKvHD6xKBY+hYYLMGFXt2T7t3tfL",
+	"tLOJl+kVN4apkAt7wYF9VaDQA1eTRMeYVWN8wvaRe6xNXTLLPFqSSZmOSU6NDzlZiKudyof4WExoPqUz",
+	"7VAL4Aok88094UE18koOHmYxBzz6q2zXJXGAOwuKw67JVU8LujPtswJ+wJXPmb/ePkMxau5nyKcKvSkr",
+	"X9V2uIFkX+KUWfWYsCfH4hfvbVl1N7pkrGmabWQM8RDbrnrBIp/fxdGHeb5Z9YQ2k93FUU61uSxFyJX0",
+	"Dp1RGt3pTGQsgxiK818cEMvTLseh9uY93NE0obeOjtdO403jUrzzOU1v5HC44TK8WbgBn9Kg2A0e0bwa",
+	"7790IaM1N8JldyA87jnuhRvgKXrIFbuAuMD6JzQvvvOJH2uoRg7O7GX2cna7hl687EVVAjSC6ENIiBkT",
+	"rh9OI1bY57TYbK7nrYvv4ggMT+DuY8rzUrG1C36xeAc8B6yk9TfjZRhLXC8/cF3x6iNZCrNR9NGHiZwK",
+	"58qyajASFAxxvuTaSDXbYGz+Su8MXT+hK3cZ3uFMvzWE5mzE6pZLRnUohPJuPPOectDncHFMppCn0Iz4",
+	"S0W0nDBwOGrKM6JlZxNSM5W3aNWInU+pun4pxsfIFZouOGS8wc4AzG0XDgIXXCeMsFuGT+ewNGOp+K+Q",
+	"ILCJs80y2X+kWMvu1/46i5KLrNbXS/RDxoZcAMBBVYHBoKxDjrkdSh0Bwh/c/B7g7QM1CgKr5sFqo+Z3",
+	"IA66kQFMNJbCs2ZN017Z1wJ9XscuAxfzongJ+pqXYm3NF9IKIQ0XL4OKQTHXYvUAklvQfhXHzvFhQzg1",
+	"wUNTMTRBXpOAQpbLKzk4govv6ZXt3dLU5LPKX7mw1UlMErvXzlsFm+yS4SDIZhrBt3I+/yEAzKzR43Ik",
+	"BR+NTT7bqky7hjpw3+1HmuZWV9z99fD9nw6sfwUo/Bv0/RNA378M9vxCkPDeAOve8GUOPsB+L9FCZ44W",
+	"AnGTgskiZySleW6hCzljLCMuzbQU/JeSQTJWKoVRMrcgR9HUsDmv2aLaWJ118pC0o1dycEFH7J4upwpo",
+	"Vn+sYYgQtsx9BcIGeR51uUQQVDr8DiFFKKMA0tIHhA40E4ZI1N4+ya8TWonCLcOiE9T+Uj0KoMCU5jcW",
+	"pg5mBEsxNjSejDQ0X2GigXfSwHyoYjFhFrOQsrCG2k6XdLvd+7zoRB/RoggG71XJKlCDLyMT9MlQQRK4",
+	"O8HcuEAm0TzEBhqIq0IQnOT8GJYwUTO+1xxhcnT+5uK0d917kexXbgDM7LK7HJMBS62wA2vCZYPF8CEB",
+	"XQ7eePjoFE1icZuLe7v8LufuPzy6PvlXD+JIb696L6I4qt4djAK8koO3gFDvCUDPRT7D5DOuyYh/ZMJZ",
+	"N9r5PNKcUaUhIY7lmQti0pkVGvZ3iM1wl4O9HsH2hYew7fiNT5Ob0vnExyCK3dntou5tzm/nG0b9hlG/",
+	"YdRvGPUbRl3htpyrqQDngfH1JlWuLkmpsCI+QT2UYMGJz+tthB3tXVpOGOrCnA3BJ7ZMiwWzINa5RzF/",
+	"waFXIyFRpENAcRk5YhYs+MwlzPPqfBZQ+kVg/nwOxu3WSG65Lye0+AmH8/6DlqJzSadvmNYWId7F0Smj",
+	"+r6I+d5ZixuHBH3N0UZQHIaeXZZiEZCHHKfNXEl4TwjFwTMbdbkrV6UBNirputONoynlphKZ3QUfWG7f",
+	"EQr07zxZWqoGiN/eB7hfVykZlIx9NmyHHJKpVDcY5jck40yTscwzPZfUah+4uszt8dNWbH93SYrYZVUh",
+	"5icQr4zXGOnm4BIsVg9iZ32lXWuhW0V/yxdSYiHOELM916zD2gwHXPB2rpf7Ll4QSZJQfaODcukziJ67",
+	"ZeQNLPPgQob2pMAVzjLMqdnZsLLwUwNsviSlO5Qf2xriMjH0QQ5ONhNYH2rXyYYQ5f7gwCvN7Bg9BpsW",
+	"B96wtfj8Gi4Kiku8369FPdO58cSNyo4VERmcTFDiytGDEtPfKW4gQ8++qi4Gc6/yCV0uCvqdhupxcoh5",
+	"TpBIyzJwCLQJfT59Lpej9bUK8Gtobm/aNkMtn0LiSQ4NE650l2tiFGcuzxvLxOxGEy7SvMxYhvnrLuF8",
+	"CvmuvkzQCv6MpJYx9e+WsG9Ctks1j6eLxdVVzw0Y7oCZKYNZYYF/NWQqsnbCHZbeJAs2R9L5/WlobxZM",
+	"p1DleSkyXwGYzJvZLhkW0uwwU9wqtCCa5OvV2v2TA980lW0LiFvbA5L8ai3rQnsLRXTLkxZhTN0HDSxk",
+	"I1b08SREHbjTm5NHh1Q0lclykDNd54Z/CuKYt09rRX58ctn7+fzsqBfQ5ZBbjj48OZyryqeGFBQKnGs/",
+	"JCVY5wrFzj4hqObZVJZ55nNZoLBoH9OVS2Epry9cnj9UCf8N/b+GafN9TIQUDIpXYEGIr3VollDbz6nT",
+	"1NyOJbl6fXJx0XuR2Be0PYjNSdurohi/Ojw9DdphdVn3PTFFLlOaWytmhfL2pbGuht1rnu80+RVmfXl8",
+	"RB4/fvzMs57djKFmph16wGL9x1u7z667j7FY/+/d3f1uN6Q3J/Ijy57PjnKZ3hyBS3O5y9m56qEIuE7z",
+	"0GM5he+BxqvaJVa507DFTtPtS6ZUV3kjwXrXh4CA+ZK6tt6u1z846ZA+q/e6kZ/V6I+0Qc+KTwX966Gc",
+	"cm0+a8inQeFrDU14XnDp5j1TtZhxXLZawlDRSleva8MzIEUrT+oyJis1XGIqr6SArmIPMakFCEiZ6ZgJ",
+	"V/dib7WaA/JdYw+d25GJugSw+X1jFO33WzAj88wVUoJsdxPri+To8Oyod9p7kfx+yeXW8fnb4+Pe5c/n",
+	"Z1aCHZ6enr8D2RVH+Kqfz69f9i7Doqy5R/aD4lmA+w8t6sSFTloOx6TzKUdzEfRGrlL/TokCCoDFUk4Q",
+	"uUwf8G9mWCO1vGvGIly5Lyi4qE2cueGKmSur00YqhrQwppBaDXUMkM0IwhBiShBYPnt7GhPBtAF8gEBg",
+	"t9slGWPFXOLSfPrR4mCbjrF5b1jj1y19w4stWaA82SokRCCqIhvfxeiejWiI65lkpymHoLye7T35x6IV",
+	"EqpWX9a5LRj/xV5uK8rVQRDD9jseBwXqA3pTJcWoCWc3kpON4vxAhNyN/SRAFlDgBSQLQ8nlCI06wDsQ",
+	"6WwUADoogLW7lgX/Z8v567ZOsiS4Go0KdL+cAAw3cFUYbpC06o14TjPiPYRLs06bN9CBLM3+IKfiJtqw",
+	"0glf20hCXFGU/8+Slcw7Ieq3Ii/otf1emo6lw63/0K1fu1vPOj9vvf970J39CX1HFT5wV7iE7gEbleKA",
+	"dDFqIEA/Ub2ha6nqoRHMlvZd5iBCXYqcaZA3GXLR2pToYbMVyBLuquYC2tSbNSLDufkydyt+qYDyw83Z",
+	"q9WIJMBh7S4h4eIEUOutsgRU0KoUgs+5he9VmbDMBwdpKmYqsQkSVuxjfW6r2w53lf+1u2PvBzLgrkNA",
+	"0oSuySd24T2k7xquGNEouIZS7ZMdwEVoFDgdZpVIYVHU2D8F+6Xh17WKHio56Yv2JIkUiyV4aLWvxMWq",
+	"Cojdo+0L3BJs+/KJu8goZtTMPiZEKnZFnbXEtS/WZXTOi+W2cS1BzhtMgY4fvu+ScT0sPFSye5eVaFS3",
+	"frQjhI3FEjDLxRa9bN6xrdVFJ8ChCHutiThgIyoqRkXmzTgk3j2cSTerQrksRV2FYhQfjTDCseaea3dl",
+	"0JvsvciVQlM+n96/oCaOFR7mTXsHLcjq9T0Gl1R1Xbs0o6XEUmfQP2xPLkvRzqe5T8vI0hTl2tjyO4hH",
+	"neO1vy8ygLcuWT5nptw3mLxUYy8LlNUYBxz+CrA5AZEBPdLakGev++zp2hr7hy0kECyYYBuVbc85P30k",
+	"slFB2mwj8wlcmzA+35C2GhfS4YLwAQ+2wyStrqhjlhcdcm6/n3JdG/jQpub48MQa70Rg38pFv9XvJjbP",
+	"20uIrpEIU3tU0MIOFaCBbWwhxQ0rrEGR58Q3/vBRc0xudiGiVlYKPNXO+O1l7ypos1+W4rNnIAcTHr6y",
+	"DOSVWbVLdnJZKk/y5uTq+OSyl+xjzmftBXNO9nXedG46fZGc/6t3eXp44Z4S8pOhZud57tWwGFX9k6FV",
+	"MDhb3IVW5vdFcto7vOr93Pufi5NLyO4140YgzuLBRkJGXanqF8+zWcYhjzd50Tt8cXpyZh941Ou9qJ7Y",
+	"uthIeeM7p2KK85K2W/aJr86f/4xJVElM4BM2lnlRrwNMB11DdsS+F2NDLHnY0yy1tdCcCRj1Ze+fb3tX",
+	"+Myq1NR3I8PVb3CR280ojtyORHHUWkVofjO3DlEc1TNxH9xEojiqBrCMJy9Z/oA0p8+lJy9rTH2PcLcP",
+	"I7iyWd9Mze4FFXU3tiZj1tYIdz2hvwuEvLNSQQntG57nXC9roNLKRGqSYmztmEnj3g2z+muVu6w78h55",
+	"zZ97M/Hl9fVF7fSxJObsLbcsjtE05VmHuBpYEPQ5GxoiSxP0DOEgTvS1KkVKDZYXBIIvgFqPZMgbfL4w",
+	"vhq1I/8ocGCAJyOo1Nc5VIOdEWEwcXjzqsUNTXAJUS6tXbjonb04Ofsx2UeTyBrpQgKLWwAAzhooC0ou",
+	"356d2QsxF6jqUVu3xRNW32pZ+x0s/NGuCS/gjpiUwvCccNMX2HdQk+Tq7ZEThtCUyCEO2H2uyYRmvkUj",
+	"lJE3AwpVrGC/FVPokAStj6ogdtYWUW7KVrLgnKI4qkbhIADWVrh3uVDpxXIJdF2bUYueKeMPF3DCFms/",
+	"UEVVGbONOv7vKpdoK+Bw9LL34u2plaxvDs/eHlqw8vzw6PXxCeCWy9715b+Dw/Pt/y4U+8jZ9IuUIs85",
+	"7lMMJz7xxQnR4y7ZhS7Fj5rV6vtRr7Tj2X7OVM7FYsN1UNGLi3xqVSaqb/AtOGPuoBEFcT+LFf3X15py",
+	"qQ+KbhZNxBjqgwsy/ogSivvlqT+gJvL3Jz9bgq7fu7Y7tD+j6B03Y+wFjtNutIac69LtHQBwwcOJpU56",
+	"qzsh+qtyGejO966BIXUbxOoOOcaoTtW1FlqoQoPEqeIGMssU8/039sH8IUykalZAi30Bl0JzxQOStDpJ",
+	"JEQO+8KDRX86kMS8hTHVHXLoO1uM+Ed/LMVY5h6rHDTaftRZEvZaa1jMYt8Uv1R58/QhSAAZS+3wY8bt",
+	"Yky4oAbNlgmFY0zsn9DkbtkxOHXn2xgWdlk2eZWHWGf1rnID1Bn7TgTNMAaDe2ixhWAbOEzr197Fa87z",
+	"qSey7tL2CN+vDntaWmyw3SLH/OpFO0hx6KJr9dPJ4dkhbFeHvL0+aojSAyS+uSILuLntvmkL85bX5une",
+	"vdvQX3u4vjgD1+nbQck0p3xyQKjriSdFFYsAkvO+DUrGfDRmwTTxdvrcs273HzvPnu0+2fvHXvfZs511",
+	"PvqWHynQDbMwdT4rwAGziIkxLttcsSdPHj8NLEuLFu6n2l9SVzYAfioIV/xSspIBZEMe0TEplEyhT7Md",
+	"1kyWikCH1rFL6sRstk4gp9KLYfs0OFPpgxzo/SpY0heVAa9d2XAN9HWo+S8Mbp3qqMOlgW6ZjvHfbxim",
+	"xRcuIuo7ULhDuaxwyoM6S1vkQmozUuzqn6dWkj569EEOHj3yyJTCiWaZxBDimIkD1+AxqI1Ao1lbT/TF",
+	"o9pR8ghhuxXxzUBWlV7EGhDu0SNVikePoCv1Cb4E7agq1Y4L4Heg0AlPlfR2H3nhjBG8AVVA9WMP3g6+",
+	"PDRHXTJEX/wtWXauVBJXSRLfI0XNH05XpTGQUmRMVafYIXm46H3k2/xGcfSRKTyTJOp2djpdENQFE7Tg",
+	"FnV2up3Hro0+UNQ2Lfj2x51tS5n2c6WxW4qZ5jdod3NsWJsUdMTQQrGfsKo+2Xcb4LqO4/pJxbBQfsDG",
+	"HI4XcbKneagibh8FX1xfKEazulifpFIb3WoHToUVxYUZd9xIXKl4E81gAT5WxftS7IE0Y6Qe3CZcQ2y5",
+	"zqU4yeCARG1e2cWIWwdE/rSs1UBcZW9hhYhvF++glQffTVsZD1mrWxGEzmksMF+nPnNsTW7zmrMZl6jT",
+	"eobbzlu6wZV4FqW9MFAx3zwciPuubcsmWXeg2uhotUbzOKvyW4dN7na7n+xcQd9lI3CE2yG6i+XQtVu4",
+	"i6M9fHPogdUItxtnYd7F0ZNNbgmdXQj3Pl5/b+DEPjhYrpxMqJpBI2xtYAoWGE8ZHtuD6T50ZMk9AoHw",
+	"3oI/qUMiYc6aaKpwV99hRTUGFp3B4e1Tj+uhixiXcFxbmwmxv9grOYiqtKrnru/9p9ph15Xsrq346qSA",
+	"JmntfMoXLzsZ0DuqG4mDU57nkAUatVrSn0p897L+J2bs4Z5gU2gaH83Pscly80Dg7mFEvbezAWHOn08K",
+	"9z1Zf1/w6MavgpOQjjBfdpF97uKWht3+jWd3uG05MwFr5MTgpgNq5Iq58wzJYZ07YvWXO/ewiuIQ9CWK",
+	"DNumpFJhBVUV66gNaShgxyDQwOtay6UDQEdxfa4Hz7yzUjG7Z1wKkilZaIS7AdWJL/Nc2+KgvZWuihEY",
+	"IA8kO3z26luqA1W/CpLBniHLSCb2GKy9uCNmgivb/UKy6S+0Pz8ys3xz1oJCn+5XgR53ZJXDPJAstFwY",
+	"r0nms7inoCYdB8I04JIYM9esyFkP6LfqkMTFSOFw3LqEDjDrELq4Hsz3tBhJBhkntHECUHWQoKgcZniS",
+	"IBkpKzB81b7LtkT7zkWxufDlcFYyWdVUIQOs5cTR1I+FKJ+vyegLqerAi4cOhA/nA1BNWdkI4KAlbmSJ",
+	"pwZDlIdxcN+4XDwvXaHehJsxF32x1+2Sid63Vovr7QS+FaufUQaH5CB2RP2s6MW1tNoIvXwpCeFqG2Cl",
+	"p19MXPxVYYc7jxPSGqwdrpguJ/fCIduDxjHOX4FYC9oZcG5Yw6PTyqmuQofguXMHRbsrCkhD80JASJcK",
+	"48rNLNKBHvZy6sq1NM9YfSItyzXri/plVVjiYPFoWyisdqiIvJDQAd+4E01plmlflNYhl83crAppzSdG",
+	"7/szTz3qmkKyz5h+ZADAilr6NEoyDcWzF6H3SUAo+c3+fGJp7gzrjWTT7id/+zIBhW5ehL11oPyblPqs",
+	"UuqyxFOenXYGXNAQTtikKCycFJbhfK1yyafz+7Mw5DT2QmRRPsW1C7ti2In8yA5QXFfIowJpUpFGS03f",
+	"W0h2yInpCznA08QYcbWZ7sTwfReHunp9cpH4mKPPd7VjDYizmPC6CLfKJjmAJ/VFUtd2Ju10FhixFOw7",
+	"7fJS0PSsa1fR34mlTVDkshwuqVKgUFq518e+OwWsutAGDNe586yXORrn+/FvJlLC1bIh3+OnE2OQ+7pU",
+	"gnlCmpdjjVKv5i482G/kfE6f32f05zMOIfXCNbFx1TGbS7QVIRYnAmqXjocmU49hXME6RWsl5xoK1TPI",
+	"kRzMAiVkwcCGO/Bijte+THDA6eDPEhxo1PR81uCAT4BfGRyAjJW/jsMEogm04WRcGlVw/PHHu1GCHFoW",
+	"qZy4jJsVXDp/uiC6JSy/SnFQtb9uFp9ahe+9K2HOfOtfvbA0Id5I3fksG+qx+YS8z8ogc31LliizRrFa",
+	"TLSUoqKWvyrfgH+tWcP3FTofG1wDmS+Ob8bN8+rXjhHu/CMw+0XpDuZi0AgNzjBPmr1Kk4qTrSEPVvxY",
+	"MWxzpLGnBeQZYhbiIiPX6/AZ+etl9ZIlrOU6kH4SZ9yzjazWYc7TrySw/ZqxglBcgwYHuZyqNjSD5Ca9",
+	"/Rv8e+coeiMShjssz9IJA0TmenYk+J7E5YXqKlGAnHsHc6O0AAqSZgxx36QwsyX8gElYq1hiw3Sw5azx",
+	"Dow0DPfRhmHrEnMgoQdSkaRI3VkUENrX2LuuKjqE7EOa51DDgo+rG/vCVbI03opptPbti6LE3mYHeD61",
+	"GbMZGUkiBfjiwJzskJ47+tdIcMX73n+xb0MBflB4WVYnGCZQqwQGbEon6NsPZv5AZ2SEx5/DP9bqvPyF",
+	"PffYBHuFa6xuTuFTGq3VIXPv2LQcGgzjnnm4Q11ynm9xwCesQw71jQthR9+yCu6DDGAT7Hoi0wx9Zuo6",
+	"mWYvr7IMlgWSL8EL9zlNpBWk9pcLJAd9nhtgOahm/CJYriKabSxq3UgHfubhLdNUjeiuU6VVxUjlx2xU",
+	"yFV6t7rKN+vTcq6Yee4y44LAhPbFRE6YMDGhvgqz1aPLVwsDgm90qz8xgSFVvU4gZcfHy6EYX+uF+JE7",
+	"cqgvfAwpoLdwz4I8/aX8ki20eVDNztp1Xy7E8ucDqy/pR+bgFlvjRmywqEM9XxeTzpGkG6Mnyk8PptpN",
+	"ZTZCU3vBdLtxuwL36yXXvygSuqIzV/NHHLCHvmTYvIRlG+Oh7aFrOPm18owd32flF9+96HcwSx0ArPRd",
+	"1ZdBqlbDHPtF3O4W54vYeUtFf2O4r5Xh6vMXwP5osB+a25vznqrbk3ytuPK4btJQ9bRpnOYjRcrQ11G1",
+	"tKkOvZelCDgD3Zw/K0v7ti+/g6WhHGqGTRe+8eJXxos/cgCIDc4b0PTmPnxnsHPY18p1EE3XhEI68FyO",
+	"StOm8C5DXx3pUna5IIlrqpi4YDn0OcMOQlVbdnf5d3o+1Q5stGX5NCTnN5jCMt8Ncz7FGHqvYHQejv3z",
+	"4MTqwL7AMVVtN11FBlSIpo7Eg2kxdl4oPb4lxqw0QB3t/K4qqa824+VPaNZelqI6FnOx4eBKM9dzp94u",
+	"6l49YdHxL5rzjDpXjeV9KJxrZNsmLxNIDBbNg0nqhsaVtm8cwQKV565grs2Nbji+k9BnUunzjYq+cJTg",
+	"Dwvd/0WRNnOhNFrnk2Cu9wB8/w1OqfjCsUvOP7JfV7n4T/lHJpjWS/z8q0f+ktHcjGcP2s3WDE9Qr7oG",
+	"GoTaYf+/xrTG8CI3J0gQ/XVp7s2JgdLF6qTdjBo6AHTuo5Nw1IauzlGa0Op8BdcToUPOBdHj0mTYwMMC",
+	"hFIJTaA5CNJwbBW2P+al8g1jwaS2VOCaVvg+BmnKCuMPqV+MtDCa8T9kHz5ZoQkVzZZiKZ44uGQX7Z3A",
+	"KWGYybU/rtAK2FLl0X60De173KOC+VZGYuqrbxDSqeELJMYsJhu+a19VM0/oUjyFiE4gcY+1y00aD1F4",
+	"ZngIfa3oD+MbvNi79zGojSbltFFsVvedickNY0UjDGsRpw8ouBitpjPoIANDVaWARoIsc6cL0bpP5Axi",
+	"HaOSqgyxKzTXlDdMYHsdjbVs+3Xxm8WndGrtfymxF6aLP5BW+MGtiLc9wosCZ1QOaG5JxjGnVOmYaaOo",
+	"kUo3ltbRz937u/8LAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

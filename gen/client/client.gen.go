@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,6 +58,51 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for HttpTargetMethod.
+const (
+	HttpTargetMethodDELETE HttpTargetMethod = "DELETE"
+	HttpTargetMethodGET    HttpTargetMethod = "GET"
+	HttpTargetMethodHEAD   HttpTargetMethod = "HEAD"
+	HttpTargetMethodPATCH  HttpTargetMethod = "PATCH"
+	HttpTargetMethodPOST   HttpTargetMethod = "POST"
+	HttpTargetMethodPUT    HttpTargetMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the HttpTargetMethod enum.
+func (e HttpTargetMethod) Valid() bool {
+	switch e {
+	case HttpTargetMethodDELETE:
+		return true
+	case HttpTargetMethodGET:
+		return true
+	case HttpTargetMethodHEAD:
+		return true
+	case HttpTargetMethodPATCH:
+		return true
+	case HttpTargetMethodPOST:
+		return true
+	case HttpTargetMethodPUT:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HttpTargetType.
+const (
+	HttpTargetTypeHttp HttpTargetType = "http"
+)
+
+// Valid indicates whether the value is a known member of the HttpTargetType enum.
+func (e HttpTargetType) Valid() bool {
+	switch e {
+	case HttpTargetTypeHttp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JobStatus.
 const (
 	JobStatusACTIVE    JobStatus = "ACTIVE"
@@ -90,6 +136,21 @@ func (e JobUpdateStatus) Valid() bool {
 	case JobUpdateStatusACTIVE:
 		return true
 	case JobUpdateStatusPAUSED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LogTargetType.
+const (
+	LogTargetTypeLog LogTargetType = "log"
+)
+
+// Valid indicates whether the value is a known member of the LogTargetType enum.
+func (e LogTargetType) Valid() bool {
+	switch e {
+	case LogTargetTypeLog:
 		return true
 	default:
 		return false
@@ -141,6 +202,30 @@ func (e OverlapPolicy) Valid() bool {
 	}
 }
 
+// Defines values for OverlapPolicyOverride.
+const (
+	OverlapPolicyOverrideALLOWALL    OverlapPolicyOverride = "ALLOW_ALL"
+	OverlapPolicyOverrideBUFFERONE   OverlapPolicyOverride = "BUFFER_ONE"
+	OverlapPolicyOverrideCANCELOTHER OverlapPolicyOverride = "CANCEL_OTHER"
+	OverlapPolicyOverrideSKIP        OverlapPolicyOverride = "SKIP"
+)
+
+// Valid indicates whether the value is a known member of the OverlapPolicyOverride enum.
+func (e OverlapPolicyOverride) Valid() bool {
+	switch e {
+	case OverlapPolicyOverrideALLOWALL:
+		return true
+	case OverlapPolicyOverrideBUFFERONE:
+		return true
+	case OverlapPolicyOverrideCANCELOTHER:
+		return true
+	case OverlapPolicyOverrideSKIP:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunHistory.
 const (
 	RunHistoryALL      RunHistory = "ALL"
@@ -167,6 +252,7 @@ const (
 	RunReasonLEASEEXPIRED     RunReason = "LEASE_EXPIRED"
 	RunReasonMISFIRE          RunReason = "MISFIRE"
 	RunReasonOVERLAP          RunReason = "OVERLAP"
+	RunReasonREQUESTED        RunReason = "REQUESTED"
 )
 
 // Valid indicates whether the value is a known member of the RunReason enum.
@@ -184,6 +270,8 @@ func (e RunReason) Valid() bool {
 		return true
 	case RunReasonOVERLAP:
 		return true
+	case RunReasonREQUESTED:
+		return true
 	default:
 		return false
 	}
@@ -193,6 +281,7 @@ func (e RunReason) Valid() bool {
 const (
 	RunStatusCANCELED  RunStatus = "CANCELED"
 	RunStatusFAILED    RunStatus = "FAILED"
+	RunStatusPENDING   RunStatus = "PENDING"
 	RunStatusRUNNING   RunStatus = "RUNNING"
 	RunStatusSKIPPED   RunStatus = "SKIPPED"
 	RunStatusSUCCEEDED RunStatus = "SUCCEEDED"
@@ -205,6 +294,8 @@ func (e RunStatus) Valid() bool {
 		return true
 	case RunStatusFAILED:
 		return true
+	case RunStatusPENDING:
+		return true
 	case RunStatusRUNNING:
 		return true
 	case RunStatusSKIPPED:
@@ -216,8 +307,67 @@ func (e RunStatus) Valid() bool {
 	}
 }
 
+// Defines values for RunTrigger.
+const (
+	RunTriggerBACKFILL RunTrigger = "BACKFILL"
+	RunTriggerMANUAL   RunTrigger = "MANUAL"
+	RunTriggerRETRY    RunTrigger = "RETRY"
+	RunTriggerSCHEDULE RunTrigger = "SCHEDULE"
+)
+
+// Valid indicates whether the value is a known member of the RunTrigger enum.
+func (e RunTrigger) Valid() bool {
+	switch e {
+	case RunTriggerBACKFILL:
+		return true
+	case RunTriggerMANUAL:
+		return true
+	case RunTriggerRETRY:
+		return true
+	case RunTriggerSCHEDULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkerTargetType.
+const (
+	WorkerTargetTypeWorker WorkerTargetType = "worker"
+)
+
+// Valid indicates whether the value is a known member of the WorkerTargetType enum.
+func (e WorkerTargetType) Valid() bool {
+	switch e {
+	case WorkerTargetTypeWorker:
+		return true
+	default:
+		return false
+	}
+}
+
 // AttemptDeadlineSeconds How long one attempt may take.
 type AttemptDeadlineSeconds = int32
+
+// Backfill defines model for Backfill.
+type Backfill struct {
+	// Occurrences How many occurrences the window has; what has a run already is not run again.
+	Occurrences int32 `json:"occurrences"`
+
+	// Runs How many runs were started.
+	Runs int32 `json:"runs"`
+}
+
+// BackfillWindow At most 1 000 occurrences at a time.
+//
+// Example: {"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}
+type BackfillWindow struct {
+	// From The first instant of the window.
+	From time.Time `json:"from"`
+
+	// To The last one; not in the future.
+	To time.Time `json:"to"`
+}
 
 // CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
 type CatchupWindowSeconds = int64
@@ -244,10 +394,11 @@ type EndAt = time.Time
 
 // FailedAttempt defines model for FailedAttempt.
 type FailedAttempt struct {
-	Attempt    int32     `json:"attempt"`
-	Error      string    `json:"error"`
-	FinishedAt time.Time `json:"finishedAt"`
-	StartedAt  time.Time `json:"startedAt"`
+	Attempt    int32      `json:"attempt"`
+	Error      string     `json:"error"`
+	FinishedAt time.Time  `json:"finishedAt"`
+	Result     *RunResult `json:"result"`
+	StartedAt  time.Time  `json:"startedAt"`
 }
 
 // FieldError defines model for FieldError.
@@ -272,6 +423,52 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// Heartbeat defines model for Heartbeat.
+type Heartbeat struct {
+	// Canceled The ids of its runs that are to end; say so by failing them.
+	Canceled  []openapi_types.UUID `json:"canceled"`
+	ExpiresAt time.Time            `json:"expiresAt"`
+}
+
+// HttpTarget Sends a request for each attempt, which has `attemptDeadlineSeconds` to be answered. Redirects are not followed, and only addresses
+// that the operator allows are reached: public ones, at ports 80 and 443, by default. An answer of 2xx, or one of `expectStatus`, is success;
+// 429 and 503 put the next attempt off by their `Retry-After`; 410 pauses the job.
+//
+// Each request has `Idempotency-Key` (the run's id, the same at each attempt), `Punctual-Job-Id`, `Punctual-Run-Id`,
+// `Punctual-Scheduled-For`, `Punctual-Attempt` and `traceparent` (W3C), and with `signingSecrets` the headers `webhook-id`,
+// `webhook-timestamp` and `webhook-signature` of Standard Webhooks 1.0.0.
+type HttpTarget struct {
+	// Body What is sent. By default it is the job's payload, as JSON, with `POST`, `PUT` and `PATCH`.
+	Body *string `json:"body,omitempty"`
+
+	// ExpectStatus The status codes that mean success. By default all of 2xx.
+	ExpectStatus *[]int32 `json:"expectStatus,omitempty"`
+
+	// Headers Sent with each request, and shown to whoever reads the job. Not those that belong to the connection or to Punctual, nor those
+	// that carry credentials.
+	Headers *map[string]string `json:"headers,omitempty"`
+	Method  *HttpTargetMethod  `json:"method,omitempty"`
+
+	// SecretHeaders Like `headers`, for credentials.
+	SecretHeaders *map[string]string `json:"secretHeaders,omitempty"`
+
+	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. Give two while one replaces the other: the
+	// request then carries a signature of each.
+	SigningSecrets *[]string      `json:"signingSecrets,omitempty"`
+	Type           HttpTargetType `json:"type"`
+
+	// Url Of `http` or `https`, without credentials.
+	//
+	// Example: https://example.com/hooks/report
+	Url string `json:"url"`
+}
+
+// HttpTargetMethod defines model for HttpTarget.Method.
+type HttpTargetMethod string
+
+// HttpTargetType defines model for HttpTarget.Type.
+type HttpTargetType string
 
 // IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
 //
@@ -379,8 +576,15 @@ type Job struct {
 	// Status `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
 	Status JobStatus `json:"status"`
 
-	// StatusReason Why the service paused it; null where it did not.
+	// StatusReason Why it has its status, where the service or somebody said so.
 	StatusReason *string `json:"statusReason"`
+
+	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
+	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	Target Target `json:"target"`
+
+	// TargetSecrets Which secrets its target has, as fields of it.
+	TargetSecrets []string `json:"targetSecrets"`
 
 	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
 	//
@@ -476,6 +680,10 @@ type JobCreate struct {
 
 	// StartAt The job is not due before. With an interval it is the first instant at which it is.
 	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
+	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	Target *Target `json:"target,omitempty"`
 
 	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
 	//
@@ -599,6 +807,13 @@ type JobUpdate struct {
 	// Status A job that has completed can be `ACTIVE` again when its schedule has something left.
 	Status *JobUpdateStatus `json:"status,omitempty"`
 
+	// StatusReason Why, for people to read. Only together with `status`.
+	StatusReason *string `json:"statusReason,omitempty"`
+
+	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
+	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	Target *Target `json:"target,omitempty"`
+
 	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
 	//
 	// Example: Europe/Berlin
@@ -607,6 +822,63 @@ type JobUpdate struct {
 
 // JobUpdateStatus A job that has completed can be `ACTIVE` again when its schedule has something left.
 type JobUpdateStatus string
+
+// Lease defines model for Lease.
+type Lease struct {
+	ExpiresAt time.Time          `json:"expiresAt"`
+	Id        openapi_types.UUID `json:"id"`
+	Runs      []LeasedRun        `json:"runs"`
+}
+
+// LeaseRequest Example: {"maxRuns":10,"waitSeconds":0}
+type LeaseRequest struct {
+	// LeaseSeconds How long the lease lasts without a heartbeat. A worker that dies holds its runs that long.
+	LeaseSeconds *int32 `json:"leaseSeconds,omitempty"`
+
+	// MaxRuns How many runs to lease at most.
+	MaxRuns *int32 `json:"maxRuns,omitempty"`
+
+	// WaitSeconds How long to wait for one.
+	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
+
+	// Worker Who asks, for people to read.
+	Worker *string `json:"worker,omitempty"`
+}
+
+// LeasedRun defines model for LeasedRun.
+type LeasedRun struct {
+	// Attempt Counted from 1.
+	Attempt int32 `json:"attempt"`
+
+	// AttemptDeadlineSeconds How long one attempt may take.
+	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
+
+	// Id The same at each attempt.
+	Id    openapi_types.UUID `json:"id"`
+	JobId openapi_types.UUID `json:"jobId"`
+
+	// JobName What people call it. Need not be unique. No control characters.
+	//
+	// Example: nightly-report
+	JobName JobName `json:"jobName"`
+
+	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	//
+	// Example: {"report":"sales"}
+	Payload      Payload   `json:"payload"`
+	ScheduledFor time.Time `json:"scheduledFor"`
+
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
+
+// LogTarget Writes a line with the payload to the service's log. Always succeeds.
+type LogTarget struct {
+	Type LogTargetType `json:"type"`
+}
+
+// LogTargetType defines model for LogTarget.Type.
+type LogTargetType string
 
 // MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
 type MaxAttempts = int32
@@ -652,6 +924,9 @@ type OccurrenceList struct {
 // `CANCELED`. What is not executed is counted in a `SKIPPED` run.
 type OverlapPolicy string
 
+// OverlapPolicyOverride As a job's `overlapPolicy`.
+type OverlapPolicyOverride string
+
 // PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
 type PauseAfterFailures = int32
 
@@ -681,9 +956,12 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// QueueName Example: reports
+type QueueName = string
+
 // Run defines model for Run.
 type Run struct {
-	// Attempt How many attempts were begun; 0 when the run was skipped.
+	// Attempt How many attempts were begun; 0 when none was.
 	Attempt int32 `json:"attempt"`
 
 	// Error Why it failed; null unless it did.
@@ -703,20 +981,56 @@ type Run struct {
 	// `scheduledFor` on.
 	Occurrences int64      `json:"occurrences"`
 	Reason      *RunReason `json:"reason"`
+	Result      *RunResult `json:"result"`
 
-	// ScheduledFor The instant at which the job was due.
+	// RetryOf The run that this one repeats.
+	RetryOf *openapi_types.UUID `json:"retryOf"`
+
+	// ScheduledFor The instant at which the job was due, or at which the run was started by hand.
 	ScheduledFor time.Time `json:"scheduledFor"`
 
-	// StartedAt When execution began; null when the run was skipped.
+	// StartedAt When execution began; null when it did not.
 	StartedAt *time.Time `json:"startedAt"`
 
-	// Status `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
-	// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+	// Status `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
+	// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 	Status RunStatus `json:"status"`
+
+	// Trigger Why there is the run, its job's schedule or somebody's request.
+	Trigger RunTrigger `json:"trigger"`
 }
 
 // RunAt The one instant at which the job is due.
 type RunAt = time.Time
+
+// RunCompletion defines model for RunCompletion.
+type RunCompletion struct {
+	// Output Kept with the run, the first 4 KiB of it.
+	Output *WorkerOutput `json:"output,omitempty"`
+
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
+
+// RunFailure defines model for RunFailure.
+type RunFailure struct {
+	// Error Why, for people to read.
+	//
+	// Example: the printer is on fire
+	Error string `json:"error"`
+
+	// Output Kept with the run, the first 4 KiB of it.
+	Output *WorkerOutput `json:"output,omitempty"`
+
+	// RetryAfterSeconds The least time to wait before the next attempt.
+	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
+
+	// Retryable Whether another attempt may help. Otherwise the run has `FAILED` now.
+	Retryable *bool `json:"retryable,omitempty"`
+
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
 
 // RunHistory Which runs are kept, all or those that did not succeed.
 type RunHistory string
@@ -732,14 +1046,37 @@ type RunPage struct {
 
 // RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
 // `OVERLAP`: the job's run before it was still executing, or the one after it was due.
-// `LEASE_EXPIRED`: the instance that executed the last attempt died.
+// `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
 // `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 // `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
+// `REQUESTED`: somebody canceled it.
 type RunReason string
 
-// RunStatus `RUNNING` from its first attempt on, also while it waits for another, until it ends as `SUCCEEDED` or `FAILED`, or is
-// made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+// RunRelease defines model for RunRelease.
+type RunRelease struct {
+	// Token The number of the claim; a later one of the same run has a higher one.
+	Token Token `json:"token"`
+}
+
+// RunResult What the target answered to an attempt, the last one where it is a run's.
+type RunResult struct {
+	// DurationMilliseconds How long the attempt took, in milliseconds.
+	DurationMilliseconds int64 `json:"durationMilliseconds"`
+
+	// Output The first 4 KiB of the HTTP answer's body, or what the worker said. Secrets are left out.
+	Output            string `json:"output"`
+	OutputIsTruncated bool   `json:"outputIsTruncated"`
+
+	// StatusCode Of the HTTP answer; null where there was none.
+	StatusCode *int32 `json:"statusCode"`
+}
+
+// RunStatus `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
+// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
 type RunStatus string
+
+// RunTrigger Why there is the run, its job's schedule or somebody's request.
+type RunTrigger string
 
 // SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.
 //
@@ -783,10 +1120,33 @@ type SchedulePreview struct {
 // StartAt The job is not due before. With an interval it is the first instant at which it is.
 type StartAt = time.Time
 
+// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
+// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+type Target struct {
+	union json.RawMessage
+}
+
 // TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
 //
 // Example: Europe/Berlin
 type TimeZone = string
+
+// Token The number of the claim; a later one of the same run has a higher one.
+type Token = int64
+
+// WorkerOutput Kept with the run, the first 4 KiB of it.
+type WorkerOutput = string
+
+// WorkerTarget Has runs wait in a queue for workers, processes of your own that lease them. `concurrencyGroup` is not for such jobs: how many
+// execute is up to the workers.
+type WorkerTarget struct {
+	// Queue Example: reports
+	Queue QueueName        `json:"queue"`
+	Type  WorkerTargetType `json:"type"`
+}
+
+// WorkerTargetType defines model for WorkerTarget.Type.
+type WorkerTargetType string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -796,6 +1156,9 @@ type Limit = int32
 
 // BadRequest A problem as of RFC 9457.
 type BadRequest = Problem
+
+// Conflict A problem as of RFC 9457.
+type Conflict = Problem
 
 // ContentTooLarge A problem as of RFC 9457.
 type ContentTooLarge = Problem
@@ -830,6 +1193,12 @@ type ListJobsParams struct {
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
+// RunJobParams defines parameters for RunJob.
+type RunJobParams struct {
+	// OverlapPolicy For this run instead of the job's own.
+	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+}
+
 // ListJobRunsParams defines parameters for ListJobRuns.
 type ListJobRunsParams struct {
 	// Cursor The `nextCursor` of the page before. Opaque.
@@ -847,14 +1216,172 @@ type ListUpcomingParams struct {
 	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
 }
 
+// RetryRunParams defines parameters for RetryRun.
+type RetryRunParams struct {
+	// OverlapPolicy For this run instead of the job's own.
+	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+}
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
 
 // UpdateJobJSONRequestBody defines body for UpdateJob for application/json ContentType.
 type UpdateJobJSONRequestBody = JobUpdate
 
+// BackfillJobJSONRequestBody defines body for BackfillJob for application/json ContentType.
+type BackfillJobJSONRequestBody = BackfillWindow
+
+// LeaseRunsJSONRequestBody defines body for LeaseRuns for application/json ContentType.
+type LeaseRunsJSONRequestBody = LeaseRequest
+
+// CompleteRunJSONRequestBody defines body for CompleteRun for application/json ContentType.
+type CompleteRunJSONRequestBody = RunCompletion
+
+// FailRunJSONRequestBody defines body for FailRun for application/json ContentType.
+type FailRunJSONRequestBody = RunFailure
+
+// ReleaseRunJSONRequestBody defines body for ReleaseRun for application/json ContentType.
+type ReleaseRunJSONRequestBody = RunRelease
+
 // PreviewScheduleJSONRequestBody defines body for PreviewSchedule for application/json ContentType.
 type PreviewScheduleJSONRequestBody = SchedulePreview
+
+// AsLogTarget returns the union data inside the Target as a LogTarget
+func (t Target) AsLogTarget() (LogTarget, error) {
+	var body LogTarget
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromLogTarget overwrites any union data inside the Target as the provided LogTarget
+func (t *Target) FromLogTarget(v LogTarget) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"log"}`))
+	t.union = b
+	return err
+}
+
+// MergeLogTarget performs a merge with any union data inside the Target, using the provided LogTarget
+func (t *Target) MergeLogTarget(v LogTarget) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"log"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsHttpTarget returns the union data inside the Target as a HttpTarget
+func (t Target) AsHttpTarget() (HttpTarget, error) {
+	var body HttpTarget
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromHttpTarget overwrites any union data inside the Target as the provided HttpTarget
+func (t *Target) FromHttpTarget(v HttpTarget) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"http"}`))
+	t.union = b
+	return err
+}
+
+// MergeHttpTarget performs a merge with any union data inside the Target, using the provided HttpTarget
+func (t *Target) MergeHttpTarget(v HttpTarget) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"http"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsWorkerTarget returns the union data inside the Target as a WorkerTarget
+func (t Target) AsWorkerTarget() (WorkerTarget, error) {
+	var body WorkerTarget
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWorkerTarget overwrites any union data inside the Target as the provided WorkerTarget
+func (t *Target) FromWorkerTarget(v WorkerTarget) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"worker"}`))
+	t.union = b
+	return err
+}
+
+// MergeWorkerTarget performs a merge with any union data inside the Target, using the provided WorkerTarget
+func (t *Target) MergeWorkerTarget(v WorkerTarget) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"worker"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Target) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t Target) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "http":
+		return t.AsHttpTarget()
+	case "log":
+		return t.AsLogTarget()
+	case "worker":
+		return t.AsWorkerTarget()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t Target) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Target) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -993,6 +1520,37 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
 	UpdateJob(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// BackfillJobWithBody Run what was not run
+	//
+	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+	BackfillJobWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BackfillJob Run what was not run
+	//
+	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+	BackfillJob(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunJob Start a run by hand
+	//
+	// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
+	// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
+	// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+	RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListJobRuns List a job's runs, newest first
 	//
 	// What is executing now and what has ended, as one list, ordered by `scheduledFor`.
@@ -1007,10 +1565,101 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 	ListUpcoming(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Heartbeat Keep a lease
+	//
+	// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+	//
+	// Corresponds with POST /api/v1/leases/{id}/heartbeat (the `Heartbeat` operationId).
+	Heartbeat(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaseRunsWithBody Lease due runs of a queue
+	//
+	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+	LeaseRunsWithBody(ctx context.Context, queue QueueName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaseRuns Lease due runs of a queue
+	//
+	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+	LeaseRuns(ctx context.Context, queue QueueName, body LeaseRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetRun Get a run
 	//
 	// Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 	GetRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelRun Have a run end
+	//
+	// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
+	// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
+	// nothing.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
+	CancelRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteRunWithBody Say that a leased run succeeded
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+	CompleteRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteRun Say that a leased run succeeded
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+	CompleteRun(ctx context.Context, id openapi_types.UUID, body CompleteRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FailRunWithBody Say that an attempt of a leased run failed
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+	FailRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FailRun Say that an attempt of a leased run failed
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+	FailRun(ctx context.Context, id openapi_types.UUID, body FailRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseRunWithBody Give a leased run back
+	//
+	// For another worker to lease at once. The attempt does not count.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+	ReleaseRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseRun Give a leased run back
+	//
+	// For another worker to lease at once. The attempt does not count.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+	ReleaseRun(ctx context.Context, id openapi_types.UUID, body ReleaseRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetryRun Run again what did not succeed
+	//
+	// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
+	// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+	// whose job was deleted is a conflict.
+	//
+	// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
+	RetryRun(ctx context.Context, id openapi_types.UUID, params *RetryRunParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PreviewScheduleWithBody See when a schedule would be due
 	//
@@ -1177,6 +1826,67 @@ func (c *Client) UpdateJob(ctx context.Context, id openapi_types.UUID, body Upda
 	return c.Client.Do(req)
 }
 
+// BackfillJobWithBody Run what was not run
+//
+// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+// `scheduledFor`: what retention would have dropped already does not stay for long.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+func (c *Client) BackfillJobWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBackfillJobRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BackfillJob Run what was not run
+//
+// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+// `scheduledFor`: what retention would have dropped already does not stay for long.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+func (c *Client) BackfillJob(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBackfillJobRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunJob Start a run by hand
+//
+// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
+// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
+// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+//
+// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+func (c *Client) RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunJobRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListJobRuns List a job's runs, newest first
 //
 // What is executing now and what has ended, as one list, ordered by `scheduledFor`.
@@ -1211,11 +1921,212 @@ func (c *Client) ListUpcoming(ctx context.Context, id openapi_types.UUID, params
 	return c.Client.Do(req)
 }
 
+// Heartbeat Keep a lease
+//
+// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+//
+// Corresponds with POST /api/v1/leases/{id}/heartbeat (the `Heartbeat` operationId).
+func (c *Client) Heartbeat(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHeartbeatRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaseRunsWithBody Lease due runs of a queue
+//
+// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+func (c *Client) LeaseRunsWithBody(ctx context.Context, queue QueueName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaseRunsRequestWithBody(c.Server, queue, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaseRuns Lease due runs of a queue
+//
+// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+func (c *Client) LeaseRuns(ctx context.Context, queue QueueName, body LeaseRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaseRunsRequest(c.Server, queue, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetRun Get a run
 //
 // Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 func (c *Client) GetRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRunRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelRun Have a run end
+//
+// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
+// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
+// nothing.
+//
+// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
+func (c *Client) CancelRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelRunRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteRunWithBody Say that a leased run succeeded
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+func (c *Client) CompleteRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteRunRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteRun Say that a leased run succeeded
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+func (c *Client) CompleteRun(ctx context.Context, id openapi_types.UUID, body CompleteRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteRunRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FailRunWithBody Say that an attempt of a leased run failed
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+func (c *Client) FailRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFailRunRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FailRun Say that an attempt of a leased run failed
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+func (c *Client) FailRun(ctx context.Context, id openapi_types.UUID, body FailRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFailRunRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseRunWithBody Give a leased run back
+//
+// For another worker to lease at once. The attempt does not count.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+func (c *Client) ReleaseRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseRunRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseRun Give a leased run back
+//
+// For another worker to lease at once. The attempt does not count.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+func (c *Client) ReleaseRun(ctx context.Context, id openapi_types.UUID, body ReleaseRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseRunRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetryRun Run again what did not succeed
+//
+// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
+// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+// whose job was deleted is a conflict.
+//
+// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
+func (c *Client) RetryRun(ctx context.Context, id openapi_types.UUID, params *RetryRunParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryRunRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1542,6 +2453,114 @@ func NewUpdateJobRequestWithBody(server string, id openapi_types.UUID, contentTy
 	return req, nil
 }
 
+// NewBackfillJobRequest calls the generic BackfillJob builder with application/json body
+func NewBackfillJobRequest(server string, id openapi_types.UUID, body BackfillJobJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBackfillJobRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewBackfillJobRequestWithBody constructs an http.Request for the BackfillJob method, with any body, and a specified content type
+func NewBackfillJobRequestWithBody(server string, id openapi_types.UUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/%s/backfill", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRunJobRequest constructs an http.Request for the RunJob method
+func NewRunJobRequest(server string, id openapi_types.UUID, params *RunJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/%s/run", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OverlapPolicy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "overlapPolicy", *params.OverlapPolicy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListJobRunsRequest constructs an http.Request for the ListJobRuns method
 func NewListJobRunsRequest(server string, id openapi_types.UUID, params *ListJobRunsParams) (*http.Request, error) {
 	var err error
@@ -1688,6 +2707,87 @@ func NewListUpcomingRequest(server string, id openapi_types.UUID, params *ListUp
 	return req, nil
 }
 
+// NewHeartbeatRequest constructs an http.Request for the Heartbeat method
+func NewHeartbeatRequest(server string, id openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases/%s/heartbeat", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLeaseRunsRequest calls the generic LeaseRuns builder with application/json body
+func NewLeaseRunsRequest(server string, queue QueueName, body LeaseRunsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLeaseRunsRequestWithBody(server, queue, "application/json", bodyReader)
+}
+
+// NewLeaseRunsRequestWithBody constructs an http.Request for the LeaseRuns method, with any body, and a specified content type
+func NewLeaseRunsRequestWithBody(server string, queue QueueName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "queue", queue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/queues/%s/leases", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetRunRequest constructs an http.Request for the GetRun method
 func NewGetRunRequest(server string, id openapi_types.UUID) (*http.Request, error) {
 	var err error
@@ -1715,6 +2815,242 @@ func NewGetRunRequest(server string, id openapi_types.UUID) (*http.Request, erro
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCancelRunRequest constructs an http.Request for the CancelRun method
+func NewCancelRunRequest(server string, id openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCompleteRunRequest calls the generic CompleteRun builder with application/json body
+func NewCompleteRunRequest(server string, id openapi_types.UUID, body CompleteRunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCompleteRunRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewCompleteRunRequestWithBody constructs an http.Request for the CompleteRun method, with any body, and a specified content type
+func NewCompleteRunRequestWithBody(server string, id openapi_types.UUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/complete", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewFailRunRequest calls the generic FailRun builder with application/json body
+func NewFailRunRequest(server string, id openapi_types.UUID, body FailRunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFailRunRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewFailRunRequestWithBody constructs an http.Request for the FailRun method, with any body, and a specified content type
+func NewFailRunRequestWithBody(server string, id openapi_types.UUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/fail", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReleaseRunRequest calls the generic ReleaseRun builder with application/json body
+func NewReleaseRunRequest(server string, id openapi_types.UUID, body ReleaseRunJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseRunRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewReleaseRunRequestWithBody constructs an http.Request for the ReleaseRun method, with any body, and a specified content type
+func NewReleaseRunRequestWithBody(server string, id openapi_types.UUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/release", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRetryRunRequest constructs an http.Request for the RetryRun method
+func NewRetryRunRequest(server string, id openapi_types.UUID, params *RetryRunParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/%s/retry", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OverlapPolicy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "overlapPolicy", *params.OverlapPolicy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -1929,6 +3265,39 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
 	UpdateJobWithResponse(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error)
 
+	// BackfillJobWithBodyWithResponse Run what was not run
+	//
+	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+	BackfillJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
+
+	// BackfillJobWithResponse Run what was not run
+	//
+	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+	BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
+
+	// RunJobWithResponse Start a run by hand
+	//
+	// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
+	// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
+	// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+	RunJobWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*RunJobResponse, error)
+
 	// ListJobRunsWithResponse List a job's runs, newest first
 	//
 	// What is executing now and what has ended, as one list, ordered by `scheduledFor`.
@@ -1947,12 +3316,109 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 	ListUpcomingWithResponse(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*ListUpcomingResponse, error)
 
+	// HeartbeatWithResponse Keep a lease
+	//
+	// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/leases/{id}/heartbeat (the `Heartbeat` operationId).
+	HeartbeatWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*HeartbeatResponse, error)
+
+	// LeaseRunsWithBodyWithResponse Lease due runs of a queue
+	//
+	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+	LeaseRunsWithBodyWithResponse(ctx context.Context, queue QueueName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LeaseRunsResponse, error)
+
+	// LeaseRunsWithResponse Lease due runs of a queue
+	//
+	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+	LeaseRunsWithResponse(ctx context.Context, queue QueueName, body LeaseRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*LeaseRunsResponse, error)
+
 	// GetRunWithResponse Get a run
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 	GetRunWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetRunResponse, error)
+
+	// CancelRunWithResponse Have a run end
+	//
+	// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
+	// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
+	// nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
+	CancelRunWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*CancelRunResponse, error)
+
+	// CompleteRunWithBodyWithResponse Say that a leased run succeeded
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+	CompleteRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteRunResponse, error)
+
+	// CompleteRunWithResponse Say that a leased run succeeded
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+	CompleteRunWithResponse(ctx context.Context, id openapi_types.UUID, body CompleteRunJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteRunResponse, error)
+
+	// FailRunWithBodyWithResponse Say that an attempt of a leased run failed
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+	FailRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FailRunResponse, error)
+
+	// FailRunWithResponse Say that an attempt of a leased run failed
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+	FailRunWithResponse(ctx context.Context, id openapi_types.UUID, body FailRunJSONRequestBody, reqEditors ...RequestEditorFn) (*FailRunResponse, error)
+
+	// ReleaseRunWithBodyWithResponse Give a leased run back
+	//
+	// For another worker to lease at once. The attempt does not count.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+	ReleaseRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseRunResponse, error)
+
+	// ReleaseRunWithResponse Give a leased run back
+	//
+	// For another worker to lease at once. The attempt does not count.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+	ReleaseRunWithResponse(ctx context.Context, id openapi_types.UUID, body ReleaseRunJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseRunResponse, error)
+
+	// RetryRunWithResponse Run again what did not succeed
+	//
+	// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
+	// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+	// whose job was deleted is a conflict.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
+	RetryRunWithResponse(ctx context.Context, id openapi_types.UUID, params *RetryRunParams, reqEditors ...RequestEditorFn) (*RetryRunResponse, error)
 
 	// PreviewScheduleWithBodyWithResponse See when a schedule would be due
 	//
@@ -2349,6 +3815,165 @@ func (r UpdateJobResponse) ContentType() string {
 	return ""
 }
 
+type BackfillJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Backfill
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r BackfillJobResponse) GetJSON202() *Backfill {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r BackfillJobResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r BackfillJobResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r BackfillJobResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r BackfillJobResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r BackfillJobResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r BackfillJobResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r BackfillJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BackfillJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BackfillJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BackfillJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RunJobResponse202Headers the declared response headers of an HTTP 202 response for RunJob
+type RunJobResponse202Headers struct {
+	Location string
+}
+
+type RunJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Run
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *RunJobResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RunJobResponse) GetJSON202() *Run {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RunJobResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RunJobResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RunJobResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RunJobResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RunJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListJobRunsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2487,6 +4112,151 @@ func (r ListUpcomingResponse) ContentType() string {
 	return ""
 }
 
+type HeartbeatResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Heartbeat
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r HeartbeatResponse) GetJSON200() *Heartbeat {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r HeartbeatResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r HeartbeatResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r HeartbeatResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r HeartbeatResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r HeartbeatResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r HeartbeatResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r HeartbeatResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r HeartbeatResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LeaseRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Lease
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LeaseRunsResponse) GetJSON200() *Lease {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r LeaseRunsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r LeaseRunsResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r LeaseRunsResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r LeaseRunsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r LeaseRunsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r LeaseRunsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LeaseRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LeaseRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LeaseRunsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetRunResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2550,6 +4320,414 @@ func (r GetRunResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Run
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CancelRunResponse) GetJSON202() *Run {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelRunResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelRunResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelRunResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelRunResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CancelRunResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CompleteRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CompleteRunResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CompleteRunResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CompleteRunResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CompleteRunResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CompleteRunResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CompleteRunResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CompleteRunResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CompleteRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CompleteRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompleteRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CompleteRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FailRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FailRunResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r FailRunResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r FailRunResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r FailRunResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r FailRunResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r FailRunResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r FailRunResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r FailRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FailRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FailRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FailRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReleaseRunResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReleaseRunResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReleaseRunResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReleaseRunResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReleaseRunResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReleaseRunResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReleaseRunResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseRunResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RetryRunResponse202Headers the declared response headers of an HTTP 202 response for RetryRun
+type RetryRunResponse202Headers struct {
+	Location string
+}
+
+type RetryRunResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Run
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *RetryRunResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r RetryRunResponse) GetJSON202() *Run {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RetryRunResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RetryRunResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RetryRunResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RetryRunResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RetryRunResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RetryRunResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetryRunResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetryRunResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetryRunResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2846,6 +5024,57 @@ func (c *ClientWithResponses) UpdateJobWithResponse(ctx context.Context, id open
 	return ParseUpdateJobResponse(rsp)
 }
 
+// BackfillJobWithBodyWithResponse Run what was not run
+//
+// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+// `scheduledFor`: what retention would have dropped already does not stay for long.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+func (c *ClientWithResponses) BackfillJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error) {
+	rsp, err := c.BackfillJobWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBackfillJobResponse(rsp)
+}
+
+// BackfillJobWithResponse Run what was not run
+//
+// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
+// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
+// `scheduledFor`: what retention would have dropped already does not stay for long.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
+func (c *ClientWithResponses) BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error) {
+	rsp, err := c.BackfillJob(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBackfillJobResponse(rsp)
+}
+
+// RunJobWithResponse Start a run by hand
+//
+// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
+// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
+// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+func (c *ClientWithResponses) RunJobWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*RunJobResponse, error) {
+	rsp, err := c.RunJob(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunJobResponse(rsp)
+}
+
 // ListJobRunsWithResponse List a job's runs, newest first
 //
 // What is executing now and what has ended, as one list, ordered by `scheduledFor`.
@@ -2876,6 +5105,53 @@ func (c *ClientWithResponses) ListUpcomingWithResponse(ctx context.Context, id o
 	return ParseListUpcomingResponse(rsp)
 }
 
+// HeartbeatWithResponse Keep a lease
+//
+// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/leases/{id}/heartbeat (the `Heartbeat` operationId).
+func (c *ClientWithResponses) HeartbeatWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*HeartbeatResponse, error) {
+	rsp, err := c.Heartbeat(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHeartbeatResponse(rsp)
+}
+
+// LeaseRunsWithBodyWithResponse Lease due runs of a queue
+//
+// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+func (c *ClientWithResponses) LeaseRunsWithBodyWithResponse(ctx context.Context, queue QueueName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LeaseRunsResponse, error) {
+	rsp, err := c.LeaseRunsWithBody(ctx, queue, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaseRunsResponse(rsp)
+}
+
+// LeaseRunsWithResponse Lease due runs of a queue
+//
+// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
+// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
+func (c *ClientWithResponses) LeaseRunsWithResponse(ctx context.Context, queue QueueName, body LeaseRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*LeaseRunsResponse, error) {
+	rsp, err := c.LeaseRuns(ctx, queue, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaseRunsResponse(rsp)
+}
+
 // GetRunWithResponse Get a run
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2887,6 +5163,122 @@ func (c *ClientWithResponses) GetRunWithResponse(ctx context.Context, id openapi
 		return nil, err
 	}
 	return ParseGetRunResponse(rsp)
+}
+
+// CancelRunWithResponse Have a run end
+//
+// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
+// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
+// nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
+func (c *ClientWithResponses) CancelRunWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*CancelRunResponse, error) {
+	rsp, err := c.CancelRun(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelRunResponse(rsp)
+}
+
+// CompleteRunWithBodyWithResponse Say that a leased run succeeded
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+func (c *ClientWithResponses) CompleteRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteRunResponse, error) {
+	rsp, err := c.CompleteRunWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteRunResponse(rsp)
+}
+
+// CompleteRunWithResponse Say that a leased run succeeded
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
+func (c *ClientWithResponses) CompleteRunWithResponse(ctx context.Context, id openapi_types.UUID, body CompleteRunJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteRunResponse, error) {
+	rsp, err := c.CompleteRun(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteRunResponse(rsp)
+}
+
+// FailRunWithBodyWithResponse Say that an attempt of a leased run failed
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+func (c *ClientWithResponses) FailRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FailRunResponse, error) {
+	rsp, err := c.FailRunWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFailRunResponse(rsp)
+}
+
+// FailRunWithResponse Say that an attempt of a leased run failed
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
+func (c *ClientWithResponses) FailRunWithResponse(ctx context.Context, id openapi_types.UUID, body FailRunJSONRequestBody, reqEditors ...RequestEditorFn) (*FailRunResponse, error) {
+	rsp, err := c.FailRun(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFailRunResponse(rsp)
+}
+
+// ReleaseRunWithBodyWithResponse Give a leased run back
+//
+// For another worker to lease at once. The attempt does not count.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+func (c *ClientWithResponses) ReleaseRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseRunResponse, error) {
+	rsp, err := c.ReleaseRunWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseRunResponse(rsp)
+}
+
+// ReleaseRunWithResponse Give a leased run back
+//
+// For another worker to lease at once. The attempt does not count.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
+func (c *ClientWithResponses) ReleaseRunWithResponse(ctx context.Context, id openapi_types.UUID, body ReleaseRunJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseRunResponse, error) {
+	rsp, err := c.ReleaseRun(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseRunResponse(rsp)
+}
+
+// RetryRunWithResponse Run again what did not succeed
+//
+// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
+// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+// whose job was deleted is a conflict.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
+func (c *ClientWithResponses) RetryRunWithResponse(ctx context.Context, id openapi_types.UUID, params *RetryRunParams, reqEditors ...RequestEditorFn) (*RetryRunResponse, error) {
+	rsp, err := c.RetryRun(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetryRunResponse(rsp)
 }
 
 // PreviewScheduleWithBodyWithResponse See when a schedule would be due
@@ -3241,6 +5633,141 @@ func ParseUpdateJobResponse(rsp *http.Response) (*UpdateJobResponse, error) {
 	return response, nil
 }
 
+// ParseBackfillJobResponse parses an HTTP response from a BackfillJobWithResponse call
+func ParseBackfillJobResponse(rsp *http.Response) (*BackfillJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BackfillJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Backfill
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunJobResponse parses an HTTP response from a RunJobWithResponse call
+func ParseRunJobResponse(rsp *http.Response) (*RunJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers RunJobResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListJobRunsResponse parses an HTTP response from a ListJobRunsWithResponse call
 func ParseListJobRunsResponse(rsp *http.Response) (*ListJobRunsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3349,6 +5876,124 @@ func ParseListUpcomingResponse(rsp *http.Response) (*ListUpcomingResponse, error
 	return response, nil
 }
 
+// ParseHeartbeatResponse parses an HTTP response from a HeartbeatWithResponse call
+func ParseHeartbeatResponse(rsp *http.Response) (*HeartbeatResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &HeartbeatResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Heartbeat
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLeaseRunsResponse parses an HTTP response from a LeaseRunsWithResponse call
+func ParseLeaseRunsResponse(rsp *http.Response) (*LeaseRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LeaseRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Lease
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetRunResponse parses an HTTP response from a GetRunWithResponse call
 func ParseGetRunResponse(rsp *http.Response) (*GetRunResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3398,6 +6043,354 @@ func ParseGetRunResponse(rsp *http.Response) (*GetRunResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseCancelRunResponse parses an HTTP response from a CancelRunWithResponse call
+func ParseCancelRunResponse(rsp *http.Response) (*CancelRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCompleteRunResponse parses an HTTP response from a CompleteRunWithResponse call
+func ParseCompleteRunResponse(rsp *http.Response) (*CompleteRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompleteRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFailRunResponse parses an HTTP response from a FailRunWithResponse call
+func ParseFailRunResponse(rsp *http.Response) (*FailRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FailRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseRunResponse parses an HTTP response from a ReleaseRunWithResponse call
+func ParseReleaseRunResponse(rsp *http.Response) (*ReleaseRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRetryRunResponse parses an HTTP response from a RetryRunWithResponse call
+func ParseRetryRunResponse(rsp *http.Response) (*RetryRunResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetryRunResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Run
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers RetryRunResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil

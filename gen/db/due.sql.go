@@ -13,19 +13,17 @@ import (
 )
 
 const cancelEarlier = `-- name: CancelEarlier :many
-with claim as (
-    select unnest($1::uuid[]) as job_id, unnest($2::timestamptz[]) as scheduled_for
-)
 update due d
-set cancel_reason = 'OVERLAP', ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end
-from claim c
-where d.job_id = c.job_id and d.scheduled_for < c.scheduled_for and d.attempt > 0 and not d.recurs and d.cancel_reason is null
+set cancel_reason = 'OVERLAP',
+    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
+    awaits_worker = d.awaits_worker and d.lease_id is not null
+where d.job_id = $1 and d.scheduled_for < $2::timestamptz and d.attempt > 0 and d.cancel_reason is null
 returning d.job_id, d.scheduled_for
 `
 
 type CancelEarlierParams struct {
-	JobIds        []uuid.UUID
-	ScheduledFors []time.Time
+	JobID  uuid.UUID
+	Before time.Time
 }
 
 type CancelEarlierRow struct {
@@ -33,10 +31,10 @@ type CancelEarlierRow struct {
 	ScheduledFor time.Time
 }
 
-// Has the earlier runs of these jobs end: those that execute are told so, those that wait for another attempt are claimed
-// at once, to be ended. Returns them. Doing it twice changes nothing.
+// Has the runs of a job end that began before an instant: those that execute are told so, those that wait for another attempt
+// are claimed at once, by an instance, to be ended. Returns them. Doing it twice changes nothing.
 func (q *Queries) CancelEarlier(ctx context.Context, arg CancelEarlierParams) ([]CancelEarlierRow, error) {
-	rows, err := q.db.Query(ctx, cancelEarlier, arg.JobIds, arg.ScheduledFors)
+	rows, err := q.db.Query(ctx, cancelEarlier, arg.JobID, arg.Before)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +59,7 @@ with candidate as (
     from due d
     where d.ready_at >= $1::timestamptz
       and d.ready_at <= now() + $2::interval
+      and not d.awaits_worker
       and d.lease_id is null
       and d.concurrency_group is null
       and exists (select from leases l where l.id = $3 and l.expires_at > now())
@@ -77,12 +76,12 @@ with candidate as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
-        d.failed_attempts, d.run_count,
-        d.failures
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
+    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id
 `
@@ -99,11 +98,17 @@ type ClaimRow struct {
 	ScheduledFor   time.Time
 	ReadyAt        time.Time
 	Recurs         bool
+	Queue          *string
+	Trigger        RunTrigger
+	RetryOf        *time.Time
 	Token          int64
 	Attempt        int16
 	StartedAt      time.Time
 	CancelReason   *RunReason
 	FailedAttempts []byte
+	BufferedFor    *time.Time
+	Revision       int32
+	RevisedAt      *time.Time
 	RunCount       int64
 	Failures       int16
 	Job            Job
@@ -137,11 +142,17 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.ScheduledFor,
 			&i.ReadyAt,
 			&i.Recurs,
+			&i.Queue,
+			&i.Trigger,
+			&i.RetryOf,
 			&i.Token,
 			&i.Attempt,
 			&i.StartedAt,
 			&i.CancelReason,
 			&i.FailedAttempts,
+			&i.BufferedFor,
+			&i.Revision,
+			&i.RevisedAt,
 			&i.RunCount,
 			&i.Failures,
 			&i.Job.ID,
@@ -175,6 +186,10 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
+			&i.Job.Target,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.ReadAt,
 		); err != nil {
 			return nil, err
@@ -197,7 +212,7 @@ with running as (
     select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group,
         row_number() over (partition by d.job_id order by d.ready_at) as turn
     from due d
-    where d.concurrency_group is not null and d.lease_id is null and d.ready_at <= now() + $1::interval
+    where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + $1::interval
     order by d.ready_at
     limit 10000
 ), placed as (
@@ -228,12 +243,12 @@ with running as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
-        d.failed_attempts, d.run_count,
-        d.failures
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
+    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id
 `
@@ -249,11 +264,17 @@ type ClaimGroupedRow struct {
 	ScheduledFor   time.Time
 	ReadyAt        time.Time
 	Recurs         bool
+	Queue          *string
+	Trigger        RunTrigger
+	RetryOf        *time.Time
 	Token          int64
 	Attempt        int16
 	StartedAt      time.Time
 	CancelReason   *RunReason
 	FailedAttempts []byte
+	BufferedFor    *time.Time
+	Revision       int32
+	RevisedAt      *time.Time
 	RunCount       int64
 	Failures       int16
 	Job            Job
@@ -276,11 +297,17 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.ScheduledFor,
 			&i.ReadyAt,
 			&i.Recurs,
+			&i.Queue,
+			&i.Trigger,
+			&i.RetryOf,
 			&i.Token,
 			&i.Attempt,
 			&i.StartedAt,
 			&i.CancelReason,
 			&i.FailedAttempts,
+			&i.BufferedFor,
+			&i.Revision,
+			&i.RevisedAt,
 			&i.RunCount,
 			&i.Failures,
 			&i.Job.ID,
@@ -314,6 +341,10 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
+			&i.Job.Target,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.ReadAt,
 		); err != nil {
 			return nil, err
@@ -332,46 +363,66 @@ with completion as (
         unnest((select $1::uuid[])) as job_id,
         unnest((select $2::timestamptz[])) as scheduled_for,
         unnest((select $3::bigint[])) as token,
-        unnest((select $4::smallint[])) as attempt,
-        unnest((select $5::timestamptz[])) as started_at,
-        unnest((select $6::timestamptz[])) as finished_at,
-        unnest((select $7::text[])) as status,
-        unnest((select $8::text[])) as reason,
-        unnest((select $9::text[])) as error,
-        unnest((select $10::text[])) as failed_attempts,
-        unnest((select $11::integer[])) as occurrences,
-        unnest((select $12::boolean[])) as kept,
-        unnest((select $13::timestamptz[])) as next_for,
-        unnest((select $14::timestamptz[])) as passed_for,
-        unnest((select $15::integer[])) as passed_count,
-        unnest((select $16::text[])) as rest_status,
-        unnest((select $17::text[])) as rest_reason
+        unnest((select $4::integer[])) as revision,
+        unnest((select $5::text[])) as trigger,
+        unnest((select $6::timestamptz[])) as retry_of,
+        unnest((select $7::smallint[])) as attempt,
+        unnest((select $8::timestamptz[])) as started_at,
+        unnest((select $9::timestamptz[])) as finished_at,
+        unnest((select $10::text[])) as status,
+        unnest((select $11::text[])) as reason,
+        unnest((select $12::text[])) as error,
+        unnest((select $13::text[])) as result,
+        unnest((select $14::text[])) as failed_attempts,
+        unnest((select $15::integer[])) as occurrences,
+        unnest((select $16::boolean[])) as kept,
+        unnest((select $17::timestamptz[])) as next_for,
+        unnest((select $18::timestamptz[])) as passed_for,
+        unnest((select $19::integer[])) as passed_count,
+        unnest((select $20::text[])) as rest_status,
+        unnest((select $21::text[])) as rest_reason
 ), moved as (
     update due d
     set scheduled_for = c.next_for, ready_at = c.next_for,
+        trigger = case
+            when d.buffered_for = c.next_for then case when d.buffered_retry_of is null then 'MANUAL' else 'RETRY' end
+            else 'SCHEDULE'
+        end::run_trigger,
+        retry_of = case when d.buffered_for = c.next_for then d.buffered_retry_of end,
+        buffered_for = null, buffered_retry_of = null, revised_at = null,
+        -- The job's, where that was changed while the run was in flight.
+        queue = case when d.revised_at is null then d.queue else (select j.target ->> 'queue' from jobs j where j.id = d.job_id) end,
+        awaits_worker = case
+            when d.revised_at is null then d.queue is not null
+            else exists (select from jobs j where j.id = d.job_id and j.target ->> 'queue' is not null)
+        end,
+        concurrency_group = case
+            when d.revised_at is null then d.concurrency_group
+            else (select j.concurrency_group from jobs j where j.id = d.job_id)
+        end,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         run_count = d.run_count + (c.attempt > 0)::integer,
         failures = case c.status when 'FAILED' then d.failures + 1 when 'SUCCEEDED' then 0 else d.failures end,
         attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
     from completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
-      and d.recurs and c.rest_status = ''
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
+      and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is true
     returning c.job_id, c.scheduled_for, c.token
 ), ended as (
     delete from due d
     using completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
-      and not (d.recurs and c.rest_status = '')
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
+      and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is not true
     returning d.job_id, d.scheduled_for, d.token, d.recurs, d.run_count
 ), stored as (
-    select c.job_id, c.scheduled_for, c.token, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
+    select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.result, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
     from completion c
     where (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from moved)
        or (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from ended)
 ), resting as (
     -- One row for each job: an update takes only one of several.
     select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
-        sum(case when e.recurs then e.run_count + (s.attempt > 0)::integer else 0 end) as run_count,
+        sum(e.run_count + (s.attempt > 0)::integer) as run_count,
         max(s.rest_status) filter (where e.recurs) as rest_status,
         max(s.rest_reason) filter (where e.recurs) as rest_reason
     from ended e
@@ -391,9 +442,13 @@ with completion as (
     from resting r
     where j.id = r.job_id
 ), executed as (
-    insert into runs (job_id, scheduled_for, started_at, finished_at, status, reason, attempt, occurrences, error, failed_attempts)
-    select job_id, scheduled_for, case when attempt > 0 then started_at end, finished_at, status::run_status,
-        nullif(reason, '')::run_reason, attempt, occurrences, nullif(error, ''), nullif(failed_attempts, '')::jsonb
+    insert into runs (
+        job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
+        failed_attempts
+    )
+    select job_id, scheduled_for, trigger::run_trigger, nullif(retry_of, '0001-01-01 00:00:00+00'),
+        case when attempt > 0 then started_at end, finished_at, status::run_status, nullif(reason, '')::run_reason, attempt,
+        occurrences, nullif(error, ''), nullif(result, '')::json, nullif(failed_attempts, '')::jsonb
     from stored
     where kept
     on conflict (job_id, scheduled_for) do nothing
@@ -412,12 +467,16 @@ type CompleteParams struct {
 	JobIds         []uuid.UUID
 	ScheduledFors  []time.Time
 	Tokens         []int64
+	Revisions      []int32
+	Triggers       []string
+	RetryOfs       []time.Time
 	Attempts       []int16
 	StartedAts     []time.Time
 	FinishedAts    []time.Time
 	Statuses       []string
 	Reasons        []string
 	Errors         []string
+	Results        []string
 	FailedAttempts []string
 	Occurrences    []int32
 	Kept           []bool
@@ -434,12 +493,11 @@ type CompleteRow struct {
 }
 
 // Ends a batch of runs. For each whose token is still the one of its claim: moves the due row on to next_for, or deletes
-// it where it does not recur or nothing comes next; writes the run, unless the job keeps failures only; writes what was
-// passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row whose token has
-// changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on. Returns the
-// runs it stored. One missing was completed before, was taken over, or its due row was changed by an edit of the job
-// while this statement ran; only in that last case does repeating it once store it. Empty texts and the year 1 stand
-// for null, which an array of parameters cannot hold.
+// it where it neither recurs nor has a run waiting, or nothing comes next; writes the run, unless the job keeps failures
+// only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
+// whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
+// Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
+// claim: ListRevised tells. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
 // Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
 // looks each up by its key at any size of the tables, instead of reading all of due. What was moved or ended is then
 // looked up by "in", which hashes it: a join would compare each with each.
@@ -448,12 +506,16 @@ func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteR
 		arg.JobIds,
 		arg.ScheduledFors,
 		arg.Tokens,
+		arg.Revisions,
+		arg.Triggers,
+		arg.RetryOfs,
 		arg.Attempts,
 		arg.StartedAts,
 		arg.FinishedAts,
 		arg.Statuses,
 		arg.Reasons,
 		arg.Errors,
+		arg.Results,
 		arg.FailedAttempts,
 		arg.Occurrences,
 		arg.Kept,
@@ -481,60 +543,41 @@ func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteR
 	return items, nil
 }
 
-const dropOccurrence = `-- name: DropOccurrence :exec
-with dropped as (
-    delete from due d
-    where d.job_id = $3 and d.scheduled_for = $4 and d.lease_id is null and not d.recurs
-    returning d.job_id, d.scheduled_for
-)
-insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
-select dropped.job_id, dropped.scheduled_for, clock_timestamp(), 'SKIPPED', $1::run_reason, 0, $2::integer
-from dropped
-where $2::integer > 0
-on conflict (job_id, scheduled_for) do nothing
-`
-
-type DropOccurrenceParams struct {
-	Reason       RunReason
-	Occurrences  int32
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-}
-
-// Removes an occurrence nobody executes, after StopRecurring in the same transaction. What was due already is not
-// dropped in silence: it leaves a skipped run, which stands for all occurrences that were due.
-func (q *Queries) DropOccurrence(ctx context.Context, arg DropOccurrenceParams) error {
-	_, err := q.db.Exec(ctx, dropOccurrence,
-		arg.Reason,
-		arg.Occurrences,
-		arg.JobID,
-		arg.ScheduledFor,
-	)
-	return err
-}
-
 const freeAbandoned = `-- name: FreeAbandoned :execrows
 with expired as (
     delete from leases
     where expires_at <= now()
+    returning id, job_ids, scheduled_fors
+), held as (
+    select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    from expired
+    where job_ids is not null
 ), abandoned as (
     select d.job_id, d.scheduled_for, d.token
     from due d
     where d.ready_at <= now() + interval '1 minute'
+      and not d.awaits_worker
       and d.lease_id is not null
       and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
+    union
+    select d.job_id, d.scheduled_for, d.token
+    from held h
+    join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
 )
 update due d
-set lease_id = null
+set lease_id = null,
+    awaits_worker = d.awaits_worker and d.cancel_reason is null
+        and exists (select from jobs j where j.id = d.job_id and j.max_attempts > d.attempt and j.deleted_at is null)
 from abandoned a
 where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.token and d.lease_id is not null
 `
 
-// Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
-// later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
-// bounds what is read. Two instances doing it at once free each row once: a row that was freed and claimed anew since this
-// statement began has another token. To look at its lease again would not do, because for a changed row PostgreSQL checks
-// again what is compared with the row, but not what was found to be missing elsewhere.
+// Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim of an instance that
+// commits later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
+// bounds what is read; a worker's lease says itself what it holds. What needs no worker any more, because it is to end or has
+// used up its attempts, is left to instances. Two instances doing it at once free each row once: a row that was freed and claimed
+// anew since this statement began has another token. To look at its lease again would not do, because for a changed row
+// PostgreSQL checks again what is compared with the row, but not what was found to be missing elsewhere.
 func (q *Queries) FreeAbandoned(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, freeAbandoned)
 	if err != nil {
@@ -547,6 +590,7 @@ const freeLost = `-- name: FreeLost :execrows
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end
 where d.ready_at <= now() + interval '1 minute'
+  and not d.awaits_worker
   and d.lease_id = $1
   and d.token <> all($2::bigint[])
 `
@@ -568,14 +612,15 @@ func (q *Queries) FreeLost(ctx context.Context, arg FreeLostParams) (int64, erro
 }
 
 const listCanceled = `-- name: ListCanceled :many
-select d.job_id, d.scheduled_for
+select d.job_id, d.scheduled_for, d.cancel_reason
 from due d
-where d.ready_at <= now() + interval '1 minute' and d.lease_id = $1 and d.cancel_reason is not null
+where d.ready_at <= now() + interval '1 minute' and not d.awaits_worker and d.lease_id = $1 and d.cancel_reason is not null
 `
 
 type ListCanceledRow struct {
 	JobID        uuid.UUID
 	ScheduledFor time.Time
+	CancelReason *RunReason
 }
 
 // The runs under a lease that are to end. For an instance that may have missed being told.
@@ -588,7 +633,104 @@ func (q *Queries) ListCanceled(ctx context.Context, leaseID *uuid.UUID) ([]ListC
 	var items []ListCanceledRow
 	for rows.Next() {
 		var i ListCanceledRow
-		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+		if err := rows.Scan(&i.JobID, &i.ScheduledFor, &i.CancelReason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listRevised = `-- name: ListRevised :many
+with claim as (
+    select
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for,
+        unnest((select $3::bigint[])) as token
+)
+select d.job_id, d.scheduled_for, d.recurs, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names
+from claim c
+join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
+join jobs j on j.id = d.job_id
+`
+
+type ListRevisedParams struct {
+	JobIds        []uuid.UUID
+	ScheduledFors []time.Time
+	Tokens        []int64
+}
+
+type ListRevisedRow struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+	Recurs       bool
+	BufferedFor  *time.Time
+	Revision     int32
+	RevisedAt    *time.Time
+	RunCount     int64
+	Failures     int16
+	Job          Job
+}
+
+// Those of some runs whose claim still stands, with what has become of their due row and job since. Not stored by Complete,
+// they are to be completed by this. Takes the newest state, which is committed: Complete has waited for it.
+func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]ListRevisedRow, error) {
+	rows, err := q.db.Query(ctx, listRevised, arg.JobIds, arg.ScheduledFors, arg.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListRevisedRow
+	for rows.Next() {
+		var i ListRevisedRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.ScheduledFor,
+			&i.Recurs,
+			&i.BufferedFor,
+			&i.Revision,
+			&i.RevisedAt,
+			&i.RunCount,
+			&i.Failures,
+			&i.Job.ID,
+			&i.Job.Name,
+			&i.Job.Payload,
+			&i.Job.IntervalSeconds,
+			&i.Job.AnchorAt,
+			&i.Job.Cron,
+			&i.Job.TimeZone,
+			&i.Job.RunAt,
+			&i.Job.StartAt,
+			&i.Job.EndAt,
+			&i.Job.MaxRuns,
+			&i.Job.JitterSeconds,
+			&i.Job.DeleteAfterCompletion,
+			&i.Job.MisfirePolicy,
+			&i.Job.CatchupWindowSeconds,
+			&i.Job.OverlapPolicy,
+			&i.Job.MaxAttempts,
+			&i.Job.MinBackoffSeconds,
+			&i.Job.MaxBackoffSeconds,
+			&i.Job.AttemptDeadlineSeconds,
+			&i.Job.PauseAfterFailures,
+			&i.Job.RunHistory,
+			&i.Job.ConcurrencyGroup,
+			&i.Job.MaxConcurrency,
+			&i.Job.Status,
+			&i.Job.StatusReason,
+			&i.Job.LastRunAt,
+			&i.Job.RunCount,
+			&i.Job.CreatedAt,
+			&i.Job.UpdatedAt,
+			&i.Job.DeletedAt,
+			&i.Job.Target,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -604,7 +746,7 @@ select
     coalesce((
         select d.ready_at
         from due d
-        where d.ready_at > now() + $1::interval and d.lease_id is null
+        where d.ready_at > now() + $1::interval and not d.awaits_worker and d.lease_id is null
         order by d.ready_at
         limit 1
     ), now() + interval '1 day')::timestamptz as ready_at,
@@ -631,7 +773,7 @@ func (q *Queries) NextReady(ctx context.Context, ahead time.Duration) (NextReady
 const oldestReady = `-- name: OldestReady :one
 select d.ready_at
 from due d
-where d.ready_at < $1::timestamptz and d.lease_id is null and d.concurrency_group is null
+where d.ready_at < $1::timestamptz and not d.awaits_worker and d.lease_id is null and d.concurrency_group is null
 order by d.ready_at
 limit 1
 `
@@ -654,7 +796,8 @@ with failure as (
         unnest($5::jsonb[]) as failed_attempt
 )
 update due d
-set ready_at = f.ready_at, lease_id = null,
+set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
+    awaits_worker = d.queue is not null and d.cancel_reason is null, lease_id = null,
     failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
 where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
@@ -674,8 +817,8 @@ type RetryRow struct {
 	ScheduledFor time.Time
 }
 
-// Puts runs whose attempt failed back, each to be claimed again at its ready_at, and notes the failed attempt. Guarded by
-// the token like Complete, and as harmless to repeat. Returns the runs it stored.
+// Puts runs whose attempt failed back, each to be claimed again at its ready_at, and notes the failed attempt. One that is to
+// end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
 func (q *Queries) Retry(ctx context.Context, arg RetryParams) ([]RetryRow, error) {
 	rows, err := q.db.Query(ctx, retry,
 		arg.JobIds,
@@ -711,13 +854,16 @@ with claim as (
         unnest($4::timestamptz[]) as next_for
 ), alone as (
     update due d
-    set recurs = false, run_count = 0
+    set recurs = false, run_count = -1 -- it counts with the schedule, here
     from claim c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
-    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for, d.concurrency_group
+    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for, d.concurrency_group, d.queue
 )
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, run_count)
-select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, a.concurrency_group, before.run_count + 1
+insert into due (
+    job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, queue, awaits_worker, run_count
+)
+select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, a.concurrency_group, a.queue, a.queue is not null,
+    before.run_count + 1
 from alone a
 join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
 on conflict (job_id, scheduled_for) do update set recurs = true
@@ -741,59 +887,6 @@ func (q *Queries) Split(ctx context.Context, arg SplitParams) error {
 		arg.NextFors,
 	)
 	return err
-}
-
-const startRecurring = `-- name: StartRecurring :exec
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, concurrency_group)
-values ($1, $2, $2, true, $3, $4)
-on conflict (job_id, scheduled_for) do update set recurs = true
-`
-
-type StartRecurringParams struct {
-	JobID            uuid.UUID
-	ScheduledFor     time.Time
-	LastRunAt        *time.Time
-	ConcurrencyGroup *string
-}
-
-// Puts the job's schedule on its next occurrence, under LockJob and after StopRecurring. Where that very occurrence is
-// already there, in flight, it carries the schedule on.
-func (q *Queries) StartRecurring(ctx context.Context, arg StartRecurringParams) error {
-	_, err := q.db.Exec(ctx, startRecurring,
-		arg.JobID,
-		arg.ScheduledFor,
-		arg.LastRunAt,
-		arg.ConcurrencyGroup,
-	)
-	return err
-}
-
-const stopRecurring = `-- name: StopRecurring :one
-update due
-set recurs = false
-where job_id = $1 and recurs
-returning scheduled_for, last_run_at, run_count, (attempt > 0)::boolean as begun
-`
-
-type StopRecurringRow struct {
-	ScheduledFor time.Time
-	LastRunAt    *time.Time
-	RunCount     int64
-	Begun        bool
-}
-
-// Takes the schedule off the job's due row, under LockJob. Waits for a claim or completion that holds the row, and
-// from then on none can change it before this transaction ends. A run in flight goes on without the schedule.
-func (q *Queries) StopRecurring(ctx context.Context, jobID uuid.UUID) (StopRecurringRow, error) {
-	row := q.db.QueryRow(ctx, stopRecurring, jobID)
-	var i StopRecurringRow
-	err := row.Scan(
-		&i.ScheduledFor,
-		&i.LastRunAt,
-		&i.RunCount,
-		&i.Begun,
-	)
-	return i, err
 }
 
 const takeTurn = `-- name: TakeTurn :exec

@@ -38,28 +38,34 @@ func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, er
 
 const createJob = `-- name: CreateJob :one
 with first as (
-    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group)
-    values ($1, $26, $26, true, $23)
+    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group, queue, awaits_worker)
+    values (
+        $1, $30, $30, true, $27, $31, $31::text is not null
+    )
 )
 insert into jobs (
-    id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
-    delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
+    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names, interval_seconds, anchor_at, cron, time_zone, run_at, start_at,
+    end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
     max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status,
     created_at, updated_at
 )
 values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $14, $15, $16, $17,
-    $18, $19, $20, $21, $22, $23,
-    $24, 'ACTIVE', $25, $25
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+    $16, $17, $18, $19, $20, $21,
+    $22, $23, $24, $25, $26, $27,
+    $28, 'ACTIVE', $29, $29
 )
-returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at
+returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at, target, sealed_secrets, secrets_key_id, secret_names
 `
 
 type CreateJobParams struct {
 	ID                     uuid.UUID
 	Name                   string
 	Payload                []byte
+	Target                 []byte
+	SealedSecrets          []byte
+	SecretsKeyID           *string
+	SecretNames            []string
 	IntervalSeconds        *int64
 	AnchorAt               *time.Time
 	Cron                   *string
@@ -83,6 +89,7 @@ type CreateJobParams struct {
 	MaxConcurrency         *int32
 	CreatedAt              time.Time
 	ScheduledFor           time.Time
+	Queue                  *string
 }
 
 // One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
@@ -92,6 +99,10 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		arg.ID,
 		arg.Name,
 		arg.Payload,
+		arg.Target,
+		arg.SealedSecrets,
+		arg.SecretsKeyID,
+		arg.SecretNames,
 		arg.IntervalSeconds,
 		arg.AnchorAt,
 		arg.Cron,
@@ -115,6 +126,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		arg.MaxConcurrency,
 		arg.CreatedAt,
 		arg.ScheduledFor,
+		arg.Queue,
 	)
 	var i Job
 	err := row.Scan(
@@ -149,6 +161,10 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.DeletedAt,
+		&i.Target,
+		&i.SealedSecrets,
+		&i.SecretsKeyID,
+		&i.SecretNames,
 	)
 	return i, err
 }
@@ -166,7 +182,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 }
 
 const getJob = `-- name: GetJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -217,6 +233,10 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.Job.CreatedAt,
 		&i.Job.UpdatedAt,
 		&i.Job.DeletedAt,
+		&i.Job.Target,
+		&i.Job.SealedSecrets,
+		&i.Job.SecretsKeyID,
+		&i.Job.SecretNames,
 		&i.ScheduledFor,
 		&i.DueLastRunAt,
 		&i.DueRunCount,
@@ -226,7 +246,7 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 }
 
 const listJobs = `-- name: ListJobs :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -292,6 +312,10 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
+			&i.Job.Target,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.ScheduledFor,
 			&i.DueLastRunAt,
 			&i.DueRunCount,
@@ -308,7 +332,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listJobsAfter = `-- name: ListJobsAfter :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -381,6 +405,10 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
+			&i.Job.Target,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.ScheduledFor,
 			&i.DueLastRunAt,
 			&i.DueRunCount,
@@ -396,8 +424,49 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 	return items, nil
 }
 
+const listSealedUnderOtherKeys = `-- name: ListSealedUnderOtherKeys :many
+select id, sealed_secrets, secrets_key_id
+from jobs
+where secrets_key_id is not null and secrets_key_id <> $1::text and id > $2
+order by id
+limit $3
+`
+
+type ListSealedUnderOtherKeysParams struct {
+	KeyID   string
+	After   uuid.UUID
+	MaxRows int32
+}
+
+type ListSealedUnderOtherKeysRow struct {
+	ID            uuid.UUID
+	SealedSecrets []byte
+	SecretsKeyID  *string
+}
+
+// Secrets that are not sealed with a key, in the order of jobs, from behind one on: for a rotation to walk over.
+func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUnderOtherKeysParams) ([]ListSealedUnderOtherKeysRow, error) {
+	rows, err := q.db.Query(ctx, listSealedUnderOtherKeys, arg.KeyID, arg.After, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListSealedUnderOtherKeysRow
+	for rows.Next() {
+		var i ListSealedUnderOtherKeysRow
+		if err := rows.Scan(&i.ID, &i.SealedSecrets, &i.SecretsKeyID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockJob = `-- name: LockJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as locked_at
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as locked_at
 from jobs j
 where id = $1 and deleted_at is null
 for update
@@ -445,6 +514,10 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (LockJobRow, error)
 		&i.Job.CreatedAt,
 		&i.Job.UpdatedAt,
 		&i.Job.DeletedAt,
+		&i.Job.Target,
+		&i.Job.SealedSecrets,
+		&i.Job.SecretsKeyID,
+		&i.Job.SecretNames,
 		&i.LockedAt,
 	)
 	return i, err
@@ -452,7 +525,8 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (LockJobRow, error)
 
 const markJobDeleted = `-- name: MarkJobDeleted :exec
 update jobs
-set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted', payload = 'null'
+set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted',
+    payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
 where id = $1
 `
 
@@ -477,22 +551,54 @@ func (q *Queries) PurgeDeletedJobs(ctx context.Context, days int32) (int64, erro
 	return result.RowsAffected(), nil
 }
 
+const reseal = `-- name: Reseal :execrows
+update jobs
+set sealed_secrets = $1, secrets_key_id = $2::text
+where id = $3 and sealed_secrets = $4::bytea
+`
+
+type ResealParams struct {
+	Resealed []byte
+	KeyID    string
+	ID       uuid.UUID
+	Sealed   []byte
+}
+
+// Replaces sealed secrets by the same under another key, unless they were changed meanwhile.
+func (q *Queries) Reseal(ctx context.Context, arg ResealParams) (int64, error) {
+	result, err := q.db.Exec(ctx, reseal,
+		arg.Resealed,
+		arg.KeyID,
+		arg.ID,
+		arg.Sealed,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const updateJob = `-- name: UpdateJob :exec
 update jobs
-set name = $1, payload = $2, interval_seconds = $3, anchor_at = $4, cron = $5,
-    time_zone = $6, run_at = $7, start_at = $8, end_at = $9, max_runs = $10,
-    jitter_seconds = $11, delete_after_completion = $12, misfire_policy = $13,
-    catchup_window_seconds = $14, overlap_policy = $15, max_attempts = $16,
-    min_backoff_seconds = $17, max_backoff_seconds = $18,
-    attempt_deadline_seconds = $19, pause_after_failures = $20,
-    run_history = $21, concurrency_group = $22, max_concurrency = $23, status = $24, status_reason = $25, last_run_at = $26,
-    run_count = $27, updated_at = greatest(now(), created_at)
-where id = $28
+set name = $1, payload = $2, target = $3, sealed_secrets = $4, secrets_key_id = $5,
+    secret_names = $6, interval_seconds = $7, anchor_at = $8, cron = $9,
+    time_zone = $10, run_at = $11, start_at = $12, end_at = $13, max_runs = $14,
+    jitter_seconds = $15, delete_after_completion = $16, misfire_policy = $17,
+    catchup_window_seconds = $18, overlap_policy = $19, max_attempts = $20,
+    min_backoff_seconds = $21, max_backoff_seconds = $22,
+    attempt_deadline_seconds = $23, pause_after_failures = $24,
+    run_history = $25, concurrency_group = $26, max_concurrency = $27, status = $28,
+    status_reason = $29, last_run_at = $30, run_count = $31, updated_at = greatest(now(), created_at)
+where id = $32
 `
 
 type UpdateJobParams struct {
 	Name                   string
 	Payload                []byte
+	Target                 []byte
+	SealedSecrets          []byte
+	SecretsKeyID           *string
+	SecretNames            []string
 	IntervalSeconds        *int64
 	AnchorAt               *time.Time
 	Cron                   *string
@@ -526,6 +632,10 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 	_, err := q.db.Exec(ctx, updateJob,
 		arg.Name,
 		arg.Payload,
+		arg.Target,
+		arg.SealedSecrets,
+		arg.SecretsKeyID,
+		arg.SecretNames,
 		arg.IntervalSeconds,
 		arg.AnchorAt,
 		arg.Cron,

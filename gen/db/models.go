@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 type JobStatus string
@@ -233,6 +234,7 @@ const (
 	RunReasonDEADLINEEXCEEDED RunReason = "DEADLINE_EXCEEDED"
 	RunReasonJOBPAUSED        RunReason = "JOB_PAUSED"
 	RunReasonJOBDELETED       RunReason = "JOB_DELETED"
+	RunReasonREQUESTED        RunReason = "REQUESTED"
 )
 
 func (e *RunReason) Scan(src interface{}) error {
@@ -277,7 +279,8 @@ func (e RunReason) Valid() bool {
 		RunReasonLEASEEXPIRED,
 		RunReasonDEADLINEEXCEEDED,
 		RunReasonJOBPAUSED,
-		RunReasonJOBDELETED:
+		RunReasonJOBDELETED,
+		RunReasonREQUESTED:
 		return true
 	}
 	return false
@@ -338,6 +341,61 @@ func (e RunStatus) Valid() bool {
 	return false
 }
 
+type RunTrigger string
+
+const (
+	RunTriggerSCHEDULE RunTrigger = "SCHEDULE"
+	RunTriggerMANUAL   RunTrigger = "MANUAL"
+	RunTriggerBACKFILL RunTrigger = "BACKFILL"
+	RunTriggerRETRY    RunTrigger = "RETRY"
+)
+
+func (e *RunTrigger) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = RunTrigger(s)
+	case string:
+		*e = RunTrigger(s)
+	default:
+		return fmt.Errorf("unsupported scan type for RunTrigger: %T", src)
+	}
+	return nil
+}
+
+type NullRunTrigger struct {
+	RunTrigger RunTrigger
+	Valid      bool // Valid is true if RunTrigger is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullRunTrigger) Scan(value interface{}) error {
+	if value == nil {
+		ns.RunTrigger, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.RunTrigger.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullRunTrigger) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.RunTrigger), nil
+}
+
+func (e RunTrigger) Valid() bool {
+	switch e {
+	case RunTriggerSCHEDULE,
+		RunTriggerMANUAL,
+		RunTriggerBACKFILL,
+		RunTriggerRETRY:
+		return true
+	}
+	return false
+}
+
 type Due struct {
 	JobID            uuid.UUID
 	ScheduledFor     time.Time
@@ -353,6 +411,14 @@ type Due struct {
 	LastRunAt        *time.Time
 	RunCount         int64
 	Failures         int16
+	Queue            *string
+	AwaitsWorker     bool
+	Trigger          RunTrigger
+	RetryOf          *time.Time
+	BufferedFor      *time.Time
+	BufferedRetryOf  *time.Time
+	Revision         int32
+	RevisedAt        *time.Time
 }
 
 type Job struct {
@@ -387,12 +453,31 @@ type Job struct {
 	CreatedAt              time.Time
 	UpdatedAt              time.Time
 	DeletedAt              *time.Time
+	Target                 []byte
+	SealedSecrets          []byte
+	SecretsKeyID           *string
+	SecretNames            []string
 }
 
 type Lease struct {
-	ID        uuid.UUID
-	Holder    string
-	ExpiresAt time.Time
+	ID            uuid.UUID
+	Holder        string
+	ExpiresAt     time.Time
+	CreatedAt     time.Time
+	Duration      pgtype.Interval
+	JobIds        []uuid.UUID
+	ScheduledFors []time.Time
+}
+
+type OpenRun struct {
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	Status         string
+	Trigger        RunTrigger
+	RetryOf        *time.Time
+	Attempt        int16
+	StartedAt      *time.Time
+	FailedAttempts []byte
 }
 
 type Run struct {
@@ -406,6 +491,9 @@ type Run struct {
 	Occurrences    int32
 	Error          *string
 	FailedAttempts []byte
+	Trigger        RunTrigger
+	RetryOf        *time.Time
+	Result         []byte
 }
 
 type SchemaMigration struct {

@@ -32,23 +32,35 @@ func (q *Queries) ListenDue(ctx context.Context) error {
 }
 
 const notifyCanceled = `-- name: NotifyCanceled :exec
-select pg_notify('punctual_canceled', id::text)
-from unnest($1::uuid[]) as id
+select pg_notify('punctual_canceled', id::text || ' ' || $1::text)
+from unnest($2::uuid[]) as id
 `
 
-// Tells the instances that execute these runs, by their ids, to stop. Sent alone, like NotifyDue.
-func (q *Queries) NotifyCanceled(ctx context.Context, runIds []uuid.UUID) error {
-	_, err := q.db.Exec(ctx, notifyCanceled, runIds)
+type NotifyCanceledParams struct {
+	Reason string
+	RunIds []uuid.UUID
+}
+
+// Tells the instances that execute these runs, by their ids, to stop, and why. Sent alone, like NotifyDue.
+func (q *Queries) NotifyCanceled(ctx context.Context, arg NotifyCanceledParams) error {
+	_, err := q.db.Exec(ctx, notifyCanceled, arg.Reason, arg.RunIds)
 	return err
 }
 
 const notifyDue = `-- name: NotifyDue :exec
-select pg_notify('punctual_due', ($1::bigint)::text)
+select pg_notify('punctual_due', n.unix_micros::text || ' ' || n.queue)
+from (select unnest($1::bigint[]) as unix_micros, unnest($2::text[]) as queue) n
 `
 
-// Tells listening instances the instant, in microseconds since 1970, at which something has become due. Sent alone, never
-// in a transaction that stores something: commits that notify wait for each other.
-func (q *Queries) NotifyDue(ctx context.Context, unixMicros int64) error {
-	_, err := q.db.Exec(ctx, notifyDue, unixMicros)
+type NotifyDueParams struct {
+	UnixMicros []int64
+	Queues     []string
+}
+
+// Tells listening instances the instant, in microseconds since 1970, at which something has become due, and in which queue; the
+// empty one is that of the instances. Sent alone, never in a transaction that stores something: commits that notify wait for
+// each other.
+func (q *Queries) NotifyDue(ctx context.Context, arg NotifyDueParams) error {
+	_, err := q.db.Exec(ctx, notifyDue, arg.UnixMicros, arg.Queues)
 	return err
 }

@@ -52,15 +52,14 @@ func (q *Queries) DropRunsPartitions(ctx context.Context, days int32) (int64, er
 }
 
 const getRun = `-- name: GetRun :one
-select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
-    null::timestamptz as finished_at, null::text as error, 1 as occurrences, d.failed_attempts
+select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
+    null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
 from jobs j
-join due d on d.job_id = j.id and d.scheduled_for = $1
-    and d.attempt > 0 and d.started_at <= now()
+join open_runs o on o.job_id = j.id and o.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
 union all
-select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error, r.occurrences,
-    r.failed_attempts
+select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
+    r.error, r.result, r.occurrences, r.failed_attempts
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
@@ -76,16 +75,19 @@ type GetRunRow struct {
 	ScheduledFor   time.Time
 	Status         string
 	Reason         *RunReason
+	Trigger        RunTrigger
+	RetryOf        *time.Time
 	Attempt        int16
 	StartedAt      *time.Time
 	FinishedAt     *time.Time
 	Error          *string
+	Result         []byte
 	Occurrences    int32
 	FailedAttempts []byte
 }
 
-// By what a run's id says: the last eight bytes of its job's id, and its instant. A run in flight is its due row, from
-// its first attempt on. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
+// By what a run's id says: the last eight bytes of its job's id, and its instant. One snapshot, and one statement moves a run
+// from the open ones to those that have ended, so it is found in exactly one of the two.
 func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, error) {
 	row := q.db.QueryRow(ctx, getRun, arg.ScheduledFor, arg.JobTail)
 	var i GetRunRow
@@ -94,10 +96,13 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 		&i.ScheduledFor,
 		&i.Status,
 		&i.Reason,
+		&i.Trigger,
+		&i.RetryOf,
 		&i.Attempt,
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.Error,
+		&i.Result,
 		&i.Occurrences,
 		&i.FailedAttempts,
 	)
@@ -106,16 +111,16 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 
 const listRuns = `-- name: ListRuns :many
 (
-    select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
-        null::timestamptz as finished_at, null::text as error, 1 as occurrences, d.failed_attempts
-    from due d
-    where d.job_id = $2 and d.scheduled_for < $3::timestamptz and d.attempt > 0 and d.started_at <= now()
-      and ($4::text is null or $4 = 'RUNNING')
+    select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
+        null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
+    from open_runs o
+    where o.job_id = $2 and o.scheduled_for < $3::timestamptz
+      and ($4::text is null or o.status = $4)
 )
 union all
 (
-    select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error,
-        r.occurrences, r.failed_attempts
+    select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
+        r.error, r.result, r.occurrences, r.failed_attempts
     from runs r
     where r.job_id = $2 and r.scheduled_for < $3::timestamptz
       and ($4::text is null or r.status::text = $4)
@@ -138,15 +143,18 @@ type ListRunsRow struct {
 	ScheduledFor   time.Time
 	Status         string
 	Reason         *RunReason
+	Trigger        RunTrigger
+	RetryOf        *time.Time
 	Attempt        int16
 	StartedAt      *time.Time
 	FinishedAt     *time.Time
 	Error          *string
+	Result         []byte
 	Occurrences    int32
 	FailedAttempts []byte
 }
 
-// Newest first, by keyset. What is in flight and what has ended are one list, in one snapshot.
+// Newest first, by keyset. What is open and what has ended are one list, in one snapshot.
 func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsRow, error) {
 	rows, err := q.db.Query(ctx, listRuns,
 		arg.MaxRows,
@@ -166,10 +174,13 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.ScheduledFor,
 			&i.Status,
 			&i.Reason,
+			&i.Trigger,
+			&i.RetryOf,
 			&i.Attempt,
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.Error,
+			&i.Result,
 			&i.Occurrences,
 			&i.FailedAttempts,
 		); err != nil {

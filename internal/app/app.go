@@ -23,6 +23,7 @@ import (
 	"punctual/internal/maintenance"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
+	"punctual/internal/queue"
 	"punctual/internal/target"
 )
 
@@ -36,6 +37,7 @@ type App struct {
 	server    *http.Server
 	lease     *lease.Keeper
 	poller    *poller.Poller
+	broker    *queue.Broker
 	announcer *notify.Announcer
 	listener  *notify.Listener
 	stopping  chan struct{} // closed when the instance is about to stop
@@ -68,8 +70,15 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{
 		Queries: db.New(a.pool), Logger: log, PollInterval: c.PollInterval,
 	})
+	targets := target.ByType{
+		"log": target.Log{Logger: log},
+	}
+	a.broker = queue.New(queue.Config{
+		Pool: a.pool, Logger: log, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
+	})
 	handler, err := api.New(api.Config{
-		Pool: a.pool, Logger: log, Announce: a.announcer.Announce, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
+		Pool: a.pool, Logger: log, Queues: a.broker, Targets: targets, Secrets: c.SecretKeys,
+		Announce: a.announcer.Announce, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
 	})
 	if err != nil {
 		return nil, err
@@ -83,15 +92,15 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pool), Logger: log})
 	a.poller = poller.New(poller.Config{
-		Pool: a.pool, Lease: a.lease, Executor: target.Log{Logger: log}, Logger: log,
-		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns,
+		Pool: a.pool, Lease: a.lease, Executor: targets, Secrets: c.SecretKeys, Logger: log,
+		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
 	})
 
 	a.listener = notify.NewListener(notify.ListenerConfig{
 		Connect: func(ctx context.Context) (*pgx.Conn, error) {
 			return database.Connect(ctx, a.database.Direct)
 		},
-		Logger: log, Due: a.poller.Due, Canceled: a.poller.Cancel,
+		Logger: log, Due: a.due, Missed: a.missed, Canceled: a.poller.Cancel,
 	})
 
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
@@ -106,6 +115,21 @@ func (a *App) URL() string { return "http://" + a.socket.Addr().String() }
 
 // Poller is the instance's poller, for those who make a pass of their own.
 func (a *App) Poller() *poller.Poller { return a.poller }
+
+// due tells whom it concerns that something is due.
+func (a *App) due(queue string, readyAt time.Time) {
+	if queue == "" {
+		a.poller.Due(readyAt)
+		return
+	}
+	a.broker.Due(queue, readyAt)
+}
+
+// missed has everybody look.
+func (a *App) missed() {
+	a.poller.Due(time.Time{})
+	a.broker.Missed()
+}
 
 // Run serves and executes until ctx ends, or until it cannot go on, which is an error. Then it stops in order: it says
 // that it is not ready, stops claiming, lets runs and requests finish within the grace, gives back what is left, and
@@ -129,19 +153,21 @@ func (a *App) Run(ctx context.Context) error {
 		case <-drained.Done():
 		}
 	})
+	background.Go(func() { a.listener.Run(ctx) })
+	background.Go(func() { a.announcer.Run(drained) })
 	if a.config.Role != RoleAPI {
 		q := db.New(a.pool)
 		background.Go(func() { a.lease.Run(drained) })
-		background.Go(func() { a.listener.Run(ctx) })
 		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
-		background.Go(func() { maintenance.Abandoned(q, a.poller.Due).Run(drained, a.log) })
+		background.Go(func() { maintenance.Abandoned(q, a.missed).Run(drained, a.log) })
+		background.Go(func() { maintenance.Overdue(a.broker.EndOverdue).Run(drained, a.log) })
 		if days := a.config.RunRetentionDays; days > 0 {
 			background.Go(func() { maintenance.Retention(q, days).Run(drained, a.log) })
 		}
 		claiming.Go(func() { a.poller.Run(ctx) })
 	}
 	if a.config.Role != RolePoller {
-		background.Go(func() { a.announcer.Run(drained) })
+		background.Go(func() { a.broker.Run(ctx) })
 	}
 	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
 

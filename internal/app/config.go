@@ -3,7 +3,10 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
+
+	"punctual/internal/secrets"
 )
 
 // Role says which parts of the service an instance runs.
@@ -21,11 +24,17 @@ type Config struct {
 	Database DatabaseConfig `embed:""`
 
 	Role Role   `help:"What this instance does: the API, the polling, or both." enum:"all,api,poller" default:"all" env:"ROLE"`
-	Host string `help:"The address to listen on. There is no access control yet: keep it to yourself." default:"127.0.0.1" env:"HOST"`
+	Host string `help:"The address to listen on." default:"127.0.0.1" env:"HOST"`
+	Open bool   `help:"Listen on an address that others reach, too. There is no access control yet: whoever reaches it may do everything." env:"OPEN"`
 	Port uint16 `help:"The port to listen on; 0 takes a free one." default:"3000" env:"PORT"`
 
 	PollInterval      time.Duration `help:"How long to sleep when nothing more is due. Shorter fires closer to the instant and asks the database more often." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at a time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
+
+	SecretKeys secrets.Keyring `help:"The keys that seal secrets, as id:key,id:key, each key 32 bytes in base64. The first seals, all of them open. Best given by the environment: flags can be seen by others." env:"SECRET_KEYS"`
+
+	OutboundAllowCIDRs []netip.Prefix `name:"outbound-allow-cidrs" help:"Networks that http targets may reach though they are not public." env:"OUTBOUND_ALLOW_CIDRS"`
+	OutboundAllowPorts []uint16       `name:"outbound-allow-ports" help:"Ports that http targets may reach beside 80 and 443." env:"OUTBOUND_ALLOW_PORTS"`
 
 	RunRetentionDays int `help:"For how many days runs are kept; 0 keeps them for ever. Whole days (UTC) are dropped." default:"30" env:"RUN_RETENTION_DAYS"`
 
@@ -44,7 +53,18 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))
 		}
 	}
+	if err := c.SecretKeys.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("SECRET_KEYS: %w", err))
+	}
+	if !c.Open && !isLoopback(c.Host) {
+		errs = append(errs, fmt.Errorf("HOST %q can be reached by others, and there is no access control yet: set OPEN=true if that is meant", c.Host))
+	}
 	return errors.Join(errs...)
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
 // DatabaseConfig says where the database is.

@@ -22,11 +22,11 @@ type noop struct {
 
 func newNoop(enough int) *noop { return &noop{enough: int64(enough), done: make(chan struct{})} }
 
-func (n *noop) Execute(context.Context, target.Run) error {
+func (n *noop) Execute(context.Context, target.Run) (*target.Result, error) {
 	if n.executed.Add(1) == n.enough {
 		close(n.done)
 	}
-	return nil
+	return nil, nil //nolint:nilnil // it succeeds, and there is nothing to read
 }
 
 // instance is what a process of the service does, without the API.
@@ -52,7 +52,7 @@ func (b *bench) start(ctx context.Context, s *scratch, e target.Executor) *insta
 	i.stopPoller, i.stopRest = stopPoller, stopRest
 	i.rest.Go(func() { i.lease.Run(rest) })
 	i.rest.Go(func() { maintenance.Partitions(s.Queries).Run(rest, quiet) })
-	i.rest.Go(func() { maintenance.Abandoned(s.Queries, i.poller.Due).Run(rest, quiet) })
+	i.rest.Go(func() { maintenance.Abandoned(s.Queries, func() { i.poller.Due(time.Time{}) }).Run(rest, quiet) })
 	i.polling.Go(func() { i.poller.Run(polling) })
 	return i
 }

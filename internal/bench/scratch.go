@@ -141,7 +141,8 @@ func (s *scratch) seed(ctx context.Context, what seeding) error {
 	}
 	seconds := int64(what.interval / time.Second)
 	_, err = s.CreateJob(ctx, db.CreateJobParams{
-		ID: template, Name: "bench", Payload: []byte(`{"n":1}`), CreatedAt: now,
+		ID: template, Name: "bench", Payload: []byte(`{"n":1}`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
+		CreatedAt:       now,
 		IntervalSeconds: &seconds, AnchorAt: &now, ScheduledFor: now.Add(what.interval),
 		// However long the backlog takes: every occurrence is executed.
 		MisfirePolicy: db.MisfirePolicyFIREALL, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,

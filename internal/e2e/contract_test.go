@@ -116,7 +116,9 @@ func newContract(t *testing.T) *contract {
 			// A redirect is an answer like any other, and not one that the contract has.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		things: map[string]func(*testing.T) string{"jobs": job, "runs": func(*testing.T) string { return run }},
+		things: map[string]func(*testing.T) string{
+			"jobs": job, "runs": func(*testing.T) string { return run }, "queues": func(*testing.T) string { return "empty" },
+		},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/client"
 	"punctual/gen/db"
+	"punctual/internal/outcome"
 )
 
 // What an edit does to a run that is executing: nothing. The run ends and is recorded; the edit decides what comes next.
@@ -28,20 +29,17 @@ func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
 	return rows[0]
 }
 
-// complete ends a run in flight, whose job goes on a minute later, and returns whether that was stored.
+// complete ends a run in flight with success, as its instance would, and returns whether that was stored.
 func complete(t *testing.T, pool *pgxpool.Pool, row db.ClaimRow) bool {
 	t.Helper()
-	_, err := db.New(pool).CreateRunsPartition(t.Context(), row.ScheduledFor)
+	store := outcome.Store{Pool: pool, Queries: db.New(pool), Logger: discard, Due: func(*string, time.Time) {}}
+	o := outcome.New(row)
+	o.Resume(row.StartedAt)
+	o.End(row.ReadAt, nil, nil)
+	lost, left, err := store.Batch(t.Context(), []*outcome.Outcome{&o})
 	require.NoError(t, err)
-	stored, err := db.New(pool).Complete(t.Context(), db.CompleteParams{
-		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
-		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},
-		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""},
-		FailedAttempts: []string{""}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},
-		PassedFors: []time.Time{{}}, PassedCounts: []int32{0}, RestStatuses: []string{""}, RestReasons: []string{""},
-	})
-	require.NoError(t, err)
-	return len(stored) == 1
+	require.Empty(t, left)
+	return len(lost) == 0
 }
 
 func TestRunInFlightIsSeen(t *testing.T) {
@@ -93,11 +91,13 @@ func TestResumingWhileTheRunIsInFlight(t *testing.T) {
 	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
 	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
 	require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), *resumed.NextRunAt)
-	require.Equal(t, 2, count(t, pool, "select count(*) from due"), "the run in flight, and what comes next")
+	require.Equal(t, 1, count(t, pool, "select count(*) from due"), "the run in flight, which what comes next must not overlap")
 
 	require.True(t, complete(t, pool, row))
 	require.Equal(t, 1, count(t, pool, "select count(*) from due where recurs"))
-	require.Equal(t, resumed.NextRunAt, service.getJob(t, job.Id).NextRunAt, "its end does not move the schedule")
+	after := service.getJob(t, job.Id)
+	require.Equal(t, resumed.NextRunAt, after.NextRunAt, "its end does not move the schedule")
+	require.EqualValues(t, 1, after.RunCount, "it is counted once")
 }
 
 func TestNewIntervalWhileTheRunIsInFlight(t *testing.T) {

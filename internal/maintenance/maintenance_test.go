@@ -57,7 +57,7 @@ func TestRetentionDropsWholeDaysAndForgetsDeletedJobs(t *testing.T) {
 		insert into jobs
 		select job.*
 		from (values (6), (8)) as deleted (days), jsonb_populate_record(null::jobs, jsonb_build_object(
-			'id', '00000000-0000-7000-8000-00000000000' || days, 'name', 'x', 'payload', '{}'::jsonb, 'run_at', now(),
+			'id', '00000000-0000-7000-8000-00000000000' || days, 'name', 'x', 'payload', '{}'::jsonb, 'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
 			'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 			'max_attempts', 1, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
 			'run_history', 'ALL', 'status', 'PAUSED', 'run_count', 0, 'created_at', now() - interval '9 days',

@@ -28,7 +28,7 @@ type AnnouncerConfig struct {
 type Announcer struct {
 	AnnouncerConfig
 	mu       sync.Mutex
-	earliest time.Time // of what is to be announced; zero: nothing
+	earliest map[string]time.Time // of what is to be announced, for each queue
 	pending  chan struct{}
 }
 
@@ -36,20 +36,20 @@ type Announcer struct {
 func NewAnnouncer(c AnnouncerConfig) *Announcer {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
-	return &Announcer{AnnouncerConfig: c, pending: make(chan struct{}, 1)}
+	return &Announcer{AnnouncerConfig: c, earliest: map[string]time.Time{}, pending: make(chan struct{}, 1)}
 }
 
-// Announce says that something has become due at readyAt, as of now, an instant of the database's clock. Call it when that
-// is committed. It does not wait.
-func (a *Announcer) Announce(readyAt, now time.Time) {
+// Announce says that something has become due at readyAt, as of now, an instant of the database's clock: for the workers of a
+// queue, or for instances, whose queue is the empty one. Call it when that is committed. It does not wait.
+func (a *Announcer) Announce(queue string, readyAt, now time.Time) {
 	// A second more, for what lies between a poll and the instant it looks ahead to.
 	if readyAt.Sub(now) > a.PollInterval+time.Second {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.earliest.IsZero() || readyAt.Before(a.earliest) {
-		a.earliest = readyAt
+	if earliest, ok := a.earliest[queue]; !ok || readyAt.Before(earliest) {
+		a.earliest[queue] = readyAt
 	}
 	select {
 	case a.pending <- struct{}{}:
@@ -70,15 +70,24 @@ func (a *Announcer) Run(ctx context.Context) {
 			return
 		case <-time.After(coalesce):
 		}
-		a.mu.Lock()
-		earliest := a.earliest
-		a.earliest = time.Time{}
-		a.mu.Unlock()
-		if earliest.IsZero() {
+		due := a.take()
+		if len(due.Queues) == 0 {
 			continue // announced while the one before was collected, and sent with it
 		}
-		if err := a.Queries.NotifyDue(ctx, earliest.UnixMicro()); err != nil && ctx.Err() == nil {
+		if err := a.Queries.NotifyDue(ctx, due); err != nil && ctx.Err() == nil {
 			a.Logger.WarnContext(ctx, "not announced that something is due", "error", err)
 		}
 	}
+}
+
+// take returns what is to be announced.
+func (a *Announcer) take() (due db.NotifyDueParams) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for queue, earliest := range a.earliest {
+		due.Queues = append(due.Queues, queue)
+		due.UnixMicros = append(due.UnixMicros, earliest.UnixMicro())
+	}
+	clear(a.earliest)
+	return due
 }

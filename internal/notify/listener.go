@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,11 +33,13 @@ type ListenerConfig struct {
 	// Connect opens a connection to the database itself, not to a pooler that lends sessions by the transaction.
 	Connect func(ctx context.Context) (*pgx.Conn, error)
 	Logger  *slog.Logger
-	// Canceled is told the id of a run that is to end. It must not block.
-	Canceled func(run uuid.UUID)
-	// Due is told the instant, by the database's clock, at which something has become due. The zero instant says that
-	// notifications may have been missed. It must not block.
-	Due func(readyAt time.Time)
+	// Canceled is told the id of a run that is to end, and why. It must not block.
+	Canceled func(run uuid.UUID, reason db.RunReason)
+	// Due is told the instant, by the database's clock, at which something has become due for the workers of a queue, or
+	// for instances, whose queue is the empty one. It must not block.
+	Due func(queue string, readyAt time.Time)
+	// Missed is told that notifications may have been missed. It must not block.
+	Missed func()
 }
 
 // Listener hears what Announcers of all instances send. Make it with NewListener and Run it.
@@ -77,7 +80,7 @@ func (l *Listener) listen(ctx context.Context) (err error) {
 	if err := errors.Join(db.New(conn).ListenDue(ctx), db.New(conn).ListenCanceled(ctx)); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	l.Due(time.Time{})
+	l.Missed()
 	for {
 		heard, err := l.wait(ctx, conn)
 		if err != nil {
@@ -92,18 +95,19 @@ func (l *Listener) listen(ctx context.Context) (err error) {
 
 // tell passes a notification on. One of another version, that says nothing to this one, is about something all the same.
 func (l *Listener) tell(heard *pgconn.Notification) {
+	first, second, _ := strings.Cut(heard.Payload, " ")
 	if heard.Channel == canceledChannel {
-		if run, err := uuid.Parse(heard.Payload); err == nil {
-			l.Canceled(run)
+		if run, err := uuid.Parse(first); err == nil {
+			l.Canceled(run, db.RunReason(second))
 		}
 		return
 	}
-	micros, err := strconv.ParseInt(heard.Payload, 10, 64)
+	micros, err := strconv.ParseInt(first, 10, 64)
 	if err != nil {
-		l.Due(time.Time{})
+		l.Missed()
 		return
 	}
-	l.Due(time.UnixMicro(micros))
+	l.Due(second, time.UnixMicro(micros))
 }
 
 // wait returns the next notification, or nil where there was none for a while and the connection is alive.

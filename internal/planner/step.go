@@ -72,6 +72,11 @@ func pass(s schedule.Schedule, occurrence, until time.Time) *Step {
 type Run struct {
 	Occurrence, Started, Finished time.Time
 	Failed                        bool
+	// RevisedAt is when the job's schedule was changed while the run was in flight; zero: it was not. What the new one
+	// says of the time before is nothing that was missed.
+	RevisedAt time.Time
+	// BufferedFor is when a run was asked for that waits for the end of this one; zero: none.
+	BufferedFor time.Time
 	// Count is how many runs the job had before this one, and Failures how many of the latest failed in a row.
 	Count    int64
 	Failures int
@@ -81,27 +86,35 @@ type Run struct {
 // drift.
 func After(job *db.Job, s schedule.Schedule, run Run) Step {
 	var step Step
+	from := later(run.Occurrence, run.RevisedAt)
 	switch {
+	case !run.BufferedFor.IsZero():
+		// Whatever else is next comes after it, from its instant on.
+		step.Next = run.BufferedFor
+		if first, ok := s.Next(from); ok && !first.After(run.BufferedFor) && !MayOverlap(job) {
+			count, _ := s.Between(from, run.BufferedFor)
+			step.Passed, step.PassedFrom = count, first
+		}
 	case run.Failed && job.PauseAfterFailures != nil && run.Failures+1 >= int(*job.PauseAfterFailures):
 		step.Rest, step.Reason = db.JobStatusPAUSED, fmt.Sprintf("%d runs failed in a row", run.Failures+1)
 	case job.MaxRuns != nil && run.Count+1 >= *job.MaxRuns:
 		step.Rest = db.JobStatusCOMPLETED
 	default:
-		step.goOn(s, run.Occurrence)
-		step.overlap(job, s, run)
+		step.goOn(s, from)
+		step.overlap(job, s, run, from)
 	}
 	return step
 }
 
 // overlap steps over what came due while a run executed that took longer than from one occurrence to the next. A run that
 // only began late is no reason: what came due meanwhile is late too, and executed.
-func (step *Step) overlap(job *db.Job, s schedule.Schedule, run Run) {
+func (step *Step) overlap(job *db.Job, s schedule.Schedule, run Run, from time.Time) {
 	first := step.Next
 	tooLong := !first.IsZero() && run.Finished.Sub(run.Started) >= first.Sub(run.Occurrence)
 	if !tooLong || first.After(run.Finished) || MayOverlap(job) {
 		return
 	}
-	count, last := s.Between(run.Occurrence, run.Finished)
+	count, last := s.Between(from, run.Finished)
 	switch job.OverlapPolicy {
 	case db.OverlapPolicyBUFFERONE: // the latest waits for the end of the run, and executes
 		step.Next, step.Passed = last, count-1
@@ -147,6 +160,13 @@ func Backoff(job *db.Job, attempt int) time.Duration {
 		bound = min(2*bound, most)
 	}
 	return least + time.Duration(rand.Int64N(int64(bound-least)+1)) //nolint:gosec // spreading needs no secrecy
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func earlier(a, b time.Time) time.Time {

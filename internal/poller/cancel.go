@@ -2,7 +2,6 @@ package poller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,44 +9,42 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/outcome"
 	"punctual/internal/runid"
 )
 
 // cancelCheck is how often an instance looks for runs of its own that are to end, should it not have been told.
 const cancelCheck = 3 * time.Second
 
-// errCanceled is the cause of the context of an attempt whose run was made to end.
-var errCanceled = errors.New("canceled")
-
-// cancels knows how to end the runs that this instance executes and that others may end. The zero value knows none.
+// cancels knows how to end the attempts that this instance makes and whose executor could be told. The zero value knows none.
 type cancels struct {
 	mu   sync.Mutex
 	runs map[uuid.UUID]context.CancelCauseFunc
 }
 
-// context returns a context for an attempt that end can end. Call release when the attempt is over.
-func (c *cancels) context(ctx context.Context, run uuid.UUID) (_ context.Context, release func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (c *cancels) add(run uuid.UUID, cancel context.CancelCauseFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.runs == nil {
 		c.runs = map[uuid.UUID]context.CancelCauseFunc{}
 	}
 	c.runs[run] = cancel
-	return ctx, func() {
-		cancel(nil)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.runs, run)
-	}
+}
+
+// remove forgets a run, and ends its context.
+func (c *cancels) remove(run uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[run](nil)
+	delete(c.runs, run)
 }
 
 // end ends a run if it is executed here.
-func (c *cancels) end(run uuid.UUID) {
+func (c *cancels) end(run uuid.UUID, reason db.RunReason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cancel, ok := c.runs[run]; ok {
-		cancel(errCanceled)
+		cancel(outcome.Canceled{Reason: reason})
 	}
 }
 
@@ -57,31 +54,8 @@ func (c *cancels) empty() bool {
 	return len(c.runs) == 0
 }
 
-// Cancel ends a run if this instance executes it. That it is to end has to be in the database already.
-func (p *Poller) Cancel(run uuid.UUID) { p.cancels.end(run) }
-
-// cancelEarlier has the runs of a job end that began before row's. It does not wait for them.
-func (p *Poller) cancelEarlier(ctx context.Context, row *db.ClaimRow) {
-	canceled, err := p.queries.CancelEarlier(ctx, db.CancelEarlierParams{
-		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor},
-	})
-	if err != nil {
-		p.Logger.ErrorContext(ctx, "the job's earlier runs go on", "jobId", row.JobID, "error", err)
-		return
-	}
-	if len(canceled) == 0 {
-		return
-	}
-	ids := make([]uuid.UUID, len(canceled))
-	for i, c := range canceled {
-		ids[i] = runid.New(c.JobID, c.ScheduledFor)
-		p.Cancel(ids[i])
-	}
-	p.Due(time.Time{}) // those that waited for another attempt
-	if err := p.queries.NotifyCanceled(ctx, ids); err != nil {
-		p.Logger.WarnContext(ctx, "other instances find out by themselves that runs are to end", "error", err)
-	}
-}
+// Cancel ends a run if this instance executes it, for a reason that is in the database already.
+func (p *Poller) Cancel(run uuid.UUID, reason db.RunReason) { p.cancels.end(run, reason) }
 
 // endCanceled ends what this instance executes and was not told to end, again and again until ctx ends.
 func (p *Poller) endCanceled(ctx context.Context) {
@@ -105,7 +79,7 @@ func (p *Poller) endCanceledOnce(ctx context.Context) error {
 		return fmt.Errorf("list runs that are to end: %w", err)
 	}
 	for _, row := range rows {
-		p.Cancel(runid.New(row.JobID, row.ScheduledFor))
+		p.Cancel(runid.New(row.JobID, row.ScheduledFor), *row.CancelReason)
 	}
 	return nil
 }

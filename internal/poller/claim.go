@@ -8,6 +8,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/lease"
+	"punctual/internal/outcome"
 )
 
 // start claims as many due runs as there are free slots, at most a batch, and executes each on its own. It returns
@@ -61,13 +62,16 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 		}
 		p.inFlight.Done()
 	}
-	runs := make([]*ended, len(rows))
+	runs, outcomes := make([]*run, len(rows)), make([]*outcome.Outcome, len(rows))
 	for i, row := range rows {
-		runs[i] = &ended{row: row, held: held, attempt: row.Attempt, started: row.StartedAt, settle: settle}
+		runs[i] = &run{Outcome: outcome.New(row), held: held, settle: settle}
+		outcomes[i] = &runs[i].Outcome
 	}
-	p.split(held.Context, runs)
-	for _, run := range runs {
-		go p.run(ctx, run)
+	if err := p.outcomes.Split(held.Context, p.clock.Now(), outcomes); err != nil {
+		p.Logger.ErrorContext(held.Context, "schedules wait for their runs to end", "error", err)
+	}
+	for _, r := range runs {
+		go p.execute(ctx, r)
 	}
 }
 
@@ -103,7 +107,9 @@ func claimedUntil(rows []db.ClaimRow) time.Time {
 	until := rows[0].ReadAt.Add(-floorSlack)
 	last := rows[0].ReadyAt // in no order: the join with the jobs has none
 	for _, row := range rows {
-		last = later(last, row.ReadyAt)
+		if row.ReadyAt.After(last) {
+			last = row.ReadyAt
+		}
 	}
 	if last.Before(until) {
 		return last
@@ -125,7 +131,7 @@ func (p *Poller) freeLost(held *lease.Lease) error {
 		p.Logger.Warn("freed runs of a claim whose answer was lost", "runs", freed)
 		p.floor.lower(time.Time{})
 	}
-	p.alarm.ring(p.clock.Now().Add(lostCheck))
+	p.alarm.Ring(p.clock.Now().Add(lostCheck))
 	return nil
 }
 
@@ -167,14 +173,14 @@ func (p *Poller) waitForNext(ctx context.Context) error {
 		return fmt.Errorf("look for what is due next: %w", err)
 	}
 	p.clock.Observe(next.ReadAt)
-	p.alarm.ring(next.ReadyAt.Add(-claimLead))
+	p.alarm.Ring(next.ReadyAt.Add(-claimLead))
 	if next.Grouped && !p.grouped {
-		p.alarm.ring(p.clock.Now()) // the claim just now has left them out
+		p.alarm.Ring(p.clock.Now()) // the claim just now has left them out
 	}
 	p.grouped = next.Grouped
 	longest := p.clock.Now().Add(p.PollInterval)
-	p.alarm.ring(longest)
-	p.alarm.wait(ctx, p.clock.Now)
+	p.alarm.Ring(longest)
+	p.alarm.Wait(ctx, p.clock.Now)
 	if !p.clock.Now().Before(longest) {
 		p.floor.lower(time.Time{}) // there is time to look at everything
 	}

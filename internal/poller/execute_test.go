@@ -34,6 +34,7 @@ func TestExecutorIsToldOfItsRun(t *testing.T) {
 	require.Equal(t, target.Run{
 		ID: runid.New(job, run.ScheduledFor), JobID: job, JobName: "due",
 		ScheduledFor: run.ScheduledFor, Attempt: 1, Payload: []byte(`{"n":1}`),
+		Definition: []byte(`{"type":"log"}`),
 	}, told)
 }
 

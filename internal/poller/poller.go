@@ -16,8 +16,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/alarm"
 	"punctual/internal/dbclock"
 	"punctual/internal/lease"
+	"punctual/internal/outcome"
+	"punctual/internal/secrets"
 	"punctual/internal/target"
 )
 
@@ -26,7 +29,12 @@ type Config struct {
 	Pool     *pgxpool.Pool
 	Lease    *lease.Keeper
 	Executor target.Executor
-	Logger   *slog.Logger
+	// Secrets opens the secrets of targets.
+	Secrets secrets.Keyring
+	Logger  *slog.Logger
+	// Announce is told when a run's end makes something due that others may wait for: the workers of a queue. It must not
+	// block. Default: it is found by polling.
+	Announce func(queue string, readyAt, now time.Time)
 	// PollInterval is the longest it sleeps without looking at the database, and so bounds the lateness of what it was
 	// not told of. Shorter costs queries. Default 5 s.
 	PollInterval time.Duration
@@ -59,8 +67,9 @@ const (
 // Poller claims, executes and completes runs. Make it with New.
 type Poller struct {
 	Config
-	queries *db.Queries
-	clock   dbclock.Clock
+	queries  *db.Queries
+	outcomes outcome.Store
+	clock    dbclock.Clock
 	// slots holds one token for each run that is claimed and not yet completed: a full channel stops claiming, so
 	// what cannot be stored is not piled up.
 	slots chan struct{}
@@ -69,7 +78,7 @@ type Poller struct {
 	interrupt context.CancelCauseFunc
 	inFlight  sync.WaitGroup
 
-	alarm   *alarm
+	alarm   *alarm.Alarm
 	floor   floor
 	results *results
 	claimed claimed
@@ -88,8 +97,12 @@ func New(c Config) *Poller {
 	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 2000)
 	p := &Poller{
 		Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns),
-		alarm: newAlarm(), results: newResults(c.BatchSize),
+		alarm: alarm.New(), results: newResults(c.BatchSize),
 	}
+	if p.Announce == nil {
+		p.Announce = func(string, time.Time, time.Time) {}
+	}
+	p.outcomes = outcome.Store{Pool: p.Pool, Queries: p.queries, Logger: p.Logger, Due: p.due}
 	p.work, p.interrupt = context.WithCancelCause(context.Background())
 	return p
 }
@@ -102,7 +115,7 @@ func (p *Poller) Run(ctx context.Context) {
 	beside.Go(func() { p.endCanceled(ctx) })
 	beside.Go(func() { p.keepLookingBack(ctx) })
 	for ctx.Err() == nil {
-		p.alarm.clear() // before the claim: what becomes due while it runs may be too late for it
+		p.alarm.Clear() // before the claim: what becomes due while it runs may be too late for it
 		claimed, more, err := p.start(ctx, func() {})
 		if claimed > 0 {
 			p.Logger.DebugContext(ctx, "claimed", "runs", claimed)
@@ -124,7 +137,16 @@ func (p *Poller) Run(ctx context.Context) {
 // The zero instant makes it look at once.
 func (p *Poller) Due(readyAt time.Time) {
 	p.floor.lower(readyAt)
-	p.alarm.ring(readyAt.Add(-claimLead))
+	p.alarm.Ring(readyAt.Add(-claimLead))
+}
+
+// due is told what this instance's own runs make due.
+func (p *Poller) due(queue *string, readyAt time.Time) {
+	if queue != nil {
+		p.Announce(*queue, readyAt, p.clock.Now())
+		return
+	}
+	p.Due(readyAt)
 }
 
 // Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored. Not

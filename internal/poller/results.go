@@ -12,7 +12,7 @@ const maxStorers = 2
 type results struct {
 	batchSize int
 	mu        sync.Mutex
-	ended     []*ended
+	ended     []*run
 	storers   int
 	lingering bool          // the only storer waits for its batch to fill
 	now       chan struct{} // has a token when there is reason not to linger
@@ -24,7 +24,7 @@ func newResults(batchSize int) *results {
 
 // add adds an ended run. It returns true when somebody has to store: then the caller has to, until take returns nothing.
 // One stores as long as anything is left, another only what fills a batch.
-func (r *results) add(e *ended) bool {
+func (r *results) add(e *run) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = append(r.ended, e)
@@ -50,7 +50,7 @@ func (r *results) hurry() {
 
 // take returns the next batch, after lingering a moment for it to fill. When it returns nothing, the caller is no longer
 // one who stores: nothing is left, or somebody else has it.
-func (r *results) take() []*ended {
+func (r *results) take() []*run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.ended) < r.batchSize {

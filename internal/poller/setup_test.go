@@ -23,7 +23,9 @@ import (
 // executor executes a run by calling a function.
 type executor func(ctx context.Context, run target.Run) error
 
-func (e executor) Execute(ctx context.Context, run target.Run) error { return e(ctx, run) }
+func (e executor) Execute(ctx context.Context, run target.Run) (*target.Result, error) {
+	return nil, e(ctx, run)
+}
 
 var succeed = executor(func(context.Context, target.Run) error { return nil })
 
@@ -69,6 +71,7 @@ func (b bench) job(change func(*db.CreateJobParams)) uuid.UUID {
 	created := now.Add(-61 * time.Second)
 	params := db.CreateJobParams{
 		ID: uuid.Must(uuid.NewV7()), Name: "due", Payload: []byte(`{"n":1}`),
+		Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created, ScheduledFor: created.Add(time.Minute),
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, AttemptDeadlineSeconds: 60,
@@ -121,6 +124,7 @@ func (b bench) expire(leaseID uuid.UUID) {
 func completion(row db.ClaimRow) db.CompleteParams {
 	return db.CompleteParams{
 		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
+		Revisions: []int32{row.Revision}, Triggers: []string{string(row.Trigger)}, RetryOfs: []time.Time{{}}, Results: []string{""},
 		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},
 		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""},
 		FailedAttempts: []string{""}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},

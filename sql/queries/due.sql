@@ -12,6 +12,7 @@ with candidate as (
     from due d
     where d.ready_at >= @since::timestamptz
       and d.ready_at <= now() + @ahead::interval
+      and not d.awaits_worker
       and d.lease_id is null
       and d.concurrency_group is null
       and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
@@ -28,12 +29,12 @@ with candidate as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
-        d.failed_attempts, d.run_count,
-        d.failures
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
+    c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id;
 
@@ -41,7 +42,7 @@ join jobs j on j.id = c.job_id;
 -- The first instant before another at which a row is due that nobody holds: what claims since then have passed over.
 select d.ready_at
 from due d
-where d.ready_at < @before::timestamptz and d.lease_id is null and d.concurrency_group is null
+where d.ready_at < @before::timestamptz and not d.awaits_worker and d.lease_id is null and d.concurrency_group is null
 order by d.ready_at
 limit 1;
 
@@ -62,7 +63,7 @@ with running as (
     select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group,
         row_number() over (partition by d.job_id order by d.ready_at) as turn
     from due d
-    where d.concurrency_group is not null and d.lease_id is null and d.ready_at <= now() + @ahead::interval
+    where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
     order by d.ready_at
     limit 10000
 ), placed as (
@@ -93,12 +94,12 @@ with running as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.token, d.attempt, d.started_at, d.cancel_reason,
-        d.failed_attempts, d.run_count,
-        d.failures
+    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.token, c.attempt, c.started_at::timestamptz as started_at,
-    c.cancel_reason, c.failed_attempts, c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
+select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
+    c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id;
 
@@ -110,7 +111,7 @@ select
     coalesce((
         select d.ready_at
         from due d
-        where d.ready_at > now() + @ahead::interval and d.lease_id is null
+        where d.ready_at > now() + @ahead::interval and not d.awaits_worker and d.lease_id is null
         order by d.ready_at
         limit 1
     ), now() + interval '1 day')::timestamptz as ready_at,
@@ -119,12 +120,11 @@ select
 
 -- name: Complete :many
 -- Ends a batch of runs. For each whose token is still the one of its claim: moves the due row on to next_for, or deletes
--- it where it does not recur or nothing comes next; writes the run, unless the job keeps failures only; writes what was
--- passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row whose token has
--- changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on. Returns the
--- runs it stored. One missing was completed before, was taken over, or its due row was changed by an edit of the job
--- while this statement ran; only in that last case does repeating it once store it. Empty texts and the year 1 stand
--- for null, which an array of parameters cannot hold.
+-- it where it neither recurs nor has a run waiting, or nothing comes next; writes the run, unless the job keeps failures
+-- only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
+-- whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
+-- Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
+-- claim: ListRevised tells. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
 -- Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
 -- looks each up by its key at any size of the tables, instead of reading all of due. What was moved or ended is then
 -- looked up by "in", which hashes it: a join would compare each with each.
@@ -133,12 +133,16 @@ with completion as (
         unnest((select @job_ids::uuid[])) as job_id,
         unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
         unnest((select @tokens::bigint[])) as token,
+        unnest((select @revisions::integer[])) as revision,
+        unnest((select @triggers::text[])) as trigger,
+        unnest((select @retry_ofs::timestamptz[])) as retry_of,
         unnest((select @attempts::smallint[])) as attempt,
         unnest((select @started_ats::timestamptz[])) as started_at,
         unnest((select @finished_ats::timestamptz[])) as finished_at,
         unnest((select @statuses::text[])) as status,
         unnest((select @reasons::text[])) as reason,
         unnest((select @errors::text[])) as error,
+        unnest((select @results::text[])) as result,
         unnest((select @failed_attempts::text[])) as failed_attempts,
         unnest((select @occurrences::integer[])) as occurrences,
         unnest((select @kept::boolean[])) as kept,
@@ -150,19 +154,35 @@ with completion as (
 ), moved as (
     update due d
     set scheduled_for = c.next_for, ready_at = c.next_for,
+        trigger = case
+            when d.buffered_for = c.next_for then case when d.buffered_retry_of is null then 'MANUAL' else 'RETRY' end
+            else 'SCHEDULE'
+        end::run_trigger,
+        retry_of = case when d.buffered_for = c.next_for then d.buffered_retry_of end,
+        buffered_for = null, buffered_retry_of = null, revised_at = null,
+        -- The job's, where that was changed while the run was in flight.
+        queue = case when d.revised_at is null then d.queue else (select j.target ->> 'queue' from jobs j where j.id = d.job_id) end,
+        awaits_worker = case
+            when d.revised_at is null then d.queue is not null
+            else exists (select from jobs j where j.id = d.job_id and j.target ->> 'queue' is not null)
+        end,
+        concurrency_group = case
+            when d.revised_at is null then d.concurrency_group
+            else (select j.concurrency_group from jobs j where j.id = d.job_id)
+        end,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         run_count = d.run_count + (c.attempt > 0)::integer,
         failures = case c.status when 'FAILED' then d.failures + 1 when 'SUCCEEDED' then 0 else d.failures end,
         attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
     from completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
-      and d.recurs and c.rest_status = ''
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
+      and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is true
     returning c.job_id, c.scheduled_for, c.token
 ), ended as (
     delete from due d
     using completion c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token
-      and not (d.recurs and c.rest_status = '')
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
+      and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is not true
     returning d.job_id, d.scheduled_for, d.token, d.recurs, d.run_count
 ), stored as (
     select c.*
@@ -172,7 +192,7 @@ with completion as (
 ), resting as (
     -- One row for each job: an update takes only one of several.
     select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
-        sum(case when e.recurs then e.run_count + (s.attempt > 0)::integer else 0 end) as run_count,
+        sum(e.run_count + (s.attempt > 0)::integer) as run_count,
         max(s.rest_status) filter (where e.recurs) as rest_status,
         max(s.rest_reason) filter (where e.recurs) as rest_reason
     from ended e
@@ -192,9 +212,13 @@ with completion as (
     from resting r
     where j.id = r.job_id
 ), executed as (
-    insert into runs (job_id, scheduled_for, started_at, finished_at, status, reason, attempt, occurrences, error, failed_attempts)
-    select job_id, scheduled_for, case when attempt > 0 then started_at end, finished_at, status::run_status,
-        nullif(reason, '')::run_reason, attempt, occurrences, nullif(error, ''), nullif(failed_attempts, '')::jsonb
+    insert into runs (
+        job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
+        failed_attempts
+    )
+    select job_id, scheduled_for, trigger::run_trigger, nullif(retry_of, '0001-01-01 00:00:00+00'),
+        case when attempt > 0 then started_at end, finished_at, status::run_status, nullif(reason, '')::run_reason, attempt,
+        occurrences, nullif(error, ''), nullif(result, '')::json, nullif(failed_attempts, '')::jsonb
     from stored
     where kept
     on conflict (job_id, scheduled_for) do nothing
@@ -208,9 +232,23 @@ with completion as (
 select job_id::uuid as job_id, scheduled_for::timestamptz as scheduled_for
 from stored;
 
+-- name: ListRevised :many
+-- Those of some runs whose claim still stands, with what has become of their due row and job since. Not stored by Complete,
+-- they are to be completed by this. Takes the newest state, which is committed: Complete has waited for it.
+with claim as (
+    select
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @tokens::bigint[])) as token
+)
+select d.job_id, d.scheduled_for, d.recurs, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, sqlc.embed(j)
+from claim c
+join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
+join jobs j on j.id = d.job_id;
+
 -- name: Retry :many
--- Puts runs whose attempt failed back, each to be claimed again at its ready_at, and notes the failed attempt. Guarded by
--- the token like Complete, and as harmless to repeat. Returns the runs it stored.
+-- Puts runs whose attempt failed back, each to be claimed again at its ready_at, and notes the failed attempt. One that is to
+-- end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
 with failure as (
     select
         unnest(@job_ids::uuid[]) as job_id,
@@ -220,7 +258,8 @@ with failure as (
         unnest(@failed_attempts::jsonb[]) as failed_attempt
 )
 update due d
-set ready_at = f.ready_at, lease_id = null,
+set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
+    awaits_worker = d.queue is not null and d.cancel_reason is null, lease_id = null,
     failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
 where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
@@ -238,53 +277,67 @@ with claim as (
         unnest(@next_fors::timestamptz[]) as next_for
 ), alone as (
     update due d
-    set recurs = false, run_count = 0
+    set recurs = false, run_count = -1 -- it counts with the schedule, here
     from claim c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
-    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for, d.concurrency_group
+    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for, d.concurrency_group, d.queue
 )
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, run_count)
-select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, a.concurrency_group, before.run_count + 1
+insert into due (
+    job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, queue, awaits_worker, run_count
+)
+select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, a.concurrency_group, a.queue, a.queue is not null,
+    before.run_count + 1
 from alone a
 join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
 on conflict (job_id, scheduled_for) do update set recurs = true;
 
 -- name: CancelEarlier :many
--- Has the earlier runs of these jobs end: those that execute are told so, those that wait for another attempt are claimed
--- at once, to be ended. Returns them. Doing it twice changes nothing.
-with claim as (
-    select unnest(@job_ids::uuid[]) as job_id, unnest(@scheduled_fors::timestamptz[]) as scheduled_for
-)
+-- Has the runs of a job end that began before an instant: those that execute are told so, those that wait for another attempt
+-- are claimed at once, by an instance, to be ended. Returns them. Doing it twice changes nothing.
 update due d
-set cancel_reason = 'OVERLAP', ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end
-from claim c
-where d.job_id = c.job_id and d.scheduled_for < c.scheduled_for and d.attempt > 0 and not d.recurs and d.cancel_reason is null
+set cancel_reason = 'OVERLAP',
+    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
+    awaits_worker = d.awaits_worker and d.lease_id is not null
+where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.attempt > 0 and d.cancel_reason is null
 returning d.job_id, d.scheduled_for;
 
 -- name: ListCanceled :many
 -- The runs under a lease that are to end. For an instance that may have missed being told.
-select d.job_id, d.scheduled_for
+select d.job_id, d.scheduled_for, d.cancel_reason
 from due d
-where d.ready_at <= now() + interval '1 minute' and d.lease_id = @lease_id and d.cancel_reason is not null;
+where d.ready_at <= now() + interval '1 minute' and not d.awaits_worker and d.lease_id = @lease_id and d.cancel_reason is not null;
 
 -- name: FreeAbandoned :execrows
--- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim that commits
--- later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
--- bounds what is read. Two instances doing it at once free each row once: a row that was freed and claimed anew since this
--- statement began has another token. To look at its lease again would not do, because for a changed row PostgreSQL checks
--- again what is compared with the row, but not what was found to be missing elsewhere.
+-- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim of an instance that
+-- commits later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
+-- bounds what is read; a worker's lease says itself what it holds. What needs no worker any more, because it is to end or has
+-- used up its attempts, is left to instances. Two instances doing it at once free each row once: a row that was freed and claimed
+-- anew since this statement began has another token. To look at its lease again would not do, because for a changed row
+-- PostgreSQL checks again what is compared with the row, but not what was found to be missing elsewhere.
 with expired as (
     delete from leases
     where expires_at <= now()
+    returning id, job_ids, scheduled_fors
+), held as (
+    select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    from expired
+    where job_ids is not null
 ), abandoned as (
     select d.job_id, d.scheduled_for, d.token
     from due d
     where d.ready_at <= now() + interval '1 minute'
+      and not d.awaits_worker
       and d.lease_id is not null
       and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
+    union
+    select d.job_id, d.scheduled_for, d.token
+    from held h
+    join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
 )
 update due d
-set lease_id = null
+set lease_id = null,
+    awaits_worker = d.awaits_worker and d.cancel_reason is null
+        and exists (select from jobs j where j.id = d.job_id and j.max_attempts > d.attempt and j.deleted_at is null)
 from abandoned a
 where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.token and d.lease_id is not null;
 
@@ -295,34 +348,7 @@ where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end
 where d.ready_at <= now() + interval '1 minute'
+  and not d.awaits_worker
   and d.lease_id = @lease_id
   and d.token <> all(@known_tokens::bigint[]);
 
--- name: StopRecurring :one
--- Takes the schedule off the job's due row, under LockJob. Waits for a claim or completion that holds the row, and
--- from then on none can change it before this transaction ends. A run in flight goes on without the schedule.
-update due
-set recurs = false
-where job_id = @job_id and recurs
-returning scheduled_for, last_run_at, run_count, (attempt > 0)::boolean as begun;
-
--- name: DropOccurrence :exec
--- Removes an occurrence nobody executes, after StopRecurring in the same transaction. What was due already is not
--- dropped in silence: it leaves a skipped run, which stands for all occurrences that were due.
-with dropped as (
-    delete from due d
-    where d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.lease_id is null and not d.recurs
-    returning d.job_id, d.scheduled_for
-)
-insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
-select dropped.job_id, dropped.scheduled_for, clock_timestamp(), 'SKIPPED', @reason::run_reason, 0, @occurrences::integer
-from dropped
-where @occurrences::integer > 0
-on conflict (job_id, scheduled_for) do nothing;
-
--- name: StartRecurring :exec
--- Puts the job's schedule on its next occurrence, under LockJob and after StopRecurring. Where that very occurrence is
--- already there, in flight, it carries the schedule on.
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, concurrency_group)
-values (@job_id, @scheduled_for, @scheduled_for, true, sqlc.narg(last_run_at), sqlc.narg(concurrency_group))
-on conflict (job_id, scheduled_for) do update set recurs = true;

@@ -6,17 +6,19 @@ select clock_timestamp()::timestamptz;
 -- One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
 -- or touch either before it commits.
 with first as (
-    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group)
-    values (@id, @scheduled_for, @scheduled_for, true, @concurrency_group)
+    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group, queue, awaits_worker)
+    values (
+        @id, @scheduled_for, @scheduled_for, true, @concurrency_group, sqlc.narg(queue), sqlc.narg(queue)::text is not null
+    )
 )
 insert into jobs (
-    id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
-    delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
+    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names, interval_seconds, anchor_at, cron, time_zone, run_at, start_at,
+    end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
     max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status,
     created_at, updated_at
 )
 values (
-    @id, @name, @payload, @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs,
+    @id, @name, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names, @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs,
     @jitter_seconds, @delete_after_completion, @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts,
     @min_backoff_seconds, @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
     @max_concurrency, 'ACTIVE', @created_at, @created_at
@@ -76,20 +78,22 @@ for update;
 -- name: UpdateJob :exec
 -- Under LockJob.
 update jobs
-set name = @name, payload = @payload, interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron,
+set name = @name, payload = @payload, target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id,
+    secret_names = @secret_names, interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron,
     time_zone = @time_zone, run_at = @run_at, start_at = @start_at, end_at = @end_at, max_runs = @max_runs,
     jitter_seconds = @jitter_seconds, delete_after_completion = @delete_after_completion, misfire_policy = @misfire_policy,
     catchup_window_seconds = @catchup_window_seconds, overlap_policy = @overlap_policy, max_attempts = @max_attempts,
     min_backoff_seconds = @min_backoff_seconds, max_backoff_seconds = @max_backoff_seconds,
     attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
-    run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency, status = @status, status_reason = @status_reason, last_run_at = @last_run_at,
-    run_count = @run_count, updated_at = greatest(now(), created_at)
+    run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency, status = @status,
+    status_reason = @status_reason, last_run_at = @last_run_at, run_count = @run_count, updated_at = greatest(now(), created_at)
 where id = @id;
 
 -- name: MarkJobDeleted :exec
 -- Under LockJob. The row stays for the sake of its runs, without what the user wrote.
 update jobs
-set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted', payload = 'null'
+set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted',
+    payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
 where id = @id;
 
 -- name: PurgeDeletedJobs :execrows
@@ -97,3 +101,17 @@ where id = @id;
 delete from jobs j
 where j.deleted_at < now() - make_interval(days => @days::integer)
   and not exists (select from due d where d.job_id = j.id);
+
+-- name: ListSealedUnderOtherKeys :many
+-- Secrets that are not sealed with a key, in the order of jobs, from behind one on: for a rotation to walk over.
+select id, sealed_secrets, secrets_key_id
+from jobs
+where secrets_key_id is not null and secrets_key_id <> @key_id::text and id > @after
+order by id
+limit @max_rows;
+
+-- name: Reseal :execrows
+-- Replaces sealed secrets by the same under another key, unless they were changed meanwhile.
+update jobs
+set sealed_secrets = @resealed, secrets_key_id = @key_id::text
+where id = @id and sealed_secrets = @sealed::bytea;

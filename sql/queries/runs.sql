@@ -1,32 +1,31 @@
 -- name: GetRun :one
--- By what a run's id says: the last eight bytes of its job's id, and its instant. A run in flight is its due row, from
--- its first attempt on. One snapshot, and one statement moves a run from there to here, so it is found in exactly one of the two.
-select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
-    null::timestamptz as finished_at, null::text as error, 1 as occurrences, d.failed_attempts
+-- By what a run's id says: the last eight bytes of its job's id, and its instant. One snapshot, and one statement moves a run
+-- from the open ones to those that have ended, so it is found in exactly one of the two.
+select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
+    null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
 from jobs j
-join due d on d.job_id = j.id and d.scheduled_for = @scheduled_for
-    and d.attempt > 0 and d.started_at <= now()
+join open_runs o on o.job_id = j.id and o.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea
 union all
-select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error, r.occurrences,
-    r.failed_attempts
+select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
+    r.error, r.result, r.occurrences, r.failed_attempts
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea;
 
 -- name: ListRuns :many
--- Newest first, by keyset. What is in flight and what has ended are one list, in one snapshot.
+-- Newest first, by keyset. What is open and what has ended are one list, in one snapshot.
 (
-    select d.job_id, d.scheduled_for, 'RUNNING' as status, null::run_reason as reason, d.attempt, d.started_at,
-        null::timestamptz as finished_at, null::text as error, 1 as occurrences, d.failed_attempts
-    from due d
-    where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.attempt > 0 and d.started_at <= now()
-      and (sqlc.narg(status)::text is null or sqlc.narg(status) = 'RUNNING')
+    select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
+        null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
+    from open_runs o
+    where o.job_id = @job_id and o.scheduled_for < @before::timestamptz
+      and (sqlc.narg(status)::text is null or o.status = sqlc.narg(status))
 )
 union all
 (
-    select r.job_id, r.scheduled_for, r.status::text, r.reason, r.attempt, r.started_at, r.finished_at, r.error,
-        r.occurrences, r.failed_attempts
+    select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
+        r.error, r.result, r.occurrences, r.failed_attempts
     from runs r
     where r.job_id = @job_id and r.scheduled_for < @before::timestamptz
       and (sqlc.narg(status)::text is null or r.status::text = sqlc.narg(status))

@@ -1,15 +1,17 @@
-package api
+package agenda
 
 import (
 	"time"
 
 	"punctual/gen/db"
+	"punctual/internal/target"
 )
 
-// createParams are what stores a new job.
-func createParams(j db.Job, now, first time.Time) db.CreateJobParams {
+// CreateParams are what stores a new job.
+func CreateParams(j db.Job, now, first time.Time) db.CreateJobParams {
 	return db.CreateJobParams{
 		ID: j.ID, Name: j.Name, Payload: j.Payload,
+		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
 		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
 		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
 		DeleteAfterCompletion: j.DeleteAfterCompletion,
@@ -17,14 +19,15 @@ func createParams(j db.Job, now, first time.Time) db.CreateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
-		CreatedAt: now, ScheduledFor: first,
+		CreatedAt: now, ScheduledFor: first, Queue: target.QueueOf(j.Target),
 	}
 }
 
-// updateParams are what stores a changed job.
-func updateParams(j db.Job) db.UpdateJobParams {
+// UpdateParams are what stores a changed job.
+func UpdateParams(j db.Job) db.UpdateJobParams {
 	return db.UpdateJobParams{
 		ID: j.ID, Name: j.Name, Payload: j.Payload,
+		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
 		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
 		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
 		DeleteAfterCompletion: j.DeleteAfterCompletion,

@@ -7,35 +7,46 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/outcome"
 )
 
-func TestLazyContext(t *testing.T) {
+func TestAttemptContext(t *testing.T) {
 	t.Parallel()
 	type key struct{}
-	cause := errors.New("too late")
 	parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "kept"))
-	lazy := func() *lazyContext {
-		return &lazyContext{parent: parent, deadline: time.Now().Add(time.Minute), cause: cause}
+	var known cancels
+	lazy := func() *attemptContext {
+		return &attemptContext{parent: parent, deadline: time.Now().Add(time.Minute), cancels: &known, run: uuid.New()}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		late := &lazyContext{parent: t.Context(), deadline: time.Now().Add(time.Minute), cause: cause}
+		late := lazy()
+		late.parent = t.Context()
 		defer late.end()
 		time.Sleep(59 * time.Second)
 		require.NoError(t, late.Err(), "its deadline counts from when it was made, and has not come")
 		child, release := context.WithCancel(late)
 		defer release()
 		<-child.Done()
-		require.ErrorIs(t, context.Cause(child), cause, "what is derived of it ends at its deadline, for its cause")
+		require.ErrorIs(t, context.Cause(child), outcome.ErrDeadline, "what is derived of it ends at its deadline, for its cause")
 	})
+	require.True(t, known.empty(), "what has ended is forgotten")
 
-	unasked, asked := lazy(), lazy()
+	unasked, asked, canceled := lazy(), lazy(), lazy()
 	require.Equal(t, "kept", asked.Value(key{}))
 	deadline, ok := asked.Deadline()
 	require.True(t, ok, "it has a deadline")
 	require.Equal(t, asked.deadline, deadline)
 	unasked.end()
 	require.ErrorIs(t, unasked.Err(), context.Canceled, "ended before anybody asked it")
+
+	require.NoError(t, canceled.Err())
+	known.end(canceled.run, db.RunReasonREQUESTED)
+	require.Equal(t, outcome.Canceled{Reason: db.RunReasonREQUESTED}, context.Cause(canceled), "it ends with its run")
+
 	stopped := errors.New("stopped")
 	cancel(stopped)
 	<-asked.Done()

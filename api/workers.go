@@ -1,0 +1,143 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/api"
+	"punctual/gen/db"
+	"punctual/internal/instant"
+	"punctual/internal/queue"
+	"punctual/internal/runid"
+	"punctual/internal/target"
+)
+
+// What the contract says where a worker says nothing.
+const (
+	defaultMaxRuns      int32 = 1
+	defaultWaitSeconds  int32 = 30
+	defaultLeaseSeconds int32 = 15
+	defaultWorker             = "worker"
+)
+
+// LeaseRuns leases due runs of a queue, waiting for them.
+func (s *server) LeaseRuns(ctx context.Context, r api.LeaseRunsRequestObject) (api.LeaseRunsResponseObject, error) {
+	lease, err := s.Queues.Lease(ctx, queue.Ask{
+		Queue: r.Queue, MaxRuns: int(orDefault(r.Body.MaxRuns, defaultMaxRuns)),
+		Wait:     seconds(orDefault(r.Body.WaitSeconds, defaultWaitSeconds)),
+		Duration: seconds(orDefault(r.Body.LeaseSeconds, defaultLeaseSeconds)),
+		Holder:   orDefault(r.Body.Worker, defaultWorker),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease runs: %w", err)
+	}
+	if lease == nil {
+		return api.LeaseRuns204Response{}, nil
+	}
+	return api.LeaseRuns200JSONResponse{
+		Id: lease.ID, ExpiresAt: instant.Time{Time: lease.ExpiresAt}, Runs: encodeAll(lease.Runs, encodeLeased),
+	}, nil
+}
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
+
+// encodeLeased makes the API's leased run of a claim.
+func encodeLeased(row db.ClaimRow) api.LeasedRun {
+	scheduledFor := row.ScheduledFor
+	if row.RetryOf != nil {
+		scheduledFor = *row.RetryOf // it is that run's work that is done
+	}
+	return api.LeasedRun{
+		Id: runid.New(row.JobID, row.ScheduledFor), Token: row.Token, JobId: row.JobID, JobName: row.Job.Name,
+		ScheduledFor: instant.Time{Time: scheduledFor}, Attempt: int32(row.Attempt),
+		AttemptDeadlineSeconds: row.Job.AttemptDeadlineSeconds, Payload: row.Job.Payload,
+	}
+}
+
+// Heartbeat keeps a worker's lease.
+func (s *server) Heartbeat(ctx context.Context, r api.HeartbeatRequestObject) (api.HeartbeatResponseObject, error) {
+	expiresAt, canceled, err := s.Queues.Heartbeat(ctx, r.Id)
+	if errors.Is(err, queue.ErrLost) {
+		return api.Heartbeat409ApplicationProblemPlusJSONResponse{
+			ConflictApplicationProblemPlusJSONResponse: conflict(ctx, "The lease has run out, or nothing is left under it."),
+		}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if canceled == nil {
+		canceled = []uuid.UUID{}
+	}
+	return api.Heartbeat200JSONResponse{ExpiresAt: instant.Time{Time: expiresAt}, Canceled: canceled}, nil
+}
+
+// CompleteRun ends a leased run with success.
+func (s *server) CompleteRun(ctx context.Context, r api.CompleteRunRequestObject) (api.CompleteRunResponseObject, error) {
+	err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil)
+	switch refusal, err := s.refuseWorker(ctx, r.Id, err); {
+	case err != nil:
+		return nil, err
+	case refusal.isMissing:
+		return api.CompleteRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}, nil
+	case refusal.isLost:
+		return api.CompleteRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: lost(ctx)}, nil
+	}
+	return api.CompleteRun204Response{}, nil
+}
+
+// FailRun ends an attempt of a leased run without success.
+func (s *server) FailRun(ctx context.Context, r api.FailRunRequestObject) (api.FailRunResponseObject, error) {
+	failure := &target.Failure{
+		Err: errors.New(r.Body.Error), IsFinal: !orDefault(r.Body.Retryable, true),
+		RetryAfter: seconds(orDefault(r.Body.RetryAfterSeconds, 0)),
+	}
+	err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure)
+	switch refusal, err := s.refuseWorker(ctx, r.Id, err); {
+	case err != nil:
+		return nil, err
+	case refusal.isMissing:
+		return api.FailRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}, nil
+	case refusal.isLost:
+		return api.FailRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: lost(ctx)}, nil
+	}
+	return api.FailRun204Response{}, nil
+}
+
+// ReleaseRun gives a leased run back.
+func (s *server) ReleaseRun(ctx context.Context, r api.ReleaseRunRequestObject) (api.ReleaseRunResponseObject, error) {
+	err := s.Queues.Release(ctx, r.Id, r.Body.Token)
+	switch refusal, err := s.refuseWorker(ctx, r.Id, err); {
+	case err != nil:
+		return nil, err
+	case refusal.isMissing:
+		return api.ReleaseRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}, nil
+	case refusal.isLost:
+		return api.ReleaseRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: lost(ctx)}, nil
+	}
+	return api.ReleaseRun204Response{}, nil
+}
+
+// refusal is why what a worker says of a run changes nothing.
+type refusal struct{ isMissing, isLost bool }
+
+// refuseWorker tells a run that is not the worker's from one that there is not. Other errors stay errors.
+func (s *server) refuseWorker(ctx context.Context, run uuid.UUID, err error) (refusal, error) {
+	if !errors.Is(err, queue.ErrLost) {
+		return refusal{}, err
+	}
+	if _, err := s.findRun(ctx, run); errors.Is(err, pgx.ErrNoRows) {
+		return refusal{isMissing: true}, nil
+	} else if err != nil {
+		return refusal{}, err
+	}
+	return refusal{isLost: true}, nil
+}
+
+func lost(ctx context.Context) api.ConflictApplicationProblemPlusJSONResponse {
+	return conflict(ctx, "The run is not leased with this token: it has ended, or its lease has run out.")
+}

@@ -1,0 +1,77 @@
+// Package agenda puts jobs and runs on what is due, and takes them off, each change in a transaction under the job's lock.
+//
+// A job whose runs may not overlap has but one row there that anybody can claim, at any time: what is started by hand takes
+// that row's place, or waits behind it, and an edited schedule goes on from it. So no two can ever be claimed at once.
+package agenda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/gen/db"
+	"punctual/internal/planner"
+)
+
+// maxDeadlocks is how often a change is tried again.
+const maxDeadlocks = 5
+
+// Change runs do in a transaction. A change locks the job and then its due rows, a completion after which the job rests
+// does it the other way round: should the two meet, PostgreSQL ends one of them, and it is done again.
+func Change(ctx context.Context, pool *pgxpool.Pool, do func(*db.Queries) error) (err error) {
+	for range maxDeadlocks {
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return do(db.New(tx)) })
+		if deadlock, ok := errors.AsType[*pgconn.PgError](err); !ok || deadlock.Code != pgerrcode.DeadlockDetected {
+			break
+		}
+	}
+	return err
+}
+
+// NeverDueError names what keeps a job from being due ever again, a field of its definition.
+type NeverDueError struct{ Field, Detail string }
+
+func (e NeverDueError) Error() string { return e.Field + " " + e.Detail }
+
+// First returns when a job is due first after now. The error is a NeverDueError, or what is stored cannot be.
+func First(job *db.Job, now time.Time) (time.Time, error) {
+	when, err := planner.Schedule(job)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if job.MaxRuns != nil && job.RunCount >= *job.MaxRuns {
+		return time.Time{}, NeverDueError{"maxRuns", fmt.Sprintf("the job has run %d times", job.RunCount)}
+	}
+	next, ok := when.Next(now)
+	switch {
+	case ok:
+		return next, nil
+	case job.EndAt != nil:
+		return time.Time{}, NeverDueError{"endAt", "nothing is due from now until then"}
+	case job.RunAt != nil:
+		return time.Time{}, NeverDueError{"runAt", "must be in the future"}
+	default:
+		return time.Time{}, NeverDueError{"cron", "is never due again"}
+	}
+}
+
+// isOpen tells whether a run has begun, or is due, as of now.
+func isOpen(row *db.Due, now time.Time) bool { return row.Attempt > 0 || !row.ReadyAt.After(now) }
+
+// find returns the last row for which is holds; nil: there is none.
+func find(rows []db.Due, is func(*db.Due) bool) *db.Due {
+	for i := range rows {
+		if row := &rows[len(rows)-1-i]; is(row) {
+			return row
+		}
+	}
+	return nil
+}
+
+func recurs(row *db.Due) bool { return row.Recurs }

@@ -1,0 +1,64 @@
+package outcome
+
+import (
+	"time"
+
+	"punctual/gen/db"
+	"punctual/internal/planner"
+)
+
+// computeSchedule computes when the job is due, unless that is known. It fails where what is stored cannot be.
+func (o *Outcome) computeSchedule() (err error) {
+	if o.when.Grid == nil {
+		o.when, err = planner.Schedule(&o.Row.Job)
+	}
+	return err
+}
+
+// goOn fills in what comes next for the job, unless that is decided already.
+func (o *Outcome) goOn() {
+	switch {
+	case o.step != planner.Step{}:
+	case o.computeSchedule() != nil:
+		o.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: "its schedule cannot be computed"}
+	default:
+		o.step = o.next()
+	}
+}
+
+func (o *Outcome) next() planner.Step {
+	row := &o.Row
+	began := o.began
+	if row.FailedAttempts != nil {
+		began = o.started // it has been busy since, if only by waiting for its next attempt
+	}
+	return planner.After(&row.Job, o.when, planner.Run{
+		// Not what an instance began and died with: that did not execute until others took it over.
+		Occurrence: row.ScheduledFor, Started: began, Finished: o.finished,
+		Failed: o.status == db.RunStatusFAILED, Count: row.RunCount + row.Job.RunCount, Failures: int(row.Failures),
+		RevisedAt: orZero(row.RevisedAt), BufferedFor: orZero(row.BufferedFor),
+	})
+}
+
+// revise computes what comes next again, from what has become of the run's row and job since the claim.
+func (o *Outcome) revise(now db.ListRevisedRow) {
+	row := &o.Row
+	row.Recurs, row.BufferedFor, row.Revision, row.RevisedAt = now.Recurs, now.BufferedFor, now.Revision, now.RevisedAt
+	row.RunCount, row.Failures, row.Job = now.RunCount, now.Failures, now.Job
+	before := o.step
+	o.when.Grid, o.step = nil, planner.Step{}
+	o.goOn()
+	if o.status == db.RunStatusSKIPPED { // what it stands for stays so
+		o.step.Passed, o.step.PassedFrom = before.Passed, before.PassedFrom
+	}
+	if before.Rest == db.JobStatusPAUSED && row.BufferedFor == nil {
+		o.step = before // the target has said so
+	}
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}

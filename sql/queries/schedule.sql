@@ -1,0 +1,117 @@
+-- name: LockDue :many
+-- All that is still to be executed of a job, under LockJob: waits for claims and completions that hold rows, and from then on
+-- none can change them before this transaction ends.
+select *
+from due
+where job_id = @job_id
+order by scheduled_for
+for update;
+
+-- name: StopRecurring :exec
+-- Takes the schedule off a job's due row, under LockDue, after its runs were counted with the job, the one in flight too. That
+-- goes on without the schedule.
+update due
+set recurs = false, run_count = -1
+where job_id = @job_id and recurs;
+
+-- name: DropOccurrence :exec
+-- Removes an occurrence nobody executes, after StopRecurring in the same transaction. What was due already is not
+-- dropped in silence: it leaves a skipped run, which stands for all occurrences that were due.
+with dropped as (
+    delete from due d
+    where d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.lease_id is null and not d.recurs
+    returning d.job_id, d.scheduled_for, d.trigger, d.retry_of
+)
+insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
+select job_id, scheduled_for, trigger, retry_of, clock_timestamp(), 'SKIPPED', @reason::run_reason, 0, @occurrences::integer
+from dropped
+where @occurrences::integer > 0
+on conflict (job_id, scheduled_for) do nothing;
+
+-- name: StartRecurring :exec
+-- Puts a job's schedule on its next occurrence, under LockDue. Where that very occurrence is already there, in flight, it
+-- carries the schedule on.
+insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, concurrency_group, queue, awaits_worker)
+values (
+    @job_id, @scheduled_for, @scheduled_for, true, sqlc.narg(last_run_at), sqlc.narg(concurrency_group), sqlc.narg(queue),
+    sqlc.narg(queue)::text is not null
+)
+on conflict (job_id, scheduled_for) do update set recurs = true, revision = due.revision + 1;
+
+-- name: Revise :exec
+-- Has a run in flight carry the job's schedule on when it ends, as that is from now on, under LockDue. Its completion finds
+-- another revision than its claim did, and looks what comes next.
+update due
+set recurs = true, revision = revision + 1, revised_at = now()
+where job_id = @job_id and scheduled_for = @scheduled_for;
+
+-- name: StartRun :exec
+-- Adds a run that is due at once, beside the job's schedule.
+insert into due (job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker)
+values (
+    @job_id, @scheduled_for, @scheduled_for, false, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group),
+    sqlc.narg(queue), sqlc.narg(queue)::text is not null
+);
+
+-- name: StartRunAhead :exec
+-- Makes a run that is due at once of the row that waits for the job's next occurrence, under LockDue: with that row the run
+-- keeps the occurrence from overlapping, and when it ends the schedule goes on there.
+update due
+set scheduled_for = @scheduled_for, ready_at = @scheduled_for, trigger = @trigger, retry_of = sqlc.narg(retry_of)
+where job_id = @job_id and recurs and attempt = 0;
+
+-- name: BufferRun :exec
+-- Has a run wait for the end of one in flight, under LockDue.
+update due
+set buffered_for = @buffered_for, buffered_retry_of = sqlc.narg(buffered_retry_of), revision = revision + 1
+where job_id = @job_id and scheduled_for = @scheduled_for;
+
+-- name: DropBuffered :exec
+-- Removes a run that waits for the end of another and leaves it canceled, under LockDue.
+with dropped as (
+    update due d
+    set buffered_for = null, buffered_retry_of = null, revision = d.revision + 1
+    from due before
+    where before.job_id = d.job_id and before.scheduled_for = d.scheduled_for and d.job_id = @job_id and d.buffered_for = @buffered_for
+    returning d.job_id, before.buffered_for, before.buffered_retry_of
+)
+insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
+select job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger, buffered_retry_of,
+    clock_timestamp(), 'CANCELED', 'REQUESTED', 0, 1
+from dropped;
+
+-- name: SkipRun :exec
+-- Notes a run that was asked for and may not overlap.
+insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
+values (@job_id, @scheduled_for, @trigger, sqlc.narg(retry_of), clock_timestamp(), 'SKIPPED', 'OVERLAP', 0, 1);
+
+-- name: Backfill :execrows
+-- Adds the occurrences that have neither a run nor a row here. They are due from now on, behind what is on time.
+insert into due (job_id, scheduled_for, ready_at, recurs, trigger, concurrency_group, queue, awaits_worker)
+select @job_id, o.scheduled_for, now(), false, 'BACKFILL', sqlc.narg(concurrency_group), sqlc.narg(queue),
+    sqlc.narg(queue)::text is not null
+from (select unnest(@scheduled_fors::timestamptz[]) as scheduled_for) o
+where not exists (select from runs r where r.job_id = @job_id and r.scheduled_for = o.scheduled_for)
+on conflict (job_id, scheduled_for) do nothing;
+
+-- name: CancelRun :exec
+-- Has a run end, under LockDue. Whoever executes it is to be told; what nobody executes is claimed at once, by an instance, to be
+-- ended.
+update due d
+set cancel_reason = coalesce(d.cancel_reason, 'REQUESTED'),
+    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
+    awaits_worker = d.awaits_worker and d.lease_id is not null
+where d.job_id = @job_id and d.scheduled_for = @scheduled_for;
+
+-- name: LeaveToInstances :exec
+-- Has instances end what waits for workers, under LockDue: its job is gone.
+update due
+set awaits_worker = false
+where job_id = @job_id and awaits_worker and lease_id is null;
+
+-- name: CountFailure :one
+-- Counts how a run has ended that overlapped with its job's schedule with that: how many have failed in a row.
+update due
+set failures = case when @failed::boolean then failures + 1 else 0 end
+where job_id = @job_id and recurs
+returning failures;
