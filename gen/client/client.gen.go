@@ -432,8 +432,8 @@ type Heartbeat struct {
 }
 
 // HttpTarget Sends a request for each attempt, which has `attemptDeadlineSeconds` to be answered. Redirects are not followed, and only addresses
-// that the operator allows are reached: public ones, at ports 80 and 443, by default. An answer of 2xx, or one of `expectStatus`, is success;
-// 429 and 503 put the next attempt off by their `Retry-After`; 410 pauses the job.
+// that the operator allows are reached: public ones, at ports 80 and 443, by default. An answer of 2xx is success, or where that is given
+// one of `expectStatus`; 429 and 503 put the next attempt off by their `Retry-After`; 410 pauses the job.
 //
 // Each request has `Idempotency-Key` (the run's id, the same at each attempt), `Punctual-Job-Id`, `Punctual-Run-Id`,
 // `Punctual-Scheduled-For`, `Punctual-Attempt` and `traceparent` (W3C), and with `signingSecrets` the headers `webhook-id`,
@@ -442,7 +442,7 @@ type HttpTarget struct {
 	// Body What is sent. By default it is the job's payload, as JSON, with `POST`, `PUT` and `PATCH`.
 	Body *string `json:"body,omitempty"`
 
-	// ExpectStatus The status codes that mean success. By default all of 2xx.
+	// ExpectStatus The status codes that mean success, and no others. By default all of 2xx.
 	ExpectStatus *[]int32 `json:"expectStatus,omitempty"`
 
 	// Headers Sent with each request, and shown to whoever reads the job. Not those that belong to the connection or to Punctual, nor those

@@ -71,7 +71,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Queries: db.New(a.pool), Logger: log, PollInterval: c.PollInterval,
 	})
 	targets := target.ByType{
-		"log": target.Log{Logger: log},
+		"log":  target.Log{Logger: log},
+		"http": target.NewHTTP(target.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
 	}
 	a.broker = queue.New(queue.Config{
 		Pool: a.pool, Logger: log, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
