@@ -24,13 +24,15 @@ type cli struct {
 
 	Serve   serve     `cmd:"" default:"withargs" help:"Run the service. The default."`
 	Migrate migrate   `cmd:"" help:"Change or show the schema. The service does the same as 'up' when it starts."`
+	Secrets rotation  `cmd:"" help:"Make a key for secrets, or seal all of them with the first of SECRET_KEYS."`
 	Bench   benchmark `cmd:"" help:"Measure it: how fast, how punctual, at what cost. On a database of its own."`
 }
 
 func main() {
 	// A .env is optional; one that cannot be read is not to be passed over. What the environment says comes first.
 	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintln(os.Stderr, "punctual: .env:", err)
+		// Its text may quote a line, and with it a password.
+		fmt.Fprintln(os.Stderr, "punctual: .env cannot be read, or is not of the form NAME=value")
 		os.Exit(2)
 	}
 	var c cli

@@ -1,0 +1,30 @@
+package app_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"punctual/internal/app"
+	"punctual/internal/secrets"
+)
+
+func TestOnlyLoopbackUnlessOpen(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"127.0.0.1", "127.8.9.10", "::1", "localhost"} {
+		require.NoError(t, app.Config{Host: host}.Validate(), host)
+	}
+	for _, host := range []string{"", "0.0.0.0", "::", "192.168.1.2", "example.com", "::ffff:10.0.0.1", "2130706433"} {
+		require.ErrorContains(t, app.Config{Host: host}.Validate(), "OPEN=true", "%q can be reached by others", host)
+		require.NoError(t, app.Config{Host: host, Open: true}.Validate(), "%q is meant", host)
+	}
+}
+
+func TestKeysThatCannotBeReadAreNotShown(t *testing.T) {
+	t.Parallel()
+	var keys secrets.Keyring
+	require.NoError(t, keys.UnmarshalText([]byte("id:hush")))
+	err := app.Config{Host: "localhost", SecretKeys: keys}.Validate()
+	require.ErrorContains(t, err, "SECRET_KEYS")
+	require.NotContains(t, err.Error(), "hush")
+}

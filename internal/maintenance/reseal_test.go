@@ -1,0 +1,73 @@
+package maintenance_test
+
+import (
+	"encoding/base64"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/internal/maintenance"
+	"punctual/internal/secrets"
+)
+
+func keys(t *testing.T, ids ...string) secrets.Keyring {
+	t.Helper()
+	for i, id := range ids {
+		ids[i] = id + ":" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(id, 32)))
+	}
+	ring, err := secrets.ParseKeyring(strings.Join(ids, ","))
+	require.NoError(t, err)
+	return ring
+}
+
+// sealedJob stores a job with a secret.
+func sealedJob(t *testing.T, pool *pgxpool.Pool, ring secrets.Keyring, secret string) uuid.UUID {
+	t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	sealed, err := ring.Seal([]byte(secret), id[:])
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `
+		insert into jobs (id, name, payload, run_at, jitter_seconds, delete_after_completion, misfire_policy, overlap_policy,
+			max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, run_history, status, created_at, updated_at,
+			sealed_secrets, secrets_key_id, secret_names)
+		values ($1, 'sealed', '1', now(), 0, false, 'SKIP', 'SKIP', 1, 0, 0, 1, 'ALL', 'PAUSED', now(), now(), $2, $3, '{x}')`,
+		id, sealed.Ciphertext, sealed.KeyID)
+	require.NoError(t, err)
+	return id
+}
+
+func TestReseal(t *testing.T) {
+	t.Parallel()
+	q, pool := setup(t)
+	quiet := slog.New(slog.DiscardHandler)
+	jobs := []uuid.UUID{sealedJob(t, pool, keys(t, "a"), "one"), sealedJob(t, pool, keys(t, "a"), "two")}
+	lost := sealedJob(t, pool, keys(t, "z"), "of a key that is gone")
+	jobs = append(jobs, sealedJob(t, pool, keys(t, "b"), "three"))
+
+	resealed, left, err := maintenance.Reseal(t.Context(), q, keys(t, "b", "a"), quiet)
+	require.NoError(t, err)
+	require.Equal(t, 2, resealed, "those of the old key")
+	require.Equal(t, 1, left, "what does not open stays, and keeps no other from it")
+	for i, want := range []string{"one", "two", "three"} {
+		var sealed secrets.Sealed
+		require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id, sealed_secrets from jobs where id = $1", jobs[i]).
+			Scan(&sealed.KeyID, &sealed.Ciphertext))
+		opened, err := keys(t, "b").Open(sealed, jobs[i][:])
+		require.NoError(t, err, "the old key is needed no longer")
+		require.Equal(t, want, string(opened))
+	}
+	var key string
+	require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id from jobs where id = $1", lost).Scan(&key))
+	require.Equal(t, "z", key)
+
+	resealed, left, err = maintenance.Reseal(t.Context(), q, keys(t, "b", "a"), quiet)
+	require.NoError(t, err)
+	require.Zero(t, resealed, "doing it twice changes nothing")
+	require.Equal(t, 1, left)
+	_, _, err = maintenance.Reseal(t.Context(), q, secrets.Keyring{}, quiet)
+	require.ErrorIs(t, err, secrets.ErrNoKey)
+}
