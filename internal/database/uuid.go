@@ -10,9 +10,7 @@ import (
 // registerUUID makes a connection send and receive uuid.UUID as its 16 bytes. By itself pgx goes by way of its text,
 // because the type says how to become a database/sql value; with a thousand ids in a statement that shows.
 func registerUUID(types *pgtype.Map) {
-	id := &pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}}
-	types.RegisterType(id)
-	types.RegisterType(&pgtype.Type{Name: "_uuid", OID: pgtype.UUIDArrayOID, Codec: &pgtype.ArrayCodec{ElementType: id}})
+	types.RegisterType(&pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}})
 }
 
 // uuidCodec leaves to pgx all but what is said above.
