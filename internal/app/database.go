@@ -29,6 +29,7 @@ func OpenDatabase(ctx context.Context, c DatabaseConfig, log *slog.Logger) (*Dat
 	}
 	server, err := embedded.Start(ctx, embedded.Config{
 		DataDir: cmp.Or(c.DataDir, defaultDataDir()), BinDir: c.BinDir, Logger: log,
+		Settings: map[string]string{"shared_buffers": sharedBuffers()},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start a PostgreSQL of our own, as there is no DATABASE_URL: %w", err)
