@@ -419,6 +419,7 @@ type Due struct {
 	BufferedRetryOf  *time.Time
 	Revision         int32
 	RevisedAt        *time.Time
+	Ctid             pgtype.TID
 }
 
 type Job struct {

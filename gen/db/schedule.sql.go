@@ -66,6 +66,48 @@ func (q *Queries) BufferRun(ctx context.Context, arg BufferRunParams) error {
 	return err
 }
 
+const cancelOthers = `-- name: CancelOthers :many
+update due d
+set cancel_reason = 'OVERLAP',
+    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
+    awaits_worker = d.awaits_worker and d.lease_id is not null
+where d.job_id = $1 and d.scheduled_for < $2::timestamptz and d.trigger <> 'BACKFILL' and d.cancel_reason is null
+  and (d.attempt > 0 or d.trigger <> 'SCHEDULE' or d.ready_at <= $2::timestamptz)
+returning d.job_id, d.scheduled_for
+`
+
+type CancelOthersParams struct {
+	JobID  uuid.UUID
+	Before time.Time
+}
+
+type CancelOthersRow struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+}
+
+// Has the open runs of a job end for one that is started by hand, under LockDue. Returns them. What was backfilled stays: it is
+// beside all else. The rest as CancelRun.
+func (q *Queries) CancelOthers(ctx context.Context, arg CancelOthersParams) ([]CancelOthersRow, error) {
+	rows, err := q.db.Query(ctx, cancelOthers, arg.JobID, arg.Before)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CancelOthersRow
+	for rows.Next() {
+		var i CancelOthersRow
+		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const cancelRun = `-- name: CancelRun :exec
 update due d
 set cancel_reason = coalesce(d.cancel_reason, 'REQUESTED'),
@@ -111,23 +153,30 @@ with dropped as (
     update due d
     set buffered_for = null, buffered_retry_of = null, revision = d.revision + 1
     from due before
-    where before.job_id = d.job_id and before.scheduled_for = d.scheduled_for and d.job_id = $1 and d.buffered_for = $2
+    where before.job_id = d.job_id and before.scheduled_for = d.scheduled_for and d.job_id = $3 and d.buffered_for = $4
     returning d.job_id, before.buffered_for, before.buffered_retry_of
 )
 insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
 select job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger, buffered_retry_of,
-    clock_timestamp(), 'CANCELED', 'REQUESTED', 0, 1
+    clock_timestamp(), $1, $2::run_reason, 0, 1
 from dropped
 `
 
 type DropBufferedParams struct {
+	Status      RunStatus
+	Reason      RunReason
 	JobID       uuid.UUID
 	BufferedFor *time.Time
 }
 
-// Removes a run that waits for the end of another and leaves it canceled, under LockDue.
+// Removes a run that waits for the end of another, under LockDue. It was canceled, or skipped.
 func (q *Queries) DropBuffered(ctx context.Context, arg DropBufferedParams) error {
-	_, err := q.db.Exec(ctx, dropBuffered, arg.JobID, arg.BufferedFor)
+	_, err := q.db.Exec(ctx, dropBuffered,
+		arg.Status,
+		arg.Reason,
+		arg.JobID,
+		arg.BufferedFor,
+	)
 	return err
 }
 
@@ -176,7 +225,7 @@ func (q *Queries) LeaveToInstances(ctx context.Context, jobID uuid.UUID) error {
 }
 
 const lockDue = `-- name: LockDue :many
-select job_id, scheduled_for, ready_at, recurs, attempt, token, lease_id, started_at, concurrency_group, cancel_reason, failed_attempts, last_run_at, run_count, failures, queue, awaits_worker, trigger, retry_of, buffered_for, buffered_retry_of, revision, revised_at
+select job_id, scheduled_for, ready_at, recurs, attempt, token, lease_id, started_at, concurrency_group, cancel_reason, failed_attempts, last_run_at, run_count, failures, queue, awaits_worker, trigger, retry_of, buffered_for, buffered_retry_of, revision, revised_at, ctid
 from due
 where job_id = $1
 order by scheduled_for
@@ -184,7 +233,8 @@ for update
 `
 
 // All that is still to be executed of a job, under LockJob: waits for claims and completions that hold rows, and from then on
-// none can change them before this transaction ends.
+// none can change them before this transaction ends. What a claim has split off meanwhile is not among them: to be asked again
+// until there is no more. Then nobody can add any.
 func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 	rows, err := q.db.Query(ctx, lockDue, jobID)
 	if err != nil {
@@ -217,6 +267,7 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 			&i.BufferedRetryOf,
 			&i.Revision,
 			&i.RevisedAt,
+			&i.Ctid,
 		); err != nil {
 			return nil, err
 		}
@@ -226,6 +277,26 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const requeue = `-- name: Requeue :exec
+update due d
+set queue = $1, concurrency_group = $2,
+    awaits_worker = $1::text is not null and (d.awaits_worker or d.queue is null) and d.cancel_reason is null
+where d.job_id = $3 and d.lease_id is null
+`
+
+type RequeueParams struct {
+	Queue            *string
+	ConcurrencyGroup *string
+	JobID            uuid.UUID
+}
+
+// Has what nobody holds of a job wait where it is executed from now on, under LockDue. What was left to instances to be ended
+// stays theirs.
+func (q *Queries) Requeue(ctx context.Context, arg RequeueParams) error {
+	_, err := q.db.Exec(ctx, requeue, arg.Queue, arg.ConcurrencyGroup, arg.JobID)
+	return err
 }
 
 const revise = `-- name: Revise :exec
@@ -243,6 +314,30 @@ type ReviseParams struct {
 // another revision than its claim did, and looks what comes next.
 func (q *Queries) Revise(ctx context.Context, arg ReviseParams) error {
 	_, err := q.db.Exec(ctx, revise, arg.JobID, arg.ScheduledFor)
+	return err
+}
+
+const skipOccurrences = `-- name: SkipOccurrences :exec
+insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
+values ($1, $2, clock_timestamp(), 'SKIPPED', $3, 0, $4)
+on conflict (job_id, scheduled_for) do nothing
+`
+
+type SkipOccurrencesParams struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+	Reason       *RunReason
+	Occurrences  int32
+}
+
+// Notes occurrences that are not executed, in a row from one on.
+func (q *Queries) SkipOccurrences(ctx context.Context, arg SkipOccurrencesParams) error {
+	_, err := q.db.Exec(ctx, skipOccurrences,
+		arg.JobID,
+		arg.ScheduledFor,
+		arg.Reason,
+		arg.Occurrences,
+	)
 	return err
 }
 
@@ -354,14 +449,57 @@ func (q *Queries) StartRunAhead(ctx context.Context, arg StartRunAheadParams) er
 	return err
 }
 
+const startRunInstead = `-- name: StartRunInstead :exec
+with before as (
+    select r.job_id, r.scheduled_for, r.last_run_at, r.run_count, r.failures
+    from due r
+    where r.job_id = $6 and r.recurs
+), beside as (
+    update due d
+    set recurs = false, run_count = -1, revision = d.revision + 1
+    from before b
+    where d.job_id = b.job_id and d.scheduled_for = b.scheduled_for
+)
+insert into due (
+    job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker, last_run_at, run_count,
+    failures
+)
+select b.job_id, $1, $1, true, $2, $3, $4, $5,
+    $5::text is not null, b.last_run_at, b.run_count + 1, b.failures
+from before b
+`
+
+type StartRunInsteadParams struct {
+	ScheduledFor     time.Time
+	Trigger          RunTrigger
+	RetryOf          *time.Time
+	ConcurrencyGroup *string
+	Queue            *string
+	JobID            uuid.UUID
+}
+
+// Adds a run that is due at once and has the job's schedule go on behind it, under LockDue. The run that it takes the place of is
+// to end beside it, and counts with the schedule.
+func (q *Queries) StartRunInstead(ctx context.Context, arg StartRunInsteadParams) error {
+	_, err := q.db.Exec(ctx, startRunInstead,
+		arg.ScheduledFor,
+		arg.Trigger,
+		arg.RetryOf,
+		arg.ConcurrencyGroup,
+		arg.Queue,
+		arg.JobID,
+	)
+	return err
+}
+
 const stopRecurring = `-- name: StopRecurring :exec
 update due
-set recurs = false, run_count = -1
+set recurs = false, run_count = -1, revision = revision + 1
 where job_id = $1 and recurs
 `
 
 // Takes the schedule off a job's due row, under LockDue, after its runs were counted with the job, the one in flight too. That
-// goes on without the schedule.
+// goes on without the schedule, and is told by the revision: nothing comes after it.
 func (q *Queries) StopRecurring(ctx context.Context, jobID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, stopRecurring, jobID)
 	return err

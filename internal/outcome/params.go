@@ -1,41 +1,41 @@
 package outcome
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
 )
 
 // completion lays runs that are over out for the statement.
-func completion(batch []*Outcome) (c db.CompleteParams) {
-	c.JobIds = make([]uuid.UUID, 0, len(batch))
-	for _, o := range batch {
-		occurrences, passedFor, passed := 1, o.step.PassedFrom, o.step.Passed
+func completion(batch []*Outcome) db.CompleteParams {
+	n := len(batch)
+	c := db.CompleteParams{
+		JobIds: make([]uuid.UUID, n), ScheduledFors: make([]time.Time, n), Tokens: make([]int64, n), Revisions: make([]int32, n),
+		Triggers: make([]string, n), RetryOfs: make([]time.Time, n), Attempts: make([]int16, n),
+		StartedAts: make([]time.Time, n), FinishedAts: make([]time.Time, n), Statuses: make([]string, n), Reasons: make([]string, n),
+		Errors: make([]string, n), Results: make([]string, n), FailedAttempts: make([]string, n),
+		Occurrences: make([]int32, n), Kept: make([]bool, n),
+		NextFors: make([]time.Time, n), PassedFors: make([]time.Time, n), PassedCounts: make([]int32, n),
+		RestStatuses: make([]string, n), RestReasons: make([]string, n),
+	}
+	for i, o := range batch {
+		occurrences, passed := 1, o.step.Passed
 		if o.status == db.RunStatusSKIPPED {
 			// The run itself is the first of what was passed over, and stands for all.
 			occurrences, passed = max(passed, 1), 0
 		}
-		c.JobIds = append(c.JobIds, o.Row.JobID)
-		c.ScheduledFors = append(c.ScheduledFors, o.Row.ScheduledFor)
-		c.Tokens = append(c.Tokens, o.Row.Token)
-		c.Revisions = append(c.Revisions, o.Row.Revision)
-		c.Triggers = append(c.Triggers, string(o.Row.Trigger))
-		c.RetryOfs = append(c.RetryOfs, orZero(o.Row.RetryOf))
-		c.Attempts = append(c.Attempts, o.attempt)
-		c.StartedAts = append(c.StartedAts, o.started)
-		c.FinishedAts = append(c.FinishedAts, o.finished)
-		c.Statuses = append(c.Statuses, string(o.status))
-		c.Reasons = append(c.Reasons, string(o.reason))
-		c.Errors = append(c.Errors, o.error)
-		c.Results = append(c.Results, string(o.result))
-		c.FailedAttempts = append(c.FailedAttempts, string(o.Row.FailedAttempts))
-		c.Occurrences = append(c.Occurrences, int32(occurrences))
-		c.Kept = append(c.Kept, o.Row.Job.RunHistory == db.RunHistoryALL || o.status != db.RunStatusSUCCEEDED)
-		c.NextFors = append(c.NextFors, o.step.Next)
-		c.PassedFors = append(c.PassedFors, passedFor)
-		c.PassedCounts = append(c.PassedCounts, int32(passed))
-		c.RestStatuses = append(c.RestStatuses, string(o.step.Rest))
-		c.RestReasons = append(c.RestReasons, o.step.Reason)
+		row := &o.Row
+		c.JobIds[i], c.ScheduledFors[i], c.Tokens[i], c.Revisions[i] = row.JobID, row.ScheduledFor, row.Token, row.Revision
+		c.Triggers[i], c.RetryOfs[i] = string(row.Trigger), orZero(row.RetryOf)
+		c.Attempts[i], c.StartedAts[i], c.FinishedAts[i] = o.attempt, o.started, o.finished
+		c.Statuses[i], c.Reasons[i], c.Errors[i] = string(o.status), string(o.reason), o.error
+		c.Results[i], c.FailedAttempts[i] = string(o.result), string(row.FailedAttempts)
+		c.Occurrences[i] = int32(occurrences)
+		c.Kept[i] = row.Job.RunHistory == db.RunHistoryALL || o.status != db.RunStatusSUCCEEDED
+		c.NextFors[i], c.PassedFors[i], c.PassedCounts[i] = o.step.Next, o.step.PassedFrom, int32(passed)
+		c.RestStatuses[i], c.RestReasons[i] = string(o.step.Rest), o.step.Reason
 	}
 	return c
 }

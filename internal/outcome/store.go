@@ -26,9 +26,9 @@ type Store struct {
 	Due func(queue *string, readyAt time.Time)
 }
 
-// Batch stores outcomes, each all or nothing, all of them guarded by the tokens of their claims. It returns those that
-// were completed or taken over by others, and, with an error, those that are still to be stored: to repeat them is
-// harmless, so a commit of unknown outcome is simply repeated.
+// Batch stores outcomes, each all or nothing, guarded by the tokens of their claims. It returns those that were completed
+// or taken over by others, and, with an error, those that are still to be stored: to repeat them is harmless, so a commit
+// of unknown outcome is simply repeated.
 func (s Store) Batch(ctx context.Context, batch []*Outcome) (lost, left []*Outcome, err error) {
 	var again, over []*Outcome
 	for _, o := range batch {
@@ -43,7 +43,7 @@ func (s Store) Batch(ctx context.Context, batch []*Outcome) (lost, left []*Outco
 		if err != nil {
 			return nil, batch, fmt.Errorf("put back to be tried again: %w", err)
 		}
-		lost = s.settle(ctx, again, keysOf(rows, func(r db.RetryRow) key { return key(r) }))
+		lost = s.settle(ctx, again, storedOf(again, rows, func(r db.RetryRow) key { return keyOf(r.JobID, r.ScheduledFor) }))
 	}
 	// Where what comes after a run was changed since its claim, it is computed again. Each time is another change, so
 	// this ends.
@@ -52,7 +52,7 @@ func (s Store) Batch(ctx context.Context, batch []*Outcome) (lost, left []*Outco
 		if err != nil {
 			return lost, over, err
 		}
-		missing := s.settle(ctx, over, keysOf(rows, func(r db.CompleteRow) key { return key(r) }))
+		missing := s.settle(ctx, over, storedOf(over, rows, func(r db.CompleteRow) key { return keyOf(r.JobID, r.ScheduledFor) }))
 		if len(missing) == 0 {
 			break
 		}
@@ -65,48 +65,53 @@ func (s Store) Batch(ctx context.Context, batch []*Outcome) (lost, left []*Outco
 	return lost, nil, nil
 }
 
-// key is what a run's row is found by.
+// key is what a run's row is found by. The instant counts in whole microseconds, as in PostgreSQL.
 type key struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	job    uuid.UUID
+	micros int64
 }
 
-func (o *Outcome) key() key { return key{o.Row.JobID, o.Row.ScheduledFor.UTC()} }
-
-func keysOf[Row any](rows []Row, of func(Row) key) []key {
-	keys := make([]key, len(rows))
-	for i, row := range rows {
-		keys[i] = of(row)
-		keys[i].ScheduledFor = keys[i].ScheduledFor.UTC()
-	}
-	return keys
-}
+func keyOf(job uuid.UUID, scheduledFor time.Time) key { return key{job, scheduledFor.UnixMicro()} }
 
 // settle tells of what the stored ones have made due, and returns the others.
-func (s Store) settle(ctx context.Context, batch []*Outcome, stored []key) (missing []*Outcome) {
-	var isStored map[key]bool // nil: all
-	if len(stored) < len(batch) {
-		isStored = make(map[key]bool, len(stored))
-		for _, k := range stored {
-			isStored[k] = true
-		}
-	}
+func (s Store) settle(ctx context.Context, batch []*Outcome, stored map[key]bool) (missing []*Outcome) {
+	var first time.Time // of what is for instances: they are told once
 	for _, o := range batch {
-		if isStored != nil && !isStored[o.key()] {
+		if stored != nil && !stored[keyOf(o.Row.JobID, o.Row.ScheduledFor)] {
 			missing = append(missing, o)
 			continue
 		}
 		if o.isBeside() && o.retryAt.IsZero() {
 			s.settleBeside(ctx, o)
 		}
-		if next := cmp.Or(o.retryAt, o.step.Next); !next.IsZero() {
+		next := cmp.Or(o.retryAt, o.step.Next)
+		switch {
+		case next.IsZero():
+		case o.Row.Queue != nil:
 			s.Due(o.Row.Queue, next)
+		case first.IsZero() || next.Before(first):
+			first = next
 		}
-		if o.Row.Job.ConcurrencyGroup != nil {
-			s.Due(nil, time.Time{}) // another of its group may begin
+		if o.Row.Job.ConcurrencyGroup != nil && (first.IsZero() || o.finished.Before(first)) {
+			first = o.finished // another of its group may begin
 		}
 	}
+	if !first.IsZero() {
+		s.Due(nil, first)
+	}
 	return missing
+}
+
+// storedOf returns the keys of what a statement has stored of a batch; nil: all of it, almost always.
+func storedOf[Row any](batch []*Outcome, rows []Row, keyOf func(Row) key) map[key]bool {
+	if len(rows) == len(batch) {
+		return nil
+	}
+	stored := make(map[key]bool, len(rows))
+	for _, row := range rows {
+		stored[keyOf(row)] = true
+	}
+	return stored
 }
 
 // revise returns those whose claim still stands, with what comes next computed again, and the others.
@@ -123,10 +128,10 @@ func (s Store) revise(ctx context.Context, batch []*Outcome) (revised, gone []*O
 	}
 	found := make(map[key]db.ListRevisedRow, len(rows))
 	for _, row := range rows {
-		found[key{row.JobID, row.ScheduledFor.UTC()}] = row
+		found[keyOf(row.JobID, row.ScheduledFor)] = row
 	}
 	for _, o := range batch {
-		if row, ok := found[o.key()]; ok {
+		if row, ok := found[keyOf(o.Row.JobID, o.Row.ScheduledFor)]; ok {
 			o.revise(row)
 			revised = append(revised, o)
 		} else {

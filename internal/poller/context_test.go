@@ -26,7 +26,7 @@ func TestAttemptContext(t *testing.T) {
 		late := lazy()
 		late.parent = t.Context()
 		defer late.end()
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		require.NoError(t, late.Err(), "its deadline counts from when it was made, and has not come")
 		child, release := context.WithCancel(late)
 		defer release()

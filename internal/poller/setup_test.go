@@ -50,7 +50,10 @@ func setup(t *testing.T) bench {
 // poller returns an instance of its own that executes with e.
 func (b bench) poller(e target.Executor, c poller.Config) *poller.Poller {
 	b.t.Helper()
-	c.Pool, c.Executor, c.Logger = b.pool, e, logging.New(b.t.Output(), slog.LevelWarn)
+	c.Pool, c.Executor = b.pool, e
+	if c.Logger == nil {
+		c.Logger = logging.New(b.t.Output(), slog.LevelWarn)
+	}
 	if c.Lease == nil {
 		c.Lease = lease.NewKeeper(lease.Config{Queries: b.Queries, Duration: time.Minute})
 	}

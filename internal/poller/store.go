@@ -47,7 +47,7 @@ func (p *Poller) store(batch []*run) {
 		if err == nil {
 			return
 		}
-		p.Logger.Error("completing failed", "runs", len(left), "error", err)
+		p.Logger.Error("storing failed", "runs", len(left), "error", err)
 		if p.work.Err() != nil {
 			return
 		}

@@ -5,10 +5,12 @@
 -- caller starts none before its instant by that clock.
 -- It reads the index from @since on: before that, the caller says, is nothing to claim but what is held, and the dead
 -- entries of earlier claims, which stay until vacuum may remove them. OldestReady tells when that was wrong.
--- The arrays hide from the planner how many rows a limit that it does not know may give: it expects ten, and looks each up
--- by its key at any size of the tables, instead of reading all of them.
+-- The array hides from the planner how many rows a limit that it does not know may give: it expects ten, and looks each up
+-- at any size of the tables, instead of reading all of them. A row is locked, so its place (ctid) is known and no index is
+-- needed to find it again. One that an edit changed while this statement ran is locked elsewhere than seen, and left for the
+-- next claim.
 with candidate as (
-    select d.job_id, d.scheduled_for
+    select d.ctid
     from due d
     where d.ready_at >= @since::timestamptz
       and d.ready_at <= now() + @ahead::interval
@@ -23,12 +25,7 @@ with candidate as (
     update due d
     set lease_id = @lease_id, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
-    from (
-        select
-            unnest(array(select job_id from candidate)) as job_id,
-            unnest(array(select scheduled_for from candidate)) as scheduled_for
-    ) c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
+    where d.ctid = any(array(select ctid from candidate))
     returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
         d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
@@ -126,8 +123,8 @@ select
 -- Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
 -- claim: ListRevised tells. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
 -- Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
--- looks each up by its key at any size of the tables, instead of reading all of due. What was moved or ended is then
--- looked up by "in", which hashes it: a join would compare each with each.
+-- looks each up by its key at any size of the tables, instead of reading all of due. What was moved is not looked up a
+-- second time to be ended; "not in" hashes it, where a join would compare each with each.
 with completion as (
     select
         unnest((select @job_ids::uuid[])) as job_id,
@@ -177,18 +174,22 @@ with completion as (
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
       and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is true
-    returning c.job_id, c.scheduled_for, c.token
+    returning c.job_id, c.scheduled_for, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason,
+        c.error, c.result, c.failed_attempts, c.occurrences, c.kept, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
 ), ended as (
     delete from due d
     using completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
       and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is not true
-    returning d.job_id, d.scheduled_for, d.token, d.recurs, d.run_count
+      and (c.job_id, c.scheduled_for) not in (select m.job_id, m.scheduled_for from moved m)
+    returning d.job_id, d.scheduled_for, d.recurs, d.run_count
 ), stored as (
-    select c.*
+    select * from moved
+    union all
+    select c.job_id, c.scheduled_for, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason,
+        c.error, c.result, c.failed_attempts, c.occurrences, c.kept, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
     from completion c
-    where (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from moved)
-       or (c.job_id, c.scheduled_for, c.token) in (select job_id, scheduled_for, token from ended)
+    where (c.job_id, c.scheduled_for) in (select e.job_id, e.scheduled_for from ended e)
 ), resting as (
     -- One row for each job: an update takes only one of several.
     select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
@@ -196,7 +197,7 @@ with completion as (
         max(s.rest_status) filter (where e.recurs) as rest_status,
         max(s.rest_reason) filter (where e.recurs) as rest_reason
     from ended e
-    join stored s using (job_id, scheduled_for, token)
+    join stored s using (job_id, scheduled_for)
     group by e.job_id
 ), rested as (
     update jobs j

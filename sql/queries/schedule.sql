@@ -1,6 +1,7 @@
 -- name: LockDue :many
 -- All that is still to be executed of a job, under LockJob: waits for claims and completions that hold rows, and from then on
--- none can change them before this transaction ends.
+-- none can change them before this transaction ends. What a claim has split off meanwhile is not among them: to be asked again
+-- until there is no more. Then nobody can add any.
 select *
 from due
 where job_id = @job_id
@@ -9,9 +10,9 @@ for update;
 
 -- name: StopRecurring :exec
 -- Takes the schedule off a job's due row, under LockDue, after its runs were counted with the job, the one in flight too. That
--- goes on without the schedule.
+-- goes on without the schedule, and is told by the revision: nothing comes after it.
 update due
-set recurs = false, run_count = -1
+set recurs = false, run_count = -1, revision = revision + 1
 where job_id = @job_id and recurs;
 
 -- name: DropOccurrence :exec
@@ -45,6 +46,20 @@ update due
 set recurs = true, revision = revision + 1, revised_at = now()
 where job_id = @job_id and scheduled_for = @scheduled_for;
 
+-- name: Requeue :exec
+-- Has what nobody holds of a job wait where it is executed from now on, under LockDue. What was left to instances to be ended
+-- stays theirs.
+update due d
+set queue = sqlc.narg(queue), concurrency_group = sqlc.narg(concurrency_group),
+    awaits_worker = sqlc.narg(queue)::text is not null and (d.awaits_worker or d.queue is null) and d.cancel_reason is null
+where d.job_id = @job_id and d.lease_id is null;
+
+-- name: SkipOccurrences :exec
+-- Notes occurrences that are not executed, in a row from one on.
+insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
+values (@job_id, @scheduled_for, clock_timestamp(), 'SKIPPED', @reason, 0, @occurrences)
+on conflict (job_id, scheduled_for) do nothing;
+
 -- name: StartRun :exec
 -- Adds a run that is due at once, beside the job's schedule.
 insert into due (job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker)
@@ -60,6 +75,27 @@ update due
 set scheduled_for = @scheduled_for, ready_at = @scheduled_for, trigger = @trigger, retry_of = sqlc.narg(retry_of)
 where job_id = @job_id and recurs and attempt = 0;
 
+-- name: StartRunInstead :exec
+-- Adds a run that is due at once and has the job's schedule go on behind it, under LockDue. The run that it takes the place of is
+-- to end beside it, and counts with the schedule.
+with before as (
+    select r.job_id, r.scheduled_for, r.last_run_at, r.run_count, r.failures
+    from due r
+    where r.job_id = @job_id and r.recurs
+), beside as (
+    update due d
+    set recurs = false, run_count = -1, revision = d.revision + 1
+    from before b
+    where d.job_id = b.job_id and d.scheduled_for = b.scheduled_for
+)
+insert into due (
+    job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker, last_run_at, run_count,
+    failures
+)
+select b.job_id, @scheduled_for, @scheduled_for, true, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group), sqlc.narg(queue),
+    sqlc.narg(queue)::text is not null, b.last_run_at, b.run_count + 1, b.failures
+from before b;
+
 -- name: BufferRun :exec
 -- Has a run wait for the end of one in flight, under LockDue.
 update due
@@ -67,7 +103,7 @@ set buffered_for = @buffered_for, buffered_retry_of = sqlc.narg(buffered_retry_o
 where job_id = @job_id and scheduled_for = @scheduled_for;
 
 -- name: DropBuffered :exec
--- Removes a run that waits for the end of another and leaves it canceled, under LockDue.
+-- Removes a run that waits for the end of another, under LockDue. It was canceled, or skipped.
 with dropped as (
     update due d
     set buffered_for = null, buffered_retry_of = null, revision = d.revision + 1
@@ -77,7 +113,7 @@ with dropped as (
 )
 insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
 select job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger, buffered_retry_of,
-    clock_timestamp(), 'CANCELED', 'REQUESTED', 0, 1
+    clock_timestamp(), @status, @reason::run_reason, 0, 1
 from dropped;
 
 -- name: SkipRun :exec
@@ -102,6 +138,17 @@ set cancel_reason = coalesce(d.cancel_reason, 'REQUESTED'),
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
 where d.job_id = @job_id and d.scheduled_for = @scheduled_for;
+
+-- name: CancelOthers :many
+-- Has the open runs of a job end for one that is started by hand, under LockDue. Returns them. What was backfilled stays: it is
+-- beside all else. The rest as CancelRun.
+update due d
+set cancel_reason = 'OVERLAP',
+    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
+    awaits_worker = d.awaits_worker and d.lease_id is not null
+where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.trigger <> 'BACKFILL' and d.cancel_reason is null
+  and (d.attempt > 0 or d.trigger <> 'SCHEDULE' or d.ready_at <= @before::timestamptz)
+returning d.job_id, d.scheduled_for;
 
 -- name: LeaveToInstances :exec
 -- Has instances end what waits for workers, under LockDue: its job is gone.

@@ -1,0 +1,53 @@
+package poller_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"punctual/internal/poller"
+	"punctual/internal/target"
+)
+
+// lines is a log that hands on what is written to it, line by line.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+func TestARetryIsStoredOnceThoughItsBatchFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	fails, succeeds := b.dueJob(), b.dueJob()
+	b.exec(`alter table runs add constraint refused check (status <> 'SUCCEEDED') not valid`)
+	log := make(lines, 1000)
+	p := b.poller(executor(func(_ context.Context, run target.Run) error {
+		if run.JobID == fails {
+			return errors.New("once more")
+		}
+		return nil
+	}), poller.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
+
+	passed := make(chan error)
+	go func() {
+		n, err := p.Pass(t.Context())
+		assert.Equal(t, 2, n, "runs in the batch")
+		passed <- err
+	}()
+	require.Contains(t, <-log, "storing failed", "the completion was refused")
+	require.Equal(t, 1, b.count("select count(*) from due where failed_attempts is not null and lease_id is null"),
+		"what is to be tried again does not wait for what cannot be stored")
+	b.exec(`alter table runs drop constraint refused`)
+	require.NoError(t, <-passed)
+	require.Len(t, b.runs(succeeds), 1)
+	close(log)
+	for line := range log {
+		require.NotContains(t, line, "taken over", "nobody else had a hand in it")
+	}
+}
