@@ -92,20 +92,23 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	return l, nil
 }
 
-// Run renews the lease that is held until ctx ends. A renewal that fails is tried again at the next tick: until the
-// lease has run out nothing is lost.
+// Run renews the lease that is held until ctx ends. A renewal that fails is tried again soon: until the lease has run out
+// nothing is lost.
 func (k *Keeper) Run(ctx context.Context) {
-	tick := time.NewTicker(k.Duration / 3)
-	defer tick.Stop()
+	timer := time.NewTimer(k.Duration / 3)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
+		next := k.Duration / 3
 		if err := k.Renew(ctx); err != nil && ctx.Err() == nil {
 			k.Logger.WarnContext(ctx, "lease not renewed", "error", err)
+			next = k.Duration / 20
 		}
+		timer.Reset(next)
 	}
 }
 

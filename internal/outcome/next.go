@@ -28,6 +28,9 @@ func (o *Outcome) goOn() {
 
 func (o *Outcome) next() planner.Step {
 	row := &o.Row
+	if o.isBeside() {
+		return planner.Step{Next: orZero(row.BufferedFor)} // the schedule goes on elsewhere, or not at all
+	}
 	began := o.began
 	if row.FailedAttempts != nil {
 		began = o.started // it has been busy since, if only by waiting for its next attempt
@@ -46,13 +49,15 @@ func (o *Outcome) revise(now db.ListRevisedRow) {
 	row.Recurs, row.BufferedFor, row.Revision, row.RevisedAt = now.Recurs, now.BufferedFor, now.Revision, now.RevisedAt
 	row.RunCount, row.Failures, row.Job = now.RunCount, now.Failures, now.Job
 	before := o.step
-	o.when.Grid, o.step = nil, planner.Step{}
-	o.goOn()
-	if o.status == db.RunStatusSKIPPED { // what it stands for stays so
-		o.step.Passed, o.step.PassedFrom = before.Passed, before.PassedFrom
+	o.when.Grid, o.step, o.split = nil, planner.Step{}, false // whether the schedule goes on elsewhere, the row says by now
+	isSkipped := o.status == db.RunStatusSKIPPED
+	if row.BufferedFor == nil && (before.Rest == db.JobStatusPAUSED || (isSkipped && row.RevisedAt == nil)) {
+		o.step = before // the target has said so, or it has stepped over what was missed already
+		return
 	}
-	if before.Rest == db.JobStatusPAUSED && row.BufferedFor == nil {
-		o.step = before // the target has said so
+	o.goOn()
+	if isSkipped { // what it stands for stays so
+		o.step.Passed, o.step.PassedFrom = before.Passed, before.PassedFrom
 	}
 }
 

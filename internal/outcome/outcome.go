@@ -84,10 +84,13 @@ func (o *Outcome) Prepare(now time.Time) bool {
 		o.status, o.reason, o.attempt = db.RunStatusSKIPPED, db.RunReasonJOBDELETED, 0
 	case job.DeletedAt != nil:
 		o.abandon(db.RunReasonJOBDELETED, fmt.Sprintf("the %s that executed it died, and the job was deleted", o.executor()))
-	case row.Attempt == 1 && row.Trigger == db.RunTriggerSCHEDULE && !o.split:
+	case row.Attempt == 1 && row.Trigger == db.RunTriggerSCHEDULE && !o.isBeside():
 		step := planner.Misfire(job, o.when, row.ScheduledFor, now)
 		if step == nil {
 			return true
+		}
+		if row.BufferedFor != nil {
+			step = new(planner.Yield(o.when, row.ScheduledFor, *row.BufferedFor))
 		}
 		o.status, o.reason, o.attempt, o.step = db.RunStatusSKIPPED, db.RunReasonMISFIRE, 0, *step
 	default:

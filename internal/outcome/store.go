@@ -179,3 +179,9 @@ func isMissingPartition(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == pgerrcode.CheckViolation && pg.ConstraintName == ""
 }
+
+// IsRefusal tells an error for what a row says, which it will say again, from one that may pass.
+func IsRefusal(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgerrcode.IsDataException(pg.Code) || pgerrcode.IsIntegrityConstraintViolation(pg.Code))
+}

@@ -21,39 +21,48 @@ func (p *Poller) handOver(r *run) {
 	}
 }
 
-// store stores how a batch of runs ended. It tries again until that is done or their lease is lost. When the instance
+// store stores how a batch of runs ended. It tries again until all are stored or their lease is lost. When the instance
 // stops, it tries once.
 func (p *Poller) store(batch []*run) {
-	defer func() {
-		for _, r := range batch {
-			r.settle()
+	for groups := [][]*run{batch}; len(groups) > 0; {
+		var again [][]*run
+		for _, group := range groups {
+			again = append(again, p.storeOnce(slices.Clone(group))...)
 		}
-	}()
-	open := slices.Clone(batch)
-	for {
-		open = slices.DeleteFunc(open, p.isLost)
-		if len(open) == 0 {
-			return
+		if groups = again; len(groups) == 0 || p.work.Err() != nil {
+			break
 		}
-		ctx := open[0].held.Context
-		outcomes := make([]*outcome.Outcome, len(open))
-		for i, r := range open {
-			outcomes[i] = &r.Outcome
-		}
-		lost, left, err := p.outcomes.Batch(ctx, outcomes)
-		for _, o := range lost {
-			p.Logger.Warn("run was completed or taken over by others", "runId", o.RunID(), "token", o.Row.Token)
-		}
-		if err == nil {
-			return
-		}
-		p.Logger.Error("storing failed", "runs", len(left), "error", err)
-		if p.work.Err() != nil {
-			return
-		}
-		open = slices.DeleteFunc(open, func(r *run) bool { return !slices.Contains(left, &r.Outcome) })
-		sleep(ctx, retryDelay)
+		sleep(groups[0][0].held.Context, retryDelay)
 	}
+	for _, r := range batch {
+		r.settle()
+	}
+}
+
+// storeOnce stores a group of runs, and returns what is to be tried again: in halves where the database has refused what
+// one of them says, so that the others need not wait for that one.
+func (p *Poller) storeOnce(group []*run) [][]*run {
+	group = slices.DeleteFunc(group, p.isLost)
+	if len(group) == 0 {
+		return nil
+	}
+	outcomes := make([]*outcome.Outcome, len(group))
+	for i, r := range group {
+		outcomes[i] = &r.Outcome
+	}
+	lost, left, err := p.outcomes.Batch(group[0].held.Context, outcomes)
+	for _, o := range lost {
+		p.Logger.Warn("run was completed or taken over by others", "runId", o.RunID(), "token", o.Row.Token)
+	}
+	if err == nil {
+		return nil
+	}
+	p.Logger.Error("storing failed", "runs", len(left), "error", err)
+	group = slices.DeleteFunc(group, func(r *run) bool { return !slices.Contains(left, &r.Outcome) })
+	if half := len(group) / 2; half > 0 && outcome.IsRefusal(err) {
+		return [][]*run{group[:half:half], group[half:]}
+	}
+	return [][]*run{group}
 }
 
 // isLost tells whether a run's lease is gone and with it the right to store the run; it says so in the log.

@@ -3,9 +3,12 @@ package poller_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -50,4 +53,21 @@ func TestARetryIsStoredOnceThoughItsBatchFails(t *testing.T) {
 	for line := range log {
 		require.NotContains(t, line, "taken over", "nobody else had a hand in it")
 	}
+}
+
+func TestARunThatIsRefusedKeepsNoOtherFromBeingStored(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	refused, others := b.dueJob(), []uuid.UUID{b.dueJob(), b.dueJob(), b.dueJob(), b.dueJob()}
+	b.exec(fmt.Sprintf(`alter table runs add constraint refused check (job_id <> '%s') not valid`, refused))
+	passed := make(chan error)
+	go func() {
+		_, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+		passed <- err
+	}()
+	require.Eventually(t, func() bool { return b.count("select count(*) from runs") == len(others) }, 10*time.Second, 10*time.Millisecond,
+		"all but one are stored")
+	b.exec(`alter table runs drop constraint refused`)
+	require.NoError(t, <-passed)
+	require.Len(t, b.runs(refused), 1, "and that one when it can be")
 }
