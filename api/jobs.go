@@ -44,7 +44,7 @@ func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (a
 	if err != nil {
 		return nil, err
 	}
-	wrong = append(wrong, faults...)
+	wrong = append(append(wrong, faults...), checkGroup(job)...)
 	var first time.Time
 	if len(wrong) == 0 {
 		if first, err = agenda.First(&job, now); err != nil {

@@ -95,7 +95,7 @@ func (s *server) changed(before db.Job, change api.JobUpdate, now time.Time) (db
 	if err != nil {
 		return db.Job{}, err
 	}
-	wrong = append(wrong, faults...)
+	wrong = append(append(wrong, faults...), checkGroup(after)...)
 	after.Status, after.StatusReason = before.Status, before.StatusReason
 	after.LastRunAt, after.RunCount = before.LastRunAt, before.RunCount
 	if raw, ok := change["status"]; ok {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -119,23 +120,27 @@ func (e errorWriter) recoverPanic(next http.Handler) http.Handler {
 	})
 }
 
+// maxFieldErrors is how many fields a refusal names: a request may be wrong in more ways than an answer should be long.
+const maxFieldErrors = 100
+
 // fieldErrors names the fields at fault in what the validator or the generated code found.
 func fieldErrors(err error) []api.FieldError {
 	var (
-		many      openapi3.MultiError
 		request   *openapi3filter.RequestError
 		parameter *api.InvalidParamFormatError
 		mistyped  *json.UnmarshalTypeError
 	)
-	switch {
-	case errors.As(err, &request):
-		return requestFieldErrors(request)
-	case errors.As(err, &many):
+	//nolint:errorlint // As it is: what it wraps may be many as well, and then the request it is of would be lost.
+	if many, ok := err.(openapi3.MultiError); ok {
 		var all []api.FieldError
 		for _, each := range many {
 			all = append(all, fieldErrors(each)...)
 		}
-		return all
+		return all[:min(len(all), maxFieldErrors)]
+	}
+	switch {
+	case errors.As(err, &request):
+		return requestFieldErrors(request)
 	case errors.As(err, &parameter):
 		return []api.FieldError{{In: api.FieldErrorInPath, Field: parameter.ParamName, Detail: "has the wrong format"}}
 	case errors.As(err, &mistyped):
@@ -160,23 +165,32 @@ func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError
 		parse  *openapi3filter.ParseError
 	)
 	switch {
-	case errors.As(err, &schema):
-		path := append(strings.FieldsFunc(field, func(r rune) bool { return r == '.' }), schema.JSONPointer()...)
-		if name, ok := unknownProperty(schema); ok {
-			path = append(path, name)
-		}
-		return []api.FieldError{{In: in, Field: strings.Join(path, "."), Detail: schema.Reason}}
-	case errors.As(err, &many):
+	case errors.As(err, &many): // also what is wrong with the variant of a union that the value says it is
 		var all []api.FieldError
 		for _, each := range many {
 			all = append(all, schemaErrors(each, in, field)...)
 		}
-		return all
+		return slices.Compact(all) // what is none of the variants is refused by each
+	case errors.As(err, &schema):
+		return []api.FieldError{schemaFieldError(schema, in, field)}
 	case errors.As(err, &parse):
 		return []api.FieldError{{In: in, Field: field, Detail: cmp.Or(parse.Reason, "has the wrong type")}}
 	default:
 		return []api.FieldError{{In: in, Field: field, Detail: err.Error()}}
 	}
+}
+
+func schemaFieldError(err *openapi3.SchemaError, in api.FieldErrorIn, field string) api.FieldError {
+	path := append(strings.FieldsFunc(field, func(r rune) bool { return r == '.' }), err.JSONPointer()...)
+	detail := err.Reason
+	if name, ok := unknownProperty(err); ok {
+		path = append(path, name)
+	}
+	if err.SchemaField == "discriminator" { // it says of the whole what is wrong with the one field
+		path = append(path, err.Schema.Discriminator.PropertyName)
+		detail = "must be one of " + strings.Join(slices.Sorted(maps.Keys(err.Schema.Discriminator.Mapping)), ", ")
+	}
+	return api.FieldError{In: in, Field: strings.Join(path, "."), Detail: detail}
 }
 
 // unknownProperty returns the name of a property that the schema does not have, which stands in the reason only.

@@ -13,12 +13,13 @@ import (
 	"punctual/gen/api"
 	"punctual/gen/db"
 	"punctual/internal/secrets"
+	"punctual/internal/target"
 )
 
 // targetType is what the contract says of one type of target: its defaults, and which of its fields are secret. So a new
 // type needs nothing here.
 type targetType struct {
-	defaults map[string]json.RawMessage
+	defaults map[string]any
 	isSecret map[string]bool
 }
 
@@ -31,17 +32,13 @@ func newTargetTypes(spec *openapi3.T) (map[string]targetType, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("target type %q is not one of the union", name)
 		}
-		t := targetType{defaults: map[string]json.RawMessage{}, isSecret: map[string]bool{}}
+		t := targetType{defaults: map[string]any{}, isSecret: map[string]bool{}}
 		for field, property := range union.OneOf[i].Value.Properties {
 			if property.Value.WriteOnly {
 				t.isSecret[field] = true
 			}
 			if property.Value.Default != nil {
-				raw, err := json.Marshal(property.Value.Default)
-				if err != nil {
-					return nil, err
-				}
-				t.defaults[field] = raw
+				t.defaults[field] = property.Value.Default
 			}
 		}
 		types[name] = t
@@ -51,17 +48,15 @@ func newTargetTypes(spec *openapi3.T) (map[string]targetType, error) {
 
 // defineTarget completes a job with its target, as the request gives it, and with the secrets of that, sealed. before is the job it
 // changes, if any. It returns the fields at fault.
-func (s *server) defineTarget(job *db.Job, given json.RawMessage, before *db.Job) ([]api.FieldError, error) {
-	fields := map[string]json.RawMessage{}
+func (s *server) defineTarget(job *db.Job, given json.RawMessage, before *db.Job) (wrong []api.FieldError, err error) {
+	// Decoded and encoded again, a number has one form: the schema takes 200.0 for an integer, who reads it later may not.
+	var fields map[string]any
 	if err := json.Unmarshal(given, &fields); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
-	var name string
-	if err := json.Unmarshal(fields["type"], &name); err != nil {
-		return nil, fmt.Errorf("target type: %w", err)
-	}
+	name, _ := fields["type"].(string)
 	kind := s.targetTypes[name]
-	hidden := map[string]json.RawMessage{}
+	hidden := map[string]any{}
 	for field := range kind.isSecret {
 		if value, ok := fields[field]; ok {
 			hidden[field] = value
@@ -73,15 +68,13 @@ func (s *server) defineTarget(job *db.Job, given json.RawMessage, before *db.Job
 			fields[field] = value
 		}
 	}
-	var err error
 	if job.Target, err = json.Marshal(fields); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
-	wrong, err := s.keepSecrets(job.Target, hidden, before)
-	if err != nil || len(wrong) > 0 {
+	if wrong, err = s.keepSecrets(kind, job.Target, hidden, before); err != nil || len(wrong) > 0 {
 		return wrong, err
 	}
-	maps.DeleteFunc(hidden, func(_ string, value json.RawMessage) bool { return len(namesIn("", value)) == 0 })
+	maps.DeleteFunc(hidden, func(_ string, value any) bool { return len(namesIn("", value)) == 0 })
 	opened, err := json.Marshal(hidden)
 	if err != nil {
 		return nil, fmt.Errorf("secrets of the target: %w", err)
@@ -95,8 +88,16 @@ func (s *server) defineTarget(job *db.Job, given json.RawMessage, before *db.Job
 	return s.seal(job, opened, hidden)
 }
 
+// checkGroup returns the fault of a job whose bound nobody would keep.
+func checkGroup(job db.Job) (wrong []api.FieldError) {
+	if job.ConcurrencyGroup != nil && target.QueueOf(job.Target) != nil {
+		wrong = append(wrong, inBody("concurrencyGroup", "is not for jobs whose runs workers execute: that many execute as there are workers"))
+	}
+	return wrong
+}
+
 // seal seals the secrets of a job's target.
-func (s *server) seal(job *db.Job, opened []byte, fields map[string]json.RawMessage) (wrong []api.FieldError, err error) {
+func (s *server) seal(job *db.Job, opened []byte, fields map[string]any) (wrong []api.FieldError, err error) {
 	sealed, err := s.Secrets.Seal(opened, job.ID[:])
 	if errors.Is(err, secrets.ErrNoKey) {
 		for _, field := range slices.Sorted(maps.Keys(fields)) {
@@ -116,7 +117,9 @@ func (s *server) seal(job *db.Job, opened []byte, fields map[string]json.RawMess
 
 // keepSecrets adds to the secrets of a changed target those that the change does not give, while they go to the same host:
 // who may change a job is not to read its secrets by having them sent to somewhere else.
-func (s *server) keepSecrets(definition json.RawMessage, hidden map[string]json.RawMessage, before *db.Job) (wrong []api.FieldError, err error) {
+func (s *server) keepSecrets(
+	kind targetType, definition json.RawMessage, hidden map[string]any, before *db.Job,
+) (wrong []api.FieldError, err error) {
 	if before == nil || before.SecretsKeyID == nil {
 		return nil, nil
 	}
@@ -125,7 +128,7 @@ func (s *server) keepSecrets(definition json.RawMessage, hidden map[string]json.
 		return nil, err
 	}
 	for _, field := range slices.Sorted(maps.Keys(old)) {
-		if _, ok := hidden[field]; ok {
+		if _, ok := hidden[field]; ok || !kind.isSecret[field] {
 			continue
 		}
 		if !sameHost(before.Target, definition) {
@@ -152,7 +155,7 @@ func sameHost(a, b json.RawMessage) bool {
 }
 
 // openSecrets returns the secrets of a job's target, by field.
-func (s *server) openSecrets(job *db.Job) (fields map[string]json.RawMessage, err error) {
+func (s *server) openSecrets(job *db.Job) (fields map[string]any, err error) {
 	raw, err := s.Secrets.Open(secrets.Sealed{KeyID: *job.SecretsKeyID, Ciphertext: job.SealedSecrets}, job.ID[:])
 	if err != nil {
 		return nil, fmt.Errorf("open the secrets of job %s: %w", job.ID, err)
@@ -164,18 +167,17 @@ func (s *server) openSecrets(job *db.Job) (fields map[string]json.RawMessage, er
 }
 
 // namesIn names what there is in a secret field: the members of an object, or the field itself; nothing where it is empty.
-func namesIn(field string, value json.RawMessage) (names []string) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(value, &members) == nil {
-		for name := range members {
+func namesIn(field string, value any) (names []string) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
 			names = append(names, field+"."+name)
 		}
-		slices.Sort(names)
 		return names
-	}
-	var items []json.RawMessage
-	if json.Unmarshal(value, &items) == nil && len(items) == 0 {
-		return nil
+	case []any:
+		if len(v) == 0 {
+			return nil
+		}
 	}
 	return []string{field}
 }

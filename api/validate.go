@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -129,62 +128,6 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 
 func badRequest(r *http.Request, errs ...api.FieldError) api.Problem {
 	return api.Problem(notValid(r.Context(), errs...))
-}
-
-// checkJSON returns an error, and the name of the top-level field it is in, unless body is one JSON value of valid
-// text without NUL, nested no deeper than maxDepth, with no top-level field twice: the validator sees but the last one.
-func checkJSON(body []byte) (field string, err error) {
-	if !utf8.Valid(body) {
-		return "", errors.New("is not valid UTF-8")
-	}
-	if !json.Valid(body) {
-		return "", errors.New("is not valid JSON")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	depth, nameIsNext, seen := 0, false, map[string]bool{}
-	for {
-		begin := decoder.InputOffset()
-		token, err := decoder.Token()
-		if err != nil {
-			return "", nil // the end: it is valid
-		}
-		switch t := token.(type) {
-		case json.Delim:
-			if t == '{' || t == '[' {
-				depth++
-			} else {
-				depth--
-			}
-			if depth > maxDepth {
-				return field, fmt.Errorf("is nested deeper than %d", maxDepth)
-			}
-			nameIsNext = depth == 1 && t != '['
-		case string:
-			if nameIsNext {
-				field = strings.ReplaceAll(t, "\x00", "")
-				if seen[t] {
-					return field, errors.New("is given more than once")
-				}
-				seen[t] = true
-			}
-			if hasHalfSurrogate(t, body[begin:decoder.InputOffset()]) {
-				return field, errors.New("contains half of a surrogate pair")
-			}
-			if strings.ContainsRune(t, 0) {
-				return field, errors.New("contains a NUL character")
-			}
-			nameIsNext = depth == 1 && !nameIsNext
-		default:
-			nameIsNext = depth == 1
-		}
-	}
-}
-
-// hasHalfSurrogate says whether the decoder put a replacement character for an escape that stands for no character.
-func hasHalfSurrogate(text string, raw []byte) bool {
-	replaced := strings.Count(text, "\uFFFD")
-	return replaced > 0 && replaced > bytes.Count(raw, []byte("\uFFFD"))+bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`))
 }
 
 // decodeJSON decodes a body for the validator. A number that is beyond a float64, which the validator counts with,

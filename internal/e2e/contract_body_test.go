@@ -20,45 +20,51 @@ type mutation struct {
 	body    any
 	verdict verdict
 	loosely bool
+	secret  string
 }
 
 // mutator collects mutations.
 type mutator struct {
 	all []mutation
-	// loosely: in a oneOf it cannot be told which variant's field was meant.
+	// loosely: in a oneOf without a discriminator it cannot be told which variant's field was meant.
 	loosely bool
+	// discriminator is the field that says which variant of a oneOf a value is; without it nothing else is looked at.
+	discriminator string
+	// isSecret: what is put is never to be seen again.
+	isSecret bool
 }
 
-// bodyMutations derives from a body's schema what is allowed and what is not.
-func bodyMutations(media *openapi3.MediaType) []mutation {
+// bodyMutations derives from a body's schema, and a body that is valid with it, what is allowed and what is not.
+func bodyMutations(media *openapi3.MediaType, valid []byte) []mutation {
 	var m mutator
-	// As JSON decodes it, whatever the sample was made of.
-	var body any
-	if err := json.Unmarshal(encode(sampleBody(media)), &body); err != nil {
+	var body any // as JSON decodes it
+	if err := json.Unmarshal(valid, &body); err != nil {
 		panic(err)
 	}
 	m.walk(body, media.Schema, nil)
 	return m.all
 }
 
+// minSecret is how many bytes make a text that is in no answer by chance.
+const minSecret = 16
+
 // add puts JSON texts at a path of the body.
 func (m *mutator) add(body any, at []string, v verdict, texts ...string) {
-	field := strings.Join(at, ".")
-	for _, text := range texts {
-		m.all = append(m.all, mutation{
-			name: fmt.Sprintf("with %q = %.60s", field, text), field: field, verdict: v, loosely: m.loosely,
-			body: put(body, at, json.RawMessage(text)),
-		})
-	}
+	m.addNamed(body, at, strings.Join(at, "."), v, texts...)
 }
 
-// addUnseen puts JSON texts that have to be refused for what no schema sees. Where they are inside of a field, it may be
-// all that is named.
-func (m *mutator) addUnseen(body any, at []string, texts ...string) {
-	before := m.loosely
-	m.loosely = before || len(at) > 1
-	m.add(body, at, refused, texts...)
-	m.loosely = before
+// addNamed is add where a refusal names another field.
+func (m *mutator) addNamed(body any, at []string, field string, v verdict, texts ...string) {
+	for _, text := range texts {
+		secret := ""
+		if bare := strings.Trim(text, `[{"}]`); m.isSecret && len(bare) >= minSecret {
+			secret = bare[:minSecret] // a part of it is one, too
+		}
+		m.all = append(m.all, mutation{
+			name: fmt.Sprintf("with %q = %.60s", strings.Join(at, "."), text), field: field, verdict: v, loosely: m.loosely,
+			body: put(body, at, json.RawMessage(text)), secret: secret,
+		})
+	}
 }
 
 // kinds has a JSON text of each type.
@@ -124,6 +130,9 @@ func (m *mutator) walkNumber(body any, s *openapi3.Schema, at []string) {
 		m.add(body, at, refused, "1.5", "1.0000001", "1e-1", "1e-400")
 		// Whole numbers, but not as anybody writes them.
 		m.add(body, at, either, "10.0", "1e1", "100e-1", "1E+1")
+		if s.Min != nil {
+			m.add(body, at, either, wholeText(lowest)+".0")
+		}
 	}
 }
 
@@ -146,20 +155,12 @@ func (m *mutator) walkString(body any, s *openapi3.Schema, at []string) {
 	if formats[s.Format] != "" {
 		m.add(body, at, refused, `"not one"`, string(encode(formats[s.Format]+" ")), string(encode(" "+formats[s.Format])))
 	} else {
-		least, most := int(max(s.MinLength, 1)), 100
-		if s.MaxLength != nil {
-			most = int(*s.MaxLength)
-		}
-		for _, text := range []string{
-			strings.Repeat("a", least), strings.Repeat("a", most), strings.Repeat("\u00e9", most), strings.Repeat("\U0001f600", most),
-		} {
-			if matches(s, text) {
-				m.add(body, at, accepted, string(encode(text)))
-			}
+		for _, text := range shortAndLong(s) {
+			m.add(body, at, accepted, string(encode(text)))
 		}
 	}
 	// Text that PostgreSQL cannot keep, and text that is none and would be stored as another one.
-	m.addUnseen(body, at, `"\u0000"`, `"a\u0000b"`, `"\ud800"`, `"a\udfffb"`, `"\ude00\ud83d"`)
+	m.add(body, at, refused, `"\u0000"`, `"a\u0000b"`, `"\ud800"`, `"a\udfffb"`, `"\ude00\ud83d"`)
 }
 
 func (m *mutator) walkArray(body any, s *openapi3.Schema, at []string) {
@@ -169,6 +170,9 @@ func (m *mutator) walkArray(body any, s *openapi3.Schema, at []string) {
 		m.add(body, at, refused, of(int(s.MinItems)-1))
 	}
 	if s.MaxItems != nil {
+		if !s.UniqueItems {
+			m.add(body, at, accepted, of(int(*s.MaxItems)))
+		}
 		m.add(body, at, refused, of(int(*s.MaxItems)+1))
 	}
 	if s.UniqueItems {
@@ -176,6 +180,9 @@ func (m *mutator) walkArray(body any, s *openapi3.Schema, at []string) {
 	}
 	m.walk(put(body, at, []any{item}), s.Items, append(slices.Clip(at), "0"))
 }
+
+// oddNames are names of members that hardly anybody gives.
+var oddNames = []string{"nope", "", "a\u0001b", "\u00e9", "__proto__", strings.Repeat("n", 1000)}
 
 func (m *mutator) walkObject(body any, s *openapi3.Schema, at []string) {
 	if s.MinProps > 0 {
@@ -187,43 +194,74 @@ func (m *mutator) walkObject(body any, s *openapi3.Schema, at []string) {
 		unknown = either
 	}
 	if extra := s.AdditionalProperties.Schema; extra != nil {
-		if s.MaxProps != nil {
-			many := map[string]any{}
-			for len(many) <= int(*s.MaxProps) {
-				many[fmt.Sprint("extra", len(many))] = sample(extra)
-			}
-			m.add(body, at, refused, string(encode(many)))
-		}
-		m.walk(put(body, child("extra"), sample(extra)), extra, child("extra"))
+		m.walkMap(body, s, at)
 	} else {
-		for _, name := range []string{"nope", "", "a\u0001b", "\u00e9", "__proto__", strings.Repeat("n", 1000)} {
+		for _, name := range oddNames {
 			m.add(body, child(name), unknown, "1", "null")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		property := s.Properties[name]
 		with := put(body, child(name), sample(property))
-		if slices.Contains(s.Required, name) {
-			m.all = append(m.all, mutation{
+		if given, _ := get(body, at).(map[string]any); given[name] != nil {
+			gone := mutation{
 				name: fmt.Sprintf("without %q", name), field: strings.Join(child(name), "."), loosely: m.loosely,
-				body: put(body, child(name), remove{}), verdict: refused,
-			})
+				body: put(body, child(name), remove{}), verdict: accepted,
+			}
+			if slices.Contains(s.Required, name) {
+				gone.verdict = refused
+			} else if len(given) == int(s.MinProps) {
+				gone.verdict, gone.field = refused, strings.Join(at, ".")
+			}
+			m.all = append(m.all, gone)
 		}
 		for _, other := range []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " "} {
 			if s.Properties[other] == nil {
 				value := string(encode(sample(property)))
 				m.add(with, child(other), unknown, value)
-				m.add(put(with, child(name), remove{}), child(other), unknown, value)
+				field := child(other)
+				if strings.Join(child(name), ".") == m.discriminator {
+					field = child(name)
+				}
+				m.addNamed(put(with, child(name), remove{}), child(other), strings.Join(field, "."), unknown, value)
 			}
 		}
+		before := m.isSecret
+		m.isSecret = before || property.Value.WriteOnly
 		m.walk(with, property, child(name))
+		m.isSecret = before
 	}
 }
 
+// walkMap mutates an object whose members may have any names.
+func (m *mutator) walkMap(body any, s *openapi3.Schema, at []string) {
+	of := func(n int) string {
+		members := map[string]any{}
+		for len(members) < n {
+			members[fmt.Sprint("extra", len(members))] = sample(s.AdditionalProperties.Schema)
+		}
+		return string(encode(members))
+	}
+	if s.MaxProps != nil {
+		m.add(body, at, accepted, of(int(*s.MaxProps)))
+		m.add(body, at, refused, of(int(*s.MaxProps)+1))
+	}
+	child := func(name string) []string { return append(slices.Clip(at), name) }
+	value := string(encode(sample(s.AdditionalProperties.Schema)))
+	for _, name := range oddNames {
+		m.add(body, child(name), either, value) // what a name means may say more than the schema
+	}
+	// Names that are no text are not repeated.
+	m.add(body, at, refused, `{"\u0000":`+value+`}`, `{"a\u0000b":`+value+`}`, `{"\ud800":`+value+`}`)
+	m.walk(put(body, child("extra"), sample(s.AdditionalProperties.Schema)), s.AdditionalProperties.Schema, child("extra"))
+}
+
 func (m *mutator) walkVariants(body any, s *openapi3.Schema, at []string) {
-	before := m.loosely
-	m.loosely = true
-	defer func() { m.loosely = before }()
+	before := *m
+	m.loosely, m.discriminator = s.Discriminator == nil, ""
+	if s.Discriminator != nil {
+		m.discriminator = strings.Join(append(slices.Clip(at), s.Discriminator.PropertyName), ".")
+	}
 	for _, variant := range s.OneOf {
 		with := put(body, at, sampleVariant(s, variant))
 		m.add(body, at, accepted, string(encode(sampleVariant(s, variant))))
@@ -233,6 +271,7 @@ func (m *mutator) walkVariants(body any, s *openapi3.Schema, at []string) {
 		}
 		m.walk(with, variant, at)
 	}
+	m.loosely, m.discriminator = before.loosely, before.discriminator
 }
 
 // walkAny mutates where any JSON goes.
@@ -244,6 +283,7 @@ func (m *mutator) walkAny(body any, at []string) {
 		`{"a":1,"a":2}`, `{"":1}`, `"\u00e9\ud83d\ude00\u2028<"`, `{"a":"`+strings.Repeat("a", 100_000)+`"}`, string(nested(maxNested)))
 	// It is kept as it was written, so escapes that stand for no text do no harm; but others may trip over them.
 	m.add(body, at, either, `"\ud800"`, `{"\udfff":1}`)
-	m.addUnseen(body, at, `"\u0000"`, `{"a":["\u0000"]}`, `{"\u0000":1}`,
+	m.add(body, at, refused, `"\u0000"`, `{"\u0000":1}`,
 		string(nested(maxNested+1)), string(nested(5_000)), strings.Repeat(`{"a":`, maxNested+1)+"1"+strings.Repeat("}", maxNested+1))
+	m.addNamed(body, at, strings.Join(at, ".")+".a.1.b", refused, `{"a":[0,{"b":"\u0000"}]}`)
 }

@@ -33,6 +33,7 @@ const (
 type probe struct {
 	name      string
 	operation *operation // nil: there is none
+	thing     thing      // what it asks for
 	method    string
 	path      string // as sent, escaped
 	query     string // as sent, escaped
@@ -47,6 +48,7 @@ type probe struct {
 	field   string
 	// loosely: naming what the field is part of will do.
 	loosely bool
+	secret  string // what must not come back, if any
 }
 
 // answer is what came back.
@@ -125,6 +127,8 @@ func (c *contract) check(t *testing.T, p probe, got answer) error {
 		return fmt.Errorf("an invalid request is accepted")
 	case p.status != 0 && got.StatusCode != p.status:
 		return fmt.Errorf("the status is %d instead of %d", got.StatusCode, p.status)
+	case p.secret != "" && bytes.Contains(got.body, []byte(p.secret)):
+		return fmt.Errorf("the answer has the secret %q", p.secret)
 	case isRefused && p.method != http.MethodHead:
 		return p.checkProblem(got)
 	}

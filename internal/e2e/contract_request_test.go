@@ -23,9 +23,8 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 	segments := strings.Split(op.path, "/")
 	for i, segment := range segments {
 		if strings.HasPrefix(segment, "{") {
-			thing := c.things[segments[i-1]]
-			require.NotNil(t, thing, "things has no id for %s", op.path)
-			segments[i] = thing(t)
+			p.thing = c.things.of(t, op, segments[i-1])
+			segments[i] = p.thing.id
 		}
 	}
 	p.path = strings.Join(segments, "/")
@@ -43,7 +42,7 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 	}
 	if media := op.body(); media != nil {
 		p.header.Set("Content-Type", "application/json")
-		p.body = encode(sampleBody(media))
+		p.body = encode(p.thing.in(sampleBody(media)))
 	}
 	return p
 }
@@ -52,7 +51,9 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 func (c *contract) on(t *testing.T, p probe) probe {
 	t.Helper()
 	if p.verdict != refused && p.method != http.MethodGet {
-		p.path = c.valid(t, p.operation).path
+		other := c.valid(t, p.operation)
+		require.Equal(t, p.thing.fields, other.thing.fields, "a body for one thing is one for the other")
+		p.path = other.path
 	}
 	return p
 }
@@ -64,7 +65,7 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 		valid := c.valid(t, op)
 		at := slices.Index(strings.Split(op.path, "/"), "{"+parameter.Name+"}")
 		for i, m := range textMutations(parameter.Schema, strings.Split(valid.path, "/")[at]) {
-			segments := strings.Split(c.on(t, probe{operation: op, method: op.method, path: valid.path, verdict: m.verdict}).path, "/")
+			segments := strings.Split(c.on(t, probe{operation: op, thing: valid.thing, method: op.method, path: valid.path, verdict: m.verdict}).path, "/")
 			m = textMutations(parameter.Schema, segments[at])[i]
 			segments[at] = m.escaped
 			p := valid
@@ -77,6 +78,9 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 			}
 			if m.absent {
 				p.verdict, p.status, p.in = refused, http.StatusNotFound, ""
+				if op.Responses.Status(http.StatusNotFound) == nil {
+					p.status = http.StatusConflict // what is gone and what never was are the same
+				}
 			}
 			probes = append(probes, p)
 		}
@@ -230,8 +234,18 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 		}
 	}
 
-	for _, m := range bodyMutations(media) {
-		add(m.name, jsonType, encode(m.body), op.verdict(m.verdict, "body", m.field), func(p *probe) { p.in, p.field, p.loosely = "body", m.field, m.loosely })
+	for _, m := range bodyMutations(media, good) {
+		body := encode(m.body)
+		switch _, isOfThing := valid.thing.fields[m.field]; {
+		case len(body) > maxBody:
+			add(m.name, jsonType, body, refused, status(http.StatusRequestEntityTooLarge))
+		case isOfThing && m.verdict == accepted:
+			add(m.name, jsonType, body, refused, status(http.StatusConflict)) // well-formed, but not what the thing has
+		default:
+			add(m.name, jsonType, body, op.verdict(m.verdict, "body", m.field), func(p *probe) {
+				p.in, p.field, p.loosely, p.secret = "body", m.field, m.loosely, m.secret
+			})
+		}
 	}
 	return probes
 }

@@ -132,6 +132,23 @@ func sampleVariant(s *openapi3.Schema, variant *openapi3.SchemaRef) any {
 	return object
 }
 
+// get returns what is at a path of names and indexes; nil: nothing.
+func get(value any, at []string) any {
+	for _, name := range at {
+		switch v := value.(type) {
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil {
+				panic(err) // bodyMutations made the path
+			}
+			value = v[i]
+		case map[string]any:
+			value = v[name]
+		}
+	}
+	return value
+}
+
 // remove is put where a property is to be missing.
 type remove struct{}
 

@@ -13,46 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/api"
+	"punctual/internal/app"
+	"punctual/internal/testdb"
 )
 
-// stricter names what the service may refuse though the contract's schema allows it, because there is more to it than
-// a schema can say. Such a refusal still has to name the field. Keys are the operation, where it is, and its name.
-var stricter = map[string]string{
-	"listJobs query cursor":    "is one that the list gave",
-	"listJobs query page":      "reaches the first 10 000 jobs",
-	"listJobRuns query cursor": "is one that the list gave",
-
-	"createJob body concurrencyGroup":        "is given together with the other",
-	"createJob body maxConcurrency":          "is given together with the other",
-	"updateJob body concurrencyGroup":        "is given together with the other",
-	"updateJob body maxConcurrency":          "is given together with the other",
-	"createJob body intervalInSeconds":       "is the only kind of schedule",
-	"createJob body cron":                    "is one, and the only kind of schedule",
-	"createJob body runAt":                   "is in the future, and the only kind of schedule",
-	"createJob body timeZone":                "is a zone, and of a cron",
-	"createJob body startAt":                 "leaves something to be due",
-	"createJob body endAt":                   "leaves something to be due",
-	"createJob body minBackoffSeconds":       "is at most maxBackoffSeconds",
-	"createJob body maxBackoffSeconds":       "is at least minBackoffSeconds",
-	"updateJob body intervalInSeconds":       "is the only kind of schedule",
-	"updateJob body cron":                    "is one, and the only kind of schedule",
-	"updateJob body runAt":                   "is in the future, and the only kind of schedule",
-	"updateJob body timeZone":                "is a zone, and of a cron",
-	"updateJob body startAt":                 "leaves something to be due",
-	"updateJob body endAt":                   "leaves something to be due",
-	"updateJob body minBackoffSeconds":       "is at most maxBackoffSeconds",
-	"updateJob body maxBackoffSeconds":       "is at least minBackoffSeconds",
-	"previewSchedule body intervalInSeconds": "is the only kind of schedule",
-	"previewSchedule body cron":              "is one, and the only kind of schedule",
-	"previewSchedule body runAt":             "is in the future, and the only kind of schedule",
-	"previewSchedule body timeZone":          "is a zone, and of a cron",
-	"previewSchedule body startAt":           "leaves something to be due",
-	"previewSchedule body endAt":             "leaves something to be due",
-}
-
 // TestContract sends what openapi.yaml allows and, derived from it, what it forbids, to every operation, and holds each
-// answer to it. A new operation or field is covered by being written there; at most it needs a line in things, for an
-// id to ask for, or in stricter.
+// answer to it. A new operation or field is covered by being written there; at most it needs a line in newThings,
+// for what to ask for, or in stricter.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	c := newContract(t)
@@ -79,11 +46,10 @@ func TestContract(t *testing.T) {
 
 // contract is a service and what it promised.
 type contract struct {
-	spec *openapi3.T
-	url  string
-	http *http.Client
-	// things returns the id of something there is, by the path segment that goes before the id.
-	things map[string]func(*testing.T) string
+	spec   *openapi3.T
+	url    string
+	http   *http.Client
+	things things
 	sent   atomic.Int64
 }
 
@@ -96,28 +62,17 @@ type operation struct {
 
 func newContract(t *testing.T) *contract {
 	t.Helper()
-	service, db := setup(t)
+	service := start(t, app.Config{
+		Role: app.RoleAPI, Database: app.DatabaseConfig{URL: testdb.New(t)}, SecretKeys: keyring(t, "contract"),
+	})
 	spec, err := api.GetSpec()
 	require.NoError(t, err)
-
-	job := func(t *testing.T) string {
-		t.Helper()
-		return service.createJob(t, "sample", 3600, `{"a":1}`).Id.String()
-	}
-	ran := service.createJob(t, "has run", 3600, `null`).Id
-	age(t, db, ran, time.Hour)
-	require.Equal(t, 1, service.pass(t), "one run is executed")
-	run := service.listRuns(t, ran)[0].Id.String()
-
 	return &contract{
-		spec: spec, url: service.url,
+		spec: spec, url: service.url, things: newThings(t, service),
 		http: &http.Client{
 			Timeout: 20 * time.Second,
 			// A redirect is an answer like any other, and not one that the contract has.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		things: map[string]func(*testing.T) string{
-			"jobs": job, "runs": func(*testing.T) string { return run }, "queues": func(*testing.T) string { return "empty" },
 		},
 	}
 }
@@ -128,7 +83,21 @@ const maxFailures = 30
 // operationProbes are the requests to one operation.
 func (c *contract) operationProbes(t *testing.T, op *operation) []probe {
 	t.Helper()
-	return slices.Concat([]probe{c.valid(t, op)}, c.pathProbes(t, op), c.parameterProbes(t, op), c.bodyProbes(t, op))
+	return slices.Concat([]probe{c.valid(t, op)}, c.conflictProbes(t, op), c.pathProbes(t, op), c.parameterProbes(t, op), c.bodyProbes(t, op))
+}
+
+// conflictProbes ask for what is not ready for the operation, where the contract says that there is such a thing.
+func (c *contract) conflictProbes(t *testing.T, op *operation) []probe {
+	t.Helper()
+	if op.Responses.Status(http.StatusConflict) == nil {
+		return nil
+	}
+	id, ok := c.things.conflicts[op.OperationID]
+	require.True(t, ok, "things has no conflict for %s", op.OperationID)
+	p := c.valid(t, op)
+	p.name, p.path = "conflict", strings.Replace(p.path, p.thing.id, id, 1)
+	p.verdict, p.status = refused, http.StatusConflict
+	return []probe{p}
 }
 
 // methodProbes are the methods that a path does not have.

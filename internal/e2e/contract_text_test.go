@@ -79,6 +79,7 @@ func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 			all = append(all, textMutation{name: "absent " + id, escaped: id, absent: true})
 		}
 	case s.Type.Is("string"):
+		add(accepted, shortAndLong(s)...)
 		for _, text := range tooShortOrLong(s) {
 			add(refused, text)
 		}
@@ -117,6 +118,22 @@ func bounds(s *openapi3.Schema) (lowest, highest float64) {
 
 func wholeText(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
 
+// shortAndLong are texts as short and as long as the schema allows, which counts characters, not bytes.
+func shortAndLong(s *openapi3.Schema) (texts []string) {
+	least, most := int(max(s.MinLength, 1)), 100
+	if s.MaxLength != nil {
+		most = int(*s.MaxLength)
+	}
+	for _, text := range []string{
+		strings.Repeat("a", least), strings.Repeat("a", most), strings.Repeat("\u00e9", most), strings.Repeat("\U0001f600", most),
+	} {
+		if matches(s, text) {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
 // tooShortOrLong are texts beyond the schema's bounds, which count characters, not bytes.
 func tooShortOrLong(s *openapi3.Schema) (texts []string) {
 	if s.MinLength > 0 {
@@ -127,7 +144,8 @@ func tooShortOrLong(s *openapi3.Schema) (texts []string) {
 	}
 	if s.MaxLength != nil {
 		longest := int(*s.MaxLength)
-		texts = append(texts, strings.Repeat("a", longest+1), strings.Repeat("\U0001f600", longest+1), strings.Repeat("a", 100*longest+1))
+		texts = append(texts, strings.Repeat("a", longest+1), strings.Repeat("\U0001f600", longest+1),
+			strings.Repeat("a", min(100*longest, 2*maxBody)+1))
 	}
 	return texts
 }

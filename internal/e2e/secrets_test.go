@@ -246,5 +246,8 @@ func TestSecretsStayWithTheirHost(t *testing.T) {
 	require.Equal(t, []string{"secretHeaders.X-Other"}, given.JSON200.TargetSecrets)
 	cleared := service.patch(t, job, `{"target":{"type":"http","url":"https://example.org/a","secretHeaders":{}}}`)
 	require.Empty(t, cleared.JSON200.TargetSecrets)
+	service.patch(t, job, `{"target":{"type":"http","url":"https://example.org/a","secretHeaders":{"X-Key":"k"}}}`)
+	other := service.patch(t, job, `{"target":{"type":"log"}}`)
+	require.Empty(t, other.JSON200.TargetSecrets, "a target that has no such secret has none")
 	require.Equal(t, 1, count(t, connect(t, database), "select count(*) from jobs where sealed_secrets is null"), "nothing is left of them")
 }

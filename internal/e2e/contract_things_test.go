@@ -1,0 +1,181 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+)
+
+// thing is something there is, for an operation to ask for.
+type thing struct {
+	id string
+	// fields are what a body has to say of it.
+	fields map[string]any
+}
+
+// in returns a body that is about the thing.
+func (g thing) in(body any) any {
+	if len(g.fields) == 0 {
+		return body
+	}
+	out := maps.Clone(body.(map[string]any))
+	maps.Copy(out, g.fields)
+	return out
+}
+
+// things are what there is in a service.
+type things struct {
+	// makers return a thing, by the operation that it is ready for, or for all others by the path segment before its id.
+	makers map[string]func(*testing.T) thing
+	// conflicts are ids of what there is but is not ready for an operation.
+	conflicts map[string]string
+}
+
+func (g things) of(t *testing.T, op *operation, segment string) thing {
+	t.Helper()
+	makeOne := g.makers[op.OperationID]
+	if makeOne == nil {
+		makeOne = g.makers[segment]
+	}
+	require.NotNil(t, makeOne, "things has nothing for %s %s", op.method, op.path)
+	return makeOne(t)
+}
+
+// newThings makes things in a service that does not execute runs itself.
+func newThings(t *testing.T, service instance) things {
+	t.Helper()
+	always := func(id fmt.Stringer) func(*testing.T) thing {
+		return func(*testing.T) thing { return thing{id: id.String()} }
+	}
+	open := service.runOf(t, "nobody")
+	held := service.leaseOf(t, "held", 1)
+	ended := service.leaseOf(t, "ended", 1)
+	failed := ended.Runs[0]
+	failure, err := service.FailRunWithResponse(t.Context(), failed.Id, client.RunFailure{
+		Token: failed.Token, Error: "failed", Retryable: new(false), Output: new("output"),
+	})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, failure.StatusCode(), "failed: %s", failure.Body)
+
+	return things{
+		makers: map[string]func(*testing.T) thing{
+			"jobs": func(t *testing.T) thing {
+				t.Helper()
+				return thing{id: service.createJob(t, "sample", 3600, `{"a":1}`).Id.String()}
+			},
+			"listJobRuns": always(failed.JobId),
+			"runs":        always(failed.Id),
+			"cancelRun": func(t *testing.T) thing {
+				t.Helper()
+				return thing{id: service.runOf(t, "nobody").Id.String()}
+			},
+			"completeRun": service.leasedRuns(t, "complete"),
+			"failRun":     service.leasedRuns(t, "fail"),
+			"releaseRun":  service.leasedRuns(t, "release"),
+			"queues": func(t *testing.T) thing {
+				t.Helper()
+				queue := "q-" + uuid.NewString()
+				service.runOf(t, queue)
+				return thing{id: queue}
+			},
+			"leases": always(held.Id),
+		},
+		conflicts: map[string]string{
+			"cancelRun": failed.Id.String(), "retryRun": open.Id.String(),
+			"completeRun": open.Id.String(), "failRun": failed.Id.String(), "releaseRun": open.Id.String(),
+			"heartbeat": ended.Id.String(),
+		},
+	}
+}
+
+// jobOf creates a job whose runs wait in a queue.
+func (i instance) jobOf(t *testing.T, queue string) uuid.UUID {
+	t.Helper()
+	return i.create(t, `{"name":"queued","cron":"* * * * *","target":{"type":"worker","queue":"`+queue+`"}}`).Id
+}
+
+// runOf starts a run that is due in a queue.
+func (i instance) runOf(t *testing.T, queue string) client.Run {
+	t.Helper()
+	started, err := i.RunJobWithResponse(t.Context(), i.jobOf(t, queue), nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, started.StatusCode(), "started: %s", started.Body)
+	return *started.JSON202
+}
+
+// leaseOf makes runs that are due in a queue, and leases them.
+func (i instance) leaseOf(t *testing.T, queue string, runs int) client.Lease {
+	t.Helper()
+	to := time.Now().UTC().Truncate(time.Minute).Add(-time.Minute)
+	from := to.Add(-time.Duration(runs-1) * time.Minute)
+	filled, err := i.BackfillJobWithResponse(t.Context(), i.jobOf(t, queue), client.BackfillWindow{From: from, To: to})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, filled.StatusCode(), "backfilled: %s", filled.Body)
+	leased, err := i.LeaseRunsWithResponse(t.Context(), queue, client.LeaseRequest{
+		MaxRuns: new(int32(runs)), LeaseSeconds: new(int32(3600)), WaitSeconds: new(int32(0)),
+	})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, leased.StatusCode(), "leased: %s", leased.Body)
+	require.Len(t, leased.JSON200.Runs, runs, "all is leased")
+	return *leased.JSON200
+}
+
+// leasedRuns returns a maker of leased runs. They are of one claim, so they all have the same token.
+func (i instance) leasedRuns(t *testing.T, queue string) func(*testing.T) thing {
+	t.Helper()
+	runs := i.leaseOf(t, queue, 100).Runs
+	return func(t *testing.T) thing {
+		t.Helper()
+		require.NotEmpty(t, runs, "there is a leased run left")
+		run := runs[0]
+		runs = runs[1:]
+		return thing{id: run.Id.String(), fields: map[string]any{"token": run.Token}}
+	}
+}
+
+// stricter names what the service may refuse though the contract's schema allows it, because there is more to it than
+// a schema can say. Such a refusal still has to name the field. Keys are the operation, where it is, and its name.
+var stricter = map[string]string{
+	"listJobs query cursor":    "is one that the list gave",
+	"listJobs query page":      "reaches the first 10 000 jobs",
+	"listJobRuns query cursor": "is one that the list gave",
+
+	"createJob body target.url":              "is a URL that may be reached",
+	"createJob body target.signingSecrets.0": "is a key of Standard Webhooks",
+	"updateJob body target.url":              "is a URL that may be reached",
+	"updateJob body target.signingSecrets.0": "is a key of Standard Webhooks",
+	"updateJob body statusReason":            "is given together with the status",
+	"createJob body concurrencyGroup":        "is given together with the other",
+	"createJob body maxConcurrency":          "is given together with the other",
+	"updateJob body concurrencyGroup":        "is given together with the other",
+	"updateJob body maxConcurrency":          "is given together with the other",
+	"createJob body intervalInSeconds":       "is the only kind of schedule",
+	"createJob body cron":                    "is one, and the only kind of schedule",
+	"createJob body runAt":                   "is in the future, and the only kind of schedule",
+	"createJob body timeZone":                "is a zone, and of a cron",
+	"createJob body startAt":                 "leaves something to be due",
+	"createJob body endAt":                   "leaves something to be due",
+	"createJob body minBackoffSeconds":       "is at most maxBackoffSeconds",
+	"createJob body maxBackoffSeconds":       "is at least minBackoffSeconds",
+	"updateJob body intervalInSeconds":       "is the only kind of schedule",
+	"updateJob body cron":                    "is one, and the only kind of schedule",
+	"updateJob body runAt":                   "is in the future, and the only kind of schedule",
+	"updateJob body timeZone":                "is a zone, and of a cron",
+	"updateJob body startAt":                 "leaves something to be due",
+	"updateJob body endAt":                   "leaves something to be due",
+	"updateJob body minBackoffSeconds":       "is at most maxBackoffSeconds",
+	"updateJob body maxBackoffSeconds":       "is at least minBackoffSeconds",
+	"previewSchedule body intervalInSeconds": "is the only kind of schedule",
+	"previewSchedule body cron":              "is one, and the only kind of schedule",
+	"previewSchedule body runAt":             "is in the future, and the only kind of schedule",
+	"previewSchedule body timeZone":          "is a zone, and of a cron",
+	"previewSchedule body startAt":           "leaves something to be due",
+	"previewSchedule body endAt":             "leaves something to be due",
+}

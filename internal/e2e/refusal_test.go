@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+)
+
+// refuse creates a job that cannot be and returns what is said to be wrong with it.
+func (i instance) refuse(t *testing.T, body string) []client.FieldError {
+	t.Helper()
+	got, err := i.CreateJobWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(body))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, got.StatusCode(), "refused: %s", body)
+	return *got.ApplicationproblemJSON400.Errors
+}
+
+// What is wrong with a target is said of the type that it has, all of it at once, and each thing once.
+func TestRefusalsNameAllThatIsWrong(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	for target, wrong := range map[string][]string{
+		`"log"`:                    {"target: value must be an object"},
+		`{}`:                       {"target.type: must be one of http, log, worker"},
+		`{"type":"ftp"}`:           {"target.type: must be one of http, log, worker"},
+		`{"type":"log","url":"x"}`: {`target.url: property "url" is unsupported`},
+		`{"type":"worker"}`:        {`target.queue: property "queue" is missing`},
+		`{"type":"http","url":"","expectStatus":[200,99],"headers":{"A":1},"nope":1}`: {
+			"target.expectStatus.1: number must be at least 200",
+			"target.headers.A: value must be a string",
+			`target.nope: property "nope" is unsupported`,
+			"target.url: minimum string length is 1",
+		},
+		`{"type":"http","url":"ftp://example.com","headers":{"Host":"a","Cookie":"b"},"signingSecrets":["c"]}`: {
+			"target.url: the URL must begin with http:// or https://",
+			"target.headers.Cookie: belongs in secretHeaders",
+			"target.headers.Host: belongs to the connection and cannot be set",
+			"target.signingSecrets.0: must be whsec_ and 24 to 64 bytes in base64",
+		},
+		`{"type":"http","url":"https://example.com","headers":{"A":"\u0000"}}`: {"target.headers.A: contains a NUL character"},
+	} {
+		var got []string
+		for _, e := range service.refuse(t, `{"name":"x","intervalInSeconds":60,"target":`+target+`}`) {
+			got = append(got, e.Field+": "+e.Detail)
+		}
+		require.Equal(t, wrong, got, target)
+	}
+}
+
+func TestRefusalsAreBounded(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	var unknown strings.Builder
+	for n := range 10_000 {
+		fmt.Fprintf(&unknown, `,"unknown%d":1`, n)
+	}
+	require.Len(t, service.refuse(t, `{"name":"x","intervalInSeconds":60`+unknown.String()+`}`), 100)
+}
