@@ -44,10 +44,11 @@ bench: ## Measure the service beside River and beside its bare statements; ARGS 
 	bin/punctual bench --river=bin/bench-river --json=bin/bench.json $(ARGS)
 
 .PHONY: bench-short
-bench-short: ## The same in less than a minute, without River.
+bench-short: ## The same in about a minute, without River.
 	go build -o bin/punctual ./cmd/punctual
-	bin/punctual bench --only=drain,bare,lateness,idle,claim-cost --rounds=1 --jobs=20000 --lateness-jobs=10000 \
-		--lateness-for=8s --idle-jobs=10000 --idle-for=15s --stored=10000,30000 --claims=6 --long-runs=1000 --oldest-for=5s
+	bin/punctual bench --only=drain,bare,lateness,http,workers-idle,workers-latency,idle,claim-cost \
+		--rounds=1 --jobs=20000 --settle=2s --lateness-jobs=10000 --lateness-for=8s --http-for=2s \
+		--workers-for=2s --idle-jobs=10000 --idle-for=15s --stored=10000,30000 --claims=6 --long-runs=1000 --oldest-for=5s
 
 .PHONY: chaos
 chaos: ## Kill, stop and cut off instances and PostgreSQL under load, and look for runs lost or doubled.

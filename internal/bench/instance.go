@@ -41,12 +41,16 @@ type instance struct {
 
 // start starts an instance that executes with e.
 func (b *bench) start(ctx context.Context, s *scratch, e target.Executor) *instance {
+	return b.startPoller(ctx, s, poller.Config{Executor: e})
+}
+
+// startPoller starts an instance whose poller is as c says: its executor, and the keys of secrets where there are some.
+func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *instance {
 	quiet := slog.New(slog.DiscardHandler)
 	i := &instance{lease: lease.NewKeeper(lease.Config{Queries: s.Queries, Logger: b.log})}
-	i.poller = poller.New(poller.Config{
-		Pool: s.pool, Lease: i.lease, Executor: e, Logger: b.log,
-		BatchSize: b.BatchSize, MaxConcurrentRuns: b.MaxConcurrentRuns,
-	})
+	c.Pool, c.Lease, c.Logger = s.pool, i.lease, b.log
+	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
+	i.poller = poller.New(c)
 	polling, stopPoller := context.WithCancel(ctx)
 	rest, stopRest := context.WithCancel(ctx)
 	i.stopPoller, i.stopRest = stopPoller, stopRest

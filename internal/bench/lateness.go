@@ -5,14 +5,12 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"punctual/internal/poller"
 )
 
-const (
-	// settle is how long an instance runs before what it does counts.
-	settle = 5 * time.Second
-	// riverRate is how many scheduled jobs River gets per second: far fewer than the service, for it does not keep up with more.
-	riverRate = 100
-)
+// riverRate is how many scheduled jobs River gets per second: far fewer than the service, for it does not keep up with more.
+const riverRate = 100
 
 // lateness lets jobs fire at a steady rate, at instants that have nothing to do with each other.
 func (b *bench) lateness(ctx context.Context) error {
@@ -39,35 +37,51 @@ func (b *bench) lateness(ctx context.Context) error {
 			return err
 		}
 		b.report.Lateness = append(b.report.Lateness, Lateness{
-			Name: river.name, Runs: int(answer.Runs), P50: answer.P50 * 1000, P99: answer.P99 * 1000, Max: answer.Max * 1000,
-			Min: answer.Min * 1000, TransactionsPerSecond: answer.QueriesPerSecond,
+			Name: river.name, Runs: int(answer.Runs), RunsPerSecond: answer.Runs / b.LatenessFor.Seconds(),
+			P50: answer.P50 * 1000, P99: answer.P99 * 1000, Max: answer.Max * 1000, Min: answer.Min * 1000,
+			TransactionsPerSecond: answer.QueriesPerSecond,
 		})
 	}
 	return nil
 }
 
 func (b *bench) latenessOfService(ctx context.Context) (l Lateness, err error) {
-	s, err := b.scratch(ctx)
+	s, err := b.firing(ctx)
 	if err != nil {
 		return l, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	return b.fire(ctx, s, poller.Config{Executor: newNoop(0)}, b.LatenessFor)
+}
+
+// firing makes a database with jobs that fire at the rate that is asked for. Close it.
+func (b *bench) firing(ctx context.Context) (*scratch, error) {
+	s, err := b.scratch(ctx)
+	if err != nil {
+		return nil, err
+	}
 	interval := (time.Duration(b.LatenessJobs) * time.Second / time.Duration(b.FiresPerSecond)).Round(time.Second)
 	// Due from when they are stored: filling the tables takes a few seconds.
-	err = s.seed(ctx, seeding{jobs: b.LatenessJobs, interval: interval, first: settle, within: interval, scattered: true})
+	err = s.seed(ctx, seeding{jobs: b.LatenessJobs, interval: interval, first: b.Settle, within: interval, scattered: true})
 	if err != nil {
-		return l, err
+		return nil, errors.Join(err, s.Close())
 	}
+	return s, nil
+}
 
-	i := b.start(ctx, s, newNoop(0))
-	if err := pause(ctx, settle); err != nil {
+// fire lets an instance execute what is due for a while, and tells how late that was.
+func (b *bench) fire(ctx context.Context, s *scratch, c poller.Config, during time.Duration) (l Lateness, err error) {
+	i := b.startPoller(ctx, s, c)
+	if err := pause(ctx, b.Settle); err != nil {
 		return l, errors.Join(err, i.stop(ctx))
 	}
 	s.counter.take()
+	cpu := cpuTime()
 	var from, to time.Time
 	err = s.pool.QueryRow(ctx, sqlNow).Scan(&from)
-	err = errors.Join(err, pause(ctx, b.LatenessFor))
+	err = errors.Join(err, pause(ctx, during))
 	counted := s.counter.take()
+	cpu = cpuTime() - cpu
 	err = errors.Join(err, s.pool.QueryRow(ctx, sqlNow).Scan(&to))
 	err = errors.Join(err, pause(ctx, time.Second)) // for what is in flight
 	if err = errors.Join(err, i.stop(ctx)); err != nil {
@@ -82,6 +96,11 @@ func (b *bench) latenessOfService(ctx context.Context) (l Lateness, err error) {
 	if l.Runs == 0 {
 		return l, errors.New("nothing was executed")
 	}
+	if err := s.pool.QueryRow(ctx, sqlLeftOf, to).Scan(&l.Left); err != nil {
+		return l, err
+	}
+	l.RunsPerSecond = float64(l.Runs) / to.Sub(from).Seconds()
+	l.CPUPerRun = float64(cpu.Microseconds()) / float64(l.Runs)
 	return l, i.giveUp(ctx)
 }
 
@@ -97,7 +116,7 @@ func (b *bench) idle(ctx context.Context) (err error) {
 		return err
 	}
 	i := b.start(ctx, s, newNoop(0))
-	err = pause(ctx, settle)
+	err = pause(ctx, b.Settle)
 	s.counter.take()
 	err = errors.Join(err, pause(ctx, b.IdleFor))
 	counted := s.counter.take()

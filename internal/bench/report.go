@@ -15,6 +15,7 @@ type Report struct {
 	Throughput []Throughput `json:"throughput,omitempty"`
 	Lateness   []Lateness   `json:"lateness,omitempty"`
 	Idle       *Idle        `json:"idle,omitempty"`
+	Waiting    *Waiting     `json:"waiting,omitempty"`
 	ClaimCost  []ClaimCost  `json:"claimCost,omitempty"`
 	Checks     []Check      `json:"checks"`
 }
@@ -46,10 +47,13 @@ type Throughput struct {
 type Lateness struct {
 	Name                  string             `json:"name"`
 	Runs                  int                `json:"runs"`
+	RunsPerSecond         float64            `json:"runsPerSecond"`
+	Left                  int                `json:"left"` // due in the time measured, and not ended a second later
 	P50                   float64            `json:"p50"`
 	P99                   float64            `json:"p99"`
 	Max                   float64            `json:"max"`
 	Min                   float64            `json:"min"`
+	CPUPerRun             float64            `json:"cpuMicrosecondsPerRun,omitempty"` // of the process that measures
 	TransactionsPerSecond float64            `json:"transactionsPerSecond"`
 	StatementsPerSecond   map[string]float64 `json:"statementsPerSecond,omitempty"`
 }
@@ -59,6 +63,15 @@ type Idle struct {
 	Jobs                int                `json:"jobs"`
 	QueriesPerSecond    float64            `json:"queriesPerSecond"`
 	StatementsPerSecond map[string]float64 `json:"statementsPerSecond"`
+}
+
+// Waiting is what an instance asks of the database when workers wait and nothing is due.
+type Waiting struct {
+	Workers               int     `json:"workers"`
+	Queues                int     `json:"queues"`
+	Answers               int     `json:"answers"` // that there is nothing; each worker asks again
+	TransactionsPerSecond float64 `json:"transactionsPerSecond"`
+	CPUs                  float64 `json:"cpus"` // that the instance and the workers, one process, keep busy
 }
 
 // ClaimCost is what one claim and one completion of a batch of 500 take, in the median, with their pages in shared memory.
@@ -146,15 +159,19 @@ func (r *Report) Write(w io.Writer) error {
 			t.WALBytesPerRun, t.AllocationsPerRun, t.AllocatedPerRun, t.CPUPerRun, list(t.Statements, "%s %d"))
 	}
 	if len(r.Lateness) > 0 {
-		fmt.Fprintln(out, "\nLATENESS\truns\tp50 ms\tp99 ms\tmax ms\tmin ms\ttransactions/s\teach/s")
+		fmt.Fprintln(out, "\nLATENESS\truns\truns/s\tleft\tp50 ms\tp99 ms\tmax ms\tmin ms\tCPU µs/run\ttransactions/s\teach/s")
 	}
 	for _, l := range r.Lateness {
-		fmt.Fprintf(out, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.3f\t%.1f\t%s\n", l.Name, l.Runs, l.P50, l.P99, l.Max, l.Min,
-			l.TransactionsPerSecond, list(l.StatementsPerSecond, "%s %.1f"))
+		fmt.Fprintf(out, "%s\t%d\t%.0f\t%d\t%.2f\t%.2f\t%.2f\t%.3f\t%.0f\t%.1f\t%s\n", l.Name, l.Runs, l.RunsPerSecond, l.Left,
+			l.P50, l.P99, l.Max, l.Min, l.CPUPerRun, l.TransactionsPerSecond, list(l.StatementsPerSecond, "%s %.1f"))
 	}
 	if r.Idle != nil {
 		fmt.Fprintln(out, "\nIDLE\tjobs\tqueries/s\teach/s")
 		fmt.Fprintf(out, "an instance\t%d\t%.2f\t%s\n", r.Idle.Jobs, r.Idle.QueriesPerSecond, list(r.Idle.StatementsPerSecond, "%s %.2f"))
+	}
+	if w := r.Waiting; w != nil {
+		fmt.Fprintln(out, "\nWAITING WORKERS\tqueues\tanswers\ttransactions/s\tCPUs")
+		fmt.Fprintf(out, "%d\t%d\t%d\t%.2f\t%.3f\n", w.Workers, w.Queues, w.Answers, w.TransactionsPerSecond, w.CPUs)
 	}
 	if len(r.ClaimCost) > 0 {
 		fmt.Fprintf(out, "\nCOST OF A BATCH OF %d\tjobs\tclaim ms\tcomplete ms\tclaim, cold pages\n", costBatch)

@@ -57,6 +57,28 @@ const (
 	sqlRuns = `select count(*) from runs where status = 'SUCCEEDED'`
 	sqlLeft = `select count(*) from due where ready_at <= now()`
 
+	// What was due before an instant and has not ended.
+	sqlLeftOf = `select count(*) from due where ready_at < $1`
+
+	sqlTroubled = `select count(*) from runs where status <> 'SUCCEEDED' or attempt > 1`
+
+	sqlAllJobs = `select id from jobs`
+
+	sqlMakeHTTP = `update jobs j
+		set target = $1, sealed_secrets = s.sealed, secrets_key_id = $2, secret_names = '{signingSecrets}'
+		from unnest($3::uuid[], $4::bytea[]) as s (id, sealed)
+		where j.id = s.id`
+
+	// Deals jobs out to queues by chance, the same way each time.
+	sqlMakeQueued = `with dealt as (
+			update jobs
+			set target = json_build_object('type', 'worker', 'queue', 'bench-' || abs(hashtext(id::text)::bigint) % $1::int)
+			returning id, target ->> 'queue' as queue
+		)
+		update due d set queue = dealt.queue, awaits_worker = true from dealt where d.job_id = dealt.id`
+
+	sqlTransactions = `select xact_commit + xact_rollback from pg_stat_database where datname = $1`
+
 	// Any statement that takes a snapshot keeps what is deleted from then on from being removed.
 	sqlHoldSnapshot = `select count(*) from leases`
 )
