@@ -130,7 +130,7 @@ func (q *Queries) CancelRun(ctx context.Context, arg CancelRunParams) error {
 
 const countFailure = `-- name: CountFailure :one
 update due
-set failures = case when $1::boolean then failures + 1 else 0 end
+set failures = case when $1::boolean then least(failures, 32766) + 1 else 0 end
 where job_id = $2 and recurs
 returning failures
 `

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -61,8 +62,26 @@ func First(job *db.Job, now time.Time) (time.Time, error) {
 	}
 }
 
-// isOpen tells whether a run has begun, or is due, as of now.
-func isOpen(row *db.Due, now time.Time) bool { return row.Attempt > 0 || !row.ReadyAt.After(now) }
+// lock locks all that is still to be executed of a job. While it waits for a claim, that may put the schedule on a row of its
+// own, which only another look sees. When all rows are locked there will be no more.
+func lock(ctx context.Context, q *db.Queries, job uuid.UUID) ([]db.Due, error) {
+	for seen := -1; ; {
+		rows, err := q.LockDue(ctx, job)
+		if err != nil {
+			return nil, fmt.Errorf("lock what is due: %w", err)
+		}
+		if len(rows) == seen {
+			return rows, nil
+		}
+		seen = len(rows)
+	}
+}
+
+// isOpen tells whether a run has begun, or is due, as of now. What somebody asked for was due when that was stored, which may
+// be after now: the clock was read before the job's lock was waited for.
+func isOpen(row *db.Due, now time.Time) bool {
+	return row.Attempt > 0 || row.Trigger != db.RunTriggerSCHEDULE || !row.ReadyAt.After(now)
+}
 
 // find returns the last row for which is holds; nil: there is none.
 func find(rows []db.Due, is func(*db.Due) bool) *db.Due {
@@ -75,3 +94,18 @@ func find(rows []db.Due, is func(*db.Due) bool) *db.Due {
 }
 
 func recurs(row *db.Due) bool { return row.Recurs }
+
+// triggerOf returns why there is a run that somebody asked for.
+func triggerOf(retryOf *time.Time) db.RunTrigger {
+	if retryOf == nil {
+		return db.RunTriggerMANUAL
+	}
+	return db.RunTriggerRETRY
+}
+
+func later(a time.Time, b *time.Time) time.Time {
+	if b != nil && b.After(a) {
+		return *b
+	}
+	return a
+}

@@ -18,15 +18,23 @@ import (
 // Reschedule takes a job off its old schedule and puts it on the new one. The caller holds LockJob and stores after, in
 // which it takes down what the old schedule's row knew. It returns a NeverDueError where the new one has nothing left.
 func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job, now time.Time) error {
-	rows, err := q.LockDue(ctx, after.ID)
+	rows, err := lock(ctx, q, after.ID)
 	if err != nil {
-		return fmt.Errorf("lock what is due: %w", err)
+		return err
+	}
+	if err := requeue(ctx, q, &before, after); err != nil {
+		return err
 	}
 	isActive := after.Status == db.JobStatusACTIVE
 	if isActive {
 		if carrier := carrierOf(rows, before, after, now); carrier != nil {
 			if _, err := First(after, now); err != nil {
 				return err
+			}
+			if carrier.Recurs {
+				if err := skipDue(ctx, q, carrier, &before, now, db.RunReasonOVERLAP); err != nil {
+					return err
+				}
 			}
 			return q.Revise(ctx, db.ReviseParams{JobID: carrier.JobID, ScheduledFor: carrier.ScheduledFor})
 		}
@@ -54,16 +62,29 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 	})
 }
 
-// carrierOf returns the row of a run that has to end before the job's schedule may go on; nil: there is none.
+// requeue has what nobody executes yet wait where the job is executed from now on: who served it before may be gone.
+func requeue(ctx context.Context, q *db.Queries, before, after *db.Job) error {
+	queue := target.QueueOf(after.Target)
+	if same(queue, target.QueueOf(before.Target)) && same(before.ConcurrencyGroup, after.ConcurrencyGroup) {
+		return nil
+	}
+	return q.Requeue(ctx, db.RequeueParams{JobID: after.ID, Queue: queue, ConcurrencyGroup: after.ConcurrencyGroup})
+}
+
+func same(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
+
+// carrierOf returns the row of a run that has to end before the job's schedule may go on; nil: there is none. A backfilled
+// run is none: it is beside all else.
 func carrierOf(rows []db.Due, before db.Job, after *db.Job, now time.Time) *db.Due {
 	if planner.MayOverlap(after) {
 		return nil
 	}
 	if before.Status != db.JobStatusACTIVE {
-		return find(rows, func(row *db.Due) bool { return isOpen(row, now) })
+		return find(rows, func(row *db.Due) bool { return isOpen(row, now) && row.Trigger != db.RunTriggerBACKFILL })
 	}
 	return find(rows, func(row *db.Due) bool {
-		return row.Recurs && (row.Attempt > 0 || missed(row, &before, now) == 1)
+		wasAskedFor := row.Trigger != db.RunTriggerSCHEDULE || row.BufferedFor != nil
+		return row.Recurs && (row.Attempt > 0 || wasAskedFor || missed(row, &before, now) == 1)
 	})
 }
 
@@ -79,9 +100,29 @@ func missed(row *db.Due, job *db.Job, now time.Time) int {
 	return 1
 }
 
-// unschedule takes the schedule off the job's due row, and takes down on the job what that row knew. A run that has begun
-// goes on, and ends on its own. What nobody executes is removed; what of it was due already leaves a skipped run with
-// this reason.
+// skipDue leaves a skipped run for what came due behind a run until now, and will not be executed when that ends.
+func skipDue(ctx context.Context, q *db.Queries, row *db.Due, job *db.Job, now time.Time, reason db.RunReason) error {
+	when, err := planner.Schedule(job)
+	if err != nil || planner.MayOverlap(job) {
+		return nil //nolint:nilerr // what cannot be computed is not due
+	}
+	from := later(row.ScheduledFor, row.RevisedAt)
+	skipped, _ := when.Between(from, now)
+	if skipped == 0 {
+		return nil
+	}
+	first, _ := when.Next(from)
+	if _, err := q.CreateRunsPartition(ctx, first.UTC()); err != nil {
+		return fmt.Errorf("create the partition of runs: %w", err)
+	}
+	return q.SkipOccurrences(ctx, db.SkipOccurrencesParams{
+		JobID: job.ID, ScheduledFor: first, Reason: &reason, Occurrences: int32(skipped),
+	})
+}
+
+// unschedule takes the schedule off the job's due row, and takes down on the job what that row knew. A run that has begun, or
+// that somebody asked for, goes on, and ends on its own. What else nobody executes is removed; what of it was due already
+// leaves a skipped run with this reason.
 func unschedule(ctx context.Context, q *db.Queries, rows []db.Due, job *db.Job, now time.Time, reason db.RunReason) error {
 	row := find(rows, recurs)
 	if row == nil {
@@ -95,17 +136,29 @@ func unschedule(ctx context.Context, q *db.Queries, rows []db.Due, job *db.Job, 
 	}
 	job.RunCount += row.RunCount
 	skipped := missed(row, job, now)
-	if row.Attempt > 0 || (skipped == 1 && reason == db.RunReasonMISFIRE) {
-		job.RunCount++ // in flight, or due this very moment, which is not missed
+	switch {
+	case skipped == 1 && reason == db.RunReasonMISFIRE:
+		job.RunCount++ // due this very moment, which is not missed
 		return nil
+	case row.Attempt > 0 || row.Trigger != db.RunTriggerSCHEDULE:
+		job.RunCount++
+		return skipDue(ctx, q, row, job, now, reason)
 	}
 	if skipped > 0 {
-		if _, err := q.CreateRunsPartition(ctx, row.ScheduledFor); err != nil {
+		if _, err := q.CreateRunsPartition(ctx, row.ScheduledFor.UTC()); err != nil {
 			return fmt.Errorf("create the partition of runs: %w", err)
 		}
 	}
-	return q.DropOccurrence(ctx, db.DropOccurrenceParams{
+	err := q.DropOccurrence(ctx, db.DropOccurrenceParams{
 		JobID: job.ID, ScheduledFor: row.ScheduledFor, Reason: reason, Occurrences: int32(skipped),
+	})
+	if err != nil || row.BufferedFor == nil {
+		return err
+	}
+	// What waited for it waits no longer.
+	return q.StartRun(ctx, db.StartRunParams{
+		JobID: job.ID, ScheduledFor: *row.BufferedFor, Trigger: triggerOf(row.BufferedRetryOf), RetryOf: row.BufferedRetryOf,
+		ConcurrencyGroup: row.ConcurrencyGroup, Queue: row.Queue,
 	})
 }
 
@@ -117,12 +170,19 @@ func Delete(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		rows, err := q.LockDue(ctx, id)
+		rows, err := lock(ctx, q, id)
 		if err != nil {
 			return err
 		}
 		if err := unschedule(ctx, q, rows, &locked.Job, locked.LockedAt, db.RunReasonJOBDELETED); err != nil {
 			return err
+		}
+		for i := range rows {
+			if row := &rows[i]; row.Attempt > 0 && row.BufferedFor != nil {
+				if err := dropBuffered(ctx, q, row, db.RunStatusSKIPPED, db.RunReasonJOBDELETED); err != nil {
+					return err
+				}
+			}
 		}
 		if err := q.LeaveToInstances(ctx, id); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,42 +35,93 @@ type Started struct {
 // Run starts a run of a job, due now. The caller holds LockJob. Where the run may not overlap and may not wait, it is noted as
 // skipped.
 func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time) (Started, error) {
-	rows, err := q.LockDue(ctx, job.ID)
+	rows, err := lock(ctx, q, job.ID)
 	if err != nil {
-		return Started{}, fmt.Errorf("lock what is due: %w", err)
+		return Started{}, err
+	}
+	scheduled, busy := find(rows, recurs), busyOf(rows, now)
+	mayOverlap := s.Policy == db.OverlapPolicyALLOWALL || planner.MayOverlap(job)
+	if busy != nil && !mayOverlap && s.Policy != db.OverlapPolicySKIP {
+		// The schedule is to go on behind this run, and so not to come back to what is claimed ahead of its instant.
+		now = later(now, new(busy.ScheduledFor.Add(time.Microsecond)))
 	}
 	started := Started{ScheduledFor: free(rows, now)}
-	at, busy := started.ScheduledFor, find(rows, func(row *db.Due) bool { return isOpen(row, now) })
+	at := started.ScheduledFor
 	switch {
-	case busy == nil && s.Policy != db.OverlapPolicyALLOWALL && !planner.MayOverlap(job) && find(rows, recurs) != nil:
-		return started, q.StartRunAhead(ctx, db.StartRunAheadParams{
-			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
-		})
 	case busy == nil || s.Policy == db.OverlapPolicyALLOWALL:
 	case s.Policy == db.OverlapPolicyCANCELOTHER:
-		canceled, err := q.CancelEarlier(ctx, db.CancelEarlierParams{JobID: job.ID, Before: at})
-		if err != nil {
-			return Started{}, fmt.Errorf("cancel the other runs: %w", err)
-		}
-		for _, c := range canceled {
-			started.Canceled = append(started.Canceled, runid.New(c.JobID, c.ScheduledFor))
+		if started.Canceled, err = cancelOthers(ctx, q, rows, job.ID, at); err != nil {
+			return Started{}, err
 		}
 	case s.Policy == db.OverlapPolicyBUFFERONE && busy.BufferedFor == nil:
 		return started, q.BufferRun(ctx, db.BufferRunParams{
 			JobID: job.ID, ScheduledFor: busy.ScheduledFor, BufferedFor: &at, BufferedRetryOf: s.RetryOf,
 		})
 	default:
-		if _, err := q.CreateRunsPartition(ctx, at); err != nil {
+		if _, err := q.CreateRunsPartition(ctx, at.UTC()); err != nil {
 			return Started{}, fmt.Errorf("create the partition of runs: %w", err)
 		}
 		return started, q.SkipRun(ctx, db.SkipRunParams{
 			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
 		})
 	}
-	return started, q.StartRun(ctx, db.StartRunParams{
-		JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
-		ConcurrencyGroup: job.ConcurrencyGroup, Queue: target.QueueOf(job.Target),
+	switch {
+	case mayOverlap || scheduled == nil:
+		return started, q.StartRun(ctx, db.StartRunParams{
+			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
+			ConcurrencyGroup: job.ConcurrencyGroup, Queue: target.QueueOf(job.Target),
+		})
+	case isOpen(scheduled, now):
+		return started, q.StartRunInstead(ctx, db.StartRunInsteadParams{
+			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
+			ConcurrencyGroup: job.ConcurrencyGroup, Queue: target.QueueOf(job.Target),
+		})
+	default:
+		return started, q.StartRunAhead(ctx, db.StartRunAheadParams{
+			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
+		})
+	}
+}
+
+// busyOf returns the row of an open run, the one that carries the job's schedule first; nil: there is none.
+func busyOf(rows []db.Due, now time.Time) *db.Due {
+	if row := find(rows, recurs); row != nil && isOpen(row, now) {
+		return row
+	}
+	return find(rows, func(row *db.Due) bool { return isOpen(row, now) })
+}
+
+// cancelOthers has the open runs of a job end, and those that wait for them, and returns their ids.
+func cancelOthers(ctx context.Context, q *db.Queries, rows []db.Due, job uuid.UUID, before time.Time) (ids []uuid.UUID, err error) {
+	for i := range rows {
+		if rows[i].BufferedFor != nil {
+			if err := dropBuffered(ctx, q, &rows[i], db.RunStatusCANCELED, db.RunReasonOVERLAP); err != nil {
+				return nil, err
+			}
+		}
+	}
+	canceled, err := q.CancelOthers(ctx, db.CancelOthersParams{JobID: job, Before: before})
+	if err != nil {
+		return nil, fmt.Errorf("cancel the other runs: %w", err)
+	}
+	for _, c := range canceled {
+		ids = append(ids, runid.New(c.JobID, c.ScheduledFor))
+	}
+	return ids, nil
+}
+
+// dropBuffered ends the run that waits for the end of another.
+func dropBuffered(ctx context.Context, q *db.Queries, row *db.Due, status db.RunStatus, reason db.RunReason) error {
+	if _, err := q.CreateRunsPartition(ctx, row.BufferedFor.UTC()); err != nil {
+		return fmt.Errorf("create the partition of runs: %w", err)
+	}
+	err := q.DropBuffered(ctx, db.DropBufferedParams{
+		JobID: row.JobID, BufferedFor: row.BufferedFor, Status: status, Reason: reason,
 	})
+	if err != nil {
+		return fmt.Errorf("drop a run that waits: %w", err)
+	}
+	return nil
 }
 
 // free returns the first instant from now on that no row has: it names the run.
@@ -90,8 +142,8 @@ type TooManyError struct{}
 
 func (TooManyError) Error() string { return fmt.Sprintf("has more than %d occurrences", MaxBackfill) }
 
-// Backfill starts a run for each occurrence from one instant to another that has none. It returns how many it started and how many
-// occurrences there are.
+// Backfill starts a run for each occurrence from one instant to another that has none, and to which the job's schedule does not
+// come by itself. It returns how many it started and how many occurrences there are. The caller holds LockJob.
 func Backfill(ctx context.Context, q *db.Queries, job *db.Job, from, to time.Time) (runs, occurrences int, err error) {
 	when, err := planner.Schedule(job)
 	if err != nil {
@@ -104,29 +156,32 @@ func Backfill(ctx context.Context, q *db.Queries, job *db.Job, from, to time.Tim
 		}
 		all = append(all, next)
 	}
-	if len(all) == 0 {
-		return 0, 0, nil
+	rows, err := lock(ctx, q, job.ID)
+	if err != nil {
+		return 0, 0, err
+	}
+	passed := all
+	if row := find(rows, recurs); row != nil {
+		reached := later(row.ScheduledFor, row.RevisedAt)
+		passed = all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })]
 	}
 	n, err := q.Backfill(ctx, db.BackfillParams{
-		JobID: job.ID, ScheduledFors: all, ConcurrencyGroup: job.ConcurrencyGroup, Queue: target.QueueOf(job.Target),
+		JobID: job.ID, ScheduledFors: passed, ConcurrencyGroup: job.ConcurrencyGroup, Queue: target.QueueOf(job.Target),
 	})
 	return int(n), len(all), err
 }
 
 // Cancel has an open run end. It reports false where there is no such run.
 func Cancel(ctx context.Context, q *db.Queries, job uuid.UUID, scheduledFor, now time.Time) (bool, error) {
-	rows, err := q.LockDue(ctx, job)
+	rows, err := lock(ctx, q, job)
 	if err != nil {
-		return false, fmt.Errorf("lock what is due: %w", err)
+		return false, err
 	}
 	for i := range rows {
 		row := &rows[i]
 		switch {
 		case row.BufferedFor != nil && row.BufferedFor.Equal(scheduledFor):
-			if _, err := q.CreateRunsPartition(ctx, scheduledFor); err != nil {
-				return false, fmt.Errorf("create the partition of runs: %w", err)
-			}
-			return true, q.DropBuffered(ctx, db.DropBufferedParams{JobID: job, BufferedFor: &scheduledFor})
+			return true, dropBuffered(ctx, q, row, db.RunStatusCANCELED, db.RunReasonREQUESTED)
 		case row.ScheduledFor.Equal(scheduledFor) && isOpen(row, now):
 			return true, q.CancelRun(ctx, db.CancelRunParams{JobID: job, ScheduledFor: row.ScheduledFor})
 		}

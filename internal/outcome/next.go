@@ -5,6 +5,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/planner"
+	"punctual/internal/target"
 )
 
 // computeSchedule computes when the job is due, unless that is known. It fails where what is stored cannot be.
@@ -41,6 +42,14 @@ func (o *Outcome) next() planner.Step {
 		Failed: o.status == db.RunStatusFAILED, Count: row.RunCount + row.Job.RunCount, Failures: int(row.Failures),
 		RevisedAt: orZero(row.RevisedAt), BufferedFor: orZero(row.BufferedFor),
 	})
+}
+
+// nextQueue returns where what comes next waits for workers; nil: it does not. That was changed where the job was.
+func (o *Outcome) nextQueue() *string {
+	if o.Row.RevisedAt != nil && o.retryAt.IsZero() {
+		return target.QueueOf(o.Row.Job.Target)
+	}
+	return o.Row.Queue
 }
 
 // revise computes what comes next again, from what has become of the run's row and job since the claim.

@@ -151,7 +151,7 @@ func (o *Outcome) fail(err error) {
 		o.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: failure.PauseReason}
 		return
 	}
-	if failure.IsFinal || o.Row.Attempt >= job.MaxAttempts {
+	if failure.IsFinal || o.Row.Attempt >= job.MaxAttempts || job.DeletedAt != nil {
 		return
 	}
 	o.retryAt = o.finished.Add(max(planner.Backoff(job, int(o.Row.Attempt)), failure.RetryAfter))

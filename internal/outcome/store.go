@@ -84,11 +84,11 @@ func (s Store) settle(ctx context.Context, batch []*Outcome, stored map[key]bool
 		if o.isBeside() && o.retryAt.IsZero() {
 			s.settleBeside(ctx, o)
 		}
-		next := cmp.Or(o.retryAt, o.step.Next)
+		next, queue := cmp.Or(o.retryAt, o.step.Next), o.nextQueue()
 		switch {
 		case next.IsZero():
-		case o.Row.Queue != nil:
-			s.Due(o.Row.Queue, next)
+		case queue != nil:
+			s.Due(queue, next)
 		case first.IsZero() || next.Before(first):
 			first = next
 		}

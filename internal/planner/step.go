@@ -57,6 +57,12 @@ func Misfire(job *db.Job, s schedule.Schedule, occurrence, now time.Time) *Step 
 	}
 }
 
+// Yield steps over an occurrence that was missed, and what is due until a run that was asked for and waits for it, to that.
+func Yield(s schedule.Schedule, occurrence, bufferedFor time.Time) Step {
+	count, _ := s.Between(occurrence, bufferedFor)
+	return Step{Next: bufferedFor, Passed: 1 + count, PassedFrom: occurrence}
+}
+
 // pass steps over an occurrence and all after it until an instant.
 func pass(s schedule.Schedule, occurrence, until time.Time) *Step {
 	count, last := s.Between(occurrence, until)
@@ -89,10 +95,11 @@ func After(job *db.Job, s schedule.Schedule, run Run) Step {
 	from := later(run.Occurrence, run.RevisedAt)
 	switch {
 	case !run.BufferedFor.IsZero():
-		// Whatever else is next comes after it, from its instant on.
+		// Whatever else is next comes after it, from the end of this run on.
 		step.Next = run.BufferedFor
-		if first, ok := s.Next(from); ok && !first.After(run.BufferedFor) && !MayOverlap(job) {
-			count, _ := s.Between(from, run.BufferedFor)
+		until := later(run.BufferedFor, run.Finished)
+		if first, ok := s.Next(from); ok && !first.After(until) && !MayOverlap(job) {
+			count, _ := s.Between(from, until)
 			step.Passed, step.PassedFrom = count, first
 		}
 	case run.Failed && job.PauseAfterFailures != nil && run.Failures+1 >= int(*job.PauseAfterFailures):

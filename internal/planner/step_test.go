@@ -79,3 +79,40 @@ func TestUnknownZoneIsAnErrorNotAPanic(t *testing.T) {
 	_, err := planner.Schedule(&db.Job{Cron: new("* * * * *"), TimeZone: new("Atlantis/Capital")})
 	require.ErrorContains(t, err, "time zone")
 }
+
+// What was asked for comes next, and what was due until then is passed over.
+func TestWhatWaitsForARunComesAfterIt(t *testing.T) {
+	t.Parallel()
+	run := planner.Run{Occurrence: at(1), Started: at(1), Finished: at(3.6), BufferedFor: at(2.5)}
+	for name, c := range map[string]struct {
+		job  db.Job
+		want planner.Step
+	}{
+		"no overlap":                {db.Job{OverlapPolicy: db.OverlapPolicySKIP}, planner.Step{Next: at(2.5), Passed: 2, PassedFrom: at(2)}},
+		"may overlap":               {db.Job{OverlapPolicy: db.OverlapPolicyALLOWALL}, planner.Step{Next: at(2.5)}},
+		"before the job completes":  {db.Job{MaxRuns: new(int64(1))}, planner.Step{Next: at(2.5), Passed: 2, PassedFrom: at(2)}},
+		"before the job is to rest": {db.Job{PauseAfterFailures: new(int16(1))}, planner.Step{Next: at(2.5), Passed: 2, PassedFrom: at(2)}},
+	} {
+		run.Failed = c.job.PauseAfterFailures != nil
+		require.Equal(t, c.want, planner.After(&c.job, minutely(), run), name)
+	}
+	run.BufferedFor = at(1.5)
+	run.Finished = at(1.6)
+	require.Equal(t, planner.Step{Next: at(1.5)}, planner.After(&db.Job{}, minutely(), run), "nothing was due until then")
+	require.Equal(t, planner.Step{Next: at(3.5), Passed: 3, PassedFrom: at(1)}, planner.Yield(minutely(), at(1), at(3.5)), "a missed one, too")
+}
+
+// A schedule that was changed while a run was in flight counts from then on.
+func TestAfterAChangeOfTheSchedule(t *testing.T) {
+	t.Parallel()
+	job := db.Job{OverlapPolicy: db.OverlapPolicySKIP}
+	run := planner.Run{Occurrence: at(1), Started: at(1), Finished: at(3.2), RevisedAt: at(3.1)}
+	require.Equal(t, planner.Step{Next: at(4)}, planner.After(&job, minutely(), run), "what it says of the time before was not missed")
+	run.Finished = at(5.5)
+	require.Equal(t, planner.Step{Next: at(6), Passed: 2, PassedFrom: at(4)}, planner.After(&job, minutely(), run), "what came due since was")
+	run.BufferedFor = at(4.5)
+	require.Equal(t, planner.Step{Next: at(4.5), Passed: 2, PassedFrom: at(4)}, planner.After(&job, minutely(), run))
+	run.RevisedAt = at(0.5)
+	run.Finished, run.BufferedFor = at(1.5), time.Time{}
+	require.Equal(t, planner.Step{Next: at(2)}, planner.After(&job, minutely(), run), "a change before the occurrence is none")
+}

@@ -117,7 +117,7 @@ func (b *Broker) pass(ctx context.Context) (next time.Time, err error) {
 		if len(waiting) == 0 {
 			return b.nextLook(), nil
 		}
-		if err := b.grant(ctx, queue, waiting); err != nil {
+		if _, err := b.grant(ctx, queue, waiting); err != nil {
 			return time.Time{}, err
 		}
 	}
@@ -130,15 +130,19 @@ func (b *Broker) look(ctx context.Context) error {
 		return nil
 	}
 	rows, err := b.queries.NextQueued(ctx, queues)
-	if err != nil {
-		return err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, queue := range queues {
-		if l := b.lines[queue]; l != nil {
+		switch l := b.lines[queue]; {
+		case l == nil:
+		case err != nil:
+			l.forget()
+		default:
 			l.learn(never)
 		}
+	}
+	if err != nil {
+		return err
 	}
 	for _, row := range rows {
 		b.clock.Observe(row.ReadAt)

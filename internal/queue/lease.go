@@ -45,11 +45,15 @@ const maxSlots = 500
 // nothing, and holds nothing.
 func (b *Broker) Lease(ctx context.Context, ask Ask) (*Lease, error) {
 	w := &waiter{ask: ask, granted: make(chan *Lease, 1), gone: make(chan struct{})}
-	if ask.Wait <= 0 {
-		if err := b.grant(ctx, ask.Queue, []*waiter{w}); err != nil {
+	for ask.Wait <= 0 {
+		claimed, err := b.grant(ctx, ask.Queue, []*waiter{w})
+		if err != nil {
 			return nil, err
 		}
-		return b.leave(ctx, w), nil
+		if l, err := b.leave(ctx, w); l != nil || err != nil || claimed == 0 {
+			return l, err
+		}
+		// What there was is not to be executed, and what comes after it may be due.
 	}
 	if !b.join(w) {
 		return nil, nil
@@ -58,12 +62,12 @@ func (b *Broker) Lease(ctx context.Context, ask Ask) (*Lease, error) {
 	defer timer.Stop()
 	select {
 	case l := <-w.granted:
-		return l, nil
+		w.granted <- l // for leave to see whether somebody is left to take it
 	case <-timer.C:
 	case <-w.gone:
 	case <-ctx.Done():
 	}
-	return b.leave(ctx, w), ctx.Err()
+	return b.leave(ctx, w)
 }
 
 // join puts a waiter at the end of its line. It reports false when the Broker has been closed.
@@ -86,7 +90,7 @@ func (b *Broker) join(w *waiter) bool {
 
 // leave takes a waiter out of its line, and returns what it was granted all the same. Nobody is left to take that where ctx has
 // ended: then it is given back.
-func (b *Broker) leave(ctx context.Context, w *waiter) *Lease {
+func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	b.mu.Lock()
 	if l := b.lines[w.ask.Queue]; l != nil {
 		l.remove(w, b.clock.Now())
@@ -95,12 +99,12 @@ func (b *Broker) leave(ctx context.Context, w *waiter) *Lease {
 	select {
 	case l := <-w.granted:
 		if ctx.Err() == nil {
-			return l
+			return l, nil
 		}
 		b.giveBack(context.WithoutCancel(ctx), l)
 	default:
 	}
-	return nil
+	return nil, ctx.Err()
 }
 
 // close sends everybody away.
@@ -125,7 +129,7 @@ func (b *Broker) giveBack(ctx context.Context, l *Lease) {
 	defer cancel()
 	for i := range l.Runs {
 		row := &l.Runs[i]
-		if err := b.release(ctx, row.JobID, row.ScheduledFor, row.Token, row.Queue); err != nil {
+		if err := b.release(ctx, row.ScheduledFor, row.Token, &row.Job); err != nil {
 			b.Logger.WarnContext(ctx, "a run waits for its lease to run out: its worker has gone", "error", err)
 			return
 		}
@@ -133,8 +137,9 @@ func (b *Broker) giveBack(ctx context.Context, l *Lease) {
 	b.forgetLease(ctx, l.ID)
 }
 
-// grant claims due runs of a queue for those who wait, and hands them over, one to each by turn. Who gets one leaves the line.
-func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) error {
+// grant claims due runs of a queue for those who wait, and hands them over, one to each by turn. Who gets one leaves the line. It
+// returns how many it claimed.
+func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) (claimed int, err error) {
 	params := db.ClaimQueuedParams{Queue: queue}
 	takers := map[uuid.UUID]*waiter{}
 	ids := make([]uuid.UUID, len(waiting))
@@ -145,9 +150,8 @@ func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) err
 				continue
 			}
 			if turn == 0 {
-				var err error
 				if ids[i], err = uuid.NewV7(); err != nil {
-					return fmt.Errorf("make a lease id: %w", err)
+					return 0, fmt.Errorf("make a lease id: %w", err)
 				}
 				takers[ids[i]] = w
 			}
@@ -163,7 +167,7 @@ func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) err
 	ctx = context.WithoutCancel(ctx)
 	rows, err := b.queries.ClaimQueued(ctx, params)
 	if err != nil {
-		return fmt.Errorf("claim for workers: %w", err)
+		return 0, fmt.Errorf("claim for workers: %w", err)
 	}
 	for id, lease := range b.prepare(ctx, rows) {
 		if len(lease.Runs) == 0 {
@@ -172,7 +176,7 @@ func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) err
 		}
 		b.hand(ctx, takers[id], lease)
 	}
-	return nil
+	return len(rows), nil
 }
 
 // hand gives a waiter its lease, unless it has gone.

@@ -60,22 +60,24 @@ func (b *Broker) Release(ctx context.Context, run uuid.UUID, token int64) error 
 	if err != nil {
 		return err
 	}
-	if err := b.release(ctx, row.JobID, row.ScheduledFor, token, row.Queue); err != nil {
+	if err := b.release(ctx, row.ScheduledFor, token, &row.Job); err != nil {
 		return err
 	}
 	b.forgetLease(ctx, row.LeaseID)
 	return nil
 }
 
-func (b *Broker) release(ctx context.Context, job uuid.UUID, scheduledFor time.Time, token int64, queue *string) error {
-	n, err := b.queries.Release(ctx, db.ReleaseParams{JobID: job, ScheduledFor: scheduledFor, Token: token})
+func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int64, job *db.Job) error {
+	n, err := b.queries.Release(ctx, db.ReleaseParams{JobID: job.ID, ScheduledFor: scheduledFor, Token: token})
 	if err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
 	if n == 0 {
 		return ErrLost
 	}
-	b.due(queue, b.clock.Now())
+	if queue := target.QueueOf(job.Target); queue != nil {
+		b.due(queue, b.clock.Now())
+	}
 	b.due(nil, b.clock.Now()) // one that was canceled is left to instances
 	return nil
 }
@@ -120,8 +122,13 @@ func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 		o.End(now, nil, err)
 		overdue[i] = &o
 	}
-	_, _, err = b.outcomes.Batch(ctx, overdue)
-	return int64(len(rows)), err
+	if _, _, err = b.outcomes.Batch(ctx, overdue); err != nil {
+		return 0, err
+	}
+	for _, row := range rows {
+		b.forgetLease(ctx, row.LeaseID) // so that its worker is told at its next heartbeat
+	}
+	return int64(len(rows)), nil
 }
 
 // leased reads a run that a worker holds.
@@ -140,9 +147,9 @@ func (b *Broker) leased(ctx context.Context, run uuid.UUID, token int64) (row db
 	return row, nil
 }
 
-// forgetLease deletes a worker's lease when nothing is left under it.
+// forgetLease deletes a worker's lease when nothing is left under it, also where the worker has gone when it had said so.
 func (b *Broker) forgetLease(ctx context.Context, id uuid.UUID) {
-	if err := b.queries.ForgetLease(ctx, id); err != nil {
+	if err := b.queries.ForgetLease(context.WithoutCancel(ctx), id); err != nil {
 		b.Logger.WarnContext(ctx, "a lease is left to run out", "error", err)
 	}
 }

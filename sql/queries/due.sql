@@ -156,7 +156,9 @@ with completion as (
             else 'SCHEDULE'
         end::run_trigger,
         retry_of = case when d.buffered_for = c.next_for then d.buffered_retry_of end,
-        buffered_for = null, buffered_retry_of = null, revised_at = null,
+        buffered_for = null, buffered_retry_of = null,
+        -- What came due behind the run that waited was passed over with this one.
+        revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
         -- The job's, where that was changed while the run was in flight.
         queue = case when d.revised_at is null then d.queue else (select j.target ->> 'queue' from jobs j where j.id = d.job_id) end,
         awaits_worker = case
@@ -169,7 +171,7 @@ with completion as (
         end,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         run_count = d.run_count + (c.attempt > 0)::integer,
-        failures = case c.status when 'FAILED' then d.failures + 1 when 'SUCCEEDED' then 0 else d.failures end,
+        failures = case c.status when 'FAILED' then least(d.failures, 32766) + 1 when 'SUCCEEDED' then 0 else d.failures end,
         attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
@@ -260,9 +262,10 @@ with failure as (
 )
 update due d
 set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
-    awaits_worker = d.queue is not null and d.cancel_reason is null, lease_id = null,
+    queue = j.target ->> 'queue', awaits_worker = j.target ->> 'queue' is not null and d.cancel_reason is null, lease_id = null,
     failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
+join jobs j on j.id = f.job_id
 where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
 returning d.job_id, d.scheduled_for;
 
@@ -299,7 +302,8 @@ update due d
 set cancel_reason = 'OVERLAP',
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
-where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.attempt > 0 and d.cancel_reason is null
+where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.trigger <> 'BACKFILL' and d.attempt > 0
+  and d.cancel_reason is null
 returning d.job_id, d.scheduled_for;
 
 -- name: ListCanceled :many

@@ -159,6 +159,6 @@ where job_id = @job_id and awaits_worker and lease_id is null;
 -- name: CountFailure :one
 -- Counts how a run has ended that overlapped with its job's schedule with that: how many have failed in a row.
 update due
-set failures = case when @failed::boolean then failures + 1 else 0 end
+set failures = case when @failed::boolean then least(failures, 32766) + 1 else 0 end
 where job_id = @job_id and recurs
 returning failures;

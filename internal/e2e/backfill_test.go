@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+	"punctual/gen/db"
+)
+
+// backfill asks for what was not run in a window, and returns what it was answered.
+func (i instance) backfill(t *testing.T, job uuid.UUID, from, to time.Time) *client.BackfillJobResponse {
+	t.Helper()
+	got, err := i.BackfillJobWithResponse(t.Context(), job, client.BackfillWindow{From: from, To: to})
+	require.NoError(t, err)
+	return got
+}
+
+// backfills backfills a window that can be, and tells how much there was in it.
+func (i instance) backfills(t *testing.T, job uuid.UUID, from, to time.Time, runs, occurrences int32) {
+	t.Helper()
+	got := i.backfill(t, job, from, to)
+	require.Equal(t, http.StatusAccepted, got.StatusCode(), "%s", got.Body)
+	require.Equal(t, client.Backfill{Runs: runs, Occurrences: occurrences}, *got.JSON202)
+}
+
+func TestBackfillRunsWhatWasNotRun(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	day := time.Now().UTC().AddDate(0, 0, -3).Truncate(24 * time.Hour)
+	job := service.create(t, `{"name":"daily","cron":"0 */6 * * *"}`)
+	noon := day.Add(12 * time.Hour)
+	service.backfills(t, job.Id, noon, noon, 1, 1)
+	service.executes(t, 1)
+
+	service.backfills(t, job.Id, day, day.Add(24*time.Hour), 4, 5) // both bounds are in it, and noon was run
+	service.backfills(t, job.Id, day, day.Add(24*time.Hour), 0, 5)
+	service.backfills(t, job.Id, day.Add(time.Second), day.Add(time.Hour), 0, 0)
+	require.Len(t, service.listRuns(t, job.Id), 5)
+	service.executes(t, 4)
+	service.backfills(t, job.Id, day, day.Add(24*time.Hour), 0, 5)
+	runs := service.listRuns(t, job.Id)
+	require.Len(t, runs, 5)
+	for n, run := range runs {
+		require.Equal(t, day.Add(time.Duration(24-6*n)*time.Hour), run.ScheduledFor)
+		require.Equal(t, client.RunTriggerBACKFILL, run.Trigger)
+		require.Equal(t, client.RunStatusSUCCEEDED, run.Status)
+		require.EqualValues(t, 1, run.Occurrences)
+	}
+	after := service.getJob(t, job.Id)
+	require.Equal(t, job.NextRunAt, after.NextRunAt, "the schedule does not move")
+	require.EqualValues(t, 5, after.RunCount)
+	require.Equal(t, 1, count(t, pool, `select count(*) from due`))
+}
+
+// Where clocks change, the window has what the schedule would have had.
+func TestBackfillOverAClockChange(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	job := service.create(t, `{"name":"nightly","cron":"30 2 * * *","timeZone":"Europe/Berlin"}`)
+	at := func(text string) time.Time {
+		instant, err := time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+		return instant
+	}
+	service.backfills(t, job.Id, at("2026-03-28T00:00:00Z"), at("2026-03-30T23:00:00Z"), 3, 3)
+	var got []time.Time
+	for _, run := range service.listRuns(t, job.Id) {
+		got = append(got, run.ScheduledFor)
+	}
+	require.Equal(t, []time.Time{at("2026-03-30T00:30:00Z").UTC(), at("2026-03-29T01:00:00Z").UTC(), at("2026-03-28T01:30:00Z").UTC()}, got)
+	service.executes(t, 3)
+}
+
+func TestWhatCannotBeBackfilled(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.create(t, `{"name":"each-second","intervalInSeconds":1}`)
+	age(t, pool, job.Id, time.Hour)
+	now := time.Now()
+	refuse := func(from, to time.Time, fields ...string) {
+		t.Helper()
+		got := service.backfill(t, job.Id, from, to)
+		require.Equal(t, http.StatusBadRequest, got.StatusCode(), "%s", got.Body)
+		var names []string
+		for _, e := range *got.ApplicationproblemJSON400.Errors {
+			names = append(names, e.Field)
+		}
+		require.Equal(t, fields, names)
+	}
+	refuse(now.Add(-time.Minute), now.Add(time.Hour), "to")
+	refuse(now.Add(-time.Minute), now.Add(-2*time.Minute), "from", "to")
+	refuse(now.Add(-1002*time.Second), now.Add(-time.Second), "from", "to")
+	require.Equal(t, 1, count(t, pool, `select count(*) from due`))
+	missing := service.backfill(t, uuid.Must(uuid.NewV7()), now.Add(-time.Minute), now)
+	require.Equal(t, http.StatusNotFound, missing.StatusCode())
+}
+
+// What the job's schedule comes to by itself is left to it, whether its run is in flight or missed.
+func TestBackfillLeavesToTheScheduleWhatItComesTo(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []string{"SKIP", "BUFFER_ONE", "ALLOW_ALL"} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			service, pool := setup(t)
+			job := service.create(t, `{"name":"late","intervalInSeconds":60,"overlapPolicy":"`+policy+`","misfirePolicy":"FIRE_ALL"}`)
+			age(t, pool, job.Id, 10*time.Minute+time.Second)
+			_, err := pool.Exec(t.Context(), // as if it had been made when the first five had passed
+				`update due set scheduled_for = scheduled_for + interval '5 minutes', ready_at = ready_at + interval '5 minutes'`)
+			require.NoError(t, err)
+			now, err := db.New(pool).DatabaseTime(t.Context())
+			require.NoError(t, err)
+			service.backfills(t, job.Id, now.Add(-time.Hour), now, 5, 10)
+			service.executes(t, 10)
+			runs := service.listRuns(t, job.Id)
+			require.Len(t, runs, 10, "each ran once")
+			for n, run := range runs {
+				require.Equal(t, client.RunStatusSUCCEEDED, run.Status)
+				require.Equal(t, runs[0].ScheduledFor.Add(-time.Duration(n)*time.Minute), run.ScheduledFor)
+			}
+			require.EqualValues(t, 10, service.getJob(t, job.Id).RunCount)
+		})
+	}
+}
+
+// What is due already goes first, however much is backfilled.
+func TestBackfillGoesBehindWhatIsDue(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	due := service.due(t, pool, `,"target":{"type":"worker","queue":"q"}`)
+	late := service.create(t, `{"name":"late","intervalInSeconds":1,"target":{"type":"worker","queue":"q"}}`)
+	age(t, pool, late.Id, time.Hour)
+	service.patch(t, late.Id, `{"status":"PAUSED"}`)
+	now := time.Now().Add(-time.Minute)
+	got := service.backfill(t, late.Id, now.Add(-15*time.Minute), now)
+	require.Greater(t, got.JSON202.Runs, int32(800))
+	require.Equal(t, due.Id, service.leaseOne(t, "q").JobId)
+	require.Equal(t, late.Id, service.leaseOne(t, "q").JobId)
+}

@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+	"punctual/gen/db"
+	"punctual/internal/outcome"
+)
+
+// startRun starts a run of a job by hand, by a policy or, where that is empty, by the job's own.
+func (i instance) startRun(t *testing.T, job uuid.UUID, policy client.OverlapPolicyOverride) client.Run {
+	t.Helper()
+	params := &client.RunJobParams{}
+	if policy != "" {
+		params.OverlapPolicy = &policy
+	}
+	got, err := i.RunJobWithResponse(t.Context(), job, params)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, got.StatusCode(), "started: %s", got.Body)
+	require.Equal(t, "/api/v1/runs/"+got.JSON202.Id.String(), got.HTTPResponse.Header.Get("Location"))
+	return *got.JSON202
+}
+
+// readRun reads a run that has to be there.
+func (i instance) readRun(t *testing.T, id uuid.UUID) client.Run {
+	t.Helper()
+	got, err := i.GetRunWithResponse(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, got.StatusCode(), "found: %s", got.Body)
+	return *got.JSON200
+}
+
+// cancel has a run end, and returns what it was answered.
+func (i instance) cancel(t *testing.T, id uuid.UUID) *client.CancelRunResponse {
+	t.Helper()
+	got, err := i.CancelRunWithResponse(t.Context(), id)
+	require.NoError(t, err)
+	return got
+}
+
+// executes makes passes until so many runs were claimed and ended. What an announcement has to tell the poller takes a moment.
+func (i instance) executes(t *testing.T, runs int) {
+	t.Helper()
+	done := 0
+	require.Eventually(t, func() bool {
+		done += i.pass(t)
+		return done >= runs
+	}, 10*time.Second, 5*time.Millisecond, "%d runs are claimed", runs)
+	require.Equal(t, runs, done+i.pass(t), "and no more")
+}
+
+// due creates a job that is due now, and then once a minute.
+func (i instance) due(t *testing.T, pool *pgxpool.Pool, body string) client.Job {
+	t.Helper()
+	job := i.create(t, `{"name":"due","intervalInSeconds":60`+body+`}`)
+	age(t, pool, job.Id, time.Minute)
+	return i.getJob(t, job.Id)
+}
+
+// begin begins the only run that is due, as an instance that exists only in the test.
+func begin(t *testing.T, pool *pgxpool.Pool) *outcome.Outcome {
+	t.Helper()
+	q := db.New(pool)
+	holder := uuid.Must(uuid.NewV7())
+	require.NoError(t, q.CreateLease(t.Context(), db.CreateLeaseParams{ID: holder, Holder: "test", Duration: time.Minute}))
+	rows, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: holder, MaxRows: 10})
+	require.NoError(t, err)
+	require.Len(t, rows, 1, "one run is due")
+	o := outcome.New(rows[0])
+	require.NoError(t, storeOf(pool).Split(t.Context(), rows[0].ReadAt, []*outcome.Outcome{&o}))
+	require.True(t, o.Prepare(rows[0].ReadAt), "it is to be executed")
+	o.Begin(rows[0].ReadAt)
+	return &o
+}
+
+// end ends a run that was begun.
+func end(t *testing.T, pool *pgxpool.Pool, o *outcome.Outcome, failure error) {
+	t.Helper()
+	now, err := db.New(pool).DatabaseTime(t.Context())
+	require.NoError(t, err)
+	o.End(now, nil, failure)
+	lost, left, err := storeOf(pool).Batch(t.Context(), []*outcome.Outcome{o})
+	require.NoError(t, err)
+	require.Empty(t, lost, "it was the test's to end")
+	require.Empty(t, left)
+}
+
+func storeOf(pool *pgxpool.Pool) outcome.Store {
+	return outcome.Store{Pool: pool, Queries: db.New(pool), Logger: discard, Due: func(*string, time.Time) {}}
+}

@@ -1,0 +1,161 @@
+package poller_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/agenda"
+	"punctual/internal/poller"
+	"punctual/internal/target"
+)
+
+// What a run beside the schedule takes long for is no reason to pass over anything of the schedule.
+func TestRunsBesideTheScheduleDoNotMoveIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) {
+		p.IntervalSeconds, p.ScheduledFor = new(int64(1)), p.CreatedAt.Add(3661*time.Second)
+		p.AnchorAt = new(p.AnchorAt.Add(-time.Hour))
+	})
+	var from time.Time
+	require.NoError(t, b.change(job, func(q *db.Queries, locked db.LockJobRow) error {
+		from = locked.Job.AnchorAt.Add(time.Minute)
+		runs, occurrences, err := agenda.Backfill(t.Context(), q, &locked.Job, from, from)
+		require.Equal(t, 1, runs)
+		require.Equal(t, 1, occurrences)
+		return err
+	}))
+	require.Equal(t, 1, b.drain(executor(func(context.Context, target.Run) error {
+		<-time.After(1100 * time.Millisecond) // longer than the interval
+		return nil
+	})))
+	require.Len(t, b.runs(job), 1, "the run, and nothing passed over")
+	require.Equal(t, 1, b.count(`select count(*) from due where recurs and ready_at > now() + interval '50 minutes'`), "the schedule stays")
+}
+
+// failing fails the runs of some of a job's occurrences, by their order.
+func failing(which ...bool) executor {
+	var mu sync.Mutex
+	n := 0
+	return func(context.Context, target.Run) error {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		if n <= len(which) && !which[n-1] {
+			return nil
+		}
+		return errors.New("no luck")
+	}
+}
+
+// Where runs may overlap, they are counted in the order in which they end.
+func TestPauseAfterFailuresOfRunsThatMayOverlap(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		failed []bool
+		status string
+	}{
+		"two in a row":          {[]bool{true, true}, "PAUSED"},
+		"a success in between":  {[]bool{true, false, true}, "COMPLETED"},
+		"after a success":       {[]bool{false, true, true}, "PAUSED"},
+		"the last one does not": {[]bool{true, false, false}, "COMPLETED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			job := b.job(func(p *db.CreateJobParams) {
+				p.OverlapPolicy, p.MaxAttempts, p.PauseAfterFailures = db.OverlapPolicyALLOWALL, 1, new(int16(2))
+				p.IntervalSeconds, p.ScheduledFor, p.MaxRuns = new(int64(20)), p.CreatedAt.Add(20*time.Second), new(int64(3))
+			})
+			require.Equal(t, len(c.failed), b.drain(failing(c.failed...)))
+			status, reason := b.jobStatus(job)
+			require.Equal(t, c.status, status)
+			if c.status == "PAUSED" {
+				require.Equal(t, "2 runs failed in a row", reason)
+			}
+			require.Zero(t, b.count(`select count(*) from due`), "nothing is due any more")
+			require.Equal(t, len(c.failed), b.count(`select run_count from jobs`))
+		})
+	}
+}
+
+// A run that was claimed when others had failed before it does not count those when they are forgiven.
+func TestFailuresAreCountedWhenRunsEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) {
+		p.OverlapPolicy, p.MaxAttempts, p.PauseAfterFailures = db.OverlapPolicyALLOWALL, 1, new(int16(2))
+	})
+	b.exec(`update due set failures = 1`)
+	p := b.poller(executor(func(context.Context, target.Run) error {
+		b.exec(`update due set failures = 0 where recurs`) // another has succeeded meanwhile
+		return errors.New("no luck")
+	}), poller.Config{})
+	n, err := p.Pass(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	status, _ := b.jobStatus(job)
+	require.Equal(t, "ACTIVE", status)
+	require.Equal(t, 1, b.count(`select failures from due where recurs`))
+}
+
+// A target that says that the job is to pause is heard from any run of it.
+func TestATargetPausesItsJob(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*db.CreateJobParams){
+		"on its schedule":  func(*db.CreateJobParams) {},
+		"beside it":        func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
+		"with more to try": func(p *db.CreateJobParams) { p.MaxAttempts = 5 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			job := b.job(change)
+			require.Equal(t, 1, b.drain(executor(func(context.Context, target.Run) error {
+				return &target.Failure{Err: errors.New("gone"), PauseReason: "the target is gone"}
+			})))
+			status, reason := b.jobStatus(job)
+			require.Equal(t, "PAUSED", status)
+			require.Equal(t, "the target is gone", reason)
+			require.Zero(t, b.count(`select count(*) from due`), "nothing is due any more")
+			require.Equal(t, "FAILED", b.runs(job)[0].Status)
+		})
+	}
+}
+
+// A schedule that goes on the moment it is taken down is taken down all the same.
+func TestPausingMeetsAScheduleThatGoesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var jobs []uuid.UUID
+	for range 30 {
+		jobs = append(jobs, b.job(func(p *db.CreateJobParams) {
+			p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = db.OverlapPolicyALLOWALL, new(int64(1)), p.CreatedAt.Add(61*time.Second)
+		}))
+	}
+	stop := b.runPollers(2, succeed)
+	var hands sync.WaitGroup
+	for _, job := range jobs {
+		hands.Go(func() {
+			for range 9 {
+				if b.toggle(job) != nil {
+					return
+				}
+			}
+		})
+	}
+	hands.Wait()
+	require.Eventually(t, func() bool { return b.count(`select count(*) from due where attempt > 0`) == 0 }, 20*time.Second, 10*time.Millisecond)
+	stop()
+	require.Equal(t, 30, b.count(`select count(*) from jobs where status = 'PAUSED'`))
+	require.Zero(t, b.count(`select count(*) from due`), "no paused job is due")
+	require.Zero(t, b.count(`select count(*) from jobs where run_count <>
+		(select count(*) from runs r where r.job_id = jobs.id and r.status = 'SUCCEEDED')`), "all are counted, once")
+}

@@ -1,0 +1,136 @@
+package poller_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/agenda"
+	"punctual/internal/poller"
+	"punctual/internal/target"
+)
+
+// change does something to a job in a transaction of its own, under its lock, as the API does.
+func (b bench) change(job uuid.UUID, do func(*db.Queries, db.LockJobRow) error) error {
+	return agenda.Change(b.t.Context(), b.pool, func(q *db.Queries) error {
+		locked, err := q.LockJob(b.t.Context(), job)
+		if err != nil {
+			return err
+		}
+		return do(q, locked)
+	})
+}
+
+// startRun starts a run by hand and returns its instant.
+func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, err error) {
+	err = b.change(job, func(q *db.Queries, locked db.LockJobRow) error {
+		started, err := agenda.Run(b.t.Context(), q, &locked.Job, agenda.Start{Trigger: db.RunTriggerMANUAL, Policy: policy}, locked.LockedAt)
+		at = started.ScheduledFor
+		return err
+	})
+	return at, err
+}
+
+// toggle pauses the job, or resumes it.
+func (b bench) toggle(job uuid.UUID) error {
+	return b.change(job, func(q *db.Queries, locked db.LockJobRow) error {
+		after := locked.Job
+		after.Status = db.JobStatusPAUSED
+		if locked.Job.Status == db.JobStatusPAUSED {
+			after.Status = db.JobStatusACTIVE
+		}
+		if err := agenda.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
+			return err
+		}
+		return q.UpdateJob(b.t.Context(), agenda.UpdateParams(after))
+	})
+}
+
+// Whoever starts runs of a job at the same moment, while its schedule goes on and is claimed, no two ever execute at once, none
+// that was asked for is lost, and no occurrence is.
+func TestRunsStartedTogetherDoNotOverlap(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		policy  db.OverlapPolicy
+		toggles bool
+	}{
+		"skip":                          {db.OverlapPolicySKIP, false},
+		"buffer one":                    {db.OverlapPolicyBUFFERONE, false},
+		"skip, paused in between":       {db.OverlapPolicySKIP, true},
+		"buffer one, paused in between": {db.OverlapPolicyBUFFERONE, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			job := b.job(func(p *db.CreateJobParams) {
+				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), p.CreatedAt.Add(61*time.Second)
+			})
+			m := &meter{executions: map[uuid.UUID]int{}}
+			stop := b.runPollers(2, m.executor(15*time.Millisecond))
+
+			var hands sync.WaitGroup
+			var mu sync.Mutex
+			asked := map[time.Time]bool{}
+			for range 6 {
+				hands.Go(func() {
+					for range 40 {
+						at, err := b.startRun(job, c.policy)
+						mu.Lock()
+						assert.NoError(t, err, "a run is started") //nolint:testifylint // require is for the test's own goroutine
+						assert.False(t, asked[at.UTC()], "each has an instant of its own")
+						asked[at.UTC()] = true
+						mu.Unlock()
+					}
+				})
+			}
+			if c.toggles {
+				hands.Go(func() {
+					for range 20 {
+						assert.NoError(t, b.toggle(job), "the job is paused, or resumed")
+					}
+				})
+			}
+			hands.Wait()
+			require.Eventually(t, func() bool {
+				return b.count(`select count(*) from due where trigger <> 'SCHEDULE' or buffered_for is not null or attempt > 0`) == 0
+			}, 20*time.Second, 10*time.Millisecond, "all that was asked for ends")
+			stop()
+
+			require.Equal(t, 1, m.most, "no two execute at once")
+			require.Equal(t, b.count(`select count(*) from runs where status = 'SUCCEEDED'`), m.executions[job], "none executes twice")
+			require.Equal(t, len(asked), b.count(`select count(*) from runs where trigger = 'MANUAL'`), "none is lost")
+			require.Greater(t, b.count(`select count(*) from runs where trigger = 'MANUAL' and status = 'SUCCEEDED'`), 1, "some executed")
+			if !c.toggles {
+				require.Zero(t, b.count(`select count(*) from (
+					select scheduled_for - lag(scheduled_for + (occurrences - 1) * interval '1 second') over (order by scheduled_for) as gap
+					from runs where trigger = 'SCHEDULE') as r where gap <> interval '1 second'`), "no occurrence is lost or doubled")
+			}
+			require.Equal(t, m.executions[job], b.count(`select sum(run_count) from (
+				select run_count from jobs union all select run_count from due) as counts`), "all are counted, once")
+		})
+	}
+}
+
+// runPollers runs instances that share the work, and returns what stops them.
+func (b bench) runPollers(n int, e target.Executor) (stop func()) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	var running sync.WaitGroup
+	for range n {
+		p := b.poller(e, poller.Config{PollInterval: 10 * time.Millisecond})
+		running.Go(func() {
+			p.Run(ctx)
+			assert.NoError(b.t, p.Drain(b.t.Context()))
+		})
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
