@@ -1,0 +1,80 @@
+// Calls each operation of the contract by a generated client, and checks each answer's status. It writes the operations it
+// has called, a line for each.
+import assert from "node:assert/strict";
+import createClient from "openapi-fetch";
+import type { components, paths } from "./punctual.js";
+
+// @ts-expect-error: the types are the contract's, so this does not compile.
+({ name: "mistyped", intervalInSeconds: "60" }) satisfies components["schemas"]["JobCreate"];
+
+const api = createClient<paths>({ baseUrl: process.env["PUNCTUAL_URL"]! });
+api.use({ onRequest: ({ request, schemaPath }) => console.log(request.method, schemaPath) });
+
+/** Returns an answer's content when its status is the expected one. */
+async function expect<T>(status: number, answer: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  const { data, error, response } = await answer;
+  assert.equal(response.status, status, `${response.url} is answered with ${status}, not with ${JSON.stringify(error)}`);
+  return data as T;
+}
+
+const queue = "typed";
+const of = (thing: { id: string }) => ({ path: { id: thing.id } });
+const lease = async () => {
+  const leased = await expect(200, api.POST("/api/v1/queues/{queue}/leases", { params: { path: { queue } }, body: { maxRuns: 1 } }));
+  assert.equal(leased?.runs.length, 1, "a run is leased");
+  return { id: leased.id, run: leased.runs[0]! };
+};
+
+// Health.
+assert.equal((await expect(200, api.GET("/livez"))).status, "OK");
+assert.equal((await expect(200, api.GET("/readyz"))).status, "OK");
+
+// Jobs.
+const target = { type: "worker", queue } as const;
+const day = 86_400;
+const daysAgo = (days: number) => new Date(Date.now() - days * day * 1000).toISOString();
+const job = await expect(201, api.POST("/api/v1/jobs", {
+  body: { name: "typed", intervalInSeconds: day, startAt: daysAgo(2.5), target, payload: { to: ["you"] } },
+}));
+assert.deepEqual(job.target, target);
+assert.deepEqual(await expect(200, api.GET("/api/v1/jobs/{id}", { params: of(job) })), job);
+const jobs = await expect(200, api.GET("/api/v1/jobs", { params: { query: { limit: 1, status: "ACTIVE" } } }));
+assert.deepEqual(jobs.items, [job]);
+const renamed = await expect(200, api.PATCH("/api/v1/jobs/{id}", { params: of(job), body: { name: "renamed" } }));
+assert.equal(renamed.name, "renamed");
+const upcoming = await expect(200, api.GET("/api/v1/jobs/{id}/upcoming", { params: { ...of(job), query: { count: 2 } } }));
+assert.equal(upcoming.items[0]?.scheduledFor, job.nextRunAt);
+const preview = await expect(200, api.POST("/api/v1/schedules/preview", { body: { cron: "@daily", count: 2 } }));
+assert.equal(preview.items.length, 2);
+
+// A run that a worker gives back, leases again, and completes.
+const manual = await expect(202, api.POST("/api/v1/jobs/{id}/run", { params: of(job) }));
+const first = await lease();
+assert.equal(first.run.id, manual.id);
+assert.deepEqual(first.run.payload, job.payload);
+assert.deepEqual((await expect(200, api.POST("/api/v1/leases/{id}/heartbeat", { params: of(first) }))).canceled, []);
+await expect(204, api.POST("/api/v1/runs/{id}/release", { params: of(manual), body: { token: first.run.token } }));
+const { token } = (await lease()).run;
+await expect(204, api.POST("/api/v1/runs/{id}/complete", { params: of(manual), body: { token, output: "done" } }));
+const completed = await expect(200, api.GET("/api/v1/runs/{id}", { params: of(manual) }));
+assert.equal(completed.status, "SUCCEEDED");
+assert.equal(completed.result?.output, "done");
+
+// One that fails, and is retried and canceled.
+const doomed = await expect(202, api.POST("/api/v1/jobs/{id}/run", { params: { ...of(job), query: { overlapPolicy: "ALLOW_ALL" } } }));
+const failure = { token: (await lease()).run.token, error: "the printer is on fire", retryable: false };
+await expect(204, api.POST("/api/v1/runs/{id}/fail", { params: of(doomed), body: failure }));
+const retried = await expect(202, api.POST("/api/v1/runs/{id}/retry", { params: of(doomed) }));
+assert.equal(retried.retryOf, doomed.id);
+await expect(202, api.POST("/api/v1/runs/{id}/cancel", { params: of(retried) }));
+const failed = await expect(200, api.GET("/api/v1/jobs/{id}/runs", { params: { ...of(job), query: { status: "FAILED" } } }));
+assert.deepEqual(failed.items.map((run) => run.error), [failure.error]);
+
+// What was not run.
+const window = { from: daysAgo(2), to: daysAgo(0.1) };
+const backfill = await expect(202, api.POST("/api/v1/jobs/{id}/backfill", { params: of(job), body: window }));
+assert.equal(backfill.runs, 2);
+
+await expect(204, api.DELETE("/api/v1/jobs/{id}", { params: of(job) }));
+const { error } = await api.GET("/api/v1/jobs/{id}", { params: of(job) });
+assert.equal(error?.status, 404, "an error is a problem, typed as well");

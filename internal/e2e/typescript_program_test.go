@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// patience bounds the wait for what another process does. What takes longest is that a lease runs out and is noticed.
+const patience = 30 * time.Second
+
+// program is one of the directory typescript that runs.
+type program struct {
+	*os.Process
+	lines <-chan string // of its standard output; closed at its end
+	ended chan error
+}
+
+// buildTypeScript generates the client, checks the types, and compiles. npm fetches only what is not there yet.
+var buildTypeScript = sync.OnceValue(func() error {
+	for _, args := range [][]string{{"install", "--no-save"}, {"run", "build"}} {
+		npm := exec.Command("npm", args...)
+		npm.Dir = "typescript"
+		if output, err := npm.CombinedOutput(); err != nil {
+			return fmt.Errorf("npm %s: %w\n%s", args[0], err, output)
+		}
+	}
+	return nil
+})
+
+// runTypeScript starts a program and ends it with the test, if it has not ended by then. Its environment is ours and env.
+func runTypeScript(t *testing.T, name string, env []string, args ...string) *program {
+	t.Helper()
+	node := findNode(t)
+	require.NoError(t, buildTypeScript(), "the programs compile")
+
+	command := exec.Command(node, append([]string{"--enable-source-maps", filepath.Join("typescript", "build", name)}, args...)...)
+	command.Env = append(os.Environ(), env...)
+	command.Stderr = t.Output()
+	output, err := command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start(), "%s starts", name)
+
+	lines := make(chan string, 100)
+	p := &program{Process: command.Process, lines: lines, ended: make(chan error, 1)}
+	go func() {
+		for s := bufio.NewScanner(output); s.Scan(); {
+			lines <- s.Text()
+		}
+		close(lines)
+		p.ended <- command.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.Kill() // it may have ended
+		_ = p.wait()
+	})
+	return p
+}
+
+// wait waits for the program's end, and returns an error unless it ended with 0.
+func (p *program) wait() error {
+	for range p.lines { // what nobody reads must not keep it from ending
+	}
+	err := <-p.ended
+	p.ended <- err
+	return err
+}
+
+// findNode returns where Node.js is. A developer may go without; where nobody looks, it has to be there.
+func findNode(t *testing.T) string {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = exec.LookPath("npm")
+	}
+	if err == nil {
+		return node
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("There is no Node.js, and CI has to test with clients in TypeScript: install the packages nodejs and npm.")
+	}
+	t.Skip("There is no Node.js to test clients in TypeScript with: apt-get install nodejs npm, or brew install node.")
+	return ""
+}
+
+// await receives what has to come, which may be that the channel is closed.
+func await[T any](t *testing.T, from <-chan T, what string) (got T) {
+	t.Helper()
+	select {
+	case got = <-from:
+	case <-time.After(patience):
+		require.Fail(t, "waited too long for: "+what)
+	}
+	return got
+}

@@ -1,0 +1,163 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+	"punctual/internal/app"
+	"punctual/internal/testdb"
+)
+
+// question is what a worker asks in the middle of a run, and so the test's hold on it.
+type question struct {
+	answer chan<- string   // empty: a failure
+	gone   <-chan struct{} // closed when nobody waits for the answer any more
+}
+
+// figures is where the worker of reports.ts gets its figures.
+func figures(t *testing.T) (url string, asked <-chan question) {
+	t.Helper()
+	questions := make(chan question)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := make(chan string, 1)
+		select {
+		case questions <- question{answer, r.Context().Done()}:
+		case <-r.Context().Done():
+			return
+		}
+		select {
+		case figures := <-answer:
+			if figures == "" {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			_, _ = io.WriteString(w, figures)
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, questions
+}
+
+// startReports starts a worker of reports.ts.
+func (i instance) startReports(t *testing.T, leaseSeconds, graceSeconds int) *program {
+	t.Helper()
+	return runTypeScript(t, "reports.js", []string{
+		"PUNCTUAL_URL=" + i.url,
+		"LEASE_SECONDS=" + strconv.Itoa(leaseSeconds),
+		"GRACE_SECONDS=" + strconv.Itoa(graceSeconds),
+	})
+}
+
+// createReport creates a job for the worker of reports.ts, to be run by hand.
+func (i instance) createReport(t *testing.T, figures string) client.Job {
+	t.Helper()
+	return i.create(t, `{"name":"report","intervalInSeconds":3600,"minBackoffSeconds":0,"maxBackoffSeconds":0,
+		"target":{"type":"worker","queue":"reports"},"payload":{"figures":"`+figures+`"}}`)
+}
+
+// A worker is killed in the middle of a run: another one makes the second attempt, and what the first might still say changes
+// nothing.
+func TestTypeScriptWorkerIsKilled(t *testing.T) {
+	t.Parallel()
+	databaseURL := testdb.New(t)
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: databaseURL}})
+	db := connect(t, databaseURL)
+	url, asked := figures(t)
+	job := service.createReport(t, url)
+	run := service.startRun(t, job.Id, "")
+
+	doomed := service.startReports(t, 2, 0)
+	await(t, asked, "the first worker executes the run")
+	var token client.Token
+	require.NoError(t, db.QueryRow(t.Context(), "select token from due where job_id = $1 and lease_id is not null", job.Id).Scan(&token))
+	require.NoError(t, doomed.Kill())
+	require.Error(t, doomed.wait(), "it did not end by itself")
+
+	heir := service.startReports(t, 60, 10)
+	question := await(t, asked, "the second worker executes the run")
+	service.refuses(t, run, token)
+	require.EqualValues(t, 2, service.readRun(t, run.Id).Attempt)
+
+	question.answer <- "[40, 2]"
+	ended := service.waitForRun(t, run.Id, client.RunStatusSUCCEEDED)
+	require.EqualValues(t, 2, ended.Attempt)
+	require.Equal(t, "the sum is 42", ended.Result.Output)
+	service.refuses(t, run, token)
+	require.Equal(t, ended, service.readRun(t, run.Id), "the dead changes nothing")
+
+	require.NoError(t, heir.Signal(syscall.SIGTERM))
+	require.NoError(t, heir.wait(), "a worker that waits stops at once")
+}
+
+// refuses tells the service of a run what a worker might, with a token that is not that of its claim.
+func (i instance) refuses(t *testing.T, run client.Run, token client.Token) {
+	t.Helper()
+	completed, err := i.CompleteRunWithResponse(t.Context(), run.Id, client.RunCompletion{Token: token, Output: new("late")})
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusConflict, completed.StatusCode(), "it cannot be completed: %s", completed.Body)
+	failed, err := i.FailRunWithResponse(t.Context(), run.Id, client.RunFailure{Token: token, Error: "late"})
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusConflict, failed.StatusCode(), "it cannot be failed: %s", failed.Body)
+	released, err := i.ReleaseRunWithResponse(t.Context(), run.Id, client.RunRelease{Token: token})
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusConflict, released.StatusCode(), "it cannot be released: %s", released.Body)
+}
+
+// A worker says that an attempt failed, which makes another, keeps its lease, and is told that its run was canceled.
+func TestTypeScriptWorkerFailsAndIsCanceled(t *testing.T) {
+	t.Parallel()
+	databaseURL := testdb.New(t)
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: databaseURL}})
+	db := connect(t, databaseURL)
+	url, asked := figures(t)
+	run := service.startRun(t, service.createReport(t, url).Id, "")
+	service.startReports(t, 6, 0)
+
+	await(t, asked, "the first attempt").answer <- ""
+	second := await(t, asked, "the second attempt")
+	failed := service.readRun(t, run.Id).FailedAttempts
+	require.Len(t, failed, 1)
+	require.Equal(t, "Error: there are no figures: 500", failed[0].Error)
+	require.Eventually(t, func() bool {
+		return count(t, db, "select count(*) from leases where expires_at > created_at + duration") == 1
+	}, patience, 50*time.Millisecond, "a heartbeat keeps the lease")
+
+	require.Equal(t, http.StatusAccepted, service.cancel(t, run.Id).StatusCode(), "it is to be canceled")
+	await(t, second.gone, "the worker gives the second attempt up")
+	ended := service.waitForRun(t, run.Id, client.RunStatusCANCELED)
+	require.EqualValues(t, 2, ended.Attempt)
+}
+
+// A worker that is to stop has some time to end its run; then it gives it back, and the attempt does not count.
+func TestTypeScriptWorkerStops(t *testing.T) {
+	t.Parallel()
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
+	url, asked := figures(t)
+	run := service.startRun(t, service.createReport(t, url).Id, "")
+
+	hasty := service.startReports(t, 60, 0)
+	await(t, asked, "the first worker executes the run")
+	require.NoError(t, hasty.Signal(syscall.SIGTERM))
+	require.NoError(t, hasty.wait(), "it stops")
+	given := service.readRun(t, run.Id)
+	require.Equal(t, client.RunStatusPENDING, given.Status, "it has given the run back")
+	require.Zero(t, given.Attempt, "the attempt does not count")
+
+	patient := service.startReports(t, 60, 600)
+	question := await(t, asked, "the second worker executes the run")
+	require.NoError(t, patient.Signal(syscall.SIGTERM))
+	question.answer <- "[40, 2]"
+	require.NoError(t, patient.wait(), "it stops")
+	ended := service.readRun(t, run.Id)
+	require.Equal(t, client.RunStatusSUCCEEDED, ended.Status, "it has ended the run before")
+	require.EqualValues(t, 1, ended.Attempt)
+}
