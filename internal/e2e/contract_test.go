@@ -142,12 +142,7 @@ func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
 
 // isTemplate says whether a path has the form of one of the contract, whatever stands for its parameters.
 func (c *contract) isTemplate(path string) bool {
-	segments := strings.Split(path, "/")
-	return slices.ContainsFunc(c.spec.Paths.InMatchingOrder(), func(template string) bool {
-		return slices.EqualFunc(strings.Split(template, "/"), segments, func(want, got string) bool {
-			return want == got || (strings.HasPrefix(want, "{") && got != "")
-		})
-	})
+	return slices.ContainsFunc(c.spec.Paths.InMatchingOrder(), func(template string) bool { return isOf(path, template) })
 }
 
 // parameters are those of the operation and of its path.

@@ -53,7 +53,7 @@ func start(t *testing.T, c app.Config) instance {
 	}
 	t.Cleanup(func() { require.NoError(t, stop(), "the service stops") })
 
-	c2, err := client.NewClientWithResponses(service.URL())
+	c2, err := client.NewClientWithResponses(service.URL(), client.WithRequestEditorFn(note))
 	require.NoError(t, err)
 	return instance{ClientWithResponses: c2, url: service.URL(), app: service, stop: stop}
 }

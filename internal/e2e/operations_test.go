@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"punctual/gen/api"
+)
+
+// requested are the requests that were made through the generated Go client, as "METHOD path".
+var requested sync.Map
+
+// note is what the client calls with each of its requests.
+func note(_ context.Context, r *http.Request) error {
+	requested.Store(r.Method+" "+r.URL.Path, true)
+	return nil
+}
+
+// TestMain fails a run of all tests in which some operation of the contract was not used by the Go client.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if isWhole := flag.Lookup("test.run").Value.String() == "" && !testing.Short(); code == 0 && isWhole {
+		if unused := unusedOperations(); len(unused) > 0 {
+			fmt.Fprintln(os.Stderr, "operations that no test has used by the Go client:", strings.Join(unused, ", "))
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// unusedOperations returns the ids of the contract's operations for which there was no request.
+func unusedOperations() (unused []string) {
+	spec, err := api.GetSpec()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for path, item := range spec.Paths.Map() {
+		for method, operation := range item.Operations() {
+			isUsed := false
+			requested.Range(func(request, _ any) bool {
+				isUsed = isOf(request.(string), method+" "+path)
+				return !isUsed
+			})
+			if !isUsed {
+				unused = append(unused, operation.OperationID)
+			}
+		}
+	}
+	slices.Sort(unused)
+	return unused
+}
+
+// isOf tells whether a request has the form of a template, whatever stands for its parameters.
+func isOf(request, template string) bool {
+	return slices.EqualFunc(strings.Split(template, "/"), strings.Split(request, "/"), func(want, got string) bool {
+		return want == got || (strings.HasPrefix(want, "{") && got != "")
+	})
+}
