@@ -43,7 +43,7 @@ func encodeJob(row jobRow) api.Job {
 	if row.ScheduledFor != nil && row.Running {
 		out.NextRunAt = nil // unless its schedule goes on
 		if when, err := planner.Schedule(&job); err == nil {
-			if next, ok := when.Next(*row.ScheduledFor); ok {
+			if next, ok := when.Next(*latest(row.ScheduledFor, row.RevisedAt)); ok {
 				out.NextRunAt = encodeInstant(&next)
 			}
 		}

@@ -225,7 +225,7 @@ with running as (
     select d.job_id, d.scheduled_for
     from due d
     join placed p on d.job_id = p.job_id and d.scheduled_for = p.scheduled_for
-    where p.place <= p.free
+    where (p.place <= p.free or d.cancel_reason is not null) -- what is to end takes nobody's place
       and d.lease_id is null
       and exists (select from leases l where l.id = $2 and l.expires_at > now())
     order by d.ready_at

@@ -182,7 +182,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 }
 
 const getJob = `-- name: GetJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -192,6 +192,7 @@ where j.id = $1 and j.deleted_at is null
 type GetJobRow struct {
 	Job          Job
 	ScheduledFor *time.Time
+	RevisedAt    *time.Time
 	DueLastRunAt *time.Time
 	DueRunCount  int64
 	Running      bool
@@ -238,6 +239,7 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
 		&i.ScheduledFor,
+		&i.RevisedAt,
 		&i.DueLastRunAt,
 		&i.DueRunCount,
 		&i.Running,
@@ -246,7 +248,7 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 }
 
 const listJobs = `-- name: ListJobs :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -265,6 +267,7 @@ type ListJobsParams struct {
 type ListJobsRow struct {
 	Job          Job
 	ScheduledFor *time.Time
+	RevisedAt    *time.Time
 	DueLastRunAt *time.Time
 	DueRunCount  int64
 	Running      bool
@@ -317,6 +320,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
 			&i.ScheduledFor,
+			&i.RevisedAt,
 			&i.DueLastRunAt,
 			&i.DueRunCount,
 			&i.Running,
@@ -332,7 +336,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listJobsAfter = `-- name: ListJobsAfter :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -353,6 +357,7 @@ type ListJobsAfterParams struct {
 type ListJobsAfterRow struct {
 	Job          Job
 	ScheduledFor *time.Time
+	RevisedAt    *time.Time
 	DueLastRunAt *time.Time
 	DueRunCount  int64
 	Running      bool
@@ -410,6 +415,7 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
 			&i.ScheduledFor,
+			&i.RevisedAt,
 			&i.DueLastRunAt,
 			&i.DueRunCount,
 			&i.Running,

@@ -185,3 +185,16 @@ func TestDeletingWhileARunWaitsForAnother(t *testing.T) {
 	end(t, pool, first, errors.New("no luck"))
 	require.Equal(t, client.RunStatusRUNNING, service.readRun(t, first.RunID()).Status, "another attempt is left")
 }
+
+// What is next is never before the change that made it so, however long the run in flight has been.
+func TestNextRunAfterAnEditOfALongRun(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.createJob(t, "long", 3600, `null`)
+	age(t, pool, job.Id, time.Hour)
+	claimOne(t, pool, job.Id)
+	age(t, pool, job.Id, 5*time.Minute)
+
+	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: new(int64(10))})
+	require.True(t, changed.NextRunAt.After(changed.UpdatedAt), "next at %s, changed at %s", changed.NextRunAt, changed.UpdatedAt)
+}

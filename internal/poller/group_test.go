@@ -95,3 +95,16 @@ func TestGroupIsFairAmongJobs(t *testing.T) {
 	require.ElementsMatch(t, []uuid.UUID{other, another}, m.order[1:3], "then those that have not run")
 	require.Equal(t, busy, m.order[3])
 }
+
+// What is to end does not wait for a place that it does not need.
+func TestWhatIsCanceledTakesNoPlaceInItsGroup(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	holds, ends := b.groupedJob("full", 1, 3600), b.groupedJob("full", 1, 3600)
+	b.exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now() where job_id = $2`, b.lease(), holds)
+	b.exec(`update due set cancel_reason = 'REQUESTED' where job_id = $1`, ends)
+	n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, "CANCELED", b.runs(ends)[0].Status)
+}

@@ -61,8 +61,12 @@ func New(c Config) *Broker {
 	return b
 }
 
-// retryDelay is how long to wait when the database has failed.
-const retryDelay = 200 * time.Millisecond
+const (
+	// retryDelay is how long to wait when the database has failed.
+	retryDelay = 200 * time.Millisecond
+	// vainDelay is how long to wait when what was due could not be had.
+	vainDelay = 20 * time.Millisecond
+)
 
 // Run hands out runs until ctx ends; from then on nobody waits any more. A pass that fails is logged and tried again.
 func (b *Broker) Run(ctx context.Context) {
@@ -109,7 +113,7 @@ func (b *Broker) due(queue *string, readyAt time.Time) {
 
 // pass hands out what is due, and returns when to look again.
 func (b *Broker) pass(ctx context.Context) (next time.Time, err error) {
-	for {
+	for ctx.Err() == nil {
 		if err := b.look(ctx); err != nil {
 			return time.Time{}, err
 		}
@@ -117,9 +121,25 @@ func (b *Broker) pass(ctx context.Context) (next time.Time, err error) {
 		if len(waiting) == 0 {
 			return b.nextLook(), nil
 		}
-		if _, err := b.grant(ctx, queue, waiting); err != nil {
+		claimed, err := b.grant(ctx, queue, waiting)
+		if err != nil {
 			return time.Time{}, err
 		}
+		if claimed == 0 {
+			// Somebody else was quicker, or holds what is due in a transaction: not to ask in vain as fast as can be.
+			sleep(ctx, vainDelay)
+		}
+	}
+	return time.Time{}, ctx.Err()
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

@@ -27,7 +27,7 @@ returning *;
 
 -- name: GetJob :one
 -- A single snapshot: the job and its due row belong together whatever fires meanwhile.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -35,7 +35,7 @@ where j.id = @id and j.deleted_at is null;
 
 -- name: ListJobs :many
 -- Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -46,7 +46,7 @@ limit @max_rows offset @skip_rows;
 
 -- name: ListJobsAfter :many
 -- Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
-select sqlc.embed(j), d.scheduled_for, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
