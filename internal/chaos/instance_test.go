@@ -50,7 +50,7 @@ func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 
 	args := []string{binary, "serve", "--port=0"}
 	if c.host != "" {
-		args = append(args, "--host="+c.host)
+		args = append(args, "--host="+c.host, "--open")
 	}
 	if c.namespace != "" {
 		args = append([]string{"ip", "netns", "exec", c.namespace}, args...) // replaces itself by the command
