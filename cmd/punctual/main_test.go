@@ -129,6 +129,35 @@ func TestMigrateByHand(t *testing.T) {
 	require.Contains(t, migrate("status"), "[ ]")
 }
 
+func TestRotateByHand(t *testing.T) {
+	t.Parallel()
+	binary, data := build(t), dataDir(t)
+	rotate := func(keys string) (string, error) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), binary, "secrets", "rotate", "--data-dir="+data)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "DATABASE_URL=", "SECRET_KEYS="+keys)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	migrate := exec.CommandContext(t.Context(), binary, "migrate", "up", "--data-dir="+data)
+	migrate.Dir, migrate.Env = t.TempDir(), append(os.Environ(), "DATABASE_URL=")
+	require.NoError(t, migrate.Run())
+	key, err := exec.CommandContext(t.Context(), binary, "secrets", "generate-key").Output()
+	require.NoError(t, err)
+
+	out, err := rotate(strings.TrimSpace(string(key)))
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, out, `"jobs":0`, "there are no secrets")
+	out, err = rotate("")
+	require.Error(t, err)
+	require.Contains(t, out, "no key to seal secrets with")
+	out, err = rotate("id:hush")
+	require.Error(t, err)
+	require.Contains(t, out, "SECRET_KEYS")
+	require.NotContains(t, out, "hush")
+}
+
 // What is wrong with the configuration is said in one sentence, without the password.
 func TestWrongDatabaseURL(t *testing.T) {
 	t.Parallel()
