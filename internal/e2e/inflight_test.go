@@ -32,11 +32,10 @@ func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
 // complete ends a run in flight with success, as its instance would, and returns whether that was stored.
 func complete(t *testing.T, pool *pgxpool.Pool, row db.ClaimRow) bool {
 	t.Helper()
-	store := outcome.Store{Pool: pool, Queries: db.New(pool), Logger: discard, Due: func(*string, time.Time) {}}
 	o := outcome.New(row)
 	o.Resume(row.StartedAt)
 	o.End(row.ReadAt, nil, nil)
-	lost, left, err := store.Batch(t.Context(), []*outcome.Outcome{&o})
+	lost, left, err := storeOf(pool).Batch(t.Context(), []*outcome.Outcome{&o})
 	require.NoError(t, err)
 	require.Empty(t, left)
 	return len(lost) == 0
