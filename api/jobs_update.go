@@ -24,7 +24,7 @@ func (errInvalid) Error() string { return "the change is not valid" }
 func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (api.UpdateJobResponseObject, error) {
 	var row jobRow
 	err := agenda.Change(ctx, s.Pool, func(q *db.Queries) error {
-		locked, err := q.LockJob(ctx, r.Id)
+		locked, err := agenda.LockJob(ctx, q, r.Id)
 		if err != nil {
 			return err
 		}

@@ -71,9 +71,9 @@ func (s *server) RetryRun(ctx context.Context, r api.RetryRunRequestObject) (api
 // startRun starts a run of a job, by the given overlap policy or else by the job's own.
 func (s *server) startRun(ctx context.Context, job uuid.UUID, start agenda.Start, policy *api.OverlapPolicyOverride) (api.Run, error) {
 	var started agenda.Started
-	var locked db.LockJobRow
+	var locked agenda.Locked
 	err := agenda.Change(ctx, s.Pool, func(q *db.Queries) (err error) {
-		if locked, err = q.LockJob(ctx, job); err != nil {
+		if locked, err = agenda.LockJob(ctx, q, job); err != nil {
 			return err
 		}
 		start.Policy = locked.Job.OverlapPolicy
@@ -157,9 +157,9 @@ func (s *server) CancelRun(ctx context.Context, r api.CancelRunRequestObject) (a
 func (s *server) BackfillJob(ctx context.Context, r api.BackfillJobRequestObject) (api.BackfillJobResponseObject, error) {
 	from, to := *decodeInstant(&r.Body.From), *decodeInstant(&r.Body.To)
 	var answer api.Backfill
-	var locked db.LockJobRow
+	var locked agenda.Locked
 	err := agenda.Change(ctx, s.Pool, func(q *db.Queries) (err error) {
-		if locked, err = q.LockJob(ctx, r.Id); err != nil {
+		if locked, err = agenda.LockJob(ctx, q, r.Id); err != nil {
 			return err
 		}
 		if wrong := checkWindow(from, to, locked.LockedAt); len(wrong) > 0 {

@@ -443,20 +443,23 @@ with claim as (
         unnest($2::timestamptz[]) as scheduled_for,
         unnest($3::bigint[]) as token,
         unnest($4::timestamptz[]) as next_for
+), held as (
+    select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
+    from due d
+    join claim c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
+    where d.token = c.token and d.recurs
+    for update of d
 ), alone as (
     update due d
     set recurs = false, run_count = -1 -- it counts with the schedule, here
-    from claim c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.recurs
-    returning d.job_id, c.next_for, d.last_run_at, d.failures, d.scheduled_for, d.concurrency_group, d.queue
+    from held h
+    where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
 )
 insert into due (
     job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, queue, awaits_worker, run_count
 )
-select a.job_id, a.next_for, a.next_for, true, a.last_run_at, a.failures, a.concurrency_group, a.queue, a.queue is not null,
-    before.run_count + 1
-from alone a
-join due before on before.job_id = a.job_id and before.scheduled_for = a.scheduled_for
+select job_id, next_for, next_for, true, last_run_at, failures, concurrency_group, queue, queue is not null, run_count + 1
+from held
 on conflict (job_id, scheduled_for) do update set recurs = true
 `
 
@@ -468,8 +471,9 @@ type SplitParams struct {
 }
 
 // For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
-// so that it does not wait for the run to end. Guarded by the token. An instance that dies before leaves the schedule on
-// the claimed row, and whoever claims that next splits it.
+// so that it does not wait for the run to end. Guarded by the token. The row is locked before it is read: what an edit that
+// this waited for has made of it counts. An instance that dies before leaves the schedule on the claimed row, and whoever
+// claims that next splits it.
 func (q *Queries) Split(ctx context.Context, arg SplitParams) error {
 	_, err := q.db.Exec(ctx, split,
 		arg.JobIds,

@@ -472,59 +472,53 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as locked_at
-from jobs j
+select id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at, target, sealed_secrets, secrets_key_id, secret_names
+from jobs
 where id = $1 and deleted_at is null
 for update
 `
 
-type LockJobRow struct {
-	Job      Job
-	LockedAt time.Time
-}
-
 // Two changes of one job wait for each other here, so each sees what the other stored. Claiming and completing do not
 // lock the job's row, so a change never holds up a run.
-func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (LockJobRow, error) {
+func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (Job, error) {
 	row := q.db.QueryRow(ctx, lockJob, id)
-	var i LockJobRow
+	var i Job
 	err := row.Scan(
-		&i.Job.ID,
-		&i.Job.Name,
-		&i.Job.Payload,
-		&i.Job.IntervalSeconds,
-		&i.Job.AnchorAt,
-		&i.Job.Cron,
-		&i.Job.TimeZone,
-		&i.Job.RunAt,
-		&i.Job.StartAt,
-		&i.Job.EndAt,
-		&i.Job.MaxRuns,
-		&i.Job.JitterSeconds,
-		&i.Job.DeleteAfterCompletion,
-		&i.Job.MisfirePolicy,
-		&i.Job.CatchupWindowSeconds,
-		&i.Job.OverlapPolicy,
-		&i.Job.MaxAttempts,
-		&i.Job.MinBackoffSeconds,
-		&i.Job.MaxBackoffSeconds,
-		&i.Job.AttemptDeadlineSeconds,
-		&i.Job.PauseAfterFailures,
-		&i.Job.RunHistory,
-		&i.Job.ConcurrencyGroup,
-		&i.Job.MaxConcurrency,
-		&i.Job.Status,
-		&i.Job.StatusReason,
-		&i.Job.LastRunAt,
-		&i.Job.RunCount,
-		&i.Job.CreatedAt,
-		&i.Job.UpdatedAt,
-		&i.Job.DeletedAt,
-		&i.Job.Target,
-		&i.Job.SealedSecrets,
-		&i.Job.SecretsKeyID,
-		&i.Job.SecretNames,
-		&i.LockedAt,
+		&i.ID,
+		&i.Name,
+		&i.Payload,
+		&i.IntervalSeconds,
+		&i.AnchorAt,
+		&i.Cron,
+		&i.TimeZone,
+		&i.RunAt,
+		&i.StartAt,
+		&i.EndAt,
+		&i.MaxRuns,
+		&i.JitterSeconds,
+		&i.DeleteAfterCompletion,
+		&i.MisfirePolicy,
+		&i.CatchupWindowSeconds,
+		&i.OverlapPolicy,
+		&i.MaxAttempts,
+		&i.MinBackoffSeconds,
+		&i.MaxBackoffSeconds,
+		&i.AttemptDeadlineSeconds,
+		&i.PauseAfterFailures,
+		&i.RunHistory,
+		&i.ConcurrencyGroup,
+		&i.MaxConcurrency,
+		&i.Status,
+		&i.StatusReason,
+		&i.LastRunAt,
+		&i.RunCount,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeletedAt,
+		&i.Target,
+		&i.SealedSecrets,
+		&i.SecretsKeyID,
+		&i.SecretNames,
 	)
 	return i, err
 }

@@ -35,6 +35,25 @@ func Change(ctx context.Context, pool *pgxpool.Pool, do func(*db.Queries) error)
 	return err
 }
 
+// Locked is a job under its lock.
+type Locked struct {
+	Job db.Job
+	// LockedAt is the database's time since then: later than whatever was stored under the lock before. Read together with the
+	// job it would be of before the wait for the lock.
+	LockedAt time.Time
+}
+
+// LockJob locks a job until the transaction ends. It returns pgx.ErrNoRows where there is no such job.
+func LockJob(ctx context.Context, q *db.Queries, id uuid.UUID) (l Locked, err error) {
+	if l.Job, err = q.LockJob(ctx, id); err != nil {
+		return Locked{}, fmt.Errorf("lock the job: %w", err)
+	}
+	if l.LockedAt, err = q.DatabaseTime(ctx); err != nil {
+		return Locked{}, fmt.Errorf("ask for the time: %w", err)
+	}
+	return l, nil
+}
+
 // NeverDueError names what keeps a job from being due ever again, a field of its definition.
 type NeverDueError struct{ Field, Detail string }
 
@@ -77,8 +96,7 @@ func lock(ctx context.Context, q *db.Queries, job uuid.UUID) ([]db.Due, error) {
 	}
 }
 
-// isOpen tells whether a run has begun, or is due, as of now. What somebody asked for was due when that was stored, which may
-// be after now: the clock was read before the job's lock was waited for.
+// isOpen tells whether a run has begun, or is due, as of now. What somebody asked for was due when it was stored.
 func isOpen(row *db.Due, now time.Time) bool {
 	return row.Attempt > 0 || row.Trigger != db.RunTriggerSCHEDULE || !row.ReadyAt.After(now)
 }

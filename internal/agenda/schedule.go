@@ -166,7 +166,7 @@ func unschedule(ctx context.Context, q *db.Queries, rows []db.Due, job *db.Job, 
 // It returns pgx.ErrNoRows where there is no such job.
 func Delete(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) error {
 	return Change(ctx, pool, func(q *db.Queries) error {
-		locked, err := q.LockJob(ctx, id)
+		locked, err := LockJob(ctx, q, id)
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func Delete(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) error {
 // Pause pauses a job for a reason that people are to read. One that is not active, or deleted, stays as it is.
 func Pause(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, reason string) error {
 	err := Change(ctx, pool, func(q *db.Queries) error {
-		locked, err := q.LockJob(ctx, id)
+		locked, err := LockJob(ctx, q, id)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func TestRunsBesideTheScheduleDoNotMoveIt(t *testing.T) {
 		p.AnchorAt = new(p.AnchorAt.Add(-time.Hour))
 	})
 	var from time.Time
-	require.NoError(t, b.change(job, func(q *db.Queries, locked db.LockJobRow) error {
+	require.NoError(t, b.change(job, func(q *db.Queries, locked agenda.Locked) error {
 		from = locked.Job.AnchorAt.Add(time.Minute)
 		runs, occurrences, err := agenda.Backfill(t.Context(), q, &locked.Job, from, from)
 		require.Equal(t, 1, runs)

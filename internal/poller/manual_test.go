@@ -17,9 +17,9 @@ import (
 )
 
 // change does something to a job in a transaction of its own, under its lock, as the API does.
-func (b bench) change(job uuid.UUID, do func(*db.Queries, db.LockJobRow) error) error {
+func (b bench) change(job uuid.UUID, do func(*db.Queries, agenda.Locked) error) error {
 	return agenda.Change(b.t.Context(), b.pool, func(q *db.Queries) error {
-		locked, err := q.LockJob(b.t.Context(), job)
+		locked, err := agenda.LockJob(b.t.Context(), q, job)
 		if err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ func (b bench) change(job uuid.UUID, do func(*db.Queries, db.LockJobRow) error) 
 
 // startRun starts a run by hand and returns its instant.
 func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, err error) {
-	err = b.change(job, func(q *db.Queries, locked db.LockJobRow) error {
+	err = b.change(job, func(q *db.Queries, locked agenda.Locked) error {
 		started, err := agenda.Run(b.t.Context(), q, &locked.Job, agenda.Start{Trigger: db.RunTriggerMANUAL, Policy: policy}, locked.LockedAt)
 		at = started.ScheduledFor
 		return err
@@ -39,7 +39,7 @@ func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, e
 
 // toggle pauses the job, or resumes it.
 func (b bench) toggle(job uuid.UUID) error {
-	return b.change(job, func(q *db.Queries, locked db.LockJobRow) error {
+	return b.change(job, func(q *db.Queries, locked agenda.Locked) error {
 		after := locked.Job
 		after.Status = db.JobStatusPAUSED
 		if locked.Job.Status == db.JobStatusPAUSED {

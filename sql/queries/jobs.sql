@@ -70,8 +70,8 @@ from (
 -- name: LockJob :one
 -- Two changes of one job wait for each other here, so each sees what the other stored. Claiming and completing do not
 -- lock the job's row, so a change never holds up a run.
-select sqlc.embed(j), clock_timestamp()::timestamptz as locked_at
-from jobs j
+select *
+from jobs
 where id = @id and deleted_at is null
 for update;
 
