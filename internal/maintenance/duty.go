@@ -17,8 +17,11 @@ type Duty struct {
 	Pass func(ctx context.Context) (int64, error)
 }
 
-// Run does the duty now and then every so often, until ctx ends. A pass that fails is logged and tried again in its
-// time, because a database that is away comes back.
+// retryAfter is when a pass that has failed is tried again.
+const retryAfter = time.Second
+
+// Run does the duty now and then every so often, until ctx ends. A pass that fails is logged and tried again soon: others
+// wait for what it does.
 func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -28,12 +31,14 @@ func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 			return
 		case <-timer.C:
 		}
+		next := d.Every
 		switch n, err := d.Pass(ctx); {
 		case err != nil && ctx.Err() == nil:
 			log.ErrorContext(ctx, "duty failed", "duty", d.Name, "error", err)
+			next = min(d.Every, retryAfter)
 		case n > 0:
 			log.InfoContext(ctx, "duty done", "duty", d.Name, "count", n)
 		}
-		timer.Reset(d.Every)
+		timer.Reset(next)
 	}
 }
