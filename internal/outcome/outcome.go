@@ -139,7 +139,7 @@ func (o *Outcome) End(now time.Time, result *target.Result, err error) {
 
 func (o *Outcome) fail(err error) {
 	job := &o.Row.Job
-	o.status, o.error = db.RunStatusFAILED, Storable(err.Error())
+	o.status, o.error = db.RunStatusFAILED, storable(err.Error())
 	if errors.Is(err, ErrDeadline) {
 		o.reason = db.RunReasonDEADLINEEXCEEDED
 	}
@@ -163,7 +163,7 @@ func (o *Outcome) fail(err error) {
 
 // abandon ends a run without another attempt: the one that its claim has counted was not begun.
 func (o *Outcome) abandon(reason db.RunReason, text string) {
-	o.status, o.reason, o.error = db.RunStatusFAILED, reason, Storable(text)
+	o.status, o.reason, o.error = db.RunStatusFAILED, reason, storable(text)
 	o.attempt = max(o.attempt-1, 1)
 }
 
@@ -194,8 +194,8 @@ func encodeResult(r *target.Result) []byte {
 	return raw
 }
 
-// Storable makes text that came from anywhere acceptable to PostgreSQL, never empty, and bounded.
-func Storable(text string) string {
+// storable makes text that came from anywhere acceptable to PostgreSQL, never empty, and bounded.
+func storable(text string) string {
 	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "�")
 	if text == "" {
 		return "failed without saying why"

@@ -4,7 +4,6 @@ package target
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,9 +76,4 @@ type Checker interface {
 }
 
 // Cut returns as much of a text as is kept of it.
-func Cut(text string) string {
-	if len(text) <= MaxOutput {
-		return text
-	}
-	return strings.ToValidUTF8(text[:MaxOutput], "")
-}
+func Cut(text string) string { return string(clip([]byte(text), MaxOutput)) }
