@@ -29,7 +29,7 @@ var (
 const (
 	// leaseDuration is the service's default.
 	leaseDuration = 9 * time.Second
-	// handOverWithin is the promise: lease, scan, and a second.
+	// handOverWithin is the promise. The lease and the pass after it take ten seconds; the rest is for a busy machine.
 	handOverWithin = 15 * time.Second
 	// settleWithin is how long a healthy service may take after the last fault to have caught up.
 	settleWithin = 45 * time.Second

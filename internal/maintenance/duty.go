@@ -3,6 +3,7 @@
 package maintenance
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -11,16 +12,24 @@ import (
 // Duty is something to be done again and again.
 type Duty struct {
 	Name string
-	// Every is the time from the end of one pass to the start of the next.
+	// Every is the time from the end of one pass to the start of the next, unless that says otherwise.
 	Every time.Duration
-	// Pass does it once and returns how much there was to do.
-	Pass func(ctx context.Context) (int64, error)
+	// Pass does it once.
+	Pass func(ctx context.Context) (Result, error)
+}
+
+// Result is what a pass has come to.
+type Result struct {
+	// Count is how much there was to do.
+	Count int64
+	// Next is the time from the end of this pass to the start of the next. Zero: the duty's Every.
+	Next time.Duration
 }
 
 // retryAfter is when a pass that has failed is tried again.
 const retryAfter = time.Second
 
-// Run does the duty now and then every so often, until ctx ends. A pass that fails is logged and tried again soon: others
+// Run does the duty now and then again and again, until ctx ends. A pass that fails is logged and tried again soon: others
 // wait for what it does.
 func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 	timer := time.NewTimer(0)
@@ -31,13 +40,14 @@ func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 			return
 		case <-timer.C:
 		}
-		next := d.Every
-		switch n, err := d.Pass(ctx); {
+		result, err := d.Pass(ctx)
+		next := cmp.Or(result.Next, d.Every)
+		switch {
 		case err != nil && ctx.Err() == nil:
 			log.ErrorContext(ctx, "duty failed", "duty", d.Name, "error", err)
 			next = min(d.Every, retryAfter)
-		case n > 0:
-			log.InfoContext(ctx, "duty done", "duty", d.Name, "count", n)
+		case result.Count > 0:
+			log.InfoContext(ctx, "duty done", "duty", d.Name, "count", result.Count)
 		}
 		timer.Reset(next)
 	}

@@ -32,11 +32,11 @@ func TestPartitionsAreMadeOnceByAll(t *testing.T) {
 	made := make(chan int64, 8)
 	for range cap(made) {
 		go func() {
-			n, err := maintenance.Partitions(q).Pass(t.Context())
+			result, err := maintenance.Partitions(q).Pass(t.Context())
 			if err != nil {
-				n = -100
+				result.Count = -100
 			}
-			made <- n
+			made <- result.Count
 		}()
 	}
 	var all int64
@@ -67,7 +67,7 @@ func TestRetentionDropsWholeDaysAndForgetsDeletedJobs(t *testing.T) {
 	retention := maintenance.Retention(q, 7)
 	dropped, err := retention.Pass(t.Context())
 	require.NoError(t, err)
-	require.EqualValues(t, 2, dropped, "days 8 and 9; day 7 may hold runs of seven times 24 hours")
+	require.EqualValues(t, 2, dropped.Count, "days 8 and 9; day 7 may hold runs of seven times 24 hours")
 	require.Equal(t, 8, partitions(t, pool))
 	var left int
 	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from jobs").Scan(&left))
@@ -75,5 +75,5 @@ func TestRetentionDropsWholeDaysAndForgetsDeletedJobs(t *testing.T) {
 
 	dropped, err = retention.Pass(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, dropped, "doing it twice is harmless")
+	require.Zero(t, dropped.Count, "doing it twice is harmless")
 }

@@ -14,11 +14,11 @@ const daysAhead = 3
 
 // Partitions makes the partitions of runs for today and the next days.
 func Partitions(q *db.Queries) Duty {
-	return Duty{Name: "create partitions of runs", Every: time.Hour, Pass: func(ctx context.Context) (int64, error) {
+	return Duty{Name: "create partitions of runs", Every: time.Hour, Pass: func(ctx context.Context) (Result, error) {
 		made, err := q.CreateRunsPartitionsAhead(ctx, daysAhead)
 		if err != nil {
-			return 0, fmt.Errorf("create the partitions of runs for today and %d days: %w", daysAhead, err)
+			return Result{}, fmt.Errorf("create the partitions of runs for today and %d days: %w", daysAhead, err)
 		}
-		return made, nil
+		return Result{Count: made}, nil
 	}}
 }

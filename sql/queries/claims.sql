@@ -115,13 +115,18 @@ select
     exists (select from due g where g.concurrency_group is not null) as grouped,
     clock_timestamp()::timestamptz as read_at;
 
--- name: FreeAbandoned :execrows
--- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. A claim of an instance that
+-- name: FreeAbandoned :one
+-- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. Returns how many runs that
+-- were, and in how long the next lease runs out, unless it is renewed; a day where there is none. A claim of an instance that
 -- commits later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
--- bounds what is read; a worker's lease says itself what it holds. What needs no worker any more, because it is to end or has
--- used up its attempts, is left to instances. Two instances doing it at once free each row once: a row that was freed and claimed
--- anew since this statement began has another token. To look at its lease again would not do, because for a changed row
--- PostgreSQL checks again what is compared with the row, but not what was found to be missing elsewhere.
+-- bounds what is read; a worker's lease says itself what it holds. The arrays hide from the planner how many were found: it
+-- expects ten, and looks each up, instead of reading all of due and of jobs.
+-- Each run waits from then on where its job is executed now, as Requeue would have it: who served it before may be gone. What
+-- is to end is left to instances; where that is for want of attempts or of its job, its queue stays, to tell who executed it.
+-- Two instances doing it at once free each row once: a row that was freed and claimed anew since this statement began has
+-- another token. To look at its lease again would not do, because for a changed row PostgreSQL checks again what is compared
+-- with the row, but not what was found to be missing elsewhere. They lock the rows in one order, so neither waits for the other
+-- while that waits for it.
 with expired as (
     delete from leases
     where expires_at <= now()
@@ -141,20 +146,44 @@ with expired as (
     select d.job_id, d.scheduled_for, d.token
     from held h
     join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
+    order by job_id, scheduled_for
+), freed as (
+    update due d
+    set lease_id = null,
+        queue = case when j.max_attempts > d.attempt and j.deleted_at is null then j.target ->> 'queue' else d.queue end,
+        awaits_worker = j.target ->> 'queue' is not null
+            and d.cancel_reason is null and j.max_attempts > d.attempt and j.deleted_at is null,
+        concurrency_group = j.concurrency_group
+    from (
+        select
+            unnest(array(select job_id from abandoned)) as job_id,
+            unnest(array(select scheduled_for from abandoned)) as scheduled_for,
+            unnest(array(select token from abandoned)) as token
+    ) a
+    join jobs j on j.id = a.job_id
+    where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.token and d.lease_id is not null
+    returning d.job_id
 )
-update due d
-set lease_id = null,
-    awaits_worker = d.awaits_worker and d.cancel_reason is null
-        and exists (select from jobs j where j.id = d.job_id and j.max_attempts > d.attempt and j.deleted_at is null)
-from abandoned a
-where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.token and d.lease_id is not null;
+select
+    (select count(*) from freed) as freed,
+    coalesce(
+        (select min(l.expires_at) from leases l where l.expires_at > now()) - clock_timestamp(), interval '1 day'
+    )::interval as next_expiry_in;
 
 -- name: FreeLost :execrows
 -- Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. Nobody has begun
--- what they took, so no attempt is counted. The instance knows the tokens of what it executes. A claim of which it does
--- not know yet must not be under way.
+-- what they took, so no attempt is counted, and it waits where its job is executed now. The instance knows the tokens of what it
+-- executes. A claim of which it does not know yet must not be under way.
 update due d
-set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end
+set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
+    (queue, awaits_worker, concurrency_group) = (
+        select
+            case when j.max_attempts >= d.attempt and j.deleted_at is null then j.target ->> 'queue' else d.queue end,
+            j.target ->> 'queue' is not null and d.cancel_reason is null and j.max_attempts >= d.attempt and j.deleted_at is null,
+            j.concurrency_group
+        from jobs j
+        where j.id = d.job_id
+    )
 where d.ready_at <= now() + interval '1 minute'
   and not d.awaits_worker
   and d.lease_id = @lease_id
