@@ -193,3 +193,44 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 	}
 	return items, nil
 }
+
+const listStored = `-- name: ListStored :many
+select r.job_id, r.scheduled_for
+from (
+    select
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for
+) o
+join runs r using (job_id, scheduled_for)
+`
+
+type ListStoredParams struct {
+	JobIds        []uuid.UUID
+	ScheduledFors []time.Time
+}
+
+type ListStoredRow struct {
+	JobID        uuid.UUID
+	ScheduledFor time.Time
+}
+
+// Those of some occurrences that have a run.
+func (q *Queries) ListStored(ctx context.Context, arg ListStoredParams) ([]ListStoredRow, error) {
+	rows, err := q.db.Query(ctx, listStored, arg.JobIds, arg.ScheduledFors)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListStoredRow
+	for rows.Next() {
+		var i ListStoredRow
+		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

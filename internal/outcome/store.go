@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/runid"
 )
 
 // Store stores outcomes.
@@ -141,19 +143,23 @@ func (s Store) revise(ctx context.Context, batch []*Outcome) (revised, gone []*O
 	return revised, gone, nil
 }
 
-// complete completes runs, and makes partitions that are missing for them.
+// complete completes runs. It makes the partitions that are missing for them, and where an occurrence has a run already, it
+// leaves that as it is.
 func (s Store) complete(ctx context.Context, params db.CompleteParams) ([]db.CompleteRow, error) {
-	rows, err := s.Queries.Complete(ctx, params)
-	if isMissingPartition(err) {
-		if err := s.createPartitions(ctx, params); err != nil {
-			return nil, err
+	for {
+		rows, err := s.Queries.Complete(ctx, params)
+		switch {
+		case isMissingPartition(err):
+			err = s.createPartitions(ctx, params)
+		case isStored(err):
+			err = s.leaveStored(ctx, params)
+		case err == nil:
+			return rows, nil
 		}
-		rows, err = s.Queries.Complete(ctx, params)
+		if err != nil {
+			return nil, fmt.Errorf("complete: %w", err)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("complete: %w", err)
-	}
-	return rows, nil
 }
 
 // createPartitions makes the partitions that the runs of a completion go to.
@@ -173,11 +179,41 @@ func (s Store) createPartitions(ctx context.Context, c db.CompleteParams) error 
 	return nil
 }
 
+// leaveStored has a completion store no run where there is one: an instant that a job has run for comes again where its
+// schedule is changed to and fro. It fails where there is none, lest the completion be repeated for ever.
+func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
+	rows, err := s.Queries.ListStored(ctx, db.ListStoredParams{JobIds: c.JobIds, ScheduledFors: c.ScheduledFors})
+	if err != nil {
+		return fmt.Errorf("look which runs are stored: %w", err)
+	}
+	stored := make(map[key]bool, len(rows))
+	for _, row := range rows {
+		stored[keyOf(row.JobID, row.ScheduledFor)] = true
+	}
+	left := false
+	for i, kept := range c.Kept {
+		if kept && stored[keyOf(c.JobIds[i], c.ScheduledFors[i])] {
+			c.Kept[i], left = false, true
+			s.Logger.WarnContext(ctx, "occurrence has a run already, which is left", "runId", runid.New(c.JobIds[i], c.ScheduledFors[i]))
+		}
+	}
+	if !left {
+		return errors.New("a run is stored already, and none is found")
+	}
+	return nil
+}
+
 // isMissingPartition tells the error for a row that no partition takes from other violated checks, which are of the
 // same class but name their constraint.
 func isMissingPartition(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == pgerrcode.CheckViolation && pg.ConstraintName == ""
+}
+
+// isStored tells the error for an occurrence that has a run from that for a due row that is there: runs has a table for each day.
+func isStored(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == pgerrcode.UniqueViolation && strings.HasPrefix(pg.TableName, "runs_")
 }
 
 // IsRefusal tells an error for what a row says, which it will say again, from one that may pass.

@@ -71,3 +71,21 @@ func TestARunThatIsRefusedKeepsNoOtherFromBeingStored(t *testing.T) {
 	require.NoError(t, <-passed)
 	require.Len(t, b.runs(refused), 1, "and that one when it can be")
 }
+
+// The database refuses it, and what was stored first stands. That is no reason to hold up its batch, or its schedule.
+func TestADoubledOccurrenceIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	again, others := b.dueJob(), []uuid.UUID{b.dueJob(), b.dueJob()}
+	b.exec(`insert into runs (job_id, scheduled_for, started_at, finished_at, status, attempt, occurrences, error)
+		select job_id, scheduled_for, scheduled_for, scheduled_for, 'FAILED', 1, 1, 'the first' from due where job_id = $1`, again)
+	n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	for _, job := range append(others, again) {
+		require.Len(t, b.runs(job), 1)
+		require.Equal(t, 1, b.count("select count(*) from due where lease_id is null and ready_at > now() and job_id = '"+job.String()+"'"),
+			"the schedule goes on")
+	}
+	require.Equal(t, "the first", *b.runs(again)[0].Error)
+}

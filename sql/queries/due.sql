@@ -4,7 +4,8 @@
 -- only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
 -- whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
 -- Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
--- claim: ListRevised tells. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
+-- claim: ListRevised tells. It fails where an occurrence has a run already, which "on conflict" would pass over at the cost of
+-- a record of the log and a look at the index for each run: ListStored tells which. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
 -- Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
 -- looks each up by its key at any size of the tables, instead of reading all of due. What was moved is not looked up a
 -- second time to be ended; "not in" hashes it, where a join would compare each with each.
@@ -59,8 +60,7 @@ with completion as (
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
       and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is true
-    returning c.job_id, c.scheduled_for, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason,
-        c.error, c.result, c.failed_attempts, c.occurrences, c.kept, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
+    returning c.job_id, c.scheduled_for
 ), ended as (
     delete from due d
     using completion c
@@ -69,12 +69,10 @@ with completion as (
       and (c.job_id, c.scheduled_for) not in (select m.job_id, m.scheduled_for from moved m)
     returning d.job_id, d.scheduled_for, d.recurs, d.run_count
 ), stored as (
-    select * from moved
-    union all
-    select c.job_id, c.scheduled_for, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason,
-        c.error, c.result, c.failed_attempts, c.occurrences, c.kept, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
+    select c.*
     from completion c
-    where (c.job_id, c.scheduled_for) in (select e.job_id, e.scheduled_for from ended e)
+    where (c.job_id, c.scheduled_for) in (select m.job_id, m.scheduled_for from moved m)
+       or (c.job_id, c.scheduled_for) in (select e.job_id, e.scheduled_for from ended e)
 ), resting as (
     -- One row for each job: an update takes only one of several.
     select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
@@ -107,7 +105,6 @@ with completion as (
         occurrences, nullif(error, ''), nullif(result, '')::json, nullif(failed_attempts, '')::jsonb
     from stored
     where kept
-    on conflict (job_id, scheduled_for) do nothing
 ), passed as (
     insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
     select job_id, passed_for, finished_at, 'SKIPPED', 'OVERLAP', 0, passed_count
@@ -133,8 +130,8 @@ join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.to
 join jobs j on j.id = d.job_id;
 
 -- name: Retry :many
--- Puts runs whose attempt failed back, each to be claimed again at its ready_at, and notes the failed attempt. One that is to
--- end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
+-- Puts runs whose attempt failed back, each to be claimed again at its ready_at where its job is executed now, and notes the
+-- failed attempt. One that is to end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
 with failure as (
     select
         unnest(@job_ids::uuid[]) as job_id,
@@ -145,7 +142,8 @@ with failure as (
 )
 update due d
 set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
-    queue = j.target ->> 'queue', awaits_worker = j.target ->> 'queue' is not null and d.cancel_reason is null, lease_id = null,
+    queue = j.target ->> 'queue', awaits_worker = j.target ->> 'queue' is not null and d.cancel_reason is null,
+    concurrency_group = j.concurrency_group, lease_id = null,
     failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
 join jobs j on j.id = f.job_id

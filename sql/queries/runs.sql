@@ -35,6 +35,16 @@ union all
 order by scheduled_for desc
 limit @max_rows;
 
+-- name: ListStored :many
+-- Those of some occurrences that have a run.
+select r.job_id, r.scheduled_for
+from (
+    select
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for
+) o
+join runs r using (job_id, scheduled_for);
+
 -- name: CreateRunsPartition :one
 -- See the function: safe from many sessions at once. Returns whether it made one.
 select create_runs_partition(@day::date);
