@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/database"
 	"punctual/internal/planner"
 )
 
@@ -27,7 +28,7 @@ const maxDeadlocks = 5
 // does it the other way round: should the two meet, PostgreSQL ends one of them, and it is done again.
 func Change(ctx context.Context, pool *pgxpool.Pool, do func(*db.Queries) error) (err error) {
 	for range maxDeadlocks {
-		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return do(db.New(tx)) })
+		err = pgx.BeginTxFunc(ctx, pool, database.Locking, func(tx pgx.Tx) error { return do(db.New(tx)) })
 		if deadlock, ok := errors.AsType[*pgconn.PgError](err); !ok || deadlock.Code != pgerrcode.DeadlockDetected {
 			break
 		}
@@ -119,11 +120,4 @@ func triggerOf(retryOf *time.Time) db.RunTrigger {
 		return db.RunTriggerMANUAL
 	}
 	return db.RunTriggerRETRY
-}
-
-func later(a time.Time, b *time.Time) time.Time {
-	if b != nil && b.After(a) {
-		return *b
-	}
-	return a
 }

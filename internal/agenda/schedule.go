@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/instant"
 	"punctual/internal/planner"
 	"punctual/internal/target"
 )
@@ -106,7 +107,7 @@ func skipDue(ctx context.Context, q *db.Queries, row *db.Due, job *db.Job, now t
 	if err != nil || planner.MayOverlap(job) {
 		return nil //nolint:nilerr // what cannot be computed is not due
 	}
-	from := later(row.ScheduledFor, row.RevisedAt)
+	from := instant.Later(row.ScheduledFor, instant.OrZero(row.RevisedAt))
 	skipped, _ := when.Between(from, now)
 	if skipped == 0 {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/instant"
 	"punctual/internal/planner"
 	"punctual/internal/runid"
 	"punctual/internal/target"
@@ -43,7 +44,7 @@ func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time
 	mayOverlap := s.Policy == db.OverlapPolicyALLOWALL || planner.MayOverlap(job)
 	if busy != nil && !mayOverlap && s.Policy != db.OverlapPolicySKIP {
 		// The schedule is to go on behind this run, and so not to come back to what is claimed ahead of its instant.
-		now = later(now, new(busy.ScheduledFor.Add(time.Microsecond)))
+		now = instant.Later(now, busy.ScheduledFor.Add(time.Microsecond))
 	}
 	started := Started{ScheduledFor: free(rows, now)}
 	at := started.ScheduledFor
@@ -162,7 +163,7 @@ func Backfill(ctx context.Context, q *db.Queries, job *db.Job, from, to time.Tim
 	}
 	passed := all
 	if row := find(rows, recurs); row != nil {
-		reached := later(row.ScheduledFor, row.RevisedAt)
+		reached := instant.Later(row.ScheduledFor, instant.OrZero(row.RevisedAt))
 		passed = all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })]
 	}
 	n, err := q.Backfill(ctx, db.BackfillParams{

@@ -1,4 +1,4 @@
-// Package instant is how the API writes an instant.
+// Package instant orders instants, and is how the API writes them.
 package instant
 
 import "time"

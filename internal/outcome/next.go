@@ -1,9 +1,8 @@
 package outcome
 
 import (
-	"time"
-
 	"punctual/gen/db"
+	"punctual/internal/instant"
 	"punctual/internal/planner"
 	"punctual/internal/target"
 )
@@ -30,7 +29,7 @@ func (o *Outcome) goOn() {
 func (o *Outcome) next() planner.Step {
 	row := &o.Row
 	if o.isBeside() {
-		return planner.Step{Next: orZero(row.BufferedFor)} // the schedule goes on elsewhere, or not at all
+		return planner.Step{Next: instant.OrZero(row.BufferedFor)} // the schedule goes on elsewhere, or not at all
 	}
 	began := o.began
 	if row.FailedAttempts != nil {
@@ -40,7 +39,7 @@ func (o *Outcome) next() planner.Step {
 		// Not what an instance began and died with: that did not execute until others took it over.
 		Occurrence: row.ScheduledFor, Started: began, Finished: o.finished,
 		Failed: o.status == db.RunStatusFAILED, Count: row.RunCount + row.Job.RunCount, Failures: int(row.Failures),
-		RevisedAt: orZero(row.RevisedAt), BufferedFor: orZero(row.BufferedFor),
+		RevisedAt: instant.OrZero(row.RevisedAt), BufferedFor: instant.OrZero(row.BufferedFor),
 	})
 }
 
@@ -68,11 +67,4 @@ func (o *Outcome) revise(now db.ListRevisedRow) {
 	if isSkipped { // what it stands for stays so
 		o.step.Passed, o.step.PassedFrom = before.Passed, before.PassedFrom
 	}
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }

@@ -66,7 +66,7 @@ func (o *Outcome) RunID() uuid.UUID { return runid.New(o.Row.JobID, o.Row.Schedu
 // Prepare tells whether to make an attempt, as of now. Where not, the run has ended without.
 func (o *Outcome) Prepare(now time.Time) bool {
 	row, job := &o.Row, &o.Row.Job
-	o.finished = later(now, o.started)
+	o.finished = instant.Later(now, o.started)
 	o.began = o.finished
 	if err := o.computeSchedule(); err != nil {
 		o.abandon("", err.Error())
@@ -111,17 +111,17 @@ func (o *Outcome) executor() string {
 // Begin notes that the attempt begins now.
 func (o *Outcome) Begin(now time.Time) {
 	if o.attempt == 1 {
-		o.started = later(now, o.Row.StartedAt)
+		o.started = instant.Later(now, o.Row.StartedAt)
 	}
-	o.began = later(now, o.started)
+	o.began = instant.Later(now, o.started)
 }
 
 // Resume notes that the attempt was begun before, at an instant.
-func (o *Outcome) Resume(began time.Time) { o.began = later(began, o.started) }
+func (o *Outcome) Resume(began time.Time) { o.began = instant.Later(began, o.started) }
 
 // End notes how the attempt ended, now: err as of target.Executor, or Canceled, or one that wraps ErrDeadline.
 func (o *Outcome) End(now time.Time, result *target.Result, err error) {
-	o.finished = later(now, o.began)
+	o.finished = instant.Later(now, o.began)
 	o.result = encodeResult(result)
 	canceled, isCanceled := errors.AsType[Canceled](err)
 	switch {
@@ -204,11 +204,4 @@ func storable(text string) string {
 		text = strings.ToValidUTF8(text[:maxErrorLength], "")
 	}
 	return text
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/instant"
 )
 
 // completion lays runs that are over out for the statement.
@@ -28,7 +29,7 @@ func completion(batch []*Outcome) db.CompleteParams {
 		}
 		row := &o.Row
 		c.JobIds[i], c.ScheduledFors[i], c.Tokens[i], c.Revisions[i] = row.JobID, row.ScheduledFor, row.Token, row.Revision
-		c.Triggers[i], c.RetryOfs[i] = string(row.Trigger), orZero(row.RetryOf)
+		c.Triggers[i], c.RetryOfs[i] = string(row.Trigger), instant.OrZero(row.RetryOf)
 		c.Attempts[i], c.StartedAts[i], c.FinishedAts[i] = o.attempt, o.started, o.finished
 		c.Statuses[i], c.Reasons[i], c.Errors[i] = string(o.status), string(o.reason), o.error
 		c.Results[i], c.FailedAttempts[i] = string(o.result), string(row.FailedAttempts)

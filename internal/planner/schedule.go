@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/instant"
 	"punctual/internal/schedule"
 )
 
@@ -19,7 +20,7 @@ import (
 // time zone database does not know, say.
 func Schedule(job *db.Job) (schedule.Schedule, error) {
 	s := schedule.Schedule{
-		Start: orZero(job.StartAt), End: orZero(job.EndAt),
+		Start: instant.OrZero(job.StartAt), End: instant.OrZero(job.EndAt),
 		Jitter: schedule.Jitter(job.ID, int64(job.JitterSeconds)),
 	}
 	switch {
@@ -84,11 +85,4 @@ func parseCron(expression, zone string, job uuid.UUID) (schedule.Grid, error) {
 	}
 	crons.parsed[key] = cron
 	return cron, nil
-}
-
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"punctual/gen/db"
+	"punctual/internal/instant"
 	"punctual/internal/schedule"
 )
 
@@ -42,7 +43,7 @@ func Misfire(job *db.Job, s schedule.Schedule, occurrence, now time.Time) *Step 
 		if !occurrence.Before(window) {
 			return nil
 		}
-		return pass(s, occurrence, earlier(window.Add(-1), missedUntil))
+		return pass(s, occurrence, instant.Earlier(window.Add(-1), missedUntil))
 	case db.MisfirePolicyFIREONCE:
 		count, last := s.Between(occurrence, now)
 		switch {
@@ -92,12 +93,12 @@ type Run struct {
 // drift.
 func After(job *db.Job, s schedule.Schedule, run Run) Step {
 	var step Step
-	from := later(run.Occurrence, run.RevisedAt)
+	from := instant.Later(run.Occurrence, run.RevisedAt)
 	switch {
 	case !run.BufferedFor.IsZero():
 		// Whatever else is next comes after it, from the end of this run on.
 		step.Next = run.BufferedFor
-		until := later(run.BufferedFor, run.Finished)
+		until := instant.Later(run.BufferedFor, run.Finished)
 		if first, ok := s.Next(from); ok && !first.After(until) && !MayOverlap(job) {
 			count, _ := s.Between(from, until)
 			step.Passed, step.PassedFrom = count, first
@@ -167,18 +168,4 @@ func Backoff(job *db.Job, attempt int) time.Duration {
 		bound = min(2*bound, most)
 	}
 	return least + time.Duration(rand.Int64N(int64(bound-least)+1)) //nolint:gosec // spreading needs no secrecy
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/database"
 	"punctual/internal/lease"
 )
 
@@ -14,7 +15,7 @@ import (
 // it, so that what one has taken the next one counts; jobs without a group do not wait for that.
 func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow, err error) {
 	var claimed []db.ClaimGroupedRow
-	err = pgx.BeginFunc(held.Context, p.Pool, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(held.Context, p.Pool, database.Locking, func(tx pgx.Tx) error {
 		q := p.queries.WithTx(tx)
 		if err := q.TakeTurn(held.Context); err != nil {
 			return err
