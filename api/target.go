@@ -98,7 +98,7 @@ func checkGroup(job db.Job) (wrong []api.FieldError) {
 
 // seal seals the secrets of a job's target.
 func (s *server) seal(job *db.Job, opened []byte, fields map[string]any) (wrong []api.FieldError, err error) {
-	sealed, err := s.Secrets.Seal(opened, job.ID[:])
+	err = target.SealSecrets(s.Secrets, job, opened)
 	if errors.Is(err, secrets.ErrNoKey) {
 		for _, field := range slices.Sorted(maps.Keys(fields)) {
 			wrong = append(wrong, inBody("target."+field, "cannot be kept: the operator has configured no key for secrets (SECRET_KEYS)"))
@@ -108,7 +108,6 @@ func (s *server) seal(job *db.Job, opened []byte, fields map[string]any) (wrong 
 	if err != nil {
 		return nil, fmt.Errorf("seal the secrets of the target: %w", err)
 	}
-	job.SealedSecrets, job.SecretsKeyID = sealed.Ciphertext, &sealed.KeyID
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		job.SecretNames = append(job.SecretNames, namesIn(field, fields[field])...)
 	}
@@ -156,7 +155,7 @@ func sameHost(a, b json.RawMessage) bool {
 
 // openSecrets returns the secrets of a job's target, by field.
 func (s *server) openSecrets(job *db.Job) (fields map[string]any, err error) {
-	raw, err := s.Secrets.Open(secrets.Sealed{KeyID: *job.SecretsKeyID, Ciphertext: job.SealedSecrets}, job.ID[:])
+	raw, err := target.OpenSecrets(s.Secrets, job)
 	if err != nil {
 		return nil, fmt.Errorf("open the secrets of job %s: %w", job.ID, err)
 	}

@@ -78,14 +78,8 @@ func (s *server) Heartbeat(ctx context.Context, r api.HeartbeatRequestObject) (a
 
 // CompleteRun ends a leased run with success.
 func (s *server) CompleteRun(ctx context.Context, r api.CompleteRunRequestObject) (api.CompleteRunResponseObject, error) {
-	err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil)
-	switch refusal, err := s.refuseWorker(ctx, r.Id, err); {
-	case err != nil:
-		return nil, err
-	case refusal.isMissing:
-		return api.CompleteRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}, nil
-	case refusal.isLost:
-		return api.CompleteRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: lost(ctx)}, nil
+	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil); err != nil {
+		return s.refuseWorker(ctx, r.Id, err)
 	}
 	return api.CompleteRun204Response{}, nil
 }
@@ -96,48 +90,49 @@ func (s *server) FailRun(ctx context.Context, r api.FailRunRequestObject) (api.F
 		Err: errors.New(r.Body.Error), IsFinal: !orDefault(r.Body.Retryable, true),
 		RetryAfter: seconds(orDefault(r.Body.RetryAfterSeconds, 0)),
 	}
-	err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure)
-	switch refusal, err := s.refuseWorker(ctx, r.Id, err); {
-	case err != nil:
-		return nil, err
-	case refusal.isMissing:
-		return api.FailRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}, nil
-	case refusal.isLost:
-		return api.FailRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: lost(ctx)}, nil
+	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure); err != nil {
+		return s.refuseWorker(ctx, r.Id, err)
 	}
 	return api.FailRun204Response{}, nil
 }
 
 // ReleaseRun gives a leased run back.
 func (s *server) ReleaseRun(ctx context.Context, r api.ReleaseRunRequestObject) (api.ReleaseRunResponseObject, error) {
-	err := s.Queues.Release(ctx, r.Id, r.Body.Token)
-	switch refusal, err := s.refuseWorker(ctx, r.Id, err); {
-	case err != nil:
-		return nil, err
-	case refusal.isMissing:
-		return api.ReleaseRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}, nil
-	case refusal.isLost:
-		return api.ReleaseRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: lost(ctx)}, nil
+	if err := s.Queues.Release(ctx, r.Id, r.Body.Token); err != nil {
+		return s.refuseWorker(ctx, r.Id, err)
 	}
 	return api.ReleaseRun204Response{}, nil
 }
 
-// refusal is why what a worker says of a run changes nothing.
-type refusal struct{ isMissing, isLost bool }
-
-// refuseWorker tells a run that is not the worker's from one that there is not. Other errors stay errors.
-func (s *server) refuseWorker(ctx context.Context, run uuid.UUID, err error) (refusal, error) {
-	if !errors.Is(err, queue.ErrLost) {
-		return refusal{}, err
-	}
-	if _, err := s.findRun(ctx, run); errors.Is(err, pgx.ErrNoRows) {
-		return refusal{isMissing: true}, nil
-	} else if err != nil {
-		return refusal{}, err
-	}
-	return refusal{isLost: true}, nil
+// workerRefusal refuses whatever a worker says of a run: the generated answers of the three operations differ in name only.
+type workerRefusal struct {
+	api.CompleteRunResponseObject
+	api.FailRunResponseObject
+	api.ReleaseRunResponseObject
 }
 
-func lost(ctx context.Context) api.ConflictApplicationProblemPlusJSONResponse {
-	return conflict(ctx, "The run is not leased with this token: it has ended, or its lease has run out.")
+// refuseWorker tells a run that is not the worker's from one that there is not. Other errors stay errors.
+func (s *server) refuseWorker(ctx context.Context, run uuid.UUID, err error) (workerRefusal, error) {
+	if !errors.Is(err, queue.ErrLost) {
+		return workerRefusal{}, err
+	}
+	_, err = s.findRun(ctx, run)
+	if errors.Is(err, pgx.ErrNoRows) {
+		missing := api.CompleteRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}
+		return workerRefusal{
+			missing,
+			api.FailRun404ApplicationProblemPlusJSONResponse(missing),
+			api.ReleaseRun404ApplicationProblemPlusJSONResponse(missing),
+		}, nil
+	}
+	if err != nil {
+		return workerRefusal{}, err
+	}
+	lost := api.CompleteRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: conflict(ctx,
+		"The run is not leased with this token: it has ended, or its lease has run out.")}
+	return workerRefusal{
+		lost,
+		api.FailRun409ApplicationProblemPlusJSONResponse(lost),
+		api.ReleaseRun409ApplicationProblemPlusJSONResponse(lost),
+	}, nil
 }

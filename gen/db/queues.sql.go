@@ -45,12 +45,12 @@ with candidate as (
         array_agg(c.job_id), array_agg(c.scheduled_for)
     from claimed c
     group by c.lease_id
-    returning id, expires_at
+    returning id, created_at
 )
 select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
     c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at,
-    c.lease_id::uuid as lease_id, g.expires_at
+    c.lease_id::uuid as lease_id, g.created_at as leased_at
 from claimed c
 join granted g on g.id = c.lease_id
 join jobs j on j.id = c.job_id
@@ -84,7 +84,7 @@ type ClaimQueuedRow struct {
 	Job            Job
 	ReadAt         time.Time
 	LeaseID        uuid.UUID
-	ExpiresAt      time.Time
+	LeasedAt       time.Time
 }
 
 // As Claim, for the workers that wait at a queue: one lease id for each run that one of them would take, in their order, and with
@@ -159,7 +159,7 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.SecretNames,
 			&i.ReadAt,
 			&i.LeaseID,
-			&i.ExpiresAt,
+			&i.LeasedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -191,7 +191,7 @@ const getLeased = `-- name: GetLeased :one
 select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
     d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at,
-    l.id as lease_id, greatest(l.created_at, d.started_at)::timestamptz as attempt_started_at
+    l.id as lease_id, l.created_at as leased_at
 from jobs j
 join due d on d.job_id = j.id and d.scheduled_for = $1
 join leases l on l.id = d.lease_id
@@ -205,31 +205,31 @@ type GetLeasedParams struct {
 }
 
 type GetLeasedRow struct {
-	JobID            uuid.UUID
-	ScheduledFor     time.Time
-	ReadyAt          time.Time
-	Recurs           bool
-	Queue            *string
-	Trigger          RunTrigger
-	RetryOf          *time.Time
-	Token            int64
-	Attempt          int16
-	StartedAt        time.Time
-	CancelReason     *RunReason
-	FailedAttempts   []byte
-	BufferedFor      *time.Time
-	Revision         int32
-	RevisedAt        *time.Time
-	RunCount         int64
-	Failures         int16
-	Job              Job
-	ReadAt           time.Time
-	LeaseID          uuid.UUID
-	AttemptStartedAt time.Time
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	ReadyAt        time.Time
+	Recurs         bool
+	Queue          *string
+	Trigger        RunTrigger
+	RetryOf        *time.Time
+	Token          int64
+	Attempt        int16
+	StartedAt      time.Time
+	CancelReason   *RunReason
+	FailedAttempts []byte
+	BufferedFor    *time.Time
+	Revision       int32
+	RevisedAt      *time.Time
+	RunCount       int64
+	Failures       int16
+	Job            Job
+	ReadAt         time.Time
+	LeaseID        uuid.UUID
+	LeasedAt       time.Time
 }
 
-// A run that a worker holds, by what its id says and the token it was claimed with, with when this attempt began. The last eight
-// bytes of a job's id lead to the job.
+// A run that a worker holds, by what its id says and the token it was claimed with; this attempt began when it was leased. The
+// last eight bytes of a job's id lead to the job.
 func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeasedRow, error) {
 	row := q.db.QueryRow(ctx, getLeased, arg.ScheduledFor, arg.JobTail, arg.Token)
 	var i GetLeasedRow
@@ -288,7 +288,7 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Job.SecretNames,
 		&i.ReadAt,
 		&i.LeaseID,
-		&i.AttemptStartedAt,
+		&i.LeasedAt,
 	)
 	return i, err
 }
@@ -334,7 +334,7 @@ const listOverdue = `-- name: ListOverdue :many
 select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
     d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at,
-    h.lease_id::uuid as lease_id, greatest(h.created_at, d.started_at)::timestamptz as attempt_started_at
+    h.lease_id::uuid as lease_id, h.created_at::timestamptz as leased_at
 from (
     select id as lease_id, created_at, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from leases
@@ -346,27 +346,27 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now()
 `
 
 type ListOverdueRow struct {
-	JobID            uuid.UUID
-	ScheduledFor     time.Time
-	ReadyAt          time.Time
-	Recurs           bool
-	Queue            *string
-	Trigger          RunTrigger
-	RetryOf          *time.Time
-	Token            int64
-	Attempt          int16
-	StartedAt        time.Time
-	CancelReason     *RunReason
-	FailedAttempts   []byte
-	BufferedFor      *time.Time
-	Revision         int32
-	RevisedAt        *time.Time
-	RunCount         int64
-	Failures         int16
-	Job              Job
-	ReadAt           time.Time
-	LeaseID          uuid.UUID
-	AttemptStartedAt time.Time
+	JobID          uuid.UUID
+	ScheduledFor   time.Time
+	ReadyAt        time.Time
+	Recurs         bool
+	Queue          *string
+	Trigger        RunTrigger
+	RetryOf        *time.Time
+	Token          int64
+	Attempt        int16
+	StartedAt      time.Time
+	CancelReason   *RunReason
+	FailedAttempts []byte
+	BufferedFor    *time.Time
+	Revision       int32
+	RevisedAt      *time.Time
+	RunCount       int64
+	Failures       int16
+	Job            Job
+	ReadAt         time.Time
+	LeaseID        uuid.UUID
+	LeasedAt       time.Time
 }
 
 // The runs that workers hold and whose attempt has taken longer than it may. Reads what workers hold, and nothing that waits.
@@ -434,7 +434,7 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.SecretNames,
 			&i.ReadAt,
 			&i.LeaseID,
-			&i.AttemptStartedAt,
+			&i.LeasedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -10,7 +10,6 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/lease"
 	"punctual/internal/outcome"
-	"punctual/internal/secrets"
 	"punctual/internal/target"
 )
 
@@ -77,7 +76,7 @@ func (p *Poller) call(ctx context.Context, r *run) (result *target.Result, err e
 			result, err = nil, fmt.Errorf("panic: %v", reason)
 		}
 	}()
-	opened, err := p.open(job)
+	opened, err := target.OpenSecrets(p.Secrets, job)
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +105,6 @@ func (p *Poller) call(ctx context.Context, r *run) (result *target.Result, err e
 		return result, fmt.Errorf("%w after %s: %w", outcome.ErrDeadline, deadline, err)
 	}
 	return result, err
-}
-
-// open opens the secrets of a job's target, where it has some.
-func (p *Poller) open(job *db.Job) ([]byte, error) {
-	if job.SecretsKeyID == nil {
-		return nil, nil
-	}
-	return p.Secrets.Open(secrets.Sealed{KeyID: *job.SecretsKeyID, Ciphertext: job.SealedSecrets}, job.ID[:])
 }
 
 // hold waits for the instant at which a run may start. It reports false when the lease is lost meanwhile.

@@ -2,6 +2,7 @@ package poller_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -27,7 +28,10 @@ func (e executor) Execute(ctx context.Context, run target.Run) (*target.Result, 
 	return nil, e(ctx, run)
 }
 
-var succeed = executor(func(context.Context, target.Run) error { return nil })
+var (
+	succeed = executor(func(context.Context, target.Run) error { return nil })
+	fail    = executor(func(context.Context, target.Run) error { return errors.New("no luck") })
+)
 
 // bench is a database of its own, with what a test does to it.
 type bench struct {
@@ -58,6 +62,20 @@ func (b bench) poller(e target.Executor, c poller.Config) *poller.Poller {
 		c.Lease = lease.NewKeeper(lease.Config{Queries: b.Queries, Duration: time.Minute})
 	}
 	return poller.New(c)
+}
+
+// drain makes passes until nothing is due.
+func (b bench) drain(e target.Executor) int {
+	b.t.Helper()
+	p, all := b.poller(e, poller.Config{}), 0
+	for {
+		n, err := p.Pass(b.t.Context())
+		require.NoError(b.t, err)
+		if n == 0 {
+			return all
+		}
+		all += n
+	}
 }
 
 // dueJob creates a job with an interval of a minute that was due a moment ago, and returns its id.
@@ -97,6 +115,13 @@ func (b bench) runs(job uuid.UUID) []db.ListRunsRow {
 	rows, err := b.ListRuns(b.t.Context(), db.ListRunsParams{JobID: job, Before: time.Now().Add(time.Hour), MaxRows: 100})
 	require.NoError(b.t, err)
 	return rows
+}
+
+func (b bench) jobStatus(job uuid.UUID) (status, reason string) {
+	b.t.Helper()
+	require.NoError(b.t, b.pool.QueryRow(b.t.Context(),
+		"select status::text, coalesce(status_reason, '') from jobs where id = $1", job).Scan(&status, &reason))
+	return status, reason
 }
 
 // lease takes a lease for an instance that exists only in the test.

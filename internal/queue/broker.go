@@ -19,6 +19,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/alarm"
 	"punctual/internal/dbclock"
+	"punctual/internal/instant"
 	"punctual/internal/outcome"
 )
 
@@ -127,20 +128,13 @@ func (b *Broker) pass(ctx context.Context) (next time.Time, err error) {
 		}
 		if claimed == 0 {
 			// Somebody else was quicker, or holds what is due in a transaction: not to ask in vain as fast as can be.
-			sleep(ctx, vainDelay)
+			select {
+			case <-ctx.Done():
+			case <-time.After(vainDelay):
+			}
 		}
 	}
 	return time.Time{}, ctx.Err()
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // look finds out when something is due next, in the queues of which that is not known, and from time to time in all.
@@ -215,8 +209,8 @@ func (b *Broker) nextLook() time.Time {
 		next = b.lookedAt.Add(b.PollInterval)
 	}
 	for _, l := range b.lines {
-		if len(l.waiting) > 0 && l.next.Before(next) {
-			next = l.next
+		if len(l.waiting) > 0 {
+			next = instant.Earlier(next, l.next)
 		}
 	}
 	return next

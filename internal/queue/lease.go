@@ -169,7 +169,7 @@ func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) (cl
 	if err != nil {
 		return 0, fmt.Errorf("claim for workers: %w", err)
 	}
-	for id, lease := range b.prepare(ctx, rows) {
+	for id, lease := range b.prepare(ctx, rows, takers) {
 		if len(lease.Runs) == 0 {
 			b.forgetLease(ctx, id)
 			continue
@@ -195,14 +195,14 @@ func (b *Broker) hand(ctx context.Context, w *waiter, lease *Lease) {
 	}
 }
 
-// prepare makes leases of what was claimed. Runs that are not to be executed are ended here.
-func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow) map[uuid.UUID]*Lease {
+// prepare makes leases of what was claimed for takers. Runs that are not to be executed are ended here.
+func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow, takers map[uuid.UUID]*waiter) map[uuid.UUID]*Lease {
 	leases := map[uuid.UUID]*Lease{}
 	claimed := make([]*outcome.Outcome, len(rows))
 	for i, row := range rows {
 		b.clock.Observe(row.ReadAt)
-		leases[row.LeaseID] = &Lease{ID: row.LeaseID, ExpiresAt: row.ExpiresAt}
-		claimed[i] = new(outcome.New(claimOf(row)))
+		leases[row.LeaseID] = &Lease{ID: row.LeaseID, ExpiresAt: row.LeasedAt.Add(takers[row.LeaseID].ask.Duration)}
+		claimed[i] = new(outcome.New(claimOf(db.GetLeasedRow(row))))
 	}
 	now := b.clock.Now()
 	if err := b.outcomes.Split(ctx, now, claimed); err != nil {

@@ -3,6 +3,8 @@ package queue
 import (
 	"slices"
 	"time"
+
+	"punctual/internal/instant"
 )
 
 // never is later than anything that is due.
@@ -32,19 +34,14 @@ func (l *line) beginLook() { l.next, l.heard = never, never }
 
 // learn is told what the database has answered.
 func (l *line) learn(next time.Time) {
-	l.next = next
-	if l.heard.Before(next) {
-		l.next = l.heard
-	}
+	l.next = instant.Earlier(next, l.heard)
 }
 
 // hear is told that something is due at an instant.
 func (l *line) hear(readyAt time.Time) {
-	if readyAt.Before(l.heard) {
-		l.heard = readyAt
-	}
-	if l.isKnown() && readyAt.Before(l.next) {
-		l.next = readyAt
+	l.heard = instant.Earlier(l.heard, readyAt)
+	if l.isKnown() {
+		l.next = instant.Earlier(l.next, readyAt)
 	}
 }
 

@@ -27,12 +27,12 @@ func (b *Broker) End(ctx context.Context, run uuid.UUID, token int64, output str
 	}
 	b.clock.Observe(row.ReadAt)
 	now := b.clock.Now()
-	o := outcome.New(leasedClaim(row))
-	o.Resume(row.AttemptStartedAt)
+	o := outcome.New(claimOf(row))
+	o.Resume(row.LeasedAt)
 	if failure != nil && row.CancelReason != nil {
 		failure = outcome.Canceled{Reason: *row.CancelReason}
 	}
-	o.End(now, result(output, now.Sub(row.AttemptStartedAt)), failure)
+	o.End(now, result(output, now.Sub(row.LeasedAt)), failure)
 	lost, _, err := b.outcomes.Batch(ctx, []*outcome.Outcome{&o})
 	if err != nil {
 		return err
@@ -113,8 +113,8 @@ func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 	for i, row := range rows {
 		b.clock.Observe(row.ReadAt)
 		now, deadline := b.clock.Now(), time.Duration(row.Job.AttemptDeadlineSeconds)*time.Second
-		o := outcome.New(leasedClaim(db.GetLeasedRow(row)))
-		o.Resume(row.AttemptStartedAt)
+		o := outcome.New(claimOf(db.GetLeasedRow(row)))
+		o.Resume(row.LeasedAt)
 		err := fmt.Errorf("%w after %s", outcome.ErrDeadline, deadline)
 		if row.CancelReason != nil {
 			err = outcome.Canceled{Reason: *row.CancelReason}
@@ -154,8 +154,8 @@ func (b *Broker) forgetLease(ctx context.Context, id uuid.UUID) {
 	}
 }
 
-// leasedClaim is the claim under which a worker holds a run.
-func leasedClaim(row db.GetLeasedRow) db.ClaimRow {
+// claimOf is the claim under which a worker holds a run. All queries for such a run return the same columns.
+func claimOf(row db.GetLeasedRow) db.ClaimRow {
 	return db.ClaimRow{
 		JobID: row.JobID, ScheduledFor: row.ScheduledFor, ReadyAt: row.ReadyAt, Recurs: row.Recurs, Queue: row.Queue,
 		Trigger: row.Trigger, RetryOf: row.RetryOf, Token: row.Token, Attempt: row.Attempt, StartedAt: row.StartedAt,
@@ -163,15 +163,4 @@ func leasedClaim(row db.GetLeasedRow) db.ClaimRow {
 		Revision: row.Revision, RevisedAt: row.RevisedAt, RunCount: row.RunCount, Failures: row.Failures, Job: row.Job,
 		ReadAt: row.ReadAt,
 	}
-}
-
-// claimOf is the claim that was made for a worker.
-func claimOf(row db.ClaimQueuedRow) db.ClaimRow {
-	return leasedClaim(db.GetLeasedRow{
-		JobID: row.JobID, ScheduledFor: row.ScheduledFor, ReadyAt: row.ReadyAt, Recurs: row.Recurs, Queue: row.Queue,
-		Trigger: row.Trigger, RetryOf: row.RetryOf, Token: row.Token, Attempt: row.Attempt, StartedAt: row.StartedAt,
-		CancelReason: row.CancelReason, FailedAttempts: row.FailedAttempts, BufferedFor: row.BufferedFor,
-		Revision: row.Revision, RevisedAt: row.RevisedAt, RunCount: row.RunCount, Failures: row.Failures, Job: row.Job,
-		ReadAt: row.ReadAt,
-	})
 }

@@ -47,23 +47,23 @@ with candidate as (
         array_agg(c.job_id), array_agg(c.scheduled_for)
     from claimed c
     group by c.lease_id
-    returning id, expires_at
+    returning id, created_at
 )
 select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
     c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
-    c.lease_id::uuid as lease_id, g.expires_at
+    c.lease_id::uuid as lease_id, g.created_at as leased_at
 from claimed c
 join granted g on g.id = c.lease_id
 join jobs j on j.id = c.job_id;
 
 -- name: GetLeased :one
--- A run that a worker holds, by what its id says and the token it was claimed with, with when this attempt began. The last eight
--- bytes of a job's id lead to the job.
+-- A run that a worker holds, by what its id says and the token it was claimed with; this attempt began when it was leased. The
+-- last eight bytes of a job's id lead to the job.
 select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
     d.run_count, d.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
-    l.id as lease_id, greatest(l.created_at, d.started_at)::timestamptz as attempt_started_at
+    l.id as lease_id, l.created_at as leased_at
 from jobs j
 join due d on d.job_id = j.id and d.scheduled_for = @scheduled_for
 join leases l on l.id = d.lease_id
@@ -74,7 +74,7 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea and d.token = @token 
 select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
     d.run_count, d.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
-    h.lease_id::uuid as lease_id, greatest(h.created_at, d.started_at)::timestamptz as attempt_started_at
+    h.lease_id::uuid as lease_id, h.created_at::timestamptz as leased_at
 from (
     select id as lease_id, created_at, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from leases
