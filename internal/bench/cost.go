@@ -18,7 +18,8 @@ const costWarmUp = 8
 // maxCostRatio is how much more a claim may cost among many jobs than among few.
 const maxCostRatio = 1.5
 
-// claimCost measures one claim and one completion of a batch among more and more jobs that are not due, then beside long
+// claimCost measures one claim and one completion of a batch among more and more jobs that are not due: first of jobs that lie
+// beside each other, then, and from then on, of jobs from all over the tables, each of which has pages of its own; then beside long
 // runs, then where dead rows cannot be removed. What is compared is measured in turn.
 func (b *bench) claimCost(ctx context.Context) (err error) {
 	var meters []*costMeter
@@ -35,6 +36,15 @@ func (b *bench) claimCost(ctx context.Context) (err error) {
 		meters = append(meters, m)
 	}
 	few, most := meters[0], meters[len(meters)-1]
+	for _, m := range meters {
+		m.chooseBy(sqlNeighbours)
+	}
+	if err := b.compare(ctx, "stored jobs, neighbours due together", meters...); err != nil {
+		return err
+	}
+	for _, m := range meters {
+		m.chooseBy(sqlSomeJobs)
+	}
 	if err := b.compare(ctx, "stored jobs", meters...); err != nil {
 		return err
 	}

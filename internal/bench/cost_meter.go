@@ -33,6 +33,8 @@ type costMeter struct {
 	left int
 	// batches are the jobs of those that are left.
 	batches [][]uuid.UUID
+	// chosenBy says which jobs become due together.
+	chosenBy string
 	// since is from where the next claim reads: as the service does it.
 	since time.Time
 
@@ -79,9 +81,15 @@ func (m *costMeter) makeDue(ctx context.Context) error {
 	return err
 }
 
-// choose returns n jobs from all over the table.
+// chooseBy says which jobs become due together from now on. The batches that are left are passed over.
+func (m *costMeter) chooseBy(sql string) {
+	m.due = m.due.Add(time.Duration(m.left) * time.Second)
+	m.since, m.left, m.batches, m.chosenBy = m.due, 0, nil, sql
+}
+
+// choose returns n jobs that are to become due together.
 func (m *costMeter) choose(ctx context.Context, n int) ([]uuid.UUID, error) {
-	rows, err := m.pool.Query(ctx, sqlSomeJobs, n, m.jobs)
+	rows, err := m.pool.Query(ctx, m.chosenBy, n, m.jobs)
 	if err != nil {
 		return nil, err
 	}

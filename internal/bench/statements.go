@@ -35,6 +35,11 @@ const (
 		where lease_id is null and ready_at > now() + interval '1 day'
 		order by random() limit $1`
 
+	// Jobs that are not due for long, which were created one after the other.
+	sqlNeighbours = `select job_id from due
+		where lease_id is null and ready_at > now() + interval '1 day'
+		order by job_id offset floor(random() * ($2::int - $1::int)) limit $1`
+
 	// Moves jobs to where a claim that looks as far ahead takes exactly them.
 	sqlMakeDue = `update due d
 		set scheduled_for = $2::timestamptz + n * interval '1 millisecond', ready_at = $2::timestamptz + n * interval '1 millisecond'
