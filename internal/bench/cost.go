@@ -18,8 +18,7 @@ const costWarmUp = 8
 // maxCostRatio is how much more a claim may cost among many jobs than among few.
 const maxCostRatio = 1.5
 
-// claimCost measures one claim and one completion of a batch among more and more jobs that are not due: first of jobs that lie
-// beside each other, then, and from then on, of jobs from all over the tables, each of which has pages of its own; then beside long
+// claimCost measures one claim and one completion of a batch among more and more jobs that are not due, then beside long
 // runs, then where dead rows cannot be removed. What is compared is measured in turn.
 func (b *bench) claimCost(ctx context.Context) (err error) {
 	var meters []*costMeter
@@ -36,15 +35,6 @@ func (b *bench) claimCost(ctx context.Context) (err error) {
 		meters = append(meters, m)
 	}
 	few, most := meters[0], meters[len(meters)-1]
-	for _, m := range meters {
-		m.chooseBy(sqlNeighbours)
-	}
-	if err := b.compare(ctx, "stored jobs, neighbours due together", meters...); err != nil {
-		return err
-	}
-	for _, m := range meters {
-		m.chooseBy(sqlSomeJobs)
-	}
 	if err := b.compare(ctx, "stored jobs", meters...); err != nil {
 		return err
 	}
@@ -63,9 +53,21 @@ func (b *bench) claimCost(ctx context.Context) (err error) {
 	return errors.Join(err, end())
 }
 
-// compare measures a batch at each in turn, and that many times. The first is what the others are compared with.
+// compare measures in either layout: batches at each in turn, and that many times. The first is what the others are compared with.
 func (b *bench) compare(ctx context.Context, name string, meters ...*costMeter) error {
+	for _, layout := range []layout{neighbours, scattered} {
+		if err := b.compareBy(ctx, layout, name+", "+layout.name, meters...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) compareBy(ctx context.Context, layout layout, name string, meters ...*costMeter) error {
 	for _, m := range meters {
+		if err := m.become(ctx, layout); err != nil {
+			return err
+		}
 		m.cost = ClaimCost{Name: name, Jobs: m.jobs}
 		m.claims, m.completions, m.cold = nil, nil, nil
 	}

@@ -21,6 +21,11 @@ const (
 	costDue = 12 * time.Hour
 )
 
+// layout is which jobs become due together. Each of those from all over the tables has pages of its own to be visited.
+type layout struct{ name, sql string }
+
+var neighbours, scattered = layout{"neighbours", sqlNeighbours}, layout{"scattered", sqlScattered}
+
 // costMeter measures claims in one database.
 type costMeter struct {
 	*bench
@@ -33,8 +38,8 @@ type costMeter struct {
 	left int
 	// batches are the jobs of those that are left.
 	batches [][]uuid.UUID
-	// chosenBy says which jobs become due together.
-	chosenBy string
+	// together says which jobs become due together.
+	together layout
 	// since is from where the next claim reads: as the service does it.
 	since time.Time
 
@@ -50,7 +55,7 @@ func (b *bench) costMeter(ctx context.Context, jobs int) (*costMeter, error) {
 	}
 	m := &costMeter{
 		bench: b, scratch: s, jobs: jobs, size: min(costBatch, max(1, jobs/2)), lease: uuid.Must(uuid.NewV7()),
-		due: time.Now().Add(costDue),
+		due: time.Now().Add(costDue), together: scattered,
 	}
 	day := 24 * time.Hour
 	err = s.seed(ctx, seeding{jobs: jobs, interval: 7 * day, first: 2 * day, within: day, scattered: true})
@@ -81,15 +86,20 @@ func (m *costMeter) makeDue(ctx context.Context) error {
 	return err
 }
 
-// chooseBy says which jobs become due together from now on. The batches that are left are passed over.
-func (m *costMeter) chooseBy(sql string) {
-	m.due = m.due.Add(time.Duration(m.left) * time.Second)
-	m.since, m.left, m.batches, m.chosenBy = m.due, 0, nil, sql
+// become has the jobs that become due together be others from now on. What is left of those before is worked off.
+func (m *costMeter) become(ctx context.Context, together layout) error {
+	for m.left > 0 {
+		if err := m.once(ctx, 0); err != nil {
+			return err
+		}
+	}
+	m.together = together
+	return nil
 }
 
 // choose returns n jobs that are to become due together.
 func (m *costMeter) choose(ctx context.Context, n int) ([]uuid.UUID, error) {
-	rows, err := m.pool.Query(ctx, m.chosenBy, n, m.jobs)
+	rows, err := m.pool.Query(ctx, m.together.sql, n, m.jobs)
 	if err != nil {
 		return nil, err
 	}

@@ -31,14 +31,14 @@ const (
 	sqlVacuum = `vacuum (analyze) due, jobs, runs`
 
 	// Jobs that are not due for long, from all over the table. About twice as many are read as are asked for.
-	sqlSomeJobs = `select job_id from due tablesample bernoulli (least(100, 200.0 * $1::int / $2::int))
+	sqlScattered = `select job_id from due tablesample bernoulli (least(100, 200.0 * $1::int / $2::int))
 		where lease_id is null and ready_at > now() + interval '1 day'
 		order by random() limit $1`
 
-	// Jobs that are not due for long, which were created one after the other.
+	// Such jobs that were created one after the other, from anywhere in the first half.
 	sqlNeighbours = `select job_id from due
 		where lease_id is null and ready_at > now() + interval '1 day'
-		order by job_id offset floor(random() * ($2::int - $1::int)) limit $1`
+		order by job_id offset floor(random() * ($2::int - $1::int) / 2) limit $1`
 
 	// Moves jobs to where a claim that looks as far ahead takes exactly them.
 	sqlMakeDue = `update due d
