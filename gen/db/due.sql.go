@@ -106,6 +106,7 @@ with completion as (
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
       and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is true
+      and c.next_for > '0001-01-01 00:00:00+00' -- else the schedule was to go on without the run, and did not
     returning c.job_id, c.scheduled_for
 ), ended as (
     delete from due d
@@ -196,7 +197,7 @@ type CompleteRow struct {
 // only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
 // whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
 // Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
-// claim: ListRevised tells. It fails where an occurrence has a run already, which "on conflict" would pass over at the cost of
+// claim, or is not what Split was to make of it: ListRevised tells. It fails where an occurrence has a run already, which "on conflict" would pass over at the cost of
 // a record of the log and a look at the index for each run: ListStored tells which. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
 // Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
 // looks each up by its key at any size of the tables, instead of reading all of due. What was moved is not looked up a

@@ -106,6 +106,21 @@ func TestFailuresAreCountedWhenRunsEnd(t *testing.T) {
 	require.Equal(t, 1, b.count(`select failures from due where recurs`))
 }
 
+// Where the database failed when the schedule was to go on without a run, it goes on when that ends.
+func TestAScheduleThatDidNotGoOnWithoutItsRun(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
+	b.exec(`create function refuse() returns trigger language plpgsql as $$ begin raise 'away'; end $$`)
+	b.exec(`create trigger refused before insert on due for each row execute function refuse()`)
+	n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Len(t, b.runs(job), 1)
+	require.Equal(t, 1, b.count(`select count(*) from due d join jobs j on j.id = d.job_id
+		where d.recurs and d.run_count = 1 and d.scheduled_for = j.anchor_at + interval '2 minutes'`), "it is on the next occurrence")
+}
+
 // A target that says that the job is to pause is heard from any run of it.
 func TestATargetPausesItsJob(t *testing.T) {
 	t.Parallel()
