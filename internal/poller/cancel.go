@@ -16,35 +16,35 @@ import (
 // cancelCheck is how often an instance looks for runs of its own that are to end, should it not have been told.
 const cancelCheck = 3 * time.Second
 
-// cancels knows how to end the attempts that this instance makes and whose executor could be told. The zero value knows none.
+// cancels knows the attempts that this instance makes and whose executor could be told to end. The zero value knows none.
 type cancels struct {
 	mu   sync.Mutex
-	runs map[uuid.UUID]context.CancelCauseFunc
+	runs map[uuid.UUID]*attemptContext // the latest of each run: one whose lease was lost may not have noticed yet
 }
 
-func (c *cancels) add(run uuid.UUID, cancel context.CancelCauseFunc) {
+func (c *cancels) add(attempt *attemptContext) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.runs == nil {
-		c.runs = map[uuid.UUID]context.CancelCauseFunc{}
+		c.runs = map[uuid.UUID]*attemptContext{}
 	}
-	c.runs[run] = cancel
+	c.runs[attempt.run] = attempt
 }
 
-// remove forgets a run, and ends its context.
-func (c *cancels) remove(run uuid.UUID) {
+func (c *cancels) remove(attempt *attemptContext) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.runs[run](nil)
-	delete(c.runs, run)
+	if c.runs[attempt.run] == attempt {
+		delete(c.runs, attempt.run)
+	}
 }
 
 // end ends a run if it is executed here.
 func (c *cancels) end(run uuid.UUID, reason db.RunReason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if cancel, ok := c.runs[run]; ok {
-		cancel(outcome.Canceled{Reason: reason})
+	if attempt, ok := c.runs[run]; ok {
+		attempt.cancel(outcome.Canceled{Reason: reason})
 	}
 }
 

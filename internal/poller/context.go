@@ -19,9 +19,10 @@ type attemptContext struct {
 	cancels  *cancels
 	run      uuid.UUID
 
-	once sync.Once
-	made context.Context
-	stop context.CancelFunc
+	once   sync.Once
+	made   context.Context
+	cancel context.CancelCauseFunc
+	stop   context.CancelFunc
 }
 
 var _ context.Context = (*attemptContext)(nil)
@@ -36,9 +37,10 @@ var endedContext = func() context.Context {
 // context makes the context, or returns the one that was made.
 func (c *attemptContext) context() context.Context {
 	c.once.Do(func() {
-		cancelable, cancel := context.WithCancelCause(c.parent)
+		var cancelable context.Context
+		cancelable, c.cancel = context.WithCancelCause(c.parent)
 		c.made, c.stop = context.WithDeadlineCause(cancelable, c.deadline, outcome.ErrDeadline)
-		c.cancels.add(c.run, cancel)
+		c.cancels.add(c)
 	})
 	return c.made
 }
@@ -48,7 +50,8 @@ func (c *attemptContext) end() {
 	c.once.Do(func() { c.made = endedContext })
 	if c.stop != nil {
 		c.stop()
-		c.cancels.remove(c.run)
+		c.cancel(nil)
+		c.cancels.remove(c)
 	}
 }
 

@@ -52,3 +52,22 @@ func TestAttemptContext(t *testing.T) {
 	<-asked.Done()
 	require.ErrorIs(t, context.Cause(asked), stopped, "it ends with its parent")
 }
+
+// A run that was taken over may be back before its first attempt has noticed.
+func TestAttemptsOfOneRunAreApart(t *testing.T) {
+	t.Parallel()
+	var known cancels
+	run := uuid.New()
+	attempt := func() *attemptContext {
+		return &attemptContext{parent: t.Context(), deadline: time.Now().Add(time.Minute), cancels: &known, run: run}
+	}
+	first, second := attempt(), attempt()
+	require.NoError(t, first.Err())
+	require.NoError(t, second.Err())
+	first.end()
+	require.NoError(t, second.Err(), "the end of one does not end the other")
+	known.end(run, db.RunReasonREQUESTED)
+	require.Equal(t, outcome.Canceled{Reason: db.RunReasonREQUESTED}, context.Cause(second), "which can still be canceled")
+	second.end()
+	require.True(t, known.empty())
+}
