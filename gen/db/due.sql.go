@@ -441,12 +441,13 @@ with claim as (
         unnest($1::uuid[]) as job_id,
         unnest($2::timestamptz[]) as scheduled_for,
         unnest($3::bigint[]) as token,
-        unnest($4::timestamptz[]) as next_for
+        unnest($4::integer[]) as revision,
+        unnest($5::timestamptz[]) as next_for
 ), held as (
     select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
     from due d
     join claim c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    where d.token = c.token and d.recurs
+    where d.token = c.token and d.revision = c.revision and d.recurs
     for update of d
 ), alone as (
     update due d
@@ -466,18 +467,20 @@ type SplitParams struct {
 	JobIds        []uuid.UUID
 	ScheduledFors []time.Time
 	Tokens        []int64
+	Revisions     []int32
 	NextFors      []time.Time
 }
 
 // For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
-// so that it does not wait for the run to end. Guarded by the token. The row is locked before it is read: what an edit that
-// this waited for has made of it counts. An instance that dies before leaves the schedule on the claimed row, and whoever
+// so that it does not wait for the run to end. Guarded by the token, and by the revision: where what comes next was changed since
+// the claim, the completion looks. The row is locked before it is read: an edit that this waited for counts. An instance that dies before leaves the schedule on the claimed row, and whoever
 // claims that next splits it.
 func (q *Queries) Split(ctx context.Context, arg SplitParams) error {
 	_, err := q.db.Exec(ctx, split,
 		arg.JobIds,
 		arg.ScheduledFors,
 		arg.Tokens,
+		arg.Revisions,
 		arg.NextFors,
 	)
 	return err

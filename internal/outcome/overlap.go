@@ -26,6 +26,7 @@ func (s Store) Split(ctx context.Context, now time.Time, claimed []*Outcome) err
 		params.JobIds = append(params.JobIds, o.Row.JobID)
 		params.ScheduledFors = append(params.ScheduledFors, o.Row.ScheduledFor)
 		params.Tokens = append(params.Tokens, o.Row.Token)
+		params.Revisions = append(params.Revisions, o.Row.Revision)
 		params.NextFors = append(params.NextFors, next)
 	}
 	if len(split) == 0 {

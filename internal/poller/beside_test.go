@@ -3,6 +3,7 @@ package poller_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/agenda"
+	"punctual/internal/outcome"
 	"punctual/internal/poller"
 	"punctual/internal/target"
 )
@@ -119,6 +121,33 @@ func TestAScheduleThatDidNotGoOnWithoutItsRun(t *testing.T) {
 	require.Len(t, b.runs(job), 1)
 	require.Equal(t, 1, b.count(`select count(*) from due d join jobs j on j.id = d.job_id
 		where d.recurs and d.run_count = 1 and d.scheduled_for = j.anchor_at + interval '2 minutes'`), "it is on the next occurrence")
+}
+
+// What is claimed may be edited before its schedule goes on without it: then it goes on as it was edited.
+func TestAnEditBetweenAClaimAndItsSplit(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
+	o := outcome.New(b.claim(b.lease())[0])
+	require.NoError(t, b.change(job, func(q *db.Queries, locked agenda.Locked) error {
+		after := locked.Job
+		after.OverlapPolicy, after.IntervalSeconds = db.OverlapPolicySKIP, new(int64(3600))
+		if err := agenda.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
+			return err
+		}
+		return q.UpdateJob(t.Context(), agenda.UpdateParams(after))
+	}))
+	store := outcome.Store{Pool: b.pool, Queries: b.Queries, Logger: slog.Default(), Due: func(*string, time.Time) {}}
+	require.NoError(t, store.Split(t.Context(), o.Row.ReadAt, []*outcome.Outcome{&o}))
+	require.Equal(t, 1, b.count(`select count(*) from due`), "nothing may begin before it ends")
+
+	require.True(t, o.Prepare(o.Row.ReadAt))
+	o.Begin(o.Row.ReadAt)
+	o.End(o.Row.ReadAt, nil, nil)
+	lost, _, err := store.Batch(t.Context(), []*outcome.Outcome{&o})
+	require.NoError(t, err)
+	require.Empty(t, lost)
+	require.Equal(t, 1, b.count(`select count(*) from due where recurs and ready_at > now() + interval '50 minutes'`), "then the new schedule counts")
 }
 
 // A target that says that the job is to pause is heard from any run of it.

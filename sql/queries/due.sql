@@ -153,20 +153,21 @@ returning d.job_id, d.scheduled_for;
 
 -- name: Split :exec
 -- For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
--- so that it does not wait for the run to end. Guarded by the token. The row is locked before it is read: what an edit that
--- this waited for has made of it counts. An instance that dies before leaves the schedule on the claimed row, and whoever
+-- so that it does not wait for the run to end. Guarded by the token, and by the revision: where what comes next was changed since
+-- the claim, the completion looks. The row is locked before it is read: an edit that this waited for counts. An instance that dies before leaves the schedule on the claimed row, and whoever
 -- claims that next splits it.
 with claim as (
     select
         unnest(@job_ids::uuid[]) as job_id,
         unnest(@scheduled_fors::timestamptz[]) as scheduled_for,
         unnest(@tokens::bigint[]) as token,
+        unnest(@revisions::integer[]) as revision,
         unnest(@next_fors::timestamptz[]) as next_for
 ), held as (
     select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
     from due d
     join claim c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    where d.token = c.token and d.recurs
+    where d.token = c.token and d.revision = c.revision and d.recurs
     for update of d
 ), alone as (
     update due d
