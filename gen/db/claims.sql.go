@@ -419,7 +419,7 @@ select
     coalesce((
         select d.ready_at
         from due d
-        where d.ready_at > now() + $1::interval and not d.awaits_worker and d.lease_id is null
+        where d.ready_at > least($1::timestamptz, now() + $2::interval) and not d.awaits_worker and d.lease_id is null
         order by d.ready_at
         limit 1
     ), now() + interval '1 day')::timestamptz as ready_at,
@@ -427,17 +427,23 @@ select
     clock_timestamp()::timestamptz as read_at
 `
 
+type NextReadyParams struct {
+	Horizon time.Time
+	Ahead   time.Duration
+}
+
 type NextReadyRow struct {
 	ReadyAt time.Time
 	Grouped bool
 	ReadAt  time.Time
 }
 
-// The first instant after the time ahead at which a row is due that nobody holds, or a day from now where there is none.
-// What is due before that was claimed just now, so the index is read from behind it, and one entry of it. And whether there
-// are concurrency groups at all.
-func (q *Queries) NextReady(ctx context.Context, ahead time.Duration) (NextReadyRow, error) {
-	row := q.db.QueryRow(ctx, nextReady, ahead)
+// The first instant at which a row is due that nobody holds, behind what the claim just now has taken, or a day from now where
+// there is none. The claim looked until the time ahead of its own now, and not until that of this one: @horizon is not
+// later than that, as far as the caller knows. So one entry of the index is read, or a few. And whether there are concurrency
+// groups at all.
+func (q *Queries) NextReady(ctx context.Context, arg NextReadyParams) (NextReadyRow, error) {
+	row := q.db.QueryRow(ctx, nextReady, arg.Horizon, arg.Ahead)
 	var i NextReadyRow
 	err := row.Scan(&i.ReadyAt, &i.Grouped, &i.ReadAt)
 	return i, err

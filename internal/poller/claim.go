@@ -84,6 +84,7 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 	if err := p.freeLost(held); err != nil {
 		return nil, nil, err
 	}
+	p.horizon = p.clock.Now().Add(claimAhead)
 	// A claim under way is not cut off when claiming stops: it may have been committed, and then its runs would wait
 	// for the lease to run out. The lease bounds it instead.
 	rows, err := p.queries.Claim(held.Context, db.ClaimParams{
@@ -168,7 +169,7 @@ func (p *Poller) release(n int) {
 // meanwhile by completions of this instance, and calls to Wake. What other instances make due is theirs to know; should
 // they die, the poll interval is the bound.
 func (p *Poller) waitForNext(ctx context.Context) error {
-	next, err := p.queries.NextReady(ctx, claimAhead)
+	next, err := p.queries.NextReady(ctx, db.NextReadyParams{Horizon: p.horizon, Ahead: claimAhead})
 	if err != nil {
 		return fmt.Errorf("look for what is due next: %w", err)
 	}

@@ -85,6 +85,8 @@ type Poller struct {
 	cancels cancels
 	// grouped is whether there are concurrency groups. Only the claiming goroutine uses it.
 	grouped bool
+	// horizon is the instant until which the latest claim looked ahead, at least. Only the claiming goroutine uses it.
+	horizon time.Time
 	// lostUntil is until when a claim whose answer was lost may still be committed. Only the claiming goroutine uses it.
 	lostUntil time.Time
 }

@@ -101,14 +101,15 @@ from claimed c
 join jobs j on j.id = c.job_id;
 
 -- name: NextReady :one
--- The first instant after the time ahead at which a row is due that nobody holds, or a day from now where there is none.
--- What is due before that was claimed just now, so the index is read from behind it, and one entry of it. And whether there
--- are concurrency groups at all.
+-- The first instant at which a row is due that nobody holds, behind what the claim just now has taken, or a day from now where
+-- there is none. The claim looked until the time ahead of its own now, and not until that of this one: @horizon is not
+-- later than that, as far as the caller knows. So one entry of the index is read, or a few. And whether there are concurrency
+-- groups at all.
 select
     coalesce((
         select d.ready_at
         from due d
-        where d.ready_at > now() + @ahead::interval and not d.awaits_worker and d.lease_id is null
+        where d.ready_at > least(@horizon::timestamptz, now() + @ahead::interval) and not d.awaits_worker and d.lease_id is null
         order by d.ready_at
         limit 1
     ), now() + interval '1 day')::timestamptz as ready_at,
