@@ -22,15 +22,15 @@ type Duty struct {
 type Result struct {
 	// Count is how much there was to do.
 	Count int64
-	// Next is the time from the end of this pass to the start of the next. Zero: the duty's Every.
+	// Next is the time from the end of this pass to the start of the next. Zero: the duty's Every, or soon where it has failed.
 	Next time.Duration
 }
 
 // retryAfter is when a pass that has failed is tried again.
 const retryAfter = time.Second
 
-// Run does the duty now and then again and again, until ctx ends. A pass that fails is logged and tried again soon: others
-// wait for what it does.
+// Run does the duty now and then again and again, until ctx ends. A pass that fails is logged and tried again soon, unless it
+// says otherwise: others wait for what it does.
 func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -45,7 +45,7 @@ func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			log.ErrorContext(ctx, "duty failed", "duty", d.Name, "error", err)
-			next = min(d.Every, retryAfter)
+			next = cmp.Or(result.Next, min(d.Every, retryAfter))
 		case result.Count > 0:
 			log.InfoContext(ctx, "duty done", "duty", d.Name, "count", result.Count)
 		}

@@ -28,13 +28,15 @@ func TestDutyIsDoneAgain(t *testing.T) {
 				return maintenance.Result{Next: 7 * time.Second}, nil
 			case 3:
 				return maintenance.Result{}, errors.New("the database is away")
+			case 4:
+				return maintenance.Result{Next: 9 * time.Second}, errors.New("others are in the way")
 			default:
 				stop()
 				return maintenance.Result{}, nil
 			}
 		}}
 		duty.Run(ctx, slog.New(slog.DiscardHandler))
-		require.Equal(t, []time.Duration{0, 60 * time.Second, 67 * time.Second, 68 * time.Second}, at,
-			"at once, as often as it is to be, when the pass says so, and soon after one that has failed")
+		require.Equal(t, []time.Duration{0, 60 * time.Second, 67 * time.Second, 68 * time.Second, 77 * time.Second}, at,
+			"at once, as often as it is to be, when the pass says so, and soon after one that has failed and does not say")
 	})
 }

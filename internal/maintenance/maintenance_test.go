@@ -2,6 +2,7 @@ package maintenance_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -76,4 +77,20 @@ func TestRetentionDropsWholeDaysAndForgetsDeletedJobs(t *testing.T) {
 	dropped, err = retention.Pass(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, dropped.Count, "doing it twice is harmless")
+}
+
+// As long as it waits for somebody who reads, nobody else gets at the runs.
+func TestRetentionDoesNotPressWhereSomebodyReads(t *testing.T) {
+	t.Parallel()
+	q, pool := setup(t)
+	_, err := pool.Exec(t.Context(), `select create_runs_partition((now() at time zone 'UTC')::date - 9)`)
+	require.NoError(t, err)
+	reader, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, reader.Rollback(t.Context())) }()
+	_, err = reader.Exec(t.Context(), "select count(*) from runs")
+	require.NoError(t, err)
+	result, err := maintenance.Retention(q, 7).Pass(t.Context())
+	require.ErrorContains(t, err, "lock timeout", "it gives up")
+	require.GreaterOrEqual(t, result.Next, 10*time.Minute, "and is not back at once")
 }
