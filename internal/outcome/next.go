@@ -1,6 +1,8 @@
 package outcome
 
 import (
+	"time"
+
 	"punctual/gen/db"
 	"punctual/internal/instant"
 	"punctual/internal/planner"
@@ -24,6 +26,16 @@ func (o *Outcome) goOn() {
 	default:
 		o.step = o.next()
 	}
+}
+
+// misfire says what becomes of a run that was claimed at now, as planner.Misfire does. What was asked for is not missed, and what a
+// worker gave back was leased in time: that is ready since then, and not since its instant.
+func (o *Outcome) misfire(now time.Time) *planner.Step {
+	row := &o.Row
+	if row.Trigger != db.RunTriggerSCHEDULE || row.ReadyAt.After(row.ScheduledFor) {
+		return nil
+	}
+	return planner.Misfire(&row.Job, o.when, row.ScheduledFor, now)
 }
 
 func (o *Outcome) next() planner.Step {

@@ -84,8 +84,8 @@ func (o *Outcome) Prepare(now time.Time) bool {
 		o.status, o.reason, o.attempt = db.RunStatusSKIPPED, db.RunReasonJOBDELETED, 0
 	case job.DeletedAt != nil:
 		o.abandon(db.RunReasonJOBDELETED, fmt.Sprintf("the %s that executed it died, and the job was deleted", o.executor()))
-	case row.Attempt == 1 && row.Trigger == db.RunTriggerSCHEDULE && !o.isBeside():
-		step := planner.Misfire(job, o.when, row.ScheduledFor, now)
+	case row.Attempt == 1 && !o.isBeside():
+		step := o.misfire(now)
 		if step == nil {
 			return true
 		}

@@ -47,7 +47,7 @@ func (o *Outcome) splits(now time.Time) (next time.Time, ok bool) {
 	if !row.Recurs || row.Attempt > 1 || !planner.MayOverlap(job) || o.computeSchedule() != nil {
 		return time.Time{}, false // what cannot be computed, Prepare will say
 	}
-	if row.Trigger == db.RunTriggerSCHEDULE && planner.Misfire(job, o.when, row.ScheduledFor, now) != nil {
+	if o.misfire(now) != nil {
 		return time.Time{}, false // it will be stepped over
 	}
 	next, o.split = planner.Splits(job, o.when, row.ScheduledFor, row.RunCount+job.RunCount)
