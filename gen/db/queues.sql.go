@@ -447,15 +447,16 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 }
 
 const nextQueued = `-- name: NextQueued :many
-select q.queue::text as queue, n.ready_at::timestamptz as ready_at, clock_timestamp()::timestamptz as read_at
+select q.queue::text as queue,
+    coalesce((
+        select d.ready_at
+        from due d
+        where d.queue = q.queue and d.awaits_worker and d.lease_id is null
+        order by d.ready_at
+        limit 1
+    ), now() + interval '1 day')::timestamptz as ready_at,
+    clock_timestamp()::timestamptz as read_at
 from (select unnest($1::text[]) as queue) q
-cross join lateral (
-    select d.ready_at
-    from due d
-    where d.queue = q.queue and d.awaits_worker and d.lease_id is null
-    order by d.ready_at
-    limit 1
-) n
 `
 
 type NextQueuedRow struct {
@@ -464,7 +465,7 @@ type NextQueuedRow struct {
 	ReadAt  time.Time
 }
 
-// For each of some queues, the first instant at which a row is due that nobody holds. Queues that have none are missing. One
+// For each of some queues, the first instant at which a row is due that nobody holds, or a day from now where there is none. One
 // index entry is read for each.
 func (q *Queries) NextQueued(ctx context.Context, queues []string) ([]NextQueuedRow, error) {
 	rows, err := q.db.Query(ctx, nextQueued, queues)

@@ -46,7 +46,8 @@ type Broker struct {
 	mu     sync.Mutex
 	lines  map[string]*line
 	closed bool
-	// lookedAt is when all lines were looked at last.
+	// lookedAt is when all lines were looked at last, by this machine's monotonic clock: what the time is in the database is not
+	// known before the first look.
 	lookedAt time.Time
 }
 
@@ -146,16 +147,12 @@ func (b *Broker) look(ctx context.Context) error {
 	rows, err := b.queries.NextQueued(ctx, queues)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, queue := range queues {
-		switch l := b.lines[queue]; {
-		case l == nil:
-		case err != nil:
-			l.forget()
-		default:
-			l.learn(never)
-		}
-	}
 	if err != nil {
+		for _, queue := range queues {
+			if l := b.lines[queue]; l != nil {
+				l.forget()
+			}
+		}
 		return err
 	}
 	for _, row := range rows {
@@ -171,7 +168,7 @@ func (b *Broker) look(ctx context.Context) error {
 func (b *Broker) unknown() (queues []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.clock.Now()
+	now := time.Now()
 	all := now.Sub(b.lookedAt) >= b.PollInterval
 	if all {
 		b.lookedAt = now
@@ -206,7 +203,7 @@ func (b *Broker) nextLook() time.Time {
 	defer b.mu.Unlock()
 	next := never
 	if len(b.lines) > 0 {
-		next = b.lookedAt.Add(b.PollInterval)
+		next = b.clock.Now().Add(b.PollInterval - time.Since(b.lookedAt))
 	}
 	for _, l := range b.lines {
 		if len(l.waiting) > 0 {

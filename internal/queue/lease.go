@@ -93,7 +93,7 @@ func (b *Broker) join(w *waiter) bool {
 func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	b.mu.Lock()
 	if l := b.lines[w.ask.Queue]; l != nil {
-		l.remove(w, b.clock.Now())
+		l.remove(w, time.Now())
 	}
 	b.mu.Unlock()
 	select {
@@ -184,7 +184,7 @@ func (b *Broker) hand(ctx context.Context, w *waiter, lease *Lease) {
 	b.mu.Lock()
 	isThere := w.ask.Wait <= 0
 	if l := b.lines[w.ask.Queue]; l != nil && !isThere {
-		isThere = l.remove(w, b.clock.Now())
+		isThere = l.remove(w, time.Now())
 	}
 	if isThere {
 		w.granted <- lease

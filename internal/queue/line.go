@@ -21,7 +21,7 @@ type line struct {
 	next time.Time
 	// heard is the earliest that has become due since a look began, which may not have seen it.
 	heard time.Time
-	// leftAt is when nobody waited any more.
+	// leftAt is when nobody waited any more, by this machine's monotonic clock.
 	leftAt time.Time
 }
 

@@ -1,15 +1,16 @@
 -- name: NextQueued :many
--- For each of some queues, the first instant at which a row is due that nobody holds. Queues that have none are missing. One
+-- For each of some queues, the first instant at which a row is due that nobody holds, or a day from now where there is none. One
 -- index entry is read for each.
-select q.queue::text as queue, n.ready_at::timestamptz as ready_at, clock_timestamp()::timestamptz as read_at
-from (select unnest(@queues::text[]) as queue) q
-cross join lateral (
-    select d.ready_at
-    from due d
-    where d.queue = q.queue and d.awaits_worker and d.lease_id is null
-    order by d.ready_at
-    limit 1
-) n;
+select q.queue::text as queue,
+    coalesce((
+        select d.ready_at
+        from due d
+        where d.queue = q.queue and d.awaits_worker and d.lease_id is null
+        order by d.ready_at
+        limit 1
+    ), now() + interval '1 day')::timestamptz as ready_at,
+    clock_timestamp()::timestamptz as read_at
+from (select unnest(@queues::text[]) as queue) q;
 
 -- name: ClaimQueued :many
 -- As Claim, for the workers that wait at a queue: one lease id for each run that one of them would take, in their order, and with

@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+	"punctual/internal/app"
+	"punctual/internal/testdb"
+)
+
+// stopping has an instance stop, waits until it says so, and returns where Run's error comes.
+func (i instance) stopping(t *testing.T) <-chan error {
+	t.Helper()
+	stopped := make(chan error, 1)
+	go func() { stopped <- i.stop() }()
+	require.EventuallyWithT(t, func(c *assertCollect) {
+		ready, err := i.GetReadinessWithResponse(t.Context())
+		require.NoError(c, err, "it still serves")
+		require.Equal(c, http.StatusServiceUnavailable, ready.StatusCode())
+	}, 5*time.Second, 10*time.Millisecond)
+	return stopped
+}
+
+// As long as a stopping instance serves, it serves workers too, and does not send them away only to be asked again at once.
+func TestWorkersAreServedUntilAnInstanceNoLongerServes(t *testing.T) {
+	t.Parallel()
+	c := app.Config{
+		Role: app.RoleAPI, Database: app.DatabaseConfig{URL: testdb.New(t)}, ShutdownDelay: 4 * time.Second, PollInterval: time.Minute,
+	}
+	stays := start(t, c)
+	job := stays.create(t, `{"name":"x","intervalInSeconds":3600`+queued+`}`)
+	service := start(t, c)
+	leases := service.waitAtQueue(t, 1, `{"waitSeconds":20}`)
+	stopped := service.stopping(t)
+	began := time.Now()
+	require.Nil(t, service.lease(t, "q", `{"waitSeconds":1}`))
+	require.GreaterOrEqual(t, time.Since(began), time.Second, "it waited as long as it was asked to")
+	stays.startRun(t, job.Id, "")
+	require.NotNil(t, <-leases, "what becomes due meanwhile is leased")
+	leases = service.waitAtQueue(t, 1, `{"waitSeconds":20}`)
+	require.Nil(t, <-leases, "who waits when it no longer serves is told that there was nothing")
+	require.NoError(t, <-stopped)
+}
+
+// Who waits is told so also where what was executed has used the grace up.
+func TestWaitingWorkersAreNotCutOff(t *testing.T) {
+	t.Parallel()
+	target, c, began, gone := hangs(t)
+	c.ShutdownGrace = time.Second
+	service := start(t, c)
+	job := service.create(t, `{"name":"hangs","intervalInSeconds":3600,"target":`+target+`}`)
+	service.startRun(t, job.Id, "")
+	<-began
+	leases := service.waitAtQueue(t, 1, `{"waitSeconds":20}`)
+	someoneWaits(t, connect(t, c.Database.URL))
+	require.NoError(t, service.stop())
+	<-gone
+	require.Nil(t, <-leases)
+}
+
+// A run is canceled also while the instance that executes it stops and waits for it.
+func TestCancelingWhatAStoppingInstanceExecutes(t *testing.T) {
+	t.Parallel()
+	target, c, began, gone := hangs(t)
+	service := start(t, c)
+	job := service.create(t, `{"name":"hangs","intervalInSeconds":3600,"target":`+target+`}`)
+	c.Role = app.RoleAPI
+	other := start(t, c)
+	run := other.startRun(t, job.Id, "")
+	<-began
+	stopped := service.stopping(t)
+	require.Equal(t, http.StatusAccepted, other.cancel(t, run.Id).StatusCode())
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		assert.Fail(t, "it is told to end it")
+	}
+	require.NoError(t, <-stopped)
+	require.Equal(t, client.RunStatusCANCELED, other.readRun(t, run.Id).Status)
+}
+
+// What a stopping instance has executed goes on elsewhere in time.
+func TestAnInstanceThatStopsMakesNothingLate(t *testing.T) {
+	t.Parallel()
+	c := app.Config{Role: app.RoleAll, Database: app.DatabaseConfig{URL: testdb.New(t)}, PollInterval: time.Minute}
+	goes := start(t, c)
+	job := goes.createJob(t, "every-second", 1, `null`)
+	waitForRuns(t, goes, job.Id, 1)
+	stays := start(t, c)
+	waitForRuns(t, goes, job.Id, 3)
+	require.NoError(t, goes.stop())
+	stopped := len(waitForRuns(t, stays, job.Id, 3))
+	for _, run := range waitForRuns(t, stays, job.Id, stopped+2) {
+		assert.Less(t, run.StartedAt.Sub(run.ScheduledFor), 500*time.Millisecond, "%s is in time", run.ScheduledFor)
+	}
+}

@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/internal/app"
+	"punctual/internal/testdb"
+)
+
+// What a machine believes the time to be does not make workers wait, though nothing was due yet that would have told its
+// instance better.
+func TestWorkersAreServedByAnInstanceWhoseClockIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ahead        time.Duration // of the machine's clock is the database's
+		pollInterval time.Duration
+		becomeDue    func(t *testing.T, service instance, pool *pgxpool.Pool, job uuid.UUID)
+	}{
+		"fast, and it was not told": {
+			-time.Hour, 200 * time.Millisecond,
+			func(t *testing.T, _ instance, pool *pgxpool.Pool, job uuid.UUID) {
+				t.Helper()
+				age(t, pool, job, time.Hour)
+			},
+		},
+		"slow, and it was told": {
+			time.Hour, 15 * time.Second,
+			func(t *testing.T, service instance, _ *pgxpool.Pool, job uuid.UUID) {
+				t.Helper()
+				service.startRun(t, job, "")
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := testdb.New(t)
+			setDatabaseClock(t, url, c.ahead)
+			pool := connect(t, url)
+			service := start(t, app.Config{
+				Role: app.RoleAPI, Database: app.DatabaseConfig{URL: url}, PollInterval: c.pollInterval,
+			})
+			for range 2 { // before the instance has learnt the time, and after
+				leases := service.waitAtQueue(t, 1, `{"waitSeconds":10}`)
+				someoneWaits(t, pool)
+				c.becomeDue(t, service, pool, service.create(t, `{"name":"x","intervalInSeconds":3600`+queued+`}`).Id)
+				require.NotNil(t, <-leases, "it is leased before the worker has waited for ten seconds")
+			}
+		})
+	}
+}
+
+// setDatabaseClock has the clock of a database be ahead of the machine's, for all sessions from now on.
+func setDatabaseClock(t *testing.T, url string, ahead time.Duration) {
+	t.Helper()
+	interval := strconv.FormatInt(ahead.Microseconds(), 10) + " microseconds"
+	_, err := connect(t, url).Exec(t.Context(), `
+		create schema wrong;
+		create function wrong.now() returns timestamptz stable language sql
+			return pg_catalog.now() + interval '`+interval+`';
+		create function wrong.clock_timestamp() returns timestamptz volatile language sql
+			return pg_catalog.clock_timestamp() + interval '`+interval+`';
+		do $$ begin
+			execute format('alter database %I set search_path = wrong, pg_catalog, public', current_database());
+		end $$`)
+	require.NoError(t, err)
+}
