@@ -2,10 +2,10 @@ package schedule
 
 import "time"
 
-// Interval is the grid anchor + n * every, n = 1, 2, ..
+// Interval is the grid anchor + n * every, n = 1, 2, .., in whole microseconds.
 type Interval struct {
 	Anchor time.Time
-	Every  time.Duration // more than zero
+	Every  time.Duration // a microsecond or more
 }
 
 // NewInterval makes an Interval from whole seconds, the unit in which users give it.
@@ -15,20 +15,28 @@ func NewInterval(anchor time.Time, seconds int64) Interval {
 
 // Next returns the first instant of the grid after t. There always is one.
 func (i Interval) Next(t time.Time) (time.Time, bool) {
-	return i.Last(t).Add(i.Every), true
+	return i.at(i.steps(t) + 1), true
 }
 
 // Last returns the last instant of the grid not after t; the anchor where there is none.
 func (i Interval) Last(t time.Time) time.Time {
-	if t.Before(i.Anchor) {
-		return i.Anchor
-	}
-	return i.Anchor.Add(t.Sub(i.Anchor) / i.Every * i.Every)
+	return i.at(i.steps(t))
 }
 
 // count returns how many instants the grid has after one instant and not after another.
 func (i Interval) count(after, until time.Time) int {
-	return max(int(i.Last(until).Sub(i.Last(after))/i.Every), 0)
+	return max(int(i.steps(until)-i.steps(after)), 0)
+}
+
+// steps returns how many steps there are from the anchor to t. It counts in microseconds, because a time.Duration, which is in
+// nanoseconds, ends after 292 years.
+func (i Interval) steps(t time.Time) int64 {
+	return max(t.UnixMicro()-i.Anchor.UnixMicro(), 0) / i.Every.Microseconds()
+}
+
+// at returns the instant so many steps after the anchor.
+func (i Interval) at(steps int64) time.Time {
+	return time.UnixMicro(i.Anchor.UnixMicro() + steps*i.Every.Microseconds()).In(i.Anchor.Location())
 }
 
 // Once is a single instant.

@@ -37,3 +37,17 @@ func TestLastIsNotAfterAndOnTheGrid(t *testing.T) {
 	require.Equal(t, anchor.Add(20*time.Second), grid.Last(anchor.Add(20*time.Second)), "on an instant")
 	require.Equal(t, anchor.Add(20*time.Second), grid.Last(anchor.Add(29*time.Second)), "between")
 }
+
+// A time.Duration holds 292 years, a grid more.
+func TestIntervalIsExactOverCenturies(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)
+	grid := schedule.NewInterval(begin, 60)
+	next, ok := grid.Next(anchor)
+	require.True(t, ok)
+	require.Equal(t, anchor.Add(time.Microsecond), next)
+	require.Equal(t, next.Add(-time.Minute), grid.Last(anchor))
+	count, last := schedule.Schedule{Grid: grid}.Between(begin, anchor)
+	require.EqualValues(t, (anchor.Unix()-begin.Unix())/60-1, count)
+	require.Equal(t, next.Add(-time.Minute), last)
+}

@@ -17,14 +17,14 @@ type Schedule struct {
 	Jitter time.Duration // by how much later each is; the bounds are for the instants before that
 }
 
-// Next returns the first occurrence after t; false when there is none.
+// Next returns the first occurrence after t; false when there is none before the year 10000, which RFC 3339 cannot write.
 func (s Schedule) Next(t time.Time) (time.Time, bool) {
 	t = t.Add(-s.Jitter)
 	if t.Before(s.Start) {
 		t = s.Start.Add(-1) // the start itself may be one
 	}
 	next, ok := s.Grid.Next(t)
-	if !ok || (!s.End.IsZero() && next.After(s.End)) {
+	if !ok || (!s.End.IsZero() && next.After(s.End)) || next.Add(s.Jitter).Unix() >= endOfTime {
 		return time.Time{}, false
 	}
 	return next.Add(s.Jitter), true

@@ -51,6 +51,23 @@ func TestOnceIsOnce(t *testing.T) {
 	require.False(t, ok)
 }
 
+// RFC 3339 has four digits for a year.
+func TestNothingIsDueAfterTheYear9999(t *testing.T) {
+	t.Parallel()
+	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	for name, s := range map[string]schedule.Schedule{
+		"interval":       {Grid: every(3600)},
+		"cron":           {Grid: cron(t, "0 * * * *")},
+		"once, jittered": {Grid: schedule.Once{At: last}, Jitter: time.Second},
+	} {
+		_, ok := s.Next(last.Add(-time.Second))
+		require.False(t, ok, name)
+	}
+	next, ok := schedule.Schedule{Grid: schedule.Once{At: last}}.Next(anchor)
+	require.True(t, ok)
+	require.Equal(t, last, next)
+}
+
 func TestBetweenCountsAndFindsTheLast(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]schedule.Schedule{
