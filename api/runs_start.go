@@ -193,6 +193,9 @@ func checkWindow(from, to, now time.Time) (wrong []api.FieldError) {
 	if from.After(to) {
 		wrong = append(wrong, inBody("from", "must not be after to"), inBody("to", "must not be before from"))
 	}
+	if from.Before(time.Unix(0, 0)) { // a run's id cannot say so
+		wrong = append(wrong, inBody("from", "must not be before 1970"))
+	}
 	if to.After(now) {
 		wrong = append(wrong, inBody("to", "must not be in the future"))
 	}

@@ -362,7 +362,7 @@ type Backfill struct {
 //
 // Example: {"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}
 type BackfillWindow struct {
-	// From The first instant of the window.
+	// From The first instant of the window; not before 1970.
 	From time.Time `json:"from"`
 
 	// To The last one; not in the future.

@@ -94,6 +94,7 @@ func TestWhatCannotBeBackfilled(t *testing.T) {
 	}
 	refuse(now.Add(-time.Minute), now.Add(time.Hour), "to")
 	refuse(now.Add(-time.Minute), now.Add(-2*time.Minute), "from", "to")
+	refuse(time.Unix(0, 0).Add(-time.Second), time.Unix(0, 0), "from")
 	refuse(now.Add(-1002*time.Second), now.Add(-time.Second), "from", "to")
 	require.Equal(t, 1, count(t, pool, `select count(*) from due`))
 	missing := service.backfill(t, uuid.Must(uuid.NewV7()), now.Add(-time.Minute), now)
