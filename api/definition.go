@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
+	"regexp"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -190,9 +190,12 @@ func anchor(job db.Job, before *db.Job, now time.Time) time.Time {
 	return planner.Anchor(*job.IntervalSeconds, job.StartAt, now)
 }
 
+// ofMachine matches what is loaded as a zone where a machine has it, and is none of IANA's: its own, and those with leap seconds.
+var ofMachine = regexp.MustCompile(`^(?i:local|localtime|posixrules|(posix|right)/.*)$`)
+
 func checkCron(expression, zone string, id uuid.UUID) []api.FieldError {
 	location, err := time.LoadLocation(zone)
-	if err != nil || strings.EqualFold(zone, "local") {
+	if err != nil || ofMachine.MatchString(zone) {
 		return []api.FieldError{inBody("timeZone", "is not the IANA name of a time zone")}
 	}
 	if _, err := schedule.ParseCron(expression, location, schedule.Seed(id)); err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -41,6 +42,7 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 			SkipSettingDefaults: true,
 			SchemaValidationOptions: []openapi3.SchemaValidationOption{
 				openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
+				openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(checkInstant)),
 			},
 		},
 		// The handler decodes the body as it came: a payload is stored to the byte.
@@ -53,6 +55,19 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 			errs.invalid(w, r, err)
 		},
 	})
+}
+
+// checkInstant refuses what cannot be decoded, such as a leap second, and what could not be written again: a year that in UTC has
+// not four digits, or is none.
+func checkInstant(text string) error {
+	var t time.Time
+	if err := t.UnmarshalText([]byte(text)); err != nil {
+		return errors.New("must be as of RFC 3339, without a leap second")
+	}
+	if year := t.UTC().Year(); year < 1 || year > 9999 {
+		return errors.New("must be within the years 1 to 9999 in UTC")
+	}
+	return nil
 }
 
 // checkQuery refuses what the validator passes over: a query that cannot be decoded, and a parameter that is unknown,

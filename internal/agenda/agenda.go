@@ -73,10 +73,14 @@ func First(job *db.Job, now time.Time) (time.Time, error) {
 	switch {
 	case ok:
 		return next, nil
-	case job.EndAt != nil:
+	case job.RunAt != nil && job.StartAt != nil && job.StartAt.After(*job.RunAt):
+		return time.Time{}, NeverDueError{"startAt", "must not be after runAt"}
+	case job.EndAt != nil && (job.RunAt == nil || job.RunAt.After(*job.EndAt)):
 		return time.Time{}, NeverDueError{"endAt", "nothing is due from now until then"}
 	case job.RunAt != nil:
 		return time.Time{}, NeverDueError{"runAt", "must be in the future"}
+	case job.StartAt != nil:
+		return time.Time{}, NeverDueError{"startAt", "nothing is due from then on"}
 	default:
 		return time.Time{}, NeverDueError{"cron", "is never due again"}
 	}

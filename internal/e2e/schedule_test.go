@@ -179,6 +179,16 @@ func TestWrongSchedulesNameTheirFields(t *testing.T) {
 		`{"name":"x","cron":"0 0 * * *","timeZone":"Mars/Olympus"}`:                                                {"timeZone"},
 		`{"name":"x","cron":"0 0 * * *","timeZone":"Local"}`:                                                       {"timeZone"},
 		`{"name":"x","intervalInSeconds":1,"timeZone":"UTC"}`:                                                      {"timeZone"},
+		`{"name":"x","cron":"0 0 * * *","timeZone":"localtime"}`:                                                   {"timeZone"},
+		`{"name":"x","cron":"0 0 * * *","timeZone":"right/Europe/Berlin"}`:                                         {"timeZone"},
+		`{"name":"x","runAt":"2030-06-30T23:59:60Z"}`:                                                              {"runAt"},
+		`{"name":"x","runAt":"9999-12-31T23:59:59-01:00"}`:                                                         {"runAt"},
+		`{"name":"x","intervalInSeconds":1,"startAt":"0000-01-01T00:00:00+01:00"}`:                                 {"startAt"},
+		`{"name":"x","intervalInSeconds":1,"endAt":"0001-01-01T00:00:00Z"}`:                                        {"endAt"},
+		`{"name":"x","runAt":"2020-01-01T00:00:00Z","endAt":"2030-01-01T00:00:00Z"}`:                               {"runAt"},
+		`{"name":"x","runAt":"2030-01-01T00:00:00Z","startAt":"2031-01-01T00:00:00Z"}`:                             {"startAt"},
+		`{"name":"x","runAt":"2031-01-01T00:00:00Z","endAt":"2030-01-01T00:00:00Z"}`:                               {"endAt"},
+		`{"name":"x","cron":"0 0 * * *","startAt":"9999-12-31T00:00:01Z"}`:                                         {"startAt"},
 		`{"name":"x","runAt":"2020-01-01T00:00:00Z"}`:                                                              {"runAt"},
 		`{"name":"x","runAt":"tomorrow"}`:                                                                          {"runAt"},
 		`{"name":"x","intervalInSeconds":1,"endAt":"2020-01-01T00:00:00Z"}`:                                        {"endAt"},
@@ -193,6 +203,18 @@ func TestWrongSchedulesNameTheirFields(t *testing.T) {
 			names = append(names, e.Field)
 		}
 		require.Equal(t, fields, names, body)
+	}
+}
+
+// A change is held to the same instants.
+func TestAnInstantThatThereIsNotIsRefused(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	job := service.createJob(t, "x", 60, `null`)
+	for _, at := range []string{"2030-06-30T23:59:60Z", "9999-12-31T23:59:59-01:00"} {
+		got := service.patch(t, job.Id, `{"endAt":"`+at+`"}`)
+		require.Equal(t, http.StatusBadRequest, got.StatusCode(), "%s", got.Body)
+		require.Equal(t, "endAt", (*got.ApplicationproblemJSON400.Errors)[0].Field)
 	}
 }
 

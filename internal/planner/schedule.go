@@ -20,8 +20,10 @@ import (
 // time zone database does not know, say.
 func Schedule(job *db.Job) (schedule.Schedule, error) {
 	s := schedule.Schedule{
-		Start: instant.OrZero(job.StartAt), End: instant.OrZero(job.EndAt),
-		Jitter: schedule.Jitter(job.ID, int64(job.JitterSeconds)),
+		Start: instant.OrZero(job.StartAt), Jitter: schedule.Jitter(job.ID, int64(job.JitterSeconds)),
+	}
+	if job.EndAt != nil {
+		s.End = instant.Later(*job.EndAt, time.Time{}.Add(1)) // the zero time would be no bound
 	}
 	switch {
 	case job.IntervalSeconds != nil:
