@@ -14,7 +14,7 @@ import (
 
 const backfill = `-- name: Backfill :execrows
 insert into due (job_id, scheduled_for, ready_at, recurs, trigger, concurrency_group, queue, awaits_worker)
-select $1, o.scheduled_for, now(), false, 'BACKFILL', $2, $3,
+select $1, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', $2, $3,
     $3::text is not null
 from (select unnest($4::timestamptz[]) as scheduled_for) o
 where not exists (select from runs r where r.job_id = $1 and r.scheduled_for = o.scheduled_for)
@@ -28,7 +28,8 @@ type BackfillParams struct {
 	ScheduledFors    []time.Time
 }
 
-// Adds the occurrences that have neither a run nor a row here. They are due from now on, behind what is on time.
+// Adds the occurrences that have neither a run nor a row here, under LockDue. They are due from now on, behind what is on time; not
+// from when the transaction began, which may have waited for the lock since.
 func (q *Queries) Backfill(ctx context.Context, arg BackfillParams) (int64, error) {
 	result, err := q.db.Exec(ctx, backfill,
 		arg.JobID,
@@ -301,11 +302,12 @@ func (q *Queries) Requeue(ctx context.Context, arg RequeueParams) error {
 
 const revise = `-- name: Revise :exec
 update due
-set recurs = true, revision = revision + 1, revised_at = now()
-where job_id = $1 and scheduled_for = $2
+set recurs = true, revision = revision + 1, revised_at = $1::timestamptz
+where job_id = $2 and scheduled_for = $3
 `
 
 type ReviseParams struct {
+	RevisedAt    time.Time
 	JobID        uuid.UUID
 	ScheduledFor time.Time
 }
@@ -313,7 +315,7 @@ type ReviseParams struct {
 // Has a run in flight carry the job's schedule on when it ends, as that is from now on, under LockDue. Its completion finds
 // another revision than its claim did, and looks what comes next.
 func (q *Queries) Revise(ctx context.Context, arg ReviseParams) error {
-	_, err := q.db.Exec(ctx, revise, arg.JobID, arg.ScheduledFor)
+	_, err := q.db.Exec(ctx, revise, arg.RevisedAt, arg.JobID, arg.ScheduledFor)
 	return err
 }
 

@@ -37,7 +37,7 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 					return err
 				}
 			}
-			return q.Revise(ctx, db.ReviseParams{JobID: carrier.JobID, ScheduledFor: carrier.ScheduledFor})
+			return q.Revise(ctx, db.ReviseParams{JobID: carrier.JobID, ScheduledFor: carrier.ScheduledFor, RevisedAt: now})
 		}
 	}
 	if before.Status == db.JobStatusACTIVE {

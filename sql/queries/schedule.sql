@@ -43,7 +43,7 @@ on conflict (job_id, scheduled_for) do update set recurs = true, revision = due.
 -- Has a run in flight carry the job's schedule on when it ends, as that is from now on, under LockDue. Its completion finds
 -- another revision than its claim did, and looks what comes next.
 update due
-set recurs = true, revision = revision + 1, revised_at = now()
+set recurs = true, revision = revision + 1, revised_at = @revised_at::timestamptz
 where job_id = @job_id and scheduled_for = @scheduled_for;
 
 -- name: Requeue :exec
@@ -122,9 +122,10 @@ insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status,
 values (@job_id, @scheduled_for, @trigger, sqlc.narg(retry_of), clock_timestamp(), 'SKIPPED', 'OVERLAP', 0, 1);
 
 -- name: Backfill :execrows
--- Adds the occurrences that have neither a run nor a row here. They are due from now on, behind what is on time.
+-- Adds the occurrences that have neither a run nor a row here, under LockDue. They are due from now on, behind what is on time; not
+-- from when the transaction began, which may have waited for the lock since.
 insert into due (job_id, scheduled_for, ready_at, recurs, trigger, concurrency_group, queue, awaits_worker)
-select @job_id, o.scheduled_for, now(), false, 'BACKFILL', sqlc.narg(concurrency_group), sqlc.narg(queue),
+select @job_id, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', sqlc.narg(concurrency_group), sqlc.narg(queue),
     sqlc.narg(queue)::text is not null
 from (select unnest(@scheduled_fors::timestamptz[]) as scheduled_for) o
 where not exists (select from runs r where r.job_id = @job_id and r.scheduled_for = o.scheduled_for)
