@@ -179,7 +179,7 @@ func Delete(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) error {
 			return err
 		}
 		for i := range rows {
-			if row := &rows[i]; row.Attempt > 0 && row.BufferedFor != nil {
+			if row := &rows[i]; row.BufferedFor != nil {
 				if err := dropBuffered(ctx, q, row, db.RunStatusSKIPPED, db.RunReasonJOBDELETED); err != nil {
 					return err
 				}

@@ -229,3 +229,20 @@ func TestRunByHandCountsAsOneOfMaxRuns(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, again.StatusCode())
 }
+
+// Nobody is left who would execute it.
+func TestDeletingEndsWhatWaitsBehindAWorkersRun(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.create(t, `{"name":"x","intervalInSeconds":60,"target":{"type":"worker","queue":"nobody"}}`)
+	service.patch(t, job.Id, `{"status":"PAUSED"}`)
+	first, second := service.startRun(t, job.Id, ""), service.startRun(t, job.Id, bufferOne)
+	deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, deleted.StatusCode())
+	service.executes(t, 1)
+	require.Zero(t, count(t, pool, `select count(*) from due`))
+	for _, run := range []client.Run{first, second} {
+		require.Equal(t, client.RunReasonJOBDELETED, *service.readRun(t, run.Id).Reason)
+	}
+}
