@@ -89,11 +89,15 @@ func (s *server) startRun(ctx context.Context, job uuid.UUID, start agenda.Start
 	s.announce(locked.Job.Target, started.ScheduledFor, locked.LockedAt)
 	s.announceCanceled(ctx, started.Canceled, db.RunReasonOVERLAP)
 	row, err := s.findRun(ctx, runid.New(job, started.ScheduledFor))
-	if errors.Is(err, pgx.ErrNoRows) { // it has succeeded already, and its job keeps failures only
-		return api.Run{
+	if errors.Is(err, pgx.ErrNoRows) { // it has succeeded already, and its job keeps failures only; or its instant is a moment ahead
+		run := api.Run{
 			Id: runid.New(job, started.ScheduledFor), JobId: job, Status: api.RunStatusPENDING, Trigger: api.RunTrigger(start.Trigger),
 			ScheduledFor: instant.Time{Time: started.ScheduledFor}, FailedAttempts: []api.FailedAttempt{}, Occurrences: 1,
-		}, nil
+		}
+		if start.RetryOf != nil {
+			run.RetryOf = new(runid.New(job, *start.RetryOf))
+		}
+		return run, nil
 	}
 	if err != nil {
 		return api.Run{}, err

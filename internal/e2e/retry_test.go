@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -113,4 +114,22 @@ func TestWhatCannotBeRetried(t *testing.T) {
 	refused := service.retry(t, run.Id)
 	require.Equal(t, http.StatusConflict, refused.StatusCode())
 	require.Equal(t, "The run's job was deleted.", refused.ApplicationproblemJSON409.Detail)
+}
+
+// Also where the run is due a moment after it was asked for, and so not to be read yet.
+func TestARetryNamesWhatItRepeatsBeforeItIsDue(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.due(t, pool, `,"maxAttempts":1`)
+	first := begin(t, pool)
+	end(t, pool, first, errors.New("no luck"))
+	age(t, pool, job.Id, 55*time.Second)
+	claimOne(t, pool, job.Id) // ahead of its instant
+	policy := cancelOther
+	again, err := service.RetryRunWithResponse(t.Context(), first.RunID(), &client.RetryRunParams{OverlapPolicy: &policy})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, again.StatusCode(), "%s", again.Body)
+	require.Equal(t, client.RunStatusPENDING, again.JSON202.Status)
+	require.NotNil(t, again.JSON202.RetryOf, "it repeats a run")
+	require.Equal(t, first.RunID(), *again.JSON202.RetryOf)
 }
