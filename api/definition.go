@@ -184,7 +184,8 @@ func anchor(job db.Job, before *db.Job, now time.Time) time.Time {
 			return *before.AnchorAt
 		}
 		if job.StartAt == nil || job.StartAt.Before(now) {
-			return schedule.NewInterval(*before.AnchorAt, *before.IntervalSeconds).Last(now)
+			jitter := schedule.Jitter(before.ID, int64(before.JitterSeconds))
+			return schedule.NewInterval(*before.AnchorAt, *before.IntervalSeconds).Last(now.Add(-jitter))
 		}
 	}
 	return planner.Anchor(*job.IntervalSeconds, job.StartAt, now)

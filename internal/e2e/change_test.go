@@ -143,3 +143,18 @@ func TestDeletedJobIsGoneAndItsRunsStay(t *testing.T) {
 	require.Equal(t, run, *stays.JSON200, "its runs are still read by their id")
 	require.Zero(t, count(t, db, "select count(*) from jobs where payload::text like '%s3cr3t%'"), "what the user wrote is gone")
 }
+
+// What is due later by its jitter is not the last instant yet.
+func TestANewIntervalCountsFromTheLastInstantThatWasDue(t *testing.T) {
+	t.Parallel()
+	service, db := setup(t)
+	var job client.Job
+	jitter := time.Duration(0)
+	for jitter < time.Minute { // it is the job's own
+		job = service.create(t, `{"name":"spread","intervalInSeconds":3600,"jitterSeconds":3600}`)
+		jitter = job.NextRunAt.Sub(job.CreatedAt) - time.Hour
+	}
+	age(t, db, job.Id, time.Hour+jitter/2)
+	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: new(int64(7200))})
+	require.Equal(t, changed.CreatedAt.Add(2*time.Hour+jitter), *changed.NextRunAt, "from its creation: there was none")
+}
