@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"punctual/gen/api"
@@ -42,13 +43,18 @@ func encodeJob(row jobRow) api.Job {
 	}
 	if row.ScheduledFor != nil && row.Running {
 		out.NextRunAt = nil // unless its schedule goes on
-		if when, err := planner.Schedule(&job); err == nil {
+		if when, err := planner.Schedule(&job); err == nil && runsLeft(row) > 1 {
 			if next, ok := when.Next(*latest(row.ScheduledFor, row.RevisedAt)); ok {
 				out.NextRunAt = encodeInstant(&next)
 			}
 		}
 	}
 	return out
+}
+
+// runsLeft returns how many runs the job may still have, with the one in flight.
+func runsLeft(row jobRow) int64 {
+	return orDefault(row.Job.MaxRuns, math.MaxInt64) - row.Job.RunCount - row.DueRunCount
 }
 
 // encodeRun makes the API's run of the database's.

@@ -61,11 +61,16 @@ func (s *server) ListUpcoming(ctx context.Context, r api.ListUpcomingRequestObje
 	if next == nil {
 		return api.ListUpcoming200JSONResponse{Items: []api.Occurrence{}}, nil
 	}
-	count := orDefault(r.Params.Count, defaultOccurrences)
-	if row.Job.MaxRuns != nil {
-		count = int32(min(int64(count), max(*row.Job.MaxRuns-row.Job.RunCount-row.DueRunCount, 1)))
+	now, err := s.queries.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the time: %w", err)
 	}
-	items, err := upcoming(row.Job, next.Add(-time.Microsecond), count)
+	left := runsLeft(row)
+	if !row.ScheduledFor.After(now) {
+		left-- // the run that is due, or executes
+	}
+	count := min(int64(orDefault(r.Params.Count, defaultOccurrences)), left)
+	items, err := upcoming(row.Job, instant.Later(next.Add(-time.Microsecond), now), int32(count))
 	if err != nil {
 		return nil, err
 	}
