@@ -32,7 +32,7 @@ func encodeJob(row jobRow) api.Job {
 		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: api.RunHistory(job.RunHistory),
 		ConcurrencyGroup: job.ConcurrencyGroup, MaxConcurrency: job.MaxConcurrency,
 		Status: api.JobStatus(job.Status), StatusReason: job.StatusReason,
-		RunCount:  job.RunCount + row.DueRunCount,
+		RunCount:  job.RunCount + row.EndedRunCount,
 		LastRunAt: encodeInstant(latest(job.LastRunAt, row.DueLastRunAt)),
 		NextRunAt: encodeInstant(row.ScheduledFor),
 		CreatedAt: instant.Time{Time: job.CreatedAt},

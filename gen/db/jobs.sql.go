@@ -183,6 +183,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 
 const getJob = `-- name: GetJob :one
 select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -190,15 +191,17 @@ where j.id = $1 and j.deleted_at is null
 `
 
 type GetJobRow struct {
-	Job          Job
-	ScheduledFor *time.Time
-	RevisedAt    *time.Time
-	DueLastRunAt *time.Time
-	DueRunCount  int64
-	Running      bool
+	Job           Job
+	ScheduledFor  *time.Time
+	RevisedAt     *time.Time
+	DueLastRunAt  *time.Time
+	DueRunCount   int64
+	EndedRunCount int64
+	Running       bool
 }
 
-// A single snapshot: the job and its due row belong together whatever fires meanwhile.
+// A single snapshot: the job and its due row belong together whatever fires meanwhile. The due row counts a run that goes on beside it
+// from when that begins; such a run takes itself out of the count of what has ended.
 func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 	row := q.db.QueryRow(ctx, getJob, id)
 	var i GetJobRow
@@ -242,6 +245,7 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.RevisedAt,
 		&i.DueLastRunAt,
 		&i.DueRunCount,
+		&i.EndedRunCount,
 		&i.Running,
 	)
 	return i, err
@@ -249,6 +253,7 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 
 const listJobs = `-- name: ListJobs :many
 select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -265,12 +270,13 @@ type ListJobsParams struct {
 }
 
 type ListJobsRow struct {
-	Job          Job
-	ScheduledFor *time.Time
-	RevisedAt    *time.Time
-	DueLastRunAt *time.Time
-	DueRunCount  int64
-	Running      bool
+	Job           Job
+	ScheduledFor  *time.Time
+	RevisedAt     *time.Time
+	DueLastRunAt  *time.Time
+	DueRunCount   int64
+	EndedRunCount int64
+	Running       bool
 }
 
 // Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
@@ -323,6 +329,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.RevisedAt,
 			&i.DueLastRunAt,
 			&i.DueRunCount,
+			&i.EndedRunCount,
 			&i.Running,
 		); err != nil {
 			return nil, err
@@ -337,6 +344,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 
 const listJobsAfter = `-- name: ListJobsAfter :many
 select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -355,12 +363,13 @@ type ListJobsAfterParams struct {
 }
 
 type ListJobsAfterRow struct {
-	Job          Job
-	ScheduledFor *time.Time
-	RevisedAt    *time.Time
-	DueLastRunAt *time.Time
-	DueRunCount  int64
-	Running      bool
+	Job           Job
+	ScheduledFor  *time.Time
+	RevisedAt     *time.Time
+	DueLastRunAt  *time.Time
+	DueRunCount   int64
+	EndedRunCount int64
+	Running       bool
 }
 
 // Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
@@ -418,6 +427,7 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 			&i.RevisedAt,
 			&i.DueLastRunAt,
 			&i.DueRunCount,
+			&i.EndedRunCount,
 			&i.Running,
 		); err != nil {
 			return nil, err

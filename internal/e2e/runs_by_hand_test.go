@@ -214,6 +214,36 @@ func TestRunByHandWaitsForWhatIsClaimedAhead(t *testing.T) {
 	}
 }
 
+// What executes beside the schedule is counted when it has ended, like what executes on it.
+func TestRunsAreCountedWhenTheyHaveEnded(t *testing.T) {
+	t.Parallel()
+	for name, begins := range map[string]func(t *testing.T, service instance, job client.Job){
+		"goes on beside it": func(*testing.T, instance, client.Job) {},
+		"paused": func(t *testing.T, service instance, job client.Job) {
+			t.Helper()
+			service.patch(t, job.Id, `{"status":"PAUSED"}`)
+		},
+		"replaced by hand": func(t *testing.T, service instance, job client.Job) {
+			t.Helper()
+			service.startRun(t, job.Id, cancelOther)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service, pool := setup(t)
+			job := service.due(t, pool, `,"overlapPolicy":"ALLOW_ALL"`)
+			run := begin(t, pool)
+			begins(t, service, job)
+			require.Zero(t, service.getJob(t, job.Id).RunCount, "it executes")
+			page, err := service.ListJobsWithResponse(t.Context(), nil)
+			require.NoError(t, err)
+			require.Zero(t, page.JSON200.Items[0].RunCount, "it executes")
+			end(t, pool, run, nil)
+			require.EqualValues(t, 1, service.getJob(t, job.Id).RunCount)
+		})
+	}
+}
+
 func TestRunByHandCountsAsOneOfMaxRuns(t *testing.T) {
 	t.Parallel()
 	service, _ := setup(t)

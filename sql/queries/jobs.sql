@@ -26,8 +26,10 @@ values (
 returning *;
 
 -- name: GetJob :one
--- A single snapshot: the job and its due row belong together whatever fires meanwhile.
+-- A single snapshot: the job and its due row belong together whatever fires meanwhile. The due row counts a run that goes on beside it
+-- from when that begins; such a run takes itself out of the count of what has ended.
 select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -36,6 +38,7 @@ where j.id = @id and j.deleted_at is null;
 -- name: ListJobs :many
 -- Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
 select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
@@ -47,6 +50,7 @@ limit @max_rows offset @skip_rows;
 -- name: ListJobsAfter :many
 -- Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
 select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.recurs
