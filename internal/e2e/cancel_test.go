@@ -81,6 +81,21 @@ func TestCancelingWhatNobodyExecutes(t *testing.T) {
 	}
 }
 
+// One that was not executed is none of maxRuns.
+func TestCancelingTheLastOfMaxRuns(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []string{"SKIP", "ALLOW_ALL"} {
+		service, pool := setup(t)
+		job := service.due(t, pool, `,"maxRuns":1,"overlapPolicy":"`+policy+`"`)
+		require.Equal(t, http.StatusAccepted, service.cancel(t, service.listRuns(t, job.Id)[0].Id).StatusCode())
+		service.executes(t, 1)
+		after := service.getJob(t, job.Id)
+		require.Zero(t, after.RunCount)
+		require.Equal(t, client.JobStatusACTIVE, after.Status, "another is left")
+		require.Equal(t, job.NextRunAt.Add(time.Minute), *after.NextRunAt)
+	}
+}
+
 func TestCancelingWhatWaitsForAnother(t *testing.T) {
 	t.Parallel()
 	service, pool := setup(t)

@@ -47,10 +47,14 @@ func (o *Outcome) next() planner.Step {
 	if row.FailedAttempts != nil {
 		began = o.started // it has been busy since, if only by waiting for its next attempt
 	}
+	count := row.RunCount + row.Job.RunCount
+	if o.attempt > 0 {
+		count++
+	}
 	return planner.After(&row.Job, o.when, planner.Run{
 		// Not what an instance began and died with: that did not execute until others took it over.
 		Occurrence: row.ScheduledFor, Started: began, Finished: o.finished,
-		Failed: o.status == db.RunStatusFAILED, Count: row.RunCount + row.Job.RunCount, Failures: int(row.Failures),
+		Failed: o.status == db.RunStatusFAILED, Count: count, Failures: int(row.Failures),
 		RevisedAt: instant.OrZero(row.RevisedAt), BufferedFor: instant.OrZero(row.BufferedFor),
 	})
 }

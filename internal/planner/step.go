@@ -84,7 +84,7 @@ type Run struct {
 	RevisedAt time.Time
 	// BufferedFor is when a run was asked for that waits for the end of this one; zero: none.
 	BufferedFor time.Time
-	// Count is how many runs the job had before this one, and Failures how many of the latest failed in a row.
+	// Count is how many runs the job has had, this one too where it was executed, and Failures how many of those before it failed in a row.
 	Count    int64
 	Failures int
 }
@@ -105,7 +105,7 @@ func After(job *db.Job, s schedule.Schedule, run Run) Step {
 		}
 	case run.Failed && job.PauseAfterFailures != nil && run.Failures+1 >= int(*job.PauseAfterFailures):
 		step.Rest, step.Reason = db.JobStatusPAUSED, fmt.Sprintf("%d runs failed in a row", run.Failures+1)
-	case job.MaxRuns != nil && run.Count+1 >= *job.MaxRuns:
+	case job.MaxRuns != nil && run.Count >= *job.MaxRuns:
 		step.Rest = db.JobStatusCOMPLETED
 	default:
 		step.goOn(s, from)

@@ -51,7 +51,7 @@ func TestEndOfTheScheduleCompletes(t *testing.T) {
 	require.Equal(t, planner.Step{Rest: db.JobStatusCOMPLETED},
 		planner.After(&db.Job{}, s, planner.Run{Occurrence: at(1), Started: at(1), Finished: at(1)}))
 	require.Equal(t, planner.Step{Rest: db.JobStatusCOMPLETED},
-		planner.After(&db.Job{MaxRuns: new(int64(3))}, minutely(), planner.Run{Occurrence: at(1), Started: at(1), Finished: at(1), Count: 2}))
+		planner.After(&db.Job{MaxRuns: new(int64(3))}, minutely(), planner.Run{Occurrence: at(1), Started: at(1), Finished: at(1), Count: 3}))
 }
 
 func TestMisfireIsMoreThanAMinute(t *testing.T) {
