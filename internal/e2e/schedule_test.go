@@ -127,7 +127,7 @@ func TestJobThatRunsOnceCompletes(t *testing.T) {
 func TestMaxRunsCompletesAndDeletes(t *testing.T) {
 	t.Parallel()
 	service, db := setup(t)
-	job := service.create(t, `{"name":"twice","intervalInSeconds":60,"maxRuns":2,"deleteAfterCompletion":true}`)
+	job := service.create(t, `{"name":"twice","intervalInSeconds":60,"maxRuns":2,"deleteAfterCompletion":true,"payload":"mine"}`)
 	age(t, db, job.Id, time.Minute)
 	require.Equal(t, 1, service.pass(t))
 	require.EqualValues(t, 1, service.getJob(t, job.Id).RunCount)
@@ -144,6 +144,8 @@ func TestMaxRunsCompletesAndDeletes(t *testing.T) {
 	gone, err := service.GetJobWithResponse(t.Context(), job.Id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, gone.StatusCode(), "it was deleted when it had completed")
+	require.Zero(t, count(t, db, `select count(*) from jobs where name = 'twice' or payload::text <> 'null'`),
+		"what the user wrote is gone with it")
 	stays, err := service.GetRunWithResponse(t.Context(), run.Id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, stays.StatusCode())

@@ -79,7 +79,8 @@ with completion as (
     select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
         sum(e.run_count + (s.attempt > 0)::integer) as run_count,
         max(s.rest_status) filter (where e.recurs) as rest_status,
-        max(s.rest_reason) filter (where e.recurs) as rest_reason
+        max(s.rest_reason) filter (where e.recurs) as rest_reason,
+        bool_or(e.recurs and s.rest_status = 'COMPLETED') as deletes
     from ended e
     join stored s using (job_id, scheduled_for)
     group by e.job_id
@@ -90,10 +91,14 @@ with completion as (
         status = coalesce(r.rest_status::job_status, j.status),
         status_reason = case when r.rest_status is null then j.status_reason else nullif(r.rest_reason, '') end,
         updated_at = case when r.rest_status is null then j.updated_at else greatest(now(), j.created_at) end,
-        deleted_at = case
-            when r.rest_status = 'COMPLETED' and j.delete_after_completion then coalesce(j.deleted_at, now())
-            else j.deleted_at
-        end
+        deleted_at = case when r.deletes and j.delete_after_completion then coalesce(j.deleted_at, now()) else j.deleted_at end,
+        -- What the user wrote goes with it, as in MarkJobDeleted.
+        name = case when r.deletes and j.delete_after_completion then 'deleted' else j.name end,
+        payload = case when r.deletes and j.delete_after_completion then 'null' else j.payload end,
+        target = case when r.deletes and j.delete_after_completion then '{"type":"log"}' else j.target end,
+        sealed_secrets = case when r.deletes and j.delete_after_completion then null else j.sealed_secrets end,
+        secrets_key_id = case when r.deletes and j.delete_after_completion then null else j.secrets_key_id end,
+        secret_names = case when r.deletes and j.delete_after_completion then '{}' else j.secret_names end
     from resting r
     where j.id = r.job_id
 ), executed as (
