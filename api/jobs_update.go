@@ -38,6 +38,11 @@ func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (a
 				return err
 			}
 		}
+		if goesOnOtherwise(before, after) {
+			if err := agenda.Redefine(ctx, q, after.ID); err != nil {
+				return err
+			}
+		}
 		if err := q.UpdateJob(ctx, agenda.UpdateParams(after)); err != nil {
 			return err
 		}
@@ -126,6 +131,11 @@ func (s *server) changeTarget(job *db.Job, change api.JobUpdate, before db.Job) 
 	job.Target, job.SealedSecrets, job.SecretsKeyID = before.Target, before.SealedSecrets, before.SecretsKeyID
 	job.SecretNames = before.SecretNames
 	return nil, nil
+}
+
+// goesOnOtherwise tells whether two definitions of a job that are due at the same instants differ in what a run's end does.
+func goesOnOtherwise(a, b db.Job) bool {
+	return a.OverlapPolicy != b.OverlapPolicy || orDefault(a.PauseAfterFailures, 0) != orDefault(b.PauseAfterFailures, 0)
 }
 
 // isRescheduled tells whether two definitions of a job are due at different instants, or claimed in another way.

@@ -280,6 +280,19 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 	return items, nil
 }
 
+const raiseRevisions = `-- name: RaiseRevisions :exec
+update due
+set revision = revision + 1
+where job_id = $1 and (recurs or lease_id is not null)
+`
+
+// Has the completions of a job's runs look what comes next, under LockDue: by the job as it is from now on. What carries the schedule
+// is touched though nobody holds it, so that a claim under way leaves it to the next, which sees the change.
+func (q *Queries) RaiseRevisions(ctx context.Context, jobID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, raiseRevisions, jobID)
+	return err
+}
+
 const requeue = `-- name: Requeue :exec
 update due d
 set queue = $1, concurrency_group = $2,

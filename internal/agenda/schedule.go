@@ -63,6 +63,14 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 	})
 }
 
+// Redefine has what comes after runs in flight be decided by the job as it is from now on. The caller holds LockJob.
+func Redefine(ctx context.Context, q *db.Queries, job uuid.UUID) error {
+	if _, err := lock(ctx, q, job); err != nil {
+		return err
+	}
+	return q.RaiseRevisions(ctx, job)
+}
+
 // requeue has what nobody executes yet wait where the job is executed from now on: who served it before may be gone.
 func requeue(ctx context.Context, q *db.Queries, before, after *db.Job) error {
 	queue := target.QueueOf(after.Target)

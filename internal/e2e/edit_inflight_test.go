@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
+	"punctual/internal/target"
 )
 
 // An edit while a run is in flight: the run ends as it began, is counted once, and what comes next is the edit's.
@@ -48,6 +49,38 @@ func TestEditsWhileTheRunIsInFlight(t *testing.T) {
 			}
 			require.Equal(t, changed.JSON200.NextRunAt, after.NextRunAt)
 			require.Equal(t, 1, count(t, pool, `select count(*) from due where recurs and revised_at is null and `+c.left))
+		})
+	}
+}
+
+// What the end of a run does to its job is the edit's too.
+func TestHowAJobGoesOnIsEditedWhileTheRunIsInFlight(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body, change string
+		want         client.JobStatus
+	}{
+		"to be paused":                     {``, `{"pauseAfterFailures":1}`, client.JobStatusPAUSED},
+		"not to be paused":                 {`,"pauseAfterFailures":1`, `{"pauseAfterFailures":null}`, client.JobStatusACTIVE},
+		"not to be paused, due otherwise":  {`,"pauseAfterFailures":1`, `{"pauseAfterFailures":2,"intervalInSeconds":3600}`, client.JobStatusACTIVE},
+		"to be paused, beside it":          {`,"overlapPolicy":"ALLOW_ALL"`, `{"pauseAfterFailures":1}`, client.JobStatusPAUSED},
+		"not to be paused, and it is told": {`,"pauseAfterFailures":1`, `{"pauseAfterFailures":null,"name":"gone"}`, client.JobStatusPAUSED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service, pool := setup(t)
+			job := service.due(t, pool, c.body+`,"maxAttempts":1`)
+			run := begin(t, pool)
+			require.NotNil(t, service.patch(t, job.Id, c.change).JSON200)
+			failure := &target.Failure{Err: errors.New("no luck")}
+			if service.getJob(t, job.Id).Name == "gone" {
+				failure.PauseReason = "the target is gone"
+			}
+			end(t, pool, run, failure)
+			after := service.getJob(t, job.Id)
+			require.Equal(t, c.want, after.Status)
+			require.Equal(t, c.want == client.JobStatusACTIVE, after.NextRunAt != nil)
+			require.EqualValues(t, 1, after.RunCount)
 		})
 	}
 }

@@ -75,8 +75,8 @@ func (o *Outcome) revise(now db.ListRevisedRow) {
 	before := o.step
 	o.when.Grid, o.step, o.split = nil, planner.Step{}, false // whether the schedule goes on elsewhere, the row says by now
 	isSkipped := o.status == db.RunStatusSKIPPED
-	if row.BufferedFor == nil && (before.Rest == db.JobStatusPAUSED || (isSkipped && row.RevisedAt == nil)) {
-		o.step = before // the target has said so, or it has stepped over what was missed already
+	if row.BufferedFor == nil && (o.isTold || (isSkipped && row.RevisedAt == nil)) {
+		o.step = before // or it has stepped over what was missed already
 		return
 	}
 	o.goOn()

@@ -49,6 +49,8 @@ type Outcome struct {
 	split bool
 	// step is what comes next for the job.
 	step planner.Step
+	// isTold is whether the target has said what comes next, whatever the job says.
+	isTold bool
 	// retryAt is when the run is to be tried again; zero: it has ended.
 	retryAt time.Time
 	// failed is the attempt that is to be tried again, as the history keeps it.
@@ -148,7 +150,7 @@ func (o *Outcome) fail(err error) {
 		failure = &target.Failure{}
 	}
 	if failure.PauseReason != "" {
-		o.step = planner.Step{Rest: db.JobStatusPAUSED, Reason: failure.PauseReason}
+		o.step, o.isTold = planner.Step{Rest: db.JobStatusPAUSED, Reason: failure.PauseReason}, true
 		return
 	}
 	if failure.IsFinal || o.Row.Attempt >= job.MaxAttempts || job.DeletedAt != nil {

@@ -46,6 +46,13 @@ update due
 set recurs = true, revision = revision + 1, revised_at = @revised_at::timestamptz
 where job_id = @job_id and scheduled_for = @scheduled_for;
 
+-- name: RaiseRevisions :exec
+-- Has the completions of a job's runs look what comes next, under LockDue: by the job as it is from now on. What carries the schedule
+-- is touched though nobody holds it, so that a claim under way leaves it to the next, which sees the change.
+update due
+set revision = revision + 1
+where job_id = @job_id and (recurs or lease_id is not null);
+
 -- name: Requeue :exec
 -- Has what nobody holds of a job wait where it is executed from now on, under LockDue. What was left to instances to be ended
 -- stays theirs.
