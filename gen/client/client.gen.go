@@ -389,7 +389,7 @@ type CronExpression = string
 // DeleteAfterCompletion The job is deleted when it has completed.
 type DeleteAfterCompletion = bool
 
-// EndAt The job is not due after.
+// EndAt The job is not due after, but for its jitter.
 type EndAt = time.Time
 
 // FailedAttempt defines model for FailedAttempt.
@@ -506,7 +506,7 @@ type Job struct {
 	// DeleteAfterCompletion The job is deleted when it has completed.
 	DeleteAfterCompletion DeleteAfterCompletion `json:"deleteAfterCompletion"`
 
-	// EndAt The job is not due after.
+	// EndAt The job is not due after, but for its jitter.
 	EndAt *EndAt             `json:"endAt"`
 	Id    openapi_types.UUID `json:"id"`
 
@@ -624,7 +624,7 @@ type JobCreate struct {
 	// DeleteAfterCompletion The job is deleted when it has completed.
 	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
 
-	// EndAt The job is not due after.
+	// EndAt The job is not due after, but for its jitter.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
@@ -747,7 +747,7 @@ type JobUpdate struct {
 	// DeleteAfterCompletion The job is deleted when it has completed.
 	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
 
-	// EndAt The job is not due after.
+	// EndAt The job is not due after, but for its jitter.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
@@ -1097,7 +1097,7 @@ type SchedulePreview struct {
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron,omitempty"`
 
-	// EndAt The job is not due after.
+	// EndAt The job is not due after, but for its jitter.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
 	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
@@ -1654,8 +1654,8 @@ type ClientInterface interface {
 
 	// RetryRun Run again what did not succeed
 	//
-	// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
-	// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+	// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
+	// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
 	// whose job was deleted is a conflict.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
@@ -2120,8 +2120,8 @@ func (c *Client) ReleaseRun(ctx context.Context, id openapi_types.UUID, body Rel
 
 // RetryRun Run again what did not succeed
 //
-// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
-// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
+// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
 // whose job was deleted is a conflict.
 //
 // Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
@@ -3411,8 +3411,8 @@ type ClientWithResponsesInterface interface {
 
 	// RetryRunWithResponse Run again what did not succeed
 	//
-	// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
-	// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+	// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
+	// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
 	// whose job was deleted is a conflict.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5266,8 +5266,8 @@ func (c *ClientWithResponses) ReleaseRunWithResponse(ctx context.Context, id ope
 
 // RetryRunWithResponse Run again what did not succeed
 //
-// Starts a new run of the job as it is now, which names this one in `retryOf` and whose target is told this one's
-// `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
+// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
+// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
 // whose job was deleted is a conflict.
 //
 // Returns a wrapper object for the known response body format(s).
