@@ -202,8 +202,9 @@ type CompleteRow struct {
 // only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
 // whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
 // Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
-// claim, or is not what Split was to make of it: ListRevised tells. It fails where an occurrence has a run already, which "on conflict" would pass over at the cost of
-// a record of the log and a look at the index for each run: ListStored tells which. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
+// claim, or is not what Split was to make of it: ListRevised tells. It fails where an occurrence has a run already, which "on
+// conflict" would pass over at the cost of a record of the log and a look at the index for each run: ListStored tells which.
+// Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
 // Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
 // looks each up by its key at any size of the tables, instead of reading all of due. What was moved is not looked up a
 // second time to be ended; "not in" hashes it, where a join would compare each with each.
@@ -382,11 +383,11 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 const retry = `-- name: Retry :many
 with failure as (
     select
-        unnest($1::uuid[]) as job_id,
-        unnest($2::timestamptz[]) as scheduled_for,
-        unnest($3::bigint[]) as token,
-        unnest($4::timestamptz[]) as ready_at,
-        unnest($5::jsonb[]) as failed_attempt
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for,
+        unnest((select $3::bigint[])) as token,
+        unnest((select $4::timestamptz[])) as ready_at,
+        unnest((select $5::jsonb[])) as failed_attempt
 )
 update due d
 set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
@@ -413,7 +414,8 @@ type RetryRow struct {
 }
 
 // Puts runs whose attempt failed back, each to be claimed again at its ready_at where its job is executed now, and notes the
-// failed attempt. One that is to end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
+// failed attempt. One that is to end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat.
+// Returns the runs it stored.
 func (q *Queries) Retry(ctx context.Context, arg RetryParams) ([]RetryRow, error) {
 	rows, err := q.db.Query(ctx, retry,
 		arg.JobIds,
@@ -443,11 +445,11 @@ func (q *Queries) Retry(ctx context.Context, arg RetryParams) ([]RetryRow, error
 const split = `-- name: Split :exec
 with claim as (
     select
-        unnest($1::uuid[]) as job_id,
-        unnest($2::timestamptz[]) as scheduled_for,
-        unnest($3::bigint[]) as token,
-        unnest($4::integer[]) as revision,
-        unnest($5::timestamptz[]) as next_for
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for,
+        unnest((select $3::bigint[])) as token,
+        unnest((select $4::integer[])) as revision,
+        unnest((select $5::timestamptz[])) as next_for
 ), held as (
     select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
     from due d
@@ -478,8 +480,8 @@ type SplitParams struct {
 
 // For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
 // so that it does not wait for the run to end. Guarded by the token, and by the revision: where what comes next was changed since
-// the claim, the completion looks. The row is locked before it is read: an edit that this waited for counts. An instance that dies before leaves the schedule on the claimed row, and whoever
-// claims that next splits it.
+// the claim, the completion looks. The row is locked before it is read: an edit that this waited for counts. An instance that
+// dies before leaves the schedule on the claimed row, and whoever claims that next splits it.
 func (q *Queries) Split(ctx context.Context, arg SplitParams) error {
 	_, err := q.db.Exec(ctx, split,
 		arg.JobIds,

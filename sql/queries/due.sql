@@ -4,8 +4,9 @@
 -- only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
 -- whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
 -- Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
--- claim, or is not what Split was to make of it: ListRevised tells. It fails where an occurrence has a run already, which "on conflict" would pass over at the cost of
--- a record of the log and a look at the index for each run: ListStored tells which. Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
+-- claim, or is not what Split was to make of it: ListRevised tells. It fails where an occurrence has a run already, which "on
+-- conflict" would pass over at the cost of a record of the log and a look at the index for each run: ListStored tells which.
+-- Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
 -- Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
 -- looks each up by its key at any size of the tables, instead of reading all of due. What was moved is not looked up a
 -- second time to be ended; "not in" hashes it, where a join would compare each with each.
@@ -137,14 +138,15 @@ join jobs j on j.id = d.job_id;
 
 -- name: Retry :many
 -- Puts runs whose attempt failed back, each to be claimed again at its ready_at where its job is executed now, and notes the
--- failed attempt. One that is to end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
+-- failed attempt. One that is to end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat.
+-- Returns the runs it stored.
 with failure as (
     select
-        unnest(@job_ids::uuid[]) as job_id,
-        unnest(@scheduled_fors::timestamptz[]) as scheduled_for,
-        unnest(@tokens::bigint[]) as token,
-        unnest(@ready_ats::timestamptz[]) as ready_at,
-        unnest(@failed_attempts::jsonb[]) as failed_attempt
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @tokens::bigint[])) as token,
+        unnest((select @ready_ats::timestamptz[])) as ready_at,
+        unnest((select @failed_attempts::jsonb[])) as failed_attempt
 )
 update due d
 set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
@@ -159,15 +161,15 @@ returning d.job_id, d.scheduled_for;
 -- name: Split :exec
 -- For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
 -- so that it does not wait for the run to end. Guarded by the token, and by the revision: where what comes next was changed since
--- the claim, the completion looks. The row is locked before it is read: an edit that this waited for counts. An instance that dies before leaves the schedule on the claimed row, and whoever
--- claims that next splits it.
+-- the claim, the completion looks. The row is locked before it is read: an edit that this waited for counts. An instance that
+-- dies before leaves the schedule on the claimed row, and whoever claims that next splits it.
 with claim as (
     select
-        unnest(@job_ids::uuid[]) as job_id,
-        unnest(@scheduled_fors::timestamptz[]) as scheduled_for,
-        unnest(@tokens::bigint[]) as token,
-        unnest(@revisions::integer[]) as revision,
-        unnest(@next_fors::timestamptz[]) as next_for
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @tokens::bigint[])) as token,
+        unnest((select @revisions::integer[])) as revision,
+        unnest((select @next_fors::timestamptz[])) as next_for
 ), held as (
     select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
     from due d
