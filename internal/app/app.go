@@ -19,6 +19,7 @@ import (
 	"punctual/api"
 	"punctual/gen/db"
 	"punctual/internal/database"
+	"punctual/internal/instant"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
 	"punctual/internal/notify"
@@ -154,7 +155,7 @@ func (a *App) Run(ctx context.Context) error {
 		case <-drained.Done():
 		}
 	})
-	background.Go(func() { a.listener.Run(ctx) })
+	background.Go(func() { a.listener.Run(drained) }) // what runs is canceled, and workers are woken, till the end
 	background.Go(func() { a.announcer.Run(drained) })
 	if a.config.Role != RoleAPI {
 		q := db.New(a.pool)
@@ -168,7 +169,11 @@ func (a *App) Run(ctx context.Context) error {
 		claiming.Go(func() { a.poller.Run(ctx) })
 	}
 	if a.config.Role != RolePoller {
-		background.Go(func() { a.broker.Run(ctx) })
+		serving, stopServing := context.WithCancel(drained)
+		defer stopServing()
+		// Not before: sent away while requests are still taken, workers would ask again at once.
+		a.server.RegisterOnShutdown(stopServing)
+		background.Go(func() { a.broker.Run(serving) })
 	}
 	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
 
@@ -183,6 +188,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	return err
 }
+
+// answerWithin is how long the last requests may take at least, past the grace where need be.
+const answerWithin = time.Second
 
 // drain ends all work within the grace. What it has to cut off is logged; it is no failure.
 func (a *App) drain(claiming *sync.WaitGroup) {
@@ -199,7 +207,11 @@ func (a *App) drain(claiming *sync.WaitGroup) {
 	case <-noticed:
 	case <-grace.Done():
 	}
-	if err := a.server.Shutdown(grace); err != nil {
+	// Requests were taken until now, also where what executed has used the grace up.
+	until, _ := grace.Deadline()
+	answering, stop := context.WithDeadline(context.Background(), instant.Later(until, time.Now().Add(answerWithin)))
+	defer stop()
+	if err := a.server.Shutdown(answering); err != nil {
 		a.log.Warn("requests were cut off", "error", err)
 		_ = a.server.Close() // there is nothing left to be done about an error
 	}

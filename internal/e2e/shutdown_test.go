@@ -1,11 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
@@ -63,39 +63,29 @@ func TestWaitingWorkersAreNotCutOff(t *testing.T) {
 	require.Nil(t, <-leases)
 }
 
-// A run is canceled also while the instance that executes it stops and waits for it.
+// A run is canceled also while the instance that executes it stops and waits for it: it is told, or finds out.
 func TestCancelingWhatAStoppingInstanceExecutes(t *testing.T) {
 	t.Parallel()
-	target, c, began, gone := hangs(t)
-	service := start(t, c)
-	job := service.create(t, `{"name":"hangs","intervalInSeconds":3600,"target":`+target+`}`)
-	c.Role = app.RoleAPI
-	other := start(t, c)
-	run := other.startRun(t, job.Id, "")
-	<-began
-	stopped := service.stopping(t)
-	require.Equal(t, http.StatusAccepted, other.cancel(t, run.Id).StatusCode())
-	select {
-	case <-gone:
-	case <-time.After(10 * time.Second):
-		assert.Fail(t, "it is told to end it")
-	}
-	require.NoError(t, <-stopped)
-	require.Equal(t, client.RunStatusCANCELED, other.readRun(t, run.Id).Status)
-}
-
-// What a stopping instance has executed goes on elsewhere in time.
-func TestAnInstanceThatStopsMakesNothingLate(t *testing.T) {
-	t.Parallel()
-	c := app.Config{Role: app.RoleAll, Database: app.DatabaseConfig{URL: testdb.New(t)}, PollInterval: time.Minute}
-	goes := start(t, c)
-	job := goes.createJob(t, "every-second", 1, `null`)
-	waitForRuns(t, goes, job.Id, 1)
-	stays := start(t, c)
-	waitForRuns(t, goes, job.Id, 3)
-	require.NoError(t, goes.stop())
-	stopped := len(waitForRuns(t, stays, job.Id, 3))
-	for _, run := range waitForRuns(t, stays, job.Id, stopped+2) {
-		assert.Less(t, run.StartedAt.Sub(run.ScheduledFor), 500*time.Millisecond, "%s is in time", run.ScheduledFor)
+	for _, isTold := range []bool{true, false} {
+		t.Run(fmt.Sprintf("told: %t", isTold), func(t *testing.T) {
+			t.Parallel()
+			target, c, began, gone := hangs(t)
+			service := start(t, c)
+			job := service.create(t, `{"name":"hangs","intervalInSeconds":3600,"target":`+target+`}`)
+			c.Role = app.RoleAPI
+			other := start(t, c)
+			run := other.startRun(t, job.Id, "")
+			<-began
+			stopped := service.stopping(t)
+			if isTold {
+				require.Equal(t, http.StatusAccepted, other.cancel(t, run.Id).StatusCode())
+			} else {
+				_, err := connect(t, c.Database.URL).Exec(t.Context(), `update due set cancel_reason = 'REQUESTED' where job_id = $1`, job.Id)
+				require.NoError(t, err)
+			}
+			<-gone
+			require.NoError(t, <-stopped)
+			require.Equal(t, client.RunStatusCANCELED, other.readRun(t, run.Id).Status, "it was not only cut off")
+		})
 	}
 }

@@ -167,9 +167,14 @@ func (p *Poller) Pass(ctx context.Context) (int, error) {
 // errStopped is why work is interrupted when Drain has waited long enough.
 var errStopped = errors.New("the instance stopped")
 
-// Drain waits until everything that was started is stored. Call it when Run has returned. When ctx ends first, it
-// interrupts what still executes; those runs are not completed, and whoever claims them next makes another attempt.
+// Drain waits until everything that was started is stored, or is canceled meanwhile. Call it when Run has returned. When ctx ends
+// first, it interrupts what still executes; those runs are not completed, and whoever claims them next makes another attempt.
 func (p *Poller) Drain(ctx context.Context) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	looking, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	beside.Go(func() { p.endCanceled(looking) })
 	drained := make(chan struct{})
 	go func() {
 		p.inFlight.Wait()
