@@ -240,12 +240,16 @@ func (a *App) close() error {
 	return errors.Join(errs...)
 }
 
-// giveBack frees what was claimed and not completed, for others to claim at once.
+// giveBack frees what was claimed and not completed, for others to claim at once, and tells them.
 func (a *App) giveBack(ctx context.Context) error {
 	held, err := a.lease.Release(ctx)
 	if err != nil || !held {
 		return err
 	}
-	_, err = db.New(a.pool).FreeAbandoned(ctx)
-	return err
+	q := db.New(a.pool)
+	row, err := q.FreeAbandoned(ctx)
+	if err != nil || row.Freed == 0 {
+		return err
+	}
+	return q.NotifyDue(ctx, db.NotifyDueParams{Queues: []string{""}, UnixMicros: []int64{0}}) // long since
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
@@ -87,5 +88,39 @@ func TestCancelingWhatAStoppingInstanceExecutes(t *testing.T) {
 			require.NoError(t, <-stopped)
 			require.Equal(t, client.RunStatusCANCELED, other.readRun(t, run.Id).Status, "it was not only cut off")
 		})
+	}
+}
+
+// What a stopping instance has executed goes on elsewhere in time.
+func TestAnInstanceThatStopsMakesNothingLate(t *testing.T) {
+	t.Parallel()
+	c := app.Config{Role: app.RoleAll, Database: app.DatabaseConfig{URL: testdb.New(t)}, PollInterval: time.Minute}
+	goes := start(t, c)
+	job := goes.createJob(t, "every-second", 1, `null`)
+	waitForRuns(t, goes, job.Id, 1)
+	stays := start(t, c)
+	waitForRuns(t, goes, job.Id, 3)
+	require.NoError(t, goes.stop())
+	stopped := len(waitForRuns(t, stays, job.Id, 3))
+	for _, run := range waitForRuns(t, stays, job.Id, stopped+2) {
+		assert.Less(t, run.StartedAt.Sub(run.ScheduledFor), 500*time.Millisecond, "%s is in time", run.ScheduledFor)
+	}
+}
+
+// What a stopping instance gives back goes on elsewhere at once.
+func TestWhatAStoppingInstanceGivesBackGoesOnAtOnce(t *testing.T) {
+	t.Parallel()
+	target, c, began, gone := hangs(t)
+	c.ShutdownGrace, c.PollInterval = time.Second, time.Minute
+	goes := start(t, c)
+	goes.startRun(t, goes.create(t, `{"name":"hangs","intervalInSeconds":3600,"target":`+target+`}`).Id, "")
+	<-began
+	start(t, c)
+	require.NoError(t, goes.stop())
+	<-gone
+	select {
+	case <-began:
+	case <-time.After(2 * time.Second):
+		assert.Fail(t, "another instance makes another attempt at once")
 	}
 }

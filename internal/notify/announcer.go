@@ -15,6 +15,9 @@ import (
 // coalesce is for how long announcements are collected before one notification is sent for all of them.
 const coalesce = 20 * time.Millisecond
 
+// sendWithin bounds sending one: polling is not much later by then.
+const sendWithin = 2 * time.Second
+
 // AnnouncerConfig is what an Announcer needs. Zero means default.
 type AnnouncerConfig struct {
 	Queries *db.Queries
@@ -57,26 +60,32 @@ func (a *Announcer) Announce(queue string, readyAt, now time.Time) {
 	}
 }
 
-// Run sends what is announced until ctx ends. A notification that fails is logged and lost: polling makes up for it.
+// Run sends what is announced until ctx ends, and then what is left. A notification that fails is logged and lost: polling makes
+// up for it.
 func (a *Announcer) Run(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			return
 		case <-a.pending:
+			select {
+			case <-ctx.Done():
+			case <-time.After(coalesce):
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(coalesce):
-		}
-		due := a.take()
-		if len(due.Queues) == 0 {
-			continue // announced while the one before was collected, and sent with it
-		}
-		if err := a.Queries.NotifyDue(ctx, due); err != nil && ctx.Err() == nil {
-			a.Logger.WarnContext(ctx, "not announced that something is due", "error", err)
-		}
+		a.send(context.WithoutCancel(ctx))
+	}
+}
+
+// send sends what is announced.
+func (a *Announcer) send(ctx context.Context) {
+	due := a.take()
+	if len(due.Queues) == 0 {
+		return // announced while the one before was collected, and sent with it
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendWithin)
+	defer cancel()
+	if err := a.Queries.NotifyDue(ctx, due); err != nil {
+		a.Logger.WarnContext(ctx, "not announced that something is due", "error", err)
 	}
 }
 

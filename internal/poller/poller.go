@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,8 +33,8 @@ type Config struct {
 	// Secrets opens the secrets of targets.
 	Secrets secrets.Keyring
 	Logger  *slog.Logger
-	// Announce is told when a run's end makes something due that others may wait for: the workers of a queue. It must not
-	// block. Default: it is found by polling.
+	// Announce is told when a run's end makes something due that others may wait for: the workers of a queue, or, when Run has
+	// returned, other instances, whose queue is the empty one. It must not block. Default: it is found by polling.
 	Announce func(queue string, readyAt, now time.Time)
 	// PollInterval is the longest it sleeps without looking at the database, and so bounds the lateness of what it was
 	// not told of. Shorter costs queries. Default 5 s.
@@ -87,6 +88,8 @@ type Poller struct {
 	grouped bool
 	// horizon is the instant until which the latest claim looked ahead, at least. Only the claiming goroutine uses it.
 	horizon time.Time
+	// stopped is whether Run has returned: what is due is for others to claim.
+	stopped atomic.Bool
 	// lostUntil is until when a claim whose answer was lost may still be committed. Only the claiming goroutine uses it.
 	lostUntil time.Time
 }
@@ -116,6 +119,10 @@ func (p *Poller) Run(ctx context.Context) {
 	defer beside.Wait()
 	beside.Go(func() { p.endCanceled(ctx) })
 	beside.Go(func() { p.keepLookingBack(ctx) })
+	defer func() {
+		p.stopped.Store(true)
+		p.Announce("", time.Time{}, p.clock.Now()) // what only this instance knew of
+	}()
 	for ctx.Err() == nil {
 		p.alarm.Clear() // before the claim: what becomes due while it runs may be too late for it
 		claimed, more, err := p.start(ctx, func() {})
@@ -146,6 +153,10 @@ func (p *Poller) Due(readyAt time.Time) {
 func (p *Poller) due(queue *string, readyAt time.Time) {
 	if queue != nil {
 		p.Announce(*queue, readyAt, p.clock.Now())
+		return
+	}
+	if p.stopped.Load() {
+		p.Announce("", readyAt, p.clock.Now())
 		return
 	}
 	p.Due(readyAt)
