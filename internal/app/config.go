@@ -42,6 +42,10 @@ type Config struct {
 	ShutdownDelay time.Duration `help:"How long to go on serving after /readyz says no, for load balancers to notice. Part of the grace." default:"0s" env:"SHUTDOWN_DELAY"`
 }
 
+// mostRetentionDays is a hundred years. So many days before today that the date is before Christ, partitions, which are told by
+// their dates' digits, would all be dropped.
+const mostRetentionDays = 36500
+
 // Validate returns an error that names each value that cannot be. Zero means default.
 func (c Config) Validate() error {
 	var errs []error
@@ -52,6 +56,9 @@ func (c Config) Validate() error {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))
 		}
+	}
+	if c.RunRetentionDays > mostRetentionDays {
+		errs = append(errs, fmt.Errorf("RUN_RETENTION_DAYS must be at most %d; 0 keeps runs for ever", mostRetentionDays))
 	}
 	if err := c.SecretKeys.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("SECRET_KEYS: %w", err))

@@ -20,6 +20,18 @@ func TestOnlyLoopbackUnlessOpen(t *testing.T) {
 	}
 }
 
+func TestRunsCannotBeKeptForThousandsOfYears(t *testing.T) {
+	t.Parallel()
+	for days, isValid := range map[int]bool{-1: false, 0: true, 30: true, 36500: true, 36501: false, 1_900_000: false, 1 << 32: false} {
+		err := app.Config{Host: "localhost", RunRetentionDays: days}.Validate()
+		if isValid {
+			require.NoError(t, err, "%d days", days)
+		} else {
+			require.ErrorContains(t, err, "RUN_RETENTION_DAYS", "%d days", days)
+		}
+	}
+}
+
 func TestKeysThatCannotBeReadAreNotShown(t *testing.T) {
 	t.Parallel()
 	var keys secrets.Keyring
