@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/joho/godotenv"
@@ -57,7 +58,11 @@ func main() {
 	}
 }
 
-// untilSignal returns a context that ends with the first signal to stop. The second ends the process at once.
+// echoWithin is for how long another signal may be an echo of the first: a terminal signals all that runs in it, and what runs us
+// passes its own on, as npm and timeout do.
+const echoWithin = time.Second
+
+// untilSignal returns a context that ends with the first signal to stop. A second, later one ends the process at once.
 func untilSignal(log *slog.Logger) context.Context {
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -65,7 +70,12 @@ func untilSignal(log *slog.Logger) context.Context {
 	go func() {
 		<-signals
 		stop()
-		<-signals
+		first := time.Now()
+		for range signals {
+			if time.Since(first) > echoWithin {
+				break
+			}
+		}
 		log.Warn("ended by a second signal")
 		os.Exit(1)
 	}()
