@@ -73,6 +73,10 @@ func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time
 			ConcurrencyGroup: job.ConcurrencyGroup, Queue: target.QueueOf(job.Target),
 		})
 	case isOpen(scheduled, now):
+		// The schedule goes on behind this run, and not from where the other one left it.
+		if err := skipDue(ctx, q, scheduled, job, at, db.RunReasonOVERLAP); err != nil {
+			return Started{}, err
+		}
 		return started, q.StartRunInstead(ctx, db.StartRunInsteadParams{
 			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
 			ConcurrencyGroup: job.ConcurrencyGroup, Queue: target.QueueOf(job.Target),

@@ -260,6 +260,27 @@ func TestRunByHandCountsAsOneOfMaxRuns(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, again.StatusCode())
 }
 
+// What came due behind the run that is told to end is counted, whether that executes or was only due.
+func TestARunThatTakesAnothersPlaceDropsNothingInSilence(t *testing.T) {
+	t.Parallel()
+	for _, executes := range []bool{false, true} {
+		service, pool := setup(t)
+		job := service.create(t, `{"name":"late","intervalInSeconds":60,"misfirePolicy":"FIRE_ALL"}`)
+		age(t, pool, job.Id, 4*time.Minute+30*time.Second)
+		job = service.getJob(t, job.Id)
+		if executes {
+			claimOne(t, pool, job.Id)
+		}
+		service.startRun(t, job.Id, cancelOther)
+		runs := service.listRuns(t, job.Id)
+		require.Len(t, runs, 3, "the run by hand, the other one, and what came due behind that")
+		require.Equal(t, job.NextRunAt.Add(time.Minute), runs[1].ScheduledFor)
+		require.Equal(t, client.RunStatusSKIPPED, runs[1].Status)
+		require.Equal(t, client.RunReasonOVERLAP, *runs[1].Reason)
+		require.EqualValues(t, 3, runs[1].Occurrences)
+	}
+}
+
 // Nobody is left who would execute it.
 func TestDeletingEndsWhatWaitsBehindAWorkersRun(t *testing.T) {
 	t.Parallel()
