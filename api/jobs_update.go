@@ -33,10 +33,14 @@ func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (a
 		if err != nil {
 			return err
 		}
-		if after.Status != before.Status || isRescheduled(before, after) {
-			if err := agenda.Reschedule(ctx, q, before, &after, now); err != nil {
-				return err
-			}
+		switch {
+		case after.Status != before.Status || isRescheduled(before, after):
+			err = agenda.Reschedule(ctx, q, before, &after, now)
+		case isMoved(before, after):
+			err = agenda.Move(ctx, q, before, &after, now)
+		}
+		if err != nil {
+			return err
 		}
 		if goesOnOtherwise(before, after) {
 			if err := agenda.Redefine(ctx, q, after.ID); err != nil {
@@ -138,12 +142,18 @@ func goesOnOtherwise(a, b db.Job) bool {
 	return a.OverlapPolicy != b.OverlapPolicy || orDefault(a.PauseAfterFailures, 0) != orDefault(b.PauseAfterFailures, 0)
 }
 
-// isRescheduled tells whether two definitions of a job are due at different instants, or claimed in another way.
+// isMoved tells whether two definitions of a job are claimed in another way.
+func isMoved(a, b db.Job) bool {
+	return orDefault(a.ConcurrencyGroup, "") != orDefault(b.ConcurrencyGroup, "") ||
+		orDefault(target.QueueOf(a.Target), "") != orDefault(target.QueueOf(b.Target), "")
+}
+
+// isRescheduled tells whether two definitions of a job are due at different instants.
 func isRescheduled(a, b db.Job) bool {
 	type when struct {
 		interval, maxRuns         int64
 		anchor, runAt, start, end int64
-		cron, zone, group, queue  string
+		cron, zone                string
 		jitter                    int32
 	}
 	of := func(j db.Job) when {
@@ -151,7 +161,6 @@ func isRescheduled(a, b db.Job) bool {
 		return when{
 			interval: orDefault(j.IntervalSeconds, 0), maxRuns: orDefault(j.MaxRuns, 0),
 			anchor: micros(j.AnchorAt), runAt: micros(j.RunAt), start: micros(j.StartAt), end: micros(j.EndAt),
-			group: orDefault(j.ConcurrencyGroup, ""), queue: orDefault(target.QueueOf(j.Target), ""),
 			cron: orDefault(j.Cron, ""), zone: orDefault(j.TimeZone, ""), jitter: j.JitterSeconds,
 		}
 	}

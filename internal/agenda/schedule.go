@@ -63,6 +63,19 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 	})
 }
 
+// Move has a job be executed elsewhere from now on, at the instants that it has: what was due already stays due, for the job's
+// misfire policy. The caller holds LockJob and stores after.
+func Move(ctx context.Context, q *db.Queries, before db.Job, after *db.Job, now time.Time) error {
+	rows, err := lock(ctx, q, after.ID)
+	if err != nil {
+		return err
+	}
+	if row := find(rows, recurs); row == nil || row.Attempt > 0 {
+		return Reschedule(ctx, q, before, after, now)
+	}
+	return requeue(ctx, q, &before, after)
+}
+
 // Redefine has what comes after runs in flight be decided by the job as it is from now on. The caller holds LockJob.
 func Redefine(ctx context.Context, q *db.Queries, job uuid.UUID) error {
 	if _, err := lock(ctx, q, job); err != nil {

@@ -147,6 +147,27 @@ func TestAQueueThatNobodyServed(t *testing.T) {
 	}
 }
 
+// That is so, too, where the job is given to workers that are there.
+func TestAQueueThatNobodyServedIsLeftForAnother(t *testing.T) {
+	t.Parallel()
+	for policy, c := range map[string]struct{ leased, skipped int }{"FIRE_ONCE": {1, 4}, "SKIP": {0, 5}, "FIRE_ALL": {5, 0}} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			service, pool := setup(t)
+			job := service.create(t, `{"name":"unserved","intervalInSeconds":600,"misfirePolicy":"`+policy+`","target":{"type":"worker","queue":"nobody"}}`)
+			age(t, pool, job.Id, 52*time.Minute)
+			require.NotNil(t, service.patch(t, job.Id, `{"target":{"type":"worker","queue":"q"}}`).JSON200)
+			for range c.leased {
+				service.complete(t, service.leaseOne(t, "q"), "")
+			}
+			require.Nil(t, service.lease(t, "q", `{"waitSeconds":0}`))
+			require.Equal(t, c.leased, count(t, pool, `select count(*) from runs where status = 'SUCCEEDED'`))
+			require.Equal(t, c.skipped, count(t, pool, `select coalesce(sum(occurrences), 0) from runs where reason = 'MISFIRE'`))
+			require.Equal(t, 1, count(t, pool, `select count(*) from due where ready_at > now()`), "it goes on")
+		})
+	}
+}
+
 // A run by hand that waits for one that nobody served is not dropped with that.
 func TestAMissedRunMakesWayForWhatWaitsForIt(t *testing.T) {
 	t.Parallel()
