@@ -180,15 +180,24 @@ func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError
 	}
 }
 
+// formats says what a text has to be, where the library would show an expression.
+var formats = map[string]string{
+	"date-time": "must be an instant of RFC 3339, such as 2030-01-31T09:30:00Z",
+	"uuid":      "must be a UUID, such as 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e",
+}
+
 func schemaFieldError(err *openapi3.SchemaError, in api.FieldErrorIn, field string) api.FieldError {
 	path := append(strings.FieldsFunc(field, func(r rune) bool { return r == '.' }), err.JSONPointer()...)
 	detail := err.Reason
 	if name, ok := unknownProperty(err); ok {
 		path = append(path, name)
 	}
-	if err.SchemaField == "discriminator" { // it says of the whole what is wrong with the one field
+	switch err.SchemaField {
+	case "discriminator": // it says of the whole what is wrong with the one field
 		path = append(path, err.Schema.Discriminator.PropertyName)
 		detail = "must be one of " + strings.Join(slices.Sorted(maps.Keys(err.Schema.Discriminator.Mapping)), ", ")
+	case "format":
+		detail = cmp.Or(formats[err.Schema.Format], detail)
 	}
 	return api.FieldError{In: in, Field: strings.Join(path, "."), Detail: detail}
 }

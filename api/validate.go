@@ -32,6 +32,11 @@ const (
 // uuidPattern is the one form of a UUID that this API takes; the library behind it takes four.
 const uuidPattern = `^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`
 
+// checkInstant refuses what the handlers cannot decode, such as a leap second, which the library lets pass.
+func checkInstant(text string) error {
+	return new(time.Time).UnmarshalText([]byte(text))
+}
+
 // validate holds requests to the bounds of openapi.yaml, which stand nowhere else.
 func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	openapi3filter.RegisterBodyDecoder("application/json", decodeJSON)
