@@ -33,7 +33,7 @@ func checkJSON(body []byte) (field string, err error) {
 		case json.Delim:
 			at = at.step(t)
 			if len(at) > maxDepth {
-				return at[:1].field(), fmt.Errorf("is nested deeper than %d", maxDepth)
+				return at[:1].field(), fmt.Errorf("is nested deeper than %d", maxDepth-1) // without the object around it
 			}
 		case string:
 			if err := checkText(t, body[begin:decoder.InputOffset()]); err != nil {

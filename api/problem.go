@@ -196,6 +196,8 @@ func schemaFieldError(err *openapi3.SchemaError, in api.FieldErrorIn, field stri
 	case "discriminator": // it says of the whole what is wrong with the one field
 		path = append(path, err.Schema.Discriminator.PropertyName)
 		detail = "must be one of " + strings.Join(slices.Sorted(maps.Keys(err.Schema.Discriminator.Mapping)), ", ")
+	case "maximum": // which it may show as 1e+09
+		detail = "number must be at most " + strconv.FormatFloat(*err.Schema.Max, 'f', -1, 64)
 	case "format":
 		detail = cmp.Or(formats[err.Schema.Format], detail)
 	}

@@ -63,6 +63,20 @@ func TestRefusalsNameInstantsThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestRefusalsSayTheBound(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	for body, want := range map[string]string{
+		`"intervalInSeconds":315360001`:                                  "number must be at most 315360000",
+		`"intervalInSeconds":1,"maxRuns":1e10`:                           "number must be at most 1000000000",
+		`"intervalInSeconds":1,"payload":` + string(nested(maxNested+1)): "is nested deeper than 200",
+	} {
+		wrong := service.refuse(t, `{"name":"x",`+body+`}`)
+		require.Len(t, wrong, 1, body)
+		require.Equal(t, want, wrong[0].Detail, body)
+	}
+}
+
 func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
 	service, _ := setup(t)
