@@ -25,8 +25,9 @@ func (p *Poller) start(ctx context.Context, done func()) (claimed int, more bool
 		return 0, false, err
 	}
 	p.startAll(held, rows, done)
-	if !p.grouped || len(rows) == slots {
-		return len(rows), len(rows) == slots, nil
+	more = len(rows) == slots
+	if more && time.Since(p.groupedAt) < groupsEvery || !more && !p.grouped {
+		return len(rows), more, nil
 	}
 	if slots, err = p.reserve(ctx); err != nil {
 		return len(rows), false, err
@@ -36,8 +37,9 @@ func (p *Poller) start(ctx context.Context, done func()) (claimed int, more bool
 	if err != nil {
 		return len(rows), false, err
 	}
+	p.groupedAt = time.Now()
 	p.startAll(held, grouped, done)
-	return len(rows) + len(grouped), false, nil
+	return len(rows) + len(grouped), more, nil
 }
 
 // startAll executes a batch, each run on its own. They share a context that ends with the lease or when work has to stop:

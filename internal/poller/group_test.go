@@ -108,3 +108,25 @@ func TestWhatIsCanceledTakesNoPlaceInItsGroup(t *testing.T) {
 	require.Equal(t, 1, n)
 	require.Equal(t, "CANCELED", b.runs(ends)[0].Status)
 }
+
+// While more is due without a group than can be executed, groups have their turn all the same.
+func TestGroupsHaveTheirTurnWhenAllIsBusy(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 20 {
+		b.dueJob()
+	}
+	grouped := b.groupedJob("patient", 1, 3600)
+	m := &meter{executions: map[uuid.UUID]int{}}
+	p := b.poller(m.executor(0), poller.Config{MaxConcurrentRuns: 1})
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		p.Run(ctx)
+		_ = p.Drain(context.Background()) // all is stored when it returns
+	})
+	require.Eventually(t, func() bool { return b.count("select count(*) from runs") == 21 }, 20*time.Second, 10*time.Millisecond)
+	stop()
+	running.Wait()
+	require.Contains(t, m.order[:10], grouped)
+}

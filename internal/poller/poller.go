@@ -55,6 +55,9 @@ const (
 	// claimLead is how far ahead of its instant a run is claimed at least, where it is known in time: how long a claim
 	// may take without making a run late.
 	claimLead = 100 * time.Millisecond
+	// groupsEvery is how often concurrency groups have their turn, be there any or not, while more is due without one than can be
+	// claimed.
+	groupsEvery = 100 * time.Millisecond
 	// linger is how long an ended run waits for others to be stored with it. It is not part of anybody's lateness.
 	linger = 50 * time.Millisecond
 	// lostFor is for how long to look for runs of a claim whose answer was lost: the server may still be busy with it.
@@ -84,8 +87,10 @@ type Poller struct {
 	results *results
 	claimed claimed
 	cancels cancels
-	// grouped is whether there are concurrency groups. Only the claiming goroutine uses it.
-	grouped bool
+	// grouped is whether there are concurrency groups, and groupedAt when they had their turn. Only the claiming goroutine uses
+	// them.
+	grouped   bool
+	groupedAt time.Time
 	// horizon is the instant until which the latest claim looked ahead, at least. Only the claiming goroutine uses it.
 	horizon time.Time
 	// stopped is whether Run has returned: what is due is for others to claim.
