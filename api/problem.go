@@ -182,7 +182,7 @@ func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError
 
 // formats says what a text has to be, where the library would show an expression.
 var formats = map[string]string{
-	"date-time": "must be an instant of RFC 3339, such as 2030-01-31T09:30:00Z",
+	"date-time": "must be an instant of RFC 3339 in the years 1 to 9999 of UTC, such as 2030-01-31T09:30:00Z",
 	"uuid":      "must be a UUID, such as 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e",
 }
 
