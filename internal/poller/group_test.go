@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
@@ -109,6 +110,34 @@ func TestWhatIsCanceledTakesNoPlaceInItsGroup(t *testing.T) {
 	require.Equal(t, "CANCELED", b.runs(ends)[0].Status)
 }
 
+// However many wait for a place in a group, the other groups go on.
+func TestAGroupKeepsNoOtherOut(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		isFull bool
+		runs   int
+	}{"full": {true, 1}, "with a place": {false, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			crowd := b.groupedJob("crowd", 1, 3600)
+			if c.isFull { // and each that waits is another job's
+				b.exec(`insert into jobs select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid()))).* from jobs j, generate_series(1, 10000)`)
+				b.exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now()`, b.lease())
+			}
+			b.exec(`insert into due (job_id, scheduled_for, ready_at, recurs, trigger, concurrency_group)
+				select case when $2 then j.id else $1 end, now() - interval '1 min' - row_number() over () * interval '1 ms', now() - interval '1 min', false, 'BACKFILL', 'crowd'
+				from generate_series(1, case when $2 then 1 else 10000 end), jobs j
+				where not $2 or j.id <> $1`, crowd, c.isFull)
+			other := b.groupedJob("other", 1, 3600)
+			n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.runs, n)
+			require.Equal(t, "SUCCEEDED", b.runs(other)[0].Status)
+		})
+	}
+}
+
 // While more is due without a group than can be executed, groups have their turn all the same.
 func TestGroupsHaveTheirTurnWhenAllIsBusy(t *testing.T) {
 	t.Parallel()
@@ -129,4 +158,33 @@ func TestGroupsHaveTheirTurnWhenAllIsBusy(t *testing.T) {
 	stop()
 	running.Wait()
 	require.Contains(t, m.order[:10], grouped)
+}
+
+// What an edit moves to workers while a claim looks at it is not the instance's to take.
+func TestAnEditThatMeetsAClaimOfAGroup(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.groupedJob("moving", 1, 3600)
+	held := b.lease()
+	// The claim waits in the middle, between its snapshot and its locks, until the test lets it go on.
+	b.exec(`alter table leases rename to all_leases`)
+	b.exec(`create view leases as select * from all_leases where (select pg_advisory_xact_lock_shared(1)) is not null`)
+	gate, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = gate.Exec(t.Context(), `select pg_advisory_xact_lock(1)`)
+	require.NoError(t, err)
+	claimed := make(chan []db.ClaimGroupedRow)
+	go func() {
+		rows, err := b.ClaimGrouped(t.Context(), db.ClaimGroupedParams{LeaseID: held, MaxRows: 10})
+		assert.NoError(t, err)
+		claimed <- rows
+	}()
+	require.Eventually(t, func() bool {
+		return b.count(`select count(*) from pg_locks where locktype = 'advisory' and not granted`) == 1
+	},
+		10*time.Second, 10*time.Millisecond, "it waits")
+	require.NoError(t, b.Requeue(t.Context(), db.RequeueParams{JobID: job, Queue: new("workers")}))
+	require.NoError(t, gate.Rollback(t.Context()))
+	require.Empty(t, <-claimed)
+	require.Zero(t, b.count(`select count(*) from due where lease_id is not null`))
 }

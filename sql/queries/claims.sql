@@ -50,7 +50,9 @@ select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0))
 
 -- name: ClaimGrouped :many
 -- As Claim, for runs of concurrency groups and after TakeTurn: no more of a group than its bound leaves. First come the
--- jobs that have not run for longest, each with its first run, so that none keeps the others out.
+-- jobs that have not run for longest, each with its first run, so that none keeps the others out. Those of full groups
+-- are left out before their number is bounded, so that these keep no other group out. What an edit moves elsewhere while this
+-- statement runs is not taken: where candidate locks a changed row, PostgreSQL checks its conditions again.
 with running as (
     select concurrency_group, count(*) as runs
     from due
@@ -58,25 +60,29 @@ with running as (
     group by concurrency_group
 ), waiting as (
     select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group,
+        j.max_concurrency - coalesce(r.runs, 0) as free,
         row_number() over (partition by d.job_id order by d.ready_at) as turn
     from due d
+    join jobs j on j.id = d.job_id
+    left join running r on r.concurrency_group = d.concurrency_group
     where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
-    order by d.ready_at
+      and (j.max_concurrency > coalesce(r.runs, 0) or d.cancel_reason is not null)
+    order by turn, d.ready_at
     limit 10000
 ), placed as (
-    select w.job_id, w.scheduled_for, j.max_concurrency - coalesce(r.runs, 0) as free,
+    select w.job_id, w.scheduled_for, w.concurrency_group, w.free,
         row_number() over (
             partition by w.concurrency_group order by w.turn, w.last_run_at nulls first, w.ready_at, w.job_id
         ) as place
     from waiting w
-    join jobs j on j.id = w.job_id
-    left join running r on r.concurrency_group = w.concurrency_group
 ), candidate as (
     select d.job_id, d.scheduled_for
     from due d
     join placed p on d.job_id = p.job_id and d.scheduled_for = p.scheduled_for
     where (p.place <= p.free or d.cancel_reason is not null) -- what is to end takes nobody's place
       and d.lease_id is null
+      and not d.awaits_worker
+      and d.concurrency_group = p.concurrency_group
       and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
     order by d.ready_at
     limit @max_rows
