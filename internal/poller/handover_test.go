@@ -147,6 +147,26 @@ func TestRunThatIsPutBackGoesOnWhereItsJobIs(t *testing.T) {
 	}
 }
 
+// Nor that its worker has given it back.
+func TestRunThatAWorkerReleasesGoesOnWhereItsJobIs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) {
+		p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
+	})
+	_, _ = b.whoClaims()
+	b.edit(job, func(j *db.Job) {
+		j.Target, j.ConcurrencyGroup, j.MaxConcurrency = []byte(`{"type":"log"}`), new("group"), new(int32(1))
+	})
+	p := db.ReleaseParams{JobID: job}
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select scheduled_for, token from due`).Scan(&p.ScheduledFor, &p.Token))
+	released, err := b.Release(t.Context(), p)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, released)
+	who, _ := b.whoClaims()
+	require.Equal(t, "instances by turns", who, "its group bounds it")
+}
+
 // How a run ended tells who executed it, wherever its job is executed by then.
 func TestAbandonedRunThatEndsTellsWhoExecutedIt(t *testing.T) {
 	t.Parallel()
