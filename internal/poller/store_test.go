@@ -72,6 +72,33 @@ func TestARunThatIsRefusedKeepsNoOtherFromBeingStored(t *testing.T) {
 	require.Len(t, b.runs(refused), 1, "and that one when it can be")
 }
 
+// Nor what ends later, though that fills no batch.
+func TestARunThatIsRefusedHoldsUpNothingThatEndsLater(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	refused := b.dueJob()
+	b.exec(fmt.Sprintf(`alter table runs add constraint refused check (job_id <> '%s') not valid`, refused))
+	log := make(lines, 1000)
+	p := b.poller(succeed, poller.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		p.Run(ctx)
+	}()
+	require.Contains(t, <-log, "storing failed", "the completion was refused")
+	later := b.dueJob()
+	p.Due(time.Time{})
+	require.Eventually(t, func() bool { return len(b.runs(later)) == 1 && b.runs(later)[0].Status == "SUCCEEDED" }, 10*time.Second,
+		10*time.Millisecond, "it is stored")
+	b.exec(`alter table runs drop constraint refused`)
+	stop()
+	<-stopped
+	require.NoError(t, p.Drain(t.Context()))
+	require.Len(t, b.runs(refused), 1, "and the other when it can be")
+	require.Equal(t, "SUCCEEDED", b.runs(refused)[0].Status)
+}
+
 // The database refuses it, and what was stored first stands. That is no reason to hold up its batch, or its schedule.
 func TestADoubledOccurrenceIsRefused(t *testing.T) {
 	t.Parallel()
