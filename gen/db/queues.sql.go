@@ -488,13 +488,19 @@ func (q *Queries) NextQueued(ctx context.Context, queues []string) ([]NextQueued
 }
 
 const release = `-- name: Release :execrows
+with job as (
+    select j.id, j.target, j.concurrency_group, j.max_attempts
+    from jobs j
+    where j.id = $1
+    for share
+)
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     ready_at = greatest(now(), d.ready_at),
     queue = j.target ->> 'queue',
     awaits_worker = j.target ->> 'queue' is not null and d.cancel_reason is null and j.max_attempts >= d.attempt,
     concurrency_group = j.concurrency_group
-from jobs j
+from job j
 where j.id = d.job_id
   and d.job_id = $1 and d.scheduled_for = $2 and d.token = $3 and d.lease_id is not null
 `
@@ -507,7 +513,7 @@ type ReleaseParams struct {
 
 // Gives a run back that a worker holds, as if it had not been claimed, to where its job is executed now. It is ready from now on:
 // that it was in time once, its scheduled_for would no longer show. One that is to end, has no attempt left, or whose job was
-// deleted, is left to an instance. Guarded by the token.
+// deleted, is left to an instance. The job is locked before it is read, so that an edit under way counts. Guarded by the token.
 func (q *Queries) Release(ctx context.Context, arg ReleaseParams) (int64, error) {
 	result, err := q.db.Exec(ctx, release, arg.JobID, arg.ScheduledFor, arg.Token)
 	if err != nil {

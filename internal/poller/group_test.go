@@ -179,10 +179,7 @@ func TestAnEditThatMeetsAClaimOfAGroup(t *testing.T) {
 		assert.NoError(t, err)
 		claimed <- rows
 	}()
-	require.Eventually(t, func() bool {
-		return b.count(`select count(*) from pg_locks where locktype = 'advisory' and not granted`) == 1
-	},
-		10*time.Second, 10*time.Millisecond, "it waits")
+	require.Eventually(t, func() bool { return b.waiting() == 1 }, 10*time.Second, 10*time.Millisecond, "it waits")
 	require.NoError(t, b.Requeue(t.Context(), db.RequeueParams{JobID: job, Queue: new("workers")}))
 	require.NoError(t, gate.Rollback(t.Context()))
 	require.Empty(t, <-claimed)

@@ -1,6 +1,7 @@
 package poller_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -22,6 +23,12 @@ func (b bench) edit(job uuid.UUID, change func(*db.Job)) {
 		}
 		return q.UpdateJob(b.t.Context(), agenda.UpdateParams(after))
 	}))
+}
+
+// waiting returns how many wait for a lock.
+func (b bench) waiting() int {
+	b.t.Helper()
+	return b.count(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
 }
 
 // whoClaims has everybody claim in turn, until somebody gets what is due, and returns who that is and the lease.
@@ -165,6 +172,50 @@ func TestRunThatAWorkerReleasesGoesOnWhereItsJobIs(t *testing.T) {
 	require.EqualValues(t, 1, released)
 	who, _ := b.whoClaims()
 	require.Equal(t, "instances by turns", who, "its group bounds it")
+}
+
+// An edit that holds the run's row while it is put back counts, too.
+func TestRunThatIsPutBackDuringAnEditGoesOnWhereItsJobIs(t *testing.T) {
+	t.Parallel()
+	for name, putBack := range map[string]func(context.Context, bench, db.Due) error{
+		"failed": func(ctx context.Context, b bench, row db.Due) error {
+			_, err := b.Retry(ctx, db.RetryParams{
+				JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
+				ReadyAts: []time.Time{row.ReadyAt}, FailedAttempts: [][]byte{[]byte(`{}`)},
+			})
+			return err
+		},
+		"released": func(ctx context.Context, b bench, row db.Due) error {
+			_, err := b.Release(ctx, db.ReleaseParams{JobID: row.JobID, ScheduledFor: row.ScheduledFor, Token: row.Token})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			job := b.job(func(p *db.CreateJobParams) {
+				p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
+			})
+			_, _ = b.whoClaims()
+			isPutBack := make(chan error, 1)
+			require.NoError(t, b.change(job, func(q *db.Queries, locked agenda.Locked) error {
+				rows, err := q.LockDue(t.Context(), job)
+				require.NoError(t, err)
+				go func() { isPutBack <- putBack(t.Context(), b, rows[0]) }()
+				require.Eventually(t, func() bool { return b.waiting() == 1 },
+					10*time.Second, 10*time.Millisecond, "it waits for the edit")
+				after := locked.Job
+				after.Target = []byte(`{"type":"worker","queue":"second"}`)
+				if err := agenda.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
+					return err
+				}
+				return q.UpdateJob(t.Context(), agenda.UpdateParams(after))
+			}))
+			require.NoError(t, <-isPutBack)
+			who, _ := b.whoClaims()
+			require.Equal(t, "workers of the second", who)
+		})
+	}
 }
 
 // How a run ended tells who executed it, wherever its job is executed by then.

@@ -138,8 +138,8 @@ join jobs j on j.id = d.job_id;
 
 -- name: Retry :many
 -- Puts runs whose attempt failed back, each to be claimed again at its ready_at where its job is executed now, and notes the
--- failed attempt. One that is to end needs no worker any more. Guarded by the token like Complete, and as harmless to repeat.
--- Returns the runs it stored.
+-- failed attempt. One that is to end needs no worker any more. The jobs are locked before they are read, so that an edit under
+-- way counts. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
 with failure as (
     select
         unnest((select @job_ids::uuid[])) as job_id,
@@ -147,6 +147,12 @@ with failure as (
         unnest((select @tokens::bigint[])) as token,
         unnest((select @ready_ats::timestamptz[])) as ready_at,
         unnest((select @failed_attempts::jsonb[])) as failed_attempt
+), job as (
+    select j.id, j.target, j.concurrency_group
+    from jobs j
+    where j.id in (select f.job_id from failure f)
+    order by j.id
+    for share
 )
 update due d
 set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
@@ -154,7 +160,7 @@ set ready_at = case when d.cancel_reason is null then f.ready_at else d.schedule
     concurrency_group = j.concurrency_group, lease_id = null,
     failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
-join jobs j on j.id = f.job_id
+join job j on j.id = f.job_id
 where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
 returning d.job_id, d.scheduled_for;
 
