@@ -23,7 +23,7 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 	if err != nil {
 		return err
 	}
-	if err := requeue(ctx, q, &before, after); err != nil {
+	if rows, err = requeue(ctx, q, rows, &before, after); err != nil {
 		return err
 	}
 	isActive := after.Status == db.JobStatusACTIVE
@@ -73,7 +73,8 @@ func Move(ctx context.Context, q *db.Queries, before db.Job, after *db.Job, now 
 	if row := find(rows, recurs); row == nil || row.Attempt > 0 {
 		return Reschedule(ctx, q, before, after, now)
 	}
-	return requeue(ctx, q, &before, after)
+	_, err = requeue(ctx, q, rows, &before, after)
+	return err
 }
 
 // Redefine has what comes after runs in flight be decided by the job as it is from now on. The caller holds LockJob.
@@ -84,13 +85,18 @@ func Redefine(ctx context.Context, q *db.Queries, job uuid.UUID) error {
 	return q.RaiseRevisions(ctx, job)
 }
 
-// requeue has what nobody executes yet wait where the job is executed from now on: who served it before may be gone.
-func requeue(ctx context.Context, q *db.Queries, before, after *db.Job) error {
+// requeue has what nobody executes yet wait where the job is executed from now on: who served it before may be gone. It returns the
+// rows as they are then.
+func requeue(ctx context.Context, q *db.Queries, rows []db.Due, before, after *db.Job) ([]db.Due, error) {
 	queue := target.QueueOf(after.Target)
 	if same(queue, target.QueueOf(before.Target)) && same(before.ConcurrencyGroup, after.ConcurrencyGroup) {
-		return nil
+		return rows, nil
 	}
-	return q.Requeue(ctx, db.RequeueParams{JobID: after.ID, Queue: queue, ConcurrencyGroup: after.ConcurrencyGroup})
+	err := q.Requeue(ctx, db.RequeueParams{JobID: after.ID, Queue: queue, ConcurrencyGroup: after.ConcurrencyGroup})
+	if err != nil {
+		return nil, fmt.Errorf("have it wait elsewhere: %w", err)
+	}
+	return lock(ctx, q, after.ID)
 }
 
 func same(a, b *string) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }

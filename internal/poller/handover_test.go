@@ -218,6 +218,21 @@ func TestRunThatIsPutBackDuringAnEditGoesOnWhereItsJobIs(t *testing.T) {
 	}
 }
 
+// Nor is what waited for a run that a pause has skipped left behind.
+func TestBufferedRunGoesOnWhereItsJobIs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) {
+		p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
+	})
+	_, err := b.startRun(job, db.OverlapPolicyBUFFERONE)
+	require.NoError(t, err)
+	require.Equal(t, 1, b.count(`select count(*) from due where buffered_for is not null`), "it waits for what is due")
+	b.edit(job, func(j *db.Job) { j.Status, j.Target = db.JobStatusPAUSED, []byte(`{"type":"worker","queue":"second"}`) })
+	who, _ := b.whoClaims()
+	require.Equal(t, "workers of the second", who)
+}
+
 // How a run ended tells who executed it, wherever its job is executed by then.
 func TestAbandonedRunThatEndsTellsWhoExecutedIt(t *testing.T) {
 	t.Parallel()
