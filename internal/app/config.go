@@ -38,7 +38,7 @@ type Config struct {
 
 	RunRetentionDays int `help:"For how many days runs are kept; 0 keeps them for ever. Whole days (UTC) are dropped." default:"30" env:"RUN_RETENTION_DAYS"`
 
-	ShutdownGrace time.Duration `help:"How long to let runs and requests finish after SIGTERM. What still runs then is given back and executed by another instance." default:"20s" env:"SHUTDOWN_GRACE"`
+	ShutdownGrace time.Duration `help:"How long to let runs and requests finish after SIGTERM. What still runs then is given back, and another instance tries it again where attempts are left." default:"20s" env:"SHUTDOWN_GRACE"`
 	ShutdownDelay time.Duration `help:"How long to go on serving after /readyz says no, for load balancers to notice. Part of the grace." default:"0s" env:"SHUTDOWN_DELAY"`
 }
 
