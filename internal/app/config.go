@@ -28,7 +28,7 @@ type Config struct {
 	Open bool   `help:"Listen on an address that others reach, too. There is no access control yet: whoever reaches it may do everything." env:"OPEN"`
 	Port uint16 `help:"The port to listen on; 0 takes a free one." default:"3000" env:"PORT"`
 
-	PollInterval      time.Duration `help:"How long to sleep when nothing more is due. Shorter fires closer to the instant and asks the database more often." default:"5s" env:"POLL_INTERVAL"`
+	PollInterval      time.Duration `help:"The longest time without a look at the database. What is known or was announced is on time whatever this is; shorter asks more often." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at a time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
 
 	SecretKeys secrets.Keyring `help:"The keys that seal secrets, as id:key,id:key, each key 32 bytes in base64. The first seals, all of them open. Best given by the environment: flags can be seen by others." env:"SECRET_KEYS"`
