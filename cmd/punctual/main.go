@@ -46,7 +46,7 @@ func main() {
 		os.Exit(2)
 	}
 	var c cli
-	command := kong.Parse(&c, kong.Name("punctual"), kong.Description("A job scheduler on PostgreSQL."), kong.UsageOnError())
+	command := kong.Parse(&c, kong.Name("punctual"), kong.Description("A job scheduler on PostgreSQL."), kong.ShortUsageOnError())
 	log := logging.New(os.Stderr, c.LogLevel)
 	slog.SetDefault(log)
 
