@@ -73,11 +73,12 @@ func newAEAD(encoded string) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// GenerateKey returns a new random key as ParseKeyring reads it. Its id is the day of now, such as 20261123.
+// GenerateKey returns a new random key as ParseKeyring reads it. Its id is the second of now, such as 20261123-093000: a keyring
+// takes each once, and two keys may be made on one day.
 func GenerateKey(now time.Time) string {
 	raw := make([]byte, keySize)
 	rand.Read(raw) // ends the process rather than fail
-	return now.Format("20060102") + ":" + base64.StdEncoding.EncodeToString(raw)
+	return now.Format("20060102-150405") + ":" + base64.StdEncoding.EncodeToString(raw)
 }
 
 // Current returns the id of the key that seals, and false where there is none.

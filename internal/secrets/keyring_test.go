@@ -166,5 +166,5 @@ func TestGenerateKey(t *testing.T) {
 	one, other := secrets.GenerateKey(now), secrets.GenerateKey(now)
 	require.NotEqual(t, one, other, "two keys")
 	current, _ := parse(t, one).Current()
-	require.Equal(t, "20261123", current)
+	require.Equal(t, "20261123-120000", current)
 }
