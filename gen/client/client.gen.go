@@ -832,7 +832,7 @@ type Lease struct {
 
 // LeaseRequest Example: {"maxRuns":10,"waitSeconds":0}
 type LeaseRequest struct {
-	// LeaseSeconds How long the lease lasts without a heartbeat. A worker that dies holds its runs that long.
+	// LeaseSeconds How long the lease lasts without a heartbeat. A worker that dies holds its runs that long, and up to 5 seconds more.
 	LeaseSeconds *int32 `json:"leaseSeconds,omitempty"`
 
 	// MaxRuns How many runs to lease at most.
