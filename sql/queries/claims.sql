@@ -50,31 +50,47 @@ select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0))
 
 -- name: ClaimGrouped :many
 -- As Claim, for runs of concurrency groups and after TakeTurn: no more of a group than its bound leaves. First come the
--- jobs that have not run for longest, each with its first run, so that none keeps the others out. Those of full groups
--- are left out before their number is bounded, so that these keep no other group out. What an edit moves elsewhere while this
--- statement runs is not taken: where candidate locks a changed row, PostgreSQL checks its conditions again.
+-- jobs that have not run for longest, each with its first run, so that none keeps the others out. How many are looked at is
+-- bounded, however many wait: of full groups only what is to end, and the rows that carry a schedule, one for each job, apart from
+-- the others, of which one job may have thousands. What an edit moves elsewhere while this statement runs is not taken: where
+-- candidate locks a changed row, PostgreSQL checks its conditions again.
 with running as (
-    select concurrency_group, count(*) as runs
-    from due
-    where concurrency_group is not null and lease_id is not null
-    group by concurrency_group
-), waiting as (
-    select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group,
-        j.max_concurrency - coalesce(r.runs, 0) as free,
-        row_number() over (partition by d.job_id order by d.ready_at) as turn
+    select d.concurrency_group, count(*) as runs, max(j.max_concurrency) as bound
     from due d
     join jobs j on j.id = d.job_id
-    left join running r on r.concurrency_group = d.concurrency_group
-    where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
-      and (j.max_concurrency > coalesce(r.runs, 0) or d.cancel_reason is not null)
-    order by turn, d.ready_at
-    limit 10000
+    where d.concurrency_group is not null and d.lease_id is not null
+    group by d.concurrency_group
+), seen as (
+    (
+        select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
+        from due d
+        where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
+          and d.recurs
+          and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
+        order by d.ready_at
+        limit 10000
+    )
+    union all
+    (
+        select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
+        from due d
+        where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
+          and not d.recurs
+          and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
+        order by d.ready_at
+        limit 10000
+    )
+), waiting as (
+    select s.*, row_number() over (partition by s.job_id order by s.ready_at) as turn
+    from seen s
 ), placed as (
-    select w.job_id, w.scheduled_for, w.concurrency_group, w.free,
+    select w.job_id, w.scheduled_for, w.concurrency_group, j.max_concurrency - coalesce(r.runs, 0) as free,
         row_number() over (
             partition by w.concurrency_group order by w.turn, w.last_run_at nulls first, w.ready_at, w.job_id
         ) as place
     from waiting w
+    join jobs j on j.id = w.job_id
+    left join running r on r.concurrency_group = w.concurrency_group
 ), candidate as (
     select d.job_id, d.scheduled_for
     from due d
