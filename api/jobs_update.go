@@ -12,7 +12,6 @@ import (
 	"punctual/gen/api"
 	"punctual/gen/db"
 	"punctual/internal/agenda"
-	"punctual/internal/target"
 )
 
 // errInvalid carries the fields at fault out of a transaction.
@@ -36,7 +35,7 @@ func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (a
 		switch {
 		case after.Status != before.Status || isRescheduled(before, after):
 			err = agenda.Reschedule(ctx, q, before, &after, now)
-		case isMoved(before, after):
+		case agenda.IsMoved(&before, &after):
 			err = agenda.Move(ctx, q, before, &after, now)
 		}
 		if err != nil {
@@ -140,12 +139,6 @@ func (s *server) changeTarget(job *db.Job, change api.JobUpdate, before db.Job) 
 // goesOnOtherwise tells whether two definitions of a job that are due at the same instants differ in what a run's end does.
 func goesOnOtherwise(a, b db.Job) bool {
 	return a.OverlapPolicy != b.OverlapPolicy || orDefault(a.PauseAfterFailures, 0) != orDefault(b.PauseAfterFailures, 0)
-}
-
-// isMoved tells whether two definitions of a job are claimed in another way.
-func isMoved(a, b db.Job) bool {
-	return orDefault(a.ConcurrencyGroup, "") != orDefault(b.ConcurrencyGroup, "") ||
-		orDefault(target.QueueOf(a.Target), "") != orDefault(target.QueueOf(b.Target), "")
 }
 
 // isRescheduled tells whether two definitions of a job are due at different instants.

@@ -63,6 +63,11 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 	})
 }
 
+// IsMoved tells whether two definitions of a job are claimed in different ways.
+func IsMoved(before, after *db.Job) bool {
+	return !same(target.QueueOf(before.Target), target.QueueOf(after.Target)) || !same(before.ConcurrencyGroup, after.ConcurrencyGroup)
+}
+
 // Move has a job be executed elsewhere from now on, at the instants that it has: what was due already stays due, for the job's
 // misfire policy. The caller holds LockJob and stores after.
 func Move(ctx context.Context, q *db.Queries, before db.Job, after *db.Job, now time.Time) error {
@@ -88,11 +93,12 @@ func Redefine(ctx context.Context, q *db.Queries, job uuid.UUID) error {
 // requeue has what nobody executes yet wait where the job is executed from now on: who served it before may be gone. It returns the
 // rows as they are then.
 func requeue(ctx context.Context, q *db.Queries, rows []db.Due, before, after *db.Job) ([]db.Due, error) {
-	queue := target.QueueOf(after.Target)
-	if same(queue, target.QueueOf(before.Target)) && same(before.ConcurrencyGroup, after.ConcurrencyGroup) {
+	if !IsMoved(before, after) {
 		return rows, nil
 	}
-	err := q.Requeue(ctx, db.RequeueParams{JobID: after.ID, Queue: queue, ConcurrencyGroup: after.ConcurrencyGroup})
+	err := q.Requeue(ctx, db.RequeueParams{
+		JobID: after.ID, Queue: target.QueueOf(after.Target), ConcurrencyGroup: after.ConcurrencyGroup,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("have it wait elsewhere: %w", err)
 	}

@@ -109,11 +109,15 @@ func storedOf[Row any](batch []*Outcome, rows []Row, keyOf func(Row) key) map[ke
 	if len(rows) == len(batch) {
 		return nil
 	}
-	stored := make(map[key]bool, len(rows))
+	return keysOf(rows, keyOf)
+}
+
+func keysOf[Row any](rows []Row, keyOf func(Row) key) map[key]bool {
+	keys := make(map[key]bool, len(rows))
 	for _, row := range rows {
-		stored[keyOf(row)] = true
+		keys[keyOf(row)] = true
 	}
-	return stored
+	return keys
 }
 
 // revise returns those whose claim still stands, with what comes next computed again, and the others.
@@ -186,10 +190,7 @@ func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
 	if err != nil {
 		return fmt.Errorf("look which runs are stored: %w", err)
 	}
-	stored := make(map[key]bool, len(rows))
-	for _, row := range rows {
-		stored[keyOf(row.JobID, row.ScheduledFor)] = true
-	}
+	stored := keysOf(rows, func(r db.ListStoredRow) key { return keyOf(r.JobID, r.ScheduledFor) })
 	left := false
 	for i, kept := range c.Kept {
 		if kept && stored[keyOf(c.JobIds[i], c.ScheduledFors[i])] {
