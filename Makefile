@@ -22,7 +22,7 @@ run: ## Run the service on http://localhost:3000, with a PostgreSQL of its own u
 .PHONY: generate
 generate: ## Generate gen/ from openapi.yaml and sql/.
 	$(OAPI_CODEGEN) -config oapi-codegen.yaml openapi.yaml
-	$(OAPI_CODEGEN) -config oapi-codegen-client.yaml openapi.yaml
+	$(OAPI_CODEGEN) -config gen/client/oapi-codegen.yaml openapi.yaml
 	$(SQLC) generate
 
 .PHONY: test
@@ -39,14 +39,14 @@ soak: ## Run a thousand jobs each second on three instances for a minute, and lo
 
 .PHONY: bench
 bench: ## Measure the service beside River and beside its bare statements; ARGS has flags.
-	go build -o bin/punctual ./cmd/punctual
+	go build -o bin/bench ./bench
 	cd bench/river && go build -o ../../bin/bench-river .
-	bin/punctual bench --river=bin/bench-river --json=bin/bench.json $(ARGS)
+	bin/bench --river=bin/bench-river --json=bin/bench.json $(ARGS)
 
 .PHONY: bench-short
 bench-short: ## The same in about a minute, without River.
-	go build -o bin/punctual ./cmd/punctual
-	bin/punctual bench --only=drain,bare,lateness,http,workers-idle,workers-latency,idle,claim-cost \
+	go build -o bin/bench ./bench
+	bin/bench --only=drain,bare,lateness,http,workers-idle,workers-latency,idle,claim-cost \
 		--rounds=1 --jobs=20000 --settle=2s --lateness-jobs=10000 --lateness-for=8s --http-for=2s \
 		--workers-for=2s --idle-jobs=10000 --idle-for=15s --stored=10000,30000 --claims=6 --long-runs=1000 --oldest-for=5s
 

@@ -13,9 +13,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
-	"punctual/internal/planner"
+	"punctual/gen/server"
+	"punctual/internal/policy"
 	"punctual/internal/schedule"
 )
 
@@ -41,7 +41,7 @@ func newDefinitions(spec *openapi3.T) (definitions, error) {
 }
 
 // complete returns a new job's definition with the defaults for what it leaves open.
-func (d definitions) complete(given api.JobCreate) (full api.JobCreate, err error) {
+func (d definitions) complete(given server.JobCreate) (full server.JobCreate, err error) {
 	raw, err := json.Marshal(given)
 	if err != nil {
 		return full, err
@@ -52,7 +52,7 @@ func (d definitions) complete(given api.JobCreate) (full api.JobCreate, err erro
 }
 
 // merge returns a job's definition with what a change says instead (RFC 7396, one level deep).
-func (d definitions) merge(job db.Job, change api.JobUpdate) (full api.JobCreate, err error) {
+func (d definitions) merge(job db.Job, change server.JobUpdate) (full server.JobCreate, err error) {
 	raw, err := json.Marshal(encodeJob(jobRow{Job: job}))
 	if err != nil {
 		return full, err
@@ -91,7 +91,7 @@ func (d definitions) merge(job db.Job, change api.JobUpdate) (full api.JobCreate
 	return full, err
 }
 
-func (d definitions) over(raw []byte) (full api.JobCreate, err error) {
+func (d definitions) over(raw []byte) (full server.JobCreate, err error) {
 	return full, errors.Join(json.Unmarshal(d.defaults, &full), json.Unmarshal(raw, &full))
 }
 
@@ -101,7 +101,7 @@ func isGiven(value json.RawMessage) bool {
 
 // define returns the job that a complete definition stands for, as of now, or the fields that are at fault. before is the
 // job it changes, if any: its grid goes on.
-func define(in api.JobCreate, id uuid.UUID, before *db.Job, now time.Time) (db.Job, []api.FieldError) {
+func define(in server.JobCreate, id uuid.UUID, before *db.Job, now time.Time) (db.Job, []server.FieldError) {
 	job := db.Job{
 		ID: id, Name: in.Name, Payload: []byte(cmp.Or(string(in.Payload), "null")),
 		IntervalSeconds: in.IntervalInSeconds, Cron: in.Cron, RunAt: decodeInstant(in.RunAt),
@@ -130,7 +130,7 @@ func define(in api.JobCreate, id uuid.UUID, before *db.Job, now time.Time) (db.J
 }
 
 // defineSchedule checks a job's schedule, and completes it with its zone or anchor.
-func defineSchedule(job *db.Job, zone *string, before *db.Job, now time.Time) (wrong []api.FieldError) {
+func defineSchedule(job *db.Job, zone *string, before *db.Job, now time.Time) (wrong []server.FieldError) {
 	switch kinds := given(job); len(kinds) {
 	case 0:
 		for _, kind := range scheduleKinds {
@@ -188,28 +188,28 @@ func anchor(job db.Job, before *db.Job, now time.Time) time.Time {
 			return schedule.NewInterval(*before.AnchorAt, *before.IntervalSeconds).Last(now.Add(-jitter))
 		}
 	}
-	return planner.Anchor(*job.IntervalSeconds, job.StartAt, now)
+	return policy.Anchor(*job.IntervalSeconds, job.StartAt, now)
 }
 
 // ofMachine matches what is loaded as a zone where a machine has it, and is none of IANA's: its own, and those with leap seconds.
 var ofMachine = regexp.MustCompile(`^(?i:local|localtime|posixrules|(posix|right)/.*)$`)
 
-func checkCron(expression, zone string, id uuid.UUID) []api.FieldError {
+func checkCron(expression, zone string, id uuid.UUID) []server.FieldError {
 	location, err := time.LoadLocation(zone)
 	if err != nil || ofMachine.MatchString(zone) {
-		return []api.FieldError{inBody("timeZone", "is not the IANA name of a time zone")}
+		return []server.FieldError{inBody("timeZone", "is not the IANA name of a time zone")}
 	}
 	if _, err := schedule.ParseCron(expression, location, schedule.Seed(id)); err != nil {
 		if part, ok := errors.AsType[*schedule.CronError](err); ok {
-			return []api.FieldError{inBody("cron", fmt.Sprintf("%s: %s", part.Field, part.Reason))}
+			return []server.FieldError{inBody("cron", fmt.Sprintf("%s: %s", part.Field, part.Reason))}
 		}
-		return []api.FieldError{inBody("cron", err.Error())}
+		return []server.FieldError{inBody("cron", err.Error())}
 	}
 	return nil
 }
 
-func inBody(field, detail string) api.FieldError {
-	return api.FieldError{In: api.FieldErrorInBody, Field: field, Detail: detail}
+func inBody(field, detail string) server.FieldError {
+	return server.FieldError{In: server.FieldErrorInBody, Field: field, Detail: detail}
 }
 
 func same(a, b *time.Time) bool {

@@ -6,9 +6,9 @@ import (
 	"math"
 	"time"
 
-	"punctual/gen/api"
+	"punctual/gen/server"
 	"punctual/internal/instant"
-	"punctual/internal/planner"
+	"punctual/internal/policy"
 	"punctual/internal/runid"
 )
 
@@ -19,19 +19,19 @@ const (
 )
 
 // encodeJob makes the API's job of the database's.
-func encodeJob(row jobRow) api.Job {
+func encodeJob(row jobRow) server.Job {
 	job := row.Job
-	out := api.Job{
+	out := server.Job{
 		Id: job.ID, Name: job.Name, Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
 		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
 		StartAt: encodeInstant(job.StartAt), EndAt: encodeInstant(job.EndAt), MaxRuns: job.MaxRuns,
 		JitterSeconds: job.JitterSeconds, DeleteAfterCompletion: job.DeleteAfterCompletion,
-		MisfirePolicy: api.MisfirePolicy(job.MisfirePolicy), CatchupWindowSeconds: job.CatchupWindowSeconds,
-		OverlapPolicy: api.OverlapPolicy(job.OverlapPolicy), MaxAttempts: int32(job.MaxAttempts),
+		MisfirePolicy: server.MisfirePolicy(job.MisfirePolicy), CatchupWindowSeconds: job.CatchupWindowSeconds,
+		OverlapPolicy: server.OverlapPolicy(job.OverlapPolicy), MaxAttempts: int32(job.MaxAttempts),
 		MinBackoffSeconds: job.MinBackoffSeconds, MaxBackoffSeconds: job.MaxBackoffSeconds,
-		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: api.RunHistory(job.RunHistory),
+		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: server.RunHistory(job.RunHistory),
 		ConcurrencyGroup: job.ConcurrencyGroup, MaxConcurrency: job.MaxConcurrency,
-		Status: api.JobStatus(job.Status), StatusReason: job.StatusReason,
+		Status: server.JobStatus(job.Status), StatusReason: job.StatusReason,
 		RunCount:  job.RunCount + row.EndedRunCount,
 		LastRunAt: encodeInstant(latest(job.LastRunAt, row.DueLastRunAt)),
 		NextRunAt: encodeInstant(row.ScheduledFor),
@@ -43,7 +43,7 @@ func encodeJob(row jobRow) api.Job {
 	}
 	if row.ScheduledFor != nil && row.Running {
 		out.NextRunAt = nil // unless its schedule goes on
-		if when, err := planner.Schedule(&job); err == nil && runsLeft(row) > 1 {
+		if when, err := policy.Schedule(&job); err == nil && runsLeft(row) > 1 {
 			if next, ok := when.Next(*latest(row.ScheduledFor, row.RevisedAt)); ok {
 				out.NextRunAt = encodeInstant(&next)
 			}
@@ -58,19 +58,19 @@ func runsLeft(row jobRow) int64 {
 }
 
 // encodeRun makes the API's run of the database's.
-func encodeRun(row runRow) (api.Run, error) {
-	failed := []api.FailedAttempt{}
+func encodeRun(row runRow) (server.Run, error) {
+	failed := []server.FailedAttempt{}
 	if row.FailedAttempts != nil {
 		if err := json.Unmarshal(row.FailedAttempts, &failed); err != nil {
-			return api.Run{}, fmt.Errorf("failed attempts: %w", err)
+			return server.Run{}, fmt.Errorf("failed attempts: %w", err)
 		}
 	}
-	out := api.Run{
+	out := server.Run{
 		Id:             runid.New(row.JobID, row.ScheduledFor),
 		JobId:          row.JobID,
-		Status:         api.RunStatus(row.Status),
-		Reason:         (*api.RunReason)(row.Reason),
-		Trigger:        api.RunTrigger(row.Trigger),
+		Status:         server.RunStatus(row.Status),
+		Reason:         (*server.RunReason)(row.Reason),
+		Trigger:        server.RunTrigger(row.Trigger),
 		ScheduledFor:   instant.Time{Time: row.ScheduledFor},
 		Attempt:        int32(row.Attempt),
 		StartedAt:      encodeInstant(row.StartedAt),
@@ -84,7 +84,7 @@ func encodeRun(row runRow) (api.Run, error) {
 	}
 	if row.Result != nil {
 		if err := json.Unmarshal(row.Result, &out.Result); err != nil {
-			return api.Run{}, fmt.Errorf("result: %w", err)
+			return server.Run{}, fmt.Errorf("result: %w", err)
 		}
 	}
 	return out, nil

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"punctual/gen/api"
+	"punctual/gen/server"
 	"punctual/internal/database"
 )
 
@@ -13,12 +13,12 @@ import (
 const readyTimeout = 2 * time.Second
 
 // GetLiveness says that the process answers. It does not ask the database: a restart would not bring that back.
-func (s *server) GetLiveness(context.Context, api.GetLivenessRequestObject) (api.GetLivenessResponseObject, error) {
-	return api.GetLiveness200JSONResponse{HealthyJSONResponse: api.HealthyJSONResponse{Status: api.HealthStatusOK}}, nil
+func (s *handlers) GetLiveness(context.Context, server.GetLivenessRequestObject) (server.GetLivenessResponseObject, error) {
+	return server.GetLiveness200JSONResponse{HealthyJSONResponse: server.HealthyJSONResponse{Status: server.HealthStatusOK}}, nil
 }
 
 // GetReadiness says whether requests can be served.
-func (s *server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
+func (s *handlers) GetReadiness(ctx context.Context, _ server.GetReadinessRequestObject) (server.GetReadinessResponseObject, error) {
 	select {
 	case <-s.Stopping:
 		return notReady(ctx, "The instance is stopping."), nil
@@ -30,12 +30,12 @@ func (s *server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 		s.Logger.WarnContext(ctx, "not ready", "error", err)
 		return notReady(ctx, "The database cannot be reached, or its schema is not the one of this version."), nil
 	}
-	return api.GetReadiness200JSONResponse{HealthyJSONResponse: api.HealthyJSONResponse{Status: api.HealthStatusOK}}, nil
+	return server.GetReadiness200JSONResponse{HealthyJSONResponse: server.HealthyJSONResponse{Status: server.HealthStatusOK}}, nil
 }
 
-func notReady(ctx context.Context, why string) api.GetReadinessResponseObject {
-	return api.GetReadiness503ApplicationProblemPlusJSONResponse{
-		ServiceUnavailableApplicationProblemPlusJSONResponse: api.ServiceUnavailableApplicationProblemPlusJSONResponse(
+func notReady(ctx context.Context, why string) server.GetReadinessResponseObject {
+	return server.GetReadiness503ApplicationProblemPlusJSONResponse{
+		ServiceUnavailableApplicationProblemPlusJSONResponse: server.ServiceUnavailableApplicationProblemPlusJSONResponse(
 			problem(ctx, http.StatusServiceUnavailable, why)),
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
-	"punctual/internal/agenda"
-	"punctual/internal/target"
+	"punctual/gen/server"
+	"punctual/internal/executor"
+	"punctual/internal/jobs"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 type jobRow = db.GetJobRow
 
 // CreateJob stores a job and its first occurrence.
-func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (api.CreateJobResponseObject, error) {
+func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObject) (server.CreateJobResponseObject, error) {
 	now, err := s.queries.DatabaseTime(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the time: %w", err)
@@ -47,8 +47,8 @@ func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (a
 	wrong = append(append(wrong, faults...), checkGroup(job)...)
 	var first time.Time
 	if len(wrong) == 0 {
-		if first, err = agenda.First(&job, now); err != nil {
-			never, ok := errors.AsType[agenda.NeverDueError](err)
+		if first, err = jobs.First(&job, now); err != nil {
+			never, ok := errors.AsType[jobs.NeverDueError](err)
 			if !ok {
 				return nil, err
 			}
@@ -56,50 +56,50 @@ func (s *server) CreateJob(ctx context.Context, r api.CreateJobRequestObject) (a
 		}
 	}
 	if len(wrong) > 0 {
-		return api.CreateJob400ApplicationProblemPlusJSONResponse{
+		return server.CreateJob400ApplicationProblemPlusJSONResponse{
 			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, wrong...),
 		}, nil
 	}
-	created, err := s.queries.CreateJob(ctx, agenda.CreateParams(job, now, first))
+	created, err := s.queries.CreateJob(ctx, jobs.CreateParams(job, now, first))
 	if err != nil {
 		return nil, fmt.Errorf("create job: %w", err)
 	}
 	s.announce(created.Target, first, now)
-	return api.CreateJob201JSONResponse{
-		Headers: api.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
+	return server.CreateJob201JSONResponse{
+		Headers: server.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
 		Body:    encodeJob(jobRow{Job: created, ScheduledFor: &first}),
 	}, nil
 }
 
 // announce tells who executes runs of a target that something is due.
-func (s *server) announce(definition []byte, readyAt, now time.Time) {
-	s.Announce(orDefault(target.QueueOf(definition), ""), readyAt, now)
+func (s *handlers) announce(definition []byte, readyAt, now time.Time) {
+	s.Announce(orDefault(executor.QueueOf(definition), ""), readyAt, now)
 }
 
 // GetJob reads one job.
-func (s *server) GetJob(ctx context.Context, r api.GetJobRequestObject) (api.GetJobResponseObject, error) {
+func (s *handlers) GetJob(ctx context.Context, r server.GetJobRequestObject) (server.GetJobResponseObject, error) {
 	row, err := s.queries.GetJob(ctx, r.Id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.GetJob404ApplicationProblemPlusJSONResponse{
+		return server.GetJob404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
 		}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get job: %w", err)
 	}
-	return api.GetJob200JSONResponse(encodeJob(row)), nil
+	return server.GetJob200JSONResponse(encodeJob(row)), nil
 }
 
 // ListJobs reads a page of jobs, by number or by cursor.
-func (s *server) ListJobs(ctx context.Context, r api.ListJobsRequestObject) (api.ListJobsResponseObject, error) {
+func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject) (server.ListJobsResponseObject, error) {
 	limit, status := orDefault(r.Params.Limit, defaultLimit), (*db.JobStatus)(r.Params.Status)
-	page := api.JobPage{Limit: limit}
+	page := server.JobPage{Limit: limit}
 	rows, wrong, err := s.readJobs(ctx, r.Params, &page)
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
 	if wrong != nil {
-		return api.ListJobs400ApplicationProblemPlusJSONResponse{
+		return server.ListJobs400ApplicationProblemPlusJSONResponse{
 			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, *wrong),
 		}, nil
 	}
@@ -116,11 +116,11 @@ func (s *server) ListJobs(ctx context.Context, r api.ListJobsRequestObject) (api
 		page.NextCursor = &next
 	}
 	page.Items = encodeAll(rows, encodeJob)
-	return api.ListJobs200JSONResponse(page), nil
+	return server.ListJobs200JSONResponse(page), nil
 }
 
 // readJobs reads the rows of the page that was asked for and one more, which tells that there is a next page.
-func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.JobPage) ([]jobRow, *api.FieldError, error) {
+func (s *handlers) readJobs(ctx context.Context, p server.ListJobsParams, page *server.JobPage) ([]jobRow, *server.FieldError, error) {
 	limit, status := page.Limit, (*db.JobStatus)(p.Status)
 	if p.Cursor == nil {
 		number := int64(1)
@@ -129,8 +129,8 @@ func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.J
 		}
 		offset := (number - 1) * int64(limit)
 		if offset >= maxOffset {
-			return nil, &api.FieldError{
-				In: api.FieldErrorInQuery, Field: "page", Detail: fmt.Sprintf("reaches the first %d jobs only: go on by cursor", maxOffset),
+			return nil, &server.FieldError{
+				In: server.FieldErrorInQuery, Field: "page", Detail: fmt.Sprintf("reaches the first %d jobs only: go on by cursor", maxOffset),
 			}, nil
 		}
 		page.Page = &number
@@ -138,11 +138,11 @@ func (s *server) readJobs(ctx context.Context, p api.ListJobsParams, page *api.J
 		return encodeAll(rows, func(r db.ListJobsRow) jobRow { return jobRow(r) }), nil, err
 	}
 	if p.Page != nil {
-		return nil, &api.FieldError{In: api.FieldErrorInQuery, Field: "page", Detail: "cannot be given together with cursor"}, nil
+		return nil, &server.FieldError{In: server.FieldErrorInQuery, Field: "page", Detail: "cannot be given together with cursor"}, nil
 	}
 	after, err := parseCursor(*p.Cursor)
 	if err != nil {
-		return nil, &api.FieldError{In: api.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}, nil
+		return nil, &server.FieldError{In: server.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}, nil
 	}
 	rows, err := s.queries.ListJobsAfter(ctx, db.ListJobsAfterParams{
 		Status: status, AfterCreatedAt: after.at, AfterID: after.id, MaxRows: limit + 1,

@@ -9,21 +9,21 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
-	"punctual/internal/agenda"
+	"punctual/gen/server"
+	"punctual/internal/jobs"
 )
 
 // errInvalid carries the fields at fault out of a transaction.
-type errInvalid struct{ fields []api.FieldError }
+type errInvalid struct{ fields []server.FieldError }
 
 func (errInvalid) Error() string { return "the change is not valid" }
 
 // UpdateJob changes what the request names, and reschedules the job where that matters.
-func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (api.UpdateJobResponseObject, error) {
+func (s *handlers) UpdateJob(ctx context.Context, r server.UpdateJobRequestObject) (server.UpdateJobResponseObject, error) {
 	var row jobRow
-	err := agenda.Change(ctx, s.Pool, func(q *db.Queries) error {
-		locked, err := agenda.LockJob(ctx, q, r.Id)
+	err := jobs.Change(ctx, s.Pool, func(q *db.Queries) error {
+		locked, err := jobs.LockJob(ctx, q, r.Id)
 		if err != nil {
 			return err
 		}
@@ -34,34 +34,34 @@ func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (a
 		}
 		switch {
 		case after.Status != before.Status || isRescheduled(before, after):
-			err = agenda.Reschedule(ctx, q, before, &after, now)
-		case agenda.IsMoved(&before, &after):
-			err = agenda.Move(ctx, q, before, &after, now)
+			err = jobs.Reschedule(ctx, q, before, &after, now)
+		case jobs.IsMoved(&before, &after):
+			err = jobs.Move(ctx, q, before, &after, now)
 		}
 		if err != nil {
 			return err
 		}
 		if goesOnOtherwise(before, after) {
-			if err := agenda.Redefine(ctx, q, after.ID); err != nil {
+			if err := jobs.Redefine(ctx, q, after.ID); err != nil {
 				return err
 			}
 		}
-		if err := q.UpdateJob(ctx, agenda.UpdateParams(after)); err != nil {
+		if err := q.UpdateJob(ctx, jobs.UpdateParams(after)); err != nil {
 			return err
 		}
 		row, err = q.GetJob(ctx, r.Id)
 		return err
 	})
-	if never, ok := errors.AsType[agenda.NeverDueError](err); ok {
-		err = errInvalid{[]api.FieldError{inBody(never.Field, never.Detail)}}
+	if never, ok := errors.AsType[jobs.NeverDueError](err); ok {
+		err = errInvalid{[]server.FieldError{inBody(never.Field, never.Detail)}}
 	}
 	if invalid, ok := errors.AsType[errInvalid](err); ok {
-		return api.UpdateJob400ApplicationProblemPlusJSONResponse{
+		return server.UpdateJob400ApplicationProblemPlusJSONResponse{
 			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, invalid.fields...),
 		}, nil
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.UpdateJob404ApplicationProblemPlusJSONResponse{
+		return server.UpdateJob404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
 		}, nil
 	}
@@ -71,14 +71,14 @@ func (s *server) UpdateJob(ctx context.Context, r api.UpdateJobRequestObject) (a
 	if row.ScheduledFor != nil {
 		s.announce(row.Job.Target, *row.ScheduledFor, row.Job.UpdatedAt)
 	}
-	return api.UpdateJob200JSONResponse(encodeJob(row)), nil
+	return server.UpdateJob200JSONResponse(encodeJob(row)), nil
 }
 
 // DeleteJob takes the job out of sight and off the schedule.
-func (s *server) DeleteJob(ctx context.Context, r api.DeleteJobRequestObject) (api.DeleteJobResponseObject, error) {
-	err := agenda.Delete(ctx, s.Pool, r.Id)
+func (s *handlers) DeleteJob(ctx context.Context, r server.DeleteJobRequestObject) (server.DeleteJobResponseObject, error) {
+	err := jobs.Delete(ctx, s.Pool, r.Id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.DeleteJob404ApplicationProblemPlusJSONResponse{
+		return server.DeleteJob404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
 		}, nil
 	}
@@ -86,11 +86,11 @@ func (s *server) DeleteJob(ctx context.Context, r api.DeleteJobRequestObject) (a
 		return nil, fmt.Errorf("delete job: %w", err)
 	}
 	s.Announce("", time.Time{}, time.Time{}) // what waited for workers is for instances to end
-	return api.DeleteJob204Response{}, nil
+	return server.DeleteJob204Response{}, nil
 }
 
 // changed returns the job as the request wants it.
-func (s *server) changed(before db.Job, change api.JobUpdate, now time.Time) (db.Job, error) {
+func (s *handlers) changed(before db.Job, change server.JobUpdate, now time.Time) (db.Job, error) {
 	definition, err := s.definitions.merge(before, change)
 	if mistyped := fieldErrors(err); len(mistyped) > 0 {
 		return db.Job{}, errInvalid{mistyped} // a fraction that is whole, say, which the schema takes for an integer
@@ -127,7 +127,7 @@ func (s *server) changed(before db.Job, change api.JobUpdate, now time.Time) (db
 }
 
 // changeTarget gives a changed job its target: another one, or the one that it has.
-func (s *server) changeTarget(job *db.Job, change api.JobUpdate, before db.Job) ([]api.FieldError, error) {
+func (s *handlers) changeTarget(job *db.Job, change server.JobUpdate, before db.Job) ([]server.FieldError, error) {
 	if raw, ok := change["target"]; ok {
 		return s.defineTarget(job, raw, &before)
 	}

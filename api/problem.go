@@ -20,12 +20,12 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"punctual/gen/api"
+	"punctual/gen/server"
 )
 
 // problem returns a problem of the given status, with what the client can do about it.
-func problem(ctx context.Context, status int, detail string, errs ...api.FieldError) api.Problem {
-	p := api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: int32(status), Detail: detail}
+func problem(ctx context.Context, status int, detail string, errs ...server.FieldError) server.Problem {
+	p := server.Problem{Type: "about:blank", Title: http.StatusText(status), Status: int32(status), Detail: detail}
 	if id := requestID(ctx); id != "" {
 		p.RequestId = &id
 	}
@@ -36,21 +36,21 @@ func problem(ctx context.Context, status int, detail string, errs ...api.FieldEr
 }
 
 // notValid returns the problem of a request whose named fields are at fault.
-func notValid(ctx context.Context, errs ...api.FieldError) api.BadRequestApplicationProblemPlusJSONResponse {
-	return api.BadRequestApplicationProblemPlusJSONResponse(
+func notValid(ctx context.Context, errs ...server.FieldError) server.BadRequestApplicationProblemPlusJSONResponse {
+	return server.BadRequestApplicationProblemPlusJSONResponse(
 		problem(ctx, http.StatusBadRequest, "The request is not valid.", errs...))
 }
 
 // notFound returns the problem of a path that names nothing there is.
-func notFound(ctx context.Context, noun string) api.NotFoundApplicationProblemPlusJSONResponse {
-	return api.NotFoundApplicationProblemPlusJSONResponse(
+func notFound(ctx context.Context, noun string) server.NotFoundApplicationProblemPlusJSONResponse {
+	return server.NotFoundApplicationProblemPlusJSONResponse(
 		problem(ctx, http.StatusNotFound, "There is no "+noun+" with this id."))
 }
 
 // errorWriter is where an error becomes an answer; nothing else writes one. A client sees no internal text.
 type errorWriter struct{ log *slog.Logger }
 
-func (e errorWriter) write(w http.ResponseWriter, p api.Problem) {
+func (e errorWriter) write(w http.ResponseWriter, p server.Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(int(p.Status))
 	if err := json.NewEncoder(w).Encode(p); err != nil {
@@ -124,15 +124,15 @@ func (e errorWriter) recoverPanic(next http.Handler) http.Handler {
 const maxFieldErrors = 100
 
 // fieldErrors names the fields at fault in what the validator or the generated code found.
-func fieldErrors(err error) []api.FieldError {
+func fieldErrors(err error) []server.FieldError {
 	var (
 		request   *openapi3filter.RequestError
-		parameter *api.InvalidParamFormatError
+		parameter *server.InvalidParamFormatError
 		mistyped  *json.UnmarshalTypeError
 	)
 	//nolint:errorlint // As it is: what it wraps may be many as well, and then the request it is of would be lost.
 	if many, ok := err.(openapi3.MultiError); ok {
-		var all []api.FieldError
+		var all []server.FieldError
 		for _, each := range many {
 			all = append(all, fieldErrors(each)...)
 		}
@@ -142,23 +142,23 @@ func fieldErrors(err error) []api.FieldError {
 	case errors.As(err, &request):
 		return requestFieldErrors(request)
 	case errors.As(err, &parameter):
-		return []api.FieldError{{In: api.FieldErrorInPath, Field: parameter.ParamName, Detail: "has the wrong format"}}
+		return []server.FieldError{{In: server.FieldErrorInPath, Field: parameter.ParamName, Detail: "has the wrong format"}}
 	case errors.As(err, &mistyped):
-		return []api.FieldError{{In: api.FieldErrorInBody, Field: mistyped.Field, Detail: "must be of type " + mistyped.Type.String()}}
+		return []server.FieldError{{In: server.FieldErrorInBody, Field: mistyped.Field, Detail: "must be of type " + mistyped.Type.String()}}
 	default:
 		return nil
 	}
 }
 
-func requestFieldErrors(err *openapi3filter.RequestError) []api.FieldError {
+func requestFieldErrors(err *openapi3filter.RequestError) []server.FieldError {
 	if err.Parameter != nil {
-		return schemaErrors(err.Err, api.FieldErrorIn(err.Parameter.In), err.Parameter.Name)
+		return schemaErrors(err.Err, server.FieldErrorIn(err.Parameter.In), err.Parameter.Name)
 	}
-	return schemaErrors(err.Err, api.FieldErrorInBody, "")
+	return schemaErrors(err.Err, server.FieldErrorInBody, "")
 }
 
 // schemaErrors flattens what is wrong with a value. Its texts come from the schema, never from the value.
-func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError {
+func schemaErrors(err error, in server.FieldErrorIn, field string) []server.FieldError {
 	var (
 		many   openapi3.MultiError
 		schema *openapi3.SchemaError
@@ -166,17 +166,17 @@ func schemaErrors(err error, in api.FieldErrorIn, field string) []api.FieldError
 	)
 	switch {
 	case errors.As(err, &many): // also what is wrong with the variant of a union that the value says it is
-		var all []api.FieldError
+		var all []server.FieldError
 		for _, each := range many {
 			all = append(all, schemaErrors(each, in, field)...)
 		}
 		return slices.Compact(all) // what is none of the variants is refused by each
 	case errors.As(err, &schema):
-		return []api.FieldError{schemaFieldError(schema, in, field)}
+		return []server.FieldError{schemaFieldError(schema, in, field)}
 	case errors.As(err, &parse):
-		return []api.FieldError{{In: in, Field: field, Detail: cmp.Or(parse.Reason, "has the wrong type")}}
+		return []server.FieldError{{In: in, Field: field, Detail: cmp.Or(parse.Reason, "has the wrong type")}}
 	default:
-		return []api.FieldError{{In: in, Field: field, Detail: err.Error()}}
+		return []server.FieldError{{In: in, Field: field, Detail: err.Error()}}
 	}
 }
 
@@ -186,7 +186,7 @@ var formats = map[string]string{
 	"uuid":      "must be a UUID, such as 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e",
 }
 
-func schemaFieldError(err *openapi3.SchemaError, in api.FieldErrorIn, field string) api.FieldError {
+func schemaFieldError(err *openapi3.SchemaError, in server.FieldErrorIn, field string) server.FieldError {
 	path := append(strings.FieldsFunc(field, func(r rune) bool { return r == '.' }), err.JSONPointer()...)
 	detail := err.Reason
 	if name, ok := unknownProperty(err); ok {
@@ -201,7 +201,7 @@ func schemaFieldError(err *openapi3.SchemaError, in api.FieldErrorIn, field stri
 	case "format":
 		detail = cmp.Or(formats[err.Schema.Format], detail)
 	}
-	return api.FieldError{In: in, Field: strings.Join(path, "."), Detail: detail}
+	return server.FieldError{In: in, Field: strings.Join(path, "."), Detail: detail}
 }
 
 // unknownProperty returns the name of a property that the schema does not have, which stands in the reason only.

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
+	"punctual/gen/server"
 	"punctual/internal/runid"
 )
 
@@ -21,10 +21,10 @@ var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 type runRow = db.GetRunRow
 
 // GetRun reads one run, open or ended.
-func (s *server) GetRun(ctx context.Context, r api.GetRunRequestObject) (api.GetRunResponseObject, error) {
+func (s *handlers) GetRun(ctx context.Context, r server.GetRunRequestObject) (server.GetRunResponseObject, error) {
 	row, err := s.findRun(ctx, r.Id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.GetRun404ApplicationProblemPlusJSONResponse{
+		return server.GetRun404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run"),
 		}, nil
 	}
@@ -32,11 +32,11 @@ func (s *server) GetRun(ctx context.Context, r api.GetRunRequestObject) (api.Get
 		return nil, err
 	}
 	run, err := encodeRun(row)
-	return api.GetRun200JSONResponse(run), err
+	return server.GetRun200JSONResponse(run), err
 }
 
 // findRun reads one run. It returns pgx.ErrNoRows where there is none.
-func (s *server) findRun(ctx context.Context, id uuid.UUID) (runRow, error) {
+func (s *handlers) findRun(ctx context.Context, id uuid.UUID) (runRow, error) {
 	scheduledFor, jobTail, ok := runid.Parse(id)
 	if !ok {
 		return runRow{}, pgx.ErrNoRows
@@ -49,21 +49,21 @@ func (s *server) findRun(ctx context.Context, id uuid.UUID) (runRow, error) {
 }
 
 // ListJobRuns reads a page of a job's runs.
-func (s *server) ListJobRuns(ctx context.Context, r api.ListJobRunsRequestObject) (api.ListJobRunsResponseObject, error) {
+func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestObject) (server.ListJobRunsResponseObject, error) {
 	limit := orDefault(r.Params.Limit, defaultLimit)
 	before := cursor{at: endOfTime}
 	if r.Params.Cursor != nil {
 		var err error
 		if before, err = parseCursor(*r.Params.Cursor); err != nil {
-			return api.ListJobRuns400ApplicationProblemPlusJSONResponse{
+			return server.ListJobRuns400ApplicationProblemPlusJSONResponse{
 				BadRequestApplicationProblemPlusJSONResponse: notValid(ctx,
-					api.FieldError{In: api.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}),
+					server.FieldError{In: server.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}),
 			}, nil
 		}
 	}
 	// Nothing ties a job's runs to the job, so whether there is such a job has to be asked.
 	if _, err := s.queries.GetJob(ctx, r.Id); errors.Is(err, pgx.ErrNoRows) {
-		return api.ListJobRuns404ApplicationProblemPlusJSONResponse{
+		return server.ListJobRuns404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
 		}, nil
 	} else if err != nil {
@@ -75,17 +75,17 @@ func (s *server) ListJobRuns(ctx context.Context, r api.ListJobRunsRequestObject
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
-	page := api.RunPage{Limit: limit}
+	page := server.RunPage{Limit: limit}
 	if len(rows) > int(limit) {
 		rows = rows[:limit]
 		next := cursor{at: rows[limit-1].ScheduledFor}.String()
 		page.NextCursor = &next
 	}
-	page.Items = make([]api.Run, len(rows))
+	page.Items = make([]server.Run, len(rows))
 	for i, row := range rows {
 		if page.Items[i], err = encodeRun(runRow(row)); err != nil {
 			return nil, err
 		}
 	}
-	return api.ListJobRuns200JSONResponse(page), nil
+	return server.ListJobRuns200JSONResponse(page), nil
 }

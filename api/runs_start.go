@@ -10,89 +10,89 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
-	"punctual/internal/agenda"
+	"punctual/gen/server"
 	"punctual/internal/instant"
+	"punctual/internal/jobs"
 	"punctual/internal/runid"
 )
 
 // RunJob starts a run by hand.
-func (s *server) RunJob(ctx context.Context, r api.RunJobRequestObject) (api.RunJobResponseObject, error) {
-	run, err := s.startRun(ctx, r.Id, agenda.Start{Trigger: db.RunTriggerMANUAL}, r.Params.OverlapPolicy)
+func (s *handlers) RunJob(ctx context.Context, r server.RunJobRequestObject) (server.RunJobResponseObject, error) {
+	run, err := s.startRun(ctx, r.Id, jobs.Start{Trigger: db.RunTriggerMANUAL}, r.Params.OverlapPolicy)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.RunJob404ApplicationProblemPlusJSONResponse{
+		return server.RunJob404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
 		}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("run job: %w", err)
 	}
-	return api.RunJob202JSONResponse{Headers: api.RunJob202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
+	return server.RunJob202JSONResponse{Headers: server.RunJob202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
 }
 
 // RetryRun starts a run that repeats another.
-func (s *server) RetryRun(ctx context.Context, r api.RetryRunRequestObject) (api.RetryRunResponseObject, error) {
+func (s *handlers) RetryRun(ctx context.Context, r server.RetryRunRequestObject) (server.RetryRunResponseObject, error) {
 	before, err := s.findRun(ctx, r.Id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.RetryRun404ApplicationProblemPlusJSONResponse{
+		return server.RetryRun404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run"),
 		}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	refuse := func(detail string) (api.RetryRunResponseObject, error) {
-		return api.RetryRun409ApplicationProblemPlusJSONResponse{
+	refuse := func(detail string) (server.RetryRunResponseObject, error) {
+		return server.RetryRun409ApplicationProblemPlusJSONResponse{
 			ConflictApplicationProblemPlusJSONResponse: conflict(ctx, detail),
 		}, nil
 	}
-	switch api.RunStatus(before.Status) {
-	case api.RunStatusPENDING, api.RunStatusRUNNING:
+	switch server.RunStatus(before.Status) {
+	case server.RunStatusPENDING, server.RunStatusRUNNING:
 		return refuse("The run has not ended.")
-	case api.RunStatusSUCCEEDED:
+	case server.RunStatusSUCCEEDED:
 		return refuse("The run has succeeded.")
-	case api.RunStatusFAILED, api.RunStatusCANCELED, api.RunStatusSKIPPED:
+	case server.RunStatusFAILED, server.RunStatusCANCELED, server.RunStatusSKIPPED:
 	}
 	repeats := before.ScheduledFor
 	if before.RetryOf != nil {
 		repeats = *before.RetryOf
 	}
-	run, err := s.startRun(ctx, before.JobID, agenda.Start{Trigger: db.RunTriggerRETRY, RetryOf: &repeats}, r.Params.OverlapPolicy)
+	run, err := s.startRun(ctx, before.JobID, jobs.Start{Trigger: db.RunTriggerRETRY, RetryOf: &repeats}, r.Params.OverlapPolicy)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return refuse("The run's job was deleted.")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("retry run: %w", err)
 	}
-	return api.RetryRun202JSONResponse{Headers: api.RetryRun202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
+	return server.RetryRun202JSONResponse{Headers: server.RetryRun202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
 }
 
 // startRun starts a run of a job, by the given overlap policy or else by the job's own.
-func (s *server) startRun(ctx context.Context, job uuid.UUID, start agenda.Start, policy *api.OverlapPolicyOverride) (api.Run, error) {
-	var started agenda.Started
-	var locked agenda.Locked
-	err := agenda.Change(ctx, s.Pool, func(q *db.Queries) (err error) {
-		if locked, err = agenda.LockJob(ctx, q, job); err != nil {
+func (s *handlers) startRun(ctx context.Context, job uuid.UUID, start jobs.Start, policy *server.OverlapPolicyOverride) (server.Run, error) {
+	var started jobs.Started
+	var locked jobs.Locked
+	err := jobs.Change(ctx, s.Pool, func(q *db.Queries) (err error) {
+		if locked, err = jobs.LockJob(ctx, q, job); err != nil {
 			return err
 		}
 		start.Policy = locked.Job.OverlapPolicy
 		if policy != nil {
 			start.Policy = db.OverlapPolicy(*policy)
 		}
-		started, err = agenda.Run(ctx, q, &locked.Job, start, locked.LockedAt)
+		started, err = jobs.Run(ctx, q, &locked.Job, start, locked.LockedAt)
 		return err
 	})
 	if err != nil {
-		return api.Run{}, err
+		return server.Run{}, err
 	}
 	s.announce(locked.Job.Target, started.ScheduledFor, locked.LockedAt)
 	s.announceCanceled(ctx, started.Canceled, db.RunReasonOVERLAP)
 	row, err := s.findRun(ctx, runid.New(job, started.ScheduledFor))
 	if errors.Is(err, pgx.ErrNoRows) { // it has succeeded already, and its job keeps failures only; or its instant is a moment ahead
-		run := api.Run{
-			Id: runid.New(job, started.ScheduledFor), JobId: job, Status: api.RunStatusPENDING, Trigger: api.RunTrigger(start.Trigger),
-			ScheduledFor: instant.Time{Time: started.ScheduledFor}, FailedAttempts: []api.FailedAttempt{}, Occurrences: 1,
+		run := server.Run{
+			Id: runid.New(job, started.ScheduledFor), JobId: job, Status: server.RunStatusPENDING, Trigger: server.RunTrigger(start.Trigger),
+			ScheduledFor: instant.Time{Time: started.ScheduledFor}, FailedAttempts: []server.FailedAttempt{}, Occurrences: 1,
 		}
 		if start.RetryOf != nil {
 			run.RetryOf = new(runid.New(job, *start.RetryOf))
@@ -100,13 +100,13 @@ func (s *server) startRun(ctx context.Context, job uuid.UUID, start agenda.Start
 		return run, nil
 	}
 	if err != nil {
-		return api.Run{}, err
+		return server.Run{}, err
 	}
 	return encodeRun(row)
 }
 
 // announceCanceled tells the instances that execute these runs to stop. They find out by themselves where that fails.
-func (s *server) announceCanceled(ctx context.Context, runs []uuid.UUID, reason db.RunReason) {
+func (s *handlers) announceCanceled(ctx context.Context, runs []uuid.UUID, reason db.RunReason) {
 	if len(runs) == 0 {
 		return
 	}
@@ -117,8 +117,8 @@ func (s *server) announceCanceled(ctx context.Context, runs []uuid.UUID, reason 
 }
 
 // CancelRun has a run end.
-func (s *server) CancelRun(ctx context.Context, r api.CancelRunRequestObject) (api.CancelRunResponseObject, error) {
-	missing := api.CancelRun404ApplicationProblemPlusJSONResponse{
+func (s *handlers) CancelRun(ctx context.Context, r server.CancelRunRequestObject) (server.CancelRunResponseObject, error) {
+	missing := server.CancelRun404ApplicationProblemPlusJSONResponse{
 		NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run"),
 	}
 	before, err := s.findRun(ctx, r.Id)
@@ -129,19 +129,19 @@ func (s *server) CancelRun(ctx context.Context, r api.CancelRunRequestObject) (a
 		return nil, err
 	}
 	isOpen := false
-	err = agenda.Change(ctx, s.Pool, func(q *db.Queries) error {
+	err = jobs.Change(ctx, s.Pool, func(q *db.Queries) error {
 		now, err := q.DatabaseTime(ctx)
 		if err != nil {
 			return err
 		}
-		isOpen, err = agenda.Cancel(ctx, q, before.JobID, before.ScheduledFor, now)
+		isOpen, err = jobs.Cancel(ctx, q, before.JobID, before.ScheduledFor, now)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cancel run: %w", err)
 	}
 	if !isOpen {
-		return api.CancelRun409ApplicationProblemPlusJSONResponse{
+		return server.CancelRun409ApplicationProblemPlusJSONResponse{
 			ConflictApplicationProblemPlusJSONResponse: conflict(ctx, "The run has ended."),
 		}, nil
 	}
@@ -154,35 +154,35 @@ func (s *server) CancelRun(ctx context.Context, r api.CancelRunRequestObject) (a
 		return nil, err
 	}
 	run, err := encodeRun(after)
-	return api.CancelRun202JSONResponse(run), err
+	return server.CancelRun202JSONResponse(run), err
 }
 
 // BackfillJob runs what was not run.
-func (s *server) BackfillJob(ctx context.Context, r api.BackfillJobRequestObject) (api.BackfillJobResponseObject, error) {
+func (s *handlers) BackfillJob(ctx context.Context, r server.BackfillJobRequestObject) (server.BackfillJobResponseObject, error) {
 	from, to := *decodeInstant(&r.Body.From), *decodeInstant(&r.Body.To)
-	var answer api.Backfill
-	var locked agenda.Locked
-	err := agenda.Change(ctx, s.Pool, func(q *db.Queries) (err error) {
-		if locked, err = agenda.LockJob(ctx, q, r.Id); err != nil {
+	var answer server.Backfill
+	var locked jobs.Locked
+	err := jobs.Change(ctx, s.Pool, func(q *db.Queries) (err error) {
+		if locked, err = jobs.LockJob(ctx, q, r.Id); err != nil {
 			return err
 		}
 		if wrong := checkWindow(from, to, locked.LockedAt); len(wrong) > 0 {
 			return errInvalid{wrong}
 		}
-		runs, occurrences, err := agenda.Backfill(ctx, q, &locked.Job, from, to)
-		answer = api.Backfill{Runs: int32(runs), Occurrences: int32(occurrences)}
+		runs, occurrences, err := jobs.Backfill(ctx, q, &locked.Job, from, to)
+		answer = server.Backfill{Runs: int32(runs), Occurrences: int32(occurrences)}
 		return err
 	})
-	if tooMany, ok := errors.AsType[agenda.TooManyError](err); ok {
-		err = errInvalid{[]api.FieldError{inBody("from", "the window "+tooMany.Error()), inBody("to", "the window "+tooMany.Error())}}
+	if tooMany, ok := errors.AsType[jobs.TooManyError](err); ok {
+		err = errInvalid{[]server.FieldError{inBody("from", "the window "+tooMany.Error()), inBody("to", "the window "+tooMany.Error())}}
 	}
 	if invalid, ok := errors.AsType[errInvalid](err); ok {
-		return api.BackfillJob400ApplicationProblemPlusJSONResponse{
+		return server.BackfillJob400ApplicationProblemPlusJSONResponse{
 			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, invalid.fields...),
 		}, nil
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.BackfillJob404ApplicationProblemPlusJSONResponse{
+		return server.BackfillJob404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
 		}, nil
 	}
@@ -190,10 +190,10 @@ func (s *server) BackfillJob(ctx context.Context, r api.BackfillJobRequestObject
 		return nil, fmt.Errorf("backfill: %w", err)
 	}
 	s.announce(locked.Job.Target, locked.LockedAt, locked.LockedAt)
-	return api.BackfillJob202JSONResponse(answer), nil
+	return server.BackfillJob202JSONResponse(answer), nil
 }
 
-func checkWindow(from, to, now time.Time) (wrong []api.FieldError) {
+func checkWindow(from, to, now time.Time) (wrong []server.FieldError) {
 	if from.After(to) {
 		wrong = append(wrong, inBody("from", "must not be after to"), inBody("to", "must not be before from"))
 	}
@@ -209,6 +209,6 @@ func checkWindow(from, to, now time.Time) (wrong []api.FieldError) {
 func runPath(id uuid.UUID) string { return "/api/v1/runs/" + id.String() }
 
 // conflict returns the problem of a request that what it is about is not ready for.
-func conflict(ctx context.Context, detail string) api.ConflictApplicationProblemPlusJSONResponse {
-	return api.ConflictApplicationProblemPlusJSONResponse(problem(ctx, http.StatusConflict, detail))
+func conflict(ctx context.Context, detail string) server.ConflictApplicationProblemPlusJSONResponse {
+	return server.ConflictApplicationProblemPlusJSONResponse(problem(ctx, http.StatusConflict, detail))
 }

@@ -9,15 +9,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
+	"punctual/gen/server"
+	"punctual/internal/clock"
 	"punctual/internal/instant"
-	"punctual/internal/planner"
+	"punctual/internal/policy"
 	"punctual/internal/schedule"
 )
 
 // PreviewSchedule says when a schedule would be due.
-func (s *server) PreviewSchedule(ctx context.Context, r api.PreviewScheduleRequestObject) (api.PreviewScheduleResponseObject, error) {
+func (s *handlers) PreviewSchedule(ctx context.Context, r server.PreviewScheduleRequestObject) (server.PreviewScheduleResponseObject, error) {
 	now, err := s.queries.DatabaseTime(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the time: %w", err)
@@ -31,7 +32,7 @@ func (s *server) PreviewSchedule(ctx context.Context, r api.PreviewScheduleReque
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
 	if wrong := defineSchedule(&job, in.TimeZone, nil, now); len(wrong) > 0 {
-		return api.PreviewSchedule400ApplicationProblemPlusJSONResponse{
+		return server.PreviewSchedule400ApplicationProblemPlusJSONResponse{
 			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, wrong...),
 		}, nil
 	}
@@ -43,14 +44,14 @@ func (s *server) PreviewSchedule(ctx context.Context, r api.PreviewScheduleReque
 	if err != nil {
 		return nil, err
 	}
-	return api.PreviewSchedule200JSONResponse{Items: items}, nil
+	return server.PreviewSchedule200JSONResponse{Items: items}, nil
 }
 
 // ListUpcoming says when a job is due next.
-func (s *server) ListUpcoming(ctx context.Context, r api.ListUpcomingRequestObject) (api.ListUpcomingResponseObject, error) {
+func (s *handlers) ListUpcoming(ctx context.Context, r server.ListUpcomingRequestObject) (server.ListUpcomingResponseObject, error) {
 	row, err := s.queries.GetJob(ctx, r.Id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return api.ListUpcoming404ApplicationProblemPlusJSONResponse{
+		return server.ListUpcoming404ApplicationProblemPlusJSONResponse{
 			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
 		}, nil
 	}
@@ -59,7 +60,7 @@ func (s *server) ListUpcoming(ctx context.Context, r api.ListUpcomingRequestObje
 	}
 	next := encodeJob(row).NextRunAt
 	if next == nil {
-		return api.ListUpcoming200JSONResponse{Items: []api.Occurrence{}}, nil
+		return server.ListUpcoming200JSONResponse{Items: []server.Occurrence{}}, nil
 	}
 	now, err := s.queries.DatabaseTime(ctx)
 	if err != nil {
@@ -70,16 +71,16 @@ func (s *server) ListUpcoming(ctx context.Context, r api.ListUpcomingRequestObje
 		left-- // the run that is due, or executes
 	}
 	count := min(int64(orDefault(r.Params.Count, defaultOccurrences)), left)
-	items, err := upcoming(row.Job, instant.Later(next.Add(-time.Microsecond), now), int32(count))
+	items, err := upcoming(row.Job, clock.Later(next.Add(-time.Microsecond), now), int32(count))
 	if err != nil {
 		return nil, err
 	}
-	return api.ListUpcoming200JSONResponse{Items: items}, nil
+	return server.ListUpcoming200JSONResponse{Items: items}, nil
 }
 
 // upcoming returns the next occurrences of a job after an instant.
-func upcoming(job db.Job, after time.Time, count int32) ([]api.Occurrence, error) {
-	when, err := planner.Schedule(&job)
+func upcoming(job db.Job, after time.Time, count int32) ([]server.Occurrence, error) {
+	when, err := policy.Schedule(&job)
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +90,10 @@ func upcoming(job db.Job, after time.Time, count int32) ([]api.Occurrence, error
 			return nil, fmt.Errorf("time zone: %w", err)
 		}
 	}
-	items := []api.Occurrence{}
+	items := []server.Occurrence{}
 	for next, ok := when.Next(after); ok && len(items) < int(count); next, ok = when.Next(next) {
 		cron, isCron := when.Grid.(schedule.Cron)
-		items = append(items, api.Occurrence{
+		items = append(items, server.Occurrence{
 			ScheduledFor:       instant.Time{Time: next},
 			LocalTime:          next.In(zone).Format(time.RFC3339Nano),
 			MovedByClockChange: isCron && cron.Moved(next.Add(-when.Jitter)),

@@ -11,11 +11,11 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
-	"punctual/internal/queue"
+	"punctual/gen/server"
+	"punctual/internal/broker"
+	"punctual/internal/executor"
 	"punctual/internal/secrets"
-	"punctual/internal/target"
 )
 
 // Config is what the API needs. Zero means default.
@@ -23,9 +23,9 @@ type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
 	// Queues hands runs to workers.
-	Queues *queue.Broker
+	Queues *broker.Broker
 	// Targets checks the definitions of targets.
-	Targets target.Checker
+	Targets executor.Checker
 	// Secrets seals the secrets of targets.
 	Secrets secrets.Keyring
 	// Announce is called when something is stored that is due at readyAt, as of now, by the database's clock: for the workers of
@@ -37,25 +37,25 @@ type Config struct {
 	HealthOnly bool
 }
 
-// server implements the generated interface, one file for each noun.
-type server struct {
+// handlers implements the generated interface, one file for each noun.
+type handlers struct {
 	Config
 	queries     *db.Queries
 	definitions definitions
 	targetTypes map[string]targetType
 }
 
-var _ api.StrictServerInterface = (*server)(nil)
+var _ server.StrictServerInterface = (*handlers)(nil)
 
 // New returns the handler of everything this service serves over HTTP. An error means that the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
-	spec, err := api.GetSpec()
+	spec, err := server.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
 	spec.Servers = nil // requests are for this service, under whatever name
-	specJSON, err := api.GetSpecJSON()
+	specJSON, err := server.GetSpecJSON()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
@@ -68,9 +68,9 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the types of targets: %w", err)
 	}
-	s := &server{Config: c, queries: db.New(c.Pool), definitions: definitions, targetTypes: targetTypes}
+	s := &handlers{Config: c, queries: db.New(c.Pool), definitions: definitions, targetTypes: targetTypes}
 	errs := errorWriter{c.Logger}
-	strict := api.NewStrictHandlerWithOptions(s, nil, api.StrictHTTPServerOptions{
+	strict := server.NewStrictHandlerWithOptions(s, nil, server.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  errs.invalid,
 		ResponseErrorHandlerFunc: errs.failed,
 	})
@@ -82,12 +82,12 @@ func New(c Config) (http.Handler, error) {
 	root.Group(func(r chi.Router) {
 		r.Use(checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
 		if c.HealthOnly {
-			health := api.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
+			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
 			r.Get("/livez", health.GetLiveness)
 			r.Get("/readyz", health.GetReadiness)
 			return
 		}
-		api.HandlerWithOptions(strict, api.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.invalid})
+		server.HandlerWithOptions(strict, server.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.invalid})
 		mountDocs(root, specJSON)
 	})
 	return root, nil

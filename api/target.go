@@ -10,10 +10,10 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
+	"punctual/gen/server"
+	"punctual/internal/executor"
 	"punctual/internal/secrets"
-	"punctual/internal/target"
 )
 
 // targetType is what the contract says of one type of target: its defaults, and which of its fields are secret. So a new
@@ -48,7 +48,7 @@ func newTargetTypes(spec *openapi3.T) (map[string]targetType, error) {
 
 // defineTarget completes a job with its target, as the request gives it, and with the secrets of that, sealed. before is the job it
 // changes, if any. It returns the fields at fault.
-func (s *server) defineTarget(job *db.Job, given json.RawMessage, before *db.Job) (wrong []api.FieldError, err error) {
+func (s *handlers) defineTarget(job *db.Job, given json.RawMessage, before *db.Job) (wrong []server.FieldError, err error) {
 	// Decoded and encoded again, a number has one form: the schema takes 200.0 for an integer, who reads it later may not.
 	var fields map[string]any
 	if err := json.Unmarshal(given, &fields); err != nil {
@@ -89,16 +89,16 @@ func (s *server) defineTarget(job *db.Job, given json.RawMessage, before *db.Job
 }
 
 // checkGroup returns the fault of a job whose bound nobody would keep.
-func checkGroup(job db.Job) (wrong []api.FieldError) {
-	if job.ConcurrencyGroup != nil && target.QueueOf(job.Target) != nil {
+func checkGroup(job db.Job) (wrong []server.FieldError) {
+	if job.ConcurrencyGroup != nil && executor.QueueOf(job.Target) != nil {
 		wrong = append(wrong, inBody("concurrencyGroup", "is not for jobs whose runs workers execute: that many execute as there are workers"))
 	}
 	return wrong
 }
 
 // seal seals the secrets of a job's target.
-func (s *server) seal(job *db.Job, opened []byte, fields map[string]any) (wrong []api.FieldError, err error) {
-	err = target.SealSecrets(s.Secrets, job, opened)
+func (s *handlers) seal(job *db.Job, opened []byte, fields map[string]any) (wrong []server.FieldError, err error) {
+	err = executor.SealSecrets(s.Secrets, job, opened)
 	if errors.Is(err, secrets.ErrNoKey) {
 		for _, field := range slices.Sorted(maps.Keys(fields)) {
 			wrong = append(wrong, inBody("target."+field, "cannot be kept: the operator has configured no key for secrets (SECRET_KEYS)"))
@@ -116,9 +116,9 @@ func (s *server) seal(job *db.Job, opened []byte, fields map[string]any) (wrong 
 
 // keepSecrets adds to the secrets of a changed target those that the change does not give, while they go to the same host:
 // who may change a job is not to read its secrets by having them sent to somewhere else.
-func (s *server) keepSecrets(
+func (s *handlers) keepSecrets(
 	kind targetType, definition json.RawMessage, hidden map[string]any, before *db.Job,
-) (wrong []api.FieldError, err error) {
+) (wrong []server.FieldError, err error) {
 	if before == nil || before.SecretsKeyID == nil {
 		return nil, nil
 	}
@@ -154,8 +154,8 @@ func sameHost(a, b json.RawMessage) bool {
 }
 
 // openSecrets returns the secrets of a job's target, by field.
-func (s *server) openSecrets(job *db.Job) (fields map[string]any, err error) {
-	raw, err := target.OpenSecrets(s.Secrets, job)
+func (s *handlers) openSecrets(job *db.Job) (fields map[string]any, err error) {
+	raw, err := executor.OpenSecrets(s.Secrets, job)
 	if err != nil {
 		return nil, fmt.Errorf("open the secrets of job %s: %w", job.ID, err)
 	}

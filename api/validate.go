@@ -19,7 +19,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	nethttpmiddleware "github.com/oapi-codegen/nethttp-middleware"
 
-	"punctual/gen/api"
+	"punctual/gen/server"
 )
 
 const (
@@ -77,17 +77,17 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			query, err := url.ParseQuery(r.URL.RawQuery)
 			if err != nil {
-				errs.write(w, badRequest(r, api.FieldError{In: api.FieldErrorInQuery, Detail: "cannot be decoded"}))
+				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInQuery, Detail: "cannot be decoded"}))
 				return
 			}
 			known := operation(spec, r).Parameters
-			var wrong []api.FieldError
+			var wrong []server.FieldError
 			for name, values := range query {
 				switch {
 				case known.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
-					wrong = append(wrong, api.FieldError{In: api.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "�"), Detail: "there is no such parameter"})
+					wrong = append(wrong, server.FieldError{In: server.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "�"), Detail: "there is no such parameter"})
 				case len(values) > 1:
-					wrong = append(wrong, api.FieldError{In: api.FieldErrorInQuery, Field: name, Detail: "is given more than once"})
+					wrong = append(wrong, server.FieldError{In: server.FieldErrorInQuery, Field: name, Detail: "is given more than once"})
 				}
 			}
 			if len(wrong) > 0 {
@@ -121,17 +121,17 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 				return
 			}
 			if err != nil {
-				errs.write(w, badRequest(r, api.FieldError{In: api.FieldErrorInBody, Detail: "cannot be read"}))
+				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Detail: "cannot be read"}))
 				return
 			}
 			if len(body) > 0 {
 				if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 					errs.write(w, problem(r.Context(), http.StatusUnsupportedMediaType, "The body has to be application/json.",
-						api.FieldError{In: api.FieldErrorInHeader, Field: "Content-Type", Detail: "must be application/json"}))
+						server.FieldError{In: server.FieldErrorInHeader, Field: "Content-Type", Detail: "must be application/json"}))
 					return
 				}
 				if field, err := checkJSON(body); err != nil {
-					errs.write(w, badRequest(r, api.FieldError{In: api.FieldErrorInBody, Field: field, Detail: err.Error()}))
+					errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Field: field, Detail: err.Error()}))
 					return
 				}
 			}
@@ -141,8 +141,8 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 	}
 }
 
-func badRequest(r *http.Request, errs ...api.FieldError) api.Problem {
-	return api.Problem(notValid(r.Context(), errs...))
+func badRequest(r *http.Request, errs ...server.FieldError) server.Problem {
+	return server.Problem(notValid(r.Context(), errs...))
 }
 
 // decodeJSON decodes a body for the validator. A number that is beyond a float64, which the validator counts with,

@@ -9,12 +9,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"punctual/gen/api"
 	"punctual/gen/db"
+	"punctual/gen/server"
+	"punctual/internal/broker"
+	"punctual/internal/executor"
 	"punctual/internal/instant"
-	"punctual/internal/queue"
 	"punctual/internal/runid"
-	"punctual/internal/target"
 )
 
 // What the contract says where a worker says nothing.
@@ -26,8 +26,8 @@ const (
 )
 
 // LeaseRuns leases due runs of a queue, waiting for them.
-func (s *server) LeaseRuns(ctx context.Context, r api.LeaseRunsRequestObject) (api.LeaseRunsResponseObject, error) {
-	lease, err := s.Queues.Lease(ctx, queue.Ask{
+func (s *handlers) LeaseRuns(ctx context.Context, r server.LeaseRunsRequestObject) (server.LeaseRunsResponseObject, error) {
+	lease, err := s.Queues.Lease(ctx, broker.Ask{
 		Queue: r.Queue, MaxRuns: int(orDefault(r.Body.MaxRuns, defaultMaxRuns)),
 		Wait:     seconds(orDefault(r.Body.WaitSeconds, defaultWaitSeconds)),
 		Duration: seconds(orDefault(r.Body.LeaseSeconds, defaultLeaseSeconds)),
@@ -37,9 +37,9 @@ func (s *server) LeaseRuns(ctx context.Context, r api.LeaseRunsRequestObject) (a
 		return nil, fmt.Errorf("lease runs: %w", err)
 	}
 	if lease == nil {
-		return api.LeaseRuns204Response{}, nil
+		return server.LeaseRuns204Response{}, nil
 	}
-	return api.LeaseRuns200JSONResponse{
+	return server.LeaseRuns200JSONResponse{
 		Id: lease.ID, ExpiresAt: instant.Time{Time: lease.ExpiresAt}, Runs: encodeAll(lease.Runs, encodeLeased),
 	}, nil
 }
@@ -47,12 +47,12 @@ func (s *server) LeaseRuns(ctx context.Context, r api.LeaseRunsRequestObject) (a
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
 // encodeLeased makes the API's leased run of a claim.
-func encodeLeased(row db.ClaimRow) api.LeasedRun {
+func encodeLeased(row db.ClaimRow) server.LeasedRun {
 	scheduledFor := row.ScheduledFor
 	if row.RetryOf != nil {
 		scheduledFor = *row.RetryOf // it is that run's work that is done
 	}
-	return api.LeasedRun{
+	return server.LeasedRun{
 		Id: runid.New(row.JobID, row.ScheduledFor), Token: row.Token, JobId: row.JobID, JobName: row.Job.Name,
 		ScheduledFor: instant.Time{Time: scheduledFor}, Attempt: int32(row.Attempt),
 		AttemptDeadlineSeconds: row.Job.AttemptDeadlineSeconds, Payload: row.Job.Payload,
@@ -60,10 +60,10 @@ func encodeLeased(row db.ClaimRow) api.LeasedRun {
 }
 
 // Heartbeat keeps a worker's lease.
-func (s *server) Heartbeat(ctx context.Context, r api.HeartbeatRequestObject) (api.HeartbeatResponseObject, error) {
+func (s *handlers) Heartbeat(ctx context.Context, r server.HeartbeatRequestObject) (server.HeartbeatResponseObject, error) {
 	expiresAt, canceled, err := s.Queues.Heartbeat(ctx, r.Id)
-	if errors.Is(err, queue.ErrLost) {
-		return api.Heartbeat409ApplicationProblemPlusJSONResponse{
+	if errors.Is(err, broker.ErrLost) {
+		return server.Heartbeat409ApplicationProblemPlusJSONResponse{
 			ConflictApplicationProblemPlusJSONResponse: conflict(ctx, "The lease has run out, or nothing is left under it."),
 		}, nil
 	}
@@ -73,66 +73,66 @@ func (s *server) Heartbeat(ctx context.Context, r api.HeartbeatRequestObject) (a
 	if canceled == nil {
 		canceled = []uuid.UUID{}
 	}
-	return api.Heartbeat200JSONResponse{ExpiresAt: instant.Time{Time: expiresAt}, Canceled: canceled}, nil
+	return server.Heartbeat200JSONResponse{ExpiresAt: instant.Time{Time: expiresAt}, Canceled: canceled}, nil
 }
 
 // CompleteRun ends a leased run with success.
-func (s *server) CompleteRun(ctx context.Context, r api.CompleteRunRequestObject) (api.CompleteRunResponseObject, error) {
+func (s *handlers) CompleteRun(ctx context.Context, r server.CompleteRunRequestObject) (server.CompleteRunResponseObject, error) {
 	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil); err != nil {
 		return s.refuseWorker(ctx, r.Id, err)
 	}
-	return api.CompleteRun204Response{}, nil
+	return server.CompleteRun204Response{}, nil
 }
 
 // FailRun ends an attempt of a leased run without success.
-func (s *server) FailRun(ctx context.Context, r api.FailRunRequestObject) (api.FailRunResponseObject, error) {
-	failure := &target.Failure{
+func (s *handlers) FailRun(ctx context.Context, r server.FailRunRequestObject) (server.FailRunResponseObject, error) {
+	failure := &executor.Failure{
 		Err: errors.New(r.Body.Error), IsFinal: !orDefault(r.Body.Retryable, true),
 		RetryAfter: seconds(orDefault(r.Body.RetryAfterSeconds, 0)),
 	}
 	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure); err != nil {
 		return s.refuseWorker(ctx, r.Id, err)
 	}
-	return api.FailRun204Response{}, nil
+	return server.FailRun204Response{}, nil
 }
 
 // ReleaseRun gives a leased run back.
-func (s *server) ReleaseRun(ctx context.Context, r api.ReleaseRunRequestObject) (api.ReleaseRunResponseObject, error) {
+func (s *handlers) ReleaseRun(ctx context.Context, r server.ReleaseRunRequestObject) (server.ReleaseRunResponseObject, error) {
 	if err := s.Queues.Release(ctx, r.Id, r.Body.Token); err != nil {
 		return s.refuseWorker(ctx, r.Id, err)
 	}
-	return api.ReleaseRun204Response{}, nil
+	return server.ReleaseRun204Response{}, nil
 }
 
 // workerRefusal refuses whatever a worker says of a run: the generated answers of the three operations differ in name only.
 type workerRefusal struct {
-	api.CompleteRunResponseObject
-	api.FailRunResponseObject
-	api.ReleaseRunResponseObject
+	server.CompleteRunResponseObject
+	server.FailRunResponseObject
+	server.ReleaseRunResponseObject
 }
 
 // refuseWorker tells a run that is not the worker's from one that there is not. Other errors stay errors.
-func (s *server) refuseWorker(ctx context.Context, run uuid.UUID, err error) (workerRefusal, error) {
-	if !errors.Is(err, queue.ErrLost) {
+func (s *handlers) refuseWorker(ctx context.Context, run uuid.UUID, err error) (workerRefusal, error) {
+	if !errors.Is(err, broker.ErrLost) {
 		return workerRefusal{}, err
 	}
 	_, err = s.findRun(ctx, run)
 	if errors.Is(err, pgx.ErrNoRows) {
-		missing := api.CompleteRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}
+		missing := server.CompleteRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}
 		return workerRefusal{
 			missing,
-			api.FailRun404ApplicationProblemPlusJSONResponse(missing),
-			api.ReleaseRun404ApplicationProblemPlusJSONResponse(missing),
+			server.FailRun404ApplicationProblemPlusJSONResponse(missing),
+			server.ReleaseRun404ApplicationProblemPlusJSONResponse(missing),
 		}, nil
 	}
 	if err != nil {
 		return workerRefusal{}, err
 	}
-	lost := api.CompleteRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: conflict(ctx,
+	lost := server.CompleteRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: conflict(ctx,
 		"The run is not leased with this token: it has ended, or its lease has run out.")}
 	return workerRefusal{
 		lost,
-		api.FailRun409ApplicationProblemPlusJSONResponse(lost),
-		api.ReleaseRun409ApplicationProblemPlusJSONResponse(lost),
+		server.FailRun409ApplicationProblemPlusJSONResponse(lost),
+		server.ReleaseRun409ApplicationProblemPlusJSONResponse(lost),
 	}, nil
 }

@@ -1,5 +1,5 @@
-// Command river does with River what punctual bench measures of the service, in the database that DATABASE_URL names,
-// and prints the result as JSON. It is started by punctual bench.
+// Command river does with River what bench measures of the service, in the database that DATABASE_URL names,
+// and prints the result as JSON. It is started by bench.
 package main
 
 import (

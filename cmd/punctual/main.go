@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -24,21 +23,13 @@ import (
 type cli struct {
 	LogLevel slog.Level `help:"The least level that is logged: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
 
-	Serve   serve     `cmd:"" default:"withargs" help:"Run the service. The default."`
-	Migrate migrate   `cmd:"" help:"Change or show the schema. The service does the same as 'up' when it starts."`
-	Secrets rotation  `cmd:"" help:"Make a key for secrets, or seal all of them with the first of SECRET_KEYS."`
-	Bench   benchmark `cmd:"" help:"Measure it: how fast, how punctual, at what cost. On a database of its own."`
+	Serve   serve    `cmd:"" default:"withargs" help:"Run the service. The default."`
+	Migrate migrate  `cmd:"" help:"Change or show the schema. The service does the same as 'up' when it starts."`
+	Secrets rotation `cmd:"" help:"Make a key for secrets, or seal all of them with the first of SECRET_KEYS."`
 }
 
-// gcPercent is how much a process may allocate before garbage is collected, in percent of what it keeps. It keeps little,
-// a dozen megabytes and what the payloads of 2000 runs take, so collecting seldom costs less memory than it saves time.
-// GOGC and GOMEMLIMIT say otherwise.
-const gcPercent = 400
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	app.TuneMemory()
 	// A .env is optional; one that cannot be read is not to be passed over. What the environment says comes first.
 	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// Its text may quote a line, and with it a password.

@@ -18,14 +18,14 @@ import (
 
 	"punctual/api"
 	"punctual/gen/db"
+	"punctual/internal/broker"
+	"punctual/internal/clock"
 	"punctual/internal/database"
-	"punctual/internal/instant"
+	"punctual/internal/executor"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
-	"punctual/internal/queue"
-	"punctual/internal/target"
 )
 
 // App is one instance of the service. Make it with New, then Run it.
@@ -38,7 +38,7 @@ type App struct {
 	server    *http.Server
 	lease     *lease.Keeper
 	poller    *poller.Poller
-	broker    *queue.Broker
+	broker    *broker.Broker
 	announcer *notify.Announcer
 	listener  *notify.Listener
 	stopping  chan struct{} // closed when the instance is about to stop
@@ -71,11 +71,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{
 		Queries: db.New(a.pool), Logger: log, PollInterval: c.PollInterval,
 	})
-	targets := target.ByType{
-		"log":  target.Log{Logger: log},
-		"http": target.NewHTTP(target.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
+	targets := executor.ByType{
+		"log":  executor.Log{Logger: log},
+		"http": executor.NewHTTP(executor.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
 	}
-	a.broker = queue.New(queue.Config{
+	a.broker = broker.New(broker.Config{
 		Pool: a.pool, Logger: log, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 	})
 	handler, err := api.New(api.Config{
@@ -209,7 +209,7 @@ func (a *App) drain(claiming *sync.WaitGroup) {
 	}
 	// Requests were taken until now, also where what executed has used the grace up.
 	until, _ := grace.Deadline()
-	answering, stop := context.WithDeadline(context.Background(), instant.Later(until, time.Now().Add(answerWithin)))
+	answering, stop := context.WithDeadline(context.Background(), clock.Later(until, time.Now().Add(answerWithin)))
 	defer stop()
 	if err := a.server.Shutdown(answering); err != nil {
 		a.log.Warn("requests were cut off", "error", err)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"punctual/internal/embedded"
+	"punctual/internal/embeddedpg"
 )
 
 // stopDatabaseWithin bounds how long a PostgreSQL of our own may take to write everything down when it stops. Past it
@@ -18,8 +18,8 @@ const stopDatabaseWithin = 20 * time.Second
 // Database is the database to use: the one that was named, or a server of our own.
 type Database struct {
 	URL    string
-	Direct string           // the same, not by way of a pooler
-	server *embedded.Server // nil: not ours
+	Direct string             // the same, not by way of a pooler
+	server *embeddedpg.Server // nil: not ours
 }
 
 // OpenDatabase starts a PostgreSQL of our own unless c names a database. Close it.
@@ -27,7 +27,7 @@ func OpenDatabase(ctx context.Context, c DatabaseConfig, log *slog.Logger) (*Dat
 	if c.URL != "" {
 		return &Database{URL: c.URL, Direct: cmp.Or(c.DirectURL, c.URL)}, nil
 	}
-	server, err := embedded.Start(ctx, embedded.Config{
+	server, err := embeddedpg.Start(ctx, embeddedpg.Config{
 		DataDir: cmp.Or(c.DataDir, defaultDataDir()), BinDir: c.BinDir, Logger: log,
 		Settings: map[string]string{"shared_buffers": sharedBuffers()},
 	})

@@ -23,7 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"punctual/internal/embedded"
+	"punctual/internal/embeddedpg"
 )
 
 const (
@@ -45,7 +45,7 @@ type postgres struct {
 // startPostgres makes a cluster and serves it on addresses of this machine until the test's end.
 func startPostgres(t *testing.T, addresses ...string) *postgres {
 	t.Helper()
-	bin, err := embedded.Find(os.Getenv("PUNCTUAL_POSTGRES_BIN"))
+	bin, err := embeddedpg.Find(os.Getenv("PUNCTUAL_POSTGRES_BIN"))
 	require.NoError(t, err)
 	// Not t.TempDir, which the user of PostgreSQL may not enter.
 	root, err := os.MkdirTemp("", "punctual-chaos-") //nolint:usetesting // see above

@@ -12,7 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 
-	"punctual/gen/api"
+	"punctual/gen/server"
 	"punctual/internal/app"
 	"punctual/internal/testdb"
 )
@@ -65,7 +65,7 @@ func newContract(t *testing.T) *contract {
 	service := start(t, app.Config{
 		Role: app.RoleAPI, Database: app.DatabaseConfig{URL: testdb.New(t)}, SecretKeys: keyring(t, "contract"),
 	})
-	spec, err := api.GetSpec()
+	spec, err := server.GetSpec()
 	require.NoError(t, err)
 	return &contract{
 		spec: spec, url: service.url, things: newThings(t, service),

@@ -19,15 +19,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual"
-	"punctual/gen/api"
 	"punctual/gen/client"
+	"punctual/gen/server"
 )
 
 // TestContractIsServed: what clients are generated from is what the service does.
 func TestContractIsServed(t *testing.T) {
 	t.Parallel()
 	service, _ := setup(t)
-	spec, err := api.GetSpecJSON()
+	spec, err := server.GetSpecJSON()
 	require.NoError(t, err)
 
 	mediaType, content := fetch(t, service.url+"/openapi.yaml")
@@ -149,7 +149,7 @@ func openBrowser(t *testing.T, path string) (ctx context.Context, asked func() (
 // operationIDs are those of the contract.
 func operationIDs(t *testing.T) (ids []string) {
 	t.Helper()
-	spec, err := api.GetSpec()
+	spec, err := server.GetSpec()
 	require.NoError(t, err)
 	for _, item := range spec.Paths.Map() {
 		for _, op := range item.Operations() {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
-	"punctual/internal/target"
+	"punctual/internal/executor"
 )
 
 // An edit while a run is in flight: the run ends as it began, is counted once, and what comes next is the edit's.
@@ -72,7 +72,7 @@ func TestHowAJobGoesOnIsEditedWhileTheRunIsInFlight(t *testing.T) {
 			job := service.due(t, pool, c.body+`,"maxAttempts":1`)
 			run := begin(t, pool)
 			require.NotNil(t, service.patch(t, job.Id, c.change).JSON200)
-			failure := &target.Failure{Err: errors.New("no luck")}
+			failure := &executor.Failure{Err: errors.New("no luck")}
 			if service.getJob(t, job.Id).Name == "gone" {
 				failure.PauseReason = "the target is gone"
 			}

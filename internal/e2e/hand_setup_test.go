@@ -11,7 +11,7 @@ import (
 
 	"punctual/gen/client"
 	"punctual/gen/db"
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 )
 
 // startRun starts a run of a job by hand, by a policy or, where that is empty, by the job's own.
@@ -65,7 +65,7 @@ func (i instance) due(t *testing.T, pool *pgxpool.Pool, body string) client.Job 
 }
 
 // begin begins the only run that is due, as an instance that exists only in the test.
-func begin(t *testing.T, pool *pgxpool.Pool) *outcome.Outcome {
+func begin(t *testing.T, pool *pgxpool.Pool) *runs.Outcome {
 	t.Helper()
 	q := db.New(pool)
 	holder := uuid.Must(uuid.NewV7())
@@ -73,25 +73,25 @@ func begin(t *testing.T, pool *pgxpool.Pool) *outcome.Outcome {
 	rows, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: holder, MaxRows: 10})
 	require.NoError(t, err)
 	require.Len(t, rows, 1, "one run is due")
-	o := outcome.New(rows[0])
-	require.NoError(t, storeOf(pool).Split(t.Context(), rows[0].ReadAt, []*outcome.Outcome{&o}))
+	o := runs.New(rows[0])
+	require.NoError(t, storeOf(pool).Split(t.Context(), rows[0].ReadAt, []*runs.Outcome{&o}))
 	require.True(t, o.Prepare(rows[0].ReadAt), "it is to be executed")
 	o.Begin(rows[0].ReadAt)
 	return &o
 }
 
 // end ends a run that was begun.
-func end(t *testing.T, pool *pgxpool.Pool, o *outcome.Outcome, failure error) {
+func end(t *testing.T, pool *pgxpool.Pool, o *runs.Outcome, failure error) {
 	t.Helper()
 	now, err := db.New(pool).DatabaseTime(t.Context())
 	require.NoError(t, err)
 	o.End(now, nil, failure)
-	lost, left, err := storeOf(pool).Batch(t.Context(), []*outcome.Outcome{o})
+	lost, left, err := storeOf(pool).Batch(t.Context(), []*runs.Outcome{o})
 	require.NoError(t, err)
 	require.Empty(t, lost, "it was the test's to end")
 	require.Empty(t, left)
 }
 
-func storeOf(pool *pgxpool.Pool) outcome.Store {
-	return outcome.Store{Pool: pool, Queries: db.New(pool), Logger: discard, Due: func(*string, time.Time) {}}
+func storeOf(pool *pgxpool.Pool) runs.Store {
+	return runs.Store{Pool: pool, Queries: db.New(pool), Logger: discard, Due: func(*string, time.Time) {}}
 }

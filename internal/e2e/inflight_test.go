@@ -11,7 +11,7 @@ import (
 
 	"punctual/gen/client"
 	"punctual/gen/db"
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 )
 
 // What an edit does to a run that is executing: nothing. The run ends and is recorded; the edit decides what comes next.
@@ -32,10 +32,10 @@ func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
 // complete ends a run in flight with success, as its instance would, and returns whether that was stored.
 func complete(t *testing.T, pool *pgxpool.Pool, row db.ClaimRow) bool {
 	t.Helper()
-	o := outcome.New(row)
+	o := runs.New(row)
 	o.Resume(row.StartedAt)
 	o.End(row.ReadAt, nil, nil)
-	lost, left, err := storeOf(pool).Batch(t.Context(), []*outcome.Outcome{&o})
+	lost, left, err := storeOf(pool).Batch(t.Context(), []*runs.Outcome{&o})
 	require.NoError(t, err)
 	require.Empty(t, left)
 	return len(lost) == 0

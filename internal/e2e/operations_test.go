@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"punctual/gen/api"
+	"punctual/gen/server"
 )
 
 // requested are the requests that were made through the generated Go client, as "METHOD path".
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 // unusedOperations returns the ids of the contract's operations for which there was no request.
 func unusedOperations() (unused []string) {
-	spec, err := api.GetSpec()
+	spec, err := server.GetSpec()
 	if err != nil {
 		return []string{err.Error()}
 	}

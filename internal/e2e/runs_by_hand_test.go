@@ -10,7 +10,7 @@ import (
 
 	"punctual/gen/client"
 	"punctual/gen/db"
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 )
 
 const (
@@ -115,7 +115,7 @@ func TestRunByHandWhileAnotherExecutes(t *testing.T) {
 			}
 			require.Equal(t, c.cancels, count(t, pool, `select count(*) from due where cancel_reason = 'OVERLAP'`) == 1, "whether the other is told to end")
 			if c.cancels {
-				end(t, pool, first, outcome.Canceled{Reason: db.RunReasonOVERLAP})
+				end(t, pool, first, runs.Canceled{Reason: db.RunReasonOVERLAP})
 				require.Equal(t, client.RunStatusCANCELED, service.readRun(t, first.RunID()).Status)
 			} else {
 				end(t, pool, first, nil)
@@ -143,7 +143,7 @@ func TestTheScheduleGoesOnBehindTheRunThatTookAnothersPlace(t *testing.T) {
 	service.startRun(t, job.Id, bufferOne)
 	run := service.startRun(t, job.Id, cancelOther)
 	second := begin(t, pool)
-	end(t, pool, first, outcome.Canceled{Reason: db.RunReasonOVERLAP})
+	end(t, pool, first, runs.Canceled{Reason: db.RunReasonOVERLAP})
 	require.Equal(t, 1, count(t, pool, `select count(*) from due`), "only the run that executes is left")
 	skipped := service.startRun(t, job.Id, "")
 	require.Equal(t, client.RunStatusSKIPPED, skipped.Status)

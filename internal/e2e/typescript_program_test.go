@@ -16,7 +16,10 @@ import (
 // patience bounds the wait for what another process does. What takes longest is that a lease runs out and is noticed.
 const patience = 30 * time.Second
 
-// program is one of the directory typescript that runs.
+// examplesDir has the programs in TypeScript.
+const examplesDir = "../../examples/typescript"
+
+// program is one of examplesDir that runs.
 type program struct {
 	*os.Process
 	lines <-chan string // of its standard output; closed at its end
@@ -27,7 +30,7 @@ type program struct {
 var buildTypeScript = sync.OnceValue(func() error {
 	for _, args := range [][]string{{"install", "--no-save"}, {"run", "build"}} {
 		npm := exec.Command("npm", args...)
-		npm.Dir = "typescript"
+		npm.Dir = examplesDir
 		if output, err := npm.CombinedOutput(); err != nil {
 			return fmt.Errorf("npm %s: %w\n%s", args[0], err, output)
 		}
@@ -41,7 +44,7 @@ func runTypeScript(t *testing.T, name string, env []string, args ...string) *pro
 	node := findNode(t)
 	require.NoError(t, buildTypeScript(), "the programs compile")
 
-	command := exec.Command(node, append([]string{"--enable-source-maps", filepath.Join("typescript", "build", name)}, args...)...)
+	command := exec.Command(node, append([]string{"--enable-source-maps", filepath.Join(examplesDir, "build", name)}, args...)...)
 	command.Env = append(os.Environ(), env...)
 	command.Stderr = t.Output()
 	output, err := command.StdoutPipe()

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"punctual/gen/api"
 	"punctual/gen/client"
+	"punctual/gen/server"
 	"punctual/internal/app"
 	"punctual/internal/testdb"
 )
@@ -28,7 +28,7 @@ func TestTypeScriptClientCallsEachOperation(t *testing.T) {
 	}
 	require.NoError(t, calls.wait(), "each answer is as expected")
 
-	spec, err := api.GetSpec()
+	spec, err := server.GetSpec()
 	require.NoError(t, err)
 	for path, item := range spec.Paths.Map() {
 		for method, op := range item.Operations() {

@@ -15,7 +15,7 @@ import (
 
 	"punctual/gen/client"
 	"punctual/internal/app"
-	"punctual/internal/queue"
+	"punctual/internal/broker"
 	"punctual/internal/testdb"
 )
 
@@ -232,6 +232,6 @@ func TestChangingAJobWhoseRunWaitsForAWorker(t *testing.T) {
 }
 
 // brokerOf is what an instance does for workers, without the instance.
-func brokerOf(pool *pgxpool.Pool) *queue.Broker {
-	return queue.New(queue.Config{Pool: pool, Logger: discard})
+func brokerOf(pool *pgxpool.Pool) *broker.Broker {
+	return broker.New(broker.Config{Pool: pool, Logger: discard})
 }

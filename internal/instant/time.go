@@ -1,4 +1,4 @@
-// Package instant orders instants, and is how the API writes them.
+// Package instant is how the API writes instants.
 package instant
 
 import "time"

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
-	"punctual/internal/agenda"
-	"punctual/internal/outcome"
+	"punctual/internal/executor"
+	"punctual/internal/jobs"
 	"punctual/internal/poller"
-	"punctual/internal/target"
+	"punctual/internal/runs"
 )
 
 // What a run beside the schedule takes long for is no reason to pass over anything of the schedule.
@@ -27,14 +27,14 @@ func TestRunsBesideTheScheduleDoNotMoveIt(t *testing.T) {
 		p.AnchorAt = new(p.AnchorAt.Add(-time.Hour))
 	})
 	var from time.Time
-	require.NoError(t, b.change(job, func(q *db.Queries, locked agenda.Locked) error {
+	require.NoError(t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
 		from = locked.Job.AnchorAt.Add(time.Minute)
-		runs, occurrences, err := agenda.Backfill(t.Context(), q, &locked.Job, from, from)
+		runs, occurrences, err := jobs.Backfill(t.Context(), q, &locked.Job, from, from)
 		require.Equal(t, 1, runs)
 		require.Equal(t, 1, occurrences)
 		return err
 	}))
-	require.Equal(t, 1, b.drain(executor(func(context.Context, target.Run) error {
+	require.Equal(t, 1, b.drain(executorFunc(func(context.Context, executor.Run) error {
 		<-time.After(1100 * time.Millisecond) // longer than the interval
 		return nil
 	})))
@@ -43,10 +43,10 @@ func TestRunsBesideTheScheduleDoNotMoveIt(t *testing.T) {
 }
 
 // failing fails the runs of some of a job's occurrences, by their order.
-func failing(which ...bool) executor {
+func failing(which ...bool) executorFunc {
 	var mu sync.Mutex
 	n := 0
-	return func(context.Context, target.Run) error {
+	return func(context.Context, executor.Run) error {
 		mu.Lock()
 		defer mu.Unlock()
 		n++
@@ -96,7 +96,7 @@ func TestFailuresAreCountedWhenRunsEnd(t *testing.T) {
 		p.OverlapPolicy, p.MaxAttempts, p.PauseAfterFailures = db.OverlapPolicyALLOWALL, 1, new(int16(2))
 	})
 	b.exec(`update due set failures = 1`)
-	p := b.poller(executor(func(context.Context, target.Run) error {
+	p := b.poller(executorFunc(func(context.Context, executor.Run) error {
 		b.exec(`update due set failures = 0 where recurs`) // another has succeeded meanwhile
 		return errors.New("no luck")
 	}), poller.Config{})
@@ -128,23 +128,23 @@ func TestAnEditBetweenAClaimAndItsSplit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	job := b.job(func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
-	o := outcome.New(b.claim(b.lease())[0])
-	require.NoError(t, b.change(job, func(q *db.Queries, locked agenda.Locked) error {
+	o := runs.New(b.claim(b.lease())[0])
+	require.NoError(t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
 		after := locked.Job
 		after.OverlapPolicy, after.IntervalSeconds = db.OverlapPolicySKIP, new(int64(3600))
-		if err := agenda.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
+		if err := jobs.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
 			return err
 		}
-		return q.UpdateJob(t.Context(), agenda.UpdateParams(after))
+		return q.UpdateJob(t.Context(), jobs.UpdateParams(after))
 	}))
-	store := outcome.Store{Pool: b.pool, Queries: b.Queries, Logger: slog.Default(), Due: func(*string, time.Time) {}}
-	require.NoError(t, store.Split(t.Context(), o.Row.ReadAt, []*outcome.Outcome{&o}))
+	store := runs.Store{Pool: b.pool, Queries: b.Queries, Logger: slog.Default(), Due: func(*string, time.Time) {}}
+	require.NoError(t, store.Split(t.Context(), o.Row.ReadAt, []*runs.Outcome{&o}))
 	require.Equal(t, 1, b.count(`select count(*) from due`), "nothing may begin before it ends")
 
 	require.True(t, o.Prepare(o.Row.ReadAt))
 	o.Begin(o.Row.ReadAt)
 	o.End(o.Row.ReadAt, nil, nil)
-	lost, _, err := store.Batch(t.Context(), []*outcome.Outcome{&o})
+	lost, _, err := store.Batch(t.Context(), []*runs.Outcome{&o})
 	require.NoError(t, err)
 	require.Empty(t, lost)
 	require.Equal(t, 1, b.count(`select count(*) from due where recurs and ready_at > now() + interval '50 minutes'`), "then the new schedule counts")
@@ -162,8 +162,8 @@ func TestATargetPausesItsJob(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			job := b.job(change)
-			require.Equal(t, 1, b.drain(executor(func(context.Context, target.Run) error {
-				return &target.Failure{Err: errors.New("gone"), PauseReason: "the target is gone"}
+			require.Equal(t, 1, b.drain(executorFunc(func(context.Context, executor.Run) error {
+				return &executor.Failure{Err: errors.New("gone"), PauseReason: "the target is gone"}
 			})))
 			status, reason := b.jobStatus(job)
 			require.Equal(t, "PAUSED", status)

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
-	"punctual/internal/outcome"
 	"punctual/internal/runid"
+	"punctual/internal/runs"
 )
 
 // cancelCheck is how often an instance looks for runs of its own that are to end, should it not have been told.
@@ -44,7 +44,7 @@ func (c *cancels) end(run uuid.UUID, reason db.RunReason) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if attempt, ok := c.runs[run]; ok {
-		attempt.cancel(outcome.Canceled{Reason: reason})
+		attempt.cancel(runs.Canceled{Reason: reason})
 	}
 }
 

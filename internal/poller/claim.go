@@ -8,7 +8,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/lease"
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 )
 
 // start claims as many due runs as there are free slots, at most a batch, and executes each on its own. It returns
@@ -64,15 +64,15 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 		}
 		p.inFlight.Done()
 	}
-	runs, outcomes := make([]*run, len(rows)), make([]*outcome.Outcome, len(rows))
+	batch, outcomes := make([]*run, len(rows)), make([]*runs.Outcome, len(rows))
 	for i, row := range rows {
-		runs[i] = &run{Outcome: outcome.New(row), held: held, settle: settle}
-		outcomes[i] = &runs[i].Outcome
+		batch[i] = &run{Outcome: runs.New(row), held: held, settle: settle}
+		outcomes[i] = &batch[i].Outcome
 	}
 	if err := p.outcomes.Split(held.Context, p.clock.Now(), outcomes); err != nil {
 		p.Logger.ErrorContext(held.Context, "schedules wait for their runs to end", "error", err)
 	}
-	for _, r := range runs {
+	for _, r := range batch {
 		go p.execute(ctx, r)
 	}
 }

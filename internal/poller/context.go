@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 )
 
 // attemptContext is the context of an attempt: it ends with its parent, at the attempt's deadline, and when the run is
@@ -39,7 +39,7 @@ func (c *attemptContext) context() context.Context {
 	c.once.Do(func() {
 		var cancelable context.Context
 		cancelable, c.cancel = context.WithCancelCause(c.parent)
-		c.made, c.stop = context.WithDeadlineCause(cancelable, c.deadline, outcome.ErrDeadline)
+		c.made, c.stop = context.WithDeadlineCause(cancelable, c.deadline, runs.ErrDeadline)
 		c.cancels.add(c)
 	})
 	return c.made

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 )
 
 func TestAttemptContext(t *testing.T) {
@@ -31,7 +31,7 @@ func TestAttemptContext(t *testing.T) {
 		child, release := context.WithCancel(late)
 		defer release()
 		<-child.Done()
-		require.ErrorIs(t, context.Cause(child), outcome.ErrDeadline, "what is derived of it ends at its deadline, for its cause")
+		require.ErrorIs(t, context.Cause(child), runs.ErrDeadline, "what is derived of it ends at its deadline, for its cause")
 	})
 	require.True(t, known.empty(), "what has ended is forgotten")
 
@@ -45,7 +45,7 @@ func TestAttemptContext(t *testing.T) {
 
 	require.NoError(t, canceled.Err())
 	known.end(canceled.run, db.RunReasonREQUESTED)
-	require.Equal(t, outcome.Canceled{Reason: db.RunReasonREQUESTED}, context.Cause(canceled), "it ends with its run")
+	require.Equal(t, runs.Canceled{Reason: db.RunReasonREQUESTED}, context.Cause(canceled), "it ends with its run")
 
 	stopped := errors.New("stopped")
 	cancel(stopped)
@@ -67,7 +67,7 @@ func TestAttemptsOfOneRunAreApart(t *testing.T) {
 	first.end()
 	require.NoError(t, second.Err(), "the end of one does not end the other")
 	known.end(run, db.RunReasonREQUESTED)
-	require.Equal(t, outcome.Canceled{Reason: db.RunReasonREQUESTED}, context.Cause(second), "which can still be canceled")
+	require.Equal(t, runs.Canceled{Reason: db.RunReasonREQUESTED}, context.Cause(second), "which can still be canceled")
 	second.end()
 	require.True(t, known.empty())
 }

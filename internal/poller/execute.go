@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"punctual/gen/db"
+	"punctual/internal/executor"
 	"punctual/internal/lease"
-	"punctual/internal/outcome"
-	"punctual/internal/target"
+	"punctual/internal/runs"
 )
 
 // run is a claimed run on this instance's hands. It is handed on by its address: it is large, and a goroutine whose stack has
 // to grow for it costs more than all else that is done to start one.
 type run struct {
-	outcome.Outcome
+	runs.Outcome
 	held   *lease.Lease
 	settle func() // to be called once, when it is stored or never will be
 }
@@ -63,7 +63,7 @@ func (p *Poller) attempt(ctx context.Context, r *run) bool {
 
 // call has the executor execute a run, until the attempt's deadline, or until the run is canceled or ctx ends. A panic fails
 // the run, not the instance.
-func (p *Poller) call(ctx context.Context, r *run) (result *target.Result, err error) {
+func (p *Poller) call(ctx context.Context, r *run) (result *executor.Result, err error) {
 	job := &r.Row.Job
 	deadline := time.Duration(job.AttemptDeadlineSeconds) * time.Second
 	attempt := &attemptContext{
@@ -76,7 +76,7 @@ func (p *Poller) call(ctx context.Context, r *run) (result *target.Result, err e
 			result, err = nil, fmt.Errorf("panic: %v", reason)
 		}
 	}()
-	opened, err := target.OpenSecrets(p.Secrets, job)
+	opened, err := executor.OpenSecrets(p.Secrets, job)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (p *Poller) call(ctx context.Context, r *run) (result *target.Result, err e
 	if r.Row.RetryOf != nil {
 		scheduledFor = *r.Row.RetryOf // it is that run's work that is done
 	}
-	result, err = p.Executor.Execute(attempt, target.Run{
+	result, err = p.Executor.Execute(attempt, executor.Run{
 		ID:           attempt.run,
 		JobID:        r.Row.JobID,
 		JobName:      job.Name,
@@ -98,11 +98,11 @@ func (p *Poller) call(ctx context.Context, r *run) (result *target.Result, err e
 		return result, nil
 	}
 	cause := context.Cause(attempt)
-	if canceled, ok := errors.AsType[outcome.Canceled](cause); ok {
+	if canceled, ok := errors.AsType[runs.Canceled](cause); ok {
 		return result, canceled
 	}
-	if errors.Is(cause, outcome.ErrDeadline) {
-		return result, fmt.Errorf("%w after %s: %w", outcome.ErrDeadline, deadline, err)
+	if errors.Is(cause, runs.ErrDeadline) {
+		return result, fmt.Errorf("%w after %s: %w", runs.ErrDeadline, deadline, err)
 	}
 	return result, err
 }

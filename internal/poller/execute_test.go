@@ -11,18 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/executor"
 	"punctual/internal/lease"
 	"punctual/internal/poller"
 	"punctual/internal/runid"
-	"punctual/internal/target"
 )
 
 func TestExecutorIsToldOfItsRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	job := b.dueJob()
-	var told target.Run
-	p := b.poller(executor(func(_ context.Context, run target.Run) error {
+	var told executor.Run
+	p := b.poller(executorFunc(func(_ context.Context, run executor.Run) error {
 		told = run
 		return nil
 	}), poller.Config{})
@@ -31,7 +31,7 @@ func TestExecutorIsToldOfItsRun(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	run := b.runs(job)[0]
-	require.Equal(t, target.Run{
+	require.Equal(t, executor.Run{
 		ID: runid.New(job, run.ScheduledFor), JobID: job, JobName: "due",
 		ScheduledFor: run.ScheduledFor, Attempt: 1, Payload: []byte(`{"n":1}`),
 		Definition: []byte(`{"type":"log"}`),
@@ -41,19 +41,19 @@ func TestExecutorIsToldOfItsRun(t *testing.T) {
 func TestWhatAnExecutorReturnsBecomesTheRun(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		execute executor
+		execute executorFunc
 		status  db.RunStatus
 		error   string
 	}{
 		"nil":   {succeed, db.RunStatusSUCCEEDED, ""},
-		"error": {func(context.Context, target.Run) error { return errors.New("no such host") }, db.RunStatusFAILED, "no such host"},
-		"panic": {func(context.Context, target.Run) error { panic("oops") }, db.RunStatusFAILED, "panic: oops"},
+		"error": {func(context.Context, executor.Run) error { return errors.New("no such host") }, db.RunStatusFAILED, "no such host"},
+		"panic": {func(context.Context, executor.Run) error { panic("oops") }, db.RunStatusFAILED, "panic: oops"},
 		"text that is none": {
-			func(context.Context, target.Run) error { return errors.New("a\x00b\xffc") }, db.RunStatusFAILED, "ab�c",
+			func(context.Context, executor.Run) error { return errors.New("a\x00b\xffc") }, db.RunStatusFAILED, "ab�c",
 		},
-		"no text": {func(context.Context, target.Run) error { return errors.New("") }, db.RunStatusFAILED, "failed without saying why"},
+		"no text": {func(context.Context, executor.Run) error { return errors.New("") }, db.RunStatusFAILED, "failed without saying why"},
 		"long text": {
-			func(context.Context, target.Run) error { return errors.New(strings.Repeat("é", 4000)) }, db.RunStatusFAILED, strings.Repeat("é", 2048),
+			func(context.Context, executor.Run) error { return errors.New(strings.Repeat("é", 4000)) }, db.RunStatusFAILED, strings.Repeat("é", 2048),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	}
 	var running, most atomic.Int64
 	gate := make(chan struct{}, 20)
-	p := b.poller(executor(func(context.Context, target.Run) error {
+	p := b.poller(executorFunc(func(context.Context, executor.Run) error {
 		if now := running.Add(1); now > most.Load() {
 			most.Store(now)
 		}
@@ -117,7 +117,7 @@ func TestDrainCutsOffAndGivesBack(t *testing.T) {
 	job := b.dueJob()
 	keeper := lease.NewKeeper(lease.Config{Queries: b.Queries})
 	begun := make(chan struct{})
-	p := b.poller(executor(func(ctx context.Context, _ target.Run) error {
+	p := b.poller(executorFunc(func(ctx context.Context, _ executor.Run) error {
 		close(begun)
 		<-ctx.Done()
 		return ctx.Err()
@@ -151,7 +151,7 @@ func TestLostLeaseStopsExecution(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	job := b.dueJob()
-	p := b.poller(executor(func(ctx context.Context, _ target.Run) error {
+	p := b.poller(executorFunc(func(ctx context.Context, _ executor.Run) error {
 		<-ctx.Done()
 		require.ErrorIs(t, context.Cause(ctx), lease.ErrLost)
 		return nil

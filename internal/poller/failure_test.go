@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
-	"punctual/internal/target"
+	"punctual/internal/executor"
 )
 
 func TestFailedAttemptsAreRepeatedAndKept(t *testing.T) {
@@ -17,7 +17,7 @@ func TestFailedAttemptsAreRepeatedAndKept(t *testing.T) {
 	b := setup(t)
 	job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 3 })
 	tries := 0
-	require.Equal(t, 3, b.drain(executor(func(context.Context, target.Run) error {
+	require.Equal(t, 3, b.drain(executorFunc(func(context.Context, executor.Run) error {
 		if tries++; tries < 3 {
 			return errors.New("no luck")
 		}
@@ -50,7 +50,7 @@ func TestAttemptDeadline(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts, p.AttemptDeadlineSeconds = 1, 1 })
-	require.Equal(t, 1, b.drain(executor(func(ctx context.Context, _ target.Run) error {
+	require.Equal(t, 1, b.drain(executorFunc(func(ctx context.Context, _ executor.Run) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})))
@@ -82,7 +82,7 @@ func TestSuccessForgivesFailures(t *testing.T) {
 		p.IntervalSeconds, p.ScheduledFor = new(int64(20)), p.CreatedAt.Add(20*time.Second)
 	})
 	n := 0
-	require.Equal(t, 3, b.drain(executor(func(context.Context, target.Run) error {
+	require.Equal(t, 3, b.drain(executorFunc(func(context.Context, executor.Run) error {
 		if n++; n == 2 {
 			return nil
 		}

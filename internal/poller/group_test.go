@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/executor"
 	"punctual/internal/poller"
-	"punctual/internal/target"
 )
 
 // meter counts the runs that execute at a time, on all instances.
@@ -23,8 +23,8 @@ type meter struct {
 	executions map[uuid.UUID]int
 }
 
-func (m *meter) executor(d time.Duration) executor {
-	return func(ctx context.Context, run target.Run) error {
+func (m *meter) executor(d time.Duration) executorFunc {
+	return func(ctx context.Context, run executor.Run) error {
 		m.mu.Lock()
 		m.now++
 		m.most = max(m.most, m.now)

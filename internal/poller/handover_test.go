@@ -9,19 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
-	"punctual/internal/agenda"
+	"punctual/internal/jobs"
 )
 
 // edit changes a job as the API does.
 func (b bench) edit(job uuid.UUID, change func(*db.Job)) {
 	b.t.Helper()
-	require.NoError(b.t, b.change(job, func(q *db.Queries, locked agenda.Locked) error {
+	require.NoError(b.t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
 		after := locked.Job
 		change(&after)
-		if err := agenda.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
+		if err := jobs.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
 			return err
 		}
-		return q.UpdateJob(b.t.Context(), agenda.UpdateParams(after))
+		return q.UpdateJob(b.t.Context(), jobs.UpdateParams(after))
 	}))
 }
 
@@ -198,7 +198,7 @@ func TestRunThatIsPutBackDuringAnEditGoesOnWhereItsJobIs(t *testing.T) {
 			})
 			_, _ = b.whoClaims()
 			isPutBack := make(chan error, 1)
-			require.NoError(t, b.change(job, func(q *db.Queries, locked agenda.Locked) error {
+			require.NoError(t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
 				rows, err := q.LockDue(t.Context(), job)
 				require.NoError(t, err)
 				go func() { isPutBack <- putBack(t.Context(), b, rows[0]) }()
@@ -206,10 +206,10 @@ func TestRunThatIsPutBackDuringAnEditGoesOnWhereItsJobIs(t *testing.T) {
 					10*time.Second, 10*time.Millisecond, "it waits for the edit")
 				after := locked.Job
 				after.Target = []byte(`{"type":"worker","queue":"second"}`)
-				if err := agenda.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
+				if err := jobs.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
 					return err
 				}
-				return q.UpdateJob(t.Context(), agenda.UpdateParams(after))
+				return q.UpdateJob(t.Context(), jobs.UpdateParams(after))
 			}))
 			require.NoError(t, <-isPutBack)
 			who, _ := b.whoClaims()

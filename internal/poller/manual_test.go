@@ -11,15 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
-	"punctual/internal/agenda"
+	"punctual/internal/executor"
+	"punctual/internal/jobs"
 	"punctual/internal/poller"
-	"punctual/internal/target"
 )
 
 // change does something to a job in a transaction of its own, under its lock, as the API does.
-func (b bench) change(job uuid.UUID, do func(*db.Queries, agenda.Locked) error) error {
-	return agenda.Change(b.t.Context(), b.pool, func(q *db.Queries) error {
-		locked, err := agenda.LockJob(b.t.Context(), q, job)
+func (b bench) change(job uuid.UUID, do func(*db.Queries, jobs.Locked) error) error {
+	return jobs.Change(b.t.Context(), b.pool, func(q *db.Queries) error {
+		locked, err := jobs.LockJob(b.t.Context(), q, job)
 		if err != nil {
 			return err
 		}
@@ -29,8 +29,8 @@ func (b bench) change(job uuid.UUID, do func(*db.Queries, agenda.Locked) error) 
 
 // startRun starts a run by hand and returns its instant.
 func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, err error) {
-	err = b.change(job, func(q *db.Queries, locked agenda.Locked) error {
-		started, err := agenda.Run(b.t.Context(), q, &locked.Job, agenda.Start{Trigger: db.RunTriggerMANUAL, Policy: policy}, locked.LockedAt)
+	err = b.change(job, func(q *db.Queries, locked jobs.Locked) error {
+		started, err := jobs.Run(b.t.Context(), q, &locked.Job, jobs.Start{Trigger: db.RunTriggerMANUAL, Policy: policy}, locked.LockedAt)
 		at = started.ScheduledFor
 		return err
 	})
@@ -39,16 +39,16 @@ func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, e
 
 // toggle pauses the job, or resumes it.
 func (b bench) toggle(job uuid.UUID) error {
-	return b.change(job, func(q *db.Queries, locked agenda.Locked) error {
+	return b.change(job, func(q *db.Queries, locked jobs.Locked) error {
 		after := locked.Job
 		after.Status = db.JobStatusPAUSED
 		if locked.Job.Status == db.JobStatusPAUSED {
 			after.Status = db.JobStatusACTIVE
 		}
-		if err := agenda.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
+		if err := jobs.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
 			return err
 		}
-		return q.UpdateJob(b.t.Context(), agenda.UpdateParams(after))
+		return q.UpdateJob(b.t.Context(), jobs.UpdateParams(after))
 	})
 }
 
@@ -127,7 +127,7 @@ func TestRunsStartedTogetherDoNotOverlap(t *testing.T) {
 }
 
 // runPollers runs instances that share the work, and returns what stops them.
-func (b bench) runPollers(n int, e target.Executor) (stop func()) {
+func (b bench) runPollers(n int, e executor.Executor) (stop func()) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	var running sync.WaitGroup

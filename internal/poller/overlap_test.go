@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/executor"
 	"punctual/internal/poller"
 	"punctual/internal/runid"
-	"punctual/internal/target"
 )
 
 func TestOverlapPolicies(t *testing.T) {
@@ -31,7 +31,7 @@ func TestOverlapPolicies(t *testing.T) {
 				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), p.CreatedAt.Add(61*time.Second)
 			})
 			var due int
-			n, err := b.poller(executor(func(context.Context, target.Run) error {
+			n, err := b.poller(executorFunc(func(context.Context, executor.Run) error {
 				timer := time.NewTimer(2500 * time.Millisecond)
 				<-timer.C
 				return nil
@@ -56,7 +56,7 @@ func TestOverlappingRunsGoOnAtTheirInstants(t *testing.T) {
 	})
 	together := make(chan struct{}, 3)
 	gate := make(chan struct{})
-	p := b.poller(executor(func(context.Context, target.Run) error {
+	p := b.poller(executorFunc(func(context.Context, executor.Run) error {
 		together <- struct{}{}
 		<-gate
 		return nil
@@ -91,7 +91,7 @@ func TestCancelOther(t *testing.T) {
 				p.IntervalSeconds, p.ScheduledFor = new(int64(2)), p.CreatedAt.Add(60*time.Second)
 			})
 			begun := make(chan struct{})
-			one := b.poller(executor(func(ctx context.Context, _ target.Run) error {
+			one := b.poller(executorFunc(func(ctx context.Context, _ executor.Run) error {
 				close(begun)
 				<-ctx.Done()
 				return ctx.Err()
@@ -136,7 +136,7 @@ func TestCancelOtherEndsWhatWaits(t *testing.T) {
 		p.IntervalSeconds, p.ScheduledFor = new(int64(20)), p.CreatedAt.Add(20*time.Second)
 	})
 	first := true
-	b.drain(executor(func(context.Context, target.Run) error {
+	b.drain(executorFunc(func(context.Context, executor.Run) error {
 		if first {
 			first = false
 			return errors.New("no luck")

@@ -17,19 +17,18 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
-	"punctual/internal/alarm"
-	"punctual/internal/dbclock"
+	"punctual/internal/clock"
+	"punctual/internal/executor"
 	"punctual/internal/lease"
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 	"punctual/internal/secrets"
-	"punctual/internal/target"
 )
 
 // Config is what a Poller needs. Zero means default.
 type Config struct {
 	Pool     *pgxpool.Pool
 	Lease    *lease.Keeper
-	Executor target.Executor
+	Executor executor.Executor
 	// Secrets opens the secrets of targets.
 	Secrets secrets.Keyring
 	Logger  *slog.Logger
@@ -72,8 +71,8 @@ const (
 type Poller struct {
 	Config
 	queries  *db.Queries
-	outcomes outcome.Store
-	clock    dbclock.Clock
+	outcomes runs.Store
+	clock    clock.Clock
 	// slots holds one token for each run that is claimed and not yet completed: a full channel stops claiming, so
 	// what cannot be stored is not piled up.
 	slots chan struct{}
@@ -82,7 +81,7 @@ type Poller struct {
 	interrupt context.CancelCauseFunc
 	inFlight  sync.WaitGroup
 
-	alarm   *alarm.Alarm
+	alarm   *clock.Alarm
 	floor   floor
 	results *results
 	claimed claimed
@@ -107,12 +106,12 @@ func New(c Config) *Poller {
 	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 2000)
 	p := &Poller{
 		Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns),
-		alarm: alarm.New(), results: newResults(c.BatchSize),
+		alarm: clock.NewAlarm(), results: newResults(c.BatchSize),
 	}
 	if p.Announce == nil {
 		p.Announce = func(string, time.Time, time.Time) {}
 	}
-	p.outcomes = outcome.Store{Pool: p.Pool, Queries: p.queries, Logger: p.Logger, Due: p.due}
+	p.outcomes = runs.Store{Pool: p.Pool, Queries: p.queries, Logger: p.Logger, Due: p.due}
 	p.work, p.interrupt = context.WithCancelCause(context.Background())
 	return p
 }

@@ -13,24 +13,24 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/database"
+	"punctual/internal/executor"
 	"punctual/internal/lease"
 	"punctual/internal/logging"
 	"punctual/internal/maintenance"
 	"punctual/internal/poller"
-	"punctual/internal/target"
 	"punctual/internal/testdb"
 )
 
-// executor executes a run by calling a function.
-type executor func(ctx context.Context, run target.Run) error
+// executorFunc executes a run by calling a function.
+type executorFunc func(ctx context.Context, run executor.Run) error
 
-func (e executor) Execute(ctx context.Context, run target.Run) (*target.Result, error) {
+func (e executorFunc) Execute(ctx context.Context, run executor.Run) (*executor.Result, error) {
 	return nil, e(ctx, run)
 }
 
 var (
-	succeed = executor(func(context.Context, target.Run) error { return nil })
-	fail    = executor(func(context.Context, target.Run) error { return errors.New("no luck") })
+	succeed = executorFunc(func(context.Context, executor.Run) error { return nil })
+	fail    = executorFunc(func(context.Context, executor.Run) error { return errors.New("no luck") })
 )
 
 // bench is a database of its own, with what a test does to it.
@@ -52,7 +52,7 @@ func setup(t *testing.T) bench {
 }
 
 // poller returns an instance of its own that executes with e.
-func (b bench) poller(e target.Executor, c poller.Config) *poller.Poller {
+func (b bench) poller(e executor.Executor, c poller.Config) *poller.Poller {
 	b.t.Helper()
 	c.Pool, c.Executor = b.pool, e
 	if c.Logger == nil {
@@ -65,7 +65,7 @@ func (b bench) poller(e target.Executor, c poller.Config) *poller.Poller {
 }
 
 // drain makes passes until nothing is due.
-func (b bench) drain(e target.Executor) int {
+func (b bench) drain(e executor.Executor) int {
 	b.t.Helper()
 	p, all := b.poller(e, poller.Config{}), 0
 	for {

@@ -3,7 +3,7 @@ package poller
 import (
 	"slices"
 
-	"punctual/internal/outcome"
+	"punctual/internal/runs"
 )
 
 // handOver hands a run over to be stored. Whoever finds nobody storing does it, for all that end meanwhile: the busier,
@@ -43,7 +43,7 @@ func (p *Poller) storeOnce(group []*run) [][]*run {
 	if len(group) == 0 {
 		return nil
 	}
-	outcomes := make([]*outcome.Outcome, len(group))
+	outcomes := make([]*runs.Outcome, len(group))
 	for i, r := range group {
 		outcomes[i] = &r.Outcome
 	}
@@ -61,7 +61,7 @@ func (p *Poller) storeOnce(group []*run) [][]*run {
 	case p.work.Err() != nil:
 		settle(group, func(*run) bool { return true })
 		return nil
-	case !outcome.IsRefusal(err):
+	case !runs.IsRefusal(err):
 		return [][]*run{group}
 	case half > 0:
 		return [][]*run{group[:half:half], group[half:]}

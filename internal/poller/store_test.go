@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"punctual/internal/executor"
 	"punctual/internal/poller"
-	"punctual/internal/target"
 )
 
 // lines is a log that hands on what is written to it, line by line.
@@ -30,7 +30,7 @@ func TestARetryIsStoredOnceThoughItsBatchFails(t *testing.T) {
 	fails, succeeds := b.dueJob(), b.dueJob()
 	b.exec(`alter table runs add constraint refused check (status <> 'SUCCEEDED') not valid`)
 	log := make(lines, 1000)
-	p := b.poller(executor(func(_ context.Context, run target.Run) error {
+	p := b.poller(executorFunc(func(_ context.Context, run executor.Run) error {
 		if run.JobID == fails {
 			return errors.New("once more")
 		}

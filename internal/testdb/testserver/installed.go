@@ -8,7 +8,7 @@ import (
 	"maps"
 	"os"
 
-	"punctual/internal/embedded"
+	"punctual/internal/embeddedpg"
 )
 
 // settings are those of every server that we start: nothing in it has to survive a crash, and test packages run in
@@ -24,7 +24,7 @@ var settings = map[string]string{
 func installed(ctx context.Context, env getenv) (server, error) {
 	binDir := env("PUNCTUAL_POSTGRES_BIN")
 	from := "fetched binaries"
-	if found, err := embedded.Find(binDir); err == nil { //nolint:contextcheck // it takes none
+	if found, err := embeddedpg.Find(binDir); err == nil { //nolint:contextcheck // it takes none
 		from = fmt.Sprintf("an installed server (%s)", found)
 	}
 	dir, err := os.MkdirTemp("", "punctual-testdb-")
@@ -32,7 +32,7 @@ func installed(ctx context.Context, env getenv) (server, error) {
 		return server{}, err
 	}
 	// Its log is dropped: it tells of every connection that a test's end cut off. A failed start brings its end along.
-	s, err := embedded.Start(ctx, embedded.Config{
+	s, err := embeddedpg.Start(ctx, embeddedpg.Config{
 		DataDir: dir, BinDir: binDir, Logger: slog.New(slog.DiscardHandler), Settings: maps.Clone(settings),
 	})
 	if err != nil {

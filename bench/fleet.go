@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// fleet is workers that ask a service for runs over HTTP, each on a connection of its own, complete at once what they are
+// given, and ask again. Make it with startFleet, and end it.
+type fleet struct {
+	url    string
+	client *http.Client
+	ahead  time.Duration // of the database's clock before ours
+	group  *errgroup.Group
+	ctx    context.Context // ends with the first worker that fails, and is caused by that
+	stop   context.CancelFunc
+	empty  atomic.Int64 // answers that there was nothing
+
+	mu    sync.Mutex
+	given []given
+}
+
+// given is a run that a worker was given.
+type given struct {
+	scheduledFor time.Time
+	late         time.Duration // until the worker had read the answer
+}
+
+// startFleet has so many workers ask the service at url.
+func startFleet(ctx context.Context, url string, workers int, ahead time.Duration) *fleet {
+	f := &fleet{url: url, ahead: ahead, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}}
+	ctx, f.stop = context.WithCancel(ctx)
+	f.group, f.ctx = errgroup.WithContext(ctx)
+	for n := range workers {
+		f.group.Go(func() error {
+			err := f.work(f.ctx, n)
+			if ctx.Err() != nil {
+				return nil // it was cut off
+			}
+			return err
+		})
+	}
+	return f
+}
+
+// during waits for d. A worker that fails is an error.
+func (f *fleet) during(d time.Duration) error { return pause(f.ctx, d) }
+
+// now is what the database's clock says.
+func (f *fleet) now() time.Time { return time.Now().Add(f.ahead) }
+
+// end sends the workers home. What they were just given waits for their leases to run out.
+func (f *fleet) end() {
+	f.stop()
+	_ = f.group.Wait() // during has told
+	f.client.CloseIdleConnections()
+}
+
+// work is what the nth worker does.
+func (f *fleet) work(ctx context.Context, n int) error {
+	ask := fmt.Sprintf(`{"waitSeconds":%d}`, int(maxWait.Seconds()))
+	for {
+		var lease struct {
+			Runs []struct {
+				ID           string    `json:"id"`
+				Token        int64     `json:"token"`
+				ScheduledFor time.Time `json:"scheduledFor"`
+			} `json:"runs"`
+		}
+		err := f.post(ctx, "/api/v1/queues/"+queueName(n)+"/leases", ask, &lease)
+		if err != nil {
+			return err
+		}
+		now := f.now()
+		if len(lease.Runs) == 0 {
+			f.empty.Add(1)
+		}
+		for _, run := range lease.Runs {
+			f.note(given{run.ScheduledFor, now.Sub(run.ScheduledFor)})
+			err := f.post(ctx, "/api/v1/runs/"+run.ID+"/complete", fmt.Sprintf(`{"token":%d}`, run.Token), nil)
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (f *fleet) note(g given) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.given = append(f.given, g)
+}
+
+// post sends JSON, and decodes what is answered, if anything.
+func (f *fleet) post(ctx context.Context, path, body string, answer any) (err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := f.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	switch response.StatusCode {
+	case http.StatusOK:
+		return json.Unmarshal(text, answer)
+	case http.StatusNoContent:
+		return nil
+	default:
+		return fmt.Errorf("%s answered %s: %s", path, response.Status, text)
+	}
+}
+
+// lateness fills in how late the runs were given out that were due between two instants.
+func (f *fleet) lateness(l *Lateness, from, to time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var late []time.Duration
+	for _, g := range f.given {
+		if !g.scheduledFor.Before(from) && g.scheduledFor.Before(to) {
+			late = append(late, g.late)
+		}
+	}
+	if l.Runs = len(late); l.Runs == 0 {
+		return
+	}
+	slices.Sort(late)
+	l.P50, l.P99 = ms(late[len(late)/2]), ms(late[len(late)*99/100])
+	l.Min, l.Max = ms(late[0]), ms(late[len(late)-1])
+}

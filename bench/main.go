@@ -1,0 +1,81 @@
+// Command bench measures the service: how much it does, how punctual it is, and what it costs, compared with a peer or a
+// bound in the same run on the same server.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"punctual/internal/app"
+	"punctual/internal/logging"
+)
+
+type benchmark struct {
+	Database app.DatabaseConfig `embed:""`
+	JSON     string             `help:"Write the report to this file, too." type:"path"`
+	Check    bool               `help:"Fail when a number is not what is required."`
+
+	Config `embed:""`
+}
+
+// Run measures and prints.
+func (m *benchmark) Run(ctx context.Context, log *slog.Logger) (err error) {
+	if m.Database.URL == "" && m.Database.DataDir == "" {
+		// Not the service's own data, and not where temporary files may be in memory: there, syncing costs nothing.
+		if m.Database.DataDir, err = os.MkdirTemp("/var/tmp", "punctual-bench-"); err != nil {
+			return fmt.Errorf("make a directory for a PostgreSQL of our own: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(m.Database.DataDir)) }()
+	}
+	db, err := app.OpenDatabase(ctx, m.Database, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	report, err := measure(ctx, m.Config, db.URL, log)
+	if err != nil {
+		return err
+	}
+	if err := report.Write(os.Stdout); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	if m.JSON != "" {
+		text, err := json.MarshalIndent(report, "", "  ")
+		if err != nil {
+			return fmt.Errorf("encode the report: %w", err)
+		}
+		if err := os.WriteFile(m.JSON, append(text, '\n'), 0o600); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	if failed := report.Failed(); m.Check && len(failed) > 0 {
+		return fmt.Errorf("%d of %d numbers are not what is required", len(failed), len(report.Checks))
+	}
+	return nil
+}
+
+func main() {
+	app.TuneMemory()
+	var c struct {
+		benchmark `embed:""`
+		LogLevel  slog.Level `help:"The lowest level that is logged: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
+	}
+	kong.Parse(&c, kong.Name("bench"), kong.Description("Measures Punctual on a database of its own."), kong.ShortUsageOnError())
+	log := logging.New(os.Stderr, c.LogLevel)
+	slog.SetDefault(log)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := c.Run(ctx, log); err != nil {
+		log.Error("failed", "error", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has been called
+	}
+}

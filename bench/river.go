@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+)
+
+// riverDrain lets River work off as many jobs.
+func (b *bench) riverDrain(ctx context.Context) (t Throughput, err error) {
+	if err := b.admin(ctx, "checkpoint"); err != nil { // as for the service
+		return t, fmt.Errorf("checkpoint: %w", err)
+	}
+	var answer struct{ JobsPerSecond, WALBytesPerJob float64 }
+	if err := b.river(ctx, &answer, "drain", "--jobs="+strconv.Itoa(b.Jobs)); err != nil {
+		return t, err
+	}
+	return Throughput{RunsPerSecond: answer.JobsPerSecond, WALBytesPerRun: answer.WALBytesPerJob}, nil
+}
+
+// river runs the program that uses River, in a database of its own, and decodes the JSON it prints.
+func (b *bench) river(ctx context.Context, answer any, args ...string) (err error) {
+	address, drop, err := b.empty(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, drop()) }()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, b.River, args...) //nolint:gosec // the program is the operator's
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+address)
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %s: %w", b.River, args[0], err)
+	}
+	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
+		return fmt.Errorf("read what %s printed: %w", b.River, err)
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package main
+
+// What the bench does to a database that the service never does: it makes databases, fills tables by the million and
+// reads the server's counters. The statements that are measured are the service's own, from package db.
+const (
+	sqlJobsExist = `select to_regclass('jobs') is not null`
+	sqlHasJobs   = `select exists (select from jobs)`
+
+	sqlMachine = `select current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit'),
+		current_setting('shared_buffers')`
+
+	sqlWALPosition = `select (pg_current_wal_insert_lsn() - '0/0')::bigint`
+
+	// Ids like those the service makes: in the order of creation, and random from there on. A tenth of a second
+	// apart, so that they are spread as if people had made them.
+	sqlSeed = `create temp table seed as
+		select encode(overlay(uuid_send(gen_random_uuid()) placing
+				substring(int8send(1700000000000 + n * 100) from 3) from 1 for 6), 'hex')::uuid as id,
+			date_trunc('milliseconds', now()) + $2::interval
+				+ case when $4 then random() else n / $1::float8 end * $3::interval as at
+		from generate_series(1, $1::int) as n`
+
+	sqlDropSeed = `drop table seed`
+
+	sqlColumns = `select attname from pg_attribute
+		where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''
+		order by attnum`
+
+	sqlForgetTemplate = `with forgotten as (delete from due where job_id = $1) delete from jobs where id = $1`
+
+	sqlVacuum = `vacuum (analyze) due, jobs, runs`
+
+	// Jobs that are not due for long, from all over the table. About twice as many are read as are asked for.
+	sqlScattered = `select job_id from due tablesample bernoulli (least(100, 200.0 * $1::int / $2::int))
+		where lease_id is null and ready_at > now() + interval '1 day'
+		order by random() limit $1`
+
+	// Such jobs that were created one after the other, from anywhere in the first half.
+	sqlNeighbours = `select job_id from due
+		where lease_id is null and ready_at > now() + interval '1 day'
+		order by job_id offset floor(random() * ($2::int - $1::int) / 2) limit $1`
+
+	// Moves jobs to where a claim that looks as far ahead takes exactly them.
+	sqlMakeDue = `update due d
+		set scheduled_for = $2::timestamptz + n * interval '1 millisecond', ready_at = $2::timestamptz + n * interval '1 millisecond'
+		from unnest($1::uuid[]) with ordinality as c (id, n)
+		where d.job_id = c.id`
+
+	sqlTouch = `select count(j.payload::text || d.ready_at::text) from due d join jobs j on j.id = d.job_id where d.job_id = any($1::uuid[])`
+
+	sqlMakeBusy = `update jobs set interval_seconds = 1, anchor_at = date_trunc('second', now()) - interval '1 day' where id = any($1::uuid[])`
+
+	sqlLateness = `select count(*),
+			coalesce(1000 * extract(epoch from percentile_disc(0.5) within group (order by started_at - scheduled_for)), 0)::float8,
+			coalesce(1000 * extract(epoch from percentile_disc(0.99) within group (order by started_at - scheduled_for)), 0)::float8,
+			coalesce(1000 * extract(epoch from max(started_at - scheduled_for)), 0)::float8,
+			coalesce(1000 * extract(epoch from min(started_at - scheduled_for)), 0)::float8
+		from runs
+		where status <> 'SKIPPED' and scheduled_for >= $1 and scheduled_for < $2`
+
+	sqlNow  = `select clock_timestamp()`
+	sqlRuns = `select count(*) from runs where status = 'SUCCEEDED'`
+	sqlLeft = `select count(*) from due where ready_at <= now()`
+
+	// What was due before an instant and has not ended.
+	sqlLeftOf = `select count(*) from due where ready_at < $1`
+
+	sqlTroubled = `select count(*) from runs where status <> 'SUCCEEDED' or attempt > 1`
+
+	sqlAllJobs = `select id from jobs`
+
+	sqlMakeHTTP = `update jobs j
+		set target = $1, sealed_secrets = s.sealed, secrets_key_id = $2, secret_names = '{signingSecrets}'
+		from unnest($3::uuid[], $4::bytea[]) as s (id, sealed)
+		where j.id = s.id`
+
+	// Deals jobs out to queues by chance, the same way each time.
+	sqlMakeQueued = `with dealt as (
+			update jobs
+			set target = json_build_object('type', 'worker', 'queue', 'bench-' || abs(hashtext(id::text)::bigint) % $1::int)
+			returning id, target ->> 'queue' as queue
+		)
+		update due d set queue = dealt.queue, awaits_worker = true from dealt where d.job_id = dealt.id`
+
+	sqlTransactions = `select xact_commit + xact_rollback from pg_stat_database where datname = $1`
+
+	// Any statement that takes a snapshot keeps what is deleted from then on from being removed.
+	sqlHoldSnapshot = `select count(*) from leases`
+)

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"punctual/gen/db"
+	"punctual/internal/schedule"
+)
+
+// The bare loop's claimers, one for each of two cores: more gain nothing. And its batches.
+const (
+	bareClaimers = 2
+	bareLease    = time.Hour
+)
+
+var bareBatches = []int{500, 2000}
+
+// The contestants.
+const (
+	drainName = "drain by the service"
+	riverName = "River"
+)
+
+func bareName(batch int) string { return fmt.Sprintf("bare loop, batches of %d", batch) }
+
+// backlog is what drain and bare find: jobs that became due in the order in which they were created.
+func (b *bench) backlog() seeding {
+	return seeding{jobs: b.Jobs, interval: time.Hour, first: -5 * time.Second, within: 5 * time.Second}
+}
+
+// throughput measures the drain of a backlog by each contestant in turn, and that several times: on a machine that others
+// use too, only what was measured side by side can be compared.
+func (b *bench) throughput(ctx context.Context) (err error) {
+	type contestant struct {
+		name    string
+		measure func(context.Context) (Throughput, error)
+	}
+	var contestants []contestant
+	if b.wants("drain") {
+		contestants = append(contestants, contestant{drainName, b.drain})
+	}
+	if b.wants("bare") {
+		for _, batch := range bareBatches {
+			contestants = append(contestants, contestant{
+				bareName(batch),
+				func(ctx context.Context) (Throughput, error) { return b.bare(ctx, batch) },
+			})
+		}
+	}
+	if b.wants("river") && b.River != "" {
+		contestants = append(contestants, contestant{riverName, b.riverDrain})
+	}
+	measured := map[string][]Throughput{}
+	for round := range b.Rounds {
+		for _, c := range contestants {
+			t, err := c.measure(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			t.Name = c.name
+			measured[c.name] = append(measured[c.name], t)
+			b.log.InfoContext(ctx, "measured", "what", c.name, "round", round+1, "runsPerSecond", int(t.RunsPerSecond),
+				"walBytesPerRun", int(t.WALBytesPerRun))
+		}
+	}
+	b.report.checkThroughput(measured)
+	for _, c := range contestants {
+		b.report.Throughput = append(b.report.Throughput, medianThroughput(measured[c.name]))
+	}
+	return nil
+}
+
+// drain lets an instance of the service execute a backlog.
+func (b *bench) drain(ctx context.Context) (t Throughput, err error) {
+	s, err := b.filled(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if b.CPUProfile != "" {
+		stop, err := profile(b.CPUProfile)
+		if err != nil {
+			return t, err
+		}
+		defer stop()
+	}
+
+	executor := newNoop(b.Jobs)
+	m, err := s.begin(ctx)
+	if err != nil {
+		return t, err
+	}
+	i := b.start(ctx, s, executor)
+	select {
+	case <-executor.done:
+	case <-ctx.Done():
+	}
+	err = i.stop(ctx)
+	if err = errors.Join(err, context.Cause(ctx)); err != nil {
+		return t, err
+	}
+	if t, err = m.end(ctx, b.Jobs); err != nil {
+		return t, err
+	}
+	return t, i.giveUp(ctx)
+}
+
+// bare runs the same two statements on the same backlog with nothing of the service around them.
+func (b *bench) bare(ctx context.Context, batch int) (t Throughput, err error) {
+	s, err := b.filled(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	m, err := s.begin(ctx)
+	if err != nil {
+		return t, err
+	}
+	claimers, ctx := errgroup.WithContext(ctx)
+	for range bareClaimers {
+		claimers.Go(func() error { return s.bareLoop(ctx, batch) })
+	}
+	if err := claimers.Wait(); err != nil {
+		return t, err
+	}
+	return m.end(context.WithoutCancel(ctx), b.Jobs)
+}
+
+// bareLoop claims and completes until nothing is due.
+func (s *scratch) bareLoop(ctx context.Context, batch int) error {
+	id := uuid.Must(uuid.NewV7())
+	if err := s.CreateLease(ctx, db.CreateLeaseParams{ID: id, Holder: "bench", Duration: bareLease}); err != nil {
+		return err
+	}
+	for {
+		rows, err := s.Claim(ctx, db.ClaimParams{LeaseID: id, MaxRows: int32(batch)})
+		if err != nil {
+			return fmt.Errorf("claim: %w", err)
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		stored, err := s.Complete(ctx, completion(rows))
+		if err != nil {
+			return fmt.Errorf("complete: %w", err)
+		}
+		if len(stored) != len(rows) {
+			return fmt.Errorf("completed %d of %d runs", len(stored), len(rows))
+		}
+	}
+}
+
+// completion is what the service would say of runs that succeed in no time.
+func completion(rows []db.ClaimRow) (c db.CompleteParams) {
+	for _, row := range rows {
+		next, _ := schedule.NewInterval(*row.Job.AnchorAt, *row.Job.IntervalSeconds).Next(row.StartedAt)
+		c.JobIds = append(c.JobIds, row.JobID)
+		c.ScheduledFors = append(c.ScheduledFors, row.ScheduledFor)
+		c.Tokens = append(c.Tokens, row.Token)
+		c.Revisions = append(c.Revisions, row.Revision)
+		c.Triggers = append(c.Triggers, string(row.Trigger))
+		c.RetryOfs = append(c.RetryOfs, time.Time{})
+		c.Attempts = append(c.Attempts, row.Attempt)
+		c.StartedAts = append(c.StartedAts, row.StartedAt)
+		c.FinishedAts = append(c.FinishedAts, row.StartedAt)
+		c.Statuses = append(c.Statuses, string(db.RunStatusSUCCEEDED))
+		c.Reasons = append(c.Reasons, "")
+		c.Errors = append(c.Errors, "")
+		c.Results = append(c.Results, "")
+		c.FailedAttempts = append(c.FailedAttempts, "")
+		c.Occurrences = append(c.Occurrences, 1)
+		c.Kept = append(c.Kept, true)
+		c.NextFors = append(c.NextFors, next)
+		c.PassedFors = append(c.PassedFors, time.Time{})
+		c.PassedCounts = append(c.PassedCounts, 0)
+		c.RestStatuses = append(c.RestStatuses, "")
+		c.RestReasons = append(c.RestReasons, "")
+	}
+	return c
+}
+
+// filled is a database with the backlog.
+func (b *bench) filled(ctx context.Context) (*scratch, error) {
+	// Now rather than in the middle: a page's first change after a checkpoint logs the whole page.
+	if err := b.admin(ctx, "checkpoint"); err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	s, err := b.scratch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.seed(ctx, b.backlog()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// measurement is what the counters said when it began.
+type measurement struct {
+	s      *scratch
+	began  time.Time
+	wal    int64
+	memory runtime.MemStats
+	cpu    time.Duration
+}
+
+func (s *scratch) begin(ctx context.Context) (m measurement, err error) {
+	m.s = s
+	runtime.GC()
+	if m.wal, err = s.walPosition(ctx); err != nil {
+		return m, err
+	}
+	s.counter.take()
+	runtime.ReadMemStats(&m.memory)
+	m.cpu = cpuTime()
+	m.began = time.Now()
+	return m, nil
+}
+
+// end says what n runs have cost, and makes sure that they are there.
+func (m measurement) end(ctx context.Context, n int) (t Throughput, err error) {
+	took, cpu := time.Since(m.began), cpuTime()-m.cpu
+	statements := m.s.counter.take()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	wal, err := m.s.walPosition(ctx)
+	if err != nil {
+		return t, err
+	}
+	var runs, left int
+	if err := m.s.pool.QueryRow(ctx, sqlRuns).Scan(&runs); err != nil {
+		return t, err
+	}
+	if err := m.s.pool.QueryRow(ctx, sqlLeft).Scan(&left); err != nil {
+		return t, err
+	}
+	if runs != n || left != 0 {
+		return t, fmt.Errorf("%d jobs were due, %d runs are stored, %d rows are still due", n, runs, left)
+	}
+	each := 1 / float64(n)
+	return Throughput{
+		RunsPerSecond:     float64(n) / took.Seconds(),
+		WALBytesPerRun:    float64(wal-m.wal) * each,
+		AllocationsPerRun: float64(memory.Mallocs-m.memory.Mallocs) * each,
+		AllocatedPerRun:   float64(memory.TotalAlloc-m.memory.TotalAlloc) * each,
+		CPUPerRun:         float64(cpu.Microseconds()) * each,
+		Statements:        statements,
+	}, nil
+}
+
+// cpuTime is what this process has used of its processors.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0 // not on this system
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// profile writes a CPU profile to path until the returned function is called. A later one replaces it.
+func profile(path string) (stop func(), err error) {
+	file, err := os.Create(path) //nolint:gosec // the path is the operator's
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = file.Close() // a profile is no data to lose
+	}, nil
+}

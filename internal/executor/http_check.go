@@ -1,0 +1,106 @@
+package executor
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	signingPrefix = "whsec_"
+	// The bounds, in bytes, that Standard Webhooks sets to a secret.
+	minSigningSecret, maxSigningSecret = 24, 64
+)
+
+var (
+	// connectionHeaders belong to the connection, or to how a request is framed and addressed on it.
+	connectionHeaders = []string{
+		"connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "proxy-authenticate",
+		"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+	}
+	ownHeaders  = []string{"idempotency-key", "traceparent", "tracestate"}
+	ownPrefixes = []string{"punctual-", "webhook-"}
+	// credentialWords are what names of headers contain that carry credentials.
+	credentialWords = []string{"authorization", "cookie", "token", "secret", "password", "api-key", "apikey"}
+)
+
+// Check implements [Checker].
+func (h *HTTP) Check(definition, secrets json.RawMessage) []Fault {
+	def, sec, err := decodeHTTP(definition, secrets)
+	if err != nil {
+		return []Fault{{Field: "type", Detail: err.Error()}}
+	}
+	var faults []Fault
+	if err := h.client.CheckURL(def.URL); err != nil {
+		faults = append(faults, Fault{"url", err.Error()})
+	}
+	faults = append(faults, checkHeaders(def.Headers, sec.Headers)...)
+	for i, secret := range sec.SigningSecrets {
+		if !isSigningSecret(secret) {
+			faults = append(faults, Fault{
+				fmt.Sprintf("signingSecrets.%d", i),
+				fmt.Sprintf("must be %s and %d to %d bytes in base64", signingPrefix, minSigningSecret, maxSigningSecret),
+			})
+		}
+	}
+	if def.Body != nil && (def.Method == http.MethodGet || def.Method == http.MethodHead) {
+		faults = append(faults, Fault{"body", "cannot be sent with " + def.Method})
+	}
+	return faults
+}
+
+func checkHeaders(headers, secretHeaders map[string]string) (faults []Fault) {
+	taken := map[string]bool{}
+	check := func(list, name, value string) {
+		lower := strings.ToLower(name)
+		fault := func(detail string) { faults = append(faults, Fault{list + "." + name, detail}) }
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			fault("is not a valid name of a header")
+		case slices.Contains(connectionHeaders, lower):
+			fault("belongs to the connection and cannot be set")
+		case isOwnHeader(lower):
+			fault("is set by Punctual")
+		case taken[lower]:
+			fault("is given twice")
+		case list == "headers" && carriesCredentials(lower):
+			fault("belongs in secretHeaders")
+		}
+		if !httpguts.ValidHeaderFieldValue(value) {
+			fault("must not contain control characters")
+		}
+		taken[lower] = true
+	}
+	// In order, so that the same definition always has the same faults.
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		check("headers", name, headers[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(secretHeaders)) {
+		check("secretHeaders", name, secretHeaders[name])
+	}
+	return faults
+}
+
+func isOwnHeader(name string) bool {
+	return slices.Contains(ownHeaders, name) ||
+		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+func carriesCredentials(name string) bool {
+	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(name, word) })
+}
+
+func isSigningSecret(secret string) bool {
+	encoded, ok := strings.CutPrefix(secret, signingPrefix)
+	if !ok || strings.ContainsAny(encoded, "\r\n") { // which the decoder passes over
+		return false
+	}
+	key, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	return err == nil && len(key) >= minSigningSecret && len(key) <= maxSigningSecret
+}

@@ -1,0 +1,50 @@
+package executor
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// httpDefinition is an http target as the contract describes it.
+type httpDefinition struct {
+	URL     string            `json:"url"`
+	Method  string            `json:"method"`
+	Headers map[string]string `json:"headers"`
+	// Body is nil where the run's payload is to be sent.
+	Body         *string `json:"body"`
+	ExpectStatus []int   `json:"expectStatus"`
+}
+
+// httpSecrets are the fields of an http target that are only ever written.
+type httpSecrets struct {
+	Headers map[string]string `json:"secretHeaders"`
+	// SigningSecrets are two while one replaces the other.
+	SigningSecrets []string `json:"signingSecrets"`
+}
+
+// decodeHTTP does not say what is wrong with what it cannot decode, as that would quote it.
+func decodeHTTP(definition, secrets json.RawMessage) (def httpDefinition, sec httpSecrets, err error) {
+	if json.Unmarshal(definition, &def) != nil {
+		return def, sec, errors.New("the target's definition cannot be read")
+	}
+	if secrets != nil && json.Unmarshal(secrets, &sec) != nil {
+		return def, sec, errors.New("the target's secrets cannot be read")
+	}
+	def.Method = cmp.Or(def.Method, http.MethodPost)
+	return def, sec, nil
+}
+
+// content is the request's body, and whether that is the payload.
+func (d httpDefinition) content(payload json.RawMessage) (content []byte, isPayload bool) {
+	if d.Body != nil {
+		return []byte(*d.Body), false
+	}
+	switch d.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return payload, len(payload) > 0
+	default:
+		return nil, false
+	}
+}

@@ -1,0 +1,67 @@
+package executor
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"punctual/internal/outbound"
+)
+
+// maxHTTPError bounds, in bytes, the text of an error that is not known here.
+const maxHTTPError = 200
+
+// describeHTTP says shortly, to the user who named the target, why there was no answer or not all of it. It drops what the
+// receiver wrote, as that may be anything, and what names resolve to.
+// late is what there was not when ctx ended.
+func describeHTTP(ctx context.Context, err error, late string, hide redactor) error {
+	if ctx.Err() != nil {
+		return errors.New(late)
+	}
+	if refused, ok := errors.AsType[*outbound.RefusedError](err); ok {
+		return refused
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsNotFound {
+			return errors.New("the host does not exist")
+		}
+		return errors.New("the host could not be looked up")
+	}
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return errors.New("the certificate is not valid: " + plainText(certificate.Err, hide))
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return errors.New("what answers at this port does not speak TLS")
+	}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("the connection was refused")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return errors.New("the connection was closed before the answer was complete")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("there was no connection in time")
+	}
+	return errors.New("the request failed: " + plainText(innermost(err), hide))
+}
+
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// plainText is an error's text up to what it quotes.
+func plainText(err error, hide redactor) string {
+	text, _, _ := strings.Cut(err.Error(), `"`)
+	shown := clip(storable(hide.redact([]byte(text), false)), maxHTTPError)
+	return strings.TrimRight(string(shown), " :")
+}

@@ -1,0 +1,81 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"punctual/internal/instant"
+)
+
+// request makes the request of one attempt, sent at now. What Punctual sets comes after the user's headers, and wins.
+func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecrets, now time.Time) (*http.Request, error) {
+	content, isPayload := d.content(run.Payload)
+	req, err := http.NewRequestWithContext(ctx, d.Method, d.URL, bytes.NewReader(content))
+	if err != nil {
+		return nil, errors.New("the target's url or method is not valid")
+	}
+	header := req.Header
+	header.Set("User-Agent", "Punctual")
+	if isPayload {
+		header.Set("Content-Type", "application/json")
+	}
+	for _, headers := range []map[string]string{d.Headers, secrets.Headers} {
+		for name, value := range headers {
+			header.Set(name, value)
+		}
+	}
+	header.Set("Idempotency-Key", run.ID.String())
+	header.Set("Punctual-Job-Id", run.JobID.String())
+	header.Set("Punctual-Run-Id", run.ID.String())
+	header.Set("Punctual-Scheduled-For", format(run.ScheduledFor))
+	header.Set("Punctual-Attempt", strconv.Itoa(run.Attempt))
+	header.Set("traceparent", traceParent(run.ID))
+	if len(secrets.SigningSecrets) > 0 {
+		signature, err := sign(run.ID.String(), now, content, secrets.SigningSecrets)
+		if err != nil {
+			return nil, err
+		}
+		header.Set(standardwebhooks.HeaderWebhookID, run.ID.String())
+		header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+		header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	}
+	return req, nil
+}
+
+// sign makes the value of webhook-signature by Standard Webhooks 1.0.0: a signature by each secret.
+func sign(id string, at time.Time, content []byte, secrets []string) (string, error) {
+	signatures := make([]string, len(secrets))
+	for i, secret := range secrets {
+		webhook, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			return "", fmt.Errorf("signing secret %d is not valid", i) // err may quote it
+		}
+		if signatures[i], err = webhook.Sign(id, at, content); err != nil {
+			return "", fmt.Errorf("signing secret %d cannot sign", i)
+		}
+	}
+	return strings.Join(signatures, " "), nil
+}
+
+// traceParent is of W3C Trace Context: a run is one trace, of which each attempt is a sampled span.
+func traceParent(runID uuid.UUID) string {
+	var span [8]byte
+	_, _ = rand.Read(span[:]) // never fails
+	return fmt.Sprintf("00-%x-%x-01", runID[:], span)
+}
+
+// format writes an instant as the API does.
+func format(t time.Time) string {
+	quoted, _ := instant.Time{Time: t}.MarshalJSON() // never fails
+	return strings.Trim(string(quoted), `"`)
+}

@@ -1,0 +1,40 @@
+package jobs
+
+import (
+	"time"
+
+	"punctual/gen/db"
+	"punctual/internal/executor"
+)
+
+// CreateParams are what stores a new job.
+func CreateParams(j db.Job, now, first time.Time) db.CreateJobParams {
+	return db.CreateJobParams{
+		ID: j.ID, Name: j.Name, Payload: j.Payload,
+		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
+		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
+		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
+		DeleteAfterCompletion: j.DeleteAfterCompletion,
+		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
+		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
+		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
+		CreatedAt: now, ScheduledFor: first, Queue: executor.QueueOf(j.Target),
+	}
+}
+
+// UpdateParams are what stores a changed job.
+func UpdateParams(j db.Job) db.UpdateJobParams {
+	return db.UpdateJobParams{
+		ID: j.ID, Name: j.Name, Payload: j.Payload,
+		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
+		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
+		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
+		DeleteAfterCompletion: j.DeleteAfterCompletion,
+		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
+		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
+		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
+		Status: j.Status, StatusReason: j.StatusReason, LastRunAt: j.LastRunAt, RunCount: j.RunCount,
+	}
+}
