@@ -11,7 +11,6 @@ import (
 
 	"punctual/gen/db"
 	"punctual/gen/server"
-	"punctual/internal/executor"
 	"punctual/internal/jobs"
 )
 
@@ -64,7 +63,7 @@ func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObjec
 	if err != nil {
 		return nil, fmt.Errorf("create job: %w", err)
 	}
-	s.announce(created.Target, first, now)
+	s.announce(created.Queue, first, now)
 	return server.CreateJob201JSONResponse{
 		Headers: server.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
 		Body:    encodeJob(jobRow{Job: created, ScheduledFor: &first}),
@@ -72,8 +71,8 @@ func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObjec
 }
 
 // announce tells who executes runs of a target that something is due.
-func (s *handlers) announce(definition []byte, readyAt, now time.Time) {
-	s.Announce(orDefault(executor.QueueOf(definition), ""), readyAt, now)
+func (s *handlers) announce(queue *string, readyAt, now time.Time) {
+	s.Announce(orDefault(queue, ""), readyAt, now)
 }
 
 // GetJob reads one job.

@@ -69,7 +69,7 @@ func (s *handlers) UpdateJob(ctx context.Context, r server.UpdateJobRequestObjec
 		return nil, fmt.Errorf("update job: %w", err)
 	}
 	if row.ScheduledFor != nil {
-		s.announce(row.Job.Target, *row.ScheduledFor, row.Job.UpdatedAt)
+		s.announce(row.Job.Queue, *row.ScheduledFor, row.Job.UpdatedAt)
 	}
 	return server.UpdateJob200JSONResponse(encodeJob(row)), nil
 }
@@ -105,12 +105,19 @@ func (s *handlers) changed(before db.Job, change server.JobUpdate, now time.Time
 	}
 	wrong = append(append(wrong, faults...), checkGroup(after)...)
 	after.Status, after.StatusReason = before.Status, before.StatusReason
+	after.PausedSince = before.PausedSince
 	after.LastRunAt, after.RunCount = before.LastRunAt, before.RunCount
 	if raw, ok := change["status"]; ok {
 		if err := json.Unmarshal(raw, &after.Status); err != nil {
 			return db.Job{}, fmt.Errorf("status: %w", err)
 		}
 		after.StatusReason = nil
+		switch {
+		case after.Status != db.JobStatusPAUSED:
+			after.PausedSince = nil
+		case before.Status != db.JobStatusPAUSED:
+			after.PausedSince = &now
+		}
 	}
 	if raw, ok := change["statusReason"]; ok {
 		if _, ok := change["status"]; !ok {
@@ -131,6 +138,7 @@ func (s *handlers) changeTarget(job *db.Job, change server.JobUpdate, before db.
 	if raw, ok := change["target"]; ok {
 		return s.defineTarget(job, raw, &before)
 	}
+	job.Queue = before.Queue
 	job.Target, job.SealedSecrets, job.SecretsKeyID = before.Target, before.SealedSecrets, before.SecretsKeyID
 	job.SecretNames = before.SecretNames
 	return nil, nil

@@ -86,7 +86,7 @@ func (s *handlers) startRun(ctx context.Context, job uuid.UUID, start jobs.Start
 	if err != nil {
 		return server.Run{}, err
 	}
-	s.announce(locked.Job.Target, started.ScheduledFor, locked.LockedAt)
+	s.announce(locked.Job.Queue, started.ScheduledFor, locked.LockedAt)
 	s.announceCanceled(ctx, started.Canceled, db.RunReasonOVERLAP)
 	row, err := s.findRun(ctx, runid.New(job, started.ScheduledFor))
 	if errors.Is(err, pgx.ErrNoRows) { // it has succeeded already, and its job keeps failures only; or its instant is a moment ahead
@@ -189,7 +189,7 @@ func (s *handlers) BackfillJob(ctx context.Context, r server.BackfillJobRequestO
 	if err != nil {
 		return nil, fmt.Errorf("backfill: %w", err)
 	}
-	s.announce(locked.Job.Target, locked.LockedAt, locked.LockedAt)
+	s.announce(locked.Job.Queue, locked.LockedAt, locked.LockedAt)
 	return server.BackfillJob202JSONResponse(answer), nil
 }
 

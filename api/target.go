@@ -71,6 +71,7 @@ func (s *handlers) defineTarget(job *db.Job, given json.RawMessage, before *db.J
 	if job.Target, err = json.Marshal(fields); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
+	job.Queue = executor.QueueOf(job.Target)
 	if wrong, err = s.keepSecrets(kind, job.Target, hidden, before); err != nil || len(wrong) > 0 {
 		return wrong, err
 	}
@@ -90,7 +91,7 @@ func (s *handlers) defineTarget(job *db.Job, given json.RawMessage, before *db.J
 
 // checkGroup returns the fault of a job whose bound nobody would keep.
 func checkGroup(job db.Job) (wrong []server.FieldError) {
-	if job.ConcurrencyGroup != nil && executor.QueueOf(job.Target) != nil {
+	if job.ConcurrencyGroup != nil && job.Queue != nil {
 		wrong = append(wrong, inBody("concurrencyGroup", "is not for jobs whose runs workers execute: that many execute as there are workers"))
 	}
 	return wrong

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/runs"
 )
 
 // costWarmUp is how many of the first claims do not count: the statements are planned then.
@@ -108,7 +109,7 @@ func (m *costMeter) longRuns(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("make jobs due: %w", err)
 	}
 	for total := 0; ; {
-		rows, err := m.Claim(ctx, db.ClaimParams{LeaseID: m.lease, MaxRows: int32(len(long))})
+		rows, err := m.Claim(ctx, db.ClaimParams{Token: runs.NewToken(), LeaseID: m.lease, MaxRows: int32(len(long))})
 		if err != nil || len(rows) == 0 {
 			return total, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
+	"punctual/internal/runs"
 )
 
 const (
@@ -118,7 +119,7 @@ func (m *costMeter) nextBatch(ctx context.Context) (p db.ClaimParams, err error)
 		}
 	}
 	before := m.due.Add(time.Second)
-	return db.ClaimParams{LeaseID: m.lease, MaxRows: costBatch, Since: m.since, Ahead: time.Until(before)}, nil
+	return db.ClaimParams{Token: runs.NewToken(), LeaseID: m.lease, MaxRows: costBatch, Since: m.since, Ahead: time.Until(before)}, nil
 }
 
 // once claims and completes the nth batch, and notes the milliseconds of each if they count. Before every other, its pages

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"punctual/gen/db"
+	"punctual/internal/runs"
 	"punctual/internal/schedule"
 )
 
@@ -143,7 +144,7 @@ func (s *scratch) bareLoop(ctx context.Context, batch int) error {
 		return err
 	}
 	for {
-		rows, err := s.Claim(ctx, db.ClaimParams{LeaseID: id, MaxRows: int32(batch)})
+		rows, err := s.Claim(ctx, db.ClaimParams{Token: runs.NewToken(), LeaseID: id, MaxRows: int32(batch)})
 		if err != nil {
 			return fmt.Errorf("claim: %w", err)
 		}

@@ -27,15 +27,15 @@ with candidate as (
     for update of d skip locked
 ), claimed as (
     update due d
-    set lease_id = $3, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+    set lease_id = $3, token = $5, attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
     where d.ctid = any(array(select ctid from candidate))
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
         d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
-    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at
+    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id
 `
@@ -45,28 +45,29 @@ type ClaimParams struct {
 	Ahead   time.Duration
 	LeaseID uuid.UUID
 	MaxRows int32
+	Token   int64
 }
 
 type ClaimRow struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	ReadyAt        time.Time
-	Recurs         bool
-	Queue          *string
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Token          int64
-	Attempt        int16
-	StartedAt      time.Time
-	CancelReason   *RunReason
-	FailedAttempts []byte
-	BufferedFor    *time.Time
-	Revision       int32
-	RevisedAt      *time.Time
-	RunCount       int64
-	Failures       int16
-	Job            Job
-	ReadAt         time.Time
+	JobID           uuid.UUID
+	ScheduledFor    time.Time
+	ReadyAt         time.Time
+	CarriesSchedule bool
+	Queue           *string
+	Trigger         RunTrigger
+	RetryOf         *time.Time
+	Token           int64
+	Attempt         int16
+	StartedAt       time.Time
+	CancelReason    *RunReason
+	FailedAttempts  []byte
+	BufferedFor     *time.Time
+	Revision        int32
+	RevisedAt       *time.Time
+	RunCount        int64
+	Failures        int16
+	Job             Job
+	ReadAt          time.Time
 }
 
 // Takes up to max_rows rows that are due, or will be within the time ahead, under the caller's lease and one new token.
@@ -85,6 +86,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 		arg.Ahead,
 		arg.LeaseID,
 		arg.MaxRows,
+		arg.Token,
 	)
 	if err != nil {
 		return nil, err
@@ -97,7 +99,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.JobID,
 			&i.ScheduledFor,
 			&i.ReadyAt,
-			&i.Recurs,
+			&i.CarriesSchedule,
 			&i.Queue,
 			&i.Trigger,
 			&i.RetryOf,
@@ -135,17 +137,19 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
+			&i.Job.Target,
+			&i.Job.Queue,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.Job.Status,
 			&i.Job.StatusReason,
+			&i.Job.PausedSince,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
-			&i.Job.Target,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
 			&i.ReadAt,
 		); err != nil {
 			return nil, err
@@ -170,7 +174,7 @@ with running as (
         select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
         from due d
         where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + $1::interval
-          and d.recurs
+          and d.carries_schedule
           and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
         order by d.ready_at
         limit 10000
@@ -180,7 +184,7 @@ with running as (
         select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
         from due d
         where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + $1::interval
-          and not d.recurs
+          and not d.carries_schedule
           and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
         order by d.ready_at
         limit 10000
@@ -210,7 +214,7 @@ with running as (
     for update of d skip locked
 ), claimed as (
     update due d
-    set lease_id = $2, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+    set lease_id = $2, token = $4, attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
     from (
         select
@@ -218,12 +222,12 @@ with running as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
         d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
-    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at
+    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed c
 join jobs j on j.id = c.job_id
 `
@@ -232,28 +236,29 @@ type ClaimGroupedParams struct {
 	Ahead   time.Duration
 	LeaseID uuid.UUID
 	MaxRows int32
+	Token   int64
 }
 
 type ClaimGroupedRow struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	ReadyAt        time.Time
-	Recurs         bool
-	Queue          *string
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Token          int64
-	Attempt        int16
-	StartedAt      time.Time
-	CancelReason   *RunReason
-	FailedAttempts []byte
-	BufferedFor    *time.Time
-	Revision       int32
-	RevisedAt      *time.Time
-	RunCount       int64
-	Failures       int16
-	Job            Job
-	ReadAt         time.Time
+	JobID           uuid.UUID
+	ScheduledFor    time.Time
+	ReadyAt         time.Time
+	CarriesSchedule bool
+	Queue           *string
+	Trigger         RunTrigger
+	RetryOf         *time.Time
+	Token           int64
+	Attempt         int16
+	StartedAt       time.Time
+	CancelReason    *RunReason
+	FailedAttempts  []byte
+	BufferedFor     *time.Time
+	Revision        int32
+	RevisedAt       *time.Time
+	RunCount        int64
+	Failures        int16
+	Job             Job
+	ReadAt          time.Time
 }
 
 // As Claim, for runs of concurrency groups and after TakeTurn: no more of a group than its bound leaves. First come the
@@ -262,7 +267,12 @@ type ClaimGroupedRow struct {
 // the others, of which one job may have thousands. What an edit moves elsewhere while this statement runs is not taken: where
 // candidate locks a changed row, PostgreSQL checks its conditions again.
 func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]ClaimGroupedRow, error) {
-	rows, err := q.db.Query(ctx, claimGrouped, arg.Ahead, arg.LeaseID, arg.MaxRows)
+	rows, err := q.db.Query(ctx, claimGrouped,
+		arg.Ahead,
+		arg.LeaseID,
+		arg.MaxRows,
+		arg.Token,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +284,7 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.JobID,
 			&i.ScheduledFor,
 			&i.ReadyAt,
-			&i.Recurs,
+			&i.CarriesSchedule,
 			&i.Queue,
 			&i.Trigger,
 			&i.RetryOf,
@@ -312,17 +322,19 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
+			&i.Job.Target,
+			&i.Job.Queue,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.Job.Status,
 			&i.Job.StatusReason,
+			&i.Job.PausedSince,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
-			&i.Job.Target,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
 			&i.ReadAt,
 		); err != nil {
 			return nil, err
@@ -359,8 +371,8 @@ with expired as (
 ), freed as (
     update due d
     set lease_id = null,
-        queue = case when j.max_attempts > d.attempt and j.deleted_at is null then j.target ->> 'queue' else d.queue end,
-        awaits_worker = j.target ->> 'queue' is not null
+        queue = case when j.max_attempts > d.attempt and j.deleted_at is null then j.queue else d.queue end,
+        awaits_worker = j.queue is not null
             and d.cancel_reason is null and j.max_attempts > d.attempt and j.deleted_at is null,
         concurrency_group = j.concurrency_group
     from (
@@ -408,8 +420,8 @@ update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     (queue, awaits_worker, concurrency_group) = (
         select
-            case when j.max_attempts >= d.attempt and j.deleted_at is null then j.target ->> 'queue' else d.queue end,
-            j.target ->> 'queue' is not null and d.cancel_reason is null and j.max_attempts >= d.attempt and j.deleted_at is null,
+            case when j.max_attempts >= d.attempt and j.deleted_at is null then j.queue else d.queue end,
+            j.queue is not null and d.cancel_reason is null and j.max_attempts >= d.attempt and j.deleted_at is null,
             j.concurrency_group
         from jobs j
         where j.id = d.job_id

@@ -90,10 +90,10 @@ with completion as (
         -- What came due behind the run that waited was passed over with this one.
         revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
         -- The job's, where that was changed while the run was in flight.
-        queue = case when d.revised_at is null then d.queue else (select j.target ->> 'queue' from jobs j where j.id = d.job_id) end,
+        queue = case when d.revised_at is null then d.queue else (select j.queue from jobs j where j.id = d.job_id) end,
         awaits_worker = case
             when d.revised_at is null then d.queue is not null
-            else exists (select from jobs j where j.id = d.job_id and j.target ->> 'queue' is not null)
+            else exists (select from jobs j where j.id = d.job_id and j.queue is not null)
         end,
         concurrency_group = case
             when d.revised_at is null then d.concurrency_group
@@ -105,16 +105,16 @@ with completion as (
         attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
-      and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is true
+      and ((d.carries_schedule and c.rest_status = '') or d.buffered_for = c.next_for) is true
       and c.next_for > '0001-01-01 00:00:00+00' -- else the schedule was to go on without the run, and did not
     returning c.job_id, c.scheduled_for
 ), ended as (
     delete from due d
     using completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
-      and ((d.recurs and c.rest_status = '') or d.buffered_for = c.next_for) is not true
+      and ((d.carries_schedule and c.rest_status = '') or d.buffered_for = c.next_for) is not true
       and (c.job_id, c.scheduled_for) not in (select m.job_id, m.scheduled_for from moved m)
-    returning d.job_id, d.scheduled_for, d.recurs, d.run_count
+    returning d.job_id, d.scheduled_for, d.carries_schedule, d.run_count
 ), stored as (
     select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.result, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
     from completion c
@@ -124,9 +124,10 @@ with completion as (
     -- One row for each job: an update takes only one of several.
     select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
         sum(e.run_count + (s.attempt > 0)::integer) as run_count,
-        max(s.rest_status) filter (where e.recurs) as rest_status,
-        max(s.rest_reason) filter (where e.recurs) as rest_reason,
-        bool_or(e.recurs and s.rest_status = 'COMPLETED') as deletes
+        max(s.rest_status) filter (where e.carries_schedule) as rest_status,
+        max(s.rest_reason) filter (where e.carries_schedule) as rest_reason,
+        max(s.scheduled_for) filter (where e.carries_schedule) as scheduled_for,
+        bool_or(e.carries_schedule and s.rest_status = 'COMPLETED') as deletes
     from ended e
     join stored s using (job_id, scheduled_for)
     group by e.job_id
@@ -136,6 +137,7 @@ with completion as (
         run_count = j.run_count + r.run_count,
         status = coalesce(r.rest_status::job_status, j.status),
         status_reason = case when r.rest_status is null then j.status_reason else nullif(r.rest_reason, '') end,
+        paused_since = case when r.rest_status is null then j.paused_since when r.rest_status = 'PAUSED' then r.scheduled_for end,
         updated_at = case when r.rest_status is null then j.updated_at else greatest(now(), j.created_at) end,
         deleted_at = case when r.deletes and j.delete_after_completion then coalesce(j.deleted_at, now()) else j.deleted_at end,
         -- What the user wrote goes with it, as in MarkJobDeleted.
@@ -198,7 +200,7 @@ type CompleteRow struct {
 }
 
 // Ends a batch of runs. For each whose token is still the one of its claim: moves the due row on to next_for, or deletes
-// it where it neither recurs nor has a run waiting, or nothing comes next; writes the run, unless the job keeps failures
+// it where it neither carries a schedule nor has a run waiting, or nothing comes next; writes the run, unless the job keeps failures
 // only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
 // whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
 // Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
@@ -290,7 +292,7 @@ with claim as (
         unnest((select $2::timestamptz[])) as scheduled_for,
         unnest((select $3::bigint[])) as token
 )
-select d.job_id, d.scheduled_for, d.recurs, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names
+select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at
 from claim c
 join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
 join jobs j on j.id = d.job_id
@@ -303,15 +305,15 @@ type ListRevisedParams struct {
 }
 
 type ListRevisedRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	Recurs       bool
-	BufferedFor  *time.Time
-	Revision     int32
-	RevisedAt    *time.Time
-	RunCount     int64
-	Failures     int16
-	Job          Job
+	JobID           uuid.UUID
+	ScheduledFor    time.Time
+	CarriesSchedule bool
+	BufferedFor     *time.Time
+	Revision        int32
+	RevisedAt       *time.Time
+	RunCount        int64
+	Failures        int16
+	Job             Job
 }
 
 // Those of some runs whose claim still stands, with what has become of their due row and job since. Not stored by Complete,
@@ -328,7 +330,7 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 		if err := rows.Scan(
 			&i.JobID,
 			&i.ScheduledFor,
-			&i.Recurs,
+			&i.CarriesSchedule,
 			&i.BufferedFor,
 			&i.Revision,
 			&i.RevisedAt,
@@ -358,17 +360,19 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
+			&i.Job.Target,
+			&i.Job.Queue,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.Job.Status,
 			&i.Job.StatusReason,
+			&i.Job.PausedSince,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
-			&i.Job.Target,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
 		); err != nil {
 			return nil, err
 		}
@@ -389,7 +393,7 @@ with failure as (
         unnest((select $4::timestamptz[])) as ready_at,
         unnest((select $5::jsonb[])) as failed_attempt
 ), job as (
-    select j.id, j.target, j.concurrency_group
+    select j.id, j.queue, j.concurrency_group
     from jobs j
     where j.id in (select f.job_id from failure f)
     order by j.id
@@ -397,7 +401,7 @@ with failure as (
 )
 update due d
 set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
-    queue = j.target ->> 'queue', awaits_worker = j.target ->> 'queue' is not null and d.cancel_reason is null,
+    queue = j.queue, awaits_worker = j.queue is not null and d.cancel_reason is null,
     concurrency_group = j.concurrency_group, lease_id = null,
     failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
@@ -460,20 +464,20 @@ with claim as (
     select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
     from due d
     join claim c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    where d.token = c.token and d.revision = c.revision and d.recurs
+    where d.token = c.token and d.revision = c.revision and d.carries_schedule
     for update of d
 ), alone as (
     update due d
-    set recurs = false, run_count = -1 -- it counts with the schedule, here
+    set carries_schedule = false, run_count = -1 -- it counts with the schedule, here
     from held h
     where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
 )
 insert into due (
-    job_id, scheduled_for, ready_at, recurs, last_run_at, failures, concurrency_group, queue, awaits_worker, run_count
+    job_id, scheduled_for, ready_at, carries_schedule, last_run_at, failures, concurrency_group, queue, awaits_worker, run_count
 )
 select job_id, next_for, next_for, true, last_run_at, failures, concurrency_group, queue, queue is not null, run_count + 1
 from held
-on conflict (job_id, scheduled_for) do update set recurs = true
+on conflict (job_id, scheduled_for) do update set carries_schedule = true
 `
 
 type SplitParams struct {

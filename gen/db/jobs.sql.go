@@ -38,7 +38,7 @@ func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, er
 
 const createJob = `-- name: CreateJob :one
 with first as (
-    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group, queue, awaits_worker)
+    insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     values (
         $1, $30, $30, true, $27, $31, $31::text is not null
     )
@@ -55,7 +55,7 @@ values (
     $22, $23, $24, $25, $26, $27,
     $28, 'ACTIVE', $29, $29
 )
-returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at, target, sealed_secrets, secrets_key_id, secret_names
+returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, queue, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, updated_at, deleted_at
 `
 
 type CreateJobParams struct {
@@ -154,17 +154,19 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		&i.RunHistory,
 		&i.ConcurrencyGroup,
 		&i.MaxConcurrency,
+		&i.Target,
+		&i.Queue,
+		&i.SealedSecrets,
+		&i.SecretsKeyID,
+		&i.SecretNames,
 		&i.Status,
 		&i.StatusReason,
+		&i.PausedSince,
 		&i.LastRunAt,
 		&i.RunCount,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.DeletedAt,
-		&i.Target,
-		&i.SealedSecrets,
-		&i.SecretsKeyID,
-		&i.SecretNames,
 	)
 	return i, err
 }
@@ -182,11 +184,11 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 }
 
 const getJob = `-- name: GetJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
-left join due d on d.job_id = j.id and d.recurs
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.id = $1 and j.deleted_at is null
 `
 
@@ -230,17 +232,19 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.Job.RunHistory,
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
+		&i.Job.Target,
+		&i.Job.Queue,
+		&i.Job.SealedSecrets,
+		&i.Job.SecretsKeyID,
+		&i.Job.SecretNames,
 		&i.Job.Status,
 		&i.Job.StatusReason,
+		&i.Job.PausedSince,
 		&i.Job.LastRunAt,
 		&i.Job.RunCount,
 		&i.Job.CreatedAt,
 		&i.Job.UpdatedAt,
 		&i.Job.DeletedAt,
-		&i.Job.Target,
-		&i.Job.SealedSecrets,
-		&i.Job.SecretsKeyID,
-		&i.Job.SecretNames,
 		&i.ScheduledFor,
 		&i.RevisedAt,
 		&i.DueLastRunAt,
@@ -252,11 +256,11 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 }
 
 const listJobs = `-- name: ListJobs :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
-left join due d on d.job_id = j.id and d.recurs
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.deleted_at is null
   and ($1::job_status is null or j.status = $1)
 order by j.created_at desc, j.id desc
@@ -314,17 +318,19 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
+			&i.Job.Target,
+			&i.Job.Queue,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.Job.Status,
 			&i.Job.StatusReason,
+			&i.Job.PausedSince,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
-			&i.Job.Target,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
 			&i.ScheduledFor,
 			&i.RevisedAt,
 			&i.DueLastRunAt,
@@ -343,11 +349,11 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listJobsAfter = `-- name: ListJobsAfter :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
-left join due d on d.job_id = j.id and d.recurs
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.deleted_at is null
   and ($1::job_status is null or j.status = $1)
   and (j.created_at, j.id) < ($2::timestamptz, $3::uuid)
@@ -412,17 +418,19 @@ func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
+			&i.Job.Target,
+			&i.Job.Queue,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.Job.Status,
 			&i.Job.StatusReason,
+			&i.Job.PausedSince,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
-			&i.Job.Target,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
 			&i.ScheduledFor,
 			&i.RevisedAt,
 			&i.DueLastRunAt,
@@ -482,7 +490,7 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status, status_reason, last_run_at, run_count, created_at, updated_at, deleted_at, target, sealed_secrets, secrets_key_id, secret_names
+select id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, queue, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, updated_at, deleted_at
 from jobs
 where id = $1 and deleted_at is null
 for update
@@ -518,24 +526,27 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (Job, error) {
 		&i.RunHistory,
 		&i.ConcurrencyGroup,
 		&i.MaxConcurrency,
+		&i.Target,
+		&i.Queue,
+		&i.SealedSecrets,
+		&i.SecretsKeyID,
+		&i.SecretNames,
 		&i.Status,
 		&i.StatusReason,
+		&i.PausedSince,
 		&i.LastRunAt,
 		&i.RunCount,
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.DeletedAt,
-		&i.Target,
-		&i.SealedSecrets,
-		&i.SecretsKeyID,
-		&i.SecretNames,
 	)
 	return i, err
 }
 
 const markJobDeleted = `-- name: MarkJobDeleted :exec
 update jobs
-set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted',
+set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null,
+    paused_since = coalesce(paused_since, now()), name = 'deleted',
     payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
 where id = $1
 `
@@ -598,8 +609,8 @@ set name = $1, payload = $2, target = $3, sealed_secrets = $4, secrets_key_id = 
     min_backoff_seconds = $21, max_backoff_seconds = $22,
     attempt_deadline_seconds = $23, pause_after_failures = $24,
     run_history = $25, concurrency_group = $26, max_concurrency = $27, status = $28,
-    status_reason = $29, last_run_at = $30, run_count = $31, updated_at = greatest(now(), created_at)
-where id = $32
+    status_reason = $29, paused_since = $30, last_run_at = $31, run_count = $32, updated_at = greatest(now(), created_at)
+where id = $33
 `
 
 type UpdateJobParams struct {
@@ -632,6 +643,7 @@ type UpdateJobParams struct {
 	MaxConcurrency         *int32
 	Status                 JobStatus
 	StatusReason           *string
+	PausedSince            *time.Time
 	LastRunAt              *time.Time
 	RunCount               int64
 	ID                     uuid.UUID
@@ -669,6 +681,7 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.MaxConcurrency,
 		arg.Status,
 		arg.StatusReason,
+		arg.PausedSince,
 		arg.LastRunAt,
 		arg.RunCount,
 		arg.ID,

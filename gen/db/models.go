@@ -400,25 +400,25 @@ type Due struct {
 	JobID            uuid.UUID
 	ScheduledFor     time.Time
 	ReadyAt          time.Time
-	Recurs           bool
+	CarriesSchedule  bool
 	Attempt          int16
 	Token            int64
 	LeaseID          *uuid.UUID
 	StartedAt        *time.Time
 	ConcurrencyGroup *string
-	CancelReason     *RunReason
-	FailedAttempts   []byte
-	LastRunAt        *time.Time
-	RunCount         int64
-	Failures         int16
 	Queue            *string
 	AwaitsWorker     bool
 	Trigger          RunTrigger
 	RetryOf          *time.Time
+	CancelReason     *RunReason
+	FailedAttempts   []byte
 	BufferedFor      *time.Time
 	BufferedRetryOf  *time.Time
 	Revision         int32
 	RevisedAt        *time.Time
+	LastRunAt        *time.Time
+	RunCount         int64
+	Failures         int16
 	Ctid             pgtype.TID
 }
 
@@ -447,17 +447,19 @@ type Job struct {
 	RunHistory             RunHistory
 	ConcurrencyGroup       *string
 	MaxConcurrency         *int32
+	Target                 []byte
+	Queue                  *string
+	SealedSecrets          []byte
+	SecretsKeyID           *string
+	SecretNames            []string
 	Status                 JobStatus
 	StatusReason           *string
+	PausedSince            *time.Time
 	LastRunAt              *time.Time
 	RunCount               int64
 	CreatedAt              time.Time
 	UpdatedAt              time.Time
 	DeletedAt              *time.Time
-	Target                 []byte
-	SealedSecrets          []byte
-	SecretsKeyID           *string
-	SecretNames            []string
 }
 
 type Lease struct {
@@ -484,17 +486,18 @@ type OpenRun struct {
 type Run struct {
 	JobID          uuid.UUID
 	ScheduledFor   time.Time
+	Trigger        RunTrigger
+	RetryOf        *time.Time
 	StartedAt      *time.Time
 	FinishedAt     time.Time
 	Status         RunStatus
 	Reason         *RunReason
+	StatusReason   *string
 	Attempt        int16
 	Occurrences    int32
 	Error          *string
-	FailedAttempts []byte
-	Trigger        RunTrigger
-	RetryOf        *time.Time
 	Result         []byte
+	FailedAttempts []byte
 }
 
 type SchemaMigration struct {

@@ -28,7 +28,7 @@ with candidate as (
     from candidate
 ), claimed as (
     update due d
-    set lease_id = ($2::uuid[])[c.n], token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+    set lease_id = ($2::uuid[])[c.n], token = $3, attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, now())
     from (
         select
@@ -37,19 +37,19 @@ with candidate as (
             unnest(array(select n from numbered order by n)) as n
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
         d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, d.lease_id, c.n
 ), granted as (
     insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
-    select c.lease_id, min(($3::text[])[c.n]), now() + min(($4::interval[])[c.n]), min(($4::interval[])[c.n]),
+    select c.lease_id, min(($4::text[])[c.n]), now() + min(($5::interval[])[c.n]), min(($5::interval[])[c.n]),
         array_agg(c.job_id), array_agg(c.scheduled_for)
     from claimed c
     group by c.lease_id
     returning id, created_at
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
-    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at,
+    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at,
     c.lease_id::uuid as lease_id, g.created_at as leased_at
 from claimed c
 join granted g on g.id = c.lease_id
@@ -59,32 +59,33 @@ join jobs j on j.id = c.job_id
 type ClaimQueuedParams struct {
 	Queue     string
 	LeaseIds  []uuid.UUID
+	Token     int64
 	Holders   []string
 	Durations []time.Duration
 }
 
 type ClaimQueuedRow struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	ReadyAt        time.Time
-	Recurs         bool
-	Queue          *string
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Token          int64
-	Attempt        int16
-	StartedAt      time.Time
-	CancelReason   *RunReason
-	FailedAttempts []byte
-	BufferedFor    *time.Time
-	Revision       int32
-	RevisedAt      *time.Time
-	RunCount       int64
-	Failures       int16
-	Job            Job
-	ReadAt         time.Time
-	LeaseID        uuid.UUID
-	LeasedAt       time.Time
+	JobID           uuid.UUID
+	ScheduledFor    time.Time
+	ReadyAt         time.Time
+	CarriesSchedule bool
+	Queue           *string
+	Trigger         RunTrigger
+	RetryOf         *time.Time
+	Token           int64
+	Attempt         int16
+	StartedAt       time.Time
+	CancelReason    *RunReason
+	FailedAttempts  []byte
+	BufferedFor     *time.Time
+	Revision        int32
+	RevisedAt       *time.Time
+	RunCount        int64
+	Failures        int16
+	Job             Job
+	ReadAt          time.Time
+	LeaseID         uuid.UUID
+	LeasedAt        time.Time
 }
 
 // As Claim, for the workers that wait at a queue: one lease id for each run that one of them would take, in their order, and with
@@ -94,6 +95,7 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 	rows, err := q.db.Query(ctx, claimQueued,
 		arg.Queue,
 		arg.LeaseIds,
+		arg.Token,
 		arg.Holders,
 		arg.Durations,
 	)
@@ -108,7 +110,7 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.JobID,
 			&i.ScheduledFor,
 			&i.ReadyAt,
-			&i.Recurs,
+			&i.CarriesSchedule,
 			&i.Queue,
 			&i.Trigger,
 			&i.RetryOf,
@@ -146,17 +148,19 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
+			&i.Job.Target,
+			&i.Job.Queue,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.Job.Status,
 			&i.Job.StatusReason,
+			&i.Job.PausedSince,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
-			&i.Job.Target,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
 			&i.ReadAt,
 			&i.LeaseID,
 			&i.LeasedAt,
@@ -188,9 +192,9 @@ func (q *Queries) ForgetLease(ctx context.Context, id uuid.UUID) error {
 }
 
 const getLeased = `-- name: GetLeased :one
-select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
+select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
-    d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at,
+    d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at,
     l.id as lease_id, l.created_at as leased_at
 from jobs j
 join due d on d.job_id = j.id and d.scheduled_for = $1
@@ -205,27 +209,27 @@ type GetLeasedParams struct {
 }
 
 type GetLeasedRow struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	ReadyAt        time.Time
-	Recurs         bool
-	Queue          *string
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Token          int64
-	Attempt        int16
-	StartedAt      time.Time
-	CancelReason   *RunReason
-	FailedAttempts []byte
-	BufferedFor    *time.Time
-	Revision       int32
-	RevisedAt      *time.Time
-	RunCount       int64
-	Failures       int16
-	Job            Job
-	ReadAt         time.Time
-	LeaseID        uuid.UUID
-	LeasedAt       time.Time
+	JobID           uuid.UUID
+	ScheduledFor    time.Time
+	ReadyAt         time.Time
+	CarriesSchedule bool
+	Queue           *string
+	Trigger         RunTrigger
+	RetryOf         *time.Time
+	Token           int64
+	Attempt         int16
+	StartedAt       time.Time
+	CancelReason    *RunReason
+	FailedAttempts  []byte
+	BufferedFor     *time.Time
+	Revision        int32
+	RevisedAt       *time.Time
+	RunCount        int64
+	Failures        int16
+	Job             Job
+	ReadAt          time.Time
+	LeaseID         uuid.UUID
+	LeasedAt        time.Time
 }
 
 // A run that a worker holds, by what its id says and the token it was claimed with; this attempt began when it was leased. The
@@ -237,7 +241,7 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.JobID,
 		&i.ScheduledFor,
 		&i.ReadyAt,
-		&i.Recurs,
+		&i.CarriesSchedule,
 		&i.Queue,
 		&i.Trigger,
 		&i.RetryOf,
@@ -275,17 +279,19 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Job.RunHistory,
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
+		&i.Job.Target,
+		&i.Job.Queue,
+		&i.Job.SealedSecrets,
+		&i.Job.SecretsKeyID,
+		&i.Job.SecretNames,
 		&i.Job.Status,
 		&i.Job.StatusReason,
+		&i.Job.PausedSince,
 		&i.Job.LastRunAt,
 		&i.Job.RunCount,
 		&i.Job.CreatedAt,
 		&i.Job.UpdatedAt,
 		&i.Job.DeletedAt,
-		&i.Job.Target,
-		&i.Job.SealedSecrets,
-		&i.Job.SecretsKeyID,
-		&i.Job.SecretNames,
 		&i.ReadAt,
 		&i.LeaseID,
 		&i.LeasedAt,
@@ -331,9 +337,9 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 }
 
 const listOverdue = `-- name: ListOverdue :many
-select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
+select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
-    d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.status, j.status_reason, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, j.target, j.sealed_secrets, j.secrets_key_id, j.secret_names, clock_timestamp()::timestamptz as read_at,
+    d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at,
     h.lease_id::uuid as lease_id, h.created_at::timestamptz as leased_at
 from (
     select id as lease_id, created_at, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
@@ -346,27 +352,27 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now()
 `
 
 type ListOverdueRow struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	ReadyAt        time.Time
-	Recurs         bool
-	Queue          *string
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Token          int64
-	Attempt        int16
-	StartedAt      time.Time
-	CancelReason   *RunReason
-	FailedAttempts []byte
-	BufferedFor    *time.Time
-	Revision       int32
-	RevisedAt      *time.Time
-	RunCount       int64
-	Failures       int16
-	Job            Job
-	ReadAt         time.Time
-	LeaseID        uuid.UUID
-	LeasedAt       time.Time
+	JobID           uuid.UUID
+	ScheduledFor    time.Time
+	ReadyAt         time.Time
+	CarriesSchedule bool
+	Queue           *string
+	Trigger         RunTrigger
+	RetryOf         *time.Time
+	Token           int64
+	Attempt         int16
+	StartedAt       time.Time
+	CancelReason    *RunReason
+	FailedAttempts  []byte
+	BufferedFor     *time.Time
+	Revision        int32
+	RevisedAt       *time.Time
+	RunCount        int64
+	Failures        int16
+	Job             Job
+	ReadAt          time.Time
+	LeaseID         uuid.UUID
+	LeasedAt        time.Time
 }
 
 // The runs that workers hold and whose attempt has taken longer than it may. Reads what workers hold, and nothing that waits.
@@ -383,7 +389,7 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.JobID,
 			&i.ScheduledFor,
 			&i.ReadyAt,
-			&i.Recurs,
+			&i.CarriesSchedule,
 			&i.Queue,
 			&i.Trigger,
 			&i.RetryOf,
@@ -421,17 +427,19 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
+			&i.Job.Target,
+			&i.Job.Queue,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
 			&i.Job.Status,
 			&i.Job.StatusReason,
+			&i.Job.PausedSince,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
-			&i.Job.Target,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
 			&i.ReadAt,
 			&i.LeaseID,
 			&i.LeasedAt,
@@ -489,7 +497,7 @@ func (q *Queries) NextQueued(ctx context.Context, queues []string) ([]NextQueued
 
 const release = `-- name: Release :execrows
 with job as (
-    select j.id, j.target, j.concurrency_group, j.max_attempts
+    select j.id, j.queue, j.concurrency_group, j.max_attempts
     from jobs j
     where j.id = $1
     for share
@@ -497,8 +505,8 @@ with job as (
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     ready_at = greatest(now(), d.ready_at),
-    queue = j.target ->> 'queue',
-    awaits_worker = j.target ->> 'queue' is not null and d.cancel_reason is null and j.max_attempts >= d.attempt,
+    queue = j.queue,
+    awaits_worker = j.queue is not null and d.cancel_reason is null and j.max_attempts >= d.attempt,
     concurrency_group = j.concurrency_group
 from job j
 where j.id = d.job_id

@@ -13,7 +13,7 @@ import (
 )
 
 const backfill = `-- name: Backfill :execrows
-insert into due (job_id, scheduled_for, ready_at, recurs, trigger, concurrency_group, queue, awaits_worker)
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group, queue, awaits_worker)
 select $1, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', $2, $3,
     $3::text is not null
 from (select unnest($4::timestamptz[]) as scheduled_for) o
@@ -132,7 +132,7 @@ func (q *Queries) CancelRun(ctx context.Context, arg CancelRunParams) error {
 const countFailure = `-- name: CountFailure :one
 update due
 set failures = case when $1::boolean then least(failures, 32766) + 1 else 0 end
-where job_id = $2 and recurs
+where job_id = $2 and carries_schedule
 returning failures
 `
 
@@ -184,7 +184,7 @@ func (q *Queries) DropBuffered(ctx context.Context, arg DropBufferedParams) erro
 const dropOccurrence = `-- name: DropOccurrence :exec
 with dropped as (
     delete from due d
-    where d.job_id = $3 and d.scheduled_for = $4 and d.lease_id is null and not d.recurs
+    where d.job_id = $3 and d.scheduled_for = $4 and d.lease_id is null and not d.carries_schedule
     returning d.job_id, d.scheduled_for, d.trigger, d.retry_of
 )
 insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
@@ -226,7 +226,7 @@ func (q *Queries) LeaveToInstances(ctx context.Context, jobID uuid.UUID) error {
 }
 
 const lockDue = `-- name: LockDue :many
-select job_id, scheduled_for, ready_at, recurs, attempt, token, lease_id, started_at, concurrency_group, cancel_reason, failed_attempts, last_run_at, run_count, failures, queue, awaits_worker, trigger, retry_of, buffered_for, buffered_retry_of, revision, revised_at, ctid
+select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, concurrency_group, queue, awaits_worker, trigger, retry_of, cancel_reason, failed_attempts, buffered_for, buffered_retry_of, revision, revised_at, last_run_at, run_count, failures, ctid
 from due
 where job_id = $1
 order by scheduled_for
@@ -249,25 +249,25 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 			&i.JobID,
 			&i.ScheduledFor,
 			&i.ReadyAt,
-			&i.Recurs,
+			&i.CarriesSchedule,
 			&i.Attempt,
 			&i.Token,
 			&i.LeaseID,
 			&i.StartedAt,
 			&i.ConcurrencyGroup,
-			&i.CancelReason,
-			&i.FailedAttempts,
-			&i.LastRunAt,
-			&i.RunCount,
-			&i.Failures,
 			&i.Queue,
 			&i.AwaitsWorker,
 			&i.Trigger,
 			&i.RetryOf,
+			&i.CancelReason,
+			&i.FailedAttempts,
 			&i.BufferedFor,
 			&i.BufferedRetryOf,
 			&i.Revision,
 			&i.RevisedAt,
+			&i.LastRunAt,
+			&i.RunCount,
+			&i.Failures,
 			&i.Ctid,
 		); err != nil {
 			return nil, err
@@ -283,7 +283,7 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 const raiseRevisions = `-- name: RaiseRevisions :exec
 update due
 set revision = revision + 1
-where job_id = $1 and (recurs or lease_id is not null)
+where job_id = $1 and (carries_schedule or lease_id is not null)
 `
 
 // Has the completions of a job's runs look what comes next, under LockDue: by the job as it is from now on. What carries the schedule
@@ -315,7 +315,7 @@ func (q *Queries) Requeue(ctx context.Context, arg RequeueParams) error {
 
 const revise = `-- name: Revise :exec
 update due
-set recurs = true, revision = revision + 1, revised_at = $1::timestamptz
+set carries_schedule = true, revision = revision + 1, revised_at = $1::timestamptz
 where job_id = $2 and scheduled_for = $3
 `
 
@@ -380,12 +380,12 @@ func (q *Queries) SkipRun(ctx context.Context, arg SkipRunParams) error {
 }
 
 const startRecurring = `-- name: StartRecurring :exec
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, concurrency_group, queue, awaits_worker)
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, last_run_at, concurrency_group, queue, awaits_worker)
 values (
     $1, $2, $2, true, $3, $4, $5,
     $5::text is not null
 )
-on conflict (job_id, scheduled_for) do update set recurs = true, revision = due.revision + 1
+on conflict (job_id, scheduled_for) do update set carries_schedule = true, revision = due.revision + 1
 `
 
 type StartRecurringParams struct {
@@ -410,7 +410,7 @@ func (q *Queries) StartRecurring(ctx context.Context, arg StartRecurringParams) 
 }
 
 const startRun = `-- name: StartRun :exec
-insert into due (job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker)
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker)
 values (
     $1, $2, $2, false, $3, $4, $5,
     $6, $6::text is not null
@@ -442,7 +442,7 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) error {
 const startRunAhead = `-- name: StartRunAhead :exec
 update due
 set scheduled_for = $1, ready_at = $1, trigger = $2, retry_of = $3
-where job_id = $4 and recurs and attempt = 0
+where job_id = $4 and carries_schedule and attempt = 0
 `
 
 type StartRunAheadParams struct {
@@ -468,15 +468,15 @@ const startRunInstead = `-- name: StartRunInstead :exec
 with before as (
     select r.job_id, r.scheduled_for, r.last_run_at, r.run_count, r.failures
     from due r
-    where r.job_id = $6 and r.recurs
+    where r.job_id = $6 and r.carries_schedule
 ), beside as (
     update due d
-    set recurs = false, run_count = -1, revision = d.revision + 1
+    set carries_schedule = false, run_count = -1, revision = d.revision + 1
     from before b
     where d.job_id = b.job_id and d.scheduled_for = b.scheduled_for
 )
 insert into due (
-    job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker, last_run_at, run_count,
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker, last_run_at, run_count,
     failures
 )
 select b.job_id, $1, $1, true, $2, $3, $4, $5,
@@ -509,8 +509,8 @@ func (q *Queries) StartRunInstead(ctx context.Context, arg StartRunInsteadParams
 
 const stopRecurring = `-- name: StopRecurring :exec
 update due
-set recurs = false, run_count = -1, revision = revision + 1
-where job_id = $1 and recurs
+set carries_schedule = false, run_count = -1, revision = revision + 1
+where job_id = $1 and carries_schedule
 `
 
 // Takes the schedule off a job's due row, under LockDue, after its runs were counted with the job, the one in flight too. That

@@ -140,7 +140,7 @@ func (b *Broker) giveBack(ctx context.Context, l *Lease) {
 // grant claims due runs of a queue for those who wait, and hands them over, one to each by turn. Who gets one leaves the line. It
 // returns how many it claimed.
 func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) (claimed int, err error) {
-	params := db.ClaimQueuedParams{Queue: queue}
+	params := db.ClaimQueuedParams{Token: runs.NewToken(), Queue: queue}
 	takers := map[uuid.UUID]*waiter{}
 	ids := make([]uuid.UUID, len(waiting))
 	for turn := 0; ; turn++ {

@@ -75,7 +75,7 @@ func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int6
 	if n == 0 {
 		return ErrLost
 	}
-	if queue := executor.QueueOf(job.Target); queue != nil {
+	if queue := job.Queue; queue != nil {
 		b.due(queue, b.clock.Now())
 	}
 	b.due(nil, b.clock.Now()) // one that was canceled is left to instances
@@ -157,7 +157,7 @@ func (b *Broker) forgetLease(ctx context.Context, id uuid.UUID) {
 // claimOf is the claim under which a worker holds a run. All queries for such a run return the same columns.
 func claimOf(row db.GetLeasedRow) db.ClaimRow {
 	return db.ClaimRow{
-		JobID: row.JobID, ScheduledFor: row.ScheduledFor, ReadyAt: row.ReadyAt, Recurs: row.Recurs, Queue: row.Queue,
+		JobID: row.JobID, ScheduledFor: row.ScheduledFor, ReadyAt: row.ReadyAt, CarriesSchedule: row.CarriesSchedule, Queue: row.Queue,
 		Trigger: row.Trigger, RetryOf: row.RetryOf, Token: row.Token, Attempt: row.Attempt, StartedAt: row.StartedAt,
 		CancelReason: row.CancelReason, FailedAttempts: row.FailedAttempts, BufferedFor: row.BufferedFor,
 		Revision: row.Revision, RevisedAt: row.RevisedAt, RunCount: row.RunCount, Failures: row.Failures, Job: row.Job,

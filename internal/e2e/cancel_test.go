@@ -228,7 +228,7 @@ func TestCancelingWhatAWorkerExecutes(t *testing.T) {
 			}
 			require.Equal(t, c.status, service.readRun(t, run.Id).Status)
 			require.Equal(t, http.StatusConflict, service.says(t, run, "complete", ""), "it has ended")
-			require.Equal(t, 1, count(t, pool, `select count(*) from due where recurs and scheduled_for > now() and awaits_worker`))
+			require.Equal(t, 1, count(t, pool, `select count(*) from due where carries_schedule and scheduled_for > now() and awaits_worker`))
 		})
 	}
 }

@@ -74,7 +74,7 @@ func TestNewIntervalCountsFromTheLastInstant(t *testing.T) {
 
 	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: new(int64(1800))})
 	require.Equal(t, created.Add(30*time.Minute), *changed.NextRunAt)
-	require.Equal(t, 1, count(t, db, "select count(*) from due where job_id = $1 and recurs", job.Id))
+	require.Equal(t, 1, count(t, db, "select count(*) from due where job_id = $1 and carries_schedule", job.Id))
 }
 
 func TestNewIntervalOfAJobDueNowStillRunsIt(t *testing.T) {

@@ -48,7 +48,7 @@ func TestEditsWhileTheRunIsInFlight(t *testing.T) {
 				return
 			}
 			require.Equal(t, changed.JSON200.NextRunAt, after.NextRunAt)
-			require.Equal(t, 1, count(t, pool, `select count(*) from due where recurs and revised_at is null and `+c.left))
+			require.Equal(t, 1, count(t, pool, `select count(*) from due where carries_schedule and revised_at is null and `+c.left))
 		})
 	}
 }
@@ -101,7 +101,7 @@ func TestManyEditsWhileTheRunIsInFlight(t *testing.T) {
 	end(t, pool, run, nil)
 	after := service.getJob(t, job.Id)
 	require.EqualValues(t, 1, after.RunCount)
-	require.Equal(t, 1, count(t, pool, `select count(*) from due where recurs and scheduled_for > now()`))
+	require.Equal(t, 1, count(t, pool, `select count(*) from due where carries_schedule and scheduled_for > now()`))
 	require.Equal(t, 1, count(t, pool, `select count(*) from due`))
 }
 

@@ -70,7 +70,7 @@ func begin(t *testing.T, pool *pgxpool.Pool) *runs.Outcome {
 	q := db.New(pool)
 	holder := uuid.Must(uuid.NewV7())
 	require.NoError(t, q.CreateLease(t.Context(), db.CreateLeaseParams{ID: holder, Holder: "test", Duration: time.Minute}))
-	rows, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: holder, MaxRows: 10})
+	rows, err := q.Claim(t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: holder, MaxRows: 10})
 	require.NoError(t, err)
 	require.Len(t, rows, 1, "one run is due")
 	o := runs.New(rows[0])

@@ -22,7 +22,7 @@ func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
 	q := db.New(pool)
 	holder := uuid.Must(uuid.NewV7())
 	require.NoError(t, q.CreateLease(t.Context(), db.CreateLeaseParams{ID: holder, Holder: "test", Duration: time.Minute}))
-	rows, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: holder, MaxRows: 10, Ahead: 10 * time.Second})
+	rows, err := q.Claim(t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: holder, MaxRows: 10, Ahead: 10 * time.Second})
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
 	require.Equal(t, job, rows[0].JobID)
@@ -93,7 +93,7 @@ func TestResumingWhileTheRunIsInFlight(t *testing.T) {
 	require.Equal(t, 1, count(t, pool, "select count(*) from due"), "the run in flight, which what comes next must not overlap")
 
 	require.True(t, complete(t, pool, row))
-	require.Equal(t, 1, count(t, pool, "select count(*) from due where recurs"))
+	require.Equal(t, 1, count(t, pool, "select count(*) from due where carries_schedule"))
 	after := service.getJob(t, job.Id)
 	require.Equal(t, resumed.NextRunAt, after.NextRunAt, "its end does not move the schedule")
 	require.EqualValues(t, 1, after.RunCount, "it is counted once")

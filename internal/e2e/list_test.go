@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
+	"punctual/internal/testdb"
 )
 
 func TestJobsAreListedNewestFirstByPageAndByCursor(t *testing.T) {
@@ -75,12 +76,13 @@ func TestTotalIsCappedAndDeepPagesAreRefused(t *testing.T) {
 	service, db := setup(t)
 	insert := func(n int) {
 		t.Helper()
+		columns := testdb.Columns(t, db, "jobs")
 		_, err := db.Exec(t.Context(), `
 			with one as (select * from jobs limit 1)
-			insert into jobs
-			select many.*
-			from one, generate_series(1, $1) as n, jsonb_populate_record(null::jobs, to_jsonb(one) || jsonb_build_object(
-				'id', '00000000-0000-7000-8000-' || lpad(to_hex(n + (select count(*) from jobs)), 12, '0'))) as many`, n)
+			insert into jobs (`+columns+`)
+			select `+columns+`
+			from (select many.* from one, generate_series(1, $1) as n, jsonb_populate_record(null::jobs, to_jsonb(one) || jsonb_build_object(
+				'id', '00000000-0000-7000-8000-' || lpad(to_hex(n + (select count(*) from jobs)), 12, '0'))) as many) copy`, n)
 		require.NoError(t, err)
 	}
 	list := func(p client.ListJobsParams) *client.ListJobsResponse {

@@ -63,7 +63,7 @@ func TestWhatIsBackfilledIsNotCanceled(t *testing.T) {
 	service.backfills(t, job.Id, from, from, 1, 1)
 	backfilled := service.leaseOne(t, "q")
 	_, err := pool.Exec(t.Context(), `with j as (update jobs set anchor_at = anchor_at - interval '1 minute')
-		update due set scheduled_for = scheduled_for - interval '1 minute', ready_at = ready_at - interval '1 minute' where recurs`)
+		update due set scheduled_for = scheduled_for - interval '1 minute', ready_at = ready_at - interval '1 minute' where carries_schedule`)
 	require.NoError(t, err)
 	service.complete(t, service.leaseOne(t, "q"), "")
 	require.Zero(t, count(t, pool, `select count(*) from due where cancel_reason is not null`))

@@ -116,7 +116,7 @@ func find(rows []db.Due, is func(*db.Due) bool) *db.Due {
 	return nil
 }
 
-func recurs(row *db.Due) bool { return row.Recurs }
+func carriesSchedule(row *db.Due) bool { return row.CarriesSchedule }
 
 // triggerOf returns why there is a run that somebody asked for.
 func triggerOf(retryOf *time.Time) db.RunTrigger {

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"punctual/gen/db"
-	"punctual/internal/executor"
 )
 
 // CreateParams are what stores a new job.
@@ -19,7 +18,7 @@ func CreateParams(j db.Job, now, first time.Time) db.CreateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
-		CreatedAt: now, ScheduledFor: first, Queue: executor.QueueOf(j.Target),
+		CreatedAt: now, ScheduledFor: first, Queue: j.Queue,
 	}
 }
 
@@ -35,6 +34,6 @@ func UpdateParams(j db.Job) db.UpdateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
-		Status: j.Status, StatusReason: j.StatusReason, LastRunAt: j.LastRunAt, RunCount: j.RunCount,
+		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, LastRunAt: j.LastRunAt, RunCount: j.RunCount,
 	}
 }

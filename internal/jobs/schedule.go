@@ -12,7 +12,6 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
-	"punctual/internal/executor"
 	"punctual/internal/policy"
 )
 
@@ -32,7 +31,7 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 			if _, err := First(after, now); err != nil {
 				return err
 			}
-			if carrier.Recurs {
+			if carrier.CarriesSchedule {
 				if err := skipDue(ctx, q, carrier, &before, now, db.RunReasonOVERLAP); err != nil {
 					return err
 				}
@@ -59,13 +58,13 @@ func Reschedule(ctx context.Context, q *db.Queries, before db.Job, after *db.Job
 	}
 	return q.StartRecurring(ctx, db.StartRecurringParams{
 		JobID: after.ID, ScheduledFor: next, LastRunAt: after.LastRunAt,
-		ConcurrencyGroup: after.ConcurrencyGroup, Queue: executor.QueueOf(after.Target),
+		ConcurrencyGroup: after.ConcurrencyGroup, Queue: after.Queue,
 	})
 }
 
 // IsMoved tells whether two definitions of a job are claimed in different ways.
 func IsMoved(before, after *db.Job) bool {
-	return !same(executor.QueueOf(before.Target), executor.QueueOf(after.Target)) || !same(before.ConcurrencyGroup, after.ConcurrencyGroup)
+	return !same(before.Queue, after.Queue) || !same(before.ConcurrencyGroup, after.ConcurrencyGroup)
 }
 
 // Move has a job be executed elsewhere from now on, at the instants that it has: what was due already stays due, for the job's
@@ -75,7 +74,7 @@ func Move(ctx context.Context, q *db.Queries, before db.Job, after *db.Job, now 
 	if err != nil {
 		return err
 	}
-	if row := find(rows, recurs); row == nil || row.Attempt > 0 {
+	if row := find(rows, carriesSchedule); row == nil || row.Attempt > 0 {
 		return Reschedule(ctx, q, before, after, now)
 	}
 	_, err = requeue(ctx, q, rows, &before, after)
@@ -97,7 +96,7 @@ func requeue(ctx context.Context, q *db.Queries, rows []db.Due, before, after *d
 		return rows, nil
 	}
 	err := q.Requeue(ctx, db.RequeueParams{
-		JobID: after.ID, Queue: executor.QueueOf(after.Target), ConcurrencyGroup: after.ConcurrencyGroup,
+		JobID: after.ID, Queue: after.Queue, ConcurrencyGroup: after.ConcurrencyGroup,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("have it wait elsewhere: %w", err)
@@ -118,7 +117,7 @@ func carrierOf(rows []db.Due, before db.Job, after *db.Job, now time.Time) *db.D
 	}
 	return find(rows, func(row *db.Due) bool {
 		wasAskedFor := row.Trigger != db.RunTriggerSCHEDULE || row.BufferedFor != nil
-		return row.Recurs && (row.Attempt > 0 || wasAskedFor || missed(row, &before, now) == 1)
+		return row.CarriesSchedule && (row.Attempt > 0 || wasAskedFor || missed(row, &before, now) == 1)
 	})
 }
 
@@ -158,7 +157,7 @@ func skipDue(ctx context.Context, q *db.Queries, row *db.Due, job *db.Job, now t
 // that somebody asked for, goes on, and ends on its own. What else nobody executes is removed; what of it was due already
 // leaves a skipped run with this reason.
 func unschedule(ctx context.Context, q *db.Queries, rows []db.Due, job *db.Job, now time.Time, reason db.RunReason) error {
-	row := find(rows, recurs)
+	row := find(rows, carriesSchedule)
 	if row == nil {
 		return nil
 	}
@@ -236,7 +235,7 @@ func Pause(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, reason string)
 		if job.Status != db.JobStatusACTIVE {
 			return nil
 		}
-		job.Status, job.StatusReason = db.JobStatusPAUSED, &reason
+		job.Status, job.StatusReason, job.PausedSince = db.JobStatusPAUSED, &reason, &locked.LockedAt
 		if err := Reschedule(ctx, q, locked.Job, &job, locked.LockedAt); err != nil {
 			return err
 		}

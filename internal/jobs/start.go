@@ -11,7 +11,6 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
-	"punctual/internal/executor"
 	"punctual/internal/policy"
 	"punctual/internal/runid"
 )
@@ -40,7 +39,7 @@ func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time
 	if err != nil {
 		return Started{}, err
 	}
-	scheduled, busy := find(rows, recurs), busyOf(rows, now)
+	scheduled, busy := find(rows, carriesSchedule), busyOf(rows, now)
 	mayOverlap := s.Policy == db.OverlapPolicyALLOWALL || policy.MayOverlap(job)
 	if busy != nil && !mayOverlap && s.Policy != db.OverlapPolicySKIP {
 		// The schedule is to go on behind this run, and so not to come back to what is claimed ahead of its instant.
@@ -70,7 +69,7 @@ func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time
 	case mayOverlap || scheduled == nil:
 		return started, q.StartRun(ctx, db.StartRunParams{
 			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
-			ConcurrencyGroup: job.ConcurrencyGroup, Queue: executor.QueueOf(job.Target),
+			ConcurrencyGroup: job.ConcurrencyGroup, Queue: job.Queue,
 		})
 	case isOpen(scheduled, now):
 		// The schedule goes on behind this run, and not from where the other one left it.
@@ -79,7 +78,7 @@ func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time
 		}
 		return started, q.StartRunInstead(ctx, db.StartRunInsteadParams{
 			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
-			ConcurrencyGroup: job.ConcurrencyGroup, Queue: executor.QueueOf(job.Target),
+			ConcurrencyGroup: job.ConcurrencyGroup, Queue: job.Queue,
 		})
 	default:
 		return started, q.StartRunAhead(ctx, db.StartRunAheadParams{
@@ -90,7 +89,7 @@ func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time
 
 // busyOf returns the row of an open run, the one that carries the job's schedule first; nil: there is none.
 func busyOf(rows []db.Due, now time.Time) *db.Due {
-	if row := find(rows, recurs); row != nil && isOpen(row, now) {
+	if row := find(rows, carriesSchedule); row != nil && isOpen(row, now) {
 		return row
 	}
 	return find(rows, func(row *db.Due) bool { return isOpen(row, now) })
@@ -166,12 +165,12 @@ func Backfill(ctx context.Context, q *db.Queries, job *db.Job, from, to time.Tim
 		return 0, 0, err
 	}
 	passed := all
-	if row := find(rows, recurs); row != nil {
+	if row := find(rows, carriesSchedule); row != nil {
 		reached := clock.Later(row.ScheduledFor, clock.OrZero(row.RevisedAt))
 		passed = all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })]
 	}
 	n, err := q.Backfill(ctx, db.BackfillParams{
-		JobID: job.ID, ScheduledFors: passed, ConcurrencyGroup: job.ConcurrencyGroup, Queue: executor.QueueOf(job.Target),
+		JobID: job.ID, ScheduledFors: passed, ConcurrencyGroup: job.ConcurrencyGroup, Queue: job.Queue,
 	})
 	return int(n), len(all), err
 }

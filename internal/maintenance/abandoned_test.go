@@ -14,6 +14,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
+	"punctual/internal/runs"
 )
 
 // createLease takes a lease that nobody renews. Not more than nothing: one that has run out.
@@ -35,7 +36,7 @@ func holdRun(t *testing.T, q *db.Queries, lasts time.Duration) {
 		MisfirePolicy: db.MisfirePolicySKIP, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 	})
 	require.NoError(t, err)
-	claimed, err := q.Claim(t.Context(), db.ClaimParams{LeaseID: createLease(t, q, lasts), MaxRows: 1})
+	claimed, err := q.Claim(t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: createLease(t, q, lasts), MaxRows: 1})
 	require.NoError(t, err)
 	require.Len(t, claimed, 1, "the run is held")
 }

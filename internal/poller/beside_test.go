@@ -39,7 +39,7 @@ func TestRunsBesideTheScheduleDoNotMoveIt(t *testing.T) {
 		return nil
 	})))
 	require.Len(t, b.runs(job), 1, "the run, and nothing passed over")
-	require.Equal(t, 1, b.count(`select count(*) from due where recurs and ready_at > now() + interval '50 minutes'`), "the schedule stays")
+	require.Equal(t, 1, b.count(`select count(*) from due where carries_schedule and ready_at > now() + interval '50 minutes'`), "the schedule stays")
 }
 
 // failing fails the runs of some of a job's occurrences, by their order.
@@ -97,7 +97,7 @@ func TestFailuresAreCountedWhenRunsEnd(t *testing.T) {
 	})
 	b.exec(`update due set failures = 1`)
 	p := b.poller(executorFunc(func(context.Context, executor.Run) error {
-		b.exec(`update due set failures = 0 where recurs`) // another has succeeded meanwhile
+		b.exec(`update due set failures = 0 where carries_schedule`) // another has succeeded meanwhile
 		return errors.New("no luck")
 	}), poller.Config{})
 	n, err := p.Pass(t.Context())
@@ -105,7 +105,7 @@ func TestFailuresAreCountedWhenRunsEnd(t *testing.T) {
 	require.Equal(t, 1, n)
 	status, _ := b.jobStatus(job)
 	require.Equal(t, "ACTIVE", status)
-	require.Equal(t, 1, b.count(`select failures from due where recurs`))
+	require.Equal(t, 1, b.count(`select failures from due where carries_schedule`))
 }
 
 // Where the database failed when the schedule was to go on without a run, it goes on when that ends.
@@ -120,7 +120,7 @@ func TestAScheduleThatDidNotGoOnWithoutItsRun(t *testing.T) {
 	require.Equal(t, 1, n)
 	require.Len(t, b.runs(job), 1)
 	require.Equal(t, 1, b.count(`select count(*) from due d join jobs j on j.id = d.job_id
-		where d.recurs and d.run_count = 1 and d.scheduled_for = j.anchor_at + interval '2 minutes'`), "it is on the next occurrence")
+		where d.carries_schedule and d.run_count = 1 and d.scheduled_for = j.anchor_at + interval '2 minutes'`), "it is on the next occurrence")
 }
 
 // What is claimed may be edited before its schedule goes on without it: then it goes on as it was edited.
@@ -147,7 +147,7 @@ func TestAnEditBetweenAClaimAndItsSplit(t *testing.T) {
 	lost, _, err := store.Batch(t.Context(), []*runs.Outcome{&o})
 	require.NoError(t, err)
 	require.Empty(t, lost)
-	require.Equal(t, 1, b.count(`select count(*) from due where recurs and ready_at > now() + interval '50 minutes'`), "then the new schedule counts")
+	require.Equal(t, 1, b.count(`select count(*) from due where carries_schedule and ready_at > now() + interval '50 minutes'`), "then the new schedule counts")
 }
 
 // A target that says that the job is to pause is heard from any run of it.

@@ -90,7 +90,7 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 	// A claim under way is not cut off when claiming stops: it may have been committed, and then its runs would wait
 	// for the lease to run out. The lease bounds it instead.
 	rows, err := p.queries.Claim(held.Context, db.ClaimParams{
-		LeaseID: held.ID, MaxRows: int32(limit), Since: p.floor.get(), Ahead: claimAhead,
+		Token: runs.NewToken(), LeaseID: held.ID, MaxRows: int32(limit), Since: p.floor.get(), Ahead: claimAhead,
 	})
 	if err != nil {
 		p.lostUntil = time.Now().Add(lostFor)

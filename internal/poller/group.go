@@ -9,6 +9,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/database"
 	"punctual/internal/lease"
+	"punctual/internal/runs"
 )
 
 // claimGrouped takes up to limit due runs of concurrency groups, as many as their bounds leave. Instances take turns at
@@ -22,7 +23,7 @@ func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow,
 		}
 		var err error
 		claimed, err = q.ClaimGrouped(held.Context, db.ClaimGroupedParams{
-			LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead,
+			Token: runs.NewToken(), LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead,
 		})
 		return err
 	})

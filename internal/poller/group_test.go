@@ -13,6 +13,8 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/executor"
 	"punctual/internal/poller"
+	"punctual/internal/runs"
+	"punctual/internal/testdb"
 )
 
 // meter counts the runs that execute at a time, on all instances.
@@ -122,10 +124,12 @@ func TestAGroupKeepsNoOtherOut(t *testing.T) {
 			b := setup(t)
 			crowd := b.groupedJob("crowd", 1, 3600)
 			if c.isFull { // and each that waits is another job's
-				b.exec(`insert into jobs select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid()))).* from jobs j, generate_series(1, 10000)`)
+				columns := testdb.Columns(t, b.pool, "jobs")
+				b.exec(`insert into jobs (` + columns + `) select ` + columns + ` from (
+					select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid()))).* from jobs j, generate_series(1, 10000)) copy`)
 				b.exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now()`, b.lease())
 			}
-			b.exec(`insert into due (job_id, scheduled_for, ready_at, recurs, trigger, concurrency_group)
+			b.exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group)
 				select case when $2 then j.id else $1 end, now() - interval '1 min' - row_number() over () * interval '1 ms', now() - interval '1 min', false, 'BACKFILL', 'crowd'
 				from generate_series(1, case when $2 then 1 else 10000 end), jobs j
 				where not $2 or j.id <> $1`, crowd, c.isFull)
@@ -175,7 +179,7 @@ func TestAnEditThatMeetsAClaimOfAGroup(t *testing.T) {
 	require.NoError(t, err)
 	claimed := make(chan []db.ClaimGroupedRow)
 	go func() {
-		rows, err := b.ClaimGrouped(t.Context(), db.ClaimGroupedParams{LeaseID: held, MaxRows: 10})
+		rows, err := b.ClaimGrouped(t.Context(), db.ClaimGroupedParams{Token: runs.NewToken(), LeaseID: held, MaxRows: 10})
 		assert.NoError(t, err)
 		claimed <- rows
 	}()

@@ -10,6 +10,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/jobs"
+	"punctual/internal/runs"
 )
 
 // edit changes a job as the API does.
@@ -38,7 +39,7 @@ func (b bench) whoClaims() (who string, leaseID uuid.UUID) {
 	if len(b.claim(leaseID)) > 0 {
 		return "instances", leaseID
 	}
-	grouped, err := b.ClaimGrouped(b.t.Context(), db.ClaimGroupedParams{LeaseID: leaseID, MaxRows: 100})
+	grouped, err := b.ClaimGrouped(b.t.Context(), db.ClaimGroupedParams{Token: runs.NewToken(), LeaseID: leaseID, MaxRows: 100})
 	require.NoError(b.t, err)
 	if len(grouped) > 0 {
 		return "instances by turns", leaseID
@@ -46,7 +47,7 @@ func (b bench) whoClaims() (who string, leaseID uuid.UUID) {
 	for _, queue := range []string{"first", "second"} {
 		leaseID = uuid.Must(uuid.NewV7())
 		queued, err := b.ClaimQueued(b.t.Context(), db.ClaimQueuedParams{
-			Queue: queue, LeaseIds: []uuid.UUID{leaseID}, Holders: []string{"test"}, Durations: []time.Duration{time.Minute},
+			Token: runs.NewToken(), Queue: queue, LeaseIds: []uuid.UUID{leaseID}, Holders: []string{"test"}, Durations: []time.Duration{time.Minute},
 		})
 		require.NoError(b.t, err)
 		if len(queued) > 0 {
@@ -228,7 +229,10 @@ func TestBufferedRunGoesOnWhereItsJobIs(t *testing.T) {
 	_, err := b.startRun(job, db.OverlapPolicyBUFFERONE)
 	require.NoError(t, err)
 	require.Equal(t, 1, b.count(`select count(*) from due where buffered_for is not null`), "it waits for what is due")
-	b.edit(job, func(j *db.Job) { j.Status, j.Target = db.JobStatusPAUSED, []byte(`{"type":"worker","queue":"second"}`) })
+	b.edit(job, func(j *db.Job) {
+		j.Status, j.PausedSince = db.JobStatusPAUSED, new(time.Now())
+		j.Target, j.Queue = []byte(`{"type":"worker","queue":"second"}`), new("second")
+	})
 	who, _ := b.whoClaims()
 	require.Equal(t, "workers of the second", who)
 }

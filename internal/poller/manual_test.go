@@ -41,9 +41,9 @@ func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, e
 func (b bench) toggle(job uuid.UUID) error {
 	return b.change(job, func(q *db.Queries, locked jobs.Locked) error {
 		after := locked.Job
-		after.Status = db.JobStatusPAUSED
+		after.Status, after.PausedSince = db.JobStatusPAUSED, &locked.LockedAt
 		if locked.Job.Status == db.JobStatusPAUSED {
-			after.Status = db.JobStatusACTIVE
+			after.Status, after.PausedSince = db.JobStatusACTIVE, nil
 		}
 		if err := jobs.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 	"punctual/internal/logging"
 	"punctual/internal/maintenance"
 	"punctual/internal/poller"
+	"punctual/internal/runs"
 	"punctual/internal/testdb"
 )
 
@@ -135,7 +136,7 @@ func (b bench) lease() uuid.UUID {
 // claim claims all that is due under a lease.
 func (b bench) claim(leaseID uuid.UUID) []db.ClaimRow {
 	b.t.Helper()
-	rows, err := b.Claim(b.t.Context(), db.ClaimParams{LeaseID: leaseID, MaxRows: 100})
+	rows, err := b.Claim(b.t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: leaseID, MaxRows: 100})
 	require.NoError(b.t, err)
 	return rows
 }

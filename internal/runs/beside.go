@@ -13,7 +13,7 @@ import (
 
 // isBeside tells whether the run is not on the row that carries its job's schedule, so that completing it cannot let
 // the job rest.
-func (o *Outcome) isBeside() bool { return !o.Row.Recurs || o.split }
+func (o *Outcome) isBeside() bool { return !o.Row.CarriesSchedule || o.split }
 
 // settleBeside pauses the job of a run that ended beside its schedule, where that has to be. It is no part of the run's
 // completion: a failure is logged, and the next run that ends so tries again.

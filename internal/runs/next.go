@@ -5,7 +5,6 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
-	"punctual/internal/executor"
 	"punctual/internal/policy"
 )
 
@@ -62,7 +61,7 @@ func (o *Outcome) next() policy.Step {
 // nextQueue returns where what comes next waits for workers; nil: it does not. That was changed where the job was.
 func (o *Outcome) nextQueue() *string {
 	if o.Row.RevisedAt != nil && o.retryAt.IsZero() {
-		return executor.QueueOf(o.Row.Job.Target)
+		return o.Row.Job.Queue
 	}
 	return o.Row.Queue
 }
@@ -70,7 +69,7 @@ func (o *Outcome) nextQueue() *string {
 // revise computes what comes next again, from what has become of the run's row and job since the claim.
 func (o *Outcome) revise(now db.ListRevisedRow) {
 	row := &o.Row
-	row.Recurs, row.BufferedFor, row.Revision, row.RevisedAt = now.Recurs, now.BufferedFor, now.Revision, now.RevisedAt
+	row.CarriesSchedule, row.BufferedFor, row.Revision, row.RevisedAt = now.CarriesSchedule, now.BufferedFor, now.Revision, now.RevisedAt
 	row.RunCount, row.Failures, row.Job = now.RunCount, now.Failures, now.Job
 	before := o.step
 	o.when.Grid, o.step, o.split = nil, policy.Step{}, false // whether the schedule goes on elsewhere, the row says by now

@@ -44,7 +44,7 @@ func (s Store) Split(ctx context.Context, now time.Time, claimed []*Outcome) err
 // splits returns the next occurrence of a job whose runs may overlap, where its schedule is to go on without this run.
 func (o *Outcome) splits(now time.Time) (next time.Time, ok bool) {
 	row, job := &o.Row, &o.Row.Job
-	if !row.Recurs || row.Attempt > 1 || !policy.MayOverlap(job) || o.computeSchedule() != nil {
+	if !row.CarriesSchedule || row.Attempt > 1 || !policy.MayOverlap(job) || o.computeSchedule() != nil {
 		return time.Time{}, false // what cannot be computed, Prepare will say
 	}
 	if o.misfire(now) != nil {

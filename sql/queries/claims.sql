@@ -23,13 +23,13 @@ with candidate as (
     for update of d skip locked
 ), claimed as (
     update due d
-    set lease_id = @lease_id, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+    set lease_id = @lease_id, token = @token, attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
     where d.ctid = any(array(select ctid from candidate))
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
         d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
     c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
 from claimed c
@@ -65,7 +65,7 @@ with running as (
         select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
         from due d
         where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
-          and d.recurs
+          and d.carries_schedule
           and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
         order by d.ready_at
         limit 10000
@@ -75,7 +75,7 @@ with running as (
         select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
         from due d
         where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
-          and not d.recurs
+          and not d.carries_schedule
           and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
         order by d.ready_at
         limit 10000
@@ -105,7 +105,7 @@ with running as (
     for update of d skip locked
 ), claimed as (
     update due d
-    set lease_id = @lease_id, token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+    set lease_id = @lease_id, token = @token, attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
     from (
         select
@@ -113,10 +113,10 @@ with running as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
         d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
     c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
 from claimed c
@@ -173,8 +173,8 @@ with expired as (
 ), freed as (
     update due d
     set lease_id = null,
-        queue = case when j.max_attempts > d.attempt and j.deleted_at is null then j.target ->> 'queue' else d.queue end,
-        awaits_worker = j.target ->> 'queue' is not null
+        queue = case when j.max_attempts > d.attempt and j.deleted_at is null then j.queue else d.queue end,
+        awaits_worker = j.queue is not null
             and d.cancel_reason is null and j.max_attempts > d.attempt and j.deleted_at is null,
         concurrency_group = j.concurrency_group
     from (
@@ -201,8 +201,8 @@ update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     (queue, awaits_worker, concurrency_group) = (
         select
-            case when j.max_attempts >= d.attempt and j.deleted_at is null then j.target ->> 'queue' else d.queue end,
-            j.target ->> 'queue' is not null and d.cancel_reason is null and j.max_attempts >= d.attempt and j.deleted_at is null,
+            case when j.max_attempts >= d.attempt and j.deleted_at is null then j.queue else d.queue end,
+            j.queue is not null and d.cancel_reason is null and j.max_attempts >= d.attempt and j.deleted_at is null,
             j.concurrency_group
         from jobs j
         where j.id = d.job_id

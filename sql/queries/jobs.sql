@@ -6,7 +6,7 @@ select clock_timestamp()::timestamptz;
 -- One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
 -- or touch either before it commits.
 with first as (
-    insert into due (job_id, scheduled_for, ready_at, recurs, concurrency_group, queue, awaits_worker)
+    insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     values (
         @id, @scheduled_for, @scheduled_for, true, @concurrency_group, sqlc.narg(queue), sqlc.narg(queue)::text is not null
     )
@@ -32,7 +32,7 @@ select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_r
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
-left join due d on d.job_id = j.id and d.recurs
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.id = @id and j.deleted_at is null;
 
 -- name: ListJobs :many
@@ -41,7 +41,7 @@ select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_r
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
-left join due d on d.job_id = j.id and d.recurs
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.deleted_at is null
   and (sqlc.narg(status)::job_status is null or j.status = sqlc.narg(status))
 order by j.created_at desc, j.id desc
@@ -53,7 +53,7 @@ select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_r
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
-left join due d on d.job_id = j.id and d.recurs
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.deleted_at is null
   and (sqlc.narg(status)::job_status is null or j.status = sqlc.narg(status))
   and (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid)
@@ -90,13 +90,14 @@ set name = @name, payload = @payload, target = @target, sealed_secrets = @sealed
     min_backoff_seconds = @min_backoff_seconds, max_backoff_seconds = @max_backoff_seconds,
     attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency, status = @status,
-    status_reason = @status_reason, last_run_at = @last_run_at, run_count = @run_count, updated_at = greatest(now(), created_at)
+    status_reason = @status_reason, paused_since = @paused_since, last_run_at = @last_run_at, run_count = @run_count, updated_at = greatest(now(), created_at)
 where id = @id;
 
 -- name: MarkJobDeleted :exec
 -- Under LockJob. The row stays for the sake of its runs, without what the user wrote.
 update jobs
-set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null, name = 'deleted',
+set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null,
+    paused_since = coalesce(paused_since, now()), name = 'deleted',
     payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
 where id = @id;
 

@@ -31,7 +31,7 @@ with candidate as (
     from candidate
 ), claimed as (
     update due d
-    set lease_id = (@lease_ids::uuid[])[c.n], token = (select nextval('claim_tokens')), attempt = d.attempt + 1,
+    set lease_id = (@lease_ids::uuid[])[c.n], token = @token, attempt = d.attempt + 1,
         started_at = coalesce(d.started_at, now())
     from (
         select
@@ -40,7 +40,7 @@ with candidate as (
             unnest(array(select n from numbered order by n)) as n
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
         d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, d.lease_id, c.n
 ), granted as (
     insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
@@ -50,7 +50,7 @@ with candidate as (
     group by c.lease_id
     returning id, created_at
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.recurs, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
+select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
     c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
     c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
     c.lease_id::uuid as lease_id, g.created_at as leased_at
@@ -61,7 +61,7 @@ join jobs j on j.id = c.job_id;
 -- name: GetLeased :one
 -- A run that a worker holds, by what its id says and the token it was claimed with; this attempt began when it was leased. The
 -- last eight bytes of a job's id lead to the job.
-select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
+select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
     d.run_count, d.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
     l.id as lease_id, l.created_at as leased_at
@@ -72,7 +72,7 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea and d.token = @token 
 
 -- name: ListOverdue :many
 -- The runs that workers hold and whose attempt has taken longer than it may. Reads what workers hold, and nothing that waits.
-select d.job_id, d.scheduled_for, d.ready_at, d.recurs, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
+select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
     d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
     d.run_count, d.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
     h.lease_id::uuid as lease_id, h.created_at::timestamptz as leased_at
@@ -90,7 +90,7 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now();
 -- that it was in time once, its scheduled_for would no longer show. One that is to end, has no attempt left, or whose job was
 -- deleted, is left to an instance. The job is locked before it is read, so that an edit under way counts. Guarded by the token.
 with job as (
-    select j.id, j.target, j.concurrency_group, j.max_attempts
+    select j.id, j.queue, j.concurrency_group, j.max_attempts
     from jobs j
     where j.id = @job_id
     for share
@@ -98,8 +98,8 @@ with job as (
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     ready_at = greatest(now(), d.ready_at),
-    queue = j.target ->> 'queue',
-    awaits_worker = j.target ->> 'queue' is not null and d.cancel_reason is null and j.max_attempts >= d.attempt,
+    queue = j.queue,
+    awaits_worker = j.queue is not null and d.cancel_reason is null and j.max_attempts >= d.attempt,
     concurrency_group = j.concurrency_group
 from job j
 where j.id = d.job_id

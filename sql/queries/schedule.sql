@@ -12,15 +12,15 @@ for update;
 -- Takes the schedule off a job's due row, under LockDue, after its runs were counted with the job, the one in flight too. That
 -- goes on without the schedule, and is told by the revision: nothing comes after it.
 update due
-set recurs = false, run_count = -1, revision = revision + 1
-where job_id = @job_id and recurs;
+set carries_schedule = false, run_count = -1, revision = revision + 1
+where job_id = @job_id and carries_schedule;
 
 -- name: DropOccurrence :exec
 -- Removes an occurrence nobody executes, after StopRecurring in the same transaction. What was due already is not
 -- dropped in silence: it leaves a skipped run, which stands for all occurrences that were due.
 with dropped as (
     delete from due d
-    where d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.lease_id is null and not d.recurs
+    where d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.lease_id is null and not d.carries_schedule
     returning d.job_id, d.scheduled_for, d.trigger, d.retry_of
 )
 insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
@@ -32,18 +32,18 @@ on conflict (job_id, scheduled_for) do nothing;
 -- name: StartRecurring :exec
 -- Puts a job's schedule on its next occurrence, under LockDue. Where that very occurrence is already there, in flight, it
 -- carries the schedule on.
-insert into due (job_id, scheduled_for, ready_at, recurs, last_run_at, concurrency_group, queue, awaits_worker)
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, last_run_at, concurrency_group, queue, awaits_worker)
 values (
     @job_id, @scheduled_for, @scheduled_for, true, sqlc.narg(last_run_at), sqlc.narg(concurrency_group), sqlc.narg(queue),
     sqlc.narg(queue)::text is not null
 )
-on conflict (job_id, scheduled_for) do update set recurs = true, revision = due.revision + 1;
+on conflict (job_id, scheduled_for) do update set carries_schedule = true, revision = due.revision + 1;
 
 -- name: Revise :exec
 -- Has a run in flight carry the job's schedule on when it ends, as that is from now on, under LockDue. Its completion finds
 -- another revision than its claim did, and looks what comes next.
 update due
-set recurs = true, revision = revision + 1, revised_at = @revised_at::timestamptz
+set carries_schedule = true, revision = revision + 1, revised_at = @revised_at::timestamptz
 where job_id = @job_id and scheduled_for = @scheduled_for;
 
 -- name: RaiseRevisions :exec
@@ -51,7 +51,7 @@ where job_id = @job_id and scheduled_for = @scheduled_for;
 -- is touched though nobody holds it, so that a claim under way leaves it to the next, which sees the change.
 update due
 set revision = revision + 1
-where job_id = @job_id and (recurs or lease_id is not null);
+where job_id = @job_id and (carries_schedule or lease_id is not null);
 
 -- name: Requeue :exec
 -- Has what nobody holds of a job wait where it is executed from now on, under LockDue. What was left to instances to be ended
@@ -69,7 +69,7 @@ on conflict (job_id, scheduled_for) do nothing;
 
 -- name: StartRun :exec
 -- Adds a run that is due at once, beside the job's schedule.
-insert into due (job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker)
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker)
 values (
     @job_id, @scheduled_for, @scheduled_for, false, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group),
     sqlc.narg(queue), sqlc.narg(queue)::text is not null
@@ -80,7 +80,7 @@ values (
 -- keeps the occurrence from overlapping, and when it ends the schedule goes on there.
 update due
 set scheduled_for = @scheduled_for, ready_at = @scheduled_for, trigger = @trigger, retry_of = sqlc.narg(retry_of)
-where job_id = @job_id and recurs and attempt = 0;
+where job_id = @job_id and carries_schedule and attempt = 0;
 
 -- name: StartRunInstead :exec
 -- Adds a run that is due at once and has the job's schedule go on behind it, under LockDue. The run that it takes the place of is
@@ -88,15 +88,15 @@ where job_id = @job_id and recurs and attempt = 0;
 with before as (
     select r.job_id, r.scheduled_for, r.last_run_at, r.run_count, r.failures
     from due r
-    where r.job_id = @job_id and r.recurs
+    where r.job_id = @job_id and r.carries_schedule
 ), beside as (
     update due d
-    set recurs = false, run_count = -1, revision = d.revision + 1
+    set carries_schedule = false, run_count = -1, revision = d.revision + 1
     from before b
     where d.job_id = b.job_id and d.scheduled_for = b.scheduled_for
 )
 insert into due (
-    job_id, scheduled_for, ready_at, recurs, trigger, retry_of, concurrency_group, queue, awaits_worker, last_run_at, run_count,
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker, last_run_at, run_count,
     failures
 )
 select b.job_id, @scheduled_for, @scheduled_for, true, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group), sqlc.narg(queue),
@@ -131,7 +131,7 @@ values (@job_id, @scheduled_for, @trigger, sqlc.narg(retry_of), clock_timestamp(
 -- name: Backfill :execrows
 -- Adds the occurrences that have neither a run nor a row here, under LockDue. They are due from now on, behind what is on time; not
 -- from when the transaction began, which may have waited for the lock since.
-insert into due (job_id, scheduled_for, ready_at, recurs, trigger, concurrency_group, queue, awaits_worker)
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group, queue, awaits_worker)
 select @job_id, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', sqlc.narg(concurrency_group), sqlc.narg(queue),
     sqlc.narg(queue)::text is not null
 from (select unnest(@scheduled_fors::timestamptz[]) as scheduled_for) o
@@ -168,5 +168,5 @@ where job_id = @job_id and awaits_worker and lease_id is null;
 -- Counts how a run has ended that overlapped with its job's schedule with that: how many have failed in a row.
 update due
 set failures = case when @failed::boolean then least(failures, 32766) + 1 else 0 end
-where job_id = @job_id and recurs
+where job_id = @job_id and carries_schedule
 returning failures;

@@ -1,0 +1,307 @@
+-- migrate:up
+
+create type job_status as enum ('ACTIVE', 'PAUSED', 'COMPLETED');
+create type misfire_policy as enum ('FIRE_ONCE', 'SKIP', 'FIRE_ALL');
+create type overlap_policy as enum ('SKIP', 'BUFFER_ONE', 'ALLOW_ALL', 'CANCEL_OTHER');
+create type run_history as enum ('ALL', 'FAILURES');
+create type run_status as enum ('SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELED');
+create type run_trigger as enum ('SCHEDULE', 'MANUAL', 'BACKFILL', 'RETRY');
+create type run_reason as enum (
+    'MISFIRE', 'OVERLAP', 'LEASE_EXPIRED', 'DEADLINE_EXCEEDED', 'JOB_PAUSED', 'JOB_DELETED', 'REQUESTED'
+);
+
+-- What to run, and when. This table is cold: a job's row does not change when the job fires, only
+-- when the job is edited, paused, completed or deleted.
+create table jobs (
+    id uuid primary key,
+    name text not null,
+    -- json, not jsonb: the target receives the payload byte for byte as the client gave it.
+    payload json not null,
+
+    -- The schedule: exactly one of an interval, a cron expression and one instant.
+    -- An interval's occurrences are anchor_at + n * interval_seconds, for n = 1, 2, ..
+    interval_seconds bigint,
+    anchor_at timestamptz,
+    cron text,
+    time_zone text,
+    run_at timestamptz,
+    -- The bounds of the schedule. Both are inclusive.
+    start_at timestamptz,
+    end_at timestamptz,
+    max_runs bigint,
+    jitter_seconds integer not null,
+    delete_after_completion boolean not null,
+
+    misfire_policy misfire_policy not null,
+    catchup_window_seconds bigint,
+    overlap_policy overlap_policy not null,
+    max_attempts smallint not null,
+    min_backoff_seconds integer not null,
+    max_backoff_seconds integer not null,
+    attempt_deadline_seconds integer not null,
+    pause_after_failures smallint,
+    run_history run_history not null,
+    -- At most max_concurrency runs of all jobs of one group execute at a time, over all instances.
+    concurrency_group text,
+    max_concurrency integer,
+
+    -- What executes the runs, as openapi.yaml describes it, without its secrets. json, like the
+    -- payload.
+    target json not null,
+    -- Where workers lease the job's runs. Null: an instance executes them.
+    queue text generated always as (target ->> 'queue') stored,
+    -- The target's secrets, sealed with the named key (internal/secrets) and bound to the job's id.
+    sealed_secrets bytea,
+    secrets_key_id text,
+    -- The names of the secrets, so that reading a job opens none of them.
+    secret_names text[] not null default '{}',
+
+    status job_status not null,
+    -- Why the job has its status, for people.
+    status_reason text,
+    -- From when on the job's occurrences are not executed because it is paused. Null: it is not.
+    paused_since timestamptz,
+    -- The start of the last run, and the number of runs, at the time the job last left ACTIVE. While
+    -- the job is active, the due row that carries its schedule has the newer values: it replaces
+    -- last_run_at, and its run_count is added to this one.
+    last_run_at timestamptz,
+    run_count bigint not null default 0,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    -- A deleted job is hidden, and stays as long as its runs do: runs are found through their job.
+    deleted_at timestamptz,
+
+    constraint jobs_name_length check (length(name) between 1 and 255),
+    constraint jobs_one_schedule check (num_nonnulls(interval_seconds, cron, run_at) = 1),
+    constraint jobs_interval_has_anchor check ((interval_seconds is null) = (anchor_at is null)),
+    constraint jobs_cron_has_zone check ((cron is null) = (time_zone is null)),
+    constraint jobs_bounds_positive check (
+        interval_seconds > 0 and max_runs > 0 and jitter_seconds >= 0 and catchup_window_seconds >= 0
+        and max_attempts > 0 and min_backoff_seconds >= 0 and max_backoff_seconds >= min_backoff_seconds
+        and attempt_deadline_seconds > 0 and pause_after_failures > 0 and max_concurrency > 0
+    ),
+    constraint jobs_group_has_bound check ((concurrency_group is null) = (max_concurrency is null)),
+    constraint jobs_ends_after_start check (end_at >= start_at),
+    constraint jobs_paused_since_when_paused check ((status = 'PAUSED') = (paused_since is not null)),
+    constraint jobs_updated_after_created check (updated_at >= created_at),
+    constraint jobs_secrets_have_key check (
+        (sealed_secrets is null) = (secrets_key_id is null)
+        and (sealed_secrets is null) = (secret_names = '{}')
+    )
+);
+
+create index jobs_newest on jobs (created_at desc, id desc) where deleted_at is null;
+create index jobs_newest_by_status on jobs (status, created_at desc, id desc) where deleted_at is null;
+create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id is not null;
+-- A run's id ends with the last eight bytes of its job's id. This index leads from there to the job.
+create unique index jobs_run_tail on jobs (substring(uuid_send(id) from 9));
+
+-- The right to execute runs, limited in time: one row for each instance, and one for each lease of
+-- a worker. A heartbeat renews it. It is written every few seconds, so it must stay small enough to
+-- be vacuumed in passing.
+create table leases (
+    id uuid primary key,
+    -- Who holds it, for people: an instance's host and process, or the name that a worker gave.
+    holder text not null,
+    expires_at timestamptz not null,
+    created_at timestamptz not null default now(),
+    -- Only for workers' leases: for how long a heartbeat extends the lease, and the runs it holds. So
+    -- these runs are found when the lease expires, without reading what else waits in the queues.
+    duration interval,
+    job_ids uuid[],
+    scheduled_fors timestamptz[],
+
+    constraint leases_of_workers_hold check (num_nulls(duration, job_ids, scheduled_fors) in (0, 3))
+) with (fillfactor = 50);
+
+-- What is still to be executed: one row for the next occurrence of each active job, and one for each
+-- other run that has not ended. This table is hot and narrow. A claim changes no indexed column, so
+-- it stays a heap-only update, for which the fillfactor leaves room on the page.
+create table due (
+    job_id uuid not null,
+    scheduled_for timestamptz not null,
+    -- The earliest instant at which it may start.
+    ready_at timestamptz not null,
+    -- Whether this row carries its job's schedule: completing it moves it to the next occurrence. Any
+    -- other row is deleted when it is completed.
+    carries_schedule boolean not null,
+    -- The number of attempts begun. A claim counts, so that a run which kills its instance is counted.
+    attempt smallint not null default 0,
+    -- The token of the latest claim. A completion that carries another token changes nothing.
+    token bigint not null default 0,
+    -- The lease under which it is held. Null: nobody holds it.
+    lease_id uuid,
+    -- When attempt 1 may start: when it was claimed, or its ready_at if it was claimed ahead.
+    started_at timestamptz,
+    -- The job's concurrency group. Rows of a group are claimed in turns (ClaimGrouped).
+    concurrency_group text,
+    -- The job's queue. Null: an instance executes it.
+    queue text,
+    -- Whether a worker is to lease it. False for rows with a queue that an instance has to end, for
+    -- example because the run was canceled.
+    awaits_worker boolean not null default false,
+    trigger run_trigger not null default 'SCHEDULE',
+    -- The scheduled_for of the run that this run repeats.
+    retry_of timestamptz,
+    -- Why the run is to be canceled: whoever executes it stops, and no other attempt begins.
+    cancel_reason run_reason,
+    -- The failed attempts of this run, in the form of the contract's FailedAttempt.
+    failed_attempts jsonb,
+    -- A run started by hand that waits for the end of this one and then takes over the row: its
+    -- scheduled_for and its retry_of.
+    buffered_for timestamptz,
+    buffered_retry_of timestamptz,
+    -- Raised by every change of what follows this run. A completion that carries an older revision
+    -- changes nothing; it computes the next occurrence again.
+    revision integer not null default 0,
+    -- When the job's schedule was changed while this run was in flight. Occurrences of the new
+    -- schedule count from here.
+    revised_at timestamptz,
+    -- The start of the job's last run that has ended.
+    last_run_at timestamptz,
+    -- The job's runs since it last became active, and how many of the latest failed in a row.
+    run_count bigint not null default 0,
+    failures smallint not null default 0,
+
+    primary key (job_id, scheduled_for),
+    constraint due_never_early check (ready_at >= scheduled_for and started_at >= scheduled_for),
+    constraint due_leased_was_claimed check (lease_id is null or (attempt > 0 and token > 0)),
+    constraint due_started_when_attempted check ((attempt > 0) = (started_at is not null)),
+    constraint due_worker_has_queue check (queue is not null or not awaits_worker),
+    constraint due_retry_repeats check ((trigger = 'RETRY') = (retry_of is not null))
+) with (
+    fillfactor = 50,
+    -- Rows change all the time and the table is small: vacuum it early, and without pauses.
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0.1
+);
+
+-- Instances claim rows that await no worker; workers lease the rows of their queue.
+create index due_ready_at on due (ready_at) where not awaits_worker;
+create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
+create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
+
+-- What became of each occurrence: one final row, written once, by the statement that completes the
+-- run. The primary key makes the database itself refuse a second run of one occurrence. A run's id is
+-- a function of this key (internal/runid), so it is not stored. There is no foreign key to jobs: it
+-- would be checked for each run, and the history outlives its job.
+create table runs (
+    job_id uuid not null,
+    scheduled_for timestamptz not null,
+    trigger run_trigger not null default 'SCHEDULE',
+    retry_of timestamptz,
+    started_at timestamptz,
+    finished_at timestamptz not null,
+    status run_status not null,
+    reason run_reason,
+    -- Of a run skipped because its job was paused: the job's status_reason then.
+    status_reason text,
+    attempt smallint not null,
+    -- How many occurrences this row stands for. More than one only where they were skipped in a row.
+    occurrences integer not null,
+    error text,
+    -- What the target answered, in the form of the contract's RunResult.
+    result json,
+    -- The attempts before the last one, as in due.
+    failed_attempts jsonb,
+
+    primary key (job_id, scheduled_for),
+    constraint runs_never_early check (started_at >= scheduled_for and finished_at >= started_at),
+    -- A run may be canceled before its first attempt.
+    constraint runs_started_when_attempted check (
+        (started_at is null) = (attempt = 0)
+        and case status when 'SKIPPED' then attempt = 0 when 'CANCELED' then true else attempt > 0 end
+    ),
+    constraint runs_skipped_for_a_reason check (status <> 'SKIPPED' or reason is not null),
+    constraint runs_failed_with_error check ((status = 'FAILED') = (error is not null)),
+    constraint runs_retry_repeats check ((trigger = 'RETRY') = (retry_of is not null)),
+    constraint runs_occurrences check (occurrences = 1 or (occurrences > 1 and status = 'SKIPPED'))
+) partition by range (scheduled_for);
+
+-- The runs that have not ended: those that are due, those that execute, and those that wait for
+-- another run's end. A row that was claimed ahead of its instant is not a run yet.
+create view open_runs as
+select
+    job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
+    trigger, retry_of, attempt, started_at, failed_attempts
+from due
+where (ready_at <= now() or attempt > 0) and (started_at is null or started_at <= now())
+union all
+select
+    job_id, buffered_for, 'PENDING',
+    case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
+    buffered_retry_of, 0::smallint, null, null
+from due
+where buffered_for is not null;
+
+-- Creates the partition of runs for one day (UTC), unless it exists. Returns whether it did. Many
+-- sessions may call it at once. The table is created alone and then attached, which, unlike
+-- "create table .. partition of", blocks no reader and no writer. It is analysed at once: without
+-- statistics its first completions would be planned badly.
+create function create_runs_partition(day date) returns boolean
+language plpgsql as $$
+declare
+    partition_name constant text := 'runs_' || to_char(day, 'YYYYMMDD');
+begin
+    if to_regclass(partition_name) is not null then
+        return false;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('create_runs_partition', 0));
+    -- From the catalog: to_regclass may remember its answer from before the lock.
+    if exists (
+        select from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'runs'::regclass and c.relname = partition_name
+    ) then
+        return false;
+    end if;
+    execute format('create table %I (like runs including defaults including constraints)', partition_name);
+    execute format(
+        'alter table runs attach partition %I for values from (%L) to (%L)',
+        partition_name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC'
+    );
+    execute format('analyze %I', partition_name);
+    return true;
+end
+$$;
+
+-- Drops the partitions of runs for all days before one (UTC). Returns how many it dropped. It needs
+-- runs for itself for a moment, and gives up rather than make others wait while somebody reads for
+-- long.
+create function drop_runs_partitions(before date) returns bigint
+language plpgsql as $$
+declare
+    partition_name text;
+    dropped bigint := 0;
+begin
+    perform set_config('lock_timeout', '2s', true);
+    for partition_name in
+        select c.relname
+        from pg_inherits i
+        join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'runs'::regclass and c.relname < 'runs_' || to_char(before, 'YYYYMMDD')
+    loop
+        execute format('drop table if exists %I', partition_name);
+        dropped := dropped + 1;
+    end loop;
+    return dropped;
+end
+$$;
+
+-- migrate:down
+
+drop function drop_runs_partitions(date);
+drop function create_runs_partition(date);
+drop view open_runs;
+drop table runs;
+drop table due;
+drop table leases;
+drop table jobs;
+drop type run_reason;
+drop type run_trigger;
+drop type run_status;
+drop type run_history;
+drop type overlap_policy;
+drop type misfire_policy;
+drop type job_status;
