@@ -22,6 +22,7 @@ import (
 	"punctual/internal/clock"
 	"punctual/internal/database"
 	"punctual/internal/executor"
+	"punctual/internal/jobs"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
 	"punctual/internal/notify"
@@ -75,8 +76,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		"log":  executor.Log{Logger: log},
 		"http": executor.NewHTTP(executor.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
 	}
+	service := jobs.New(jobs.Config{Pool: a.pool})
 	a.broker = broker.New(broker.Config{
-		Pool: a.pool, Logger: log, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
+		Pool: a.pool, Logger: log, Pauser: service, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 	})
 	handler, err := api.New(api.Config{
 		Pool: a.pool, Logger: log, Queues: a.broker, Targets: targets, Secrets: c.SecretKeys,
@@ -94,7 +96,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pool), Logger: log})
 	a.poller = poller.New(poller.Config{
-		Pool: a.pool, Lease: a.lease, Executor: targets, Secrets: c.SecretKeys, Logger: log,
+		Pool: a.pool, Lease: a.lease, Executor: targets, Pauser: service, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
 	})
 

@@ -25,6 +25,8 @@ import (
 type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
+	// Pauser pauses a job when one of its runs ends in a way that requires it.
+	Pauser runs.Pauser
 	// PollInterval is the longest it goes without looking at the database while workers wait, and so bounds the lateness of
 	// what it was not told of. Default 5 s.
 	PollInterval time.Duration
@@ -57,7 +59,7 @@ func New(c Config) *Broker {
 		c.Announce = func(string, time.Time, time.Time) {}
 	}
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), lines: map[string]*line{}}
-	b.outcomes = runs.Store{Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Due: b.due}
+	b.outcomes = runs.Store{Queries: b.queries, Logger: c.Logger, Pauser: c.Pauser, Due: b.due}
 	return b
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/client"
 	"punctual/gen/db"
+	"punctual/internal/jobs"
 	"punctual/internal/runs"
 )
 
@@ -93,5 +94,5 @@ func end(t *testing.T, pool *pgxpool.Pool, o *runs.Outcome, failure error) {
 }
 
 func storeOf(pool *pgxpool.Pool) runs.Store {
-	return runs.Store{Pool: pool, Queries: db.New(pool), Logger: discard, Due: func(*string, time.Time) {}}
+	return runs.Store{Queries: db.New(pool), Logger: discard, Pauser: jobs.New(jobs.Config{Pool: pool}), Due: func(*string, time.Time) {}}
 }

@@ -2,12 +2,10 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
@@ -222,27 +220,4 @@ func Delete(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID) error {
 		}
 		return q.MarkJobDeleted(ctx, id)
 	})
-}
-
-// Pause pauses a job for a reason that people are to read. One that is not active, or deleted, stays as it is.
-func Pause(ctx context.Context, pool *pgxpool.Pool, id uuid.UUID, reason string) error {
-	err := Change(ctx, pool, func(q *db.Queries) error {
-		locked, err := LockJob(ctx, q, id)
-		if err != nil {
-			return err
-		}
-		job := locked.Job
-		if job.Status != db.JobStatusACTIVE {
-			return nil
-		}
-		job.Status, job.StatusReason, job.PausedSince = db.JobStatusPAUSED, &reason, &locked.LockedAt
-		if err := Reschedule(ctx, q, locked.Job, &job, locked.LockedAt); err != nil {
-			return err
-		}
-		return q.UpdateJob(ctx, UpdateParams(job))
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	return err
 }

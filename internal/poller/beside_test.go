@@ -137,7 +137,7 @@ func TestAnEditBetweenAClaimAndItsSplit(t *testing.T) {
 		}
 		return q.UpdateJob(t.Context(), jobs.UpdateParams(after))
 	}))
-	store := runs.Store{Pool: b.pool, Queries: b.Queries, Logger: slog.Default(), Due: func(*string, time.Time) {}}
+	store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Pauser: jobs.New(jobs.Config{Pool: b.pool}), Due: func(*string, time.Time) {}}
 	require.NoError(t, store.Split(t.Context(), o.Row.ReadAt, []*runs.Outcome{&o}))
 	require.Equal(t, 1, b.count(`select count(*) from due`), "nothing may begin before it ends")
 

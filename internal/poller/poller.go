@@ -29,6 +29,8 @@ type Config struct {
 	Pool     *pgxpool.Pool
 	Lease    *lease.Keeper
 	Executor executor.Executor
+	// Pauser pauses a job when one of its runs ends in a way that requires it.
+	Pauser runs.Pauser
 	// Secrets opens the secrets of targets.
 	Secrets secrets.Keyring
 	Logger  *slog.Logger
@@ -111,7 +113,7 @@ func New(c Config) *Poller {
 	if p.Announce == nil {
 		p.Announce = func(string, time.Time, time.Time) {}
 	}
-	p.outcomes = runs.Store{Pool: p.Pool, Queries: p.queries, Logger: p.Logger, Due: p.due}
+	p.outcomes = runs.Store{Queries: p.queries, Logger: p.Logger, Pauser: p.Pauser, Due: p.due}
 	p.work, p.interrupt = context.WithCancelCause(context.Background())
 	return p
 }

@@ -14,6 +14,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/database"
 	"punctual/internal/executor"
+	"punctual/internal/jobs"
 	"punctual/internal/lease"
 	"punctual/internal/logging"
 	"punctual/internal/maintenance"
@@ -55,7 +56,7 @@ func setup(t *testing.T) bench {
 // poller returns an instance of its own that executes with e.
 func (b bench) poller(e executor.Executor, c poller.Config) *poller.Poller {
 	b.t.Helper()
-	c.Pool, c.Executor = b.pool, e
+	c.Pool, c.Executor, c.Pauser = b.pool, e, jobs.New(jobs.Config{Pool: b.pool})
 	if c.Logger == nil {
 		c.Logger = logging.New(b.t.Output(), slog.LevelWarn)
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
-	"punctual/internal/jobs"
 )
 
 // isBeside tells whether the run is not on the row that carries its job's schedule, so that completing it cannot let
@@ -43,7 +42,7 @@ func (s Store) pauseFor(ctx context.Context, o *Outcome) error {
 	if reason == "" {
 		return nil
 	}
-	return jobs.Pause(ctx, s.Pool, o.Row.JobID, reason)
+	return s.Pauser.Pause(ctx, o.Row.JobID, reason)
 }
 
 // isCounted tells whether the run says something of how its job's runs end.

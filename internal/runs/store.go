@@ -12,17 +12,24 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
 	"punctual/internal/runid"
 )
 
+// Pauser pauses jobs.
+type Pauser interface {
+	// Pause pauses a job and stores the reason for people to read. It does nothing to a job that
+	// is deleted or not active.
+	Pause(ctx context.Context, job uuid.UUID, reason string) error
+}
+
 // Store stores outcomes.
 type Store struct {
-	Pool    *pgxpool.Pool
 	Queries *db.Queries
 	Logger  *slog.Logger
+	// Pauser pauses the job of a run that says so by how it ended.
+	Pauser Pauser
 	// Due is told when something has become due at an instant, for the workers of a queue, or for instances where there
 	// is none. It must not block.
 	Due func(queue *string, readyAt time.Time)
