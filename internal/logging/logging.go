@@ -1,4 +1,4 @@
-// Package logging sets up structured logs: for machines, or for people where one is watching.
+// Package logging writes structured logs, and keeps those of a long outage short.
 package logging
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// New returns a logger that writes to out: JSON, or lines in colour where out is a terminal. Each line has the
-// attributes that With put into its context.
+// New returns a logger that writes to out: lines in colour if out is a terminal, JSON otherwise.
+// Each line has the attributes that With put into its context.
 func New(out io.Writer, level slog.Level) *slog.Logger {
 	var handler slog.Handler = slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: readable})
 	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
@@ -22,7 +22,7 @@ func New(out io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(contextHandler{handler})
 }
 
-// readable writes durations with their unit, which slog's JSON leaves out.
+// readable writes durations with their unit, which slog's JSON encoder leaves out.
 func readable(_ []string, attr slog.Attr) slog.Attr {
 	if attr.Value.Kind() == slog.KindDuration {
 		attr.Value = slog.StringValue(attr.Value.Duration().String())
@@ -32,7 +32,7 @@ func readable(_ []string, attr slog.Attr) slog.Attr {
 
 type attrsKey struct{}
 
-// With returns a context whose log lines have attrs.
+// With returns a context that adds attrs to each log line written with it.
 func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 	return context.WithValue(ctx, attrsKey{}, slices.Concat(attrsOf(ctx), attrs))
 }
@@ -42,7 +42,7 @@ func attrsOf(ctx context.Context) []slog.Attr {
 	return attrs
 }
 
-// contextHandler adds what With put into the context of a line.
+// contextHandler adds the attributes that With put into a line's context.
 type contextHandler struct{ slog.Handler }
 
 func (h contextHandler) Handle(ctx context.Context, line slog.Record) error {

@@ -1,5 +1,8 @@
-// Package maintenance keeps the database in order. Each of its duties should be done by one instance and is safe to do
-// by all: there is no leader.
+// Package maintenance keeps the database in order: it creates and drops partitions and frees runs
+// whose executor is gone.
+//
+// Every instance does every duty. There is no leader, so each duty is safe to do several times and
+// by several instances at once.
 package maintenance
 
 import (
@@ -7,31 +10,41 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"punctual/internal/logging"
 )
 
-// Duty is something to be done again and again.
+// Duty is a task that is done again and again.
 type Duty struct {
 	Name string
-	// Every is the time from the end of one pass to the start of the next, unless that says otherwise.
+	// Every is the time from the end of one pass to the start of the next.
 	Every time.Duration
-	// Pass does it once.
+	// Pass does the task once.
 	Pass func(ctx context.Context) (Result, error)
 }
 
-// Result is what a pass has come to.
+// Result is the outcome of one pass.
 type Result struct {
-	// Count is how much there was to do.
+	// Count is how many things the pass created, dropped or freed.
 	Count int64
-	// Next is the time from the end of this pass to the start of the next. Zero: the duty's Every, or soon where it has failed.
+	// Left is how many things are left for the next passes.
+	Left int64
+	// Next is the time from the end of this pass to the start of the next, if it differs from the
+	// duty's Every. After a failure, zero means an early retry.
 	Next time.Duration
 }
 
-// retryAfter is when a pass that has failed is tried again.
-const retryAfter = time.Second
+// maxRetryDelay is the longest wait after a pass that failed.
+const maxRetryDelay = 30 * time.Second
 
-// Run does the duty now and then again and again, until ctx ends. A pass that fails is logged and tried again soon, unless it
-// says otherwise: others wait for what it does.
+// Run does a pass at once, and then again and again until ctx ends. A failed pass is logged and
+// tried again after a second, then after longer and longer waits, because others depend on it.
 func (d Duty) Run(ctx context.Context, log *slog.Logger) {
+	log = log.With("duty", d.Name)
+	outage := logging.Outage{
+		Logger: log, Failing: "maintenance task failed; it is tried again", Working: "maintenance task works again",
+		MaxDelay: min(d.Every, maxRetryDelay),
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -41,14 +54,17 @@ func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 		case <-timer.C:
 		}
 		result, err := d.Pass(ctx)
-		next := cmp.Or(result.Next, d.Every)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			log.ErrorContext(ctx, "duty failed", "duty", d.Name, "error", err)
-			next = cmp.Or(result.Next, min(d.Every, retryAfter))
-		case result.Count > 0:
-			log.InfoContext(ctx, "duty done", "duty", d.Name, "count", result.Count)
+		if ctx.Err() != nil {
+			return
 		}
-		timer.Reset(next)
+		if result.Count > 0 {
+			log.InfoContext(ctx, "maintenance task finished", "count", result.Count, "left", result.Left)
+		}
+		if err != nil {
+			timer.Reset(cmp.Or(result.Next, outage.Failed(ctx, err)))
+			continue
+		}
+		outage.Worked(ctx)
+		timer.Reset(cmp.Or(result.Next, d.Every))
 	}
 }
