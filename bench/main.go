@@ -35,6 +35,7 @@ func (m *benchmark) Run(ctx context.Context, log *slog.Logger) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(m.Database.DataDir)) }()
 	}
+	m.Database.Embedded = true
 	db, err := app.OpenDatabase(ctx, m.Database, log)
 	if err != nil {
 		return err

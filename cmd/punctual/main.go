@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -16,44 +17,87 @@ import (
 	"github.com/joho/godotenv"
 
 	"punctual/internal/app"
-	"punctual/internal/database"
 	"punctual/internal/logging"
 )
 
-type cli struct {
-	LogLevel slog.Level `help:"The least level that is logged: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
+// exitUsage is the exit code when the command line or the configuration is wrong. Failures of what
+// was asked for exit with 1.
+const exitUsage = 2
 
-	Serve   serve    `cmd:"" default:"withargs" help:"Run the service. The default."`
-	Migrate migrate  `cmd:"" help:"Change or show the schema. The service does the same as 'up' when it starts."`
-	Secrets rotation `cmd:"" help:"Make a key for secrets, or seal all of them with the first of SECRET_KEYS."`
+type cli struct {
+	LogLevel slog.Level       `help:"The lowest level to log: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
+	Version  kong.VersionFlag `help:"Print the version and exit."`
+
+	Serve       serve      `cmd:"" help:"Run the service."`
+	Migrate     migrate    `cmd:"" help:"Apply, list or undo schema migrations. The service applies them when it starts."`
+	Secrets     rotation   `cmd:"" help:"Generate a key for secrets, or encrypt all secrets with the first key of SECRET_KEYS."`
+	ShowVersion versionCmd `cmd:"" name:"version" help:"Print the version."`
 }
 
 func main() {
 	app.TuneMemory()
-	// A .env is optional; one that cannot be read is not to be passed over. What the environment says comes first.
+	// A .env file is optional, but one that cannot be read is an error. The environment has priority.
 	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// Its text may quote a line, and with it a password.
-		fmt.Fprintln(os.Stderr, "punctual: .env cannot be read, or is not of the form NAME=value")
-		os.Exit(2)
+		// The error may quote a line of the file, and with it a password.
+		refuse("the file .env cannot be read, or has a line that is not NAME=value")
 	}
 	var c cli
-	command := kong.Parse(&c, kong.Name("punctual"), kong.Description("A job scheduler on PostgreSQL."), kong.ShortUsageOnError())
+	parser := kong.Must(&c,
+		kong.Name("punctual"), kong.Description("A job scheduler on PostgreSQL."),
+		kong.Vars{"version": versionLine()}, kong.ShortUsageOnError(),
+		kong.Exit(func(code int) { os.Exit(min(code, 1) * exitUsage) }),
+	)
+	if len(os.Args) == 1 {
+		printHelp(parser)
+		os.Exit(exitUsage)
+	}
+	command, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
 	log := logging.New(os.Stderr, c.LogLevel)
 	slog.SetDefault(log)
 
 	command.BindTo(untilSignal(log), (*context.Context)(nil))
 	command.Bind(log)
-	if err := command.Run(); err != nil {
+	err = command.Run()
+	switch {
+	case errors.Is(err, app.ErrNoDatabase):
+		refuse(err.Error())
+	case err != nil:
 		log.Error("failed", "error", err)
 		os.Exit(1)
 	}
 }
 
-// echoWithin is for how long another signal may be an echo of the first: a terminal signals all that runs in it, and what runs us
-// passes its own on, as npm and timeout do.
+// refuse ends the process because of a wrong command line or configuration.
+func refuse(sentence string) {
+	fmt.Fprintln(os.Stderr, "punctual: "+sentence)
+	os.Exit(exitUsage)
+}
+
+func printHelp(parser *kong.Kong) {
+	if nothing, err := kong.Trace(parser, nil); err == nil {
+		_ = nothing.PrintUsage(false) // an error means that nobody reads it
+	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("punctual %s %s %s/%s", app.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run() error {
+	_, err := fmt.Fprintln(os.Stdout, versionLine())
+	return err
+}
+
+// echoWithin is how long a further signal may be an echo of the first one. A terminal signals all
+// processes that run in it, and programs such as npm and timeout pass their own signal on as well.
 const echoWithin = time.Second
 
-// untilSignal returns a context that ends with the first signal to stop. A second, later one ends the process at once.
+// untilSignal returns a context that ends with the first signal to stop. A second signal, unless it
+// is an echo, ends the process at once.
 func untilSignal(log *slog.Logger) context.Context {
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -67,7 +111,7 @@ func untilSignal(log *slog.Logger) context.Context {
 				break
 			}
 		}
-		log.Warn("ended by a second signal")
+		log.Warn("ended by a second signal; runs in progress were not given back")
 		os.Exit(1)
 	}()
 	return ctx
@@ -84,30 +128,4 @@ func (s *serve) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	return service.Run(ctx)
-}
-
-type migrate struct {
-	Database app.DatabaseConfig `embed:""`
-	Step     string             `arg:"" enum:"up,status,down" help:"'up' applies what is missing, 'status' lists what there is, 'down' undoes the last one with all its data."`
-}
-
-// Run does one step.
-func (m *migrate) Run(ctx context.Context, log *slog.Logger) (err error) {
-	db, err := app.OpenDatabase(ctx, m.Database, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	switch m.Step {
-	case "up":
-		return database.Migrate(ctx, db.Direct, log)
-	case "down":
-		return database.Rollback(ctx, db.Direct, log)
-	default:
-		list, err := database.Migrations(ctx, db.Direct)
-		for _, migration := range list {
-			fmt.Fprintf(os.Stdout, "[%s] %s\n", map[bool]string{true: "x", false: " "}[migration.Applied], migration.Name)
-		}
-		return err
-	}
 }

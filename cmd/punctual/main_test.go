@@ -27,8 +27,8 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// dataDir returns an empty directory that PostgreSQL's user can reach too: not one of t.TempDir, which only its owner
-// may enter.
+// dataDir returns an empty directory that PostgreSQL's user can enter as well. Only the owner of
+// t.TempDir may enter that one.
 func dataDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "punctual-test-") //nolint:usetesting // see above
@@ -37,10 +37,10 @@ func dataDir(t *testing.T) string {
 	return dir
 }
 
-// serve starts the service with a PostgreSQL of its own and returns once it serves.
+// serve starts the service with the built-in PostgreSQL and returns when it serves.
 func serve(t *testing.T, binary, data string) (*exec.Cmd, *client.ClientWithResponses) {
 	t.Helper()
-	cmd := exec.Command(binary, "serve", "--port=0", "--poll-interval=100ms", "--data-dir="+data)
+	cmd := exec.Command(binary, "serve", "--embedded", "--port=0", "--poll-interval=100ms", "--data-dir="+data)
 	cmd.Dir = t.TempDir() // no .env
 	cmd.Env = append(os.Environ(), "DATABASE_URL=")
 	stderr, err := cmd.StderrPipe()
@@ -66,8 +66,8 @@ func serve(t *testing.T, binary, data string) (*exec.Cmd, *client.ClientWithResp
 	return nil, nil
 }
 
-// A service that is killed loses no job, and the schedule goes on without a gap, on the same PostgreSQL of its own.
-func TestKilledServiceGoesOn(t *testing.T) {
+// A killed service loses no job on the built-in PostgreSQL, and its schedules have no gap.
+func TestServe_continuesAfterAKill(t *testing.T) {
 	t.Parallel()
 	binary, data := build(t), dataDir(t)
 	cmd, service := serve(t, binary, data)
@@ -108,70 +108,4 @@ func endedRuns(t assert.TestingT, service *client.ClientWithResponses, job clien
 func waitForRuns(t *testing.T, service *client.ClientWithResponses, job client.Job, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(endedRuns(t, service, job)) >= n }, 20*time.Second, 50*time.Millisecond)
-}
-
-func TestMigrateByHand(t *testing.T) {
-	t.Parallel()
-	binary, data := build(t), dataDir(t)
-	migrate := func(step string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), binary, "migrate", step, "--data-dir="+data)
-		cmd.Dir = t.TempDir()
-		cmd.Env = append(os.Environ(), "DATABASE_URL=")
-		out, err := cmd.Output()
-		require.NoError(t, err)
-		return string(out)
-	}
-	require.Regexp(t, `^\[ \] \d{14}_create_scheduler\n`, migrate("status"))
-	migrate("up")
-	require.NotContains(t, migrate("status"), "[ ]")
-	migrate("down")
-	require.Contains(t, migrate("status"), "[ ]")
-}
-
-func TestRotateByHand(t *testing.T) {
-	t.Parallel()
-	binary, data := build(t), dataDir(t)
-	rotate := func(keys string) (string, error) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), binary, "secrets", "rotate", "--data-dir="+data)
-		cmd.Dir = t.TempDir()
-		cmd.Env = append(os.Environ(), "DATABASE_URL=", "SECRET_KEYS="+keys)
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	migrate := exec.CommandContext(t.Context(), binary, "migrate", "up", "--data-dir="+data)
-	migrate.Dir, migrate.Env = t.TempDir(), append(os.Environ(), "DATABASE_URL=")
-	require.NoError(t, migrate.Run())
-	key, err := exec.CommandContext(t.Context(), binary, "secrets", "generate-key").Output()
-	require.NoError(t, err)
-
-	out, err := rotate(strings.TrimSpace(string(key)))
-	require.NoError(t, err, "%s", out)
-	require.Contains(t, out, `"jobs":0`, "there are no secrets")
-	out, err = rotate("")
-	require.Error(t, err)
-	require.Contains(t, out, "no key to seal secrets with")
-	out, err = rotate("id:hush")
-	require.Error(t, err)
-	require.Contains(t, out, "SECRET_KEYS")
-	require.NotContains(t, out, "hush")
-}
-
-// What is wrong with the configuration is said in one sentence, without the password.
-func TestWrongDatabaseURL(t *testing.T) {
-	t.Parallel()
-	binary := build(t)
-	for url, want := range map[string]string{
-		"postgres://me:s3cr3t@127.0.0.1:1/x": "connect: ",
-		"postgres://me:s3cr3t@:bad/x":        "database url",
-		"mysql://me:s3cr3t@127.0.0.1/x":      "database url",
-	} {
-		cmd := exec.CommandContext(t.Context(), binary, "serve", "--port=0", "--database-url="+url)
-		cmd.Dir = t.TempDir()
-		out, err := cmd.CombinedOutput()
-		require.Error(t, err)
-		require.Contains(t, string(out), want)
-		require.NotContains(t, string(out), "s3cr3t")
-	}
 }

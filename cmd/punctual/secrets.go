@@ -16,13 +16,13 @@ import (
 )
 
 type rotation struct {
-	GenerateKey generateKey `cmd:"" help:"Print a new key, for SECRET_KEYS."`
-	Rotate      rotate      `cmd:"" help:"Seal all secrets with the first of SECRET_KEYS, so that the others are needed no longer."`
+	GenerateKey generateKey `cmd:"" help:"Print a new key for SECRET_KEYS."`
+	Rotate      rotate      `cmd:"" help:"Encrypt all secrets with the first key of SECRET_KEYS, so that the other keys are no longer needed."`
 }
 
 type generateKey struct{}
 
-// Run prints a key.
+// Run prints a new key.
 func (generateKey) Run() error {
 	_, err := fmt.Fprintln(os.Stdout, secrets.GenerateKey(time.Now().UTC()))
 	return err
@@ -30,10 +30,11 @@ func (generateKey) Run() error {
 
 type rotate struct {
 	Database   app.DatabaseConfig `embed:""`
-	SecretKeys secrets.Keyring    `help:"The keys, as for serve." env:"SECRET_KEYS"`
+	SecretKeys secrets.Keyring    `help:"The keys, as for 'serve'." env:"SECRET_KEYS"`
 }
 
-// Run seals what is not sealed with the first key. Secrets that do not open are left as they are, and are an error.
+// Run encrypts all secrets that are not encrypted with the first key. It leaves secrets that cannot
+// be decrypted as they are and then returns an error.
 func (r *rotate) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if err := r.SecretKeys.Validate(); err != nil {
 		return fmt.Errorf("SECRET_KEYS: %w", err)
@@ -52,9 +53,9 @@ func (r *rotate) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "secrets sealed anew", "jobs", resealed)
+	log.InfoContext(ctx, "secrets encrypted with the first key", "jobs", resealed)
 	if left > 0 {
-		return fmt.Errorf("the secrets of %d jobs are left as they were: the log says why", left)
+		return fmt.Errorf("the secrets of %d job(s) could not be decrypted and were left as they are; the log says why", left)
 	}
 	return nil
 }

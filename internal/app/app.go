@@ -48,6 +48,7 @@ type App struct {
 // New connects to the database, brings its schema up to date, and listens. Nothing is served or executed before Run.
 // When it fails, what it had started is stopped again.
 func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
+	log.InfoContext(ctx, "starting Punctual", "version", Version(), "role", cmp.Or(c.Role, RoleAll))
 	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, 20*time.Second)
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() {
 		select {
 		case <-a.database.Failed():
-			fail(errors.New("the PostgreSQL of our own has ended"))
+			fail(errors.New("the built-in PostgreSQL has ended"))
 		case <-drained.Done():
 		}
 	})
