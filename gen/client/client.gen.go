@@ -346,50 +346,66 @@ func (e WorkerTargetType) Valid() bool {
 	}
 }
 
-// AttemptDeadlineSeconds How long one attempt may take.
+// AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
 
 // Backfill defines model for Backfill.
 type Backfill struct {
-	// Occurrences How many occurrences the window has; what has a run already is not run again.
+	// Occurrences The number of occurrences in the window, including those that had a run already.
 	Occurrences int32 `json:"occurrences"`
 
-	// Runs How many runs were started.
+	// Runs The number of runs that were started.
 	Runs int32 `json:"runs"`
 }
 
-// BackfillWindow At most 1 000 occurrences at a time.
+// BackfillWindow A window of the past with at most 1 000 occurrences.
 //
 // Example: {"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}
 type BackfillWindow struct {
-	// From The first instant of the window; not before 1970.
+	// From The first instant of the window, not before 1970.
 	From time.Time `json:"from"`
 
-	// To The last one; not in the future.
+	// To The last instant of the window, not in the future.
 	To time.Time `json:"to"`
 }
 
-// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
+// policy. The default is no limit.
 type CatchupWindowSeconds = int64
 
-// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
-// next is fair among jobs.
+// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
+// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 //
 // Example: billing-database
 type ConcurrencyGroup = string
 
-// CronExpression Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-// follows elapsed time.
+// CronExpression A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+// are Sunday.
+//
+//   - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+//   - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+//     the month, `MON#2` its second Monday.
+//   - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+//     hourly.
+//   - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+//
+// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+// with an odd date.
+//
+// **When clocks change**, a fixed time that does not exist is due at the first instant after
+// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+// `*/10 * * * *` follow elapsed time.
 //
 // Example: 30 9 * * MON-FRI
 type CronExpression = string
 
-// DeleteAfterCompletion The job is deleted when it has completed.
+// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 type DeleteAfterCompletion = bool
 
-// EndAt The job is not due after, but for its jitter.
+// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = time.Time
 
 // FailedAttempt defines model for FailedAttempt.
@@ -406,7 +422,7 @@ type FieldError struct {
 	// Detail Example: number must be at least 1
 	Detail string `json:"detail"`
 
-	// Field The field's name, with dots into objects; empty for the body as a whole.
+	// Field The path of the field, with dots; empty for the body as a whole.
 	//
 	// Example: intervalInSeconds
 	Field string       `json:"field"`
@@ -426,39 +442,51 @@ type HealthStatus string
 
 // Heartbeat defines model for Heartbeat.
 type Heartbeat struct {
-	// Canceled The ids of its runs that are to end; say so by failing them.
-	Canceled  []openapi_types.UUID `json:"canceled"`
-	ExpiresAt time.Time            `json:"expiresAt"`
+	// Canceled The ids of the runs under this lease whose cancellation was requested: stop them and
+	// call `fail`.
+	Canceled []openapi_types.UUID `json:"canceled"`
+
+	// ExpiresAt When the lease ends unless another heartbeat extends it.
+	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// HttpTarget Sends a request for each attempt, which has `attemptDeadlineSeconds` to be answered. Redirects are not followed, and only addresses
-// that the operator allows are reached: public ones, at ports 80 and 443, by default. An answer of 2xx is success, or where that is given
-// one of `expectStatus`; 429 and 503 put the next attempt off by their `Retry-After`; 410 pauses the job.
+// HttpTarget Sends one HTTP request for each attempt. The response must arrive within
+// `attemptDeadlineSeconds`. Redirects are not followed. By default only public addresses on
+// ports 80 and 443 can be called; the operator can allow others.
 //
-// Each request has `Idempotency-Key` (the run's id, the same at each attempt), `Punctual-Job-Id`, `Punctual-Run-Id`,
-// `Punctual-Scheduled-For`, `Punctual-Attempt` and `traceparent` (W3C), and with `signingSecrets` the headers `webhook-id`,
-// `webhook-timestamp` and `webhook-signature` of Standard Webhooks 1.0.0.
+// Any 2xx response is success, or any status in `expectStatus` if that is given. After 429 or
+// 503 the next attempt waits for `Retry-After`. 410 pauses the job.
+//
+// Each request has these headers:
+//
+//   - `Idempotency-Key`: the id of the run, the same at each attempt. Deduplicate by it.
+//   - `Punctual-Job-Id`, `Punctual-Run-Id`, `Punctual-Scheduled-For`, `Punctual-Attempt`.
+//   - `traceparent` (W3C Trace Context).
+//   - `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks 1.0.0), if
+//     there are `signingSecrets`.
 type HttpTarget struct {
-	// Body What is sent. By default it is the job's payload, as JSON, with `POST`, `PUT` and `PATCH`.
+	// Body The body of the request. The default with `POST`, `PUT` and `PATCH` is the payload of
+	// the job, as JSON.
 	Body *string `json:"body,omitempty"`
 
-	// ExpectStatus The status codes that mean success, and no others. By default all of 2xx.
+	// ExpectStatus The status codes that mean success. The default is all of 2xx.
 	ExpectStatus *[]int32 `json:"expectStatus,omitempty"`
 
-	// Headers Sent with each request, and shown to whoever reads the job. Not those that belong to the connection or to Punctual, nor those
-	// that carry credentials.
+	// Headers Headers to send with each request. Everybody who can read the job sees them. Headers
+	// that carry credentials are refused here, and so are headers of the connection and of
+	// Punctual.
 	Headers *map[string]string `json:"headers,omitempty"`
 	Method  *HttpTargetMethod  `json:"method,omitempty"`
 
-	// SecretHeaders Like `headers`, for credentials.
+	// SecretHeaders Headers that carry credentials, such as `Authorization`.
 	SecretHeaders *map[string]string `json:"secretHeaders,omitempty"`
 
-	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. Give two while one replaces the other: the
-	// request then carries a signature of each.
+	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64.
+	// To replace a key, give both for a while: each request then carries a signature of each.
 	SigningSecrets *[]string      `json:"signingSecrets,omitempty"`
 	Type           HttpTargetType `json:"type"`
 
-	// Url Of `http` or `https`, without credentials.
+	// Url An `http` or `https` URL without credentials.
 	//
 	// Example: https://example.com/hooks/report
 	Url string `json:"url"`
@@ -470,228 +498,314 @@ type HttpTargetMethod string
 // HttpTargetType defines model for HttpTarget.Type.
 type HttpTargetType string
 
-// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 //
 // Example: 60
 type IntervalInSeconds = int64
 
-// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
+// delay is derived from the id of the job.
 type JitterSeconds = int32
 
 // Job defines model for Job.
 type Job struct {
-	// AttemptDeadlineSeconds How long one attempt may take.
+	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
-	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
+	// policy. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
 
-	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
-	// next is fair among jobs.
+	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 	//
 	//
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
-	CreatedAt        time.Time         `json:"createdAt"`
 
-	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-	// follows elapsed time.
+	// CreatedAt When the job was created.
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+	// are Sunday.
+	//
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+	//   the month, `MON#2` its second Monday.
+	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+	//   hourly.
+	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+	//
+	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+	// with an odd date.
+	//
+	// **When clocks change**, a fixed time that does not exist is due at the first instant after
+	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+	// `*/10 * * * *` follow elapsed time.
 	//
 	//
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron"`
 
-	// DeleteAfterCompletion The job is deleted when it has completed.
+	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion DeleteAfterCompletion `json:"deleteAfterCompletion"`
 
-	// EndAt The job is not due after, but for its jitter.
+	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt             `json:"endAt"`
 	Id    openapi_types.UUID `json:"id"`
 
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds"`
 
-	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
+	// delay is derived from the id of the job.
 	JitterSeconds JitterSeconds `json:"jitterSeconds"`
 
-	// LastRunAt When its last ended run started; null before the first.
+	// LastRunAt When the latest ended run started; null if there is none.
 	LastRunAt *time.Time `json:"lastRunAt"`
 
-	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
+	// with its instance or worker counts.
 	MaxAttempts MaxAttempts `json:"maxAttempts"`
 
-	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
 	MaxBackoffSeconds MaxBackoffSeconds `json:"maxBackoffSeconds"`
 
-	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency"`
 
-	// MaxRuns After so many runs the job has completed.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
-	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
+	// each attempt, up to `maxBackoffSeconds`.
 	MinBackoffSeconds MinBackoffSeconds `json:"minBackoffSeconds"`
 
-	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
-	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	//
+	// - `FIRE_ONCE`: execute the latest one.
+	// - `SKIP`: execute none of them.
+	// - `FIRE_ALL`: execute each of them.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	MisfirePolicy MisfirePolicy `json:"misfirePolicy"`
 
-	// Name What people call it. Need not be unique. No control characters.
+	// Name A name for people to read. It need not be unique. Control characters are refused.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// NextRunAt When it is due next; null while nothing is.
+	// NextRunAt When the job is due next; null if it is not.
 	NextRunAt *time.Time `json:"nextRunAt"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
-	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
-	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
+	//
+	// - `SKIP`: do not execute it.
+	// - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
+	//   waits.
+	// - `ALLOW_ALL`: execute it at its instant, in parallel.
+	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
 
-	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures"`
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload"`
 
-	// RunAt The one instant at which the job is due.
+	// RunAt The only instant at which the job is due. It must be in the future.
 	RunAt *RunAt `json:"runAt"`
 
-	// RunCount How many runs were executed to their end.
+	// RunCount The number of runs that were executed to their end.
 	RunCount int64 `json:"runCount"`
 
-	// RunHistory Which runs are kept, all or those that did not succeed.
+	// RunHistory Which runs are kept in the history.
+	//
+	// - `ALL`: all of them.
+	// - `FAILURES`: those that did not succeed.
 	RunHistory RunHistory `json:"runHistory"`
 
-	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+	// in the past.
 	StartAt *StartAt `json:"startAt"`
 
-	// Status `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
+	// Status - `ACTIVE`: the job runs by its schedule.
+	// - `PAUSED`: the job has no occurrences until it is resumed.
+	// - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
+	//   is reached.
 	Status JobStatus `json:"status"`
 
-	// StatusReason Why it has its status, where the service or somebody said so.
+	// StatusReason Why the job has its status, if the service or a client said so.
 	StatusReason *string `json:"statusReason"`
 
-	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
-	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	// Target What executes the runs of the job.
+	//
+	// Fields that are write-only are secrets: they are encrypted and never returned.
+	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
+	// it. Secrets that the change does not give are kept if `url` keeps its host.
 	Target Target `json:"target"`
 
-	// TargetSecrets Which secrets its target has, as fields of it.
+	// TargetSecrets The secrets that are set, as paths of fields of the target.
 	TargetSecrets []string `json:"targetSecrets"`
 
-	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone"`
 
-	// UpdatedAt When its definition last changed. Firing does not change it.
+	// UpdatedAt When the definition of the job last changed. Runs do not change it.
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
-// JobCreate Exactly one of `intervalInSeconds`, `cron` and `runAt` says when the job is due.
+// JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
 // Example: {"intervalInSeconds":60,"name":"nightly-report","payload":{"report":"sales"}}
 type JobCreate struct {
-	// AttemptDeadlineSeconds How long one attempt may take.
+	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
-	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
+	// policy. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
-	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
-	// next is fair among jobs.
+	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 	//
 	//
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
 
-	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-	// follows elapsed time.
+	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+	// are Sunday.
+	//
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+	//   the month, `MON#2` its second Monday.
+	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+	//   hourly.
+	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+	//
+	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+	// with an odd date.
+	//
+	// **When clocks change**, a fixed time that does not exist is due at the first instant after
+	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+	// `*/10 * * * *` follow elapsed time.
 	//
 	//
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron,omitempty"`
 
-	// DeleteAfterCompletion The job is deleted when it has completed.
+	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
 
-	// EndAt The job is not due after, but for its jitter.
+	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
-	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
+	// delay is derived from the id of the job.
 	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
 
-	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
+	// with its instance or worker counts.
 	MaxAttempts *MaxAttempts `json:"maxAttempts,omitempty"`
 
-	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
 	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
 
-	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
-	// MaxRuns After so many runs the job has completed.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
-	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
+	// each attempt, up to `maxBackoffSeconds`.
 	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
 
-	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
-	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	//
+	// - `FIRE_ONCE`: execute the latest one.
+	// - `SKIP`: execute none of them.
+	// - `FIRE_ALL`: execute each of them.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	MisfirePolicy *MisfirePolicy `json:"misfirePolicy,omitempty"`
 
-	// Name What people call it. Need not be unique. No control characters.
+	// Name A name for people to read. It need not be unique. Control characters are refused.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
-	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
-	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
+	//
+	// - `SKIP`: do not execute it.
+	// - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
+	//   waits.
+	// - `ALLOW_ALL`: execute it at its instant, in parallel.
+	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
-	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
 
-	// RunAt The one instant at which the job is due.
+	// RunAt The only instant at which the job is due. It must be in the future.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
-	// RunHistory Which runs are kept, all or those that did not succeed.
+	// RunHistory Which runs are kept in the history.
+	//
+	// - `ALL`: all of them.
+	// - `FAILURES`: those that did not succeed.
 	RunHistory *RunHistory `json:"runHistory,omitempty"`
 
-	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
-	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
-	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	// Target What executes the runs of the job.
+	//
+	// Fields that are write-only are secrets: they are encrypted and never returned.
+	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
+	// it. Secrets that the change does not give are kept if `url` keeps its host.
 	Target *Target `json:"target,omitempty"`
 
-	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
-// JobName What people call it. Need not be unique. No control characters.
+// JobName A name for people to read. It need not be unique. Control characters are refused.
 //
 // Example: nightly-report
 type JobName = string
@@ -699,180 +813,239 @@ type JobName = string
 // JobPage defines model for JobPage.
 type JobPage struct {
 	Items []Job `json:"items"`
+
+	// Limit The maximum number of items on one page.
 	Limit int32 `json:"limit"`
 
-	// NextCursor Where the next page starts; absent on the last one.
+	// NextCursor The `cursor` of the next page; absent on the last page.
 	NextCursor *string `json:"nextCursor,omitempty"`
 
-	// Page The page; absent when walking by cursor.
+	// Page The number of the page; absent if the list is read by cursor.
 	Page *int64 `json:"page,omitempty"`
 
-	// Total How many jobs there are, exact up to 10 000.
+	// Total The number of jobs, counted up to 10 000.
 	Total int64 `json:"total"`
 
-	// TotalIsCapped True when there are more than `total` jobs.
+	// TotalIsCapped Whether there are more than `total` jobs.
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
 
-// JobStatus `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
+// JobStatus - `ACTIVE`: the job runs by its schedule.
+//   - `PAUSED`: the job has no occurrences until it is resumed.
+//   - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
+//     is reached.
 type JobStatus string
 
-// JobUpdate Only what is given changes; null clears a field that may be null. Giving one of `intervalInSeconds`, `cron` and
-// `runAt` replaces the one that was.
+// JobUpdate A change of a job. Fields that are not given stay as they are; null clears a field that can
+// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
 //
 // Example: {"intervalInSeconds":120}
 type JobUpdate struct {
-	// AttemptDeadlineSeconds How long one attempt may take.
+	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
-	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
+	// policy. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
-	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
-	// next is fair among jobs.
+	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 	//
 	//
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
 
-	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-	// follows elapsed time.
+	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+	// are Sunday.
+	//
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+	//   the month, `MON#2` its second Monday.
+	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+	//   hourly.
+	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+	//
+	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+	// with an odd date.
+	//
+	// **When clocks change**, a fixed time that does not exist is due at the first instant after
+	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+	// `*/10 * * * *` follow elapsed time.
 	//
 	//
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron,omitempty"`
 
-	// DeleteAfterCompletion The job is deleted when it has completed.
+	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
 
-	// EndAt The job is not due after, but for its jitter.
+	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
-	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
+	// delay is derived from the id of the job.
 	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
 
-	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
+	// with its instance or worker counts.
 	MaxAttempts *MaxAttempts `json:"maxAttempts,omitempty"`
 
-	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
 	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
 
-	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
-	// MaxRuns After so many runs the job has completed.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
-	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
+	// each attempt, up to `maxBackoffSeconds`.
 	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
 
-	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
-	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	//
+	// - `FIRE_ONCE`: execute the latest one.
+	// - `SKIP`: execute none of them.
+	// - `FIRE_ALL`: execute each of them.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	MisfirePolicy *MisfirePolicy `json:"misfirePolicy,omitempty"`
 
-	// Name What people call it. Need not be unique. No control characters.
+	// Name A name for people to read. It need not be unique. Control characters are refused.
 	//
 	// Example: nightly-report
 	Name *JobName `json:"name,omitempty"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
-	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
-	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
+	//
+	// - `SKIP`: do not execute it.
+	// - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
+	//   waits.
+	// - `ALLOW_ALL`: execute it at its instant, in parallel.
+	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
-	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
 
-	// RunAt The one instant at which the job is due.
+	// RunAt The only instant at which the job is due. It must be in the future.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
-	// RunHistory Which runs are kept, all or those that did not succeed.
+	// RunHistory Which runs are kept in the history.
+	//
+	// - `ALL`: all of them.
+	// - `FAILURES`: those that did not succeed.
 	RunHistory *RunHistory `json:"runHistory,omitempty"`
 
-	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
-	// Status A job that has completed can be `ACTIVE` again when its schedule has something left.
+	// Status - `ACTIVE`: resume the job. A `COMPLETED` job can be resumed if its schedule has another
+	//   occurrence.
+	// - `PAUSED`: pause the job.
 	Status *JobUpdateStatus `json:"status,omitempty"`
 
-	// StatusReason Why, for people to read. Only together with `status`.
+	// StatusReason Why the status changes, for people to read. Only together with `status`.
 	StatusReason *string `json:"statusReason,omitempty"`
 
-	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
-	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	// Target What executes the runs of the job.
+	//
+	// Fields that are write-only are secrets: they are encrypted and never returned.
+	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
+	// it. Secrets that the change does not give are kept if `url` keeps its host.
 	Target *Target `json:"target,omitempty"`
 
-	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
-// JobUpdateStatus A job that has completed can be `ACTIVE` again when its schedule has something left.
+// JobUpdateStatus - `ACTIVE`: resume the job. A `COMPLETED` job can be resumed if its schedule has another
+//
+//	occurrence.
+//
+// - `PAUSED`: pause the job.
 type JobUpdateStatus string
 
 // Lease defines model for Lease.
 type Lease struct {
-	ExpiresAt time.Time          `json:"expiresAt"`
-	Id        openapi_types.UUID `json:"id"`
-	Runs      []LeasedRun        `json:"runs"`
+	// ExpiresAt When the lease ends unless a heartbeat extends it.
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// Id The id of the lease, for its heartbeats.
+	Id   openapi_types.UUID `json:"id"`
+	Runs []LeasedRun        `json:"runs"`
 }
 
 // LeaseRequest Example: {"maxRuns":10,"waitSeconds":0}
 type LeaseRequest struct {
-	// LeaseSeconds How long the lease lasts without a heartbeat. A worker that dies holds its runs that long, and up to 5 seconds more.
+	// LeaseSeconds How long the lease lasts without a heartbeat. The runs of a worker that dies continue
+	// elsewhere after that time, at most 5 seconds later.
 	LeaseSeconds *int32 `json:"leaseSeconds,omitempty"`
 
-	// MaxRuns How many runs to lease at most.
+	// MaxRuns The maximum number of runs to lease.
 	MaxRuns *int32 `json:"maxRuns,omitempty"`
 
-	// WaitSeconds How long to wait for one.
+	// WaitSeconds How long to wait for a due run.
 	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
 
-	// Worker Who asks, for people to read.
+	// Worker The name of the worker, for people to read.
 	Worker *string `json:"worker,omitempty"`
 }
 
 // LeasedRun defines model for LeasedRun.
 type LeasedRun struct {
-	// Attempt Counted from 1.
+	// Attempt The number of this attempt, from 1 on.
 	Attempt int32 `json:"attempt"`
 
-	// AttemptDeadlineSeconds How long one attempt may take.
+	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
-	// Id The same at each attempt.
+	// Id The id of the run, the same at each attempt. Deduplicate by it.
 	Id    openapi_types.UUID `json:"id"`
 	JobId openapi_types.UUID `json:"jobId"`
 
-	// JobName What people call it. Need not be unique. No control characters.
+	// JobName A name for people to read. It need not be unique. Control characters are refused.
 	//
 	// Example: nightly-report
 	JobName JobName `json:"jobName"`
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
 	//
 	// Example: {"report":"sales"}
 	Payload      Payload   `json:"payload"`
 	ScheduledFor time.Time `json:"scheduledFor"`
 
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
-// LogTarget Writes a line with the payload to the service's log. Always succeeds.
+// LogTarget Writes the payload to the log of the service. It always succeeds.
 type LogTarget struct {
 	Type LogTargetType `json:"type"`
 }
@@ -880,38 +1053,47 @@ type LogTarget struct {
 // LogTargetType defines model for LogTarget.Type.
 type LogTargetType string
 
-// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
+// with its instance or worker counts.
 type MaxAttempts = int32
 
-// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
 type MaxBackoffSeconds = int32
 
-// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 type MaxConcurrency = int32
 
-// MaxRuns After so many runs the job has completed.
+// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 type MaxRuns = int64
 
-// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
+// each attempt, up to `maxBackoffSeconds`.
 type MinBackoffSeconds = int32
 
-// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
-// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+//
+// - `FIRE_ONCE`: execute the latest one.
+// - `SKIP`: execute none of them.
+// - `FIRE_ALL`: execute each of them.
+//
+// A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
 
 // Occurrence defines model for Occurrence.
 type Occurrence struct {
-	// LocalTime The same instant in the schedule's zone, RFC 3339 with its offset.
+	// LocalTime The same instant in the time zone of the schedule, as RFC 3339 with its offset.
+	//
 	//
 	// Example: 2026-03-29T03:00:00+02:00
 	LocalTime string `json:"localTime"`
 
-	// MovedByClockChange True where the clock does not show the time that the expression names, because it was changed.
+	// MovedByClockChange Whether the local time is not the one that the expression names, because of a clock
+	// change.
 	MovedByClockChange bool      `json:"movedByClockChange"`
 	ScheduledFor       time.Time `json:"scheduledFor"`
 }
 
-// OccurrenceCount How many occurrences at most.
+// OccurrenceCount The maximum number of occurrences to return.
 type OccurrenceCount = int32
 
 // OccurrenceList defines model for OccurrenceList.
@@ -919,31 +1101,44 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
-// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
-// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
-// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
+// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
+//
+//   - `SKIP`: do not execute it.
+//   - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
+//     waits.
+//   - `ALLOW_ALL`: execute it at its instant, in parallel.
+//   - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
+//
+// A `SKIPPED` run counts the occurrences that are not executed.
 type OverlapPolicy string
 
-// OverlapPolicyOverride As a job's `overlapPolicy`.
+// OverlapPolicyOverride What to do while another run of the job is open. See `overlapPolicy` of the job.
+//
+// - `SKIP`: do not execute the new run.
+// - `BUFFER_ONE`: execute the new run when the other one has ended.
+// - `ALLOW_ALL`: execute the new run now, in parallel.
+// - `CANCEL_OTHER`: cancel the other run, and execute the new run now.
 type OverlapPolicyOverride string
 
-// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 type PauseAfterFailures = int32
 
-// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+// included; see the note on large integers at the top. NUL characters are refused, and so is
+// nesting deeper than 200 levels.
 //
 // Example: {"report":"sales"}
 type Payload = json.RawMessage
 
-// Problem A problem as of RFC 9457.
+// Problem An error, as a problem of RFC 9457.
 type Problem struct {
 	// Detail Example: The request is not valid.
 	Detail string `json:"detail"`
 
-	// Errors The fields at fault, each with what is wrong with it.
+	// Errors The invalid fields of the request, each with what is wrong with it.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestId Stands in each log line of this request, and in the answer's `X-Request-Id`.
+	// RequestId The id of this request. It is also in the `X-Request-Id` header and in the log.
 	RequestId *string `json:"requestId,omitempty"`
 
 	// Status Example: 400
@@ -956,191 +1151,250 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// QueueName Example: reports
+// QueueName The name of a queue of runs for workers.
+//
+// Example: reports
 type QueueName = string
 
 // Run defines model for Run.
 type Run struct {
-	// Attempt How many attempts were begun; 0 when none was.
+	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
 
-	// Error Why it failed; null unless it did.
+	// Error Why the run failed; null if it did not.
 	Error *string `json:"error"`
 
-	// FailedAttempts The attempts that failed and were followed by another.
+	// FailedAttempts The failed attempts that were followed by another one.
 	FailedAttempts []FailedAttempt `json:"failedAttempts"`
 
-	// FinishedAt When it ended; null while it is running.
+	// FinishedAt When the run ended; null while it is open.
 	FinishedAt *time.Time `json:"finishedAt"`
 
-	// Id The last two groups are those of the job's id, and the first 48 bits are `scheduledFor`.
+	// Id The id of the run. It is made of the job and the occurrence, so it is the same at each
+	// attempt: its last two groups are those of the id of the job, and its first 48 bits are
+	// `scheduledFor` in milliseconds.
 	Id    openapi_types.UUID `json:"id"`
 	JobId openapi_types.UUID `json:"jobId"`
 
-	// Occurrences How many occurrences this run stands for: 1, or where it was skipped, how many were skipped in a row from
-	// `scheduledFor` on.
+	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
+	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
 	Occurrences int64      `json:"occurrences"`
 	Reason      *RunReason `json:"reason"`
 	Result      *RunResult `json:"result"`
 
-	// RetryOf The run that this one repeats.
+	// RetryOf The id of the original run that this one retries; null if it is no retry.
 	RetryOf *openapi_types.UUID `json:"retryOf"`
 
-	// ScheduledFor The instant at which the job was due, or at which the run was started by hand.
+	// ScheduledFor When the job was due, or when the run was requested.
 	ScheduledFor time.Time `json:"scheduledFor"`
 
-	// StartedAt When execution began; null when it did not.
+	// StartedAt When the first attempt started; null if none has.
 	StartedAt *time.Time `json:"startedAt"`
 
-	// Status `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
-	// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+	// Status - `PENDING`: the run is due and no attempt has started.
+	// - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
+	// - `SUCCEEDED`: an attempt succeeded.
+	// - `FAILED`: the last attempt failed.
+	// - `CANCELED`: the run was canceled before it succeeded.
+	// - `SKIPPED`: the run was not executed. Its `reason` says why.
 	Status RunStatus `json:"status"`
 
-	// Trigger Why there is the run, its job's schedule or somebody's request.
+	// Trigger What created the run.
+	//
+	// - `SCHEDULE`: the schedule of the job.
+	// - `MANUAL`: a request to start a run.
+	// - `BACKFILL`: a request to backfill a window.
+	// - `RETRY`: a request to retry another run.
 	Trigger RunTrigger `json:"trigger"`
 }
 
-// RunAt The one instant at which the job is due.
+// RunAt The only instant at which the job is due. It must be in the future.
 type RunAt = time.Time
 
 // RunCompletion defines model for RunCompletion.
 type RunCompletion struct {
-	// Output Kept with the run, the first 4 KiB of it.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
 // RunFailure defines model for RunFailure.
 type RunFailure struct {
-	// Error Why, for people to read.
+	// Error Why the attempt failed, for people to read.
 	//
 	// Example: the printer is on fire
 	Error string `json:"error"`
 
-	// Output Kept with the run, the first 4 KiB of it.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The least time to wait before the next attempt.
+	// RetryAfterSeconds The minimum time before the next attempt.
 	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
 
-	// Retryable Whether another attempt may help. Otherwise the run has `FAILED` now.
+	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
 	Retryable *bool `json:"retryable,omitempty"`
 
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
-// RunHistory Which runs are kept, all or those that did not succeed.
+// RunHistory Which runs are kept in the history.
+//
+// - `ALL`: all of them.
+// - `FAILURES`: those that did not succeed.
 type RunHistory string
 
 // RunPage defines model for RunPage.
 type RunPage struct {
 	Items []Run `json:"items"`
+
+	// Limit The maximum number of items on one page.
 	Limit int32 `json:"limit"`
 
-	// NextCursor Where the next page starts; absent on the last one.
+	// NextCursor The `cursor` of the next page; absent on the last page.
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
-// RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
-// `OVERLAP`: the job's run before it was still executing, or the one after it was due.
-// `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
-// `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
-// `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
-// `REQUESTED`: somebody canceled it.
+// RunReason Why the run has its status; null if there is nothing to explain.
+//
+// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+// - `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
+// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+// - `JOB_PAUSED`: the job was paused before the run ended.
+// - `JOB_DELETED`: the job was deleted before the run ended.
+// - `REQUESTED`: somebody canceled the run.
 type RunReason string
 
 // RunRelease defines model for RunRelease.
 type RunRelease struct {
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
-// RunResult What the target answered to an attempt, the last one where it is a run's.
+// RunResult What the target answered to an attempt; of a run, to its last attempt.
 type RunResult struct {
-	// DurationMilliseconds How long the attempt took, in milliseconds.
+	// DurationMilliseconds The duration of the attempt, in milliseconds.
 	DurationMilliseconds int64 `json:"durationMilliseconds"`
 
-	// Output The first 4 KiB of the HTTP answer's body, or what the worker said. Secrets are left out.
-	Output            string `json:"output"`
-	OutputIsTruncated bool   `json:"outputIsTruncated"`
+	// Output The first 4 KiB of the body of the HTTP response, or of the output of the worker,
+	// without secrets.
+	Output string `json:"output"`
 
-	// StatusCode Of the HTTP answer; null where there was none.
+	// OutputIsTruncated Whether there was more output than is kept.
+	OutputIsTruncated bool `json:"outputIsTruncated"`
+
+	// StatusCode The status code of the HTTP response; null if there was none.
 	StatusCode *int32 `json:"statusCode"`
 }
 
-// RunStatus `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
-// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+// RunStatus - `PENDING`: the run is due and no attempt has started.
+// - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
+// - `SUCCEEDED`: an attempt succeeded.
+// - `FAILED`: the last attempt failed.
+// - `CANCELED`: the run was canceled before it succeeded.
+// - `SKIPPED`: the run was not executed. Its `reason` says why.
 type RunStatus string
 
-// RunTrigger Why there is the run, its job's schedule or somebody's request.
+// RunTrigger What created the run.
+//
+// - `SCHEDULE`: the schedule of the job.
+// - `MANUAL`: a request to start a run.
+// - `BACKFILL`: a request to backfill a window.
+// - `RETRY`: a request to retry another run.
 type RunTrigger string
 
-// SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.
+// SchedulePreview A schedule. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
 // Example: {"count":5,"cron":"30 2 * * *","timeZone":"Europe/Berlin"}
 type SchedulePreview struct {
-	// After Look after this instant; by default after now.
+	// After List occurrences after this instant. The default is now.
 	After *time.Time `json:"after,omitempty"`
 
-	// Count How many occurrences at most.
+	// Count The maximum number of occurrences to return.
 	Count *OccurrenceCount `json:"count,omitempty"`
 
-	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-	// follows elapsed time.
+	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+	// are Sunday.
+	//
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+	//   the month, `MON#2` its second Monday.
+	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+	//   hourly.
+	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+	//
+	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+	// with an odd date.
+	//
+	// **When clocks change**, a fixed time that does not exist is due at the first instant after
+	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+	// `*/10 * * * *` follow elapsed time.
 	//
 	//
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron,omitempty"`
 
-	// EndAt The job is not due after, but for its jitter.
+	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
-	// RunAt The one instant at which the job is due.
+	// RunAt The only instant at which the job is due. It must be in the future.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
-	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
-	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
-// StartAt The job is not due before. With an interval it is the first instant at which it is.
+// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+// in the past.
 type StartAt = time.Time
 
-// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
-// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+// Target What executes the runs of the job.
+//
+// Fields that are write-only are secrets: they are encrypted and never returned.
+// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
+// it. Secrets that the change does not give are kept if `url` keeps its host.
 type Target struct {
 	union json.RawMessage
 }
 
-// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 //
 // Example: Europe/Berlin
 type TimeZone = string
 
-// Token The number of the claim; a later one of the same run has a higher one.
+// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+// same run has a higher one.
 type Token = int64
 
-// WorkerOutput Kept with the run, the first 4 KiB of it.
+// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run.
 type WorkerOutput = string
 
-// WorkerTarget Has runs wait in a queue for workers, processes of your own that lease them. `concurrencyGroup` is not for such jobs: how many
-// execute is up to the workers.
+// WorkerTarget Puts the runs into a queue for workers, which are processes of yours that lease them. Such a
+// job has no `concurrencyGroup`: the workers decide how many runs execute at a time.
 type WorkerTarget struct {
-	// Queue Example: reports
+	// Queue The name of a queue of runs for workers.
+	//
+	// Example: reports
 	Queue QueueName        `json:"queue"`
 	Type  WorkerTargetType `json:"type"`
 }
@@ -1154,71 +1408,72 @@ type Cursor = string
 // Limit defines model for Limit.
 type Limit = int32
 
-// BadRequest A problem as of RFC 9457.
+// BadRequest An error, as a problem of RFC 9457.
 type BadRequest = Problem
 
-// Conflict A problem as of RFC 9457.
+// Conflict An error, as a problem of RFC 9457.
 type Conflict = Problem
 
-// ContentTooLarge A problem as of RFC 9457.
+// ContentTooLarge An error, as a problem of RFC 9457.
 type ContentTooLarge = Problem
 
 // Healthy defines model for Healthy.
 type Healthy = Health
 
-// InternalServerError A problem as of RFC 9457.
+// InternalServerError An error, as a problem of RFC 9457.
 type InternalServerError = Problem
 
-// NotFound A problem as of RFC 9457.
+// NotFound An error, as a problem of RFC 9457.
 type NotFound = Problem
 
-// ServiceUnavailable A problem as of RFC 9457.
+// ServiceUnavailable An error, as a problem of RFC 9457.
 type ServiceUnavailable = Problem
 
-// UnsupportedMediaType A problem as of RFC 9457.
+// UnsupportedMediaType An error, as a problem of RFC 9457.
 type UnsupportedMediaType = Problem
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
-	// Page The page, counted from 1, which is the default where there is no cursor.
+	// Page The number of the page, from 1 on. The default is 1 if there is no `cursor`.
 	Page *int64 `form:"page,omitempty" json:"page,omitempty"`
 
-	// Cursor The `nextCursor` of the page before. Opaque.
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit The most items of one page.
+	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Only jobs with this status.
+	// Status Return only jobs with this status.
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
-	// OverlapPolicy For this run instead of the job's own.
+	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
 }
 
 // ListJobRunsParams defines parameters for ListJobRuns.
 type ListJobRunsParams struct {
-	// Cursor The `nextCursor` of the page before. Opaque.
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit The most items of one page.
+	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Only runs with this status.
+	// Status Return only runs with this status.
 	Status *RunStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
 // ListUpcomingParams defines parameters for ListUpcoming.
 type ListUpcomingParams struct {
+	// Count The maximum number of occurrences to return.
 	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
 }
 
 // RetryRunParams defines parameters for RetryRun.
 type RetryRunParams struct {
-	// OverlapPolicy For this run instead of the job's own.
+	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
 }
 
@@ -1459,15 +1714,17 @@ type ClientInterface interface {
 
 	// ListJobs List jobs, newest first
 	//
-	// Walk the list by `page`, or by `cursor`: every answer with more jobs behind it has a `nextCursor`, and a page
-	// read by cursor costs the same at any depth. `page` reaches the first 10 000 jobs. Giving both is an error.
+	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
+	// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
+	// reaches only the first 10 000 jobs.
 	//
 	// Corresponds with GET /api/v1/jobs (the `ListJobs` operationId).
 	ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateJobWithBody Create a job
 	//
-	// With an interval, the first run is due one interval after the job's creation.
+	// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+	// `startAt`, the first occurrence is one interval after the creation of the job.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1476,7 +1733,8 @@ type ClientInterface interface {
 
 	// CreateJob Create a job
 	//
-	// With an interval, the first run is due one interval after the job's creation.
+	// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+	// `startAt`, the first occurrence is one interval after the creation of the job.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1485,8 +1743,9 @@ type ClientInterface interface {
 
 	// DeleteJob Delete a job
 	//
-	// It will not fire again. A run that is already executing ends and is recorded. A deleted job's runs can still be
-	// read one by one, by their id, until retention drops them.
+	// The job has no further occurrences. A run that has started continues to its end and is
+	// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+	// job can still be read by id until the retention period ends.
 	//
 	// Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
 	DeleteJob(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1498,10 +1757,15 @@ type ClientInterface interface {
 
 	// UpdateJobWithBody Change, pause or resume a job
 	//
-	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-	// 400 ms: it may be claimed already.
+	// Only the fields in the request change.
+	//
+	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+	// continues with the next occurrence of its schedule, and occurrences during the pause are not
+	// executed.
+	//
+	// A new interval counts from the last occurrence, or from the creation of the job if there was
+	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+	// because an instance may have claimed it already.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1510,72 +1774,88 @@ type ClientInterface interface {
 
 	// UpdateJob Change, pause or resume a job
 	//
-	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-	// 400 ms: it may be claimed already.
+	// Only the fields in the request change.
+	//
+	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+	// continues with the next occurrence of its schedule, and occurrences during the pause are not
+	// executed.
+	//
+	// A new interval counts from the last occurrence, or from the creation of the job if there was
+	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+	// because an instance may have claimed it already.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
 	UpdateJob(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// BackfillJobWithBody Run what was not run
+	// BackfillJobWithBody Backfill missed occurrences
 	//
-	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+	// request is harmless: occurrences that have a run are left alone.
+	//
+	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+	// dropped soon.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJobWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// BackfillJob Run what was not run
+	// BackfillJob Backfill missed occurrences
 	//
-	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+	// request is harmless: occurrences that have a run are left alone.
+	//
+	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+	// dropped soon.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJob(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RunJob Start a run by hand
+	// RunJob Start a run now
 	//
-	// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
-	// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
-	// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+	// Starts a run that is due now. The schedule of the job does not change, and the job may be
+	// `PAUSED` or `COMPLETED`.
+	//
+	// The run obeys the overlap policy. While another run of the job executes, the new run is
+	// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+	// if another one waits already.
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
 	RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListJobRuns List a job's runs, newest first
 	//
-	// What is executing now and what has ended, as one list, ordered by `scheduledFor`.
+	// Lists open and ended runs together, ordered by `scheduledFor`. A response with more runs
+	// after it has a `nextCursor`.
 	//
 	// Corresponds with GET /api/v1/jobs/{id}/runs (the `ListJobRuns` operationId).
 	ListJobRuns(ctx context.Context, id openapi_types.UUID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUpcoming List a job's next occurrences
 	//
-	// What its schedule says from now on; nothing while it is not `ACTIVE`.
+	// Lists what the schedule yields from now on. The list is empty if the job is not `ACTIVE`.
 	//
 	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 	ListUpcoming(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Heartbeat Keep a lease
+	// Heartbeat Extend a lease
 	//
-	// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+	// Extends the lease to `leaseSeconds` from now. Send a heartbeat every `leaseSeconds` / 3.
 	//
 	// Corresponds with POST /api/v1/leases/{id}/heartbeat (the `Heartbeat` operationId).
 	Heartbeat(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LeaseRunsWithBody Lease due runs of a queue
 	//
-	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+	// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+	// runs. Complete, fail or release each run with its `token`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1584,8 +1864,9 @@ type ClientInterface interface {
 
 	// LeaseRuns Lease due runs of a queue
 	//
-	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+	// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+	// runs. Complete, fail or release each run with its `token`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1597,97 +1878,105 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 	GetRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CancelRun Have a run end
+	// CancelRun Cancel a run
 	//
-	// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
-	// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
-	// nothing.
+	// A run that nobody executes becomes `CANCELED` soon. If an attempt is executing, whoever
+	// executes it is asked to stop: an instance is notified, and a worker gets the request with
+	// the response to its next heartbeat. The run becomes `CANCELED` when the attempt ends without
+	// success. To repeat the request is harmless.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
 	CancelRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CompleteRunWithBody Say that a leased run succeeded
+	// CompleteRunWithBody Complete a leased run
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
 	CompleteRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CompleteRun Say that a leased run succeeded
+	// CompleteRun Complete a leased run
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
 	CompleteRun(ctx context.Context, id openapi_types.UUID, body CompleteRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// FailRunWithBody Say that an attempt of a leased run failed
+	// FailRunWithBody Report that an attempt failed
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
 	FailRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// FailRun Say that an attempt of a leased run failed
+	// FailRun Report that an attempt failed
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
 	FailRun(ctx context.Context, id openapi_types.UUID, body FailRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReleaseRunWithBody Give a leased run back
+	// ReleaseRunWithBody Release a leased run
 	//
-	// For another worker to lease at once. The attempt does not count.
+	// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
 	ReleaseRunWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReleaseRun Give a leased run back
+	// ReleaseRun Release a leased run
 	//
-	// For another worker to lease at once. The attempt does not count.
+	// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
 	ReleaseRun(ctx context.Context, id openapi_types.UUID, body ReleaseRunJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RetryRun Run again what did not succeed
+	// RetryRun Retry a run
 	//
-	// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
-	// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
-	// whose job was deleted is a conflict.
+	// Starts a new run with the current definition of the job. `retryOf` of the new run is the id
+	// of the original run, and the target gets the original run's `scheduledFor`. The new run
+	// obeys the overlap policy, like every run that is started by a request.
+	//
+	// Only a run that has ended without success can be retried, and only while its job exists:
+	// otherwise the response is 409.
 	//
 	// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
 	RetryRun(ctx context.Context, id openapi_types.UUID, params *RetryRunParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewScheduleWithBody See when a schedule would be due
+	// PreviewScheduleWithBody Preview a schedule
 	//
-	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	// Validates a schedule and lists its next occurrences, without storing anything. For an
+	// expression with `H`, a job will get other instants than the preview, because `H` depends on
+	// the id of the job.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
 	PreviewScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewSchedule See when a schedule would be due
+	// PreviewSchedule Preview a schedule
 	//
-	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	// Validates a schedule and lists its next occurrences, without storing anything. For an
+	// expression with `H`, a job will get other instants than the preview, because `H` depends on
+	// the id of the job.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
 	PreviewSchedule(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetLiveness Is the process alive?
+	// GetLiveness Check whether the process is alive
 	//
 	// Corresponds with GET /livez (the `GetLiveness` operationId).
 	GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetReadiness Can this instance serve?
+	// GetReadiness Check whether the instance can serve
 	//
-	// It can when its database answers and has the schema of this version. On shutdown this turns false first,
-	// while the instance still serves what it has accepted.
+	// An instance is ready if its database answers and has the schema of this version. On shutdown
+	// it reports 503 first, while it still serves the requests that it gets.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1695,8 +1984,9 @@ type ClientInterface interface {
 
 // ListJobs List jobs, newest first
 //
-// Walk the list by `page`, or by `cursor`: every answer with more jobs behind it has a `nextCursor`, and a page
-// read by cursor costs the same at any depth. `page` reaches the first 10 000 jobs. Giving both is an error.
+// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
+// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
+// reaches only the first 10 000 jobs.
 //
 // Corresponds with GET /api/v1/jobs (the `ListJobs` operationId).
 func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1713,7 +2003,8 @@ func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditor
 
 // CreateJobWithBody Create a job
 //
-// With an interval, the first run is due one interval after the job's creation.
+// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+// `startAt`, the first occurrence is one interval after the creation of the job.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1732,7 +2023,8 @@ func (c *Client) CreateJobWithBody(ctx context.Context, contentType string, body
 
 // CreateJob Create a job
 //
-// With an interval, the first run is due one interval after the job's creation.
+// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+// `startAt`, the first occurrence is one interval after the creation of the job.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1751,8 +2043,9 @@ func (c *Client) CreateJob(ctx context.Context, body CreateJobJSONRequestBody, r
 
 // DeleteJob Delete a job
 //
-// It will not fire again. A run that is already executing ends and is recorded. A deleted job's runs can still be
-// read one by one, by their id, until retention drops them.
+// The job has no further occurrences. A run that has started continues to its end and is
+// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+// job can still be read by id until the retention period ends.
 //
 // Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
 func (c *Client) DeleteJob(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1784,10 +2077,15 @@ func (c *Client) GetJob(ctx context.Context, id openapi_types.UUID, reqEditors .
 
 // UpdateJobWithBody Change, pause or resume a job
 //
-// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-// 400 ms: it may be claimed already.
+// Only the fields in the request change.
+//
+// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+// continues with the next occurrence of its schedule, and occurrences during the pause are not
+// executed.
+//
+// A new interval counts from the last occurrence, or from the creation of the job if there was
+// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+// because an instance may have claimed it already.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1806,10 +2104,15 @@ func (c *Client) UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, c
 
 // UpdateJob Change, pause or resume a job
 //
-// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-// 400 ms: it may be claimed already.
+// Only the fields in the request change.
+//
+// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+// continues with the next occurrence of its schedule, and occurrences during the pause are not
+// executed.
+//
+// A new interval counts from the last occurrence, or from the creation of the job if there was
+// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+// because an instance may have claimed it already.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1826,11 +2129,14 @@ func (c *Client) UpdateJob(ctx context.Context, id openapi_types.UUID, body Upda
 	return c.Client.Do(req)
 }
 
-// BackfillJobWithBody Run what was not run
+// BackfillJobWithBody Backfill missed occurrences
 //
-// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-// `scheduledFor`: what retention would have dropped already does not stay for long.
+// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+// request is harmless: occurrences that have a run are left alone.
+//
+// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+// dropped soon.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1847,11 +2153,14 @@ func (c *Client) BackfillJobWithBody(ctx context.Context, id openapi_types.UUID,
 	return c.Client.Do(req)
 }
 
-// BackfillJob Run what was not run
+// BackfillJob Backfill missed occurrences
 //
-// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-// `scheduledFor`: what retention would have dropped already does not stay for long.
+// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+// request is harmless: occurrences that have a run are left alone.
+//
+// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+// dropped soon.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1868,11 +2177,14 @@ func (c *Client) BackfillJob(ctx context.Context, id openapi_types.UUID, body Ba
 	return c.Client.Do(req)
 }
 
-// RunJob Start a run by hand
+// RunJob Start a run now
 //
-// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
-// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
-// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+// Starts a run that is due now. The schedule of the job does not change, and the job may be
+// `PAUSED` or `COMPLETED`.
+//
+// The run obeys the overlap policy. While another run of the job executes, the new run is
+// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+// if another one waits already.
 //
 // Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
 func (c *Client) RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1889,7 +2201,8 @@ func (c *Client) RunJob(ctx context.Context, id openapi_types.UUID, params *RunJ
 
 // ListJobRuns List a job's runs, newest first
 //
-// What is executing now and what has ended, as one list, ordered by `scheduledFor`.
+// Lists open and ended runs together, ordered by `scheduledFor`. A response with more runs
+// after it has a `nextCursor`.
 //
 // Corresponds with GET /api/v1/jobs/{id}/runs (the `ListJobRuns` operationId).
 func (c *Client) ListJobRuns(ctx context.Context, id openapi_types.UUID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1906,7 +2219,7 @@ func (c *Client) ListJobRuns(ctx context.Context, id openapi_types.UUID, params 
 
 // ListUpcoming List a job's next occurrences
 //
-// What its schedule says from now on; nothing while it is not `ACTIVE`.
+// Lists what the schedule yields from now on. The list is empty if the job is not `ACTIVE`.
 //
 // Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 func (c *Client) ListUpcoming(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1921,9 +2234,9 @@ func (c *Client) ListUpcoming(ctx context.Context, id openapi_types.UUID, params
 	return c.Client.Do(req)
 }
 
-// Heartbeat Keep a lease
+// Heartbeat Extend a lease
 //
-// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+// Extends the lease to `leaseSeconds` from now. Send a heartbeat every `leaseSeconds` / 3.
 //
 // Corresponds with POST /api/v1/leases/{id}/heartbeat (the `Heartbeat` operationId).
 func (c *Client) Heartbeat(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1940,8 +2253,9 @@ func (c *Client) Heartbeat(ctx context.Context, id openapi_types.UUID, reqEditor
 
 // LeaseRunsWithBody Lease due runs of a queue
 //
-// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+// runs. Complete, fail or release each run with its `token`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1960,8 +2274,9 @@ func (c *Client) LeaseRunsWithBody(ctx context.Context, queue QueueName, content
 
 // LeaseRuns Lease due runs of a queue
 //
-// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+// runs. Complete, fail or release each run with its `token`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1993,11 +2308,12 @@ func (c *Client) GetRun(ctx context.Context, id openapi_types.UUID, reqEditors .
 	return c.Client.Do(req)
 }
 
-// CancelRun Have a run end
+// CancelRun Cancel a run
 //
-// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
-// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
-// nothing.
+// A run that nobody executes becomes `CANCELED` soon. If an attempt is executing, whoever
+// executes it is asked to stop: an instance is notified, and a worker gets the request with
+// the response to its next heartbeat. The run becomes `CANCELED` when the attempt ends without
+// success. To repeat the request is harmless.
 //
 // Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
 func (c *Client) CancelRun(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2012,7 +2328,7 @@ func (c *Client) CancelRun(ctx context.Context, id openapi_types.UUID, reqEditor
 	return c.Client.Do(req)
 }
 
-// CompleteRunWithBody Say that a leased run succeeded
+// CompleteRunWithBody Complete a leased run
 //
 // Takes any type of body and a specified content type.
 //
@@ -2029,7 +2345,7 @@ func (c *Client) CompleteRunWithBody(ctx context.Context, id openapi_types.UUID,
 	return c.Client.Do(req)
 }
 
-// CompleteRun Say that a leased run succeeded
+// CompleteRun Complete a leased run
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2046,7 +2362,7 @@ func (c *Client) CompleteRun(ctx context.Context, id openapi_types.UUID, body Co
 	return c.Client.Do(req)
 }
 
-// FailRunWithBody Say that an attempt of a leased run failed
+// FailRunWithBody Report that an attempt failed
 //
 // Takes any type of body and a specified content type.
 //
@@ -2063,7 +2379,7 @@ func (c *Client) FailRunWithBody(ctx context.Context, id openapi_types.UUID, con
 	return c.Client.Do(req)
 }
 
-// FailRun Say that an attempt of a leased run failed
+// FailRun Report that an attempt failed
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2080,9 +2396,9 @@ func (c *Client) FailRun(ctx context.Context, id openapi_types.UUID, body FailRu
 	return c.Client.Do(req)
 }
 
-// ReleaseRunWithBody Give a leased run back
+// ReleaseRunWithBody Release a leased run
 //
-// For another worker to lease at once. The attempt does not count.
+// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2099,9 +2415,9 @@ func (c *Client) ReleaseRunWithBody(ctx context.Context, id openapi_types.UUID, 
 	return c.Client.Do(req)
 }
 
-// ReleaseRun Give a leased run back
+// ReleaseRun Release a leased run
 //
-// For another worker to lease at once. The attempt does not count.
+// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2118,11 +2434,14 @@ func (c *Client) ReleaseRun(ctx context.Context, id openapi_types.UUID, body Rel
 	return c.Client.Do(req)
 }
 
-// RetryRun Run again what did not succeed
+// RetryRun Retry a run
 //
-// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
-// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
-// whose job was deleted is a conflict.
+// Starts a new run with the current definition of the job. `retryOf` of the new run is the id
+// of the original run, and the target gets the original run's `scheduledFor`. The new run
+// obeys the overlap policy, like every run that is started by a request.
+//
+// Only a run that has ended without success can be retried, and only while its job exists:
+// otherwise the response is 409.
 //
 // Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
 func (c *Client) RetryRun(ctx context.Context, id openapi_types.UUID, params *RetryRunParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2137,9 +2456,11 @@ func (c *Client) RetryRun(ctx context.Context, id openapi_types.UUID, params *Re
 	return c.Client.Do(req)
 }
 
-// PreviewScheduleWithBody See when a schedule would be due
+// PreviewScheduleWithBody Preview a schedule
 //
-// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+// Validates a schedule and lists its next occurrences, without storing anything. For an
+// expression with `H`, a job will get other instants than the preview, because `H` depends on
+// the id of the job.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2156,9 +2477,11 @@ func (c *Client) PreviewScheduleWithBody(ctx context.Context, contentType string
 	return c.Client.Do(req)
 }
 
-// PreviewSchedule See when a schedule would be due
+// PreviewSchedule Preview a schedule
 //
-// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+// Validates a schedule and lists its next occurrences, without storing anything. For an
+// expression with `H`, a job will get other instants than the preview, because `H` depends on
+// the id of the job.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2175,7 +2498,7 @@ func (c *Client) PreviewSchedule(ctx context.Context, body PreviewScheduleJSONRe
 	return c.Client.Do(req)
 }
 
-// GetLiveness Is the process alive?
+// GetLiveness Check whether the process is alive
 //
 // Corresponds with GET /livez (the `GetLiveness` operationId).
 func (c *Client) GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2190,10 +2513,10 @@ func (c *Client) GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
-// GetReadiness Can this instance serve?
+// GetReadiness Check whether the instance can serve
 //
-// It can when its database answers and has the schema of this version. On shutdown this turns false first,
-// while the instance still serves what it has accepted.
+// An instance is ready if its database answers and has the schema of this version. On shutdown
+// it reports 503 first, while it still serves the requests that it gets.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3198,8 +3521,9 @@ type ClientWithResponsesInterface interface {
 
 	// ListJobsWithResponse List jobs, newest first
 	//
-	// Walk the list by `page`, or by `cursor`: every answer with more jobs behind it has a `nextCursor`, and a page
-	// read by cursor costs the same at any depth. `page` reaches the first 10 000 jobs. Giving both is an error.
+	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
+	// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
+	// reaches only the first 10 000 jobs.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3208,7 +3532,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateJobWithBodyWithResponse Create a job
 	//
-	// With an interval, the first run is due one interval after the job's creation.
+	// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+	// `startAt`, the first occurrence is one interval after the creation of the job.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3217,7 +3542,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateJobWithResponse Create a job
 	//
-	// With an interval, the first run is due one interval after the job's creation.
+	// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+	// `startAt`, the first occurrence is one interval after the creation of the job.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3226,8 +3552,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteJobWithResponse Delete a job
 	//
-	// It will not fire again. A run that is already executing ends and is recorded. A deleted job's runs can still be
-	// read one by one, by their id, until retention drops them.
+	// The job has no further occurrences. A run that has started continues to its end and is
+	// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+	// job can still be read by id until the retention period ends.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3243,10 +3570,15 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateJobWithBodyWithResponse Change, pause or resume a job
 	//
-	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-	// 400 ms: it may be claimed already.
+	// Only the fields in the request change.
+	//
+	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+	// continues with the next occurrence of its schedule, and occurrences during the pause are not
+	// executed.
+	//
+	// A new interval counts from the last occurrence, or from the creation of the job if there was
+	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+	// because an instance may have claimed it already.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3255,43 +3587,57 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateJobWithResponse Change, pause or resume a job
 	//
-	// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-	// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-	// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-	// 400 ms: it may be claimed already.
+	// Only the fields in the request change.
+	//
+	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+	// continues with the next occurrence of its schedule, and occurrences during the pause are not
+	// executed.
+	//
+	// A new interval counts from the last occurrence, or from the creation of the job if there was
+	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+	// because an instance may have claimed it already.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
 	UpdateJobWithResponse(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error)
 
-	// BackfillJobWithBodyWithResponse Run what was not run
+	// BackfillJobWithBodyWithResponse Backfill missed occurrences
 	//
-	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+	// request is harmless: occurrences that have a run are left alone.
+	//
+	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+	// dropped soon.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
 
-	// BackfillJobWithResponse Run what was not run
+	// BackfillJobWithResponse Backfill missed occurrences
 	//
-	// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-	// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-	// `scheduledFor`: what retention would have dropped already does not stay for long.
+	// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+	// request is harmless: occurrences that have a run are left alone.
+	//
+	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+	// dropped soon.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
 
-	// RunJobWithResponse Start a run by hand
+	// RunJobWithResponse Start a run now
 	//
-	// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
-	// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
-	// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+	// Starts a run that is due now. The schedule of the job does not change, and the job may be
+	// `PAUSED` or `COMPLETED`.
+	//
+	// The run obeys the overlap policy. While another run of the job executes, the new run is
+	// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+	// if another one waits already.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3300,7 +3646,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListJobRunsWithResponse List a job's runs, newest first
 	//
-	// What is executing now and what has ended, as one list, ordered by `scheduledFor`.
+	// Lists open and ended runs together, ordered by `scheduledFor`. A response with more runs
+	// after it has a `nextCursor`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3309,16 +3656,16 @@ type ClientWithResponsesInterface interface {
 
 	// ListUpcomingWithResponse List a job's next occurrences
 	//
-	// What its schedule says from now on; nothing while it is not `ACTIVE`.
+	// Lists what the schedule yields from now on. The list is empty if the job is not `ACTIVE`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 	ListUpcomingWithResponse(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*ListUpcomingResponse, error)
 
-	// HeartbeatWithResponse Keep a lease
+	// HeartbeatWithResponse Extend a lease
 	//
-	// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+	// Extends the lease to `leaseSeconds` from now. Send a heartbeat every `leaseSeconds` / 3.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3327,8 +3674,9 @@ type ClientWithResponsesInterface interface {
 
 	// LeaseRunsWithBodyWithResponse Lease due runs of a queue
 	//
-	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+	// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+	// runs. Complete, fail or release each run with its `token`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3337,8 +3685,9 @@ type ClientWithResponsesInterface interface {
 
 	// LeaseRunsWithResponse Lease due runs of a queue
 	//
-	// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-	// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+	// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+	// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+	// runs. Complete, fail or release each run with its `token`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3352,103 +3701,111 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/runs/{id} (the `GetRun` operationId).
 	GetRunWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetRunResponse, error)
 
-	// CancelRunWithResponse Have a run end
+	// CancelRunWithResponse Cancel a run
 	//
-	// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
-	// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
-	// nothing.
+	// A run that nobody executes becomes `CANCELED` soon. If an attempt is executing, whoever
+	// executes it is asked to stop: an instance is notified, and a worker gets the request with
+	// the response to its next heartbeat. The run becomes `CANCELED` when the attempt ends without
+	// success. To repeat the request is harmless.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/cancel (the `CancelRun` operationId).
 	CancelRunWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*CancelRunResponse, error)
 
-	// CompleteRunWithBodyWithResponse Say that a leased run succeeded
+	// CompleteRunWithBodyWithResponse Complete a leased run
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
 	CompleteRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteRunResponse, error)
 
-	// CompleteRunWithResponse Say that a leased run succeeded
+	// CompleteRunWithResponse Complete a leased run
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/complete (the `CompleteRun` operationId).
 	CompleteRunWithResponse(ctx context.Context, id openapi_types.UUID, body CompleteRunJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteRunResponse, error)
 
-	// FailRunWithBodyWithResponse Say that an attempt of a leased run failed
+	// FailRunWithBodyWithResponse Report that an attempt failed
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
 	FailRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FailRunResponse, error)
 
-	// FailRunWithResponse Say that an attempt of a leased run failed
+	// FailRunWithResponse Report that an attempt failed
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/fail (the `FailRun` operationId).
 	FailRunWithResponse(ctx context.Context, id openapi_types.UUID, body FailRunJSONRequestBody, reqEditors ...RequestEditorFn) (*FailRunResponse, error)
 
-	// ReleaseRunWithBodyWithResponse Give a leased run back
+	// ReleaseRunWithBodyWithResponse Release a leased run
 	//
-	// For another worker to lease at once. The attempt does not count.
+	// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
 	ReleaseRunWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseRunResponse, error)
 
-	// ReleaseRunWithResponse Give a leased run back
+	// ReleaseRunWithResponse Release a leased run
 	//
-	// For another worker to lease at once. The attempt does not count.
+	// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/release (the `ReleaseRun` operationId).
 	ReleaseRunWithResponse(ctx context.Context, id openapi_types.UUID, body ReleaseRunJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseRunResponse, error)
 
-	// RetryRunWithResponse Run again what did not succeed
+	// RetryRunWithResponse Retry a run
 	//
-	// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
-	// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
-	// whose job was deleted is a conflict.
+	// Starts a new run with the current definition of the job. `retryOf` of the new run is the id
+	// of the original run, and the target gets the original run's `scheduledFor`. The new run
+	// obeys the overlap policy, like every run that is started by a request.
+	//
+	// Only a run that has ended without success can be retried, and only while its job exists:
+	// otherwise the response is 409.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/runs/{id}/retry (the `RetryRun` operationId).
 	RetryRunWithResponse(ctx context.Context, id openapi_types.UUID, params *RetryRunParams, reqEditors ...RequestEditorFn) (*RetryRunResponse, error)
 
-	// PreviewScheduleWithBodyWithResponse See when a schedule would be due
+	// PreviewScheduleWithBodyWithResponse Preview a schedule
 	//
-	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	// Validates a schedule and lists its next occurrences, without storing anything. For an
+	// expression with `H`, a job will get other instants than the preview, because `H` depends on
+	// the id of the job.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
 	PreviewScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewScheduleResponse, error)
 
-	// PreviewScheduleWithResponse See when a schedule would be due
+	// PreviewScheduleWithResponse Preview a schedule
 	//
-	// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+	// Validates a schedule and lists its next occurrences, without storing anything. For an
+	// expression with `H`, a job will get other instants than the preview, because `H` depends on
+	// the id of the job.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
 	PreviewScheduleWithResponse(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewScheduleResponse, error)
 
-	// GetLivenessWithResponse Is the process alive?
+	// GetLivenessWithResponse Check whether the process is alive
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /livez (the `GetLiveness` operationId).
 	GetLivenessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLivenessResponse, error)
 
-	// GetReadinessWithResponse Can this instance serve?
+	// GetReadinessWithResponse Check whether the instance can serve
 	//
-	// It can when its database answers and has the schema of this version. On shutdown this turns false first,
-	// while the instance still serves what it has accepted.
+	// An instance is ready if its database answers and has the schema of this version. On shutdown
+	// it reports 503 first, while it still serves the requests that it gets.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4915,8 +5272,9 @@ func (r GetReadinessResponse) ContentType() string {
 
 // ListJobsWithResponse List jobs, newest first
 //
-// Walk the list by `page`, or by `cursor`: every answer with more jobs behind it has a `nextCursor`, and a page
-// read by cursor costs the same at any depth. `page` reaches the first 10 000 jobs. Giving both is an error.
+// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
+// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
+// reaches only the first 10 000 jobs.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4931,7 +5289,8 @@ func (c *ClientWithResponses) ListJobsWithResponse(ctx context.Context, params *
 
 // CreateJobWithBodyWithResponse Create a job
 //
-// With an interval, the first run is due one interval after the job's creation.
+// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+// `startAt`, the first occurrence is one interval after the creation of the job.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4946,7 +5305,8 @@ func (c *ClientWithResponses) CreateJobWithBodyWithResponse(ctx context.Context,
 
 // CreateJobWithResponse Create a job
 //
-// With an interval, the first run is due one interval after the job's creation.
+// Give exactly one of `intervalInSeconds`, `cron` and `runAt`. With an interval and without
+// `startAt`, the first occurrence is one interval after the creation of the job.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4961,8 +5321,9 @@ func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, body Cr
 
 // DeleteJobWithResponse Delete a job
 //
-// It will not fire again. A run that is already executing ends and is recorded. A deleted job's runs can still be
-// read one by one, by their id, until retention drops them.
+// The job has no further occurrences. A run that has started continues to its end and is
+// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+// job can still be read by id until the retention period ends.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4990,10 +5351,15 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, id openapi
 
 // UpdateJobWithBodyWithResponse Change, pause or resume a job
 //
-// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-// 400 ms: it may be claimed already.
+// Only the fields in the request change.
+//
+// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+// continues with the next occurrence of its schedule, and occurrences during the pause are not
+// executed.
+//
+// A new interval counts from the last occurrence, or from the creation of the job if there was
+// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+// because an instance may have claimed it already.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5008,10 +5374,15 @@ func (c *ClientWithResponses) UpdateJobWithBodyWithResponse(ctx context.Context,
 
 // UpdateJobWithResponse Change, pause or resume a job
 //
-// Only the given fields change. `PAUSED` stops the job from firing; `ACTIVE` again goes on at the next instant on
-// the job's own grid, without running what passed in between. A new interval counts from the job's last instant,
-// or from its creation if there was none. A run that has begun is not touched, and neither is one that is due within
-// 400 ms: it may be claimed already.
+// Only the fields in the request change.
+//
+// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
+// continues with the next occurrence of its schedule, and occurrences during the pause are not
+// executed.
+//
+// A new interval counts from the last occurrence, or from the creation of the job if there was
+// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
+// because an instance may have claimed it already.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5024,11 +5395,14 @@ func (c *ClientWithResponses) UpdateJobWithResponse(ctx context.Context, id open
 	return ParseUpdateJobResponse(rsp)
 }
 
-// BackfillJobWithBodyWithResponse Run what was not run
+// BackfillJobWithBodyWithResponse Backfill missed occurrences
 //
-// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-// `scheduledFor`: what retention would have dropped already does not stay for long.
+// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+// request is harmless: occurrences that have a run are left alone.
+//
+// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+// dropped soon.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5041,11 +5415,14 @@ func (c *ClientWithResponses) BackfillJobWithBodyWithResponse(ctx context.Contex
 	return ParseBackfillJobResponse(rsp)
 }
 
-// BackfillJobWithResponse Run what was not run
+// BackfillJobWithResponse Backfill missed occurrences
 //
-// Each occurrence of the job's schedule in a window of the past that has no run becomes one, due now and beside whatever else
-// of the job executes; `maxConcurrency` bounds them. Doing it twice adds nothing. Runs are kept by their
-// `scheduledFor`: what retention would have dropped already does not stay for long.
+// Starts a run for each occurrence in a past window that has no run yet. The runs are due now.
+// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
+// request is harmless: occurrences that have a run are left alone.
+//
+// The retention period counts from `scheduledFor`, so the history of very old occurrences is
+// dropped soon.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5058,11 +5435,14 @@ func (c *ClientWithResponses) BackfillJobWithResponse(ctx context.Context, id op
 	return ParseBackfillJobResponse(rsp)
 }
 
-// RunJobWithResponse Start a run by hand
+// RunJobWithResponse Start a run now
 //
-// The run is due now, beside the job's schedule, which it does not move; a job that is `PAUSED` or `COMPLETED` runs too. It
-// obeys the overlap policy: with `SKIP`, while another run of the job executes, it becomes `SKIPPED`; with
-// `BUFFER_ONE` it waits for that one's end, and is `SKIPPED` where one waits already.
+// Starts a run that is due now. The schedule of the job does not change, and the job may be
+// `PAUSED` or `COMPLETED`.
+//
+// The run obeys the overlap policy. While another run of the job executes, the new run is
+// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+// if another one waits already.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5077,7 +5457,8 @@ func (c *ClientWithResponses) RunJobWithResponse(ctx context.Context, id openapi
 
 // ListJobRunsWithResponse List a job's runs, newest first
 //
-// What is executing now and what has ended, as one list, ordered by `scheduledFor`.
+// Lists open and ended runs together, ordered by `scheduledFor`. A response with more runs
+// after it has a `nextCursor`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5092,7 +5473,7 @@ func (c *ClientWithResponses) ListJobRunsWithResponse(ctx context.Context, id op
 
 // ListUpcomingWithResponse List a job's next occurrences
 //
-// What its schedule says from now on; nothing while it is not `ACTIVE`.
+// Lists what the schedule yields from now on. The list is empty if the job is not `ACTIVE`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5105,9 +5486,9 @@ func (c *ClientWithResponses) ListUpcomingWithResponse(ctx context.Context, id o
 	return ParseListUpcomingResponse(rsp)
 }
 
-// HeartbeatWithResponse Keep a lease
+// HeartbeatWithResponse Extend a lease
 //
-// Puts its end off by `leaseSeconds` from now. Do it three times as often as that.
+// Extends the lease to `leaseSeconds` from now. Send a heartbeat every `leaseSeconds` / 3.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5122,8 +5503,9 @@ func (c *ClientWithResponses) HeartbeatWithResponse(ctx context.Context, id open
 
 // LeaseRunsWithBodyWithResponse Lease due runs of a queue
 //
-// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+// runs. Complete, fail or release each run with its `token`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5138,8 +5520,9 @@ func (c *ClientWithResponses) LeaseRunsWithBodyWithResponse(ctx context.Context,
 
 // LeaseRunsWithResponse Lease due runs of a queue
 //
-// Waits until a run is due, and answers at once when one is. The runs are the caller's until the lease runs out, which a heartbeat
-// puts off; then they go on elsewhere. Each is to be completed, failed or released with the `token` it came with.
+// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
+// the runs until the lease expires; heartbeats extend it. After that, another worker gets the
+// runs. Complete, fail or release each run with its `token`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5165,11 +5548,12 @@ func (c *ClientWithResponses) GetRunWithResponse(ctx context.Context, id openapi
 	return ParseGetRunResponse(rsp)
 }
 
-// CancelRunWithResponse Have a run end
+// CancelRunWithResponse Cancel a run
 //
-// A run that nobody executes becomes `CANCELED`. One that executes is told so: the instance that executes it within a
-// moment, a worker in the answer to its next heartbeat. It becomes `CANCELED` when it ends without success. Doing it twice changes
-// nothing.
+// A run that nobody executes becomes `CANCELED` soon. If an attempt is executing, whoever
+// executes it is asked to stop: an instance is notified, and a worker gets the request with
+// the response to its next heartbeat. The run becomes `CANCELED` when the attempt ends without
+// success. To repeat the request is harmless.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5182,7 +5566,7 @@ func (c *ClientWithResponses) CancelRunWithResponse(ctx context.Context, id open
 	return ParseCancelRunResponse(rsp)
 }
 
-// CompleteRunWithBodyWithResponse Say that a leased run succeeded
+// CompleteRunWithBodyWithResponse Complete a leased run
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5195,7 +5579,7 @@ func (c *ClientWithResponses) CompleteRunWithBodyWithResponse(ctx context.Contex
 	return ParseCompleteRunResponse(rsp)
 }
 
-// CompleteRunWithResponse Say that a leased run succeeded
+// CompleteRunWithResponse Complete a leased run
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5208,7 +5592,7 @@ func (c *ClientWithResponses) CompleteRunWithResponse(ctx context.Context, id op
 	return ParseCompleteRunResponse(rsp)
 }
 
-// FailRunWithBodyWithResponse Say that an attempt of a leased run failed
+// FailRunWithBodyWithResponse Report that an attempt failed
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5221,7 +5605,7 @@ func (c *ClientWithResponses) FailRunWithBodyWithResponse(ctx context.Context, i
 	return ParseFailRunResponse(rsp)
 }
 
-// FailRunWithResponse Say that an attempt of a leased run failed
+// FailRunWithResponse Report that an attempt failed
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5234,9 +5618,9 @@ func (c *ClientWithResponses) FailRunWithResponse(ctx context.Context, id openap
 	return ParseFailRunResponse(rsp)
 }
 
-// ReleaseRunWithBodyWithResponse Give a leased run back
+// ReleaseRunWithBodyWithResponse Release a leased run
 //
-// For another worker to lease at once. The attempt does not count.
+// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5249,9 +5633,9 @@ func (c *ClientWithResponses) ReleaseRunWithBodyWithResponse(ctx context.Context
 	return ParseReleaseRunResponse(rsp)
 }
 
-// ReleaseRunWithResponse Give a leased run back
+// ReleaseRunWithResponse Release a leased run
 //
-// For another worker to lease at once. The attempt does not count.
+// Returns the run to its queue. A worker can lease it at once. The attempt does not count.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5264,11 +5648,14 @@ func (c *ClientWithResponses) ReleaseRunWithResponse(ctx context.Context, id ope
 	return ParseReleaseRunResponse(rsp)
 }
 
-// RetryRunWithResponse Run again what did not succeed
+// RetryRunWithResponse Retry a run
 //
-// Starts a new run of the job as it is now, which names this one in `retryOf`, or the one that this one repeats, and whose
-// target is told that one's `scheduledFor`. It obeys the overlap policy like one started by hand. A run that has not ended, has succeeded, or
-// whose job was deleted is a conflict.
+// Starts a new run with the current definition of the job. `retryOf` of the new run is the id
+// of the original run, and the target gets the original run's `scheduledFor`. The new run
+// obeys the overlap policy, like every run that is started by a request.
+//
+// Only a run that has ended without success can be retried, and only while its job exists:
+// otherwise the response is 409.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5281,9 +5668,11 @@ func (c *ClientWithResponses) RetryRunWithResponse(ctx context.Context, id opena
 	return ParseRetryRunResponse(rsp)
 }
 
-// PreviewScheduleWithBodyWithResponse See when a schedule would be due
+// PreviewScheduleWithBodyWithResponse Preview a schedule
 //
-// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+// Validates a schedule and lists its next occurrences, without storing anything. For an
+// expression with `H`, a job will get other instants than the preview, because `H` depends on
+// the id of the job.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5296,9 +5685,11 @@ func (c *ClientWithResponses) PreviewScheduleWithBodyWithResponse(ctx context.Co
 	return ParsePreviewScheduleResponse(rsp)
 }
 
-// PreviewScheduleWithResponse See when a schedule would be due
+// PreviewScheduleWithResponse Preview a schedule
 //
-// Validates it and stores nothing. `H` in an expression stands for another instant in each job.
+// Validates a schedule and lists its next occurrences, without storing anything. For an
+// expression with `H`, a job will get other instants than the preview, because `H` depends on
+// the id of the job.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5311,7 +5702,7 @@ func (c *ClientWithResponses) PreviewScheduleWithResponse(ctx context.Context, b
 	return ParsePreviewScheduleResponse(rsp)
 }
 
-// GetLivenessWithResponse Is the process alive?
+// GetLivenessWithResponse Check whether the process is alive
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5324,10 +5715,10 @@ func (c *ClientWithResponses) GetLivenessWithResponse(ctx context.Context, reqEd
 	return ParseGetLivenessResponse(rsp)
 }
 
-// GetReadinessWithResponse Can this instance serve?
+// GetReadinessWithResponse Check whether the instance can serve
 //
-// It can when its database answers and has the schema of this version. On shutdown this turns false first,
-// while the instance still serves what it has accepted.
+// An instance is ready if its database answers and has the schema of this version. On shutdown
+// it reports 503 first, while it still serves the requests that it gets.
 //
 // Returns a wrapper object for the known response body format(s).
 //

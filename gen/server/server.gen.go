@@ -332,50 +332,66 @@ func (e WorkerTargetType) Valid() bool {
 	}
 }
 
-// AttemptDeadlineSeconds How long one attempt may take.
+// AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
 
 // Backfill defines model for Backfill.
 type Backfill struct {
-	// Occurrences How many occurrences the window has; what has a run already is not run again.
+	// Occurrences The number of occurrences in the window, including those that had a run already.
 	Occurrences int32 `json:"occurrences"`
 
-	// Runs How many runs were started.
+	// Runs The number of runs that were started.
 	Runs int32 `json:"runs"`
 }
 
-// BackfillWindow At most 1 000 occurrences at a time.
+// BackfillWindow A window of the past with at most 1 000 occurrences.
 //
 // Example: {"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}
 type BackfillWindow struct {
-	// From The first instant of the window; not before 1970.
+	// From The first instant of the window, not before 1970.
 	From instant.Time `json:"from"`
 
-	// To The last one; not in the future.
+	// To The last instant of the window, not in the future.
 	To instant.Time `json:"to"`
 }
 
-// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
+// policy. The default is no limit.
 type CatchupWindowSeconds = int64
 
-// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
-// next is fair among jobs.
+// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
+// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 //
 // Example: billing-database
 type ConcurrencyGroup = string
 
-// CronExpression Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-// follows elapsed time.
+// CronExpression A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+// are Sunday.
+//
+//   - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+//   - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+//     the month, `MON#2` its second Monday.
+//   - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+//     hourly.
+//   - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+//
+// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+// with an odd date.
+//
+// **When clocks change**, a fixed time that does not exist is due at the first instant after
+// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+// `*/10 * * * *` follow elapsed time.
 //
 // Example: 30 9 * * MON-FRI
 type CronExpression = string
 
-// DeleteAfterCompletion The job is deleted when it has completed.
+// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 type DeleteAfterCompletion = bool
 
-// EndAt The job is not due after, but for its jitter.
+// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = instant.Time
 
 // FailedAttempt defines model for FailedAttempt.
@@ -392,7 +408,7 @@ type FieldError struct {
 	// Detail Example: number must be at least 1
 	Detail string `json:"detail"`
 
-	// Field The field's name, with dots into objects; empty for the body as a whole.
+	// Field The path of the field, with dots; empty for the body as a whole.
 	//
 	// Example: intervalInSeconds
 	Field string       `json:"field"`
@@ -412,39 +428,51 @@ type HealthStatus string
 
 // Heartbeat defines model for Heartbeat.
 type Heartbeat struct {
-	// Canceled The ids of its runs that are to end; say so by failing them.
-	Canceled  []openapi_types.UUID `json:"canceled"`
-	ExpiresAt instant.Time         `json:"expiresAt"`
+	// Canceled The ids of the runs under this lease whose cancellation was requested: stop them and
+	// call `fail`.
+	Canceled []openapi_types.UUID `json:"canceled"`
+
+	// ExpiresAt When the lease ends unless another heartbeat extends it.
+	ExpiresAt instant.Time `json:"expiresAt"`
 }
 
-// HttpTarget Sends a request for each attempt, which has `attemptDeadlineSeconds` to be answered. Redirects are not followed, and only addresses
-// that the operator allows are reached: public ones, at ports 80 and 443, by default. An answer of 2xx is success, or where that is given
-// one of `expectStatus`; 429 and 503 put the next attempt off by their `Retry-After`; 410 pauses the job.
+// HttpTarget Sends one HTTP request for each attempt. The response must arrive within
+// `attemptDeadlineSeconds`. Redirects are not followed. By default only public addresses on
+// ports 80 and 443 can be called; the operator can allow others.
 //
-// Each request has `Idempotency-Key` (the run's id, the same at each attempt), `Punctual-Job-Id`, `Punctual-Run-Id`,
-// `Punctual-Scheduled-For`, `Punctual-Attempt` and `traceparent` (W3C), and with `signingSecrets` the headers `webhook-id`,
-// `webhook-timestamp` and `webhook-signature` of Standard Webhooks 1.0.0.
+// Any 2xx response is success, or any status in `expectStatus` if that is given. After 429 or
+// 503 the next attempt waits for `Retry-After`. 410 pauses the job.
+//
+// Each request has these headers:
+//
+//   - `Idempotency-Key`: the id of the run, the same at each attempt. Deduplicate by it.
+//   - `Punctual-Job-Id`, `Punctual-Run-Id`, `Punctual-Scheduled-For`, `Punctual-Attempt`.
+//   - `traceparent` (W3C Trace Context).
+//   - `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks 1.0.0), if
+//     there are `signingSecrets`.
 type HttpTarget struct {
-	// Body What is sent. By default it is the job's payload, as JSON, with `POST`, `PUT` and `PATCH`.
+	// Body The body of the request. The default with `POST`, `PUT` and `PATCH` is the payload of
+	// the job, as JSON.
 	Body *string `json:"body,omitempty"`
 
-	// ExpectStatus The status codes that mean success, and no others. By default all of 2xx.
+	// ExpectStatus The status codes that mean success. The default is all of 2xx.
 	ExpectStatus *[]int32 `json:"expectStatus,omitempty"`
 
-	// Headers Sent with each request, and shown to whoever reads the job. Not those that belong to the connection or to Punctual, nor those
-	// that carry credentials.
+	// Headers Headers to send with each request. Everybody who can read the job sees them. Headers
+	// that carry credentials are refused here, and so are headers of the connection and of
+	// Punctual.
 	Headers *map[string]string `json:"headers,omitempty"`
 	Method  *HttpTargetMethod  `json:"method,omitempty"`
 
-	// SecretHeaders Like `headers`, for credentials.
+	// SecretHeaders Headers that carry credentials, such as `Authorization`.
 	SecretHeaders *map[string]string `json:"secretHeaders,omitempty"`
 
-	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. Give two while one replaces the other: the
-	// request then carries a signature of each.
+	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64.
+	// To replace a key, give both for a while: each request then carries a signature of each.
 	SigningSecrets *[]string      `json:"signingSecrets,omitempty"`
 	Type           HttpTargetType `json:"type"`
 
-	// Url Of `http` or `https`, without credentials.
+	// Url An `http` or `https` URL without credentials.
 	//
 	// Example: https://example.com/hooks/report
 	Url string `json:"url"`
@@ -456,228 +484,314 @@ type HttpTargetMethod string
 // HttpTargetType defines model for HttpTarget.Type.
 type HttpTargetType string
 
-// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 //
 // Example: 60
 type IntervalInSeconds = int64
 
-// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
+// delay is derived from the id of the job.
 type JitterSeconds = int32
 
 // Job defines model for Job.
 type Job struct {
-	// AttemptDeadlineSeconds How long one attempt may take.
+	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
-	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
+	// policy. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
 
-	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
-	// next is fair among jobs.
+	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 	//
 	//
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
-	CreatedAt        instant.Time      `json:"createdAt"`
 
-	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-	// follows elapsed time.
+	// CreatedAt When the job was created.
+	CreatedAt instant.Time `json:"createdAt"`
+
+	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+	// are Sunday.
+	//
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+	//   the month, `MON#2` its second Monday.
+	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+	//   hourly.
+	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+	//
+	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+	// with an odd date.
+	//
+	// **When clocks change**, a fixed time that does not exist is due at the first instant after
+	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+	// `*/10 * * * *` follow elapsed time.
 	//
 	//
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron"`
 
-	// DeleteAfterCompletion The job is deleted when it has completed.
+	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion DeleteAfterCompletion `json:"deleteAfterCompletion"`
 
-	// EndAt The job is not due after, but for its jitter.
+	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt             `json:"endAt"`
 	Id    openapi_types.UUID `json:"id"`
 
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds"`
 
-	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
+	// delay is derived from the id of the job.
 	JitterSeconds JitterSeconds `json:"jitterSeconds"`
 
-	// LastRunAt When its last ended run started; null before the first.
+	// LastRunAt When the latest ended run started; null if there is none.
 	LastRunAt *instant.Time `json:"lastRunAt"`
 
-	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
+	// with its instance or worker counts.
 	MaxAttempts MaxAttempts `json:"maxAttempts"`
 
-	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
 	MaxBackoffSeconds MaxBackoffSeconds `json:"maxBackoffSeconds"`
 
-	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency"`
 
-	// MaxRuns After so many runs the job has completed.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
-	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
+	// each attempt, up to `maxBackoffSeconds`.
 	MinBackoffSeconds MinBackoffSeconds `json:"minBackoffSeconds"`
 
-	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
-	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	//
+	// - `FIRE_ONCE`: execute the latest one.
+	// - `SKIP`: execute none of them.
+	// - `FIRE_ALL`: execute each of them.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	MisfirePolicy MisfirePolicy `json:"misfirePolicy"`
 
-	// Name What people call it. Need not be unique. No control characters.
+	// Name A name for people to read. It need not be unique. Control characters are refused.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// NextRunAt When it is due next; null while nothing is.
+	// NextRunAt When the job is due next; null if it is not.
 	NextRunAt *instant.Time `json:"nextRunAt"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
-	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
-	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
+	//
+	// - `SKIP`: do not execute it.
+	// - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
+	//   waits.
+	// - `ALLOW_ALL`: execute it at its instant, in parallel.
+	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
 
-	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures"`
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload"`
 
-	// RunAt The one instant at which the job is due.
+	// RunAt The only instant at which the job is due. It must be in the future.
 	RunAt *RunAt `json:"runAt"`
 
-	// RunCount How many runs were executed to their end.
+	// RunCount The number of runs that were executed to their end.
 	RunCount int64 `json:"runCount"`
 
-	// RunHistory Which runs are kept, all or those that did not succeed.
+	// RunHistory Which runs are kept in the history.
+	//
+	// - `ALL`: all of them.
+	// - `FAILURES`: those that did not succeed.
 	RunHistory RunHistory `json:"runHistory"`
 
-	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+	// in the past.
 	StartAt *StartAt `json:"startAt"`
 
-	// Status `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
+	// Status - `ACTIVE`: the job runs by its schedule.
+	// - `PAUSED`: the job has no occurrences until it is resumed.
+	// - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
+	//   is reached.
 	Status JobStatus `json:"status"`
 
-	// StatusReason Why it has its status, where the service or somebody said so.
+	// StatusReason Why the job has its status, if the service or a client said so.
 	StatusReason *string `json:"statusReason"`
 
-	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
-	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	// Target What executes the runs of the job.
+	//
+	// Fields that are write-only are secrets: they are encrypted and never returned.
+	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
+	// it. Secrets that the change does not give are kept if `url` keeps its host.
 	Target Target `json:"target"`
 
-	// TargetSecrets Which secrets its target has, as fields of it.
+	// TargetSecrets The secrets that are set, as paths of fields of the target.
 	TargetSecrets []string `json:"targetSecrets"`
 
-	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone"`
 
-	// UpdatedAt When its definition last changed. Firing does not change it.
+	// UpdatedAt When the definition of the job last changed. Runs do not change it.
 	UpdatedAt instant.Time `json:"updatedAt"`
 }
 
-// JobCreate Exactly one of `intervalInSeconds`, `cron` and `runAt` says when the job is due.
+// JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
 // Example: {"intervalInSeconds":60,"name":"nightly-report","payload":{"report":"sales"}}
 type JobCreate struct {
-	// AttemptDeadlineSeconds How long one attempt may take.
+	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
-	// CatchupWindowSeconds Occurrences missed longer ago than this are not executed, whatever the policy. No bound by default.
+	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
+	// policy. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
-	// ConcurrencyGroup Runs of all jobs with the same group wait while `maxConcurrency` of them execute, on whatever instances. Which run
-	// next is fair among jobs.
+	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 	//
 	//
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
 
-	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-	// follows elapsed time.
+	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+	// are Sunday.
+	//
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+	//   the month, `MON#2` its second Monday.
+	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+	//   hourly.
+	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+	//
+	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+	// with an odd date.
+	//
+	// **When clocks change**, a fixed time that does not exist is due at the first instant after
+	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+	// `*/10 * * * *` follow elapsed time.
 	//
 	//
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron,omitempty"`
 
-	// DeleteAfterCompletion The job is deleted when it has completed.
+	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
 
-	// EndAt The job is not due after, but for its jitter.
+	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
-	// JitterSeconds Spreads jobs over this time: each is due by so much later than its schedule says, always by the same.
+	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
+	// delay is derived from the id of the job.
 	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
 
-	// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
+	// with its instance or worker counts.
 	MaxAttempts *MaxAttempts `json:"maxAttempts,omitempty"`
 
-	// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+	// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
 	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
 
-	// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
-	// MaxRuns After so many runs the job has completed.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
-	// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
+	// each attempt, up to `maxBackoffSeconds`.
 	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
 
-	// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
-	// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	//
+	// - `FIRE_ONCE`: execute the latest one.
+	// - `SKIP`: execute none of them.
+	// - `FIRE_ALL`: execute each of them.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	MisfirePolicy *MisfirePolicy `json:"misfirePolicy,omitempty"`
 
-	// Name What people call it. Need not be unique. No control characters.
+	// Name A name for people to read. It need not be unique. Control characters are refused.
 	//
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
-	// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
-	// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
-	// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
+	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
+	//
+	// - `SKIP`: do not execute it.
+	// - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
+	//   waits.
+	// - `ALLOW_ALL`: execute it at its instant, in parallel.
+	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
+	//
+	// A `SKIPPED` run counts the occurrences that are not executed.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
-	// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
 
-	// RunAt The one instant at which the job is due.
+	// RunAt The only instant at which the job is due. It must be in the future.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
-	// RunHistory Which runs are kept, all or those that did not succeed.
+	// RunHistory Which runs are kept in the history.
+	//
+	// - `ALL`: all of them.
+	// - `FAILURES`: those that did not succeed.
 	RunHistory *RunHistory `json:"runHistory,omitempty"`
 
-	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
-	// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
-	// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+	// Target What executes the runs of the job.
+	//
+	// Fields that are write-only are secrets: they are encrypted and never returned.
+	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
+	// it. Secrets that the change does not give are kept if `url` keeps its host.
 	Target *Target `json:"target,omitempty"`
 
-	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
-// JobName What people call it. Need not be unique. No control characters.
+// JobName A name for people to read. It need not be unique. Control characters are refused.
 //
 // Example: nightly-report
 type JobName = string
@@ -685,80 +799,93 @@ type JobName = string
 // JobPage defines model for JobPage.
 type JobPage struct {
 	Items []Job `json:"items"`
+
+	// Limit The maximum number of items on one page.
 	Limit int32 `json:"limit"`
 
-	// NextCursor Where the next page starts; absent on the last one.
+	// NextCursor The `cursor` of the next page; absent on the last page.
 	NextCursor *string `json:"nextCursor,omitempty"`
 
-	// Page The page; absent when walking by cursor.
+	// Page The number of the page; absent if the list is read by cursor.
 	Page *int64 `json:"page,omitempty"`
 
-	// Total How many jobs there are, exact up to 10 000.
+	// Total The number of jobs, counted up to 10 000.
 	Total int64 `json:"total"`
 
-	// TotalIsCapped True when there are more than `total` jobs.
+	// TotalIsCapped Whether there are more than `total` jobs.
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
 
-// JobStatus `COMPLETED`: nothing comes next, because its instant, its `endAt` or its `maxRuns` is reached.
+// JobStatus - `ACTIVE`: the job runs by its schedule.
+//   - `PAUSED`: the job has no occurrences until it is resumed.
+//   - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
+//     is reached.
 type JobStatus string
 
-// JobUpdate Only what is given changes; null clears a field that may be null. Giving one of `intervalInSeconds`, `cron` and
-// `runAt` replaces the one that was.
+// JobUpdate A change of a job. Fields that are not given stay as they are; null clears a field that can
+// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
 //
 // Example: {"intervalInSeconds":120}
 type JobUpdate = map[string]json.RawMessage
 
 // Lease defines model for Lease.
 type Lease struct {
-	ExpiresAt instant.Time       `json:"expiresAt"`
-	Id        openapi_types.UUID `json:"id"`
-	Runs      []LeasedRun        `json:"runs"`
+	// ExpiresAt When the lease ends unless a heartbeat extends it.
+	ExpiresAt instant.Time `json:"expiresAt"`
+
+	// Id The id of the lease, for its heartbeats.
+	Id   openapi_types.UUID `json:"id"`
+	Runs []LeasedRun        `json:"runs"`
 }
 
 // LeaseRequest Example: {"maxRuns":10,"waitSeconds":0}
 type LeaseRequest struct {
-	// LeaseSeconds How long the lease lasts without a heartbeat. A worker that dies holds its runs that long, and up to 5 seconds more.
+	// LeaseSeconds How long the lease lasts without a heartbeat. The runs of a worker that dies continue
+	// elsewhere after that time, at most 5 seconds later.
 	LeaseSeconds *int32 `json:"leaseSeconds,omitempty"`
 
-	// MaxRuns How many runs to lease at most.
+	// MaxRuns The maximum number of runs to lease.
 	MaxRuns *int32 `json:"maxRuns,omitempty"`
 
-	// WaitSeconds How long to wait for one.
+	// WaitSeconds How long to wait for a due run.
 	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
 
-	// Worker Who asks, for people to read.
+	// Worker The name of the worker, for people to read.
 	Worker *string `json:"worker,omitempty"`
 }
 
 // LeasedRun defines model for LeasedRun.
 type LeasedRun struct {
-	// Attempt Counted from 1.
+	// Attempt The number of this attempt, from 1 on.
 	Attempt int32 `json:"attempt"`
 
-	// AttemptDeadlineSeconds How long one attempt may take.
+	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
-	// Id The same at each attempt.
+	// Id The id of the run, the same at each attempt. Deduplicate by it.
 	Id    openapi_types.UUID `json:"id"`
 	JobId openapi_types.UUID `json:"jobId"`
 
-	// JobName What people call it. Need not be unique. No control characters.
+	// JobName A name for people to read. It need not be unique. Control characters are refused.
 	//
 	// Example: nightly-report
 	JobName JobName `json:"jobName"`
 
-	// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
 	//
 	// Example: {"report":"sales"}
 	Payload      Payload      `json:"payload"`
 	ScheduledFor instant.Time `json:"scheduledFor"`
 
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
-// LogTarget Writes a line with the payload to the service's log. Always succeeds.
+// LogTarget Writes the payload to the log of the service. It always succeeds.
 type LogTarget struct {
 	Type LogTargetType `json:"type"`
 }
@@ -766,38 +893,47 @@ type LogTarget struct {
 // LogTargetType defines model for LogTarget.Type.
 type LogTargetType string
 
-// MaxAttempts How often a run is tried, the first time included. An attempt whose instance died counts.
+// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
+// with its instance or worker counts.
 type MaxAttempts = int32
 
-// MaxBackoffSeconds The most time between a failed attempt and the next; at least `minBackoffSeconds`.
+// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
 type MaxBackoffSeconds = int32
 
-// MaxConcurrency The bound of the `concurrencyGroup`, for this job's runs. Only together with it.
+// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 type MaxConcurrency = int32
 
-// MaxRuns After so many runs the job has completed.
+// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 type MaxRuns = int64
 
-// MinBackoffSeconds The least time between a failed attempt and the next. The most doubles with each.
+// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
+// each attempt, up to `maxBackoffSeconds`.
 type MinBackoffSeconds = int32
 
-// MisfirePolicy What becomes of occurrences that passed more than a minute ago while no instance could execute them: one run for
-// all of them (the latest), none, or each. What is not executed is counted in a `SKIPPED` run.
+// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+//
+// - `FIRE_ONCE`: execute the latest one.
+// - `SKIP`: execute none of them.
+// - `FIRE_ALL`: execute each of them.
+//
+// A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
 
 // Occurrence defines model for Occurrence.
 type Occurrence struct {
-	// LocalTime The same instant in the schedule's zone, RFC 3339 with its offset.
+	// LocalTime The same instant in the time zone of the schedule, as RFC 3339 with its offset.
+	//
 	//
 	// Example: 2026-03-29T03:00:00+02:00
 	LocalTime string `json:"localTime"`
 
-	// MovedByClockChange True where the clock does not show the time that the expression names, because it was changed.
+	// MovedByClockChange Whether the local time is not the one that the expression names, because of a clock
+	// change.
 	MovedByClockChange bool         `json:"movedByClockChange"`
 	ScheduledFor       instant.Time `json:"scheduledFor"`
 }
 
-// OccurrenceCount How many occurrences at most.
+// OccurrenceCount The maximum number of occurrences to return.
 type OccurrenceCount = int32
 
 // OccurrenceList defines model for OccurrenceList.
@@ -805,31 +941,44 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
-// OverlapPolicy What becomes of an occurrence that comes due while the job's run before it executes: nothing, the latest one when
-// that run has ended, each at its instant, or each at its instant while the run before it is told to end and becomes
-// `CANCELED`. What is not executed is counted in a `SKIPPED` run.
+// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
+//
+//   - `SKIP`: do not execute it.
+//   - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
+//     waits.
+//   - `ALLOW_ALL`: execute it at its instant, in parallel.
+//   - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
+//
+// A `SKIPPED` run counts the occurrences that are not executed.
 type OverlapPolicy string
 
-// OverlapPolicyOverride As a job's `overlapPolicy`.
+// OverlapPolicyOverride What to do while another run of the job is open. See `overlapPolicy` of the job.
+//
+// - `SKIP`: do not execute the new run.
+// - `BUFFER_ONE`: execute the new run when the other one has ended.
+// - `ALLOW_ALL`: execute the new run now, in parallel.
+// - `CANCEL_OTHER`: cancel the other run, and execute the new run now.
 type OverlapPolicyOverride string
 
-// PauseAfterFailures After so many failed runs in a row the job is paused. Not by default.
+// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 type PauseAfterFailures = int32
 
-// Payload Any JSON, stored and handed over as it was given. No NUL, nested at most 200 deep.
+// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+// included; see the note on large integers at the top. NUL characters are refused, and so is
+// nesting deeper than 200 levels.
 //
 // Example: {"report":"sales"}
 type Payload = json.RawMessage
 
-// Problem A problem as of RFC 9457.
+// Problem An error, as a problem of RFC 9457.
 type Problem struct {
 	// Detail Example: The request is not valid.
 	Detail string `json:"detail"`
 
-	// Errors The fields at fault, each with what is wrong with it.
+	// Errors The invalid fields of the request, each with what is wrong with it.
 	Errors *[]FieldError `json:"errors,omitempty"`
 
-	// RequestId Stands in each log line of this request, and in the answer's `X-Request-Id`.
+	// RequestId The id of this request. It is also in the `X-Request-Id` header and in the log.
 	RequestId *string `json:"requestId,omitempty"`
 
 	// Status Example: 400
@@ -842,189 +991,248 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
-// QueueName Example: reports
+// QueueName The name of a queue of runs for workers.
+//
+// Example: reports
 type QueueName = string
 
 // Run defines model for Run.
 type Run struct {
-	// Attempt How many attempts were begun; 0 when none was.
+	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
 
-	// Error Why it failed; null unless it did.
+	// Error Why the run failed; null if it did not.
 	Error *string `json:"error"`
 
-	// FailedAttempts The attempts that failed and were followed by another.
+	// FailedAttempts The failed attempts that were followed by another one.
 	FailedAttempts []FailedAttempt `json:"failedAttempts"`
 
-	// FinishedAt When it ended; null while it is running.
+	// FinishedAt When the run ended; null while it is open.
 	FinishedAt *instant.Time `json:"finishedAt"`
 
-	// Id The last two groups are those of the job's id, and the first 48 bits are `scheduledFor`.
+	// Id The id of the run. It is made of the job and the occurrence, so it is the same at each
+	// attempt: its last two groups are those of the id of the job, and its first 48 bits are
+	// `scheduledFor` in milliseconds.
 	Id    openapi_types.UUID `json:"id"`
 	JobId openapi_types.UUID `json:"jobId"`
 
-	// Occurrences How many occurrences this run stands for: 1, or where it was skipped, how many were skipped in a row from
-	// `scheduledFor` on.
+	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
+	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
 	Occurrences int64      `json:"occurrences"`
 	Reason      *RunReason `json:"reason"`
 	Result      *RunResult `json:"result"`
 
-	// RetryOf The run that this one repeats.
+	// RetryOf The id of the original run that this one retries; null if it is no retry.
 	RetryOf *openapi_types.UUID `json:"retryOf"`
 
-	// ScheduledFor The instant at which the job was due, or at which the run was started by hand.
+	// ScheduledFor When the job was due, or when the run was requested.
 	ScheduledFor instant.Time `json:"scheduledFor"`
 
-	// StartedAt When execution began; null when it did not.
+	// StartedAt When the first attempt started; null if none has.
 	StartedAt *instant.Time `json:"startedAt"`
 
-	// Status `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
-	// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+	// Status - `PENDING`: the run is due and no attempt has started.
+	// - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
+	// - `SUCCEEDED`: an attempt succeeded.
+	// - `FAILED`: the last attempt failed.
+	// - `CANCELED`: the run was canceled before it succeeded.
+	// - `SKIPPED`: the run was not executed. Its `reason` says why.
 	Status RunStatus `json:"status"`
 
-	// Trigger Why there is the run, its job's schedule or somebody's request.
+	// Trigger What created the run.
+	//
+	// - `SCHEDULE`: the schedule of the job.
+	// - `MANUAL`: a request to start a run.
+	// - `BACKFILL`: a request to backfill a window.
+	// - `RETRY`: a request to retry another run.
 	Trigger RunTrigger `json:"trigger"`
 }
 
-// RunAt The one instant at which the job is due.
+// RunAt The only instant at which the job is due. It must be in the future.
 type RunAt = instant.Time
 
 // RunCompletion defines model for RunCompletion.
 type RunCompletion struct {
-	// Output Kept with the run, the first 4 KiB of it.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
 // RunFailure defines model for RunFailure.
 type RunFailure struct {
-	// Error Why, for people to read.
+	// Error Why the attempt failed, for people to read.
 	//
 	// Example: the printer is on fire
 	Error string `json:"error"`
 
-	// Output Kept with the run, the first 4 KiB of it.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The least time to wait before the next attempt.
+	// RetryAfterSeconds The minimum time before the next attempt.
 	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
 
-	// Retryable Whether another attempt may help. Otherwise the run has `FAILED` now.
+	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
 	Retryable *bool `json:"retryable,omitempty"`
 
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
-// RunHistory Which runs are kept, all or those that did not succeed.
+// RunHistory Which runs are kept in the history.
+//
+// - `ALL`: all of them.
+// - `FAILURES`: those that did not succeed.
 type RunHistory string
 
 // RunPage defines model for RunPage.
 type RunPage struct {
 	Items []Run `json:"items"`
+
+	// Limit The maximum number of items on one page.
 	Limit int32 `json:"limit"`
 
-	// NextCursor Where the next page starts; absent on the last one.
+	// NextCursor The `cursor` of the next page; absent on the last page.
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
-// RunReason `MISFIRE`: the occurrence passed while no instance could execute it.
-// `OVERLAP`: the job's run before it was still executing, or the one after it was due.
-// `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
-// `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
-// `JOB_PAUSED`, `JOB_DELETED`: the job was paused or deleted before the run was executed to its end.
-// `REQUESTED`: somebody canceled it.
+// RunReason Why the run has its status; null if there is nothing to explain.
+//
+// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+// - `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
+// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+// - `JOB_PAUSED`: the job was paused before the run ended.
+// - `JOB_DELETED`: the job was deleted before the run ended.
+// - `REQUESTED`: somebody canceled the run.
 type RunReason string
 
 // RunRelease defines model for RunRelease.
 type RunRelease struct {
-	// Token The number of the claim; a later one of the same run has a higher one.
+	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+	// same run has a higher one.
 	Token Token `json:"token"`
 }
 
-// RunResult What the target answered to an attempt, the last one where it is a run's.
+// RunResult What the target answered to an attempt; of a run, to its last attempt.
 type RunResult struct {
-	// DurationMilliseconds How long the attempt took, in milliseconds.
+	// DurationMilliseconds The duration of the attempt, in milliseconds.
 	DurationMilliseconds int64 `json:"durationMilliseconds"`
 
-	// Output The first 4 KiB of the HTTP answer's body, or what the worker said. Secrets are left out.
-	Output            string `json:"output"`
-	OutputIsTruncated bool   `json:"outputIsTruncated"`
+	// Output The first 4 KiB of the body of the HTTP response, or of the output of the worker,
+	// without secrets.
+	Output string `json:"output"`
 
-	// StatusCode Of the HTTP answer; null where there was none.
+	// OutputIsTruncated Whether there was more output than is kept.
+	OutputIsTruncated bool `json:"outputIsTruncated"`
+
+	// StatusCode The status code of the HTTP response; null if there was none.
 	StatusCode *int32 `json:"statusCode"`
 }
 
-// RunStatus `PENDING`: due, and nobody has begun it. `RUNNING` from its first attempt on, also while it waits for another, until it
-// ends as `SUCCEEDED` or `FAILED`, or is made to end, as `CANCELED`. `SKIPPED`: not executed. `reason` says why.
+// RunStatus - `PENDING`: the run is due and no attempt has started.
+// - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
+// - `SUCCEEDED`: an attempt succeeded.
+// - `FAILED`: the last attempt failed.
+// - `CANCELED`: the run was canceled before it succeeded.
+// - `SKIPPED`: the run was not executed. Its `reason` says why.
 type RunStatus string
 
-// RunTrigger Why there is the run, its job's schedule or somebody's request.
+// RunTrigger What created the run.
+//
+// - `SCHEDULE`: the schedule of the job.
+// - `MANUAL`: a request to start a run.
+// - `BACKFILL`: a request to backfill a window.
+// - `RETRY`: a request to retry another run.
 type RunTrigger string
 
-// SchedulePreview Exactly one of `intervalInSeconds`, `cron` and `runAt`.
+// SchedulePreview A schedule. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
 // Example: {"count":5,"cron":"30 2 * * *","timeZone":"Europe/Berlin"}
 type SchedulePreview struct {
-	// After Look after this instant; by default after now.
+	// After List occurrences after this instant. The default is now.
 	After *instant.Time `json:"after,omitempty"`
 
-	// Count How many occurrences at most.
+	// Count The maximum number of occurrences to return.
 	Count *OccurrenceCount `json:"count,omitempty"`
 
-	// Cron Five fields (minute, hour, day of month, month, day of week) or six, with the second first. Names, ranges, steps,
-	// lists, `L`, `#`, `H` for an instant of the job's own, and `@hourly` and its like. When clocks change, a fixed time
-	// that does not exist fires at the first instant after, and one that comes twice fires at its first; what repeats
-	// follows elapsed time.
+	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
+	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
+	// are Sunday.
+	//
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
+	//   the month, `MON#2` its second Monday.
+	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
+	//   hourly.
+	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
+	//
+	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
+	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
+	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
+	// with an odd date.
+	//
+	// **When clocks change**, a fixed time that does not exist is due at the first instant after
+	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
+	// `*/10 * * * *` follow elapsed time.
 	//
 	//
 	// Example: 30 9 * * MON-FRI
 	Cron *CronExpression `json:"cron,omitempty"`
 
-	// EndAt The job is not due after, but for its jitter.
+	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
-	// IntervalInSeconds The seconds from one occurrence to the next; at most ten years.
+	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
-	// RunAt The one instant at which the job is due.
+	// RunAt The only instant at which the job is due. It must be in the future.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
-	// StartAt The job is not due before. With an interval it is the first instant at which it is.
+	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
-	// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
-// StartAt The job is not due before. With an interval it is the first instant at which it is.
+// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
+// in the past.
 type StartAt = instant.Time
 
-// Target What executes the job's runs. Fields that are only ever written are secrets: kept encrypted, never shown; `targetSecrets` of
-// the job names those it has. A change gives the whole target; secrets it does not give stay, while `url` names the same host.
+// Target What executes the runs of the job.
+//
+// Fields that are write-only are secrets: they are encrypted and never returned.
+// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
+// it. Secrets that the change does not give are kept if `url` keeps its host.
 type Target = json.RawMessage
 
-// TimeZone The zone of `cron`, by its IANA name. UTC by default; only together with `cron`.
+// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 //
 // Example: Europe/Berlin
 type TimeZone = string
 
-// Token The number of the claim; a later one of the same run has a higher one.
+// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
+// same run has a higher one.
 type Token = int64
 
-// WorkerOutput Kept with the run, the first 4 KiB of it.
+// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run.
 type WorkerOutput = string
 
-// WorkerTarget Has runs wait in a queue for workers, processes of your own that lease them. `concurrencyGroup` is not for such jobs: how many
-// execute is up to the workers.
+// WorkerTarget Puts the runs into a queue for workers, which are processes of yours that lease them. Such a
+// job has no `concurrencyGroup`: the workers decide how many runs execute at a time.
 type WorkerTarget struct {
-	// Queue Example: reports
+	// Queue The name of a queue of runs for workers.
+	//
+	// Example: reports
 	Queue QueueName        `json:"queue"`
 	Type  WorkerTargetType `json:"type"`
 }
@@ -1038,71 +1246,72 @@ type Cursor = string
 // Limit defines model for Limit.
 type Limit = int32
 
-// BadRequest A problem as of RFC 9457.
+// BadRequest An error, as a problem of RFC 9457.
 type BadRequest = Problem
 
-// Conflict A problem as of RFC 9457.
+// Conflict An error, as a problem of RFC 9457.
 type Conflict = Problem
 
-// ContentTooLarge A problem as of RFC 9457.
+// ContentTooLarge An error, as a problem of RFC 9457.
 type ContentTooLarge = Problem
 
 // Healthy defines model for Healthy.
 type Healthy = Health
 
-// InternalServerError A problem as of RFC 9457.
+// InternalServerError An error, as a problem of RFC 9457.
 type InternalServerError = Problem
 
-// NotFound A problem as of RFC 9457.
+// NotFound An error, as a problem of RFC 9457.
 type NotFound = Problem
 
-// ServiceUnavailable A problem as of RFC 9457.
+// ServiceUnavailable An error, as a problem of RFC 9457.
 type ServiceUnavailable = Problem
 
-// UnsupportedMediaType A problem as of RFC 9457.
+// UnsupportedMediaType An error, as a problem of RFC 9457.
 type UnsupportedMediaType = Problem
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
-	// Page The page, counted from 1, which is the default where there is no cursor.
+	// Page The number of the page, from 1 on. The default is 1 if there is no `cursor`.
 	Page *int64 `form:"page,omitempty" json:"page,omitempty"`
 
-	// Cursor The `nextCursor` of the page before. Opaque.
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit The most items of one page.
+	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Only jobs with this status.
+	// Status Return only jobs with this status.
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
-	// OverlapPolicy For this run instead of the job's own.
+	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
 }
 
 // ListJobRunsParams defines parameters for ListJobRuns.
 type ListJobRunsParams struct {
-	// Cursor The `nextCursor` of the page before. Opaque.
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit The most items of one page.
+	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Only runs with this status.
+	// Status Return only runs with this status.
 	Status *RunStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
 // ListUpcomingParams defines parameters for ListUpcoming.
 type ListUpcomingParams struct {
+	// Count The maximum number of occurrences to return.
 	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
 }
 
 // RetryRunParams defines parameters for RetryRun.
 type RetryRunParams struct {
-	// OverlapPolicy For this run instead of the job's own.
+	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
 }
 
@@ -1147,10 +1356,10 @@ type ServerInterface interface {
 	// UpdateJob Change, pause or resume a job
 	// (PATCH /api/v1/jobs/{id})
 	UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// BackfillJob Run what was not run
+	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
 	BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// RunJob Start a run by hand
+	// RunJob Start a run now
 	// (POST /api/v1/jobs/{id}/run)
 	RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams)
 	// ListJobRuns List a job's runs, newest first
@@ -1159,7 +1368,7 @@ type ServerInterface interface {
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams)
-	// Heartbeat Keep a lease
+	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
 	// LeaseRuns Lease due runs of a queue
@@ -1168,28 +1377,28 @@ type ServerInterface interface {
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// CancelRun Have a run end
+	// CancelRun Cancel a run
 	// (POST /api/v1/runs/{id}/cancel)
 	CancelRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// CompleteRun Say that a leased run succeeded
+	// CompleteRun Complete a leased run
 	// (POST /api/v1/runs/{id}/complete)
 	CompleteRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// FailRun Say that an attempt of a leased run failed
+	// FailRun Report that an attempt failed
 	// (POST /api/v1/runs/{id}/fail)
 	FailRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// ReleaseRun Give a leased run back
+	// ReleaseRun Release a leased run
 	// (POST /api/v1/runs/{id}/release)
 	ReleaseRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
-	// RetryRun Run again what did not succeed
+	// RetryRun Retry a run
 	// (POST /api/v1/runs/{id}/retry)
 	RetryRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RetryRunParams)
-	// PreviewSchedule See when a schedule would be due
+	// PreviewSchedule Preview a schedule
 	// (POST /api/v1/schedules/preview)
 	PreviewSchedule(w http.ResponseWriter, r *http.Request)
-	// GetLiveness Is the process alive?
+	// GetLiveness Check whether the process is alive
 	// (GET /livez)
 	GetLiveness(w http.ResponseWriter, r *http.Request)
-	// GetReadiness Can this instance serve?
+	// GetReadiness Check whether the instance can serve
 	// (GET /readyz)
 	GetReadiness(w http.ResponseWriter, r *http.Request)
 }
@@ -1228,13 +1437,13 @@ func (_ Unimplemented) UpdateJob(w http.ResponseWriter, r *http.Request, id open
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// BackfillJob Run what was not run
+// BackfillJob Backfill missed occurrences
 // (POST /api/v1/jobs/{id}/backfill)
 func (_ Unimplemented) BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// RunJob Start a run by hand
+// RunJob Start a run now
 // (POST /api/v1/jobs/{id}/run)
 func (_ Unimplemented) RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1252,7 +1461,7 @@ func (_ Unimplemented) ListUpcoming(w http.ResponseWriter, r *http.Request, id o
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// Heartbeat Keep a lease
+// Heartbeat Extend a lease
 // (POST /api/v1/leases/{id}/heartbeat)
 func (_ Unimplemented) Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1270,49 +1479,49 @@ func (_ Unimplemented) GetRun(w http.ResponseWriter, r *http.Request, id openapi
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// CancelRun Have a run end
+// CancelRun Cancel a run
 // (POST /api/v1/runs/{id}/cancel)
 func (_ Unimplemented) CancelRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// CompleteRun Say that a leased run succeeded
+// CompleteRun Complete a leased run
 // (POST /api/v1/runs/{id}/complete)
 func (_ Unimplemented) CompleteRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// FailRun Say that an attempt of a leased run failed
+// FailRun Report that an attempt failed
 // (POST /api/v1/runs/{id}/fail)
 func (_ Unimplemented) FailRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ReleaseRun Give a leased run back
+// ReleaseRun Release a leased run
 // (POST /api/v1/runs/{id}/release)
 func (_ Unimplemented) ReleaseRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// RetryRun Run again what did not succeed
+// RetryRun Retry a run
 // (POST /api/v1/runs/{id}/retry)
 func (_ Unimplemented) RetryRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RetryRunParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// PreviewSchedule See when a schedule would be due
+// PreviewSchedule Preview a schedule
 // (POST /api/v1/schedules/preview)
 func (_ Unimplemented) PreviewSchedule(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetLiveness Is the process alive?
+// GetLiveness Check whether the process is alive
 // (GET /livez)
 func (_ Unimplemented) GetLiveness(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetReadiness Can this instance serve?
+// GetReadiness Check whether the instance can serve
 // (GET /readyz)
 func (_ Unimplemented) GetReadiness(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -4073,10 +4282,10 @@ type StrictServerInterface interface {
 	// UpdateJob Change, pause or resume a job
 	// (PATCH /api/v1/jobs/{id})
 	UpdateJob(ctx context.Context, request UpdateJobRequestObject) (UpdateJobResponseObject, error)
-	// BackfillJob Run what was not run
+	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
 	BackfillJob(ctx context.Context, request BackfillJobRequestObject) (BackfillJobResponseObject, error)
-	// RunJob Start a run by hand
+	// RunJob Start a run now
 	// (POST /api/v1/jobs/{id}/run)
 	RunJob(ctx context.Context, request RunJobRequestObject) (RunJobResponseObject, error)
 	// ListJobRuns List a job's runs, newest first
@@ -4085,7 +4294,7 @@ type StrictServerInterface interface {
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(ctx context.Context, request ListUpcomingRequestObject) (ListUpcomingResponseObject, error)
-	// Heartbeat Keep a lease
+	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(ctx context.Context, request HeartbeatRequestObject) (HeartbeatResponseObject, error)
 	// LeaseRuns Lease due runs of a queue
@@ -4094,28 +4303,28 @@ type StrictServerInterface interface {
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(ctx context.Context, request GetRunRequestObject) (GetRunResponseObject, error)
-	// CancelRun Have a run end
+	// CancelRun Cancel a run
 	// (POST /api/v1/runs/{id}/cancel)
 	CancelRun(ctx context.Context, request CancelRunRequestObject) (CancelRunResponseObject, error)
-	// CompleteRun Say that a leased run succeeded
+	// CompleteRun Complete a leased run
 	// (POST /api/v1/runs/{id}/complete)
 	CompleteRun(ctx context.Context, request CompleteRunRequestObject) (CompleteRunResponseObject, error)
-	// FailRun Say that an attempt of a leased run failed
+	// FailRun Report that an attempt failed
 	// (POST /api/v1/runs/{id}/fail)
 	FailRun(ctx context.Context, request FailRunRequestObject) (FailRunResponseObject, error)
-	// ReleaseRun Give a leased run back
+	// ReleaseRun Release a leased run
 	// (POST /api/v1/runs/{id}/release)
 	ReleaseRun(ctx context.Context, request ReleaseRunRequestObject) (ReleaseRunResponseObject, error)
-	// RetryRun Run again what did not succeed
+	// RetryRun Retry a run
 	// (POST /api/v1/runs/{id}/retry)
 	RetryRun(ctx context.Context, request RetryRunRequestObject) (RetryRunResponseObject, error)
-	// PreviewSchedule See when a schedule would be due
+	// PreviewSchedule Preview a schedule
 	// (POST /api/v1/schedules/preview)
 	PreviewSchedule(ctx context.Context, request PreviewScheduleRequestObject) (PreviewScheduleResponseObject, error)
-	// GetLiveness Is the process alive?
+	// GetLiveness Check whether the process is alive
 	// (GET /livez)
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
-	// GetReadiness Can this instance serve?
+	// GetReadiness Check whether the instance can serve
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
 }
@@ -4736,167 +4945,192 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1pcxu3lj/8VVA9U5UbT4uiZNmJpRfPI8tULFuWdCX5eu4NPWmwGyRhNYEOgDbFpPTd/4VzgF5IcJFi",
-	"O07FValYJHvBcpbfWfF7lMpJIQUTRkf7v0cFVXTCDFPw6ahUWir7V8Z0qnhhuBTRfnQ9ZiQR7NbgBQmR",
-	"Q2LGjBR0xMiADaViHXJe0F9L1oniiNt7fi2ZmkVxJOiERftRio+OI52O2YTad0zo7SkTIzOO9ne73Tia",
-	"cOE/78SRmRX2Pm0UF6Po7i6OTvmEm/DgJlIbwg2baDs0KXBoy8aSw4OaQ8nYkJa5ifZ3unE0lGpCTbQf",
-	"cWEe70axHSiflBP7Kw7TfaoGyYVhI6aiOztMxXQhhWawos9pdsl+LZmGgadSGCbgT1oUOU+pncN2oeQg",
-	"Z5P/+aDthH5vjOu/FRtG+9F/bde7to2/6u0LvAtfurgkCl9LuCZCGvKR5jw7IAlTSiqdELsUGjZxyFme",
-	"6U50F0dHUgxznn7RsZ64IZJcihFTMZEKBjxjJiYUh+jnYugN04QbYiQZsAOSZMxQnidE05kmYzn1s7Aj",
-	"v5bylKoR+9ILP5DZzE4pty9XxIypIDvkDX8Og3vJaG7GsxWDut9g8Hmhsfyb4aaeCMOUoPkVUx+Z6tn9",
-	"/9JLopn6yFNGhpTnLDto7SnPSM5opu2e2u9zOYJhn0lzLEuRfeGxKubIUZfpmJgxFzicK5zCW0E/Up7T",
-	"Qf7F6Sqjhg6oZiSlwjLIwK4hTccsA54xjXXmmmgji8IOnlyrGaEjygXM463QZVFIZVj2hmWcXoME+3M4",
-	"xM4imSf9pAPC3j3KvunQGDYpzAtGs5wLdsVSKTLdEtuPrWBuv+ilnIJIAW1A8RFkQmcgRKxmWC7mf3y6",
-	"t07Qx9Fzmt4MeZ7DimUZt6+l+YWSBVOGW+k/pLlmcVQ0vvo9kmlaKsVEyvSiKrNjnlAxI42rYGOnXGRy",
-	"SsZUH5DpmBr7F6FElYLQXDFaryd8hbsdmOLiNFQpVg3E/kymliu0oZZoNnosaMFfS65YFu3/jO+IW1N/",
-	"X90kBx9Yapor+g4mu3Zd2yM+NAgCdki3222tHzWEEsMnsOnslk4K5N2hkpNoP9rt7j7d6u5sdXeuu919",
-	"+O8/dkqy+dtu47e7+S3FB4VgyZArK+GENlQYD5pwLw8I8rDFTmTn2Q/d1sJm1LAtO+ZoAQjh0EJvy6k2",
-	"ltrx0Vygdi9NqdimD5/bOJgZvDC0X0fUpOOywO1qcWVzZOeNrZhwrVnmND2hI4na0Yy5JlQxGDe7ZWlp",
-	"rFCzhM4+MhRthcx5OuuQM0kGVi2QwYw49p8nyad7TWZ+vPPk8dNut8XQ3TgSZe6kuFElC3HGkRRu5LOf",
-	"lCyLxaldWuaQQ0LznHyQA02m3IxRENMJIyN7F5lSbsh0zHNGkgm9bTzVw+iJn3NMpKhnjWSTMt0h78Y8",
-	"HVte7AuLwi2vDylXhE6sgLOv7vRFk7qjAc9zLkZbXmngilTwehFuz69HYUWmsrP8v5//r9+/7Xa3+v3b",
-	"neN+//aH4/eP/jtEmEdKit5toZjWHNVFe72O+UcPN8k/JlzAlMeyVDHJ6MyuxkQKM479P+7LKWM331sV",
-	"p/lt3FhjoDjksQ45s3g2JoqKkf1XG1bouC9yro2OSXKaxCT5L/u/lwkZSkWomOfLD3LwnSZyKmJCRUaS",
-	"/9+OLJ8l8IkbTXJ+w+xeMEHSXKY3mqRj+7qYUDLktywDKdMXxgroTDLt6JlrY0eJosgsiAU6NBb22rdY",
-	"VQV3pxLQ+RRAk7/VjgFudTpAsYJRo/tiKPNcTjVhOS20G8Y8QTzukmfkEXlE3pyfbR1fnrQJYvfJk3UE",
-	"sbDbL1jODDu0oz+S9i2m2nSnlYOC+hqX2tJwBk/IyNQuKUelluKjUNG4dw6kzBkV9qU9kR0usQHdQ+2a",
-	"ZyXzyzooDey3XbwP3NL0Ulm4dsbHAF8dHLmn3qf1XRtoZeZR+sIYhlxwPWZuFTZTGIpp2I/fI5rn58No",
-	"/+fV8O2yFJd4y937+WWx0AyRwOYjmNMqfimaT2pNzM+/GnlI+xxbOVJZM/fYCbQZ7V81d4hyMmCKTEoN",
-	"uJoaa5NYNBFaTpBgyxQ+y7PvNFjXTlRl0mjChZEEx64PiJ39DKjSeDQMcG46lnkbpQBNqI80PxFewQYG",
-	"xIHtmLCq7efIPi8CAT6O4sr1MWY0Y6qxkks2h4vIzzD2SxVafmd33m/ptaGm1M3Bnr9ePyR315JRKDNg",
-	"9L7cmFrFmrMlu8gzUOtWZAD+BZFs8YmRhInsgGg6I1paCGItWi5GoMbB3WTYRLf4oix5FkRx+AVVis6A",
-	"5W8LK+gfzFX1/XE9veCaGVNcUzVi5p4Q+4qJDKwOZ7lbArYGqLeuLGKzOMWK8YQGjbYEPTeECm2NiqxD",
-	"LlnGlWWLCgCiNrMAEFViPiM0yyyoYNopV8s2drDUWE2Oys/e7uzhfVKUg5ynVp/q2HKzNXg1+bELj9zb",
-	"exw34SM5FG5Adtd3b2/Bfi7TlGkNpvUU3ALwZq7JiH9koi+srpZDkrDbgqXmCmg0OSB7u8/gJU+6j0lR",
-	"4lABs3kTVA6H9uVmzLgiySUzarYFStTevNMlBS21s/o+yEGnL/qiZxfZrzqs7knGJoU0FkVuvWazhPwD",
-	"XCql+E4TnsU1BqWmtUXfxyS5KEVqSppvvZKDrZMsaX51WQr4qi/q767skpY5y7aOpWpd7TQhIqTEKJqy",
-	"giomTEL+8e7x0fe4gyAFE81HgovRFUsVM5YOxoygTNIkmbLBWMqbLY6v9h8t3WtDJ4V7g//ePotaswYQ",
-	"9JWhIqMqI+/wZ012Ot1OFwFQm+1BNC6w/Du3sZoJ0yHPK8KwkITrBjYs6CyXNAO35Kur8zMn4ZOL86tr",
-	"WJi3126kF4fXRy+TzhzIerq7s7cXEAVNEmoBqJ/fB71pcCFJZcacbJowKmqKtSMQkkgzZkq3JmQNFSTx",
-	"sKxa8IQ8efasYTaBl34RrEzo7Qk+6kl3Ua65TV4ua1qBgB93nu0GVqhakd/vAlLJ4D6wBpvgKuixnAor",
-	"cqZjCTaVQk+j4y1yJi2DSu2Ye8DAYeQckakUgqX2LeBek8TTfUwEqG6pPdhPqVIzkiqWMWE4zZ05NqG3",
-	"zYk2VqeWxhNmxjJr7Xpk6cmiAKcjf+rZTy97hy+i2P928Rb+b8ksiqMXvdPedS+gSeNIA8O9/DSb0Fz3",
-	"U37DSOJ2N4lBGzRXYJP5x9FUccPORT6r0WVLUCxy62s2c1Rvr2xtupWrC9JgnyTTsWbpL8iau3t2K5/u",
-	"kcHMMAvMiDWPn+51yE/WOjVT6Yx1K98VK3LqfXDAT/v2z76oAhJgDFKluDXRSCWYLJfZkSEdVIxW4zoc",
-	"0pvh638+Uz/+9Prfv6rr6Ye3Fy9+PDm9+M+J3D2lp/RqOic/1gbJmry4O8eKobU2zvnrKW1sTBGkolLl",
-	"Ac/OkCT2jsTyB/xl6cCyoizNPC3UU4cL97e33TedVE62Yae2FbN6en7Sez+uDw02gRD8ikMOwZ+TBUQd",
-	"xIDoXdBkqOQEaKF2KXoBYdX6gdWw4Hg0TJAZo6o926fd+/qmdjbxTb0CSzbkCV/wg18VKPTAQSXRnWa1",
-	"Gp+wfeQea4mXzDKPlmRSpmOSU+MjVxYEa4cAIMwWE5pP6Uw7EAMwA8l8c4d6UI28koOH2dSBwMAq63ZJ",
-	"OOHOwuawQ3PV04JOUPusgPdw5XPmr7fPUIya+5n6qUIfzMpXtd10INmXuHJWPSbs/7FwxvtoVt2Njhxr",
-	"vGYbmUs8xLarXrDI53dx9GGeb1Y9oc1kd3GUU20uSxFyQL1DF5ZGJzwTGcsgFOM8HAfE8rR391c+wIe7",
-	"oib01tHx2mm8aVyKdz6n6Y0cDjdchjcLN+BTGhS7wSOaV+P9ly7ytOZGuOwOhMc9x71wAzxFD7liFxBN",
-	"WP+E5sV3Pn9kDdXIwZm9zF7ObtfQi5e9qEqARhB9CAmhZ8L1w2nECvucFpvN9bx18V0cgR0K3H1MeV4q",
-	"tnbBLxbvgOeA0bT+ZrwMQ5Lr5QeuK159JEthNgpi+uCSU+FcWVYNxo+CkdKXXBupZhuMzV/p3aXrJ3Tl",
-	"LsM7nCW4htCcyVjdcsmoDgVe3o1n3r8O+hwujiu/Rp04IBXRcsLAJakpz4iWnU1IzVT+pFUjdl6n6vql",
-	"GB/jXWi64JDxBjsDsL5dEAmcdJ0wwm4ZPp3D0oyl4r9BnsEm7jjLZP+RYi27X/vrLEouslpfL9EPGRty",
-	"AQAHVQWGkLIOOeZ2KHXcCH9w83uAPxDUKAismgerjZrfgTjoaAYw0VgKz5o1TXtlXwv0eR27DFzMi+Il",
-	"6GteirU1X0grhDRcvAwqBsVci9UDSG5B+1UcO8eHDeHUBA9NxdAEeU0CClkur+TgCC6+p9+2d0tTk8+I",
-	"91gubHUSk8TutXNewSa7nDoIzZlGyK6cT6MIADNr9LhUS8FHY5PPtirTrqEO3Hf7kaa51RV3fz98/5cD",
-	"618BCv8Gff8C0Pdvgz2/ECS8N8C6N3yZgw+w30u00JmjhUAYpWCyyBlJaZ5b6ELOGMtcphspBf+1ZJDC",
-	"lUphlMwtyFE0NWzOa7aoNlbnqjwkWemVHFzQEbuny6kCmtUfaxgihC1zX8iwQSZIXXURBJUOv0OEEaox",
-	"gLT0AaEDzYQhErW3Tw3shFaicMuw6AS1v1SPAigwpfmNhamDGcGKjg2NJyMNzVeYaOCdNDAfqlhMmMUs",
-	"pCysobbTJd1u9z4vOtFHtCiC4X1VsgrU4MvIBH0yVJAE7k4woy6QfzQPsYEG4qqeBCc5P4YlTNQM9zVH",
-	"mBydv7k47V33XiT7lRsA88HsLsdkwFIr7MCacDlkMXxIQJeDNx4+OkWTWNzmIuMuK8y5+w+Prk/+1YM4",
-	"0tur3osojqp3B6MAr+TgLSDUewLQc5HPMGXNh8+ddaOdzyPNGVUa0uhYnrmYJp1ZoWF/h9gMd6nc6xFs",
-	"X3gI247f+OS6KZ1Plwyi2J3dLure5vx2vmHUbxj1G0b9hlG/YdQVbsu50gxwHhhftlJl+JKUCiviE9RD",
-	"Cdat+GzgRtjR3qXlhKEuzNkQfGLLtFgwC2KdexTzFxx6NRISRToEFJeRI2bBgk9kwkyvzmcBpV8E5s/n",
-	"YNxujeSW+3JCi59xOO8/aCk6l3T6hmltEeJdHJ0yqu+LmO+d17hxSNCXLm0ExWHo2WUpFgF5yHHazKaE",
-	"94RQHDyzUd67clUaYKOSrjvdOJpSbiqR2V3wgeX2HaFA/86TpRVvgPjtfYD7dZWSQcnY58t2yCGZSnWD",
-	"YX5DMs40Gcs803Npr/aBmEyFYPxJlRlhYfPqOrrHT1tR/90lyWOXVQman1q8MpJjpJudS71YPYid9aV8",
-	"rS1oVRUuX2KJhT1Waji7asU6rM19wK1oZ4G57+IFYSUJ1Tc6KLE+g1C6W0b4wEwPLoJoTwqc5CzDbJud",
-	"DUsXPzX05kvSwUOJtK0hLhNQH+TgZDNR9qF2qmwIXu4PG7w6zY7Rl7BpseENW4vcr+GioCDF+/1a1DOd",
-	"G0/cqApZEavByQRlsRw9KKn9neIGcvfsq+riMvcqn+rl4qPfaShPJ4eYAQUZtywDV0Gb0OcT63I5Wl/n",
-	"AL+G5vambU3U8ikknuTQMOFqg7kmRnHmEsKx7MxuNOEizcuMZZj77jLTp5AJ68sOrUrISGoZU/9hCfsm",
-	"ZNVU83i6WL1dNfWA4Q6YmTKYFXYQqIZs9VIrFQ/LdpIFayTp/PEEtTcLRlWotL0Uma8oTOYNcJcmCwl4",
-	"mFJuFVoQZ/L1au3+aYNvmsq2BdGtVQLpf7WWdUG/haK85emMMKbugwYWsh4r+ngSog7c6c3Jo0Mqmspk",
-	"OciZrrPGPwVxzFuutSI/Prns/XJ+dtQL6HLIOkfvnhzOlf1TQwoKBdO1h5ISrJuF4mmfKlTzbCrLPPNZ",
-	"LlCUtI+JzKWwlNcXrgIAqo7/gZ5hw7T5PiZCCgbVLrAgxBdFNEuy7efUaWpux5JcvT65uOi9SOwL2r7F",
-	"5qTtVVGMXx2engYttLpM/J6YIpcpza19s0J5+1JbVxPvNc93mvwGs748PiKPHz9+5lnPbsZQM9MOSmA3",
-	"gMdbu8+uu4+xG8D/dHf3u92Q3pzIjyx7PjvKZXpzBM7O5c5o58SHouI6AUSP5RS+Bxqv6p5Y5WjDHj5N",
-	"hzCZUl1llATrZx8CAubL8dp6u17/4KRD+qze60bmVqMB0wZNMT4V9K+Hcsq1+azBoAaFrzVB4XnBpZv3",
-	"WdVixnHZaglDRSuRva41z4AUrTyp652s1HApq7ySArqKSsSkFiAgZaZjJlxFjL3Vag7IhI09dG7HLOry",
-	"web3jVG032/BjMwzV4QJst1NrC+So8Ozo95p70XyxyWXW8fnb4+Pe5e/nJ9ZCXZ4enr+DmRXHOGrfjm/",
-	"ftm7DIuy5h7ZD4pnAe4/tKgTFzppuSKTzqcczUXQT7lK/TslCigAFks5QeRygMDzmWH11PIuHItw5b6g",
-	"4KI2ceaGK2au/k4bqRjSwphC0jVUOECeIwhDiDZByPns7WlMBNMG8AECgd1ul2SMFXMpTfOJSYuDbbrM",
-	"5v1kjV+39A0vtmSB8mSrkBCbqMpvfJuke3a6Ia4pk52mHILyerb35IdFKyRU6b6sNVwwMozN4laUuoMg",
-	"hu13PA4K1If6pkqKURPObiQnG4X9gdi5G/tJgCyg9AtIFoaSyxEadYB3IAbaKA10UADrfi0L/u+W8+Rt",
-	"nWRJcDUa1et+OQEYbuCqMNwgadUb8ZxmxPsOl+ajNm+gA1ma/UFOxU20YQ0UvraRnriioP+fJSuZd0LU",
-	"b0Ve0Gv7xzQdS4db/6Fbv3W3nv2y9b7+0Plla4nX+xM6kiqw4K5wed8DNirFAelicAFqt6dUb+hnqppx",
-	"BJOqfU87CGSXImcahE+GLLU2c3rY7CmyhNWquYBq9TaOyHBuvl7eymIqoEpxc15rdTQJsFu73Ui4hgF0",
-	"fKt6AbW1KoWA9nkPLWBY5pCDbBYzldhhCUv/sYy31cqHuxYCte9j70cy4K7VQNLEsckn9uc9pMsbrhjR",
-	"KMWGUu2TnUb7AafQrEYpLKQa+6dgdzb8utbXQyUnfdGeJJFisVIPTfiVIFlVcbN79I+BW4L9Yz5xOxrF",
-	"jJrZx4RIxa6oM5249jW9jM65tNw2riXIeesp0DrEN3UyrhmGx01277ISLezWj3aEsLFYKWa52EKZzdvB",
-	"tdrxBDgUMbC1FwdsREXFqMi8GYf8vIcz6WbFKpelqItVjOKjEYY71txz7a4Mupa9S7nSbsqn3fsX1MSx",
-	"wt28aROiBVm9vqPhkuKva5eNtJRY6kT7h+3JZSnaaTf3aVBZmqJcG4J+B8Gpc7z2j4UJ8NYly+dslvvG",
-	"nJdq7GVRsxrwgPdfAVAnIDKgAVsb/+x1nz1dW4r/sIUEggV7bKPq7jlPqA9LNgpNm81nPoGfE8bn299W",
-	"40I6XBA+4M52mKTVg3XM8qJDzu33U65rax+a2xwfnlhLngg5DTux/jCxed5eQnSNfJnavYLmdqhODQxl",
-	"CyluWGGtizwnvj+ID65jDrSLF7WSV+CpdsZvL3tXQQP+shSfPVE5mBfxlSUqr0y+XbKTyzJ+kjcnV8cn",
-	"l71kH1NDa5eY87ivc61z0+mL5PxfvcvTwwv3lJDTDDU7z3OvhsWo6tYMjYnB8+IutDK/L5LT3uFV75fe",
-	"/16cXEISsBk3onIWDzbyNuqCVr94ns0yDum+yYve4YvTkzP7wKNe70X1xNbFRsob35YVM6GX9O+yT3x1",
-	"/vwXzLVKYgKfsP/Mi3odYDroJ7Ij9o0eG2LJw55mRa6F5kzAqC97/3zbu8JnVhWpvq0Zrn6Di9xuRnHk",
-	"diSKo9YqQo+cuXWI4qieifvgJhLFUTWAZTx5yfIHZEN9Lj15WWPqe8S+fUzBVdf6rmx2L6io27o1GbO2",
-	"RrjrQP1dIP6dlQoqbd/wPOd6WZ+VVsJSkxRja8dMGvdumPxfq9xlvZj3yGv+3JuJL6+vL2oPkCUxZ2+5",
-	"ZXGMpinPOsSVyoKgz9nQEFmaoJsIB3Gir1UpUmqwCiEQiQHUeiRDruHzhfHVqB35R4EDAzwZQaW+zrsa",
-	"bLEIg4nDm1ctbmiCS4hyaYnDRe/sxcnZT8k+mkTYsAxY3AIAcNZA9VBy+fbszF6IiUFVA9y6mZ6w+lbL",
-	"2u9g4Y92HX4Bd8SkFIbnhJu+wAaGmiRXb4+cMITeRQ5xwO5zTSY0870eodq8GV2oAgf7rQBDhyRofVR1",
-	"s7O2iHJTtpIF5xTFUTUKBwGwBMO9y8VNL5ZLoOvajFr0TBl/lIETtlgigiqqSqxtlPt/V/lHW9GHo5e9",
-	"F29PrWR9c3j29tCCleeHR6+PTwC3XPauL/8dHJ5vGnih2EfOpl+kYnnOi59ibPGJr2GIHnfJLrRAftQs",
-	"at+PeqUdz/ZzpnIuFtu7g4peXORTqzJRfYNvwRlzB42QiPvZ4diHmXKpj5BuFlrEgOqD6zb+jEqL+6Wz",
-	"P6B08o/nSFuCrt+7tvW0PxHpHTdjbDSO0240lJxrAe4dAHDBw4mlzoCrGyb6q3IZaOL3roEhdRvE6g45",
-	"xhBP1f4WerFCH8Wp4gbSzBTzbTr2wfwhTKRqVkD/fgGXQg/GA5K0Gk4kRA77woNFfxaRxCSGMdUdcugb",
-	"YIz4R38IxljmHqscNLqD1CkT9lprWMxi33G/VHnzrCPIBhlL7fBjxu1iTLigBs2WCYVDU+yf0Atv2aE7",
-	"dQvdGBZ2WdJ5lZRYp/iucgPUif1OBM0wIIN7aLGFYBs4TOvX3sVrTg+qJ7Lu0vYI36+OgVpabLDdIsf8",
-	"5kU7SHFox2v108nh2SFsV4e8vT5qiNIDJL65Wgy4ue2+aQvzltfm6d69e9xfe7i+OAPXMtxByTSnfHJA",
-	"qGudJ0UViwCS874NSsZ8NGbBnPF2Lt2zbveHnWfPdp/s/bDXffZsZ52PvuVHCjTNLEyd3ApwwCxiYgzS",
-	"NlfsyZPHTwPL0qKF+6n2l9RVF4CfCsIVv5asZADZkEd0TAolU2j4bIc1k6Ui0Mh17DI8MbWtE0iw9GLY",
-	"Pg1OcPogB3q/Cpb0RWXAa1fQUAN9HWoZDINbpzrq2GmgqaZj/PcbxmzxhYuI+g4U7lAuq6/yoM7SFrmQ",
-	"2owUu/rnqZWkjx59kINHjzwypXB+WiYxhDhm4sD1gQxqI9Bo1tYTffGodpQ8QthuRXwzkFXlGrEGhHv0",
-	"SJXi0SPoZX2CL0E7qsq74wL4HSh0wlMlvd1HXjhjBG9AFVD92IO3gy8PzVGXGdEX/0iWnWKVxFXGxPdI",
-	"UfNH4VU5DaQUGVPVmXlIHi6UH/luwFEcfWQKDzyJup2dThcEdcEELbhFnZ1u57Hrxw8UtU0Lvv1xZ9tS",
-	"pv1caeyWYqb5DdrdHPvaJgUdMbRQ7Ccsvk/23Qa49uW4flIxrKcfsDGHs0uc7Gke4YjbR8EX1xeK0ayu",
-	"6Sep1Ea3mohTYUVxYcYdNxJXUd5EM1inj8XzvmJ7IM0YqQe3CdcQe7dzKU4yOI5Rm1d2MeLWcZQ/L+tI",
-	"EFepXFgu4vvOO2jlwXfTVsYj3eqOBaFTIQtM3qlPOFuT6LzmJMgl6rSe4bbzlm5wJZ58aS8MFNY3Tx7i",
-	"vrnbsknWjao2Osit0WPOqvzW0Za73e4nO8XQN+MIHBh3iO5iOXRdGe7iaA/fHHpgNcLtxsmbd3H0ZJNb",
-	"Qiclwr2P198bOB8QjrErJxOqZtAvWxuYggXGU4ZnAmHuDx1Zco9AILy34E/qkEiYsyaaKtwVe1hRjYFF",
-	"Z3B4+9Tjemg2xiUcDtdmQmxD9koOoirH6rnrlv+pdtg1L7trK746KaBJWjuf8sXLziH0jupGFuGU5zmk",
-	"hEatzvWnEt+9rE2KGXu4J9gUestH83Nsstw8ELh7GFHv7WxAmPOnocJ9T9bfFzwo8qvgJKQjTJ5dZJ+7",
-	"uKVht3/n2R1uW85MwBo5MbjpgBq5Yu70RHJY545Y/eVOWayiOAR9iSLD7iqpVFhOVcU6akMa6twxCDTw",
-	"utZy6QDQUVyfBsIz76xUzO4Zl4JkShYa4W5AdeLLPNe2OGhvpatiBAbIA8kOn736lur41q+CZLC1yDKS",
-	"iT0Gay/uiJngyna/kGz6G+3PT8ws35y1oNCn+1Wgx5195TAPJAstF8Zrkvks7imoSceBMA24JMbM9TRy",
-	"1gP6rTokcTFSOIq3rqcDzDqEZq8H860vRpJBxgltnBtUnVIoKocZHlNIRsoKDF/c77It0b5zUWwufG2c",
-	"lUxWNVXIAAs7cTT1YyHK5ws0+kKqOvDioQPhw/kAVFNWNgI4aIkbWeIZxRDlYRzcNy4Xz0tXKD7hZsxF",
-	"X+x1u2Si963V4lpAgW/F6meUwSE5iI1TPyt6cZ2vNkIvX0pCuEIHWOnpFxMXf1fY4Q77hLQGa4crpsvJ",
-	"vXDI9qBxaPRXINaCdgacNtbw6LRyqqvQIXju3LHU7ooC0tC8EBDSpcK42jOLdKDVvZy62i3NM1Yfd8ty",
-	"zfqiflkVljhYPDcXqqwdKiIvJDTKN+64VJpl2leodchlMzerQlrzidH7/kBVj7qmkOwzph8ZALCilj6N",
-	"+kxD8RDHXIpRSCj5zf58YmnuxOyNZNPuJ3/7MgGFbl6EvXWg/JuU+qxS6rLEI6SddgZc0BBO2MsoLJwU",
-	"luF8rXLJp/P7IzPkNPZCZFE+xbULu2LYifzIDlBcV8ijAmlSkUbnTd9oSHbIiekLOcBDxxhxhZruOPJ9",
-	"F4e6en1ykfiYo893tWMNiLOY8Loit8omOYAn9UVSF3om7XQWGLEU7Dvt8lLQ9KwLWdHfiaVNUOSyHC6p",
-	"UqBQWrnXx75VBay60AYM17nDspc5Gufb9m8mUsKlsyHf46cTY5D7ulSCeUKal2ONUq/mLjzYb+R8Tp/f",
-	"Z/TXMw4h9cJ1tHHVMZtLtBUhFicCapeOhyZTj2Fc9TpFayXnGqrWM8iRHMwCJWTBwIY7F2OO175McMDp",
-	"4M8SHGjU9HzW4IBPgF8ZHICMlb+PwwSiCbThZFwaVXD88ee7UYIcWhapnLiMmxVcOn8IIbolLL9KcVB1",
-	"yW4Wn1qF770rYc5861+9sDQh3kjdMS4b6rH5hLzPyiBzTUyWKLNGsVpMtJSiopa/K9+Af61Zw/cVOh8b",
-	"XAOZL45vxs2D79eOEe78MzD7RenO72LQFQ1OPk+aLU2TipOtIQ9W/Fgx7HmkscEF5BliFuIiI9fr8Bn5",
-	"62X1kiWs5dqRfhJn3LONrNZhztOvJLD9mrGCUFyDBge5nKo2NIPkJr39O/x75yh6IxKGOyzP0gkDROYa",
-	"eCT4nsTlheoqUYCcewdzo7QACpJmDHHfpDCzJfyASVirWGLDdLDlrPEOjDQM99GGYesScyChB1KRpEjd",
-	"kRUQ2tfYyK4qOoTsQ5rnUMOCj6v7/8JVsjTeiml0AO6LosRGZwd4jLUZsxkZSSIF+OLAnOyQnjsh2Ehw",
-	"xftGgLFvQwF+UHhZVicYJlCrBAZsSifo2w9m/kADZYTHn8M/1mrQ/IU999gre4VrrG5O4VMardUhc+/Y",
-	"tBwaDOOeebhDXXKeb3HAJ6xDDvWNC2FH37IK7oMMYBPseiLTDH1m6jqZZi+vsgyWBZIvwQv3OU2kFaT2",
-	"twskB32eG2A5qGb8IliuIpptLGrdSAd+5uEt01SN6K5TpVXFSOXHbFTIVXq3usp37tNyrph57jLjgsCE",
-	"9sVETpgwMaG+CrPVsMtXCwOCbzS1PzGBIVW9TiBlx8fLoRhf64X4kTuZqC98DCmgt3DPgjz9pfySLbR5",
-	"UM3O2nVfLsTy1wOrL+lH5uAWW+NGbLCoQz1fF5POkaQboyfKTw+m2k1lNkJTe8F0u3G7AvfrJde/KRK6",
-	"ojNX80ccsIe+ZNi8hGUb46Htoes++bXyjB3fZ+UX373oDzBLHQCs9F3Vl0GqVsMc+0Xc7hbni9h5S0V/",
-	"Y7ivleHqwxjA/miwH5rbm/OeqtuTfK248rhu0lD1tGkc7SNFytDXUbW0qc7Gl6UIOAPdnD8rS/u2L3+A",
-	"paEcaoZNF77x4lfGiz9xAIgNzhvQ9OY+fGewc9jXynUQTdeEQjrwXI5K06bwLkNfHelSdrkgiWuqmLQ6",
-	"WQW7bMYuni416wvXZajq414ntMwF0q0ZtyzlhuT8Bl843zBzPgsZ2rNgAB8OEPT4xY66L/Cwm6ozpyva",
-	"gCLS1HFBMHPGTh0FzLfcmZU2qiOvP1RI9dUmxfwFLd/LUlQHbC72JFxpCXvu1NtF3c4nLF3+RXOeUefN",
-	"sbwPtXWNhNzkZQK5w6J5kEnd87gCBI0jW6A43dXUtbnRDcc3G/pMWn++l9EXDiT8adH9vykYZy7aRuuU",
-	"E0wHH0B4oMEpFV84dsn5R/bbqijAKf/IBNN6SShg9chfMpqb8exBu9ma4QnqVddjg1A77P+vMa0xvMjN",
-	"CXJIf1uannNioLqxOrM3o4YOAMD7ACYczaGrc5cmtDqPwbVN6JBzQfS4NBn2+LD4oFRCE+gfgjQcW4Xt",
-	"j4Wp3MdYU6ktFbi+Fr7VQZqywvjj7heDMYxm/E/Zh09Wi0JFs+tYiicULtlFeydwShiJcu2PN7QCtlR5",
-	"tB9tQ4cf96hgSpaRmB3re4h0avgCuTOL+Yjv2lfVzBO6FE8tohPI7WPtipTGQxSePh5CXytayPgeMPbu",
-	"fYx7o9U5bdSj1a1pYnLDWNGI1FrE6WMODuJqOoMmMzBUVQroNcgydxoRrVtJziAcMiqpyhC7Qv9NecME",
-	"duDRWO62X2Nqi0/plM6IkRLbZboQBWlFKNyKePMkvChwpuWA5pZkHHNKlY6ZNooaqXRjaR393L2/+38B",
-	"AAD//w==",
+	"7H17c9s2tvhXwfDemd31pWX5lTbuP9dxnMapk3htZ3N3q24JkZCEmAJYArSsdvzdf4NzABCkqIedx6a/",
+	"dnansSS8cd4v/BalclpIwYRW0dFvUUFLOmWalfDppCqVLM1fGVNpyQvNpYiOousJI4lgdxobJESOiJ4w",
+	"UpTslstKkYKOWY+caUVSKTQTmnBFZEF/qVgviiNuBvmlYuU8iiNBpyw6ilKcK45UOmFTaiad0rtzJsZ6",
+	"Eh3t9ftxNOXCfd6NIz0vTD+lSy7G0f19HJ3zKdfdq53SOz6tpkRU0yErzXq5ZlNFpCBSMFzvkoXlMGq4",
+	"royNaJXr6Gi3H0cjWU6pjo4iLvT+XhRHdirzK67ZfvIr5kKzMSuje7PmkqlCCsXgvJ/R7JL9UjEFu7BH",
+	"Z/6kRZHzlJoN7RSlHOZs+j8flNndb8G6/rtko+go+q+d+k538Fe1c4G9cNLF8ylxWnNNQmpyS3Oe9UjC",
+	"ylKWKiHmKBRcMRfwGxlxlmeqF93H0YkUo5ynX3zNSlPNHOiVlSCyJDmjipFMMtwHzXM5I3rCVY8kGdOU",
+	"5wlRdK7IbDJ3izcLvpbynJZj9qX3MJTZ3Bx6biYviZ5QQXbJa/4MFveS0VxP5isW9bDF4HjL1sKF0lSk",
+	"zKxngjPDKs6EZqWg+RUrb1l5akDii181K295ysiI8pxlPWK+y+WYTChCJV6tIpXI4BQDgM5gD2+kfiEr",
+	"kX3hhZcMMYqoKp2QD3IYNwAVlnaFe3sn6C3lOR3mXxwIM6rp0OBNSoXBmqE5PppOWBabpergArgiSsui",
+	"4GLcI9flnNAx5YLkVLMSdvNOqKooZKlZ9pplnF4DzfvPIJXZS9LGlqQHvMIOZWY61ppNC/2c0Szngl2x",
+	"VIpMNQj9viHly7lKVpUwgSFGhp1QHNFwlOXs4dsnB+sYRBw9o+nNiOc5nFuWcTMLzS9KWbBSc8M1RjRX",
+	"LI6K4KvfIpmmVVkykTLVzQ9rPhg0JVzAZc+4yOQsJlykeZVxMSZ6IhUz1EmTCc0IBSimecloNu8NRNc+",
+	"F/dSVmLtakwbnGdmkEdpaiCpt8kEwEx/qXjJsujoR5wtbpzET76THH5gqQ4P+D3see0xN9d+bI/Kyz9U",
+	"aTLjekKoJlOpNNkl/X4/PGOzFXZHpwWi+aiU0+go2uvvPdnu7273d6/7/SP4/7/MFmX4217w2337xnGg",
+	"rsMd8dLQQSDu2q3UXTGi+0iWjOw+/abfOOiMarat+ZRFC8IWLq1rtpyunsyC2KjSVck2na51tbBXWELX",
+	"jZ5QnU6qAi+0gczhWt8GYF/D25QrxTKSS2G4MR1L5MhGgCC0ZLADdsfSShvaOJtQzW4tw5lyNeIlG4hC",
+	"5jydI4+yBMQyAZAkF9HlyUFIFvZ3D/ef9PsN0tCPI1HlljfosmJd6HUihd3S/PtSVkX3/QCCyZGRjAw/",
+	"UgiuQOLplJGx6UnUxGyW4oKPPDAnU3oXzOLE/ulA2DMxLSkxdxgTaQ7GzOLECtUj7ynXhpzAxJreMKKr",
+	"UqgY5odDV3p7ZhsB3OJpeYSJhjzPuRhvO5aFJ+e1gkUtoX1uhaHNpTmNf//478Hgrt/fHgzudl8MBnff",
+	"vPhp67+7YP2klOL0riiZUhzZVJsMpKUUhPkmeKgjfsusnEz+OuWi0iwmE1mVMcno3BzeVAo9id0/9ssZ",
+	"Yzd/A8ZrRhkIxe9i+H7CU7wpi9HKcmYD4T3yD5pXzEIpkFNlhkDB/a/Jq+M3SUyS12/fJH/7jvQJFRn5",
+	"ZiBM66tKZNRQ8YHYJsluvHtoW26/uDwzf27t7PYT6JHs9rcP+juHCUyTc6VVTEpq7g1+V5oVqgfjnCdu",
+	"gUAR7N4AUXC3yfn2XhLsAJpYUsR1TJLD86Tu/6LkOMRAkMYor9+++a+9hHCt3Divpd3PNklewiqo0Wcq",
+	"y7+4Ihkr+S3LiKEjqNRkbnEgomlJVGF4GwDqEUleki38nxnOrMDcYm7n+F/8YE7qfzPK7V/mFu2fsNR8",
+	"bo/wf+eMlvDJ8LeJLDUxxEDBBWxtPQ8gAzoEULG1RVI5HXIjYQCz/ge/4wyAr0eOjRjHyLRSmkwNCSSM",
+	"6wlyVYOkRwOR9Emf7O6TLWJuFk6iYkYFNsIe2d23M7ov8Mx75AyFGntCeibJkI25sKQj2UpiQgeiPftQ",
+	"6skRgSm3FmfEsY3+nc9jPBhoubPn2taNBgJZqiAyy2CX9qzeT5ggaS7TG0XSiQHDra2YUDLidywDMoRX",
+	"7tVBdscRccwqqA6RyXIsOtKsHAjzw5gWuLLFAWEcRfTMisQZAJcby7TrkUtWMAqEzHxWqAFQNRCATzVA",
+	"jSToqCynhbKTtInefp88heYWKZtEb+/wcB3RW6Boz1nONDs2mz2RZhbtCZuVeDvlnfcTBiBlMQVxyYyU",
+	"kZm5Cw6Hm5y8fX1xfnp9+jzp1eR0KGXOqDCzn4rsWC8TH7TR2gqpFB/mLJCceuQVN6SbTOnczErneBcG",
+	"NIdsbjCf66UCxdoTeQGapVUFHiht07rXBmIwcwr0whpGXHA1YfZwNpPDSqbgvn6LaJ6/HUVHP65WnS4r",
+	"cYld7n9qH4tRi1Dg3nwFLdHMHUU4UmNjbv9+5V0i3AvDNL2h4QE3gXYA81eNPVa5ANI0BLQ3urcmu13H",
+	"Cey6GzQLqieOCEKzGAlgJrX6jphdzw0lh99BA6WG88wmMmcNoR9gobyl+Zlw0mnHQjigIxNG/PsxMuNF",
+	"ILxMotgbKCeMZqwMTnDJpXCQOGFnsTuirmO35qGHHbnSVFcqXOzbH9YvyfZasopSDxl9KBamRsjM2ZLb",
+	"45kKTIW1pYgrazOcgYqLg+Sozc+ocnYklh2B4QNYqeEKA5Ea4TYZUZ4nSLDBotzAm6riWafyhF/QsqRz",
+	"IAl3BS+Z6iKKwONADIJVMpGZtedMGYlLAjWeuAMj7E5DgxWEcPW11AuJ6/PsvCSti2tajpl+oMp8BQs0",
+	"RPvl9fWFN9MZxAGhw5lOCFql0TiOyEtLI7YB0nExEAnttNskhvVmvGSprnU2ZLIs65Fnc6+UGdmDFNUw",
+	"5ymhWWZkd2aWZlS4UivyLYrJBwf7BiwM7TBXzrLv4D7MPqmWJfyGdma4DhTkjsWc7N3d1TvgIAGkTCkQ",
+	"7amYE8QBI8cl7K5gqb6CLxLCR15UHfNbZoQ7w6nJwd5TIsuBOOzvwxIEu9PuwIhRmxScY3LJdDnfhj5J",
+	"jxzs9klBK2UN+B/kEFZ4ak7bHb+1oypGkKaoI6sOnGVsWkht1L3tH9g8OWrJy2Ul4lp7NCDYuMTnLKvQ",
+	"/MbIcE5A+90myUUlUl3RfPuVHG6fZUZK9l9dVqL91VU6YVmVs2z7hSwbv1h+neCwuqQpK2jJhE7IX9/v",
+	"n5Br8w0BG/+d/hu2mrHhRMqbbQ6TuE8gpGk6LayY7r5XfCyorkqWkL9eaSoyWmbkPf6oyG6v3+v/LSbc",
+	"6SVGbS4ZSUw3LsZXLC2ZVpZANOkV0PROWgXcwx0w3lDTnICC98Xbq2s4jXfXdtEXx9cnL73iVdB5LmkG",
+	"SpPXbagir67evsEFhVLkk73dg4MOWhWCZkNC/PGnZU6ZSpFUZs6wMmVUONhfsIoYGipHBlV6nRR0wWp6",
+	"+PRpYBgBt+CiiDWld2c41GF/kdpaEF9OuBqex293n+51HIs/ht8WTNAvcXxQI5nI8LZYgG49cnrLyjlc",
+	"82wigYKAuunkasUQWac9YgczN0g1SWlZzklasowJzWmOFK5ko8roDgb8UGVREn6wO3WwlEohWAqsDfS8",
+	"0UA4TPLwEJ5DcHg15Z8yPZFZAxIiA4lGxLECwPen5tPL0+PnUex+u3gH/zUAGsXR81OjH3SICXGkAGVe",
+	"fpo76ryWzoOMnYJGkuNKT2TJfwUhAFSYtecSR7OSa/ZW5PNalG6QgEVM/4HN7WJMywaAGFq5QGyOSDKb",
+	"KJb+jMi+d2AA7MkBGc41mu6HVLEnB72BuJakZEVuSB8lN2weAxsBjRwYhJFKec6OmnNq0KYNk2VGcPWE",
+	"z0CPadgScmp5Flf1evTD35+W337/wz9/Ka9nH95dPP/27PziX2dy75ye06tZi9ys9eeHWLzXQuKu49bW",
+	"0eSAcKJ10QlgVZl3mPAESUyPxDBn+Esl5N3lOSCvrHQIKk1pHtoe7ezYb3qpnO7Afe2UzMgR7X0ffLs+",
+	"kCEUyeBXXHWXIHa2oEx0shS0jSk0eYE1xyvWBoycNBF7W69mgswZLZu7fdJ/qOl6dxPTNWr2XY63Bbfb",
+	"c6P5W74RmPBr853BnYbFZsj0jDFhjZ5G4m9b+IArDQQaFdbaB5f4u5b69To51Cs5fJyRocNLuUrdX+Lb",
+	"vDfifbebZNVona4VM1aH62HlOO32ZoySUW95WKIDmes1Spltu7m3Ki3RvLVyUU0rP/CPJVayVcN0m9aM",
+	"IOWsXqt6o2nM6P/ZRpok70L/VRMs0ov7OPrQxr9VIzSR9T6Ocqr0ZSVWa69o12MiYxk4j6156DtiqANq",
+	"PD5aQrDH2/Gm9M7C/NqNvA6aYs9nNL2Ro9GGB/F6oQOOEkD3BkOErbH/pfWTr+kIze6B0Dxw3QsdYBRw",
+	"X16A83L9CGHjexcqtwZu5PCNaWaas7u1EOPsyxVyphpQuItSezyQyFtW5rTYbLNvG43v4wiUaUDwF5Tn",
+	"VcnWnvjFYg8YB/Sz9Z2xGUZQrCcheLDY+kRWQj8w5sL5t61cwEuDtb0un3VniMdLrrQs5xus0rV0Zuf1",
+	"W7uyzbCHVUjXwJzVXH2XS0ZVlxP3/WTu4W5CFXoUoUdsyZMPggIROs05E5ooyo261dsE7LQ3mK1aszWr",
+	"+fZLFQgr15kf8frAo8g0KPkF1RMQi6wD2nnvYMhetyDfUL16DTVoEyumwb5/SbGWEFy7dkYYL7K1XD9j",
+	"Iy64i69ydwRuYfT6ZT1iiCHJJBj78MvHG0GB0wJFq3HUX177VuJOcz7IG8GJONStId3JAzXFb7PhZfJH",
+	"m1YvEeXaVK7JGrvYRhcLjJfJnZ1ksEEAOsTCBfbo8biFnQHxCuWLkHOEEmMIR11K0is5PIHGD47vEmwG",
+	"Mj85vaOpzufOE54s3HoSk8RcuzXFwX2DKc6BVivyq0NyM9qVDToXfDzR+Xzb65ABs7DfHUWK5oaT3P/x",
+	"VIXfnTT/FYjpf0rGvwPJ+A8jmX4hMfHBIteDZZiW8AD3vYQHvbGwsMBk6JSBYbZgssjBIFcymvXImSaC",
+	"scxG6ZJK8F8q1gN/VilzI+iUNNWsbLgBmubJBUayOnLoMeGRr+Twgo7ZA+1ZXv70f6xBkS6RM//ojK8N",
+	"AnbqRLclmXBpMwsO3LJm/O8IHSqjJEhRRzK6iReOsbBnuEpVQ7deMLLVTHIb1wYmzeGc4Io2VNq01DRf",
+	"N/MHOVQxSY1IxjJSFQZId/uk3+8/ZJYzdUKLoitGIwgtsz7UqSwZhl8n0DdBW21HRFlbfgeAin3iHu6v",
+	"vYIlOBo6OsP1bZPk+OT67B+n1gVuVBBQnMGtrYiyPmrr4D5+d3X6PGhqNEohGybrSmieW2tGyVQ1ZRl2",
+	"rsPnsL8b2g0yqkoM7PSDxWTIUkPJndwZkwQEFHRnWM6ZDASxQGJGtFGG1l2CmwMXnVl6FEd+GZ1elFdy",
+	"+A5k7geL1FY9kyNCUbR+gRqqV2ENtYO4B6N/QxiVnrC5+ckagdKcUUPzULd1Dj0xEEMGDXrk7cOkdOst",
+	"U83jbpv8Vwvvu3t9FDnCI9j9UzT/UzT/UzT/UzT/UzRfYcFdzmmRL3oyTI5D7giM1UbmWQaK/gHVZJk2",
+	"TtJwvyCcvMmn4Xpa5H4JZ+wMWtnItOxio4ABqrhT5H8r8jnRcozSEAZ6YT8XifKJpfcvoiG1o2Xutsdy",
+	"2345pcWPuJyfPigpepd09popZaTh+zg6Z1Q9VLV4ZDjtRwXSOo9tV+SxkyRgTrx2A6R+OtWYZJmr16XP",
+	"bqQvwbFll5VY1Jq6rN1h3C/M0yUdw5hBfYqVNxIIS5477PbjaEa59iS/v2C6hCPqCgTZPVyI55IzyBkM",
+	"rtMoWMqH7AQXasOJXe4jmcnyBsstaJJxhmVKuKjYQLBcsRkqIRB0C20wpdHFxhz6cBrMe18TELL/pBEP",
+	"srckYvHSp0e7LccbqbXovpOuosBHVSRp3U8jA375+UsIPrahZVkFB716IftrA2Twhpphhva7rmMBE4pL",
+	"N4ZmneT1M1DQ+2WYAtj36ESi1VYArlyMdYxRSrtEig3NGZ9aBVlP9x4cJL4JOfwgh2ebxch8qC1vG4p6",
+	"DxeynMCRvUAr0aZJ9DdsrZ5zDY06yTb2d2dR77S1njhIy1rhzsPNdFJ+OX5Ussf7kmvWDEa3wYa5HDvo",
+	"sF51sHbSfEbnNlOCZcAXmxjSjvLM5Xh9shH82rWv1029qyZ2m1Fee5aWp3goxyxQKZgtoMGyHjkWPlHD",
+	"pXbkUmmb2mqkAV99R5aOPYG1Ta1jLxsQ9dddWqLf7ZPVxU0aQZTUluDxu8GYSmv0lIL1yLFLsEsWlLzk",
+	"k8ROvl7QVjvySPmU+/oTSduykcQ+U8/JBEBTQce4tJBjC3lgSYQNLuHhYa+vQ6a/nNz7gBxYK0oldTEA",
+	"GyfVSrpdHqQLK+0/arldOruHosNOGMIJHgxDpm9VFKwkQ1mJjGSyGuZM2YoIIfuIrS06WbCEfCJga5sY",
+	"anHkxdnl6c9v35ycRot50kZmlCSTCES2rEhg/T0KS+oIWWN/Kqs8c1duc90IJVg+whVp8DMnR75pEGVp",
+	"jhDaXf1wdhE0EXUa/7RXD3R8fh40gsOtGw3EMY5zYTTushKWKmEOXLuISrtGSlOTDg/MDBnFkVtAp1Zd",
+	"12h5oByVy5TmRgFdEjRlxBCX8W8L0gCE/hrUOXAcFKKpLl+ckP39/afEk2s5Gim2UJ4Ea/Xsb+89ve7v",
+	"Y62e/+nvHfX7Xdx/Km9Z9mx+ksv05gRsAivdIgR2hQu1xa3gDoSFIvMhKEEClT9qxwCwKKiVMBBogMC1",
+	"L2bnP0aUaWf3NqWP+jo6N93FmeurD0IYg6qLm7DnBnQaBUBXpfhoBale2TlX+rM6PQP4X6vFw3idJ9k2",
+	"W9YEzOLgatpFRSNXxJVQqRgmEfksZKhrNwpZkiyYcBTLUiIboedojcsHffbuxYvTy5/fvjEEzeuSAN1+",
+	"bC0JE1mMaUpdRK+5yIEgmBKLMxyfn79936J0XBtdpJa9dGyIQUFLmucst7644zcnp+c/v71+eXqZHNn0",
+	"8ObKMOMuXFGwlOYEn5ie2vurTy+KI7/RKI7CxXcT2BA2zIeSZ51EqAaJTe6cXDFGkoa9PGl601bABAoC",
+	"M7AhLAJHRyssPVJfiSGIE6ow12D57YcjCKx29ynuPhjyE1/WRacHYZXgaMUsEBtBiijlbJn8CAbwbLFq",
+	"Gbtdb+DafYQweVGr2O1MvDlkKGPNJlwQ2qjJmBlU0pDxCBQC/oBYbUgLAqdxXJe/GmGaPf+VDYRTxb4j",
+	"itmbkhpKEUHpVWKXplxZIC2LHnnz7nxJkI1Ps+VqIARTUOgnY6xwRVz3+n2Ss1uWqwXncTt+c/G4QvN4",
+	"2yYe/LqtbnixLQtkPtuFBF+mz4h0VTIf6KAXBCq0xFi/xBboNIdphKCnB4ffLGrlXWVXllYV7hKFsM7w",
+	"EjtSo+JwKy8+RnkVONXM8qZZKcXYSWqNUPdVzDaoOdMRaGSnO1tj6+KqzvE+swnuBkiQPiX/t23N59tn",
+	"WWKzswGQbINcjhtSWdvB1DhhUF42sPdprhHu6rt5RjPiDPlLA/vDDnQoK300zKm4iTZMWMVpgwDvFYVn",
+	"/l6xinVHx4XGXUp+MQ290XvkTSWtnFzEMLW2OGBo7T3e/hfd/rW//fTn7Z/qD72ft5f4zT6bdddblR5X",
+	"BjUoMNXthTTcCTlDI6cq45lLqlqbyDIKi2UtQdumjh/uxhVjgUxd4Zn25pjaKNXVgazNOlpLHIDmGEBE",
+	"sKeAkg3XXop5dHbZRgZxRx+mNAsjjbwtJAzuMhSkrvcY2NAHwh7vEUiZEF+oZxJNVsiv0MxgJ2jVOQTK",
+	"o5U1WB58S4Yca+YMRBKqcImhT1Oe59z6vVoCwceb6B9Zr9jqvYbqYkoppLjL0h3ubkzYXcoK55tqCN7x",
+	"QKAUNKVz7AutlJF4aN6uiwzCU8O+O7K1oDRpHtayAq8rtcrShw48oIwbdOks4/aJq8KVTJdzM8xqsJYl",
+	"H3NBc9TX/N0YgdyMwJlazOKEX+ZdHp+1eNY2VKxJGs8qhlVVQwrQKPG1ua+/USZvybwIJs7GuZDvLKye",
+	"8ng6s1kK5GUl6hRIXfLxGN2qa/pc25adfifnb/K8vXRpW26CGmZW+KI2LRG4wHDWl/Vekl18DQazfF7X",
+	"+9SLqlBWoTPKVQzcrGT12uu6rEQzuPEh9dwrXVRrg3Tegyz0Ftt+nHsRuy45Wat/PjQqZ7VY4hAFr3qZ",
+	"976W8fC9GdB4gGULg3CtetAH/adP1paZedzZAniDNr5R2ZIOZ8gI49ubZdx6H++xgJW5ZyT8ihAou43L",
+	"TghzV2AY4oTlBZT+FVLHnlxyRZIXx2fnhoVC7dWUdZd4/WjQc0RgCQgGMYq1PRMNKe09GuxGz1nJyI0R",
+	"BixCT3AMZ45C85AtSBa4SI7Pzt9dnl4lDZeNlZadp7oVMQjrcB07jTmXlfjsOTOd0V//P+XMrMz7WAI4",
+	"62I0DZQ30/87S5ToCcfIJ3ZX5JR7O/frs6sXZ5cuSSQwBBtBA92AtU9mud+PI5BiLehtkrz9x+nl+fGF",
+	"gc9u0+sMC4KbVc/oPDaqFSwAbbDEvkmAldlPj69Ofz79v4uzS59i0hF8YAtdu1oQ7iocjci4M64+Pz1+",
+	"fn72xgx5cnr63I/ZaK6lvHHPKmBOz7LqnTDmq7fPfl7IoZlRZ6YMqafX4+qeWF2u3dVVql7e9/L07+9O",
+	"r7CnklMGBfpcGVSvuDVQ3d53FEf2iqI4ahwwFLtrHVAUR/UG7Qe75iiO/CqWEY5Llj8iKPZzCQOXtarx",
+	"gMAg57C0ll0q1IyVWHOE+lCZ78LAGlmruAGvbNkh7Ts8rwNdtZv+hC/2BNJHvKDpbpbcVssQy95fOSA/",
+	"8GdutrDApy2Di2ViQUFx2hSM2QpqxIAhWWlX+WOJvRA7n6nrshIp1esz7oA+Gbyw0wKScgUMs5vFI3U8",
+	"kdkyL3tdCbRzr226OqMdtZ8ch1nnUOgsLw1ri7uhwt9Z11ktAfUVuYEXp2+en7353pIcKyrBKwPCCAqe",
+	"DhrW4qx5SHPevXmDHWu4N32R8nIx9k9wobrqivyafxuCI7rU3p14GhyMZ6UUN6eV4DrItH1fLXB/+XZO",
+	"W/b00L/V0R7eGVma/RpuTHgaMkGtMXiQr0Fa7ZEaiohnFMWR35+VrzBR0S7URpVcLKec17X620GPbD2R",
+	"gNDjdk5enj5/d37azsZsODQN6z9+8+4YRMi6pKbEy0YiZt2Zxyc/vDg7X2g4tA9REWrfS3I86fryn+22",
+	"IOKHokDL1WhXHMURLiqKIzctMJjry392HpErtHxRslvOHv4alk+C/fTlUlIMAzl0KYbRfp/s4RsaYaGd",
+	"o+i0MuvcecbKnIvFd7LA/bkIAOe8EUKgfPA/r533iy86zR5vDUhdWMtmASAYBfPoBMv/RErkw/LOHlHa",
+	"4eMTkQzI1/MusjBGy5wvfY/kvQ2PcccVW6Mms7DfjAU2YD6FJ44GwiqgBVXt58AeBEN1THZdjdq1ymVH",
+	"CeT3gUyvWuGvdWhGOx8bau1ug9kMK4yB4HHks7IJE2k5LwzpBG4HT6JhtBWwhKRRMStpFPHCd3SWFDLr",
+	"kWvp0sWpFRVtLWNU0weC6x65CrtCnWvs4p/9wR5e+x+RpCrzhNwwVqCiN5HuIjJuzmvKBdWouk4pPHZp",
+	"/oSKwsteVq3fQ4jh7JflZflI+jrFZZXBqc67s2Rsjm5SvGYj6Am2gX2/nvY+XvNEbL2RdU2bK/xpddiC",
+	"AdcAYRdx7ez4zXEjjacRkYm8YoEEv7s+sSmT8PABNmqYCZvsoGEdfHLw4HeTrp0S1SHmM5GiTeCGCYw9",
+	"qVNcLtEhTcCP7sUiMDBjJXKuvyMU08m8MIbnMBDg8XN2CUomfOw8pmueEnza73+z+/Tp3uHBNwf9p093",
+	"1zmhGjbObtt5Qyfx2zurnYig5nhc848L2oyw8PQPD/efdBxxA6oeJoBcVDqgalwYZdKGDAShArG1+JtF",
+	"FqVM7bMfIzKXlSsPj+mEWIH/CurCD0RQxmMxoeAoUNIUyVjKM0YmckamVMxxPQtvJHY9CgGrXcfR6nCJ",
+	"jrrnlqr8tGGYBk64qPDcw9MP+PDzc5l2qtFGxZFpNWVCB1FYhl1oJtCCD9rfmAl8KwXUaai/Hu3Iggla",
+	"8N6cTnMUOkYdT4q69wnwGT94G8HKmAYDyIVUelyyq7+f98gx2dr6IIdbW06f8EGLhiuh1w8+Gp5xCt7z",
+	"BS8QDcvOmikF2dqqeT48LycyGyNfG/eGLJVTVnN+KdhAbG2VldjawrmIEdjBXGiBwOmIMINFpK0t+7Cd",
+	"c3QBjPoHq8DavrVFzkYoddQmO5/QmnGmamu9S2pVxCe1+rf0GhZ/CDFwHBakFPOvjzYAd+4McrRauXp2",
+	"pr8owjOLVwPREahAfJwC9YX2W0F9VC2+NhPXOzM/8yyxB3QixS0TBkbU1hbqaWd4l3hmPl6fC8MjXBZG",
+	"Wkpn1yHPrVUAO8AzXaQOb9h28VH2lcNK3Ag5Ez4IrYRY0SlbKL5FLt2D/niOlPtOADmimg4EweBGFeR3",
+	"0A+yJLesNBL7EeFj4WyUUrhAh7msXLDsjbD6ITwkggF7iCIuXu+vybJntpPYR/L9zSrizWf+MbKENAPv",
+	"2u/RmMltDCcegNKytBJgxnJ+C+a8RqRmZ2RmkCP3it7SK8B9M3spK8jAd3GZ9o2/vX8f7vvgy0zaNbkj",
+	"h3O6mlGj5ZN3Z0RN5EwdkUqZ9RkyCMYTM3wz6hNJcc5TJtCwastwHhc0nbDtvV7fEy733sNsNutR+Lkn",
+	"y/GO7at2zs9OTt9cnUKfOvrOE7IojuwtR0dRv7eLrSwxNGptr9/bt0+9AdHdoQXfud3d+SCH8NlL/A0y",
+	"SccGWkpZjSd1QbDhPPCzlPCxoGOW2Gef5/AiiCGc/pUqxBMDevBEr30Nk2sreiS1Wycx8kqB09KO2mMk",
+	"lV60t4TAXHnGCjMlrmMgsBQVPgMa6EtYWAzrfcHN4GNbXIqzzOg2XOlX5jjMMTksBBl4k9ppYcZ0W57c",
+	"bbl5/PlBcJoZ0729ZwGkwJDc+tn6NYl3q0WwZRJ3vcsd61TboOU5uMFMw+apXIJmhkcevgDNncNr2V7r",
+	"Ur0bPdIf1N42yoFHUtNvr99Ho47QDM0g7Wf64WnBTecBVyqILG2LFECoLV/XM5h2gDN3DehXuPOMZi48",
+	"9j6ODjfpAiYQQfMrVt6y0scRH/b31/e9wgzod4LeUo4KiNmLqqZTWs6ddQor8Ak2g/fyDJ5AMeqxgfwI",
+	"qMNPRk2UqoM+fG80YPYom9yinQPlKXRDDERiLTdJIziulo1sAFjd2RrWGNpbm1W9u7AdzbKv5DDyYdjP",
+	"7NNpnwp+bHHo+6aMXMfShYC7+ykn7gLa6zoSKeCpPoiqFzVeMDuXOPf6N0tdKeuovccQods6w/3jUOZg",
+	"dwOwP8FDvJby3DBj7He4vt87oarC6NMse80yTq+tKeQ/j6cIR6hFLCLnfdxg5ju/8ewery1neolVJFA6",
+	"F8s+KuDdLtYycC0Fkr/1mzKBYMSVYbqpLCHwmda9G4GQ0HRinTZuTK5q1067no71raOSnFJBlOZ5joW5",
+	"UCrgmS14iQKbRumdFKzkMoM6TF24j+M63G/g4cHyA6ufpX4syT/A4Vd3eSP1CyOkfh2wh+UQl8Fe7OTG",
+	"5vmOme483P4XInJ/oPv5nunll7NWjG2+QOYENPsetJXPIDR3OWlfE4RvZLSC6nSyiFdva+kcFFnrvnAO",
+	"SZ9ODi8PYiU9ihkGimlfvg6qNNigHrDs2+J+XHe08xUAuR6Impp5eyKWiqilDNms+4caYujPy6qS21ph",
+	"doWYWjsQQW7tQOCLD15Ysbm5/iE4cJaHqRmyrH/skGca0Q0DIbBAyoKDgo5GLNXBQzwTeuuzfoy2Voak",
+	"2qVfo+3goN8nUxUPhIsqC21DEMlpxkpzyqE+oiY0NzR53kVu8RWNzypq2aLBG4laX4oKhTIpwvKXIkt/",
+	"VDkJTjm2mChLRwoeIDjtuHgJs5yvhXx26l7gYVYWgf0756GGJMCUorQN/KjFOSGh05yFBQwN4YJX0cAE",
+	"eD1hc0BzF+oJJNIHhqhGwtew0lAoJyiflGCpJPfcMD4dy9CRakRFn8A7oeU0Z0odLWZgAYXB/ZnF5Wxk",
+	"qAw6qGCFiwJfSFib6VNgiw7Cs80GwMgp8yZFN6JsVsqiYBlRUoouguaA5PORtGd2BqymvRld2/vksy8j",
+	"bh5gAk1yZiVzz/f+JHafldi5O+qoAhWQOqy62k3qSkw1/v1QuVBMMWQKiFdH4FwtAaWWI7j0V/Oji5Zx",
+	"QiO8ZRCUOfPEpRJEDvE17YWQd/J+VcUSFwsTN2p3GMpSp4piDWYoVvKd/RCUJEGvp4vK7C5Zg74ZP+JA",
+	"8FGY+Gz7r5DLykogBVsJApfhKwbNYwj3jOvEnNllpt7203GbUaPucjJd1t9PRwEhyWUp8YM8vjbBcwWf",
+	"MVqrtmk81rBmz/HzG9V+f0rvVR39agjB5vRuuavrHELGZMGEdahmrsSNq5puEC6z7sd2bna3s8t0HwjU",
+	"AjqdXSu8UPbtxhZmflEvDuz+M3lxgvThz+rFcQlxK704ZqN/IJMRuH1AJ/oLUOvl7h+LTV+JIakTqasi",
+	"lVMbSbkCsWcuiNOLC3M0OoGqIOTMu23dm1dsWui5ewjLmn+NSOFsSMtw951b0Aan9oDigl04l9qXTDdk",
+	"o+2o78+KeK16hkt4abDduA6LBjD8oyJkywSpvlq7boCOENdoEdI/jvBA3cK/M/AFtYtT+x5H/dSDliQJ",
+	"H4tIPIHokSvwdoXPeYABodV+h+x3kYb6WD4j0r30kyzBN9wkJBNozFB9NJY93UjpHuU8/UqiHfCyCcVD",
+	"CNDKhtc2xUYIYFU7v8G/9xbCNwLpMNgcekPJO1erDSdzYYrKB5GQY0EqAVnIMADGcAITGggYBqGqAzsw",
+	"1nYVgmwY9bscUd6DKmlLYgdveSSg9tm3OTAUEVmWMntWUgr7zl7pIjaQyaY0z1lJJjLP1ED42OralWvf",
+	"0cH3Y74L3rSxkAvRtsf+JZXYK742rnOMmRtsIEC4I7ZECoshFxFtw3YOioUc6hrMCcTadzN4eKsGRfPP",
+	"YfZrvIXzhZ0Z+CTSSsLhzCi1R8moNeYSgY50es/fSJ+rCdHPon76pkeO1Q2hY8rFo+nQH9P4B3dV411d",
+	"xHAdWTPNfYTIMt/9ZSWiz6uTrbKt/NF89yWc9seoXKHF7bPJeB5ydjBV+4Hi3edb4zKeFcQwCQmlEXyK",
+	"okusqJPR0dVjcyC68+VnE2kEPu/Zd5Y+qm6wwoTSsjhq+MlRZeQj7ir70jZ/8tEO+ARFGHbuYqxAIVh8",
+	"cqxrE74GndsBSLc+phIS6pVqueNIhzeuM2ASrr2TNnwpu6tNB7JJ0t4Iy4R11X0xl9PvT/o9wTLjS8hN",
+	"N55bmekrxPQWZNqFOtj89HJZs8jeRoJZhyh0aSMkaxyeUBVW1/h6AfiPGlFiIctpjVkLfVbLWDsjW778",
+	"q8Yes8jPijmuruOnQxvnetMlZxkqEOAOBXRyhQShGGrIy3M20tZrOhAB1+SjuixXHatsBAfDBv/EyK8K",
+	"IzHl3dZzEK0KQ5tjZlkXO/uqhdhLa01xubdWJkSDEDn2T/pR4Wx72lfQBHTxhfV8SISshO6MBmDOuvH5",
+	"SIGrMfd4UoBk+E9G+dWhpbUQPYpPQuGprx4XfSySfyHIhY2js0aTjI244O3kM5LYotVJmDNlE/Wxfv5A",
+	"dNQ6r8OWwpz2dqu/qIVghOt6ioFYFsIUk5zfMOvDCKOrXGLOcF5XB4OgKIjXp83MIIyT8MUDUcGsX88H",
+	"Bm2j5k1v9xqCsmFSXGl1NEDT7Yzbp/K9AswVOeg/7aZVupwjpfozdukBOrR7Aetjkv2+2rik36FWfokV",
+	"99Yq5Q7B1U5R19DrplL/oDnPqGaGUPlgB4OAWBTLW5QarnePwFpCPgsVcyhF3CMvZEmoGIjgCUgMVnwJ",
+	"ZTSgCq6Rxg19Qg8MdxUzoNYn1lOHNdcVipOXCclYAdYpKdDs1XRZd+C8HcUVE/xMQkq7VuEXdsL858Im",
+	"/phyi73mAFcCPPRYZ5Ex57fs11WOk3N+ywRTaon3ZPVaXzKa68n8UffXSoNh6Q2ZBU+82npU+HAYvw33",
+	"OIFZ7QYhUvjXpaFUx03TNrTGR1cUyaimQ/QRqhlUr7G5vi7oakr9W2a2UkmPvBVETSqdyZmAciD2gS1y",
+	"2N9HaI7r95Mw9VcZIGhYzmtH5NjXLV70aDGa8f/IzXy63Kb2pdY13qnAc+m8VjMKYM4ykdo+lI/H6M83",
+	"KMIVVNfqiBg9bg6QTOkNCOeJFySh5D68SZVOOBZirmveHO3swDu+E6n00X6/34eSf3Yb7bkwET72xRux",
+	"KBDTzBbi8MIaREotrtVhu0fsoEuN7F1RsTRrJw8ZJv0d7jG21YtjX0E3q+vuYnCpnwZ4++IM14ilWqYy",
+	"f2hVOVf8CyMdvE0AQ1ZIVtkgiMBLHNsoijDyaTgPoixiG8qB6DiRszpMAsOGsPoYNhiIlJYlr0t//qWO",
+	"oYDAaLDY+Fd/K51hPWSoaAg6zUH/KUyI9+ofQkBktgfnVMiuW5VDhokSuaTm6HNzHZYGyTKdMKXrQnF2",
+	"PIsh9z/d/78AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
