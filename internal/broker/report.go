@@ -13,6 +13,7 @@ import (
 	"punctual/internal/executor"
 	"punctual/internal/runid"
 	"punctual/internal/runs"
+	"punctual/internal/sanitize"
 )
 
 // ErrLost says that a run, or a lease, is no longer the worker's, or never was. What it has done or said changes nothing.
@@ -44,13 +45,10 @@ func (b *Broker) End(ctx context.Context, run uuid.UUID, token int64, output str
 	return nil
 }
 
-// result is what a worker has said, as it is kept.
+// result returns what a worker reported, as the history keeps it.
 func result(output string, took time.Duration) *executor.Result {
-	r := &executor.Result{Duration: took, Output: output}
-	if len(output) > executor.MaxOutput {
-		r.Output, r.OutputIsTruncated = executor.Cut(output), true
-	}
-	return r
+	kept, isTruncated := sanitize.Text(output, executor.MaxOutput)
+	return &executor.Result{Duration: took, Output: kept, OutputIsTruncated: isTruncated}
 }
 
 // Release gives a leased run back, for another worker; the attempt does not count. It returns ErrLost when the token is not

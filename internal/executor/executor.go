@@ -74,6 +74,3 @@ type Checker interface {
 	// Check returns the faults of a definition that satisfies the contract. Secrets as in Run.
 	Check(definition, secrets json.RawMessage) []Fault
 }
-
-// Cut returns as much of a text as is kept of it.
-func Cut(text string) string { return string(clip([]byte(text), MaxOutput)) }

@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"punctual/internal/sanitize"
 )
 
 // maxRetryAfter bounds what a Retry-After can ask for.
@@ -55,28 +56,8 @@ func retryAfter(value string, now time.Time) time.Duration {
 // more. It comes with an error where the answer broke off.
 func readOutput(body io.Reader, hide redactor) (output string, isTruncated bool, err error) {
 	read, err := io.ReadAll(io.LimitReader(body, MaxOutput+1))
-	isTruncated = err != nil || len(read) > MaxOutput
-	shown := storable(hide.redact(clip(read, MaxOutput), isTruncated))
-	if len(shown) > MaxOutput { // what was replaced made it longer
-		shown, isTruncated = clip(shown, MaxOutput), true
-	}
-	return string(shown), isTruncated, err
-}
-
-// storable makes bytes text that PostgreSQL takes. NUL is replaced, not dropped: what it parts must not become one.
-func storable(b []byte) []byte {
-	return []byte(strings.ToValidUTF8(strings.ReplaceAll(string(b), "\x00", "\uFFFD"), "\uFFFD"))
-}
-
-// clip cuts b to at most size bytes, and not within a character.
-func clip(b []byte, size int) []byte {
-	if len(b) <= size {
-		return b
-	}
-	for end := size; end > size-utf8.UTFMax && end > 0; end-- {
-		if utf8.RuneStart(b[end]) {
-			return b[:end]
-		}
-	}
-	return b[:size]
+	head := sanitize.Cut(string(read), MaxOutput)
+	isTruncated = err != nil || len(head) < len(read)
+	output, isCut := sanitize.Text(string(hide.redact([]byte(head), isTruncated)), MaxOutput)
+	return output, isTruncated || isCut, err
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"punctual/internal/outbound"
+	"punctual/internal/sanitize"
 )
 
 // maxHTTPError bounds, in bytes, the text of an error that is not known here.
@@ -62,6 +63,6 @@ func innermost(err error) error {
 // plainText is an error's text up to what it quotes.
 func plainText(err error, hide redactor) string {
 	text, _, _ := strings.Cut(err.Error(), `"`)
-	shown := clip(storable(hide.redact([]byte(text), false)), maxHTTPError)
-	return strings.TrimRight(string(shown), " :")
+	shown, _ := sanitize.Text(string(hide.redact([]byte(text), false)), maxHTTPError)
+	return strings.TrimRight(shown, " :")
 }

@@ -3,10 +3,10 @@
 package runs
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +17,7 @@ import (
 	"punctual/internal/instant"
 	"punctual/internal/policy"
 	"punctual/internal/runid"
+	"punctual/internal/sanitize"
 	"punctual/internal/schedule"
 )
 
@@ -142,7 +143,7 @@ func (o *Outcome) End(now time.Time, result *executor.Result, err error) {
 
 func (o *Outcome) fail(err error) {
 	job := &o.Row.Job
-	o.status, o.error = db.RunStatusFAILED, storable(err.Error())
+	o.status, o.error = db.RunStatusFAILED, errorText(err.Error())
 	if errors.Is(err, ErrDeadline) {
 		o.reason = db.RunReasonDEADLINEEXCEEDED
 	}
@@ -166,7 +167,7 @@ func (o *Outcome) fail(err error) {
 
 // abandon ends a run without another attempt: the one that its claim has counted was not begun.
 func (o *Outcome) abandon(reason db.RunReason, text string) {
-	o.status, o.reason, o.error = db.RunStatusFAILED, reason, storable(text)
+	o.status, o.reason, o.error = db.RunStatusFAILED, reason, errorText(text)
 	o.attempt = max(o.attempt-1, 1)
 }
 
@@ -197,14 +198,8 @@ func encodeResult(r *executor.Result) []byte {
 	return raw
 }
 
-// storable makes text that came from anywhere acceptable to PostgreSQL, never empty, and bounded.
-func storable(text string) string {
-	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "�")
-	if text == "" {
-		return "failed without saying why"
-	}
-	if len(text) > maxErrorLength {
-		text = strings.ToValidUTF8(text[:maxErrorLength], "")
-	}
-	return text
+// errorText returns an error's text as the history keeps it. It is never empty.
+func errorText(text string) string {
+	kept, _ := sanitize.Text(text, maxErrorLength)
+	return cmp.Or(kept, "failed without saying why")
 }
