@@ -355,8 +355,8 @@ type BackfillWindow struct {
 	To instant.Time `json:"to"`
 }
 
-// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-// policy. The default is no limit.
+// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+// below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
 
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -498,8 +498,8 @@ type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
-	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-	// policy. The default is no limit.
+	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+	// below 10 count as 10. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -568,14 +568,18 @@ type Job struct {
 	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-	// each attempt, up to `maxBackoffSeconds`.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+	// this after the first attempt; that bound doubles with each attempt, up to
+	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 	MinBackoffSeconds MinBackoffSeconds `json:"minBackoffSeconds"`
 
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+	// late was not missed.
 	//
 	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them.
+	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+	//   execute only the latest.
 	// - `FIRE_ALL`: execute each of them.
 	//
 	// A `SKIPPED` run counts the occurrences that are not executed.
@@ -662,8 +666,8 @@ type JobCreate struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
-	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-	// policy. The default is no limit.
+	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+	// below 10 count as 10. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -725,14 +729,18 @@ type JobCreate struct {
 	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-	// each attempt, up to `maxBackoffSeconds`.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+	// this after the first attempt; that bound doubles with each attempt, up to
+	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
 
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+	// late was not missed.
 	//
 	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them.
+	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+	//   execute only the latest.
 	// - `FIRE_ALL`: execute each of them.
 	//
 	// A `SKIPPED` run counts the occurrences that are not executed.
@@ -906,15 +914,19 @@ type MaxConcurrency = int32
 // MaxRuns The number of executed runs after which the job is `COMPLETED`.
 type MaxRuns = int64
 
-// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-// each attempt, up to `maxBackoffSeconds`.
+// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+// this after the first attempt; that bound doubles with each attempt, up to
+// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 type MinBackoffSeconds = int32
 
-// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+// late was not missed.
 //
-// - `FIRE_ONCE`: execute the latest one.
-// - `SKIP`: execute none of them.
-// - `FIRE_ALL`: execute each of them.
+//   - `FIRE_ONCE`: execute the latest one.
+//   - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+//     execute only the latest.
+//   - `FIRE_ALL`: execute each of them.
 //
 // A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
@@ -4961,176 +4973,178 @@ var swaggerSpec = []string{
 	"F/dSVmLtakwbnGdmkEdpaiCpt8kEwEx/qXjJsujoR5wtbpzET76THH5gqQ4P+D3see0xN9d+bI/Kyz9U",
 	"aTLjekKoJlOpNNkl/X4/PGOzFXZHpwWi+aiU0+go2uvvPdnu7273d6/7/SP4/7/MFmX4217w2337xnGg",
 	"rsMd8dLQQSDu2q3UXTGi+0iWjOw+/abfOOiMarat+ZRFC8IWLq1rtpyunsyC2KjSVck2na51tbBXWELX",
-	"jZ5QnU6qAi+0gczhWt8GYF/D25QrxTKSS2G4MR1L5MhGgCC0ZLADdsfSShvaOJtQzW4tw5lyNeIlG4hC",
-	"5jydI4+yBMQyAZAkF9HlyUFIFvZ3D/ef9PsN0tCPI1HlljfosmJd6HUihd3S/PtSVkX3/QCCyZGRjAw/",
-	"UgiuQOLplJGx6UnUxGyW4oKPPDAnU3oXzOLE/ulA2DMxLSkxdxgTaQ7GzOLECtUj7ynXhpzAxJreMKKr",
-	"UqgY5odDV3p7ZhsB3OJpeYSJhjzPuRhvO5aFJ+e1gkUtoX1uhaHNpTmNf//478Hgrt/fHgzudl8MBnff",
-	"vPhp67+7YP2klOL0riiZUhzZVJsMpKUUhPkmeKgjfsusnEz+OuWi0iwmE1mVMcno3BzeVAo9id0/9ssZ",
-	"Yzd/A8ZrRhkIxe9i+H7CU7wpi9HKcmYD4T3yD5pXzEIpkFNlhkDB/a/Jq+M3SUyS12/fJH/7jvQJFRn5",
-	"ZiBM66tKZNRQ8YHYJsluvHtoW26/uDwzf27t7PYT6JHs9rcP+juHCUyTc6VVTEpq7g1+V5oVqgfjnCdu",
-	"gUAR7N4AUXC3yfn2XhLsAJpYUsR1TJLD86Tu/6LkOMRAkMYor9+++a+9hHCt3Divpd3PNklewiqo0Wcq",
-	"y7+4Ihkr+S3LiKEjqNRkbnEgomlJVGF4GwDqEUleki38nxnOrMDcYm7n+F/8YE7qfzPK7V/mFu2fsNR8",
-	"bo/wf+eMlvDJ8LeJLDUxxEDBBWxtPQ8gAzoEULG1RVI5HXIjYQCz/ge/4wyAr0eOjRjHyLRSmkwNCSSM",
-	"6wlyVYOkRwOR9Emf7O6TLWJuFk6iYkYFNsIe2d23M7ov8Mx75AyFGntCeibJkI25sKQj2UpiQgeiPftQ",
-	"6skRgSm3FmfEsY3+nc9jPBhoubPn2taNBgJZqiAyy2CX9qzeT5ggaS7TG0XSiQHDra2YUDLidywDMoRX",
-	"7tVBdscRccwqqA6RyXIsOtKsHAjzw5gWuLLFAWEcRfTMisQZAJcby7TrkUtWMAqEzHxWqAFQNRCATzVA",
-	"jSToqCynhbKTtInefp88heYWKZtEb+/wcB3RW6Boz1nONDs2mz2RZhbtCZuVeDvlnfcTBiBlMQVxyYyU",
-	"kZm5Cw6Hm5y8fX1xfnp9+jzp1eR0KGXOqDCzn4rsWC8TH7TR2gqpFB/mLJCceuQVN6SbTOnczErneBcG",
-	"NIdsbjCf66UCxdoTeQGapVUFHiht07rXBmIwcwr0whpGXHA1YfZwNpPDSqbgvn6LaJ6/HUVHP65WnS4r",
-	"cYld7n9qH4tRi1Dg3nwFLdHMHUU4UmNjbv9+5V0i3AvDNL2h4QE3gXYA81eNPVa5ANI0BLQ3urcmu13H",
-	"Cey6GzQLqieOCEKzGAlgJrX6jphdzw0lh99BA6WG88wmMmcNoR9gobyl+Zlw0mnHQjigIxNG/PsxMuNF",
-	"ILxMotgbKCeMZqwMTnDJpXCQOGFnsTuirmO35qGHHbnSVFcqXOzbH9YvyfZasopSDxl9KBamRsjM2ZLb",
-	"45kKTIW1pYgrazOcgYqLg+Sozc+ocnYklh2B4QNYqeEKA5Ea4TYZUZ4nSLDBotzAm6riWafyhF/QsqRz",
-	"IAl3BS+Z6iKKwONADIJVMpGZtedMGYlLAjWeuAMj7E5DgxWEcPW11AuJ6/PsvCSti2tajpl+oMp8BQs0",
-	"RPvl9fWFN9MZxAGhw5lOCFql0TiOyEtLI7YB0nExEAnttNskhvVmvGSprnU2ZLIs65Fnc6+UGdmDFNUw",
-	"5ymhWWZkd2aWZlS4UivyLYrJBwf7BiwM7TBXzrLv4D7MPqmWJfyGdma4DhTkjsWc7N3d1TvgIAGkTCkQ",
-	"7amYE8QBI8cl7K5gqb6CLxLCR15UHfNbZoQ7w6nJwd5TIsuBOOzvwxIEu9PuwIhRmxScY3LJdDnfhj5J",
-	"jxzs9klBK2UN+B/kEFZ4ak7bHb+1oypGkKaoI6sOnGVsWkht1L3tH9g8OWrJy2Ul4lp7NCDYuMTnLKvQ",
-	"/MbIcE5A+90myUUlUl3RfPuVHG6fZUZK9l9dVqL91VU6YVmVs2z7hSwbv1h+neCwuqQpK2jJhE7IX9/v",
-	"n5Br8w0BG/+d/hu2mrHhRMqbbQ6TuE8gpGk6LayY7r5XfCyorkqWkL9eaSoyWmbkPf6oyG6v3+v/LSbc",
-	"6SVGbS4ZSUw3LsZXLC2ZVpZANOkV0PROWgXcwx0w3lDTnICC98Xbq2s4jXfXdtEXx9cnL73iVdB5LmkG",
-	"SpPXbagir67evsEFhVLkk73dg4MOWhWCZkNC/PGnZU6ZSpFUZs6wMmVUONhfsIoYGipHBlV6nRR0wWp6",
-	"+PRpYBgBt+CiiDWld2c41GF/kdpaEF9OuBqex293n+51HIs/ht8WTNAvcXxQI5nI8LZYgG49cnrLyjlc",
-	"82wigYKAuunkasUQWac9YgczN0g1SWlZzklasowJzWmOFK5ko8roDgb8UGVREn6wO3WwlEohWAqsDfS8",
-	"0UA4TPLwEJ5DcHg15Z8yPZFZAxIiA4lGxLECwPen5tPL0+PnUex+u3gH/zUAGsXR81OjH3SICXGkAGVe",
-	"fpo76ryWzoOMnYJGkuNKT2TJfwUhAFSYtecSR7OSa/ZW5PNalG6QgEVM/4HN7WJMywaAGFq5QGyOSDKb",
-	"KJb+jMi+d2AA7MkBGc41mu6HVLEnB72BuJakZEVuSB8lN2weAxsBjRwYhJFKec6OmnNq0KYNk2VGcPWE",
-	"z0CPadgScmp5Flf1evTD35+W337/wz9/Ka9nH95dPP/27PziX2dy75ye06tZi9ys9eeHWLzXQuKu49bW",
-	"0eSAcKJ10QlgVZl3mPAESUyPxDBn+Esl5N3lOSCvrHQIKk1pHtoe7ezYb3qpnO7Afe2UzMgR7X0ffLs+",
-	"kCEUyeBXXHWXIHa2oEx0shS0jSk0eYE1xyvWBoycNBF7W69mgswZLZu7fdJ/qOl6dxPTNWr2XY63Bbfb",
-	"c6P5W74RmPBr853BnYbFZsj0jDFhjZ5G4m9b+IArDQQaFdbaB5f4u5b69To51Cs5fJyRocNLuUrdX+Lb",
-	"vDfifbebZNVona4VM1aH62HlOO32ZoySUW95WKIDmes1Spltu7m3Ki3RvLVyUU0rP/CPJVayVcN0m9aM",
-	"IOWsXqt6o2nM6P/ZRpok70L/VRMs0ov7OPrQxr9VIzSR9T6Ocqr0ZSVWa69o12MiYxk4j6156DtiqANq",
-	"PD5aQrDH2/Gm9M7C/NqNvA6aYs9nNL2Ro9GGB/F6oQOOEkD3BkOErbH/pfWTr+kIze6B0Dxw3QsdYBRw",
-	"X16A83L9CGHjexcqtwZu5PCNaWaas7u1EOPsyxVyphpQuItSezyQyFtW5rTYbLNvG43v4wiUaUDwF5Tn",
-	"VcnWnvjFYg8YB/Sz9Z2xGUZQrCcheLDY+kRWQj8w5sL5t61cwEuDtb0un3VniMdLrrQs5xus0rV0Zuf1",
-	"W7uyzbCHVUjXwJzVXH2XS0ZVlxP3/WTu4W5CFXoUoUdsyZMPggIROs05E5ooyo261dsE7LQ3mK1aszWr",
-	"+fZLFQgr15kf8frAo8g0KPkF1RMQi6wD2nnvYMhetyDfUL16DTVoEyumwb5/SbGWEFy7dkYYL7K1XD9j",
-	"Iy64i69ydwRuYfT6ZT1iiCHJJBj78MvHG0GB0wJFq3HUX177VuJOcz7IG8GJONStId3JAzXFb7PhZfJH",
-	"m1YvEeXaVK7JGrvYRhcLjJfJnZ1ksEEAOsTCBfbo8biFnQHxCuWLkHOEEmMIR11K0is5PIHGD47vEmwG",
-	"Mj85vaOpzufOE54s3HoSk8RcuzXFwX2DKc6BVivyq0NyM9qVDToXfDzR+Xzb65ABs7DfHUWK5oaT3P/x",
-	"VIXfnTT/FYjpf0rGvwPJ+A8jmX4hMfHBIteDZZiW8AD3vYQHvbGwsMBk6JSBYbZgssjBIFcymvXImSaC",
-	"scxG6ZJK8F8q1gN/VilzI+iUNNWsbLgBmubJBUayOnLoMeGRr+Twgo7ZA+1ZXv70f6xBkS6RM//ojK8N",
-	"AnbqRLclmXBpMwsO3LJm/O8IHSqjJEhRRzK6iReOsbBnuEpVQ7deMLLVTHIb1wYmzeGc4Io2VNq01DRf",
-	"N/MHOVQxSY1IxjJSFQZId/uk3+8/ZJYzdUKLoitGIwgtsz7UqSwZhl8n0DdBW21HRFlbfgeAin3iHu6v",
-	"vYIlOBo6OsP1bZPk+OT67B+n1gVuVBBQnMGtrYiyPmrr4D5+d3X6PGhqNEohGybrSmieW2tGyVQ1ZRl2",
-	"rsPnsL8b2g0yqkoM7PSDxWTIUkPJndwZkwQEFHRnWM6ZDASxQGJGtFGG1l2CmwMXnVl6FEd+GZ1elFdy",
-	"+A5k7geL1FY9kyNCUbR+gRqqV2ENtYO4B6N/QxiVnrC5+ckagdKcUUPzULd1Dj0xEEMGDXrk7cOkdOst",
-	"U83jbpv8Vwvvu3t9FDnCI9j9UzT/UzT/UzT/UzT/UzRfYcFdzmmRL3oyTI5D7giM1UbmWQaK/gHVZJk2",
-	"TtJwvyCcvMmn4Xpa5H4JZ+wMWtnItOxio4ABqrhT5H8r8jnRcozSEAZ6YT8XifKJpfcvoiG1o2Xutsdy",
-	"2345pcWPuJyfPigpepd09popZaTh+zg6Z1Q9VLV4ZDjtRwXSOo9tV+SxkyRgTrx2A6R+OtWYZJmr16XP",
-	"bqQvwbFll5VY1Jq6rN1h3C/M0yUdw5hBfYqVNxIIS5477PbjaEa59iS/v2C6hCPqCgTZPVyI55IzyBkM",
-	"rtMoWMqH7AQXasOJXe4jmcnyBsstaJJxhmVKuKjYQLBcsRkqIRB0C20wpdHFxhz6cBrMe18TELL/pBEP",
-	"srckYvHSp0e7LccbqbXovpOuosBHVSRp3U8jA375+UsIPrahZVkFB716IftrA2Twhpphhva7rmMBE4pL",
-	"N4ZmneT1M1DQ+2WYAtj36ESi1VYArlyMdYxRSrtEig3NGZ9aBVlP9x4cJL4JOfwgh2ebxch8qC1vG4p6",
-	"DxeynMCRvUAr0aZJ9DdsrZ5zDY06yTb2d2dR77S1njhIy1rhzsPNdFJ+OX5Ussf7kmvWDEa3wYa5HDvo",
-	"sF51sHbSfEbnNlOCZcAXmxjSjvLM5Xh9shH82rWv1029qyZ2m1Fee5aWp3goxyxQKZgtoMGyHjkWPlHD",
-	"pXbkUmmb2mqkAV99R5aOPYG1Ta1jLxsQ9dddWqLf7ZPVxU0aQZTUluDxu8GYSmv0lIL1yLFLsEsWlLzk",
-	"k8ROvl7QVjvySPmU+/oTSduykcQ+U8/JBEBTQce4tJBjC3lgSYQNLuHhYa+vQ6a/nNz7gBxYK0oldTEA",
-	"GyfVSrpdHqQLK+0/arldOruHosNOGMIJHgxDpm9VFKwkQ1mJjGSyGuZM2YoIIfuIrS06WbCEfCJga5sY",
-	"anHkxdnl6c9v35ycRot50kZmlCSTCES2rEhg/T0KS+oIWWN/Kqs8c1duc90IJVg+whVp8DMnR75pEGVp",
-	"jhDaXf1wdhE0EXUa/7RXD3R8fh40gsOtGw3EMY5zYTTushKWKmEOXLuISrtGSlOTDg/MDBnFkVtAp1Zd",
-	"12h5oByVy5TmRgFdEjRlxBCX8W8L0gCE/hrUOXAcFKKpLl+ckP39/afEk2s5Gim2UJ4Ea/Xsb+89ve7v",
-	"Y62e/+nvHfX7Xdx/Km9Z9mx+ksv05gRsAivdIgR2hQu1xa3gDoSFIvMhKEEClT9qxwCwKKiVMBBogMC1",
-	"L2bnP0aUaWf3NqWP+jo6N93FmeurD0IYg6qLm7DnBnQaBUBXpfhoBale2TlX+rM6PQP4X6vFw3idJ9k2",
-	"W9YEzOLgatpFRSNXxJVQqRgmEfksZKhrNwpZkiyYcBTLUiIboedojcsHffbuxYvTy5/fvjEEzeuSAN1+",
-	"bC0JE1mMaUpdRK+5yIEgmBKLMxyfn79936J0XBtdpJa9dGyIQUFLmucst7644zcnp+c/v71+eXqZHNn0",
-	"8ObKMOMuXFGwlOYEn5ie2vurTy+KI7/RKI7CxXcT2BA2zIeSZ51EqAaJTe6cXDFGkoa9PGl601bABAoC",
-	"M7AhLAJHRyssPVJfiSGIE6ow12D57YcjCKx29ynuPhjyE1/WRacHYZXgaMUsEBtBiijlbJn8CAbwbLFq",
-	"Gbtdb+DafYQweVGr2O1MvDlkKGPNJlwQ2qjJmBlU0pDxCBQC/oBYbUgLAqdxXJe/GmGaPf+VDYRTxb4j",
-	"itmbkhpKEUHpVWKXplxZIC2LHnnz7nxJkI1Ps+VqIARTUOgnY6xwRVz3+n2Ss1uWqwXncTt+c/G4QvN4",
-	"2yYe/LqtbnixLQtkPtuFBF+mz4h0VTIf6KAXBCq0xFi/xBboNIdphKCnB4ffLGrlXWVXllYV7hKFsM7w",
-	"EjtSo+JwKy8+RnkVONXM8qZZKcXYSWqNUPdVzDaoOdMRaGSnO1tj6+KqzvE+swnuBkiQPiX/t23N59tn",
-	"WWKzswGQbINcjhtSWdvB1DhhUF42sPdprhHu6rt5RjPiDPlLA/vDDnQoK300zKm4iTZMWMVpgwDvFYVn",
-	"/l6xinVHx4XGXUp+MQ290XvkTSWtnFzEMLW2OGBo7T3e/hfd/rW//fTn7Z/qD72ft5f4zT6bdddblR5X",
-	"BjUoMNXthTTcCTlDI6cq45lLqlqbyDIKi2UtQdumjh/uxhVjgUxd4Zn25pjaKNXVgazNOlpLHIDmGEBE",
-	"sKeAkg3XXop5dHbZRgZxRx+mNAsjjbwtJAzuMhSkrvcY2NAHwh7vEUiZEF+oZxJNVsiv0MxgJ2jVOQTK",
-	"o5U1WB58S4Yca+YMRBKqcImhT1Oe59z6vVoCwceb6B9Zr9jqvYbqYkoppLjL0h3ubkzYXcoK55tqCN7x",
-	"QKAUNKVz7AutlJF4aN6uiwzCU8O+O7K1oDRpHtayAq8rtcrShw48oIwbdOks4/aJq8KVTJdzM8xqsJYl",
-	"H3NBc9TX/N0YgdyMwJlazOKEX+ZdHp+1eNY2VKxJGs8qhlVVQwrQKPG1ua+/USZvybwIJs7GuZDvLKye",
-	"8ng6s1kK5GUl6hRIXfLxGN2qa/pc25adfifnb/K8vXRpW26CGmZW+KI2LRG4wHDWl/Vekl18DQazfF7X",
-	"+9SLqlBWoTPKVQzcrGT12uu6rEQzuPEh9dwrXVRrg3Tegyz0Ftt+nHsRuy45Wat/PjQqZ7VY4hAFr3qZ",
-	"976W8fC9GdB4gGULg3CtetAH/adP1paZedzZAniDNr5R2ZIOZ8gI49ubZdx6H++xgJW5ZyT8ihAou43L",
-	"TghzV2AY4oTlBZT+FVLHnlxyRZIXx2fnhoVC7dWUdZd4/WjQc0RgCQgGMYq1PRMNKe09GuxGz1nJyI0R",
-	"BixCT3AMZ45C85AtSBa4SI7Pzt9dnl4lDZeNlZadp7oVMQjrcB07jTmXlfjsOTOd0V//P+XMrMz7WAI4",
-	"62I0DZQ30/87S5ToCcfIJ3ZX5JR7O/frs6sXZ5cuSSQwBBtBA92AtU9mud+PI5BiLehtkrz9x+nl+fGF",
-	"gc9u0+sMC4KbVc/oPDaqFSwAbbDEvkmAldlPj69Ofz79v4uzS59i0hF8YAtdu1oQ7iocjci4M64+Pz1+",
-	"fn72xgx5cnr63I/ZaK6lvHHPKmBOz7LqnTDmq7fPfl7IoZlRZ6YMqafX4+qeWF2u3dVVql7e9/L07+9O",
-	"r7CnklMGBfpcGVSvuDVQ3d53FEf2iqI4ahwwFLtrHVAUR/UG7Qe75iiO/CqWEY5Llj8iKPZzCQOXtarx",
-	"gMAg57C0ll0q1IyVWHOE+lCZ78LAGlmruAGvbNkh7Ts8rwNdtZv+hC/2BNJHvKDpbpbcVssQy95fOSA/",
-	"8GdutrDApy2Di2ViQUFx2hSM2QpqxIAhWWlX+WOJvRA7n6nrshIp1esz7oA+Gbyw0wKScgUMs5vFI3U8",
-	"kdkyL3tdCbRzr226OqMdtZ8ch1nnUOgsLw1ri7uhwt9Z11ktAfUVuYEXp2+en7353pIcKyrBKwPCCAqe",
-	"DhrW4qx5SHPevXmDHWu4N32R8nIx9k9wobrqivyafxuCI7rU3p14GhyMZ6UUN6eV4DrItH1fLXB/+XZO",
-	"W/b00L/V0R7eGVma/RpuTHgaMkGtMXiQr0Fa7ZEaiohnFMWR35+VrzBR0S7URpVcLKec17X620GPbD2R",
-	"gNDjdk5enj5/d37azsZsODQN6z9+8+4YRMi6pKbEy0YiZt2Zxyc/vDg7X2g4tA9REWrfS3I86fryn+22",
-	"IOKHokDL1WhXHMURLiqKIzctMJjry392HpErtHxRslvOHv4alk+C/fTlUlIMAzl0KYbRfp/s4RsaYaGd",
-	"o+i0MuvcecbKnIvFd7LA/bkIAOe8EUKgfPA/r533iy86zR5vDUhdWMtmASAYBfPoBMv/RErkw/LOHlHa",
-	"4eMTkQzI1/MusjBGy5wvfY/kvQ2PcccVW6Mms7DfjAU2YD6FJ44GwiqgBVXt58AeBEN1THZdjdq1ymVH",
-	"CeT3gUyvWuGvdWhGOx8bau1ug9kMK4yB4HHks7IJE2k5LwzpBG4HT6JhtBWwhKRRMStpFPHCd3SWFDLr",
-	"kWvp0sWpFRVtLWNU0weC6x65CrtCnWvs4p/9wR5e+x+RpCrzhNwwVqCiN5HuIjJuzmvKBdWouk4pPHZp",
-	"/oSKwsteVq3fQ4jh7JflZflI+jrFZZXBqc67s2Rsjm5SvGYj6Am2gX2/nvY+XvNEbL2RdU2bK/xpddiC",
-	"AdcAYRdx7ez4zXEjjacRkYm8YoEEv7s+sSmT8PABNmqYCZvsoGEdfHLw4HeTrp0S1SHmM5GiTeCGCYw9",
-	"qVNcLtEhTcCP7sUiMDBjJXKuvyMU08m8MIbnMBDg8XN2CUomfOw8pmueEnza73+z+/Tp3uHBNwf9p093",
-	"1zmhGjbObtt5Qyfx2zurnYig5nhc848L2oyw8PQPD/efdBxxA6oeJoBcVDqgalwYZdKGDAShArG1+JtF",
-	"FqVM7bMfIzKXlSsPj+mEWIH/CurCD0RQxmMxoeAoUNIUyVjKM0YmckamVMxxPQtvJHY9CgGrXcfR6nCJ",
-	"jrrnlqr8tGGYBk64qPDcw9MP+PDzc5l2qtFGxZFpNWVCB1FYhl1oJtCCD9rfmAl8KwXUaai/Hu3Iggla",
-	"8N6cTnMUOkYdT4q69wnwGT94G8HKmAYDyIVUelyyq7+f98gx2dr6IIdbW06f8EGLhiuh1w8+Gp5xCt7z",
-	"BS8QDcvOmikF2dqqeT48LycyGyNfG/eGLJVTVnN+KdhAbG2VldjawrmIEdjBXGiBwOmIMINFpK0t+7Cd",
-	"c3QBjPoHq8DavrVFzkYoddQmO5/QmnGmamu9S2pVxCe1+rf0GhZ/CDFwHBakFPOvjzYAd+4McrRauXp2",
-	"pr8owjOLVwPREahAfJwC9YX2W0F9VC2+NhPXOzM/8yyxB3QixS0TBkbU1hbqaWd4l3hmPl6fC8MjXBZG",
-	"Wkpn1yHPrVUAO8AzXaQOb9h28VH2lcNK3Ag5Ez4IrYRY0SlbKL5FLt2D/niOlPtOADmimg4EweBGFeR3",
-	"0A+yJLesNBL7EeFj4WyUUrhAh7msXLDsjbD6ITwkggF7iCIuXu+vybJntpPYR/L9zSrizWf+MbKENAPv",
-	"2u/RmMltDCcegNKytBJgxnJ+C+a8RqRmZ2RmkCP3it7SK8B9M3spK8jAd3GZ9o2/vX8f7vvgy0zaNbkj",
-	"h3O6mlGj5ZN3Z0RN5EwdkUqZ9RkyCMYTM3wz6hNJcc5TJtCwastwHhc0nbDtvV7fEy733sNsNutR+Lkn",
-	"y/GO7at2zs9OTt9cnUKfOvrOE7IojuwtR0dRv7eLrSwxNGptr9/bt0+9AdHdoQXfud3d+SCH8NlL/A0y",
-	"SccGWkpZjSd1QbDhPPCzlPCxoGOW2Gef5/AiiCGc/pUqxBMDevBEr30Nk2sreiS1Wycx8kqB09KO2mMk",
-	"lV60t4TAXHnGCjMlrmMgsBQVPgMa6EtYWAzrfcHN4GNbXIqzzOg2XOlX5jjMMTksBBl4k9ppYcZ0W57c",
-	"bbl5/PlBcJoZ0729ZwGkwJDc+tn6NYl3q0WwZRJ3vcsd61TboOU5uMFMw+apXIJmhkcevgDNncNr2V7r",
-	"Ur0bPdIf1N42yoFHUtNvr99Ho47QDM0g7Wf64WnBTecBVyqILG2LFECoLV/XM5h2gDN3DehXuPOMZi48",
-	"9j6ODjfpAiYQQfMrVt6y0scRH/b31/e9wgzod4LeUo4KiNmLqqZTWs6ddQor8Ak2g/fyDJ5AMeqxgfwI",
-	"qMNPRk2UqoM+fG80YPYom9yinQPlKXRDDERiLTdJIziulo1sAFjd2RrWGNpbm1W9u7AdzbKv5DDyYdjP",
-	"7NNpnwp+bHHo+6aMXMfShYC7+ykn7gLa6zoSKeCpPoiqFzVeMDuXOPf6N0tdKeuovccQods6w/3jUOZg",
-	"dwOwP8FDvJby3DBj7He4vt87oarC6NMse80yTq+tKeQ/j6cIR6hFLCLnfdxg5ju/8ewery1neolVJFA6",
-	"F8s+KuDdLtYycC0Fkr/1mzKBYMSVYbqpLCHwmda9G4GQ0HRinTZuTK5q1067no71raOSnFJBlOZ5joW5",
-	"UCrgmS14iQKbRumdFKzkMoM6TF24j+M63G/g4cHyA6ufpX4syT/A4Vd3eSP1CyOkfh2wh+UQl8Fe7OTG",
-	"5vmOme483P4XInJ/oPv5nunll7NWjG2+QOYENPsetJXPIDR3OWlfE4RvZLSC6nSyiFdva+kcFFnrvnAO",
-	"SZ9ODi8PYiU9ihkGimlfvg6qNNigHrDs2+J+XHe08xUAuR6Impp5eyKWiqilDNms+4caYujPy6qS21ph",
-	"doWYWjsQQW7tQOCLD15Ysbm5/iE4cJaHqRmyrH/skGca0Q0DIbBAyoKDgo5GLNXBQzwTeuuzfoy2Voak",
-	"2qVfo+3goN8nUxUPhIsqC21DEMlpxkpzyqE+oiY0NzR53kVu8RWNzypq2aLBG4laX4oKhTIpwvKXIkt/",
-	"VDkJTjm2mChLRwoeIDjtuHgJs5yvhXx26l7gYVYWgf0756GGJMCUorQN/KjFOSGh05yFBQwN4YJX0cAE",
-	"eD1hc0BzF+oJJNIHhqhGwtew0lAoJyiflGCpJPfcMD4dy9CRakRFn8A7oeU0Z0odLWZgAYXB/ZnF5Wxk",
-	"qAw6qGCFiwJfSFib6VNgiw7Cs80GwMgp8yZFN6JsVsqiYBlRUoouguaA5PORtGd2BqymvRld2/vksy8j",
-	"bh5gAk1yZiVzz/f+JHafldi5O+qoAhWQOqy62k3qSkw1/v1QuVBMMWQKiFdH4FwtAaWWI7j0V/Oji5Zx",
-	"QiO8ZRCUOfPEpRJEDvE17YWQd/J+VcUSFwsTN2p3GMpSp4piDWYoVvKd/RCUJEGvp4vK7C5Zg74ZP+JA",
-	"8FGY+Gz7r5DLykogBVsJApfhKwbNYwj3jOvEnNllpt7203GbUaPucjJd1t9PRwEhyWUp8YM8vjbBcwWf",
-	"MVqrtmk81rBmz/HzG9V+f0rvVR39agjB5vRuuavrHELGZMGEdahmrsSNq5puEC6z7sd2bna3s8t0HwjU",
-	"AjqdXSu8UPbtxhZmflEvDuz+M3lxgvThz+rFcQlxK704ZqN/IJMRuH1AJ/oLUOvl7h+LTV+JIakTqasi",
-	"lVMbSbkCsWcuiNOLC3M0OoGqIOTMu23dm1dsWui5ewjLmn+NSOFsSMtw951b0Aan9oDigl04l9qXTDdk",
-	"o+2o78+KeK16hkt4abDduA6LBjD8oyJkywSpvlq7boCOENdoEdI/jvBA3cK/M/AFtYtT+x5H/dSDliQJ",
-	"H4tIPIHokSvwdoXPeYABodV+h+x3kYb6WD4j0r30kyzBN9wkJBNozFB9NJY93UjpHuU8/UqiHfCyCcVD",
-	"CNDKhtc2xUYIYFU7v8G/9xbCNwLpMNgcekPJO1erDSdzYYrKB5GQY0EqAVnIMADGcAITGggYBqGqAzsw",
-	"1nYVgmwY9bscUd6DKmlLYgdveSSg9tm3OTAUEVmWMntWUgr7zl7pIjaQyaY0z1lJJjLP1ED42OralWvf",
-	"0cH3Y74L3rSxkAvRtsf+JZXYK742rnOMmRtsIEC4I7ZECoshFxFtw3YOioUc6hrMCcTadzN4eKsGRfPP",
-	"YfZrvIXzhZ0Z+CTSSsLhzCi1R8moNeYSgY50es/fSJ+rCdHPon76pkeO1Q2hY8rFo+nQH9P4B3dV411d",
-	"xHAdWTPNfYTIMt/9ZSWiz6uTrbKt/NF89yWc9seoXKHF7bPJeB5ydjBV+4Hi3edb4zKeFcQwCQmlEXyK",
-	"okusqJPR0dVjcyC68+VnE2kEPu/Zd5Y+qm6wwoTSsjhq+MlRZeQj7ir70jZ/8tEO+ARFGHbuYqxAIVh8",
-	"cqxrE74GndsBSLc+phIS6pVqueNIhzeuM2ASrr2TNnwpu6tNB7JJ0t4Iy4R11X0xl9PvT/o9wTLjS8hN",
-	"N55bmekrxPQWZNqFOtj89HJZs8jeRoJZhyh0aSMkaxyeUBVW1/h6AfiPGlFiIctpjVkLfVbLWDsjW778",
-	"q8Yes8jPijmuruOnQxvnetMlZxkqEOAOBXRyhQShGGrIy3M20tZrOhAB1+SjuixXHatsBAfDBv/EyK8K",
-	"IzHl3dZzEK0KQ5tjZlkXO/uqhdhLa01xubdWJkSDEDn2T/pR4Wx72lfQBHTxhfV8SISshO6MBmDOuvH5",
-	"SIGrMfd4UoBk+E9G+dWhpbUQPYpPQuGprx4XfSySfyHIhY2js0aTjI244O3kM5LYotVJmDNlE/Wxfv5A",
-	"dNQ6r8OWwpz2dqu/qIVghOt6ioFYFsIUk5zfMOvDCKOrXGLOcF5XB4OgKIjXp83MIIyT8MUDUcGsX88H",
-	"Bm2j5k1v9xqCsmFSXGl1NEDT7Yzbp/K9AswVOeg/7aZVupwjpfozdukBOrR7Aetjkv2+2rik36FWfokV",
-	"99Yq5Q7B1U5R19DrplL/oDnPqGaGUPlgB4OAWBTLW5QarnePwFpCPgsVcyhF3CMvZEmoGIjgCUgMVnwJ",
-	"ZTSgCq6Rxg19Qg8MdxUzoNYn1lOHNdcVipOXCclYAdYpKdDs1XRZd+C8HcUVE/xMQkq7VuEXdsL858Im",
-	"/phyi73mAFcCPPRYZ5Ex57fs11WOk3N+ywRTaon3ZPVaXzKa68n8UffXSoNh6Q2ZBU+82npU+HAYvw33",
-	"OIFZ7QYhUvjXpaFUx03TNrTGR1cUyaimQ/QRqhlUr7G5vi7oakr9W2a2UkmPvBVETSqdyZmAciD2gS1y",
-	"2N9HaI7r95Mw9VcZIGhYzmtH5NjXLV70aDGa8f/IzXy63Kb2pdY13qnAc+m8VjMKYM4ykdo+lI/H6M83",
-	"KMIVVNfqiBg9bg6QTOkNCOeJFySh5D68SZVOOBZirmveHO3swDu+E6n00X6/34eSf3Yb7bkwET72xRux",
-	"KBDTzBbi8MIaREotrtVhu0fsoEuN7F1RsTRrJw8ZJv0d7jG21YtjX0E3q+vuYnCpnwZ4++IM14ilWqYy",
-	"f2hVOVf8CyMdvE0AQ1ZIVtkgiMBLHNsoijDyaTgPoixiG8qB6DiRszpMAsOGsPoYNhiIlJYlr0t//qWO",
-	"oYDAaLDY+Fd/K51hPWSoaAg6zUH/KUyI9+ofQkBktgfnVMiuW5VDhokSuaTm6HNzHZYGyTKdMKXrQnF2",
-	"PIsh9z/d/78AAAD//w==",
+	"jZ5QnU6qAi+0gczhWt8GYA/wRkuGZAyZsJEZ4DuzaHbH0kobcjibUM1uLY+ZcjXiJSOFzHk675F/0Lxi",
+	"aiCGzEgdu32SykpoQhXZ7SPPsgTFMgWQLBfR58lBSCb2dw/3n/T7DVLRjyNR5ZZX6LJiXeh2IoXd4vz7",
+	"UlZF930BwsmRkZQMf1IIvkDy6ZSRselJ1MScBMUFH3ngTqb0LpjFqQHTgbAHZlpSYu40JtKcmpnFiRmq",
+	"R95Trg15gYk1vWFEV6VQMcyfSzFmSm/PbCOAYzwtj0DRkOc5F+Ntx8Lw5LyWsKg1tM+tMLS6NKfx7x//",
+	"PRjc9fvbg8Hd7ovB4O6bFz9t/XcX7J+UUpzeFSVTiiPbapOFtJSCMN8ED3XEb5mVm8lfp1xUmsVkIqsy",
+	"Jhmdm8ObSqEnsfvHfjlj7OZvwIjNKAOh+F0M3094ijdlMVxZTm0g3gEjgjCQV2WGQEH+r8mr4zdJTJLX",
+	"b98kf/uO9AkVGflmIEzrq0pk1FD1gdgmyW68e2hbbr+4PDN/bu3s9hPokez2tw/6O4cJYg9XWsWkpObe",
+	"4HelWaF6MM554hYIFMLuDbAId5ucb+8lwQ6giSVNXMckOTxP6v4vSo5DDARpjPL67Zv/2ksI18qN81ra",
+	"/WyT5CWsghr9prL8jCuSsZLfsowYuoJKTuYWByKblkQVhtcBoB6R5CXZwv+Z4cwKzC3mdo7/xQ/mpP43",
+	"o9z+ZW7R/glLzef2CP93zmgJnwy/m8hSE0MMFFzA1tbzADKgQwAVW1skldMhNxIHMO9/8DvOAPh65NiI",
+	"dYxMK6XJ1JBEwrieIJc1SHo0EEmf9MnuPtki5mbhJCpmVGIj/JHdfTuj+wLPvEfOUMixJ6RnkgzZmAtL",
+	"OpKtJCZ0INqzD6WeHBGYcmtxRhzb6OP5PMaDgZY7e65t3WggkMUKIrMMdmnP6v2ECZLmMr1RJJ0YMNza",
+	"igklI37HMiBDeOVePWR3HBHHrILqEJksB6MjzcqBMD+MaYErWxwQxlFEz6yInAFwubFMux65ZAWjQMjM",
+	"Z4UaAVUDAfhUA9RIgs7KclooO0mb6O33yVNobpGySfT2Dg/XEb0Fivac5UyzY7PZE2lm0Z6wWQm4U/55",
+	"P2EAUhZTEJfMSBmZmbvgcLjJydvXF+en16fPk15NTodS5owKM/upyI71MnFCGy2ukErxYc4CSapHXnFD",
+	"usmUzs2sdI53YUBzyOYG87leKmCsPZEXoGla1eCB0jete20gFjOnUC+sYcQFVxNmD2czuaxkCu7rt4jm",
+	"+dtRdPTjalXqshKX2OX+p/axGDUJBfDNV9AS1dxRhCM1Nub271feJdK9MEzTGx4ecBNoFzB/1dhjlQ0g",
+	"TUNAe6OLa7LbdZzArrtBs6B64oggNIuRAGZSq++I2fXcUHL4HTRSajjPbCJz1lACABbKW5qfCSetdiyE",
+	"AzoyYcS/HyMzXgTCyySKvcFywmjGyuAEl1wKB4kTdha7I+o6dmsuetiRK011pcLFvv1h/ZJsryWrKPWQ",
+	"0YdiYWqEzJwtuT2eqcB0WFuOuLI2xBmovDhIjtr9jCpnV2LZERhCgJUarjAQqRFukxHleYIEGyzMDbyp",
+	"Kp51KlP4BS1LOgeScFfwkqkuogg8DsQgWCUTmVl7zpSRuCRQ44k7MMLuNDRYQQhXX0u9kLg+z85L0rq4",
+	"puWY6Qeq0FewQEO0X15fX3iznUEcEDqcKYWglRqN5Yi8tDRiGyAdFwOR0E47TmJYb8ZLlupaoUMmy7Ie",
+	"eTb3SpmRPUhRDXOeEpplRnZnZmkDUchSK/ItiskHB/sGLAztMFfOsu/gPsw+qZYl/IZ2Z7gOFOSOxZzs",
+	"3d3VO+AgAaRMKRDtqZgTxAEjxyXsrmCpvoIvEsJHXlQd81tmhDvDqcnB3lMiy4E47O/DEgS70+7AiFGb",
+	"FJxjcsl0Od+GPkmPHOz2SUErZQ36H+QQVnhqTtsdv7WrKkaQpqgjqw6cZWxaSG3Uve0f2Dw5asnLZSXi",
+	"Wns0INi4xOcsq9Acx8hwTkD73SbJRSVSXdF8+5Ucbp9lRkr2X11Wov3VVTphWZWzbPuFLBu/WH6d4LC6",
+	"pCkraMmETshf3++fkGvzDQGb/53+G7aaseFEypttDpO4TyCkaTotrJjuvld8LKiuSpaQv15pKjJaZuQ9",
+	"/qjIbq/f6/8tJtzpJUZtLhlJTDcuxlcsLZlWlkA06RXQ9E5aBdzDHTDeUNOcgIL3xduraziNd9d20RfH",
+	"1ycvveJV0HkuaQZKk9dtqCKvrt6+wQWFUuSTvd2Dgw5aFYJmQ0L88adlTppKkVRmztAyZVQ42F+wihga",
+	"KkcGVXqdFHTBinr49GlgGAE34aKINaV3ZzjUYX+R2loQX064Gp7Ib3ef7nUciz+G3xZM0i9xfFAjmcjw",
+	"tliAbj1yesvKOVzzbCKBgoC66eRqxRBZpz1iBzM3SDVJaVnOSVqyjAnNaY4UrmSjyugOBvxQZVESfrA7",
+	"dbCUSiFYCqwN9LzRQDhM8vAQnkNweDXlnzI9kVkDEiIDiUbEsQLA96fm08vT4+dR7H67eAf/NQAaxdHz",
+	"U6MfdIgJcaQAZV5+mjvqvJbOg4ydgkaS40pPZMl/BSEAVJi15xJHs5Jr9lbk81qUbpCARUz/gc3tYkzL",
+	"BoAYWrlAbI5IMpsolv6MyL53YADsyQEZzjWa8odUsScHvYG4lqRkRW5IHyU3bB4DGwGNHBiEkUp5zo6a",
+	"c2rQpg2TZUZw9YTPQI9p2BJyankWV/V69MPfn5bffv/DP38pr2cf3l08//bs/OJfZ3LvnJ7Tq1mL3Kz1",
+	"74dYvNdC4q7j1tbx5IBwonXRCWBVmXeY8ARJTI/EMGf4SyXk3eU5IK+sdAgqTWke2h7t7Nhveqmc7sB9",
+	"7ZTMyBHtfR98uz6wIRTJ4FdcdZcgdragTHSyFLSNKTR5gTXHK9YGjJw0EXtbr2aCzBktm7t90n+o6Xp3",
+	"E9M1avZdjrgFN9xzo/lbvhGY9GvzncGdhsVmyPSMMWGNnkbib1v4gCsNBBoV1toHl/i/lvr5OjnUKzl8",
+	"nJGhw2u5St1f4uu8N+J9t9tk1WidrhYzVofrYeU47fZmjJJRb3lYogOZ6zVKmW27ufcqLdG8tXJRTSs/",
+	"8I8lVrJVw3Sb1owg5axeq3qjaczo/9lGmiTvQv9VEyzSi/s4+tDGv1UjNJH1Po5yqvRlJVZrr2jXYyJj",
+	"GTiTrXnoO2KoA2o8PnpCsMfb8ab0zsL82o28Dppiz2c0vZGj0YYH8XqhA44SQPcGQ4Stsf+l9Zuv6QjN",
+	"7oHQPHDdCx1gFPBtXoBrc/0IYeN7Fzq3Bm7k8I1pZpqzu7UQ4+zLFXKmGlC4i1p7PJDIW1bmtNhss28b",
+	"je/jCJRpQPAXlOdVydae+MViDxgH9LP1nbEZRlSsJyF4sNj6RFZCPzAGwzm/rVzAS4O1vS6fdWfIx0uu",
+	"tCznG6zStXRm5/Vbu7LNsIdVSNfAnNVcfZdLRlWXE/f9ZO7hbkIVehShR2zJkw+KAhE6zTkTmijKjbrV",
+	"2wTstDeYrVqzNav59ksVCCvXmR/rkAbFNCj5BdUTEIusA9p572DIXrcg31C9eg01aBMrpsG+f0mxlhBc",
+	"u3ZGGC+ytVw/YyMuuIu3cncEbmH0+mU9YoghySQY+/DLxxtBgdMCRatx1F9e+1biTnM+yBvBiTjUrSHd",
+	"yQM1xW+z4WXyR5tWLxHl2lSuyRq72EYXC4yXyZ2dZLBBADrEwgX26PG4hZ0B8Qrli5BzhBJjCEddStIr",
+	"OTyBxg+O9xJsBjI/Ob2jqc7nzhOeLNx6EpPEXLs1xcF9gynOgVYrEqxDcjPalQ1CF3w80fl82+uQAbOw",
+	"3x1FiuaGk9z/8VSF3500/xWI6X9Kxr8DyfgPI5l+ITHxwSLXg2WYlvAA972EB72xsLDAZOiUgWG2YLLI",
+	"wSBXMpr1yJkmgrHMRu2SSvBfKtYDf1YpcyPolDTVrGy4AZrmyQVGsjpy6DHhka/k8IKO2QPtWV7+9H+s",
+	"QZEukTP/6AywDQJ26sS3JZlxaTMrDtyyZvzvCB0qoyRIUUcyuokXjrGwZ7hKVUO3XjCy1UxyG9cGJs3h",
+	"nOCKNlTatNQ0XzfzBzlUMQY4s4xUhQHS3T7p9/sPmeVMndCi6IrRCELLrA91KkuGsdkJ9E3QVtsRUdaW",
+	"3wGgYp/Ih/trr2AJjoaOznB92yQ5Prk++8epdYEbFQQUZ3BrK6Ksj9o6uI/fXZ0+D5oajVLIhsm6Eprn",
+	"1ppRMlVNWYad6/A57O+GdoOMqhIDO/1gMRmy1FByJ3fGJAEBBd0ZlnMmA0EskJgRbZShdZfg5sBFZ5Ye",
+	"xZFfRqcX5ZUcvgOZ+8EitVXP5IhQFK1foIbqVVhD7SDuwejfEEalJ2xufrJGoDRn1NA81G2dQ08MxJBB",
+	"gx55+zAp3XrLVPO42yb/1cL77l4fRY7wCHb/FM3/FM3/FM3/FM3/FM1XWHCXc1rki54Mk+OQOwJjtZF5",
+	"loGif0A1WaaNkzTcLwgnb/JpuJ4WuV/CGTuDVjYyLbvYKGCAKu4U+d+KfE60HKM0hIFe2M9Fonxi6f2L",
+	"aEjtaJm77bHctl9OafEjLuenD0qK3iWdvWZKGWn4Po7OGVUPVS0eGU77UYG0zmPbFXnsJAmYE6/dAKmf",
+	"TjUmWebqdem0G+lLcGzZZSUWtaYua3cY9wvzdEnHMGZQr2LljQTCkucOu/04mlGuPcnvL5gu4Yi6AkF2",
+	"DxfiueQMcgaD6zQKlvIhO8GF2nBil/tIZrK8wcxPTTLOsGwJFxUbCJYrNkMlZKRdG0xpdLExhz6cBvPg",
+	"1wSE7D9pxIPsLYlYvPTp0m7L8UZqLbrvpKsw8FEVSlr308iIX37+EoKPbWhZVsFBr17I/toAGbyhZpih",
+	"/a7rWMCE4tKPoVknef0MFPR+GaYA9j06kWi1FYArF2MdY5TSLpFiQ3PGp1ZB1tO9BweJb0IOP8jh2WYx",
+	"Mh9qy9uGot7DhSwncGQv0Eq0aVL9DVur51xDo06yjf3dWdQ7ba0nDtKyVrjzcDOdlF+OH5Xs8b7kmjWD",
+	"0W2wYS7HDjqsVx2snTSf0bnNlGAZ8MUmhrSjPHM5Xp9sBL927et1U++qid1mlNeepeUpHsoxC1QKZgtq",
+	"sKxHjoVP1HCpHblU2qa2GmnAV+ORpWNPYG1T69jLBkT9dZeW6Hf7ZHWxk0YQJbUlefxuMKbSGj2lYD1y",
+	"7BLskgUlL/kksZOvF7TVjjxSPuW+HkXStmwksc/UczIB0FTQMS4t5NjCHlgSYYNLeHjY6+uQ6S8n9z4g",
+	"B9aKUkldDMDGSbWSbpcH6cJK+49abpfO7qHosBOGcIIHw5DpC324IiUVmZzG1uYMOdcDgSzQCmgO5ex4",
+	"3yGKDWUlMpLJapgzFSRheMYJAw5EsmBDSXrkvWnet7mcFZQ2oKU2XJfsOenv0wBz24RRizsvzi5Pf377",
+	"5uQ0WszDNjKpJJnEfU25UiwLrctHYQkfIWvqksoqzxxI2Vw6QokrTyFLJElckKTLtthIToPqBawE6hbG",
+	"k9uffU2cvjuxgTACM4TwCqntsl3lCb/d5MivLwgdNXAB7a5+OLsImoi6NsEUahUodstK2hkeDg4Y3CpY",
+	"mm0ZAClSFg8E8WNCZmA9d69e3/H5eTA3wJObG9L+cHkXp88TiHJFCo75gl0FaMJiM02rQ3j5ZsgojtwC",
+	"Oi0QdX2bB8qcuUxpbpT1JQFmRmRz1RFsMR/AzF+DmhBO2oDIs8sXJ2R/f/8p8axNjkaKLZRywTpH+9t7",
+	"T6/7+1jn6H/6e0f9fpekNJW3LHs2P8llenMC9pOVLiQCu/IkxBwz3IGw0Gk+BOVaoEpK7UQBdg51JQYC",
+	"jTW49sVKBo8R+9qZ0E1Jrb6Ozk13STH11QfhnkHFyk1EmQZ0GmVJV6X4aGWyXtk5V/qzOogD+F9r8YDx",
+	"Ok+ybeKtibHFwdV0mHbSQUNlIOHKZ2xDTcBRyL5lwYQjhJbA2WhGR2tc7uyzdy9enF7+/PaNoZNe7wbo",
+	"9mNrSZjIYkzp6qKlzUUa0gfpwzjD8fn52/ctSscNdw3kVB0bYlDQkuY5y63f8vjNyen5z2+vX55eJkc2",
+	"lb65MsxODFcULKU5wSemp/b+6tOL4shvNIqjcPHdBDaEDfOh5FknEapBYpM7J1eMkaThW0ianscVMIFC",
+	"0wzsLYvA0dEKy7TUV2II4oQqzMtYfvvhCAIrBX6Kuw+G/MSXddHpbVklZFuRFERskIhKOVsma4OzIFus",
+	"8GYEj00UhYcK3he1OaKdtTiHbG6sb2XFZlDUyZgZVNKQHQoUAv6AuHaQv8DBHtelwkZYkoD/ygbCqa3f",
+	"EcXsTUmQirBsLbFLU66EkpZFj7x5d74kIMmnJHM1EIIpKIqUMVa42nt7/T7J2S3L1YKjvR3runhcoSuh",
+	"7T8Ift1WN7zYlgUyn+1Cgt/XZ4+6CqMPDGYQBKrZxFjrxRY3NYdphKCnB4ffLFowukrULK3I3CUKYY3m",
+	"JTa3RrXmVg2BGOVV4FQzy5tmpRRjJ6k10gJWMdugPk9HUJad7myNXZCrOh/+zBYDMECC9Cn5v23ratg+",
+	"yxKbyQ6AZBvkctyQytrOuMYJgyK2gW1Uc41wV9/NM5oR5/RYmgQRdqBDWemjYU7FTbRhci9OGwTDryjS",
+	"8/eKVaw7kjA0hFPyi2noHQQjb1Zq5S8jhqm1hRRDy/jx9r/o9q/97ac/b/9Uf+j9vL3Ex/jZLOHeAve4",
+	"ErJBMa5uj63hTsgZGvlnGc9cAtrapJ9RWFhsCdo27SHhblzhGshqFp5pb46pjbJmHcjarDm2xFlqjgFE",
+	"BHsKKNlw7aWYR2fibeQ8cPRhSrMwKsvbjcJAOENB6tqYgb9hIOzxHoGUCaYAPZNo3kN+hSYTO0GrJiRQ",
+	"Hq2spengWzLkWF9oIJJQhUsMfZryPOfdVqKPd2c8staz1XsN1cX0WygHIEt3uLsxYXcpK5wfryF4xwOB",
+	"UtCUzrEvtOoytTjhqWELH9m6WZo0D2tZMdyVWmXpwyweUPIOunSWvPvEFfRKpsu5GWY1WMuSj7mgOepr",
+	"/m6MQG5G4EwtZrzCL/Mu79haPGsbKtYk2GcVwwq0IQVolEPbPC6iUVJwybwN++1ibriwesrj6cxm6aKX",
+	"lajTRXXJx2N0Qa/pc21bdvronG/O8/bSpbi5CWqYWeG327Sc4gLDWV8SfUkm9vXEGkJ9bVS9qAplFTru",
+	"XHXFzcp9r72uy0o0A0EfUgu/0kW1NqDpPchCb7Htx7liseuSk7X650MjmFaLJQ5R8KqXRTrUMh6+1QMa",
+	"D7BsYRCuVTv7oP/0ydqSPI87WwBv0MY3KvHS4TgaYS5As+Rd7+O9L7Ay9wSHXxECZbdx2Qlh7goMQ5yw",
+	"vADXg5A69uSSK5K8OD47NyzUOhm6y+F+NOg5IrAEBIN4ztqeiYaU9h4NdqOXsWTkxggDFqEnOIYzR6F5",
+	"yBZvs96Pbdzuu8vTq6ThfrLSsvPqt6IrYR2uY6cx57ISnz2/qDNS7v+n/KKVOTJLAGddPKuB8maphM5y",
+	"LnrCMUqM3RU55d7O/frs6sXZpUuoCQzBRtBA32Dtk1nuw+QIpFg3e5skb/9xenl+fGHgs9v0OsPi6WbV",
+	"MzqPjWoFC0AbrHvdAavYnx5fnf58+n8XZ5c+HacjUMMWBXd1M9xVOBqRcWdcfX56/Pz87I0Z8uT09Lkf",
+	"s9FcS3mDryFY+9jSSqcw5qu3z35eyDeaUWemDKmn1+PqnliJr93VVfVe3vfy9O/vTq+wp5JTBsUMXclY",
+	"r7g1UN3edxRH9oqiOGocMBQGbB1QFEf1Bu0Hu+YojvwqlhGOS5Y/IoD4cwkDl7Wq8YAgKuewtJZdKtSM",
+	"lVifhYo66CEIQpK1ihvwypYd0r5h9DrQVbvpT/jaUSB9xAua7maJgLUMseztmgPyA3/mZguLodqSwVhS",
+	"FxQUp03BmK0AUIxkkJV2VVKW2Aux85m6LiuRUr0+OxHok8ELOy0gKVfAMLtZPFLHE5kt87LXVVM799qm",
+	"qxhBIbo5zDqHQmcpblhb3A0V/s66zmoJqK/Io7w4ffP87M33luRYUQlCMYQRFDwdNKzFWfOQ5rx78wY7",
+	"1nBv+iLl5WLsny9DddUVRDb/NgRHdKm9O/E0OBjPSiluTivBdZBp+zZd4P7y7Zy27Omhf9ekPbwzsjT7",
+	"NdyY8Kxmglpj8Jhhg7TaIzUUEc8oiiO/PytfYVKnXaiNKrlYTjmva/W3gx7Z2isBocftnLw8ff7u/LSd",
+	"udpwaBrWf/zm3TGIkHX5UYmXjUTMujOPT354cXa+0HBoH/Ei1L415XjS9eU/221BxA9FgZar0a44iiNc",
+	"VBRHblpgMNeX/+w8IleU+qJkt5w9/CUxnzD86UvLpBgGcujSMaP9PtnD90bCokRH0Wll1rnzjJU5F4tv",
+	"jIH7cxEAznkjhKCOw+O1837x9avZ460BqQtr2SwABKNgHp2M+p9IH31Yjt4jymB8fNKWAfl63kUWxmiZ",
+	"86Vvt7y34THuuGJr1GQW9ptx0wbMp/Ac1EBYBbSgqv102oNgqI5fryt3u1a57CgX/T6Q6VUrVLgOzWjn",
+	"rkNd4m0wm2E1NhA8jnwGO2EiLeeFIZ3A7eBtOYy2ApaQNKqLJY2CZ/jm0JKibz1yLV1qPbWioq37jGr6",
+	"QHDdI1dhV6gJjl38E0nYw2v/I5JUZZ6QG8YKVPQm0l1Exs15TbmgGlXXKYWHQs2fUH152au09dsRMZz9",
+	"shw2n3VQpwOtMjjVOYqWjM3RTYrXbAQ9wTaw79fT3sdrntetN7KuaXOFP60OWzDgGiDsIq6dHb85bqQ8",
+	"NSIykVcskOB31yc2vRQeicBGDTNhkx00rINPDh78xtS1U6I6xHwmUrQJ3DCBsSd1OtAlOqQJ+NG9WAQG",
+	"ZqzazvV3hNq3G50whucwEODxc3YJSiZ87Dyma55dfNrvf7P79One4cE3B/2nT3fXOaEaNs5u23lDJ/Hb",
+	"O6udiKDmeFzzDzHa7Lnw9A8P9590HHEDqh4mgFxUOqBqXBhl0oYMBKECsbX4m0UWpUztEykjMpeVK6WP",
+	"qZcYfn0FNfQHIih5sph8cRQoaYpkLOUZIxM5I1Mq5riehfckux7QgNWu42h1uERHjXhLVX7aMEwDJ1xU",
+	"eO7hmQx8NPu5TDvVaKPiyLSaMnwg1EZhGXahmUALPmh/YybwXRlQp6FWfbQjCyZowXtzOs1R6Bh1PMfq",
+	"3nLAJw/hHQkrYxoMIBdS6XHJrv5+3iPHZGvrgxxubTl9wgctGq6EXj/4aHjGKXjPF7xANCzRa6YUZGur",
+	"5vnwFJ/IbIx8bdwbslROWc35pWADsbVVVmJrC+ciRmAHc6EFAqcjwgwWkba27COAztEFMOof9wJr+9YW",
+	"ORuh1FGb7Hzyb8aZqq31LgFYEZ8A7N8dbFj8IcTAcViQUsy/PtoA3LkzyGdr5TXamf6iCM8sXg1ER6AC",
+	"8XEK1D9K0Arqo2rxZZ643pn5mWeJPaATKW6ZMDCitrZQTzvDu8Qz8/H6XBge4TJK0lI6uw55bq0C2AGe",
+	"NAuSYLZdfJTNsqnEjZAz4YPQSogVnbKFQmXk0po3FJ4j5b4TQI6opgNBMLhRBbkq9IMsyS0rjcR+RPhY",
+	"OBulFC7QYS4rFyx7I6x+CI+uYMAeooiL1/trsuyJ8iT2kXx/s4o4ht8l9mVVjCwhzcC79ts9ZnIbw4kH",
+	"oLQsrQSYsZzfgjmvEanZGZkZ5BO+orf0CnDfzF7KCqoVuLhM+x7i3r8P933wZSbtmtyRwzldzajR8sm7",
+	"M6ImcqaOSKXM+gwZBOOJGb4Z9YmkOOcpE2hYtSVLjwuaTtj2Xq/vCZd7G2M2m/Uo/NyT5XjH9lU752cn",
+	"p2+uTqFPHX3nCVkUR/aWo6Oo39vFVpYYGrW21+/t22fxgOju0ILv3O7ufJBD+Owl/gaZpGMDLaWsxpO6",
+	"eNpwHvhZSvhY0DFL7JPZc3g9xRBO/6IX4okBPXjO2L4cyrUVPZLarZMYeaXAaWlHnTaSSi/aW0Jgrjxj",
+	"hZkS1zEQWLZL1clJKEVgETasjQY3gw+TcSnOMqPbcKVfmeMwx+SwEGTgTerMhdnlbXlyt+Xm8ecHwWlm",
+	"TPdOoQWQAkNy6yf/1yQprhbBlknc9S53rFNtg5bn4AYzDZuncgmaGR55+Fo2dw6vZXutyxr73W5Yp9wo",
+	"Bx5JTb+9fh+NOkIzNIOE1OqD9dBtPA+4UkFkaVukAEJtqb+ewbQDnLlrQL/CnWc0c+Gx93F0uEkXMIEI",
+	"ml+x8paVPo74sL+/vu8VZou/E/SWclRAzF5UNZ3Scu6sU1itULAZvC1o8AQKd48N5EdAHX4yaqJUHfTh",
+	"e6MBs0fZ5BbtHChPoRtiIBJruUkawXG1bGQDwOrOPsEV7K3NCuhd2I5m2VdyGPkw7Gf2mblPBT+2kPZ9",
+	"U0auY+lCwN39lBN3Ae11HYkU8FQfRNWLGq+9nUuce/37rq7sd9TeY4jQbZ3h/nEoc7C7Adif4CFeS3lu",
+	"mDH2O1zf751QVWH0aZa9Zhmn19YU8p/HU4Qj1CIWkfM+bjDznd94do/XljO9xCoSKJ2LJTIV8G4Xaxm4",
+	"lgLJ3/pNmUAw4sow3VSWEPhM696NQEhoOrFOGzcmV7Vrp117yPrWUUlOqSBK8zzHImYoFfDMFgdFgU2j",
+	"9E4KVnKZQc2qLtzHcR3uN/DwYPmB1U94P5bkH+Dwq7u8kfqFEVK/DtjD0pHLYC92cmPzfMdMdx5u/wsR",
+	"uT/Q/XzP9PLLWSvGNl9rcwKafTvbymcQmructK8JwjcyWkF1OlnEq7e1dA6KrHVfOIekTyeHVxqx6iDF",
+	"DAPFtC/1Z0iRK04Iln1bCJHrjna+WiLXA1FTM29PxLIatZQhmzUSUUMM/XlZVXJbV82uEFNrByLIrR0I",
+	"fB3DCys2N9c/mgfO8jA1Q5b1jx3yTCO6YSAEFpNZcFDQ0YilOni0aEJvfdaP0dbKkFS79Gu0HRz0+2Sq",
+	"4oFwUWWhbQgiOc1YaU451JLUhOaGJs+7yC2+OPJZRS1bYHkjUetLUaFQJkVY/lJk6Y8qJ8EpxxYTZelI",
+	"wQMEpx0XL2GW87WQz07d68pW2cHEO/cmfKghCTClKG0DP2pxTkjoNGdhsUdX5AVNgNcTNgc0d6GeQCJ9",
+	"YIhqJHwNKw2V04NSUwmWlXJPM+MzuwwdqUZU9Am8E1pOc6bU0WIGFlAY3J9ZXM5GhsqggwpWuCjwhYS1",
+	"mT4FtuggPNtsAIycMm9SdCPKZqUsCpYRJaXoImgOSD4fSXtmZ8CKQpvRtb1PPvsy4uYBJtAkZ1Yy93zv",
+	"T2L3WYmdu6OOilYBqcMKtd2krsRU498PlQvFFEOmgHh1BM7VElBqOYJLfzU/umgZJzTCuw9BSThPXCpB",
+	"5BBfHl8IeSfvV1UscbEwcaN2h6Esdaoo1quGYiXf2Q9BSRL0erqozO6SNeib8SMOBB+Fic+2/wq5rKwE",
+	"UrCVIHAZvvjQPIZwz7hOzJldZuptP7O3GTXqLifTZf39dBQQklyWEj/I42sTPFccG6O1apvGYw1r9hw/",
+	"v1Ht96f0XtXRr4YQbE7vlru6ziFkTBZMWIdq5krcuArzBuEy635s52Z3O7tM94FALaDT2bXCC2XfuWxh",
+	"5hf14sDuP5MXJ0gf/qxeHJcQt9KLYzb6BzIZgdsHdKK/ALVe7v6x2PSVGJI6kboqUjm1kZQrEHvmgji9",
+	"uDBHoxOoCkLOvNvWvQ/GpoWeu0fDrPnXiBTOhrQMd9+5BW1wag8oLtiFc6l99XVDNtqO+v6siNeqZ7iE",
+	"lwbbjeuwaADDPypCtkyQ6qu16wboCHGNFiH9QxIP1C38mwxfULs4tW+X1M9iaEmS8GGNxBOIHrkCb1f4",
+	"9AkYEFrtd8h+F2moj+UzIt1LP8kSfMNNQjKBxgzVR2PZ042U7lHO068k2gEvm1A8hACtbHhtU2yEAFa1",
+	"8xv8e28hfCOQDoPNoTeUvHO12nAyF6aofBAJORakEpCFDANgDCcwoYGAYRCqOrADY21XIciGUb/LEeU9",
+	"qJJYVjwJ3j1JQO2z75hgKCKyLGX2rKQU9k3C0kVsIJNNaZ6zkkxknqmB8LHVtSvXvjmEb+18F7z/YyEX",
+	"om2P/aszsVd8bVznGDM32ECAcEdsiRQWQy4i2obtHBQLOdQ1mBOIte9m8PCuD4rmn8Ps13g36As7M/D5",
+	"qJWEw5lRao+SUWvMJQId6fSev5E+VxOin0X9TFCPHKsbQseUi0fToT+m8Q/uqsa7uojhOrJmmvsIkWW+",
+	"+8tKRJ9XJ1tlW/mj+e5LOO2PUblCi9tnk/E85OxgqvYDxbvPt8ZlPCuIYRISSiP4FEWXWFEno6Orx+ZA",
+	"dOfLzybSCHzes+8sfVTdYIUJpWVx1PCTo8rIR9xV9qVt/uSjHQz3sZzQGZJsjBUoBIvPs3VtwtegczsA",
+	"6dbHVEJCvVItdxzp8MZ1BkzCtXfShi9ld7XpQDZJ2hthmbCuui/mcvr9Sb8nWGZ8CbnpxnMrM32FmN6C",
+	"TLtQB5ufXi5rFtnbSDDrEIUubYRkjcMTqsLqGl8vAP9RI0osZDmtMWuhz2oZa2dky5d/1dhjFvlZMcfV",
+	"dfx0aONcb7rkLEMFAtyhgE6ukCAUQw15ec5G2npNByLgmnxUl+WqY5WN4GDY4J8Y+VVhJKa823oOolVh",
+	"aHPMLOtiZ1+1EHtprSku99bKhGgQIsf++UMqnG1P+wqagC6+sJ4PiZCV0J3RAMxZNz4fKXA15h5PCpAM",
+	"/8kovzq0tBaiR/FJKDz11eOij0XyLwS5sHF01miSsREXvJ18RhJbtDoJc6Zsoj7Wzx+IjlrnddhSmNPe",
+	"bvUXtRCMcF1PMRDLQphikvMbZn0YYXSVS8wZzuvqYBAUBfH6tJkZhHESvnggKphAjoauOrtVfSGkwL2G",
+	"oGyYFFdaHQ3QdDvjijXyrs1iDvpPu2mVLudIqf6MXXqADu1ewPqYZL+vNi7pd6iVX2LFvbVKuUNwtVPU",
+	"NfS6qdQ/aM4zqpkhVD7YwSAgFsXyFqWG690jsJaQz0LFHEoR98gLWRIqBiJ4AhKDFV9CGQ2ogmukcUOf",
+	"0APDXcUMqPWJ9dRhzXWF4uRlQjJWgHVKCjR7NV3WHThvR3HFBD+TkNKuVfiFnTD/ubCJP6bcYq85wJUA",
+	"Dz3WWWTM+S37dZXj5JzfMsGUWuI9Wb3Wl4zmejJ/1P210mBYekNmwROvth4VPhzGb8M9TmBWu0GIFP51",
+	"aSjVcdO0Da3x0RVFMqrpEH2EagbVa2yurwu6mlL/lpmtVNIjbwVRk0pnciagHIh9YIsc9vcRmuP6/SRM",
+	"/VUGCBqW89oROfZ1ixc9Woxm/D9yM58ut6l9qXWNdyrwXDqv1YwCmLNMpFY4NR6jP9+gCFdQXasjYvS4",
+	"OUAypTcgnCdekISS+/AmVTrhWIi5rnlztLMD7/hOpNJH+/1+H0r+2W2058JE+NgXb8SiQEwzW4jDC2sQ",
+	"KbW4VoftHrGDLjWyd0XF0qydPGSY9He4x9hWL459Bd2srruLwaV+GuDtizNcI5Zqmcr8oVXlXPEvjHTw",
+	"NgEMWSFZZYMgAi9xbKMowsin4TyIsohtKAei40TO6jAJDBvC6mPYYCBSWpa8Lv35lzqGAgKjwWLjX/2t",
+	"dIb1kKGiIeg0B/2nMCHeq38IAZHZHpxTIbtuVQ4ZJkrkkpqjz811WBoky3TClK4LxdnxLIbc/3T//wIA",
+	"AP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
