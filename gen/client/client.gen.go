@@ -1227,9 +1227,11 @@ type Run struct {
 // RunAt The only instant at which the job is due. It must be in the future.
 type RunAt = time.Time
 
-// RunCompletion defines model for RunCompletion.
+// RunCompletion The report of a success. A report is never refused for its form, as the run would then be executed again: it is
+// repaired. Only `token` has to be right. Unknown properties are ignored, and the body can have 16 MiB.
 type RunCompletion struct {
-	// Output The output of the attempt. Its first 4 KiB are kept with the run.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
 	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
@@ -1237,17 +1239,18 @@ type RunCompletion struct {
 	Token Token `json:"token"`
 }
 
-// RunFailure defines model for RunFailure.
+// RunFailure The report of a failure. It is repaired like that of a success.
 type RunFailure struct {
-	// Error Why the attempt failed, for people to read.
+	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
 	//
 	// Example: the printer is on fire
 	Error string `json:"error"`
 
-	// Output The output of the attempt. Its first 4 KiB are kept with the run.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The minimum time before the next attempt.
+	// RetryAfterSeconds The minimum time before the next attempt. What is out of bounds is brought to the nearest bound.
 	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
 
 	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
@@ -1402,7 +1405,8 @@ type TimeZone = string
 // same run has a higher one.
 type Token = int64
 
-// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run.
+// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 type WorkerOutput = string
 
 // WorkerTarget Puts the runs into a queue for workers, which are processes of yours that lease them. Such a
