@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/gen/server"
+	"punctual/internal/history"
 	"punctual/internal/runid"
 )
 
@@ -41,11 +42,7 @@ func (s *handlers) findRun(ctx context.Context, id uuid.UUID) (runRow, error) {
 	if !ok {
 		return runRow{}, pgx.ErrNoRows
 	}
-	row, err := s.queries.GetRun(ctx, db.GetRunParams{ScheduledFor: scheduledFor, JobTail: jobTail})
-	if err != nil {
-		return runRow{}, fmt.Errorf("get run: %w", err)
-	}
-	return row, nil
+	return history.Get(ctx, s.Pool, db.GetRunParams{ScheduledFor: scheduledFor, JobTail: jobTail})
 }
 
 // ListJobRuns reads a page of a job's runs.
@@ -69,11 +66,11 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 	} else if err != nil {
 		return nil, fmt.Errorf("get job: %w", err)
 	}
-	rows, err := s.queries.ListRuns(ctx, db.ListRunsParams{
+	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{
 		JobID: r.Id, Before: before.at, Status: (*string)(r.Params.Status), MaxRows: limit + 1,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return nil, err
 	}
 	page := server.RunPage{Limit: limit}
 	if len(rows) > int(limit) {

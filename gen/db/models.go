@@ -500,6 +500,12 @@ type Run struct {
 	FailedAttempts []byte
 }
 
+type RunsPartition struct {
+	Name     string
+	FirstDay time.Time
+	LastDay  time.Time
+}
+
 type SchemaMigration struct {
 	Version string
 }

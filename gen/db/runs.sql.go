@@ -12,16 +12,45 @@ import (
 	"github.com/google/uuid"
 )
 
+const countOldRunsPartitions = `-- name: CountOldRunsPartitions :one
+select count(*)
+from runs_partitions p
+where p.last_day < (now() at time zone 'UTC')::date - $1::integer
+`
+
+// Returns how many partitions DropOldestRunsPartition has yet to drop.
+func (q *Queries) CountOldRunsPartitions(ctx context.Context, days int32) (int64, error) {
+	row := q.db.QueryRow(ctx, countOldRunsPartitions, days)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const createRunsPartition = `-- name: CreateRunsPartition :one
 select create_runs_partition($1::date)
 `
 
-// See the function: safe from many sessions at once. Returns whether it made one.
+// Safe from many sessions at once: see the function. Returns whether it created one.
 func (q *Queries) CreateRunsPartition(ctx context.Context, day time.Time) (bool, error) {
 	row := q.db.QueryRow(ctx, createRunsPartition, day)
 	var create_runs_partition bool
 	err := row.Scan(&create_runs_partition)
 	return create_runs_partition, err
+}
+
+const createRunsPartitions = `-- name: CreateRunsPartitions :one
+select count(*)
+from unnest($1::date[]) as day
+where create_runs_partition(day)
+`
+
+// Creates the partitions that these days need, in one transaction, so not too many at once. Returns
+// how many it created.
+func (q *Queries) CreateRunsPartitions(ctx context.Context, days []time.Time) (int64, error) {
+	row := q.db.QueryRow(ctx, createRunsPartitions, days)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const createRunsPartitionsAhead = `-- name: CreateRunsPartitionsAhead :one
@@ -30,7 +59,8 @@ from generate_series(0, $1::integer) as ahead
 where create_runs_partition((now() at time zone 'UTC')::date + ahead)
 `
 
-// Today is the database's, in UTC. Returns how many it made.
+// Creates the partitions of today (UTC, by the database's clock) and the next days. Returns how many
+// it created.
 func (q *Queries) CreateRunsPartitionsAhead(ctx context.Context, daysAhead int32) (int64, error) {
 	row := q.db.QueryRow(ctx, createRunsPartitionsAhead, daysAhead)
 	var count int64
@@ -38,28 +68,31 @@ func (q *Queries) CreateRunsPartitionsAhead(ctx context.Context, daysAhead int32
 	return count, err
 }
 
-const dropRunsPartitions = `-- name: DropRunsPartitions :one
-select drop_runs_partitions((now() at time zone 'UTC')::date - $1::integer)
+const dropOldestRunsPartition = `-- name: DropOldestRunsPartition :one
+select drop_oldest_runs_partition((now() at time zone 'UTC')::date - $1::integer)
 `
 
-// Drops whole days older than the given number of days. See the function: another instance that does the same finds
-// nothing left. Returns how many it dropped.
-func (q *Queries) DropRunsPartitions(ctx context.Context, days int32) (int64, error) {
-	row := q.db.QueryRow(ctx, dropRunsPartitions, days)
-	var drop_runs_partitions int64
-	err := row.Scan(&drop_runs_partitions)
-	return drop_runs_partitions, err
+// Drops one partition that holds only days further back than @days. Returns whether there was one.
+// Several sessions may call it at once: they take turns.
+func (q *Queries) DropOldestRunsPartition(ctx context.Context, days int32) (bool, error) {
+	row := q.db.QueryRow(ctx, dropOldestRunsPartition, days)
+	var drop_oldest_runs_partition bool
+	err := row.Scan(&drop_oldest_runs_partition)
+	return drop_oldest_runs_partition, err
 }
 
 const getRun = `-- name: GetRun :one
-select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
-    null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
+select
+    o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
+    o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
+    1 as occurrences, o.failed_attempts
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
 union all
-select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
-    r.error, r.result, r.occurrences, r.failed_attempts
+select
+    r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
+    r.started_at, r.finished_at, r.error, r.result, r.occurrences, r.failed_attempts
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
@@ -86,8 +119,9 @@ type GetRunRow struct {
 	FailedAttempts []byte
 }
 
-// By what a run's id says: the last eight bytes of its job's id, and its instant. One snapshot, and one statement moves a run
-// from the open ones to those that have ended, so it is found in exactly one of the two.
+// Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant. One
+// statement moves a run from the open ones to those that have ended, and this one reads a single
+// snapshot, so it finds the run in exactly one of the two.
 func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, error) {
 	row := q.db.QueryRow(ctx, getRun, arg.ScheduledFor, arg.JobTail)
 	var i GetRunRow
@@ -111,19 +145,22 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 
 const listRuns = `-- name: ListRuns :many
 (
-    select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
-        null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
+    select
+        o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
+        o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
+        1 as occurrences, o.failed_attempts
     from open_runs o
-    where o.job_id = $2 and o.scheduled_for < $3::timestamptz
-      and ($4::text is null or o.status = $4)
+    where o.job_id = $2 and o.scheduled_for >= $3::timestamptz and o.scheduled_for < $4::timestamptz
+      and ($5::text is null or o.status = $5)
 )
 union all
 (
-    select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
-        r.error, r.result, r.occurrences, r.failed_attempts
+    select
+        r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
+        r.started_at, r.finished_at, r.error, r.result, r.occurrences, r.failed_attempts
     from runs r
-    where r.job_id = $2 and r.scheduled_for < $3::timestamptz
-      and ($4::text is null or r.status::text = $4)
+    where r.job_id = $2 and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
+      and ($5::text is null or r.status::text = $5)
     order by r.scheduled_for desc
     limit $1
 )
@@ -134,6 +171,7 @@ limit $1
 type ListRunsParams struct {
 	MaxRows int32
 	JobID   uuid.UUID
+	Since   time.Time
 	Before  time.Time
 	Status  *string
 }
@@ -154,11 +192,14 @@ type ListRunsRow struct {
 	FailedAttempts []byte
 }
 
-// Newest first, by keyset. What is open and what has ended are one list, in one snapshot.
+// Returns the runs of a job from one instant on (included) and before another, newest first. Runs
+// that are open and runs that have ended are one list, in one snapshot. It locks each partition that
+// holds a part of this time, so a caller asks for a bounded number of them (RunsPageStart).
 func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsRow, error) {
 	rows, err := q.db.Query(ctx, listRuns,
 		arg.MaxRows,
 		arg.JobID,
+		arg.Since,
 		arg.Before,
 		arg.Status,
 	)
@@ -202,11 +243,14 @@ from (
         unnest((select $2::timestamptz[])) as scheduled_for
 ) o
 join runs r using (job_id, scheduled_for)
+where r.scheduled_for between $3::timestamptz and $4::timestamptz
 `
 
 type ListStoredParams struct {
 	JobIds        []uuid.UUID
 	ScheduledFors []time.Time
+	Earliest      time.Time
+	Latest        time.Time
 }
 
 type ListStoredRow struct {
@@ -214,9 +258,15 @@ type ListStoredRow struct {
 	ScheduledFor time.Time
 }
 
-// Those of some occurrences that have a run.
+// Returns those of some occurrences that have a run. All lie between the two instants, which bound
+// the partitions to look at.
 func (q *Queries) ListStored(ctx context.Context, arg ListStoredParams) ([]ListStoredRow, error) {
-	rows, err := q.db.Query(ctx, listStored, arg.JobIds, arg.ScheduledFors)
+	rows, err := q.db.Query(ctx, listStored,
+		arg.JobIds,
+		arg.ScheduledFors,
+		arg.Earliest,
+		arg.Latest,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -233,4 +283,28 @@ func (q *Queries) ListStored(ctx context.Context, arg ListStoredParams) ([]ListS
 		return nil, err
 	}
 	return items, nil
+}
+
+const runsPageStart = `-- name: RunsPageStart :one
+select coalesce((
+    select p.first_day::timestamp at time zone 'UTC'
+    from runs_partitions p
+    where p.first_day::timestamp at time zone 'UTC' < $1::timestamptz
+    order by p.first_day desc
+    limit 1 offset $2::integer
+), 'epoch')::timestamptz
+`
+
+type RunsPageStartParams struct {
+	Before  time.Time
+	Skipped int32
+}
+
+// Returns where a partition begins: the newest that begins before an instant, or, after skipping
+// some, an older one. It returns 1970, before which nothing can be scheduled, if there is none.
+func (q *Queries) RunsPageStart(ctx context.Context, arg RunsPageStartParams) (time.Time, error) {
+	row := q.db.QueryRow(ctx, runsPageStart, arg.Before, arg.Skipped)
+	var column_1 time.Time
+	err := row.Scan(&column_1)
+	return column_1, err
 }

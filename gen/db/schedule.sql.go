@@ -17,7 +17,12 @@ insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, con
 select $1, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', $2, $3,
     $3::text is not null
 from (select unnest($4::timestamptz[]) as scheduled_for) o
-where not exists (select from runs r where r.job_id = $1 and r.scheduled_for = o.scheduled_for)
+where not exists (
+    select from runs r
+    where r.job_id = $1 and r.scheduled_for = o.scheduled_for
+      -- Only the partitions of the window are to be locked.
+      and r.scheduled_for between $5::timestamptz and $6::timestamptz
+)
 on conflict (job_id, scheduled_for) do nothing
 `
 
@@ -26,6 +31,8 @@ type BackfillParams struct {
 	ConcurrencyGroup *string
 	Queue            *string
 	ScheduledFors    []time.Time
+	Earliest         time.Time
+	Latest           time.Time
 }
 
 // Adds the occurrences that have neither a run nor a row here, under LockDue. They are due from now on, behind what is on time; not
@@ -36,6 +43,8 @@ func (q *Queries) Backfill(ctx context.Context, arg BackfillParams) (int64, erro
 		arg.ConcurrencyGroup,
 		arg.Queue,
 		arg.ScheduledFors,
+		arg.Earliest,
+		arg.Latest,
 	)
 	if err != nil {
 		return 0, err

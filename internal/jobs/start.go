@@ -171,6 +171,7 @@ func Backfill(ctx context.Context, q *db.Queries, job *db.Job, from, to time.Tim
 	}
 	n, err := q.Backfill(ctx, db.BackfillParams{
 		JobID: job.ID, ScheduledFors: passed, ConcurrencyGroup: job.ConcurrencyGroup, Queue: job.Queue,
+		Earliest: from, Latest: to,
 	})
 	return int(n), len(all), err
 }

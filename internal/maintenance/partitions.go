@@ -8,17 +8,17 @@ import (
 	"punctual/gen/db"
 )
 
-// daysAhead is for how many days after today the partitions of runs are made. More than one, so that a duty that
-// fails for a day costs nothing: making one while its runs are waiting is the exception.
+// daysAhead is for how many days after today the partitions of runs are created. With several, the
+// duty may fail for days before a run has to wait for its partition.
 const daysAhead = 3
 
-// Partitions makes the partitions of runs for today and the next days.
+// Partitions creates the partitions of runs for today and the next days.
 func Partitions(q *db.Queries) Duty {
 	return Duty{Name: "create partitions of runs", Every: time.Hour, Pass: func(ctx context.Context) (Result, error) {
-		made, err := q.CreateRunsPartitionsAhead(ctx, daysAhead)
+		created, err := q.CreateRunsPartitionsAhead(ctx, daysAhead)
 		if err != nil {
 			return Result{}, fmt.Errorf("create the partitions of runs for today and %d days: %w", daysAhead, err)
 		}
-		return Result{Count: made}, nil
+		return Result{Count: created}, nil
 	}}
 }

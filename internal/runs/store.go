@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/db"
+	"punctual/internal/history"
 	"punctual/internal/runid"
 )
 
@@ -173,27 +175,24 @@ func (s Store) complete(ctx context.Context, params db.CompleteParams) ([]db.Com
 	}
 }
 
-// createPartitions makes the partitions that the runs of a completion go to.
+// createPartitions creates the partitions that the runs of a completion are stored in.
 func (s Store) createPartitions(ctx context.Context, c db.CompleteParams) error {
-	days := map[time.Time]bool{}
-	for i := range c.JobIds {
-		days[c.ScheduledFors[i].UTC().Truncate(24*time.Hour)] = true
-		if c.PassedCounts[i] > 0 {
-			days[c.PassedFors[i].UTC().Truncate(24*time.Hour)] = true
+	scheduledFors := slices.Clone(c.ScheduledFors)
+	for i, count := range c.PassedCounts {
+		if count > 0 {
+			scheduledFors = append(scheduledFors, c.PassedFors[i])
 		}
 	}
-	for day := range days {
-		if _, err := s.Queries.CreateRunsPartition(ctx, day); err != nil {
-			return fmt.Errorf("create the partition of runs for %s: %w", day.Format(time.DateOnly), err)
-		}
-	}
-	return nil
+	return history.CreatePartitions(ctx, s.Queries, scheduledFors)
 }
 
 // leaveStored has a completion store no run where there is one: an instant that a job has run for comes again where its
 // schedule is changed to and fro. It fails where there is none, lest the completion be repeated for ever.
 func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
-	rows, err := s.Queries.ListStored(ctx, db.ListStoredParams{JobIds: c.JobIds, ScheduledFors: c.ScheduledFors})
+	rows, err := s.Queries.ListStored(ctx, db.ListStoredParams{
+		JobIds: c.JobIds, ScheduledFors: c.ScheduledFors,
+		Earliest: slices.MinFunc(c.ScheduledFors, time.Time.Compare), Latest: slices.MaxFunc(c.ScheduledFors, time.Time.Compare),
+	})
 	if err != nil {
 		return fmt.Errorf("look which runs are stored: %w", err)
 	}

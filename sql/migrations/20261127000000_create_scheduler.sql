@@ -236,63 +236,105 @@ select
 from due
 where buffered_for is not null;
 
+-- The partitions of runs, by their names: runs_20261127 holds one day (UTC), and
+-- runs_20260301_20260331 the days from the first to the last. Reading this view locks no partition,
+-- unlike reading runs without a bound on scheduled_for. Materialized, because the names of other
+-- tables are no dates.
+create view runs_partitions as
+with partition as materialized (
+    select c.relname::text as name
+    from pg_catalog.pg_inherits i
+    join pg_catalog.pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'runs'::regclass
+)
+select
+    name,
+    to_date(substr(name, 6, 8), 'YYYYMMDD') as first_day,
+    to_date(right(name, 8), 'YYYYMMDD') as last_day
+from partition;
+
 -- Creates the partition of runs for one day (UTC), unless it exists. Returns whether it did. Many
--- sessions may call it at once. The table is created alone and then attached, which, unlike
--- "create table .. partition of", blocks no reader and no writer. It is analysed at once: without
--- statistics its first completions would be planned badly.
+-- sessions may call it at once.
+--
+-- A partition holds one day. If that day is more than a month ago, the partition holds the whole
+-- month, except for days that have a partition already: a backfill of years must not create
+-- thousands of partitions, because each one makes every completion and every list a little slower.
+--
+-- The table is created alone and then attached, which, unlike "create table .. partition of",
+-- blocks no reader and no writer. It is analysed at once: without statistics its first completions
+-- would be planned badly.
 create function create_runs_partition(day date) returns boolean
 language plpgsql as $$
 declare
-    partition_name constant text := 'runs_' || to_char(day, 'YYYYMMDD');
+    month_ago constant date := (now() at time zone 'UTC')::date - 31;
+    month_start constant date := date_trunc('month', day);
+    partition_name text := 'runs_' || to_char(day, 'YYYYMMDD');
+    first_day date := day;
+    last_day date := day;
 begin
-    if to_regclass(partition_name) is not null then
+    if to_regclass(partition_name) is not null
+        or exists (select from runs_partitions p where day between p.first_day and p.last_day)
+    then
         return false;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('create_runs_partition', 0));
-    -- From the catalog: to_regclass may remember its answer from before the lock.
-    if exists (
-        select from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'runs'::regclass and c.relname = partition_name
-    ) then
+    -- Another session may have created it while this one waited for the lock.
+    if exists (select from runs_partitions p where day between p.first_day and p.last_day) then
         return false;
+    end if;
+    if day < month_ago then
+        first_day := greatest(
+            month_start,
+            (select max(p.last_day) + 1 from runs_partitions p where p.last_day < day)
+        );
+        last_day := least(
+            month_start + interval '1 month' - interval '1 day',
+            month_ago - 1,
+            (select min(p.first_day) - 1 from runs_partitions p where p.first_day > day)
+        );
+    end if;
+    if first_day < last_day then
+        partition_name := format('runs_%s_%s', to_char(first_day, 'YYYYMMDD'), to_char(last_day, 'YYYYMMDD'));
     end if;
     execute format('create table %I (like runs including defaults including constraints)', partition_name);
     execute format(
         'alter table runs attach partition %I for values from (%L) to (%L)',
-        partition_name, day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC'
+        partition_name, first_day::timestamp at time zone 'UTC', (last_day + 1)::timestamp at time zone 'UTC'
     );
     execute format('analyze %I', partition_name);
     return true;
 end
 $$;
 
--- Drops the partitions of runs for all days before one (UTC). Returns how many it dropped. It needs
--- runs for itself for a moment, and gives up rather than make others wait while somebody reads for
--- long.
-create function drop_runs_partitions(before date) returns bigint
+-- Drops the oldest partition of runs if all of its days are before one (UTC). Returns whether it
+-- did. It drops one partition only: each takes several locks until the end of the transaction, and
+-- the table of locks, which all sessions share, holds some thousands. For a moment it needs runs for
+-- itself; if somebody reads for long, it gives up rather than make others wait.
+create function drop_oldest_runs_partition(before date) returns boolean
 language plpgsql as $$
 declare
     partition_name text;
-    dropped bigint := 0;
 begin
     perform set_config('lock_timeout', '2s', true);
-    for partition_name in
-        select c.relname
-        from pg_inherits i
-        join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'runs'::regclass and c.relname < 'runs_' || to_char(before, 'YYYYMMDD')
-    loop
-        execute format('drop table if exists %I', partition_name);
-        dropped := dropped + 1;
-    end loop;
-    return dropped;
+    perform pg_advisory_xact_lock(hashtextextended('drop_oldest_runs_partition', 0));
+    select p.name into partition_name
+    from runs_partitions p
+    where p.last_day < before
+    order by p.last_day
+    limit 1;
+    if partition_name is null then
+        return false;
+    end if;
+    execute format('drop table %I', partition_name);
+    return true;
 end
 $$;
 
 -- migrate:down
 
-drop function drop_runs_partitions(date);
+drop function drop_oldest_runs_partition(date);
 drop function create_runs_partition(date);
+drop view runs_partitions;
 drop view open_runs;
 drop table runs;
 drop table due;

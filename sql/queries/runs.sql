@@ -1,33 +1,42 @@
 -- name: GetRun :one
--- By what a run's id says: the last eight bytes of its job's id, and its instant. One snapshot, and one statement moves a run
--- from the open ones to those that have ended, so it is found in exactly one of the two.
-select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
-    null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
+-- Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant. One
+-- statement moves a run from the open ones to those that have ended, and this one reads a single
+-- snapshot, so it finds the run in exactly one of the two.
+select
+    o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
+    o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
+    1 as occurrences, o.failed_attempts
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea
 union all
-select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
-    r.error, r.result, r.occurrences, r.failed_attempts
+select
+    r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
+    r.started_at, r.finished_at, r.error, r.result, r.occurrences, r.failed_attempts
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea;
 
 -- name: ListRuns :many
--- Newest first, by keyset. What is open and what has ended are one list, in one snapshot.
+-- Returns the runs of a job from one instant on (included) and before another, newest first. Runs
+-- that are open and runs that have ended are one list, in one snapshot. It locks each partition that
+-- holds a part of this time, so a caller asks for a bounded number of them (RunsPageStart).
 (
-    select o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt, o.started_at,
-        null::timestamptz as finished_at, null::text as error, null::json as result, 1 as occurrences, o.failed_attempts
+    select
+        o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
+        o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
+        1 as occurrences, o.failed_attempts
     from open_runs o
-    where o.job_id = @job_id and o.scheduled_for < @before::timestamptz
+    where o.job_id = @job_id and o.scheduled_for >= @since::timestamptz and o.scheduled_for < @before::timestamptz
       and (sqlc.narg(status)::text is null or o.status = sqlc.narg(status))
 )
 union all
 (
-    select r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt, r.started_at, r.finished_at,
-        r.error, r.result, r.occurrences, r.failed_attempts
+    select
+        r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
+        r.started_at, r.finished_at, r.error, r.result, r.occurrences, r.failed_attempts
     from runs r
-    where r.job_id = @job_id and r.scheduled_for < @before::timestamptz
+    where r.job_id = @job_id and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
       and (sqlc.narg(status)::text is null or r.status::text = sqlc.narg(status))
     order by r.scheduled_for desc
     limit @max_rows
@@ -35,27 +44,54 @@ union all
 order by scheduled_for desc
 limit @max_rows;
 
+-- name: RunsPageStart :one
+-- Returns where a partition begins: the newest that begins before an instant, or, after skipping
+-- some, an older one. It returns 1970, before which nothing can be scheduled, if there is none.
+select coalesce((
+    select p.first_day::timestamp at time zone 'UTC'
+    from runs_partitions p
+    where p.first_day::timestamp at time zone 'UTC' < @before::timestamptz
+    order by p.first_day desc
+    limit 1 offset @skipped::integer
+), 'epoch')::timestamptz;
+
 -- name: ListStored :many
--- Those of some occurrences that have a run.
+-- Returns those of some occurrences that have a run. All lie between the two instants, which bound
+-- the partitions to look at.
 select r.job_id, r.scheduled_for
 from (
     select
         unnest((select @job_ids::uuid[])) as job_id,
         unnest((select @scheduled_fors::timestamptz[])) as scheduled_for
 ) o
-join runs r using (job_id, scheduled_for);
+join runs r using (job_id, scheduled_for)
+where r.scheduled_for between @earliest::timestamptz and @latest::timestamptz;
 
 -- name: CreateRunsPartition :one
--- See the function: safe from many sessions at once. Returns whether it made one.
+-- Safe from many sessions at once: see the function. Returns whether it created one.
 select create_runs_partition(@day::date);
 
+-- name: CreateRunsPartitions :one
+-- Creates the partitions that these days need, in one transaction, so not too many at once. Returns
+-- how many it created.
+select count(*)
+from unnest(@days::date[]) as day
+where create_runs_partition(day);
+
 -- name: CreateRunsPartitionsAhead :one
--- Today is the database's, in UTC. Returns how many it made.
+-- Creates the partitions of today (UTC, by the database's clock) and the next days. Returns how many
+-- it created.
 select count(*)
 from generate_series(0, @days_ahead::integer) as ahead
 where create_runs_partition((now() at time zone 'UTC')::date + ahead);
 
--- name: DropRunsPartitions :one
--- Drops whole days older than the given number of days. See the function: another instance that does the same finds
--- nothing left. Returns how many it dropped.
-select drop_runs_partitions((now() at time zone 'UTC')::date - @days::integer);
+-- name: DropOldestRunsPartition :one
+-- Drops one partition that holds only days further back than @days. Returns whether there was one.
+-- Several sessions may call it at once: they take turns.
+select drop_oldest_runs_partition((now() at time zone 'UTC')::date - @days::integer);
+
+-- name: CountOldRunsPartitions :one
+-- Returns how many partitions DropOldestRunsPartition has yet to drop.
+select count(*)
+from runs_partitions p
+where p.last_day < (now() at time zone 'UTC')::date - @days::integer;

@@ -135,7 +135,12 @@ insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, con
 select @job_id, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', sqlc.narg(concurrency_group), sqlc.narg(queue),
     sqlc.narg(queue)::text is not null
 from (select unnest(@scheduled_fors::timestamptz[]) as scheduled_for) o
-where not exists (select from runs r where r.job_id = @job_id and r.scheduled_for = o.scheduled_for)
+where not exists (
+    select from runs r
+    where r.job_id = @job_id and r.scheduled_for = o.scheduled_for
+      -- Only the partitions of the window are to be locked.
+      and r.scheduled_for between @earliest::timestamptz and @latest::timestamptz
+)
 on conflict (job_id, scheduled_for) do nothing;
 
 -- name: CancelRun :exec

@@ -1,0 +1,81 @@
+// Package history reads the runs of a job and creates the partitions that runs are stored in.
+//
+// The table of runs has a partition for each day, so a long retention means many of them. Each
+// partition that a statement touches costs two entries or more in PostgreSQL's table of locks, which
+// all sessions share. So no function here touches more than a fixed number in one transaction.
+package history
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/db"
+)
+
+// maxPartitions is how many partitions one transaction reads or creates at most. More would make a
+// short list need fewer statements, but would cost every list more locks and more planning.
+const maxPartitions = 32
+
+// Get returns one run, open or ended, or pgx.ErrNoRows.
+func Get(ctx context.Context, conn db.DBTX, p db.GetRunParams) (db.GetRunRow, error) {
+	row, err := db.New(unprepared{conn}).GetRun(ctx, p)
+	if err != nil {
+		return db.GetRunRow{}, fmt.Errorf("get run: %w", err)
+	}
+	return row, nil
+}
+
+// List returns the runs of a job before an instant, newest first, at most p.MaxRows. It takes what
+// ListRuns takes, except that it sets p.Since itself: it goes back some partitions at a time until
+// it has enough runs or nothing older exists.
+func List(ctx context.Context, conn db.DBTX, p db.ListRunsParams) (rows []db.ListRunsRow, err error) {
+	q, maxRows := db.New(unprepared{conn}), int(p.MaxRows)
+	for isOldest := false; !isOldest && len(rows) < maxRows; {
+		p.Since, err = q.RunsPageStart(ctx, db.RunsPageStartParams{Before: p.Before, Skipped: maxPartitions - 1})
+		if err != nil {
+			return nil, fmt.Errorf("find the partitions of runs to list: %w", err)
+		}
+		p.MaxRows = int32(maxRows - len(rows))
+		page, err := q.ListRuns(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("list runs: %w", err)
+		}
+		rows = append(rows, page...)
+		isOldest, p.Before = p.Since.Unix() <= 0, p.Since
+	}
+	return rows, nil
+}
+
+// unprepared makes PostgreSQL plan each execution of a query for its arguments. After five
+// executions of a prepared statement it would also make a plan for any arguments, for which it
+// locks all partitions.
+type unprepared struct{ db.DBTX }
+
+func (u unprepared) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return u.DBTX.Query(ctx, sql, slices.Insert(args, 0, any(pgx.QueryExecModeCacheDescribe))...)
+}
+
+func (u unprepared) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return u.DBTX.QueryRow(ctx, sql, slices.Insert(args, 0, any(pgx.QueryExecModeCacheDescribe))...)
+}
+
+// CreatePartitions creates the partitions that runs scheduled for these instants are stored in. It
+// needs a connection that is in no transaction: it commits after some partitions.
+func CreatePartitions(ctx context.Context, q *db.Queries, scheduledFors []time.Time) error {
+	days := map[time.Time]bool{}
+	for _, t := range scheduledFors {
+		days[t.UTC().Truncate(24*time.Hour)] = true
+	}
+	for chunk := range slices.Chunk(slices.SortedFunc(maps.Keys(days), time.Time.Compare), maxPartitions) {
+		if _, err := q.CreateRunsPartitions(ctx, chunk); err != nil {
+			return fmt.Errorf("create the partitions of runs from %s to %s: %w",
+				chunk[0].Format(time.DateOnly), chunk[len(chunk)-1].Format(time.DateOnly), err)
+		}
+	}
+	return nil
+}

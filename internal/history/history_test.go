@@ -1,0 +1,154 @@
+package history_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/database"
+	"punctual/internal/history"
+	"punctual/internal/testdb"
+)
+
+func setup(t *testing.T) (*db.Queries, *pgxpool.Pool) {
+	t.Helper()
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return db.New(pool), pool
+}
+
+// today is the current day (UTC).
+func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }
+
+// daysUntil returns so many days, of which the last is given.
+func daysUntil(last time.Time, days int) (all []time.Time) {
+	for n := days - 1; n >= 0; n-- {
+		all = append(all, last.AddDate(0, 0, -n))
+	}
+	return all
+}
+
+// storeRuns stores a run of a job at each instant.
+func storeRuns(t *testing.T, pool *pgxpool.Pool, job uuid.UUID, scheduledFors []time.Time) {
+	t.Helper()
+	_, err := pool.Exec(t.Context(), `
+		insert into runs (job_id, scheduled_for, started_at, finished_at, status, attempt, occurrences)
+		select $1, at, at, at, 'SUCCEEDED', 1, 1
+		from unnest($2::timestamptz[]) as at`, job, scheduledFors)
+	require.NoError(t, err)
+}
+
+func partitionNames(t *testing.T, pool *pgxpool.Pool) []string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), "select name from runs_partitions order by first_day")
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return names
+}
+
+// countLocks returns how many partitions of runs, and indexes of such, read locks in one transaction.
+func countLocks(t *testing.T, pool *pgxpool.Pool, read func(conn db.DBTX)) (n int) {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
+	read(tx)
+	require.NoError(t, tx.QueryRow(t.Context(), `
+		select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+		where l.pid = pg_backend_pid() and c.relname like 'runs\_2%'`).Scan(&n))
+	return n
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	_, pool := setup(t)
+	testdb.CreateDays(t, pool, today(), 400)
+	job, other := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	all := daysUntil(today(), 400)
+	slices.Reverse(all) // newest first
+	sparse := []time.Time{all[1], all[31], all[32], all[33], all[200], all[399]}
+	storeRuns(t, pool, job, sparse)
+	storeRuns(t, pool, other, all)
+
+	list := func(t *testing.T, job uuid.UUID, before time.Time, maxRows int32) (got []time.Time) {
+		t.Helper()
+		rows, err := history.List(t.Context(), pool, db.ListRunsParams{JobID: job, Before: before, MaxRows: maxRows})
+		require.NoError(t, err)
+		for _, row := range rows {
+			got = append(got, row.ScheduledFor.UTC())
+		}
+		return got
+	}
+	endOfTime := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+	t.Run("goes back as far as there are runs", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, sparse, list(t, job, endOfTime, 100))
+		require.Equal(t, sparse[:3], list(t, job, endOfTime, 3))
+		require.Equal(t, sparse[3:], list(t, job, sparse[2], 100), "the next page begins after the last run")
+		require.Equal(t, all, list(t, other, endOfTime, 1000))
+		require.Empty(t, list(t, uuid.Must(uuid.NewV7()), endOfTime, 10))
+		require.Empty(t, list(t, job, time.Unix(0, 0), 10))
+	})
+
+	t.Run("locks few partitions", func(t *testing.T) {
+		t.Parallel()
+		for range 10 { // PostgreSQL may settle on another plan after some executions
+			require.LessOrEqual(t, countLocks(t, pool, func(conn db.DBTX) {
+				rows, err := history.List(t.Context(), conn, db.ListRunsParams{JobID: other, Before: endOfTime, MaxRows: 20})
+				require.NoError(t, err)
+				require.Len(t, rows, 20)
+			}), 2*32)
+		}
+	})
+
+	t.Run("one run is found by locking one partition", func(t *testing.T) {
+		t.Parallel()
+		for range 10 {
+			require.LessOrEqual(t, countLocks(t, pool, func(conn db.DBTX) {
+				_, err := history.Get(t.Context(), conn, db.GetRunParams{ScheduledFor: all[5], JobTail: job[8:]})
+				require.ErrorIs(t, err, pgx.ErrNoRows, "there is no such job")
+			}), 2)
+		}
+	})
+}
+
+func TestCreatePartitions(t *testing.T) {
+	t.Parallel()
+
+	t.Run("makes one a day of the last month, and one a month before that", func(t *testing.T) {
+		t.Parallel()
+		q, pool := setup(t)
+		days := daysUntil(today(), 6*365)
+		require.NoError(t, history.CreatePartitions(t.Context(), q, days))
+		names := partitionNames(t, pool)
+		require.LessOrEqual(t, len(names), 32+6*12+2)
+		require.Equal(t, "runs_"+today().Format("20060102"), names[len(names)-1])
+		storeRuns(t, pool, uuid.Must(uuid.NewV7()), days)
+		require.NoError(t, history.CreatePartitions(t.Context(), q, days), "doing it twice is harmless")
+		require.Equal(t, names, partitionNames(t, pool))
+	})
+
+	t.Run("leaves the days alone that have a partition", func(t *testing.T) {
+		t.Parallel()
+		q, pool := setup(t)
+		_, err := pool.Exec(t.Context(), `
+			create table runs_20200210 partition of runs for values from ('2020-02-10Z') to ('2020-02-11Z');
+			create table runs_20200212 partition of runs for values from ('2020-02-12Z') to ('2020-02-13Z')`)
+		require.NoError(t, err)
+		february := daysUntil(time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC), 29)
+		require.NoError(t, history.CreatePartitions(t.Context(), q, february))
+		require.Equal(t, []string{
+			"runs_20200201_20200209", "runs_20200210", "runs_20200211", "runs_20200212", "runs_20200213_20200229",
+		}, partitionNames(t, pool))
+		storeRuns(t, pool, uuid.Must(uuid.NewV7()), february)
+	})
+}
