@@ -3,6 +3,7 @@
 package outbound
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -48,7 +49,13 @@ func New(cfg Config) *Client {
 	guard := newGuard(cfg)
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: cfg.Resolver, Control: guard.control}
 	return &Client{guard: guard, transport: &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return newConn(c), nil
+		},
 		TLSHandshakeTimeout:    tlsHandshakeTimeout,
 		ForceAttemptHTTP2:      true, // having a dialer of its own, it would not otherwise
 		HTTP2:                  &http.HTTP2Config{MaxReceiveBufferPerStream: maxStreamBuffer, SendPingTimeout: pingAfter},
@@ -71,7 +78,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := send(c.transport, req)
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return nil, refused // without the address, which is around it
 	}
