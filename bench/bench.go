@@ -10,38 +10,39 @@ import (
 	"time"
 )
 
-// Config says what is measured. Zero means default. The tags make it flags.
+// Config selects what is measured, and how much. Zero means default. The tags make the fields
+// flags.
 type Config struct {
-	Only   []string `help:"Measure only these: ${enum}." enum:"drain,bare,river,lateness,http,workers-idle,workers-latency,claim-cost,idle" sep:","`
-	Rounds int      `help:"How often drain, bare and river are measured, one after the other; the medians count." default:"5"`
-	River  string   `help:"The program that runs the same on River: make bench builds it. Without it nothing is compared with River." type:"existingfile"`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,workers-idle,workers-latency,claim-cost,idle" sep:","`
+	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
+	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
-	Settle time.Duration `help:"For how long an instance runs before what it does counts, in all that takes a while." default:"5s"`
+	Settle time.Duration `help:"How long an instance runs before it is measured, in the scenarios that last a while." default:"5s"`
 
-	Jobs              int `help:"How many due jobs drain, bare and river start with." default:"100000"`
-	BatchSize         int `help:"The poller's batch; 0 is the service's default." default:"0"`
-	MaxConcurrentRuns int `help:"The poller's slots; 0 is the service's default." default:"0"`
+	Jobs              int `help:"How many due jobs drain, bare and river begin with." default:"100000"`
+	BatchSize         int `help:"The batch size of the poller; 0 is the service's default." default:"0"`
+	MaxConcurrentRuns int `help:"How many runs the poller executes at a time; 0 is the service's default." default:"0"`
 
-	LatenessJobs   int           `help:"How many active jobs there are while lateness is measured, by lateness and by http." default:"100000"`
-	FiresPerSecond int           `help:"How often they fire, all together." default:"500"`
-	LatenessFor    time.Duration `help:"For how long." default:"60s"`
-	HTTPFor        time.Duration `name:"http-for" help:"For how long, where each run is a signed request." default:"30s"`
+	LatenessJobs   int           `help:"How many active jobs lateness and http store." default:"100000"`
+	FiresPerSecond int           `help:"How many of these jobs fire per second." default:"500"`
+	LatenessFor    time.Duration `help:"How long lateness is measured." default:"60s"`
+	HTTPFor        time.Duration `name:"http-for" help:"How long http is measured." default:"30s"`
 
-	WaitingWorkers int           `help:"How many workers wait at an instance that has nothing for them." default:"1000"`
-	WorkersFor     time.Duration `help:"For how long they do, and for how long others are given runs." default:"40s"`
+	WaitingWorkers int           `help:"How many workers wait at an instance that has nothing for them, in workers-idle." default:"1000"`
+	WorkersFor     time.Duration `help:"How long workers-idle and workers-latency are measured." default:"40s"`
 
-	Stored    []int         `help:"Numbers of stored jobs at which one claim and one completion are measured." default:"10000,1000000,5000000" sep:","`
-	Claims    int           `help:"How many claims are measured at each." default:"40"`
-	LongRuns  int           `help:"How many runs are in flight beside them in one of the measurements." default:"20000"`
-	OldestFor time.Duration `help:"For how long a transaction is held open elsewhere, under load, before the last of the measurements." default:"10m"`
+	Stored    []int         `help:"At how many stored jobs claim-cost measures a claim and a completion." default:"10000,1000000,5000000" sep:","`
+	Claims    int           `help:"How many claims are measured at each number of jobs." default:"40"`
+	LongRuns  int           `help:"How many long runs are in flight in one part of claim-cost." default:"20000"`
+	OldestFor time.Duration `help:"How long a transaction is held open elsewhere, under load, before the last part of claim-cost." default:"10m"`
 
-	IdleJobs int           `help:"How many jobs are stored, none of them due soon, while an idle instance is measured." default:"1000000"`
-	IdleFor  time.Duration `help:"For how long." default:"30s"`
+	IdleJobs int           `help:"How many jobs idle stores, none of which is due soon." default:"1000000"`
+	IdleFor  time.Duration `help:"How long idle is measured." default:"30s"`
 
 	CPUProfile string `help:"Write a CPU profile of the drains to this file."`
 }
 
-// wants tells whether a scenario is to be measured.
+// wants reports whether a scenario is selected.
 func (c Config) wants(scenario string) bool {
 	return len(c.Only) == 0 || slices.Contains(c.Only, scenario)
 }
@@ -78,16 +79,16 @@ func (c Config) validate() error {
 		}
 	}
 	if c.LatenessJobs < c.FiresPerSecond {
-		errs = append(errs, errors.New("lateness-jobs must not be fewer than fires-per-second: a job fires once a second at most"))
+		errs = append(errs, errors.New("lateness-jobs must be at least fires-per-second: a job fires at most once a second"))
 	}
 	if c.Claims < 5 {
-		errs = append(errs, errors.New("claims must be 5 at least: the first ones are not counted"))
+		errs = append(errs, errors.New("claims must be at least 5"))
 	}
 	return errors.Join(errs...)
 }
 
-// measure measures on the server at url, in databases of its own that it drops again, and returns the report. It refuses a
-// server whose named database has jobs: somebody uses that.
+// measure measures on the server at url, in databases that it creates and drops, and returns the
+// report. It refuses to measure if the database at url has jobs, because the server is in use then.
 func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Report, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -120,7 +121,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 	return &b.report, nil
 }
 
-// bench is one run of the command.
+// bench is one execution of the command.
 type bench struct {
 	Config
 	url    string

@@ -13,14 +13,16 @@ import (
 	"punctual/internal/runs"
 )
 
-// costWarmUp is how many of the first claims do not count: the statements are planned then.
+// costWarmUp is how many claims at the beginning do not count, because the statements are planned
+// then.
 const costWarmUp = 8
 
-// maxCostRatio is how much more a claim may cost among many jobs than among few.
+// maxCostRatio is how many times as much a claim may cost with many stored jobs as with few.
 const maxCostRatio = 1.5
 
-// claimCost measures one claim and one completion of a batch among more and more jobs that are not due, then beside long
-// runs, then where dead rows cannot be removed. What is compared is measured in turn.
+// claimCost measures one claim and one completion of a batch: with growing numbers of stored jobs,
+// then with long runs in flight, then while dead rows cannot be removed. It measures alternately
+// what it compares.
 func (b *bench) claimCost(ctx context.Context) (err error) {
 	var meters []*costMeter
 	defer func() {
@@ -54,7 +56,8 @@ func (b *bench) claimCost(ctx context.Context) (err error) {
 	return errors.Join(err, end())
 }
 
-// compare measures in either layout: batches at each in turn, and that many times. The first is what the others are compared with.
+// compare measures batches of both layouts in each database. The first meter is the one that the
+// others are compared with.
 func (b *bench) compare(ctx context.Context, name string, meters ...*costMeter) error {
 	for _, layout := range []layout{neighbours, scattered} {
 		if err := b.compareBy(ctx, layout, name+", "+layout.name, meters...); err != nil {
@@ -66,7 +69,7 @@ func (b *bench) compare(ctx context.Context, name string, meters ...*costMeter) 
 
 func (b *bench) compareBy(ctx context.Context, layout layout, name string, meters ...*costMeter) error {
 	for _, m := range meters {
-		if err := m.become(ctx, layout); err != nil {
+		if err := m.switchLayout(ctx, layout); err != nil {
 			return err
 		}
 		m.cost = ClaimCost{Name: name, Jobs: m.jobs}
@@ -99,7 +102,8 @@ func (b *bench) compareBy(ctx context.Context, layout layout, name string, meter
 	return nil
 }
 
-// longRuns claims jobs that have been due for an hour and does not complete them. It returns how many.
+// longRuns claims jobs that have been due for an hour, does not complete them, and returns how many
+// it has claimed.
 func (m *costMeter) longRuns(ctx context.Context) (int, error) {
 	long, err := m.choose(ctx, min(m.LongRuns, m.jobs/4))
 	if err != nil {
@@ -117,8 +121,8 @@ func (m *costMeter) longRuns(ctx context.Context) (int, error) {
 	}
 }
 
-// oldSnapshot lets the service run for a while, with a transaction open elsewhere so that nothing can be vacuumed, and
-// returns how many runs that were, and what ends the transaction.
+// oldSnapshot runs the service for a while with a transaction open elsewhere, so that nothing can
+// be vacuumed. It returns how many runs were executed, and a function that ends the transaction.
 func (m *costMeter) oldSnapshot(ctx context.Context) (end func() error, runs int64, err error) {
 	conn, err := pgx.Connect(ctx, m.scratch.url)
 	if err != nil {

@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	// costBatch is how many runs each measured claim takes: the service's default.
+	// costBatch is how many runs each measured claim takes, which is the service's default.
 	costBatch = 500
-	// costDue is when the measured jobs are due, from now: so that nothing that is due meanwhile gets in the way.
+	// costDue is how far in the future the measured jobs are due, so that nothing else is due then.
 	costDue = 12 * time.Hour
 )
 
-// layout is which jobs become due together. Each of those from all over the tables has pages of its own to be visited.
+// layout says which jobs become due together. Scattered jobs come from all over the tables, so a
+// claim visits pages of its own for each of them.
 type layout struct{ name, sql string }
 
 var neighbours, scattered = layout{"neighbours", sqlNeighbours}, layout{"scattered", sqlScattered}
@@ -32,23 +33,21 @@ type costMeter struct {
 	*bench
 	*scratch
 	jobs  int
-	size  int // of a batch
+	size  int // jobs in a batch
 	lease uuid.UUID
-	// due is when the next batch is due that was made so, and left how many there are.
-	due  time.Time
-	left int
-	// batches are the jobs of those that are left.
+	// batches are the jobs of each batch that was made due and not claimed yet. The first of them
+	// is due at due, and each other one a second after the one before.
 	batches [][]uuid.UUID
-	// together says which jobs become due together.
-	together layout
-	// since is from where the next claim reads: as the service does it.
+	due     time.Time
+	layout  layout
+	// since is the instant from which the next claim reads the index, as the service does it.
 	since time.Time
 
 	cost                      ClaimCost
 	claims, completions, cold []float64
 }
 
-// costMeter makes a database with so many jobs. Close it.
+// costMeter creates a database with a number of jobs. The caller has to close it.
 func (b *bench) costMeter(ctx context.Context, jobs int) (*costMeter, error) {
 	s, err := b.scratch(ctx)
 	if err != nil {
@@ -56,7 +55,7 @@ func (b *bench) costMeter(ctx context.Context, jobs int) (*costMeter, error) {
 	}
 	m := &costMeter{
 		bench: b, scratch: s, jobs: jobs, size: min(costBatch, max(1, jobs/2)), lease: uuid.Must(uuid.NewV7()),
-		due: time.Now().Add(costDue), together: scattered,
+		due: time.Now().Add(costDue), layout: scattered,
 	}
 	day := 24 * time.Hour
 	err = s.seed(ctx, seeding{jobs: jobs, interval: 7 * day, first: 2 * day, within: day, scattered: true})
@@ -69,14 +68,14 @@ func (b *bench) costMeter(ctx context.Context, jobs int) (*costMeter, error) {
 	return m, nil
 }
 
-// makeDue makes batches due, a second after each other.
+// makeDue makes batches due, each a second after the one before.
 func (m *costMeter) makeDue(ctx context.Context) error {
-	m.left, m.batches = min(m.Claims, max(1, m.jobs/2/m.size)), nil // no job is in two of them
-	chosen, err := m.choose(ctx, m.left*m.size)
+	count := min(m.Claims, max(1, m.jobs/2/m.size)) // half of the jobs, so that no job is in two batches
+	chosen, err := m.choose(ctx, count*m.size)
 	if err != nil {
 		return err
 	}
-	for n := range m.left {
+	for n := range count {
 		batch := chosen[n*m.size : (n+1)*m.size]
 		m.batches = append(m.batches, batch)
 		if _, err := m.pool.Exec(ctx, sqlMakeDue, batch, m.due.Add(time.Duration(n)*time.Second)); err != nil {
@@ -87,33 +86,35 @@ func (m *costMeter) makeDue(ctx context.Context) error {
 	return err
 }
 
-// become has the jobs that become due together be others from now on. What is left of those before is worked off.
-func (m *costMeter) become(ctx context.Context, together layout) error {
-	for m.left > 0 {
+// switchLayout changes the layout of the following batches. It first works off the batches that are
+// due already.
+func (m *costMeter) switchLayout(ctx context.Context, layout layout) error {
+	for len(m.batches) > 0 {
 		if err := m.once(ctx, 0); err != nil {
 			return err
 		}
 	}
-	m.together = together
+	m.layout = layout
 	return nil
 }
 
-// choose returns n jobs that are to become due together.
+// choose returns n jobs to become due together.
 func (m *costMeter) choose(ctx context.Context, n int) ([]uuid.UUID, error) {
-	rows, err := m.pool.Query(ctx, m.together.sql, n, m.jobs)
+	rows, err := m.pool.Query(ctx, m.layout.sql, n, m.jobs)
 	if err != nil {
 		return nil, err
 	}
 	chosen, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	if err == nil && len(chosen) < n {
-		err = fmt.Errorf("found %d jobs of %d", len(chosen), n)
+		err = fmt.Errorf("chose only %d of %d jobs", len(chosen), n)
 	}
 	return chosen, err
 }
 
-// nextBatch asks for the next batch that is due, and makes more due where there is none.
+// nextBatch returns the parameters of a claim of the next batch. It makes more batches due if none
+// is left.
 func (m *costMeter) nextBatch(ctx context.Context) (p db.ClaimParams, err error) {
-	if m.left == 0 {
+	if len(m.batches) == 0 {
 		if err := m.makeDue(ctx); err != nil {
 			return p, err
 		}
@@ -122,8 +123,9 @@ func (m *costMeter) nextBatch(ctx context.Context) (p db.ClaimParams, err error)
 	return db.ClaimParams{Token: runs.NewToken(), LeaseID: m.lease, MaxRows: costBatch, Since: m.since, Ahead: time.Until(before)}, nil
 }
 
-// once claims and completes the nth batch, and notes the milliseconds of each if they count. Before every other, its pages
-// are brought into memory: how fast pages are read is the machine's business, and few jobs are always in memory.
+// once claims and completes the nth batch, and notes the milliseconds of each if they count. Before
+// every second batch it reads the pages of the batch: a few jobs are always in memory, and how fast
+// pages are read depends on the machine.
 func (m *costMeter) once(ctx context.Context, n int) error {
 	params, err := m.nextBatch(ctx)
 	if err != nil {
@@ -143,7 +145,7 @@ func (m *costMeter) once(ctx context.Context, n int) error {
 	claimed := time.Now()
 	c := completion(rows)
 	if len(rows) != m.size {
-		return fmt.Errorf("claimed %d of %d", len(rows), m.size)
+		return fmt.Errorf("claimed %d of %d due jobs", len(rows), m.size)
 	}
 	for _, row := range rows {
 		m.since = clock.Later(m.since, row.ReadyAt)
@@ -160,11 +162,11 @@ func (m *costMeter) once(ctx context.Context, n int) error {
 	default:
 		m.cold = append(m.cold, ms(claimed.Sub(began)))
 	}
-	m.due, m.left, m.batches = m.due.Add(time.Second), m.left-1, m.batches[1:]
+	m.due, m.batches = m.due.Add(time.Second), m.batches[1:]
 	return nil
 }
 
-// explainClaim says how the claim of the next batch is executed, and undoes it.
+// explainClaim returns the plan of the claim of the next batch, and undoes the claim.
 func (m *costMeter) explainClaim(ctx context.Context) (plan string, err error) {
 	params, err := m.nextBatch(ctx)
 	if err != nil {
@@ -182,7 +184,7 @@ func (m *costMeter) explainClaim(ctx context.Context) (plan string, err error) {
 	if _, err := m.WithTx(savepoint).Claim(ctx, params); err != nil {
 		return "", fmt.Errorf("claim: %w", err)
 	}
-	claim := m.counter.last("Claim") // its text and its parameters
+	claim := m.counter.last("Claim")
 	if err := savepoint.Rollback(ctx); err != nil {
 		return "", err
 	}

@@ -16,28 +16,28 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// fleet is workers that ask a service for runs over HTTP, each on a connection of its own, complete at once what they are
-// given, and ask again. Make it with startFleet, and end it.
+// fleet is a number of workers that lease runs of a service over HTTP, each on a connection of its
+// own. They complete each run at once and ask again. Make it with startFleet, and end it.
 type fleet struct {
 	url    string
 	client *http.Client
-	ahead  time.Duration // of the database's clock before ours
+	ahead  time.Duration // how far the database's clock is ahead of this machine's
 	group  *errgroup.Group
-	ctx    context.Context // ends with the first worker that fails, and is caused by that
+	ctx    context.Context // ends when a worker fails, with its error as the cause
 	stop   context.CancelFunc
-	empty  atomic.Int64 // answers that there was nothing
+	empty  atomic.Int64 // how many answers had no run
 
-	mu    sync.Mutex
-	given []given
+	mu     sync.Mutex
+	leased []leased
 }
 
-// given is a run that a worker was given.
-type given struct {
+// leased is a run that a worker has leased.
+type leased struct {
 	scheduledFor time.Time
-	late         time.Duration // until the worker had read the answer
+	late         time.Duration // from scheduledFor until the worker had read the answer
 }
 
-// startFleet has so many workers ask the service at url.
+// startFleet starts workers that use the service at url.
 func startFleet(ctx context.Context, url string, workers int, ahead time.Duration) *fleet {
 	f := &fleet{url: url, ahead: ahead, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}}
 	ctx, f.stop = context.WithCancel(ctx)
@@ -46,7 +46,7 @@ func startFleet(ctx context.Context, url string, workers int, ahead time.Duratio
 		f.group.Go(func() error {
 			err := f.work(f.ctx, n)
 			if ctx.Err() != nil {
-				return nil // it was cut off
+				return nil // end has stopped it
 			}
 			return err
 		})
@@ -54,20 +54,20 @@ func startFleet(ctx context.Context, url string, workers int, ahead time.Duratio
 	return f
 }
 
-// during waits for d. A worker that fails is an error.
+// during waits for d. It returns an error as soon as a worker fails.
 func (f *fleet) during(d time.Duration) error { return pause(f.ctx, d) }
 
-// now is what the database's clock says.
+// now returns the time by the database's clock.
 func (f *fleet) now() time.Time { return time.Now().Add(f.ahead) }
 
-// end sends the workers home. What they were just given waits for their leases to run out.
+// end stops the workers. Runs that they have leased wait until the leases expire.
 func (f *fleet) end() {
 	f.stop()
-	_ = f.group.Wait() // during has told
+	_ = f.group.Wait() // during has returned the error
 	f.client.CloseIdleConnections()
 }
 
-// work is what the nth worker does.
+// work executes what the nth worker does.
 func (f *fleet) work(ctx context.Context, n int) error {
 	ask := fmt.Sprintf(`{"waitSeconds":%d}`, int(maxWait.Seconds()))
 	for {
@@ -87,7 +87,7 @@ func (f *fleet) work(ctx context.Context, n int) error {
 			f.empty.Add(1)
 		}
 		for _, run := range lease.Runs {
-			f.note(given{run.ScheduledFor, now.Sub(run.ScheduledFor)})
+			f.note(leased{run.ScheduledFor, now.Sub(run.ScheduledFor)})
 			err := f.post(ctx, "/api/v1/runs/"+run.ID+"/complete", fmt.Sprintf(`{"token":%d}`, run.Token), nil)
 			if err != nil {
 				return err
@@ -96,13 +96,13 @@ func (f *fleet) work(ctx context.Context, n int) error {
 	}
 }
 
-func (f *fleet) note(g given) {
+func (f *fleet) note(l leased) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.given = append(f.given, g)
+	f.leased = append(f.leased, l)
 }
 
-// post sends JSON, and decodes what is answered, if anything.
+// post sends JSON and decodes the answer, unless it is empty.
 func (f *fleet) post(ctx context.Context, path, body string, answer any) (err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url+path, bytes.NewReader([]byte(body)))
 	if err != nil {
@@ -128,14 +128,14 @@ func (f *fleet) post(ctx context.Context, path, body string, answer any) (err er
 	}
 }
 
-// lateness fills in how late the runs were given out that were due between two instants.
+// lateness fills in how late the workers got the runs that were due between from and to.
 func (f *fleet) lateness(l *Lateness, from, to time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var late []time.Duration
-	for _, g := range f.given {
-		if !g.scheduledFor.Before(from) && g.scheduledFor.Before(to) {
-			late = append(late, g.late)
+	for _, run := range f.leased {
+		if !run.scheduledFor.Before(from) && run.scheduledFor.Before(to) {
+			late = append(late, run.late)
 		}
 	}
 	if l.Runs = len(late); l.Runs == 0 {

@@ -23,10 +23,11 @@ import (
 	"punctual/internal/secrets"
 )
 
-// maxHTTPLateness is how late, in milliseconds, 99 of 100 runs that are requests may begin.
+// maxHTTPLateness bounds the p99 of the lateness of runs that are requests, in milliseconds.
 const maxHTTPLateness = 100
 
-// http lets jobs fire at a steady rate whose runs are signed requests to a server beside the instance.
+// http measures lateness at a steady rate of runs that are signed requests to a server in this
+// process.
 func (b *bench) http(ctx context.Context) (err error) {
 	s, err := b.firing(ctx)
 	if err != nil {
@@ -58,7 +59,7 @@ func (b *bench) http(ctx context.Context) (err error) {
 		return err
 	}
 	if troubled > 0 {
-		return fmt.Errorf("%d runs did not succeed at once", troubled)
+		return fmt.Errorf("%d runs did not succeed at their first attempt", troubled)
 	}
 	l.Name = "signed requests, " + strconv.Itoa(b.FiresPerSecond) + "/s"
 	b.report.Lateness = append(b.report.Lateness, l)
@@ -68,7 +69,8 @@ func (b *bench) http(ctx context.Context) (err error) {
 	return nil
 }
 
-// makeHTTP gives all jobs the receiver as their target, each with the signing secret sealed for it.
+// makeHTTP makes the receiver the target of all jobs, each with the signing secret encrypted for
+// it.
 func (s *scratch) makeHTTP(ctx context.Context, r *receiver, keys secrets.Keyring) error {
 	definition, err := json.Marshal(map[string]string{
 		"type": "http", "url": "http://" + r.address.String() + "/", "method": http.MethodPost,
@@ -93,18 +95,18 @@ func (s *scratch) makeHTTP(ctx context.Context, r *receiver, keys secrets.Keyrin
 	for i, id := range ids {
 		secret, err := keys.Seal(opened, id[:])
 		if err != nil {
-			return fmt.Errorf("seal the signing secret: %w", err)
+			return fmt.Errorf("encrypt the signing secret: %w", err)
 		}
 		sealed[i], keyID = secret.Ciphertext, secret.KeyID
 	}
 	if _, err := s.pool.Exec(ctx, sqlMakeHTTP, definition, keyID, ids, sealed); err != nil {
-		return fmt.Errorf("make the runs requests: %w", err)
+		return fmt.Errorf("give the jobs an http target: %w", err)
 	}
 	_, err = s.pool.Exec(ctx, sqlVacuum)
 	return err
 }
 
-// receiver is a server that takes requests which are signed with its secret. Close it.
+// receiver is a server that accepts requests signed with its secret. The caller has to close it.
 type receiver struct {
 	address netip.AddrPort
 	secret  string
@@ -119,7 +121,7 @@ func newReceiver(ctx context.Context) (*receiver, error) {
 		return nil, fmt.Errorf("listen for requests: %w", err)
 	}
 	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
+	_, _ = rand.Read(key) // never fails, by its documentation
 	r := &receiver{secret: "whsec_" + base64.StdEncoding.EncodeToString(key), ended: make(chan error, 1)}
 	r.address, err = netip.ParseAddrPort(socket.Addr().String())
 	if err == nil {
@@ -133,7 +135,7 @@ func newReceiver(ctx context.Context) (*receiver, error) {
 	return r, nil
 }
 
-// ServeHTTP answers a request that is signed.
+// ServeHTTP verifies a request and answers it.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(request.Body)
 	if err == nil {
@@ -143,10 +145,10 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return
 	}
-	_, _ = io.WriteString(w, `{"ok":true}`) // an answer that does not arrive fails the run
+	_, _ = io.WriteString(w, `{"ok":true}`) // if this fails, the run fails
 }
 
-// Close ends the server.
+// Close stops the server.
 func (r *receiver) Close() error {
 	err := r.server.Close()
 	if ended := <-r.ended; !errors.Is(ended, http.ErrServerClosed) {

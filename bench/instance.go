@@ -14,11 +14,11 @@ import (
 	"punctual/internal/poller"
 )
 
-// noop executes by counting.
+// noop is an executor that only counts.
 type noop struct {
 	executed atomic.Int64
-	enough   int64         // 0: never
-	done     chan struct{} // closed at enough
+	enough   int64         // 0 means never
+	done     chan struct{} // closed when enough runs were executed
 }
 
 func newNoop(enough int) *noop { return &noop{enough: int64(enough), done: make(chan struct{})} }
@@ -27,10 +27,10 @@ func (n *noop) Execute(context.Context, executor.Run) (*executor.Result, error) 
 	if n.executed.Add(1) == n.enough {
 		close(n.done)
 	}
-	return nil, nil //nolint:nilnil // it succeeds, and there is nothing to read
+	return nil, nil //nolint:nilnil // a success without a result
 }
 
-// instance is what a process of the service does, without the API.
+// instance is an instance of the service without the API.
 type instance struct {
 	poller     *poller.Poller
 	lease      *lease.Keeper
@@ -40,12 +40,12 @@ type instance struct {
 	rest       sync.WaitGroup
 }
 
-// start starts an instance that executes with e.
+// start starts an instance with an executor.
 func (b *bench) start(ctx context.Context, s *scratch, e executor.Executor) *instance {
 	return b.startPoller(ctx, s, poller.Config{Executor: e})
 }
 
-// startPoller starts an instance whose poller is as c says: its executor, and the keys of secrets where there are some.
+// startPoller starts an instance whose poller has the executor and the keys of c.
 func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *instance {
 	quiet := slog.New(slog.DiscardHandler)
 	i := &instance{lease: lease.NewKeeper(lease.Config{Queries: s.Queries, Logger: b.log})}
@@ -63,7 +63,7 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	return i
 }
 
-// stop stops it as the service does. When it returns, everything that was executed is stored.
+// stop stops the instance as the service does. Then everything that it has executed is stored.
 func (i *instance) stop(ctx context.Context) error {
 	i.stopPoller()
 	i.polling.Wait()
@@ -73,13 +73,13 @@ func (i *instance) stop(ctx context.Context) error {
 	return err
 }
 
-// giveUp gives its lease up.
+// giveUp releases the lease of the instance.
 func (i *instance) giveUp(ctx context.Context) error {
 	_, err := i.lease.Release(ctx)
 	return err
 }
 
-// pause waits for d, or until ctx ends, which is an error.
+// pause waits for d. If ctx ends before that, it returns the cause.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -9,10 +9,10 @@ import (
 	"punctual/internal/poller"
 )
 
-// riverRate is how many scheduled jobs River gets per second: far fewer than the service, for it does not keep up with more.
+// riverRate is how many scheduled jobs River gets per second. It does not keep up with many more.
 const riverRate = 100
 
-// lateness lets jobs fire at a steady rate, at instants that have nothing to do with each other.
+// lateness measures lateness at a steady rate, of jobs at independent instants.
 func (b *bench) lateness(ctx context.Context) error {
 	l, err := b.latenessOfService(ctx)
 	if err != nil {
@@ -27,7 +27,7 @@ func (b *bench) lateness(ctx context.Context) error {
 		return nil
 	}
 	for _, river := range []struct{ name, poll string }{
-		{"River, 100/s, default settings", "0"}, {"River, 100/s, polling each 1 ms", "1ms"},
+		{"River, 100/s, default settings", "0"}, {"River, 100/s, polling every 1 ms", "1ms"},
 	} {
 		var answer struct{ Runs, P50, P99, Max, Min, QueriesPerSecond float64 }
 		jobs := max(1, int(b.LatenessFor.Seconds()*riverRate))
@@ -54,14 +54,14 @@ func (b *bench) latenessOfService(ctx context.Context) (l Lateness, err error) {
 	return b.fire(ctx, s, poller.Config{Executor: newNoop(0)}, b.LatenessFor)
 }
 
-// firing makes a database with jobs that fire at the rate that is asked for. Close it.
+// firing creates a database with jobs that fire at the configured rate. The caller has to close it.
 func (b *bench) firing(ctx context.Context) (*scratch, error) {
 	s, err := b.scratch(ctx)
 	if err != nil {
 		return nil, err
 	}
 	interval := (time.Duration(b.LatenessJobs) * time.Second / time.Duration(b.FiresPerSecond)).Round(time.Second)
-	// Due from when they are stored: filling the tables takes a few seconds.
+	// The jobs are due from the time at which they are stored, since that takes a few seconds.
 	err = s.seed(ctx, seeding{jobs: b.LatenessJobs, interval: interval, first: b.Settle, within: interval, scattered: true})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -69,7 +69,7 @@ func (b *bench) firing(ctx context.Context) (*scratch, error) {
 	return s, nil
 }
 
-// fire lets an instance execute what is due for a while, and tells how late that was.
+// fire runs an instance for a while and measures how late it executes.
 func (b *bench) fire(ctx context.Context, s *scratch, c poller.Config, during time.Duration) (l Lateness, err error) {
 	i := b.startPoller(ctx, s, c)
 	if err := pause(ctx, b.Settle); err != nil {
@@ -83,7 +83,7 @@ func (b *bench) fire(ctx context.Context, s *scratch, c poller.Config, during ti
 	counted := s.counter.take()
 	cpu = cpuTime() - cpu
 	err = errors.Join(err, s.pool.QueryRow(ctx, sqlNow).Scan(&to))
-	err = errors.Join(err, pause(ctx, time.Second)) // for what is in flight
+	err = errors.Join(err, pause(ctx, time.Second)) // so that runs in flight end
 	if err = errors.Join(err, i.stop(ctx)); err != nil {
 		return l, err
 	}
@@ -94,7 +94,7 @@ func (b *bench) fire(ctx context.Context, s *scratch, c poller.Config, during ti
 		return l, err
 	}
 	if l.Runs == 0 {
-		return l, errors.New("nothing was executed")
+		return l, errors.New("no run was executed")
 	}
 	if err := s.pool.QueryRow(ctx, sqlLeftOf, to).Scan(&l.Left); err != nil {
 		return l, err
@@ -104,7 +104,7 @@ func (b *bench) fire(ctx context.Context, s *scratch, c poller.Config, during ti
 	return l, i.giveUp(ctx)
 }
 
-// idle lets an instance wait.
+// idle measures what an instance asks of the database if nothing is due.
 func (b *bench) idle(ctx context.Context) (err error) {
 	s, err := b.scratch(ctx)
 	if err != nil {

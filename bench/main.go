@@ -1,5 +1,5 @@
-// Command bench measures the service: how much it does, how punctual it is, and what it costs, compared with a peer or a
-// bound in the same run on the same server.
+// Command bench measures the service: its throughput, its punctuality and its costs. It compares
+// them with a peer or with an upper bound that it measures in the same run on the same server.
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 
 type benchmark struct {
 	Database app.DatabaseConfig `embed:""`
-	JSON     string             `help:"Write the report to this file, too." type:"path"`
-	Check    bool               `help:"Fail when a number is not what is required."`
+	JSON     string             `help:"Also write the report to this file." type:"path"`
+	Check    bool               `help:"Fail if a number misses its requirement."`
 
 	Config `embed:""`
 }
@@ -29,9 +29,10 @@ type benchmark struct {
 // Run measures and prints.
 func (m *benchmark) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if m.Database.URL == "" && m.Database.DataDir == "" {
-		// Not the service's own data, and not where temporary files may be in memory: there, syncing costs nothing.
+		// Not the directory of the service, and not /tmp: that may be in memory, where syncing is
+		// free.
 		if m.Database.DataDir, err = os.MkdirTemp("/var/tmp", "punctual-bench-"); err != nil {
-			return fmt.Errorf("make a directory for a PostgreSQL of our own: %w", err)
+			return fmt.Errorf("create a directory for the built-in PostgreSQL: %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(m.Database.DataDir)) }()
 	}
@@ -58,7 +59,7 @@ func (m *benchmark) Run(ctx context.Context, log *slog.Logger) (err error) {
 		}
 	}
 	if failed := report.Failed(); m.Check && len(failed) > 0 {
-		return fmt.Errorf("%d of %d numbers are not what is required", len(failed), len(report.Checks))
+		return fmt.Errorf("%d of %d numbers miss their requirement", len(failed), len(report.Checks))
 	}
 	return nil
 }
@@ -67,9 +68,9 @@ func main() {
 	app.TuneMemory()
 	var c struct {
 		benchmark `embed:""`
-		LogLevel  slog.Level `help:"The lowest level that is logged: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
+		LogLevel  slog.Level `help:"The lowest level to log: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
 	}
-	kong.Parse(&c, kong.Name("bench"), kong.Description("Measures Punctual on a database of its own."), kong.ShortUsageOnError())
+	kong.Parse(&c, kong.Name("bench"), kong.Description("Measures Punctual in databases of its own. Without DATABASE_URL it starts a PostgreSQL."), kong.ShortUsageOnError())
 	log := logging.New(os.Stderr, c.LogLevel)
 	slog.SetDefault(log)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

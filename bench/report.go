@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// Report is what was measured. Times are in milliseconds.
+// Report holds all results. Times are in milliseconds.
 type Report struct {
 	Machine    Machine      `json:"machine"`
 	Throughput []Throughput `json:"throughput,omitempty"`
@@ -20,7 +20,7 @@ type Report struct {
 	Checks     []Check      `json:"checks"`
 }
 
-// Machine is what it was measured on.
+// Machine describes where it was measured.
 type Machine struct {
 	CPUs              int    `json:"cpus"`
 	Go                string `json:"go"`
@@ -30,61 +30,62 @@ type Machine struct {
 	SharedBuffers     string `json:"sharedBuffers"`
 }
 
-// Throughput is how fast a backlog was worked off: the round with the median speed.
+// Throughput says how fast a backlog was worked off, in the round with the median speed.
 type Throughput struct {
 	Name              string         `json:"name"`
 	RunsPerSecond     float64        `json:"runsPerSecond"`
 	Slowest           float64        `json:"slowest"`
 	Fastest           float64        `json:"fastest"`
 	WALBytesPerRun    float64        `json:"walBytesPerRun"`
-	AllocationsPerRun float64        `json:"allocationsPerRun,omitempty"` // of the process that measures
+	AllocationsPerRun float64        `json:"allocationsPerRun,omitempty"` // of this process
 	AllocatedPerRun   float64        `json:"allocatedBytesPerRun,omitempty"`
 	CPUPerRun         float64        `json:"cpuMicrosecondsPerRun,omitempty"`
 	Statements        map[string]int `json:"statements,omitempty"`
 }
 
-// Lateness is how long after their instants runs began.
+// Lateness says how long after their instants runs began.
 type Lateness struct {
 	Name                  string             `json:"name"`
 	Runs                  int                `json:"runs"`
 	RunsPerSecond         float64            `json:"runsPerSecond"`
-	Left                  int                `json:"left"` // due in the time measured, and not ended a second later
+	Left                  int                `json:"left"` // runs that were due in the measured time and had not ended a second later
 	P50                   float64            `json:"p50"`
 	P99                   float64            `json:"p99"`
 	Max                   float64            `json:"max"`
 	Min                   float64            `json:"min"`
-	CPUPerRun             float64            `json:"cpuMicrosecondsPerRun,omitempty"` // of the process that measures
+	CPUPerRun             float64            `json:"cpuMicrosecondsPerRun,omitempty"` // of this process
 	TransactionsPerSecond float64            `json:"transactionsPerSecond"`
 	StatementsPerSecond   map[string]float64 `json:"statementsPerSecond,omitempty"`
 }
 
-// Idle is what an instance asks of the database when nothing is due.
+// Idle says what an instance asks of the database if nothing is due.
 type Idle struct {
 	Jobs                int                `json:"jobs"`
 	QueriesPerSecond    float64            `json:"queriesPerSecond"`
 	StatementsPerSecond map[string]float64 `json:"statementsPerSecond"`
 }
 
-// Waiting is what an instance asks of the database when workers wait and nothing is due.
+// Waiting says what an instance asks of the database if workers wait and nothing is due.
 type Waiting struct {
 	Workers               int     `json:"workers"`
 	Queues                int     `json:"queues"`
-	Answers               int     `json:"answers"` // that there is nothing; each worker asks again
+	Answers               int     `json:"answers"` // without a run; each of these workers asks again
 	TransactionsPerSecond float64 `json:"transactionsPerSecond"`
-	CPUs                  float64 `json:"cpus"` // that the instance and the workers, one process, keep busy
+	CPUs                  float64 `json:"cpus"` // kept busy by this process: the instance and the workers
 }
 
-// ClaimCost is what one claim and one completion of a batch of 500 take, in the median, with their pages in shared memory.
+// ClaimCost is the median time of a claim and a completion of a batch of 500, with their pages in
+// shared memory.
 type ClaimCost struct {
 	Name      string  `json:"name"`
 	Jobs      int     `json:"jobs"`
 	Claim     float64 `json:"claim"`
 	Complete  float64 `json:"complete"`
-	ClaimCold float64 `json:"claimCold"`         // with the pages wherever they happened to be
-	Explain   string  `json:"explain,omitempty"` // of the claim, where it costs more than it may
+	ClaimCold float64 `json:"claimCold"`         // with the pages wherever they were
+	Explain   string  `json:"explain,omitempty"` // the plan of a claim that costs too much
 }
 
-// Check is a number that has to be within a limit.
+// Check is a number with a required limit.
 type Check struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
@@ -92,7 +93,8 @@ type Check struct {
 	OK    bool    `json:"ok"`
 }
 
-// medianThroughput is the round of median speed, with how far the others went.
+// medianThroughput returns the round of median speed, with the speeds of the slowest and the
+// fastest.
 func medianThroughput(all []Throughput) Throughput {
 	slices.SortFunc(all, func(a, b Throughput) int { return cmp.Compare(a.RunsPerSecond, b.RunsPerSecond) })
 	t := all[len(all)/2]
@@ -113,8 +115,8 @@ func (r *Report) atMost(name string, value, limit float64) {
 	r.Checks = append(r.Checks, Check{name, value, fmt.Sprintf("<= %g", limit), value <= limit})
 }
 
-// checkThroughput compares contestants round by round: what was measured side by side had the same of a machine that others
-// use too. The median counts.
+// checkThroughput compares the contestants within each round, since the machine is shared with
+// others and its speed changes. The median of the ratios counts.
 func (r *Report) checkThroughput(rounds map[string][]Throughput) {
 	ratio := func(other string, of func(Throughput) float64) (float64, bool) {
 		var ratios []float64
@@ -140,12 +142,12 @@ func (r *Report) checkThroughput(rounds map[string][]Throughput) {
 	}
 }
 
-// Failed returns the checks that were not met.
+// Failed returns the checks that miss their requirement.
 func (r *Report) Failed() []Check {
 	return slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return c.OK })
 }
 
-// Write writes the report for people.
+// Write writes the report as text.
 func (r *Report) Write(w io.Writer) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	m := r.Machine
@@ -188,7 +190,7 @@ func (r *Report) Write(w io.Writer) error {
 	return out.Flush()
 }
 
-// list writes counts in the order of their names.
+// list returns counts as text, ordered by name.
 func list[T int | float64](counts map[string]T, format string) string {
 	text := ""
 	for _, name := range slices.Sorted(maps.Keys(counts)) {

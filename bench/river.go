@@ -11,9 +11,9 @@ import (
 	"strconv"
 )
 
-// riverDrain lets River work off as many jobs.
+// riverDrain measures how fast River works off the same number of jobs.
 func (b *bench) riverDrain(ctx context.Context) (t Throughput, err error) {
-	if err := b.admin(ctx, "checkpoint"); err != nil { // as for the service
+	if err := b.admin(ctx, "checkpoint"); err != nil { // as in filled
 		return t, fmt.Errorf("checkpoint: %w", err)
 	}
 	var answer struct{ JobsPerSecond, WALBytesPerJob float64 }
@@ -23,7 +23,7 @@ func (b *bench) riverDrain(ctx context.Context) (t Throughput, err error) {
 	return Throughput{RunsPerSecond: answer.JobsPerSecond, WALBytesPerRun: answer.WALBytesPerJob}, nil
 }
 
-// river runs the program that uses River, in a database of its own, and decodes the JSON it prints.
+// river runs the program that uses River, in a new database, and decodes the JSON that it prints.
 func (b *bench) river(ctx context.Context, answer any, args ...string) (err error) {
 	address, drop, err := b.empty(ctx)
 	if err != nil {
@@ -38,7 +38,7 @@ func (b *bench) river(ctx context.Context, answer any, args ...string) (err erro
 		return fmt.Errorf("%s %s: %w", b.River, args[0], err)
 	}
 	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
-		return fmt.Errorf("read what %s printed: %w", b.River, err)
+		return fmt.Errorf("decode the output of %s: %w", b.River, err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 	"punctual/internal/maintenance"
 )
 
-// machine refuses a database that is in use, and says on what the numbers were measured.
+// machine describes the server. It returns an error if the named database has jobs.
 func (b *bench) machine(ctx context.Context) (m Machine, err error) {
 	conn, err := pgx.Connect(ctx, b.url)
 	if err != nil {
@@ -38,7 +38,7 @@ func (b *bench) machine(ctx context.Context) (m Machine, err error) {
 		}
 	}
 	if used {
-		return m, errors.New("this database has jobs: a server that is in use is nothing to measure on; name another one")
+		return m, errors.New("this database has jobs, so the server is in use: measure on another one")
 	}
 	m = Machine{CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	if err := conn.QueryRow(ctx, sqlMachine).Scan(&m.PostgreSQL, &m.Fsync, &m.SynchronousCommit, &m.SharedBuffers); err != nil {
@@ -47,7 +47,7 @@ func (b *bench) machine(ctx context.Context) (m Machine, err error) {
 	return m, nil
 }
 
-// scratch is a database for one measurement, beside the one that was named.
+// scratch is a database for one measurement, on the server of the named database.
 type scratch struct {
 	*db.Queries
 	pool    *pgxpool.Pool
@@ -56,15 +56,15 @@ type scratch struct {
 	drop    func() error
 }
 
-// empty makes a database without anything in it and returns its URL. Call drop when done with it.
+// empty creates an empty database and returns its URL, and a function that drops it.
 func (b *bench) empty(ctx context.Context) (address string, drop func() error, err error) {
 	u, err := url.Parse(b.url)
 	if err != nil {
-		return "", nil, errors.New("database url: not a URL") // url.Parse would repeat it, password and all
+		return "", nil, errors.New("database url: not a URL") // the error of url.Parse has the password
 	}
 	name := "punctual_bench_" + strings.ToLower(rand.Text()[:10])
 	if err := b.admin(ctx, "create database "+name); err != nil {
-		return "", nil, fmt.Errorf("make a database to measure in: %w", err)
+		return "", nil, fmt.Errorf("create a database to measure in: %w", err)
 	}
 	u.Path = "/" + name
 	return u.String(), func() error {
@@ -72,7 +72,7 @@ func (b *bench) empty(ctx context.Context) (address string, drop func() error, e
 	}, nil
 }
 
-// admin runs one statement in the database that was named.
+// admin executes one statement in the named database.
 func (b *bench) admin(ctx context.Context, sql string) (err error) {
 	conn, err := pgx.Connect(ctx, b.url)
 	if err != nil {
@@ -83,7 +83,8 @@ func (b *bench) admin(ctx context.Context, sql string) (err error) {
 	return err
 }
 
-// scratch makes a migrated database with the partitions of runs that an instance would make. Close it.
+// scratch creates a migrated database with the partitions of runs that an instance would create.
+// The caller has to close it.
 func (b *bench) scratch(ctx context.Context) (_ *scratch, err error) {
 	s := &scratch{counter: newCounter()}
 	if s.url, s.drop, err = b.empty(ctx); err != nil {
@@ -101,7 +102,7 @@ func (b *bench) scratch(ctx context.Context) (_ *scratch, err error) {
 	if err != nil {
 		return nil, err
 	}
-	like.Close() // it has not connected: it is only there for the settings that the service uses
+	like.Close() // it has not connected, and only provides the settings that the service uses
 	config := like.Config()
 	config.ConnConfig.Tracer = s.counter
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
@@ -122,46 +123,47 @@ func (s *scratch) Close() error {
 	return s.drop()
 }
 
-// seeding says what jobs to store.
+// seeding says which jobs to store.
 type seeding struct {
 	jobs     int
 	interval time.Duration
-	first    time.Duration // when the first of them is due, from now
-	within   time.Duration // and the last, from then
-	// scattered: due in an order that has nothing to do with the order of creation, and so of storage.
+	first    time.Duration // from now until the first job is due
+	within   time.Duration // from then until the last job is due
+	// scattered makes the jobs due in an order that is independent of the order of creation, and so
+	// of storage.
 	scattered bool
 }
 
-// seed stores jobs as the API would, faster. What a job looks like is for CreateJob to say: one is made by it, and copied.
+// seed stores jobs as the API would, but faster: it creates one with CreateJob and copies its rows.
 func (s *scratch) seed(ctx context.Context, what seeding) error {
 	template := uuid.Must(uuid.NewV7())
 	now, err := s.DatabaseTime(ctx)
 	if err != nil {
-		return fmt.Errorf("ask for the time: %w", err)
+		return fmt.Errorf("read the database time: %w", err)
 	}
 	seconds := int64(what.interval / time.Second)
 	_, err = s.CreateJob(ctx, db.CreateJobParams{
 		ID: template, Name: "bench", Payload: []byte(`{"n":1}`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		CreatedAt:       now,
 		IntervalSeconds: &seconds, AnchorAt: &now, ScheduledFor: now.Add(what.interval),
-		// However long the backlog takes: every occurrence is executed.
+		// Every occurrence is executed, however long the backlog takes.
 		MisfirePolicy: db.MisfirePolicyFIREALL, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,
 	})
 	if err != nil {
 		return fmt.Errorf("create a job: %w", err)
 	}
-	conn, err := s.pool.Acquire(ctx) // the temporary table is the session's
+	conn, err := s.pool.Acquire(ctx) // the temporary table belongs to the session
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
 	if _, err := conn.Exec(ctx, sqlSeed, what.jobs, what.first, what.within, what.scattered); err != nil {
-		return fmt.Errorf("choose ids and instants: %w", err)
+		return fmt.Errorf("make ids and instants: %w", err)
 	}
 	for _, table := range []struct {
 		name, key string
-		own       map[string]string // what is each one's own, not the template's
+		own       map[string]string // the columns that are not copied from the template
 	}{
 		{"jobs", "id", map[string]string{"id": "s.id", "anchor_at": "s.at - t.interval_seconds * interval '1 second'"}},
 		{"due", "job_id", map[string]string{"job_id": "s.id", "scheduled_for": "s.at", "ready_at": "s.at"}},
@@ -199,14 +201,14 @@ func (s *scratch) seed(ctx context.Context, what seeding) error {
 	return nil
 }
 
-// walPosition is how many bytes the server has logged in its life.
+// walPosition returns how many bytes of WAL the server has written in its life.
 func (s *scratch) walPosition(ctx context.Context) (position int64, err error) {
 	err = s.pool.QueryRow(ctx, sqlWALPosition).Scan(&position)
 	return position, err
 }
 
-// counter counts statements by the name that sqlc gave them. Each is a transaction of its own unless the service opens
-// one, which claiming and completing never do.
+// counter counts statements by the name that sqlc gave them. Claims and completions are
+// transactions of their own.
 type counter struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -233,14 +235,14 @@ func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tra
 
 func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// last returns the statement of a name that was sent last.
+// last returns the last statement with a name.
 func (c *counter) last(name string) pgx.TraceQueryStartData {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sent[name]
 }
 
-// take returns what was counted since the last take.
+// take returns the counts since the last call.
 func (c *counter) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

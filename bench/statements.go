@@ -1,7 +1,8 @@
 package main
 
-// What the bench does to a database that the service never does: it makes databases, fills tables by the million and
-// reads the server's counters. The statements that are measured are the service's own, from package db.
+// Statements for what the service never does: creating databases, filling tables with millions of
+// rows and reading the server's counters. The measured statements are the service's own, from
+// package db.
 const (
 	sqlJobsExist = `select to_regclass('jobs') is not null`
 	sqlHasJobs   = `select exists (select from jobs)`
@@ -11,8 +12,8 @@ const (
 
 	sqlWALPosition = `select (pg_current_wal_insert_lsn() - '0/0')::bigint`
 
-	// Ids like those the service makes: in the order of creation, and random from there on. A tenth of a second
-	// apart, so that they are spread as if people had made them.
+	// Makes ids like the service's: first the time of creation, then random bits. They are a tenth
+	// of a second apart, as if people had created the jobs.
 	sqlSeed = `create temp table seed as
 		select encode(overlay(uuid_send(gen_random_uuid()) placing
 				substring(int8send(1700000000000 + n * 100) from 3) from 1 for 6), 'hex')::uuid as id,
@@ -30,17 +31,18 @@ const (
 
 	sqlVacuum = `vacuum (analyze) due, jobs, runs`
 
-	// Jobs that are not due for long, from all over the table. About twice as many are read as are asked for.
+	// Chooses jobs that are not due soon, from all over the table. It reads about twice as many.
 	sqlScattered = `select job_id from due tablesample bernoulli (least(100, 200.0 * $1::int / $2::int))
 		where lease_id is null and ready_at > now() + interval '1 day'
 		order by random() limit $1`
 
-	// Such jobs that were created one after the other, from anywhere in the first half.
+	// Chooses jobs that are not due soon and were created one after the other, somewhere in the
+	// first half of the table.
 	sqlNeighbours = `select job_id from due
 		where lease_id is null and ready_at > now() + interval '1 day'
 		order by job_id offset floor(random() * ($2::int - $1::int) / 2) limit $1`
 
-	// Moves jobs to where a claim that looks as far ahead takes exactly them.
+	// Moves jobs to an instant at which only they are due.
 	sqlMakeDue = `update due d
 		set scheduled_for = $2::timestamptz + n * interval '1 millisecond', ready_at = $2::timestamptz + n * interval '1 millisecond'
 		from unnest($1::uuid[]) with ordinality as c (id, n)
@@ -62,7 +64,7 @@ const (
 	sqlRuns = `select count(*) from runs where status = 'SUCCEEDED'`
 	sqlLeft = `select count(*) from due where ready_at <= now()`
 
-	// What was due before an instant and has not ended.
+	// Counts what was due before an instant and has not ended.
 	sqlLeftOf = `select count(*) from due where ready_at < $1`
 
 	sqlTroubled = `select count(*) from runs where status <> 'SUCCEEDED' or attempt > 1`
@@ -74,7 +76,7 @@ const (
 		from unnest($3::uuid[], $4::bytea[]) as s (id, sealed)
 		where j.id = s.id`
 
-	// Deals jobs out to queues by chance, the same way each time.
+	// Distributes jobs among queues by a hash, so that each execution gives the same result.
 	sqlMakeQueued = `with dealt as (
 			update jobs
 			set target = json_build_object('type', 'worker', 'queue', 'bench-' || abs(hashtext(id::text)::bigint) % $1::int)
@@ -84,6 +86,6 @@ const (
 
 	sqlTransactions = `select xact_commit + xact_rollback from pg_stat_database where datname = $1`
 
-	// Any statement that takes a snapshot keeps what is deleted from then on from being removed.
+	// Any statement takes a snapshot, and vacuum keeps what is deleted after that.
 	sqlHoldSnapshot = `select count(*) from leases`
 )

@@ -18,7 +18,7 @@ import (
 	"punctual/internal/schedule"
 )
 
-// The bare loop's claimers, one for each of two cores: more gain nothing. And its batches.
+// The bare loop has two claimers. More of them gain nothing on two cores.
 const (
 	bareClaimers = 2
 	bareLease    = time.Hour
@@ -26,7 +26,7 @@ const (
 
 var bareBatches = []int{500, 2000}
 
-// The contestants.
+// The names of the contestants.
 const (
 	drainName = "drain by the service"
 	riverName = "River"
@@ -34,13 +34,13 @@ const (
 
 func bareName(batch int) string { return fmt.Sprintf("bare loop, batches of %d", batch) }
 
-// backlog is what drain and bare find: jobs that became due in the order in which they were created.
+// backlog describes what drain and bare work off: jobs that became due in the order of creation.
 func (b *bench) backlog() seeding {
 	return seeding{jobs: b.Jobs, interval: time.Hour, first: -5 * time.Second, within: 5 * time.Second}
 }
 
-// throughput measures the drain of a backlog by each contestant in turn, and that several times: on a machine that others
-// use too, only what was measured side by side can be compared.
+// throughput measures how fast each contestant works off a backlog, in several rounds. On a machine
+// that others use too, only numbers of one round can be compared.
 func (b *bench) throughput(ctx context.Context) (err error) {
 	type contestant struct {
 		name    string
@@ -81,7 +81,7 @@ func (b *bench) throughput(ctx context.Context) (err error) {
 	return nil
 }
 
-// drain lets an instance of the service execute a backlog.
+// drain measures an instance of the service.
 func (b *bench) drain(ctx context.Context) (t Throughput, err error) {
 	s, err := b.filled(ctx)
 	if err != nil {
@@ -116,7 +116,7 @@ func (b *bench) drain(ctx context.Context) (t Throughput, err error) {
 	return t, i.giveUp(ctx)
 }
 
-// bare runs the same two statements on the same backlog with nothing of the service around them.
+// bare measures the service's two statements in a loop, on the same backlog.
 func (b *bench) bare(ctx context.Context, batch int) (t Throughput, err error) {
 	s, err := b.filled(ctx)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *scratch) bareLoop(ctx context.Context, batch int) error {
 	}
 }
 
-// completion is what the service would say of runs that succeed in no time.
+// completion returns what the service would store for runs that succeed at once.
 func completion(rows []db.ClaimRow) (c db.CompleteParams) {
 	for _, row := range rows {
 		next, _ := schedule.NewInterval(*row.Job.AnchorAt, *row.Job.IntervalSeconds).Next(row.StartedAt)
@@ -190,9 +190,10 @@ func completion(rows []db.ClaimRow) (c db.CompleteParams) {
 	return c
 }
 
-// filled is a database with the backlog.
+// filled creates a database with the backlog. The caller has to close it.
 func (b *bench) filled(ctx context.Context) (*scratch, error) {
-	// Now rather than in the middle: a page's first change after a checkpoint logs the whole page.
+	// Now and not during the measurement: the first change of a page after a checkpoint logs all of
+	// it.
 	if err := b.admin(ctx, "checkpoint"); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -206,7 +207,7 @@ func (b *bench) filled(ctx context.Context) (*scratch, error) {
 	return s, nil
 }
 
-// measurement is what the counters said when it began.
+// measurement holds the counters at its beginning.
 type measurement struct {
 	s      *scratch
 	began  time.Time
@@ -228,7 +229,7 @@ func (s *scratch) begin(ctx context.Context) (m measurement, err error) {
 	return m, nil
 }
 
-// end says what n runs have cost, and makes sure that they are there.
+// end returns what n runs have cost. It returns an error unless all of them are stored.
 func (m measurement) end(ctx context.Context, n int) (t Throughput, err error) {
 	took, cpu := time.Since(m.began), cpuTime()-m.cpu
 	statements := m.s.counter.take()
@@ -259,18 +260,18 @@ func (m measurement) end(ctx context.Context, n int) (t Throughput, err error) {
 	}, nil
 }
 
-// cpuTime is what this process has used of its processors.
+// cpuTime returns the CPU time that this process has used.
 func cpuTime() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0 // not on this system
+		return 0 // this system does not know
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// profile writes a CPU profile to path until the returned function is called. A later one replaces it.
+// profile writes a CPU profile to path until stop is called. It overwrites an older file.
 func profile(path string) (stop func(), err error) {
-	file, err := os.Create(path) //nolint:gosec // the path is the operator's
+	file, err := os.Create(path) //nolint:gosec // the operator chooses the path
 	if err != nil {
 		return nil, err
 	}
@@ -279,6 +280,6 @@ func profile(path string) (stop func(), err error) {
 	}
 	return func() {
 		pprof.StopCPUProfile()
-		_ = file.Close() // a profile is no data to lose
+		_ = file.Close() // an incomplete profile is no loss
 	}, nil
 }

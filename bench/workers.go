@@ -16,24 +16,26 @@ import (
 )
 
 const (
-	// workerQueues is how many queues the workers wait at.
+	// workerQueues is at how many queues the workers wait.
 	workerQueues = 20
-	// idleQueued is how many jobs wait in them while nothing is due.
+	// idleQueued is how many jobs these queues have while nothing is due.
 	idleQueued = 10_000
-	// busy is how many workers wait where runs are due, and busyRate how many of those there are a second.
-	busy     = 100
-	busyRate = 50
-	// busyInterval is how often each job fires, so it says how many jobs that takes.
+	// busyWorkerCount is how many workers wait if runs are due, and busyRate how many runs are due
+	// per second.
+	busyWorkerCount = 100
+	busyRate        = 50
+	// busyInterval is the interval of each job. Together with busyRate it gives the number of jobs.
 	busyInterval = 20 * time.Second
 
-	// maxWait is how long a worker waits for a run, the longest that a service lets it.
+	// maxWait is how long a worker waits for a run, which is the longest time that the service
+	// allows.
 	maxWait = 30 * time.Second
 
-	maxWaitingTransactions = 5  // a second
-	maxHandover            = 50 // milliseconds, of 99 of 100
+	maxWaitingTransactions = 5  // per second
+	maxHandover            = 50 // p99 in milliseconds
 )
 
-// waitingWorkers lets workers wait at a whole service that has nothing for them.
+// waitingWorkers measures what a service asks of the database while workers wait for nothing.
 func (b *bench) waitingWorkers(ctx context.Context) (err error) {
 	s, err := b.scratch(ctx)
 	if err != nil {
@@ -49,7 +51,7 @@ func (b *bench) waitingWorkers(ctx context.Context) (err error) {
 	err = serving(ctx, s, func(ctx context.Context, url string) error {
 		f := startFleet(ctx, url, b.WaitingWorkers, 0)
 		defer f.end()
-		// Twice, as sessions that are idle tell of what the start took up to 10 s later.
+		// Twice as long, since idle sessions report their statistics up to 10 s late.
 		if err := f.during(2 * b.Settle); err != nil {
 			return err
 		}
@@ -64,13 +66,13 @@ func (b *bench) waitingWorkers(ctx context.Context) (err error) {
 	}
 	b.report.Waiting = &w
 	if b.WorkersFor < maxWait {
-		return nil // too short to judge by: duties come every few seconds, and are told of late
+		return nil // too short to judge: duties come every few seconds, and are counted late
 	}
-	b.report.atMost("transactions/s of an instance at which workers wait", w.TransactionsPerSecond, maxWaitingTransactions)
+	b.report.atMost("transactions/s of an instance with waiting workers", w.TransactionsPerSecond, maxWaitingTransactions)
 	return nil
 }
 
-// busyWorkers measures how long after its instant a run is in a worker's hands that has waited for it.
+// busyWorkers measures how long after its instant a run reaches a waiting worker.
 func (b *bench) busyWorkers(ctx context.Context) (err error) {
 	s, err := b.scratch(ctx)
 	if err != nil {
@@ -82,13 +84,13 @@ func (b *bench) busyWorkers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	l := Lateness{Name: fmt.Sprintf("to %d waiting workers, %d/s", busy, busyRate)}
+	l := Lateness{Name: fmt.Sprintf("to %d waiting workers, %d/s", busyWorkerCount, busyRate)}
 	err = serving(ctx, s, func(ctx context.Context, url string) error {
 		ahead, err := s.clockAhead(ctx)
 		if err != nil {
 			return err
 		}
-		f := startFleet(ctx, url, busy, ahead)
+		f := startFleet(ctx, url, busyWorkerCount, ahead)
 		defer f.end()
 		if err := f.during(b.Settle); err != nil {
 			return err
@@ -97,7 +99,7 @@ func (b *bench) busyWorkers(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := f.during(time.Second); err != nil { // for what is in flight
+		if err := f.during(time.Second); err != nil { // so that runs in flight end
 			return err
 		}
 		if err := s.pool.QueryRow(ctx, sqlLeftOf, o.to).Scan(&l.Left); err != nil {
@@ -113,7 +115,7 @@ func (b *bench) busyWorkers(ctx context.Context) (err error) {
 		return err
 	}
 	if l.Runs == 0 {
-		return errors.New("no worker was given a run")
+		return errors.New("no worker has leased a run")
 	}
 	b.report.Lateness = append(b.report.Lateness, l)
 	b.report.atMost("from the instant to a waiting worker p99, ms", l.P99, maxHandover)
@@ -121,14 +123,14 @@ func (b *bench) busyWorkers(ctx context.Context) (err error) {
 	return nil
 }
 
-// observed is what a service and its workers did in a while.
+// observed is what a service and its workers did in some time.
 type observed struct {
 	from, to     time.Time // by the database's clock
-	transactions float64   // a second
+	transactions float64   // per second
 	cpu          time.Duration
 }
 
-// observe lets workers go on for a while.
+// observe measures the workers for the configured time.
 func (b *bench) observe(ctx context.Context, s *scratch, f *fleet) (o observed, err error) {
 	before, err := b.transactions(ctx, s)
 	if err != nil {
@@ -151,18 +153,18 @@ func (s *scratch) seedQueued(ctx context.Context, what seeding) error {
 		return err
 	}
 	if _, err := s.pool.Exec(ctx, sqlMakeQueued, workerQueues); err != nil {
-		return fmt.Errorf("deal jobs out to queues: %w", err)
+		return fmt.Errorf("distribute jobs among queues: %w", err)
 	}
 	_, err := s.pool.Exec(ctx, sqlVacuum)
 	return err
 }
 
-// queueName is as sqlMakeQueued names it.
+// queueName returns the name that sqlMakeQueued gives to a queue.
 func queueName(n int) string { return "bench-" + strconv.Itoa(n%workerQueues) }
 
-// serving runs a whole service, API and poller, while do does something with it.
+// serving runs a whole service, API and poller, while do uses it.
 func serving(ctx context.Context, s *scratch, do func(ctx context.Context, url string) error) (err error) {
-	// Its warnings only: what it says of each request is the noise of a terminal.
+	// Warnings only: a line for each request would cost time.
 	service, err := app.New(ctx, app.Config{
 		Host: "127.0.0.1", Database: app.DatabaseConfig{URL: s.url},
 	}, logging.New(os.Stderr, slog.LevelWarn))
@@ -179,11 +181,11 @@ func serving(ctx context.Context, s *scratch, do func(ctx context.Context, url s
 	return do(ctx, service.URL())
 }
 
-// transactions tells how many transactions there have been in a database since it was made, of whomever: each statement is
-// one, unless the service opens one for several, and so are a connection's checks and what vacuums. What sessions have
-// not told of yet is not counted.
+// transactions returns how many transactions a database has seen since it was created. It counts
+// those of all sessions: statements, checks of connections, autovacuum. What a session has not
+// reported yet is missing.
 func (b *bench) transactions(ctx context.Context, s *scratch) (n int64, err error) {
-	conn, err := pgx.Connect(ctx, b.url) // not in the database that is counted
+	conn, err := pgx.Connect(ctx, b.url) // not to the database that is counted
 	if err != nil {
 		return 0, err
 	}
@@ -192,7 +194,8 @@ func (b *bench) transactions(ctx context.Context, s *scratch) (n int64, err erro
 	return n, err
 }
 
-// clockAhead tells how far the database's clock is ahead of this machine's, by the quickest of some answers.
+// clockAhead returns how far the database's clock is ahead of this machine's, from the quickest of
+// several answers.
 func (s *scratch) clockAhead(ctx context.Context) (ahead time.Duration, err error) {
 	quickest := time.Hour
 	for range 20 {

@@ -1,5 +1,5 @@
-// Command river does with River what bench measures of the service, in the database that DATABASE_URL names,
-// and prints the result as JSON. It is started by bench.
+// Command river measures River as bench measures the service, in the database of DATABASE_URL, and
+// prints the result as JSON. Command bench starts it.
 package main
 
 import (
@@ -70,7 +70,7 @@ func run(ctx context.Context, what string, rest []string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns = 20 // its default, one for each core, would be the bottleneck
+	config.MaxConns = 20 // the default of one per core would be the bottleneck
 	config.ConnConfig.Tracer = b.queries
 	if b.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func run(ctx context.Context, what string, rest []string) (any, error) {
 	case "scheduled":
 		return b.scheduled(ctx)
 	default:
-		return nil, fmt.Errorf("unknown: %s", what)
+		return nil, fmt.Errorf("unknown scenario: %s", what)
 	}
 }
 
@@ -111,7 +111,7 @@ func (b *bench) client(work func(time.Time)) (*river.Client[pgx.Tx], error) {
 	})
 }
 
-// insert stores jobs; at says when each is to be worked, the zero instant is now.
+// insert stores jobs. The function at says when each is due; the zero instant means now.
 func (b *bench) insert(ctx context.Context, client *river.Client[pgx.Tx], at func(n int) time.Time) error {
 	for from := 0; from < b.jobs; from += insertBatch {
 		var batch []river.InsertManyParams
@@ -126,7 +126,7 @@ func (b *bench) insert(ctx context.Context, client *river.Client[pgx.Tx], at fun
 	return err
 }
 
-// drain works off jobs that were all inserted before.
+// drain measures how fast River works off jobs that are due.
 func (b *bench) drain(ctx context.Context) (any, error) {
 	var worked atomic.Int64
 	done := make(chan struct{})
@@ -150,7 +150,7 @@ func (b *bench) drain(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	<-done
-	// What is worked is not yet stored. Stop would store it too, but takes its time for other things.
+	// The last results are not stored yet. Stop would store them, but it also does other things.
 	for running := true; running; time.Sleep(time.Millisecond) {
 		if err := b.pool.QueryRow(ctx, "select exists (select from river_job where state = 'running')").Scan(&running); err != nil {
 			return nil, err
@@ -167,10 +167,10 @@ func (b *bench) drain(ctx context.Context) (any, error) {
 	}, client.Stop(ctx)
 }
 
-// warmUp is what River gets to elect its leader, without which it schedules nothing.
+// warmUp is the time for River to elect a leader. Without one it schedules nothing.
 const warmUp = 12 * time.Second
 
-// scheduled works jobs that were scheduled for instants of a steady rate, and says how late each began.
+// scheduled measures how late jobs begin that are scheduled at a steady rate.
 func (b *bench) scheduled(ctx context.Context) (any, error) {
 	var mu sync.Mutex
 	var late []time.Duration
@@ -215,7 +215,7 @@ func (b *bench) walPosition(ctx context.Context) (position int64, err error) {
 	return position, err
 }
 
-// queries counts what River sends.
+// queries counts the statements that River sends.
 type queries struct{ count atomic.Int64 }
 
 func (q *queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
