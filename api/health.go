@@ -9,10 +9,11 @@ import (
 	"punctual/internal/database"
 )
 
-// readyTimeout bounds how long a probe waits for the database; less than probes usually wait for an answer.
+// readyTimeout bounds the check of the database. It is shorter than most probes' own timeouts.
 const readyTimeout = 2 * time.Second
 
-// GetLiveness says that the process answers. It does not ask the database: a restart would not bring that back.
+// GetLiveness says that the process answers. It does not check the database, since restarting the
+// process would not bring the database back.
 func (s *handlers) GetLiveness(context.Context, server.GetLivenessRequestObject) (server.GetLivenessResponseObject, error) {
 	return server.GetLiveness200JSONResponse{HealthyJSONResponse: server.HealthyJSONResponse{Status: server.HealthStatusOK}}, nil
 }
@@ -26,11 +27,25 @@ func (s *handlers) GetReadiness(ctx context.Context, _ server.GetReadinessReques
 	}
 	checked, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := database.CheckVersion(checked, s.queries); err != nil {
-		s.Logger.WarnContext(ctx, "not ready", "error", err)
-		return notReady(ctx, "The database cannot be reached, or its schema is not the one of this version."), nil
+	if err := s.Check(checked); err != nil {
+		s.Logger.WarnContext(ctx, "not ready to serve requests", "error", err)
+		return notReady(ctx, whyNotReady(err)), nil
 	}
 	return server.GetReadiness200JSONResponse{HealthyJSONResponse: server.HealthyJSONResponse{Status: server.HealthStatusOK}}, nil
+}
+
+// whyNotReady explains an error of the check to people.
+func whyNotReady(err error) string {
+	switch database.Diagnose(err) {
+	case database.Unavailable:
+		return "The database cannot be reached."
+	case database.Overloaded:
+		return "The database did not answer in time, or its tables are locked."
+	case database.ReadOnly:
+		return "The database is read-only."
+	default:
+		return "The database cannot be used, or its schema is not the one of this version."
+	}
 }
 
 func notReady(ctx context.Context, why string) server.GetReadinessResponseObject {

@@ -5,10 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -18,9 +16,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/go-chi/chi/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/server"
+	"punctual/internal/database"
 )
 
 // problem returns a problem of the given status, with what the client can do about it.
@@ -69,23 +67,23 @@ func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 		e.log.DebugContext(r.Context(), "client has gone", "error", err)
 		return
 	}
-	status, detail := http.StatusInternalServerError, "The service failed. The request id leads to the log."
-	if isUnavailable(err) {
-		status, detail = http.StatusServiceUnavailable, "The database cannot be reached. Try again."
+	if detail, ok := troubles[database.Diagnose(err)]; ok {
+		e.log.WarnContext(r.Context(), "request answered with 503 because of the database", "error", err)
+		w.Header().Set("Retry-After", "1")
+		e.write(w, problem(r.Context(), http.StatusServiceUnavailable, detail))
+		return
 	}
 	e.log.ErrorContext(r.Context(), "request failed", "error", err)
-	e.write(w, problem(r.Context(), status, detail))
+	e.write(w, problem(r.Context(), http.StatusInternalServerError, "The service failed. The request id leads to the log."))
 }
 
-// isUnavailable tells an error of a database that is away from one of a statement.
-func isUnavailable(err error) bool {
-	if statement, ok := errors.AsType[*pgconn.PgError](err); ok {
-		// Operator intervention, insufficient resources, connection exceptions.
-		return slices.Contains([]string{"57", "53", "08"}, statement.Code[:2])
-	}
-	_, connect := errors.AsType[*pgconn.ConnectError](err)
-	_, network := errors.AsType[net.Error](err)
-	return connect || network || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+// troubles explains the states of the database in which a request cannot be served. The client may
+// try again.
+var troubles = map[database.Trouble]string{
+	database.Unavailable: "The database cannot be reached. Try again.",
+	database.Overloaded:  "The database is overloaded, or did not answer in time. Try again.",
+	database.ReadOnly:    "The database is read-only at the moment. Try again.",
+	database.Full:        "The database's disk is full. Try again when its operator has made space.",
 }
 
 func (e errorWriter) notFound(w http.ResponseWriter, r *http.Request) {

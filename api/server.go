@@ -3,6 +3,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,14 +15,18 @@ import (
 	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/broker"
+	"punctual/internal/database"
 	"punctual/internal/executor"
 	"punctual/internal/secrets"
 )
 
 // Config is what the API needs. Zero means default.
 type Config struct {
+	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
+	// Check returns an error unless the database can be used: see database.Check. Default: it uses Pool.
+	Check func(context.Context) error
 	// Queues hands runs to workers.
 	Queues *broker.Broker
 	// Targets checks the definitions of targets.
@@ -50,6 +55,9 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // New returns the handler of everything this service serves over HTTP. An error means that the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Check == nil {
+		c.Check = func(ctx context.Context) error { return database.Check(ctx, db.New(c.Pool)) }
+	}
 	spec, err := server.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)

@@ -109,12 +109,17 @@ func operation(spec *openapi3.T, r *http.Request) *openapi3.Operation {
 func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if operation(spec, r).RequestBody == nil {
+			op := operation(spec, r)
+			if op.RequestBody == nil {
 				r.Body = http.NoBody // whatever it is, it means nothing
 				next.ServeHTTP(w, r)
 				return
 			}
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+			limit := int64(maxBodyBytes)
+			if isReport(op) {
+				limit = maxReportBytes
+			}
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 				errs.write(w, problem(r.Context(), http.StatusRequestEntityTooLarge,
 					fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit)))
@@ -130,7 +135,13 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 						server.FieldError{In: server.FieldErrorInHeader, Field: "Content-Type", Detail: "must be application/json"}))
 					return
 				}
-				if field, err := checkJSON(body); err != nil {
+				var field string
+				if isReport(op) {
+					body, err = repairReport(op.RequestBody.Value.GetMediaType("application/json").Schema.Value, body)
+				} else {
+					field, err = checkJSON(body)
+				}
+				if err != nil {
 					errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Field: field, Detail: err.Error()}))
 					return
 				}

@@ -97,7 +97,7 @@ export async function work(options: Options): Promise<void> {
       return () => api.POST("/api/v1/runs/{id}/complete", { params, body: { token, output } });
     } catch (error) {
       if (giveBack.signal.aborted) return () => api.POST("/api/v1/runs/{id}/release", { params, body: { token } });
-      return () => api.POST("/api/v1/runs/{id}/fail", { params, body: { token, error: String(error).slice(0, 4096) } });
+      return () => api.POST("/api/v1/runs/{id}/fail", { params, body: { token, error: String(error) } });
     }
   }
 

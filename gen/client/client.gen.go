@@ -369,8 +369,8 @@ type BackfillWindow struct {
 	To time.Time `json:"to"`
 }
 
-// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-// policy. The default is no limit.
+// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+// below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
 
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -512,8 +512,8 @@ type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
-	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-	// policy. The default is no limit.
+	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+	// below 10 count as 10. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -582,14 +582,18 @@ type Job struct {
 	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-	// each attempt, up to `maxBackoffSeconds`.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+	// this after the first attempt; that bound doubles with each attempt, up to
+	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 	MinBackoffSeconds MinBackoffSeconds `json:"minBackoffSeconds"`
 
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+	// late was not missed.
 	//
 	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them.
+	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+	//   execute only the latest.
 	// - `FIRE_ALL`: execute each of them.
 	//
 	// A `SKIPPED` run counts the occurrences that are not executed.
@@ -676,8 +680,8 @@ type JobCreate struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
-	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-	// policy. The default is no limit.
+	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+	// below 10 count as 10. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -739,14 +743,18 @@ type JobCreate struct {
 	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-	// each attempt, up to `maxBackoffSeconds`.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+	// this after the first attempt; that bound doubles with each attempt, up to
+	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
 
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+	// late was not missed.
 	//
 	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them.
+	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+	//   execute only the latest.
 	// - `FIRE_ALL`: execute each of them.
 	//
 	// A `SKIPPED` run counts the occurrences that are not executed.
@@ -844,8 +852,8 @@ type JobUpdate struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
-	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-	// policy. The default is no limit.
+	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+	// below 10 count as 10. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -907,14 +915,18 @@ type JobUpdate struct {
 	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-	// each attempt, up to `maxBackoffSeconds`.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+	// this after the first attempt; that bound doubles with each attempt, up to
+	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
 
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+	// late was not missed.
 	//
 	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them.
+	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+	//   execute only the latest.
 	// - `FIRE_ALL`: execute each of them.
 	//
 	// A `SKIPPED` run counts the occurrences that are not executed.
@@ -1066,15 +1078,19 @@ type MaxConcurrency = int32
 // MaxRuns The number of executed runs after which the job is `COMPLETED`.
 type MaxRuns = int64
 
-// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-// each attempt, up to `maxBackoffSeconds`.
+// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+// this after the first attempt; that bound doubles with each attempt, up to
+// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 type MinBackoffSeconds = int32
 
-// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+// late was not missed.
 //
-// - `FIRE_ONCE`: execute the latest one.
-// - `SKIP`: execute none of them.
-// - `FIRE_ALL`: execute each of them.
+//   - `FIRE_ONCE`: execute the latest one.
+//   - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+//     execute only the latest.
+//   - `FIRE_ALL`: execute each of them.
 //
 // A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
@@ -1211,9 +1227,11 @@ type Run struct {
 // RunAt The only instant at which the job is due. It must be in the future.
 type RunAt = time.Time
 
-// RunCompletion defines model for RunCompletion.
+// RunCompletion The report of a success. A report is never refused for its form, as the run would then be executed again: it is
+// repaired. Only `token` has to be right. Unknown properties are ignored, and the body can have 16 MiB.
 type RunCompletion struct {
-	// Output The output of the attempt. Its first 4 KiB are kept with the run.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
 	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
@@ -1221,17 +1239,18 @@ type RunCompletion struct {
 	Token Token `json:"token"`
 }
 
-// RunFailure defines model for RunFailure.
+// RunFailure The report of a failure. It is repaired like that of a success.
 type RunFailure struct {
-	// Error Why the attempt failed, for people to read.
+	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
 	//
 	// Example: the printer is on fire
 	Error string `json:"error"`
 
-	// Output The output of the attempt. Its first 4 KiB are kept with the run.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The minimum time before the next attempt.
+	// RetryAfterSeconds The minimum time before the next attempt. What is out of bounds is brought to the nearest bound.
 	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
 
 	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
@@ -1386,7 +1405,8 @@ type TimeZone = string
 // same run has a higher one.
 type Token = int64
 
-// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run.
+// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 type WorkerOutput = string
 
 // WorkerTarget Puts the runs into a queue for workers, which are processes of yours that lease them. Such a

@@ -9,11 +9,26 @@ import (
 	"context"
 )
 
+const checkTables = `-- name: CheckTables :exec
+select
+from jobs, due, leases
+limit 0
+for update
+`
+
+// Fails on a server that accepts no changes, and waits while somebody has locked one of the tables.
+// It reads no row. The partitions of runs are left out, because it would lock all of them.
+func (q *Queries) CheckTables(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, checkTables)
+	return err
+}
+
 const lockMigrations = `-- name: LockMigrations :exec
 select pg_advisory_lock(hashtextextended('punctual migrations', 0))
 `
 
-// Makes instances that start together migrate one after the other. Held until the session ends.
+// Makes instances that start together migrate one after the other. The session holds the lock until
+// it ends.
 func (q *Queries) LockMigrations(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockMigrations)
 	return err
@@ -24,7 +39,7 @@ select coalesce(max(version), '')::text
 from schema_migrations
 `
 
-// The newest applied migration. Empty where none is.
+// Returns the newest applied migration, or an empty text if there is none.
 func (q *Queries) SchemaVersion(ctx context.Context) (string, error) {
 	row := q.db.QueryRow(ctx, schemaVersion)
 	var column_1 string

@@ -355,8 +355,8 @@ type BackfillWindow struct {
 	To instant.Time `json:"to"`
 }
 
-// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-// policy. The default is no limit.
+// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+// below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
 
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -498,8 +498,8 @@ type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
-	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-	// policy. The default is no limit.
+	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+	// below 10 count as 10. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -568,14 +568,18 @@ type Job struct {
 	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-	// each attempt, up to `maxBackoffSeconds`.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+	// this after the first attempt; that bound doubles with each attempt, up to
+	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 	MinBackoffSeconds MinBackoffSeconds `json:"minBackoffSeconds"`
 
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+	// late was not missed.
 	//
 	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them.
+	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+	//   execute only the latest.
 	// - `FIRE_ALL`: execute each of them.
 	//
 	// A `SKIPPED` run counts the occurrences that are not executed.
@@ -662,8 +666,8 @@ type JobCreate struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
-	// CatchupWindowSeconds Occurrences that were missed longer ago than this are not executed, whatever the misfire
-	// policy. The default is no limit.
+	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
+	// below 10 count as 10. The default is no limit.
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
@@ -725,14 +729,18 @@ type JobCreate struct {
 	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-	// each attempt, up to `maxBackoffSeconds`.
+	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+	// this after the first attempt; that bound doubles with each attempt, up to
+	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
 
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+	// late was not missed.
 	//
 	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them.
+	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+	//   execute only the latest.
 	// - `FIRE_ALL`: execute each of them.
 	//
 	// A `SKIPPED` run counts the occurrences that are not executed.
@@ -906,15 +914,19 @@ type MaxConcurrency = int32
 // MaxRuns The number of executed runs after which the job is `COMPLETED`.
 type MaxRuns = int64
 
-// MinBackoffSeconds The minimum time between a failed attempt and the next one. The upper bound doubles with
-// each attempt, up to `maxBackoffSeconds`.
+// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
+// this after the first attempt; that bound doubles with each attempt, up to
+// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 type MinBackoffSeconds = int32
 
-// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute.
+// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
+// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
+// late was not missed.
 //
-// - `FIRE_ONCE`: execute the latest one.
-// - `SKIP`: execute none of them.
-// - `FIRE_ALL`: execute each of them.
+//   - `FIRE_ONCE`: execute the latest one.
+//   - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
+//     execute only the latest.
+//   - `FIRE_ALL`: execute each of them.
 //
 // A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
@@ -1051,9 +1063,11 @@ type Run struct {
 // RunAt The only instant at which the job is due. It must be in the future.
 type RunAt = instant.Time
 
-// RunCompletion defines model for RunCompletion.
+// RunCompletion The report of a success. A report is never refused for its form, as the run would then be executed again: it is
+// repaired. Only `token` has to be right. Unknown properties are ignored, and the body can have 16 MiB.
 type RunCompletion struct {
-	// Output The output of the attempt. Its first 4 KiB are kept with the run.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
 	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
@@ -1061,17 +1075,18 @@ type RunCompletion struct {
 	Token Token `json:"token"`
 }
 
-// RunFailure defines model for RunFailure.
+// RunFailure The report of a failure. It is repaired like that of a success.
 type RunFailure struct {
-	// Error Why the attempt failed, for people to read.
+	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
 	//
 	// Example: the printer is on fire
 	Error string `json:"error"`
 
-	// Output The output of the attempt. Its first 4 KiB are kept with the run.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The minimum time before the next attempt.
+	// RetryAfterSeconds The minimum time before the next attempt. What is out of bounds is brought to the nearest bound.
 	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
 
 	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
@@ -1224,7 +1239,8 @@ type TimeZone = string
 // same run has a higher one.
 type Token = int64
 
-// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run.
+// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
+// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
 type WorkerOutput = string
 
 // WorkerTarget Puts the runs into a queue for workers, which are processes of yours that lease them. Such a
@@ -4945,192 +4961,197 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17c9s2tvhXwfDemd31pWX5lTbuP9dxnMapk3htZ3N3q24JkZCEmAJYArSsdvzdf4NzABCkqIedx6a/",
-	"dnansSS8cd4v/BalclpIwYRW0dFvUUFLOmWalfDppCqVLM1fGVNpyQvNpYiOousJI4lgdxobJESOiJ4w",
-	"UpTslstKkYKOWY+caUVSKTQTmnBFZEF/qVgviiNuBvmlYuU8iiNBpyw6ilKcK45UOmFTaiad0rtzJsZ6",
-	"Eh3t9ftxNOXCfd6NIz0vTD+lSy7G0f19HJ3zKdfdq53SOz6tpkRU0yErzXq5ZlNFpCBSMFzvkoXlMGq4",
-	"royNaJXr6Gi3H0cjWU6pjo4iLvT+XhRHdirzK67ZfvIr5kKzMSuje7PmkqlCCsXgvJ/R7JL9UjEFu7BH",
-	"Z/6kRZHzlJoN7RSlHOZs+j8flNndb8G6/rtko+go+q+d+k538Fe1c4G9cNLF8ylxWnNNQmpyS3Oe9UjC",
-	"ylKWKiHmKBRcMRfwGxlxlmeqF93H0YkUo5ynX3zNSlPNHOiVlSCyJDmjipFMMtwHzXM5I3rCVY8kGdOU",
-	"5wlRdK7IbDJ3izcLvpbynJZj9qX3MJTZ3Bx6biYviZ5QQXbJa/4MFveS0VxP5isW9bDF4HjL1sKF0lSk",
-	"zKxngjPDKs6EZqWg+RUrb1l5akDii181K295ysiI8pxlPWK+y+WYTChCJV6tIpXI4BQDgM5gD2+kfiEr",
-	"kX3hhZcMMYqoKp2QD3IYNwAVlnaFe3sn6C3lOR3mXxwIM6rp0OBNSoXBmqE5PppOWBabpergArgiSsui",
-	"4GLcI9flnNAx5YLkVLMSdvNOqKooZKlZ9pplnF4DzfvPIJXZS9LGlqQHvMIOZWY61ppNC/2c0Szngl2x",
-	"VIpMNQj9viHly7lKVpUwgSFGhp1QHNFwlOXs4dsnB+sYRBw9o+nNiOc5nFuWcTMLzS9KWbBSc8M1RjRX",
-	"LI6K4KvfIpmmVVkykTLVzQ9rPhg0JVzAZc+4yOQsJlykeZVxMSZ6IhUz1EmTCc0IBSimecloNu8NRNc+",
-	"F/dSVmLtakwbnGdmkEdpaiCpt8kEwEx/qXjJsujoR5wtbpzET76THH5gqQ4P+D3see0xN9d+bI/Kyz9U",
-	"aTLjekKoJlOpNNkl/X4/PGOzFXZHpwWi+aiU0+go2uvvPdnu7273d6/7/SP4/7/MFmX4217w2337xnGg",
-	"rsMd8dLQQSDu2q3UXTGi+0iWjOw+/abfOOiMarat+ZRFC8IWLq1rtpyunsyC2KjSVck2na51tbBXWELX",
-	"jZ5QnU6qAi+0gczhWt8GYF/D25QrxTKSS2G4MR1L5MhGgCC0ZLADdsfSShvaOJtQzW4tw5lyNeIlG4hC",
-	"5jydI4+yBMQyAZAkF9HlyUFIFvZ3D/ef9PsN0tCPI1HlljfosmJd6HUihd3S/PtSVkX3/QCCyZGRjAw/",
-	"UgiuQOLplJGx6UnUxGyW4oKPPDAnU3oXzOLE/ulA2DMxLSkxdxgTaQ7GzOLECtUj7ynXhpzAxJreMKKr",
-	"UqgY5odDV3p7ZhsB3OJpeYSJhjzPuRhvO5aFJ+e1gkUtoX1uhaHNpTmNf//478Hgrt/fHgzudl8MBnff",
-	"vPhp67+7YP2klOL0riiZUhzZVJsMpKUUhPkmeKgjfsusnEz+OuWi0iwmE1mVMcno3BzeVAo9id0/9ssZ",
-	"Yzd/A8ZrRhkIxe9i+H7CU7wpi9HKcmYD4T3yD5pXzEIpkFNlhkDB/a/Jq+M3SUyS12/fJH/7jvQJFRn5",
-	"ZiBM66tKZNRQ8YHYJsluvHtoW26/uDwzf27t7PYT6JHs9rcP+juHCUyTc6VVTEpq7g1+V5oVqgfjnCdu",
-	"gUAR7N4AUXC3yfn2XhLsAJpYUsR1TJLD86Tu/6LkOMRAkMYor9+++a+9hHCt3Divpd3PNklewiqo0Wcq",
-	"y7+4Ihkr+S3LiKEjqNRkbnEgomlJVGF4GwDqEUleki38nxnOrMDcYm7n+F/8YE7qfzPK7V/mFu2fsNR8",
-	"bo/wf+eMlvDJ8LeJLDUxxEDBBWxtPQ8gAzoEULG1RVI5HXIjYQCz/ge/4wyAr0eOjRjHyLRSmkwNCSSM",
-	"6wlyVYOkRwOR9Emf7O6TLWJuFk6iYkYFNsIe2d23M7ov8Mx75AyFGntCeibJkI25sKQj2UpiQgeiPftQ",
-	"6skRgSm3FmfEsY3+nc9jPBhoubPn2taNBgJZqiAyy2CX9qzeT5ggaS7TG0XSiQHDra2YUDLidywDMoRX",
-	"7tVBdscRccwqqA6RyXIsOtKsHAjzw5gWuLLFAWEcRfTMisQZAJcby7TrkUtWMAqEzHxWqAFQNRCATzVA",
-	"jSToqCynhbKTtInefp88heYWKZtEb+/wcB3RW6Boz1nONDs2mz2RZhbtCZuVeDvlnfcTBiBlMQVxyYyU",
-	"kZm5Cw6Hm5y8fX1xfnp9+jzp1eR0KGXOqDCzn4rsWC8TH7TR2gqpFB/mLJCceuQVN6SbTOnczErneBcG",
-	"NIdsbjCf66UCxdoTeQGapVUFHiht07rXBmIwcwr0whpGXHA1YfZwNpPDSqbgvn6LaJ6/HUVHP65WnS4r",
-	"cYld7n9qH4tRi1Dg3nwFLdHMHUU4UmNjbv9+5V0i3AvDNL2h4QE3gXYA81eNPVa5ANI0BLQ3urcmu13H",
-	"Cey6GzQLqieOCEKzGAlgJrX6jphdzw0lh99BA6WG88wmMmcNoR9gobyl+Zlw0mnHQjigIxNG/PsxMuNF",
-	"ILxMotgbKCeMZqwMTnDJpXCQOGFnsTuirmO35qGHHbnSVFcqXOzbH9YvyfZasopSDxl9KBamRsjM2ZLb",
-	"45kKTIW1pYgrazOcgYqLg+Sozc+ocnYklh2B4QNYqeEKA5Ea4TYZUZ4nSLDBotzAm6riWafyhF/QsqRz",
-	"IAl3BS+Z6iKKwONADIJVMpGZtedMGYlLAjWeuAMj7E5DgxWEcPW11AuJ6/PsvCSti2tajpl+oMp8BQs0",
-	"RPvl9fWFN9MZxAGhw5lOCFql0TiOyEtLI7YB0nExEAnttNskhvVmvGSprnU2ZLIs65Fnc6+UGdmDFNUw",
-	"5ymhWWZkd2aWZlS4UivyLYrJBwf7BiwM7TBXzrLv4D7MPqmWJfyGdma4DhTkjsWc7N3d1TvgIAGkTCkQ",
-	"7amYE8QBI8cl7K5gqb6CLxLCR15UHfNbZoQ7w6nJwd5TIsuBOOzvwxIEu9PuwIhRmxScY3LJdDnfhj5J",
-	"jxzs9klBK2UN+B/kEFZ4ak7bHb+1oypGkKaoI6sOnGVsWkht1L3tH9g8OWrJy2Ul4lp7NCDYuMTnLKvQ",
-	"/MbIcE5A+90myUUlUl3RfPuVHG6fZUZK9l9dVqL91VU6YVmVs2z7hSwbv1h+neCwuqQpK2jJhE7IX9/v",
-	"n5Br8w0BG/+d/hu2mrHhRMqbbQ6TuE8gpGk6LayY7r5XfCyorkqWkL9eaSoyWmbkPf6oyG6v3+v/LSbc",
-	"6SVGbS4ZSUw3LsZXLC2ZVpZANOkV0PROWgXcwx0w3lDTnICC98Xbq2s4jXfXdtEXx9cnL73iVdB5LmkG",
-	"SpPXbagir67evsEFhVLkk73dg4MOWhWCZkNC/PGnZU6ZSpFUZs6wMmVUONhfsIoYGipHBlV6nRR0wWp6",
-	"+PRpYBgBt+CiiDWld2c41GF/kdpaEF9OuBqex293n+51HIs/ht8WTNAvcXxQI5nI8LZYgG49cnrLyjlc",
-	"82wigYKAuunkasUQWac9YgczN0g1SWlZzklasowJzWmOFK5ko8roDgb8UGVREn6wO3WwlEohWAqsDfS8",
-	"0UA4TPLwEJ5DcHg15Z8yPZFZAxIiA4lGxLECwPen5tPL0+PnUex+u3gH/zUAGsXR81OjH3SICXGkAGVe",
-	"fpo76ryWzoOMnYJGkuNKT2TJfwUhAFSYtecSR7OSa/ZW5PNalG6QgEVM/4HN7WJMywaAGFq5QGyOSDKb",
-	"KJb+jMi+d2AA7MkBGc41mu6HVLEnB72BuJakZEVuSB8lN2weAxsBjRwYhJFKec6OmnNq0KYNk2VGcPWE",
-	"z0CPadgScmp5Flf1evTD35+W337/wz9/Ka9nH95dPP/27PziX2dy75ye06tZi9ys9eeHWLzXQuKu49bW",
-	"0eSAcKJ10QlgVZl3mPAESUyPxDBn+Esl5N3lOSCvrHQIKk1pHtoe7ezYb3qpnO7Afe2UzMgR7X0ffLs+",
-	"kCEUyeBXXHWXIHa2oEx0shS0jSk0eYE1xyvWBoycNBF7W69mgswZLZu7fdJ/qOl6dxPTNWr2XY63Bbfb",
-	"c6P5W74RmPBr853BnYbFZsj0jDFhjZ5G4m9b+IArDQQaFdbaB5f4u5b69To51Cs5fJyRocNLuUrdX+Lb",
-	"vDfifbebZNVona4VM1aH62HlOO32ZoySUW95WKIDmes1Spltu7m3Ki3RvLVyUU0rP/CPJVayVcN0m9aM",
-	"IOWsXqt6o2nM6P/ZRpok70L/VRMs0ov7OPrQxr9VIzSR9T6Ocqr0ZSVWa69o12MiYxk4j6156DtiqANq",
-	"PD5aQrDH2/Gm9M7C/NqNvA6aYs9nNL2Ro9GGB/F6oQOOEkD3BkOErbH/pfWTr+kIze6B0Dxw3QsdYBRw",
-	"X16A83L9CGHjexcqtwZu5PCNaWaas7u1EOPsyxVyphpQuItSezyQyFtW5rTYbLNvG43v4wiUaUDwF5Tn",
-	"VcnWnvjFYg8YB/Sz9Z2xGUZQrCcheLDY+kRWQj8w5sL5t61cwEuDtb0un3VniMdLrrQs5xus0rV0Zuf1",
-	"W7uyzbCHVUjXwJzVXH2XS0ZVlxP3/WTu4W5CFXoUoUdsyZMPggIROs05E5ooyo261dsE7LQ3mK1aszWr",
-	"+fZLFQgr15kf8frAo8g0KPkF1RMQi6wD2nnvYMhetyDfUL16DTVoEyumwb5/SbGWEFy7dkYYL7K1XD9j",
-	"Iy64i69ydwRuYfT6ZT1iiCHJJBj78MvHG0GB0wJFq3HUX177VuJOcz7IG8GJONStId3JAzXFb7PhZfJH",
-	"m1YvEeXaVK7JGrvYRhcLjJfJnZ1ksEEAOsTCBfbo8biFnQHxCuWLkHOEEmMIR11K0is5PIHGD47vEmwG",
-	"Mj85vaOpzufOE54s3HoSk8RcuzXFwX2DKc6BVivyq0NyM9qVDToXfDzR+Xzb65ABs7DfHUWK5oaT3P/x",
-	"VIXfnTT/FYjpf0rGvwPJ+A8jmX4hMfHBIteDZZiW8AD3vYQHvbGwsMBk6JSBYbZgssjBIFcymvXImSaC",
-	"scxG6ZJK8F8q1gN/VilzI+iUNNWsbLgBmubJBUayOnLoMeGRr+Twgo7ZA+1ZXv70f6xBkS6RM//ojK8N",
-	"AnbqRLclmXBpMwsO3LJm/O8IHSqjJEhRRzK6iReOsbBnuEpVQ7deMLLVTHIb1wYmzeGc4Io2VNq01DRf",
-	"N/MHOVQxSY1IxjJSFQZId/uk3+8/ZJYzdUKLoitGIwgtsz7UqSwZhl8n0DdBW21HRFlbfgeAin3iHu6v",
-	"vYIlOBo6OsP1bZPk+OT67B+n1gVuVBBQnMGtrYiyPmrr4D5+d3X6PGhqNEohGybrSmieW2tGyVQ1ZRl2",
-	"rsPnsL8b2g0yqkoM7PSDxWTIUkPJndwZkwQEFHRnWM6ZDASxQGJGtFGG1l2CmwMXnVl6FEd+GZ1elFdy",
-	"+A5k7geL1FY9kyNCUbR+gRqqV2ENtYO4B6N/QxiVnrC5+ckagdKcUUPzULd1Dj0xEEMGDXrk7cOkdOst",
-	"U83jbpv8Vwvvu3t9FDnCI9j9UzT/UzT/UzT/UzT/UzRfYcFdzmmRL3oyTI5D7giM1UbmWQaK/gHVZJk2",
-	"TtJwvyCcvMmn4Xpa5H4JZ+wMWtnItOxio4ABqrhT5H8r8jnRcozSEAZ6YT8XifKJpfcvoiG1o2Xutsdy",
-	"2345pcWPuJyfPigpepd09popZaTh+zg6Z1Q9VLV4ZDjtRwXSOo9tV+SxkyRgTrx2A6R+OtWYZJmr16XP",
-	"bqQvwbFll5VY1Jq6rN1h3C/M0yUdw5hBfYqVNxIIS5477PbjaEa59iS/v2C6hCPqCgTZPVyI55IzyBkM",
-	"rtMoWMqH7AQXasOJXe4jmcnyBsstaJJxhmVKuKjYQLBcsRkqIRB0C20wpdHFxhz6cBrMe18TELL/pBEP",
-	"srckYvHSp0e7LccbqbXovpOuosBHVSRp3U8jA375+UsIPrahZVkFB716IftrA2Twhpphhva7rmMBE4pL",
-	"N4ZmneT1M1DQ+2WYAtj36ESi1VYArlyMdYxRSrtEig3NGZ9aBVlP9x4cJL4JOfwgh2ebxch8qC1vG4p6",
-	"DxeynMCRvUAr0aZJ9DdsrZ5zDY06yTb2d2dR77S1njhIy1rhzsPNdFJ+OX5Ussf7kmvWDEa3wYa5HDvo",
-	"sF51sHbSfEbnNlOCZcAXmxjSjvLM5Xh9shH82rWv1029qyZ2m1Fee5aWp3goxyxQKZgtoMGyHjkWPlHD",
-	"pXbkUmmb2mqkAV99R5aOPYG1Ta1jLxsQ9dddWqLf7ZPVxU0aQZTUluDxu8GYSmv0lIL1yLFLsEsWlLzk",
-	"k8ROvl7QVjvySPmU+/oTSduykcQ+U8/JBEBTQce4tJBjC3lgSYQNLuHhYa+vQ6a/nNz7gBxYK0oldTEA",
-	"GyfVSrpdHqQLK+0/arldOruHosNOGMIJHgxDpm9VFKwkQ1mJjGSyGuZM2YoIIfuIrS06WbCEfCJga5sY",
-	"anHkxdnl6c9v35ycRot50kZmlCSTCES2rEhg/T0KS+oIWWN/Kqs8c1duc90IJVg+whVp8DMnR75pEGVp",
-	"jhDaXf1wdhE0EXUa/7RXD3R8fh40gsOtGw3EMY5zYTTushKWKmEOXLuISrtGSlOTDg/MDBnFkVtAp1Zd",
-	"12h5oByVy5TmRgFdEjRlxBCX8W8L0gCE/hrUOXAcFKKpLl+ckP39/afEk2s5Gim2UJ4Ea/Xsb+89ve7v",
-	"Y62e/+nvHfX7Xdx/Km9Z9mx+ksv05gRsAivdIgR2hQu1xa3gDoSFIvMhKEEClT9qxwCwKKiVMBBogMC1",
-	"L2bnP0aUaWf3NqWP+jo6N93FmeurD0IYg6qLm7DnBnQaBUBXpfhoBale2TlX+rM6PQP4X6vFw3idJ9k2",
-	"W9YEzOLgatpFRSNXxJVQqRgmEfksZKhrNwpZkiyYcBTLUiIboedojcsHffbuxYvTy5/fvjEEzeuSAN1+",
-	"bC0JE1mMaUpdRK+5yIEgmBKLMxyfn79936J0XBtdpJa9dGyIQUFLmucst7644zcnp+c/v71+eXqZHNn0",
-	"8ObKMOMuXFGwlOYEn5ie2vurTy+KI7/RKI7CxXcT2BA2zIeSZ51EqAaJTe6cXDFGkoa9PGl601bABAoC",
-	"M7AhLAJHRyssPVJfiSGIE6ow12D57YcjCKx29ynuPhjyE1/WRacHYZXgaMUsEBtBiijlbJn8CAbwbLFq",
-	"Gbtdb+DafYQweVGr2O1MvDlkKGPNJlwQ2qjJmBlU0pDxCBQC/oBYbUgLAqdxXJe/GmGaPf+VDYRTxb4j",
-	"itmbkhpKEUHpVWKXplxZIC2LHnnz7nxJkI1Ps+VqIARTUOgnY6xwRVz3+n2Ss1uWqwXncTt+c/G4QvN4",
-	"2yYe/LqtbnixLQtkPtuFBF+mz4h0VTIf6KAXBCq0xFi/xBboNIdphKCnB4ffLGrlXWVXllYV7hKFsM7w",
-	"EjtSo+JwKy8+RnkVONXM8qZZKcXYSWqNUPdVzDaoOdMRaGSnO1tj6+KqzvE+swnuBkiQPiX/t23N59tn",
-	"WWKzswGQbINcjhtSWdvB1DhhUF42sPdprhHu6rt5RjPiDPlLA/vDDnQoK300zKm4iTZMWMVpgwDvFYVn",
-	"/l6xinVHx4XGXUp+MQ290XvkTSWtnFzEMLW2OGBo7T3e/hfd/rW//fTn7Z/qD72ft5f4zT6bdddblR5X",
-	"BjUoMNXthTTcCTlDI6cq45lLqlqbyDIKi2UtQdumjh/uxhVjgUxd4Zn25pjaKNXVgazNOlpLHIDmGEBE",
-	"sKeAkg3XXop5dHbZRgZxRx+mNAsjjbwtJAzuMhSkrvcY2NAHwh7vEUiZEF+oZxJNVsiv0MxgJ2jVOQTK",
-	"o5U1WB58S4Yca+YMRBKqcImhT1Oe59z6vVoCwceb6B9Zr9jqvYbqYkoppLjL0h3ubkzYXcoK55tqCN7x",
-	"QKAUNKVz7AutlJF4aN6uiwzCU8O+O7K1oDRpHtayAq8rtcrShw48oIwbdOks4/aJq8KVTJdzM8xqsJYl",
-	"H3NBc9TX/N0YgdyMwJlazOKEX+ZdHp+1eNY2VKxJGs8qhlVVQwrQKPG1ua+/USZvybwIJs7GuZDvLKye",
-	"8ng6s1kK5GUl6hRIXfLxGN2qa/pc25adfifnb/K8vXRpW26CGmZW+KI2LRG4wHDWl/Vekl18DQazfF7X",
-	"+9SLqlBWoTPKVQzcrGT12uu6rEQzuPEh9dwrXVRrg3Tegyz0Ftt+nHsRuy45Wat/PjQqZ7VY4hAFr3qZ",
-	"976W8fC9GdB4gGULg3CtetAH/adP1paZedzZAniDNr5R2ZIOZ8gI49ubZdx6H++xgJW5ZyT8ihAou43L",
-	"TghzV2AY4oTlBZT+FVLHnlxyRZIXx2fnhoVC7dWUdZd4/WjQc0RgCQgGMYq1PRMNKe09GuxGz1nJyI0R",
-	"BixCT3AMZ45C85AtSBa4SI7Pzt9dnl4lDZeNlZadp7oVMQjrcB07jTmXlfjsOTOd0V//P+XMrMz7WAI4",
-	"62I0DZQ30/87S5ToCcfIJ3ZX5JR7O/frs6sXZ5cuSSQwBBtBA92AtU9mud+PI5BiLehtkrz9x+nl+fGF",
-	"gc9u0+sMC4KbVc/oPDaqFSwAbbDEvkmAldlPj69Ofz79v4uzS59i0hF8YAtdu1oQ7iocjci4M64+Pz1+",
-	"fn72xgx5cnr63I/ZaK6lvHHPKmBOz7LqnTDmq7fPfl7IoZlRZ6YMqafX4+qeWF2u3dVVql7e9/L07+9O",
-	"r7CnklMGBfpcGVSvuDVQ3d53FEf2iqI4ahwwFLtrHVAUR/UG7Qe75iiO/CqWEY5Llj8iKPZzCQOXtarx",
-	"gMAg57C0ll0q1IyVWHOE+lCZ78LAGlmruAGvbNkh7Ts8rwNdtZv+hC/2BNJHvKDpbpbcVssQy95fOSA/",
-	"8GdutrDApy2Di2ViQUFx2hSM2QpqxIAhWWlX+WOJvRA7n6nrshIp1esz7oA+Gbyw0wKScgUMs5vFI3U8",
-	"kdkyL3tdCbRzr226OqMdtZ8ch1nnUOgsLw1ri7uhwt9Z11ktAfUVuYEXp2+en7353pIcKyrBKwPCCAqe",
-	"DhrW4qx5SHPevXmDHWu4N32R8nIx9k9wobrqivyafxuCI7rU3p14GhyMZ6UUN6eV4DrItH1fLXB/+XZO",
-	"W/b00L/V0R7eGVma/RpuTHgaMkGtMXiQr0Fa7ZEaiohnFMWR35+VrzBR0S7URpVcLKec17X620GPbD2R",
-	"gNDjdk5enj5/d37azsZsODQN6z9+8+4YRMi6pKbEy0YiZt2Zxyc/vDg7X2g4tA9REWrfS3I86fryn+22",
-	"IOKHokDL1WhXHMURLiqKIzctMJjry392HpErtHxRslvOHv4alk+C/fTlUlIMAzl0KYbRfp/s4RsaYaGd",
-	"o+i0MuvcecbKnIvFd7LA/bkIAOe8EUKgfPA/r533iy86zR5vDUhdWMtmASAYBfPoBMv/RErkw/LOHlHa",
-	"4eMTkQzI1/MusjBGy5wvfY/kvQ2PcccVW6Mms7DfjAU2YD6FJ44GwiqgBVXt58AeBEN1THZdjdq1ymVH",
-	"CeT3gUyvWuGvdWhGOx8bau1ug9kMK4yB4HHks7IJE2k5LwzpBG4HT6JhtBWwhKRRMStpFPHCd3SWFDLr",
-	"kWvp0sWpFRVtLWNU0weC6x65CrtCnWvs4p/9wR5e+x+RpCrzhNwwVqCiN5HuIjJuzmvKBdWouk4pPHZp",
-	"/oSKwsteVq3fQ4jh7JflZflI+jrFZZXBqc67s2Rsjm5SvGYj6Am2gX2/nvY+XvNEbL2RdU2bK/xpddiC",
-	"AdcAYRdx7ez4zXEjjacRkYm8YoEEv7s+sSmT8PABNmqYCZvsoGEdfHLw4HeTrp0S1SHmM5GiTeCGCYw9",
-	"qVNcLtEhTcCP7sUiMDBjJXKuvyMU08m8MIbnMBDg8XN2CUomfOw8pmueEnza73+z+/Tp3uHBNwf9p093",
-	"1zmhGjbObtt5Qyfx2zurnYig5nhc848L2oyw8PQPD/efdBxxA6oeJoBcVDqgalwYZdKGDAShArG1+JtF",
-	"FqVM7bMfIzKXlSsPj+mEWIH/CurCD0RQxmMxoeAoUNIUyVjKM0YmckamVMxxPQtvJHY9CgGrXcfR6nCJ",
-	"jrrnlqr8tGGYBk64qPDcw9MP+PDzc5l2qtFGxZFpNWVCB1FYhl1oJtCCD9rfmAl8KwXUaai/Hu3Iggla",
-	"8N6cTnMUOkYdT4q69wnwGT94G8HKmAYDyIVUelyyq7+f98gx2dr6IIdbW06f8EGLhiuh1w8+Gp5xCt7z",
-	"BS8QDcvOmikF2dqqeT48LycyGyNfG/eGLJVTVnN+KdhAbG2VldjawrmIEdjBXGiBwOmIMINFpK0t+7Cd",
-	"c3QBjPoHq8DavrVFzkYoddQmO5/QmnGmamu9S2pVxCe1+rf0GhZ/CDFwHBakFPOvjzYAd+4McrRauXp2",
-	"pr8owjOLVwPREahAfJwC9YX2W0F9VC2+NhPXOzM/8yyxB3QixS0TBkbU1hbqaWd4l3hmPl6fC8MjXBZG",
-	"Wkpn1yHPrVUAO8AzXaQOb9h28VH2lcNK3Ag5Ez4IrYRY0SlbKL5FLt2D/niOlPtOADmimg4EweBGFeR3",
-	"0A+yJLesNBL7EeFj4WyUUrhAh7msXLDsjbD6ITwkggF7iCIuXu+vybJntpPYR/L9zSrizWf+MbKENAPv",
-	"2u/RmMltDCcegNKytBJgxnJ+C+a8RqRmZ2RmkCP3it7SK8B9M3spK8jAd3GZ9o2/vX8f7vvgy0zaNbkj",
-	"h3O6mlGj5ZN3Z0RN5EwdkUqZ9RkyCMYTM3wz6hNJcc5TJtCwastwHhc0nbDtvV7fEy733sNsNutR+Lkn",
-	"y/GO7at2zs9OTt9cnUKfOvrOE7IojuwtR0dRv7eLrSwxNGptr9/bt0+9AdHdoQXfud3d+SCH8NlL/A0y",
-	"SccGWkpZjSd1QbDhPPCzlPCxoGOW2Gef5/AiiCGc/pUqxBMDevBEr30Nk2sreiS1Wycx8kqB09KO2mMk",
-	"lV60t4TAXHnGCjMlrmMgsBQVPgMa6EtYWAzrfcHN4GNbXIqzzOg2XOlX5jjMMTksBBl4k9ppYcZ0W57c",
-	"bbl5/PlBcJoZ0729ZwGkwJDc+tn6NYl3q0WwZRJ3vcsd61TboOU5uMFMw+apXIJmhkcevgDNncNr2V7r",
-	"Ur0bPdIf1N42yoFHUtNvr99Ho47QDM0g7Wf64WnBTecBVyqILG2LFECoLV/XM5h2gDN3DehXuPOMZi48",
-	"9j6ODjfpAiYQQfMrVt6y0scRH/b31/e9wgzod4LeUo4KiNmLqqZTWs6ddQor8Ak2g/fyDJ5AMeqxgfwI",
-	"qMNPRk2UqoM+fG80YPYom9yinQPlKXRDDERiLTdJIziulo1sAFjd2RrWGNpbm1W9u7AdzbKv5DDyYdjP",
-	"7NNpnwp+bHHo+6aMXMfShYC7+ykn7gLa6zoSKeCpPoiqFzVeMDuXOPf6N0tdKeuovccQods6w/3jUOZg",
-	"dwOwP8FDvJby3DBj7He4vt87oarC6NMse80yTq+tKeQ/j6cIR6hFLCLnfdxg5ju/8ewery1neolVJFA6",
-	"F8s+KuDdLtYycC0Fkr/1mzKBYMSVYbqpLCHwmda9G4GQ0HRinTZuTK5q1067no71raOSnFJBlOZ5joW5",
-	"UCrgmS14iQKbRumdFKzkMoM6TF24j+M63G/g4cHyA6ufpX4syT/A4Vd3eSP1CyOkfh2wh+UQl8Fe7OTG",
-	"5vmOme483P4XInJ/oPv5nunll7NWjG2+QOYENPsetJXPIDR3OWlfE4RvZLSC6nSyiFdva+kcFFnrvnAO",
-	"SZ9ODi8PYiU9ihkGimlfvg6qNNigHrDs2+J+XHe08xUAuR6Impp5eyKWiqilDNms+4caYujPy6qS21ph",
-	"doWYWjsQQW7tQOCLD15Ysbm5/iE4cJaHqRmyrH/skGca0Q0DIbBAyoKDgo5GLNXBQzwTeuuzfoy2Voak",
-	"2qVfo+3goN8nUxUPhIsqC21DEMlpxkpzyqE+oiY0NzR53kVu8RWNzypq2aLBG4laX4oKhTIpwvKXIkt/",
-	"VDkJTjm2mChLRwoeIDjtuHgJs5yvhXx26l7gYVYWgf0756GGJMCUorQN/KjFOSGh05yFBQwN4YJX0cAE",
-	"eD1hc0BzF+oJJNIHhqhGwtew0lAoJyiflGCpJPfcMD4dy9CRakRFn8A7oeU0Z0odLWZgAYXB/ZnF5Wxk",
-	"qAw6qGCFiwJfSFib6VNgiw7Cs80GwMgp8yZFN6JsVsqiYBlRUoouguaA5PORtGd2BqymvRld2/vksy8j",
-	"bh5gAk1yZiVzz/f+JHafldi5O+qoAhWQOqy62k3qSkw1/v1QuVBMMWQKiFdH4FwtAaWWI7j0V/Oji5Zx",
-	"QiO8ZRCUOfPEpRJEDvE17YWQd/J+VcUSFwsTN2p3GMpSp4piDWYoVvKd/RCUJEGvp4vK7C5Zg74ZP+JA",
-	"8FGY+Gz7r5DLykogBVsJApfhKwbNYwj3jOvEnNllpt7203GbUaPucjJd1t9PRwEhyWUp8YM8vjbBcwWf",
-	"MVqrtmk81rBmz/HzG9V+f0rvVR39agjB5vRuuavrHELGZMGEdahmrsSNq5puEC6z7sd2bna3s8t0HwjU",
-	"AjqdXSu8UPbtxhZmflEvDuz+M3lxgvThz+rFcQlxK704ZqN/IJMRuH1AJ/oLUOvl7h+LTV+JIakTqasi",
-	"lVMbSbkCsWcuiNOLC3M0OoGqIOTMu23dm1dsWui5ewjLmn+NSOFsSMtw951b0Aan9oDigl04l9qXTDdk",
-	"o+2o78+KeK16hkt4abDduA6LBjD8oyJkywSpvlq7boCOENdoEdI/jvBA3cK/M/AFtYtT+x5H/dSDliQJ",
-	"H4tIPIHokSvwdoXPeYABodV+h+x3kYb6WD4j0r30kyzBN9wkJBNozFB9NJY93UjpHuU8/UqiHfCyCcVD",
-	"CNDKhtc2xUYIYFU7v8G/9xbCNwLpMNgcekPJO1erDSdzYYrKB5GQY0EqAVnIMADGcAITGggYBqGqAzsw",
-	"1nYVgmwY9bscUd6DKmlLYgdveSSg9tm3OTAUEVmWMntWUgr7zl7pIjaQyaY0z1lJJjLP1ED42OralWvf",
-	"0cH3Y74L3rSxkAvRtsf+JZXYK742rnOMmRtsIEC4I7ZECoshFxFtw3YOioUc6hrMCcTadzN4eKsGRfPP",
-	"YfZrvIXzhZ0Z+CTSSsLhzCi1R8moNeYSgY50es/fSJ+rCdHPon76pkeO1Q2hY8rFo+nQH9P4B3dV411d",
-	"xHAdWTPNfYTIMt/9ZSWiz6uTrbKt/NF89yWc9seoXKHF7bPJeB5ydjBV+4Hi3edb4zKeFcQwCQmlEXyK",
-	"okusqJPR0dVjcyC68+VnE2kEPu/Zd5Y+qm6wwoTSsjhq+MlRZeQj7ir70jZ/8tEO+ARFGHbuYqxAIVh8",
-	"cqxrE74GndsBSLc+phIS6pVqueNIhzeuM2ASrr2TNnwpu6tNB7JJ0t4Iy4R11X0xl9PvT/o9wTLjS8hN",
-	"N55bmekrxPQWZNqFOtj89HJZs8jeRoJZhyh0aSMkaxyeUBVW1/h6AfiPGlFiIctpjVkLfVbLWDsjW778",
-	"q8Yes8jPijmuruOnQxvnetMlZxkqEOAOBXRyhQShGGrIy3M20tZrOhAB1+SjuixXHatsBAfDBv/EyK8K",
-	"IzHl3dZzEK0KQ5tjZlkXO/uqhdhLa01xubdWJkSDEDn2T/pR4Wx72lfQBHTxhfV8SISshO6MBmDOuvH5",
-	"SIGrMfd4UoBk+E9G+dWhpbUQPYpPQuGprx4XfSySfyHIhY2js0aTjI244O3kM5LYotVJmDNlE/Wxfv5A",
-	"dNQ6r8OWwpz2dqu/qIVghOt6ioFYFsIUk5zfMOvDCKOrXGLOcF5XB4OgKIjXp83MIIyT8MUDUcGsX88H",
-	"Bm2j5k1v9xqCsmFSXGl1NEDT7Yzbp/K9AswVOeg/7aZVupwjpfozdukBOrR7Aetjkv2+2rik36FWfokV",
-	"99Yq5Q7B1U5R19DrplL/oDnPqGaGUPlgB4OAWBTLW5QarnePwFpCPgsVcyhF3CMvZEmoGIjgCUgMVnwJ",
-	"ZTSgCq6Rxg19Qg8MdxUzoNYn1lOHNdcVipOXCclYAdYpKdDs1XRZd+C8HcUVE/xMQkq7VuEXdsL858Im",
-	"/phyi73mAFcCPPRYZ5Ex57fs11WOk3N+ywRTaon3ZPVaXzKa68n8UffXSoNh6Q2ZBU+82npU+HAYvw33",
-	"OIFZ7QYhUvjXpaFUx03TNrTGR1cUyaimQ/QRqhlUr7G5vi7oakr9W2a2UkmPvBVETSqdyZmAciD2gS1y",
-	"2N9HaI7r95Mw9VcZIGhYzmtH5NjXLV70aDGa8f/IzXy63Kb2pdY13qnAc+m8VjMKYM4ykdo+lI/H6M83",
-	"KMIVVNfqiBg9bg6QTOkNCOeJFySh5D68SZVOOBZirmveHO3swDu+E6n00X6/34eSf3Yb7bkwET72xRux",
-	"KBDTzBbi8MIaREotrtVhu0fsoEuN7F1RsTRrJw8ZJv0d7jG21YtjX0E3q+vuYnCpnwZ4++IM14ilWqYy",
-	"f2hVOVf8CyMdvE0AQ1ZIVtkgiMBLHNsoijDyaTgPoixiG8qB6DiRszpMAsOGsPoYNhiIlJYlr0t//qWO",
-	"oYDAaLDY+Fd/K51hPWSoaAg6zUH/KUyI9+ofQkBktgfnVMiuW5VDhokSuaTm6HNzHZYGyTKdMKXrQnF2",
-	"PIsh9z/d/78AAAD//w==",
+	"7H17cxu3tfhXwey9M211VxT1sBPL/1xZlmM5sq3qUd82TLMgFyRhLQEGwIpiMvruv8E5ABa7XD6k2K7z",
+	"S6adWCTxxnm/8GsykJOpFEwYnRz+mkypohNmmIJPx6XSUtm/cqYHik8NlyI5TK7GjGSC3RlskBE5JGbM",
+	"yFSxWy5LTaZ0xDrk1GgykMIwYQjXRE7pzyXrJGnC7SA/l0zNkzQRdMKSw2SAc6WJHozZhNpJJ/TujImR",
+	"GSeHe91umky48J9308TMp7afNoqLUXJ/nyZnfMJN+2on9I5PygkR5aTPlF0vN2yiiRRECobrXbKwAkaN",
+	"15WzIS0LkxzudtNkKNWEmuQw4cLs7yVp4qayv+Ka3aewYi4MGzGV3Ns1K6anUmgG5/2C5hfs55Jp2IU7",
+	"OvsnnU4LPqB2QztTJfsFm/zPR21392u0rv9WbJgcJv+1U93pDv6qd86xF066eD4Kp7XXJKQht7TgeYdk",
+	"TCmpdEbsUWi4Yi7gNzLkrMh1J7lPk2MphgUffPE1a0MN86CnSkGkIgWjmpFcMtwHLQo5I2bMdYdkOTOU",
+	"FxnRdK7JbDz3i7cLvpLyjKoR+9J76Mt8bg+9sJMrYsZUkF3ylr9IiVQp4RZOiWJTqYwmYzkjFHbKRM7y",
+	"1DV/atvDZl4zWpjxfMUmHrZ4HG/Z2rnQhooBs+sf48ywilNhmBK0uGTqlqkTC0JfHDSYuuUDRoaUFyzv",
+	"EPtdIUdkTBGKERQ0KUUOpx4hQA57eCfNK1mK/AsvXDHEQKLLwZh8lP20BtiwtEvc27Wgt5QXtF98caDN",
+	"qaF9i2cDKiyW9e3x0cHYgqTE4/QXwDXRRk6nXIw65ErNCR1RLkhBDVOwm2uhy6kFb5a/ZTmnV0Aj/zNI",
+	"aPeSNbEl6wBvcUPZmY6MYZOpecloXnDBLtlAilzXGMO+Jf3LuVBeKpjAEi/LfiiOaDnQcnby7dODdQwl",
+	"TV7Qwc2QFwWcW55zOwstzpWcMmW45TJDWmiWJtPoq18TORiUSjExYLqdf1Z8M2pKuIDLnnGRy1lKuBgU",
+	"Zc7FiJix1MySJ0PGNHdEixaK0Xze6Ym2fS7uRZVi7WpsG5xnZpFHG2ohqbPJBMB8fy65Ynly+APOltZO",
+	"4sfQSfY/soGJD/gD7HntMdfXfuSOKshLVBsy42ZMqCETqQ3ZJd1uNz5juxV2RydTRPOhkpPkMNnr7j3d",
+	"7u5ud3evut1D+P+/7BZl/Nte9Nt988ZxoLbDHXJl6SAQd+NX6q8Y0X0oFSO7z77p1g46p4ZtGz5hyYJw",
+	"hktrm62gqydzIDYsTanYptM1rhb2Cktou9FjagbjcooXWkPmeK3vI7AHeKOKIRlDLmxlDPjOLprdsUFp",
+	"LDmcjalht47HTLgecsXIVBZ8MO+Qf9CiZLon+sxKKbtdMpClMIRqsttFnuUIimMKIIkuos/Tg5hM7O8+",
+	"2X/a7dZIRTdNRFk4XmFUydrQ7VgKt8X5d0qW0/b7AoSTQytZWf6kEXyB5NMJIyPbk+ixPQmKCz4MwJ1N",
+	"6F00i1cbJj3hDsy2pMTeaUqkPTU7ixczdId8oNxY8gITG3rDiCmV0CnMX0gxYtpsz1wjgGM8rYBASZ8X",
+	"BRejbc/C8OSCVrGoZTTPbWpptbKn8e8f/t3r3XW7273e3e6rXu/um1c/bv13G+wfKylO7qaKac2RbTXJ",
+	"wkBJQVhogoc65LfMydnkrxMuSsNSMpalSklO5/bwJlKYcer/cV/OGLv5GzBiO0pPaH6XwvdjPsCbchiu",
+	"Hae2EO+BEUEYyKu2Q6Dg/9fszdG7LCXZ2/fvsr89J11CRU6+6Qnb+rIUObVUvSe2Sbab7j5xLbdfXZza",
+	"P7d2drsZ9Mh2u9sH3Z0nGWIP10anRFF7b/C7NmyqOzDOWeYXCBTC7Q2wCHebnW3vZdEOoIkjTdykJHty",
+	"llX9XymOQ/QEqY3y9v27/9rLCDfaj/NWuv1sk+w1rIJafah0/IxrkjPFb1lOLF1BpSj3iwORzUiip5bX",
+	"AaAekuw12cL/2eHsCuwtFm6O/8UP9qT+N6fc/WVv0f0JSy3m7gj/d86ogk+W342lMsQSAw0XsLX1MoIM",
+	"6BBBxdYWGchJn1uJA5j3P/gdZwB8HXJkxTpGJqU2ZGJJImHcjJHLWiQ97ImsS7pkd59sEXuzcBIlsyq0",
+	"Ff7I7r6b0X+BZ94hpyjkuBMyM0n6bMSFIx3ZVpYS2hPN2fvSjA8JTLm1OCOObfX3Yp7iwUDLnT3ftmrU",
+	"E8hiBZF5Drt0Z/VhzAQZFHJwo8lgbMFwaysllAz5HcuBDOGVB3WS3XFEHLsKamJkchyMDg1TPWF/GNEp",
+	"rmxxQBhHEzNzInIOwOXHsu065IJNGQVCZj9r1Aio7gnApwqghhJ0XFbQqXaTNInefpc8g+YOKetEb+/J",
+	"k3VEb4GivWQFM+zIbvZY2llMIGxOAm6Vfz6MGYCUwxTEJTtSTmb2Ljgcbnb8/u352cnVycusU5HTvpQF",
+	"o8LOfiLyI7NMnDBWi5tKrXm/YJEk1SFvuCXdZELndlY6x7uwoNlnc4v53CwVMNaeyCvQNJ1q8EDpm1a9",
+	"NhCLmVeoF9Yw5ILrMXOHs5lcppiG+/o1oUXxfpgc/rBalbooxQV2uf+xeSxWTUIBfPMVNEQ1fxTxSLWN",
+	"+f2HlbeJdK8s0wyGhwfcBNoF7F8V9jhlA0hTH9De6uKG7LYdJ7DrdtCcUjP2RBCapUgAc2n0c2J3PbeU",
+	"HH4HjZRazjMby4LVlACABXVLi1PhpdWWhXBARyas+PdDYsdLQHgZJ2kwcI4ZzZmKTnDJpXCQOGFnqT+i",
+	"tmN35qKHHbk21JQ6Xuz779cvyfVasgpl+ow+FAsHVsgs2JLb47mOTI2V5YhrZ3OcgcqLgxSo3c+o9nYl",
+	"lh+CIQRYqeUKPTGwwm02pLzIkGCDRbqGN2XJ81ZlCr+gStE5kIS7KVdMtxFF4HEgBsEqmcjt2gumrcQl",
+	"gRqP/YERdmegwQpCuPpaqoWk1Xm2XpIx0yuqRsw8UIW+hAVaov366uo8mO0s4oDQ4U0pBK3aaFxH5KXK",
+	"im2AdFz0REZb7TiZZb05V2xgKoUOmSzLO+TFPChlVvYg07Jf8AGheW5ld2aX1hNorv0WxeSDg30LFpZ2",
+	"2Ctn+XO4D7tPaqSC39BODdeBgtyRmJO9u7tqBxwkgAHTGkR7KuYEccDKcRm7m7KBuYQvMsKHQVQd8Vtm",
+	"hTvLqcnB3jMiVU886e7DEgS7M/7AiFWbNJxjdsGMmm9Dn6xDDna7ZEpL7RwAH2UfVnhiT9sfv7OrakaQ",
+	"puhDpw6c5mwylcaqe9vfs3l22JCXVSnSSnu0IFi7xJcsL9Ecx0h/TkD73SbZeSkGpqTF9hvZ3z7NrZQc",
+	"vrooRfOry8GY5WXB8u1XUtV+cfw6w2GNogM2pYoJk5G/ftg/Jlf2GwI+gjvzN2w1Y/2xlDfbHCbxn0BI",
+	"M3QydWK6/17zkaCmVCwjf700VORU5eQD/qjJbqfb6f4tJdzrJVZtVoxkthsXo0s2UMxoRyDq9Apoeiut",
+	"Au7hDxhvqG5OQMH7/P3lFZzG9ZVb9PnR1fHroHhN6byQNAelKeg2VJM3l+/f4YJiKfLp3u7BQQutikGz",
+	"JiH+8OMyp06pyUDm3tAyYVR42F+wilgaKocWVTqtFHTBivrk2bPIMAJuxUURa0LvTnGoJ91FautAfDnh",
+	"qnkuv919ttdyLOEYfl0wSb/G8UGNZCLH22IRunXIyS1Tc7jm2VgCBQF108vVmiGyTjrEDWZvkBoyoErN",
+	"yUCxnAnDaYEUTrFhaXUHC36osmgJP7idelgaSCHYAFgb6HnDnvCYFOAhPofo8CrKP2FmLPMaJCQWEq2I",
+	"4wSA707sp9cnRy+T1P92fg3/tQCapMnLE6sftIgJaaIBZV5/mjtqvZbWg0y9gkayo9KMpeK/gBAAKsza",
+	"c0mTmeKGvRfFvBKlayRgEdO/Z3O3GNuyBiCWVi4Qm0OSzcaaDX5CZN87sAD29ID05wZN+X2q2dODTk9c",
+	"SaLYtLCkj5IbNk+BjYBGDgzCSqW8YIf1OQ1o05bJMiu4BsJnocc2bAg5lTyLq3o7/P7vz9S3333/z5/V",
+	"1ezj9fnLb0/Pzv91KvfO6Bm9nDXIzdp4gBiL9xpI3HbcxjmePBCOjZm2AlipihYTniCZ7ZFZ5gx/6Yxc",
+	"X5wB8srSxKBSl+ah7eHOjvumM5CTHbivHXT7Nvd98O36QIhYJINfcdVtgtjpgjLRylLQNqbR5AXWnKBY",
+	"WzDy0kQabL2GCTJnVNV3+7T7UNP17iama9Ts2xxxC264l1bzd3wjMulX5juLOzWLTZ+ZGWPCGT2txN+0",
+	"8AFX6gk0Kqy1Dy7xfy3187VyqDey/zgjQ4vXcpW6v8TXeW/F+3a3yarRWl0tdqwW18PKcZrt7RiK0WB5",
+	"WKID2eu1Splru7n3aqDQvLVyUXUrP/CPJVayVcO0m9asIOWtXqt6o2nM6v/5Rpokb0P/VRMs0ov7NPnY",
+	"xL9VI9SR9T5NCqrNRSlWa69o14O4F3AmO/PQc2KpA2o8IXpCsMfb8Sb0zsH82o28jZpizxd0cCOHww0P",
+	"4u1CBxwlgu4NhohbY/8L5zdf0xGa3QOheeC6FzrAKODbPAfX5voR4sb3PtRuDdzI/jvbzDZnd2shxtuX",
+	"S+RMFaBwH+X2eCCRt0wVdLrZZt/XGt+nCSjTgOCvKC9Kxdae+PliDxgH9LP1nbEZRlSsJyF4sNj6WJbC",
+	"PDAGwzu/nVzAlcXaTpvPujXk4zXXRqr5Bqv0Lb3Zef3WLl0z7OEU0jUw5zTX0OWCUd3mxP0wnge4G1ON",
+	"HkXokTryFIKiQIQeFJwJQzTlVt3qbAJ2JhjMVq3ZmdVC+6UKhJPr7I9VSINmBpT8KTVjEIucA9p772DI",
+	"TrsgX1O9OjU1aBMrpsW+f0mxlhBc+XZWGJ/ma7l+zoZccB9v5e8I3MLo9cs7xBJDkksw9uGXjzeCAqcF",
+	"ilbhaLi85q2kreZ8kDeiE/GoW0G6lwcqit9kw8vkjyatXiLKNalcnTW2sY02FpgukztbyWCNALSIhQvs",
+	"MeBxAzsj4hXLFzHniCXGGI7alKQ3sn8MjR8c7yXYDGR+cnJHB6aYe094tnDrWUoye+3OFAf3DaY4D1qN",
+	"SLAWyc1qVy5oXfDR2BTz7aBDRszCfXeYaFpYTnL/x1MVfnfS/Fcgpv8pGf8OJOM/jGT6hcTEB4tcD5Zh",
+	"GsID3PcSHvTOwcICk6ETBobZKZPTAgxyitG8Q04NEYzlLmqXlIL/XLIO+LOULKygo+jAMFVzA9TNkwuM",
+	"ZHXk0GPCI9/I/jkdsQfas4L8Gf5YgyJtImfxmzPGNgjYqRLllmTSDepZdOCWteM/J7SvrZIgRRXJ6Cde",
+	"OMapO8NVqhq69aKRnWZSuLg2MGn25wRXtKHSZqShxbqZP8q+TjHAmeWknFog3e2Sbrf7kFlO9TGdTtti",
+	"NKLQMudDnUjFMDY7g74Z2mpbIsqa8jsAVBoS/3B/zRUswdHY0Rmvb5tkR8dXp/84cS5wq4KA4gxubU20",
+	"81E7B/fR9eXJy6ip1SiFrJmsS2F44awZiulywnLsXIXPYX8/tB9kWCoM7AyDpaTPBpaSe7kzJRkIKOjO",
+	"cJwz6wnigMSO6KIMnbsENwcuOrv0JE3CMlq9KG9k/xpk7geL1E49k0NCUbR+hRpqUGEttYO4B6t/QxiV",
+	"GbO5/ckZgQYFo5bmoW7rHXqiJ/oMGnTI+4dJ6c5bpuvH3TT5rxbed/e6KHLER7D7p2j+p2j+p2j+p2j+",
+	"p2i+woK7nNMiXwxkmBzF3BEYq4vMcwwU/QO6zjJdnKTlflE4eZ1Pw/U0yP0SztgatLKRadnHRgED1Gmr",
+	"yP9eFHNi5AilIQz0wn4+EuUTS+9fRENqRsvcbY/ktvtyQqc/4HJ+/Kil6FzQ2VumtZWG79PkjFH9UNXi",
+	"keG0vymQ1nts2yKPvSQBc+K1WyAN0+naJMtcvT6ddiN9CY4tvyjFotbUZu2O435hnjbpGMaM6lusvJFI",
+	"WArcYbebJjPKTSD53QXTJRxRWyDI7pOFeC45g5zB6DqtgqVDyE50oS6c2Oc+kplUN5j5aUjOGZY54aJk",
+	"PcEKzWaohAyNb4MpjT425kkIp8E8+DUBIftPa/Ege0siFi9CurTfcrqRWovuO+krDPymiiaN+6llxC8/",
+	"fwnBxy60LC/hoFcvZH9tgAzeUD3M0H3XdixgQvHpx9Cslbx+Bgp6vwxTAPsenUi02grAtY+xTjFKaZdI",
+	"saE541OrIOvp3oODxDchhx9l/3SzGJmPleVtQ1Hv4UKWFzjyV2gl2jSp/oat1XOuoFEr2cb+/iyqnTbW",
+	"k0ZpWSvcebiZVsovR49K9viguGH1YHQXbFjIkYcO51UHayctZnTuMiVYDnyxjiHNKM9CjtYnG8Gvbft6",
+	"W9e7KmK3GeV1Z+l4SoByzAKVgrmCGizvkCMREjV8akchtXGprVYaCNV4pPLsCaxteh172YCov23TEsNu",
+	"n64udlILoqSuJE/YDcZUOqOnFKxDjnyCXbag5GWfJHby7YK22pJHyic81KPImpaNLA2Zel4mAJoKOsaF",
+	"gxxX2ANLImxwCQ8Pe30bM/3l5D4E5MBaUSqpigG4OKlG0u3yIF1YafdRy23T2QMUPWmFIZzgwTBk+0If",
+	"romiIpeT1NmcIee6J5AFOgHNo5wb7zmiWF+WIie5LPsF01ESRmCcMGBPZAs2lKxDPtjmXZfLWUJpA6qM",
+	"5bpkz0t/nwaYmyaMStx5dXpx8tP7d8cnyWIetpVJJckl7mvCtWZ5bF0+jEv4CFlRl4Esi9yDlMulI5T4",
+	"8hRSIUnigmRttsVachpUL2AKqFscT+5+DjVxuv7EesIKzBDCK6Rxy/aVJ8J2s8Owvih01MIFtLv8/vQ8",
+	"aiKq2gQTqFWg2S1TtDU8HBwwuFWwNLsyAFIMWNoTJIwJmYHV3J1qfUdnZ9HcAE9+bkj7w+Wdn7zMIMoV",
+	"KTjmC7YVoImLzdStDvHl2yGTNPELaLVAVPVtHihzFnJAC6usLwkwsyKbr47givkAZv4S1YTw0gZEnl28",
+	"Oib7+/vPSGBtcjjUbKGUC9Y52t/ee3bV3cc6R//T3TvsdtskpYm8ZfmL+XEhBzfHYD9Z6UIisKtAQuwx",
+	"wx0IB532Q1SuBaqkVE4UYOdQV6In0FiDa1+sZPAYsa+ZCV2X1KrraN10mxRTXX0U7hlVuNxElKlBp1WW",
+	"TKnEb1Ymq5WdcW0+q4M4gv+1Fg8Yr/Ukmybeihg7HFxNh2krHbRUBhKuQsY21AQcxuxbTpnwhNAROBfN",
+	"6GmNz519cf3q1cnFT+/fWToZ9G6A7jC2kYQJqC/JRCstrS/Skj5IH8YZjs7O3n9oUDpuuWskp5rUEoMp",
+	"VbQoWOH8lkfvjk/Ofnp/9frkIjt0qfT1lWF2YryiaCn1CT4xPXX3V51ekiZho0maxItvJ7AxbNgPiuet",
+	"RKgCiU3unFwyRrKabyGrex5XwAQKTTOwtywCR0srLNNSXYkliGOqMS9j+e3HIwisFPgp7j4a8hNf1nmr",
+	"t2WVkO1EUhCxQSJScrZM1gZnQb5Y4c0KHpsoCg8VvM8rc0Qza3EO2dxY38qJzaCokxGzqGQgOxQoBPwB",
+	"ce0gf4GDPa1KhQ2xJAH/hfWEV1ufE83cTUmQirDMLXFL076EkpHTDnl3fbYkICmkJHPdE4JpKIqUMzb1",
+	"tff2ul1SsFtW6AVHezPWdfG4YldC038Q/bqtb/h0W06R+WxPJfh9Q/aorzD6wGAGQaCaTYq1XlxxU3uY",
+	"Vgh6dvDkm0ULRluJmqUVnNtEIazpvMTmVqvu3KghkKK8Cpxq5njTTEkx8pJaLS1gFbON6vO0BGW56U7X",
+	"2AW5rvLhT10xAAskSJ+y/9t2robt0zxzmewASK5BIUc1qazpjKudMChiG9hGDTcId9XdvKA58U6PpUkQ",
+	"cQfal6U57BdU3CQbJvfitFEw/IoiPX8vWcnaIwljQzglP9uGwUEwDGalRv6yK069tpBibBk/2v4X3f6l",
+	"u/3sp+0fqw+dn7aX+Bg/myU8WOAeV0I2KsbV7rG13Ak5Qy3/LOe5T0Bbm/QzjAuLLUHbuj0k3o0vXANZ",
+	"zSIw7c0xtVbWrAVZ6zXHljhLQ8lydwoo2XATpJhHZ+Jt5Dzw9GFC8zgqK9iN4kA4S0Gq2piRv6En3PEe",
+	"gpQJpgAzk2jeQ36FJhM3QaMmJFAeo52l6eBb0udYX6gnsliFyyx9mvCi4O1Wot/uznhkrWen91qqi+m3",
+	"UA5AKn+4uylhdwM29X68muCd9gRKQRM6x77Qqs3U4oWnmi186OpmGVI/rGXFcFdqlSqEWTyg5B10aS15",
+	"94kr6Clm1NwOsxqspeIjLmiB+lq4GyuQ2xE404sZr/DLvM07thbPmoaKNQn2ecmwAm1MAWrl0DaPi6iV",
+	"FFwyb81+u5gbLpye8ng6s1m66EUpqnRRo/hohC7oNX2uXMtWH533zQXernyKm5+ggpkVfrtNyykuMJz1",
+	"JdGXZGJfjZ0hNNRGNYuqUF6i485XV9ys3Pfa67ooRbMu6eKLJ1ZuQVEnVJc68l97dSzURvJBN3Y9qYsp",
+	"RqgGgzhYSvpR8jO8c3CIqNcTik0p5PBhfFYGjtcMy6ZJiD/jo7HpkGtxI+RMkEqYAcbCR0IqrwiF+pAD",
+	"KsiY3jL/AkhLjTBZmmm5NjjrA8h177Htb3MrY9clUOJ06fX3McSGnrX40yMFv3Fmsdq1LWx7jVTm6QRC",
+	"enscXVUJ/4B8z1/ANdwwfKOhEn7x0SNQBUGWEbZPKxV73E0AYoMdYqPiNi0usyFmQdSL/XXIB6e/yRLO",
+	"EnxU2n7RV7IcjU1V1IcqKChlG3R+u7sKNuTfLAkbQSxut8Z7qdVfmpUgxqyYgq9GSJMGTOSaZK+OTs+s",
+	"zOG8Mu31g38zfHuquQTOowDYygCMlqfmHi05RLesgy9PAcc4hrffoT3NVbtz7qJt3O71xcllVvPXOfXC",
+	"h0E0wlFhHb5jq/XrohSfPSGrNbTw/6eErJVJRUsAZ10AsIXyem2J1vo3ZswxrI7dTQvKg2Pg7enlq9ML",
+	"n4EUWc6tZIbO1MqJtdzpyxFIsdD4Nsne/+Pk4uzo3MJnu616htXm7apndJ5aXRQWgEZr/xwGlv0/Obo8",
+	"+enk/85PL0L+Uktki6ui7guN+KvwNCLn3hr98uTo5dnpOzvk8cnJyzBmrbmR8gafj3AGxaWlYWHMN+9f",
+	"/LSQoDWj3q4bE92g+FY9sXRhs6svg76878XJ369PLrGnlhPmRQCosRs03Rqqu/tO0sRdUZImtQOGSoqN",
+	"A0rSpNqg++DWnKRJWMUywnHBikdEXH8uieOi0s0eEHXmPbzOFE6FnjGFBW2oqKJEoqgtWdkEorecGoZb",
+	"9+jT20i5b6c/8fNQkbySLpgGNsucrESPZY/9oIjjZourx7oay1iDGDQ6r37CmI2IWQz9sCKFKyuzxMCK",
+	"nU/1lSrFgJr16ZxAnyxeuGkBSbkOAlmLYx2o47HMl4UlVGVmW/fapKsYciLaOcw6D0xr7XJYW9oOFeHO",
+	"2s5qCaivSDw9P3n38vTdd47kOFEJYleEFRQCHbSsxZs/keZcv3uHHSu4t32R8nIxCu+9oX7vK0jbf2vy",
+	"Jvogr48DDY7Gc1KKn9NJcC1k2j3mF/kLQztvXgj0MDwE0xzeW6Xq/Wp+X3i3NEM1O3otskZa3ZFaiohn",
+	"lKRJ2J+TrzAL1i3UheGcL6ecV5W9oIUeuWI1EaHH7Ry/Pnl5fXbSTPWteYAt6z96d30EImRVr1XiZSMR",
+	"c/7fo+PvX52eLTTsu1fPCHWPc3medHXxz2ZbEPFjUaDhm3UrTtIEF5WkiZ8WGMzVxT9bj8hX8T5X7Jaz",
+	"hz+9FjKsP30tngHGzTzx+avJfpfs4QMtcRWnw+SktOvcecFUwcXio2zgL14EgDNei7moAhd5Fe2w+FzY",
+	"7PHmk4GPA9osYgbDhh6dvfufyLd9WFLjI+qG/PYsNwvy1byLLIxRVfClj918cPFE/rhSZwVmDvbrgeYW",
+	"zCfwflZPOAV0SnXzrbkHwVAV8F+VOvetCtlSX/tDJNPrRmx1FcvSTPaHQs7bYGfE8nUgeByGlH/CxEDN",
+	"p2CSs9zOGfVMqQSwhKxWji2rVYjDR5qWVMnrkCvpaxFQJyq6QtmopvcENx1yGXeFIurYJbwphT2C9j8k",
+	"WamKjNwwNkVFbyz9ReTcnteEC2pQdZ1QeFnV/gnlqpc941s9tpHC2S9L+gtpGlX+1Co7VZXU6cjYHP3K",
+	"eM1W0BNsA4dINe19uuY94moj65rWV/jj6jgPC64Rwi7i2unRu6NajlgthBV5xQIJvr46dvZeeFUDG9XM",
+	"h3V2UPOgPz148KNcV16JahHzmRigTeCGCQzWqWyBF+55aQg8CGIRWOSxzD03zwl1j116YQzPoSfARert",
+	"EpSM+ci7mNe8U/ms2/1m99mzvScH3xx0nz3bXee1q5lG250NNZ0kbO+08rrWLLnVy5WqFM9JtiBpZ8Sw",
+	"oqhQN1JEOj3hLahCVmFL1SMAY1oMvZFaKTmixlJUrtCE/+76rFoG1eT6f169evVyibZUg+SHCT3npYko",
+	"KRdWgXVxHVE8R+rcMnZFUyUH7h2bIZnL0r93gPmxGCN/CXvsiaguzWKGzGGkGGqSswHPGTxgPqFijutZ",
+	"ePSzzYMBq13HRauYlpZC/o6S/bhhLA1OuKhk3cNbJviy+Us5aFXdrVolB+WE4SuuLlTOsijDBPoZQOMc",
+	"MYGP/4AKDw8KJDtyygSd8s6cTgoUdIYtb+b6BzfwXUp47MPJtRbryLnUZqTY5d/POuSIbG19lP2tLa/D",
+	"hMhSC4PomoWPlk+dQIjDgquOxnWU7ZSCbG1Vcga8lyhyl8hQGRT7bCAnrJI2pGA9sbWlSrG1hXMRqySA",
+	"idIBgddLYQaHvFtb7qVG740EGA0vsIGFf2uLnA5R0qnMhCFDO+dMVx4Cn6WtScjSDo9D1rwMEAfiuTpI",
+	"RvbfEBICPvcZJB02kk/dTH/RhOcOr3qiJZqEhGASGl6OaEReUr34fFJa7cz+zPPMHdCxFLdMWBjRW1uo",
+	"G57iXeKZhaQKLixf8mk/AyW9LYm8dJYI7ADvzkWZSts+iM2lQpXOU+kjBRUE9E7YQjU5cuFMKhrPkfLQ",
+	"CSBHlJOeIBiBqqOEIvpRKnLLlNUSDp0H1CdhOKI0l6WPaL4RTieFl3EwqhJRxAdV/jVb9o58loZwy785",
+	"5R9jJDP3/C2G/5B6dGTzgSU7uQu0xQPQRiondeas4LdgQqyF07aGz0ZJn2/oLb0E3LezK+ej88Gz7tHK",
+	"vX8/2Q8Rsrl0a/JHDud0OaOjEVPk+pTosZzpQ1Jquz5LBsFgY4evh+YiKS74gAk05rq6skdTOhiz7b1O",
+	"NxAu/4DJbDbrUPi5I9Vox/XVO2enxyfvLk+gTxUiGQhZkibulpPDpNvZxVaOGFpVutPt7Lu3C4Ho7tAp",
+	"37nd3fko+/A5aBk1MklHFlrAmVlVuOvPI9+Ogo9TOmKZe9d8Dk/cYBSAe3YN8cSCHrw57Z535caJO1nl",
+	"SsqsjDTFaWlLMT0ykEGdcITAXnnOpnZKXEdPYG01XWWQoeSClfKwgB3cDL4ex6U4za0+xbV5Y4/DHpPH",
+	"QpC7NykGGJcAaMqwuw3XUjg/iCC0Y/rHJB2ATDFuGjlz8ymulkzS1WLfMim/2uWOc+Rt0PIMXG+2Yf1U",
+	"LkAbxCOPnzTn3sm2bK9V7emw2w2LyVuFJCCp7bfX7aIhSRiGppeYWn10XsGN5wH3LYgsTSsYQKirx9ix",
+	"mHaAM7cNGFa484LmPob5Pk2ebNIFzC6CFpdM3TIVgr2fdPfX973ElP5rQW8pR6XH7kWXkwlVc28Rw5KS",
+	"gs3gAUiLJ1BdfWQhPwHq8KNVTaVuoQ/fWa2bPcoOuGhbQXkKXR89kTlrUVaLYKxkIxelV3UOWchg462X",
+	"qW/DdjQFv5H9JMTKv3BvAX4q+HHVzu/rMnIV8BgD7u6nnLgNaK+qcLGIp4ZIt05Se5LvTOLc6x/h9bXZ",
+	"k+YeY4Ru6gz3j0OZg90NwP4YD/FKyjPLjLHfk/X9roUup1aHZ/lblnN65cwv/3k8RThCLWIROe/TGjPf",
+	"+ZXn93htBTNLLDGR0rlYxxQj+HxAbOTOiiR/56tlAsEIo/MGUkF0Oq1616JVoenYOYr8mFxX7qRmgSjn",
+	"z0cleUAF0YYXBVaaQ6mA566CKwpsBqV3MmWKyxwKi7XhPo7rcb+GhwfLD6x6Z/2xJP8Ah1/d5Z00r6yQ",
+	"+nXAHtb3XAZ7qZcb6+c7Yqb1cLtfiMj9ge7nO2aWX85aMbb+pJ4X0NwD504+g/jp5aR9TaaEldGm1AzG",
+	"i3j1vpLOQZF1LhPvBA05//CUJpaGpJgGopkJ9RgtKfIVJMGb4KpVctPSLpS05KYnKmoWbJhY+6SSMmS9",
+	"kCVqiLEPMS8Vd8Xv3Aox/7knogTonsAnTIKw4hKow8uG4KCP82ekqn5skWdqERU9IbDiz4JThA6HbGCi",
+	"l6UgztkRXqutqZhU+xx5tB0cdLtkotOe8JFssW0IokftWIOCcij4aQgtLE2et5FbfBbms4pargr2RqLW",
+	"l6JCsUyKsPylyNIfVU6CU04dJkrlScEDBKcdH6Nhl/O1kM9W3evSlULC7Ej/cH+sIQkwpWjjgk0qcU5I",
+	"6DRncUVOX4kHTYBXYzYHNPfhpUAiQzCKrmXl9UsD5e2jemAZ1v7y72fjW8gMPUBWVAxZ1mOqJgXT+nAx",
+	"TQ4oDO7PLq5gQ0tl0CkGK1wU+GLCWs9xA1t0FBJuNwBGTlnUKboVZXMlp1OWEy2laCNoHkg+H0l74WbA",
+	"sk+b0bW9Tz77MuIWACbSJGdOMg98709i91mJnb+jlrJjEanDMsLtpE5hPvjvh8rFYoolU0C8WoL1Kglo",
+	"4DiCz/iyP/oIHS80wuMcUd2+QFxKQWQfn4dfCLMnH1aVlfHxN2mtwIqlLFU+LxYVh4oyz92HqG4Mej19",
+	"JGh7XSH0zYQRe4IP4+x013+FXKZKgRRsJQhcxM9y1I8h3jOuExObl5l6m28hbkaN2mv+tFl/Px0FhMSa",
+	"pcQPUuqaBM9XMMcIscqm8VjDmjvHz29U+/0pvZdVxK0lBJvTu+WurjMIU5NTJpxDNfd1iPwzABbhcud+",
+	"bCbQtzu7bPeeQC2g1dm1wgvlHiNtYOYX9eLA7j+TFyfK8f6sXhyfhLfSi2M3+gcyGYHbB3SivwC1Xu7+",
+	"cdj0lRiSWpG6nA7kxEVvrkDsmQ8cDeLCHI1OoCoIOQtuW/+IG5tMzdy/7ObMv1ak8DakZbh77Re0wak9",
+	"oAJkG84N3NO8G7LRZqT5Z0W8RtHJJbw02m5ahWIDGP5REbJhgtRfrV03QkeIa3QIGV77eKBuER7O+ILa",
+	"xYl7YKZ6u8RIksWvn2SBQHTIJXi74vdpwIDQaL9D9ttIQ3UsnxHpXodJluAbbhISGAxmxT4ay55tpHQP",
+	"Cz74SqId8LIJxUOI0MqF19bFRghg1Tu/wr/3DsI3Auk4wB16Q6ETX1APJ/NhijoEkZAjQUoBmc8wAMZw",
+	"AhPqCRgGoaoFOzDWdhWCbBj1uxxRPoAqibXfs+hxmgzUPvfYDIYiIsvSds9aSuGKvCgfsYFMdkCLgiky",
+	"lkWueyLEVleuXPcwFD6I9Dx6pMlBLkTbHoWngdKg+Lq4zhFmi7CeAOGOuDo2LIX8R7QNuzkoFo+oCmW7",
+	"ujKtDB4eX0LR/HOY/WqPO31hZwa+8bWScHgzSuVRsmqNvUSgI63e83cy5IdC9LOo3nLqkCN9gzV+Hk2H",
+	"/pjGP7irCu+qSpPryJptHiJElvnuL0qRfF6dbJVt5Y/mu1dw2r9F5Yotbp9NxguQs4Pp4Q8U7z7fGpfx",
+	"rCiGSUgoxxDSIn1iRZUAj64elwPRnqM/G0sr8AXPvrf0UX2DVS20kdPDmp8cVUY+5L7qGG3ypxDtYLmP",
+	"44TekORirEAhWHxDr20ToVCg3wFItyGmMhRoq7njSIs3rjVgEq69lTZ8KburSwdyidnBCMuEc9V9MZfT",
+	"70/6PcZa8EvITTueO5npK8T0BmS6hXrY/PRyWb0S4kaCWYsodOEiJCscHlMdV/T4egH4jxpR4iDLa415",
+	"A31Wy1g7Q1dj/qvGHrvIz4o5vmDlp0Mb73ozivsioeAOBXTyxQuhYm3Myws2NM5r2hMR1+TDqhRYFats",
+	"BQfLBv/EyK8KIzHN3tWQEI2qRptjpqoKrH3VQuyFs6b43FsnE6JBiByFNyqp8LY9E6p2ArqEYn4hJEKW",
+	"wrRGAzBv3fh8pMDXtXs8KUAy/Cej/OrQ0lmIHsUnodjVV4+LIRYpPOPkw8bRWWNIzoZc8GbyGclcZfEs",
+	"zplyifr4yEFPtBSkr8KW4pz2Zqu/6IVghKtqip5YFsKUYh1o9GHE0VU+Mac/ryqSQVAUxOvTemYQxkmE",
+	"goWoYAI56vsS+k71hZAC/2SFdmFSXBt92EPT7YxrVsu7tos56D5rp1VGzZFS/Rm79AAd2j9T9luS/b7a",
+	"uKTfoVZ+gVX+1irlHsH1zrSq29dOpf5BC55TwyyhCsEOFgGxEFewKNVc7wGBjYR8FirmUP64Q15JRajo",
+	"ieidTgxWfA1lNKDyrpXGLX1CDwz3FTOgvijWdoc1V1WRs9cZydkUrFNSoNmr7rJuwXk3ii9g+JmElGZ9",
+	"xC/shPnPhU38MeUWd80RrkR4GLDOIWPBb9kvqxwnZ/yWCab1Eu/J6rW+ZrQw4/mj7q+RBsMGN2QWvcPr",
+	"6lHh6278Nt7jGGZ1G4RI4V+WhlId1U3b0BpfxtEkp4b20UeoZ1C9xuX6+qCrCQ0PzrlKJR3yXhA9Lk0u",
+	"ZwLKgbhX0MiT7j5Cc1o9coWpv9oCQc1yXjkiR6FW8qJHi9Gc/0du5tPlNjUvtaorTwWeS+u12lEAc5aJ",
+	"1BqnxmMM5xsV4Yqqa7VEjB7VB8gm9AaE8ywIklDmHx4OG4w5Fn+uat4c7uzAY8tjqc3hfrfbhTKDbhvN",
+	"uTARPg0FI7EoEDPMFeIIwhpESi2u1WN7QOyoS4XsbVGxNG8mD1km/Rz3mLqKyWmo2ptXtX4xuDRMA7x9",
+	"cYYrxFIjB7J4aFU5X/wLIx2CTQBDVkheuiCIyEucuiiKOPKpP4+iLFIXyoHoOJazKkwCw4aw+hg26IkB",
+	"VYpX5Ub/UsVQVG8BhaeZS5NjDWaoogg6zUH3GUyI9xoeX0BkdgfnVci2W5V9hokShaT26At7HY4GSTUY",
+	"M22qQnFuPIch9z/e/78AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

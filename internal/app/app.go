@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/api"
 	"punctual/gen/db"
@@ -34,7 +33,7 @@ type App struct {
 	config    Config
 	log       *slog.Logger
 	database  *Database
-	pool      *pgxpool.Pool
+	pools     pools
 	socket    net.Listener
 	server    *http.Server
 	lease     *lease.Keeper
@@ -66,23 +65,23 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := database.Migrate(ctx, a.database.Direct, log); err != nil {
 		return nil, err
 	}
-	if a.pool, err = database.Open(ctx, a.database.URL); err != nil {
+	if a.pools, err = openPools(ctx, a.database.URL, c); err != nil {
 		return nil, err
 	}
 
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{
-		Queries: db.New(a.pool), Logger: log, PollInterval: c.PollInterval,
+		Queries: db.New(a.pools.engine), Logger: log, PollInterval: c.PollInterval,
 	})
 	targets := executor.ByType{
 		"log":  executor.Log{Logger: log},
 		"http": executor.NewHTTP(executor.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
 	}
-	service := jobs.New(jobs.Config{Pool: a.pool})
+	pauser := jobs.New(jobs.Config{Pool: a.pools.engine})
 	a.broker = broker.New(broker.Config{
-		Pool: a.pool, Logger: log, Pauser: service, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
+		Pool: a.pools.engine, Logger: log, Pauser: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 	})
 	handler, err := api.New(api.Config{
-		Pool: a.pool, Logger: log, Queues: a.broker, Targets: targets, Secrets: c.SecretKeys,
+		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Targets: targets, Secrets: c.SecretKeys,
 		Announce: a.announcer.Announce, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
 	})
 	if err != nil {
@@ -95,9 +94,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
 	}
-	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pool), Logger: log})
+	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log})
 	a.poller = poller.New(poller.Config{
-		Pool: a.pool, Lease: a.lease, Executor: targets, Pauser: service, Secrets: c.SecretKeys, Logger: log,
+		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Pauser: pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
 	})
 
@@ -161,7 +160,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.listener.Run(drained) }) // what runs is canceled, and workers are woken, till the end
 	background.Go(func() { a.announcer.Run(drained) })
 	if a.config.Role != RoleAPI {
-		q := db.New(a.pool)
+		q := db.New(a.pools.engine)
 		background.Go(func() { a.lease.Run(drained) })
 		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
 		background.Go(func() { maintenance.Abandoned(q, a.missed).Run(drained, a.log) })
@@ -234,9 +233,7 @@ func (a *App) close() error {
 		defer cancel()
 		errs = append(errs, a.giveBack(ctx))
 	}
-	if a.pool != nil {
-		a.pool.Close()
-	}
+	a.pools.close()
 	if a.database != nil {
 		errs = append(errs, a.database.Close())
 	}
@@ -249,7 +246,7 @@ func (a *App) giveBack(ctx context.Context) error {
 	if err != nil || !held {
 		return err
 	}
-	q := db.New(a.pool)
+	q := db.New(a.pools.engine)
 	row, err := q.FreeAbandoned(ctx)
 	if err != nil || row.Freed == 0 {
 		return err

@@ -32,6 +32,10 @@ type Config struct {
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
 
+	EngineConnections   int           `help:"Database connections for claiming, completing and leasing runs. Default: pool_max_conns of DATABASE_URL, or 10. An instance uses three more: for its lease, for notifications, and for /readyz." env:"ENGINE_CONNECTIONS"`
+	APIConnections      int           `name:"api-connections" help:"Database connections for API requests. Default: pool_max_conns of DATABASE_URL, or 10." env:"API_CONNECTIONS"`
+	APIStatementTimeout time.Duration `name:"api-statement-timeout" help:"How long a database statement of an API request may take. After that the request is answered with 503." default:"10s" env:"API_STATEMENT_TIMEOUT"`
+
 	SecretKeys secrets.Keyring `help:"The keys that encrypt secrets, as id:key,id:key, each key 32 bytes in base64. The first key encrypts, all of them decrypt. Set the environment variable rather than the flag, because other users of the machine can see flags." env:"SECRET_KEYS"`
 
 	OutboundAllowCIDRs []netip.Prefix `name:"outbound-allow-cidrs" help:"Networks that http targets may call although they are not public." env:"OUTBOUND_ALLOW_CIDRS"`
@@ -52,7 +56,10 @@ func (c Config) Validate() error {
 	var errs []error
 	for name, value := range map[string]int64{
 		"POLL_INTERVAL": int64(c.PollInterval), "MAX_CONCURRENT_RUNS": int64(c.MaxConcurrentRuns),
-		"RUN_RETENTION_DAYS": int64(c.RunRetentionDays), "SHUTDOWN_GRACE": int64(c.ShutdownGrace), "SHUTDOWN_DELAY": int64(c.ShutdownDelay),
+		"ENGINE_CONNECTIONS": int64(c.EngineConnections), "API_CONNECTIONS": int64(c.APIConnections),
+		"API_STATEMENT_TIMEOUT": int64(c.APIStatementTimeout),
+		"RUN_RETENTION_DAYS":    int64(c.RunRetentionDays), "SHUTDOWN_GRACE": int64(c.ShutdownGrace),
+		"SHUTDOWN_DELAY": int64(c.ShutdownDelay),
 	} {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))

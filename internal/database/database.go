@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,24 +13,48 @@ import (
 	"punctual/gen/db"
 )
 
-// defaultConnections is how many connections an instance opens at most, unless the url says otherwise: one claims, two store,
-// one renews the lease, one does duties, and the rest serve the API, so that no request makes a run late.
-const defaultConnections = 16
+// defaultConnections is the size of a pool for which neither Limits nor the URL (pool_max_conns) says
+// one.
+const defaultConnections = 10
 
-// Open returns a pool of connections to the database at url, without connecting yet. An error means the url is wrong;
-// it does not repeat the url, which may carry a password.
+// Limits bound what a pool takes from the database, and how long its users wait. Zero means no limit,
+// except for Connections.
+type Limits struct {
+	// Connections is the size of the pool. Default: pool_max_conns of the URL, or 10.
+	Connections int
+	// Acquire bounds the wait for a connection.
+	Acquire time.Duration
+	// Statement bounds each statement, waits for locks included. A statement that takes longer is
+	// canceled in the database too.
+	Statement time.Duration
+}
+
+// Open returns a pool of connections to the database at url, without connecting yet. An error means
+// that the url is wrong; it does not repeat the url, which may contain a password.
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	return OpenLimited(ctx, url, Limits{})
+}
+
+// OpenLimited is Open with limits.
+func OpenLimited(ctx context.Context, url string, l Limits) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database url: %w", err)
 	}
-	if !strings.Contains(url, "pool_max_conns") {
+	switch {
+	case l.Connections > 0:
+		config.MaxConns = int32(l.Connections)
+	case !strings.Contains(url, "pool_max_conns"):
 		config.MaxConns = defaultConnections
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "punctual"
 	}
 	limitSilence(config.ConnConfig)
+	leaveReadOnly(config.ConnConfig)
+	if l.Acquire > 0 || l.Statement > 0 {
+		limitTime(config.ConnConfig, l)
+	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		registerUUID(conn.TypeMap())
 		registerArrays(conn.TypeMap())
@@ -57,8 +82,22 @@ func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// CheckVersion returns an error unless the database answers and has every migration this binary brings. One that has
-// more, of a newer version that is being rolled out, will do: a migration may only add to what older versions use.
+// Check returns an error unless the service can work on the database: it answers, it has every
+// migration of this binary, it accepts changes, and no lock keeps the tables from being used. The
+// caller bounds the time, since a lock makes Check wait.
+func Check(ctx context.Context, q *db.Queries) error {
+	if err := CheckVersion(ctx, q); err != nil {
+		return err
+	}
+	if err := q.CheckTables(ctx); err != nil {
+		return fmt.Errorf("check that the tables can be changed: %w", err)
+	}
+	return nil
+}
+
+// CheckVersion returns an error unless the database answers and has every migration of this binary.
+// More migrations, from a newer version that is being rolled out, are fine: a migration may only add
+// to what older versions use.
 func CheckVersion(ctx context.Context, q *db.Queries) error {
 	has, err := q.SchemaVersion(ctx)
 	if err != nil {

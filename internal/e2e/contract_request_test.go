@@ -13,9 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// maxBody is the largest body, as the contract's answer 413 says.
-const maxBody = 1 << 20
-
 // valid is a request with nothing but what the operation requires, on a thing of its own.
 func (c *contract) valid(t *testing.T, op *operation) probe {
 	t.Helper()
@@ -157,6 +154,7 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 	status := func(status int) func(*probe) { return func(p *probe) { p.status = status } }
 	chunked := func(p *probe) { p.chunked = true }
 	const jsonType = "application/json"
+	maxBody := op.maxBody()
 
 	media := op.body()
 	if media == nil {
@@ -213,6 +211,10 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 		"of 201 arrays":      nested(201),
 		"of 100 000 arrays":  nested(100_000),
 	}
+	if op.isReport() { // it is repaired
+		delete(notJSON, "in invalid UTF-8")
+		delete(notJSON, "in overlong UTF-8")
+	}
 	for _, name := range slices.Sorted(maps.Keys(notJSON)) {
 		add(name, jsonType, notJSON[name], refused, anywhere)
 	}
@@ -230,11 +232,19 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 	for name, value := range members {
 		for what, first := range map[string][]byte{"the same": value, "a wrong": []byte(`{"nope":[]}`)} {
 			body := slices.Concat([]byte("{"), encode(name), []byte(":"), first, []byte(","), good[1:])
-			add("with "+name+" twice, first "+what+" value", jsonType, body, refused, names("body", name))
+			v := refused
+			if op.isReport() {
+				v = accepted
+			}
+			add("with "+name+" twice, first "+what+" value", jsonType, body, v, names("body", name))
 		}
 	}
 
-	for _, m := range bodyMutations(media, good) {
+	mutations := bodyMutations(media, good)
+	if op.isReport() {
+		mutations = repaired(mutations)
+	}
+	for _, m := range mutations {
 		body := encode(m.body)
 		switch _, isOfThing := valid.thing.fields[m.field]; {
 		case len(body) > maxBody:

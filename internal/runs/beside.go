@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/policy"
 )
 
 // isBeside tells whether the run is not on the row that carries its job's schedule, so that completing it cannot let
@@ -25,8 +26,8 @@ func (s Store) settleBeside(ctx context.Context, o *Outcome) {
 func (s Store) pauseFor(ctx context.Context, o *Outcome) error {
 	job := &o.Row.Job
 	reason := ""
-	if o.step.Rest == db.JobStatusPAUSED {
-		reason = o.step.Reason
+	if o.step.FinalStatus == db.JobStatusPAUSED {
+		reason = o.step.StatusReason
 	}
 	if job.PauseAfterFailures != nil && o.Row.Trigger == db.RunTriggerSCHEDULE && o.isCounted() {
 		failures, err := s.Queries.CountFailure(ctx, db.CountFailureParams{
@@ -36,7 +37,7 @@ func (s Store) pauseFor(ctx context.Context, o *Outcome) error {
 			return fmt.Errorf("count how it ended: %w", err)
 		}
 		if failures >= *job.PauseAfterFailures {
-			reason = fmt.Sprintf("%d runs failed in a row", failures)
+			reason = policy.FailedInARow(int(failures))
 		}
 	}
 	if reason == "" {

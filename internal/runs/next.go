@@ -21,7 +21,7 @@ func (o *Outcome) goOn() {
 	switch {
 	case o.step != policy.Step{}:
 	case o.computeSchedule() != nil:
-		o.step = policy.Step{Rest: db.JobStatusPAUSED, Reason: "its schedule cannot be computed"}
+		o.step = policy.Step{FinalStatus: db.JobStatusPAUSED, StatusReason: "its schedule cannot be computed"}
 	default:
 		o.step = o.next()
 	}
@@ -80,6 +80,6 @@ func (o *Outcome) revise(now db.ListRevisedRow) {
 	}
 	o.goOn()
 	if isSkipped { // what it stands for stays so
-		o.step.Passed, o.step.PassedFrom = before.Passed, before.PassedFrom
+		o.step.Skipped, o.step.SkippedFrom = before.Skipped, before.SkippedFrom
 	}
 }

@@ -50,7 +50,7 @@ func (o *Outcome) splits(now time.Time) (next time.Time, ok bool) {
 	if o.misfire(now) != nil {
 		return time.Time{}, false // it will be stepped over
 	}
-	next, o.split = policy.Splits(job, o.when, row.ScheduledFor, row.RunCount+job.RunCount)
+	next, o.split = policy.NextWithoutWaiting(job, o.when, row.ScheduledFor, row.RunCount+job.RunCount)
 	return next, o.split
 }
 

@@ -22,7 +22,7 @@ func completion(batch []*Outcome) db.CompleteParams {
 		RestStatuses: make([]string, n), RestReasons: make([]string, n),
 	}
 	for i, o := range batch {
-		occurrences, passed := 1, o.step.Passed
+		occurrences, passed := 1, o.step.Skipped
 		if o.status == db.RunStatusSKIPPED {
 			// The run itself is the first of what was passed over, and stands for all.
 			occurrences, passed = max(passed, 1), 0
@@ -35,8 +35,8 @@ func completion(batch []*Outcome) db.CompleteParams {
 		c.Results[i], c.FailedAttempts[i] = string(o.result), string(row.FailedAttempts)
 		c.Occurrences[i] = int32(occurrences)
 		c.Kept[i] = row.Job.RunHistory == db.RunHistoryALL || o.status != db.RunStatusSUCCEEDED
-		c.NextFors[i], c.PassedFors[i], c.PassedCounts[i] = o.step.Next, o.step.PassedFrom, int32(passed)
-		c.RestStatuses[i], c.RestReasons[i] = string(o.step.Rest), o.step.Reason
+		c.NextFors[i], c.PassedFors[i], c.PassedCounts[i] = o.step.Next, o.step.SkippedFrom, int32(passed)
+		c.RestStatuses[i], c.RestReasons[i] = string(o.step.FinalStatus), o.step.StatusReason
 	}
 	return c
 }

@@ -152,7 +152,7 @@ func (o *Outcome) fail(err error) {
 		failure = &executor.Failure{}
 	}
 	if failure.PauseReason != "" {
-		o.step, o.isTold = policy.Step{Rest: db.JobStatusPAUSED, Reason: failure.PauseReason}, true
+		o.step, o.isTold = policy.Step{FinalStatus: db.JobStatusPAUSED, StatusReason: failure.PauseReason}, true
 		return
 	}
 	if failure.IsFinal || o.Row.Attempt >= job.MaxAttempts || job.DeletedAt != nil {

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/gen/db"
+	"punctual/internal/database"
+)
+
+// pools are the connections of an instance, one pool for each use, so that no use can starve another.
+// With the connection that listens for notifications, an instance has at most
+// ENGINE_CONNECTIONS + API_CONNECTIONS + 3 of them.
+type pools struct {
+	// engine claims, completes, leases runs to workers, and does the duties.
+	engine *pgxpool.Pool
+	// api reads and changes what clients ask for, except for workers' runs. It has limits in time.
+	api *pgxpool.Pool
+	// lease renews the instance's lease: a single connection that does nothing else.
+	lease *pgxpool.Pool
+	// probe answers /readyz on a single connection. An overloaded API is no reason to say that the
+	// instance is not ready: a load balancer would then take all instances away.
+	probe *pgxpool.Pool
+}
+
+const (
+	// acquireWithin is how long a request waits for a connection before it is refused.
+	acquireWithin = 5 * time.Second
+	// statementWithin is how long a statement of a request may take.
+	statementWithin = 10 * time.Second
+)
+
+// openPools opens the pools without connecting yet.
+func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
+	var errs [4]error
+	p.engine, errs[0] = database.OpenLimited(ctx, url, database.Limits{Connections: c.EngineConnections})
+	p.api, errs[1] = database.OpenLimited(ctx, url, database.Limits{
+		Connections: c.APIConnections, Acquire: acquireWithin, Statement: cmp.Or(c.APIStatementTimeout, statementWithin),
+	})
+	p.lease, errs[2] = database.OpenLimited(ctx, url, database.Limits{Connections: 1})
+	p.probe, errs[3] = database.OpenLimited(ctx, url, database.Limits{
+		Connections: 1, Acquire: acquireWithin, Statement: statementWithin,
+	})
+	return p, errors.Join(errs[:]...)
+}
+
+// check returns an error unless requests can be served.
+func (p pools) check(ctx context.Context) error { return database.Check(ctx, db.New(p.probe)) }
+
+func (p pools) close() {
+	for _, pool := range []*pgxpool.Pool{p.probe, p.lease, p.api, p.engine} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
