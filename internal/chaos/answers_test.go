@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Answers of PostgreSQL get lost with their connections, so that instances do not know what became of their claims and
-// completions: to repeat them does no harm, and what was claimed unknowingly does not wait for ever.
+// Answers of PostgreSQL are lost with their connections, so instances do not know whether their
+// claims and completions were committed. Repeating them does no harm, and runs that an instance has
+// claimed without knowing it do not wait for ever.
 func TestLostAnswers(t *testing.T) {
 	p := startPostgres(t, "127.0.0.1")
 	r := startRelay(t, p)
@@ -31,6 +32,6 @@ func TestLostAnswers(t *testing.T) {
 			again++
 		}
 	}
-	require.Greater(t, r.lost, 20, "if hardly an answer is lost, this tests nothing")
+	require.Greater(t, r.lost, 20, "answers are lost, or this tests nothing")
 	t.Logf("%d answers lost, %d runs counted a second attempt", r.lost, again)
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// PostgreSQL is stopped in the middle of everything without being given time to write anything down, for a moment and
-// for longer than leases last, and started again. The service goes on by itself, and what it answered with success, by
-// its API or by executing, is there.
+// PostgreSQL crashes without time to write anything, and is started again at once or after the
+// leases have expired. The service recovers by itself, and everything that it has answered with
+// success or executed is stored.
 func TestCrashedPostgreSQL(t *testing.T) {
 	s := setup(t, 3)
 	s.load(t)
 
-	// Somebody creates jobs all the time, and notes which were answered with success.
+	// A client creates jobs all the time, and notes which creations were answered with success.
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	var answered []uuid.UUID
 	var refused int
@@ -31,7 +31,7 @@ func TestCrashedPostgreSQL(t *testing.T) {
 				return
 			case <-tick.C:
 			}
-			// With an interval beyond the test's: it is about whether they are there.
+			// They do not fire during the test, which only checks that they exist.
 			if id, err := s.instances[n%3].create(t.Context(), 3600, n); err == nil {
 				answered = append(answered, id)
 			} else {
@@ -48,7 +48,7 @@ func TestCrashedPostgreSQL(t *testing.T) {
 		}
 		s.postgres.start(t)
 		s.db.Reset()
-		// A lease that ran out meanwhile, or is about to, is lost with what is in flight then.
+		// A lease that expires until then is lost, with the runs that are in flight.
 		s.faults = append(s.faults, fault{from: at, to: s.now(t).Add(leaseDuration)})
 	})
 	close(stop)
@@ -60,8 +60,8 @@ func TestCrashedPostgreSQL(t *testing.T) {
 	require.NoError(t, s.db.QueryRow(t.Context(), `
 		select count(*) from unnest($1::uuid[]) as answered (id) left join jobs using (id) where jobs.id is null`,
 		answered).Scan(&lost))
-	require.Zero(t, lost, "jobs whose creation was answered with success are lost")
+	require.Zero(t, lost, "no job is lost whose creation was answered with success")
 	require.NotEmpty(t, answered)
-	require.NotZero(t, refused, "some were created while PostgreSQL was down")
-	t.Logf("%d jobs created meanwhile, %d refused", len(answered), refused)
+	require.NotZero(t, refused, "some creations failed while PostgreSQL was down")
+	t.Logf("%d jobs created in the meantime, %d refused", len(answered), refused)
 }

@@ -24,26 +24,27 @@ import (
 type instance struct {
 	*client.ClientWithResponses
 	name    string
-	log     string // path of what it writes to standard error
+	log     string // the path of its log
 	process *os.Process
 	ended   chan struct{}
-	err     error // how it ended; read it only after ended
+	err     error // how it ended; valid after ended is closed
 }
 
-// instanceConfig says how an instance is run.
+// instanceConfig says how to run an instance.
 type instanceConfig struct {
 	databaseURL string
-	host        string // to listen on; empty: the loopback
-	namespace   string // of the network; empty: ours
+	host        string // the address to listen on; empty means loopback
+	namespace   string // the network namespace; empty means the test's own
 }
 
 // startInstance runs the command and returns when it serves.
 func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 	t.Helper()
 	i := &instance{name: fmt.Sprintf("instance-%02d", number), ended: make(chan struct{})}
-	dir := t.TempDir() // no .env
+	dir := t.TempDir() // it has no .env
 	i.log = filepath.Join(t.ArtifactDir(), i.name+".log")
-	// A file, not a pipe: what a process wrote is there whatever becomes of it, and it never waits for us.
+	// A file and not a pipe, so that nothing is lost when the process dies, and it never waits for
+	// us.
 	log, err := os.Create(i.log)
 	require.NoError(t, err)
 	defer log.Close()
@@ -53,7 +54,7 @@ func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 		args = append(args, "--host="+c.host, "--open")
 	}
 	if c.namespace != "" {
-		args = append([]string{"ip", "netns", "exec", c.namespace}, args...) // replaces itself by the command
+		args = append([]string{"ip", "netns", "exec", c.namespace}, args...) // replaces itself with the command
 	}
 	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	cmd.Dir, cmd.Stderr = dir, log
@@ -75,8 +76,8 @@ func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 			}
 		}
 		return url != "" || i.hasEnded()
-	}, "%s serves", i.name)
-	require.NotEmpty(t, url, "%s serves; its log is %s", i.name, i.tail())
+	}, "%s starts to serve", i.name)
+	require.NotEmpty(t, url, "%s serves; its log: %s", i.name, i.tail())
 	i.ClientWithResponses, err = client.NewClientWithResponses(url)
 	require.NoError(t, err)
 	return i
@@ -91,14 +92,14 @@ func (i *instance) hasEnded() bool {
 	}
 }
 
-// kill ends it as the kernel would, and returns when it is gone.
+// kill sends SIGKILL, and returns when the process is gone.
 func (i *instance) kill() {
-	_ = i.process.Kill() // fails only when it has ended
+	_ = i.process.Kill() // fails only if it has ended
 	<-i.ended
 }
 
-// freeze makes it stand still at a moment at which it has claimed runs that it has not begun yet: whatever is done to it
-// then concerns somebody.
+// freeze stops an instance at a moment at which it holds claimed runs that it has not begun yet, so
+// that what happens to the instance affects some runs.
 func (s *system) freeze(t *testing.T, i *instance) {
 	t.Helper()
 	tick := time.NewTicker(7 * time.Millisecond)
@@ -116,33 +117,33 @@ func (s *system) freeze(t *testing.T, i *instance) {
 		i.thaw(t)
 		<-tick.C
 	}
-	require.FailNow(t, "idle", "%s claims nothing", i.name)
+	require.FailNow(t, "idle", "%s claims no runs", i.name)
 }
 
-// thaw lets it go on.
+// thaw continues a stopped instance.
 func (i *instance) thaw(t *testing.T) {
 	t.Helper()
 	require.NoError(t, i.process.Signal(syscall.SIGCONT), "%s lives", i.name)
 }
 
-// stop ends it as an operator would, and requires that it ends well.
+// stop sends SIGTERM, and requires that the instance exits with 0.
 func (i *instance) stop(t *testing.T) {
 	t.Helper()
 	require.NoError(t, i.process.Signal(syscall.SIGTERM), "%s lives", i.name)
 	select {
 	case <-i.ended:
 	case <-time.After(40 * time.Second):
-		require.FailNow(t, "not stopped", "%s does not stop; its log is %s", i.name, i.tail())
+		require.FailNow(t, "not stopped", "%s does not stop; its log: %s", i.name, i.tail())
 	}
-	require.NoError(t, i.err, "%s exits with 0; its log is %s", i.name, i.tail())
+	require.NoError(t, i.err, "%s exits with 0; its log: %s", i.name, i.tail())
 }
 
-// remove takes an instance off those that should be alive.
+// remove removes an instance from those that should be alive.
 func (s *system) remove(i *instance) {
 	s.instances = slices.DeleteFunc(slices.Clone(s.instances), func(other *instance) bool { return other == i })
 }
 
-// spawned is what spawn was asked to start.
+// spawned is a process that spawn has to start.
 type spawned struct {
 	cmd *exec.Cmd
 	err chan error
@@ -152,7 +153,7 @@ var toSpawn = make(chan spawned)
 
 func init() {
 	go func() {
-		// Children are told to die with their parent, which for the kernel is the thread that started them.
+		// Pdeathsig takes effect when the thread that started the process ends, so it must not end.
 		runtime.LockOSThread()
 		for s := range toSpawn {
 			s.err <- s.cmd.Start()
@@ -160,7 +161,7 @@ func init() {
 	}()
 }
 
-// spawn starts a process that dies with this one.
+// spawn starts a process that ends with this one.
 func spawn(cmd *exec.Cmd) error {
 	s := spawned{cmd: cmd, err: make(chan error)}
 	toSpawn <- s

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Three instances, one of which is killed every ten seconds and replaced: no occurrence is lost or doubled, and none is
-// executed twice but by those who took over from the dead.
+// One of three instances is killed every ten seconds and replaced. No occurrence is lost or
+// doubled, and only runs of a killed instance are executed twice.
 func TestKilledInstances(t *testing.T) {
 	s := setup(t, 3)
 	s.load(t)

@@ -16,12 +16,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// loadWithin is for how long the jobs of a load are created.
+// loadWithin is how long the creation of the jobs takes.
 const loadWithin = 5 * time.Second
 
-// load creates the jobs that give the rate: twice as many, of which 24 % fire each second, 36 % every two seconds and
-// 40 % every five. It spreads them evenly over the longest interval, and so the instants at which they are due: at any
-// moment some run is in flight.
+// load creates jobs that fire at the rate: twice as many jobs, of which 24 % fire every second, 36
+// % every two seconds and 40 % every five. It spreads their creation evenly over the longest
+// interval, and so their instants, so that at any moment some run is in flight.
 func (s *system) load(t *testing.T) {
 	t.Helper()
 	began := time.Now()
@@ -44,19 +44,19 @@ func (s *system) load(t *testing.T) {
 			return err
 		})
 	}
-	require.NoError(t, creators.Wait(), "jobs are created")
+	require.NoError(t, creators.Wait(), "all jobs are created")
 	t.Logf("%d jobs created in %v", 2**rate, time.Since(began).Round(time.Millisecond))
 }
 
-// create creates a job whose name tells the test's own queries its interval. An error says that it was not answered
-// with success: then it may be there or not.
+// create creates a job whose name has its interval, for the queries of the tests. It returns an
+// error unless the service answered with success; then the job may exist or not.
 func (i *instance) create(ctx context.Context, seconds, n int) (uuid.UUID, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	// Not by the generated type: what else a job may have is of no interest here.
+	// Not the generated type, because the other fields of a job do not matter here.
 	body, err := json.Marshal(map[string]any{
 		"name": fmt.Sprintf("chaos-%d-%d", seconds, n), "intervalInSeconds": seconds, "payload": n,
-		// One run for each occurrence, also for one that a row of faults has made later than a minute.
+		// One run for each occurrence, even if several faults in a row make it a minute late.
 		"misfirePolicy": "FIRE_ALL",
 	})
 	if err != nil {
@@ -70,7 +70,7 @@ func (i *instance) create(ctx context.Context, seconds, n int) (uuid.UUID, error
 		return uuid.Nil, fmt.Errorf("answered %d: %s", created.StatusCode(), created.Body)
 	}
 	if first := created.JSON201.CreatedAt.Add(time.Duration(seconds) * time.Second); !created.JSON201.NextRunAt.Equal(first) {
-		return uuid.Nil, fmt.Errorf("first due at %v, not at %v", created.JSON201.NextRunAt, first)
+		return uuid.Nil, fmt.Errorf("the job is first due at %v, not at %v", created.JSON201.NextRunAt, first)
 	}
 	return created.JSON201.Id, nil
 }

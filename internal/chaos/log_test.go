@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// line is what the tests read of a line of an instance's log.
+// line holds what the tests read from a line of an instance's log.
 type line struct {
 	Time         time.Time
 	Level        string
@@ -26,12 +26,12 @@ type line struct {
 	Attempt      int
 }
 
-// lines reads what the instance has logged so far. The last line may be half written.
+// lines returns what the instance has logged so far. The last line may be incomplete.
 func (i *instance) lines(t *testing.T) []line {
 	t.Helper()
 	text, err := os.ReadFile(i.log)
 	if err != nil {
-		t.Error(err) // not require: conditions that are waited for call this, too
+		t.Error(err) // not require, because conditions call this on another goroutine
 	}
 	var lines []line
 	for raw := range bytes.Lines(text) {
@@ -39,13 +39,13 @@ func (i *instance) lines(t *testing.T) []line {
 		if json.Unmarshal(raw, &l) == nil {
 			lines = append(lines, l)
 		} else if bytes.HasSuffix(raw, []byte("\n")) {
-			assert.Fail(t, "a line of the log is no JSON", "%s: %s", i.name, raw)
+			assert.Fail(t, "a line of the log is not JSON", "%s: %s", i.name, raw)
 		}
 	}
 	return lines
 }
 
-// tail is the end of its log, for people.
+// tail returns the end of the instance's log, for messages.
 func (i *instance) tail() string {
 	text, err := os.ReadFile(i.log)
 	if err != nil {
@@ -54,7 +54,7 @@ func (i *instance) tail() string {
 	return string(text[max(0, len(text)-3000):])
 }
 
-// executedSince tells whether it has executed a run since an instant, in a log of any size.
+// executedSince reports whether the instance has executed a run since an instant.
 func (i *instance) executedSince(t *testing.T, since time.Time) bool {
 	t.Helper()
 	for _, l := range i.lines(t) {
@@ -65,7 +65,7 @@ func (i *instance) executedSince(t *testing.T, since time.Time) bool {
 	return false
 }
 
-// count returns how many lines it logged since an instant whose message begins with one of these.
+// count returns how many lines since an instant have a message that begins with one of these.
 func (i *instance) count(t *testing.T, since time.Time, messages ...string) (n int) {
 	t.Helper()
 	for _, l := range i.lines(t) {
@@ -84,15 +84,15 @@ type occurrence struct {
 	at  int64 // microseconds since 1970
 }
 
-// execution is one line in a log that says that a run was executed.
+// execution is a line of a log that says that a run was executed.
 type execution struct {
 	by      *instance
-	at      time.Time // by the clock of this machine, which is the database's, too
+	at      time.Time // by the clock of this machine, which the database shares
 	attempt int
 	runID   string
 }
 
-// executions reads all logs.
+// executions returns the executions in all logs.
 func (s *system) executions(t *testing.T) map[occurrence][]execution {
 	t.Helper()
 	all := map[occurrence][]execution{}

@@ -15,17 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testNetwork is where the networks of the tests lie: reserved for tests of this kind (RFC 2544).
+// testNetwork has the networks of the tests. It is reserved for tests (RFC 2544).
 const testNetwork = "198.18.0.0/15"
 
-// link is a network namespace and what connects it to ours.
+// link is a network namespace and its connection to the test's own.
 type link struct {
 	namespace   string
-	device      string // our end
-	here, there string // the addresses
+	device      string // the test's end of the link
+	here, there string // the addresses of both ends
 }
 
-// newLink makes a namespace, until the test's end.
+// newLink creates a namespace until the end of the test.
 func newLink(t *testing.T, number int) link {
 	t.Helper()
 	id := mathrand.IntN(1 << 15)
@@ -33,39 +33,43 @@ func newLink(t *testing.T, number int) link {
 	prefix := fmt.Sprintf("198.18.%d.%d", id%256, id/256*2&^3) // a block of four addresses
 	l.here, l.there = nextAddress(prefix, 1), nextAddress(prefix, 2)
 	_, err := exec.LookPath("ip")
-	require.NoError(t, err, "this test cuts a network in two and needs the command ip: install iproute2")
-	must(t, "netns", "add", l.namespace)
-	t.Cleanup(func() { must(t, "netns", "del", l.namespace) }) // and with it the link
-	must(t, "link", "add", l.device, "type", "veth", "peer", "name", "uplink", "netns", l.namespace)
-	must(t, "address", "add", l.here+"/30", "dev", l.device)
-	must(t, "link", "set", l.device, "up")
-	must(t, "-netns", l.namespace, "address", "add", l.there+"/30", "dev", "uplink")
-	must(t, "-netns", l.namespace, "link", "set", "uplink", "up")
-	must(t, "-netns", l.namespace, "link", "set", "lo", "up")
+	require.NoError(t, err, "this test needs the command ip of iproute2")
+	ip(t, "netns", "add", l.namespace)
+	t.Cleanup(func() { ip(t, "netns", "del", l.namespace) }) // which also deletes the link
+	ip(t, "link", "add", l.device, "type", "veth", "peer", "name", "uplink", "netns", l.namespace)
+	ip(t, "address", "add", l.here+"/30", "dev", l.device)
+	ip(t, "link", "set", l.device, "up")
+	ip(t, "-netns", l.namespace, "address", "add", l.there+"/30", "dev", "uplink")
+	ip(t, "-netns", l.namespace, "link", "set", "uplink", "up")
+	ip(t, "-netns", l.namespace, "link", "set", "lo", "up")
 	t.Logf("instance %d lives at %s", number, l.there)
 	return l
 }
 
-// nobody is the address of a card that there is not: what is sent to it gets lost on the way, and whoever sends is not told.
+// nobody is the address of a network card that does not exist. Packets to it are lost, and the
+// sender gets no error.
 const nobody = "02:00:00:00:00:01"
 
-// cut and heal do what pulling a plug does somewhere in between. Taking a device down would tell the kernel, and so whoever sends.
+// cut breaks the link as an unplugged cable between two switches does. The sender would get an
+// error if a device were taken down.
 func (l link) cut(t *testing.T) {
 	t.Helper()
-	must(t, "neighbour", "replace", l.there, "lladdr", nobody, "dev", l.device, "nud", "permanent")
-	must(t, "-netns", l.namespace, "neighbour", "replace", l.here, "lladdr", nobody, "dev", "uplink", "nud", "permanent")
+	ip(t, "neighbour", "replace", l.there, "lladdr", nobody, "dev", l.device, "nud", "permanent")
+	ip(t, "-netns", l.namespace, "neighbour", "replace", l.here, "lladdr", nobody, "dev", "uplink", "nud", "permanent")
 }
 
+// heal repairs what cut broke.
 func (l link) heal(t *testing.T) {
 	t.Helper()
-	must(t, "neighbour", "delete", l.there, "dev", l.device)
-	must(t, "-netns", l.namespace, "neighbour", "delete", l.here, "dev", "uplink")
+	ip(t, "neighbour", "delete", l.there, "dev", l.device)
+	ip(t, "-netns", l.namespace, "neighbour", "delete", l.here, "dev", "uplink")
 }
 
-func must(t *testing.T, args ...string) {
+// ip runs the command ip.
+func ip(t *testing.T, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(context.Background(), "ip", args...).CombinedOutput()
-	require.NoError(t, err, "this test needs network namespaces, and so root (CAP_NET_ADMIN and CAP_SYS_ADMIN) on Linux: ip %s: %s",
+	require.NoError(t, err, "this test needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN) on Linux: ip %s: %s",
 		strings.Join(args, " "), out)
 }
 
@@ -76,8 +80,9 @@ func nextAddress(address string, by int) string {
 	return fmt.Sprintf("%s.%d", address[:at], last+by)
 }
 
-// The link of one of two instances is cut for longer than its lease lasts, and than it waits for a silent server. It stops executing before the other takes
-// over, and works again when the link does.
+// The link of one of two instances is cut for longer than its lease lasts and than it waits for a
+// silent server. It stops executing before the other instance takes over, and works again after the
+// link is repaired.
 func TestCutNetwork(t *testing.T) {
 	links := []link{newLink(t, 0), newLink(t, 1)}
 	p := startPostgres(t, "127.0.0.1", links[0].here, links[1].here)
@@ -94,7 +99,7 @@ func TestCutNetwork(t *testing.T) {
 		lonely.thaw(t)
 		s.faults = append(s.faults, fault{from: at, to: s.now(t), victim: lonely})
 		eventually(t, handOverWithin, func() bool { return len(s.takenOver(t, at)) > 0 }, "runs are taken over from %s", lonely.name)
-		// What is done meanwhile must not be done by two, and by now it has given its connections up.
+		// Long enough for the instance to give up its connections. No run may be executed by both.
 		tookOver := s.firstTakeover(t, other, at)
 		<-time.After(8 * time.Second)
 		healed := s.now(t)
@@ -107,15 +112,15 @@ func TestCutNetwork(t *testing.T) {
 				last = l.Time
 			}
 		}
-		assert.True(t, last.Before(tookOver), "%s executed %v after %s had taken over", lonely.name, last.Sub(tookOver), other.name)
-		t.Logf("%s executed for %v after the cut, %s took over after %v, it works again %v after the link", lonely.name,
+		assert.True(t, last.Before(tookOver), "%s executed a run %v after %s had taken over", lonely.name, last.Sub(tookOver), other.name)
+		t.Logf("%s executed for %v after the cut, %s took over after %v, it works again %v after the repair", lonely.name,
 			last.Sub(at).Round(time.Millisecond), other.name, tookOver.Sub(at).Round(time.Millisecond),
 			s.now(t).Sub(healed).Round(time.Millisecond))
 	})
 	s.requireTakeovers(t, s.verify(t))
 }
 
-// firstTakeover returns when an instance began to execute what another had begun.
+// firstTakeover returns when an instance first executed a run that another one had begun.
 func (s *system) firstTakeover(t *testing.T, by *instance, since time.Time) time.Time {
 	t.Helper()
 	for _, l := range by.lines(t) {
@@ -123,6 +128,6 @@ func (s *system) firstTakeover(t *testing.T, by *instance, since time.Time) time
 			return l.Time
 		}
 	}
-	require.FailNow(t, "no takeover in the log", "of %s", by.name)
+	require.FailNow(t, "no takeover", "the log of %s has none", by.name)
 	return time.Time{}
 }

@@ -28,11 +28,11 @@ import (
 
 const (
 	role = "punctual"
-	// observer is the application name of the tests' own connections, by which they spare themselves.
+	// observer is the application name of the tests' own connections, which are not terminated.
 	observer = "chaos"
 )
 
-// postgres is a server with default durability whose address and data outlive its process.
+// postgres is a server with default durability. Its address and its data survive a crash.
 type postgres struct {
 	bin, root, data string
 	listen          string
@@ -42,12 +42,13 @@ type postgres struct {
 	cmd             *exec.Cmd
 }
 
-// startPostgres makes a cluster and serves it on addresses of this machine until the test's end.
+// startPostgres creates a cluster and serves it on addresses of this machine until the end of the
+// test.
 func startPostgres(t *testing.T, addresses ...string) *postgres {
 	t.Helper()
 	bin, err := embeddedpg.Find(os.Getenv("PUNCTUAL_POSTGRES_BIN"))
 	require.NoError(t, err)
-	// Not t.TempDir, which the user of PostgreSQL may not enter.
+	// Not t.TempDir, which the user of PostgreSQL cannot enter.
 	root, err := os.MkdirTemp("", "punctual-chaos-") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(root)) })
@@ -65,7 +66,7 @@ func startPostgres(t *testing.T, addresses ...string) *postgres {
 	}
 	out, err := p.command("initdb", "--pgdata="+p.data, "--username="+role, "--pwfile="+secret, "--auth=scram-sha-256",
 		"--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions").CombinedOutput()
-	require.NoError(t, err, "a cluster is made: %s", out)
+	require.NoError(t, err, "initdb creates a cluster: %s", out)
 	access, err := os.OpenFile(filepath.Join(p.data, "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	_, err = access.WriteString("host all all " + testNetwork + " scram-sha-256\n")
@@ -76,7 +77,7 @@ func startPostgres(t *testing.T, addresses ...string) *postgres {
 	return p
 }
 
-// start runs the server and returns when it accepts connections.
+// start starts the server and returns when it accepts connections.
 func (p *postgres) start(t *testing.T) {
 	t.Helper()
 	log, err := os.OpenFile(filepath.Join(t.ArtifactDir(), "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -98,10 +99,11 @@ func (p *postgres) start(t *testing.T) {
 	}, "PostgreSQL accepts connections")
 }
 
-// crash ends the server at once, as pg_ctl stop -m immediate does: nothing is written any more, the next start recovers.
+// crash ends the server at once, as pg_ctl stop -m immediate does. It writes nothing more, and the
+// next start recovers.
 func (p *postgres) crash() {
 	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-	_ = p.cmd.Wait() // it says that it did not end well
+	_ = p.cmd.Wait() // an error, since it did not end well
 }
 
 // command prepares one of PostgreSQL's programs.
@@ -113,7 +115,7 @@ func (p *postgres) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// url is the address of the database as seen at host.
+// url returns the URL of the database at a host.
 func (p *postgres) url(host string) string { return p.urlAt(host, p.port) }
 
 func (p *postgres) urlAt(host string, port int) string {
@@ -124,7 +126,7 @@ func (p *postgres) urlAt(host string, port int) string {
 	return u.String()
 }
 
-// connect opens the database beside the service.
+// connect opens a pool for the tests themselves.
 func (p *postgres) connect(t *testing.T) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(p.url("127.0.0.1"))
@@ -136,7 +138,7 @@ func (p *postgres) connect(t *testing.T) *pgxpool.Pool {
 	return pool
 }
 
-// unprivileged is who runs PostgreSQL for root.
+// unprivileged returns a user that can run PostgreSQL if the tests run as root.
 func unprivileged(t *testing.T) *syscall.Credential {
 	t.Helper()
 	for _, name := range []string{"postgres", "_postgres", "nobody"} {
@@ -150,12 +152,13 @@ func unprivileged(t *testing.T) *syscall.Credential {
 		require.NoError(t, err)
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
-	require.FailNow(t, "PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+	require.FailNow(t, "PostgreSQL refuses to run as root, and no user postgres or nobody exists")
 	return nil
 }
 
-// stablePort finds a port that stays free while the server is down: below those that the kernel gives to outgoing
-// connections, because one of an instance to this very port would connect to itself and take it.
+// stablePort returns a port that stays free while the server is down. It is below the ports that
+// the kernel gives to outgoing connections: an instance that connects to such a port from that same
+// port would connect to itself and occupy it.
 func stablePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {

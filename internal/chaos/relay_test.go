@@ -11,16 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// relay stands between instances and PostgreSQL. It can lose answers: what was asked is done, and committed, and whoever
-// asked does not learn it. It can also hold back what is asked, and deliver it late, when whoever asked has given up.
+// relay forwards connections of instances to PostgreSQL. It can lose answers: the request is
+// executed and committed, but the client does not learn it. It can also hold requests back and
+// deliver them after the client has given up.
 type relay struct {
 	listener net.Listener
 	server   string
 	mu       sync.Mutex
-	armed    map[net.Conn]bool // whether the next answer on it is lost
-	lost     int               // answers
-	open     chan struct{}     // closed when what is asked may pass
-	late     []int             // our ports on connections where questions are held back
+	armed    map[net.Conn]bool // whether the next answer on the connection is lost
+	lost     int               // how many answers were lost
+	open     chan struct{}     // closed while requests may pass
+	late     []int             // the relay's ports of connections with requests that were held back
 }
 
 func startRelay(t *testing.T, p *postgres) *relay {
@@ -47,10 +48,10 @@ func startRelay(t *testing.T, p *postgres) *relay {
 
 func (r *relay) port() int { return r.listener.Addr().(*net.TCPAddr).Port }
 
-// pass passes on what is asked on a connection and what is answered.
+// pass forwards requests and answers of one connection.
 func (r *relay) pass(conn net.Conn) {
 	defer conn.Close()
-	if r.held() { // a new connection gets nowhere
+	if r.held() { // new connections fail meanwhile
 		return
 	}
 	server, err := net.Dial("tcp", r.server)
@@ -78,7 +79,8 @@ func (r *relay) pass(conn net.Conn) {
 	}
 }
 
-// ask passes on what is asked, late where it has to, and ends the server's end when all is.
+// ask forwards requests, late if they are held back. It closes the connection to the server when
+// the client has closed its own.
 func (r *relay) ask(conn, server net.Conn) {
 	defer server.Close()
 	question := make([]byte, 64<<10)
@@ -99,7 +101,7 @@ func (r *relay) ask(conn, server net.Conn) {
 	}
 }
 
-// loses tells whether the answer that has come for a connection is to be lost.
+// loses reports whether an answer on a connection is lost, and counts it.
 func (r *relay) loses(conn net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +111,7 @@ func (r *relay) loses(conn net.Conn) bool {
 	return r.armed[conn]
 }
 
-// loseNext loses the next answer on each connection there is now.
+// loseNext loses the next answer on each connection that exists now.
 func (r *relay) loseNext() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,14 +120,14 @@ func (r *relay) loseNext() {
 	}
 }
 
-// hold holds back what is asked from now on, until release delivers it.
+// hold holds requests back until release delivers them.
 func (r *relay) hold() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open = make(chan struct{})
 }
 
-// release delivers what was held back, and returns the ports from which it is.
+// release delivers the requests that were held back, and returns the ports from which it does.
 func (r *relay) release() (ports []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Instances that are replaced one by one, as when a new version is rolled out, hand over what they hold: nothing is
-// even begun twice.
+// Instances that are replaced one by one, as in an upgrade, hand over their runs. No run is begun
+// twice.
 func TestRollingRestart(t *testing.T) {
 	s := setup(t, 3)
 	s.load(t)
@@ -24,10 +24,10 @@ func TestRollingRestart(t *testing.T) {
 	})
 	s.requireRecovered(t, 15*time.Second)
 	for _, r := range s.verify(t) {
-		require.Equal(t, 1, r.Attempt, "begun once: %v", r)
+		require.Equal(t, 1, r.Attempt, "the run was begun once: %v", r)
 	}
 	for _, i := range s.all {
-		require.NotZero(t, i.count(t, time.Time{}, "run"), "%s took part", i.name)
+		require.NotZero(t, i.count(t, time.Time{}, "run"), "%s executed runs", i.name)
 	}
 	t.Logf("%d restarts", restarts)
 }

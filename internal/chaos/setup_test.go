@@ -16,22 +16,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	// What the command is made of: go test must not answer from its cache when that has changed.
+	// So that go test does not use its cache if the command has changed.
 	_ "punctual/internal/app"
 )
 
 var (
 	full     = flag.Bool("chaos.full", false, "break things for three minutes in each test, instead of about half a minute")
-	duration = flag.Duration("chaos.duration", 0, "for how long each test breaks things; 0: what -chaos.full says")
-	rate     = flag.Int("chaos.rate", 500, "how many runs are due each second")
+	duration = flag.Duration("chaos.duration", 0, "how long each test breaks things; 0 leaves that to -chaos.full")
+	rate     = flag.Int("chaos.rate", 500, "how many runs are due per second")
 )
 
 const (
 	// leaseDuration is the service's default.
 	leaseDuration = 9 * time.Second
-	// handOverWithin is the promise. The lease and the pass after it take ten seconds; the rest is for a busy machine.
+	// handOverWithin is the promised time until another instance continues a run. The lease and the
+	// duty that frees its runs take ten seconds; the rest is for a busy machine.
 	handOverWithin = 15 * time.Second
-	// settleWithin is how long a healthy service may take after the last fault to have caught up.
+	// settleWithin is how long a healthy service may take to catch up after the last fault.
 	settleWithin = 45 * time.Second
 	// serveWithin is how long an instance may take to start.
 	serveWithin = 30 * time.Second
@@ -57,7 +58,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// forHowLong is how long a test breaks things, where short is what its shortest sensible length is.
+// forHowLong returns how long a test breaks things. Its shortest sensible length is short.
 func forHowLong(short time.Duration) time.Duration {
 	if *full {
 		short = 3 * time.Minute
@@ -65,23 +66,23 @@ func forHowLong(short time.Duration) time.Duration {
 	return cmp.Or(*duration, short)
 }
 
-// system is a PostgreSQL, the instances on it, and what was done to them.
+// system is a PostgreSQL, its instances, and the faults of the test.
 type system struct {
 	postgres  *postgres
-	db        *pgxpool.Pool // beside the service, to look
-	url       string        // what instances connect to
-	instances []*instance   // those that should be alive
-	all       []*instance   // and those that were
+	db        *pgxpool.Pool // the test's own connections
+	url       string        // the database for instances
+	instances []*instance   // the ones that should be alive
+	all       []*instance   // those and the ones before them
 	faults    []fault
 }
 
-// fault is something that was broken, by the database's clock.
+// fault is something that was broken for a time, by the database's clock.
 type fault struct {
 	from, to time.Time
-	victim   *instance // nil: all
+	victim   *instance // nil means all of them
 }
 
-// setup starts a PostgreSQL and instances on it.
+// setup starts a PostgreSQL and instances that use it.
 func setup(t *testing.T, instances int) *system {
 	t.Helper()
 	p := startPostgres(t, "127.0.0.1")
@@ -105,14 +106,15 @@ func (s *system) addWith(t *testing.T, c instanceConfig) {
 	s.instances = append(s.instances, i)
 }
 
-// now is the database's time.
+// now returns the database's time.
 func (s *system) now(t *testing.T) (now time.Time) {
 	t.Helper()
 	require.NoError(t, s.db.QueryRow(t.Context(), "select clock_timestamp()").Scan(&now))
 	return now
 }
 
-// every calls f on schedule for a time, and tells it which call it is. It waits for the last call.
+// every calls f with the number of the call, at an interval for a total time. It waits for the last
+// call.
 func every(t *testing.T, interval, total time.Duration, f func(n int)) {
 	t.Helper()
 	ends := time.Now().Add(total)
@@ -126,7 +128,7 @@ func every(t *testing.T, interval, total time.Duration, f func(n int)) {
 			return
 		case <-tick.C:
 		}
-		if time.Now().After(ends) { // both at once, and select takes any
+		if time.Now().After(ends) { // both were ready, and select has chosen this one
 			return
 		}
 		f(n)

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every second, all connections of all instances are terminated.
+// All connections of all instances are terminated every second. The instances reconnect and lose
+// nothing.
 func TestTerminatedConnections(t *testing.T) {
 	s := setup(t, 3)
 	s.load(t)
@@ -30,13 +31,13 @@ func TestTerminatedConnections(t *testing.T) {
 	t.Logf("%d connections terminated", terminated)
 }
 
-// requireRecovered requires that each instance executes again, by itself.
+// requireRecovered requires that each instance executes runs again by itself.
 func (s *system) requireRecovered(t *testing.T, within time.Duration) {
 	t.Helper()
 	began := s.now(t)
 	for _, i := range s.instances {
 		eventually(t, within, func() bool { return i.executedSince(t, began) || i.hasEnded() }, "%s executes again", i.name)
-		require.False(t, i.hasEnded(), "%s lives; its log is %s", i.name, i.tail())
+		require.False(t, i.hasEnded(), "%s lives; its log: %s", i.name, i.tail())
 	}
 	t.Logf("all instances execute again after %v", s.now(t).Sub(began).Round(time.Millisecond))
 }

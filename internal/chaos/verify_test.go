@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// run is a row of the table of that name.
+// run is a row of the table runs.
 type run struct {
 	JobID        uuid.UUID
 	ScheduledFor time.Time
@@ -31,7 +31,7 @@ func (r run) String() string {
 		r.ScheduledFor.Format(time.RFC3339Nano), r.Status, r.Attempt, r.StartedAt, r.FinishedAt.Format(time.RFC3339Nano))
 }
 
-// grid says, for each job, what its name tells of its interval, and its due rows.
+// grid computes the occurrences that each job should have had, from the interval in its name.
 const grid = `
 	with job as (
 		select id as job_id, created_at, split_part(name, '-', 2)::integer * interval '1 second' as every
@@ -45,8 +45,8 @@ const grid = `
 		from next, generate_series(created_at + every, next_for - every, every) as scheduled_for
 	)`
 
-// settle waits until everything that was due up to now is done, ends the instances as an operator would, and returns
-// the instant up to which it is.
+// settle waits until everything that is due now has been executed, and stops the instances. It
+// returns the instant up to which everything was executed.
 func (s *system) settle(t *testing.T) (upTo time.Time) {
 	t.Helper()
 	upTo = s.now(t)
@@ -63,20 +63,21 @@ func (s *system) settle(t *testing.T) (upTo time.Time) {
 				from due d left join leases l on l.id = d.lease_id
 				where d.scheduled_for <= $1 order by d.scheduled_for limit 10
 			) as w`, upTo).Scan(&waiting))
-		t.Errorf("what was due at %s is not done %v later:\n%s", upTo.Format(time.RFC3339), settleWithin, waiting)
+		t.Errorf("runs due at %s are not executed %v later:\n%s", upTo.Format(time.RFC3339), settleWithin, waiting)
 	}
 	eventually(t, handOverWithin, func() bool {
 		var living int
 		err := s.db.QueryRow(t.Context(), "select count(*) from leases").Scan(&living)
 		return err == nil && living <= len(s.instances)
-	}, "the leases of the dead are gone")
+	}, "the leases of dead instances are gone")
 	for _, i := range s.instances {
 		i.stop(t)
 	}
 	return upTo
 }
 
-// verify settles and compares: the tables with the grid of each job, and the logs with the tables. It returns the runs.
+// verify compares the tables with the grid of each job, and the logs with the tables, after settle.
+// It returns the runs.
 func (s *system) verify(t *testing.T) []run {
 	t.Helper()
 	upTo := s.settle(t)
@@ -86,14 +87,14 @@ func (s *system) verify(t *testing.T) []run {
 	require.NoError(t, err)
 
 	for what, sql := range map[string]string{
-		"occurrences have no run":              grid + "select count(*) from expected left join runs using (job_id, scheduled_for) where runs.job_id is null",
-		"runs are of no occurrence":            grid + "select count(*) from runs left join expected using (job_id, scheduled_for) where expected.job_id is null",
-		"occurrences have two runs":            "select count(*) from (select from runs group by job_id, scheduled_for having count(*) > 1) as doubled",
-		"jobs have not one due row":            grid + "select count(*) from next where rows <> 1",
-		"due rows are still leased":            "select count(*) from due where lease_id is not null",
-		"runs did not succeed":                 "select count(*) from runs where status <> 'SUCCEEDED' or reason is not null or occurrences <> 1",
-		"runs started before they were due":    "select count(*) from runs where started_at < scheduled_for",
-		"leases outlived their instance's end": "select count(*) from leases where expires_at > now()",
+		"occurrences have no run":           grid + "select count(*) from expected left join runs using (job_id, scheduled_for) where runs.job_id is null",
+		"runs have no occurrence":           grid + "select count(*) from runs left join expected using (job_id, scheduled_for) where expected.job_id is null",
+		"occurrences have two runs":         "select count(*) from (select from runs group by job_id, scheduled_for having count(*) > 1) as doubled",
+		"jobs do not have one due row":      grid + "select count(*) from next where rows <> 1",
+		"due rows are still leased":         "select count(*) from due where lease_id is not null",
+		"runs did not succeed":              "select count(*) from runs where status <> 'SUCCEEDED' or reason is not null or occurrences <> 1",
+		"runs started before they were due": "select count(*) from runs where started_at < scheduled_for",
+		"leases outlived their instance":    "select count(*) from leases where expires_at > now()",
 	} {
 		var count int
 		require.NoError(t, s.db.QueryRow(t.Context(), sql).Scan(&count), what)
@@ -106,19 +107,20 @@ func (s *system) verify(t *testing.T) []run {
 	problems, executed := s.compare(t, runs)
 	t.Logf("%d runs, %d executions, %d faults", len(runs), executed, len(s.faults))
 	if len(problems) > 0 {
-		t.Errorf("%d runs were not executed as the table says, such as:\n%s", len(problems),
+		t.Errorf("%d runs were not executed as the table says, for example:\n%s", len(problems),
 			strings.Join(problems[:min(len(problems), 10)], "\n"))
 	}
 	s.reportLateness(t)
 	return runs
 }
 
-// compare looks for what the logs know of each run, and returns what is wrong, and how many executions there were.
+// compare finds the executions of each run in the logs. It returns what is wrong, and the number of
+// executions.
 func (s *system) compare(t *testing.T, runs []run) (problems []string, executed int) {
 	t.Helper()
 	all := s.executions(t)
 	for _, r := range runs {
-		if r.StartedAt == nil { // skipped, which the tables tell already
+		if r.StartedAt == nil { // skipped, which verify has reported
 			continue
 		}
 		o := occurrence{job: r.JobID, at: r.ScheduledFor.UnixMicro()}
@@ -133,7 +135,7 @@ func (s *system) compare(t *testing.T, runs []run) (problems []string, executed 
 			case e.runID != executions[0].runID:
 				problems = append(problems, fmt.Sprintf("%v: executed as %s and as %s", r, executions[0].runID, e.runID))
 			case e.attempt < r.Attempt && !s.isVictim(e.by):
-				problems = append(problems, fmt.Sprintf("%v: attempt %d was executed at %s by %s, to which nothing was done",
+				problems = append(problems, fmt.Sprintf("%v: attempt %d was executed at %s by %s, which had no fault",
 					r, e.attempt, e.at.Format(time.RFC3339Nano), e.by.name))
 			case n == 0:
 			case e.attempt == executions[n-1].attempt:
@@ -159,14 +161,14 @@ func (s *system) compare(t *testing.T, runs []run) (problems []string, executed 
 }
 
 const (
-	// inFlight is how long a run may be in flight on a busy machine: those begun earlier than that before a fault should
-	// have been stored.
+	// inFlight is how long a run may be in flight on a busy machine. Runs that began earlier than
+	// that before a fault should be stored.
 	inFlight = 3 * time.Second
-	// ahead is how early a run may be claimed, and a bit.
+	// ahead is how early a run may be claimed, with some tolerance.
 	ahead = time.Second
 )
 
-// explained tells whether a run's first attempt was in flight when something was broken.
+// explained reports whether a run's first attempt was in flight during a fault.
 func (s *system) explained(r run) bool {
 	return slices.ContainsFunc(s.faults, func(f fault) bool { return f.explains(r) })
 }
@@ -175,12 +177,13 @@ func (f fault) explains(r run) bool {
 	return r.StartedAt != nil && r.StartedAt.After(f.from.Add(-inFlight)) && r.StartedAt.Before(f.to.Add(ahead))
 }
 
-// isVictim tells whether something was ever done to an instance.
+// isVictim reports whether a fault concerned an instance.
 func (s *system) isVictim(i *instance) bool {
 	return slices.ContainsFunc(s.faults, func(f fault) bool { return f.victim == nil || f.victim == i })
 }
 
-// requireTakeovers requires that there were takeovers, or the test has tested nothing, and that each was in time.
+// requireTakeovers requires that runs were taken over, and that each takeover was in time. Without
+// one, the test has tested nothing.
 func (s *system) requireTakeovers(t *testing.T, runs []run) {
 	t.Helper()
 	var takeovers int
@@ -190,21 +193,22 @@ func (s *system) requireTakeovers(t *testing.T, runs []run) {
 			continue
 		}
 		takeovers++
-		// Each attempt but the last died with an instance, and the earliest fault that explains the first began it all.
+		// Each attempt except the last was lost, beginning with the earliest fault that explains
+		// it.
 		for _, f := range s.faults {
 			if f.explains(r) {
 				took := r.FinishedAt.Sub(f.to) / time.Duration(r.Attempt-1)
 				slowest = max(slowest, took)
-				assert.LessOrEqual(t, took, handOverWithin, "handed over in time: %v, broken at %s", r, f.from.Format(time.RFC3339Nano))
+				assert.LessOrEqual(t, took, handOverWithin, "the run was taken over in time: %v, fault at %s", r, f.from.Format(time.RFC3339Nano))
 				break
 			}
 		}
 	}
-	assert.Positive(t, takeovers, "runs were taken over; if none is in flight when something breaks, this tests nothing")
+	assert.Positive(t, takeovers, "runs were taken over, or this tests nothing")
 	t.Logf("%d takeovers, the slowest after %v", takeovers, slowest.Round(time.Millisecond))
 }
 
-// reportLateness says how late runs started, for people: chaos has no limits there.
+// reportLateness logs how late runs started. These tests have no limits for it.
 func (s *system) reportLateness(t *testing.T) {
 	t.Helper()
 	var median, p99, latest float64

@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An instance that stands still for longer than its lease lasts, and then goes on, changes nothing of what others have
-// done for it meanwhile, says so, and works again.
+// An instance is stopped for longer than its lease lasts, and then continued. It changes nothing
+// that others did in the meantime, logs which runs it leaves to them, and works again.
 func TestStoppedInstanceGoesOn(t *testing.T) {
 	s := setup(t, 2)
 	s.load(t)
-	var told int
+	var left int
 	every(t, 5*time.Second, forHowLong(25*time.Second), func(n int) {
 		zombie := s.instances[n%2]
 		at := s.now(t)
@@ -33,16 +33,17 @@ func TestStoppedInstanceGoesOn(t *testing.T) {
 			"%s works again", zombie.name)
 		now := s.takenOver(t, at)
 		for key, row := range takenOver {
-			require.Equal(t, row, now[key], "what was taken over stays as it was stored")
+			require.Equal(t, row, now[key], "a run that was taken over stays as it was stored")
 		}
-		told += zombie.count(t, goesOn, "run left to others", "run was completed or taken over by others")
+		left += zombie.count(t, goesOn, "run left to others", "run was completed or taken over by others")
 	})
 	s.requireTakeovers(t, s.verify(t))
-	require.Positive(t, told, "an instance says what it leaves to others")
-	t.Logf("runs left to others: %d", told)
+	require.Positive(t, left, "instances log the runs that they leave to others")
+	t.Logf("runs left to others: %d", left)
 }
 
-// takenOver returns the runs begun about an instant that took another attempt, each as its whole row.
+// takenOver returns the runs that began around an instant and needed another attempt, each as its
+// whole row.
 func (s *system) takenOver(t *testing.T, at time.Time) map[string]string {
 	t.Helper()
 	rows, err := s.db.Query(t.Context(), `

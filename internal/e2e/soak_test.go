@@ -12,8 +12,8 @@ import (
 	"punctual/internal/testdb"
 )
 
-// A thousand jobs, each second, for a minute, on three instances: in the database, one row for each second of each
-// job; none doubled, none missing, none off its grid.
+// A thousand jobs fire every second for a minute, on three instances. The database has one row for
+// each second of each job: none is doubled, missing or off its grid.
 func TestThousandJobsForAMinute(t *testing.T) {
 	t.Parallel()
 	const jobs, seconds = 1000, 60
@@ -25,7 +25,8 @@ func TestThousandJobsForAMinute(t *testing.T) {
 	for n := range jobs {
 		instances[n%3].createJob(t, "soak", 1, `{"soak":true}`)
 	}
-	// A poll after its last second, each job has all its runs, unless an instance is still catching up.
+	// Each job has all its runs soon after its last second, unless an instance is still catching
+	// up.
 	require.Eventually(t, func() bool {
 		return count(t, db, "select count(*) from (select from runs group by job_id having count(*) >= $1) as complete", seconds) == jobs
 	}, (seconds+30)*time.Second, time.Second)
