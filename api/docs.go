@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -10,20 +11,32 @@ import (
 	"punctual"
 )
 
-// mountDocs serves the contract, and Swagger UI on it with all that needs from the binary.
-func mountDocs(r chi.Router, specJSON []byte) {
+// mountDocs serves the contract as YAML and as JSON, and Swagger UI, whose assets are in the binary.
+// version is that of the service.
+func mountDocs(r chi.Router, version string) error {
+	specJSON, err := contractJSON(punctual.OpenAPI, version)
+	if err != nil {
+		return fmt.Errorf("convert the contract to JSON: %w", err)
+	}
 	ui := v5emb.NewWithConfig(swgui.Config{
-		// Nothing on the page may ask another host: no online validator.
-		SettingsUI: map[string]string{"tryItOutEnabled": "true", "validatorUrl": "null"},
+		SettingsUI: map[string]string{
+			"tryItOutEnabled": "true",
+			"filter":          "true",
+			// Shows the list of schemas below the operations.
+			"defaultModelsExpandDepth": "0",
+			// The page must not ask another host, and the online validator is one.
+			"validatorUrl": "null",
+		},
 	})
 	r.Mount("/docs", ui("Punctual", "/openapi.json", "/docs"))
 	r.Get("/openapi.json", serve("application/json", specJSON))
 	r.Get("/openapi.yaml", serve("application/yaml", punctual.OpenAPI))
+	return nil
 }
 
 func serve(contentType string, content []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
-		_, _ = w.Write(content) // an error means the client has gone
+		_, _ = w.Write(content) // an error means that the client has gone
 	}
 }

@@ -38,6 +38,8 @@ type Config struct {
 	Announce func(queue string, readyAt, now time.Time)
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not ready.
 	Stopping <-chan struct{}
+	// Version is the version of the service, for the served contract.
+	Version string
 	// HealthOnly serves nothing but /livez and /readyz.
 	HealthOnly bool
 }
@@ -63,11 +65,6 @@ func New(c Config) (http.Handler, error) {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
 	spec.Servers = nil // requests are for this service, under whatever name
-	specJSON, err := server.GetSpecJSON()
-	if err != nil {
-		return nil, fmt.Errorf("read the embedded spec: %w", err)
-	}
-
 	definitions, err := newDefinitions(spec)
 	if err != nil {
 		return nil, fmt.Errorf("read the defaults: %w", err)
@@ -96,7 +93,9 @@ func New(c Config) (http.Handler, error) {
 			return
 		}
 		server.HandlerWithOptions(strict, server.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.invalid})
-		mountDocs(root, specJSON)
 	})
-	return root, nil
+	if !c.HealthOnly {
+		err = mountDocs(root, c.Version)
+	}
+	return root, err
 }

@@ -349,7 +349,9 @@ func (e WorkerTargetType) Valid() bool {
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
 
-// Backfill defines model for Backfill.
+// Backfill What a backfill has started.
+//
+// Example: {"occurrences":5,"runs":3}
 type Backfill struct {
 	// Occurrences The number of occurrences in the window, including those that had a run already.
 	Occurrences int32 `json:"occurrences"`
@@ -408,16 +410,25 @@ type DeleteAfterCompletion = bool
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = time.Time
 
-// FailedAttempt defines model for FailedAttempt.
+// FailedAttempt An attempt that failed and was followed by another one.
 type FailedAttempt struct {
-	Attempt    int32      `json:"attempt"`
-	Error      string     `json:"error"`
-	FinishedAt time.Time  `json:"finishedAt"`
-	Result     *RunResult `json:"result"`
-	StartedAt  time.Time  `json:"startedAt"`
+	// Attempt The number of the attempt, from 1 on.
+	Attempt int32 `json:"attempt"`
+
+	// Error Why the attempt failed.
+	Error string `json:"error"`
+
+	// FinishedAt When the attempt ended.
+	FinishedAt time.Time `json:"finishedAt"`
+
+	// Result What the target answered to an attempt; of a run, to its last attempt.
+	Result *RunResult `json:"result"`
+
+	// StartedAt When the attempt started.
+	StartedAt time.Time `json:"startedAt"`
 }
 
-// FieldError defines model for FieldError.
+// FieldError An invalid field of a request.
 type FieldError struct {
 	// Detail Example: number must be at least 1
 	Detail string `json:"detail"`
@@ -432,7 +443,7 @@ type FieldError struct {
 // FieldErrorIn defines model for FieldError.In.
 type FieldErrorIn string
 
-// Health defines model for Health.
+// Health The health of an instance.
 type Health struct {
 	Status HealthStatus `json:"status"`
 }
@@ -440,7 +451,9 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// Heartbeat defines model for Heartbeat.
+// Heartbeat The answer to a heartbeat.
+//
+// Example: {"canceled":[],"expiresAt":"2025-10-09T07:30:15.003120Z"}
 type Heartbeat struct {
 	// Canceled The ids of the runs under this lease whose cancellation was requested: stop them and
 	// call `fail`.
@@ -507,7 +520,9 @@ type IntervalInSeconds = int64
 // delay is derived from the id of the job.
 type JitterSeconds = int32
 
-// Job defines model for Job.
+// Job A job as it is stored.
+//
+// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z"}
 type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
@@ -675,7 +690,7 @@ type Job struct {
 
 // JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
-// Example: {"intervalInSeconds":60,"name":"nightly-report","payload":{"report":"sales"}}
+// Example: {"intervalInSeconds":60,"maxRuns":10,"name":"heartbeat","payload":{"to":"you"}}
 type JobCreate struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
@@ -818,23 +833,33 @@ type JobCreate struct {
 // Example: nightly-report
 type JobName = string
 
-// JobPage defines model for JobPage.
+// JobPage A page of a list of jobs.
 type JobPage struct {
 	Items []Job `json:"items"`
 
 	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
 	Limit int32 `json:"limit"`
 
 	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
 	NextCursor *string `json:"nextCursor,omitempty"`
 
 	// Page The number of the page; absent if the list is read by cursor.
+	//
+	// Example: 1
 	Page *int64 `json:"page,omitempty"`
 
 	// Total The number of jobs, counted up to 10 000.
+	//
+	// Example: 1
 	Total int64 `json:"total"`
 
 	// TotalIsCapped Whether there are more than `total` jobs.
+	//
+	// Example: false
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
 
@@ -847,7 +872,7 @@ type JobStatus string
 // JobUpdate A change of a job. Fields that are not given stay as they are; null clears a field that can
 // be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
 //
-// Example: {"intervalInSeconds":120}
+// Example: {"name":"weekly-report"}
 type JobUpdate struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
@@ -1000,14 +1025,18 @@ type JobUpdate struct {
 // - `PAUSED`: pause the job.
 type JobUpdateStatus string
 
-// Lease defines model for Lease.
+// Lease The right of a worker to execute runs, until it expires.
+//
+// Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779}]}
 type Lease struct {
 	// ExpiresAt When the lease ends unless a heartbeat extends it.
 	ExpiresAt time.Time `json:"expiresAt"`
 
 	// Id The id of the lease, for its heartbeats.
-	Id   openapi_types.UUID `json:"id"`
-	Runs []LeasedRun        `json:"runs"`
+	Id openapi_types.UUID `json:"id"`
+
+	// Runs The runs that the lease holds, at least one.
+	Runs []LeasedRun `json:"runs"`
 }
 
 // LeaseRequest Example: {"maxRuns":10,"waitSeconds":0}
@@ -1026,7 +1055,7 @@ type LeaseRequest struct {
 	Worker *string `json:"worker,omitempty"`
 }
 
-// LeasedRun defines model for LeasedRun.
+// LeasedRun A run that a worker is to execute.
 type LeasedRun struct {
 	// Attempt The number of this attempt, from 1 on.
 	Attempt int32 `json:"attempt"`
@@ -1035,7 +1064,9 @@ type LeasedRun struct {
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
 	// Id The id of the run, the same at each attempt. Deduplicate by it.
-	Id    openapi_types.UUID `json:"id"`
+	Id openapi_types.UUID `json:"id"`
+
+	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
 
 	// JobName A name for people to read. It need not be unique. Control characters are refused.
@@ -1049,11 +1080,16 @@ type LeasedRun struct {
 	//
 	//
 	// Example: {"report":"sales"}
-	Payload      Payload   `json:"payload"`
+	Payload Payload `json:"payload"`
+
+	// ScheduledFor When the job was due, or when the run was requested; of a retry, of the original run.
 	ScheduledFor time.Time `json:"scheduledFor"`
 
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
@@ -1095,7 +1131,7 @@ type MinBackoffSeconds = int32
 // A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
 
-// Occurrence defines model for Occurrence.
+// Occurrence One instant at which a job is due.
 type Occurrence struct {
 	// LocalTime The same instant in the time zone of the schedule, as RFC 3339 with its offset.
 	//
@@ -1105,14 +1141,18 @@ type Occurrence struct {
 
 	// MovedByClockChange Whether the local time is not the one that the expression names, because of a clock
 	// change.
-	MovedByClockChange bool      `json:"movedByClockChange"`
-	ScheduledFor       time.Time `json:"scheduledFor"`
+	MovedByClockChange bool `json:"movedByClockChange"`
+
+	// ScheduledFor When the job is due.
+	ScheduledFor time.Time `json:"scheduledFor"`
 }
 
 // OccurrenceCount The maximum number of occurrences to return.
 type OccurrenceCount = int32
 
-// OccurrenceList defines model for OccurrenceList.
+// OccurrenceList The next occurrences of a schedule, earliest first.
+//
+// Example: {"items":[{"localTime":"2026-03-28T02:30:00+01:00","movedByClockChange":false,"scheduledFor":"2026-03-28T01:30:00.000000Z"},{"localTime":"2026-03-29T03:00:00+02:00","movedByClockChange":true,"scheduledFor":"2026-03-29T01:00:00.000000Z"},{"localTime":"2026-03-30T02:30:00+02:00","movedByClockChange":false,"scheduledFor":"2026-03-30T00:30:00.000000Z"}]}
 type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
@@ -1172,7 +1212,9 @@ type Problem struct {
 // Example: reports
 type QueueName = string
 
-// Run defines model for Run.
+// Run One occurrence of a job, or one requested run, and what became of it.
+//
+// Example: {"attempt":1,"error":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -1189,14 +1231,28 @@ type Run struct {
 	// Id The id of the run. It is made of the job and the occurrence, so it is the same at each
 	// attempt: its last two groups are those of the id of the job, and its first 48 bits are
 	// `scheduledFor` in milliseconds.
-	Id    openapi_types.UUID `json:"id"`
+	Id openapi_types.UUID `json:"id"`
+
+	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
 
 	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
 	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
-	Occurrences int64      `json:"occurrences"`
-	Reason      *RunReason `json:"reason"`
-	Result      *RunResult `json:"result"`
+	Occurrences int64 `json:"occurrences"`
+
+	// Reason Why the run has its status; null if there is nothing to explain.
+	//
+	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+	// - `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
+	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+	// - `JOB_PAUSED`: the job was paused before the run ended.
+	// - `JOB_DELETED`: the job was deleted before the run ended.
+	// - `REQUESTED`: somebody canceled the run.
+	Reason *RunReason `json:"reason"`
+
+	// Result What the target answered to an attempt; of a run, to its last attempt.
+	Result *RunResult `json:"result"`
 
 	// RetryOf The id of the original run that this one retries; null if it is no retry.
 	RetryOf *openapi_types.UUID `json:"retryOf"`
@@ -1227,37 +1283,47 @@ type Run struct {
 // RunAt The only instant at which the job is due. It must be in the future.
 type RunAt = time.Time
 
-// RunCompletion The report of a success. A report is never refused for its form, as the run would then be executed again: it is
-// repaired. Only `token` has to be right. Unknown properties are ignored, and the body can have 16 MiB.
+// RunCompletion The report of a success. A report is not refused for its form, because its run would be
+// executed again: it is repaired. Only `token` must be valid. Unknown fields are ignored, and
+// the body may have up to 16 MiB.
 type RunCompletion struct {
-	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
-	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+	// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+	// pair, become U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
-// RunFailure The report of a failure. It is repaired like that of a success.
+// RunFailure The report of a failure. It is repaired like the report of a success.
 type RunFailure struct {
 	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
 	//
 	// Example: the printer is on fire
 	Error string `json:"error"`
 
-	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
-	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+	// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+	// pair, become U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The minimum time before the next attempt. What is out of bounds is brought to the nearest bound.
+	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest
+	// bound.
 	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
 
 	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
 	Retryable *bool `json:"retryable,omitempty"`
 
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
@@ -1267,14 +1333,18 @@ type RunFailure struct {
 // - `FAILURES`: those that did not succeed.
 type RunHistory string
 
-// RunPage defines model for RunPage.
+// RunPage A page of a list of runs.
 type RunPage struct {
 	Items []Run `json:"items"`
 
 	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
 	Limit int32 `json:"limit"`
 
 	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
@@ -1291,8 +1361,11 @@ type RunReason string
 
 // RunRelease defines model for RunRelease.
 type RunRelease struct {
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
@@ -1401,12 +1474,15 @@ type Target struct {
 // Example: Europe/Berlin
 type TimeZone = string
 
-// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-// same run has a higher one.
+// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+// about the run must carry it.
+//
+// Example: 5577006791947779
 type Token = int64
 
-// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
-// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
+// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+// pair, become U+FFFD.
 type WorkerOutput = string
 
 // WorkerTarget Puts the runs into a queue for workers, which are processes of yours that lease them. Such a
@@ -1437,7 +1513,7 @@ type Conflict = Problem
 // ContentTooLarge An error, as a problem of RFC 9457.
 type ContentTooLarge = Problem
 
-// Healthy defines model for Healthy.
+// Healthy The health of an instance.
 type Healthy = Health
 
 // InternalServerError An error, as a problem of RFC 9457.

@@ -335,7 +335,9 @@ func (e WorkerTargetType) Valid() bool {
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
 
-// Backfill defines model for Backfill.
+// Backfill What a backfill has started.
+//
+// Example: {"occurrences":5,"runs":3}
 type Backfill struct {
 	// Occurrences The number of occurrences in the window, including those that had a run already.
 	Occurrences int32 `json:"occurrences"`
@@ -394,16 +396,25 @@ type DeleteAfterCompletion = bool
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = instant.Time
 
-// FailedAttempt defines model for FailedAttempt.
+// FailedAttempt An attempt that failed and was followed by another one.
 type FailedAttempt struct {
-	Attempt    int32        `json:"attempt"`
-	Error      string       `json:"error"`
+	// Attempt The number of the attempt, from 1 on.
+	Attempt int32 `json:"attempt"`
+
+	// Error Why the attempt failed.
+	Error string `json:"error"`
+
+	// FinishedAt When the attempt ended.
 	FinishedAt instant.Time `json:"finishedAt"`
-	Result     *RunResult   `json:"result"`
-	StartedAt  instant.Time `json:"startedAt"`
+
+	// Result What the target answered to an attempt; of a run, to its last attempt.
+	Result *RunResult `json:"result"`
+
+	// StartedAt When the attempt started.
+	StartedAt instant.Time `json:"startedAt"`
 }
 
-// FieldError defines model for FieldError.
+// FieldError An invalid field of a request.
 type FieldError struct {
 	// Detail Example: number must be at least 1
 	Detail string `json:"detail"`
@@ -418,7 +429,7 @@ type FieldError struct {
 // FieldErrorIn defines model for FieldError.In.
 type FieldErrorIn string
 
-// Health defines model for Health.
+// Health The health of an instance.
 type Health struct {
 	Status HealthStatus `json:"status"`
 }
@@ -426,7 +437,9 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// Heartbeat defines model for Heartbeat.
+// Heartbeat The answer to a heartbeat.
+//
+// Example: {"canceled":[],"expiresAt":"2025-10-09T07:30:15.003120Z"}
 type Heartbeat struct {
 	// Canceled The ids of the runs under this lease whose cancellation was requested: stop them and
 	// call `fail`.
@@ -493,7 +506,9 @@ type IntervalInSeconds = int64
 // delay is derived from the id of the job.
 type JitterSeconds = int32
 
-// Job defines model for Job.
+// Job A job as it is stored.
+//
+// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z"}
 type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
@@ -661,7 +676,7 @@ type Job struct {
 
 // JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
-// Example: {"intervalInSeconds":60,"name":"nightly-report","payload":{"report":"sales"}}
+// Example: {"intervalInSeconds":60,"maxRuns":10,"name":"heartbeat","payload":{"to":"you"}}
 type JobCreate struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
@@ -804,23 +819,33 @@ type JobCreate struct {
 // Example: nightly-report
 type JobName = string
 
-// JobPage defines model for JobPage.
+// JobPage A page of a list of jobs.
 type JobPage struct {
 	Items []Job `json:"items"`
 
 	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
 	Limit int32 `json:"limit"`
 
 	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
 	NextCursor *string `json:"nextCursor,omitempty"`
 
 	// Page The number of the page; absent if the list is read by cursor.
+	//
+	// Example: 1
 	Page *int64 `json:"page,omitempty"`
 
 	// Total The number of jobs, counted up to 10 000.
+	//
+	// Example: 1
 	Total int64 `json:"total"`
 
 	// TotalIsCapped Whether there are more than `total` jobs.
+	//
+	// Example: false
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
 
@@ -833,17 +858,21 @@ type JobStatus string
 // JobUpdate A change of a job. Fields that are not given stay as they are; null clears a field that can
 // be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
 //
-// Example: {"intervalInSeconds":120}
+// Example: {"name":"weekly-report"}
 type JobUpdate = map[string]json.RawMessage
 
-// Lease defines model for Lease.
+// Lease The right of a worker to execute runs, until it expires.
+//
+// Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779}]}
 type Lease struct {
 	// ExpiresAt When the lease ends unless a heartbeat extends it.
 	ExpiresAt instant.Time `json:"expiresAt"`
 
 	// Id The id of the lease, for its heartbeats.
-	Id   openapi_types.UUID `json:"id"`
-	Runs []LeasedRun        `json:"runs"`
+	Id openapi_types.UUID `json:"id"`
+
+	// Runs The runs that the lease holds, at least one.
+	Runs []LeasedRun `json:"runs"`
 }
 
 // LeaseRequest Example: {"maxRuns":10,"waitSeconds":0}
@@ -862,7 +891,7 @@ type LeaseRequest struct {
 	Worker *string `json:"worker,omitempty"`
 }
 
-// LeasedRun defines model for LeasedRun.
+// LeasedRun A run that a worker is to execute.
 type LeasedRun struct {
 	// Attempt The number of this attempt, from 1 on.
 	Attempt int32 `json:"attempt"`
@@ -871,7 +900,9 @@ type LeasedRun struct {
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
 	// Id The id of the run, the same at each attempt. Deduplicate by it.
-	Id    openapi_types.UUID `json:"id"`
+	Id openapi_types.UUID `json:"id"`
+
+	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
 
 	// JobName A name for people to read. It need not be unique. Control characters are refused.
@@ -885,11 +916,16 @@ type LeasedRun struct {
 	//
 	//
 	// Example: {"report":"sales"}
-	Payload      Payload      `json:"payload"`
+	Payload Payload `json:"payload"`
+
+	// ScheduledFor When the job was due, or when the run was requested; of a retry, of the original run.
 	ScheduledFor instant.Time `json:"scheduledFor"`
 
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
@@ -931,7 +967,7 @@ type MinBackoffSeconds = int32
 // A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
 
-// Occurrence defines model for Occurrence.
+// Occurrence One instant at which a job is due.
 type Occurrence struct {
 	// LocalTime The same instant in the time zone of the schedule, as RFC 3339 with its offset.
 	//
@@ -941,14 +977,18 @@ type Occurrence struct {
 
 	// MovedByClockChange Whether the local time is not the one that the expression names, because of a clock
 	// change.
-	MovedByClockChange bool         `json:"movedByClockChange"`
-	ScheduledFor       instant.Time `json:"scheduledFor"`
+	MovedByClockChange bool `json:"movedByClockChange"`
+
+	// ScheduledFor When the job is due.
+	ScheduledFor instant.Time `json:"scheduledFor"`
 }
 
 // OccurrenceCount The maximum number of occurrences to return.
 type OccurrenceCount = int32
 
-// OccurrenceList defines model for OccurrenceList.
+// OccurrenceList The next occurrences of a schedule, earliest first.
+//
+// Example: {"items":[{"localTime":"2026-03-28T02:30:00+01:00","movedByClockChange":false,"scheduledFor":"2026-03-28T01:30:00.000000Z"},{"localTime":"2026-03-29T03:00:00+02:00","movedByClockChange":true,"scheduledFor":"2026-03-29T01:00:00.000000Z"},{"localTime":"2026-03-30T02:30:00+02:00","movedByClockChange":false,"scheduledFor":"2026-03-30T00:30:00.000000Z"}]}
 type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
@@ -1008,7 +1048,9 @@ type Problem struct {
 // Example: reports
 type QueueName = string
 
-// Run defines model for Run.
+// Run One occurrence of a job, or one requested run, and what became of it.
+//
+// Example: {"attempt":1,"error":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -1025,14 +1067,28 @@ type Run struct {
 	// Id The id of the run. It is made of the job and the occurrence, so it is the same at each
 	// attempt: its last two groups are those of the id of the job, and its first 48 bits are
 	// `scheduledFor` in milliseconds.
-	Id    openapi_types.UUID `json:"id"`
+	Id openapi_types.UUID `json:"id"`
+
+	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
 
 	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
 	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
-	Occurrences int64      `json:"occurrences"`
-	Reason      *RunReason `json:"reason"`
-	Result      *RunResult `json:"result"`
+	Occurrences int64 `json:"occurrences"`
+
+	// Reason Why the run has its status; null if there is nothing to explain.
+	//
+	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+	// - `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
+	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+	// - `JOB_PAUSED`: the job was paused before the run ended.
+	// - `JOB_DELETED`: the job was deleted before the run ended.
+	// - `REQUESTED`: somebody canceled the run.
+	Reason *RunReason `json:"reason"`
+
+	// Result What the target answered to an attempt; of a run, to its last attempt.
+	Result *RunResult `json:"result"`
 
 	// RetryOf The id of the original run that this one retries; null if it is no retry.
 	RetryOf *openapi_types.UUID `json:"retryOf"`
@@ -1063,37 +1119,47 @@ type Run struct {
 // RunAt The only instant at which the job is due. It must be in the future.
 type RunAt = instant.Time
 
-// RunCompletion The report of a success. A report is never refused for its form, as the run would then be executed again: it is
-// repaired. Only `token` has to be right. Unknown properties are ignored, and the body can have 16 MiB.
+// RunCompletion The report of a success. A report is not refused for its form, because its run would be
+// executed again: it is repaired. Only `token` must be valid. Unknown fields are ignored, and
+// the body may have up to 16 MiB.
 type RunCompletion struct {
-	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
-	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+	// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+	// pair, become U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
-// RunFailure The report of a failure. It is repaired like that of a success.
+// RunFailure The report of a failure. It is repaired like the report of a success.
 type RunFailure struct {
 	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
 	//
 	// Example: the printer is on fire
 	Error string `json:"error"`
 
-	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
-	// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+	// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+	// pair, become U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The minimum time before the next attempt. What is out of bounds is brought to the nearest bound.
+	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest
+	// bound.
 	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
 
 	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
 	Retryable *bool `json:"retryable,omitempty"`
 
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
@@ -1103,14 +1169,18 @@ type RunFailure struct {
 // - `FAILURES`: those that did not succeed.
 type RunHistory string
 
-// RunPage defines model for RunPage.
+// RunPage A page of a list of runs.
 type RunPage struct {
 	Items []Run `json:"items"`
 
 	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
 	Limit int32 `json:"limit"`
 
 	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
@@ -1127,8 +1197,11 @@ type RunReason string
 
 // RunRelease defines model for RunRelease.
 type RunRelease struct {
-	// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-	// same run has a higher one.
+	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+	// about the run must carry it.
+	//
+	//
+	// Example: 5577006791947779
 	Token Token `json:"token"`
 }
 
@@ -1235,12 +1308,15 @@ type Target = json.RawMessage
 // Example: Europe/Berlin
 type TimeZone = string
 
-// Token The fencing token of an attempt. Reports about the run must carry it; a later attempt of the
-// same run has a higher one.
+// Token The fencing token of a leased run: a random number, another one at each lease. Each report
+// about the run must carry it.
+//
+// Example: 5577006791947779
 type Token = int64
 
-// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells that there was more.
-// What is no character, such as half of a surrogate pair, and NUL are kept as U+FFFD.
+// WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+// pair, become U+FFFD.
 type WorkerOutput = string
 
 // WorkerTarget Puts the runs into a queue for workers, which are processes of yours that lease them. Such a
@@ -1271,7 +1347,7 @@ type Conflict = Problem
 // ContentTooLarge An error, as a problem of RFC 9457.
 type ContentTooLarge = Problem
 
-// Healthy defines model for Healthy.
+// Healthy The health of an instance.
 type Healthy = Health
 
 // InternalServerError An error, as a problem of RFC 9457.
@@ -4961,197 +5037,238 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxu3tfhXwey9M211VxT1sBPL/1xZlmM5sq3qUd82TLMgFyRhLQEGwIpiMvruv8E5ABa7XD6k2K7z",
-	"S6adWCTxxnm/8GsykJOpFEwYnRz+mkypohNmmIJPx6XSUtm/cqYHik8NlyI5TK7GjGSC3RlskBE5JGbM",
-	"yFSxWy5LTaZ0xDrk1GgykMIwYQjXRE7pzyXrJGnC7SA/l0zNkzQRdMKSw2SAc6WJHozZhNpJJ/TujImR",
-	"GSeHe91umky48J9308TMp7afNoqLUXJ/nyZnfMJN+2on9I5PygkR5aTPlF0vN2yiiRRECobrXbKwAkaN",
-	"15WzIS0LkxzudtNkKNWEmuQw4cLs7yVp4qayv+Ka3aewYi4MGzGV3Ns1K6anUmgG5/2C5hfs55Jp2IU7",
-	"OvsnnU4LPqB2QztTJfsFm/zPR21392u0rv9WbJgcJv+1U93pDv6qd86xF066eD4Kp7XXJKQht7TgeYdk",
-	"TCmpdEbsUWi4Yi7gNzLkrMh1J7lPk2MphgUffPE1a0MN86CnSkGkIgWjmpFcMtwHLQo5I2bMdYdkOTOU",
-	"FxnRdK7JbDz3i7cLvpLyjKoR+9J76Mt8bg+9sJMrYsZUkF3ylr9IiVQp4RZOiWJTqYwmYzkjFHbKRM7y",
-	"1DV/atvDZl4zWpjxfMUmHrZ4HG/Z2rnQhooBs+sf48ywilNhmBK0uGTqlqkTC0JfHDSYuuUDRoaUFyzv",
-	"EPtdIUdkTBGKERQ0KUUOpx4hQA57eCfNK1mK/AsvXDHEQKLLwZh8lP20BtiwtEvc27Wgt5QXtF98caDN",
-	"qaF9i2cDKiyW9e3x0cHYgqTE4/QXwDXRRk6nXIw65ErNCR1RLkhBDVOwm2uhy6kFb5a/ZTmnV0Aj/zNI",
-	"aPeSNbEl6wBvcUPZmY6MYZOpecloXnDBLtlAilzXGMO+Jf3LuVBeKpjAEi/LfiiOaDnQcnby7dODdQwl",
-	"TV7Qwc2QFwWcW55zOwstzpWcMmW45TJDWmiWJtPoq18TORiUSjExYLqdf1Z8M2pKuIDLnnGRy1lKuBgU",
-	"Zc7FiJix1MySJ0PGNHdEixaK0Xze6Ym2fS7uRZVi7WpsG5xnZpFHG2ohqbPJBMB8fy65Ynly+APOltZO",
-	"4sfQSfY/soGJD/gD7HntMdfXfuSOKshLVBsy42ZMqCETqQ3ZJd1uNz5juxV2RydTRPOhkpPkMNnr7j3d",
-	"7u5ud3evut1D+P+/7BZl/Nte9Nt988ZxoLbDHXJl6SAQd+NX6q8Y0X0oFSO7z77p1g46p4ZtGz5hyYJw",
-	"hktrm62gqydzIDYsTanYptM1rhb2Cktou9FjagbjcooXWkPmeK3vI7AHeKOKIRlDLmxlDPjOLprdsUFp",
-	"LDmcjalht47HTLgecsXIVBZ8MO+Qf9CiZLon+sxKKbtdMpClMIRqsttFnuUIimMKIIkuos/Tg5hM7O8+",
-	"2X/a7dZIRTdNRFk4XmFUydrQ7VgKt8X5d0qW0/b7AoSTQytZWf6kEXyB5NMJIyPbk+ixPQmKCz4MwJ1N",
-	"6F00i1cbJj3hDsy2pMTeaUqkPTU7ixczdId8oNxY8gITG3rDiCmV0CnMX0gxYtpsz1wjgGM8rYBASZ8X",
-	"BRejbc/C8OSCVrGoZTTPbWpptbKn8e8f/t3r3XW7273e3e6rXu/um1c/bv13G+wfKylO7qaKac2RbTXJ",
-	"wkBJQVhogoc65LfMydnkrxMuSsNSMpalSklO5/bwJlKYcer/cV/OGLv5GzBiO0pPaH6XwvdjPsCbchiu",
-	"Hae2EO+BEUEYyKu2Q6Dg/9fszdG7LCXZ2/fvsr89J11CRU6+6Qnb+rIUObVUvSe2Sbab7j5xLbdfXZza",
-	"P7d2drsZ9Mh2u9sH3Z0nGWIP10anRFF7b/C7NmyqOzDOWeYXCBTC7Q2wCHebnW3vZdEOoIkjTdykJHty",
-	"llX9XymOQ/QEqY3y9v27/9rLCDfaj/NWuv1sk+w1rIJafah0/IxrkjPFb1lOLF1BpSj3iwORzUiip5bX",
-	"AaAekuw12cL/2eHsCuwtFm6O/8UP9qT+N6fc/WVv0f0JSy3m7gj/d86ogk+W342lMsQSAw0XsLX1MoIM",
-	"6BBBxdYWGchJn1uJA5j3P/gdZwB8HXJkxTpGJqU2ZGJJImHcjJHLWiQ97ImsS7pkd59sEXuzcBIlsyq0",
-	"Ff7I7r6b0X+BZ94hpyjkuBMyM0n6bMSFIx3ZVpYS2hPN2fvSjA8JTLm1OCOObfX3Yp7iwUDLnT3ftmrU",
-	"E8hiBZF5Drt0Z/VhzAQZFHJwo8lgbMFwaysllAz5HcuBDOGVB3WS3XFEHLsKamJkchyMDg1TPWF/GNEp",
-	"rmxxQBhHEzNzInIOwOXHsu065IJNGQVCZj9r1Aio7gnApwqghhJ0XFbQqXaTNInefpc8g+YOKetEb+/J",
-	"k3VEb4GivWQFM+zIbvZY2llMIGxOAm6Vfz6MGYCUwxTEJTtSTmb2Ljgcbnb8/u352cnVycusU5HTvpQF",
-	"o8LOfiLyI7NMnDBWi5tKrXm/YJEk1SFvuCXdZELndlY6x7uwoNlnc4v53CwVMNaeyCvQNJ1q8EDpm1a9",
-	"NhCLmVeoF9Yw5ILrMXOHs5lcppiG+/o1oUXxfpgc/rBalbooxQV2uf+xeSxWTUIBfPMVNEQ1fxTxSLWN",
-	"+f2HlbeJdK8s0wyGhwfcBNoF7F8V9jhlA0hTH9De6uKG7LYdJ7DrdtCcUjP2RBCapUgAc2n0c2J3PbeU",
-	"HH4HjZRazjMby4LVlACABXVLi1PhpdWWhXBARyas+PdDYsdLQHgZJ2kwcI4ZzZmKTnDJpXCQOGFnqT+i",
-	"tmN35qKHHbk21JQ6Xuz779cvyfVasgpl+ow+FAsHVsgs2JLb47mOTI2V5YhrZ3OcgcqLgxSo3c+o9nYl",
-	"lh+CIQRYqeUKPTGwwm02pLzIkGCDRbqGN2XJ81ZlCr+gStE5kIS7KVdMtxFF4HEgBsEqmcjt2gumrcQl",
-	"gRqP/YERdmegwQpCuPpaqoWk1Xm2XpIx0yuqRsw8UIW+hAVaov366uo8mO0s4oDQ4U0pBK3aaFxH5KXK",
-	"im2AdFz0REZb7TiZZb05V2xgKoUOmSzLO+TFPChlVvYg07Jf8AGheW5ld2aX1hNorv0WxeSDg30LFpZ2",
-	"2Ctn+XO4D7tPaqSC39BODdeBgtyRmJO9u7tqBxwkgAHTGkR7KuYEccDKcRm7m7KBuYQvMsKHQVQd8Vtm",
-	"hTvLqcnB3jMiVU886e7DEgS7M/7AiFWbNJxjdsGMmm9Dn6xDDna7ZEpL7RwAH2UfVnhiT9sfv7OrakaQ",
-	"puhDpw6c5mwylcaqe9vfs3l22JCXVSnSSnu0IFi7xJcsL9Ecx0h/TkD73SbZeSkGpqTF9hvZ3z7NrZQc",
-	"vrooRfOry8GY5WXB8u1XUtV+cfw6w2GNogM2pYoJk5G/ftg/Jlf2GwI+gjvzN2w1Y/2xlDfbHCbxn0BI",
-	"M3QydWK6/17zkaCmVCwjf700VORU5eQD/qjJbqfb6f4tJdzrJVZtVoxkthsXo0s2UMxoRyDq9Apoeiut",
-	"Au7hDxhvqG5OQMH7/P3lFZzG9ZVb9PnR1fHroHhN6byQNAelKeg2VJM3l+/f4YJiKfLp3u7BQQutikGz",
-	"JiH+8OMyp06pyUDm3tAyYVR42F+wilgaKocWVTqtFHTBivrk2bPIMAJuxUURa0LvTnGoJ91FautAfDnh",
-	"qnkuv919ttdyLOEYfl0wSb/G8UGNZCLH22IRunXIyS1Tc7jm2VgCBQF108vVmiGyTjrEDWZvkBoyoErN",
-	"yUCxnAnDaYEUTrFhaXUHC36osmgJP7idelgaSCHYAFgb6HnDnvCYFOAhPofo8CrKP2FmLPMaJCQWEq2I",
-	"4wSA707sp9cnRy+T1P92fg3/tQCapMnLE6sftIgJaaIBZV5/mjtqvZbWg0y9gkayo9KMpeK/gBAAKsza",
-	"c0mTmeKGvRfFvBKlayRgEdO/Z3O3GNuyBiCWVi4Qm0OSzcaaDX5CZN87sAD29ID05wZN+X2q2dODTk9c",
-	"SaLYtLCkj5IbNk+BjYBGDgzCSqW8YIf1OQ1o05bJMiu4BsJnocc2bAg5lTyLq3o7/P7vz9S3333/z5/V",
-	"1ezj9fnLb0/Pzv91KvfO6Bm9nDXIzdp4gBiL9xpI3HbcxjmePBCOjZm2AlipihYTniCZ7ZFZ5gx/6Yxc",
-	"X5wB8srSxKBSl+ah7eHOjvumM5CTHbivHXT7Nvd98O36QIhYJINfcdVtgtjpgjLRylLQNqbR5AXWnKBY",
-	"WzDy0kQabL2GCTJnVNV3+7T7UNP17iama9Ts2xxxC264l1bzd3wjMulX5juLOzWLTZ+ZGWPCGT2txN+0",
-	"8AFX6gk0Kqy1Dy7xfy3187VyqDey/zgjQ4vXcpW6v8TXeW/F+3a3yarRWl0tdqwW18PKcZrt7RiK0WB5",
-	"WKID2eu1Splru7n3aqDQvLVyUXUrP/CPJVayVcO0m9asIOWtXqt6o2nM6v/5Rpokb0P/VRMs0ov7NPnY",
-	"xL9VI9SR9T5NCqrNRSlWa69o14O4F3AmO/PQc2KpA2o8IXpCsMfb8Sb0zsH82o28jZpizxd0cCOHww0P",
-	"4u1CBxwlgu4NhohbY/8L5zdf0xGa3QOheeC6FzrAKODbPAfX5voR4sb3PtRuDdzI/jvbzDZnd2shxtuX",
-	"S+RMFaBwH+X2eCCRt0wVdLrZZt/XGt+nCSjTgOCvKC9Kxdae+PliDxgH9LP1nbEZRlSsJyF4sNj6WJbC",
-	"PDAGwzu/nVzAlcXaTpvPujXk4zXXRqr5Bqv0Lb3Zef3WLl0z7OEU0jUw5zTX0OWCUd3mxP0wnge4G1ON",
-	"HkXokTryFIKiQIQeFJwJQzTlVt3qbAJ2JhjMVq3ZmdVC+6UKhJPr7I9VSINmBpT8KTVjEIucA9p772DI",
-	"TrsgX1O9OjU1aBMrpsW+f0mxlhBc+XZWGJ/ma7l+zoZccB9v5e8I3MLo9cs7xBJDkksw9uGXjzeCAqcF",
-	"ilbhaLi85q2kreZ8kDeiE/GoW0G6lwcqit9kw8vkjyatXiLKNalcnTW2sY02FpgukztbyWCNALSIhQvs",
-	"MeBxAzsj4hXLFzHniCXGGI7alKQ3sn8MjR8c7yXYDGR+cnJHB6aYe094tnDrWUoye+3OFAf3DaY4D1qN",
-	"SLAWyc1qVy5oXfDR2BTz7aBDRszCfXeYaFpYTnL/x1MVfnfS/Fcgpv8pGf8OJOM/jGT6hcTEB4tcD5Zh",
-	"GsID3PcSHvTOwcICk6ETBobZKZPTAgxyitG8Q04NEYzlLmqXlIL/XLIO+LOULKygo+jAMFVzA9TNkwuM",
-	"ZHXk0GPCI9/I/jkdsQfas4L8Gf5YgyJtImfxmzPGNgjYqRLllmTSDepZdOCWteM/J7SvrZIgRRXJ6Cde",
-	"OMapO8NVqhq69aKRnWZSuLg2MGn25wRXtKHSZqShxbqZP8q+TjHAmeWknFog3e2Sbrf7kFlO9TGdTtti",
-	"NKLQMudDnUjFMDY7g74Z2mpbIsqa8jsAVBoS/3B/zRUswdHY0Rmvb5tkR8dXp/84cS5wq4KA4gxubU20",
-	"81E7B/fR9eXJy6ip1SiFrJmsS2F44awZiulywnLsXIXPYX8/tB9kWCoM7AyDpaTPBpaSe7kzJRkIKOjO",
-	"cJwz6wnigMSO6KIMnbsENwcuOrv0JE3CMlq9KG9k/xpk7geL1E49k0NCUbR+hRpqUGEttYO4B6t/QxiV",
-	"GbO5/ckZgQYFo5bmoW7rHXqiJ/oMGnTI+4dJ6c5bpuvH3TT5rxbed/e6KHLER7D7p2j+p2j+p2j+p2j+",
-	"p2i+woK7nNMiXwxkmBzF3BEYq4vMcwwU/QO6zjJdnKTlflE4eZ1Pw/U0yP0SztgatLKRadnHRgED1Gmr",
-	"yP9eFHNi5AilIQz0wn4+EuUTS+9fRENqRsvcbY/ktvtyQqc/4HJ+/Kil6FzQ2VumtZWG79PkjFH9UNXi",
-	"keG0vymQ1nts2yKPvSQBc+K1WyAN0+naJMtcvT6ddiN9CY4tvyjFotbUZu2O435hnjbpGMaM6lusvJFI",
-	"WArcYbebJjPKTSD53QXTJRxRWyDI7pOFeC45g5zB6DqtgqVDyE50oS6c2Oc+kplUN5j5aUjOGZY54aJk",
-	"PcEKzWaohAyNb4MpjT425kkIp8E8+DUBIftPa/Ege0siFi9CurTfcrqRWovuO+krDPymiiaN+6llxC8/",
-	"fwnBxy60LC/hoFcvZH9tgAzeUD3M0H3XdixgQvHpx9Cslbx+Bgp6vwxTAPsenUi02grAtY+xTjFKaZdI",
-	"saE541OrIOvp3oODxDchhx9l/3SzGJmPleVtQ1Hv4UKWFzjyV2gl2jSp/oat1XOuoFEr2cb+/iyqnTbW",
-	"k0ZpWSvcebiZVsovR49K9viguGH1YHQXbFjIkYcO51UHayctZnTuMiVYDnyxjiHNKM9CjtYnG8Gvbft6",
-	"W9e7KmK3GeV1Z+l4SoByzAKVgrmCGizvkCMREjV8akchtXGprVYaCNV4pPLsCaxteh172YCov23TEsNu",
-	"n64udlILoqSuJE/YDcZUOqOnFKxDjnyCXbag5GWfJHby7YK22pJHyic81KPImpaNLA2Zel4mAJoKOsaF",
-	"gxxX2ANLImxwCQ8Pe30bM/3l5D4E5MBaUSqpigG4OKlG0u3yIF1YafdRy23T2QMUPWmFIZzgwTBk+0If",
-	"romiIpeT1NmcIee6J5AFOgHNo5wb7zmiWF+WIie5LPsF01ESRmCcMGBPZAs2lKxDPtjmXZfLWUJpA6qM",
-	"5bpkz0t/nwaYmyaMStx5dXpx8tP7d8cnyWIetpVJJckl7mvCtWZ5bF0+jEv4CFlRl4Esi9yDlMulI5T4",
-	"8hRSIUnigmRttsVachpUL2AKqFscT+5+DjVxuv7EesIKzBDCK6Rxy/aVJ8J2s8Owvih01MIFtLv8/vQ8",
-	"aiKq2gQTqFWg2S1TtDU8HBwwuFWwNLsyAFIMWNoTJIwJmYHV3J1qfUdnZ9HcAE9+bkj7w+Wdn7zMIMoV",
-	"KTjmC7YVoImLzdStDvHl2yGTNPELaLVAVPVtHihzFnJAC6usLwkwsyKbr47givkAZv4S1YTw0gZEnl28",
-	"Oib7+/vPSGBtcjjUbKGUC9Y52t/ee3bV3cc6R//T3TvsdtskpYm8ZfmL+XEhBzfHYD9Z6UIisKtAQuwx",
-	"wx0IB532Q1SuBaqkVE4UYOdQV6In0FiDa1+sZPAYsa+ZCV2X1KrraN10mxRTXX0U7hlVuNxElKlBp1WW",
-	"TKnEb1Ymq5WdcW0+q4M4gv+1Fg8Yr/Ukmybeihg7HFxNh2krHbRUBhKuQsY21AQcxuxbTpnwhNAROBfN",
-	"6GmNz519cf3q1cnFT+/fWToZ9G6A7jC2kYQJqC/JRCstrS/Skj5IH8YZjs7O3n9oUDpuuWskp5rUEoMp",
-	"VbQoWOH8lkfvjk/Ofnp/9frkIjt0qfT1lWF2YryiaCn1CT4xPXX3V51ekiZho0maxItvJ7AxbNgPiuet",
-	"RKgCiU3unFwyRrKabyGrex5XwAQKTTOwtywCR0srLNNSXYkliGOqMS9j+e3HIwisFPgp7j4a8hNf1nmr",
-	"t2WVkO1EUhCxQSJScrZM1gZnQb5Y4c0KHpsoCg8VvM8rc0Qza3EO2dxY38qJzaCokxGzqGQgOxQoBPwB",
-	"ce0gf4GDPa1KhQ2xJAH/hfWEV1ufE83cTUmQirDMLXFL076EkpHTDnl3fbYkICmkJHPdE4JpKIqUMzb1",
-	"tff2ul1SsFtW6AVHezPWdfG4YldC038Q/bqtb/h0W06R+WxPJfh9Q/aorzD6wGAGQaCaTYq1XlxxU3uY",
-	"Vgh6dvDkm0ULRluJmqUVnNtEIazpvMTmVqvu3KghkKK8Cpxq5njTTEkx8pJaLS1gFbON6vO0BGW56U7X",
-	"2AW5rvLhT10xAAskSJ+y/9t2robt0zxzmewASK5BIUc1qazpjKudMChiG9hGDTcId9XdvKA58U6PpUkQ",
-	"cQfal6U57BdU3CQbJvfitFEw/IoiPX8vWcnaIwljQzglP9uGwUEwDGalRv6yK069tpBibBk/2v4X3f6l",
-	"u/3sp+0fqw+dn7aX+Bg/myU8WOAeV0I2KsbV7rG13Ak5Qy3/LOe5T0Bbm/QzjAuLLUHbuj0k3o0vXANZ",
-	"zSIw7c0xtVbWrAVZ6zXHljhLQ8lydwoo2XATpJhHZ+Jt5Dzw9GFC8zgqK9iN4kA4S0Gq2piRv6En3PEe",
-	"gpQJpgAzk2jeQ36FJhM3QaMmJFAeo52l6eBb0udYX6gnsliFyyx9mvCi4O1Wot/uznhkrWen91qqi+m3",
-	"UA5AKn+4uylhdwM29X68muCd9gRKQRM6x77Qqs3U4oWnmi186OpmGVI/rGXFcFdqlSqEWTyg5B10aS15",
-	"94kr6Clm1NwOsxqspeIjLmiB+lq4GyuQ2xE404sZr/DLvM07thbPmoaKNQn2ecmwAm1MAWrl0DaPi6iV",
-	"FFwyb81+u5gbLpye8ng6s1m66EUpqnRRo/hohC7oNX2uXMtWH533zQXernyKm5+ggpkVfrtNyykuMJz1",
-	"JdGXZGJfjZ0hNNRGNYuqUF6i485XV9ys3Pfa67ooRbMu6eKLJ1ZuQVEnVJc68l97dSzURvJBN3Y9qYsp",
-	"RqgGgzhYSvpR8jO8c3CIqNcTik0p5PBhfFYGjtcMy6ZJiD/jo7HpkGtxI+RMkEqYAcbCR0IqrwiF+pAD",
-	"KsiY3jL/AkhLjTBZmmm5NjjrA8h177Htb3MrY9clUOJ06fX3McSGnrX40yMFv3Fmsdq1LWx7jVTm6QRC",
-	"enscXVUJ/4B8z1/ANdwwfKOhEn7x0SNQBUGWEbZPKxV73E0AYoMdYqPiNi0usyFmQdSL/XXIB6e/yRLO",
-	"EnxU2n7RV7IcjU1V1IcqKChlG3R+u7sKNuTfLAkbQSxut8Z7qdVfmpUgxqyYgq9GSJMGTOSaZK+OTs+s",
-	"zOG8Mu31g38zfHuquQTOowDYygCMlqfmHi05RLesgy9PAcc4hrffoT3NVbtz7qJt3O71xcllVvPXOfXC",
-	"h0E0wlFhHb5jq/XrohSfPSGrNbTw/6eErJVJRUsAZ10AsIXyem2J1vo3ZswxrI7dTQvKg2Pg7enlq9ML",
-	"n4EUWc6tZIbO1MqJtdzpyxFIsdD4Nsne/+Pk4uzo3MJnu616htXm7apndJ5aXRQWgEZr/xwGlv0/Obo8",
-	"+enk/85PL0L+Uktki6ui7guN+KvwNCLn3hr98uTo5dnpOzvk8cnJyzBmrbmR8gafj3AGxaWlYWHMN+9f",
-	"/LSQoDWj3q4bE92g+FY9sXRhs6svg76878XJ369PLrGnlhPmRQCosRs03Rqqu/tO0sRdUZImtQOGSoqN",
-	"A0rSpNqg++DWnKRJWMUywnHBikdEXH8uieOi0s0eEHXmPbzOFE6FnjGFBW2oqKJEoqgtWdkEorecGoZb",
-	"9+jT20i5b6c/8fNQkbySLpgGNsucrESPZY/9oIjjZourx7oay1iDGDQ6r37CmI2IWQz9sCKFKyuzxMCK",
-	"nU/1lSrFgJr16ZxAnyxeuGkBSbkOAlmLYx2o47HMl4UlVGVmW/fapKsYciLaOcw6D0xr7XJYW9oOFeHO",
-	"2s5qCaivSDw9P3n38vTdd47kOFEJYleEFRQCHbSsxZs/keZcv3uHHSu4t32R8nIxCu+9oX7vK0jbf2vy",
-	"Jvogr48DDY7Gc1KKn9NJcC1k2j3mF/kLQztvXgj0MDwE0xzeW6Xq/Wp+X3i3NEM1O3otskZa3ZFaiohn",
-	"lKRJ2J+TrzAL1i3UheGcL6ecV5W9oIUeuWI1EaHH7Ry/Pnl5fXbSTPWteYAt6z96d30EImRVr1XiZSMR",
-	"c/7fo+PvX52eLTTsu1fPCHWPc3medHXxz2ZbEPFjUaDhm3UrTtIEF5WkiZ8WGMzVxT9bj8hX8T5X7Jaz",
-	"hz+9FjKsP30tngHGzTzx+avJfpfs4QMtcRWnw+SktOvcecFUwcXio2zgL14EgDNei7moAhd5Fe2w+FzY",
-	"7PHmk4GPA9osYgbDhh6dvfufyLd9WFLjI+qG/PYsNwvy1byLLIxRVfClj918cPFE/rhSZwVmDvbrgeYW",
-	"zCfwflZPOAV0SnXzrbkHwVAV8F+VOvetCtlSX/tDJNPrRmx1FcvSTPaHQs7bYGfE8nUgeByGlH/CxEDN",
-	"p2CSs9zOGfVMqQSwhKxWji2rVYjDR5qWVMnrkCvpaxFQJyq6QtmopvcENx1yGXeFIurYJbwphT2C9j8k",
-	"WamKjNwwNkVFbyz9ReTcnteEC2pQdZ1QeFnV/gnlqpc941s9tpHC2S9L+gtpGlX+1Co7VZXU6cjYHP3K",
-	"eM1W0BNsA4dINe19uuY94moj65rWV/jj6jgPC64Rwi7i2unRu6NajlgthBV5xQIJvr46dvZeeFUDG9XM",
-	"h3V2UPOgPz148KNcV16JahHzmRigTeCGCQzWqWyBF+55aQg8CGIRWOSxzD03zwl1j116YQzPoSfARert",
-	"EpSM+ci7mNe8U/ms2/1m99mzvScH3xx0nz3bXee1q5lG250NNZ0kbO+08rrWLLnVy5WqFM9JtiBpZ8Sw",
-	"oqhQN1JEOj3hLahCVmFL1SMAY1oMvZFaKTmixlJUrtCE/+76rFoG1eT6f169evVyibZUg+SHCT3npYko",
-	"KRdWgXVxHVE8R+rcMnZFUyUH7h2bIZnL0r93gPmxGCN/CXvsiaguzWKGzGGkGGqSswHPGTxgPqFijutZ",
-	"ePSzzYMBq13HRauYlpZC/o6S/bhhLA1OuKhk3cNbJviy+Us5aFXdrVolB+WE4SuuLlTOsijDBPoZQOMc",
-	"MYGP/4AKDw8KJDtyygSd8s6cTgoUdIYtb+b6BzfwXUp47MPJtRbryLnUZqTY5d/POuSIbG19lP2tLa/D",
-	"hMhSC4PomoWPlk+dQIjDgquOxnWU7ZSCbG1Vcga8lyhyl8hQGRT7bCAnrJI2pGA9sbWlSrG1hXMRqySA",
-	"idIBgddLYQaHvFtb7qVG740EGA0vsIGFf2uLnA5R0qnMhCFDO+dMVx4Cn6WtScjSDo9D1rwMEAfiuTpI",
-	"RvbfEBICPvcZJB02kk/dTH/RhOcOr3qiJZqEhGASGl6OaEReUr34fFJa7cz+zPPMHdCxFLdMWBjRW1uo",
-	"G57iXeKZhaQKLixf8mk/AyW9LYm8dJYI7ADvzkWZSts+iM2lQpXOU+kjBRUE9E7YQjU5cuFMKhrPkfLQ",
-	"CSBHlJOeIBiBqqOEIvpRKnLLlNUSDp0H1CdhOKI0l6WPaL4RTieFl3EwqhJRxAdV/jVb9o58loZwy785",
-	"5R9jJDP3/C2G/5B6dGTzgSU7uQu0xQPQRiondeas4LdgQqyF07aGz0ZJn2/oLb0E3LezK+ej88Gz7tHK",
-	"vX8/2Q8Rsrl0a/JHDud0OaOjEVPk+pTosZzpQ1Jquz5LBsFgY4evh+YiKS74gAk05rq6skdTOhiz7b1O",
-	"NxAu/4DJbDbrUPi5I9Vox/XVO2enxyfvLk+gTxUiGQhZkibulpPDpNvZxVaOGFpVutPt7Lu3C4Ho7tAp",
-	"37nd3fko+/A5aBk1MklHFlrAmVlVuOvPI9+Ogo9TOmKZe9d8Dk/cYBSAe3YN8cSCHrw57Z535caJO1nl",
-	"SsqsjDTFaWlLMT0ykEGdcITAXnnOpnZKXEdPYG01XWWQoeSClfKwgB3cDL4ex6U4za0+xbV5Y4/DHpPH",
-	"QpC7NykGGJcAaMqwuw3XUjg/iCC0Y/rHJB2ATDFuGjlz8ymulkzS1WLfMim/2uWOc+Rt0PIMXG+2Yf1U",
-	"LkAbxCOPnzTn3sm2bK9V7emw2w2LyVuFJCCp7bfX7aIhSRiGppeYWn10XsGN5wH3LYgsTSsYQKirx9ix",
-	"mHaAM7cNGFa484LmPob5Pk2ebNIFzC6CFpdM3TIVgr2fdPfX973ElP5rQW8pR6XH7kWXkwlVc28Rw5KS",
-	"gs3gAUiLJ1BdfWQhPwHq8KNVTaVuoQ/fWa2bPcoOuGhbQXkKXR89kTlrUVaLYKxkIxelV3UOWchg462X",
-	"qW/DdjQFv5H9JMTKv3BvAX4q+HHVzu/rMnIV8BgD7u6nnLgNaK+qcLGIp4ZIt05Se5LvTOLc6x/h9bXZ",
-	"k+YeY4Ru6gz3j0OZg90NwP4YD/FKyjPLjLHfk/X9roUup1aHZ/lblnN65cwv/3k8RThCLWIROe/TGjPf",
-	"+ZXn93htBTNLLDGR0rlYxxQj+HxAbOTOiiR/56tlAsEIo/MGUkF0Oq1616JVoenYOYr8mFxX7qRmgSjn",
-	"z0cleUAF0YYXBVaaQ6mA566CKwpsBqV3MmWKyxwKi7XhPo7rcb+GhwfLD6x6Z/2xJP8Ah1/d5Z00r6yQ",
-	"+nXAHtb3XAZ7qZcb6+c7Yqb1cLtfiMj9ge7nO2aWX85aMbb+pJ4X0NwD504+g/jp5aR9TaaEldGm1AzG",
-	"i3j1vpLOQZF1LhPvBA05//CUJpaGpJgGopkJ9RgtKfIVJMGb4KpVctPSLpS05KYnKmoWbJhY+6SSMmS9",
-	"kCVqiLEPMS8Vd8Xv3Aox/7knogTonsAnTIKw4hKow8uG4KCP82ekqn5skWdqERU9IbDiz4JThA6HbGCi",
-	"l6UgztkRXqutqZhU+xx5tB0cdLtkotOe8JFssW0IokftWIOCcij4aQgtLE2et5FbfBbms4pargr2RqLW",
-	"l6JCsUyKsPylyNIfVU6CU04dJkrlScEDBKcdH6Nhl/O1kM9W3evSlULC7Ej/cH+sIQkwpWjjgk0qcU5I",
-	"6DRncUVOX4kHTYBXYzYHNPfhpUAiQzCKrmXl9UsD5e2jemAZ1v7y72fjW8gMPUBWVAxZ1mOqJgXT+nAx",
-	"TQ4oDO7PLq5gQ0tl0CkGK1wU+GLCWs9xA1t0FBJuNwBGTlnUKboVZXMlp1OWEy2laCNoHkg+H0l74WbA",
-	"sk+b0bW9Tz77MuIWACbSJGdOMg98709i91mJnb+jlrJjEanDMsLtpE5hPvjvh8rFYoolU0C8WoL1Kglo",
-	"4DiCz/iyP/oIHS80wuMcUd2+QFxKQWQfn4dfCLMnH1aVlfHxN2mtwIqlLFU+LxYVh4oyz92HqG4Mej19",
-	"JGh7XSH0zYQRe4IP4+x013+FXKZKgRRsJQhcxM9y1I8h3jOuExObl5l6m28hbkaN2mv+tFl/Px0FhMSa",
-	"pcQPUuqaBM9XMMcIscqm8VjDmjvHz29U+/0pvZdVxK0lBJvTu+WurjMIU5NTJpxDNfd1iPwzABbhcud+",
-	"bCbQtzu7bPeeQC2g1dm1wgvlHiNtYOYX9eLA7j+TFyfK8f6sXhyfhLfSi2M3+gcyGYHbB3SivwC1Xu7+",
-	"cdj0lRiSWpG6nA7kxEVvrkDsmQ8cDeLCHI1OoCoIOQtuW/+IG5tMzdy/7ObMv1ak8DakZbh77Re0wak9",
-	"oAJkG84N3NO8G7LRZqT5Z0W8RtHJJbw02m5ahWIDGP5REbJhgtRfrV03QkeIa3QIGV77eKBuER7O+ILa",
-	"xYl7YKZ6u8RIksWvn2SBQHTIJXi74vdpwIDQaL9D9ttIQ3UsnxHpXodJluAbbhISGAxmxT4ay55tpHQP",
-	"Cz74SqId8LIJxUOI0MqF19bFRghg1Tu/wr/3DsI3Auk4wB16Q6ETX1APJ/NhijoEkZAjQUoBmc8wAMZw",
-	"AhPqCRgGoaoFOzDWdhWCbBj1uxxRPoAqibXfs+hxmgzUPvfYDIYiIsvSds9aSuGKvCgfsYFMdkCLgiky",
-	"lkWueyLEVleuXPcwFD6I9Dx6pMlBLkTbHoWngdKg+Lq4zhFmi7CeAOGOuDo2LIX8R7QNuzkoFo+oCmW7",
-	"ujKtDB4eX0LR/HOY/WqPO31hZwa+8bWScHgzSuVRsmqNvUSgI63e83cy5IdC9LOo3nLqkCN9gzV+Hk2H",
-	"/pjGP7irCu+qSpPryJptHiJElvnuL0qRfF6dbJVt5Y/mu1dw2r9F5Yotbp9NxguQs4Pp4Q8U7z7fGpfx",
-	"rCiGSUgoxxDSIn1iRZUAj64elwPRnqM/G0sr8AXPvrf0UX2DVS20kdPDmp8cVUY+5L7qGG3ypxDtYLmP",
-	"44TekORirEAhWHxDr20ToVCg3wFItyGmMhRoq7njSIs3rjVgEq69lTZ8KburSwdyidnBCMuEc9V9MZfT",
-	"70/6PcZa8EvITTueO5npK8T0BmS6hXrY/PRyWb0S4kaCWYsodOEiJCscHlMdV/T4egH4jxpR4iDLa415",
-	"A31Wy1g7Q1dj/qvGHrvIz4o5vmDlp0Mb73ozivsioeAOBXTyxQuhYm3Myws2NM5r2hMR1+TDqhRYFats",
-	"BQfLBv/EyK8KIzHN3tWQEI2qRptjpqoKrH3VQuyFs6b43FsnE6JBiByFNyqp8LY9E6p2ArqEYn4hJEKW",
-	"wrRGAzBv3fh8pMDXtXs8KUAy/Cej/OrQ0lmIHsUnodjVV4+LIRYpPOPkw8bRWWNIzoZc8GbyGclcZfEs",
-	"zplyifr4yEFPtBSkr8KW4pz2Zqu/6IVghKtqip5YFsKUYh1o9GHE0VU+Mac/ryqSQVAUxOvTemYQxkmE",
-	"goWoYAI56vsS+k71hZAC/2SFdmFSXBt92EPT7YxrVsu7tos56D5rp1VGzZFS/Rm79AAd2j9T9luS/b7a",
-	"uKTfoVZ+gVX+1irlHsH1zrSq29dOpf5BC55TwyyhCsEOFgGxEFewKNVc7wGBjYR8FirmUP64Q15JRajo",
-	"ieidTgxWfA1lNKDyrpXGLX1CDwz3FTOgvijWdoc1V1WRs9cZydkUrFNSoNmr7rJuwXk3ii9g+JmElGZ9",
-	"xC/shPnPhU38MeUWd80RrkR4GLDOIWPBb9kvqxwnZ/yWCab1Eu/J6rW+ZrQw4/mj7q+RBsMGN2QWvcPr",
-	"6lHh6278Nt7jGGZ1G4RI4V+WhlId1U3b0BpfxtEkp4b20UeoZ1C9xuX6+qCrCQ0PzrlKJR3yXhA9Lk0u",
-	"ZwLKgbhX0MiT7j5Cc1o9coWpv9oCQc1yXjkiR6FW8qJHi9Gc/0du5tPlNjUvtaorTwWeS+u12lEAc5aJ",
-	"1BqnxmMM5xsV4Yqqa7VEjB7VB8gm9AaE8ywIklDmHx4OG4w5Fn+uat4c7uzAY8tjqc3hfrfbhTKDbhvN",
-	"uTARPg0FI7EoEDPMFeIIwhpESi2u1WN7QOyoS4XsbVGxNG8mD1km/Rz3mLqKyWmo2ptXtX4xuDRMA7x9",
-	"cYYrxFIjB7J4aFU5X/wLIx2CTQBDVkheuiCIyEucuiiKOPKpP4+iLFIXyoHoOJazKkwCw4aw+hg26IkB",
-	"VYpX5Ub/UsVQVG8BhaeZS5NjDWaoogg6zUH3GUyI9xoeX0BkdgfnVci2W5V9hokShaT26At7HY4GSTUY",
-	"M22qQnFuPIch9z/e/78AAAD//w==",
+	"7H19c9s21u9Xwejemd31UjIlvyRW/nkcx27cOo7XdjZ3W/WpIBGyGFOASpCW1Y6/+x2cA4AgCUqy42TT",
+	"aXdnGksCiffzfn7n99ZYzOaCM57JVv/3Fruns3nC4O/LnJ/QOGGR+iDz2Yymy1a/dUjSnJNsSjMygZ8J",
+	"zQij4ymhWcZm86wVtO5okjP1mPmq3wtaLE1F2uq3KJcLlrKI7IUhOeUZSzlNyBVL71hKjqFR0MJXH+Lj",
+	"stX/yXlX97Hvinksp+ptrX6rF/b22t2w3Q2vwxf9nbAfhp1wp7u7G/7YClopk3mSqZFHeUqzWPB3cZLE",
+	"ko0Fj2SrvxMGLZFn81y9Soi5bJnPp/I6zfmYZmq9JjSRLGjJjGa5PBIRa/X3wvABvkmzVSMJw4Nw98fW",
+	"w89rh73f2em+fNHtqmHHUavfCrsHB+Mo3G9H4ThsvwjDsH0QvWDtnUl31KO7471on7WC1icxOrXNe5Ow",
+	"vTfqsvaL8Q71NhfjcZ6mjI/VoeiqFaJS8Faf50myfr26vc9br5Rl6fL9xHQnx1MW5QmLTmD3G1YwDGEv",
+	"N11r02+r3zo5PD07ftMKWlka39ww1cfV0dvjNx/OjlsPD4G6EpcsS+MVdyKF3yWhXGRTlhLBmfdChPYQ",
+	"49RqB75yArCVu9HjdhS+CNsvupPdr7fR5pPelk0P3eqN2+/v7HS6O/t7tY3T22725+L4/M3p+XelDbo8",
+	"vr78j92dnPOY3zTuDrtn4zxj0rsl3c/ckhcsbL/Y/ep3r7IlK29KeLDpTam0fNntlW7K5Yfz8+pOVK/K",
+	"1W08n1evyrtYShYRZ2q4M4qMEy7sFkXPcmuKk7ZzHb7shzCdbhj2cOJfa+92ir1rvTu9Ojm9PG59oQ2s",
+	"3JirH04vLtaQtCt8uvHSxJJEudqcxRehZC/3d9s7u71u+0V37xu+Ngf9vZ3+3m6nFx7s7Ow/nk69Ozz/",
+	"cHhm1zwfjxmLVqy6tC2eg1Z5D1Bvp7u7/1UvwqMFiF5J4vp90ErFQg5a/d3ew8aiRO8RosSzEcirD0dH",
+	"x8dvmq/eQ9Ca05TOWMZSkLeP8lSqsfzeipgcp/FcrUar37qeMjLk7D7DBkMiJiSbMjJP2V0scknm9IZ1",
+	"yGkmyVjwjHG4sWJOf81ZR+2tesmvOUuXraDF6Yy1+q0x9oXLMKOq0xm9P2P8JpvCggWtWczN527QypZz",
+	"9ZzMUsVe1eDP4lmc+Uc7o/fxLJ8Rns9GSgSakDhjM0kEV+IQjrdhYAm81R1XxCYUjkg3DFoTkc6o2oWY",
+	"Zzu9VtDSXalfccz6kx1xzDOm1h4WPGVyLrhE/eY1jS7ZrzmTMAu9dHDJ5vMkHsNh3J6nYpSw2T8/wZkt",
+	"K0iTmCXV+8tJzO9oEkcEf3XubsQyGid6iVLsWe2UYnrwiFoTuNSo79j2ehlnuczIiCl1K2FUZqQLug2M",
+	"AaaZ3tHklF/pq6PXdySiJagTuke4unvRLtunIWu/pHu99u4kpO2D8c5Be5/uT8JRN+qNd5hzmHfV2mZx",
+	"lqgFfU0jYtbNrjIdiTzrjxLKb3Gli/37vylTguL/2S40zW38VW5f4OriI/Vz5F0kMsQ1GhJ1ZCRchdKa",
+	"y07rIWgdCT5J4vFT95bxGm2GEeWcTKkk+HPj5rqtOq3PXPuDYu3tpBoWHojzG5awzDf4T2JEFlSSSDdY",
+	"Mfy/yWrrrzsNdcBZfQbwNS7t/TxOV8yhaKk2Q+RZQESqTtE05jfqQCVskpGcRywlcfZ1JyfmjDcfLZCB",
+	"NzpetuXXHb70iy7uyLyyi3cOtuXXnUMmbn17AF8D98yziK65I4YswVGLyCLOpiSbxhLf0idxVhABOH1x",
+	"Juvn8mvO+7nosuqcGTEE5pHqiUWC4aLQJBELWI4OGeLKDYmkS0kW06Uh0IooXwtxRtMb9kQ6LePfPHRC",
+	"MT0COyFIAm9v2kfTElqlSvLmpBvuvtx7sU9Gy4zJz92f7k6xP5ptkmOexdmSXAtBzvTovuh+eSdJ3sWv",
+	"X5GYE0pSNhdppsQzqrYzKDfcVy1hy94ymmTT5YqtMlu02bDxfU2jjrnMKB8zNfIp9gyjMGZetPKikfeJ",
+	"AhyNkzz1nB/J0rt4zLSBu/HwlJt1SElmidSViNQZhGuSiJvPPEp7rhTWZOv+svfeM99E3AA5U3PExZGa",
+	"rWal1YCtOxfZich59MT9+iRG5b06F4qBTJWs0rRJKUM6jfKMpdHx5zOc3WI3zkVGcGKNHCfNuX/s6od1",
+	"Y1c09r829mc6PXYyZscU10hzDgfjCk/WB07vaJzQUfJUfhDRjI5qsuO5IPaHpstsGpAx5YqDjdTppeMp",
+	"HPR0SegNjflnX2GHG+g5E3fSX/gCN88RBJTMueOxJDIT83nMb5z5k4RmLIUt+8BlPld8g0XvWBTTaxj4",
+	"kzYt04+6ejR6T2bqzQR+X8nBgQIJ0I4r3KhJqbbadJV7FTq1llDa19g9qNNTRiOWfrZC3d0rzoGzkARW",
+	"kugOv4pMoI7BsLoIw06r6Ai2SFsW3zAaJTFnxsjg2md2FH9qNgYZ+56SGwVnxlus9qfZqvNyf3edXSdo",
+	"vabj20mcJHVj1McpzQglI90ANQ605cG5wDOonitZKfeAXMtWf+chaM1TMWdpFuNRLbXz2b4Km5fr4og5",
+	"XK5FzCOxCEjMx0keKU00mwrJ0OA7pRHKX4QmKaPRsjPgvsWpLwAOdvVoVBvH0+KswtoOHvCsg77d/wl7",
+	"K9t1f7YPidEnNs7cXfkIcwZyEEWxGhtNLpw11Qbb8tgP9VJZWyeVGXJAmpGZkBnpkjAM3TWubOgkFTO0",
+	"1u63w2477F6D86ePBt1MuL/1nN9qO44v8i3uJE6VaANiamZGarYYyetEpIx0D16EpYVWqmU7i2fOJTeG",
+	"VRyar7eEru5MH7FJnuUp27S7ytbCXGEIvh09otl4ms9xQ0sUwB3r+6pnj6YM2QbqEyDC0IqzLyCLKc3Y",
+	"nRYbZ7GcxCkjc5HE42WH/FtRfjngI6a0ym5IxiLnGaGSdEMUQzUV0iIGWJHr12d/16UtO929nf0wLNGX",
+	"MGjxPNECSJbmzHfdjgTXU1x+l4p87t8vuHBiojRhJe1II8AxIumMkRv1JJFTtRIUB9y3h3s4o/dOL8bk",
+	"PxtwvWAE6Jra04AItWqqF6MwyQ75SONMkRfoOKO3jGR5ymWgVRF+w2TWXuhGcI5xtewFao3iJIn5TduR",
+	"mxwPQbfuIaiu21wR+FStxv/+9L+DwX0YtgeD++7JYHD/4uTnrf/rO/tHqeDH9/OUSRmjmFAlC+NUcMJs",
+	"E1zUSXzHtO2X/H0W8zxjAZmKPA1IRJdq8WaCZ9PA/KO/XDB2+w8QfNRbBlzG9wF8P43HuFP6hkstGakT",
+	"bw4jHmEgrxJMi2CM/vvw+8PzYUCG796fD//xioSE8oi8GHDV+irnEVVUfcDbZNgNunu6Zfvk8lT9ubXd",
+	"DYfwxLAbtnfD7b0h3p5YZjIgKVX7Br/LjM1lB95zNjQDBAqh5wa3CGc7PGv3hs4MoIkmTXEWkOHe2bB4",
+	"/iSN8RUDTkpveff+/P/0hmDE0u95J/R82mT4FkZBCchohduYpfEdi4iiK2ioj8zgPolRoEQ2OVe8Dg5q",
+	"nwzfki38v3qdGoHaxUT38T/4Qa3U/0Q01n+pXdR/wlCTpV7C/1kymsInxe+mIs2IIgYSNmBr641zMuAB",
+	"51RsbZGxmI1iJaYA8/53fB8zOHwdcqjEaIbumJkiiYTFGOqDl7Q/4MOQhKS7Q7aI2lnjQFcnl46npLuj",
+	"ezRf4Jp3yClKRnqFsoUSaG9irknHcGsYEDrg1d5HIpv2CXS5Ve8R3y2J4MkywIWBlts907ZoNODIYjkR",
+	"UQSz1Gv1cco4GSdifCvJeKqO4dZWQCiZxPcsAjKEW27Nf+w+ljZwgGbuZdIcjE4ylg64+uGGznFk9RfC",
+	"eyTJFlolieBwmXepdh1yyeaMAiFTnyXql1QOONyn4kBNBNgkWULnUndSJXo7ITmA5vpSloleb29vHdGr",
+	"UTR0xhyqyR4J1UtmCZsWm73yz8cpgyOlbwreJfDDkIXaixgWd3j0/t3F2fH18ZthpyCnIyESRrnq/ZiD",
+	"z9ovTmRMZmQupIxHCXMkqQ75Plakm8zoUvVKl7gX6miO2FLd/DhrFDDWrsiJG6ngIfHcaAblGFMegTcK",
+	"N5FFZLR0Q+zUcMpiG23qoCwWqwXWTQMkU12CSuMGcjcztsfq5i3d9xpzmY/huSEa9dcwXnqP9fVsJkgW",
+	"oRWr1EQIaYSG5fDUtaPxaRCbS5pFrHDRZ2k5zOraefgk0hPF84/9u1B1xYMsZgyS9fNiDAO/O+RglePd",
+	"s5U6GqB+3OY0m5rDBs0CpOiRyOQrotZhqVgT/A56OVWsdDEVCStpNV4vf20gMdpXuJJnf0L/P0hj01Zg",
+	"oy20GePnddsUF/aQwCyRbyO0Jd87e7Tdw/JzK6PWN8DYRoqhv/9h/QD1Uw1jSrMRow00AEPHlQhC1RCx",
+	"aUWJHKuhQgT8Tz+rH+ZxyqQ/Cqi71wnDnW7Pp0IWr/ENJI6k40srrOex8RYuwEaAL0nQhqJIoT7KLOqD",
+	"pQ5kD0UnB3ystIGhIjtD5HAQfgPKrLmpeR5HXu1T25zSlC6BxBVzbqQIOErGIzX2hMki+NmuK2H3GTRY",
+	"wTlWb3QxkKBYT++2Z9n8mqY3LHukzeEKBqi43Nvr6wvrulAX001vMG4ejCRC4kBTJefCpY75gA+p11o2",
+	"VLJKFKdsnBUasGFoHfJ6abVYJayReT5K4jGhUaSUHaaGNuBzkWaSvES9Ynd3Rx0LRZvUlrPoFeyHmifN",
+	"RAq/oSMWtgMl30O+JL37+2IGsfbCSwm6EOVLgrdKCb5Ddj9n4+wKvhiSeGJl+5v4jilpWIk2ZLd3QEQ6",
+	"4HvhDgyBs/vMcgqlZ0pYx+Ely9JlG54ZdshuNyRzmksdxfNJjGCEx2q1zfJr35IEOhKxVPa1/nQasdlc",
+	"ZEo/bv/AlsN+RcEAR6ZVtys5Kh3yhkU5Gj2ZkiXAXNAmw4ucj7OcJu3vxah9Gim1wn51mfPqV1cmirB9",
+	"ItLSL1rAGeJrs5SO2ZymjGdD8vePO0fkWn1DwMR8n/0DWy3YaCrEbTuGTswnkGozOptrvcZ8L+MbTrM8",
+	"ZUPy96uM8oimEfmIP0rS7YSd8B8BiY0ilzI4c0P1WMxvrtg4ZZnUBKJMr4BneGkVcCezwJqVluwvqKlc",
+	"vL+6htX4cK0HfXF4ffTWaqpzukwEjUDLtMogleT7q/fnOCBX7N7vdXd3PbTKPZolkVoRa3/UQi7JWETG",
+	"MjVjlJuzXzMjKRoqJuqqdLwUtGar3js4cCxJEENZFxln9P4UX7UX1qmtPuLNhKsUpvmye9DzLItdht9r",
+	"hv+3+H7QuxnXMSvMuW4dcnzH0iVs82IqgIKAfm4UEcnwss46RL9M7SDNyJim6ZKMUxYxnsU0QQqXskmu",
+	"lC11/FDHkwJ+0DM1Z2ksOGdjYG2gGE8G3Nwkex7cdXAWr6D8M5ZNRVQ6CS11EhVP1yLFd8fq09vjwzet",
+	"wPx28QH+qw5oK2i9OVYKlUfwCFoSrszb59kj77Z4FzIwGi0ZHubZVKTxbyAEgM63dl2C1iKNM/aeJ0tU",
+	"ydRESiSgftN/YEs9GNWydEAUrawRmz4ZLqaSjX/By97bVQdsfxcDaBQXGVHJ9nc7A34tSMrmiSJ9lNyy",
+	"ZQBsBEwYwCCU1BsnrF/uMwPzg2KyTAnGlvCp06MaVoScQl7GUb2b/PCvg/Tldz/859f0evHpw8Wbl6dn",
+	"Fz+eit4ZPaNXiwq5WRv87N7iXuUS+5bbuDfNIZxm2dx7wPI08eoxQ/XEUDFn+EsOyYfLM7i8Is/co1LW",
+	"FqBtf3tbf9MZi9k27Nc2BvxU5737cn3UtyuSabesGrVPEDutKStelqJD/VH5BvOXtUSY2BklTQTWOJ4x",
+	"TpaMpuXZ7oePtfV3N7H1oynE5+6sOTvfsIQuNd9wfCCFvRNsFq6Ja8SyBWNcW4mVxF81iQJXGnC0wqw1",
+	"qDY4DBu9qV4O9T0G2VQN72r8VGrDk8xEWnOh0gYXMfiFx17fEaZijGv+FP19ymgt6+Lldfiy3ztQ+tbB",
+	"zm4vfPmjUghSGKXHfBf57W9aAWDcm5G0Pqmlrojrl3wqn5cwaCVUZpc53yB3ZEbviwSeHfj8mo5vxWRi",
+	"37cP+1dyDpmeZ/T+EvzA+mPMqw+D9RIcaxfgV2v1Wyenl8e/vD8/Oi4yMBaM3UZ02bY0Qt2+6gT8Gbfi",
+	"jqUJndu3X/1wegG2h1ziFpxgwJ0dpJYD1enR3fVbkiZMaq92sTlpzo9EzjHzKc3521idQQgVOTszViRP",
+	"Jtbh0fXpv49t6MVlKfkos2piWZRU8mMhijmShREZ9K0BQq7JtqW2OBHZ8VDdHIyy2Ktlvj9V2bGipfGM",
+	"/Si46uM4V+x9+zVLEzDG5PNoo0vx0GAQ9URwrDIPNsR9PDTd6NVv83qQH3wUYM17qu0fStSi0VJhchp0",
+	"281tqUhg1gyq7Lx8aCQ+q1/j9xg8WGK1+mm0+D8gNdvA3hP7mPSqDupc/aFG9Va/ocxSH0oUstnGhO4K",
+	"MIFDjIw2G78i6iqjXcKGGHL2dPdEiQivnsg7p+mDl1yvfb7ywEOduK99hdv6wWEDax+EZg9eTrHm2doD",
+	"DzXOsu4NbuMHw3vWnBsxOlfNHkosaeVdN5nL7D4rDkpsEsqefkgqjG71uN+XGj/4+eGaWL76Ew8l7rn6",
+	"YWxWsNS1HiEkIQXPfVRomYnp0dJ7nKpb2/GF4ngj2SxnXztK0/LBYf+rH7rSzR4Cx92w5sxpoeChKkI0",
+	"ef3UuZuCpCy1ySnQ5MnG1oKiO05ixjMiaRwRKTqbHLtCXlk1Zm38rksaDdqX+rGI1JIsA1PcnGZTUF50",
+	"XI0JSoBXdvzqdslA0ikZKzbxNRRSz5oJmnYPJXGokRJEbBLz2MSemj2CaBcMZog6RBFDEgkwyeOXT3dV",
+	"AKcFilbcUbt51V0JvE49kDecFTFXtzjpRh4oKH6VDTfJH1Va3SDKValcmTX62IaPBQZNcqeXDJYIgEcs",
+	"rLFHe48rt9MhXq584XIOV2J0z5HPlPG9GB1B40eHsXK2AM2cHN/TcZYsTYDPsLbrw4AM1bZrgznsNxjM",
+	"zdGqqNseyW0/dPh/N7QqnXXDtUpMA4JglyKHA/xnUxb+cPL8NyCo/yUb/wFk4z+NbPqVBMVHC12PlmIq",
+	"4gPsdwMXOtdnocZm6IyBA2XOxDwBw3nKaNQhpxnhjEU6HYHkPP41Zx3wO6ciUaJOSscZS0vuurIbgcc3",
+	"0yxxDIKrQyKfEvf9vRhd0BvvzOb0hmHoVhJLSHwAu3jNZ23FUfvHmvvik0CTz8a0scvmRaupKzwFrk8D",
+	"8M+4DPoDgRWqs1eEjqRSIAQvgrdro2gdHv54ePPyXfjDy8PXs/HZ4uP93sv382774l7+en3SzX27Mfdu",
+	"RT1usjQMreIkOu4XPBijJcHhl1dmI00wExlN1o1CHYUAk0FYRPK5OvfdkIRh+NQeT+URNaB1jSG5OpRi",
+	"JlKGOS1DeHZoj6btWUuF1cjcqsIARzaw4Ec49+qIGkiCG//gjrdNhmj81pExSucBTR2iXSQxAFg67uXw",
+	"w9XxG6cpAoyUPFk5z+JEm09SJvMZi/DhIgwZnzevNi+Z5CkG6tqXBWTExopxGEE3IEOQh9DLqRn1cMCJ",
+	"PkyQh4vR2tqLai37OPRW0LLD8DpXvxejDyDkP1qG1/ogECGQ5U9QJbY6syKuEA6lFH6I3symbKl+0lan",
+	"ccKoIrE6ElX7+fmAjxg06JD3j1MLtBNdlpe76gl0tAXHuVOQchRw3BXo/qUI/KUI/KUI/KUI/KUIrLAY",
+	"NzNaZIuWCpNDlzkCX9Xxupp/oj9Cljmmjp5WzM/JyimzadieCrVvYIzeULaNTNkmYhL4nwy8CsZ7nixJ",
+	"Jm5QOMLwT3zOxKc9s67wVfSxagzdfftGtPWXMzr/CYfzMwBMXNLFOyalEpofgtaZQa7zZAQrRQrFiIVI",
+	"bzH5wCT0KtEsKEQsHe5esfmtz0Do7XargK4Rax+Mwv32C9brtl+Ow6i9t0d3J7u0OwlHvZaBD6gg7K+M",
+	"5vmCcLGfjJJbD0RZGS3yKDxXDf+2t/fiRRjuvzjoHuy+ePHi4OHnmiH0ifkPn5X5YJz3vlQRI+NBn3gj",
+	"Ff2w3clSJ01e/2bAiMKXV8xsKpJIBkX6k/avb6Row3WILnXkS0nd9nlN3CwPGKRP6YF3OtCtK4V55/aU",
+	"TOMLGmdFmFZt32HmvrC/7l4telcsIKXeWTGljEsboOnmF5ESNIClA5A8GzNE8I15zgacJZItUNecZKYN",
+	"ZvybSMg9GzyJsDxrwv929kvRf72G+PRLezjMlION7CF4dAQuwWpYl+56UJfS/pRQZprXX0CqiQ4kjnKG",
+	"8FIrl2RtOCTuUDmoXH/nWxYwxBl0DmjmZZtfgDM+NN0UuH0ey5pFGrfHEBATDUf6jJTaWD49p/a5Fc71",
+	"pPTRiUKbUFjN9Vb3rES3DV92/jjZ//FSd5l/ro2gi3KGyBnmB4Coc7MSX5mE2yxdBmbGIo1vYk4TuJll",
+	"crUGFEfjta6U4KCRl6/g82ZbihWtzDtw8pJX+K1x0bysSdw8KffwYxpnrJwbVeBGmsXT4SNg1KfJgi4t",
+	"fK7HHl5NOkjEzfpsWvjVN693ZYW/oMabsQa9lprp2QuHKA6CMw2IxaIOqeb/x5IkQmYamkLJOhYXVB0/",
+	"JFxgAZbr+N8GXOedzzxhZ7u/GuGsFNNPi+pYOBsM8dcWfCVCkUMjUA1r1oXhs4Tyv6uZSTw4EPEstnhS",
+	"w6pJbRjYxHQjtAB5B+X2Up8cDcyFkEYbbMLjszDeuVJJM+exkWcwVhSbCjAfHRBYAc1ozhnphuZ/jx6u",
+	"z1hkT9Ge9wxhB48+Q4BarZ6JJUkpj8Qs0H4QwEwZcOTGWoI0V06/7xVesZHIeUQikY8SJp2cQMvD4YUD",
+	"PqwZ74Yd8lE1DzV0QQ7QRDTNlABAekY8fZ7DXLWdFfKYm8XgAQDMBIkEzmtWqz7UdyH4uCioy1jkSWTV",
+	"c0ztJpQYeCmRIkmKORn6jNqlXGlAH2IpUDc3vUn/bDHtQrNiA64kemCoXGR62AY5yk532Lfjc2Kk1bmA",
+	"dlc/nF44TXiBLTQDrCHJ7lhKvdlK4E3EqYKHQ8P4CD5mwYAT+05IVC/67hTjOzw7c/qG82T6hix0HN7F",
+	"8ZshiA5IwVFG8AHIuWBxZXOXu/k64cQMwGv6KvDpPNh1nBUARZmmHdQJJa7z2USMaXIdzxpsPiBTmldq",
+	"iD64r785SE9GBoHAy8uTI7Kzs3NALMMTk4lkNYA2RC/cafcOrsMdRC/8Z9jrh6FPfpqJOxa9Xh4lYnx7",
+	"BOa8lQ5OArOyhEUtPuwMZ4VtwAFhA+yzwqUHTB7QogYcbYc49jo+0SOEzmL9nxCRWRHyij3zroxPACpO",
+	"jRMS7RSm2UQKKh1spQhmeco/W1EuRnYWyyblDPhF+ZpT59gxmiYxgF0AFGAl0BDtPD+Vznpx/F5ehz00",
+	"sP0z7OLx8502U5epZqazb+lWzHQPQUOPngPv6xG5c1OHB9cw2k063AmdKfaeOkX1lrA6xbrB8XFxLA4x",
+	"W2tfg/d5z3bVUVRwVk1QVzNV6mVqimVAMrdFg4FKERP3Ros544araW6lY7AN4zC4HK8/nJwcX/7y/lwx",
+	"PWvlAaJk350JwngUYLq4jzGWB6n4GECTYA+HZ2fvP1bYVgxsoFA6skDR8DlNaZKwRAc/HJ4fHZ/98v76",
+	"7fHlsK9hesojQ+QDd0TOUModPDNz1PtXrF4raNmJtoKWO3g/t3TPhvqQxhFrAFrWR2KTPSdXjJFhyUM5",
+	"LIcvrDgTKAEvtA2hejg8rQorhQWMc+ozNe6++waOsM3PsffOK595sy68PttVGpPWL0BfwlIgYtGkOIHL",
+	"MarD7SopchOt77Fa1EVhw6oiIiwBKQbBRrUOBFYXcsMyyFEfLTOMh4Q/MG9dCdMQpRMUuK0ThDuKf2MD",
+	"bmwQr4hkeqcEiLhYDoXooUmDZ5mJeYecfzhrCKK0cCexHHDOJCBURozNDRByLwxJwu5YImvROnX3VnW5",
+	"XIdk1Qvp/NqWt/G8LeZohmrPBUSPWGQKgxHvA50A+L0Aoeg0eL9aLyWeHuzuvdgMQW9Vqbs6no+G6fca",
+	"TUsV3ioQRAHqF8CMFpr9LFLBb4wMvbG7ygEU9ISHOoj/qwy7sSzgdE41lpA6B0iChv+vrX1X7dNoqIFw",
+	"4KzoBom4KcnLVa99aYVBcd7ArK6LDbh74y3kV83Och9wCxFsiA2C3TpZOiswBP+Vs5z5A5xdzwolv6qG",
+	"1uM0sWbACvyJTsRfC1ztuloO2z/S9m9h++CX9s/Fh84v7YZgBK9r5X0ZxMTEDYK9XLEeayIv+AOcWqU/",
+	"4RzjzI+t8Vfd1z983dcnOtWsBf1pJRzWYtUqgQTPUilROoojkym9Nju1ehS9JRNK9kx3NiuAfTej3CVY",
+	"YQ/x3ghqVy0DSIV6FVCYjTMruD45ZXwjP6ThFzMaudG81u7rBlArjlJg0zuuywHXy9vHioNUZoAlDuZ5",
+	"FFHQ5Kk7qGCyAyfKpLYU774koxjhKgd86F6eoeJXM+fSVmTAr+IZfWI5Fm3EiqWBkgAAKpGa9e8GhN2P",
+	"2dzEEpTUsWDAUTae0SU+C6181lQjUpfcXRON1JqR8no21atYaf1JbQjfWpBnaPg0XGhLQ1fvmuvdddYY",
+	"eV6WxkzWURjQQezb7LVX6tld1psHaG0ClF1ytdTxSrjWQp9OUjaDMMAC/xrCwHKktc9c65Zed7pxo1ux",
+	"LjVp16aD4syscLFvCv1d4y3rqw81oINcT7XPomblr9iZFSEwuN+bVdZZu12XOa+WAKgXvMZCnGCdNbik",
+	"h+ZrrUAZTE0T+6dGUxjf1TdwsMF9NWK2ZEyEFdz6NoFnTiGrHCN4hxAhMbRz1rW2P/BbLhbcqF2Kd8Q3",
+	"XKRavUX0VkALVcRwSu+YycLCqqEecFkj1K0+gR9Bon+PbT8vAAQfbTgkJ0UJ0NXboWuFGg5hlo8k8S3T",
+	"umh972qTf1TFAH/AdVF5apf8EL+GPbll87LG0IJIkhS0fZBd1BamXlL2tP2A2w2mpo2wET0u7glmz5Wx",
+	"otVpxxIyIoe1BJ+yNBZQXWeUM5oymQ04/Pos3mWYj6k7aeeBN9nvJjNCqtkzuAAsmYNrlYsssDwmlmR4",
+	"cnh6puQH7UT1l+v47ENuKGfDYXcSJQoTP9oWq3OMsTKptMfLUMEpvsNYaNFiqrGStXe3jdP9cHl8NSy5",
+	"17U2YaKWKmkLMA7zoNe+eZnzzdOE1eg/N03YG7f8V5qwD/OmlMLacP7W5ZuYovAFdJIX3g1r+EOk6jyh",
+	"sfUgvTu9Ojm9NPmujgVGCXkYQlHwyeZQjxjPOpYHapPh+38fX54dXqhj7ndqLLBGlBr1gi4DpcHCANC7",
+	"YYrYYbGu48Or41+O/9/F6aXNlvXEs+naRwZHy+ybITVRbNwWb44P35ydnqtXotVBv7PUPBPiFou+actz",
+	"Y30CeOf371//UksHXlDjAHBJt1WXiycRP7v6qCle1Pzs5fG/Phxf4ZNSzBgIFabQg9WPSxRD73craOkt",
+	"agWt0gIDnHdlgVpBq5ig/qDH3ApadhTqCG8i0V2yxCT8rAz3rARnfiFp5rKwqnncc4WbBGufIEQb5UU4",
+	"mBOeKQrjgVOptVbkr+wB8JryfPTKLQZbKsFUtSlsBhtXyDBNVTpRVtK9uVUMdK0PrIWBJlqtzMI7K7H8",
+	"GPOlZBMNnNZgqfcYKFfjCQCJUldDdwv3NJZWsvPEzjiWzt9XlzvwzrVKWjHWjPszN9Z567xVeWBsgf9U",
+	"2D3zrVXD6V6BdHBxfP7m9Pw7TXW00AVBa1yJHJYUugWAkex8OD/HB4t7oJ5F4hvzG1sYG60FppKJ+rck",
+	"uKK/2hh/y+/T8o7pU8uCHkqtK4U5vmXbzhgrLEm0FRyrrze2qvJzpRgBcppJMkSlfUgkXUqymC7L1FUv",
+	"qSKKuEatoGTcxllYtzT8qbtuEt6uC+uDhz5pODaH1uN0tOm8ii1RihZQ3P/w/MMhCKNF3QCBm41ETccK",
+	"HB79cHJ6Vmtoa0RTXVXXsKXry/9U24Ky4EoDFT++MfYHLRxUK2iZboHHXF/+x7tEpprMRcruYvb4mskW",
+	"0uP50ebGGPW252Kt97CyYmsFXnXd3THJfAfgLJblADUTsRwXkTH1Or+LpxtjxiaKb7PoKgz6ezJexH8D",
+	"4eFxafRPwMX6/LxqdeSLfusszIYleqtUftSxZ2a5Am3ZYvrslzNM1DGfQeHbAdeq7JzKbEUS0tozVGT6",
+	"FCV3TKtEeOq8fHTEellJqijinqroMlBQpA1WSwRoBcGjbzFmCOPjdDnPdJVMiMfRwaXAEoYlwNFhCQMV",
+	"q6s24MB2yLUw4DdUi466YAsq/AMeZx1y5T4KxXzwEVsMFp+wdoQJGeZpMiS3jM1R15sKsxFRrNZrFnOa",
+	"oao7o/O5Wu7+74i233DInKJvAax9Uzqyzc8qMjtXGbwKGAFNxpY6OR22WQl6nL2fQHDsyixo2+1DsLql",
+	"M5F1Tcsj/Hl1TJA6rs6Frd+108Pzw1L2ailKHXlFjQR/uD7S9mOo7oaNSoaFavkCJxRjf/fR1XSvjd7k",
+	"EfMZH6NZ4JZxbQmC7Fd1x4B/Q3aMNswEro/Z5nxi5jLR9efmIs0GHIJerCQF5nGs0BRXI/KraAKrcosO",
+	"wvBF9+Cgt7f7Yjc8OOiuc/OVzK9+r0ZJXbHm1NPCk1uyFhfV6NOcvyLDmhA+JBlLEjngC6+eUo98gwAm",
+	"DNIqvi5qV01pMjHG8TQVNzRjAz6ncQomGTFj5MM/T05O3jQoVKXD/ji56CLPHGIbc6j4iTFETuxQYLI9",
+	"UkbmqRjrkosTshS5Kc2Fyf2YP3MF8xpwByutnj3Xd3RHSSI2jiNGpmJBZpQvcTy1gv4+nwmMdh2jLeKn",
+	"PDWnNLH7ecO4Leywroc9QNm9jKWcJm/E2KvdK81LjPMZ45kTeam4WMY4+jRAKb1hHOtUgpaPRVS2xZxx",
+	"Oo87SzpLUBaaiHonpjYc1pyHunRa9FUXmlwImd2k7OpfZx1ySLa2PonR1pZRc2ygMsZdMa4/KlZ2DOET",
+	"KzOAoEtOtrYKUQRqofNIJzkVZkc814VAIjgb8K2tNOdbW5rKKD3CAYGhRnWFHvQl3trSVdiN+xPOqIPG",
+	"MWadrS1yWqqvixjz2pwYxUwW7ggDMSGJhZiwhd9LLg2IMTGMH4Qn9a8NNwEn/wISkis58rqnv0kSR/pe",
+	"DbgnUoXYQBVqi5xVAnmprFf6DIqZqZ/jaKgX6EjwO8bVGZFbW6g+nuJe4prZ1KqYK9ZlUgLHqTDmJvJG",
+	"GyvwASjB7GQxtk3ApE6TzMvuUZFCfPiM1WOBdThJ4SgE2mLiFvHNaJeRuNI0Lryu6mzxfIaeMenkItJP",
+	"IiV3LFV6Rl97Zk2mlqZZS5GTSAw4AVHslmvFFso8YowvXiIT4vv3IZ3jVsaCb+tv/6nEiWFgg3//oS0I",
+	"GLE7xAQwHXxE6mW33WqhqnMd2Y1LhLXEYJIRS+I7sEuW4re98dpOyvj39I5eAXVQvafoMbTR2rpkfe9/",
+	"93ZsSHYk9JjMksNSXS3ozQ1LyYdTIqdiIfskl2p8ilCC1Ue9vhwLjsQ6iceMSxdn8XBOx1PW7nXCWn2o",
+	"xWLRofBzR6Q32/pZuX12enR8fnUMzxQBu5bUtYKW3uhWvxV2uthKk0ulj3fCzo4u9A1keZvO4+277vYn",
+	"MYLPVlUpEVJ6ow5MKvKbaYHfOlo6DqUUPs7pDRsGCCO8hHqNGJigawjjTVKnT3WH2rvSDhDPjAwL/9Xw",
+	"lTps2C31QMWSsbA6iSYVassjNldd4jgGHBFBZZF/ijIOYr8iDCvsDJZCjgWHyFU1ue/VcqhlMvcUhPdN",
+	"oG5dLJOqINytuKjs+kH8onqnqbyuD8gcA/WRd1frynry0FcLiE2qQjHLbe093KDlGbjwVMPyqlyCSolL",
+	"DrusRcjYOOua5lqUaLCz3bDmitJq7CVVz/XCEK1RPGNov3Gp1SftXdy4H/Amg1DT5E9GRN+HoLWLPfte",
+	"aEe4/ZpGJqL+IWjtbfII2G44Ta5YesdSm3qwF+6sf/YKAUE+cHpHY9Sc1FxkPptRqI0HZjUESeZsYRM8",
+	"oQjJDdSeA+oAWYjClzz6nVLd2ZOMiXUDDUpc6D8Z8KE2OQ1LwZGF9KQDB4uHLYYBGIrL1Vx8tx3tyd+L",
+	"UctmbrzWha3XnB+t0mHtfm3wKxb1kKjv3PxnYMZWX1aUWjHq4mlfYUr+FJC7ZjvrQ6DtI+WRyviGs6hc",
+	"0B4kLwB1J3/njEWSXB0fXR5f//LD8X+u/uEZ/VvH0ltCft2z06hhxK+ehlXjaiWVy0WD+q3XjKYs1eap",
+	"lqd28U+bFvn9+XPLNq5ae3NKy+t/zbjGdVQnGdbdwEegYgGmPQfpx138Z63vApYqRDwohveea/CrhoQ/",
+	"7bR3B9UAfIzmGj2alM1iHmEMqC0buhu2w257p3sdHmDuxI+wbgW6WjGsy0pWj1ksJRbrmIo16wQYlXo0",
+	"2TSfjTiNE+kpUOpmVzoLN8rHtwwikecgp5bPrFbGW/GM3kDNIn2s9FweYLU3ZkG6rtBDWRHX+XkV3td9",
+	"Tt7n43vXxeY7YrmN31UM3ilRfybGtDmWVQmiRTjSwoT0l+foLlTVMPHwNK67292Acx7hIl4Lcab2FZ/b",
+	"W//cBy7zuSIULHrHopheazPwf5/V4zlCU0Wdvz8EJX1g+/c4eijus38DHctWHcAf45JNmL/jVnfMCzqG",
+	"hHE8RrFUcvtYpJBeQ4unSzH40HSqHdbmnbEs3NpVCE1NpdASN6acyCxOEsRYRsUijjSuLup8GZoIyJyl",
+	"sYgAt9UnPuB7jfhQuoe7zQtWkM2nSo27+PrVj5yL7ETpud/G2UNk+6azFxjVs7y+NyzzLm74lYjcn2h/",
+	"vmNZ8+as1YRrWVmg4ynyXoixkBXSTNrX5HEpNW9Os/HUl0trFXywhWnXrZFlLbzQgF8LDYquk20lyywS",
+	"uSJFBjsdvJoapz3OPO0smHucDXhBzazDpAKmgzG+0gVx4iWEMRLlaazhgfUIEbOjSM3QqB+KTVp9R4e8",
+	"20r/ECjkJgCKtPjRoxKVIrsGnCPkYM05SycTNs4c3GdI4tCENyAc7MiWVBtcF7RA7oYhmclgwE1QrWuA",
+	"tgkh44TGAHWfEZoomrz0kVsswPj82hqC8+hFKqltHk0nJC8ratoTpH6nR9tgtbza7YUPpuRC+V0XLsy/",
+	"+xabb2wDWcuQ/m7+SizJiKkTmDLthelov4+6BBXhu1TAwNujri/wUFbkfNP/cHnmvqFo/VhF7K6HWtjj",
+	"RGtd7mcj0fprcR3XjIG062uxoT+rXAyrHGjKK1JD+h8hKG+b2EA1nG+FXXrNdVcaexPT+UVac0mCpWqu",
+	"OAkGORbiOxfw0JK5GPUG+hG9RtdTtnS1cGSJNghSltLIR3kGdbwcANohgs1K7UEHNjxnGDSkVAMLEzOl",
+	"6SxhUvbrSdvAUXB+anAJmyiugpCXMMK6gO8y0nLGNTg4naQmNQHwi4mkzMGV6hKlYj5nEZFCcB8DM4fk",
+	"c1lYRJd1M4360qGkai4WWq7bDrvXgGTXN9Ut3N96zm+PoJ+v9XQQ1HQzItp7NiJqem+ipPZ0OmaKhVb7",
+	"rFD1F2X9opTV7JEHVNehq1jFw09XU0TP+eOQVFcGVjQRKKUnIr0Qr8ea/RgED/WjCUM1GgmUPHRQqS0l",
+	"yzkRI7aUvnQy8nEVzp4JMg1KiHOKjBVQFlirCSD2XukPDpAexu2YdAc/0CLGDtg3Dng8KcXV4fMrhP40",
+	"50guVx6BS7fYYXkZ3DnjOBHTo8kVWS1pvxk18oMg+ryTvUcSe61nNQ3ANNUgDtB0cxJ+iSJzA/2ETPYq",
+	"zTQFjDCSurC5PdXwq7fiyxt9/3hGmasiM0XRks1JZnM0xxmEc4s54zpmKDLYjqZAm7qzkY6wqcLP+OM5",
+	"1OMDjlqLN55jRaAFOKpql/urBirA7L9QoIKDrPJFAxVM2vvKQAVMd//T3B6IbAAd7m9S+1gbIhz0bfpG",
+	"DJ3eS53Px2KmsxxWXOyFSbCwEscSjaKg2nCxsJFJpgo3m82zpSnNrd0TSioxNs6mu/vBDGiDVXsEzrnv",
+	"zmEi1sacuJqR9UUvXgVavYGXOtOtI6n/OS9kFW/+m/U7ONcRgvv1hSwCKh6nntjSd19RQTnW9SWL6oOZ",
+	"IEO3fuHQEogOuQJvrFueEgwelfbbZMdHGtw4ky926d7aThruG04SEv0yBJB48i072EhvnyTx+BsJ6MPN",
+	"NrlNzrXSsTJlsREiVeT27/Dvgz7hGx1pNxEMngYgaINgjJ2ZWH1p4yTJISc5B5AQeAEmMgATGnB4DZ4q",
+	"z+3AoJpVF2TD1Jfmi/IRtFGEJxs65SWHoDnqcpEYbY8sC/CmpBBc406lJigRmeyYJglLsToqAqHB80Wo",
+	"ga4LiyVNXzk1WvXJhZSTQ1vcs8hJ08kNN5hVyQYchDuiI65YADgBaMvWfVCEaypqxmg8Ny+Dh/KpKJo/",
+	"3Uw5Mv7a4nB+wLpTOuhNQ2fquegSYRyL7llDZrnMai2+rVQEdM9J2dROona3haFtTZFt1mmrY7Wl0/kj",
+	"jKGlirNf2Z+EBaVX0kJjXCqcuEpTU+cSSKM3YOVcWGgIyGriRYHZDjmUt4gW+GTS+uc0icJeFaSkQCtf",
+	"R6lVcxuU1RQuc5nzpzFe994ixMgmBidEVIaY29t4Pt/QSqWbwrJoWJKNnrONn82+9WeL70nheHyO2usa",
+	"Tr+YnG2P+jZC2TxSxP5yY2ySG5w4Ry4AOspCOJgMzwKsB92DOhnTjye0mAoldNvoH2NtpfIWEblkJub9",
+	"UiwNqu3xJDZlRWhVRrARUYrjaWnEGPN0HCYoZfVK5L5JWIhkMwPQMGzqhoWmLblwiceD683LgG33ErPH",
+	"ms/TnHNtN1lHYC510+ciLzq1WePQWFs649pD/NWcj388JeYIyyQ1UCw/qdCi7zdILCqHWw/UHO+nitcF",
+	"op3jMcBrVxRdMwhqVpy2BTPAL5nP1PHc7XVsAewaRsXDo66Dk/KxkRDsETsvdQB4QX6mVLrAad/uxfmz",
+	"BlDpE10CVNlYnt2e6JpQ3/StVYP83Bs7iXk1EvS8AB4cUw7o0O5t1WDgavY2bxjgUsa5zMSMpZ1WCZha",
+	"o5s0XmXduJID2ABT3TAQD2i4HUUZ7lsp689CVQwE+/ORFOPVztLYwN5DsAKQGoPEDSUYXBEtYZNMxzQM",
+	"uCMMxZMCkLZIU1HyoJJu/qJW3xS1usSQZ4Qx4xVgzc2pVlrA+n7TusmlNlQabBct6qOtlRwaLUFRH202",
+	"zywEPVwXCyltA5ZEzjNvrA4zhsPPIpPOyrq7ZqGVNHcpgsafg8QYlOankxhkfX8JJ9/cddcW0CfJJpZd",
+	"ftN33EYg2mq2xqiN/tWMRGwS87gKiUCGugTP0E3D1QBTWPhrwD2Vm4pgRReLqdrqb7IWP3RddDHgTYGL",
+	"AVZMQbejG1Npcj1HywJsF0IhIQWMlpNNMbTJYnFrxUiRuZGpNaUtJRAFZMq4SR0cGctM9gcoGS1iQ3iM",
+	"vUQpTeGBnwZm6RIp4J81YlEv7kYmF930WUwupuDz56Sgf7PRiH9AI84lYmCvteEYGiG35wWqtZ/Q/Zsm",
+	"cUQzpmidDXFSdxhhaq0NsxRwY2lAJiDLkvIl1AfpkBOREsoH3AFqwSjnt4AgB6UplKKgSBzqSLEBiwP0",
+	"fSyhBGMuyoYM3w5JxOZgDxUcDa3lQBUP2dBvMfDeXxyPBsy340SMb6UOQHclKg3BrTNEdtq9F9fdXpE9",
+	"opGxdx6L9N2YD3noIABpN3AV7KeUimmRxj2ZkntQysmCVVtgkVIGTDPaid5gt7s1ECUbk64qdvtX9hL/",
+	"90LV/pyCp95mh1I5VNDSPE0Kk/iO/bbKs3sW3zHOpGxw764e61tGk2y6fNL+VVIl2fiWOHi/BggXS5jH",
+	"d+4cp9CrniAkePzWGL56WHZlQWusASpJRDM6wiAGuTBAwlNd6A1Pt62qrgEQO+Q9J3KaZ5FYcEAZNJCa",
+	"e+EOnuagqNyLcCBSHYKSp6yIlLixdVzqLndGo/i/sjPPl/9a3dSi7BXluC7ebVVvgZvTpBNJ7BqX0a6v",
+	"g/7rwPp6ovQPyy8YzugtaFdDqwlAyTKohjyexliYpkgV729vJ2JMk6mQWX8nDEOAQNfTqPaF4DiBBbNH",
+	"rFGWMY3vZ6VtiE6tj9XcdnuxnUeKy+7LRKBRNcFUiUivcI6BruYS2IoiUVGHxNSvM6haSrKq94AmW5GJ",
+	"sUgeC2dtUIcxuswaizBMkES5DjxzwlgCHbnmRpuOlk5kW6DD5/A6TsWiCE3DUM0yuPqYpmlclEL4WxG3",
+	"VlQ9dbxdEdaHAYR3UEp3wwPoEPfV1obDy2wQ9rQNwLerYsQwTi0RVC19orZD0yCRjqdMZgVCdQG2pm7I",
+	"w88P/z8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -83,6 +83,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	handler, err := api.New(api.Config{
 		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Targets: targets, Secrets: c.SecretKeys,
 		Announce: a.announcer.Announce, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
+		Version: Version(),
 	})
 	if err != nil {
 		return nil, err

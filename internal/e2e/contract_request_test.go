@@ -39,7 +39,7 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 	}
 	if media := op.body(); media != nil {
 		p.header.Set("Content-Type", "application/json")
-		p.body = encode(p.thing.in(sampleBody(media)))
+		p.body = encode(p.thing.in(sample(media.Schema)))
 	}
 	return p
 }

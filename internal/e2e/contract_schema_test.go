@@ -58,17 +58,6 @@ func firstOf[T any](a, b *T) *T {
 	return b
 }
 
-// sampleBody is a valid body: the contract's own example, or one with nothing but what is required.
-func sampleBody(media *openapi3.MediaType) any {
-	if media.Example != nil {
-		return media.Example
-	}
-	for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
-		return media.Examples[name].Value.Value
-	}
-	return sample(media.Schema)
-}
-
 // formats are samples of formatted texts.
 var formats = map[string]string{
 	"uuid": "0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e", "date-time": "2030-01-02T03:04:05Z", "date": "2030-01-02",

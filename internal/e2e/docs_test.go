@@ -18,25 +18,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"punctual"
 	"punctual/gen/client"
 	"punctual/gen/server"
 )
-
-// TestContractIsServed: what clients are generated from is what the service does.
-func TestContractIsServed(t *testing.T) {
-	t.Parallel()
-	service, _ := setup(t)
-	spec, err := server.GetSpecJSON()
-	require.NoError(t, err)
-
-	mediaType, content := fetch(t, service.url+"/openapi.yaml")
-	assert.Equal(t, "application/yaml", mediaType)
-	assert.Equal(t, string(punctual.OpenAPI), string(content), "openapi.yaml as it was written")
-	mediaType, content = fetch(t, service.url+"/openapi.json")
-	assert.Equal(t, "application/json", mediaType)
-	assert.JSONEq(t, string(spec), string(content), "the same as JSON")
-}
 
 // TestDocs uses Swagger UI as somebody does who meets the service for the first time, in a real browser: it has to
 // work without any other host, as the service may be where there is none.
