@@ -23,7 +23,7 @@ type CreateLeaseParams struct {
 	Duration time.Duration
 }
 
-// A new id for each start of an instance: nobody else has it.
+// Takes a lease under a new id, which nobody else has.
 func (q *Queries) CreateLease(ctx context.Context, arg CreateLeaseParams) error {
 	_, err := q.db.Exec(ctx, createLease, arg.ID, arg.Holder, arg.Duration)
 	return err
@@ -34,7 +34,7 @@ delete from leases
 where id = $1
 `
 
-// What was still held under it becomes anybody's.
+// Anybody may then claim what was still held under it.
 func (q *Queries) DeleteLease(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, deleteLease, id)
 	return err
@@ -51,7 +51,8 @@ type RenewLeaseParams struct {
 	ID       uuid.UUID
 }
 
-// A lease that has run out stays so, whoever asks: its runs may be somebody else's already. Zero rows: it is lost.
+// Extends a lease that has not run out. One that has stays so: its runs may already be claimed by
+// somebody else. Zero rows: it is lost.
 func (q *Queries) RenewLease(ctx context.Context, arg RenewLeaseParams) (int64, error) {
 	result, err := q.db.Exec(ctx, renewLease, arg.Duration, arg.ID)
 	if err != nil {

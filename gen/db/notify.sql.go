@@ -15,7 +15,7 @@ const listenCanceled = `-- name: ListenCanceled :exec
 listen punctual_canceled
 `
 
-// As ListenDue.
+// See ListenDue.
 func (q *Queries) ListenCanceled(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, listenCanceled)
 	return err
@@ -25,7 +25,8 @@ const listenDue = `-- name: ListenDue :exec
 listen punctual_due
 `
 
-// For as long as the session lasts, so not through a pooler that lends sessions by the transaction.
+// Lasts as long as the session, so it does not work through a pooler that lends sessions by the
+// transaction.
 func (q *Queries) ListenDue(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, listenDue)
 	return err
@@ -41,7 +42,7 @@ type NotifyCanceledParams struct {
 	RunIds []uuid.UUID
 }
 
-// Tells the instances that execute these runs, by their ids, to stop, and why. Sent alone, like NotifyDue.
+// Tells all instances that these runs, by their ids, are to stop, and why. Sent alone: see NotifyDue.
 func (q *Queries) NotifyCanceled(ctx context.Context, arg NotifyCanceledParams) error {
 	_, err := q.db.Exec(ctx, notifyCanceled, arg.Reason, arg.RunIds)
 	return err
@@ -57,9 +58,9 @@ type NotifyDueParams struct {
 	Queues     []string
 }
 
-// Tells listening instances the instant, in microseconds since 1970, at which something has become due, and in which queue; the
-// empty one is that of the instances. Sent alone, never in a transaction that stores something: commits that notify wait for
-// each other.
+// Tells all instances when something becomes due, in microseconds since 1970, and in which queue; an
+// empty queue stands for the instances. Sent alone, never in a transaction that stores something:
+// commits that notify wait for each other.
 func (q *Queries) NotifyDue(ctx context.Context, arg NotifyDueParams) error {
 	_, err := q.db.Exec(ctx, notifyDue, arg.UnixMicros, arg.Queues)
 	return err

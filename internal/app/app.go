@@ -69,9 +69,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 
-	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{
-		Queries: db.New(a.pools.engine), Logger: log, PollInterval: c.PollInterval,
-	})
+	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log})
 	targets := executor.ByType{
 		"log":  executor.Log{Logger: log},
 		"http": executor.NewHTTP(executor.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),

@@ -36,6 +36,17 @@ func TestOtherInstancesAreToldWhatIsDueSoon(t *testing.T) {
 	waitForRuns(t, service, later.Id, 1)
 }
 
+// An instance with a short poll interval tells one with a long one, which would not look in time.
+func TestNoPollIntervalDecidesWhenRunsStart(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	start(t, app.Config{Role: app.RolePoller, Database: app.DatabaseConfig{URL: url}, PollInterval: never})
+	service := start(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: url}, PollInterval: 50 * time.Millisecond})
+	job := service.createJob(t, "in a while", 4, `null`)
+	run := waitForRuns(t, service, job.Id, 1)[0]
+	require.Less(t, run.StartedAt.Sub(run.ScheduledFor), time.Second)
+}
+
 // A listener that lost its connection listens again, and makes up for what it missed.
 func TestListenerReconnects(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,4 @@
-// Package lease keeps an instance's right to execute runs.
+// Package lease keeps an instance's right to execute runs: its row in leases, and the renewals.
 package lease
 
 import (
@@ -15,18 +15,20 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/logging"
 )
 
-// ErrLost is the cause of a Lease's context when it ran out before it was renewed.
+// ErrLost is the cause of a Lease's context when the lease ran out before it was renewed.
 var ErrLost = errors.New("lease lost: not renewed in time")
 
 // Config is what a Keeper needs. Zero means default.
 type Config struct {
 	Queries *db.Queries
 	Logger  *slog.Logger
-	// Duration is how long the lease lasts without a renewal: what a dead instance holds stays held that long.
-	// Shorter hands over sooner, but a pause of that length, say of the network, costs a live instance its runs.
-	// It is renewed three times in this time. Default 9 s.
+	// Duration is how long the lease lasts without a renewal, and so how long the runs of a dead
+	// instance wait for another one. With a shorter duration they wait less, but a pause of that length,
+	// for example of the network, costs a live instance its runs. The lease is renewed three times in
+	// this time. Default 9 s.
 	Duration time.Duration
 }
 
@@ -37,11 +39,11 @@ type Keeper struct {
 	current *Lease
 }
 
-// Lease is the right to execute what was claimed under ID.
+// Lease is the right to execute the runs that were claimed under ID.
 type Lease struct {
 	ID uuid.UUID
-	// Context ends, with ErrLost as its cause, before the lease runs out in the database: whoever executes under the
-	// lease stops before anybody else can start.
+	// Context ends, with ErrLost as its cause, before the lease runs out in the database. So whoever
+	// executes under the lease stops before anybody else can start.
 	Context context.Context
 
 	lose    context.CancelCauseFunc
@@ -50,26 +52,26 @@ type Lease struct {
 	began   time.Time
 }
 
-// Held tells whether the lease may still be used. It looks at the time, not at the timer: a process that was stopped for
-// a while finds all its timers overdue, and this one's turn may come late.
+// Held reports whether the lease may still be used. It looks at the time, not at the timer: after a
+// process was stopped for a while all its timers are overdue, and this one may fire late.
 func (l *Lease) Held() bool {
 	return l.Context.Err() == nil && time.Since(l.began) < time.Duration(l.until.Load())
 }
 
-// extend lets the lease last for d from now on.
+// extend makes the lease last for d from now on.
 func (l *Lease) extend(d time.Duration) {
 	l.until.Store(int64(time.Since(l.began) + d))
 	l.runsOut.Reset(d)
 }
 
-// NewKeeper returns a Keeper that holds nothing yet.
+// NewKeeper returns a Keeper that holds no lease yet.
 func NewKeeper(c Config) *Keeper {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Duration = cmp.Or(c.Duration, 9*time.Second)
 	return &Keeper{Config: c}
 }
 
-// Hold returns the lease that is held, and takes a new one where there is none or it was lost.
+// Hold returns the current lease. It takes a new one if there is none or it was lost.
 func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -80,6 +82,8 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a lease id: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, k.Duration) // a lease that comes later has run out
+	defer cancel()
 	asked := time.Now()
 	if err := k.Queries.CreateLease(ctx, db.CreateLeaseParams{ID: id, Holder: holder(), Duration: k.Duration}); err != nil {
 		return nil, fmt.Errorf("take a lease: %w", err)
@@ -92,9 +96,14 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	return l, nil
 }
 
-// Run renews the lease that is held until ctx ends. A renewal that fails is tried again soon: until the lease has run out
-// nothing is lost.
+// Run renews the current lease until ctx ends. It tries a failed renewal again soon: nothing is lost
+// before the lease has run out.
 func (k *Keeper) Run(ctx context.Context) {
+	outage := logging.Outage{
+		Logger:  k.Logger,
+		Failing: "could not renew the lease; if it runs out, this instance stops its runs and others take them over",
+		Working: "the lease is renewed again",
+	}
 	timer := time.NewTimer(k.Duration / 3)
 	defer timer.Stop()
 	for {
@@ -104,40 +113,46 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		next := k.Duration / 3
-		if err := k.Renew(ctx); err != nil && ctx.Err() == nil {
-			k.Logger.WarnContext(ctx, "lease not renewed", "error", err)
+		switch renewed, err := k.renew(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			outage.Failed(ctx, err)
 			next = k.Duration / 20
+		case renewed:
+			outage.Worked(ctx)
 		}
 		timer.Reset(next)
 	}
 }
 
-// Renew makes the lease last its full duration from now on. With nothing held there is nothing to do.
-func (k *Keeper) Renew(ctx context.Context) error {
+// renew makes the lease last its full duration from now on. It returns false without an error if no
+// lease is held.
+func (k *Keeper) renew(ctx context.Context) (renewed bool, err error) {
 	k.mu.Lock()
 	l := k.current
 	k.mu.Unlock()
 	if l == nil || !l.Held() {
-		return nil
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.Duration/3)
 	defer cancel()
 	asked := time.Now()
-	renewed, err := k.Queries.RenewLease(ctx, db.RenewLeaseParams{ID: l.ID, Duration: k.Duration})
+	n, err := k.Queries.RenewLease(ctx, db.RenewLeaseParams{ID: l.ID, Duration: k.Duration})
 	if err != nil {
-		return fmt.Errorf("renew the lease: %w", err)
+		return false, fmt.Errorf("renew the lease: %w", err)
 	}
-	if renewed == 0 {
+	if n == 0 {
 		l.lose(ErrLost)
-		return ErrLost
+		return false, ErrLost
 	}
-	// Where the timer has fired already it has ended the context for good: what was renewed then is never used.
+	// If the timer has fired already, it has ended the context for good, so this renewal is never used.
 	l.extend(k.usableFor(asked))
-	return nil
+	return true, nil
 }
 
-// Release gives the lease up, if one is held, and returns whether there was one; what is still claimed under it
-// becomes anybody's. Call it when nothing executes.
+// Release gives up the current lease, if any, and reports whether there was one. Anybody may then
+// claim the runs that are still claimed under it, so call it when nothing executes.
 func (k *Keeper) Release(ctx context.Context) (held bool, err error) {
 	k.mu.Lock()
 	l := k.current
@@ -149,13 +164,14 @@ func (k *Keeper) Release(ctx context.Context) (held bool, err error) {
 	l.runsOut.Stop()
 	l.lose(context.Canceled)
 	if err := k.Queries.DeleteLease(ctx, l.ID); err != nil {
-		return true, fmt.Errorf("give the lease up: %w", err)
+		return true, fmt.Errorf("release the lease: %w", err)
 	}
 	return true, nil
 }
 
-// usableFor returns for how long a lease that was asked for at asked may be used from now on. The database counts its
-// duration from later than asked, so this runs out first, and by a tenth earlier, for executors to stop in.
+// usableFor returns how long a lease that was asked for at asked may be used from now on. The
+// database counts the duration from a later moment, so this ends first, and a tenth of the duration
+// earlier, in which executors stop.
 func (k *Keeper) usableFor(asked time.Time) time.Duration {
 	return k.Duration - k.Duration/10 - time.Since(asked)
 }

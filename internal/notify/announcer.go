@@ -1,102 +1,133 @@
-// Package notify tells instances, through the database, that something has become due sooner than they may know. It is a
-// short cut and nothing depends on it: without it, an instance finds out by its next poll.
+// Package notify tells other instances, through the database, what has become due and what is
+// canceled, so that they need not wait for their next poll.
 package notify
 
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"punctual/gen/db"
+	"punctual/internal/clock"
+	"punctual/internal/logging"
 )
 
-// coalesce is for how long announcements are collected before one notification is sent for all of them.
-const coalesce = 20 * time.Millisecond
-
-// sendWithin bounds sending one: polling is not much later by then.
-const sendWithin = 2 * time.Second
+const (
+	// coalesce is for how long announcements are collected before one statement sends them all. So
+	// however many jobs are created, an instance notifies at most 50 times a second, and each queue at
+	// most once in each of these statements.
+	coalesce = 20 * time.Millisecond
+	// sendWithin bounds one statement.
+	sendWithin = 2 * time.Second
+	// maxRetryDelay is the longest wait before another try to notify, or to listen. Runs may be late by
+	// this much after an outage, so it is short.
+	maxRetryDelay = 5 * time.Second
+)
 
 // AnnouncerConfig is what an Announcer needs. Zero means default.
 type AnnouncerConfig struct {
 	Queries *db.Queries
 	Logger  *slog.Logger
-	// PollInterval is how far ahead instances look by themselves at least: what is due later needs no announcement. The
-	// pollers' own. Default 5 s.
-	PollInterval time.Duration
 }
 
-// Announcer sends notifications. Make it with NewAnnouncer and Run it. Safe for concurrent use.
+// Announcer tells all instances when something becomes due. Make it with NewAnnouncer and Run it.
+// Safe for concurrent use.
+//
+// It announces every instant, however far away: only the instance that sleeps knows when it would
+// look by itself, because each has a poll interval of its own. An instance that hears of a distant
+// instant sets a timer and asks nothing.
 type Announcer struct {
 	AnnouncerConfig
 	mu       sync.Mutex
-	earliest map[string]time.Time // of what is to be announced, for each queue
-	pending  chan struct{}
+	earliest map[string]time.Time // the instants to announce, by queue
+	pending  chan struct{}        // has a token if there are any
 }
 
-// NewAnnouncer returns an Announcer that collects until it is Run.
+// NewAnnouncer returns an Announcer that collects announcements until it is Run.
 func NewAnnouncer(c AnnouncerConfig) *Announcer {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
-	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
 	return &Announcer{AnnouncerConfig: c, earliest: map[string]time.Time{}, pending: make(chan struct{}, 1)}
 }
 
-// Announce says that something has become due at readyAt, as of now, an instant of the database's clock: for the workers of a
-// queue, or for instances, whose queue is the empty one. Call it when that is committed. It does not wait.
-func (a *Announcer) Announce(queue string, readyAt, now time.Time) {
-	// A second more, for what lies between a poll and the instant it looks ahead to.
-	if readyAt.Sub(now) > a.PollInterval+time.Second {
-		return
-	}
+// Announce says that something becomes due at readyAt, by the database's clock, for the workers of a
+// queue, or for instances if the queue is empty. Call it after that has been committed. It does not
+// wait.
+func (a *Announcer) Announce(queue string, readyAt, _ time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if earliest, ok := a.earliest[queue]; !ok || readyAt.Before(earliest) {
-		a.earliest[queue] = readyAt
+	if earliest, ok := a.earliest[queue]; ok {
+		readyAt = clock.Earlier(earliest, readyAt)
 	}
+	a.earliest[queue] = readyAt
 	select {
 	case a.pending <- struct{}{}:
 	default:
 	}
 }
 
-// Run sends what is announced until ctx ends, and then what is left. A notification that fails is logged and lost: polling makes
-// up for it.
+// Run sends announcements until ctx ends, and then those that are left. What could not be sent is
+// kept and sent again.
 func (a *Announcer) Run(ctx context.Context) {
-	for ctx.Err() == nil {
+	outage := logging.Outage{
+		Logger:   a.Logger,
+		Failing:  "could not notify other instances of due runs; these may start late, by up to the poll interval",
+		Working:  "other instances are notified of due runs again",
+		MaxDelay: maxRetryDelay,
+	}
+	for stopping := false; !stopping; {
 		select {
 		case <-ctx.Done():
 		case <-a.pending:
-			select {
-			case <-ctx.Done():
-			case <-time.After(coalesce):
-			}
+			wait(ctx, coalesce)
 		}
-		a.send(context.WithoutCancel(ctx))
+		stopping = ctx.Err() != nil
+		if err := a.send(context.WithoutCancel(ctx)); err != nil {
+			wait(ctx, outage.Failed(ctx, err))
+		} else {
+			outage.Worked(ctx)
+		}
 	}
 }
 
-// send sends what is announced.
-func (a *Announcer) send(ctx context.Context) {
+// send sends what has been collected.
+func (a *Announcer) send(ctx context.Context) error {
 	due := a.take()
-	if len(due.Queues) == 0 {
-		return // announced while the one before was collected, and sent with it
+	if len(due) == 0 {
+		return nil // sent with the announcements before
+	}
+	var params db.NotifyDueParams
+	for queue, readyAt := range due {
+		params.Queues = append(params.Queues, queue)
+		params.UnixMicros = append(params.UnixMicros, readyAt.UnixMicro())
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
-	if err := a.Queries.NotifyDue(ctx, due); err != nil {
-		a.Logger.WarnContext(ctx, "not announced that something is due", "error", err)
+	if err := a.Queries.NotifyDue(ctx, params); err != nil {
+		for queue, readyAt := range due {
+			a.Announce(queue, readyAt, time.Time{})
+		}
+		return fmt.Errorf("notify: %w", err)
 	}
+	return nil
 }
 
-// take returns what is to be announced.
-func (a *Announcer) take() (due db.NotifyDueParams) {
+// take returns what has been collected, and forgets it.
+func (a *Announcer) take() (due map[string]time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for queue, earliest := range a.earliest {
-		due.Queues = append(due.Queues, queue)
-		due.UnixMicros = append(due.UnixMicros, earliest.UnixMicro())
-	}
-	clear(a.earliest)
+	due, a.earliest = a.earliest, map[string]time.Time{}
 	return due
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }

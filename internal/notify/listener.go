@@ -15,59 +15,60 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/db"
+	"punctual/internal/logging"
 )
 
 const (
-	// canceledChannel is the other of the two channels, as in sql/queries/notify.sql.
+	// canceledChannel is one of the two channels, as in sql/queries/notify.sql.
 	canceledChannel = "punctual_canceled"
-	// silence is how long the listener hears nothing before it makes sure that it still could.
-	silence = 30 * time.Second
-	// answerWithin is how long that may take.
+	// pingAfter is how long the listener hears nothing before it checks its connection.
+	pingAfter = 30 * time.Second
+	// answerWithin bounds that check.
 	answerWithin = 5 * time.Second
-	// reconnectAfter is how long it waits before it connects again.
-	reconnectAfter = time.Second
 )
 
 // ListenerConfig is what a Listener needs. Zero means default.
 type ListenerConfig struct {
-	// Connect opens a connection to the database itself, not to a pooler that lends sessions by the transaction.
+	// Connect opens a connection to the database itself, not to a pooler that lends sessions by the
+	// transaction.
 	Connect func(ctx context.Context) (*pgx.Conn, error)
 	Logger  *slog.Logger
-	// Canceled is told the id of a run that is to end, and why. It must not block.
+	// Canceled is called with the id of a run that is to stop, and the reason. It must not block.
 	Canceled func(run uuid.UUID, reason db.RunReason)
-	// Due is told the instant, by the database's clock, at which something has become due for the workers of a queue, or
-	// for instances, whose queue is the empty one. It must not block.
+	// Due is called with the instant, by the database's clock, at which something becomes due for the
+	// workers of a queue, or for instances if the queue is empty. It must not block.
 	Due func(queue string, readyAt time.Time)
-	// Missed is told that notifications may have been missed. It must not block.
+	// Missed is called if notifications may have been missed. It must not block.
 	Missed func()
 }
 
-// Listener hears what Announcers of all instances send. Make it with NewListener and Run it.
+// Listener hears the notifications of all instances. Make it with NewListener and Run it.
 type Listener struct{ ListenerConfig }
 
-// NewListener returns a Listener that does nothing yet.
+// NewListener returns a Listener that does nothing until it is Run.
 func NewListener(c ListenerConfig) *Listener {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return &Listener{c}
 }
 
-// Run listens until ctx ends. A connection that fails, or no longer answers, is replaced.
+// Run listens until ctx ends. It replaces a connection that fails or no longer answers.
 func (l *Listener) Run(ctx context.Context) {
+	outage := logging.Outage{
+		Logger:   l.Logger,
+		Failing:  "could not listen for notifications; runs that other instances make due may start late, by up to the poll interval",
+		Working:  "notifications are heard again",
+		MaxDelay: maxRetryDelay,
+	}
 	for ctx.Err() == nil {
-		err := l.listen(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		l.Logger.WarnContext(ctx, "not listening; what others make due is found by polling until that is mended", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(reconnectAfter):
+		err := l.listen(ctx, func() { outage.Worked(ctx) })
+		if ctx.Err() == nil {
+			wait(ctx, outage.Failed(ctx, err))
 		}
 	}
 }
 
-// listen listens on one connection until it fails.
-func (l *Listener) listen(ctx context.Context) (err error) {
+// listen listens on one connection until it fails. It calls listening as soon as nothing is missed.
+func (l *Listener) listen(ctx context.Context, listening func()) (err error) {
 	conn, err := l.Connect(ctx)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -80,20 +81,21 @@ func (l *Listener) listen(ctx context.Context) (err error) {
 	if err := errors.Join(db.New(conn).ListenDue(ctx), db.New(conn).ListenCanceled(ctx)); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	listening()
 	l.Missed()
 	for {
-		heard, err := l.wait(ctx, conn)
+		heard, err := l.next(ctx, conn)
 		if err != nil {
 			return err
 		}
-		if heard == nil {
-			continue
+		if heard != nil {
+			l.tell(heard)
 		}
-		l.tell(heard)
 	}
 }
 
-// tell passes a notification on. One of another version, that says nothing to this one, is about something all the same.
+// tell passes a notification on. One that cannot be read comes from another version, so it counts as
+// missed.
 func (l *Listener) tell(heard *pgconn.Notification) {
 	first, second, _ := strings.Cut(heard.Payload, " ")
 	if heard.Channel == canceledChannel {
@@ -110,9 +112,9 @@ func (l *Listener) tell(heard *pgconn.Notification) {
 	l.Due(second, time.UnixMicro(micros))
 }
 
-// wait returns the next notification, or nil where there was none for a while and the connection is alive.
-func (l *Listener) wait(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
-	waiting, cancel := context.WithTimeout(ctx, silence)
+// next returns the next notification, or nil if there was none for a while and the connection works.
+func (l *Listener) next(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
+	waiting, cancel := context.WithTimeout(ctx, pingAfter)
 	defer cancel()
 	heard, err := conn.WaitForNotification(waiting)
 	if err == nil {
@@ -124,7 +126,7 @@ func (l *Listener) wait(ctx context.Context, conn *pgx.Conn) (*pgconn.Notificati
 	asking, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	if err := conn.Ping(asking); err != nil {
-		return nil, fmt.Errorf("the connection is dead: %w", err)
+		return nil, fmt.Errorf("the connection does not answer: %w", err)
 	}
 	return nil, nil
 }

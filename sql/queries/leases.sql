@@ -1,15 +1,16 @@
 -- name: CreateLease :exec
--- A new id for each start of an instance: nobody else has it.
+-- Takes a lease under a new id, which nobody else has.
 insert into leases (id, holder, expires_at)
 values (@id, @holder, now() + @duration::interval);
 
 -- name: RenewLease :execrows
--- A lease that has run out stays so, whoever asks: its runs may be somebody else's already. Zero rows: it is lost.
+-- Extends a lease that has not run out. One that has stays so: its runs may already be claimed by
+-- somebody else. Zero rows: it is lost.
 update leases
 set expires_at = now() + @duration::interval
 where id = @id and expires_at > now();
 
 -- name: DeleteLease :exec
--- What was still held under it becomes anybody's.
+-- Anybody may then claim what was still held under it.
 delete from leases
 where id = @id;
