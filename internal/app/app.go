@@ -28,6 +28,10 @@ import (
 	"punctual/internal/poller"
 )
 
+// writeTimeout bounds a request from its header to the end of its response, so that clients that do
+// not read hold no memory for long. It is longer than a worker may wait for a lease, 30 s.
+const writeTimeout = 75 * time.Second
+
 // App is one instance of the service. Make it with New, then Run it.
 type App struct {
 	config    Config
@@ -91,7 +95,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 	}
 	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log})
 	a.poller = poller.New(poller.Config{

@@ -9,22 +9,26 @@ import (
 	"strings"
 )
 
-// leastBuffers and mostBuffers bound, in MB, what a PostgreSQL of our own may keep of its tables in memory. It takes that much
-// only when it has read as much.
+// minBuffers and maxBuffers bound, in MB, how much of its tables the built-in PostgreSQL keeps in
+// memory. It takes the memory only when it has read that much.
 const (
-	leastBuffers = 128
-	mostBuffers  = 4096
+	minBuffers = 128
+	maxBuffers = 4096
 )
 
-// sharedBuffers is how much memory a PostgreSQL of our own uses for its tables: a quarter of what there is, as PostgreSQL's
-// manual has it. By itself it takes 128 MB, so that at a million jobs most of what a claim reads is not there.
+// sharedBuffers returns how much memory the built-in PostgreSQL uses for its tables: a quarter of the
+// available memory, as PostgreSQL's manual recommends. Its own default is 128 MB, and with that a
+// claim among a million jobs mostly reads from the disk.
 func sharedBuffers() string {
-	available := min(machineMemory(), groupMemory())
-	return fmt.Sprintf("%dMB", min(max(available/4>>20, leastBuffers), mostBuffers))
+	return fmt.Sprintf("%dMB", min(max(availableMemory()/4>>20, minBuffers), maxBuffers))
 }
 
-// machineMemory returns how many bytes of memory the machine has, by Linux's "MemTotal:       24684084 kB". Zero where the
-// system does not say it so.
+// availableMemory returns how many bytes of memory this process may use at most, or zero if that is
+// unknown.
+func availableMemory() uint64 { return min(machineMemory(), groupMemory()) }
+
+// machineMemory returns how many bytes of memory the machine has, or zero if the system does not say
+// so as Linux does: "MemTotal:       24684084 kB".
 func machineMemory() uint64 {
 	text, _ := os.ReadFile("/proc/meminfo")
 	for line := range strings.Lines(string(text)) {
@@ -36,10 +40,11 @@ func machineMemory() uint64 {
 	return 0
 }
 
-// groupMemory returns how many bytes of memory our control groups may use, where they are of version 2: a container's limit, or
-// a service manager's. The largest number where they say nothing.
+// groupMemory returns how many bytes of memory the control groups of this process may use, for
+// example as the limit of a container. It returns the largest number if there is no limit, or if the
+// groups are of version 1.
 func groupMemory() uint64 {
-	least := uint64(math.MaxUint64)
+	limit := uint64(math.MaxUint64)
 	text, _ := os.ReadFile("/proc/self/cgroup")
 	for line := range strings.Lines(string(text)) {
 		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
@@ -47,26 +52,36 @@ func groupMemory() uint64 {
 			continue
 		}
 		for dir := path.Join("/", group); ; dir = path.Dir(dir) {
-			limit, _ := os.ReadFile(path.Join("/sys/fs/cgroup", dir, "memory.max")) //nolint:gosec // the kernel names the path
+			text, _ := os.ReadFile(path.Join("/sys/fs/cgroup", dir, "memory.max")) //nolint:gosec // the kernel names the path
 			var bytes uint64
-			if n, _ := fmt.Sscan(string(limit), &bytes); n == 1 { // not "max"
-				least = min(least, bytes)
+			if n, _ := fmt.Sscan(string(text), &bytes); n == 1 { // the text is not "max"
+				limit = min(limit, bytes)
 			}
 			if dir == "/" {
 				break
 			}
 		}
 	}
-	return least
+	return limit
 }
 
-// gcPercent is how much a process may allocate before garbage is collected, in percent of what it keeps. It keeps little,
-// a dozen megabytes and what the payloads of 2000 runs take, so collecting seldom costs less memory than it saves time.
-const gcPercent = 400
+const (
+	// gcPercent is how much a process may allocate before garbage is collected, in percent of what it
+	// keeps. It keeps little, namely a dozen megabytes and the payloads of the runs that it executes,
+	// so that collecting rarely saves more time than it costs memory.
+	gcPercent = 400
+	// memoryPercent is the share of the available memory from which on garbage is collected more often
+	// than that. The rest is for PostgreSQL's buffers, if it runs on this machine, and the system.
+	memoryPercent = 70
+)
 
-// TuneMemory sets how often garbage is collected, unless GOGC does.
+// TuneMemory sets when garbage is collected. The environment variables GOGC and GOMEMLIMIT have
+// priority.
 func TuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if available := availableMemory(); os.Getenv("GOMEMLIMIT") == "" && available > 0 {
+		debug.SetMemoryLimit(int64(min(available, math.MaxInt64) / 100 * memoryPercent))
 	}
 }

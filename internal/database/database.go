@@ -69,17 +69,26 @@ func OpenLimited(ctx context.Context, url string, l Limits) (*pgxpool.Pool, erro
 
 // Connect opens a single connection to the database at url.
 func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
-	// The pool's parser, because it knows the pool's settings and takes them out.
+	config, err := connConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return conn, nil
+}
+
+// connConfig returns how to connect without a pool.
+func connConfig(url string) (*pgx.ConnConfig, error) {
+	// The pool's parser knows the pool's settings and takes them out.
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database url: %w", err)
 	}
 	limitSilence(config.ConnConfig)
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
-	}
-	return conn, nil
+	return config.ConnConfig, nil
 }
 
 // Check returns an error unless the service can work on the database: it answers, it has every

@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/amacneil/dbmate/v2/pkg/dbmate"
-	// The dialect of DATABASE_URL.
-	_ "github.com/amacneil/dbmate/v2/pkg/driver/postgres"
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
@@ -25,18 +22,18 @@ type Migration struct {
 	Applied bool
 }
 
-// Migrate brings the schema to this binary's version. Instances that start together do it one after the other, so all
-// but the first find nothing to do.
+// Migrate brings the schema to this binary's version. Instances that start together do it one after
+// the other, so that all but the first find nothing to do. Each migration is one transaction.
 func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return exclusively(ctx, databaseURL, log, (*dbmate.DB).Migrate)
 }
 
-// Rollback undoes the last migration, with all data in what that one made.
+// Rollback undoes the last migration, and deletes the data in what it created.
 func Rollback(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return exclusively(ctx, databaseURL, log, (*dbmate.DB).Rollback)
 }
 
-// Migrations lists all migrations in their order.
+// Migrations lists all migrations, oldest first.
 func Migrations(ctx context.Context, databaseURL string) (list []Migration, err error) {
 	conn, mate, err := connect(ctx, databaseURL, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -53,7 +50,7 @@ func Migrations(ctx context.Context, databaseURL string) (list []Migration, err 
 	return list, nil
 }
 
-// LatestVersion is the version of the newest migration this binary brings.
+// LatestVersion returns the version of this binary's newest migration.
 func LatestVersion() string {
 	names, err := fs.Glob(migrations.FS, "*.sql")
 	if err != nil || len(names) == 0 {
@@ -63,13 +60,14 @@ func LatestVersion() string {
 	return version
 }
 
-// exclusively runs a step of dbmate, which does no locking of its own, while nobody else runs one on this database.
+// exclusively runs a step of dbmate while nobody else runs one on this database. Dbmate itself locks
+// nothing.
 func exclusively(ctx context.Context, databaseURL string, log *slog.Logger, step func(*dbmate.DB) error) (err error) {
 	conn, mate, err := connect(ctx, databaseURL, log)
 	if err != nil {
 		return err
 	}
-	// Ends the session, and with it the lock.
+	// The end of the session releases the lock.
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	if err := db.New(conn).LockMigrations(ctx); err != nil {
 		return fmt.Errorf("lock migrations: %w", err)
@@ -80,18 +78,19 @@ func exclusively(ctx context.Context, databaseURL string, log *slog.Logger, step
 	return nil
 }
 
-// connect opens a connection of our own, and makes a dbmate that will connect to the same database.
+// connect opens a connection of our own, and prepares a dbmate that connects to the same database.
 func connect(ctx context.Context, databaseURL string, log *slog.Logger) (*pgx.Conn, *dbmate.DB, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		return nil, nil, errors.New("database url: not a URL") // url.Parse would repeat it, password and all
+		return nil, nil, errors.New("database url: not a URL") // the error of url.Parse contains the password
 	}
 	conn, err := Connect(ctx, databaseURL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("migrate: %w", err)
 	}
-	_, encrypted := conn.PgConn().Conn().(*tls.Conn)
-	mate := dbmate.New(forDriver(u, encrypted))
+	registerDialect()
+	mate := dbmate.New(u)
+	mate.DriverName = dialectName
 	mate.FS = migrations.FS
 	mate.MigrationsDir = []string{"."}
 	mate.AutoDumpSchema = false
@@ -99,24 +98,7 @@ func connect(ctx context.Context, databaseURL string, log *slog.Logger) (*pgx.Co
 	return conn, mate, nil
 }
 
-// forDriver makes a URL that pgx took acceptable to dbmate's driver, which knows neither the settings of pgx nor
-// PostgreSQL's default, to encrypt where the server can: it is told what pgx found.
-func forDriver(u *url.URL, encrypted bool) *url.URL {
-	query := u.Query()
-	for name := range query {
-		if strings.HasPrefix(name, "pool_") || strings.HasSuffix(name, "_cache_capacity") || name == "default_query_exec_mode" {
-			query.Del(name)
-		}
-	}
-	if mode := query.Get("sslmode"); mode == "" || mode == "prefer" || mode == "allow" {
-		query.Set("sslmode", map[bool]string{true: "require", false: "disable"}[encrypted])
-	}
-	forDriver := *u
-	forDriver.RawQuery = query.Encode()
-	return &forDriver
-}
-
-// logWriter turns the lines dbmate prints into log lines.
+// logWriter turns dbmate's output into log lines.
 type logWriter struct{ log *slog.Logger }
 
 func (w logWriter) Write(p []byte) (int, error) {
