@@ -468,7 +468,9 @@ type Heartbeat struct {
 // ports 80 and 443 can be called; the operator can allow others.
 //
 // Any 2xx response is success, or any status in `expectStatus` if that is given. After 429 or
-// 503 the next attempt waits for `Retry-After`. 410 pauses the job.
+// 503 the next attempt waits for `Retry-After`. 410 pauses the job. The body of the response
+// does not matter: it is read for at most a second after the headers, and what has come by
+// then is kept as the output.
 //
 // Each request has these headers:
 //
@@ -1374,8 +1376,10 @@ type RunResult struct {
 	// DurationMilliseconds The duration of the attempt, in milliseconds.
 	DurationMilliseconds int64 `json:"durationMilliseconds"`
 
-	// Output The first 4 KiB of the body of the HTTP response, or of the output of the worker,
-	// without secrets.
+	// Output The first 4 KiB of the body of the HTTP response, or of the output of the worker, as
+	// UTF-8. Secrets of the target and their parts read `[redacted]`; of an incomplete body
+	// the end, in which a secret may begin, is left out. It may contain control characters
+	// and marks of writing direction: escape them wherever you show it to a person.
 	Output string `json:"output"`
 
 	// OutputIsTruncated Whether there was more output than is kept.

@@ -26,33 +26,33 @@ type HTTP struct{ client *outbound.Client }
 // NewHTTP makes an executor. Its connections are kept for later runs.
 func NewHTTP(cfg HTTPConfig) *HTTP { return &HTTP{client: outbound.New(outbound.Config(cfg))} }
 
-// Execute sends the request and reads the beginning of the answer. The attempt succeeds by the answer's status, and when the
-// answer was complete or larger than what is kept of it.
+// maxBodyTime is how long the body of an answer is waited for once its headers are there.
+const maxBodyTime = time.Second
+
+// Execute sends the request and reads the beginning of the answer. The status of the answer decides whether the attempt
+// succeeds, whatever becomes of its body.
 func (h *HTTP) Execute(ctx context.Context, run Run) (*Result, error) {
 	def, secrets, err := decodeHTTP(run.Definition, run.Secrets)
 	if err != nil {
 		return nil, &Failure{Err: err, IsFinal: true}
 	}
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
 	began := time.Now()
-	req, err := def.request(ctx, run, secrets, began)
+	req, err := def.request(sending, run, secrets, began)
 	if err != nil {
 		return nil, &Failure{Err: err, IsFinal: true}
 	}
 	hide := newRedactor(secrets)
 	resp, err := h.client.Do(req)
 	if err != nil {
-		return &Result{Duration: time.Since(began)}, describeHTTP(ctx, err, "there was no answer in time", hide)
+		return &Result{Duration: time.Since(began)}, describeHTTP(ctx, err, hide)
 	}
-	// What has not been read to its end by now is not: closing ends the connection then.
+	defer time.AfterFunc(maxBodyTime, stop).Stop()
+	// If the body has not been read to its end by now, closing it ends the connection.
 	defer func() { _ = resp.Body.Close() }()
 	result := &Result{StatusCode: resp.StatusCode}
-	result.Output, result.OutputIsTruncated, err = readOutput(resp.Body, hide)
+	result.Output, result.OutputIsTruncated = readOutput(resp, hide)
 	result.Duration = time.Since(began)
-	if failure := def.judge(resp, time.Now()); failure != nil {
-		return result, failure
-	}
-	if err != nil {
-		return result, describeHTTP(ctx, err, "the answer was not complete in time", hide)
-	}
-	return result, nil
+	return result, def.judge(resp, time.Now())
 }

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,32 +89,6 @@ func TestRetryAfter(t *testing.T) {
 		var failure *Failure
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, want, failure.RetryAfter, "after %d", status)
-	}
-}
-
-func TestOutputCanBeStored(t *testing.T) {
-	t.Parallel()
-	for name, row := range map[string]struct {
-		answer, want string
-		isTruncated  bool
-	}{
-		"empty":                {},
-		"NUL":                  {answer: "a\x00b", want: "a\uFFFDb"},
-		"no UTF-8":             {answer: "a\xff\xfeb", want: "a\uFFFDb"},
-		"as much as is kept":   {answer: strings.Repeat("a", MaxOutput), want: strings.Repeat("a", MaxOutput)},
-		"one more":             {answer: strings.Repeat("a", MaxOutput+1), want: strings.Repeat("a", MaxOutput), isTruncated: true},
-		"much more":            {answer: strings.Repeat("a", 3*MaxOutput), want: strings.Repeat("a", MaxOutput), isTruncated: true},
-		"cut in a character":   {answer: "a" + strings.Repeat("é", MaxOutput), want: "a" + strings.Repeat("é", MaxOutput/2-1), isTruncated: true},
-		"longer when replaced": {answer: strings.Repeat("\x00", MaxOutput), want: strings.Repeat("\uFFFD", MaxOutput/3), isTruncated: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := receiver(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(row.answer)) })
-			result, err := execute(t, server, fields{}, nil)
-			require.NoError(t, err)
-			assert.Equal(t, row.want, result.Output)
-			assert.Equal(t, row.isTruncated, result.OutputIsTruncated, "whether there was more")
-		})
 	}
 }
 

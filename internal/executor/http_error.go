@@ -16,12 +16,11 @@ import (
 // maxHTTPError bounds, in bytes, the text of an error that is not known here.
 const maxHTTPError = 200
 
-// describeHTTP says shortly, to the user who named the target, why there was no answer or not all of it. It drops what the
+// describeHTTP returns a short text for the user who named the target: why there was no answer. It leaves out what the
 // receiver wrote, as that may be anything, and what names resolve to.
-// late is what there was not when ctx ended.
-func describeHTTP(ctx context.Context, err error, late string, hide redactor) error {
+func describeHTTP(ctx context.Context, err error, hide redactor) error {
 	if ctx.Err() != nil {
-		return errors.New(late)
+		return errors.New("there was no answer in time")
 	}
 	if refused, ok := errors.AsType[*outbound.RefusedError](err); ok {
 		return refused
@@ -63,6 +62,6 @@ func innermost(err error) error {
 // plainText is an error's text up to what it quotes.
 func plainText(err error, hide redactor) string {
 	text, _, _ := strings.Cut(err.Error(), `"`)
-	shown, _ := sanitize.Text(string(hide.redact([]byte(text), false)), maxHTTPError)
+	shown, _ := sanitize.Text(hide.redact(text, len(text)), maxHTTPError)
 	return strings.TrimRight(shown, " :")
 }

@@ -29,7 +29,7 @@ func TestErrorsAreShort(t *testing.T) {
 	}
 	plain, plainAddr := answering("HTTP/1.1 400 Bad Request\r\n\r\n")
 	silent, silentAddr := answering("")
-	broken, brokenAddr := answering(ok + "Content-Length: 10\r\n\r\nhalf")
+	broken, brokenAddr := answering(ok + "X-A: ")
 	strange, strangeAddr := answering("you said " + secretWord + "\r\n\r\n")
 	for name, row := range map[string]struct {
 		url  string
@@ -41,7 +41,7 @@ func TestErrorsAreShort(t *testing.T) {
 		"unknown authority": {encrypted.URL, encrypted.Listener.Addr(), "the certificate is not valid: x509: certificate signed by unknown authority"},
 		"no TLS":            {strings.Replace(plain, "http:", "https:", 1), plainAddr, "what answers at this port does not speak TLS"},
 		"no answer":         {silent, silentAddr, "the connection was closed before the answer was complete"},
-		"half an answer":    {broken, brokenAddr, "the connection was closed before the answer was complete"},
+		"half of headers":   {broken, brokenAddr, "the connection was closed before the answer was complete"},
 		"no HTTP":           {strange, strangeAddr, "the request failed: malformed HTTP status code"},
 	} {
 		t.Run(name, func(t *testing.T) {
