@@ -80,14 +80,14 @@ func (s *handlers) ListUpcoming(ctx context.Context, r server.ListUpcomingReques
 
 // upcoming returns the next occurrences of a job after an instant.
 func upcoming(job db.Job, after time.Time, count int32) ([]server.Occurrence, error) {
-	when, err := policy.Schedule(&job)
+	when, err := policy.Preview(&job)
 	if err != nil {
 		return nil, err
 	}
 	zone := time.UTC
 	if job.TimeZone != nil {
-		if zone, err = time.LoadLocation(*job.TimeZone); err != nil {
-			return nil, fmt.Errorf("time zone: %w", err)
+		if zone, err = policy.LoadZone(*job.TimeZone); err != nil {
+			return nil, err
 		}
 	}
 	items := []server.Occurrence{}

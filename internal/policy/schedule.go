@@ -1,24 +1,25 @@
-// Package policy says what comes next for a stored job. It is pure: API and poller share it, so that both mean the same.
+// Package policy decides what comes next for a stored job: misfires, overlaps, pauses and backoff.
+//
+// It is pure, and whoever has to know what comes next asks it, so the API and the engine agree.
 package policy
 
 import (
 	"fmt"
-	"sync"
 	"time"
-
-	// The service must know the zones, whatever the machine knows.
-	_ "time/tzdata"
-
-	"github.com/google/uuid"
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
 	"punctual/internal/schedule"
 )
 
-// Schedule returns when a stored job is due. An error means that what is stored cannot be: a zone that this version's
-// time zone database does not know, say.
-func Schedule(job *db.Job) (schedule.Schedule, error) {
+// Schedule returns when a stored job is due. An error means that the stored job is invalid, for
+// example because the time zone database of this version does not know its zone.
+func Schedule(job *db.Job) (schedule.Schedule, error) { return newSchedule(job, crons.parse) }
+
+// Preview is like Schedule, for a job that will not be asked for again: nothing of it is remembered.
+func Preview(job *db.Job) (schedule.Schedule, error) { return newSchedule(job, parseCron) }
+
+func newSchedule(job *db.Job, parse func(cronKey) (schedule.Cron, error)) (schedule.Schedule, error) {
 	s := schedule.Schedule{
 		Start: clock.OrZero(job.StartAt), Jitter: schedule.Jitter(job.ID, int64(job.JitterSeconds)),
 	}
@@ -29,7 +30,7 @@ func Schedule(job *db.Job) (schedule.Schedule, error) {
 	case job.IntervalSeconds != nil:
 		s.Grid = schedule.NewInterval(*job.AnchorAt, *job.IntervalSeconds)
 	case job.Cron != nil:
-		cron, err := parseCron(*job.Cron, *job.TimeZone, job.ID)
+		cron, err := parse(newCronKey(*job.Cron, *job.TimeZone, job.ID))
 		if err != nil {
 			return schedule.Schedule{}, fmt.Errorf("schedule of job %s: %w", job.ID, err)
 		}
@@ -40,51 +41,11 @@ func Schedule(job *db.Job) (schedule.Schedule, error) {
 	return s, nil
 }
 
-// Anchor returns the anchor of an interval's grid, for a job that is made at now: the first occurrence is one interval
-// later, or at the start where one is given.
+// Anchor returns the anchor of an interval's grid for a job that is created at now. The first
+// occurrence is at the start, if there is one, or one interval from now.
 func Anchor(intervalSeconds int64, start *time.Time, now time.Time) time.Time {
 	if start != nil {
 		return start.Add(-time.Duration(intervalSeconds) * time.Second)
 	}
 	return now
-}
-
-// crons remembers parsed expressions: parsing costs more than what follows it, and a job's is needed at each of its runs.
-var crons = cronCache{parsed: map[cronKey]schedule.Grid{}}
-
-// maxCrons bounds what is remembered. Past it all is forgotten, which costs less than knowing what is needed.
-const maxCrons = 100_000
-
-type cronKey struct {
-	expression, zone string
-	seed             uint64
-}
-
-type cronCache struct {
-	mu     sync.RWMutex
-	parsed map[cronKey]schedule.Grid
-}
-
-func parseCron(expression, zone string, job uuid.UUID) (schedule.Grid, error) {
-	key := cronKey{expression, zone, schedule.Seed(job)}
-	crons.mu.RLock()
-	cron, ok := crons.parsed[key]
-	crons.mu.RUnlock()
-	if ok {
-		return cron, nil
-	}
-	location, err := time.LoadLocation(zone)
-	if err != nil {
-		return nil, fmt.Errorf("time zone: %w", err)
-	}
-	if cron, err = schedule.ParseCron(expression, location, key.seed); err != nil {
-		return nil, err
-	}
-	crons.mu.Lock()
-	defer crons.mu.Unlock()
-	if len(crons.parsed) >= maxCrons {
-		clear(crons.parsed)
-	}
-	crons.parsed[key] = cron
-	return cron, nil
 }

@@ -8,26 +8,30 @@ import (
 
 // ParseCron reads a cron expression for a time zone, UTC if it is nil. Errors are of type *CronError.
 //
-// The five fields, between spaces or tabs, are minute (0-59), hour (0-23), day of month (1-31), month (1-12 or JAN-DEC)
-// and day of week (0-7 or SUN-SAT; 0 and 7 are Sunday). With six, the first is the second (0-59); else it is 0. Case
-// does not matter. A field is a list with commas of
+// The five fields, separated by spaces or tabs, are minute (0-59), hour (0-23), day of month (1-31),
+// month (1-12 or JAN-DEC) and day of week (0-7 or SUN-SAT; 0 and 7 are Sunday). If there are six, the
+// first is the second (0-59); otherwise the second is 0. Case does not matter. A field is a list,
+// separated by commas, of
 //
 //	a  a-b   a value, a range; a range of days of the week may end with Sunday
 //	*  ?     every value; ? in the day fields only
 //	x/n      of *, a range, or a to the last value: every n-th, from the first on
-//	H        one value that seed picks; a day of month is at most the 28th, so that every month has it
-//	H(a-b)   one of a range; H/n and H(a-b)/n are every n-th, from one of the first n on
+//	H        one value that the seed picks; a day of month is at most the 28th, so that every month has it
+//	H(a-b)   one value of a range; H/n and H(a-b)/n are every n-th, from one of the first n on
 //	L  L-n   in day of month: the last day, n days before the last
 //	dL  d#n  in day of week: the last such day of the month, the n-th
 //
-// @yearly (@annually), @monthly, @weekly, @daily (@midnight) and @hourly stand for the usual expressions.
+// @yearly (@annually), @monthly, @weekly, @daily (@midnight) and @hourly stand for the usual
+// expressions.
 //
-// The day fields follow the rule of Vixie's cron. If one of them begins with * or ?, a date has to be in both of them.
-// Else it has to be in at least one: "0 0 13 * FRI" is each 13th and each Friday.
+// The two day fields combine as in Vixie's cron. A date has to match at least one of them: "0 0 13 *
+// FRI" is each 13th and each Friday. If one of them begins with * or ?, a date has to match both: "0
+// 0 * * FRI" is each Friday, and "0 0 */2 * FRI" each Friday with an odd date.
 //
-// seed should be the same at each call for one job, and differ between jobs: see Seed.
+// The seed should be the same at each call for one job, and differ between jobs: see Seed.
 //
-// An expression that can never be due is an error; so is a time zone in front of it, which has a place of its own.
+// An expression that can never be due is an error. So is a time zone in front of it, which belongs in
+// a field of its own.
 func ParseCron(expression string, zone *time.Location, seed uint64) (Cron, error) {
 	if zone == nil {
 		zone = time.UTC
@@ -68,6 +72,13 @@ func ParseCron(expression string, zone *time.Location, seed uint64) (Cron, error
 		return Cron{}, err
 	}
 	return c, nil
+}
+
+// IsSeeded reports whether the seed makes a difference for an expression: whether one of its fields
+// has an H, which only Thursday has otherwise.
+func IsSeeded(expression string) bool {
+	expression = upper(strings.Trim(expression, " \t"))
+	return !strings.HasPrefix(expression, "@") && strings.Contains(strings.ReplaceAll(expression, "THU", ""), "H")
 }
 
 func wrong(reason string) error { return &CronError{Field: "expression", Reason: reason} }
