@@ -11,6 +11,9 @@ OASDIFF      := go tool -modfile=tools/contract/go.mod oasdiff
 # the machine lacks a program.
 WITH_DATABASE := go run ./internal/testdb/testserver --
 
+# The race detector needs a C compiler.
+RACE := $(shell command -v $$(go env CC) >/dev/null && echo -race)
+
 .PHONY: help
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -28,16 +31,16 @@ generate: ## Generate gen/ from openapi.yaml and sql/.
 	$(SQLC) generate
 
 .PHONY: test
-test: ## Run all tests, with the race detector.
-	$(WITH_DATABASE) go test -race ./...
+test: ## Run all tests, with the race detector if there is a C compiler.
+	$(WITH_DATABASE) go test $(RACE) ./...
 
 .PHONY: e2e
 e2e: ## Run the tests of the service as a whole.
-	$(WITH_DATABASE) go test -race ./internal/e2e
+	$(WITH_DATABASE) go test $(RACE) ./internal/e2e
 
 .PHONY: soak
 soak: ## Run a thousand jobs every second on three instances for a minute, and look for gaps.
-	$(WITH_DATABASE) go test -race -tags soak -run TestThousandJobsForAMinute -v ./internal/e2e
+	$(WITH_DATABASE) go test $(RACE) -tags soak -run TestThousandJobsForAMinute -v ./internal/e2e
 
 .PHONY: bench
 bench: ## Compare the service with River and with its bare SQL statements; ARGS holds flags.

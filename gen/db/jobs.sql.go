@@ -36,6 +36,40 @@ func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, er
 	return count, err
 }
 
+const countSealed = `-- name: CountSealed :many
+select secrets_key_id::text as key_id, count(*) as jobs
+from jobs
+where secrets_key_id is not null
+group by secrets_key_id
+order by secrets_key_id
+`
+
+type CountSealedRow struct {
+	KeyID string
+	Jobs  int64
+}
+
+// Counts the jobs with secrets by the key that seals them. It reads an index only.
+func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
+	rows, err := q.db.Query(ctx, countSealed)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountSealedRow
+	for rows.Next() {
+		var i CountSealedRow
+		if err := rows.Scan(&i.KeyID, &i.Jobs); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const createJob = `-- name: CreateJob :one
 with first as (
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)

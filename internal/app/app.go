@@ -73,6 +73,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 
+	if err := warnOfMissingKeys(ctx, db.New(a.pools.engine), c.SecretKeys, log); err != nil {
+		return nil, err
+	}
+
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log})
 	targets := executor.ByType{
 		"log":  executor.Log{Logger: log},
@@ -118,6 +122,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	return a, nil
 }
+
+// Close undoes New. Call it if Run is not called.
+func (a *App) Close() error { return a.close() }
 
 // URL is where the service is served.
 func (a *App) URL() string { return "http://" + a.socket.Addr().String() }

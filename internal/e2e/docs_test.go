@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -20,13 +18,14 @@ import (
 
 	"punctual/gen/client"
 	"punctual/gen/server"
+	"punctual/internal/testdb/need"
 )
 
 // TestDocs uses Swagger UI as somebody does who meets the service for the first time, in a real browser: it has to
 // work without any other host, as the service may be where there is none.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	browser := findBrowser(t)
+	browser := need.Program(t, "chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 	service, db := setup(t)
 	ctx, asked := openBrowser(t, browser)
 
@@ -69,22 +68,6 @@ func TestDocs(t *testing.T) {
 		assert.True(t, to.Host == here.Host || to.Scheme == "data" || to.Scheme == "blob", "the page asks another host: %s", request)
 	}
 	assert.Empty(t, complaints, "the page has no errors")
-}
-
-// findBrowser returns where Chromium is. A developer may go without; where nobody looks, a test that silently does
-// nothing is worse than none.
-func findBrowser(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("There is no Chromium, and CI has to test the documentation page: install the package chromium.")
-	}
-	t.Skip("There is no Chromium to look at the documentation page with: apt-get install chromium, or brew install --cask chromium.")
-	return ""
 }
 
 // openBrowser starts a browser until the test's end. asked returns what the page has requested and what it complained of.

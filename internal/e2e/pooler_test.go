@@ -18,17 +18,14 @@ import (
 
 	"punctual/internal/app"
 	"punctual/internal/testdb"
+	"punctual/internal/testdb/need"
 )
 
 // Behind PgBouncer in transaction mode no two statements need share a session: all works, with the statement cache that
 // the README says, and a direct URL for what does need one.
 func TestServiceWorksBehindPgBouncer(t *testing.T) {
 	t.Parallel()
-	binary, err := exec.LookPath("pgbouncer")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip("needs pgbouncer, which Debian has as a package of this name")
-	}
-	require.NoError(t, err, "CI installs pgbouncer")
+	binary := need.Program(t, "pgbouncer", "pgbouncer")
 	direct := testdb.New(t)
 	pooled := pgbouncer(t, binary, direct)
 

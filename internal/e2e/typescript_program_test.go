@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"punctual/internal/testdb/need"
 	"sync"
 	"testing"
 	"time"
@@ -76,21 +77,11 @@ func (p *program) wait() error {
 	return err
 }
 
-// findNode returns where Node.js is. A developer may go without; where nobody looks, it has to be there.
+// findNode returns the path of Node.js, which comes with npm.
 func findNode(t *testing.T) string {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err == nil {
-		_, err = exec.LookPath("npm")
-	}
-	if err == nil {
-		return node
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("There is no Node.js, and CI has to test with clients in TypeScript: install the packages nodejs and npm.")
-	}
-	t.Skip("There is no Node.js to test clients in TypeScript with: apt-get install nodejs npm, or brew install node.")
-	return ""
+	need.Program(t, "npm", "npm")
+	return need.Program(t, "nodejs", "node")
 }
 
 // await receives what has to come, which may be that the channel is closed.

@@ -116,6 +116,12 @@ func (k Keyring) GoString() string { return "secrets.Keyring(" + k.String() + ")
 // MarshalText is String for JSON and for logs. What it returns cannot be read back.
 func (k Keyring) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// Has reports whether the keyring has a key with this id.
+func (k Keyring) Has(id string) bool {
+	_, ok := k.find(id)
+	return ok
+}
+
 func (k Keyring) find(id string) (key, bool) {
 	i := slices.IndexFunc(k.keys, func(key key) bool { return key.id == id })
 	if i < 0 {

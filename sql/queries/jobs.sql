@@ -107,6 +107,14 @@ delete from jobs j
 where j.deleted_at < now() - make_interval(days => @days::integer)
   and not exists (select from due d where d.job_id = j.id);
 
+-- name: CountSealed :many
+-- Counts the jobs with secrets by the key that seals them. It reads an index only.
+select secrets_key_id::text as key_id, count(*) as jobs
+from jobs
+where secrets_key_id is not null
+group by secrets_key_id
+order by secrets_key_id;
+
 -- name: ListSealedUnderOtherKeys :many
 -- Secrets that are not sealed with a key, in the order of jobs, from behind one on: for a rotation to walk over.
 select id, sealed_secrets, secrets_key_id

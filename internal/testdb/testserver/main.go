@@ -1,15 +1,18 @@
-// Command testserver starts a PostgreSQL server for tests, and ends it after them.
+// Command testserver starts a PostgreSQL server for tests, and stops it after them.
 //
 //	go run ./internal/testdb/testserver -- go test ./...
 //
-// runs a command with TEST_DATABASE_URL set, so that all packages share one server; it exits with 0 if the command does.
-// Without a command it prints the URL and serves until its standard input ends, which is how package testdb uses it.
+// runs a command with TEST_DATABASE_URL set, so that all packages share one server, and lists the
+// tests that were skipped because the machine lacks a program. It exits with the command's code.
+// Without a command it prints the URL and serves until its standard input ends; package testdb uses
+// it in this way.
 //
-// It takes the first of these that works; TEST_DATABASE_PROVIDER names the only one to try:
+// It uses the first of these that works. TEST_DATABASE_PROVIDER names the only one to try:
 //
-//	url        the server TEST_DATABASE_URL names, whose user may create databases
+//	url        the server that TEST_DATABASE_URL names; its user has to be able to create databases
 //	docker     a container of the image TEST_POSTGRES_IMAGE
-//	installed  PostgreSQL of this machine: PUNCTUAL_POSTGRES_BIN, or the newest found; fetched when there is none
+//	installed  this machine's PostgreSQL: PUNCTUAL_POSTGRES_BIN, or the newest one that is installed,
+//	           or one that is fetched
 package main
 
 import (
@@ -20,13 +23,15 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"punctual/internal/testdb/internal/launch"
+	"punctual/internal/testdb/need"
 )
 
-// stopTimeout is how long the server may take to stop.
+// stopTimeout bounds how long the server may take to stop.
 const stopTimeout = 20 * time.Second
 
 func main() {
@@ -39,7 +44,7 @@ func main() {
 
 // serve runs a server until standard input ends.
 func serve() int {
-	// Nobody may be left to read what we say, and stopping the server matters more.
+	// A write to a closed pipe must not end us before the server has stopped.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -66,26 +71,38 @@ func serve() int {
 	return 0
 }
 
-// around runs a command while another process of this program serves: that one lives to clean up when we are killed.
+// around runs a command while another process of this program serves. That process survives us if we
+// are killed, and cleans up.
 func around(name string, args []string) int {
 	self, err := os.Executable()
 	if err != nil {
 		return fail(err)
 	}
+	skipped, err := os.CreateTemp("", "punctual-skipped-")
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = os.Remove(skipped.Name()) }()
 	server, err := launch.Start(exec.CommandContext(context.Background(), self)) //nolint:gosec // it is us
 	if err != nil {
 		return fail(err)
 	}
-	code := run(name, args, append(os.Environ(), "TEST_DATABASE_URL="+server.URL, "TEST_DATABASE_PROVIDER=url"))
+	code := run(name, args, append(os.Environ(),
+		"TEST_DATABASE_URL="+server.URL, "TEST_DATABASE_PROVIDER=url", need.SkippedFile+"="+skipped.Name()))
 	if err := server.Stop(); err != nil {
 		return fail(fmt.Errorf("testserver: %w", err))
+	}
+	if list, err := io.ReadAll(skipped); err != nil {
+		return fail(err)
+	} else if len(list) > 0 {
+		say("skipped, because this machine lacks a program:\n" + strings.TrimSpace(string(list)))
 	}
 	return code
 }
 
-// run runs a command, which gets our signals, and returns its exit code.
+// run runs a command, passes our signals on to it, and returns its exit code.
 func run(name string, args, env []string) int {
-	cmd := exec.CommandContext(context.Background(), name, args...) //nolint:gosec // what the caller typed
+	cmd := exec.CommandContext(context.Background(), name, args...) //nolint:gosec // the caller typed it
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = os.Stdin, os.Stdout, os.Stderr, env
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
