@@ -1095,7 +1095,7 @@ type LeasedRun struct {
 	Token Token `json:"token"`
 }
 
-// LogTarget Writes the payload to the log of the service. It always succeeds.
+// LogTarget Writes the payload to the log of the service, or its first 8 KiB. It always succeeds.
 type LogTarget struct {
 	Type LogTargetType `json:"type"`
 }

@@ -13,7 +13,9 @@ func (o *operation) maxBody() int {
 }
 
 // isReport reports whether an operation says how a run ended: then it is not refused for its form.
-func (o *operation) isReport() bool { return o.OperationID == "completeRun" || o.OperationID == "failRun" }
+func (o *operation) isReport() bool {
+	return o.OperationID == "completeRun" || o.OperationID == "failRun"
+}
 
 // repaired returns what is sent to an operation that repairs what it is told, except the token: some of the mutations of
 // each field, as each of them takes a leased run.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -26,8 +27,9 @@ var (
 	}
 	ownHeaders  = []string{"idempotency-key", "traceparent", "tracestate"}
 	ownPrefixes = []string{"punctual-", "webhook-"}
-	// credentialWords are what names of headers contain that carry credentials.
-	credentialWords = []string{"authorization", "cookie", "token", "secret", "password", "api-key", "apikey"}
+	// credentialNames matches names of headers, in lower case, that carry credentials.
+	credentialNames = regexp.MustCompile(`cookie|token|secret|passw|pwd|credential|bearer|jwt|authori[sz]ation|authentication|` +
+		`(^|[-_])auth([-_]|$)|session[-_]?(id|key)|(api|access|account|auth|functions|master|private|shared|signing|subscription)[-_]?key`)
 )
 
 // Check implements [Checker].
@@ -69,7 +71,7 @@ func checkHeaders(headers, secretHeaders map[string]string) (faults []Fault) {
 			fault("is set by Punctual")
 		case taken[lower]:
 			fault("is given twice")
-		case list == "headers" && carriesCredentials(lower):
+		case list == "headers" && credentialNames.MatchString(lower):
 			fault("belongs in secretHeaders")
 		}
 		if !httpguts.ValidHeaderFieldValue(value) {
@@ -90,10 +92,6 @@ func checkHeaders(headers, secretHeaders map[string]string) (faults []Fault) {
 func isOwnHeader(name string) bool {
 	return slices.Contains(ownHeaders, name) ||
 		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
-func carriesCredentials(name string) bool {
-	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
 func isSigningSecret(secret string) bool {

@@ -25,10 +25,7 @@ func describeHTTP(ctx context.Context, err error, hide redactor) error {
 	if refused, ok := errors.AsType[*outbound.RefusedError](err); ok {
 		return refused
 	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		if dns.IsNotFound {
-			return errors.New("the host does not exist")
-		}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return errors.New("the host could not be looked up")
 	}
 	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {

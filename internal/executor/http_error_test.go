@@ -60,7 +60,8 @@ func TestNameWithoutAnAddress(t *testing.T) {
 	}}})
 	for url, want := range map[string]string{
 		"http://name.test/": "the host could not be looked up",
-		"http://no..name/":  "the host does not exist",
+		"http://no..name/": "the host has no address, or a private or reserved one that is not allowed; " +
+			"an operator can allow that with OUTBOUND_ALLOW_CIDRS",
 	} {
 		_, err := target.Execute(t.Context(), newRun(t, fields{"url": url}, nil))
 		require.EqualError(t, err, want, "%s", url)

@@ -1,17 +1,43 @@
 package executor
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
+
+	"punctual/internal/sanitize"
 )
 
-// Log executes a run by writing a log line with its payload.
+// maxLoggedPayload bounds, in bytes, how much of a payload is logged.
+const maxLoggedPayload = 8 << 10
+
+// Log executes a run by writing a log line with its payload, or with the beginning of a large one and its size.
 type Log struct{ Logger *slog.Logger }
 
 // Execute always succeeds.
 func (l Log) Execute(ctx context.Context, run Run) (*Result, error) {
-	l.Logger.InfoContext(ctx, "run",
+	attrs := []any{
 		"runId", run.ID, "jobId", run.JobID, "jobName", run.JobName,
-		"scheduledFor", run.ScheduledFor, "attempt", run.Attempt, "payload", run.Payload)
+		"scheduledFor", run.ScheduledFor, "attempt", run.Attempt, "payload", logged(run.Payload),
+	}
+	if len(run.Payload) > maxLoggedPayload {
+		attrs = append(attrs, "payloadIsTruncated", true, "payloadBytes", len(run.Payload))
+	}
+	l.Logger.InfoContext(ctx, "run", attrs...)
 	return nil, nil //nolint:nilnil // it succeeds, and there is nothing to read
+}
+
+// logged returns a payload as JSON in which nothing is invisible, or, if it is large, its beginning as text.
+func logged(payload json.RawMessage) any {
+	if len(payload) > maxLoggedPayload {
+		head, _ := sanitize.Text(string(payload[:maxLoggedPayload]), maxLoggedPayload)
+		return sanitize.Visible(head)
+	}
+	var compact bytes.Buffer
+	if json.Compact(&compact, payload) != nil {
+		return payload // there is none
+	}
+	// What is invisible is within strings now, where it can be escaped.
+	return json.RawMessage(sanitize.Visible(compact.String()))
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/lmittmann/tint"
 	"github.com/mattn/go-isatty"
+
+	"punctual/internal/sanitize"
 )
 
 // New returns a logger that writes to out: lines in colour if out is a terminal, JSON otherwise.
@@ -22,10 +24,19 @@ func New(out io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(contextHandler{handler})
 }
 
-// readable writes durations with their unit, which slog's JSON encoder leaves out.
+// readable writes durations with their unit, which slog's JSON encoder leaves out, and makes visible
+// what a terminal or a browser obeys: names and errors come from users and from what they call.
 func readable(_ []string, attr slog.Attr) slog.Attr {
-	if attr.Value.Kind() == slog.KindDuration {
+	switch attr.Value.Kind() {
+	case slog.KindDuration:
 		attr.Value = slog.StringValue(attr.Value.Duration().String())
+	case slog.KindString:
+		attr.Value = slog.StringValue(sanitize.Visible(attr.Value.String()))
+	case slog.KindAny:
+		if err, ok := attr.Value.Any().(error); ok {
+			attr.Value = slog.StringValue(sanitize.Visible(err.Error()))
+		}
+	default: // has no text of its own
 	}
 	return attr
 }

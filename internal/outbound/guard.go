@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -9,14 +8,30 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// RefusedError says, in words for the user who named it, why a URL is not requested.
-type RefusedError struct{ reason string }
+// RefusedError says, to the user who named a URL, why it is not requested. It names all causes at once.
+type RefusedError struct {
+	reason string
+	causes []error // those that reason tells of, if there are several
+}
 
 func (e *RefusedError) Error() string { return e.reason }
 
+// Unwrap returns the causes, so that errors.Is finds each.
+func (e *RefusedError) Unwrap() []error { return e.causes }
+
+func refused(reason string) *RefusedError { return &RefusedError{reason: reason} }
+
 var (
-	errPort    = &RefusedError{"the port is not allowed; an operator can allow it with OUTBOUND_ALLOW_PORTS"}
-	errAddress = &RefusedError{"the address is private or reserved, and not allowed; an operator can allow it with OUTBOUND_ALLOW_CIDRS"}
+	errPort    = refused("the port is not allowed; an operator can allow it with OUTBOUND_ALLOW_PORTS")
+	errAddress = refused("the address is private or reserved, and not allowed; an operator can allow it with OUTBOUND_ALLOW_CIDRS")
+	// errPortOfName is errPort for a host whose addresses are not known yet.
+	errPortOfName = &RefusedError{errPort.reason +
+		". If the host has a private address, that must be allowed with OUTBOUND_ALLOW_CIDRS, too", []error{errPort}}
+	errPortAndAddress = &RefusedError{errPort.reason + "; " + errAddress.reason, []error{errPort, errAddress}}
+	// errName is one error for a host that does not exist and for one whose addresses are not allowed: users are not to
+	// learn which names exist in the operator's network.
+	errName = refused("the host has no address, or a private or reserved one that is not allowed; " +
+		"an operator can allow that with OUTBOUND_ALLOW_CIDRS")
 )
 
 // deniedV4 is what the guard's own list, IANA's special purpose registry, does not know: the public address at which each
@@ -32,6 +47,9 @@ type guard struct {
 func newGuard(cfg Config) guard {
 	var v4, v6 []netip.Prefix
 	for _, prefix := range cfg.AllowCIDRs {
+		if addr := prefix.Addr(); addr.Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96) // as addresses are when they are judged
+		}
 		if prefix.Addr().Is4() {
 			v4 = append(v4, prefix)
 		} else {
@@ -50,30 +68,32 @@ func newGuard(cfg Config) guard {
 // control is a [net.Dialer]'s Control: it sees the address that is about to be connected to, whatever name, redirect or
 // second look at the DNS led there.
 func (g guard) control(network, address string, conn syscall.RawConn) error {
-	return refusal(g.addresses.Safe(network, address, conn))
+	if err := g.addresses.Safe(network, address, conn); err != nil {
+		return errName // without what the guard says, which quotes the address
+	}
+	return nil
 }
 
-// checkPort judges a port alone, of a host whose address is not known yet.
+func (g guard) isPortAllowed(port uint16) bool { return slices.Contains(g.ports, port) }
+
+// checkPort judges a port alone, of a host whose addresses are not known yet.
 func (g guard) checkPort(port uint16) error {
-	if !slices.Contains(g.ports, port) {
-		return errPort
+	if !g.isPortAllowed(port) {
+		return errPortOfName
 	}
 	return nil
 }
 
 func (g guard) checkAddrPort(addr netip.AddrPort) error {
-	return refusal(g.addresses.SafeAddrPort(addr))
-}
-
-// refusal says to a user what the guard says to a programmer. It does not quote the address: what a name resolves to in
-// the operator's network is not for users to learn.
-func refusal(err error) error {
-	switch {
-	case err == nil:
+	isAddressAllowed := g.addresses.SafeAddrPort(netip.AddrPortFrom(addr.Addr(), g.ports[0])) == nil
+	switch isPortAllowed := g.isPortAllowed(addr.Port()); {
+	case isAddressAllowed && isPortAllowed:
 		return nil
-	case errors.Is(err, ssrf.ErrProhibitedPort):
+	case isAddressAllowed:
 		return errPort
-	default:
+	case isPortAllowed:
 		return errAddress
+	default:
+		return errPortAndAddress
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,49 @@ func TestPortsAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "OUTBOUND_ALLOW_PORTS", "the error says what an operator can do")
 	require.Error(t, client.guard.control("tcp4", server.Listener.Addr().String(), nil), "refused when dialed, too")
 	assert.Empty(t, reached, "nothing reached the port")
+}
+
+func TestRefusalNamesAllCauses(t *testing.T) {
+	t.Parallel()
+	client := New(Config{})
+	for url, want := range map[string][]string{
+		"http://10.0.0.1:8080/":      {"OUTBOUND_ALLOW_PORTS", "OUTBOUND_ALLOW_CIDRS"},
+		"http://[fd00::1]:8080/":     {"OUTBOUND_ALLOW_PORTS", "OUTBOUND_ALLOW_CIDRS"},
+		"http://reports.local:8080/": {"OUTBOUND_ALLOW_PORTS", "OUTBOUND_ALLOW_CIDRS"},
+		"http://10.0.0.1/":           {"OUTBOUND_ALLOW_CIDRS"},
+		"http://8.8.8.8:8080/":       {"OUTBOUND_ALLOW_PORTS"},
+	} {
+		err := client.CheckURL(url)
+		requireRefused(t, err, url)
+		for _, setting := range []string{"OUTBOUND_ALLOW_PORTS", "OUTBOUND_ALLOW_CIDRS"} {
+			assert.Equal(t, slices.Contains(want, setting), strings.Contains(err.Error(), setting), "%s: %s tells of %s", url, err, setting)
+		}
+	}
+}
+
+// Users are not to learn which names exist in the operator's network.
+func TestRefusalDoesNotTellWhetherANameExists(t *testing.T) {
+	t.Parallel()
+	client := New(Config{Resolver: resolver(t, func(name string, _ int) []netip.Addr {
+		if name == "exists.test" {
+			return []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+		}
+		return nil
+	})})
+	_, exists := get(t, client, "http://exists.test/")
+	_, missing := get(t, client, "http://missing.test/")
+	require.ErrorContains(t, exists, "OUTBOUND_ALLOW_CIDRS")
+	require.Equal(t, exists, missing)
+}
+
+func TestAllowedNetworkInTheFormOfIPv6(t *testing.T) {
+	t.Parallel()
+	client := New(Config{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104"), netip.MustParsePrefix("fd00::/64")}})
+	require.NoError(t, client.CheckURL("http://10.1.2.3/"))
+	require.NoError(t, client.CheckURL("http://[fd00::1]/"))
+	for _, url := range []string{"http://11.0.0.1.", "http://127.0.0.1/", "http://[::ffff:10.1.2.3]/", "http://[fd01::1]/"} {
+		requireRefused(t, client.CheckURL(url), url)
+	}
 }
 
 // loopback allows 127.0.0.1 and the ports.

@@ -82,6 +82,9 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return nil, refused // without the address, which is around it
 	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return nil, errName
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -11,12 +11,12 @@ import (
 )
 
 var (
-	errURL         = &RefusedError{"the URL is not valid"}
-	errScheme      = &RefusedError{"the URL must begin with http:// or https://"}
-	errCredentials = &RefusedError{"the URL must not contain credentials"}
-	errFragment    = &RefusedError{"the URL must not have a fragment"}
-	errHost        = &RefusedError{"the URL must have a valid host"}
-	errNumericHost = &RefusedError{"the host must be a name or an IP address in its usual form"}
+	errURL         = refused("the URL is not valid")
+	errScheme      = refused("the URL must begin with http:// or https://")
+	errCredentials = refused("the URL must not contain credentials")
+	errFragment    = refused("the URL must not have a fragment")
+	errHost        = refused("the URL must have a valid host")
+	errNumericHost = refused("the host must be a name or an IP address in its usual form")
 )
 
 // CheckURL judges a URL before it is stored; a fault is a [*RefusedError]. What a name resolves to is judged when it is
