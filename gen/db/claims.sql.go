@@ -350,19 +350,24 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 const freeAbandoned = `-- name: FreeAbandoned :one
 with expired as (
     delete from leases
-    where expires_at <= now()
+    where id in (
+        select id from leases where expires_at <= now() order by id limit 500 for update skip locked
+    )
     returning id, job_ids, scheduled_fors
 ), held as (
     select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from expired
     where job_ids is not null
 ), abandoned as (
-    select d.job_id, d.scheduled_for, d.token
-    from due d
-    where d.ready_at <= now() + interval '1 minute'
-      and not d.awaits_worker
-      and d.lease_id is not null
-      and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
+    (
+        select d.job_id, d.scheduled_for, d.token
+        from due d
+        where d.ready_at <= now() + interval '1 minute'
+          and not d.awaits_worker
+          and d.lease_id is not null
+          and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
+        limit 5000
+    )
     union
     select d.job_id, d.scheduled_for, d.token
     from held h
@@ -387,6 +392,7 @@ with expired as (
 )
 select
     (select count(*) from freed) as freed,
+    ((select count(*) from expired) >= 500 or (select count(*) from abandoned) >= 5000)::boolean as more,
     coalesce(
         (select min(l.expires_at) from leases l where l.expires_at > now()) - clock_timestamp(), interval '1 day'
     )::interval as next_expiry_in
@@ -394,6 +400,7 @@ select
 
 type FreeAbandonedRow struct {
 	Freed        int64
+	More         bool
 	NextExpiryIn time.Duration
 }
 
@@ -408,10 +415,12 @@ type FreeAbandonedRow struct {
 // another token. To look at its lease again would not do, because for a changed row PostgreSQL checks again what is compared
 // with the row, but not what was found to be missing elsewhere. They lock the rows in one order, so neither waits for the other
 // while that waits for it.
+// It is bounded, so that many runs that are abandoned at once are freed a part at a time. more says
+// that some may be left.
 func (q *Queries) FreeAbandoned(ctx context.Context) (FreeAbandonedRow, error) {
 	row := q.db.QueryRow(ctx, freeAbandoned)
 	var i FreeAbandonedRow
-	err := row.Scan(&i.Freed, &i.NextExpiryIn)
+	err := row.Scan(&i.Freed, &i.More, &i.NextExpiryIn)
 	return i, err
 }
 

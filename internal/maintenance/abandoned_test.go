@@ -15,9 +15,10 @@ import (
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
 	"punctual/internal/runs"
+	"punctual/internal/testdb"
 )
 
-// createLease takes a lease that nobody renews. Not more than nothing: one that has run out.
+// createLease takes a lease that nobody renews. If lasts is not positive, it has run out already.
 func createLease(t *testing.T, q *db.Queries, lasts time.Duration) uuid.UUID {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())
@@ -25,7 +26,7 @@ func createLease(t *testing.T, q *db.Queries, lasts time.Duration) uuid.UUID {
 	return id
 }
 
-// holdRun has an instance claim a run, under a lease that nobody renews.
+// holdRun claims a run under an instance's lease that nobody renews.
 func holdRun(t *testing.T, q *db.Queries, lasts time.Duration) {
 	t.Helper()
 	now, err := q.DatabaseTime(t.Context())
@@ -41,7 +42,7 @@ func holdRun(t *testing.T, q *db.Queries, lasts time.Duration) {
 	require.Len(t, claimed, 1, "the run is held")
 }
 
-// passes notes when each pass of the duty begins, by the one statement that it consists of.
+// passes notes when each pass of the duty begins. A pass consists of one statement.
 type passes struct {
 	*pgxpool.Pool
 	began chan time.Time
@@ -52,7 +53,8 @@ func (p passes) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	return p.Pool.QueryRow(ctx, sql, args...)
 }
 
-// runAbandoned runs the duty until the test ends, and returns when its passes begin, and a token for each that frees something.
+// runAbandoned runs the duty until the test ends. It returns when its passes begin, and a token for
+// each pass that frees something.
 func runAbandoned(t *testing.T, pool *pgxpool.Pool) (began <-chan time.Time, freed <-chan struct{}) {
 	t.Helper()
 	p, frees := passes{pool, make(chan time.Time, 100)}, make(chan struct{}, 100)
@@ -69,37 +71,92 @@ func runAbandoned(t *testing.T, pool *pgxpool.Pool) (began <-chan time.Time, fre
 	return p.began, frees
 }
 
-func TestAbandonedRunsAreFreedWhenTheirLeaseRunsOut(t *testing.T) {
-	t.Parallel()
-	q, pool := setup(t)
-	createLease(t, q, time.Hour)
-	holdRun(t, q, 1200*time.Millisecond)
-	began, freed := runAbandoned(t, pool)
-	first := <-began
-	<-freed
-	require.Len(t, began, 1, "no more than the pass that learned when the lease runs out, and one then")
-	require.Less(t, (<-began).Sub(first), 3*time.Second, "it does not wait for the longest time between two passes")
-}
-
-func TestRenewedLeasesBringNoPassForward(t *testing.T) {
-	t.Parallel()
-	q, pool := setup(t)
-	keeper := lease.NewKeeper(lease.Config{Queries: q}) // as long, and renewed as often, as an instance's
-	_, err := keeper.Hold(t.Context())
+// abandonRuns stores so many runs that are held under a lease which is gone.
+func abandonRuns(t *testing.T, pool *pgxpool.Pool, n int) {
+	t.Helper()
+	columns := testdb.Columns(t, pool, "jobs")
+	_, err := pool.Exec(t.Context(), `
+		insert into jobs (`+columns+`)
+		select `+columns+`
+		from generate_series(1, $1::integer) as i, jsonb_populate_record(null::jobs, jsonb_build_object(
+			'id', '00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'), 'name', 'x', 'payload', '{}'::jsonb,
+			'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
+			'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
+			'max_attempts', 3, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
+			'run_history', 'ALL', 'status', 'ACTIVE', 'run_count', 0, 'created_at', now(), 'updated_at', now())) as job`, n)
 	require.NoError(t, err)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	go keeper.Run(ctx)
-	began, _ := runAbandoned(t, pool)
-	first := <-began
-	require.GreaterOrEqual(t, (<-began).Sub(first), 5*time.Second, "an idle instance asks no more than it has to")
+	_, err = pool.Exec(t.Context(), `
+		insert into due (job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at)
+		select id, now(), now(), true, 1, 5, $1, now()
+		from jobs`, uuid.New())
+	require.NoError(t, err)
 }
 
-func TestNextLookForAbandonedRuns(t *testing.T) {
+func TestAbandoned(t *testing.T) {
 	t.Parallel()
+
+	t.Run("frees runs when their lease runs out", func(t *testing.T) {
+		t.Parallel()
+		q, pool := setup(t)
+		createLease(t, q, time.Hour)
+		holdRun(t, q, 1200*time.Millisecond)
+		began, freed := runAbandoned(t, pool)
+		first := <-began
+		<-freed
+		require.Len(t, began, 1, "no more than the pass that learned when the lease runs out, and one then")
+		require.Less(t, (<-began).Sub(first), 3*time.Second, "it does not wait for the longest time between two passes")
+	})
+
+	t.Run("looks no earlier because leases are renewed", func(t *testing.T) {
+		t.Parallel()
+		q, pool := setup(t)
+		keeper := lease.NewKeeper(lease.Config{Queries: q}) // as long, and renewed as often, as an instance's
+		_, err := keeper.Hold(t.Context())
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go keeper.Run(ctx)
+		began, _ := runAbandoned(t, pool)
+		first := <-began
+		require.GreaterOrEqual(t, (<-began).Sub(first), 5*time.Second)
+	})
+
+	t.Run("frees many runs in parts, one soon after the other", func(t *testing.T) {
+		t.Parallel()
+		q, pool := setup(t)
+		abandonRuns(t, pool, 6000)
+		duty := maintenance.Abandoned(q, func() {})
+		result, err := duty.Pass(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 5000, result.Count)
+		require.Less(t, result.Next, time.Second)
+		result, err = duty.Pass(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1000, result.Count)
+		require.GreaterOrEqual(t, result.Next, time.Second)
+	})
+
+	t.Run("forgets many expired leases in parts", func(t *testing.T) {
+		t.Parallel()
+		q, pool := setup(t)
+		_, err := pool.Exec(t.Context(), `
+			insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
+			select gen_random_uuid(), 'test', now(), '1 minute', '{}', '{}' from generate_series(1, 600)`)
+		require.NoError(t, err)
+		duty := maintenance.Abandoned(q, func() { t.Error("nothing was held") })
+		for _, left := range []int{100, 0} {
+			result, err := duty.Pass(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, left > 0, result.Next < time.Second)
+			var n int
+			require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from leases").Scan(&n))
+			require.Equal(t, left, n)
+		}
+	})
+
 	for name, c := range map[string]struct {
-		leases      []time.Duration
-		least, most time.Duration
+		leases           []time.Duration
+		minNext, maxNext time.Duration
 	}{
 		"none is left":           {nil, 5 * time.Second, 5 * time.Second},
 		"the soonest counts":     {[]time.Duration{time.Hour, 4 * time.Second, time.Minute}, 2 * time.Second, 4 * time.Second},
@@ -107,7 +164,7 @@ func TestNextLookForAbandonedRuns(t *testing.T) {
 		"one is about to":        {[]time.Duration{time.Hour, 900 * time.Millisecond}, time.Second, time.Second},
 		"one has run out":        {[]time.Duration{time.Hour, -time.Second}, 5 * time.Second, 5 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run("looks again when "+name, func(t *testing.T) {
 			t.Parallel()
 			q, _ := setup(t)
 			for _, lasts := range c.leases {
@@ -115,8 +172,8 @@ func TestNextLookForAbandonedRuns(t *testing.T) {
 			}
 			result, err := maintenance.Abandoned(q, func() { t.Error("nothing was held") }).Pass(t.Context())
 			require.NoError(t, err)
-			require.GreaterOrEqual(t, result.Next, c.least)
-			require.LessOrEqual(t, result.Next, c.most)
+			require.GreaterOrEqual(t, result.Next, c.minNext)
+			require.LessOrEqual(t, result.Next, c.maxNext)
 		})
 	}
 }
