@@ -11,7 +11,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/app"
 	"punctual/internal/database"
-	"punctual/internal/maintenance"
+	"punctual/internal/reseal"
 	"punctual/internal/secrets"
 )
 
@@ -49,7 +49,7 @@ func (r *rotate) Run(ctx context.Context, log *slog.Logger) (err error) {
 		return err
 	}
 	defer pool.Close()
-	resealed, left, err := maintenance.Reseal(ctx, db.New(pool), r.SecretKeys, log)
+	resealed, left, err := reseal.Jobs(ctx, db.New(pool), r.SecretKeys, log)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package maintenance_test
+package reseal_test
 
 import (
 	"encoding/base64"
@@ -10,8 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"punctual/internal/maintenance"
+	"punctual/gen/db"
+	"punctual/internal/database"
+	"punctual/internal/reseal"
 	"punctual/internal/secrets"
+	"punctual/internal/testdb"
 )
 
 func keys(t *testing.T, ids ...string) secrets.Keyring {
@@ -40,34 +43,37 @@ func sealedJob(t *testing.T, pool *pgxpool.Pool, ring secrets.Keyring, secret st
 	return id
 }
 
-func TestReseal(t *testing.T) {
+func TestJobs(t *testing.T) {
 	t.Parallel()
-	q, pool := setup(t)
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	q := db.New(pool)
 	quiet := slog.New(slog.DiscardHandler)
 	jobs := []uuid.UUID{sealedJob(t, pool, keys(t, "a"), "one"), sealedJob(t, pool, keys(t, "a"), "two")}
-	lost := sealedJob(t, pool, keys(t, "z"), "of a key that is gone")
+	lost := sealedJob(t, pool, keys(t, "z"), "of a lost key")
 	jobs = append(jobs, sealedJob(t, pool, keys(t, "b"), "three"))
 
-	resealed, left, err := maintenance.Reseal(t.Context(), q, keys(t, "b", "a"), quiet)
+	resealed, left, err := reseal.Jobs(t.Context(), q, keys(t, "b", "a"), quiet)
 	require.NoError(t, err)
 	require.Equal(t, 2, resealed, "those of the old key")
-	require.Equal(t, 1, left, "what does not open stays, and keeps no other from it")
+	require.Equal(t, 1, left, "secrets that do not open stay, and do not stop the others")
 	for i, want := range []string{"one", "two", "three"} {
 		var sealed secrets.Sealed
 		require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id, sealed_secrets from jobs where id = $1", jobs[i]).
 			Scan(&sealed.KeyID, &sealed.Ciphertext))
 		opened, err := keys(t, "b").Open(sealed, jobs[i][:])
-		require.NoError(t, err, "the old key is needed no longer")
+		require.NoError(t, err, "the old key is no longer needed")
 		require.Equal(t, want, string(opened))
 	}
 	var key string
 	require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id from jobs where id = $1", lost).Scan(&key))
 	require.Equal(t, "z", key)
 
-	resealed, left, err = maintenance.Reseal(t.Context(), q, keys(t, "b", "a"), quiet)
+	resealed, left, err = reseal.Jobs(t.Context(), q, keys(t, "b", "a"), quiet)
 	require.NoError(t, err)
 	require.Zero(t, resealed, "doing it twice changes nothing")
 	require.Equal(t, 1, left)
-	_, _, err = maintenance.Reseal(t.Context(), q, secrets.Keyring{}, quiet)
+	_, _, err = reseal.Jobs(t.Context(), q, secrets.Keyring{}, quiet)
 	require.ErrorIs(t, err, secrets.ErrNoKey)
 }
