@@ -79,6 +79,13 @@ else
 		--err-ignore tools/contract/intended.txt --flatten-allof --allow-external-refs=false $(RELEASED) openapi.yaml
 endif
 
+.PHONY: contract
+contract: ## Lint openapi.yaml, and use the clients that common generators make of it. Needs Node.js.
+	cd tools/contract && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd tools/contract && REDOCLY_TELEMETRY=off npm run lint && npm run build
+	cd tools/contract/ogen && go generate . && go vet .
+	$(WITH_DATABASE) go test -tags contract -run 'TestGeneratedClients|TestValidatingProxy' -v ./internal/e2e
+
 .PHONY: format
 format: ## Format the code.
 	$(LINT) fmt
