@@ -13,7 +13,7 @@ import (
 
 // mountDocs serves the contract as YAML and as JSON, and Swagger UI, whose assets are in the binary.
 // version is that of the service.
-func mountDocs(r chi.Router, version string) error {
+func mountDocs(r chi.Router, version string, errs errorWriter) error {
 	specJSON, err := contractJSON(punctual.OpenAPI, version)
 	if err != nil {
 		return fmt.Errorf("convert the contract to JSON: %w", err)
@@ -28,7 +28,8 @@ func mountDocs(r chi.Router, version string) error {
 			"validatorUrl": "null",
 		},
 	})
-	r.Mount("/docs", ui("Punctual", "/openapi.json", "/docs"))
+	r.Mount("/docs", notFoundAsProblem(ui("Punctual", "/openapi.json", "/docs"), errs))
+	r.Get("/", http.RedirectHandler("/docs", http.StatusFound).ServeHTTP)
 	r.Get("/openapi.json", serve("application/json", specJSON))
 	r.Get("/openapi.yaml", serve("application/yaml", punctual.OpenAPI))
 	return nil

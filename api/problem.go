@@ -15,7 +15,6 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/go-chi/chi/v5"
 
 	"punctual/gen/server"
 	"punctual/internal/database"
@@ -91,14 +90,13 @@ func (e errorWriter) notFound(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e errorWriter) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	var allowed []string
-	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-		if chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-			allowed = append(allowed, method)
-		}
+	methods := allowed(r)
+	if methods == "" {
+		e.notFound(w, r)
+		return
 	}
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	e.write(w, problem(r.Context(), http.StatusMethodNotAllowed, "This path takes "+strings.Join(allowed, ", ")+"."))
+	w.Header().Set("Allow", methods)
+	e.write(w, problem(r.Context(), http.StatusMethodNotAllowed, "This path takes "+methods+"."))
 }
 
 func (e errorWriter) recoverPanic(next http.Handler) http.Handler {

@@ -81,7 +81,7 @@ func New(c Config) (http.Handler, error) {
 	})
 
 	root := chi.NewRouter()
-	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic)
+	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, answerHead)
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {
@@ -95,7 +95,7 @@ func New(c Config) (http.Handler, error) {
 		server.HandlerWithOptions(strict, server.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.invalid})
 	})
 	if !c.HealthOnly {
-		err = mountDocs(root, c.Version)
+		err = mountDocs(root, c.Version, errs)
 	}
 	return root, err
 }

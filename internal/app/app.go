@@ -1,4 +1,4 @@
-// Package app puts the service together: database, API and poller. Tests embed it whole.
+// Package app assembles the service: database, API and poller. Tests embed it as a whole.
 package app
 
 import (
@@ -32,7 +32,20 @@ import (
 // not read hold no memory for long. It is longer than a worker may wait for a lease, 30 s.
 const writeTimeout = 75 * time.Second
 
-// App is one instance of the service. Make it with New, then Run it.
+// App is one instance of the service. Create it with New, then call Run. What is started last is
+// stopped first, except that the API answers until runs have ended:
+//
+//	started by New            stopped at the end of Run
+//	1 built-in PostgreSQL     7 shut down
+//	2 schema migrations
+//	3 connection pools        6 closed
+//	4 the socket              3 /readyz says no at once; closed after 2, or after SHUTDOWN_DELAY if that is longer
+//	started by Run
+//	5 listener, announcer,    4 stopped after the last request
+//	  lease renewal, duties
+//	  (the lease itself)      5 given up, and unfinished runs with it
+//	6 poller                  1 stops claiming at once; 2 its runs end, or are cut off after SHUTDOWN_GRACE
+//	7 broker                  3 together with the socket: waiting workers are sent away
 type App struct {
 	config    Config
 	log       *slog.Logger
@@ -48,8 +61,8 @@ type App struct {
 	stopping  chan struct{} // closed when the instance is about to stop
 }
 
-// New connects to the database, brings its schema up to date, and listens. Nothing is served or executed before Run.
-// When it fails, what it had started is stopped again.
+// New connects to the database, applies missing migrations, and listens. Nothing is served or
+// executed before Run. If New fails, it stops what it has started.
 func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	log.InfoContext(ctx, "starting Punctual", "version", Version(), "role", cmp.Or(c.Role, RoleAll))
 	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, 20*time.Second)
@@ -129,10 +142,11 @@ func (a *App) Close() error { return a.close() }
 // URL is where the service is served.
 func (a *App) URL() string { return "http://" + a.socket.Addr().String() }
 
-// Poller is the instance's poller, for those who make a pass of their own.
+// Poller returns the instance's poller, for tests that make single passes.
 func (a *App) Poller() *poller.Poller { return a.poller }
 
-// due tells whom it concerns that something is due.
+// due passes on that a run is due at readyAt: to the workers of a queue, or, if the queue is empty,
+// to the poller.
 func (a *App) due(queue string, readyAt time.Time) {
 	if queue == "" {
 		a.poller.Due(readyAt)
@@ -141,15 +155,15 @@ func (a *App) due(queue string, readyAt time.Time) {
 	a.broker.Due(queue, readyAt)
 }
 
-// missed has everybody look.
+// missed makes everybody check the database, because notifications may have been lost.
 func (a *App) missed() {
 	a.poller.Due(time.Time{})
 	a.broker.Missed()
 }
 
-// Run serves and executes until ctx ends, or until it cannot go on, which is an error. Then it stops in order: it says
-// that it is not ready, stops claiming, lets runs and requests finish within the grace, gives back what is left, and
-// closes what New opened. Call it once.
+// Run serves and executes until ctx ends, or until it cannot go on, which is an error. Then it
+// stops in order: it says that it is not ready, stops claiming, lets runs and requests finish
+// within the grace, gives back what is left, and closes what New opened. Call it once.
 func (a *App) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -185,7 +199,8 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.Role != RolePoller {
 		serving, stopServing := context.WithCancel(drained)
 		defer stopServing()
-		// Not before: sent away while requests are still taken, workers would ask again at once.
+		// Workers are sent away only when no request is accepted any more. Otherwise they would ask again
+		// at once.
 		a.server.RegisterOnShutdown(stopServing)
 		background.Go(func() { a.broker.Run(serving) })
 	}
@@ -203,10 +218,10 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// answerWithin is how long the last requests may take at least, past the grace where need be.
+// answerWithin is how long the last requests may take at least, even if that exceeds the grace.
 const answerWithin = time.Second
 
-// drain ends all work within the grace. What it has to cut off is logged; it is no failure.
+// drain ends all work within the grace. It logs what it has to cut off; that is not an error.
 func (a *App) drain(claiming *sync.WaitGroup) {
 	close(a.stopping)
 	grace, cancel := context.WithTimeout(context.Background(), a.config.ShutdownGrace)
@@ -221,7 +236,7 @@ func (a *App) drain(claiming *sync.WaitGroup) {
 	case <-noticed:
 	case <-grace.Done():
 	}
-	// Requests were taken until now, also where what executed has used the grace up.
+	// Requests were accepted until now, even if runs have used up the grace.
 	until, _ := grace.Deadline()
 	answering, stop := context.WithDeadline(context.Background(), clock.Later(until, time.Now().Add(answerWithin)))
 	defer stop()
@@ -231,10 +246,11 @@ func (a *App) drain(claiming *sync.WaitGroup) {
 	}
 }
 
-// releaseWithin bounds giving the lease up: if the database does not answer, it runs out by itself.
+// releaseWithin bounds giving up the lease. If the database does not answer, the lease expires by
+// itself.
 const releaseWithin = 2 * time.Second
 
-// close undoes New, in reverse. It works on what a New that failed has come to.
+// close undoes New in reverse order. It also works after a New that failed half-way.
 func (a *App) close() error {
 	var errs []error
 	if a.socket != nil {
@@ -252,7 +268,8 @@ func (a *App) close() error {
 	return errors.Join(errs...)
 }
 
-// giveBack frees what was claimed and not completed, for others to claim at once, and tells them.
+// giveBack frees the runs that were claimed and not completed, so that other instances can claim
+// them at once, and notifies these.
 func (a *App) giveBack(ctx context.Context) error {
 	held, err := a.lease.Release(ctx)
 	if err != nil || !held {

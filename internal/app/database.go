@@ -46,8 +46,8 @@ func OpenDatabase(ctx context.Context, c DatabaseConfig, log *slog.Logger) (*Dat
 	return &Database{URL: server.URL(), Direct: server.URL(), server: server}, nil
 }
 
-// Failed returns a channel that is closed when the built-in server has ended unexpectedly, or nil if
-// it is not used.
+// Failed returns a channel that is closed when the built-in server has ended unexpectedly, or nil
+// if it is not used.
 func (d *Database) Failed() <-chan struct{} {
 	if d.server == nil {
 		return nil

@@ -16,9 +16,9 @@ const (
 	maxBuffers = 4096
 )
 
-// sharedBuffers returns how much memory the built-in PostgreSQL uses for its tables: a quarter of the
-// available memory, as PostgreSQL's manual recommends. Its own default is 128 MB, and with that a
-// claim among a million jobs mostly reads from the disk.
+// sharedBuffers returns how much memory the built-in PostgreSQL uses for its tables: a quarter of
+// the available memory, as PostgreSQL's manual recommends. Its own default is 128 MB, and with that
+// a claim among a million jobs mostly reads from the disk.
 func sharedBuffers() string {
 	return fmt.Sprintf("%dMB", min(max(availableMemory()/4>>20, minBuffers), maxBuffers))
 }
@@ -27,8 +27,8 @@ func sharedBuffers() string {
 // unknown.
 func availableMemory() uint64 { return min(machineMemory(), groupMemory()) }
 
-// machineMemory returns how many bytes of memory the machine has, or zero if the system does not say
-// so as Linux does: "MemTotal:       24684084 kB".
+// machineMemory returns how many bytes of memory the machine has, or zero if the system does not
+// say so as Linux does: "MemTotal: 24684084 kB".
 func machineMemory() uint64 {
 	text, _ := os.ReadFile("/proc/meminfo")
 	for line := range strings.Lines(string(text)) {
@@ -41,8 +41,8 @@ func machineMemory() uint64 {
 }
 
 // groupMemory returns how many bytes of memory the control groups of this process may use, for
-// example as the limit of a container. It returns the largest number if there is no limit, or if the
-// groups are of version 1.
+// example as the limit of a container. It returns the largest number if there is no limit, or if
+// the groups are of version 1.
 func groupMemory() uint64 {
 	limit := uint64(math.MaxUint64)
 	text, _ := os.ReadFile("/proc/self/cgroup")

@@ -12,8 +12,8 @@ import (
 	"punctual/internal/database"
 )
 
-// pools are the connections of an instance, one pool for each use, so that no use can starve another.
-// With the connection that listens for notifications, an instance has at most
+// pools are the connections of an instance, one pool for each use, so that no use can starve
+// another. With the connection that listens for notifications, an instance has at most
 // ENGINE_CONNECTIONS + API_CONNECTIONS + 3 of them.
 type pools struct {
 	// engine claims, completes, leases runs to workers, and does the duties.

@@ -8,8 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// registerArrays makes a connection send slices as arrays in one go. By itself pgx wraps each element in values of several
-// types, some on the heap; with 17 arrays of 500 in a statement that is a tenth of what a run costs.
+// registerArrays makes a connection encode slices as arrays directly. By itself, pgx wraps each
+// element in several values, some of them on the heap. With 17 arrays of 500 elements in a
+// statement, that is a tenth of the cost of a run.
 func registerArrays(types *pgtype.Map) {
 	registerArray(types, pgtype.UUIDOID, func(b []byte, id uuid.UUID) []byte { return append(b, id[:]...) })
 	registerArray(types, pgtype.TimestamptzOID, appendInstant)
@@ -20,7 +21,7 @@ func registerArrays(types *pgtype.Map) {
 	registerArray(types, pgtype.Int8OID, func(b []byte, n int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) })
 }
 
-// postgresEpoch is what instants count from, in microseconds after Unix's.
+// postgresEpoch is the start of PostgreSQL's time scale, in microseconds after Unix's.
 var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 func appendInstant(b []byte, t time.Time) []byte {
@@ -34,7 +35,8 @@ func appendBool(b []byte, is bool) []byte {
 	return append(b, 0)
 }
 
-// registerArray makes a connection send []T, as the array of a type, by what element appends in that type's binary format.
+// registerArray makes a connection encode []T as the array of a type. The function add appends an
+// element in the binary format of that type.
 func registerArray[T any](types *pgtype.Map, element uint32, add func([]byte, T) []byte) {
 	of, _ := types.TypeForOID(element)
 	array, _ := types.TypeForName("_" + of.Name)
@@ -56,8 +58,9 @@ func (c *arrayCodec[T]) PlanEncode(m *pgtype.Map, oid uint32, format int16, valu
 	return c.ArrayCodec.PlanEncode(m, oid, format, value)
 }
 
-// arrayPlan writes the binary format of arrays, array_recv's in PostgreSQL's source: the number of dimensions, whether there
-// are nulls, the type of the elements; for each dimension its length and lower bound; for each element its length and value.
+// arrayPlan writes the binary format of arrays, as array_recv in PostgreSQL's source reads it: the
+// number of dimensions, whether there are nulls, and the type of the elements; for each dimension
+// its length and lower bound; for each element its length and value.
 type arrayPlan[T any] struct {
 	element uint32
 	add     func([]byte, T) []byte

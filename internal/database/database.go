@@ -13,12 +13,12 @@ import (
 	"punctual/gen/db"
 )
 
-// defaultConnections is the size of a pool for which neither Limits nor the URL (pool_max_conns) says
-// one.
+// defaultConnections is the size of a pool for which neither Limits nor the URL (pool_max_conns)
+// says one.
 const defaultConnections = 10
 
-// Limits bound what a pool takes from the database, and how long its users wait. Zero means no limit,
-// except for Connections.
+// Limits bound what a pool takes from the database, and how long its users wait. Zero means no
+// limit, except for Connections.
 type Limits struct {
 	// Connections is the size of the pool. Default: pool_max_conns of the URL, or 10.
 	Connections int
@@ -105,8 +105,8 @@ func Check(ctx context.Context, q *db.Queries) error {
 }
 
 // CheckVersion returns an error unless the database answers and has every migration of this binary.
-// More migrations, from a newer version that is being rolled out, are fine: a migration may only add
-// to what older versions use.
+// More migrations, from a newer version that is being rolled out, are fine: a migration may only
+// add to what older versions use.
 func CheckVersion(ctx context.Context, q *db.Queries) error {
 	has, err := q.SchemaVersion(ctx)
 	if err != nil {

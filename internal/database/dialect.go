@@ -19,10 +19,10 @@ const dialectName = "punctual"
 
 var registerDialect = sync.OnceFunc(func() { dbmate.RegisterDriver(newDialect, dialectName) })
 
-// dialect is dbmate's dialect of PostgreSQL with two differences: it connects as the service does, so
-// that a URL means the same to both, and it sends each statement of a migration alone, because Citus
-// does not take several at once. A migration still is one transaction: one that fails leaves nothing
-// behind, and can be tried again.
+// dialect is dbmate's dialect of PostgreSQL with two differences: it connects as the service does,
+// so that a URL means the same to both, and it sends each statement of a migration alone, because
+// Citus does not take several at once. A migration still is one transaction: one that fails leaves
+// nothing behind, and can be tried again.
 type dialect struct {
 	dbmate.Driver
 	url string
@@ -55,8 +55,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 type singleStatements struct{ *stdlib.Conn }
 
-// ExecContext executes the statements of a script one after the other, and returns the result of the
-// last one.
+// ExecContext executes the statements of a script one after the other, and returns the result of
+// the last one.
 func (c singleStatements) ExecContext(ctx context.Context, script string, args []driver.NamedValue) (driver.Result, error) {
 	if len(args) > 0 {
 		return c.Conn.ExecContext(ctx, script, args)

@@ -15,10 +15,10 @@ import (
 // its connection is given up.
 const cancelWithin = 2 * time.Second
 
-// limitTime applies the limits in time of a pool. They are deadlines on this side, because a pooler in
-// transaction mode takes no statement_timeout from its clients. A deadline cancels the statement in
-// the server and keeps the connection: otherwise a statement that waits for a lock would stay in the
-// server, and each client that gives up would cost a new connection.
+// limitTime applies the limits in time of a pool. They are deadlines on this side, because a pooler
+// in transaction mode takes no statement_timeout from its clients. A deadline cancels the statement
+// in the server and keeps the connection: otherwise a statement that waits for a lock would stay in
+// the server, and each client that gives up would cost a new connection.
 func limitTime(config *pgx.ConnConfig, l Limits) {
 	config.Tracer = deadlines{l}
 	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
@@ -65,8 +65,8 @@ func (deadlines) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool
 	end(ctx)
 }
 
-// leaveReadOnly closes a connection on which the server refused a change because it is read-only. The
-// next connection may find another server, or a setting that has changed: a session keeps the
+// leaveReadOnly closes a connection on which the server refused a change because it is read-only.
+// The next connection may find another server, or a setting that has changed: a session keeps the
 // default_transaction_read_only with which it began.
 func leaveReadOnly(config *pgx.ConnConfig) {
 	next := config.OnPgError

@@ -60,8 +60,8 @@ func LatestVersion() string {
 	return version
 }
 
-// exclusively runs a step of dbmate while nobody else runs one on this database. Dbmate itself locks
-// nothing.
+// exclusively runs a step of dbmate while nobody else runs one on this database. Dbmate itself
+// locks nothing.
 func exclusively(ctx context.Context, databaseURL string, log *slog.Logger, step func(*dbmate.DB) error) (err error) {
 	conn, mate, err := connect(ctx, databaseURL, log)
 	if err != nil {

@@ -9,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// silence is how long a server may be silent before its connections are given up. When it has vanished without a word, with its
-// machine or with the network on the way, a statement would otherwise wait for a quarter of an hour. A lease lasts less, so that
-// nothing is lost by giving up that was not lost before. It bounds no statement: the machine of a server that is busy answers.
+// silence is how long a server may be silent before its connections are given up. If the server's
+// machine or the network has failed, a statement would otherwise wait for a quarter of an hour. The
+// instance's lease lasts less than this, so giving up loses nothing that was not lost before. It
+// bounds no statement: the machine of a busy server still acknowledges.
 const silence = 10 * time.Second
 
-// limitSilence bounds by silence how long connections may take to be made, unless the url says that, how long what was sent may
-// be unacknowledged, and, by probes, how long nothing may come where nothing is sent.
+// limitSilence applies the limit to connecting (unless the URL has connect_timeout), to data that
+// is not acknowledged, and, by keep-alive probes, to idle connections.
 func limitSilence(config *pgx.ConnConfig) {
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, silence)
 	config.DialFunc = (&net.Dialer{
@@ -24,9 +25,10 @@ func limitSilence(config *pgx.ConnConfig) {
 	}).DialContext
 }
 
-// Locking is for transactions that lock what others need: it has the server end one that has not been heard of for as long as
-// silence, and so give back the locks of an instance that was cut off in the middle. It is part of "begin", which costs no round
-// trip, and of this transaction only, so that a pooler in transaction mode does not carry it over to others.
+// Locking is for transactions that lock rows of others. The server ends such a transaction if its
+// client has been silent for the time above, and so releases the locks of an instance that was cut
+// off. The setting is part of "begin", which costs no round trip, and it ends with the transaction,
+// so that a pooler in transaction mode does not pass it on to other clients.
 var Locking = pgx.TxOptions{
 	BeginQuery: fmt.Sprintf("begin; set local idle_in_transaction_session_timeout = %d", silence.Milliseconds()),
 }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limitUnacknowledged has the kernel end a connection on which what was sent is not acknowledged in time.
+// limitUnacknowledged makes the kernel end a connection if sent data is not acknowledged in time.
 func limitUnacknowledged(network, _ string, socket syscall.RawConn) error {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil // a server on this machine

@@ -4,5 +4,5 @@ package database
 
 import "syscall"
 
-// limitUnacknowledged leaves it to the system how long to send what is not acknowledged.
+// limitUnacknowledged does nothing: only Linux has the limit.
 func limitUnacknowledged(_, _ string, _ syscall.RawConn) error { return nil }

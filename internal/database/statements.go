@@ -9,8 +9,8 @@ import (
 var dollarTag = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z_0-9]*)?\$`)
 
 // statements splits a script at the semicolons between its statements. It knows quoted texts and
-// names, dollar quotes, and comments. It does not know functions whose body is "begin atomic .. end":
-// write such bodies in dollar quotes.
+// names, dollar quotes, and comments. It does not know functions whose body is "begin atomic ..
+// end": write such bodies in dollar quotes.
 func statements(script string) (list []string) {
 	begin, hasText := 0, false
 	for at := 0; at < len(script); {
@@ -69,8 +69,9 @@ func token(script string) (length int, kind tokenKind) {
 	}
 }
 
-// through returns the length of a script up to and with the end of a token whose beginning takes skip
-// bytes. A token that does not end takes the rest of the script: PostgreSQL then names the fault.
+// through returns the length of a script up to and with the end of a token whose beginning takes
+// skip bytes. A token that does not end takes the rest of the script: PostgreSQL then names the
+// fault.
 func through(script, end string, skip int) int {
 	if at := strings.Index(script[skip:], end); at >= 0 {
 		return skip + at + len(end)

@@ -7,13 +7,14 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// registerUUID makes a connection send and receive uuid.UUID as its 16 bytes. By itself pgx goes by way of its text,
-// because the type says how to become a database/sql value; with a thousand ids in a statement that shows.
+// registerUUID makes a connection send and receive uuid.UUID as its 16 bytes. By itself, pgx uses
+// the text, because the type implements the interfaces of database/sql; with a thousand ids in a
+// statement that is measurable.
 func registerUUID(types *pgtype.Map) {
 	types.RegisterType(&pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}})
 }
 
-// uuidCodec leaves to pgx all but what is said above.
+// uuidCodec leaves everything else to pgx.
 type uuidCodec struct{ pgtype.UUIDCodec }
 
 func (c uuidCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {

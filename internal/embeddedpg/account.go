@@ -17,15 +17,16 @@ import (
 	"time"
 )
 
-// account is the unprivileged user that PostgreSQL's programs run under when this process is root, since they refuse
-// to run as root. A nil account means our own user, and then its methods have nothing to do.
+// account is the unprivileged user that PostgreSQL's programs run as if this process is root,
+// because they refuse to run as root. A nil account stands for our own user; its methods then do
+// nothing.
 type account struct {
 	uid, gid int
 	name     string
 }
 
-// chooseAccount picks the owner of what is there already, then the usual names. Existing data so stay with the user
-// they belong to, whoever starts the service.
+// chooseAccount picks the owner of the existing data, or else the first of the usual users that
+// exists. So existing data stay with their owner, whoever starts the service.
 func chooseAccount(paths ...string) (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -58,14 +59,16 @@ func chooseAccount(paths ...string) (*account, error) {
 func (a *account) command(ctx context.Context, dir, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
-	// The service's own environment holds secrets, and variables that would reconfigure PostgreSQL; it needs none of them.
+	// The service's environment contains secrets, and variables that PostgreSQL would take for
+	// settings. It needs neither.
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 	if libraries, ok := os.LookupEnv("LD_LIBRARY_PATH"); ok {
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+libraries)
 	}
-	// Its own process group, so that Ctrl-C in a terminal reaches only us and PostgreSQL lives until the service is
-	// drained. No Pdeathsig: it fires when the starting thread ends, which in Go is not when the process ends, it
-	// exists on Linux only, and a server that survives our SIGKILL is found and stopped by the next start anyway.
+	// PostgreSQL gets a process group of its own, so that Ctrl-C in a terminal reaches only us, and
+	// PostgreSQL lives until the service has drained. Pdeathsig is not used: it exists on Linux only,
+	// and it fires when the thread that started the process ends, which in Go is not the end of the
+	// process. A server that survives our SIGKILL is stopped by the next start anyway.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if a != nil {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
@@ -73,7 +76,8 @@ func (a *account) command(ctx context.Context, dir, program string, args ...stri
 	return cmd
 }
 
-// own gives the account a file that we have open. It takes no path, so that nothing can be put in its place meanwhile.
+// own gives the account an open file. It takes no path, so that nobody can replace the file in the
+// meantime.
 func (a *account) own(file *os.File) error {
 	if a == nil {
 		return nil
@@ -81,7 +85,8 @@ func (a *account) own(file *os.File) error {
 	return file.Chown(a.uid, a.gid)
 }
 
-// ownTree gives the account a directory and all in it when they are root's, as after a copy made by root.
+// ownTree gives the account a directory and everything in it, if the directory belongs to another
+// user, for example after root has copied it.
 func (a *account) ownTree(root string) error {
 	if uid, _, ok := owner(root); a == nil || !ok || uid == a.uid {
 		return nil
@@ -94,8 +99,8 @@ func (a *account) ownTree(root string) error {
 	})
 }
 
-// checkReach makes sure that the account may enter the directories and run the programs in the last one, and names the
-// first place where it may not.
+// checkReach returns an error that names the first place that the account may not enter, or the
+// first program that it may not run. The programs are in the last directory.
 func (a *account) checkReach(ctx context.Context, dirs ...string) error {
 	if a == nil {
 		return nil
@@ -103,7 +108,8 @@ func (a *account) checkReach(ctx context.Context, dirs ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 
-	// The kernel is asked, as that user: mode bits alone would not tell about access lists or a read-only mount.
+	// The kernel is asked as that user, because mode bits do not tell about access lists and read-only
+	// mounts.
 	args := []string{"-c", `for p; do test -x "$p" || { printf %s "$p"; exit 1; }; done`, "sh"}
 	for _, dir := range dirs {
 		args = append(args, ancestors(dir)...)
@@ -121,7 +127,7 @@ func (a *account) checkReach(ctx context.Context, dirs ...string) error {
 	return nil
 }
 
-// ancestors lists an absolute path and the directories above it, the root first.
+// ancestors returns an absolute path and all directories above it, beginning with the root.
 func ancestors(path string) []string {
 	var all []string
 	for ; path != filepath.Dir(path); path = filepath.Dir(path) {
@@ -131,7 +137,7 @@ func ancestors(path string) []string {
 	return all
 }
 
-// owner tells whose a file is; ok is false when it is not there.
+// owner returns the owner of a file. It is not ok if there is no such file.
 func owner(path string) (uid, gid int, ok bool) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -144,7 +150,7 @@ func owner(path string) (uid, gid int, ok bool) {
 	return int(stat.Uid), int(stat.Gid), true
 }
 
-// oneLine makes a program's output fit into an error.
+// oneLine joins the lines of a program's output, for use in an error.
 func oneLine(out []byte) string {
 	return strings.Join(strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

@@ -18,10 +18,11 @@ import (
 // minMajor is the oldest PostgreSQL that Punctual works with.
 const minMajor = 15
 
-// remedy ends every sentence about binaries that are not there.
+// remedy ends every error about missing binaries.
 const remedy = "install PostgreSQL 15 or newer, point PUNCTUAL_POSTGRES_BIN at its bin directory, or set DATABASE_URL"
 
-// versionPattern reads "postgres (PostgreSQL) 15.14 (Debian ...)", and "18beta1" of an unfinished one.
+// versionPattern matches "postgres (PostgreSQL) 15.14 (Debian ...)", and "18beta1" of an unreleased
+// version.
 var versionPattern = regexp.MustCompile(`^postgres \(.*?\) ((\d+)(?:\.(\d+))?\S*)`)
 
 // binaries is one installation of PostgreSQL.
@@ -31,9 +32,10 @@ type binaries struct {
 	major, minor int
 }
 
-// Find returns the bin directory to use, absolute: binDir when it is given, else that of the newest PostgreSQL in PATH and
-// in the places where Debian, Red Hat, Homebrew and Postgres.app put it. It does not fetch anything. It fails when there is
-// no PostgreSQL 15 or newer.
+// Find returns the absolute path of the bin directory to use: binDir if it is not empty, or else
+// that of the newest PostgreSQL in PATH and in the places where Debian, Red Hat, Homebrew and
+// Postgres.app install it. It fetches nothing. It returns an error if there is no PostgreSQL 15 or
+// newer.
 func Find(binDir string) (string, error) {
 	found, err := search(context.Background(), binDir, searchPlaces(), slog.Default())
 	if err != nil {
@@ -45,7 +47,7 @@ func Find(binDir string) (string, error) {
 	return found[0].dir, nil
 }
 
-// searchPlaces lists PATH and the usual places, as patterns for filepath.Glob.
+// searchPlaces returns PATH and the usual places, as patterns for filepath.Glob.
 func searchPlaces() []string {
 	return append(filepath.SplitList(os.Getenv("PATH")),
 		"/usr/lib/postgresql/*/bin",
@@ -57,7 +59,8 @@ func searchPlaces() []string {
 	)
 }
 
-// obtain finds the binaries for data of the given major version, 0 for any, and fetches them when the machine has none.
+// obtain returns binaries for data of the given major version, or of any version if that is 0. It
+// fetches them if the machine has none.
 func obtain(ctx context.Context, binDir string, major int, dir directory, out outside, logger *slog.Logger) (binaries, error) {
 	cache := fetchPlace(dir)
 	found, err := search(ctx, binDir, append(out.places, filepath.Join(cache, "*", "bin")), logger)
@@ -79,7 +82,8 @@ func obtain(ctx context.Context, binDir string, major int, dir directory, out ou
 	return found[fits], nil
 }
 
-// search lists what is usable, the newest first. With a binDir it looks only there, and says what is wrong with it.
+// search returns the usable binaries, newest first. If binDir is not empty, it looks only there,
+// and the error says what is wrong with it.
 func search(ctx context.Context, binDir string, places []string, logger *slog.Logger) ([]binaries, error) {
 	if binDir != "" {
 		b, err := inspect(ctx, binDir)
@@ -111,7 +115,8 @@ func search(ctx context.Context, binDir string, places []string, logger *slog.Lo
 	return found, nil
 }
 
-// inspect asks the binaries for their version, which also shows that they run on this machine.
+// inspect asks the binaries for their version. That they answer shows that they run on this
+// machine.
 func inspect(ctx context.Context, dir string) (binaries, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -123,7 +128,7 @@ func inspect(ctx context.Context, dir string) (binaries, error) {
 			return binaries{}, err
 		}
 	}
-	// A link, as some put into PATH, leads to the directory that has the other programs too.
+	// PATH may hold a link to a directory that has the other programs too.
 	if info, err := os.Lstat(postgres); err == nil && info.Mode()&os.ModeSymlink != 0 {
 		if target, err := filepath.EvalSymlinks(postgres); err == nil && isFile(filepath.Join(filepath.Dir(target), "initdb")) {
 			dir, postgres = filepath.Dir(target), target

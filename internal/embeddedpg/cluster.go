@@ -12,7 +12,8 @@ import (
 	"syscall"
 )
 
-// cluster makes the cluster when there is none, and returns the password of its role. fast leaves out the sync to disk.
+// cluster creates the cluster unless it exists, and returns the password of its role. With fast,
+// the new files are not synced to disk.
 func (d directory) cluster(ctx context.Context, bin binaries, who *account, fast bool) (string, error) {
 	_, err := os.Lstat(d.clusterPath())
 	exists := err == nil
@@ -32,8 +33,9 @@ func (d directory) cluster(ctx context.Context, bin binaries, who *account, fast
 	return password, d.initCluster(ctx, bin, who, password, fast)
 }
 
-// password reads the role's password, and makes it before there is a cluster. The loopback is open to every local user, so
-// the data need a secret that they cannot read.
+// password returns the role's password, which it creates if there is no cluster yet. All users of
+// the machine can connect to the loopback interface, so the data need a secret that these users
+// cannot read.
 func (d directory) password(exists bool, who *account) (string, error) {
 	path := d.path("password")
 	text, err := os.ReadFile(path)
@@ -53,8 +55,8 @@ func (d directory) password(exists bool, who *account) (string, error) {
 	return password, nil
 }
 
-// initCluster makes the cluster beside its place and moves it there when it is complete, so that one which was
-// interrupted is never taken for a good one.
+// initCluster creates the cluster in a temporary directory and renames it when it is complete, so
+// that an interrupted one is never mistaken for a complete one.
 func (d directory) initCluster(ctx context.Context, bin binaries, who *account, password string, fast bool) error {
 	temp, err := os.MkdirTemp(d.root, "init-")
 	if err != nil {
@@ -73,7 +75,8 @@ func (d directory) initCluster(ctx context.Context, bin binaries, who *account, 
 	}
 	args := []string{
 		"--pgdata=" + data, "--username=" + roleName, "--pwfile=" + secret, "--auth=scram-sha-256",
-		// Byte order is the one collation that no update of the system's C library changes under an index.
+		// Byte order is the only collation that an update of the system's C library never changes under
+		// an index.
 		"--encoding=UTF8", "--locale=C", "--no-instructions",
 	}
 	if fast {
@@ -94,7 +97,8 @@ func (d directory) initCluster(ctx context.Context, bin binaries, who *account, 
 	return nil
 }
 
-// writeSecret writes a file that only we and the account can read, durably, and replaces one that is there.
+// writeSecret durably writes a file that only we and the account can read. It replaces an existing
+// file.
 func writeSecret(path, text string, who *account) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), "init-") // mode 0600; sweep knows the name
 	if err != nil {

@@ -14,8 +14,9 @@ import (
 const (
 	readyPoll    = 25 * time.Millisecond
 	readyConnect = 5 * time.Second
-	// refusals is how often in a row the server may turn us away for a reason that does not pass by itself: 5 s. It is not
-	// once, since another server may have got our port, and then our own is just about to say so and end.
+	// refusals bounds how often in a row the server may refuse us for a reason that does not pass by
+	// itself: for 5 s. One refusal is not enough, because another server may have taken our port, and
+	// then our own server is about to say so and end.
 	refusals = 200
 )
 
@@ -25,12 +26,13 @@ const (
 	invalidCatalogName = "3D000" // no such database
 )
 
-// awaitDatabase connects until it succeeds, and makes the database when it is missing. It gives up when ctx ends, when
-// the server does, which ended tells, and when the server keeps refusing.
+// awaitDatabase tries to connect until it succeeds, and creates the database if it is missing. It
+// returns an error when ctx ends, when the server has ended, or when the server keeps refusing.
 func awaitDatabase(ctx context.Context, address url.URL, ended <-chan struct{}) error {
 	poll := time.NewTicker(readyPoll)
 	defer poll.Stop()
-	// A stranger on our port may take the connection and say nothing; the end of our own server cuts that short.
+	// Another program on our port may accept the connection and stay silent. The end of our server
+	// ends such an attempt.
 	attempts, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -66,7 +68,8 @@ func awaitDatabase(ctx context.Context, address url.URL, ended <-chan struct{}) 
 	}
 }
 
-// openDatabase connects once. That it succeeds also shows that the server is ours: both sides prove that they know the password.
+// openDatabase connects once. Success also shows that the server is ours, because both sides prove
+// that they know the password.
 func openDatabase(ctx context.Context, address url.URL) error {
 	conn, err := connect(ctx, address)
 	if err == nil {

@@ -25,10 +25,11 @@ func (d directory) path(name string) string { return filepath.Join(d.root, name)
 
 func (d directory) clusterPath() string { return d.path("cluster") }
 
-// openDirectory makes the directory when it is missing and picks the account for PostgreSQL's programs.
+// openDirectory creates the directory unless it exists, and picks the account for PostgreSQL's
+// programs.
 //
-// A directory that is new or empty is closed to all others. One with somebody's files in it keeps its mode and its owner:
-// it may be a home or a mount, and the cluster inside is closed anyway.
+// A new or empty directory is closed to all others. A directory that contains files keeps its mode
+// and its owner: it may be a home directory or a mount, and the cluster in it is closed anyway.
 func openDirectory(path string) (directory, *account, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
@@ -61,7 +62,8 @@ func openDirectory(path string) (directory, *account, error) {
 	}
 	mode := fs.FileMode(0o700)
 	if who != nil {
-		// It stays root's, so that PostgreSQL's account cannot plant links for root to follow; the account only passes.
+		// The directory stays root's, so that PostgreSQL's account cannot create links for root to
+		// follow. The account may only pass through.
 		mode = 0o710
 		if err := os.Lchown(root, 0, who.gid); err != nil {
 			return d, nil, fmt.Errorf("let PostgreSQL's user into the data directory: %w", err)
@@ -73,7 +75,8 @@ func openDirectory(path string) (directory, *account, error) {
 	return d, who, nil
 }
 
-// sweep removes what an interrupted start left. A failure costs only space, so it is logged and the start goes on.
+// sweep removes what an interrupted start has left. A failure only costs space, so it is logged and
+// the start continues.
 func (d directory) sweep(logger *slog.Logger) {
 	leftovers, _ := filepath.Glob(d.path("init-*"))
 	for _, path := range leftovers {
@@ -83,7 +86,7 @@ func (d directory) sweep(logger *slog.Logger) {
 	}
 }
 
-// major is the PostgreSQL major version of the data, 0 when there are none yet.
+// major returns the PostgreSQL major version of the data, or 0 if there are none yet.
 func (d directory) major() (int, error) {
 	info, err := os.Lstat(d.clusterPath())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -111,7 +114,7 @@ func syncDir(path string) error {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	// Some file systems cannot sync a directory and say so; they need no sync either.
+	// Some file systems cannot sync a directory and return EINVAL. They do not need it either.
 	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return err
 	}

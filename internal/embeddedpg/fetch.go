@@ -15,12 +15,12 @@ import (
 const (
 	fetchTimeout  = 10 * time.Minute
 	fetchProgress = 5 * time.Second
-	// fetchMegabytes is what an archive of binaries weighs, roughly, for the log.
+	// fetchMegabytes is the approximate size of an archive of binaries, for the log.
 	fetchMegabytes = 20
 )
 
-// fetchPlace is where fetched binaries are kept: in the user's cache, or with the data when the user has no cache, or is
-// root, whose cache is closed to the account that has to run them.
+// fetchPlace returns where fetched binaries are kept: in the user's cache, or next to the data if
+// the user has no cache or is root. Root's cache is closed to the account that runs PostgreSQL.
 func fetchPlace(dir directory) string {
 	if cache, err := os.UserCacheDir(); err == nil && os.Geteuid() != 0 {
 		return filepath.Join(cache, "punctual", "binaries")
@@ -28,7 +28,7 @@ func fetchPlace(dir directory) string {
 	return dir.path("binaries")
 }
 
-// fetch gets the binaries for data of the given major version, 0 for the newest, into the directory place.
+// fetch downloads the binaries of a major version, 0 for the newest, into the directory place.
 func fetch(ctx context.Context, place string, major int, repository string, logger *slog.Logger) (_ binaries, err error) {
 	defer func() {
 		if err != nil {
@@ -55,7 +55,8 @@ func fetch(ctx context.Context, place string, major int, repository string, logg
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	// The library cannot be interrupted. When ctx ends first, what it does ends by itself and is removed here.
+	// The library cannot be interrupted. If ctx ends first, the download ends by itself, and its files
+	// are removed then.
 	go func() { done <- unpack(temp, version, repository) }()
 	progress := time.NewTicker(fetchProgress)
 	defer progress.Stop()
@@ -63,7 +64,7 @@ func fetch(ctx context.Context, place string, major int, repository string, logg
 		select {
 		case err := <-done:
 			defer func() { _ = os.RemoveAll(temp) }()
-			b, err := settle(ctx, temp, filepath.Join(place, string(version)), err)
+			b, err := install(ctx, temp, filepath.Join(place, string(version)), err)
 			if err == nil {
 				logger.Info(fmt.Sprintf("fetched PostgreSQL %s, done in %s", b.version, time.Since(began).Round(time.Millisecond)))
 			}
@@ -80,11 +81,12 @@ func fetch(ctx context.Context, place string, major int, repository string, logg
 	}
 }
 
-// unpack lets the library fetch, verify and unpack into temp.
+// unpack uses the library to download, verify and unpack an archive into temp.
 //
-// It exports no call for only that: its Start goes on to make a cluster, which fails for root, and to run a server. So
-// we give it a role name that every initdb refuses, which ends Start right after unpacking, and always the same way.
-// Whether it worked is seen from what it unpacked, not from its error.
+// The library has no function for only that: its Start continues by creating a cluster, which fails
+// for root, and by running a server. We pass a role name that every initdb refuses, so that Start
+// always ends right after unpacking. Whether it worked is visible from the unpacked files, not from
+// the error of Start.
 func unpack(temp string, version embeddedpostgres.PostgresVersion, repository string) error {
 	port, err := freePort() // never used, but the library wants one that is free
 	if err != nil {
@@ -103,8 +105,8 @@ func unpack(temp string, version embeddedpostgres.PostgresVersion, repository st
 	return server.Stop()
 }
 
-// settle moves unpacked binaries that run to their final place. cause says why there are none.
-func settle(ctx context.Context, temp, final string, cause error) (binaries, error) {
+// install moves unpacked binaries to their final place if they run. cause says why there are none.
+func install(ctx context.Context, temp, final string, cause error) (binaries, error) {
 	unpacked := filepath.Join(temp, "binaries")
 	if _, err := os.Stat(filepath.Join(unpacked, "bin", "postgres")); err != nil {
 		return binaries{}, cause
@@ -112,7 +114,7 @@ func settle(ctx context.Context, temp, final string, cause error) (binaries, err
 	if _, err := inspect(ctx, filepath.Join(unpacked, "bin")); err != nil {
 		return binaries{}, err
 	}
-	// What is there already did not run, or somebody else has just fetched the same.
+	// Existing files did not run before, unless somebody else has just fetched the same ones.
 	if b, err := inspect(ctx, filepath.Join(final, "bin")); err == nil {
 		return b, nil
 	}

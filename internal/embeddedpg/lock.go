@@ -11,14 +11,16 @@ import (
 	"syscall"
 )
 
-// lock says which process owns a data directory. It is the kernel's: it ends with the process however that dies, and
-// it is not inherited by PostgreSQL, since Go opens files close-on-exec.
+// lock shows which process owns a data directory. It is a lock of the kernel: it ends with the
+// process, however the process dies, and PostgreSQL does not inherit it, because Go opens files
+// close-on-exec.
 type lock struct {
 	file *os.File
 	once sync.Once
 }
 
-// acquire takes the directory for this process, or fails at once when another live process has it.
+// acquire locks the directory for this process. It returns an error at once if another process has
+// locked it.
 func (d directory) acquire(who *account) (*lock, error) {
 	file, err := os.OpenFile(d.path("lock"), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -42,10 +44,12 @@ func (d directory) acquire(who *account) (*lock, error) {
 	return held, nil
 }
 
-// release gives the directory back. The file stays: removing it would let two processes lock two files of one name.
+// release unlocks the directory. The file stays: if it were removed, two processes could lock two
+// files of the same name.
 func (l *lock) release() {
 	l.once.Do(func() {
-		// Unlocking first also covers a copy of the descriptor in a child that is just between fork and exec.
+		// Unlocking before closing also covers a copy of the descriptor in a child that is between fork
+		// and exec.
 		_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
 		_ = l.file.Close()
 	})

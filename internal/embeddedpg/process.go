@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// errPassing marks a failed start that may succeed when tried again: somebody else took the port first, or processes of
-// a killed server are just about to end.
+// errPassing marks a failed start that may succeed when it is repeated: another program took the
+// port first, or processes of a killed server are about to end.
 var errPassing = errors.New("PostgreSQL could not start yet")
 
-// settingPattern is what PostgreSQL takes as the name of a setting.
+// settingPattern matches the names that PostgreSQL accepts for settings.
 var settingPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
 // process is a running postmaster.
@@ -31,7 +31,7 @@ type process struct {
 	err  error         // how it ended; read it only after done
 }
 
-// ownSettings are what this package relies on; Config.Settings cannot change them.
+// ownSettings returns the settings that this package relies on. Config.Settings cannot change them.
 func ownSettings(port string) map[string]string {
 	return map[string]string{
 		"port":                    port,
@@ -44,7 +44,7 @@ func ownSettings(port string) map[string]string {
 	}
 }
 
-// defaultSettings are those that Config.Settings may change.
+// defaultSettings returns the settings that Config.Settings may change.
 func defaultSettings() map[string]string {
 	return map[string]string{"timezone": "UTC", "log_timezone": "UTC", "max_connections": "100"}
 }
@@ -63,7 +63,8 @@ func checkSettings(settings map[string]string) error {
 	return nil
 }
 
-// startProcess runs the postmaster and returns when the database accepts connections. On an error nothing is left running.
+// startProcess runs the postmaster and returns when the database accepts connections. After an
+// error nothing is left running.
 func startProcess(ctx context.Context, bin binaries, dir directory, who *account, address url.URL,
 	settings map[string]string, logger *slog.Logger,
 ) (*process, error) {
@@ -76,10 +77,11 @@ func startProcess(ctx context.Context, bin binaries, dir directory, who *account
 	}
 
 	p := &process{log: newServerLog(logger), done: make(chan struct{})}
-	// Not the start's context: it must not end the server.
+	// The server must outlive the context of the start.
 	p.cmd = who.command(context.WithoutCancel(ctx), dir.clusterPath(), filepath.Join(bin.dir, "postgres"), args...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	// Processes of a killed postmaster hold its output open for a moment; its end is known at once all the same.
+	// Processes of a killed postmaster keep its output open for a moment. WaitDelay reports its end at
+	// once all the same.
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run PostgreSQL: %w", err)
@@ -96,7 +98,7 @@ func startProcess(ctx context.Context, bin binaries, dir directory, who *account
 	return p, nil
 }
 
-// watch waits for the end, whatever its reason.
+// watch waits for the end of the process, whatever its reason.
 func (p *process) watch(logger *slog.Logger) {
 	p.err = p.cmd.Wait()
 	if p.log.serving.Load() {
@@ -105,7 +107,7 @@ func (p *process) watch(logger *slog.Logger) {
 	close(p.done)
 }
 
-// explain says why the start failed, with the end of the log.
+// explain adds the end of the server's log to the error of a start.
 func (p *process) explain(err error) error {
 	tail := p.log.tail()
 	if strings.Contains(tail, "could not create any TCP/IP sockets") || strings.Contains(tail, "pre-existing shared memory block") {

@@ -1,6 +1,7 @@
-// Package embeddedpg runs a real PostgreSQL server that belongs to this process: it is started with the service, listens
-// on the loopback only, keeps its data between starts and is shut down with the service. It is what Punctual uses when
-// no DATABASE_URL is set, and what tests use to get a throwaway server.
+// Package embeddedpg runs a PostgreSQL server that belongs to this process. The server starts and
+// stops with the service, listens on the loopback interface only, and keeps its data between
+// starts. Punctual uses it as its built-in PostgreSQL (--embedded), and tests use it as a throwaway
+// server.
 package embeddedpg
 
 import (
@@ -22,27 +23,30 @@ const (
 )
 
 const (
-	// startAttempts bounds how often a start is tried again after a failure that passes by itself: see errPassing.
+	// startAttempts bounds how often a start is repeated after a failure that passes by itself: see
+	// errPassing.
 	startAttempts = 20
 	attemptPause  = 250 * time.Millisecond
-	// undoTimeout is how long the server of a start that failed half-way may take to stop, and a crashed-out
-	// server after the hard signal.
+	// undoTimeout bounds how long a server may take to stop after a failed start, and after the signal
+	// for an immediate shutdown.
 	undoTimeout = 10 * time.Second
 )
 
 // Config describes one server. Zero means default, except for DataDir.
 type Config struct {
-	// DataDir is where everything is kept across restarts: the cluster, its password and a lock. It is made when
-	// missing, readable by nobody else. Required. When the process is root it must be reachable for the unprivileged
-	// account that PostgreSQL runs under; a directory made by os.MkdirTemp is, the one of testing.T.TempDir is not.
+	// DataDir holds everything that is kept between starts: the cluster, its password and a lock.
+	// Required. It is created if it is missing, and only its owner can read it. If the process is
+	// root, PostgreSQL's unprivileged account has to be able to reach it: a directory of os.MkdirTemp
+	// will do, and one of testing.T.TempDir will not.
 	DataDir string
-	// BinDir is the directory with postgres and initdb. Empty: the newest PostgreSQL of this machine, see Find, and
-	// when there is none it is fetched.
+	// BinDir is the directory of the programs postgres and initdb. Default: the newest PostgreSQL of
+	// this machine (see Find), or one that is fetched if there is none.
 	BinDir string
-	// Logger gets what the server logs: its warnings as warnings, all else at debug level. Default: slog.Default().
+	// Logger receives the server's log: its warnings as warnings, everything else at debug level.
+	// Default: slog.Default().
 	Logger *slog.Logger
-	// Settings are PostgreSQL settings that go before those in the cluster's files, such as fsync=off. Those that
-	// this package needs for itself, such as port, are refused.
+	// Settings are PostgreSQL settings that have priority over the cluster's files, such as fsync=off.
+	// Settings that this package needs for itself, such as port, are refused.
 	Settings map[string]string
 }
 
@@ -53,20 +57,21 @@ type Server struct {
 	lock    *lock
 }
 
-// outside is what Start takes from the machine, and what a test of it replaces.
+// outside is what Start uses of the machine. Tests replace it.
 type outside struct {
 	places     []string            // glob patterns of bin directories to search
 	port       func() (int, error) // a port that is probably free
 	repository string              // where binaries are fetched from; empty: the library's default
 }
 
-// Start starts a server on c.DataDir, makes the cluster first when there is none, and returns when the database
-// accepts connections. ctx bounds the start only, not the server's life. A server that an earlier process left behind
-// on the same data is stopped first.
+// Start starts a server on c.DataDir and returns when the database accepts connections. It creates
+// the cluster unless it exists, and first stops a server that an earlier process has left on the
+// same data. ctx bounds the start, not the life of the server.
 //
-// It fails, with one sentence that says what to do, when another live process owns the data directory, when no usable
-// binaries are found or fetched, when they do not fit existing data, and when an unprivileged account that is needed
-// cannot reach a directory. When the server itself refuses to start, the error ends with the last lines of its log.
+// The error is one sentence that says what to do: if another process owns the data directory, if no
+// usable binaries are found or fetched, if they do not fit the existing data, and if the
+// unprivileged account cannot reach a directory. If the server itself refuses to start, the error
+// ends with the last lines of its log.
 func Start(ctx context.Context, c Config) (*Server, error) {
 	return start(ctx, c, outside{places: searchPlaces(), port: freePort})
 }
@@ -74,7 +79,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 func start(ctx context.Context, c Config, out outside) (_ *Server, err error) {
 	logger := cmp.Or(c.Logger, slog.Default())
 	if c.DataDir == "" {
-		return nil, errors.New("embedded PostgreSQL needs a data directory")
+		return nil, errors.New("the built-in PostgreSQL needs a data directory")
 	}
 	if err := checkSettings(c.Settings); err != nil {
 		return nil, err
@@ -132,29 +137,31 @@ func start(ctx context.Context, c Config, out outside) (_ *Server, err error) {
 		if err != nil {
 			return nil, err
 		}
-		logger.Info("PostgreSQL is ready", "version", bin.version, "port", port, "data", dir.root,
+		logger.Info("the built-in PostgreSQL is ready", "version", bin.version, "port", port, "data", dir.root,
 			"took", time.Since(began).Round(time.Millisecond))
 		return &Server{url: address.String(), process: p, lock: held}, nil
 	}
 }
 
-// URL is the address of the database, with its password, as a connection string of the form postgres://...
+// URL returns the connection string of the database, postgres://..., which includes the password.
 func (s *Server) URL() string { return s.url }
 
-// Done is closed when the server process has ended, by Stop or because it crashed.
+// Done returns a channel that is closed when the server process has ended, because of Stop or a
+// crash.
 func (s *Server) Done() <-chan struct{} { return s.process.done }
 
-// Stop shuts the server down: open transactions are rolled back, everything is written, and the data directory is
-// released. When ctx ends first, the server is ended without that last write; nothing committed is lost, the next start
-// recovers it, and the error wraps ctx's. Stop may be called often, and after a crash, when it only releases the directory.
+// Stop shuts the server down: it rolls back open transactions, writes everything to disk, and
+// releases the data directory. If ctx ends first, the server ends without that last write and the
+// error wraps ctx's; nothing committed is lost, because the next start recovers it. Stop may be
+// called repeatedly, also after a crash; then it only releases the directory.
 func (s *Server) Stop(ctx context.Context) error {
 	err := s.process.stop(ctx)
 	s.lock.release()
 	return err
 }
 
-// freePort asks the kernel for a port. It is free again when this returns, so that somebody else may take it before
-// PostgreSQL does; start then tries another.
+// freePort asks the kernel for a free port. Another program may take the port before PostgreSQL
+// does; start then tries another one.
 func freePort() (int, error) {
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -164,7 +171,7 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// pause waits and reports whether ctx still allows to go on.
+// pause waits for d. It reports whether ctx is still alive.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// logPrefix puts the kind of server process before each line: "client backend|ERROR:  ...".
+	// logPrefix puts the kind of the server process before each line: "client backend|ERROR: ...".
 	logPrefix = "%b|"
 	tailLines = 10
 )
 
-// serverLog passes the server's log on, line by line, and keeps its end for error messages.
+// serverLog writes the server's log to ours, line by line, and keeps its end for error messages.
 //
-// A pipe to our own log, and not a file: a file would grow without bound, and one log is easier to watch. When we are
-// killed the server goes on without it.
+// The server writes to a pipe and not to a file: a file would grow without limit, and one log is
+// easier to watch. If we are killed, the server continues without a log.
 type serverLog struct {
 	logger  *slog.Logger
 	serving atomic.Bool // before and after it, the server's complaints about being asked too early or ended are no news
@@ -32,7 +32,8 @@ func newServerLog(logger *slog.Logger) *serverLog {
 	return &serverLog{logger: logger.With("component", "postgresql")}
 }
 
-// Write takes any part of the log. It never fails, since that would end the server's output for good.
+// Write takes any part of the log. It never fails, because an error would stop the server's output
+// for good.
 func (l *serverLog) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,15 +64,16 @@ func (l *serverLog) line(line string) {
 	}
 }
 
-// tail is the end of the log, for people.
+// tail returns the end of the log, for people.
 func (l *serverLog) tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(append(l.last, strings.TrimSpace(string(l.partial))), "\n")
 }
 
-// severity is the level at which a line is worth the operator's attention. A client gets its own errors anyway; those of
-// the server's background processes, such as a full disk at a checkpoint, are seen nowhere else.
+// severity returns the level of a line of the log. Errors of clients are for debugging, because the
+// client gets them anyway. Errors of background processes, such as a full disk during a checkpoint,
+// appear nowhere else.
 func severity(backend, text string) slog.Level {
 	word, _, _ := strings.Cut(text, ":")
 	switch word {

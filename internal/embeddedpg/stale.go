@@ -19,18 +19,20 @@ import (
 
 const (
 	stalePoll = 20 * time.Millisecond
-	// staleGrace is how long a server left behind may take for a clean shutdown before it is ended without one.
+	// staleGrace is how long a server that was left behind may take for a clean shutdown before it is
+	// ended without one.
 	staleGrace = 30 * time.Second
 )
 
-// stopStale ends the server that an earlier process left on the data when that process was killed, so that the next one
-// is our own child: only a child's end can be waited for. The caller holds the lock, so nobody uses the server any more.
+// stopStale stops the server that a killed process has left on the data. The new server has to be
+// our own child, because only a child's end can be waited for. The caller holds the lock, so nobody
+// else uses the server.
 //
-// pg_ctl is not used: it is missing in some packages of binaries, and it signals whatever process has the number in
-// postmaster.pid, also one that got the number later.
+// pg_ctl is not used: some packages of binaries lack it, and it would signal any process that has
+// the number in postmaster.pid, even one that got the number later.
 func (d directory) stopStale(ctx context.Context, logger *slog.Logger) error {
 	path := filepath.Join(d.clusterPath(), "postmaster.pid")
-	// NOFOLLOW since we may be root here, and PostgreSQL's account can write in the cluster.
+	// O_NOFOLLOW, because we may be root here, and PostgreSQL's account can write in the cluster.
 	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
@@ -45,12 +47,14 @@ func (d directory) stopStale(ctx context.Context, logger *slog.Logger) error {
 	}
 	pid, rest, err := parsePidFile(content)
 	if err != nil {
-		// Torn by a power failure; PostgreSQL would not start over it, and advises to remove it.
+		// A power failure has torn the file. PostgreSQL would not start because of it, and advises to
+		// remove it.
 		logger.Warn("removing a damaged postmaster.pid", "path", path)
 		return os.Remove(path)
 	}
 
-	// Taken before the look, so that the signals below go to the process that was looked at, on systems where Go can.
+	// The process is looked up before it is checked, so that the signals below reach the checked
+	// process, on systems where Go supports that.
 	process, err := os.FindProcess(pid)
 	if err != nil {
 		return nil
@@ -60,9 +64,10 @@ func (d directory) stopStale(ctx context.Context, logger *slog.Logger) error {
 		if process.Signal(syscall.Signal(0)) != nil {
 			return nil // dead, as PostgreSQL will see
 		}
-		// Another process has the number now, as is usual in a container, and PostgreSQL would refuse to start because of
-		// it. Our own number does not disturb it, being its parent's, and the rest of the file still lets it see whether
-		// processes of the old server are attached to its memory. So the file is changed and not removed.
+		// Another process has the number now, as often happens in a container, and PostgreSQL would
+		// refuse to start because of it. PostgreSQL ignores our own number, because we are its parent. It
+		// uses the rest of the file to check whether processes of the old server are still attached to
+		// its memory. So the file is changed and not removed.
 		logger.Debug("postmaster.pid names a process that is not PostgreSQL", "pid", pid)
 		if err := errors.Join(file.Truncate(0), writeAt(file, strconv.Itoa(os.Getpid())+"\n"+rest)); err != nil {
 			return fmt.Errorf("correct %s: %w", path, err)
@@ -74,7 +79,7 @@ func (d directory) stopStale(ctx context.Context, logger *slog.Logger) error {
 	return d.endStale(ctx, process)
 }
 
-// endStale asks for a fast shutdown, then for an immediate one, and waits until the process is gone.
+// endStale requests a fast shutdown, later an immediate one, and waits until the process is gone.
 func (d directory) endStale(ctx context.Context, process *os.Process) error {
 	if err := process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop the PostgreSQL left behind (pid %d): %w", process.Pid, err)
@@ -82,7 +87,8 @@ func (d directory) endStale(ctx context.Context, process *os.Process) error {
 	poll := time.NewTicker(stalePoll)
 	defer poll.Stop()
 	grace := time.After(staleGrace)
-	// Not the process itself is asked: killed and not yet reaped by its new parent, it would still answer.
+	// The process itself would still answer a signal while it is dead and its new parent has not
+	// reaped it.
 	for d.serves(ctx, process.Pid) {
 		select {
 		case <-poll.C:
@@ -95,7 +101,8 @@ func (d directory) endStale(ctx context.Context, process *os.Process) error {
 	return nil
 }
 
-// serves tells whether the process is a PostgreSQL server on this cluster: such a process works in that directory.
+// serves reports whether the process is a PostgreSQL server on this cluster. Such a process has the
+// cluster as its working directory.
 func (d directory) serves(ctx context.Context, pid int) bool {
 	cluster, err := filepath.EvalSymlinks(d.clusterPath())
 	if err != nil {
@@ -105,7 +112,7 @@ func (d directory) serves(ctx context.Context, pid int) bool {
 		cwd, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
 		return err == nil && cwd == cluster
 	}
-	// No /proc: macOS. There the command line has to do; startProcess puts the directory in it.
+	// macOS has no /proc. There the command line has to do, in which startProcess puts the directory.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	command, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()

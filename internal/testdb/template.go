@@ -16,11 +16,12 @@ import (
 	"punctual/sql/migrations"
 )
 
-// templateLock is the advisory lock under which templates are made: any number that nobody else takes in that database.
+// templateLock is the advisory lock under which templates are created: any number that nobody else
+// uses in that database.
 const templateLock = 7_305_218_466
 
-// templateName is different for each state of the migrations, so that a server which outlives a change of them, or
-// serves two branches, never hands out the wrong schema.
+// templateName returns a name that differs for each state of the migrations, so that a server which
+// outlives a change of them, or serves two branches, never hands out the wrong schema.
 func templateName() string {
 	hash := sha256.New()
 	err := fs.WalkDir(migrations.FS, ".", func(path string, entry fs.DirEntry, err error) error {
@@ -37,12 +38,13 @@ func templateName() string {
 	return "punctual_template_" + hex.EncodeToString(hash.Sum(nil)[:8])
 }
 
-// ensureTemplate makes the template database unless it is there. Test processes that start together wait for the first.
+// ensureTemplate creates the template database unless it exists. Test processes that start together
+// wait for the first one.
 //
-// It gets its name when it is complete, so that one whose maker was killed is never cloned. Nobody can connect to it,
-// since a single connection would make every clone fail.
+// The database gets its name when it is complete, so that a half-made one is never cloned. Nobody
+// may connect to it, because a single connection would make every clone fail.
 func ensureTemplate(ctx context.Context, server *url.URL, name string) (err error) {
-	// A connection of its own, whose end is the lock's, too.
+	// The lock ends with this connection.
 	conn, err := pgx.Connect(ctx, server.String())
 	if err != nil {
 		return err

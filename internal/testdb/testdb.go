@@ -1,8 +1,9 @@
 // Package testdb gives each test a migrated PostgreSQL database of its own. For tests only.
 //
-// The server is the one that TEST_DATABASE_URL names. Without it each test process starts one for itself, through the
-// command testserver, which says what it can use and ends the server after the process, however that dies.
-// Several packages are tested faster inside one testserver: go run ./internal/testdb/testserver -- go test ./...
+// The server is the one that TEST_DATABASE_URL names. Without it, each test process starts a server
+// through the command testserver, which stops the server after the process, however the process
+// ends. Several packages are tested faster inside one testserver: go run
+// ./internal/testdb/testserver -- go test ./...
 package testdb
 
 import (
@@ -26,14 +27,15 @@ import (
 )
 
 const (
-	// startTimeout covers the template; the server's own start has limits of its own.
+	// startTimeout bounds creating the template. The start of the server has limits of its own.
 	startTimeout = time.Minute
 	cloneTimeout = time.Minute
-	// adminConnections bounds what one test process uses beside its tests' own connections, however many run in parallel.
+	// adminConnections bounds how many connections one test process uses in addition to those of its
+	// tests.
 	adminConnections = 4
 )
 
-// server is what all tests of this process share.
+// server is the server that all tests of this process share.
 type server struct {
 	url      *url.URL
 	admin    *pgxpool.Pool
@@ -43,21 +45,22 @@ type server struct {
 
 var shared = sync.OnceValues(open)
 
-// New returns the URL of a fresh, migrated database, which is dropped when the test ends. The test fails when there is no
-// server to make it on.
+// New returns the URL of a new, migrated database, which is dropped when the test ends. The test
+// fails if there is no server.
 func New(tb testing.TB) string {
 	tb.Helper()
 	s, err := shared()
 	if err != nil {
 		tb.Fatalf("no PostgreSQL for this test: %v", err)
 	}
-	// By way of the log, a clone costs no checkpoint; a copy of the files costs two, which made it take half as long again.
+	// Cloning through the log costs no checkpoint. Copying the files costs two, which takes half as
+	// long again.
 	name := "punctual_test_" + strings.ToLower(rand.Text())
 	if err := s.exec(tb.Context(), "create database "+quote(name)+" template "+quote(s.template)+" strategy wal_log"); err != nil {
 		tb.Fatalf("make a test database: %v", err)
 	}
 	tb.Cleanup(func() {
-		// With force, since a test that failed may have left connections open.
+		// Dropped with force, since a failed test may have left connections open.
 		if err := s.exec(context.WithoutCancel(tb.Context()), "drop database if exists "+quote(name)+" with (force)"); err != nil {
 			tb.Errorf("drop the test database: %v", err)
 		}
@@ -76,7 +79,7 @@ func open() (*server, error) {
 	s := &server{template: templateName()}
 	address := os.Getenv("TEST_DATABASE_URL")
 	if address == "" || cmp.Or(os.Getenv("TEST_DATABASE_PROVIDER"), "url") != "url" {
-		// No context ends it: it is for all tests, and goes with the process.
+		// No context may end the server: all tests use it, and it ends with the process.
 		process, err := launch.Start(exec.CommandContext(context.Background(), "go", "run", "punctual/internal/testdb/testserver"))
 		if err != nil {
 			return nil, err
@@ -99,7 +102,7 @@ func open() (*server, error) {
 	return s, nil
 }
 
-// connect opens a small pool on the database that the server's URL names, in which no test works.
+// connect opens a small pool on the database of the server's URL, in which no test works.
 func connect(ctx context.Context, address string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {

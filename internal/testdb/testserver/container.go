@@ -18,15 +18,17 @@ import (
 
 const (
 	defaultImage = "postgres:18-alpine"
-	// daemonTimeout is how long a Docker daemon may take to answer before we do without: it is local, or not there.
+	// daemonTimeout bounds how long a Docker daemon may take to answer. A daemon is local, so it
+	// answers soon or is not there.
 	daemonTimeout = 3 * time.Second
-	// containerTimeout bounds the image's download and the start.
+	// containerTimeout bounds the download of the image and the start.
 	containerTimeout = 5 * time.Minute
 )
 
-// container is a throwaway server in Docker.
+// container starts a throwaway server in Docker.
 func container(ctx context.Context, env getenv) (server, error) {
-	// It would watch over our containers with one more, of an image of its own. That watch is what this process is for.
+	// The library would start one more container that watches over ours. This process does that
+	// instead.
 	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
 		return server{}, err
 	}
@@ -43,7 +45,7 @@ func container(ctx context.Context, env getenv) (server, error) {
 	starting, cancel := context.WithTimeout(ctx, containerTimeout)
 	defer cancel()
 	c, err := postgres.Run(starting, image,
-		// The port is published on all addresses of the machine.
+		// The port is published on all addresses of the machine, so the password has to be secret.
 		postgres.WithPassword(rand.Text()),
 		testcontainers.WithCmd(command...),
 		postgres.BasicWaitStrategies(),
@@ -66,7 +68,8 @@ func container(ctx context.Context, env getenv) (server, error) {
 	return server{url: address, from: "Docker, image " + image, stop: stop}, nil
 }
 
-// reachDaemon asks the Docker daemon for a sign of life. The library's look for it has no limit of its own.
+// reachDaemon returns an error if the Docker daemon does not answer. The library's own check has no
+// time limit.
 func reachDaemon(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, daemonTimeout)
 	defer cancel()

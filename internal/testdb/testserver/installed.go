@@ -11,8 +11,8 @@ import (
 	"punctual/internal/embeddedpg"
 )
 
-// settings are those of every server that we start: nothing in it has to survive a crash, and test packages run in
-// parallel, each with pools of its own.
+// settings are those of every server that we start. Its data need not survive a crash, and it
+// serves many test packages in parallel, each with pools of its own.
 var settings = map[string]string{
 	"fsync":              "off",
 	"synchronous_commit": "off",
@@ -20,7 +20,7 @@ var settings = map[string]string{
 	"max_connections":    "300",
 }
 
-// installed is a throwaway server with the binaries of this machine.
+// installed starts a throwaway server with the binaries of this machine, or with fetched ones.
 func installed(ctx context.Context, env getenv) (server, error) {
 	binDir := env("PUNCTUAL_POSTGRES_BIN")
 	from := "fetched binaries"
@@ -31,7 +31,8 @@ func installed(ctx context.Context, env getenv) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	// Its log is dropped: it tells of every connection that a test's end cut off. A failed start brings its end along.
+	// The log is dropped, because it mentions every connection that the end of a test has cut off. The
+	// error of a failed start includes the end of the log.
 	s, err := embeddedpg.Start(ctx, embeddedpg.Config{
 		DataDir: dir, BinDir: binDir, Logger: slog.New(slog.DiscardHandler), Settings: maps.Clone(settings),
 	})

@@ -12,7 +12,7 @@ import (
 
 const connectTimeout = 10 * time.Second
 
-// server is one that runs.
+// server is a running server.
 type server struct {
 	url     string
 	from    string // where it comes from, to be said after "PostgreSQL 18.4 from"
@@ -20,26 +20,28 @@ type server struct {
 	stop    func(context.Context) error
 }
 
-// getenv is os.Getenv, or a test's.
+// getenv is os.Getenv, or that of a test.
 type getenv func(name string) string
 
-// provider is one way to come by a server.
+// provider is one way to get a server.
 type provider struct {
 	name  string
 	start func(context.Context, getenv) (server, error)
 }
 
-// providers are those we know, in the order in which they are tried.
+// providers are tried in this order.
 var providers = []provider{
 	{name: "url", start: given},
 	{name: "docker", start: container},
 	{name: "installed", start: installed},
 }
 
-// errNotAsked is a provider's answer when the environment does not ask for it: no reason to say anything.
+// errNotAsked is the error of a provider that the environment does not ask for. It is not worth a
+// message.
 var errNotAsked = errors.New("TEST_DATABASE_URL is not set")
 
-// resolve starts the server the environment asks for: with the forced provider, else with the first that can.
+// resolve starts a server with the provider that the environment forces, or else with the first one
+// that works.
 func resolve(ctx context.Context, env getenv, from []provider, say func(string)) (server, error) {
 	if forced := env("TEST_DATABASE_PROVIDER"); forced != "" {
 		var names []string
@@ -65,7 +67,7 @@ func resolve(ctx context.Context, env getenv, from []provider, say func(string))
 		case errors.Is(err, errNotAsked):
 			continue
 		case p.name == "url":
-			// Who names a server wants that one; tests passing on another would deceive.
+			// Whoever names a server wants that server. Tests that pass on another one would deceive.
 			return server{}, fmt.Errorf("the server that TEST_DATABASE_URL names cannot be used: %w", oneLine(err))
 		}
 		say(fmt.Sprintf("not using %s: %v", p.name, oneLine(err)))
@@ -75,7 +77,8 @@ func resolve(ctx context.Context, env getenv, from []provider, say func(string))
 		"(tried %s, see stderr)", strings.Join(failures, ", "))
 }
 
-// start starts a provider's server and asks it for its version, which shows that it can be used.
+// start starts a provider's server and asks for its version, which shows that the server can be
+// used.
 func start(ctx context.Context, env getenv, p provider) (server, error) {
 	s, err := p.start(ctx, env)
 	if err != nil {
@@ -83,7 +86,7 @@ func start(ctx context.Context, env getenv, p provider) (server, error) {
 	}
 	s.version, err = version(ctx, s.url)
 	if err != nil {
-		// A stop that has its own time: ctx may be what has ended.
+		// The stop has a time limit of its own, because ctx may have ended.
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		return server{}, errors.Join(err, s.stop(undo))
@@ -91,7 +94,7 @@ func start(ctx context.Context, env getenv, p provider) (server, error) {
 	return s, nil
 }
 
-// given is the server that the environment names. It is not ours to stop.
+// given returns the server that the environment names. It is not ours to stop.
 func given(_ context.Context, env getenv) (server, error) {
 	address := env("TEST_DATABASE_URL")
 	if address == "" {
@@ -112,7 +115,7 @@ func version(ctx context.Context, address string) (string, error) {
 	return number, nil
 }
 
-// oneLine makes an error fit for the one line that testserver answers with.
+// oneLine puts an error into the one line that testserver prints.
 func oneLine(err error) error {
 	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
 }

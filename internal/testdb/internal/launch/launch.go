@@ -20,15 +20,16 @@ type Server struct {
 	stdin io.Closer
 }
 
-// Start runs cmd, a testserver without arguments, and returns when its database accepts connections. The error is the
-// sentence with which it failed.
+// Start runs cmd, a testserver without arguments, and returns when its database accepts
+// connections. The error is the sentence that testserver printed.
 //
-// The server stops when its standard input ends. That is closed by the kernel even when this process is killed, which
-// no clean-up code of ours would see; Go has no hook for a process's end anyway.
+// The server stops when its standard input ends. The kernel closes that even if this process is
+// killed, when no clean-up code of ours would run.
 func Start(cmd *exec.Cmd) (*Server, error) {
-	// The file itself: what had to be copied by this process would be lost with it.
+	// Stderr is passed on as a file. Output that this process had to copy would be lost when it ends.
 	cmd.Stderr = os.Stderr
-	// What is sent to our process group, such as a Ctrl-C or the kill of a whole build, must not reach the one that cleans up.
+	// Signals for our process group, such as Ctrl-C or the end of a whole build, must not reach the
+	// process that cleans up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, inErr := cmd.StdinPipe()
 	stdout, outErr := cmd.StdoutPipe()
@@ -36,7 +37,7 @@ func Start(cmd *exec.Cmd) (*Server, error) {
 		return nil, fmt.Errorf("start testserver (or set TEST_DATABASE_URL, which needs none): %w", err)
 	}
 
-	// Its whole output is one line: the URL, or why there is none.
+	// The output is one line: the URL, or the reason why there is none.
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	line = strings.TrimSpace(line)
 	if err == nil && strings.Contains(line, "://") && !strings.Contains(line, " ") {
