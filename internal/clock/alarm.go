@@ -1,4 +1,5 @@
-// Package clock tells the database's time without asking for it, wakes a goroutine at an instant of it, and orders instants.
+// Package clock tells the database's time without asking for it, waits for an instant, and orders
+// instants.
 package clock
 
 import (
@@ -7,7 +8,8 @@ import (
 	"time"
 )
 
-// Alarm wakes one sleeper at the earliest of the instants it is set to. Make it with NewAlarm. Safe for concurrent use.
+// Alarm wakes one sleeper at the earliest of the instants that it is set to. Make it with NewAlarm.
+// Safe for concurrent use.
 type Alarm struct {
 	mu      sync.Mutex
 	set     bool
@@ -18,14 +20,16 @@ type Alarm struct {
 // NewAlarm returns an alarm that is not set.
 func NewAlarm() *Alarm { return &Alarm{changed: make(chan struct{}, 1)} }
 
-// Clear unsets the alarm. What is set from then on wakes the next wait, also if that has not begun.
+// Clear unsets the alarm. An instant that is set after it wakes the next Wait, even if that has not
+// begun yet.
 func (a *Alarm) Clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.set = false
 }
 
-// Ring sets the alarm to go off at t, unless it is set to an earlier instant. One in the past goes off at once.
+// Ring sets the alarm to t, unless it is set to an earlier instant. With a t in the past, Wait returns
+// at once.
 func (a *Alarm) Ring(t time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -39,13 +43,13 @@ func (a *Alarm) Ring(t time.Time) {
 	}
 }
 
-// Wait returns when the alarm goes off, by the clock now, or when ctx ends.
+// Wait returns at the instant that the alarm is set to, as told by now, or when ctx ends.
 func (a *Alarm) Wait(ctx context.Context, now func() time.Time) {
 	for {
 		a.mu.Lock()
 		set, at := a.set, a.at
 		a.mu.Unlock()
-		var timer <-chan time.Time // none: not set
+		var timer <-chan time.Time // nil, which never fires, if the alarm is not set
 		if set {
 			left := at.Sub(now())
 			if left <= 0 {

@@ -114,6 +114,10 @@ func New(c Config) *Poller {
 		p.Announce = func(string, time.Time, time.Time) {}
 	}
 	p.outcomes = runs.Store{Queries: p.queries, Logger: p.Logger, Pauser: p.Pauser, Due: p.due}
+	p.clock.SetBack = func(by time.Duration) {
+		p.Logger.Warn("the database's clock was set back; jobs whose next run was computed before wait this much longer, "+
+			"unless they are paused and resumed", "by", by)
+	}
 	p.work, p.interrupt = context.WithCancelCause(context.Background())
 	return p
 }
