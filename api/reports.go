@@ -15,23 +15,25 @@ import (
 	"punctual/internal/sanitize"
 )
 
-// reports are the operations by which a worker says how a run ended. What it says is about the past: if it were refused
-// for its form, the run would be executed again. So it is repaired, and only its token and its JSON have to be right.
+// reports are the operations with which a worker reports how a run ended. If a report were refused
+// for its form, the run would be executed again. So reports are repaired; only the token must be
+// right, and the body must be JSON.
 var reports = []string{"completeRun", "failRun"}
 
 const (
-	// maxReportBytes is the limit of a report's body, in bytes. It is higher than maxBodyBytes, since most of a long
-	// output is thrown away at once.
+	// maxReportBytes is the limit of the body of a report. It can be higher than maxBodyBytes
+	// because most of a long output is dropped at once.
 	maxReportBytes = 16 << 20
-	// maxReportText is how much of a report's text goes on from here, in bytes: more than is kept of it, so that whoever
-	// cuts it sees that it was longer.
+	// maxReportText is how much of each text is passed on, in bytes. It is more than is stored, so
+	// that the code that cuts the text sees that it was longer.
 	maxReportText = 2 * executor.MaxOutput
 )
 
 func isReport(op *openapi3.Operation) bool { return slices.Contains(reports, op.OperationID) }
 
-// repairReport returns a report in the form that the schema describes. Unknown fields, and optional ones of which no sense
-// can be made, are dropped. Required fields that are not text are left as they are.
+// repairReport returns a report in the form that the schema describes. It drops unknown fields, and
+// optional fields with a value of another type. It does not change required fields that are not
+// text.
 func repairReport(schema *openapi3.Schema, body []byte) ([]byte, error) {
 	body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
 	if !json.Valid(body) {
@@ -66,8 +68,8 @@ func repairReport(schema *openapi3.Schema, body []byte) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// repairText returns a JSON string: of value's text, or of value itself if it is not a string. Unpaired surrogates become
-// U+FFFD, as does what cannot be stored.
+// repairText returns value as a JSON string that can be stored. If value is not a string, the
+// result contains its JSON. Unpaired surrogates become U+FFFD.
 func repairText(value json.RawMessage) json.RawMessage {
 	var text string
 	if json.Unmarshal(value, &text) != nil {
@@ -78,7 +80,8 @@ func repairText(value json.RawMessage) json.RawMessage {
 	return repaired
 }
 
-// repairNumber returns the whole number nearest to value that the schema allows, or nil if value is not a number.
+// repairNumber returns the whole number nearest to value that the schema allows, or nil if value is
+// not a number.
 func repairNumber(schema *openapi3.Schema, value json.RawMessage) json.RawMessage {
 	number, err := strconv.ParseFloat(string(value), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {

@@ -1,4 +1,12 @@
-// Package executor executes runs, one file for each type of target.
+// Package executor executes runs. Each type of target has its own executor: that of `log` is in
+// log.go, that of `http` in http*.go. Workers execute the runs of `worker` targets.
+//
+// To add a type of target:
+//
+//   - Describe it in openapi.yaml as a variant of Target, and mark its secrets writeOnly.
+//   - Implement Executor in a file of that name, and Checker if a definition can be wrong in a way that
+//     the contract cannot express.
+//   - Add it to the map of executors in internal/app.
 package executor
 
 import (
@@ -9,51 +17,55 @@ import (
 	"github.com/google/uuid"
 )
 
-// Run is what an executor is told of the run it executes.
+// Run describes the run that an executor executes.
 type Run struct {
 	ID    uuid.UUID
 	JobID uuid.UUID
-	// JobName is for people; it need not be unique.
+	// JobName is for people to read. It need not be unique.
 	JobName      string
 	ScheduledFor time.Time
 	Attempt      int // counted from 1
 	Payload      json.RawMessage
-	// Definition is the job's target as the contract describes it, with its defaults, without its secrets.
+	// Definition is the job's target as the contract describes it, with defaults and without
+	// secrets.
 	Definition json.RawMessage
-	// Secrets are the fields of the target that the contract marks write-only, as one JSON object; nil: it has none.
+	// Secrets is a JSON object of the fields that the contract marks write-only, or nil if there
+	// are none.
 	Secrets json.RawMessage
 }
 
-// Result is what an attempt left to be read beside whether it succeeded.
+// Result is what is kept of an attempt, whether it succeeded or not.
 type Result struct {
-	// StatusCode of an HTTP answer; zero where there was none.
+	// StatusCode is that of the HTTP answer, or zero if there was no answer.
 	StatusCode int
 	Duration   time.Duration
-	// Output is what the target answered: valid UTF-8 without NUL, at most MaxOutput bytes, and free of secrets.
+	// Output is what the target answered: valid UTF-8 without NUL and without secrets, of at most
+	// MaxOutput bytes. It may contain control characters.
 	Output string
-	// OutputIsTruncated tells that there was more.
+	// OutputIsTruncated reports whether the target answered more than Output.
 	OutputIsTruncated bool
 }
 
-// MaxOutput bounds, in bytes, what is kept of a target's answer.
+// MaxOutput is how much of a target's answer is kept, in bytes.
 const MaxOutput = 4096
 
 // Executor executes runs of one type of target, many at a time.
 type Executor interface {
-	// Execute makes one attempt. An error fails it, and its text is kept for the user to read; a *Failure says more. The
-	// result may be nil, and may come with an error. It returns soon after ctx ends: then the run is no longer this
-	// instance's to execute.
+	// Execute makes one attempt. If it returns an error, the attempt has failed, and users read the
+	// text of the error; a *Failure says more. The result may be nil, also without an error.
+	// Execute returns soon after ctx ends, as another instance may then execute the run.
 	Execute(ctx context.Context, run Run) (*Result, error)
 }
 
-// Failure is an error that says what is to be done about it.
+// Failure is an error that says what to do about it.
 type Failure struct {
 	Err error
-	// RetryAfter is how long to wait at least before another attempt.
+	// RetryAfter is the minimum time before another attempt.
 	RetryAfter time.Duration
-	// IsFinal tells that another attempt would not help.
+	// IsFinal reports that another attempt would not help.
 	IsFinal bool
-	// PauseReason, where there is one, pauses the job, for people to read why. Then the failure is final too.
+	// PauseReason says, for people to read, why the job must be paused. If it is empty, the job
+	// goes on. A failure that pauses the job is final.
 	PauseReason string
 }
 
@@ -61,16 +73,18 @@ func (f *Failure) Error() string { return f.Err.Error() }
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Fault is what is wrong with one field of a target's definition.
+// Fault says what is wrong with one field of a target's definition.
 type Fault struct {
-	// Field is its name, with dots into objects, from the target on: "url", "headers.Host".
+	// Field is the name of the field within the target, with dots into objects: "url",
+	// "headers.Host".
 	Field string
 	// Detail says what is wrong, without quoting a secret.
 	Detail string
 }
 
-// Checker is implemented by executors whose targets have to satisfy more than what the contract can say.
+// Checker is implemented by executors whose definitions can be wrong although they satisfy the
+// contract.
 type Checker interface {
-	// Check returns the faults of a definition that satisfies the contract. Secrets as in Run.
+	// Check returns the faults of a definition that satisfies the contract. Secrets are as in Run.
 	Check(definition, secrets json.RawMessage) []Fault
 }

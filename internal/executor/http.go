@@ -9,28 +9,28 @@ import (
 	"punctual/internal/outbound"
 )
 
-// HTTPConfig says what the targets that users name may reach, as [outbound.Config] does: public addresses on ports 80 and
-// 443, and what is added here.
+// HTTPConfig is the [outbound.Config] of `http` targets. Public addresses on ports 80 and 443 can
+// always be called.
 type HTTPConfig struct {
-	// AllowCIDRs are networks that may be reached though they are private or reserved.
+	// AllowCIDRs are private or reserved networks that can be called, too.
 	AllowCIDRs []netip.Prefix
-	// AllowPorts may be reached beside 80 and 443, on every address that may be reached.
+	// AllowPorts are ports that can be called, too, on every address that can be called.
 	AllowPorts []uint16
-	// Resolver looks names up; nil: the system's does.
+	// Resolver looks names up. The default is that of the system.
 	Resolver *net.Resolver
 }
 
-// HTTP executes a run by a request to the URL that its job names.
+// HTTP executes a run by sending a request to the URL of its target.
 type HTTP struct{ client *outbound.Client }
 
-// NewHTTP makes an executor. Its connections are kept for later runs.
+// NewHTTP returns an executor that keeps its connections for later runs.
 func NewHTTP(cfg HTTPConfig) *HTTP { return &HTTP{client: outbound.New(outbound.Config(cfg))} }
 
-// maxBodyTime is how long the body of an answer is waited for once its headers are there.
+// maxBodyTime is how long the body of an answer is read once its headers have arrived.
 const maxBodyTime = time.Second
 
-// Execute sends the request and reads the beginning of the answer. The status of the answer decides whether the attempt
-// succeeds, whatever becomes of its body.
+// Execute sends the request and reads the beginning of the answer. The status decides whether the
+// attempt succeeds, even if the body does not end or breaks off.
 func (h *HTTP) Execute(ctx context.Context, run Run) (*Result, error) {
 	def, secrets, err := decodeHTTP(run.Definition, run.Secrets)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 // maxRetryAfter bounds what a Retry-After can ask for.
 const maxRetryAfter = 24 * time.Hour
 
-// judge returns nil if the status of an answer, received at now, means success, and a *Failure otherwise.
+// judge returns nil if the status of an answer, received at now, means success, and a *Failure
+// otherwise.
 func (d httpDefinition) judge(resp *http.Response, now time.Time) error {
 	status := resp.StatusCode
 	isExpected := status/100 == 2
@@ -23,7 +24,8 @@ func (d httpDefinition) judge(resp *http.Response, now time.Time) error {
 	if isExpected {
 		return nil
 	}
-	// The text is the usual one of the status: the answer's own is as much the receiver's as its body.
+	// The text is the usual one of the status. That of the answer may contain anything, like its
+	// body.
 	failure := &Failure{Err: errors.New(strings.TrimSpace(fmt.Sprintf("answered %d %s", status, http.StatusText(status))))}
 	switch status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -34,7 +36,8 @@ func (d httpDefinition) judge(resp *http.Response, now time.Time) error {
 	return failure
 }
 
-// retryAfter reads a Retry-After, which is a number of seconds or an HTTP date. It returns zero for anything else.
+// retryAfter reads a Retry-After, which is a number of seconds or an HTTP date. It returns zero for
+// anything else.
 func retryAfter(value string, now time.Time) time.Duration {
 	seconds, err := strconv.ParseUint(value, 10, 64)
 	switch {

@@ -15,12 +15,12 @@ import (
 
 const (
 	signingPrefix = "whsec_"
-	// The bounds, in bytes, that Standard Webhooks sets to a secret.
+	// Standard Webhooks sets these bounds, in bytes.
 	minSigningSecret, maxSigningSecret = 24, 64
 )
 
 var (
-	// connectionHeaders belong to the connection, or to how a request is framed and addressed on it.
+	// connectionHeaders describe the connection, or how a request is framed and addressed on it.
 	connectionHeaders = []string{
 		"connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "proxy-authenticate",
 		"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
@@ -28,8 +28,9 @@ var (
 	ownHeaders  = []string{"idempotency-key", "traceparent", "tracestate"}
 	ownPrefixes = []string{"punctual-", "webhook-"}
 	// credentialNames matches names of headers, in lower case, that carry credentials.
-	credentialNames = regexp.MustCompile(`cookie|token|secret|passw|pwd|credential|bearer|jwt|authori[sz]ation|authentication|` +
-		`(^|[-_])auth([-_]|$)|session[-_]?(id|key)|(api|access|account|auth|functions|master|private|shared|signing|subscription)[-_]?key`)
+	credentialNames = regexp.MustCompile(`cookie|token|secret|passw|pwd|credential|bearer|jwt|` +
+		`authori[sz]ation|authentication|(^|[-_])auth([-_]|$)|session[-_]?(id|key)|` +
+		`(api|access|account|auth|functions|master|private|shared|signing|subscription)[-_]?key`)
 )
 
 // Check implements [Checker].
@@ -79,7 +80,7 @@ func checkHeaders(headers, secretHeaders map[string]string) (faults []Fault) {
 		}
 		taken[lower] = true
 	}
-	// In order, so that the same definition always has the same faults.
+	// They are sorted so that the same definition always has the same faults.
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		check("headers", name, headers[name])
 	}
@@ -96,7 +97,7 @@ func isOwnHeader(name string) bool {
 
 func isSigningSecret(secret string) bool {
 	encoded, ok := strings.CutPrefix(secret, signingPrefix)
-	if !ok || strings.ContainsAny(encoded, "\r\n") { // which the decoder passes over
+	if !ok || strings.ContainsAny(encoded, "\r\n") { // the decoder ignores them
 		return false
 	}
 	key, err := base64.StdEncoding.Strict().DecodeString(encoded)

@@ -33,8 +33,8 @@ func TestCheck(t *testing.T) {
 			fields{"secretHeaders": fields{"Authorization": "Bearer abc", "X-Api-Key": "abc"}, "signingSecrets": []string{key(24), key(64)}},
 			nil,
 		},
-		"an address":        {fields{"url": "http://10.0.0.1/"}, nil, []Fault{{"url", "the address is private or reserved, and not allowed; an operator can allow it with OUTBOUND_ALLOW_CIDRS"}}},
-		"a port":            {fields{"url": "http://example.com:22/"}, nil, []Fault{{"url", "the port is not allowed; an operator can allow it with OUTBOUND_ALLOW_PORTS. " +
+		"an address": {fields{"url": "http://10.0.0.1/"}, nil, []Fault{{"url", "the address is private or reserved, and not allowed; an operator can allow it with OUTBOUND_ALLOW_CIDRS"}}},
+		"a port": {fields{"url": "http://example.com:22/"}, nil, []Fault{{"url", "the port is not allowed; an operator can allow it with OUTBOUND_ALLOW_PORTS. " +
 			"If the host has a private address, that must be allowed with OUTBOUND_ALLOW_CIDRS, too"}}},
 		"a body with GET":   {fields{"url": url, "method": "GET", "body": ""}, nil, []Fault{{"body", "cannot be sent with GET"}}},
 		"a body with HEAD":  {fields{"url": url, "method": "HEAD", "body": "a"}, nil, []Fault{{"body", "cannot be sent with HEAD"}}},

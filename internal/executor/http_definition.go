@@ -12,19 +12,19 @@ type httpDefinition struct {
 	URL     string            `json:"url"`
 	Method  string            `json:"method"`
 	Headers map[string]string `json:"headers"`
-	// Body is nil where the run's payload is to be sent.
+	// Body is nil if the run's payload is sent.
 	Body         *string `json:"body"`
 	ExpectStatus []int   `json:"expectStatus"`
 }
 
-// httpSecrets are the fields of an http target that are only ever written.
+// httpSecrets are the write-only fields of an http target.
 type httpSecrets struct {
 	Headers map[string]string `json:"secretHeaders"`
-	// SigningSecrets are two while one replaces the other.
+	// SigningSecrets has two elements while one secret replaces the other.
 	SigningSecrets []string `json:"signingSecrets"`
 }
 
-// decodeHTTP does not say what is wrong with what it cannot decode, as that would quote it.
+// decodeHTTP decodes a target and its secrets. Its errors give no details, which would quote them.
 func decodeHTTP(definition, secrets json.RawMessage) (def httpDefinition, sec httpSecrets, err error) {
 	if json.Unmarshal(definition, &def) != nil {
 		return def, sec, errors.New("the target's definition cannot be read")
@@ -36,7 +36,7 @@ func decodeHTTP(definition, secrets json.RawMessage) (def httpDefinition, sec ht
 	return def, sec, nil
 }
 
-// content is the request's body, and whether that is the payload.
+// content returns the body of the request, and reports whether that is the payload.
 func (d httpDefinition) content(payload json.RawMessage) (content []byte, isPayload bool) {
 	if d.Body != nil {
 		return []byte(*d.Body), false

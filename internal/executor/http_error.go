@@ -13,11 +13,12 @@ import (
 	"punctual/internal/sanitize"
 )
 
-// maxHTTPError bounds, in bytes, the text of an error that is not known here.
+// maxHTTPError is how long, in bytes, the text of an unknown error can be.
 const maxHTTPError = 200
 
-// describeHTTP returns a short text for the user who named the target: why there was no answer. It leaves out what the
-// receiver wrote, as that may be anything, and what names resolve to.
+// describeHTTP returns a short error that tells the user who named the target why there was no
+// answer. It quotes neither the receiver, who may have written anything, nor the addresses of
+// names.
 func describeHTTP(ctx context.Context, err error, hide redactor) error {
 	if ctx.Err() != nil {
 		return errors.New("there was no answer in time")
@@ -38,7 +39,8 @@ func describeHTTP(ctx context.Context, err error, hide redactor) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New("the connection was refused")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return errors.New("the connection was closed before the answer was complete")
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return errors.New("there was no connection in time")
@@ -56,7 +58,7 @@ func innermost(err error) error {
 	}
 }
 
-// plainText is an error's text up to what it quotes.
+// plainText returns an error's text up to the first quotation in it.
 func plainText(err error, hide redactor) string {
 	text, _, _ := strings.Cut(err.Error(), `"`)
 	shown, _ := sanitize.Text(hide.redact(text, len(text)), maxHTTPError)

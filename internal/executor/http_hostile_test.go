@@ -16,12 +16,14 @@ import (
 
 // These tests do not run beside others: what the process allocates is counted.
 
-// maxAllocated bounds, in bytes, what an attempt and its receiver may allocate, and so how far the heap may grow.
+// maxAllocated bounds, in bytes, what an attempt and its receiver may allocate, and so how far the
+// heap may grow.
 const maxAllocated = 4 << 20
 
 const deadline = 500 * time.Millisecond
 
-// attempt executes a run against a raw receiver. It must end soon after its deadline, and without allocating much.
+// attempt executes a run against a raw receiver. It must end soon after its deadline, and without
+// allocating much.
 func attempt(t *testing.T, answer func(conn net.Conn)) (*Result, error) {
 	t.Helper()
 	url, addr := raw(t, answer)

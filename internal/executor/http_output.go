@@ -16,11 +16,13 @@ import (
 	"punctual/internal/sanitize"
 )
 
-// maxEncoded bounds, in bytes, how much is read of a compressed body: one that never decompresses to anything has to end.
+// maxEncoded is how much of a compressed body is read, in bytes. It ends a body that decompresses
+// to nothing.
 const maxEncoded = 256 << 10
 
-// readOutput reads the beginning of an answer's body and returns what is kept of it. isTruncated reports whether there was
-// more: because the body is long, broke off, or was not complete when the request's context ended.
+// readOutput reads the beginning of the body and returns what is kept of it. isTruncated reports
+// whether something is missing: the body is too long, broke off, or had not ended when the context
+// of the request ended.
 func readOutput(resp *http.Response, hide redactor) (output string, isTruncated bool) {
 	body, err := decode(resp)
 	if err != nil {
@@ -31,8 +33,9 @@ func readOutput(resp *http.Response, hide redactor) (output string, isTruncated 
 	isTruncated = err != nil || len(text) > limit
 	end := len(text)
 	if isTruncated {
-		// A secret that begins here may not end within the text. How much is left out does not depend on what is in it:
-		// otherwise an answer that echoes guesses would tell how a secret begins.
+		// A secret may begin in the last bytes and end after them. How many bytes are left out does
+		// not depend on the text: otherwise an answer that echoes guesses would reveal how a secret
+		// begins.
 		end = max(min(end, limit)-hide.margin, 0)
 	}
 	output, isCut := sanitize.Text(hide.redact(string(text), end), MaxOutput)
@@ -41,7 +44,8 @@ func readOutput(resp *http.Response, hide redactor) (output string, isTruncated 
 
 var errEncoding = errors.New("[the body is encoded in a way that cannot be shown]")
 
-// noBody is for a body that cannot be decompressed. An answer to HEAD says how its body would be encoded, and has none.
+// noBody returns the body to use when decompressing failed with err. An answer to HEAD names an
+// encoding and has no body.
 func noBody(err error) (io.Reader, error) {
 	if errors.Is(err, io.EOF) {
 		return http.NoBody, nil
@@ -49,7 +53,8 @@ func noBody(err error) (io.Reader, error) {
 	return nil, errEncoding
 }
 
-// decode returns an answer's body as UTF-8, without its compression, which no request asks for. The error is for users.
+// decode returns the body of an answer, decompressed and in UTF-8. Some servers compress although
+// the request does not ask for it. Users read the error.
 func decode(resp *http.Response) (io.Reader, error) {
 	var body io.Reader = resp.Body
 	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {

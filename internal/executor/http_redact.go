@@ -8,19 +8,21 @@ import (
 
 const (
 	redacted = "[redacted]"
-	// maxEscapes is how many times over a secret may be escaped and still be found: JSON in JSON in a URL.
+	// maxEscapes is how many levels of escapes are undone to find a secret, such as JSON in JSON in
+	// a URL.
 	maxEscapes = 3
-	// maxExpansion is how many times longer a secret can be where it is escaped: three times in a URL.
+	// maxExpansion is how many times longer a secret becomes when it is escaped: three times in a
+	// URL.
 	maxExpansion = 3
-	// minPart is the least length, in bytes, of a part of a secret that is looked for by itself. Shorter ones would be found
-	// everywhere.
+	// minPart is the minimum length, in bytes, of a part of a secret that is searched for. Shorter
+	// parts would be found everywhere.
 	minPart = 4
 )
 
-// redactor finds a target's secrets in what its receiver wrote.
+// redactor hides the secrets of a target in what its receiver wrote.
 type redactor struct {
 	secrets []string
-	// margin is how long a secret may be in a text, in bytes, escaped as it may be.
+	// margin is the maximum length, in bytes, of a secret in a text, where it may be escaped.
 	margin int
 }
 
@@ -47,8 +49,9 @@ func (r *redactor) add(secret string, shortest int) {
 	}
 }
 
-// credentials returns the parts of a header's value that are secret by themselves: what follows its scheme, as in
-// "Bearer abc"; the user with the password, and the password, of "Basic .."; each cookie; and values as in "key=abc".
+// credentials returns the parts of a header value that are secrets themselves: the credential after
+// a scheme, as in "Bearer abc"; "user:password" and the password of "Basic"; the value of each
+// cookie, and of each "key=abc".
 func credentials(value string) (parts []string) {
 	scheme, credential, hasScheme := strings.Cut(value, " ")
 	if hasScheme {
@@ -69,13 +72,13 @@ func credentials(value string) (parts []string) {
 	return parts
 }
 
-// redact returns text up to end, with each secret replaced, also where it is escaped as in JSON, a URL or HTML, and where
-// it ends after end.
+// redact returns text[:end] with each secret replaced. It also finds secrets that are escaped as in
+// JSON, a URL or HTML, and those that end after end.
 func (r redactor) redact(text string, end int) string {
 	if len(r.secrets) == 0 {
 		return text[:end]
 	}
-	// steps says at each byte how many more secrets begin than end there.
+	// steps[i] is how many secrets begin at byte i, minus how many end before it.
 	steps := make([]int, len(text)+1)
 	seen := newView(text)
 	for range maxEscapes + 1 {
@@ -106,15 +109,16 @@ func (r redactor) redact(text string, end int) string {
 	return shown.String()
 }
 
-// matches yields where secret is in text, also where one overlaps the next, in a time that is proportional to the length of
-// both (Knuth, Morris and Pratt), as the receiver chooses the text.
+// matches yields the index of each occurrence of secret in text, also of overlapping ones. It takes
+// linear time (Knuth, Morris and Pratt), because the receiver chooses the text.
 func matches(text, secret string) func(yield func(int) bool) {
 	return func(yield func(int) bool) {
 		first := strings.Index(text, secret)
 		if first < 0 {
 			return
 		}
-		// border[i] is the length of the longest text, shorter than secret[:i], that secret[:i] both begins and ends with.
+		// border[i] is the length of the longest proper prefix of secret[:i] that is also its
+		// suffix.
 		border := make([]int, len(secret)+1)
 		size := 0
 		for i := 1; i < len(secret); i++ {

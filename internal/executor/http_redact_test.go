@@ -92,7 +92,8 @@ func TestSecretThatStraddlesTheCutIsNotShown(t *testing.T) {
 	}
 }
 
-// Whether a guess is right must not be seen in what is shown of an answer that echoes it just before its end.
+// Whether a guess is right must not be seen in what is shown of an answer that echoes it just
+// before its end.
 func TestCutAnswerDoesNotTellHowASecretBegins(t *testing.T) {
 	t.Parallel()
 	hide := newRedactor(httpSecrets{Headers: map[string]string{"X-Key": secretWord}})
@@ -147,7 +148,8 @@ func TestPartsOfCredentialsAreNotShown(t *testing.T) {
 	}
 }
 
-// BenchmarkRedact redacts answers that are chosen to take long, with the most secrets that a target can have.
+// BenchmarkRedact redacts answers that are chosen to take long, with the most secrets that a target
+// can have.
 func BenchmarkRedact(b *testing.B) {
 	headers := map[string]string{}
 	for i := range 50 {

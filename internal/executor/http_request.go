@@ -17,7 +17,8 @@ import (
 	"punctual/internal/instant"
 )
 
-// request makes the request of one attempt, sent at now. What Punctual sets comes after the user's headers, and wins.
+// request returns the request of one attempt that is made at now. Punctual's own headers replace
+// the user's.
 func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecrets, now time.Time) (*http.Request, error) {
 	content, isPayload := d.content(run.Payload)
 	req, err := http.NewRequestWithContext(ctx, d.Method, d.URL, bytes.NewReader(content))
@@ -52,7 +53,8 @@ func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecret
 	return req, nil
 }
 
-// sign makes the value of webhook-signature by Standard Webhooks 1.0.0: a signature by each secret.
+// sign returns the value of webhook-signature by Standard Webhooks 1.0.0, with a signature by each
+// secret.
 func sign(id string, at time.Time, content []byte, secrets []string) (string, error) {
 	signatures := make([]string, len(secrets))
 	for i, secret := range secrets {
@@ -67,14 +69,15 @@ func sign(id string, at time.Time, content []byte, secrets []string) (string, er
 	return strings.Join(signatures, " "), nil
 }
 
-// traceParent is of W3C Trace Context: a run is one trace, of which each attempt is a sampled span.
+// traceParent returns a traceparent of W3C Trace Context. A run is a trace, each attempt a sampled
+// span of it.
 func traceParent(runID uuid.UUID) string {
 	var span [8]byte
 	_, _ = rand.Read(span[:]) // never fails
 	return fmt.Sprintf("00-%x-%x-01", runID[:], span)
 }
 
-// format writes an instant as the API does.
+// format returns an instant as the API writes it.
 func format(t time.Time) string {
 	quoted, _ := instant.Time{Time: t}.MarshalJSON() // never fails
 	return strings.Trim(string(quoted), `"`)

@@ -91,7 +91,8 @@ func record(t *testing.T) (*httptest.Server, <-chan received) {
 	}), requests
 }
 
-// raw is a receiver that is no HTTP server: it reads the beginning of a request, and what it writes is up to answer.
+// raw is a receiver that is no HTTP server: it reads the beginning of a request, and what it writes
+// is up to answer.
 func raw(t *testing.T, answer func(conn net.Conn)) (url string, addr net.Addr) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

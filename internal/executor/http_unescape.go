@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// maxEscape is how long an escape can be, in bytes: &#x0027; has some to spare.
+// maxEscape is the maximum length of an escape, in bytes. &#x0027; is one of the longest.
 const maxEscape = 10
 
-// view is a text as it reads when it is unescaped. from tells where in the original each byte of it comes from. It has one
-// more entry, for where the original ends.
+// view is a text after unescaping. from[i] is the index in the original text from which byte i
+// comes. Its last element is the length of the original text.
 type view struct {
 	text string
 	from []int
@@ -66,7 +66,8 @@ func unescapeOne(text string) (plain string, size int) {
 	return head[:1], 1
 }
 
-// unescapeHex undoes an escape that is a mark and hexadecimal digits: two of them are a byte, four a character.
+// unescapeHex undoes an escape that consists of a mark and hexadecimal digits. Two digits are a
+// byte, four a character.
 func unescapeHex(head string, mark, digits int) (plain string, size int) {
 	size = mark + digits
 	if len(head) < size {

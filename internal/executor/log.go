@@ -12,7 +12,8 @@ import (
 // maxLoggedPayload bounds, in bytes, how much of a payload is logged.
 const maxLoggedPayload = 8 << 10
 
-// Log executes a run by writing a log line with its payload, or with the beginning of a large one and its size.
+// Log executes a run by writing a log line with its payload. Of a large payload it writes the
+// beginning and the size.
 type Log struct{ Logger *slog.Logger }
 
 // Execute always succeeds.
@@ -28,7 +29,8 @@ func (l Log) Execute(ctx context.Context, run Run) (*Result, error) {
 	return nil, nil //nolint:nilnil // it succeeds, and there is nothing to read
 }
 
-// logged returns a payload as JSON in which nothing is invisible, or, if it is large, its beginning as text.
+// logged returns a payload as JSON without invisible characters. It returns the beginning of a
+// large payload as a string.
 func logged(payload json.RawMessage) any {
 	if len(payload) > maxLoggedPayload {
 		head, _ := sanitize.Text(string(payload[:maxLoggedPayload]), maxLoggedPayload)
@@ -38,6 +40,6 @@ func logged(payload json.RawMessage) any {
 	if json.Compact(&compact, payload) != nil {
 		return payload // there is none
 	}
-	// What is invisible is within strings now, where it can be escaped.
+	// Invisible characters can only be in strings now, where they can be escaped.
 	return json.RawMessage(sanitize.Visible(compact.String()))
 }

@@ -5,8 +5,8 @@ import (
 	"punctual/internal/secrets"
 )
 
-// SealSecrets puts the secrets of a job's target on the job, sealed and bound to its id. Its errors are those of
-// secrets.Keyring.Seal.
+// SealSecrets seals the secrets of a job's target, bound to the job's id, and puts them on the job.
+// Its errors are those of [secrets.Keyring.Seal].
 func SealSecrets(keys secrets.Keyring, job *db.Job, opened []byte) error {
 	sealed, err := keys.Seal(opened, job.ID[:])
 	if err != nil {
@@ -16,8 +16,8 @@ func SealSecrets(keys secrets.Keyring, job *db.Job, opened []byte) error {
 	return nil
 }
 
-// OpenSecrets returns the secrets of a job's target, as SealSecrets was given them; nil: it has none. Its errors are those of
-// secrets.Keyring.Open.
+// OpenSecrets returns the secrets that SealSecrets sealed, or nil if the job's target has none. Its
+// errors are those of [secrets.Keyring.Open].
 func OpenSecrets(keys secrets.Keyring, job *db.Job) ([]byte, error) {
 	if job.SecretsKeyID == nil {
 		return nil, nil

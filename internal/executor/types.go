@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// ByType has the executor of each type of target, by the type's name in the contract. It is an Executor and a Checker itself.
-// Types that are not in it are executed elsewhere, or by another version.
+// ByType maps the name of a type of target, as in the contract, to its executor. It is itself an
+// Executor and a Checker. Workers or newer instances execute the types that it lacks.
 type ByType map[string]Executor
 
 var (
@@ -15,7 +15,7 @@ var (
 	_ Checker  = ByType{}
 )
 
-// Execute has the executor of the run's type execute it.
+// Execute calls the executor of the run's type of target.
 func (b ByType) Execute(ctx context.Context, run Run) (*Result, error) {
 	name := typeOf(run.Definition)
 	executor, ok := b[name]
@@ -33,7 +33,8 @@ func (b ByType) Check(definition, secrets json.RawMessage) []Fault {
 	return nil
 }
 
-// QueueOf returns the queue in which runs of a target wait for workers; nil: they do not.
+// QueueOf returns the queue in which runs of a target wait for workers, or nil if instances execute
+// them.
 func QueueOf(definition json.RawMessage) *string {
 	var target struct {
 		Queue *string `json:"queue"`

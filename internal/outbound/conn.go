@@ -8,17 +8,19 @@ import (
 	"syscall"
 )
 
-// errStale is what a write to a connection fails with that the server closed while it was idle. Nothing was written then,
-// so net/http sends the request on another connection.
+// errStale is the error of a write to a connection that the server closed while it was idle.
+// Nothing was written, so the request is sent on another connection.
 var errStale = errors.New("the server closed the connection while it was idle")
 
-// conn counts the bytes that are written to a connection, and looks whether it is stale before a request is sent on it
-// again: else the request would be written to a server that is gone, and nobody could know whether it was executed.
+// conn counts the bytes that are written to a connection. Before a request reuses the connection,
+// conn checks whether it is stale: otherwise the request would be written, and nobody would know
+// whether the server executed it.
 type conn struct {
 	net.Conn
 	raw     syscall.RawConn
 	written atomic.Int64
-	// isToCheck is set when a request takes the connection from the pool, until its first write.
+	// isToCheck is true from when a request takes the connection from the pool until its first
+	// write.
 	isToCheck atomic.Bool
 	isStale   atomic.Bool
 }
@@ -47,7 +49,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// connOf returns the connection under one of net/http's, or nil if requests share it, as they do in HTTP/2.
+// connOf returns the connection under one of net/http's, or nil if requests share it, as they do in
+// HTTP/2.
 func connOf(c net.Conn) *conn {
 	if encrypted, ok := c.(*tls.Conn); ok {
 		if encrypted.ConnectionState().NegotiatedProtocol == "h2" {

@@ -8,7 +8,7 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// RefusedError says, to the user who named a URL, why it is not requested. It names all causes at once.
+// RefusedError tells the user who named a URL why it is refused. It names all causes.
 type RefusedError struct {
 	reason string
 	causes []error // those that reason tells of, if there are several
@@ -28,14 +28,15 @@ var (
 	errPortOfName = &RefusedError{errPort.reason +
 		". If the host has a private address, that must be allowed with OUTBOUND_ALLOW_CIDRS, too", []error{errPort}}
 	errPortAndAddress = &RefusedError{errPort.reason + "; " + errAddress.reason, []error{errPort, errAddress}}
-	// errName is one error for a host that does not exist and for one whose addresses are not allowed: users are not to
-	// learn which names exist in the operator's network.
+	// errName is the error for a host that does not exist, and for one whose addresses are not
+	// allowed. It is the same so that users do not learn which names exist in the operator's
+	// network.
 	errName = refused("the host has no address, or a private or reserved one that is not allowed; " +
 		"an operator can allow that with OUTBOUND_ALLOW_CIDRS")
 )
 
-// deniedV4 is what the guard's own list, IANA's special purpose registry, does not know: the public address at which each
-// machine in Azure reaches its host's agent.
+// deniedV4 is the public address at which each machine in Azure reaches the agent of its host. It
+// is not in IANA's registry of special addresses, which the guard knows.
 var deniedV4 = netip.MustParsePrefix("168.63.129.16/32")
 
 // guard judges addresses and ports.
@@ -65,8 +66,8 @@ func newGuard(cfg Config) guard {
 	)}
 }
 
-// control is a [net.Dialer]'s Control: it sees the address that is about to be connected to, whatever name, redirect or
-// second look at the DNS led there.
+// control is the Control of a [net.Dialer]. It judges the address of each connection right before
+// it is opened, so it does not matter which name or which lookup led there.
 func (g guard) control(network, address string, conn syscall.RawConn) error {
 	if err := g.addresses.Safe(network, address, conn); err != nil {
 		return errName // without what the guard says, which quotes the address

@@ -11,21 +11,24 @@ import (
 // errNotRepeated ends a request that net/http was about to send a second time.
 var errNotRepeated = fmt.Errorf("the connection was closed after the request was sent: %w", io.ErrUnexpectedEOF)
 
-// once watches the sending of one request. When a connection that was used before breaks, net/http sends a request again
-// by itself if it is a GET or has an Idempotency-Key, also when the server may have executed it. That would be an attempt
-// that nobody counts, so it is stopped unless nothing of the request was written.
+// once makes net/http send a request once. If a reused connection breaks, net/http by itself
+// repeats a GET and any request with an Idempotency-Key, although the server may have executed it.
+// That would be an attempt that nobody counts. So once stops the repetition unless nothing of the
+// request was written.
 //
-// HTTP/2 is left alone: there a request is repeated when the server says that it has not looked at it.
+// It does not interfere with HTTP/2, where net/http repeats a request if the server says that it
+// did not process it.
 type once struct {
 	cancel context.CancelCauseFunc
 	conn   *conn // the last one that the request was given; nil if it is shared
 	before int64 // what was written to it before
-	// isReused reports whether it had another request before. A new connection that fails is not replaced.
+	// isReused reports whether the connection had another request before. A new connection that
+	// fails is not replaced.
 	isReused bool
 }
 
-// send makes the request by the transport. It repeats the request itself where net/http does not, though nothing of it was
-// written: when a body is larger than net/http's buffer.
+// send sends the request. If nothing of it was written to a stale connection, it is sent on another
+// one. net/http does that only if the body fits into its buffer, so send does it, too.
 func send(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
 	for {
 		ctx, cancel := context.WithCancelCause(req.Context())
@@ -74,7 +77,7 @@ func (o *once) gotConn(info httptrace.GotConnInfo) {
 
 func (o *once) isWritten() bool { return o.conn != nil && o.conn.written.Load() > o.before }
 
-// body is an answer's body, whose end releases what watches the request.
+// body is the body of an answer. Closing it releases the context of the request.
 type body struct {
 	io.ReadCloser
 	cancel context.CancelCauseFunc

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rawServer reads requests, and hands each to answer with the connection and how many the connection had before.
-// A connection is closed when answer returns false.
+// rawServer reads requests, and hands each to answer with the connection and how many the
+// connection had before. A connection is closed when answer returns false.
 type rawServer struct {
 	client   *Client
 	url      string

@@ -1,5 +1,5 @@
-// Package outbound makes HTTP requests to URLs that users name, and keeps them from what only this machine and its network
-// should reach.
+// Package outbound sends HTTP requests to URLs that users name, and refuses those that lead to this
+// machine or its network, unless the operator allows them.
 package outbound
 
 import (
@@ -14,37 +14,43 @@ import (
 const (
 	dialTimeout         = 10 * time.Second
 	tlsHandshakeTimeout = 10 * time.Second
-	// idleConnTimeout is shorter than what servers and the boxes in between commonly allow a connection to be idle.
+	// idleConnTimeout is shorter than the common idle timeouts of servers, firewalls and load
+	// balancers.
 	idleConnTimeout = 55 * time.Second
-	// maxIdleConns bounds the connections kept for later requests, of which one host may have half: as many as it has requests
-	// at a time, else every request above that is another handshake.
+	// maxIdleConns is how many connections are kept for later requests. One host can have half of
+	// them: if it were fewer than its concurrent requests, every request above that would need
+	// another handshake.
 	maxIdleConns = 2048
-	// maxHeaderBytes bounds the headers of an answer, informational ones before it included.
+	// maxHeaderBytes is the limit of the headers of an answer, including informational answers
+	// before it.
 	maxHeaderBytes = 64 << 10
-	// maxStreamBuffer is how much an HTTP/2 server may send of one answer before it is read: net/http's default is 4 MiB.
+	// maxStreamBuffer is how much of one answer an HTTP/2 server can send before it is read. The
+	// default of net/http is 4 MiB.
 	maxStreamBuffer = 64 << 10
-	// pingAfter is how long an HTTP/2 connection is silent before it is asked whether it is alive. One that is lost without
-	// a word would take every later request of its host with it.
+	// pingAfter is how long an HTTP/2 connection can be silent before it is pinged. Without pings,
+	// a connection that was lost silently would make every later request to its host fail.
 	pingAfter = 15 * time.Second
 )
 
-// Config says what may be reached beside public addresses on ports 80 and 443. The zero value is valid.
+// Config says what can be called in addition to public addresses on ports 80 and 443. The zero
+// value is valid.
 type Config struct {
-	// AllowCIDRs are networks that may be reached though they are private or reserved.
+	// AllowCIDRs are private or reserved networks that can be called, too.
 	AllowCIDRs []netip.Prefix
-	// AllowPorts may be reached beside 80 and 443, on every address that may be reached.
+	// AllowPorts are ports that can be called, too, on every address that can be called.
 	AllowPorts []uint16
-	// Resolver looks names up; nil: the system's does.
+	// Resolver looks names up. The default is that of the system.
 	Resolver *net.Resolver
 }
 
-// Client makes requests, many at a time.
+// Client sends requests. It is safe for concurrent use.
 type Client struct {
 	guard     guard
 	transport *http.Transport
 }
 
-// New makes a client. It uses no proxy: what a proxy reaches could not be judged.
+// New returns a client. It uses no proxy, because it could not judge the addresses that a proxy
+// connects to.
 func New(cfg Config) *Client {
 	guard := newGuard(cfg)
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: cfg.Resolver, Control: guard.control}
@@ -57,7 +63,7 @@ func New(cfg Config) *Client {
 			return newConn(c), nil
 		},
 		TLSHandshakeTimeout:    tlsHandshakeTimeout,
-		ForceAttemptHTTP2:      true, // having a dialer of its own, it would not otherwise
+		ForceAttemptHTTP2:      true, // a transport with its own dialer does not otherwise
 		HTTP2:                  &http.HTTP2Config{MaxReceiveBufferPerStream: maxStreamBuffer, SendPingTimeout: pingAfter},
 		DisableCompression:     true, // a small answer must not become a large one
 		MaxIdleConns:           maxIdleConns,
@@ -69,8 +75,9 @@ func New(cfg Config) *Client {
 
 var errProtocolSwitch = errors.New("answered 101 Switching Protocols, which was not asked for")
 
-// Do makes one request, as [http.RoundTripper] does: redirects are not followed, and cookies not kept. What the URL or an
-// address it resolves to forbids is a [*RefusedError]. The request's context bounds also the reading of the answer's body.
+// Do sends a request as [http.RoundTripper] does: it does not follow redirects and keeps no
+// cookies. It returns a [*RefusedError] if the URL, or an address of its host, is not allowed. The
+// request is sent at most once. The context of the request also bounds the reading of the body.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if err := c.guard.checkURL(req.URL); err != nil {
 		if req.Body != nil {
@@ -89,7 +96,8 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// Its body is the bare connection, which knows nothing of the context: whoever reads it may wait for ever.
+		// Its body is the bare connection, which ignores the context: a read from it could block
+		// for ever.
 		_ = resp.Body.Close()
 		return nil, errProtocolSwitch
 	}

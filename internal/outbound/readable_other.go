@@ -4,5 +4,5 @@ package outbound
 
 import "syscall"
 
-// isReadable never knows: a request that meets the end of its connection fails.
+// isReadable cannot be implemented here. A request on a stale connection fails.
 func isReadable(syscall.RawConn) bool { return false }

@@ -4,8 +4,8 @@ package outbound
 
 import "syscall"
 
-// isReadable reports whether a read would return at once. A server sends nothing on an idle connection but its end, or an
-// answer to no request, after which the connection is of no use either. Nothing is read.
+// isReadable reports whether a read would return at once: the server closed the idle connection, or
+// sent something without a request, after which it cannot be used either. Nothing is consumed.
 func isReadable(raw syscall.RawConn) bool {
 	isReadable := false
 	err := raw.Control(func(fd uintptr) {

@@ -19,8 +19,8 @@ var (
 	errNumericHost = refused("the host must be a name or an IP address in its usual form")
 )
 
-// CheckURL judges a URL before it is stored; a fault is a [*RefusedError]. What a name resolves to is judged when it is
-// requested, and again each time.
+// CheckURL judges a URL before it is stored. It returns a [*RefusedError] if the URL is not
+// allowed. The addresses of a name are judged at each request instead.
 func (c *Client) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -65,7 +65,8 @@ func (g guard) checkURL(u *url.URL) error {
 	return g.checkPort(uint16(port))
 }
 
-// asciiHost is the host as net/http looks it up, which maps, for one, fullwidth digits to those of an IP address.
+// asciiHost returns the host as net/http looks it up. For example, it maps fullwidth digits to
+// ASCII.
 func asciiHost(host string) (string, error) {
 	for _, c := range host {
 		if c > 0x7f {
@@ -77,8 +78,8 @@ func asciiHost(host string) (string, error) {
 
 var number = regexp.MustCompile(`^([0-9]+|0[xX][0-9a-fA-F]*)$`)
 
-// endsInNumber tells whether a host is one that browsers and the C library read as an IPv4 address in decimal, octal,
-// hexadecimal or short form: no name ends in a number.
+// endsInNumber reports whether browsers and the C library would read a host as an IPv4 address in
+// decimal, octal, hexadecimal or short form. No name ends in a number.
 func endsInNumber(host string) bool {
 	host = strings.TrimSuffix(host, ".")
 	return number.MatchString(host[strings.LastIndex(host, ".")+1:])

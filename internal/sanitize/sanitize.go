@@ -1,4 +1,4 @@
-// Package sanitize makes text that came from anywhere fit to be stored, and safe to be shown in a terminal.
+// Package sanitize prepares text of any origin for storing it, and for showing it in a terminal.
 package sanitize
 
 import (
@@ -8,8 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s as PostgreSQL can store it, cut to at most limit bytes and not within a character. isCut reports whether
-// something of s is missing. Invalid UTF-8 and NUL become U+FFFD: what they separate must not become one word.
+// Text returns s as PostgreSQL can store it, cut to at most limit bytes and not within a character.
+// isCut reports whether something of s is missing. Invalid UTF-8 and NUL become U+FFFD: what they
+// separate must not become one word.
 func Text(s string, limit int) (stored string, isCut bool) {
 	head := Cut(s, limit)
 	whole := strings.ToValidUTF8(strings.ReplaceAll(head, "\x00", "\uFFFD"), "\uFFFD")
@@ -30,8 +31,9 @@ func Cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// Visible returns s with a visible escape, such as \u001b, for each character that would change how a terminal or a
-// browser shows the text around it: control characters except tab and newline, and marks of writing direction.
+// Visible returns s with a visible escape, such as \u001b, for each character that would change how
+// a terminal or a browser shows the text around it: control characters except tab and newline, and
+// marks of writing direction.
 func Visible(s string) string {
 	if !strings.ContainsFunc(s, isInvisible) {
 		return s

@@ -1,5 +1,5 @@
-// Package secrets seals what users store as secret, with AES-256-GCM: who reads the database, or a copy of it, does not
-// read their secrets.
+// Package secrets encrypts the secrets of users with AES-256-GCM, so that somebody who reads the
+// database, or a copy of it, cannot read them.
 package secrets
 
 import (
@@ -15,27 +15,30 @@ import (
 	"time"
 )
 
-// keySize is the size of a key, in bytes: that of AES-256.
+// keySize is the size of a key of AES-256, in bytes.
 const keySize = 32
 
-// validID cannot be mistaken for a key: 32 bytes in base64 are longer. So an id may be shown.
+// validID never matches a key, as 32 bytes in base64 are longer. So an id can be shown.
 var validID = regexp.MustCompile(`^[a-z0-9._-]{1,32}$`)
 
-// Keyring holds the keys: the first one seals, all of them open. The zero Keyring has none. It shows its keys' ids and
-// never the keys, however it is printed. Safe for concurrent use once it is read.
+// Keyring holds keys. It seals with the first one and opens with each of them. The zero Keyring has
+// none. However it is printed, it shows the ids of its keys and never the keys. It is safe for
+// concurrent use.
 type Keyring struct {
 	keys    []key
 	invalid error
 }
 
-// key keeps its cipher in a function: fmt, with some verbs, and all that prints by reflection follow pointers into it.
+// key keeps its cipher in a function because fmt, with some verbs, and other code that prints by
+// reflection would follow a pointer into it.
 type key struct {
 	id   string
 	aead func() cipher.AEAD
 }
 
-// ParseKeyring reads `id:key,id:key`, each key 32 bytes in base64 and each id 1 to 32 of a-z, 0-9, '.', '_' and '-'.
-// The empty text is a Keyring without keys. Errors name the key's id, or its position, and never the key.
+// ParseKeyring reads `id:key,id:key`, each key 32 bytes in base64 and each id 1 to 32 of a-z, 0-9,
+// '.', '_' and '-'. The empty text is a Keyring without keys. Errors name the key's id, or its
+// position, and never the key.
 func ParseKeyring(text string) (Keyring, error) {
 	var ring Keyring
 	if text == "" {
@@ -73,15 +76,15 @@ func newAEAD(encoded string) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// GenerateKey returns a new random key as ParseKeyring reads it. Its id is the second of now, such as 20261123-093000: a keyring
-// takes each once, and two keys may be made on one day.
+// GenerateKey returns a new random key in the form that ParseKeyring reads. Its id is the second of
+// now, such as 20261123-093000, so that two keys of one day differ.
 func GenerateKey(now time.Time) string {
 	raw := make([]byte, keySize)
 	rand.Read(raw) // ends the process rather than fail
 	return now.Format("20060102-150405") + ":" + base64.StdEncoding.EncodeToString(raw)
 }
 
-// Current returns the id of the key that seals, and false where there is none.
+// Current returns the id of the key that seals, or false if there is none.
 func (k Keyring) Current() (id string, ok bool) {
 	if len(k.keys) == 0 {
 		return "", false
@@ -89,8 +92,9 @@ func (k Keyring) Current() (id string, ok bool) {
 	return k.keys[0].id, true
 }
 
-// UnmarshalText reads what ParseKeyring reads. It never fails: kong prints the text of an environment variable along
-// with the error. A Keyring that could not be read says why in Validate, and neither seals nor opens.
+// UnmarshalText reads what ParseKeyring reads. It never returns an error, because kong would print
+// the text of the environment variable with it. If the text is invalid, Validate returns the error,
+// and the Keyring neither seals nor opens.
 func (k *Keyring) UnmarshalText(text []byte) error {
 	ring, err := ParseKeyring(string(text))
 	ring.invalid = err
@@ -98,10 +102,10 @@ func (k *Keyring) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Validate returns the error with which UnmarshalText could not read the keys.
+// Validate returns the error of the last UnmarshalText.
 func (k Keyring) Validate() error { return k.invalid }
 
-// String returns the text that the keys were read from, with *** for each key.
+// String returns the text from which the keys were read, with *** for each key.
 func (k Keyring) String() string {
 	var shown []string
 	for _, key := range k.keys {
@@ -110,10 +114,10 @@ func (k Keyring) String() string {
 	return strings.Join(shown, ",")
 }
 
-// GoString is String for %#v.
+// GoString is String for the verb %#v.
 func (k Keyring) GoString() string { return "secrets.Keyring(" + k.String() + ")" }
 
-// MarshalText is String for JSON and for logs. What it returns cannot be read back.
+// MarshalText is String for JSON and for logs. UnmarshalText cannot read its result.
 func (k Keyring) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Has reports whether the keyring has a key with this id.

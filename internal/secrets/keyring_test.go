@@ -113,8 +113,8 @@ func TestAKeyringDoesNotShowItsKeys(t *testing.T) {
 	}
 }
 
-// Where fmt calls no methods it shows what a Keyring is made of: in fields that are not exported, and for some verbs. An
-// AEAD has the key's bytes, or four of them as one number.
+// Where fmt calls no methods it shows what a Keyring is made of: in fields that are not exported,
+// and for some verbs. An AEAD has the key's bytes, or four of them as one number.
 func TestAKeyringHasNoKeysToShow(t *testing.T) {
 	t.Parallel()
 	ring := parse(t, "a:"+encoded(0xa5))

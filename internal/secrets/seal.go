@@ -5,29 +5,32 @@ import (
 	"fmt"
 )
 
-// ErrNoKey is Seal's error when there is no key to seal with.
+// ErrNoKey is the error of Seal if the Keyring has no key.
 var ErrNoKey = errors.New("there is no key to seal secrets with")
 
-// ErrNotAuthentic is Open's error for what was not sealed by that key and bound to that place, or was changed since.
+// ErrNotAuthentic is the error of Open for a secret that was changed, is bound to something else,
+// or was sealed with another key.
 var ErrNotAuthentic = errors.New("the secret is not authentic")
 
-// UnknownKeyError is Open's error for what a key sealed that is not in the Keyring.
+// UnknownKeyError is the error of Open for a secret whose key is not in the Keyring.
 type UnknownKeyError struct{ ID string }
 
 func (e UnknownKeyError) Error() string {
 	return fmt.Sprintf("the secret is sealed with the key %q, which is not among those configured", e.ID)
 }
 
-// Sealed is a secret as it is stored.
+// Sealed is a secret in the form in which it is stored.
 type Sealed struct {
 	KeyID string
-	// Ciphertext is the random nonce of 12 bytes, as many bytes as the secret has, and the tag of 16.
+	// Ciphertext consists of the random nonce of 12 bytes, the encrypted secret, and the tag of 16
+	// bytes.
 	Ciphertext []byte
 }
 
-// Seal seals plaintext with the first key. It opens only with the same bound, which is not stored: what names the place,
-// such as the row's id, so that who can write to the database cannot have the service send a secret from another place.
-// It returns ErrNoKey where there is no key. One key is good for 2^32 secrets.
+// Seal encrypts plaintext with the first key. The result opens only with the same bound, which is
+// not stored. bound names the place of the secret, such as the id of its row: otherwise somebody
+// who can write to the database could copy a secret to another row and make the service send it.
+// Seal returns ErrNoKey if there is no key. One key can seal 2^32 secrets.
 func (k Keyring) Seal(plaintext, bound []byte) (Sealed, error) {
 	if k.invalid != nil {
 		return Sealed{}, k.invalid
@@ -40,8 +43,9 @@ func (k Keyring) Seal(plaintext, bound []byte) (Sealed, error) {
 	return Sealed{KeyID: first.id, Ciphertext: ciphertext}, nil
 }
 
-// Open returns what Seal was given. It returns an UnknownKeyError when the key is not in the Keyring, and ErrNotAuthentic
-// when the secret was changed, is bound to something else, or was sealed with another key of the same id.
+// Open returns the plaintext. It returns an UnknownKeyError if the key is not in the Keyring, and
+// ErrNotAuthentic if the secret was changed, is bound to something else, or was sealed with another
+// key that has the same id.
 func (k Keyring) Open(sealed Sealed, bound []byte) ([]byte, error) {
 	if k.invalid != nil {
 		return nil, k.invalid
@@ -57,8 +61,8 @@ func (k Keyring) Open(sealed Sealed, bound []byte) ([]byte, error) {
 	return plaintext, nil
 }
 
-// Reseal seals with the first key what any of them opens: with it no secret needs an old key any longer. Its errors are
-// those of Open and Seal.
+// Reseal opens a secret with whichever key it was sealed with, and seals it with the first key, so
+// that the old key is no longer needed. Its errors are those of Open and Seal.
 func (k Keyring) Reseal(sealed Sealed, bound []byte) (Sealed, error) {
 	plaintext, err := k.Open(sealed, bound)
 	if err != nil {
