@@ -1,19 +1,19 @@
-// Calls each operation of the contract by a generated client, and checks each answer's status. It writes the operations it
-// has called, a line for each.
+// Calls each operation of the contract with a generated client and checks the status of each response.
+// It prints a line for each operation that it calls.
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./punctual.js";
 
-// @ts-expect-error: the types are the contract's, so this does not compile.
+// @ts-expect-error: the types come from the contract, so this does not compile.
 ({ name: "mistyped", intervalInSeconds: "60" }) satisfies components["schemas"]["JobCreate"];
 
 const api = createClient<paths>({ baseUrl: process.env["PUNCTUAL_URL"]! });
 api.use({ onRequest: ({ request, schemaPath }) => console.log(request.method, schemaPath) });
 
-/** Returns an answer's content when its status is the expected one. */
-async function expect<T>(status: number, answer: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
-  const { data, error, response } = await answer;
-  assert.equal(response.status, status, `${response.url} is answered with ${status}, not with ${JSON.stringify(error)}`);
+/** Returns the content of a response, whose status must be the expected one. */
+async function expect<T>(status: number, pending: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  const { data, error, response } = await pending;
+  assert.equal(response.status, status, `${response.url} must return ${status}: ${JSON.stringify(error)}`);
   return data as T;
 }
 
@@ -47,7 +47,7 @@ assert.equal(upcoming.items[0]?.scheduledFor, job.nextRunAt);
 const preview = await expect(200, api.POST("/api/v1/schedules/preview", { body: { cron: "@daily", count: 2 } }));
 assert.equal(preview.items.length, 2);
 
-// A run that a worker gives back, leases again, and completes.
+// A run that a worker releases, leases again and completes.
 const manual = await expect(202, api.POST("/api/v1/jobs/{id}/run", { params: of(job) }));
 const first = await lease();
 assert.equal(first.run.id, manual.id);
@@ -60,7 +60,7 @@ const completed = await expect(200, api.GET("/api/v1/runs/{id}", { params: of(ma
 assert.equal(completed.status, "SUCCEEDED");
 assert.equal(completed.result?.output, "done");
 
-// One that fails, and is retried and canceled.
+// A run that fails and is retried; the retry is canceled.
 const doomed = await expect(202, api.POST("/api/v1/jobs/{id}/run", { params: { ...of(job), query: { overlapPolicy: "ALLOW_ALL" } } }));
 const failure = { token: (await lease()).run.token, error: "the printer is on fire", retryable: false };
 await expect(204, api.POST("/api/v1/runs/{id}/fail", { params: of(doomed), body: failure }));
@@ -70,11 +70,11 @@ await expect(202, api.POST("/api/v1/runs/{id}/cancel", { params: of(retried) }))
 const failed = await expect(200, api.GET("/api/v1/jobs/{id}/runs", { params: { ...of(job), query: { status: "FAILED" } } }));
 assert.deepEqual(failed.items.map((run) => run.error), [failure.error]);
 
-// What was not run.
+// A backfill.
 const window = { from: daysAgo(2), to: daysAgo(0.1) };
 const backfill = await expect(202, api.POST("/api/v1/jobs/{id}/backfill", { params: of(job), body: window }));
 assert.equal(backfill.runs, 2);
 
 await expect(204, api.DELETE("/api/v1/jobs/{id}", { params: of(job) }));
 const { error } = await api.GET("/api/v1/jobs/{id}", { params: of(job) });
-assert.equal(error?.status, 404, "an error is a problem, typed as well");
+assert.equal(error?.status, 404, "an error is a typed problem");

@@ -1,4 +1,5 @@
-// An example: the worker of the queue `reports`. The payload of a run says where its figures are; its output is their sum.
+// An example: a worker of the queue `reports`. The payload of a run has the URL of its figures, and the
+// output is their sum.
 import { work } from "./worker.js";
 
 const stop = new AbortController();
@@ -11,10 +12,10 @@ await work({
   leaseSeconds: Number(process.env["LEASE_SECONDS"] ?? 15),
   graceSeconds: Number(process.env["GRACE_SECONDS"] ?? 10),
   async execute(run, signal) {
-    const { figures } = run.payload as { figures: string };
+    const { figures, id } = run.payload as { figures: string; id?: number | bigint };
     const answer = await fetch(figures, { signal });
-    if (!answer.ok) throw new Error(`there are no figures: ${answer.status}`);
+    if (!answer.ok) throw new Error(`could not read the figures: ${answer.status}`);
     const sum = ((await answer.json()) as number[]).reduce((a, b) => a + b, 0);
-    return `the sum is ${sum}`;
+    return id === undefined ? `the sum is ${sum}` : `the sum of report ${id} is ${sum}`;
   },
 });

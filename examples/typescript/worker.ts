@@ -1,6 +1,8 @@
-// A worker: it leases due runs of a queue, executes them, keeps its lease by heartbeats, and says how each run ended.
+// A worker: it leases due runs of a queue, executes them, extends its leases by heartbeats, and reports how
+// each run ended.
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isInteger, isSafeNumber, LosslessNumber, parse } from "lossless-json";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./punctual.js";
 
@@ -8,21 +10,23 @@ export type Run = components["schemas"]["LeasedRun"];
 type Lease = components["schemas"]["Lease"];
 
 export interface Options {
-  /** Where Punctual is, such as http://localhost:3000. */
+  /** The URL of Punctual, such as http://localhost:3000. */
   url: string;
   queue: string;
   /**
-   * Does what a run is for. What it returns is kept as the run's output; when it throws, the attempt has failed. Once the
-   * signal is aborted, the run is not this worker's any more: it should throw as soon as it can.
+   * Executes a run and returns its output. If it throws, the attempt has failed. Once the signal is aborted,
+   * the run may be executed by another worker: throw as soon as possible.
+   *
+   * Numbers of the payload that JavaScript would round come as a `bigint` or a `LosslessNumber`.
    */
   execute(run: Run, signal: AbortSignal): Promise<string>;
-  /** Ends the worker once it is aborted: nothing more is leased. */
+  /** Stops the worker when it is aborted: it leases no more runs. */
   stop: AbortSignal;
-  /** How many runs it executes at a time. Default 1. */
+  /** The maximum number of runs to execute at a time. The default is 1. */
   concurrency?: number;
-  /** How long a run waits for another worker when this one dies. Default 15. */
+  /** How long a run is held if this worker dies. The default is 15. */
   leaseSeconds?: number;
-  /** How long runs may go on after `stop`; then they are given back. Default 10. */
+  /** How long runs may continue after `stop`, before they are released. The default is 10. */
   graceSeconds?: number;
 }
 
@@ -30,8 +34,8 @@ export interface Options {
 export async function work(options: Options): Promise<void> {
   const { url, queue, execute, stop, concurrency = 1, leaseSeconds = 15, graceSeconds = 10 } = options;
   const api = createClient<paths>({ baseUrl: url });
-  const giveBack = new AbortController();
-  stop.addEventListener("abort", () => setTimeout(() => giveBack.abort(), graceSeconds * 1000).unref());
+  const giveUp = new AbortController();
+  stop.addEventListener("abort", () => setTimeout(() => giveUp.abort(), graceSeconds * 1000).unref());
 
   await Promise.all(Array.from({ length: concurrency }, async () => {
     while (!stop.aborted) {
@@ -40,18 +44,19 @@ export async function work(options: Options): Promise<void> {
     }
   }));
 
-  /** Waits for a run, and returns undefined when there was none in that time. */
+  /** Waits for a due run. Returns undefined if there was none in time. */
   async function leaseNext(): Promise<Lease | undefined> {
     try {
       const { data, error } = await api.POST("/api/v1/queues/{queue}/leases", {
         params: { path: { queue } },
         body: { maxRuns: 1, leaseSeconds, worker: `${hostname()} ${process.pid}` },
         signal: stop,
+        parseAs: "text",
       });
-      if (!error) return data;
-      console.error("no lease:", error.detail);
+      if (!error) return data ? parseExactly(data) as Lease : undefined;
+      console.error("could not lease a run:", error.detail);
     } catch (error) {
-      if (!stop.aborted) console.error("no lease:", error);
+      if (!stop.aborted) console.error("could not lease a run:", error);
     }
     await sleep(1000, undefined, { signal: stop }).catch(() => {});
   }
@@ -59,15 +64,15 @@ export async function work(options: Options): Promise<void> {
   /** Executes a run under its lease. */
   async function hold(lease: Lease, run: Run): Promise<void> {
     const end = new AbortController();
-    const heartbeat = keep(lease, run, end);
+    const heartbeat = extend(lease, run, end);
     const deadline = setTimeout(() => end.abort(new Error("the attempt took too long")), run.attemptDeadlineSeconds * 1000);
-    await say(await attempt(run, AbortSignal.any([end.signal, giveBack.signal])));
+    await send(await attempt(run, AbortSignal.any([end.signal, giveUp.signal])));
     clearTimeout(deadline);
     clearInterval(heartbeat);
   }
 
-  /** Keeps a lease by heartbeats, and aborts when that fails, or when the run is to end. */
-  function keep(lease: Lease, run: Run, end: AbortController): NodeJS.Timeout {
+  /** Extends a lease by heartbeats. Aborts when that fails, or when the cancellation of the run was requested. */
+  function extend(lease: Lease, run: Run, end: AbortController): NodeJS.Timeout {
     const every = Math.floor((leaseSeconds * 1000) / 3);
     let missed = 0;
     return setInterval(async () => {
@@ -77,18 +82,18 @@ export async function work(options: Options): Promise<void> {
           signal: AbortSignal.timeout(every),
         });
         missed = data ? 0 : missed + 1;
-        if (response.status === 409) end.abort(new Error("the lease has run out"));
+        if (response.status === 409) end.abort(new Error("the lease has expired"));
         if (data?.canceled.includes(run.id)) end.abort(new Error("the run was canceled"));
       } catch (error) {
-        console.error("no heartbeat:", error);
+        console.error("could not send a heartbeat:", error);
         missed++;
       }
-      // Before the lease can have run out: a third one may come too late.
-      if (missed === 2) end.abort(new Error("the lease cannot be kept"));
+      // The lease has not expired yet, but a third heartbeat could come too late.
+      if (missed === 2) end.abort(new Error("the lease could not be extended"));
     }, every);
   }
 
-  /** Executes a run, and returns what is to be said of it. */
+  /** Executes a run, and returns the report to send. */
   async function attempt(run: Run, signal: AbortSignal) {
     const params = { path: { id: run.id } };
     const { token } = run;
@@ -96,25 +101,34 @@ export async function work(options: Options): Promise<void> {
       const output = await execute(run, signal);
       return () => api.POST("/api/v1/runs/{id}/complete", { params, body: { token, output } });
     } catch (error) {
-      if (giveBack.signal.aborted) return () => api.POST("/api/v1/runs/{id}/release", { params, body: { token } });
+      if (giveUp.signal.aborted) return () => api.POST("/api/v1/runs/{id}/release", { params, body: { token } });
       return () => api.POST("/api/v1/runs/{id}/fail", { params, body: { token, error: String(error) } });
     }
   }
 
-  /** Says it until the service has heard: what it does not hear is done again. */
-  async function say(it: Awaited<ReturnType<typeof attempt>>): Promise<void> {
+  /** Sends a report until the service has it. Otherwise the run would be executed again. */
+  async function send(report: Awaited<ReturnType<typeof attempt>>): Promise<void> {
     for (let tries = 0; tries < 10; tries++) {
       try {
-        const { error, response } = await it();
+        const { error, response } = await report();
         if (response.status < 500) {
-          // A conflict: the run is another's by now, and nothing has changed.
-          if (error) console.error("not taken:", error.detail);
+          // After a conflict, another worker has the run, and nothing has changed.
+          if (error) console.error("the report was refused:", error.detail);
           return;
         }
       } catch (error) {
-        console.error("not said yet:", error);
+        console.error("could not send the report yet:", error);
       }
       await sleep(1000);
     }
   }
+}
+
+/** Parses JSON without rounding numbers. JSON.parse would make 1970670598291982300 of 1970670598291982290. */
+function parseExactly(text: string): unknown {
+  return parse(text, null, {
+    parseNumber: (digits) =>
+      isSafeNumber(digits) ? Number(digits) : isInteger(digits) ? BigInt(digits) : new LosslessNumber(digits),
+    onDuplicateKey: ({ newValue }) => newValue, // as JSON.parse does
+  });
 }

@@ -17,13 +17,13 @@ import (
 	"punctual/internal/testdb"
 )
 
-// question is what a worker asks in the middle of a run, and so the test's hold on it.
+// question is a request of a worker in the middle of a run. The run waits for its answer.
 type question struct {
-	answer chan<- string   // empty: a failure
-	gone   <-chan struct{} // closed when nobody waits for the answer any more
+	answer chan<- string   // an empty answer is a failure
+	gone   <-chan struct{} // closed when the worker no longer waits for the answer
 }
 
-// figures is where the worker of reports.ts gets its figures.
+// figures starts a server of figures for the worker of reports.ts.
 func figures(t *testing.T) (url string, asked <-chan question) {
 	t.Helper()
 	questions := make(chan question)
@@ -57,15 +57,15 @@ func (i instance) startReports(t *testing.T, leaseSeconds, graceSeconds int) *pr
 	})
 }
 
-// createReport creates a job for the worker of reports.ts, to be run by hand.
+// createReport creates a job for the worker of reports.ts. Its runs are started by requests.
 func (i instance) createReport(t *testing.T, figures string) client.Job {
 	t.Helper()
 	return i.create(t, `{"name":"report","intervalInSeconds":3600,"minBackoffSeconds":0,"maxBackoffSeconds":0,
 		"target":{"type":"worker","queue":"reports"},"payload":{"figures":"`+figures+`"}}`)
 }
 
-// A worker is killed in the middle of a run: another one makes the second attempt, and what the first might still say changes
-// nothing.
+// If a worker is killed in the middle of a run, another worker makes the second attempt, and reports of
+// the first one change nothing.
 func TestTypeScriptWorkerIsKilled(t *testing.T) {
 	t.Parallel()
 	databaseURL := testdb.New(t)
@@ -80,9 +80,9 @@ func TestTypeScriptWorkerIsKilled(t *testing.T) {
 	var token client.Token
 	require.NoError(t, db.QueryRow(t.Context(), "select token from due where job_id = $1 and lease_id is not null", job.Id).Scan(&token))
 	require.NoError(t, doomed.Kill())
-	require.Error(t, doomed.wait(), "it did not end by itself")
+	require.Error(t, doomed.wait(), "it was killed")
 
-	heir := service.startReports(t, 60, 10)
+	second := service.startReports(t, 60, 10)
 	question := await(t, asked, "the second worker executes the run")
 	service.refuses(t, run, token)
 	require.EqualValues(t, 2, service.readRun(t, run.Id).Attempt)
@@ -92,13 +92,13 @@ func TestTypeScriptWorkerIsKilled(t *testing.T) {
 	require.EqualValues(t, 2, ended.Attempt)
 	require.Equal(t, "the sum is 42", ended.Result.Output)
 	service.refuses(t, run, token)
-	require.Equal(t, ended, service.readRun(t, run.Id), "the dead changes nothing")
+	require.Equal(t, ended, service.readRun(t, run.Id), "late reports change nothing")
 
-	require.NoError(t, heir.Signal(syscall.SIGTERM))
-	require.NoError(t, heir.wait(), "a worker that waits stops at once")
+	require.NoError(t, second.Signal(syscall.SIGTERM))
+	require.NoError(t, second.wait(), "a worker that waits stops at once")
 }
 
-// refuses tells the service of a run what a worker might, with a token that is not that of its claim.
+// refuses sends each report of a worker with an outdated token.
 func (i instance) refuses(t *testing.T, run client.Run, token client.Token) {
 	t.Helper()
 	completed, err := i.CompleteRunWithResponse(t.Context(), run.Id, client.RunCompletion{Token: token, Output: new("late")})
@@ -112,7 +112,8 @@ func (i instance) refuses(t *testing.T, run client.Run, token client.Token) {
 	assert.Equal(t, http.StatusConflict, released.StatusCode(), "it cannot be released: %s", released.Body)
 }
 
-// A worker says that an attempt failed, which makes another, keeps its lease, and is told that its run was canceled.
+// A worker reports a failed attempt and gets the next one, extends its lease, and stops when the
+// cancellation of its run is requested.
 func TestTypeScriptWorkerFailsAndIsCanceled(t *testing.T) {
 	t.Parallel()
 	databaseURL := testdb.New(t)
@@ -126,18 +127,31 @@ func TestTypeScriptWorkerFailsAndIsCanceled(t *testing.T) {
 	second := await(t, asked, "the second attempt")
 	failed := service.readRun(t, run.Id).FailedAttempts
 	require.Len(t, failed, 1)
-	require.Equal(t, "Error: there are no figures: 500", failed[0].Error)
+	require.Equal(t, "Error: could not read the figures: 500", failed[0].Error)
 	require.Eventually(t, func() bool {
 		return count(t, db, "select count(*) from leases where expires_at > created_at + duration") == 1
-	}, patience, 50*time.Millisecond, "a heartbeat keeps the lease")
+	}, patience, 50*time.Millisecond, "a heartbeat extends the lease")
 
-	require.Equal(t, http.StatusAccepted, service.cancel(t, run.Id).StatusCode(), "it is to be canceled")
-	await(t, second.gone, "the worker gives the second attempt up")
+	require.Equal(t, http.StatusAccepted, service.cancel(t, run.Id).StatusCode(), "the cancellation is requested")
+	await(t, second.gone, "the worker stops the second attempt")
 	ended := service.waitForRun(t, run.Id, client.RunStatusCANCELED)
 	require.EqualValues(t, 2, ended.Attempt)
 }
 
-// A worker that is to stop has some time to end its run; then it gives it back, and the attempt does not count.
+// Numbers of a payload arrive at the worker as they were given, although JavaScript would round them.
+func TestTypeScriptWorkerKeepsLargeNumbers(t *testing.T) {
+	t.Parallel()
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
+	job := service.create(t, `{"name":"report","intervalInSeconds":3600,"target":{"type":"worker","queue":"reports"},
+		"payload":{"figures":"data:application/json,[40,2]","id":1,"id":1970670598291982290,"tiny":1e-400,"huge":1e400}}`)
+	run := service.startRun(t, job.Id, "")
+	service.startReports(t, 60, 0)
+	ended := service.waitForRun(t, run.Id, client.RunStatusSUCCEEDED)
+	require.Equal(t, "the sum of report 1970670598291982290 is 42", ended.Result.Output)
+}
+
+// A worker that is stopped has some time to end its run. After that it releases the run, and the attempt
+// does not count.
 func TestTypeScriptWorkerStops(t *testing.T) {
 	t.Parallel()
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
@@ -148,9 +162,9 @@ func TestTypeScriptWorkerStops(t *testing.T) {
 	await(t, asked, "the first worker executes the run")
 	require.NoError(t, hasty.Signal(syscall.SIGTERM))
 	require.NoError(t, hasty.wait(), "it stops")
-	given := service.readRun(t, run.Id)
-	require.Equal(t, client.RunStatusPENDING, given.Status, "it has given the run back")
-	require.Zero(t, given.Attempt, "the attempt does not count")
+	released := service.readRun(t, run.Id)
+	require.Equal(t, client.RunStatusPENDING, released.Status, "it has released the run")
+	require.Zero(t, released.Attempt, "the attempt does not count")
 
 	patient := service.startReports(t, 60, 600)
 	question := await(t, asked, "the second worker executes the run")
@@ -158,6 +172,6 @@ func TestTypeScriptWorkerStops(t *testing.T) {
 	question.answer <- "[40, 2]"
 	require.NoError(t, patient.wait(), "it stops")
 	ended := service.readRun(t, run.Id)
-	require.Equal(t, client.RunStatusSUCCEEDED, ended.Status, "it has ended the run before")
+	require.Equal(t, client.RunStatusSUCCEEDED, ended.Status, "it has ended the run first")
 	require.EqualValues(t, 1, ended.Attempt)
 }
