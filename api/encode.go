@@ -3,12 +3,11 @@ package api
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 
 	"punctual/gen/server"
 	"punctual/internal/instant"
-	"punctual/internal/policy"
+	"punctual/internal/jobs"
 	"punctual/internal/runid"
 )
 
@@ -18,9 +17,9 @@ const (
 	defaultOccurrences int32 = 10
 )
 
-// encodeJob makes the API's job of the database's.
-func encodeJob(row jobRow) server.Job {
-	job := row.Job
+// encodeJob makes the API's job of a view of one.
+func encodeJob(view jobs.View) server.Job {
+	job := view.Job
 	out := server.Job{
 		Id: job.ID, Name: job.Name, Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
 		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
@@ -32,33 +31,25 @@ func encodeJob(row jobRow) server.Job {
 		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: server.RunHistory(job.RunHistory),
 		ConcurrencyGroup: job.ConcurrencyGroup, MaxConcurrency: job.MaxConcurrency,
 		Status: server.JobStatus(job.Status), StatusReason: job.StatusReason,
-		RunCount:  job.RunCount + row.EndedRunCount,
-		LastRunAt: encodeInstant(latest(job.LastRunAt, row.DueLastRunAt)),
-		NextRunAt: encodeInstant(row.ScheduledFor),
-		CreatedAt: instant.Time{Time: job.CreatedAt},
-		UpdatedAt: instant.Time{Time: job.UpdatedAt},
+		RunCount: view.RunCount, LastRunAt: encodeInstant(view.LastRunAt), NextRunAt: encodeInstant(view.NextRunAt),
+		CreatedAt: instant.Time{Time: job.CreatedAt}, UpdatedAt: instant.Time{Time: job.UpdatedAt},
 	}
 	if job.PauseAfterFailures != nil {
 		out.PauseAfterFailures = new(int32(*job.PauseAfterFailures))
 	}
-	if row.ScheduledFor != nil && row.Running {
-		out.NextRunAt = nil // unless its schedule goes on
-		if when, err := policy.Schedule(&job); err == nil && runsLeft(row) > 1 {
-			if next, ok := when.Next(*latest(row.ScheduledFor, row.RevisedAt)); ok {
-				out.NextRunAt = encodeInstant(&next)
-			}
-		}
-	}
 	return out
 }
 
-// runsLeft returns how many runs the job may still have, with the one in flight.
-func runsLeft(row jobRow) int64 {
-	return orDefault(row.Job.MaxRuns, math.MaxInt64) - row.Job.RunCount - row.DueRunCount
+// encodeFound is encodeRun for a run that was looked for.
+func encodeFound(run jobs.Run, err error) (server.Run, error) {
+	if err != nil {
+		return server.Run{}, err
+	}
+	return encodeRun(run)
 }
 
 // encodeRun makes the API's run of the database's.
-func encodeRun(row runRow) (server.Run, error) {
+func encodeRun(row jobs.Run) (server.Run, error) {
 	failed := []server.FailedAttempt{}
 	if row.FailedAttempts != nil {
 		if err := json.Unmarshal(row.FailedAttempts, &failed); err != nil {
@@ -70,6 +61,7 @@ func encodeRun(row runRow) (server.Run, error) {
 		JobId:          row.JobID,
 		Status:         server.RunStatus(row.Status),
 		Reason:         (*server.RunReason)(row.Reason),
+		StatusReason:   row.StatusReason,
 		Trigger:        server.RunTrigger(row.Trigger),
 		ScheduledFor:   instant.Time{Time: row.ScheduledFor},
 		Attempt:        int32(row.Attempt),
@@ -106,18 +98,11 @@ func encodeAll[From, To any](items []From, encode func(From) To) []To {
 	return out
 }
 
-func latest(a, b *time.Time) *time.Time {
-	if a == nil || (b != nil && b.After(*a)) {
-		return b
-	}
-	return a
-}
-
 func decodeInstant(t *instant.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	return new(t.UTC().Truncate(time.Microsecond)) // what PostgreSQL keeps
+	return &t.Time
 }
 
 func orDefault[T any](value *T, otherwise T) T {

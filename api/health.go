@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"punctual/gen/server"
@@ -51,6 +50,6 @@ func whyNotReady(err error) string {
 func notReady(ctx context.Context, why string) server.GetReadinessResponseObject {
 	return server.GetReadiness503ApplicationProblemPlusJSONResponse{
 		ServiceUnavailableApplicationProblemPlusJSONResponse: server.ServiceUnavailableApplicationProblemPlusJSONResponse(
-			problem(ctx, http.StatusServiceUnavailable, why)),
+			problem(ctx, codeNotReady, why)),
 	}
 }

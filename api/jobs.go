@@ -2,12 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/gen/server"
@@ -21,130 +18,110 @@ const (
 	maxOffset = maxTotal
 )
 
-// jobRow is what each query that reads jobs returns.
-type jobRow = db.GetJobRow
-
 // CreateJob stores a job and its first occurrence.
 func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObject) (server.CreateJobResponseObject, error) {
-	now, err := s.queries.DatabaseTime(ctx)
+	job, err := s.Jobs.Create(ctx, *r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("ask for the time: %w", err)
+		return nil, fmt.Errorf("create a job: %w", err)
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("make a job id: %w", err)
-	}
-	definition, err := s.definitions.complete(*r.Body)
-	if err != nil {
-		return nil, fmt.Errorf("complete the definition: %w", err)
-	}
-	job, wrong := define(definition, id, nil, now)
-	faults, err := s.defineTarget(&job, *definition.Target, nil)
-	if err != nil {
-		return nil, err
-	}
-	wrong = append(append(wrong, faults...), checkGroup(job)...)
-	var first time.Time
-	if len(wrong) == 0 {
-		if first, err = jobs.First(&job, now); err != nil {
-			never, ok := errors.AsType[jobs.NeverDueError](err)
-			if !ok {
-				return nil, err
-			}
-			wrong = append(wrong, inBody(never.Field, never.Detail))
-		}
-	}
-	if len(wrong) > 0 {
-		return server.CreateJob400ApplicationProblemPlusJSONResponse{
-			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, wrong...),
-		}, nil
-	}
-	created, err := s.queries.CreateJob(ctx, jobs.CreateParams(job, now, first))
-	if err != nil {
-		return nil, fmt.Errorf("create job: %w", err)
-	}
-	s.announce(created.Queue, first, now)
 	return server.CreateJob201JSONResponse{
-		Headers: server.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + id.String()},
-		Body:    encodeJob(jobRow{Job: created, ScheduledFor: &first}),
+		Headers: server.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + job.Job.ID.String()},
+		Body:    encodeJob(job),
 	}, nil
-}
-
-// announce tells who executes runs of a target that something is due.
-func (s *handlers) announce(queue *string, readyAt, now time.Time) {
-	s.Announce(orDefault(queue, ""), readyAt, now)
 }
 
 // GetJob reads one job.
 func (s *handlers) GetJob(ctx context.Context, r server.GetJobRequestObject) (server.GetJobResponseObject, error) {
-	row, err := s.queries.GetJob(ctx, r.Id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return server.GetJob404ApplicationProblemPlusJSONResponse{
-			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
-		}, nil
-	}
+	job, err := s.Jobs.Get(ctx, r.Id)
 	if err != nil {
-		return nil, fmt.Errorf("get job: %w", err)
+		return nil, fmt.Errorf("get a job: %w", err)
 	}
-	return server.GetJob200JSONResponse(encodeJob(row)), nil
+	return server.GetJob200JSONResponse(encodeJob(job)), nil
+}
+
+// UpdateJob changes what the request names.
+func (s *handlers) UpdateJob(ctx context.Context, r server.UpdateJobRequestObject) (server.UpdateJobResponseObject, error) {
+	job, err := s.Jobs.Update(ctx, r.Id, *r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("update a job: %w", err)
+	}
+	return server.UpdateJob200JSONResponse(encodeJob(job)), nil
+}
+
+// DeleteJob hides a job and ends its schedule.
+func (s *handlers) DeleteJob(ctx context.Context, r server.DeleteJobRequestObject) (server.DeleteJobResponseObject, error) {
+	if err := s.Jobs.Delete(ctx, r.Id); err != nil {
+		return nil, fmt.Errorf("delete a job: %w", err)
+	}
+	return server.DeleteJob204Response{}, nil
 }
 
 // ListJobs reads a page of jobs, by number or by cursor.
 func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject) (server.ListJobsResponseObject, error) {
-	limit, status := orDefault(r.Params.Limit, defaultLimit), (*db.JobStatus)(r.Params.Status)
-	page := server.JobPage{Limit: limit}
-	rows, wrong, err := s.readJobs(ctx, r.Params, &page)
+	list, page, err := decodeList(r.Params)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Jobs.List(ctx, list)
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
-	if wrong != nil {
-		return server.ListJobs400ApplicationProblemPlusJSONResponse{
-			BadRequestApplicationProblemPlusJSONResponse: notValid(ctx, *wrong),
-		}, nil
-	}
-	total, err := s.queries.CountJobs(ctx, db.CountJobsParams{Status: status, MaxCount: maxTotal + 1})
+	total, err := s.Jobs.Count(ctx, list.Status, maxTotal+1)
 	if err != nil {
 		return nil, fmt.Errorf("count jobs: %w", err)
 	}
 	page.Total, page.TotalIsCapped = min(total, maxTotal), total > maxTotal
-
-	if len(rows) > int(limit) {
-		rows = rows[:limit]
-		last := rows[limit-1].Job
-		next := cursor{at: last.CreatedAt, id: last.ID}.String()
-		page.NextCursor = &next
+	if len(all) > int(page.Limit) {
+		all = all[:page.Limit]
+		last := all[len(all)-1].Job
+		page.NextCursor = new(cursor{at: last.CreatedAt, id: last.ID}.String())
 	}
-	page.Items = encodeAll(rows, encodeJob)
+	page.Items = encodeAll(all, encodeJob)
 	return server.ListJobs200JSONResponse(page), nil
 }
 
-// readJobs reads the rows of the page that was asked for and one more, which tells that there is a next page.
-func (s *handlers) readJobs(ctx context.Context, p server.ListJobsParams, page *server.JobPage) ([]jobRow, *server.FieldError, error) {
-	limit, status := page.Limit, (*db.JobStatus)(p.Status)
-	if p.Cursor == nil {
-		number := int64(1)
+// decodeList returns which jobs a request lists, and the page they are put on. One job more than fits
+// on it tells that there is a next page.
+func decodeList(p server.ListJobsParams) (list jobs.List, page server.JobPage, err error) {
+	page.Limit = orDefault(p.Limit, defaultLimit)
+	list = jobs.List{Status: (*db.JobStatus)(p.Status), Max: page.Limit + 1}
+	if p.Cursor != nil {
 		if p.Page != nil {
-			number = *p.Page
+			return list, page, invalidQuery("page", jobs.Conflicting, "cannot be given together with cursor")
 		}
-		offset := (number - 1) * int64(limit)
-		if offset >= maxOffset {
-			return nil, &server.FieldError{
-				In: server.FieldErrorInQuery, Field: "page", Detail: fmt.Sprintf("reaches the first %d jobs only: go on by cursor", maxOffset),
-			}, nil
+		after, err := parseCursor(*p.Cursor)
+		if err != nil {
+			return list, page, invalidQuery("cursor", jobs.WrongFormat, err.Error())
 		}
-		page.Page = &number
-		rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{Status: status, SkipRows: int32(offset), MaxRows: limit + 1})
-		return encodeAll(rows, func(r db.ListJobsRow) jobRow { return jobRow(r) }), nil, err
+		list.After = &jobs.Place{CreatedAt: after.at, ID: after.id}
+		return list, page, nil
 	}
-	if p.Page != nil {
-		return nil, &server.FieldError{In: server.FieldErrorInQuery, Field: "page", Detail: "cannot be given together with cursor"}, nil
+	page.Page = new(orDefault(p.Page, 1))
+	offset := (*page.Page - 1) * int64(page.Limit)
+	if offset >= maxOffset {
+		return list, page, invalidQuery("page", jobs.TooLarge,
+			fmt.Sprintf("only the first %d jobs can be reached by page; use cursor", maxOffset))
 	}
-	after, err := parseCursor(*p.Cursor)
-	if err != nil {
-		return nil, &server.FieldError{In: server.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}, nil
-	}
-	rows, err := s.queries.ListJobsAfter(ctx, db.ListJobsAfterParams{
-		Status: status, AfterCreatedAt: after.at, AfterID: after.id, MaxRows: limit + 1,
-	})
-	return encodeAll(rows, func(r db.ListJobsAfterRow) jobRow { return jobRow(r) }), nil, err
+	list.Skip = int32(offset)
+	return list, page, nil
 }
+
+// BackfillJob runs the occurrences of a window that have no run.
+func (s *handlers) BackfillJob(ctx context.Context, r server.BackfillJobRequestObject) (server.BackfillJobResponseObject, error) {
+	done, err := s.Jobs.Backfill(ctx, r.Id, r.Body.From.Time, r.Body.To.Time)
+	if err != nil {
+		return nil, fmt.Errorf("backfill a job: %w", err)
+	}
+	return server.BackfillJob202JSONResponse{Runs: int32(done.Runs), Occurrences: int32(done.Occurrences)}, nil
+}
+
+// RunJob starts a run by hand.
+func (s *handlers) RunJob(ctx context.Context, r server.RunJobRequestObject) (server.RunJobResponseObject, error) {
+	run, err := encodeFound(s.Jobs.StartRun(ctx, r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
+	if err != nil {
+		return nil, fmt.Errorf("run a job: %w", err)
+	}
+	return server.RunJob202JSONResponse{Headers: server.RunJob202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
+}
+
+func runPath(id uuid.UUID) string { return "/api/v1/runs/" + id.String() }

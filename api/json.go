@@ -10,6 +10,17 @@ import (
 	"unicode/utf8"
 )
 
+// errTwice is the error for a member of an object that stands in it twice.
+var errTwice = errors.New("is given more than once")
+
+// jsonCode returns the code of an error of checkJSON.
+func jsonCode(err error) string {
+	if errors.Is(err, errTwice) {
+		return notUnique
+	}
+	return wrongFormat
+}
+
 // checkJSON returns an error, and the field it is in, unless body is one JSON value of valid text without NUL, nested no
 // deeper than maxDepth, with no top-level field twice: the validator sees but the last one.
 func checkJSON(body []byte) (field string, err error) {
@@ -42,7 +53,7 @@ func checkJSON(body []byte) (field string, err error) {
 			at = at.text(t)
 			if len(at) == 1 && at[0].isNamed { // it was a name
 				if seen[t] {
-					return t, errors.New("is given more than once")
+					return t, errTwice
 				}
 				seen[t] = true
 			}

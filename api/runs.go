@@ -2,47 +2,43 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/history"
-	"punctual/internal/runid"
+	"punctual/internal/jobs"
 )
 
 // endOfTime is where a list that is newest first begins.
 var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
-// runRow is what each query that reads runs returns.
-type runRow = db.GetRunRow
-
 // GetRun reads one run, open or ended.
 func (s *handlers) GetRun(ctx context.Context, r server.GetRunRequestObject) (server.GetRunResponseObject, error) {
-	row, err := s.findRun(ctx, r.Id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return server.GetRun404ApplicationProblemPlusJSONResponse{
-			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run"),
-		}, nil
-	}
+	run, err := encodeFound(s.Jobs.GetRun(ctx, r.Id))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("get a run: %w", err)
 	}
-	run, err := encodeRun(row)
-	return server.GetRun200JSONResponse(run), err
+	return server.GetRun200JSONResponse(run), nil
 }
 
-// findRun reads one run. It returns pgx.ErrNoRows where there is none.
-func (s *handlers) findRun(ctx context.Context, id uuid.UUID) (runRow, error) {
-	scheduledFor, jobTail, ok := runid.Parse(id)
-	if !ok {
-		return runRow{}, pgx.ErrNoRows
+// RetryRun starts a run that repeats another.
+func (s *handlers) RetryRun(ctx context.Context, r server.RetryRunRequestObject) (server.RetryRunResponseObject, error) {
+	run, err := encodeFound(s.Jobs.Retry(ctx, r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
+	if err != nil {
+		return nil, fmt.Errorf("retry a run: %w", err)
 	}
-	return history.Get(ctx, s.Pool, db.GetRunParams{ScheduledFor: scheduledFor, JobTail: jobTail})
+	return server.RetryRun202JSONResponse{Headers: server.RetryRun202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
+}
+
+// CancelRun makes a run end.
+func (s *handlers) CancelRun(ctx context.Context, r server.CancelRunRequestObject) (server.CancelRunResponseObject, error) {
+	run, err := encodeFound(s.Jobs.Cancel(ctx, r.Id))
+	if err != nil {
+		return nil, fmt.Errorf("cancel a run: %w", err)
+	}
+	return server.CancelRun202JSONResponse(run), nil
 }
 
 // ListJobRuns reads a page of a job's runs.
@@ -52,35 +48,27 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 	if r.Params.Cursor != nil {
 		var err error
 		if before, err = parseCursor(*r.Params.Cursor); err != nil {
-			return server.ListJobRuns400ApplicationProblemPlusJSONResponse{
-				BadRequestApplicationProblemPlusJSONResponse: notValid(ctx,
-					server.FieldError{In: server.FieldErrorInQuery, Field: "cursor", Detail: err.Error()}),
-			}, nil
+			return nil, invalidQuery("cursor", jobs.WrongFormat, err.Error())
 		}
 	}
 	// Nothing ties a job's runs to the job, so whether there is such a job has to be asked.
-	if _, err := s.queries.GetJob(ctx, r.Id); errors.Is(err, pgx.ErrNoRows) {
-		return server.ListJobRuns404ApplicationProblemPlusJSONResponse{
-			NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "job"),
-		}, nil
-	} else if err != nil {
-		return nil, fmt.Errorf("get job: %w", err)
+	if _, err := s.Jobs.Get(ctx, r.Id); err != nil {
+		return nil, fmt.Errorf("list a job's runs: %w", err)
 	}
 	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{
 		JobID: r.Id, Before: before.at, Status: (*string)(r.Params.Status), MaxRows: limit + 1,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list a job's runs: %w", err)
 	}
 	page := server.RunPage{Limit: limit}
 	if len(rows) > int(limit) {
 		rows = rows[:limit]
-		next := cursor{at: rows[limit-1].ScheduledFor}.String()
-		page.NextCursor = &next
+		page.NextCursor = new(cursor{at: rows[limit-1].ScheduledFor}.String())
 	}
 	page.Items = make([]server.Run, len(rows))
 	for i, row := range rows {
-		if page.Items[i], err = encodeRun(runRow(row)); err != nil {
+		if page.Items[i], err = encodeRun(jobs.Run(row)); err != nil {
 			return nil, err
 		}
 	}

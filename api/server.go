@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -16,8 +15,7 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/broker"
 	"punctual/internal/database"
-	"punctual/internal/executor"
-	"punctual/internal/secrets"
+	"punctual/internal/jobs"
 )
 
 // Config is what the API needs. Zero means default.
@@ -29,13 +27,8 @@ type Config struct {
 	Check func(context.Context) error
 	// Queues hands runs to workers.
 	Queues *broker.Broker
-	// Targets checks the definitions of targets.
-	Targets executor.Checker
-	// Secrets seals the secrets of targets.
-	Secrets secrets.Keyring
-	// Announce is called when something is stored that is due at readyAt, as of now, by the database's clock: for the workers of
-	// a queue, or for instances, whose queue is the empty one. It must not block.
-	Announce func(queue string, readyAt, now time.Time)
+	// Jobs makes every change of a job.
+	Jobs *jobs.Service
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not ready.
 	Stopping <-chan struct{}
 	// Version is the version of the service, for the served contract.
@@ -47,9 +40,7 @@ type Config struct {
 // handlers implements the generated interface, one file for each noun.
 type handlers struct {
 	Config
-	queries     *db.Queries
-	definitions definitions
-	targetTypes map[string]targetType
+	queries *db.Queries
 }
 
 var _ server.StrictServerInterface = (*handlers)(nil)
@@ -65,15 +56,7 @@ func New(c Config) (http.Handler, error) {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
 	spec.Servers = nil // requests are for this service, under whatever name
-	definitions, err := newDefinitions(spec)
-	if err != nil {
-		return nil, fmt.Errorf("read the defaults: %w", err)
-	}
-	targetTypes, err := newTargetTypes(spec)
-	if err != nil {
-		return nil, fmt.Errorf("read the types of targets: %w", err)
-	}
-	s := &handlers{Config: c, queries: db.New(c.Pool), definitions: definitions, targetTypes: targetTypes}
+	s := &handlers{Config: c, queries: db.New(c.Pool)}
 	errs := errorWriter{c.Logger}
 	strict := server.NewStrictHandlerWithOptions(s, nil, server.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  errs.invalid,

@@ -77,7 +77,7 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			query, err := url.ParseQuery(r.URL.RawQuery)
 			if err != nil {
-				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInQuery, Detail: "cannot be decoded"}))
+				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInQuery, Code: wrongFormat, Detail: "cannot be decoded"}))
 				return
 			}
 			known := operation(spec, r).Parameters
@@ -85,9 +85,13 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 			for name, values := range query {
 				switch {
 				case known.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
-					wrong = append(wrong, server.FieldError{In: server.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "�"), Detail: "there is no such parameter"})
+					wrong = append(wrong, server.FieldError{
+						In: server.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "�"), Code: unknownField, Detail: "there is no such parameter",
+					})
 				case len(values) > 1:
-					wrong = append(wrong, server.FieldError{In: server.FieldErrorInQuery, Field: name, Detail: "is given more than once"})
+					wrong = append(wrong, server.FieldError{
+						In: server.FieldErrorInQuery, Field: name, Code: notUnique, Detail: "is given more than once",
+					})
 				}
 			}
 			if len(wrong) > 0 {
@@ -111,7 +115,13 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			op := operation(spec, r)
 			if op.RequestBody == nil {
-				r.Body = http.NoBody // whatever it is, it means nothing
+				if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
+					errs.write(w, badRequest(r, server.FieldError{
+						In: server.FieldErrorInBody, Code: notAllowed, Detail: "this operation takes no body",
+					}))
+					return
+				}
+				r.Body = http.NoBody
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -121,18 +131,18 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 			}
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-				errs.write(w, problem(r.Context(), http.StatusRequestEntityTooLarge,
+				errs.write(w, problem(r.Context(), bodyTooLarge,
 					fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit)))
 				return
 			}
 			if err != nil {
-				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Detail: "cannot be read"}))
+				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Code: wrongFormat, Detail: "cannot be read"}))
 				return
 			}
 			if len(body) > 0 {
 				if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
-					errs.write(w, problem(r.Context(), http.StatusUnsupportedMediaType, "The body has to be application/json.",
-						server.FieldError{In: server.FieldErrorInHeader, Field: "Content-Type", Detail: "must be application/json"}))
+					errs.write(w, problem(r.Context(), unsupportedMediaType, "",
+						server.FieldError{In: server.FieldErrorInHeader, Field: "Content-Type", Code: notAllowed, Detail: "must be application/json"}))
 					return
 				}
 				var field string
@@ -142,7 +152,9 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 					field, err = checkJSON(body)
 				}
 				if err != nil {
-					errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Field: field, Detail: err.Error()}))
+					errs.write(w, badRequest(r, server.FieldError{
+						In: server.FieldErrorInBody, Field: field, Code: jsonCode(err), Detail: err.Error(),
+					}))
 					return
 				}
 			}
@@ -153,7 +165,7 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 }
 
 func badRequest(r *http.Request, errs ...server.FieldError) server.Problem {
-	return server.Problem(notValid(r.Context(), errs...))
+	return problem(r.Context(), invalidRequest, "", errs...)
 }
 
 // decodeJSON decodes a body for the validator. A number that is beyond a float64, which the validator counts with,

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/broker"
 	"punctual/internal/executor"
 	"punctual/internal/instant"
+	"punctual/internal/jobs"
 	"punctual/internal/runid"
 )
 
@@ -63,9 +63,7 @@ func encodeLeased(row db.ClaimRow) server.LeasedRun {
 func (s *handlers) Heartbeat(ctx context.Context, r server.HeartbeatRequestObject) (server.HeartbeatResponseObject, error) {
 	expiresAt, canceled, err := s.Queues.Heartbeat(ctx, r.Id)
 	if errors.Is(err, broker.ErrLost) {
-		return server.Heartbeat409ApplicationProblemPlusJSONResponse{
-			ConflictApplicationProblemPlusJSONResponse: conflict(ctx, "The lease has run out, or nothing is left under it."),
-		}, nil
+		return nil, &jobs.Conflict{Code: leaseExpired}
 	}
 	if err != nil {
 		return nil, err
@@ -79,7 +77,7 @@ func (s *handlers) Heartbeat(ctx context.Context, r server.HeartbeatRequestObjec
 // CompleteRun ends a leased run with success.
 func (s *handlers) CompleteRun(ctx context.Context, r server.CompleteRunRequestObject) (server.CompleteRunResponseObject, error) {
 	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil); err != nil {
-		return s.refuseWorker(ctx, r.Id, err)
+		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.CompleteRun204Response{}, nil
 }
@@ -91,7 +89,7 @@ func (s *handlers) FailRun(ctx context.Context, r server.FailRunRequestObject) (
 		RetryAfter: seconds(orDefault(r.Body.RetryAfterSeconds, 0)),
 	}
 	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure); err != nil {
-		return s.refuseWorker(ctx, r.Id, err)
+		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.FailRun204Response{}, nil
 }
@@ -99,40 +97,19 @@ func (s *handlers) FailRun(ctx context.Context, r server.FailRunRequestObject) (
 // ReleaseRun gives a leased run back.
 func (s *handlers) ReleaseRun(ctx context.Context, r server.ReleaseRunRequestObject) (server.ReleaseRunResponseObject, error) {
 	if err := s.Queues.Release(ctx, r.Id, r.Body.Token); err != nil {
-		return s.refuseWorker(ctx, r.Id, err)
+		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.ReleaseRun204Response{}, nil
 }
 
-// workerRefusal refuses whatever a worker says of a run: the generated answers of the three operations differ in name only.
-type workerRefusal struct {
-	server.CompleteRunResponseObject
-	server.FailRunResponseObject
-	server.ReleaseRunResponseObject
-}
-
-// refuseWorker tells a run that is not the worker's from one that there is not. Other errors stay errors.
-func (s *handlers) refuseWorker(ctx context.Context, run uuid.UUID, err error) (workerRefusal, error) {
+// refuseWorker returns the error for what a worker says of a run that it does not hold: there is no such
+// run, or the token is stale. Other errors stay as they are.
+func (s *handlers) refuseWorker(ctx context.Context, run uuid.UUID, err error) error {
 	if !errors.Is(err, broker.ErrLost) {
-		return workerRefusal{}, err
+		return err
 	}
-	_, err = s.findRun(ctx, run)
-	if errors.Is(err, pgx.ErrNoRows) {
-		missing := server.CompleteRun404ApplicationProblemPlusJSONResponse{NotFoundApplicationProblemPlusJSONResponse: notFound(ctx, "run")}
-		return workerRefusal{
-			missing,
-			server.FailRun404ApplicationProblemPlusJSONResponse(missing),
-			server.ReleaseRun404ApplicationProblemPlusJSONResponse(missing),
-		}, nil
+	if _, err := s.Jobs.GetRun(ctx, run); err != nil {
+		return err
 	}
-	if err != nil {
-		return workerRefusal{}, err
-	}
-	lost := server.CompleteRun409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: conflict(ctx,
-		"The run is not leased with this token: it has ended, or its lease has run out.")}
-	return workerRefusal{
-		lost,
-		server.FailRun409ApplicationProblemPlusJSONResponse(lost),
-		server.ReleaseRun409ApplicationProblemPlusJSONResponse(lost),
-	}, nil
+	return &jobs.Conflict{Code: staleToken}
 }

@@ -430,6 +430,27 @@ type FailedAttempt struct {
 
 // FieldError An invalid field of a request.
 type FieldError struct {
+	// Code What is wrong, for programs. A code keeps its meaning; new ones may be added.
+	//
+	// - `required`: the field is missing.
+	// - `unknown-field`: there is no such field or parameter.
+	// - `wrong-type`, `wrong-format`: the value has another type or form.
+	// - `too-small`, `too-large`: the value, its length or the number of its items is out of bounds.
+	// - `not-unique`: the field or the item is given twice.
+	// - `not-allowed`: the value is none of those that are allowed.
+	// - `conflicting`: the value does not fit another field.
+	// - `never-due`: because of this field the job would never be due.
+	// - `in-the-future`: the instant has not come yet.
+	// - `older-than-retention`: runs of this instant are not kept any more.
+	// - `too-many-occurrences`: the window has too many occurrences.
+	// - `secret-key-missing`: the service has no key to encrypt secrets with.
+	// - `secret-required`: the secret must be sent again.
+	// - `not-valid`: anything else.
+	//
+	//
+	// Example: too-small
+	Code string `json:"code"`
+
 	// Detail Example: number must be at least 1
 	Detail string `json:"detail"`
 
@@ -1190,6 +1211,23 @@ type Payload = json.RawMessage
 
 // Problem An error, as a problem of RFC 9457.
 type Problem struct {
+	// Code What is wrong, for programs. A code keeps its meaning; new ones may be added, so treat an
+	// unknown code by its `status`.
+	//
+	// - 400: `invalid-request`
+	// - 404: `job-not-found`, `run-not-found`, `path-not-found`
+	// - 405: `method-not-allowed`
+	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
+	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`
+	// - 413: `body-too-large`
+	// - 415: `unsupported-media-type`
+	// - 500: `internal-error`
+	// - 503: `database-unavailable`, `not-ready`
+	//
+	//
+	// Example: invalid-request
+	Code string `json:"code"`
+
 	// Detail Example: The request is not valid.
 	Detail string `json:"detail"`
 
@@ -1216,7 +1254,7 @@ type QueueName = string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"error":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","trigger":"SCHEDULE"}
+// Example: {"attempt":1,"error":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -1272,6 +1310,10 @@ type Run struct {
 	// - `CANCELED`: the run was canceled before it succeeded.
 	// - `SKIPPED`: the run was not executed. Its `reason` says why.
 	Status RunStatus `json:"status"`
+
+	// StatusReason Of a run that is `SKIPPED` because its job was paused: the `statusReason` of the job at that
+	// time. Otherwise null.
+	StatusReason *string `json:"statusReason"`
 
 	// Trigger What created the run.
 	//
@@ -4198,6 +4240,8 @@ type UpdateJobResponse struct {
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -4221,6 +4265,11 @@ func (r UpdateJobResponse) GetApplicationproblemJSON400() *BadRequest {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r UpdateJobResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateJobResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -6090,6 +6139,13 @@ func ParseUpdateJobResponse(rsp *http.Response) (*UpdateJobResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge

@@ -28,7 +28,7 @@ type CountJobsParams struct {
 	MaxCount int32
 }
 
-// Counts no further than max_count, so that a list never reads a million rows to say so.
+// Counts no further than max_count, so that a list never reads a million rows only to count them.
 func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countJobs, arg.Status, arg.MaxCount)
 	var count int64
@@ -72,22 +72,30 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 
 const createJob = `-- name: CreateJob :one
 with first as (
+    -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     values (
-        $1, $30, $30, true, $27, $31, $31::text is not null
+        $1, $30::timestamptz, greatest($30::timestamptz, $29::timestamptz), true,
+        $27, $31, $31::text is not null
     )
 )
 insert into jobs (
-    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names, interval_seconds, anchor_at, cron, time_zone, run_at, start_at,
-    end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
-    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status,
-    created_at, updated_at
+    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
+    interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
+    delete_after_completion,
+    misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group,
+    max_concurrency,
+    status, created_at, updated_at
 )
 values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-    $16, $17, $18, $19, $20, $21,
-    $22, $23, $24, $25, $26, $27,
-    $28, 'ACTIVE', $29, $29
+    $1, $2, $3, $4, $5, $6, $7,
+    $8, $9, $10, $11, $12, $13, $14, $15, $16,
+    $17,
+    $18, $19, $20, $21, $22,
+    $23, $24, $25, $26, $27,
+    $28,
+    'ACTIVE', $29, $29
 )
 returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, queue, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, updated_at, deleted_at
 `
@@ -126,8 +134,8 @@ type CreateJobParams struct {
 	Queue                  *string
 }
 
-// One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
-// or touch either before it commits.
+// One statement stores the job and its first occurrence, so neither exists without the other. Nobody
+// sees or touches either before it commits.
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
@@ -209,7 +217,7 @@ const databaseTime = `-- name: DatabaseTime :one
 select clock_timestamp()::timestamptz
 `
 
-// Time is the database's: what is due first is computed from this.
+// Time is the database's: the first occurrence of a job is computed from this.
 func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 	row := q.db.QueryRow(ctx, databaseTime)
 	var column_1 time.Time
@@ -218,7 +226,9 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 }
 
 const getJob = `-- name: GetJob :one
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select
+    j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
@@ -236,8 +246,9 @@ type GetJobRow struct {
 	Running       bool
 }
 
-// A single snapshot: the job and its due row belong together whatever fires meanwhile. The due row counts a run that goes on beside it
-// from when that begins; such a run takes itself out of the count of what has ended.
+// A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
+// does not carry the schedule is counted by the row that does from its start on; its own row subtracts it
+// until it has ended.
 func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 	row := q.db.QueryRow(ctx, getJob, id)
 	var i GetJobRow
@@ -290,7 +301,9 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 }
 
 const listJobs = `-- name: ListJobs :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select
+    j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
@@ -317,7 +330,7 @@ type ListJobsRow struct {
 	Running       bool
 }
 
-// Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
+// Newest first, by page. The caller bounds the offset, because the cost grows with it.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsRow, error) {
 	rows, err := q.db.Query(ctx, listJobs, arg.Status, arg.SkipRows, arg.MaxRows)
 	if err != nil {
@@ -383,7 +396,9 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const listJobsAfter = `-- name: ListJobsAfter :many
-select j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select
+    j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
@@ -502,7 +517,8 @@ type ListSealedUnderOtherKeysRow struct {
 	SecretsKeyID  *string
 }
 
-// Secrets that are not sealed with a key, in the order of jobs, from behind one on: for a rotation to walk over.
+// The secrets that are sealed with another key than the given one, by job, after a given job: a
+// rotation walks over them. What it reads may change at once; Reseal notices that.
 func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUnderOtherKeysParams) ([]ListSealedUnderOtherKeysRow, error) {
 	rows, err := q.db.Query(ctx, listSealedUnderOtherKeys, arg.KeyID, arg.After, arg.MaxRows)
 	if err != nil {
@@ -530,8 +546,8 @@ where id = $1 and deleted_at is null
 for update
 `
 
-// Two changes of one job wait for each other here, so each sees what the other stored. Claiming and completing do not
-// lock the job's row, so a change never holds up a run.
+// Two changes of one job wait for each other here, so each sees what the other has stored. A claim
+// does not lock the job's row, so a change never delays a run.
 func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (Job, error) {
 	row := q.db.QueryRow(ctx, lockJob, id)
 	var i Job
@@ -585,7 +601,8 @@ set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUS
 where id = $1
 `
 
-// Under LockJob. The row stays for the sake of its runs, without what the user wrote.
+// The caller holds LockJob. The row stays because its runs are found through it; what the user wrote
+// does not.
 func (q *Queries) MarkJobDeleted(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, markJobDeleted, id)
 	return err
@@ -597,7 +614,8 @@ where j.deleted_at < now() - make_interval(days => $1::integer)
   and not exists (select from due d where d.job_id = j.id)
 `
 
-// Deletes for good what was deleted so long ago that its runs are gone too. One with a run still to be executed stays.
+// Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run that
+// has not ended stays. Two sessions that do this at once remove each row once.
 func (q *Queries) PurgeDeletedJobs(ctx context.Context, days int32) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeDeletedJobs, days)
 	if err != nil {
@@ -619,7 +637,7 @@ type ResealParams struct {
 	Sealed   []byte
 }
 
-// Replaces sealed secrets by the same under another key, unless they were changed meanwhile.
+// Replaces sealed secrets by the same secrets under another key, unless somebody has changed them.
 func (q *Queries) Reseal(ctx context.Context, arg ResealParams) (int64, error) {
 	result, err := q.db.Exec(ctx, reseal,
 		arg.Resealed,
@@ -635,15 +653,17 @@ func (q *Queries) Reseal(ctx context.Context, arg ResealParams) (int64, error) {
 
 const updateJob = `-- name: UpdateJob :exec
 update jobs
-set name = $1, payload = $2, target = $3, sealed_secrets = $4, secrets_key_id = $5,
-    secret_names = $6, interval_seconds = $7, anchor_at = $8, cron = $9,
-    time_zone = $10, run_at = $11, start_at = $12, end_at = $13, max_runs = $14,
-    jitter_seconds = $15, delete_after_completion = $16, misfire_policy = $17,
-    catchup_window_seconds = $18, overlap_policy = $19, max_attempts = $20,
-    min_backoff_seconds = $21, max_backoff_seconds = $22,
-    attempt_deadline_seconds = $23, pause_after_failures = $24,
-    run_history = $25, concurrency_group = $26, max_concurrency = $27, status = $28,
-    status_reason = $29, paused_since = $30, last_run_at = $31, run_count = $32, updated_at = greatest(now(), created_at)
+set name = $1, payload = $2,
+    target = $3, sealed_secrets = $4, secrets_key_id = $5, secret_names = $6,
+    interval_seconds = $7, anchor_at = $8, cron = $9, time_zone = $10,
+    run_at = $11, start_at = $12, end_at = $13, max_runs = $14, jitter_seconds = $15,
+    delete_after_completion = $16,
+    misfire_policy = $17, catchup_window_seconds = $18,
+    overlap_policy = $19, max_attempts = $20, min_backoff_seconds = $21,
+    max_backoff_seconds = $22, attempt_deadline_seconds = $23, pause_after_failures = $24,
+    run_history = $25, concurrency_group = $26, max_concurrency = $27,
+    status = $28, status_reason = $29, paused_since = $30, last_run_at = $31,
+    run_count = $32, updated_at = greatest(now(), created_at)
 where id = $33
 `
 
@@ -683,7 +703,7 @@ type UpdateJobParams struct {
 	ID                     uuid.UUID
 }
 
-// Under LockJob.
+// The caller holds LockJob.
 func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 	_, err := q.db.Exec(ctx, updateJob,
 		arg.Name,

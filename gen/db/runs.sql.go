@@ -85,14 +85,14 @@ const getRun = `-- name: GetRun :one
 select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-    1 as occurrences, o.failed_attempts
+    null::text as status_reason, 1 as occurrences, o.failed_attempts
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
 union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-    r.started_at, r.finished_at, r.error, r.result, r.occurrences, r.failed_attempts
+    r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
@@ -115,6 +115,7 @@ type GetRunRow struct {
 	FinishedAt     *time.Time
 	Error          *string
 	Result         []byte
+	StatusReason   *string
 	Occurrences    int32
 	FailedAttempts []byte
 }
@@ -137,6 +138,7 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 		&i.FinishedAt,
 		&i.Error,
 		&i.Result,
+		&i.StatusReason,
 		&i.Occurrences,
 		&i.FailedAttempts,
 	)
@@ -148,7 +150,7 @@ const listRuns = `-- name: ListRuns :many
     select
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-        1 as occurrences, o.failed_attempts
+        null::text as status_reason, 1 as occurrences, o.failed_attempts
     from open_runs o
     where o.job_id = $2 and o.scheduled_for >= $3::timestamptz and o.scheduled_for < $4::timestamptz
       and ($5::text is null or o.status = $5)
@@ -157,7 +159,7 @@ union all
 (
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-        r.started_at, r.finished_at, r.error, r.result, r.occurrences, r.failed_attempts
+        r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts
     from runs r
     where r.job_id = $2 and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
       and ($5::text is null or r.status::text = $5)
@@ -188,6 +190,7 @@ type ListRunsRow struct {
 	FinishedAt     *time.Time
 	Error          *string
 	Result         []byte
+	StatusReason   *string
 	Occurrences    int32
 	FailedAttempts []byte
 }
@@ -222,6 +225,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.FinishedAt,
 			&i.Error,
 			&i.Result,
+			&i.StatusReason,
 			&i.Occurrences,
 			&i.FailedAttempts,
 		); err != nil {

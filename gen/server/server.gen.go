@@ -14,8 +14,10 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"punctual/internal/instant"
 	"strings"
+
+	"punctual/internal/instant"
+	"punctual/internal/jobs"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-chi/chi/v5"
@@ -416,6 +418,27 @@ type FailedAttempt struct {
 
 // FieldError An invalid field of a request.
 type FieldError struct {
+	// Code What is wrong, for programs. A code keeps its meaning; new ones may be added.
+	//
+	// - `required`: the field is missing.
+	// - `unknown-field`: there is no such field or parameter.
+	// - `wrong-type`, `wrong-format`: the value has another type or form.
+	// - `too-small`, `too-large`: the value, its length or the number of its items is out of bounds.
+	// - `not-unique`: the field or the item is given twice.
+	// - `not-allowed`: the value is none of those that are allowed.
+	// - `conflicting`: the value does not fit another field.
+	// - `never-due`: because of this field the job would never be due.
+	// - `in-the-future`: the instant has not come yet.
+	// - `older-than-retention`: runs of this instant are not kept any more.
+	// - `too-many-occurrences`: the window has too many occurrences.
+	// - `secret-key-missing`: the service has no key to encrypt secrets with.
+	// - `secret-required`: the secret must be sent again.
+	// - `not-valid`: anything else.
+	//
+	//
+	// Example: too-small
+	Code string `json:"code"`
+
 	// Detail Example: number must be at least 1
 	Detail string `json:"detail"`
 
@@ -679,142 +702,7 @@ type Job struct {
 // JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
 // Example: {"intervalInSeconds":60,"maxRuns":10,"name":"heartbeat","payload":{"to":"you"}}
-type JobCreate struct {
-	// AttemptDeadlineSeconds The maximum duration of one attempt.
-	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
-
-	// CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
-	// below 10 count as 10. The default is no limit.
-	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
-
-	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
-	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
-	//
-	//
-	// Example: billing-database
-	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
-
-	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
-	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
-	// are Sunday.
-	//
-	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
-	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
-	//   the month, `MON#2` its second Monday.
-	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
-	//   hourly.
-	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
-	//
-	// **Day of month and day of week** combine as in Vixie cron. A date must match either of them:
-	// `0 0 13 * FRI` is due on each 13th and on each Friday. If one of the two begins with `*`, a
-	// date must match both: `0 0 * * FRI` is due on Fridays only, and `0 0 */2 * FRI` on Fridays
-	// with an odd date.
-	//
-	// **When clocks change**, a fixed time that does not exist is due at the first instant after
-	// the gap, and a fixed time that exists twice is due the first time. Repeating times such as
-	// `*/10 * * * *` follow elapsed time.
-	//
-	//
-	// Example: 30 9 * * MON-FRI
-	Cron *CronExpression `json:"cron,omitempty"`
-
-	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
-	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
-
-	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
-	EndAt *EndAt `json:"endAt,omitempty"`
-
-	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
-	//
-	// Example: 60
-	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
-
-	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
-	// delay is derived from the id of the job.
-	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
-
-	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
-	// with its instance or worker counts.
-	MaxAttempts *MaxAttempts `json:"maxAttempts,omitempty"`
-
-	// MaxBackoffSeconds The maximum time between a failed attempt and the next one. At least `minBackoffSeconds`.
-	MaxBackoffSeconds *MaxBackoffSeconds `json:"maxBackoffSeconds,omitempty"`
-
-	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
-	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
-
-	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
-	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
-
-	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
-	// this after the first attempt; that bound doubles with each attempt, up to
-	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
-	MinBackoffSeconds *MinBackoffSeconds `json:"minBackoffSeconds,omitempty"`
-
-	// MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
-	// within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
-	// late was not missed.
-	//
-	// - `FIRE_ONCE`: execute the latest one.
-	// - `SKIP`: execute none of them. If several occurrences of the last minute are due at once,
-	//   execute only the latest.
-	// - `FIRE_ALL`: execute each of them.
-	//
-	// A `SKIPPED` run counts the occurrences that are not executed.
-	MisfirePolicy *MisfirePolicy `json:"misfirePolicy,omitempty"`
-
-	// Name A name for people to read. It need not be unique. Control characters are refused.
-	//
-	// Example: nightly-report
-	Name JobName `json:"name"`
-
-	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
-	//
-	// - `SKIP`: do not execute it.
-	// - `BUFFER_ONE`: wait for the other run to end, then execute the latest occurrence that
-	//   waits.
-	// - `ALLOW_ALL`: execute it at its instant, in parallel.
-	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
-	//
-	// A `SKIPPED` run counts the occurrences that are not executed.
-	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
-
-	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
-	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
-
-	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
-	// included; see the note on large integers at the top. NUL characters are refused, and so is
-	// nesting deeper than 200 levels.
-	//
-	//
-	// Example: {"report":"sales"}
-	Payload Payload `json:"payload,omitempty"`
-
-	// RunAt The only instant at which the job is due. It must be in the future.
-	RunAt *RunAt `json:"runAt,omitempty"`
-
-	// RunHistory Which runs are kept in the history.
-	//
-	// - `ALL`: all of them.
-	// - `FAILURES`: those that did not succeed.
-	RunHistory *RunHistory `json:"runHistory,omitempty"`
-
-	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
-	// in the past.
-	StartAt *StartAt `json:"startAt,omitempty"`
-
-	// Target What executes the runs of the job.
-	//
-	// Fields that are write-only are secrets: they are encrypted and never returned.
-	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
-	// it. Secrets that the change does not give are kept if `url` keeps its host.
-	Target *Target `json:"target,omitempty"`
-
-	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
-	//
-	// Example: Europe/Berlin
-	TimeZone *TimeZone `json:"timeZone,omitempty"`
-}
+type JobCreate = jobs.Change
 
 // JobName A name for people to read. It need not be unique. Control characters are refused.
 //
@@ -861,7 +749,7 @@ type JobStatus string
 // be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
 //
 // Example: {"name":"weekly-report"}
-type JobUpdate = map[string]json.RawMessage
+type JobUpdate = jobs.Change
 
 // Lease The right of a worker to execute runs, until it expires.
 //
@@ -1026,6 +914,23 @@ type Payload = json.RawMessage
 
 // Problem An error, as a problem of RFC 9457.
 type Problem struct {
+	// Code What is wrong, for programs. A code keeps its meaning; new ones may be added, so treat an
+	// unknown code by its `status`.
+	//
+	// - 400: `invalid-request`
+	// - 404: `job-not-found`, `run-not-found`, `path-not-found`
+	// - 405: `method-not-allowed`
+	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
+	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`
+	// - 413: `body-too-large`
+	// - 415: `unsupported-media-type`
+	// - 500: `internal-error`
+	// - 503: `database-unavailable`, `not-ready`
+	//
+	//
+	// Example: invalid-request
+	Code string `json:"code"`
+
 	// Detail Example: The request is not valid.
 	Detail string `json:"detail"`
 
@@ -1052,7 +957,7 @@ type QueueName = string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"error":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","trigger":"SCHEDULE"}
+// Example: {"attempt":1,"error":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -1108,6 +1013,10 @@ type Run struct {
 	// - `CANCELED`: the run was canceled before it succeeded.
 	// - `SKIPPED`: the run was not executed. Its `reason` says why.
 	Status RunStatus `json:"status"`
+
+	// StatusReason Of a run that is `SKIPPED` because its job was paused: the `statusReason` of the job at that
+	// time. Otherwise null.
+	StatusReason *string `json:"statusReason"`
 
 	// Trigger What created the run.
 	//
@@ -2830,6 +2739,22 @@ func (response UpdateJob404ApplicationProblemPlusJSONResponse) VisitUpdateJobRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateJob409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateJob409ApplicationProblemPlusJSONResponse) VisitUpdateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5041,241 +4966,252 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H37c9u49e+/gtG9M21TSqb8Sqz88nUcu/Gu47h+NLe72u8KEiELMQWoBGlZ3fH/fgfnACBIgZLsPJrO",
-	"bjuzsSSQeJ/3+ZzfWiM5nUnBRK5avd9a7IFOZymDvy8LcUJ5yhL9QRXTKc0WrV7rkGSFIPmE5mQMPxOa",
-	"E0ZHE0LznE1neStq3dO0YPox+1VvO2qxLJNZq9eiQs1ZxhKyF8fkVOQsEzQlVyy7Zxk5hkZRC199iI+r",
-	"Vu9n713dp76LC64m+m2tXms73t5rd+N2N76OX/Z24l4cd+Kd7u5u/FMramVMFWmuR54UGc25FO95mnLF",
-	"RlIkqtXbiaOWLPJZoV8l5Uy17OdTdZ0VYkRzvV5jmioWtVRO80IdyYS1entx/AjfZPmqkcTxQbz7U+vx",
-	"l7XD3u/sdF+97Hb1sHnS6rXi7sHBKIn320k8itsv4zhuHyQvWXtn3B1u093RXrLPWlHrkxyeuubb47i9",
-	"N+yy9svRDg02l6NRkWVMjPSh6OoVokqKVk8Uabp+vbrbn7deGcuzxYex7U6NJiwpUpacwO43rGAcw15u",
-	"uta231avdXJ4enb8thW18ozf3jLdx9XRu+O3N2fHrcfHSF+JS5ZnfMWdyOB3RaiQ+YRlRAoWvBCxO8Q4",
-	"taUDXzsB2Mrf6FE7iV/G7Zfd8e6322j7yWzLpodu9cbt93Z2Ot2d/b2ljTPbbvfn4vj87en53yobdHl8",
-	"fflPtzuFEFzcNu4Oe2CjImcquCXdz9ySlyxuv9z95nevtiUrb0p8sOlNqbV81d2u3JTLm/Pz+k7Ur8rV",
-	"HZ/N6lflPVeKJcSbGu6MJuNESLdFyRe5NeVJ27mOX/VimE43jrdx4t9q73bKvWu9P706Ob08bn2lDazd",
-	"mKsfTy8u1pC0K3y68dJwRZJCb878q1CyV/u77Z3d7W77ZXfvO742B729nd7ebmc7PtjZ2X86nXp/eH5z",
-	"eObWvBiNGEtWrLpyLb4ErQoeoO2d7u7+N70ITxYgtisS12/9Vibnqt/q7W4/bixKbD9BlPhiBPLq5ujo",
-	"+Pht89V7jFozmtEpy1kG8vZRkSk9lt9aCVOjjM/0arR6resJIwPBHnJsMCByTPIJI7OM3XNZKDKjt6xD",
-	"TnNFRlLkTMCNlTP6r4J19N7ql/yrYNmiFbUEnbJWrzXCvnAZplR3OqUPZ0zc5hNYsKg15cJ+7katfDHT",
-	"z6k80+xVD/6MT3keHu2UPvBpMSWimA61CDQmPGdTRaTQ4hCOt2FgKbzVH1fCxhSOSDeOWmOZTaneBS7y",
-	"ne1W1DJd6V9xzOaTGzEXOdNrDwueMTWTQqF+84Yml+xfBVMwC7N0cMlms5SP4DBuzTI5TNn0r5/gzFYV",
-	"pDFnaf3+CsLFPU15QvBX7+4mLKc8NUuUYc96pzTTg0f0msClRn3HtTfLOC1UToZMq1spoyonXdBtYAww",
-	"zeyepqfiylwds75DmSxAnTA9wtXdS3bZPo1Z+xXd227vjmPaPhjtHLT36f44HnaT7dEO8w7zrl7bnOep",
-	"XtA3NCF23dwq06Es8t4wpeIOV7rcv/+bMS0o/p+tUtPcwl/V1gWuLj6yfI6Ci0QGuEYDoo+MgqtQWXPV",
-	"aT1GrSMpxikfPXdvmViizTCiQpAJVQR/btxcv1Wn9Zlrf1CuvZtUw8IDcX7LUpaHBv9JDsmcKpKYBiuG",
-	"/ydVb/1tp6EPOFueAXyNS/sw49mKOZQt9WbIIo+IzPQpmnBxqw9UysY5KUTCMsLzbzs5OWOi+WiBDLzR",
-	"8XItv+3wVVh08UcWlF2Cc3Atv+0ccnkX2gP4GrhnkSd0zR2xZAmOWkLmPJ+QfMIVvqVHeF4SATh9PFfL",
-	"5/JbzvtL0WXdObNiCMwjMxNLJMNFoWkq57AcHTLAlRsQRReKzCcLS6A1Ub6W8oxmt+yZdFrxfwfohGZ6",
-	"BHZCkhTe3rSPtiW0yrTkLUg33n2193KfDBc5U5+7P92dcn8M2yTHIuf5glxLSc7M6L7qfgUnSd7zN68J",
-	"F4SSjM1klmvxjOrtjKoN93VL2LJ3jKb5ZLFiq+wWbTZsfF/TqLlQORUjpkc+wZ5hFNbMi1ZeNPI+U4Cj",
-	"PC2ywPlRLLvnI2YM3I2Hp9qsQyoyS6KvRKLPIFyTVN5+5lHa86WwJlv31733gfmm8hbImZ4jLo4ybDWv",
-	"rAZs3bnMT2Qhkmfu1yc5rO7VudQMZKJllaZNyhjSaZRnHI3mn89wdsvdOJc5wYk1cpysEOGx6x/WjV3T",
-	"2P/Y2L/Q6XGTsTumuUZWCDgYV3iybgS9pzylw/S5/CChOR0uyY7nkrgfmi6zbUBGVGgONtSnl44mcNCz",
-	"BaG3lIvPvsIeNzBzJv6kv/IFbp4jCCi5d8e5IiqXsxkXt978SUpzlsGW3QhVzDTfYMl7lnB6DQN/1qbl",
-	"5lFfj0bvyVS/mcDvKzk4UCAJ2nGNGzUp1U6brnOvUqc2Ekr7GrsHdXrCaMKyz1aou3vlOfAWksBKEtPh",
-	"N5EJ9DEY1Bdh0GmVHcEWGcviW0aTlAtmjQy+fWZH86dmY5C172m5UQpmvcV6f5qtOq/2d9fZdaLWGzq6",
-	"G/M0XTZGfZzQnFAyNA1Q40BbHpwLPIP6uYqVcg/ItWr1dh6j1iyTM5blHI9qpV3I9lXavHwXBxdwueZc",
-	"JHIeES5GaZFoTTSfSMXQ4DuhCcpfhKYZo8mi0xehxVleABzs6tHoNp6nxVuFtR084lkHfbv3M/ZWtev+",
-	"4h6Sw09slPu78hHmDOQgSbgeG00vvDU1Btvq2A/NUjlbJ1U5ckCak6lUOemSOI79Na5t6DiTU7TW7rfj",
-	"bjvuXoPzp4cG3Vz6v217vy3tOL4otLhjnmnRBsTU3I7UbjGS17HMGOkevIwrC61Vy3bOp94lt4ZVHFqo",
-	"t5Su7swcsXGRFxnbtLva1sJcYQihHT2i+WhSzHBDKxTAH+uHumePZgzZBuoTIMLQmrMvIvMJzdm9ERun",
-	"XI15xshMpny06JB/aMqv+mLItFbZjclIFiInVJFujGKooUJGxAAr8vL12d/1actOd29nP44r9CWOWqJI",
-	"jQCSZwULXbcjKcwUF3/LZDEL7xdcODnWmrCWdpQV4BhRdMrIrX6SqIleCYoD7rnDPZjSB68Xa/Kf9oVZ",
-	"MAJ0Te9pRKReNd2LVZhUh3ykPNfkBTrO6R0jeZEJFRlVRNwylbfnphGcY1wtd4FaQ56mXNy2PbnJ8xB0",
-	"lz0E9XWbaQKf6dX435//t99/iON2v//QPen3H16e/PLi/4bO/lEmxfHDLGNKcRQT6mRhlElBmGuCizrm",
-	"98zYfsmfp1wUOYvIRBZZRBK60Is3lSKfRPYf8+Wcsbu/gOCj39IXij9E8P2Ej3CnzA1XRjLSJ94eRjzC",
-	"QF4VmBbBGP3nwQ+H54OIDN5/OB/85TWJCRUJedkXuvVVIRKqqXpftMmgG3X3TMv2yeWp/vPFVjcewBOD",
-	"btzejbf2Bnh7uMpVRDKq9w1+VzmbqQ6852xgBwgUwswNbhHOdnDW3h54M4AmhjTxPCKDvbNB+fxJxvEV",
-	"fUEqb3n/4fz/bA/AiGXe816a+bTJ4B2MghKQ0Uq3Mcv4PUuIpitoqE/s4D7JYaRFNjXTvA4Oao8M3pEX",
-	"+H/9Oj0CvYup6eN/8INeqf9JKDd/6V00f8JQ04VZwv9ZMJrBJ83vJjLLiSYGCjbgxYu33smAB7xT8eIF",
-	"GcnpkGsxBZj3P/gDZ3D4OuRQi9EM3TFTTRIJ4xjqg5e01xeDmMSku0NeEL2z1oGuTy4dTUh3x/Rov8A1",
-	"75BTlIzMCuVzLdDecmFIx+DFICK0L+q9D2U+6RHo8sVyj/huRaRIFxEuDLTc2rZty0Z9gSxWEJkkMEuz",
-	"Vh8nTJBRKkd3iowm+hi+eBERSsb8gSVAhnDLnfmPPXDlAgdo7l8mw8HoOGdZX+gfbukMR7b8QniPIvnc",
-	"qCQJHC77Lt2uQy7ZjFEgZPqzQv2Sqr6A+1QeqLEEmyRL6UyZTupEbycmB9DcXMoq0dve21tH9JYoGjpj",
-	"DvVkj6TuJXeEzYjNQfnn44TBkTI3Be8S+GHIXO8Fh8UdHH14f3F2fH38dtApyelQypRRoXs/FuCzDosT",
-	"OVM5mUml+DBlniTVIT9wTbrJlC50r3SBe6GP5pAt9M3neaOAsXZFTvxIhQCJF1YzqMaYigS8UbiJLCHD",
-	"hR9ip4dTFdtoUwdVsVgvsGkaIZnqElQaN5C7mbU91jdv4b/XmstCDM8P0Vh+DROV9zhfz2aCZBlasUpN",
-	"hJBGaFgNT107mpAGsbmkWcYKl31WlsOurptHSCI90Tz/OLwLdVc8yGLWILl8Xqxh4DePHKxyvAe20kQD",
-	"LB+3Gc0n9rBBswgpeiJz9ZrodVho1gS/g15ONSudT2TKKlpN0Mu/NBCO9hWh5dmf0f8P0tikFbloC2PG",
-	"+GXdNvHSHhLZJQpthLHkB2ePtntYfuFk1OUNsLaRcugfflw/QPNUw5iyfMhoAw3A0HEtglA9RGxaUyJH",
-	"eqgQAf/zL/qHGc+YCkcBdfc6cbzT3Q6pkOVrQgPhifJ8aaX1nFtv4RxsBPiSFG0omhSao8ySHljqQPbQ",
-	"dLIvRlobGGiyM0AOB+E3oMzam1oUPAlqn8bmlGV0ASSunHMjRcBRMpHosadMlcHPbl0Je8ihwQrOsXqj",
-	"y4FE5XoGtz3PZ9c0u2X5E20OVzBAzeXeXV9fONeFvph+eoN182AkERIHmmk5Fy41F30xoEFr2UDLKgnP",
-	"2CgvNWDL0DrkzcJpsVpYI7NimPIRoUmilR2mh9YXM5nlirxCvWJ3d0cfC02b9Jaz5DXsh54nzWUGv6Ej",
-	"FrYDJd9DsSDbDw/lDLjxwisFuhAVC4K3Sgu+A/YwY6P8Cr4YED52sv0tv2daGtaiDdndPiAy64u9eAeG",
-	"INhD7jiF1jMVrOPgkuXZog3PDDpktxuTGS2UieL5JIe4uEAD7ZUww+wLJ1xOQbPsGSEI1Af9cqs8U6uf",
-	"gIgJL0Fyp1DKnKOxTWkRn5HhAoRQ8ObfsRkYFWARIbQQVuxY7749DsbXpdxLe0afO03YdCZzra+3f2SL",
-	"Qa+m8IBj1an/tZyZDnnLkgKNsHpMBMwXbTK4KMQoL2ja/kEO26eJVnPcV5eFqH91ZaMa2ycyq/xiBK4B",
-	"vjbP6IjNaMZEPiB//rhzRK71NwRM3g/5X7DVnA0nUt61OXRiP4GUndPpzOhZ9nvFbwXNi4wNyJ+vcioS",
-	"miXkI/6oSLcTd+K/RIRbxTJjcAcG+jEubq/YKGO5MgSrSj+BhwVpZ/WkIGuv2INQc7r4cHUNq3FzbQZ9",
-	"cXh99M5pzjO6SCVNQOt1yilV5IerD+c4IF8N2N/u7u4GaKd/VSoivmYe4SiKQp/CxFrKpowKexeXzFqa",
-	"psuxvrqdIEVfsp3vHRx4li2I6VwWYaf04RRftRcvU39zxJsJaSVs9FX3YDuwLG4ZfltyRLzD94MdgAkT",
-	"Q8O869Yhx/csW8A2zycSKBpceKsYKYbEY9oh5mV6B2lORjTLFmSUsYSJnNMUKW7GxoVW/vTxQ2qgJPxg",
-	"ZmrP0kgKwUbAakFRH/eFvUnuPPjr4C1eyYmmLJ/IpHISWvokahnDiDh/O9af3h0fvm1F9reLG/ivPqCt",
-	"qPX2WCt4AUEoaim4Mu++zB4FtyW4kJHVsMngsMgnMuP/BqEEdNC16xK15hnP2QeRLlBF1BOpkIDlm/4j",
-	"W5jB6JaVA6Jp5RKx6ZHBfKLY6Fe87Nu7+oDt72JAj+ZqQ6rY/m6nL64lydgs1aSPkju2iICtgUkFeQqZ",
-	"T3jKetU+gV/odYFEL+IInz49umFN6CrldxzV+/GPfz/IXv3tx3/+K7uef7q5ePvq9Ozip1O5fUbP6NW8",
-	"Rm7WBmP7t3i7dolDy23drfYQTvJ8FjxgRZYG9aqBfmKghQX4Sw3IzeUZXF5Z5P5RqWov0La3tWW+6Yzk",
-	"dAv2awsDkOrz3n21PgrdFxGNm1iPOiQYni4pT0GWYlIP0BgA5jhnGbGxPFq6iZy8kTNBFoxm1dnux0/1",
-	"PXQ38T2gaSbkfl1yvr5lKV0YvuH5ZEr7K9hQfJPbkOVzxoSxWmsNpG6iBa7UF2gVWmvgbXBgNnp3gxzq",
-	"Bwz6qTsC9PipMjKgymW25NKlDS5r8FOPgr4sTA0ZLfl3zPcZo0tZIK+u41e97QOt/x3s7G7Hr37SCkoG",
-	"owyYE5OwPdAoJEwEM6TWJ9ksGwbMSz5Vz0sctVKq8stCbJDLMqUPZULRDnx+Q0d3cjx279uH/as4q2zP",
-	"U/pwCX5p85GL+sNgTQVH3wX4+Vq91snp5fGvH86PjsuMkDljdwldtB2N0LevPoFwBrC8Z1lKZ+7tVz+e",
-	"XoAtpFC4BScYAOgGaeRAfXpMd72WoilTxstebk5WiCNZCMzEygrxjuszCKErZ2fWqhXIDDs8uj79x7EL",
-	"BbmsJEPlTm2tipJafixFMU+ysCKDuTVAyA3ZdtQWJ6I6AapbgJEYe3XM9+c6O9a0lE/ZT1LoPo4Lzd63",
-	"3rAsBeNQMUs2uhSPDQbaQETJKnNlQxzKY9ONXv22oEf7MUQB1ryn3v6xQi0aLSc2x8K03dy2iwRmzaCq",
-	"ztTHRuKz+jVhD8ajI1arn0YPxCNSsw3sTzzEpFd1sMzVH5eo3uo3VFnqY4VCNtu80H0CJnmI2TFm7NdE",
-	"X2W0k7iQR8Ge7y6pEOHVE3nvNX0Mkuu1z9ceeFwm7mtf4bd+9NjA2geh2WOQU6x5dumBxyXOsu4NfuNH",
-	"y3vWnBs5PNfNHissaeVdt5nU7CEvDwq3CW7PPyQ1Rrd63B8qjR/D/HBNbOHyE48V7rn6YWxWstS1Hiok",
-	"ISXPfVKom40xMtI7z/St7YRCg4KRdY6zrx2lbfnosf/VD12ZZo+R5/5Yc+aMUPBYFyGavJD63E1AUlbG",
-	"5BQZ8uRifUHRHaWciZwoyhOiZGeTY1fKK6vGbIzxy5JGg/alfywjxxTLwRQ3o/kElBcT52ODJOCVnbC6",
-	"XTGQdCrGik18H6XUs2aCtt1jRRxqpAQJG3PBbSys3SOIvsHgiqRDNDEkiQR7N375fNcJcFqgaOUddZtX",
-	"35Uo6GQEecNbEXt1y5Nu5YGS4tfZcJP8UafVDaJcncpVWWOIbYRYYNQkdwbJYIUABMTCJfbo7nHtdnrE",
-	"y5cvfM7hS4z+OQqZMn6QwyNo/OSwWsHm6Gc5fqCjPF3YgKPB0q4PIjLQ224M5rDfA3S44NGqqdsByW0/",
-	"9vh/N3YqnXMLtipMA4JyF7KAA/x7Uxb+6+T570BQ/0M2/i+QjX83suk3EhSfLHQ9WYqpiQ+w3w1c6Nyc",
-	"hSU2Q6cMHCgzJmcpGM4zRpMOOc2JYCwx6RGkEPxfBeuA3zmTqRZ1MjrKWVZx11XdCILfTvLUMwiuDtF8",
-	"Thz6D3J4QW+DM5vRW4ahZClXkIgBdvEln7UTR90fa+5LSAJNPxtjxy1bED1nWeEpcYYagIhGVRAiCPTQ",
-	"nb0mdKi0AiFFGUy+NIrW4eFPh7ev3sc/vjp8Mx2dzT8+7L36MOu2Lx7Uv65PukVoN2bBrViO46wMw6g4",
-	"qYlDBg/GcEFw+NWV2UgTzGVO03Wj0EchwuQUlpBips99NyZxHD+3x1N1RC2IXmOIsAmlmMqMYY7NAJ4d",
-	"uKPpejZSYT1SuK4wwJGNHBgTzr0+ogaS4Mc/+ONtkwEav01kjNZ5QFOHaBdFLCCXiXs5vLk6fus1RcCT",
-	"iierEDlPXRSQKqYswYfLsGh83r7avmRcZBg47F4WkSEbacZhBd2IDEAeQi+nYdSDviDmMEFeMEaPGy+q",
-	"s+zj0FtRyw0j6Fz9QQ5vQMh/sgxv9EEgQiDLn6BK7HRmTVwhPEsr/AsT0bTQPxmr0yhlVJNYExlr/Pyi",
-	"L4YMGnTIh6epBcaJrqrLXfcEetqC59wpSTkKOP4KdP9QBP5QBP5QBP5QBP5QBFZYjJsZLbLFMrr20GeO",
-	"wFdN/LDhn+iPUFWOaaK5NfPzsoSqbBq2p0btGxhjMJRtI1O2jZgE/qeioILxQaQLkstbFI4w/BOfs/Fp",
-	"X1hX+Cb6WD2G7qF9K9vmyymd/YzD+QUALy7p/D1TSgvNj1HrzCLpBTKUtSKFYsRcZneYDGETjLVoFpUi",
-	"lgm/r9n81mdEbO926wCzCWsfDOP99ku23W2/GsVJe2+P7o53aXccD7dbFs6ghvi/MprnK8LXfrJK7nIg",
-	"yspokSfhyxo4ur29ly/jeP/lQfdg9+XLlwePvywZQp+Zj/FZmRjWeR9KXbEyHvSJN1LTD9edqnTS5PVv",
-	"BrAofXnlzCYyTVRUpmMZ//pGijZch+TSRL5U1O2Q18TPOoFBhpQeeKcHJbtSmPduT8U0Pqc8L8O0lvYd",
-	"Zh4K++vuLUXvyjmk+HsrppVx5QI0/XwnUoEqcHQAknk5Q0RhLgrWFyxVbI66psmroLlBILCRkHsueBJh",
-	"gtaE/+3sV6L/thvi0y/d4bBTjjayh+DRkbgEq2FmuutBZir7U0G9aV5/CakvJpA4KRjCXa1ckrXhkLhD",
-	"1aBy811oWcAQZ9FCoFmQbX4FzvjYdFPg9gUsaw753B1DQHC0HOkzUny5en6O75dWONeT0icnCm1CYQ3X",
-	"W92zFt02fNn502T/p0vdVf65NoIuKRgiedgfADLPz5J8bROA82wR2RnLjN9yQVO4mVVytQakx+DHrpTg",
-	"oFGQr+DzdlvKFa3NO/LypFf4rXHRgqxJ3j4rF/JjxnNWzY0qcSzt4pnwEYdti6AMr8iP/A0Y+mk6pwsH",
-	"8atCmV31VIRU3q7P+YVfQ7N9XzUDlDR6M4ZhVtiwQncNcVpSMAPbxZIOqaMUcEVSqXIDoKEXw6GX6kOJ",
-	"5AzswmodV9yAF70PGS3cbPdX47BVIv1pWcMLZ4OB/8aurwUrcmjFrMGSzWHwRQL83y8ZTwJoFXzKHerV",
-	"oG5oG0Qufd6KMkD0QeW9NCfHwIch8NIGm/D03Iz3vqzSzI9cPBqMFYWpEnLIhAnWoD2aM0m6sf3fk4cb",
-	"MiG5U7QXPEPYwZPPEGBr62e4IhkViZxGxjsCyC59gTza5evilTPve41XbCgLkZBEFsOUKS9T0HF2eGFf",
-	"DJZMeoMO+aibxwZgoQAAJZrlWiwg21Zo/TKHuW5RK6U0P7chAFOYS5JInNd0qUZSzwcKFLKkLiNZpIlT",
-	"2jEBnVBiQbBkhiSJCzIImborGd2AkcQyoG5+0pP52SHvxXbF+kLL+cBmIS8bhm3xrdx0Bz03Pi9yWp8L",
-	"aHf14+mF10SUCEhTQERS7J5lNJjDBD5GnCr4PQzYkBQjFvUFce+EdPqy7045vsOzM69vOE+2b8iVx+Fd",
-	"HL8dgECBFBwlhxDMnQ9pVzWC+Ztv0lDsAIIGsRJFL4CwJ1gJo5Qb2kG9AONlUTmVI5pe82mDJQgkTftK",
-	"AyQI9/XfHh6VlUwgHPPy5Ijs7OwcEMfw5His2BKMHGIs7rS3D67jHcRY/Gu83YvjkFQ1lfcsebM4SuXo",
-	"7giMfCvdngRm5QiLXnzYGcFKi4EHFQcIbaWjD5g8YFr1BVoUcezLKEpPEEXL9X9GnGZN9Cv3LLgyIQGo",
-	"PDVeoLRXPmcTKahysLV6mBeZ+Gz1uRzZGVdNKhvwi+o1p96xYzRLOUByAGBhLfwQrT8/V856efxeXcfb",
-	"aHb7a9zF4xc6bbZ61JLxzr2lWzPePUYNPQYOfKhH5M5NHR5cw2g36XAn9qa4/dwp6rfE9SkumyGfFt3i",
-	"EbO1Vjd4X/Bs191HJWc1BHU1U6VBpqZZBqR4O8waqGcx9m+0nDFhuZrhViYy2zIOi9bx5ubk5Pjy1w/n",
-	"muk52w8QJffuXBImkgiTyEOMsTpIzccAQAV7ODw7+/CxxrY4sIFS6cgjTcNnNKNpylITEnF4fnR89uuH",
-	"63fHl4OeAROqjgzxEPwReUOpdvCFmaPZv3L1WlHLTbQVtfzBh7mlfzb0h4wnrAEO2hyJTfacXDFGBhW/",
-	"5aAa1LDiTKAEPDeWhfrhCLQqbRcO1s6rItW4+/4bBIJLf4m99175hTfrIujJXaUxGf0C9CUsWCLnTYoT",
-	"OCKTZVBgLUVuovU9VYu6KC1bdZyEBeDHICSq0YHAFkNuWQ6Z68NFjlGS8Adms2thGmJ3ohJddoygTPzf",
-	"rC+sDeI1UczslAQRF4u2EDM0ZVE3cznrkPObs4bQSgeCwlVfCKYARzNhbGbhmrfjmKTsnqVqKYZn2elV",
-	"Xy7fTVn3TXq/ttUdn7XlDI1T7ZmEmBKHV2GR7ENQFAASGCFgnikxoNdLi6cHu3svN8P5W1WQbxnlxxQT",
-	"CJpSK3XoasBEEeoXwIzmhv3MMylurQy9sRPLgz0MBI16dQlWmXu5KkF2Tg3CkD4HSIIG/69tPFrt02Rg",
-	"4HHgrJgGqbytyMt1X35lhUFx3sDYbkoi+HsTLDdYz9nyH/DLJWyIGILderk7K5AO/16wgoXDnn1/CyX/",
-	"0g2dH2rszIA1UBSTnr8WXtt3wBy2f6Ltf8ftg1/bv5QfOr+2G0IUgg6XD1VoExtNCNZczXqc4bzkD3Bq",
-	"tf6Ec+R5GHHjj+q0//XVaZ/panMW9OcVmliLqKsFEjxLlfTphCc2f3ptzmr9KAYLO1Tsmf5sVsAPb0a5",
-	"K+DHAeK9ESCwXgaQCs0qoDDLcye4PjuRfCPvpOUXU5r4Mb7O7uuHVWuOUiLoew7NvjDL28O6iFTlgHgO",
-	"5nkUUdDkaTqoIccDJ3I+p91XZMgRVLMvBv7lGWh+NfUubU0G/Cb+0mcWjTFGLK4swATAUsnMrn83Iuxh",
-	"xGY2wqCijkV9gbLxlC7wWWgVsqZakbri7hobPNmcVNezqarGSutP5gL71kJRQ8PnoVc7Grp613yfr7fG",
-	"yPPyjDO1jM2AbuPQZq+9Ul/ckb152NYmcN4VV8syiokwWujzScpmwAaXhSiBDRxHWvvMtWkZdLJb57oT",
-	"6zKbjG07KM/MCsf7pgDlS7xlfY2kBsyQ64nxWSxZ+Wt2Zk0ILDr5ZvV/1m7XZSHqhQqWy3JjuVCwzlq0",
-	"0kP7tVGgLNKmjQjUoymN7/obONjgvhoyV9gmwTpzJbjvjEKuOcb1DiBuYuDmbCqC34g7IefCql2ad/Bb",
-	"ITOj3iKmK2CIamI4offM5mZhbdNAYIIV6lafwI8g0X/Atp8XFoKPNhySk7JQ6ertMBVNLYewy0dSfseM",
-	"Lrq8d0uTf1Jdg3AYdlkfa5f8yN/AntyxWVVjaEF8SQbaPsgueguzICl73n7A7QZT00aIiQEX9xhz6qqI",
-	"1vq0Y6EbWcBagk9ZWQuoQZAWjGZM5X0Bv34R7zLMx1bHdPPAmxx2k1kh1e4ZXACWzsC1KmQeOR7DFRmc",
-	"HJ6eafnBOFHDRUU++5Bbytlw2L30idLEj7bF+hw51k9V7nhZKjjBd1gLLVpMDYKy8e62cbo3l8dXg4p7",
-	"3WgTNm6plswA47APBu2bl4XYPHlYj/5zk4eD0cx/JA+HkHAqia0N529dFootXV8CKgVB3/IJxxhg9jBL",
-	"KXcepPenVyenlzYL1rPAaCEPQyhKPtkc6sHxrGMRozYZfPjH8eXZ4YU+5mGnxhwrWelRz+ki0hosDAC9",
-	"G7bUHpYUOz68Ov71+P9dnF66HNpAPJup0GTRtey+WVKTcOu2eHt8+Pbs9Fy/Eq0O5p2V5rmUd1iazlie",
-	"G6sowDt/+PDm16Uk4Tm1DgCfdDt1uXwSUbXrj9oSS83PXh7//eb4Cp9UcspAqLDlKJx+XKEYZr9bUcts",
-	"UStqVRYYQL5rC9SKWuUEzQcz5lbUcqPQR3gTie6SpTYNaGUQaC048ytJM5elVS3gnivdJFihBYHbqCjD",
-	"wbzwTFkaD7x6skulCKsegKApL0Sv/JK1lUJRdZvCZmBypQzTVEsUZSXTm1/bwFQkwVIYaKIde2Uq6hH+",
-	"VPXFzfVJ+1WHGFyvKl6aNdXwjMwgDg7gEQY/Zyyho5wlvwxeu3o9I9QGcDwoSoP/mgsXeYQ4ayBbQMG6",
-	"COJh2TjXw0MlhS4glYRyAf9WsT76Qo9nSrM7GOc8w7qUWCqFS9EjTI3ojKFJApJQ7llGFrIgaiLnmhZC",
-	"GZ8Zy5QUDW6JgDV2NaQC0GNNB8waA1EyVULCkpFv1v1tdcWH4MbW+QgG1olw8so612SwUBKMLQpfAXdA",
-	"Q2vVcJVXgD1cHJ+/PT3/myGxRsKECD2h5StH9/2azEhjb87P8cHy0utnkdNwcetqlaNpxBaX0f9WpHR0",
-	"zltLd/V9RrizfRrBN8CWTPE2z5Hu2lnLjKP/rqhm/fXWMFd9rhIQQU5zRQZooRgQRReKzCeLKisxS6o5",
-	"AK5RK6pY8nEWzgcPf5qumyTV69LUEiDGBpHOY2w4HeMnqMNrVEIjtKhzeH5zCJJ3WTpB4mYjBTeBEYdH",
-	"P56cni01dGW7qSl0bHnw9eU/621BM/JFn1rQgvVsRC0cVCtq2W6BoV5f/jO4RLagzkXG7jl7ehlrh2ry",
-	"5QH3Rhjit+fDzW9jscvWCsjuZd/OOA8dgDOuqtF4Njybl2FAy6WX58+3PI1syOJmoWQY4fhsyIz/BMjF",
-	"05AEngEN9vmp5frIl/0uszAXgxksHPrRBNrZ5YqMGY+Zs19Np0GmvwDzn9HbZ1TlK/Kw1p6hMtmprDpk",
-	"W6UyUOrmo6fDqFoGSRnkVQfYgZoqbTDRIkYtyFg9B7NDmBhli1luCpdC8JGJpAWWMKhgrg4qMLBY8LYB",
-	"CrdDrqXF/6FGmDM1a9C60Rc8L4U+FwZtHnEl1PAJZzQZk0GRpQNyx9gMFduJtBuRcL1eUy5ojnr9lM5m",
-	"erl7v2HBgYZD5tXhi2DtmzKyXYpamdy6yrpXIikYMrYw+fmwzVrQE+zDGCKBVyaCu24fo9UtvYmsa1od",
-	"4S+rA6D0cfUu7PJdOz08P6wk8FZC8pFXLJHgm+sjYyyHgnvYqGJFqVdw8OJO9nefXOD42iqJAZ2GiRHa",
-	"QO6YMGYvSADWdwz4N6QCGStU5DvUXdorJm8TU4JvJrO8LyDCx0lS4AvAIlW8nn5QB1RYlUh1EMcvuwcH",
-	"23u7L3fjg4PuOp9mxdYcduFUdDNnOz4t3dYV0ziGgZlpvSaDJSF8QHKWpqov5kE9ZTnMD6K1MCKt/Los",
-	"3zWh6dh6ArJM3tKc9cWM8gzsT3LKyM1fT05O3jYoVJXD/jS56KLIPWLLBWhvGDDlBUpFVsHMGJllcmSq",
-	"YI614merkyG+ASYLXcG8+sKDi1tOFex5irIiCRvxhBGtRE6pWOB4rIkNUtHLMuFVqQlGu47RlsFigbJb",
-	"htj9smGQGna4rIc9QuXBnGWCpm/lKGjK0JqXHBVTJnIvzFRzsZwJdOCAUnrLBJYOBZMG1pHZkjMm6Ix3",
-	"FnSaoiw0lsud2PJ4EEiIpfmM6KsvNLmQKr/N2NXfzzrkkLx48UkOX7ywao6LysYgMybMR83KjiFWZGW6",
-	"E3QpyIsXpSgC5elFYjK6ShsrnutSIJGC9cWLF1khXrwwVEbrER4ODrWqK/RgLvGLF6YwvvX1whn1AElG",
-	"rPPiBTmtlDxGmH1jO004U6XvxaJsKOJQNlwt/or/BgJqLOMH4Un/62JrIKJhzrUoVoMJMD39SRGemHvV",
-	"F4GwHOKicqir81aLWqZqudhpVM5M/8yTgVmgIynumdBnRL14gerjKe4lrpnLI+NCsy6b/zjKpLWtkbfG",
-	"WIEPQFVsL2WzbaNDTU5oUfUFS7Bw0SlbDnw2sTOlVxSNTyZIE9+MdhmFK0156WLWZ0sUU3QDKi/xkn6S",
-	"GblnmQK7FbqhbVqaoVkLWZBE9gUBUexOGMUWKl1iQDNeIhvP/OcBneFWcim2zLd/1eLEIHKRzn8xFgQM",
-	"Tx5gtpuJtCLLldD9gqm6cxPGjkuE5dRgkglL+T0YYSvB6sHgdC8//gd6T6+AOujeM3SPutD0IVtIkZDt",
-	"/93bcfHniayU+zVLdTWnt7csIzenYOlTPVIoPT5NKMHqo19fDXxHYp3yERPKh5o8nNHRhLW3O/FSiaz5",
-	"fN6h8HNHZrdb5lm1dXZ6dHx+dQzPlNHJjtS1opbZ6FavFXe62MqQS62Pd+LOjqm9DmR5i8741n1365Mc",
-	"wmenqlQIKb3VByaTxe2khLAdLjzvWQYfZ/SWDSJEUl5AyUqMwjBlnfEm6dOnu0PtXWsHCOlGBqWzbvBa",
-	"HzbslgbQcslIOp3EkAq95Qmb6S5xHH2BoKiqTLZFGQfhbxGJFnYGq1NzKSBMV0/uB70cepnsPQXhfRO0",
-	"Xx/OpS4Id2v+OLd+EKyp32mL4ZsDMsOsBOTd9dK6gaT71QJik6pQznLLuEo3aHkG/krdsLoql6BS4pLD",
-	"LhsRklvPZNNcyyoVbrYblp3RWo27pPq57ThGa5TIGdpvfGr1ybhSN+4HXOcg1DQ5zxHU+DFq7WLPoRe6",
-	"EW69oYlNH3iMWnubPAK2G0HTK5bds8zlWezFO+ufvUJMlBtB7ylHzUnPRRXTKYXygGBWQ5xoweYumxXq",
-	"sNxC+T2gDpByKUOZsn/Tqjt7ljFx2UCDEhfigvXFwJicBpVI0FJ6MlGS5cMOsAEMxdWCNqHbjvbkH+Sw",
-	"5dJU3pja3mvOj1Hp4MRZg1+5qIdEf+cnewMzdvqyptSaUZdPh2pziufg/DXbWR8jYx+pjlTxW8ES6/hB",
-	"AzZIXoBrT/4sGEsUuTo+ujy+/vXH439e/SUw+neepbcCfrvnprEEk796Gk6NW6oqXa2b1Gu9YTRjmTFP",
-	"tQLlm3/etM7xL59buXLV2ttTWl3/ayYMtKU+ybDuFisDFQsw7XlgR/7if9ESN2CpQniHcngfhMH/ashu",
-	"NBEK/qAasJ/RXGNGk7EpFwkGvLrKqbtxO+62d7rX8QEmivwE61YCzJXDuqylMNnF0mKxCSBZs04A02lG",
-	"k0+K6VBQnqpAjVY/ldRbuGExumMQdj0DObV6Zo0y3uJTegtlm8yxMnN5hNXemAWZ0kqPVUXcJCPWeF/3",
-	"S/K+EN+7LjffE8tdsLJm8F6V/jM5os2Bu1oQLWOv5jZ/oTpHf6HqhonH53Hd3e4GnPMIF/FayjO9r/jc",
-	"3vrnboQqZppQsOQ9Szi9Nmbg/zyrx3OEpopl/v4YVfSBrd948lje5/AGepat5RoGGIRtcxo8t7pnXjAB",
-	"M0zgMeJKy+0jmUEuES2friQcQNOJcVjbd3JVurXrKKKGSqElbkQFUTlPU4SZRsWCJwZaGHW+HE0EZMYy",
-	"LhOArg2JD/heKz5U7uFu84KVZPO5UuMuvn71I+cyP9F67vdx9hDcv+nsRVb1rK7vLcuDixt/IyL3O9qf",
-	"v7G8eXPWasJLKWig42nyXoqxkALTTNrXJK1pNW9G89EklDjsFHywhRnXrZVlHZZSX1xLgwtvMosVyx0Y",
-	"uyZFFj4evJoGqp7ngXYOz57nfVFSM+cwqSEHYUCz8hGrRAVOjSRFxg1CshkhApSUeSgG4kSzSafvmPh+",
-	"sDm4QCE/21Fm5Y8BlagS2dUXAvEVl5yzdDxmo9yDvoaMFUN4IyLAjuxItQWxQQvkbhyTqYr6wkYQ+wZo",
-	"l/0ySikHtP+c0FTT5EWI3GINyi+vrSESkVmkitoW0HRi8qqmpj1D6vd6dA1Wy6vd7fjRVp2ovuvCr3Tg",
-	"v8UlV7uo3WpVAz9ZhysyZPoEZsx4YTrG76MvQU34rtRwCPZoSiw8VhW50PRvLs/8N5Stn6qI3W+jFvY0",
-	"0dpUPNpItP5WXMc3YyDt+lZs6PcqF8MqR4byysyS/icIyls2NlAP53thl0Fz3ZUBGkXsApktuSTBUjXT",
-	"nASDHEvxXUh4aMF8mH6Lc4leo+sJW/haOLJEFwSpKjnzwyKHUmYe2u4AkXWV8aADG54xDBrSqoHDxJnQ",
-	"bJoypXrLGerAUXB+enAQ901TxPeEES4L+D4jraaXg4PTy+DSEwC/mEyrHFyrLkkmZzOWECVt1HeVgdlD",
-	"8rksLKGLZTON/tKjpHouDkev24671wDb17MFPvzftr3fnkA/35jpIILrZkR0+4sRUdt7EyV1p9MzU8yN",
-	"2ueEqj8o61elrHaPAgjCHl3FQiZhupohVNB/D0n1ZWBNE4FSBiLSS/F6ZNiPhSvRP9owVKuRQNVHD4Lb",
-	"UbJCEDlkCxXKnSMfV4EK2iDTqAKvp8lYiduB5aoAT/C1+eChBmLcjk13CKNKYuyAe2Nf8HElrg6fXyH0",
-	"Z4VAcrnyCFz69R6ry+DPGceJACZNrsh6Vf/NqFEY8THkndx+IrE3elbTAGxTg1gBTTcn4ZcoMjfQT0iV",
-	"qtNMW8MJI6lLm9tzDb9mK76+0fe/zyhzVWamaFqyOclsjuY4g3BuOWPCxAwlFsjS1qjTdzYxETZ1rJ1w",
-	"PId+vC9QawnGc6wItABH1dLl/qaBCjD7rxSo4MHIfNVABZvjvzJQAXP7fze3ByIbQIf7kzI+1oYIB3Ob",
-	"vhNDZ/BSF7ORnJoshxUXe24TLJzEsUCjKKg2Qs5dZJItRM6ms3xhq5Mb94SWSqyNs+nu3tgBbbBqTwB1",
-	"D905TMTamBPXM7K+6sWr4cg38FJvusuw8b/PC1kH1/9u/Q7edYTgfnMhy4CKp6knrvrfN1RQjk2JzbIA",
-	"Yy7JwC/hOHAEokOuwBvrV+gEg0et/RbZCZEGP87kq126d66ThvuGk4REvxzRMp59yw420tvHKR99JwF9",
-	"uNk2t8m7ViZWpio2QqSK2voN/n00J3yjI+0ngsHTgHpt4ZqxMxurr1ycJDkUpBCAiAIvwEQGYEJ9Aa/B",
-	"UxW4HRhUs+qCbJj60nxRPoI2ilhsA6/C5gA0R1MxE6PtkWUBuJaSUhiQrcwGJSKTHdE0ZRkWiEWoCni+",
-	"DDUwpXGxqutrr0ytObmQcnLo6puWOWkmueEWsypZX4BwR0zEFYsAJwBt2aYPithUZYEcA14XZPBQQRZF",
-	"8+ebKYfWX1sezhsssmWC3gxOqJmLqYcmsO6gM2RWK80uxbdV6qDueSmbxknU7rYwtK0pss05bU2stvI6",
-	"f4IxtFJ09xv7k7Cm9kpaaI1LpRNXa2r6XAJpDAasnEsHDQFZTaKssdshh+oOoRGfTVp/nyZR2KuSlJTQ",
-	"7OsotW7ugrKawmUuC/E8xuvfW4QY2cTghPDREHN7x2ezDa1Upiksi4El2eg51/iL2bd+b/E9GRyPz1F7",
-	"fcPpV5Oz3VHfQiibJ4rYX2+MTXKDF+coJOBkOQgHm+FZgvWge9AkY4bxhOYTqYVuF/1jra1U3SH8mMrl",
-	"rFeJpUG1nY+5raFC6zKCi4jSHM9II9aYZ+IwQSlbLsYemoTDg7YzAA3DpW44HN6KC5cEPLjBvAzY9iAx",
-	"e6r5PCuEMHaTdQTm0jT9UuTFpDYbHBpnS2fCeIi/mfPxv0+JOcKaUA0UK0wqjOj7HRKL2uE2A7XH+7ni",
-	"dQnf53kM8NqVFeYsgpoTp111EPBLFlN9PHe3O64G+BJGxeOTroOX8rGREBwQOy9NAHhJfiZU+cBp3+/F",
-	"+b0GUFlIRh9QZWN5dmtsCmB917dWD/Jzb+yYi3ok6HkJPDiiAqCw/dtqkM/17F3eMMCljAqVyynLOq0K",
-	"CrdBN2m8yqZxLQewAZO7YSABhHQ3iiq2uVbWvwhVsXjzX46kWK92nnGL8Q/BCkBqLOw41JvwRbSUjXMT",
-	"09AXnjDExyX6bpmmouVBLd38Qa2+K2p1iSHPCGMmasCam1OtrMQw/q51k0tjqLTYLkbUR1srObRagqY+",
-	"xmyeO7x9uC4OP9sFLMlC5MFYHWYNh59FJr2V9XfNQSsZ7lIGjX8JEmMhqZ9PYpD1/SGcfHfX3VhAnyWb",
-	"OHb5Xd9xF4HoSvdaozb6V3OSsDEXvA6JQAam3tDAT8M1AFNY5awvAmWqymBFH4up3upPail+6Lrsoi+a",
-	"AhcjLA+Dbkc/ptLmeg4XJdguhEJCChitJptiaJMxSNjaMkDmhrawlrGUQBSQrVmnTHAkV7nq9VEymnNL",
-	"eKy9RCtN8UGYBubZAing7zVi0SzuRiYX0/SLmFxsdevPSUH/bqMR/wuNOJeIgb3WhmNphNqalajWYUL3",
-	"D5ryhOZM0zoX4qTvMMLUOhtmJeDG0YBcQpYlFQsohtIhJzIjVPSFB9SCUc7vAEEO6nBoRUGTONSRuAWL",
-	"A/R9rBcFYy5rpAzeDUjCZmAPlQINrdVAlQDZMG+x8N5fHY8GzLejVI7ulAlA9yUqA8FtMkR22tsvr7vb",
-	"ZfaIQcbeeSrSd2M+5KGHAGTcwHWwn0oqpkMaD2RK7kHdKgdW7YBFKhkwzWgnZoP97tZAlGxMuurY7d/Y",
-	"S/yfC1X7fQqeZps9SuVRQUfzDClM+T379yrP7hm/Z4Ip1eDeXT3Wd4ym+WTxrP2rpUqy0R3x8H4tEC7W",
-	"a+f3/hwn0KuZICR4/LsxfPWw6sqC1ljwVJGE5nSIQQxqboGEJ6aqHZ5uV0LeACB2yAdB1KTIEzkXgDJo",
-	"ITX34h08zVFZphjhQJQ+BBVPWRkpoeXbENm+Zfklown/j+zMl8t/rW9qWeOLClyX4Lbqt8DNadKJFHaN",
-	"y+jW10P/9WB9A1H6h9UXDKb0DrSrgdMEoD4blH4eTTgWpilTxXtbW6kc0XQiVd7bieMYINDNNOp9IThO",
-	"5MDsEWuU5czg+zlpG6JTl8dqb7u72N4j5WUPZSLQpJ5gqkWk1zjHyFRziVxFkaSsQ2KL9VlULS1ZLfeA",
-	"JluZy5FMnwpnbVGHMbrMGYswTJAkhQk888JYIhO55kebDhdeZFtkwufwOk7kvAxNw1DNKrj6iGYZL0sh",
-	"/KmMWytLvHrergTrwwDCOyilu/EBdIj76grh4WW2CHvGBhDaVTlkGKeWSqqXPtXbYWiQzEYTpvISoboE",
-	"W9M35PGXx/8fAAD//w==",
+	"7H37cts4lveroLRbNTMeSqZ8SWLln3Uce+Jux8n4MtnpVm8TIiGLbQpQE6RlTZff/SucA4AgCV3sOJnM",
+	"171bNR2LIIjruZ/f+a0Ti+lMcMYL2Rn81mH3dDrLGPz7ouQnNM1Yov6Q5XRK80Vn0DkkeclJMaEFGcNj",
+	"QgvCaDwhtCjYdFZ0gs4dzUqmXjM/DXaCDstzkXcGHcrlnOUsIfthSE55wXJOM3LJ8juWk2NoFHSw60N8",
+	"XXYGPzp99R/bV8pTOVG9dQadnXBnv9sPu/3wKnw52A0HYdgLd/t7e+EPnaCTM1lmhRp5Uua0SAV/n2ZZ",
+	"KlkseCI7g90w6IiymJWqKyFmsmP+PpVXecljWqj1GtNMsqAjC1qU8kgkrDPYD8MH+CUvVo0kDA/CvR86",
+	"Dz+tHfaL3m7/1ct+Xw07TTqDTtg/OIiT8EU3CeOw+zIMw+5B8pJ1d8f90Q7di/eTF6wTdH4Ro1PbfGcc",
+	"dvdHfdZ9Ge9Sb3MRx2WeMx6rQ9FXK0Sl4J0BL7Ns/Xr1dz5vvXJW5IsPY/M5GU9YUmYsOYHdX7KCYQh7",
+	"uelam+92Bp2Tw9Oz47f2l4vaXIs8vblh6ruXR++O316fHXceHgJ1TS5Ykacr7kkOzyWhXBQTlhPBmfeS",
+	"hPZg4xdbl6BxKrCVu/lxNwlfht2X/fHe19t885feqk0P4urNfDHY3e31d1/stzZTHwWzZx+Pz9+env9t",
+	"7aZdHF9d/NPuWMl5ym+W7hi7Z3FZMOndpv5nbtNLFnZf7n31O9rYppU3KjzY9EY1Wr7q79Ru1MX1+fkm",
+	"u9O8Upe36WzWvFLvUylZQpzp4m4pFkC4sNuWPMvtqk7k7lX4ahDCFPthuIOL8bX2c7faz87708uT04vj",
+	"zhfa1MbNuvz+9OPHJ5DDS+xx6eVKJUlKtWHzL0IFX73Y6+7u7fS7L/v73/D1Ohjs7w7293o74cHu7ovn",
+	"oXHvD8+vD8/sPpRxzFiyYiekbfEcdM570HZ2+3svvuqFebSQslOT6n4bdnIxl8POYG/nYWNxZecR4sqz",
+	"EdfL66Oj4+O3j7uiD0FnRnM6ZQXLQc4/KnOpxvdbJ2EyztOZWqHOoHM1YSTi7L7ABhERY1JMGJnl7C4V",
+	"pSQzesN65LSQJBa8YBxutpjRX0vWU/utOvm1ZPmiE3Q4nbLOoBPjt3BpplR9dErvzxi/KSawiEFnmnLz",
+	"dz/oFIuZek8WuWLXavBn6TQt/KOd0vt0Wk4JL6cjJWaNSVqwqSSCK5ELx7tkYBn06o4rYWMKx6YfBp2x",
+	"yKdU7UzKi92dTtDRn1JPccz6LzvilBdMrT0seM7kTHCJetUbmlywX0smYRZ66eDizWZZGsMB3Z7lYpSx",
+	"6V9/ge2sK2bjlGXNO81Jyu9oliYEnzr3OYYD2tHPu7n+dtBJWEHTTK+d/lltoeKk0FYtFlAAVMB0R4UQ",
+	"XTmlWeZ2oZd8WsqCjJhSCTNGZUH6oH/BeGFJ8juanfJLffX0XoxEsgCVRw8Crv5+ssde0JB1X9H9ne7e",
+	"OKTdg3j3oPuCvhiHo36yE+8y5zLsqX0o0iJTQ3xDE3Jh56l3hI5EWQxGGeW3uCvVXv93zpTg+l/blTa8",
+	"jU/l9kfcCXylfea860YiXLaIqOMl4drU9kf2Og9B50jwcZbGTz0HjLdoO4yo5GRCJcHH7YOQl7w7obJr",
+	"ntePgftyr/OZW3JQbYmd65L9AJr/lmWs8M3pFzEicypJohu0Z/WLGHWrp805/Uk2u/i6c1OXgbWnBT/j",
+	"et/P0tw7MWjTrZ7XptbqICAiJxORJeo4qpkrrXNBpiJnX3fGYsb48rMJwvqK88lFsfp82g6+7qykX6Ry",
+	"R+aVqRpXz23jnZ5t8HWnV4hb367Bz8DcyyKh/vsnC5qxLnbgmZQmj3BeEzJPiwkpJqnErgckLSqqA0c4",
+	"LWT7cH/NxXgu/qA+zozo9IsYBbAcItezSwTDlaFZJuawJj0S4fJFRNKFJPPJwnALxSGuhDij+Q17ItOQ",
+	"6b88hEhxYALbIUgGvbd3WLXpKuZvGtQ22fQAD3OlXnDSD/de7b98QUaLgsnP3bz+brV5mreTY16kxYJc",
+	"CUHO9KC+6GZ6J0nep29ek5QTSnI2E3mh5E2qtjmoN3yhWsJWvmM0KyaLFVtotm6zYWN/y0adcllQHjM1",
+	"8gl+GUZh7OVoLkdr+RMlUppmZe45V5Lld2nMtKfAK5XiGLpMG+trh6r+eo/UBK5EXaFEnVm4W5m4+cwj",
+	"tu+KkMucCV+WWHjmm4kboIFqjrg4kpQ8gVPlrgZs6bkoTkTJkyfu4y9iVN/Dc6FY0UQRriUyl+LUY/hk",
+	"fe9yhjQf5S5L79PPJ+J71Sadi4Kc6I8vYWl5yf1TUg+WCx8rp6Qo+L9tSs901uxkzP4qnpSXHI7RJZ7D",
+	"a07vaJrRUfZUbpPQgo5aou+5IPZBewvMo27pfL5BGEwbElOuuOdI3QQaT+DS5AtCb2jKP5scOBxHrwi5",
+	"ro3pixKD5XMECalw6EUqiSzEbJbyG2f+JKMFy2FDr7ksZ4o3seQ9S1J6BQN/0pYW+lXX+IBuranqmcDz",
+	"9q6W1Qi60LCrG7alCGtEaPBDvzlC3VYQnurS9LJOHHuEFqi6VzgQMEVMGE1Y/tnGiP5+dXSctSew+ER/",
+	"8KuIKurkRM1FiHqd6kOwq9qq+5bRJEs5MwYa1w62q9jjcqObsa0qWVdwZqIB1KYtt569erG3zn4WdN7Q",
+	"+HacZlnb6PdpQgtCyUg3QNUJ7ahwWPDYqvdqFuJ9YAuyM9h9CDqzXMxYXqR4umvtfDbGyrbouqFSDvdx",
+	"nvJEzAOS8jgrk5TfkGIiJENj+4QmKBYSmuWMJovekPsWp70AONjVowFVv/KGOauw9gMPeNbBvjD4Eb9W",
+	"t6n/ZF8So19YXLi78gnmDBQkSVI1Npp9dNZUG8vrYz/US2VtylQWyFJpQaZCFqRPwjB017ixoeNcTNFS",
+	"/qIb9rth/wocdAM0phfCfbbjPGvtOHbkW9xxmivJCqTnwozUbDFS5LHIGekfvAxrC6105G6RTp1LbgzY",
+	"ODTf1zK6+mP6iI3LokRbziafa2wtzBWG4NvRI1rEk3KGG1qjAO5YPzS9rzRnyGlQzQGZiDYcsgGZT2jB",
+	"7rTUOk3lOM0ZmYksjRc98g/FLOSQj5hSgvshiUXJC0Il6YcoBWsqpGUWsNa3r8+LPZe27Pb3d1+EYY2+",
+	"hEGHl5mWaIq8ZL7rdiS4nuLib7koZ/79ggsnxkpxV+KTNBIhI5JOGblRbxI5UStBccADe7ijKb13vmJc",
+	"K9Mh1wtGgK6pPQ2IUKumvmL0ONkjn2haKPICHy7oLSNFmXMZaE2I3zBZdOe6EZxjXC17gTqjNMtSftN1",
+	"BDHHE9Nve2Ka6zZTBD5Xq/F/P/7fcHgfht3h8L5/Mhzevzz5aeu/fWf/KBf8+H6WMylTlCyaZCHOBSfM",
+	"NsFFHad3TNvNyZ+nKS8LFpCJKPOAJHShFm8qeDEJzH/0j3PGbv8CspLqZchleh/A75M0xp3SN1xqYUqd",
+	"eHMY8QgDeZWqCzTk/zn67vA8Ckj0/sN59JfXJCSUJ+TlkKvWlyVPqKLqQ94lUT/o7+uW3ZOLU/XPre1+",
+	"GMEbUT/s7oXb+xHenlQWMiA5VfsGz2XBZrIH/ZxFZoBAIfTc4BbhbKOz7k7kzACaaNKUFgGJ9s+i6v2T",
+	"PMUuhpzUenn/4fy/diIwvOl+3gs9ny6J3sEoKAGxrnLjszy9YwlRdAWdHEnN1FUIImeK18FBHZDoHdnC",
+	"/1fdqRGoXcz0N/4H/1Ar9T8JTfW/1C7qf8JQs4Vewv9ZMJrDX4rfTUReEEUMJGzA1tZb52TAC86p2Noi",
+	"sZiOUiWmAPP+R3qfMjh8PXKoJG+GUuhUkUTCUgzbwks6GPIoJCHp75ItonbWBDSok0vjCenv6i+aH3DN",
+	"e+QUJSO9QsVckBG7SbkmHdFWFBA65M2vj0QxGRD45Fb7i9i3JIJniwAXBlpu75i2VaMhRxbLiUgSmKVe",
+	"q08TxkmcifhWkniijuHWVkAoGaf3LAEyhFturZXsPpU2kIMW7mXSHIyOC5YPuXpwQ2c4snaH0I8kxVxr",
+	"MQkcLtOXatcjF2zGKBAy9bdEhZXKIYf7VB2osQATKsvoTOqPNInebkgOoLm+lHWit7O/v47otSgaeqwO",
+	"1WSPhPpKYQmbFpu98s+nCYMjpW8K3iXwS5G52osUFjc6+vD+49nx1fHbqFeR05EQGaNcff2YQ7yAX5wo",
+	"mCzITEiZjjLmSFI98l2qSDeZ0oX6Kl3gXqijOWILdfPTYqmAsXZFTtwoEQ+J50YzqMcQ8wS8c7iJLCGj",
+	"hRsuqYZTF9vosg/UxWK1wLppgGSqT1CT3EDuZsYk2ty8hduvsdb5GJ4bHtPuhvFaP9aftZkgWYW1rFIT",
+	"ITwVGtbDj9eOxqdBbC5pVrHg1Tdry2FW187DJ5GeKJ5/7N+FZsgDyGLGHto+L2gt8CqQqSTzXPCbQPEP",
+	"MsvFTU6nUjEC9RK5ZWwmgS9OGeUpv3lNOJurUynhCo0YoYnaOc34zTJEA03K1OBSqYRemfIb5HUlv+Vi",
+	"zrvwFFvWLXJ6TjmxwTr4IowUbCeKJeJfuD/6e8ihlSZs7o9qrHpSzbATG8Kh+rAuHbeDQHvgFCU01iY3",
+	"rEbq0Bp0CqrfRqLkiZZZuCi6JU9/LVltEXQ/6k314k16p86cov3Va9qUU5sMLIthnFafBskaW+PrsXbp",
+	"pfym9rrlWuO0sIsCI9KfVXpJN4HBjlhMS6k/lUo9cEOm56LMEgLt1bYnpR54yrvFhHVRN9PfNozQeKtj",
+	"MWVkwQp8Q2QJy7tKYermrGBcncdoYJUKNCwbVqqVqVs2Kypvvt3IKeWLrqMo6+9rBRtcB0IQ1aqmTsP7",
+	"ksU5K7q3bNHVx1O/bSyLOHpyyxZKmGM8zheKNsBrKLfUOmqcffzVGvQkU7MB06zdb7jB0UDNq5goJs8y",
+	"2eLbbshRiw4ak99vzgurwpE8RFrHU7UZyYyq4z+uznCAsloiCvmaKAq3AKJRGIubunZkPhEZq9krvLFP",
+	"rYGkaGzlSlP9EaOiQM+adAIbr6YNlD+tI8BpZekMkPjZlfJRWu1B9C4C+gyBvnKrhLYprDF+VjP48P36",
+	"ceq3lowpL0aMLmHymPujjiVVQ8SmDStRrIYKKUw//qQezNKcSX+IZX+/F4a7/R2fjajqxjeQNJHmjMD9",
+	"Nd651IQwzIFoYScZGkmVrKN5FUsGYL0H5UIJQkMeK3U/UnJFhFcBiC1YqwwrLss08ZqXtFE5z+kCZJhq",
+	"zktZPo6S8USNPWOyYh12XQm7L6DBCtFw9UZXAwmq9fRue1HMrhQ/Kh5pVLyEASpG8e7q6qN1jar76ean",
+	"GTcyhmQijaC5UmThbqd8yCPqNYdHShlJ0pzFRWXiMhJrj7xZWDOV0sbIrBxlaayEg5xJydTQhnwm8kKS",
+	"V2g42NvbVcdCkSi15Sx5Dfuh5kkLkcMzDAyB7UDV9pAvyM79fTWDVMcLSQnGDkXo8VYpzTZi9zMWF5fw",
+	"Q0TSsVXegf32COguZG/ngIh8yPfDXeT17L6wouCcKoav1jG6YEW+6MI7UY/s9UMyU/xSGhaJiwuk0FwJ",
+	"Pcwht3x4CqajgdZywD6gOjfWMWoMEKBDQidI9SSqkXO0pktkqaMFaJkQYoQcEgeDcduwYsdq981x0L50",
+	"aTsdaLntNGHTmSgYjxfd79nCsPHEudtBZd9rJD32yFuWlOhlUWMiqWb0H0seFyXNut+JUfc0UQKX/emi",
+	"5M2fLk3IePdE5LUnWqOKNOPPacxmNGe8iMifP+0ekSv1CwGf1n3xFy0sstFEiNtuCh8xf4EaXdDpTBtS",
+	"zO8yveEUJBjy58uC8oTmCfmEDyXp98Je+JeApMZypMSvnJFIvZbym0uUCTTBqtNPYGVe2lk/KSi71wy+",
+	"aBr5+OHyClbj+koP+uPh1dE7axqb0UUmaAJmLWt9opJ8d/nhHAfk6vkvdvp7ex7a6V6Vmg6vmIc/tKuU",
+	"oCRoU7hSEMxdbNmtFU0XY3V1e16K3nKO7R8cOKZrCI5v66hTen+KXe2Hbeqvj/hyQlqLv3/VP9jxClh6",
+	"GX5reRrfYf9g6GNcB/Yx57r1yPEdyxewzfOJAIoGF96I1JIh8Zj2iO5M7SAtSEzzfEHinCVKOqYZUtyc",
+	"jUvJEqKOH1IDKeCBnqk5S7HgnMXAasESNx5yc5PseXDXwVm8ihNNWTERSe0kdNRJVDKGFnH+dqz+end8",
+	"+LYTmGcfr+F/1QHtBJ23x2fHV8ceQSjooHj87nn2yLst3oUMjAmNRIdlMRF5+i8QSsDItHZdgs48Twv2",
+	"gWcLtAGpidRIQPumf88WejCqZe2AKFrZIjYDEs0nksU/42Xf2VMH7MUeBhIqrjaikr3Y6w35lSA5m2WK",
+	"9FGlpQTA1sBmijyFzCdpxgb1bwK/UOsCWbnEEj51elTDhtBVifE4qvfj7/9+kL/62/f//DW/mv9y/fHt",
+	"q9Ozjz+cip0zekYv5w1yszarxb3FO41L7FtuE4JhDuGkKGbeA1bmmddwEqk3IiUswL9kRK4vzuDyKmXe",
+	"OSp1JQbaDra39S+9WEy3Yb+2MfCxOe+9V+vTeVwRUUeEqFH7BMPTlg7lZSk6rwutfWA2sFqviRVU0k1g",
+	"5Y2CcbJgNK/P9kX4WOdifxPnItpeffEVreiKtyyjC803HKdr5WABI6lrUx+xYs4Y124ppYE0fTDAlYYc",
+	"zb5rPThLIhSWhm94OdR3GFTY9PSp8VOpZUBZiLwVs0GXxKRAIErsdVZj3lvccuDq33NGWyl2r67CV4Od",
+	"A6X/Hezu7YSvflAKSg6j9PgLEr/BXyskjHtTUtdnMLbtA7qTX+rnJQw6GZXFRck3SBSc0vsqW3MX/n5D",
+	"41sxHtv+XsD+1bzR5stTen8BgSf6z5Q3XwZ3CXjyP4IjvzPonJxeHP/84fzouEqtmzN2m9BF19IIdfua",
+	"E/BDOIg7lmd0Znu//P70I5hESolbcIKBx3aQWg5Up0d/btCRNGNSh9FUm5OX/EiUHNNc85K/S9UZhHC2",
+	"szNjtvak4h4eXZ3+43hZwqVVW+uipJIfK1HMkSyMyKBvDRByTbYttcWJyJ6H6pbgBcKvWub7Y5MdK1qa",
+	"TtkPgqtvHJeKvW+/YXkGNqJylmx0KR6WeGA8IWOr/BFLAs0elt3o1b15Q1YefBRgTT/N9g81arHUcmKS",
+	"ynTbzZ03SGDWDKoeLfGwlPis7sbvonywxGr12+hifEBqtoH9KfUx6VUfaHP1hxbVW91DnaU+1CjkcpsX",
+	"+kfB5wZBedpP9Zqoq4x2EuuS4ezp/tAaEV49kfdO0wcvuV77fuOFhzZxX9uF2/rBYQNrX4RmD15Osebd",
+	"1gsPLc6yrge38YPhPWvOjRidq2YPNZa08q4b6Ap2X1QHJTXZv08/JA1Gt3rcH2qNH/z8cE3wcPuNhxr3",
+	"XP0yNqtY6loXNJKQiuc+KpbVBBFq6T3N1a3t+WL/vKGzlrOvHaVp+eCw/9UvXepmD4Hj/lhz5rRQ8NAU",
+	"IZaFGahzN6HogcY3Ak2erJcOFN04SxkviKRpQqTobXLsKnll1Zi1Mb4taSzRvsA1aF20khVgipvRYgLK",
+	"iw7kM1FQ0GXPr27XDCS9mrFiE99HJfWsmaBp91ATh5ZSgoSNU56aYHezRxBeh9FTSY8oYkgSga5f+PHp",
+	"rhPgtEDRqjtqN6+5K4HX1wjyhrMi5upWJ93IAxXFb7LhZfJHk1YvEeWaVK7OGn1sw8cCg2Vyp5cM1giA",
+	"RyxssUd7jxu30yFernzhcg5XYnTPkc+U8Z0YHUHjR8fNczZHP8vxPY2LbGEiCqPWrkcBidS2a4M57HeE",
+	"Dhc8Wg112yO5vQgd/t8PrUpn3YKdGtOAqPuFKOEA/96Uhf84ef4bENT/kI3/A2Tj341s+pUExUcLXY+W",
+	"YhriA+z3T20/zn33RnT1j2AbPgI5xX3STadoRfsN45AGnZn2om2bzP1t9Sp805wZj7FXDQGjK5mYZWCH",
+	"zxlNeuS0IJyxRKdTEQwa7IEbOxeZkpxyGhcsr3n/6l4Jnt5MisyxL64O6X5K3sp3YvSR3nhnNqM3DENP",
+	"s1RCICQsZcsFbqVb+481188n0GafjX1ml82LatbWnyr8tyUAcXEdHA7iRtTHXhM6gng/wavkk9YoOoeH",
+	"PxzevHoffv/q8M00Ppt/ut9/9WHW7368l79enfRL327MvFvRjvuuDUNrTJnOWwCHyGhBcPj1ldlIsSxE",
+	"QbN1o1BHIcBkNpaQcqbOfT8kYRg+9Yun8ogaYNSlKQU6MmMqcoY5eRG8G9mjab+shcxmZkFT/4AjG1iQ",
+	"PJx7c0RL5Fw3nMIdb5dEaEvXgTZKhQLFH4JnJDHgiTqM5vD68vit01QHprqOsZIXaWaDimQ5NYHBVRqF",
+	"DkvVXZtOxmWOiQa2s8AGAmu5OSARiFfoNNV8Pxpyog8TQA9g1Kp2ylpHAQ69E3TsMLy+2u/E6Bp0hker",
+	"BFq9BCIEqsEJathWBVfEFYOtZUEXOkBqoR5pI1acMapIrA13hrABPuQjBg165MPjtAztk5f15W46Fh3l",
+	"w/EVVaQc5SV3Bfp/6BV/6BV/6BV/6BV/6BUrDNDLGS2yxSpY99BljsBXdTiy5p/o3pB1jqmDwxXzc7IK",
+	"62watqdB7ZcwRm9k3EaWcROACfxPBl4F4wPPFqQQNygcYTQpvmfC3Z5ZV/gq6t2XVuXODF6pB/dAqVso",
+	"bMxFfosZGAa2QAlwQSWI6Zj/hqFxfRrGzl6/CRmesO7BKHzRfcl2+t1XcZh09/fp3niP9sfhaKdjQFIa",
+	"dWJWhhB9QUDyX4wq3I5+WRmi8ijEcI3Wub//8mUYvnh50D/Ye/ny5cHDTy3r6xOTQD4r/cNEDPjyZYwk",
+	"CN/Ee6uojP2crH1kWajBclicyoFYzQxAcYMqFUw79TdSx+E6JBc63KamlPtcNW6qCwzSpxpBnw4Q+EqR",
+	"37k9NXv8nKZFFRvW2neYuS/WsL/fChkWcwAOcVZMqezSRoW6SVakBoBi6QBABKQM8eBTXrIhZ5lkc9RI",
+	"dTIHLTSuiQm/3LcRm4hXtibmcPdFLeRwZ0lQ/IU9HGbKwUZWEzw6ApdgNXhVfz10VW1/alhay9dfQL6N",
+	"jl5OSoaofCuXZG0MJu5QPZJd/+ZbFjDXGQwiaOZlrl+Afz4suylw+zz2N1vLwh5DgLE1HOkzgANS+XTk",
+	"gOdWS9eT0kdnJ21CYTXXW/1lJeBt2Nn54zSEx8vmdf65NmwvKRniA5kHgOzppma+NrACRb4IzIxFnt6k",
+	"nGZwM+vkag30l4bXXinnQSMvXzHo2rgt1Yo25h046AsrnOW4aF7WJG6elID5KU8LVk/IqsB5zeLpmBWL",
+	"8o1QL6/I9+kbcAfQbE4XFgFd+tLJmvkPmbhZn2gMT32zfV83FlQ0ejOGoVdYs0J7DXFagjMNBsiSHmli",
+	"n6SSZEIWGpYHQBUMVLM6lEjOwHos13HFDXjRe59pw872xWp0x1p6Aa0qP+JsMNtAW/+VYEUOjZgVtSwT",
+	"0bNkFbxvmVg8GDjpNLVYelHTHBcFNnW/BrsAivGFPjkalBDh3DbYhMcnhLx3ZZXl/MgGwWFNBxCmKiAz",
+	"HZvYAAxanr7SD83/PXq4PkOTPUX73jOEH3j0GYLSA+qdVJKc8kRMA+1DAcyQIUcebZOE8crp/l7jFQNU",
+	"EpKIcpQx6aQnWs4OHQ551DL8RT3ySTUPNbhDCbBsNC+UWEB2jND6PIe5aXerpDQ3ocKDXVMIkgic17RV",
+	"HW/gwqVwUVGXGHBMjNKOWe+EEgOtJ3IkSSknkc8gXksjB+Q1lgN1czOt9GOL5xmaFRtyJecDm4VkcBi2",
+	"Ac+x040GdnxOuLY6F9Du8vvTj06TCh6GTQFnTbI7llNv4hR4InGq4B3REGaCxywYcmL7hBz+6tu9anyH",
+	"Z2fOt+E8mW9Dgj4O7+Px2wgECqTgKDn4wDNdoMy6qczdfJ37YgbgNZtV2Jwe3E5eYdLQQtMO6kQ1t0Xl",
+	"TMQ0u0qnSyxBIGmaLjU8KdzXfzkod0YygRjQi5Mjsru7e0AswxPjsWQtcEpEbt3t7hxchbuI3PrXcGcQ",
+	"hj6pairuWPJmcZSJ+FabvVY5RwnMyhIWtfiwM5xVFgMHgBJwHwMXF4giUt6Qo90Rx97GZnuEKFqt/xOC",
+	"QxuiX7Vn3pXxCUDVqXGis53iZ5tIQbWDrdTDosz5Z6vP1cjOUrlMZQN+Ub/m1Dl2jOZZCjggAIPaiHlE",
+	"68+PtbNeHb9XV+EOmt3+Gvbx+PlOm6kH2DLe2V76DePdQ7Dki54D7/sicudlHzy4gtFu8sHd0JnizlOn",
+	"qHoJm1NsmyEfFwPjELO1Vjfoz3u2m06mirNqgrqaqVIvU1MsA/LKLVAOFPUZuzdazBg3XE1zKx0ObhiH",
+	"gQh5c31ycnzx84dzxfSs7QeIku0bwLeSADPXfYyxPkjFxwC1Bb9weHb24VODbaXABiqlowgUDZ/RnGYZ",
+	"y3TgxOH50fHZzx+u3h1fRAONYFQfGYIwuCNyhlL/wDMzR71/1ep1go6daCfouIP3c0v3bKg/8nQpRqA+",
+	"EpvsOblkjEQ172ZUD31YcSZQAp5ry0LzcHhaVbYLC5bpFPBbuvtuDxwh659j750un3mzPnr9vas0Jq1f",
+	"gL6E1ZnEfJniBO7KpA01rqTITbS+x2pRHyvLVhOcYQGgNQhdqHUgsMWQGwaoiwCCARQC/oEp9EqYhgif",
+	"oMKsHiMSVPovNuTGBvGaSKZ3SoCIixWqiB6aNFi+hZj1yPn12ZIATIu8ksoh50wCOm/C2MyAwO+EIcnY",
+	"HctkK9Kn7fRqLlfNmSkF713Q+XsmJW04NOVtOuuKGRqnujMBbkwLkmHqY/jwLwB6NECwPl3rRK2XEk8P",
+	"9vZf/jvQQwO1nEXOFNnjQ67xQbEPHRFn/dZIQfbCcECiRlnXCJ/sDUhUq84UBRCbVf9hRouJ8wu+uj8g",
+	"Eaand108Tnx4MKi6AQpj+rUFRd0fbBVD9aNToDMCPUtjRsou1rfpjlhX0U9sXat6qX5w6gviWPq7AxLV",
+	"a9LpB2oG/nIz0GBfr5tbeEw/UF36yg+pAaghQtmOqKGstAvrbgRRuarobhuZSpe98Vria4VlG2BaAaqn",
+	"IMvM3eNqVLCNfaAOFq8nMtkplrPKW5DKChjqVKNiKTKCHCz63652iHZPk0hDOgGp0Q0ycVNTt5oBI7UV",
+	"BrvLBr4aXafH3Rtv/eBmnqH7glvDZ0OUG/ysk2+2HqTz7yUrmT/E3vXaUfKrami9mWNrTG7g+WhkibWl",
+	"H1w33mH3B9r9V9g9+Ln7U/VH7+fuknAYr9vuQx2Vx0Sugk9ACTDW/VJJGXB4lRaOc0wLP1jMH1Xr/7+s",
+	"Wv9EJ671zTytMNJaBHgl6uL5qqEBJGli4ADWpmA3j6e3EFHNUu7OZgVc/mZEvQbW76HrGwHYq2UA5q9X",
+	"AdUkDMQHlejJuAgb+b0NK5nSxI0xtx4FN6xfMZuq4ovjKh9yvbwDRD6nsoAKHeD4QeEXjen6A41KJ8Ck",
+	"rDdz7xUZpYgRO+SRe6EixcqmzkVuaBdfxRP/xCJn2jyqeDjipQDKmsjN+vcDwu5jNjOxKzVFPxhy1LqU",
+	"0AvvQiufnd4oazVH6ljDIxekvp7LqkCttCvmNrB0bekEaPi0aguWrq7eNTeawFlj5INFnjLZhhrBgATf",
+	"Zq+9Us8eIrF5QOAm5SdqTrw2KA/X9o2nk5TNcDouSr4pTscH7fe31sHq3BuvgaIFZkHR1ICJSJHbc1Sj",
+	"XYW242ENnA+Kss9TqdNx4MyvR/cwjHTtVK90S2/UiYk2sYJqbiARGggJ5nvVyV8RmLJpWZAWh1xfmXAJ",
+	"kM/VRPv0Wl6whh9GkTNTOWCzqntrt+Ki5M3yQK2YVV07HLwXBkL40PysNUQDf2siZtVogtoxg+sJ7t0R",
+	"s+XkEqy6UCFuzygAQGB0fIRatZ0zqqHkWpsgtF6pOGB6w0WuzT8ItIwFW+mCTOgdMxmOWOjcE7hjxNXV",
+	"B/IT6CofsO3nhU3hq0sOyUlVtXz1dujy5obPmeUjWXrLtLLd3rvW5B9VTcifzFBVpdwj36dvYE9u2ayu",
+	"C3Ug/ioHAwdIYGoLcy9Bftp+wO0GU+xGMKaeEJAxZqbWYebVaceCLbWKMsZDoGHdOaM5k8WQw9Nnib6A",
+	"+Zgi13YeeJP9bmQjaps9gwvAshmEHnBRBJZTKnZwcnh6priBDjLwl/L67ENuKOeSw+4kIVUuMLS9N+eY",
+	"YnV0aY+XoYIT7MN4MNCjoGHNdfRDF6d7fXF8GdXCT7ROZOL6GilBMA7zotf+f1HyzVPw1eg/NwXfG+3/",
+	"Rwq+D56qlh6+5Pyty+VSl6WOcuZFYsQaQRDfPcuwkBAcuvenlyenFyaX3LEtKZELQ4wqPrk8FCrFs46l",
+	"A7sk+vCP44uzw49Qn8jr9Jtj/Ug16jldBEoPhwGg988UuMVCnseHl8c/H//vx9MLm4nuiffUdREN5J3Z",
+	"N0NqktS49d4eH749Oz1XXaI9RfdZa14IcYsFYbVnZmlpE+jzuw9vfm6l2ldSq0u6rdJfvYlQ981XTWHD",
+	"5e9eHP/9+vgS35RiykCoMDVirJZfoxh6vztBR29RJ+jUFhiQ9xsL1Ak61QT1H3rMnaBjR6GO8CYS3QXL",
+	"TJrcyiDpRvDyF5JmLip7ocd9XbkRsWwSoilSXoVLOuHLojKBOFXcWwWAa9PyGyl99MotFF8rz9i0jGyG",
+	"8FjJMMsqeKOspL/mFhzRZYKwPg0an8dO7ZhmBgyVQ359ddJ91SMabK8OYmgMTikU7Ss0yEj0Y84SGhcs",
+	"+Sl6bYtoxagN4HhQlIb4jpTbyDxTPA2chDcpDyBenI0LNTxUUugCUq1oyuG/dcScIVfjmdL8FsY5z7Ea",
+	"NNYvSgUfECZjOmNoWIEkrTuWk4UoiZyIuaKFUFtrxnIp+BK/i8fOvBqYBOixogN6jYEo6dI9fsnINVj/",
+	"troMi3djm3wEA0+5P7lrneveW73sSHtufFfAHlDfWi25yisgUz4en789Pf+bJrFawoQIVq7kK0v3FSs1",
+	"pm6ksdfn5/hidenVu8hpUn4TkCoY3qn4pP5bk9IxeMXY8Ov9WYdvJQn62ZIumeoEmth2xr5k6b8tZd3s",
+	"3phZ6u/VAobIaSFJlGv7iqQLSeaTRZ2V6CVVHADXqBPUfBQ4CxujAv/Un14mqV5VlhcPMdYwkQ5jw+lo",
+	"b0cTpKYWOqREncPz60OQvKt6JgI3Gym4Dhw6PPr+5PSs1XBE49txmmWE6hKRhgdfXfyz2RY0I1f0aQT1",
+	"GP9M0MFBdYKO+Sww1KuLf3qXyFS5+pizu5TNH414Y7GBnh8FM8YQ2H23BsQOlpjurMDRb3uoxoXvAJyl",
+	"sh6tatIXqnqf7SgkMX+65Sk2Ib2bhVpiBPCTgWf+HVAxj8PjeAJe3+cDNKgjX323zcJsjLK3XPcnHYhq",
+	"livQZjymz3493QyZ/gLMf1pvn1FZrMhTXHuGqmTAqhSYaZUJT/2pT44OIxsZVlUQZBOmCgoddcFEi8DR",
+	"IGMNLFiVKT+ry4VjGV6MNAeWENWAkGvm9AzLzC/Bp+6RK2FQtKgW5nQhKbRuDHlaVEKfTRPQr9i6hviG",
+	"NZqMSVTmWeSEgE2E2YgkVes1TTktUK+f0tlMLffgN6wCsuSQOcUxA1j7ZYgFNoWzSv5eZd2r8Eg0GVto",
+	"/ArYZiXocfZhDJHyK4ES7GcfgtUtnYmsa1of4U+rAwTVcXUubPuunR6eH9YS3GspK8grWiT4+upIG8uh",
+	"CiY2qllRmmVVnIiaF3vNgJr1N84oiR6dhvEYbSC3jGuzFyTIqzsG/BtS5bQVKnDDAmxaOIIbEF0Xcyby",
+	"YsghhMlKUuALwMpxaTM9pwk4sirR8CAMX/YPDnb2917uhQcH/XWe2Zqt2e/Cqelm1nZ8Wjnfa6ZxjHPT",
+	"03pNopYQHpGCZZkc8rlXT2mHwUI4GobcVT9XNfUmNBsbT0CeixtasCGf0TQH+5OYMnL915OTk7dLFKra",
+	"YX+cXPSxLBxim3LQ3jAUzAkBC4yCmTMyy0WsS9OOleJnSgYi/gcm013CvIbcAV1sp9IOHEVZkoTFacKI",
+	"UiKh7DiMx5jYAKpBW9haJloY7TpGW4XBeWrhaWL304ZRePjBth72AOVAMUT0rYi9pgyleYm4nEJVcxuG",
+	"rbhYwTg6cEApvWEc6/mCSQOLO22LGeN0lvYWdJqhLDQW7Y+YmpUQKYn1MrXoqy40+ShkcZOzy7+f9cgh",
+	"2dr6RYy2toyaY7MWMHyOcf2nYmXHEPGyMh0QPsnJ1lYlimxt6Yh/yHisbKx4riuBRHA25Ftbecm3tjSV",
+	"UXqEgxNFjeoKX9CXeGsLxIKtLePrxRL/FWBPzHpbW+S0Vocca19o22mSMln5XgwKjSQWhUan2jf8NxAW",
+	"ZBg/CE/qvzZCCHz781SJYg0YDf2lP0mSJvpeDbknuIjY2CJqiy82ovqpbFcgDqqZqcdpEukFOhL8jnF1",
+	"RuTWFqqPp7iXuGY2zzLlinWZ/OA4F8a2Rt5qYwW+ABXrnZTmrgl/1TnTZd0XLMDCRaesnRigI4Aqryga",
+	"n3T4KfaMdhmMf7+haeViVmeLl1N0A0onMZn+InJyx3IJdit0Q5u0TU2zFqIkiRhyAqLYLdeKLZSfxYB/",
+	"vEQm3v/PEZ3hVqaCb+tf/6rEiSiwmQB/0RYEjL+OMBtUx4uReuR1s4qx+rhO88AlwhqHMMmEZekdGGFr",
+	"yRze5A0HP+I7ekcvgTqor+foHrWpGyO2EDwhO/+3v2vzMxJRq8Gtl+pyTm9uWE6uT8HSJweklGp8ilCC",
+	"1Ud1X08MQWKdpTHj0gVsPZzReMK6O72wVbduPp/3KDzuifxmW78rt89Oj47PL4/hnSr82pK6TtDRG90Z",
+	"dMJeH1tpcqn08V7Y2wUAk2ICZHmbztLtuz6C1w1+61hVpUZI6Y06MLkobyYVEPRo4XjPcvhzRm9YFCAe",
+	"+QLqyGIUhq61jjdJnT71OdTelXaAwIgkqpx10Wt12PCz1IM5TWJhdRJNKtSWJ2ymPonjGHKEFpZVMjrK",
+	"OAgijXjOsDNYMj4VHAKQ1eS+U8uhlsncUxDeN8HMduGOmoJwv+GPs+sHIaeqz19LBrVW9AGZYdYO8u5m",
+	"vWsPKMVqAXGZqlDNclu7SjdoeQb+StWwvioXoFLiksMuaxEyNZ7JZXOtSsfY2W5YC0ppNfaSqvd2whCt",
+	"UbxgaL9xqdUv2pW68XfAdQ5CzTLnOUKDPwSdPfyyr0M7wu03NDH5EQ9BZ3+TV051ws0ly+9YbhNJ9sPd",
+	"9e9eImbQdZWRA/KcLKdTCjU7wayGaOuczW22NxRHuoGamEAdICVZ+DLJ/6ZUd/YkY2LbQIMSF+LmDXmk",
+	"TU5RLZ61kp50rGf1sgU0AUNxvcqU77ajPfk7MerYPJw3uuD+mvOjVTpMcdMGv2pRD4n6zQVDAGZs9WVF",
+	"qRWjrt72FczlT8HBXG5nfQi0faQ+UpnecJYYxw8asEHyguoQ5M+csUSSy+Oji+Orn78//uflXzyjf+dY",
+	"emsQ0vt2Gq1iE6unYdW4Vqn3ejGzQecNoznLtXmq46mp/uOmxcd/+txysqvW3pzS+vpfMa6hX9VJhnU3",
+	"WDKoWIBpzwEDcxf/WetOgaUK4U+q4X3gGh9vSfavjlBwB7UEQR3NNXo0OZumPMGAV1vOeC/shv3ubv8q",
+	"PMAUmB9g3SoAxmpYF43kLLNYSizWASRr1glgbPVoikk5HXGaZtJTONlNtXYWblTGtwyCx2cgp9bPrFbG",
+	"O+mU3kAtNX2s9FweYLU3ZkG63tlDXRHXyboN3td/Tt7n43tX1eY7YrkNVlYMvqrX3DkTMV0euKsE0Sr2",
+	"am6yMOpzdBeqaZh4eBrX3etvwDmPcBGvhDhT+4rv7a9/77rKn33PkpReaTPwv5/V4zlCU0Wbvz8ENX1g",
+	"+7c0eajus38DHctWuxIIBmGb6H7Hre6YF3TADON4jFKp5PZY5JAR5eQG1NImoOlEO6xNn272QBNlV1Mp",
+	"tMTFlBNZpFmGYO2oWKSJht5Gna9AEwGZsTwVCUA7+8QH7NeID7V7uLd8wSqy+VSpcQ+7X/3KuShOlJ77",
+	"bZw9LJGx7OwFRvWsr+8NK7yLG34lIvc72p+/sWL55qzVhFuJdKDjAVi+5bKQEbOctK9JvVNq3owW8cSX",
+	"Em0VfLCFadetkWUt1tiQXwldXUHnTEtWWGgIRYpMEQbwauqCD2nhaWerQqTFkFfUzDpMGshaGNAsXUQ3",
+	"XoMbJEmZpxpBXI8QAXyqPBQNAaTYpNV3dHw/2BxsoJCbsyny6qFHJapFdg05R/zRlnOWjscsLhxoeMhY",
+	"0YQ3IBzsyG4aF4A8oQVyLwzJVAZDbiKIXQO0zX6JM5pCzYyC0AygInzkFgvDPr+2hkhdepFqaptH0wnJ",
+	"q4aa9gSp3/mibbBaXu3vhA+mdku9r49uvRC3F5s2bqN269l4brJOKsmIqROYM+2F6Wm/j7oEDeG7VgnF",
+	"+0VdqOShrsj5pn99ceb2ULV+rCJ2t4Na2ONEa103bCPR+mtxHdeMgbTra7GhvfBgI7l4nKXx71qQhm0J",
+	"NKkWueEVj5Cst00wIVaV+Tb4q9e+d6mRexGyQeQtHyaYtmaK9WBUZCXvcwEvLZhb98IAx6Kb6WrCFq7a",
+	"jjzURk3KGlTAqCyggqADXx0hVLXULnfg2zOGUUZKl7AoQROaTzMm5aCdmA8sCOenBgeB4jRDwFwYYVsj",
+	"cDlvPase0aiqlC81AXCkiazO8pWuk+RiNmMJkcKEidc5njkkn8vzErpo23XUjw7pVXOxwJT9bti/AhzM",
+	"gamY4z7bcZ49guC+0dNBSOTNqO7Os1Fd8/VlpNeeTseuMdd6opXCvhop/n1SVrNHHkhuh65iZSA/Xc0R",
+	"Nek/h6S6QrOiiUApPSHslTwea/ZjUFrUQxO3alQYKLbqYNpbSlZyIkZsIX3JduTTKpROE5Ua1PAqFRmr",
+	"YBuwShwAdL7WfzgwnBjoY/Ij/DCtGGxgexzydFwLxMP3V2gJecmRXK48AhdumdX6MrhzxnEibssy32Xd",
+	"YrwpLfRDqPrcmTuPJPZaMVs2ANNUA3VA081J+AXK2EvoJ+RWNWmmKYqW1iE+nmwp1lvx5a3E/3lWnMsq",
+	"lUXRks1J5vLwjzOI/xYzxnWQUWKQYU1pSHVnEx2S04QY8geAqNeHHNUcbwDIisgM8Gy1LvdXjWyA2X+h",
+	"yAYHPeeLRjYYUICVkQ0IBvC7uT0QCgE63J+kdsouCYnQt+kbsYx6L3U5i8VUp0WsuNhzk5FhJY4FWlFB",
+	"teFibkOZTP1/Np0VC205NP4MJZUYo+iyu3ttBrTBqj2iSoLvzmHm1sacuJnC9UUvXqMwwxJe6ky3XYfh",
+	"93khm9UqvllHhXMdIRtAX8gqAuNx6oktp/kVFZRjXbO2qmhaCI0sbQsZGQLRI5fgvnVL3oLBo9F+m+z6",
+	"SIMbmPLFLt07+5El9w0nCZmBBcJrPPmWPdKE+u+/ZbjZJhnKuVY6uKYuNkJoi9z+Df77oE/4RkfazRyD",
+	"twFG3gBY48dMcL+0gZXkkJOSA4QKdICZD8CEhhy6wVPluR0YhbPqgmyYK7P8onwCbRTB2yKnZG0EmqMu",
+	"QYvh+ciyAI1LCsE1KlduohiRycY0y1iOFZcR2wLer2ITdK1pLJP82qn7rE8u5Kgc2oLBVRKbzoa4wTRM",
+	"NuQg3BEdosUCABZAW7b+BkUwq6rilEa78zJ4KMmMovnTzZQj4+CtDuc1Vq3TUXIaHlXPRRcY5FjI0xoy",
+	"66WbWwFxtcLC+06Op/YqdfsdjIVbFgpnvbw6uFs6H3+EMbRWxforO6CwSP1KWmiMS5XXV2lq6lwCafRG",
+	"uJwLiyUBaVC8KlrdI4fyFrEUn0xaf58mUdiripRUKPXrKLVqbqO4lsXXXJT8aYzXvbeISbKJwQlRsyFI",
+	"9zadzTa0UummsCwax2Sj92zjZ7Nv/d4CgnI4Hp+j9rqG0y8mZ9ujvo3YN48Usb/cGJfJDU5gJBcArGUx",
+	"H0xKaIXug+5Bnb3pByCaT4QSum24kLG2UnmLeGWyELNBLfgG1fZ0nJqiRLQpI9gQKsXxtDRijHk6cBOU",
+	"MiuEWC+vbxIWBtvMADQMm+thgXtrLlzi8eB6Ezlg273E7LHm87zkXNtN1hGYC930uciLzoXWwDXWls64",
+	"9hB/s3Eg30BIBhZZW0Kx/KRCi77fILFoHG49UHO8nypeV3h/jscAr11VstFArllx2hZKAb9kOVXHc2+n",
+	"Z4vqt0AtHh51HZwckY2EYI/YeaEjxivyM6HSRVr7I4DqWwugMhiOLgLLxvLs9liXBPumb60a5Ofe2HHK",
+	"m6Gj5xVSYUw5YGe7t1VDpavZ20RjwFeJS1mIKct7nRpst4ZDWXqVdeNG0uASEO8lA/FAqttR1MHQlbL+",
+	"LFTFANQ/H0kxXu0iT01RAAhWAFJjcMqhzIYromVsXOiYhiF3hKF0XMH1VnktSh5U0s0f1OqbolYXGCON",
+	"uGe8gcS5OdXKK9Djb1o3udCGSgMGo0V9tLWSQ6MlKOqjzeaFBeiH62IBt23Akih54Y3VYcZw+Flk0llZ",
+	"d9csFpPmLlWU+XOQGINh/XQSg6zvD+Hkm7vu2gL6JNnEsstv+o7bCERbC9sYtdG/WpCEjVOeNjEUSKQL",
+	"FEVu3q5GpMLibkPuqc5VBSu64E3NVn+Srfihq+oTQ74scDHAejLodnRjKk1y6GhRofNCKCTkjNF6diqG",
+	"NmmDhClGA2RuZOqJaUsJRAGZUn1SB0emspCDIUpGUG+qZi9RSlN44KeBRb5ACvh7jVjUi7uRyUU3fRaT",
+	"iykX/zk5699sNOJ/oBHnAkGz19pwDI2Q27MKBttP6P5BszShBVO0zoY4qTuMuLbWhlkLuLE0oBCQlkn5",
+	"Aqqn9MiJyKHIuIPsglHO7wByDgp3KEVBkTjUkVKDLgdw/VhgCsZcFVWJ3kUkYTOwhwqOhtZ6oIqHbOhe",
+	"DB74FwewAfNtnIn4VuoAdFei0pjdOkNkt7vz8qq/U2WPaCjt3cdCgy9NoDx0IIO0G7iJDlTL3bTQ5J7U",
+	"yn0odGXRrS0SSS0DZjk8it5g93NrME02Jl1NsPev7CX+94Wq/T4FT73NDqVyqKCleZoUZukd+9cqz+5Z",
+	"esc4k3KJe3f1WN8xmhWTxZP2r5EqyeJb4gAEG+RcrGCf3rlznMBX9QQhweNfS8NXD+uuLGiNdV4lSWhB",
+	"RxjEIOcGeXiiy+Dh6bZF9TViYo984EROyiIRcw6whAaDcz/cxdMcVNWZET9EqkNQ85RVkRJKvvWR7RtW",
+	"XDCapP+WnXm+/NfmplZFwSjHdfFuq+oFbs4ynUjip3EZ7fo6cMEODrAnSv+w3kE0pbegXUVWE4CCblDx",
+	"Op6kWMmmyi0fbG9nIqbZRMhisBuGIWCm62k0v4VoOoFFv0dwUlYwDQhopW2ITm2P1dx2e7GdV6rL7stE",
+	"oEkzwVSJSK9xjoEu/xLYEiRJVbjEVPczMFxKsmp/AU22ohCxyB6Lf21gijG6zBqLMEyQJKUOPHPCWAId",
+	"ueZGm44WTmRboMPn8DpOxLwKTcNQzToae0zzPK1qJ/ypilurasI63q4EC8oAJDwopXvhAXwQ99VWztOV",
+	"gzUkn7YB+HZVjBjGqWWCqqXP1HZoGiTyeMJkUUFaV+hs6oY8/PTw/wIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -95,14 +95,21 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		"log":  executor.Log{Logger: log},
 		"http": executor.NewHTTP(executor.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
 	}
-	pauser := jobs.New(jobs.Config{Pool: a.pools.engine})
+	contract, err := api.JobContract()
+	if err != nil {
+		return nil, err
+	}
+	service := jobs.New(jobs.Config{
+		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Contract: contract, Targets: targets,
+		Secrets: c.SecretKeys, RetentionDays: int(c.RunRetentionDays),
+	})
+	pauser := jobs.New(jobs.Config{Pool: a.pools.engine, Logger: log})
 	a.broker = broker.New(broker.Config{
 		Pool: a.pools.engine, Logger: log, Pauser: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 	})
 	handler, err := api.New(api.Config{
-		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Targets: targets, Secrets: c.SecretKeys,
-		Announce: a.announcer.Announce, Stopping: a.stopping, HealthOnly: c.Role == RolePoller,
-		Version: Version(),
+		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
+		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
 	})
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func TestRefusalsNameInstantsThatCannotBe(t *testing.T) {
 	for _, instant := range []string{"2030-01-01", "2030-02-30T00:00:00Z", "2030-12-31T23:59:60Z", "2030-01-01T00:00:00"} {
 		wrong := service.refuse(t, `{"name":"x","runAt":"`+instant+`"}`)
 		require.Equal(t, []client.FieldError{{
-			In: client.FieldErrorInBody, Field: "runAt", Detail: "must be an instant of RFC 3339 in the years 1 to 9999 of UTC, such as 2030-01-31T09:30:00Z",
+			In: client.FieldErrorInBody, Field: "runAt", Code: "wrong-format", Detail: "must be an instant of RFC 3339 in the years 1 to 9999 of UTC, such as 2030-01-31T09:30:00Z",
 		}}, wrong, instant)
 	}
 }

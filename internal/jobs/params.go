@@ -6,8 +6,8 @@ import (
 	"punctual/gen/db"
 )
 
-// CreateParams are what stores a new job.
-func CreateParams(j db.Job, now, first time.Time) db.CreateJobParams {
+// createParams returns what stores a new job.
+func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 	return db.CreateJobParams{
 		ID: j.ID, Name: j.Name, Payload: j.Payload,
 		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
@@ -22,8 +22,8 @@ func CreateParams(j db.Job, now, first time.Time) db.CreateJobParams {
 	}
 }
 
-// UpdateParams are what stores a changed job.
-func UpdateParams(j db.Job) db.UpdateJobParams {
+// updateParams returns what stores an edited job.
+func updateParams(j *Definition) db.UpdateJobParams {
 	return db.UpdateJobParams{
 		ID: j.ID, Name: j.Name, Payload: j.Payload,
 		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,

@@ -1,50 +1,155 @@
+// Package jobs makes every change of a job: it creates, edits, pauses, resumes and deletes jobs, and
+// starts, repeats, cancels and backfills their runs.
+//
+// Each method of Service opens a transaction of its own, in which it locks the job and then the job's
+// due rows, and announces after the commit what has become due. A claim of a due row comes before or
+// after such a change, never between.
+//
+// A job whose runs may not overlap has only one due row that anybody can claim, at any time: a run
+// started by hand takes that row's place, or waits behind it, and an edited schedule goes on from it.
+// So no two of its rows can ever be claimed at once.
+//
+// A new field of a job has to be added here in Change, in Change.applyTo, in effects and in params.go;
+// tests fail until it stands in all of them.
 package jobs
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/database"
+	"punctual/internal/executor"
+	"punctual/internal/secrets"
 )
 
 // Config is what a Service needs. Zero means default.
 type Config struct {
-	Pool *pgxpool.Pool
+	Pool   *pgxpool.Pool
+	Logger *slog.Logger // default: slog.Default
+	// Announce is told, after the commit, that something is due at readyAt, as of now, by the
+	// database's clock: for the workers of a queue, or for instances, whose queue is the empty one.
+	// It must not block. Default: nobody is told, and what is due is found by polling.
+	Announce func(queue string, readyAt, now time.Time)
+	// Contract is what the contract says of jobs. Only creating a job and changing a target need it.
+	Contract Contract
+	// Targets checks the definitions of targets. Default: they satisfy the contract and no more.
+	Targets executor.Checker
+	// Secrets seals the secrets of targets.
+	Secrets secrets.Keyring
+	// RetentionDays is how many days runs are kept. Default: for ever. An occurrence that is older
+	// cannot be backfilled, and is not recorded as skipped.
+	RetentionDays int
 }
 
-// Service changes jobs, each change in a transaction of its own. Make it with New. Safe for
-// concurrent use.
+// Contract is what the contract of the API says of jobs, so that it is written nowhere else.
+type Contract struct {
+	// Defaults are the values of what the request for a new job leaves out.
+	Defaults Change
+	// TargetTypes are the types of targets, by name.
+	TargetTypes map[string]TargetType
+}
+
+// TargetType is what the contract says of one type of target.
+type TargetType struct {
+	Defaults map[string]any
+	// IsSecret names the fields that are only ever written.
+	IsSecret map[string]bool
+}
+
+// Service changes jobs. Make it with New. Safe for concurrent use.
 type Service struct {
 	Config
+	queries *db.Queries
 }
 
 // New returns a Service.
-func New(c Config) *Service { return &Service{Config: c} }
+func New(c Config) *Service {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Announce == nil {
+		c.Announce = func(string, time.Time, time.Time) {}
+	}
+	if c.Targets == nil {
+		c.Targets = executor.ByType{}
+	}
+	return &Service{Config: c, queries: db.New(c.Pool)}
+}
 
-// Pause pauses a job and stores the reason for people to read. It does nothing to a job that is
-// deleted or not active.
-func (s *Service) Pause(ctx context.Context, id uuid.UUID, reason string) error {
-	err := Change(ctx, s.Pool, func(q *db.Queries) error {
-		locked, err := LockJob(ctx, q, id)
-		if err != nil {
-			return err
+// edit is a transaction that holds the lock of a job.
+type edit struct {
+	*db.Queries
+	// job is as it was when it was locked.
+	job Definition
+	// now is the database's time since then: later than whatever was stored under the lock before. A
+	// time read together with the job would be that of before the wait for the lock.
+	now time.Time
+}
+
+// maxDeadlocks is how often a change is tried again.
+const maxDeadlocks = 5
+
+// edit calls do in a transaction under the lock of a job. It returns ErrNotFound if there is no such
+// job, and otherwise the error of do, which may be called more than once.
+func (s *Service) edit(ctx context.Context, id uuid.UUID, do func(edit) error) error {
+	return s.transact(ctx, func(e edit) (err error) {
+		if e.job, err = e.LockJob(ctx, id); errors.Is(err, pgx.ErrNoRows) {
+			return ErrNotFound
+		} else if err != nil {
+			return fmt.Errorf("lock the job: %w", err)
 		}
-		job := locked.Job
-		if job.Status != db.JobStatusACTIVE {
-			return nil
-		}
-		job.Status, job.StatusReason, job.PausedSince = db.JobStatusPAUSED, &reason, &locked.LockedAt
-		if err := Reschedule(ctx, q, locked.Job, &job, locked.LockedAt); err != nil {
-			return err
-		}
-		return q.UpdateJob(ctx, UpdateParams(job))
+		return e.begin(ctx, do)
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
+}
+
+// editRuns is edit for what concerns only runs, without the lock of the job, of which do knows only
+// the id: the job may be deleted.
+func (s *Service) editRuns(ctx context.Context, job uuid.UUID, do func(edit) error) error {
+	return s.transact(ctx, func(e edit) error {
+		e.job.ID = job
+		return e.begin(ctx, do)
+	})
+}
+
+func (e edit) begin(ctx context.Context, do func(edit) error) (err error) {
+	if e.now, err = e.DatabaseTime(ctx); err != nil {
+		return fmt.Errorf("read the database's time: %w", err)
+	}
+	return do(e)
+}
+
+// transact calls do in a transaction, and again on deadlock: an edit locks the job, then its due rows,
+// and a completion that deactivates the job locks them in the opposite order.
+func (s *Service) transact(ctx context.Context, do func(edit) error) (err error) {
+	for range maxDeadlocks {
+		err = pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {
+			return do(edit{Queries: db.New(tx)})
+		})
+		if deadlock, ok := errors.AsType[*pgconn.PgError](err); !ok || deadlock.Code != pgerrcode.DeadlockDetected {
+			break
+		}
 	}
 	return err
 }
+
+// announce tells whoever executes a job's runs that something is due.
+func (s *Service) announce(queue *string, readyAt, now time.Time) {
+	name := ""
+	if queue != nil {
+		name = *queue
+	}
+	s.Announce(name, readyAt, now)
+}
+
+// announceNow tells the instances to look at once, for rows that may be older than they expect.
+func (s *Service) announceNow() { s.Announce("", time.Time{}, time.Time{}) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,96 +14,146 @@ import (
 	"punctual/internal/runid"
 )
 
-// Start says what run is to be started.
-type Start struct {
-	// Trigger is MANUAL or RETRY.
-	Trigger db.RunTrigger
-	// RetryOf is the scheduled_for of the run that is repeated, with RETRY.
-	RetryOf *time.Time
-	// Policy is what to do while another run of the job is open.
-	Policy db.OverlapPolicy
+// start says what run is to be started.
+type start struct {
+	// trigger is MANUAL or RETRY.
+	trigger db.RunTrigger
+	// retryOf is the scheduled_for of the run that is repeated, with RETRY.
+	retryOf *time.Time
+	// policy says what happens if another run of the job is open. Default: the job's.
+	policy *db.OverlapPolicy
 }
 
-// Started is what became of it.
-type Started struct {
-	ScheduledFor time.Time
-	// Canceled are the runs that were made to end for it, by their ids: who executes them has to be told.
-	Canceled []uuid.UUID
+// StartRun starts a run of a job, due now, by an overlap policy or else by the job's own. A run that
+// may not overlap and may not wait is recorded as skipped. It returns ErrNotFound.
+func (s *Service) StartRun(ctx context.Context, job uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
+	return s.start(ctx, job, start{trigger: db.RunTriggerMANUAL, policy: policy})
 }
 
-// Run starts a run of a job, due now. The caller holds LockJob. Where the run may not overlap and may not wait, it is noted as
-// skipped.
-func Run(ctx context.Context, q *db.Queries, job *db.Job, s Start, now time.Time) (Started, error) {
-	rows, err := lock(ctx, q, job.ID)
+// start starts a run, announces it, and returns it as it is then.
+func (s *Service) start(ctx context.Context, job uuid.UUID, what start) (Run, error) {
+	var at, now time.Time
+	var canceled []uuid.UUID
+	var queue *string
+	err := s.edit(ctx, job, func(e edit) (err error) {
+		now, queue = e.now, e.job.Queue
+		at, canceled, err = e.start(ctx, what)
+		return err
+	})
 	if err != nil {
-		return Started{}, err
+		return Run{}, err
 	}
-	scheduled, busy := find(rows, carriesSchedule), busyOf(rows, now)
-	mayOverlap := s.Policy == db.OverlapPolicyALLOWALL || policy.MayOverlap(job)
-	if busy != nil && !mayOverlap && s.Policy != db.OverlapPolicySKIP {
-		// The schedule is to go on behind this run, and so not to come back to what is claimed ahead of its instant.
-		now = clock.Later(now, busy.ScheduledFor.Add(time.Microsecond))
+	s.announce(queue, at, now)
+	s.announceCanceled(ctx, canceled, db.RunReasonOVERLAP)
+	run, err := s.GetRun(ctx, runid.New(job, at))
+	if err == ErrRunNotFound { //nolint:errorlint // it is never wrapped
+		// It has succeeded already and its job keeps failures only, or its instant is a moment ahead.
+		return Run{
+			JobID: job, ScheduledFor: at, Status: "PENDING", Trigger: what.trigger, RetryOf: what.retryOf, Occurrences: 1,
+		}, nil
 	}
-	started := Started{ScheduledFor: free(rows, now)}
-	at := started.ScheduledFor
+	return run, err
+}
+
+// start starts a run in the transaction, and returns its instant and the runs that it canceled.
+func (e *edit) start(ctx context.Context, what start) (at time.Time, canceled []uuid.UUID, err error) {
+	rows, err := e.lockRows(ctx)
+	if err != nil {
+		return at, nil, err
+	}
+	overlap := e.job.OverlapPolicy
+	if what.policy != nil {
+		overlap = *what.policy
+	}
+	open := openRunOf(rows, e.now)
+	mayOverlap := overlap == db.OverlapPolicyALLOWALL || policy.MayOverlap(&e.job)
+	from := e.now
+	if open != nil && !mayOverlap && overlap != db.OverlapPolicySKIP {
+		// The schedule goes on behind this run, and must not come back to what is claimed ahead.
+		from = clock.Later(from, open.ScheduledFor.Add(time.Microsecond))
+	}
+	at = firstFreeInstant(rows, from)
 	switch {
-	case busy == nil || s.Policy == db.OverlapPolicyALLOWALL:
-	case s.Policy == db.OverlapPolicyCANCELOTHER:
-		if started.Canceled, err = cancelOthers(ctx, q, rows, job.ID, at); err != nil {
-			return Started{}, err
+	case open == nil || overlap == db.OverlapPolicyALLOWALL:
+	case overlap == db.OverlapPolicyCANCELOTHER:
+		if canceled, err = e.cancelOthers(ctx, rows, at); err != nil {
+			return at, nil, err
 		}
-	case s.Policy == db.OverlapPolicyBUFFERONE && busy.BufferedFor == nil:
-		return started, q.BufferRun(ctx, db.BufferRunParams{
-			JobID: job.ID, ScheduledFor: busy.ScheduledFor, BufferedFor: &at, BufferedRetryOf: s.RetryOf,
+	case overlap == db.OverlapPolicyBUFFERONE && open.BufferedFor == nil:
+		return at, nil, e.BufferRun(ctx, db.BufferRunParams{
+			JobID: e.job.ID, ScheduledFor: open.ScheduledFor, BufferedFor: &at, BufferedRetryOf: what.retryOf,
 		})
 	default:
-		if _, err := q.CreateRunsPartition(ctx, at.UTC()); err != nil {
-			return Started{}, fmt.Errorf("create the partition of runs: %w", err)
+		if err := e.createPartition(ctx, at); err != nil {
+			return at, nil, err
 		}
-		return started, q.SkipRun(ctx, db.SkipRunParams{
-			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
+		return at, nil, e.SkipRun(ctx, db.SkipRunParams{
+			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
 		})
 	}
-	switch {
-	case mayOverlap || scheduled == nil:
-		return started, q.StartRun(ctx, db.StartRunParams{
-			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
-			ConcurrencyGroup: job.ConcurrencyGroup, Queue: job.Queue,
+	return at, canceled, e.addRun(ctx, rows, what, mayOverlap, from, at)
+}
+
+// addRun stores a run that is to be executed, in a row of its own or in that of the schedule.
+func (e *edit) addRun(ctx context.Context, rows []db.Due, what start, mayOverlap bool, from, at time.Time) error {
+	switch carrier := findLast(rows, carriesSchedule); {
+	case mayOverlap || carrier == nil:
+		return e.StartRun(ctx, db.StartRunParams{
+			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
+			ConcurrencyGroup: e.job.ConcurrencyGroup, Queue: e.job.Queue,
 		})
-	case isOpen(scheduled, now):
+	case isOpen(carrier, from):
 		// The schedule goes on behind this run, and not from where the other one left it.
-		if err := skipDue(ctx, q, scheduled, job, at, db.RunReasonOVERLAP); err != nil {
-			return Started{}, err
+		if err := e.recordSkipped(ctx, carrier, at, db.RunReasonOVERLAP, nil); err != nil {
+			return err
 		}
-		return started, q.StartRunInstead(ctx, db.StartRunInsteadParams{
-			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
-			ConcurrencyGroup: job.ConcurrencyGroup, Queue: job.Queue,
+		return e.StartRunWithSchedule(ctx, db.StartRunWithScheduleParams{
+			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
+			ConcurrencyGroup: e.job.ConcurrencyGroup, Queue: e.job.Queue,
 		})
 	default:
-		return started, q.StartRunAhead(ctx, db.StartRunAheadParams{
-			JobID: job.ID, ScheduledFor: at, Trigger: s.Trigger, RetryOf: s.RetryOf,
+		return e.StartRunBeforeNext(ctx, db.StartRunBeforeNextParams{
+			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
 		})
 	}
 }
 
-// busyOf returns the row of an open run, the one that carries the job's schedule first; nil: there is none.
-func busyOf(rows []db.Due, now time.Time) *db.Due {
-	if row := find(rows, carriesSchedule); row != nil && isOpen(row, now) {
+// openRunOf returns the row of an open run, preferably the one that carries the schedule, or nil.
+func openRunOf(rows []db.Due, now time.Time) *db.Due {
+	if row := findLast(rows, carriesSchedule); row != nil && isOpen(row, now) {
 		return row
 	}
-	return find(rows, func(row *db.Due) bool { return isOpen(row, now) })
+	return findLast(rows, func(row *db.Due) bool { return isOpen(row, now) })
 }
 
-// cancelOthers has the open runs of a job end, and those that wait for them, and returns their ids.
-func cancelOthers(ctx context.Context, q *db.Queries, rows []db.Due, job uuid.UUID, before time.Time) (ids []uuid.UUID, err error) {
+// firstFreeInstant returns the first instant from one on that no row has: it names the run.
+func firstFreeInstant(rows []db.Due, from time.Time) time.Time {
+	for slices.ContainsFunc(rows, func(row db.Due) bool {
+		return row.ScheduledFor.Equal(from) || (row.BufferedFor != nil && row.BufferedFor.Equal(from))
+	}) {
+		from = from.Add(time.Microsecond)
+	}
+	return from
+}
+
+// triggerOf returns why there is a run that somebody asked for.
+func triggerOf(retryOf *time.Time) db.RunTrigger {
+	if retryOf == nil {
+		return db.RunTriggerMANUAL
+	}
+	return db.RunTriggerRETRY
+}
+
+// cancelOthers cancels the open runs of the job, and those that wait for them, and returns their ids.
+func (e *edit) cancelOthers(ctx context.Context, rows []db.Due, before time.Time) (ids []uuid.UUID, err error) {
 	for i := range rows {
 		if rows[i].BufferedFor != nil {
-			if err := dropBuffered(ctx, q, &rows[i], db.RunStatusCANCELED, db.RunReasonOVERLAP); err != nil {
+			if err := e.dropBuffered(ctx, &rows[i], db.RunStatusCANCELED, db.RunReasonOVERLAP); err != nil {
 				return nil, err
 			}
 		}
 	}
-	canceled, err := q.CancelOthers(ctx, db.CancelOthersParams{JobID: job, Before: before})
+	canceled, err := e.CancelOthers(ctx, db.CancelOthersParams{JobID: e.job.ID, Before: before})
 	if err != nil {
 		return nil, fmt.Errorf("cancel the other runs: %w", err)
 	}
@@ -115,81 +164,15 @@ func cancelOthers(ctx context.Context, q *db.Queries, rows []db.Due, job uuid.UU
 }
 
 // dropBuffered ends the run that waits for the end of another.
-func dropBuffered(ctx context.Context, q *db.Queries, row *db.Due, status db.RunStatus, reason db.RunReason) error {
-	if _, err := q.CreateRunsPartition(ctx, row.BufferedFor.UTC()); err != nil {
-		return fmt.Errorf("create the partition of runs: %w", err)
+func (e *edit) dropBuffered(ctx context.Context, row *db.Due, status db.RunStatus, reason db.RunReason) error {
+	if err := e.createPartition(ctx, *row.BufferedFor); err != nil {
+		return err
 	}
-	err := q.DropBuffered(ctx, db.DropBufferedParams{
+	err := e.DropBuffered(ctx, db.DropBufferedParams{
 		JobID: row.JobID, BufferedFor: row.BufferedFor, Status: status, Reason: reason,
 	})
 	if err != nil {
-		return fmt.Errorf("drop a run that waits: %w", err)
+		return fmt.Errorf("end a run that waits: %w", err)
 	}
 	return nil
-}
-
-// free returns the first instant from now on that no row has: it names the run.
-func free(rows []db.Due, now time.Time) time.Time {
-	for slices.ContainsFunc(rows, func(row db.Due) bool {
-		return row.ScheduledFor.Equal(now) || (row.BufferedFor != nil && row.BufferedFor.Equal(now))
-	}) {
-		now = now.Add(time.Microsecond)
-	}
-	return now
-}
-
-// MaxBackfill is how many occurrences a window may have.
-const MaxBackfill = 1000
-
-// TooManyError tells that a window has more than MaxBackfill occurrences.
-type TooManyError struct{}
-
-func (TooManyError) Error() string { return fmt.Sprintf("has more than %d occurrences", MaxBackfill) }
-
-// Backfill starts a run for each occurrence from one instant to another that has none, and to which the job's schedule does not
-// come by itself. It returns how many it started and how many occurrences there are. The caller holds LockJob.
-func Backfill(ctx context.Context, q *db.Queries, job *db.Job, from, to time.Time) (runs, occurrences int, err error) {
-	when, err := policy.Schedule(job)
-	if err != nil {
-		return 0, 0, err
-	}
-	var all []time.Time
-	for next, ok := when.Next(from.Add(-time.Microsecond)); ok && !next.After(to); next, ok = when.Next(next) {
-		if len(all) == MaxBackfill {
-			return 0, 0, TooManyError{}
-		}
-		all = append(all, next)
-	}
-	rows, err := lock(ctx, q, job.ID)
-	if err != nil {
-		return 0, 0, err
-	}
-	passed := all
-	if row := find(rows, carriesSchedule); row != nil {
-		reached := clock.Later(row.ScheduledFor, clock.OrZero(row.RevisedAt))
-		passed = all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })]
-	}
-	n, err := q.Backfill(ctx, db.BackfillParams{
-		JobID: job.ID, ScheduledFors: passed, ConcurrencyGroup: job.ConcurrencyGroup, Queue: job.Queue,
-		Earliest: from, Latest: to,
-	})
-	return int(n), len(all), err
-}
-
-// Cancel has an open run end. It reports false where there is no such run.
-func Cancel(ctx context.Context, q *db.Queries, job uuid.UUID, scheduledFor, now time.Time) (bool, error) {
-	rows, err := lock(ctx, q, job)
-	if err != nil {
-		return false, err
-	}
-	for i := range rows {
-		row := &rows[i]
-		switch {
-		case row.BufferedFor != nil && row.BufferedFor.Equal(scheduledFor):
-			return true, dropBuffered(ctx, q, row, db.RunStatusCANCELED, db.RunReasonREQUESTED)
-		case row.ScheduledFor.Equal(scheduledFor) && isOpen(row, now):
-			return true, q.CancelRun(ctx, db.CancelRunParams{JobID: job, ScheduledFor: row.ScheduledFor})
-		}
-	}
-	return false, nil
 }

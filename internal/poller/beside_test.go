@@ -26,14 +26,12 @@ func TestRunsBesideTheScheduleDoNotMoveIt(t *testing.T) {
 		p.IntervalSeconds, p.ScheduledFor = new(int64(1)), p.CreatedAt.Add(3661*time.Second)
 		p.AnchorAt = new(p.AnchorAt.Add(-time.Hour))
 	})
-	var from time.Time
-	require.NoError(t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
-		from = locked.Job.AnchorAt.Add(time.Minute)
-		runs, occurrences, err := jobs.Backfill(t.Context(), q, &locked.Job, from, from)
-		require.Equal(t, 1, runs)
-		require.Equal(t, 1, occurrences)
-		return err
-	}))
+	view, err := b.jobs.Get(t.Context(), job)
+	require.NoError(t, err)
+	from := view.Job.AnchorAt.Add(time.Minute)
+	done, err := b.jobs.Backfill(t.Context(), job, from, from)
+	require.NoError(t, err)
+	require.Equal(t, jobs.Backfilled{Runs: 1, Occurrences: 1}, done)
 	require.Equal(t, 1, b.drain(executorFunc(func(context.Context, executor.Run) error {
 		<-time.After(1100 * time.Millisecond) // longer than the interval
 		return nil
@@ -129,15 +127,10 @@ func TestAnEditBetweenAClaimAndItsSplit(t *testing.T) {
 	b := setup(t)
 	job := b.job(func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
 	o := runs.New(b.claim(b.lease())[0])
-	require.NoError(t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
-		after := locked.Job
-		after.OverlapPolicy, after.IntervalSeconds = db.OverlapPolicySKIP, new(int64(3600))
-		if err := jobs.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
-			return err
-		}
-		return q.UpdateJob(t.Context(), jobs.UpdateParams(after))
-	}))
-	store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Pauser: jobs.New(jobs.Config{Pool: b.pool}), Due: func(*string, time.Time) {}}
+	b.edit(job, jobs.Change{
+		OverlapPolicy: jobs.Given(db.OverlapPolicySKIP), IntervalSeconds: jobs.Given(new(int64(3600))),
+	})
+	store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Pauser: b.jobs, Due: func(*string, time.Time) {}}
 	require.NoError(t, store.Split(t.Context(), o.Row.ReadAt, []*runs.Outcome{&o}))
 	require.Equal(t, 1, b.count(`select count(*) from due`), "nothing may begin before it ends")
 
@@ -178,15 +171,15 @@ func TestATargetPausesItsJob(t *testing.T) {
 func TestPausingMeetsAScheduleThatGoesOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var jobs []uuid.UUID
+	var all []uuid.UUID
 	for range 30 {
-		jobs = append(jobs, b.job(func(p *db.CreateJobParams) {
+		all = append(all, b.job(func(p *db.CreateJobParams) {
 			p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = db.OverlapPolicyALLOWALL, new(int64(1)), p.CreatedAt.Add(61*time.Second)
 		}))
 	}
 	stop := b.runPollers(2, succeed)
 	var hands sync.WaitGroup
-	for _, job := range jobs {
+	for _, job := range all {
 		hands.Go(func() {
 			for range 9 {
 				if b.toggle(job) != nil {

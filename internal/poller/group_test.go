@@ -184,7 +184,7 @@ func TestAnEditThatMeetsAClaimOfAGroup(t *testing.T) {
 		claimed <- rows
 	}()
 	require.Eventually(t, func() bool { return b.waiting() == 1 }, 10*time.Second, 10*time.Millisecond, "it waits")
-	require.NoError(t, b.Requeue(t.Context(), db.RequeueParams{JobID: job, Queue: new("workers")}))
+	require.NoError(t, b.RerouteWaiting(t.Context(), db.RerouteWaitingParams{JobID: job, Queue: new("workers")}))
 	require.NoError(t, gate.Rollback(t.Context()))
 	require.Empty(t, <-claimed)
 	require.Zero(t, b.count(`select count(*) from due where lease_id is not null`))

@@ -2,6 +2,7 @@ package poller_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -9,21 +10,49 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/executor"
 	"punctual/internal/jobs"
 	"punctual/internal/runs"
 )
 
 // edit changes a job as the API does.
-func (b bench) edit(job uuid.UUID, change func(*db.Job)) {
+func (b bench) edit(job uuid.UUID, change jobs.Change) {
 	b.t.Helper()
-	require.NoError(b.t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
-		after := locked.Job
-		change(&after)
-		if err := jobs.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
-			return err
-		}
-		return q.UpdateJob(b.t.Context(), jobs.UpdateParams(after))
-	}))
+	_, err := b.jobs.Update(b.t.Context(), job, change)
+	require.NoError(b.t, err)
+}
+
+// inQueue makes workers of a queue execute a job.
+func inQueue(name string) jobs.Change {
+	return jobs.Change{Target: jobs.Given(jobs.Target{"type": "worker", "queue": name})}
+}
+
+// onInstances makes instances execute a job.
+func onInstances() jobs.Change { return jobs.Change{Target: jobs.Given(jobs.Target{"type": "log"})} }
+
+// inGroup puts a job into a concurrency group, or takes it out of its group.
+func inGroup(name *string) (c jobs.Change) {
+	c.ConcurrencyGroup, c.MaxConcurrency = jobs.Given(name), jobs.Given[*int32](nil)
+	if name != nil {
+		c.MaxConcurrency = jobs.Given(new(int32(1)))
+	}
+	return c
+}
+
+// checkerFunc is called when a target is checked, and finds no fault.
+type checkerFunc func()
+
+func (c checkerFunc) Check(json.RawMessage, json.RawMessage) []executor.Fault {
+	c()
+	return nil
+}
+
+// due returns the only due row.
+func (b bench) due() (row db.Due) {
+	b.t.Helper()
+	require.NoError(b.t, b.pool.QueryRow(b.t.Context(), `select job_id, scheduled_for, token, ready_at from due`).
+		Scan(&row.JobID, &row.ScheduledFor, &row.Token, &row.ReadyAt))
+	return row
 }
 
 // waiting returns how many wait for a lock.
@@ -60,37 +89,33 @@ func (b bench) whoClaims() (who string, leaseID uuid.UUID) {
 // What the dead have left goes on where the job is executed by then. Who executed it before may be gone for good.
 func TestAbandonedRunGoesOnWhereItsJobIs(t *testing.T) {
 	t.Parallel()
-	inQueue := func(name string) func(*db.Job) {
-		return func(j *db.Job) { j.Target = []byte(`{"type":"worker","queue":"` + name + `"}`) }
-	}
-	inGroup := func(j *db.Job) { j.ConcurrencyGroup, j.MaxConcurrency = new("group"), new(int32(1)) }
-	const onInstances, onWorkers = "instances", "workers of the first"
+	const instances, workers = "instances", "workers of the first"
 	for name, c := range map[string]struct {
 		from string
-		edit func(*db.Job)
+		edit jobs.Change
 		// also is what else happens before the lease runs out.
 		also string
 		to   string
 	}{
-		"instances":                    {onInstances, func(*db.Job) {}, "", onInstances},
-		"workers":                      {onWorkers, func(*db.Job) {}, "", onWorkers},
-		"from instances to workers":    {onInstances, inQueue("first"), "", onWorkers},
-		"from workers to instances":    {onWorkers, func(j *db.Job) { j.Target = []byte(`{"type":"log"}`) }, "", onInstances},
-		"from workers to others":       {onWorkers, inQueue("second"), "", "workers of the second"},
-		"into a group":                 {onInstances, inGroup, "", "instances by turns"},
-		"out of a group":               {"instances by turns", func(j *db.Job) { j.ConcurrencyGroup, j.MaxConcurrency = nil, nil }, "", onInstances},
-		"canceled":                     {onInstances, inQueue("first"), `update due set cancel_reason = 'REQUESTED'`, onInstances},
-		"canceled, of workers":         {onWorkers, inQueue("second"), `update due set cancel_reason = 'REQUESTED'`, onInstances},
-		"attempts used up":             {onInstances, inQueue("first"), `update jobs set max_attempts = 1`, onInstances},
-		"attempts used up, of workers": {onWorkers, inQueue("second"), `update jobs set max_attempts = 1`, onInstances},
-		"deleted, of workers":          {onWorkers, func(*db.Job) {}, `update jobs set deleted_at = now()`, onInstances},
+		"instances":                    {instances, jobs.Change{}, "", instances},
+		"workers":                      {workers, jobs.Change{}, "", workers},
+		"from instances to workers":    {instances, inQueue("first"), "", workers},
+		"from workers to instances":    {workers, onInstances(), "", instances},
+		"from workers to others":       {workers, inQueue("second"), "", "workers of the second"},
+		"into a group":                 {instances, inGroup(new("group")), "", "instances by turns"},
+		"out of a group":               {"instances by turns", inGroup(nil), "", instances},
+		"canceled":                     {instances, inQueue("first"), `update due set cancel_reason = 'REQUESTED'`, instances},
+		"canceled, of workers":         {workers, inQueue("second"), `update due set cancel_reason = 'REQUESTED'`, instances},
+		"attempts used up":             {instances, inQueue("first"), `update jobs set max_attempts = 1`, instances},
+		"attempts used up, of workers": {workers, inQueue("second"), `update jobs set max_attempts = 1`, instances},
+		"deleted, of workers":          {workers, jobs.Change{}, `update jobs set deleted_at = now()`, instances},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			job := b.job(func(p *db.CreateJobParams) {
 				switch c.from {
-				case onWorkers:
+				case workers:
 					p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
 				case "instances by turns":
 					p.ConcurrencyGroup, p.MaxConcurrency = new("group"), new(int32(1))
@@ -132,10 +157,10 @@ func TestRunThatIsPutBackGoesOnWhereItsJobIs(t *testing.T) {
 			require.EqualValues(t, 1, freed)
 		},
 	} {
-		for to, edit := range map[string]func(*db.Job){
-			"instances":            func(j *db.Job) { j.ConcurrencyGroup, j.MaxConcurrency = nil, nil },
-			"instances by turns":   func(j *db.Job) { j.ConcurrencyGroup, j.MaxConcurrency = new("group"), new(int32(1)) },
-			"workers of the first": func(j *db.Job) { j.Target = []byte(`{"type":"worker","queue":"first"}`) },
+		for to, edit := range map[string]jobs.Change{
+			"instances":            inGroup(nil),
+			"instances by turns":   inGroup(new("group")),
+			"workers of the first": inQueue("first"),
 		} {
 			t.Run(name+", to "+to, func(t *testing.T) {
 				t.Parallel()
@@ -163,9 +188,9 @@ func TestRunThatAWorkerReleasesGoesOnWhereItsJobIs(t *testing.T) {
 		p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
 	})
 	_, _ = b.whoClaims()
-	b.edit(job, func(j *db.Job) {
-		j.Target, j.ConcurrencyGroup, j.MaxConcurrency = []byte(`{"type":"log"}`), new("group"), new(int32(1))
-	})
+	change := inGroup(new("group"))
+	change.Target = onInstances().Target
+	b.edit(job, change)
 	p := db.ReleaseParams{JobID: job}
 	require.NoError(t, b.pool.QueryRow(t.Context(), `select scheduled_for, token from due`).Scan(&p.ScheduledFor, &p.Token))
 	released, err := b.Release(t.Context(), p)
@@ -199,19 +224,13 @@ func TestRunThatIsPutBackDuringAnEditGoesOnWhereItsJobIs(t *testing.T) {
 			})
 			_, _ = b.whoClaims()
 			isPutBack := make(chan error, 1)
-			require.NoError(t, b.change(job, func(q *db.Queries, locked jobs.Locked) error {
-				rows, err := q.LockDue(t.Context(), job)
-				require.NoError(t, err)
-				go func() { isPutBack <- putBack(t.Context(), b, rows[0]) }()
+			b.jobs = jobs.New(jobs.Config{Pool: b.pool, Targets: checkerFunc(func() { // while the job is locked
+				row := b.due()
+				go func() { isPutBack <- putBack(t.Context(), b, row) }()
 				require.Eventually(t, func() bool { return b.waiting() == 1 },
 					10*time.Second, 10*time.Millisecond, "it waits for the edit")
-				after := locked.Job
-				after.Target = []byte(`{"type":"worker","queue":"second"}`)
-				if err := jobs.Reschedule(t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
-					return err
-				}
-				return q.UpdateJob(t.Context(), jobs.UpdateParams(after))
-			}))
+			})})
+			b.edit(job, inQueue("second"))
 			require.NoError(t, <-isPutBack)
 			who, _ := b.whoClaims()
 			require.Equal(t, "workers of the second", who)
@@ -229,10 +248,9 @@ func TestBufferedRunGoesOnWhereItsJobIs(t *testing.T) {
 	_, err := b.startRun(job, db.OverlapPolicyBUFFERONE)
 	require.NoError(t, err)
 	require.Equal(t, 1, b.count(`select count(*) from due where buffered_for is not null`), "it waits for what is due")
-	b.edit(job, func(j *db.Job) {
-		j.Status, j.PausedSince = db.JobStatusPAUSED, new(time.Now())
-		j.Target, j.Queue = []byte(`{"type":"worker","queue":"second"}`), new("second")
-	})
+	change := inQueue("second")
+	change.Status = jobs.Given(db.JobStatusPAUSED)
+	b.edit(job, change)
 	who, _ := b.whoClaims()
 	require.Equal(t, "workers of the second", who)
 }
@@ -244,7 +262,7 @@ func TestAbandonedRunThatEndsTellsWhoExecutedIt(t *testing.T) {
 	job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 1 })
 	dead := b.lease()
 	require.Len(t, b.claim(dead), 1)
-	b.edit(job, func(j *db.Job) { j.Target = []byte(`{"type":"worker","queue":"q"}`) })
+	b.edit(job, inQueue("q"))
 	b.expire(dead)
 	b.drain(succeed)
 	runs := b.runs(job)

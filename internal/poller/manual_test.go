@@ -16,40 +16,24 @@ import (
 	"punctual/internal/poller"
 )
 
-// change does something to a job in a transaction of its own, under its lock, as the API does.
-func (b bench) change(job uuid.UUID, do func(*db.Queries, jobs.Locked) error) error {
-	return jobs.Change(b.t.Context(), b.pool, func(q *db.Queries) error {
-		locked, err := jobs.LockJob(b.t.Context(), q, job)
-		if err != nil {
-			return err
-		}
-		return do(q, locked)
-	})
-}
-
 // startRun starts a run by hand and returns its instant.
 func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, err error) {
-	err = b.change(job, func(q *db.Queries, locked jobs.Locked) error {
-		started, err := jobs.Run(b.t.Context(), q, &locked.Job, jobs.Start{Trigger: db.RunTriggerMANUAL, Policy: policy}, locked.LockedAt)
-		at = started.ScheduledFor
-		return err
-	})
-	return at, err
+	run, err := b.jobs.StartRun(b.t.Context(), job, &policy)
+	return run.ScheduledFor, err
 }
 
 // toggle pauses the job, or resumes it.
 func (b bench) toggle(job uuid.UUID) error {
-	return b.change(job, func(q *db.Queries, locked jobs.Locked) error {
-		after := locked.Job
-		after.Status, after.PausedSince = db.JobStatusPAUSED, &locked.LockedAt
-		if locked.Job.Status == db.JobStatusPAUSED {
-			after.Status, after.PausedSince = db.JobStatusACTIVE, nil
-		}
-		if err := jobs.Reschedule(b.t.Context(), q, locked.Job, &after, locked.LockedAt); err != nil {
-			return err
-		}
-		return q.UpdateJob(b.t.Context(), jobs.UpdateParams(after))
-	})
+	view, err := b.jobs.Get(b.t.Context(), job)
+	if err != nil {
+		return err
+	}
+	to := db.JobStatusPAUSED
+	if view.Job.Status == db.JobStatusPAUSED {
+		to = db.JobStatusACTIVE
+	}
+	_, err = b.jobs.Update(b.t.Context(), job, jobs.Change{Status: jobs.Given(to)})
+	return err
 }
 
 // Whoever starts runs of a job at the same moment, while its schedule goes on and is claimed, no two ever execute at once, none

@@ -40,6 +40,7 @@ type bench struct {
 	*db.Queries
 	t    *testing.T
 	pool *pgxpool.Pool
+	jobs *jobs.Service
 }
 
 func setup(t *testing.T) bench {
@@ -47,7 +48,7 @@ func setup(t *testing.T) bench {
 	pool, err := database.Open(t.Context(), testdb.New(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	b := bench{Queries: db.New(pool), t: t, pool: pool}
+	b := bench{Queries: db.New(pool), t: t, pool: pool, jobs: jobs.New(jobs.Config{Pool: pool})}
 	_, err = maintenance.Partitions(b.Queries).Pass(t.Context())
 	require.NoError(t, err)
 	return b
@@ -56,7 +57,7 @@ func setup(t *testing.T) bench {
 // poller returns an instance of its own that executes with e.
 func (b bench) poller(e executor.Executor, c poller.Config) *poller.Poller {
 	b.t.Helper()
-	c.Pool, c.Executor, c.Pauser = b.pool, e, jobs.New(jobs.Config{Pool: b.pool})
+	c.Pool, c.Executor, c.Pauser = b.pool, e, b.jobs
 	if c.Logger == nil {
 		c.Logger = logging.New(b.t.Output(), slog.LevelWarn)
 	}

@@ -1,34 +1,45 @@
 -- name: DatabaseTime :one
--- Time is the database's: what is due first is computed from this.
+-- Time is the database's: the first occurrence of a job is computed from this.
 select clock_timestamp()::timestamptz;
 
 -- name: CreateJob :one
--- One statement stores the job and its first occurrence, so neither can be there without the other. Nobody else can see
--- or touch either before it commits.
+-- One statement stores the job and its first occurrence, so neither exists without the other. Nobody
+-- sees or touches either before it commits.
 with first as (
+    -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     values (
-        @id, @scheduled_for, @scheduled_for, true, @concurrency_group, sqlc.narg(queue), sqlc.narg(queue)::text is not null
+        @id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, @created_at::timestamptz), true,
+        @concurrency_group, sqlc.narg(queue), sqlc.narg(queue)::text is not null
     )
 )
 insert into jobs (
-    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names, interval_seconds, anchor_at, cron, time_zone, run_at, start_at,
-    end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
-    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, status,
-    created_at, updated_at
+    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
+    interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
+    delete_after_completion,
+    misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group,
+    max_concurrency,
+    status, created_at, updated_at
 )
 values (
-    @id, @name, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names, @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs,
-    @jitter_seconds, @delete_after_completion, @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts,
-    @min_backoff_seconds, @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
-    @max_concurrency, 'ACTIVE', @created_at, @created_at
+    @id, @name, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names,
+    @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs, @jitter_seconds,
+    @delete_after_completion,
+    @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
+    @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
+    @max_concurrency,
+    'ACTIVE', @created_at, @created_at
 )
 returning *;
 
 -- name: GetJob :one
--- A single snapshot: the job and its due row belong together whatever fires meanwhile. The due row counts a run that goes on beside it
--- from when that begins; such a run takes itself out of the count of what has ended.
-select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+-- A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
+-- does not carry the schedule is counted by the row that does from its start on; its own row subtracts it
+-- until it has ended.
+select
+    sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
@@ -36,8 +47,10 @@ left join due d on d.job_id = j.id and d.carries_schedule
 where j.id = @id and j.deleted_at is null;
 
 -- name: ListJobs :many
--- Newest first, by page: an offset, which the caller bounds, because its cost grows with it.
-select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+-- Newest first, by page. The caller bounds the offset, because the cost grows with it.
+select
+    sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
@@ -49,7 +62,9 @@ limit @max_rows offset @skip_rows;
 
 -- name: ListJobsAfter :many
 -- Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
-select sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at, coalesce(d.run_count, 0)::bigint as due_run_count,
+select
+    sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
@@ -61,7 +76,7 @@ order by j.created_at desc, j.id desc
 limit @max_rows;
 
 -- name: CountJobs :one
--- Counts no further than max_count, so that a list never reads a million rows to say so.
+-- Counts no further than max_count, so that a list never reads a million rows only to count them.
 select count(*)
 from (
     select
@@ -72,29 +87,32 @@ from (
 ) as counted;
 
 -- name: LockJob :one
--- Two changes of one job wait for each other here, so each sees what the other stored. Claiming and completing do not
--- lock the job's row, so a change never holds up a run.
+-- Two changes of one job wait for each other here, so each sees what the other has stored. A claim
+-- does not lock the job's row, so a change never delays a run.
 select *
 from jobs
 where id = @id and deleted_at is null
 for update;
 
 -- name: UpdateJob :exec
--- Under LockJob.
+-- The caller holds LockJob.
 update jobs
-set name = @name, payload = @payload, target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id,
-    secret_names = @secret_names, interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron,
-    time_zone = @time_zone, run_at = @run_at, start_at = @start_at, end_at = @end_at, max_runs = @max_runs,
-    jitter_seconds = @jitter_seconds, delete_after_completion = @delete_after_completion, misfire_policy = @misfire_policy,
-    catchup_window_seconds = @catchup_window_seconds, overlap_policy = @overlap_policy, max_attempts = @max_attempts,
-    min_backoff_seconds = @min_backoff_seconds, max_backoff_seconds = @max_backoff_seconds,
-    attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
-    run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency, status = @status,
-    status_reason = @status_reason, paused_since = @paused_since, last_run_at = @last_run_at, run_count = @run_count, updated_at = greatest(now(), created_at)
+set name = @name, payload = @payload,
+    target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id, secret_names = @secret_names,
+    interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron, time_zone = @time_zone,
+    run_at = @run_at, start_at = @start_at, end_at = @end_at, max_runs = @max_runs, jitter_seconds = @jitter_seconds,
+    delete_after_completion = @delete_after_completion,
+    misfire_policy = @misfire_policy, catchup_window_seconds = @catchup_window_seconds,
+    overlap_policy = @overlap_policy, max_attempts = @max_attempts, min_backoff_seconds = @min_backoff_seconds,
+    max_backoff_seconds = @max_backoff_seconds, attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
+    run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
+    status = @status, status_reason = @status_reason, paused_since = @paused_since, last_run_at = @last_run_at,
+    run_count = @run_count, updated_at = greatest(now(), created_at)
 where id = @id;
 
 -- name: MarkJobDeleted :exec
--- Under LockJob. The row stays for the sake of its runs, without what the user wrote.
+-- The caller holds LockJob. The row stays because its runs are found through it; what the user wrote
+-- does not.
 update jobs
 set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null,
     paused_since = coalesce(paused_since, now()), name = 'deleted',
@@ -102,7 +120,8 @@ set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUS
 where id = @id;
 
 -- name: PurgeDeletedJobs :execrows
--- Deletes for good what was deleted so long ago that its runs are gone too. One with a run still to be executed stays.
+-- Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run that
+-- has not ended stays. Two sessions that do this at once remove each row once.
 delete from jobs j
 where j.deleted_at < now() - make_interval(days => @days::integer)
   and not exists (select from due d where d.job_id = j.id);
@@ -116,7 +135,8 @@ group by secrets_key_id
 order by secrets_key_id;
 
 -- name: ListSealedUnderOtherKeys :many
--- Secrets that are not sealed with a key, in the order of jobs, from behind one on: for a rotation to walk over.
+-- The secrets that are sealed with another key than the given one, by job, after a given job: a
+-- rotation walks over them. What it reads may change at once; Reseal notices that.
 select id, sealed_secrets, secrets_key_id
 from jobs
 where secrets_key_id is not null and secrets_key_id <> @key_id::text and id > @after
@@ -124,7 +144,7 @@ order by id
 limit @max_rows;
 
 -- name: Reseal :execrows
--- Replaces sealed secrets by the same under another key, unless they were changed meanwhile.
+-- Replaces sealed secrets by the same secrets under another key, unless somebody has changed them.
 update jobs
 set sealed_secrets = @resealed, secrets_key_id = @key_id::text
 where id = @id and sealed_secrets = @sealed::bytea;

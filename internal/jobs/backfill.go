@@ -1,0 +1,135 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+	"punctual/internal/clock"
+	"punctual/internal/history"
+	"punctual/internal/policy"
+)
+
+const (
+	// MaxBackfill is how many occurrences a window may have.
+	MaxBackfill = 1000
+	// maxBackfillDays is how many days a window may span: each day has a partition of runs.
+	maxBackfillDays = 366
+)
+
+// Backfilled is what became of a window.
+type Backfilled struct {
+	// Runs is how many runs were started, and Occurrences how many occurrences the window has.
+	Runs, Occurrences int
+}
+
+// Backfill starts a run for each occurrence from one instant to another that has none, and to which
+// the job's schedule does not come by itself. It returns ErrNotFound, or an Invalid.
+func (s *Service) Backfill(ctx context.Context, id uuid.UUID, from, to time.Time) (done Backfilled, err error) {
+	from, to = from.UTC().Truncate(time.Microsecond), to.UTC().Truncate(time.Microsecond)
+	if err := s.preparePartitions(ctx, id, from, to); err != nil {
+		return Backfilled{}, err
+	}
+	var now time.Time
+	var queue *string
+	err = s.edit(ctx, id, func(e edit) (err error) {
+		now, queue = e.now, e.job.Queue
+		done, err = e.backfill(ctx, from, to)
+		return err
+	})
+	if err != nil {
+		return Backfilled{}, err
+	}
+	s.announce(queue, now, now)
+	return done, nil
+}
+
+// preparePartitions checks a window, and creates the partitions that its runs need, which
+// are not left to the statement that stores the runs of all jobs.
+func (s *Service) preparePartitions(ctx context.Context, id uuid.UUID, from, to time.Time) error {
+	view, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	now, err := s.queries.DatabaseTime(ctx)
+	if err != nil {
+		return fmt.Errorf("read the database's time: %w", err)
+	}
+	if err := invalid(s.checkWindow(from, to, now)); err != nil {
+		return err
+	}
+	occurrences, err := occurrencesIn(&view.Job, from, clock.Earlier(to, now))
+	if err != nil {
+		return err
+	}
+	return history.CreatePartitions(ctx, s.queries, occurrences)
+}
+
+func (s *Service) checkWindow(from, to, now time.Time) (wrong []Field) {
+	if from.After(to) {
+		wrong = append(wrong,
+			Field{"from", Conflicting, "must not be after to"}, Field{"to", Conflicting, "must not be before from"})
+	}
+	oldest := s.oldestKept(now)
+	switch {
+	case from.Before(time.Unix(0, 0)): // an instant that the id of a run cannot hold
+		wrong = append(wrong, Field{"from", TooSmall, "must not be before 1970"})
+	case from.Before(oldest):
+		wrong = append(wrong, Field{
+			"from", OlderThanRetention,
+			fmt.Sprintf("must not be before %s: runs are kept for %d days", oldest.Format(time.RFC3339), s.RetentionDays),
+		})
+	case to.Sub(from) > maxBackfillDays*24*time.Hour:
+		detail := fmt.Sprintf("the window must not be longer than %d days", maxBackfillDays)
+		wrong = append(wrong, Field{"from", TooSmall, detail}, Field{"to", TooLarge, detail})
+	}
+	return wrong
+}
+
+// occurrencesIn returns the occurrences of a job from one instant to another, or an Invalid if there
+// are too many.
+func occurrencesIn(job *Definition, from, to time.Time) (all []time.Time, err error) {
+	when, err := policy.Schedule(job)
+	if err != nil {
+		return nil, err
+	}
+	for next, ok := when.Next(from.Add(-time.Microsecond)); ok && !next.After(to); next, ok = when.Next(next) {
+		if len(all) == MaxBackfill {
+			detail := fmt.Sprintf("the window has more than %d occurrences", MaxBackfill)
+			return nil, &Invalid{[]Field{{"from", TooManyOccurrences, detail}, {"to", TooManyOccurrences, detail}}}
+		}
+		all = append(all, next)
+	}
+	return all, nil
+}
+
+func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, error) {
+	if to.After(e.now) { // which it may not be any more when the lock has been waited for
+		return Backfilled{}, &Invalid{[]Field{{"to", InTheFuture, "must not be in the future"}}}
+	}
+	all, err := occurrencesIn(&e.job, from, to)
+	if err != nil {
+		return Backfilled{}, err
+	}
+	rows, err := e.lockRows(ctx)
+	if err != nil {
+		return Backfilled{}, err
+	}
+	passed := all
+	if row := findLast(rows, carriesSchedule); row != nil {
+		reached := clock.Later(row.ScheduledFor, clock.OrZero(row.RevisedAt))
+		passed = all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })]
+	}
+	started, err := e.Queries.Backfill(ctx, db.BackfillParams{
+		JobID: e.job.ID, ScheduledFors: passed, Earliest: from, Latest: to,
+		ConcurrencyGroup: e.job.ConcurrencyGroup, Queue: e.job.Queue,
+	})
+	if err != nil {
+		return Backfilled{}, fmt.Errorf("add the occurrences: %w", err)
+	}
+	return Backfilled{Runs: int(started), Occurrences: len(all)}, nil
+}

@@ -1,0 +1,165 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+	"punctual/internal/policy"
+	"punctual/internal/schedule"
+)
+
+// Definition is a job as it is stored. It is the row of the table jobs, so its fields are declared in
+// the migrations only.
+type Definition = db.Job
+
+// complete checks a job that a change has made, and fills in what follows from the other fields: the
+// zone of a cron expression, the anchor of an interval. before is the job as it was, or nil if it is
+// new. It returns the fields that are wrong.
+func complete(job, before *Definition, now time.Time) []Field {
+	wrong := completeSchedule(job, before, now)
+	if job.MaxBackoffSeconds < job.MinBackoffSeconds {
+		wrong = append(wrong,
+			Field{"minBackoffSeconds", Conflicting, "must not be more than maxBackoffSeconds"},
+			Field{"maxBackoffSeconds", Conflicting, "must not be less than minBackoffSeconds"})
+	}
+	if (job.ConcurrencyGroup == nil) != (job.MaxConcurrency == nil) {
+		wrong = append(wrong,
+			Field{"concurrencyGroup", Conflicting, "must be given together with maxConcurrency"},
+			Field{"maxConcurrency", Conflicting, "must be given together with concurrencyGroup"})
+	}
+	return wrong
+}
+
+// completeSchedule does what complete does, for the fields of the schedule.
+func completeSchedule(job, before *Definition, now time.Time) (wrong []Field) {
+	job.AnchorAt = nil
+	if wrong := checkKind(job); wrong != nil {
+		return wrong
+	}
+	if job.StartAt != nil && job.EndAt != nil && job.EndAt.Before(*job.StartAt) {
+		wrong = append(wrong,
+			Field{"startAt", Conflicting, "must not be after endAt"}, Field{"endAt", Conflicting, "must not be before startAt"})
+	}
+	if job.Cron == nil && job.TimeZone != nil {
+		wrong = append(wrong, Field{"timeZone", Conflicting, "can be given only together with cron"})
+	}
+	if job.Cron != nil {
+		if job.TimeZone == nil {
+			job.TimeZone = new("UTC")
+		}
+		wrong = append(wrong, checkCron(*job.Cron, *job.TimeZone, job.ID)...)
+	}
+	if job.IntervalSeconds != nil {
+		job.AnchorAt = new(anchor(job, before, now))
+	}
+	return wrong
+}
+
+// checkKind returns the fields that are wrong if a job does not have exactly one kind of schedule.
+func checkKind(job *Definition) (wrong []Field) {
+	kinds := []struct {
+		name string
+		has  bool
+	}{
+		{"intervalInSeconds", job.IntervalSeconds != nil}, {"cron", job.Cron != nil}, {"runAt", job.RunAt != nil},
+	}
+	for _, kind := range kinds {
+		if kind.has {
+			wrong = append(wrong, Field{kind.name, Conflicting, "only one of intervalInSeconds, cron and runAt can be given"})
+		}
+	}
+	switch len(wrong) {
+	case 0:
+		for _, kind := range kinds {
+			wrong = append(wrong, Field{kind.name, Required, "one of intervalInSeconds, cron and runAt must be given"})
+		}
+	case 1:
+		return nil
+	}
+	return wrong
+}
+
+// anchor returns the anchor of an interval's grid: the old one while neither the interval nor the
+// start changes, the last instant of the old grid for a new interval, and otherwise that of a new job.
+func anchor(job, before *Definition, now time.Time) time.Time {
+	if before != nil && before.IntervalSeconds != nil && equal(before.StartAt, job.StartAt) {
+		if *before.IntervalSeconds == *job.IntervalSeconds {
+			return *before.AnchorAt
+		}
+		if job.StartAt == nil || job.StartAt.Before(now) {
+			jitter := schedule.Jitter(before.ID, int64(before.JitterSeconds))
+			return schedule.NewInterval(*before.AnchorAt, *before.IntervalSeconds).Last(now.Add(-jitter))
+		}
+	}
+	return policy.Anchor(*job.IntervalSeconds, job.StartAt, now)
+}
+
+// nonIANAZone matches names that Go loads from the zone directory of a machine but that are no IANA
+// zones: the machine's own, and those with leap seconds.
+var nonIANAZone = regexp.MustCompile(`^(?i:local|localtime|posixrules|(posix|right)/.*)$`)
+
+func checkCron(expression, zone string, id uuid.UUID) []Field {
+	location, err := policy.LoadZone(zone)
+	if err != nil || nonIANAZone.MatchString(zone) {
+		return []Field{{"timeZone", WrongFormat, "is not the IANA name of a time zone"}}
+	}
+	if _, err := schedule.ParseCron(expression, location, schedule.Seed(id)); err != nil {
+		detail := err.Error()
+		if part, ok := errors.AsType[*schedule.CronError](err); ok {
+			detail = fmt.Sprintf("%s: %s", part.Field, part.Reason)
+		}
+		return []Field{{"cron", WrongFormat, detail}}
+	}
+	return nil
+}
+
+func equal(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == nil || a.Equal(*b)) }
+
+// justPassed is how long an instant that a request gives may have passed and is still executed, at
+// once: the request may have been on its way, and the client's clock a little behind.
+const justPassed = time.Minute
+
+// first returns the first occurrence of a job after an instant, or an Invalid that names the field
+// which keeps the job from ever being due again. Another error means that the stored schedule cannot
+// be computed.
+func first(job *Definition, after time.Time) (time.Time, error) {
+	when, err := policy.Schedule(job)
+	if err != nil {
+		return time.Time{}, err
+	}
+	never := func(field, detail string) (time.Time, error) {
+		return time.Time{}, &Invalid{[]Field{{field, NeverDue, detail}}}
+	}
+	if job.MaxRuns != nil && job.RunCount >= *job.MaxRuns {
+		return never("maxRuns", fmt.Sprintf("the job has run %d times already", job.RunCount))
+	}
+	next, ok := when.Next(after)
+	switch {
+	case ok:
+		return next, nil
+	case job.RunAt != nil && job.StartAt != nil && job.StartAt.After(*job.RunAt):
+		return never("startAt", "must not be after runAt")
+	case job.EndAt != nil && (job.RunAt == nil || job.RunAt.After(*job.EndAt)):
+		return never("endAt", "nothing is due from now until then")
+	case job.RunAt != nil:
+		return never("runAt", "must not be in the past")
+	case job.StartAt != nil:
+		return never("startAt", "nothing is due from then on")
+	default:
+		return never("cron", "is never due again")
+	}
+}
+
+// firstSince returns from when on the first occurrence of a job may be due: now, or a little before
+// for an instant that the request gives.
+func firstSince(job, before *Definition, now time.Time) time.Time {
+	if job.RunAt == nil || (before != nil && equal(before.RunAt, job.RunAt)) {
+		return now
+	}
+	return now.Add(-justPassed)
+}

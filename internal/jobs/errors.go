@@ -1,0 +1,79 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrNotFound is the error for a job that does not exist, or is deleted.
+	ErrNotFound = errors.New("there is no such job")
+	// ErrRunNotFound is the error for a run that does not exist.
+	ErrRunNotFound = errors.New("there is no such run")
+)
+
+// Field is one field of a request that is wrong.
+type Field struct {
+	// Name has dots into objects. It is empty for the request as a whole.
+	Name string
+	// Code tells programs what is wrong. A code never changes its meaning.
+	Code Code
+	// Detail tells people. It never quotes a secret.
+	Detail string
+}
+
+// Code names what is wrong with a request or with one of its fields, in kebab case.
+type Code string
+
+// What is wrong with a field.
+const (
+	Required           Code = "required"
+	WrongFormat        Code = "wrong-format"
+	TooLarge           Code = "too-large"
+	TooSmall           Code = "too-small"
+	Conflicting        Code = "conflicting"
+	NotAllowed         Code = "not-allowed"
+	NeverDue           Code = "never-due"
+	InTheFuture        Code = "in-the-future"
+	OlderThanRetention Code = "older-than-retention"
+	TooManyOccurrences Code = "too-many-occurrences"
+	SecretKeyMissing   Code = "secret-key-missing"
+	SecretRequired     Code = "secret-required"
+)
+
+// Invalid is the error for a request whose fields are wrong. It names all of them.
+type Invalid struct{ Fields []Field }
+
+func (e *Invalid) Error() string {
+	names := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		names[i] = fmt.Sprintf("%s %s", f.Name, f.Detail)
+	}
+	return "the request is not valid: " + strings.Join(names, "; ")
+}
+
+// invalid returns an Invalid, or nil if no field is wrong.
+func invalid(fields []Field) error {
+	if len(fields) == 0 {
+		return nil
+	}
+	return &Invalid{fields}
+}
+
+// What the state of a job or run does not allow.
+const (
+	RunNotEnded           Code = "run-not-ended"
+	RunHasSucceeded       Code = "run-has-succeeded"
+	RunHasEnded           Code = "run-has-ended"
+	JobDeleted            Code = "job-deleted"
+	SecretsCannotBeOpened Code = "secrets-cannot-be-opened"
+)
+
+// Conflict is the error for a request that the state of a job or run does not allow.
+type Conflict struct {
+	Code   Code
+	Detail string
+}
+
+func (e *Conflict) Error() string { return e.Detail }

@@ -1,0 +1,108 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/db"
+	"punctual/internal/history"
+	"punctual/internal/runid"
+)
+
+// Run is a run of a job, open or ended.
+type Run = db.GetRunRow
+
+// GetRun returns a run, or ErrRunNotFound.
+func (s *Service) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
+	scheduledFor, jobTail, ok := runid.Parse(id)
+	if !ok {
+		return Run{}, ErrRunNotFound
+	}
+	run, err := history.Get(ctx, s.Pool, db.GetRunParams{ScheduledFor: scheduledFor, JobTail: jobTail})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Run{}, ErrRunNotFound
+	}
+	if err != nil {
+		return Run{}, err
+	}
+	return run, nil
+}
+
+// Retry starts a run that repeats one which did not succeed, by an overlap policy or else by the
+// job's own. The new run names the first one that was repeated. It returns ErrRunNotFound, or a
+// Conflict if the run has not ended, has succeeded, or its job is deleted.
+func (s *Service) Retry(ctx context.Context, id uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
+	before, err := s.GetRun(ctx, id)
+	if err != nil {
+		return Run{}, err
+	}
+	switch db.RunStatus(before.Status) {
+	case db.RunStatusSUCCEEDED:
+		return Run{}, &Conflict{RunHasSucceeded, "The run has succeeded."}
+	case db.RunStatusFAILED, db.RunStatusCANCELED, db.RunStatusSKIPPED:
+	default: // PENDING or RUNNING, which only open runs have
+		return Run{}, &Conflict{RunNotEnded, "The run has not ended."}
+	}
+	repeats := before.ScheduledFor
+	if before.RetryOf != nil {
+		repeats = *before.RetryOf
+	}
+	run, err := s.start(ctx, before.JobID, start{trigger: db.RunTriggerRETRY, retryOf: &repeats, policy: policy})
+	if errors.Is(err, ErrNotFound) {
+		return Run{}, &Conflict{JobDeleted, "The run's job was deleted."}
+	}
+	return run, err
+}
+
+// Cancel makes an open run end, and returns it as it is then. It returns ErrRunNotFound, or a Conflict
+// if the run has ended.
+func (s *Service) Cancel(ctx context.Context, id uuid.UUID) (Run, error) {
+	before, err := s.GetRun(ctx, id)
+	if err != nil {
+		return Run{}, err
+	}
+	err = s.editRuns(ctx, before.JobID, func(e edit) error { return e.cancel(ctx, before.ScheduledFor) })
+	if err != nil {
+		return Run{}, err
+	}
+	s.announceCanceled(ctx, []uuid.UUID{id}, db.RunReasonREQUESTED)
+	after, err := s.GetRun(ctx, id)
+	if errors.Is(err, ErrRunNotFound) {
+		return before, nil // it has succeeded meanwhile, and its job keeps failures only
+	}
+	return after, err
+}
+
+// cancel cancels the open run of an instant.
+func (e *edit) cancel(ctx context.Context, scheduledFor time.Time) error {
+	rows, err := e.lockRows(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		row := &rows[i]
+		switch {
+		case row.BufferedFor != nil && row.BufferedFor.Equal(scheduledFor):
+			return e.dropBuffered(ctx, row, db.RunStatusCANCELED, db.RunReasonREQUESTED)
+		case row.ScheduledFor.Equal(scheduledFor) && isOpen(row, e.now):
+			return e.CancelRun(ctx, db.CancelRunParams{JobID: e.job.ID, ScheduledFor: row.ScheduledFor})
+		}
+	}
+	return &Conflict{RunHasEnded, "The run has ended."}
+}
+
+// announceCanceled tells the instances that execute these runs to stop them.
+func (s *Service) announceCanceled(ctx context.Context, runs []uuid.UUID, reason db.RunReason) {
+	if len(runs) == 0 {
+		return
+	}
+	s.announceNow() // runs that nobody executes are claimed to be ended
+	if err := s.queries.NotifyCanceled(ctx, db.NotifyCanceledParams{RunIds: runs, Reason: string(reason)}); err != nil {
+		s.Logger.WarnContext(ctx, "could not tell the instances that runs are canceled; they stop them a few seconds later",
+			"runs", len(runs), "error", err)
+	}
+}

@@ -1,0 +1,180 @@
+package jobs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"punctual/internal/executor"
+	"punctual/internal/secrets"
+)
+
+// setTarget gives a job the target that a request gives, with its secrets sealed. before is the job
+// as it was, or nil if it is new. It returns the fields that are wrong. The error is a Conflict if
+// secrets that the job has are needed and cannot be opened.
+func (s *Service) setTarget(job *Definition, given Target, before *Definition) (wrong []Field, err error) {
+	name, _ := given["type"].(string) // which the contract requires
+	kind := s.Contract.TargetTypes[name]
+	fields, hidden := map[string]any{}, map[string]any{}
+	maps.Copy(fields, kind.Defaults)
+	for field, value := range given {
+		if kind.IsSecret[field] {
+			hidden[field] = value
+		} else {
+			fields[field] = value
+		}
+	}
+	// Encoded again, a number has one form: the contract takes 200.0 for an integer, and whoever reads
+	// it later may not.
+	if job.Target, err = json.Marshal(fields); err != nil {
+		return nil, fmt.Errorf("encode the target: %w", err)
+	}
+	job.Queue = nil
+	if queue, ok := fields["queue"].(string); ok {
+		job.Queue = &queue
+	}
+	if before != nil {
+		if wrong, err = s.keepSecrets(job, before, kind, hidden); err != nil || len(wrong) > 0 {
+			return wrong, err
+		}
+	}
+	maps.DeleteFunc(hidden, func(_ string, value any) bool { return len(namesIn("", value)) == 0 })
+	opened, err := json.Marshal(hidden)
+	if err != nil {
+		return nil, fmt.Errorf("encode the secrets of the target: %w", err)
+	}
+	for _, fault := range s.Targets.Check(job.Target, opened) {
+		wrong = append(wrong, Field{"target." + fault.Field, NotAllowed, fault.Detail})
+	}
+	if len(wrong) > 0 {
+		return wrong, nil
+	}
+	return s.setSecrets(job, before, hidden, opened)
+}
+
+// checkGroup returns the field that is wrong if a job has a bound that nobody would keep.
+func checkGroup(job *Definition) []Field {
+	if job.ConcurrencyGroup != nil && job.Queue != nil {
+		return []Field{{
+			"concurrencyGroup", Conflicting,
+			"cannot be combined with a worker target: the number of workers is the limit",
+		}}
+	}
+	return nil
+}
+
+// keepSecrets adds to the secrets that a request gives those that it leaves out and that the job has.
+// They stay only while they go to the same host: whoever may change a job must not read its secrets
+// by sending them somewhere else. Nothing is opened unless it is needed.
+func (s *Service) keepSecrets(job, before *Definition, kind TargetType, hidden map[string]any) (wrong []Field, err error) {
+	missing := map[string]bool{}
+	for _, name := range before.SecretNames {
+		field, _, _ := strings.Cut(name, ".")
+		if _, isGiven := hidden[field]; kind.IsSecret[field] && !isGiven {
+			missing[field] = true
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	if !goToSameHost(before.Target, job.Target) {
+		for _, field := range slices.Sorted(maps.Keys(missing)) {
+			wrong = append(wrong, Field{
+				"target." + field, SecretRequired, "must be sent again because the target's host or type changed",
+			})
+		}
+		return wrong, nil
+	}
+	old, err := s.openSecrets(before)
+	if err != nil {
+		return nil, &Conflict{
+			SecretsCannotBeOpened, fmt.Sprintf("The secrets of the target are sealed with the key %q, which this instance"+
+				" does not have or which does not open them. Give all secret fields of the target, or add the key to"+
+				" SECRET_KEYS.", *before.SecretsKeyID),
+		}
+	}
+	for field := range missing {
+		hidden[field] = old[field]
+	}
+	return nil, nil
+}
+
+// setSecrets seals the secrets of a job's target. Secrets that the job has already stay as they are
+// sealed, so that a request which repeats them changes nothing.
+func (s *Service) setSecrets(job, before *Definition, hidden map[string]any, opened []byte) (wrong []Field, err error) {
+	job.SealedSecrets, job.SecretsKeyID, job.SecretNames = nil, nil, []string{}
+	if len(hidden) == 0 {
+		return nil, nil
+	}
+	fields := slices.Sorted(maps.Keys(hidden))
+	for _, field := range fields {
+		job.SecretNames = append(job.SecretNames, namesIn(field, hidden[field])...)
+	}
+	if before != nil && slices.Equal(before.SecretNames, job.SecretNames) {
+		if old, err := s.openSecrets(before); err == nil && reflect.DeepEqual(old, hidden) {
+			job.SealedSecrets, job.SecretsKeyID = before.SealedSecrets, before.SecretsKeyID
+			return nil, nil
+		}
+	}
+	switch err := executor.SealSecrets(s.Secrets, job, opened); {
+	case errors.Is(err, secrets.ErrNoKey):
+		for _, field := range fields {
+			wrong = append(wrong, Field{
+				"target." + field, SecretKeyMissing,
+				"cannot be stored: the operator has configured no key for secrets (SECRET_KEYS)",
+			})
+		}
+		return wrong, nil
+	case err != nil:
+		return nil, fmt.Errorf("seal the secrets of the target: %w", err)
+	}
+	return nil, nil
+}
+
+// openSecrets returns the secrets of a job's target, by field.
+func (s *Service) openSecrets(job *Definition) (fields map[string]any, err error) {
+	raw, err := executor.OpenSecrets(s.Secrets, job)
+	if err != nil {
+		return nil, fmt.Errorf("open the secrets of job %s: %w", job.ID, err)
+	}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, fmt.Errorf("decode the secrets of job %s: %w", job.ID, err)
+	}
+	return fields, nil
+}
+
+// goToSameHost reports whether two targets are of the same type and send to the same host.
+func goToSameHost(a, b json.RawMessage) bool {
+	of := func(raw json.RawMessage) (place struct{ kind, scheme, host string }) {
+		var t struct{ Type, URL string }
+		_ = json.Unmarshal(raw, &t) // both satisfy the contract
+		place.kind = t.Type
+		if u, err := url.Parse(t.URL); err == nil {
+			place.scheme, place.host = u.Scheme, u.Host
+		}
+		return place
+	}
+	return of(a) == of(b)
+}
+
+// namesIn names what a secret field contains: the members of an object, or the field itself, or
+// nothing if it is empty.
+func namesIn(field string, value any) (names []string) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			names = append(names, field+"."+name)
+		}
+		return names
+	case []any:
+		if len(v) == 0 {
+			return nil
+		}
+	}
+	return []string{field}
+}

@@ -1,0 +1,79 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/internal/clock"
+	"punctual/internal/policy"
+	"punctual/internal/schedule"
+)
+
+// Occurrence is an instant at which a job is due.
+type Occurrence struct {
+	ScheduledFor time.Time
+	// LocalTime is the same instant in the schedule's zone.
+	LocalTime time.Time
+	// IsMoved reports whether a change of clocks moved it from the time that the expression names.
+	IsMoved bool
+}
+
+// Preview returns the first occurrences after an instant, or after now, that a job with the schedule
+// of a change would have. It returns an Invalid if no job can have it.
+func (s *Service) Preview(ctx context.Context, given Change, after *time.Time, count int) ([]Occurrence, error) {
+	now, err := s.queries.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's time: %w", err)
+	}
+	var job Definition
+	if job.ID, err = uuid.NewV7(); err != nil {
+		return nil, fmt.Errorf("make a job id: %w", err)
+	}
+	given.applyTo(&job)
+	if err := invalid(completeSchedule(&job, nil, now)); err != nil {
+		return nil, err
+	}
+	if after == nil {
+		after = &now
+	}
+	return upcoming(&job, *after, count)
+}
+
+// Upcoming returns the next occurrences of a job; none if it is not active. It returns ErrNotFound.
+func (s *Service) Upcoming(ctx context.Context, id uuid.UUID, count int) ([]Occurrence, error) {
+	view, err := s.Get(ctx, id)
+	if err != nil || view.NextRunAt == nil {
+		return nil, err
+	}
+	now, err := s.queries.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's time: %w", err)
+	}
+	left := view.runsLeft
+	if !view.scheduledFor.After(now) {
+		left-- // the run that is due or executes
+	}
+	after := clock.Later(view.NextRunAt.Add(-time.Microsecond), now)
+	return upcoming(&view.Job, after, int(min(int64(count), left)))
+}
+
+func upcoming(job *Definition, after time.Time, count int) (all []Occurrence, err error) {
+	when, err := policy.Preview(job)
+	if err != nil {
+		return nil, err
+	}
+	zone := time.UTC
+	if job.TimeZone != nil {
+		if zone, err = policy.LoadZone(*job.TimeZone); err != nil {
+			return nil, err
+		}
+	}
+	for next, ok := when.Next(after); ok && len(all) < count; next, ok = when.Next(next) {
+		cron, isCron := when.Grid.(schedule.Cron)
+		all = append(all, Occurrence{next, next.In(zone), isCron && cron.Moved(next.Add(-when.Jitter))})
+	}
+	return all, nil
+}

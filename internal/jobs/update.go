@@ -1,0 +1,172 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+)
+
+// Update changes a job and returns it as it is then. A change that changes nothing stores nothing.
+//
+// A job that is resumed goes on with its next occurrence; those that passed while it was paused are
+// recorded as skipped. If nothing is left, it is completed.
+//
+// It returns ErrNotFound, an Invalid, or a Conflict if secrets that the change leaves out cannot be
+// opened.
+func (s *Service) Update(ctx context.Context, id uuid.UUID, change Change) (View, error) {
+	var view View
+	var done effect
+	var now time.Time
+	err := s.edit(ctx, id, func(e edit) error {
+		after, err := s.changed(&e, change)
+		if err != nil {
+			return err
+		}
+		now, done = e.now, effectOf(&e.job, after)
+		if err := s.store(ctx, &e, after, done); err != nil {
+			return err
+		}
+		row, err := e.GetJob(ctx, id)
+		if err != nil {
+			return fmt.Errorf("read the job: %w", err)
+		}
+		view = newView(row)
+		if e.job.Status == db.JobStatusPAUSED && after.Status == db.JobStatusCOMPLETED && after.DeleteAfterCompletion {
+			return e.MarkJobDeleted(ctx, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return View{}, err
+	}
+	if done.has(endsWaiting | reroutes) {
+		// Also runs that do not carry the schedule may be ready elsewhere.
+		s.announce(view.Job.Queue, time.Time{}, now)
+		s.announceNow()
+	} else if view.scheduledFor != nil {
+		s.announce(view.Job.Queue, *view.scheduledFor, now)
+	}
+	return view, nil
+}
+
+// changed returns the job as a change makes it.
+func (s *Service) changed(e *edit, change Change) (*Definition, error) {
+	after := e.job
+	change.applyTo(&after)
+	wrong := complete(&after, &e.job, e.now)
+	if change.Target.IsGiven {
+		faults, err := s.setTarget(&after, change.Target.Value, &e.job)
+		if err != nil {
+			return nil, err
+		}
+		wrong = append(wrong, faults...)
+	}
+	wrong = append(wrong, checkGroup(&after)...)
+	if change.StatusReason.IsGiven && !change.Status.IsGiven {
+		wrong = append(wrong, Field{"statusReason", Conflicting, "can be given only together with status"})
+	}
+	return &after, invalid(wrong)
+}
+
+// store stores an edited job, and does with its due rows what the edit requires.
+func (s *Service) store(ctx context.Context, e *edit, after *Definition, does effect) (err error) {
+	if does == 0 {
+		return nil
+	}
+	switch {
+	case does.has(reschedules):
+		if err = s.recordPause(ctx, e); err == nil {
+			err = e.reschedule(ctx, after)
+		}
+		if after.PausedSince = nil; err == nil && after.Status == db.JobStatusPAUSED {
+			after.PausedSince, err = e.pausedSince(ctx)
+		}
+	case does.has(reroutes):
+		err = e.move(ctx, after)
+	}
+	if err != nil {
+		return err
+	}
+	if does.has(revises) {
+		if err := e.revise(ctx); err != nil {
+			return err
+		}
+	}
+	if does.has(endsWaiting) && after.MaxAttempts < e.job.MaxAttempts {
+		if err := e.endWaiting(ctx, after.MaxAttempts); err != nil {
+			return err
+		}
+	}
+	if err := e.UpdateJob(ctx, updateParams(after)); err != nil {
+		return fmt.Errorf("store the job: %w", err)
+	}
+	return nil
+}
+
+// endWaiting makes runs end at once that wait for another attempt and have made so many already.
+func (e *edit) endWaiting(ctx context.Context, attempts int16) error {
+	if _, err := e.lockRows(ctx); err != nil {
+		return err
+	}
+	if _, err := e.EndWaiting(ctx, db.EndWaitingParams{JobID: e.job.ID, MaxAttempts: attempts}); err != nil {
+		return fmt.Errorf("end the runs that wait: %w", err)
+	}
+	return nil
+}
+
+// Pause pauses a job and stores the reason for people to read. It does nothing to a job that is
+// deleted or not active.
+func (s *Service) Pause(ctx context.Context, id uuid.UUID, reason string) error {
+	err := s.edit(ctx, id, func(e edit) error {
+		if e.job.Status != db.JobStatusACTIVE {
+			return nil
+		}
+		after := e.job
+		after.Status, after.StatusReason = db.JobStatusPAUSED, &reason
+		return s.store(ctx, &e, &after, effectOf(&e.job, &after))
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Delete hides a job and ends its schedule. A run that executes ends on its own; one that waits ends
+// at once. It returns ErrNotFound.
+func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
+	err := s.edit(ctx, id, func(e edit) error {
+		if err := s.recordPause(ctx, &e); err != nil {
+			return err
+		}
+		rows, err := e.lockRows(ctx)
+		if err != nil {
+			return err
+		}
+		if err := e.detach(ctx, rows, new(e.job), db.RunReasonJOBDELETED); err != nil {
+			return err
+		}
+		for i := range rows {
+			if row := &rows[i]; row.BufferedFor != nil {
+				if err := e.dropBuffered(ctx, row, db.RunStatusSKIPPED, db.RunReasonJOBDELETED); err != nil {
+					return err
+				}
+			}
+		}
+		if err := e.endWaiting(ctx, 0); err != nil {
+			return err
+		}
+		if err := e.MarkJobDeleted(ctx, id); err != nil {
+			return fmt.Errorf("mark the job as deleted: %w", err)
+		}
+		return nil
+	})
+	if err == nil {
+		s.announceNow()
+	}
+	return err
+}

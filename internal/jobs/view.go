@@ -1,0 +1,113 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/db"
+	"punctual/internal/clock"
+	"punctual/internal/policy"
+)
+
+// View is a job and where its schedule stands.
+type View struct {
+	Job Definition
+	// RunCount and LastRunAt are the job's, with what only its due row knows yet.
+	RunCount  int64
+	LastRunAt *time.Time
+	// NextRunAt is the next occurrence, or nil if there is none.
+	NextRunAt *time.Time
+
+	// scheduledFor is the instant of the row that carries the schedule, which may be that of a run in
+	// flight.
+	scheduledFor *time.Time
+	// runsLeft is how many runs maxRuns leaves, with the one in flight.
+	runsLeft int64
+}
+
+func newView(row db.GetJobRow) View {
+	v := View{
+		Job: row.Job, RunCount: row.Job.RunCount + row.EndedRunCount, LastRunAt: latest(row.Job.LastRunAt, row.DueLastRunAt),
+		NextRunAt: row.ScheduledFor, scheduledFor: row.ScheduledFor, runsLeft: math.MaxInt64,
+	}
+	if row.Job.MaxRuns != nil {
+		v.runsLeft = *row.Job.MaxRuns - row.Job.RunCount - row.DueRunCount
+	}
+	if row.ScheduledFor == nil || !row.Running {
+		return v
+	}
+	v.NextRunAt = nil
+	if when, err := policy.Schedule(&row.Job); err == nil && v.runsLeft > 1 {
+		if next, ok := when.Next(clock.Later(*row.ScheduledFor, clock.OrZero(row.RevisedAt))); ok {
+			v.NextRunAt = &next
+		}
+	}
+	return v
+}
+
+func latest(a, b *time.Time) *time.Time {
+	if a == nil || (b != nil && b.After(*a)) {
+		return b
+	}
+	return a
+}
+
+// Get returns a job, or ErrNotFound.
+func (s *Service) Get(ctx context.Context, id uuid.UUID) (View, error) {
+	row, err := s.queries.GetJob(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return View{}, ErrNotFound
+	}
+	if err != nil {
+		return View{}, fmt.Errorf("read the job: %w", err)
+	}
+	return newView(row), nil
+}
+
+// List says which jobs to list, newest first.
+type List struct {
+	// Status selects the jobs of one status. Default: all.
+	Status *db.JobStatus
+	// After is the last job of the page before. Default: Skip counts instead.
+	After *Place
+	// Skip is how many jobs to pass over. The cost of a list grows with it.
+	Skip int32
+	// Max is how many jobs to return at most.
+	Max int32
+}
+
+// Place is where in a list a job stands.
+type Place struct {
+	CreatedAt time.Time
+	ID        uuid.UUID
+}
+
+// List returns jobs, newest first.
+func (s *Service) List(ctx context.Context, l List) ([]View, error) {
+	var views []View
+	if l.After == nil {
+		rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{Status: l.Status, SkipRows: l.Skip, MaxRows: l.Max})
+		for _, row := range rows {
+			views = append(views, newView(db.GetJobRow(row)))
+		}
+		return views, err
+	}
+	rows, err := s.queries.ListJobsAfter(ctx, db.ListJobsAfterParams{
+		Status: l.Status, AfterCreatedAt: l.After.CreatedAt, AfterID: l.After.ID, MaxRows: l.Max,
+	})
+	for _, row := range rows {
+		views = append(views, newView(db.GetJobRow(row)))
+	}
+	return views, err
+}
+
+// Count counts the jobs of a status, or all, up to a number.
+func (s *Service) Count(ctx context.Context, status *db.JobStatus, upTo int32) (int64, error) {
+	return s.queries.CountJobs(ctx, db.CountJobsParams{Status: status, MaxCount: upTo})
+}

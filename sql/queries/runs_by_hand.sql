@@ -1,0 +1,113 @@
+-- Runs that somebody asks for, or asks to end. All of it happens in a transaction that holds LockDue
+-- of the job.
+
+-- name: StartRun :exec
+-- Adds a run that is due at once and does not carry the job's schedule. The caller holds LockDue and
+-- has chosen an instant that no row has.
+insert into due (
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker
+)
+values (
+    @job_id, @scheduled_for, @scheduled_for, false, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group),
+    sqlc.narg(queue), sqlc.narg(queue)::text is not null
+);
+
+-- name: StartRunBeforeNext :exec
+-- Turns the row that waits for the job's next occurrence into a run that is due at once. The caller
+-- holds LockDue, so nobody claims the row meanwhile. The occurrence cannot overlap with the run
+-- because they share the row; when the run ends, the row moves on to the next occurrence.
+update due
+set scheduled_for = @scheduled_for, ready_at = @scheduled_for, trigger = @trigger, retry_of = sqlc.narg(retry_of)
+where job_id = @job_id and carries_schedule and attempt = 0;
+
+-- name: StartRunWithSchedule :exec
+-- Adds a run that is due at once, and moves the job's schedule to it from the run that carries it.
+-- The caller holds LockDue. The other run goes on without the schedule and counts with it.
+with carrier as (
+    -- The run that has carried the schedule until now.
+    select r.job_id, r.scheduled_for, r.last_run_at, r.run_count, r.failures
+    from due r
+    where r.job_id = @job_id and r.carries_schedule
+), detached as (
+    -- It goes on without.
+    update due d
+    set carries_schedule = false, run_count = -1, revision = d.revision + 1
+    from carrier c
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
+)
+insert into due (
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker,
+    last_run_at, run_count, failures
+)
+select
+    c.job_id, @scheduled_for, @scheduled_for, true, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group),
+    sqlc.narg(queue), sqlc.narg(queue)::text is not null, c.last_run_at, c.run_count + 1, c.failures
+from carrier c;
+
+-- name: BufferRun :exec
+-- Makes a run wait for the end of one in flight. The caller holds LockDue.
+update due
+set buffered_for = @buffered_for, buffered_retry_of = sqlc.narg(buffered_retry_of), revision = revision + 1
+where job_id = @job_id and scheduled_for = @scheduled_for;
+
+-- name: DropBuffered :exec
+-- Ends a run that waits for the end of another, as canceled or skipped. The caller holds LockDue.
+with dropped as (
+    -- The row of the other run, without the one that waited; the values are those of before.
+    update due d
+    set buffered_for = null, buffered_retry_of = null, revision = d.revision + 1
+    from due before
+    where before.job_id = d.job_id and before.scheduled_for = d.scheduled_for and d.job_id = @job_id
+      and d.buffered_for = @buffered_for
+    returning d.job_id, before.buffered_for, before.buffered_retry_of
+)
+insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
+select
+    job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
+    buffered_retry_of, clock_timestamp(), @status, @reason::run_reason, 0, 1
+from dropped;
+
+-- name: SkipRun :exec
+-- Records a run that was asked for and may not overlap. The caller holds LockDue and has chosen an
+-- instant that no row has.
+insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
+values (@job_id, @scheduled_for, @trigger, sqlc.narg(retry_of), clock_timestamp(), 'SKIPPED', 'OVERLAP', 0, 1);
+
+-- name: Backfill :execrows
+-- Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue, so
+-- two backfills add each occurrence once. They are due from now on, behind the runs that are on
+-- time; the clock is read here because the transaction may have waited for the lock. The bounds are
+-- those of the occurrences: they keep the look at runs within their partitions.
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group, queue, awaits_worker)
+select
+    @job_id, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', sqlc.narg(concurrency_group), sqlc.narg(queue),
+    sqlc.narg(queue)::text is not null
+from (select unnest(@scheduled_fors::timestamptz[]) as scheduled_for) o
+where not exists (
+    select
+    from runs r
+    where r.job_id = @job_id and r.scheduled_for = o.scheduled_for
+      and r.scheduled_for between @earliest::timestamptz and @latest::timestamptz
+)
+on conflict (job_id, scheduled_for) do nothing;
+
+-- name: CancelRun :exec
+-- Marks a run as canceled. The caller holds LockDue, and tells whoever executes the run. If nobody
+-- does, the row is ready at once for an instance to end it.
+update due d
+set cancel_reason = coalesce(d.cancel_reason, 'REQUESTED'),
+    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
+    awaits_worker = d.awaits_worker and d.lease_id is not null
+where d.job_id = @job_id and d.scheduled_for = @scheduled_for;
+
+-- name: CancelOthers :many
+-- Marks the open runs of a job as canceled, for one that is started by hand, and returns them. The
+-- caller holds LockDue. Backfilled runs stay: they are independent of the schedule.
+update due d
+set cancel_reason = 'OVERLAP',
+    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
+    awaits_worker = d.awaits_worker and d.lease_id is not null
+where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.trigger <> 'BACKFILL'
+  and d.cancel_reason is null
+  and (d.attempt > 0 or d.trigger <> 'SCHEDULE' or d.ready_at <= @before::timestamptz)
+returning d.job_id, d.scheduled_for;
