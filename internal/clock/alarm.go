@@ -28,8 +28,8 @@ func (a *Alarm) Clear() {
 	a.set = false
 }
 
-// Ring sets the alarm to t, unless it is set to an earlier instant. With a t in the past, Wait returns
-// at once.
+// Ring sets the alarm to t, unless it is set to an earlier instant. With a t in the past, Wait
+// returns at once.
 func (a *Alarm) Ring(t time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

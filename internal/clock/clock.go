@@ -18,12 +18,14 @@ const (
 // Clock tells the database's time, from what the database said it was. Safe for concurrent use.
 //
 // It never runs ahead, so whoever waits for an instant by it is never early. What the database says
-// takes a moment to arrive, and the Clock is behind by the shortest such moment of the last seconds,
-// mostly a fraction of a millisecond. It does not matter which time this machine believes it is, only
-// how fast its clock ticks. The zero Clock tells the machine's time until the first Observe.
+// takes a moment to arrive, and the Clock is behind by the shortest such moment of the last
+// seconds, mostly a fraction of a millisecond. It does not matter which time this machine believes
+// it is, only how fast its clock ticks. The zero Clock tells the machine's time until the first
+// Observe.
 type Clock struct {
-	// SetBack, if set, is called when the database's clock was set back by a minute or more. A process
-	// that was suspended may call it as well, because then an old answer looks like a clock set back.
+	// SetBack, if set, is called when the database's clock was set back by a minute or more. A
+	// process that was suspended may call it as well, because then an old answer looks like a clock
+	// set back.
 	SetBack func(by time.Duration)
 
 	mu      sync.Mutex

@@ -18,8 +18,8 @@ func Earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// OrZero returns the instant that t points to. For nil it returns the zero instant, which is earlier
-// than any that is stored.
+// OrZero returns the instant that t points to. For nil it returns the zero instant, which is
+// earlier than any that is stored.
 func OrZero(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}

@@ -1,8 +1,9 @@
 // Package history reads the runs of a job and creates the partitions that runs are stored in.
 //
 // The table of runs has a partition for each day, so a long retention means many of them. Each
-// partition that a statement touches costs two entries or more in PostgreSQL's table of locks, which
-// all sessions share. So no function here touches more than a fixed number in one transaction.
+// partition that a statement touches costs two entries or more in PostgreSQL's table of locks,
+// which all sessions share. So no function here touches more than a fixed number in one
+// transaction.
 package history
 
 import (

@@ -54,7 +54,8 @@ func partitionNames(t *testing.T, pool *pgxpool.Pool) []string {
 	return names
 }
 
-// countLocks returns how many partitions of runs, and indexes of such, read locks in one transaction.
+// countLocks returns how many partitions of runs, and indexes of such, read locks in one
+// transaction.
 func countLocks(t *testing.T, pool *pgxpool.Pool, read func(conn db.DBTX)) (n int) {
 	t.Helper()
 	tx, err := pool.Begin(t.Context())

@@ -26,9 +26,9 @@ type Config struct {
 	Queries *db.Queries
 	Logger  *slog.Logger
 	// Duration is how long the lease lasts without a renewal, and so how long the runs of a dead
-	// instance wait for another one. With a shorter duration they wait less, but a pause of that length,
-	// for example of the network, costs a live instance its runs. The lease is renewed three times in
-	// this time. Default 9 s.
+	// instance wait for another one. With a shorter duration they wait less, but a pause of that
+	// length, for example of the network, costs a live instance its runs. The lease is renewed three
+	// times in this time. Default 9 s.
 	Duration time.Duration
 }
 
@@ -85,7 +85,8 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.Duration) // a lease that comes later has run out
 	defer cancel()
 	asked := time.Now()
-	if err := k.Queries.CreateLease(ctx, db.CreateLeaseParams{ID: id, Holder: holder(), Duration: k.Duration}); err != nil {
+	lease := db.CreateLeaseParams{ID: id, Holder: holder(), Duration: k.Duration}
+	if err := k.Queries.CreateLease(ctx, lease); err != nil {
 		return nil, fmt.Errorf("take a lease: %w", err)
 	}
 	l := &Lease{ID: id, began: asked}
@@ -96,8 +97,8 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	return l, nil
 }
 
-// Run renews the current lease until ctx ends. It tries a failed renewal again soon: nothing is lost
-// before the lease has run out.
+// Run renews the current lease until ctx ends. It tries a failed renewal again soon: nothing is
+// lost before the lease has run out.
 func (k *Keeper) Run(ctx context.Context) {
 	outage := logging.Outage{
 		Logger:  k.Logger,
@@ -146,7 +147,8 @@ func (k *Keeper) renew(ctx context.Context) (renewed bool, err error) {
 		l.lose(ErrLost)
 		return false, ErrLost
 	}
-	// If the timer has fired already, it has ended the context for good, so this renewal is never used.
+	// If the timer has fired already, it has ended the context for good, so this renewal is never
+	// used.
 	l.extend(k.usableFor(asked))
 	return true, nil
 }

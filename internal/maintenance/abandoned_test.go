@@ -32,7 +32,8 @@ func holdRun(t *testing.T, q *db.Queries, lasts time.Duration) {
 	now, err := q.DatabaseTime(t.Context())
 	require.NoError(t, err)
 	_, err = q.CreateJob(t.Context(), db.CreateJobParams{
-		ID: uuid.Must(uuid.NewV7()), Name: "held", Payload: []byte(`1`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
+		ID: uuid.Must(uuid.NewV7()), Name: "held",
+		Payload: []byte(`1`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		RunAt: &now, CreatedAt: now, ScheduledFor: now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 		MisfirePolicy: db.MisfirePolicySKIP, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 	})

@@ -5,10 +5,12 @@ import (
 	"time"
 )
 
-// Overdue ends the attempts of workers that take longer than they may. Its interval is how much longer that is found out.
+// Overdue ends the attempts of workers that take longer than their jobs allow. An attempt may exceed
+// that time by its interval.
 func Overdue(end func(context.Context) (int64, error)) Duty {
-	return Duty{Name: "end overdue attempts of workers", Every: 5 * time.Second, Pass: func(ctx context.Context) (Result, error) {
+	pass := func(ctx context.Context) (Result, error) {
 		n, err := end(ctx)
 		return Result{Count: n}, err
-	}}
+	}
+	return Duty{Name: "end overdue attempts of workers", Every: 5 * time.Second, Pass: pass}
 }

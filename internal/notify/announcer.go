@@ -17,13 +17,13 @@ import (
 
 const (
 	// coalesce is for how long announcements are collected before one statement sends them all. So
-	// however many jobs are created, an instance notifies at most 50 times a second, and each queue at
-	// most once in each of these statements.
+	// however many jobs are created, an instance notifies at most 50 times a second, and each queue
+	// at most once in each of these statements.
 	coalesce = 20 * time.Millisecond
 	// sendWithin bounds one statement.
 	sendWithin = 2 * time.Second
-	// maxRetryDelay is the longest wait before another try to notify, or to listen. Runs may be late by
-	// this much after an outage, so it is short.
+	// maxRetryDelay is the longest wait before another try to notify, or to listen. Runs may be late
+	// by this much after an outage, so it is short.
 	maxRetryDelay = 5 * time.Second
 )
 
@@ -52,9 +52,9 @@ func NewAnnouncer(c AnnouncerConfig) *Announcer {
 	return &Announcer{AnnouncerConfig: c, earliest: map[string]time.Time{}, pending: make(chan struct{}, 1)}
 }
 
-// Announce says that something becomes due at readyAt, by the database's clock, for the workers of a
-// queue, or for instances if the queue is empty. Call it after that has been committed. It does not
-// wait.
+// Announce says that something becomes due at readyAt, by the database's clock, for the workers of
+// a queue, or for instances if the queue is empty. Call it after that has been committed. It does
+// not wait.
 func (a *Announcer) Announce(queue string, readyAt, _ time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

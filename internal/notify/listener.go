@@ -55,7 +55,7 @@ func NewListener(c ListenerConfig) *Listener {
 func (l *Listener) Run(ctx context.Context) {
 	outage := logging.Outage{
 		Logger:   l.Logger,
-		Failing:  "could not listen for notifications; runs that other instances make due may start late, by up to the poll interval",
+		Failing:  "could not listen for notifications; runs that others make due may start late, by up to the poll interval",
 		Working:  "notifications are heard again",
 		MaxDelay: maxRetryDelay,
 	}
@@ -94,8 +94,8 @@ func (l *Listener) listen(ctx context.Context, listening func()) (err error) {
 	}
 }
 
-// tell passes a notification on. One that cannot be read comes from another version, so it counts as
-// missed.
+// tell passes a notification on. One that cannot be read comes from another version, so it counts
+// as missed.
 func (l *Listener) tell(heard *pgconn.Notification) {
 	first, second, _ := strings.Cut(heard.Payload, " ")
 	if heard.Channel == canceledChannel {
@@ -112,7 +112,8 @@ func (l *Listener) tell(heard *pgconn.Notification) {
 	l.Due(second, time.UnixMicro(micros))
 }
 
-// next returns the next notification, or nil if there was none for a while and the connection works.
+// next returns the next notification, or nil if there was none for a while and the connection
+// works.
 func (l *Listener) next(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
 	waiting, cancel := context.WithTimeout(ctx, pingAfter)
 	defer cancel()

@@ -72,7 +72,9 @@ func inBackground(t *testing.T, run func(ctx context.Context)) {
 // announcer runs an announcer until the test ends.
 func announcer(t *testing.T, conn db.DBTX) *notify.Announcer {
 	t.Helper()
-	a := notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(conn), Logger: logging.New(t.Output(), slog.LevelInfo)})
+	a := notify.NewAnnouncer(notify.AnnouncerConfig{
+		Queries: db.New(conn), Logger: logging.New(t.Output(), slog.LevelInfo),
+	})
 	inBackground(t, a.Run)
 	return a
 }
@@ -159,7 +161,9 @@ func TestListener(t *testing.T) {
 			where datname = current_database() and query like '%listen punctual_%' and pid <> pg_backend_pid()`)
 		require.NoError(t, err)
 		<-ears.missed
-		require.NoError(t, db.New(pool).NotifyDue(t.Context(), db.NotifyDueParams{Queues: []string{"mail"}, UnixMicros: []int64{1}}))
+		require.NoError(t, db.New(pool).NotifyDue(t.Context(), db.NotifyDueParams{
+			Queues: []string{"mail"}, UnixMicros: []int64{1},
+		}))
 		require.Equal(t, heard{"mail", time.UnixMicro(1).UTC()}, <-ears.due)
 	})
 

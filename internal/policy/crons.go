@@ -47,8 +47,8 @@ func parseCron(key cronKey) (schedule.Cron, error) {
 	return schedule.ParseCron(key.expression, zone, key.seed)
 }
 
-// cronCache remembers parsed expressions, because each run of a job needs its own. Jobs with the same
-// expression and zone share one.
+// cronCache remembers parsed expressions, because each run of a job needs its own. Jobs with the
+// same expression and zone share one.
 type cronCache struct {
 	mu     sync.RWMutex
 	parsed map[cronKey]schedule.Cron

@@ -16,7 +16,8 @@ import (
 // example because the time zone database of this version does not know its zone.
 func Schedule(job *db.Job) (schedule.Schedule, error) { return newSchedule(job, crons.parse) }
 
-// Preview is like Schedule, for a job that will not be asked for again: nothing of it is remembered.
+// Preview is like Schedule, for a job that will not be asked for again: nothing of it is
+// remembered.
 func Preview(job *db.Job) (schedule.Schedule, error) { return newSchedule(job, parseCron) }
 
 func newSchedule(job *db.Job, parse func(cronKey) (schedule.Cron, error)) (schedule.Schedule, error) {

@@ -11,7 +11,8 @@ const (
 	secondsPerDay    = 24 * secondsPerHour
 )
 
-// A calendar is the local times that an expression names, whatever the zone. In a set bit n stands for the value n.
+// A calendar is the local times that an expression names, whatever the zone. In a set bit n stands
+// for the value n.
 type calendar struct {
 	seconds, minutes, hours uint64
 	months                  uint64
@@ -154,7 +155,8 @@ func (c *calendar) dates(m month) uint64 {
 	return byDate & byWeekday & every
 }
 
-// sevenFrom turns a set of days of the week into one of seven days in a row of which the first, bit 0, is a weekday.
+// sevenFrom turns a set of days of the week into one of seven days in a row of which the first, bit
+// 0, is a weekday.
 func sevenFrom(weekday int, days uint64) uint64 {
 	return (days>>weekday | days<<(7-weekday)) & (1<<7 - 1)
 }

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A field is one of the fields of a cron expression: its name in errors and the values that it can have.
+// A field is one of the fields of a cron expression: its name in errors and the values that it can
+// have.
 type field struct {
 	name        string
 	first, last int
@@ -135,8 +136,8 @@ func (f *field) addDay(set *fieldSet, item string) (done bool, reason string) {
 	return true, ""
 }
 
-// bounds reads what stands before a step: a range, or what stands for one. One value is the range to the last one if
-// a step follows it, else of itself alone.
+// bounds reads what stands before a step: a range, or what stands for one. One value is the range
+// to the last one if a step follows it, else of itself alone.
 func (f *field) bounds(text string, hasStep bool) (a, b int, reason string) {
 	inner, hashed := strings.CutPrefix(text, "H(")
 	inner, closed := strings.CutSuffix(inner, ")")
@@ -195,7 +196,8 @@ func (f *field) lastSpread() int {
 	return f.last
 }
 
-// week reads Sunday as the first day of a range that begins with it and as the last of one that ends with it.
+// week reads Sunday as the first day of a range that begins with it and as the last of one that
+// ends with it.
 func week(a, b int) (int, int) {
 	if a == 7 && b < 7 {
 		a = 0

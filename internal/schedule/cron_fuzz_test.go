@@ -12,7 +12,8 @@ import (
 	"punctual/internal/schedule"
 )
 
-// FuzzParseCron: any input is either refused with a reason that can be printed, or gives occurrences that go forward.
+// FuzzParseCron: any input is either refused with a reason that can be printed, or gives
+// occurrences that go forward.
 func FuzzParseCron(f *testing.F) {
 	names := []string{"UTC", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "America/Santiago", "Antarctica/Troll"}
 	var locations []*time.Location

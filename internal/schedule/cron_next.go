@@ -1,7 +1,7 @@
 package schedule
 
-// next returns the first instant from at on that is due. It goes from span to span, because within one the local clock
-// runs evenly.
+// next returns the first instant from at on that is due. It goes from span to span, because within
+// one the local clock runs evenly.
 func (c *Cron) next(at int64) (int64, bool) {
 	for {
 		s := spanAt(c.zone, at)
@@ -21,8 +21,8 @@ func (c *Cron) next(at int64) (int64, bool) {
 		if due < s.end {
 			return due, true
 		}
-		// No clock shows a named time before `shown`. All of the spans that lie well before it can be skipped, unless
-		// the next one may show again what this one showed before `at`.
+		// No clock shows a named time before `shown`. All of the spans that lie well before it can be
+		// skipped, unless the next one may show again what this one showed before `at`.
 		if s.end-from >= farApart {
 			at = max(s.end, due-farApart)
 		} else {
@@ -31,9 +31,10 @@ func (c *Cron) next(at int64) (int64, bool) {
 	}
 }
 
-// afterChange applies what the doc of Cron says of changes. At lies between the change that began the span and as long
-// after it as the change was. If something is due before the clock alone decides again, afterChange returns it; if not,
-// with ok false, the instant from which on the clock alone does.
+// afterChange applies what the doc of Cron says of changes. At lies between the change that began
+// the span and as long after it as the change was. If something is due before the clock alone
+// decides again, afterChange returns it; if not, with ok false, the instant from which on the clock
+// alone does.
 func (c *Cron) afterChange(s span, at int64) (due int64, ok bool) {
 	over := min(s.start+s.changed(), s.end)
 	switch gap := s.offset > s.before; {

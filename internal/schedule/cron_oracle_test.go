@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// oracle says what is due the slow way: it looks at every instant, one step after the other, reads the local clock, and
-// applies the definition of schedule.Cron word by word. It shares no code with the package.
+// oracle says what is due the slow way: it looks at every instant, one step after the other, reads
+// the local clock, and applies the definition of schedule.Cron word by word. It shares no code with
+// the package.
 type oracle struct {
 	expression naive
 	ticks      []tick
@@ -84,7 +85,8 @@ func (o oracle) namesWithin(from, until time.Time) bool {
 	return false
 }
 
-// naive is an expression of numbers, ranges, steps, L, d#n and dL, taken apart with as little thought as can be.
+// naive is an expression of numbers, ranges, steps, L, d#n and dL, taken apart with as little
+// thought as can be.
 type naive struct {
 	second, minute, hour, month [61]bool
 	day, weekday                string

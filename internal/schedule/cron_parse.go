@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// ParseCron reads a cron expression for a time zone, UTC if it is nil. Errors are of type *CronError.
+// ParseCron reads a cron expression for a time zone, UTC if it is nil. Errors are of type
+// *CronError.
 //
-// The five fields, separated by spaces or tabs, are minute (0-59), hour (0-23), day of month (1-31),
-// month (1-12 or JAN-DEC) and day of week (0-7 or SUN-SAT; 0 and 7 are Sunday). If there are six, the
-// first is the second (0-59); otherwise the second is 0. Case does not matter. A field is a list,
-// separated by commas, of
+// The five fields, separated by spaces or tabs, are minute (0-59), hour (0-23), day of month
+// (1-31), month (1-12 or JAN-DEC) and day of week (0-7 or SUN-SAT; 0 and 7 are Sunday). If there
+// are six, the first is the second (0-59); otherwise the second is 0. Case does not matter. A field
+// is a list, separated by commas, of
 //
 //	a  a-b   a value, a range; a range of days of the week may end with Sunday
 //	*  ?     every value; ? in the day fields only
@@ -24,14 +25,14 @@ import (
 // @yearly (@annually), @monthly, @weekly, @daily (@midnight) and @hourly stand for the usual
 // expressions.
 //
-// The two day fields combine as in Vixie's cron. A date has to match at least one of them: "0 0 13 *
-// FRI" is each 13th and each Friday. If one of them begins with * or ?, a date has to match both: "0
-// 0 * * FRI" is each Friday, and "0 0 */2 * FRI" each Friday with an odd date.
+// The two day fields combine as in Vixie's cron. A date has to match at least one of them: "0 0 13
+// * FRI" is each 13th and each Friday. If one of them begins with * or ?, a date has to match both:
+// "0 0 * * FRI" is each Friday, and "0 0 */2 * FRI" each Friday with an odd date.
 //
 // The seed should be the same at each call for one job, and differ between jobs: see Seed.
 //
-// An expression that can never be due is an error. So is a time zone in front of it, which belongs in
-// a field of its own.
+// An expression that can never be due is an error. So is a time zone in front of it, which belongs
+// in a field of its own.
 func ParseCron(expression string, zone *time.Location, seed uint64) (Cron, error) {
 	if zone == nil {
 		zone = time.UTC

@@ -21,9 +21,9 @@ import (
 //go:embed testdata/zones.txt
 var zones string
 
-// Two zones as Go's own tzdata has them: the tables end at the change below, and a rule follows that claims to have been
-// in force before. With ZONEINFO=$(go env GOROOT)/lib/time/zoneinfo.zip every zone is tested so; most systems' tables
-// go on to 2037.
+// Two zones as Go's own tzdata has them: the tables end at the change below, and a rule follows
+// that claims to have been in force before. With ZONEINFO=$(go env GOROOT)/lib/time/zoneinfo.zip
+// every zone is tested so; most systems' tables go on to 2037.
 var (
 	//go:embed testdata/Ciudad_Juarez.tzif
 	juarez []byte
@@ -42,8 +42,8 @@ func (c change) String() string {
 	return fmt.Sprintf("%s %s by %s", c.zone, c.at.Format(time.RFC3339), c.by)
 }
 
-// allChanges returns every change of the clock of every zone from 2000 to 2037. Of zones that change at the same
-// instant from the same offset to the same other one it has the first.
+// allChanges returns every change of the clock of every zone from 2000 to 2037. Of zones that
+// change at the same instant from the same offset to the same other one it has the first.
 var allChanges = sync.OnceValue(func() []change {
 	var changes []change
 	type same struct{ at, before, after int64 }
@@ -83,8 +83,8 @@ var allChanges = sync.OnceValue(func() []change {
 	return changes
 })
 
-// around returns the ticks near a change, and the first of them to be looked at. The walk starts earlier than that, to
-// see whether another change is still felt.
+// around returns the ticks near a change, and the first of them to be looked at. The walk starts
+// earlier than that, to see whether another change is still felt.
 func around(c change, step time.Duration) (ticks []tick, first int) {
 	near, earlier := 3*time.Hour, 25*time.Hour
 	if step == time.Second {
@@ -94,7 +94,8 @@ func around(c change, step time.Duration) (ticks []tick, first int) {
 	return walk(c.zone, from, c.at.Add(c.by.Abs()+near), step), int(earlier / step)
 }
 
-// expressionsFor returns what to try at a change: of each kind some, with times before, in and after the gap or overlap.
+// expressionsFor returns what to try at a change: of each kind some, with times before, in and
+// after the gap or overlap.
 func expressionsFor(c change) []string {
 	shown := c.at.In(c.zone)
 	if c.by > 0 {
@@ -154,7 +155,8 @@ func TestNextAgreesWithAWalkWhereTheTablesEnd(t *testing.T) {
 	}
 }
 
-// agree compares the occurrences that Next steps through with those that the oracle finds from the first-th tick on.
+// agree compares the occurrences that Next steps through with those that the oracle finds from the
+// first-th tick on.
 func agree(t *testing.T, c change, o oracle, first int, expression string) {
 	t.Helper()
 	cron, err := schedule.ParseCron(expression, c.zone, 0)

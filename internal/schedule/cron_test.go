@@ -155,7 +155,8 @@ func TestCronWithoutAZoneIsInUTC(t *testing.T) {
 	require.Equal(t, instant(t, "2026-07-15T12:00:00Z"), next)
 }
 
-// What package time says about the bounds of a zone is wrong on the last day of a leap year beyond its tables.
+// What package time says about the bounds of a zone is wrong on the last day of a leap year beyond
+// its tables.
 func TestCronNextBeyondTheTablesOfAZone(t *testing.T) {
 	t.Parallel()
 	for _, zone := range []string{"America/New_York", "Europe/Berlin", "Australia/Sydney", "Australia/Lord_Howe"} {

@@ -13,28 +13,28 @@ func NewInterval(anchor time.Time, seconds int64) Interval {
 	return Interval{Anchor: anchor, Every: time.Duration(seconds) * time.Second}
 }
 
-// Next returns the first instant of the grid after t. There always is one.
+// Next returns the first instant of the grid after t. There is always one.
 func (i Interval) Next(t time.Time) (time.Time, bool) {
 	return i.at(i.steps(t) + 1), true
 }
 
-// Last returns the last instant of the grid not after t; the anchor where there is none.
+// Last returns the last instant of the grid that is not after t, or the anchor if there is none.
 func (i Interval) Last(t time.Time) time.Time {
 	return i.at(i.steps(t))
 }
 
-// count returns how many instants the grid has after one instant and not after another.
+// count returns how many instants of the grid are after one instant and not after another.
 func (i Interval) count(after, until time.Time) int {
 	return max(int(i.steps(until)-i.steps(after)), 0)
 }
 
-// steps returns how many steps there are from the anchor to t. It counts in microseconds, because a time.Duration, which is in
-// nanoseconds, ends after 292 years.
+// steps returns how many steps there are from the anchor to t. It counts in microseconds, because a
+// time.Duration, which is in nanoseconds, ends after 292 years.
 func (i Interval) steps(t time.Time) int64 {
 	return max(t.UnixMicro()-i.Anchor.UnixMicro(), 0) / i.Every.Microseconds()
 }
 
-// at returns the instant so many steps after the anchor.
+// at returns the instant that is so many steps after the anchor.
 func (i Interval) at(steps int64) time.Time {
 	return time.UnixMicro(i.Anchor.UnixMicro() + steps*i.Every.Microseconds()).In(i.Anchor.Location())
 }

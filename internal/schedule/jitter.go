@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// What is derived from a job's id, each with a hash of its own. Neither a purpose nor the hash may ever change: jobs
+// The purposes of hashing a job's id. Neither a purpose nor the hash may ever change, because jobs
 // would move in time.
 const (
 	forJitter uint64 = iota + 1
 	forSpread
 )
 
-// Jitter returns by how much later than due a job is to start: at least 0, less than seconds, in whole microseconds.
-// It is the same for a job at each call and evenly spread over jobs; 0 where seconds is not more than 0.
+// Jitter returns the delay that is added to each occurrence of a job: at least 0, less than
+// seconds, in whole microseconds. It is the same for a job at each call, and evenly spread over
+// jobs. It is 0 if seconds is not positive.
 func Jitter(job [16]byte, seconds int64) time.Duration {
 	if seconds <= 0 {
 		return 0
@@ -24,12 +25,13 @@ func Jitter(job [16]byte, seconds int64) time.Duration {
 	return time.Duration(hash(job, forJitter)%span) * time.Microsecond
 }
 
-// Seed returns what spreads the H fields of a job's cron expression, the same for a job at each call.
+// Seed returns the seed that spreads the H fields of a job's cron expression. It is the same for a
+// job at each call.
 func Seed(job [16]byte) uint64 {
 	return hash(job, forSpread)
 }
 
-// hash is even in all its bits, also for ids that differ in a few.
+// hash spreads ids evenly over all its bits, even if the ids differ in a few bits only.
 func hash(job [16]byte, purpose uint64) uint64 {
 	h := mix(purpose)
 	h = mix(h ^ binary.BigEndian.Uint64(job[:8]))

@@ -1,23 +1,25 @@
-// Package schedule says when a job is due. It is pure: no I/O and no clock of its own.
+// Package schedule computes when a job is due. It is pure: no I/O, and no clock of its own.
 package schedule
 
 import "time"
 
 // Grid is the instants that a schedule names: an Interval, a Cron, or Once.
 type Grid interface {
-	// Next returns the first instant after t; false when there is none.
+	// Next returns the first instant after t, or false if there is none.
 	Next(t time.Time) (time.Time, bool)
 }
 
-// Schedule is when a job is due: the instants of a grid within bounds, all shifted by the job's jitter.
+// Schedule is when a job is due: the instants of a grid within bounds, all shifted by the job's
+// jitter.
 type Schedule struct {
 	Grid   Grid
-	Start  time.Time     // the first instant that may be one; zero: no bound
-	End    time.Time     // the last that may; zero: no bound
-	Jitter time.Duration // by how much later each is; the bounds are for the instants before that
+	Start  time.Time     // no occurrence is before it; zero means no bound
+	End    time.Time     // no occurrence is after it; zero means no bound
+	Jitter time.Duration // added to each instant; the bounds apply before it is added
 }
 
-// Next returns the first occurrence after t; false when there is none before the year 10000, which RFC 3339 cannot write.
+// Next returns the first occurrence after t, or false if there is none before the year 10000, which
+// RFC 3339 cannot write.
 func (s Schedule) Next(t time.Time) (time.Time, bool) {
 	t = t.Add(-s.Jitter)
 	if t.Before(s.Start) {
@@ -30,11 +32,12 @@ func (s Schedule) Next(t time.Time) (time.Time, bool) {
 	return next.Add(s.Jitter), true
 }
 
-// maxCount bounds what counting may cost.
+// maxCount bounds the cost of counting.
 const maxCount = 100_000
 
-// Between returns how many occurrences there are after one instant and not after another, and the last of them. It counts
-// an interval's exactly, and others' up to 100 000: more are as many.
+// Between returns how many occurrences are after one instant and not after another, and the last of
+// them. It counts those of an interval exactly, and others up to 100 000, which it returns for
+// more.
 func (s Schedule) Between(after, until time.Time) (count int, last time.Time) {
 	first, ok := s.Next(after)
 	if !ok || first.After(until) {
@@ -56,10 +59,10 @@ func (s Schedule) Between(after, until time.Time) (count int, last time.Time) {
 	return count, last
 }
 
-// lastBefore returns the last occurrence not after until. There has to be one.
+// lastBefore returns the last occurrence that is not after until. There must be one.
 func (s Schedule) lastBefore(until time.Time) (last time.Time) {
-	// Looks back in windows that double until one has an occurrence: of its two halves the later had none, so there are
-	// not many to step over.
+	// It looks back in windows that double until one has an occurrence. The later half of that window
+	// has none, so there are few to step over.
 	for window := time.Minute; ; window *= 2 {
 		next, ok := s.Next(until.Add(-window))
 		for ; ok && !next.After(until); next, ok = s.Next(next) {
