@@ -70,6 +70,7 @@ func encodeRun(row jobs.Run) (server.Run, error) {
 		Error:          row.Error,
 		FailedAttempts: failed,
 		Occurrences:    int64(row.Occurrences),
+		ExecutedBy:     row.ExecutedBy,
 	}
 	if row.RetryOf != nil {
 		out.RetryOf = new(runid.New(row.JobID, *row.RetryOf))

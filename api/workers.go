@@ -8,13 +8,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/broker"
 	"punctual/internal/executor"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
-	"punctual/internal/runid"
+	"punctual/internal/runs"
 )
 
 // What the contract says where a worker says nothing.
@@ -46,23 +45,19 @@ func (s *handlers) LeaseRuns(ctx context.Context, r server.LeaseRunsRequestObjec
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
-// encodeLeased makes the API's leased run of a claim.
-func encodeLeased(row db.ClaimRow) server.LeasedRun {
-	scheduledFor := row.ScheduledFor
-	if row.RetryOf != nil {
-		scheduledFor = *row.RetryOf // it is that run's work that is done
-	}
+// encodeLeased returns the API's leased run.
+func encodeLeased(a *runs.Attempt) server.LeasedRun {
 	return server.LeasedRun{
-		Id: runid.New(row.JobID, row.ScheduledFor), Token: row.Token, JobId: row.JobID, JobName: row.Job.Name,
-		ScheduledFor: instant.Time{Time: scheduledFor}, Attempt: int32(row.Attempt),
-		AttemptDeadlineSeconds: row.Job.AttemptDeadlineSeconds, Payload: row.Job.Payload,
+		Id: a.RunID(), Token: a.Due.Token, JobId: a.Due.JobID, JobName: a.Job.Name,
+		ScheduledFor: instant.Time{Time: a.Instant()}, Attempt: int32(a.Due.Attempt),
+		AttemptDeadlineSeconds: a.Job.AttemptDeadlineSeconds, Payload: a.Job.Payload,
 	}
 }
 
 // Heartbeat keeps a worker's lease.
 func (s *handlers) Heartbeat(ctx context.Context, r server.HeartbeatRequestObject) (server.HeartbeatResponseObject, error) {
 	expiresAt, canceled, err := s.Queues.Heartbeat(ctx, r.Id)
-	if errors.Is(err, broker.ErrLost) {
+	if errors.Is(err, broker.ErrNotLeased) {
 		return nil, &jobs.Conflict{Code: leaseExpired}
 	}
 	if err != nil {
@@ -105,7 +100,7 @@ func (s *handlers) ReleaseRun(ctx context.Context, r server.ReleaseRunRequestObj
 // refuseWorker returns the error for what a worker says of a run that it does not hold: there is no such
 // run, or the token is stale. Other errors stay as they are.
 func (s *handlers) refuseWorker(ctx context.Context, run uuid.UUID, err error) error {
-	if !errors.Is(err, broker.ErrLost) {
+	if !errors.Is(err, broker.ErrNotLeased) {
 		return err
 	}
 	if _, err := s.Jobs.GetRun(ctx, run); err != nil {

@@ -148,7 +148,7 @@ func (m *costMeter) once(ctx context.Context, n int) error {
 		return fmt.Errorf("claimed %d of %d due jobs", len(rows), m.size)
 	}
 	for _, row := range rows {
-		m.since = clock.Later(m.since, row.ReadyAt)
+		m.since = clock.Later(m.since, row.Claimed.ReadyAt)
 	}
 	built := time.Now()
 	if _, err := m.Complete(ctx, c); err != nil {

@@ -163,8 +163,9 @@ func (s *scratch) bareLoop(ctx context.Context, batch int) error {
 
 // completion returns what the service would store for runs that succeed at once.
 func completion(rows []db.ClaimRow) (c db.CompleteParams) {
-	for _, row := range rows {
-		next, _ := schedule.NewInterval(*row.Job.AnchorAt, *row.Job.IntervalSeconds).Next(row.StartedAt)
+	for i := range rows {
+		row := &rows[i].Claimed
+		next, _ := schedule.NewInterval(*rows[i].Job.AnchorAt, *rows[i].Job.IntervalSeconds).Next(row.StartedAt)
 		c.JobIds = append(c.JobIds, row.JobID)
 		c.ScheduledFors = append(c.ScheduledFors, row.ScheduledFor)
 		c.Tokens = append(c.Tokens, row.Token)
@@ -178,14 +179,15 @@ func completion(rows []db.ClaimRow) (c db.CompleteParams) {
 		c.Reasons = append(c.Reasons, "")
 		c.Errors = append(c.Errors, "")
 		c.Results = append(c.Results, "")
+		c.ExecutedBys = append(c.ExecutedBys, "")
 		c.FailedAttempts = append(c.FailedAttempts, "")
 		c.Occurrences = append(c.Occurrences, 1)
 		c.Kept = append(c.Kept, true)
 		c.NextFors = append(c.NextFors, next)
-		c.PassedFors = append(c.PassedFors, time.Time{})
-		c.PassedCounts = append(c.PassedCounts, 0)
-		c.RestStatuses = append(c.RestStatuses, "")
-		c.RestReasons = append(c.RestReasons, "")
+		c.SkippedFors = append(c.SkippedFors, time.Time{})
+		c.SkippedCounts = append(c.SkippedCounts, 0)
+		c.FinalStatuses = append(c.FinalStatuses, "")
+		c.StatusReasons = append(c.StatusReasons, "")
 	}
 	return c
 }

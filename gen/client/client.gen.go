@@ -410,7 +410,8 @@ type DeleteAfterCompletion = bool
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = time.Time
 
-// FailedAttempt An attempt that failed and was followed by another one.
+// FailedAttempt An attempt that failed and was followed by another one, or that was lost because the lease of
+// its instance or worker expired (`LEASE_EXPIRED`).
 type FailedAttempt struct {
 	// Attempt The number of the attempt, from 1 on.
 	Attempt int32 `json:"attempt"`
@@ -418,13 +419,27 @@ type FailedAttempt struct {
 	// Error Why the attempt failed.
 	Error string `json:"error"`
 
+	// ExecutedBy Who executed the attempt, as in `Run`.
+	ExecutedBy *string `json:"executedBy"`
+
 	// FinishedAt When the attempt ended.
 	FinishedAt time.Time `json:"finishedAt"`
+
+	// Reason Why the run has its status; null if there is nothing to explain.
+	//
+	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt expired.
+	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+	// - `JOB_PAUSED`: the job was paused before the run ended.
+	// - `JOB_DELETED`: the job was deleted before the run ended.
+	// - `REQUESTED`: somebody canceled the run.
+	Reason *RunReason `json:"reason"`
 
 	// Result What the target answered to an attempt; of a run, to its last attempt.
 	Result *RunResult `json:"result"`
 
-	// StartedAt When the attempt started.
+	// StartedAt When the attempt started; of a lost attempt, the earliest it can have started.
 	StartedAt time.Time `json:"startedAt"`
 }
 
@@ -1254,7 +1269,7 @@ type QueueName = string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"error":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
+// Example: {"attempt":1,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -1262,7 +1277,12 @@ type Run struct {
 	// Error Why the run failed; null if it did not.
 	Error *string `json:"error"`
 
-	// FailedAttempts The failed attempts that were followed by another one.
+	// ExecutedBy Who executed the last attempt: the host and process of an instance, or the `worker` of the
+	// lease. Stored for failed runs and for runs of workers; null for others once they have ended.
+	ExecutedBy *string `json:"executedBy"`
+
+	// FailedAttempts The failed attempts that were followed by another one, and attempts that were lost because
+	// their instance or worker died (`LEASE_EXPIRED`).
 	FailedAttempts []FailedAttempt `json:"failedAttempts"`
 
 	// FinishedAt When the run ended; null while it is open.
@@ -1284,7 +1304,7 @@ type Run struct {
 	//
 	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
 	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
-	// - `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt expired.
 	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
@@ -1396,7 +1416,7 @@ type RunPage struct {
 //
 // - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
 // - `OVERLAP`: another run of the job was in its way, by the overlap policy.
-// - `LEASE_EXPIRED`: the instance or worker that executed the last attempt died.
+// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt expired.
 // - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 // - `JOB_PAUSED`: the job was paused before the run ended.
 // - `JOB_DELETED`: the job was deleted before the run ended.

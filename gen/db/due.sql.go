@@ -17,14 +17,24 @@ update due d
 set cancel_reason = 'OVERLAP',
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
-where d.job_id = $1 and d.scheduled_for < $2::timestamptz and d.trigger <> 'BACKFILL' and d.attempt > 0
+from (
+    -- One instant for each job: an update takes only one of several.
+    select b.job_id, max(b.before) as before
+    from (
+        select
+            unnest((select $1::uuid[])) as job_id,
+            unnest((select $2::timestamptz[])) as before
+    ) b
+    group by b.job_id
+) b
+where d.job_id = b.job_id and d.scheduled_for < b.before and d.trigger <> 'BACKFILL' and d.attempt > 0
   and d.cancel_reason is null
 returning d.job_id, d.scheduled_for
 `
 
 type CancelEarlierParams struct {
-	JobID  uuid.UUID
-	Before time.Time
+	JobIds  []uuid.UUID
+	Befores []time.Time
 }
 
 type CancelEarlierRow struct {
@@ -32,10 +42,11 @@ type CancelEarlierRow struct {
 	ScheduledFor time.Time
 }
 
-// Has the runs of a job end that began before an instant: those that execute are told so, those that wait for another attempt
-// are claimed at once, by an instance, to be ended. Returns them. Doing it twice changes nothing.
+// Cancels the runs of jobs that began before an instant of each job, and returns them. Whoever
+// executes one has to be told. One that waits for another attempt is claimed at once, by an
+// instance, to be ended. Safe to repeat: a canceled run stays as it is.
 func (q *Queries) CancelEarlier(ctx context.Context, arg CancelEarlierParams) ([]CancelEarlierRow, error) {
-	rows, err := q.db.Query(ctx, cancelEarlier, arg.JobID, arg.Before)
+	rows, err := q.db.Query(ctx, cancelEarlier, arg.JobIds, arg.Befores)
 	if err != nil {
 		return nil, err
 	}
@@ -55,30 +66,46 @@ func (q *Queries) CancelEarlier(ctx context.Context, arg CancelEarlierParams) ([
 }
 
 const complete = `-- name: Complete :many
+
 with completion as (
-    select
-        unnest((select $1::uuid[])) as job_id,
-        unnest((select $2::timestamptz[])) as scheduled_for,
-        unnest((select $3::bigint[])) as token,
-        unnest((select $4::integer[])) as revision,
-        unnest((select $5::text[])) as trigger,
-        unnest((select $6::timestamptz[])) as retry_of,
-        unnest((select $7::smallint[])) as attempt,
-        unnest((select $8::timestamptz[])) as started_at,
-        unnest((select $9::timestamptz[])) as finished_at,
-        unnest((select $10::text[])) as status,
-        unnest((select $11::text[])) as reason,
-        unnest((select $12::text[])) as error,
-        unnest((select $13::text[])) as result,
-        unnest((select $14::text[])) as failed_attempts,
-        unnest((select $15::integer[])) as occurrences,
-        unnest((select $16::boolean[])) as kept,
-        unnest((select $17::timestamptz[])) as next_for,
-        unnest((select $18::timestamptz[])) as passed_for,
-        unnest((select $19::integer[])) as passed_count,
-        unnest((select $20::text[])) as rest_status,
-        unnest((select $21::text[])) as rest_reason
+    -- The batch. An array holds no nulls: empty texts and the year 1 stand for them.
+    select b.job_id, b.scheduled_for, b.token, b.revision, b.trigger::run_trigger as trigger,
+        nullif(b.retry_of, '0001-01-01 00:00:00+00') as retry_of,
+        b.attempt, b.started_at, b.finished_at, b.status::run_status as status,
+        nullif(b.reason, '')::run_reason as reason, nullif(b.error, '') as error,
+        nullif(b.result, '')::json as result, nullif(b.executed_by, '') as executed_by,
+        nullif(b.failed_attempts, '')::jsonb as failed_attempts, b.occurrences, b.kept,
+        nullif(b.next_for, '0001-01-01 00:00:00+00') as next_for,
+        b.skipped_for, b.skipped_count,
+        nullif(b.final_status, '')::job_status as final_status, nullif(b.status_reason, '') as status_reason
+    from (
+        select
+            unnest((select $1::uuid[])) as job_id,
+            unnest((select $2::timestamptz[])) as scheduled_for,
+            unnest((select $3::bigint[])) as token,
+            unnest((select $4::integer[])) as revision,
+            unnest((select $5::text[])) as trigger,
+            unnest((select $6::timestamptz[])) as retry_of,
+            unnest((select $7::smallint[])) as attempt,
+            unnest((select $8::timestamptz[])) as started_at,
+            unnest((select $9::timestamptz[])) as finished_at,
+            unnest((select $10::text[])) as status,
+            unnest((select $11::text[])) as reason,
+            unnest((select $12::text[])) as error,
+            unnest((select $13::text[])) as result,
+            unnest((select $14::text[])) as executed_by,
+            unnest((select $15::text[])) as failed_attempts,
+            unnest((select $16::integer[])) as occurrences,
+            unnest((select $17::boolean[])) as kept,
+            unnest((select $18::timestamptz[])) as next_for,
+            unnest((select $19::timestamptz[])) as skipped_for,
+            unnest((select $20::integer[])) as skipped_count,
+            unnest((select $21::text[])) as final_status,
+            unnest((select $22::text[])) as status_reason
+    ) b
 ), moved as (
+    -- The rows that go on: to the next occurrence, or to the manual run that waited for this one. A
+    -- schedule that carries on without a next occurrence was to be split off, and was not: not moved.
     update due d
     set scheduled_for = c.next_for, ready_at = c.next_for,
         trigger = case
@@ -87,9 +114,9 @@ with completion as (
         end::run_trigger,
         retry_of = case when d.buffered_for = c.next_for then d.buffered_retry_of end,
         buffered_for = null, buffered_retry_of = null,
-        -- What came due behind the run that waited was passed over with this one.
+        -- The occurrences that came due while the manual run waited were skipped with this run.
         revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
-        -- The job's, where that was changed while the run was in flight.
+        -- Where the row waits, from the job if that was changed while the run was in flight.
         queue = case when d.revised_at is null then d.queue else (select j.queue from jobs j where j.id = d.job_id) end,
         awaits_worker = case
             when d.revised_at is null then d.queue is not null
@@ -105,65 +132,71 @@ with completion as (
         attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
-      and ((d.carries_schedule and c.rest_status = '') or d.buffered_for = c.next_for) is true
-      and c.next_for > '0001-01-01 00:00:00+00' -- else the schedule was to go on without the run, and did not
+      and ((d.carries_schedule and c.final_status is null) or d.buffered_for = c.next_for) is true
+      and c.next_for is not null
     returning c.job_id, c.scheduled_for
-), ended as (
+), removed as (
+    -- The rows that end: they do not carry the schedule, or the schedule has ended.
     delete from due d
     using completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
-      and ((d.carries_schedule and c.rest_status = '') or d.buffered_for = c.next_for) is not true
+      and ((d.carries_schedule and c.final_status is null) or d.buffered_for = c.next_for) is not true
       and (c.job_id, c.scheduled_for) not in (select m.job_id, m.scheduled_for from moved m)
     returning d.job_id, d.scheduled_for, d.carries_schedule, d.run_count
 ), stored as (
-    select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.result, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.passed_for, c.passed_count, c.rest_status, c.rest_reason
+    -- The part of the batch that this statement stores.
+    select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.result, c.executed_by, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.skipped_for, c.skipped_count, c.final_status, c.status_reason
     from completion c
     where (c.job_id, c.scheduled_for) in (select m.job_id, m.scheduled_for from moved m)
-       or (c.job_id, c.scheduled_for) in (select e.job_id, e.scheduled_for from ended e)
-), resting as (
-    -- One row for each job: an update takes only one of several.
-    select e.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
-        sum(e.run_count + (s.attempt > 0)::integer) as run_count,
-        max(s.rest_status) filter (where e.carries_schedule) as rest_status,
-        max(s.rest_reason) filter (where e.carries_schedule) as rest_reason,
-        max(s.scheduled_for) filter (where e.carries_schedule) as scheduled_for,
-        bool_or(e.carries_schedule and s.rest_status = 'COMPLETED') as deletes
-    from ended e
+       or (c.job_id, c.scheduled_for) in (select r.job_id, r.scheduled_for from removed r)
+), finishing as (
+    -- The jobs of removed rows, one row for each, because an update takes only one of several: what
+    -- to count with the job and, if the row carried the schedule, its final status.
+    select r.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
+        sum(r.run_count + (s.attempt > 0)::integer) as run_count,
+        max(s.final_status) filter (where r.carries_schedule) as final_status,
+        max(s.status_reason) filter (where r.carries_schedule) as status_reason,
+        max(s.scheduled_for) filter (where r.carries_schedule) as scheduled_for,
+        max(now()) filter (where r.carries_schedule) as finished_at,
+        bool_or(r.carries_schedule and s.final_status = 'COMPLETED') as completes
+    from removed r
     join stored s using (job_id, scheduled_for)
-    group by e.job_id
-), rested as (
+    group by r.job_id
+), finished as (
+    -- The jobs, with their final status. delete_after_completion removes what the user wrote, as
+    -- MarkJobDeleted does.
     update jobs j
-    set last_run_at = greatest(j.last_run_at, r.started_at),
-        run_count = j.run_count + r.run_count,
-        status = coalesce(r.rest_status::job_status, j.status),
-        status_reason = case when r.rest_status is null then j.status_reason else nullif(r.rest_reason, '') end,
-        paused_since = case when r.rest_status is null then j.paused_since when r.rest_status = 'PAUSED' then r.scheduled_for end,
-        updated_at = case when r.rest_status is null then j.updated_at else greatest(now(), j.created_at) end,
-        deleted_at = case when r.deletes and j.delete_after_completion then coalesce(j.deleted_at, now()) else j.deleted_at end,
-        -- What the user wrote goes with it, as in MarkJobDeleted.
-        name = case when r.deletes and j.delete_after_completion then 'deleted' else j.name end,
-        payload = case when r.deletes and j.delete_after_completion then 'null' else j.payload end,
-        target = case when r.deletes and j.delete_after_completion then '{"type":"log"}' else j.target end,
-        sealed_secrets = case when r.deletes and j.delete_after_completion then null else j.sealed_secrets end,
-        secrets_key_id = case when r.deletes and j.delete_after_completion then null else j.secrets_key_id end,
-        secret_names = case when r.deletes and j.delete_after_completion then '{}' else j.secret_names end
-    from resting r
-    where j.id = r.job_id
-), executed as (
+    set last_run_at = greatest(j.last_run_at, f.started_at),
+        run_count = j.run_count + f.run_count,
+        status = coalesce(f.final_status, j.status),
+        status_reason = case when f.final_status is null then j.status_reason else f.status_reason end,
+        paused_since = case when f.final_status is null then j.paused_since when f.final_status = 'PAUSED' then f.scheduled_for end,
+        updated_at = greatest(j.updated_at, f.finished_at),
+        deleted_at = case when f.completes and j.delete_after_completion then least(j.deleted_at, f.finished_at) else j.deleted_at end,
+        name = case when f.completes and j.delete_after_completion then 'deleted' else j.name end,
+        payload = case when f.completes and j.delete_after_completion then 'null' else j.payload end,
+        target = case when f.completes and j.delete_after_completion then '{"type":"log"}' else j.target end,
+        sealed_secrets = case when f.completes and j.delete_after_completion then null else j.sealed_secrets end,
+        secrets_key_id = case when f.completes and j.delete_after_completion then null else j.secrets_key_id end,
+        secret_names = case when f.completes and j.delete_after_completion then '{}' else j.secret_names end
+    from finishing f
+    where j.id = f.job_id
+), recorded as (
+    -- The runs themselves.
     insert into runs (
         job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts
+        failed_attempts, executed_by
     )
-    select job_id, scheduled_for, trigger::run_trigger, nullif(retry_of, '0001-01-01 00:00:00+00'),
-        case when attempt > 0 then started_at end, finished_at, status::run_status, nullif(reason, '')::run_reason, attempt,
-        occurrences, nullif(error, ''), nullif(result, '')::json, nullif(failed_attempts, '')::jsonb
+    select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
+        occurrences, error, result, failed_attempts, executed_by
     from stored
     where kept
-), passed as (
+), skipped as (
+    -- The occurrences that came due during the runs and are not executed.
     insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
-    select job_id, passed_for, finished_at, 'SKIPPED', 'OVERLAP', 0, passed_count
+    select job_id, skipped_for, finished_at, 'SKIPPED', 'OVERLAP', 0, skipped_count
     from stored
-    where passed_count > 0
+    where skipped_count > 0
     on conflict (job_id, scheduled_for) do nothing
 )
 select job_id::uuid as job_id, scheduled_for::timestamptz as scheduled_for
@@ -184,14 +217,15 @@ type CompleteParams struct {
 	Reasons        []string
 	Errors         []string
 	Results        []string
+	ExecutedBys    []string
 	FailedAttempts []string
 	Occurrences    []int32
 	Kept           []bool
 	NextFors       []time.Time
-	PassedFors     []time.Time
-	PassedCounts   []int32
-	RestStatuses   []string
-	RestReasons    []string
+	SkippedFors    []time.Time
+	SkippedCounts  []int32
+	FinalStatuses  []string
+	StatusReasons  []string
 }
 
 type CompleteRow struct {
@@ -199,17 +233,20 @@ type CompleteRow struct {
 	ScheduledFor time.Time
 }
 
-// Ends a batch of runs. For each whose token is still the one of its claim: moves the due row on to next_for, or deletes
-// it where it neither carries a schedule nor has a run waiting, or nothing comes next; writes the run, unless the job keeps failures
-// only; writes what was passed over as one skipped run; and lets the job rest where nothing comes next. All or nothing. A row
-// whose token has changed is somebody else's by now and is left alone. Repeating it changes nothing: the rows have moved on.
-// Returns the runs it stored. One missing was completed before, was taken over, or what comes after it was changed since its
-// claim, or is not what Split was to make of it: ListRevised tells. It fails where an occurrence has a run already, which "on
-// conflict" would pass over at the cost of a record of the log and a look at the index for each run: ListStored tells which.
-// Empty texts and the year 1 stand for null, which an array of parameters cannot hold.
-// Each array is wrapped in a select, which hides its length from the planner: it then expects ten rows, not 500, and
-// looks each up by its key at any size of the tables, instead of reading all of due. What was moved is not looked up a
-// second time to be ended; "not in" hashes it, where a join would compare each with each.
+// The statements that store how runs ended, and what comes next. docs/performance.md, "Plans",
+// explains their shape.
+// Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
+// due to next_for or removes it, writes the row of runs (unless the job keeps failures only), writes
+// the skipped occurrences as one row of runs, and gives the job its final status if nothing comes
+// next. It does all of this or nothing.
+//
+// Returns the runs that it stored. A run is missing if it was completed before, was taken over, or
+// if something changed since its claim: what comes after it (revision), or Split did not happen.
+// ListRevised tells which. The statement fails if an occurrence has a run already; "on conflict"
+// would cost a record of the log and a look at the index for each run. ListStored finds the run.
+//
+// Safe under concurrency and to repeat: a row with another token belongs to somebody else and is
+// left alone, and completed rows have moved on.
 func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteRow, error) {
 	rows, err := q.db.Query(ctx, complete,
 		arg.JobIds,
@@ -225,14 +262,15 @@ func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteR
 		arg.Reasons,
 		arg.Errors,
 		arg.Results,
+		arg.ExecutedBys,
 		arg.FailedAttempts,
 		arg.Occurrences,
 		arg.Kept,
 		arg.NextFors,
-		arg.PassedFors,
-		arg.PassedCounts,
-		arg.RestStatuses,
-		arg.RestReasons,
+		arg.SkippedFors,
+		arg.SkippedCounts,
+		arg.FinalStatuses,
+		arg.StatusReasons,
 	)
 	if err != nil {
 		return nil, err
@@ -264,7 +302,7 @@ type ListCanceledRow struct {
 	CancelReason *RunReason
 }
 
-// The runs under a lease that are to end. For an instance that may have missed being told.
+// The canceled runs under a lease, for an instance that may not have been told.
 func (q *Queries) ListCanceled(ctx context.Context, leaseID *uuid.UUID) ([]ListCanceledRow, error) {
 	rows, err := q.db.Query(ctx, listCanceled, leaseID)
 	if err != nil {
@@ -316,8 +354,9 @@ type ListRevisedRow struct {
 	Job             Job
 }
 
-// Those of some runs whose claim still stands, with what has become of their due row and job since. Not stored by Complete,
-// they are to be completed by this. Takes the newest state, which is committed: Complete has waited for it.
+// The runs of a batch whose claim still stands, with what has become of their row and job since.
+// Complete did not store them; compute what comes next from this and complete them again. Complete
+// has waited for the change, so this sees it committed.
 func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]ListRevisedRow, error) {
 	rows, err := q.db.Query(ctx, listRevised, arg.JobIds, arg.ScheduledFors, arg.Tokens)
 	if err != nil {
@@ -384,8 +423,9 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 	return items, nil
 }
 
-const retry = `-- name: Retry :many
+const requeueFailed = `-- name: RequeueFailed :many
 with failure as (
+    -- The batch.
     select
         unnest((select $1::uuid[])) as job_id,
         unnest((select $2::timestamptz[])) as scheduled_for,
@@ -393,24 +433,28 @@ with failure as (
         unnest((select $4::timestamptz[])) as ready_at,
         unnest((select $5::jsonb[])) as failed_attempt
 ), job as (
-    select j.id, j.queue, j.concurrency_group
+    -- Its jobs, locked.
+    select j.id, j.queue, j.concurrency_group, j.max_attempts, j.deleted_at
     from jobs j
     where j.id in (select f.job_id from failure f)
     order by j.id
     for share
 )
 update due d
-set ready_at = case when d.cancel_reason is null then f.ready_at else d.scheduled_for end,
-    queue = j.queue, awaits_worker = j.queue is not null and d.cancel_reason is null,
-    concurrency_group = j.concurrency_group, lease_id = null,
-    failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
+set ready_at = case
+        when d.cancel_reason is null and j.deleted_at is null and d.attempt < j.max_attempts then f.ready_at
+        else d.scheduled_for
+    end,
+    queue = j.queue, concurrency_group = j.concurrency_group,
+    awaits_worker = awaits_worker(j.queue, d.cancel_reason, d.attempt, j.max_attempts),
+    lease_id = null, failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
 join job j on j.id = f.job_id
 where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
 returning d.job_id, d.scheduled_for
 `
 
-type RetryParams struct {
+type RequeueFailedParams struct {
 	JobIds         []uuid.UUID
 	ScheduledFors  []time.Time
 	Tokens         []int64
@@ -418,16 +462,20 @@ type RetryParams struct {
 	FailedAttempts [][]byte
 }
 
-type RetryRow struct {
+type RequeueFailedRow struct {
 	JobID        uuid.UUID
 	ScheduledFor time.Time
 }
 
-// Puts runs whose attempt failed back, each to be claimed again at its ready_at where its job is executed now, and notes the
-// failed attempt. One that is to end needs no worker any more. The jobs are locked before they are read, so that an edit under
-// way counts. Guarded by the token like Complete, and as harmless to repeat. Returns the runs it stored.
-func (q *Queries) Retry(ctx context.Context, arg RetryParams) ([]RetryRow, error) {
-	rows, err := q.db.Query(ctx, retry,
+// Puts runs whose attempt failed back, to be claimed again at ready_at where the job is executed now,
+// and stores the failed attempt. A run that needs no further attempt, because it was canceled, its
+// job was deleted or now allows fewer attempts, is ready at once, for an instance to end it.
+// Returns the runs that it stored.
+//
+// Safe under concurrency and to repeat: guarded by the token, like Complete. The jobs are locked
+// before they are read, so an edit in progress is seen.
+func (q *Queries) RequeueFailed(ctx context.Context, arg RequeueFailedParams) ([]RequeueFailedRow, error) {
+	rows, err := q.db.Query(ctx, requeueFailed,
 		arg.JobIds,
 		arg.ScheduledFors,
 		arg.Tokens,
@@ -438,9 +486,9 @@ func (q *Queries) Retry(ctx context.Context, arg RetryParams) ([]RetryRow, error
 		return nil, err
 	}
 	defer rows.Close()
-	var items []RetryRow
+	var items []RequeueFailedRow
 	for rows.Next() {
-		var i RetryRow
+		var i RequeueFailedRow
 		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
 			return nil, err
 		}
@@ -454,29 +502,32 @@ func (q *Queries) Retry(ctx context.Context, arg RetryParams) ([]RetryRow, error
 
 const split = `-- name: Split :exec
 with claim as (
+    -- The batch.
     select
         unnest((select $1::uuid[])) as job_id,
         unnest((select $2::timestamptz[])) as scheduled_for,
         unnest((select $3::bigint[])) as token,
         unnest((select $4::integer[])) as revision,
         unnest((select $5::timestamptz[])) as next_for
-), held as (
+), carrier as (
+    -- The rows that still carry their schedule, locked.
     select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
     from due d
     join claim c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     where d.token = c.token and d.revision = c.revision and d.carries_schedule
     for update of d
-), alone as (
+), detached as (
+    -- The run alone. Its row counts -1: the row that carries the schedule counts it from now on.
     update due d
-    set carries_schedule = false, run_count = -1 -- it counts with the schedule, here
-    from held h
-    where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
+    set carries_schedule = false, run_count = -1
+    from carrier c
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
 )
 insert into due (
     job_id, scheduled_for, ready_at, carries_schedule, last_run_at, failures, concurrency_group, queue, awaits_worker, run_count
 )
 select job_id, next_for, next_for, true, last_run_at, failures, concurrency_group, queue, queue is not null, run_count + 1
-from held
+from carrier
 on conflict (job_id, scheduled_for) do update set carries_schedule = true
 `
 
@@ -488,10 +539,13 @@ type SplitParams struct {
 	NextFors      []time.Time
 }
 
-// For jobs whose runs may overlap: lets the claimed run go on alone and puts the schedule on its next occurrence at once,
-// so that it does not wait for the run to end. Guarded by the token, and by the revision: where what comes next was changed since
-// the claim, the completion looks. The row is locked before it is read: an edit that this waited for counts. An instance that
-// dies before leaves the schedule on the claimed row, and whoever claims that next splits it.
+// For jobs whose runs may overlap: detaches the schedule from a claimed run and puts it on its next
+// occurrence at once, so that it does not wait for the run to end. An instance that dies before this
+// leaves the schedule on the claimed row; whoever claims that next splits it.
+//
+// Safe under concurrency: guarded by the token, and by the revision. If what comes next was changed
+// since the claim, the completion notices. The rows are locked before they are read, so an edit that
+// this waited for is seen.
 func (q *Queries) Split(ctx context.Context, arg SplitParams) error {
 	_, err := q.db.Exec(ctx, split,
 		arg.JobIds,

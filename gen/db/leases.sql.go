@@ -29,14 +29,15 @@ func (q *Queries) CreateLease(ctx context.Context, arg CreateLeaseParams) error 
 	return err
 }
 
-const deleteLease = `-- name: DeleteLease :exec
-delete from leases
+const expireLease = `-- name: ExpireLease :exec
+update leases
+set expires_at = now()
 where id = $1
 `
 
-// Anybody may then claim what was still held under it.
-func (q *Queries) DeleteLease(ctx context.Context, id uuid.UUID) error {
-	_, err := q.db.Exec(ctx, deleteLease, id)
+// Ends a lease at once. FreeAbandoned then frees what was held under it.
+func (q *Queries) ExpireLease(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, expireLease, id)
 	return err
 }
 

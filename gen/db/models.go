@@ -396,6 +396,32 @@ func (e RunTrigger) Valid() bool {
 	return false
 }
 
+type Claimed struct {
+	JobID            uuid.UUID
+	ScheduledFor     time.Time
+	ReadyAt          time.Time
+	CarriesSchedule  bool
+	Attempt          int16
+	Token            int64
+	LeaseID          uuid.UUID
+	StartedAt        time.Time
+	ConcurrencyGroup *string
+	Queue            *string
+	AwaitsWorker     bool
+	Trigger          RunTrigger
+	RetryOf          *time.Time
+	CancelReason     *RunReason
+	FailedAttempts   []byte
+	BufferedFor      *time.Time
+	BufferedRetryOf  *time.Time
+	Revision         int32
+	RevisedAt        *time.Time
+	LastRunAt        pgtype.Timestamptz
+	RunCount         int64
+	Failures         int16
+	Ctid             pgtype.TID
+}
+
 type Due struct {
 	JobID            uuid.UUID
 	ScheduledFor     time.Time
@@ -481,6 +507,7 @@ type OpenRun struct {
 	Attempt        int16
 	StartedAt      *time.Time
 	FailedAttempts []byte
+	ExecutedBy     *string
 }
 
 type Run struct {
@@ -498,6 +525,7 @@ type Run struct {
 	Error          *string
 	Result         []byte
 	FailedAttempts []byte
+	ExecutedBy     *string
 }
 
 type RunsPartition struct {

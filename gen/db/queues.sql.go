@@ -14,6 +14,7 @@ import (
 
 const claimQueued = `-- name: ClaimQueued :many
 with candidate as (
+    -- The rows to claim, locked.
     select d.job_id, d.scheduled_for
     from due d
     where d.queue = $1::text
@@ -24,12 +25,14 @@ with candidate as (
     limit cardinality($2::uuid[])
     for update of d skip locked
 ), numbered as (
+    -- The same with the number of their entry.
     select job_id, scheduled_for, row_number() over ()::integer as n
     from candidate
 ), claimed as (
+    -- The rows as they are once they are claimed.
     update due d
     set lease_id = ($2::uuid[])[c.n], token = $3, attempt = d.attempt + 1,
-        started_at = coalesce(d.started_at, now())
+        started_at = least(d.started_at, now())
     from (
         select
             unnest(array(select job_id from numbered order by n)) as job_id,
@@ -37,23 +40,28 @@ with candidate as (
             unnest(array(select n from numbered order by n)) as n
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
-        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, d.lease_id, c.n
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.concurrency_group, d.queue, d.awaits_worker, d.trigger, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.revision, d.revised_at, d.last_run_at, d.run_count, d.failures, d.ctid
 ), granted as (
+    -- The leases under which something was claimed, with the runs that each holds.
     insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
-    select c.lease_id, min(($4::text[])[c.n]), now() + min(($5::interval[])[c.n]), min(($5::interval[])[c.n]),
-        array_agg(c.job_id), array_agg(c.scheduled_for)
+    select c.lease_id, min(a.holder), now() + min(a.duration), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
     from claimed c
+    join (
+        select distinct on (e.id) e.id, e.holder, e.duration
+        from (
+            select
+                unnest($2::uuid[]) as id,
+                unnest($4::text[]) as holder,
+                unnest($5::interval[]) as duration
+        ) e
+    ) a on a.id = c.lease_id
     group by c.lease_id
-    returning id, created_at
+    returning id, holder, created_at
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
-    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
-    c.run_count, c.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at,
-    c.lease_id::uuid as lease_id, g.created_at as leased_at
-from claimed c
-join granted g on g.id = c.lease_id
-join jobs j on j.id = c.job_id
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.concurrency_group, claimed.queue, claimed.awaits_worker, claimed.trigger, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.revision, claimed.revised_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+from claimed
+join granted g on g.id = claimed.lease_id
+join jobs j on j.id = claimed.job_id
 `
 
 type ClaimQueuedParams struct {
@@ -65,32 +73,19 @@ type ClaimQueuedParams struct {
 }
 
 type ClaimQueuedRow struct {
-	JobID           uuid.UUID
-	ScheduledFor    time.Time
-	ReadyAt         time.Time
-	CarriesSchedule bool
-	Queue           *string
-	Trigger         RunTrigger
-	RetryOf         *time.Time
-	Token           int64
-	Attempt         int16
-	StartedAt       time.Time
-	CancelReason    *RunReason
-	FailedAttempts  []byte
-	BufferedFor     *time.Time
-	Revision        int32
-	RevisedAt       *time.Time
-	RunCount        int64
-	Failures        int16
-	Job             Job
-	ReadAt          time.Time
-	LeaseID         uuid.UUID
-	LeasedAt        time.Time
+	Claimed  Claimed
+	Job      Job
+	ReadAt   time.Time
+	LeasedAt time.Time
+	Holder   string
 }
 
-// As Claim, for the workers that wait at a queue: one lease id for each run that one of them would take, in their order, and with
-// the same number the lease's duration and holder. What is due goes to them by turn, and each lease that got something is made,
-// in the same statement: a run is never held by a lease that is not there.
+// Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one of
+// them would take, in their order; @durations and @holders belong to the entries. The first row that
+// is ready goes to the first entry, and so on.
+//
+// Safe under concurrency like Claim. The leases are created in the same statement, so no run is ever
+// held under a lease that does not exist.
 func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]ClaimQueuedRow, error) {
 	rows, err := q.db.Query(ctx, claimQueued,
 		arg.Queue,
@@ -107,23 +102,29 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 	for rows.Next() {
 		var i ClaimQueuedRow
 		if err := rows.Scan(
-			&i.JobID,
-			&i.ScheduledFor,
-			&i.ReadyAt,
-			&i.CarriesSchedule,
-			&i.Queue,
-			&i.Trigger,
-			&i.RetryOf,
-			&i.Token,
-			&i.Attempt,
-			&i.StartedAt,
-			&i.CancelReason,
-			&i.FailedAttempts,
-			&i.BufferedFor,
-			&i.Revision,
-			&i.RevisedAt,
-			&i.RunCount,
-			&i.Failures,
+			&i.Claimed.JobID,
+			&i.Claimed.ScheduledFor,
+			&i.Claimed.ReadyAt,
+			&i.Claimed.CarriesSchedule,
+			&i.Claimed.Attempt,
+			&i.Claimed.Token,
+			&i.Claimed.LeaseID,
+			&i.Claimed.StartedAt,
+			&i.Claimed.ConcurrencyGroup,
+			&i.Claimed.Queue,
+			&i.Claimed.AwaitsWorker,
+			&i.Claimed.Trigger,
+			&i.Claimed.RetryOf,
+			&i.Claimed.CancelReason,
+			&i.Claimed.FailedAttempts,
+			&i.Claimed.BufferedFor,
+			&i.Claimed.BufferedRetryOf,
+			&i.Claimed.Revision,
+			&i.Claimed.RevisedAt,
+			&i.Claimed.LastRunAt,
+			&i.Claimed.RunCount,
+			&i.Claimed.Failures,
+			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Name,
 			&i.Job.Payload,
@@ -162,8 +163,8 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
-			&i.LeaseID,
 			&i.LeasedAt,
+			&i.Holder,
 		); err != nil {
 			return nil, err
 		}
@@ -185,21 +186,18 @@ where l.id = $1
   )
 `
 
-// Deletes a worker's lease under which nothing is held any more. One that is not deleted runs out by itself.
+// Deletes a worker's lease under which nothing is held any more. One that is not deleted expires.
 func (q *Queries) ForgetLease(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, forgetLease, id)
 	return err
 }
 
 const getLeased = `-- name: GetLeased :one
-select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
-    d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
-    d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at,
-    l.id as lease_id, l.created_at as leased_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.concurrency_group, claimed.queue, claimed.awaits_worker, claimed.trigger, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.revision, claimed.revised_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
 from jobs j
-join due d on d.job_id = j.id and d.scheduled_for = $1
-join leases l on l.id = d.lease_id
-where substring(uuid_send(j.id) from 9) = $2::bytea and d.token = $3 and d.awaits_worker
+join due claimed on claimed.job_id = j.id and claimed.scheduled_for = $1
+join leases l on l.id = claimed.lease_id
+where substring(uuid_send(j.id) from 9) = $2::bytea and claimed.token = $3 and claimed.awaits_worker
 `
 
 type GetLeasedParams struct {
@@ -209,52 +207,42 @@ type GetLeasedParams struct {
 }
 
 type GetLeasedRow struct {
-	JobID           uuid.UUID
-	ScheduledFor    time.Time
-	ReadyAt         time.Time
-	CarriesSchedule bool
-	Queue           *string
-	Trigger         RunTrigger
-	RetryOf         *time.Time
-	Token           int64
-	Attempt         int16
-	StartedAt       time.Time
-	CancelReason    *RunReason
-	FailedAttempts  []byte
-	BufferedFor     *time.Time
-	Revision        int32
-	RevisedAt       *time.Time
-	RunCount        int64
-	Failures        int16
-	Job             Job
-	ReadAt          time.Time
-	LeaseID         uuid.UUID
-	LeasedAt        time.Time
+	Claimed  Claimed
+	Job      Job
+	ReadAt   time.Time
+	LeasedAt time.Time
+	Holder   string
 }
 
-// A run that a worker holds, by what its id says and the token it was claimed with; this attempt began when it was leased. The
-// last eight bytes of a job's id lead to the job.
+// The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of its
+// claim. The attempt began when it was leased.
 func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeasedRow, error) {
 	row := q.db.QueryRow(ctx, getLeased, arg.ScheduledFor, arg.JobTail, arg.Token)
 	var i GetLeasedRow
 	err := row.Scan(
-		&i.JobID,
-		&i.ScheduledFor,
-		&i.ReadyAt,
-		&i.CarriesSchedule,
-		&i.Queue,
-		&i.Trigger,
-		&i.RetryOf,
-		&i.Token,
-		&i.Attempt,
-		&i.StartedAt,
-		&i.CancelReason,
-		&i.FailedAttempts,
-		&i.BufferedFor,
-		&i.Revision,
-		&i.RevisedAt,
-		&i.RunCount,
-		&i.Failures,
+		&i.Claimed.JobID,
+		&i.Claimed.ScheduledFor,
+		&i.Claimed.ReadyAt,
+		&i.Claimed.CarriesSchedule,
+		&i.Claimed.Attempt,
+		&i.Claimed.Token,
+		&i.Claimed.LeaseID,
+		&i.Claimed.StartedAt,
+		&i.Claimed.ConcurrencyGroup,
+		&i.Claimed.Queue,
+		&i.Claimed.AwaitsWorker,
+		&i.Claimed.Trigger,
+		&i.Claimed.RetryOf,
+		&i.Claimed.CancelReason,
+		&i.Claimed.FailedAttempts,
+		&i.Claimed.BufferedFor,
+		&i.Claimed.BufferedRetryOf,
+		&i.Claimed.Revision,
+		&i.Claimed.RevisedAt,
+		&i.Claimed.LastRunAt,
+		&i.Claimed.RunCount,
+		&i.Claimed.Failures,
+		&i.Claimed.Ctid,
 		&i.Job.ID,
 		&i.Job.Name,
 		&i.Job.Payload,
@@ -293,8 +281,8 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Job.UpdatedAt,
 		&i.Job.DeletedAt,
 		&i.ReadAt,
-		&i.LeaseID,
 		&i.LeasedAt,
+		&i.Holder,
 	)
 	return i, err
 }
@@ -315,7 +303,7 @@ type ListCanceledOfWorkerRow struct {
 	ScheduledFor time.Time
 }
 
-// The runs under a worker's lease that are to end.
+// The canceled runs under a worker's lease.
 func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]ListCanceledOfWorkerRow, error) {
 	rows, err := q.db.Query(ctx, listCanceledOfWorker, id)
 	if err != nil {
@@ -337,45 +325,28 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 }
 
 const listOverdue = `-- name: ListOverdue :many
-select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
-    d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
-    d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at,
-    h.lease_id::uuid as lease_id, h.created_at::timestamptz as leased_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.concurrency_group, claimed.queue, claimed.awaits_worker, claimed.trigger, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.revision, claimed.revised_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
+    h.holder::text as holder
 from (
-    select id as lease_id, created_at, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    select id as lease_id, created_at, holder, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from leases
     where job_ids is not null
 ) h
-join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
-join jobs j on j.id = d.job_id
+join due claimed on claimed.job_id = h.job_id and claimed.scheduled_for = h.scheduled_for and claimed.lease_id = h.lease_id
+join jobs j on j.id = claimed.job_id
 where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now()
 `
 
 type ListOverdueRow struct {
-	JobID           uuid.UUID
-	ScheduledFor    time.Time
-	ReadyAt         time.Time
-	CarriesSchedule bool
-	Queue           *string
-	Trigger         RunTrigger
-	RetryOf         *time.Time
-	Token           int64
-	Attempt         int16
-	StartedAt       time.Time
-	CancelReason    *RunReason
-	FailedAttempts  []byte
-	BufferedFor     *time.Time
-	Revision        int32
-	RevisedAt       *time.Time
-	RunCount        int64
-	Failures        int16
-	Job             Job
-	ReadAt          time.Time
-	LeaseID         uuid.UUID
-	LeasedAt        time.Time
+	Claimed  Claimed
+	Job      Job
+	ReadAt   time.Time
+	LeasedAt time.Time
+	Holder   string
 }
 
-// The runs that workers hold and whose attempt has taken longer than it may. Reads what workers hold, and nothing that waits.
+// The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
+// workers hold, and nothing that waits.
 func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 	rows, err := q.db.Query(ctx, listOverdue)
 	if err != nil {
@@ -386,23 +357,29 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 	for rows.Next() {
 		var i ListOverdueRow
 		if err := rows.Scan(
-			&i.JobID,
-			&i.ScheduledFor,
-			&i.ReadyAt,
-			&i.CarriesSchedule,
-			&i.Queue,
-			&i.Trigger,
-			&i.RetryOf,
-			&i.Token,
-			&i.Attempt,
-			&i.StartedAt,
-			&i.CancelReason,
-			&i.FailedAttempts,
-			&i.BufferedFor,
-			&i.Revision,
-			&i.RevisedAt,
-			&i.RunCount,
-			&i.Failures,
+			&i.Claimed.JobID,
+			&i.Claimed.ScheduledFor,
+			&i.Claimed.ReadyAt,
+			&i.Claimed.CarriesSchedule,
+			&i.Claimed.Attempt,
+			&i.Claimed.Token,
+			&i.Claimed.LeaseID,
+			&i.Claimed.StartedAt,
+			&i.Claimed.ConcurrencyGroup,
+			&i.Claimed.Queue,
+			&i.Claimed.AwaitsWorker,
+			&i.Claimed.Trigger,
+			&i.Claimed.RetryOf,
+			&i.Claimed.CancelReason,
+			&i.Claimed.FailedAttempts,
+			&i.Claimed.BufferedFor,
+			&i.Claimed.BufferedRetryOf,
+			&i.Claimed.Revision,
+			&i.Claimed.RevisedAt,
+			&i.Claimed.LastRunAt,
+			&i.Claimed.RunCount,
+			&i.Claimed.Failures,
+			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Name,
 			&i.Job.Payload,
@@ -441,8 +418,8 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.UpdatedAt,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
-			&i.LeaseID,
 			&i.LeasedAt,
+			&i.Holder,
 		); err != nil {
 			return nil, err
 		}
@@ -454,7 +431,72 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 	return items, nil
 }
 
+const listUnserved = `-- name: ListUnserved :many
+with recursive queue as (
+    -- The first row of each queue, from one queue to the next.
+    (
+        select d.queue, d.ready_at
+        from due d
+        where d.awaits_worker
+        order by d.queue, d.ready_at
+        limit 1
+    )
+    union all
+    select n.queue, n.ready_at
+    from queue q
+    cross join lateral (
+        select d.queue, d.ready_at
+        from due d
+        where d.awaits_worker and d.queue > q.queue
+        order by d.queue, d.ready_at
+        limit 1
+    ) n
+)
+select q.queue::text as queue, q.ready_at::timestamptz as ready_at
+from queue q
+where q.ready_at < now() - $1::interval
+  and not exists (
+      -- Runs of the queue that workers hold.
+      select
+      from (
+          select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+          from leases
+          where job_ids is not null
+      ) h
+      join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
+      where d.queue = q.queue
+  )
+`
+
+type ListUnservedRow struct {
+	Queue   string
+	ReadyAt time.Time
+}
+
+// The queues in which a run has waited for longer than @waited while no worker holds any run of the
+// queue, and since when. Reads one entry of the index for each queue.
+func (q *Queries) ListUnserved(ctx context.Context, waited time.Duration) ([]ListUnservedRow, error) {
+	rows, err := q.db.Query(ctx, listUnserved, waited)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListUnservedRow
+	for rows.Next() {
+		var i ListUnservedRow
+		if err := rows.Scan(&i.Queue, &i.ReadyAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const nextQueued = `-- name: NextQueued :many
+
 select q.queue::text as queue,
     coalesce((
         select d.ready_at
@@ -473,8 +515,10 @@ type NextQueuedRow struct {
 	ReadAt  time.Time
 }
 
-// For each of some queues, the first instant at which a row is due that nobody holds, or a day from now where there is none. One
-// index entry is read for each.
+// The statements for workers: they lease rows of due by the queue. docs/performance.md, "Plans",
+// explains their shape.
+// For each of some queues, when the next row becomes ready that nobody holds; a day from now if there
+// is none. Reads one entry of the index for each.
 func (q *Queries) NextQueued(ctx context.Context, queues []string) ([]NextQueuedRow, error) {
 	rows, err := q.db.Query(ctx, nextQueued, queues)
 	if err != nil {
@@ -504,10 +548,8 @@ with job as (
 )
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
-    ready_at = greatest(now(), d.ready_at),
-    queue = j.queue,
-    awaits_worker = j.queue is not null and d.cancel_reason is null and j.max_attempts >= d.attempt,
-    concurrency_group = j.concurrency_group
+    ready_at = greatest(now(), d.ready_at), queue = j.queue, concurrency_group = j.concurrency_group,
+    awaits_worker = awaits_worker(j.queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
 from job j
 where j.id = d.job_id
   and d.job_id = $1 and d.scheduled_for = $2 and d.token = $3 and d.lease_id is not null
@@ -519,9 +561,10 @@ type ReleaseParams struct {
 	Token        int64
 }
 
-// Gives a run back that a worker holds, as if it had not been claimed, to where its job is executed now. It is ready from now on:
-// that it was in time once, its scheduled_for would no longer show. One that is to end, has no attempt left, or whose job was
-// deleted, is left to an instance. The job is locked before it is read, so that an edit under way counts. Guarded by the token.
+// Puts a run back that a worker holds, as if it had not been claimed, to wait where its job is
+// executed now. It is ready from now on: its scheduled_for no longer shows that it was on time once.
+// Safe under concurrency: guarded by the token, and the job is locked before it is read, so an edit in
+// progress is seen.
 func (q *Queries) Release(ctx context.Context, arg ReleaseParams) (int64, error) {
 	result, err := q.db.Exec(ctx, release, arg.JobID, arg.ScheduledFor, arg.Token)
 	if err != nil {
@@ -537,7 +580,7 @@ where id = $1 and duration is not null and expires_at > now()
 returning expires_at
 `
 
-// As RenewLease, for as long as the worker asked for.
+// Like RenewLease, for as long as the worker asked for.
 func (q *Queries) RenewWorkerLease(ctx context.Context, id uuid.UUID) (time.Time, error) {
 	row := q.db.QueryRow(ctx, renewWorkerLease, id)
 	var expires_at time.Time

@@ -85,14 +85,14 @@ const getRun = `-- name: GetRun :one
 select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-    null::text as status_reason, 1 as occurrences, o.failed_attempts
+    null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
 union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-    r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts
+    r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea
@@ -118,6 +118,7 @@ type GetRunRow struct {
 	StatusReason   *string
 	Occurrences    int32
 	FailedAttempts []byte
+	ExecutedBy     *string
 }
 
 // Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant. One
@@ -141,6 +142,7 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 		&i.StatusReason,
 		&i.Occurrences,
 		&i.FailedAttempts,
+		&i.ExecutedBy,
 	)
 	return i, err
 }
@@ -150,7 +152,7 @@ const listRuns = `-- name: ListRuns :many
     select
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-        null::text as status_reason, 1 as occurrences, o.failed_attempts
+        null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
     from open_runs o
     where o.job_id = $2 and o.scheduled_for >= $3::timestamptz and o.scheduled_for < $4::timestamptz
       and ($5::text is null or o.status = $5)
@@ -159,7 +161,7 @@ union all
 (
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-        r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts
+        r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
     from runs r
     where r.job_id = $2 and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
       and ($5::text is null or r.status::text = $5)
@@ -193,6 +195,7 @@ type ListRunsRow struct {
 	StatusReason   *string
 	Occurrences    int32
 	FailedAttempts []byte
+	ExecutedBy     *string
 }
 
 // Returns the runs of a job from one instant on (included) and before another, newest first. Runs
@@ -228,6 +231,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.StatusReason,
 			&i.Occurrences,
 			&i.FailedAttempts,
+			&i.ExecutedBy,
 		); err != nil {
 			return nil, err
 		}

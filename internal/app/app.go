@@ -165,7 +165,7 @@ func (a *App) due(queue string, readyAt time.Time) {
 // missed makes everybody check the database, because notifications may have been lost.
 func (a *App) missed() {
 	a.poller.Due(time.Time{})
-	a.broker.Missed()
+	a.broker.Resync()
 }
 
 // Run serves and executes until ctx ends, or until it cannot go on, which is an error. Then it

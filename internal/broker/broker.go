@@ -1,13 +1,15 @@
-// Package broker hands due runs to workers: processes outside of the service that lease them, keep their leases by
-// heartbeats, and say how each run ended.
+// Package broker hands due runs to workers: processes outside of the service that lease runs, keep
+// their leases by heartbeats, and report how each run ended.
 //
-// Any number of instances do so for one database. Workers that wait cost nothing but a connection each: an instance
-// knows when something is due next in each queue that is asked for, by one query for all of them, and by notifications.
+// Any number of instances do so for one database. A worker that waits costs nothing but a connection:
+// an instance knows when something is due next in each queue that workers ask for, from one query for
+// all of them, and from notifications.
 package broker
 
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -25,29 +27,34 @@ import (
 type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
+	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
+	LogRuns bool
 	// Pauser pauses a job when one of its runs ends in a way that requires it.
 	Pauser runs.Pauser
-	// PollInterval is the longest it goes without looking at the database while workers wait, and so bounds the lateness of
-	// what it was not told of. Default 5 s.
+	// PollInterval is the longest it goes without reading the database while workers wait, and so
+	// bounds the lateness of what it was not told of. Default 5 s.
 	PollInterval time.Duration
-	// Announce is told when a run's end makes something due, for a queue's workers or, where the queue is empty, for
-	// instances. It must not block. Default: it is found by polling.
+	// Announce is told when the end of a run makes something due, for the workers of a queue or, if the
+	// queue is empty, for instances. It must not block. Default: others find it by polling.
 	Announce func(queue string, readyAt, now time.Time)
 }
 
-// Broker brings workers that wait together with runs that are due. Make it with New and Run it. Safe for concurrent use.
+// Broker brings workers that wait together with runs that are due. Make it with New and Run it. Safe
+// for concurrent use.
 type Broker struct {
 	Config
-	queries  *db.Queries
-	outcomes runs.Store
-	clock    clock.Clock
-	alarm    *clock.Alarm
+	queries *db.Queries
+	runs    runs.Store
+	clock   clock.Clock
+	alarm   *clock.Alarm
 
 	mu     sync.Mutex
-	lines  map[string]*line
+	queues map[string]*queue
 	closed bool
-	// lookedAt is when all lines were looked at last, by this machine's monotonic clock: what the time is in the database is not
-	// known before the first look.
+	// failure is why the latest pass failed, or nil if it succeeded.
+	failure error
+	// lookedAt is when all queues were looked at last, by this machine's monotonic clock: the database's
+	// time is not known before the first look.
 	lookedAt time.Time
 }
 
@@ -58,45 +65,51 @@ func New(c Config) *Broker {
 	if c.Announce == nil {
 		c.Announce = func(string, time.Time, time.Time) {}
 	}
-	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), lines: map[string]*line{}}
-	b.outcomes = runs.Store{Queries: b.queries, Logger: c.Logger, Pauser: c.Pauser, Due: b.due}
+	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
+	b.runs = runs.Store{Queries: b.queries, Logger: c.Logger, Pauser: c.Pauser, Due: b.due, LogRuns: c.LogRuns}
 	return b
 }
 
 const (
 	// retryDelay is how long to wait when the database has failed.
 	retryDelay = 200 * time.Millisecond
-	// vainDelay is how long to wait when what was due could not be had.
-	vainDelay = 20 * time.Millisecond
+	// contentionDelay is how long to wait when others were quicker, or hold what is due in a
+	// transaction: asking again at once would be in vain.
+	contentionDelay = 20 * time.Millisecond
 )
 
-// Run hands out runs until ctx ends; from then on nobody waits any more. A pass that fails is logged and tried again.
+// Run hands out runs until ctx ends; from then on no worker waits any more. A pass that fails is
+// logged and tried again.
 func (b *Broker) Run(ctx context.Context) {
 	defer b.close()
 	for ctx.Err() == nil {
 		b.alarm.Clear() // before the pass: what becomes due while it runs may be too late for it
 		next, err := b.pass(ctx)
 		if err != nil && ctx.Err() == nil {
-			b.Logger.ErrorContext(ctx, "handing runs to workers failed", "error", err)
+			b.Logger.ErrorContext(ctx, "could not hand runs to workers; they wait until this succeeds", "error", err)
 			next = b.clock.Now().Add(retryDelay)
 		}
+		b.mu.Lock()
+		b.failure = err
+		b.mu.Unlock()
 		b.alarm.Ring(next)
 		b.alarm.Wait(ctx, b.clock.Now)
 	}
 }
 
-// Due tells the Broker that something in a queue is due at readyAt, by the database's clock, perhaps sooner than it knows.
-func (b *Broker) Due(queue string, readyAt time.Time) {
+// Due tells the Broker that something in a queue is due at readyAt, by the database's clock, perhaps
+// sooner than it knows.
+func (b *Broker) Due(name string, readyAt time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l := b.lines[queue]; l != nil {
-		l.hear(readyAt)
+	if q := b.queues[name]; q != nil {
+		q.add(readyAt)
 		b.alarm.Ring(readyAt)
 	}
 }
 
-// Missed tells the Broker that it may not have been told of something.
-func (b *Broker) Missed() {
+// Resync tells the Broker that it may have missed a call of Due.
+func (b *Broker) Resync() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lookedAt = time.Time{}
@@ -119,95 +132,95 @@ func (b *Broker) pass(ctx context.Context) (next time.Time, err error) {
 		if err := b.look(ctx); err != nil {
 			return time.Time{}, err
 		}
-		queue, waiting := b.ready()
+		name, waiting := b.firstReady()
 		if len(waiting) == 0 {
 			return b.nextLook(), nil
 		}
-		claimed, err := b.grant(ctx, queue, waiting)
+		claimed, err := b.grant(ctx, name, waiting)
 		if err != nil {
 			return time.Time{}, err
 		}
 		if claimed == 0 {
-			// Somebody else was quicker, or holds what is due in a transaction: not to ask in vain as fast as can be.
 			select {
 			case <-ctx.Done():
-			case <-time.After(vainDelay):
+			case <-time.After(contentionDelay):
 			}
 		}
 	}
 	return time.Time{}, ctx.Err()
 }
 
-// look finds out when something is due next, in the queues of which that is not known, and from time to time in all.
+// look refreshes the next due time of queues of which it is unknown, and of all queues each
+// PollInterval.
 func (b *Broker) look(ctx context.Context) error {
-	queues := b.unknown()
-	if len(queues) == 0 {
+	names := b.toLookAt()
+	if len(names) == 0 {
 		return nil
 	}
-	rows, err := b.queries.NextQueued(ctx, queues)
+	rows, err := b.queries.NextQueued(ctx, names)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
-		for _, queue := range queues {
-			if l := b.lines[queue]; l != nil {
-				l.forget()
+		for _, name := range names {
+			if q := b.queues[name]; q != nil {
+				q.forget()
 			}
 		}
-		return err
+		return fmt.Errorf("read when the next runs are due: %w", err)
 	}
 	for _, row := range rows {
 		b.clock.Observe(row.ReadAt)
-		if l := b.lines[row.Queue]; l != nil {
-			l.learn(row.ReadyAt)
+		if q := b.queues[row.Queue]; q != nil {
+			q.endLook(row.ReadyAt)
 		}
 	}
 	return nil
 }
 
-// unknown returns the queues to be looked at.
-func (b *Broker) unknown() (queues []string) {
+// toLookAt returns the queues that look has to refresh.
+func (b *Broker) toLookAt() (names []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	all := now.Sub(b.lookedAt) >= b.PollInterval
 	if all {
 		b.lookedAt = now
-		maps.DeleteFunc(b.lines, func(_ string, l *line) bool { return l.isForgotten(now) })
+		maps.DeleteFunc(b.queues, func(_ string, q *queue) bool { return q.isUnused(now) })
 	}
-	for queue, l := range b.lines {
-		if all || !l.isKnown() {
-			l.beginLook()
-			queues = append(queues, queue)
+	for name, q := range b.queues {
+		if all || !q.isKnown() {
+			q.beginLook()
+			names = append(names, name)
 		}
 	}
-	return queues
+	return names
 }
 
-// ready returns a queue in which something is due, and who waits for it.
-func (b *Broker) ready() (queue string, waiting []*waiter) {
+// firstReady returns a queue of which a run is due, and the workers that wait for it.
+func (b *Broker) firstReady() (name string, waiting []*waiter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.clock.Now()
-	for queue, l := range b.lines {
-		if len(l.waiting) > 0 && !l.next.After(now) {
-			l.forget() // what is due after that is not known
-			return queue, slices.Clone(l.waiting)
+	for name, q := range b.queues {
+		if len(q.waiting) > 0 && !q.next.After(now) {
+			q.forget() // what is due after that is not known
+			return name, slices.Clone(q.waiting)
 		}
 	}
 	return "", nil
 }
 
-// nextLook returns when something is due next for somebody who waits, or all is to be looked at.
+// nextLook returns when a run is due next for a worker that waits, or all queues have to be looked at.
 func (b *Broker) nextLook() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := never
-	if len(b.lines) > 0 {
+	if len(b.queues) > 0 {
 		next = b.clock.Now().Add(b.PollInterval - time.Since(b.lookedAt))
 	}
-	for _, l := range b.lines {
-		if len(l.waiting) > 0 {
-			next = clock.Earlier(next, l.next)
+	for _, q := range b.queues {
+		if len(q.waiting) > 0 {
+			next = clock.Earlier(next, q.next)
 		}
 	}
 	return next

@@ -24,27 +24,28 @@ type Ask struct {
 	Holder string
 }
 
-// Lease is a worker's right to execute runs, until it runs out.
+// Lease is a worker's right to execute runs, until it expires.
 type Lease struct {
 	ID        uuid.UUID
 	ExpiresAt time.Time
-	Runs      []db.ClaimRow
+	Runs      []*runs.Attempt
 }
 
 // waiter is a worker that waits.
 type waiter struct {
 	ask     Ask
-	granted chan *Lease // has room for the one it gets
-	gone    chan struct{}
+	granted chan *Lease   // has room for the one it gets
+	closed  chan struct{} // closed when nobody waits any more
 }
 
 // maxSlots bounds how many runs one statement hands out.
 const maxSlots = 500
 
-// Lease returns a lease on due runs, waiting for the first; nil: there were none in that time. A caller whose ctx ends gets
+// Lease returns a lease on due runs, waiting for the first, or nil if there were none in that time. It
+// fails if it could not know, because the database cannot be asked. A caller whose ctx ends gets
 // nothing, and holds nothing.
 func (b *Broker) Lease(ctx context.Context, ask Ask) (*Lease, error) {
-	w := &waiter{ask: ask, granted: make(chan *Lease, 1), gone: make(chan struct{})}
+	w := &waiter{ask: ask, granted: make(chan *Lease, 1), closed: make(chan struct{})}
 	for ask.Wait <= 0 {
 		claimed, err := b.grant(ctx, ask.Queue, []*waiter{w})
 		if err != nil {
@@ -53,7 +54,7 @@ func (b *Broker) Lease(ctx context.Context, ask Ask) (*Lease, error) {
 		if l, err := b.leave(ctx, w); l != nil || err != nil || claimed == 0 {
 			return l, err
 		}
-		// What there was is not to be executed, and what comes after it may be due.
+		// The claimed runs were ended without being executed. What comes after them may be due.
 	}
 	if !b.join(w) {
 		return nil, nil
@@ -62,38 +63,52 @@ func (b *Broker) Lease(ctx context.Context, ask Ask) (*Lease, error) {
 	defer timer.Stop()
 	select {
 	case l := <-w.granted:
-		w.granted <- l // for leave to see whether somebody is left to take it
+		w.granted <- l // leave takes it, or gives it back if ctx has ended
 	case <-timer.C:
-	case <-w.gone:
+	case <-w.closed:
 	case <-ctx.Done():
 	}
-	return b.leave(ctx, w)
+	l, err := b.leave(ctx, w)
+	if l == nil && err == nil {
+		err = b.lastFailure()
+	}
+	return l, err
 }
 
-// join puts a waiter at the end of its line. It reports false when the Broker has been closed.
+// lastFailure returns why the latest pass failed, or nil if it succeeded.
+func (b *Broker) lastFailure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	return b.failure
+}
+
+// join appends a waiter to its queue. It returns false if the Broker was closed.
 func (b *Broker) join(w *waiter) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return false
 	}
-	l := b.lines[w.ask.Queue]
-	if l == nil {
-		l = &line{}
-		l.forget()
-		b.lines[w.ask.Queue] = l
+	q := b.queues[w.ask.Queue]
+	if q == nil {
+		q = &queue{}
+		q.forget()
+		b.queues[w.ask.Queue] = q
 	}
-	l.waiting = append(l.waiting, w)
-	b.alarm.Ring(l.next)
+	q.waiting = append(q.waiting, w)
+	b.alarm.Ring(q.next)
 	return true
 }
 
-// leave takes a waiter out of its line, and returns what it was granted all the same. Nobody is left to take that where ctx has
-// ended: then it is given back.
+// leave removes a waiter from its queue, and returns the lease that it was granted, if any. If ctx has
+// ended nobody is left to take the lease, and it is given back.
 func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	b.mu.Lock()
-	if l := b.lines[w.ask.Queue]; l != nil {
-		l.remove(w, time.Now())
+	if q := b.queues[w.ask.Queue]; q != nil {
+		q.remove(w, time.Now())
 	}
 	b.mu.Unlock()
 	select {
@@ -107,63 +122,72 @@ func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	return nil, ctx.Err()
 }
 
-// close sends everybody away.
+// close sends all waiters away.
 func (b *Broker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	for _, l := range b.lines {
-		for _, w := range l.waiting {
-			close(w.gone)
+	for _, q := range b.queues {
+		for _, w := range q.waiting {
+			close(w.closed)
 		}
-		l.waiting = nil
+		q.waiting = nil
 	}
 }
 
-// giveBackWithin bounds giving runs back: if the database does not answer, their lease runs out by itself.
-const giveBackWithin = 5 * time.Second
+// giveBackTimeout bounds giving runs back: if the database does not answer, their lease expires.
+const giveBackTimeout = 5 * time.Second
 
 // giveBack frees runs that were claimed for a worker that has gone.
 func (b *Broker) giveBack(ctx context.Context, l *Lease) {
-	ctx, cancel := context.WithTimeout(ctx, giveBackWithin)
+	ctx, cancel := context.WithTimeout(ctx, giveBackTimeout)
 	defer cancel()
-	for i := range l.Runs {
-		row := &l.Runs[i]
-		if err := b.release(ctx, row.ScheduledFor, row.Token, &row.Job); err != nil {
-			b.Logger.WarnContext(ctx, "a run waits for its lease to run out: its worker has gone", "error", err)
+	for _, a := range l.Runs {
+		if err := b.release(ctx, a.Due.ScheduledFor, a.Due.Token, &a.Job); err != nil {
+			b.Logger.WarnContext(ctx, "could not give a run back whose worker has gone; it waits until its lease expires",
+				"runId", a.RunID(), "error", err)
 			return
 		}
 	}
 	b.forgetLease(ctx, l.ID)
 }
 
-// grant claims due runs of a queue for those who wait, and hands them over, one to each by turn. Who gets one leaves the line. It
-// returns how many it claimed.
-func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) (claimed int, err error) {
-	params := db.ClaimQueuedParams{Token: runs.NewToken(), Queue: queue}
-	takers := map[uuid.UUID]*waiter{}
+// slots returns the parameters that claim runs for those who wait, one entry for each run that one of
+// them would take, and who takes the runs of each lease. The waiters take turns: of A, who takes two
+// runs, and B, who takes one, the entries are A, B, A.
+func slots(name string, waiting []*waiter) (params db.ClaimQueuedParams, takers map[uuid.UUID]*waiter, err error) {
+	params = db.ClaimQueuedParams{Token: runs.NewToken(), Queue: name}
+	takers = map[uuid.UUID]*waiter{}
 	ids := make([]uuid.UUID, len(waiting))
-	for turn := 0; ; turn++ {
-		before := len(params.LeaseIds)
-		for i, w := range waiting {
-			if turn >= w.ask.MaxRuns || len(params.LeaseIds) == maxSlots {
-				continue
-			}
-			if turn == 0 {
-				if ids[i], err = uuid.NewV7(); err != nil {
-					return 0, fmt.Errorf("make a lease id: %w", err)
-				}
-				takers[ids[i]] = w
-			}
-			params.LeaseIds = append(params.LeaseIds, ids[i])
-			params.Holders = append(params.Holders, w.ask.Holder)
-			params.Durations = append(params.Durations, w.ask.Duration)
+	for i, w := range waiting {
+		if ids[i], err = uuid.NewV7(); err != nil {
+			return params, nil, fmt.Errorf("create a lease id: %w", err)
 		}
-		if len(params.LeaseIds) == before {
-			break
+		takers[ids[i]] = w
+	}
+	for turn, isTaken := 0, true; isTaken; turn++ {
+		isTaken = false
+		for i, w := range waiting {
+			if turn < w.ask.MaxRuns && len(params.LeaseIds) < maxSlots {
+				params.LeaseIds = append(params.LeaseIds, ids[i])
+				params.Holders = append(params.Holders, w.ask.Holder)
+				params.Durations = append(params.Durations, w.ask.Duration)
+				isTaken = true
+			}
 		}
 	}
-	// Not cut off when a worker goes, or the instance stops: what was claimed would wait for its lease to run out.
+	return params, takers, nil
+}
+
+// grant claims due runs of a queue for those who wait, and hands them over. Who gets a lease leaves
+// the queue. It returns how many runs it claimed.
+func (b *Broker) grant(ctx context.Context, name string, waiting []*waiter) (claimed int, err error) {
+	params, takers, err := slots(name, waiting)
+	if err != nil {
+		return 0, err
+	}
+	// Not canceled when a worker goes or the instance stops: claimed runs would wait until their lease
+	// expires.
 	ctx = context.WithoutCancel(ctx)
 	rows, err := b.queries.ClaimQueued(ctx, params)
 	if err != nil {
@@ -183,8 +207,8 @@ func (b *Broker) grant(ctx context.Context, queue string, waiting []*waiter) (cl
 func (b *Broker) hand(ctx context.Context, w *waiter, lease *Lease) {
 	b.mu.Lock()
 	isThere := w.ask.Wait <= 0
-	if l := b.lines[w.ask.Queue]; l != nil && !isThere {
-		isThere = l.remove(w, time.Now())
+	if q := b.queues[w.ask.Queue]; q != nil && !isThere {
+		isThere = q.remove(w, time.Now())
 	}
 	if isThere {
 		w.granted <- lease
@@ -195,36 +219,36 @@ func (b *Broker) hand(ctx context.Context, w *waiter, lease *Lease) {
 	}
 }
 
-// prepare makes leases of what was claimed for takers. Runs that are not to be executed are ended here.
+// prepare makes leases of the claimed runs. Runs that are not to be executed are ended here.
 func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow, takers map[uuid.UUID]*waiter) map[uuid.UUID]*Lease {
 	leases := map[uuid.UUID]*Lease{}
-	claimed := make([]*runs.Outcome, len(rows))
-	for i, row := range rows {
+	claims := make([]db.ClaimRow, len(rows))
+	for i := range rows {
+		row := &rows[i]
 		b.clock.Observe(row.ReadAt)
-		leases[row.LeaseID] = &Lease{ID: row.LeaseID, ExpiresAt: row.LeasedAt.Add(takers[row.LeaseID].ask.Duration)}
-		claimed[i] = new(runs.New(claimOf(db.GetLeasedRow(row))))
+		claims[i] = db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}
+		id := row.Claimed.LeaseID
+		leases[id] = &Lease{ID: id, ExpiresAt: row.LeasedAt.Add(takers[id].ask.Duration)}
 	}
 	now := b.clock.Now()
-	if err := b.outcomes.Split(ctx, now, claimed); err != nil {
-		b.Logger.ErrorContext(ctx, "schedules wait for their runs to end", "error", err)
-	}
-	var over []*runs.Outcome
-	for i, o := range claimed {
-		if !o.Prepare(now) {
-			over = append(over, o)
+	var attempts []*runs.Attempt
+	var over []*runs.Ended
+	for i, claimed := range b.runs.Open(ctx, now, claims) {
+		claimed.Holder = rows[i].Holder
+		attempt, ended := claimed.Prepare(now)
+		if attempt == nil {
+			over = append(over, ended)
 			continue
 		}
-		if _, err := b.outcomes.CancelEarlier(ctx, o); err != nil {
-			b.Logger.ErrorContext(ctx, "earlier runs go on", "runId", o.RunID(), "error", err)
-		}
-		lease := leases[rows[i].LeaseID]
-		lease.Runs = append(lease.Runs, o.Row)
+		attempts = append(attempts, attempt)
+		lease := leases[rows[i].Claimed.LeaseID]
+		lease.Runs = append(lease.Runs, attempt)
 	}
-	if len(over) > 0 {
-		if _, _, err := b.outcomes.Batch(ctx, over); err != nil {
-			// Their lease runs out, and they are claimed again.
-			b.Logger.ErrorContext(ctx, "runs that are not executed were not stored", "runs", len(over), "error", err)
-		}
+	b.runs.CancelEarlier(ctx, attempts...)
+	if _, err := b.save(ctx, over); err != nil {
+		// Their lease expires, and they are claimed again.
+		b.Logger.ErrorContext(ctx, "could not store runs that are not executed; they are claimed again when their lease expires",
+			"runs", len(over), "error", err)
 	}
 	return leases
 }

@@ -16,11 +16,12 @@ import (
 	"punctual/internal/sanitize"
 )
 
-// ErrLost says that a run, or a lease, is no longer the worker's, or never was. What it has done or said changes nothing.
-var ErrLost = errors.New("the lease has run out, or the run was leased anew")
+// ErrNotLeased says that a run, or a lease, is no longer the worker's, or never was. What the worker
+// has done or reports changes nothing.
+var ErrNotLeased = errors.New("the lease has expired, or the run was leased anew")
 
-// End says how an attempt of a leased run ended. The error is as of target.Executor; nil: it succeeded. It returns ErrLost when
-// the token is not that of the run's claim.
+// End stores how an attempt of a leased run ended. The error is as of executor.Executor; nil if the
+// attempt succeeded. It returns ErrNotLeased if the token is not that of the run's claim.
 func (b *Broker) End(ctx context.Context, run uuid.UUID, token int64, output string, failure error) error {
 	row, err := b.leased(ctx, run, token)
 	if err != nil {
@@ -28,21 +29,48 @@ func (b *Broker) End(ctx context.Context, run uuid.UUID, token int64, output str
 	}
 	b.clock.Observe(row.ReadAt)
 	now := b.clock.Now()
-	o := runs.New(claimOf(row))
-	o.Resume(row.LeasedAt)
-	if failure != nil && row.CancelReason != nil {
-		failure = runs.Canceled{Reason: *row.CancelReason}
+	if failure != nil && row.Claimed.CancelReason != nil {
+		failure = runs.Canceled{Reason: *row.Claimed.CancelReason}
 	}
-	o.End(now, result(output, now.Sub(row.LeasedAt)), failure)
-	lost, _, err := b.outcomes.Batch(ctx, []*runs.Outcome{&o})
+	ended := resume(&row).End(now, result(output, now.Sub(row.LeasedAt)), failure)
+	lost, err := b.save(ctx, []*runs.Ended{ended})
 	if err != nil {
 		return err
 	}
-	if len(lost) > 0 {
-		return ErrLost
+	if lost > 0 {
+		return ErrNotLeased
 	}
-	b.forgetLease(ctx, row.LeaseID)
+	b.forgetLease(ctx, row.Claimed.LeaseID)
 	return nil
+}
+
+// resume returns the attempt that a worker makes.
+func resume(row *db.GetLeasedRow) *runs.Attempt {
+	a := runs.Resume(&db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}, row.LeasedAt)
+	a.Holder = row.Holder
+	return a
+}
+
+// saveTimeout bounds storing runs that the database refuses: their worker, or other workers, wait.
+const saveTimeout = 5 * time.Second
+
+// save stores how runs ended, and returns how many of them were completed or taken over by others.
+func (b *Broker) save(ctx context.Context, batch []*runs.Ended) (lost int, err error) {
+	saved := b.runs.Save(ctx, batch)
+	lost, err = len(saved.Lost), saved.Err
+	if len(saved.Refused) == 0 {
+		return lost, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	for _, refused := range saved.Refused {
+		isLost, saveErr := b.runs.SaveRefused(ctx, refused)
+		if isLost {
+			lost++
+		}
+		err = errors.Join(err, saveErr)
+	}
+	return lost, err
 }
 
 // result returns what a worker reported, as the history keeps it.
@@ -51,17 +79,17 @@ func result(output string, took time.Duration) *executor.Result {
 	return &executor.Result{Duration: took, Output: kept, OutputIsTruncated: isTruncated}
 }
 
-// Release gives a leased run back, for another worker; the attempt does not count. It returns ErrLost when the token is not
-// that of the run's claim.
+// Release gives a leased run back, for another worker; the attempt does not count. It returns
+// ErrNotLeased if the token is not that of the run's claim.
 func (b *Broker) Release(ctx context.Context, run uuid.UUID, token int64) error {
 	row, err := b.leased(ctx, run, token)
 	if err != nil {
 		return err
 	}
-	if err := b.release(ctx, row.ScheduledFor, token, &row.Job); err != nil {
+	if err := b.release(ctx, row.Claimed.ScheduledFor, token, &row.Job); err != nil {
 		return err
 	}
-	b.forgetLease(ctx, row.LeaseID)
+	b.forgetLease(ctx, row.Claimed.LeaseID)
 	return nil
 }
 
@@ -71,28 +99,28 @@ func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int6
 		return fmt.Errorf("release: %w", err)
 	}
 	if n == 0 {
-		return ErrLost
+		return ErrNotLeased
 	}
 	if queue := job.Queue; queue != nil {
 		b.due(queue, b.clock.Now())
 	}
-	b.due(nil, b.clock.Now()) // one that was canceled is left to instances
+	b.due(nil, b.clock.Now()) // an instance ends the run if it was canceled
 	return nil
 }
 
-// Heartbeat puts the end of a worker's lease off, and returns when that is now, and which of its runs are to end. It returns
-// ErrLost when the lease has run out.
+// Heartbeat extends a worker's lease, and returns when it expires now, and which of its runs were
+// canceled. It returns ErrNotLeased if the lease has expired.
 func (b *Broker) Heartbeat(ctx context.Context, lease uuid.UUID) (expiresAt time.Time, canceled []uuid.UUID, err error) {
 	expiresAt, err = b.queries.RenewWorkerLease(ctx, lease)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return time.Time{}, nil, ErrLost
+		return time.Time{}, nil, ErrNotLeased
 	}
 	if err != nil {
 		return time.Time{}, nil, fmt.Errorf("renew the lease: %w", err)
 	}
 	rows, err := b.queries.ListCanceledOfWorker(ctx, lease)
 	if err != nil {
-		return time.Time{}, nil, fmt.Errorf("list runs that are to end: %w", err)
+		return time.Time{}, nil, fmt.Errorf("list canceled runs: %w", err)
 	}
 	for _, row := range rows {
 		canceled = append(canceled, runid.New(row.JobID, row.ScheduledFor))
@@ -100,31 +128,28 @@ func (b *Broker) Heartbeat(ctx context.Context, lease uuid.UUID) (expiresAt time
 	return expiresAt, canceled, nil
 }
 
-// EndOverdue fails the attempts of workers that have taken longer than they may, and returns how many there were. Safe to be
-// done by many: the tokens guard it.
+// EndOverdue fails the attempts of workers that take longer than their deadline, and returns how many
+// there were. All instances may do it at once: the tokens guard it.
 func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 	rows, err := b.queries.ListOverdue(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("list what takes too long: %w", err)
+		return 0, fmt.Errorf("list overdue attempts: %w", err)
 	}
-	overdue := make([]*runs.Outcome, len(rows))
-	for i, row := range rows {
+	overdue := make([]*runs.Ended, len(rows))
+	for i := range rows {
+		row := db.GetLeasedRow(rows[i])
 		b.clock.Observe(row.ReadAt)
-		now, deadline := b.clock.Now(), time.Duration(row.Job.AttemptDeadlineSeconds)*time.Second
-		o := runs.New(claimOf(db.GetLeasedRow(row)))
-		o.Resume(row.LeasedAt)
-		err := fmt.Errorf("%w after %s", runs.ErrDeadline, deadline)
-		if row.CancelReason != nil {
-			err = runs.Canceled{Reason: *row.CancelReason}
+		err := fmt.Errorf("%w after %s", runs.ErrDeadline, time.Duration(row.Job.AttemptDeadlineSeconds)*time.Second)
+		if row.Claimed.CancelReason != nil {
+			err = runs.Canceled{Reason: *row.Claimed.CancelReason}
 		}
-		o.End(now, nil, err)
-		overdue[i] = &o
+		overdue[i] = resume(&row).End(b.clock.Now(), nil, err)
 	}
-	if _, _, err = b.outcomes.Batch(ctx, overdue); err != nil {
+	if _, err = b.save(ctx, overdue); err != nil {
 		return 0, err
 	}
-	for _, row := range rows {
-		b.forgetLease(ctx, row.LeaseID) // so that its worker is told at its next heartbeat
+	for i := range rows {
+		b.forgetLease(ctx, rows[i].Claimed.LeaseID) // so that its worker is told at its next heartbeat
 	}
 	return int64(len(rows)), nil
 }
@@ -133,11 +158,11 @@ func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 func (b *Broker) leased(ctx context.Context, run uuid.UUID, token int64) (row db.GetLeasedRow, err error) {
 	scheduledFor, jobTail, ok := runid.Parse(run)
 	if !ok {
-		return row, ErrLost
+		return row, ErrNotLeased
 	}
 	row, err = b.queries.GetLeased(ctx, db.GetLeasedParams{ScheduledFor: scheduledFor, JobTail: jobTail, Token: token})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return row, ErrLost
+		return row, ErrNotLeased
 	}
 	if err != nil {
 		return row, fmt.Errorf("get the leased run: %w", err)
@@ -145,20 +170,10 @@ func (b *Broker) leased(ctx context.Context, run uuid.UUID, token int64) (row db
 	return row, nil
 }
 
-// forgetLease deletes a worker's lease when nothing is left under it, also where the worker has gone when it had said so.
+// forgetLease deletes a worker's lease if nothing is left under it, also if the worker has gone since
+// it reported.
 func (b *Broker) forgetLease(ctx context.Context, id uuid.UUID) {
 	if err := b.queries.ForgetLease(context.WithoutCancel(ctx), id); err != nil {
-		b.Logger.WarnContext(ctx, "a lease is left to run out", "error", err)
-	}
-}
-
-// claimOf is the claim under which a worker holds a run. All queries for such a run return the same columns.
-func claimOf(row db.GetLeasedRow) db.ClaimRow {
-	return db.ClaimRow{
-		JobID: row.JobID, ScheduledFor: row.ScheduledFor, ReadyAt: row.ReadyAt, CarriesSchedule: row.CarriesSchedule, Queue: row.Queue,
-		Trigger: row.Trigger, RetryOf: row.RetryOf, Token: row.Token, Attempt: row.Attempt, StartedAt: row.StartedAt,
-		CancelReason: row.CancelReason, FailedAttempts: row.FailedAttempts, BufferedFor: row.BufferedFor,
-		Revision: row.Revision, RevisedAt: row.RevisedAt, RunCount: row.RunCount, Failures: row.Failures, Job: row.Job,
-		ReadAt: row.ReadAt,
+		b.Logger.WarnContext(ctx, "could not delete a worker's lease; it expires by itself", "error", err)
 	}
 }

@@ -10,49 +10,50 @@ import (
 // never is later than anything that is due.
 var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
-// keepLine is for how long what is known of a queue is kept when nobody waits any more: a worker that asks again and again
-// is not to cost a query each time.
-const keepLine = time.Minute
+// keepQueue is for how long the state of a queue is kept when no worker waits any more: a worker that
+// asks again and again is not to cost a query each time.
+const keepQueue = time.Minute
 
-// line is who waits for runs of one queue, and what is known of it.
-type line struct {
+// queue is which workers wait for runs of a queue, and what is known of it.
+type queue struct {
 	waiting []*waiter
-	// next is when something is due next; the zero instant: that is not known.
+	// next is when a run of the queue is due next; zero if that is not known.
 	next time.Time
-	// heard is the earliest that has become due since a look began, which may not have seen it.
-	heard time.Time
-	// leftAt is when nobody waited any more, by this machine's monotonic clock.
+	// lateArrival is the earliest instant that has become due since a look began, which may not have
+	// seen it.
+	lateArrival time.Time
+	// leftAt is when the last worker left, by this machine's monotonic clock.
 	leftAt time.Time
 }
 
-func (l *line) isKnown() bool { return !l.next.IsZero() }
+func (q *queue) isKnown() bool { return !q.next.IsZero() }
 
-func (l *line) forget() { l.next, l.heard = time.Time{}, never }
+// forget makes the next due time unknown.
+func (q *queue) forget() { q.next, q.lateArrival = time.Time{}, never }
 
 // beginLook is called before the database is asked.
-func (l *line) beginLook() { l.next, l.heard = never, never }
+func (q *queue) beginLook() { q.next, q.lateArrival = never, never }
 
-// learn is told what the database has answered.
-func (l *line) learn(next time.Time) {
-	l.next = clock.Earlier(next, l.heard)
-}
+// endLook is called with what the database has answered.
+func (q *queue) endLook(next time.Time) { q.next = clock.Earlier(next, q.lateArrival) }
 
-// hear is told that something is due at an instant.
-func (l *line) hear(readyAt time.Time) {
-	l.heard = clock.Earlier(l.heard, readyAt)
-	if l.isKnown() {
-		l.next = clock.Earlier(l.next, readyAt)
+// add notes that a run is due at an instant.
+func (q *queue) add(readyAt time.Time) {
+	q.lateArrival = clock.Earlier(q.lateArrival, readyAt)
+	if q.isKnown() {
+		q.next = clock.Earlier(q.next, readyAt)
 	}
 }
 
-func (l *line) isForgotten(now time.Time) bool {
-	return len(l.waiting) == 0 && now.Sub(l.leftAt) > keepLine
+// isUnused reports whether no worker has waited for so long that the state can be dropped.
+func (q *queue) isUnused(now time.Time) bool {
+	return len(q.waiting) == 0 && now.Sub(q.leftAt) > keepQueue
 }
 
-// remove takes a waiter out of the line, and reports whether it was there.
-func (l *line) remove(w *waiter, now time.Time) bool {
-	before := len(l.waiting)
-	l.waiting = slices.DeleteFunc(l.waiting, func(other *waiter) bool { return other == w })
-	l.leftAt = now
-	return len(l.waiting) < before
+// remove removes a waiter, and reports whether it was there.
+func (q *queue) remove(w *waiter, now time.Time) bool {
+	before := len(q.waiting)
+	q.waiting = slices.DeleteFunc(q.waiting, func(other *waiter) bool { return other == w })
+	q.leftAt = now
+	return len(q.waiting) < before
 }

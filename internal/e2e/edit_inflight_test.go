@@ -158,7 +158,7 @@ func TestWhatARunInFlightHeldUpIsCounted(t *testing.T) {
 			require.Equal(t, client.RunStatusSKIPPED, runs[0].Status)
 			require.Equal(t, c.reason, *runs[0].Reason)
 			require.EqualValues(t, 3, runs[0].Occurrences)
-			require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), runs[0].ScheduledFor)
+			require.Equal(t, row.Claimed.ScheduledFor.Add(time.Minute).UTC(), runs[0].ScheduledFor)
 		})
 	}
 }

@@ -66,7 +66,7 @@ func (i instance) due(t *testing.T, pool *pgxpool.Pool, body string) client.Job 
 }
 
 // begin begins the only run that is due, as an instance that exists only in the test.
-func begin(t *testing.T, pool *pgxpool.Pool) *runs.Outcome {
+func begin(t *testing.T, pool *pgxpool.Pool) *runs.Attempt {
 	t.Helper()
 	q := db.New(pool)
 	holder := uuid.Must(uuid.NewV7())
@@ -74,23 +74,19 @@ func begin(t *testing.T, pool *pgxpool.Pool) *runs.Outcome {
 	rows, err := q.Claim(t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: holder, MaxRows: 10})
 	require.NoError(t, err)
 	require.Len(t, rows, 1, "one run is due")
-	o := runs.New(rows[0])
-	require.NoError(t, storeOf(pool).Split(t.Context(), rows[0].ReadAt, []*runs.Outcome{&o}))
-	require.True(t, o.Prepare(rows[0].ReadAt), "it is to be executed")
-	o.Begin(rows[0].ReadAt)
-	return &o
+	attempt, _ := storeOf(pool).Open(t.Context(), rows[0].ReadAt, rows)[0].Prepare(rows[0].ReadAt)
+	require.NotNil(t, attempt, "it is to be executed")
+	attempt.Begin(rows[0].ReadAt)
+	return attempt
 }
 
 // end ends a run that was begun.
-func end(t *testing.T, pool *pgxpool.Pool, o *runs.Outcome, failure error) {
+func end(t *testing.T, pool *pgxpool.Pool, attempt *runs.Attempt, failure error) {
 	t.Helper()
 	now, err := db.New(pool).DatabaseTime(t.Context())
 	require.NoError(t, err)
-	o.End(now, nil, failure)
-	lost, left, err := storeOf(pool).Batch(t.Context(), []*runs.Outcome{o})
-	require.NoError(t, err)
-	require.Empty(t, lost, "it was the test's to end")
-	require.Empty(t, left)
+	saved := storeOf(pool).Save(t.Context(), []*runs.Ended{attempt.End(now, nil, failure)})
+	require.Empty(t, saved, "it was the test's to end")
 }
 
 func storeOf(pool *pgxpool.Pool) runs.Store {

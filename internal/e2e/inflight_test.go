@@ -25,20 +25,18 @@ func claimOne(t *testing.T, pool *pgxpool.Pool, job uuid.UUID) db.ClaimRow {
 	rows, err := q.Claim(t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: holder, MaxRows: 10, Ahead: 10 * time.Second})
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
-	require.Equal(t, job, rows[0].JobID)
+	require.Equal(t, job, rows[0].Claimed.JobID)
 	return rows[0]
 }
 
 // complete ends a run in flight with success, as its instance would, and returns whether that was stored.
 func complete(t *testing.T, pool *pgxpool.Pool, row db.ClaimRow) bool {
 	t.Helper()
-	o := runs.New(row)
-	o.Resume(row.StartedAt)
-	o.End(row.ReadAt, nil, nil)
-	lost, left, err := storeOf(pool).Batch(t.Context(), []*runs.Outcome{&o})
-	require.NoError(t, err)
-	require.Empty(t, left)
-	return len(lost) == 0
+	ended := runs.Resume(&row, row.Claimed.StartedAt).End(row.ReadAt, nil, nil)
+	saved := storeOf(pool).Save(t.Context(), []*runs.Ended{ended})
+	require.NoError(t, saved.Err)
+	require.Empty(t, saved.Refused)
+	return len(saved.Lost) == 0
 }
 
 func TestRunInFlightIsSeen(t *testing.T) {
@@ -48,7 +46,7 @@ func TestRunInFlightIsSeen(t *testing.T) {
 	age(t, pool, job.Id, time.Minute)
 	row := claimOne(t, pool, job.Id)
 
-	require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), *service.getJob(t, job.Id).NextRunAt, "what comes after it")
+	require.Equal(t, row.Claimed.ScheduledFor.Add(time.Minute).UTC(), *service.getJob(t, job.Id).NextRunAt, "what comes after it")
 	runs := service.listRuns(t, job.Id)
 	require.Len(t, runs, 1)
 	require.Equal(t, client.RunStatusRUNNING, runs[0].Status)
@@ -77,7 +75,7 @@ func TestPausingLetsTheRunInFlightEnd(t *testing.T) {
 	require.True(t, complete(t, pool, row))
 	require.Zero(t, count(t, pool, "select count(*) from due"), "nothing is due any more")
 	require.Len(t, service.listRuns(t, job.Id), 1)
-	require.Equal(t, row.StartedAt.UTC(), service.getJob(t, job.Id).LastRunAt.UTC())
+	require.Equal(t, row.Claimed.StartedAt.UTC(), service.getJob(t, job.Id).LastRunAt.UTC())
 }
 
 func TestResumingWhileTheRunIsInFlight(t *testing.T) {
@@ -89,7 +87,7 @@ func TestResumingWhileTheRunIsInFlight(t *testing.T) {
 
 	service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
 	resumed := service.updateJob(t, job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
-	require.Equal(t, row.ScheduledFor.Add(time.Minute).UTC(), *resumed.NextRunAt)
+	require.Equal(t, row.Claimed.ScheduledFor.Add(time.Minute).UTC(), *resumed.NextRunAt)
 	require.Equal(t, 1, count(t, pool, "select count(*) from due"), "the run in flight, which what comes next must not overlap")
 
 	require.True(t, complete(t, pool, row))
@@ -107,11 +105,11 @@ func TestNewIntervalWhileTheRunIsInFlight(t *testing.T) {
 	row := claimOne(t, pool, job.Id)
 
 	changed := service.updateJob(t, job.Id, client.JobUpdate{IntervalInSeconds: new(int64(3600))})
-	require.Equal(t, row.ScheduledFor.Add(time.Hour).UTC(), *changed.NextRunAt)
+	require.Equal(t, row.Claimed.ScheduledFor.Add(time.Hour).UTC(), *changed.NextRunAt)
 	require.True(t, complete(t, pool, row))
 	after := service.getJob(t, job.Id)
 	require.Equal(t, changed.NextRunAt, after.NextRunAt, "the new interval stands")
-	require.Equal(t, row.StartedAt.UTC(), after.LastRunAt.UTC())
+	require.Equal(t, row.Claimed.StartedAt.UTC(), after.LastRunAt.UTC())
 }
 
 func TestDeletingLetsTheRunInFlightEnd(t *testing.T) {
@@ -185,13 +183,13 @@ func TestChangesDoNotReachWhatIsClaimedAhead(t *testing.T) {
 			job := service.createJob(t, "claimed-ahead", 60, `{"old":true}`)
 			age(t, pool, job.Id, 55*time.Second)
 			row := claimOne(t, pool, job.Id)
-			require.True(t, row.ReadyAt.After(row.ReadAt), "it is not due yet")
+			require.True(t, row.Claimed.ReadyAt.After(row.ReadAt), "it is not due yet")
 			require.Empty(t, service.listRuns(t, job.Id), "so it is not running")
-			require.Equal(t, row.ScheduledFor.UTC(), *service.getJob(t, job.Id).NextRunAt, "but next")
+			require.Equal(t, row.Claimed.ScheduledFor.UTC(), *service.getJob(t, job.Id).NextRunAt, "but next")
 
 			change(t, service, job.Id)
 			require.JSONEq(t, `{"old":true}`, string(row.Job.Payload), "it runs as it was claimed")
-			row.ReadAt = row.StartedAt // its end
+			row.ReadAt = row.Claimed.StartedAt // its end
 			require.True(t, complete(t, pool, row), "and is recorded")
 			require.Equal(t, 1, count(t, pool, "select count(*) from runs where status = 'SUCCEEDED'"))
 			require.Zero(t, count(t, pool, "select count(*) from due where lease_id is not null"))

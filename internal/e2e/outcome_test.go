@@ -43,8 +43,8 @@ func TestWhatCameDueBehindARunThatWaits(t *testing.T) {
 		update due set scheduled_for = scheduled_for - interval '9 minutes', ready_at = ready_at - interval '9 minutes',
 			started_at = started_at - interval '9 minutes', buffered_for = buffered_for - interval '9 minutes'`)
 	require.NoError(t, err)
-	o.Row.ScheduledFor = o.Row.ScheduledFor.Add(-9 * time.Minute)
-	o.Resume(o.Row.StartedAt)
+	o.Due.ScheduledFor = o.Due.ScheduledFor.Add(-9 * time.Minute)
+	o.Begin(o.Due.StartedAt)
 	end(t, pool, o, nil)
 	service.executes(t, 1)
 	require.Equal(t, 9, count(t, pool, `select coalesce(sum(occurrences), 0) from runs where reason = 'OVERLAP'`))

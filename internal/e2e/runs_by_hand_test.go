@@ -203,12 +203,12 @@ func TestRunByHandWaitsForWhatIsClaimedAhead(t *testing.T) {
 			age(t, pool, job.Id, 55*time.Second)
 			row := claimOne(t, pool, job.Id)
 			run := service.startRun(t, job.Id, policy)
-			require.True(t, run.ScheduledFor.After(row.ScheduledFor), "it is after what is claimed")
-			row.ReadAt = row.StartedAt // its end
+			require.True(t, run.ScheduledFor.After(row.Claimed.ScheduledFor), "it is after what is claimed")
+			row.ReadAt = row.Claimed.StartedAt // its end
 			require.True(t, complete(t, pool, row))
 			age(t, pool, job.Id, 6*time.Second)
 			service.executes(t, 1)
-			require.Equal(t, row.ScheduledFor.Add(time.Minute-6*time.Second).UTC(), *service.getJob(t, job.Id).NextRunAt)
+			require.Equal(t, row.Claimed.ScheduledFor.Add(time.Minute-6*time.Second).UTC(), *service.getJob(t, job.Id).NextRunAt)
 			require.EqualValues(t, 2, service.getJob(t, job.Id).RunCount)
 		})
 	}

@@ -42,6 +42,8 @@ type Keeper struct {
 // Lease is the right to execute the runs that were claimed under ID.
 type Lease struct {
 	ID uuid.UUID
+	// Holder names this instance for people.
+	Holder string
 	// Context ends, with ErrLost as its cause, before the lease runs out in the database. So whoever
 	// executes under the lease stops before anybody else can start.
 	Context context.Context
@@ -85,11 +87,11 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.Duration) // a lease that comes later has run out
 	defer cancel()
 	asked := time.Now()
-	lease := db.CreateLeaseParams{ID: id, Holder: holder(), Duration: k.Duration}
-	if err := k.Queries.CreateLease(ctx, lease); err != nil {
+	l := &Lease{ID: id, Holder: holder(), began: asked}
+	params := db.CreateLeaseParams{ID: id, Holder: l.Holder, Duration: k.Duration}
+	if err := k.Queries.CreateLease(ctx, params); err != nil {
 		return nil, fmt.Errorf("take a lease: %w", err)
 	}
-	l := &Lease{ID: id, began: asked}
 	l.Context, l.lose = context.WithCancelCause(context.Background())
 	l.runsOut = time.AfterFunc(k.Duration, func() { l.lose(ErrLost) })
 	l.extend(k.usableFor(asked))
@@ -165,7 +167,7 @@ func (k *Keeper) Release(ctx context.Context) (held bool, err error) {
 	}
 	l.runsOut.Stop()
 	l.lose(context.Canceled)
-	if err := k.Queries.DeleteLease(ctx, l.ID); err != nil {
+	if err := k.Queries.ExpireLease(ctx, l.ID); err != nil {
 		return true, fmt.Errorf("release the lease: %w", err)
 	}
 	return true, nil

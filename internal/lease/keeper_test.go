@@ -107,7 +107,7 @@ func TestKeeper(t *testing.T) {
 		l, err := k.Hold(t.Context())
 		require.NoError(t, err)
 		began := time.Now()
-		require.NoError(t, db.New(pool).DeleteLease(t.Context(), l.ID))
+		require.NoError(t, db.New(pool).ExpireLease(t.Context(), l.ID))
 		run(t, k)
 		<-l.Context.Done()
 		require.Less(t, time.Since(began), 6*time.Second, "at the first renewal, after a third of the duration")

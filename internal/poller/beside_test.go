@@ -126,20 +126,19 @@ func TestAnEditBetweenAClaimAndItsSplit(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	job := b.job(func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
-	o := runs.New(b.claim(b.lease())[0])
+	claim := b.claim(b.lease())
 	b.edit(job, jobs.Change{
 		OverlapPolicy: jobs.Given(db.OverlapPolicySKIP), IntervalSeconds: jobs.Given(new(int64(3600))),
 	})
 	store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Pauser: b.jobs, Due: func(*string, time.Time) {}}
-	require.NoError(t, store.Split(t.Context(), o.Row.ReadAt, []*runs.Outcome{&o}))
+	now := claim[0].ReadAt
+	opened := store.Open(t.Context(), now, claim)
 	require.Equal(t, 1, b.count(`select count(*) from due`), "nothing may begin before it ends")
 
-	require.True(t, o.Prepare(o.Row.ReadAt))
-	o.Begin(o.Row.ReadAt)
-	o.End(o.Row.ReadAt, nil, nil)
-	lost, _, err := store.Batch(t.Context(), []*runs.Outcome{&o})
-	require.NoError(t, err)
-	require.Empty(t, lost)
+	attempt, _ := opened[0].Prepare(now)
+	require.NotNil(t, attempt)
+	attempt.Begin(now)
+	require.Empty(t, store.Save(t.Context(), []*runs.Ended{attempt.End(now, nil, nil)}))
 	require.Equal(t, 1, b.count(`select count(*) from due where carries_schedule and ready_at > now() + interval '50 minutes'`), "then the new schedule counts")
 }
 

@@ -13,10 +13,12 @@ import (
 	"punctual/internal/runs"
 )
 
-// cancelCheck is how often an instance looks for runs of its own that are to end, should it not have been told.
-const cancelCheck = 3 * time.Second
+// cancelDelay is the time between two looks for canceled runs of this instance, in case it was not
+// told of one.
+const cancelDelay = 3 * time.Second
 
-// cancels knows the attempts that this instance makes and whose executor could be told to end. The zero value knows none.
+// cancels has the attempts of this instance whose executor can be told to end. The zero value has
+// none.
 type cancels struct {
 	mu   sync.Mutex
 	runs map[uuid.UUID]*attemptContext // the latest of each run: one whose lease was lost may not have noticed yet
@@ -57,14 +59,14 @@ func (c *cancels) empty() bool {
 // Cancel ends a run if this instance executes it, for a reason that is in the database already.
 func (p *Poller) Cancel(run uuid.UUID, reason db.RunReason) { p.cancels.end(run, reason) }
 
-// endCanceled ends what this instance executes and was not told to end, again and again until ctx ends.
+// endCanceled ends canceled runs that this instance executes and was not told of, until ctx ends.
 func (p *Poller) endCanceled(ctx context.Context) {
 	for ctx.Err() == nil {
-		if sleep(ctx, cancelCheck); p.cancels.empty() {
+		if sleep(ctx, cancelDelay); p.cancels.empty() {
 			continue
 		}
 		if err := p.endCanceledOnce(ctx); err != nil && ctx.Err() == nil {
-			p.Logger.ErrorContext(ctx, "looking for runs that are to end failed", "error", err)
+			p.Logger.ErrorContext(ctx, "could not look for canceled runs; they go on until the next look", "error", err)
 		}
 	}
 }
@@ -76,7 +78,7 @@ func (p *Poller) endCanceledOnce(ctx context.Context) error {
 	}
 	rows, err := p.queries.ListCanceled(ctx, &held.ID)
 	if err != nil {
-		return fmt.Errorf("list runs that are to end: %w", err)
+		return fmt.Errorf("list canceled runs: %w", err)
 	}
 	for _, row := range rows {
 		p.Cancel(runid.New(row.JobID, row.ScheduledFor), *row.CancelReason)

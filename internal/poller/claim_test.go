@@ -16,7 +16,7 @@ func TestLostClaimIsFreed(t *testing.T) {
 	holder := b.lease()
 	lost := b.claim(holder)
 	require.Len(t, lost, 1)
-	freed, err := b.FreeLost(t.Context(), db.FreeLostParams{LeaseID: &holder, KnownTokens: []int64{lost[0].Token}})
+	freed, err := b.FreeLost(t.Context(), db.FreeLostParams{LeaseID: &holder, KnownTokens: []int64{lost[0].Claimed.Token}})
 	require.NoError(t, err)
 	require.Zero(t, freed, "it knows of it")
 	freed, err = b.FreeLost(t.Context(), db.FreeLostParams{LeaseID: &holder, KnownTokens: []int64{}})

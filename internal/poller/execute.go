@@ -13,85 +13,88 @@ import (
 	"punctual/internal/runs"
 )
 
-// run is a claimed run on this instance's hands. It is handed on by its address: it is large, and a goroutine whose stack has
-// to grow for it costs more than all else that is done to start one.
+// run is a claimed run that this instance executes.
 type run struct {
-	runs.Outcome
-	held   *lease.Lease
-	settle func() // to be called once, when it is stored or never will be
+	claimed *runs.Claimed
+	ended   *runs.Ended // nil until the run, or an attempt of it, has ended
+	lease   *lease.Lease
+	// released is to be called once, by release.
+	released func()
 }
 
-// execute executes one claimed run, until ctx ends, and hands its end over to be stored: whoever stores it settles it, so that
-// what waits for that is a line in a batch and not a goroutine. It leaves the run to others when the lease is lost or work
-// is interrupted: whoever claims it next makes another attempt. What comes before and after the attempt is apart from it, so
-// that its stack is free while that goes on.
+// release says that the run is stored, or never will be by this instance.
+func (r *run) release() {
+	r.claimed, r.ended = nil, nil // the runs of a batch are one piece of memory
+	r.released()
+}
+
+// execute executes one claimed run, until ctx ends, and hands over how it ended. Whoever stores that
+// releases the run, so that a run that waits for it is an entry of a batch and not a goroutine. If
+// the lease is lost or work is interrupted, the run is left to others: whoever claims it next makes
+// another attempt. The attempt is a function of its own, so that the stack is small during it.
 func (p *Poller) execute(ctx context.Context, r *run) {
-	if !p.hold(r.held, r.Row.ReadyAt) {
+	if !p.waitUntil(r.lease, r.claimed.Due.ReadyAt) {
 		p.leave(r, lease.ErrLost)
 		return
 	}
-	if r.Prepare(p.clock.Now()) && !p.attempt(ctx, r) {
-		return
+	attempt, ended := r.claimed.Prepare(p.clock.Now())
+	if attempt != nil {
+		if ended = p.attempt(ctx, r, attempt); ended == nil {
+			return
+		}
 	}
+	r.ended = ended
 	p.handOver(r)
 }
 
-// leave leaves a run to others, and says so.
+// leave leaves a run to others, and logs that.
 func (p *Poller) leave(r *run, cause error) {
-	p.Logger.Warn("run left to others", "runId", r.RunID(), "token", r.Row.Token, "error", cause)
-	r.settle()
+	p.Logger.Warn("run left to others", "runId", r.claimed.RunID(), "token", r.claimed.Due.Token, "error", cause)
+	r.release()
 }
 
-// attempt makes one attempt and notes how it ended. It returns false when the instance had to leave it to others.
-func (p *Poller) attempt(ctx context.Context, r *run) bool {
-	canceled, err := p.outcomes.CancelEarlier(ctx, &r.Outcome)
-	if err != nil {
-		p.Logger.ErrorContext(ctx, "earlier runs go on", "runId", r.RunID(), "error", err)
+// attempt makes one attempt and returns how it ended, or nil if the instance had to leave it to
+// others.
+func (p *Poller) attempt(ctx context.Context, r *run, a *runs.Attempt) *runs.Ended {
+	for _, canceled := range p.runs.CancelEarlier(ctx, a) {
+		p.Cancel(canceled, db.RunReasonOVERLAP)
 	}
-	for _, run := range canceled {
-		p.Cancel(run, db.RunReasonOVERLAP)
-	}
-	r.Begin(p.clock.Now())
-	result, err := p.call(ctx, r)
-	if !r.held.Held() || (err != nil && p.work.Err() != nil) {
+	a.Begin(p.clock.Now())
+	result, err := p.call(ctx, a)
+	if !r.lease.Held() || (err != nil && p.work.Err() != nil) {
 		p.leave(r, err)
-		return false
+		return nil
 	}
-	r.End(p.clock.Now(), result, err)
-	return true
+	return a.End(p.clock.Now(), result, err)
 }
 
-// call has the executor execute a run, until the attempt's deadline, or until the run is canceled or ctx ends. A panic fails
-// the run, not the instance.
-func (p *Poller) call(ctx context.Context, r *run) (result *executor.Result, err error) {
-	job := &r.Row.Job
-	deadline := time.Duration(job.AttemptDeadlineSeconds) * time.Second
+// call calls the executor, until the attempt's deadline, or until the run is canceled or ctx ends. A
+// panic fails the run, not the instance.
+func (p *Poller) call(ctx context.Context, a *runs.Attempt) (result *executor.Result, err error) {
+	deadline := time.Duration(a.Job.AttemptDeadlineSeconds) * time.Second
 	attempt := &attemptContext{
-		parent: ctx, deadline: time.Now().Add(deadline), cancels: &p.cancels, run: r.RunID(),
+		parent: ctx, deadline: time.Now().Add(deadline), cancels: &p.cancels, run: a.RunID(),
 	}
 	defer attempt.end()
 	defer func() {
 		if reason := recover(); reason != nil {
-			p.Logger.ErrorContext(ctx, "executor panicked", "panic", reason, "stack", string(debug.Stack()))
+			p.Logger.ErrorContext(ctx, "executor panicked; the attempt has failed", "runId", attempt.run, "panic", reason,
+				"stack", string(debug.Stack()))
 			result, err = nil, fmt.Errorf("panic: %v", reason)
 		}
 	}()
-	opened, err := executor.OpenSecrets(p.Secrets, job)
+	opened, err := executor.OpenSecrets(p.Secrets, &a.Job)
 	if err != nil {
 		return nil, err
 	}
-	scheduledFor := r.Row.ScheduledFor
-	if r.Row.RetryOf != nil {
-		scheduledFor = *r.Row.RetryOf // it is that run's work that is done
-	}
 	result, err = p.Executor.Execute(attempt, executor.Run{
 		ID:           attempt.run,
-		JobID:        r.Row.JobID,
-		JobName:      job.Name,
-		ScheduledFor: scheduledFor,
-		Attempt:      int(r.Row.Attempt),
-		Payload:      job.Payload,
-		Definition:   job.Target,
+		JobID:        a.Due.JobID,
+		JobName:      a.Job.Name,
+		ScheduledFor: a.Instant(),
+		Attempt:      int(a.Due.Attempt),
+		Payload:      a.Job.Payload,
+		Definition:   a.Job.Target,
 		Secrets:      opened,
 	})
 	if err == nil {
@@ -107,10 +110,11 @@ func (p *Poller) call(ctx context.Context, r *run) (result *executor.Result, err
 	return result, err
 }
 
-// hold waits for the instant at which a run may start. It reports false when the lease is lost meanwhile.
-func (p *Poller) hold(held *lease.Lease, until time.Time) bool {
+// waitUntil waits for the instant at which a run may start. It returns false if the lease is lost
+// meanwhile.
+func (p *Poller) waitUntil(held *lease.Lease, instant time.Time) bool {
 	for {
-		left := until.Sub(p.clock.Now())
+		left := instant.Sub(p.clock.Now())
 		if left <= 0 {
 			return held.Held()
 		}

@@ -49,7 +49,7 @@ func TestWhatAnExecutorReturnsBecomesTheRun(t *testing.T) {
 		"error": {func(context.Context, executor.Run) error { return errors.New("no such host") }, db.RunStatusFAILED, "no such host"},
 		"panic": {func(context.Context, executor.Run) error { panic("oops") }, db.RunStatusFAILED, "panic: oops"},
 		"text that is none": {
-			func(context.Context, executor.Run) error { return errors.New("a\x00b\xffc") }, db.RunStatusFAILED, "ab�c",
+			func(context.Context, executor.Run) error { return errors.New("a\x00b\xffc") }, db.RunStatusFAILED, "a�b�c",
 		},
 		"no text": {func(context.Context, executor.Run) error { return errors.New("") }, db.RunStatusFAILED, "failed without saying why"},
 		"long text": {

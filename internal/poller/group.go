@@ -12,8 +12,9 @@ import (
 	"punctual/internal/runs"
 )
 
-// claimGrouped takes up to limit due runs of concurrency groups, as many as their bounds leave. Instances take turns at
-// it, so that what one has taken the next one counts; jobs without a group do not wait for that.
+// claimGrouped claims up to limit due runs of concurrency groups, as many as their bounds leave.
+// Instances take turns with it, so that each counts what the others have claimed. Jobs without a
+// group do not wait for that.
 func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow, err error) {
 	var claimed []db.ClaimGroupedRow
 	err = pgx.BeginTxFunc(held.Context, p.Pool, database.Locking, func(tx pgx.Tx) error {
@@ -35,7 +36,7 @@ func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow,
 		rows = append(rows, db.ClaimRow(row))
 	}
 	if len(rows) > 0 {
-		p.claimed.add(rows[0].Token, len(rows))
+		p.claims.add(rows[0].Claimed.Token, len(rows))
 	}
 	return rows, nil
 }

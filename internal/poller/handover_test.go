@@ -108,7 +108,7 @@ func TestAbandonedRunGoesOnWhereItsJobIs(t *testing.T) {
 		"canceled, of workers":         {workers, inQueue("second"), `update due set cancel_reason = 'REQUESTED'`, instances},
 		"attempts used up":             {instances, inQueue("first"), `update jobs set max_attempts = 1`, instances},
 		"attempts used up, of workers": {workers, inQueue("second"), `update jobs set max_attempts = 1`, instances},
-		"deleted, of workers":          {workers, jobs.Change{}, `update jobs set deleted_at = now()`, instances},
+		"deleted, of workers":          {workers, jobs.Change{}, `update jobs set deleted_at = now(), target = '{"type":"log"}'`, instances},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,13 +140,13 @@ func TestRunThatIsPutBackGoesOnWhereItsJobIs(t *testing.T) {
 	for name, putBack := range map[string]func(*testing.T, bench, uuid.UUID){
 		"failed": func(t *testing.T, b bench, _ uuid.UUID) {
 			t.Helper()
-			p := db.RetryParams{
+			p := db.RequeueFailedParams{
 				JobIds: []uuid.UUID{{}}, ScheduledFors: []time.Time{{}}, Tokens: []int64{0}, ReadyAts: []time.Time{{}},
 				FailedAttempts: [][]byte{[]byte(`{}`)},
 			}
 			require.NoError(t, b.pool.QueryRow(t.Context(), `select job_id, scheduled_for, token, ready_at from due`).
 				Scan(&p.JobIds[0], &p.ScheduledFors[0], &p.Tokens[0], &p.ReadyAts[0]))
-			stored, err := b.Retry(t.Context(), p)
+			stored, err := b.RequeueFailed(t.Context(), p)
 			require.NoError(t, err)
 			require.Len(t, stored, 1)
 		},
@@ -205,7 +205,7 @@ func TestRunThatIsPutBackDuringAnEditGoesOnWhereItsJobIs(t *testing.T) {
 	t.Parallel()
 	for name, putBack := range map[string]func(context.Context, bench, db.Due) error{
 		"failed": func(ctx context.Context, b bench, row db.Due) error {
-			_, err := b.Retry(ctx, db.RetryParams{
+			_, err := b.RequeueFailed(ctx, db.RequeueFailedParams{
 				JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
 				ReadyAts: []time.Time{row.ReadyAt}, FailedAttempts: [][]byte{[]byte(`{}`)},
 			})
@@ -267,5 +267,5 @@ func TestAbandonedRunThatEndsTellsWhoExecutedIt(t *testing.T) {
 	b.drain(succeed)
 	runs := b.runs(job)
 	require.NotEmpty(t, runs)
-	require.Equal(t, "the instance that executed attempt 1 died", *runs[len(runs)-1].Error)
+	require.Equal(t, "the lease of test expired before the attempt ended", *runs[len(runs)-1].Error)
 }

@@ -20,8 +20,8 @@ func TestClaimsShareNothing(t *testing.T) {
 	claimed := b.claim(one)
 	require.Len(t, claimed, 1)
 	require.Empty(t, b.claim(other), "it is claimed")
-	require.EqualValues(t, 1, claimed[0].Attempt)
-	require.False(t, claimed[0].StartedAt.Before(claimed[0].ScheduledFor), "never early")
+	require.EqualValues(t, 1, claimed[0].Claimed.Attempt)
+	require.False(t, claimed[0].Claimed.StartedAt.Before(claimed[0].Claimed.ScheduledFor), "never early")
 }
 
 func TestExpiredLeaseClaimsNothing(t *testing.T) {
@@ -42,23 +42,24 @@ func TestZombieCompletesNothing(t *testing.T) {
 	b := setup(t)
 	job := b.dueJob()
 	dead := b.lease()
-	before := b.claim(dead)[0]
+	stale := b.claim(dead)[0]
 	b.expire(dead)
-	after := b.claim(b.lease())[0]
+	claim := b.claim(b.lease())[0]
+	before, after := stale.Claimed, claim.Claimed
 	require.Equal(t, before.ScheduledFor, after.ScheduledFor)
 	require.EqualValues(t, 2, after.Attempt)
 	require.NotEqual(t, after.Token, before.Token)
 	require.Equal(t, before.StartedAt, after.StartedAt, "lateness is attempt 1's")
 
-	stored, err := b.Complete(t.Context(), completion(before))
+	stored, err := b.Complete(t.Context(), completion(stale))
 	require.NoError(t, err)
 	require.Empty(t, stored, "the token is an old one")
 	require.Equal(t, "RUNNING", b.runs(job)[0].Status)
 
-	stored, err = b.Complete(t.Context(), completion(after))
+	stored, err = b.Complete(t.Context(), completion(claim))
 	require.NoError(t, err)
 	require.Len(t, stored, 1)
-	stored, err = b.Complete(t.Context(), completion(after))
+	stored, err = b.Complete(t.Context(), completion(claim))
 	require.NoError(t, err)
 	require.Empty(t, stored, "repeating it changes nothing")
 
@@ -97,7 +98,7 @@ func TestRunThatKillsItsInstanceEndsFailed(t *testing.T) {
 	require.Equal(t, "FAILED", runs[0].Status)
 	require.Equal(t, db.RunReasonLEASEEXPIRED, *runs[0].Reason)
 	require.EqualValues(t, 3, runs[0].Attempt)
-	require.Equal(t, "the instance that executed attempt 3 died", *runs[0].Error)
+	require.Equal(t, "the lease of test expired before the attempt ended", *runs[0].Error)
 }
 
 // What came due while a run's dead instance held it was not kept out by an execution: it is late, and executed.

@@ -1,7 +1,7 @@
 // Package poller turns due rows into runs: it claims them, executes them, and completes them.
 //
-// Any number of pollers, in any number of processes, share one database. They know nothing of each other: what is
-// claimed by one is skipped by the others, and what a dead one held is freed by package maintenance.
+// Any number of pollers, in any number of processes, share one database. They do not know each other:
+// what one has claimed the others skip, and package maintenance frees what a dead one held.
 package poller
 
 import (
@@ -34,36 +34,41 @@ type Config struct {
 	// Secrets opens the secrets of targets.
 	Secrets secrets.Keyring
 	Logger  *slog.Logger
-	// Announce is told when a run's end makes something due that others may wait for: the workers of a queue, or, when Run has
-	// returned, other instances, whose queue is the empty one. It must not block. Default: it is found by polling.
+	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
+	LogRuns bool
+	// Announce is told when the end of a run makes something due that others may wait for: the workers
+	// of a queue, or, when Run has returned, other instances, whose queue is the empty one. It must not
+	// block. Default: others find it by polling.
 	Announce func(queue string, readyAt, now time.Time)
-	// PollInterval is the longest it sleeps without looking at the database, and so bounds the lateness of what it was
-	// not told of. Shorter costs queries. Default 5 s.
+	// PollInterval is the longest it sleeps without reading the database, and so bounds the lateness of
+	// what it was not told of. Shorter costs queries. Default 5 s.
 	PollInterval time.Duration
-	// BatchSize is the most one claim takes, and the most one completion stores. Larger ones cost less for each run
-	// and make each run wait longer for its neighbours. Default 500.
+	// BatchSize is the most that one claim takes, and the most that one completion stores. Larger
+	// batches cost less for each run and make each run wait longer for its neighbors. Default 500.
 	BatchSize int
-	// MaxConcurrentRuns bounds what this instance executes at a time. No more is claimed than can start at once.
-	// Default 2000: four batches, so that some are claimed and some stored while others execute.
+	// MaxConcurrentRuns bounds what this instance executes at a time. It claims no more than can start
+	// at once. Default 2000: four batches, so that some are claimed and some stored while others
+	// execute.
 	MaxConcurrentRuns int
 }
 
 const (
-	// claimAhead is how far ahead of its instant a run is claimed at most. What is claimed is held in memory to its
-	// instant, so that neither a query nor a commit lies between the two, and one claim serves all that is due within.
-	// A pause, edit or delete does not reach what is claimed, so this is also how long one takes to have effect.
+	// claimAhead is how far ahead of its instant a run is claimed at most. A claimed run waits in memory
+	// for its instant, so that neither a query nor a commit lies between the two, and one claim serves
+	// everything that is due within this time. A pause, edit or delete does not reach a claimed run, so
+	// this is also how long such a change may take to have effect.
 	claimAhead = 400 * time.Millisecond
-	// claimLead is how far ahead of its instant a run is claimed at least, where it is known in time: how long a claim
-	// may take without making a run late.
+	// claimLead is how far ahead of its instant a run is claimed at least, if it is known in time: how
+	// long a claim may take without making a run late.
 	claimLead = 100 * time.Millisecond
-	// groupsEvery is how often concurrency groups have their turn, be there any or not, while more is due without one than can be
-	// claimed.
-	groupsEvery = 100 * time.Millisecond
-	// linger is how long an ended run waits for others to be stored with it. It is not part of anybody's lateness.
+	// groupsDelay bounds how long runs without a concurrency group can delay runs with one.
+	groupsDelay = 100 * time.Millisecond
+	// linger is how long an ended run waits for others to be stored with it. It delays no run.
 	linger = 50 * time.Millisecond
-	// lostFor is for how long to look for runs of a claim whose answer was lost: the server may still be busy with it.
+	// lostFor is for how long to look for runs of a claim whose answer was lost: the server may still
+	// be busy with it.
 	lostFor = 30 * time.Second
-	// lostCheck is how often.
+	// lostCheck is the time between two such looks.
 	lostCheck = time.Second
 	// retryDelay is how long to wait when the database has failed.
 	retryDelay = 200 * time.Millisecond
@@ -72,31 +77,34 @@ const (
 // Poller claims, executes and completes runs. Make it with New.
 type Poller struct {
 	Config
-	queries  *db.Queries
-	outcomes runs.Store
-	clock    clock.Clock
-	// slots holds one token for each run that is claimed and not yet completed: a full channel stops claiming, so
-	// what cannot be stored is not piled up.
+	queries *db.Queries
+	runs    runs.Store
+	clock   clock.Clock
+	// slots holds one token for each run that is claimed and not yet released. A full channel stops
+	// claiming, so that runs that cannot be stored do not pile up.
 	slots chan struct{}
-	// work ends when what executes has to stop.
+	// work ends when execution has to stop.
 	work      context.Context
 	interrupt context.CancelCauseFunc
 	inFlight  sync.WaitGroup
 
-	alarm   *clock.Alarm
-	floor   floor
-	results *results
-	claimed claimed
-	cancels cancels
-	// grouped is whether there are concurrency groups, and groupedAt when they had their turn. Only the claiming goroutine uses
-	// them.
-	grouped   bool
-	groupedAt time.Time
-	// horizon is the instant until which the latest claim looked ahead, at least. Only the claiming goroutine uses it.
-	horizon time.Time
-	// stopped is whether Run has returned: what is due is for others to claim.
+	alarm     *clock.Alarm
+	watermark watermark
+	results   *results
+	claims    claims
+	cancels   cancels
+	// stopped is whether Run has returned: others are to claim what is due.
 	stopped atomic.Bool
-	// lostUntil is until when a claim whose answer was lost may still be committed. Only the claiming goroutine uses it.
+
+	// Only the claiming goroutine uses the fields below.
+
+	// hasGroups is whether there are concurrency groups, and groupsClaimedAt when their runs were
+	// claimed last.
+	hasGroups       bool
+	groupsClaimedAt time.Time
+	// horizon is the instant until which the latest claim looked ahead, at least.
+	horizon time.Time
+	// lostUntil is until when a claim whose answer was lost may still be committed.
 	lostUntil time.Time
 }
 
@@ -113,7 +121,7 @@ func New(c Config) *Poller {
 	if p.Announce == nil {
 		p.Announce = func(string, time.Time, time.Time) {}
 	}
-	p.outcomes = runs.Store{Queries: p.queries, Logger: p.Logger, Pauser: p.Pauser, Due: p.due}
+	p.runs = runs.Store{Queries: p.queries, Logger: p.Logger, Pauser: p.Pauser, Due: p.due, LogRuns: p.LogRuns}
 	p.clock.SetBack = func(by time.Duration) {
 		p.Logger.Warn("the database's clock was set back; jobs whose next run was computed before wait this much longer, "+
 			"unless they are paused and resumed", "by", by)
@@ -122,20 +130,20 @@ func New(c Config) *Poller {
 	return p
 }
 
-// Run claims and starts what is due until ctx ends. It does not wait for what it started: Drain does. A pass that
-// fails is logged and tried again, because a database that is away comes back.
+// Run claims and starts what is due until ctx ends. It does not wait for what it started: Drain does.
+// A pass that fails is logged and tried again, because a database that is away comes back.
 func (p *Poller) Run(ctx context.Context) {
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(func() { p.endCanceled(ctx) })
-	beside.Go(func() { p.keepLookingBack(ctx) })
+	var background sync.WaitGroup
+	defer background.Wait()
+	background.Go(func() { p.endCanceled(ctx) })
+	background.Go(func() { p.keepLookingBack(ctx) })
 	defer func() {
 		p.stopped.Store(true)
 		p.Announce("", time.Time{}, p.clock.Now()) // what only this instance knew of
 	}()
 	for ctx.Err() == nil {
 		p.alarm.Clear() // before the claim: what becomes due while it runs may be too late for it
-		claimed, more, err := p.start(ctx, func() {})
+		claimed, more, err := p.claimAndStart(ctx, func() {})
 		if claimed > 0 {
 			p.Logger.DebugContext(ctx, "claimed", "runs", claimed)
 		}
@@ -146,16 +154,16 @@ func (p *Poller) Run(ctx context.Context) {
 			err = p.waitForNext(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			p.Logger.ErrorContext(ctx, "polling failed", "error", err)
+			p.Logger.ErrorContext(ctx, "could not claim runs; no run starts here until this succeeds", "error", err)
 			sleep(ctx, retryDelay)
 		}
 	}
 }
 
-// Due tells Run that something in the database is due at readyAt, by the database's clock, perhaps sooner than it knows.
-// The zero instant makes it look at once.
+// Due tells Run that something in the database is due at readyAt, by the database's clock, perhaps
+// sooner than it knows. The zero instant makes it look at once.
 func (p *Poller) Due(readyAt time.Time) {
-	p.floor.lower(readyAt)
+	p.watermark.lower(readyAt)
 	p.alarm.Ring(readyAt.Add(-claimLead))
 }
 
@@ -172,14 +180,14 @@ func (p *Poller) due(queue *string, readyAt time.Time) {
 	p.Due(readyAt)
 }
 
-// Pass claims one batch of what is due, executes it, and returns how many runs it was when all of them are stored. Not
-// while Run runs.
+// Pass claims one batch of what is due, executes it, and returns how many runs it was when all of
+// them are stored. Do not call it while Run runs.
 func (p *Poller) Pass(ctx context.Context) (int, error) {
-	p.grouped = true // it has not asked
+	p.hasGroups = true // it has not asked
 	most := 2 * p.BatchSize
 	var batch sync.WaitGroup
 	batch.Add(most)
-	claimed, _, err := p.start(ctx, batch.Done)
+	claimed, _, err := p.claimAndStart(ctx, batch.Done)
 	batch.Add(claimed - most)
 	batch.Wait()
 	return claimed, err
@@ -188,14 +196,15 @@ func (p *Poller) Pass(ctx context.Context) (int, error) {
 // errStopped is why work is interrupted when Drain has waited long enough.
 var errStopped = errors.New("the instance stopped")
 
-// Drain waits until everything that was started is stored, or is canceled meanwhile. Call it when Run has returned. When ctx ends
-// first, it interrupts what still executes; those runs are not completed, and whoever claims them next makes another attempt.
+// Drain waits until everything that was started is stored. Runs may still be canceled meanwhile. Call
+// it when Run has returned. When ctx ends first, it interrupts what still executes; those runs are
+// not completed, and whoever claims them next makes another attempt.
 func (p *Poller) Drain(ctx context.Context) error {
-	var beside sync.WaitGroup
-	defer beside.Wait()
+	var background sync.WaitGroup
+	defer background.Wait()
 	looking, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	beside.Go(func() { p.endCanceled(looking) })
+	background.Go(func() { p.endCanceled(looking) })
 	drained := make(chan struct{})
 	go func() {
 		p.inFlight.Wait()

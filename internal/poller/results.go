@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// maxStorers is how many batches are stored at a time: while one waits for its commit, the other is computed.
+// maxStorers is how many batches are stored at a time: while one waits for its commit, the other is
+// computed.
 const maxStorers = 2
 
 // results collects ended runs into batches to be stored.
@@ -15,15 +16,15 @@ type results struct {
 	ended     []*run
 	storers   int
 	lingering bool          // the only storer waits for its batch to fill
-	now       chan struct{} // has a token when there is reason not to linger
+	hurried   chan struct{} // has a token when there is reason not to linger
 }
 
 func newResults(batchSize int) *results {
-	return &results{batchSize: batchSize, now: make(chan struct{}, 1)}
+	return &results{batchSize: batchSize, hurried: make(chan struct{}, 1)}
 }
 
-// add adds an ended run. It returns true when somebody has to store: then the caller has to, until take returns nothing.
-// One stores as long as anything is left, another only what fills a batch.
+// add adds an ended run. If it returns true, the caller has to store batches until take returns
+// nothing. One caller stores as long as anything is left, another only full batches.
 func (r *results) add(e *run) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,16 +41,16 @@ func (r *results) add(e *run) bool {
 	return false
 }
 
-// hurry ends the lingering of take: somebody waits for what is stored.
+// hurry ends the lingering of take: somebody waits for runs to be stored.
 func (r *results) hurry() {
 	select {
-	case r.now <- struct{}{}:
+	case r.hurried <- struct{}{}:
 	default:
 	}
 }
 
-// take returns the next batch, after lingering a moment for it to fill. When it returns nothing, the caller is no longer
-// one who stores: nothing is left, or somebody else has it.
+// take returns the next batch, after lingering a moment for it to fill. If it returns nothing, the
+// caller stops storing: nothing is left, or another caller stores it.
 func (r *results) take() []*run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,13 +67,14 @@ func (r *results) take() []*run {
 	return batch
 }
 
-// linger waits, without the lock, for the batch to fill, for a moment at most.
+// linger waits for the batch to fill, for a moment at most. The caller holds the lock, which is
+// released while it waits.
 func (r *results) linger() {
 	r.lingering = true
 	r.mu.Unlock()
 	timer := time.NewTimer(linger)
 	select {
-	case <-r.now:
+	case <-r.hurried:
 	case <-timer.C:
 	}
 	timer.Stop()

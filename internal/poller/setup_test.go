@@ -151,14 +151,15 @@ func (b bench) expire(leaseID uuid.UUID) {
 	require.NoError(b.t, err)
 }
 
-// completion returns what an instance says when it has executed row.
-func completion(row db.ClaimRow) db.CompleteParams {
+// completion completes a row that an instance has executed.
+func completion(of db.ClaimRow) db.CompleteParams {
+	row := of.Claimed
 	return db.CompleteParams{
 		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
 		Revisions: []int32{row.Revision}, Triggers: []string{string(row.Trigger)}, RetryOfs: []time.Time{{}}, Results: []string{""},
-		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{row.ReadAt},
-		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""},
+		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{of.ReadAt},
+		Statuses: []string{string(db.RunStatusSUCCEEDED)}, Reasons: []string{""}, Errors: []string{""}, ExecutedBys: []string{""},
 		FailedAttempts: []string{""}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},
-		PassedFors: []time.Time{{}}, PassedCounts: []int32{0}, RestStatuses: []string{""}, RestReasons: []string{""},
+		SkippedFors: []time.Time{{}}, SkippedCounts: []int32{0}, FinalStatuses: []string{""}, StatusReasons: []string{""},
 	}
 }

@@ -1,13 +1,14 @@
 package poller
 
 import (
+	"context"
 	"slices"
 
 	"punctual/internal/runs"
 )
 
-// handOver hands a run over to be stored. Whoever finds nobody storing does it, for all that end meanwhile: the busier,
-// the larger the batches.
+// handOver hands an ended run over to be stored. Whoever finds nobody storing does it, for all runs
+// that end meanwhile: the busier the instance, the larger the batches.
 func (p *Poller) handOver(r *run) {
 	if !p.results.add(r) {
 		return
@@ -17,78 +18,79 @@ func (p *Poller) handOver(r *run) {
 		if len(batch) == 0 {
 			return
 		}
-		p.store(batch)
+		p.save(batch)
 	}
 }
 
-// store stores how a batch of runs ended, and settles each when it is stored. It tries again until all are, or their lease is
-// lost. When the instance stops, it tries once.
-func (p *Poller) store(batch []*run) {
-	for groups := [][]*run{batch}; len(groups) > 0; {
-		var again [][]*run
-		for _, group := range groups {
-			again = append(again, p.storeOnce(group)...)
+// save stores how a batch of runs ended, and releases each run when it is stored. It tries again
+// until all are stored or their lease is lost. When the instance stops, it tries once.
+func (p *Poller) save(batch []*run) {
+	for {
+		batch = releaseIf(batch, p.isLost)
+		if len(batch) == 0 {
+			return
 		}
-		if groups = again; len(groups) > 0 {
-			sleep(groups[0][0].held.Context, retryDelay)
+		ended := make([]*runs.Ended, len(batch))
+		for i, r := range batch {
+			ended[i] = r.ended
 		}
+		saved := p.runs.Save(batch[0].lease.Context, ended)
+		for _, e := range saved.Lost {
+			p.logLost(e)
+		}
+		for _, refused := range saved.Refused {
+			i := slices.IndexFunc(batch, func(r *run) bool { return r.ended == refused.Ended })
+			go p.saveRefused(batch[i], refused) // what ends later need not wait for it
+			batch = slices.Delete(batch, i, i+1)
+		}
+		batch = releaseIf(batch, func(r *run) bool { return !slices.Contains(saved.Left, r.ended) })
+		if saved.Err == nil {
+			return
+		}
+		p.Logger.Error("could not store how runs ended; it is tried again", "runs", len(saved.Left), "error", saved.Err)
+		if p.work.Err() != nil {
+			releaseIf(batch, func(*run) bool { return true })
+			return
+		}
+		sleep(batch[0].lease.Context, retryDelay)
 	}
 }
 
-// storeOnce stores a group of runs, and returns what is to be tried again: in halves where the database has refused what
-// one of them says, so that the others need not wait for that one. Once that is alone it is tried again apart, so that what ends
-// later need not wait for it either.
-func (p *Poller) storeOnce(group []*run) [][]*run {
-	group = settle(group, p.isLost)
-	if len(group) == 0 {
-		return nil
-	}
-	outcomes := make([]*runs.Outcome, len(group))
-	for i, r := range group {
-		outcomes[i] = &r.Outcome
-	}
-	lost, left, err := p.outcomes.Batch(group[0].held.Context, outcomes)
-	for _, o := range lost {
-		p.Logger.Warn("run was completed or taken over by others", "runId", o.RunID(), "token", o.Row.Token)
-	}
-	group = settle(group, func(r *run) bool { return !slices.Contains(left, &r.Outcome) })
-	if err == nil {
-		return nil
-	}
-	p.Logger.Error("storing failed", "runs", len(left), "error", err)
-	half := len(group) / 2
+// saveRefused stores a run that the database refuses, until its lease is lost or the instance stops.
+func (p *Poller) saveRefused(r *run, refused runs.Refused) {
+	defer r.release()
+	ctx, cancel := context.WithCancelCause(r.lease.Context)
+	defer cancel(nil)
+	defer context.AfterFunc(p.work, func() { cancel(context.Cause(p.work)) })()
+	isLost, err := p.runs.SaveRefused(ctx, refused)
 	switch {
-	case p.work.Err() != nil:
-		settle(group, func(*run) bool { return true })
-		return nil
-	case !runs.IsRefusal(err):
-		return [][]*run{group}
-	case half > 0:
-		return [][]*run{group[:half:half], group[half:]}
+	case err != nil:
+		p.Logger.Error("a refused run was not stored; it is left to others", "runId", refused.RunID(), "error", err)
+	case isLost:
+		p.logLost(refused.Ended)
 	}
-	go func() {
-		sleep(group[0].held.Context, retryDelay)
-		p.store(group)
-	}()
-	return nil
 }
 
-// settle settles those runs for which is holds, and returns the others.
-func settle(group []*run, is func(*run) bool) []*run {
-	return slices.DeleteFunc(slices.Clone(group), func(r *run) bool {
+func (p *Poller) logLost(e *runs.Ended) {
+	p.Logger.Warn("run was completed or taken over by others", "runId", e.RunID(), "token", e.Due.Token)
+}
+
+// releaseIf releases the runs for which is returns true, and returns the others.
+func releaseIf(batch []*run, is func(*run) bool) []*run {
+	return slices.DeleteFunc(slices.Clone(batch), func(r *run) bool {
 		if is(r) {
-			r.settle()
+			r.release()
 			return true
 		}
 		return false
 	})
 }
 
-// isLost tells whether a run's lease is gone and with it the right to store the run; it says so in the log.
+// isLost reports whether a run's lease is lost and with it the right to store the run. It logs that.
 func (p *Poller) isLost(r *run) bool {
-	if r.held.Held() {
+	if r.lease.Held() {
 		return false
 	}
-	p.Logger.Warn("run left to others: its lease was lost before it was stored", "runId", r.RunID(), "token", r.Row.Token)
+	p.Logger.Warn("run left to others: its lease was lost before it was stored", "runId", r.ended.RunID(), "token", r.ended.Due.Token)
 	return true
 }

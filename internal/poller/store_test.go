@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func TestARetryIsStoredOnceThoughItsBatchFails(t *testing.T) {
 		assert.Equal(t, 2, n, "runs in the batch")
 		passed <- err
 	}()
-	require.Contains(t, <-log, "storing failed", "the completion was refused")
+	require.Contains(t, <-log, "refuses to store", "the completion was refused")
 	require.Equal(t, 1, b.count("select count(*) from due where failed_attempts is not null and lease_id is null"),
 		"what is to be tried again does not wait for what cannot be stored")
 	b.exec(`alter table runs drop constraint refused`)
@@ -72,6 +73,31 @@ func TestARunThatIsRefusedKeepsNoOtherFromBeingStored(t *testing.T) {
 	require.Len(t, b.runs(refused), 1, "and that one when it can be")
 }
 
+// The schedule goes on, and the run says why it is not what it was.
+func TestARunThatIsAlwaysRefusedEndsFailed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.dueJob()
+	b.exec(`alter table runs add constraint refused check (status <> 'SUCCEEDED')`)
+	log := make(lines, 1000)
+	_, err := b.poller(succeed, poller.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}).Pass(t.Context())
+	require.NoError(t, err)
+	stored := b.runs(job)
+	require.Len(t, stored, 1)
+	require.Equal(t, "FAILED", stored[0].Status)
+	require.Contains(t, *stored[0].Error, "could not be stored")
+	require.Contains(t, *stored[0].Error, "refused", "the error of the database")
+	require.Equal(t, 1, b.count("select count(*) from due where lease_id is null and ready_at > now()"), "the schedule goes on")
+	close(log)
+	errors := 0
+	for line := range log {
+		if strings.Contains(line, "level=ERROR") {
+			errors++
+		}
+	}
+	require.Equal(t, 1, errors, "not a line for each try")
+}
+
 // Nor what ends later, though that fills no batch.
 func TestARunThatIsRefusedHoldsUpNothingThatEndsLater(t *testing.T) {
 	t.Parallel()
@@ -86,7 +112,7 @@ func TestARunThatIsRefusedHoldsUpNothingThatEndsLater(t *testing.T) {
 		defer close(stopped)
 		p.Run(ctx)
 	}()
-	require.Contains(t, <-log, "storing failed", "the completion was refused")
+	require.Contains(t, <-log, "refuses to store", "the completion was refused")
 	later := b.dueJob()
 	p.Due(time.Time{})
 	require.Eventually(t, func() bool { return len(b.runs(later)) == 1 && b.runs(later)[0].Status == "SUCCEEDED" }, 10*time.Second,
@@ -96,7 +122,6 @@ func TestARunThatIsRefusedHoldsUpNothingThatEndsLater(t *testing.T) {
 	<-stopped
 	require.NoError(t, p.Drain(t.Context()))
 	require.Len(t, b.runs(refused), 1, "and the other when it can be")
-	require.Equal(t, "SUCCEEDED", b.runs(refused)[0].Status)
 }
 
 // The database refuses it, and what was stored first stands. That is no reason to hold up its batch, or its schedule.

@@ -8,78 +8,86 @@ import (
 	"punctual/internal/policy"
 )
 
-// computeSchedule computes when the job is due, unless that is known. It fails where what is stored cannot be.
-func (o *Outcome) computeSchedule() (err error) {
-	if o.when.Grid == nil {
-		o.when, err = policy.Schedule(&o.Row.Job)
+// isOffSchedule reports whether the run's row does not carry its job's schedule: the run does not
+// decide what comes next for the job, and the statement that completes it does not end the schedule.
+func (r *run) isOffSchedule() bool { return !r.Due.CarriesSchedule || r.isDetached }
+
+// computeSchedule computes when the job is due, unless that is known. It fails if what is stored
+// cannot be computed.
+func (r *run) computeSchedule() (err error) {
+	if r.when.Grid == nil {
+		r.when, err = policy.Schedule(&r.Job)
 	}
 	return err
 }
 
 // goOn fills in what comes next for the job, unless that is decided already.
-func (o *Outcome) goOn() {
+func (r *run) goOn() {
 	switch {
-	case o.step != policy.Step{}:
-	case o.computeSchedule() != nil:
-		o.step = policy.Step{FinalStatus: db.JobStatusPAUSED, StatusReason: "its schedule cannot be computed"}
+	case r.step != policy.Step{}:
+	case r.computeSchedule() != nil:
+		r.step = policy.Step{FinalStatus: db.JobStatusPAUSED, StatusReason: "its schedule cannot be computed"}
 	default:
-		o.step = o.next()
+		r.step = r.next()
 	}
 }
 
-// misfire says what becomes of a run that was claimed at now, as planner.Misfire does. What was asked for is not missed, and what a
-// worker gave back was leased in time: that is ready since then, and not since its instant.
-func (o *Outcome) misfire(now time.Time) *policy.Step {
-	row := &o.Row
+// misfire returns what policy.Misfire says of a run that was claimed at now. Only scheduled runs can
+// misfire. A run that a worker gave back was on time once; its ready_at tells, which is later than
+// its instant.
+func (r *run) misfire(now time.Time) *policy.Step {
+	row := &r.Due
 	if row.Trigger != db.RunTriggerSCHEDULE || row.ReadyAt.After(row.ScheduledFor) {
 		return nil
 	}
-	return policy.Misfire(&row.Job, o.when, row.ScheduledFor, now)
+	return policy.Misfire(&r.Job, r.when, row.ScheduledFor, now)
 }
 
-func (o *Outcome) next() policy.Step {
-	row := &o.Row
-	if o.isBeside() {
+func (r *run) next() policy.Step {
+	row := &r.Due
+	if r.isOffSchedule() {
 		return policy.Step{Next: clock.OrZero(row.BufferedFor)} // the schedule goes on elsewhere, or not at all
 	}
-	began := o.began
-	if row.FailedAttempts != nil {
-		began = o.started // it has been busy since, if only by waiting for its next attempt
+	began := r.began
+	if hasFailed(row.FailedAttempts) {
+		began = r.started // the run has taken since then, if only to wait for its next attempt
 	}
-	count := row.RunCount + row.Job.RunCount
-	if o.attempt > 0 {
+	count := row.RunCount + r.Job.RunCount
+	if r.attempt > 0 {
 		count++
 	}
-	return policy.After(&row.Job, o.when, policy.Run{
-		// Not what an instance began and died with: that did not execute until others took it over.
-		Occurrence: row.ScheduledFor, Started: began, Finished: o.finished,
-		Failed: o.status == db.RunStatusFAILED, Count: count, Failures: int(row.Failures),
+	return policy.After(&r.Job, r.when, policy.Run{
+		Occurrence: row.ScheduledFor, Started: began, Finished: r.finished,
+		Failed: r.status == db.RunStatusFAILED, Count: count, Failures: int(row.Failures),
 		RevisedAt: clock.OrZero(row.RevisedAt), BufferedFor: clock.OrZero(row.BufferedFor),
 	})
 }
 
-// nextQueue returns where what comes next waits for workers; nil: it does not. That was changed where the job was.
-func (o *Outcome) nextQueue() *string {
-	if o.Row.RevisedAt != nil && o.retryAt.IsZero() {
-		return o.Row.Job.Queue
+// nextQueue returns the queue of the next occurrence or attempt, or nil if an instance executes it.
+// If the job was edited meanwhile, its new queue counts.
+func (e *Ended) nextQueue() *string {
+	if e.Due.RevisedAt != nil && e.retryAt.IsZero() {
+		return e.Job.Queue
 	}
-	return o.Row.Queue
+	return e.Due.Queue
 }
 
-// revise computes what comes next again, from what has become of the run's row and job since the claim.
-func (o *Outcome) revise(now db.ListRevisedRow) {
-	row := &o.Row
+// revise computes what comes next again, from what has become of the run's row and job since the
+// claim.
+func (e *Ended) revise(now *db.ListRevisedRow) {
+	row := &e.Due
 	row.CarriesSchedule, row.BufferedFor, row.Revision, row.RevisedAt = now.CarriesSchedule, now.BufferedFor, now.Revision, now.RevisedAt
-	row.RunCount, row.Failures, row.Job = now.RunCount, now.Failures, now.Job
-	before := o.step
-	o.when.Grid, o.step, o.split = nil, policy.Step{}, false // whether the schedule goes on elsewhere, the row says by now
-	isSkipped := o.status == db.RunStatusSKIPPED
-	if row.BufferedFor == nil && (o.isTold || (isSkipped && row.RevisedAt == nil)) {
-		o.step = before // or it has stepped over what was missed already
+	row.RunCount, row.Failures, e.Job = now.RunCount, now.Failures, now.Job
+	before := e.step
+	// Whether the schedule goes on elsewhere, the row says by now.
+	e.when.Grid, e.step, e.isDetached = nil, policy.Step{}, false
+	isSkipped := e.status == db.RunStatusSKIPPED
+	if row.BufferedFor == nil && (e.targetDecided || (isSkipped && row.RevisedAt == nil)) {
+		e.step = before // the target's word counts, and a misfire was stepped over already
 		return
 	}
-	o.goOn()
-	if isSkipped { // what it stands for stays so
-		o.step.Skipped, o.step.SkippedFrom = before.Skipped, before.SkippedFrom
+	e.goOn()
+	if isSkipped { // the run stands for the same occurrences as before
+		e.step.Skipped, e.step.SkippedFrom = before.Skipped, before.SkippedFrom
 	}
 }

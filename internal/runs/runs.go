@@ -1,205 +1,139 @@
-// Package runs says how a claimed run ends and what comes next for its job, and stores that. Who executes runs, the poller
-// itself or workers by way of package broker, does it through here, so that both mean the same.
+// Package runs says how a claimed run ends and what comes next for its job, and stores that. Whoever
+// executes runs, package poller itself or workers by way of package broker, does it through here, so
+// that both mean the same.
+//
+// The types are the stages of a claimed run, in this order: Store.Open makes Claimed of the rows of
+// a claim; Claimed.Prepare turns one into an Attempt, or into an Ended without any; Attempt.End
+// makes Ended of the attempt; Store.Save stores Ended.
 package runs
 
 import (
-	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
-	"punctual/internal/executor"
-	"punctual/internal/instant"
 	"punctual/internal/policy"
 	"punctual/internal/runid"
-	"punctual/internal/sanitize"
 	"punctual/internal/schedule"
 )
 
-// ErrDeadline is the error of an attempt that took longer than its job allows.
-var ErrDeadline = errors.New("attempt deadline exceeded")
+// Claimed is a run that was claimed. It is used by its address: it is large.
+type Claimed struct{ run }
 
-// Canceled is the error of an attempt whose run was made to end.
-type Canceled struct{ Reason db.RunReason }
+// Attempt is an attempt of a claimed run that is to be made.
+type Attempt struct{ run }
 
-func (c Canceled) Error() string { return "canceled: " + string(c.Reason) }
+// Ended is how an attempt of a claimed run ended, or the run without one. The run itself has ended,
+// or is to be tried again.
+type Ended struct{ run }
 
-// maxErrorLength bounds, in bytes, what is kept of an error's text.
-const maxErrorLength = 4096
+// run is what the stages have in common. A stage is converted to the next one, which is the same
+// memory.
+type run struct {
+	Due db.Claimed
+	Job db.Job
+	// Holder names who executes the run, as its lease says.
+	Holder string
 
-// Outcome is a claimed run, and how it ended, or an attempt of it. Make it with New; then Prepare, and where that says
-// so, Begin and End.
-type Outcome struct {
-	Row db.ClaimRow
-
-	status   db.RunStatus
-	reason   db.RunReason // empty: none
-	attempt  int16        // 0: not executed
-	started  time.Time    // attempt 1
-	began    time.Time    // the attempt that has ended
+	status db.RunStatus
+	reason db.RunReason // empty if there is none
+	// attempt is the number of the last attempt that was begun; 0 if none was.
+	attempt  int16
+	started  time.Time // attempt 1
+	began    time.Time // the attempt that has ended
 	finished time.Time
 	error    string
 	result   []byte
-	// when is the job's schedule; without a grid: not yet computed.
+	// executedBy names who executed the last attempt, if the history keeps that.
+	executedBy string
+	// when is the job's schedule; without a grid if it was not computed yet.
 	when schedule.Schedule
-	// split is whether the schedule was to go on without the run when it was claimed: it was not missed then.
-	split bool
+	// isDetached is whether the schedule was detached from the run when it was claimed.
+	isDetached bool
 	// step is what comes next for the job.
 	step policy.Step
-	// isTold is whether the target has said what comes next, whatever the job says.
-	isTold bool
-	// retryAt is when the run is to be tried again; zero: it has ended.
+	// targetDecided is whether the target has said what comes next, whatever the job says.
+	targetDecided bool
+	// retryAt is the time of the next attempt, or zero if the run has ended.
 	retryAt time.Time
-	// failed is the attempt that is to be tried again, as the history keeps it.
-	failed []byte
+	// failedAttempt is the attempt that is to be tried again, as the history keeps it.
+	failedAttempt []byte
 }
 
-// New returns the outcome, still open, of a run that was claimed.
-func New(row db.ClaimRow) Outcome {
-	return Outcome{Row: row, attempt: row.Attempt, started: row.StartedAt}
+// newClaimed returns a run that was claimed.
+func newClaimed(row *db.ClaimRow) *Claimed {
+	return &Claimed{run{
+		Due: row.Claimed, Job: row.Job, attempt: row.Claimed.Attempt, started: row.Claimed.StartedAt,
+	}}
 }
 
-// RunID is the run's.
-func (o *Outcome) RunID() uuid.UUID { return runid.New(o.Row.JobID, o.Row.ScheduledFor) }
+// RunID is the run's id.
+func (r *run) RunID() uuid.UUID { return runid.New(r.Due.JobID, r.Due.ScheduledFor) }
 
-// Prepare tells whether to make an attempt, as of now. Where not, the run has ended without.
-func (o *Outcome) Prepare(now time.Time) bool {
-	row, job := &o.Row, &o.Row.Job
-	o.finished = clock.Later(now, o.started)
-	o.began = o.finished
-	if err := o.computeSchedule(); err != nil {
-		o.abandon("", err.Error())
-		o.goOn()
-		return false
+// Instant is the instant that a target is told: of a run that repeats another, that one's, because
+// it is the same work.
+func (r *run) Instant() time.Time {
+	if r.Due.RetryOf != nil {
+		return *r.Due.RetryOf
 	}
+	return r.Due.ScheduledFor
+}
+
+// Prepare decides at now whether an attempt is to be made. Exactly one of its results is not nil.
+func (c *Claimed) Prepare(now time.Time) (*Attempt, *Ended) {
+	if c.decide(now) {
+		return (*Attempt)(c), nil
+	}
+	return nil, (*Ended)(c)
+}
+
+// decide reports whether an attempt is to be made. If not, the run has ended.
+func (r *run) decide(now time.Time) bool {
+	row, job := &r.Due, &r.Job
+	r.finished = clock.Later(now, r.started)
+	r.began = r.finished
+	err := r.computeSchedule()
 	switch {
+	case err != nil:
+		r.failUnbegun("", err.Error())
 	case row.CancelReason != nil:
-		o.status, o.reason = db.RunStatusCANCELED, *row.CancelReason
-		o.attempt-- // the one that its claim has counted was not begun
+		r.status, r.reason = db.RunStatusCANCELED, *row.CancelReason
+		r.attempt-- // the attempt that the claim has counted was not begun
 	case row.Attempt > job.MaxAttempts:
-		// Attempts are counted when claimed, so a run that kills whoever executes it each time ends here.
-		o.abandon(db.RunReasonLEASEEXPIRED, fmt.Sprintf("the %s that executed attempt %d died", o.executor(), job.MaxAttempts))
+		r.endAsLastAttempt("")
 	case job.DeletedAt != nil && row.Attempt == 1:
-		o.status, o.reason, o.attempt = db.RunStatusSKIPPED, db.RunReasonJOBDELETED, 0
+		r.status, r.reason, r.attempt = db.RunStatusSKIPPED, db.RunReasonJOBDELETED, 0
 	case job.DeletedAt != nil:
-		o.abandon(db.RunReasonJOBDELETED, fmt.Sprintf("the %s that executed it died, and the job was deleted", o.executor()))
-	case row.Attempt == 1 && !o.isBeside():
-		step := o.misfire(now)
+		r.endAsLastAttempt(db.RunReasonJOBDELETED)
+	case row.Attempt == 1 && !r.isOffSchedule():
+		step := r.misfire(now)
 		if step == nil {
 			return true
 		}
 		if row.BufferedFor != nil {
-			step = new(policy.Yield(o.when, row.ScheduledFor, *row.BufferedFor))
+			step = new(policy.Yield(r.when, row.ScheduledFor, *row.BufferedFor))
 		}
-		o.status, o.reason, o.attempt, o.step = db.RunStatusSKIPPED, db.RunReasonMISFIRE, 0, *step
+		r.status, r.reason, r.attempt, r.step = db.RunStatusSKIPPED, db.RunReasonMISFIRE, 0, *step
 	default:
 		return true
 	}
-	o.goOn()
+	r.goOn()
 	return false
 }
 
-// executor names who executes the run.
-func (o *Outcome) executor() string {
-	if o.Row.Queue != nil {
-		return "worker"
-	}
-	return "instance"
-}
-
 // Begin notes that the attempt begins now.
-func (o *Outcome) Begin(now time.Time) {
-	if o.attempt == 1 {
-		o.started = clock.Later(now, o.Row.StartedAt)
+func (a *Attempt) Begin(now time.Time) {
+	if a.attempt == 1 {
+		a.started = clock.Later(now, a.Due.StartedAt)
 	}
-	o.began = clock.Later(now, o.started)
+	a.began = clock.Later(now, a.started)
 }
 
-// Resume notes that the attempt was begun before, at an instant.
-func (o *Outcome) Resume(began time.Time) { o.began = clock.Later(began, o.started) }
-
-// End notes how the attempt ended, now: err as of target.Executor, or Canceled, or one that wraps ErrDeadline.
-func (o *Outcome) End(now time.Time, result *executor.Result, err error) {
-	o.finished = clock.Later(now, o.began)
-	o.result = encodeResult(result)
-	canceled, isCanceled := errors.AsType[Canceled](err)
-	switch {
-	case err == nil:
-		o.status = db.RunStatusSUCCEEDED
-	case isCanceled:
-		o.status, o.reason = db.RunStatusCANCELED, canceled.Reason
-	default:
-		o.fail(err)
-	}
-	if o.retryAt.IsZero() {
-		o.goOn()
-	}
-}
-
-func (o *Outcome) fail(err error) {
-	job := &o.Row.Job
-	o.status, o.error = db.RunStatusFAILED, errorText(err.Error())
-	if errors.Is(err, ErrDeadline) {
-		o.reason = db.RunReasonDEADLINEEXCEEDED
-	}
-	failure, said := errors.AsType[*executor.Failure](err)
-	if !said {
-		failure = &executor.Failure{}
-	}
-	if failure.PauseReason != "" {
-		o.step, o.isTold = policy.Step{FinalStatus: db.JobStatusPAUSED, StatusReason: failure.PauseReason}, true
-		return
-	}
-	if failure.IsFinal || o.Row.Attempt >= job.MaxAttempts || job.DeletedAt != nil {
-		return
-	}
-	o.retryAt = o.finished.Add(max(policy.Backoff(job, int(o.Row.Attempt)), failure.RetryAfter))
-	o.failed, _ = json.Marshal(failedAttempt{ // numbers and valid text: cannot fail
-		Attempt: o.Row.Attempt, Error: o.error, Result: o.result,
-		StartedAt: instant.Time{Time: o.began}, FinishedAt: instant.Time{Time: o.finished},
-	})
-}
-
-// abandon ends a run without another attempt: the one that its claim has counted was not begun.
-func (o *Outcome) abandon(reason db.RunReason, text string) {
-	o.status, o.reason, o.error = db.RunStatusFAILED, reason, errorText(text)
-	o.attempt = max(o.attempt-1, 1)
-}
-
-// failedAttempt is how an attempt that was followed by another is kept.
-type failedAttempt struct {
-	Attempt    int16           `json:"attempt"`
-	StartedAt  instant.Time    `json:"startedAt"`
-	FinishedAt instant.Time    `json:"finishedAt"`
-	Error      string          `json:"error"`
-	Result     json.RawMessage `json:"result"`
-}
-
-// encodeResult returns a result as the history keeps it; nil: there is none.
-func encodeResult(r *executor.Result) []byte {
-	if r == nil {
-		return nil
-	}
-	kept := struct {
-		StatusCode           *int   `json:"statusCode"`
-		DurationMilliseconds int64  `json:"durationMilliseconds"`
-		Output               string `json:"output"`
-		OutputIsTruncated    bool   `json:"outputIsTruncated"`
-	}{nil, r.Duration.Milliseconds(), r.Output, r.OutputIsTruncated}
-	if r.StatusCode != 0 {
-		kept.StatusCode = &r.StatusCode
-	}
-	raw, _ := json.Marshal(kept) // numbers and valid text: cannot fail
-	return raw
-}
-
-// errorText returns an error's text as the history keeps it. It is never empty.
-func errorText(text string) string {
-	kept, _ := sanitize.Text(text, maxErrorLength)
-	return cmp.Or(kept, "failed without saying why")
+// Resume returns the attempt that a worker began when it leased the run, at leasedAt.
+func Resume(row *db.ClaimRow, leasedAt time.Time) *Attempt {
+	a := (*Attempt)(newClaimed(row))
+	a.began = clock.Later(leasedAt, a.started)
+	return a
 }

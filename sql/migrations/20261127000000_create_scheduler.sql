@@ -206,6 +206,9 @@ create table runs (
     result json,
     -- The attempts before the last one, as in due.
     failed_attempts jsonb,
+    -- Who executed the last attempt, as its lease said. Stored for failed runs and for runs of
+    -- workers only, so that a plain run costs nothing.
+    executed_by text,
 
     primary key (job_id, scheduled_for),
     constraint runs_never_early check (started_at >= scheduled_for and finished_at >= started_at),
@@ -225,14 +228,15 @@ create table runs (
 create view open_runs as
 select
     job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
-    trigger, retry_of, attempt, started_at, failed_attempts
+    trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by
 from due
+left join leases l on l.id = lease_id
 where (ready_at <= now() or attempt > 0) and (started_at is null or started_at <= now())
 union all
 select
     job_id, buffered_for, 'PENDING',
     case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, 0::smallint, null, null
+    buffered_retry_of, 0::smallint, null, null, null
 from due
 where buffered_for is not null;
 
@@ -252,6 +256,30 @@ select
     to_date(substr(name, 6, 8), 'YYYYMMDD') as first_day,
     to_date(right(name, 8), 'YYYYMMDD') as last_day
 from partition;
+
+-- Whether a row of due awaits a worker: its job's runs are executed by workers (queue), it was not
+-- canceled, and attempts are left. If not, an instance claims the row, to execute or to end it. A
+-- deleted job has no queue. Together with queue and concurrency_group, which are the job's, this is
+-- where a row waits.
+create function awaits_worker(queue text, cancel_reason run_reason, attempts smallint, max_attempts smallint)
+returns boolean
+language sql immutable parallel safe as $$
+    select queue is not null and cancel_reason is null and attempts < max_attempts
+$$;
+
+-- Adds an attempt that was lost with its instance or worker to the failed attempts of a run. When it
+-- began is not known exactly: not before the attempt before it ended, nor before began_after.
+create function add_lost_attempt(
+    failed_attempts jsonb, attempt smallint, began_after timestamptz, ended_at timestamptz, holder text
+) returns jsonb
+language sql stable parallel safe as $$
+    select coalesce(failed_attempts, '[]'::jsonb) || jsonb_build_object(
+        'attempt', attempt, 'startedAt', began_at, 'finishedAt', greatest(ended_at, began_at),
+        'error', 'the lease of ' || coalesce(holder, 'the instance') || ' expired before the attempt ended',
+        'result', null, 'reason', 'LEASE_EXPIRED', 'executedBy', holder
+    )
+    from (select greatest(began_after, (failed_attempts -> -1 ->> 'finishedAt')::timestamptz) as began_at) b
+$$;
 
 -- Creates the partition of runs for one day (UTC), unless it exists. Returns whether it did. Many
 -- sessions may call it at once.
@@ -335,6 +363,8 @@ $$;
 drop function drop_oldest_runs_partition(date);
 drop function create_runs_partition(date);
 drop view runs_partitions;
+drop function add_lost_attempt(jsonb, smallint, timestamptz, timestamptz, text);
+drop function awaits_worker(text, run_reason, smallint, smallint);
 drop view open_runs;
 drop table runs;
 drop table due;

@@ -1,15 +1,19 @@
+-- The statements by which instances claim rows of due, and free them. docs/performance.md,
+-- "Plans", explains their shape: why they look at candidates first, and what the arrays are for.
+
 -- name: Claim :many
--- Takes up to max_rows rows that are due, or will be within the time ahead, under the caller's lease and one new token.
--- Rows another claim is taking are skipped, not waited for, so claimers never queue behind each other. A lease that has
--- run out claims nothing. Time is the database's: the answer brings its clock along, read after the rows, and the
--- caller starts none before its instant by that clock.
--- It reads the index from @since on: before that, the caller says, is nothing to claim but what is held, and the dead
--- entries of earlier claims, which stay until vacuum may remove them. OldestReady tells when that was wrong.
--- The array hides from the planner how many rows a limit that it does not know may give: it expects ten, and looks each up
--- at any size of the tables, instead of reading all of them. A row is locked, so its place (ctid) is known and no index is
--- needed to find it again. One that an edit changed while this statement ran is locked elsewhere than seen, and left for the
--- next claim.
+-- Claims up to max_rows rows that are ready, or will be within @ahead, under the caller's lease and
+-- one token.
+--
+-- Safe under concurrency: rows that another claim is taking are skipped, not waited for, so claims
+-- never queue. A lease that has expired claims nothing. A candidate that an edit changed while this
+-- statement ran is locked in another version than the one seen; the next claim takes it.
+--
+-- It reads the index from @since on: the caller claims that nothing before it can be claimed
+-- (OldestReady checks that). read_at is the database's clock, read after the rows; the caller starts
+-- no run before its instant by that clock.
 with candidate as (
+    -- The rows to claim, locked. A locked row's place (ctid) is known, so no index finds it again.
     select d.ctid
     from due d
     where d.ready_at >= @since::timestamptz
@@ -22,21 +26,21 @@ with candidate as (
     limit @max_rows
     for update of d skip locked
 ), claimed as (
+    -- The rows as they are once they are claimed. Attempt 1 starts when it is claimed, or at its
+    -- instant if it is claimed ahead.
     update due d
     set lease_id = @lease_id, token = @token, attempt = d.attempt + 1,
-        started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
+        started_at = least(d.started_at, greatest(now(), d.ready_at))
     where d.ctid = any(array(select ctid from candidate))
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
-        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
+    returning d.*
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
-    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
-    c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
-from claimed c
-join jobs j on j.id = c.job_id;
+select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at
+from claimed
+join jobs j on j.id = claimed.job_id;
 
 -- name: OldestReady :one
--- The first instant before another at which a row is due that nobody holds: what claims since then have passed over.
+-- The first instant before @before at which a row is ready that nobody holds: a claim that began to
+-- read at @before has missed it.
 select d.ready_at
 from due d
 where d.ready_at < @before::timestamptz and not d.awaits_worker and d.lease_id is null and d.concurrency_group is null
@@ -44,23 +48,30 @@ order by d.ready_at
 limit 1;
 
 -- name: TakeTurn :exec
--- Lets one instance at a time claim runs of concurrency groups, until its transaction ends: in a transaction before
--- ClaimGrouped, which so sees what all claims before it have taken.
+-- Lets one instance at a time claim runs of concurrency groups, until its transaction ends. Call it
+-- before ClaimGrouped in the same transaction: ClaimGrouped then sees what all claims before it took.
 select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0));
 
 -- name: ClaimGrouped :many
--- As Claim, for runs of concurrency groups and after TakeTurn: no more of a group than its bound leaves. First come the
--- jobs that have not run for longest, each with its first run, so that none keeps the others out. How many are looked at is
--- bounded, however many wait: of full groups only what is to end, and the rows that carry a schedule, one for each job, apart from
--- the others, of which one job may have thousands. What an edit moves elsewhere while this statement runs is not taken: where
--- candidate locks a changed row, PostgreSQL checks its conditions again.
+-- Like Claim, for runs of concurrency groups, after TakeTurn: claims no more of a group than its
+-- bound leaves. The jobs that have not run for longest come first, each with its first run, so that
+-- no job keeps the others out.
+--
+-- The number of rows it looks at is bounded, however many wait. Of a full group it looks only at
+-- canceled rows. Rows that carry a schedule, one for each job, are looked at apart from the others,
+-- of which one job may have thousands.
+--
+-- Safe under concurrency: TakeTurn excludes other instances. An edit may move a row elsewhere while
+-- this statement runs; candidate locks rows and then checks its conditions again.
 with running as (
+    -- The groups of which runs are held, with how many and the group's bound.
     select d.concurrency_group, count(*) as runs, max(j.max_concurrency) as bound
     from due d
     join jobs j on j.id = d.job_id
     where d.concurrency_group is not null and d.lease_id is not null
     group by d.concurrency_group
-), seen as (
+), waiting as (
+    -- The first rows that are ready: those that carry a schedule, and the others.
     (
         select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
         from due d
@@ -80,22 +91,25 @@ with running as (
         order by d.ready_at
         limit 10000
     )
-), waiting as (
-    select s.*, row_number() over (partition by s.job_id order by s.ready_at) as turn
-    from seen s
-), placed as (
-    select w.job_id, w.scheduled_for, w.concurrency_group, j.max_concurrency - coalesce(r.runs, 0) as free,
-        row_number() over (
-            partition by w.concurrency_group order by w.turn, w.last_run_at nulls first, w.ready_at, w.job_id
-        ) as place
+), numbered as (
+    -- Each row with its number among its job's.
+    select w.*, row_number() over (partition by w.job_id order by w.ready_at) as number_of_job
     from waiting w
-    join jobs j on j.id = w.job_id
-    left join running r on r.concurrency_group = w.concurrency_group
+), placed as (
+    -- Each row with its place in its group, and how many places are free there.
+    select n.job_id, n.scheduled_for, n.concurrency_group, j.max_concurrency - coalesce(r.runs, 0) as free_places,
+        row_number() over (
+            partition by n.concurrency_group order by n.number_of_job, n.last_run_at nulls first, n.ready_at, n.job_id
+        ) as place
+    from numbered n
+    join jobs j on j.id = n.job_id
+    left join running r on r.concurrency_group = n.concurrency_group
 ), candidate as (
+    -- The rows to claim, locked. A canceled run is only ended, and takes nobody's place.
     select d.job_id, d.scheduled_for
     from due d
     join placed p on d.job_id = p.job_id and d.scheduled_for = p.scheduled_for
-    where (p.place <= p.free or d.cancel_reason is not null) -- what is to end takes nobody's place
+    where (p.place <= p.free_places or d.cancel_reason is not null)
       and d.lease_id is null
       and not d.awaits_worker
       and d.concurrency_group = p.concurrency_group
@@ -104,29 +118,27 @@ with running as (
     limit @max_rows
     for update of d skip locked
 ), claimed as (
+    -- As in Claim. The rows are found by key: an edit may have moved one to another place.
     update due d
     set lease_id = @lease_id, token = @token, attempt = d.attempt + 1,
-        started_at = coalesce(d.started_at, greatest(now(), d.ready_at))
+        started_at = least(d.started_at, greatest(now(), d.ready_at))
     from (
         select
             unnest(array(select job_id from candidate)) as job_id,
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
-        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures
+    returning d.*
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
-    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
-    c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at
-from claimed c
-join jobs j on j.id = c.job_id;
+select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at
+from claimed
+join jobs j on j.id = claimed.job_id;
 
 -- name: NextReady :one
--- The first instant at which a row is due that nobody holds, behind what the claim just now has taken, or a day from now where
--- there is none. The claim looked until the time ahead of its own now, and not until that of this one: @horizon is not
--- later than that, as far as the caller knows. So one entry of the index is read, or a few. And whether there are concurrency
--- groups at all.
+-- When the next row becomes ready that nobody holds, after what the claim just now could take; a day
+-- from now if there is none. The claim took rows until its own now() + @ahead, which is in the past
+-- by now; @horizon is an instant that the caller knows to be no later. So this reads few entries of
+-- the index. It also tells whether there are concurrency groups at all.
 select
     coalesce((
         select d.ready_at
@@ -139,32 +151,31 @@ select
     clock_timestamp()::timestamptz as read_at;
 
 -- name: FreeAbandoned :one
--- Frees the runs whose lease has run out or is gone, for anybody to claim, and forgets such leases. Returns how many runs that
--- were, and in how long the next lease runs out, unless it is renewed; a day where there is none. A claim of an instance that
--- commits later than its lease ran out is found by the next one. Nothing is claimed a minute ahead, so the index on ready_at
--- bounds what is read; a worker's lease says itself what it holds. The arrays hide from the planner how many were found: it
--- expects ten, and looks each up, instead of reading all of due and of jobs.
--- Each run waits from then on where its job is executed now, as Requeue would have it: who served it before may be gone. What
--- is to end is left to instances; where that is for want of attempts or of its job, its queue stays, to tell who executed it.
--- Two instances doing it at once free each row once: a row that was freed and claimed anew since this statement began has
--- another token. To look at its lease again would not do, because for a changed row PostgreSQL checks again what is compared
--- with the row, but not what was found to be missing elsewhere. They lock the rows in one order, so neither waits for the other
--- while that waits for it.
--- It is bounded, so that many runs that are abandoned at once are freed a part at a time. more says
--- that some may be left.
+-- Frees the runs whose lease has expired or is gone, and deletes expired leases. Each run then waits
+-- where its job is executed now, because its former executor may be gone. The lost attempt is stored
+-- with the run's failed attempts, with who executed it. Returns how many runs it freed, and in how
+-- long the next lease expires unless it is renewed: a day if there is none.
+--
+-- Safe under concurrency: two instances that do it at once free each run once, because a row that
+-- was freed since this statement began has no lease, and one that was claimed again has another
+-- token. Looking at the lease again would not help: PostgreSQL checks the conditions on a changed
+-- row again, but not what was found to be missing elsewhere. Two of these statements may lock rows in
+-- different orders. If they deadlock, PostgreSQL ends one, and its duty tries again.
+--
+-- A claim that commits after its lease expired is freed by the next call. No row is claimed a minute
+-- ahead, so the index on ready_at bounds what is read. Many abandoned runs are freed a part at a time:
+-- more says that some may be left.
 with expired as (
+    -- The leases that have expired.
     delete from leases
     where id in (
         select id from leases where expires_at <= now() order by id limit 500 for update skip locked
     )
     returning id, job_ids, scheduled_fors
-), held as (
-    select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
-    from expired
-    where job_ids is not null
 ), abandoned as (
+    -- The rows held by instances whose lease has expired or is gone.
     (
-        select d.job_id, d.scheduled_for, d.token
+        select d.job_id, d.scheduled_for, d.token, d.lease_id
         from due d
         where d.ready_at <= now() + interval '1 minute'
           and not d.awaits_worker
@@ -173,25 +184,35 @@ with expired as (
         limit 5000
     )
     union
-    select d.job_id, d.scheduled_for, d.token
-    from held h
+    -- The rows held by workers whose lease has expired. The lease lists them.
+    select d.job_id, d.scheduled_for, d.token, d.lease_id
+    from (
+        select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+        from expired
+        where job_ids is not null
+    ) h
     join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
     order by job_id, scheduled_for
-), freed as (
-    update due d
-    set lease_id = null,
-        queue = case when j.max_attempts > d.attempt and j.deleted_at is null then j.queue else d.queue end,
-        awaits_worker = j.queue is not null
-            and d.cancel_reason is null and j.max_attempts > d.attempt and j.deleted_at is null,
-        concurrency_group = j.concurrency_group
+), lost as (
+    -- The same rows, looked up by key, with their job and with who held them.
+    select a.job_id, a.scheduled_for, a.token, j.queue, j.max_attempts, j.concurrency_group, l.holder,
+        case when l.duration is not null then l.created_at end as leased_at
     from (
         select
             unnest(array(select job_id from abandoned)) as job_id,
             unnest(array(select scheduled_for from abandoned)) as scheduled_for,
-            unnest(array(select token from abandoned)) as token
+            unnest(array(select token from abandoned)) as token,
+            unnest(array(select lease_id from abandoned)) as lease_id
     ) a
     join jobs j on j.id = a.job_id
-    where d.job_id = a.job_id and d.scheduled_for = a.scheduled_for and d.token = a.token and d.lease_id is not null
+    left join leases l on l.id = a.lease_id
+), freed as (
+    update due d
+    set lease_id = null, queue = l.queue, concurrency_group = l.concurrency_group,
+        awaits_worker = awaits_worker(l.queue, d.cancel_reason, d.attempt, l.max_attempts),
+        failed_attempts = add_lost_attempt(d.failed_attempts, d.attempt, greatest(d.started_at, d.ready_at, l.leased_at), now(), l.holder)
+    from lost l
+    where d.job_id = l.job_id and d.scheduled_for = l.scheduled_for and d.token = l.token and d.lease_id is not null
     returning d.job_id
 )
 select
@@ -202,16 +223,13 @@ select
     )::interval as next_expiry_in;
 
 -- name: FreeLost :execrows
--- Frees what an instance holds without knowing it: claims that were committed and whose answer was lost. Nobody has begun
--- what they took, so no attempt is counted, and it waits where its job is executed now. The instance knows the tokens of what it
--- executes. A claim of which it does not know yet must not be under way.
+-- Frees the rows that an instance holds under tokens that it does not know: a claim was committed
+-- and its answer was lost. Nobody has begun these runs, so their attempt does not count, and each
+-- waits where its job is executed now. Call it only while no claim of this instance is in flight.
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
-    (queue, awaits_worker, concurrency_group) = (
-        select
-            case when j.max_attempts >= d.attempt and j.deleted_at is null then j.queue else d.queue end,
-            j.queue is not null and d.cancel_reason is null and j.max_attempts >= d.attempt and j.deleted_at is null,
-            j.concurrency_group
+    (queue, concurrency_group, awaits_worker) = (
+        select j.queue, j.concurrency_group, awaits_worker(j.queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
         from jobs j
         where j.id = d.job_id
     )

@@ -10,7 +10,8 @@ update leases
 set expires_at = now() + @duration::interval
 where id = @id and expires_at > now();
 
--- name: DeleteLease :exec
--- Anybody may then claim what was still held under it.
-delete from leases
+-- name: ExpireLease :exec
+-- Ends a lease at once. FreeAbandoned then frees what was held under it.
+update leases
+set expires_at = now()
 where id = @id;

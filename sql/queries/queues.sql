@@ -1,6 +1,9 @@
+-- The statements for workers: they lease rows of due by the queue. docs/performance.md, "Plans",
+-- explains their shape.
+
 -- name: NextQueued :many
--- For each of some queues, the first instant at which a row is due that nobody holds, or a day from now where there is none. One
--- index entry is read for each.
+-- For each of some queues, when the next row becomes ready that nobody holds; a day from now if there
+-- is none. Reads one entry of the index for each.
 select q.queue::text as queue,
     coalesce((
         select d.ready_at
@@ -13,10 +16,14 @@ select q.queue::text as queue,
 from (select unnest(@queues::text[]) as queue) q;
 
 -- name: ClaimQueued :many
--- As Claim, for the workers that wait at a queue: one lease id for each run that one of them would take, in their order, and with
--- the same number the lease's duration and holder. What is due goes to them by turn, and each lease that got something is made,
--- in the same statement: a run is never held by a lease that is not there.
+-- Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one of
+-- them would take, in their order; @durations and @holders belong to the entries. The first row that
+-- is ready goes to the first entry, and so on.
+--
+-- Safe under concurrency like Claim. The leases are created in the same statement, so no run is ever
+-- held under a lease that does not exist.
 with candidate as (
+    -- The rows to claim, locked.
     select d.job_id, d.scheduled_for
     from due d
     where d.queue = @queue::text
@@ -27,12 +34,14 @@ with candidate as (
     limit cardinality(@lease_ids::uuid[])
     for update of d skip locked
 ), numbered as (
+    -- The same with the number of their entry.
     select job_id, scheduled_for, row_number() over ()::integer as n
     from candidate
 ), claimed as (
+    -- The rows as they are once they are claimed.
     update due d
     set lease_id = (@lease_ids::uuid[])[c.n], token = @token, attempt = d.attempt + 1,
-        started_at = coalesce(d.started_at, now())
+        started_at = least(d.started_at, now())
     from (
         select
             unnest(array(select job_id from numbered order by n)) as job_id,
@@ -40,55 +49,95 @@ with candidate as (
             unnest(array(select n from numbered order by n)) as n
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt, d.started_at,
-        d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, d.lease_id, c.n
+    returning d.*
 ), granted as (
+    -- The leases under which something was claimed, with the runs that each holds.
     insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
-    select c.lease_id, min((@holders::text[])[c.n]), now() + min((@durations::interval[])[c.n]), min((@durations::interval[])[c.n]),
-        array_agg(c.job_id), array_agg(c.scheduled_for)
+    select c.lease_id, min(a.holder), now() + min(a.duration), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
     from claimed c
+    join (
+        select distinct on (e.id) e.id, e.holder, e.duration
+        from (
+            select
+                unnest(@lease_ids::uuid[]) as id,
+                unnest(@holders::text[]) as holder,
+                unnest(@durations::interval[]) as duration
+        ) e
+    ) a on a.id = c.lease_id
     group by c.lease_id
-    returning id, created_at
+    returning id, holder, created_at
 )
-select c.job_id, c.scheduled_for, c.ready_at, c.carries_schedule, c.queue, c.trigger, c.retry_of, c.token, c.attempt,
-    c.started_at::timestamptz as started_at, c.cancel_reason, c.failed_attempts, c.buffered_for, c.revision, c.revised_at,
-    c.run_count, c.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
-    c.lease_id::uuid as lease_id, g.created_at as leased_at
-from claimed c
-join granted g on g.id = c.lease_id
-join jobs j on j.id = c.job_id;
+select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+from claimed
+join granted g on g.id = claimed.lease_id
+join jobs j on j.id = claimed.job_id;
 
 -- name: GetLeased :one
--- A run that a worker holds, by what its id says and the token it was claimed with; this attempt began when it was leased. The
--- last eight bytes of a job's id lead to the job.
-select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
-    d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
-    d.run_count, d.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
-    l.id as lease_id, l.created_at as leased_at
+-- The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of its
+-- claim. The attempt began when it was leased.
+select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
 from jobs j
-join due d on d.job_id = j.id and d.scheduled_for = @scheduled_for
-join leases l on l.id = d.lease_id
-where substring(uuid_send(j.id) from 9) = @job_tail::bytea and d.token = @token and d.awaits_worker;
+join due claimed on claimed.job_id = j.id and claimed.scheduled_for = @scheduled_for
+join leases l on l.id = claimed.lease_id
+where substring(uuid_send(j.id) from 9) = @job_tail::bytea and claimed.token = @token and claimed.awaits_worker;
 
 -- name: ListOverdue :many
--- The runs that workers hold and whose attempt has taken longer than it may. Reads what workers hold, and nothing that waits.
-select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.queue, d.trigger, d.retry_of, d.token, d.attempt,
-    d.started_at::timestamptz as started_at, d.cancel_reason, d.failed_attempts, d.buffered_for, d.revision, d.revised_at,
-    d.run_count, d.failures, sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
-    h.lease_id::uuid as lease_id, h.created_at::timestamptz as leased_at
+-- The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
+-- workers hold, and nothing that waits.
+select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
+    h.holder::text as holder
 from (
-    select id as lease_id, created_at, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    select id as lease_id, created_at, holder, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from leases
     where job_ids is not null
 ) h
-join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
-join jobs j on j.id = d.job_id
+join due claimed on claimed.job_id = h.job_id and claimed.scheduled_for = h.scheduled_for and claimed.lease_id = h.lease_id
+join jobs j on j.id = claimed.job_id
 where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now();
 
+-- name: ListUnserved :many
+-- The queues in which a run has waited for longer than @waited while no worker holds any run of the
+-- queue, and since when. Reads one entry of the index for each queue.
+with recursive queue as (
+    -- The first row of each queue, from one queue to the next.
+    (
+        select d.queue, d.ready_at
+        from due d
+        where d.awaits_worker
+        order by d.queue, d.ready_at
+        limit 1
+    )
+    union all
+    select n.queue, n.ready_at
+    from queue q
+    cross join lateral (
+        select d.queue, d.ready_at
+        from due d
+        where d.awaits_worker and d.queue > q.queue
+        order by d.queue, d.ready_at
+        limit 1
+    ) n
+)
+select q.queue::text as queue, q.ready_at::timestamptz as ready_at
+from queue q
+where q.ready_at < now() - @waited::interval
+  and not exists (
+      -- Runs of the queue that workers hold.
+      select
+      from (
+          select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+          from leases
+          where job_ids is not null
+      ) h
+      join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
+      where d.queue = q.queue
+  );
+
 -- name: Release :execrows
--- Gives a run back that a worker holds, as if it had not been claimed, to where its job is executed now. It is ready from now on:
--- that it was in time once, its scheduled_for would no longer show. One that is to end, has no attempt left, or whose job was
--- deleted, is left to an instance. The job is locked before it is read, so that an edit under way counts. Guarded by the token.
+-- Puts a run back that a worker holds, as if it had not been claimed, to wait where its job is
+-- executed now. It is ready from now on: its scheduled_for no longer shows that it was on time once.
+-- Safe under concurrency: guarded by the token, and the job is locked before it is read, so an edit in
+-- progress is seen.
 with job as (
     select j.id, j.queue, j.concurrency_group, j.max_attempts
     from jobs j
@@ -97,23 +146,21 @@ with job as (
 )
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
-    ready_at = greatest(now(), d.ready_at),
-    queue = j.queue,
-    awaits_worker = j.queue is not null and d.cancel_reason is null and j.max_attempts >= d.attempt,
-    concurrency_group = j.concurrency_group
+    ready_at = greatest(now(), d.ready_at), queue = j.queue, concurrency_group = j.concurrency_group,
+    awaits_worker = awaits_worker(j.queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
 from job j
 where j.id = d.job_id
   and d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.token = @token and d.lease_id is not null;
 
 -- name: RenewWorkerLease :one
--- As RenewLease, for as long as the worker asked for.
+-- Like RenewLease, for as long as the worker asked for.
 update leases
 set expires_at = now() + duration
 where id = @id and duration is not null and expires_at > now()
 returning expires_at;
 
 -- name: ListCanceledOfWorker :many
--- The runs under a worker's lease that are to end.
+-- The canceled runs under a worker's lease.
 select d.job_id, d.scheduled_for
 from (
     select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
@@ -124,7 +171,7 @@ join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.le
 where d.cancel_reason is not null;
 
 -- name: ForgetLease :exec
--- Deletes a worker's lease under which nothing is held any more. One that is not deleted runs out by itself.
+-- Deletes a worker's lease under which nothing is held any more. One that is not deleted expires.
 delete from leases l
 where l.id = @id
   and not exists (

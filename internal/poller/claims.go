@@ -6,14 +6,15 @@ import (
 	"sync"
 )
 
-// claimed knows the tokens of the claims of which runs are still on this instance's hands. The zero value has none.
-type claimed struct {
+// claims tracks the tokens of the claims whose runs are not all released yet. The zero value has
+// none.
+type claims struct {
 	mu   sync.Mutex
 	left map[int64]int
 }
 
 // add notes a claim of n runs.
-func (c *claimed) add(token int64, n int) {
+func (c *claims) add(token int64, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left == nil {
@@ -22,8 +23,8 @@ func (c *claimed) add(token int64, n int) {
 	c.left[token] = n
 }
 
-// done notes that one of a claim's runs is off this instance's hands.
-func (c *claimed) done(token int64) {
+// release notes that one of a claim's runs is released.
+func (c *claims) release(token int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left[token]--; c.left[token] <= 0 {
@@ -31,7 +32,7 @@ func (c *claimed) done(token int64) {
 	}
 }
 
-func (c *claimed) tokens() []int64 {
+func (c *claims) tokens() []int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.AppendSeq([]int64{}, maps.Keys(c.left))

@@ -1,0 +1,87 @@
+package runs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"punctual/gen/db"
+	"punctual/internal/history"
+	"punctual/internal/runid"
+)
+
+// complete completes runs. It creates the partitions that are missing for them, and leaves an
+// occurrence that has a run already as it is.
+func (s Store) complete(ctx context.Context, params db.CompleteParams) ([]db.CompleteRow, error) {
+	for {
+		rows, err := s.Queries.Complete(ctx, params)
+		switch {
+		case isMissingPartition(err):
+			err = s.createPartitions(ctx, params)
+		case isStored(err):
+			err = s.leaveStored(ctx, params)
+		case err == nil:
+			return rows, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("complete runs: %w", err)
+		}
+	}
+}
+
+// createPartitions creates the partitions that the runs of a completion are stored in.
+func (s Store) createPartitions(ctx context.Context, c db.CompleteParams) error {
+	scheduledFors := slices.Clone(c.ScheduledFors)
+	for i, count := range c.SkippedCounts {
+		if count > 0 {
+			scheduledFors = append(scheduledFors, c.SkippedFors[i])
+		}
+	}
+	return history.CreatePartitions(ctx, s.Queries, scheduledFors)
+}
+
+// leaveStored makes a completion store no run for an occurrence that has one: a job comes to the same
+// instant again if its schedule is changed to and fro. It fails if it finds no such run, because the
+// completion would be repeated for ever.
+func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
+	rows, err := s.Queries.ListStored(ctx, db.ListStoredParams{
+		JobIds: c.JobIds, ScheduledFors: c.ScheduledFors,
+		Earliest: slices.MinFunc(c.ScheduledFors, time.Time.Compare), Latest: slices.MaxFunc(c.ScheduledFors, time.Time.Compare),
+	})
+	if err != nil {
+		return fmt.Errorf("read which runs are stored: %w", err)
+	}
+	stored := keysOf(rows, func(r db.ListStoredRow) key { return keyOf(r.JobID, r.ScheduledFor) })
+	found := false
+	for i, kept := range c.Kept {
+		if kept && stored[keyOf(c.JobIds[i], c.ScheduledFors[i])] {
+			c.Kept[i], found = false, true
+			s.Logger.WarnContext(ctx, "an occurrence has a run already; that run is kept and the new one is not stored",
+				"runId", runid.New(c.JobIds[i], c.ScheduledFors[i]))
+		}
+	}
+	if !found {
+		return errors.New("a run is stored already, and none is found")
+	}
+	return nil
+}
+
+// isMissingPartition tells the error for a row that no partition takes from other violated checks,
+// which are of the same class but name their constraint.
+func isMissingPartition(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == pgerrcode.CheckViolation && pg.ConstraintName == ""
+}
+
+// isStored tells the error for an occurrence that has a run from the error for a row of due that
+// exists. The history has a table for each day.
+func isStored(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == pgerrcode.UniqueViolation && strings.HasPrefix(pg.TableName, "runs_")
+}

@@ -1,0 +1,90 @@
+package runs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/db"
+	"punctual/internal/policy"
+)
+
+// changeJob pauses the job of a run that ended off its job's schedule, if it has to be paused. It is
+// no part of the run's completion: a failure is logged, and the next run that ends so tries again.
+func (s Store) changeJob(ctx context.Context, e *Ended) {
+	if err := s.pauseJob(ctx, e); err != nil {
+		s.Logger.ErrorContext(ctx, "could not pause a job because of how its run ended; the next such run tries again",
+			"jobId", e.Due.JobID, "runId", e.RunID(), "error", err)
+	}
+}
+
+func (s Store) pauseJob(ctx context.Context, e *Ended) error {
+	reason := ""
+	if e.step.FinalStatus == db.JobStatusPAUSED {
+		reason = e.step.StatusReason
+	}
+	if e.Job.PauseAfterFailures != nil && e.Due.Trigger == db.RunTriggerSCHEDULE && e.isCounted() {
+		failures, err := s.Queries.CountFailure(ctx, db.CountFailureParams{
+			JobID: e.Due.JobID, Failed: e.status == db.RunStatusFAILED,
+		})
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("count failures in a row: %w", err)
+		}
+		if failures >= *e.Job.PauseAfterFailures {
+			reason = policy.FailedInARow(int(failures))
+		}
+	}
+	if reason == "" {
+		return nil
+	}
+	if err := s.Pauser.Pause(ctx, e.Due.JobID, reason); err != nil {
+		return err
+	}
+	s.logPause(ctx, e, reason)
+	return nil
+}
+
+// isCounted reports whether the run counts as a failure or a success of its job.
+func (e *Ended) isCounted() bool {
+	return e.status == db.RunStatusFAILED || e.status == db.RunStatusSUCCEEDED
+}
+
+// logEnd logs that a run has ended: a failed one as a warning, others only with LogRuns. It also logs
+// what that means for the job.
+func (s Store) logEnd(ctx context.Context, e *Ended) {
+	switch {
+	case e.status == db.RunStatusFAILED:
+		s.Logger.WarnContext(ctx, "run failed", e.attributes()...)
+	case s.LogRuns:
+		s.Logger.InfoContext(ctx, "run ended", e.attributes()...)
+	}
+	switch {
+	case e.isOffSchedule():
+	case e.step.FinalStatus == db.JobStatusPAUSED:
+		s.logPause(ctx, e, e.step.StatusReason)
+	case e.step.FinalStatus == db.JobStatusCOMPLETED && s.LogRuns:
+		s.Logger.InfoContext(ctx, "job completed", "jobId", e.Due.JobID, "runId", e.RunID())
+	}
+}
+
+func (s Store) logPause(ctx context.Context, e *Ended, reason string) {
+	s.Logger.WarnContext(ctx, "job paused", "jobId", e.Due.JobID, "runId", e.RunID(), "reason", reason)
+}
+
+// attributes says in a line of the log which run it was and how it ended.
+func (e *Ended) attributes() []any {
+	all := []any{
+		slog.Any("jobId", e.Due.JobID), slog.Any("runId", e.RunID()), slog.String("status", string(e.status)),
+		slog.String("trigger", string(e.Due.Trigger)), slog.Int("attempt", int(e.attempt)),
+	}
+	if e.reason != "" {
+		all = append(all, slog.String("reason", string(e.reason)))
+	}
+	if e.error != "" {
+		all = append(all, slog.String("error", e.error))
+	}
+	return all
+}
