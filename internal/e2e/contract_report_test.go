@@ -12,13 +12,14 @@ func (o *operation) maxBody() int {
 	return maxBody
 }
 
-// isReport reports whether an operation says how a run ended: then it is not refused for its form.
+// isReport reports whether an operation reports how a run ended. Such a request is not refused for
+// its form.
 func (o *operation) isReport() bool {
 	return o.OperationID == "completeRun" || o.OperationID == "failRun"
 }
 
-// repaired returns what is sent to an operation that repairs what it is told, except the token: some of the mutations of
-// each field, as each of them takes a leased run.
+// repaired returns the mutations to send to an operation that repairs its body. They are some of
+// each field, because each uses up a leased run. Only a wrong token is still refused.
 func repaired(mutations []mutation) (some []mutation) {
 	sent := map[string]int{}
 	for _, m := range mutations {

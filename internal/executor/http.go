@@ -52,7 +52,7 @@ func (h *HTTP) Execute(ctx context.Context, run Run) (*Result, error) {
 	// If the body has not been read to its end by now, closing it ends the connection.
 	defer func() { _ = resp.Body.Close() }()
 	result := &Result{StatusCode: resp.StatusCode}
-	result.Output, result.OutputIsTruncated = readOutput(resp, hide)
+	result.Output, result.OutputIsTruncated = readOutput(resp.Header, resp.Body, hide)
 	result.Duration = time.Since(began)
 	return result, def.judge(resp, time.Now())
 }

@@ -14,10 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These tests do not run beside others: what the process allocates is counted.
+// These tests do not run in parallel, because they count what the process allocates.
 
-// maxAllocated bounds, in bytes, what an attempt and its receiver may allocate, and so how far the
-// heap may grow.
+// maxAllocated is how much an attempt and its receiver can allocate, in bytes.
 const maxAllocated = 4 << 20
 
 const deadline = 500 * time.Millisecond
@@ -50,7 +49,7 @@ func writeUntilCutOff(conn net.Conn, text string, size int) {
 	}
 }
 
-// writeEach writes text at each tick until the other end is gone.
+// writeEach writes text at each tick until the other end closes the connection.
 func writeEach(conn net.Conn, tick time.Duration, text string) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()

@@ -23,8 +23,8 @@ const maxEncoded = 256 << 10
 // readOutput reads the beginning of the body and returns what is kept of it. isTruncated reports
 // whether something is missing: the body is too long, broke off, or had not ended when the context
 // of the request ended.
-func readOutput(resp *http.Response, hide redactor) (output string, isTruncated bool) {
-	body, err := decode(resp)
+func readOutput(header http.Header, body io.Reader, hide redactor) (output string, isTruncated bool) {
+	body, err := decode(header, body)
 	if err != nil {
 		return err.Error(), true
 	}
@@ -55,9 +55,8 @@ func noBody(err error) (io.Reader, error) {
 
 // decode returns the body of an answer, decompressed and in UTF-8. Some servers compress although
 // the request does not ask for it. Users read the error.
-func decode(resp *http.Response) (io.Reader, error) {
-	var body io.Reader = resp.Body
-	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
+func decode(header http.Header, body io.Reader) (io.Reader, error) {
+	switch encoding := strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
 	case "gzip", "x-gzip":
 		unzipped, err := gzip.NewReader(io.LimitReader(body, maxEncoded))
@@ -74,7 +73,7 @@ func decode(resp *http.Response) (io.Reader, error) {
 	default:
 		return nil, errEncoding
 	}
-	_, parameters, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // with an error there are none
+	_, parameters, _ := mime.ParseMediaType(header.Get("Content-Type")) // with an error there are none
 	charset, err := htmlindex.Get(parameters["charset"])
 	if err != nil || charset == unicode.UTF8 {
 		return body, nil // an unknown one is taken for UTF-8, as is none

@@ -71,9 +71,6 @@ func TestEchoedRequestIsNotShown(t *testing.T) {
 	require.Contains(t, result.Output, runID.String(), "what is not secret is shown")
 }
 
-// answerOf is an answer with a body.
-func answerOf(body io.Reader) *http.Response { return &http.Response{Body: io.NopCloser(body)} }
-
 func TestSecretThatStraddlesTheCutIsNotShown(t *testing.T) {
 	t.Parallel()
 	for name, escaped := range map[string]string{"as it is": secretWord, "JSON": quoted(secretWord), "URL": url.QueryEscape(secretWord)} {
@@ -82,7 +79,7 @@ func TestSecretThatStraddlesTheCutIsNotShown(t *testing.T) {
 			hide := newRedactor(httpSecrets{Headers: map[string]string{"X-Key": secretWord}})
 			for before := range len(escaped) + 2 {
 				padding := strings.Repeat(".", MaxOutput-before)
-				output, isTruncated := readOutput(answerOf(strings.NewReader(padding+escaped+strings.Repeat("-", 2*MaxOutput))), hide)
+				output, isTruncated := readOutput(nil, strings.NewReader(padding+escaped+strings.Repeat("-", 2*MaxOutput)), hide)
 				require.True(t, isTruncated)
 				require.LessOrEqual(t, len(output), MaxOutput)
 				rest := strings.Trim(strings.TrimPrefix(output, padding), `"-`)
@@ -92,8 +89,7 @@ func TestSecretThatStraddlesTheCutIsNotShown(t *testing.T) {
 	}
 }
 
-// Whether a guess is right must not be seen in what is shown of an answer that echoes it just
-// before its end.
+// An answer may echo a guess just before its end. What is shown must not reveal whether it is right.
 func TestCutAnswerDoesNotTellHowASecretBegins(t *testing.T) {
 	t.Parallel()
 	hide := newRedactor(httpSecrets{Headers: map[string]string{"X-Key": secretWord}})
@@ -101,7 +97,7 @@ func TestCutAnswerDoesNotTellHowASecretBegins(t *testing.T) {
 		for _, before := range []int{0, 10, 300, MaxOutput - 5, MaxOutput - 1} {
 			show := func(guess string) string {
 				body := io.MultiReader(strings.NewReader(strings.Repeat(".", before)+guess+more), iotest.ErrReader(io.ErrUnexpectedEOF))
-				output, isTruncated := readOutput(answerOf(body), hide)
+				output, isTruncated := readOutput(nil, body, hide)
 				require.True(t, isTruncated)
 				return strings.Trim(output, "x7-")
 			}
@@ -172,7 +168,7 @@ func BenchmarkRedact(b *testing.B) {
 
 func TestRedactedTextHasNoSecretWhateverSurroundsIt(t *testing.T) {
 	t.Parallel()
-	// Few characters, so that secrets overlap with themselves, with each other and with escapes.
+	// There are few characters, so that secrets overlap with themselves, each other and escapes.
 	alphabet := rapid.SampledFrom([]rune(`ab\"%u0&;2`))
 	rapid.Check(t, func(t *rapid.T) {
 		secret := rapid.StringOfN(alphabet, 2, 6, -1).Draw(t, "secret")

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// executor may reach this machine at the address.
+// executor returns an executor that can call this machine at the address.
 func executor(t *testing.T, addr net.Addr) *HTTP {
 	t.Helper()
 	tcp, ok := addr.(*net.TCPAddr)
@@ -27,7 +27,7 @@ func executor(t *testing.T, addr net.Addr) *HTTP {
 	})
 }
 
-// receiver is a server that ends with the test.
+// receiver starts a server that ends with the test.
 func receiver(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -35,7 +35,7 @@ func receiver(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// fields are of a target's definition or of its secrets.
+// fields are the fields of a target's definition, or of its secrets.
 type fields map[string]any
 
 func (f fields) json(t *testing.T) json.RawMessage {
@@ -63,7 +63,7 @@ func newRun(t *testing.T, definition, secrets fields) Run {
 	return run
 }
 
-// execute makes an attempt that has ten seconds.
+// execute makes an attempt with a deadline of ten seconds.
 func execute(t *testing.T, server *httptest.Server, definition, secrets fields) (*Result, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -80,7 +80,7 @@ type received struct {
 	body string
 }
 
-// record answers 204 and hands on what it received.
+// record starts a server that answers 204 and passes on what it received.
 func record(t *testing.T) (*httptest.Server, <-chan received) {
 	t.Helper()
 	requests := make(chan received, 1)
@@ -91,8 +91,8 @@ func record(t *testing.T) (*httptest.Server, <-chan received) {
 	}), requests
 }
 
-// raw is a receiver that is no HTTP server: it reads the beginning of a request, and what it writes
-// is up to answer.
+// raw starts a receiver that is no HTTP server. It reads the beginning of a request and calls
+// answer, which may write anything.
 func raw(t *testing.T, answer func(conn net.Conn)) (url string, addr net.Addr) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -119,5 +119,5 @@ func raw(t *testing.T, answer func(conn net.Conn)) (url string, addr net.Addr) {
 
 const ok = "HTTP/1.1 200 OK\r\n"
 
-// secretWord is what must not be seen.
+// secretWord is a secret with characters that are escaped in JSON, URLs and HTML.
 var secretWord = strings.Repeat("x7/\"é<&+", 4)
