@@ -445,18 +445,19 @@ type FailedAttempt struct {
 
 // FieldError An invalid field of a request.
 type FieldError struct {
-	// Code What is wrong, for programs. A code keeps its meaning; new ones may be added.
+	// Code What is wrong, for programs. A code keeps its meaning. New codes may be added.
 	//
 	// - `required`: the field is missing.
 	// - `unknown-field`: there is no such field or parameter.
 	// - `wrong-type`, `wrong-format`: the value has another type or form.
-	// - `too-small`, `too-large`: the value, its length or the number of its items is out of bounds.
+	// - `too-small`, `too-large`: the value, its length or the number of its items is out of
+	//   bounds.
 	// - `not-unique`: the field or the item is given twice.
-	// - `not-allowed`: the value is none of those that are allowed.
+	// - `not-allowed`: the value is not one of the allowed ones.
 	// - `conflicting`: the value does not fit another field.
-	// - `never-due`: because of this field the job would never be due.
-	// - `in-the-future`: the instant has not come yet.
-	// - `older-than-retention`: runs of this instant are not kept any more.
+	// - `never-due`: with this value the job would never be due.
+	// - `in-the-future`: the instant is in the future.
+	// - `older-than-retention`: the retention period of runs at this instant is over.
 	// - `too-many-occurrences`: the window has too many occurrences.
 	// - `secret-key-missing`: the service has no key to encrypt secrets with.
 	// - `secret-required`: the secret must be sent again.
@@ -505,8 +506,8 @@ type Heartbeat struct {
 //
 // Any 2xx response is success, or any status in `expectStatus` if that is given. After 429 or
 // 503 the next attempt waits for `Retry-After`. 410 pauses the job. The body of the response
-// does not matter: it is read for at most a second after the headers, and what has come by
-// then is kept as the output.
+// does not decide the outcome: it is read for at most one second after the headers, and the
+// part that has arrived is kept as the output.
 //
 // Each request has these headers:
 //
@@ -1131,7 +1132,7 @@ type LeasedRun struct {
 	Token Token `json:"token"`
 }
 
-// LogTarget Writes the payload to the log of the service, or its first 8 KiB. It always succeeds.
+// LogTarget Writes the first 8 KiB of the payload to the log of the service. It always succeeds.
 type LogTarget struct {
 	Type LogTargetType `json:"type"`
 }
@@ -1226,8 +1227,8 @@ type Payload = json.RawMessage
 
 // Problem An error, as a problem of RFC 9457.
 type Problem struct {
-	// Code What is wrong, for programs. A code keeps its meaning; new ones may be added, so treat an
-	// unknown code by its `status`.
+	// Code What is wrong, for programs. A code keeps its meaning. New codes may be added: treat an
+	// unknown one by its `status`.
 	//
 	// - 400: `invalid-request`
 	// - 404: `job-not-found`, `run-not-found`, `path-not-found`
@@ -1331,8 +1332,7 @@ type Run struct {
 	// - `SKIPPED`: the run was not executed. Its `reason` says why.
 	Status RunStatus `json:"status"`
 
-	// StatusReason Of a run that is `SKIPPED` because its job was paused: the `statusReason` of the job at that
-	// time. Otherwise null.
+	// StatusReason Why the job was paused, if the run is `SKIPPED` for that; otherwise null.
 	StatusReason *string `json:"statusReason"`
 
 	// Trigger What created the run.
@@ -1439,9 +1439,9 @@ type RunResult struct {
 	DurationMilliseconds int64 `json:"durationMilliseconds"`
 
 	// Output The first 4 KiB of the body of the HTTP response, or of the output of the worker, as
-	// UTF-8. Secrets of the target and their parts read `[redacted]`; of an incomplete body
-	// the end, in which a secret may begin, is left out. It may contain control characters
-	// and marks of writing direction: escape them wherever you show it to a person.
+	// UTF-8. Secrets of the target and parts of them are replaced by `[redacted]`. If the body
+	// is incomplete, its end is left out when a secret may begin there. The output may contain
+	// control characters and marks of writing direction: escape them when you display it.
 	Output string `json:"output"`
 
 	// OutputIsTruncated Whether there was more output than is kept.

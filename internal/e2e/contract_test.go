@@ -119,7 +119,11 @@ func (c *contract) conflictProbes(t *testing.T, op *operation) []probe {
 func (c *contract) methodProbes(t *testing.T, path string, item *openapi3.PathItem) (probes []probe) {
 	t.Helper()
 	op := &operation{Operation: &openapi3.Operation{}, path: path, item: item}
-	allowed := slices.Sorted(maps.Keys(item.Operations()))
+	allowed := slices.Collect(maps.Keys(item.Operations()))
+	if item.Get != nil {
+		allowed = append(allowed, http.MethodHead) // each GET answers HEAD, too
+	}
+	slices.Sort(allowed)
 	for _, method := range []string{
 		"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "BREW", "get",
 	} {
