@@ -410,8 +410,8 @@ type DeleteAfterCompletion = bool
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = time.Time
 
-// FailedAttempt An attempt that failed and was followed by another one, or that was lost because the lease of
-// its instance or worker expired (`LEASE_EXPIRED`).
+// FailedAttempt An attempt that failed and was followed by another one, or that was lost because the lease
+// of its instance or worker expired (`LEASE_EXPIRED`).
 type FailedAttempt struct {
 	// Attempt The number of the attempt, from 1 on.
 	Attempt int32 `json:"attempt"`
@@ -429,7 +429,8 @@ type FailedAttempt struct {
 	//
 	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
 	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
-	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt expired.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+	//   expired.
 	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
@@ -1090,7 +1091,7 @@ type LeaseRequest struct {
 	// WaitSeconds How long to wait for a due run.
 	WaitSeconds *int32 `json:"waitSeconds,omitempty"`
 
-	// Worker The name of the worker, for people to read.
+	// Worker The name of the worker, for people to read. Its runs have it as `executedBy`.
 	Worker *string `json:"worker,omitempty"`
 }
 
@@ -1278,12 +1279,13 @@ type Run struct {
 	// Error Why the run failed; null if it did not.
 	Error *string `json:"error"`
 
-	// ExecutedBy Who executed the last attempt: the host and process of an instance, or the `worker` of the
-	// lease. Stored for failed runs and for runs of workers; null for others once they have ended.
+	// ExecutedBy Who executed the last attempt: the host and process of an instance, or the `worker` of
+	// the lease. Stored for failed runs and for runs of workers; null for others once they
+	// have ended.
 	ExecutedBy *string `json:"executedBy"`
 
-	// FailedAttempts The failed attempts that were followed by another one, and attempts that were lost because
-	// their instance or worker died (`LEASE_EXPIRED`).
+	// FailedAttempts The failed attempts that were followed by another one, and attempts that were lost
+	// because their instance or worker died (`LEASE_EXPIRED`).
 	FailedAttempts []FailedAttempt `json:"failedAttempts"`
 
 	// FinishedAt When the run ended; null while it is open.
@@ -1305,7 +1307,8 @@ type Run struct {
 	//
 	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
 	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
-	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt expired.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+	//   expired.
 	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
@@ -1414,13 +1417,14 @@ type RunPage struct {
 
 // RunReason Why the run has its status; null if there is nothing to explain.
 //
-// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
-// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
-// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt expired.
-// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
-// - `JOB_PAUSED`: the job was paused before the run ended.
-// - `JOB_DELETED`: the job was deleted before the run ended.
-// - `REQUESTED`: somebody canceled the run.
+//   - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+//   - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+//   - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+//     expired.
+//   - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+//   - `JOB_PAUSED`: the job was paused before the run ended.
+//   - `JOB_DELETED`: the job was deleted before the run ended.
+//   - `REQUESTED`: somebody canceled the run.
 type RunReason string
 
 // RunRelease defines model for RunRelease.
