@@ -13,7 +13,6 @@ import (
 	"punctual/internal/executor"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
-	"punctual/internal/runs"
 )
 
 // What the contract says where a worker says nothing.
@@ -46,7 +45,7 @@ func (s *handlers) LeaseRuns(ctx context.Context, r server.LeaseRunsRequestObjec
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
 // encodeLeased returns the API's leased run.
-func encodeLeased(a *runs.Attempt) server.LeasedRun {
+func encodeLeased(a *broker.LeasedRun) server.LeasedRun {
 	return server.LeasedRun{
 		Id: a.RunID(), Token: a.Due.Token, JobId: a.Due.JobID, JobName: a.Job.Name,
 		ScheduledFor: instant.Time{Time: a.Instant()}, Attempt: int32(a.Due.Attempt),

@@ -28,8 +28,11 @@ type Ask struct {
 type Lease struct {
 	ID        uuid.UUID
 	ExpiresAt time.Time
-	Runs      []*runs.Attempt
+	Runs      []*LeasedRun
 }
+
+// LeasedRun is an attempt that a worker makes.
+type LeasedRun = runs.Attempt
 
 // waiter is a worker that waits.
 type waiter struct {
