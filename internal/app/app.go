@@ -106,6 +106,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	pauser := jobs.New(jobs.Config{Pool: a.pools.engine, Logger: log})
 	a.broker = broker.New(broker.Config{
 		Pool: a.pools.engine, Logger: log, Pauser: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
+		LogRuns: c.LogRuns,
 	})
 	handler, err := api.New(api.Config{
 		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
@@ -127,6 +128,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.poller = poller.New(poller.Config{
 		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Pauser: pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
+		LogRuns: c.LogRuns,
 	})
 
 	a.listener = notify.NewListener(notify.ListenerConfig{
@@ -198,6 +200,7 @@ func (a *App) Run(ctx context.Context) error {
 		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
 		background.Go(func() { maintenance.Abandoned(q, a.missed).Run(drained, a.log) })
 		background.Go(func() { maintenance.Overdue(a.broker.EndOverdue).Run(drained, a.log) })
+		background.Go(func() { maintenance.Unserved(a.broker.WarnUnserved).Run(drained, a.log) })
 		if days := a.config.RunRetentionDays; days > 0 {
 			background.Go(func() { maintenance.Retention(q, days).Run(drained, a.log) })
 		}

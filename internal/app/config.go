@@ -41,6 +41,8 @@ type Config struct {
 	OutboundAllowCIDRs []netip.Prefix `name:"outbound-allow-cidrs" help:"Networks that http targets may call although they are not public." env:"OUTBOUND_ALLOW_CIDRS"`
 	OutboundAllowPorts []uint16       `name:"outbound-allow-ports" help:"Ports that http targets may call in addition to 80 and 443." env:"OUTBOUND_ALLOW_PORTS"`
 
+	LogRuns bool `help:"Log each run that ends. Failed runs are logged in any case." env:"LOG_RUNS"`
+
 	RunRetentionDays int `help:"How many days to keep runs; 0 keeps them for ever. Whole days (UTC) are dropped." default:"30" env:"RUN_RETENTION_DAYS"`
 
 	ShutdownGrace time.Duration `help:"How long runs and requests may take to finish after SIGTERM. Runs that take longer are given back, and another instance retries them if attempts remain." default:"20s" env:"SHUTDOWN_GRACE"`

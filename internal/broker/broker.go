@@ -51,6 +51,8 @@ type Broker struct {
 	mu     sync.Mutex
 	queues map[string]*queue
 	closed bool
+	// warned is when WarnUnserved has warned of a queue last.
+	warned map[string]time.Time
 	// failure is why the latest pass failed, or nil if it succeeded.
 	failure error
 	// lookedAt is when all queues were looked at last, by this machine's monotonic clock: the database's
