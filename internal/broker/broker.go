@@ -20,6 +20,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
+	"punctual/internal/logging"
 	"punctual/internal/runs"
 )
 
@@ -84,12 +85,20 @@ const (
 // logged and tried again.
 func (b *Broker) Run(ctx context.Context) {
 	defer b.close()
+	outage := logging.Outage{
+		Logger: b.Logger, Failing: "could not hand runs to workers; they wait until this succeeds",
+		Working: "runs are handed to workers again",
+	}
 	for ctx.Err() == nil {
 		b.alarm.Clear() // before the pass: what becomes due while it runs may be too late for it
 		next, err := b.pass(ctx)
-		if err != nil && ctx.Err() == nil {
-			b.Logger.ErrorContext(ctx, "could not hand runs to workers; they wait until this succeeds", "error", err)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			outage.Failed(ctx, err)
 			next = b.clock.Now().Add(retryDelay)
+		default:
+			outage.Worked(ctx)
 		}
 		b.mu.Lock()
 		b.failure = err

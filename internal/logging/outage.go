@@ -44,7 +44,7 @@ func (o *Outage) Failed(ctx context.Context, err error) (delay time.Duration) {
 	}
 	if o.failures == 1 || now.Sub(o.reported) >= reportEvery {
 		o.reported = now
-		o.Logger.WarnContext(ctx, o.Failing, "error", err, "failures", o.failures, "since", o.since.UTC())
+		o.Logger.ErrorContext(ctx, o.Failing, "error", err, "failures", o.failures, "since", o.since.UTC())
 	}
 	delay = min(o.delay, cmp.Or(o.MaxDelay, defaultMaxDelay))
 	o.delay = 2 * delay

@@ -81,11 +81,11 @@ func (a *Announcer) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-a.pending:
-			wait(ctx, coalesce)
+			clock.Sleep(ctx, coalesce)
 		}
 		stopping = ctx.Err() != nil
 		if err := a.send(context.WithoutCancel(ctx)); err != nil {
-			wait(ctx, outage.Failed(ctx, err))
+			clock.Sleep(ctx, outage.Failed(ctx, err))
 		} else {
 			outage.Worked(ctx)
 		}
@@ -120,14 +120,4 @@ func (a *Announcer) take() (due map[string]time.Time) {
 	defer a.mu.Unlock()
 	due, a.earliest = a.earliest, map[string]time.Time{}
 	return due
-}
-
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

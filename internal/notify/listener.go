@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/db"
+	"punctual/internal/clock"
 	"punctual/internal/logging"
 )
 
@@ -62,7 +63,7 @@ func (l *Listener) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := l.listen(ctx, func() { outage.Worked(ctx) })
 		if ctx.Err() == nil {
-			wait(ctx, outage.Failed(ctx, err))
+			clock.Sleep(ctx, outage.Failed(ctx, err))
 		}
 	}
 }

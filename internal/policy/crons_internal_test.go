@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -69,14 +68,11 @@ func BenchmarkCronCache(b *testing.B) {
 	for b.Loop() {
 		c := cronCache{parsed: map[cronKey]schedule.Cron{}}
 		before := heap()
-		began := time.Now()
-		const jobs = 100_000
-		for n := range jobs {
+		for n := range 100_000 {
 			if _, err := c.parse(cronKey{fmt.Sprintf("%d %d * * *", n%60, n/60%24), "Europe/Berlin", uint64(n)}); err != nil {
 				b.Fatal(err)
 			}
 		}
-		b.ReportMetric(float64(time.Since(began).Microseconds())/jobs, "µs/miss")
 		b.ReportMetric(float64(heap()-before)/(1<<20), "MB")
 		b.ReportMetric(float64(heap()-before)/float64(len(c.parsed)), "B/entry")
 		runtime.KeepAlive(&c)

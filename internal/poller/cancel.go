@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/clock"
+	"punctual/internal/logging"
 	"punctual/internal/runid"
 	"punctual/internal/runs"
 )
@@ -61,12 +63,20 @@ func (p *Poller) Cancel(run uuid.UUID, reason db.RunReason) { p.cancels.end(run,
 
 // endCanceled ends canceled runs that this instance executes and was not told of, until ctx ends.
 func (p *Poller) endCanceled(ctx context.Context) {
+	outage := logging.Outage{
+		Logger: p.Logger, Failing: "could not look for canceled runs; they go on until the next look",
+		Working: "canceled runs are found again",
+	}
 	for ctx.Err() == nil {
-		if sleep(ctx, cancelDelay); p.cancels.empty() {
+		if clock.Sleep(ctx, cancelDelay); p.cancels.empty() {
 			continue
 		}
-		if err := p.endCanceledOnce(ctx); err != nil && ctx.Err() == nil {
-			p.Logger.ErrorContext(ctx, "could not look for canceled runs; they go on until the next look", "error", err)
+		switch err := p.endCanceledOnce(ctx); {
+		case ctx.Err() != nil:
+		case err != nil:
+			outage.Failed(ctx, err)
+		default:
+			outage.Worked(ctx)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"punctual/internal/clock"
 	"punctual/internal/executor"
 	"punctual/internal/lease"
+	"punctual/internal/logging"
 	"punctual/internal/runs"
 	"punctual/internal/secrets"
 )
@@ -141,6 +142,9 @@ func (p *Poller) Run(ctx context.Context) {
 		p.stopped.Store(true)
 		p.Announce("", time.Time{}, p.clock.Now()) // what only this instance knew of
 	}()
+	outage := logging.Outage{
+		Logger: p.Logger, Failing: "could not claim runs; no run starts here until this succeeds", Working: "runs are claimed again",
+	}
 	for ctx.Err() == nil {
 		p.alarm.Clear() // before the claim: what becomes due while it runs may be too late for it
 		claimed, more, err := p.claimAndStart(ctx, func() {})
@@ -153,9 +157,13 @@ func (p *Poller) Run(ctx context.Context) {
 		if err == nil {
 			err = p.waitForNext(ctx)
 		}
-		if err != nil && ctx.Err() == nil {
-			p.Logger.ErrorContext(ctx, "could not claim runs; no run starts here until this succeeds", "error", err)
-			sleep(ctx, retryDelay)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			outage.Failed(ctx, err)
+			clock.Sleep(ctx, retryDelay) // not longer: whatever is due is late until this succeeds
+		default:
+			outage.Worked(ctx)
 		}
 	}
 }
@@ -218,12 +226,4 @@ func (p *Poller) Drain(ctx context.Context) error {
 	p.interrupt(errStopped)
 	<-drained
 	return fmt.Errorf("drain: %w", context.Cause(ctx))
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"punctual/internal/clock"
+	"punctual/internal/logging"
 	"punctual/internal/runs"
 )
 
@@ -25,6 +27,9 @@ func (p *Poller) handOver(r *run) {
 // save stores how a batch of runs ended, and releases each run when it is stored. It tries again
 // until all are stored or their lease is lost. When the instance stops, it tries once.
 func (p *Poller) save(batch []*run) {
+	outage := logging.Outage{
+		Logger: p.Logger, Failing: "could not store how runs ended; it is tried again", Working: "ended runs are stored again",
+	}
 	for {
 		batch = releaseIf(batch, p.isLost)
 		if len(batch) == 0 {
@@ -45,14 +50,15 @@ func (p *Poller) save(batch []*run) {
 		}
 		batch = releaseIf(batch, func(r *run) bool { return !slices.Contains(saved.Left, r.ended) })
 		if saved.Err == nil {
+			outage.Worked(context.Background())
 			return
 		}
-		p.Logger.Error("could not store how runs ended; it is tried again", "runs", len(saved.Left), "error", saved.Err)
+		outage.Failed(context.Background(), saved.Err)
 		if p.work.Err() != nil {
 			releaseIf(batch, func(*run) bool { return true })
 			return
 		}
-		sleep(batch[0].lease.Context, retryDelay)
+		clock.Sleep(batch[0].lease.Context, retryDelay)
 	}
 }
 

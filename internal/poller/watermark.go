@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"punctual/internal/clock"
+	"punctual/internal/logging"
 	"sync"
 	"time"
 
@@ -77,15 +79,22 @@ func (w *watermark) unchecked() (at time.Time, ok bool) {
 // keepLookingBack searches below the watermark until ctx ends. It runs beside the claims, not in one
 // of them: if the search is slow, runs that are on time do not wait for it.
 func (p *Poller) keepLookingBack(ctx context.Context) {
+	outage := logging.Outage{
+		Logger: p.Logger, Failing: "could not search for rows below the watermark; such rows stay late until the next search",
+		Working: "rows below the watermark are found again",
+	}
 	for every := lookBackDelay; ; {
-		sleep(ctx, every)
+		clock.Sleep(ctx, every)
 		if ctx.Err() != nil {
 			return
 		}
 		began := time.Now()
-		if err := p.lookBack(ctx); err != nil && ctx.Err() == nil {
-			p.Logger.ErrorContext(ctx, "could not search for rows below the watermark; such rows stay late until the next search",
-				"error", err)
+		switch err := p.lookBack(ctx); {
+		case ctx.Err() != nil:
+		case err != nil:
+			outage.Failed(ctx, err)
+		default:
+			outage.Worked(ctx)
 		}
 		every = max(lookBackDelay, lookBackShare*time.Since(began))
 	}
