@@ -360,11 +360,11 @@ type Backfill struct {
 	Runs int32 `json:"runs"`
 }
 
-// BackfillWindow A window of the past with at most 1 000 occurrences.
+// BackfillWindow A window of the past with at most 366 days and 1 000 occurrences.
 //
 // Example: {"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}
 type BackfillWindow struct {
-	// From The first instant of the window, not before 1970.
+	// From The first instant of the window, not before 1970 and not older than the retention period.
 	From time.Time `json:"from"`
 
 	// To The last instant of the window, not in the future.
@@ -634,7 +634,8 @@ type Job struct {
 	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency"`
 
-	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`. Each run counts that was
+	// executed to its end, also one that was started manually, retried or backfilled.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
 	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
@@ -684,7 +685,8 @@ type Job struct {
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload"`
 
-	// RunAt The only instant at which the job is due. It must be in the future.
+	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
+	// job is due at once.
 	RunAt *RunAt `json:"runAt"`
 
 	// RunCount The number of runs that were executed to their end.
@@ -795,7 +797,8 @@ type JobCreate struct {
 	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
-	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`. Each run counts that was
+	// executed to its end, also one that was started manually, retried or backfilled.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
 	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
@@ -842,7 +845,8 @@ type JobCreate struct {
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
 
-	// RunAt The only instant at which the job is due. It must be in the future.
+	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
+	// job is due at once.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
 	// RunHistory Which runs are kept in the history.
@@ -977,7 +981,8 @@ type JobUpdate struct {
 	// MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 	MaxConcurrency *MaxConcurrency `json:"maxConcurrency,omitempty"`
 
-	// MaxRuns The number of executed runs after which the job is `COMPLETED`.
+	// MaxRuns The number of executed runs after which the job is `COMPLETED`. Each run counts that was
+	// executed to its end, also one that was started manually, retried or backfilled.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
 	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
@@ -1024,7 +1029,8 @@ type JobUpdate struct {
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
 
-	// RunAt The only instant at which the job is due. It must be in the future.
+	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
+	// job is due at once.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
 	// RunHistory Which runs are kept in the history.
@@ -1151,7 +1157,8 @@ type MaxBackoffSeconds = int32
 // MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 type MaxConcurrency = int32
 
-// MaxRuns The number of executed runs after which the job is `COMPLETED`.
+// MaxRuns The number of executed runs after which the job is `COMPLETED`. Each run counts that was
+// executed to its end, also one that was started manually, retried or backfilled.
 type MaxRuns = int64
 
 // MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
@@ -1301,6 +1308,7 @@ type Run struct {
 
 	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
 	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
+	// Those of a cron expression are counted up to 100 000.
 	Occurrences int64 `json:"occurrences"`
 
 	// Reason Why the run has its status; null if there is nothing to explain.
@@ -1347,7 +1355,8 @@ type Run struct {
 	Trigger RunTrigger `json:"trigger"`
 }
 
-// RunAt The only instant at which the job is due. It must be in the future.
+// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
+// job is due at once.
 type RunAt = time.Time
 
 // RunCompletion The report of a success. A report is not refused for its form, because its run would be
@@ -1513,7 +1522,8 @@ type SchedulePreview struct {
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
-	// RunAt The only instant at which the job is due. It must be in the future.
+	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
+	// job is due at once.
 	RunAt *RunAt `json:"runAt,omitempty"`
 
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
@@ -1910,7 +1920,7 @@ type ClientInterface interface {
 	// DeleteJob Delete a job
 	//
 	// The job has no further occurrences. A run that has started continues to its end and is
-	// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+	// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
 	// job can still be read by id until the retention period ends.
 	//
 	// Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
@@ -1926,8 +1936,16 @@ type ClientInterface interface {
 	// Only the fields in the request change.
 	//
 	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-	// continues with the next occurrence of its schedule, and occurrences during the pause are not
-	// executed.
+	// continues with the next occurrence of its schedule. Occurrences during the pause are not
+	// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+	// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+	// `COMPLETED`.
+	//
+	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+	// and has used up its attempts ends at once.
 	//
 	// A new interval counts from the last occurrence, or from the creation of the job if there was
 	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -1943,8 +1961,16 @@ type ClientInterface interface {
 	// Only the fields in the request change.
 	//
 	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-	// continues with the next occurrence of its schedule, and occurrences during the pause are not
-	// executed.
+	// continues with the next occurrence of its schedule. Occurrences during the pause are not
+	// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+	// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+	// `COMPLETED`.
+	//
+	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+	// and has used up its attempts ends at once.
 	//
 	// A new interval counts from the last occurrence, or from the creation of the job if there was
 	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -1961,8 +1987,8 @@ type ClientInterface interface {
 	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 	// request is harmless: occurrences that have a run are left alone.
 	//
-	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-	// dropped soon.
+	// The retention period counts from `scheduledFor`, so a window that begins before it is
+	// refused.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1975,8 +2001,8 @@ type ClientInterface interface {
 	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 	// request is harmless: occurrences that have a run are left alone.
 	//
-	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-	// dropped soon.
+	// The retention period counts from `scheduledFor`, so a window that begins before it is
+	// refused.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2210,7 +2236,7 @@ func (c *Client) CreateJob(ctx context.Context, body CreateJobJSONRequestBody, r
 // DeleteJob Delete a job
 //
 // The job has no further occurrences. A run that has started continues to its end and is
-// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
 // job can still be read by id until the retention period ends.
 //
 // Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
@@ -2246,8 +2272,16 @@ func (c *Client) GetJob(ctx context.Context, id openapi_types.UUID, reqEditors .
 // Only the fields in the request change.
 //
 // To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-// continues with the next occurrence of its schedule, and occurrences during the pause are not
-// executed.
+// continues with the next occurrence of its schedule. Occurrences during the pause are not
+// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+// `COMPLETED`.
+//
+// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+// and has used up its attempts ends at once.
 //
 // A new interval counts from the last occurrence, or from the creation of the job if there was
 // none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -2273,8 +2307,16 @@ func (c *Client) UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, c
 // Only the fields in the request change.
 //
 // To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-// continues with the next occurrence of its schedule, and occurrences during the pause are not
-// executed.
+// continues with the next occurrence of its schedule. Occurrences during the pause are not
+// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+// `COMPLETED`.
+//
+// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+// and has used up its attempts ends at once.
 //
 // A new interval counts from the last occurrence, or from the creation of the job if there was
 // none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -2301,8 +2343,8 @@ func (c *Client) UpdateJob(ctx context.Context, id openapi_types.UUID, body Upda
 // They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 // request is harmless: occurrences that have a run are left alone.
 //
-// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-// dropped soon.
+// The retention period counts from `scheduledFor`, so a window that begins before it is
+// refused.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2325,8 +2367,8 @@ func (c *Client) BackfillJobWithBody(ctx context.Context, id openapi_types.UUID,
 // They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 // request is harmless: occurrences that have a run are left alone.
 //
-// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-// dropped soon.
+// The retention period counts from `scheduledFor`, so a window that begins before it is
+// refused.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3719,7 +3761,7 @@ type ClientWithResponsesInterface interface {
 	// DeleteJobWithResponse Delete a job
 	//
 	// The job has no further occurrences. A run that has started continues to its end and is
-	// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+	// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
 	// job can still be read by id until the retention period ends.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3739,8 +3781,16 @@ type ClientWithResponsesInterface interface {
 	// Only the fields in the request change.
 	//
 	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-	// continues with the next occurrence of its schedule, and occurrences during the pause are not
-	// executed.
+	// continues with the next occurrence of its schedule. Occurrences during the pause are not
+	// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+	// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+	// `COMPLETED`.
+	//
+	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+	// and has used up its attempts ends at once.
 	//
 	// A new interval counts from the last occurrence, or from the creation of the job if there was
 	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -3756,8 +3806,16 @@ type ClientWithResponsesInterface interface {
 	// Only the fields in the request change.
 	//
 	// To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-	// continues with the next occurrence of its schedule, and occurrences during the pause are not
-	// executed.
+	// continues with the next occurrence of its schedule. Occurrences during the pause are not
+	// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+	// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+	// `COMPLETED`.
+	//
+	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+	// and has used up its attempts ends at once.
 	//
 	// A new interval counts from the last occurrence, or from the creation of the job if there was
 	// none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -3774,8 +3832,8 @@ type ClientWithResponsesInterface interface {
 	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 	// request is harmless: occurrences that have a run are left alone.
 	//
-	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-	// dropped soon.
+	// The retention period counts from `scheduledFor`, so a window that begins before it is
+	// refused.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3788,8 +3846,8 @@ type ClientWithResponsesInterface interface {
 	// They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 	// request is harmless: occurrences that have a run are left alone.
 	//
-	// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-	// dropped soon.
+	// The retention period counts from `scheduledFor`, so a window that begins before it is
+	// refused.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5495,7 +5553,7 @@ func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, body Cr
 // DeleteJobWithResponse Delete a job
 //
 // The job has no further occurrences. A run that has started continues to its end and is
-// recorded; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
+// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
 // job can still be read by id until the retention period ends.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5527,8 +5585,16 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, id openapi
 // Only the fields in the request change.
 //
 // To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-// continues with the next occurrence of its schedule, and occurrences during the pause are not
-// executed.
+// continues with the next occurrence of its schedule. Occurrences during the pause are not
+// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+// `COMPLETED`.
+//
+// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+// and has used up its attempts ends at once.
 //
 // A new interval counts from the last occurrence, or from the creation of the job if there was
 // none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -5550,8 +5616,16 @@ func (c *ClientWithResponses) UpdateJobWithBodyWithResponse(ctx context.Context,
 // Only the fields in the request change.
 //
 // To pause a job, set `status` to `PAUSED`. To resume it, set `status` to `ACTIVE`: it
-// continues with the next occurrence of its schedule, and occurrences during the pause are not
-// executed.
+// continues with the next occurrence of its schedule. Occurrences during the pause are not
+// executed; one `SKIPPED` run with the reason `JOB_PAUSED` stands for all of them. It is
+// recorded when the job is resumed, when its schedule changes, or when it is deleted. A job
+// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
+// `COMPLETED`.
+//
+// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
+// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
+// and has used up its attempts ends at once.
 //
 // A new interval counts from the last occurrence, or from the creation of the job if there was
 // none. A change does not affect runs that have started, nor a run that is due within 400 ms,
@@ -5574,8 +5648,8 @@ func (c *ClientWithResponses) UpdateJobWithResponse(ctx context.Context, id open
 // They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 // request is harmless: occurrences that have a run are left alone.
 //
-// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-// dropped soon.
+// The retention period counts from `scheduledFor`, so a window that begins before it is
+// refused.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5594,8 +5668,8 @@ func (c *ClientWithResponses) BackfillJobWithBodyWithResponse(ctx context.Contex
 // They may overlap with other runs of the job, but `maxConcurrency` limits them. To repeat the
 // request is harmless: occurrences that have a run are left alone.
 //
-// The retention period counts from `scheduledFor`, so the history of very old occurrences is
-// dropped soon.
+// The retention period counts from `scheduledFor`, so a window that begins before it is
+// refused.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

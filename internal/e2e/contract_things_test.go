@@ -91,7 +91,7 @@ func newThings(t *testing.T, service instance) things {
 			"cancelRun": failed.Id.String(), "retryRun": open.Id.String(),
 			"completeRun": open.Id.String(), "failRun": failed.Id.String(), "releaseRun": open.Id.String(),
 			"heartbeat": ended.Id.String(),
-			"updateJob": "", // TestLostSecretKey, since it takes an instance with other keys
+			"updateJob": "", // internal/jobs, since it takes an instance with other keys
 		},
 	}
 }
