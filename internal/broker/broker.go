@@ -37,7 +37,7 @@ type Config struct {
 	PollInterval time.Duration
 	// Announce is told when the end of a run makes something due, for the workers of a queue or, if the
 	// queue is empty, for instances. It must not block. Default: others find it by polling.
-	Announce func(queue string, readyAt, now time.Time)
+	Announce func(queue string, readyAt time.Time)
 }
 
 // Broker brings workers that wait together with runs that are due. Make it with New and Run it. Safe
@@ -66,7 +66,7 @@ func New(c Config) *Broker {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.PollInterval = cmp.Or(c.PollInterval, 5*time.Second)
 	if c.Announce == nil {
-		c.Announce = func(string, time.Time, time.Time) {}
+		c.Announce = func(string, time.Time) {}
 	}
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
 	b.runs = runs.Store{Queries: b.queries, Logger: c.Logger, Pauser: c.Pauser, Due: b.due, LogRuns: c.LogRuns}
@@ -134,7 +134,7 @@ func (b *Broker) due(queue *string, readyAt time.Time) {
 		name = *queue
 		b.Due(name, readyAt)
 	}
-	b.Announce(name, readyAt, b.clock.Now())
+	b.Announce(name, readyAt)
 }
 
 // pass hands out what is due, and returns when to look again.

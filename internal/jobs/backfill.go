@@ -44,7 +44,7 @@ func (s *Service) Backfill(ctx context.Context, id uuid.UUID, from, to time.Time
 	if err != nil {
 		return Backfilled{}, err
 	}
-	s.announce(queue, now, now)
+	s.announce(queue, now)
 	return done, nil
 }
 

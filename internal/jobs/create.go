@@ -29,7 +29,7 @@ func (s *Service) Create(ctx context.Context, given Change) (View, error) {
 	if err != nil {
 		return View{}, fmt.Errorf("store the job: %w", err)
 	}
-	s.announce(created.Queue, next, now)
+	s.announce(created.Queue, next)
 	return newView(db.GetJobRow{Job: created, ScheduledFor: &next}), nil
 }
 

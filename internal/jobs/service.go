@@ -36,10 +36,10 @@ import (
 type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger // default: slog.Default
-	// Announce is told, after the commit, that something is due at readyAt, as of now, by the
+	// Announce is told, after the commit, that something is due at readyAt, by the
 	// database's clock: for the workers of a queue, or for instances, whose queue is the empty one.
 	// It must not block. Default: nobody is told, and what is due is found by polling.
-	Announce func(queue string, readyAt, now time.Time)
+	Announce func(queue string, readyAt time.Time)
 	// Contract is what the contract says of jobs. Only creating a job and changing a target need it.
 	Contract Contract
 	// Targets checks the definitions of targets. Default: they satisfy the contract and no more.
@@ -78,7 +78,7 @@ func New(c Config) *Service {
 		c.Logger = slog.Default()
 	}
 	if c.Announce == nil {
-		c.Announce = func(string, time.Time, time.Time) {}
+		c.Announce = func(string, time.Time) {}
 	}
 	if c.Targets == nil {
 		c.Targets = executor.ByType{}
@@ -143,13 +143,13 @@ func (s *Service) transact(ctx context.Context, do func(edit) error) (err error)
 }
 
 // announce tells whoever executes a job's runs that something is due.
-func (s *Service) announce(queue *string, readyAt, now time.Time) {
+func (s *Service) announce(queue *string, readyAt time.Time) {
 	name := ""
 	if queue != nil {
 		name = *queue
 	}
-	s.Announce(name, readyAt, now)
+	s.Announce(name, readyAt)
 }
 
 // announceNow tells the instances to look at once, for rows that may be older than they expect.
-func (s *Service) announceNow() { s.Announce("", time.Time{}, time.Time{}) }
+func (s *Service) announceNow() { s.Announce("", time.Time{}) }

@@ -32,18 +32,18 @@ func (s *Service) StartRun(ctx context.Context, job uuid.UUID, policy *db.Overla
 
 // start starts a run, announces it, and returns it as it is then.
 func (s *Service) start(ctx context.Context, job uuid.UUID, what start) (Run, error) {
-	var at, now time.Time
+	var at time.Time
 	var canceled []uuid.UUID
 	var queue *string
 	err := s.edit(ctx, job, func(e edit) (err error) {
-		now, queue = e.now, e.job.Queue
+		queue = e.job.Queue
 		at, canceled, err = e.start(ctx, what)
 		return err
 	})
 	if err != nil {
 		return Run{}, err
 	}
-	s.announce(queue, at, now)
+	s.announce(queue, at)
 	s.announceCanceled(ctx, canceled, db.RunReasonOVERLAP)
 	run, err := s.GetRun(ctx, runid.New(job, at))
 	if err == ErrRunNotFound { //nolint:errorlint // it is never wrapped

@@ -21,13 +21,12 @@ import (
 func (s *Service) Update(ctx context.Context, id uuid.UUID, change Change) (View, error) {
 	var view View
 	var done effect
-	var now time.Time
 	err := s.edit(ctx, id, func(e edit) error {
 		after, err := s.changed(&e, change)
 		if err != nil {
 			return err
 		}
-		now, done = e.now, effectOf(&e.job, after)
+		done = effectOf(&e.job, after)
 		if err := s.store(ctx, &e, after, done); err != nil {
 			return err
 		}
@@ -46,10 +45,10 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, change Change) (View
 	}
 	if done.has(endsWaiting | reroutes) {
 		// Also runs that do not carry the schedule may be ready elsewhere.
-		s.announce(view.Job.Queue, time.Time{}, now)
+		s.announce(view.Job.Queue, time.Time{})
 		s.announceNow()
 	} else if view.scheduledFor != nil {
-		s.announce(view.Job.Queue, *view.scheduledFor, now)
+		s.announce(view.Job.Queue, *view.scheduledFor)
 	}
 	return view, nil
 }

@@ -55,7 +55,7 @@ func NewAnnouncer(c AnnouncerConfig) *Announcer {
 // Announce says that something becomes due at readyAt, by the database's clock, for the workers of
 // a queue, or for instances if the queue is empty. Call it after that has been committed. It does
 // not wait.
-func (a *Announcer) Announce(queue string, readyAt, _ time.Time) {
+func (a *Announcer) Announce(queue string, readyAt time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if earliest, ok := a.earliest[queue]; ok {
@@ -107,7 +107,7 @@ func (a *Announcer) send(ctx context.Context) error {
 	defer cancel()
 	if err := a.Queries.NotifyDue(ctx, params); err != nil {
 		for queue, readyAt := range due {
-			a.Announce(queue, readyAt, time.Time{})
+			a.Announce(queue, readyAt)
 		}
 		return fmt.Errorf("notify: %w", err)
 	}

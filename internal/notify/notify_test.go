@@ -101,7 +101,7 @@ func TestAnnouncer(t *testing.T) {
 		pool, ears := setup(t)
 		a := announcer(t, pool)
 		for _, ahead := range []time.Duration{-time.Hour, 0, time.Second, 12 * time.Second, 100 * 24 * time.Hour} {
-			a.Announce("mail", now.Add(ahead), now)
+			a.Announce("mail", now.Add(ahead))
 			require.Equal(t, heard{"mail", now.Add(ahead)}, <-ears.due)
 		}
 	})
@@ -111,12 +111,12 @@ func TestAnnouncer(t *testing.T) {
 		pool, ears := setup(t)
 		a := notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(pool)})
 		for n := range 20_000 { // before it runs: all are sent together
-			a.Announce([]string{"", "mail"}[n%2], now.Add(time.Duration(20_000-n)*time.Second), now)
+			a.Announce([]string{"", "mail"}[n%2], now.Add(time.Duration(20_000-n)*time.Second))
 		}
 		inBackground(t, a.Run)
 		got := []heard{<-ears.due, <-ears.due}
 		require.ElementsMatch(t, []heard{{"", now.Add(2 * time.Second)}, {"mail", now.Add(time.Second)}}, got)
-		a.Announce("last", now, now)
+		a.Announce("last", now)
 		require.Equal(t, heard{"last", now}, <-ears.due, "nothing else was sent")
 	})
 
@@ -125,7 +125,7 @@ func TestAnnouncer(t *testing.T) {
 		pool, ears := setup(t)
 		broken := &outOfOrder{Pool: pool}
 		broken.refusals.Store(1)
-		announcer(t, broken).Announce("mail", now, now)
+		announcer(t, broken).Announce("mail", now)
 		require.Equal(t, heard{"mail", now}, <-ears.due)
 	})
 
@@ -133,7 +133,7 @@ func TestAnnouncer(t *testing.T) {
 		t.Parallel()
 		pool, ears := setup(t)
 		a := notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(pool)})
-		a.Announce("mail", now, now)
+		a.Announce("mail", now)
 		stopped, stop := context.WithCancel(t.Context())
 		running := make(chan struct{})
 		go func() {

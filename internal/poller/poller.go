@@ -40,7 +40,7 @@ type Config struct {
 	// Announce is told when the end of a run makes something due that others may wait for: the workers
 	// of a queue, or, when Run has returned, other instances, whose queue is the empty one. It must not
 	// block. Default: others find it by polling.
-	Announce func(queue string, readyAt, now time.Time)
+	Announce func(queue string, readyAt time.Time)
 	// PollInterval is the longest it sleeps without reading the database, and so bounds the lateness of
 	// what it was not told of. Shorter costs queries. Default 5 s.
 	PollInterval time.Duration
@@ -120,7 +120,7 @@ func New(c Config) *Poller {
 		alarm: clock.NewAlarm(), results: newResults(c.BatchSize),
 	}
 	if p.Announce == nil {
-		p.Announce = func(string, time.Time, time.Time) {}
+		p.Announce = func(string, time.Time) {}
 	}
 	p.runs = runs.Store{Queries: p.queries, Logger: p.Logger, Pauser: p.Pauser, Due: p.due, LogRuns: p.LogRuns}
 	p.clock.SetBack = func(by time.Duration) {
@@ -140,7 +140,7 @@ func (p *Poller) Run(ctx context.Context) {
 	background.Go(func() { p.keepLookingBack(ctx) })
 	defer func() {
 		p.stopped.Store(true)
-		p.Announce("", time.Time{}, p.clock.Now()) // what only this instance knew of
+		p.Announce("", time.Time{}) // what only this instance knew of
 	}()
 	outage := logging.Outage{
 		Logger: p.Logger, Failing: "could not claim runs; no run starts here until this succeeds", Working: "runs are claimed again",
@@ -178,11 +178,11 @@ func (p *Poller) Due(readyAt time.Time) {
 // due is told what this instance's own runs make due.
 func (p *Poller) due(queue *string, readyAt time.Time) {
 	if queue != nil {
-		p.Announce(*queue, readyAt, p.clock.Now())
+		p.Announce(*queue, readyAt)
 		return
 	}
 	if p.stopped.Load() {
-		p.Announce("", readyAt, p.clock.Now())
+		p.Announce("", readyAt)
 		return
 	}
 	p.Due(readyAt)
