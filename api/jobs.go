@@ -62,7 +62,7 @@ func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.Jobs.List(ctx, list)
+	all, more, err := s.Jobs.List(ctx, list)
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
@@ -71,8 +71,8 @@ func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject)
 		return nil, fmt.Errorf("count jobs: %w", err)
 	}
 	page.Total, page.TotalIsCapped = min(total, maxTotal), total > maxTotal
-	if len(all) > int(page.Limit) {
-		all = all[:page.Limit]
+	if more {
+		all = all[:min(len(all), int(page.Limit))]
 		last := all[len(all)-1].Job
 		page.NextCursor = new(cursor{at: last.CreatedAt, id: last.ID}.String())
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,8 +11,8 @@ import (
 // maybeWhole finds numbers with a fraction or an exponent, and more than these.
 var maybeWhole = regexp.MustCompile(`[0-9][.eE][0-9+-]`)
 
-// exactFloat is the smallest number from which on a float64 does not hold every integer.
-const exactFloat = 1 << 53
+// maxDigits is how many digits every integer of 64 bits can have. No field takes larger integers.
+const maxDigits = 18
 
 // wholeNumbers rewrites whole numbers with a fraction or an exponent, such as 3600.0 and 36e2, as
 // integers, which is what JSON Schema takes them for and Go's decoder does not. It leaves the
@@ -51,14 +50,32 @@ func wholeNumbers(body []byte) []byte {
 	}
 }
 
-// wholeNumber returns the integer that a number with a fraction or an exponent is, if it is one.
+// wholeNumber returns the integer that a number with a fraction or an exponent is, if it is one. It
+// works on the digits, because a float64 would round.
 func wholeNumber(number string) (whole string, ok bool) {
-	if !strings.ContainsAny(number, ".eE") {
+	mantissa, exponent := number, "0"
+	if at := strings.IndexAny(number, "eE"); at >= 0 {
+		mantissa, exponent = number[:at], number[at+1:]
+	}
+	mantissa, isNegative := strings.CutPrefix(mantissa, "-")
+	integer, fraction, hasFraction := strings.Cut(mantissa, ".")
+	if !hasFraction && len(mantissa) == len(strings.TrimPrefix(number, "-")) {
+		return "", false // it is written as an integer
+	}
+	digits := strings.TrimLeft(integer+fraction, "0")
+	if digits == "" {
+		return "0", true
+	}
+	zeros, err := strconv.Atoi(exponent)
+	zeros -= len(fraction)
+	significant := strings.TrimRight(digits, "0")
+	zeros += len(digits) - len(significant)
+	if err != nil || zeros < 0 || len(significant)+zeros > maxDigits {
 		return "", false
 	}
-	f, err := strconv.ParseFloat(number, 64)
-	if err != nil || f != math.Trunc(f) || math.Abs(f) >= exactFloat {
-		return "", false
+	whole = significant + strings.Repeat("0", zeros)
+	if isNegative {
+		whole = "-" + whole
 	}
-	return strconv.FormatInt(int64(f), 10), true
+	return whole, true
 }

@@ -27,6 +27,7 @@ const (
 	unsupportedMediaType jobs.Code = "unsupported-media-type"
 	internalError        jobs.Code = "internal-error"
 	databaseUnavailable  jobs.Code = "database-unavailable"
+	databaseOverloaded   jobs.Code = "database-overloaded"
 	codeNotReady         jobs.Code = "not-ready"
 )
 
@@ -51,6 +52,7 @@ var problems = map[jobs.Code]struct {
 	unsupportedMediaType:       {http.StatusUnsupportedMediaType, "The body must be application/json."},
 	internalError:              {http.StatusInternalServerError, "The service failed. The request id leads to the log."},
 	databaseUnavailable:        {http.StatusServiceUnavailable, ""},
+	databaseOverloaded:         {http.StatusServiceUnavailable, ""},
 	codeNotReady:               {http.StatusServiceUnavailable, ""},
 }
 
@@ -100,7 +102,9 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 	case errors.Is(err, jobs.ErrRunNotFound):
 		return problem(ctx, runNotFound, ""), true
 	}
-	if detail, ok := troubles[database.Diagnose(err)]; ok {
+	if trouble := database.Diagnose(err); trouble == database.Overloaded {
+		return problem(ctx, databaseOverloaded, troubles[trouble]), false
+	} else if detail, ok := troubles[trouble]; ok {
 		return problem(ctx, databaseUnavailable, detail), false
 	}
 	return problem(ctx, internalError, ""), false

@@ -4,6 +4,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,7 +19,8 @@ import (
 	"punctual/internal/jobs"
 )
 
-// Config is what the API needs. Zero means default.
+// Config is what the API needs. Zero means default, except for Pool, Queues and Jobs. With HealthOnly,
+// only Pool is required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
@@ -45,8 +47,12 @@ type handlers struct {
 
 var _ server.StrictServerInterface = (*handlers)(nil)
 
-// New returns the handler of everything this service serves over HTTP. An error means that the embedded spec is broken.
+// New returns the handler of everything that this service serves over HTTP. It returns an error if
+// something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
+	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil) {
+		return nil, errors.New("api: Pool, Queues and Jobs are required")
+	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Check == nil {
 		c.Check = func(ctx context.Context) error { return database.Check(ctx, db.New(c.Pool)) }

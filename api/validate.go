@@ -1,14 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,6 +31,7 @@ const uuidPattern = `^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4
 
 // validate holds requests to the bounds of openapi.yaml, which stand nowhere else.
 func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
+	// The library keeps its decoders for the whole process and takes none for a single validator.
 	openapi3filter.RegisterBodyDecoder("application/json", decodeJSON)
 	return nethttpmiddleware.OapiRequestValidatorWithOptions(spec, &nethttpmiddleware.Options{
 		Options: openapi3filter.Options{
@@ -106,62 +104,6 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 // operation is what r asks for.
 func operation(spec *openapi3.T, r *http.Request) *openapi3.Operation {
 	return spec.Paths.Value(chi.RouteContext(r.Context()).RoutePattern()).GetOperation(r.Method)
-}
-
-// checkBody refuses bodies that are no text PostgreSQL can keep, before anything else reads them: too large, of
-// another type, not JSON, not UTF-8, with a NUL, or nested without end.
-func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			op := operation(spec, r)
-			if op.RequestBody == nil {
-				if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
-					errs.write(w, badRequest(r, server.FieldError{
-						In: server.FieldErrorInBody, Code: notAllowed, Detail: "this operation takes no body",
-					}))
-					return
-				}
-				r.Body = http.NoBody
-				next.ServeHTTP(w, r)
-				return
-			}
-			limit := int64(maxBodyBytes)
-			if isReport(op) {
-				limit = maxReportBytes
-			}
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-				errs.write(w, problem(r.Context(), bodyTooLarge,
-					fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit)))
-				return
-			}
-			if err != nil {
-				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Code: wrongFormat, Detail: "cannot be read"}))
-				return
-			}
-			if len(body) > 0 {
-				if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
-					errs.write(w, problem(r.Context(), unsupportedMediaType, "",
-						server.FieldError{In: server.FieldErrorInHeader, Field: "Content-Type", Code: notAllowed, Detail: "must be application/json"}))
-					return
-				}
-				var field string
-				if isReport(op) {
-					body, err = repairReport(op.RequestBody.Value.GetMediaType("application/json").Schema.Value, body)
-				} else {
-					field, err = checkJSON(body)
-				}
-				if err != nil {
-					errs.write(w, badRequest(r, server.FieldError{
-						In: server.FieldErrorInBody, Field: field, Code: jsonCode(err), Detail: err.Error(),
-					}))
-					return
-				}
-			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			next.ServeHTTP(w, r)
-		})
-	}
 }
 
 func badRequest(r *http.Request, errs ...server.FieldError) server.Problem {

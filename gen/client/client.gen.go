@@ -1246,7 +1246,7 @@ type Problem struct {
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
 	// - 500: `internal-error`
-	// - 503: `database-unavailable`, `not-ready`
+	// - 503: `database-unavailable`, `database-overloaded`, `not-ready`
 	//
 	//
 	// Example: invalid-request
@@ -1892,7 +1892,8 @@ type ClientInterface interface {
 	//
 	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 	// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
-	// reaches only the first 10 000 jobs.
+	// reaches only the first 10 000 jobs. A page with large payloads ends after about 8 MiB, with
+	// fewer than `limit` jobs; only `nextCursor` leads to the others.
 	//
 	// Corresponds with GET /api/v1/jobs (the `ListJobs` operationId).
 	ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2178,7 +2179,8 @@ type ClientInterface interface {
 //
 // Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 // it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
-// reaches only the first 10 000 jobs.
+// reaches only the first 10 000 jobs. A page with large payloads ends after about 8 MiB, with
+// fewer than `limit` jobs; only `nextCursor` leads to the others.
 //
 // Corresponds with GET /api/v1/jobs (the `ListJobs` operationId).
 func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3731,7 +3733,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 	// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
-	// reaches only the first 10 000 jobs.
+	// reaches only the first 10 000 jobs. A page with large payloads ends after about 8 MiB, with
+	// fewer than `limit` jobs; only `nextCursor` leads to the others.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5505,7 +5508,8 @@ func (r GetReadinessResponse) ContentType() string {
 //
 // Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 // it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
-// reaches only the first 10 000 jobs.
+// reaches only the first 10 000 jobs. A page with large payloads ends after about 8 MiB, with
+// fewer than `limit` jobs; only `nextCursor` leads to the others.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -13,13 +13,20 @@ import (
 	"punctual/internal/app"
 )
 
-// send sends a request without following redirects, and returns the response and its body.
-func (i instance) send(t *testing.T, method, path string, body io.Reader, headers ...string) (*http.Response, string) {
+// answer is a response that has been read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends a request with header fields, given as name and value in turn, and does not follow redirects.
+func (i instance) send(t *testing.T, method, path string, body io.Reader, fields ...string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, i.url+path, body)
 	require.NoError(t, err)
-	for n := 0; n < len(headers); n += 2 {
-		request.Header.Set(headers[n], headers[n+1])
+	for n := 0; n < len(fields); n += 2 {
+		request.Header.Set(fields[n], fields[n+1])
 	}
 	transport := http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -28,17 +35,17 @@ func (i instance) send(t *testing.T, method, path string, body io.Reader, header
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	return response, string(content)
+	return answer{response.StatusCode, response.Header, string(content)}
 }
 
-// requireProblem checks that a response is a problem.
-func requireProblem(t *testing.T, status int, response *http.Response, body string) {
+// requireProblem checks that an answer is a problem, and returns it.
+func (a answer) requireProblem(t *testing.T, status int) (p client.Problem) {
 	t.Helper()
-	require.Equal(t, status, response.StatusCode, body)
-	require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"), body)
-	var p client.Problem
-	require.NoError(t, json.Unmarshal([]byte(body), &p))
+	require.Equal(t, status, a.status, a.body)
+	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"), a.body)
+	require.NoError(t, json.Unmarshal([]byte(a.body), &p))
 	require.Equal(t, status, int(p.Status))
+	return p
 }
 
 func TestHTTP(t *testing.T) {
@@ -46,34 +53,120 @@ func TestHTTP(t *testing.T) {
 	service := setup(t, app.Config{Role: app.RoleAPI})
 
 	t.Run("HEAD is GET without the body", func(t *testing.T) {
+		t.Parallel()
 		for _, path := range []string{"/livez", "/readyz", "/api/v1/jobs", "/openapi.json", "/docs/"} {
-			response, body := service.send(t, http.MethodHead, path, nil)
-			require.Equal(t, http.StatusOK, response.StatusCode, path)
-			require.Empty(t, body, path)
+			got := service.send(t, http.MethodHead, path, nil)
+			require.Equal(t, http.StatusOK, got.status, path)
+			require.Empty(t, got.body, path)
 		}
-		response, _ := service.send(t, http.MethodHead, "/api/v1/nothing", nil)
-		require.Equal(t, http.StatusNotFound, response.StatusCode)
+		require.Equal(t, http.StatusNotFound, service.send(t, http.MethodHead, "/api/v1/nothing", nil).status)
 	})
 	t.Run("a method that a path does not take", func(t *testing.T) {
+		t.Parallel()
 		for _, method := range []string{http.MethodPut, http.MethodTrace, http.MethodOptions, "PROPFIND", "MADEUP"} {
-			response, body := service.send(t, method, "/api/v1/jobs", nil)
-			requireProblem(t, http.StatusMethodNotAllowed, response, body)
-			require.Equal(t, "GET, HEAD, POST", response.Header.Get("Allow"), method)
-			response, body = service.send(t, method, "/api/v1/nothing", nil)
-			requireProblem(t, http.StatusNotFound, response, body)
+			got := service.send(t, method, "/api/v1/jobs", nil)
+			got.requireProblem(t, http.StatusMethodNotAllowed)
+			require.Equal(t, "GET, HEAD, POST", got.header.Get("Allow"), method)
+			service.send(t, method, "/api/v1/nothing", nil).requireProblem(t, http.StatusNotFound)
 		}
 	})
 	t.Run("nothing below the documentation", func(t *testing.T) {
-		response, body := service.send(t, http.MethodGet, "/docs/nothing.js", nil)
-		requireProblem(t, http.StatusNotFound, response, body)
+		t.Parallel()
+		service.send(t, http.MethodGet, "/docs/nothing.js", nil).requireProblem(t, http.StatusNotFound)
 	})
 	t.Run("the root leads to the documentation", func(t *testing.T) {
-		response, _ := service.send(t, http.MethodGet, "/", nil)
-		require.Equal(t, http.StatusFound, response.StatusCode)
-		require.Equal(t, "/docs", response.Header.Get("Location"))
+		t.Parallel()
+		got := service.send(t, http.MethodGet, "/", nil)
+		require.Equal(t, http.StatusFound, got.status)
+		require.Equal(t, "/docs", got.header.Get("Location"))
 	})
 	t.Run("a large header", func(t *testing.T) {
-		response, _ := service.send(t, http.MethodGet, "/livez", nil, "X-Large", strings.Repeat("x", 100<<10))
-		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
+		t.Parallel()
+		got := service.send(t, http.MethodGet, "/livez", nil, "X-Large", strings.Repeat("x", 100<<10))
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, got.status)
 	})
+}
+
+func TestHTTP_refusedBodies(t *testing.T) {
+	t.Parallel()
+	service := setup(t, app.Config{Role: app.RoleAPI})
+	const contentType, isJSON = "Content-Type", "application/json"
+	ofUnknownLength := func(text string) io.Reader { return io.MultiReader(strings.NewReader(text)) }
+	for name, c := range map[string]struct {
+		body   io.Reader
+		fields []string
+		status int
+	}{
+		"of another type":           {strings.NewReader("{}"), []string{contentType, "text/plain"}, http.StatusUnsupportedMediaType},
+		"of no type":                {strings.NewReader("{}"), nil, http.StatusUnsupportedMediaType},
+		"of unknown length, type":   {ofUnknownLength("{}"), nil, http.StatusUnsupportedMediaType},
+		"encoded":                   {strings.NewReader("{}"), []string{contentType, isJSON, "Content-Encoding", "gzip"}, http.StatusUnsupportedMediaType},
+		"encoded in unknown length": {ofUnknownLength("{}"), []string{contentType, isJSON, "Content-Encoding", "br"}, http.StatusUnsupportedMediaType},
+		"as it is":                  {strings.NewReader("{}"), []string{contentType, isJSON, "Content-Encoding", "identity"}, http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			service.send(t, http.MethodPost, "/api/v1/jobs", c.body, c.fields...).requireProblem(t, c.status)
+		})
+	}
+	t.Run("too long, without being read", func(t *testing.T) {
+		t.Parallel()
+		never, sends := io.Pipe() // whoever reads it waits
+		defer sends.Close()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, service.url+"/api/v1/jobs", never)
+		require.NoError(t, err)
+		request.ContentLength = 20 << 20
+		request.Header.Set(contentType, isJSON)
+		var transport http.Transport
+		t.Cleanup(transport.CloseIdleConnections)
+		response, err := transport.RoundTrip(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+	})
+}
+
+// JSON has no integers of its own. A number without a fraction is one, however it is written.
+func TestHTTP_wholeNumbersAreIntegers(t *testing.T) {
+	t.Parallel()
+	service := setup(t, app.Config{Role: app.RoleAPI})
+	const body = `{"name":"whole","intervalInSeconds":3600.0,"maxAttempts":1e0,"payload":{"a":1.0,"b":2e3}}`
+	got := service.send(t, http.MethodPost, "/api/v1/jobs", strings.NewReader(body), "Content-Type", "application/json")
+	require.Equal(t, http.StatusCreated, got.status, got.body)
+	require.Contains(t, got.body, `"intervalInSeconds":3600,`)
+	require.Contains(t, got.body, `"payload":{"a":1.0,"b":2e3}`, "the payload is kept as it was sent")
+	got = service.send(t, http.MethodPost, "/api/v1/jobs", strings.NewReader(`{"name":"half","intervalInSeconds":1.5}`),
+		"Content-Type", "application/json")
+	got.requireProblem(t, http.StatusBadRequest)
+}
+
+func TestHTTP_listIsBoundedBySize(t *testing.T) {
+	t.Parallel()
+	service := setup(t, app.Config{Role: app.RoleAPI})
+	large := json.RawMessage(`"` + strings.Repeat("x", 1_000_000) + `"`)
+	const jobs = 12
+	for range jobs {
+		created, err := service.CreateJobWithResponse(t.Context(), client.JobCreate{
+			Name: "large", IntervalInSeconds: new(int64(3600)), Payload: large,
+		})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusCreated, created.StatusCode(), "%s", created.Body[:min(len(created.Body), 500)])
+	}
+	seen := map[string]bool{}
+	params := client.ListJobsParams{Limit: new(client.Limit(100))}
+	for pages := 1; ; pages++ {
+		list, err := service.ListJobsWithResponse(t.Context(), &params)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, list.StatusCode())
+		require.Less(t, len(list.Body), 10<<20, "a page is bounded")
+		for _, job := range list.JSON200.Items {
+			seen[job.Id.String()] = true
+		}
+		if list.JSON200.NextCursor == nil {
+			require.Equal(t, 2, pages)
+			break
+		}
+		params.Cursor = list.JSON200.NextCursor
+	}
+	require.Len(t, seen, jobs, "the pages together have all jobs")
 }

@@ -11,8 +11,8 @@ import (
 	"punctual/internal/testdb"
 )
 
-// An instance that is cut off in the middle of a transaction keeps the others from what it has locked only for so long.
-func TestLocksOfTheSilentAreGivenBack(t *testing.T) {
+// The locks of an instance that was cut off in a transaction are released after a while.
+func TestSilence_locksAreReleased(t *testing.T) {
 	t.Parallel()
 	pool, err := database.Open(t.Context(), testdb.New(t))
 	require.NoError(t, err)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// relay stands in front of a server, and can do what that does whose machine loses its power: what arrives is not even
-// acknowledged, and nobody is told.
+// relay forwards connections to a server. It can behave like a server whose machine has lost its
+// power: what arrives is not even acknowledged, and nobody is told.
 type relay struct {
 	listener *net.TCPListener
 	mu       sync.Mutex
@@ -57,13 +57,13 @@ func startRelay(t *testing.T, database string) (*relay, string) {
 	return r, u.String()
 }
 
-// pass passes on what comes from one end, until that ends.
+// pass copies from one end to the other until the first one ends.
 func pass(to io.WriteCloser, from io.Reader) {
 	_, _ = io.Copy(to, from)
 	_ = to.Close()
 }
 
-// fallSilent has all connections that there are be silent for ever, and new ones get nowhere.
+// fallSilent silences all existing connections for ever, and new ones get nowhere.
 func (r *relay) fallSilent(t *testing.T) {
 	t.Helper()
 	drop(t, r.listener)
@@ -74,7 +74,7 @@ func (r *relay) fallSilent(t *testing.T) {
 	}
 }
 
-// recover has new connections work again, as with a server that has taken the silent one's place.
+// recover lets new connections work again, as if another server had taken the silent one's place.
 func (r *relay) recover(t *testing.T) {
 	t.Helper()
 	control(t, r.listener, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
@@ -89,7 +89,7 @@ func (r *relay) close() {
 	}
 }
 
-// drop has the kernel drop whatever arrives at a socket, before it acknowledges it.
+// drop makes the kernel drop whatever arrives at a socket, before it acknowledges it.
 func drop(t *testing.T, socket syscall.Conn) {
 	t.Helper()
 	nothing := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // takes zero bytes of a packet

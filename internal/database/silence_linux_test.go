@@ -12,8 +12,9 @@ import (
 	"punctual/internal/testdb"
 )
 
-// Wherever a server falls silent, what is asked of it fails soon, and what has taken its place is used at once.
-func TestASilentServerIsGivenUp(t *testing.T) {
+// A statement fails soon, whenever the server falls silent, and a server that takes its place is
+// used at once.
+func TestSilence_serverIsGivenUp(t *testing.T) {
 	t.Parallel()
 	before, between, during := setup(t), setup(t), setup(t)
 
@@ -35,7 +36,7 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 	during.requireGivenUp(soon, "what was executing")
 }
 
-// bench is a database behind a relay, and what is asked of it.
+// bench is a database behind a relay, and the statement that it executes.
 type bench struct {
 	t      *testing.T
 	relay  *relay

@@ -128,10 +128,13 @@ func (m *mutator) walkNumber(body any, s *openapi3.Schema, at []string) {
 	}
 	if s.Type.Is("integer") {
 		m.add(body, at, refused, "1.5", "1.0000001", "1e-1", "1e-400")
-		// Whole numbers, but not as anybody writes them.
-		m.add(body, at, either, "10.0", "1e1", "100e-1", "1E+1")
+		ten := accepted
+		if s.Min != nil && *s.Min > 10 || s.Max != nil && *s.Max < 10 {
+			ten = refused
+		}
+		m.add(body, at, ten, "10.0", "1e1", "100e-1", "1E+1")
 		if s.Min != nil {
-			m.add(body, at, either, wholeText(lowest)+".0")
+			m.add(body, at, accepted, wholeText(lowest)+".0")
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFind(t *testing.T) {
+func TestBinaries_find(t *testing.T) {
 	t.Parallel()
 	dir, err := Find("")
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func TestFind(t *testing.T) {
 	require.Equal(t, dir, again)
 }
 
-func TestNewestWins(t *testing.T) {
+func TestBinaries_newestIsUsed(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.EvalSymlinks(dataDir(t))
 	require.NoError(t, err)
@@ -64,7 +64,7 @@ func TestNewestWins(t *testing.T) {
 	require.ErrorContains(t, err, "error while loading shared libraries")
 }
 
-func TestWrongBinDir(t *testing.T) {
+func TestBinaries_wrongDirectory(t *testing.T) {
 	t.Parallel()
 	c := config(dataDir(t))
 	c.BinDir = filepath.Join(c.DataDir, "nothing-here")
@@ -76,7 +76,7 @@ func TestWrongBinDir(t *testing.T) {
 	require.ErrorContains(t, err, c.BinDir)
 }
 
-func TestUnreachableDirectory(t *testing.T) {
+func TestDirectory_accountCannotEnter(t *testing.T) {
 	t.Parallel()
 	closed := filepath.Join(openDir(t), "closed")
 	require.NoError(t, os.Mkdir(closed, 0o700))
@@ -129,7 +129,7 @@ func TestFetch(t *testing.T) {
 	require.Equal(t, []binaries{b}, found, "the next start finds them")
 }
 
-func TestFetchFails(t *testing.T) {
+func TestFetch_failures(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	refusing := httptest.NewServer(http.NotFoundHandler())

@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// helperEnv makes the test binary a process that owns a server on the named directory until it is killed.
+// helperEnv makes the test binary a process that owns a server on the named directory until it is
+// killed.
 const helperEnv = "PUNCTUAL_EMBEDDED_TEST_DIR"
 
 func TestMain(m *testing.M) {
@@ -57,7 +58,8 @@ func runOwner(t *testing.T, dir string) (owner *exec.Cmd, url string) {
 	return owner, url
 }
 
-// dataDir is a directory that PostgreSQL's account can reach also when the test runs as root, unlike t.TempDir's.
+// dataDir returns a directory that PostgreSQL's account can reach even if the test runs as root.
+// The account cannot reach t.TempDir.
 func dataDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "punctual-embedded-") //nolint:usetesting // see above
@@ -66,7 +68,7 @@ func dataDir(t *testing.T) string {
 	return dir
 }
 
-// openDir is a directory that everybody may enter, for others to be made in it.
+// openDir returns a directory that everybody may enter, in which tests create others.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir := dataDir(t)
@@ -121,7 +123,7 @@ const (
 	getRow = "select what from kept"
 )
 
-// postmaster is the process number of the server on a directory.
+// postmaster returns the process number of the server on a directory.
 func postmaster(t *testing.T, dir string) int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "cluster", "postmaster.pid"))
@@ -139,7 +141,7 @@ func script(t *testing.T, path, body string) {
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 }
 
-// untilFile is a context that ends when a file appears that matches the pattern.
+// untilFile returns a context that ends when a file appears that matches the pattern.
 func untilFile(t *testing.T, pattern string) (context.Context, context.CancelFunc) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(testContext(t))

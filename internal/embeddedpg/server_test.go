@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRestartKeepsRows(t *testing.T) {
+func TestServer_keepsRowsAcrossRestarts(t *testing.T) {
 	t.Parallel()
 	c := Config{DataDir: filepath.Join(openDir(t), "not", "there", "yet")} // full durability, as in production
 	server := mustStart(t, c)
@@ -31,7 +31,7 @@ func TestRestartKeepsRows(t *testing.T) {
 	require.Equal(t, "127.0.0.1", mustQuery(t, server.URL(), "show listen_addresses"))
 }
 
-func TestOwnerExcludesOthers(t *testing.T) {
+func TestDirectory_hasOneOwner(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	server := mustStart(t, config(dir))
@@ -43,7 +43,7 @@ func TestOwnerExcludesOthers(t *testing.T) {
 	require.Equal(t, "a row", mustQuery(t, server.URL(), getRow), "the refused start leaves the server alone")
 }
 
-func TestSideBySide(t *testing.T) {
+func TestServer_severalOnOneMachine(t *testing.T) {
 	t.Parallel()
 	one, two := mustStart(t, config(dataDir(t))), mustStart(t, config(dataDir(t)))
 	require.NotEqual(t, one.URL(), two.URL())
@@ -51,7 +51,7 @@ func TestSideBySide(t *testing.T) {
 	mustExec(t, two.URL(), addRow)
 }
 
-func TestOnlyWithPassword(t *testing.T) {
+func TestServer_requiresThePassword(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	server := mustStart(t, config(dir))
@@ -72,7 +72,7 @@ func TestOnlyWithPassword(t *testing.T) {
 	require.Zero(t, info.Mode().Perm()&0o027, "the data directory is closed to others, and nobody else writes in it")
 }
 
-func TestRunsWithoutPrivileges(t *testing.T) {
+func TestServer_runsWithoutPrivileges(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	mustStart(t, config(dir))
@@ -87,7 +87,7 @@ func TestRunsWithoutPrivileges(t *testing.T) {
 	require.NotEqual(t, syscall.Getpgrp(), group, "Ctrl-C must not reach PostgreSQL")
 }
 
-func TestCrashIsTold(t *testing.T) {
+func TestServer_reportsACrash(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	server := mustStart(t, config(dir))
@@ -105,12 +105,13 @@ func TestCrashIsTold(t *testing.T) {
 	require.Equal(t, "a row", mustQuery(t, server.URL(), getRow))
 }
 
-func TestStopInNoTime(t *testing.T) {
+func TestServer_stopsWithinTheContext(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	server := mustStart(t, config(dir))
 	mustExec(t, server.URL(), addRow)
-	// Without its checkpointer's help the server cannot end the clean way, so that the hard one is sure to be needed.
+	// Without its checkpointer the server cannot shut down cleanly, so the immediate shutdown is
+	// needed.
 	conn, err := pgx.Connect(testContext(t), server.URL())
 	require.NoError(t, err)
 	var checkpointer int
@@ -128,7 +129,7 @@ func TestStopInNoTime(t *testing.T) {
 	require.Equal(t, "a row", mustQuery(t, server.URL(), getRow))
 }
 
-func TestTakenPortIsLeft(t *testing.T) {
+func TestStart_takesAnotherPort(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -146,7 +147,7 @@ func TestTakenPortIsLeft(t *testing.T) {
 	mustExec(t, server.URL(), addRow)
 }
 
-func TestSettings(t *testing.T) {
+func TestStart_appliesSettings(t *testing.T) {
 	t.Parallel()
 	c := config(dataDir(t))
 	c.Settings["max_connections"] = "17"
@@ -166,7 +167,7 @@ func TestSettings(t *testing.T) {
 	mustStart(t, c) // what failed has released the directory
 }
 
-func TestStartIsBounded(t *testing.T) {
+func TestStart_endsWithTheContext(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(testContext(t))
 	cancel()

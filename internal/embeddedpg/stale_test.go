@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestServerLeftBehindIsReplaced(t *testing.T) {
+func TestStale_serverIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	owner, url := runOwner(t, dir)
@@ -26,7 +26,7 @@ func TestServerLeftBehindIsReplaced(t *testing.T) {
 	require.Equal(t, "a row", mustQuery(t, url, getRow), "the server outlives its owner")
 	left := postmaster(t, dir)
 	mustExec(t, url, "insert into kept values ('another row')")
-	// A session in a transaction must not hold the shutdown up.
+	// An open transaction must not delay the shutdown.
 	idle, err := pgx.Connect(testContext(t), url)
 	require.NoError(t, err)
 	defer func() { _ = idle.Close(context.Background()) }()
@@ -38,8 +38,9 @@ func TestServerLeftBehindIsReplaced(t *testing.T) {
 	require.Equal(t, "2", mustQuery(t, server.URL(), "select count(*)::text from kept"))
 }
 
-// The number in postmaster.pid may belong to another process by now, which must live, and must not keep PostgreSQL from starting.
-func TestReusedProcessNumber(t *testing.T) {
+// The number in postmaster.pid may belong to another process by now. That process must survive, and
+// must not prevent PostgreSQL from starting.
+func TestStale_processNumberWasReused(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	server := mustStart(t, config(dir))
@@ -53,7 +54,7 @@ func TestReusedProcessNumber(t *testing.T) {
 	<-server.Done()
 	require.NoError(t, server.Stop(testContext(t)))
 
-	// PostgreSQL only minds processes of its own user.
+	// PostgreSQL checks only processes of its own user.
 	who, err := chooseAccount(filepath.Join(dir, "cluster"))
 	require.NoError(t, err)
 	other := who.command(testContext(t), "/", "/bin/cat")
@@ -68,7 +69,7 @@ func TestReusedProcessNumber(t *testing.T) {
 	require.NoError(t, other.Wait(), "the other process ends by itself, not by a signal")
 }
 
-func TestDamagedPidFile(t *testing.T) {
+func TestStale_pidFileIsDamaged(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	require.NoError(t, mustStart(t, config(dir)).Stop(testContext(t)))
@@ -76,13 +77,13 @@ func TestDamagedPidFile(t *testing.T) {
 	mustStart(t, config(dir))
 }
 
-func TestInterruptedInit(t *testing.T) {
+func TestDirectory_interruptedInit(t *testing.T) {
 	t.Parallel()
 	dir := openDir(t)
 	left := filepath.Join(dir, "init-123", "data")
 	require.NoError(t, os.MkdirAll(left, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(left, "PG_VERSION"), []byte("15\n"), 0o600))
-	// An initdb that hangs after its first file, as if it were killed there.
+	// This initdb hangs after its first file, as if it were killed there.
 	bin := openDir(t)
 	script(t, filepath.Join(bin, "postgres"), `echo "postgres (PostgreSQL) 15.1"`)
 	script(t, filepath.Join(bin, "initdb"), `mkdir data; echo 15 > data/PG_VERSION; touch data/begun; exec sleep 600`)
@@ -102,7 +103,7 @@ func TestInterruptedInit(t *testing.T) {
 	require.Empty(t, leftovers)
 }
 
-func TestForeignDataAreRefused(t *testing.T) {
+func TestDirectory_foreignDataAreRefused(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	cluster := filepath.Join(dir, "cluster")
@@ -115,7 +116,7 @@ func TestForeignDataAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "were made by PostgreSQL 99")
 }
 
-func TestDataWithoutPassword(t *testing.T) {
+func TestDirectory_dataWithoutPassword(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	require.NoError(t, mustStart(t, config(dir)).Stop(testContext(t)))
@@ -124,7 +125,7 @@ func TestDataWithoutPassword(t *testing.T) {
 	require.ErrorContains(t, err, "restore the file "+filepath.Join(dir, "password"))
 }
 
-func TestSeverity(t *testing.T) {
+func TestServerLog(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, slog.LevelDebug, severity("postmaster", "LOG:  ready"))
 	require.Equal(t, slog.LevelDebug, severity("client backend", "ERROR:  division by zero"))

@@ -88,8 +88,43 @@ type Place struct {
 	ID        uuid.UUID
 }
 
-// List returns jobs, newest first.
-func (s *Service) List(ctx context.Context, l List) ([]View, error) {
+// List returns a page of jobs, and whether there may be more. It returns fewer than l.Max if their
+// payloads would have more than about 8 MiB, which bounds the memory that a list takes.
+func (s *Service) List(ctx context.Context, l List) (views []View, more bool, err error) {
+	size, left := 0, int(l.Max)
+	for next := min(firstRead, left); next > 0; {
+		l.Max = int32(next)
+		read, err := s.read(ctx, l)
+		if err != nil {
+			return nil, false, err
+		}
+		for i := range read {
+			size += len(read[i].Job.Payload)
+		}
+		views, left = append(views, read...), left-len(read)
+		if len(read) < next {
+			return views, false, nil
+		}
+		last := read[len(read)-1].Job
+		l.After, l.Skip = &Place{CreatedAt: last.CreatedAt, ID: last.ID}, 0
+		if size >= maxListBytes {
+			return views, true, nil
+		}
+		// As many as fit if they are like those that were read.
+		next = min(left, max(1, (maxListBytes-size)*len(views)/max(size, 1)))
+	}
+	return views, true, nil
+}
+
+const (
+	// maxListBytes bounds the payloads in a list, to within the payloads of firstRead jobs.
+	maxListBytes = 8 << 20
+	// firstRead is how many jobs are read before their size is known.
+	firstRead = 8
+)
+
+// read reads jobs by one statement.
+func (s *Service) read(ctx context.Context, l List) ([]View, error) {
 	var views []View
 	if l.After == nil {
 		rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{Status: l.Status, SkipRows: l.Skip, MaxRows: l.Max})

@@ -16,7 +16,8 @@ import (
 	"punctual/internal/testdb/internal/launch"
 )
 
-// role is the environment variable by which this test program, run again, becomes another part of the play.
+// role is the environment variable by which this test program, run again, becomes another part of
+// the play.
 const role = "PUNCTUAL_TESTSERVER_ROLE"
 
 func TestMain(m *testing.M) {
