@@ -123,7 +123,7 @@ func TestRunsThatWaitEndAtOnce(t *testing.T) {
 			t.Parallel()
 			told := make(chan time.Time, 10)
 			f := setup(t, func(c *Config) {
-				c.Announce = func(queue string, readyAt, _ time.Time) {
+				c.Announce = func(queue string, readyAt time.Time) {
 					if queue == "" {
 						told <- readyAt
 					}
