@@ -50,7 +50,7 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	quiet := slog.New(slog.DiscardHandler)
 	i := &instance{lease: lease.NewKeeper(lease.Config{Queries: s.Queries, Logger: b.log})}
 	c.Pool, c.Lease, c.Logger = s.pool, i.lease, b.log
-	c.Pauser = jobs.New(jobs.Config{Pool: s.pool})
+	c.Jobs = jobs.New(jobs.Config{Pool: s.pool})
 	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
 	i.poller = poller.New(c)
 	polling, stopPoller := context.WithCancel(ctx)

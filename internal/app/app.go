@@ -105,7 +105,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	})
 	pauser := jobs.New(jobs.Config{Pool: a.pools.engine, Logger: log})
 	a.broker = broker.New(broker.Config{
-		Pool: a.pools.engine, Logger: log, Pauser: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
+		Pool: a.pools.engine, Logger: log, Jobs: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 		LogRuns: c.LogRuns,
 	})
 	handler, err := api.New(api.Config{
@@ -126,7 +126,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log})
 	a.poller = poller.New(poller.Config{
-		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Pauser: pauser, Secrets: c.SecretKeys, Logger: log,
+		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Jobs: pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
 		LogRuns: c.LogRuns,
 	})

@@ -30,8 +30,8 @@ type Config struct {
 	Logger *slog.Logger
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
-	// Pauser pauses a job when one of its runs ends in a way that requires it.
-	Pauser runs.Pauser
+	// Jobs changes a job when one of its runs ends in a way that requires it.
+	Jobs runs.Jobs
 	// PollInterval is the longest it goes without reading the database while workers wait, and so
 	// bounds the lateness of what it was not told of. Default 5 s.
 	PollInterval time.Duration
@@ -69,7 +69,7 @@ func New(c Config) *Broker {
 		c.Announce = func(string, time.Time) {}
 	}
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
-	b.runs = runs.Store{Queries: b.queries, Logger: c.Logger, Pauser: c.Pauser, Due: b.due, LogRuns: c.LogRuns}
+	b.runs = runs.Store{Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Due: b.due, LogRuns: c.LogRuns}
 	return b
 }
 

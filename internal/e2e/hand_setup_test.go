@@ -90,5 +90,5 @@ func end(t *testing.T, pool *pgxpool.Pool, attempt *runs.Attempt, failure error)
 }
 
 func storeOf(pool *pgxpool.Pool) runs.Store {
-	return runs.Store{Queries: db.New(pool), Logger: discard, Pauser: jobs.New(jobs.Config{Pool: pool}), Due: func(*string, time.Time) {}}
+	return runs.Store{Queries: db.New(pool), Logger: discard, Jobs: jobs.New(jobs.Config{Pool: pool}), Due: func(*string, time.Time) {}}
 }

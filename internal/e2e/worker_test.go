@@ -234,5 +234,5 @@ func TestChangingAJobWhoseRunWaitsForAWorker(t *testing.T) {
 
 // brokerOf is what an instance does for workers, without the instance.
 func brokerOf(pool *pgxpool.Pool) *broker.Broker {
-	return broker.New(broker.Config{Pool: pool, Logger: discard, Pauser: jobs.New(jobs.Config{Pool: pool})})
+	return broker.New(broker.Config{Pool: pool, Logger: discard, Jobs: jobs.New(jobs.Config{Pool: pool})})
 }

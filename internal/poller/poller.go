@@ -30,8 +30,8 @@ type Config struct {
 	Pool     *pgxpool.Pool
 	Lease    *lease.Keeper
 	Executor executor.Executor
-	// Pauser pauses a job when one of its runs ends in a way that requires it.
-	Pauser runs.Pauser
+	// Jobs changes a job when one of its runs ends in a way that requires it.
+	Jobs runs.Jobs
 	// Secrets opens the secrets of targets.
 	Secrets secrets.Keyring
 	Logger  *slog.Logger
@@ -122,7 +122,7 @@ func New(c Config) *Poller {
 	if p.Announce == nil {
 		p.Announce = func(string, time.Time) {}
 	}
-	p.runs = runs.Store{Queries: p.queries, Logger: p.Logger, Pauser: p.Pauser, Due: p.due, LogRuns: p.LogRuns}
+	p.runs = runs.Store{Queries: p.queries, Logger: p.Logger, Jobs: p.Jobs, Due: p.due, LogRuns: p.LogRuns}
 	p.clock.SetBack = func(by time.Duration) {
 		p.Logger.Warn("the database's clock was set back; jobs whose next run was computed before wait this much longer, "+
 			"unless they are paused and resumed", "by", by)

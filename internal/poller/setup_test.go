@@ -57,7 +57,7 @@ func setup(t *testing.T) bench {
 // poller returns an instance of its own that executes with e.
 func (b bench) poller(e executor.Executor, c poller.Config) *poller.Poller {
 	b.t.Helper()
-	c.Pool, c.Executor, c.Pauser = b.pool, e, b.jobs
+	c.Pool, c.Executor, c.Jobs = b.pool, e, b.jobs
 	if c.Logger == nil {
 		c.Logger = logging.New(b.t.Output(), slog.LevelWarn)
 	}

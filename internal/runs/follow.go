@@ -12,13 +12,27 @@ import (
 	"punctual/internal/policy"
 )
 
-// changeJob pauses the job of a run that ended off its job's schedule, if it has to be paused. It is
-// no part of the run's completion: a failure is logged, and the next run that ends so tries again.
+// changeJob pauses or completes the job of a run that ended off its job's schedule, if it has to be.
+// It is no part of the run's completion: a failure is logged, and the next run that ends so tries
+// again.
 func (s Store) changeJob(ctx context.Context, e *Ended) {
-	if err := s.pauseJob(ctx, e); err != nil {
-		s.Logger.ErrorContext(ctx, "could not pause a job because of how its run ended; the next such run tries again",
+	if err := errors.Join(s.pauseJob(ctx, e), s.completeJob(ctx, e)); err != nil {
+		s.Logger.ErrorContext(ctx, "could not pause or complete a job because of how its run ended; the next such run tries again",
 			"jobId", e.Due.JobID, "runId", e.RunID(), "error", err)
 	}
+}
+
+// completeJob completes the job if this was the last of its maxRuns. A run whose schedule was detached
+// counts with the schedule already.
+func (s Store) completeJob(ctx context.Context, e *Ended) error {
+	if e.Job.MaxRuns == nil || e.attempt == 0 || e.isDetached {
+		return nil
+	}
+	completed, err := s.Jobs.CompleteUsedUp(ctx, e.Due.JobID)
+	if completed && s.LogRuns {
+		s.Logger.InfoContext(ctx, "job completed", "jobId", e.Due.JobID, "runId", e.RunID())
+	}
+	return err
 }
 
 func (s Store) pauseJob(ctx context.Context, e *Ended) error {
@@ -40,7 +54,7 @@ func (s Store) pauseJob(ctx context.Context, e *Ended) error {
 	if reason == "" {
 		return nil
 	}
-	if err := s.Pauser.Pause(ctx, e.Due.JobID, reason); err != nil {
+	if err := s.Jobs.Pause(ctx, e.Due.JobID, reason); err != nil {
 		return err
 	}
 	s.logPause(ctx, e, reason)

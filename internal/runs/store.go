@@ -13,19 +13,22 @@ import (
 	"punctual/gen/db"
 )
 
-// Pauser pauses jobs.
-type Pauser interface {
+// Jobs changes jobs.
+type Jobs interface {
 	// Pause pauses a job and stores the reason for people to read. It does nothing to a job that
 	// is deleted or not active.
 	Pause(ctx context.Context, job uuid.UUID, reason string) error
+	// CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it
+	// did. It does nothing to a job that is deleted or not active.
+	CompleteUsedUp(ctx context.Context, job uuid.UUID) (bool, error)
 }
 
 // Store opens claimed runs and stores how they ended.
 type Store struct {
 	Queries *db.Queries
 	Logger  *slog.Logger
-	// Pauser pauses the job of a run that says so by how it ended.
-	Pauser Pauser
+	// Jobs changes the job of a run that requires it by how it ended.
+	Jobs Jobs
 	// Due is told when something has become due at an instant, for the workers of a queue, or for
 	// instances if that is nil. It must not block.
 	Due func(queue *string, readyAt time.Time)

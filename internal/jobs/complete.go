@@ -1,0 +1,67 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+)
+
+// CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it did.
+// Runs beside the schedule count too, and only the run that carries the schedule completes its job by
+// itself. If that run is in flight, or was started by hand, it does so when it ends. It does nothing to
+// a job that is deleted or not active.
+func (s *Service) CompleteUsedUp(ctx context.Context, id uuid.UUID) (completed bool, err error) {
+	err = s.edit(ctx, id, func(e edit) (err error) {
+		completed, err = e.completeUsedUp(ctx)
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return completed, err
+}
+
+func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
+	if e.job.Status != db.JobStatusACTIVE || e.job.MaxRuns == nil {
+		return false, nil
+	}
+	rows, err := e.lockRows(ctx)
+	if err != nil {
+		return false, err
+	}
+	carrier := findLast(rows, carriesSchedule)
+	switch {
+	case carrier == nil || e.job.RunCount+carrier.RunCount < *e.job.MaxRuns:
+		return false, nil
+	case carrier.Attempt > 0 || carrier.Trigger != db.RunTriggerSCHEDULE || carrier.BufferedFor != nil:
+		return false, e.revise(ctx)
+	}
+	if err := e.DetachSchedule(ctx, e.job.ID); err != nil {
+		return false, fmt.Errorf("detach the schedule: %w", err)
+	}
+	err = e.DropOccurrence(ctx, db.DropOccurrenceParams{ // it is never due, so it leaves no run
+		JobID: e.job.ID, ScheduledFor: carrier.ScheduledFor, Reason: db.RunReasonMISFIRE,
+	})
+	if err != nil {
+		return false, fmt.Errorf("remove the next occurrence: %w", err)
+	}
+	after := e.job
+	after.Status, after.StatusReason, after.RunCount = db.JobStatusCOMPLETED, nil, e.job.RunCount+carrier.RunCount
+	if carrier.LastRunAt != nil && (after.LastRunAt == nil || carrier.LastRunAt.After(*after.LastRunAt)) {
+		after.LastRunAt = carrier.LastRunAt
+	}
+	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
+		return false, fmt.Errorf("complete the job: %w", err)
+	}
+	if !e.job.DeleteAfterCompletion {
+		return true, nil
+	}
+	if err := e.MarkJobDeleted(ctx, e.job.ID); err != nil {
+		return false, fmt.Errorf("delete the completed job: %w", err)
+	}
+	return true, nil
+}

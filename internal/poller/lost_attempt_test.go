@@ -1,0 +1,150 @@
+package poller_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/gen/server"
+	"punctual/internal/poller"
+)
+
+// failedAttempts returns the failed attempts of a job's only run.
+func (b bench) failedAttempts(job uuid.UUID) (all []server.FailedAttempt) {
+	b.t.Helper()
+	stored := b.runs(job)
+	require.Len(b.t, stored, 1)
+	if stored[0].FailedAttempts != nil {
+		require.NoError(b.t, json.Unmarshal(stored[0].FailedAttempts, &all))
+	}
+	return all
+}
+
+func TestLostAttempts(t *testing.T) {
+	t.Parallel()
+	t.Run("are failed attempts of their run", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		job := b.dueJob()
+		for range 2 {
+			dead := b.lease()
+			require.Len(t, b.claim(dead), 1)
+			b.expire(dead)
+		}
+		b.drain(succeed)
+		lost := b.failedAttempts(job)
+		require.Len(t, lost, 2)
+		for i, attempt := range lost {
+			require.EqualValues(t, i+1, attempt.Attempt)
+			require.Equal(t, server.RunReasonLEASEEXPIRED, *attempt.Reason)
+			require.Equal(t, "test", *attempt.ExecutedBy)
+			require.Equal(t, "the lease of test expired before the attempt ended", attempt.Error)
+			require.False(t, attempt.FinishedAt.Before(attempt.StartedAt.Time))
+		}
+		require.False(t, lost[1].StartedAt.Before(lost[0].FinishedAt.Time), "one after the other")
+		require.Equal(t, "SUCCEEDED", b.runs(job)[0].Status)
+		require.Nil(t, b.runs(job)[0].ExecutedBy, "a plain run costs nothing more")
+	})
+	t.Run("of an instance that gave its lease up", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		job := b.dueJob()
+		leaving := b.lease()
+		require.Len(t, b.claim(leaving), 1)
+		require.NoError(t, b.ExpireLease(t.Context(), leaving))
+		_, err := b.FreeAbandoned(t.Context())
+		require.NoError(t, err)
+		b.drain(succeed)
+		require.Equal(t, "test", *b.failedAttempts(job)[0].ExecutedBy)
+	})
+}
+
+// Nobody died: the run ends as its last attempt ended.
+func TestARunThatIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change string
+		reason *db.RunReason
+	}{
+		"its job allows fewer attempts": {`update jobs set max_attempts = 1`, nil},
+		"its job is deleted": {
+			`update jobs set deleted_at = now(), target = '{"type":"log"}'`, new(db.RunReasonJOBDELETED),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			job := b.job(func(p *db.CreateJobParams) { p.MinBackoffSeconds, p.MaxBackoffSeconds = 3600, 3600 })
+			require.Equal(t, 1, b.drain(fail))
+			b.exec(c.change)
+			b.exec(`update due set ready_at = scheduled_for`)
+			b.drain(succeed)
+			run := b.runs(job)[len(b.runs(job))-1]
+			require.Equal(t, "FAILED", run.Status)
+			require.Equal(t, "no luck", *run.Error)
+			require.Equal(t, c.reason, run.Reason)
+			require.EqualValues(t, 1, run.Attempt)
+			require.NotNil(t, run.ExecutedBy)
+			require.Nil(t, run.FailedAttempts, "its last attempt is the run's own")
+		})
+	}
+}
+
+// Runs beside the schedule count: a job never has a scheduled run after its maxRuns.
+func TestMaxRuns(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*db.CreateJobParams){
+		"skip":                        func(*db.CreateJobParams) {},
+		"allow all":                   func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
+		"while the schedule executes": func(p *db.CreateJobParams) { p.ScheduledFor = p.ScheduledFor.Add(-time.Minute) },
+		"deleted after completion":    func(p *db.CreateJobParams) { p.DeleteAfterCompletion = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			job := b.job(func(p *db.CreateJobParams) {
+				p.MaxRuns = new(int64(2))
+				p.ScheduledFor = p.ScheduledFor.Add(time.Minute)
+				change(p)
+			})
+			b.exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger)
+				select $1, now() - n * interval '1 hour', now() - n * interval '1 hour', false, 'BACKFILL' from generate_series(1, 3) n`, job)
+			b.exec(`select create_runs_partition((now() at time zone 'UTC')::date - 1)`)
+			b.drain(succeed)
+			require.Zero(t, b.count(`select count(*) from due`), "nothing comes next")
+			status, _ := b.jobStatus(job)
+			deleted := b.count(`select count(*) from jobs where deleted_at is not null`) == 1
+			require.Equal(t, name == "deleted after completion", deleted)
+			if !deleted {
+				require.Equal(t, "COMPLETED", status)
+			}
+		})
+	}
+}
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	for _, logRuns := range []bool{false, true} {
+		b := setup(t)
+		b.job(func(p *db.CreateJobParams) { p.MaxAttempts, p.PauseAfterFailures = 1, new(int16(1)) })
+		var log bytes.Buffer
+		c := poller.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), LogRuns: logRuns}
+		_, err := b.poller(fail, c).Pass(t.Context())
+		require.NoError(t, err)
+		require.Contains(t, log.String(), `level=WARN msg="run failed"`)
+		require.Contains(t, log.String(), `error="no luck"`)
+		require.Contains(t, log.String(), `level=WARN msg="job paused"`)
+		b.job(func(p *db.CreateJobParams) { p.MaxRuns = new(int64(1)) })
+		_, err = b.poller(succeed, c).Pass(t.Context())
+		require.NoError(t, err)
+		for _, line := range []string{`level=INFO msg="run ended"`, `level=INFO msg="job completed"`} {
+			require.Equal(t, logRuns, bytes.Contains(log.Bytes(), []byte(line)), line)
+		}
+	}
+}
