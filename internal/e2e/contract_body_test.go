@@ -10,13 +10,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// maxNested is how deep a value may be nested, as the contract's text says.
+// maxNested is how deep a value may be nested, as the contract says.
 const maxNested = 200
 
-// mutation is a body with one thing in it that is allowed or not.
+// mutation is a valid body in which one value was changed.
 type mutation struct {
 	name    string
-	field   string // what a refusal names
+	field   string // the field that a refusal names
 	body    any
 	verdict verdict
 	loosely bool
@@ -26,15 +26,15 @@ type mutation struct {
 // mutator collects mutations.
 type mutator struct {
 	all []mutation
-	// loosely: in a oneOf without a discriminator it cannot be told which variant's field was meant.
+	// loosely is true in a oneOf without a discriminator, where the service cannot tell which variant was meant.
 	loosely bool
-	// discriminator is the field that says which variant of a oneOf a value is; without it nothing else is looked at.
+	// discriminator is the field that selects the variant of a oneOf. If it is wrong, nothing else is checked.
 	discriminator string
-	// isSecret: what is put is never to be seen again.
+	// isSecret is whether the value must never be returned.
 	isSecret bool
 }
 
-// bodyMutations derives from a body's schema, and a body that is valid with it, what is allowed and what is not.
+// bodyMutations derives bodies from a schema and a valid body: some that are allowed and some that are not.
 func bodyMutations(media *openapi3.MediaType, valid []byte) []mutation {
 	var m mutator
 	var body any // as JSON decodes it
@@ -45,20 +45,20 @@ func bodyMutations(media *openapi3.MediaType, valid []byte) []mutation {
 	return m.all
 }
 
-// minSecret is how many bytes make a text that is in no answer by chance.
+// minSecret is the length in bytes of a text that is in no answer by chance.
 const minSecret = 16
 
-// add puts JSON texts at a path of the body.
+// add adds mutations that put JSON texts at a path of the body.
 func (m *mutator) add(body any, at []string, v verdict, texts ...string) {
 	m.addNamed(body, at, strings.Join(at, "."), v, texts...)
 }
 
-// addNamed is add where a refusal names another field.
+// addNamed is add for a refusal that names another field.
 func (m *mutator) addNamed(body any, at []string, field string, v verdict, texts ...string) {
 	for _, text := range texts {
 		secret := ""
 		if bare := strings.Trim(text, `[{"}]`); m.isSecret && len(bare) >= minSecret {
-			secret = bare[:minSecret] // a part of it is one, too
+			secret = bare[:minSecret] // a part of a secret is secret, too
 		}
 		m.all = append(m.all, mutation{
 			name: fmt.Sprintf("with %q = %.60s", strings.Join(at, "."), text), field: field, verdict: v, loosely: m.loosely,
@@ -73,7 +73,7 @@ var kinds = map[string][]string{
 	"object": {`{}`, `{"a":1}`}, "array": {`[]`, `[1]`, `[null]`, `[{}]`},
 }
 
-// walk mutates what the schema describes, at a path of a body that is valid with it.
+// walk mutates the value at a path of a valid body, by its schema.
 func (m *mutator) walk(body any, ref *openapi3.SchemaRef, at []string) {
 	s := flatten(ref)
 	null := refused
@@ -90,7 +90,7 @@ func (m *mutator) walk(body any, ref *openapi3.SchemaRef, at []string) {
 		return
 	}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		// What is wrong with a number where a whole one is wanted is a matter of its value.
+		// A number that is no integer has the right type and a wrong value.
 		areNumbers := (kind == "integer" || kind == "number") && (s.Type.Is("integer") || s.Type.Is("number"))
 		if !s.Type.Is(kind) && !areNumbers {
 			m.add(body, at, refused, kinds[kind]...)
@@ -162,7 +162,7 @@ func (m *mutator) walkString(body any, s *openapi3.Schema, at []string) {
 			m.add(body, at, accepted, string(encode(text)))
 		}
 	}
-	// Text that PostgreSQL cannot keep, and text that is none and would be stored as another one.
+	// PostgreSQL cannot store a NUL, and half of a surrogate pair would be stored as another character.
 	m.add(body, at, refused, `"\u0000"`, `"a\u0000b"`, `"\ud800"`, `"a\udfffb"`, `"\ude00\ud83d"`)
 }
 
@@ -184,7 +184,7 @@ func (m *mutator) walkArray(body any, s *openapi3.Schema, at []string) {
 	m.walk(put(body, at, []any{item}), s.Items, append(slices.Clip(at), "0"))
 }
 
-// oddNames are names of members that hardly anybody gives.
+// oddNames are unusual names of members.
 var oddNames = []string{"nope", "", "a\u0001b", "\u00e9", "__proto__", strings.Repeat("n", 1000)}
 
 func (m *mutator) walkObject(body any, s *openapi3.Schema, at []string) {
@@ -252,9 +252,9 @@ func (m *mutator) walkMap(body any, s *openapi3.Schema, at []string) {
 	child := func(name string) []string { return append(slices.Clip(at), name) }
 	value := string(encode(sample(s.AdditionalProperties.Schema)))
 	for _, name := range oddNames {
-		m.add(body, child(name), either, value) // what a name means may say more than the schema
+		m.add(body, child(name), either, value) // the service may refuse some names
 	}
-	// Names that are no text are not repeated.
+	// A refusal does not repeat names that are not valid text.
 	m.add(body, at, refused, `{"\u0000":`+value+`}`, `{"a\u0000b":`+value+`}`, `{"\ud800":`+value+`}`)
 	m.walk(put(body, child("extra"), sample(s.AdditionalProperties.Schema)), s.AdditionalProperties.Schema, child("extra"))
 }
@@ -277,14 +277,14 @@ func (m *mutator) walkVariants(body any, s *openapi3.Schema, at []string) {
 	m.loosely, m.discriminator = before.loosely, before.discriminator
 }
 
-// walkAny mutates where any JSON goes.
+// walkAny mutates a value that may be any JSON.
 func (m *mutator) walkAny(body any, at []string) {
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		m.add(body, at, accepted, kinds[kind]...)
 	}
 	m.add(body, at, accepted, "1e400", "-1e400", "1e-400", "-0", "1E+2", "0.10", strings.Repeat("9", 1000), `{"a":1e400}`,
 		`{"a":1,"a":2}`, `{"":1}`, `"\u00e9\ud83d\ude00\u2028<"`, `{"a":"`+strings.Repeat("a", 100_000)+`"}`, string(nested(maxNested)))
-	// It is kept as it was written, so escapes that stand for no text do no harm; but others may trip over them.
+	// The payload keeps its bytes, so invalid escapes do no harm here, but they may harm its readers.
 	m.add(body, at, either, `"\ud800"`, `{"\udfff":1}`)
 	m.add(body, at, refused, `"\u0000"`, `{"\u0000":1}`,
 		string(nested(maxNested+1)), string(nested(5_000)), strings.Repeat(`{"a":`, maxNested+1)+"1"+strings.Repeat("}", maxNested+1))

@@ -20,44 +20,44 @@ import (
 	"punctual/gen/client"
 )
 
-// verdict is what the service has to make of a request.
+// verdict is whether the service must accept a request.
 type verdict int
 
 const (
 	accepted verdict = iota
 	refused
-	either // both are right; a refusal names the field
+	either // both are right, but a refusal names the field
 )
 
-// probe is one request and what it has to be answered with.
+// probe is one request with the response that it must get.
 type probe struct {
 	name      string
-	operation *operation // nil: there is none
-	thing     thing      // what it asks for
+	operation *operation // nil if the contract has none
+	thing     thing      // the thing that it asks for
 	method    string
 	path      string // as sent, escaped
 	query     string // as sent, escaped
 	header    http.Header
 	body      []byte
-	chunked   bool // the body's length is not told beforehand
+	chunked   bool // whether the request has no Content-Length
 
 	verdict verdict
-	status  int      // 0: any that fits the verdict
+	status  int      // 0 for any that fits the verdict
 	allow   []string // the Allow header, if any
-	in      string   // which field a refusal names; empty: none
+	in      string   // where the field is that a refusal names; empty if it names none
 	field   string
-	// loosely: naming what the field is part of will do.
+	// loosely is whether a refusal may name a parent of the field instead.
 	loosely bool
-	secret  string // what must not come back, if any
+	secret  string // must not be in the response
 }
 
-// answer is what came back.
+// answer is a response with its body.
 type answer struct {
 	*http.Response
 	body []byte
 }
 
-// sendAll sends probes and fails for each whose answer is not right.
+// sendAll sends probes and fails for each wrong response.
 func (c *contract) sendAll(t *testing.T, probes []probe) {
 	t.Helper()
 	failures := 0
@@ -103,7 +103,7 @@ func (c *contract) send(t *testing.T, p probe) (answer, error) {
 	return answer{response, content}, err
 }
 
-// check returns what is wrong with an answer, or nil.
+// check returns an error if an answer is wrong.
 func (c *contract) check(t *testing.T, p probe, got answer) error {
 	t.Helper()
 	if got.StatusCode >= 500 {
@@ -135,12 +135,12 @@ func (c *contract) check(t *testing.T, p probe, got answer) error {
 	return nil
 }
 
-// checkForm holds an answer to what the contract says of the operation's answers.
+// checkForm checks an answer against the schemas of the operation.
 func (c *contract) checkForm(t *testing.T, p probe, got answer) error {
 	t.Helper()
 	op := p.operation
 	if op == nil {
-		// Outside of the contract there are only problems.
+		// A path that the contract does not have returns a problem.
 		problem := c.spec.Components.Responses["NotFound"]
 		responses := openapi3.NewResponses(openapi3.WithStatus(got.StatusCode, problem))
 		op = &operation{Operation: &openapi3.Operation{Responses: responses}, path: p.path, method: p.method}
@@ -175,10 +175,10 @@ func (c *contract) checkForm(t *testing.T, p probe, got answer) error {
 	return nil
 }
 
-// internals are words of the code, which say nothing to a client.
+// internals are words of the code that mean nothing to a client.
 var internals = regexp.MustCompile(`json\.|\b(api|db)\.|strconv|float(32|64)|unmarshal|pgx|SQLSTATE|goroutine|openapi|interface \{|map\[|<nil>`)
 
-// checkProblem looks at what a refusal says beyond its form.
+// checkProblem checks the content of a refusal.
 func (p probe) checkProblem(got answer) error {
 	var problem client.Problem
 	if err := json.Unmarshal(got.body, &problem); err != nil {
@@ -196,7 +196,7 @@ func (p probe) checkProblem(got answer) error {
 	}
 	for _, e := range named {
 		if word := internals.FindString(e.Detail); word != "" {
-			return fmt.Errorf("the problem shows %q, which is the code's word", word)
+			return fmt.Errorf("the problem shows %q, which is a word of the code", word)
 		}
 	}
 	if p.in == "" {

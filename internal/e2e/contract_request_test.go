@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// valid is a request with nothing but what the operation requires, on a thing of its own.
+// valid returns a request with only what the operation requires, for a thing of its own.
 func (c *contract) valid(t *testing.T, op *operation) probe {
 	t.Helper()
 	p := probe{name: "valid", operation: op, method: op.method, path: op.path, header: http.Header{}, verdict: accepted}
@@ -44,7 +44,7 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 	return p
 }
 
-// on returns p on a thing of its own where the request may change it.
+// on returns p for a thing of its own if the request may change it.
 func (c *contract) on(t *testing.T, p probe) probe {
 	t.Helper()
 	if p.verdict != refused && p.method != http.MethodGet {

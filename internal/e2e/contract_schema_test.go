@@ -13,7 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// flatten returns a schema with what it takes from others by allOf.
+// flatten returns a schema merged with the schemas in its allOf.
 func flatten(ref *openapi3.SchemaRef) *openapi3.Schema {
 	if len(ref.Value.AllOf) == 0 {
 		return ref.Value
@@ -58,13 +58,13 @@ func firstOf[T any](a, b *T) *T {
 	return b
 }
 
-// formats are samples of formatted texts.
+// formats are samples of texts by their format.
 var formats = map[string]string{
 	"uuid": "0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e", "date-time": "2030-01-02T03:04:05Z", "date": "2030-01-02",
 	"uri": "http://example.com/", "email": "a@example.com",
 }
 
-// sample is a valid value, with nothing but what is required.
+// sample returns a valid value with only the required fields.
 func sample(ref *openapi3.SchemaRef) any {
 	s := flatten(ref)
 	switch {
@@ -104,7 +104,7 @@ func sample(ref *openapi3.SchemaRef) any {
 	}
 }
 
-// sampleVariant is a valid value of one variant of a oneOf, which its discriminator names.
+// sampleVariant returns a valid value of one variant of a oneOf.
 func sampleVariant(s *openapi3.Schema, variant *openapi3.SchemaRef) any {
 	value := sample(variant)
 	object, ok := value.(map[string]any)
@@ -121,7 +121,7 @@ func sampleVariant(s *openapi3.Schema, variant *openapi3.SchemaRef) any {
 	return object
 }
 
-// get returns what is at a path of names and indexes; nil: nothing.
+// get returns the value at a path of names and indexes, or nil.
 func get(value any, at []string) any {
 	for _, name := range at {
 		switch v := value.(type) {
@@ -138,10 +138,10 @@ func get(value any, at []string) any {
 	return value
 }
 
-// remove is put where a property is to be missing.
+// remove is a value for put that removes the property.
 type remove struct{}
 
-// put returns value with another one at a path of names and indexes, and leaves the original alone.
+// put returns a copy of value with another value at a path of names and indexes.
 func put(value any, at []string, to any) any {
 	if len(at) == 0 {
 		return to
@@ -169,12 +169,12 @@ func put(value any, at []string, to any) any {
 func encode(value any) []byte {
 	raw, err := json.Marshal(value)
 	if err != nil {
-		panic(fmt.Errorf("encode a sample: %w", err)) // the samples here can all be encoded
+		panic(fmt.Errorf("encode a sample: %w", err)) // all samples can be encoded
 	}
 	return raw
 }
 
-// textOf is a value as it is written in a path or a query.
+// textOf returns a value as it is written in a path or a query.
 func textOf(value any) string {
 	switch v := value.(type) {
 	case string:
@@ -186,12 +186,12 @@ func textOf(value any) string {
 	}
 }
 
-// matches says whether a text is one by the schema's pattern, which it is also where there is none.
+// matches reports whether a text matches the schema's pattern, if there is one.
 func matches(s *openapi3.Schema, text string) bool {
 	return s.Pattern == "" || regexp.MustCompile(s.Pattern).MatchString(text)
 }
 
-// isBounded says whether numbers too large for 64 bits are too large.
+// isBounded reports whether the schema refuses numbers that do not fit into 64 bits.
 func isBounded(s *openapi3.Schema) bool {
 	_, highest := bounds(s)
 	return s.Format != "" || highest < math.MaxInt64

@@ -17,9 +17,9 @@ import (
 	"punctual/internal/testdb"
 )
 
-// TestContract sends what openapi.yaml allows and, derived from it, what it forbids, to every operation, and holds each
-// answer to it. A new operation or field is covered by being written there; at most it needs a line in newThings,
-// for what to ask for, or in stricter.
+// TestContract sends requests that openapi.yaml allows and requests that it forbids to each operation, and
+// checks each response against it. All of them are derived from the contract, so a new operation or field is
+// covered. It may need a line in newThings, which makes jobs and runs to ask for, or in stricter.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	c := newContract(t)
@@ -44,7 +44,7 @@ func TestContract(t *testing.T) {
 	t.Cleanup(func() { t.Logf("%d requests to %d paths", c.sent.Load(), c.spec.Paths.Len()) })
 }
 
-// contract is a service and what it promised.
+// contract is a service and its contract.
 type contract struct {
 	spec   *openapi3.T
 	url    string
@@ -83,13 +83,13 @@ func newContract(t *testing.T) *contract {
 		spec: spec, url: service.url, things: newThings(t, service),
 		http: &http.Client{
 			Timeout: 20 * time.Second,
-			// A redirect is an answer like any other, and not one that the contract has.
+			// The contract has no redirects, so one is an answer to be checked.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
 }
 
-// maxFailures is how many failures of one operation are printed: they mostly have one cause.
+// maxFailures is how many failures of one operation are printed. They mostly have one cause.
 const maxFailures = 30
 
 // operationProbes are the requests to one operation.
@@ -98,7 +98,7 @@ func (c *contract) operationProbes(t *testing.T, op *operation) []probe {
 	return slices.Concat([]probe{c.valid(t, op)}, c.conflictProbes(t, op), c.pathProbes(t, op), c.parameterProbes(t, op), c.bodyProbes(t, op))
 }
 
-// conflictProbes ask for what is not ready for the operation, where the contract says that there is such a thing.
+// conflictProbes ask for a thing that is not ready for the operation, if the contract has a 409 for it.
 func (c *contract) conflictProbes(t *testing.T, op *operation) []probe {
 	t.Helper()
 	if op.Responses.Status(http.StatusConflict) == nil {
@@ -138,7 +138,7 @@ func (c *contract) methodProbes(t *testing.T, path string, item *openapi3.PathIt
 	return probes
 }
 
-// unknownPathProbes ask for what is near to a path of the contract, but not one.
+// unknownPathProbes ask for paths that are similar to those of the contract.
 func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
 	t.Helper()
 	paths := []string{"/nope", "/api", "/api/", "/api/v1", "/api/v1/nope", "/api/v2/jobs", "/%00", "/%ff", "/api/v1/%2e%2e/livez"}
@@ -148,7 +148,7 @@ func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
 	}
 	for _, path := range paths {
 		if c.isTemplate(path) {
-			continue // it is an id that is wrong, not the path
+			continue // the path is right and its id is wrong
 		}
 		for _, method := range []string{"GET", "POST"} {
 			probes = append(probes, probe{
@@ -159,12 +159,12 @@ func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
 	return probes
 }
 
-// isTemplate says whether a path has the form of one of the contract, whatever stands for its parameters.
+// isTemplate reports whether a path has the form of one of the contract, with any values of parameters.
 func (c *contract) isTemplate(path string) bool {
 	return slices.ContainsFunc(c.spec.Paths.InMatchingOrder(), func(template string) bool { return isOf(path, template) })
 }
 
-// parameters are those of the operation and of its path.
+// parameters returns the parameters of the operation and of its path.
 func (op *operation) parameters(in string) []*openapi3.Parameter {
 	var all []*openapi3.Parameter
 	for _, p := range slices.Concat(op.item.Parameters, op.Parameters) {
@@ -175,7 +175,7 @@ func (op *operation) parameters(in string) []*openapi3.Parameter {
 	return all
 }
 
-// body is the schema of the operation's body, or nil.
+// body returns the media type of the operation's body, or nil.
 func (op *operation) body() *openapi3.MediaType {
 	if op.RequestBody == nil {
 		return nil
@@ -183,7 +183,7 @@ func (op *operation) body() *openapi3.MediaType {
 	return op.RequestBody.Value.Content.Get("application/json")
 }
 
-// verdict is v, unless the service is stricter there than the schema by which v was found.
+// verdict returns v, unless the service is stricter there than the schema from which v was derived.
 func (op *operation) verdict(v verdict, in, field string) verdict {
 	if v == accepted && stricter[op.OperationID+" "+in+" "+field] != "" {
 		return either

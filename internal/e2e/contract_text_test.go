@@ -16,10 +16,11 @@ import (
 type textMutation struct {
 	name, escaped string
 	verdict       verdict
-	absent        bool // well-formed, but there is no such thing
+	absent        bool // well-formed, but nothing has this id
 }
 
-// textMutations derives from a parameter's schema what is allowed and what is not. present is a valid value.
+// textMutations derives values of a parameter from its schema: some that are allowed and some that are not.
+// present is a valid value.
 func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 	s := flatten(ref)
 	var all []textMutation
@@ -60,7 +61,7 @@ func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 		}
 		if s.Type.Is("integer") {
 			add(refused, "1.5", "9223372036854775808", "-9223372036854775809", "1e400")
-			// Numbers, but not as anybody writes them; they may be refused as long as the answer says where.
+			// These are numbers in unusual forms. The service may refuse them.
 			add(either, "1.0", "1e0", "+1", "01")
 		}
 		add(refused, "abc", " ", "1 ", " 1", "0x1", "1_0", "1,2", "1;2", "\u0661", "NaN", "Infinity", "true", "null", "--1", "-", "'1'")
@@ -90,7 +91,7 @@ func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 	return all
 }
 
-// refusedUnlessFree is the verdict on a strange text: refused where the schema leaves no room for it.
+// refusedUnlessFree is the verdict on a strange text: refused, unless the schema allows any text.
 func refusedUnlessFree(s *openapi3.Schema) verdict {
 	if s.Type.Is("string") && len(s.Enum) == 0 && s.Format != "uuid" {
 		return either
@@ -98,7 +99,7 @@ func refusedUnlessFree(s *openapi3.Schema) verdict {
 	return refused
 }
 
-// bounds are the least and the greatest value of a number, as far as a float can tell them.
+// bounds returns the minimum and maximum of a number, as floats.
 func bounds(s *openapi3.Schema) (lowest, highest float64) {
 	lowest, highest = math.Inf(-1), math.Inf(1)
 	if s.Min != nil {
@@ -118,7 +119,7 @@ func bounds(s *openapi3.Schema) (lowest, highest float64) {
 
 func wholeText(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
 
-// shortAndLong are texts as short and as long as the schema allows, which counts characters, not bytes.
+// shortAndLong returns the shortest and the longest valid texts. Schemas count characters, not bytes.
 func shortAndLong(s *openapi3.Schema) (texts []string) {
 	least, most := int(max(s.MinLength, 1)), 100
 	if s.MaxLength != nil {
@@ -134,7 +135,7 @@ func shortAndLong(s *openapi3.Schema) (texts []string) {
 	return texts
 }
 
-// tooShortOrLong are texts beyond the schema's bounds, which count characters, not bytes.
+// tooShortOrLong returns texts that are too short or too long. Schemas count characters, not bytes.
 func tooShortOrLong(s *openapi3.Schema) (texts []string) {
 	if s.MinLength > 0 {
 		texts = append(texts, "")
@@ -150,7 +151,7 @@ func tooShortOrLong(s *openapi3.Schema) (texts []string) {
 	return texts
 }
 
-// patternViolations are texts that a schema's pattern does not match.
+// patternViolations returns texts that do not match the pattern of a schema.
 func patternViolations(s *openapi3.Schema) (texts []string) {
 	if s.Pattern == "" {
 		return nil

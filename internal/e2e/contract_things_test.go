@@ -13,14 +13,14 @@ import (
 	"punctual/gen/client"
 )
 
-// thing is something there is, for an operation to ask for.
+// thing is a job, run, queue or lease, for an operation to ask for.
 type thing struct {
 	id string
-	// fields are what a body has to say of it.
+	// fields must be in the body of a request about it.
 	fields map[string]any
 }
 
-// in returns a body that is about the thing.
+// in returns the body with the fields of the thing.
 func (g thing) in(body any) any {
 	if len(g.fields) == 0 {
 		return body
@@ -30,11 +30,13 @@ func (g thing) in(body any) any {
 	return out
 }
 
-// things are what there is in a service.
+// things make what operations ask for.
 type things struct {
-	// makers return a thing, by the operation that it is ready for, or for all others by the path segment before its id.
+	// makers return a thing. Their keys are the operation for which it is ready, or the path segment before its
+	// id for all other operations.
 	makers map[string]func(*testing.T) thing
-	// conflicts are ids of what there is but is not ready for an operation. An empty id: another test has it.
+	// conflicts are the ids of things that are not ready for an operation. An empty id means that another test
+	// has the conflict.
 	conflicts map[string]string
 }
 
@@ -48,7 +50,7 @@ func (g things) of(t *testing.T, op *operation, segment string) thing {
 	return makeOne(t)
 }
 
-// newThings makes things in a service that does not execute runs itself.
+// newThings makes things in a service that does not execute runs.
 func newThings(t *testing.T, service instance) things {
 	t.Helper()
 	always := func(id fmt.Stringer) func(*testing.T) thing {
@@ -96,7 +98,7 @@ func newThings(t *testing.T, service instance) things {
 	}
 }
 
-// jobOf creates a job whose runs wait in a queue.
+// jobOf creates a job whose runs wait in a queue for workers.
 func (i instance) jobOf(t *testing.T, queue string) uuid.UUID {
 	t.Helper()
 	return i.create(t, `{"name":"queued","cron":"* * * * *","target":{"type":"worker","queue":"`+queue+`"}}`).Id
@@ -111,7 +113,7 @@ func (i instance) runOf(t *testing.T, queue string) client.Run {
 	return *started.JSON202
 }
 
-// leaseOf makes runs that are due in a queue, and leases them.
+// leaseOf makes runs that are due in a queue and leases them.
 func (i instance) leaseOf(t *testing.T, queue string, runs int) client.Lease {
 	t.Helper()
 	to := time.Now().UTC().Truncate(time.Minute).Add(-time.Minute)
@@ -124,11 +126,11 @@ func (i instance) leaseOf(t *testing.T, queue string, runs int) client.Lease {
 	})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, leased.StatusCode(), "leased: %s", leased.Body)
-	require.Len(t, leased.JSON200.Runs, runs, "all is leased")
+	require.Len(t, leased.JSON200.Runs, runs, "all of them are leased")
 	return *leased.JSON200
 }
 
-// leasedRuns returns a maker of leased runs. They are of one claim, so they all have the same token.
+// leasedRuns returns a maker of leased runs. They all have the same token, because one claim took them.
 func (i instance) leasedRuns(t *testing.T, queue string) func(*testing.T) thing {
 	t.Helper()
 	runs := i.leaseOf(t, queue, 100).Runs
@@ -141,8 +143,8 @@ func (i instance) leasedRuns(t *testing.T, queue string) func(*testing.T) thing 
 	}
 }
 
-// stricter names what the service may refuse though the contract's schema allows it, because there is more to it than
-// a schema can say. Such a refusal still has to name the field. Keys are the operation, where it is, and its name.
+// stricter lists fields whose rules a schema cannot express, so that the service may refuse more than the
+// schema does. A refusal must still name the field. The keys are the operation, where the field is, and its name.
 var stricter = map[string]string{
 	"listJobs query cursor":    "is one that the list gave",
 	"listJobs query page":      "reaches the first 10 000 jobs",

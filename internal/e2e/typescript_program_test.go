@@ -14,20 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience bounds the wait for what another process does. What takes longest is that a lease runs out and is noticed.
+// patience is the limit of waiting for another process. The longest wait is for a lease to expire.
 const patience = 30 * time.Second
 
 // examplesDir has the programs in TypeScript.
 const examplesDir = "../../examples/typescript"
 
-// program is one of examplesDir that runs.
+// program is a running program of examplesDir.
 type program struct {
 	*os.Process
 	lines <-chan string // of its standard output; closed at its end
 	ended chan error
 }
 
-// buildTypeScript generates the client, checks the types, and compiles. npm fetches only what is not there yet.
+// buildTypeScript generates the client, checks the types and compiles. npm fetches only missing packages.
 var buildTypeScript = sync.OnceValue(func() error {
 	for _, args := range [][]string{{"install", "--no-save"}, {"run", "build"}} {
 		npm := exec.Command("npm", args...)
@@ -39,7 +39,7 @@ var buildTypeScript = sync.OnceValue(func() error {
 	return nil
 })
 
-// runTypeScript starts a program and ends it with the test, if it has not ended by then. Its environment is ours and env.
+// runTypeScript starts a program, with env added to the environment, and kills it at the test's end.
 func runTypeScript(t *testing.T, name string, env []string, args ...string) *program {
 	t.Helper()
 	node := findNode(t)
@@ -70,7 +70,7 @@ func runTypeScript(t *testing.T, name string, env []string, args ...string) *pro
 
 // wait waits for the program's end, and returns an error unless it ended with 0.
 func (p *program) wait() error {
-	for range p.lines { // what nobody reads must not keep it from ending
+	for range p.lines { // unread lines would block the program
 	}
 	err := <-p.ended
 	p.ended <- err
@@ -84,7 +84,7 @@ func findNode(t *testing.T) string {
 	return need.Program(t, "nodejs", "node")
 }
 
-// await receives what has to come, which may be that the channel is closed.
+// await receives a value, or the end of the channel, in time.
 func await[T any](t *testing.T, from <-chan T, what string) (got T) {
 	t.Helper()
 	select {

@@ -17,7 +17,7 @@ import (
 	"punctual/internal/testdb"
 )
 
-// A client that is generated for another language can do everything: it calls each operation of the contract.
+// A client that is generated for another language can call each operation of the contract.
 func TestTypeScriptClientCallsEachOperation(t *testing.T) {
 	t.Parallel()
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
@@ -37,22 +37,23 @@ func TestTypeScriptClientCallsEachOperation(t *testing.T) {
 	}
 }
 
-// received is what the receiver got.
+// received is a request as the receiver prints it.
 type received struct {
 	Method  string
 	Headers map[string]string
 	Body    string
-	// Verified says which of its secrets verify the request, and Forged which of them do with another body.
+	// Verified tells which of the receiver's secrets verify the request, and Forged which of them verify it with
+	// another body.
 	Verified, Forged []bool
 }
 
-// The secrets of the receiver: one, another one that replaces it, and one that was never given away.
+// The secrets of the receiver: one, another one that replaces it, and one that the service never gets.
 var receiverSecrets = []string{
 	signingSecret, "whsec_" + strings.Repeat("bmV3", 8), "whsec_" + strings.Repeat("b3Ro", 8),
 }
 
-// A receiver in another language, with the library of Standard Webhooks, trusts what is signed with a secret that it
-// knows, also while another replaces it.
+// A receiver in another language, with the library of Standard Webhooks, verifies requests, also while one
+// secret replaces another.
 func TestTypeScriptReceiverVerifiesRequests(t *testing.T) {
 	t.Parallel()
 	receiver := runTypeScript(t, "receiver.js", nil, receiverSecrets...)
