@@ -67,9 +67,14 @@ func fieldErrors(err error) []server.FieldError {
 	case errors.As(err, &request):
 		return requestFieldErrors(request)
 	case errors.As(err, &parameter):
-		return []server.FieldError{{In: server.FieldErrorInPath, Field: parameter.ParamName, Code: wrongFormat, Detail: "has the wrong format"}}
+		return []server.FieldError{{
+			In: server.FieldErrorInPath, Field: parameter.ParamName, Code: wrongFormat, Detail: "has the wrong format",
+		}}
 	case errors.As(err, &mistyped):
-		return []server.FieldError{{In: server.FieldErrorInBody, Field: mistyped.Field, Code: wrongType, Detail: "must be of type " + mistyped.Type.String()}}
+		return []server.FieldError{{
+			In: server.FieldErrorInBody, Field: mistyped.Field, Code: wrongType,
+			Detail: "must be of type " + mistyped.Type.String(),
+		}}
 	default:
 		return nil
 	}
@@ -99,7 +104,9 @@ func schemaErrors(err error, in server.FieldErrorIn, field string) []server.Fiel
 	case errors.As(err, &schema):
 		return []server.FieldError{schemaFieldError(schema, in, field)}
 	case errors.As(err, &parse):
-		return []server.FieldError{{In: in, Field: field, Code: wrongType, Detail: cmp.Or(parse.Reason, "has the wrong type")}}
+		return []server.FieldError{{
+			In: in, Field: field, Code: wrongType, Detail: cmp.Or(parse.Reason, "has the wrong type"),
+		}}
 	default:
 		return []server.FieldError{{In: in, Field: field, Code: codeOf(err), Detail: err.Error()}}
 	}

@@ -47,13 +47,15 @@ var problems = map[jobs.Code]struct {
 	jobs.JobDeleted:            {http.StatusConflict, ""},
 	jobs.SecretsCannotBeOpened: {http.StatusConflict, ""},
 	leaseExpired:               {http.StatusConflict, "The lease has expired, or holds no runs any more."},
-	staleToken:                 {http.StatusConflict, "The run is not leased with this token: it has ended, or its lease has expired."},
-	bodyTooLarge:               {http.StatusRequestEntityTooLarge, ""},
-	unsupportedMediaType:       {http.StatusUnsupportedMediaType, "The body must be application/json."},
-	internalError:              {http.StatusInternalServerError, "The service failed. The request id leads to the log."},
-	databaseUnavailable:        {http.StatusServiceUnavailable, ""},
-	databaseOverloaded:         {http.StatusServiceUnavailable, ""},
-	codeNotReady:               {http.StatusServiceUnavailable, ""},
+	staleToken: {
+		http.StatusConflict, "The run is not leased with this token: it has ended, or its lease has expired.",
+	},
+	bodyTooLarge:         {http.StatusRequestEntityTooLarge, ""},
+	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body must be application/json."},
+	internalError:        {http.StatusInternalServerError, "The service failed. The request id leads to the log."},
+	databaseUnavailable:  {http.StatusServiceUnavailable, ""},
+	databaseOverloaded:   {http.StatusServiceUnavailable, ""},
+	codeNotReady:         {http.StatusServiceUnavailable, ""},
 }
 
 // problem returns a problem, with its own detail or, if that is empty, with the one of its code.

@@ -34,11 +34,13 @@ func TestProblemOf(t *testing.T) {
 		"conflict": {&jobs.Conflict{Code: jobs.RunHasEnded, Detail: "The run has ended."}, 409, jobs.RunHasEnded, nil, false},
 		"fields": {
 			&jobs.Invalid{Fields: []jobs.Field{{Name: "cron", Code: jobs.NeverDue, Detail: "is never due again"}}}, 400, invalidRequest,
-			[]server.FieldError{{In: "body", Field: "cron", Code: "never-due", Detail: "is never due again"}}, false,
+			[]server.FieldError{{In: "body", Field: "cron", Code: "never-due", Detail: "is never due again"}},
+			false,
 		},
 		"a parameter": {
 			invalidQuery("cursor", jobs.WrongFormat, "is none"), 400, invalidRequest,
-			[]server.FieldError{{In: "query", Field: "cursor", Code: "wrong-format", Detail: "is none"}}, false,
+			[]server.FieldError{{In: "query", Field: "cursor", Code: "wrong-format", Detail: "is none"}},
+			false,
 		},
 		"no database": {&pgconn.ConnectError{}, 503, databaseUnavailable, nil, true},
 		"a bug":       {errors.New("secret internals"), 500, internalError, nil, true},

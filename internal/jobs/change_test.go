@@ -30,15 +30,18 @@ func TestChange(t *testing.T) {
 		"a payload keeps its bytes": {Definition{}, `{"payload":{"b": 1.0,  "a":9007199254740993}}`, Definition{Payload: []byte(`{"b": 1.0,  "a":9007199254740993}`)}},
 		"a payload of null":         {cron, `{"payload":null}`, func() Definition { j := cron; j.Payload = []byte("null"); return j }()},
 		"another kind of schedule replaces it": {
-			Definition{Cron: new("@daily"), TimeZone: new("Europe/Berlin")}, `{"intervalInSeconds":60}`,
+			Definition{Cron: new("@daily"), TimeZone: new("Europe/Berlin")},
+			`{"intervalInSeconds":60}`,
 			Definition{IntervalSeconds: new(int64(60))},
 		},
 		"another expression keeps the zone": {
-			Definition{Cron: new("@daily"), TimeZone: new("Europe/Berlin")}, `{"cron":"@hourly"}`,
+			Definition{Cron: new("@daily"), TimeZone: new("Europe/Berlin")},
+			`{"cron":"@hourly"}`,
 			Definition{Cron: new("@hourly"), TimeZone: new("Europe/Berlin")},
 		},
 		"two kinds stay, to be refused": {
-			Definition{}, `{"cron":"@daily","intervalInSeconds":1}`,
+			Definition{},
+			`{"cron":"@daily","intervalInSeconds":1}`,
 			Definition{Cron: new("@daily"), IntervalSeconds: new(int64(1))},
 		},
 		"a status clears the reason": {

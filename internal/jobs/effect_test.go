@@ -19,8 +19,8 @@ func filled(t *testing.T, n int) *Definition {
 	t.Helper()
 	job := &Definition{}
 	value := reflect.ValueOf(job).Elem()
-	for i := range value.NumField() {
-		fill(t, value.Field(i), n)
+	for _, field := range value.Fields() {
+		fill(t, field, n)
 	}
 	return job
 }

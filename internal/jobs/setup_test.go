@@ -84,9 +84,9 @@ func (f fixture) exec(sql string, args ...any) {
 	require.NoError(f.t, err)
 }
 
-func (f fixture) count(sql string, args ...any) (n int) {
+func (f fixture) count(sql string) (n int) {
 	f.t.Helper()
-	require.NoError(f.t, f.Pool.QueryRow(f.t.Context(), sql, args...).Scan(&n))
+	require.NoError(f.t, f.Pool.QueryRow(f.t.Context(), sql).Scan(&n))
 	return n
 }
 
