@@ -13,10 +13,11 @@ import (
 )
 
 // backlog returns which occurrences of an interval from noon on are executed, as how many seconds
-// late, and how many are skipped, when nothing was claimed for a while and everything that is due is
-// claimed at once.
-func backlog(t *testing.T, p db.MisfirePolicy, window *int64, interval, outage int) (late []int, skipped int) {
+// late, when nothing was claimed for a while and everything that is due is claimed at once. The others
+// are counted.
+func backlog(t *testing.T, p db.MisfirePolicy, window *int64, interval, outage int) (late []int) {
 	t.Helper()
+	skipped := 0
 	job := &db.Job{MisfirePolicy: p, CatchupWindowSeconds: window}
 	s := schedule.Schedule{Grid: schedule.NewInterval(noon.Add(-time.Duration(interval)*time.Second), int64(interval))}
 	now := noon.Add(time.Duration(outage) * time.Second)
@@ -35,12 +36,12 @@ func backlog(t *testing.T, p db.MisfirePolicy, window *int64, interval, outage i
 		next = step.Next
 	}
 	require.Equal(t, outage/interval+1, len(late)+skipped, "each occurrence is executed or counted")
-	return late, skipped
+	return late
 }
 
-// fromTo returns the numbers from one down to another.
-func fromTo(from, to int) (all []int) {
-	for n := from; n >= to; n-- {
+// each returns the numbers from one down to 0.
+func each(from int) (all []int) {
+	for n := from; n >= 0; n-- {
 		all = append(all, n)
 	}
 	return all
@@ -63,18 +64,18 @@ func TestMisfire(t *testing.T) {
 		{skip, -1, 3600, 61, nil},
 		{all, -1, 3600, 61, []int{61}},
 		// Some seconds late is on time, whatever the policy, the window and what else is due.
-		{once, 0, 1, 10, fromTo(10, 0)},
-		{skip, 0, 1, 10, fromTo(10, 0)},
-		{all, 0, 1, 10, fromTo(10, 0)},
+		{once, 0, 1, 10, each(10)},
+		{skip, 0, 1, 10, each(10)},
+		{all, 0, 1, 10, each(10)},
 		// A backlog younger than a minute: no burst with SKIP.
-		{once, -1, 1, 54, fromTo(54, 0)},
+		{once, -1, 1, 54, each(54)},
 		{skip, -1, 1, 54, []int{0}},
-		{all, -1, 1, 54, fromTo(54, 0)},
+		{all, -1, 1, 54, each(54)},
 		{skip, -1, 30, 50, []int{20}},
 		// A backlog older than a minute.
 		{once, -1, 1, 90, []int{0}},
 		{skip, -1, 1, 90, []int{0}},
-		{all, -1, 1, 90, fromTo(90, 0)},
+		{all, -1, 1, 90, each(90)},
 		{once, -1, 60, 90, []int{30}},
 		{skip, -1, 60, 90, nil},
 		{all, -1, 60, 90, []int{90, 30}},
@@ -85,8 +86,8 @@ func TestMisfire(t *testing.T) {
 		{all, 30, 3600, 54, nil},
 		{once, 30, 1, 54, []int{0}},
 		{skip, 30, 1, 54, []int{0}},
-		{all, 30, 1, 54, fromTo(30, 0)},
-		{all, 0, 1, 54, fromTo(10, 0)},
+		{all, 30, 1, 54, each(30)},
+		{all, 0, 1, 54, each(10)},
 		{once, 0, 20, 54, nil},
 		// A longer one.
 		{once, 100, 600, 700, []int{100}},
@@ -101,7 +102,7 @@ func TestMisfire(t *testing.T) {
 			if c.window >= 0 {
 				window = &c.window
 			}
-			late, _ := backlog(t, c.policy, window, c.interval, c.outage)
+			late := backlog(t, c.policy, window, c.interval, c.outage)
 			require.Equal(t, c.late, late)
 		})
 	}
@@ -113,9 +114,9 @@ func TestMisfirePoliciesAreOrdered(t *testing.T) {
 	for _, window := range []*int64{nil, new(int64(0)), new(int64(30)), new(int64(600))} {
 		for _, interval := range []int{1, 7, 60, 600} {
 			for _, outage := range []int{0, 5, 11, 59, 61, 90, 700} {
-				skip, _ := backlog(t, db.MisfirePolicySKIP, window, interval, outage)
-				once, _ := backlog(t, db.MisfirePolicyFIREONCE, window, interval, outage)
-				all, _ := backlog(t, db.MisfirePolicyFIREALL, window, interval, outage)
+				skip := backlog(t, db.MisfirePolicySKIP, window, interval, outage)
+				once := backlog(t, db.MisfirePolicyFIREONCE, window, interval, outage)
+				all := backlog(t, db.MisfirePolicyFIREALL, window, interval, outage)
 				require.LessOrEqual(t, len(skip), len(once), "every %d s, %d s late", interval, outage)
 				require.LessOrEqual(t, len(once), len(all), "every %d s, %d s late", interval, outage)
 			}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"punctual/internal/clock"
-	"punctual/internal/logging"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"punctual/internal/clock"
+	"punctual/internal/logging"
 )
 
 const (
