@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
-	"punctual/gen/db"
 )
 
 // backfill asks for what was not run in a window, and returns what it was answered.
@@ -113,8 +112,8 @@ func TestBackfillLeavesToTheScheduleWhatItComesTo(t *testing.T) {
 			_, err := pool.Exec(t.Context(), // as if it had been made when the first five had passed
 				`update due set scheduled_for = scheduled_for + interval '5 minutes', ready_at = ready_at + interval '5 minutes'`)
 			require.NoError(t, err)
-			now, err := db.New(pool).DatabaseTime(t.Context())
-			require.NoError(t, err)
+			var now time.Time
+			require.NoError(t, pool.QueryRow(t.Context(), `select now()`).Scan(&now))
 			service.backfills(t, job.Id, now.Add(-time.Hour), now, 5, 10)
 			service.executes(t, 10)
 			runs := service.listRuns(t, job.Id)
@@ -141,4 +140,25 @@ func TestBackfillGoesBehindWhatIsDue(t *testing.T) {
 	require.Greater(t, got.JSON202.Runs, int32(800))
 	require.Equal(t, due.Id, service.leaseOne(t, "q").JobId)
 	require.Equal(t, late.Id, service.leaseOne(t, "q").JobId)
+}
+
+// A scheduled run does not end what is backfilled beside it.
+func TestWhatIsBackfilledIsNotCanceled(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	job := service.create(t, `{"name":"x","intervalInSeconds":60,"overlapPolicy":"CANCEL_OTHER"`+queued+`}`)
+	age(t, pool, job.Id, 10*time.Minute)
+	service.patch(t, job.Id, `{"status":"PAUSED"}`)
+	service.patch(t, job.Id, `{"status":"ACTIVE"}`)
+	from := job.CreatedAt.Add(-5 * time.Minute)
+	service.backfills(t, job.Id, from, from, 1, 1)
+	backfilled := service.leaseOne(t, "q")
+	_, err := pool.Exec(t.Context(), `with j as (update jobs set anchor_at = anchor_at - interval '1 minute')
+		update due set scheduled_for = scheduled_for - interval '1 minute', ready_at = ready_at - interval '1 minute' where carries_schedule`)
+	require.NoError(t, err)
+	service.complete(t, service.leaseOne(t, "q"), "")
+	require.Zero(t, count(t, pool, `select count(*) from due where cancel_reason is not null`))
+	service.complete(t, backfilled, "")
+	require.Equal(t, client.RunStatusSUCCEEDED, service.readRun(t, backfilled.Id).Status)
+	require.Equal(t, 2, count(t, pool, `select count(*) from runs where status = 'SUCCEEDED'`))
 }

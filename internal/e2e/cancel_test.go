@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
@@ -99,8 +98,8 @@ func TestCancelingTheLastOfMaxRuns(t *testing.T) {
 func TestCancelingWhatWaitsForAnother(t *testing.T) {
 	t.Parallel()
 	service, pool := setup(t)
-	job := service.due(t, pool, `,"overlapPolicy":"BUFFER_ONE"`)
-	first := begin(t, pool)
+	job := service.due(t, pool, queued+`,"overlapPolicy":"BUFFER_ONE"`)
+	first := service.leaseOne(t, "q")
 	waits := service.startRun(t, job.Id, "")
 	canceled := service.cancel(t, waits.Id)
 	require.Equal(t, http.StatusAccepted, canceled.StatusCode())
@@ -108,8 +107,8 @@ func TestCancelingWhatWaitsForAnother(t *testing.T) {
 	require.Equal(t, http.StatusConflict, service.cancel(t, waits.Id).StatusCode())
 	another := service.startRun(t, job.Id, "")
 	require.Equal(t, client.RunStatusPENDING, another.Status, "there is room again")
-	end(t, pool, first, nil)
-	service.executes(t, 1)
+	service.complete(t, first, "")
+	service.complete(t, service.leaseOne(t, "q"), "")
 	require.Equal(t, client.RunStatusSUCCEEDED, service.readRun(t, another.Id).Status)
 	require.Len(t, service.listRuns(t, job.Id), 3)
 }
@@ -187,25 +186,21 @@ func TestCancelingWhatAnInstanceExecutes(t *testing.T) {
 func TestCancelingWhatAWorkerExecutes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		then   func(*testing.T, instance, *pgxpool.Pool, client.LeasedRun)
+		then   func(*testing.T, instance, client.LeasedRun)
 		passes int
 		status client.RunStatus
 	}{
-		"it fails": {func(t *testing.T, service instance, _ *pgxpool.Pool, run client.LeasedRun) {
+		"it fails": {func(t *testing.T, service instance, run client.LeasedRun) {
 			t.Helper()
 			service.fail(t, run, `,"error":"told to"`)
 		}, 0, client.RunStatusCANCELED},
-		"it was done": {func(t *testing.T, service instance, _ *pgxpool.Pool, run client.LeasedRun) {
+		"it was done": {func(t *testing.T, service instance, run client.LeasedRun) {
 			t.Helper()
 			service.complete(t, run, "")
 		}, 0, client.RunStatusSUCCEEDED},
-		"it gives it back": {func(t *testing.T, service instance, _ *pgxpool.Pool, run client.LeasedRun) {
+		"it gives it back": {func(t *testing.T, service instance, run client.LeasedRun) {
 			t.Helper()
 			service.release(t, run)
-		}, 1, client.RunStatusCANCELED},
-		"it dies": {func(t *testing.T, _ instance, pool *pgxpool.Pool, _ client.LeasedRun) {
-			t.Helper()
-			expire(t, pool)
 		}, 1, client.RunStatusCANCELED},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +216,7 @@ func TestCancelingWhatAWorkerExecutes(t *testing.T) {
 			require.Equal(t, []uuid.UUID{run.Id}, told.JSON200.Canceled)
 			require.Nil(t, service.lease(t, "q", `{"waitSeconds":0}`))
 
-			c.then(t, service, pool, run)
+			c.then(t, service, run)
 			if c.passes > 0 {
 				require.Nil(t, service.lease(t, "q", `{"waitSeconds":0}`), "no worker is needed for it any more")
 				service.executes(t, c.passes)

@@ -10,9 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
-	"punctual/gen/db"
-	"punctual/internal/jobs"
-	"punctual/internal/runs"
 )
 
 // startRun starts a run of a job by hand, by a policy or, where that is empty, by the job's own.
@@ -63,32 +60,4 @@ func (i instance) due(t *testing.T, pool *pgxpool.Pool, body string) client.Job 
 	job := i.create(t, `{"name":"due","intervalInSeconds":60`+body+`}`)
 	age(t, pool, job.Id, time.Minute)
 	return i.getJob(t, job.Id)
-}
-
-// begin begins the only run that is due, as an instance that exists only in the test.
-func begin(t *testing.T, pool *pgxpool.Pool) *runs.Attempt {
-	t.Helper()
-	q := db.New(pool)
-	holder := uuid.Must(uuid.NewV7())
-	require.NoError(t, q.CreateLease(t.Context(), db.CreateLeaseParams{ID: holder, Holder: "test", Duration: time.Minute}))
-	rows, err := q.Claim(t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: holder, MaxRows: 10})
-	require.NoError(t, err)
-	require.Len(t, rows, 1, "one run is due")
-	attempt, _ := storeOf(pool).Open(t.Context(), rows[0].ReadAt, rows)[0].Prepare(rows[0].ReadAt)
-	require.NotNil(t, attempt, "it is to be executed")
-	attempt.Begin(rows[0].ReadAt)
-	return attempt
-}
-
-// end ends a run that was begun.
-func end(t *testing.T, pool *pgxpool.Pool, attempt *runs.Attempt, failure error) {
-	t.Helper()
-	now, err := db.New(pool).DatabaseTime(t.Context())
-	require.NoError(t, err)
-	saved := storeOf(pool).Save(t.Context(), []*runs.Ended{attempt.End(now, nil, failure)})
-	require.Empty(t, saved, "it was the test's to end")
-}
-
-func storeOf(pool *pgxpool.Pool) runs.Store {
-	return runs.Store{Queries: db.New(pool), Logger: discard, Jobs: jobs.New(jobs.Config{Pool: pool}), Due: func(*string, time.Time) {}}
 }

@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"errors"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -70,40 +68,17 @@ func TestRetryingWhatDidNotSucceed(t *testing.T) {
 	}
 }
 
-// It obeys the overlap policy, also while it waits for another run's end.
-func TestARetryObeysTheOverlapPolicy(t *testing.T) {
-	t.Parallel()
-	service, pool := setup(t)
-	job := service.due(t, pool, `,"overlapPolicy":"BUFFER_ONE"`)
-	service.cancelDue(t, job.Id)
-	first := service.listRuns(t, job.Id)[0]
-	service.startRun(t, job.Id, "")
-	executing := begin(t, pool)
-	waits, skipped := service.retry(t, first.Id).JSON202, service.retry(t, first.Id).JSON202
-	require.Equal(t, client.RunStatusPENDING, waits.Status)
-	require.Equal(t, client.RunStatusSKIPPED, skipped.Status)
-	require.Equal(t, first.Id, *waits.RetryOf)
-	require.Equal(t, first.Id, *skipped.RetryOf)
-	end(t, pool, executing, nil)
-	service.executes(t, 1)
-	ended := service.readRun(t, waits.Id)
-	require.Equal(t, client.RunStatusSUCCEEDED, ended.Status)
-	require.Equal(t, client.RunTriggerRETRY, ended.Trigger)
-	require.Equal(t, first.Id, *ended.RetryOf)
-	require.Equal(t, job.NextRunAt.Add(time.Minute), *service.getJob(t, job.Id).NextRunAt)
-}
-
 func TestWhatCannotBeRetried(t *testing.T) {
 	t.Parallel()
 	service, pool := setup(t)
 	require.Equal(t, http.StatusNotFound, service.retry(t, uuid.Must(uuid.NewV7())).StatusCode())
-	job := service.due(t, pool, ``)
+	job := service.due(t, pool, queued)
 	run := service.listRuns(t, job.Id)[0]
 	require.Equal(t, http.StatusConflict, service.retry(t, run.Id).StatusCode(), "it is due")
-	executing := begin(t, pool)
+	executing := service.leaseOne(t, "q")
 	require.Equal(t, http.StatusConflict, service.retry(t, run.Id).StatusCode(), "it executes")
 	service.cancel(t, run.Id)
-	end(t, pool, executing, nil)
+	service.complete(t, executing, "")
 	require.Equal(t, http.StatusConflict, service.retry(t, run.Id).StatusCode(), "it has succeeded")
 
 	job = service.due(t, pool, ``)
@@ -114,22 +89,4 @@ func TestWhatCannotBeRetried(t *testing.T) {
 	refused := service.retry(t, run.Id)
 	require.Equal(t, http.StatusConflict, refused.StatusCode())
 	require.Equal(t, "The run's job was deleted.", refused.ApplicationproblemJSON409.Detail)
-}
-
-// Also where the run is due a moment after it was asked for, and so not to be read yet.
-func TestARetryNamesWhatItRepeatsBeforeItIsDue(t *testing.T) {
-	t.Parallel()
-	service, pool := setup(t)
-	job := service.due(t, pool, `,"maxAttempts":1`)
-	first := begin(t, pool)
-	end(t, pool, first, errors.New("no luck"))
-	age(t, pool, job.Id, 55*time.Second)
-	claimOne(t, pool, job.Id) // ahead of its instant
-	policy := cancelOther
-	again, err := service.RetryRunWithResponse(t.Context(), first.RunID(), &client.RetryRunParams{OverlapPolicy: &policy})
-	require.NoError(t, err)
-	require.Equal(t, http.StatusAccepted, again.StatusCode(), "%s", again.Body)
-	require.Equal(t, client.RunStatusPENDING, again.JSON202.Status)
-	require.NotNil(t, again.JSON202.RetryOf, "it repeats a run")
-	require.Equal(t, first.RunID(), *again.JSON202.RetryOf)
 }

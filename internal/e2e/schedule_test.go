@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -149,33 +148,6 @@ func TestMaxRunsCompletesAndDeletes(t *testing.T) {
 	stays, err := service.GetRunWithResponse(t.Context(), run.Id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, stays.StatusCode())
-}
-
-// The last run says that nothing comes next when it begins, not when it ends.
-func TestNothingComesAfterTheLastOfMaxRuns(t *testing.T) {
-	t.Parallel()
-	service, db := setup(t)
-	for maxRuns, more := range map[int]int{1: 0, 2: 1} {
-		job := service.due(t, db, fmt.Sprintf(`,"maxRuns":%d`, maxRuns))
-		require.Len(t, service.upcoming(t, job.Id), more, "of %d, one is due", maxRuns)
-		run := begin(t, db)
-		require.Len(t, service.upcoming(t, job.Id), more, "of %d, one executes", maxRuns)
-		require.Equal(t, more > 0, service.getJob(t, job.Id).NextRunAt != nil, "of %d, one executes", maxRuns)
-		end(t, db, run, nil)
-		require.Equal(t, more > 0, service.getJob(t, job.Id).NextRunAt != nil, "of %d, one has ended", maxRuns)
-	}
-}
-
-// What was due while a run executes, or while nobody could, is not to come.
-func TestUpcomingIsFromNowOn(t *testing.T) {
-	t.Parallel()
-	service, db := setup(t)
-	job := service.createJob(t, "late", 60, `null`)
-	age(t, db, job.Id, 10*time.Minute+30*time.Second)
-	job = service.getJob(t, job.Id)
-	require.Equal(t, job.CreatedAt.Add(11*time.Minute), service.upcoming(t, job.Id)[0], "it is overdue")
-	claimOne(t, db, job.Id)
-	require.Equal(t, job.CreatedAt.Add(11*time.Minute), service.upcoming(t, job.Id)[0], "it executes")
 }
 
 func TestStartAndEndBoundTheSchedule(t *testing.T) {

@@ -6,10 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"punctual/internal/testdb/need"
 	"sync"
 	"testing"
 	"time"
+
+	"punctual/internal/testdb/need"
 
 	"github.com/stretchr/testify/require"
 )

@@ -24,105 +24,12 @@ func TestAHeartbeatKeepsALease(t *testing.T) {
 	require.NotNil(t, kept.JSON200.Canceled)
 
 	service.complete(t, lease.Runs[0], "")
+	for what, more := range map[string]string{"complete": "", "fail": `,"error":"late"`, "release": ""} {
+		require.Equal(t, http.StatusConflict, service.says(t, lease.Runs[0], what, more), "%s, though it has ended", what)
+	}
 	over, err := service.HeartbeatWithResponse(t.Context(), lease.Id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusConflict, over.StatusCode(), "nothing is left under it")
-}
-
-// What a worker that was away too long says changes nothing.
-func TestAWorkerThatWasAwayTooLong(t *testing.T) {
-	t.Parallel()
-	for name, comesBack := range map[string]func(t *testing.T, service instance, run client.LeasedRun){
-		"while it waits": func(*testing.T, instance, client.LeasedRun) {},
-		"while another executes": func(t *testing.T, service instance, run client.LeasedRun) {
-			t.Helper()
-			again := service.leaseOne(t, "q")
-			require.Equal(t, run.Id, again.Id)
-			require.EqualValues(t, 2, again.Attempt)
-			require.NotEqual(t, again.Token, run.Token)
-			require.Equal(t, run.ScheduledFor, again.ScheduledFor)
-		},
-		"after another has done it": func(t *testing.T, service instance, _ client.LeasedRun) {
-			t.Helper()
-			service.complete(t, service.leaseOne(t, "q"), "")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			service, pool := setup(t)
-			service.due(t, pool, queued)
-			lease := service.lease(t, "q", `{"waitSeconds":0}`)
-			run := lease.Runs[0]
-			expire(t, pool)
-			comesBack(t, service, run)
-			before := service.readRun(t, run.Id)
-			for what, more := range map[string]string{"complete": "", "fail": `,"error":"late"`, "release": ""} {
-				require.Equal(t, http.StatusConflict, service.says(t, run, what, more), what)
-			}
-			beat, err := service.HeartbeatWithResponse(t.Context(), lease.Id)
-			require.NoError(t, err)
-			require.Equal(t, http.StatusConflict, beat.StatusCode())
-			require.Equal(t, before, service.readRun(t, run.Id))
-		})
-	}
-}
-
-// A run that kills its workers ends, though no worker asks for it any more.
-func TestARunThatKillsItsWorkersEnds(t *testing.T) {
-	t.Parallel()
-	service, pool := setup(t)
-	job := service.due(t, pool, queued+`,"maxAttempts":2`)
-	run := service.leaseOne(t, "q")
-	expire(t, pool)
-	service.leaseOne(t, "q")
-	expire(t, pool)
-	require.Nil(t, service.lease(t, "q", `{"waitSeconds":0}`))
-	service.executes(t, 1)
-	ended := service.readRun(t, run.Id)
-	require.Equal(t, client.RunStatusFAILED, ended.Status)
-	require.Equal(t, client.RunReasonLEASEEXPIRED, *ended.Reason)
-	require.Equal(t, "the lease of worker expired before the attempt ended", *ended.Error)
-	require.EqualValues(t, 2, ended.Attempt)
-	require.Equal(t, job.NextRunAt.Add(time.Minute), *service.getJob(t, job.Id).NextRunAt)
-	require.Equal(t, 1, count(t, pool, `select count(*) from due where awaits_worker and queue = 'q'`), "the next is for workers again")
-}
-
-// An attempt has its time, however alive its worker is.
-func TestAWorkersAttemptHasADeadline(t *testing.T) {
-	t.Parallel()
-	service, pool := setup(t)
-	service.due(t, pool, queued+`,"attemptDeadlineSeconds":30,"maxAttempts":2,"minBackoffSeconds":0,"maxBackoffSeconds":0`)
-	for _, status := range []client.RunStatus{client.RunStatusRUNNING, client.RunStatusFAILED} {
-		lease := service.lease(t, "q", `{"waitSeconds":10}`)
-		n, err := brokerOf(pool).EndOverdue(t.Context())
-		require.NoError(t, err)
-		require.Zero(t, n, "it is in time")
-		age(t, pool, lease.Runs[0].JobId, 30*time.Second)
-		_, err = pool.Exec(t.Context(), `
-			with leases as (update leases set created_at = created_at - interval '30 seconds', scheduled_fors = array(select scheduled_for from due))
-			update due set started_at = started_at - interval '30 seconds'`)
-		require.NoError(t, err)
-		beat, err := service.HeartbeatWithResponse(t.Context(), lease.Id)
-		require.NoError(t, err)
-		require.Equal(t, http.StatusOK, beat.StatusCode())
-
-		n, err = brokerOf(pool).EndOverdue(t.Context())
-		require.NoError(t, err)
-		require.EqualValues(t, 1, n)
-		runs := service.listRuns(t, lease.Runs[0].JobId)
-		run := runs[len(runs)-1]
-		require.Equal(t, status, run.Status)
-		lease.Runs[0].Id = run.Id // its time was moved
-		require.Equal(t, http.StatusConflict, service.says(t, lease.Runs[0], "complete", ""))
-		beat, err = service.HeartbeatWithResponse(t.Context(), lease.Id)
-		require.NoError(t, err)
-		require.Equal(t, http.StatusConflict, beat.StatusCode(), "nothing is left under it")
-		if status == client.RunStatusFAILED {
-			require.Equal(t, client.RunReasonDEADLINEEXCEEDED, *run.Reason)
-			require.Equal(t, "attempt deadline exceeded after 30s", *run.Error)
-			require.Len(t, run.FailedAttempts, 1)
-		}
-	}
 }
 
 // What passed while nobody served the queue is for the misfire policy, which is asked when a worker comes.

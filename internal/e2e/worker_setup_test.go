@@ -7,11 +7,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
-	"punctual/gen/db"
 )
 
 // lease asks a queue for runs as a worker does, and returns nil where there are none.
@@ -65,13 +63,4 @@ func (i instance) cancelDue(t *testing.T, job uuid.UUID) {
 	t.Helper()
 	require.Equal(t, http.StatusAccepted, i.cancel(t, i.listRuns(t, job)[0].Id).StatusCode())
 	i.executes(t, 1)
-}
-
-// expire lets the leases of all workers run out, and their runs be freed, as an instance that polls does.
-func expire(t *testing.T, pool *pgxpool.Pool) {
-	t.Helper()
-	_, err := pool.Exec(t.Context(), `update leases set expires_at = now() where duration is not null`)
-	require.NoError(t, err)
-	_, err = db.New(pool).FreeAbandoned(t.Context())
-	require.NoError(t, err)
 }

@@ -15,8 +15,6 @@ import (
 
 	"punctual/gen/client"
 	"punctual/internal/app"
-	"punctual/internal/broker"
-	"punctual/internal/jobs"
 	"punctual/internal/testdb"
 )
 
@@ -230,9 +228,4 @@ func TestChangingAJobWhoseRunWaitsForAWorker(t *testing.T) {
 	require.Equal(t, client.RunReasonJOBPAUSED, *service.listRuns(t, paused.Id)[0].Reason)
 	require.Equal(t, client.RunReasonJOBDELETED, *service.readRun(t, run.Id).Reason)
 	require.Nil(t, service.updateJob(t, paused.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)}).StatusReason)
-}
-
-// brokerOf is what an instance does for workers, without the instance.
-func brokerOf(pool *pgxpool.Pool) *broker.Broker {
-	return broker.New(broker.Config{Pool: pool, Logger: discard, Jobs: jobs.New(jobs.Config{Pool: pool})})
 }
