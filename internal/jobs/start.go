@@ -72,7 +72,9 @@ func (e *edit) start(ctx context.Context, what start) (at time.Time, canceled []
 		// The schedule goes on behind this run, and must not come back to what is claimed ahead.
 		from = clock.Later(from, open.ScheduledFor.Add(time.Microsecond))
 	}
-	at = firstFreeInstant(rows, from)
+	if at, err = e.firstFreeInstant(ctx, rows, from); err != nil {
+		return at, nil, err
+	}
 	switch {
 	case open == nil || overlap == db.OverlapPolicyALLOWALL:
 	case overlap == db.OverlapPolicyCANCELOTHER:
@@ -126,14 +128,25 @@ func openRunOf(rows []db.Due, now time.Time) *db.Due {
 	return findLast(rows, func(row *db.Due) bool { return isOpen(row, now) })
 }
 
-// firstFreeInstant returns the first instant from one on that no row has: it names the run.
-func firstFreeInstant(rows []db.Due, from time.Time) time.Time {
-	for slices.ContainsFunc(rows, func(row db.Due) bool {
-		return row.ScheduledFor.Equal(from) || (row.BufferedFor != nil && row.BufferedFor.Equal(from))
-	}) {
-		from = from.Add(time.Microsecond)
+// firstFreeInstant returns the first instant from one on that no run of the job has: it names the run.
+// A run that has ended may have it: one that was to follow a run claimed ahead, and was canceled.
+func (e *edit) firstFreeInstant(ctx context.Context, rows []db.Due, from time.Time) (time.Time, error) {
+	for ; ; from = from.Add(time.Microsecond) {
+		if slices.ContainsFunc(rows, func(row db.Due) bool {
+			return row.ScheduledFor.Equal(from) || (row.BufferedFor != nil && row.BufferedFor.Equal(from))
+		}) {
+			continue
+		}
+		stored, err := e.ListStored(ctx, db.ListStoredParams{
+			JobIds: []uuid.UUID{e.job.ID}, ScheduledFors: []time.Time{from}, Earliest: from, Latest: from,
+		})
+		if err != nil {
+			return from, fmt.Errorf("look for a run at the same instant: %w", err)
+		}
+		if len(stored) == 0 {
+			return from, nil
+		}
 	}
-	return from
 }
 
 // triggerOf returns why there is a run that somebody asked for.

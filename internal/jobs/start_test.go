@@ -195,3 +195,19 @@ func TestRunCount(t *testing.T) {
 		})
 	}
 }
+
+// A run that was to follow one claimed ahead of its instant, and was canceled, keeps its instant. The
+// next run started by hand gets another one.
+func TestStartRunAfterACanceledOne(t *testing.T) {
+	t.Parallel()
+	e := enginetest.New(t)
+	job := e.Create(`{"name":"often","intervalInSeconds":60}`).Job.ID
+	require.Len(t, e.ClaimUnder(e.NewLease(), time.Hour), 1)
+
+	first := e.Start(job, bufferOne)
+	require.Equal(t, "CANCELED", e.Cancel(enginetest.IDOf(first)).Status)
+	second := e.Start(job, bufferOne)
+	require.NotEqual(t, enginetest.IDOf(first), enginetest.IDOf(second))
+	require.Equal(t, "PENDING", second.Status)
+	require.Equal(t, "CANCELED", e.Run(enginetest.IDOf(first)).Status)
+}
