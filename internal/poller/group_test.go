@@ -45,147 +45,165 @@ func (m *meter) executor(d time.Duration) executorFunc {
 }
 
 func (b bench) groupedJob(name string, bound int32, interval int64) uuid.UUID {
-	b.t.Helper()
+	b.T.Helper()
 	return b.job(func(p *db.CreateJobParams) {
 		p.ConcurrencyGroup, p.MaxConcurrency = &name, &bound
 		p.IntervalSeconds, p.ScheduledFor = &interval, p.CreatedAt.Add(61*time.Second)
 	})
 }
 
-func TestGroupIsBoundedOverAllInstances(t *testing.T) {
+func TestGroup(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	for range 12 {
-		b.groupedJob("database", 3, 3600)
-	}
-	free := b.dueJob()
-	m := &meter{executions: map[uuid.UUID]int{}}
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	for range 3 {
-		p := b.poller(m.executor(50*time.Millisecond), poller.Config{PollInterval: 100 * time.Millisecond})
+	t.Run("is bounded over all instances", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		for range 12 {
+			b.groupedJob("database", 3, 3600)
+		}
+		free := b.dueJob()
+		m := &meter{executions: map[uuid.UUID]int{}}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for range 3 {
+			p := b.poller(m.executor(50*time.Millisecond), poller.Config{PollInterval: 100 * time.Millisecond})
+			running.Go(func() {
+				p.Run(ctx)
+				_ = p.Drain(context.Background()) // all is stored when it returns
+			})
+		}
+		require.Eventually(
+			t,
+			func() bool { return b.Count("select count(*) from runs") == 13 },
+			20*time.Second,
+			10*time.Millisecond,
+		)
+		stop()
+		running.Wait()
+		require.LessOrEqual(t, m.most, 4, "three of the group, and the one without")
+		require.Greater(t, m.most, 1, "not one after the other")
+		require.Equal(t, 1, m.executions[free])
+		require.Equal(t, 13, b.Count("select count(*) from runs where status = 'SUCCEEDED' and attempt = 1"))
+	})
+	// A job that is due all the time does not keep the others out.
+	t.Run("is fair among its jobs", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		busy := b.groupedJob("fair", 1, 1)
+		b.Exec(`update jobs set anchor_at = anchor_at - interval '30 s' where id = $1`, busy)
+		b.Exec(
+			`update due set scheduled_for = scheduled_for - interval '30 s', ready_at = ready_at - interval '30 s'
+				where job_id = $1`,
+			busy,
+		)
+		other, another := b.groupedJob("fair", 1, 3600), b.groupedJob("fair", 1, 3600)
+
+		m := &meter{executions: map[uuid.UUID]int{}}
+		p := b.poller(m.executor(0), poller.Config{})
+		for range 4 {
+			n, err := p.Pass(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, n, "one at a time")
+		}
+		require.Equal(t, busy, m.order[0], "the one that was due first")
+		require.ElementsMatch(t, []uuid.UUID{other, another}, m.order[1:3], "then those that have not run")
+		require.Equal(t, busy, m.order[3])
+	})
+	// A run that is only to be ended does not wait for a place.
+	t.Run("has no place for a canceled run", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		holds, ends := b.groupedJob("full", 1, 3600), b.groupedJob("full", 1, 3600)
+		b.Exec(
+			`update due set lease_id = $1, attempt = 1, token = 1, started_at = now() where job_id = $2`,
+			b.NewLease(),
+			holds,
+		)
+		b.Exec(`update due set cancel_reason = 'REQUESTED' where job_id = $1`, ends)
+		n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, "CANCELED", b.Runs(ends)[0].Status)
+	})
+	// However many runs wait for a place in it.
+	t.Run("keeps no other group out", func(t *testing.T) {
+		t.Parallel()
+		for name, c := range map[string]struct {
+			isFull bool
+			runs   int
+		}{"full": {true, 1}, "with a place": {false, 2}} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				crowd := b.groupedJob("crowd", 1, 3600)
+				if c.isFull { // and each that waits is another job's
+					columns := testdb.Columns(t, b.Pool, "jobs")
+					b.Exec(`insert into jobs (` + columns + `) select ` + columns + ` from (
+						select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid()))).*
+						from jobs j, generate_series(1, 10000)) copy`)
+					b.Exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now()`, b.NewLease())
+				}
+				b.Exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group)
+					select case when $2 then j.id else $1 end, now() - interval '1 min' - row_number() over () * interval '1 ms',
+						now() - interval '1 min', false, 'BACKFILL', 'crowd'
+					from generate_series(1, case when $2 then 1 else 10000 end), jobs j
+					where not $2 or j.id <> $1`, crowd, c.isFull)
+				other := b.groupedJob("other", 1, 3600)
+				n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, c.runs, n)
+				require.Equal(t, "SUCCEEDED", b.Runs(other)[0].Status)
+			})
+		}
+	})
+	// While more is due without a group than can be executed.
+	t.Run("has its turn when all is busy", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		for range 20 {
+			b.dueJob()
+		}
+		grouped := b.groupedJob("patient", 1, 3600)
+		m := &meter{executions: map[uuid.UUID]int{}}
+		p := b.poller(m.executor(0), poller.Config{MaxConcurrentRuns: 1})
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
 		running.Go(func() {
 			p.Run(ctx)
 			_ = p.Drain(context.Background()) // all is stored when it returns
 		})
-	}
-	require.Eventually(t, func() bool { return b.count("select count(*) from runs") == 13 }, 20*time.Second, 10*time.Millisecond)
-	stop()
-	running.Wait()
-	require.LessOrEqual(t, m.most, 4, "three of the group, and the one without")
-	require.Greater(t, m.most, 1, "not one after the other")
-	require.Equal(t, 1, m.executions[free])
-	require.Equal(t, 13, b.count("select count(*) from runs where status = 'SUCCEEDED' and attempt = 1"))
-}
-
-// A job that is due all the time does not keep the others of its group out.
-func TestGroupIsFairAmongJobs(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	busy := b.groupedJob("fair", 1, 1)
-	b.exec(`update jobs set anchor_at = anchor_at - interval '30 s' where id = $1`, busy)
-	b.exec(`update due set scheduled_for = scheduled_for - interval '30 s', ready_at = ready_at - interval '30 s' where job_id = $1`, busy)
-	other, another := b.groupedJob("fair", 1, 3600), b.groupedJob("fair", 1, 3600)
-
-	m := &meter{executions: map[uuid.UUID]int{}}
-	p := b.poller(m.executor(0), poller.Config{})
-	for range 4 {
-		n, err := p.Pass(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, 1, n, "one at a time")
-	}
-	require.Equal(t, busy, m.order[0], "the one that was due first")
-	require.ElementsMatch(t, []uuid.UUID{other, another}, m.order[1:3], "then those that have not run")
-	require.Equal(t, busy, m.order[3])
-}
-
-// What is to end does not wait for a place that it does not need.
-func TestWhatIsCanceledTakesNoPlaceInItsGroup(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	holds, ends := b.groupedJob("full", 1, 3600), b.groupedJob("full", 1, 3600)
-	b.exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now() where job_id = $2`, b.lease(), holds)
-	b.exec(`update due set cancel_reason = 'REQUESTED' where job_id = $1`, ends)
-	n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 1, n)
-	require.Equal(t, "CANCELED", b.runs(ends)[0].Status)
-}
-
-// However many wait for a place in a group, the other groups go on.
-func TestAGroupKeepsNoOtherOut(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		isFull bool
-		runs   int
-	}{"full": {true, 1}, "with a place": {false, 2}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := setup(t)
-			crowd := b.groupedJob("crowd", 1, 3600)
-			if c.isFull { // and each that waits is another job's
-				columns := testdb.Columns(t, b.pool, "jobs")
-				b.exec(`insert into jobs (` + columns + `) select ` + columns + ` from (
-					select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid()))).* from jobs j, generate_series(1, 10000)) copy`)
-				b.exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now()`, b.lease())
-			}
-			b.exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group)
-				select case when $2 then j.id else $1 end, now() - interval '1 min' - row_number() over () * interval '1 ms', now() - interval '1 min', false, 'BACKFILL', 'crowd'
-				from generate_series(1, case when $2 then 1 else 10000 end), jobs j
-				where not $2 or j.id <> $1`, crowd, c.isFull)
-			other := b.groupedJob("other", 1, 3600)
-			n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, c.runs, n)
-			require.Equal(t, "SUCCEEDED", b.runs(other)[0].Status)
-		})
-	}
-}
-
-// While more is due without a group than can be executed, groups have their turn all the same.
-func TestGroupsHaveTheirTurnWhenAllIsBusy(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	for range 20 {
-		b.dueJob()
-	}
-	grouped := b.groupedJob("patient", 1, 3600)
-	m := &meter{executions: map[uuid.UUID]int{}}
-	p := b.poller(m.executor(0), poller.Config{MaxConcurrentRuns: 1})
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() {
-		p.Run(ctx)
-		_ = p.Drain(context.Background()) // all is stored when it returns
+		require.Eventually(
+			t,
+			func() bool { return b.Count("select count(*) from runs") == 21 },
+			20*time.Second,
+			10*time.Millisecond,
+		)
+		stop()
+		running.Wait()
+		require.Contains(t, m.order[:10], grouped)
 	})
-	require.Eventually(t, func() bool { return b.count("select count(*) from runs") == 21 }, 20*time.Second, 10*time.Millisecond)
-	stop()
-	running.Wait()
-	require.Contains(t, m.order[:10], grouped)
-}
-
-// What an edit moves to workers while a claim looks at it is not the instance's to take.
-func TestAnEditThatMeetsAClaimOfAGroup(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	job := b.groupedJob("moving", 1, 3600)
-	held := b.lease()
-	// The claim waits in the middle, between its snapshot and its locks, until the test lets it go on.
-	b.exec(`alter table leases rename to all_leases`)
-	b.exec(`create view leases as select * from all_leases where (select pg_advisory_xact_lock_shared(1)) is not null`)
-	gate, err := b.pool.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = gate.Exec(t.Context(), `select pg_advisory_xact_lock(1)`)
-	require.NoError(t, err)
-	claimed := make(chan []db.ClaimGroupedRow)
-	go func() {
-		rows, err := b.ClaimGrouped(t.Context(), db.ClaimGroupedParams{Token: runs.NewToken(), LeaseID: held, MaxRows: 10})
-		assert.NoError(t, err)
-		claimed <- rows
-	}()
-	require.Eventually(t, func() bool { return b.waiting() == 1 }, 10*time.Second, 10*time.Millisecond, "it waits")
-	require.NoError(t, b.RerouteWaiting(t.Context(), db.RerouteWaitingParams{JobID: job, Queue: new("workers")}))
-	require.NoError(t, gate.Rollback(t.Context()))
-	require.Empty(t, <-claimed)
-	require.Zero(t, b.count(`select count(*) from due where lease_id is not null`))
+	t.Run("leaves to workers what an edit gives them during the claim", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		job := b.groupedJob("moving", 1, 3600)
+		held := b.NewLease()
+		// The claim waits in the middle, between its snapshot and its locks, until the test lets it go
+		// on.
+		b.Exec(`alter table leases rename to all_leases`)
+		b.Exec(`create view leases as select * from all_leases where (select pg_advisory_xact_lock_shared(1)) is not null`)
+		gate, err := b.Pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = gate.Exec(t.Context(), `select pg_advisory_xact_lock(1)`)
+		require.NoError(t, err)
+		claimed := make(chan []db.ClaimGroupedRow)
+		go func() {
+			rows, err := b.ClaimGrouped(t.Context(), db.ClaimGroupedParams{Token: runs.NewToken(), LeaseID: held, MaxRows: 10})
+			assert.NoError(t, err)
+			claimed <- rows
+		}()
+		require.Eventually(t, func() bool { return b.waiting() == 1 }, 10*time.Second, 10*time.Millisecond, "it waits")
+		require.NoError(t, b.RerouteWaiting(t.Context(), db.RerouteWaitingParams{JobID: job, Queue: new("workers")}))
+		require.NoError(t, gate.Rollback(t.Context()))
+		require.Empty(t, <-claimed)
+		require.Zero(t, b.Count(`select count(*) from due where lease_id is not null`))
+	})
 }

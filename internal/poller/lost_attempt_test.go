@@ -17,11 +17,11 @@ import (
 
 // failedAttempts returns the failed attempts of a job's only run.
 func (b bench) failedAttempts(job uuid.UUID) (all []server.FailedAttempt) {
-	b.t.Helper()
-	stored := b.runs(job)
-	require.Len(b.t, stored, 1)
+	b.T.Helper()
+	stored := b.Runs(job)
+	require.Len(b.T, stored, 1)
 	if stored[0].FailedAttempts != nil {
-		require.NoError(b.t, json.Unmarshal(stored[0].FailedAttempts, &all))
+		require.NoError(b.T, json.Unmarshal(stored[0].FailedAttempts, &all))
 	}
 	return all
 }
@@ -33,9 +33,9 @@ func TestLostAttempts(t *testing.T) {
 		b := setup(t)
 		job := b.dueJob()
 		for range 2 {
-			dead := b.lease()
-			require.Len(t, b.claim(dead), 1)
-			b.expire(dead)
+			dead := b.NewLease()
+			require.Len(t, b.ClaimUnder(dead, 0), 1)
+			b.Expire(dead)
 		}
 		b.drain(succeed)
 		lost := b.failedAttempts(job)
@@ -48,15 +48,15 @@ func TestLostAttempts(t *testing.T) {
 			require.False(t, attempt.FinishedAt.Before(attempt.StartedAt.Time))
 		}
 		require.False(t, lost[1].StartedAt.Before(lost[0].FinishedAt.Time), "one after the other")
-		require.Equal(t, "SUCCEEDED", b.runs(job)[0].Status)
-		require.Nil(t, b.runs(job)[0].ExecutedBy, "a plain run costs nothing more")
+		require.Equal(t, "SUCCEEDED", b.Runs(job)[0].Status)
+		require.Nil(t, b.Runs(job)[0].ExecutedBy, "a plain run costs nothing more")
 	})
 	t.Run("of an instance that gave its lease up", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.dueJob()
-		leaving := b.lease()
-		require.Len(t, b.claim(leaving), 1)
+		leaving := b.NewLease()
+		require.Len(t, b.ClaimUnder(leaving, 0), 1)
 		require.NoError(t, b.ExpireLease(t.Context(), leaving))
 		_, err := b.FreeAbandoned(t.Context())
 		require.NoError(t, err)
@@ -82,10 +82,10 @@ func TestARunThatIsNotTriedAgain(t *testing.T) {
 			b := setup(t)
 			job := b.job(func(p *db.CreateJobParams) { p.MinBackoffSeconds, p.MaxBackoffSeconds = 3600, 3600 })
 			require.Equal(t, 1, b.drain(fail))
-			b.exec(c.change)
-			b.exec(`update due set ready_at = scheduled_for`)
+			b.Exec(c.change)
+			b.Exec(`update due set ready_at = scheduled_for`)
 			b.drain(succeed)
-			run := b.runs(job)[len(b.runs(job))-1]
+			run := b.Runs(job)[len(b.Runs(job))-1]
 			require.Equal(t, "FAILED", run.Status)
 			require.Equal(t, "no luck", *run.Error)
 			require.Equal(t, c.reason, run.Reason)
@@ -113,13 +113,13 @@ func TestMaxRuns(t *testing.T) {
 				p.ScheduledFor = p.ScheduledFor.Add(time.Minute)
 				change(p)
 			})
-			b.exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger)
+			b.Exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger)
 				select $1, now() - n * interval '1 hour', now() - n * interval '1 hour', false, 'BACKFILL' from generate_series(1, 3) n`, job)
-			b.exec(`select create_runs_partition((now() at time zone 'UTC')::date - 1)`)
+			b.Exec(`select create_runs_partition((now() at time zone 'UTC')::date - 1)`)
 			b.drain(succeed)
-			require.Zero(t, b.count(`select count(*) from due`), "nothing comes next")
+			require.Zero(t, b.Count(`select count(*) from due`), "nothing comes next")
 			status, _ := b.jobStatus(job)
-			deleted := b.count(`select count(*) from jobs where deleted_at is not null`) == 1
+			deleted := b.Count(`select count(*) from jobs where deleted_at is not null`) == 1
 			require.Equal(t, name == "deleted after completion", deleted)
 			if !deleted {
 				require.Equal(t, "COMPLETED", status)

@@ -18,13 +18,13 @@ import (
 
 // startRun starts a run by hand and returns its instant.
 func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, err error) {
-	run, err := b.jobs.StartRun(b.t.Context(), job, &policy)
+	run, err := b.Jobs.StartRun(b.T.Context(), job, &policy)
 	return run.ScheduledFor, err
 }
 
 // toggle pauses the job, or resumes it.
 func (b bench) toggle(job uuid.UUID) error {
-	view, err := b.jobs.Get(b.t.Context(), job)
+	view, err := b.Jobs.Get(b.T.Context(), job)
 	if err != nil {
 		return err
 	}
@@ -32,13 +32,13 @@ func (b bench) toggle(job uuid.UUID) error {
 	if view.Job.Status == db.JobStatusPAUSED {
 		to = db.JobStatusACTIVE
 	}
-	_, err = b.jobs.Update(b.t.Context(), job, jobs.Change{Status: jobs.Given(to)})
+	_, err = b.Jobs.Update(b.T.Context(), job, jobs.Change{Status: jobs.Given(to)})
 	return err
 }
 
-// Whoever starts runs of a job at the same moment, while its schedule goes on and is claimed, no two ever execute at once, none
-// that was asked for is lost, and no occurrence is.
-func TestRunsStartedTogetherDoNotOverlap(t *testing.T) {
+// However many start runs of a job at the same moment, while its schedule goes on and is claimed,
+// no two runs execute at once, and no run and no occurrence is lost.
+func TestConcurrentStarts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		policy  db.OverlapPolicy
@@ -82,12 +82,15 @@ func TestRunsStartedTogetherDoNotOverlap(t *testing.T) {
 			}
 			hands.Wait()
 			ends := func() bool {
-				return b.count(`select count(*) from due where trigger <> 'SCHEDULE' or buffered_for is not null or attempt > 0`) == 0
+				return b.Count(
+					`select count(*) from due where trigger <> 'SCHEDULE' or buffered_for is not null or attempt > 0`,
+				) == 0
 			}
 			require.Eventually(t, ends, 20*time.Second, 10*time.Millisecond, "all that was asked for ends")
-			// However busy it was until now: a change and a completion that meet can take a second, while all else is skipped.
+			// However busy it was until now: a change and a completion that meet can take a second, while
+			// all else is skipped.
 			executed := `select count(*) from runs where trigger = 'MANUAL' and status = 'SUCCEEDED'`
-			for tries := 0; b.count(executed) < 2; tries++ {
+			for tries := 0; b.Count(executed) < 2; tries++ {
 				require.Less(t, tries, 100, "some execute")
 				at, err := b.startRun(job, c.policy)
 				require.NoError(t, err)
@@ -97,14 +100,20 @@ func TestRunsStartedTogetherDoNotOverlap(t *testing.T) {
 			stop()
 
 			require.Equal(t, 1, m.most, "no two execute at once")
-			require.Equal(t, b.count(`select count(*) from runs where status = 'SUCCEEDED'`), m.executions[job], "none executes twice")
-			require.Equal(t, len(asked), b.count(`select count(*) from runs where trigger = 'MANUAL'`), "none is lost")
+			require.Equal(
+				t,
+				b.Count(`select count(*) from runs where status = 'SUCCEEDED'`),
+				m.executions[job],
+				"none executes twice",
+			)
+			require.Equal(t, len(asked), b.Count(`select count(*) from runs where trigger = 'MANUAL'`), "none is lost")
 			if !c.toggles {
-				require.Zero(t, b.count(`select count(*) from (
-					select scheduled_for - lag(scheduled_for + (occurrences - 1) * interval '1 second') over (order by scheduled_for) as gap
+				require.Zero(t, b.Count(`select count(*) from (
+					select scheduled_for - lag(scheduled_for + (occurrences - 1) * interval '1 second')
+						over (order by scheduled_for) as gap
 					from runs where trigger = 'SCHEDULE') as r where gap <> interval '1 second'`), "no occurrence is lost or doubled")
 			}
-			require.Equal(t, m.executions[job], b.count(`select sum(run_count) from (
+			require.Equal(t, m.executions[job], b.Count(`select sum(run_count) from (
 				select run_count from jobs union all select run_count from due) as counts`), "all are counted, once")
 		})
 	}
@@ -112,14 +121,14 @@ func TestRunsStartedTogetherDoNotOverlap(t *testing.T) {
 
 // runPollers runs instances that share the work, and returns what stops them.
 func (b bench) runPollers(n int, e executor.Executor) (stop func()) {
-	b.t.Helper()
-	ctx, cancel := context.WithCancel(b.t.Context())
+	b.T.Helper()
+	ctx, cancel := context.WithCancel(b.T.Context())
 	var running sync.WaitGroup
 	for range n {
 		p := b.poller(e, poller.Config{PollInterval: 10 * time.Millisecond})
 		running.Go(func() {
 			p.Run(ctx)
-			assert.NoError(b.t, p.Drain(b.t.Context()))
+			assert.NoError(b.T, p.Drain(b.T.Context()))
 		})
 	}
 	return func() {

@@ -10,7 +10,8 @@ import (
 	"punctual/gen/db"
 )
 
-// overdue creates a job with an interval of ten minutes that missed six occurrences; the last one two minutes ago.
+// overdue creates a job with an interval of ten minutes that missed six occurrences; the last one
+// two minutes ago.
 func (b bench) overdue(policy db.MisfirePolicy, window *int64) uuid.UUID {
 	return b.job(func(p *db.CreateJobParams) {
 		p.MisfirePolicy, p.CatchupWindowSeconds = policy, window
@@ -19,7 +20,7 @@ func (b bench) overdue(policy db.MisfirePolicy, window *int64) uuid.UUID {
 	})
 }
 
-func TestMisfirePolicies(t *testing.T) {
+func TestMisfire(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		policy            db.MisfirePolicy
@@ -39,12 +40,12 @@ func TestMisfirePolicies(t *testing.T) {
 			b := setup(t)
 			job := b.overdue(c.policy, c.window)
 			b.drain(succeed)
-			require.Equal(t, c.executed, b.count("select count(*) from runs where status = 'SUCCEEDED'"))
-			require.Equal(t, c.skipped, b.count("select coalesce(sum(occurrences), 0) from runs where reason = 'MISFIRE'"),
+			require.Equal(t, c.executed, b.Count("select count(*) from runs where status = 'SUCCEEDED'"))
+			require.Equal(t, c.skipped, b.Count("select coalesce(sum(occurrences), 0) from runs where reason = 'MISFIRE'"),
 				"what is not executed is counted")
-			require.Equal(t, 1, b.count("select count(*) from due where ready_at > now()"), "it goes on")
-			require.Equal(t, c.executed, b.count("select run_count from due"))
-			require.NotEmpty(t, b.runs(job))
+			require.Equal(t, 1, b.Count("select count(*) from due where ready_at > now()"), "it goes on")
+			require.Equal(t, c.executed, b.Count("select run_count from due"))
+			require.NotEmpty(t, b.Runs(job))
 		})
 	}
 }
