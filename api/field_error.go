@@ -19,9 +19,9 @@ import (
 // What may be wrong with a field besides what package jobs names.
 const (
 	unknownField = "unknown-field"
-	notUnique    = "not-unique"
 	wrongType    = "wrong-type"
 	wrongFormat  = string(jobs.WrongFormat)
+	notUnique    = string(jobs.NotUnique)
 	notAllowed   = string(jobs.NotAllowed)
 	notValid     = "not-valid"
 )

@@ -78,9 +78,19 @@ type Fault struct {
 	// Field is the name of the field within the target, with dots into objects: "url",
 	// "headers.Host".
 	Field string
-	// Detail says what is wrong, without quoting a secret.
+	// Code tells programs what is wrong. It is a code of a field error of the contract.
+	Code string
+	// Detail tells people what is wrong, without quoting a secret.
 	Detail string
 }
+
+// The codes of faults.
+const (
+	WrongFormat = "wrong-format"
+	NotAllowed  = "not-allowed"
+	Conflicting = "conflicting"
+	NotUnique   = "not-unique"
+)
 
 // Checker is implemented by executors whose definitions can be wrong although they satisfy the
 // contract.

@@ -37,23 +37,23 @@ var (
 func (h *HTTP) Check(definition, secrets json.RawMessage) []Fault {
 	def, sec, err := decodeHTTP(definition, secrets)
 	if err != nil {
-		return []Fault{{Field: "type", Detail: err.Error()}}
+		return []Fault{{"type", NotAllowed, err.Error()}}
 	}
 	var faults []Fault
 	if err := h.client.CheckURL(def.URL); err != nil {
-		faults = append(faults, Fault{"url", err.Error()})
+		faults = append(faults, Fault{"url", NotAllowed, err.Error()})
 	}
 	faults = append(faults, checkHeaders(def.Headers, sec.Headers)...)
 	for i, secret := range sec.SigningSecrets {
 		if !isSigningSecret(secret) {
 			faults = append(faults, Fault{
-				fmt.Sprintf("signingSecrets.%d", i),
+				fmt.Sprintf("signingSecrets.%d", i), WrongFormat,
 				fmt.Sprintf("must be %s and %d to %d bytes in base64", signingPrefix, minSigningSecret, maxSigningSecret),
 			})
 		}
 	}
 	if def.Body != nil && (def.Method == http.MethodGet || def.Method == http.MethodHead) {
-		faults = append(faults, Fault{"body", "cannot be sent with " + def.Method})
+		faults = append(faults, Fault{"body", Conflicting, "cannot be sent with " + def.Method})
 	}
 	return faults
 }
@@ -62,21 +62,21 @@ func checkHeaders(headers, secretHeaders map[string]string) (faults []Fault) {
 	taken := map[string]bool{}
 	check := func(list, name, value string) {
 		lower := strings.ToLower(name)
-		fault := func(detail string) { faults = append(faults, Fault{list + "." + name, detail}) }
+		fault := func(code, detail string) { faults = append(faults, Fault{list + "." + name, code, detail}) }
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			fault("is not a valid name of a header")
+			fault(WrongFormat, "is not a valid name of a header")
 		case slices.Contains(connectionHeaders, lower):
-			fault("belongs to the connection and cannot be set")
+			fault(NotAllowed, "belongs to the connection and cannot be set")
 		case isOwnHeader(lower):
-			fault("is set by Punctual")
+			fault(NotAllowed, "is set by Punctual")
 		case taken[lower]:
-			fault("is given twice")
+			fault(NotUnique, "is given twice")
 		case list == "headers" && credentialNames.MatchString(lower):
-			fault("belongs in secretHeaders")
+			fault(NotAllowed, "belongs in secretHeaders")
 		}
 		if !httpguts.ValidHeaderFieldValue(value) {
-			fault("must not contain control characters")
+			fault(WrongFormat, "must not contain control characters")
 		}
 		taken[lower] = true
 	}

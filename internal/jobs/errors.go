@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"punctual/internal/executor"
 )
 
 var (
@@ -29,11 +31,12 @@ type Code string
 // What is wrong with a field.
 const (
 	Required           Code = "required"
-	WrongFormat        Code = "wrong-format"
+	WrongFormat        Code = executor.WrongFormat
 	TooLarge           Code = "too-large"
 	TooSmall           Code = "too-small"
-	Conflicting        Code = "conflicting"
-	NotAllowed         Code = "not-allowed"
+	Conflicting        Code = executor.Conflicting
+	NotAllowed         Code = executor.NotAllowed
+	NotUnique          Code = executor.NotUnique
 	NeverDue           Code = "never-due"
 	InTheFuture        Code = "in-the-future"
 	OlderThanRetention Code = "older-than-retention"

@@ -49,7 +49,7 @@ func (s *Service) setTarget(job *Definition, given Target, before *Definition) (
 		return nil, fmt.Errorf("encode the secrets of the target: %w", err)
 	}
 	for _, fault := range s.Targets.Check(job.Target, opened) {
-		wrong = append(wrong, Field{"target." + fault.Field, NotAllowed, fault.Detail})
+		wrong = append(wrong, Field{"target." + fault.Field, Code(fault.Code), fault.Detail})
 	}
 	if len(wrong) > 0 {
 		return wrong, nil
