@@ -3,6 +3,9 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"github.com/google/uuid"
 
 	"punctual/gen/db"
 	"punctual/internal/policy"
@@ -37,7 +40,7 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 	if !isActive {
 		return nil
 	}
-	next, err := first(after, firstSince(after, &e.job, e.now))
+	next, err := e.first(ctx, after)
 	if err != nil {
 		if e.isResumed(after) {
 			return e.completeResumed(ctx, rows, after)
@@ -54,10 +57,35 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 	return nil
 }
 
+// first returns the first occurrence of after, or an Invalid if there is none. An instant that has
+// just passed is none if the job has had a run then.
+func (e *edit) first(ctx context.Context, after *Definition) (time.Time, error) {
+	next, err := first(after, firstSince(after, &e.job, e.now))
+	if err != nil || next.After(e.now) {
+		return next, err
+	}
+	stored, err := e.ListStored(ctx, db.ListStoredParams{
+		JobIds: []uuid.UUID{after.ID}, ScheduledFors: []time.Time{next}, Earliest: next, Latest: next,
+	})
+	if err != nil {
+		return next, fmt.Errorf("look for a run at the first occurrence: %w", err)
+	}
+	if len(stored) > 0 {
+		return next, &Invalid{[]Field{{"runAt", NeverDue, "the job has had a run at this instant"}}}
+	}
+	return next, nil
+}
+
 // attachToRun makes a run in flight carry the schedule of after.
 func (e *edit) attachToRun(ctx context.Context, carrier *db.Due, after *Definition) error {
-	if _, err := first(after, firstSince(after, &e.job, e.now)); err != nil && !e.isResumed(after) {
+	revisedAt := e.now
+	switch next, err := e.first(ctx, after); {
+	case err != nil && !e.isResumed(after):
 		return err
+	case err == nil && !next.After(carrier.ScheduledFor) && !next.After(e.now):
+		return &Invalid{[]Field{{"runAt", NeverDue, "must not be before the run that executes"}}}
+	case err == nil && !next.After(e.now):
+		revisedAt = next.Add(-time.Microsecond) // it has just passed, and is due when the run ends
 	}
 	if carrier.CarriesSchedule {
 		if err := e.recordSkipped(ctx, carrier, e.now, db.RunReasonOVERLAP, nil); err != nil {
@@ -65,7 +93,7 @@ func (e *edit) attachToRun(ctx context.Context, carrier *db.Due, after *Definiti
 		}
 	}
 	err := e.AttachScheduleToRun(ctx, db.AttachScheduleToRunParams{
-		JobID: carrier.JobID, ScheduledFor: carrier.ScheduledFor, RevisedAt: e.now,
+		JobID: carrier.JobID, ScheduledFor: carrier.ScheduledFor, RevisedAt: revisedAt,
 	})
 	if err != nil {
 		return fmt.Errorf("attach the schedule to a run: %w", err)
