@@ -339,24 +339,31 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 }
 
 const freeAbandoned = `-- name: FreeAbandoned :one
-with expired as (
-    -- The leases that have expired.
+with held as (
+    -- The rows held by instances whose lease has expired or is gone.
+    select d.job_id, d.scheduled_for, d.token, d.lease_id
+    from due d
+    where d.ready_at <= now() + interval '1 minute'
+      and not d.awaits_worker
+      and d.lease_id is not null
+      and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
+    limit 5000
+), expired as (
+    -- The leases that have expired. An instance's lease stays until all of its runs are freed, because
+    -- it tells who held them.
     delete from leases
     where id in (
-        select id from leases where expires_at <= now() order by id limit 500 for update skip locked
+        select id
+        from leases
+        where expires_at <= now() and (job_ids is not null or (select count(*) from held) < 5000)
+        order by id
+        limit 500
+        for update skip locked
     )
     returning id, job_ids, scheduled_fors
 ), abandoned as (
-    -- The rows held by instances whose lease has expired or is gone.
-    (
-        select d.job_id, d.scheduled_for, d.token, d.lease_id
-        from due d
-        where d.ready_at <= now() + interval '1 minute'
-          and not d.awaits_worker
-          and d.lease_id is not null
-          and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
-        limit 5000
-    )
+    select job_id, scheduled_for, token, lease_id
+    from held
     union
     -- The rows held by workers whose lease has expired. The lease lists them.
     select d.job_id, d.scheduled_for, d.token, d.lease_id
@@ -384,14 +391,19 @@ with expired as (
     update due d
     set lease_id = null, queue = l.queue, concurrency_group = l.concurrency_group,
         awaits_worker = awaits_worker(l.queue, d.cancel_reason, d.attempt, l.max_attempts),
-        failed_attempts = add_lost_attempt(d.failed_attempts, d.attempt, greatest(d.started_at, d.ready_at, l.leased_at), now(), l.holder)
+        -- A run that had used up its attempts was claimed only to be ended: no attempt was lost.
+        attempt = d.attempt - (d.attempt > l.max_attempts)::integer,
+        failed_attempts = case
+            when d.attempt > l.max_attempts then d.failed_attempts
+            else add_lost_attempt(d.failed_attempts, d.attempt, greatest(d.started_at, d.ready_at, l.leased_at), now(), l.holder)
+        end
     from lost l
     where d.job_id = l.job_id and d.scheduled_for = l.scheduled_for and d.token = l.token and d.lease_id is not null
     returning d.job_id
 )
 select
     (select count(*) from freed) as freed,
-    ((select count(*) from expired) >= 500 or (select count(*) from abandoned) >= 5000)::boolean as more,
+    ((select count(*) from expired) >= 500 or (select count(*) from held) >= 5000)::boolean as more,
     coalesce(
         (select min(l.expires_at) from leases l where l.expires_at > now()) - clock_timestamp(), interval '1 day'
     )::interval as next_expiry_in

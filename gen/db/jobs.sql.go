@@ -608,6 +608,24 @@ func (q *Queries) MarkJobDeleted(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
+const mayBeUsedUp = `-- name: MayBeUsedUp :one
+select exists (
+    select
+    from jobs j
+    join due d on d.job_id = j.id and d.carries_schedule
+    where j.id = $1 and j.deleted_at is null and j.status = 'ACTIVE' and j.run_count + d.run_count + 1 >= j.max_runs
+)
+`
+
+// Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this tells
+// whether it is worth to lock the job's rows and count exactly.
+func (q *Queries) MayBeUsedUp(ctx context.Context, id uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, mayBeUsedUp, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const purgeDeletedJobs = `-- name: PurgeDeletedJobs :execrows
 delete from jobs j
 where j.deleted_at < now() - make_interval(days => $1::integer)

@@ -14,7 +14,16 @@ import (
 // Runs beside the schedule count too, and only the run that carries the schedule completes its job by
 // itself. If that run is in flight, or was started by hand, it does so when it ends. It does nothing to
 // a job that is deleted or not active.
+//
+// It locks the job's rows, which claims and completions wait for, only if at most one run is left.
 func (s *Service) CompleteUsedUp(ctx context.Context, id uuid.UUID) (completed bool, err error) {
+	mayBe, err := s.queries.MayBeUsedUp(ctx, id)
+	if err != nil {
+		return false, fmt.Errorf("count the job's runs: %w", err)
+	}
+	if !mayBe {
+		return false, nil
+	}
 	err = s.edit(ctx, id, func(e edit) (err error) {
 		completed, err = e.completeUsedUp(ctx)
 		return err
@@ -34,8 +43,15 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	carrier := findLast(rows, carriesSchedule)
+	if carrier == nil {
+		return false, nil
+	}
+	count := e.job.RunCount + carrier.RunCount
+	if carrier.Attempt > 0 {
+		count++ // it counts when it ends, and does not know of the runs that have ended since its claim
+	}
 	switch {
-	case carrier == nil || e.job.RunCount+carrier.RunCount < *e.job.MaxRuns:
+	case count < *e.job.MaxRuns:
 		return false, nil
 	case carrier.Attempt > 0 || carrier.Trigger != db.RunTriggerSCHEDULE || carrier.BufferedFor != nil:
 		return false, e.revise(ctx)

@@ -72,7 +72,7 @@ func runAbandoned(t *testing.T, pool *pgxpool.Pool) (began <-chan time.Time, fre
 	return p.began, frees
 }
 
-// abandonRuns stores so many runs that are held under a lease which is gone.
+// abandonRuns stores so many runs that are held under a lease which has expired.
 func abandonRuns(t *testing.T, pool *pgxpool.Pool, n int) {
 	t.Helper()
 	columns := testdb.Columns(t, pool, "jobs")
@@ -89,7 +89,7 @@ func abandonRuns(t *testing.T, pool *pgxpool.Pool, n int) {
 	_, err = pool.Exec(t.Context(), `
 		insert into due (job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at)
 		select id, now(), now(), true, 1, 5, $1, now()
-		from jobs`, uuid.New())
+		from jobs`, createLease(t, db.New(pool), 0))
 	require.NoError(t, err)
 }
 
@@ -135,6 +135,12 @@ func TestAbandoned(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 1000, result.Count)
 		require.GreaterOrEqual(t, result.Next, time.Second)
+		var n int
+		require.NoError(t, pool.QueryRow(t.Context(), `
+			select count(*) from due where failed_attempts -> 0 ->> 'executedBy' = 'test'`).Scan(&n))
+		require.Equal(t, 6000, n, "who held them is known of all")
+		require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from leases").Scan(&n))
+		require.Zero(t, n)
 	})
 
 	t.Run("forgets many expired leases in parts", func(t *testing.T) {

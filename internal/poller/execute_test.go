@@ -46,7 +46,7 @@ func TestExecute(t *testing.T) {
 			status  db.RunStatus
 			error   string
 		}{
-			"nil":   {succeed, db.RunStatusSUCCEEDED, ""},
+			"nil": {succeed, db.RunStatusSUCCEEDED, ""},
 			"error": {
 				func(context.Context, executor.Run) error { return errors.New("no such host") }, db.RunStatusFAILED,
 				"no such host",

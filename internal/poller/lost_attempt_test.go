@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -65,6 +64,24 @@ func TestLostAttempts(t *testing.T) {
 	})
 }
 
+// A run whose attempts are used up is claimed once more, to be ended. If that claim is lost, no attempt
+// is.
+func TestAClaimThatOnlyEndsARunIsLost(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 1 })
+	for range 3 {
+		dead := b.NewLease()
+		require.Len(t, b.ClaimUnder(dead, 0), 1)
+		b.Expire(dead)
+	}
+	b.drain(succeed)
+	require.Empty(t, b.failedAttempts(job))
+	run := b.Runs(job)[0]
+	require.Equal(t, "FAILED", run.Status)
+	require.EqualValues(t, 1, run.Attempt)
+}
+
 // Nobody died: the run ends as its last attempt ended.
 func TestARunThatIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
@@ -92,38 +109,6 @@ func TestARunThatIsNotTriedAgain(t *testing.T) {
 			require.EqualValues(t, 1, run.Attempt)
 			require.NotNil(t, run.ExecutedBy)
 			require.Nil(t, run.FailedAttempts, "its last attempt is the run's own")
-		})
-	}
-}
-
-// Runs beside the schedule count: a job never has a scheduled run after its maxRuns.
-func TestMaxRuns(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(*db.CreateJobParams){
-		"skip":                        func(*db.CreateJobParams) {},
-		"allow all":                   func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
-		"while the schedule executes": func(p *db.CreateJobParams) { p.ScheduledFor = p.ScheduledFor.Add(-time.Minute) },
-		"deleted after completion":    func(p *db.CreateJobParams) { p.DeleteAfterCompletion = true },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := setup(t)
-			job := b.job(func(p *db.CreateJobParams) {
-				p.MaxRuns = new(int64(2))
-				p.ScheduledFor = p.ScheduledFor.Add(time.Minute)
-				change(p)
-			})
-			b.Exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger)
-				select $1, now() - n * interval '1 hour', now() - n * interval '1 hour', false, 'BACKFILL' from generate_series(1, 3) n`, job)
-			b.Exec(`select create_runs_partition((now() at time zone 'UTC')::date - 1)`)
-			b.drain(succeed)
-			require.Zero(t, b.Count(`select count(*) from due`), "nothing comes next")
-			status, _ := b.jobStatus(job)
-			deleted := b.Count(`select count(*) from jobs where deleted_at is not null`) == 1
-			require.Equal(t, name == "deleted after completion", deleted)
-			if !deleted {
-				require.Equal(t, "COMPLETED", status)
-			}
 		})
 	}
 }

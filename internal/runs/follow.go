@@ -6,28 +6,39 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/policy"
 )
 
-// changeJob pauses or completes the job of a run that ended off its job's schedule, if it has to be.
-// It is no part of the run's completion: a failure is logged, and the next run that ends so tries
+// changeJobs pauses or completes the jobs of runs that ended off their schedules, if they have to be.
+// It is no part of the runs' completion: a failure is logged, and the next run that ends so tries
 // again.
-func (s Store) changeJob(ctx context.Context, e *Ended) {
-	if err := errors.Join(s.pauseJob(ctx, e), s.completeJob(ctx, e)); err != nil {
+func (s Store) changeJobs(ctx context.Context, ended []*Ended) {
+	counted := map[uuid.UUID]*Ended{} // a run of each job that may have had its maxRuns now
+	for _, e := range ended {
+		s.logUnchanged(ctx, e, s.pauseJob(ctx, e))
+		// A run whose schedule was detached counts with the schedule already.
+		if e.Job.MaxRuns != nil && e.attempt > 0 && !e.isDetached {
+			counted[e.Due.JobID] = e
+		}
+	}
+	for _, e := range counted {
+		s.logUnchanged(ctx, e, s.completeJob(ctx, e))
+	}
+}
+
+func (s Store) logUnchanged(ctx context.Context, e *Ended, err error) {
+	if err != nil {
 		s.Logger.ErrorContext(ctx, "could not pause or complete a job because of how its run ended; the next such run tries again",
 			"jobId", e.Due.JobID, "runId", e.RunID(), "error", err)
 	}
 }
 
-// completeJob completes the job if this was the last of its maxRuns. A run whose schedule was detached
-// counts with the schedule already.
+// completeJob completes the job if it has had its maxRuns.
 func (s Store) completeJob(ctx context.Context, e *Ended) error {
-	if e.Job.MaxRuns == nil || e.attempt == 0 || e.isDetached {
-		return nil
-	}
 	completed, err := s.Jobs.CompleteUsedUp(ctx, e.Due.JobID)
 	if completed && s.LogRuns {
 		s.Logger.InfoContext(ctx, "job completed", "jobId", e.Due.JobID, "runId", e.RunID())

@@ -128,6 +128,7 @@ func keyOf(job uuid.UUID, scheduledFor time.Time) key { return key{job, schedule
 // that were not stored.
 func (s Store) follow(ctx context.Context, batch []*Ended, stored map[key]bool) (missing []*Ended) {
 	var first time.Time // what has become due for instances, which are told once
+	var offSchedule []*Ended
 	for _, e := range batch {
 		if stored != nil && !stored[keyOf(e.Due.JobID, e.Due.ScheduledFor)] {
 			missing = append(missing, e)
@@ -136,7 +137,7 @@ func (s Store) follow(ctx context.Context, batch []*Ended, stored map[key]bool) 
 		if e.retryAt.IsZero() {
 			s.logEnd(ctx, e)
 			if e.isOffSchedule() {
-				s.changeJob(ctx, e)
+				offSchedule = append(offSchedule, e)
 			}
 		}
 		next, queue := cmp.Or(e.retryAt, e.step.Next), e.nextQueue()
@@ -153,6 +154,9 @@ func (s Store) follow(ctx context.Context, batch []*Ended, stored map[key]bool) 
 	}
 	if !first.IsZero() {
 		s.Due(nil, first)
+	}
+	if len(offSchedule) > 0 {
+		s.changeJobs(ctx, offSchedule)
 	}
 	return missing
 }

@@ -86,6 +86,16 @@ from (
     limit @max_count
 ) as counted;
 
+-- name: MayBeUsedUp :one
+-- Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this tells
+-- whether it is worth to lock the job's rows and count exactly.
+select exists (
+    select
+    from jobs j
+    join due d on d.job_id = j.id and d.carries_schedule
+    where j.id = @id and j.deleted_at is null and j.status = 'ACTIVE' and j.run_count + d.run_count + 1 >= j.max_runs
+);
+
 -- name: LockJob :one
 -- Two changes of one job wait for each other here, so each sees what the other has stored. A claim
 -- does not lock the job's row, so a change never delays a run.
