@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// maybeWhole finds numbers with a fraction or an exponent, and more than these.
+// maybeWhole matches each number with a fraction or an exponent. It also matches other text.
 var maybeWhole = regexp.MustCompile(`[0-9][.eE][0-9+-]`)
 
-// maxDigits is how many digits every integer of 64 bits can have. No field takes larger integers.
+// maxDigits is how many digits always fit into an int64. No field takes a larger integer.
 const maxDigits = 18
 
 // wholeNumbers rewrites whole numbers with a fraction or an exponent, such as 3600.0 and 36e2, as
-// integers, which is what JSON Schema takes them for and Go's decoder does not. It leaves the
-// top-level field payload as it is, which is kept byte for byte. The body is valid JSON.
+// integers: they are integers in JSON Schema, but Go's decoder refuses them. It does not change the
+// top-level field payload, whose bytes must be kept. The body must be valid JSON.
 func wholeNumbers(body []byte) []byte {
 	if !maybeWhole.Match(body) {
 		return body
@@ -50,18 +50,18 @@ func wholeNumbers(body []byte) []byte {
 	}
 }
 
-// wholeNumber returns the integer that a number with a fraction or an exponent is, if it is one. It
-// works on the digits, because a float64 would round.
+// wholeNumber returns a whole number with a fraction or an exponent as an integer, or false if number
+// is something else. It works on the digits, because a float64 would round.
 func wholeNumber(number string) (whole string, ok bool) {
+	if !strings.ContainsAny(number, ".eE") {
+		return "", false
+	}
 	mantissa, exponent := number, "0"
 	if at := strings.IndexAny(number, "eE"); at >= 0 {
 		mantissa, exponent = number[:at], number[at+1:]
 	}
 	mantissa, isNegative := strings.CutPrefix(mantissa, "-")
-	integer, fraction, hasFraction := strings.Cut(mantissa, ".")
-	if !hasFraction && len(mantissa) == len(strings.TrimPrefix(number, "-")) {
-		return "", false // it is written as an integer
-	}
+	integer, fraction, _ := strings.Cut(mantissa, ".")
 	digits := strings.TrimLeft(integer+fraction, "0")
 	if digits == "" {
 		return "0", true
@@ -70,7 +70,7 @@ func wholeNumber(number string) (whole string, ok bool) {
 	zeros -= len(fraction)
 	significant := strings.TrimRight(digits, "0")
 	zeros += len(digits) - len(significant)
-	if err != nil || zeros < 0 || len(significant)+zeros > maxDigits {
+	if err != nil || zeros < 0 || zeros > maxDigits || len(significant)+zeros > maxDigits { // sums can overflow
 		return "", false
 	}
 	whole = significant + strings.Repeat("0", zeros)
