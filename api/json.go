@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// errTwice is the error for a member of an object that stands in it twice.
+// errTwice is the error for a top-level field that is given twice.
 var errTwice = errors.New("is given more than once")
 
 // jsonCode returns the code of an error of checkJSON.
@@ -21,8 +23,9 @@ func jsonCode(err error) string {
 	return wrongFormat
 }
 
-// checkJSON returns an error, and the field it is in, unless body is one JSON value of valid text without NUL, nested no
-// deeper than maxDepth, with no top-level field twice: the validator sees but the last one.
+// checkJSON returns an error, and the field that it is about, unless body is one JSON value that
+// can be stored: valid text without NUL, nested no deeper than maxDepth. No top-level field can be
+// given twice, because the validator would see only the last one.
 func checkJSON(body []byte) (field string, err error) {
 	if !utf8.Valid(body) {
 		return "", errors.New("is not valid UTF-8")
@@ -63,10 +66,10 @@ func checkJSON(body []byte) (field string, err error) {
 	}
 }
 
-// checkText refuses what PostgreSQL cannot keep, and an escape that stands for no character. raw is what was decoded.
+// checkText refuses a string that PostgreSQL cannot store. raw is the JSON that text was decoded
+// from.
 func checkText(text string, raw []byte) error {
-	replaced := strings.Count(text, "\uFFFD")
-	if replaced > 0 && replaced > bytes.Count(raw, []byte("\uFFFD"))+bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`)) {
+	if strings.ContainsRune(text, unicode.ReplacementChar) && hasLoneSurrogate(raw) {
 		return errors.New("contains half of a surrogate pair")
 	}
 	if strings.ContainsRune(text, 0) {
@@ -75,16 +78,53 @@ func checkText(text string, raw []byte) error {
 	return nil
 }
 
-// place is where in a JSON value the next token stands: the objects and arrays around it, outermost first.
+// hasLoneSurrogate reports whether a JSON string has an escape, \ud800 to \udfff, that is half of a
+// surrogate pair without the other half. Go decodes it as U+FFFD.
+func hasLoneSurrogate(raw []byte) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		first := unicodeEscape(raw[i:])
+		switch {
+		case !utf16.IsSurrogate(first):
+			i++ // past the second character of the escape, which may be a backslash
+		case utf16.DecodeRune(first, unicodeEscape(raw[i+escapeSize:])) == unicode.ReplacementChar:
+			return true
+		default:
+			i += 2*escapeSize - 1
+		}
+	}
+	return false
+}
+
+// escapeSize is the length of an escape such as \u00fc, in bytes.
+const escapeSize = 6
+
+// unicodeEscape returns the code of the escape such as \u00fc that raw begins with, or -1 if raw
+// begins with something else.
+func unicodeEscape(raw []byte) rune {
+	if len(raw) < escapeSize || raw[0] != '\\' || raw[1] != 'u' {
+		return -1
+	}
+	code, err := strconv.ParseUint(string(raw[2:escapeSize]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(code)
+}
+
+// place is where the next token of a JSON value is: in which objects and arrays, the outermost
+// first.
 type place []container
 
 // container is an object or an array that has not ended.
 type container struct {
 	isArray bool
-	// isNamed tells of an object that the next token is a member's value, and not its name.
+	// isNamed reports, for an object, that the next token is the value of a member and not a name.
 	isNamed bool
-	name    string // of that member
-	index   int    // of the next item of an array
+	name    string // the name of that member
+	index   int    // the index of the next item of an array
 }
 
 // step goes into an object or array, or out of it.
@@ -95,7 +135,7 @@ func (p place) step(d json.Delim) place {
 	return p[:len(p)-1].next()
 }
 
-// text passes a string, which may be a member's name.
+// text passes a string, which may be the name of a member.
 func (p place) text(t string) place {
 	if len(p) == 0 || p[len(p)-1].isArray || p[len(p)-1].isNamed {
 		return p.next()
@@ -113,7 +153,8 @@ func (p place) next() place {
 	return p
 }
 
-// field names the place, with dots into objects. A name that comes next is not part of it, as it may be what is at fault.
+// field returns the name of the place, with dots into objects. If a name comes next, it is not part
+// of the result, because the name itself may be wrong.
 func (p place) field() string {
 	var names []string
 	for _, c := range p {
