@@ -43,9 +43,12 @@ func newRedactor(secrets httpSecrets) redactor {
 }
 
 func (r *redactor) add(secret string, shortest int) {
-	if len(secret) >= shortest && !slices.Contains(r.secrets, secret) {
-		r.secrets = append(r.secrets, secret)
-		r.margin = max(r.margin, maxExpansion*len(secret))
+	inForm := strings.ReplaceAll(secret, " ", "+") // as in application/x-www-form-urlencoded
+	for _, secret := range []string{secret, inForm} {
+		if len(secret) >= shortest && !slices.Contains(r.secrets, secret) {
+			r.secrets = append(r.secrets, secret)
+			r.margin = max(r.margin, maxExpansion*len(secret))
+		}
 	}
 }
 

@@ -134,6 +134,7 @@ func TestPartsOfCredentialsAreNotShown(t *testing.T) {
 		"a value in quotes":      {`Digest username="me", response="a1b2c3d4"`, "a1b2c3d4", "[redacted]"},
 		"a value after a scheme": {"ApiKey key=a1b2c3d4", "a1b2c3d4", "[redacted]"},
 		"a token in any case":    {"bearer a1b2c3d4", "A1B2C3D4 a1b2c3d4", "A1B2C3D4 [redacted]"},
+		"as in a form":           {"my s+cret & word", "key=my+s%2Bcret+%26+word", "key=[redacted]"},
 		"not base64 after all":   {"Basic ???", "Basic ???", "[redacted]"},
 	} {
 		t.Run(name, func(t *testing.T) {
