@@ -15,8 +15,8 @@ import (
 	"punctual/gen/server"
 )
 
-// checkBody refuses bodies that PostgreSQL cannot keep, before anything else reads them: those that are
-// too large, encoded, of another type than JSON, not UTF-8, with a NUL, or nested too deep.
+// checkBody refuses a body that is too large, encoded, of another media type, or not JSON that
+// PostgreSQL can store, before anything else reads it. It repairs reports instead.
 func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,8 +76,8 @@ func readBody(w http.ResponseWriter, r *http.Request, op *openapi3.Operation) (b
 	return wholeNumbers(body), p, false
 }
 
-// refuseBody returns the problem of a body that is refused for what the header says of it, so that it
-// need not be read.
+// refuseBody returns the problem of a body that is refused because of its header, so that it need not
+// be read.
 func refuseBody(r *http.Request, limit int64) (p server.Problem, refused bool) {
 	if r.ContentLength == 0 {
 		return p, false
@@ -101,7 +101,7 @@ func refuseBody(r *http.Request, limit int64) (p server.Problem, refused bool) {
 	return p, false
 }
 
-// isEmpty reports whether a body of unknown length is empty. It keeps what it reads.
+// isEmpty reports whether a body of unknown length is empty. What it reads can be read again.
 func isEmpty(r *http.Request) bool {
 	body := bufio.NewReader(r.Body)
 	_, err := body.Peek(1)

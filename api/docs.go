@@ -28,7 +28,9 @@ func mountDocs(r chi.Router, version string, errs errorWriter) error {
 			"validatorUrl": "null",
 		},
 	})
-	r.Mount("/docs", notFoundAsProblem(ui("Punctual", "/openapi.json", "/docs"), errs))
+	docs := notFoundAsProblem(ui("Punctual", "/openapi.json", "/docs"), errs).ServeHTTP
+	r.Get("/docs", docs)
+	r.Get("/docs/*", docs)
 	r.Get("/", http.RedirectHandler("/docs", http.StatusFound).ServeHTTP)
 	r.Get("/openapi.json", serve("application/json", specJSON))
 	r.Get("/openapi.yaml", serve("application/yaml", punctual.OpenAPI))

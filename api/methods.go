@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -23,8 +24,9 @@ func answerHead(next http.Handler) http.Handler {
 func allowed(r *http.Request) string {
 	var methods []string
 	routes := chi.RouteContext(r.Context()).Routes
+	path := cmp.Or(r.URL.RawPath, r.URL.Path) // as chi matches it
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-		if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+		if routes.Match(chi.NewRouteContext(), method, path) {
 			methods = append(methods, method)
 			if method == http.MethodGet {
 				methods = append(methods, http.MethodHead)

@@ -15,13 +15,13 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-// A client may name its request, with what can do no harm in a log or a header.
+// acceptableRequestID matches ids of clients that are harmless in a log and in a header.
 var acceptableRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 type requestIDKey struct{}
 
-// withRequestID gives each request an id, the client's own where it brought one. It is in the answer, in problems and
-// in each log line.
+// withRequestID gives each request an id: that of the client, or else a new one. The id is in the
+// headers of the response, in problems, and in each log line.
 func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(requestIDHeader)
@@ -39,8 +39,8 @@ func requestID(ctx context.Context) string {
 	return id
 }
 
-// logRequests writes a line for each request: without its query and body, which may hold what is not for a log.
-// Probes come all the time and say nothing new, so they are logged for debugging only.
+// logRequests logs each request, without its query and body, which may contain secrets. Probes are
+// logged at DEBUG only, because there are many of them.
 func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,32 +23,32 @@ import (
 
 const (
 	maxBodyBytes = 1 << 20
-	// maxDepth bounds how deep JSON may be nested: PostgreSQL's parser has a stack, and so has everybody's. It is what a
-	// payload may have, and the object around it.
+	// maxDepth is how deep JSON can be nested: that of a payload, and the object around it. It
+	// protects the stack of PostgreSQL's parser, and those of clients.
 	maxDepth = 200 + 1
 )
 
-// uuidPattern is the one form of a UUID that this API takes; the library behind it takes four.
+// uuidPattern matches the only form of a UUID that this API accepts. The library accepts four.
 const uuidPattern = `^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`
 
-// validate holds requests to the bounds of openapi.yaml, which stand nowhere else.
+// validate refuses requests that openapi.yaml does not allow.
 func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	// The library keeps its decoders for the whole process and takes none for a single validator.
 	openapi3filter.RegisterBodyDecoder("application/json", decodeJSON)
 	return nethttpmiddleware.OapiRequestValidatorWithOptions(spec, &nethttpmiddleware.Options{
 		Options: openapi3filter.Options{
-			MultiError: true, // all that is wrong at once
-			// It would write a body anew that leaves something open, and a payload is stored to the byte.
+			MultiError: true, // report all errors of a request
+			// Setting defaults would rewrite the body, and the bytes of a payload must be kept.
 			SkipSettingDefaults: true,
 			SchemaValidationOptions: []openapi3.SchemaValidationOption{
 				openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
 				openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(checkInstant)),
 			},
 		},
-		// The handler decodes the body as it came: a payload is stored to the byte.
+		// The handler decodes the original body, because the bytes of a payload must be kept.
 		DiscardValidatedValue: true,
 		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, at nethttpmiddleware.ErrorHandlerOpts) {
-			if at.MatchedRoute == nil { // chi takes an empty segment for a parameter, the contract does not
+			if at.MatchedRoute == nil { // chi accepts an empty parameter in a path
 				errs.notFound(w, r)
 				return
 			}
@@ -55,8 +57,9 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 	})
 }
 
-// checkInstant refuses what cannot be decoded, such as a leap second, which the library lets pass, and what could not be written
-// again: a year that in UTC has not four digits, or is none. What is said of it is in formats.
+// checkInstant refuses an instant that cannot be decoded, such as a leap second, which the library
+// accepts, and one that could not be encoded: its year in UTC must be 1 to 9999. The detail for users
+// is in formats.
 func checkInstant(text string) error {
 	var t time.Time
 	if err := t.UnmarshalText([]byte(text)); err != nil {
@@ -68,8 +71,8 @@ func checkInstant(text string) error {
 	return nil
 }
 
-// checkQuery refuses what the validator passes over: a query that cannot be decoded, and a parameter that is unknown,
-// mostly a known one misspelt, or given twice.
+// checkQuery refuses a query that the validator would accept although it cannot be decoded, or has a
+// parameter that is unknown (probably misspelt) or given twice.
 func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -80,20 +83,20 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 			}
 			known := operation(spec, r).Parameters
 			var wrong []server.FieldError
-			for name, values := range query {
+			for _, name := range slices.Sorted(maps.Keys(query)) {
 				switch {
 				case known.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
 					wrong = append(wrong, server.FieldError{
-						In: server.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "�"), Code: unknownField, Detail: "there is no such parameter",
+						In: server.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "\uFFFD"), Code: unknownField, Detail: "there is no such parameter",
 					})
-				case len(values) > 1:
+				case len(query[name]) > 1:
 					wrong = append(wrong, server.FieldError{
 						In: server.FieldErrorInQuery, Field: name, Code: notUnique, Detail: "is given more than once",
 					})
 				}
 			}
 			if len(wrong) > 0 {
-				errs.write(w, badRequest(r, wrong...))
+				errs.write(w, badRequest(r, wrong[:min(len(wrong), maxFieldErrors)]...))
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -101,7 +104,7 @@ func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Hand
 	}
 }
 
-// operation is what r asks for.
+// operation returns the operation that a request calls.
 func operation(spec *openapi3.T, r *http.Request) *openapi3.Operation {
 	return spec.Paths.Value(chi.RouteContext(r.Context()).RoutePattern()).GetOperation(r.Method)
 }
@@ -110,8 +113,8 @@ func badRequest(r *http.Request, errs ...server.FieldError) server.Problem {
 	return problem(r.Context(), invalidRequest, "", errs...)
 }
 
-// decodeJSON decodes a body for the validator. A number that is beyond a float64, which the validator counts with,
-// becomes the largest one there is: out of any bounds, and welcome where there are none.
+// decodeJSON decodes a body for the validator, which compares numbers as float64. A number that is
+// too large for one becomes the largest float64.
 func decodeJSON(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (value any, err error) {
 	decoder := json.NewDecoder(body)
 	decoder.UseNumber()

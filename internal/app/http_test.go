@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -69,6 +70,29 @@ func TestHTTP(t *testing.T) {
 			require.Equal(t, "GET, HEAD, POST", got.header.Get("Allow"), method)
 			service.send(t, method, "/api/v1/nothing", nil).requireProblem(t, http.StatusNotFound)
 		}
+	})
+	t.Run("a method that the documentation does not take", func(t *testing.T) {
+		t.Parallel()
+		for _, path := range []string{"/docs", "/docs/", "/docs/swagger-ui.css"} {
+			got := service.send(t, http.MethodDelete, path, nil)
+			got.requireProblem(t, http.StatusMethodNotAllowed)
+			require.Equal(t, "GET, HEAD", got.header.Get("Allow"), path)
+		}
+	})
+	t.Run("an escaped slash in a path", func(t *testing.T) {
+		t.Parallel()
+		service.send(t, http.MethodPut, "/api/v1/jobs/a%2Fb", nil).requireProblem(t, http.StatusMethodNotAllowed)
+	})
+	t.Run("many parameters that do not exist", func(t *testing.T) {
+		t.Parallel()
+		var query strings.Builder
+		for n := range 1000 {
+			fmt.Fprintf(&query, "&unknown%03d", n)
+		}
+		got := service.send(t, http.MethodGet, "/api/v1/jobs?"+query.String(), nil)
+		got.requireProblem(t, http.StatusBadRequest)
+		require.Equal(t, 100, strings.Count(got.body, "unknown-field"))
+		require.Contains(t, got.body, "unknown099", "the first ones are named")
 	})
 	t.Run("nothing below the documentation", func(t *testing.T) {
 		t.Parallel()
