@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/db"
 )
@@ -24,7 +25,7 @@ const maxPartitions = 32
 
 // Get returns one run, open or ended, or pgx.ErrNoRows.
 func Get(ctx context.Context, conn db.DBTX, p db.GetRunParams) (db.GetRunRow, error) {
-	row, err := db.New(unprepared{conn}).GetRun(ctx, p)
+	row, err := Queries(conn).GetRun(ctx, p)
 	if err != nil {
 		return db.GetRunRow{}, fmt.Errorf("get run: %w", err)
 	}
@@ -35,7 +36,7 @@ func Get(ctx context.Context, conn db.DBTX, p db.GetRunParams) (db.GetRunRow, er
 // ListRuns takes, except that it sets p.Since itself: it goes back some partitions at a time until
 // it has enough runs or nothing older exists.
 func List(ctx context.Context, conn db.DBTX, p db.ListRunsParams) (rows []db.ListRunsRow, err error) {
-	q, maxRows := db.New(unprepared{conn}), int(p.MaxRows)
+	q, maxRows := Queries(conn), int(p.MaxRows)
 	for isOldest := false; !isOldest && len(rows) < maxRows; {
 		p.Since, err = q.RunsPageStart(ctx, db.RunsPageStartParams{Before: p.Before, Skipped: maxPartitions - 1})
 		if err != nil {
@@ -52,10 +53,18 @@ func List(ctx context.Context, conn db.DBTX, p db.ListRunsParams) (rows []db.Lis
 	return rows, nil
 }
 
+// Queries returns the statements that read runs within bounds of scheduled_for, so that they lock only
+// the partitions within these bounds.
+func Queries(conn db.DBTX) *db.Queries { return db.New(unprepared{conn}) }
+
 // unprepared makes PostgreSQL plan each execution of a query for its arguments. After five
 // executions of a prepared statement it would also make a plan for any arguments, for which it
 // locks all partitions.
 type unprepared struct{ db.DBTX }
+
+func (u unprepared) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return u.DBTX.Exec(ctx, sql, slices.Insert(args, 0, any(pgx.QueryExecModeCacheDescribe))...)
+}
 
 func (u unprepared) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	return u.DBTX.Query(ctx, sql, slices.Insert(args, 0, any(pgx.QueryExecModeCacheDescribe))...)

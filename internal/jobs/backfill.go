@@ -124,7 +124,7 @@ func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, er
 		reached := clock.Later(row.ScheduledFor, clock.OrZero(row.RevisedAt))
 		passed = all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })]
 	}
-	started, err := e.Backfill(ctx, db.BackfillParams{
+	started, err := e.history.Backfill(ctx, db.BackfillParams{
 		JobID: e.job.ID, ScheduledFors: passed, Earliest: from, Latest: to,
 		ConcurrencyGroup: e.job.ConcurrencyGroup, Queue: e.job.Queue,
 	})

@@ -29,7 +29,7 @@ func (s *Service) recordPause(ctx context.Context, e *edit) error {
 	if count == 0 {
 		return nil
 	}
-	backfilled, err := e.CountBackfilled(ctx, db.CountBackfilledParams{
+	backfilled, err := e.history.CountBackfilled(ctx, db.CountBackfilledParams{
 		JobID: e.job.ID, After: clock.Later(since, e.now.Add(-maxBackfilledAge)), Until: e.now,
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func (e *edit) first(ctx context.Context, after *Definition) (time.Time, error) 
 	if err != nil || next.After(e.now) {
 		return next, err
 	}
-	stored, err := e.ListStored(ctx, db.ListStoredParams{
+	stored, err := e.history.ListStored(ctx, db.ListStoredParams{
 		JobIds: []uuid.UUID{after.ID}, ScheduledFors: []time.Time{next}, Earliest: next, Latest: next,
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/database"
 	"punctual/internal/executor"
+	"punctual/internal/history"
 	"punctual/internal/secrets"
 )
 
@@ -89,6 +90,8 @@ func New(c Config) *Service {
 // edit is a transaction that holds the lock of a job.
 type edit struct {
 	*db.Queries
+	// history has the statements that read runs, which must not lock all partitions.
+	history *db.Queries
 	// job is as it was when it was locked.
 	job Definition
 	// now is the database's time since then: later than whatever was stored under the lock before. A
@@ -133,7 +136,7 @@ func (e edit) begin(ctx context.Context, do func(edit) error) (err error) {
 func (s *Service) transact(ctx context.Context, do func(edit) error) (err error) {
 	for range maxDeadlocks {
 		err = pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {
-			return do(edit{Queries: db.New(tx)})
+			return do(edit{Queries: db.New(tx), history: history.Queries(tx)})
 		})
 		if deadlock, ok := errors.AsType[*pgconn.PgError](err); !ok || deadlock.Code != pgerrcode.DeadlockDetected {
 			break

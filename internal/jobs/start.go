@@ -137,7 +137,7 @@ func (e *edit) firstFreeInstant(ctx context.Context, rows []db.Due, from time.Ti
 		}) {
 			continue
 		}
-		stored, err := e.ListStored(ctx, db.ListStoredParams{
+		stored, err := e.history.ListStored(ctx, db.ListStoredParams{
 			JobIds: []uuid.UUID{e.job.ID}, ScheduledFors: []time.Time{from}, Earliest: from, Latest: from,
 		})
 		if err != nil {
