@@ -24,6 +24,7 @@ func TestStatements(t *testing.T) {
 		`select 'back\'; x`:                    {`select 'back\'`, "x"},
 		"do $$ begin; x; end $$; y":            {"do $$ begin; x; end $$", "y"},
 		"do $a$ x; $$ y; $$; $b$; $a$; z":      {"do $a$ x; $$ y; $$; $b$; $a$", "z"},
+		"do $\u00e4$ x; $\u00e4$; z":           {"do $\u00e4$ x; $\u00e4$", "z"},
 		"select $1, a$b$c; x":                  {"select $1, a$b$c", "x"},
 		"select namE'x;y'; z":                  {"select namE'x;y'", "z"},
 		"select 'no end; x":                    {"select 'no end; x"},
