@@ -76,8 +76,5 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	if !e.job.DeleteAfterCompletion {
 		return true, nil
 	}
-	if err := e.MarkJobDeleted(ctx, e.job.ID); err != nil {
-		return false, fmt.Errorf("delete the completed job: %w", err)
-	}
-	return true, nil
+	return true, e.markDeleted(ctx)
 }

@@ -36,7 +36,7 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, change Change) (View
 		}
 		view = newView(row)
 		if e.job.Status == db.JobStatusPAUSED && after.Status == db.JobStatusCOMPLETED && after.DeleteAfterCompletion {
-			return e.MarkJobDeleted(ctx, id)
+			return e.markDeleted(ctx)
 		}
 		return nil
 	})
@@ -156,16 +156,21 @@ func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
 				}
 			}
 		}
-		if err := e.endWaiting(ctx, 0); err != nil {
-			return err
-		}
-		if err := e.MarkJobDeleted(ctx, id); err != nil {
-			return fmt.Errorf("mark the job as deleted: %w", err)
-		}
-		return nil
+		return e.markDeleted(ctx)
 	})
 	if err == nil {
 		s.announceNow()
 	}
 	return err
+}
+
+// markDeleted hides a job, and leaves its runs that wait to the instances, for them to end.
+func (e *edit) markDeleted(ctx context.Context) error {
+	if err := e.endWaiting(ctx, 0); err != nil {
+		return err
+	}
+	if err := e.MarkJobDeleted(ctx, e.job.ID); err != nil {
+		return fmt.Errorf("mark the job as deleted: %w", err)
+	}
+	return nil
 }
