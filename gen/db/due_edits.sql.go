@@ -300,20 +300,25 @@ func (q *Queries) RecordSkipped(ctx context.Context, arg RecordSkippedParams) (i
 const rerouteWaiting = `-- name: RerouteWaiting :exec
 update due d
 set queue = $1, concurrency_group = $2,
-    awaits_worker = $1::text is not null and (d.awaits_worker or d.queue is null)
-        and d.cancel_reason is null
-where d.job_id = $3 and d.lease_id is null
+    awaits_worker = awaits_worker($1, d.cancel_reason, d.attempt, $3)
+where d.job_id = $4 and d.lease_id is null
 `
 
 type RerouteWaitingParams struct {
 	Queue            *string
 	ConcurrencyGroup *string
+	MaxAttempts      int16
 	JobID            uuid.UUID
 }
 
 // Moves the rows that nobody holds to the job's new queue or concurrency group. The caller holds
 // LockDue. A row that an instance has to end (canceled, for example) stays with the instances.
 func (q *Queries) RerouteWaiting(ctx context.Context, arg RerouteWaitingParams) error {
-	_, err := q.db.Exec(ctx, rerouteWaiting, arg.Queue, arg.ConcurrencyGroup, arg.JobID)
+	_, err := q.db.Exec(ctx, rerouteWaiting,
+		arg.Queue,
+		arg.ConcurrencyGroup,
+		arg.MaxAttempts,
+		arg.JobID,
+	)
 	return err
 }

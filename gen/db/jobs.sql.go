@@ -310,14 +310,17 @@ from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
 where j.deleted_at is null
   and ($1::job_status is null or j.status = $1)
+  and (j.created_at, j.id) < ($2::timestamptz, $3::uuid)
 order by j.created_at desc, j.id desc
-limit $3 offset $2
+limit $5 offset $4
 `
 
 type ListJobsParams struct {
-	Status   *JobStatus
-	SkipRows int32
-	MaxRows  int32
+	Status         *JobStatus
+	AfterCreatedAt time.Time
+	AfterID        uuid.UUID
+	SkipRows       int32
+	MaxRows        int32
 }
 
 type ListJobsRow struct {
@@ -330,9 +333,17 @@ type ListJobsRow struct {
 	Running       bool
 }
 
-// Newest first, by page. The caller bounds the offset, because the cost grows with it.
+// Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are created.
+// A list by page begins at the first place and skips rows. The caller bounds how many, because the
+// cost grows with it.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsRow, error) {
-	rows, err := q.db.Query(ctx, listJobs, arg.Status, arg.SkipRows, arg.MaxRows)
+	rows, err := q.db.Query(ctx, listJobs,
+		arg.Status,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.SkipRows,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -340,108 +351,6 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 	var items []ListJobsRow
 	for rows.Next() {
 		var i ListJobsRow
-		if err := rows.Scan(
-			&i.Job.ID,
-			&i.Job.Name,
-			&i.Job.Payload,
-			&i.Job.IntervalSeconds,
-			&i.Job.AnchorAt,
-			&i.Job.Cron,
-			&i.Job.TimeZone,
-			&i.Job.RunAt,
-			&i.Job.StartAt,
-			&i.Job.EndAt,
-			&i.Job.MaxRuns,
-			&i.Job.JitterSeconds,
-			&i.Job.DeleteAfterCompletion,
-			&i.Job.MisfirePolicy,
-			&i.Job.CatchupWindowSeconds,
-			&i.Job.OverlapPolicy,
-			&i.Job.MaxAttempts,
-			&i.Job.MinBackoffSeconds,
-			&i.Job.MaxBackoffSeconds,
-			&i.Job.AttemptDeadlineSeconds,
-			&i.Job.PauseAfterFailures,
-			&i.Job.RunHistory,
-			&i.Job.ConcurrencyGroup,
-			&i.Job.MaxConcurrency,
-			&i.Job.Target,
-			&i.Job.Queue,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
-			&i.Job.Status,
-			&i.Job.StatusReason,
-			&i.Job.PausedSince,
-			&i.Job.LastRunAt,
-			&i.Job.RunCount,
-			&i.Job.CreatedAt,
-			&i.Job.UpdatedAt,
-			&i.Job.DeletedAt,
-			&i.ScheduledFor,
-			&i.RevisedAt,
-			&i.DueLastRunAt,
-			&i.DueRunCount,
-			&i.EndedRunCount,
-			&i.Running,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listJobsAfter = `-- name: ListJobsAfter :many
-select
-    j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    coalesce(d.run_count, 0)::bigint as due_run_count,
-    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
-    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
-from jobs j
-left join due d on d.job_id = j.id and d.carries_schedule
-where j.deleted_at is null
-  and ($1::job_status is null or j.status = $1)
-  and (j.created_at, j.id) < ($2::timestamptz, $3::uuid)
-order by j.created_at desc, j.id desc
-limit $4
-`
-
-type ListJobsAfterParams struct {
-	Status         *JobStatus
-	AfterCreatedAt time.Time
-	AfterID        uuid.UUID
-	MaxRows        int32
-}
-
-type ListJobsAfterRow struct {
-	Job           Job
-	ScheduledFor  *time.Time
-	RevisedAt     *time.Time
-	DueLastRunAt  *time.Time
-	DueRunCount   int64
-	EndedRunCount int64
-	Running       bool
-}
-
-// Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
-func (q *Queries) ListJobsAfter(ctx context.Context, arg ListJobsAfterParams) ([]ListJobsAfterRow, error) {
-	rows, err := q.db.Query(ctx, listJobsAfter,
-		arg.Status,
-		arg.AfterCreatedAt,
-		arg.AfterID,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListJobsAfterRow
-	for rows.Next() {
-		var i ListJobsAfterRow
 		if err := rows.Scan(
 			&i.Job.ID,
 			&i.Job.Name,

@@ -79,66 +79,24 @@ func (q *Queries) BufferRun(ctx context.Context, arg BufferRunParams) error {
 	return err
 }
 
-const cancelOthers = `-- name: CancelOthers :many
+const cancelRuns = `-- name: CancelRuns :exec
 update due d
-set cancel_reason = 'OVERLAP',
+set cancel_reason = coalesce(d.cancel_reason, $1::run_reason),
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
-where d.job_id = $1 and d.scheduled_for < $2::timestamptz and d.trigger <> 'BACKFILL'
-  and d.cancel_reason is null
-  and (d.attempt > 0 or d.trigger <> 'SCHEDULE' or d.ready_at <= $2::timestamptz)
-returning d.job_id, d.scheduled_for
+where d.job_id = $2 and d.scheduled_for = any($3::timestamptz[])
 `
 
-type CancelOthersParams struct {
-	JobID  uuid.UUID
-	Before time.Time
+type CancelRunsParams struct {
+	Reason        RunReason
+	JobID         uuid.UUID
+	ScheduledFors []time.Time
 }
 
-type CancelOthersRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-}
-
-// Marks the open runs of a job as canceled, for one that is started by hand, and returns them. The
-// caller holds LockDue. Backfilled runs stay: they are independent of the schedule.
-func (q *Queries) CancelOthers(ctx context.Context, arg CancelOthersParams) ([]CancelOthersRow, error) {
-	rows, err := q.db.Query(ctx, cancelOthers, arg.JobID, arg.Before)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []CancelOthersRow
-	for rows.Next() {
-		var i CancelOthersRow
-		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const cancelRun = `-- name: CancelRun :exec
-update due d
-set cancel_reason = coalesce(d.cancel_reason, 'REQUESTED'),
-    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
-    awaits_worker = d.awaits_worker and d.lease_id is not null
-where d.job_id = $1 and d.scheduled_for = $2
-`
-
-type CancelRunParams struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-}
-
-// Marks a run as canceled. The caller holds LockDue, and tells whoever executes the run. If nobody
-// does, the row is ready at once for an instance to end it.
-func (q *Queries) CancelRun(ctx context.Context, arg CancelRunParams) error {
-	_, err := q.db.Exec(ctx, cancelRun, arg.JobID, arg.ScheduledFor)
+// Marks runs of a job as canceled, unless they are. The caller holds LockDue, and tells whoever
+// executes them. A row that nobody holds is ready at once for an instance to end it.
+func (q *Queries) CancelRuns(ctx context.Context, arg CancelRunsParams) error {
+	_, err := q.db.Exec(ctx, cancelRuns, arg.Reason, arg.JobID, arg.ScheduledFors)
 	return err
 }
 

@@ -126,7 +126,7 @@ func (e *edit) reroute(ctx context.Context, rows []db.Due, after *Definition) ([
 		return rows, nil
 	}
 	err := e.RerouteWaiting(ctx, db.RerouteWaitingParams{
-		JobID: after.ID, Queue: after.Queue, ConcurrencyGroup: after.ConcurrencyGroup,
+		JobID: after.ID, Queue: after.Queue, ConcurrencyGroup: after.ConcurrencyGroup, MaxAttempts: after.MaxAttempts,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reroute the rows that wait: %w", err)

@@ -89,7 +89,9 @@ func (e *edit) cancel(ctx context.Context, scheduledFor time.Time) error {
 		case row.BufferedFor != nil && row.BufferedFor.Equal(scheduledFor):
 			return e.dropBuffered(ctx, row, db.RunStatusCANCELED, db.RunReasonREQUESTED)
 		case row.ScheduledFor.Equal(scheduledFor) && isOpen(row, e.now):
-			return e.CancelRun(ctx, db.CancelRunParams{JobID: e.job.ID, ScheduledFor: row.ScheduledFor})
+			return e.CancelRuns(ctx, db.CancelRunsParams{
+				JobID: e.job.ID, ScheduledFors: []time.Time{row.ScheduledFor}, Reason: db.RunReasonREQUESTED,
+			})
 		}
 	}
 	return &Conflict{RunHasEnded, "The run has ended."}

@@ -159,19 +159,24 @@ func triggerOf(retryOf *time.Time) db.RunTrigger {
 
 // cancelOthers cancels the open runs of the job, and those that wait for them, and returns their ids.
 func (e *edit) cancelOthers(ctx context.Context, rows []db.Due, before time.Time) (ids []uuid.UUID, err error) {
+	var scheduledFors []time.Time
 	for i := range rows {
-		if rows[i].BufferedFor != nil {
-			if err := e.dropBuffered(ctx, &rows[i], db.RunStatusCANCELED, db.RunReasonOVERLAP); err != nil {
+		row := &rows[i]
+		if row.BufferedFor != nil {
+			if err := e.dropBuffered(ctx, row, db.RunStatusCANCELED, db.RunReasonOVERLAP); err != nil {
 				return nil, err
 			}
 		}
+		if row.CancelReason == nil && row.ScheduledFor.Before(before) && isOpenBesidesBackfill(before)(row) {
+			scheduledFors = append(scheduledFors, row.ScheduledFor)
+			ids = append(ids, runid.New(row.JobID, row.ScheduledFor))
+		}
 	}
-	canceled, err := e.CancelOthers(ctx, db.CancelOthersParams{JobID: e.job.ID, Before: before})
+	err = e.CancelRuns(ctx, db.CancelRunsParams{
+		JobID: e.job.ID, ScheduledFors: scheduledFors, Reason: db.RunReasonOVERLAP,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cancel the other runs: %w", err)
-	}
-	for _, c := range canceled {
-		ids = append(ids, runid.New(c.JobID, c.ScheduledFor))
 	}
 	return ids, nil
 }

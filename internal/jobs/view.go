@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func (s *Service) Get(ctx context.Context, id uuid.UUID) (View, error) {
 type List struct {
 	// Status selects the jobs of one status. Default: all.
 	Status *db.JobStatus
-	// After is the last job of the page before. Default: Skip counts instead.
+	// After is the last job of the page before. Default: the list begins with the newest job.
 	After *Place
 	// Skip is how many jobs to pass over. The cost of a list grows with it.
 	Skip int32
@@ -125,22 +126,19 @@ const (
 
 // read reads jobs by one statement.
 func (s *Service) read(ctx context.Context, l List) ([]View, error) {
-	var views []View
-	if l.After == nil {
-		rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{Status: l.Status, SkipRows: l.Skip, MaxRows: l.Max})
-		for _, row := range rows {
-			views = append(views, newView(db.GetJobRow(row)))
-		}
-		return views, err
-	}
-	rows, err := s.queries.ListJobsAfter(ctx, db.ListJobsAfterParams{
-		Status: l.Status, AfterCreatedAt: l.After.CreatedAt, AfterID: l.After.ID, MaxRows: l.Max,
+	after := cmp.Or(l.After, &firstPlace)
+	rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{
+		Status: l.Status, AfterCreatedAt: after.CreatedAt, AfterID: after.ID, SkipRows: l.Skip, MaxRows: l.Max,
 	})
-	for _, row := range rows {
-		views = append(views, newView(db.GetJobRow(row)))
+	views := make([]View, len(rows))
+	for i := range rows {
+		views[i] = newView(db.GetJobRow(rows[i]))
 	}
 	return views, err
 }
+
+// firstPlace is before each job in a list.
+var firstPlace = Place{CreatedAt: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)}
 
 // Count counts the jobs of a status, or all, up to a number.
 func (s *Service) Count(ctx context.Context, status *db.JobStatus, upTo int32) (int64, error) {

@@ -201,7 +201,8 @@ func TestGroup(t *testing.T) {
 			claimed <- rows
 		}()
 		require.Eventually(t, func() bool { return b.waiting() == 1 }, 10*time.Second, 10*time.Millisecond, "it waits")
-		require.NoError(t, b.RerouteWaiting(t.Context(), db.RerouteWaitingParams{JobID: job, Queue: new("workers")}))
+		elsewhere := db.RerouteWaitingParams{JobID: job, Queue: new("workers"), MaxAttempts: 3}
+		require.NoError(t, b.RerouteWaiting(t.Context(), elsewhere))
 		require.NoError(t, gate.Rollback(t.Context()))
 		require.Empty(t, <-claimed)
 		require.Zero(t, b.Count(`select count(*) from due where lease_id is not null`))

@@ -52,8 +52,7 @@ where job_id = @job_id and (carries_schedule or lease_id is not null);
 -- LockDue. A row that an instance has to end (canceled, for example) stays with the instances.
 update due d
 set queue = sqlc.narg(queue), concurrency_group = sqlc.narg(concurrency_group),
-    awaits_worker = sqlc.narg(queue)::text is not null and (d.awaits_worker or d.queue is null)
-        and d.cancel_reason is null
+    awaits_worker = awaits_worker(sqlc.narg(queue), d.cancel_reason, d.attempt, @max_attempts)
 where d.job_id = @job_id and d.lease_id is null;
 
 -- name: EndWaiting :execrows

@@ -47,21 +47,9 @@ left join due d on d.job_id = j.id and d.carries_schedule
 where j.id = @id and j.deleted_at is null;
 
 -- name: ListJobs :many
--- Newest first, by page. The caller bounds the offset, because the cost grows with it.
-select
-    sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    coalesce(d.run_count, 0)::bigint as due_run_count,
-    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
-    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
-from jobs j
-left join due d on d.job_id = j.id and d.carries_schedule
-where j.deleted_at is null
-  and (sqlc.narg(status)::job_status is null or j.status = sqlc.narg(status))
-order by j.created_at desc, j.id desc
-limit @max_rows offset @skip_rows;
-
--- name: ListJobsAfter :many
--- Newest first, by keyset: the same cost at any depth, and steady while jobs are created.
+-- Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are created.
+-- A list by page begins at the first place and skips rows. The caller bounds how many, because the
+-- cost grows with it.
 select
     sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
@@ -73,7 +61,7 @@ where j.deleted_at is null
   and (sqlc.narg(status)::job_status is null or j.status = sqlc.narg(status))
   and (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid)
 order by j.created_at desc, j.id desc
-limit @max_rows;
+limit @max_rows offset @skip_rows;
 
 -- name: CountJobs :one
 -- Counts no further than max_count, so that a list never reads a million rows only to count them.

@@ -91,23 +91,11 @@ where not exists (
 )
 on conflict (job_id, scheduled_for) do nothing;
 
--- name: CancelRun :exec
--- Marks a run as canceled. The caller holds LockDue, and tells whoever executes the run. If nobody
--- does, the row is ready at once for an instance to end it.
+-- name: CancelRuns :exec
+-- Marks runs of a job as canceled, unless they are. The caller holds LockDue, and tells whoever
+-- executes them. A row that nobody holds is ready at once for an instance to end it.
 update due d
-set cancel_reason = coalesce(d.cancel_reason, 'REQUESTED'),
+set cancel_reason = coalesce(d.cancel_reason, @reason::run_reason),
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
-where d.job_id = @job_id and d.scheduled_for = @scheduled_for;
-
--- name: CancelOthers :many
--- Marks the open runs of a job as canceled, for one that is started by hand, and returns them. The
--- caller holds LockDue. Backfilled runs stay: they are independent of the schedule.
-update due d
-set cancel_reason = 'OVERLAP',
-    ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
-    awaits_worker = d.awaits_worker and d.lease_id is not null
-where d.job_id = @job_id and d.scheduled_for < @before::timestamptz and d.trigger <> 'BACKFILL'
-  and d.cancel_reason is null
-  and (d.attempt > 0 or d.trigger <> 'SCHEDULE' or d.ready_at <= @before::timestamptz)
-returning d.job_id, d.scheduled_for;
+where d.job_id = @job_id and d.scheduled_for = any(@scheduled_fors::timestamptz[]);
