@@ -20,21 +20,9 @@ import (
 func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			op := operation(spec, r)
-			if op.RequestBody == nil {
-				if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
-					errs.write(w, badRequest(r, server.FieldError{
-						In: server.FieldErrorInBody, Code: notAllowed, Detail: "this operation takes no body",
-					}))
-					return
-				}
-				r.Body = http.NoBody
-				next.ServeHTTP(w, r)
-				return
-			}
-			body, p, refused := readBody(w, r, op)
-			if refused {
-				errs.write(w, p)
+			body, refusal := readBody(w, r, operation(spec, r))
+			if refusal != nil {
+				errs.write(w, *refusal)
 				return
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
@@ -43,24 +31,30 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 	}
 }
 
-// readBody returns the body of a request, or the problem for which it is refused.
-func readBody(w http.ResponseWriter, r *http.Request, op *openapi3.Operation) (body []byte, p server.Problem, refused bool) {
+// readBody returns the body of a request, or the problem because of which it is refused.
+func readBody(w http.ResponseWriter, r *http.Request, op *openapi3.Operation) ([]byte, *server.Problem) {
+	if op.RequestBody == nil {
+		if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
+			return nil, badBody(r, "", notAllowed, "this operation takes no body")
+		}
+		return nil, nil
+	}
 	limit := int64(maxBodyBytes)
 	if isReport(op) {
 		limit = maxReportBytes
 	}
-	if p, refused = refuseBody(r, limit); refused {
-		return nil, p, true
+	if refusal := checkHeader(r, limit); refusal != nil {
+		return nil, refusal
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, isTooLarge := errors.AsType[*http.MaxBytesError](err); isTooLarge {
-		return nil, tooLarge(r, limit), true
+		return nil, tooLarge(r, limit)
 	}
 	if err != nil {
-		return nil, badRequest(r, server.FieldError{In: server.FieldErrorInBody, Code: wrongFormat, Detail: "cannot be read"}), true
+		return nil, badBody(r, "", wrongFormat, "cannot be read")
 	}
 	if len(body) == 0 {
-		return body, p, false
+		return nil, nil // the validator knows whether it is required
 	}
 	var field string
 	if isReport(op) {
@@ -69,36 +63,31 @@ func readBody(w http.ResponseWriter, r *http.Request, op *openapi3.Operation) (b
 		field, err = checkJSON(body)
 	}
 	if err != nil {
-		return nil, badRequest(r, server.FieldError{
-			In: server.FieldErrorInBody, Field: field, Code: jsonCode(err), Detail: err.Error(),
-		}), true
+		return nil, badBody(r, field, jsonCode(err), err.Error())
 	}
-	return wholeNumbers(body), p, false
+	return wholeNumbers(body), nil
 }
 
-// refuseBody returns the problem of a body that is refused because of its header, so that it need not
-// be read.
-func refuseBody(r *http.Request, limit int64) (p server.Problem, refused bool) {
+// checkHeader returns the problem of a body that is refused because of its header, without being
+// read, or nil.
+func checkHeader(r *http.Request, limit int64) *server.Problem {
 	if r.ContentLength == 0 {
-		return p, false
+		return nil
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return problem(r.Context(), unsupportedMediaType, "The body must not be encoded.", server.FieldError{
-			In: server.FieldErrorInHeader, Field: "Content-Encoding", Code: notAllowed, Detail: "must be identity, or left out",
-		}), true
+		return badHeader(r, "Content-Encoding", "The body must not be encoded.", "must be identity, or left out")
 	}
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" {
 		if r.ContentLength < 0 && isEmpty(r) {
-			return p, false
+			return nil
 		}
-		return problem(r.Context(), unsupportedMediaType, "", server.FieldError{
-			In: server.FieldErrorInHeader, Field: "Content-Type", Code: notAllowed, Detail: "must be application/json",
-		}), true
+		return badHeader(r, "Content-Type", "", "must be application/json")
 	}
 	if r.ContentLength > limit {
-		return tooLarge(r, limit), true
+		return tooLarge(r, limit)
 	}
-	return p, false
+	return nil
 }
 
 // isEmpty reports whether a body of unknown length is empty. What it reads can be read again.
@@ -112,6 +101,18 @@ func isEmpty(r *http.Request) bool {
 	return err != nil
 }
 
-func tooLarge(r *http.Request, limit int64) server.Problem {
-	return problem(r.Context(), bodyTooLarge, fmt.Sprintf("The body is larger than %d bytes.", limit))
+func tooLarge(r *http.Request, limit int64) *server.Problem {
+	return new(problem(r.Context(), bodyTooLarge, fmt.Sprintf("The body is larger than %d bytes.", limit)))
+}
+
+func badBody(r *http.Request, field, code, detail string) *server.Problem {
+	return new(badRequest(r, server.FieldError{In: server.FieldErrorInBody, Field: field, Code: code, Detail: detail}))
+}
+
+// badHeader returns the problem of a header that tells how the body is encoded. An empty detail is
+// that of the code.
+func badHeader(r *http.Request, name, detail, fieldDetail string) *server.Problem {
+	return new(problem(r.Context(), unsupportedMediaType, detail, server.FieldError{
+		In: server.FieldErrorInHeader, Field: name, Code: notAllowed, Detail: fieldDetail,
+	}))
 }

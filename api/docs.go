@@ -11,8 +11,8 @@ import (
 	"punctual"
 )
 
-// mountDocs serves the contract as YAML and as JSON, and Swagger UI, whose assets are in the binary.
-// version is that of the service.
+// mountDocs serves the contract as YAML and as JSON, and Swagger UI, whose assets are in the
+// binary. version is that of the service.
 func mountDocs(r chi.Router, version string, errs errorWriter) error {
 	specJSON, err := contractJSON(punctual.OpenAPI, version)
 	if err != nil {

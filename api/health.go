@@ -11,14 +11,20 @@ import (
 // readyTimeout bounds the check of the database. It is shorter than most probes' own timeouts.
 const readyTimeout = 2 * time.Second
 
+var healthy = server.HealthyJSONResponse{Status: server.HealthStatusOK}
+
 // GetLiveness says that the process answers. It does not check the database, since restarting the
 // process would not bring the database back.
-func (s *handlers) GetLiveness(context.Context, server.GetLivenessRequestObject) (server.GetLivenessResponseObject, error) {
-	return server.GetLiveness200JSONResponse{HealthyJSONResponse: server.HealthyJSONResponse{Status: server.HealthStatusOK}}, nil
+func (s *handlers) GetLiveness(
+	context.Context, server.GetLivenessRequestObject,
+) (server.GetLivenessResponseObject, error) {
+	return server.GetLiveness200JSONResponse{HealthyJSONResponse: healthy}, nil
 }
 
 // GetReadiness says whether requests can be served.
-func (s *handlers) GetReadiness(ctx context.Context, _ server.GetReadinessRequestObject) (server.GetReadinessResponseObject, error) {
+func (s *handlers) GetReadiness(
+	ctx context.Context, _ server.GetReadinessRequestObject,
+) (server.GetReadinessResponseObject, error) {
 	select {
 	case <-s.Stopping:
 		return notReady(ctx, "The instance is stopping."), nil
@@ -30,7 +36,7 @@ func (s *handlers) GetReadiness(ctx context.Context, _ server.GetReadinessReques
 		s.Logger.WarnContext(ctx, "not ready to serve requests", "error", err)
 		return notReady(ctx, whyNotReady(err)), nil
 	}
-	return server.GetReadiness200JSONResponse{HealthyJSONResponse: server.HealthyJSONResponse{Status: server.HealthStatusOK}}, nil
+	return server.GetReadiness200JSONResponse{HealthyJSONResponse: healthy}, nil
 }
 
 // whyNotReady explains an error of the check to people.

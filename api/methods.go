@@ -36,8 +36,8 @@ func allowed(r *http.Request) string {
 	return strings.Join(methods, ", ")
 }
 
-// notFoundAsProblem replaces what a handler answers with status 404, because the handler of Swagger UI
-// writes plain text.
+// notFoundAsProblem replaces what a handler answers with status 404, because the handler of Swagger
+// UI writes plain text.
 func notFoundAsProblem(next http.Handler, errs errorWriter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&notFoundWriter{ResponseWriter: w, write: func() { errs.notFound(w, r) }}, r)

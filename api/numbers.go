@@ -50,8 +50,8 @@ func wholeNumbers(body []byte) []byte {
 	}
 }
 
-// wholeNumber returns a whole number with a fraction or an exponent as an integer, or false if number
-// is something else. It works on the digits, because a float64 would round.
+// wholeNumber returns a whole number with a fraction or an exponent as an integer, or false if
+// number is something else. It works on the digits, because a float64 would round.
 func wholeNumber(number string) (whole string, ok bool) {
 	if !strings.ContainsAny(number, ".eE") {
 		return "", false

@@ -47,7 +47,9 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 		},
 		// The handler decodes the original body, because the bytes of a payload must be kept.
 		DiscardValidatedValue: true,
-		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, at nethttpmiddleware.ErrorHandlerOpts) {
+		ErrorHandlerWithOpts: func(
+			_ context.Context, err error, w http.ResponseWriter, r *http.Request, at nethttpmiddleware.ErrorHandlerOpts,
+		) {
 			if at.MatchedRoute == nil { // chi accepts an empty parameter in a path
 				errs.notFound(w, r)
 				return
@@ -58,8 +60,8 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 }
 
 // checkInstant refuses an instant that cannot be decoded, such as a leap second, which the library
-// accepts, and one that could not be encoded: its year in UTC must be 1 to 9999. The detail for users
-// is in formats.
+// accepts, and one that could not be encoded: its year in UTC must be 1 to 9999. The detail for
+// users is in formats.
 func checkInstant(text string) error {
 	var t time.Time
 	if err := t.UnmarshalText([]byte(text)); err != nil {
@@ -71,37 +73,40 @@ func checkInstant(text string) error {
 	return nil
 }
 
-// checkQuery refuses a query that the validator would accept although it cannot be decoded, or has a
-// parameter that is unknown (probably misspelt) or given twice.
+// checkQuery refuses a query that the validator would accept although it cannot be decoded, or has
+// a parameter that is unknown (probably misspelt) or given twice.
 func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			query, err := url.ParseQuery(r.URL.RawQuery)
-			if err != nil {
-				errs.write(w, badRequest(r, server.FieldError{In: server.FieldErrorInQuery, Code: wrongFormat, Detail: "cannot be decoded"}))
-				return
-			}
-			known := operation(spec, r).Parameters
-			var wrong []server.FieldError
-			for _, name := range slices.Sorted(maps.Keys(query)) {
-				switch {
-				case known.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
-					wrong = append(wrong, server.FieldError{
-						In: server.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "\uFFFD"), Code: unknownField, Detail: "there is no such parameter",
-					})
-				case len(query[name]) > 1:
-					wrong = append(wrong, server.FieldError{
-						In: server.FieldErrorInQuery, Field: name, Code: notUnique, Detail: "is given more than once",
-					})
-				}
-			}
-			if len(wrong) > 0 {
+			if wrong := queryErrors(r.URL.RawQuery, operation(spec, r).Parameters); len(wrong) > 0 {
 				errs.write(w, badRequest(r, wrong[:min(len(wrong), maxFieldErrors)]...))
 				return
 			}
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+func queryErrors(raw string, known openapi3.Parameters) (wrong []server.FieldError) {
+	add := func(name, code, detail string) {
+		wrong = append(wrong, server.FieldError{
+			In: server.FieldErrorInQuery, Field: strings.ToValidUTF8(name, "\uFFFD"), Code: code, Detail: detail,
+		})
+	}
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		add("", wrongFormat, "cannot be decoded")
+		return wrong
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch {
+		case known.GetByInAndName(openapi3.ParameterInQuery, name) == nil:
+			add(name, unknownField, "there is no such parameter")
+		case len(query[name]) > 1:
+			add(name, notUnique, "is given more than once")
+		}
+	}
+	return wrong
 }
 
 // operation returns the operation that a request calls.
@@ -115,7 +120,8 @@ func badRequest(r *http.Request, errs ...server.FieldError) server.Problem {
 
 // decodeJSON decodes a body for the validator, which compares numbers as float64. A number that is
 // too large for one becomes the largest float64.
-func decodeJSON(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (value any, err error) {
+func decodeJSON(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+	var value any
 	decoder := json.NewDecoder(body)
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {

@@ -4,8 +4,8 @@
 // To add a type of target:
 //
 //   - Describe it in openapi.yaml as a variant of Target, and mark its secrets writeOnly.
-//   - Implement Executor in a file of that name, and Checker if a definition can be wrong in a way that
-//     the contract cannot express.
+//   - Implement Executor in a file of that name, and Checker if a definition can be wrong in a way
+//     that the contract cannot express.
 //   - Add it to the map of executors in internal/app.
 package executor
 

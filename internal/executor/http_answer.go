@@ -26,7 +26,8 @@ func (d httpDefinition) judge(resp *http.Response, now time.Time) error {
 	}
 	// The text is the usual one of the status. That of the answer may contain anything, like its
 	// body.
-	failure := &Failure{Err: errors.New(strings.TrimSpace(fmt.Sprintf("answered %d %s", status, http.StatusText(status))))}
+	text := fmt.Sprintf("answered %d %s", status, http.StatusText(status))
+	failure := &Failure{Err: errors.New(strings.TrimSpace(text))}
 	switch status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		failure.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)

@@ -1,5 +1,5 @@
-// Package reseal encrypts the stored secrets of jobs with the current key, so that older keys are no
-// longer needed.
+// Package reseal encrypts the stored secrets of jobs with the current key, so that older keys are
+// no longer needed.
 package reseal
 
 import (
@@ -16,8 +16,8 @@ import (
 // batchSize is how many jobs are read at a time.
 const batchSize = 500
 
-// Jobs encrypts the secrets of all jobs with the first key. It returns how many jobs it changed, and
-// how many it left unchanged because their secrets could not be decrypted or were edited meanwhile;
+// Jobs encrypts the secrets of all jobs with the first key. It returns how many jobs it changed,
+// and how many it left unchanged because their secrets could not be decrypted or were edited meanwhile;
 // call it again for those. It is safe while the service runs. It returns secrets.ErrNoKey if there
 // is no key.
 func Jobs(ctx context.Context, q *db.Queries, keys secrets.Keyring, log *slog.Logger) (resealed, left int, err error) {
@@ -41,7 +41,8 @@ func Jobs(ctx context.Context, q *db.Queries, keys secrets.Keyring, log *slog.Lo
 				resealed++
 			default:
 				left++
-				log.WarnContext(ctx, "could not re-encrypt the secrets of a job: no key opens them, or they were edited meanwhile",
+				log.WarnContext(ctx,
+					"could not re-encrypt the secrets of a job: no key opens them, or they were edited meanwhile",
 					"jobId", row.ID, "keyId", *row.SecretsKeyID)
 			}
 		}
