@@ -35,7 +35,6 @@ func isReport(op *openapi3.Operation) bool { return slices.Contains(reports, op.
 // optional fields with a value of another type. It does not change required fields that are not
 // text.
 func repairReport(schema *openapi3.Schema, body []byte) ([]byte, error) {
-	body = bytes.TrimPrefix(body, []byte("\uFEFF")) // a byte order mark
 	body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
 	if !json.Valid(body) {
 		return nil, errors.New("is not valid JSON")
