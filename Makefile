@@ -40,7 +40,7 @@ e2e: ## Run the tests of the service as a whole.
 
 .PHONY: soak
 soak: ## Run a thousand jobs every second on three instances for a minute, and look for gaps.
-	$(WITH_DATABASE) go test $(RACE) -tags soak -run TestThousandJobsForAMinute -v ./internal/e2e
+	$(WITH_DATABASE) go test $(RACE) -tags soak -run TestSoak -v ./internal/e2e
 
 .PHONY: bench
 bench: ## Compare the service with River and with its bare SQL statements; ARGS holds flags.

@@ -17,13 +17,14 @@ import (
 // requested are the requests that were made through the generated Go client, as "METHOD path".
 var requested sync.Map
 
-// note is what the client calls with each of its requests.
+// note notes a request of the client.
 func note(_ context.Context, r *http.Request) error {
 	requested.Store(r.Method+" "+r.URL.Path, true)
 	return nil
 }
 
-// TestMain fails a run of all tests in which some operation of the contract was not used by the Go client.
+// TestMain fails a run of all tests in which some operation of the contract was not used by the Go
+// client.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if isWhole := flag.Lookup("test.run").Value.String() == "" && !testing.Short(); code == 0 && isWhole {
@@ -57,7 +58,7 @@ func unusedOperations() (unused []string) {
 	return unused
 }
 
-// isOf tells whether a request has the form of a template, whatever stands for its parameters.
+// isOf reports whether a request has the form of a template, whatever stands for its parameters.
 func isOf(request, template string) bool {
 	return slices.EqualFunc(strings.Split(template, "/"), strings.Split(request, "/"), func(want, got string) bool {
 		return want == got || (strings.HasPrefix(want, "{") && got != "")

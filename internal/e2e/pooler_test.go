@@ -21,9 +21,10 @@ import (
 	"punctual/internal/testdb/need"
 )
 
-// Behind PgBouncer in transaction mode no two statements need share a session: all works, with the statement cache that
-// the README says, and a direct URL for what does need one.
-func TestServiceWorksBehindPgBouncer(t *testing.T) {
+// In transaction mode no two statements need the same session. All works behind it, with the
+// statement cache that the README names, and a direct URL for statements that do need
+// a session.
+func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	binary := need.Program(t, "pgbouncer", "pgbouncer")
 	direct := testdb.New(t)
@@ -86,6 +87,12 @@ ignore_startup_parameters = extra_float_digits
 		}
 		return conn.Close() == nil
 	}, 10*time.Second, 20*time.Millisecond, "pgbouncer listens")
-	u := url.URL{Scheme: "postgres", User: url.User(config.User), Host: address, Path: "/pooled", RawQuery: "sslmode=disable"}
+	u := url.URL{
+		Scheme:   "postgres",
+		User:     url.User(config.User),
+		Host:     address,
+		Path:     "/pooled",
+		RawQuery: "sslmode=disable",
+	}
 	return u.String()
 }

@@ -1,4 +1,5 @@
-// Package e2e tests the service from the outside: over HTTP, through the generated client, on a real PostgreSQL.
+// Package e2e tests the service from the outside: over HTTP, through the generated client, on a
+// real PostgreSQL.
 package e2e
 
 import (
@@ -58,7 +59,7 @@ func start(t *testing.T, c app.Config) instance {
 	return instance{ClientWithResponses: c2, url: service.URL(), app: service, stop: stop}
 }
 
-// connect opens the database beside the service, to look at what it stored and to move time for it.
+// connect connects to the database of a service, to read what it stored and to make jobs older.
 func connect(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), url)
@@ -78,7 +79,7 @@ func (i instance) createJob(t *testing.T, name string, intervalSeconds int64, pa
 	return *created.JSON201
 }
 
-// getJob reads a job that has to be there.
+// getJob reads a job.
 func (i instance) getJob(t *testing.T, id uuid.UUID) client.Job {
 	t.Helper()
 	got, err := i.GetJobWithResponse(t.Context(), id)
@@ -114,7 +115,8 @@ func (i instance) pass(t *testing.T) int {
 	return n
 }
 
-// age moves everything a job has to do with time into the past, as if it had been created that much earlier.
+// age moves everything a job has to do with time into the past, as if it had been created that much
+// earlier.
 func age(t *testing.T, db *pgxpool.Pool, job uuid.UUID, by time.Duration) {
 	t.Helper()
 	_, err := db.Exec(t.Context(), `

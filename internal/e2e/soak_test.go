@@ -14,7 +14,7 @@ import (
 
 // A thousand jobs fire every second for a minute, on three instances. The database has one row for
 // each second of each job: none is doubled, missing or off its grid.
-func TestThousandJobsForAMinute(t *testing.T) {
+func TestSoak(t *testing.T) {
 	t.Parallel()
 	const jobs, seconds = 1000, 60
 	url := testdb.New(t)
@@ -28,7 +28,12 @@ func TestThousandJobsForAMinute(t *testing.T) {
 	// Each job has all its runs soon after its last second, unless an instance is still catching
 	// up.
 	require.Eventually(t, func() bool {
-		return count(t, db, "select count(*) from (select from runs group by job_id having count(*) >= $1) as complete", seconds) == jobs
+		return count(
+			t,
+			db,
+			"select count(*) from (select from runs group by job_id having count(*) >= $1) as complete",
+			seconds,
+		) == jobs
 	}, (seconds+30)*time.Second, time.Second)
 	for _, i := range instances {
 		require.NoError(t, i.stop())

@@ -12,7 +12,7 @@ import (
 	"punctual/gen/client"
 )
 
-// lease asks a queue for runs as a worker does, and returns nil where there are none.
+// lease asks a queue for runs as a worker does, and returns nil if none is due.
 func (i instance) lease(t *testing.T, queue, body string) *client.Lease {
 	t.Helper()
 	got, err := i.LeaseRunsWithBodyWithResponse(t.Context(), queue, "application/json", bytes.NewBufferString(body))
@@ -24,7 +24,7 @@ func (i instance) lease(t *testing.T, queue, body string) *client.Lease {
 	return got.JSON200
 }
 
-// leaseOne leases a run that has to be due.
+// leaseOne leases a run that is due.
 func (i instance) leaseOne(t *testing.T, queue string) client.LeasedRun {
 	t.Helper()
 	lease := i.lease(t, queue, `{"waitSeconds":10,"leaseSeconds":60}`)
@@ -33,7 +33,7 @@ func (i instance) leaseOne(t *testing.T, queue string) client.LeasedRun {
 	return lease.Runs[0]
 }
 
-// says has a worker say how a run ended, or that it gives it back, and returns the answer's status.
+// says sends a report of a worker about a run, and returns the status of the answer.
 func (i instance) says(t *testing.T, run client.LeasedRun, what, more string) int {
 	t.Helper()
 	resp, err := http.Post(i.url+"/api/v1/runs/"+run.Id.String()+"/"+what, "application/json",
@@ -58,7 +58,7 @@ func (i instance) release(t *testing.T, run client.LeasedRun) {
 	require.Equal(t, http.StatusNoContent, i.says(t, run, "release", ""))
 }
 
-// cancelDue has what is due of a job end before it begins.
+// cancelDue cancels the due run of a job before it begins.
 func (i instance) cancelDue(t *testing.T, job uuid.UUID) {
 	t.Helper()
 	require.Equal(t, http.StatusAccepted, i.cancel(t, i.listRuns(t, job)[0].Id).StatusCode())

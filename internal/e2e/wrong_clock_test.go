@@ -13,9 +13,9 @@ import (
 	"punctual/internal/testdb"
 )
 
-// What a machine believes the time to be does not make workers wait, though nothing was due yet that would have told its
-// instance better.
-func TestWorkersAreServedByAnInstanceWhoseClockIsWrong(t *testing.T) {
+// The clock of a machine does not make workers wait, even if its instance has not claimed anything
+// yet from which it would know the time.
+func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		ahead        time.Duration // of the machine's clock is the database's
@@ -55,7 +55,8 @@ func TestWorkersAreServedByAnInstanceWhoseClockIsWrong(t *testing.T) {
 	}
 }
 
-// setDatabaseClock has the clock of a database be ahead of the machine's, for all sessions from now on.
+// setDatabaseClock sets the clock of a database ahead of the machine's, for all sessions from now
+// on.
 func setDatabaseClock(t *testing.T, url string, ahead time.Duration) {
 	t.Helper()
 	interval := strconv.FormatInt(ahead.Microseconds(), 10) + " microseconds"

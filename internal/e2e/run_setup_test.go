@@ -12,7 +12,7 @@ import (
 	"punctual/gen/client"
 )
 
-// startRun starts a run of a job by hand, by a policy or, where that is empty, by the job's own.
+// startRun starts a run of a job by hand, by a policy or, if that is empty, by the job's own.
 func (i instance) startRun(t *testing.T, job uuid.UUID, policy client.OverlapPolicyOverride) client.Run {
 	t.Helper()
 	params := &client.RunJobParams{}
@@ -26,7 +26,7 @@ func (i instance) startRun(t *testing.T, job uuid.UUID, policy client.OverlapPol
 	return *got.JSON202
 }
 
-// readRun reads a run that has to be there.
+// readRun reads a run.
 func (i instance) readRun(t *testing.T, id uuid.UUID) client.Run {
 	t.Helper()
 	got, err := i.GetRunWithResponse(t.Context(), id)
@@ -35,7 +35,7 @@ func (i instance) readRun(t *testing.T, id uuid.UUID) client.Run {
 	return *got.JSON200
 }
 
-// cancel has a run end, and returns what it was answered.
+// cancel cancels a run, and returns the answer.
 func (i instance) cancel(t *testing.T, id uuid.UUID) *client.CancelRunResponse {
 	t.Helper()
 	got, err := i.CancelRunWithResponse(t.Context(), id)
@@ -43,7 +43,8 @@ func (i instance) cancel(t *testing.T, id uuid.UUID) *client.CancelRunResponse {
 	return got
 }
 
-// executes makes passes until so many runs were claimed and ended. What an announcement has to tell the poller takes a moment.
+// executes makes passes until so many runs were claimed and ended. An announcement takes a moment
+// to reach the poller.
 func (i instance) executes(t *testing.T, runs int) {
 	t.Helper()
 	done := 0
