@@ -96,8 +96,8 @@ func (s *handlers) ReleaseRun(ctx context.Context, r server.ReleaseRunRequestObj
 	return server.ReleaseRun204Response{}, nil
 }
 
-// refuseWorker returns the error for what a worker says of a run that it does not hold: there is no such
-// run, or the token is stale. Other errors stay as they are.
+// refuseWorker returns the error for what a worker says of a run that it does not hold: there is no
+// such run, or the token is stale. Other errors stay as they are.
 func (s *handlers) refuseWorker(ctx context.Context, run uuid.UUID, err error) error {
 	if !errors.Is(err, broker.ErrNotLeased) {
 		return err

@@ -1,9 +1,9 @@
 // Package broker hands due runs to workers: processes outside of the service that lease runs, keep
 // their leases by heartbeats, and report how each run ended.
 //
-// Any number of instances do so for one database. A worker that waits costs nothing but a connection:
-// an instance knows when something is due next in each queue that workers ask for, from one query for
-// all of them, and from notifications.
+// Any number of instances do so for one database. A worker that waits costs nothing but a
+// connection: an instance knows when something is due next in each queue that workers ask for, from
+// one query for all of them, and from notifications.
 package broker
 
 import (
@@ -35,13 +35,13 @@ type Config struct {
 	// PollInterval is the longest it goes without reading the database while workers wait, and so
 	// bounds the lateness of what it was not told of. Default 5 s.
 	PollInterval time.Duration
-	// Announce is told when the end of a run makes something due, for the workers of a queue or, if the
-	// queue is empty, for instances. It must not block. Default: others find it by polling.
+	// Announce is told when the end of a run makes something due, for the workers of a queue or, if
+	// the queue is empty, for instances. It must not block. Default: others find it by polling.
 	Announce func(queue string, readyAt time.Time)
 }
 
-// Broker brings workers that wait together with runs that are due. Make it with New and Run it. Safe
-// for concurrent use.
+// Broker brings workers that wait together with runs that are due. Make it with New and Run it.
+// Safe for concurrent use.
 type Broker struct {
 	Config
 	queries *db.Queries
@@ -56,8 +56,8 @@ type Broker struct {
 	warned map[string]time.Time
 	// failure is why the latest pass failed, or nil if it succeeded.
 	failure error
-	// lookedAt is when all queues were looked at last, by this machine's monotonic clock: the database's
-	// time is not known before the first look.
+	// lookedAt is when all queues were looked at last, by this machine's monotonic clock: the
+	// database's time is not known before the first look.
 	lookedAt time.Time
 }
 
@@ -108,8 +108,8 @@ func (b *Broker) Run(ctx context.Context) {
 	}
 }
 
-// Due tells the Broker that something in a queue is due at readyAt, by the database's clock, perhaps
-// sooner than it knows.
+// Due tells the Broker that something in a queue is due at readyAt, by the database's clock,
+// perhaps sooner than it knows.
 func (b *Broker) Due(name string, readyAt time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -221,7 +221,8 @@ func (b *Broker) firstReady() (name string, waiting []*waiter) {
 	return "", nil
 }
 
-// nextLook returns when a run is due next for a worker that waits, or all queues have to be looked at.
+// nextLook returns when a run is due next for a worker that waits, or all queues have to be looked
+// at.
 func (b *Broker) nextLook() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -44,8 +44,8 @@ type waiter struct {
 // maxSlots bounds how many runs one statement hands out.
 const maxSlots = 500
 
-// Lease returns a lease on due runs, waiting for the first, or nil if there were none in that time. It
-// fails if it could not know, because the database cannot be asked. A caller whose ctx ends gets
+// Lease returns a lease on due runs, waiting for the first, or nil if there were none in that time.
+// It fails if it could not know, because the database cannot be asked. A caller whose ctx ends gets
 // nothing, and holds nothing.
 func (b *Broker) Lease(ctx context.Context, ask Ask) (*Lease, error) {
 	w := &waiter{ask: ask, granted: make(chan *Lease, 1), closed: make(chan struct{})}
@@ -106,8 +106,8 @@ func (b *Broker) join(w *waiter) bool {
 	return true
 }
 
-// leave removes a waiter from its queue, and returns the lease that it was granted, if any. If ctx has
-// ended nobody is left to take the lease, and it is given back.
+// leave removes a waiter from its queue, and returns the lease that it was granted, if any. If ctx
+// has ended nobody is left to take the lease, and it is given back.
 func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	b.mu.Lock()
 	if q := b.queues[w.ask.Queue]; q != nil {
@@ -155,9 +155,9 @@ func (b *Broker) giveBack(ctx context.Context, l *Lease) {
 	b.forgetLease(ctx, l.ID)
 }
 
-// slots returns the parameters that claim runs for those who wait, one entry for each run that one of
-// them would take, and who takes the runs of each lease. The waiters take turns: of A, who takes two
-// runs, and B, who takes one, the entries are A, B, A.
+// slots returns the parameters that claim runs for those who wait, one entry for each run that one
+// of them would take, and who takes the runs of each lease. The waiters take turns: of A, who takes
+// two runs, and B, who takes one, the entries are A, B, A.
 func slots(name string, waiting []*waiter) (params db.ClaimQueuedParams, takers map[uuid.UUID]*waiter, err error) {
 	params = db.ClaimQueuedParams{Token: runs.NewToken(), Queue: name}
 	takers = map[uuid.UUID]*waiter{}

@@ -16,8 +16,8 @@ import (
 	"punctual/internal/sanitize"
 )
 
-// ErrNotLeased says that a run, or a lease, is no longer the worker's, or never was. What the worker
-// has done or reports changes nothing.
+// ErrNotLeased says that a run, or a lease, is no longer the worker's, or never was. What the
+// worker has done or reports changes nothing.
 var ErrNotLeased = errors.New("the lease has expired, or the run was leased anew")
 
 // End stores how an attempt of a leased run ended. The error is as of executor.Executor; nil if the
@@ -128,8 +128,8 @@ func (b *Broker) Heartbeat(ctx context.Context, lease uuid.UUID) (expiresAt time
 	return expiresAt, canceled, nil
 }
 
-// EndOverdue fails the attempts of workers that take longer than their deadline, and returns how many
-// there were. All instances may do it at once: the tokens guard it.
+// EndOverdue fails the attempts of workers that take longer than their deadline, and returns how
+// many there were. All instances may do it at once: the tokens guard it.
 func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 	rows, err := b.queries.ListOverdue(ctx)
 	if err != nil {
@@ -170,8 +170,8 @@ func (b *Broker) leased(ctx context.Context, run uuid.UUID, token int64) (row db
 	return row, nil
 }
 
-// forgetLease deletes a worker's lease if nothing is left under it, also if the worker has gone since
-// it reported.
+// forgetLease deletes a worker's lease if nothing is left under it, also if the worker has gone
+// since it reported.
 func (b *Broker) forgetLease(ctx context.Context, id uuid.UUID) {
 	if err := b.queries.ForgetLease(context.WithoutCancel(ctx), id); err != nil {
 		b.Logger.WarnContext(ctx, "could not delete a worker's lease; it expires by itself", "error", err)

@@ -13,8 +13,8 @@ const (
 	warnAgainAfter = 10 * time.Minute
 )
 
-// WarnUnserved logs the queues in which runs wait for more than a minute while no worker holds a run of
-// the queue. It names a queue again after some time only.
+// WarnUnserved logs the queues in which runs wait for more than a minute while no worker holds a
+// run of the queue. It names a queue again after some time only.
 func (b *Broker) WarnUnserved(ctx context.Context) error {
 	rows, err := b.queries.ListUnserved(ctx, unservedAfter)
 	if err != nil {

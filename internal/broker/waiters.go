@@ -10,8 +10,8 @@ import (
 // never is later than anything that is due.
 var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
-// keepQueue is for how long the state of a queue is kept when no worker waits any more: a worker that
-// asks again and again is not to cost a query each time.
+// keepQueue is for how long the state of a queue is kept when no worker waits any more: a worker
+// that asks again and again is not to cost a query each time.
 const keepQueue = time.Minute
 
 // queue is which workers wait for runs of a queue, and what is known of it.

@@ -53,8 +53,8 @@ func List(ctx context.Context, conn db.DBTX, p db.ListRunsParams) (rows []db.Lis
 	return rows, nil
 }
 
-// Queries returns the statements that read runs within bounds of scheduled_for, so that they lock only
-// the partitions within these bounds.
+// Queries returns the statements that read runs within bounds of scheduled_for, so that they lock
+// only the partitions within these bounds.
 func Queries(conn db.DBTX) *db.Queries { return db.New(unprepared{conn}) }
 
 // unprepared makes PostgreSQL plan each execution of a query for its arguments. After five

@@ -11,7 +11,7 @@ import (
 )
 
 // CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it did.
-// Runs beside the schedule count too, and only the run that carries the schedule completes its job by
+// Runs off the schedule count too, and only the run that carries the schedule completes its job by
 // itself. If that run is in flight, or was started by hand, it does so when it ends. It does nothing to
 // a job that is deleted or not active.
 //

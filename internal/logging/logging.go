@@ -24,8 +24,9 @@ func New(out io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(contextHandler{handler})
 }
 
-// readable writes durations with their unit, which slog's JSON encoder leaves out, and makes visible
-// what a terminal or a browser obeys: names and errors come from users and from what they call.
+// readable writes durations with their unit, which slog's JSON encoder leaves out, and makes
+// visible what a terminal or a browser obeys: names and errors come from users and from what they
+// call.
 func readable(_ []string, attr slog.Attr) slog.Attr {
 	switch attr.Value.Kind() {
 	case slog.KindDuration:

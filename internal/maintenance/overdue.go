@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Overdue ends the attempts of workers that take longer than their jobs allow. An attempt may exceed
-// that time by its interval.
+// Overdue ends the attempts of workers that take longer than their jobs allow. An attempt may
+// exceed that time by its interval.
 func Overdue(end func(context.Context) (int64, error)) Duty {
 	pass := func(ctx context.Context) (Result, error) {
 		n, err := end(ctx)

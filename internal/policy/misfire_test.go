@@ -13,8 +13,8 @@ import (
 )
 
 // backlog returns which occurrences of an interval from noon on are executed, as how many seconds
-// late, when nothing was claimed for a while and everything that is due is claimed at once. The others
-// are counted.
+// late, when nothing was claimed for a while and everything that is due is claimed at once. The
+// others are counted.
 func backlog(t *testing.T, p db.MisfirePolicy, window *int64, interval, outage int) (late []int) {
 	t.Helper()
 	skipped := 0

@@ -67,9 +67,9 @@ func After(job *db.Job, s schedule.Schedule, run Run) Step {
 // FailedInARow is the reason of a pause after that many failures in a row.
 func FailedInARow(failures int) string { return fmt.Sprintf("%d runs failed in a row", failures) }
 
-// overlap skips the occurrences that came due during a run that took longer than from one occurrence
-// to the next. A run that only started late does not skip any: what came due meanwhile is late too,
-// and executed.
+// overlap skips the occurrences that came due during a run that took longer than from one
+// occurrence to the next. A run that only started late does not skip any: what came due meanwhile
+// is late too, and executed.
 func (step *Step) overlap(job *db.Job, s schedule.Schedule, run Run, from time.Time) {
 	first := step.Next
 	tookTooLong := !first.IsZero() && run.Finished.Sub(run.Started) >= first.Sub(run.Occurrence)
@@ -100,8 +100,8 @@ func (step *Step) goOn(s schedule.Schedule, t time.Time) {
 }
 
 // NextWithoutWaiting returns the next occurrence of a job whose runs may overlap: the schedule goes
-// on while this occurrence, the job's run number count+1, executes. It returns false if the schedule
-// has to wait for the end of the run.
+// on while this occurrence, the job's run number count+1, executes. It returns false if the
+// schedule has to wait for the end of the run.
 func NextWithoutWaiting(job *db.Job, s schedule.Schedule, occurrence time.Time, count int64) (time.Time, bool) {
 	if !MayOverlap(job) || (job.MaxRuns != nil && count+1 >= *job.MaxRuns) {
 		return time.Time{}, false
@@ -115,9 +115,9 @@ func MayOverlap(job *db.Job) bool {
 }
 
 // Backoff returns how long to wait after the failure of an attempt, counted from 1: a random time
-// from the job's minimum to a bound. The bound is twice the minimum after attempt 1 and doubles with
-// each attempt, up to the job's maximum. A minimum of 0 counts as 1 s for the bound, which would
-// otherwise stay 0.
+// from the job's minimum to a bound. The bound is twice the minimum after attempt 1 and doubles
+// with each attempt, up to the job's maximum. A minimum of 0 counts as 1 s for the bound, which
+// would otherwise stay 0.
 func Backoff(job *db.Job, attempt int) time.Duration {
 	least, most := time.Duration(job.MinBackoffSeconds)*time.Second, time.Duration(job.MaxBackoffSeconds)*time.Second
 	bound := max(least, time.Second)

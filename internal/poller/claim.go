@@ -13,7 +13,8 @@ import (
 
 // claimAndStart claims as many due runs as there are free slots, at most a batch, and then runs of
 // concurrency groups if it is their turn. It executes each run on its own, and calls done for each
-// when it is released. It returns how many it claimed, and whether there may be more to claim at once.
+// when it is released. It returns how many it claimed, and whether there may be more to claim at
+// once.
 func (p *Poller) claimAndStart(ctx context.Context, done func()) (claimed int, more bool, err error) {
 	slots, err := p.reserve(ctx)
 	if err != nil {
@@ -47,8 +48,8 @@ func (p *Poller) claimAndStart(ctx context.Context, done func()) (claimed int, m
 }
 
 // startAll executes the runs of a claim, each on its own. They share a context that ends with the
-// lease or when work has to stop: one for each run would cost more than everything else that is done
-// to start it.
+// lease or when work has to stop: one for each run would cost more than everything else that is
+// done to start it.
 func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 	if len(rows) == 0 {
 		return
@@ -89,8 +90,8 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 		return nil, nil, err
 	}
 	p.horizon = p.clock.Now().Add(claimAhead)
-	// A claim in progress is not canceled when claiming stops: it may have been committed, and then its
-	// runs would wait for the lease to expire. The lease bounds it instead.
+	// A claim in progress is not canceled when claiming stops: it may have been committed, and then
+	// its runs would wait for the lease to expire. The lease bounds it instead.
 	rows, err := p.queries.Claim(held.Context, db.ClaimParams{
 		Token: runs.NewToken(), LeaseID: held.ID, MaxRows: int32(limit), Since: p.watermark.get(), Ahead: claimAhead,
 	})
@@ -122,9 +123,9 @@ func claimedUntil(rows []db.ClaimRow) time.Time {
 	return until
 }
 
-// freeLost makes up for a claim that failed. It may have been committed, now or later, and then this
-// instance holds runs that it does not know. So for a while it frees what it holds under tokens that
-// it does not know.
+// freeLost makes up for a claim that failed. It may have been committed, now or later, and then
+// this instance holds runs that it does not know. So for a while it frees what it holds under
+// tokens that it does not know.
 func (p *Poller) freeLost(held *lease.Lease) error {
 	if time.Now().After(p.lostUntil) {
 		return nil

@@ -10,10 +10,10 @@ import (
 	"punctual/internal/runs"
 )
 
-// attemptContext is the context of an attempt: it ends with its parent, at the attempt's deadline, and
-// when the run is canceled. It is made when somebody first asks it anything: making one sets a timer
-// and locks the parent that all runs of a batch share, which costs more than everything else that is
-// done for a run whose executor has no use for it.
+// attemptContext is the context of an attempt: it ends with its parent, at the attempt's deadline,
+// and when the run is canceled. It is made when somebody first asks it anything: making one sets a
+// timer and locks the parent that all runs of a batch share, which costs more than everything else
+// that is done for a run whose executor has no use for it.
 type attemptContext struct {
 	parent   context.Context
 	deadline time.Time

@@ -28,10 +28,11 @@ func (r *run) release() {
 	r.released()
 }
 
-// execute executes one claimed run, until ctx ends, and hands over how it ended. Whoever stores that
-// releases the run, so that a run that waits for it is an entry of a batch and not a goroutine. If
-// the lease is lost or work is interrupted, the run is left to others: whoever claims it next makes
-// another attempt. The attempt is a function of its own, so that the stack is small during it.
+// execute executes one claimed run, until ctx ends, and hands over how it ended. Whoever stores
+// that releases the run, so that a run that waits for it is an entry of a batch and not a
+// goroutine. If the lease is lost or work is interrupted, the run is left to others: whoever claims
+// it next makes another attempt. The attempt is a function of its own, so that the stack is small
+// during it.
 func (p *Poller) execute(ctx context.Context, r *run) {
 	if !p.waitUntil(r.lease, r.claimed.Due.ReadyAt) {
 		p.leave(r, lease.ErrLost)
@@ -68,8 +69,8 @@ func (p *Poller) attempt(ctx context.Context, r *run, a *runs.Attempt) *runs.End
 	return a.End(p.clock.Now(), result, err)
 }
 
-// call calls the executor, until the attempt's deadline, or until the run is canceled or ctx ends. A
-// panic fails the run, not the instance.
+// call calls the executor, until the attempt's deadline, or until the run is canceled or ctx ends.
+// A panic fails the run, not the instance.
 func (p *Poller) call(ctx context.Context, a *runs.Attempt) (result *executor.Result, err error) {
 	deadline := time.Duration(a.Job.AttemptDeadlineSeconds) * time.Second
 	attempt := &attemptContext{

@@ -64,8 +64,8 @@ func TestLostAttempts(t *testing.T) {
 	})
 }
 
-// A run whose attempts are used up is claimed once more, to be ended. If that claim is lost, no attempt
-// is.
+// A run whose attempts are used up is claimed once more, to be ended. If that claim is lost, no
+// attempt is.
 func TestAClaimThatOnlyEndsARunIsLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -22,7 +22,7 @@ func (b bench) backfill(job uuid.UUID, n int) {
 	b.Exec(`select create_runs_partition((now() at time zone 'UTC')::date - 1)`)
 }
 
-// Runs beside the schedule count: a job never has a scheduled run after its maxRuns.
+// Runs off the schedule count: a job never has a scheduled run after its maxRuns.
 func TestMaxRuns(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*db.CreateJobParams){

@@ -1,7 +1,7 @@
 // Package poller turns due rows into runs: it claims them, executes them, and completes them.
 //
-// Any number of pollers, in any number of processes, share one database. They do not know each other:
-// what one has claimed the others skip, and package maintenance frees what a dead one held.
+// Any number of pollers, in any number of processes, share one database. They do not know each
+// other: what one has claimed the others skip, and package maintenance frees what a dead one held.
 package poller
 
 import (
@@ -38,11 +38,11 @@ type Config struct {
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Announce is told when the end of a run makes something due that others may wait for: the workers
-	// of a queue, or, when Run has returned, other instances, whose queue is the empty one. It must not
-	// block. Default: others find it by polling.
+	// of a queue, or, when Run has returned, other instances, whose queue is the empty one. It must
+	// not block. Default: others find it by polling.
 	Announce func(queue string, readyAt time.Time)
-	// PollInterval is the longest it sleeps without reading the database, and so bounds the lateness of
-	// what it was not told of. Shorter costs queries. Default 5 s.
+	// PollInterval is the longest it sleeps without reading the database, and so bounds the lateness
+	// of what it was not told of. Shorter costs queries. Default 5 s.
 	PollInterval time.Duration
 	// BatchSize is the most that one claim takes, and the most that one completion stores. Larger
 	// batches cost less for each run and make each run wait longer for its neighbors. Default 500.
@@ -54,10 +54,10 @@ type Config struct {
 }
 
 const (
-	// claimAhead is how far ahead of its instant a run is claimed at most. A claimed run waits in memory
-	// for its instant, so that neither a query nor a commit lies between the two, and one claim serves
-	// everything that is due within this time. A pause, edit or delete does not reach a claimed run, so
-	// this is also how long such a change may take to have effect.
+	// claimAhead is how far ahead of its instant a run is claimed at most. A claimed run waits in
+	// memory for its instant, so that neither a query nor a commit lies between the two, and one claim
+	// serves everything that is due within this time. A pause, edit or delete does not reach a claimed
+	// run, so this is also how long such a change may take to have effect.
 	claimAhead = 400 * time.Millisecond
 	// claimLead is how far ahead of its instant a run is claimed at least, if it is known in time: how
 	// long a claim may take without making a run late.
@@ -131,8 +131,8 @@ func New(c Config) *Poller {
 	return p
 }
 
-// Run claims and starts what is due until ctx ends. It does not wait for what it started: Drain does.
-// A pass that fails is logged and tried again, because a database that is away comes back.
+// Run claims and starts what is due until ctx ends. It does not wait for what it started: Drain
+// does. A pass that fails is logged and tried again, because a database that is away comes back.
 func (p *Poller) Run(ctx context.Context) {
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -204,9 +204,9 @@ func (p *Poller) Pass(ctx context.Context) (int, error) {
 // errStopped is why work is interrupted when Drain has waited long enough.
 var errStopped = errors.New("the instance stopped")
 
-// Drain waits until everything that was started is stored. Runs may still be canceled meanwhile. Call
-// it when Run has returned. When ctx ends first, it interrupts what still executes; those runs are
-// not completed, and whoever claims them next makes another attempt.
+// Drain waits until everything that was started is stored. Runs may still be canceled meanwhile.
+// Call it when Run has returned. When ctx ends first, it interrupts what still executes; those runs
+// are not completed, and whoever claims them next makes another attempt.
 func (p *Poller) Drain(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()

@@ -62,7 +62,8 @@ func (p *Poller) save(batch []*run) {
 	}
 }
 
-// saveRefused stores a run that the database refuses, until its lease is lost or the instance stops.
+// saveRefused stores a run that the database refuses, until its lease is lost or the instance
+// stops.
 func (p *Poller) saveRefused(r *run, refused runs.Refused) {
 	defer r.release()
 	ctx, cancel := context.WithCancelCause(r.lease.Context)
@@ -92,7 +93,8 @@ func releaseIf(batch []*run, is func(*run) bool) []*run {
 	})
 }
 
-// isLost reports whether a run's lease is lost and with it the right to store the run. It logs that.
+// isLost reports whether a run's lease is lost and with it the right to store the run. It logs
+// that.
 func (p *Poller) isLost(r *run) bool {
 	if r.lease.Held() {
 		return false

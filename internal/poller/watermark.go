@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// watermarkSlack is how far the watermark stays behind the clock, for rows that are due at once and
-	// commit a moment later.
+	// watermarkSlack is how far the watermark stays behind the clock, for rows that are due at once
+	// and commit a moment later.
 	watermarkSlack = time.Second
 	// lookBackDelay is the time between two searches for rows below the watermark: rows that were
 	// committed late, or were locked by a claim that failed. It bounds how late a row is claimed of
@@ -77,8 +77,8 @@ func (w *watermark) unchecked() (at time.Time, ok bool) {
 	return w.at, ok
 }
 
-// keepLookingBack searches below the watermark until ctx ends. It runs beside the claims, not in one
-// of them: if the search is slow, runs that are on time do not wait for it.
+// keepLookingBack searches below the watermark until ctx ends. It runs beside the claims, not in
+// one of them: if the search is slow, runs that are on time do not wait for it.
 func (p *Poller) keepLookingBack(ctx context.Context) {
 	outage := logging.Outage{
 		Logger: p.Logger, Failing: "could not search for rows below the watermark; such rows stay late until the next search",

@@ -110,8 +110,8 @@ type failedAttempt struct {
 	ExecutedBy string          `json:"executedBy,omitempty"`
 }
 
-// hasFailed reports whether an attempt has failed. One that was lost has not: nobody executed the run
-// between the death of its instance and the next attempt.
+// hasFailed reports whether an attempt has failed. One that was lost has not: nobody executed the
+// run between the death of its instance and the next attempt.
 func hasFailed(failedAttempts []byte) bool {
 	var all []struct{ Reason db.RunReason }
 	return failedAttempts != nil && json.Unmarshal(failedAttempts, &all) == nil &&

@@ -46,9 +46,9 @@ func (s Store) createPartitions(ctx context.Context, c db.CompleteParams) error 
 	return history.CreatePartitions(ctx, s.Queries, scheduledFors)
 }
 
-// leaveStored makes a completion store no run for an occurrence that has one: a job comes to the same
-// instant again if its schedule is changed to and fro. It fails if it finds no such run, because the
-// completion would be repeated for ever.
+// leaveStored makes a completion store no run for an occurrence that has one: a job comes to the
+// same instant again if its schedule is changed to and fro. It fails if it finds no such run,
+// because the completion would be repeated for ever.
 func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
 	rows, err := s.Queries.ListStored(ctx, db.ListStoredParams{
 		JobIds: c.JobIds, ScheduledFors: c.ScheduledFors,

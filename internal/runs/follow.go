@@ -13,9 +13,9 @@ import (
 	"punctual/internal/policy"
 )
 
-// changeJobs pauses or completes the jobs of runs that ended off their schedules, if they have to be.
-// It is no part of the runs' completion: a failure is logged, and the next run that ends so tries
-// again.
+// changeJobs pauses or completes the jobs of runs that ended off their schedules, if they have to
+// be. It is no part of the runs' completion: a failure is logged, and the next run that ends so
+// tries again.
 func (s Store) changeJobs(ctx context.Context, ended []*Ended) {
 	counted := map[uuid.UUID]*Ended{} // a run of each job that may have had its maxRuns now
 	for _, e := range ended {
@@ -77,8 +77,8 @@ func (e *Ended) isCounted() bool {
 	return e.status == db.RunStatusFAILED || e.status == db.RunStatusSUCCEEDED
 }
 
-// logEnd logs that a run has ended: a failed one as a warning, others only with LogRuns. It also logs
-// what that means for the job.
+// logEnd logs that a run has ended: a failed one as a warning, others only with LogRuns. It also
+// logs what that means for the job.
 func (s Store) logEnd(ctx context.Context, e *Ended) {
 	switch {
 	case e.status == db.RunStatusFAILED:

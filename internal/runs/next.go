@@ -9,7 +9,8 @@ import (
 )
 
 // isOffSchedule reports whether the run's row does not carry its job's schedule: the run does not
-// decide what comes next for the job, and the statement that completes it does not end the schedule.
+// decide what comes next for the job, and the statement that completes it does not end the
+// schedule.
 func (r *run) isOffSchedule() bool { return !r.Due.CarriesSchedule || r.isDetached }
 
 // computeSchedule computes when the job is due, unless that is known. It fails if what is stored
@@ -32,9 +33,9 @@ func (r *run) goOn() {
 	}
 }
 
-// misfire returns what policy.Misfire says of a run that was claimed at now. Only scheduled runs can
-// misfire. A run that a worker gave back was on time once; its ready_at tells, which is later than
-// its instant.
+// misfire returns what policy.Misfire says of a run that was claimed at now. Only scheduled runs
+// can misfire. A run that a worker gave back was on time once; its ready_at tells, which is later
+// than its instant.
 func (r *run) misfire(now time.Time) *policy.Step {
 	row := &r.Due
 	if row.Trigger != db.RunTriggerSCHEDULE || row.ReadyAt.After(row.ScheduledFor) {

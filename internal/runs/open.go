@@ -12,9 +12,9 @@ import (
 	"punctual/internal/runid"
 )
 
-// Open returns the runs of a claim, in order. If runs of a job may overlap, it detaches the schedule
-// from its run: the next occurrence then does not wait for the end of this one. If that fails, the
-// schedule goes on when the run ends, which is logged.
+// Open returns the runs of a claim, in order. If runs of a job may overlap, it detaches the
+// schedule from its run: the next occurrence then does not wait for the end of this one. If that
+// fails, the schedule goes on when the run ends, which is logged.
 func (s Store) Open(ctx context.Context, now time.Time, rows []db.ClaimRow) []*Claimed {
 	claimed := make([]*Claimed, len(rows))
 	for i := range rows {
@@ -27,7 +27,8 @@ func (s Store) Open(ctx context.Context, now time.Time, rows []db.ClaimRow) []*C
 	return claimed
 }
 
-// detach detaches the schedules of jobs whose runs may overlap from the runs that were just claimed.
+// detach detaches the schedules of jobs whose runs may overlap from the runs that were just
+// claimed.
 func (s Store) detach(ctx context.Context, now time.Time, claimed []*Claimed) error {
 	var params db.SplitParams
 	var detached []*Claimed
@@ -55,8 +56,8 @@ func (s Store) detach(ctx context.Context, now time.Time, claimed []*Claimed) er
 	return nil
 }
 
-// nextIfDetached returns the next occurrence of a job whose runs may overlap, if its schedule is to go
-// on without this run.
+// nextIfDetached returns the next occurrence of a job whose runs may overlap, if its schedule is to
+// go on without this run.
 func (c *Claimed) nextIfDetached(now time.Time) (next time.Time, ok bool) {
 	row := &c.Due
 	if !row.CarriesSchedule || row.Attempt > 1 || !policy.MayOverlap(&c.Job) || c.computeSchedule() != nil {
@@ -69,9 +70,9 @@ func (c *Claimed) nextIfDetached(now time.Time) (next time.Time, ok bool) {
 	return next, c.isDetached
 }
 
-// CancelEarlier cancels the runs that began before these attempts, of jobs whose overlap policy says
-// so. It notifies the instances that execute them, and returns their ids. It does not wait for them.
-// A failure is logged: the earlier runs go on.
+// CancelEarlier cancels the runs that began before these attempts, of jobs whose overlap policy
+// says so. It notifies the instances that execute them, and returns their ids. It does not wait for
+// them. A failure is logged: the earlier runs go on.
 func (s Store) CancelEarlier(ctx context.Context, attempts ...*Attempt) []uuid.UUID {
 	var params db.CancelEarlierParams
 	for _, a := range attempts {

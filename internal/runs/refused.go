@@ -71,7 +71,8 @@ func (e *Ended) giveUp(err error) {
 	e.goOn()
 }
 
-// isRefusal tells an error for what a row says, which the row will say again, from one that may pass.
+// isRefusal tells an error for what a row says, which the row will say again, from one that may
+// pass.
 func isRefusal(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pgerrcode.IsDataException(pg.Code) || pgerrcode.IsIntegrityConstraintViolation(pg.Code))

@@ -1,6 +1,6 @@
-// Package runs says how a claimed run ends and what comes next for its job, and stores that. Whoever
-// executes runs, package poller itself or workers by way of package broker, does it through here, so
-// that both mean the same.
+// Package runs says how a claimed run ends and what comes next for its job, and stores that.
+// Whoever executes runs, package poller itself or workers by way of package broker, does it through
+// here, so that both mean the same.
 //
 // The types are the stages of a claimed run, in this order: Store.Open makes Claimed of the rows of
 // a claim; Claimed.Prepare turns one into an Attempt, or into an Ended without any; Attempt.End
