@@ -77,8 +77,8 @@ func (w *watermark) unchecked() (at time.Time, ok bool) {
 	return w.at, ok
 }
 
-// keepLookingBack searches below the watermark until ctx ends. It runs beside the claims, not in
-// one of them: if the search is slow, runs that are on time do not wait for it.
+// keepLookingBack searches below the watermark until ctx ends. It runs apart from the claims,
+// so if it is slow, runs that are on time do not wait for it.
 func (p *Poller) keepLookingBack(ctx context.Context) {
 	outage := logging.Outage{
 		Logger: p.Logger, Failing: "could not search for rows below the watermark; such rows stay late until the next search",
