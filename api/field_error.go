@@ -45,7 +45,7 @@ func codeOf(err error) string {
 	return notValid
 }
 
-// maxFieldErrors is how many fields a refusal names: a request may be wrong in more ways than an answer should be long.
+// maxFieldErrors is how many errors of fields a response lists.
 const maxFieldErrors = 100
 
 // fieldErrors names the fields at fault in what the validator or the generated code found.
@@ -87,7 +87,8 @@ func requestFieldErrors(err *openapi3filter.RequestError) []server.FieldError {
 	return schemaErrors(err.Err, server.FieldErrorInBody, "")
 }
 
-// schemaErrors flattens what is wrong with a value. Its texts come from the schema, never from the value.
+// schemaErrors flattens the errors of a value. Their details come from the schema and never quote
+// the value.
 func schemaErrors(err error, in server.FieldErrorIn, field string) []server.FieldError {
 	var (
 		many   openapi3.MultiError
@@ -136,7 +137,8 @@ func schemaFieldError(err *openapi3.SchemaError, in server.FieldErrorIn, field s
 	return server.FieldError{In: in, Field: strings.Join(path, "."), Code: cmp.Or(code, notValid), Detail: detail}
 }
 
-// unknownProperty returns the name of a property that the schema does not have, which stands in the reason only.
+// unknownProperty returns the name of a property that the schema does not have. Only the text of the
+// reason contains it.
 func unknownProperty(err *openapi3.SchemaError) (name string, ok bool) {
 	quoted, ok := strings.CutPrefix(err.Reason, "property ")
 	if !ok {
