@@ -94,9 +94,11 @@ func TestNextQueue(t *testing.T) {
 func TestRevise(t *testing.T) {
 	t.Parallel()
 	paused := policy.Step{FinalStatus: db.JobStatusPAUSED, StatusReason: "gone"}
+	gone := &executor.Failure{Err: errNoLuck, PauseReason: "gone"}
 	missed := policy.Step{Next: at(3), Skipped: 2, SkippedFrom: at(1)}
 	halfMinutes := func(now *db.ListRevisedRow) { now.Job.IntervalSeconds, now.RevisedAt = new(int64(30)), new(at(1.2)) }
 	for name, c := range map[string]struct {
+		err    error
 		before func(*Ended)
 		change func(*db.ListRevisedRow) // what has become of the row and the job
 		want   policy.Step
@@ -116,10 +118,10 @@ func TestRevise(t *testing.T) {
 			change: func(now *db.ListRevisedRow) { now.BufferedFor = new(at(1.1)) }, want: policy.Step{Next: at(1.1)},
 		},
 		"the target has decided": {
-			before: func(e *Ended) { e.step, e.targetDecided = paused, true }, change: halfMinutes, want: paused,
+			err: gone, change: halfMinutes, want: paused,
 		},
 		"the target has decided, and a run waits": {
-			before: func(e *Ended) { e.step, e.targetDecided = paused, true },
+			err:    gone,
 			change: func(now *db.ListRevisedRow) { now.BufferedFor = new(at(1.1)) }, want: policy.Step{Next: at(1.1)},
 		},
 		"missed": {
@@ -131,7 +133,7 @@ func TestRevise(t *testing.T) {
 			want: policy.Step{Next: at(1.5), Skipped: 2, SkippedFrom: at(1)},
 		},
 	} {
-		ended := begin(t, nil).End(at(1.2), nil, nil)
+		ended := begin(t, nil).End(at(1.2), nil, c.err)
 		if c.before != nil {
 			c.before(ended)
 		}
