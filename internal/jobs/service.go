@@ -18,7 +18,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
+
+	"punctual/internal/clock"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgerrcode"
@@ -99,8 +102,13 @@ type edit struct {
 	now time.Time
 }
 
-// maxDeadlocks is how often a change is tried again.
-const maxDeadlocks = 5
+const (
+	// maxDeadlocks is how often a change is tried that PostgreSQL ends because of a deadlock.
+	maxDeadlocks = 10
+	// maxDeadlockPause bounds the random pause before the next try. Without it, changes that wait for
+	// the same job meet the completion of its next run again.
+	maxDeadlockPause = 200 * time.Millisecond
+)
 
 // edit calls do in a transaction under the lock of a job. It returns ErrNotFound if there is no such
 // job, and otherwise the error of do, which may be called more than once.
@@ -141,6 +149,7 @@ func (s *Service) transact(ctx context.Context, do func(edit) error) (err error)
 		if deadlock, ok := errors.AsType[*pgconn.PgError](err); !ok || deadlock.Code != pgerrcode.DeadlockDetected {
 			break
 		}
+		clock.Sleep(ctx, rand.N(maxDeadlockPause)) //nolint:gosec // spreading needs no secrecy
 	}
 	return err
 }
