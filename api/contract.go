@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// contractJSON returns the contract as JSON, with the version of the service in its info. Its fields
-// are in the author's order, which Swagger UI and generators keep.
+// contractJSON returns the contract as JSON, with the version of the service in its info. Its
+// fields are in the author's order, which Swagger UI and generators keep.
 func contractJSON(contract []byte, version string) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(contract, &document); err != nil {

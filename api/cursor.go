@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// cursor is a place in a list that is ordered by an instant and an id, newest first: the last item before it. On the
-// wire it is opaque, so that its content can change.
+// cursor is a place in a list that is ordered by an instant and an id, newest first: the last item
+// before it. On the wire it is opaque, so that its content can change.
 type cursor struct {
 	at time.Time
 	id uuid.UUID // nil where the instant alone is unique

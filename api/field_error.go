@@ -55,7 +55,7 @@ func fieldErrors(err error) []server.FieldError {
 		parameter *server.InvalidParamFormatError
 		mistyped  *json.UnmarshalTypeError
 	)
-	//nolint:errorlint // As it is: what it wraps may be many as well, and then the request it is of would be lost.
+	//nolint:errorlint // Not what it wraps: that may be many, too, without the request it is of.
 	if many, ok := err.(openapi3.MultiError); ok {
 		var all []server.FieldError
 		for _, each := range many {
@@ -137,8 +137,8 @@ func schemaFieldError(err *openapi3.SchemaError, in server.FieldErrorIn, field s
 	return server.FieldError{In: in, Field: strings.Join(path, "."), Code: cmp.Or(code, notValid), Detail: detail}
 }
 
-// unknownProperty returns the name of a property that the schema does not have. Only the text of the
-// reason contains it.
+// unknownProperty returns the name of a property that the schema does not have. Only the text of
+// the reason contains it.
 func unknownProperty(err *openapi3.SchemaError) (name string, ok bool) {
 	quoted, ok := strings.CutPrefix(err.Reason, "property ")
 	if !ok {

@@ -14,7 +14,8 @@ import (
 const (
 	// maxTotal is up to where a list counts exactly.
 	maxTotal = 10_000
-	// maxOffset is how many jobs a page may lie behind the first: paging costs more the deeper it goes.
+	// maxOffset is how many jobs a page may lie behind the first: paging costs more the deeper it
+	// goes.
 	maxOffset = maxTotal
 )
 
@@ -80,8 +81,8 @@ func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject)
 	return server.ListJobs200JSONResponse(page), nil
 }
 
-// decodeList returns which jobs a request lists, and the page they are put on. One job more than fits
-// on it tells that there is a next page.
+// decodeList returns which jobs a request lists, and the page they are put on. One job more than
+// fits on it tells that there is a next page.
 func decodeList(p server.ListJobsParams) (list jobs.List, page server.JobPage, err error) {
 	page.Limit = orDefault(p.Limit, defaultLimit)
 	list = jobs.List{Status: (*db.JobStatus)(p.Status), Max: page.Limit + 1}

@@ -83,8 +83,8 @@ func invalidQuery(name string, code jobs.Code, detail string) error {
 	return errQuery{server.FieldError{In: server.FieldErrorInQuery, Field: name, Code: string(code), Detail: detail}}
 }
 
-// problemOf returns the problem that an error stands for. The error is to be logged if it is none that
-// a request can expect.
+// problemOf returns the problem that an error stands for. The error is to be logged if it is none
+// that a request can expect.
 func problemOf(ctx context.Context, err error) (p server.Problem, isExpected bool) {
 	if invalid, ok := errors.AsType[*jobs.Invalid](err); ok {
 		fields := encodeAll(invalid.Fields, func(f jobs.Field) server.FieldError {
@@ -112,7 +112,8 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 	return problem(ctx, internalError, ""), false
 }
 
-// errorWriter is where an error becomes an answer; nothing else writes one. A client sees no internal text.
+// errorWriter is where an error becomes an answer; nothing else writes one. A client sees no
+// internal text.
 type errorWriter struct{ log *slog.Logger }
 
 func (e errorWriter) write(w http.ResponseWriter, p server.Problem) {

@@ -1,4 +1,5 @@
-// Package api serves the HTTP contract of openapi.yaml: thin handlers over the generated strict interface.
+// Package api serves the HTTP contract of openapi.yaml: thin handlers over the generated strict
+// interface.
 package api
 
 import (
@@ -19,19 +20,21 @@ import (
 	"punctual/internal/jobs"
 )
 
-// Config is what the API needs. Zero means default, except for Pool, Queues and Jobs. With HealthOnly,
-// only Pool is required.
+// Config is what the API needs. Zero means default, except for Pool, Queues and Jobs. With
+// HealthOnly, only Pool is required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
-	// Check returns an error unless the database can be used: see database.Check. Default: it uses Pool.
+	// Check returns an error unless the database can be used: see database.Check. Default: it uses
+	// Pool.
 	Check func(context.Context) error
 	// Queues hands runs to workers.
 	Queues *broker.Broker
 	// Jobs makes every change of a job.
 	Jobs *jobs.Service
-	// Stopping is closed when the instance is about to stop: from then on it says that it is not ready.
+	// Stopping is closed when the instance is about to stop: from then on it says that it is not
+	// ready.
 	Stopping <-chan struct{}
 	// Version is the version of the service, for the served contract.
 	Version string

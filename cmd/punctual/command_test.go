@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// execute runs the command in an empty directory, without a database, and returns its output and its
-// exit code.
+// execute runs the command in an empty directory, without a database, and returns its output and
+// its exit code.
 func execute(t *testing.T, binary string, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
@@ -90,7 +90,7 @@ func TestMigrate(t *testing.T) {
 		require.Zero(t, code, log)
 		return out
 	}
-	require.Regexp(t, `^\[ \] \d{14}_create_scheduler\n`, migrate("status"))
+	require.Regexp(t, `^\[ \] \d{14}_create_tables\n`, migrate("status"))
 	migrate("up")
 	require.NotContains(t, migrate("status"), "[ ]")
 	migrate("down")

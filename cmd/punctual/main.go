@@ -36,7 +36,8 @@ type cli struct {
 
 func main() {
 	app.TuneMemory()
-	// A .env file is optional, but one that cannot be read is an error. The environment has priority.
+	// A .env file is optional, but one that cannot be read is an error. The environment has
+	// priority.
 	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// The error may quote a line of the file, and with it a password.
 		refuse("the file .env cannot be read, or has a line that is not NAME=value")

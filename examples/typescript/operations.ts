@@ -1,5 +1,5 @@
-// Calls each operation of the contract with a generated client and checks the status of each response.
-// It prints a line for each operation that it calls.
+// Calls each operation of the contract with a generated client and checks the status of each
+// response. It prints a line for each operation that it calls.
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./punctual.js";

@@ -1,5 +1,5 @@
-// A receiver for http targets: it verifies each request with each of its secrets, which are its arguments.
-// It prints its port, and then a line of JSON for each request.
+// A receiver for http targets: it verifies each request with each of its secrets, which are its
+// arguments. It prints its port, and then a line of JSON for each request.
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";

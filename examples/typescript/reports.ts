@@ -1,5 +1,5 @@
-// An example: a worker of the queue `reports`. The payload of a run has the URL of its figures, and the
-// output is their sum.
+// An example: a worker of the queue `reports`. The payload of a run has the URL of its figures, and
+// the output is their sum.
 import { work } from "./worker.js";
 
 const stop = new AbortController();

@@ -1,5 +1,5 @@
-// A worker: it leases due runs of a queue, executes them, extends its leases by heartbeats, and reports how
-// each run ended.
+// A worker: it leases due runs of a queue, executes them, extends its leases by heartbeats, and
+// reports how each run ended.
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isInteger, isSafeNumber, LosslessNumber, parse } from "lossless-json";

@@ -65,8 +65,8 @@ type ClaimRow struct {
 // statement ran is locked in another version than the one seen; the next claim takes it.
 //
 // It reads the index from @since on: the caller claims that nothing before it can be claimed
-// (OldestReady checks that). read_at is the database's clock, read after the rows; the caller starts
-// no run before its instant by that clock.
+// (OldestReady checks that). read_at is the database's clock, read after the rows; the caller
+// starts no run before its instant by that clock.
 func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error) {
 	rows, err := q.db.Query(ctx, claim,
 		arg.Since,
@@ -349,8 +349,8 @@ with held as (
       and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
     limit 5000
 ), expired as (
-    -- The leases that have expired. An instance's lease stays until all of its runs are freed, because
-    -- it tells who held them.
+    -- The leases that have expired. An instance's lease stays until all of its runs are freed,
+    -- because it tells who held them.
     delete from leases
     where id in (
         select id
@@ -415,20 +415,20 @@ type FreeAbandonedRow struct {
 	NextExpiryIn time.Duration
 }
 
-// Frees the runs whose lease has expired or is gone, and deletes expired leases. Each run then waits
-// where its job is executed now, because its former executor may be gone. The lost attempt is stored
-// with the run's failed attempts, with who executed it. Returns how many runs it freed, and in how
-// long the next lease expires unless it is renewed: a day if there is none.
+// Frees the runs whose lease has expired or is gone, and deletes expired leases. Each run then
+// waits where its job is executed now, because its former executor may be gone. The lost attempt is
+// stored with the run's failed attempts, with who executed it. Returns how many runs it freed, and
+// in how long the next lease expires unless it is renewed: a day if there is none.
 //
 // Safe under concurrency: two instances that do it at once free each run once, because a row that
 // was freed since this statement began has no lease, and one that was claimed again has another
 // token. Looking at the lease again would not help: PostgreSQL checks the conditions on a changed
-// row again, but not what was found to be missing elsewhere. Two of these statements may lock rows in
-// different orders. If they deadlock, PostgreSQL ends one, and its duty tries again.
+// row again, but not what was found to be missing elsewhere. Two of these statements may lock rows
+// in different orders. If they deadlock, PostgreSQL ends one, and its duty tries again.
 //
-// A claim that commits after its lease expired is freed by the next call. No row is claimed a minute
-// ahead, so the index on ready_at bounds what is read. Many abandoned runs are freed a part at a time:
-// more says that some may be left.
+// A claim that commits after its lease expired is freed by the next call. No row is claimed a
+// minute ahead, so the index on ready_at bounds what is read. Many abandoned runs are freed a part
+// at a time: more says that some may be left.
 func (q *Queries) FreeAbandoned(ctx context.Context) (FreeAbandonedRow, error) {
 	row := q.db.QueryRow(ctx, freeAbandoned)
 	var i FreeAbandonedRow
@@ -490,10 +490,10 @@ type NextReadyRow struct {
 	ReadAt  time.Time
 }
 
-// When the next row becomes ready that nobody holds, after what the claim just now could take; a day
-// from now if there is none. The claim took rows until its own now() + @ahead, which is in the past
-// by now; @horizon is an instant that the caller knows to be no later. So this reads few entries of
-// the index. It also tells whether there are concurrency groups at all.
+// When the next row becomes ready that nobody holds, after what the claim just now could take; a
+// day from now if there is none. The claim took rows until its own now() + @ahead, which is in the
+// past by now; @horizon is an instant that the caller knows to be no later. So this reads few
+// entries of the index. It also tells whether there are concurrency groups at all.
 func (q *Queries) NextReady(ctx context.Context, arg NextReadyParams) (NextReadyRow, error) {
 	row := q.db.QueryRow(ctx, nextReady, arg.Horizon, arg.Ahead)
 	var i NextReadyRow
@@ -523,7 +523,8 @@ select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0))
 `
 
 // Lets one instance at a time claim runs of concurrency groups, until its transaction ends. Call it
-// before ClaimGrouped in the same transaction: ClaimGrouped then sees what all claims before it took.
+// before ClaimGrouped in the same transaction: ClaimGrouped then sees what all claims before it
+// took.
 func (q *Queries) TakeTurn(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, takeTurn)
 	return err

@@ -59,8 +59,8 @@ type AttachScheduleToRunParams struct {
 }
 
 // Makes a run in flight carry the job's schedule. The caller holds LockDue. The completion of the
-// run finds another revision than its claim did, and computes the next occurrence from the job as it
-// is by then.
+// run finds another revision than its claim did, and computes the next occurrence from the job as
+// it is by then.
 func (q *Queries) AttachScheduleToRun(ctx context.Context, arg AttachScheduleToRunParams) error {
 	_, err := q.db.Exec(ctx, attachScheduleToRun, arg.RevisedAt, arg.JobID, arg.ScheduledFor)
 	return err
@@ -88,8 +88,8 @@ type CountBackfilledParams struct {
 	Until time.Time
 }
 
-// Counts the backfilled occurrences of a job in a window, whether they have ended or not. The caller
-// holds LockJob, so nobody backfills meanwhile. It reads only the partitions of the window.
+// Counts the backfilled occurrences of a job in a window, whether they have ended or not. The
+// caller holds LockJob, so nobody backfills meanwhile. It reads only the partitions of the window.
 func (q *Queries) CountBackfilled(ctx context.Context, arg CountBackfilledParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countBackfilled, arg.JobID, arg.After, arg.Until)
 	var column_1 int64
@@ -109,8 +109,8 @@ type CountFailureParams struct {
 	JobID  uuid.UUID
 }
 
-// Counts the end of a run that did not carry the schedule: how many runs of the job have failed in a
-// row is stored in the row that does. One row, so concurrent counts wait for each other.
+// Counts the end of a run that did not carry the schedule: how many runs of the job have failed in
+// a row is stored in the row that does. One row, so concurrent counts wait for each other.
 func (q *Queries) CountFailure(ctx context.Context, arg CountFailureParams) (int16, error) {
 	row := q.db.QueryRow(ctx, countFailure, arg.Failed, arg.JobID)
 	var failures int16
@@ -202,8 +202,8 @@ order by scheduled_for
 for update
 `
 
-// What an edit, a pause, a resume or a delete of a job does to the job's due rows. All of it happens
-// in the transaction that holds LockJob.
+// What an edit, a pause, a resume or a delete of a job does to the job's due rows. All of it
+// happens in the transaction that holds LockJob.
 // Locks all runs of a job that have not ended. It waits for claims and completions that hold the
 // rows; from then on nobody changes them before this transaction ends. It does not see a row that a
 // claim has split off while this statement waited: the caller repeats it until it finds no more.

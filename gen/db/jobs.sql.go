@@ -134,8 +134,8 @@ type CreateJobParams struct {
 	Queue                  *string
 }
 
-// One statement stores the job and its first occurrence, so neither exists without the other. Nobody
-// sees or touches either before it commits.
+// One statement stores the job and its first occurrence, so neither exists without the other.
+// Nobody sees or touches either before it commits.
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
@@ -247,8 +247,8 @@ type GetJobRow struct {
 }
 
 // A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
-// does not carry the schedule is counted by the row that does from its start on; its own row subtracts it
-// until it has ended.
+// does not carry the schedule is counted by the row that does from its start on; its own row
+// subtracts it until it has ended.
 func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 	row := q.db.QueryRow(ctx, getJob, id)
 	var i GetJobRow
@@ -333,9 +333,9 @@ type ListJobsRow struct {
 	Running       bool
 }
 
-// Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are created.
-// A list by page begins at the first place and skips rows. The caller bounds how many, because the
-// cost grows with it.
+// Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are
+// created. A list by page begins at the first place and skips rows. The caller bounds how many,
+// because the cost grows with it.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsRow, error) {
 	rows, err := q.db.Query(ctx, listJobs,
 		arg.Status,
@@ -510,8 +510,8 @@ set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUS
 where id = $1
 `
 
-// The caller holds LockJob. The row stays because its runs are found through it; what the user wrote
-// does not.
+// The caller holds LockJob. The row stays because its runs are found through it; what the user
+// wrote does not.
 func (q *Queries) MarkJobDeleted(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, markJobDeleted, id)
 	return err
@@ -526,8 +526,8 @@ select exists (
 )
 `
 
-// Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this tells
-// whether it is worth to lock the job's rows and count exactly.
+// Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this
+// tells whether it is worth to lock the job's rows and count exactly.
 func (q *Queries) MayBeUsedUp(ctx context.Context, id uuid.UUID) (bool, error) {
 	row := q.db.QueryRow(ctx, mayBeUsedUp, id)
 	var exists bool
@@ -541,8 +541,8 @@ where j.deleted_at < now() - make_interval(days => $1::integer)
   and not exists (select from due d where d.job_id = j.id)
 `
 
-// Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run that
-// has not ended stays. Two sessions that do this at once remove each row once.
+// Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run
+// that has not ended stays. Two sessions that do this at once remove each row once.
 func (q *Queries) PurgeDeletedJobs(ctx context.Context, days int32) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeDeletedJobs, days)
 	if err != nil {

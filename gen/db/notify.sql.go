@@ -42,7 +42,8 @@ type NotifyCanceledParams struct {
 	RunIds []uuid.UUID
 }
 
-// Tells all instances that these runs, by their ids, are to stop, and why. Sent alone: see NotifyDue.
+// Tells all instances that these runs, by their ids, are to stop, and why. Sent alone: see
+// NotifyDue.
 func (q *Queries) NotifyCanceled(ctx context.Context, arg NotifyCanceledParams) error {
 	_, err := q.db.Exec(ctx, notifyCanceled, arg.Reason, arg.RunIds)
 	return err
@@ -58,9 +59,9 @@ type NotifyDueParams struct {
 	Queues     []string
 }
 
-// Tells all instances when something becomes due, in microseconds since 1970, and in which queue; an
-// empty queue stands for the instances. Sent alone, never in a transaction that stores something:
-// commits that notify wait for each other.
+// Tells all instances when something becomes due, in microseconds since 1970, and in which queue;
+// an empty queue stands for the instances. Sent alone, never in a transaction that stores
+// something: commits that notify wait for each other.
 func (q *Queries) NotifyDue(ctx context.Context, arg NotifyDueParams) error {
 	_, err := q.db.Exec(ctx, notifyDue, arg.UnixMicros, arg.Queues)
 	return err

@@ -80,12 +80,12 @@ type ClaimQueuedRow struct {
 	Holder   string
 }
 
-// Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one of
-// them would take, in their order; @durations and @holders belong to the entries. The first row that
-// is ready goes to the first entry, and so on.
+// Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one
+// of them would take, in their order; @durations and @holders belong to the entries. The first row
+// that is ready goes to the first entry, and so on.
 //
-// Safe under concurrency like Claim. The leases are created in the same statement, so no run is ever
-// held under a lease that does not exist.
+// Safe under concurrency like Claim. The leases are created in the same statement, so no run is
+// ever held under a lease that does not exist.
 func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]ClaimQueuedRow, error) {
 	rows, err := q.db.Query(ctx, claimQueued,
 		arg.Queue,
@@ -214,8 +214,8 @@ type GetLeasedRow struct {
 	Holder   string
 }
 
-// The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of its
-// claim. The attempt began when it was leased.
+// The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
+// its claim. The attempt began when it was leased.
 func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeasedRow, error) {
 	row := q.db.QueryRow(ctx, getLeased, arg.ScheduledFor, arg.JobTail, arg.Token)
 	var i GetLeasedRow
@@ -517,8 +517,8 @@ type NextQueuedRow struct {
 
 // The statements for workers: they lease rows of due by the queue. docs/performance.md, "Plans",
 // explains their shape.
-// For each of some queues, when the next row becomes ready that nobody holds; a day from now if there
-// is none. Reads one entry of the index for each.
+// For each of some queues, when the next row becomes ready that nobody holds; a day from now if
+// there is none. Reads one entry of the index for each.
 func (q *Queries) NextQueued(ctx context.Context, queues []string) ([]NextQueuedRow, error) {
 	rows, err := q.db.Query(ctx, nextQueued, queues)
 	if err != nil {
@@ -562,9 +562,9 @@ type ReleaseParams struct {
 }
 
 // Puts a run back that a worker holds, as if it had not been claimed, to wait where its job is
-// executed now. It is ready from now on: its scheduled_for no longer shows that it was on time once.
-// Safe under concurrency: guarded by the token, and the job is locked before it is read, so an edit in
-// progress is seen.
+// executed now. It is ready from now on: its scheduled_for no longer shows that it was on time
+// once. Safe under concurrency: guarded by the token, and the job is locked before it is read, so
+// an edit in progress is seen.
 func (q *Queries) Release(ctx context.Context, arg ReleaseParams) (int64, error) {
 	result, err := q.db.Exec(ctx, release, arg.JobID, arg.ScheduledFor, arg.Token)
 	if err != nil {

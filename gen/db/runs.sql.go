@@ -59,8 +59,8 @@ from generate_series(0, $1::integer) as ahead
 where create_runs_partition((now() at time zone 'UTC')::date + ahead)
 `
 
-// Creates the partitions of today (UTC, by the database's clock) and the next days. Returns how many
-// it created.
+// Creates the partitions of today (UTC, by the database's clock) and the next days. Returns how
+// many it created.
 func (q *Queries) CreateRunsPartitionsAhead(ctx context.Context, daysAhead int32) (int64, error) {
 	row := q.db.QueryRow(ctx, createRunsPartitionsAhead, daysAhead)
 	var count int64
@@ -121,9 +121,9 @@ type GetRunRow struct {
 	ExecutedBy     *string
 }
 
-// Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant. One
-// statement moves a run from the open ones to those that have ended, and this one reads a single
-// snapshot, so it finds the run in exactly one of the two.
+// Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant.
+// One statement moves a run from the open ones to those that have ended, and this one reads a
+// single snapshot, so it finds the run in exactly one of the two.
 func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, error) {
 	row := q.db.QueryRow(ctx, getRun, arg.ScheduledFor, arg.JobTail)
 	var i GetRunRow
@@ -199,8 +199,8 @@ type ListRunsRow struct {
 }
 
 // Returns the runs of a job from one instant on (included) and before another, newest first. Runs
-// that are open and runs that have ended are one list, in one snapshot. It locks each partition that
-// holds a part of this time, so a caller asks for a bounded number of them (RunsPageStart).
+// that are open and runs that have ended are one list, in one snapshot. It locks each partition
+// that holds a part of this time, so a caller asks for a bounded number of them (RunsPageStart).
 func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsRow, error) {
 	rows, err := q.db.Query(ctx, listRuns,
 		arg.MaxRows,

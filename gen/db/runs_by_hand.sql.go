@@ -36,8 +36,8 @@ type BackfillParams struct {
 	Latest           time.Time
 }
 
-// Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue, so
-// two backfills add each occurrence once. They are due from now on, behind the runs that are on
+// Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue,
+// so two backfills add each occurrence once. They are due from now on, behind the runs that are on
 // time; the clock is read here because the transaction may have waited for the lock. The bounds are
 // those of the occurrences: they keep the look at runs within their partitions.
 func (q *Queries) Backfill(ctx context.Context, arg BackfillParams) (int64, error) {
@@ -179,10 +179,10 @@ type StartRunParams struct {
 	Queue            *string
 }
 
-// Runs that somebody asks for, or asks to end. All of it happens in a transaction that holds LockDue
-// of the job.
-// Adds a run that is due at once and does not carry the job's schedule. The caller holds LockDue and
-// has chosen an instant that no row has.
+// Runs that somebody asks for, or asks to end. All of it happens in a transaction that holds
+// LockDue of the job.
+// Adds a run that is due at once and does not carry the job's schedule. The caller holds LockDue
+// and has chosen an instant that no row has.
 func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) error {
 	_, err := q.db.Exec(ctx, startRun,
 		arg.JobID,

@@ -39,12 +39,12 @@ const writeTimeout = 75 * time.Second
 //	1 built-in PostgreSQL     7 shut down
 //	2 schema migrations
 //	3 connection pools        6 closed
-//	4 the socket              3 /readyz says no at once; closed after 2, or after SHUTDOWN_DELAY if that is longer
+//	4 the socket              3 /readyz says no at once; closed after 2, and SHUTDOWN_DELAY
 //	started by Run
 //	5 listener, announcer,    4 stopped after the last request
 //	  lease renewal, duties
 //	  (the lease itself)      5 given up, and unfinished runs with it
-//	6 poller                  1 stops claiming at once; 2 its runs end, or are cut off after SHUTDOWN_GRACE
+//	6 poller                  1 stops claiming; 2 runs end, within SHUTDOWN_GRACE
 //	7 broker                  3 together with the socket: waiting workers are sent away
 type App struct {
 	config    Config
@@ -209,8 +209,8 @@ func (a *App) Run(ctx context.Context) error {
 	if a.config.Role != RolePoller {
 		serving, stopServing := context.WithCancel(drained)
 		defer stopServing()
-		// Workers are sent away only when no request is accepted any more. Otherwise they would ask again
-		// at once.
+		// Workers are sent away only when no request is accepted any more. Otherwise they would ask
+		// again at once.
 		a.server.RegisterOnShutdown(stopServing)
 		background.Go(func() { a.broker.Run(serving) })
 	}

@@ -21,7 +21,8 @@ type answer struct {
 	body   string
 }
 
-// send sends a request with header fields, given as name and value in turn, and does not follow redirects.
+// send sends a request with header fields, given as name and value in turn, and does not follow
+// redirects.
 func (i instance) send(t *testing.T, method, path string, body io.Reader, fields ...string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, i.url+path, body)

@@ -66,12 +66,13 @@ func groupMemory() uint64 {
 }
 
 const (
-	// gcPercent is how much a process may allocate before garbage is collected, in percent of what it
-	// keeps. It keeps little, namely a dozen megabytes and the payloads of the runs that it executes,
-	// so that collecting rarely saves more time than it costs memory.
+	// gcPercent is how much a process may allocate before garbage is collected, in percent of what
+	// it keeps. It keeps little, namely a dozen megabytes and the payloads of the runs that it
+	// executes, so that collecting rarely saves more time than it costs memory.
 	gcPercent = 400
-	// memoryPercent is the share of the available memory from which on garbage is collected more often
-	// than that. The rest is for PostgreSQL's buffers, if it runs on this machine, and the system.
+	// memoryPercent is the share of the available memory from which on garbage is collected more
+	// often than that. The rest is for PostgreSQL's buffers, if it runs on this machine, and the
+	// system.
 	memoryPercent = 70
 )
 

@@ -189,8 +189,8 @@ func (b *Broker) grant(ctx context.Context, name string, waiting []*waiter) (cla
 	if err != nil {
 		return 0, err
 	}
-	// Not canceled when a worker goes or the instance stops: claimed runs would wait until their lease
-	// expires.
+	// Not canceled when a worker goes or the instance stops: claimed runs would wait until their
+	// lease expires.
 	ctx = context.WithoutCancel(ctx)
 	rows, err := b.queries.ClaimQueued(ctx, params)
 	if err != nil {

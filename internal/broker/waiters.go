@@ -19,8 +19,8 @@ type queue struct {
 	waiting []*waiter
 	// next is when a run of the queue is due next; zero if that is not known.
 	next time.Time
-	// lateArrival is the earliest instant that has become due since a look began, which may not have
-	// seen it.
+	// lateArrival is the earliest instant that has become due since a look began, which may not
+	// have seen it.
 	lateArrival time.Time
 	// leftAt is when the last worker left, by this machine's monotonic clock.
 	leftAt time.Time

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// dollarTag matches the delimiter of a dollar-quoted text, such as $$ or $body$. All characters beyond
-// ASCII are letters to PostgreSQL.
+// dollarTag matches the delimiter of a dollar-quoted text, such as $$ or $body$. All characters
+// beyond ASCII are letters to PostgreSQL.
 var dollarTag = regexp.MustCompile(`^\$([A-Za-z_\x{80}-\x{10FFFF}][A-Za-z_0-9\x{80}-\x{10FFFF}]*)?\$`)
 
 // statements splits a script at the semicolons between its statements. It knows quoted texts and

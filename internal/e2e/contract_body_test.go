@@ -26,15 +26,18 @@ type mutation struct {
 // mutator collects mutations.
 type mutator struct {
 	all []mutation
-	// loosely is true in a oneOf without a discriminator, where the service cannot tell which variant was meant.
+	// loosely is true in a oneOf without a discriminator, where the service cannot tell which
+	// variant was meant.
 	loosely bool
-	// discriminator is the field that selects the variant of a oneOf. If it is wrong, nothing else is checked.
+	// discriminator is the field that selects the variant of a oneOf. If it is wrong, nothing else
+	// is checked.
 	discriminator string
 	// isSecret is whether the value must never be returned.
 	isSecret bool
 }
 
-// bodyMutations derives bodies from a schema and a valid body: some that are allowed and some that are not.
+// bodyMutations derives bodies from a schema and a valid body: some that are allowed and some that
+// are not.
 func bodyMutations(media *openapi3.MediaType, valid []byte) []mutation {
 	var m mutator
 	var body any // as JSON decodes it
@@ -162,7 +165,8 @@ func (m *mutator) walkString(body any, s *openapi3.Schema, at []string) {
 			m.add(body, at, accepted, string(encode(text)))
 		}
 	}
-	// PostgreSQL cannot store a NUL, and half of a surrogate pair would be stored as another character.
+	// PostgreSQL cannot store a NUL, and half of a surrogate pair would be stored as another
+	// character.
 	m.add(body, at, refused, `"\u0000"`, `"a\u0000b"`, `"\ud800"`, `"a\udfffb"`, `"\ude00\ud83d"`)
 }
 
@@ -284,7 +288,8 @@ func (m *mutator) walkAny(body any, at []string) {
 	}
 	m.add(body, at, accepted, "1e400", "-1e400", "1e-400", "-0", "1E+2", "0.10", strings.Repeat("9", 1000), `{"a":1e400}`,
 		`{"a":1,"a":2}`, `{"":1}`, `"\u00e9\ud83d\ude00\u2028<"`, `{"a":"`+strings.Repeat("a", 100_000)+`"}`, string(nested(maxNested)))
-	// The payload keeps its bytes, so invalid escapes do no harm here, but they may harm its readers.
+	// The payload keeps its bytes, so invalid escapes do no harm here, but they may harm its
+	// readers.
 	m.add(body, at, either, `"\ud800"`, `{"\udfff":1}`)
 	m.add(body, at, refused, `"\u0000"`, `{"\u0000":1}`,
 		string(nested(maxNested+1)), string(nested(5_000)), strings.Repeat(`{"a":`, maxNested+1)+"1"+strings.Repeat("}", maxNested+1))

@@ -16,7 +16,8 @@ import (
 	"punctual/internal/runid"
 )
 
-// TestContractExamples checks that the examples of the contract are what the service takes and makes.
+// TestContractExamples checks that the examples of the contract are what the service takes and
+// makes.
 func TestContractExamples(t *testing.T) {
 	t.Parallel()
 	c := newContract(t)

@@ -41,8 +41,8 @@ func TestGeneratedClients(t *testing.T) {
 	}
 }
 
-// TestValidatingProxy calls each operation through Prism, which refuses each request and response that
-// differs from the contract.
+// TestValidatingProxy calls each operation through Prism, which refuses each request and response
+// that differs from the contract.
 func TestValidatingProxy(t *testing.T) {
 	t.Parallel()
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})

@@ -158,7 +158,8 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 
 	media := op.body()
 	if media == nil {
-		// What a body would mean here is said nowhere, so it may be refused, but only as the contract says.
+		// What a body would mean here is said nowhere, so it may be refused, but only as the
+		// contract says.
 		add("where none belongs", jsonType, []byte(`{"a":1}`), either)
 		add("that is text, where none belongs", "text/plain", []byte("text"), either)
 		add("that is no JSON, where none belongs", jsonType, []byte("{"), either)
@@ -226,7 +227,8 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 		add("too large, without a length", jsonType, padded(good, size), refused, status(http.StatusRequestEntityTooLarge), chunked)
 	}
 
-	// JSON says that names should be unique; what others than the last value are good for, nobody checks.
+	// JSON says that names should be unique; what others than the last value are good for, nobody
+	// checks.
 	var members map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(good, &members))
 	for name, value := range members {

@@ -17,9 +17,10 @@ import (
 	"punctual/internal/testdb"
 )
 
-// TestContract sends requests that openapi.yaml allows and requests that it forbids to each operation, and
-// checks each response against it. All of them are derived from the contract, so a new operation or field is
-// covered. It may need a line in newThings, which makes jobs and runs to ask for, or in stricter.
+// TestContract sends requests that openapi.yaml allows and requests that it forbids to each
+// operation, and checks each response against it. All of them are derived from the contract, so a
+// new operation or field is covered. It may need a line in newThings, which makes jobs and runs to
+// ask for, or in stricter.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	c := newContract(t)
@@ -72,7 +73,8 @@ func newContract(t *testing.T) *contract {
 			for _, media := range response.Value.Content {
 				walkSchema(media.Schema, func(_ string, s *openapi3.Schema) {
 					if s.Type.Is("object") && s.AdditionalProperties.Schema == nil {
-						// A later version may return more fields. This version returns no undocumented ones.
+						// A later version may return more fields. This version returns no
+						// undocumented ones.
 						s.AdditionalProperties.Has = new(false)
 					}
 				})
@@ -98,7 +100,8 @@ func (c *contract) operationProbes(t *testing.T, op *operation) []probe {
 	return slices.Concat([]probe{c.valid(t, op)}, c.conflictProbes(t, op), c.pathProbes(t, op), c.parameterProbes(t, op), c.bodyProbes(t, op))
 }
 
-// conflictProbes ask for a thing that is not ready for the operation, if the contract has a 409 for it.
+// conflictProbes ask for a thing that is not ready for the operation, if the contract has a 409 for
+// it.
 func (c *contract) conflictProbes(t *testing.T, op *operation) []probe {
 	t.Helper()
 	if op.Responses.Status(http.StatusConflict) == nil {
@@ -159,7 +162,8 @@ func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
 	return probes
 }
 
-// isTemplate reports whether a path has the form of one of the contract, with any values of parameters.
+// isTemplate reports whether a path has the form of one of the contract, with any values of
+// parameters.
 func (c *contract) isTemplate(path string) bool {
 	return slices.ContainsFunc(c.spec.Paths.InMatchingOrder(), func(template string) bool { return isOf(path, template) })
 }

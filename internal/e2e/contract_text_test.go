@@ -19,8 +19,8 @@ type textMutation struct {
 	absent        bool // well-formed, but nothing has this id
 }
 
-// textMutations derives values of a parameter from its schema: some that are allowed and some that are not.
-// present is a valid value.
+// textMutations derives values of a parameter from its schema: some that are allowed and some that
+// are not. present is a valid value.
 func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 	s := flatten(ref)
 	var all []textMutation
@@ -119,7 +119,8 @@ func bounds(s *openapi3.Schema) (lowest, highest float64) {
 
 func wholeText(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
 
-// shortAndLong returns the shortest and the longest valid texts. Schemas count characters, not bytes.
+// shortAndLong returns the shortest and the longest valid texts. Schemas count characters, not
+// bytes.
 func shortAndLong(s *openapi3.Schema) (texts []string) {
 	least, most := int(max(s.MinLength, 1)), 100
 	if s.MaxLength != nil {

@@ -32,11 +32,11 @@ func (g thing) in(body any) any {
 
 // things make what operations ask for.
 type things struct {
-	// makers return a thing. Their keys are the operation for which it is ready, or the path segment before its
-	// id for all other operations.
+	// makers return a thing. Their keys are the operation for which it is ready, or the path
+	// segment before its id for all other operations.
 	makers map[string]func(*testing.T) thing
-	// conflicts are the ids of things that are not ready for an operation. An empty id means that another test
-	// has the conflict.
+	// conflicts are the ids of things that are not ready for an operation. An empty id means that
+	// another test has the conflict.
 	conflicts map[string]string
 }
 
@@ -130,7 +130,8 @@ func (i instance) leaseOf(t *testing.T, queue string, runs int) client.Lease {
 	return *leased.JSON200
 }
 
-// leasedRuns returns a maker of leased runs. They all have the same token, because one claim took them.
+// leasedRuns returns a maker of leased runs. They all have the same token, because one claim took
+// them.
 func (i instance) leasedRuns(t *testing.T, queue string) func(*testing.T) thing {
 	t.Helper()
 	runs := i.leaseOf(t, queue, 100).Runs
@@ -143,8 +144,9 @@ func (i instance) leasedRuns(t *testing.T, queue string) func(*testing.T) thing 
 	}
 }
 
-// stricter lists fields whose rules a schema cannot express, so that the service may refuse more than the
-// schema does. A refusal must still name the field. The keys are the operation, where the field is, and its name.
+// stricter lists fields whose rules a schema cannot express, so that the service may refuse more
+// than the schema does. A refusal must still name the field. The keys are the operation, where the
+// field is, and its name.
 var stricter = map[string]string{
 	"listJobs query cursor":    "is one that the list gave",
 	"listJobs query page":      "reaches the first 10 000 jobs",

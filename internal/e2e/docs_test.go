@@ -6,11 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"punctual"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"punctual"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -23,8 +24,8 @@ import (
 	"punctual/internal/testdb/need"
 )
 
-// TestDocs uses Swagger UI in a real browser. The page must work without any other host, because the service
-// may run in a closed network.
+// TestDocs uses Swagger UI in a real browser. The page must work without any other host, because
+// the service may run in a closed network.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	browser := need.Program(t, "chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -72,7 +73,8 @@ func TestDocs(t *testing.T) {
 	assert.Empty(t, complaints, "the page has no errors")
 }
 
-// openBrowser starts a browser until the test's end. asked returns the requests and the errors of the page.
+// openBrowser starts a browser until the test's end. asked returns the requests and the errors of
+// the page.
 func openBrowser(t *testing.T, path string) (ctx context.Context, asked func() (requests, complaints []string)) {
 	t.Helper()
 	options := []chromedp.ExecAllocatorOption{

@@ -20,7 +20,8 @@ const (
 
 func TestRunJob(t *testing.T) {
 	t.Parallel()
-	// The run is executed whatever the status of the job is. The status stays, as the schedule does.
+	// The run is executed whatever the status of the job is. The status stays, as the schedule
+	// does.
 	t.Run("that is idle", func(t *testing.T) {
 		t.Parallel()
 		for name, prepare := range map[string]func(*testing.T, instance, uuid.UUID){

@@ -37,7 +37,8 @@ func TestTiming(t *testing.T) {
 		service.updateJob(t, later.Id, client.JobUpdate{IntervalInSeconds: new(int64(1))})
 		waitForRuns(t, service, later.Id, 1)
 	})
-	// An instance with a short poll interval tells one with a long one, which would not look in time.
+	// An instance with a short poll interval tells one with a long one, which would not look in
+	// time.
 	t.Run("no poll interval decides when runs start", func(t *testing.T) {
 		t.Parallel()
 		url := testdb.New(t)

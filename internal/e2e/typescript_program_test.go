@@ -28,7 +28,8 @@ type program struct {
 	ended chan error
 }
 
-// buildTypeScript generates the client, checks the types and compiles. npm fetches only missing packages.
+// buildTypeScript generates the client, checks the types and compiles. npm fetches only missing
+// packages.
 var buildTypeScript = sync.OnceValue(func() error {
 	for _, args := range [][]string{{"install", "--no-save"}, {"run", "build"}} {
 		npm := exec.Command("npm", args...)
@@ -40,7 +41,8 @@ var buildTypeScript = sync.OnceValue(func() error {
 	return nil
 })
 
-// runTypeScript starts a program, with env added to the environment, and kills it at the test's end.
+// runTypeScript starts a program, with env added to the environment, and kills it at the test's
+// end.
 func runTypeScript(t *testing.T, name string, env []string, args ...string) *program {
 	t.Helper()
 	node := findNode(t)

@@ -42,18 +42,19 @@ type received struct {
 	Method  string
 	Headers map[string]string
 	Body    string
-	// Verified tells which of the receiver's secrets verify the request, and Forged which of them verify it with
-	// another body.
+	// Verified tells which of the receiver's secrets verify the request, and Forged which of them
+	// verify it with another body.
 	Verified, Forged []bool
 }
 
-// The secrets of the receiver: one, another one that replaces it, and one that the service never gets.
+// The secrets of the receiver: one, another one that replaces it, and one that the service never
+// gets.
 var receiverSecrets = []string{
 	signingSecret, "whsec_" + strings.Repeat("bmV3", 8), "whsec_" + strings.Repeat("b3Ro", 8),
 }
 
-// A receiver in another language, with the library of Standard Webhooks, verifies requests, also while one
-// secret replaces another.
+// A receiver in another language, with the library of Standard Webhooks, verifies requests, also
+// while one secret replaces another.
 func TestTypeScriptReceiverVerifiesRequests(t *testing.T) {
 	t.Parallel()
 	receiver := runTypeScript(t, "receiver.js", nil, receiverSecrets...)

@@ -64,8 +64,8 @@ func (i instance) createReport(t *testing.T, figures string) client.Job {
 		"target":{"type":"worker","queue":"reports"},"payload":{"figures":"`+figures+`"}}`)
 }
 
-// If a worker is killed in the middle of a run, another worker makes the second attempt, and reports of
-// the first one change nothing.
+// If a worker is killed in the middle of a run, another worker makes the second attempt, and
+// reports of the first one change nothing.
 func TestTypeScriptWorkerIsKilled(t *testing.T) {
 	t.Parallel()
 	databaseURL := testdb.New(t)
@@ -138,7 +138,8 @@ func TestTypeScriptWorkerFailsAndIsCanceled(t *testing.T) {
 	require.EqualValues(t, 2, ended.Attempt)
 }
 
-// Numbers of a payload arrive at the worker as they were given, although JavaScript would round them.
+// Numbers of a payload arrive at the worker as they were given, although JavaScript would round
+// them.
 func TestTypeScriptWorkerKeepsLargeNumbers(t *testing.T) {
 	t.Parallel()
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
@@ -150,8 +151,8 @@ func TestTypeScriptWorkerKeepsLargeNumbers(t *testing.T) {
 	require.Equal(t, "the sum of report 1970670598291982290 is 42", ended.Result.Output)
 }
 
-// A worker that is stopped has some time to end its run. After that it releases the run, and the attempt
-// does not count.
+// A worker that is stopped has some time to end its run. After that it releases the run, and the
+// attempt does not count.
 func TestTypeScriptWorkerStops(t *testing.T) {
 	t.Parallel()
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})

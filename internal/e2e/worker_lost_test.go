@@ -111,7 +111,8 @@ func TestUnservedQueue(t *testing.T) {
 
 func TestWorkerOverlap(t *testing.T) {
 	t.Parallel()
-	// Runs are leased at once. A worker that gives its run back does not lose it, however late it is.
+	// Runs are leased at once. A worker that gives its run back does not lose it, however late it
+	// is.
 	t.Run("is allowed", func(t *testing.T) {
 		t.Parallel()
 		service, pool := setup(t)

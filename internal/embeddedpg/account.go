@@ -66,9 +66,9 @@ func (a *account) command(ctx context.Context, dir, program string, args ...stri
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+libraries)
 	}
 	// PostgreSQL gets a process group of its own, so that Ctrl-C in a terminal reaches only us, and
-	// PostgreSQL lives until the service has drained. Pdeathsig is not used: it exists on Linux only,
-	// and it fires when the thread that started the process ends, which in Go is not the end of the
-	// process. A server that survives our SIGKILL is stopped by the next start anyway.
+	// PostgreSQL lives until the service has drained. Pdeathsig is not used: it exists on Linux
+	// only, and it fires when the thread that started the process ends, which in Go is not the end
+	// of the process. A server that survives our SIGKILL is stopped by the next start anyway.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if a != nil {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
@@ -108,8 +108,8 @@ func (a *account) checkReach(ctx context.Context, dirs ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 
-	// The kernel is asked as that user, because mode bits do not tell about access lists and read-only
-	// mounts.
+	// The kernel is asked as that user, because mode bits do not tell about access lists and
+	// read-only mounts.
 	args := []string{"-c", `for p; do test -x "$p" || { printf %s "$p"; exit 1; }; done`, "sh"}
 	for _, dir := range dirs {
 		args = append(args, ancestors(dir)...)

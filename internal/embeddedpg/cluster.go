@@ -75,8 +75,8 @@ func (d directory) initCluster(ctx context.Context, bin binaries, who *account, 
 	}
 	args := []string{
 		"--pgdata=" + data, "--username=" + roleName, "--pwfile=" + secret, "--auth=scram-sha-256",
-		// Byte order is the only collation that an update of the system's C library never changes under
-		// an index.
+		// Byte order is the only collation that an update of the system's C library never changes
+		// under an index.
 		"--encoding=UTF8", "--locale=C", "--no-instructions",
 	}
 	if fast {

@@ -14,9 +14,9 @@ import (
 const (
 	readyPoll    = 25 * time.Millisecond
 	readyConnect = 5 * time.Second
-	// refusals bounds how often in a row the server may refuse us for a reason that does not pass by
-	// itself: for 5 s. One refusal is not enough, because another server may have taken our port, and
-	// then our own server is about to say so and end.
+	// refusals bounds how often in a row the server may refuse us for a reason that does not pass
+	// by itself: for 5 s. One refusal is not enough, because another server may have taken our
+	// port, and then our own server is about to say so and end.
 	refusals = 200
 )
 

@@ -55,8 +55,8 @@ func fetch(ctx context.Context, place string, major int, repository string, logg
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	// The library cannot be interrupted. If ctx ends first, the download ends by itself, and its files
-	// are removed then.
+	// The library cannot be interrupted. If ctx ends first, the download ends by itself, and its
+	// files are removed then.
 	go func() { done <- unpack(temp, version, repository) }()
 	progress := time.NewTicker(fetchProgress)
 	defer progress.Stop()

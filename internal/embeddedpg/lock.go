@@ -48,8 +48,8 @@ func (d directory) acquire(who *account) (*lock, error) {
 // files of the same name.
 func (l *lock) release() {
 	l.once.Do(func() {
-		// Unlocking before closing also covers a copy of the descriptor in a child that is between fork
-		// and exec.
+		// Unlocking before closing also covers a copy of the descriptor in a child that is between
+		// fork and exec.
 		_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
 		_ = l.file.Close()
 	})

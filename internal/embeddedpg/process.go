@@ -80,8 +80,8 @@ func startProcess(ctx context.Context, bin binaries, dir directory, who *account
 	// The server must outlive the context of the start.
 	p.cmd = who.command(context.WithoutCancel(ctx), dir.clusterPath(), filepath.Join(bin.dir, "postgres"), args...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	// Processes of a killed postmaster keep its output open for a moment. WaitDelay reports its end at
-	// once all the same.
+	// Processes of a killed postmaster keep its output open for a moment. WaitDelay reports its end
+	// at once all the same.
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run PostgreSQL: %w", err)

@@ -27,8 +27,8 @@ const (
 	// errPassing.
 	startAttempts = 20
 	attemptPause  = 250 * time.Millisecond
-	// undoTimeout bounds how long a server may take to stop after a failed start, and after the signal
-	// for an immediate shutdown.
+	// undoTimeout bounds how long a server may take to stop after a failed start, and after the
+	// signal for an immediate shutdown.
 	undoTimeout = 10 * time.Second
 )
 
@@ -36,17 +36,17 @@ const (
 type Config struct {
 	// DataDir holds everything that is kept between starts: the cluster, its password and a lock.
 	// Required. It is created if it is missing, and only its owner can read it. If the process is
-	// root, PostgreSQL's unprivileged account has to be able to reach it: a directory of os.MkdirTemp
-	// will do, and one of testing.T.TempDir will not.
+	// root, PostgreSQL's unprivileged account has to be able to reach it: a directory of
+	// os.MkdirTemp will do, and one of testing.T.TempDir will not.
 	DataDir string
-	// BinDir is the directory of the programs postgres and initdb. Default: the newest PostgreSQL of
-	// this machine (see Find), or one that is fetched if there is none.
+	// BinDir is the directory of the programs postgres and initdb. Default: the newest PostgreSQL
+	// of this machine (see Find), or one that is fetched if there is none.
 	BinDir string
 	// Logger receives the server's log: its warnings as warnings, everything else at debug level.
 	// Default: slog.Default().
 	Logger *slog.Logger
-	// Settings are PostgreSQL settings that have priority over the cluster's files, such as fsync=off.
-	// Settings that this package needs for itself, such as port, are refused.
+	// Settings are PostgreSQL settings that have priority over the cluster's files, such as
+	// fsync=off. Settings that this package needs for itself, such as port, are refused.
 	Settings map[string]string
 }
 

@@ -19,8 +19,8 @@ import (
 
 const (
 	stalePoll = 20 * time.Millisecond
-	// staleGrace is how long a server that was left behind may take for a clean shutdown before it is
-	// ended without one.
+	// staleGrace is how long a server that was left behind may take for a clean shutdown before it
+	// is ended without one.
 	staleGrace = 30 * time.Second
 )
 
@@ -47,8 +47,8 @@ func (d directory) stopStale(ctx context.Context, logger *slog.Logger) error {
 	}
 	pid, rest, err := parsePidFile(content)
 	if err != nil {
-		// A power failure has torn the file. PostgreSQL would not start because of it, and advises to
-		// remove it.
+		// A power failure has torn the file. PostgreSQL would not start because of it, and advises
+		// to remove it.
 		logger.Warn("removing a damaged postmaster.pid", "path", path)
 		return os.Remove(path)
 	}
@@ -65,9 +65,9 @@ func (d directory) stopStale(ctx context.Context, logger *slog.Logger) error {
 			return nil // dead, as PostgreSQL will see
 		}
 		// Another process has the number now, as often happens in a container, and PostgreSQL would
-		// refuse to start because of it. PostgreSQL ignores our own number, because we are its parent. It
-		// uses the rest of the file to check whether processes of the old server are still attached to
-		// its memory. So the file is changed and not removed.
+		// refuse to start because of it. PostgreSQL ignores our own number, because we are its
+		// parent. It uses the rest of the file to check whether processes of the old server are
+		// still attached to its memory. So the file is changed and not removed.
 		logger.Debug("postmaster.pid names a process that is not PostgreSQL", "pid", pid)
 		if err := errors.Join(file.Truncate(0), writeAt(file, strconv.Itoa(os.Getpid())+"\n"+rest)); err != nil {
 			return fmt.Errorf("correct %s: %w", path, err)
@@ -112,7 +112,8 @@ func (d directory) serves(ctx context.Context, pid int) bool {
 		cwd, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
 		return err == nil && cwd == cluster
 	}
-	// macOS has no /proc. There the command line has to do, in which startProcess puts the directory.
+	// macOS has no /proc. There the command line has to do, in which startProcess puts the
+	// directory.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	command, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()

@@ -89,7 +89,8 @@ func TestSecretThatStraddlesTheCutIsNotShown(t *testing.T) {
 	}
 }
 
-// An answer may echo a guess just before its end. What is shown must not reveal whether it is right.
+// An answer may echo a guess just before its end. What is shown must not reveal whether it is
+// right.
 func TestCutAnswerDoesNotTellHowASecretBegins(t *testing.T) {
 	t.Parallel()
 	hide := newRedactor(httpSecrets{Headers: map[string]string{"X-Key": secretWord}})

@@ -90,8 +90,8 @@ func (s *Service) checkWindow(from, to, now time.Time) (wrong []Field) {
 	return wrong
 }
 
-// occurrencesIn returns the occurrences of a job from one instant to another, or an Invalid if there
-// are too many.
+// occurrencesIn returns the occurrences of a job from one instant to another, or an Invalid if
+// there are too many.
 func occurrencesIn(job *Definition, from, to time.Time) (all []time.Time, err error) {
 	when, err := policy.Schedule(job)
 	if err != nil {

@@ -26,8 +26,8 @@ func (o *Optional[T]) UnmarshalJSON(raw []byte) error {
 // Target is the target of a job as a request gives it: its fields, secrets included.
 type Target map[string]any
 
-// Change is what a request says of a job: of a new one, or of one that is to be changed. Its JSON is
-// that of the contract's JobCreate and JobUpdate, which bound each field.
+// Change is what a request says of a job: of a new one, or of one that is to be changed. Its JSON
+// is that of the contract's JobCreate and JobUpdate, which bound each field.
 type Change struct {
 	Name    Optional[string]          `json:"name"`
 	Payload Optional[json.RawMessage] `json:"payload"` // kept byte for byte
@@ -59,8 +59,8 @@ type Change struct {
 	StatusReason Optional[*string]      `json:"statusReason"`
 }
 
-// applyTo sets the fields of a job that the change gives, except its target, which Service.setTarget
-// sets.
+// applyTo sets the fields of a job that the change gives, except its target, which
+// Service.setTarget sets.
 func (c *Change) applyTo(job *Definition) {
 	c.replaceSchedule(job)
 	set(&job.Name, c.Name)

@@ -10,10 +10,10 @@ import (
 	"punctual/gen/db"
 )
 
-// CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it did.
-// Runs off the schedule count too, and only the run that carries the schedule completes its job by
-// itself. If that run is in flight, or was started by hand, it does so when it ends. It does nothing to
-// a job that is deleted or not active.
+// CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it
+// did. Runs off the schedule count too, and only the run that carries the schedule completes its
+// job by itself. If that run is in flight, or was started by hand, it does so when it ends. It does
+// nothing to a job that is deleted or not active.
 //
 // It locks the job's rows, which claims and completions wait for, only if at most one run is left.
 func (s *Service) CompleteUsedUp(ctx context.Context, id uuid.UUID) (completed bool, err error) {

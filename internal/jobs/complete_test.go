@@ -9,8 +9,8 @@ import (
 	"punctual/internal/testdb/enginetest"
 )
 
-// When a job is deleted after its last run, no worker gets another of its runs: what it was to do is
-// deleted too.
+// When a job is deleted after its last run, no worker gets another of its runs: what it was to do
+// is deleted too.
 func TestRunsThatWaitForWorkersEndWithADeletedJob(t *testing.T) {
 	t.Parallel()
 	e := enginetest.New(t)

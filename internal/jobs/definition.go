@@ -13,13 +13,13 @@ import (
 	"punctual/internal/schedule"
 )
 
-// Definition is a job as it is stored. It is the row of the table jobs, so its fields are declared in
-// the migrations only.
+// Definition is a job as it is stored. It is the row of the table jobs, so its fields are declared
+// in the migrations only.
 type Definition = db.Job
 
-// complete checks a job that a change has made, and fills in what follows from the other fields: the
-// zone of a cron expression, the anchor of an interval. before is the job as it was, or nil if it is
-// new. It returns the fields that are wrong.
+// complete checks a job that a change has made, and fills in what follows from the other fields:
+// the zone of a cron expression, the anchor of an interval. before is the job as it was, or nil if
+// it is new. It returns the fields that are wrong.
 func complete(job, before *Definition, now time.Time) []Field {
 	wrong := completeSchedule(job, before, now)
 	if job.MaxBackoffSeconds < job.MinBackoffSeconds {
@@ -85,7 +85,8 @@ func checkKind(job *Definition) (wrong []Field) {
 }
 
 // anchor returns the anchor of an interval's grid: the old one while neither the interval nor the
-// start changes, the last instant of the old grid for a new interval, and otherwise that of a new job.
+// start changes, the last instant of the old grid for a new interval, and otherwise that of a new
+// job.
 func anchor(job, before *Definition, now time.Time) time.Time {
 	if before != nil && before.IntervalSeconds != nil && equal(before.StartAt, job.StartAt) {
 		if *before.IntervalSeconds == *job.IntervalSeconds {
@@ -125,8 +126,8 @@ func equal(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == nil 
 const justPassed = time.Minute
 
 // first returns the first occurrence of a job after an instant, or an Invalid that names the field
-// which keeps the job from ever being due again. Another error means that the stored schedule cannot
-// be computed.
+// which keeps the job from ever being due again. Another error means that the stored schedule
+// cannot be computed.
 func first(job *Definition, after time.Time) (time.Time, error) {
 	when, err := policy.Schedule(job)
 	if err != nil {

@@ -52,7 +52,8 @@ func fill(t *testing.T, v reflect.Value, n int) {
 	}
 }
 
-// Whatever an edit may change has an effect, so a new field that stands nowhere in effects fails here.
+// Whatever an edit may change has an effect, so a new field that stands nowhere in effects fails
+// here.
 func TestEffectOfEachField(t *testing.T) {
 	t.Parallel()
 	notEdited := []string{"ID", "PausedSince", "LastRunAt", "RunCount"}

@@ -122,8 +122,8 @@ func TestRunInFlight(t *testing.T) {
 	})
 }
 
-// A change does not reach a run that was claimed a moment ahead of its instant. The run is executed as
-// it was claimed, and the change counts from the next occurrence on.
+// A change does not reach a run that was claimed a moment ahead of its instant. The run is executed
+// as it was claimed, and the change counts from the next occurrence on.
 func TestRunClaimedAhead(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(t *testing.T, e *enginetest.Engine, job uuid.UUID){

@@ -14,8 +14,9 @@ import (
 // number of partitions small that are read. Older ones are counted as skipped.
 const maxBackfilledAge = 30 * 24 * time.Hour
 
-// recordPause records the occurrences that passed since the job was paused as one skipped run. It does
-// nothing to a job that is not paused. What cannot be counted does not keep a job from being resumed.
+// recordPause records the occurrences that passed since the job was paused as one skipped run. It
+// does nothing to a job that is not paused. What cannot be counted does not keep a job from being
+// resumed.
 func (s *Service) recordPause(ctx context.Context, e *edit) error {
 	if e.job.PausedSince == nil {
 		return nil
@@ -40,8 +41,8 @@ func (s *Service) recordPause(ctx context.Context, e *edit) error {
 	})
 }
 
-// pausedSince returns from when on the occurrences of a job that is paused now are not executed: from
-// now on, or after the latest run that was claimed ahead of its instant, which is executed.
+// pausedSince returns from when on the occurrences of a job that is paused now are not executed:
+// from now on, or after the latest run that was claimed ahead of its instant, which is executed.
 func (e *edit) pausedSince(ctx context.Context) (*time.Time, error) {
 	rows, err := e.lockRows(ctx)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // reschedule detaches the job from its old schedule and attaches it to that of after, to which it
-// copies the counters of the old schedule's row. It returns an Invalid if the new schedule has nothing
-// left.
+// copies the counters of the old schedule's row. It returns an Invalid if the new schedule has
+// nothing left.
 func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 	rows, err := e.lockRows(ctx)
 	if err != nil {
@@ -109,8 +109,8 @@ func (e *edit) isResumed(after *Definition) bool {
 		!effectOf(&before, after).has(reschedules)
 }
 
-// completeResumed completes a job whose last occurrence passed while it was paused: at once, or when
-// a run that is still in flight ends.
+// completeResumed completes a job whose last occurrence passed while it was paused: at once, or
+// when a run that is still in flight ends.
 func (e *edit) completeResumed(ctx context.Context, rows []db.Due, after *Definition) error {
 	if open := findLast(rows, isOpenBesidesBackfill(e.now)); open != nil {
 		return e.attachToRun(ctx, open, after)
@@ -173,9 +173,10 @@ func (e *edit) carrierOf(rows []db.Due, after *Definition) *db.Due {
 	})
 }
 
-// detach takes the schedule off the job's due row, and copies the row's counters to after. A run that
-// has begun, or that somebody asked for, goes on, and ends on its own. An occurrence that nobody
-// executes is removed; if it was due already, it is recorded as skipped for the given reason.
+// detach takes the schedule off the job's due row, and copies the row's counters to after. A run
+// that has begun, or that somebody asked for, goes on, and ends on its own. An occurrence that
+// nobody executes is removed; if it was due already, it is recorded as skipped for the given
+// reason.
 func (e *edit) detach(ctx context.Context, rows []db.Due, after *Definition, reason db.RunReason) error {
 	row := findLast(rows, carriesSchedule)
 	if row == nil {

@@ -12,8 +12,8 @@ import (
 	"punctual/internal/schedule"
 )
 
-// lockRows locks all due rows of the job. A claim that it waits for may put the schedule on a row of
-// its own, which only another look sees; when all rows are locked, no more can come.
+// lockRows locks all due rows of the job. A claim that it waits for may put the schedule on a row
+// of its own, which only another look sees; when all rows are locked, no more can come.
 func (e *edit) lockRows(ctx context.Context) ([]db.Due, error) {
 	for seen := -1; ; {
 		rows, err := e.LockDue(ctx, e.job.ID)
@@ -27,8 +27,8 @@ func (e *edit) lockRows(ctx context.Context) ([]db.Due, error) {
 	}
 }
 
-// isOpen reports whether a run has begun, or is due, as of now. A run that somebody asked for was due
-// when it was stored.
+// isOpen reports whether a run has begun, or is due, as of now. A run that somebody asked for was
+// due when it was stored.
 func isOpen(row *db.Due, now time.Time) bool {
 	return row.Attempt > 0 || row.Trigger != db.RunTriggerSCHEDULE || !row.ReadyAt.After(now)
 }
@@ -99,8 +99,8 @@ func (e *edit) record(ctx context.Context, s skipped) error {
 	return nil
 }
 
-// recordSkipped records the occurrences that came due while a run was in flight and that nobody will
-// execute.
+// recordSkipped records the occurrences that came due while a run was in flight and that nobody
+// will execute.
 func (e *edit) recordSkipped(ctx context.Context, row *db.Due, until time.Time, reason db.RunReason, why *string) error {
 	when, err := policy.Schedule(&e.job)
 	if err != nil || policy.MayOverlap(&e.job) {

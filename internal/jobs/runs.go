@@ -58,8 +58,8 @@ func (s *Service) Retry(ctx context.Context, id uuid.UUID, policy *db.OverlapPol
 	return run, err
 }
 
-// Cancel makes an open run end, and returns it as it is then. It returns ErrRunNotFound, or a Conflict
-// if the run has ended.
+// Cancel makes an open run end, and returns it as it is then. It returns ErrRunNotFound, or a
+// Conflict if the run has ended.
 func (s *Service) Cancel(ctx context.Context, id uuid.UUID) (Run, error) {
 	before, err := s.GetRun(ctx, id)
 	if err != nil {

@@ -1,16 +1,16 @@
-// Package jobs makes every change of a job: it creates, edits, pauses, resumes and deletes jobs, and
-// starts, repeats, cancels and backfills their runs.
+// Package jobs makes every change of a job: it creates, edits, pauses, resumes and deletes jobs,
+// and starts, repeats, cancels and backfills their runs.
 //
-// Each method of Service opens a transaction of its own, in which it locks the job and then the job's
-// due rows, and announces after the commit what has become due. A claim of a due row comes before or
-// after such a change, never between.
+// Each method of Service opens a transaction of its own, in which it locks the job and then the
+// job's due rows, and announces after the commit what has become due. A claim of a due row comes
+// before or after such a change, never between.
 //
 // A job whose runs may not overlap has only one due row that anybody can claim, at any time: a run
-// started by hand takes that row's place, or waits behind it, and an edited schedule goes on from it.
-// So no two of its rows can ever be claimed at once.
+// started by hand takes that row's place, or waits behind it, and an edited schedule goes on from
+// it. So no two of its rows can ever be claimed at once.
 //
-// A new field of a job has to be added here in Change, in Change.applyTo, in effects and in params.go;
-// tests fail until it stands in all of them.
+// A new field of a job has to be added here in Change, in Change.applyTo, in effects and in
+// params.go; tests fail until it stands in all of them.
 package jobs
 
 import (
@@ -44,7 +44,8 @@ type Config struct {
 	// database's clock: for the workers of a queue, or for instances, whose queue is the empty one.
 	// It must not block. Default: nobody is told, and what is due is found by polling.
 	Announce func(queue string, readyAt time.Time)
-	// Contract is what the contract says of jobs. Only creating a job and changing a target need it.
+	// Contract is what the contract says of jobs. Only creating a job and changing a target need
+	// it.
 	Contract Contract
 	// Targets checks the definitions of targets. Default: they satisfy the contract and no more.
 	Targets executor.Checker
@@ -97,21 +98,21 @@ type edit struct {
 	history *db.Queries
 	// job is as it was when it was locked.
 	job Definition
-	// now is the database's time since then: later than whatever was stored under the lock before. A
-	// time read together with the job would be that of before the wait for the lock.
+	// now is the database's time since then: later than whatever was stored under the lock before.
+	// A time read together with the job would be that of before the wait for the lock.
 	now time.Time
 }
 
 const (
 	// maxDeadlocks is how often a change is tried that PostgreSQL ends because of a deadlock.
 	maxDeadlocks = 10
-	// maxDeadlockPause bounds the random pause before the next try. Without it, changes that wait for
-	// the same job meet the completion of its next run again.
+	// maxDeadlockPause bounds the random pause before the next try. Without it, changes that wait
+	// for the same job meet the completion of its next run again.
 	maxDeadlockPause = 200 * time.Millisecond
 )
 
-// edit calls do in a transaction under the lock of a job. It returns ErrNotFound if there is no such
-// job, and otherwise the error of do, which may be called more than once.
+// edit calls do in a transaction under the lock of a job. It returns ErrNotFound if there is no
+// such job, and otherwise the error of do, which may be called more than once.
 func (s *Service) edit(ctx context.Context, id uuid.UUID, do func(edit) error) error {
 	return s.transact(ctx, func(e edit) (err error) {
 		if e.job, err = e.LockJob(ctx, id); errors.Is(err, pgx.ErrNoRows) {
@@ -139,8 +140,8 @@ func (e edit) begin(ctx context.Context, do func(edit) error) (err error) {
 	return do(e)
 }
 
-// transact calls do in a transaction, and again on deadlock: an edit locks the job, then its due rows,
-// and a completion that deactivates the job locks them in the opposite order.
+// transact calls do in a transaction, and again on deadlock: an edit locks the job, then its due
+// rows, and a completion that deactivates the job locks them in the opposite order.
 func (s *Service) transact(ctx context.Context, do func(edit) error) (err error) {
 	for range maxDeadlocks {
 		err = pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {

@@ -24,8 +24,8 @@ type start struct {
 	policy *db.OverlapPolicy
 }
 
-// StartRun starts a run of a job, due now, by an overlap policy or else by the job's own. A run that
-// may not overlap and may not wait is recorded as skipped. It returns ErrNotFound.
+// StartRun starts a run of a job, due now, by an overlap policy or else by the job's own. A run
+// that may not overlap and may not wait is recorded as skipped. It returns ErrNotFound.
 func (s *Service) StartRun(ctx context.Context, job uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
 	return s.start(ctx, job, start{trigger: db.RunTriggerMANUAL, policy: policy})
 }
@@ -47,7 +47,8 @@ func (s *Service) start(ctx context.Context, job uuid.UUID, what start) (Run, er
 	s.announceCanceled(ctx, canceled, db.RunReasonOVERLAP)
 	run, err := s.GetRun(ctx, runid.New(job, at))
 	if err == ErrRunNotFound { //nolint:errorlint // it is never wrapped
-		// It has succeeded already and its job keeps failures only, or its instant is a moment ahead.
+		// It has succeeded already and its job keeps failures only, or its instant is a moment
+		// ahead.
 		return Run{
 			JobID: job, ScheduledFor: at, Status: "PENDING", Trigger: what.trigger, RetryOf: what.retryOf, Occurrences: 1,
 		}, nil
@@ -128,8 +129,9 @@ func openRunOf(rows []db.Due, now time.Time) *db.Due {
 	return findLast(rows, func(row *db.Due) bool { return isOpen(row, now) })
 }
 
-// firstFreeInstant returns the first instant from one on that no run of the job has: it names the run.
-// A run that has ended may have it: one that was to follow a run claimed ahead, and was canceled.
+// firstFreeInstant returns the first instant from one on that no run of the job has: it names the
+// run. A run that has ended may have it: one that was to follow a run claimed ahead, and was
+// canceled.
 func (e *edit) firstFreeInstant(ctx context.Context, rows []db.Due, from time.Time) (time.Time, error) {
 	for ; ; from = from.Add(time.Microsecond) {
 		if slices.ContainsFunc(rows, func(row db.Due) bool {
@@ -157,7 +159,8 @@ func triggerOf(retryOf *time.Time) db.RunTrigger {
 	return db.RunTriggerRETRY
 }
 
-// cancelOthers cancels the open runs of the job, and those that wait for them, and returns their ids.
+// cancelOthers cancels the open runs of the job, and those that wait for them, and returns their
+// ids.
 func (e *edit) cancelOthers(ctx context.Context, rows []db.Due, before time.Time) (ids []uuid.UUID, err error) {
 	var scheduledFors []time.Time
 	for i := range rows {

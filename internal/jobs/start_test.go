@@ -97,7 +97,8 @@ func TestStartRunWhileAnotherExecutes(t *testing.T) {
 
 func TestStartRun(t *testing.T) {
 	t.Parallel()
-	// The new run carries the schedule on, so that what is due while it executes does not overlap it.
+	// The new run carries the schedule on, so that what is due while it executes does not overlap
+	// it.
 	t.Run("takes the schedule's place", func(t *testing.T) {
 		t.Parallel()
 		e := enginetest.New(t)
@@ -128,8 +129,8 @@ func TestStartRun(t *testing.T) {
 		e.Execute(1)
 		require.Equal(t, "SUCCEEDED", e.Run(enginetest.IDOf(waits)).Status)
 	})
-	// A run that was claimed a moment ahead of its instant is open for a start: the new run comes after
-	// it, and the schedule does not come back to it.
+	// A run that was claimed a moment ahead of its instant is open for a start: the new run comes
+	// after it, and the schedule does not come back to it.
 	for _, policy := range []db.OverlapPolicy{bufferOne, cancelOther} {
 		t.Run("comes after a run that is claimed ahead, "+string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -148,8 +149,8 @@ func TestStartRun(t *testing.T) {
 			require.EqualValues(t, 2, e.Job(job).RunCount)
 		})
 	}
-	// Occurrences that came due behind the canceled run are recorded, whether that run executes or was
-	// only due.
+	// Occurrences that came due behind the canceled run are recorded, whether that run executes or
+	// was only due.
 	for _, executes := range []bool{false, true} {
 		t.Run("records what a canceled run held up, executes: "+strconv.FormatBool(executes), func(t *testing.T) {
 			t.Parallel()
@@ -196,8 +197,8 @@ func TestRunCount(t *testing.T) {
 	}
 }
 
-// A run that was to follow one claimed ahead of its instant, and was canceled, keeps its instant. The
-// next run started by hand gets another one.
+// A run that was to follow one claimed ahead of its instant, and was canceled, keeps its instant.
+// The next run started by hand gets another one.
 func TestStartRunAfterACanceledOne(t *testing.T) {
 	t.Parallel()
 	e := enginetest.New(t)

@@ -29,8 +29,8 @@ func (s *Service) setTarget(job *Definition, given Target, before *Definition) (
 			fields[field] = value
 		}
 	}
-	// Encoded again, a number has one form: the contract takes 200.0 for an integer, and whoever reads
-	// it later may not.
+	// Encoded again, a number has one form: the contract takes 200.0 for an integer, and whoever
+	// reads it later may not.
 	if job.Target, err = json.Marshal(fields); err != nil {
 		return nil, fmt.Errorf("encode the target: %w", err)
 	}
@@ -68,9 +68,9 @@ func checkGroup(job *Definition) []Field {
 	return nil
 }
 
-// keepSecrets adds to the secrets that a request gives those that it leaves out and that the job has.
-// They stay only while they go to the same host: whoever may change a job must not read its secrets
-// by sending them somewhere else. Nothing is opened unless it is needed.
+// keepSecrets adds to the secrets that a request gives those that it leaves out and that the job
+// has. They stay only while they go to the same host: whoever may change a job must not read its
+// secrets by sending them somewhere else. Nothing is opened unless it is needed.
 func (s *Service) keepSecrets(job, before *Definition, kind TargetType, hidden map[string]any) (wrong []Field, err error) {
 	missing := map[string]bool{}
 	for _, name := range before.SecretNames {

@@ -21,8 +21,8 @@ type Occurrence struct {
 	IsMoved bool
 }
 
-// Preview returns the first occurrences after an instant, or after now, that a job with the schedule
-// of a change would have. It returns an Invalid if no job can have it.
+// Preview returns the first occurrences after an instant, or after now, that a job with the
+// schedule of a change would have. It returns an Invalid if no job can have it.
 func (s *Service) Preview(ctx context.Context, given Change, after *time.Time, count int) ([]Occurrence, error) {
 	now, err := s.queries.DatabaseTime(ctx)
 	if err != nil {

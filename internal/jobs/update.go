@@ -135,8 +135,8 @@ func (s *Service) Pause(ctx context.Context, id uuid.UUID, reason string) error 
 	return err
 }
 
-// Delete hides a job and ends its schedule. A run that executes ends on its own; one that waits ends
-// at once. It returns ErrNotFound.
+// Delete hides a job and ends its schedule. A run that executes ends on its own; one that waits
+// ends at once. It returns ErrNotFound.
 func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
 	err := s.edit(ctx, id, func(e edit) error {
 		if err := s.recordPause(ctx, &e); err != nil {

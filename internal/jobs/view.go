@@ -25,8 +25,8 @@ type View struct {
 	// NextRunAt is the next occurrence, or nil if there is none.
 	NextRunAt *time.Time
 
-	// scheduledFor is the instant of the row that carries the schedule, which may be that of a run in
-	// flight.
+	// scheduledFor is the instant of the row that carries the schedule, which may be that of a run
+	// in flight.
 	scheduledFor *time.Time
 	// runsLeft is how many runs maxRuns leaves, with the one in flight.
 	runsLeft int64

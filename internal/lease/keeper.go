@@ -27,8 +27,8 @@ type Config struct {
 	Logger  *slog.Logger
 	// Duration is how long the lease lasts without a renewal, and so how long the runs of a dead
 	// instance wait for another one. With a shorter duration they wait less, but a pause of that
-	// length, for example of the network, costs a live instance its runs. The lease is renewed three
-	// times in this time. Default 9 s.
+	// length, for example of the network, costs a live instance its runs. The lease is renewed
+	// three times in this time. Default 9 s.
 	Duration time.Duration
 }
 
@@ -44,8 +44,8 @@ type Lease struct {
 	ID uuid.UUID
 	// Holder names this instance for people.
 	Holder string
-	// Context ends, with ErrLost as its cause, before the lease runs out in the database. So whoever
-	// executes under the lease stops before anybody else can start.
+	// Context ends, with ErrLost as its cause, before the lease runs out in the database. So
+	// whoever executes under the lease stops before anybody else can start.
 	Context context.Context
 
 	lose    context.CancelCauseFunc

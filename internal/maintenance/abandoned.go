@@ -10,14 +10,14 @@ import (
 
 const (
 	// abandonedEvery is the longest time between two looks for leases that have run out. It is
-	// shorter than what is left of an instance's lease when it is renewed, six seconds, so while all
-	// instances renew in time, no look is early. It bounds how late a look finds what the one before
-	// could not know: a worker's short lease taken since, or a run claimed by an instance whose lease
-	// had run out when the claim was committed.
+	// shorter than what is left of an instance's lease when it is renewed, six seconds, so while
+	// all instances renew in time, no look is early. It bounds how late a look finds what the one
+	// before could not know: a worker's short lease taken since, or a run claimed by an instance
+	// whose lease had run out when the claim was committed.
 	abandonedEvery = 5 * time.Second
-	// minAbandonedEvery is the shortest time, because many workers with short leases, or leases that
-	// are renewed late, must not cost a look each. So the runs of an instance continue elsewhere at
-	// most that much after its lease has run out.
+	// minAbandonedEvery is the shortest time, because many workers with short leases, or leases
+	// that are renewed late, must not cost a look each. So the runs of an instance continue
+	// elsewhere at most that much after its lease has run out.
 	minAbandonedEvery = time.Second
 	// moreAbandonedAfter is the pause before the next look if this one did not free everything.
 	moreAbandonedAfter = 10 * time.Millisecond

@@ -22,8 +22,8 @@ const (
 	coalesce = 20 * time.Millisecond
 	// sendWithin bounds one statement.
 	sendWithin = 2 * time.Second
-	// maxRetryDelay is the longest wait before another try to notify, or to listen. Runs may be late
-	// by this much after an outage, so it is short.
+	// maxRetryDelay is the longest wait before another try to notify, or to listen. Runs may be
+	// late by this much after an outage, so it is short.
 	maxRetryDelay = 5 * time.Second
 )
 

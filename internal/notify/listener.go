@@ -36,8 +36,8 @@ type ListenerConfig struct {
 	Logger  *slog.Logger
 	// Canceled is called with the id of a run that is to stop, and the reason. It must not block.
 	Canceled func(run uuid.UUID, reason db.RunReason)
-	// Due is called with the instant, by the database's clock, at which something becomes due for the
-	// workers of a queue, or for instances if the queue is empty. It must not block.
+	// Due is called with the instant, by the database's clock, at which something becomes due for
+	// the workers of a queue, or for instances if the queue is empty. It must not block.
 	Due func(queue string, readyAt time.Time)
 	// Missed is called if notifications may have been missed. It must not block.
 	Missed func()

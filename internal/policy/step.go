@@ -30,8 +30,8 @@ type Run struct {
 	// RevisedAt is when the job's schedule was changed while the run was in flight; zero if it was
 	// not. Occurrences of the new schedule before that were not missed.
 	RevisedAt time.Time
-	// BufferedFor is the instant of a run started by hand that waits for the end of this one; zero if
-	// there is none.
+	// BufferedFor is the instant of a run started by hand that waits for the end of this one; zero
+	// if there is none.
 	BufferedFor time.Time
 	// Count is how many runs the job has had, this one included if it was executed.
 	Count int64

@@ -186,8 +186,8 @@ func TestGroup(t *testing.T) {
 		b := setup(t)
 		job := b.groupedJob("moving", 1, 3600)
 		held := b.NewLease()
-		// The claim waits in the middle, between its snapshot and its locks, until the test lets it go
-		// on.
+		// The claim waits in the middle, between its snapshot and its locks, until the test lets it
+		// go on.
 		b.Exec(`alter table leases rename to all_leases`)
 		b.Exec(`create view leases as select * from all_leases where (select pg_advisory_xact_lock_shared(1)) is not null`)
 		gate, err := b.Pool.Begin(t.Context())

@@ -125,7 +125,8 @@ func TestAbandonedRun(t *testing.T) {
 		require.EqualValues(t, 3, runs[0].Attempt)
 		require.Equal(t, "the lease of test expired before the attempt ended", *runs[0].Error)
 	})
-	// Nobody executed it after its instance had died. What came due meanwhile is late, and executed.
+	// Nobody executed it after its instance had died. What came due meanwhile is late, and
+	// executed.
 	t.Run("overlaps nothing", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
@@ -151,8 +152,8 @@ func TestAbandonedRun(t *testing.T) {
 		require.Len(t, b.ClaimUnder(dead, 0), 1)
 		b.Exec(`update leases set expires_at = now() where id = $1`, dead)
 
-		// One instance has read what is abandoned, and is about to free it; meanwhile the run is freed
-		// and claimed anew.
+		// One instance has read what is abandoned, and is about to free it; meanwhile the run is
+		// freed and claimed anew.
 		tx, err := b.Pool.Begin(t.Context())
 		require.NoError(t, err)
 		defer func() { _ = tx.Rollback(context.Background()) }() // committed by then, unless the test failed

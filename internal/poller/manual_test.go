@@ -87,8 +87,8 @@ func TestConcurrentStarts(t *testing.T) {
 				) == 0
 			}
 			require.Eventually(t, ends, 20*time.Second, 10*time.Millisecond, "all that was asked for ends")
-			// However busy it was until now: a change and a completion that meet can take a second, while
-			// all else is skipped.
+			// However busy it was until now: a change and a completion that meet can take a second,
+			// while all else is skipped.
 			executed := `select count(*) from runs where trigger = 'MANUAL' and status = 'SUCCEEDED'`
 			for tries := 0; b.Count(executed) < 2; tries++ {
 				require.Less(t, tries, 100, "some execute")

@@ -37,37 +37,37 @@ type Config struct {
 	Logger  *slog.Logger
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
-	// Announce is told when the end of a run makes something due that others may wait for: the workers
-	// of a queue, or, when Run has returned, other instances, whose queue is the empty one. It must
-	// not block. Default: others find it by polling.
+	// Announce is told when the end of a run makes something due that others may wait for: the
+	// workers of a queue, or, when Run has returned, other instances, whose queue is the empty one.
+	// It must not block. Default: others find it by polling.
 	Announce func(queue string, readyAt time.Time)
-	// PollInterval is the longest it sleeps without reading the database, and so bounds the lateness
-	// of what it was not told of. Shorter costs queries. Default 5 s.
+	// PollInterval is the longest it sleeps without reading the database, and so bounds the
+	// lateness of what it was not told of. Shorter costs queries. Default 5 s.
 	PollInterval time.Duration
 	// BatchSize is the most that one claim takes, and the most that one completion stores. Larger
 	// batches cost less for each run and make each run wait longer for its neighbors. Default 500.
 	BatchSize int
-	// MaxConcurrentRuns bounds what this instance executes at a time. It claims no more than can start
-	// at once. Default 2000: four batches, so that some are claimed and some stored while others
-	// execute.
+	// MaxConcurrentRuns bounds what this instance executes at a time. It claims no more than can
+	// start at once. Default 2000: four batches, so that some are claimed and some stored while
+	// others execute.
 	MaxConcurrentRuns int
 }
 
 const (
 	// claimAhead is how far ahead of its instant a run is claimed at most. A claimed run waits in
-	// memory for its instant, so that neither a query nor a commit lies between the two, and one claim
-	// serves everything that is due within this time. A pause, edit or delete does not reach a claimed
-	// run, so this is also how long such a change may take to have effect.
+	// memory for its instant, so that neither a query nor a commit lies between the two, and one
+	// claim serves everything that is due within this time. A pause, edit or delete does not reach
+	// a claimed run, so this is also how long such a change may take to have effect.
 	claimAhead = 400 * time.Millisecond
-	// claimLead is how far ahead of its instant a run is claimed at least, if it is known in time: how
-	// long a claim may take without making a run late.
+	// claimLead is how far ahead of its instant a run is claimed at least, if it is known in time:
+	// how long a claim may take without making a run late.
 	claimLead = 100 * time.Millisecond
 	// groupsDelay bounds how long runs without a concurrency group can delay runs with one.
 	groupsDelay = 100 * time.Millisecond
 	// linger is how long an ended run waits for others to be stored with it. It delays no run.
 	linger = 50 * time.Millisecond
-	// lostFor is for how long to look for runs of a claim whose answer was lost: the server may still
-	// be busy with it.
+	// lostFor is for how long to look for runs of a claim whose answer was lost: the server may
+	// still be busy with it.
 	lostFor = 30 * time.Second
 	// lostCheck is the time between two such looks.
 	lostCheck = time.Second

@@ -21,7 +21,8 @@ const (
 	// committed late, or were locked by a claim that failed. It bounds how late a row is claimed of
 	// which nobody told this instance.
 	lookBackDelay = 5 * time.Second
-	// lookBackShare bounds the share of the time that a slow search takes, to one part in this many.
+	// lookBackShare bounds the share of the time that a slow search takes, to one part in this
+	// many.
 	lookBackShare = 20
 )
 
@@ -31,8 +32,8 @@ const (
 type watermark struct {
 	mu sync.Mutex
 	at time.Time
-	// lateArrival is the earliest instant that has become due since the claim in progress began, which
-	// may not have seen it.
+	// lateArrival is the earliest instant that has become due since the claim in progress began,
+	// which may not have seen it.
 	lateArrival *time.Time
 	isUnchecked bool // a claim has read from the watermark on since the last search below it
 }

@@ -17,9 +17,9 @@ import (
 const batchSize = 500
 
 // Jobs encrypts the secrets of all jobs with the first key. It returns how many jobs it changed,
-// and how many it left unchanged because their secrets could not be decrypted or were edited meanwhile;
-// call it again for those. It is safe while the service runs. It returns secrets.ErrNoKey if there
-// is no key.
+// and how many it left unchanged because their secrets could not be decrypted or were edited
+// meanwhile; call it again for those. It is safe while the service runs. It returns
+// secrets.ErrNoKey if there is no key.
 func Jobs(ctx context.Context, q *db.Queries, keys secrets.Keyring, log *slog.Logger) (resealed, left int, err error) {
 	current, ok := keys.Current()
 	if !ok {

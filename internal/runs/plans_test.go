@@ -170,9 +170,11 @@ func TestPlans(t *testing.T) {
 			require.NoError(t, err)
 			defer conn.Release()
 			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-				// A claim visits the rows that are held before it, each of its rows twice, and their jobs.
+				// A claim visits the rows that are held before it, each of its rows twice, and
+				// their jobs.
 				requireBounded(t, explain(t, conn.Conn(), &claiming, mode), jobs, 4*batch, "Claim, "+mode)
-				// A completion looks each row of due up once to move it, and then for those that end.
+				// A completion looks each row of due up once to move it, and then for those that
+				// end.
 				requireBounded(t, explain(t, conn.Conn(), &completing, mode), jobs, 2*batch, "Complete, "+mode)
 			}
 		})

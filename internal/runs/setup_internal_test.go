@@ -21,8 +21,8 @@ var (
 // at returns the instant that many minutes after noon.
 func at(minutes float64) time.Time { return noon.Add(time.Duration(minutes * float64(time.Minute))) }
 
-// newRow returns the claimed row of the first occurrence of a job that is due each minute after noon,
-// as change changes it.
+// newRow returns the claimed row of the first occurrence of a job that is due each minute after
+// noon, as change changes it.
 func newRow(change func(*db.Claimed, *db.Job)) *db.ClaimRow {
 	row := &db.ClaimRow{
 		Claimed: db.Claimed{

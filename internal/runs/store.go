@@ -18,8 +18,8 @@ type Jobs interface {
 	// Pause pauses a job and stores the reason for people to read. It does nothing to a job that
 	// is deleted or not active.
 	Pause(ctx context.Context, job uuid.UUID, reason string) error
-	// CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it
-	// did. It does nothing to a job that is deleted or not active.
+	// CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether
+	// it did. It does nothing to a job that is deleted or not active.
 	CompleteUsedUp(ctx context.Context, job uuid.UUID) (bool, error)
 }
 
@@ -40,11 +40,11 @@ type Store struct {
 type Saved struct {
 	// Lost are the runs that were completed before, or that others have taken over.
 	Lost []*Ended
-	// Refused are the runs that the database refuses to store because of what they say. Hand each to
-	// SaveRefused.
+	// Refused are the runs that the database refuses to store because of what they say. Hand each
+	// to SaveRefused.
 	Refused []Refused
-	// Left are the runs that are still to be stored, because of Err. Repeating a run whose commit has
-	// an unknown outcome is harmless.
+	// Left are the runs that are still to be stored, because of Err. Repeating a run whose commit
+	// has an unknown outcome is harmless.
 	Left []*Ended
 	Err  error
 }
@@ -95,8 +95,8 @@ func (s Store) saveTogether(ctx context.Context, batch []*Ended) (lost, left []*
 		}
 		lost = s.follow(ctx, again, storedOf(again, rows, func(r db.RequeueFailedRow) key { return keyOf(r.JobID, r.ScheduledFor) }))
 	}
-	// If what comes after a run was changed since its claim, it is computed again. Each repetition is
-	// for another change, so this ends.
+	// If what comes after a run was changed since its claim, it is computed again. Each repetition
+	// is for another change, so this ends.
 	for len(over) > 0 {
 		rows, err := s.complete(ctx, completion(over))
 		if err != nil {

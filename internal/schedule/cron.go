@@ -14,18 +14,18 @@ import "time"
 // A fixed-time job is one whose minute and hour are both written without "*" and without a step,
 // and neither allows every value ("0-23" says the same as "*"). Every local time that it names is
 // due once:
-//   - in a gap, at the first instant after the gap; several times of one gap, and the gap's end if it is named as well,
-//     are that one occurrence;
+//   - in a gap, at the first instant after the gap; several times of one gap, and the gap's end if
+//     it is named as well, are that one occurrence;
 //   - in an overlap, in the first pass only.
 //
 // Every other job is a wildcard job and follows elapsed time, none skipped and none doubled. It is
 // due at each instant at which the clock shows a time that it names, with two exceptions:
-//   - after a gap it is due by the old clock as well, for as long as the gap was, but only until it is due by the new
-//     one: "*/15 * * * *" and "30 * * * *" just go on, "0 */2 * * *" has its 02:00 at 03:00, and "*/10 2 * * *" has
-//     its six occurrences an hour later by the clock;
-//   - in a second pass it is due only if it names another time, before or after, that is no further away than the
-//     overlap is long: "*/15 * * * *", "30 * * * *" and "*/10 1-3 * * *" go on in both passes, but "0 */2 * * *", whose
-//     rhythm is longer than the overlap, has its 02:00 once.
+//   - after a gap it is due by the old clock as well, for as long as the gap was, but only until it
+//     is due by the new one: "*/15 * * * *" and "30 * * * *" just go on, "0 */2 * * *" has its
+//     02:00 at 03:00, and "*/10 2 * * *" has its six occurrences an hour later by the clock;
+//   - in a second pass it is due only if it names another time, before or after, that is no further
+//     away than the overlap is long: "*/15 * * * *", "30 * * * *" and "*/10 1-3 * * *" go on in
+//     both passes, but "0 */2 * * *", whose rhythm is longer than the overlap, has its 02:00 once.
 //
 // Only the last change before an instant counts for it.
 type Cron struct {

@@ -49,8 +49,8 @@ func TestCronWhenTheClockIsChanged(t *testing.T) {
 		{"even hours", "America/New_York", "0 */2 * * *", "2026-10-31T23:00:00-04:00", "01T00:00:00-04:00 01T02:00:00-05:00 01T04:00:00-05:00"},
 		{"odd hours", "America/New_York", "0 1/2 * * *", "2026-10-31T23:30:00-04:00", "01T01:00:00-04:00 01T03:00:00-05:00"},
 
-		// Lord Howe changes by half an hour: the gap is 02:00 to 02:30 on 2026-10-04, the overlap 01:30
-		// to 02:00 on 2026-04-05.
+		// Lord Howe changes by half an hour: the gap is 02:00 to 02:30 on 2026-10-04, the overlap
+		// 01:30 to 02:00 on 2026-04-05.
 		{"fixed in the gap", "Australia/Lord_Howe", "15 2 * * *", "2026-10-03T12:00:00+10:30", "04T02:30:00+11:00* 05T02:15:00+11:00"},
 		{"half hours go on", "Australia/Lord_Howe", "*/30 * * * *", "2026-10-04T01:10:00+10:30", "04T01:30:00+10:30 04T02:30:00+11:00 04T03:00:00+11:00"},
 		{"no hour is skipped", "Australia/Lord_Howe", "0 * * * *", "2026-10-04T00:30:00+10:30", "04T01:00:00+10:30 04T02:30:00+11:00* 04T03:00:00+11:00"},

@@ -21,8 +21,8 @@ func (c *Cron) next(at int64) (int64, bool) {
 		if due < s.end {
 			return due, true
 		}
-		// No clock shows a named time before `shown`. All of the spans that lie well before it can be
-		// skipped, unless the next one may show again what this one showed before `at`.
+		// No clock shows a named time before `shown`. All of the spans that lie well before it can
+		// be skipped, unless the next one may show again what this one showed before `at`.
 		if s.end-from >= farApart {
 			at = max(s.end, due-farApart)
 		} else {

@@ -17,7 +17,7 @@ import (
 //	a  a-b   a value, a range; a range of days of the week may end with Sunday
 //	*  ?     every value; ? in the day fields only
 //	x/n      of *, a range, or a to the last value: every n-th, from the first on
-//	H        one value that the seed picks; a day of month is at most the 28th, so that every month has it
+//	H        one value that the seed picks; a day of month is at most the 28th, which all have
 //	H(a-b)   one value of a range; H/n and H(a-b)/n are every n-th, from one of the first n on
 //	L  L-n   in day of month: the last day, n days before the last
 //	dL  d#n  in day of week: the last such day of the month, the n-th

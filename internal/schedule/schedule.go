@@ -61,8 +61,8 @@ func (s Schedule) Between(after, until time.Time) (count int, last time.Time) {
 
 // lastBefore returns the last occurrence that is not after until. There must be one.
 func (s Schedule) lastBefore(until time.Time) (last time.Time) {
-	// It looks back in windows that double until one has an occurrence. The later half of that window
-	// has none, so there are few to step over.
+	// It looks back in windows that double until one has an occurrence. The later half of that
+	// window has none, so there are few to step over.
 	for window := time.Minute; ; window *= 2 {
 		next, ok := s.Next(until.Add(-window))
 		for ; ok && !next.After(until); next, ok = s.Next(next) {

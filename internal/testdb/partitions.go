@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// CreateDays creates a partition of runs for each of so many days (UTC), of which the last is given.
-// The service would create one for a whole month of the past; this is what years of daily partitions
-// leave behind.
+// CreateDays creates a partition of runs for each of so many days (UTC), of which the last is
+// given. The service would create one for a whole month of the past; this is what years of daily
+// partitions leave behind.
 func CreateDays(tb testing.TB, pool *pgxpool.Pool, last time.Time, days int) {
 	tb.Helper()
 	all := make([]time.Time, days)

@@ -30,8 +30,8 @@ const (
 	// startTimeout bounds creating the template. The start of the server has limits of its own.
 	startTimeout = time.Minute
 	cloneTimeout = time.Minute
-	// adminConnections bounds how many connections one test process uses in addition to those of its
-	// tests.
+	// adminConnections bounds how many connections one test process uses in addition to those of
+	// its tests.
 	adminConnections = 4
 )
 

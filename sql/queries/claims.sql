@@ -10,8 +10,8 @@
 -- statement ran is locked in another version than the one seen; the next claim takes it.
 --
 -- It reads the index from @since on: the caller claims that nothing before it can be claimed
--- (OldestReady checks that). read_at is the database's clock, read after the rows; the caller starts
--- no run before its instant by that clock.
+-- (OldestReady checks that). read_at is the database's clock, read after the rows; the caller
+-- starts no run before its instant by that clock.
 with candidate as (
     -- The rows to claim, locked. A locked row's place (ctid) is known, so no index finds it again.
     select d.ctid
@@ -49,7 +49,8 @@ limit 1;
 
 -- name: TakeTurn :exec
 -- Lets one instance at a time claim runs of concurrency groups, until its transaction ends. Call it
--- before ClaimGrouped in the same transaction: ClaimGrouped then sees what all claims before it took.
+-- before ClaimGrouped in the same transaction: ClaimGrouped then sees what all claims before it
+-- took.
 select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0));
 
 -- name: ClaimGrouped :many
@@ -135,10 +136,10 @@ from claimed
 join jobs j on j.id = claimed.job_id;
 
 -- name: NextReady :one
--- When the next row becomes ready that nobody holds, after what the claim just now could take; a day
--- from now if there is none. The claim took rows until its own now() + @ahead, which is in the past
--- by now; @horizon is an instant that the caller knows to be no later. So this reads few entries of
--- the index. It also tells whether there are concurrency groups at all.
+-- When the next row becomes ready that nobody holds, after what the claim just now could take; a
+-- day from now if there is none. The claim took rows until its own now() + @ahead, which is in the
+-- past by now; @horizon is an instant that the caller knows to be no later. So this reads few
+-- entries of the index. It also tells whether there are concurrency groups at all.
 select
     coalesce((
         select d.ready_at
@@ -151,20 +152,20 @@ select
     clock_timestamp()::timestamptz as read_at;
 
 -- name: FreeAbandoned :one
--- Frees the runs whose lease has expired or is gone, and deletes expired leases. Each run then waits
--- where its job is executed now, because its former executor may be gone. The lost attempt is stored
--- with the run's failed attempts, with who executed it. Returns how many runs it freed, and in how
--- long the next lease expires unless it is renewed: a day if there is none.
+-- Frees the runs whose lease has expired or is gone, and deletes expired leases. Each run then
+-- waits where its job is executed now, because its former executor may be gone. The lost attempt is
+-- stored with the run's failed attempts, with who executed it. Returns how many runs it freed, and
+-- in how long the next lease expires unless it is renewed: a day if there is none.
 --
 -- Safe under concurrency: two instances that do it at once free each run once, because a row that
 -- was freed since this statement began has no lease, and one that was claimed again has another
 -- token. Looking at the lease again would not help: PostgreSQL checks the conditions on a changed
--- row again, but not what was found to be missing elsewhere. Two of these statements may lock rows in
--- different orders. If they deadlock, PostgreSQL ends one, and its duty tries again.
+-- row again, but not what was found to be missing elsewhere. Two of these statements may lock rows
+-- in different orders. If they deadlock, PostgreSQL ends one, and its duty tries again.
 --
--- A claim that commits after its lease expired is freed by the next call. No row is claimed a minute
--- ahead, so the index on ready_at bounds what is read. Many abandoned runs are freed a part at a time:
--- more says that some may be left.
+-- A claim that commits after its lease expired is freed by the next call. No row is claimed a
+-- minute ahead, so the index on ready_at bounds what is read. Many abandoned runs are freed a part
+-- at a time: more says that some may be left.
 with held as (
     -- The rows held by instances whose lease has expired or is gone.
     select d.job_id, d.scheduled_for, d.token, d.lease_id
@@ -175,8 +176,8 @@ with held as (
       and not exists (select from leases l where l.id = d.lease_id and l.expires_at > now())
     limit 5000
 ), expired as (
-    -- The leases that have expired. An instance's lease stays until all of its runs are freed, because
-    -- it tells who held them.
+    -- The leases that have expired. An instance's lease stays until all of its runs are freed,
+    -- because it tells who held them.
     delete from leases
     where id in (
         select id

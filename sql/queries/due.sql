@@ -3,9 +3,9 @@
 
 -- name: Complete :many
 -- Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
--- due to next_for or removes it, writes the row of runs (unless the job keeps failures only), writes
--- the skipped occurrences as one row of runs, and gives the job its final status if nothing comes
--- next. It does all of this or nothing.
+-- due to next_for or removes it, writes the row of runs (unless the job keeps failures only),
+-- writes the skipped occurrences as one row of runs, and gives the job its final status if nothing
+-- comes next. It does all of this or nothing.
 --
 -- Returns the runs that it stored. A run is missing if it was completed before, was taken over, or
 -- if something changed since its claim: what comes after it (revision), or Split did not happen.
@@ -52,7 +52,8 @@ with completion as (
     ) b
 ), moved as (
     -- The rows that go on: to the next occurrence, or to the manual run that waited for this one. A
-    -- schedule that carries on without a next occurrence was to be split off, and was not: not moved.
+    -- schedule that carries on without a next occurrence was to be split off, and was not: not
+    -- moved.
     update due d
     set scheduled_for = c.next_for, ready_at = c.next_for,
         trigger = case
@@ -165,9 +166,9 @@ join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.to
 join jobs j on j.id = d.job_id;
 
 -- name: RequeueFailed :many
--- Puts runs whose attempt failed back, to be claimed again at ready_at where the job is executed now,
--- and stores the failed attempt. A run that needs no further attempt, because it was canceled, its
--- job was deleted or now allows fewer attempts, is ready at once, for an instance to end it.
+-- Puts runs whose attempt failed back, to be claimed again at ready_at where the job is executed
+-- now, and stores the failed attempt. A run that needs no further attempt, because it was canceled,
+-- its job was deleted or now allows fewer attempts, is ready at once, for an instance to end it.
 -- Returns the runs that it stored.
 --
 -- Safe under concurrency and to repeat: guarded by the token, like Complete. The jobs are locked
@@ -203,12 +204,12 @@ returning d.job_id, d.scheduled_for;
 
 -- name: Split :exec
 -- For jobs whose runs may overlap: detaches the schedule from a claimed run and puts it on its next
--- occurrence at once, so that it does not wait for the run to end. An instance that dies before this
--- leaves the schedule on the claimed row; whoever claims that next splits it.
+-- occurrence at once, so that it does not wait for the run to end. An instance that dies before
+-- this leaves the schedule on the claimed row; whoever claims that next splits it.
 --
 -- Safe under concurrency: guarded by the token, and by the revision. If what comes next was changed
--- since the claim, the completion notices. The rows are locked before they are read, so an edit that
--- this waited for is seen.
+-- since the claim, the completion notices. The rows are locked before they are read, so an edit
+-- that this waited for is seen.
 with claim as (
     -- The batch.
     select

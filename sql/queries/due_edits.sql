@@ -1,5 +1,5 @@
--- What an edit, a pause, a resume or a delete of a job does to the job's due rows. All of it happens
--- in the transaction that holds LockJob.
+-- What an edit, a pause, a resume or a delete of a job does to the job's due rows. All of it
+-- happens in the transaction that holds LockJob.
 
 -- name: LockDue :many
 -- Locks all runs of a job that have not ended. It waits for claims and completions that hold the
@@ -33,8 +33,8 @@ on conflict (job_id, scheduled_for) do update set carries_schedule = true, revis
 
 -- name: AttachScheduleToRun :exec
 -- Makes a run in flight carry the job's schedule. The caller holds LockDue. The completion of the
--- run finds another revision than its claim did, and computes the next occurrence from the job as it
--- is by then.
+-- run finds another revision than its claim did, and computes the next occurrence from the job as
+-- it is by then.
 update due
 set carries_schedule = true, revision = revision + 1, revised_at = @revised_at::timestamptz
 where job_id = @job_id and scheduled_for = @scheduled_for;
@@ -92,8 +92,8 @@ values (
 on conflict (job_id, scheduled_for) do nothing;
 
 -- name: CountBackfilled :one
--- Counts the backfilled occurrences of a job in a window, whether they have ended or not. The caller
--- holds LockJob, so nobody backfills meanwhile. It reads only the partitions of the window.
+-- Counts the backfilled occurrences of a job in a window, whether they have ended or not. The
+-- caller holds LockJob, so nobody backfills meanwhile. It reads only the partitions of the window.
 select (
     (
         select count(*)
@@ -109,8 +109,8 @@ select (
 )::bigint;
 
 -- name: CountFailure :one
--- Counts the end of a run that did not carry the schedule: how many runs of the job have failed in a
--- row is stored in the row that does. One row, so concurrent counts wait for each other.
+-- Counts the end of a run that did not carry the schedule: how many runs of the job have failed in
+-- a row is stored in the row that does. One row, so concurrent counts wait for each other.
 update due
 set failures = case when @failed::boolean then least(failures, 32766) + 1 else 0 end
 where job_id = @job_id and carries_schedule

@@ -3,8 +3,8 @@
 select clock_timestamp()::timestamptz;
 
 -- name: CreateJob :one
--- One statement stores the job and its first occurrence, so neither exists without the other. Nobody
--- sees or touches either before it commits.
+-- One statement stores the job and its first occurrence, so neither exists without the other.
+-- Nobody sees or touches either before it commits.
 with first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
@@ -35,8 +35,8 @@ returning *;
 
 -- name: GetJob :one
 -- A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
--- does not carry the schedule is counted by the row that does from its start on; its own row subtracts it
--- until it has ended.
+-- does not carry the schedule is counted by the row that does from its start on; its own row
+-- subtracts it until it has ended.
 select
     sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
@@ -47,9 +47,9 @@ left join due d on d.job_id = j.id and d.carries_schedule
 where j.id = @id and j.deleted_at is null;
 
 -- name: ListJobs :many
--- Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are created.
--- A list by page begins at the first place and skips rows. The caller bounds how many, because the
--- cost grows with it.
+-- Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are
+-- created. A list by page begins at the first place and skips rows. The caller bounds how many,
+-- because the cost grows with it.
 select
     sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
@@ -75,8 +75,8 @@ from (
 ) as counted;
 
 -- name: MayBeUsedUp :one
--- Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this tells
--- whether it is worth to lock the job's rows and count exactly.
+-- Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this
+-- tells whether it is worth to lock the job's rows and count exactly.
 select exists (
     select
     from jobs j
@@ -109,8 +109,8 @@ set name = @name, payload = @payload,
 where id = @id;
 
 -- name: MarkJobDeleted :exec
--- The caller holds LockJob. The row stays because its runs are found through it; what the user wrote
--- does not.
+-- The caller holds LockJob. The row stays because its runs are found through it; what the user
+-- wrote does not.
 update jobs
 set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null,
     paused_since = coalesce(paused_since, now()), name = 'deleted',
@@ -118,8 +118,8 @@ set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUS
 where id = @id;
 
 -- name: PurgeDeletedJobs :execrows
--- Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run that
--- has not ended stays. Two sessions that do this at once remove each row once.
+-- Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run
+-- that has not ended stays. Two sessions that do this at once remove each row once.
 delete from jobs j
 where j.deleted_at < now() - make_interval(days => @days::integer)
   and not exists (select from due d where d.job_id = j.id);

@@ -8,13 +8,14 @@ listen punctual_due;
 listen punctual_canceled;
 
 -- name: NotifyCanceled :exec
--- Tells all instances that these runs, by their ids, are to stop, and why. Sent alone: see NotifyDue.
+-- Tells all instances that these runs, by their ids, are to stop, and why. Sent alone: see
+-- NotifyDue.
 select pg_notify('punctual_canceled', id::text || ' ' || @reason::text)
 from unnest(@run_ids::uuid[]) as id;
 
 -- name: NotifyDue :exec
--- Tells all instances when something becomes due, in microseconds since 1970, and in which queue; an
--- empty queue stands for the instances. Sent alone, never in a transaction that stores something:
--- commits that notify wait for each other.
+-- Tells all instances when something becomes due, in microseconds since 1970, and in which queue;
+-- an empty queue stands for the instances. Sent alone, never in a transaction that stores
+-- something: commits that notify wait for each other.
 select pg_notify('punctual_due', n.unix_micros::text || ' ' || n.queue)
 from (select unnest(@unix_micros::bigint[]) as unix_micros, unnest(@queues::text[]) as queue) n;

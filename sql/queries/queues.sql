@@ -2,8 +2,8 @@
 -- explains their shape.
 
 -- name: NextQueued :many
--- For each of some queues, when the next row becomes ready that nobody holds; a day from now if there
--- is none. Reads one entry of the index for each.
+-- For each of some queues, when the next row becomes ready that nobody holds; a day from now if
+-- there is none. Reads one entry of the index for each.
 select q.queue::text as queue,
     coalesce((
         select d.ready_at
@@ -16,12 +16,12 @@ select q.queue::text as queue,
 from (select unnest(@queues::text[]) as queue) q;
 
 -- name: ClaimQueued :many
--- Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one of
--- them would take, in their order; @durations and @holders belong to the entries. The first row that
--- is ready goes to the first entry, and so on.
+-- Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one
+-- of them would take, in their order; @durations and @holders belong to the entries. The first row
+-- that is ready goes to the first entry, and so on.
 --
--- Safe under concurrency like Claim. The leases are created in the same statement, so no run is ever
--- held under a lease that does not exist.
+-- Safe under concurrency like Claim. The leases are created in the same statement, so no run is
+-- ever held under a lease that does not exist.
 with candidate as (
     -- The rows to claim, locked.
     select d.job_id, d.scheduled_for
@@ -73,8 +73,8 @@ join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id;
 
 -- name: GetLeased :one
--- The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of its
--- claim. The attempt began when it was leased.
+-- The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
+-- its claim. The attempt began when it was leased.
 select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = @scheduled_for
@@ -135,9 +135,9 @@ where q.ready_at < now() - @waited::interval
 
 -- name: Release :execrows
 -- Puts a run back that a worker holds, as if it had not been claimed, to wait where its job is
--- executed now. It is ready from now on: its scheduled_for no longer shows that it was on time once.
--- Safe under concurrency: guarded by the token, and the job is locked before it is read, so an edit in
--- progress is seen.
+-- executed now. It is ready from now on: its scheduled_for no longer shows that it was on time
+-- once. Safe under concurrency: guarded by the token, and the job is locked before it is read, so
+-- an edit in progress is seen.
 with job as (
     select j.id, j.queue, j.concurrency_group, j.max_attempts
     from jobs j

@@ -1,7 +1,7 @@
 -- name: GetRun :one
--- Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant. One
--- statement moves a run from the open ones to those that have ended, and this one reads a single
--- snapshot, so it finds the run in exactly one of the two.
+-- Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant.
+-- One statement moves a run from the open ones to those that have ended, and this one reads a
+-- single snapshot, so it finds the run in exactly one of the two.
 select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
@@ -19,8 +19,8 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea;
 
 -- name: ListRuns :many
 -- Returns the runs of a job from one instant on (included) and before another, newest first. Runs
--- that are open and runs that have ended are one list, in one snapshot. It locks each partition that
--- holds a part of this time, so a caller asks for a bounded number of them (RunsPageStart).
+-- that are open and runs that have ended are one list, in one snapshot. It locks each partition
+-- that holds a part of this time, so a caller asks for a bounded number of them (RunsPageStart).
 (
     select
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
@@ -79,8 +79,8 @@ from unnest(@days::date[]) as day
 where create_runs_partition(day);
 
 -- name: CreateRunsPartitionsAhead :one
--- Creates the partitions of today (UTC, by the database's clock) and the next days. Returns how many
--- it created.
+-- Creates the partitions of today (UTC, by the database's clock) and the next days. Returns how
+-- many it created.
 select count(*)
 from generate_series(0, @days_ahead::integer) as ahead
 where create_runs_partition((now() at time zone 'UTC')::date + ahead);

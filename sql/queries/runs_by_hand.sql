@@ -1,9 +1,9 @@
--- Runs that somebody asks for, or asks to end. All of it happens in a transaction that holds LockDue
--- of the job.
+-- Runs that somebody asks for, or asks to end. All of it happens in a transaction that holds
+-- LockDue of the job.
 
 -- name: StartRun :exec
--- Adds a run that is due at once and does not carry the job's schedule. The caller holds LockDue and
--- has chosen an instant that no row has.
+-- Adds a run that is due at once and does not carry the job's schedule. The caller holds LockDue
+-- and has chosen an instant that no row has.
 insert into due (
     job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker
 )
@@ -74,8 +74,8 @@ insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status,
 values (@job_id, @scheduled_for, @trigger, sqlc.narg(retry_of), clock_timestamp(), 'SKIPPED', 'OVERLAP', 0, 1);
 
 -- name: Backfill :execrows
--- Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue, so
--- two backfills add each occurrence once. They are due from now on, behind the runs that are on
+-- Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue,
+-- so two backfills add each occurrence once. They are due from now on, behind the runs that are on
 -- time; the clock is read here because the transaction may have waited for the lock. The bounds are
 -- those of the occurrences: they keep the look at runs within their partitions.
 insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group, queue, awaits_worker)

@@ -1,5 +1,5 @@
-// Uses the clients that three generators make of the contract: each creates a job, starts a run of it
-// and reads both.
+// Uses the clients that three generators make of the contract: each creates a job, starts a run of
+// it and reads both.
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import { client } from "./generated/hey-api/client.gen.js";

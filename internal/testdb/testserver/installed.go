@@ -31,8 +31,8 @@ func installed(ctx context.Context, env getenv) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	// The log is dropped, because it mentions every connection that the end of a test has cut off. The
-	// error of a failed start includes the end of the log.
+	// The log is dropped, because it mentions every connection that the end of a test has cut off.
+	// The error of a failed start includes the end of the log.
 	s, err := embeddedpg.Start(ctx, embeddedpg.Config{
 		DataDir: dir, BinDir: binDir, Logger: slog.New(slog.DiscardHandler), Settings: maps.Clone(settings),
 	})

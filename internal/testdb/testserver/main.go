@@ -71,8 +71,8 @@ func serve() int {
 	return 0
 }
 
-// around runs a command while another process of this program serves. That process survives us if we
-// are killed, and cleans up.
+// around runs a command while another process of this program serves. That process survives us if
+// we are killed, and cleans up.
 func around(name string, args []string) int {
 	self, err := os.Executable()
 	if err != nil {

@@ -67,7 +67,8 @@ func resolve(ctx context.Context, env getenv, from []provider, say func(string))
 		case errors.Is(err, errNotAsked):
 			continue
 		case p.name == "url":
-			// Whoever names a server wants that server. Tests that pass on another one would deceive.
+			// Whoever names a server wants that server. Tests that pass on another one would
+			// deceive.
 			return server{}, fmt.Errorf("the server that TEST_DATABASE_URL names cannot be used: %w", oneLine(err))
 		}
 		say(fmt.Sprintf("not using %s: %v", p.name, oneLine(err)))

@@ -1,5 +1,5 @@
-// Command ogen uses the client that ogen generates from the contract: it creates a job, starts a run
-// of it, and reads both.
+// Command ogen uses the client that ogen generates from the contract: it creates a job, starts a
+// run of it, and reads both.
 package main
 
 import (

@@ -26,7 +26,8 @@ type Server struct {
 // The server stops when its standard input ends. The kernel closes that even if this process is
 // killed, when no clean-up code of ours would run.
 func Start(cmd *exec.Cmd) (*Server, error) {
-	// Stderr is passed on as a file. Output that this process had to copy would be lost when it ends.
+	// Stderr is passed on as a file. Output that this process had to copy would be lost when it
+	// ends.
 	cmd.Stderr = os.Stderr
 	// Signals for our process group, such as Ctrl-C or the end of a whole build, must not reach the
 	// process that cleans up.

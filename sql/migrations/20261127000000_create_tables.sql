@@ -61,9 +61,9 @@ create table jobs (
     status_reason text,
     -- From when on the job's occurrences are not executed because it is paused. Null: it is not.
     paused_since timestamptz,
-    -- The start of the last run, and the number of runs, at the time the job last left ACTIVE. While
-    -- the job is active, the due row that carries its schedule has the newer values: it replaces
-    -- last_run_at, and its run_count is added to this one.
+    -- The start of the last run, and the number of runs, at the time the job last left ACTIVE.
+    -- While the job is active, the due row that carries its schedule has the newer values: it
+    -- replaces last_run_at, and its run_count is added to this one.
     last_run_at timestamptz,
     run_count bigint not null default 0,
     created_at timestamptz not null,
@@ -93,7 +93,8 @@ create table jobs (
 create index jobs_newest on jobs (created_at desc, id desc) where deleted_at is null;
 create index jobs_newest_by_status on jobs (status, created_at desc, id desc) where deleted_at is null;
 create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id is not null;
--- A run's id ends with the last eight bytes of its job's id. This index leads from there to the job.
+-- A run's id ends with the last eight bytes of its job's id. This index leads from there to the
+-- job.
 create unique index jobs_run_tail on jobs (substring(uuid_send(id) from 9));
 
 -- The right to execute runs, limited in time: one row for each instance, and one for each lease of
@@ -105,8 +106,9 @@ create table leases (
     holder text not null,
     expires_at timestamptz not null,
     created_at timestamptz not null default now(),
-    -- Only for workers' leases: for how long a heartbeat extends the lease, and the runs it holds. So
-    -- these runs are found when the lease expires, without reading what else waits in the queues.
+    -- Only for workers' leases: for how long a heartbeat extends the lease, and the runs it holds.
+    -- So these runs are found when the lease expires, without reading what else waits in the
+    -- queues.
     duration interval,
     job_ids uuid[],
     scheduled_fors timestamptz[],
@@ -114,18 +116,19 @@ create table leases (
     constraint leases_of_workers_hold check (num_nulls(duration, job_ids, scheduled_fors) in (0, 3))
 ) with (fillfactor = 50);
 
--- What is still to be executed: one row for the next occurrence of each active job, and one for each
--- other run that has not ended. This table is hot and narrow. A claim changes no indexed column, so
--- it stays a heap-only update, for which the fillfactor leaves room on the page.
+-- What is still to be executed: one row for the next occurrence of each active job, and one for
+-- each other run that has not ended. This table is hot and narrow. A claim changes no indexed
+-- column, so it stays a heap-only update, for which the fillfactor leaves room on the page.
 create table due (
     job_id uuid not null,
     scheduled_for timestamptz not null,
     -- The earliest instant at which it may start.
     ready_at timestamptz not null,
-    -- Whether this row carries its job's schedule: completing it moves it to the next occurrence. Any
-    -- other row is deleted when it is completed.
+    -- Whether this row carries its job's schedule: completing it moves it to the next occurrence.
+    -- Any other row is deleted when it is completed.
     carries_schedule boolean not null,
-    -- The number of attempts begun. A claim counts, so that a run which kills its instance is counted.
+    -- The number of attempts begun. A claim counts, so that a run which kills its instance is
+    -- counted.
     attempt smallint not null default 0,
     -- The token of the latest claim. A completion that carries another token changes nothing.
     token bigint not null default 0,
@@ -184,9 +187,9 @@ create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
 create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
 
 -- What became of each occurrence: one final row, written once, by the statement that completes the
--- run. The primary key makes the database itself refuse a second run of one occurrence. A run's id is
--- a function of this key (internal/runid), so it is not stored. There is no foreign key to jobs: it
--- would be checked for each run, and the history outlives its job.
+-- run. The primary key makes the database itself refuse a second run of one occurrence. A run's id
+-- is a function of this key (internal/runid), so it is not stored. There is no foreign key to jobs:
+-- it would be checked for each run, and the history outlives its job.
 create table runs (
     job_id uuid not null,
     scheduled_for timestamptz not null,
@@ -199,7 +202,8 @@ create table runs (
     -- Of a run skipped because its job was paused: the job's status_reason then.
     status_reason text,
     attempt smallint not null,
-    -- How many occurrences this row stands for. More than one only where they were skipped in a row.
+    -- How many occurrences this row stands for. More than one only where they were skipped in a
+    -- row.
     occurrences integer not null,
     error text,
     -- What the target answered, in the form of the contract's RunResult.
@@ -223,149 +227,8 @@ create table runs (
     constraint runs_occurrences check (occurrences = 1 or (occurrences > 1 and status = 'SKIPPED'))
 ) partition by range (scheduled_for);
 
--- The runs that have not ended: those that are due, those that execute, and those that wait for
--- another run's end. A row that was claimed ahead of its instant is not a run yet.
-create view open_runs as
-select
-    job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
-    trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by
-from due
-left join leases l on l.id = lease_id
-where (ready_at <= now() or attempt > 0) and (started_at is null or started_at <= now())
-union all
-select
-    job_id, buffered_for, 'PENDING',
-    case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, 0::smallint, null, null, null
-from due
-where buffered_for is not null;
-
--- The partitions of runs, by their names: runs_20261127 holds one day (UTC), and
--- runs_20260301_20260331 the days from the first to the last. Reading this view locks no partition,
--- unlike reading runs without a bound on scheduled_for. Materialized, because the names of other
--- tables are no dates.
-create view runs_partitions as
-with partition as materialized (
-    select c.relname::text as name
-    from pg_catalog.pg_inherits i
-    join pg_catalog.pg_class c on c.oid = i.inhrelid
-    where i.inhparent = 'runs'::regclass
-)
-select
-    name,
-    to_date(substr(name, 6, 8), 'YYYYMMDD') as first_day,
-    to_date(right(name, 8), 'YYYYMMDD') as last_day
-from partition;
-
--- Whether a row of due awaits a worker: its job's runs are executed by workers (queue), it was not
--- canceled, and attempts are left. If not, an instance claims the row, to execute or to end it. A
--- deleted job has no queue. Together with queue and concurrency_group, which are the job's, this is
--- where a row waits.
-create function awaits_worker(queue text, cancel_reason run_reason, attempts smallint, max_attempts smallint)
-returns boolean
-language sql immutable parallel safe as $$
-    select queue is not null and cancel_reason is null and attempts < max_attempts
-$$;
-
--- Adds an attempt that was lost with its instance or worker to the failed attempts of a run. When it
--- began is not known exactly: not before the attempt before it ended, nor before began_after.
-create function add_lost_attempt(
-    failed_attempts jsonb, attempt smallint, began_after timestamptz, ended_at timestamptz, holder text
-) returns jsonb
-language sql stable parallel safe as $$
-    select coalesce(failed_attempts, '[]'::jsonb) || jsonb_build_object(
-        'attempt', attempt, 'startedAt', began_at, 'finishedAt', greatest(ended_at, began_at),
-        'error', 'the lease of ' || coalesce(holder, 'the instance') || ' expired before the attempt ended',
-        'result', null, 'reason', 'LEASE_EXPIRED', 'executedBy', holder
-    )
-    from (select greatest(began_after, (failed_attempts -> -1 ->> 'finishedAt')::timestamptz) as began_at) b
-$$;
-
--- Creates the partition of runs for one day (UTC), unless it exists. Returns whether it did. Many
--- sessions may call it at once.
---
--- A partition holds one day. If that day is more than a month ago, the partition holds the whole
--- month, except for days that have a partition already: a backfill of years must not create
--- thousands of partitions, because each one makes every completion and every list a little slower.
---
--- The table is created alone and then attached, which, unlike "create table .. partition of",
--- blocks no reader and no writer. It is analysed at once: without statistics its first completions
--- would be planned badly.
-create function create_runs_partition(day date) returns boolean
-language plpgsql as $$
-declare
-    month_ago constant date := (now() at time zone 'UTC')::date - 31;
-    month_start constant date := date_trunc('month', day);
-    partition_name text := 'runs_' || to_char(day, 'YYYYMMDD');
-    first_day date := day;
-    last_day date := day;
-begin
-    if to_regclass(partition_name) is not null
-        or exists (select from runs_partitions p where day between p.first_day and p.last_day)
-    then
-        return false;
-    end if;
-    perform pg_advisory_xact_lock(hashtextextended('create_runs_partition', 0));
-    -- Another session may have created it while this one waited for the lock.
-    if exists (select from runs_partitions p where day between p.first_day and p.last_day) then
-        return false;
-    end if;
-    if day < month_ago then
-        first_day := greatest(
-            month_start,
-            (select max(p.last_day) + 1 from runs_partitions p where p.last_day < day)
-        );
-        last_day := least(
-            month_start + interval '1 month' - interval '1 day',
-            month_ago - 1,
-            (select min(p.first_day) - 1 from runs_partitions p where p.first_day > day)
-        );
-    end if;
-    if first_day < last_day then
-        partition_name := format('runs_%s_%s', to_char(first_day, 'YYYYMMDD'), to_char(last_day, 'YYYYMMDD'));
-    end if;
-    execute format('create table %I (like runs including defaults including constraints)', partition_name);
-    execute format(
-        'alter table runs attach partition %I for values from (%L) to (%L)',
-        partition_name, first_day::timestamp at time zone 'UTC', (last_day + 1)::timestamp at time zone 'UTC'
-    );
-    execute format('analyze %I', partition_name);
-    return true;
-end
-$$;
-
--- Drops the oldest partition of runs if all of its days are before one (UTC). Returns whether it
--- did. It drops one partition only: each takes several locks until the end of the transaction, and
--- the table of locks, which all sessions share, holds some thousands. For a moment it needs runs for
--- itself; if somebody reads for long, it gives up rather than make others wait.
-create function drop_oldest_runs_partition(before date) returns boolean
-language plpgsql as $$
-declare
-    partition_name text;
-begin
-    perform set_config('lock_timeout', '2s', true);
-    perform pg_advisory_xact_lock(hashtextextended('drop_oldest_runs_partition', 0));
-    select p.name into partition_name
-    from runs_partitions p
-    where p.last_day < before
-    order by p.last_day
-    limit 1;
-    if partition_name is null then
-        return false;
-    end if;
-    execute format('drop table %I', partition_name);
-    return true;
-end
-$$;
-
 -- migrate:down
 
-drop function drop_oldest_runs_partition(date);
-drop function create_runs_partition(date);
-drop view runs_partitions;
-drop function add_lost_attempt(jsonb, smallint, timestamptz, timestamptz, text);
-drop function awaits_worker(text, run_reason, smallint, smallint);
-drop view open_runs;
 drop table runs;
 drop table due;
 drop table leases;
