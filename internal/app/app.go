@@ -101,7 +101,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	service := jobs.New(jobs.Config{
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Contract: contract, Targets: targets,
-		Secrets: c.SecretKeys, RetentionDays: int(c.RunRetentionDays),
+		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
 	})
 	pauser := jobs.New(jobs.Config{Pool: a.pools.engine, Logger: log})
 	a.broker = broker.New(broker.Config{

@@ -40,14 +40,14 @@ func (i instance) send(t *testing.T, method, path string, body io.Reader, fields
 	return answer{response.StatusCode, response.Header, string(content)}
 }
 
-// requireProblem checks that an answer is a problem, and returns it.
-func (a answer) requireProblem(t *testing.T, status int) (p client.Problem) {
+// requireProblem checks that an answer is a problem of a status.
+func (a answer) requireProblem(t *testing.T, status int) {
 	t.Helper()
 	require.Equal(t, status, a.status, a.body)
 	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"), a.body)
+	var p client.Problem
 	require.NoError(t, json.Unmarshal([]byte(a.body), &p))
 	require.Equal(t, status, int(p.Status))
-	return p
 }
 
 func TestHTTP(t *testing.T) {

@@ -30,18 +30,6 @@ func (i instance) patch(t *testing.T, id uuid.UUID, body string) *client.UpdateJ
 	return got
 }
 
-// upcoming lists the next occurrences of a job.
-func (i instance) upcoming(t *testing.T, job uuid.UUID) (at []time.Time) {
-	t.Helper()
-	got, err := i.ListUpcomingWithResponse(t.Context(), job, nil)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, got.StatusCode(), "%s", got.Body)
-	for _, item := range got.JSON200.Items {
-		at = append(at, item.ScheduledFor)
-	}
-	return at
-}
-
 func TestCreateJob(t *testing.T) {
 	t.Parallel()
 	t.Run("takes the defaults of the contract", func(t *testing.T) {
