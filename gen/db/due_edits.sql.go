@@ -195,7 +195,7 @@ func (q *Queries) EndWaiting(ctx context.Context, arg EndWaitingParams) (int64, 
 
 const lockDue = `-- name: LockDue :many
 
-select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, concurrency_group, queue, awaits_worker, trigger, retry_of, cancel_reason, failed_attempts, buffered_for, buffered_retry_of, revision, revised_at, last_run_at, run_count, failures, ctid
+select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, last_run_at, run_count, failures, awaits_worker, trigger, revision, revised_at, concurrency_group, queue, retry_of, cancel_reason, failed_attempts, buffered_for, buffered_retry_of, ctid
 from due
 where job_id = $1
 order by scheduled_for
@@ -225,20 +225,20 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 			&i.Token,
 			&i.LeaseID,
 			&i.StartedAt,
-			&i.ConcurrencyGroup,
-			&i.Queue,
+			&i.LastRunAt,
+			&i.RunCount,
+			&i.Failures,
 			&i.AwaitsWorker,
 			&i.Trigger,
+			&i.Revision,
+			&i.RevisedAt,
+			&i.ConcurrencyGroup,
+			&i.Queue,
 			&i.RetryOf,
 			&i.CancelReason,
 			&i.FailedAttempts,
 			&i.BufferedFor,
 			&i.BufferedRetryOf,
-			&i.Revision,
-			&i.RevisedAt,
-			&i.LastRunAt,
-			&i.RunCount,
-			&i.Failures,
 			&i.Ctid,
 		); err != nil {
 			return nil, err

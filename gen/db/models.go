@@ -405,20 +405,20 @@ type Claimed struct {
 	Token            int64
 	LeaseID          uuid.UUID
 	StartedAt        time.Time
-	ConcurrencyGroup *string
-	Queue            *string
+	LastRunAt        pgtype.Timestamptz
+	RunCount         int64
+	Failures         int16
 	AwaitsWorker     bool
 	Trigger          RunTrigger
+	Revision         int32
+	RevisedAt        *time.Time
+	ConcurrencyGroup *string
+	Queue            *string
 	RetryOf          *time.Time
 	CancelReason     *RunReason
 	FailedAttempts   []byte
 	BufferedFor      *time.Time
 	BufferedRetryOf  *time.Time
-	Revision         int32
-	RevisedAt        *time.Time
-	LastRunAt        pgtype.Timestamptz
-	RunCount         int64
-	Failures         int16
 	Ctid             pgtype.TID
 }
 
@@ -431,20 +431,20 @@ type Due struct {
 	Token            int64
 	LeaseID          *uuid.UUID
 	StartedAt        *time.Time
-	ConcurrencyGroup *string
-	Queue            *string
+	LastRunAt        *time.Time
+	RunCount         int64
+	Failures         int16
 	AwaitsWorker     bool
 	Trigger          RunTrigger
+	Revision         int32
+	RevisedAt        *time.Time
+	ConcurrencyGroup *string
+	Queue            *string
 	RetryOf          *time.Time
 	CancelReason     *RunReason
 	FailedAttempts   []byte
 	BufferedFor      *time.Time
 	BufferedRetryOf  *time.Time
-	Revision         int32
-	RevisedAt        *time.Time
-	LastRunAt        *time.Time
-	RunCount         int64
-	Failures         int16
 	Ctid             pgtype.TID
 }
 
@@ -513,15 +513,15 @@ type OpenRun struct {
 type Run struct {
 	JobID          uuid.UUID
 	ScheduledFor   time.Time
-	Trigger        RunTrigger
-	RetryOf        *time.Time
 	StartedAt      *time.Time
 	FinishedAt     time.Time
 	Status         RunStatus
-	Reason         *RunReason
-	StatusReason   *string
+	Trigger        RunTrigger
 	Attempt        int16
 	Occurrences    int32
+	RetryOf        *time.Time
+	Reason         *RunReason
+	StatusReason   *string
 	Error          *string
 	Result         []byte
 	FailedAttempts []byte

@@ -40,7 +40,7 @@ with candidate as (
             unnest(array(select n from numbered order by n)) as n
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.concurrency_group, d.queue, d.awaits_worker, d.trigger, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.revision, d.revised_at, d.last_run_at, d.run_count, d.failures, d.ctid
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
     insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
@@ -58,7 +58,7 @@ with candidate as (
     group by c.lease_id
     returning id, holder, created_at
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.concurrency_group, claimed.queue, claimed.awaits_worker, claimed.trigger, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.revision, claimed.revised_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
 from claimed
 join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id
@@ -110,20 +110,20 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Claimed.Token,
 			&i.Claimed.LeaseID,
 			&i.Claimed.StartedAt,
-			&i.Claimed.ConcurrencyGroup,
-			&i.Claimed.Queue,
+			&i.Claimed.LastRunAt,
+			&i.Claimed.RunCount,
+			&i.Claimed.Failures,
 			&i.Claimed.AwaitsWorker,
 			&i.Claimed.Trigger,
+			&i.Claimed.Revision,
+			&i.Claimed.RevisedAt,
+			&i.Claimed.ConcurrencyGroup,
+			&i.Claimed.Queue,
 			&i.Claimed.RetryOf,
 			&i.Claimed.CancelReason,
 			&i.Claimed.FailedAttempts,
 			&i.Claimed.BufferedFor,
 			&i.Claimed.BufferedRetryOf,
-			&i.Claimed.Revision,
-			&i.Claimed.RevisedAt,
-			&i.Claimed.LastRunAt,
-			&i.Claimed.RunCount,
-			&i.Claimed.Failures,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Name,
@@ -193,7 +193,7 @@ func (q *Queries) ForgetLease(ctx context.Context, id uuid.UUID) error {
 }
 
 const getLeased = `-- name: GetLeased :one
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.concurrency_group, claimed.queue, claimed.awaits_worker, claimed.trigger, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.revision, claimed.revised_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = $1
 join leases l on l.id = claimed.lease_id
@@ -228,20 +228,20 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Claimed.Token,
 		&i.Claimed.LeaseID,
 		&i.Claimed.StartedAt,
-		&i.Claimed.ConcurrencyGroup,
-		&i.Claimed.Queue,
+		&i.Claimed.LastRunAt,
+		&i.Claimed.RunCount,
+		&i.Claimed.Failures,
 		&i.Claimed.AwaitsWorker,
 		&i.Claimed.Trigger,
+		&i.Claimed.Revision,
+		&i.Claimed.RevisedAt,
+		&i.Claimed.ConcurrencyGroup,
+		&i.Claimed.Queue,
 		&i.Claimed.RetryOf,
 		&i.Claimed.CancelReason,
 		&i.Claimed.FailedAttempts,
 		&i.Claimed.BufferedFor,
 		&i.Claimed.BufferedRetryOf,
-		&i.Claimed.Revision,
-		&i.Claimed.RevisedAt,
-		&i.Claimed.LastRunAt,
-		&i.Claimed.RunCount,
-		&i.Claimed.Failures,
 		&i.Claimed.Ctid,
 		&i.Job.ID,
 		&i.Job.Name,
@@ -325,7 +325,7 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 }
 
 const listOverdue = `-- name: ListOverdue :many
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.concurrency_group, claimed.queue, claimed.awaits_worker, claimed.trigger, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.revision, claimed.revised_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
     h.holder::text as holder
 from (
     select id as lease_id, created_at, holder, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
@@ -365,20 +365,20 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Claimed.Token,
 			&i.Claimed.LeaseID,
 			&i.Claimed.StartedAt,
-			&i.Claimed.ConcurrencyGroup,
-			&i.Claimed.Queue,
+			&i.Claimed.LastRunAt,
+			&i.Claimed.RunCount,
+			&i.Claimed.Failures,
 			&i.Claimed.AwaitsWorker,
 			&i.Claimed.Trigger,
+			&i.Claimed.Revision,
+			&i.Claimed.RevisedAt,
+			&i.Claimed.ConcurrencyGroup,
+			&i.Claimed.Queue,
 			&i.Claimed.RetryOf,
 			&i.Claimed.CancelReason,
 			&i.Claimed.FailedAttempts,
 			&i.Claimed.BufferedFor,
 			&i.Claimed.BufferedRetryOf,
-			&i.Claimed.Revision,
-			&i.Claimed.RevisedAt,
-			&i.Claimed.LastRunAt,
-			&i.Claimed.RunCount,
-			&i.Claimed.Failures,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Name,

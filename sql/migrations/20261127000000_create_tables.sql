@@ -120,6 +120,8 @@ create table leases (
 -- each other run that has not ended. This table is hot and narrow. A claim changes no indexed
 -- column, so it stays a heap-only update, for which the fillfactor leaves room on the page.
 create table due (
+    -- The columns that claims and completions change come first: an update logs nothing of the end
+    -- of a row that it leaves as it is. Their order leaves few gaps for alignment.
     job_id uuid not null,
     scheduled_for timestamptz not null,
     -- The earliest instant at which it may start.
@@ -136,14 +138,26 @@ create table due (
     lease_id uuid,
     -- When attempt 1 may start: when it was claimed, or its ready_at if it was claimed ahead.
     started_at timestamptz,
-    -- The job's concurrency group. Rows of a group are claimed in turns (ClaimGrouped).
-    concurrency_group text,
-    -- The job's queue. Null: an instance executes it.
-    queue text,
+    -- The start of the job's last run that has ended.
+    last_run_at timestamptz,
+    -- The job's runs since it last became active, and how many of the latest failed in a row.
+    run_count bigint not null default 0,
+    failures smallint not null default 0,
+
     -- Whether a worker is to lease it. False for rows with a queue that an instance has to end, for
     -- example because the run was canceled.
     awaits_worker boolean not null default false,
     trigger run_trigger not null default 'SCHEDULE',
+    -- Raised by every change of what follows this run. A completion that carries an older revision
+    -- changes nothing; it computes the next occurrence again.
+    revision integer not null default 0,
+    -- When the job's schedule was changed while this run was in flight. Occurrences of the new
+    -- schedule count from here.
+    revised_at timestamptz,
+    -- The job's concurrency group. Rows of a group are claimed in turns (ClaimGrouped).
+    concurrency_group text,
+    -- The job's queue. Null: an instance executes it.
+    queue text,
     -- The scheduled_for of the run that this run repeats.
     retry_of timestamptz,
     -- Why the run is to be canceled: whoever executes it stops, and no other attempt begins.
@@ -154,17 +168,6 @@ create table due (
     -- scheduled_for and its retry_of.
     buffered_for timestamptz,
     buffered_retry_of timestamptz,
-    -- Raised by every change of what follows this run. A completion that carries an older revision
-    -- changes nothing; it computes the next occurrence again.
-    revision integer not null default 0,
-    -- When the job's schedule was changed while this run was in flight. Occurrences of the new
-    -- schedule count from here.
-    revised_at timestamptz,
-    -- The start of the job's last run that has ended.
-    last_run_at timestamptz,
-    -- The job's runs since it last became active, and how many of the latest failed in a row.
-    run_count bigint not null default 0,
-    failures smallint not null default 0,
 
     primary key (job_id, scheduled_for),
     constraint due_never_early check (ready_at >= scheduled_for and started_at >= scheduled_for),
@@ -191,20 +194,21 @@ create index due_grouped_ready_at on due (ready_at) where concurrency_group is n
 -- is a function of this key (internal/runid), so it is not stored. There is no foreign key to jobs:
 -- it would be checked for each run, and the history outlives its job.
 create table runs (
+    -- The columns that each run has come first, in an order that leaves few gaps for alignment.
     job_id uuid not null,
     scheduled_for timestamptz not null,
-    trigger run_trigger not null default 'SCHEDULE',
-    retry_of timestamptz,
     started_at timestamptz,
     finished_at timestamptz not null,
     status run_status not null,
-    reason run_reason,
-    -- Of a run skipped because its job was paused: the job's status_reason then.
-    status_reason text,
+    trigger run_trigger not null default 'SCHEDULE',
     attempt smallint not null,
     -- How many occurrences this row stands for. More than one only where they were skipped in a
     -- row.
     occurrences integer not null,
+    retry_of timestamptz,
+    reason run_reason,
+    -- Of a run skipped because its job was paused: the job's status_reason then.
+    status_reason text,
     error text,
     -- What the target answered, in the form of the contract's RunResult.
     result json,
