@@ -101,7 +101,7 @@ func schemaErrors(err error, in server.FieldErrorIn, field string) []server.Fiel
 		for _, each := range many {
 			all = append(all, schemaErrors(each, in, field)...)
 		}
-		return slices.Compact(all) // what is none of the variants is refused by each
+		return slices.Compact(all) // each variant refuses a value that fits none
 	case errors.As(err, &schema):
 		return []server.FieldError{schemaFieldError(schema, in, field)}
 	case errors.As(err, &parse):

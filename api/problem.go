@@ -83,8 +83,8 @@ func invalidQuery(name string, code jobs.Code, detail string) error {
 	return errQuery{server.FieldError{In: server.FieldErrorInQuery, Field: name, Code: string(code), Detail: detail}}
 }
 
-// problemOf returns the problem that an error stands for. The error is to be logged if it is none
-// that a request can expect.
+// problemOf returns the problem that an error stands for. An error that
+// is not expected is to be logged.
 func problemOf(ctx context.Context, err error) (p server.Problem, isExpected bool) {
 	if invalid, ok := errors.AsType[*jobs.Invalid](err); ok {
 		fields := encodeAll(invalid.Fields, func(f jobs.Field) server.FieldError {

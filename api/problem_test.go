@@ -38,8 +38,8 @@ func TestProblemOf(t *testing.T) {
 			false,
 		},
 		"a parameter": {
-			invalidQuery("cursor", jobs.WrongFormat, "is none"), 400, invalidRequest,
-			[]server.FieldError{{In: "query", Field: "cursor", Code: "wrong-format", Detail: "is none"}},
+			invalidQuery("cursor", jobs.WrongFormat, "is not a cursor"), 400, invalidRequest,
+			[]server.FieldError{{In: "query", Field: "cursor", Code: "wrong-format", Detail: "is not a cursor"}},
 			false,
 		},
 		"no database": {&pgconn.ConnectError{}, 503, databaseUnavailable, nil, true},

@@ -24,7 +24,7 @@ type run struct {
 
 // release says that the run is stored, or never will be by this instance.
 func (r *run) release() {
-	r.claimed, r.ended = nil, nil // the runs of a batch are one piece of memory
+	r.claimed, r.ended = nil, nil // or they would be kept until the last run of the batch ends
 	r.released()
 }
 
