@@ -8,6 +8,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/gen/server"
+	"punctual/internal/access"
 	"punctual/internal/jobs"
 )
 
@@ -21,7 +22,7 @@ const (
 
 // CreateJob stores a job and its first occurrence.
 func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObject) (server.CreateJobResponseObject, error) {
-	job, err := s.Jobs.Create(ctx, *r.Body)
+	job, err := s.Jobs.Create(ctx, access.From(ctx), *r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("create a job: %w", err)
 	}
@@ -33,7 +34,7 @@ func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObjec
 
 // GetJob reads one job.
 func (s *handlers) GetJob(ctx context.Context, r server.GetJobRequestObject) (server.GetJobResponseObject, error) {
-	job, err := s.Jobs.Get(ctx, r.Id)
+	job, err := s.Jobs.Get(ctx, access.From(ctx), r.Id)
 	if err != nil {
 		return nil, fmt.Errorf("get a job: %w", err)
 	}
@@ -42,7 +43,7 @@ func (s *handlers) GetJob(ctx context.Context, r server.GetJobRequestObject) (se
 
 // UpdateJob changes what the request names.
 func (s *handlers) UpdateJob(ctx context.Context, r server.UpdateJobRequestObject) (server.UpdateJobResponseObject, error) {
-	job, err := s.Jobs.Update(ctx, r.Id, *r.Body)
+	job, err := s.Jobs.Update(ctx, access.From(ctx), r.Id, *r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("update a job: %w", err)
 	}
@@ -51,7 +52,7 @@ func (s *handlers) UpdateJob(ctx context.Context, r server.UpdateJobRequestObjec
 
 // DeleteJob hides a job and ends its schedule.
 func (s *handlers) DeleteJob(ctx context.Context, r server.DeleteJobRequestObject) (server.DeleteJobResponseObject, error) {
-	if err := s.Jobs.Delete(ctx, r.Id); err != nil {
+	if err := s.Jobs.Delete(ctx, access.From(ctx), r.Id); err != nil {
 		return nil, fmt.Errorf("delete a job: %w", err)
 	}
 	return server.DeleteJob204Response{}, nil
@@ -63,11 +64,11 @@ func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	all, more, err := s.Jobs.List(ctx, list)
+	all, more, err := s.Jobs.List(ctx, access.From(ctx), list)
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
-	total, err := s.Jobs.Count(ctx, list.Status, maxTotal+1)
+	total, err := s.Jobs.Count(ctx, access.From(ctx), list.Status, maxTotal+1)
 	if err != nil {
 		return nil, fmt.Errorf("count jobs: %w", err)
 	}
@@ -109,7 +110,7 @@ func decodeList(p server.ListJobsParams) (list jobs.List, page server.JobPage, e
 
 // BackfillJob runs the occurrences of a window that have no run.
 func (s *handlers) BackfillJob(ctx context.Context, r server.BackfillJobRequestObject) (server.BackfillJobResponseObject, error) {
-	done, err := s.Jobs.Backfill(ctx, r.Id, r.Body.From.Time, r.Body.To.Time)
+	done, err := s.Jobs.Backfill(ctx, access.From(ctx), r.Id, r.Body.From.Time, r.Body.To.Time)
 	if err != nil {
 		return nil, fmt.Errorf("backfill a job: %w", err)
 	}
@@ -118,7 +119,7 @@ func (s *handlers) BackfillJob(ctx context.Context, r server.BackfillJobRequestO
 
 // RunJob starts a run by hand.
 func (s *handlers) RunJob(ctx context.Context, r server.RunJobRequestObject) (server.RunJobResponseObject, error) {
-	run, err := encodeFound(s.Jobs.StartRun(ctx, r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
+	run, err := encodeFound(s.Jobs.StartRun(ctx, access.From(ctx), r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
 	if err != nil {
 		return nil, fmt.Errorf("run a job: %w", err)
 	}

@@ -17,6 +17,9 @@ import (
 // What a problem may be, besides the conflicts that package jobs names.
 const (
 	invalidRequest       jobs.Code = "invalid-request"
+	credentialsRequired  jobs.Code = "credentials-required"
+	credentialsInvalid   jobs.Code = "credentials-invalid"
+	scopeRequired        jobs.Code = "scope-required"
 	pathNotFound         jobs.Code = "path-not-found"
 	jobNotFound          jobs.Code = "job-not-found"
 	runNotFound          jobs.Code = "run-not-found"
@@ -28,6 +31,7 @@ const (
 	internalError        jobs.Code = "internal-error"
 	databaseUnavailable  jobs.Code = "database-unavailable"
 	databaseOverloaded   jobs.Code = "database-overloaded"
+	tooManyRequests      jobs.Code = "too-many-requests"
 	codeNotReady         jobs.Code = "not-ready"
 )
 
@@ -36,7 +40,14 @@ var problems = map[jobs.Code]struct {
 	status int
 	detail string
 }{
-	invalidRequest:             {http.StatusBadRequest, "The request is not valid."},
+	invalidRequest: {http.StatusBadRequest, "The request is not valid."},
+	credentialsRequired: {
+		http.StatusUnauthorized, "Send an API key or a token: Authorization: Bearer <key>.",
+	},
+	credentialsInvalid: {
+		http.StatusUnauthorized, "The key or token is not valid: it is unknown, expired or revoked.",
+	},
+	scopeRequired:              {http.StatusForbidden, ""},
 	pathNotFound:               {http.StatusNotFound, "There is nothing at this path."},
 	jobNotFound:                {http.StatusNotFound, "There is no job with this id."},
 	runNotFound:                {http.StatusNotFound, "There is no run with this id."},
@@ -52,6 +63,7 @@ var problems = map[jobs.Code]struct {
 	},
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, ""},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body must be application/json."},
+	tooManyRequests:      {http.StatusTooManyRequests, ""},
 	internalError:        {http.StatusInternalServerError, "The service failed. The request id leads to the log."},
 	databaseUnavailable:  {http.StatusServiceUnavailable, ""},
 	databaseOverloaded:   {http.StatusServiceUnavailable, ""},

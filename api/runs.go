@@ -7,6 +7,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/gen/server"
+	"punctual/internal/access"
 	"punctual/internal/history"
 	"punctual/internal/jobs"
 )
@@ -16,7 +17,7 @@ var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // GetRun reads one run, open or ended.
 func (s *handlers) GetRun(ctx context.Context, r server.GetRunRequestObject) (server.GetRunResponseObject, error) {
-	run, err := encodeFound(s.Jobs.GetRun(ctx, r.Id))
+	run, err := encodeFound(s.Jobs.GetRun(ctx, access.From(ctx), r.Id))
 	if err != nil {
 		return nil, fmt.Errorf("get a run: %w", err)
 	}
@@ -25,7 +26,7 @@ func (s *handlers) GetRun(ctx context.Context, r server.GetRunRequestObject) (se
 
 // RetryRun starts a run that repeats another.
 func (s *handlers) RetryRun(ctx context.Context, r server.RetryRunRequestObject) (server.RetryRunResponseObject, error) {
-	run, err := encodeFound(s.Jobs.Retry(ctx, r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
+	run, err := encodeFound(s.Jobs.Retry(ctx, access.From(ctx), r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
 	if err != nil {
 		return nil, fmt.Errorf("retry a run: %w", err)
 	}
@@ -34,7 +35,7 @@ func (s *handlers) RetryRun(ctx context.Context, r server.RetryRunRequestObject)
 
 // CancelRun makes a run end.
 func (s *handlers) CancelRun(ctx context.Context, r server.CancelRunRequestObject) (server.CancelRunResponseObject, error) {
-	run, err := encodeFound(s.Jobs.Cancel(ctx, r.Id))
+	run, err := encodeFound(s.Jobs.Cancel(ctx, access.From(ctx), r.Id))
 	if err != nil {
 		return nil, fmt.Errorf("cancel a run: %w", err)
 	}
@@ -52,7 +53,7 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 		}
 	}
 	// Nothing ties a job's runs to the job, so whether there is such a job has to be asked.
-	if _, err := s.Jobs.Get(ctx, r.Id); err != nil {
+	if _, err := s.Jobs.Get(ctx, access.From(ctx), r.Id); err != nil {
 		return nil, fmt.Errorf("list a job's runs: %w", err)
 	}
 	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"punctual/gen/server"
+	"punctual/internal/access"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
 )
@@ -27,7 +28,7 @@ func (s *handlers) PreviewSchedule(ctx context.Context, r server.PreviewSchedule
 
 // ListUpcoming says when a job is due next.
 func (s *handlers) ListUpcoming(ctx context.Context, r server.ListUpcomingRequestObject) (server.ListUpcomingResponseObject, error) {
-	all, err := s.Jobs.Upcoming(ctx, r.Id, int(orDefault(r.Params.Count, defaultOccurrences)))
+	all, err := s.Jobs.Upcoming(ctx, access.From(ctx), r.Id, int(orDefault(r.Params.Count, defaultOccurrences)))
 	if err != nil {
 		return nil, fmt.Errorf("list a job's next occurrences: %w", err)
 	}

@@ -64,7 +64,12 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the embedded spec: %w", err)
 	}
-	spec.Servers = nil // requests are for this service, under whatever name
+	scopes, err := scopesOf(spec)
+	if err != nil {
+		return nil, err
+	}
+	spec.Servers = nil  // requests are for this service, under whatever name
+	spec.Security = nil // authenticate and authorize have seen to it
 	s := &handlers{Config: c, queries: db.New(c.Pool)}
 	errs := errorWriter{c.Logger}
 	strict := server.NewStrictHandlerWithOptions(s, nil, server.StrictHTTPServerOptions{
@@ -77,7 +82,7 @@ func New(c Config) (http.Handler, error) {
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {
-		r.Use(checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
+		r.Use(authenticate, authorize(scopes, errs), checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
 		if c.HealthOnly {
 			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
 			r.Get("/livez", health.GetLiveness)

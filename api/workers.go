@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/server"
+	"punctual/internal/access"
 	"punctual/internal/broker"
 	"punctual/internal/executor"
 	"punctual/internal/instant"
@@ -26,7 +27,7 @@ const (
 // LeaseRuns leases due runs of a queue, waiting for them.
 func (s *handlers) LeaseRuns(ctx context.Context, r server.LeaseRunsRequestObject) (server.LeaseRunsResponseObject, error) {
 	lease, err := s.Queues.Lease(ctx, broker.Ask{
-		Queue: r.Queue, MaxRuns: int(orDefault(r.Body.MaxRuns, defaultMaxRuns)),
+		Queue: access.Qualified(access.From(ctx).Namespace, r.Queue), MaxRuns: int(orDefault(r.Body.MaxRuns, defaultMaxRuns)),
 		Wait:     seconds(orDefault(r.Body.WaitSeconds, defaultWaitSeconds)),
 		Duration: seconds(orDefault(r.Body.LeaseSeconds, defaultLeaseSeconds)),
 		Holder:   orDefault(r.Body.Worker, defaultWorker),
@@ -55,7 +56,7 @@ func encodeLeased(a *broker.LeasedRun) server.LeasedRun {
 
 // Heartbeat keeps a worker's lease.
 func (s *handlers) Heartbeat(ctx context.Context, r server.HeartbeatRequestObject) (server.HeartbeatResponseObject, error) {
-	expiresAt, canceled, err := s.Queues.Heartbeat(ctx, r.Id)
+	expiresAt, canceled, err := s.Queues.Heartbeat(ctx, access.From(ctx), r.Id)
 	if errors.Is(err, broker.ErrNotLeased) {
 		return nil, &jobs.Conflict{Code: leaseExpired}
 	}
@@ -70,7 +71,7 @@ func (s *handlers) Heartbeat(ctx context.Context, r server.HeartbeatRequestObjec
 
 // CompleteRun ends a leased run with success.
 func (s *handlers) CompleteRun(ctx context.Context, r server.CompleteRunRequestObject) (server.CompleteRunResponseObject, error) {
-	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil); err != nil {
+	if err := s.Queues.End(ctx, access.From(ctx), r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil); err != nil {
 		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.CompleteRun204Response{}, nil
@@ -82,7 +83,7 @@ func (s *handlers) FailRun(ctx context.Context, r server.FailRunRequestObject) (
 		Err: errors.New(r.Body.Error), IsFinal: !orDefault(r.Body.Retryable, true),
 		RetryAfter: seconds(orDefault(r.Body.RetryAfterSeconds, 0)),
 	}
-	if err := s.Queues.End(ctx, r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure); err != nil {
+	if err := s.Queues.End(ctx, access.From(ctx), r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure); err != nil {
 		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.FailRun204Response{}, nil
@@ -90,7 +91,7 @@ func (s *handlers) FailRun(ctx context.Context, r server.FailRunRequestObject) (
 
 // ReleaseRun gives a leased run back.
 func (s *handlers) ReleaseRun(ctx context.Context, r server.ReleaseRunRequestObject) (server.ReleaseRunResponseObject, error) {
-	if err := s.Queues.Release(ctx, r.Id, r.Body.Token); err != nil {
+	if err := s.Queues.Release(ctx, access.From(ctx), r.Id, r.Body.Token); err != nil {
 		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.ReleaseRun204Response{}, nil
@@ -102,7 +103,7 @@ func (s *handlers) refuseWorker(ctx context.Context, run uuid.UUID, err error) e
 	if !errors.Is(err, broker.ErrNotLeased) {
 		return err
 	}
-	if _, err := s.Jobs.GetRun(ctx, run); err != nil {
+	if _, err := s.Jobs.GetRun(ctx, access.From(ctx), run); err != nil {
 		return err
 	}
 	return &jobs.Conflict{Code: staleToken}

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/maintenance"
 )
@@ -143,7 +144,7 @@ func (s *scratch) seed(ctx context.Context, what seeding) error {
 	}
 	seconds := int64(what.interval / time.Second)
 	_, err = s.CreateJob(ctx, db.CreateJobParams{
-		ID: template, Name: "bench", Payload: []byte(`{"n":1}`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
+		ID: template, Namespace: access.DefaultNamespace, UpdatedBy: "bench", Name: "bench", Payload: []byte(`{"n":1}`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		CreatedAt:       now,
 		IntervalSeconds: &seconds, AnchorAt: &now, ScheduledFor: now.Add(what.interval),
 		// Every occurrence is executed, however long the backlog takes.

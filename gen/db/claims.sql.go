@@ -36,7 +36,7 @@ with candidate as (
     where d.ctid = any(array(select ctid from candidate))
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed
 join jobs j on j.id = claimed.job_id
 `
@@ -107,6 +107,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Claimed.BufferedRetryOf,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
+			&i.Job.Namespace,
 			&i.Job.Name,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
@@ -131,7 +132,8 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
 			&i.Job.Target,
-			&i.Job.Queue,
+			&i.Job.QualifiedQueue,
+			&i.Job.QualifiedGroup,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -141,7 +143,10 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
+			&i.Job.Version,
 			&i.Job.UpdatedAt,
+			&i.Job.UpdatedBy,
+			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
 		); err != nil {
@@ -223,7 +228,7 @@ with running as (
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed
 join jobs j on j.id = claimed.job_id
 `
@@ -290,6 +295,7 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Claimed.BufferedRetryOf,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
+			&i.Job.Namespace,
 			&i.Job.Name,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
@@ -314,7 +320,8 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
 			&i.Job.Target,
-			&i.Job.Queue,
+			&i.Job.QualifiedQueue,
+			&i.Job.QualifiedGroup,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -324,7 +331,10 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
+			&i.Job.Version,
 			&i.Job.UpdatedAt,
+			&i.Job.UpdatedBy,
+			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
 		); err != nil {
@@ -376,7 +386,7 @@ with held as (
     order by job_id, scheduled_for
 ), lost as (
     -- The same rows, looked up by key, with their job and with who held them.
-    select a.job_id, a.scheduled_for, a.token, j.queue, j.max_attempts, j.concurrency_group, l.holder,
+    select a.job_id, a.scheduled_for, a.token, j.qualified_queue, j.max_attempts, j.qualified_group, l.holder,
         case when l.duration is not null then l.created_at end as leased_at
     from (
         select
@@ -389,8 +399,8 @@ with held as (
     left join leases l on l.id = a.lease_id
 ), freed as (
     update due d
-    set lease_id = null, queue = l.queue, concurrency_group = l.concurrency_group,
-        awaits_worker = awaits_worker(l.queue, d.cancel_reason, d.attempt, l.max_attempts),
+    set lease_id = null, queue = l.qualified_queue, concurrency_group = l.qualified_group,
+        awaits_worker = awaits_worker(l.qualified_queue, d.cancel_reason, d.attempt, l.max_attempts),
         -- A run that had used up its attempts was claimed only to be ended: no attempt was lost.
         attempt = d.attempt - (d.attempt > l.max_attempts)::integer,
         failed_attempts = case
@@ -440,7 +450,7 @@ const freeLost = `-- name: FreeLost :execrows
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     (queue, concurrency_group, awaits_worker) = (
-        select j.queue, j.concurrency_group, awaits_worker(j.queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+        select j.qualified_queue, j.qualified_group, awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
         from jobs j
         where j.id = d.job_id
     )

@@ -118,14 +118,14 @@ with completion as (
         -- The occurrences that came due while the manual run waited were skipped with this run.
         revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
         -- Where the row waits, from the job if that was changed while the run was in flight.
-        queue = case when d.revised_at is null then d.queue else (select j.queue from jobs j where j.id = d.job_id) end,
+        queue = case when d.revised_at is null then d.queue else (select j.qualified_queue from jobs j where j.id = d.job_id) end,
         awaits_worker = case
             when d.revised_at is null then d.queue is not null
-            else exists (select from jobs j where j.id = d.job_id and j.queue is not null)
+            else exists (select from jobs j where j.id = d.job_id and j.qualified_queue is not null)
         end,
         concurrency_group = case
             when d.revised_at is null then d.concurrency_group
-            else (select j.concurrency_group from jobs j where j.id = d.job_id)
+            else (select j.qualified_group from jobs j where j.id = d.job_id)
         end,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         run_count = d.run_count + (c.attempt > 0)::integer,
@@ -331,7 +331,7 @@ with claim as (
         unnest((select $2::timestamptz[])) as scheduled_for,
         unnest((select $3::bigint[])) as token
 )
-select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at
+select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at
 from claim c
 join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
 join jobs j on j.id = d.job_id
@@ -377,6 +377,7 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.RunCount,
 			&i.Failures,
 			&i.Job.ID,
+			&i.Job.Namespace,
 			&i.Job.Name,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
@@ -401,7 +402,8 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
 			&i.Job.Target,
-			&i.Job.Queue,
+			&i.Job.QualifiedQueue,
+			&i.Job.QualifiedGroup,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -411,7 +413,10 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
+			&i.Job.Version,
 			&i.Job.UpdatedAt,
+			&i.Job.UpdatedBy,
+			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 		); err != nil {
 			return nil, err
@@ -435,7 +440,7 @@ with failure as (
         unnest((select $5::jsonb[])) as failed_attempt
 ), job as (
     -- Its jobs, locked.
-    select j.id, j.queue, j.concurrency_group, j.max_attempts, j.deleted_at
+    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts, j.deleted_at
     from jobs j
     where j.id in (select f.job_id from failure f)
     order by j.id
@@ -446,8 +451,8 @@ set ready_at = case
         when d.cancel_reason is null and j.deleted_at is null and d.attempt < j.max_attempts then f.ready_at
         else d.scheduled_for
     end,
-    queue = j.queue, concurrency_group = j.concurrency_group,
-    awaits_worker = awaits_worker(j.queue, d.cancel_reason, d.attempt, j.max_attempts),
+    queue = j.qualified_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, d.attempt, j.max_attempts),
     lease_id = null, failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
 join job j on j.id = f.job_id

@@ -17,20 +17,21 @@ select count(*)
 from (
     select
     from jobs
-    where deleted_at is null
-      and ($1::job_status is null or status = $1)
-    limit $2
+    where namespace = $1 and deleted_at is null
+      and ($2::job_status is null or status = $2)
+    limit $3
 ) as counted
 `
 
 type CountJobsParams struct {
-	Status   *JobStatus
-	MaxCount int32
+	Namespace string
+	Status    *JobStatus
+	MaxCount  int32
 }
 
 // Counts no further than max_count, so that a list never reads a million rows only to count them.
 func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countJobs, arg.Status, arg.MaxCount)
+	row := q.db.QueryRow(ctx, countJobs, arg.Namespace, arg.Status, arg.MaxCount)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -75,33 +76,34 @@ with first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     values (
-        $1, $30::timestamptz, greatest($30::timestamptz, $29::timestamptz), true,
-        $27, $31, $31::text is not null
+        $1, $32::timestamptz, greatest($32::timestamptz, $30::timestamptz), true,
+        $33, $34, $34::text is not null
     )
 )
 insert into jobs (
-    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
+    id, namespace, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
     interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
     delete_after_completion,
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
     max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group,
     max_concurrency,
-    status, created_at, updated_at
+    status, created_at, updated_at, updated_by
 )
 values (
-    $1, $2, $3, $4, $5, $6, $7,
-    $8, $9, $10, $11, $12, $13, $14, $15, $16,
-    $17,
-    $18, $19, $20, $21, $22,
-    $23, $24, $25, $26, $27,
-    $28,
-    'ACTIVE', $29, $29
+    $1, $2, $3, $4, $5, $6, $7, $8,
+    $9, $10, $11, $12, $13, $14, $15, $16, $17,
+    $18,
+    $19, $20, $21, $22, $23,
+    $24, $25, $26, $27, $28,
+    $29,
+    'ACTIVE', $30, $30, $31
 )
-returning id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, queue, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, updated_at, deleted_at
+returning id, namespace, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, version, updated_at, updated_by, suspended, deleted_at
 `
 
 type CreateJobParams struct {
 	ID                     uuid.UUID
+	Namespace              string
 	Name                   string
 	Payload                []byte
 	Target                 []byte
@@ -130,8 +132,10 @@ type CreateJobParams struct {
 	ConcurrencyGroup       *string
 	MaxConcurrency         *int32
 	CreatedAt              time.Time
+	UpdatedBy              string
 	ScheduledFor           time.Time
-	Queue                  *string
+	QualifiedGroup         *string
+	QualifiedQueue         *string
 }
 
 // One statement stores the job and its first occurrence, so neither exists without the other.
@@ -139,6 +143,7 @@ type CreateJobParams struct {
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
+		arg.Namespace,
 		arg.Name,
 		arg.Payload,
 		arg.Target,
@@ -167,12 +172,15 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		arg.ConcurrencyGroup,
 		arg.MaxConcurrency,
 		arg.CreatedAt,
+		arg.UpdatedBy,
 		arg.ScheduledFor,
-		arg.Queue,
+		arg.QualifiedGroup,
+		arg.QualifiedQueue,
 	)
 	var i Job
 	err := row.Scan(
 		&i.ID,
+		&i.Namespace,
 		&i.Name,
 		&i.Payload,
 		&i.IntervalSeconds,
@@ -197,7 +205,8 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		&i.ConcurrencyGroup,
 		&i.MaxConcurrency,
 		&i.Target,
-		&i.Queue,
+		&i.QualifiedQueue,
+		&i.QualifiedGroup,
 		&i.SealedSecrets,
 		&i.SecretsKeyID,
 		&i.SecretNames,
@@ -207,7 +216,10 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		&i.LastRunAt,
 		&i.RunCount,
 		&i.CreatedAt,
+		&i.Version,
 		&i.UpdatedAt,
+		&i.UpdatedBy,
+		&i.Suspended,
 		&i.DeletedAt,
 	)
 	return i, err
@@ -227,14 +239,19 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 
 const getJob = `-- name: GetJob :one
 select
-    j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
-where j.id = $1 and j.deleted_at is null
+where j.id = $1 and j.namespace = $2 and j.deleted_at is null
 `
+
+type GetJobParams struct {
+	ID        uuid.UUID
+	Namespace string
+}
 
 type GetJobRow struct {
 	Job           Job
@@ -249,11 +266,12 @@ type GetJobRow struct {
 // A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
 // does not carry the schedule is counted by the row that does from its start on; its own row
 // subtracts it until it has ended.
-func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
-	row := q.db.QueryRow(ctx, getJob, id)
+func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, error) {
+	row := q.db.QueryRow(ctx, getJob, arg.ID, arg.Namespace)
 	var i GetJobRow
 	err := row.Scan(
 		&i.Job.ID,
+		&i.Job.Namespace,
 		&i.Job.Name,
 		&i.Job.Payload,
 		&i.Job.IntervalSeconds,
@@ -278,7 +296,8 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
 		&i.Job.Target,
-		&i.Job.Queue,
+		&i.Job.QualifiedQueue,
+		&i.Job.QualifiedGroup,
 		&i.Job.SealedSecrets,
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
@@ -288,7 +307,10 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 		&i.Job.LastRunAt,
 		&i.Job.RunCount,
 		&i.Job.CreatedAt,
+		&i.Job.Version,
 		&i.Job.UpdatedAt,
+		&i.Job.UpdatedBy,
+		&i.Job.Suspended,
 		&i.Job.DeletedAt,
 		&i.ScheduledFor,
 		&i.RevisedAt,
@@ -302,20 +324,21 @@ func (q *Queries) GetJob(ctx context.Context, id uuid.UUID) (GetJobRow, error) {
 
 const listJobs = `-- name: ListJobs :many
 select
-    j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
-where j.deleted_at is null
-  and ($1::job_status is null or j.status = $1)
-  and (j.created_at, j.id) < ($2::timestamptz, $3::uuid)
+where j.namespace = $1 and j.deleted_at is null
+  and ($2::job_status is null or j.status = $2)
+  and (j.created_at, j.id) < ($3::timestamptz, $4::uuid)
 order by j.created_at desc, j.id desc
-limit $5 offset $4
+limit $6 offset $5
 `
 
 type ListJobsParams struct {
+	Namespace      string
 	Status         *JobStatus
 	AfterCreatedAt time.Time
 	AfterID        uuid.UUID
@@ -338,6 +361,7 @@ type ListJobsRow struct {
 // because the cost grows with it.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsRow, error) {
 	rows, err := q.db.Query(ctx, listJobs,
+		arg.Namespace,
 		arg.Status,
 		arg.AfterCreatedAt,
 		arg.AfterID,
@@ -353,6 +377,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 		var i ListJobsRow
 		if err := rows.Scan(
 			&i.Job.ID,
+			&i.Job.Namespace,
 			&i.Job.Name,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
@@ -377,7 +402,8 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
 			&i.Job.Target,
-			&i.Job.Queue,
+			&i.Job.QualifiedQueue,
+			&i.Job.QualifiedGroup,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -387,7 +413,10 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
+			&i.Job.Version,
 			&i.Job.UpdatedAt,
+			&i.Job.UpdatedBy,
+			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ScheduledFor,
 			&i.RevisedAt,
@@ -449,19 +478,25 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, queue, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, updated_at, deleted_at
+select id, namespace, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, version, updated_at, updated_by, suspended, deleted_at
 from jobs
-where id = $1 and deleted_at is null
+where id = $1 and namespace = $2 and deleted_at is null
 for update
 `
 
+type LockJobParams struct {
+	ID        uuid.UUID
+	Namespace string
+}
+
 // Two changes of one job wait for each other here, so each sees what the other has stored. A claim
 // does not lock the job's row, so a change never delays a run.
-func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (Job, error) {
-	row := q.db.QueryRow(ctx, lockJob, id)
+func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
+	row := q.db.QueryRow(ctx, lockJob, arg.ID, arg.Namespace)
 	var i Job
 	err := row.Scan(
 		&i.ID,
+		&i.Namespace,
 		&i.Name,
 		&i.Payload,
 		&i.IntervalSeconds,
@@ -486,7 +521,8 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (Job, error) {
 		&i.ConcurrencyGroup,
 		&i.MaxConcurrency,
 		&i.Target,
-		&i.Queue,
+		&i.QualifiedQueue,
+		&i.QualifiedGroup,
 		&i.SealedSecrets,
 		&i.SecretsKeyID,
 		&i.SecretNames,
@@ -496,7 +532,10 @@ func (q *Queries) LockJob(ctx context.Context, id uuid.UUID) (Job, error) {
 		&i.LastRunAt,
 		&i.RunCount,
 		&i.CreatedAt,
+		&i.Version,
 		&i.UpdatedAt,
+		&i.UpdatedBy,
+		&i.Suspended,
 		&i.DeletedAt,
 	)
 	return i, err

@@ -396,6 +396,18 @@ func (e RunTrigger) Valid() bool {
 	return false
 }
 
+type Audit struct {
+	Namespace    string
+	At           time.Time
+	ID           uuid.UUID
+	Actor        string
+	Operation    string
+	ResourceType string
+	ResourceID   string
+	RequestID    *string
+	Result       []byte
+}
+
 type Claimed struct {
 	JobID            uuid.UUID
 	ScheduledFor     time.Time
@@ -450,6 +462,7 @@ type Due struct {
 
 type Job struct {
 	ID                     uuid.UUID
+	Namespace              string
 	Name                   string
 	Payload                []byte
 	IntervalSeconds        *int64
@@ -474,7 +487,8 @@ type Job struct {
 	ConcurrencyGroup       *string
 	MaxConcurrency         *int32
 	Target                 []byte
-	Queue                  *string
+	QualifiedQueue         *string
+	QualifiedGroup         *string
 	SealedSecrets          []byte
 	SecretsKeyID           *string
 	SecretNames            []string
@@ -484,8 +498,35 @@ type Job struct {
 	LastRunAt              *time.Time
 	RunCount               int64
 	CreatedAt              time.Time
+	Version                int32
 	UpdatedAt              time.Time
+	UpdatedBy              string
+	Suspended              bool
 	DeletedAt              *time.Time
+}
+
+type JobVersion struct {
+	JobID        uuid.UUID
+	Version      int32
+	UpdatedAt    time.Time
+	UpdatedBy    string
+	SupersededAt time.Time
+	Definition   []byte
+}
+
+type Key struct {
+	ID                string
+	Namespace         *string
+	SecretSha256      []byte
+	Description       string
+	Scopes            []string
+	Queues            []string
+	RequestsPerSecond *int32
+	CreatedAt         time.Time
+	CreatedBy         string
+	ExpiresAt         *time.Time
+	RevokedAt         *time.Time
+	LastUsedAt        *time.Time
 }
 
 type Lease struct {
@@ -493,9 +534,24 @@ type Lease struct {
 	Holder        string
 	ExpiresAt     time.Time
 	CreatedAt     time.Time
+	Queue         *string
 	Duration      pgtype.Interval
 	JobIds        []uuid.UUID
 	ScheduledFors []time.Time
+}
+
+type Namespace struct {
+	Name               string
+	Description        string
+	MaxJobs            *int32
+	MinIntervalSeconds *int32
+	RequestsPerSecond  *int32
+	RunRetentionDays   *int32
+	RunsDeletedBefore  pgtype.Date
+	SuspendedAt        *time.Time
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+	DeletedAt          *time.Time
 }
 
 type OpenRun struct {
@@ -525,6 +581,7 @@ type Run struct {
 	Error          *string
 	Result         []byte
 	FailedAttempts []byte
+	JobVersion     *int32
 	ExecutedBy     *string
 }
 

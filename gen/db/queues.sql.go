@@ -43,8 +43,8 @@ with candidate as (
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
-    insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
-    select c.lease_id, min(a.holder), now() + min(a.duration), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
+    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors)
+    select c.lease_id, min(a.holder), now() + min(a.duration), $1, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
     from claimed c
     join (
         select distinct on (e.id) e.id, e.holder, e.duration
@@ -58,7 +58,7 @@ with candidate as (
     group by c.lease_id
     returning id, holder, created_at
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
 from claimed
 join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id
@@ -126,6 +126,7 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Claimed.BufferedRetryOf,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
+			&i.Job.Namespace,
 			&i.Job.Name,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
@@ -150,7 +151,8 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
 			&i.Job.Target,
-			&i.Job.Queue,
+			&i.Job.QualifiedQueue,
+			&i.Job.QualifiedGroup,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -160,7 +162,10 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
+			&i.Job.Version,
 			&i.Job.UpdatedAt,
+			&i.Job.UpdatedBy,
+			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
 			&i.LeasedAt,
@@ -193,16 +198,18 @@ func (q *Queries) ForgetLease(ctx context.Context, id uuid.UUID) error {
 }
 
 const getLeased = `-- name: GetLeased :one
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = $1
 join leases l on l.id = claimed.lease_id
-where substring(uuid_send(j.id) from 9) = $2::bytea and claimed.token = $3 and claimed.awaits_worker
+where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
+  and claimed.token = $4 and claimed.awaits_worker
 `
 
 type GetLeasedParams struct {
 	ScheduledFor time.Time
 	JobTail      []byte
+	Namespace    string
 	Token        int64
 }
 
@@ -217,7 +224,12 @@ type GetLeasedRow struct {
 // The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
 // its claim. The attempt began when it was leased.
 func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeasedRow, error) {
-	row := q.db.QueryRow(ctx, getLeased, arg.ScheduledFor, arg.JobTail, arg.Token)
+	row := q.db.QueryRow(ctx, getLeased,
+		arg.ScheduledFor,
+		arg.JobTail,
+		arg.Namespace,
+		arg.Token,
+	)
 	var i GetLeasedRow
 	err := row.Scan(
 		&i.Claimed.JobID,
@@ -244,6 +256,7 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Claimed.BufferedRetryOf,
 		&i.Claimed.Ctid,
 		&i.Job.ID,
+		&i.Job.Namespace,
 		&i.Job.Name,
 		&i.Job.Payload,
 		&i.Job.IntervalSeconds,
@@ -268,7 +281,8 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
 		&i.Job.Target,
-		&i.Job.Queue,
+		&i.Job.QualifiedQueue,
+		&i.Job.QualifiedGroup,
 		&i.Job.SealedSecrets,
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
@@ -278,7 +292,10 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Job.LastRunAt,
 		&i.Job.RunCount,
 		&i.Job.CreatedAt,
+		&i.Job.Version,
 		&i.Job.UpdatedAt,
+		&i.Job.UpdatedBy,
+		&i.Job.Suspended,
 		&i.Job.DeletedAt,
 		&i.ReadAt,
 		&i.LeasedAt,
@@ -325,7 +342,7 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 }
 
 const listOverdue = `-- name: ListOverdue :many
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.updated_at, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
     h.holder::text as holder
 from (
     select id as lease_id, created_at, holder, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
@@ -381,6 +398,7 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Claimed.BufferedRetryOf,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
+			&i.Job.Namespace,
 			&i.Job.Name,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
@@ -405,7 +423,8 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
 			&i.Job.Target,
-			&i.Job.Queue,
+			&i.Job.QualifiedQueue,
+			&i.Job.QualifiedGroup,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -415,7 +434,10 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
 			&i.Job.CreatedAt,
+			&i.Job.Version,
 			&i.Job.UpdatedAt,
+			&i.Job.UpdatedBy,
+			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
 			&i.LeasedAt,
@@ -455,17 +477,7 @@ with recursive queue as (
 select q.queue::text as queue, q.ready_at::timestamptz as ready_at
 from queue q
 where q.ready_at < now() - $1::interval
-  and not exists (
-      -- Runs of the queue that workers hold.
-      select
-      from (
-          select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
-          from leases
-          where job_ids is not null
-      ) h
-      join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
-      where d.queue = q.queue
-  )
+  and not exists (select from leases l where l.queue = q.queue)
 `
 
 type ListUnservedRow struct {
@@ -541,15 +553,15 @@ func (q *Queries) NextQueued(ctx context.Context, queues []string) ([]NextQueued
 
 const release = `-- name: Release :execrows
 with job as (
-    select j.id, j.queue, j.concurrency_group, j.max_attempts
+    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts
     from jobs j
     where j.id = $1
     for share
 )
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
-    ready_at = greatest(now(), d.ready_at), queue = j.queue, concurrency_group = j.concurrency_group,
-    awaits_worker = awaits_worker(j.queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+    ready_at = greatest(now(), d.ready_at), queue = j.qualified_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
 from job j
 where j.id = d.job_id
   and d.job_id = $1 and d.scheduled_for = $2 and d.token = $3 and d.lease_id is not null
@@ -576,13 +588,18 @@ func (q *Queries) Release(ctx context.Context, arg ReleaseParams) (int64, error)
 const renewWorkerLease = `-- name: RenewWorkerLease :one
 update leases
 set expires_at = now() + duration
-where id = $1 and duration is not null and expires_at > now()
+where id = $1 and starts_with(queue, $2::text || '/') and expires_at > now()
 returning expires_at
 `
 
+type RenewWorkerLeaseParams struct {
+	ID        uuid.UUID
+	Namespace string
+}
+
 // Like RenewLease, for as long as the worker asked for.
-func (q *Queries) RenewWorkerLease(ctx context.Context, id uuid.UUID) (time.Time, error) {
-	row := q.db.QueryRow(ctx, renewWorkerLease, id)
+func (q *Queries) RenewWorkerLease(ctx context.Context, arg RenewWorkerLeaseParams) (time.Time, error) {
+	row := q.db.QueryRow(ctx, renewWorkerLease, arg.ID, arg.Namespace)
 	var expires_at time.Time
 	err := row.Scan(&expires_at)
 	return expires_at, err

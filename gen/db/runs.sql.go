@@ -88,19 +88,20 @@ select
     null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = $1
-where substring(uuid_send(j.id) from 9) = $2::bytea
+where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
 union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
     r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
-where substring(uuid_send(j.id) from 9) = $2::bytea
+where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
 `
 
 type GetRunParams struct {
 	ScheduledFor time.Time
 	JobTail      []byte
+	Namespace    string
 }
 
 type GetRunRow struct {
@@ -125,7 +126,7 @@ type GetRunRow struct {
 // One statement moves a run from the open ones to those that have ended, and this one reads a
 // single snapshot, so it finds the run in exactly one of the two.
 func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, error) {
-	row := q.db.QueryRow(ctx, getRun, arg.ScheduledFor, arg.JobTail)
+	row := q.db.QueryRow(ctx, getRun, arg.ScheduledFor, arg.JobTail, arg.Namespace)
 	var i GetRunRow
 	err := row.Scan(
 		&i.JobID,

@@ -938,12 +938,15 @@ type Problem struct {
 	// unknown one by its `status`.
 	//
 	// - 400: `invalid-request`
+	// - 401: `credentials-required`, `credentials-invalid`
+	// - 403: `scope-required`
 	// - 404: `job-not-found`, `run-not-found`, `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
+	// - 429: `too-many-requests`
 	// - 500: `internal-error`
 	// - 503: `database-unavailable`, `database-overloaded`, `not-ready`
 	//
@@ -1290,6 +1293,9 @@ type Conflict = Problem
 // ContentTooLarge An error, as a problem of RFC 9457.
 type ContentTooLarge = Problem
 
+// Forbidden An error, as a problem of RFC 9457.
+type Forbidden = Problem
+
 // Healthy The health of an instance.
 type Healthy = Health
 
@@ -1301,6 +1307,12 @@ type NotFound = Problem
 
 // ServiceUnavailable An error, as a problem of RFC 9457.
 type ServiceUnavailable = Problem
+
+// TooManyRequests An error, as a problem of RFC 9457.
+type TooManyRequests = Problem
+
+// Unauthorized An error, as a problem of RFC 9457.
+type Unauthorized = Problem
 
 // UnsupportedMediaType An error, as a problem of RFC 9457.
 type UnsupportedMediaType = Problem
@@ -2362,6 +2374,8 @@ type ConflictApplicationProblemPlusJSONResponse Problem
 
 type ContentTooLargeApplicationProblemPlusJSONResponse Problem
 
+type ForbiddenApplicationProblemPlusJSONResponse Problem
+
 type HealthyJSONResponse Health
 
 type InternalServerErrorApplicationProblemPlusJSONResponse Problem
@@ -2369,6 +2383,24 @@ type InternalServerErrorApplicationProblemPlusJSONResponse Problem
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type ServiceUnavailableApplicationProblemPlusJSONResponse Problem
+
+type TooManyRequestsResponseHeaders struct {
+	RetryAfter *int
+}
+type TooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyRequestsResponseHeaders
+}
+
+type UnauthorizedResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type UnauthorizedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnauthorizedResponseHeaders
+}
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
 
@@ -2406,6 +2438,60 @@ func (response ListJobs400ApplicationProblemPlusJSONResponse) VisitListJobsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobs401ApplicationProblemPlusJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobs403ApplicationProblemPlusJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobs429ApplicationProblemPlusJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2488,6 +2574,41 @@ func (response CreateJob400ApplicationProblemPlusJSONResponse) VisitCreateJobRes
 	return err
 }
 
+type CreateJob401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJob401ApplicationProblemPlusJSONResponse) VisitCreateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJob403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJob403ApplicationProblemPlusJSONResponse) VisitCreateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateJob413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -2516,6 +2637,25 @@ func (response CreateJob415ApplicationProblemPlusJSONResponse) VisitCreateJobRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJob429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJob429ApplicationProblemPlusJSONResponse) VisitCreateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2584,6 +2724,41 @@ func (response DeleteJob400ApplicationProblemPlusJSONResponse) VisitDeleteJobRes
 	return err
 }
 
+type DeleteJob401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJob401ApplicationProblemPlusJSONResponse) VisitDeleteJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJob403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJob403ApplicationProblemPlusJSONResponse) VisitDeleteJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteJob404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -2596,6 +2771,25 @@ func (response DeleteJob404ApplicationProblemPlusJSONResponse) VisitDeleteJobRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJob429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJob429ApplicationProblemPlusJSONResponse) VisitDeleteJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2670,6 +2864,41 @@ func (response GetJob400ApplicationProblemPlusJSONResponse) VisitGetJobResponse(
 	return err
 }
 
+type GetJob401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJob401ApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJob403ApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetJob404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -2682,6 +2911,25 @@ func (response GetJob404ApplicationProblemPlusJSONResponse) VisitGetJobResponse(
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJob429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetJob429ApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2757,6 +3005,41 @@ func (response UpdateJob400ApplicationProblemPlusJSONResponse) VisitUpdateJobRes
 	return err
 }
 
+type UpdateJob401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateJob401ApplicationProblemPlusJSONResponse) VisitUpdateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateJob403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateJob403ApplicationProblemPlusJSONResponse) VisitUpdateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateJob404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -2817,6 +3100,25 @@ func (response UpdateJob415ApplicationProblemPlusJSONResponse) VisitUpdateJobRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateJob429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateJob429ApplicationProblemPlusJSONResponse) VisitUpdateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2892,6 +3194,41 @@ func (response BackfillJob400ApplicationProblemPlusJSONResponse) VisitBackfillJo
 	return err
 }
 
+type BackfillJob401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob401ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob403ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BackfillJob404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -2936,6 +3273,25 @@ func (response BackfillJob415ApplicationProblemPlusJSONResponse) VisitBackfillJo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob429ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3019,6 +3375,41 @@ func (response RunJob400ApplicationProblemPlusJSONResponse) VisitRunJobResponse(
 	return err
 }
 
+type RunJob401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob401ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob403ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RunJob404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3031,6 +3422,25 @@ func (response RunJob404ApplicationProblemPlusJSONResponse) VisitRunJobResponse(
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob429ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3106,6 +3516,41 @@ func (response ListJobRuns400ApplicationProblemPlusJSONResponse) VisitListJobRun
 	return err
 }
 
+type ListJobRuns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobRuns401ApplicationProblemPlusJSONResponse) VisitListJobRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobRuns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobRuns403ApplicationProblemPlusJSONResponse) VisitListJobRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListJobRuns404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3118,6 +3563,25 @@ func (response ListJobRuns404ApplicationProblemPlusJSONResponse) VisitListJobRun
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobRuns429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobRuns429ApplicationProblemPlusJSONResponse) VisitListJobRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3193,6 +3657,41 @@ func (response ListUpcoming400ApplicationProblemPlusJSONResponse) VisitListUpcom
 	return err
 }
 
+type ListUpcoming401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcoming401ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcoming403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcoming403ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUpcoming404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3205,6 +3704,25 @@ func (response ListUpcoming404ApplicationProblemPlusJSONResponse) VisitListUpcom
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcoming429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcoming429ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3279,6 +3797,41 @@ func (response Heartbeat400ApplicationProblemPlusJSONResponse) VisitHeartbeatRes
 	return err
 }
 
+type Heartbeat401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat401ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Heartbeat403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat403ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Heartbeat409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
@@ -3291,6 +3844,25 @@ func (response Heartbeat409ApplicationProblemPlusJSONResponse) VisitHeartbeatRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Heartbeat429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat429ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3374,6 +3946,41 @@ func (response LeaseRuns400ApplicationProblemPlusJSONResponse) VisitLeaseRunsRes
 	return err
 }
 
+type LeaseRuns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns401ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns403ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LeaseRuns413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -3402,6 +4009,25 @@ func (response LeaseRuns415ApplicationProblemPlusJSONResponse) VisitLeaseRunsRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns429ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3476,6 +4102,41 @@ func (response GetRun400ApplicationProblemPlusJSONResponse) VisitGetRunResponse(
 	return err
 }
 
+type GetRun401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRun401ApplicationProblemPlusJSONResponse) VisitGetRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRun403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRun403ApplicationProblemPlusJSONResponse) VisitGetRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRun404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3488,6 +4149,25 @@ func (response GetRun404ApplicationProblemPlusJSONResponse) VisitGetRunResponse(
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRun429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetRun429ApplicationProblemPlusJSONResponse) VisitGetRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3562,6 +4242,41 @@ func (response CancelRun400ApplicationProblemPlusJSONResponse) VisitCancelRunRes
 	return err
 }
 
+type CancelRun401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun401ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRun403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun403ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelRun404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3590,6 +4305,25 @@ func (response CancelRun409ApplicationProblemPlusJSONResponse) VisitCancelRunRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRun429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRun429ApplicationProblemPlusJSONResponse) VisitCancelRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3659,6 +4393,41 @@ func (response CompleteRun400ApplicationProblemPlusJSONResponse) VisitCompleteRu
 	return err
 }
 
+type CompleteRun401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun401ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun403ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CompleteRun404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3719,6 +4488,25 @@ func (response CompleteRun415ApplicationProblemPlusJSONResponse) VisitCompleteRu
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRun429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRun429ApplicationProblemPlusJSONResponse) VisitCompleteRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3788,6 +4576,41 @@ func (response FailRun400ApplicationProblemPlusJSONResponse) VisitFailRunRespons
 	return err
 }
 
+type FailRun401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun401ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun403ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type FailRun404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3848,6 +4671,25 @@ func (response FailRun415ApplicationProblemPlusJSONResponse) VisitFailRunRespons
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FailRun429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response FailRun429ApplicationProblemPlusJSONResponse) VisitFailRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3917,6 +4759,41 @@ func (response ReleaseRun400ApplicationProblemPlusJSONResponse) VisitReleaseRunR
 	return err
 }
 
+type ReleaseRun401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun401ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun403ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReleaseRun404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -3977,6 +4854,25 @@ func (response ReleaseRun415ApplicationProblemPlusJSONResponse) VisitReleaseRunR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseRun429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseRun429ApplicationProblemPlusJSONResponse) VisitReleaseRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4060,6 +4956,41 @@ func (response RetryRun400ApplicationProblemPlusJSONResponse) VisitRetryRunRespo
 	return err
 }
 
+type RetryRun401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun401ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRun403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun403ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryRun404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -4088,6 +5019,25 @@ func (response RetryRun409ApplicationProblemPlusJSONResponse) VisitRetryRunRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryRun429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun429ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4162,6 +5112,41 @@ func (response PreviewSchedule400ApplicationProblemPlusJSONResponse) VisitPrevie
 	return err
 }
 
+type PreviewSchedule401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule401ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSchedule403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule403ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreviewSchedule413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -4190,6 +5175,25 @@ func (response PreviewSchedule415ApplicationProblemPlusJSONResponse) VisitPrevie
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule429ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4996,266 +6000,279 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17c9s21vdXweh9Z3bXS8mUfEms/PM4jtO4dZysL5t3W/UpIRGyWFOASpBWtB1/93dwDgCCJCjJzmWz",
-	"0z7PzDYWQeJ+7ud3fu9MxHwhOOO57Ax/77CPdL5IGfz7suCvaZKyWP0hi/mcZqvOsHNMsoKTfEZzMoXH",
-	"hOaE0cmM0Dxn80XeCTr3NC2Yes38NBwEHZZlIusMO5TLJctYTA7CkJzxnGWcpuSKZfcsI6fQKOiwj2xS",
-	"5Cx+qbqUkxmLi5Rl3f7u/qDf7wQd7PoYPy87w5+cvvqfu6+EJ3KmeusMO4NwcNDth91+eB0+G+6FwzDs",
-	"hXv9/f3wx07QyRiVgneGvEhT9Zcs0lytQ1xkNE8Ef5ukaSLZRPBYdoZ7YdARRb4o1IeFWMiO+ftMXmcF",
-	"n9Bcrf6UppIFHZnTvJAnImad4UEYPsAvWb5uXGF4FO7/2Hn4eeMkDnt7/efP+n01iSTuDDth/+hoEoeH",
-	"3TichN1nYRh2j+JnrLs37Y8HdH9yEB+yTtD5VYzPbPPBNOwejPus+2yyR73NxWRSZBnjE3XE+o9dr/7g",
-	"09YrY3m2ejc13Zmtjl/DWWlZwTCEnd12rU2/nWHn9fHZ+ekr+8tlZa55ltzeMtXv1cmb01c356edh4dA",
-	"XbpLlmfJmluXwXNJKBf5jGVEcOa9cqG9Btije8zxl8Ylqp0TbOUeh0k3Dp+F3Wf96f7XOw7mL7152x7N",
-	"9dt7ONzb6/X3Dg8a26sPh9nF96cXr84uvtu4jZen15f/sntYcJ7w29Y91HshvRvXX7NxW9HCDdv4jIXd",
-	"Z/tf/VbXtnHtHQyPtr2DtZbP+4PKHby8ubjYZvfql/DqLlks6pfwbSIli4kzXdxNxWIIF3Zb4y90H8sz",
-	"vHcdPh+GMOl+GA5web7WDu+VO9x5e3b1+uzytPOFtrl2F69+OHv//gkk9Qq/2HodE0niQm3h8itR0ueH",
-	"+929/UG/+6x/8A1fwaPhwd7wYL83CI/29g4/D518e3xxc3xud6aYTBiL1+yNtC0eSysfeancwzjY6+8f",
-	"ftVL9WhhaFCRHn8fdTKxlKPOcH/wsLVYNHiEWPTZSPLVzcnJ6emrx13jh6CzoBmds5xloJ2cFJlU4/u9",
-	"EzM5yZKFWqHOsHM9YyTi7GOODSIipiSfMbLI2H0iCkkW9Jb1yFkuyUTwnHG4/WJBfytYT+23+shvBctW",
-	"naDD6Zx1hp0J9oVLM6eq0zn9eM74bT6DRQw684Sbv/tBJ18t1Hsyz5QQoAZ/nsyT3D/aOf2YzIs54cV8",
-	"rMS5KUlyNpdEcCXa4XhbBpbCV91xxWxK4dj0w6AzFdmcqp1JeL436AQd3ZV6imPWf9kRJzxnau1hwTMm",
-	"F4JL1AZf0viS/VYwCbPQSwdXcbFIkwkc0N1FJsYpm//9V9jOqjo5TVhav+WcJPyepklM8KlzwydwQDv6",
-	"eTfTfQedmOU0SfXa6Z/VFir+C23VYgFNQLVQfygXoivnNE3dT+glnxcyJ2OmFNmUUZkT1PpgvLAk2T1N",
-	"z/iVvnp6L8YiXoFqpQcBV/8g3meHNGTd5/Rg0N2fhrR7NNk76h7Sw2k47seDyR5zLsO+2oc8yVM1xJc0",
-	"Jpd2nnpH6FgU+XCcUn6Hu1Lu9f/NmBKH/89uqcPv4lO5+x53Al9pnjnvupEIly0i6nhJuDaV/ZG9zkPQ",
-	"ORF8miaTp54DxhvUHkZUcDKjkuDj5kHICt6dUdk1z6vHwH251/nELTkqt8TOtWU/gOa/YinLfXP6VYzJ",
-	"kkoS6wbNWf0qxt3yaX1Of5H1T3zduanLwJrTgp9xvT8uksw7MWjTLZ9Xptb4QEBERmYijdVxVDNX2u2K",
-	"zEXGvu6MxYLx9rMJIv6a88lFvv582g983VlJNskYGviqE9MPyIRyNbQxI2oBvPPTTbvYtDtmXdu0MlXz",
-	"Sc12c5rdspzQTD2hKYvJMsln8OiOrcioQ0edgCxnyUT9mEiScJlTPmEkFgwWbMRn9J6pA4KtzO8wVPWh",
-	"eY98l9wzQtNU966pVXUMcMZoHKufRlx1ngtydXpyeXr9yw+n/7r6ylvil3vdw+IVfGvU0G3jPXG2wded",
-	"Xi7ufBcJfgZ5q8hj6ieJMqcp6+IHPJPSHAtIiD1MicRPD0mSl4wAdjzJZZPefM3F+FwsW3XOzJH+VYwD",
-	"WA6R6dnZa0HTVCxhTXrkijESqXWNCOUxiXA1I8PGFeu+FuJc3Y8ncnOZ/NvDIZRoRGBTBEnh6819Vm26",
-	"SiozDSpbbb4ADzOlCXLSD/efHzw7JONVzuSnbmF/r9xCLXSRU54n+YpcC0HO9aC+6JZ6J0neJi9fkIQT",
-	"SjK2EFmuFAGqNjuoNjxULWEr3zCa5rPVmi00W7fdsPF7baO2FDqRZIY9wyiMewW9K+hceaKqQJO0yJiP",
-	"X2X3yYRpx5NXXcAxdJn27dR4k/t6j1Qk4VhdpFidWbhhqbj9xCN24Mr2bb6nL0syPPNNxS1QQjVHXBxJ",
-	"Ch7DqXJXA7b0QuSvRcHjJ+7jr2Jc3cMLoRjSTJGvFmFYyRZT6LK6dxlDyo8CsaX6yaeT8v1yky5ETl7r",
-	"zlsYW1Zw/5TUg3apcO2UFB3/j03pM501Oxmzv4ozZQWHY3SF5/CG03uapHScPpXbxDSn44ZOciGIfdDc",
-	"AvOoWzjd1wiDaeMIwhmjkxlcmmxF6C1N+CeTA4fj6BUhN5UxfVFi0D5HkJNyh14kkshcLBYJv3XmT1Ka",
-	"sww29IbLYqF4E4vfsjih1zDwJ21prl91rULo15yrLxN43tzVohxBFxp2dcOmFGGtOzV+6LcTqdsKIlRV",
-	"pm77iGMo0gJV9xoHAjaiGaMxyz7ZStQ/KI+Os/YEFp/oDr+KqKJOTlRfBCVQ2o5gV7W5/RWjcZpwZixn",
-	"roFyT7HHdmuoMXoriVdwZoJL1Ka1mzWfH+5vMmwGnZd0cjdN0rRpjf0wozmhZKwboAKFBm44LHhs1XsV",
-	"0/0BsAXZGe49BJ1FJhYsyxM83ZV2PuNvafR1vYoJKLZkmfBYLAOS8ElaxAm/JflMSIZ+kRmNUSwkNM0Y",
-	"jVe9EfctTnMBcLDrRwM2mNK56azCxg4e8KyD4Wf4E/ZWdXb8bF8S41/ZJHd35QPMGShIHCdqbDR976yp",
-	"9mJUx36sl8oa+6nMkaXSnMyFzMne4SGJ6UqCHtQnYRi6C17b3Wkm5ujPOOyG/W7YvwZX6xBdHrlwnw2c",
-	"Z43txw/5VnqaZErMAlE6N8M2+43keSoyRvpHz0IYM1g80thI/yisKXqj7siCZYmIawdAKdjdPJk7tME4",
-	"JHASvnGldP2w9MmcFnmBtrltuqudCFgVGILvIJzQfDIrFngOKoTDHeu7ug+eZgwZlFmfRMJvrls+IMsZ",
-	"zdm9FnbniZwmGSMLkSaTVY/8U/EYOeJjpjTofkgmouA5oZL0QxSeNfHSog54X5q37nDfJUl7/YO9wzCs",
-	"kKUw6PAi1YJQnhXMd0tPBNdTXH2XiWLh3y+4p2IKxq9fxViW5jVJ54zcqjeJnKmVoDjgob0T0Zx+dHox",
-	"rrL5iOsFI0AO1Z4GRKhVU70Y9U/2yAea5IoqQcc5vWMkLzIuA61A8Vsm8+5SN4ITj6tlr1pnnKRpwm+7",
-	"jvzmeNb6Tc9afd0Wii9kajX+96f/HY0+hmF3NPrYfz0afXz2+ued/+s7+yeZ4KcfFxmTMkGBpE5NJpng",
-	"hNkmuKjT5J4Zy+Jf5wkvchaQmSiyQFEWtXhzwfNZYP6jf1wydvc3ELHUV0ZcJh8D+F3bPC0tkFoGUyfe",
-	"HEY8wkCVpfoEOmb+Gn1/fBEFJHr77iL62wuCFOLZiKvWVwWPqWIGI94lUT/oH+iW3deXZ+qfO7v9UNuD",
-	"+mF3P9w9iPD2JDKXAcmo2jd4LnO2kD34znlkBggUQs8NbhHONjrvDiJnBtBEE7EkD0h0cB6V77/OEvzE",
-	"iJPKV96+u/g/gwisdvo7b4WeT5dEb2AUlIA0WIZusCy5ZzFRdAWdVnHFTpYLIheKRcJBHZLoDdnB/1ef",
-	"UyNQu5jqPv4H/1Ar9T8xTfS/1C7qf8JQ05Vewv9ZMZrBX4pNzkSWE0UMJGzAzs4r52TAC86p2NkhEzEf",
-	"J0q6AZ7/z+RjwuDw9cixEtgZCq9zRRIJSzDcDy/pcMSjkISkv0d2iNpZE8SiTi6dzEh/T/dofsA175Ez",
-	"FKiMcXwpyJjdJlyTjmgnCggd8XrvY5HPhgS63Gn2iN+WRPB0FeDCQMvdgWlbNhpx5MyciDiGWeq1+jBj",
-	"nExSMbmTZDJTx3BnJyCUTJOPLAYyhFtuTZ3sYyJt8A7N3cukORid5iwbcfXgli5wZM0PwnckyZda+Ynh",
-	"cJlvqXY9cskWjAIhU39L1HOpHHG4T+WBmgqwv7KULqTupE709kJyBM31pawSvcHBwSai16Bo6IE8VpM9",
-	"EaqX3BI2LW17xaYPMwZHSt8UvEvgZyRLtRcJLG508u7t+/PT69NXUa8kp2MhUka56v2UQ/yHX5zImczJ",
-	"QkiZjFPmyFw98n2iSDeZ05Xqla5wL9TRHLOVuvlJ3ipgbFyR127Uj4fEc6NQVCPZeQzeVtxEFpPxyg2z",
-	"1YqyEoqpJKkAlXBCC4nHBQzxIw4BHI4jS1F+kd2xzHgfyF+j89Pjq9NfTv/f+7PL01fR3/CEVGVH2jb2",
-	"qqCuOtZNA6SAfYK67RaaADNG2vq5WLnfNfZDHy91462anxFW9KqOE8lddFlwOFIbd9ON12r2gm5AO1rr",
-	"YN1OEjZRV+vVY4jLhoYPbmjWxlegYTVUf+MEdNsXINfhMbMrp9ophpOAlTYnE8oJ+EeNhra1DlATysvk",
-	"jXKolYU3p8WumF2HyinwifSvldB06j9r9RggnLQ2lvQatwKtNF7FPZFkmQl+GygGTBaZuM3oXCpOql4i",
-	"d4wtJNzMOaMcTFsXbAnPJBChMSM0jmEJQRAwqxMNNTNQo0ukUhukeh0aFfyOiyXvwlNsWTWF6kllxIav",
-	"4YswVDBaKaEC/8Jt0/2hjDOjZaC/aqy+pJrhR2xQk/qG9aW5Hwi0A1TxEmPmcwPNpA42Q5+sFsjGouCx",
-	"Fvy4yLsFT34rWGUd9KfUy+rd2+ReHWLFQMvXtBmtMh9tQnIEEN1K/aS7nGiPasJvK+9avj9NcrsoMBzd",
-	"p9LsujGMtLSnG1lRh+OIIo0JtFQbHhd6vAnv5jPWRb1W92qEiETW1F54A5TxrlI2u1YR1y/WFXNrUAEZ",
-	"xQY5YOThvTkRav/mlK+6jmFCf1BbN8BvIwRRrSrmC3gfYx+6d2zV1UdUv23MuhiBQnToA+OTbKWojQ7Y",
-	"UCtW+VDt/OvQCmMIlUyJV2AXtxsO1zgaEspX+UyJSiyVDenHDcRrEGNjb/3deWFdkJ6HU+gowybPXFB1",
-	"BablIQ7wlMQily+IIn4roBy5MXeqq0eWM5Gyin3IGxHYGEiClm6u9P2fMFYQtNVZJ7BRnNo6/PMm2pyU",
-	"ZuYAKaBdKR+51e5b7yKgwxaILLciSpPMGstzOYN3P2wep36rZUxZPma0RZ7BPD11LKkaIjatWeUmaqiQ",
-	"jvjTz+qBkqWkP/C4f9ALw73+wGeTKz/jG0hShg3BjTWu0cREkSzBAosfSdFCrYRBzbBYPATXCahoSpwc",
-	"8QlNUxJNIe4CrgIQXLAOGi5dFEnsNdJpi36W0RUKW3bOrUIEjpLxWI09ZbJkH3ZdCfuYQ4M1Avb6jS4H",
-	"EpTr6d32PF9cQ/jVIy26VzBAxSbeXF+/t35pdT/dXFPjw8dAZaQRNMuSewZ3O+EjHlGvLyJSKl2cZGyS",
-	"l4ZCI/f3yMuVNfYpnZYsinGaTJSAkDEpmRraiC9ElkvyHM0v+/t7II2N1elIUyW/qf1Q86S5yOAZxubA",
-	"dqCB4JivyODjx3IGiQ7ZkhLj1fiK4K0CgZl9XLBJfgU/RCSZWhMI8N8eAQ2Q7A+OiMhG/CDcQ37PPloJ",
-	"kiypYvpqHaNLlmerLrwT9ch+PyQLpctIwyxxcYEUmiuhhznilhfHbJLEyF9FkU/EnA213ggWF9WRsTeq",
-	"3dRGHdDL4SWkgRJVcwjNW9AsNy4OqXcTBK87tgBrrO5rUeSwhqfqPJgDokMbpP3wUEtzZzGbL0TO+GTV",
-	"/YGtDIuPndselHbTWkpzj7xicYFOL6aUQrD7dkn0vuCTvKBp93sx7p7FSgyzP10WvP7TlUmt6L4WWeWJ",
-	"1lQjLQpkdMIWNGM8j8hfP+ydkGv1CwEX48f8b1qEZOOZEHfdBDoxf4F5IqfzhTZQmd9lcsspSDfkr1c5",
-	"5THNYvIBH0rS74W98G8BSYxFLmNwKyL1WsJvr1BKiHyaKjA3LzWtnh0U6SuGdDQ5vX93dQ2rcXOtB/3+",
-	"+PrkjTU5LugqFTQG6dRa9agk31+9u8ABufaTw0F/f9+rqpaXp2IbUezEH29XSK0fwHFUeoO5nQ1/gKLy",
-	"Yqouc89L4xu+yoOjI8clAEkkTQV9Tj+e4acOwiY/0Ee8nbRW8lSe948GXpFLL8PvDcfvG/w+GFAZ19GW",
-	"zLluPXJ6z7IVbPNyJoDGwbU34rZkSE7mPaI/pnaQKr01y1ZkkrFYSco0RRqcsWkhWUzU8UOKIAU80DM1",
-	"Z2kiOGcTYL5g4ZyOuLlJ9jy46+AsXsmb5iyfibhyEjrqJCqpQws9352qv96cHr/qBObZ+xv4X3VAO0Hn",
-	"1en56fWpRzQyUddvPs8eebfFu5CBMU2S6LjIZyJL/g1iClhaNq5L0FlmSc7e8XSF1hg1kQoJaN70H9hK",
-	"D0a1rBwQRSsbxGZIouVMsskveNkH++qAHe5jXKfic2Mq2eF+b8SvBcnYIlWkjyq9JQBGB7Zo5CxkOUtS",
-	"Nqz2mYMdWTEOpiR4S/jU6VENa2JYKdjjqN5Of/jHUfb8ux/+9Vt2vfz15v2r52fn7388E4Nzek6vljVy",
-	"szH7y73Fg9ol9i23iYgxh3CW5wvvASuy1GtPidQbkRIf4F8yIjeX53B5lYrvHJWqWgNth7u7+pfeRMx3",
-	"Yb92MQ61Pu/955vT3lyhUQfoqFH7RMWzhlblZSk6/xFNnWBGsHqwCd1U8k5gpY6ccbJiNKvO9jB8rNO2",
-	"v43TFm3avnCXRrDLK5ZCPILiG44zu3RcgfHZ9VWMWb5kjGt3n9JJ6r4t4Eojjub0jZ6xloCR1mgaL4f6",
-	"HmM86x5UNX4qtSQoc5E1QmhoS4gQxAVNvEEAmB86aTjG9e8Zo41U1OfX4fPh4EhphEd7+4Pw+Y9KZclg",
-	"lB4/TOx3pGgVhXFvMvfmTN+mxUB/5NfqeQmDTkplflnwLRJq5/RjmdW8B3+/pJM7MZ3a7x3C/lW8/Kbn",
-	"Of14CXFA+s+E118GNxRESLyHAInOsPP67PL0l3cXJ6dlCuqSsbuYrrqWRqjbV5+AH1JF3LMspQv79asf",
-	"zt6DkaSQuAWvMQ7cDlLLger06O6GHUlTJnVUU7k5WcFPRMExQTwr+JtEnUGILjw/NzZuTxL78cn12T9P",
-	"2xKTrSJbFSWV/FiKYo5kYUQGfWuAkGuybaktTkT2PFS3AGcD9mqZ7091dqxoaTJnPwqu+jgtFHvffcmy",
-	"FKxGxSLe6lI8tLifPBF863weLXF/D203ev3XvKFADz4KsOE79fYPFWrRaksxyZe67fY+JSQwGwZVjUJ5",
-	"aCU+6z/jd/0+WGK1/m103T4gNdvCIpX4mPS6Dppc/aFB9dZ/ocpSHyoUst0Khn5ncAVCjKT1qamrjJYT",
-	"66jh7Ol+5goRXj+Rt07TBy+53vh+7YWHJnHf+Am39YPDBja+CM0evJxiw7uNFx4anGXTF9zGD4b3bDg3",
-	"Ynyhmj1UWNLau25gYNjHvDwoicmSf/ohqTG69eN+V2n84OeHG2K5m288VLjn+pexWclSN7q5kYSUPPdR",
-	"ocVlhABI70mmbm3PF1PpjWS2nH3jKE3LB4f9r3/pSjd7CByHyIYzp4WCh7oI0RZjoc7djKJjGt8INHmy",
-	"fjtQdCdpwnhOJE1iIsVWUROlvLJuzNo835Q0WrQvcBbakFvJMJxjQfMZKC++1OueX92uGEh6FWPFNt6Q",
-	"UurZMEHT7qEiDrVSgphNE56Y3AOzRxC2iFFpcY8oYkhiARZw/PHpzhTgtEDRyjtqN6++K4HX+wjyhrMi",
-	"5uqWJ93IAyXFr7PhNvmjTqtbRLk6lauyRh/b8LHAoE3u9JLBCgHwiIUN9mjvce12OsTLlS9czuFKjO45",
-	"8pkyvhfjE2j86DQGzpboeTn9SCd5ujKBElFj16OARGrbtcEc9jtCtwserZq67ZHcDkOH//dDq9JZR2Gn",
-	"wjQg72ElCjjAfzRl4b9Onv8GBPU/ZeP/Atn4DyObfiVB8dFC16OlmJr4APv9c9OP87F7K7r6R7ANn4Cc",
-	"4j7pJnO0ov2OkUnDzkJ70XYNkMKuehX6NGfGY+xVQ8CgSyYWKdjhM0bjHjnLCWcs1gltBOMIe+DGzkSq",
-	"JKeMTnKWVbx/Va8ET25neerYF9eHyj8lH+h7MX5Pb70zW9BbpsNwEwkJcbCUDRe4lW7tPzZcP59Am34y",
-	"RqBdNi/6X1N/KnESW4AUJ1UQRYgkUZ29IHQMEYCCl0k9jVF0jo9/PL59/jb84fnxy/nkfPnh48Hzd4t+",
-	"9/1H+dv1637h242FdyuaQe+VYWiNKdX5IOAQGa8IDr+6MlsplrnIabppFOooBJgkyGJSLNS574ckDMOn",
-	"9ngmT6iBHW5N1dCRGXORMcx1jODdyB5N27MWMusZG3X9A45sYMEkce71EbXIuW44hTveLonQlq4DbZQK",
-	"BYo/BM9IYkBGdRjN8c3V6SunqQ5VdR1jBc+T1IYWyWLOdNhvmZ6iA1X1p81HpkWGCRz2Y4FN29Byc0Ai",
-	"EK/Qaar5fjTiRB8mQILAOFbtlLWOAhx6J+jYYXh9td+L8Q3oDI9WCbR6CUQIVIPXqGFbFVwRV4y/ljld",
-	"6QCplXqkjViTlFFFYnXotg4b4CM+ZtCgR949TsvQPnlZXe66Y9FRPhxfUUnKUV5yV6D/p17xp17xp17x",
-	"p17xp16xxgDdzmiRLZbhu8cucwS+qgOUNf9E94asckwdLq6Yn5OtWWXTC5vzWFL7FsbojYzbyjJuAjCB",
-	"/8nAq2C84+mK5OIWhSOMJsX3TLjbZ9YVvop696VVuXOD6+vBk1DqFgobOmk1t0mcIMAFpSCmswBqhsbN",
-	"iRmD/X4dWj9m3aNxeNh9xgb97vNJGHcPDuj+dJ/2p+F40DGYNbUqT2tDiL4gcP+vRhVuRr+sDVF5FLK+",
-	"hlA9OHj2LAwPnx31j/afPXt29PBzw/r6xLSQT0oIMREDvgwaIwlCn3hvFZWx3clKJ22hBu0oRaUDsZwZ",
-	"gEcHZXKYdupvpY7DdYgvdbhNRSn3uWrc5BcYpE81gm86gPlrRX7n9lTs8Uua5GVsWGPfYea+WMP+QSNk",
-	"WCwBkMVZMaWySxsV6qZdkQqwjKUDAL2QMKybkPCCjThLJVuiRqoTOmiu8WJM+OWBjdhE+LgNMYd7h5WQ",
-	"w0FLUPylPRxmysFWVhM8OgKXYD2WWH8zklhlfyrQZu3rLyADR0cvxwVDkMS1S7IxBhN3qBrJrn/zLQuY",
-	"6wy2EzQLWqx3EhcMEswTyL2JylTvL8JhH9ruEtxPj4XO1omxBxVwhw3P6j0dVyGRTwdW+NyK62Zi++j8",
-	"pW1osOaL63tWIuCWH7t4nA7xeOm9ymE3BvbFBWJ6LM0DgGJ10zlfGDyCPFsFZsYiS24TTlO4u48CXdOo",
-	"6GslQWjk5TwGFB23pVzR2rwDB8xhjTsdF83LvMTtk5I2P2RJrq1CCJ3znPyQvCwNtpjFVQIsmyc60AX8",
-	"BTRd0pXFrZe+fLN6gkQqbjfnJsNT32TfVq0JJRHfjqPoBda80t5CnL/gTIM3srhH6qAzCWLIaDykFswY",
-	"MC/LTWxzC2b11mf7sLM9XI/GWck/oGXhV5yNTt1E94CSvMixkcOihuki+ixpB28bNhgP+FAyTyyIYVS3",
-	"10WBzfY3sg7QfNCcL/XJ0SCSiKO3xSY8PmPkrSvMtLMjGyWHOBIgbZUIcjp40UVqIpgWW3B9gixukUX3",
-	"g5uoTh3jcUBoKgWcV4tvpENmyZzygqbpKtCVRwH8w2CkNhBnGrk0/dD836OXxmf1sif2wHtesYNHn1co",
-	"TqHeSSTJKI/FPNAOHcA0GXEUB2zWMl5v/b0XuGaAmkJiUYxTJp1cSStEwAdHPGpYIaMe+aCahxp7ogDs",
-	"PZrlgBgyMBL057k4dSNgKTK62R0efJ1ckFjgvOaNQphDF5qWi5KSTQBwxVgQMCmfUGLwE0WG5C/hJPJZ",
-	"5ytZ7gCvxzKgpG7al35sVI5+aFZsxJXSAaeZi1wP2+D72OlGQzs+J3ZcnQtod/XD2XunCS+xa+YApifZ",
-	"PcuoN4sL3KI4VXDVaJw6wScsGHFivwkQA2XfvXJ8x+fnTt9wnkzfgB+Aw3t/+iqq3nXWrFJaR0Ot2u3c",
-	"zdeJOGYAXhteCcDqAWflJXiOIiZAp6gTYt2UylMxoel1Mm8xS4FQa1FzUFaD+/pvB0nICEEQkHr5+oTs",
-	"7e0dEctcxXQqWQOBFIF897qDo+twD4F8/x4OhmHoE+Dm4l5pPiepmNxpG9w6Ty2BWVnCohYfdsZQWQDz",
-	"KlFGAdyz9E2CQAFwiCOORlAcexOA7xFSb7n+T4hUrUmZ5Z55V8YnbJWnxgkVdyoWbiNxVQ620lXzIuOf",
-	"rMuXIztPZJt2CPyies2pc+wsMBti3dYCMNEU9VPlrJfH7/l1OEAb4N/DPh4/32kzRTwblkT7lX7NkvgQ",
-	"tPToOfC+HpE7t3V4dA2j3abDvdCZ4uCpU1RfCetTbNpEHxeQ4xCzjSZA+J73bNc9XiVn1QR1PVOlXqam",
-	"WAYkuVscHyj7NHVvtFgwbria5lY6Nt0wDoNX8vLm9evTy1/eXSimZw1RQJTstwEbLA4wjd7HGKuDVHwM",
-	"QGWwh+Pz83cfamwrATZQKjh5oGj4gmY0TVmqoziOL05Oz395d/3m9DIaaoCl6sgQEcIdkTOUagefmTnq",
-	"/StXrxN07EQ7QccdvJ9bumdD/ZElrTiG+khss+dY4Kviao2qcRhrzgRKwEttxKgfDk+r0kxiEVGdqput",
-	"u+9+gWM5g8+x984nP/Nmvfc6n9dpZ1q/AN0MK3eJZZuSBr7TuIknz+43W8f7T9Ci3pdGtDpSxAoQdBAh",
-	"UetAWK7xlgEwJCByAIWAf2A+vxKmIdwoKIHJpwhUlfybjbixd7wgkumdEiDiYvUyoocmDWBzLhY9cnFz",
-	"3hINamFgEjninEmAYI4ZWxik/0EYkpTds1Q2wo6aHrj6clU8q1Lw3iVdvmVS0pp3Vd4li65YoB2suxDg",
-	"U7WIHaZ2ig+MA0BTA8QS1HVw1Hop8fRo/+DZfwThdEjyjCmix0dcA5gi7jLG5lkPOpKP/TAckqhWiDnC",
-	"J/tDElXKdkUBRIlVf1jQfOb8gq8eDEmEifJdFywUHx4Ny88AeTHftSWA3R9skUv1o1NSNwIlK2orXapa",
-	"V+rUqh+c8pM4lv7ekETVYoX6gZqBvw4RNDjQ6+ZWpNMP1Cd9danUAOzvQNYF1dNSI4cyL1FNgWlWyN4K",
-	"VXNd9ewmdJYuk+R1BFQqRNfQvgJUWUG+WbpH2KhlWztpHQxhT+i0U1xpnbMikSVy1ZmG7VKkBbla9P+6",
-	"2mPbPYsjjTkF5Ec3SMVtRQWrR7RUVhhsMVu4inRdJ3dvvIXA64mQ7gtuzactYXiwWychbjOu6D8KVjB/",
-	"DoDrVqTkN9XQulun1phdAxzS0Bcba364XsTj7o+0+++we/RL9+fyj94v3ZZ4Ha/X8F0VNsiE1oIrSNFB",
-	"6/0pJQ84vEozxzkmuR/NBsarUdURNMQFSMdfpi40vYYPcQHOvXEhg73+/mE9auZzx7VUqlX1S2h0jali",
-	"Uc9Nba63SZom0thmB3th0EFcxs6w8/uok4mlHHWG+4OHjnlwJq+zgk+g9K9V9OAEngDbG4QhHNc8W72b",
-	"WnSWx4TNOEDrG/BzLOjL1c3JyenpK4ji9uK+ZMmtuqzDztXJm9NXN+enrXApmwRF6y16WmmtjYj9SiDG",
-	"81UBMIiT2CAYbMwafxSiPxg49aQw+n4GcPU8VuLJhElZgxq2tQYjJAmRBXXEkAxyBVhRQDRcqVp9cYol",
-	"JeGTmqDoWaoniKoKtlUIgNd1w41yslWZgdrN9BbuqrgS3I1sLRoBRUea7dH35xSQSDKfAzBO2itGbMc5",
-	"K6UwPMxzq+oK6mTBWuolR/0U0zFAF30yOsZWsQ2GX89p7GYaWFeOm9yhOHpZT8kJhxhxe1QBFV8d3nwp",
-	"0LuHWgd6MXQHtTpCIAnkUjt/9p+TcYLYwSMeuTQqUvLC3KGNNbXuq0RbPLHyoLZLJ9Kg5gDWnsjM+vcD",
-	"wj5O2MJEMFUsLMGIo7qrlA14F1r5HCRGS654y6caNjsn1fXsjfi12RfaKM6ltq2ehIVZWC2eybV24K9T",
-	"DsRyuPWb7QaaOFuDMkqeJUw2cWowVsV3RjbexM8ePbN9NOk29VEqTtcmohPX9qinU6LtQF4uC/4UkJcl",
-	"NbYfC/Ci1iuRzh2a6vpCL5CbLROpM7S2gnsxYsrG4V/rlt4gIxNcZBUDW+6lBplh+itP85o4pC2Kyuha",
-	"MjUmXKVkG0vNtMA8Xc+0k7Xhlqw5xhSZU9QLZIcFBTe34ufatWwc10O0jgNeuYMcpX27a2LCNu7iZcHr",
-	"Jbwa8c+gN2nnk4GjPjY/a2XeQCmb6Gs1mtK3mGBopy6HMmZOUAjU9Cgx3BcUwEQw0yJCu4itxYEWA3Kj",
-	"bUjaBKAIcnLLlRwXYA0EW1LDLq0m1IfkbfLSF+Nl9Ij1Z/kDiEjvsO2nBdjhqy1HStuBN2/HFBsabmmW",
-	"j6TJHdN2kebeNSb/qLJc/tjdssbsPsTgqT25Y4uq2tqBsLwMTFQgx6ktzLz0+Wn7AYQBLOlbQeJ6Inim",
-	"mOVcLWKgTjuW9cGaRbpgkXHw6BIBnNGMgYitnn6W4BmYj6lfb+eBN9kfBWAUAbNncAFYuoDIES50RS/D",
-	"CF4fn50rPmDoiNfb/8mH3BDdlsPuJLSVHkx0ndTnmGCImbTHy1jKZvgN44BCh5CGyNfBK12c7s3l6VVU",
-	"iR7SyqoJAa2ll8E4zIte981lwbeHc1Cj/1Q4B2/myJ9wDj6oswrUQMv52yRMqctSRczzonpiBSrIBFik",
-	"WKYKDt3bs6vXZ5cGl8AxAyoBDSPESj7ZHsmW4FnH8p5dEr375+nl+fF7qH7l9dkuseihGvWSrgIlVcAA",
-	"0HlrilBjsd2Krj90knaMYto0E+hCpi22GQw2AycHdvHq9PjV+dmF6gVtX6Yb5yWSC3GHdZy1r621lg58",
-	"8/t3L39pIDmUYq9Lza01oXwTKynUXzX1SNvfvTz9x83pFb4pxZyBnGGKElnzQYWI6CPQCTp61zpBp7Lm",
-	"UNihtkCdoFNOUP+hx9wJOnYU6lRvI+RdstRkYa6NsK+Fvn8hAeeytO16AhJKxzDW6cLQYcrLAFgn+F2U",
-	"thXDrj1yb3VafoOyj4SZlo3Sp3WTy3YAoqVY01aif99NYXDr2ei6VFgQCV0HU6c0UT3BisoRv7l+3X3e",
-	"IxrLsYqRiTZTiPm1dhDwggPUBigh0U8Zi+kkZ/HPEcgPZkgjDjUFJ6g36JqPjEPRpJRNcxCTQEuntowf",
-	"uINvkV1n2vuvR66eTQTPacJHfOLBauIxmdPsDg2xGZZ3x1JaieBDwuSELhjOAXpdiYLEiVxAVYK8xYXm",
-	"cRCsB8EBeq2Igh42UChdJsovObmeht/Xl/zx7nKdz2BcMfcnEm6KzPDWzjvRTjjffbCn1bdWLfd6DTzP",
-	"+9OLV2cX35mSlSiBghLLlfxlmcCsTAXQBPfm4gJfLCmAeheZT8JvrY0f7UGm3pj6b0WKx9gk43ypfs+6",
-	"9EtJ0c+jdG1iJ47ItjPmKMsMbDn6+ueNAab6XiUeDLIhI7SFRETSlSTL2arKV/SSKnaAa9QJKs4lnIUN",
-	"QYJ/6q7bJNnr0qjjocwaktThcjgd7aaqAyJVIsOUKHR8cXMMknlZO0fgZiM513Fhxyc/vD47bzQ0OSCE",
-	"6gKlhiFfX/6r3hY0J1c0qsVsGcda0MFBdYKO6Ra46/Xlv7xLZCqqvc/YfcKWj0ZXsjhUnx9xdYIRzgdu",
-	"vZEBlonvrKnZ0HQtTnPfAThPZDUY2WSnlPVlm0FmYvl06+jERGxvF0mLAd5PBjn6T8ASPQ775QnYkJ8O",
-	"BqKOfNlvk4XZEHRvyf0POs7YLFegzXxMn/1q5iLy+RWYB7Vev6Ay/xTrZplWWpadM61S4al19sFRa2Qt",
-	"Wa+Mca1DokFRrS4YfBGkHASuoQVGM8WPdcl/LAeNiQTAEqIK6HZUwQFPpI4h9mGh98i1MIhtVEt2umgZ",
-	"Wj9GPMlLCdBmgehXbFVNfMMaVaYkKrI0ciL8ZsJsRJyo9ZonnOao98/pYqGWe/g7VpxpOWROadYA1r4N",
-	"HcMmA5dAA+usfyX2jSZjK42VAtusBD3O3k0hEWItKIft9iFY39KZyKam1RH+vD7+Ux1X58I279rZ8cVx",
-	"BUyhkpGEvKJBgm+uT7QxHWqwYqOKlaVewscJjjrcr8dGbb5xRmP0KDiMT9BGcse4NosB1IK6Y8C/IRNS",
-	"W6kCN6jBAgzoqA1dg3UhsnzEIRrNSlLgK8AqhUk9+6oObrMuj/QoDJ/1j44GB/vP9sOjo/4mR27FFu13",
-	"CFUUNWtbPitd/BXTuakpD9N6QaKGEB6RnKWpHPGlV09pRjlDZCFGT5Y/l/UbZzSdGk9BlolbmkN13CQD",
-	"+5SYM3Lz99evX79qUagqh/1xctH7IneIbcKhLjdG9TnRfIHJ7MuYifbBnKiVKEx5SjRbYa7kFcwLHWYa",
-	"m7OZlT10tGZpqgvPxBKL3sN4jAkOQD+0Ba5hwoXRbmK0ZUSjp+6iJnY/bxlQiR029bAHiKnCIOBXYuK1",
-	"ayjNS0yKOdTUt1H2iovljKODB5TSW8axmjTYN7CQ2K5YME4XSW9F5ynKQlPR7MTUR4WgV6zNqkVfdaHJ",
-	"eyHz24xd/eO8R47Jzs6vYryzY9Qcm5SCkZCM6z8VKzuFuJq12Z7QJSc7O6UosrOjEzogobW0weK5LgUS",
-	"wdmI7+xkBd/Z0VRG6REOJhk1qiv0oC/xzg6IBTs7xo0MZ9QBh5qw3s4OOauEpmGdlTLqSpa+GYN4JIlF",
-	"PNKoDTX/DgQfGcYPwpP6r41DgjCOJUBd1ABZdE9/kSSJ9b0Cq04bogsoy7rQZy1pg8pmteugnJl6nMSR",
-	"XqATwe8ZV2dE7uyg+niGe4lrZtNoE65Yl0n/nmTCGNrIK22swBeWM5EyJ2O9ayKZdUp8UfUViwxygeas",
-	"mfeh44xKr6kb+Ke/jHYZzG64pUnpglZnixdzdBNKJ++c/ioycs8yCaYqdFObrFxNs8BcJUacgCh2x7Vi",
-	"C6WOMZ8DL5FJ5/hrRBe4lYngu/rXvytxIgpsosffDJSEzBW/VpQvZhFwG0hSwBD7CJOAcasrkfX1Mtpq",
-	"RDq1B9cNi2zCzGOWJvdgpq0k8HgTdhx8ku/pPb0CkqFGlKFP1abrjNlK8JgM/vdgz+bkxKJSFl6v39WS",
-	"3t6yjNycETkTSzkkhVTjU9QTTEHq89VkIKTgaTJhXLqIwccLOpmx7qAXNgonLpfLHoXHPZHd7up35e75",
-	"2cnpxdUpvFOG11v61wk6evc7w07Y62MrTUOVkt4Le3uAj5PPgFbv0kWye99H9MTh7x2rv1SoK71VpygT",
-	"xe2sRCIfrxyXWwZ/LugtiwIExF9BIWMM3dDl//F6qSOpukOVXqkMiMxJotLDF71QJxC7pR7QczIRVlHR",
-	"9ENtecwWqkscx4gjtrUsAQhQ8EEUc11SVrtNYWi4awtz7gA0EO0OKPQ9J2+TlwG0HfEpW1rHEXj8EKL8",
-	"BfbmzkXR5VgaZCCM5MUjoVg63CuIY1er+r3aB7U/hmqAKrENWrwL41UXy/s176HdOEhQUd/8rWBQZUif",
-	"zAWmiKEkUa/07kFAWS+utiku5Sx3tWN3i5bn4F1VDaurcgkKLq4+HC8t0CbGj9o217Jokp3tllXQlI5l",
-	"qYN6bxCGaBvjOUNrkks7f9WO3637AUc/iFhtrn4ExX8IOvvYs++DdoS7L2lsEm8egs7BNq+c6QSvK5bd",
-	"s8xmKB2Ee5vfvULgq5syAwykS1nM5xSq1YKRD+sMcLa00AJQFuwWqsECWYL8d+GDLfguuWeuNPUI02bT",
-	"XITyHyJGjnikDWBRJYa3lOV0oGr5skXPAbN1tb6a77ajdft7Me7YBK+XIl5tcX60gon5lNr8WC7qcSOE",
-	"GEQDq70rFqHEhvJtX6lo/hQE2Har70OgrTXVkcrklrPYuKHQnA7CAdRFIX/ljMWSXJ2eXJ5e//LD6b+u",
-	"/uYZ/RvH7lwBTz+w02iUWVk/DatUVmr4qR+qZfyGnZeMZizTxjIwm1bLFytFa7uy+z9/aiHldWtvTml1",
-	"/a8Z16DH6iTDuhvgIlRzwNDoINq5i/9ZK66B3QyxdsrhveMa97El1VwHT7iDaqkdgMYjPZqMzRMeY2Sv",
-	"LeS9H3bDfnevfx0eYSbVj7BuJfRoOazLWtafWSwlpOtwlw3rBADOejT5rJiPOU1S6SkZ7ub1Ows3LiZ3",
-	"DCLfFyCoVM+sNg10kjm9hZhifaz0XB5gtbdmQbrS30PVLKAzw2u8r/85eZ+P712Xm+/oAzYqWzH4slJ5",
-	"51xMaHuYsZKAy0ixpck8qc7RXai6meThaVx3v78F5zzBRbwW4lztK753sPm9mzJf+y2LE3qtjdL/eVaP",
-	"5wgNJ03+/hBUFJHd35P4obzP/g107GzNGjgYMm7SShwnv2PsKPEB0VYplcIwEVkMIXJFXv+6DQei5Zcr",
-	"+SDwmZl2rZv+3AyIOva0pmBoM5xQTmSepCmWMEBtJ4k1ID0qojkaM8iCZYmIQUHxiRb4XSNaVO7ofvti",
-	"liT1qRLlPn5+/SsXIn+tlO9v41xi4Zi2cxkYfbi6vrcs9y5u+JUI4B9of75jefvmbNSSG4mFoP9BCQnL",
-	"gSEtqJ3sb0hFVCrgguaTmS8P31odwGqnncxGzrWgdyN+LXTNEZ2oL1luYUoUmTKlScD/qsugJLmnna2V",
-	"kuQY24aUzrp2ahBvGJrtlCsj75yIi7jIEo2pr0eHKFJlNs0LEByrMFSlGwmCiSpxs07GZSVcHvNJSvJb",
-	"5txpuqQrugT4oFLUxRZQMal66PM3lIwcq2+MuOUDJnQaIgedF2wXxj+lpraEuH0TDDODYF8MoVbDdQFp",
-	"EZHLhgRB+BKOzOmR3jNJIltdOdLekAS4lbZzG3sX1jyz6ijMWfvV0U+uVu5FvZg6gsBAyjI0QOUV41rV",
-	"V/fDo3KHJiKG5N42ABmIwowclSpCUGeIkQ2qbNCEwdU8BiNueCLESBcL2DybLo4WNptWppZQyWJWqdYp",
-	"L2DYsrFxbjK0yMqHHr27Esw44hzRmxvxCHQ6ZZPcqbwBSVyagweEg+vETtbA1qHRfT8MyVwGZaq763Ox",
-	"CWGTlCZQkignNAWgGx/fxpPx+U0CiD2oF6liG/Co0yF5XrMFPEG1dHq0DdYrRf1B+GBKY1W/9d4tx+R+",
-	"xUJc2Kj1ar6qm7+WSDJm6hZmTDsee9rVqa59TcOrFJry9qjrQD1UrQW+6d9cnrtfKFs/Vtu/H6Cq/zj9",
-	"TZdl3Ep/+1rii2srQyb4teSZ/fBoK+VrmiaTP7S2BtsSaL4vMiN0PEJ92zXxs1i069sQ1LxG5CuNRY7w",
-	"MiJruO3BfrpQrAcDgYkjTMBLK+aWFTJQ2OhZvZ6xlWsbQvZrA4VlBYNDaZ1RtQBjhED/UktKIAAuGAbW",
-	"KYnJYpzNaDZPmZTDJuIFsCCcnxociD40RQhwGGFTtXQ5bxWuQgcBuEsBqRbSCUBHYQ7rXXv4nDkan8rp",
-	"YrpqmgzVjw7BVTOwALv9bti/BjzfoSlD5j4bOM8eQWZf6ukgtPt2tHbw2Wit6b2N4Noz6ZjMltrMYOP/",
-	"vxoB/mPSU7NHntICDjXFcmt+apoh0tt/DyF1RWVFCYE+enI1Sil8opmOAT1SD02AttGAoYJ1Te3Sh5yI",
-	"MVtJX9Yp+bAObdiEXwcV3F3Q76xii6U3AWj4hf7DgRPGiDajAfnhpjGqxn5xxJNpJeIU31+jG2QFR3K5",
-	"9ghcurWrq8vgzhnHiTBIbW7xqjNiW1roh4L2ecoHjyT2Wh1rG4BpqgFsoOn2JPwSJesW+gkGijrNNJUm",
-	"0XxQ2nif6oTQW/HlHRD/fUbAqzJnS9GS7Ulme0jTOSQ6gJ0Eo+lig8Vn6u2qOxvrMLM6Ypc/qEm9PuKo",
-	"3HiDmtYE/YDTtHG5v2rQDMz+CwXNOKhSXzRoxqBjrA2aQVSMP8ztgSgb0Nz+IrW/vyXaRt+mb8Sw7r3U",
-	"xWIi5jr/Z83FXprUIytxrNAIDwoNF0sbJQehjIkkbL7IV8acqs3OSioxNvW2u3tjBrTFqj2i2ovvzmGK",
-	"4tacuJ6r+EUvXq3ATAsvdabbrCfzx7yQ9ao736yfy7mOkPaiL2QZ3PM49cTWKP6KCsqpLgReIs7kQoPk",
-	"24JshkD0yBVEBrh1xCFEvtZ+l+z5SIMb8/TFLt0b20nLfcNJQgpsjqAyT75ljzSc/udvGW62yfpzrpWO",
-	"26qKjRA1JXd/h/8+6BO+1ZF2UyThbSiHYUD3DQ402v2ljdklx5wUHJxi8AFM8QEmNOLwGY2B3LwdGOC1",
-	"7oJsmRTWflE+gDaKKIaRUwccMTx1XW/MQ0GWBbB0Ugiu4ekyEyCLTHZC05RlWMYe8RLh/TK0RRfwx9rz",
-	"L5xi+vrkQjLWsa3CXmZr6rSfW8w3ZiMOwh05sWAxU5qkaMHWfZjCobZynoZ99DJ4qHOPovnTzZRjEx9Q",
-	"Hs4brL6pAzA12rCei86k4Vj72Boyq/XwG7GWlWrtB04ys/YldfsdDLNsi7K0bmGdNyCdzh9hDIVy5pZy",
-	"fF23E/S9nhYa41Lp61WamjqXQBq9AVIXwoKmQL6fAStO5qxHjuUdgoo+mbT+MU2isFclKSkra2yi1Kq5",
-	"DRBsC8+6LPjTGK97bxF8ZxuDE4LQQ/z3XbJYbGml0k1hWTRgz1bv2cafzb71R4sny+B4fIra6xpOv5ic",
-	"bY/6LoI8PVLE/nJjbJMbnJhbLgBOzoKbmNznEsYK5IWeTlP2I20tZ0IJ3TbizFhbqbxDlD6Zi8WwEnKD",
-	"ansyTUxxNVqXEWyUFubxuSmeJiYYlDIrhFjfrm8SNlTNzAA0DBu3ZRGsK45b4vHbenOEYNu9xOyx5vOs",
-	"4FzbTTYRmEvd9HORFxvmhnqVsaUzyLIV/NuN/vgGAjGwWGQLxfKTCi36foPEona49UDN8X6qeF2iXDoe",
-	"A7x2ZelZgy1oxWlbygn8ksUcoiMHgKyImDJ19JaHR10HJ/1oKyHYI3Ze6mjYkvzMqHQhBf8Mm/rWwqb0",
-	"ia5ADW0tz+5OdRnDb/rWqkF+6o2dJrweMHpRQnJOKAcQefe26poBavY2hx0CtSeFzMWcZb1OBb9e4/60",
-	"XmXduJaP2oJm3zIQT20BO4pqVQClrH8WqmIqNXw+kmK82nmWmOoYEKwApMYA9kP5GVdES9k01zENI+4I",
-	"Q8m0BKku06KUPKikmz+p1TdFrS4xMhoB/ngNcnZ7qpWVUN/ftG5yqQ2VBvVIi/poayXHRktQ1EebzXOb",
-	"mgDXxSxQGbAkCp57Y3WYMRx+Epl0VtbdNQs6prlLGVv+OUiMQW5/OolB1vencPLNXXdtAX2SbGLZ5Td9",
-	"x20Eoq3pb3OdwL+ak5hNE57U4TlIpIt8RW5KuIZew1qJI+6pWlcGK7ooZfVWf5GN+KHrsosRbwtcDLCw",
-	"Erod3ZhKk1s8XpUw1BAKCSmHtJr4jKFN2iBhqjIBmRubOnvaUgJRQKbypdTBkYnM5XDEy4ptFXsJppT5",
-	"aWCerZAC/lEjFvXibmVy0U0/i8lFH6xPgkP4ZqMR/wuNOJeIDr/RhmNohNxdlHjvfkL3T5omMc2ZonU2",
-	"xEndYQRwtjbMSsCNpQG5gMxeyleQmdojryFzc8Qd0CCMcn4D2IpQrkYpCorEoY6UGBhFAEDDSmsw5rK6",
-	"UPQmIjFbgD1UcDS0VgNVPGRDf8UA339xbCQw305SMbmTOgDdlag0OL3OENnrDp5d9wdl9ojGjN97LAZ+",
-	"a9rksYNGpd3AdeCpSsamxeD3JFQeQMU3C+NuQW4qGTDtyDt6g93uNsDlbE266lUNvrKX+D8XqvbHFDz1",
-	"NjuUyqGCluZpUpgm9+zf6zy758k940zKFvfu+rG+YTTNZ6sn7V8tQZJN7oiDhG0LwieSUDUJZ44z6FVP",
-	"EBI8/t0avnpcdWVBa6x/LElMczrGIAa5NBDbM10PEk83UtdEGgzYHnnHiZwVeSyWHKA2DdjsQbiHpzko",
-	"i50j/IxUh6DiKSsjJZR86yPbtyy/ZDRO/iM78/myXuubWlbHoxzXxbut6itwc9p0IgPPAMto19fBxXYA",
-	"rz1R+sfVD0RzegfaVWQ1AahsCAXkJ7MESzaVGeXD3d1UTGg6EzIf7oVhCMUB9DTqfSFQU2DLPCDgLsuZ",
-	"xpq00jZEpzbHam67vdjOK+Vl92Ui0NgtrmkC9V/gHANd5yiwtXbiskKPKXNpEN6UZNXsAU22IhcTkT4W",
-	"6N3gcWN0mTUWYZggiQsdeOaEsQQ6cs2NNh2vnMi2QIfP4XWciWUZmoahmtWyAxOaZUlZJOQvZdxaWRzZ",
-	"8XbFWDkJah+AUrofHkGHNVQSvMwG7VHbAHy7KsYM49RSQdXSp2o7NA0S2WTGZF5it5fAf+qGPPz88P8D",
-	"AAD//w==",
+	"7H17c9s4lu9XQenequnxUDIlPxIr/6zjOB13O47Hj8mdbmWbkAhZbFOAmiAta7r83W/hHAAESehhx8lm",
+	"drJbNR2LIPE+z98558/WSExngjOey1b/zxa7p9NZyuDfFwV/S5OUxeoPWUynNFu0+q1DkhWc5BOakzE8",
+	"JjQnjI4mhOY5m87yVtC6o2nB1Gvmp34vaLEsE1mr36JczlnGYrIXhuSE5yzjNCWXLLtjGTmGRkGL3bNR",
+	"kbP4tepSjiYsLlKWtbvbu71utxW0sOtD/Lxs9X91+uo+d18JT+RE9dbqt3phb6/dDdvd8Cp80d8J+2HY",
+	"CXe6u7vhL62glTEqBW/1eZGm6i9ZpLlah7jIaJ4I/j5J00SykeCxbPV3wqAlinxWqA8LMZMt8/eJvMoK",
+	"PqK5Wv0xTSULWjKneSGPRMxa/b0wfIBfsnzVuMLwINz9pfXwae0k9js73Zcvul01iSRu9Vth9+BgFIf7",
+	"7Tgche0XYRi2D+IXrL0z7g57dHe0F++zVtD6XQxPbPPeOGzvDbus/WK0Q73NxWhUZBnjI3XEuo9dr27v",
+	"89YrY3m2+DA23Zmtjt/CWVmygmEIO7vpWpt+W/3W28OT0+M39peLylzzLLm5Yarfy6N3x2+uT49bDw+B",
+	"unQXLM+SFbcug+eSUC7yCcuI4Mx75UJ7DbBH95jjL41LVDsn2Mo9DqN2HL4I2y+6492vdxzMX3rzNj2a",
+	"q7d3v7+z0+nu7O81tlcfDrOL58dnb07Ofly7jRfHVxf/tHtYcJ7wm6V7qPdCejeuu2LjNqKFa7bxBQvb",
+	"L3a/+q2ubePKOxgebHoHay1fdnuVO3hxfXa2ye7VL+HlbTKb1S/h+0RKFhNnuribisUQLuy2xl/oPpZn",
+	"eOcqfNkPYdLdMOzh8nytHd4pd7j1/uTy7cnFcesLbXPtLl7+fHJ+/gSSeolfXHodE0niQm3h/CtR0pf7",
+	"u+2d3V63/aK79w1fwYP+3k5/b7fTCw92dvafh06+Pzy7Pjy1O1OMRozFK/ZG2haPpZWPvFTuYeztdHf3",
+	"v+qlerQw1KtIj38OWpmYy0Grv9t72Fgs6j1CLHo2knx5fXR0fPzmcdf4IWjNaEanLGcZaCdHRSbV+P5s",
+	"xUyOsmSmVqjVb11NGIk4u8+xQUTEmOQTRmYZu0tEIcmM3rAOOcklGQmeMw63X8zoHwXrqP1WH/mjYNmi",
+	"FbQ4nbJWvzXCvnBpplR1OqX3p4zf5BNYxKA1Tbj5uxu08sVMvSfzTAkBavCnyTTJ/aOd0vtkWkwJL6ZD",
+	"Jc6NSZKzqSSCK9EOx7tkYCl81R1XzMYUjk03DFpjkU2p2pmE5zu9VtDSXamnOGb9lx1xwnOm1h4WPGNy",
+	"JrhEbfA1jS/YHwWTMAu9dHAVZ7M0GcEB3Z5lYpiy6d9+h+2sqpPjhKX1W85Jwu9omsQEnzo3fAQHtKWf",
+	"tzPdd9CKWU6TVK+d/lltoeK/0FYtFtAEVAv1h3Ih2nJK09T9hF7yaSFzMmRKkU0ZlTlBrQ/GC0uS3dH0",
+	"hF/qq6f3YijiBahWehBw9ffiXbZPQ9Z+Sfd67d1xSNsHo52D9j7dH4fDbtwb7TDnMuyqfciTPFVDfE1j",
+	"cmHnqXeEDkWR94cp5be4K+Ve/9+MKXH4/2yXOvw2PpXb57gT+ErzzHnXjUS4bBFRx0vCtansj+y0HoLW",
+	"keDjNBk99Rww3qD2MKKCkwmVBB83D0JW8PaEyrZ5Xj0G7sud1mduyUG5JXauS/YDaP4blrLcN6ffxZDM",
+	"qSSxbtCc1e9i2C6f1uf0F1n/xNedm7oMrDkt+BnX+36WZN6JQZt2+bwytcYHAiIyMhFprI6jmrnSbhdk",
+	"KjL2dWcsZowvP5sg4q84n1zkq8+n/cDXnZVko4yhga86Mf2AjChXQxsyohbAOz/dtI1N20PWtk0rUzWf",
+	"1Gw3p9kNywnN1BOaspjMk3wCj27ZggxadNAKyHySjNSPiSQJlznlI0ZiwWDBBnxC75g6INjK/A5DVR+a",
+	"dsiPyR0jNE1175paVccAZ4zGsfppwFXnuSCXx0cXx1e//Xz8z8uvvCV+udc9LF7Bt0YN3TbeE2cbfN3p",
+	"5eLWd5HgZ5C3ijymfpIoc5qyNn7AMynNsYCE2MOUSPx0nyR5yQhgx5NcNunN11yM52LZqnNmjvTvYhjA",
+	"cohMz85eC5qmYg5r0iGXjJFIrWtEKI9JhKsZGTauWPeVEKfqfjyRm8vkXx4OoUQjApsiSApfb+6zatNW",
+	"UplpUNlq8wV4mClNkJNuuPty78U+GS5yJj93C7s75RZqoYsc8zzJF+RKCHKqB/VFt9Q7SfI+ef2KJJxQ",
+	"krGZyHKlCFC12UG14b5qCVv5VmTDJI7xxj1lE0dixuoKOPyoRjdNpFRqjOeqqiYgmje5PChVDBVXwhmL",
+	"UZ7Er/4uhrI/z5L889m7s43lMnzhfRvRNFVqA13AjYuFvm7mfmn5ea5NS3oBYaveMZrmk8WKjTIbtNlI",
+	"8XvLBmqZaSLJBHuGURhPGDrC0A/2RK2OJmmRMZ9okd0lI6Z9hF7NDsfQZtoNVxMj3Nc7pKK0xIrmqQMl",
+	"4Eyl4uYzj9Geq4YtcxN+WerumW8qboBpqTni4khS8BgIgLsasKVnIn8rCh4/cR9/F8PqHp4JJTtM1FVd",
+	"orcoMXAMXVb3LmPIpFF3sQw6+Xyuu1tu0pnIyVvd+RIZJCu4f0rqwXIBfuWUFMv9H5vSM501Oxmzv0qI",
+	"yAoOx+gSz+E1p3c0SekwfapgENOcDhvq45kg9kFzC8yjduF0XyMMpo2js2SMjiZwabIFoTc04Z9NDhyu",
+	"oleEXFfG9EWJwfI5gkibO/QikUTmYjZT/KWcP0lpzjLY0Csh3lO+0CKOfOJu3rKFxw6QTJPcSKSqRXNH",
+	"lXw3pXxh7Heyvp1KD1N8dEpvGemGhqpJFIDQ2P25l6znSOtKtlPrQS7KAX3RvbxliwAWCGSCGR0xs4U0",
+	"jjMmJZD4KY0ZSMtqsewieHY0aE0YjbUN/ILl2aJ9OM6ZxxAOP5OJmOM3td8AeKZ7TRyT9kpz8EPQuua0",
+	"yCciS/7FnspmtDnRT5f9R2iUsZjxPKGpbJvXPYdILarRLq1JE/TBRHHNWy7mPDD6H1A8didun0EV7JaH",
+	"q7JAS/mSkafra+BMdM0y+CTuS8ZjQjk5PD8x60GNUnyoRwX70yevGc1YRgZFGO6MbtkC/sG+9kI8mzBe",
+	"LgyYmfTyorlH++W1fXupOly5VR8/fmyrFVMfHdGcNa/WO6VgCyLVkjvdV69T3QeEN0gWM6XTsfg9ixN6",
+	"tZg9lb/mi4bKpvFAU/VlAs+bx6goR9CGhm3dsKl9W69ITTnx+1eU6ASmh+qxXPYRx8GiDRHtKxwI+FZw",
+	"Oz7bu9Ldc8+knTmBxSe6w6+i4qtTGNUXIeq0yo5gV7Wb+g2jcZpwZjxOrmNvR+kqy72Ixlms+LLgzIAy",
+	"1aYtdwe+3N9d5xAMWq/p6HacpGnzPnxUii4lQ90ADY/oGIbDgsdWvVdxee+BjC5b/Z2HoDXLxIxleYKn",
+	"u9LO5zQtnaUuGicBgzCZJzwW84AkfJQWccJvSD4RkiGeYEJjNKcQmmaMxovOgPsWp7kAONjVowHfRQkK",
+	"clZhbQcPeNaBsPd/xd6qIIFP9iUx/J2NcndXPsKcgYLEcaLGRtNzZ021978mI+ilsk5yKnPUb2hOpkLm",
+	"ZGd/n8R0IYFgdkkYhu6C13Z3nIkp4gD222G3HXavAKLUR6hALtxnPedZY/vxQ76VHieZ0nnBrmFlT7Pf",
+	"KCuPRcZI9+BFCGMGT0EaG6sZas6K3qg7MmNZIuLaAYhpztp5MnVogyHiOAnfuFK6elj6ZI6LvECf1ibd",
+	"1U4ErAoMwXcQjmg+mhQzPAcVwuGO9UMdu6ZYJMiWZn0SadmmAdMEYMpid9ryME3kOMkYmYk0GS065B+K",
+	"x8gBH7JUzJUQPxIFzwmVpBuiJUMTL613gt7QvHX7uy5J2unu7eyHYYUshUGLF6nWSvOsYL5beiS4nuLi",
+	"x0wUM/9+wT0VY3Aa/S6GsnRLSTpl5Ea9SeRErQTFAfftnYim9N7pxUBMpgOuF4wAOVR7GhChVk31Ymxx",
+	"skM+0iRXVAk6zpXmkxcZl4G2ZvEbJvP2XDeCE4+rZa9aa5ikacJv2o4y7SBSuk1ESn3dZoovZGo1/vvX",
+	"/x4M7sOwPRjcd98OBvcv3n7a+r++s3+UCX58P1NKS4ICSZ2ajDLBlYytm+CijpM7ZjxyP0wTXuQsIBNR",
+	"ZIGiLGrxpoLnk8D8R/84Z+z2ryDFqa8MuEzuA/hd+wotLdCGZVQV9WHEIwxUWapPoEH2h+inw7MoINH7",
+	"D2fRX18RpBAvBly1vix4TBUzGPA2ibpBd0+3bL+9OFH/3Nruhlpw7Ibt3XB7L8Lbk8hcBiSjat/guczZ",
+	"THbgO6eRGSBQCD03uEU42+i03YucGUATTcSSPCDR3mlUvv82S/ATA04qX3n/4ez/9CLwdunvvBd6Pm0S",
+	"vYNRUALSYAl5ZFlyx2Ki6AqCPeKKf0mJuDPFItFeT6J3ZAv/X31OjUDtYqr7+C/8Q63Uf8U00f9Su6j/",
+	"CUNNF3oJ/2vBaAZ/KTY5EVlOFDGQsAFbW2+ckwEvOKdia4uMxHSYKOkGeP4/kvuEweHrkEOiCCoKr1NF",
+	"EglLECaPl7Q/4FFIQtLdIVtE7awBf6qTS0cT0t3RPZofcM075AQFKuNUngsyZDcJ16Qj2ooCQge83vtQ",
+	"5JM+gS63mj3ityURPF0EuDDQcrtn2paNBhw5MycijmGWeq0+Thgno1SMbiUZTdQx3NoKCCXj5J7FQIZw",
+	"y62LkN0n0oJeae5eJs3B6Dhn2YCrBzd0hiNrfhC+I0k+15aoGA6X+ZZq1yEXbMYoEDL1t0RNn8oBh/tU",
+	"HqixAL8lS+lM6k7qRG8nJAfQXF/KKtHr7e2tI3oNiobIHbCUHAnVS24Jm5a2vWLTxwmDI6VvCt4lwOeQ",
+	"udoLNDpERx/en58eXx2/AQ1Tdz4UImWUq96POeAm/eJEzmROZkLKZJgyR+bqkJ8SRbrBahazlC5wL9TR",
+	"HLKFuvlJvlTAWLsib120rIfEc6NQVCPAeAwoJdxEFpPhwg1P0VZLJRRTSVIBKuGIFhKPCziwBxyAjw4A",
+	"RFF+kd2yzFptfohOjw8vj387/n/nJxfHb6K/4gmpyo502dirgjpY4LBpgBSwS1C33UATYMZjVj8XC/e7",
+	"xpnj46UuTrn5GWFFr+o4kdxFFwWHI7V2N12cc7MXhM/Y0Vpg0maSsEErr1aPIZ4JGj64kOa1r0DDaojb",
+	"2gnotq9ArsNjZldOtVMMJwGXWU5GlBPAFRkNbWMdoCaUl0GP5VArC29Oi10xuw6VU+AT6d8qoenYf9bq",
+	"2FmctDaWdBq3Aq00XsU9kWSeCX4TKAZMZpm4yehUKk6qXiK3jM0k3Mwpoxz8DGdsDs8kEKEhmLJhCUEQ",
+	"MKsT9TUzUKNz3ODQSFtk2/AUW1b9UnpSGbGwb3wRhgpGKyVU4F+4bbo/lHEmtAyQU43Vl1Qz/IgFA6tv",
+	"WAyK+4FAA4cULzEGexegLTVIG7FMWiAbioLHWvDjIm8XPPmjYJV10J9SL6t3b5I7dYgVAy1f02a0yny0",
+	"CckRQHQr9ZPucqSRSAm/qbxr+f44ye2iwHB0n0qza8cw0tK5aWRFDWMVRRoTaKk2PC70eBPeziesjXqt",
+	"7tUIEYmsqb3wBijjbaVstq0irl+sK+bWoAIyigUHImL/zpwI62NyDBP6g9q6AU5041xxzRfwPmIG27ds",
+	"0dZHVL9tfGyI3CQaMsj4KFsoaqOBjmrFKh+qnX8NSTSGUMmUeAXeF7vhcI2jPqF8kU+UqMRS2ZB+XAB7",
+	"gxgbe+ufzgurwO0eTqHR+U2eOaPqCozLQxzgKYlFLl8RRfwWQDlyY+5UV4/MJyJlFfuQF0nfGEiClm6u",
+	"9P1fEWMP2uqkFdjoB20d/rSONielmTlACmhXykduNZbGuwiIngEiy62I0iSzxvJczuDDz+vHqd9aMqYs",
+	"HzK6RJ7B+HZ1LKkaIjatWeVGaqgQxv/rJ/VAyVLSH7DT3euE4U6357PJlZ/xDSQp4bZwYw1OJTHoyzlY",
+	"YPEjKVqolTCoGRaL++DHBhVNiZMDPqJpSqIxOGjgKgDBBeug4dJFkcReI5226GcZXaCwZee8VIjAUTIe",
+	"q7GnTJbsw64rYfc5NFghYK/e6HIgQbme3m3P89kVwJYfadG9hAEqNvHu6urcgoTU/XRzNBhAFQb4II2g",
+	"WZbcMbjbCR/wiHp9EZFS6eIkY6O8NBQaub9DXi+ssU/ptGRWDNNkZHzdTA1twGciyyV5ieaX3d0dkMaG",
+	"GlcXv4L9QPCgyOAZYlphO9BAcMgXpHd/X84g0VBnKdHxxxcEbxUIzOx+xkb5JfwQkWRsTSDAfzsEfeW7",
+	"vQMisgHfC3eQ37N7K0GSOVVMX61j5Ljdow7Z7YZkpnQZaZglLi6QQnMl9DAH3PLimI2SGPmrKPKRmDLj",
+	"rAaLi+rI2BvVbmqjDujl8JJ2WKJqDpD2Gc1y4+KQejdB8LplM7DG6r5mRQ5reKzOgzkgGmcm7Yf7Wpo7",
+	"idl0JnLGR4v2z2xhWHzs3PagtJvWUoF0yBsWF+j0YkopBLtvm0TnBR/lBU3bP4lh+yRWYpj96aLg9Z8u",
+	"TUhi+63IKk+0phppUSCjIzajGeN5RH74uHNErtQvBFyM9/lftQjJhhMhbtsJdGL+AvNETqczbaAyv8vk",
+	"hlOQbsgPlznlMc1i8hEfStLthJ3wrwFJjEUuY3ArIvVawm8uUUqIfJoqMDcvNa2eHRTpK4Z0NDmdf7i8",
+	"gtW4vtKDPj+8OnpnTY4zukgFjUE6tVY9KslPlx/OcECu/WS/193d9aqq5eWp2EYUO/Hj1Aup9QM4jkpv",
+	"MLez4Q9QVF6M1WXueGl8w1e5d3DguAQg+LKpoE/p/Ql+ai9s8gPH2e8nrZX4zpfdg55X5NLL8GfD8fsO",
+	"v28xArBbzLluHXJ8x7IFbPN8IoDGwbU34rZkSE6mHaI/pnaQKr01yxYNzEPGxoVkMVHHDymCFPBAz9Sc",
+	"pZHgnI2A+YKFczzg5ibZ8+Cug7N4JW+asnwi4spJaKmTqKQOLfT8eKz+end8+KYVmGfn1/C/6oC2gtab",
+	"49Pjq2OPaGSild49zx55t8W7kIExTZKogpcBS8vadQlaAGf/wNMFWmPURCokoHnTf2YLPRjVsnJAFK1s",
+	"EJs+ieYTyUa/4WXv7aoDtr+L8RCKzw2pZPu7nQG/EiRjs1SRPooINMXowBaNnIXMJ0nK+tU+c7AjK8bB",
+	"lARvCZ86PaphTQwrBXsc1fvxz38/yF7++PM//8iu5r9fn795eXJ6/suJ6J3SU3o5r5GbtVHT7i3u1S6x",
+	"b7kNIsYcwkmez7wHrMhSrz0lUm9ESnyAf8mIXF+cwuVVKn4N6FPOHtr2t7f1L52RmG7Dfm1j/EZ93rsv",
+	"14eLu0KjBuioUftExZOGVuVlKQb/B6ZOMCNYPdjg6JW8E1ipI2ecLBjNqrPdDx/rtO1u4rRFm7YP7tIA",
+	"u7xhKeARFN9wnNml4wqMz66vYsjyOWNcu/uUTlL3bQFXGnA0p6/1jC0BjCxF03g51E8IuK97UNX4qdSS",
+	"oMxF1oDQ0CUQIcAFjbwgAMyrMGo4xvXvGaONFA4vr8KX/d6B0ggPdnZ74ctflMqSwSg9fpjY70jRKgrj",
+	"3iQo6zNkNC0G+iO/V89LGLRSKvOLgm+QiGJK78tsIDvw92s6uhXjsf3ePuxfxctvep7S+wvAAek/E15/",
+	"GdxQgJA4B4BEq996e3Jx/NuHs6PjMnXDnLHbmC7alkao21efgD8VmbhjWUpn9uuXP5+cg5GkkLgFbzEo",
+	"xw5Sy4Hq9Oju+i1JUyY1qqncnKzgR6LgmFglK/i7RJ1BQBeenhobtyf5y+HR1ck/jpcl9LCKbFWUVPJj",
+	"KYo5koURGfStAUKuybaltjgR2fFQ3QKcDdirZb6/1tmxoqXJlP0iuOrjuFDsffs1y1KwGhWzeKNL8bDE",
+	"/eRB8K3yeSzB/T0su9Grv+aFAj34KMCa79TbP1SoxVJbiklaoNtu7lNCArNmUFUUysNS4rP6M37X74Ml",
+	"VqvfRtftA1KzDSxSiY9Jr+qgydUfGlRv9ReqLPWhQiGXW8HQ7wyuQMBIWp+auspoObGOGs6e7meuEOHV",
+	"E3nvNH3wkuu179deeGgS97WfcFs/OGxg7YvQ7MHLKda823jhocFZ1n3BbfxgeM+acyOGZ6rZQ4Ulrbzr",
+	"Jn0au8/Lg5KY7DJPPyQ1Rrd63B8qjR/8/HANlrv5xkOFe65+GZuVLHWtmxtJSMlzHwUtLhECIL0nmbq1",
+	"HR+m0otktpx97ShNyweH/a9+6VI3ewgch8iaM6eFgoe6CLEMY6HO3YSiYxrfCDR5sn47UHRHacJ4TiRN",
+	"YiLFRqiJUl5ZNWZtnm9KGku0L3AWWsitZAjnmNF8AsqLL2VJx69uVwwknYqxYhNvSCn1rJmgafdQEYeW",
+	"UoKYjROemNgDs0cAW0RUWtwhihiSWIAFHH98ujMFOC1QtPKO2s2r70rg9T6CvOGsiLm65Uk38kBJ8ets",
+	"eJn8UafVS0S5OpWrskYf2/CxwGCZ3OklgxUC4BELG+zR3uPa7XSIlytfuJzDlRjdc+QzZfwkhkfQ+NFh",
+	"DJzN0fNyfE9HebowQImosetRQCK17dpgDvsdodsFj1ZN3fZIbvuhw/+7oVXprKOwVWEaEPewEAUc4P80",
+	"ZeHfTp7/BgT177Lxv4Fs/B8jm34lQfHRQtejpZia+AD7/anpx7lv34i2/hFsw0cgp7hP2skUrWh/IjKp",
+	"35ppL9q2yWqzrV6FPs2Z8Rh71RAQdMnELAU7fMZo3CEnOaRM0gFtBHGEHXBjZyJVklNGRznLKt6/qleC",
+	"JzeTPHXsi6uh8k+JB/pJDM/pjXdmM3rDNAw3kRAQB0vZcIFb6db+Y8318wm06Wfn1rXL5s2a29SfyvzC",
+	"SxIQj6rJhwFJojp7RegQEICCl0E9jVG0Dg9/Obx5+T78+eXh6+nodP7xfu/lh1m3fX4v/7h62y18uzHz",
+	"bkUT9F4ZhtaYUh0PAg6R4YLg8Ksrs5FimYucputGoY5CgEGCLCbFTJ37bkjCMHxqjyfyiJp0/UtDNTQy",
+	"YyoyhrGOEbwb2aNpe9ZCZj1io65/wJENbBJmnHt9REvkXBdO4Y63TSK0pWugjVKhQPEH8IwkJjm3htEc",
+	"Xl8ev3Gaaqiq6xgreJ6kFlokiynTsN8yPEUDVfWnzUfGRYYBHPZjgQ3b0HJzQCIQr9Bpqvl+NOBEHyZI",
+	"y4M4Vu2UtY4CHHoraNlheH21P4nhNegMj1YJtHoJRAhUg7eoYVsVXBFXxF/LnC40QGqhHmkj1ihlVJFY",
+	"Dd3WsAE+4EMGDTrkw+O0DO2Tl9XlrjsWHeXD8RWVpBzlJXcFut/1iu96xXe94rte8V2vWGGAXs5okS2W",
+	"8N1DlzkCX9UAZc0/0b0hqxxTw8UV83OiNatsemZjHktqv4QxepFxG1nGDQAT+J8MvArGB54uSC5uUDhC",
+	"NCm+Z+Buz6wrfBX17kurcqcmH74nn4RSt1DY0EGruQ3iBAEuKAUxHQVQMzSuD8zo7XbrJWli1j4Yhvvt",
+	"F6zXbb8chXF7b4/ujndpdxwOey2Ts6ZWHXElhOgLFrz53ajCTfTLSojKoyrS6NTje3svXoTh/ouD7sHu",
+	"ixcvDh4+NayvTwwL+ayAEIMY8EXQGEkQ+sR7q6iM7U5WOlkGNViepah0IJYzg6ILQRkcpp36G6njcB3i",
+	"Cw23qSjlPleNG/wCg/SpRvBNp9DMSpHfuT0Ve/ycJnmJDWvsO8zchzXs7gWeTG+pgARSZsWUyi4tKtQN",
+	"uyKVxDKWDkDqhYRhvaGEF2zAWSrZHDVSHdBBc50vxsAv9yxiEzM/rsEc7uxXIIe9JaD4C3s4zJSDjawm",
+	"eHQELsHqXGLd9ZnEKvtTSW22fP0FROBo9HJcMMxYu3JJ1mIwcYeqSHb9m29ZwFxncjtBs2CJ9U7igkGA",
+	"eQKxN1EZ6v1FOOzDsrsE99NjobP11exBhXz9hmd1np5XIZFPT6zw3IrremL76PilTWiw5oure1Yi4IYf",
+	"O3ucDvF46b3KYdcC++ICc3rMzQPIi+2Gc74y+QjybBGYGYssuUk4TeHuPirpmq4mslIShEZezmOKieC2",
+	"lCtam3fgJHNY4U7HRfMyL3HzpKDNj1mSa6sQps55SX5OXpcGW4ziKrPdmyca6AL+AprO6cLWe5G+eLN6",
+	"gEQqbtbHJsNT32TfV60JJRHfjKPoBda80t5CnL/gTCdvZHGH1JPOJJhDRudDWpIzBszLch3b3IBZvffZ",
+	"Puxs91dn46zEH9CyYDrORoduontASV7k0MhhUcN0ET1L2MH7hg3Gk3zIzesd1e11UWCj/Y2sAzQfNOcL",
+	"fXJ0EknMo7fBJjw+YuS9K8wsZ0cWJYd5JEDaKjPIafCim6mJYFhswfUJsnmLbHY/uInq1DEeB4SmUsB5",
+	"tfmNNGSWTCkvaJouAl2xG5J/mBypjYwzjViabmj+79FL47N62RO75z2v2MGjzysUdVLvJJJklMdiGmiH",
+	"DuQ0GXAUB2zUMl5v/b1XuGaQNYXEohimTDqxklaIgA8OeNSwQkYd8lE1D3XuiQJy79Esh4whPSNBP8/F",
+	"qRsBS5HRje7w5NfJBYkFzmvaKCDdd1PTclFSshEkXDEWBAzKJ5SY/IkiQ/KXcBL5rPOVKHdIr8cyoKRu",
+	"2Jd+bFSObmhWbMCV0gGnmYtcD9vk97HTjfp2fA52XJ0LaHf588m504SXuWumkExPsjuWUW8UF7hFcarg",
+	"qtF56gQfsWDAif0mpBgo++6U4zs8PXX6hvNk+ob8ATi88+M3UfWus2Z173o21Krdzt18HYhjBuC14ZUJ",
+	"WD3JWXmZPEcRE6BT1IFYN6XyVIxoepVMl5ilQKi1WXNQVoP7+i8nk5ARggCQevH2iOzs7BwQy1zFeCxZ",
+	"IwMpJvLdafcOrsIdTOT7t7DXD0OfADcVd0rzOUrF6Fbb4FZ5agnMyhIWtfiwM4bKQjKvMssoJPcsfZMg",
+	"UEA6xAFHIyiOvZmA7xFSb7n+T0Cq1qTMcs+8K+MTtspT40DFnUq/m0hclYOtdNW8yPhn6/LlyE4TuUw7",
+	"BH5RvebUOXY2MRvmuq0BMNEU9WvlrJfH7+VV2EMb4N/CLh4/32kzxa8blkT7lW7NkvgQLOnRc+B9PSJ3",
+	"XtbhwRWMdpMOd0Jnir2nTlF9JaxPsWkTfRwgxyFma02A8D3v2a57vErOqgnqaqZKvUxNsQwIcrd5fKBc",
+	"4ti90WLGuOFqmltpbLphHCZfyevrt2+PL377cKaYnjVEAVGy34bcYHGAYfQ+xlgdpOJjkFQGezg8Pf3w",
+	"sca2EmADpYKTB4qGz2hG05SlGsVxeHZ0fPrbh6t3xxdRXydYqo4MM0K4I3KGUu3gmZmj3r9y9VpBy060",
+	"FbTcwfu5pXs21B9ZsjSPoT4Sm+w5VgKpuFqjKg5jxZlACXiujRj1w+FpVZpJbEZUp1r10t13v8CxnMFz",
+	"7L3zyWferHOv83mVdqb1C9DNsOKlmC9T0sB3GjfzybO79dbx7hO0qPPSiFbPFLGADDqYIVHrQFjm+IZB",
+	"YkjIyAEUAv6B8fxKmAa4UVAmJh9joqrkX2zAjb3jFZFM75QAERerfhI9NGkSNudi1iFn16dL0KA2DUwi",
+	"B5wzCSmYY8ZmJtN/LwxJyu5YKhuwo6YHrr5cFc+qFLxzQefvmZS05l2Vt8msLWZoB2vPBPhUbcYOUzvF",
+	"l4wDkqYGmEtQ18FR66XE04PdvRf/IxlO+yTPmCJ6fMB1AlPMu4zYPOtBR/KxG4Z9EukkraYAWoRPun0S",
+	"+So6IW6sUfBKv7XTJ1G15qp+sNsnUaUko/pOpaCh+mFG84nzC7661ycRxt233dyj+PCgX34GqJX5rq3E",
+	"7/5ga02rH53K9hHobNGyCuKqdaVcvPrBqQKNY+mqyVdrBusHagb+skbYoKdm0ShEB8/29Ba5lUj1A9Wd",
+	"rx6hGpz9HTiIoHrKalZQUSaq6Uq1M7BpAs9KzVOnqpk/obSuyOT1ObiJgmUtsViA2jGIUnP3thgNcGN/",
+	"sJOu2IPSduo4rfKLJLJMknWiM4QpKoYMNPp/be0cbp/EkU5vBZRON0jFTUXbq4NnKisMZp8NvFK6hJS7",
+	"N69pbEoILo+5dF9wy0ttmPEHu3Vi79anMP17wQrmDzdwPZiU/KEaWs/u2NrNa7mNdJaNteVFXIflYfsX",
+	"2v5X2D74rf2p/KPzW3sJNMjroPxQzVBkULzgdVIk1zqaSiEHDu+QjfQck9yfOAfGqxO4Y34SNxc7/jJ2",
+	"s+DrTCVuLnUvBKW3093drwN0nhtCUymM1S2zsOv0LTbBuikD9j5J00QaM3BvJwxamAKy1W/9OWhlYi4H",
+	"rf5u76FlHpzIq6zgI6jOb3VKOIFHwGF7YQjHNc8WH8Y2EcxjEDpOTvc1qXpsfpnL66Oj4+M3ABj3ppjJ",
+	"kht1Wfuty6N3x2+uT4+XZmZZJ5Nax9TTqnitLQ6gZG88X5VcCXESm2QJawPUH1U8AGypelII9J9AZnwe",
+	"K0loxKSsZTW2NWYjJAmRzR+J6A9yCWmpgGi4Arz64hhLCcMnNUHRs1RPMIErmHEBaz/ggJAwetBGFQ1q",
+	"N9NbI6zitXA3cml9Cqhv0myPbkanVkWS+XyNcbK8OMVmnLNSdcPDPDcq5KBOFqylXnJUhTHyA9TeJyfi",
+	"2AhGYfg11LJ1lG7jNXLjSBRHL0s3OciLAbdHFRLwq8ObzwU6ElHBQYeJ7qBWsggkgVxqP9PuSzJMME3x",
+	"gEcujYqUvDB1aGNNg/wqwI4nFjnUJvBEmgQ9kNZPZGb9uwFh9yM2M2CpijEnGHDUrJVeA+9CK58vxijk",
+	"Fcf8WGfozkl1PTsDfmX2hTbqgKltq8d7YcDXEifoSpPz16k8Yjnc6s12MS3O1qCMkmcJk82UOAiL8Z2R",
+	"tTfx2YE6mwNXNynFUvHvNpNHcW36ejol2iyfzEXBn5JPZk6NmcnmklHrlUjnDo11KaNXyM3midTBYBtl",
+	"ljFiytrhX+mWXjyTwTFZxcBWlqll5zD9lad5BeRpg/o1umxNjQlXKdnaqjZLMkpdTbQ/t+EBrfngFJlT",
+	"1AtkhxkFj7ri59qLbXzkfTTEQ2p0J0mVdiOvgJ+t3cWLgterhTWg1qA3aT+XyXx9aH7WyrzJ2myA3mo0",
+	"pRszQRSprrwyZA7+BMqHlOniZxTylmBQR4Q2E1v2Q5e+vtbmKm0CUAQ5ueFKjguw3IKt3mGXVhPqffI+",
+	"ee2Dkxk9YvVZ/ggi0gds+3lYPnx1yZHSJuf12zHGhoZbmuUjaXLLtF2kuXeNyT+qApgfJlyWs90FuJ/a",
+	"k1s2q6qtLUAAZmCiAjlObWHmpc9P2w8gDGC03yj7rgcsNMaA6mq9BHXasYIQlkfStZGML0lXI+CMZgxE",
+	"bPX0WXA6MB+8vs488Cb7AQdGETB7BheApTMAqXChi4cZRvD28ORU8QFDR7zAgs8+5IboLjnsTuxc6SxF",
+	"L019jgmi2aQ9XsZSNsFvGF8X+p50Nn6Nk2njdK8vji+jClBJK6sGbVqLZINxmBe9nqKLgm+eOUKN/nMz",
+	"R3iDVL5njvBlVatkNVhy/tYJU+qyVJPzeROIYrErCDqYpVgRCw7d+5PLtycXJgWCYwZUAhqC0Uo+uRw0",
+	"l+BZx0qibRJ9+MfxxenhORTa8rqH51hfUY16TheBkipgAOgnNvWusa5vRdfvO/FBRjFtmgl0zdQlthnE",
+	"tYEDBLt4c3z45vTkTPWCti/TjfMSyYW4xZLR2q23tGwPfPOnD69/aySNKMVel5pba0L5JhZtqL9qSp8u",
+	"f/fi+O/Xx5f4phRTBnKGqX9kzQcVIqKPQCto6V1rBa3KmkMNidoCtYJWOUH9hx5zK2jZUahTvYmQd8FS",
+	"E/C5EsxfQ9l/IQHnorTterAPpQ8aS4IhSpnyEmvr4OxFaVsx7Noj91an5Tco+0iYadmoslo3uWyWq7QU",
+	"azyWPkd80r25pXN0CSysvYSug7FTBakey0XlgF9fvW2/7BCdNrKajhNtpgAvtnYQcLhDVg9QQqJfMxbT",
+	"Uc7iTxHID2ZIAw7lC0eoN+jykoxDfaaUjXMQk0BLp7ZiIHieb5BdZxpooEeuno0Ez2nCB3zkSQvFYzKl",
+	"2S0aYjOsJI9VuxLB+4TJEZ0xnAP0uhAFiRM5gwII+RIXmsdBsDrfDtBrRRT0sIFC6YpUfsnJ9TT8ubq6",
+	"kHeX63wGIczcH7O4DgTiLdN3pJ1wvvtgT6tvrZbc6xWZgM6Pz96cnP1oqmOiBApKLFfyl2UCkzLqQBPc",
+	"67MzfLGkAOpdZD4Jv7E2frQHmdJm6r8VKR5hUMb5Uv2edfeXkqKfR+kyyA5kybYz5ijLDGzl+/rnjQGm",
+	"+l4FegaBlxHaQiIi6UKS+WRR5St6SRU7wDVqBRXnEs7Cop3gn7rrZZLsVWnU8VBmnf3U4XI4He2mqude",
+	"qoDQlCh0eHZ9CJJ5WaZH4GYjOdcQtMOjn9+enDYamnATQnUtVMOQry7+WW8LmpMrGtXgYcaxFrRwUK2g",
+	"ZboF7np18U/vEpnibecZu0vY/NGJnGzKq+dP7jpCMPWeW9qkhxXpWyvKQzRdi+PcdwBOE1nFPZtAmLKU",
+	"bRPPJuZPt46ODDh8M9AuYsmfnE/pfyID0uPSzDwhDeXn5x1RR77st8nCLNrdW93/o4Y0m+UKtJmP6bNf",
+	"DZJEPr8A86DW62dU5p9j3SwjWMsKd6ZVKjxl1T46ao2sxQWWcNp69jWo39UGgy/mQweBq29zsJk6yyxG",
+	"bgeVpzFmAVhCVMnvHVVSjidSw5V9adc75EqY5HBUS3a6PhpaPwY8yUsJ0Aac6FdsAU98wxpVxiQqsjRy",
+	"wIQTYTYiTtR6TRNOc9T7p3Q2U8vd/xOL2yw5ZE4V2ADWflkiDht3XOY0WGX9K9PsaDK20GlZYJuVoMfZ",
+	"hzHEXKzM/2G7fQhWt3Qmsq5pdYSfVkNN1XF1Lmzzrp0cnh1W8jZUgp+QVzRI8PXVkTamQ7lXbFSxstSr",
+	"BTngqP3dOjZq/Y0zGqNHwWF8hDaSW8a1WQyyOqg7Bvwbgi61lSpwQQ02l4FGbehyrzOR5QMOaDQrSYGv",
+	"AAsiJvVAr3oenVUhqwdh+KJ7cNDb232xGx4cdNc5ciu2aL9DqKKoWdvySenir5jOTfl6mNYrEjWE8Ijk",
+	"LE3lgM+9ekoTUA3IQkRPlj+XpSInNB0bT0GWiRuaQyHeJAP7lJgycv23t2/fvlmiUFUO++PkovMid4ht",
+	"wqEEOKL6HDRfYIIIM2bQPhh+tRCFqYSJZisMy7yEeaHDTKcBbQaA9x2tWZpCxhMxx/r6MB5jgoP8ItoC",
+	"1zDhwmjXMdoS0egp8aiJ3acNAZXYYVMPw6KjRZbkCyWsTnV5XkYzn1R3yMnh+Qm5ZQvyQzQr+Oi3Tif6",
+	"K5adLi+qWqIPM8ZP3pAjrLpKEikLm+zHLXE9oRK0+HFyU4AnD+4qPrYBjlpPEDMT44Q5omWfRPcWD96G",
+	"BlGHHJZVULja0FSImVIGTCVufFftr5qHTm0F0Z5mUHPKc0mkID9Eh9dX7wyeCfYFlHZcnmqVNp3vUM7o",
+	"aAUEFR436hsDxYUS4JmEqrgmtggDu3MMsy/fhwzZQK8+6mRMifHVlKBpE6ZVvhZpSh/BjtkwrjIc9pZp",
+	"nTHhWNQhhmnqXKy28vSZnWfpV5glP7NF6+EBMHoIKn8jRl47mdLkxaiYMp47ASJKKsoZR4chGDluGMcN",
+	"AXsZ1sDbFjPG6SzpLOg0Rdl6LJqdmKECiBrLCmtVSjEIci5kfpOxy7+fquOytfW7GG5tGbXZxlMhspZx",
+	"/acSjY4Bp7UyUBm65GRrqxRtt7Z0LBKc7dKmj3SyFHAFZwO+tZUVfGtL3wSllzrp9KgxhUAPmilsbYGY",
+	"ubVlYAlwfJy8ZiPW2doiJxWoI97ZEsUnS1+fSdYliU3WpROO1PyFAGYzgiQI4+q/FtcGsKA5ZGmp5RLS",
+	"Pf1FkiTWdBqshMuSEYHxRdeorcUbUdks1B6UM1OPkzjSC3Qk+B3j6ozIrS00R5zgXuKa2QjwhCtRyGQu",
+	"GGXCGG7JG238whfmE5EyJ9lC2yDjdTaHooo9EBmEsU1ZM2RJ49ZKL7wLJNVfRjsfBubc0KSENKizxYsp",
+	"up2lkzKB/i4ycscyCaZPhD2YS695IJg/xYATIDi3XBtKoEo3hiLhJTKRSD9EdIZbmQi+rX/9mxJPo8DG",
+	"KP3VZEGRuZL/FCeNFW0+ySUExGDIRqTJO2x1JVKjTiHViHRUGq4b1oeFmccsTe7A7F+JPfPGmjmpdX6i",
+	"d/QSSIYaUYY+ehtpNmQLwWPS+++9HRtOFgs9JrMPsH6Xc3pzwzJyfULkRMxlnxRSjU9xYyDC6vPVODak",
+	"sWkyYly6ya4PZ3Q0Ye1eJ2zU/JzP5x0Kjzsiu9nW78rt05Oj47PLY3inDNew9K8VtPTut/qtsNPFVpqG",
+	"tvqtnU7Y2YHUTvkEaPU2nSXbd11M/Nn/s2X14Qp1pTfqFGWiuJmUSfSHC8eFm8GfM3rDogA52QJqcCMU",
+	"CBdQXy91JFV3aCJSKigmlSVR6TGOXqkTiN1ST75+MhJW8dX0Q215zGaqSxzHgGNadlnmzkBBGhPw62rI",
+	"2g0PQ8Ndm5lzB/ku0Y6FSsRL8j55HUDbAR+zuXVEggcZs+u/wt7cuSi6HEuT1AqR4XgkrNwDcRFqVX9S",
+	"+6D2x1ANUE03KXTgZqCrq3ndmjfablzH8P4/CgYFsvTJnGF0I0qmlbKf/uQ9q9WfZYpwOcttDRTYoOUp",
+	"eOtVw+qqXIDBBFcfjpdWkBLjl18217Lel53thgX8lM5uqYN6rxeGaGvlOUPrpEs7f9dAgo37AeAIiFjL",
+	"oCNYz+EhaO1iz74P2hFuv6axCeSCV7rrX7nmVBfdYzG+tLP+pbciGyZxzMB0uts7WP/GlRDvKV8YZqre",
+	"29tkRic6nvGSZXcsswF5e5uM8hK1husy4BHVo2I6pVAHGmzaWMGDs7lN2gEF926gzjJQTTDcVLUSnYS5",
+	"r4gW2J6EL1/Ij8kdc2XBRxj6m8ZTlF5ROxjwSJuDowqivZRENWy7fNmmrQInTrWwoY9Woa/nJzFs2XDH",
+	"1yJebHD6tbkFA5m1Mb5c88MGoB4EG2vLUgxOCT3l274a7fwpqZeX+0AeAm27rI5UJjecxcYpi3oYiDZQ",
+	"kIj8gHrn5fHRxfHVbz8f//Pyr57Rv3O8MJWqBXt2Go36RqunYU0sleKZ6odq/cx+6zXotdp0DE6Eat3w",
+	"/q+t+USy0W/vxz///SB7+ePP//wju5r/fn3+5uXJ6fkvJ6J3Sk/p5dwxNDyxgvmqtTentLr+V4zrbOPq",
+	"JMO6m4xhqKSB2d1JJeku/rOWOgQrMhoByuF94Drh6pIcDxpK5A5qSdEONKXq0WRsmnDU0jNbQX83bIfd",
+	"9k73KjzAuMJfYN3KnL/lsC5qMbBmsZSKocFfa9YJMqfr0eSTYjrkNEmlp1a/m1DDWbhhMbplEAcyAzGr",
+	"ema1oayVTOkNIOz1sdJzeYDV3piB6hKbD1UjmU7JUOPc3efk3D6ufVVuvqPN2BgFJZ5Myrt6KkZ0Oehe",
+	"ye8lbnJu4rCqc3QXqm40fPi2ZYbuBm8c4V5dCXGqjg++t7fJ8GwChfcsTuiV9gT9+woqeMzRKvUI6QQI",
+	"JHzK1QK3/0zih5Ic+c+fYzRv1s7C+A8TI+YgdhxLU5lXFB0PUmlrI5HFgHct8vrXLbaPll+uBHfBZyYa",
+	"J2P6c8OZ6jnrNQFGB8CIciLzJE2x9AmqmkmsC1mgFSBHSxKZsSwRMWiHPskIv2skowqJ2V2+mCVH+NbF",
+	"eZzF6jfORP5WFDz+975WWA/rqdcqMLaU6vG4Ybn3bIRfif18P17fyvH6keWPPltWoVxnH2qEaIPlA+r+",
+	"WOkNAiyXiwxrgrofPoEZcTTxZTSx9jawV2u4jtGRbKbSAb8SulCUTnkiWW5zSykeYepJAZJF165Kck87",
+	"W+AqyREljGzGOslreTkxyMWpMUk+ONi1uMgSXQhFjw7dc2Vc4itQOqq5A0uHPMAyKxEITux6JfAII/NK",
+	"3ldGL2umoMtwBfigUonLVr0yQc+InjJshByqbwy4ZcImCAUw2M4Ltgvj6VdTm0MElIEVTiBsAoNR1HDd",
+	"LOKYRtGCKwEIiiNzeqR3TJLIlsSPtB8wAVFBe3iMpRcLVVpTBsxZI5QQcaRW7pWJWja+X0y1BckfoAEa",
+	"PjBCQH11Nzwod2gkYkiTsCxNF+DZI0cdjzATP0QbBFUZxACKa76yATcCCUSbFDPYPJt4A23LNkBXLaGS",
+	"461BRgcPgknXoozdtBIiKx96bDYVWPiAc0y530B20fGYjXKnXBKEw2rxKSAcnIZ2sibXKLqbdsOQTGVQ",
+	"Jg1xvY02tHaU0gTqyOWEppAyzCc04cl4fnMSJozVi1SxK3lMMSF5WbMjPcEs4fRoG6xWqLu98MHUM6x+",
+	"69ytoed+xSYLsvE/1ch/NxI4kWTI1C3MmHa5dzRoRF37mnWgUh3Q26Mu3vdQtTT5pn99cep+oWz9WEvR",
+	"XQ/NRI/T/XUt3Y10/68lfLl2VmSC/9uksfBgI8V9nCYIH/6u6T9O04dTE2ixRGRGJnpG1X/bBFJgochv",
+	"Q870+k8udf0LzDMmsgbeBlwHM8U5MSKEOLIQvLRgbik7U34BIRFXE7ZwzaIoPdiIEVlJxjQscpAXnIIz",
+	"ERaXkVrQA/l1xhAPpwQ+i9ua0GyaMin7zdRHwEFxfmpwILnRFMtOwAibZglXcKjmLdLoHXcpIOZOOpFI",
+	"KIsCRMXHps3R+FxGHdNF01qufnT4hZqBTerebYfdK8gh3zelL91nPefZI7jEaz0dLCeyGavoPRurML0v",
+	"4xf2TDrW4rk2UdlAsP9t/OM7O3gMOzBHyFNtx2EGpgKphxmoRyuZQYYZS/99+ICrqChCDuTdE3NY6kAj",
+	"zVNN8j710AQaGfuDYrV1pVffUSKGbCF92RPIx1UJ+k0YUVBJVQ/atTUrYLVqyM3/Sv/hZOBHJK3RP/0V",
+	"GhDNZ7844Mm4EjmB76/QzLKCI7VfeQQuMDDctwzunHGcmM5vGRyn6kbclJT7qyf4EDq9R/IqrQwvG4Bp",
+	"qhOxQdPNOdAF6jVLyD+Yh+okv0SwV90bT3Uf6q34X+M6/M8xIF+WodGK1D0fxV+OBD2FeEMwsiEIOTYp",
+	"cU2FfUVyYo3OrSfO9GNB1esDjpqxFwu6AisJaI0GbfqqWEOY/RfCGjrJHb8o1tAkqVqJNcTkVN8v/zcE",
+	"TgS1/y9S46CWgBRXEINvz6fkJUnFbCSmOoh4BVmam2gzK+4t0P8EyjAXcwuNBvx6IgmbzvKF8SRoj4sS",
+	"CY07aRnluTYD2mDVHlGdzkcxMM/BxmJQPeHBFyUbtYJ4SwQZZ7rN+nffyck3SE7qRQz/XR3UDjGByF9N",
+	"TkpE5+M0W4wu/7q67fF9Dq7CMuleLnQNIVv+1pC3DrkEPBWxEyQMorpq7bfJjo+wuUDXL0Yy3tlOllAL",
+	"nCRkAckxr963TiMe6/H4t6UReBZNXgaHKGgs8RK6YJ666gbAfOX2n/DfB307N7qOboYLeBsKp5maSaaM",
+	"BzobpQ2RIYecFBw88fABjKgF9j/g8BknDrp6sxGRvOpybxjTv/ySfwQjDCahjuY0ycurLTKwZNmqIygs",
+	"QFZhKQTX2YUzE9GB4g1GlpOJSGOJ6a7h/RLMiJcMU3DKVyW9MLcOYp8Pta+S5mWyDR1le4PpYtiAg1JA",
+	"jmyuvzFNUvRL6T5MiXlbY1ln7faKVuoVrdI93bkwNKCk8uReY512HTGgi0XouejAVdhtx/3gkkxPcICz",
+	"SxCqYXPRaAd2u9vCuIBlYQEWi6LD9KTT+SNcGKewZIbqfV1fN/S9mo4bm2oJMFEavjqXQNa9kNgzYXPe",
+	"QXi9qTWRTFmHHMpbzAn/rbOF746MR4mfcFospSvrtn0Wl1HfsnD2ZWjci4I/TeBxaQ7mfdzERoz1jyDY",
+	"6jaZzTY0LOumsGY6V+RG79nGz2aS/q6xfVPw4QxO7xc09biemi+mndmLuo3ZUR+pmH25MS6T2Jz4Fi4g",
+	"D7PNCmiSvJT5X0FS6+h8LP4UtfOJUKqaBRgb9w6Vt5jeWuZi1q8gLNFUlYwTUwCZ1qUzC8rFhAVuLgsT",
+	"fwOavhX/LBbGNwmLTDYzAL3UwnRt6ZcK0IV4cC7ecGLYdi8pfqy/Lis417bCdeTxQjd9LuJoUc2ojRvn",
+	"HYN0IoJ/B/v9++LusN78I+jtEj+bQ+m0zvQN0rra3dQDNbfzqXpZmd3ecWEi1dBKGCc2p7jVw2wJV8Bx",
+	"FFPA8vcgozrmkqxnbXx41G12Aq030p48+sqFjt0oqeeESjeV+Pd7/10ZehSx0ReukgH1eRSh7bEuvf5N",
+	"Uxw1yM+lNuOE10MzzsoyAiPKofCVS2l0nTM1e5snCUKiRoXMxZRlnVal5pbOVbqUDOnGtawhSypwLRmI",
+	"px6aHUW1ktl++EwU0VSXez5yaBBMeZaYin4ATAMyaYqMQclMVzpO2TjX+LUBd+TQZFwW1imjv5UorgTL",
+	"75T2O6XdnNJeYIgU5kzntSoez0Rxs7K00jet0l5oz4LJCqo1RHSOkEOjXCrKqX10uQ1ghKtuVq8E1oqC",
+	"515MKTOW/s8i8c7KultqkzxrtllGoD0HeTSVsp5OHpGnfxcKv5Oqx5Eq7VF5fpnQiinfNH2yKH8DlS+j",
+	"uQGnkpOYjROe1JPXkUgXhI7chEk6rTLW1R9wT4XzMiDAzUBcb/UX2QC5XpVdDPiy4IAAi/AiPsONWzCp",
+	"a4aLsmQRhBtAUgVazauD+FttgzMVfIFED01Ndm0cBKjqHOIRFFXHAIRE5rI/4GV174qJEIPm/fQ7zxZI",
+	"vf9TowL04m5kZdRNn8XKqA/WZyUL+49H/P/n2C0vsNDZZ5stDYmT27OytJmfTv+DpklMc6ZItQXiKhKE",
+	"tYqs16ECC7UkLBeQeoXyBaQO6ZC3kFpjwJ2MoBgI9Q7SvkNlVqVfKgqNqnViMrxDbmYsKg5jLgvpRu8i",
+	"ErMZeDAER9dIFZDooXr6K6bG2xdPfAoOl1EqRrdSx6i5wqyuw6ZjYHfavRdX3V4ZH6vLo+08ttzb0rwW",
+	"h06qWQ2ZqWeVraTUsOXmPBkv9qC4ua1YZjNYVmJ8l6fV1BvsdrcmF+bGlLdewO8rI2r+1wOqv8v8j6He",
+	"+hQ6hNQh4pYkr3f4K0KeJnfsX6twMKfJHeNMyiVgmNVTecdomk8WTzp9TkmiVv/XT9V0F2x0S5wCVqay",
+	"E/jG1ZScBZnAGFqfYLoQz/qvpQEjh1VHOrQmCeYEi2lOhwhek3NTGWtCpQ0tmVLkFIk0pTY65AMnclLk",
+	"sZhzqGhganrshTt4MwMrfetEk1KdmIqfvkTIKVXDx4JuWH7BaJz8j+zTZ57qjbe4LHFPOa6Sd5Or3yxr",
+	"WP366SFw/6qUafr1k5L94aNLlVyTUQw2w+6SU8TIqU7kiQ08rH4gmtJbUJcjq9oJjt+b0tEkwXrNZRKk",
+	"/vZ2KkY0nQiZ93fCMITKgHr69b4w8WtgazxidRSWM10YwKpPELbRHKshMJaWOK+U9MUX/0hRNZ4kSmJb",
+	"mPDAVzjHQBc5Dmyh3bgsz4thhGVCayWLNntA34fIxUikj63yZoonITbZWi4RZE7iQsOWHZRhoHHPbpzF",
+	"cOHgogMNvsZLPRHzEtiMQQrVmoMjmmVJWSH0LyXqGUJgwejsuLxjLJsM9dTAyrAbHkCHtUR6SBJMcntj",
+	"0/HsqhgyRDmngqqlT9V2aEomstGEybwstFXmOVc36+HTw/8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -36,11 +36,11 @@ func TestStart_warnsOfMissingKeys(t *testing.T) {
 	store := func(key string) {
 		_, err := conn.Exec(t.Context(), `
 			insert into jobs (
-				id, name, payload, interval_seconds, anchor_at, jitter_seconds, delete_after_completion, misfire_policy,
+				id, namespace, updated_by, name, payload, interval_seconds, anchor_at, jitter_seconds, delete_after_completion, misfire_policy,
 				overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds,
 				run_history, target, sealed_secrets, secrets_key_id, secret_names, status, created_at, updated_at
 			) values (
-				$1, 'a job', '{}', 60, now(), 0, false, 'SKIP', 'SKIP', 1, 0, 0, 60, 'ALL', '{"type":"http"}',
+				$1, 'default', 'test', 'a job', '{}', 60, now(), 0, false, 'SKIP', 'SKIP', 1, 0, 0, 60, 'ALL', '{"type":"http"}',
 				'sealed', $2, '{a}', 'ACTIVE', now(), now()
 			)`, uuid.New(), key)
 		require.NoError(t, err)

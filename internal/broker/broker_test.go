@@ -12,11 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/broker"
 	"punctual/internal/database"
 	"punctual/internal/maintenance"
 	"punctual/internal/runid"
 	"punctual/internal/testdb"
+	"punctual/internal/testdb/enginetest"
 )
 
 // bench is a database of its own, with a broker.
@@ -55,7 +57,8 @@ func (b bench) job(queue string, ago time.Duration) uuid.UUID {
 	created := due.Add(-time.Hour)
 	id := uuid.Must(uuid.NewV7())
 	_, err = db.New(b.pool).CreateJob(b.t.Context(), db.CreateJobParams{
-		ID: id, Name: "due", Payload: []byte(`null`), Target: []byte(`{"type":"worker","queue":"` + queue + `"}`), Queue: &queue,
+		ID: id, Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`null`),
+		Target: []byte(`{"type":"worker","queue":"` + queue + `"}`), QualifiedQueue: new(qualified(queue)),
 		SecretNames: []string{}, IntervalSeconds: new(int64(3600)), AnchorAt: &created, CreatedAt: created, ScheduledFor: due,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 1, AttemptDeadlineSeconds: 60,
@@ -64,10 +67,12 @@ func (b bench) job(queue string, ago time.Duration) uuid.UUID {
 	return id
 }
 
+func qualified(queue string) string { return access.Qualified(access.DefaultNamespace, queue) }
+
 // lease leases what is due in a queue at once.
 func (b bench) lease(queue string) *broker.Lease {
 	b.t.Helper()
-	l, err := b.Lease(b.t.Context(), broker.Ask{Queue: queue, MaxRuns: 10, Duration: time.Minute, Holder: "worker-1"})
+	l, err := b.Lease(b.t.Context(), broker.Ask{Queue: qualified(queue), MaxRuns: 10, Duration: time.Minute, Holder: "worker-1"})
 	require.NoError(b.t, err)
 	require.NotNil(b.t, l, "something is due in %s", queue)
 	return l
@@ -102,13 +107,15 @@ func TestRunsTellWhoExecutedThem(t *testing.T) {
 		t.Helper()
 		scheduledFor, tail, ok := runid.Parse(run.RunID())
 		require.True(t, ok)
-		row, err := db.New(b.pool).GetRun(t.Context(), db.GetRunParams{ScheduledFor: scheduledFor, JobTail: tail})
+		row, err := db.New(b.pool).GetRun(t.Context(), db.GetRunParams{
+			Namespace: access.DefaultNamespace, ScheduledFor: scheduledFor, JobTail: tail,
+		})
 		require.NoError(t, err)
 		require.Equal(t, job, row.JobID)
 		return row
 	}
 	require.Equal(t, "worker-1", *read().ExecutedBy, "while it is open")
-	require.NoError(t, b.End(t.Context(), run.RunID(), run.Due.Token, "", nil))
+	require.NoError(t, b.End(t.Context(), enginetest.By, run.RunID(), run.Due.Token, "", nil))
 	require.Equal(t, "SUCCEEDED", read().Status)
 	require.Equal(t, "worker-1", *read().ExecutedBy)
 }
@@ -126,7 +133,7 @@ func TestLease(t *testing.T) {
 			defer close(stopped)
 			b.Run(ctx)
 		}()
-		l, err := b.Lease(t.Context(), broker.Ask{Queue: "q", MaxRuns: 1, Wait: 500 * time.Millisecond, Duration: time.Minute})
+		l, err := b.Lease(t.Context(), broker.Ask{Queue: qualified("q"), MaxRuns: 1, Wait: 500 * time.Millisecond, Duration: time.Minute})
 		require.Error(t, err, "it is not known whether something is due")
 		require.Nil(t, l)
 		stop()
@@ -144,7 +151,7 @@ func TestWarnUnserved(t *testing.T) {
 	b.job("unserved", 3*time.Minute)
 	b.job("early", time.Second)
 	require.NoError(t, b.WarnUnserved(t.Context()))
-	require.Contains(t, b.log.String(), "queue=unserved")
+	require.Contains(t, b.log.String(), "queue=default/unserved")
 	require.NotContains(t, b.log.String(), "queue=served", "a worker holds a run of it")
 	require.NotContains(t, b.log.String(), "queue=early")
 	b.log.Reset()

@@ -13,6 +13,7 @@ import (
 
 // Ask says what a worker wants.
 type Ask struct {
+	// Queue is qualified by its namespace (access.Qualified), like everywhere in this package.
 	Queue string
 	// MaxRuns is how many runs it takes at most, at least 1.
 	MaxRuns int

@@ -23,16 +23,16 @@ var errNoLuck = errors.New("no luck")
 // succeed reports that a leased run has succeeded.
 func succeed(t *testing.T, e *enginetest.Engine, run *runs.Attempt) {
 	t.Helper()
-	require.NoError(t, e.Broker().End(t.Context(), run.RunID(), run.Due.Token, "", nil))
+	require.NoError(t, e.Broker().End(t.Context(), enginetest.By, run.RunID(), run.Due.Token, "", nil))
 }
 
 // refuse requires that every report of a worker that holds no run any more is refused.
 func refuse(t *testing.T, b *broker.Broker, leaseID, run uuid.UUID, token int64) {
 	t.Helper()
-	require.ErrorIs(t, b.End(t.Context(), run, token, "", nil), broker.ErrNotLeased, "success")
-	require.ErrorIs(t, b.End(t.Context(), run, token, "", errNoLuck), broker.ErrNotLeased, "failure")
-	require.ErrorIs(t, b.Release(t.Context(), run, token), broker.ErrNotLeased, "release")
-	_, _, err := b.Heartbeat(t.Context(), leaseID)
+	require.ErrorIs(t, b.End(t.Context(), enginetest.By, run, token, "", nil), broker.ErrNotLeased, "success")
+	require.ErrorIs(t, b.End(t.Context(), enginetest.By, run, token, "", errNoLuck), broker.ErrNotLeased, "failure")
+	require.ErrorIs(t, b.Release(t.Context(), enginetest.By, run, token), broker.ErrNotLeased, "release")
+	_, _, err := b.Heartbeat(t.Context(), enginetest.By, leaseID)
 	require.ErrorIs(t, err, broker.ErrNotLeased, "heartbeat")
 }
 
@@ -86,7 +86,7 @@ func TestLostLease(t *testing.T) {
 		require.Equal(t, "the lease of worker expired before the attempt ended", *ended.Error)
 		require.EqualValues(t, 2, ended.Attempt)
 		require.WithinDuration(t, before.NextRunAt.Add(time.Minute), *e.Job(before.Job.ID).NextRunAt, 0)
-		require.Equal(t, 1, e.Count(`select count(*) from due where awaits_worker and queue = 'q'`),
+		require.Equal(t, 1, e.Count(`select count(*) from due where awaits_worker and queue = 'default/q'`),
 			"the next is for workers again")
 	})
 	t.Run("ends a run that was canceled", func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLostLease(t *testing.T) {
 		run := held.Runs[0].RunID()
 		e.Cancel(run)
 		require.Equal(t, "RUNNING", e.Run(run).Status)
-		_, canceled, err := e.Broker().Heartbeat(t.Context(), held.ID)
+		_, canceled, err := e.Broker().Heartbeat(t.Context(), enginetest.By, held.ID)
 		require.NoError(t, err)
 		require.Equal(t, []uuid.UUID{run}, canceled)
 		require.Nil(t, e.Lease("q"))
@@ -106,7 +106,7 @@ func TestLostLease(t *testing.T) {
 		require.Nil(t, e.Lease("q"), "no worker is needed for it any more")
 		e.Execute(1)
 		require.Equal(t, "CANCELED", e.Run(run).Status)
-		require.ErrorIs(t, e.Broker().End(t.Context(), run, held.Runs[0].Due.Token, "", nil), broker.ErrNotLeased)
+		require.ErrorIs(t, e.Broker().End(t.Context(), enginetest.By, run, held.Runs[0].Due.Token, "", nil), broker.ErrNotLeased)
 		require.Equal(t, 1, e.Count(`select count(*) from due
 			where carries_schedule and scheduled_for > now() and awaits_worker`))
 	})
@@ -129,7 +129,7 @@ func TestAttemptDeadline(t *testing.T) {
 		e.Exec(`with leases as (update leases set created_at = created_at - interval '30 seconds',
 				scheduled_fors = array(select scheduled_for from due))
 			update due set started_at = started_at - interval '30 seconds'`)
-		_, _, err = b.Heartbeat(t.Context(), held.ID)
+		_, _, err = b.Heartbeat(t.Context(), enginetest.By, held.ID)
 		require.NoError(t, err)
 
 		n, err = b.EndOverdue(t.Context())

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/executor"
 	"punctual/internal/runid"
 	"punctual/internal/runs"
@@ -22,8 +23,8 @@ var ErrNotLeased = errors.New("the lease has expired, or the run was leased anew
 
 // End stores how an attempt of a leased run ended. The error is as of executor.Executor; nil if the
 // attempt succeeded. It returns ErrNotLeased if the token is not that of the run's claim.
-func (b *Broker) End(ctx context.Context, run uuid.UUID, token int64, output string, failure error) error {
-	row, err := b.leased(ctx, run, token)
+func (b *Broker) End(ctx context.Context, by access.Caller, run uuid.UUID, token int64, output string, failure error) error {
+	row, err := b.leased(ctx, by, run, token)
 	if err != nil {
 		return err
 	}
@@ -81,8 +82,8 @@ func result(output string, took time.Duration) *executor.Result {
 
 // Release gives a leased run back, for another worker; the attempt does not count. It returns
 // ErrNotLeased if the token is not that of the run's claim.
-func (b *Broker) Release(ctx context.Context, run uuid.UUID, token int64) error {
-	row, err := b.leased(ctx, run, token)
+func (b *Broker) Release(ctx context.Context, by access.Caller, run uuid.UUID, token int64) error {
+	row, err := b.leased(ctx, by, run, token)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int6
 	if n == 0 {
 		return ErrNotLeased
 	}
-	if queue := job.Queue; queue != nil {
+	if queue := job.QualifiedQueue; queue != nil {
 		b.due(queue, b.clock.Now())
 	}
 	b.due(nil, b.clock.Now()) // an instance ends the run if it was canceled
@@ -110,8 +111,10 @@ func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int6
 
 // Heartbeat extends a worker's lease, and returns when it expires now, and which of its runs were
 // canceled. It returns ErrNotLeased if the lease has expired.
-func (b *Broker) Heartbeat(ctx context.Context, lease uuid.UUID) (expiresAt time.Time, canceled []uuid.UUID, err error) {
-	expiresAt, err = b.queries.RenewWorkerLease(ctx, lease)
+func (b *Broker) Heartbeat(
+	ctx context.Context, by access.Caller, lease uuid.UUID,
+) (expiresAt time.Time, canceled []uuid.UUID, err error) {
+	expiresAt, err = b.queries.RenewWorkerLease(ctx, db.RenewWorkerLeaseParams{ID: lease, Namespace: by.Namespace})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return time.Time{}, nil, ErrNotLeased
 	}
@@ -155,12 +158,14 @@ func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 }
 
 // leased reads a run that a worker holds.
-func (b *Broker) leased(ctx context.Context, run uuid.UUID, token int64) (row db.GetLeasedRow, err error) {
+func (b *Broker) leased(ctx context.Context, by access.Caller, run uuid.UUID, token int64) (row db.GetLeasedRow, err error) {
 	scheduledFor, jobTail, ok := runid.Parse(run)
 	if !ok {
 		return row, ErrNotLeased
 	}
-	row, err = b.queries.GetLeased(ctx, db.GetLeasedParams{ScheduledFor: scheduledFor, JobTail: jobTail, Token: token})
+	row, err = b.queries.GetLeased(ctx, db.GetLeasedParams{
+		Namespace: by.Namespace, ScheduledFor: scheduledFor, JobTail: jobTail, Token: token,
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return row, ErrNotLeased
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/history"
 	"punctual/internal/policy"
@@ -29,15 +30,15 @@ type Backfilled struct {
 
 // Backfill starts a run for each occurrence from one instant to another that has none, and to which
 // the job's schedule does not come by itself. It returns ErrNotFound, or an Invalid.
-func (s *Service) Backfill(ctx context.Context, id uuid.UUID, from, to time.Time) (done Backfilled, err error) {
+func (s *Service) Backfill(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) (done Backfilled, err error) {
 	from, to = from.UTC().Truncate(time.Microsecond), to.UTC().Truncate(time.Microsecond)
-	if err := s.preparePartitions(ctx, id, from, to); err != nil {
+	if err := s.preparePartitions(ctx, by, id, from, to); err != nil {
 		return Backfilled{}, err
 	}
 	var now time.Time
 	var queue *string
-	err = s.edit(ctx, id, func(e edit) (err error) {
-		now, queue = e.now, e.job.Queue
+	err = s.edit(ctx, by, id, func(e edit) (err error) {
+		now, queue = e.now, e.job.QualifiedQueue
 		done, err = e.backfill(ctx, from, to)
 		return err
 	})
@@ -50,8 +51,8 @@ func (s *Service) Backfill(ctx context.Context, id uuid.UUID, from, to time.Time
 
 // preparePartitions checks a window, and creates the partitions that its runs need, which
 // are not left to the statement that stores the runs of all jobs.
-func (s *Service) preparePartitions(ctx context.Context, id uuid.UUID, from, to time.Time) error {
-	view, err := s.Get(ctx, id)
+func (s *Service) preparePartitions(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) error {
+	view, err := s.Get(ctx, by, id)
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, er
 	}
 	started, err := e.history.Backfill(ctx, db.BackfillParams{
 		JobID: e.job.ID, ScheduledFors: passed, Earliest: from, Latest: to,
-		ConcurrencyGroup: e.job.ConcurrencyGroup, Queue: e.job.Queue,
+		ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
 	})
 	if err != nil {
 		return Backfilled{}, fmt.Errorf("add the occurrences: %w", err)

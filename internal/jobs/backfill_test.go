@@ -26,14 +26,14 @@ func TestBackfillWindows(t *testing.T) {
 		"too long":             {job, 399 * day, 10 * day, map[string]Code{"from": TooSmall, "to": TooLarge}},
 		"too many occurrences": {second, time.Hour, time.Minute, map[string]Code{"from": TooManyOccurrences, "to": TooManyOccurrences}},
 	} {
-		_, err := f.Backfill(t.Context(), c.job, now.Add(-c.from), now.Add(-c.to))
+		_, err := f.Backfill(t.Context(), me, c.job, now.Add(-c.from), now.Add(-c.to))
 		require.Error(t, err, name)
 		requireInvalid(t, err, c.want)
 	}
-	_, err := f.Backfill(t.Context(), uuid.Must(uuid.NewV7()), now.Add(-day), now)
+	_, err := f.Backfill(t.Context(), me, uuid.Must(uuid.NewV7()), now.Add(-day), now)
 	require.ErrorIs(t, err, ErrNotFound)
 	forEver := setupOn(t, f.Pool)
-	_, err = forEver.Backfill(t.Context(), job, time.Unix(-1, 0), time.Unix(1, 0))
+	_, err = forEver.Backfill(t.Context(), me, job, time.Unix(-1, 0), time.Unix(1, 0))
 	requireInvalid(t, err, map[string]Code{"from": TooSmall})
 }
 
@@ -43,13 +43,13 @@ func TestBackfillPreparesPartitions(t *testing.T) {
 	f := setup(t)
 	job := f.create(`{"name":"daily","cron":"@daily"}`).Job.ID
 	now := time.Now()
-	done, err := f.Backfill(t.Context(), job, now.Add(-100*24*time.Hour), now)
+	done, err := f.Backfill(t.Context(), me, job, now.Add(-100*24*time.Hour), now)
 	require.NoError(t, err)
 	require.Equal(t, Backfilled{Runs: 100, Occurrences: 100}, done)
 	f.exec(`insert into runs (job_id, scheduled_for, trigger, started_at, finished_at, status, attempt, occurrences)
 		select job_id, scheduled_for, trigger, now(), now(), 'SUCCEEDED', 1, 1 from due where trigger = 'BACKFILL'`)
 	f.exec(`delete from due where trigger = 'BACKFILL'`)
-	done, err = f.Backfill(t.Context(), job, now.Add(-100*24*time.Hour), now)
+	done, err = f.Backfill(t.Context(), me, job, now.Add(-100*24*time.Hour), now)
 	require.NoError(t, err)
 	require.Zero(t, done.Runs, "to repeat it is harmless")
 }

@@ -18,7 +18,7 @@ func TestCancel(t *testing.T) {
 		first := e.Begin()
 		waits := enginetest.IDOf(e.Start(job, ""))
 		require.Equal(t, "CANCELED", e.Cancel(waits).Status)
-		_, err := e.Jobs.Cancel(t.Context(), waits)
+		_, err := e.Jobs.Cancel(t.Context(), enginetest.By, waits)
 		var conflict *jobs.Conflict
 		require.ErrorAs(t, err, &conflict)
 		require.Equal(t, jobs.RunHasEnded, conflict.Code)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 )
 
 // CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it
@@ -16,7 +17,7 @@ import (
 // nothing to a job that is deleted or not active.
 //
 // It locks the job's rows, which claims and completions wait for, only if at most one run is left.
-func (s *Service) CompleteUsedUp(ctx context.Context, id uuid.UUID) (completed bool, err error) {
+func (s *Service) CompleteUsedUp(ctx context.Context, by access.Caller, id uuid.UUID) (completed bool, err error) {
 	mayBe, err := s.queries.MayBeUsedUp(ctx, id)
 	if err != nil {
 		return false, fmt.Errorf("count the job's runs: %w", err)
@@ -24,7 +25,7 @@ func (s *Service) CompleteUsedUp(ctx context.Context, id uuid.UUID) (completed b
 	if !mayBe {
 		return false, nil
 	}
-	err = s.edit(ctx, id, func(e edit) (err error) {
+	err = s.edit(ctx, by, id, func(e edit) (err error) {
 		completed, err = e.completeUsedUp(ctx)
 		return err
 	})

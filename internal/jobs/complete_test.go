@@ -18,7 +18,7 @@ func TestRunsThatWaitForWorkersEndWithADeletedJob(t *testing.T) {
 		"target":{"type":"worker","queue":"q"}}`).Job.ID
 	e.Exec(`update jobs set anchor_at = anchor_at - interval '1 hour'`)
 	now := e.Now()
-	done, err := e.Jobs.Backfill(t.Context(), job, now.Add(-30*time.Minute), now)
+	done, err := e.Jobs.Backfill(t.Context(), enginetest.By, job, now.Add(-30*time.Minute), now)
 	require.NoError(t, err)
 	require.Greater(t, done.Runs, 4)
 	for range 2 {

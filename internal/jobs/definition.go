@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/policy"
 	"punctual/internal/schedule"
 )
@@ -18,10 +19,11 @@ import (
 type Definition = db.Job
 
 // complete checks a job that a change has made, and fills in what follows from the other fields:
-// the zone of a cron expression, the anchor of an interval. before is the job as it was, or nil if
-// it is new. It returns the fields that are wrong.
+// the zone of a cron expression, the anchor of an interval, the qualified concurrency group. before
+// is the job as it was, or nil if it is new. It returns the fields that are wrong.
 func complete(job, before *Definition, now time.Time) []Field {
 	wrong := completeSchedule(job, before, now)
+	job.QualifiedGroup = access.QualifiedOrNil(job.Namespace, job.ConcurrencyGroup)
 	if job.MaxBackoffSeconds < job.MinBackoffSeconds {
 		wrong = append(wrong,
 			Field{"minBackoffSeconds", Conflicting, "must not be more than maxBackoffSeconds"},

@@ -24,8 +24,8 @@ func TestEditDuringARun(t *testing.T) {
 	}{
 		"interval":           {`{"intervalInSeconds":3600}`, `queue is null and not awaits_worker`},
 		"cron":               {`{"cron":"0 0 1 1 *"}`, `queue is null`},
-		"to a worker":        {`{"target":{"type":"worker","queue":"q"}}`, `queue = 'q' and awaits_worker`},
-		"into a group":       {`{"concurrencyGroup":"g","maxConcurrency":1}`, `concurrency_group = 'g'`},
+		"to a worker":        {`{"target":{"type":"worker","queue":"q"}}`, `queue = 'default/q' and awaits_worker`},
+		"into a group":       {`{"concurrencyGroup":"g","maxConcurrency":1}`, `concurrency_group = 'default/g'`},
 		"paused":             {`{"status":"PAUSED"}`, ``},
 		"paused, and why":    {`{"status":"PAUSED","statusReason":"holidays"}`, ``},
 		"completed by a run": {`{"maxRuns":1}`, ``},

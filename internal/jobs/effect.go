@@ -21,9 +21,9 @@ const (
 	reschedules
 )
 
-// effects says, for each field that an edit may change, what its change does. Queue follows from
-// Target, and AnchorAt from the schedule. PausedSince, LastRunAt and RunCount are not here: no edit
-// sets them.
+// effects says, for each field that an edit may change, what its change does. QualifiedQueue
+// follows from Target, and AnchorAt from the schedule. PausedSince, LastRunAt and RunCount are not
+// here: no edit sets them.
 var effects = map[string]effect{
 	"Name":                   stores,
 	"Payload":                stores,
@@ -31,7 +31,7 @@ var effects = map[string]effect{
 	"SealedSecrets":          stores,
 	"SecretsKeyID":           stores,
 	"SecretNames":            stores,
-	"Queue":                  reroutes,
+	"QualifiedQueue":         reroutes,
 	"ConcurrencyGroup":       reroutes,
 	"MaxConcurrency":         stores,
 	"IntervalSeconds":        reschedules,

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/jobs"
 	"punctual/internal/testdb/enginetest"
 )
@@ -20,7 +21,7 @@ func afterWaiting(t *testing.T, e *enginetest.Engine, job uuid.UUID, until time.
 	t.Helper()
 	lock, err := e.Pool.Begin(t.Context())
 	require.NoError(t, err)
-	_, err = db.New(lock).LockJob(t.Context(), job)
+	_, err = db.New(lock).LockJob(t.Context(), db.LockJobParams{ID: job, Namespace: access.DefaultNamespace})
 	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() { done <- do() }()
@@ -44,7 +45,7 @@ func TestChangeThatWaitsForTheLock(t *testing.T) {
 		e.Edit(job, `{"status":"PAUSED"}`)
 		to := e.Now().Truncate(time.Second).Add(2 * time.Second)
 		afterWaiting(t, e, job, to, func() error {
-			_, err := e.Jobs.Backfill(t.Context(), job, to, to)
+			_, err := e.Jobs.Backfill(t.Context(), enginetest.By, job, to, to)
 			return err
 		})
 	})
@@ -59,7 +60,7 @@ func TestChangeThatWaitsForTheLock(t *testing.T) {
 		body := fmt.Sprintf(`{"cron":"%d * * * * *"}`, passes.Second())
 		require.NoError(t, json.Unmarshal([]byte(body), &change))
 		afterWaiting(t, e, job, passes, func() error {
-			_, err := e.Jobs.Update(t.Context(), job, change)
+			_, err := e.Jobs.Update(t.Context(), enginetest.By, job, change)
 			return err
 		})
 		e.End(run, nil)

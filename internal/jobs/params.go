@@ -9,7 +9,7 @@ import (
 // createParams returns what stores a new job.
 func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 	return db.CreateJobParams{
-		ID: j.ID, Name: j.Name, Payload: j.Payload,
+		ID: j.ID, Namespace: j.Namespace, Name: j.Name, Payload: j.Payload,
 		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
 		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
 		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
@@ -18,7 +18,8 @@ func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
-		CreatedAt: now, ScheduledFor: first, Queue: j.Queue,
+		CreatedAt: now, UpdatedBy: j.UpdatedBy, ScheduledFor: first, QualifiedQueue: j.QualifiedQueue,
+		QualifiedGroup: j.QualifiedGroup,
 	}
 }
 

@@ -27,7 +27,7 @@ func TestPauseIsRecorded(t *testing.T) {
 			},
 			[]skip{{"JOB_PAUSED", "holidays", 60}},
 		},
-		"deleted":                  {func(f fixture, v View) { require.NoError(f.t, f.Delete(f.t.Context(), v.Job.ID)) }, []skip{{"JOB_PAUSED", "holidays", 60}}},
+		"deleted":                  {func(f fixture, v View) { require.NoError(f.t, f.Delete(f.t.Context(), me, v.Job.ID)) }, []skip{{"JOB_PAUSED", "holidays", 60}}},
 		"renamed, which ends none": {func(f fixture, v View) { f.update(v.Job.ID, `{"name":"other"}`) }, nil},
 		"paused again, which ends none": {
 			func(f fixture, v View) { f.update(v.Job.ID, `{"status":"PAUSED","statusReason":"more"}`) }, nil,
@@ -94,7 +94,7 @@ func TestPauseThatWasBackfilled(t *testing.T) {
 	f.update(job.Job.ID, paused)
 	f.pausedFor(job.Job.ID, time.Hour+time.Second)
 	now := time.Now()
-	done, err := f.Backfill(t.Context(), job.Job.ID, now.Add(-59*time.Minute-30*time.Second), now.Add(-30*time.Minute))
+	done, err := f.Backfill(t.Context(), me, job.Job.ID, now.Add(-59*time.Minute-30*time.Second), now.Add(-30*time.Minute))
 	require.NoError(t, err)
 	require.Positive(t, done.Runs)
 	f.update(job.Job.ID, `{"status":"ACTIVE"}`)
@@ -123,7 +123,7 @@ func TestResumeOfAJobWithNothingLeft(t *testing.T) {
 			require.Equal(t, db.JobStatusCOMPLETED, resumed.Job.Status)
 			require.Nil(t, resumed.NextRunAt)
 			require.Equal(t, []skip{{"JOB_PAUSED", "holidays", 1}}, f.skips(job.Job.ID))
-			_, err := f.Get(t.Context(), job.Job.ID)
+			_, err := f.Get(t.Context(), me, job.Job.ID)
 			require.ErrorIs(t, err, ErrNotFound, "it is deleted after its completion")
 		})
 	}

@@ -10,7 +10,7 @@ import (
 // changeRunAt makes a job run once, at an instant.
 func (f fixture) changeRunAt(job View, at time.Time) (View, error) {
 	f.t.Helper()
-	return f.Update(f.t.Context(), job.Job.ID, Change{RunAt: Given(&at), IntervalSeconds: Given[*int64](nil)})
+	return f.Update(f.t.Context(), me, job.Job.ID, Change{RunAt: Given(&at), IntervalSeconds: Given[*int64](nil)})
 }
 
 // No occurrence has two runs, so an edit cannot bring one back that has just been executed.
@@ -19,7 +19,7 @@ func TestEditToAnInstantThatHasARun(t *testing.T) {
 	f := setup(t)
 	f.exec(`select create_runs_partition(d) from unnest(array[current_date - 1, current_date]) d`)
 	at := time.Now().Add(-10 * time.Second)
-	job, err := f.Create(t.Context(), Change{Name: Given("once"), RunAt: Given(&at), IntervalSeconds: Given[*int64](nil)})
+	job, err := f.Create(t.Context(), me, Change{Name: Given("once"), RunAt: Given(&at), IntervalSeconds: Given[*int64](nil)})
 	require.NoError(t, err)
 	f.exec(`with ended as (delete from due returning *)
 		insert into runs (job_id, scheduled_for, started_at, finished_at, status, attempt, occurrences)

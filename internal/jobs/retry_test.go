@@ -16,7 +16,7 @@ func TestRetry(t *testing.T) {
 	t.Parallel()
 	retry := func(t *testing.T, e *enginetest.Engine, run uuid.UUID, policy *db.OverlapPolicy) jobs.Run {
 		t.Helper()
-		again, err := e.Jobs.Retry(t.Context(), run, policy)
+		again, err := e.Jobs.Retry(t.Context(), enginetest.By, run, policy)
 		require.NoError(t, err)
 		return again
 	}
@@ -50,13 +50,13 @@ func TestRetry(t *testing.T) {
 		e := enginetest.New(t)
 		refuse := func(run uuid.UUID, code jobs.Code, why string) {
 			t.Helper()
-			_, err := e.Jobs.Retry(t.Context(), run, nil)
+			_, err := e.Jobs.Retry(t.Context(), enginetest.By, run, nil)
 			var conflict *jobs.Conflict
 			require.ErrorAs(t, err, &conflict, why)
 			require.Equal(t, code, conflict.Code, why)
 			require.NotEmpty(t, conflict.Detail, why)
 		}
-		_, err := e.Jobs.Retry(t.Context(), uuid.Must(uuid.NewV7()), nil)
+		_, err := e.Jobs.Retry(t.Context(), enginetest.By, uuid.Must(uuid.NewV7()), nil)
 		require.ErrorIs(t, err, jobs.ErrRunNotFound)
 		id := enginetest.IDOf(e.Runs(e.Due(``).Job.ID)[0])
 		refuse(id, jobs.RunNotEnded, "it is due")

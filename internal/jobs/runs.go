@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/history"
 	"punctual/internal/runid"
 )
@@ -17,12 +18,12 @@ import (
 type Run = db.GetRunRow
 
 // GetRun returns a run, or ErrRunNotFound.
-func (s *Service) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
+func (s *Service) GetRun(ctx context.Context, by access.Caller, id uuid.UUID) (Run, error) {
 	scheduledFor, jobTail, ok := runid.Parse(id)
 	if !ok {
 		return Run{}, ErrRunNotFound
 	}
-	run, err := history.Get(ctx, s.Pool, db.GetRunParams{ScheduledFor: scheduledFor, JobTail: jobTail})
+	run, err := history.Get(ctx, s.Pool, db.GetRunParams{Namespace: by.Namespace, ScheduledFor: scheduledFor, JobTail: jobTail})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Run{}, ErrRunNotFound
 	}
@@ -35,8 +36,8 @@ func (s *Service) GetRun(ctx context.Context, id uuid.UUID) (Run, error) {
 // Retry starts a run that repeats one which did not succeed, by an overlap policy or else by the
 // job's own. The new run names the first one that was repeated. It returns ErrRunNotFound, or a
 // Conflict if the run has not ended, has succeeded, or its job is deleted.
-func (s *Service) Retry(ctx context.Context, id uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
-	before, err := s.GetRun(ctx, id)
+func (s *Service) Retry(ctx context.Context, by access.Caller, id uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
+	before, err := s.GetRun(ctx, by, id)
 	if err != nil {
 		return Run{}, err
 	}
@@ -51,7 +52,7 @@ func (s *Service) Retry(ctx context.Context, id uuid.UUID, policy *db.OverlapPol
 	if before.RetryOf != nil {
 		repeats = *before.RetryOf
 	}
-	run, err := s.start(ctx, before.JobID, start{trigger: db.RunTriggerRETRY, retryOf: &repeats, policy: policy})
+	run, err := s.start(ctx, by, before.JobID, start{trigger: db.RunTriggerRETRY, retryOf: &repeats, policy: policy})
 	if errors.Is(err, ErrNotFound) {
 		return Run{}, &Conflict{JobDeleted, "The run's job was deleted."}
 	}
@@ -60,17 +61,17 @@ func (s *Service) Retry(ctx context.Context, id uuid.UUID, policy *db.OverlapPol
 
 // Cancel makes an open run end, and returns it as it is then. It returns ErrRunNotFound, or a
 // Conflict if the run has ended.
-func (s *Service) Cancel(ctx context.Context, id uuid.UUID) (Run, error) {
-	before, err := s.GetRun(ctx, id)
+func (s *Service) Cancel(ctx context.Context, by access.Caller, id uuid.UUID) (Run, error) {
+	before, err := s.GetRun(ctx, by, id)
 	if err != nil {
 		return Run{}, err
 	}
-	err = s.editRuns(ctx, before.JobID, func(e edit) error { return e.cancel(ctx, before.ScheduledFor) })
+	err = s.editRuns(ctx, by, before.JobID, func(e edit) error { return e.cancel(ctx, before.ScheduledFor) })
 	if err != nil {
 		return Run{}, err
 	}
 	s.announceCanceled(ctx, []uuid.UUID{id}, db.RunReasonREQUESTED)
-	after, err := s.GetRun(ctx, id)
+	after, err := s.GetRun(ctx, by, id)
 	if errors.Is(err, ErrRunNotFound) {
 		return before, nil // it has succeeded meanwhile, and its job keeps failures only
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/executor"
 	"punctual/internal/history"
@@ -96,6 +97,8 @@ type edit struct {
 	*db.Queries
 	// history has the statements that read runs, which must not lock all partitions.
 	history *db.Queries
+	// by is who makes the change.
+	by access.Caller
 	// job is as it was when it was locked.
 	job Definition
 	// now is the database's time since then: later than whatever was stored under the lock before.
@@ -112,10 +115,12 @@ const (
 )
 
 // edit calls do in a transaction under the lock of a job. It returns ErrNotFound if there is no
-// such job, and otherwise the error of do, which may be called more than once.
-func (s *Service) edit(ctx context.Context, id uuid.UUID, do func(edit) error) error {
+// such job in the namespace of the caller, and otherwise the error of do, which may be called more
+// than once.
+func (s *Service) edit(ctx context.Context, by access.Caller, id uuid.UUID, do func(edit) error) error {
 	return s.transact(ctx, func(e edit) (err error) {
-		if e.job, err = e.LockJob(ctx, id); errors.Is(err, pgx.ErrNoRows) {
+		e.by = by
+		if e.job, err = e.LockJob(ctx, db.LockJobParams{ID: id, Namespace: by.Namespace}); errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		} else if err != nil {
 			return fmt.Errorf("lock the job: %w", err)
@@ -126,9 +131,9 @@ func (s *Service) edit(ctx context.Context, id uuid.UUID, do func(edit) error) e
 
 // editRuns is edit for what concerns only runs, without the lock of the job, of which do knows only
 // the id: the job may be deleted.
-func (s *Service) editRuns(ctx context.Context, job uuid.UUID, do func(edit) error) error {
+func (s *Service) editRuns(ctx context.Context, by access.Caller, job uuid.UUID, do func(edit) error) error {
 	return s.transact(ctx, func(e edit) error {
-		e.job.ID = job
+		e.by, e.job.ID = by, job
 		return e.begin(ctx, do)
 	})
 }

@@ -11,10 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/secrets"
 	"punctual/internal/testdb"
 )
+
+// me is who changes jobs.
+var me = access.Anonymous(access.DefaultNamespace)
 
 // fixture is a Service on a database of its own.
 type fixture struct {
@@ -66,14 +70,14 @@ func decode(t *testing.T, change string) (c Change) {
 
 func (f fixture) create(change string) View {
 	f.t.Helper()
-	view, err := f.Create(f.t.Context(), decode(f.t, change))
+	view, err := f.Create(f.t.Context(), me, decode(f.t, change))
 	require.NoError(f.t, err)
 	return view
 }
 
 func (f fixture) update(id uuid.UUID, change string) View {
 	f.t.Helper()
-	view, err := f.Update(f.t.Context(), id, decode(f.t, change))
+	view, err := f.Update(f.t.Context(), me, id, decode(f.t, change))
 	require.NoError(f.t, err)
 	return view
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/policy"
 	"punctual/internal/runid"
@@ -26,17 +27,17 @@ type start struct {
 
 // StartRun starts a run of a job, due now, by an overlap policy or else by the job's own. A run
 // that may not overlap and may not wait is recorded as skipped. It returns ErrNotFound.
-func (s *Service) StartRun(ctx context.Context, job uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
-	return s.start(ctx, job, start{trigger: db.RunTriggerMANUAL, policy: policy})
+func (s *Service) StartRun(ctx context.Context, by access.Caller, job uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
+	return s.start(ctx, by, job, start{trigger: db.RunTriggerMANUAL, policy: policy})
 }
 
 // start starts a run, announces it, and returns it as it is then.
-func (s *Service) start(ctx context.Context, job uuid.UUID, what start) (Run, error) {
+func (s *Service) start(ctx context.Context, by access.Caller, job uuid.UUID, what start) (Run, error) {
 	var at time.Time
 	var canceled []uuid.UUID
 	var queue *string
-	err := s.edit(ctx, job, func(e edit) (err error) {
-		queue = e.job.Queue
+	err := s.edit(ctx, by, job, func(e edit) (err error) {
+		queue = e.job.QualifiedQueue
 		at, canceled, err = e.start(ctx, what)
 		return err
 	})
@@ -45,7 +46,7 @@ func (s *Service) start(ctx context.Context, job uuid.UUID, what start) (Run, er
 	}
 	s.announce(queue, at)
 	s.announceCanceled(ctx, canceled, db.RunReasonOVERLAP)
-	run, err := s.GetRun(ctx, runid.New(job, at))
+	run, err := s.GetRun(ctx, by, runid.New(job, at))
 	if err == ErrRunNotFound { //nolint:errorlint // it is never wrapped
 		// It has succeeded already and its job keeps failures only, or its instant is a moment
 		// ahead.
@@ -103,7 +104,7 @@ func (e *edit) addRun(ctx context.Context, rows []db.Due, what start, mayOverlap
 	case mayOverlap || carrier == nil:
 		return e.StartRun(ctx, db.StartRunParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
-			ConcurrencyGroup: e.job.ConcurrencyGroup, Queue: e.job.Queue,
+			ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
 		})
 	case isOpen(carrier, from):
 		// The schedule goes on behind this run, and not from where the other one left it.
@@ -112,7 +113,7 @@ func (e *edit) addRun(ctx context.Context, rows []db.Due, what start, mayOverlap
 		}
 		return e.StartRunWithSchedule(ctx, db.StartRunWithScheduleParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
-			ConcurrencyGroup: e.job.ConcurrencyGroup, Queue: e.job.Queue,
+			ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
 		})
 	default:
 		return e.StartRunBeforeNext(ctx, db.StartRunBeforeNextParams{

@@ -187,7 +187,7 @@ func TestRunCount(t *testing.T) {
 			run := e.Begin()
 			meanwhile(e, job)
 			require.Zero(t, e.Job(job).RunCount, "it executes")
-			page, _, err := e.Jobs.List(t.Context(), jobs.List{Max: 10})
+			page, _, err := e.Jobs.List(t.Context(), enginetest.By, jobs.List{Max: 10})
 			require.NoError(t, err)
 			require.Len(t, page, 1)
 			require.Zero(t, page[0].RunCount, "it executes")

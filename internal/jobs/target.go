@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"punctual/internal/access"
 	"punctual/internal/executor"
 	"punctual/internal/secrets"
 )
@@ -34,9 +35,9 @@ func (s *Service) setTarget(job *Definition, given Target, before *Definition) (
 	if job.Target, err = json.Marshal(fields); err != nil {
 		return nil, fmt.Errorf("encode the target: %w", err)
 	}
-	job.Queue = nil
+	job.QualifiedQueue = nil
 	if queue, ok := fields["queue"].(string); ok {
-		job.Queue = &queue
+		job.QualifiedQueue = new(access.Qualified(job.Namespace, queue))
 	}
 	if before != nil {
 		if wrong, err = s.keepSecrets(job, before, kind, hidden); err != nil || len(wrong) > 0 {
@@ -59,7 +60,7 @@ func (s *Service) setTarget(job *Definition, given Target, before *Definition) (
 
 // checkGroup returns the field that is wrong if a job has a bound that nobody would keep.
 func checkGroup(job *Definition) []Field {
-	if job.ConcurrencyGroup != nil && job.Queue != nil {
+	if job.ConcurrencyGroup != nil && job.QualifiedQueue != nil {
 		return []Field{{
 			"concurrencyGroup", Conflicting,
 			"cannot be combined with a worker target: the number of workers is the limit",

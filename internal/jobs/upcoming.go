@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/policy"
 	"punctual/internal/schedule"
@@ -43,8 +44,8 @@ func (s *Service) Preview(ctx context.Context, given Change, after *time.Time, c
 }
 
 // Upcoming returns the next occurrences of a job; none if it is not active. It returns ErrNotFound.
-func (s *Service) Upcoming(ctx context.Context, id uuid.UUID, count int) ([]Occurrence, error) {
-	view, err := s.Get(ctx, id)
+func (s *Service) Upcoming(ctx context.Context, by access.Caller, id uuid.UUID, count int) ([]Occurrence, error) {
+	view, err := s.Get(ctx, by, id)
 	if err != nil || view.NextRunAt == nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func TestUpcoming(t *testing.T) {
 	t.Parallel()
 	upcoming := func(t *testing.T, e *enginetest.Engine, job uuid.UUID) (at []time.Time) {
 		t.Helper()
-		all, err := e.Jobs.Upcoming(t.Context(), job, 5)
+		all, err := e.Jobs.Upcoming(t.Context(), enginetest.By, job, 5)
 		require.NoError(t, err)
 		for _, occurrence := range all {
 			at = append(at, occurrence.ScheduledFor)

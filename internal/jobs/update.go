@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 )
 
 // Update changes a job and returns it as it is then. A change that changes nothing stores nothing.
@@ -18,10 +19,10 @@ import (
 //
 // It returns ErrNotFound, an Invalid, or a Conflict if secrets that the change leaves out cannot be
 // opened.
-func (s *Service) Update(ctx context.Context, id uuid.UUID, change Change) (View, error) {
+func (s *Service) Update(ctx context.Context, by access.Caller, id uuid.UUID, change Change) (View, error) {
 	var view View
 	var done effect
-	err := s.edit(ctx, id, func(e edit) error {
+	err := s.edit(ctx, by, id, func(e edit) error {
 		after, err := s.changed(&e, change)
 		if err != nil {
 			return err
@@ -30,7 +31,7 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, change Change) (View
 		if err := s.store(ctx, &e, after, done); err != nil {
 			return err
 		}
-		row, err := e.GetJob(ctx, id)
+		row, err := e.GetJob(ctx, db.GetJobParams{ID: id, Namespace: by.Namespace})
 		if err != nil {
 			return fmt.Errorf("read the job: %w", err)
 		}
@@ -45,10 +46,10 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, change Change) (View
 	}
 	if done.has(endsWaiting | reroutes) {
 		// Also runs that do not carry the schedule may be ready elsewhere.
-		s.announce(view.Job.Queue, time.Time{})
+		s.announce(view.Job.QualifiedQueue, time.Time{})
 		s.announceNow()
 	} else if view.scheduledFor != nil {
-		s.announce(view.Job.Queue, *view.scheduledFor)
+		s.announce(view.Job.QualifiedQueue, *view.scheduledFor)
 	}
 	return view, nil
 }
@@ -120,8 +121,8 @@ func (e *edit) endWaiting(ctx context.Context, attempts int16) error {
 
 // Pause pauses a job and stores the reason for people to read. It does nothing to a job that is
 // deleted or not active.
-func (s *Service) Pause(ctx context.Context, id uuid.UUID, reason string) error {
-	err := s.edit(ctx, id, func(e edit) error {
+func (s *Service) Pause(ctx context.Context, by access.Caller, id uuid.UUID, reason string) error {
+	err := s.edit(ctx, by, id, func(e edit) error {
 		if e.job.Status != db.JobStatusACTIVE {
 			return nil
 		}
@@ -137,8 +138,8 @@ func (s *Service) Pause(ctx context.Context, id uuid.UUID, reason string) error 
 
 // Delete hides a job and ends its schedule. A run that executes ends on its own; one that waits
 // ends at once. It returns ErrNotFound.
-func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
-	err := s.edit(ctx, id, func(e edit) error {
+func (s *Service) Delete(ctx context.Context, by access.Caller, id uuid.UUID) error {
+	err := s.edit(ctx, by, id, func(e edit) error {
 		if err := s.recordPause(ctx, &e); err != nil {
 			return err
 		}

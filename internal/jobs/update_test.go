@@ -58,7 +58,7 @@ func TestUpdateWithoutTheKeyOfTheSecrets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			job := first.create(sealed)
-			_, err := second.Update(t.Context(), job.Job.ID, decode(t, `{"target":`+c.target+`}`))
+			_, err := second.Update(t.Context(), me, job.Job.ID, decode(t, `{"target":`+c.target+`}`))
 			switch {
 			case c.code != "":
 				var conflict *Conflict
@@ -77,7 +77,7 @@ func TestUpdateWithoutTheKeyOfTheSecrets(t *testing.T) {
 func TestCreateWithoutAKey(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	_, err := f.Create(t.Context(), decode(t, `{"name":"x","intervalInSeconds":60,
+	_, err := f.Create(t.Context(), me, decode(t, `{"name":"x","intervalInSeconds":60,
 		"target":{"type":"http","url":"https://example.com","secretHeaders":{"A":"s"}}}`))
 	requireInvalid(t, err, map[string]Code{"target.secretHeaders": SecretKeyMissing})
 }
@@ -95,14 +95,14 @@ func TestCreateForAnInstantThatHasPassed(t *testing.T) {
 	}
 	require.Equal(t, 3, f.count(`select count(*) from due where ready_at > scheduled_for and ready_at <= clock_timestamp()`),
 		"ready from now on, so that no misfire policy drops it")
-	_, err := f.Create(t.Context(), decode(t, at(2*time.Minute)))
+	_, err := f.Create(t.Context(), me, decode(t, at(2*time.Minute)))
 	requireInvalid(t, err, map[string]Code{"runAt": NeverDue})
 
 	job := f.create(`{"name":"x","runAt":"2100-01-01T00:00:00Z"}`)
 	require.NotNil(t, f.update(job.Job.ID, at(time.Second)).NextRunAt, "also by a change")
 	f.exec(`delete from due`)
 	f.exec(`update jobs set status = 'COMPLETED'`)
-	_, err = f.Update(t.Context(), job.Job.ID, decode(t, `{"status":"ACTIVE"}`))
+	_, err = f.Update(t.Context(), me, job.Job.ID, decode(t, `{"status":"ACTIVE"}`))
 	requireInvalid(t, err, map[string]Code{"runAt": NeverDue})
 }
 
@@ -114,8 +114,8 @@ func TestRunsThatWaitEndAtOnce(t *testing.T) {
 		end    func(fixture, View)
 		ready  int
 	}{
-		"deleted":                {`{"type":"log"}`, func(f fixture, v View) { require.NoError(f.t, f.Delete(f.t.Context(), v.Job.ID)) }, 1},
-		"deleted, of workers":    {`{"type":"worker","queue":"q"}`, func(f fixture, v View) { require.NoError(f.t, f.Delete(f.t.Context(), v.Job.ID)) }, 1},
+		"deleted":                {`{"type":"log"}`, func(f fixture, v View) { require.NoError(f.t, f.Delete(f.t.Context(), me, v.Job.ID)) }, 1},
+		"deleted, of workers":    {`{"type":"worker","queue":"q"}`, func(f fixture, v View) { require.NoError(f.t, f.Delete(f.t.Context(), me, v.Job.ID)) }, 1},
 		"fewer attempts":         {`{"type":"log"}`, func(f fixture, v View) { f.update(v.Job.ID, `{"maxAttempts":1}`) }, 1},
 		"enough attempts remain": {`{"type":"log"}`, func(f fixture, v View) { f.update(v.Job.ID, `{"maxAttempts":2}`) }, 0},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/policy"
 )
@@ -60,8 +61,8 @@ func latest(a, b *time.Time) *time.Time {
 }
 
 // Get returns a job, or ErrNotFound.
-func (s *Service) Get(ctx context.Context, id uuid.UUID) (View, error) {
-	row, err := s.queries.GetJob(ctx, id)
+func (s *Service) Get(ctx context.Context, by access.Caller, id uuid.UUID) (View, error) {
+	row, err := s.queries.GetJob(ctx, db.GetJobParams{ID: id, Namespace: by.Namespace})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return View{}, ErrNotFound
 	}
@@ -91,11 +92,11 @@ type Place struct {
 
 // List returns a page of jobs, and whether there may be more. It returns fewer than l.Max if their
 // payloads would have more than about 8 MiB, which bounds the memory that a list takes.
-func (s *Service) List(ctx context.Context, l List) (views []View, more bool, err error) {
+func (s *Service) List(ctx context.Context, by access.Caller, l List) (views []View, more bool, err error) {
 	size, left := 0, int(l.Max)
 	for next := min(firstRead, left); next > 0; {
 		l.Max = int32(next)
-		read, err := s.read(ctx, l)
+		read, err := s.read(ctx, by, l)
 		if err != nil {
 			return nil, false, err
 		}
@@ -125,10 +126,10 @@ const (
 )
 
 // read reads jobs by one statement.
-func (s *Service) read(ctx context.Context, l List) ([]View, error) {
+func (s *Service) read(ctx context.Context, by access.Caller, l List) ([]View, error) {
 	after := cmp.Or(l.After, &firstPlace)
 	rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{
-		Status: l.Status, AfterCreatedAt: after.CreatedAt, AfterID: after.ID, SkipRows: l.Skip, MaxRows: l.Max,
+		Namespace: by.Namespace, Status: l.Status, AfterCreatedAt: after.CreatedAt, AfterID: after.ID, SkipRows: l.Skip, MaxRows: l.Max,
 	})
 	views := make([]View, len(rows))
 	for i := range rows {
@@ -141,6 +142,6 @@ func (s *Service) read(ctx context.Context, l List) ([]View, error) {
 var firstPlace = Place{CreatedAt: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)}
 
 // Count counts the jobs of a status, or all, up to a number.
-func (s *Service) Count(ctx context.Context, status *db.JobStatus, upTo int32) (int64, error) {
-	return s.queries.CountJobs(ctx, db.CountJobsParams{Status: status, MaxCount: upTo})
+func (s *Service) Count(ctx context.Context, by access.Caller, status *db.JobStatus, upTo int32) (int64, error) {
+	return s.queries.CountJobs(ctx, db.CountJobsParams{Namespace: by.Namespace, Status: status, MaxCount: upTo})
 }

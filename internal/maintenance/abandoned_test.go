@@ -80,11 +80,12 @@ func abandonRuns(t *testing.T, pool *pgxpool.Pool, n int) {
 		insert into jobs (`+columns+`)
 		select `+columns+`
 		from generate_series(1, $1::integer) as i, jsonb_populate_record(null::jobs, jsonb_build_object(
-			'id', '00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'), 'name', 'x', 'payload', '{}'::jsonb,
+			'id', '00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'), 'namespace', 'default', 'name', 'x', 'payload', '{}'::jsonb,
 			'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
 			'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 			'max_attempts', 3, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
-			'run_history', 'ALL', 'status', 'ACTIVE', 'run_count', 0, 'created_at', now(), 'updated_at', now())) as job`, n)
+			'run_history', 'ALL', 'status', 'ACTIVE', 'run_count', 0, 'created_at', now(), 'version', 1,
+			'updated_by', 'test', 'suspended', false, 'updated_at', now())) as job`, n)
 	require.NoError(t, err)
 	_, err = pool.Exec(t.Context(), `
 		insert into due (job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at)
@@ -147,8 +148,8 @@ func TestAbandoned(t *testing.T) {
 		t.Parallel()
 		q, pool := setup(t)
 		_, err := pool.Exec(t.Context(), `
-			insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
-			select gen_random_uuid(), 'test', now(), '1 minute', '{}', '{}' from generate_series(1, 600)`)
+			insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors)
+			select gen_random_uuid(), 'test', now(), 'default/q', '1 minute', '{}', '{}' from generate_series(1, 600)`)
 		require.NoError(t, err)
 		duty := maintenance.Abandoned(q, func() { t.Error("nothing was held") })
 		for _, left := range []int{100, 0} {

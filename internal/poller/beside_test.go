@@ -16,6 +16,7 @@ import (
 	"punctual/internal/jobs"
 	"punctual/internal/poller"
 	"punctual/internal/runs"
+	"punctual/internal/testdb/enginetest"
 )
 
 func TestDetachedSchedule(t *testing.T) {
@@ -27,10 +28,10 @@ func TestDetachedSchedule(t *testing.T) {
 			p.IntervalSeconds, p.ScheduledFor = new(int64(1)), p.CreatedAt.Add(3661*time.Second)
 			p.AnchorAt = new(p.AnchorAt.Add(-time.Hour))
 		})
-		view, err := b.Jobs.Get(t.Context(), job)
+		view, err := b.Jobs.Get(t.Context(), enginetest.By, job)
 		require.NoError(t, err)
 		from := view.Job.AnchorAt.Add(time.Minute)
-		done, err := b.Jobs.Backfill(t.Context(), job, from, from)
+		done, err := b.Jobs.Backfill(t.Context(), enginetest.By, job, from, from)
 		require.NoError(t, err)
 		require.Equal(t, jobs.Backfilled{Runs: 1, Occurrences: 1}, done)
 		require.Equal(t, 1, b.drain(executorFunc(func(context.Context, executor.Run) error {

@@ -144,7 +144,7 @@ func TestGroup(t *testing.T) {
 				}
 				b.Exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group)
 					select case when $2 then j.id else $1 end, now() - interval '1 min' - row_number() over () * interval '1 ms',
-						now() - interval '1 min', false, 'BACKFILL', 'crowd'
+						now() - interval '1 min', false, 'BACKFILL', 'default/crowd'
 					from generate_series(1, case when $2 then 1 else 10000 end), jobs j
 					where not $2 or j.id <> $1`, crowd, c.isFull)
 				other := b.groupedJob("other", 1, 3600)

@@ -13,12 +13,13 @@ import (
 	"punctual/internal/executor"
 	"punctual/internal/jobs"
 	"punctual/internal/runs"
+	"punctual/internal/testdb/enginetest"
 )
 
 // edit changes a job as the API does.
 func (b bench) edit(job uuid.UUID, change jobs.Change) {
 	b.T.Helper()
-	_, err := b.Jobs.Update(b.T.Context(), job, change)
+	_, err := b.Jobs.Update(b.T.Context(), enginetest.By, job, change)
 	require.NoError(b.T, err)
 }
 
@@ -80,7 +81,7 @@ func (b bench) whoClaims() (who string, leaseID uuid.UUID) {
 	for _, queue := range []string{"first", "second"} {
 		leaseID = uuid.Must(uuid.NewV7())
 		queued, err := b.ClaimQueued(b.T.Context(), db.ClaimQueuedParams{
-			Token: runs.NewToken(), Queue: queue, LeaseIds: []uuid.UUID{leaseID}, Holders: []string{"test"},
+			Token: runs.NewToken(), Queue: "default/" + queue, LeaseIds: []uuid.UUID{leaseID}, Holders: []string{"test"},
 			Durations: []time.Duration{time.Minute},
 		})
 		require.NoError(b.T, err)
@@ -128,7 +129,7 @@ func TestHandover(t *testing.T) {
 				job := b.job(func(p *db.CreateJobParams) {
 					switch c.from {
 					case workers:
-						p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
+						p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 					case "instances by turns":
 						p.ConcurrencyGroup, p.MaxConcurrency = new("group"), new(int32(1))
 					}
@@ -194,7 +195,7 @@ func TestHandover(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
-			p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
+			p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 		})
 		_, _ = b.whoClaims()
 		change := inGroup(new("group"))
@@ -231,7 +232,7 @@ func TestHandover(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
 				job := b.job(func(p *db.CreateJobParams) {
-					p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
+					p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 				})
 				_, _ = b.whoClaims()
 				isPutBack := make(chan error, 1)
@@ -252,7 +253,7 @@ func TestHandover(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
-			p.Target, p.Queue = []byte(`{"type":"worker","queue":"first"}`), new("first")
+			p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 		})
 		_, err := b.startRun(job, db.OverlapPolicyBUFFERONE)
 		require.NoError(t, err)

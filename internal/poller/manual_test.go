@@ -14,17 +14,18 @@ import (
 	"punctual/internal/executor"
 	"punctual/internal/jobs"
 	"punctual/internal/poller"
+	"punctual/internal/testdb/enginetest"
 )
 
 // startRun starts a run by hand and returns its instant.
 func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, err error) {
-	run, err := b.Jobs.StartRun(b.T.Context(), job, &policy)
+	run, err := b.Jobs.StartRun(b.T.Context(), enginetest.By, job, &policy)
 	return run.ScheduledFor, err
 }
 
 // toggle pauses the job, or resumes it.
 func (b bench) toggle(job uuid.UUID) error {
-	view, err := b.Jobs.Get(b.T.Context(), job)
+	view, err := b.Jobs.Get(b.T.Context(), enginetest.By, job)
 	if err != nil {
 		return err
 	}
@@ -32,7 +33,7 @@ func (b bench) toggle(job uuid.UUID) error {
 	if view.Job.Status == db.JobStatusPAUSED {
 		to = db.JobStatusACTIVE
 	}
-	_, err = b.Jobs.Update(b.T.Context(), job, jobs.Change{Status: jobs.Given(to)})
+	_, err = b.Jobs.Update(b.T.Context(), enginetest.By, job, jobs.Change{Status: jobs.Given(to)})
 	return err
 }
 

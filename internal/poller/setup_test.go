@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/executor"
 	"punctual/internal/lease"
 	"punctual/internal/logging"
@@ -80,13 +81,14 @@ func (b bench) job(change func(*db.CreateJobParams)) uuid.UUID {
 	require.NoError(b.T, err)
 	created := now.Add(-61 * time.Second)
 	params := db.CreateJobParams{
-		ID: uuid.Must(uuid.NewV7()), Name: "due", Payload: []byte(`{"n":1}`),
+		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`{"n":1}`),
 		Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created, ScheduledFor: created.Add(time.Minute),
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 	}
 	change(&params)
+	params.QualifiedGroup = access.QualifiedOrNil(params.Namespace, params.ConcurrencyGroup)
 	_, err = b.CreateJob(b.T.Context(), params)
 	require.NoError(b.T, err)
 	return params.ID

@@ -34,10 +34,10 @@ func sealedJob(t *testing.T, pool *pgxpool.Pool, ring secrets.Keyring, secret st
 	sealed, err := ring.Seal([]byte(secret), id[:])
 	require.NoError(t, err)
 	_, err = pool.Exec(t.Context(), `
-		insert into jobs (id, name, payload, run_at, jitter_seconds, delete_after_completion, misfire_policy, overlap_policy,
+		insert into jobs (id, namespace, updated_by, name, payload, run_at, jitter_seconds, delete_after_completion, misfire_policy, overlap_policy,
 			max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, run_history, status, created_at, updated_at,
 			sealed_secrets, secrets_key_id, secret_names, target)
-		values ($1, 'sealed', '1', now(), 0, false, 'SKIP', 'SKIP', 1, 0, 0, 1, 'ALL', 'COMPLETED', now(), now(), $2, $3, '{x}', '{}')`,
+		values ($1, 'default', 'test', 'sealed', '1', now(), 0, false, 'SKIP', 'SKIP', 1, 0, 0, 1, 'ALL', 'COMPLETED', now(), now(), $2, $3, '{x}', '{}')`,
 		id, sealed.Ciphertext, sealed.KeyID)
 	require.NoError(t, err)
 	return id

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/policy"
 )
 
@@ -39,7 +40,7 @@ func (s Store) logUnchanged(ctx context.Context, e *Ended, err error) {
 
 // completeJob completes the job if it has had its maxRuns.
 func (s Store) completeJob(ctx context.Context, e *Ended) error {
-	completed, err := s.Jobs.CompleteUsedUp(ctx, e.Due.JobID)
+	completed, err := s.Jobs.CompleteUsedUp(ctx, access.System(e.Job.Namespace), e.Due.JobID)
 	if completed && s.LogRuns {
 		s.Logger.InfoContext(ctx, "job completed", "jobId", e.Due.JobID, "runId", e.RunID())
 	}
@@ -65,7 +66,7 @@ func (s Store) pauseJob(ctx context.Context, e *Ended) error {
 	if reason == "" {
 		return nil
 	}
-	if err := s.Jobs.Pause(ctx, e.Due.JobID, reason); err != nil {
+	if err := s.Jobs.Pause(ctx, access.System(e.Job.Namespace), e.Due.JobID, reason); err != nil {
 		return err
 	}
 	s.logPause(ctx, e, reason)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/executor"
 	"punctual/internal/policy"
 )
@@ -21,12 +22,12 @@ type follower struct {
 	completed int
 }
 
-func (f *follower) Pause(_ context.Context, _ uuid.UUID, reason string) error {
+func (f *follower) Pause(_ context.Context, _ access.Caller, _ uuid.UUID, reason string) error {
 	f.paused = append(f.paused, reason)
 	return nil
 }
 
-func (f *follower) CompleteUsedUp(context.Context, uuid.UUID) (bool, error) {
+func (f *follower) CompleteUsedUp(context.Context, access.Caller, uuid.UUID) (bool, error) {
 	f.completed++
 	return true, nil
 }

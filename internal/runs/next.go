@@ -68,7 +68,7 @@ func (r *run) next() policy.Step {
 // If the job was edited meanwhile, its new queue counts.
 func (e *Ended) nextQueue() *string {
 	if e.Due.RevisedAt != nil && e.retryAt.IsZero() {
-		return e.Job.Queue
+		return e.Job.QualifiedQueue
 	}
 	return e.Due.Queue
 }

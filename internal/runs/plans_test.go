@@ -125,10 +125,10 @@ func requireBounded(t *testing.T, plan node, jobs, most int, name string) {
 func fill(t *testing.T, pool *pgxpool.Pool, jobs int) {
 	t.Helper()
 	for _, sql := range []string{
-		fmt.Sprintf(`insert into jobs (id, name, payload, target, interval_seconds, anchor_at, jitter_seconds,
+		fmt.Sprintf(`insert into jobs (id, namespace, updated_by, name, payload, target, interval_seconds, anchor_at, jitter_seconds,
 			delete_after_completion, misfire_policy, overlap_policy, max_attempts, min_backoff_seconds,
 			max_backoff_seconds, attempt_deadline_seconds, run_history, status, created_at, updated_at)
-		select gen_random_uuid(), 'job', 'null', '{"type":"log"}', 60, now(), 0, false, 'FIRE_ALL', 'SKIP', 3, 1, 1,
+		select gen_random_uuid(), 'default', 'test', 'job', 'null', '{"type":"log"}', 60, now(), 0, false, 'FIRE_ALL', 'SKIP', 3, 1, 1,
 			60, 'ALL', 'ACTIVE', now(), now()
 		from generate_series(1, %d)`, jobs),
 		`insert into due (job_id, scheduled_for, ready_at, carries_schedule)

@@ -11,16 +11,17 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 )
 
 // Jobs changes jobs.
 type Jobs interface {
 	// Pause pauses a job and stores the reason for people to read. It does nothing to a job that
 	// is deleted or not active.
-	Pause(ctx context.Context, job uuid.UUID, reason string) error
+	Pause(ctx context.Context, by access.Caller, job uuid.UUID, reason string) error
 	// CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether
 	// it did. It does nothing to a job that is deleted or not active.
-	CompleteUsedUp(ctx context.Context, job uuid.UUID) (bool, error)
+	CompleteUsedUp(ctx context.Context, by access.Caller, job uuid.UUID) (bool, error)
 }
 
 // Store opens claimed runs and stores how they ended.

@@ -203,7 +203,7 @@ with held as (
     order by job_id, scheduled_for
 ), lost as (
     -- The same rows, looked up by key, with their job and with who held them.
-    select a.job_id, a.scheduled_for, a.token, j.queue, j.max_attempts, j.concurrency_group, l.holder,
+    select a.job_id, a.scheduled_for, a.token, j.qualified_queue, j.max_attempts, j.qualified_group, l.holder,
         case when l.duration is not null then l.created_at end as leased_at
     from (
         select
@@ -216,8 +216,8 @@ with held as (
     left join leases l on l.id = a.lease_id
 ), freed as (
     update due d
-    set lease_id = null, queue = l.queue, concurrency_group = l.concurrency_group,
-        awaits_worker = awaits_worker(l.queue, d.cancel_reason, d.attempt, l.max_attempts),
+    set lease_id = null, queue = l.qualified_queue, concurrency_group = l.qualified_group,
+        awaits_worker = awaits_worker(l.qualified_queue, d.cancel_reason, d.attempt, l.max_attempts),
         -- A run that had used up its attempts was claimed only to be ended: no attempt was lost.
         attempt = d.attempt - (d.attempt > l.max_attempts)::integer,
         failed_attempts = case
@@ -242,7 +242,7 @@ select
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     (queue, concurrency_group, awaits_worker) = (
-        select j.queue, j.concurrency_group, awaits_worker(j.queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+        select j.qualified_queue, j.qualified_group, awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
         from jobs j
         where j.id = d.job_id
     )

@@ -65,14 +65,14 @@ with completion as (
         -- The occurrences that came due while the manual run waited were skipped with this run.
         revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
         -- Where the row waits, from the job if that was changed while the run was in flight.
-        queue = case when d.revised_at is null then d.queue else (select j.queue from jobs j where j.id = d.job_id) end,
+        queue = case when d.revised_at is null then d.queue else (select j.qualified_queue from jobs j where j.id = d.job_id) end,
         awaits_worker = case
             when d.revised_at is null then d.queue is not null
-            else exists (select from jobs j where j.id = d.job_id and j.queue is not null)
+            else exists (select from jobs j where j.id = d.job_id and j.qualified_queue is not null)
         end,
         concurrency_group = case
             when d.revised_at is null then d.concurrency_group
-            else (select j.concurrency_group from jobs j where j.id = d.job_id)
+            else (select j.qualified_group from jobs j where j.id = d.job_id)
         end,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         run_count = d.run_count + (c.attempt > 0)::integer,
@@ -183,7 +183,7 @@ with failure as (
         unnest((select @failed_attempts::jsonb[])) as failed_attempt
 ), job as (
     -- Its jobs, locked.
-    select j.id, j.queue, j.concurrency_group, j.max_attempts, j.deleted_at
+    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts, j.deleted_at
     from jobs j
     where j.id in (select f.job_id from failure f)
     order by j.id
@@ -194,8 +194,8 @@ set ready_at = case
         when d.cancel_reason is null and j.deleted_at is null and d.attempt < j.max_attempts then f.ready_at
         else d.scheduled_for
     end,
-    queue = j.queue, concurrency_group = j.concurrency_group,
-    awaits_worker = awaits_worker(j.queue, d.cancel_reason, d.attempt, j.max_attempts),
+    queue = j.qualified_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, d.attempt, j.max_attempts),
     lease_id = null, failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
 join job j on j.id = f.job_id

@@ -10,26 +10,26 @@ with first as (
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     values (
         @id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, @created_at::timestamptz), true,
-        @concurrency_group, sqlc.narg(queue), sqlc.narg(queue)::text is not null
+        sqlc.narg(qualified_group), sqlc.narg(qualified_queue), sqlc.narg(qualified_queue)::text is not null
     )
 )
 insert into jobs (
-    id, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
+    id, namespace, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
     interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
     delete_after_completion,
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
     max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group,
     max_concurrency,
-    status, created_at, updated_at
+    status, created_at, updated_at, updated_by
 )
 values (
-    @id, @name, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names,
+    @id, @namespace, @name, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names,
     @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs, @jitter_seconds,
     @delete_after_completion,
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
     @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
     @max_concurrency,
-    'ACTIVE', @created_at, @created_at
+    'ACTIVE', @created_at, @created_at, @updated_by
 )
 returning *;
 
@@ -44,7 +44,7 @@ select
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
-where j.id = @id and j.deleted_at is null;
+where j.id = @id and j.namespace = @namespace and j.deleted_at is null;
 
 -- name: ListJobs :many
 -- Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are
@@ -57,7 +57,7 @@ select
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
-where j.deleted_at is null
+where j.namespace = @namespace and j.deleted_at is null
   and (sqlc.narg(status)::job_status is null or j.status = sqlc.narg(status))
   and (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid)
 order by j.created_at desc, j.id desc
@@ -69,7 +69,7 @@ select count(*)
 from (
     select
     from jobs
-    where deleted_at is null
+    where namespace = @namespace and deleted_at is null
       and (sqlc.narg(status)::job_status is null or status = sqlc.narg(status))
     limit @max_count
 ) as counted;
@@ -89,7 +89,7 @@ select exists (
 -- does not lock the job's row, so a change never delays a run.
 select *
 from jobs
-where id = @id and deleted_at is null
+where id = @id and namespace = @namespace and deleted_at is null
 for update;
 
 -- name: UpdateJob :exec

@@ -52,8 +52,8 @@ with candidate as (
     returning d.*
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
-    insert into leases (id, holder, expires_at, duration, job_ids, scheduled_fors)
-    select c.lease_id, min(a.holder), now() + min(a.duration), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
+    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors)
+    select c.lease_id, min(a.holder), now() + min(a.duration), @queue, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
     from claimed c
     join (
         select distinct on (e.id) e.id, e.holder, e.duration
@@ -79,7 +79,8 @@ select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as rea
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = @scheduled_for
 join leases l on l.id = claimed.lease_id
-where substring(uuid_send(j.id) from 9) = @job_tail::bytea and claimed.token = @token and claimed.awaits_worker;
+where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace
+  and claimed.token = @token and claimed.awaits_worker;
 
 -- name: ListOverdue :many
 -- The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
@@ -121,17 +122,7 @@ with recursive queue as (
 select q.queue::text as queue, q.ready_at::timestamptz as ready_at
 from queue q
 where q.ready_at < now() - @waited::interval
-  and not exists (
-      -- Runs of the queue that workers hold.
-      select
-      from (
-          select id as lease_id, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
-          from leases
-          where job_ids is not null
-      ) h
-      join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
-      where d.queue = q.queue
-  );
+  and not exists (select from leases l where l.queue = q.queue);
 
 -- name: Release :execrows
 -- Puts a run back that a worker holds, as if it had not been claimed, to wait where its job is
@@ -139,15 +130,15 @@ where q.ready_at < now() - @waited::interval
 -- once. Safe under concurrency: guarded by the token, and the job is locked before it is read, so
 -- an edit in progress is seen.
 with job as (
-    select j.id, j.queue, j.concurrency_group, j.max_attempts
+    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts
     from jobs j
     where j.id = @job_id
     for share
 )
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
-    ready_at = greatest(now(), d.ready_at), queue = j.queue, concurrency_group = j.concurrency_group,
-    awaits_worker = awaits_worker(j.queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+    ready_at = greatest(now(), d.ready_at), queue = j.qualified_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
 from job j
 where j.id = d.job_id
   and d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.token = @token and d.lease_id is not null;
@@ -156,7 +147,7 @@ where j.id = d.job_id
 -- Like RenewLease, for as long as the worker asked for.
 update leases
 set expires_at = now() + duration
-where id = @id and duration is not null and expires_at > now()
+where id = @id and starts_with(queue, @namespace::text || '/') and expires_at > now()
 returning expires_at;
 
 -- name: ListCanceledOfWorker :many

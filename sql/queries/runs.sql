@@ -8,14 +8,14 @@ select
     null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = @scheduled_for
-where substring(uuid_send(j.id) from 9) = @job_tail::bytea
+where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace
 union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
     r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = @scheduled_for
-where substring(uuid_send(j.id) from 9) = @job_tail::bytea;
+where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace;
 
 -- name: ListRuns :many
 -- Returns the runs of a job from one instant on (included) and before another, newest first. Runs

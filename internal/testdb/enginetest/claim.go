@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/broker"
 	"punctual/internal/executor"
 	"punctual/internal/lease"
@@ -114,7 +115,7 @@ func (e *Engine) Broker() *broker.Broker {
 func (e *Engine) Lease(queue string) *broker.Lease {
 	e.T.Helper()
 	held, err := e.Broker().Lease(e.T.Context(), broker.Ask{
-		Queue: queue, MaxRuns: 1, Duration: time.Minute, Holder: "worker",
+		Queue: access.Qualified(By.Namespace, queue), MaxRuns: 1, Duration: time.Minute, Holder: "worker",
 	})
 	require.NoError(e.T, err)
 	return held

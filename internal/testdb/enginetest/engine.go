@@ -17,6 +17,7 @@ import (
 
 	"punctual/api"
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/history"
 	"punctual/internal/jobs"
@@ -32,6 +33,9 @@ type Engine struct {
 	Pool *pgxpool.Pool
 	Jobs *jobs.Service
 }
+
+// By is who changes jobs.
+var By = access.Anonymous(access.DefaultNamespace)
 
 var discard = slog.New(slog.DiscardHandler)
 
@@ -55,7 +59,7 @@ func New(t *testing.T) *Engine {
 // Create creates a job.
 func (e *Engine) Create(body string) jobs.View {
 	e.T.Helper()
-	view, err := e.Jobs.Create(e.T.Context(), e.change(body))
+	view, err := e.Jobs.Create(e.T.Context(), By, e.change(body))
 	require.NoError(e.T, err, "create %s", body)
 	return view
 }
@@ -72,7 +76,7 @@ func (e *Engine) Due(more string) jobs.View {
 // Edit changes a job.
 func (e *Engine) Edit(job uuid.UUID, body string) jobs.View {
 	e.T.Helper()
-	view, err := e.Jobs.Update(e.T.Context(), job, e.change(body))
+	view, err := e.Jobs.Update(e.T.Context(), By, job, e.change(body))
 	require.NoError(e.T, err, "change it to %s", body)
 	return view
 }
@@ -86,13 +90,13 @@ func (e *Engine) change(body string) (c jobs.Change) {
 // Delete deletes a job.
 func (e *Engine) Delete(job uuid.UUID) {
 	e.T.Helper()
-	require.NoError(e.T, e.Jobs.Delete(e.T.Context(), job))
+	require.NoError(e.T, e.Jobs.Delete(e.T.Context(), By, job))
 }
 
 // Job reads a job.
 func (e *Engine) Job(id uuid.UUID) jobs.View {
 	e.T.Helper()
-	view, err := e.Jobs.Get(e.T.Context(), id)
+	view, err := e.Jobs.Get(e.T.Context(), By, id)
 	require.NoError(e.T, err)
 	return view
 }
@@ -104,7 +108,7 @@ func (e *Engine) Start(job uuid.UUID, policy db.OverlapPolicy) jobs.Run {
 	if policy != "" {
 		overlap = &policy
 	}
-	run, err := e.Jobs.StartRun(e.T.Context(), job, overlap)
+	run, err := e.Jobs.StartRun(e.T.Context(), By, job, overlap)
 	require.NoError(e.T, err)
 	return run
 }
@@ -112,7 +116,7 @@ func (e *Engine) Start(job uuid.UUID, policy db.OverlapPolicy) jobs.Run {
 // Cancel cancels an open run.
 func (e *Engine) Cancel(run uuid.UUID) jobs.Run {
 	e.T.Helper()
-	canceled, err := e.Jobs.Cancel(e.T.Context(), run)
+	canceled, err := e.Jobs.Cancel(e.T.Context(), By, run)
 	require.NoError(e.T, err)
 	return canceled
 }
@@ -120,7 +124,7 @@ func (e *Engine) Cancel(run uuid.UUID) jobs.Run {
 // Run reads a run.
 func (e *Engine) Run(id uuid.UUID) jobs.Run {
 	e.T.Helper()
-	run, err := e.Jobs.GetRun(e.T.Context(), id)
+	run, err := e.Jobs.GetRun(e.T.Context(), By, id)
 	require.NoError(e.T, err)
 	return run
 }

@@ -14,6 +14,7 @@ create type run_reason as enum (
 -- when the job is edited, paused, completed or deleted.
 create table jobs (
     id uuid primary key,
+    namespace text not null,
     name text not null,
     -- json, not jsonb: the target receives the payload byte for byte as the client gave it.
     payload json not null,
@@ -48,8 +49,11 @@ create table jobs (
     -- What executes the runs, as openapi.yaml describes it, without its secrets. json, like the
     -- payload.
     target json not null,
-    -- Where workers lease the job's runs. Null: an instance executes them.
-    queue text generated always as (target ->> 'queue') stored,
+    -- Where the job's runs wait, by names that no other namespace can have: <namespace>/<name>. The
+    -- queue in which workers lease them (null: an instance executes them), and the concurrency
+    -- group.
+    qualified_queue text generated always as (namespace || '/' || (target ->> 'queue')) stored,
+    qualified_group text generated always as (namespace || '/' || concurrency_group) stored,
     -- The target's secrets, sealed with the named key (internal/secrets) and bound to the job's id.
     sealed_secrets bytea,
     secrets_key_id text,
@@ -67,7 +71,14 @@ create table jobs (
     last_run_at timestamptz,
     run_count bigint not null default 0,
     created_at timestamptz not null,
+    -- The number of the definition, raised by each request that changes it. What the service itself
+    -- does to a job, such as completing it, raises nothing.
+    version integer not null default 1,
+    -- When and by whom this version was made, in the form of audit.actor.
     updated_at timestamptz not null,
+    updated_by text not null,
+    -- Whether it is paused because its namespace is suspended, and is to go on afterwards.
+    suspended boolean not null default false,
     -- A deleted job is hidden, and stays as long as its runs do: runs are found through their job.
     deleted_at timestamptz,
 
@@ -90,12 +101,28 @@ create table jobs (
     )
 );
 
-create index jobs_newest on jobs (created_at desc, id desc) where deleted_at is null;
-create index jobs_newest_by_status on jobs (status, created_at desc, id desc) where deleted_at is null;
+create index jobs_newest on jobs (namespace, created_at desc, id desc) where deleted_at is null;
+create index jobs_newest_by_status on jobs (namespace, status, created_at desc, id desc) where deleted_at is null;
+create index jobs_suspended on jobs (namespace, id) where suspended and deleted_at is null;
 create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id is not null;
 -- A run's id ends with the last eight bytes of its job's id. This index leads from there to the
 -- job.
 create unique index jobs_run_tail on jobs (substring(uuid_send(id) from 9));
+
+-- The definitions that jobs had before the one that they have. A change stores the old one under
+-- the lock of the job, so a job that is never changed has no row here.
+create table job_versions (
+    job_id uuid not null,
+    version integer not null,
+    -- When and by whom this version was made, as jobs.updated_at and jobs.updated_by.
+    updated_at timestamptz not null,
+    updated_by text not null,
+    superseded_at timestamptz not null,
+    -- The row of jobs, without the sealed secrets. json, because it contains the payload.
+    definition json not null,
+
+    primary key (job_id, version)
+);
 
 -- The right to execute runs, limited in time: one row for each instance, and one for each lease of
 -- a worker. A heartbeat renews it. It is written every few seconds, so it must stay small enough to
@@ -106,14 +133,15 @@ create table leases (
     holder text not null,
     expires_at timestamptz not null,
     created_at timestamptz not null default now(),
-    -- Only for workers' leases: for how long a heartbeat extends the lease, and the runs it holds.
-    -- So these runs are found when the lease expires, without reading what else waits in the
-    -- queues.
+    -- Only for workers' leases: the queue (as in due), for how long a heartbeat extends the lease,
+    -- and the runs it holds. So these runs are found when the lease expires, without reading what
+    -- else waits in the queues.
+    queue text,
     duration interval,
     job_ids uuid[],
     scheduled_fors timestamptz[],
 
-    constraint leases_of_workers_hold check (num_nulls(duration, job_ids, scheduled_fors) in (0, 3))
+    constraint leases_of_workers_hold check (num_nulls(queue, duration, job_ids, scheduled_fors) in (0, 4))
 ) with (fillfactor = 50);
 
 -- What is still to be executed: one row for the next occurrence of each active job, and one for
@@ -154,9 +182,10 @@ create table due (
     -- When the job's schedule was changed while this run was in flight. Occurrences of the new
     -- schedule count from here.
     revised_at timestamptz,
-    -- The job's concurrency group. Rows of a group are claimed in turns (ClaimGrouped).
+    -- The job's concurrency group (jobs.qualified_group). Rows of a group are claimed in turns
+    -- (ClaimGrouped).
     concurrency_group text,
-    -- The job's queue. Null: an instance executes it.
+    -- The job's queue (jobs.qualified_queue). Null: an instance executes it.
     queue text,
     -- The scheduled_for of the run that this run repeats.
     retry_of timestamptz,
@@ -214,6 +243,9 @@ create table runs (
     result json,
     -- The attempts before the last one, as in due.
     failed_attempts jsonb,
+    -- The version of the job that was executed. Null: the first, so that runs of a job which never
+    -- changed cost nothing more.
+    job_version integer,
     -- Who executed the last attempt, as its lease said. Stored for failed runs and for runs of
     -- workers only, so that a plain run costs nothing.
     executed_by text,
@@ -236,6 +268,7 @@ create table runs (
 drop table runs;
 drop table due;
 drop table leases;
+drop table job_versions;
 drop table jobs;
 drop type run_reason;
 drop type run_trigger;

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+
+	"punctual/internal/access"
+)
+
+// namespaceHeader names the namespace of a request.
+const namespaceHeader = "Punctual-Namespace"
+
+// operationScopes has the scope that each operation needs, by method and path as chi routes them.
+// An operation that is open to everybody is not in it.
+type operationScopes map[string]access.Scope
+
+// scopesOf reads the scope of each operation from the contract. It returns an error if an operation
+// names none and does not say that it is open.
+func scopesOf(spec *openapi3.T) (operationScopes, error) {
+	scopes := operationScopes{}
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.Security != nil && len(*op.Security) == 0 {
+				continue
+			}
+			name, _ := op.Extensions["x-required-scope"].(string)
+			scope := access.Scope(name)
+			if !slices.Contains(access.Scopes, scope) {
+				return nil, fmt.Errorf("the contract: %s %s needs the scope %q, which there is not", method, path, name)
+			}
+			scopes[method+" "+path] = scope
+		}
+	}
+	return scopes, nil
+}
+
+// authenticate finds out who calls.
+func authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller := access.Anonymous(access.DefaultNamespace)
+		if namespace := r.Header.Get(namespaceHeader); namespace != "" {
+			caller.Namespace = namespace
+		}
+		caller.RequestID = requestID(r.Context())
+		next.ServeHTTP(w, r.WithContext(access.With(r.Context(), caller)))
+	})
+}
+
+// authorize refuses an operation whose scope the caller does not have.
+func authorize(scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			scope, isNeeded := scopes[r.Method+" "+chi.RouteContext(r.Context()).RoutePattern()]
+			if isNeeded && !access.From(r.Context()).May(scope) {
+				errs.write(w, problem(r.Context(), scopeRequired, fmt.Sprintf("This operation needs the scope %s.", scope)))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}

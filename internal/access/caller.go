@@ -1,0 +1,80 @@
+// Package access says who calls, in which namespace, and what they may do there.
+package access
+
+import (
+	"context"
+	"slices"
+)
+
+// DefaultNamespace is the namespace of those who name none.
+const DefaultNamespace = "default"
+
+// Scope is a right, as openapi.yaml names it in x-required-scope.
+type Scope string
+
+// The scopes. None of them includes another.
+const (
+	JobsRead  Scope = "jobs:read"
+	JobsWrite Scope = "jobs:write"
+	RunsWrite Scope = "runs:write"
+	Workers   Scope = "workers"
+	Admin     Scope = "admin"
+)
+
+// Scopes lists all scopes.
+var Scopes = []Scope{JobsRead, JobsWrite, RunsWrite, Workers, Admin}
+
+// Caller is who makes a request. The zero Caller may do nothing, in no namespace.
+type Caller struct {
+	// Actor names the caller in the audit: key:<id>, user:<subject of a token>, command, anonymous
+	// or system.
+	Actor string
+	// Namespace is where everything is that the request reads or changes. What is elsewhere does
+	// not exist for the caller.
+	Namespace string
+	// Scopes are what the caller may do.
+	Scopes []Scope
+	// Queues are the queues that the caller may serve as a worker, by their names within the
+	// namespace. Nil: all.
+	Queues []string
+	// IsServiceWide says that the caller is not bound to one namespace, so that it may change
+	// namespaces.
+	IsServiceWide bool
+	// RequestID is the id of the request, as in the log, or empty.
+	RequestID string
+}
+
+// May reports whether the caller has a scope.
+func (c Caller) May(scope Scope) bool { return slices.Contains(c.Scopes, scope) }
+
+// MayServe reports whether the caller may lease the runs of a queue.
+func (c Caller) MayServe(queue string) bool {
+	return c.Queues == nil || slices.Contains(c.Queues, queue)
+}
+
+// Anonymous returns who calls where nobody has to say who they are: a caller who may do everything.
+func Anonymous(namespace string) Caller {
+	return Caller{Actor: "anonymous", Namespace: namespace, Scopes: Scopes, IsServiceWide: true}
+}
+
+// System returns the service itself, for what it changes of its own accord: it pauses a job after
+// failures, for example.
+func System(namespace string) Caller { return Caller{Actor: systemActor, Namespace: namespace} }
+
+// IsSystem reports whether the caller is the service itself.
+func (c Caller) IsSystem() bool { return c.Actor == systemActor }
+
+const systemActor = "system"
+
+type callerKey struct{}
+
+// With returns a context that carries the caller of a request, from the middleware to the handler.
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From returns the caller of a request: the zero Caller if there is none.
+func From(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
