@@ -90,7 +90,7 @@ func TestMigrate(t *testing.T) {
 		require.Zero(t, code, log)
 		return out
 	}
-	require.Regexp(t, `^\[ \] \d{14}_create_tables\n`, migrate("status"))
+	require.Regexp(t, `^\[ \] \d{14}_create_namespaces_keys_and_audit\n`, migrate("status"))
 	migrate("up")
 	require.NotContains(t, migrate("status"), "[ ]")
 	migrate("down")

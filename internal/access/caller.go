@@ -40,8 +40,19 @@ type Caller struct {
 	// IsServiceWide says that the caller is not bound to one namespace, so that it may change
 	// namespaces.
 	IsServiceWide bool
+	// RequestsPerSecond bounds the requests of this caller. Nil: unbounded.
+	RequestsPerSecond *int32
+	// Limits are those of the namespace.
+	Limits Limits
 	// RequestID is the id of the request, as in the log, or empty.
 	RequestID string
+}
+
+// Limits are the bounds of a namespace. Nil: none.
+type Limits struct {
+	MaxJobs, MinIntervalSeconds, RequestsPerSecond, RunRetentionDays *int32
+	// IsSuspended says that nothing in the namespace is executed, so nothing new may begin.
+	IsSuspended bool
 }
 
 // May reports whether the caller has a scope.

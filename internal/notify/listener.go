@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// canceledChannel is one of the two channels, as in sql/queries/notify.sql.
+	// The channels besides punctual_due, as in sql/queries.
 	canceledChannel = "punctual_canceled"
+	accessChannel   = "punctual_access"
 	// pingAfter is how long the listener hears nothing before it checks its connection.
 	pingAfter = 30 * time.Second
 	// answerWithin bounds that check.
@@ -39,6 +40,8 @@ type ListenerConfig struct {
 	// Due is called with the instant, by the database's clock, at which something becomes due for
 	// the workers of a queue, or for instances if the queue is empty. It must not block.
 	Due func(queue string, readyAt time.Time)
+	// AccessChanged is called when a key or a namespace has changed. It must not block.
+	AccessChanged func()
 	// Missed is called if notifications may have been missed. It must not block.
 	Missed func()
 }
@@ -49,6 +52,9 @@ type Listener struct{ ListenerConfig }
 // NewListener returns a Listener that does nothing until it is Run.
 func NewListener(c ListenerConfig) *Listener {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.AccessChanged == nil {
+		c.AccessChanged = func() {}
+	}
 	return &Listener{c}
 }
 
@@ -79,7 +85,7 @@ func (l *Listener) listen(ctx context.Context, listening func()) (err error) {
 		defer cancel()
 		_ = conn.Close(closing) // it has failed, or nobody needs it any more
 	}()
-	if err := errors.Join(db.New(conn).ListenDue(ctx), db.New(conn).ListenCanceled(ctx)); err != nil {
+	if err := errors.Join(db.New(conn).ListenDue(ctx), db.New(conn).ListenCanceled(ctx), db.New(conn).ListenAccess(ctx)); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	listening()
@@ -103,6 +109,10 @@ func (l *Listener) tell(heard *pgconn.Notification) {
 		if run, err := uuid.Parse(first); err == nil {
 			l.Canceled(run, db.RunReason(second))
 		}
+		return
+	}
+	if heard.Channel == accessChannel {
+		l.AccessChanged()
 		return
 	}
 	micros, err := strconv.ParseInt(first, 10, 64)
