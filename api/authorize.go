@@ -15,8 +15,10 @@ import (
 const namespaceHeader = "Punctual-Namespace"
 
 // operationScopes has the scope that each operation needs, by method and path as chi routes them.
-// An operation that is open to everybody is not in it.
 type operationScopes map[string]access.Scope
+
+// open stands for the scope of an operation that everybody may call.
+const open access.Scope = ""
 
 // scopesOf reads the scope of each operation from the contract. It returns an error if an operation
 // names none and does not say that it is open.
@@ -25,6 +27,7 @@ func scopesOf(spec *openapi3.T) (operationScopes, error) {
 	for path, item := range spec.Paths.Map() {
 		for method, op := range item.Operations() {
 			if op.Security != nil && len(*op.Security) == 0 {
+				scopes[method+" "+path] = open
 				continue
 			}
 			name, _ := op.Extensions["x-required-scope"].(string)
@@ -50,16 +53,20 @@ func authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// authorize refuses an operation whose scope the caller does not have.
+// authorize refuses an operation whose scope the caller does not have. It refuses everybody where
+// the contract has no operation.
 func authorize(scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			scope, isNeeded := scopes[r.Method+" "+chi.RouteContext(r.Context()).RoutePattern()]
-			if isNeeded && !access.From(r.Context()).May(scope) {
+			scope, isKnown := scopes[r.Method+" "+chi.RouteContext(r.Context()).RoutePattern()]
+			switch {
+			case !isKnown:
+				errs.notFound(w, r)
+			case scope != open && !access.From(r.Context()).May(scope):
 				errs.write(w, problem(r.Context(), scopeRequired, fmt.Sprintf("This operation needs the scope %s.", scope)))
-				return
+			default:
+				next.ServeHTTP(w, r)
 			}
-			next.ServeHTTP(w, r)
 		})
 	}
 }
