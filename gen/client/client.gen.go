@@ -513,7 +513,8 @@ type Heartbeat struct {
 // Each request has these headers:
 //
 //   - `Idempotency-Key`: the id of the run, the same at each attempt. Deduplicate by it.
-//   - `Punctual-Job-Id`, `Punctual-Run-Id`, `Punctual-Scheduled-For`, `Punctual-Attempt`.
+//   - `Punctual-Namespace`, `Punctual-Job-Id`, `Punctual-Run-Id`, `Punctual-Scheduled-For`,
+//     `Punctual-Attempt`.
 //   - `traceparent` (W3C Trace Context).
 //   - `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks 1.0.0), if
 //     there are `signingSecrets`.

@@ -21,6 +21,8 @@ import (
 type Run struct {
 	ID    uuid.UUID
 	JobID uuid.UUID
+	// Namespace is where the job is.
+	Namespace string
 	// JobName is for people to read. It need not be unique.
 	JobName      string
 	ScheduledFor time.Time

@@ -36,6 +36,7 @@ func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecret
 		}
 	}
 	header.Set("Idempotency-Key", run.ID.String())
+	header.Set("Punctual-Namespace", run.Namespace)
 	header.Set("Punctual-Job-Id", run.JobID.String())
 	header.Set("Punctual-Run-Id", run.ID.String())
 	header.Set("Punctual-Scheduled-For", format(run.ScheduledFor))

@@ -31,6 +31,7 @@ func TestRequestTellsOfTheRun(t *testing.T) {
 		"Content-Type":           "application/json",
 		"User-Agent":             "Punctual",
 		"Idempotency-Key":        runID.String(),
+		"Punctual-Namespace":     "payments",
 		"Punctual-Run-Id":        runID.String(),
 		"Punctual-Job-Id":        jobID.String(),
 		"Punctual-Scheduled-For": "2026-11-23T11:00:00.120000Z",

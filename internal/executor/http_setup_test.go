@@ -54,7 +54,7 @@ var (
 func newRun(t *testing.T, definition, secrets fields) Run {
 	t.Helper()
 	run := Run{
-		ID: runID, JobID: jobID, JobName: "report", ScheduledFor: scheduled, Attempt: 2,
+		ID: runID, JobID: jobID, Namespace: "payments", JobName: "report", ScheduledFor: scheduled, Attempt: 2,
 		Payload: json.RawMessage(`{"to":"you"}`), Definition: definition.json(t),
 	}
 	if secrets != nil {

@@ -19,7 +19,7 @@ type Log struct{ Logger *slog.Logger }
 // Execute always succeeds.
 func (l Log) Execute(ctx context.Context, run Run) (*Result, error) {
 	attrs := []any{
-		"runId", run.ID, "jobId", run.JobID, "jobName", run.JobName,
+		"namespace", run.Namespace, "runId", run.ID, "jobId", run.JobID, "jobName", run.JobName,
 		"scheduledFor", run.ScheduledFor, "attempt", run.Attempt, "payload", logged(run.Payload),
 	}
 	if len(run.Payload) > maxLoggedPayload {

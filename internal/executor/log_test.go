@@ -17,7 +17,7 @@ func logOf(t *testing.T, payload string) (line string, fields map[string]any) {
 	t.Helper()
 	var out bytes.Buffer
 	target := executor.Log{Logger: slog.New(slog.NewJSONHandler(&out, nil))}
-	result, err := target.Execute(t.Context(), executor.Run{JobName: "report", Payload: json.RawMessage(payload)})
+	result, err := target.Execute(t.Context(), executor.Run{Namespace: "payments", JobName: "report", Payload: json.RawMessage(payload)})
 	require.NoError(t, err)
 	require.Nil(t, result)
 	require.NoError(t, json.Unmarshal(out.Bytes(), &fields), "a line is JSON")
@@ -30,6 +30,7 @@ func TestLog(t *testing.T) {
 		t.Parallel()
 		_, fields := logOf(t, "{\"a\":\r\n [1, \"é\"]}")
 		require.Equal(t, map[string]any{"a": []any{1.0, "é"}}, fields["payload"])
+		require.Equal(t, "payments", fields["namespace"])
 		require.NotContains(t, fields, "payloadIsTruncated")
 	})
 	t.Run("without a payload", func(t *testing.T) {

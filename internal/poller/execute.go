@@ -91,6 +91,7 @@ func (p *Poller) call(ctx context.Context, a *runs.Attempt) (result *executor.Re
 	result, err = p.Executor.Execute(attempt, executor.Run{
 		ID:           attempt.run,
 		JobID:        a.Due.JobID,
+		Namespace:    a.Job.Namespace,
 		JobName:      a.Job.Name,
 		ScheduledFor: a.Instant(),
 		Attempt:      int(a.Due.Attempt),

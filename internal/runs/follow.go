@@ -34,7 +34,7 @@ func (s Store) changeJobs(ctx context.Context, ended []*Ended) {
 func (s Store) logUnchanged(ctx context.Context, e *Ended, err error) {
 	if err != nil {
 		s.Logger.ErrorContext(ctx, "could not pause or complete a job because of how its run ended; the next such run tries again",
-			"jobId", e.Due.JobID, "runId", e.RunID(), "error", err)
+			"namespace", e.Job.Namespace, "jobId", e.Due.JobID, "runId", e.RunID(), "error", err)
 	}
 }
 
@@ -42,7 +42,7 @@ func (s Store) logUnchanged(ctx context.Context, e *Ended, err error) {
 func (s Store) completeJob(ctx context.Context, e *Ended) error {
 	completed, err := s.Jobs.CompleteUsedUp(ctx, access.System(e.Job.Namespace), e.Due.JobID)
 	if completed && s.LogRuns {
-		s.Logger.InfoContext(ctx, "job completed", "jobId", e.Due.JobID, "runId", e.RunID())
+		s.Logger.InfoContext(ctx, "job completed", "namespace", e.Job.Namespace, "jobId", e.Due.JobID, "runId", e.RunID())
 	}
 	return err
 }
@@ -92,18 +92,18 @@ func (s Store) logEnd(ctx context.Context, e *Ended) {
 	case e.step.FinalStatus == db.JobStatusPAUSED:
 		s.logPause(ctx, e, e.step.StatusReason)
 	case e.step.FinalStatus == db.JobStatusCOMPLETED && s.LogRuns:
-		s.Logger.InfoContext(ctx, "job completed", "jobId", e.Due.JobID, "runId", e.RunID())
+		s.Logger.InfoContext(ctx, "job completed", "namespace", e.Job.Namespace, "jobId", e.Due.JobID, "runId", e.RunID())
 	}
 }
 
 func (s Store) logPause(ctx context.Context, e *Ended, reason string) {
-	s.Logger.WarnContext(ctx, "job paused", "jobId", e.Due.JobID, "runId", e.RunID(), "reason", reason)
+	s.Logger.WarnContext(ctx, "job paused", "namespace", e.Job.Namespace, "jobId", e.Due.JobID, "runId", e.RunID(), "reason", reason)
 }
 
 // attributes says in a line of the log which run it was and how it ended.
 func (e *Ended) attributes() []any {
 	all := []any{
-		slog.Any("jobId", e.Due.JobID), slog.Any("runId", e.RunID()), slog.String("status", string(e.status)),
+		slog.String("namespace", e.Job.Namespace), slog.Any("jobId", e.Due.JobID), slog.Any("runId", e.RunID()), slog.String("status", string(e.status)),
 		slog.String("trigger", string(e.Due.Trigger)), slog.Int("attempt", int(e.attempt)),
 	}
 	if e.reason != "" {

@@ -33,7 +33,7 @@ const (
 // It reports whether the run was lost, as Saved says.
 func (s Store) SaveRefused(ctx context.Context, r Refused) (isLost bool, err error) {
 	s.Logger.ErrorContext(ctx, "the database refuses to store how a run ended; it is tried again and then stored as failed",
-		"jobId", r.Due.JobID, "runId", r.RunID(), "error", r.Err)
+		"namespace", r.Job.Namespace, "jobId", r.Due.JobID, "runId", r.RunID(), "error", r.Err)
 	delay := firstDelay
 	for refusals := 1; ; {
 		if refusals == maxRefusals {
@@ -55,7 +55,7 @@ func (s Store) SaveRefused(ctx context.Context, r Refused) (isLost bool, err err
 		delay = min(2*delay, maxDelay)
 		if refusals > maxRefusals {
 			s.Logger.ErrorContext(ctx, "the database refuses to store a run as failed; it is tried again",
-				"jobId", r.Due.JobID, "runId", r.RunID(), "error", err, "after", delay)
+				"namespace", r.Job.Namespace, "jobId", r.Due.JobID, "runId", r.RunID(), "error", err, "after", delay)
 		}
 	}
 }
