@@ -1,0 +1,138 @@
+package access_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// acrossNamespaces are the statements that have no condition on the namespace, by the reason why
+// nobody sees or changes with them what is in another one.
+var acrossNamespaces = map[string][]string{
+	"the caller has found the job in its namespace, and holds its lock": {
+		"UpdateJob", "MarkJobDeleted", "MayBeUsedUp",
+		"LockDue", "DetachSchedule", "AttachSchedule", "AttachScheduleToRun", "RaiseRevisions", "RerouteWaiting", "EndWaiting",
+		"DropOccurrence", "RecordSkipped", "CountBackfilled",
+		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CancelRuns",
+	},
+	"the caller has found the job in its namespace":                        {"ListRuns", "ListStored"},
+	"the caller has found the run, or the lease, in its namespace":         {"Release", "ListCanceledOfWorker", "ForgetLease"},
+	"the names of queues are qualified by the namespace":                   {"NextQueued", "ClaimQueued"},
+	"an instance executes the runs of all namespaces":                      {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
+	"an instance stores the runs that it has claimed, by their tokens":     {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailure"},
+	"an instance has a lease of its own, under an id that nobody is given": {"CreateLease", "RenewLease", "ExpireLease"},
+	"a duty of an instance, of which no caller sees anything":              {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs"},
+	"a command of the operator, who has the database anyway":               {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
+	"it reads no row": {"CheckTables"},
+}
+
+var (
+	statementStart = regexp.MustCompile(`(?m)^-- name: (\w+) :\w+$`)
+	sqlComment     = regexp.MustCompile(`(?m)--.*$`)
+	// walledTable matches where a statement reads or changes a table whose rows belong to
+	// namespaces.
+	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|due|runs|open_runs|leases)\b`)
+	// namespaceCondition matches what keeps a statement within one namespace.
+	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
+		`|starts_with\(queue, @namespace::text \|\| '/'\)`)
+	insertOfNamespace = regexp.MustCompile(`(?s)insert into \w+ \([^)]*\bnamespace\b[^)]*\)\s*values \([^;]*@namespace\b`)
+)
+
+// Every statement keeps to one namespace, or is listed above. Whoever adds one has to decide.
+func TestStatementsKeepToOneNamespace(t *testing.T) {
+	t.Parallel()
+	reasons := map[string]string{}
+	for reason, names := range acrossNamespaces {
+		for _, name := range names {
+			require.Empty(t, reasons[name], "%s is listed once", name)
+			reasons[name] = reason
+		}
+	}
+	all := statements(t)
+	for name, text := range all {
+		tables := walledTable.FindAllStringSubmatch(text, -1)
+		_, isListed := reasons[name]
+		switch isWalled := keepsToOneNamespace(text, len(tables)); {
+		case len(tables) == 0, isWalled:
+			assert.False(t, isListed, "%s needs no place in the list", name)
+			for _, at := range namespaceCondition.FindAllStringIndex(text, -1) {
+				without := text[:at[0]] + "true" + text[at[1]:]
+				assert.False(t, keepsToOneNamespace(without, len(tables)), "%s needs each of its conditions", name)
+			}
+		default:
+			assert.True(t, isListed, "%s reads or changes %q without a condition on the namespace", name, tables)
+		}
+	}
+	for name := range reasons {
+		assert.Contains(t, all, name, "the list has only statements that there are")
+	}
+}
+
+// keepsToOneNamespace reports whether a statement has a condition on the namespace for each use of
+// a table of jobs, keys or the audit.
+func keepsToOneNamespace(text string, uses int) bool {
+	if insertOfNamespace.MatchString(text) {
+		return true
+	}
+	// The rows of due and runs are found through their job, and have no namespace of their own.
+	throughJobs := 0
+	for _, use := range walledTable.FindAllStringSubmatch(text, -1) {
+		if slices.Contains([]string{"due", "runs", "open_runs", "leases"}, use[1]) {
+			throughJobs++
+		}
+	}
+	_, conditions, _ := strings.Cut(text, " where ") // what an update sets is no condition
+	found := len(namespaceCondition.FindAllString(conditions, -1))
+	return found > 0 && found >= uses-throughJobs
+}
+
+// statements returns the text of each statement in sql/queries by its name, without comments.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("../../sql/queries/*.sql")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	all := map[string]string{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		starts := statementStart.FindAllStringSubmatchIndex(string(raw), -1)
+		require.NotEmpty(t, starts, file)
+		for i, at := range starts {
+			end := len(raw)
+			if i+1 < len(starts) {
+				end = starts[i+1][0]
+			}
+			name := string(raw[at[2]:at[3]])
+			require.NotContains(t, all, name)
+			all[name] = strings.Join(strings.Fields(sqlComment.ReplaceAllString(string(raw[at[1]:end]), "")), " ")
+		}
+	}
+	return all
+}
+
+func TestWhatKeepsToOneNamespace(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"select * from jobs where id = @id and namespace = @namespace":                                         true,
+		"select * from jobs where id = @id":                                                                    false,
+		"select * from jobs where namespace = @other":                                                          false,
+		"select namespace from keys where id = @id":                                                            false,
+		"select * from jobs j join keys k on true where j.namespace = @namespace":                              false,
+		"select * from jobs j join keys k on true where j.namespace = @namespace and k.namespace = @namespace": true,
+		"select * from jobs j, keys k where j.namespace = @namespace":                                          false,
+		"select * from jobs where namespace = @namespace union all select * from jobs":                         false,
+		"select * from jobs j join runs r on r.job_id = j.id where j.namespace = @namespace":                   true,
+		"update jobs set namespace = @namespace where id = @id":                                                false,
+		"insert into keys (id, namespace) values (@id, @namespace)":                                            true,
+		"insert into audit (id) values (@id)":                                                                  false,
+	} {
+		require.Equal(t, want, keepsToOneNamespace(text, len(walledTable.FindAllString(text, -1))), text)
+	}
+}
