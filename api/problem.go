@@ -20,6 +20,8 @@ const (
 	credentialsRequired  jobs.Code = "credentials-required"
 	credentialsInvalid   jobs.Code = "credentials-invalid"
 	scopeRequired        jobs.Code = "scope-required"
+	hostNotAllowed       jobs.Code = "host-not-allowed"
+	crossOriginRequest   jobs.Code = "cross-origin"
 	pathNotFound         jobs.Code = "path-not-found"
 	jobNotFound          jobs.Code = "job-not-found"
 	runNotFound          jobs.Code = "run-not-found"
@@ -47,7 +49,14 @@ var problems = map[jobs.Code]struct {
 	credentialsInvalid: {
 		http.StatusUnauthorized, "The key or token is not valid: it is unknown, expired or revoked.",
 	},
-	scopeRequired:              {http.StatusForbidden, ""},
+	scopeRequired: {http.StatusForbidden, ""},
+	hostNotAllowed: {
+		http.StatusForbidden, "The service asks for no key, so it is reached only as localhost or by a loopback " +
+			"address. Its operator may allow other names (ALLOWED_HOSTS).",
+	},
+	crossOriginRequest: {
+		http.StatusForbidden, "A page of another origin sent this request. The service asks for no key, so it refuses that.",
+	},
 	pathNotFound:               {http.StatusNotFound, "There is nothing at this path."},
 	jobNotFound:                {http.StatusNotFound, "There is no job with this id."},
 	runNotFound:                {http.StatusNotFound, "There is no run with this id."},

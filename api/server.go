@@ -38,6 +38,10 @@ type Config struct {
 	Stopping <-chan struct{}
 	// Version is the version of the service, for the served contract.
 	Version string
+	// AuthRequired says that callers need a key or a token. Otherwise everybody may do everything
+	// who reaches the service by a loopback name or by one of AllowedHosts.
+	AuthRequired bool
+	AllowedHosts []string
 	// HealthOnly serves nothing but /livez and /readyz.
 	HealthOnly bool
 }
@@ -79,6 +83,9 @@ func New(c Config) (http.Handler, error) {
 
 	root := chi.NewRouter()
 	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, answerHead)
+	if !c.AuthRequired {
+		root.Use(protectOpen(c.AllowedHosts, errs))
+	}
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {

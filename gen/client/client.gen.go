@@ -1241,7 +1241,7 @@ type Problem struct {
 	//
 	// - 400: `invalid-request`
 	// - 401: `credentials-required`, `credentials-invalid`
-	// - 403: `scope-required`
+	// - 403: `scope-required`, `host-not-allowed`, `cross-origin`
 	// - 404: `job-not-found`, `run-not-found`, `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,

@@ -111,6 +111,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	handler, err := api.New(api.Config{
 		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
+		AuthRequired: c.needsAuth(), AllowedHosts: c.AllowedHosts,
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"punctual/internal/secrets"
@@ -19,6 +20,15 @@ const (
 	RolePoller Role = "poller"
 )
 
+// Auth says whether callers have to prove who they are.
+type Auth string
+
+// The values of AUTH. Empty means off on a loopback address, and required on any other.
+const (
+	AuthRequired Auth = "required"
+	AuthOff      Auth = "off"
+)
+
 // Config is everything that can be configured. The tags make each field a flag, an environment
 // variable and a help text.
 type Config struct {
@@ -26,8 +36,10 @@ type Config struct {
 
 	Role Role   `help:"What this instance does: serve the API, poll and execute, or both." enum:"all,api,poller" default:"all" env:"ROLE"`
 	Host string `help:"The address to listen on." default:"127.0.0.1" env:"HOST"`
-	Open bool   `help:"Allow an address that other machines can reach. There is no access control yet: whoever can reach the service can do everything." env:"OPEN"`
 	Port uint16 `help:"The port to listen on; 0 picks a free one." default:"3000" env:"PORT"`
+
+	Auth         Auth     `help:"Whether callers need an API key or a token: required or off. Off is allowed on a loopback address only, and is the default there; on any other address the default is required." enum:",required,off" default:"" env:"AUTH"`
+	AllowedHosts []string `help:"With AUTH=off, the names, besides those of the loopback addresses, under which requests may reach the service: the Host header must be one of them." env:"ALLOWED_HOSTS"`
 
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
@@ -73,10 +85,32 @@ func (c Config) Validate() error {
 	if err := c.SecretKeys.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("SECRET_KEYS: %w", err))
 	}
-	if !c.Open && !isLoopback(c.Host) {
-		errs = append(errs, fmt.Errorf("HOST %q can be reached by other machines, and there is no access control yet: set OPEN=true to allow that", c.Host))
+	switch c.Auth {
+	case "", AuthRequired:
+	case AuthOff:
+		if !isLoopback(c.Host) {
+			errs = append(errs, fmt.Errorf("HOST %q can be reached by other machines, so AUTH=off would let everybody in: "+
+				"leave AUTH out or set AUTH=required, or set HOST to a loopback address such as 127.0.0.1", c.Host))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("AUTH is %q, which is neither required nor off", string(c.Auth)))
+	}
+	for _, host := range c.AllowedHosts {
+		if strings.ContainsAny(host, ":/* ") && !isAddress(host) || host == "" {
+			errs = append(errs, fmt.Errorf("ALLOWED_HOSTS: %q must be a name or an address, without a port and without wildcards", host))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// needsAuth reports whether callers need a key or a token.
+func (c Config) needsAuth() bool {
+	return c.Auth == AuthRequired || c.Auth == "" && !isLoopback(c.Host)
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 func isLoopback(host string) bool {

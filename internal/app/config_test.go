@@ -9,14 +9,29 @@ import (
 	"punctual/internal/secrets"
 )
 
-func TestOnlyLoopbackUnlessOpen(t *testing.T) {
+func TestAuthIsOffOnLoopbackOnly(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"127.0.0.1", "127.8.9.10", "::1", "localhost"} {
-		require.NoError(t, app.Config{Host: host}.Validate(), host)
+		for _, auth := range []app.Auth{"", app.AuthOff, app.AuthRequired} {
+			require.NoError(t, app.Config{Host: host, Auth: auth}.Validate(), "%s %s", host, auth)
+		}
 	}
 	for _, host := range []string{"", "0.0.0.0", "::", "192.168.1.2", "example.com", "::ffff:10.0.0.1", "2130706433"} {
-		require.ErrorContains(t, app.Config{Host: host}.Validate(), "OPEN=true", "%q can be reached by others", host)
-		require.NoError(t, app.Config{Host: host, Open: true}.Validate(), "%q is meant", host)
+		require.NoError(t, app.Config{Host: host}.Validate(), "%q: callers need a key", host)
+		require.NoError(t, app.Config{Host: host, Auth: app.AuthRequired}.Validate(), "%q: callers need a key", host)
+		require.ErrorContains(t, app.Config{Host: host, Auth: app.AuthOff}.Validate(), "set AUTH=required", "%q can be reached by others", host)
+	}
+	require.ErrorContains(t, app.Config{Host: "localhost", Auth: "on"}.Validate(), "AUTH")
+}
+
+func TestAllowedHostsAreNames(t *testing.T) {
+	t.Parallel()
+	for host, isValid := range map[string]bool{
+		"punctual.test": true, "punctual": true, "192.168.1.2": true, "::1": true,
+		"": false, "punctual.test:3000": false, "http://punctual.test": false, "*.test": false, "a b": false,
+	} {
+		err := app.Config{Host: "localhost", AllowedHosts: []string{host}}.Validate()
+		require.Equal(t, isValid, err == nil, "%q: %v", host, err)
 	}
 }
 
