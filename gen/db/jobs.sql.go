@@ -72,13 +72,19 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 }
 
 const createJob = `-- name: CreateJob :one
-with first as (
+with checked as (
+    -- One row, or none if the estimate is refused.
+    select $31::timestamptz as created_at
+    where not $32::boolean
+       or $31::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+),
+first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
-    values (
-        $1, $32::timestamptz, greatest($32::timestamptz, $30::timestamptz), true,
-        $33, $34, $34::text is not null
-    )
+    select
+        $1, $33::timestamptz, greatest($33::timestamptz, created_at), true,
+        $34, $35, $35::text is not null
+    from checked
 )
 insert into jobs (
     id, namespace, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
@@ -89,16 +95,16 @@ insert into jobs (
     max_concurrency,
     status, created_at, updated_at, updated_by
 )
-values (
+select
     $1, $2, $3, $4, $5, $6, $7, $8,
     $9, $10, $11, $12, $13, $14, $15, $16, $17,
     $18,
     $19, $20, $21, $22, $23,
     $24, $25, $26, $27, $28,
     $29,
-    'ACTIVE', $30, $30, $31
-)
-returning id, namespace, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, version, updated_at, updated_by, suspended, deleted_at
+    'ACTIVE', created_at, created_at, $30
+from checked
+returning jobs.id, jobs.namespace, jobs.name, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.time_zone, jobs.run_at, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.status, jobs.status_reason, jobs.paused_since, jobs.last_run_at, jobs.run_count, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
 `
 
 type CreateJobParams struct {
@@ -131,16 +137,26 @@ type CreateJobParams struct {
 	RunHistory             RunHistory
 	ConcurrencyGroup       *string
 	MaxConcurrency         *int32
-	CreatedAt              time.Time
 	UpdatedBy              string
+	CreatedAt              time.Time
+	IsEstimate             bool
 	ScheduledFor           time.Time
 	QualifiedGroup         *string
 	QualifiedQueue         *string
 }
 
+type CreateJobRow struct {
+	Job    Job
+	ReadAt time.Time
+}
+
 // One statement stores the job and its first occurrence, so neither exists without the other.
 // Nobody sees or touches either before it commits.
-func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, error) {
+//
+// created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
+// that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
+// and returns no row: then the caller asks for the time. read_at is for the next estimate.
+func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJobRow, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
 		arg.Namespace,
@@ -171,56 +187,58 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (Job, erro
 		arg.RunHistory,
 		arg.ConcurrencyGroup,
 		arg.MaxConcurrency,
-		arg.CreatedAt,
 		arg.UpdatedBy,
+		arg.CreatedAt,
+		arg.IsEstimate,
 		arg.ScheduledFor,
 		arg.QualifiedGroup,
 		arg.QualifiedQueue,
 	)
-	var i Job
+	var i CreateJobRow
 	err := row.Scan(
-		&i.ID,
-		&i.Namespace,
-		&i.Name,
-		&i.Payload,
-		&i.IntervalSeconds,
-		&i.AnchorAt,
-		&i.Cron,
-		&i.TimeZone,
-		&i.RunAt,
-		&i.StartAt,
-		&i.EndAt,
-		&i.MaxRuns,
-		&i.JitterSeconds,
-		&i.DeleteAfterCompletion,
-		&i.MisfirePolicy,
-		&i.CatchupWindowSeconds,
-		&i.OverlapPolicy,
-		&i.MaxAttempts,
-		&i.MinBackoffSeconds,
-		&i.MaxBackoffSeconds,
-		&i.AttemptDeadlineSeconds,
-		&i.PauseAfterFailures,
-		&i.RunHistory,
-		&i.ConcurrencyGroup,
-		&i.MaxConcurrency,
-		&i.Target,
-		&i.QualifiedQueue,
-		&i.QualifiedGroup,
-		&i.SealedSecrets,
-		&i.SecretsKeyID,
-		&i.SecretNames,
-		&i.Status,
-		&i.StatusReason,
-		&i.PausedSince,
-		&i.LastRunAt,
-		&i.RunCount,
-		&i.CreatedAt,
-		&i.Version,
-		&i.UpdatedAt,
-		&i.UpdatedBy,
-		&i.Suspended,
-		&i.DeletedAt,
+		&i.Job.ID,
+		&i.Job.Namespace,
+		&i.Job.Name,
+		&i.Job.Payload,
+		&i.Job.IntervalSeconds,
+		&i.Job.AnchorAt,
+		&i.Job.Cron,
+		&i.Job.TimeZone,
+		&i.Job.RunAt,
+		&i.Job.StartAt,
+		&i.Job.EndAt,
+		&i.Job.MaxRuns,
+		&i.Job.JitterSeconds,
+		&i.Job.DeleteAfterCompletion,
+		&i.Job.MisfirePolicy,
+		&i.Job.CatchupWindowSeconds,
+		&i.Job.OverlapPolicy,
+		&i.Job.MaxAttempts,
+		&i.Job.MinBackoffSeconds,
+		&i.Job.MaxBackoffSeconds,
+		&i.Job.AttemptDeadlineSeconds,
+		&i.Job.PauseAfterFailures,
+		&i.Job.RunHistory,
+		&i.Job.ConcurrencyGroup,
+		&i.Job.MaxConcurrency,
+		&i.Job.Target,
+		&i.Job.QualifiedQueue,
+		&i.Job.QualifiedGroup,
+		&i.Job.SealedSecrets,
+		&i.Job.SecretsKeyID,
+		&i.Job.SecretNames,
+		&i.Job.Status,
+		&i.Job.StatusReason,
+		&i.Job.PausedSince,
+		&i.Job.LastRunAt,
+		&i.Job.RunCount,
+		&i.Job.CreatedAt,
+		&i.Job.Version,
+		&i.Job.UpdatedAt,
+		&i.Job.UpdatedBy,
+		&i.Job.Suspended,
+		&i.Job.DeletedAt,
+		&i.ReadAt,
 	)
 	return i, err
 }

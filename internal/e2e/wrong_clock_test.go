@@ -55,6 +55,25 @@ func TestWrongClock(t *testing.T) {
 	}
 }
 
+// A job is created by the database's clock, whatever the machine's says, before the instance has
+// learnt the time and after.
+func TestCreatedByTheDatabasesClock(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			t.Parallel()
+			url := testdb.New(t)
+			setDatabaseClock(t, url, ahead)
+			service := start(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: url}})
+			for range 2 {
+				before := time.Now().Add(ahead - time.Second)
+				job := service.create(t, `{"name":"x","runAt":"`+before.Add(time.Minute).UTC().Format(time.RFC3339Nano)+`"}`)
+				require.WithinRange(t, job.CreatedAt, before, time.Now().Add(ahead))
+			}
+		})
+	}
+}
+
 // setDatabaseClock sets the clock of a database ahead of the machine's, for all sessions from now
 // on.
 func setDatabaseClock(t *testing.T, url string, ahead time.Duration) {

@@ -56,9 +56,9 @@ func (s *Service) preparePartitions(ctx context.Context, by access.Caller, id uu
 	if err != nil {
 		return err
 	}
-	now, err := s.queries.DatabaseTime(ctx)
+	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {
-		return fmt.Errorf("read the database's time: %w", err)
+		return err
 	}
 	if err := invalid(s.checkWindow(from, to, now)); err != nil {
 		return err

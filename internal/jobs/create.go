@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
@@ -13,25 +15,66 @@ import (
 
 // Create stores a new job, with the defaults of the contract for what is not given, and its first
 // occurrence. It returns an Invalid if the job cannot be.
+//
+// The first occurrence is computed from the database's time. To ask for it would be a second round
+// trip, so it is estimated; the statement that stores the job refuses an estimate that is not good.
+// A job that an estimate makes invalid is looked at again, too.
 func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (View, error) {
-	now, err := s.queries.DatabaseTime(ctx)
-	if err != nil {
-		return View{}, fmt.Errorf("read the database's time: %w", err)
-	}
-	job, err := s.newJob(by, given, now)
+	conn, err := s.Pool.Acquire(ctx) // before the time is estimated: this may take a while
 	if err != nil {
 		return View{}, err
 	}
-	next, err := first(job, firstSince(job, nil, now))
+	defer conn.Release()
+	tx := db.New(conn)
+	view, err := s.createAt(ctx, tx, by, given, instant{s.clock.Now().Local(), true}) // local, as all that is read
+	if _, isInvalid := errors.AsType[*Invalid](err); isInvalid || errors.Is(err, pgx.ErrNoRows) {
+		var now time.Time
+		if now, err = s.databaseTime(ctx, tx); err == nil {
+			view, err = s.createAt(ctx, tx, by, given, instant{now, false})
+		}
+	}
 	if err != nil {
 		return View{}, err
 	}
-	created, err := s.queries.CreateJob(ctx, createParams(job, now, next))
+	s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+	return view, nil
+}
+
+// instant is a time of the database's clock, asked for or estimated.
+type instant struct {
+	time.Time
+	isEstimate bool
+}
+
+// createAt is Create at an instant, without the announcement. It returns pgx.ErrNoRows for an
+// estimate that is not good enough.
+func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller, given Change, now instant) (View, error) {
+	job, err := s.newJob(by, given, now.Time)
+	if err != nil {
+		return View{}, err
+	}
+	next, err := first(job, firstSince(job, nil, now.Time))
+	if err != nil {
+		return View{}, err
+	}
+	params := createParams(job, now.Time, next)
+	params.IsEstimate = now.isEstimate
+	created, err := tx.CreateJob(ctx, params)
 	if err != nil {
 		return View{}, fmt.Errorf("store the job: %w", err)
 	}
-	s.announce(created.QualifiedQueue, next)
-	return newView(db.GetJobRow{Job: created, ScheduledFor: &next}), nil
+	s.clock.Observe(created.ReadAt)
+	return newView(db.GetJobRow{Job: created.Job, ScheduledFor: &next}), nil
+}
+
+// databaseTime asks for the database's time.
+func (s *Service) databaseTime(ctx context.Context, tx *db.Queries) (time.Time, error) {
+	now, err := tx.DatabaseTime(ctx)
+	if err != nil {
+		return now, fmt.Errorf("read the database's time: %w", err)
+	}
+	s.clock.Observe(now)
+	return now, nil
 }
 
 // newJob returns the job that a request for a new one stands for.

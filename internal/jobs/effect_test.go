@@ -98,7 +98,7 @@ func TestEffectOfSeveralFields(t *testing.T) {
 func TestParamsAreComplete(t *testing.T) {
 	t.Parallel()
 	job := filled(t, 3)
-	derived := []string{"CreatedAt", "ScheduledFor"}
+	derived := []string{"CreatedAt", "IsEstimate", "ScheduledFor"}
 	for _, params := range []any{createParams(job, job.CreatedAt, noon), updateParams(job)} {
 		value := reflect.ValueOf(params)
 		for _, field := range reflect.VisibleFields(value.Type()) {

@@ -76,6 +76,8 @@ type TargetType struct {
 type Service struct {
 	Config
 	queries *db.Queries
+	// clock estimates the database's time.
+	clock clock.Clock
 }
 
 // New returns a Service.

@@ -25,9 +25,9 @@ type Occurrence struct {
 // Preview returns the first occurrences after an instant, or after now, that a job with the
 // schedule of a change would have. It returns an Invalid if no job can have it.
 func (s *Service) Preview(ctx context.Context, given Change, after *time.Time, count int) ([]Occurrence, error) {
-	now, err := s.queries.DatabaseTime(ctx)
+	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {
-		return nil, fmt.Errorf("read the database's time: %w", err)
+		return nil, err
 	}
 	var job Definition
 	if job.ID, err = uuid.NewV7(); err != nil {
@@ -49,9 +49,9 @@ func (s *Service) Upcoming(ctx context.Context, by access.Caller, id uuid.UUID, 
 	if err != nil || view.NextRunAt == nil {
 		return nil, err
 	}
-	now, err := s.queries.DatabaseTime(ctx)
+	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {
-		return nil, fmt.Errorf("read the database's time: %w", err)
+		return nil, err
 	}
 	left := view.runsLeft
 	if !view.scheduledFor.After(now) {

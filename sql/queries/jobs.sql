@@ -5,13 +5,23 @@ select clock_timestamp()::timestamptz;
 -- name: CreateJob :one
 -- One statement stores the job and its first occurrence, so neither exists without the other.
 -- Nobody sees or touches either before it commits.
-with first as (
+--
+-- created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
+-- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
+-- and returns no row: then the caller asks for the time. read_at is for the next estimate.
+with checked as (
+    -- One row, or none if the estimate is refused.
+    select @created_at::timestamptz as created_at
+    where not @is_estimate::boolean
+       or @created_at::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+),
+first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
-    values (
-        @id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, @created_at::timestamptz), true,
+    select
+        @id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, created_at), true,
         sqlc.narg(qualified_group), sqlc.narg(qualified_queue), sqlc.narg(qualified_queue)::text is not null
-    )
+    from checked
 )
 insert into jobs (
     id, namespace, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
@@ -22,16 +32,16 @@ insert into jobs (
     max_concurrency,
     status, created_at, updated_at, updated_by
 )
-values (
+select
     @id, @namespace, @name, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names,
     @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs, @jitter_seconds,
     @delete_after_completion,
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
     @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
     @max_concurrency,
-    'ACTIVE', @created_at, @created_at, @updated_by
-)
-returning *;
+    'ACTIVE', created_at, created_at, @updated_by
+from checked
+returning sqlc.embed(jobs), clock_timestamp()::timestamptz as read_at;
 
 -- name: GetJob :one
 -- A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
