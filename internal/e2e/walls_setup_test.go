@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+)
+
+// in returns the service as a caller sees it who names a namespace.
+func (i instance) in(t *testing.T, namespace string) instance {
+	t.Helper()
+	return i.with(t, http.Header{"Punctual-Namespace": {namespace}})
+}
+
+// with returns the service as a caller sees it whose requests have these headers.
+func (i instance) with(t *testing.T, header http.Header) instance {
+	t.Helper()
+	caller, err := client.NewClientWithResponses(i.url, client.WithRequestEditorFn(note),
+		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+			for name, values := range header {
+				r.Header[name] = values
+			}
+			return nil
+		}))
+	require.NoError(t, err)
+	i.ClientWithResponses = caller
+	return i
+}
+
+// twoNamespaces starts a service that polls only when told to, and returns it as the callers of two
+// namespaces see it.
+func twoNamespaces(t *testing.T) (blue, red instance, pool *pgxpool.Pool) {
+	t.Helper()
+	service, pool := setup(t)
+	for _, name := range []string{"blue", "red"} {
+		_, err := pool.Exec(t.Context(), `insert into namespaces (name, description) values ($1, 'of a test')`, name)
+		require.NoError(t, err)
+	}
+	return service.in(t, "blue"), service.in(t, "red"), pool
+}
+
+// jobsPage lists jobs.
+func (i instance) jobsPage(t *testing.T, p client.ListJobsParams) client.JobPage {
+	t.Helper()
+	got, err := i.ListJobsWithResponse(t.Context(), &p)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, got.StatusCode(), "listed: %s", got.Body)
+	return *got.JSON200
+}
+
+func idsOfJobs(jobs []client.Job) (ids []uuid.UUID) {
+	for i := range jobs {
+		ids = append(ids, jobs[i].Id)
+	}
+	return ids
+}
+
+func idsOfRuns(runs []client.Run) (ids []uuid.UUID) {
+	for i := range runs {
+		ids = append(ids, runs[i].Id)
+	}
+	return ids
+}
