@@ -75,9 +75,11 @@ func TestDocs(t *testing.T) {
 
 // openBrowser starts a browser until the test's end. asked returns the requests and the errors of
 // the page.
-func openBrowser(t *testing.T, path string) (ctx context.Context, asked func() (requests, complaints []string)) {
+func openBrowser(
+	t *testing.T, path string, more ...chromedp.ExecAllocatorOption,
+) (ctx context.Context, asked func() (requests, complaints []string)) {
 	t.Helper()
-	options := []chromedp.ExecAllocatorOption{
+	options := append([]chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 1600),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true),
@@ -85,7 +87,7 @@ func openBrowser(t *testing.T, path string) (ctx context.Context, asked func() (
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
-	}
+	}, more...)
 	bounded, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	allocated, cancel := chromedp.NewExecAllocator(bounded, options...)
