@@ -28,7 +28,7 @@ func mountDocs(r chi.Router, version string, errs errorWriter) error {
 			"validatorUrl": "null",
 		},
 	})
-	docs := notFoundAsProblem(ui("Punctual", "/openapi.json", "/docs"), errs).ServeHTTP
+	docs := notFoundAsProblem(pageHeaders(ui("Punctual", "/openapi.json", "/docs"), "/docs"), errs).ServeHTTP
 	r.Get("/docs", docs)
 	r.Get("/docs/*", docs)
 	r.Get("/", http.RedirectHandler("/docs", http.StatusFound).ServeHTTP)

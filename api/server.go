@@ -82,7 +82,7 @@ func New(c Config) (http.Handler, error) {
 	})
 
 	root := chi.NewRouter()
-	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, answerHead)
+	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, secureHeaders, answerHead)
 	if !c.AuthRequired {
 		root.Use(protectOpen(c.AllowedHosts, errs))
 	}

@@ -105,6 +105,33 @@ func TestHTTP(t *testing.T) {
 		require.Equal(t, http.StatusFound, got.status)
 		require.Equal(t, "/docs", got.header.Get("Location"))
 	})
+	t.Run("headers for browsers and caches", func(t *testing.T) {
+		t.Parallel()
+		for path, isPage := range map[string]bool{"/api/v1/jobs": false, "/api/v1/nothing": false, "/livez": false, "/docs": true, "/docs/swagger-ui.css": true} {
+			got := service.send(t, http.MethodGet, path, nil)
+			require.Equal(t, "nosniff", got.header.Get("X-Content-Type-Options"), path)
+			require.Equal(t, "DENY", got.header.Get("X-Frame-Options"), path)
+			require.Equal(t, "same-origin", got.header.Get("Referrer-Policy"), path)
+			policy := got.header.Get("Content-Security-Policy")
+			require.Contains(t, policy, "default-src 'none'", path)
+			require.Contains(t, policy, "frame-ancestors 'none'", path)
+			require.NotContains(t, policy, "unsafe", path)
+			require.Equal(t, isPage, strings.Contains(policy, "'self'"), path)
+			require.Equal(t, !isPage, got.header.Get("Cache-Control") == "no-store", path)
+		}
+	})
+	t.Run("a name that is not allowed", func(t *testing.T) {
+		t.Parallel()
+		for _, path := range []string{"/api/v1/jobs", "/livez", "/docs", "/nothing"} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, service.url+path, nil)
+			require.NoError(t, err)
+			request.Host = "rebound.test"
+			response, err := http.DefaultClient.Do(request)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			require.Equal(t, http.StatusForbidden, response.StatusCode, path)
+		}
+	})
 	t.Run("a large header", func(t *testing.T) {
 		t.Parallel()
 		got := service.send(t, http.MethodGet, "/livez", nil, "X-Large", strings.Repeat("x", 100<<10))

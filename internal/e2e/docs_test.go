@@ -13,6 +13,8 @@ import (
 
 	"punctual"
 
+	"github.com/chromedp/cdproto/cdp"
+	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -108,9 +110,15 @@ func openBrowser(
 			requests = append(requests, e.URL)
 		case *runtime.EventExceptionThrown:
 			complaints = append(complaints, e.ExceptionDetails.Text)
+		case *cdplog.EventEntryAdded: // what a policy blocks is here
+			if e.Entry.Level == cdplog.EntryLevelError {
+				complaints = append(complaints, e.Entry.Text)
+			}
 		}
 	}), "the browser starts")
 	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	require.NoError(t, err)
+	_, err = chromedp.Call(ctx, cdplog.Enable, cdp.Empty{})
 	require.NoError(t, err)
 	return ctx, func() ([]string, []string) {
 		mu.Lock()
