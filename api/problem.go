@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 
 	"punctual/gen/server"
+	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/jobs"
 )
@@ -35,6 +36,7 @@ const (
 	databaseOverloaded   jobs.Code = "database-overloaded"
 	tooManyRequests      jobs.Code = "too-many-requests"
 	codeNotReady         jobs.Code = "not-ready"
+	issuerUnavailable    jobs.Code = "issuer-unavailable"
 )
 
 // problems has the status of each problem, and its detail unless the request decides that.
@@ -77,6 +79,10 @@ var problems = map[jobs.Code]struct {
 	databaseUnavailable:  {http.StatusServiceUnavailable, ""},
 	databaseOverloaded:   {http.StatusServiceUnavailable, ""},
 	codeNotReady:         {http.StatusServiceUnavailable, ""},
+	issuerUnavailable: {
+		http.StatusServiceUnavailable,
+		"The identity provider cannot be reached, so its tokens cannot be verified. Try again. API keys go on working.",
+	},
 }
 
 // problem returns a problem, with its own detail or, if that is empty, with the one of its code.
@@ -124,6 +130,10 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, jobNotFound, ""), true
 	case errors.Is(err, jobs.ErrRunNotFound):
 		return problem(ctx, runNotFound, ""), true
+	case errors.Is(err, access.ErrNoGrant):
+		return problem(ctx, scopeRequired, "The token is valid, but no grant of this service (OIDC_GRANTS) matches its claims."), true
+	case errors.Is(err, access.ErrIssuerUnavailable):
+		return problem(ctx, issuerUnavailable, ""), true
 	}
 	if trouble := database.Diagnose(err); trouble == database.Overloaded {
 		return problem(ctx, databaseOverloaded, troubles[trouble]), false
@@ -159,7 +169,7 @@ func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 	p, isExpected := problemOf(r.Context(), err)
 	switch {
 	case p.Status == http.StatusServiceUnavailable:
-		e.log.WarnContext(r.Context(), "request answered with 503 because of the database", "error", err)
+		e.log.WarnContext(r.Context(), "request answered with 503, because something it needs cannot be reached", "error", err)
 		w.Header().Set("Retry-After", "1")
 	case !isExpected:
 		e.log.ErrorContext(r.Context(), "request failed", "error", err)

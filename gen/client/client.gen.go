@@ -1250,7 +1250,7 @@ type Problem struct {
 	// - 415: `unsupported-media-type`
 	// - 429: `too-many-requests`
 	// - 500: `internal-error`
-	// - 503: `database-unavailable`, `database-overloaded`, `not-ready`
+	// - 503: `database-unavailable`, `database-overloaded`, `not-ready`, `issuer-unavailable`
 	//
 	//
 	// Example: invalid-request

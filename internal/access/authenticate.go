@@ -22,6 +22,11 @@ var (
 	ErrRevoked = fmt.Errorf("%w: they are revoked", ErrInvalid)
 	// ErrNoNamespace says that there is no such namespace, or not for the caller.
 	ErrNoNamespace = errors.New("there is no such namespace")
+	// ErrNoGrant says that a token is valid, and that nothing is granted to its bearer.
+	ErrNoGrant = errors.New("nothing is granted to the bearer of the token")
+	// ErrIssuerUnavailable says that it is not known whether a token is valid, because the keys of
+	// its issuer are not known.
+	ErrIssuerUnavailable = errors.New("the issuer of tokens cannot be reached")
 )
 
 // Verifier finds out whom credentials stand for. Safe for concurrent use.
@@ -67,6 +72,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, authorization []string
 // returns ErrNoNamespace if the caller is bound to another one.
 func (c Caller) In(name string) (Caller, error) {
 	switch {
+	case c.Choose != nil:
+		chosen, err := c.Choose(name)
+		chosen.RequestID = c.RequestID
+		return chosen, err
 	case !c.IsServiceWide && name != "" && name != c.Namespace:
 		return Caller{}, ErrNoNamespace
 	case c.IsServiceWide && name == "":

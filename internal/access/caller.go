@@ -40,6 +40,9 @@ type Caller struct {
 	// IsServiceWide says that the caller is not bound to one namespace, so that it may change
 	// namespaces.
 	IsServiceWide bool
+	// Choose returns the caller in a namespace, or in the usual one of the caller if the name is
+	// empty, if what the caller may do depends on the namespace. Nil: it does not.
+	Choose func(namespace string) (Caller, error)
 	// RequestsPerSecond bounds the requests of this caller. Nil: unbounded.
 	RequestsPerSecond *int32
 	// Limits are those of the namespace.

@@ -38,12 +38,17 @@ func union(scopes ...[]access.Scope) []access.Scope {
 	return slices.Compact(all)
 }
 
+// caller returns who calls, or an error if nothing is granted to them.
+func (id *identity) caller() (access.Caller, error) {
+	if id.everywhere == nil && len(id.rights) == 0 {
+		return access.Caller{}, access.ErrNoGrant
+	}
+	return access.Caller{Actor: id.actor, Choose: id.in}, nil
+}
+
 // in returns the caller in a namespace. The empty namespace is the default one if there are rights
 // in it, or else the only one in which there are rights.
 func (id *identity) in(namespace string) (access.Caller, error) {
-	if id.everywhere == nil && len(id.rights) == 0 {
-		return access.Caller{}, ErrNoGrant
-	}
 	if namespace == "" {
 		namespace = id.usual()
 	}
@@ -52,7 +57,7 @@ func (id *identity) in(namespace string) (access.Caller, error) {
 		scopes = id.everywhere
 	}
 	if scopes == nil {
-		return access.Caller{}, ErrNoNamespace
+		return access.Caller{}, access.ErrNoNamespace
 	}
 	return access.Caller{
 		Actor: id.actor, Namespace: namespace, Scopes: scopes,

@@ -23,19 +23,6 @@ import (
 	"punctual/internal/access"
 )
 
-// Why a token is not accepted.
-var (
-	// ErrInvalid says that a token is not one of the issuer's for this service, or has expired.
-	ErrInvalid = errors.New("the token is not valid")
-	// ErrUnavailable says that the keys of the issuer are not known, so that nothing can be said of
-	// a token.
-	ErrUnavailable = errors.New("the issuer cannot be reached")
-	// ErrNoGrant says that a token is valid, and gives no rights.
-	ErrNoGrant = errors.New("no grant matches the token")
-	// ErrNoNamespace says that a token gives no rights in the namespace.
-	ErrNoNamespace = errors.New("the token gives no rights in the namespace")
-)
-
 const (
 	// maxSkew is how far the clocks of the issuer and of this machine may differ. A token is
 	// accepted this much before its nbf and after its exp.
@@ -112,11 +99,11 @@ func Validate(issuer, audience string, grants Grants) error {
 	return errors.Join(errs...)
 }
 
-// Verify returns who calls with a token. The namespace is the one that the request names, or empty.
-func (v *Verifier) Verify(ctx context.Context, token, namespace string) (access.Caller, error) {
+// Verify implements access.Verifier.
+func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, error) {
 	trust := v.trust.Load()
 	if trust == nil {
-		return access.Caller{}, ErrUnavailable
+		return access.Caller{}, access.ErrIssuerUnavailable
 	}
 	digest := sha256.Sum256([]byte(token))
 	known, isKnown := trust.known.Get(digest)
@@ -127,12 +114,12 @@ func (v *Verifier) Verify(ctx context.Context, token, namespace string) (access.
 		}
 	}
 	if err := known.isCurrent(v.config.Now()); err != nil {
-		return access.Caller{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return access.Caller{}, err
 	}
 	if !isKnown {
 		trust.known.Add(digest, known)
 	}
-	return known.identity.in(namespace)
+	return known.identity.caller()
 }
 
 // verified is a token whose signature, issuer and audience were right.
@@ -143,32 +130,32 @@ type verified struct {
 
 func (v verified) isCurrent(now time.Time) error {
 	if now.After(v.expiresAt.Add(maxSkew)) {
-		return fmt.Errorf("it expired at %s", v.expiresAt.UTC().Format(time.RFC3339))
+		return access.ErrExpired
 	}
 	if now.Before(v.notBefore.Add(-maxSkew)) {
-		return fmt.Errorf("it is not valid before %s", v.notBefore.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: it is not valid before %s", access.ErrInvalid, v.notBefore.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
 func (v *Verifier) verify(ctx context.Context, trust *trust, token string) (verified, error) {
 	if err := checkForm(token); err != nil {
-		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return verified{}, fmt.Errorf("%w: %w", access.ErrInvalid, err)
 	}
 	var unavailable error
 	parsed, err := trust.verifier.Verify(context.WithValue(ctx, unavailableKey{}, &unavailable), token)
 	if unavailable != nil {
-		return verified{}, fmt.Errorf("%w: %w", ErrUnavailable, unavailable)
+		return verified{}, fmt.Errorf("%w: %w", access.ErrIssuerUnavailable, unavailable)
 	}
 	if err != nil {
-		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return verified{}, fmt.Errorf("%w: %w", access.ErrInvalid, err)
 	}
 	if !validSubject.MatchString(parsed.Subject) {
-		return verified{}, fmt.Errorf("%w: its subject is not 1 to 255 visible characters of ASCII", ErrInvalid)
+		return verified{}, fmt.Errorf("%w: its subject is not 1 to 255 visible characters of ASCII", access.ErrInvalid)
 	}
 	var claims map[string]any
 	if err := parsed.Claims(&claims); err != nil {
-		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return verified{}, fmt.Errorf("%w: %w", access.ErrInvalid, err)
 	}
 	return verified{
 		identity: newIdentity(parsed.Subject, v.config.Grants.of(claims)),

@@ -11,6 +11,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"punctual/internal/sanitize"
 )
 
 const (
@@ -18,11 +20,13 @@ const (
 	// is found as soon as a token has it.
 	refreshEvery = 5 * time.Minute
 	// The pauses after a failed attempt to reach the issuer double from the first to the second.
-	minRetry, maxRetry = time.Second, time.Minute
+	minRetry, maxRetry = time.Second, 15 * time.Second
 	// fetchTimeout bounds a request to the issuer.
 	fetchTimeout = 5 * time.Second
 	// maxAnswer bounds an answer of the issuer, in bytes.
 	maxAnswer = 1 << 20
+	// maxLogged bounds what the log says of an answer that is not as it should be, in bytes.
+	maxLogged = 500
 	// fetchPause is the shortest time between two fetches of keys. Without it, each forged token
 	// would cause a request to the issuer.
 	fetchPause = time.Second
@@ -46,7 +50,7 @@ func (v *Verifier) Run(ctx context.Context) {
 		wait := refreshEvery
 		if err := v.Refresh(ctx); err != nil && ctx.Err() == nil {
 			v.config.Logger.WarnContext(ctx, "the identity provider's keys cannot be read; its tokens are refused unless earlier keys are known",
-				"issuer", v.config.Issuer, "error", err, "retryAfter", pause)
+				"issuer", v.config.Issuer, "error", sanitize.Cut(err.Error(), maxLogged), "retryAfter", pause)
 			wait, pause = pause, min(2*pause, maxRetry)
 		} else {
 			pause = minRetry
