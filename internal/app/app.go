@@ -58,6 +58,7 @@ type App struct {
 	broker    *broker.Broker
 	announcer *notify.Announcer
 	listener  *notify.Listener
+	tokens    tokens
 	stopping  chan struct{} // closed when the instance is about to stop
 }
 
@@ -108,6 +109,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Pool: a.pools.engine, Logger: log, Jobs: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 		LogRuns: c.LogRuns,
 	})
+	if a.tokens, err = newTokens(ctx, c, log); err != nil {
+		return nil, err
+	}
 	handler, err := api.New(api.Config{
 		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
@@ -214,6 +218,7 @@ func (a *App) Run(ctx context.Context) error {
 		// again at once.
 		a.server.RegisterOnShutdown(stopServing)
 		background.Go(func() { a.broker.Run(serving) })
+		background.Go(func() { a.tokens.run(serving) })
 	}
 	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"punctual/internal/access/oidc"
 	"punctual/internal/secrets"
 )
 
@@ -40,6 +41,10 @@ type Config struct {
 
 	Auth         Auth     `help:"Whether callers need an API key or a token: required or off. Off is allowed on a loopback address only, and is the default there; on any other address the default is required." enum:",required,off" default:"" env:"AUTH"`
 	AllowedHosts []string `help:"With AUTH=off, the names, besides those of the loopback addresses, under which requests may reach the service: the Host header must be one of them." env:"ALLOWED_HOSTS"`
+
+	OIDCIssuer   string      `name:"oidc-issuer" help:"The URL of an OpenID Connect issuer whose tokens are accepted besides API keys, as in their claim iss." env:"OIDC_ISSUER"`
+	OIDCAudience string      `name:"oidc-audience" help:"What a token has to have in its claim aud." env:"OIDC_AUDIENCE"`
+	OIDCGrants   oidc.Grants `name:"oidc-grants" help:"Which claims give which rights: a JSON array of objects with claim, value, namespace (* is all) and scopes." env:"OIDC_GRANTS"`
 
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
@@ -84,6 +89,12 @@ func (c Config) Validate() error {
 	}
 	if err := c.SecretKeys.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("SECRET_KEYS: %w", err))
+	}
+	if err := c.OIDCGrants.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("OIDC_GRANTS: %w", err))
+	}
+	if err := oidc.Validate(c.OIDCIssuer, c.OIDCAudience, c.OIDCGrants); err != nil {
+		errs = append(errs, err)
 	}
 	switch c.Auth {
 	case "", AuthRequired:

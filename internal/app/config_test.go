@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"punctual/internal/access/oidc"
 	"punctual/internal/app"
 	"punctual/internal/secrets"
 )
@@ -54,4 +55,14 @@ func TestKeysThatCannotBeReadAreNotShown(t *testing.T) {
 	err := app.Config{Host: "localhost", SecretKeys: keys}.Validate()
 	require.ErrorContains(t, err, "SECRET_KEYS")
 	require.NotContains(t, err.Error(), "hush")
+}
+
+// All faults of the settings for tokens are named at once.
+func TestSettingsForTokensAreChecked(t *testing.T) {
+	t.Parallel()
+	var grants oidc.Grants
+	require.NoError(t, grants.UnmarshalText([]byte(`[{"claim":"groups","value":"x","namespace":"*","scopes":["all"]}]`)))
+	err := app.Config{Host: "localhost", OIDCIssuer: "https://login.example.com", OIDCGrants: grants}.Validate()
+	require.ErrorContains(t, err, `OIDC_GRANTS: grant 1: scopes: there is no scope "all"`)
+	require.ErrorContains(t, err, "OIDC_AUDIENCE is required")
 }

@@ -65,30 +65,33 @@ func ParseGrants(text string) (Grants, error) {
 }
 
 func (g Grant) validate() error {
-	var errs []error
+	var faults []string
 	if g.Claim == "" {
-		errs = append(errs, errors.New("claim is missing"))
+		faults = append(faults, "claim is missing")
 	}
 	if g.Value == "" {
-		errs = append(errs, errors.New("value is missing"))
+		faults = append(faults, "value is missing")
 	}
 	switch {
 	case g.Namespace == "":
-		errs = append(errs, errors.New(`namespace is missing ("*" is all namespaces)`))
+		faults = append(faults, `namespace is missing ("*" is all namespaces)`)
 	case g.Namespace != Everywhere && !validNamespace.MatchString(g.Namespace):
-		errs = append(errs, fmt.Errorf(
+		faults = append(faults, fmt.Sprintf(
 			"namespace %q must be 1 to 63 of a-z, 0-9 and '-', and neither begin nor end with '-'", g.Namespace,
 		))
 	}
 	if len(g.Scopes) == 0 {
-		errs = append(errs, errors.New("scopes is missing"))
+		faults = append(faults, "scopes is missing")
 	}
 	for _, scope := range g.Scopes {
 		if !slices.Contains(access.Scopes, scope) {
-			errs = append(errs, fmt.Errorf("scopes: there is no scope %q, but %q", scope, access.Scopes))
+			faults = append(faults, fmt.Sprintf("scopes: there is no scope %q, but %q", scope, access.Scopes))
 		}
 	}
-	return errors.Join(errs...)
+	if faults == nil {
+		return nil
+	}
+	return errors.New(strings.Join(faults, "; "))
 }
 
 // UnmarshalText reads what ParseGrants reads. If that is not valid, Validate returns the error.

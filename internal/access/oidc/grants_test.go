@@ -15,7 +15,7 @@ func TestParseGrants(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		`{}`:   "must be a JSON array",
-		`[{}]`: "grant 1: claim is missing\nvalue is missing\nnamespace is missing (\"*\" is all namespaces)\nscopes is missing",
+		`[{}]`: "grant 1: claim is missing; value is missing; namespace is missing (\"*\" is all namespaces); scopes is missing",
 		`[{"claim":"a","value":"b","namespace":"c","scopes":["jobs:read"]},{"claim":"a","value":"b","namespace":"c","scopes":["jobs:eat"]}]`: `grant 2: scopes: there is no scope "jobs:eat"`,
 		`[{"claim":"a","value":"b","namespace":"Pay_ments","scopes":["jobs:read"]}]`:                                                         `grant 1: namespace "Pay_ments" must be`,
 		`[{"claim":"a","value":"b","namespace":"c","scope":"jobs:read"}]`:                                                                    `grant 1: json: unknown field "scope"`,
