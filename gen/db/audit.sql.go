@@ -15,13 +15,13 @@ values ($1, $2, $3, $4, $5, $6, $7)
 `
 
 type AddToAuditParams struct {
-	Namespace    string
-	Actor        string
-	Operation    string
-	ResourceType string
-	ResourceID   string
-	RequestID    *string
-	Result       []byte
+	Namespace    string  `json:"namespace"`
+	Actor        string  `json:"actor"`
+	Operation    string  `json:"operation"`
+	ResourceType string  `json:"resource_type"`
+	ResourceID   string  `json:"resource_id"`
+	RequestID    *string `json:"request_id"`
+	Result       []byte  `json:"result"`
 }
 
 // Writes down that an operation has changed something. Call it in the transaction of the change.

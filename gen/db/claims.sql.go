@@ -42,17 +42,17 @@ join jobs j on j.id = claimed.job_id
 `
 
 type ClaimParams struct {
-	Since   time.Time
-	Ahead   time.Duration
-	LeaseID uuid.UUID
-	MaxRows int32
-	Token   int64
+	Since   time.Time     `json:"since"`
+	Ahead   time.Duration `json:"ahead"`
+	LeaseID uuid.UUID     `json:"lease_id"`
+	MaxRows int32         `json:"max_rows"`
+	Token   int64         `json:"token"`
 }
 
 type ClaimRow struct {
-	Claimed Claimed
-	Job     Job
-	ReadAt  time.Time
+	Claimed Claimed   `json:"claimed"`
+	Job     Job       `json:"job"`
+	ReadAt  time.Time `json:"read_at"`
 }
 
 // The statements by which instances claim rows of due, and free them. docs/performance.md,
@@ -234,16 +234,16 @@ join jobs j on j.id = claimed.job_id
 `
 
 type ClaimGroupedParams struct {
-	Ahead   time.Duration
-	LeaseID uuid.UUID
-	MaxRows int32
-	Token   int64
+	Ahead   time.Duration `json:"ahead"`
+	LeaseID uuid.UUID     `json:"lease_id"`
+	MaxRows int32         `json:"max_rows"`
+	Token   int64         `json:"token"`
 }
 
 type ClaimGroupedRow struct {
-	Claimed Claimed
-	Job     Job
-	ReadAt  time.Time
+	Claimed Claimed   `json:"claimed"`
+	Job     Job       `json:"job"`
+	ReadAt  time.Time `json:"read_at"`
 }
 
 // Like Claim, for runs of concurrency groups, after TakeTurn: claims no more of a group than its
@@ -420,9 +420,9 @@ select
 `
 
 type FreeAbandonedRow struct {
-	Freed        int64
-	More         bool
-	NextExpiryIn time.Duration
+	Freed        int64         `json:"freed"`
+	More         bool          `json:"more"`
+	NextExpiryIn time.Duration `json:"next_expiry_in"`
 }
 
 // Frees the runs whose lease has expired or is gone, and deletes expired leases. Each run then
@@ -461,8 +461,8 @@ where d.ready_at <= now() + interval '1 minute'
 `
 
 type FreeLostParams struct {
-	LeaseID     *uuid.UUID
-	KnownTokens []int64
+	LeaseID     *uuid.UUID `json:"lease_id"`
+	KnownTokens []int64    `json:"known_tokens"`
 }
 
 // Frees the rows that an instance holds under tokens that it does not know: a claim was committed
@@ -490,14 +490,14 @@ select
 `
 
 type NextReadyParams struct {
-	Horizon time.Time
-	Ahead   time.Duration
+	Horizon time.Time     `json:"horizon"`
+	Ahead   time.Duration `json:"ahead"`
 }
 
 type NextReadyRow struct {
-	ReadyAt time.Time
-	Grouped bool
-	ReadAt  time.Time
+	ReadyAt time.Time `json:"ready_at"`
+	Grouped bool      `json:"grouped"`
+	ReadAt  time.Time `json:"read_at"`
 }
 
 // When the next row becomes ready that nobody holds, after what the claim just now could take; a

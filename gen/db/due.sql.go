@@ -33,13 +33,13 @@ returning d.job_id, d.scheduled_for
 `
 
 type CancelEarlierParams struct {
-	JobIds  []uuid.UUID
-	Befores []time.Time
+	JobIds  []uuid.UUID `json:"job_ids"`
+	Befores []time.Time `json:"befores"`
 }
 
 type CancelEarlierRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
 // Cancels the runs of jobs that began before an instant of each job, and returns them. Whoever
@@ -172,7 +172,6 @@ with completion as (
         status = coalesce(f.final_status, j.status),
         status_reason = case when f.final_status is null then j.status_reason else f.status_reason end,
         paused_since = case when f.final_status is null then j.paused_since when f.final_status = 'PAUSED' then f.scheduled_for end,
-        updated_at = greatest(j.updated_at, f.finished_at),
         deleted_at = case when f.completes and j.delete_after_completion then least(j.deleted_at, f.finished_at) else j.deleted_at end,
         name = case when f.completes and j.delete_after_completion then 'deleted' else j.name end,
         payload = case when f.completes and j.delete_after_completion then 'null' else j.payload end,
@@ -182,6 +181,21 @@ with completion as (
         secret_names = case when f.completes and j.delete_after_completion then '{}' else j.secret_names end
     from finishing f
     where j.id = f.job_id
+    returning j.namespace, j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
+), audited as (
+    -- That the service has paused or completed jobs, as AddToAudit.
+    insert into audit (namespace, actor, operation, resource_type, resource_id, result)
+    select namespace, 'system', case final_status when 'PAUSED' then 'pauseJob' else 'completeJob' end, 'JOB', id::text,
+        case final_status
+            when 'PAUSED' then json_build_object('statusReason', status_reason)
+            else json_build_object('deleted', is_deleted)
+        end
+    from finished
+    where final_status is not null
+), forgotten as (
+    -- The versions of the deleted ones, which the user wrote too.
+    delete from job_versions v
+    where v.job_id = any(array(select f.id from finished f where f.is_deleted))
 ), recorded as (
     -- The runs themselves.
     insert into runs (
@@ -205,33 +219,33 @@ from stored
 `
 
 type CompleteParams struct {
-	JobIds         []uuid.UUID
-	ScheduledFors  []time.Time
-	Tokens         []int64
-	Revisions      []int32
-	Triggers       []string
-	RetryOfs       []time.Time
-	Attempts       []int16
-	StartedAts     []time.Time
-	FinishedAts    []time.Time
-	Statuses       []string
-	Reasons        []string
-	Errors         []string
-	Results        []string
-	ExecutedBys    []string
-	FailedAttempts []string
-	Occurrences    []int32
-	Kept           []bool
-	NextFors       []time.Time
-	SkippedFors    []time.Time
-	SkippedCounts  []int32
-	FinalStatuses  []string
-	StatusReasons  []string
+	JobIds         []uuid.UUID `json:"job_ids"`
+	ScheduledFors  []time.Time `json:"scheduled_fors"`
+	Tokens         []int64     `json:"tokens"`
+	Revisions      []int32     `json:"revisions"`
+	Triggers       []string    `json:"triggers"`
+	RetryOfs       []time.Time `json:"retry_ofs"`
+	Attempts       []int16     `json:"attempts"`
+	StartedAts     []time.Time `json:"started_ats"`
+	FinishedAts    []time.Time `json:"finished_ats"`
+	Statuses       []string    `json:"statuses"`
+	Reasons        []string    `json:"reasons"`
+	Errors         []string    `json:"errors"`
+	Results        []string    `json:"results"`
+	ExecutedBys    []string    `json:"executed_bys"`
+	FailedAttempts []string    `json:"failed_attempts"`
+	Occurrences    []int32     `json:"occurrences"`
+	Kept           []bool      `json:"kept"`
+	NextFors       []time.Time `json:"next_fors"`
+	SkippedFors    []time.Time `json:"skipped_fors"`
+	SkippedCounts  []int32     `json:"skipped_counts"`
+	FinalStatuses  []string    `json:"final_statuses"`
+	StatusReasons  []string    `json:"status_reasons"`
 }
 
 type CompleteRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
 // The statements that store how runs ended, and what comes next. docs/performance.md, "Plans",
@@ -239,7 +253,7 @@ type CompleteRow struct {
 // Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
 // due to next_for or removes it, writes the row of runs (unless the job keeps failures only),
 // writes the skipped occurrences as one row of runs, and gives the job its final status if nothing
-// comes next. It does all of this or nothing.
+// comes next, which it writes to the audit. It does all of this or nothing.
 //
 // Returns the runs that it stored. A run is missing if it was completed before, was taken over, or
 // if something changed since its claim: what comes after it (revision), or Split did not happen.
@@ -298,9 +312,9 @@ where d.ready_at <= now() + interval '1 minute' and not d.awaits_worker and d.le
 `
 
 type ListCanceledRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	CancelReason *RunReason
+	JobID        uuid.UUID  `json:"job_id"`
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	CancelReason *RunReason `json:"cancel_reason"`
 }
 
 // The canceled runs under a lease, for an instance that may not have been told.
@@ -338,21 +352,21 @@ join jobs j on j.id = d.job_id
 `
 
 type ListRevisedParams struct {
-	JobIds        []uuid.UUID
-	ScheduledFors []time.Time
-	Tokens        []int64
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	Tokens        []int64     `json:"tokens"`
 }
 
 type ListRevisedRow struct {
-	JobID           uuid.UUID
-	ScheduledFor    time.Time
-	CarriesSchedule bool
-	BufferedFor     *time.Time
-	Revision        int32
-	RevisedAt       *time.Time
-	RunCount        int64
-	Failures        int16
-	Job             Job
+	JobID           uuid.UUID  `json:"job_id"`
+	ScheduledFor    time.Time  `json:"scheduled_for"`
+	CarriesSchedule bool       `json:"carries_schedule"`
+	BufferedFor     *time.Time `json:"buffered_for"`
+	Revision        int32      `json:"revision"`
+	RevisedAt       *time.Time `json:"revised_at"`
+	RunCount        int64      `json:"run_count"`
+	Failures        int16      `json:"failures"`
+	Job             Job        `json:"job"`
 }
 
 // The runs of a batch whose claim still stands, with what has become of their row and job since.
@@ -461,16 +475,16 @@ returning d.job_id, d.scheduled_for
 `
 
 type RequeueFailedParams struct {
-	JobIds         []uuid.UUID
-	ScheduledFors  []time.Time
-	Tokens         []int64
-	ReadyAts       []time.Time
-	FailedAttempts [][]byte
+	JobIds         []uuid.UUID `json:"job_ids"`
+	ScheduledFors  []time.Time `json:"scheduled_fors"`
+	Tokens         []int64     `json:"tokens"`
+	ReadyAts       []time.Time `json:"ready_ats"`
+	FailedAttempts [][]byte    `json:"failed_attempts"`
 }
 
 type RequeueFailedRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
 // Puts runs whose attempt failed back, to be claimed again at ready_at where the job is executed
@@ -538,11 +552,11 @@ on conflict (job_id, scheduled_for) do update set carries_schedule = true
 `
 
 type SplitParams struct {
-	JobIds        []uuid.UUID
-	ScheduledFors []time.Time
-	Tokens        []int64
-	Revisions     []int32
-	NextFors      []time.Time
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	Tokens        []int64     `json:"tokens"`
+	Revisions     []int32     `json:"revisions"`
+	NextFors      []time.Time `json:"next_fors"`
 }
 
 // For jobs whose runs may overlap: detaches the schedule from a claimed run and puts it on its next

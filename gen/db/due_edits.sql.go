@@ -24,12 +24,12 @@ on conflict (job_id, scheduled_for) do update set carries_schedule = true, revis
 `
 
 type AttachScheduleParams struct {
-	JobID            uuid.UUID
-	ScheduledFor     time.Time
-	Now              time.Time
-	LastRunAt        *time.Time
-	ConcurrencyGroup *string
-	Queue            *string
+	JobID            uuid.UUID  `json:"job_id"`
+	ScheduledFor     time.Time  `json:"scheduled_for"`
+	Now              time.Time  `json:"now"`
+	LastRunAt        *time.Time `json:"last_run_at"`
+	ConcurrencyGroup *string    `json:"concurrency_group"`
+	Queue            *string    `json:"queue"`
 }
 
 // Puts the job's schedule on its next occurrence. The caller holds LockDue. If a run of that very
@@ -53,9 +53,9 @@ where job_id = $2 and scheduled_for = $3
 `
 
 type AttachScheduleToRunParams struct {
-	RevisedAt    time.Time
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	RevisedAt    time.Time `json:"revised_at"`
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
 // Makes a run in flight carry the job's schedule. The caller holds LockDue. The completion of the
@@ -83,9 +83,9 @@ select (
 `
 
 type CountBackfilledParams struct {
-	JobID uuid.UUID
-	After time.Time
-	Until time.Time
+	JobID uuid.UUID `json:"job_id"`
+	After time.Time `json:"after"`
+	Until time.Time `json:"until"`
 }
 
 // Counts the backfilled occurrences of a job in a window, whether they have ended or not. The
@@ -105,8 +105,8 @@ returning failures
 `
 
 type CountFailureParams struct {
-	Failed bool
-	JobID  uuid.UUID
+	Failed bool      `json:"failed"`
+	JobID  uuid.UUID `json:"job_id"`
 }
 
 // Counts the end of a run that did not carry the schedule: how many runs of the job have failed in
@@ -151,11 +151,11 @@ on conflict (job_id, scheduled_for) do nothing
 `
 
 type DropOccurrenceParams struct {
-	Reason       RunReason
-	StatusReason *string
-	Occurrences  int32
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	Reason       RunReason `json:"reason"`
+	StatusReason *string   `json:"status_reason"`
+	Occurrences  int32     `json:"occurrences"`
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
 // Removes an occurrence that nobody executes. The caller holds LockDue and has called
@@ -178,8 +178,8 @@ where job_id = $1 and lease_id is null and attempt >= $2::smallint
 `
 
 type EndWaitingParams struct {
-	JobID       uuid.UUID
-	MaxAttempts int16
+	JobID       uuid.UUID `json:"job_id"`
+	MaxAttempts int16     `json:"max_attempts"`
 }
 
 // Leaves the rows that nobody holds to the instances, at once, for them to end: those of a job that
@@ -274,11 +274,11 @@ on conflict (job_id, scheduled_for) do nothing
 `
 
 type RecordSkippedParams struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	Reason       *RunReason
-	StatusReason *string
-	Occurrences  int32
+	JobID        uuid.UUID  `json:"job_id"`
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	Reason       *RunReason `json:"reason"`
+	StatusReason *string    `json:"status_reason"`
+	Occurrences  int32      `json:"occurrences"`
 }
 
 // Records occurrences in a row, from one on, as one skipped run. It stores nothing if the first of
@@ -305,10 +305,10 @@ where d.job_id = $4 and d.lease_id is null
 `
 
 type RerouteWaitingParams struct {
-	Queue            *string
-	ConcurrencyGroup *string
-	MaxAttempts      int16
-	JobID            uuid.UUID
+	Queue            *string   `json:"queue"`
+	ConcurrencyGroup *string   `json:"concurrency_group"`
+	MaxAttempts      int16     `json:"max_attempts"`
+	JobID            uuid.UUID `json:"job_id"`
 }
 
 // Moves the rows that nobody holds to the job's new queue or concurrency group. The caller holds

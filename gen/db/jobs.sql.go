@@ -24,9 +24,9 @@ from (
 `
 
 type CountJobsParams struct {
-	Namespace string
-	Status    *JobStatus
-	MaxCount  int32
+	Namespace string     `json:"namespace"`
+	Status    *JobStatus `json:"status"`
+	MaxCount  int32      `json:"max_count"`
 }
 
 // Counts no further than max_count, so that a list never reads a million rows only to count them.
@@ -46,8 +46,8 @@ order by secrets_key_id
 `
 
 type CountSealedRow struct {
-	KeyID string
-	Jobs  int64
+	KeyID string `json:"key_id"`
+	Jobs  int64  `json:"jobs"`
 }
 
 // Counts the jobs with secrets by the key that seals them. It reads an index only.
@@ -77,13 +77,17 @@ with checked as (
     select $31::timestamptz as created_at
     where not $32::boolean
        or $31::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
-),
-first as (
+), first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
         $1, $33::timestamptz, greatest($33::timestamptz, created_at), true,
         $34, $35, $35::text is not null
+    from checked
+), audited as (
+    -- Who created it, as AddToAudit.
+    insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
+    select $2, $30, 'createJob', 'JOB', ($1::uuid)::text, $36, '{"version":1}'::json
     from checked
 )
 insert into jobs (
@@ -108,50 +112,51 @@ returning jobs.id, jobs.namespace, jobs.name, jobs.payload, jobs.interval_second
 `
 
 type CreateJobParams struct {
-	ID                     uuid.UUID
-	Namespace              string
-	Name                   string
-	Payload                []byte
-	Target                 []byte
-	SealedSecrets          []byte
-	SecretsKeyID           *string
-	SecretNames            []string
-	IntervalSeconds        *int64
-	AnchorAt               *time.Time
-	Cron                   *string
-	TimeZone               *string
-	RunAt                  *time.Time
-	StartAt                *time.Time
-	EndAt                  *time.Time
-	MaxRuns                *int64
-	JitterSeconds          int32
-	DeleteAfterCompletion  bool
-	MisfirePolicy          MisfirePolicy
-	CatchupWindowSeconds   *int64
-	OverlapPolicy          OverlapPolicy
-	MaxAttempts            int16
-	MinBackoffSeconds      int32
-	MaxBackoffSeconds      int32
-	AttemptDeadlineSeconds int32
-	PauseAfterFailures     *int16
-	RunHistory             RunHistory
-	ConcurrencyGroup       *string
-	MaxConcurrency         *int32
-	UpdatedBy              string
-	CreatedAt              time.Time
-	IsEstimate             bool
-	ScheduledFor           time.Time
-	QualifiedGroup         *string
-	QualifiedQueue         *string
+	ID                     uuid.UUID     `json:"id"`
+	Namespace              string        `json:"namespace"`
+	Name                   string        `json:"name"`
+	Payload                []byte        `json:"payload"`
+	Target                 []byte        `json:"target"`
+	SealedSecrets          []byte        `json:"sealed_secrets"`
+	SecretsKeyID           *string       `json:"secrets_key_id"`
+	SecretNames            []string      `json:"secret_names"`
+	IntervalSeconds        *int64        `json:"interval_seconds"`
+	AnchorAt               *time.Time    `json:"anchor_at"`
+	Cron                   *string       `json:"cron"`
+	TimeZone               *string       `json:"time_zone"`
+	RunAt                  *time.Time    `json:"run_at"`
+	StartAt                *time.Time    `json:"start_at"`
+	EndAt                  *time.Time    `json:"end_at"`
+	MaxRuns                *int64        `json:"max_runs"`
+	JitterSeconds          int32         `json:"jitter_seconds"`
+	DeleteAfterCompletion  bool          `json:"delete_after_completion"`
+	MisfirePolicy          MisfirePolicy `json:"misfire_policy"`
+	CatchupWindowSeconds   *int64        `json:"catchup_window_seconds"`
+	OverlapPolicy          OverlapPolicy `json:"overlap_policy"`
+	MaxAttempts            int16         `json:"max_attempts"`
+	MinBackoffSeconds      int32         `json:"min_backoff_seconds"`
+	MaxBackoffSeconds      int32         `json:"max_backoff_seconds"`
+	AttemptDeadlineSeconds int32         `json:"attempt_deadline_seconds"`
+	PauseAfterFailures     *int16        `json:"pause_after_failures"`
+	RunHistory             RunHistory    `json:"run_history"`
+	ConcurrencyGroup       *string       `json:"concurrency_group"`
+	MaxConcurrency         *int32        `json:"max_concurrency"`
+	UpdatedBy              string        `json:"updated_by"`
+	CreatedAt              time.Time     `json:"created_at"`
+	IsEstimate             bool          `json:"is_estimate"`
+	ScheduledFor           time.Time     `json:"scheduled_for"`
+	QualifiedGroup         *string       `json:"qualified_group"`
+	QualifiedQueue         *string       `json:"qualified_queue"`
+	RequestID              *string       `json:"request_id"`
 }
 
 type CreateJobRow struct {
-	Job    Job
-	ReadAt time.Time
+	Job    Job       `json:"job"`
+	ReadAt time.Time `json:"read_at"`
 }
 
-// One statement stores the job and its first occurrence, so neither exists without the other.
-// Nobody sees or touches either before it commits.
+// One statement stores the job, its first occurrence and its entry in the audit, so none exists
+// without the others. Nobody sees or touches any of them before it commits.
 //
 // created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 // that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
@@ -193,6 +198,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.ScheduledFor,
 		arg.QualifiedGroup,
 		arg.QualifiedQueue,
+		arg.RequestID,
 	)
 	var i CreateJobRow
 	err := row.Scan(
@@ -267,18 +273,18 @@ where j.id = $1 and j.namespace = $2 and j.deleted_at is null
 `
 
 type GetJobParams struct {
-	ID        uuid.UUID
-	Namespace string
+	ID        uuid.UUID `json:"id"`
+	Namespace string    `json:"namespace"`
 }
 
 type GetJobRow struct {
-	Job           Job
-	ScheduledFor  *time.Time
-	RevisedAt     *time.Time
-	DueLastRunAt  *time.Time
-	DueRunCount   int64
-	EndedRunCount int64
-	Running       bool
+	Job           Job        `json:"job"`
+	ScheduledFor  *time.Time `json:"scheduled_for"`
+	RevisedAt     *time.Time `json:"revised_at"`
+	DueLastRunAt  *time.Time `json:"due_last_run_at"`
+	DueRunCount   int64      `json:"due_run_count"`
+	EndedRunCount int64      `json:"ended_run_count"`
+	Running       bool       `json:"running"`
 }
 
 // A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
@@ -356,22 +362,22 @@ limit $6 offset $5
 `
 
 type ListJobsParams struct {
-	Namespace      string
-	Status         *JobStatus
-	AfterCreatedAt time.Time
-	AfterID        uuid.UUID
-	SkipRows       int32
-	MaxRows        int32
+	Namespace      string     `json:"namespace"`
+	Status         *JobStatus `json:"status"`
+	AfterCreatedAt time.Time  `json:"after_created_at"`
+	AfterID        uuid.UUID  `json:"after_id"`
+	SkipRows       int32      `json:"skip_rows"`
+	MaxRows        int32      `json:"max_rows"`
 }
 
 type ListJobsRow struct {
-	Job           Job
-	ScheduledFor  *time.Time
-	RevisedAt     *time.Time
-	DueLastRunAt  *time.Time
-	DueRunCount   int64
-	EndedRunCount int64
-	Running       bool
+	Job           Job        `json:"job"`
+	ScheduledFor  *time.Time `json:"scheduled_for"`
+	RevisedAt     *time.Time `json:"revised_at"`
+	DueLastRunAt  *time.Time `json:"due_last_run_at"`
+	DueRunCount   int64      `json:"due_run_count"`
+	EndedRunCount int64      `json:"ended_run_count"`
+	Running       bool       `json:"running"`
 }
 
 // Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are
@@ -462,15 +468,15 @@ limit $3
 `
 
 type ListSealedUnderOtherKeysParams struct {
-	KeyID   string
-	After   uuid.UUID
-	MaxRows int32
+	KeyID   string    `json:"key_id"`
+	After   uuid.UUID `json:"after"`
+	MaxRows int32     `json:"max_rows"`
 }
 
 type ListSealedUnderOtherKeysRow struct {
-	ID            uuid.UUID
-	SealedSecrets []byte
-	SecretsKeyID  *string
+	ID            uuid.UUID `json:"id"`
+	SealedSecrets []byte    `json:"sealed_secrets"`
+	SecretsKeyID  *string   `json:"secrets_key_id"`
 }
 
 // The secrets that are sealed with another key than the given one, by job, after a given job: a
@@ -503,8 +509,8 @@ for update
 `
 
 type LockJobParams struct {
-	ID        uuid.UUID
-	Namespace string
+	ID        uuid.UUID `json:"id"`
+	Namespace string    `json:"namespace"`
 }
 
 // Two changes of one job wait for each other here, so each sees what the other has stored. A claim
@@ -560,11 +566,14 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 }
 
 const markJobDeleted = `-- name: MarkJobDeleted :exec
-update jobs
-set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null,
+with forgotten as (
+    delete from job_versions v where v.job_id = $1
+)
+update jobs j
+set deleted_at = now(), status = 'PAUSED', status_reason = null,
     paused_since = coalesce(paused_since, now()), name = 'deleted',
     payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
-where id = $1
+where j.id = $1
 `
 
 // The caller holds LockJob. The row stays because its runs are found through it; what the user
@@ -615,10 +624,10 @@ where id = $3 and sealed_secrets = $4::bytea
 `
 
 type ResealParams struct {
-	Resealed []byte
-	KeyID    string
-	ID       uuid.UUID
-	Sealed   []byte
+	Resealed []byte    `json:"resealed"`
+	KeyID    string    `json:"key_id"`
+	ID       uuid.UUID `json:"id"`
+	Sealed   []byte    `json:"sealed"`
 }
 
 // Replaces sealed secrets by the same secrets under another key, unless somebody has changed them.
@@ -636,7 +645,14 @@ func (q *Queries) Reseal(ctx context.Context, arg ResealParams) (int64, error) {
 }
 
 const updateJob = `-- name: UpdateJob :exec
-update jobs
+with superseded as (
+    -- The job as it was: the statement sees the row before its update.
+    insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
+    select o.id, o.version, o.updated_at, o.updated_by, $34, $28, $29, job_image(o)
+    from jobs o
+    where o.id = $36 and o.version < $33
+)
+update jobs j
 set name = $1, payload = $2,
     target = $3, sealed_secrets = $4, secrets_key_id = $5, secret_names = $6,
     interval_seconds = $7, anchor_at = $8, cron = $9, time_zone = $10,
@@ -647,47 +663,51 @@ set name = $1, payload = $2,
     max_backoff_seconds = $22, attempt_deadline_seconds = $23, pause_after_failures = $24,
     run_history = $25, concurrency_group = $26, max_concurrency = $27,
     status = $28, status_reason = $29, paused_since = $30, last_run_at = $31,
-    run_count = $32, updated_at = greatest(now(), created_at)
-where id = $33
+    run_count = $32, version = $33, updated_at = $34, updated_by = $35
+where j.id = $36
 `
 
 type UpdateJobParams struct {
-	Name                   string
-	Payload                []byte
-	Target                 []byte
-	SealedSecrets          []byte
-	SecretsKeyID           *string
-	SecretNames            []string
-	IntervalSeconds        *int64
-	AnchorAt               *time.Time
-	Cron                   *string
-	TimeZone               *string
-	RunAt                  *time.Time
-	StartAt                *time.Time
-	EndAt                  *time.Time
-	MaxRuns                *int64
-	JitterSeconds          int32
-	DeleteAfterCompletion  bool
-	MisfirePolicy          MisfirePolicy
-	CatchupWindowSeconds   *int64
-	OverlapPolicy          OverlapPolicy
-	MaxAttempts            int16
-	MinBackoffSeconds      int32
-	MaxBackoffSeconds      int32
-	AttemptDeadlineSeconds int32
-	PauseAfterFailures     *int16
-	RunHistory             RunHistory
-	ConcurrencyGroup       *string
-	MaxConcurrency         *int32
-	Status                 JobStatus
-	StatusReason           *string
-	PausedSince            *time.Time
-	LastRunAt              *time.Time
-	RunCount               int64
-	ID                     uuid.UUID
+	Name                   string        `json:"name"`
+	Payload                []byte        `json:"payload"`
+	Target                 []byte        `json:"target"`
+	SealedSecrets          []byte        `json:"sealed_secrets"`
+	SecretsKeyID           *string       `json:"secrets_key_id"`
+	SecretNames            []string      `json:"secret_names"`
+	IntervalSeconds        *int64        `json:"interval_seconds"`
+	AnchorAt               *time.Time    `json:"anchor_at"`
+	Cron                   *string       `json:"cron"`
+	TimeZone               *string       `json:"time_zone"`
+	RunAt                  *time.Time    `json:"run_at"`
+	StartAt                *time.Time    `json:"start_at"`
+	EndAt                  *time.Time    `json:"end_at"`
+	MaxRuns                *int64        `json:"max_runs"`
+	JitterSeconds          int32         `json:"jitter_seconds"`
+	DeleteAfterCompletion  bool          `json:"delete_after_completion"`
+	MisfirePolicy          MisfirePolicy `json:"misfire_policy"`
+	CatchupWindowSeconds   *int64        `json:"catchup_window_seconds"`
+	OverlapPolicy          OverlapPolicy `json:"overlap_policy"`
+	MaxAttempts            int16         `json:"max_attempts"`
+	MinBackoffSeconds      int32         `json:"min_backoff_seconds"`
+	MaxBackoffSeconds      int32         `json:"max_backoff_seconds"`
+	AttemptDeadlineSeconds int32         `json:"attempt_deadline_seconds"`
+	PauseAfterFailures     *int16        `json:"pause_after_failures"`
+	RunHistory             RunHistory    `json:"run_history"`
+	ConcurrencyGroup       *string       `json:"concurrency_group"`
+	MaxConcurrency         *int32        `json:"max_concurrency"`
+	Status                 JobStatus     `json:"status"`
+	StatusReason           *string       `json:"status_reason"`
+	PausedSince            *time.Time    `json:"paused_since"`
+	LastRunAt              *time.Time    `json:"last_run_at"`
+	RunCount               int64         `json:"run_count"`
+	Version                int32         `json:"version"`
+	UpdatedAt              time.Time     `json:"updated_at"`
+	UpdatedBy              string        `json:"updated_by"`
+	ID                     uuid.UUID     `json:"id"`
 }
 
-// The caller holds LockJob.
+// Stores a job as it is after a change. The caller holds LockJob. If that is another version, the
+// one before it is kept.
 func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 	_, err := q.db.Exec(ctx, updateJob,
 		arg.Name,
@@ -722,6 +742,9 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.PausedSince,
 		arg.LastRunAt,
 		arg.RunCount,
+		arg.Version,
+		arg.UpdatedAt,
+		arg.UpdatedBy,
 		arg.ID,
 	)
 	return err

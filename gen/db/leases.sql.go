@@ -18,9 +18,9 @@ values ($1, $2, now() + $3::interval)
 `
 
 type CreateLeaseParams struct {
-	ID       uuid.UUID
-	Holder   string
-	Duration time.Duration
+	ID       uuid.UUID     `json:"id"`
+	Holder   string        `json:"holder"`
+	Duration time.Duration `json:"duration"`
 }
 
 // Takes a lease under a new id, which nobody else has.
@@ -48,8 +48,8 @@ where id = $2 and expires_at > now()
 `
 
 type RenewLeaseParams struct {
-	Duration time.Duration
-	ID       uuid.UUID
+	Duration time.Duration `json:"duration"`
+	ID       uuid.UUID     `json:"id"`
 }
 
 // Extends a lease that has not run out. One that has stays so: its runs may already be claimed by

@@ -34,8 +34,8 @@ func (e *JobStatus) Scan(src interface{}) error {
 }
 
 type NullJobStatus struct {
-	JobStatus JobStatus
-	Valid     bool // Valid is true if JobStatus is not NULL
+	JobStatus JobStatus `json:"job_status"`
+	Valid     bool      `json:"valid"` // Valid is true if JobStatus is not NULL
 }
 
 // Scan implements the Scanner interface.
@@ -87,8 +87,8 @@ func (e *MisfirePolicy) Scan(src interface{}) error {
 }
 
 type NullMisfirePolicy struct {
-	MisfirePolicy MisfirePolicy
-	Valid         bool // Valid is true if MisfirePolicy is not NULL
+	MisfirePolicy MisfirePolicy `json:"misfire_policy"`
+	Valid         bool          `json:"valid"` // Valid is true if MisfirePolicy is not NULL
 }
 
 // Scan implements the Scanner interface.
@@ -141,8 +141,8 @@ func (e *OverlapPolicy) Scan(src interface{}) error {
 }
 
 type NullOverlapPolicy struct {
-	OverlapPolicy OverlapPolicy
-	Valid         bool // Valid is true if OverlapPolicy is not NULL
+	OverlapPolicy OverlapPolicy `json:"overlap_policy"`
+	Valid         bool          `json:"valid"` // Valid is true if OverlapPolicy is not NULL
 }
 
 // Scan implements the Scanner interface.
@@ -194,8 +194,8 @@ func (e *RunHistory) Scan(src interface{}) error {
 }
 
 type NullRunHistory struct {
-	RunHistory RunHistory
-	Valid      bool // Valid is true if RunHistory is not NULL
+	RunHistory RunHistory `json:"run_history"`
+	Valid      bool       `json:"valid"` // Valid is true if RunHistory is not NULL
 }
 
 // Scan implements the Scanner interface.
@@ -250,8 +250,8 @@ func (e *RunReason) Scan(src interface{}) error {
 }
 
 type NullRunReason struct {
-	RunReason RunReason
-	Valid     bool // Valid is true if RunReason is not NULL
+	RunReason RunReason `json:"run_reason"`
+	Valid     bool      `json:"valid"` // Valid is true if RunReason is not NULL
 }
 
 // Scan implements the Scanner interface.
@@ -308,8 +308,8 @@ func (e *RunStatus) Scan(src interface{}) error {
 }
 
 type NullRunStatus struct {
-	RunStatus RunStatus
-	Valid     bool // Valid is true if RunStatus is not NULL
+	RunStatus RunStatus `json:"run_status"`
+	Valid     bool      `json:"valid"` // Valid is true if RunStatus is not NULL
 }
 
 // Scan implements the Scanner interface.
@@ -363,8 +363,8 @@ func (e *RunTrigger) Scan(src interface{}) error {
 }
 
 type NullRunTrigger struct {
-	RunTrigger RunTrigger
-	Valid      bool // Valid is true if RunTrigger is not NULL
+	RunTrigger RunTrigger `json:"run_trigger"`
+	Valid      bool       `json:"valid"` // Valid is true if RunTrigger is not NULL
 }
 
 // Scan implements the Scanner interface.
@@ -397,200 +397,202 @@ func (e RunTrigger) Valid() bool {
 }
 
 type Audit struct {
-	Namespace    string
-	At           time.Time
-	ID           uuid.UUID
-	Actor        string
-	Operation    string
-	ResourceType string
-	ResourceID   string
-	RequestID    *string
-	Result       []byte
+	Namespace    string    `json:"namespace"`
+	At           time.Time `json:"at"`
+	ID           uuid.UUID `json:"id"`
+	Actor        string    `json:"actor"`
+	Operation    string    `json:"operation"`
+	ResourceType string    `json:"resource_type"`
+	ResourceID   string    `json:"resource_id"`
+	RequestID    *string   `json:"request_id"`
+	Result       []byte    `json:"result"`
 }
 
 type Claimed struct {
-	JobID            uuid.UUID
-	ScheduledFor     time.Time
-	ReadyAt          time.Time
-	CarriesSchedule  bool
-	Attempt          int16
-	Token            int64
-	LeaseID          uuid.UUID
-	StartedAt        time.Time
-	LastRunAt        pgtype.Timestamptz
-	RunCount         int64
-	Failures         int16
-	AwaitsWorker     bool
-	Trigger          RunTrigger
-	Revision         int32
-	RevisedAt        *time.Time
-	ConcurrencyGroup *string
-	Queue            *string
-	RetryOf          *time.Time
-	CancelReason     *RunReason
-	FailedAttempts   []byte
-	BufferedFor      *time.Time
-	BufferedRetryOf  *time.Time
-	Ctid             pgtype.TID
+	JobID            uuid.UUID          `json:"job_id"`
+	ScheduledFor     time.Time          `json:"scheduled_for"`
+	ReadyAt          time.Time          `json:"ready_at"`
+	CarriesSchedule  bool               `json:"carries_schedule"`
+	Attempt          int16              `json:"attempt"`
+	Token            int64              `json:"token"`
+	LeaseID          uuid.UUID          `json:"lease_id"`
+	StartedAt        time.Time          `json:"started_at"`
+	LastRunAt        pgtype.Timestamptz `json:"last_run_at"`
+	RunCount         int64              `json:"run_count"`
+	Failures         int16              `json:"failures"`
+	AwaitsWorker     bool               `json:"awaits_worker"`
+	Trigger          RunTrigger         `json:"trigger"`
+	Revision         int32              `json:"revision"`
+	RevisedAt        *time.Time         `json:"revised_at"`
+	ConcurrencyGroup *string            `json:"concurrency_group"`
+	Queue            *string            `json:"queue"`
+	RetryOf          *time.Time         `json:"retry_of"`
+	CancelReason     *RunReason         `json:"cancel_reason"`
+	FailedAttempts   []byte             `json:"failed_attempts"`
+	BufferedFor      *time.Time         `json:"buffered_for"`
+	BufferedRetryOf  *time.Time         `json:"buffered_retry_of"`
+	Ctid             pgtype.TID         `json:"ctid"`
 }
 
 type Due struct {
-	JobID            uuid.UUID
-	ScheduledFor     time.Time
-	ReadyAt          time.Time
-	CarriesSchedule  bool
-	Attempt          int16
-	Token            int64
-	LeaseID          *uuid.UUID
-	StartedAt        *time.Time
-	LastRunAt        *time.Time
-	RunCount         int64
-	Failures         int16
-	AwaitsWorker     bool
-	Trigger          RunTrigger
-	Revision         int32
-	RevisedAt        *time.Time
-	ConcurrencyGroup *string
-	Queue            *string
-	RetryOf          *time.Time
-	CancelReason     *RunReason
-	FailedAttempts   []byte
-	BufferedFor      *time.Time
-	BufferedRetryOf  *time.Time
-	Ctid             pgtype.TID
+	JobID            uuid.UUID  `json:"job_id"`
+	ScheduledFor     time.Time  `json:"scheduled_for"`
+	ReadyAt          time.Time  `json:"ready_at"`
+	CarriesSchedule  bool       `json:"carries_schedule"`
+	Attempt          int16      `json:"attempt"`
+	Token            int64      `json:"token"`
+	LeaseID          *uuid.UUID `json:"lease_id"`
+	StartedAt        *time.Time `json:"started_at"`
+	LastRunAt        *time.Time `json:"last_run_at"`
+	RunCount         int64      `json:"run_count"`
+	Failures         int16      `json:"failures"`
+	AwaitsWorker     bool       `json:"awaits_worker"`
+	Trigger          RunTrigger `json:"trigger"`
+	Revision         int32      `json:"revision"`
+	RevisedAt        *time.Time `json:"revised_at"`
+	ConcurrencyGroup *string    `json:"concurrency_group"`
+	Queue            *string    `json:"queue"`
+	RetryOf          *time.Time `json:"retry_of"`
+	CancelReason     *RunReason `json:"cancel_reason"`
+	FailedAttempts   []byte     `json:"failed_attempts"`
+	BufferedFor      *time.Time `json:"buffered_for"`
+	BufferedRetryOf  *time.Time `json:"buffered_retry_of"`
+	Ctid             pgtype.TID `json:"ctid"`
 }
 
 type Job struct {
-	ID                     uuid.UUID
-	Namespace              string
-	Name                   string
-	Payload                []byte
-	IntervalSeconds        *int64
-	AnchorAt               *time.Time
-	Cron                   *string
-	TimeZone               *string
-	RunAt                  *time.Time
-	StartAt                *time.Time
-	EndAt                  *time.Time
-	MaxRuns                *int64
-	JitterSeconds          int32
-	DeleteAfterCompletion  bool
-	MisfirePolicy          MisfirePolicy
-	CatchupWindowSeconds   *int64
-	OverlapPolicy          OverlapPolicy
-	MaxAttempts            int16
-	MinBackoffSeconds      int32
-	MaxBackoffSeconds      int32
-	AttemptDeadlineSeconds int32
-	PauseAfterFailures     *int16
-	RunHistory             RunHistory
-	ConcurrencyGroup       *string
-	MaxConcurrency         *int32
-	Target                 []byte
-	QualifiedQueue         *string
-	QualifiedGroup         *string
-	SealedSecrets          []byte
-	SecretsKeyID           *string
-	SecretNames            []string
-	Status                 JobStatus
-	StatusReason           *string
-	PausedSince            *time.Time
-	LastRunAt              *time.Time
-	RunCount               int64
-	CreatedAt              time.Time
-	Version                int32
-	UpdatedAt              time.Time
-	UpdatedBy              string
-	Suspended              bool
-	DeletedAt              *time.Time
+	ID                     uuid.UUID     `json:"id"`
+	Namespace              string        `json:"namespace"`
+	Name                   string        `json:"name"`
+	Payload                []byte        `json:"payload"`
+	IntervalSeconds        *int64        `json:"interval_seconds"`
+	AnchorAt               *time.Time    `json:"anchor_at"`
+	Cron                   *string       `json:"cron"`
+	TimeZone               *string       `json:"time_zone"`
+	RunAt                  *time.Time    `json:"run_at"`
+	StartAt                *time.Time    `json:"start_at"`
+	EndAt                  *time.Time    `json:"end_at"`
+	MaxRuns                *int64        `json:"max_runs"`
+	JitterSeconds          int32         `json:"jitter_seconds"`
+	DeleteAfterCompletion  bool          `json:"delete_after_completion"`
+	MisfirePolicy          MisfirePolicy `json:"misfire_policy"`
+	CatchupWindowSeconds   *int64        `json:"catchup_window_seconds"`
+	OverlapPolicy          OverlapPolicy `json:"overlap_policy"`
+	MaxAttempts            int16         `json:"max_attempts"`
+	MinBackoffSeconds      int32         `json:"min_backoff_seconds"`
+	MaxBackoffSeconds      int32         `json:"max_backoff_seconds"`
+	AttemptDeadlineSeconds int32         `json:"attempt_deadline_seconds"`
+	PauseAfterFailures     *int16        `json:"pause_after_failures"`
+	RunHistory             RunHistory    `json:"run_history"`
+	ConcurrencyGroup       *string       `json:"concurrency_group"`
+	MaxConcurrency         *int32        `json:"max_concurrency"`
+	Target                 []byte        `json:"target"`
+	QualifiedQueue         *string       `json:"qualified_queue"`
+	QualifiedGroup         *string       `json:"qualified_group"`
+	SealedSecrets          []byte        `json:"sealed_secrets"`
+	SecretsKeyID           *string       `json:"secrets_key_id"`
+	SecretNames            []string      `json:"secret_names"`
+	Status                 JobStatus     `json:"status"`
+	StatusReason           *string       `json:"status_reason"`
+	PausedSince            *time.Time    `json:"paused_since"`
+	LastRunAt              *time.Time    `json:"last_run_at"`
+	RunCount               int64         `json:"run_count"`
+	CreatedAt              time.Time     `json:"created_at"`
+	Version                int32         `json:"version"`
+	UpdatedAt              time.Time     `json:"updated_at"`
+	UpdatedBy              string        `json:"updated_by"`
+	Suspended              bool          `json:"suspended"`
+	DeletedAt              *time.Time    `json:"deleted_at"`
 }
 
 type JobVersion struct {
-	JobID        uuid.UUID
-	Version      int32
-	UpdatedAt    time.Time
-	UpdatedBy    string
-	SupersededAt time.Time
-	Definition   []byte
+	JobID            uuid.UUID `json:"job_id"`
+	Version          int32     `json:"version"`
+	UpdatedAt        time.Time `json:"updated_at"`
+	UpdatedBy        string    `json:"updated_by"`
+	SupersededAt     time.Time `json:"superseded_at"`
+	NextStatus       JobStatus `json:"next_status"`
+	NextStatusReason *string   `json:"next_status_reason"`
+	Definition       []byte    `json:"definition"`
 }
 
 type Key struct {
-	ID                string
-	Namespace         *string
-	SecretSha256      []byte
-	Description       string
-	Scopes            []string
-	Queues            []string
-	RequestsPerSecond *int32
-	CreatedAt         time.Time
-	CreatedBy         string
-	ExpiresAt         *time.Time
-	RevokedAt         *time.Time
-	LastUsedAt        *time.Time
+	ID                string     `json:"id"`
+	Namespace         *string    `json:"namespace"`
+	SecretSha256      []byte     `json:"secret_sha256"`
+	Description       string     `json:"description"`
+	Scopes            []string   `json:"scopes"`
+	Queues            []string   `json:"queues"`
+	RequestsPerSecond *int32     `json:"requests_per_second"`
+	CreatedAt         time.Time  `json:"created_at"`
+	CreatedBy         string     `json:"created_by"`
+	ExpiresAt         *time.Time `json:"expires_at"`
+	RevokedAt         *time.Time `json:"revoked_at"`
+	LastUsedAt        *time.Time `json:"last_used_at"`
 }
 
 type Lease struct {
-	ID            uuid.UUID
-	Holder        string
-	ExpiresAt     time.Time
-	CreatedAt     time.Time
-	Queue         *string
-	Duration      pgtype.Interval
-	JobIds        []uuid.UUID
-	ScheduledFors []time.Time
+	ID            uuid.UUID       `json:"id"`
+	Holder        string          `json:"holder"`
+	ExpiresAt     time.Time       `json:"expires_at"`
+	CreatedAt     time.Time       `json:"created_at"`
+	Queue         *string         `json:"queue"`
+	Duration      pgtype.Interval `json:"duration"`
+	JobIds        []uuid.UUID     `json:"job_ids"`
+	ScheduledFors []time.Time     `json:"scheduled_fors"`
 }
 
 type Namespace struct {
-	Name               string
-	Description        string
-	MaxJobs            *int32
-	MinIntervalSeconds *int32
-	RequestsPerSecond  *int32
-	RunRetentionDays   *int32
-	RunsDeletedBefore  pgtype.Date
-	SuspendedAt        *time.Time
-	CreatedAt          time.Time
-	UpdatedAt          time.Time
-	DeletedAt          *time.Time
+	Name               string      `json:"name"`
+	Description        string      `json:"description"`
+	MaxJobs            *int32      `json:"max_jobs"`
+	MinIntervalSeconds *int32      `json:"min_interval_seconds"`
+	RequestsPerSecond  *int32      `json:"requests_per_second"`
+	RunRetentionDays   *int32      `json:"run_retention_days"`
+	RunsDeletedBefore  pgtype.Date `json:"runs_deleted_before"`
+	SuspendedAt        *time.Time  `json:"suspended_at"`
+	CreatedAt          time.Time   `json:"created_at"`
+	UpdatedAt          time.Time   `json:"updated_at"`
+	DeletedAt          *time.Time  `json:"deleted_at"`
 }
 
 type OpenRun struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	Status         string
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Attempt        int16
-	StartedAt      *time.Time
-	FailedAttempts []byte
-	ExecutedBy     *string
+	JobID          uuid.UUID  `json:"job_id"`
+	ScheduledFor   time.Time  `json:"scheduled_for"`
+	Status         string     `json:"status"`
+	Trigger        RunTrigger `json:"trigger"`
+	RetryOf        *time.Time `json:"retry_of"`
+	Attempt        int16      `json:"attempt"`
+	StartedAt      *time.Time `json:"started_at"`
+	FailedAttempts []byte     `json:"failed_attempts"`
+	ExecutedBy     *string    `json:"executed_by"`
 }
 
 type Run struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	StartedAt      *time.Time
-	FinishedAt     time.Time
-	Status         RunStatus
-	Trigger        RunTrigger
-	Attempt        int16
-	Occurrences    int32
-	RetryOf        *time.Time
-	Reason         *RunReason
-	StatusReason   *string
-	Error          *string
-	Result         []byte
-	FailedAttempts []byte
-	JobVersion     *int32
-	ExecutedBy     *string
+	JobID          uuid.UUID  `json:"job_id"`
+	ScheduledFor   time.Time  `json:"scheduled_for"`
+	StartedAt      *time.Time `json:"started_at"`
+	FinishedAt     time.Time  `json:"finished_at"`
+	Status         RunStatus  `json:"status"`
+	Trigger        RunTrigger `json:"trigger"`
+	Attempt        int16      `json:"attempt"`
+	Occurrences    int32      `json:"occurrences"`
+	RetryOf        *time.Time `json:"retry_of"`
+	Reason         *RunReason `json:"reason"`
+	StatusReason   *string    `json:"status_reason"`
+	Error          *string    `json:"error"`
+	Result         []byte     `json:"result"`
+	FailedAttempts []byte     `json:"failed_attempts"`
+	JobVersion     *int32     `json:"job_version"`
+	ExecutedBy     *string    `json:"executed_by"`
 }
 
 type RunsPartition struct {
-	Name     string
-	FirstDay time.Time
-	LastDay  time.Time
+	Name     string    `json:"name"`
+	FirstDay time.Time `json:"first_day"`
+	LastDay  time.Time `json:"last_day"`
 }
 
 type SchemaMigration struct {
-	Version string
+	Version string `json:"version"`
 }

@@ -38,8 +38,8 @@ from unnest($2::uuid[]) as id
 `
 
 type NotifyCanceledParams struct {
-	Reason string
-	RunIds []uuid.UUID
+	Reason string      `json:"reason"`
+	RunIds []uuid.UUID `json:"run_ids"`
 }
 
 // Tells all instances that these runs, by their ids, are to stop, and why. Sent alone: see
@@ -55,8 +55,8 @@ from (select unnest($1::bigint[]) as unix_micros, unnest($2::text[]) as queue) n
 `
 
 type NotifyDueParams struct {
-	UnixMicros []int64
-	Queues     []string
+	UnixMicros []int64  `json:"unix_micros"`
+	Queues     []string `json:"queues"`
 }
 
 // Tells all instances when something becomes due, in microseconds since 1970, and in which queue;

@@ -65,19 +65,19 @@ join jobs j on j.id = claimed.job_id
 `
 
 type ClaimQueuedParams struct {
-	Queue     string
-	LeaseIds  []uuid.UUID
-	Token     int64
-	Holders   []string
-	Durations []time.Duration
+	Queue     string          `json:"queue"`
+	LeaseIds  []uuid.UUID     `json:"lease_ids"`
+	Token     int64           `json:"token"`
+	Holders   []string        `json:"holders"`
+	Durations []time.Duration `json:"durations"`
 }
 
 type ClaimQueuedRow struct {
-	Claimed  Claimed
-	Job      Job
-	ReadAt   time.Time
-	LeasedAt time.Time
-	Holder   string
+	Claimed  Claimed   `json:"claimed"`
+	Job      Job       `json:"job"`
+	ReadAt   time.Time `json:"read_at"`
+	LeasedAt time.Time `json:"leased_at"`
+	Holder   string    `json:"holder"`
 }
 
 // Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one
@@ -207,18 +207,18 @@ where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
 `
 
 type GetLeasedParams struct {
-	ScheduledFor time.Time
-	JobTail      []byte
-	Namespace    string
-	Token        int64
+	ScheduledFor time.Time `json:"scheduled_for"`
+	JobTail      []byte    `json:"job_tail"`
+	Namespace    string    `json:"namespace"`
+	Token        int64     `json:"token"`
 }
 
 type GetLeasedRow struct {
-	Claimed  Claimed
-	Job      Job
-	ReadAt   time.Time
-	LeasedAt time.Time
-	Holder   string
+	Claimed  Claimed   `json:"claimed"`
+	Job      Job       `json:"job"`
+	ReadAt   time.Time `json:"read_at"`
+	LeasedAt time.Time `json:"leased_at"`
+	Holder   string    `json:"holder"`
 }
 
 // The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
@@ -316,8 +316,8 @@ where d.cancel_reason is not null
 `
 
 type ListCanceledOfWorkerRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
 // The canceled runs under a worker's lease.
@@ -355,11 +355,11 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now()
 `
 
 type ListOverdueRow struct {
-	Claimed  Claimed
-	Job      Job
-	ReadAt   time.Time
-	LeasedAt time.Time
-	Holder   string
+	Claimed  Claimed   `json:"claimed"`
+	Job      Job       `json:"job"`
+	ReadAt   time.Time `json:"read_at"`
+	LeasedAt time.Time `json:"leased_at"`
+	Holder   string    `json:"holder"`
 }
 
 // The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
@@ -481,8 +481,8 @@ where q.ready_at < now() - $1::interval
 `
 
 type ListUnservedRow struct {
-	Queue   string
-	ReadyAt time.Time
+	Queue   string    `json:"queue"`
+	ReadyAt time.Time `json:"ready_at"`
 }
 
 // The queues in which a run has waited for longer than @waited while no worker holds any run of the
@@ -522,9 +522,9 @@ from (select unnest($1::text[]) as queue) q
 `
 
 type NextQueuedRow struct {
-	Queue   string
-	ReadyAt time.Time
-	ReadAt  time.Time
+	Queue   string    `json:"queue"`
+	ReadyAt time.Time `json:"ready_at"`
+	ReadAt  time.Time `json:"read_at"`
 }
 
 // The statements for workers: they lease rows of due by the queue. docs/performance.md, "Plans",
@@ -568,9 +568,9 @@ where j.id = d.job_id
 `
 
 type ReleaseParams struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	Token        int64
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
+	Token        int64     `json:"token"`
 }
 
 // Puts a run back that a worker holds, as if it had not been claimed, to wait where its job is
@@ -593,8 +593,8 @@ returning expires_at
 `
 
 type RenewWorkerLeaseParams struct {
-	ID        uuid.UUID
-	Namespace string
+	ID        uuid.UUID `json:"id"`
+	Namespace string    `json:"namespace"`
 }
 
 // Like RenewLease, for as long as the worker asked for.

@@ -99,27 +99,27 @@ where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
 `
 
 type GetRunParams struct {
-	ScheduledFor time.Time
-	JobTail      []byte
-	Namespace    string
+	ScheduledFor time.Time `json:"scheduled_for"`
+	JobTail      []byte    `json:"job_tail"`
+	Namespace    string    `json:"namespace"`
 }
 
 type GetRunRow struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	Status         string
-	Reason         *RunReason
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Attempt        int16
-	StartedAt      *time.Time
-	FinishedAt     *time.Time
-	Error          *string
-	Result         []byte
-	StatusReason   *string
-	Occurrences    int32
-	FailedAttempts []byte
-	ExecutedBy     *string
+	JobID          uuid.UUID  `json:"job_id"`
+	ScheduledFor   time.Time  `json:"scheduled_for"`
+	Status         string     `json:"status"`
+	Reason         *RunReason `json:"reason"`
+	Trigger        RunTrigger `json:"trigger"`
+	RetryOf        *time.Time `json:"retry_of"`
+	Attempt        int16      `json:"attempt"`
+	StartedAt      *time.Time `json:"started_at"`
+	FinishedAt     *time.Time `json:"finished_at"`
+	Error          *string    `json:"error"`
+	Result         []byte     `json:"result"`
+	StatusReason   *string    `json:"status_reason"`
+	Occurrences    int32      `json:"occurrences"`
+	FailedAttempts []byte     `json:"failed_attempts"`
+	ExecutedBy     *string    `json:"executed_by"`
 }
 
 // Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant.
@@ -174,29 +174,29 @@ limit $1
 `
 
 type ListRunsParams struct {
-	MaxRows int32
-	JobID   uuid.UUID
-	Since   time.Time
-	Before  time.Time
-	Status  *string
+	MaxRows int32     `json:"max_rows"`
+	JobID   uuid.UUID `json:"job_id"`
+	Since   time.Time `json:"since"`
+	Before  time.Time `json:"before"`
+	Status  *string   `json:"status"`
 }
 
 type ListRunsRow struct {
-	JobID          uuid.UUID
-	ScheduledFor   time.Time
-	Status         string
-	Reason         *RunReason
-	Trigger        RunTrigger
-	RetryOf        *time.Time
-	Attempt        int16
-	StartedAt      *time.Time
-	FinishedAt     *time.Time
-	Error          *string
-	Result         []byte
-	StatusReason   *string
-	Occurrences    int32
-	FailedAttempts []byte
-	ExecutedBy     *string
+	JobID          uuid.UUID  `json:"job_id"`
+	ScheduledFor   time.Time  `json:"scheduled_for"`
+	Status         string     `json:"status"`
+	Reason         *RunReason `json:"reason"`
+	Trigger        RunTrigger `json:"trigger"`
+	RetryOf        *time.Time `json:"retry_of"`
+	Attempt        int16      `json:"attempt"`
+	StartedAt      *time.Time `json:"started_at"`
+	FinishedAt     *time.Time `json:"finished_at"`
+	Error          *string    `json:"error"`
+	Result         []byte     `json:"result"`
+	StatusReason   *string    `json:"status_reason"`
+	Occurrences    int32      `json:"occurrences"`
+	FailedAttempts []byte     `json:"failed_attempts"`
+	ExecutedBy     *string    `json:"executed_by"`
 }
 
 // Returns the runs of a job from one instant on (included) and before another, newest first. Runs
@@ -256,15 +256,15 @@ where r.scheduled_for between $3::timestamptz and $4::timestamptz
 `
 
 type ListStoredParams struct {
-	JobIds        []uuid.UUID
-	ScheduledFors []time.Time
-	Earliest      time.Time
-	Latest        time.Time
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	Earliest      time.Time   `json:"earliest"`
+	Latest        time.Time   `json:"latest"`
 }
 
 type ListStoredRow struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
 // Returns those of some occurrences that have a run. All lie between the two instants, which bound
@@ -305,8 +305,8 @@ select coalesce((
 `
 
 type RunsPageStartParams struct {
-	Before  time.Time
-	Skipped int32
+	Before  time.Time `json:"before"`
+	Skipped int32     `json:"skipped"`
 }
 
 // Returns where a partition begins: the newest that begins before an instant, or, after skipping

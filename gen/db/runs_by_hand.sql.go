@@ -28,12 +28,12 @@ on conflict (job_id, scheduled_for) do nothing
 `
 
 type BackfillParams struct {
-	JobID            uuid.UUID
-	ConcurrencyGroup *string
-	Queue            *string
-	ScheduledFors    []time.Time
-	Earliest         time.Time
-	Latest           time.Time
+	JobID            uuid.UUID   `json:"job_id"`
+	ConcurrencyGroup *string     `json:"concurrency_group"`
+	Queue            *string     `json:"queue"`
+	ScheduledFors    []time.Time `json:"scheduled_fors"`
+	Earliest         time.Time   `json:"earliest"`
+	Latest           time.Time   `json:"latest"`
 }
 
 // Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue,
@@ -62,10 +62,10 @@ where job_id = $3 and scheduled_for = $4
 `
 
 type BufferRunParams struct {
-	BufferedFor     *time.Time
-	BufferedRetryOf *time.Time
-	JobID           uuid.UUID
-	ScheduledFor    time.Time
+	BufferedFor     *time.Time `json:"buffered_for"`
+	BufferedRetryOf *time.Time `json:"buffered_retry_of"`
+	JobID           uuid.UUID  `json:"job_id"`
+	ScheduledFor    time.Time  `json:"scheduled_for"`
 }
 
 // Makes a run wait for the end of one in flight. The caller holds LockDue.
@@ -88,9 +88,9 @@ where d.job_id = $2 and d.scheduled_for = any($3::timestamptz[])
 `
 
 type CancelRunsParams struct {
-	Reason        RunReason
-	JobID         uuid.UUID
-	ScheduledFors []time.Time
+	Reason        RunReason   `json:"reason"`
+	JobID         uuid.UUID   `json:"job_id"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
 }
 
 // Marks runs of a job as canceled, unless they are. The caller holds LockDue, and tells whoever
@@ -118,10 +118,10 @@ from dropped
 `
 
 type DropBufferedParams struct {
-	Status      RunStatus
-	Reason      RunReason
-	JobID       uuid.UUID
-	BufferedFor *time.Time
+	Status      RunStatus  `json:"status"`
+	Reason      RunReason  `json:"reason"`
+	JobID       uuid.UUID  `json:"job_id"`
+	BufferedFor *time.Time `json:"buffered_for"`
 }
 
 // Ends a run that waits for the end of another, as canceled or skipped. The caller holds LockDue.
@@ -141,10 +141,10 @@ values ($1, $2, $3, $4, clock_timestamp(), 'SKIPPED', 'OVERLAP', 0, 1)
 `
 
 type SkipRunParams struct {
-	JobID        uuid.UUID
-	ScheduledFor time.Time
-	Trigger      RunTrigger
-	RetryOf      *time.Time
+	JobID        uuid.UUID  `json:"job_id"`
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	Trigger      RunTrigger `json:"trigger"`
+	RetryOf      *time.Time `json:"retry_of"`
 }
 
 // Records a run that was asked for and may not overlap. The caller holds LockDue and has chosen an
@@ -171,12 +171,12 @@ values (
 `
 
 type StartRunParams struct {
-	JobID            uuid.UUID
-	ScheduledFor     time.Time
-	Trigger          RunTrigger
-	RetryOf          *time.Time
-	ConcurrencyGroup *string
-	Queue            *string
+	JobID            uuid.UUID  `json:"job_id"`
+	ScheduledFor     time.Time  `json:"scheduled_for"`
+	Trigger          RunTrigger `json:"trigger"`
+	RetryOf          *time.Time `json:"retry_of"`
+	ConcurrencyGroup *string    `json:"concurrency_group"`
+	Queue            *string    `json:"queue"`
 }
 
 // Runs that somebody asks for, or asks to end. All of it happens in a transaction that holds
@@ -202,10 +202,10 @@ where job_id = $4 and carries_schedule and attempt = 0
 `
 
 type StartRunBeforeNextParams struct {
-	ScheduledFor time.Time
-	Trigger      RunTrigger
-	RetryOf      *time.Time
-	JobID        uuid.UUID
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	Trigger      RunTrigger `json:"trigger"`
+	RetryOf      *time.Time `json:"retry_of"`
+	JobID        uuid.UUID  `json:"job_id"`
 }
 
 // Turns the row that waits for the job's next occurrence into a run that is due at once. The caller
@@ -245,12 +245,12 @@ from carrier c
 `
 
 type StartRunWithScheduleParams struct {
-	ScheduledFor     time.Time
-	Trigger          RunTrigger
-	RetryOf          *time.Time
-	ConcurrencyGroup *string
-	Queue            *string
-	JobID            uuid.UUID
+	ScheduledFor     time.Time  `json:"scheduled_for"`
+	Trigger          RunTrigger `json:"trigger"`
+	RetryOf          *time.Time `json:"retry_of"`
+	ConcurrencyGroup *string    `json:"concurrency_group"`
+	Queue            *string    `json:"queue"`
+	JobID            uuid.UUID  `json:"job_id"`
 }
 
 // Adds a run that is due at once, and moves the job's schedule to it from the run that carries it.

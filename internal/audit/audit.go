@@ -16,10 +16,10 @@ type ResourceType string
 
 // The kinds of things.
 const (
-	Job       ResourceType = "job"
-	Run       ResourceType = "run"
-	Key       ResourceType = "key"
-	Namespace ResourceType = "namespace"
+	Job       ResourceType = "JOB"
+	Run       ResourceType = "RUN"
+	Key       ResourceType = "KEY"
+	Namespace ResourceType = "NAMESPACE"
 )
 
 // Entry is one operation that changed something.

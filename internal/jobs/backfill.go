@@ -132,5 +132,6 @@ func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, er
 	if err != nil {
 		return Backfilled{}, fmt.Errorf("add the occurrences: %w", err)
 	}
-	return Backfilled{Runs: int(started), Occurrences: len(all)}, nil
+	done := Backfilled{Runs: int(started), Occurrences: len(all)}
+	return done, e.auditJob(ctx, "backfillJob", result{"runs": done.Runs, "occurrences": done.Occurrences})
 }

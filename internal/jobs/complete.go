@@ -74,8 +74,10 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
 		return false, fmt.Errorf("complete the job: %w", err)
 	}
-	if !e.job.DeleteAfterCompletion {
-		return true, nil
+	if e.job.DeleteAfterCompletion {
+		if err := e.markDeleted(ctx); err != nil {
+			return false, err
+		}
 	}
-	return true, e.markDeleted(ctx)
+	return true, e.auditJob(ctx, "completeJob", result{"deleted": e.job.DeleteAfterCompletion})
 }

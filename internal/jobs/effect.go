@@ -23,7 +23,7 @@ const (
 
 // effects says, for each field that an edit may change, what its change does. QualifiedQueue
 // follows from Target, and AnchorAt from the schedule. PausedSince, LastRunAt and RunCount are not
-// here: no edit sets them.
+// here, nor is what says which version it is: no edit sets them.
 var effects = map[string]effect{
 	"Name":                   stores,
 	"Payload":                stores,

@@ -56,7 +56,7 @@ func fill(t *testing.T, v reflect.Value, n int) {
 // here.
 func TestEffectOfEachField(t *testing.T) {
 	t.Parallel()
-	notEdited := []string{"ID", "PausedSince", "LastRunAt", "RunCount"}
+	notEdited := []string{"ID", "PausedSince", "LastRunAt", "RunCount", "Version", "UpdatedAt", "UpdatedBy"}
 	fields := reflect.VisibleFields(reflect.TypeFor[db.UpdateJobParams]())
 	for _, field := range fields {
 		if slices.Contains(notEdited, field.Name) {
@@ -98,7 +98,7 @@ func TestEffectOfSeveralFields(t *testing.T) {
 func TestParamsAreComplete(t *testing.T) {
 	t.Parallel()
 	job := filled(t, 3)
-	derived := []string{"CreatedAt", "IsEstimate", "ScheduledFor"}
+	derived := []string{"CreatedAt", "IsEstimate", "ScheduledFor", "RequestID"}
 	for _, params := range []any{createParams(job, job.CreatedAt, noon), updateParams(job)} {
 		value := reflect.ValueOf(params)
 		for _, field := range reflect.VisibleFields(value.Type()) {

@@ -52,7 +52,7 @@ func (s *Service) Retry(ctx context.Context, by access.Caller, id uuid.UUID, pol
 	if before.RetryOf != nil {
 		repeats = *before.RetryOf
 	}
-	run, err := s.start(ctx, by, before.JobID, start{trigger: db.RunTriggerRETRY, retryOf: &repeats, policy: policy})
+	run, err := s.start(ctx, by, before.JobID, start{trigger: db.RunTriggerRETRY, retryOf: &repeats, repeated: id, policy: policy})
 	if errors.Is(err, ErrNotFound) {
 		return Run{}, &Conflict{JobDeleted, "The run's job was deleted."}
 	}
@@ -66,7 +66,12 @@ func (s *Service) Cancel(ctx context.Context, by access.Caller, id uuid.UUID) (R
 	if err != nil {
 		return Run{}, err
 	}
-	err = s.editRuns(ctx, by, before.JobID, func(e edit) error { return e.cancel(ctx, before.ScheduledFor) })
+	err = s.editRuns(ctx, by, before.JobID, func(e edit) error {
+		if err := e.cancel(ctx, before.ScheduledFor); err != nil {
+			return err
+		}
+		return e.auditRun(ctx, "cancelRun", id, result{})
+	})
 	if err != nil {
 		return Run{}, err
 	}

@@ -21,6 +21,8 @@ type start struct {
 	trigger db.RunTrigger
 	// retryOf is the scheduled_for of the run that is repeated, with RETRY.
 	retryOf *time.Time
+	// repeated is the run that the request names, with RETRY.
+	repeated uuid.UUID
 	// policy says what happens if another run of the job is open. Default: the job's.
 	policy *db.OverlapPolicy
 }
@@ -38,8 +40,10 @@ func (s *Service) start(ctx context.Context, by access.Caller, job uuid.UUID, wh
 	var queue *string
 	err := s.edit(ctx, by, job, func(e edit) (err error) {
 		queue = e.job.QualifiedQueue
-		at, canceled, err = e.start(ctx, what)
-		return err
+		if at, canceled, err = e.start(ctx, what); err != nil {
+			return err
+		}
+		return e.auditStart(ctx, what, runid.New(job, at))
 	})
 	if err != nil {
 		return Run{}, err

@@ -10,6 +10,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/clock"
 )
 
 // Update changes a job and returns it as it is then. A change that changes nothing stores nothing.
@@ -28,7 +29,7 @@ func (s *Service) Update(ctx context.Context, by access.Caller, id uuid.UUID, ch
 			return err
 		}
 		done = effectOf(&e.job, after)
-		if err := s.store(ctx, &e, after, done); err != nil {
+		if err := s.storeVersion(ctx, &e, after, done); err != nil {
 			return err
 		}
 		row, err := e.GetJob(ctx, db.GetJobParams{ID: id, Namespace: by.Namespace})
@@ -71,6 +72,19 @@ func (s *Service) changed(e *edit, change Change) (*Definition, error) {
 		wrong = append(wrong, Field{"statusReason", Conflicting, "can be given only together with status"})
 	}
 	return &after, invalid(wrong)
+}
+
+// storeVersion stores a job that a request has changed, as another version of it.
+func (s *Service) storeVersion(ctx context.Context, e *edit, after *Definition, does effect) error {
+	if does == 0 {
+		return nil
+	}
+	after.Version++
+	after.UpdatedBy, after.UpdatedAt = e.by.Actor, clock.Later(e.now, e.job.CreatedAt)
+	if err := s.store(ctx, e, after, does); err != nil {
+		return err
+	}
+	return e.auditJob(ctx, "updateJob", result{"version": after.Version, "fields": changedFields(&e.job, after)})
 }
 
 // store stores an edited job, and does with its due rows what the edit requires.
@@ -128,7 +142,10 @@ func (s *Service) Pause(ctx context.Context, by access.Caller, id uuid.UUID, rea
 		}
 		after := e.job
 		after.Status, after.StatusReason = db.JobStatusPAUSED, &reason
-		return s.store(ctx, &e, &after, effectOf(&e.job, &after))
+		if err := s.store(ctx, &e, &after, effectOf(&e.job, &after)); err != nil {
+			return err
+		}
+		return e.auditJob(ctx, "pauseJob", result{"statusReason": reason})
 	})
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -157,7 +174,10 @@ func (s *Service) Delete(ctx context.Context, by access.Caller, id uuid.UUID) er
 				}
 			}
 		}
-		return e.markDeleted(ctx)
+		if err := e.markDeleted(ctx); err != nil {
+			return err
+		}
+		return e.auditJob(ctx, "deleteJob", result{})
 	})
 	if err == nil {
 		s.announceNow()

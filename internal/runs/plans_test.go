@@ -103,7 +103,8 @@ func requireBounded(t *testing.T, plan node, jobs, most int, name string) {
 	t.Helper()
 	visited := 0.0
 	plan.walk(func(n node) {
-		if n.Relation == "" || n.Relation == "leases" {
+		// Of job_versions, a completion reads those of the jobs that it deletes: here none.
+		if n.Relation == "" || n.Relation == "leases" || n.Relation == "job_versions" {
 			return
 		}
 		if jobs > isSmall {

@@ -65,7 +65,7 @@ create table audit (
     actor text not null,
     -- The operation, as its operationId in openapi.yaml.
     operation text not null,
-    -- What was changed: job, run, key or namespace, and its id or name.
+    -- What was changed: JOB, RUN, KEY or NAMESPACE, and its id or name.
     resource_type text not null,
     resource_id text not null,
     -- The request, as in the log. Null: there was none.

@@ -110,7 +110,8 @@ create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id i
 create unique index jobs_run_tail on jobs (substring(uuid_send(id) from 9));
 
 -- The definitions that jobs had before the one that they have. A change stores the old one under
--- the lock of the job, so a job that is never changed has no row here.
+-- the lock of the job, so a job that is never changed has no row here. They go with their job, or
+-- when they are old.
 create table job_versions (
     job_id uuid not null,
     version integer not null,
@@ -118,11 +119,17 @@ create table job_versions (
     updated_at timestamptz not null,
     updated_by text not null,
     superseded_at timestamptz not null,
-    -- The row of jobs, without the sealed secrets. json, because it contains the payload.
+    -- The status that the change which made the next version left the job with. What it has later
+    -- may be what the service has made of it.
+    next_status job_status not null,
+    next_status_reason text,
+    -- The row of jobs (job_image). json, because it contains the payload.
     definition json not null,
 
     primary key (job_id, version)
 );
+
+create index job_versions_superseded on job_versions (superseded_at);
 
 -- The right to execute runs, limited in time: one row for each instance, and one for each lease of
 -- a worker. A heartbeat renews it. It is written every few seconds, so it must stay small enough to

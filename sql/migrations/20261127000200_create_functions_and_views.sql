@@ -1,5 +1,16 @@
 -- migrate:up
 
+-- What job_versions keeps of a job: its row, without the sealed secrets. json keeps the payload as
+-- it is, byte for byte.
+create function job_image(job jobs) returns json
+language plpgsql stable as $$
+begin
+    job.sealed_secrets := null;
+    job.secrets_key_id := null;
+    return row_to_json(job);
+end
+$$;
+
 -- The runs that have not ended: those that are due, those that execute, and those that wait for
 -- another run's end. A row that was claimed ahead of its instant is not a run yet.
 create view open_runs as
@@ -143,3 +154,4 @@ drop view runs_partitions;
 drop function add_lost_attempt(jsonb, smallint, timestamptz, timestamptz, text);
 drop function awaits_worker(text, run_reason, smallint, smallint);
 drop view open_runs;
+drop function job_image(jobs);

@@ -5,7 +5,7 @@
 -- Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
 -- due to next_for or removes it, writes the row of runs (unless the job keeps failures only),
 -- writes the skipped occurrences as one row of runs, and gives the job its final status if nothing
--- comes next. It does all of this or nothing.
+-- comes next, which it writes to the audit. It does all of this or nothing.
 --
 -- Returns the runs that it stored. A run is missing if it was completed before, was taken over, or
 -- if something changed since its claim: what comes after it (revision), or Split did not happen.
@@ -119,7 +119,6 @@ with completion as (
         status = coalesce(f.final_status, j.status),
         status_reason = case when f.final_status is null then j.status_reason else f.status_reason end,
         paused_since = case when f.final_status is null then j.paused_since when f.final_status = 'PAUSED' then f.scheduled_for end,
-        updated_at = greatest(j.updated_at, f.finished_at),
         deleted_at = case when f.completes and j.delete_after_completion then least(j.deleted_at, f.finished_at) else j.deleted_at end,
         name = case when f.completes and j.delete_after_completion then 'deleted' else j.name end,
         payload = case when f.completes and j.delete_after_completion then 'null' else j.payload end,
@@ -129,6 +128,21 @@ with completion as (
         secret_names = case when f.completes and j.delete_after_completion then '{}' else j.secret_names end
     from finishing f
     where j.id = f.job_id
+    returning j.namespace, j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
+), audited as (
+    -- That the service has paused or completed jobs, as AddToAudit.
+    insert into audit (namespace, actor, operation, resource_type, resource_id, result)
+    select namespace, 'system', case final_status when 'PAUSED' then 'pauseJob' else 'completeJob' end, 'JOB', id::text,
+        case final_status
+            when 'PAUSED' then json_build_object('statusReason', status_reason)
+            else json_build_object('deleted', is_deleted)
+        end
+    from finished
+    where final_status is not null
+), forgotten as (
+    -- The versions of the deleted ones, which the user wrote too.
+    delete from job_versions v
+    where v.job_id = any(array(select f.id from finished f where f.is_deleted))
 ), recorded as (
     -- The runs themselves.
     insert into runs (

@@ -3,8 +3,8 @@
 select clock_timestamp()::timestamptz;
 
 -- name: CreateJob :one
--- One statement stores the job and its first occurrence, so neither exists without the other.
--- Nobody sees or touches either before it commits.
+-- One statement stores the job, its first occurrence and its entry in the audit, so none exists
+-- without the others. Nobody sees or touches any of them before it commits.
 --
 -- created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 -- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
@@ -14,13 +14,17 @@ with checked as (
     select @created_at::timestamptz as created_at
     where not @is_estimate::boolean
        or @created_at::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
-),
-first as (
+), first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
         @id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, created_at), true,
         sqlc.narg(qualified_group), sqlc.narg(qualified_queue), sqlc.narg(qualified_queue)::text is not null
+    from checked
+), audited as (
+    -- Who created it, as AddToAudit.
+    insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
+    select @namespace, @updated_by, 'createJob', 'JOB', (@id::uuid)::text, sqlc.narg(request_id), '{"version":1}'::json
     from checked
 )
 insert into jobs (
@@ -103,8 +107,16 @@ where id = @id and namespace = @namespace and deleted_at is null
 for update;
 
 -- name: UpdateJob :exec
--- The caller holds LockJob.
-update jobs
+-- Stores a job as it is after a change. The caller holds LockJob. If that is another version, the
+-- one before it is kept.
+with superseded as (
+    -- The job as it was: the statement sees the row before its update.
+    insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
+    select o.id, o.version, o.updated_at, o.updated_by, @updated_at, @status, @status_reason, job_image(o)
+    from jobs o
+    where o.id = @id and o.version < @version
+)
+update jobs j
 set name = @name, payload = @payload,
     target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id, secret_names = @secret_names,
     interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron, time_zone = @time_zone,
@@ -115,17 +127,20 @@ set name = @name, payload = @payload,
     max_backoff_seconds = @max_backoff_seconds, attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
     status = @status, status_reason = @status_reason, paused_since = @paused_since, last_run_at = @last_run_at,
-    run_count = @run_count, updated_at = greatest(now(), created_at)
-where id = @id;
+    run_count = @run_count, version = @version, updated_at = @updated_at, updated_by = @updated_by
+where j.id = @id;
 
 -- name: MarkJobDeleted :exec
 -- The caller holds LockJob. The row stays because its runs are found through it; what the user
 -- wrote does not.
-update jobs
-set deleted_at = now(), updated_at = greatest(now(), created_at), status = 'PAUSED', status_reason = null,
+with forgotten as (
+    delete from job_versions v where v.job_id = @id
+)
+update jobs j
+set deleted_at = now(), status = 'PAUSED', status_reason = null,
     paused_since = coalesce(paused_since, now()), name = 'deleted',
     payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
-where id = @id;
+where j.id = @id;
 
 -- name: PurgeDeletedJobs :execrows
 -- Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run
