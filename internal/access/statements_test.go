@@ -41,7 +41,7 @@ var (
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)
-	insertOfNamespace = regexp.MustCompile(`(?s)insert into \w+ \([^)]*\bnamespace\b[^)]*\)\s*values \([^;]*@namespace\b`)
+	insertOfNamespace = regexp.MustCompile(`(?s)insert into \w+ \([^)]*\bnamespace\b[^)]*\)\s*(?:values \(|select )[^;]*@namespace\b`)
 )
 
 // Every statement keeps to one namespace, or is listed above. Whoever adds one has to decide.
