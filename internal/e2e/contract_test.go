@@ -66,6 +66,14 @@ func newContract(t *testing.T) *contract {
 	service := start(t, app.Config{
 		Role: app.RoleAPI, Database: app.DatabaseConfig{URL: testdb.New(t)}, SecretKeys: keyring(t, "contract"),
 	})
+	c := contractOf(t, service.url)
+	c.things = newThings(t, service)
+	return c
+}
+
+// contractOf returns the contract of a service, without things to ask for.
+func contractOf(t *testing.T, url string) *contract {
+	t.Helper()
 	spec, err := server.GetSpec()
 	require.NoError(t, err)
 	for _, op := range operations(spec) {
@@ -82,7 +90,7 @@ func newContract(t *testing.T) *contract {
 		}
 	}
 	return &contract{
-		spec: spec, url: service.url, things: newThings(t, service),
+		spec: spec, url: url,
 		http: &http.Client{
 			Timeout: 20 * time.Second,
 			// The contract has no redirects, so one is an answer to be checked.

@@ -25,7 +25,9 @@ import (
 type instance struct {
 	*client.ClientWithResponses
 	url string
-	app *app.App
+	// header is what each request of the caller has, besides its own.
+	header http.Header
+	app    *app.App
 	// stop ends it as SIGTERM would, and returns what Run returned.
 	stop func() error
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -29,7 +31,7 @@ func (i instance) with(t *testing.T, header http.Header) instance {
 			return nil
 		}))
 	require.NoError(t, err)
-	i.ClientWithResponses = caller
+	i.ClientWithResponses, i.header = caller, header
 	return i
 }
 
@@ -66,4 +68,9 @@ func idsOfRuns(runs []client.Run) (ids []uuid.UUID) {
 		ids = append(ids, runs[i].Id)
 	}
 	return ids
+}
+
+// shownOf returns which of some ids are in a text.
+func shownOf(ids []string, text string) (shown []string) {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !strings.Contains(text, id) })
 }
