@@ -13,6 +13,7 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/jobs"
+	"punctual/internal/namespaces"
 )
 
 // What a problem may be, besides the conflicts that package jobs names.
@@ -23,9 +24,11 @@ const (
 	scopeRequired        jobs.Code = "scope-required"
 	hostNotAllowed       jobs.Code = "host-not-allowed"
 	crossOriginRequest   jobs.Code = "cross-origin"
+	serviceWideRequired  jobs.Code = "service-wide-required"
 	pathNotFound         jobs.Code = "path-not-found"
 	jobNotFound          jobs.Code = "job-not-found"
 	runNotFound          jobs.Code = "run-not-found"
+	namespaceNotFound    jobs.Code = "namespace-not-found"
 	methodNotAllowed     jobs.Code = "method-not-allowed"
 	leaseExpired         jobs.Code = "lease-expired"
 	staleToken           jobs.Code = "stale-token"
@@ -59,15 +62,24 @@ var problems = map[jobs.Code]struct {
 	crossOriginRequest: {
 		http.StatusForbidden, "A page of another origin sent this request. The service asks for no key, so it refuses that.",
 	},
+	serviceWideRequired: {
+		http.StatusForbidden, "Only a caller who is not bound to one namespace may do this.",
+	},
 	pathNotFound:               {http.StatusNotFound, "There is nothing at this path."},
 	jobNotFound:                {http.StatusNotFound, "There is no job with this id."},
 	runNotFound:                {http.StatusNotFound, "There is no run with this id."},
+	namespaceNotFound:          {http.StatusNotFound, "There is no namespace with this name."},
 	methodNotAllowed:           {http.StatusMethodNotAllowed, ""},
 	jobs.RunNotEnded:           {http.StatusConflict, ""},
 	jobs.RunHasSucceeded:       {http.StatusConflict, ""},
 	jobs.RunHasEnded:           {http.StatusConflict, ""},
 	jobs.JobDeleted:            {http.StatusConflict, ""},
 	jobs.SecretsCannotBeOpened: {http.StatusConflict, ""},
+	jobs.NamespaceSuspended:    {http.StatusConflict, ""},
+	jobs.TooManyJobs:           {http.StatusConflict, ""},
+	namespaces.Exists:          {http.StatusConflict, ""},
+	namespaces.NotEmpty:        {http.StatusConflict, ""},
+	namespaces.IsDefault:       {http.StatusConflict, ""},
 	leaseExpired:               {http.StatusConflict, "The lease has expired, or holds no runs any more."},
 	staleToken: {
 		http.StatusConflict, "The run is not leased with this token: it has ended, or its lease has expired.",
@@ -134,6 +146,8 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, scopeRequired, "The token is valid, but no grant of this service (OIDC_GRANTS) matches its claims."), true
 	case errors.Is(err, access.ErrIssuerUnavailable):
 		return problem(ctx, issuerUnavailable, ""), true
+	case errors.Is(err, access.ErrNoNamespace):
+		return problem(ctx, namespaceNotFound, ""), true
 	}
 	if trouble := database.Diagnose(err); trouble == database.Overloaded {
 		return problem(ctx, databaseOverloaded, troubles[trouble]), false

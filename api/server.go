@@ -18,10 +18,11 @@ import (
 	"punctual/internal/broker"
 	"punctual/internal/database"
 	"punctual/internal/jobs"
+	"punctual/internal/namespaces"
 )
 
-// Config is what the API needs. Zero means default, except for Pool, Queues and Jobs. With
-// HealthOnly, only Pool is required.
+// Config is what the API needs. Zero means default, except for Pool, Queues, Jobs,
+// Namespaces and Known. With HealthOnly, only Pool is required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
@@ -33,6 +34,9 @@ type Config struct {
 	Queues *broker.Broker
 	// Jobs makes every change of a job.
 	Jobs *jobs.Service
+	// Namespaces changes namespaces, and Known has their limits.
+	Namespaces *namespaces.Service
+	Known      *namespaces.Cache
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not
 	// ready.
 	Stopping <-chan struct{}
@@ -57,8 +61,8 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // New returns the handler of everything that this service serves over HTTP. It returns an error if
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
-	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil) {
-		return nil, errors.New("api: Pool, Queues and Jobs are required")
+	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Namespaces == nil || c.Known == nil) {
+		return nil, errors.New("api: Pool, Queues, Jobs, Namespaces and Known are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Check == nil {
@@ -89,7 +93,8 @@ func New(c Config) (http.Handler, error) {
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {
-		r.Use(authenticate, authorize(scopes, errs), checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
+		r.Use(authenticate, inNamespace(c.Known, scopes, errs), authorize(scopes, errs), forServiceWide(spec, errs))
+		r.Use(checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
 		if c.HealthOnly {
 			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
 			r.Get("/livez", health.GetLiveness)

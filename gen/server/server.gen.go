@@ -18,6 +18,7 @@ import (
 
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
+	"punctual/internal/namespaces"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-chi/chi/v5"
@@ -857,6 +858,12 @@ type MaxBackoffSeconds = int32
 // MaxConcurrency The limit of the `concurrencyGroup`, for the runs of this job. Required with a group.
 type MaxConcurrency = int32
 
+// MaxJobs How many jobs the namespace may have, completed ones included; null for any number.
+// Creating one more is refused with 409 and the code `too-many-jobs`.
+//
+// Example: 100
+type MaxJobs = int32
+
 // MaxRuns The number of executed runs after which the job is `COMPLETED`. Each run counts that was
 // executed to its end, also one that was started manually, retried or backfilled.
 type MaxRuns = int64
@@ -865,6 +872,12 @@ type MaxRuns = int64
 // this after the first attempt; that bound doubles with each attempt, up to
 // `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
 type MinBackoffSeconds = int32
+
+// MinIntervalSeconds The shortest time between two occurrences of one job; null for any. A cron expression must
+// not name local times that are closer to each other. Clock changes do not count.
+//
+// Example: 60
+type MinIntervalSeconds = int32
 
 // MisfirePolicy What to do with missed occurrences: those that no instance could execute within a minute, or
 // within `catchupWindowSeconds` if that is shorter. An occurrence that is at most 10 seconds
@@ -877,6 +890,99 @@ type MinBackoffSeconds = int32
 //
 // A `SKIPPED` run counts the occurrences that are not executed.
 type MisfirePolicy string
+
+// Namespace A namespace as it is stored.
+//
+// Example: {"createdAt":"2025-10-08T12:00:00.000000Z","description":"Jobs of the billing team.","maxJobs":100,"minIntervalSeconds":60,"name":"billing","requestsPerSecond":null,"runRetentionDays":null,"suspended":false,"suspendedAt":null,"updatedAt":"2025-10-08T12:00:00.000000Z"}
+type Namespace struct {
+	// CreatedAt When the namespace was created.
+	CreatedAt instant.Time `json:"createdAt"`
+
+	// Description What the namespace is for, for people to read.
+	//
+	// Example: Jobs of the billing team.
+	Description NamespaceDescription `json:"description"`
+
+	// MaxJobs How many jobs the namespace may have, completed ones included; null for any number.
+	// Creating one more is refused with 409 and the code `too-many-jobs`.
+	//
+	//
+	// Example: 100
+	MaxJobs *MaxJobs `json:"maxJobs"`
+
+	// MinIntervalSeconds The shortest time between two occurrences of one job; null for any. A cron expression must
+	// not name local times that are closer to each other. Clock changes do not count.
+	//
+	//
+	// Example: 60
+	MinIntervalSeconds *MinIntervalSeconds `json:"minIntervalSeconds"`
+
+	// Name The name of a namespace: lower-case letters, digits, and hyphens between them.
+	//
+	//
+	// Example: billing
+	Name NamespaceName `json:"name"`
+
+	// RequestsPerSecond How many requests in a second all callers of the namespace may make together; null for any
+	// number. More are refused with 429.
+	//
+	//
+	// Example: 20
+	RequestsPerSecond *RequestsPerSecond `json:"requestsPerSecond"`
+
+	// RunRetentionDays How many days the runs of the namespace are kept; null for as long as the service keeps runs
+	// (`RUN_RETENTION_DAYS`), which is also the most.
+	//
+	//
+	// Example: 7
+	RunRetentionDays *RunRetentionDays `json:"runRetentionDays"`
+
+	// Suspended Whether the jobs of the namespace are paused and new ones refused.
+	//
+	// Example: false
+	Suspended Suspended `json:"suspended"`
+
+	// SuspendedAt Since when the namespace is suspended; null if it is not.
+	SuspendedAt *instant.Time `json:"suspendedAt"`
+
+	// UpdatedAt When the namespace was last changed.
+	UpdatedAt instant.Time `json:"updatedAt"`
+}
+
+// NamespaceCreate A new namespace. Limits that are not given, or null, are none.
+//
+// Example: {"description":"Jobs of the billing team.","name":"billing"}
+type NamespaceCreate = namespaces.Change
+
+// NamespaceDescription What the namespace is for, for people to read.
+//
+// Example: Jobs of the billing team.
+type NamespaceDescription = string
+
+// NamespaceName The name of a namespace: lower-case letters, digits, and hyphens between them.
+//
+// Example: billing
+type NamespaceName = string
+
+// NamespacePage A page of a list of namespaces.
+type NamespacePage struct {
+	Items []Namespace `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: YmlsbGluZw
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// NamespaceUpdate A change of a namespace. Fields that are not given stay as they are; null removes a limit.
+//
+// Example: {"maxJobs":200}
+type NamespaceUpdate = namespaces.Change
 
 // Occurrence One instant at which a job is due.
 type Occurrence struct {
@@ -940,11 +1046,12 @@ type Problem struct {
 	//
 	// - 400: `invalid-request`
 	// - 401: `credentials-required`, `credentials-invalid`
-	// - 403: `scope-required`, `host-not-allowed`, `cross-origin`
-	// - 404: `job-not-found`, `run-not-found`, `path-not-found`
+	// - 403: `scope-required`, `service-wide-required`, `host-not-allowed`, `cross-origin`
+	// - 404: `job-not-found`, `run-not-found`, `namespace-not-found`, `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
-	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`
+	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
+	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
 	// - 429: `too-many-requests`
@@ -978,6 +1085,12 @@ type Problem struct {
 //
 // Example: reports
 type QueueName = string
+
+// RequestsPerSecond How many requests in a second all callers of the namespace may make together; null for any
+// number. More are refused with 429.
+//
+// Example: 20
+type RequestsPerSecond = int32
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
@@ -1167,6 +1280,12 @@ type RunResult struct {
 	StatusCode *int32 `json:"statusCode"`
 }
 
+// RunRetentionDays How many days the runs of the namespace are kept; null for as long as the service keeps runs
+// (`RUN_RETENTION_DAYS`), which is also the most.
+//
+// Example: 7
+type RunRetentionDays = int32
+
 // RunStatus - `PENDING`: the run is due and no attempt has started.
 // - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
 // - `SUCCEEDED`: an attempt succeeded.
@@ -1242,6 +1361,11 @@ type SchedulePreview struct {
 // StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 // in the past.
 type StartAt = instant.Time
+
+// Suspended Whether the jobs of the namespace are paused and new ones refused.
+//
+// Example: false
+type Suspended = bool
 
 // Target What executes the runs of the job.
 //
@@ -1357,6 +1481,15 @@ type ListUpcomingParams struct {
 	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
 }
 
+// ListNamespacesParams defines parameters for ListNamespaces.
+type ListNamespacesParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // RetryRunParams defines parameters for RetryRun.
 type RetryRunParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run.
@@ -1371,6 +1504,12 @@ type UpdateJobJSONRequestBody = JobUpdate
 
 // BackfillJobJSONRequestBody defines body for BackfillJob for application/json ContentType.
 type BackfillJobJSONRequestBody = BackfillWindow
+
+// CreateNamespaceJSONRequestBody defines body for CreateNamespace for application/json ContentType.
+type CreateNamespaceJSONRequestBody = NamespaceCreate
+
+// UpdateNamespaceJSONRequestBody defines body for UpdateNamespace for application/json ContentType.
+type UpdateNamespaceJSONRequestBody = NamespaceUpdate
 
 // LeaseRunsJSONRequestBody defines body for LeaseRuns for application/json ContentType.
 type LeaseRunsJSONRequestBody = LeaseRequest
@@ -1419,6 +1558,21 @@ type ServerInterface interface {
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	// ListNamespaces List namespaces by name
+	// (GET /api/v1/namespaces)
+	ListNamespaces(w http.ResponseWriter, r *http.Request, params ListNamespacesParams)
+	// CreateNamespace Create a namespace
+	// (POST /api/v1/namespaces)
+	CreateNamespace(w http.ResponseWriter, r *http.Request)
+	// DeleteNamespace Delete a namespace
+	// (DELETE /api/v1/namespaces/{name})
+	DeleteNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName)
+	// GetNamespace Get a namespace
+	// (GET /api/v1/namespaces/{name})
+	GetNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName)
+	// UpdateNamespace Change, suspend or resume a namespace
+	// (PATCH /api/v1/namespaces/{name})
+	UpdateNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName)
 	// LeaseRuns Lease due runs of a queue
 	// (POST /api/v1/queues/{queue}/leases)
 	LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName)
@@ -1512,6 +1666,36 @@ func (_ Unimplemented) ListUpcoming(w http.ResponseWriter, r *http.Request, id o
 // Heartbeat Extend a lease
 // (POST /api/v1/leases/{id}/heartbeat)
 func (_ Unimplemented) Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListNamespaces List namespaces by name
+// (GET /api/v1/namespaces)
+func (_ Unimplemented) ListNamespaces(w http.ResponseWriter, r *http.Request, params ListNamespacesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateNamespace Create a namespace
+// (POST /api/v1/namespaces)
+func (_ Unimplemented) CreateNamespace(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteNamespace Delete a namespace
+// (DELETE /api/v1/namespaces/{name})
+func (_ Unimplemented) DeleteNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetNamespace Get a namespace
+// (GET /api/v1/namespaces/{name})
+func (_ Unimplemented) GetNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UpdateNamespace Change, suspend or resume a namespace
+// (PATCH /api/v1/namespaces/{name})
+func (_ Unimplemented) UpdateNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1952,6 +2136,144 @@ func (siw *ServerInterfaceWrapper) Heartbeat(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// ListNamespaces operation middleware
+func (siw *ServerInterfaceWrapper) ListNamespaces(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNamespacesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListNamespaces(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateNamespace operation middleware
+func (siw *ServerInterfaceWrapper) CreateNamespace(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateNamespace(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteNamespace operation middleware
+func (siw *ServerInterfaceWrapper) DeleteNamespace(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name NamespaceName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteNamespace(w, r, name)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetNamespace operation middleware
+func (siw *ServerInterfaceWrapper) GetNamespace(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name NamespaceName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetNamespace(w, r, name)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateNamespace operation middleware
+func (siw *ServerInterfaceWrapper) UpdateNamespace(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name NamespaceName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateNamespace(w, r, name)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // LeaseRuns operation middleware
 func (siw *ServerInterfaceWrapper) LeaseRuns(w http.ResponseWriter, r *http.Request) {
 
@@ -2336,6 +2658,21 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/api/v1/leases/{id}/heartbeat", wrapper.Heartbeat)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/namespaces", wrapper.ListNamespaces)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/namespaces", wrapper.CreateNamespace)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/api/v1/namespaces/{name}", wrapper.DeleteNamespace)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/namespaces/{name}", wrapper.GetNamespace)
+	})
+	r.Group(func(r chi.Router) {
+		r.Patch(options.BaseURL+"/api/v1/namespaces/{name}", wrapper.UpdateNamespace)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/queues/{queue}/leases", wrapper.LeaseRuns)
 	})
 	r.Group(func(r chi.Router) {
@@ -2606,6 +2943,22 @@ func (response CreateJob403ApplicationProblemPlusJSONResponse) VisitCreateJobRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJob409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJob409ApplicationProblemPlusJSONResponse) VisitCreateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3246,6 +3599,22 @@ func (response BackfillJob404ApplicationProblemPlusJSONResponse) VisitBackfillJo
 	return err
 }
 
+type BackfillJob409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob409ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BackfillJob413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -3423,6 +3792,22 @@ func (response RunJob404ApplicationProblemPlusJSONResponse) VisitRunJobResponse(
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob409ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3889,6 +4274,773 @@ type Heartbeat503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Heartbeat503ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNamespacesRequestObject struct {
+	Params ListNamespacesParams
+}
+
+type ListNamespacesResponseObject interface {
+	VisitListNamespacesResponse(w http.ResponseWriter) error
+}
+
+type ListNamespaces200JSONResponse NamespacePage
+
+func (response ListNamespaces200JSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNamespaces400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListNamespaces400ApplicationProblemPlusJSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNamespaces401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListNamespaces401ApplicationProblemPlusJSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNamespaces403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListNamespaces403ApplicationProblemPlusJSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNamespaces429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListNamespaces429ApplicationProblemPlusJSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNamespaces500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListNamespaces500ApplicationProblemPlusJSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNamespaces503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListNamespaces503ApplicationProblemPlusJSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespaceRequestObject struct {
+	Body *CreateNamespaceJSONRequestBody
+}
+
+type CreateNamespaceResponseObject interface {
+	VisitCreateNamespaceResponse(w http.ResponseWriter) error
+}
+
+type CreateNamespace201ResponseHeaders struct {
+	Location string
+}
+
+type CreateNamespace201JSONResponse struct {
+	Body    Namespace
+	Headers CreateNamespace201ResponseHeaders
+}
+
+func (response CreateNamespace201JSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace400ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace401ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace403ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace409ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace413ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace415ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace429ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace500ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace503ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespaceRequestObject struct {
+	Name NamespaceName `json:"name"`
+}
+
+type DeleteNamespaceResponseObject interface {
+	VisitDeleteNamespaceResponse(w http.ResponseWriter) error
+}
+
+type DeleteNamespace204Response struct {
+}
+
+func (response DeleteNamespace204Response) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteNamespace400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace400ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespace401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace401ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespace403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace403ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespace404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace404ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespace409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace409ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespace429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace429ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespace500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace500ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteNamespace503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteNamespace503ApplicationProblemPlusJSONResponse) VisitDeleteNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespaceRequestObject struct {
+	Name NamespaceName `json:"name"`
+}
+
+type GetNamespaceResponseObject interface {
+	VisitGetNamespaceResponse(w http.ResponseWriter) error
+}
+
+type GetNamespace200JSONResponse Namespace
+
+func (response GetNamespace200JSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespace400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetNamespace400ApplicationProblemPlusJSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespace401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetNamespace401ApplicationProblemPlusJSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespace403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetNamespace403ApplicationProblemPlusJSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespace404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetNamespace404ApplicationProblemPlusJSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespace429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetNamespace429ApplicationProblemPlusJSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespace500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetNamespace500ApplicationProblemPlusJSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNamespace503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetNamespace503ApplicationProblemPlusJSONResponse) VisitGetNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespaceRequestObject struct {
+	Name NamespaceName `json:"name"`
+	Body *UpdateNamespaceJSONRequestBody
+}
+
+type UpdateNamespaceResponseObject interface {
+	VisitUpdateNamespaceResponse(w http.ResponseWriter) error
+}
+
+type UpdateNamespace200JSONResponse Namespace
+
+func (response UpdateNamespace200JSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace400ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace401ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace403ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace404ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace413ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace415ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace429ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace500ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateNamespace503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateNamespace503ApplicationProblemPlusJSONResponse) VisitUpdateNamespaceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5353,6 +6505,21 @@ type StrictServerInterface interface {
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(ctx context.Context, request HeartbeatRequestObject) (HeartbeatResponseObject, error)
+	// ListNamespaces List namespaces by name
+	// (GET /api/v1/namespaces)
+	ListNamespaces(ctx context.Context, request ListNamespacesRequestObject) (ListNamespacesResponseObject, error)
+	// CreateNamespace Create a namespace
+	// (POST /api/v1/namespaces)
+	CreateNamespace(ctx context.Context, request CreateNamespaceRequestObject) (CreateNamespaceResponseObject, error)
+	// DeleteNamespace Delete a namespace
+	// (DELETE /api/v1/namespaces/{name})
+	DeleteNamespace(ctx context.Context, request DeleteNamespaceRequestObject) (DeleteNamespaceResponseObject, error)
+	// GetNamespace Get a namespace
+	// (GET /api/v1/namespaces/{name})
+	GetNamespace(ctx context.Context, request GetNamespaceRequestObject) (GetNamespaceResponseObject, error)
+	// UpdateNamespace Change, suspend or resume a namespace
+	// (PATCH /api/v1/namespaces/{name})
+	UpdateNamespace(ctx context.Context, request UpdateNamespaceRequestObject) (UpdateNamespaceResponseObject, error)
 	// LeaseRuns Lease due runs of a queue
 	// (POST /api/v1/queues/{queue}/leases)
 	LeaseRuns(ctx context.Context, request LeaseRunsRequestObject) (LeaseRunsResponseObject, error)
@@ -5706,6 +6873,148 @@ func (sh *strictHandler) Heartbeat(w http.ResponseWriter, r *http.Request, id op
 	}
 }
 
+// ListNamespaces operation middleware
+func (sh *strictHandler) ListNamespaces(w http.ResponseWriter, r *http.Request, params ListNamespacesParams) {
+	var request ListNamespacesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNamespaces(ctx, request.(ListNamespacesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNamespaces")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListNamespacesResponseObject); ok {
+		if err := validResponse.VisitListNamespacesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateNamespace operation middleware
+func (sh *strictHandler) CreateNamespace(w http.ResponseWriter, r *http.Request) {
+	var request CreateNamespaceRequestObject
+
+	var body CreateNamespaceJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateNamespace(ctx, request.(CreateNamespaceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateNamespace")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateNamespaceResponseObject); ok {
+		if err := validResponse.VisitCreateNamespaceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteNamespace operation middleware
+func (sh *strictHandler) DeleteNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName) {
+	var request DeleteNamespaceRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteNamespace(ctx, request.(DeleteNamespaceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteNamespace")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteNamespaceResponseObject); ok {
+		if err := validResponse.VisitDeleteNamespaceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetNamespace operation middleware
+func (sh *strictHandler) GetNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName) {
+	var request GetNamespaceRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetNamespace(ctx, request.(GetNamespaceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetNamespace")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetNamespaceResponseObject); ok {
+		if err := validResponse.VisitGetNamespaceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateNamespace operation middleware
+func (sh *strictHandler) UpdateNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName) {
+	var request UpdateNamespaceRequestObject
+
+	request.Name = name
+
+	var body UpdateNamespaceJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateNamespace(ctx, request.(UpdateNamespaceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateNamespace")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateNamespaceResponseObject); ok {
+		if err := validResponse.VisitUpdateNamespaceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // LeaseRuns operation middleware
 func (sh *strictHandler) LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName) {
 	var request LeaseRunsRequestObject
@@ -6001,283 +7310,318 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17d9s2tu9XwdK9a03roWRKfiRW/jmO4zRuHcfjx+ROq5wSEiGLNQWoBGlZ0+Xvfhf2BkCQhB52nExn",
-	"JuesNY1FkHjv52/v/UdrJKYzwRnPZav/R4vd0+ksZfDvi4K/pUnKYvWHLKZTmi1a/dYhyQpO8gnNyRge",
-	"E5oTRkcTQvOcTWd5K2jd0bRg6jXzU78XtFiWiazVb1Eu5yxjMdkLQ3LCc5ZxmpJLlt2xjBxDo6DF7tmo",
-	"yFn8WnUpRxMWFynL2t3t3V632wpa2PUhfl62+r84fXWfu6+EJ3Kiemv1W72wt9fuhu1ueBW+6O+E/TDs",
-	"hDvd3d3w51bQyhiVgrf6vEhT9Zcs0lytQ1xkNE8Ef5+kaSLZSPBYtvo7YdASRT4r1IeFmMmW+ftEXmUF",
-	"H9Fcrf6YppIFLZnTvJBHImat/l4YPsAvWb5qXGF4EO7+3Hr4tHYS+52d7ssX3a6aRBK3+q2we3AwisP9",
-	"dhyOwvaLMAzbB/EL1t4Zd4c9ujvai/dZK2j9JoYntnlvHLb3hl3WfjHaod7mYjQqsozxkTpi3ceuV7f3",
-	"eeuVsTxbfBib7sxWx2/hrCxZwTCEnd10rU2/rX7r7eHJ6fEb+8tFZa55ltzcMNXv5dG74zfXp8eth4dA",
-	"XboLlmfJiluXwXNJKBf5hGVEcOa9cqG9Btije8zxl8Ylqp0TbOUeh1E7Dl+E7Rfd8e7XOw7mL715mx7N",
-	"1du739/Z6XR39vca26sPh9nF8+OzNydnP6zdxovjq4t/2D0sOE/4zdI91HshvRvXXbFxG9HCNdv4goXt",
-	"F7tf/VbXtnHlHQwPNr2DtZYvu73KHby4PjvbZPfql/DyNpnN6pfwfSIli4kzXdxNxWIIF3Zb4y90H8sz",
-	"vHMVvuyHMOluGPZweb7WDu+UO9x6f3L59uTiuPWFtrl2Fy9/Ojk/fwJJvcQvLr2OiSRxobZw/pUo6cv9",
-	"3fbObq/bftHd+xNfwYP+3k5/b7fTCw92dvafh06+Pzy7Pjy1O1OMRozFK/ZG2haPpZWPvFTuYeztdHf3",
-	"v+qlerQw1KtIj38MWpmYy0Grv9t72Fgs6j1CLHo2knx5fXR0fPzmcdf4IWjNaEanLGcZaCdHRSbV+P5o",
-	"xUyOsmSmVqjVb11NGIk4u8+xQUTEmOQTRmYZu0tEIcmM3rAOOcklGQmeMw63X8zo7wXrqP1WH/m9YNmi",
-	"FbQ4nbJWvzXCvnBpplR1OqX3p4zf5BNYxKA1Tbj5uxu08sVMvSfzTAkBavCnyTTJ/aOd0vtkWkwJL6ZD",
-	"Jc6NSZKzqSSCK9EOx7tkYCl81R1XzMYUjk03DFpjkU2p2pmE5zu9VtDSXamnOGb9lx1xwnOm1h4WPGNy",
-	"JrhEbfA1jS/Y7wWTMAu9dHAVZ7M0GcEB3Z5lYpiy6V9/g+2sqpPjhKX1W85Jwu9omsQEnzo3fAQHtKWf",
-	"tzPdd9CKWU6TVK+d/lltoeK/0FYtFtAEVAv1h3Ih2nJK09T9hF7yaSFzMmRKkU0ZlTlBrQ/GC0uS3dH0",
-	"hF/qq6f3YijiBahWehBw9ffiXbZPQ9Z+Sfd67d1xSNsHo52D9j7dH4fDbtwb7TDnMuyqfciTPFVDfE1j",
-	"cmHnqXeEDkWR94cp5be4K+Ve/9+MKXH4/2yXOvw2PpXb57gT+ErzzHnXjUS4bBFRx0vCtansj+y0HoLW",
-	"keDjNBk99Rww3qD2MKKCkwmVBB83D0JW8PaEyrZ5Xj0G7sud1mduyUG5JXauS/YDaP4blrLcN6ffxJDM",
-	"qSSxbtCc1W9i2C6f1uf0F1n/xNedm7oMrDkt+BnX+36WZN6JQZt2+bwytcYHAiIyMhFprI6jmrnSbhdk",
-	"KjL2dWcsZowvP5sg4q84n1zkq8+n/cDXnZVko4yhga86Mf2AjChXQxsyohbAOz/dtI1N20PWtk0rUzWf",
-	"1Gw3p9kNywnN1BOaspjMk3wCj27ZggxadNAKyHySjNSPiSQJlznlI0ZiwWDBBnxC75g6INjK/A5DVR+a",
-	"dsgPyR0jNE1175paVccAZ4zGsfppwFXnuSCXx0cXx1e//nT8j8uvvCV+udc9LF7Bt0YN3TbeE2cbfN3p",
-	"5eLWd5HgZ5C3ijymfpIoc5qyNn7AMynNsYCE2MOUSPx0nyR5yQhgx5NcNunN11yM52LZqnNmjvRvYhjA",
-	"cohMz85eC5qmYg5r0iGXjJFIrWtEKI9JhKsZGTauWPeVEKfqfjyRm8vknx4OoUQjApsiSApfb+6zatNW",
-	"UplpUNlq8wV4mClNkJNuuPty78U+GS5yJj93C7s75RZqoYsc8zzJF+RKCHKqB/VFt9Q7SfI+ef2KJJxQ",
-	"krGZyHKlCFC12UG14b5qCVv5VmTDJI7xxj1hEycCpXpX/1YiICl4zDJLnRUJz+6SETOXMGNU6YqezVVf",
-	"BHYIp9HHJfBDVN5KMhaZYvu3bBEQKdQVTqT5NhE8XRAqSSpGNFWfVUd+uCCUpELMhnR0O+A0jjMmJWp1",
-	"YsYymouMTOlCXwa0k6NQ+93h6emHj8dvfn334fLq8vvPpgTOMSq3Ybl8kSU3Ca+vtVLx1M22Fn1s1VzW",
-	"USakbNvHdkmXfYJIpd8CfdST7JD1yz/gGRsXUls3v/IKyZGYsfoCwY/qVEwTKZVK7WEbqgmoiU2JMzGn",
-	"IhGccMZi1G3wq7+JoezPsyRnX3Wmz0VDRjRNGR52dSVjoUm/ofX62M+1mVMvIJCNd4ym+WSxgmgYYrHZ",
-	"SPF7ywZqBbtEkgn2DKMwXll0yqJP9okWBpqkRcZ8Yi4edzQFeq0MOIY20y5hL7HC1/EGWQU6VvxXHSgB",
-	"ZyoVN595jPZck8Ayl/WXlTQ8803FDQhQao64OFJzh7yyGrClZyJ/KwoeP3EffxPD6h6eCSXHTtRVXaJD",
-	"K1Yzhi6re5dpXoV6tBUWk8+XAHfLTToTOXmrO19C1bKC+6ekHixXJldOSYl//7IpPdNZs5Mx+6u4e1Zw",
-	"OEaXeA6vOb2jSUqH6VOF1JjmdNgwZZwJYh80t8A8ahdO9zXCYNo4+rMWWzrkKlsQekMT/tnkwOEqekXI",
-	"dWVMS85cImXBssack5ihmDvLxF0Ss8xHD+HVVVNvfKW5Blqa0KqZa2S4Y1kyTqqrRA7PT5QMIsmNUBLv",
-	"XGS3wKj+Jav3XKTUnhCBhHKjZdNtHWFb5mI2U6uhFmzAYcVISnOWdQZcXZUrId5TvtCKjHziPbllC4+1",
-	"L5kmudE7VYvmcVFa3JTyhbHSy/ppuWULkFCm9JaRbmj4hUQ1B11an0u+eo5OrjQ4tR7kohzQF91nEJ7V",
-	"AoG0NaMju+NaNwHmOaUxA51YLZZdBOcW6D1tBa0Jo7H2dF2wPFu0D8c587i74GcyEXP8pvYOgjTiEiDH",
-	"cbXS6fMQtK45LfKJyJJ/sqcycO008HM8/xEaZQyuBk1l27zuOURqUY0NyTou+lplLPgtF3MeGCsP8BJ2",
-	"J26fweDTLQ9XZYGWUl+jqdTXwJnommXw6TKXjMeEckMswaRpTF+HelSwP33ymtGMZWRQhOHO6JYt4B/s",
-	"ay/Es6k55cKAMVkvLxp1NfpGe7GWGr0qt+rjx49ttWLqoyOas+bVeifm6h5JteRO99XrVPf04g2SxWwm",
-	"spzF71mc0KvF7KmSS75oKMNawZ+qLxN43jxGRTmCNjRs64ZNG5v1fdbUPr8XdYlJZ9lHHDeqNje2r3Ag",
-	"4EHF7fhsH2p3zz2TduYEFp/oDr+KIU+dwqi+CFGnVXYEu6rBKG8YjdOEM+NXdt33O0oLXI4VMJAQxZcF",
-	"ZwZ6rTZtudP/5f7uOrd/0HpNR7fjJE2b9+HjhOaEkqFugO4FhH/AYcFjq96rAFv2QPuRrf7OQ9CaZWLG",
-	"sjzB011p54NGlJAIF3OXgNuHzBMei3lAEj5KizjhNySfCMkQNTShMRpNCU0zRuOFEpQ8i9NcABzs6tGA",
-	"h7KE/jmrsLaDBzzrQNj7v2BvVSjQJ/uSGP7GRrm7Kx9hzkBB4jhRY6PpubOmGuNTkxH0UlkoDJU5ao40",
-	"J1Mhc7Kzv09iupBAMLskDEN3wWu7O87EFNE+++2w2w67VwBE7CMgKBfus57zrLH9+CHfSo+TTObaYmRl",
-	"T7PfKC6PRcZI9+BFCGMGf2AaG9s42iQUvVF3ZMayRMS1AxDTnLXzZOrQBkPEcRK+caV09bD0yRwXeYGe",
-	"6026q50IWBUYgu8gHNF8NClmeA4qhMMd64c6QlWxSJAtzfok0rJNA5kLwEjI7rRNZ5rIcZIxMhNpMlp0",
-	"yN8Vj5EDPmSpmCshfiQKnhMqSTdEG5EmXlqjB72heev2d12StNPd29kPwwpZCoMWL1Kt7+dZwXy39Ehw",
-	"PcXFD5koZv79gnsqxuAa/k0MZel8lnTKyI16k8iJWgmKA+7bOxFN6b3TiwGSTQdcLxgBcqj2NCBCrZrq",
-	"xVg5ZYd8pEmuqBJ0nCvNJy8yLgNtJ+Q3TObtuW4EJx5Xy1611jBJ04TftB0zhYM76zZxZ/V1mym+kKnV",
-	"+N9f/ncwuA/D9mBw3307GNy/ePtp6//6zv5RJvjx/UwpLQkKJHVqMsoEVzK2boKLOk7umPG7fzdNeJGz",
-	"gExEkQWKsqjFmwqeTwLzH/3jnLHb70GKU18ZcJncB/C79TlpWqBN9qgq6sOIRxioslSf0B6e6MfDsygg",
-	"0fsPZ9H3rwhSiBcDrlpfFjymihkMeJtE3aC7p1u2316cqH9ubXdDLTh2w/ZuuL0X4e1JZC4DklG1b/Bc",
-	"5mwmO/Cd08gMECiEnhvcIpxtdNruRc4MoIkmYkkekGjvNCrff5sl+IkBJ5WvvP9w9n96ERhV9HfeCz2f",
-	"NonewSgoAWmwBDazLLljMVF0RdsgKl5kJeLOFItETwiJ3pEt/H/1OTUCtYup7uN/8A+1Uv8T00T/S+2i",
-	"/icMNV3oJfyfBaMZ/KXY5ERkOVHEQMIGbG29cU4GvOCciq0tMhLTYaKkG+D5f0/uEwaHr0MOiSKoKLxO",
-	"FUkkLEG/F17S/oBHIQlJd4dsEbWzBuKtTi4dTUh3R/dofsA175ATFKgMdGQuyJDdJFyTjmgrCggd8Hrv",
-	"Q5FP+gS63Gr2iN+W4MsMcGGg5XbPtC0bDThyZk5EHMMs9Vp9nDBORqkY3UoymqhjuLUVEErGyT2LgQzh",
-	"llsgALtPpIW209y9TJqD0XHOsgFXD27oDEfW/CB8R5J8ro1RMRwu8y3VrkMu2IxRIGTqb4maPpUDDvep",
-	"PFBjAQ5ZltKZ1J3Uid5OSA6gub6UVaLX29tbR/QaFA3xeWApORKql9wSNi1te8WmjxMGR0rfFLxLgMIj",
-	"c7UXaHSIjj68Pz89vjp+Axqm7nwoRMoomOaOOaCj/eJEzmROZkLKZJgyR+bqkB8TRbrBahazlC5wL9TR",
-	"HLKFuvlJvlTAWLsib11MvIfEc6NQVOM8eQxYRNxEFoMbvgxC04ZLJRSDvx5UwhEtJB4XgKkMOMCbHZiX",
-	"ovwiu2WZtdp8F50eH14e/3r8/85PLo7fRN/jCanKjnTZ2KuCOljgsGmAFLBLULfdQBNgxhdZPxcL97vG",
-	"TebjpW40QvMzwope1XEiuYsuCg5Hau1uutEMzV4QJGdHa+GHm0nCJiZhtXoMUYvQ8MENXFj7CjSsBrKu",
-	"nYBu+wrkOjxmduVUO8VwEnBG5mREOQH0oNHQNtYBakJ5GdpcDrWy8Oa02BWz61A5BT6R/q0Smo79Z62O",
-	"kMdJGyxH41aglcaruCeSzDPBbwLAe8wycZPRqVScVL1EbhmbSbiZU0Y5uBrO2ByeSSBCQzBlwxKCIGBW",
-	"J+prZqBG5wAMoJG2yLbhKbasevz0pDJigzvwRRgqGK2UUIF/4bbp/lDGmdAyDFY1Vl9SzfAjFvKvvmGR",
-	"Zu4HAg0PVLzEGOzdMAypQzEQsagFsqEoeKwFPy7ydsGT3wtWWQfj7cnZVL17k9ypQ6wYaPmaNqNV5qNN",
-	"SI4Aolupn3SXI403TPhN5V3L98dJbhcFhqP7VJpdO4aRlm5jIytqsLoo0phAS7XhcaHHm/B2PmFt1Gt1",
-	"r0aISGRN7YU3QBlvK2WzbRVx/WJdMbcGFZq7EGCMy7kzJ8L6mBzDhP6gtm4APME4V1zzBbyPyOD2LVu0",
-	"9RHVbxs3G+KziQYGMz7KForaaDizWrHKh2rnXwOPjSEUcFfofbEbDtc46hPKF/lEiUoslQ3pxw1TaRBj",
-	"Y2/9w3lhVQiLh1PoGJwmz5xRdQXG5SEO8JTEIpeviCJ+C6AcuTF3qqtH5hORsop9yBsv0xgIYuAYV/r+",
-	"LxhJA9rqpBXYGCdtHf60jjYnpZk5QApoV8pHbjVKybsIiEtCHJ0VUZpk1lieyxl8+Gn9OPVbS8aU5UNG",
-	"l8gzmMVCHUuqhohNa1a5kRoqJOv45ZN6oGQp6Q/L6+51wnCn2/PZ5MrP+AaSlKB6uLEGAZQYjPUcLLD4",
-	"kRQt1EoY1AyLxX1wZYOKpsTJAR/RNCXRGBw0cBWA4IJ10HDpokhir5FOW/SzjC5Q2LJzXipE4CgZj9XY",
-	"UyZL9mHXlbD7HBqsELBXb3Q5kKBcT++25/nsCoITHmnRvYQBKjbx7urq3MKv1P10M7EYqBqG8SGNoFmW",
-	"3DG42wkf8Ih6fRGRUuniJGOjvDQUGrm/Q14vrLEP8LmzYpgmI+PrZmpoAz4TWS7JSzS/7O7ugDQ21IjF",
-	"+BXshwXrqmcOWBcNBId8QXr39+UMEh3QICU6/viC4K0CgZndz9gov4QfIpKMrQkE+G+HoK98t3dARDbg",
-	"e+EO8nt2byVIMqeK6at1jBy3e9Qhu92QzKgGxQKzxMUFUmiuhB7mgFteHLNREiN/FUU+ElPWL/HNMXRk",
-	"7I1qN7VRB/RyeEk7LFE1h8CVGc1y4+KQejdB8LplM7DG6r5mRQ5reKzOgzkgGsEn7Yf7Wpo7idl0JnLG",
-	"R4v2T2xhWHzs3PagtJvWEv50yBsWF+j0YkopBLtvm0TnBR/lBU3bZwYVoSQx++uPYtg+iSs/XRS8/tOl",
-	"CUduvxVZFCgJrHyoVdhIywgZHbEZzRjPI/Ldx50jcqV+IeB7vM+/17IlG06EuG0n0I/5C+wWOZ3OtOXK",
-	"/C6TG05B7CHfXeaUxzSLyUd8KEm3E3bC7wOSGFNdxuC6ROq1hN9covgQ+VRY4HpeMls9VA5u21w6tEWd",
-	"f7i8gqW6vtKDPj+8OnpnbZEzukgFjUFsteY+KsmPlx/OcECuYWW/193d9eqw5a2qGE0Un/GHqRRSKw5w",
-	"TpVCYa5tw1GgyL8Yq1ve8RL/hhNz7+DA8RVA7HVTc5/S+xP81F7YZBQOCsBPcyvh3S+7Bz2vLKaX4Y+G",
-	"R/gdft+CB2C3mHMPO+T4jmUL2Ob5RADxA3pg5HDJkM5MO0R/TO0gVQptli0aYAiE68dEHT8kFVLAAz1T",
-	"c5ZGgnM2Aq4Mps/xgJubZM+Duw7O4pVMa8ryiYgrJ6GlTqISR7Q09MOx+uvd8eGbVmCenV/D/6oD2gpa",
-	"b45Pj6+OPTKTCVZ89zx75N0W70IGxmZJogqQBkwwa9claEEEwQeeLtBMoyZSIQHNm/4TW+jBqJaVA6KI",
-	"aIPY9Ek0n0g2+hUve29XHbD9XQyHUgxwSCXb3+0M+JUgGZulivRRhKYpDghGamQ5ZD5JUtav9pmDgVlx",
-	"FKZEe0v41OlRDWvyWSnx46jej3/620H28oef/vF7djX/7fr8zcuT0/OfT0TvlJ7Sy3mN3KxNmuDe4l7t",
-	"EvuW20BlzCGc5PnMe8CKLPUaWiL1RqTkCviXjMj1xSlcXqX71xBA5eyhbX97W//SGYnpNuzXNoZv1ee9",
-	"+3J9tghXmtTIHTVqnwx50lC3vCzFAAPBBgr2Basgm9AFJQgFVhzJGScLRrPqbPfDx3pzu5t4c9HY7cPB",
-	"NFAwb1gKQAXFNxwvd+nRwuAwx4kxZPmcMa79gEpZqTu9gCsNONrZ17rMliBJlsJsvBzqR4xxqLtW1fip",
-	"1CKizEXWwNbQJdghAAyNvOgATKsyanjM9e8Zo40MLi+vwpf93oFSFQ92dnvhy5+VLpPBKD0OmtjvYdG6",
-	"C+PeHEjrE+Q0TQn6I79Vz0sYtFIq84uCb5CHZkrvy2RAO/D3azq6FeOx/d4+7F/F/W96ntL7CwAI6T8T",
-	"Xn8Z/FMAnTgH5ESr33p7cnH864ezo+Myc8ucsduYLtqWRqjbV5+APxOhuGNZSmf265c/nZyD9aSQuAVv",
-	"MQ7KDlLLger06O76LUlTJjXcqdycrOBHouCYVykr+LtEnUGAHZ6eGuO3J/fT4dHVyd+Pl+XzsRpuVZRU",
-	"8mMpijmShREZ9K0BQq7JtqW2OBHZ8VDdArwQ2Ktlvr/U2bGipcmU/Sy46uO4UOx9+zXLUjAnFbN4o0vx",
-	"sMQv5YH2rXKGLAEEPiy70au/5sUIPfgowJrv1Ns/VKjFUiOLyVmi227ubEICs2ZQVXjKw1Lis/ozfp/w",
-	"gyVWq99Gn+4DUrMNTFWJj0mv6qDJ1R8aVG/1F6os9aFCIZebx9AhDT5CAE9aZ5u6ymhSsR4czp7ugK4Q",
-	"4dUTee80ffCS67Xv1154aBL3tZ9wWz84bGDti9Dswcsp1rzbeOGhwVnWfcFt/GB4z5pzI4ZnqtlDhSWt",
-	"vOsmeyK7z8uDkpjkUk8/JDVGt3rcHyqNH/z8cA3Iu/nGQ4V7rn4Zm5Usda3/G0lIyXMfhTkuoQMgvSeZ",
-	"urUdH9jSC3G2nH3tKE3LB4f9r37pUjd7CBxPyZozp4WCh7oIsQx8oc7dhKLHGt8INHmyDj1QdEdpwnhO",
-	"JE1iIsVGcIpSXlk1Zm23b0oaS7Qv8CJaLK5kiPOY0XwCyosvY1HHr25XDCSdirFiEzdJKfWsmaBp91AR",
-	"h5ZSgpiNE56YoASzR4BnRLha3CGKGJJYgGkcf3y6lwU4LVC08o7azavvSuB1S4K84ayIubrlSTfyQEnx",
-	"62x4mfxRp9VLRLk6lauyRh/b8LHAYJnc6SWDFQLgEQsb7NHe49rtdIiXK1+4nMOVGN1z5DNl/CiGR9D4",
-	"0fENnM3RJXN8T0d5ujAIiqix61FAIrXt2mAO+x0RnR8laarbHsltP3T4fze0Kp31ILYqTAMCIhaigAP8",
-	"36Ys/NvJ838CQf2bbPxvIBv/18imX0lQfLTQ9WgppiY+wH5/avpx7ts3oq1/BNvwEcgp7pN2MkUr2h8I",
-	"Weq3ZtqLtm0SCW2rV6FPc2Y8xl5IsQZoTCZmKdjhM0bjDjnJIUuVjnQjCDDsgBs7E6mSnDI6yllW8f5V",
-	"vRI8uZnkqWNfXI2hf0qg0I9ieE5vvDOz2cggbEb9C5ay4QK30q39x5rr5xNo089OrW2XzZs0u6k/lenF",
-	"l+QfH1VzjwPERHX2itAhQAMFL6N9GqNoHR7+fHjz8n3408vD19PR6fzj/d7LD7Nu+/xe/n71tlv4dmPm",
-	"3YomGr4yDK0xpTpQBBwiwwXB4VdXZiPFMhc5TdeNQh2FAKMHWUyKmTr33ZCEYfjUHk/kETXVOpbGcGhk",
-	"xlRkDIMgI3g3skfT9qyFzHooR13/gCMb2BzsOPf6iJbIuS6cwh1vm0RoS9cIHKVCgeIPqBpJTG5+ja85",
-	"vL48fuM01RhW1zFW8DxJLeZIFlOm8cBl3IpGsOpPm4+MiwwjO+zHAhvPoeXmgEQgXqHTVPP9aMCJk8BR",
-	"A1y1U9Y6CnDoraBlh+H11f4ohtegMzxaJdDqJRAhUA3eooZtVXBFXBGYLXO60MiphXqkjVijlFFFYjWm",
-	"W8MG+IAPGTTokA+P0zK0T15Wl7vuWHSUD8dXVJJylJfcFeh+0yu+6RXf9IpvesU3vWKFAXo5o0W2WOJ6",
-	"D13mCHxVI5c1/0T3hqxyTI0jV8zPCeOssumZDYYsqf0SxuhFxm1kGTcATOB/MvAqGB94uiC5uEHhCNGk",
-	"+J6Buz2zrvBV1LsvrcqdmnIYnkQTSt1CYUNHs+Y2uhMEuKAUxHR4QM3QuD5io7fbrVekiln7YBjut1+w",
-	"Xrf9chTG7b09ujvepd1xOOy1TDKbWnHUlRCiL1jv6jejCjfRLyshKo8qSKUrD+ztvXgRhvsvDroHuy9e",
-	"vDh4+NSwvj4xXuSzIkUMYsAXWmMkQegT762iMrY7WelkGdRgefqi0oFYzgxqrgRl1Jh26m+kjsN1iC80",
-	"3KailPtcNW5UDAzSpxrBN506UytFfuf2VOzxc5rkJTasse8wcx/WsLsXeFLApQIyS5kVUyq7tKhQNx6L",
-	"VDLOWDoAORkShuXGEl6wAWepZHPUSHWkB811IhkDv9yziE2b5nMV5nBnvwI57C0BxV/Yw2GmHGxkNcGj",
-	"I3AJVicZ665PMVbZn0rOs+XrLyA0R6OX44JhkuCVS7IWg4k7VEWy6998ywLmOpP0CZoFS6x3EhcMIs8T",
-	"CMqJyhjwL8JhH5bdJbifHgudLa9oDyqU6zA8q/P0hAuJfHrGhedWXNcT20cHNm1CgzVfXN2zEgE3/NjZ",
-	"43SIx0vvVQ67FtgXF5jsY24eQCpyN87zlUlUkGeLwMwYa1LQFO7uo7Kx6WJCKyVBaOTlPKaWEG5LuaK1",
-	"eQdOlocV7nRcNC/zEjdPiub8mCW5tgphTp2X5KfkdWmwxSiussCAeaKBLuAvoOmcLmy5J+mLN6sHSKTi",
-	"Zn3QMjz1TfZ91ZpQEvHNOIpeYM0r7S3E+QvOdFZHFndIPRtNgslldKKkJclkwLws17HNDZjVe5/tw852",
-	"f3Wazkr8AbV5dPRsdEwnugeU5EUOjRwWNUwX0bOEHbxv2GA8WYnchN9R3V4XBTYNgJF1gOaD5nyhT47O",
-	"LokJ9jbYhMdHjLx3hZnl7Mii5DDBBEhbZWo5DV50UzgRjJctuD5BNqGRTfsHN1GdOsbjgNBUCjivNvGR",
-	"hsySKeUFTdNFoAv2Q1YQkzy1kYqmEUvTDc3/PXppfFYve2L3vOcVO3j0eYWabuqdRJKM8lhMA+3QgWQn",
-	"A47igA1nxuutv/cK1wzSqZBYFMOUSSdW0goR8MEBjxpWyKhDPqrmoU5KUUBSPprlkEqkZyTo57k4dSNg",
-	"KTK60R2exDu5ILHAeU0b9eP7bs5aLkpKNoJMLMaCgNH6hBKTWFFkSP4STiKfdb4S/g5591gGlNQN+9KP",
-	"jcrRDc2KDbhSOuA0c5HrYZvEP3a6Ud+Oz8GOq3MB7S5/Ojl3mvAyqc0UsuxJdscy6o3iArcoThVcNTqB",
-	"neAjBvHf5puQe6Dsu1OO7/D01OkbzpPpGxIL4PDOj99E1bvOmsX962lSq3Y7d/N1II4ZgNeGV2Zm9WRt",
-	"5WVWHUVMgE5RB2LdlMqhKtpVMl1ilgKh1qbTQVkN7us/nRRDRggCQOrF2yOys7NzQCxzFeOxZI3UpJjh",
-	"d6fdO7gKdzDD71/DXj8MfQLcVNwpzecoFaNbbYNb5anFWm+WsKjFh50xVBayfJXpRyHrZ+mbBIEC8iQO",
-	"OBpBcezNzHyPkHrL9X8CUrUmZZZ75l0Zn7BVnhoHKu4U+t5E4qocbKWr5kXGP1uXL0d2mshl2iHwi+o1",
-	"p86xsxnbMAluDYCJpqhfKme9PH4vr8Ie2gD/Gnbx+PlOm6l937Ak2q90a5bEh2BJj54D7+sRufOyDg+u",
-	"YLSbdLgTOlPsPXWK6ithfYpNm+jjADkOMVtrAoTvec923eNVclZNUFczVeplaoplQJC7TfAD1VLH7o0W",
-	"M8YNV9PcSmPTDeMwiUxeX799e3zx64czxfSsIQqIkv02JA2LAwyj9zHG6iAVH4NsM9gDVKWssa0E2ECp",
-	"4OSBouEzmtE0ZalGcRyeHR2f/vrh6t3xRdTXmZeqI8OMEO6InKFUO3hm5qj3r1y9VtCyE20FLXfwfm7p",
-	"ng31R5YsTXCoj8Qme44lQiqu1qiKw1hxJlACnmsjRv1weFqVZhKbKtUpVr90990vcKxz8Bx773zymTfr",
-	"3Ot8XqWdaf0CdDMseCvmy5Q08J3GzUTz7G69dbz7BC3qvDSi1TNFLCCDDqZO1DoQVjm/YZAxEjJyAIWA",
-	"f2A8vxKmAW4UlBnLx5jBKvknG3Bj73hFJNM7JUDExaK/RA9NmkzOuZh1yNn16RI0qE0Dk8gB50xCbuaY",
-	"sZkpAdALQ5KyO5bKBuyo6YGrL1fFsyoF71zQ+XsmJa15V+VtMmuLGdrB2jMBPlWbscMUVfEl44BsqgEm",
-	"GdQFctR6KfH0YHfvxb8k9Wmf5BlTRI8PuM5sigmZEZtnPehIPnbDsE8inb3VVEaL8Em3TyJfqSfEjTUq",
-	"Yem3dvokqpa5Ve3rpZY19szWCdYv7/ZJVKmUqdpV6kyqH2Y0nzi/4Kt7fRJhbH6lH3x40C8/AxTNfHdC",
-	"ZfMHW45e/aiGozNq67xeOk6ujUXx2kPWVvQaW4Pvqa2TRKsfnELxOJauWqBqWXH9QM3AXxMJG/TULBpV",
-	"7ODZnt5Gt0CsfqC685WJVIOzvwOXEVRPWc0KytGoP5pVFqOallU7PZvmBK0UqHUKpflzVOsiT15vhZt7",
-	"WNZSkgWoV4MQNnfvmdEdN/YkOxmQPfhupzTUKo+KW+P6ROcWU/QPWW/0/9rardw+iSOdGAtopG6QipuK",
-	"nliH3VRWGAxGG/izdFUqd29e09hUJVwerem+4Fas2jBXEHbrRO2tz4r6t4IVzB+o4Po+KfldNbQ+4bG1",
-	"uNeyIun8HGsrlriuzsP2z7T9z7B98Gv7U/lH59f2ElCR17X5oZrbyOB/wV+liLV1UZXiERzeIRvpOSa5",
-	"P+UOjFfnhMfMJm56d/xl7CbW1zlO3PTsXvBKb6e7u1+H9jw3+KZSa6tbJnbXiV9sznZTWex9kqaJNAbk",
-	"3k4YtDCrZKvf+mPQysRcDlr93d5Dyzw4kVdZwUc0V2fRaKNwAo+AN/fCEI5rni0+jG0Kmcdge5w08WuS",
-	"/NjMNJfXR0fHx28Aau5NTpMlN+qy9luXR++O31yfHi/N6bJOmrUuracVBltbb0BJ7Xi+KlkW4iQ2aRbW",
-	"hrY/qh4BWGH1pDBEYALJ9nmsZKgRk7KWKNlWro2QJEQ28yTiRsglJLQCouGK/uqLY6z7DJ/UBEXPUj3B",
-	"nLBgAAaU/oADtsJoUBsVSajdTG/ZsYq/w93IpSUvoGRKsz06KJ3yF0nm81LGyfJ6F5txzkohDw/z3Kg2",
-	"hDpZsJZ6yVGJxpgRUJifnMJjIwCG4ddQHtdR142/yY1AgZLSthqUg9kYcHtUIae/Orz5XKALElUjdLXo",
-	"DmpVkEASyKX2UO2+JMMEMx8PeOTSqEjJC1OHNtZ0z68CCXli3URtPE+kSe0DCQFFZta/GxB2P2IzA7Oq",
-	"mIGCAUedXGlE8C608nlxjCpfcemPddLvnFTXszPgV2ZfaKO0mNq2eqQYhootcZ+uNFZ/nWImlsOt3mwX",
-	"DeNsDcooeZYw2Uymg4Aa3xlZexOfHeKzOeR1k+ouFc9wM+0U10azp1OizTLRXBT8KZlo5tQYqGwWGrVe",
-	"iXTu0FhXR3qF3GyeSB1GtlFOGiOmrB3+lW7pRUIZBJRVDGyxmlpeD9NfeZpXgKU2KImjK+HUmHCVkq0t",
-	"lLMkF9XVRHuCG77TmvdOkTlFvUB2mFHwxSt+rv3fxrveRxM+ZFt30ltpB/QK4NraXbwoeL0AWQOkDXqT",
-	"9pCZnNmH5metzJt8zwYirkZTOkATxJ/qYi5D5iBXoCJJmYF+RiHjCYaDRGhJsZVEdDXta23o0iYARZCT",
-	"G67kuAArONiCIHZpNaHeJ++T1z4gmtEjVp/ljyAifcC2n4cCxFeXHCltrF6/HWNsaLilWT6SJrdM20Wa",
-	"e9eY/KOKivkBxmWF3F0ACqo9uWWzqtraAuxgBoYrkOPUFmZe+vy0/QDCAOb+jfL2emBGYwzFrpZgUKcd",
-	"ixJhxSVdbsl4oXSBA85oxkDEVk+fBeED88Hr68wDb7IfqmAUAbNncAFYOgN4Cxe6HplhBG8PT04VHzB0",
-	"xAtJ+OxDbojuksPuRN2Vblb079TnmCAOTtrjZSxlE/yG8ZKh10rn8dcImzZO9/ri+DKqQJy0smpwqrUY",
-	"OBiHedHrY7oo+OY5J9ToPzfnhDe85VvOCV8+tko+hCXnb50wpS5LNa2fN/Uo1s+CcIVZikW24NC9P7l8",
-	"e3Jhkic4ZkAloCGMreSTy+F2CZ51LE7aJtGHvx9fnB6eQ+0ur2N5jiUb1ajndBEoqQIGgB5mU0IbSwVX",
-	"dP2+E1lkFNOmmUCXYV1im0FEHLhFsIs3x4dvTk/OVC9o+zLdOC+RXIhbrEKtHYJLKwHBN3/88PrXRrqJ",
-	"Uux1qbm1JpRvYrmH+qummurydy+O/3Z9fIlvSjFlIGeYkkrWfFAhIvoItIKW3rVW0KqsOVSfqC1QK2iV",
-	"E9R/6DG3gpYdhTrVmwh5Fyw1oaIrwwBq+PwvJOBclLZdD2qi9F5jlTHEN1NeonQdhL4obSuGXXvk3uq0",
-	"/AZlHwkzLRuFW+sml82ynJZijcfS54hPuje36I6uqoXlnNB1MHYKK9WjwKgc8Ourt+2XHaITTlYTeaLN",
-	"FIDJ1g4CrnrIBwJKSPRLxmI6yln8KQL5wQxpwKEi4gj1Bl2xknEo+ZSycQ5iEmjp1BYhBJ/1DbLrTEMU",
-	"9MjVs5HgOU34gI88CaV4TKY0u0VDbIbF6bEQWCJ4nzA5ojOGc4BeF6IgcSJnUDohX+JC8zgIVmfqAXqt",
-	"iIIeNlAoXeTKLzm5noY/Vtcl8u5ync8g+Jn7ox3XwUe8lf+OtBPOdx/safWt1ZJ7vSKH0Pnx2ZuTsx9M",
-	"wU2UQEGJ5Ur+skxgUsYraIJ7fXaGL5YUQL2LzCfhN9bGj/YgUy1N/bcixSOAyjhfqt+zIIBSUvTzKF1Z",
-	"2QE72XbGHGWZgS2mX/+8McBU36uA1iBkM0JbSEQkXUgynyyqfEUvqWIHuEatoOJcwllYnBT8U3e9TJK9",
-	"Ko06Hsqs86Y6XA6no91U9axNFfiaEoUOz64PQTIvC/wI3Gwk5xq8dnj009uT00ZDE6hCqC6vahjy1cU/",
-	"6m1Bc3JFoxqwzDjWghYOqhW0TLfAXa8u/uFdIlP57TxjdwmbPzoFlE2W9fxpYUcIw95zi6L0sMh9a0Vh",
-	"iaZrcZz7DsBpIquIaRNCU1bHbSLhxPzp1tGRgZVvBvdFFPqTMzH9K3InPS5BzRMSWH5+xhJ15Mt+myzM",
-	"4uRnQspkmLoajg6FAm8szj7QZj6mz341vBL5/ALMg1qvn1GZf451s4x9LWvjmVap8BRk++ioNbIWUVgC",
-	"cet526DyVxsMvphJHQSuvs3eZko3sxi5HRSzxmgHYAlRJTN4VElWnkgNdPYlbO+QK2HSylEt2enKamj9",
-	"GPAkLyVAG6qiX7E1QfENa1QZk6jI0siBIU6E2Yg4Ues1TTjNUe+f0tlMLXf/DyyLs+SQOYVlA1j7ZSk8",
-	"bMRymQ1hlfWvTNCjydhCJ3SBbVaCHmcfxhCtsTJziO32IVjd0pnIuqbVEX5aDVJVx9W5sM27dnJ4dljJ",
-	"+FAJm0Je0SDB11dH2pgOFWSxUcXKUq8z5ICj9nfr2Kj1N85ojB4Fh/ER2khuGddmMcgHoe4Y8G8I19RW",
-	"qsAFNdgsCBq1oSvIzkSWDzig0awkBb4CLKWY1EPE6hl4VgW7HoThi+7BQW9v98VueHDQXefIrdii/Q6h",
-	"iqJmbcsnpYu/Yjo3FfFhWq9I1BDCI5KzNJUDPvfqKU0oNiALET1Z/lwWmZzQdGw8BVkmbmgOtX2TDOxT",
-	"YsrI9V/fvn37ZolCVTnsj5OLzovcIbYJh6riiOpz0HyBCT/MmEH7YODWQhSmhiaarTCg8xLmhQ4znUC0",
-	"GTred7RmaWojT8QcS/bDeIwJDjKTaAtcw4QLo13HaEtEo6c4pCZ2nzYEVGKHTT0My5UWWZIvlLA61YV9",
-	"Gc18Ut0hJ4fnJ+SWLch30azgo187neh7rGRdXlS1RB9mjJ+8IUdYr5UgULjkKLZq9oRK0OLHyU0Bnjy4",
-	"q/jYhkZqPUHMTHQUZpeWfRLdWyR5GxpEHXJY1k/hakNTIWZKGTDFvfFdtb9qHjopFsSJmkHNKc8lkYJ8",
-	"Fx1eX70zeCbYF1DacXmq9d10pkQoEr0cggqPG5WRgeJCVfFMQj1dE5WEIeE5BuiX70NubaBXH3Uap8T4",
-	"akrQtAnwKl+LNKWPYMdsAFgZSHvLtM6YcCwHEcM0dRbXZjHscgnoLPmJLVoPD4DRQ6j5GzHy2smUJi9G",
-	"xZTx3AktUVJRzjg6DMHIccM4bgjYy7B63raYMU5nSWdBpynK1mPR7MQMFUDUWJBYq1KKQZBzIfObjF3+",
-	"7VQdl62t38Rwa8uozTYSC5G1jOs/lWh0DDitlSHO0CUnW1ulaLu1paOY4GyXNn2kk6WAKzgb8K2trOBb",
-	"W/omKL3UScRHjSkEetBMYWsLxMytLQNLgOPjZEQbsc7WFjmpQB3xzpYoPln6+kyaL0lsmi+dqqTmLwQw",
-	"mxEkQRhX/7W4NoAFzSG/Sy0Lke7pL5IksabTYCVclsYIjC+6um0tUonKZu33oJyZepzEkV6gI8HvGFdn",
-	"RG5toTniBPcS18zGjidciUIm58EoE8ZwS95o4xe+MJ+IlDlpGtoGGa/zQBRV7IHIIABuyprBThq3Vnrh",
-	"XSCp/jLa+TCk54YmJaRBnS1eTNHtLJ1kC/Q3kZE7lkkwfSLswVx6zQPB/CkGnADBueXaUAL1vTGICS+R",
-	"iWH6LqIz3MpE8G3961+VeBoFNrrpe5M/ReZK/lOcNFa0+SSXECaDIRuRJu+w1ZVIjTqFVCPS8Wy4blhZ",
-	"FmYeszS5A7N/JWrNG6XmJOX5kd7RSyAZakQZ+uhtjNqQLQSPSe9/93ZsIFos9JjMPsD6Xc7pzQ3LyPUJ",
-	"kRMxl31SSDU+xY2BCKvPVyPgkMamyYhx6abJPpzR0YS1e52wUS10Pp93KDzuiOxmW78rt09Pjo7PLo/h",
-	"nTJcw9K/VtDSu9/qt8JOF1tpGtrqt3Y6YWcHkkLlE6DV23SWbN91MWVo/4+W1Ycr1JXeqFOUieJmUqbf",
-	"Hy4cF24Gf87oDYsC5GQLqN6NUCBcQH291JFU3aGJSKmgmI6WRKXHOHqlTiB2Sz2Z/slIWMVX0w+15TGb",
-	"qS5xHAOOCd1lmXUDBWlM3a/rKGs3PAwNd21mzh1kykQ7FioRL8n75HUAbQd8zObWEQkeZMzL/wp7c+ei",
-	"6HIsTTosRIbjkbByD8RFqFX9Ue2D2h9DNUA13aREgpu7rq7mdWveaLtxHcP7fy8YlNbSJ3OGcZEomVYK",
-	"hvrT/qxWf5YpwuUstzVQYIOWp+CtVw2rq3IBBhNcfTheWkFKjF9+2VzLSmF2thuW/lM6u6UO6r1eGKKt",
-	"lecMrZMu7fxNAwk27geAIyBiLYOOYCWIh6C1iz37PmhHuP2axiaQC17prn/lmlNdro/F+NLO+pfeimyY",
-	"xDED0+lu72D9G1dCvKd8YZipem9vkxmd6CjHS5bdscwG5O1tMspL1Bquy2BGVI+K6ZRCBWmwaWPtD87m",
-	"Nt0HlOq7gQrNQDXBcFPVSnT65r4iWmB7Er5MIz8kd8yVBR9h6G8aT1F6Re1gwCNtDo4qiPZSEtWw7fJl",
-	"m/AKnDjVkog+WoW+nh/FsGXDHV+LeLHB6dfmFgyB1sb4cs0PG4B6EGysLUsxOCX0lG/7qrvzpyRtXu4D",
-	"eQi07bI6UpnccBYbpyzqYSDaQCkj8h3qnZfHRxfHV7/+dPyPy+89o3/neGEq9Q727DQalZFWT8OaWCpl",
-	"N9UP1cqb/dZr0Gu16RicCNWK4/1fWvOJZKNf349/+ttB9vKHn/7xe3Y1/+36/M3Lk9Pzn09E75Se0su5",
-	"Y2h4Yu3zVWtvTml1/a8Y13nK1UmGdTe5xlBJA7O7k4TSXfxnLZIIVmQ0ApTD+8B1qtYl2SE0lMgd1JJy",
-	"H2hK1aPJ2DThqKVntvb+btgOu+2d7lV4gHGFP8O6ldmCy2Fd1GJgzWIpFUODv9asE+Rc16PJJ8V0yGmS",
-	"Sk+VfzcVh7Nww2J0yyAOZAZiVvXMakNZK5nSG0DY62Ol5/IAq70xA9XFOR+qRjKdzKHGubvPybl9XPuq",
-	"3HxHm7ExCko8mZR39VSM6HLQvZLfS9zk3MRhVefoLlTdaPjw55YZuhu8cYR7dSXEqTo++N7eJsOzaRXe",
-	"szihV9oT9O8rqOAxR6vUI6QTIJDwKVcL3P4jiR9KcuQ/f47RvFl1C+M/TIyYg9hxLE1lRlJ0PEilrY1E",
-	"FgPetcjrX7fYPlp+uRLcBZ+ZaJyM6c8NZ6pnu9cEGB0AI8qJzJM0xaIpqGomsS6BgVaAHC1JZMayRMSg",
-	"HfokI/yukYwqJGZ3+WKWHOHPLs7jLFa/cSbyt6Lg8b/3tcJKWk+9VoGxpVSPxw3LvWcj/Ers59vx+rMc",
-	"rx9Y/uizZRXKdfahRog2WD6gYpCV3iDAcrnIsCao++ETmBFHE19GE2tvA3u1husYHcnmOB3wK6FLTOmU",
-	"J5LlNiuV4hGmEhUgWXTVqyT3tLOlsZIcUcLIZqyTvJbRE4NcnOqU5IODXYuLLNElVPTo0D1XxiW+AqWj",
-	"mnWwdMgDLLMSgeDErlcCjzAyr+R9ZfSyZgq6gFeADyo1vGy9LBP0jOgpw0bIofrGgFsmbIJQAIPtvGC7",
-	"MJ5+NbU5REAZWOEEwiYwGEUN180/jgkYLbgSgKA4MqdHesckiWwx/Uj7ARMQFbSHx1h6scSlNWXAnDVC",
-	"CRFHauVemahl4/vFBFyQ/AEaoOEDIwTUV3fDg3KHRiKGNAnLkncBnj1y1PEIc/hDtEFQlUEMoLjmKxtw",
-	"I5BAtEkxg82ziTfQtmwDdNUSKjneGmR08CCYdC3K2E0rIbLyocdmU4GFDzjHZP0NZBcdj9kodwotQTis",
-	"Fp8CwsFpaCdrspSiu2k3DMlUBmXSENfbaENrRylNoAJdTmgKicR8QhOejOc3J2GqWb1IFbuSxxQTkpc1",
-	"O9ITzBJOj7bBaoW62wsfTCXE6rfO3ep77ldssiAb/1ON/HcjgRNJhkzdwoxpl3tHg0bUta9ZByp1Bb09",
-	"6rJ/D1VLk2/61xen7hfK1o+1FN310Ez0ON1fV+HdSPf/WsKXa2dFJvifJo2FBxsp7uM0QfjwN03/cZo+",
-	"nJpAiyUiMzLRM6r+2yaQAktM/jnkTK//5FJXzsA8YyJr4G3AdTBTnBMjQogjC8FLC+YWwTOFGxAScTVh",
-	"C9csitKDjRiRlWRMwyIHecEpVRNhWRqpBT2QX2cM8XBK4LO4rQnNpimTst9MfQQcFOenBgeSG02xYAWM",
-	"sGmWcAWHat4ijd5xlwJi7qQTiYSyKEBUfGzaHI3PZdQxXTSt5epHh1+oGdh08N122L2C7PN9UzTTfdZz",
-	"nj2CS7zW08FCJJuxit6zsQrT+zJ+Yc+kYy2eaxOVDQT7T+Mf39jBY9iBOUKeOj0OMzC1Sz3MQD1ayQwy",
-	"zFj678MHXEVFEXIg756Yw1IHGmmeapL3qYcm0MjYHxSrrSu9+o4SMWQL6cueQD6uSu1vwoiCSpJ70K6t",
-	"WQHrXENW/1f6Dyd3PyJpjf7pr+2AaD77xQFPxpXICXx/hWaWFRyp/cojcIGB4b5lcOeM48R0fsvgOFU3",
-	"4qak3F93wYfQ6T2SV2lleNkATFOdiA2abs6BLlCvWUL+wTxUJ/klgr3q3niq+1BvxX+M6/C/x4B8WYZG",
-	"K1L3fBR/ORL0FOINwciGIOTYpMQ1tfkVyYk1OreeONOPBVWvDzhqxl4s6AqsJKA1GrTpq2INYfZfCGvo",
-	"JHf8olhDk6RqJdYQk1N9u/x/InAiqP1/kRoHtQSkuIIY/Pl8Sl6SVMxGYqqDiFeQpbmJNrPi3gL9T6AM",
-	"czG30GjAryeSsOksXxhPgva4KJHQuJOWUZ5rM6ANVu0Rde18FAPzHGwsBtUTHnxRslErpbdEkHGm26yc",
-	"942c/AnJSb384b+rg9ohJhD5q8lJieh8nGaL0eVfV7c9vs/BVVgm3cuFrixkC+ca8tYhl4CnInaChEFU",
-	"V639NtnxETYX6PrFSMY728kSaoGThCwgOebV+7PTiMd6PP5taQSeRZOXwSEKGku8hC6Yp666ATBfuf0H",
-	"/PdB386NrqOb4QLehpJrpmaSKeOBzkZpQ2TIIScFB088fAAjaoH9Dzh8xomDrt5sRCSvutwbxvQvv+Qf",
-	"wQiDSaijOU3y8mqLDCxZtuoICguQVVgKwXV24cxEdKB4g5HlZCLSWGK6a3i/BDPiJcMUnPJVSS/MrYPY",
-	"50Ptq6R5mWxDR9neYLoYNuCgFJAjm+tvTJMU/VK6D1Oc3lZn1lm7vaKVekWrdE93LgwNKKk8uddY4V1H",
-	"DOhiEXouOnAVdttxP7gk0xMc4OwShGrYXDTagd3utjAuYFlYgMWi6DA96XT+CBfGKSyZoXpf19cNfa+m",
-	"48amWgJMlIavziWQdS8k9kzYnHcQXm9qTSRT1iGH8hZzwv/Z2cI3R8ajxE84LZbSlXXbPovLqG9ZOPsy",
-	"NO5FwZ8m8Lg0B/M+bmIjxvpHEGx1m8xmGxqWdVNYM50rcqP3bONnM0l/09j+VPDhDE7vFzT1uJ6aL6ad",
-	"2Yu6jdlRH6mYfbkxLpPYnPgWLiAPs80KaJK8lPlfQVLr6Hws/hS184lQqpoFGBv3DpW3mN5a5mLWryAs",
-	"0VSVjBNTOpnWpTMLysWEBW4uCxN/A5q+Ff8sFsY3CYtMNjMAvdTCdG3plwrQhXhwLt5wYth2Lyl+rL8u",
-	"KzjXtsJ15PFCN30u4mhRzaiNG+cdg3Qign8D+/374u6wUv0j6O0SP5tD6bTO9CekdbW7qQdqbudT9bIy",
-	"u73jwkSqoZUwTmxOcauH2RKugOMopoDl70FGdcwlWc/a+PCo2+wEWm+kPXn0lQsdu1FSzwmVbirxb/f+",
-	"mzL0KGKjL1wlA+rzKELbY116/U9NcdQgP5fajBNeD804K8sIjCiHwlcupdF1ztTsbZ4kCIkaFTIXU5Z1",
-	"WpWaWzpX6VIypBvXsoYsqcC1ZCCeemh2FNVKZvvhM1FEU13u+cihQTDlWWIq+gEwDcikKTIGJTNd6Thl",
-	"41zj1wbckUOTcVlYp4z+VqK4Eiy/UdpvlHZzSnuBIVKYM53Xqng8E8XNytJKf2qV9kJ7FkxWUK0honOE",
-	"HBrlUlFO7aPLbQAjXHWzeiWwVhQ892JKmbH0fxaJd1bW3VKb5FmzzTIC7TnIo6mU9XTyiDz9m1D4jVQ9",
-	"jlRpj8rzy4RWTPlT0yeL8jdQ+TKaG3AqOYnZOOFJPXkdiXRB6MhNmKTTKmNd/QH3VDgvAwLcDMT1Vn+R",
-	"DZDrVdnFgC8LDgiwCC/iM9y4BZO6ZrgoSxZBuAEkVaDVvDqIv9U2OFPBF0j00NRk18ZBgKrOIR5BUXUM",
-	"QEhkLvsDXlb3rpgIMWjeT7/zbIHU+781KkAv7kZWRt30WayM+mB9VrKw/3rE/3+P3fICC519ttnSkDi5",
-	"PStLm/np9N9pmsQ0Z4pUWyCuIkFYq8h6HSqwUEvCcgGpVyhfQOqQDnkLqTUG3MkIioFQ7yDtO1RmVfql",
-	"otCoWicmwzvkZsai4jDmspBu9C4iMZuBB0NwdI1UAYkeqqe/Ymq8ffHEp+BwGaVidCt1jJorzOo6bDoG",
-	"dqfde3HV7ZXxsbo82s5jy70tzWtx6KSa1ZCZelbZSkoNW27Ok/FiD4qb24plNoNlJcZ3eVpNvcFud2ty",
-	"YW5MeesF/L4youY/HlD9TeZ/DPXWp9AhpA4RtyR5vcNfEfI0uWP/XIWDOU3uGGdSLgHDrJ7KO0bTfLJ4",
-	"0ulzShK1+r98qqa7YKNb4hSwMpWdwDeupuQsyATG0PoE04V41n8uDRg5rDrSoTVJMCdYTHM6RPCanJvK",
-	"WBMqbWjJlCKnSKQptdEhHziRkyKPxZxDRQNT02Mv3MGbGVjpWyealOrEVPz0JUJOqRo+FnTD8gtG4+Rf",
-	"sk+feao33uKyxD3luEreTa5+s6xh9cunh8D9q1Km6ZdPSvaHjy5Vck1GMdgMu0tOESOnOpEnNvCw+oFo",
-	"Sm9BXY6saic4fm9KR5ME6zWXSZD629upGNF0ImTe3wnDECoD6unX+8LEr4Gt8YjVUVjOdGEAqz5B2EZz",
-	"rIbAWFrivFLSF1/8I0XVeJIoiW1hwgNf4RwDXeQ4sIV247I8L4YRlgmtlSza7AF9HyIXI5E+tsqbKZ6E",
-	"2GRruUSQOYkLDVt2UIaBxj27cRbDhYOLDjT4Gi/1RMxLYDMGKVRrDo5oliVlhdC/lKhnCIEFo7Pj8o6x",
-	"bDLUUwMrw254AB3WEukhSTDJ7Y1Nx7OrYsgQ5ZwKqpY+VduhKZnIRhMm87LQVpnnXN2sh08P/z8AAP//",
+	"7L17cxs30i/8VVA8p2oT75AidbNF//E+sizHSmRZK8nrs1nmCUEOKMIaAtzBjChuSt/9LXQ3MJjh8CJZ",
+	"dpJd11ZtLA4Gg2tff939W2OoJ1OthMpMo/tbQ9zxyTQR8O+LXL3hMhGx/cPkkwlP541u45CluWLZmGds",
+	"BI8Zz5jgwzHjWSYm06wRNW55kgv7mvupux01RJrqtNFtcGVmIhUx22u32YnKRKp4wi5FeitSdgyNooa4",
+	"E8M8E/Er+0kzHIs4T0Ta7Gztbnc6jaiBnz7E7k2j+8/gW52n/pZU0ozt1xrdxnZ7e6/ZaTc77av28+5O",
+	"u9tut9o7nd3d9s+NqJEKbrRqdFWeJPYvkyeZXYc4T3kmtXonk0QaMdQqNo3uTjtq6Dyb5rZjraem4f4+",
+	"MVdproY8s6s/4okRUcNkPMvNkY5Fo7vXbt/DL2m2alzt9kF79+fG/S9rJ7Hf2um8eN7p2EnIuNFttDsH",
+	"B8O4vd+M28N283m73W4exM9Fc2fUGWzz3eFevC8aUeOTHpz45tujdnNv0BHN58MdXttcD4d5mgo1tEes",
+	"89D16mx/3nqlIkvn70fuc26r4zdwVpasYLsNO7vpWrvvNrqNN4cnp8ev/S8Xpblmqby+Fva7l0dvj19/",
+	"OD1u3N9H9tJdiCyVK25dCs8N40pnY5EyrUTtlWv7a4BfDI85/rJwiSrnBFuFx2HYjNvP283nndHu1zsO",
+	"7i/avE2P5urt3e/u7LQ6O/t7C9tLh8Pt4vnx2euTsx/WbuPF8dXFP/we5kpJdb10D2kvTO3GdVZs3Ea0",
+	"cM02Phft5vPdr36rK9u48g62Dza9g5WWLzrbpTt48eHsbJPdq17Cyxs5nVYv4TtpjIhZMF3cTctimNJ+",
+	"W+MvdB+LM7xz1X7RbcOkO+32Ni7P19rhnWKHG+9OLt+cXBw3vtA2V+7i5U8n5+ePIKmX2OPS6ygNi3O7",
+	"hbOvRElf7O82d3a3O83nnb0/8BU86O7tdPd2W9vtg52d/aehk+8Ozz4cnvqdyYdDIeIVe2N8i4fSygde",
+	"qvAwbu90dve/6qV6sDC0XZIef+s1Uj0zvUZ3d/t+Y7Fo+wFi0ZOR5MsPR0fHx68fdo3vo8aUp3wiMpGC",
+	"dnKUp8aO77dGLMwwlVO7Qo1u42osWF+Juwwb9JkesWws2DQVt1Lnhk35tWixk8ywoVaZUHD79ZT/Kxct",
+	"u9+2k3/lIp03oobiE9HoNob4LVyaCbcfnfC7U6GuszEsYtSYSOX+7kSNbD6175kstUKAHfypnMisfrQT",
+	"ficn+YSpfDKw4tyIyUxMDNPKinY43iUDS6DXcFyxGHE4Np121BjpdMLtzkiV7Ww3ogZ9yj7FMdNffsRS",
+	"ZcKuPSx4KsxUK4Pa4CseX4h/5cLALGjp4CpOp4kcwgHdmqZ6kIjJXz/BdpbVyZEUSfWWKybVLU9kzPBp",
+	"cMOHcEAb9LyZ0rejRiwyLhNaO/rZbqHlv9DWLhbQBFQLqaNM66aZ8CQJu6Aln+QmYwNhFdlEcJMx1Ppg",
+	"vLAk6S1PTtQlXT3ai4GO56Ba0SDg6u/Fu2Kft0XzBd/bbu6O2rx5MNw5aO7z/VF70Im3hzsiuAy7dh8y",
+	"mSV2iK94zC78PGlH+EDnWXeQcHWDu1Ls9f9NhRWH/89WocNv4VOzdY47ga8snrnadWN9XLY+s8fLwLUp",
+	"7Y9pNe6jxpFWo0QOH3sOhFqg9jCiXLExNwwfLx6ENFfNMTdN97x8DMKXW43P3JKDYkv8XJfsB9D81yIR",
+	"Wd2cPukBm3HDYmqwOKtPetAsnlbn9BdT7eLrzs1eBrE4LfgZ1/tuKtPaiUGbZvG8NLWFDiKmUzbWSWyP",
+	"o5251W7nbKJT8XVnDAd/yofi+E4aNImV5p4Ke2VMPhwzznzjmvn7Z02BPZWXAPsJumAzmY1ZNrYXkk9+",
+	"r1mfmNeOf1Q3vRgpMFRtBJuNNfzMVMUEsbAG0jQdY6ochaJbasCGXFmSNBC/z5n3AzrT2fFkms1XLYU9",
+	"wp/0wKycvNJZU0BPS+fu+mkxpCWW9E7YSKYm+51mf5mb6RJKXQwbroJrt2oJwlZLliDsq2uZ0liqa6bE",
+	"jE34nA3EtbTCApNfeUH0VKjlzAp0/hUMC7Z+FcPyHXzdWRkxTEUNeWP0ILiEdgFq50dNm9i0ORBN37Q0",
+	"VdclyeEZT69Fxnhqn/BExI7yCXYj5qzX4L1GxGZjOSRyKJXJuLIEQgtYsJ4a81thOQa2cr/DUOHmtNgP",
+	"8lYwniT0dRJfymMApsPj2P7UU/bjmWaXx0cXx1e//nT8j8uvvCX1inB4WGo14Yp4FLapPXG+wdedXqZv",
+	"6i4S/AwKWJ7FvF5GMhlPRBM7qJkUibAgU8QBG4UXukxmhWQIOy4zsyiAfO3F0O+4mv9oOcdq8jrKQWGp",
+	"LolVZiZczZvEfJbQVEs54a502m3gL+y7Cb+zn/0+YlzFRIJYqvWEjXTKOl9d5HoqhcZ+XLj7/UkPIns2",
+	"ItponYZyhiMXPEn0DM5Ki10Kwfp2cfuwLn1c0L7Td6yOc6X1qaUbj1R7jPx3jShtdUgGh1WzBHpf3Gzb",
+	"pml33DUo7bbrAR6mLBtzxTrt3Rd7z/fZYJ4J87m72dkpdpO0U3asMpnN2ZXW7JQG9UV3t3aS7J189dLK",
+	"BJylYqrTjGn4N+x72HDftoStfKPTgYxjpESP2MSxNlnVUAkScK5ikXquZVlbeivxCtujlgo+HNcSN9sj",
+	"iAlwGuu4J3bEzY2BK6q05ZMRM9qSNmlc30yrZM64YYke8sR2a4/9YM44S7SeDvjwpqd4HKfCGDR/6alI",
+	"eaZTIBN4GdChiNr/d4enp+8/Hr/+9e37y6vL7z+bKATHqNiG5XJXKq+lqq71lF/DJfeuT2y1uKzDVBvT",
+	"9I/9ki7rghmhMuQbNMkWW7/8PZWKUW7IDfSVV8gM9VRUFwh+tKdiIo2R6rqOndomYE9bVM2lOxVSK6aE",
+	"iNEIhL1aBtKdpTITX3umuAkfZVxDQYc8SURqpzzQuYqtDKeVWKmbU3/NmYzrF+I9XCXXtVVz6R7XfwIu",
+	"UKyRlXzNpXkq8koTtdOws3RT8WyQKMKMXGV0toCivhU8ycbzFfTU0dHNRor9LRuo1wWkYWP8MozCIXsQ",
+	"2IO4nkdaqblM8lTUaUZICdCdVGupxjE0BcGKauk4vo7ExRthYyun2Lum4bol+vozj9FeaFZeBnv6svJY",
+	"zXwTfQ0Sp50jLo4hxpmVVgO29Exnb+xte+Q+ftKD8h6eaTTb2Qf1dljLhUfwyTpbndJoi/X6hfx8pWG3",
+	"2KQznbE39PF1tpn6iW1mjVw7yS9mkXzYZNNc1U/TPlhubFk5Nast/m7790QXy0/GHWZQdEoaDlyfS7x/",
+	"HxS/5TLhg+SxekvMMz5YcAOcaeYfLO6Ge9TMg89XCKJrE5iaSJJtsat0zvg1l+qzyWDATWlF2IfSmJYc",
+	"P2lMLtKFOctYoOYzTfWtjEVaxwfg1VVTX+hlcQ1IwCQrRmiPuxWpHMnyKrHD8xMrlhp2bUUTNtPpDTDo",
+	"32X1noqF+BOikUFstGzUNtC/TKanU7sadsF6ClaMJTwTaaun7FW5QmsM6bbmkffkRtR4CsA/76wStsUK",
+	"U07qvl85LTdiDpLZhN8I1mk7PmlQ80U4yOdSsu3AYmOVerse7KIY0BfdZ9CnsrKLCXeR1FUQGiY8FmAm",
+	"sYvlFyG4BbSnjagxFjwmlMiFyNJ583CUiRqoCPzMxnqGfRKyBqSwkAAFoI+VgIn7qPFB8Twb61T+WzxW",
+	"cCGHez3zqz9Cw1TA1eCJabrXaw6RXVRnbvVO/y5ZEXJ1o/RMRc4galun4lbfPIFttFMcrtICLaW+Tnmt",
+	"rkEw0TXLUKfVXQoVM64csQTrv7MSH9KoYH+67JXgqUhZL2+3d4Y3Yg7/EF97IZ5MvSsWBvwutLzo/yDk",
+	"KiFAltpBS7fq48ePTbtittMhz8Ti1XqrZ/YeGbvkwefL16mKksIbZPLpVKeZiN+JWPKr+fSxkks2X7CP",
+	"kM1nYntm8HzxGOXFCJrQsEkNF82uHjdUUXfrEUhLrHzLOgkgSGSBbl7hQAB9hNvx2fijzl54Jv3MGSw+",
+	"ow9+FduuPYX96iL0W43iQ7CrBOR8LXicSCUcJiuEvu1Y7Xc5zs7BKS1f1kq4sCW7acsBcy/2d9dB5qLG",
+	"Kz68GckkWbwPH8c8Y5wNqAF64hA6CYcFj619rwQK3QNFyDS6O/dRY5rqqUgziae71K4OVljACUO8ugQP",
+	"KZtJFetZxKQaJnks1TVBOgBxO+Yx2tEZT1LB47kVlGoWZ3EBcLCrRwPongI2H6zC2g/c41kHwt79J36t",
+	"DKP9xb+kB5/EMAt35SPMGShIHEs7Np6cB2tK+NiKjEBL5WGk3GSoRPKMTbTJ2M7+Pov53ADB7LB2ux0u",
+	"eGV3R6meIFJ2v9nuNNudKwDxdxFMm+nw2XbwbGH7saO6lQbUCFnKvOzp9hvF5ZFOBescPG/DmMF1nsTO",
+	"XYK2GEtv7B2ZilTquHIAYp6JZiYnAW1wRBwnUTeuhK8eFp3MUZ7l6ILc5HOVEwGrAkOoOwhHPBuO8yme",
+	"gxLhCMf6vhrdYVkkyJZufaTxbNPBzSMwjopbsmVNpBnJVLCpTuRw3mJ/tzzG9NRAJHpmhfihzlXGuGGd",
+	"NtrGHPoJlXvQGxZv3f5uSJJ2Ons7++12iSy1o4bKE9L3szQXdbf0SCua4vyHVOfT+v2Ce6pHgKIA37HH",
+	"aRg+EezavsnM2K4ExwF3/Z3oT/hd8BUHwp70FC0YA3Jo9zRi2q6a/Yqz7poW+8hlZqkSfDizmk+Wp8pE",
+	"ZB9V18JkzRk1QpwUrJa/ao2BTBKprpuBmSLAbHcWMdvVdZtavpDa1fjff/5vr3fXbjd7vbvOm17v7vmb",
+	"X57937qzf5RqdXw3tUqLRIGkSk2GqVZWxqYmuKgjeSscROW7iVR5JiI21nkaWcpiF2+iVTaO3H/ox5kQ",
+	"N9+DFGd76Skj7yL43bshiRaQFwdVRTqMeISBKhtvPmLf9X88POtHrP/u/Vn/+5cMKcTznrKtL3MVc8sM",
+	"eqrJ+p2os0ctm28uTuw/n2112iQ4dtrN3fbWXh9vjzSZiVjK7b7Bc5OJqWlBP6d9N0CgEDQ3uEU42/5p",
+	"c7sfzACaEBGTWcT6e6f94v03qcQueoqVenn3/uz/bPfBqEL9vNM0nybrv+0jIBOkwSIoSKTyVsTM0hWy",
+	"QZQwBlbEnVoWic4x1n/LnuH/bHd2BHYXE/rG/+AfdqX+J+aS/mV3kf4JQ03mtIT/Mxc8hb8smxzrNGOW",
+	"GBjYgGfPXgcnA14ITsWzZ2yoJwNppRvg+X+Xd1LA4WuxQ2YJKgqvE0sSmZDoCsVL2u2pfpu1WWeHPWN2",
+	"Z114lD25fDhmnR36ovsB17zFTlCgciirmUbcHpGO/rN+xHhPVb8+0Nm4y+CTzxa/iH0bcG8jaAVbbm27",
+	"tkWjnkLOrJiOY5glrdXHsVBsmOjhjWHDsT2Gz55FjLORvBMxkCHcco8NAdCuGwXPwstEHIyPMpH2lH1w",
+	"zac4ssUOEfzLshkZo2I4XK4v267FLsRUcCBk9m+HLjY9BfepOFAjDT56kfCpoY9Uid5Omx1Ac7qUZaK3",
+	"vbe3jugtUDTEo4Kl5Ejbr2SesJG0XSs2fRwLOFJ0U/AuAZqXzexeoNGhf/T+3fnp8dXxa9Aw6eMDrRPB",
+	"wTR3rCCyqF6cyITJ2FQbIweJCGSuFvtRWtKNblmR8DnuhT2aAzG3N19mSwWMtSvyJownqyHxyikU5RwJ",
+	"KgYcP26iiAGZUQRwk+HSCsUA4QCVcMhzg8cFYEw9BaFBASLSUn6d3ojUW22+658eH14e/3r8/85PLo5f",
+	"97/HE1KWHfmysZcFdbDAYdMIKWCHoW67gSYgnA+2ei7mYb/OPVjHS8NIvsVutBe9yuNEcte/yBUcqbW7",
+	"GUYCLn4F8aR+tB6pu5kk7OL5VqvHEPEPDe/DoL+1r0DDchKItROgti9BrsNj5lfOtrMMR4ITFnD4CB50",
+	"GtrGOkBFKC/SghRDLS28Oy1+xfw6lE5BnUj/xgpNx/VnrRpdhpN28J6FW4FWmlrFXRo2S7W6jgACNE31",
+	"dconxnJS+xK7EWJq4GZOBFfgajgTM3hmCL3OeBzDEoIg4Fan3yVmYEcXACugEVlkm/AUW5adfzSplPnA",
+	"SHwRhgpGKytU4F+4bfQ9lHHGvEghYRvbnmwz7MSHy9k+PPgw7CAiJK3lJc5gH4YwGgpjRHAvCWQAoCHB",
+	"T+msmSv5r1yU1sF5ezIxse9ey1t7iC0DLV4jM1ppPmRCCgQQamV/ok8OCY0q1XXpXc/3RzLziwLDoW9a",
+	"za4Zw0gLD7KTFSnQS+dJzKAlBK/kNF6pmtlYNFGvpa86IUKaitoLb4Ay3rTKZtMr4vRiVTH3BhWehWh5",
+	"jGm9dSfC+5gCwwR1SNYNgGU450povoD3EUTfvBHzJh1Retu52QhHTBh6oYbp3FIbQv7bFSt1VDn/hNF3",
+	"hlCA4qH3xW84XON+l3E1x8AQkZgF6ScM8Vwgxs7e+lvwwqrwzxpOQfGrizxzyu0VGBWHOMJTEuvMvGQQ",
+	"+wOUI3PmTnv12GysE1GyD9XGmi4MBGGRQll9/58YhQra6rgR+fhgsg7/so42y8LMHCEF9CtVR24JnVW7",
+	"CIjHQmilF1EWyayzPBczeP/T+nHSW0vGlGYDwZfIM5gByh5LboeITStWuaEdKiS6+ucv9oGVpUx9SHtn",
+	"r9Vu73S262xyRTd1A5FF/AncWId8ki4cYQYWWOwkQQu1FQaJYYm4C65sDA3jKu6pIU8S1h+BgwauAhBc",
+	"sA46Lp3nMq410pFFP035HIUtP+elQgSOUqjYjj0RpmAffl2ZuMugwQoBe/VGFwOJivWs3fYsm15BHM8D",
+	"LbqXMEDLJt5eXZ172Jm9n2EWMwfRwxB4pBE8TeUtAqOk6qk+r/VF9K1KF8tUDLPCUOjk/hZ7NffGPoBs",
+	"T/NBIofO1y3s0HpqqtPMsBdoftnd3QFpbEBIzfgl7IfHb9tnAX4bDQSHas627+6KGUiK/TEGHX9qzvBW",
+	"gcAs7qZimF3CD30mR94EAvy3xdBXvrt9wHTaU3vtHeT34s5LkGzGLdO369gP3O79FtvttNmUE04amCUu",
+	"LpBCdyVomD3leXEshjJG/qrzbKgnoltA3mP4kLM32t0kow7o5fASOSxRNYcYrylPM+fiMLSbIHjdiClY",
+	"Y+lb0zyDNTy258EdEEIuGt9xl6S5k1hMpjoTajhv/iTmjsXHwW2PCrtpJVlei70WcY5OL2GVQrD7Nln/",
+	"PFfDLOdJ88yhIqwk5n/9UQ+aJ3Hpp4tcVX+6dKk8mm902o+sBFY8JBW2TzJCyodiylOhsj777uPOEbuy",
+	"vzDwPd5l35NsKQZjrW+aEr7j/gK7RcYnU7Jcud+NvFYcxB723WXGVczTmH3Eh4Z1Wu1W+/uISWeqSwVc",
+	"l759TarrSxQf+nUqLHC9WjJbPlQBlN9dOrRFnb+/vIKl+nBFgz4/vDp6622RUz5PNI9BbPXmPm7Yj5fv",
+	"z3BAoWFlf7uzu1urwxa3qmQ0sXymPogpN6Q4wDm1CoW7tguOAkv+9cje8lYt8V9wYu4dHAS+Ashbsqi5",
+	"T/jdCXa1115kFAEKoJ7mllKjvOgcbNfKYi7IfMEj/Bb79+AB2C0R3MMWO74V6Ry2eTbWQPyAHjg53Aik",
+	"M5MWo87sDnKr0KbpfAEMgREcMbPHD0mF0fCAZurO0lArJYbAlcH0Oeopd5P8eQjXIVi8gmlNRDbWcekk",
+	"NOxJtOIISUM/HNu/3h4fvm5E7tn5B/h/e0AbUeP18enx1XGNzOTiet8+zR7VbkvtQkbOZsn6JSANmGDW",
+	"rkvUgKCS9yqZo5nGTqREAhZv+k9iToOxLUsHxBLRBWLTZf3Z2Ijhr3jZt3ftAdvfxQg5ywAH3Ij93VZP",
+	"XWmWimliSR9HaJrlgGCkRpbDZmOZiG75mxkYmC1HEVa094TPnh7bsCKfFRI/jurd6Ke/HaQvfvjpH/9K",
+	"r2afPpy/fnFyev7zid4+5af8clYhN2sTDoW3eLtyieuW20Fl3CEcZ9m09oDlaVJraOnbN/pWroB/mT77",
+	"cHEKl9fq/hUEUDF7aNvd2qJfWkM92YL92sKIvuq8d1+sz7QUSpOE3LGjrpMhTxbUrVqW4oCBYAMF+4JX",
+	"kF3IhhWEIi+OZEKxueBpebb77Yd6czubeHPR2F2Hg1lAwbwWCQAVLN8IvNyFRwvjBQMnxkBkMyEU+QGt",
+	"slJ1egFX6im0s691mS1BkiyF2dRyqB8xtqPqWrXj54ZERJPpdAFbw5dghwAwNKxFB2BKsuGCx5x+TwVf",
+	"yH724qr9ort9YFXFg53d7faLn60uk8Ioaxw0cb2HhXQXoWrzB65PLrdoSqBOPpXPSztqJNxkF7naIIfb",
+	"hN8VifR24O9XfHijRyPf3z7sX8n977484XcXABCiP6Wqvgz+KYBOnANyotFtvDm5OP71/dnRcZH1bCbE",
+	"TcznTU8j7O2rTqA+i6++FWnCp773y59OzsF6khvcgjcY/+UHSXKgPT30uW7D8EQYgjsVm5Pm6kjnCnMS",
+	"prl6K+0ZBNjh6akzftfkTTw8ujr5+/GyXHhewy2LklZ+LESxQLJwIgPdGiDkRLY9tcWJmFYN1c3BC4Ff",
+	"9cz3n1V2bGmpnIiftbLfOM4te996JdIEzEn5NN7oUtwv8UvVQPtWOUOWAALvl93o1b3VYoTu6yjAmn6q",
+	"7e9L1GKpkcXl+6K2mzubkMCsGVQZnnK/lPis7qbeJ3zvidXqt9Gne4/UbANTlaxj0qs+sMjV7xeo3uoe",
+	"yiz1vkQhl5vH0CENPkIAT3pnm73KaFLxHhwlHu+ALhHh1RN5FzS9ryXXa9+vvHC/SNzXdhG2vg/YwNoX",
+	"odl9LadY8+7CC/cLnGVdD2Hje8d71pwbPTizze5LLGnlXXeZh8VdVhwU6RIzPv6QVBjd6nG/LzW+r+eH",
+	"a0Dei2/cl7jn6pexWcFS1/q/kYQUPPdBmOMCOgDSu0ztrW3VgS1rIc6es68dpWt5H7D/1S9dUrP7KPCU",
+	"rDlzJBTcV0WIZeALe+7GHD3W+EZE5Mk79EDRHSZSqIwZLmNm9EZwikJeWTVmstsvShpLtC/wInosrhGI",
+	"85jybAzKS11yr1a9ul0ykLRKxopN3CSF1LNmgq7dfUkcWkoJYjGSSrqgBLdHgGdEuFrcYpYYsliDaRx/",
+	"fLyXBTgtULTijvrNq+5KVOuWBHkjWBF3dYuT7uSBguJX2fAy+aNKq5eIclUqV2aNdWyjjgVGy+TOWjJY",
+	"IgA1YuECe/T3uHI7A+IVyhch5wglxvAc1ZkyftSDI2j84PgGJWbokjm+48MsmTsERX9h1/sR69ttJ4M5",
+	"7HefUcocuahu10hu++2A/3faXqXzHsRGiWlAQMRc53CA/9uUhT+dPP8HENS/ycZ/Atn4v0Y2/UqC4oOF",
+	"rgdLMRXxAfb7l0U/zl3zWjfpR7ANH4GcEj5pygla0X5DyFK3MSUv2pZLoLQFSS3vkamd0dFa4Fp8IhCN",
+	"KfQ0ATt8KnjcYicZJC6jSDeGAMMWuLFTnVjJKeXDTKQl71/ZK6Hk9ThLAvviagz9YwKFftSDc35dOzOf",
+	"oA7CZuy/YCkXXOBeuvX/WHP96gTa5LPLUvhlqy04sag/FaU5ltTuGJbrdgDExH7sJeMDgAZqVUT7LIyi",
+	"cXj48+H1i3ftn14cvpoMT2cf7/ZevJ92mud35l9Xbzp53W5Ma7diEQ1fGgZpTAkFioBDZDBnOPzyymyk",
+	"WGY648m6UdijEGH0oIhZPrXnvtNm7Xb7sV88MUfcVbpaGsNByIyJTgUGQfbh3b4/mv7LJGRWQzmq+gcc",
+	"2cjXL8G5V0e0RM4N4RTheJusj7Z0QuBYFQoUf0DVGObq2hC+5vDD5fHroClhWEPHWK4ymXjMkckngvDA",
+	"RdwKIVipa9fJKE8xssN3Fvl4DpKbI9YH8QqdpsT3+z3FgpyeBHAlp6x3FODQG1HDD6PWV/ujHnwAneHB",
+	"KgGpl0CEQDV4gxq2V8EtcUVgtsn4nJBTc/uIjFjDRHBLYgnTTbAB1VMDAQ1a7P3DtAzyyZvyclcdi4Hy",
+	"EfiKClKO8lK4Ap1vesU3veKbXvFNr/imV6wwQC9ntMgWC1zvYcgcga8Scpn4J7o3TJljEo7cMr8gjLPM",
+	"pqc+GLKg9ksYYy0ybiPLuANgAv8zUa2CAcmBM32NwhGiSfE9B3d7Yl3hq6h3X1qVO3WlpGoSTVh1C4UN",
+	"imbNfHQnCHBRIYhReEDF0Lg+YmN7t1Ot5hiL5sGgvd98LrY7zRfDdtzc2+O7o13eGbUH2w2XzKZSWHwl",
+	"hOgL1or85FThRfTLSojKg4o5UpGOvb3nz9vt/ecHnYPd58+fH9z/smB9fWS8yGdFijjEQF1ojZME4Zt4",
+	"by2V8Z8zpY8sgxosT19UOBCLmUG9sqiIGiOn/kbqOFyH+ILgNiWlvM5VE0bFwCDrVCPoM6jRuFLkD25P",
+	"yR4/4zIrsGEL+w4zr8MadvaimhRwiYbMUm7FrMpuPCo0jMdipYwzng5ATgYpsFSnVLnoKZEYMUONlCI9",
+	"eEaJZBz8cs8jNn2az1WYw539EuRwewko/sIfDjflaCOrCR4djUuwOslYZ32KsdL+lHKeLV9/DaE5hF6O",
+	"c1jo1QPZWYvBxB0qI9npt7plAXOdS/oEzaIl1juDCwaR5xKCcvpFDPgX4bD3y+4S3M8aC50vTewPKlRw",
+	"cTyr9fiEC9I8PuPCUyuu64ntgwObNqHBxBdXf9mKgBt2dvYwHeLh0nuZw64F9sU5JvuYuQeQlTyM83zp",
+	"EhVk6TxyM8YyJTyBu/ugbGxUd2ulJAiNajmPK7uF21KsaGXeUZDlYYU7HRetlnnp60dFc35MZUZWIcyp",
+	"84L9JF8VBluM4ioKK7gnBHQBfwFPZnzuK6OZunizaoBEoq/XBy3D07rJvitbEwoivhlHoQUmXulvIc5f",
+	"K0FZHUXcYtVsNBKTy1CipCXJZMC8bNaxzQ2Y1bs624ef7f7qNJ2l+APu8+jQbCimE90DVvJih04O6y+Y",
+	"LvpPEnbwbsEGU5OVKEz43a/a6/qRTwPgZB2g+aA5X9DJoeySmGBvg014eMTIO6wBV5+1FzJAYNq92lpy",
+	"ERuiLY8Sa/jDRpbfEcUW43Ft9RTAUqS6hpMJHgQwcGPUHcx1t33g9xMSqvRL9e36FdsuHLw1S/LwpIjv",
+	"QglvOY/20EHMugEiaJFvjxCdYV4rhkHEuaJr5bM8+VyIQJ7sVRQqjhhPDJYX8tmgCEdsdybnSTKPgDVI",
+	"zNHtMsou5OdZCDCidXnMeakzBfprvFd7ifEDD77EUBPSvmPPCFexnkTk5YIMMD2FMpKP8UaaR/29xDXD",
+	"Ik2xzgeJMEEAqZesoMOe6i+YZvst9tE2b1OmjhwyFfI0g/wq206teBpqIpWzU68OPhvrFIDlpaXMZroa",
+	"wmXPzCc9KF9DyFFUSTk5yS0DUDpDqRzqxVHqOe/gGSbakCHGLh2Y51rsKNHDG2cd81hEe6wrV3R/5Q19",
+	"dKjbu6o1udA9wjChmgxOmbbDhbMwkcZSnmD1umHyY6ULljiElD7OFIVpHxhnLkOnTpGPSsX6dW6eUh4F",
+	"3McUWHIYP0iPne7aabtT1lNWewUKYJcZh+0ySPnp9rt+fEEQgr1L0O7yp5PzoIkqsiNNIF2jEbci5bXh",
+	"gOBfx6nCkaBMiFoNBSQScH1CEovi261ifIenp8G38SDRtyFDBQ7v/Ph1v0wfRWk4JaejI5llA3C4+RTR",
+	"5QZQaww+Cysp1SFLkOWtDiZcEvvX2caczYFZrfwFy3rdGlOSWpYJPiHVFjmzE64WSMR+gZmkl4uiBObc",
+	"+ayCmLQLlzHqNZ/7qLaiHreTqv0vRYTakjiuhQku5sHZIM4pKDP1mGinUq+rlRu/2a+Dd+6DtV7rEoNm",
+	"9/X7sdYnVn1jQ7eWH7VTTGv2eI33Z+GF+7oDsUGmwbD9fenwrHEl+Yb3lQNWPRaX0tLC2eLhCKvCP2l8",
+	"zCao/PIZLaHxHwe7J8R9+LniHNaer7p9r9nFcFPKS/0QDLk/c5+BJC+qkLFTqwvVgUbA/gE0hn5XokJb",
+	"N6eYFVq4QIu+EYo/F6F4BNLUH7nHOimLDuD7teegPjHoArEa6XrDdgmiuEYCKBm3H+MwLh+JeoWW7PG8",
+	"GH6XJXom0uYQPDXCftZELJbXMqMcWuP5dCyUKZQQlOTq0u6XZ7K/s8pKz5v/bjcPfvmO/tH85bd2tN+5",
+	"d79///+tnuTmONrgoHwmmrYQIP8rMLX/mCRm8EOS/zxbH1lWQnau5DJPAE4MuM2DIYqpmOhbyNYTVNso",
+	"u0WR7G+32xvgBv/UjOZPzzO+Jn8oCsTUFI9RRXJfnpFlkAeR3ouUB+wvV3IZpQbfms/qi9cUTEH/DjId",
+	"O18MxMVevDliOzs7B8zb+PVoZMRChRQsNLTT3D64au+gTvfXtlXu6sitvSvxqzlYgGgVVwHGA6uSS8wM",
+	"er2za0Ky8cIkBStcQKThbkO5hp7C645jXywQ8ADnW7H+j5DcK86uYs9qV6aO7BWnJohYd0iC9maOn5JZ",
+	"xEoWWZ6qz4YUFCM7lWaZkxostGUjEQ+OnU8cj7V4KnGgyFL/WTrrxfF7cdXeRijSX9sdPH51p80ZKhYA",
+	"Tb6XTgXQdB8t+WLNga/7IqqOyz54cAWj3eSDO+1gituPnaLtpV2d4iI062GSTEDM1iKRoL/as10F3hZ2",
+	"WTLHrTbJ8lqTaJwLzLXn8wxDpetReKP1VChnEyVbJ5mlndnR5VN99eHNm+OLX9+fHfe7BR4GiJLvG3KX",
+	"xxFm86szq5YH2VMMk97iFw5PT99/rBg9JbCBws+aRZaGT3nKk0QkFExyeHZ0fPrr+6u3xxf9LiWALo8M",
+	"5e9wRMFQyh94YtMq7V+xeo2o4SfaiBrh4GttraWzYf9I5dI6C3QkNtlzrFRaQnz3y+EgK84EysAzwlJU",
+	"D0dNq8I05Su2AHAZC4Is3f2wB4XlFp9i74Mun3izzmsx8Kv8oeTRA28oOEdSPVvmFgUId7xY707crgfp",
+	"dR7hLjovsDzVhJVzSOSLFRzI6wjoE3YtoHAFJAYFCgH/QE/AjBtnwPKF00aYSFv+W/RU4Qk3gnZKg4OE",
+	"QfEMRkMzrqBUpqctdvbhdElQqs9GK01PKWHAiR4LMXWVCLfbbZaIW5GYBeVlEQhcXa4SwNto1brgs3fC",
+	"GF6Rj82NnDb1FNWz5lSDVOwTh7rarnU5QaGoS4S1DqhOr10vK54e7O49/10qsHRZlgpL9FRPUYEVrAuF",
+	"IYIeyI/kY7fd7rI+FZFxBdr7+KTTZf26itMYvrZQkJve2umyvhnqqSi1JzBScybj8oOxNlkzLHiCsXHG",
+	"NBEPRr3udln/kx5Ay5HOFbRLc1X+wasx5Z+t2hP8gj3udVkfUwqWPo8PD7pF70AB3efG3Cz+QLAq/NGO",
+	"kgqBUTpySu/TxFr+zYFoWvqOrQEy26TaVrBQGU9EEzBp5RlhnTXqsjxRKL9Rbi1Nk+hP+XevfLqiNwUG",
+	"BWbesds30PG8WVTEwQd2veoLR2ODbbtmC6X+4dkeHTJUNptwa+iB/ZyrX9nMFb/lEu6wHZ7/HXig5jRq",
+	"O2Oo2Wv/kMbkIi29WdEBK2d708IpV0Vy9VI1+fpCXlQJuxbSGRZoMpW87RH6jEFEnIVUwGm2G8PtgzJR",
+	"NQa7oH72KtipNEUO8hNKwG6pMwoG/f/XJKNI8yTuU/ZwoODUINHXJS22GptUWuHd9maWPyrdHe7NKx6z",
+	"i+Xb6ZGM/oWwrPeGCZXxs0Fqo/WlY/6Wi3wjg/S/bEMPnB95WGIldTQlMV1b1jW0NB82f0aj8q/NX4o/",
+	"Wr82lxjSL+rMYksgc+5OoxTkilEkCZbsKPLIlxF1EyhtS8FkZehOTxGEjr3TFH9fRs1tH1TY/vYDcXEb",
+	"CVG1GPj35STYLlAcHHuWnXoscyHAwgUeiCHts8zqczPDqKh4IMIQwjqA+MsorMBIyXDDOn61UU7bO53d",
+	"/WoM2FNHaZWKsneKCoCExvDF/VwJ+ncySaRxltvtnXbUwPIjjW7jt14j1TPTa3R3t+8b7sGJuUpzNeRZ",
+	"iN2AW3gE0hMaqwE7/n7k4R4PCQIL6gmuyQbtUxhffjg6Oj5+DTkJarMYp/LaHqdu4/Lo7fHrD6fHS5P/",
+	"rtM3PPb5cRXk1xamtHoVnq8S3CCWscMbrIUWPKhwJXhcaFKYS2IMVRlVbKXcoTCmUlErcgXy+kgW+75E",
+	"CQYYsUsAKwEVCZUz26P9zQGPiagGNAeLBwHAC3wlPQVBOE7H3aiaZuVm1tanL2FAw41cWhsVausutkck",
+	"e1AnVaZ1cPZYLi+Mupn0UKr4WiNAbFRE1J6sEMeCZg6EsoBJ49FYlo0idZzMMuFxmDfDY3DDVCVWqinK",
+	"hgfBPT3ljyoUf7SHN5tpxKqj8opQSvpApVw2SEOZIdTu7gs2kFgiq6f6IY3qWyY6CWhjxTrwVWKHSrR8",
+	"NVFasKmhsIg5oKFyhE7d+nciJu6GYuri8UqGuqin0GpiZQN4F1rVoTSdsaUU+zGi6nAZK69nq6eu3L7w",
+	"BUAwAH4rKYUwp9ASSPlKd8LXqXrrOdzqzQ7DpoKtQRklS6Uwi6gyjLyqOyNrb+KTx4JtjojcpAxwCS2/",
+	"mJ9ckVnz8ZRos5TFF7l6TMriGXcmRJ+u2K6XNMEdGlEZ7ZfIzWbSUL6hjZIXOzFl7fCvqGVtyJwLlfPK",
+	"ka9qXEkA675XnOYVUXUb1E6mkskVJlymZGsrKi9JWn41JqT3gne74l+1ZM7FCrEpB6y95eeEb3fo+S46",
+	"WaAsX5AHnQDmKyIc1+7iRa6qleoXovlBdyQfpiuuduh+JoOGU7ZcLgE7msJFLTFQmar+DkQQzQOla4tS",
+	"hVMOqXExb0gfbVe+5CxaTdgHMkWSGcQSZHmtrBwXYalPXznWLy0R6n32Tr6qi1h0esTqs/wRRKT32Pbz",
+	"wkXx1SVHitwJ67djhA0dt3TLxxJ5I8g2tLh3C5N/UPX5+kj0K08vdyGi1O7JjZiW1dYGBJmmYLwDOc5u",
+	"YVpLnx+3H0AYwCGzUYGnmtCrEebsK9fqtKcdq1djaW6qy+38hFQJUwmeChCx7dMniXqC+eD1DeaBN7ke",
+	"TOIUAbdncAFEMoXwFaWpcL1jBG8OT04tH3B0pBY08tmH3BHdJYc9SM9UOMLRA1edo8TYQOOPl7MWjrEP",
+	"58dEvyIVfCTcZROn++Hi+LJfCmEiZdUFNFeSJcE43Iu1XsCLXG0OqrSj/1w4ZW0elG/JSR8FrywE65U2",
+	"jnL9h9oaNVhoHfJaTBOsxg6H7t3J5ZuTC5dlMzADWgENw9QKPrk8nE7iWZcTClV7//fji9PDcyjyXuv6",
+	"t91LBaOe8XlkpQoYAGIA2BRAANhXWdfvBilonGK6aCaAq7PUNoMRb+CIwk+8Pj58fXpyZr+Cti/3meAl",
+	"lml9A0lYnMt2aclo6PPH969+XchLWoi9ITX31oTiTawLWn2VvG0r3r04/tuH40t80+iJADnD1d725oMS",
+	"EaEj0IgatGuNqFFacyhTWlmgRtQoJkh/0JgbUcOPwp7qTYS8C5G4nGIr8cOVRA5fSMC5KGy79WEChC/A",
+	"cvQY881VEbkcpHLQhW3FsesaubeCPq41KNeRMNfS3QQfFV01uWxWDqcQa2osfYH45MIdgurMVH4d636j",
+	"62AUVOCupgvipqc+XL1pvmgxqkxSrviCNlMI1vZ2EPCZQOJYUEL6/0xFzIeZiH/pg/zghtRTEhIZUGaD",
+	"yIXjQ74MMcpATAItnVM9GkIVXCO7TglEQiO3z4ZaZVyqnhrWZB5XMZvw9AYNsalEZAdUjJdadZkwQz4V",
+	"OAf46lznLJZmCjU2syVuxBoHweqUzkCvLVGgYQOFomro9ZJT6Gn4bXUB69pdrvIZDG5W9Wmx1vmmqhDd",
+	"YmxR/X3wp7VurZbe6wqgfYn7L+ZzU0nsEfr6nHgXuvgMpuciYdtVXkIoi+2lp77rX3w4+/Xi+Or47Ork",
+	"/dmvrw//cdn/PiLF2zmg7dtWt654A5+vznm29yhX4Irc2+fHZ69Pzn4g9kMCOej0yoqjnieOi5QWxH8+",
+	"nJ3hiwVBtO8iL5bq2rs80DxGyjjc0ZJSg4g/54sq9+dRKIXgXM+yUScM0Xm+nbPOed5IPFUudO/sUeX3",
+	"SihLSHXWR9NQnxl7fGbjeZnN0pJa7ohr1IhKvjachQf2wT/p08sE+6vCxlXDqChWNGD6OB3y2lWznZfw",
+	"llYyPDz7cAiKSlEYW+NmI3cjtOXh0U9vTk4XGrpcJoyzGeRRcPLJ1cU/qm1BkQwlxQoS0vkZowYOqhE1",
+	"3GdB2Li6+EftEl3S3M5TcSvF7MHRST7J/NOXUxpi3MBeWEx4G4oJP2usKMi66GkdZXUH4FSaMsTfZVmR",
+	"BbZ4AbqpZ483Fg9dHMRm+HQMm3h0BvPfI+f4wxI7P6Lwy+dn+rVHvvjuIkf3gR1TbYwcJKHCR9lywDmN",
+	"s4/I6ino7JfTkqHYMwdrKZk5ptzxrcedocswXGx5NNKnIOK2zJRJswIeJWaY0aquKMySuhZRo8ha5209",
+	"Ll0cZIm7rw1+IDawKDI47Ho1nBFq9jfBAo81EEEC7vqgRibUMJ1PMz+XW0sWIUAImFK/VNOvXyozKE3m",
+	"ZJDFUostdqVdzCUnUTsCGDSZo3pKZoVI7qO76JVYC+NjMQMr14j18zTpB8jdsRdhYmnXayIVz9AQM+HT",
+	"qd3w7m9Y0HrJMX+bZdMrV8PQrv2y5Ls+12CRx3SVObZIrU2EdE6pmGGbreStxPsRBDitzPnrP3sfrW4Z",
+	"TGRd0/IIf1mN67bHNSAZi7f95PDssJSrtRRpiNxqgQl8uDoi74aVyqhRyexVrRAehobvVgF7a+/8lVPh",
+	"azROoYZotLoRiuyUkMnV3jGQICCnGJkNoxBl4vOXEowG07aBs6GnACLpZTlw3gx5mhbKmJ9rNXf2qoxs",
+	"B+32887Bwfbe7vPd9sFBZ51nveQcqPfQlTRnb+w/KTAXJV8GAglpWi9Zf0Er6rNMJInpqVmt4rgYvQBw",
+	"V4T0Fj9HVjweW0VnzJORc92kqb7mmeipKZcpGAz1RLAPf33z5s3rJRpu6bA/TDI7z7OA2EqVaQ81DSCm",
+	"TrUCzoDwK4x1nOs8JeKGdkTMoHUJ80IPJpX+WUz62A3MGIbFYihjwcYeN2rH42yikFOYTKILNnUY7TpW",
+	"X8BsQ6wvScVE7H7ZEOWLH1xUjK2sIoZ5KrO5FZcnOLyB4GmdXHmo2OH5CbsRc/Zdf5qr4a+tllViAf3i",
+	"L6pdovdToU5esyOtlBha0mJyn+DbHu6pSC1HsCsNZpWRvM7BtQp3FR/7aGLSVPTUBRRiXTjTZf07H2PR",
+	"hAb9FjssKh8ru6GJ1lOrjjAex1aIxHft/tp5UDp7CK12g5pxlRlmNPuuf/jh6q0DmMG+gMiAy+MXExgZ",
+	"5XhZkovsqiStlLHxRHEduHg21j6QD/MWZphFsngfquIBvfpICdilc54VSH4XE1m81i8iJXRaxEwWsec3",
+	"grRWqbCQawzTpMQ85xRN3yxSZhSOnqn8Scwb9/cAmsT4h9d6WGu4lIbFephPhMqCaCwrFWVCoQcXrE7X",
+	"QuGGgAEzT5NGt7Glp0LxqWzN+SRB6X6kFz/ihgqGFZCMnDJnGQQ71ya7TsXl307tcXn27JMePHvmFHcf",
+	"vIhQZ6HoTysaHQNwbmVWAPikYs+eFcL1s2cU+Adnu3CyIJ0sRGytRE89e5bm6tkzuglWMw5KaHBnjIEv",
+	"EFN49gzEzGfPHE4Ejk9Qy2AoWs+esZMS9hTvbAGrNIXz1SXoN8wn6KckwxUHLqALnSAJ6oD9rwcaAk5r",
+	"BpmZK/nD6Ut/MUzGRKfBbLssATmYf/r2mvWrwX3csP5JLCZTnVky3fxJzPtRMTP7WMZ9WqAjrW7RBGie",
+	"PUODyAnuJa6ZT7cglRWFXJLJYaqdJZ29JmskvjAb60QEuUSbLlyDkpXmZTCITiFmdCIW4wMJSFjAIkJk",
+	"L/WMhleMgrvmssCY2LOl8gniAEyQ3ZJ/0im7FakBWzTiUNylJx4I9mjdUwwIzo0iU83xrUjnGPeHl8iF",
+	"/X3X51PcSqnVFv36Vyue9iMfEPi9y3xsMiv/WU4aW9p8khkI68I4oj6Rd9jqUvhQlULaEVEIKK4bpnGE",
+	"mccikbfghykFetYGdgbptH/kt/wSSIYdUYqgCR/WORBzrWK2/b97Oz52M9Y0JrcPsH6XM359LVL24YSZ",
+	"sZ6ZLsuNHZ/lxkCEbffloFGksYkcCmXCAneHUz4ci+Z2q+3pnT3zpru1NZvNWhwet3R6vUXvmq3Tk6Pj",
+	"s8tjeKeIIfL0rxE1aPcb3Ua71cFWREMb3cZOq93agXTu2Rho9Rafyq3bDhb76f7W8Ppwibrya3uKUp1f",
+	"j4vCmYN54FNP4c8pvxb9CDnZnA10NkZsFi4gXS97JEGpByOVVUGxkBTrFy78/kt7AvGzvKZGJxtqr/gS",
+	"/QBLvpjaT+I4egpLMZoizSkK0lh0E+tfMsJFwNBw16bu3EGNG7SkoRLxgr2TryJo21MjMfOeYXDpY0XN",
+	"l/i1cC6WLsfGJbJHqD4eCS/3QKCKXVVKJ1hQDVBNNyluGladqKp5nQo8wG9cy/H+f+UCiuLTyZxiKDFK",
+	"pvZArMlNvVr9WaYIF7PcIuTGBi0hNSE0LK/KBRhMcPXheJGCJB1QYtlcixr/frZrCk44BKzV2T11sO9t",
+	"t9to7VWZQPtoSDs/EbJj4+8AkgdErGVYHqzheh81dvHLdR36EW694rGLLoRXOutf+aB4no11Kv+NqUB3",
+	"2zvrX3qj04GMYwFGtt3tg/VvXGn9jqu5Y6b2vb1NZnRCobeXIr0VqY8S3dtklJeoNXwoImxRPconE57O",
+	"nVUdq/YqMfMZcqwQzK/txYTqag0w3JS1Eiq81rVEC2xPui45zw/yVoSy4ANcDYvmW5ReUTvoqT4ZpPul",
+	"EINCEiUcffGyz8oObqQAY+Ar9pVpFXqbftSDIs3pKx3PNzj9ZG6hbMN0I/yaL6Y8B8HG27Isg7NCT/F2",
+	"Y6fNDsCV8u79WfPNxUlxsx9Wbm25F+Y+IttleaRGXisROy856mEg2kARcvYd6p2Xx0cXx1e//nT8j8vv",
+	"a0b/NvADlSqV7vlpLNQ0Xz0Nb2JBk/Bb0OpguQ/pKnM6gK9AryXTMbgx5LWS6poMwmB2GBsx/PXd6Ke/",
+	"HaQvfvjpH/9Kr2afPpy/fnFyev7zid4+5af8chYYGmChqtIMSbgt2vvWUE+2xlrfmK2U4IOr1t6d0vL6",
+	"XwlFFQbtSYZ1d8ndUUkDs3tQPiZc/Bof0X47KpdTo9X3hc7KC5/pRrcx1znSZ00Z5YrhvVdUZGlJQhXC",
+	"doWDWlKoF02pNJpUTKRCLZ08VI3t9m672e40dzpX7QMM9PwZ1q2o81UM66ISmO0Wy6oYhMZbs05QLZFG",
+	"k43zyUBxmQBAo5xJqpS9Jli4QT68ERCYMwUxq3xmyVDWkBN+DSEPdKxoLvew2hszUEqGfF82klH+kwrn",
+	"7jwl567j2lfF5gfajA8aseLJuLirp3rIl0dBWPm9ALLOXGBceY7hQlWNhvd/bJmhvYHMcKTVKJHoB93t",
+	"7Gz0gt3cK61P7XnD9/Y2mY9PDvJOxJJfkevozyvZ4L1AM9YDxBmgqNBVqDZu/Sbj+4J+1R/YwMq+WGAf",
+	"I3hclF8AMgpMU0WdHfRUGKveDXUaA2I5z6q9e3QmL3ouhedhWmSC9rjvhQFp1cKWRLHRYzDkiplMJgnW",
+	"R0bdVMZU7RbNBoQ+Y1ORSh2DOlknSmG/TpQq0aTd5YtZsJA/uvyPs1j9xpnO3ugcU9H+ea8VFs1/7LWK",
+	"nPGlfDyuRVZ7NtpfiV99O15/lOP1g8gefLa8BrrOoLQQZA+mEsir7MU9CJFdLmOsCcu//wXsjsNxXU4a",
+	"b6ADAzchjJxS5fMI99SVpmrylLTGiMxnfrM8whWdB+gLFbiXWU07XwVfZojzRjbjveqVrLkYpmQCjOD7",
+	"AG4X56mkask0OvTnFZGlL0FLKWf2LDz4gCQtxZAE2QdKoWMYW1nwviL+nJgC1eqP8EGpXL8vje/C1hHw",
+	"5dgIO7R99JRnwi6MCFD0wQv+Ew4aYKc2gxg2h4QcQ+ALhhPZ4YZV9TDJqceDAnaVypIVX+S3wrC+r3nS",
+	"9wWd7DDJJeRMw5gq3ts+YM4EaUKIkl25ly7u3DmLMWkdpO+ABmgpwRgP2+tu+6DYoaGOIdHFsoR3EJHQ",
+	"D/T3PpbrhHiRqCyDOAx0xbnWU04gAVRbPoXN86lT0BjtQ6ztElrB31twKPwTbMAeGB0mBtFp8bDGyFMC",
+	"9veUwrqcC1AwPhqJYRbUVIeAZhKfIqbAy+gn6zIBo39qt91mExMVaV9C96QPjh4mXE7A3c14Aunw6oQm",
+	"PBlPb3/CdM60SCVDVI3tps1eVAxPj7BjBF/0DVZr4J3t9j2Q9NxUjA7nLpsOcQnfi0/35CO4yrkbwlhu",
+	"adhA2FuYCvLRtwhlYq99xZyAFHbVF5HQIny1ME3VTf/DxWnYQ9H6oaal2220Kz3MWEA1LTYyFnwt4Ss0",
+	"zCIT/E+Txr5p+l9W04dTE5FYolMnEz2h6r/lYj+wEMcfQ86sdbhcUj1YzBSn0wWADvgappZzYhALC2Qh",
+	"eGkussAs4EprIobiaizmoR0VpQcf5GJK6bQGeQbyQlCVuo/FbAwJeiC/TgUC6KzA54FeY55OEmFMdzF5",
+	"FXBQnJ8dHEhuPMGSojDCRbNEKDiUM08R3CdcCoiaNEHwFMqiiLmvYdPuaHwuo475fNG8bn8M+IWdgS+5",
+	"0Gm2O1dQ4aGLqRHBXu+fbQfPHsAlXtF0sFTsZqxi+8lYhfv6Mn7hz2RgXp6RicrHrn3jH9/4xwP4hztz",
+	"NaWXA+5hT94S7mEfreQeKSap/fMwjlCzsZQf+EFNXGWhNA2JCbt8jfahC6ZyBgvLm6taMl1qpgeCIpQr",
+	"CTPYx1X1NlygUlSqPAHquLdDAI/CUhsv6Y+goAZidZ3CWl9wBfGCvseekqNSbAa+v0KVS3OF7GHlEbjA",
+	"XAB1yxDOGceJGRyXAX7KjspNaX99MZQ6DND2A5kbac/LBuCaUu49aLo5y7pARWgJvwB7UpVHFBj5sj/k",
+	"sQ5K2or/HOfkF+dRf1p2cVnEi1va+HQsYjk49RRCIMGMh7jo2KVNdrnZLY2KCTBcTa5aD0/FFA6oe9fC",
+	"U1fANwFAskDMvir8EWb/heCPQQLQLwp/dInMVsIfMYHZN//UHwgvCYaFvxiCZi3BTa4gBn88r1UtScqn",
+	"Qz2huOYVZGnmAuC8fDhHDxeo20rPPFobIPXSMCh543wV5NOxMqRzWC2jPB/cgDZYtQdUp6yjGJj8YWO5",
+	"qZoF4ouSjUpBzCWSTzDdxfqX38jJH5CcVIuY/lld4AExgWBkIicFyPRhqjAGvH9dZfj4LgNnZJGYMdNU",
+	"78tB1j15a7FLQGwxP0EmINCs0n6L7dQRthB7+8VIxlv/kSXUAicJqVEyzL3Y+A9DT/5paQSeRZcqIiAK",
+	"BG9eQhfc01DdCCqFL+PphxSzDSHb0iyL1jbCmeMhqEMl8yVqRvHJRykbZ8WIv7i+8SV5tp/HeoE/qAf/",
+	"LerpC7LdYp2tzgwMpbhbwU2pv148nlDysloGAmgvXrlLK7IfTPgcY3GlYd8tKbj5PUjRPVXUonPJc4t+",
+	"pBW7hcAk/6XCHcbBuzAuNRXsWivxskDzUrWDFeigmoqWy+OmwoQKj3eKobuwGpVUzBdjWrFRKcykmtIK",
+	"Ek5Jw7JUipjpHDKITvgdBKP6wnwuTVopYoZkDXE3Famc2LNWTCmsvbfdhoCVSkrO54BjSbhUq2eh82zt",
+	"RH4M8oQNZJIAIE/wSauQiOjnh3j8/E79PqEkxUFZIpuUTjf6/T4rkMT39y2c5JuT8MHhJCpMFPMwbmEf",
+	"haSd7latgLb1m/33ypiTBToIlJ34jGMN39WWG/4+ojR8EnxYlKbEt+wpn1an1EFQmBiZEbsR8yWZC1Nx",
+	"q298YZmQFUJalM144fJYkjJ72SSipERG/lPjSv571CIfiPL0F3J5lMqKU9f+HRjiN0PeHytu5TOO4ibG",
+	"uzDzZUmIqbGMkT6zXLzZ6ARipr7PjWqhrPKpmOhbYaA4z0RmNZyhpCT11ErOwN4j6yJwvYE0T1RAEvHW",
+	"PmXUSMxcPitX6A2wJ31fUL/L7PL0EUKKzNA5I+qT80bMjHWa2fF79DJqTq2e6kOKxz7hUA3VPsIsG5Rt",
+	"HjPkdCnLGhhSfG2TMY9d3l+T8bkrr9Jih96GwtUcf41qYm6CsJpyBRzYnoHIZkKoFrsoxTf01EBc54py",
+	"2ZeHYxg3N1hqLmLXdlNg+U4RyjnWCVahczXwXZZ2ndJOxD4qQ4EvCNQYqmdjNXE7S6ozAMmClwdDfDml",
+	"kjD6djXhMWwUnlgH9Qn1Mq85bi/THO2R3yCkICQZRWBBkTYajhLSGvit3BHll96oJ5Q1H64V/j4xAw/Q",
+	"Cv/j4we+aWqPCQego18KCPiiyhvk9TBbv8F/78n3tZGzK2Ts8HbEuOelvpA6BgsZnxOLHSqWK+AT0AGm",
+	"0AQFr6egmyDxaVk6wBQkjxUPgiS+y11oHwETiWVA+zMus8JxplMAlvq67+iKh7qORmtFrCB1KZxQ0yQp",
+	"wXIbgwVH4f0iGQG6sLAImnlZeOOcTwuSnR4SreBZkV2b0mpeY3540VMAuWFHvtrSiMsEjxF9g2NZRNS6",
+	"7TSpbmqtF8O+QoCpx7OsgRO/inP+AZY2oxRBVK6b5kKZKkkI9NwgdEjWZAMKdglyM/nk8xSA1uw0MBHQ",
+	"sjxA3lpMVoLQlPkA1nMKS+YI89flO/Dt1V5SB3EuAkRlhucSOE+tAeJM+zI7kE/XVfuWE2Hluhs02P/R",
+	"Odc3RvQgLxOcFk/pQDVxhPfxPlzbl09Hs8xOcZGrx1koQpqDpaY2gWy/wZZ29jdyOt0Q501NYc2oPNVG",
+	"7/nGT4YQ/2ZG+UOZUVI4vV8QSBkGTnwx7JO/qFtYkO2BsKcvN8ZlEluQn0ppUP19GSCX1b0oOQeSWosS",
+	"sNdXxZuNtbgVqU8Q4qIt0JgAldf0tFvKkID2HzmSVFm+kGicdOZNS5ihOExe7fJnAY7Oi38+lrVuEt5B",
+	"7mYAqC+fZsMX3y8FqrKaONVaPzhsey0pfmj4TJorRUjcdeTxgpo+FXH0WUkQ6+ZiaQTkD9fqmwflz6so",
+	"w/l8CL1dEsUSUDrSmf6AtK5yN2mg7nY+Vi8r6guHRjmgGqSEKearuno9zL2FRWnzCaBttqGmLRaPqpZp",
+	"un/QbQ4yq26kPdXoKxeUe6mgnmNuwuql3+79N2XoQcSGLlyp5NnTKEJbVlH5w1McO8jPpTYjqaqplc6K",
+	"ysVDrthYJKXkxlCUBGfvCyNASrNhbjI9ESlioLJ0jjXtXB3JZWSIGlegbOUsX5jnavlA2DSFjE9o3mMj",
+	"mQo/CrDPlSxUT0IRrYKap+IJyaELKEY8IVhvwHcGZJLKNzM5CitLU7F2CifvqUAOlaPC31Zkb7WiuBUs",
+	"v1Hab5R2c0p7gSnOsEiqqhQOfyKKS5bwP7xKe0GeBVcGjDREdI6wQ6dcWspJETCZT0AIV92tXpHnQucq",
+	"q03xIJyl/7NIfLCy4Zb6qo7ENosMck9BHqn/zyCPyNO/CYXfSNXDSBV5VJ5eJvRiyh+aPvmkOy5zTRFv",
+	"AZidjMViJJWsVqthfZjf+1E/BLZTHUVIsxn3FD3Rqby2ciOV6iDnVVhysNrqL2YhhcRV8YmeWparJ2KJ",
+	"vBEU/RimEXKp5wdzxoP6dz1FCLBSXnzMbuFCIsgEByQa0tCDwIXzgEQQM0gPRIEtCCgy3R5KpDPpiKYz",
+	"EWJYSz39ztI5Uu//1iQ9tLgbWRmp6ZNYGelgfVZQx7cEPP81dkt79uZPYLZ0JM5sTVNxK8UM2EUtnf47",
+	"T2TMMwCv+jQXlgQlkALDex1KSRc8Ccs0pE7nag6pv1vsDaTG7qmgBBjmJXsLdV4t/QD90lJoHcBcgVZz",
+	"9FjQmKEyOSQ+7b/ts1hMwYOhFbpGyuH+NVSPermkOX3xSmfgcBkmenhjCK0XCrOA5PM5LHea28+vOttF",
+	"fktMytHdiYKyaEVlsUfkpT4MassRZKZaRq6UEhu/vxfVZaze2223owbVpAtKVpVydC6vo0UbHH5uTfGr",
+	"jSmv29xzOuVfGVHzH5+u5JvM/xDqTacwIKQBEfckeb3D3xLyRN6Kf6/CwZzKW6GEMUvAMKun8lbwJBvP",
+	"H3X67JTFME9lNm90//lLGZ8qhjeWEAJhR1KuQcaVhnE7pWBBxjCGxi8wXUgv+e/lqRvKjnRozSQGfcc8",
+	"4wMEr5kZFOqmQgwucdOEI6eQxtXWbrH3iplxnsV6pqCEsSvivdfewZsZeembCkUZe2JKfvoCIWdVjToW",
+	"dC2yC8Fj+bvs02ee6o232G8MFNWyq1S7yeU+f2sMoHql7f4+Cv+KCtQyPLRfh8u6TMl1FUEwtMPtkjQs",
+	"1sN8IhSEw2PVga2azHuH5Q76E34D6nLfq3ZaYX8TPhxLJVqlIgbdra1ED3ky1ibr7rTbbUi2QdOvfgsj",
+	"bSMXxUPl0EUmqBKwV58gKdLiWB2B8bQkeKWgL3XZBTmqxmNpJba5S773EucYMcRzRKCDzmFcLvU3Jekr",
+	"KlhaWXTxC+j70Jke6qSuQCVPPS0QgBec6zz1kTKAocEvFZZLBJmzOCfYcoAyjAj3HGYxGswDXHRE4Gu8",
+	"1GM9K4DNmAKIHcPf0KCnhjxNpfC21L8UqGfI/AJG58DlDVVtGLRAK8Nu+wA+WCmEgyTBVbN1Np3atZvx",
+	"JDEugAkSHxgaI+SbB/sGTR07itiwyD3PrlOdT2EIN2LOBiLR6tqwTPdUKcoMl8UbfDFEye4WItCp9r5P",
+	"/lsafxBLUHcw9UAgUDvR3J6exJ4oIsY6HY6FyVKe6TQ8S0Qc7n+5//8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -24,6 +24,7 @@ import (
 	"punctual/internal/jobs"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
+	"punctual/internal/namespaces"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
 )
@@ -59,6 +60,7 @@ type App struct {
 	announcer *notify.Announcer
 	listener  *notify.Listener
 	tokens    tokens
+	known     *namespaces.Cache
 	stopping  chan struct{} // closed when the instance is about to stop
 }
 
@@ -112,8 +114,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
 	}
+	a.known = namespaces.NewCache(db.New(a.pools.api))
 	handler, err := api.New(api.Config{
-		Pool: a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
+		Namespaces: namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
+		Known:      a.known,
+		Pool:       a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
 		AuthRequired: c.needsAuth(), AllowedHosts: c.AllowedHosts,
 	})
@@ -141,6 +146,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 			return database.Connect(ctx, a.database.Direct)
 		},
 		Logger: log, Due: a.due, Missed: a.missed, Canceled: a.poller.Cancel,
+		AccessChanged: a.accessChanged,
 	})
 
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
@@ -158,22 +164,6 @@ func (a *App) URL() string { return "http://" + a.socket.Addr().String() }
 
 // Poller returns the instance's poller, for tests that make single passes.
 func (a *App) Poller() *poller.Poller { return a.poller }
-
-// due passes on that a run is due at readyAt: to the workers of a queue, or, if the queue is empty,
-// to the poller.
-func (a *App) due(queue string, readyAt time.Time) {
-	if queue == "" {
-		a.poller.Due(readyAt)
-		return
-	}
-	a.broker.Due(queue, readyAt)
-}
-
-// missed makes everybody check the database, because notifications may have been lost.
-func (a *App) missed() {
-	a.poller.Due(time.Time{})
-	a.broker.Resync()
-}
 
 // Run serves and executes until ctx ends, or until it cannot go on, which is an error. Then it
 // stops in order: it says that it is not ready, stops claiming, lets runs and requests finish

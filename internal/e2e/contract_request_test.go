@@ -18,6 +18,9 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 	t.Helper()
 	p := probe{name: "valid", operation: op, method: op.method, path: op.path, header: http.Header{}, verdict: accepted}
 	segments := strings.Split(op.path, "/")
+	if makeOne := c.things.makers[op.OperationID]; makeOne != nil && !strings.Contains(op.path, "{") {
+		p.thing = makeOne(t)
+	}
 	for i, segment := range segments {
 		if strings.HasPrefix(segment, "{") {
 			p.thing = c.things.of(t, op, segments[i-1])
@@ -64,10 +67,13 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 		for i, m := range textMutations(parameter.Schema, strings.Split(valid.path, "/")[at]) {
 			segments := strings.Split(c.on(t, probe{operation: op, thing: valid.thing, method: op.method, path: valid.path, verdict: m.verdict}).path, "/")
 			m = textMutations(parameter.Schema, segments[at])[i]
+			if parameter.Name == "name" && m.verdict == accepted {
+				m.absent = true // nothing has a name that was made up
+			}
 			segments[at] = m.escaped
 			p := valid
 			p.name, p.path, p.verdict = "path "+parameter.Name+" "+m.name, strings.Join(segments, "/"), m.verdict
-			if m.verdict != accepted {
+			if m.verdict != accepted && !m.absent {
 				p.in, p.field = "path", parameter.Name
 			}
 			if m.escaped == "" {

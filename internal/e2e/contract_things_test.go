@@ -88,11 +88,16 @@ func newThings(t *testing.T, service instance) things {
 				return thing{id: queue}
 			},
 			"leases": always(held.Id),
+			"namespaces": func(t *testing.T) thing {
+				t.Helper()
+				return thing{id: service.namespace(t, client.NamespaceCreate{}).Name}
+			},
 		},
 		conflicts: map[string]string{
 			"cancelRun": failed.Id.String(), "retryRun": open.Id.String(),
 			"completeRun": open.Id.String(), "failRun": failed.Id.String(), "releaseRun": open.Id.String(),
-			"heartbeat": ended.Id.String(),
+			"heartbeat":       ended.Id.String(),
+			"deleteNamespace": "default", "createNamespace": "", "createJob": "", "runJob": "", "backfillJob": "", // namespaces_test.go
 			"updateJob": "", // internal/jobs, since it takes an instance with other keys
 		},
 	}
@@ -148,9 +153,10 @@ func (i instance) leasedRuns(t *testing.T, queue string) func(*testing.T) thing 
 // than the schema does. A refusal must still name the field. The keys are the operation, where the
 // field is, and its name.
 var stricter = map[string]string{
-	"listJobs query cursor":    "is one that the list gave",
-	"listJobs query page":      "reaches the first 10 000 jobs",
-	"listJobRuns query cursor": "is one that the list gave",
+	"listJobs query cursor":       "is one that the list gave",
+	"listJobs query page":         "reaches the first 10 000 jobs",
+	"listJobRuns query cursor":    "is one that the list gave",
+	"listNamespaces query cursor": "is one that the list gave",
 
 	"createJob body target.url":              "is a URL that may be reached",
 	"createJob body target.signingSecrets.0": "is a key of Standard Webhooks",

@@ -64,16 +64,19 @@ func invalid(fields []Field) error {
 	return &Invalid{fields}
 }
 
-// What the state of a job or run does not allow.
+// What the state of a job, a run or a namespace does not allow.
 const (
 	RunNotEnded           Code = "run-not-ended"
 	RunHasSucceeded       Code = "run-has-succeeded"
 	RunHasEnded           Code = "run-has-ended"
 	JobDeleted            Code = "job-deleted"
 	SecretsCannotBeOpened Code = "secrets-cannot-be-opened"
+	NamespaceSuspended    Code = "namespace-suspended"
+	TooManyJobs           Code = "too-many-jobs"
 )
 
-// Conflict is the error for a request that the state of a job or run does not allow.
+// Conflict is the error for a request that the state of a job, a run or a namespace does
+// not allow.
 type Conflict struct {
 	Code   Code
 	Detail string

@@ -1,0 +1,59 @@
+package api
+
+import (
+	"net/http"
+	"regexp"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+
+	"punctual/internal/access"
+	"punctual/internal/namespaces"
+)
+
+// namespacePattern matches the names that a namespace can have.
+var namespacePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// isNamespace reports whether a text, read from a request, can be the name of a namespace, or is
+// empty.
+func isNamespace(text []byte) bool { return len(text) == 0 || namespacePattern.Match(text) }
+
+// inNamespace refuses a request whose namespace there is not, and gives the caller the limits of
+// the namespace. It leaves the operations alone that are open to everybody.
+func inNamespace(cache *namespaces.Cache, scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if scopes[r.Method+" "+chi.RouteContext(r.Context()).RoutePattern()] == open {
+				next.ServeHTTP(w, r)
+				return
+			}
+			caller := access.From(r.Context())
+			var err error
+			if !namespacePattern.MatchString(caller.Namespace) {
+				err = access.ErrNoNamespace
+			} else {
+				caller.Limits, err = cache.Limits(r.Context(), caller.Namespace)
+			}
+			if err != nil {
+				errs.failed(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(access.With(r.Context(), caller)))
+		})
+	}
+}
+
+// forServiceWide refuses a caller who is bound to one namespace an operation that the contract
+// keeps for others (x-service-wide).
+func forServiceWide(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			isKept, _ := operation(spec, r).Extensions["x-service-wide"].(bool)
+			if isKept && !access.From(r.Context()).IsServiceWide {
+				errs.write(w, problem(r.Context(), serviceWideRequired, ""))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}

@@ -1,0 +1,23 @@
+package app
+
+import "time"
+
+// due passes on that a run is due at readyAt: to the workers of a queue, or, if the queue is empty,
+// to the poller.
+func (a *App) due(queue string, readyAt time.Time) {
+	if queue == "" {
+		a.poller.Due(readyAt)
+		return
+	}
+	a.broker.Due(queue, readyAt)
+}
+
+// missed makes everybody check the database, because notifications may have been lost.
+func (a *App) missed() {
+	a.poller.Due(time.Time{})
+	a.broker.Resync()
+	a.accessChanged()
+}
+
+// accessChanged makes everybody forget what they know of namespaces.
+func (a *App) accessChanged() { a.known.Forget() }

@@ -1,0 +1,201 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/client"
+	"punctual/internal/app"
+	"punctual/internal/testdb"
+)
+
+// in makes requests be for a namespace.
+func in(namespace string) client.RequestEditorFn {
+	return func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Punctual-Namespace", namespace)
+		return nil
+	}
+}
+
+// namespace creates a namespace, with a name of its own unless one is given.
+func (i instance) namespace(t *testing.T, c client.NamespaceCreate) client.Namespace {
+	t.Helper()
+	if c.Name == "" {
+		c.Name = "n-" + uuid.NewString()
+	}
+	created, err := i.CreateNamespaceWithResponse(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusCreated, created.StatusCode(), "created: %s", created.Body)
+	require.Equal(t, "/api/v1/namespaces/"+c.Name, created.HTTPResponse.Header.Get("Location"))
+	return *created.JSON201
+}
+
+// updateNamespace changes a namespace and returns it.
+func (i instance) updateNamespace(t *testing.T, name string, change client.NamespaceUpdate) client.Namespace {
+	t.Helper()
+	got, err := i.UpdateNamespaceWithResponse(t.Context(), name, change)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, got.StatusCode(), "updated: %s", got.Body)
+	return *got.JSON200
+}
+
+// createIn creates a job in a namespace and returns the answer.
+func (i instance) createIn(t *testing.T, namespace, name string) *client.CreateJobResponse {
+	t.Helper()
+	created, err := i.CreateJobWithResponse(t.Context(), client.JobCreate{Name: name, IntervalInSeconds: new(int64(3600))}, in(namespace))
+	require.NoError(t, err)
+	return created
+}
+
+// requireCode checks the status and the code of a refusal, and returns its detail.
+func requireCode(t *testing.T, status int, code string, answer *http.Response, problem *client.Problem) string {
+	t.Helper()
+	require.Equal(t, status, answer.StatusCode)
+	require.NotNil(t, problem)
+	require.Equal(t, code, problem.Code)
+	return problem.Detail
+}
+
+func TestNamespaces(t *testing.T) {
+	t.Parallel()
+	service, pool := setup(t)
+	made := service.namespace(t, client.NamespaceCreate{Name: "team-a", Description: new("Team A"), MaxJobs: new(int32(5)), RunRetentionDays: new(int32(3))})
+	require.Equal(t, "Team A", made.Description)
+	require.EqualValues(t, 5, *made.MaxJobs)
+	require.Nil(t, made.RequestsPerSecond)
+	require.False(t, made.Suspended)
+
+	t.Run("one name is one namespace", func(t *testing.T) {
+		again, err := service.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "team-a"})
+		require.NoError(t, err)
+		requireCode(t, http.StatusConflict, "namespace-exists", again.HTTPResponse, again.ApplicationproblemJSON409)
+	})
+	t.Run("a job is in one of them", func(t *testing.T) {
+		job := service.createIn(t, "team-a", "mine")
+		require.Equal(t, http.StatusCreated, job.StatusCode(), "%s", job.Body)
+		got, err := service.GetJobWithResponse(t.Context(), job.JSON201.Id, in("team-a"))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, got.StatusCode())
+		got, err = service.GetJobWithResponse(t.Context(), job.JSON201.Id)
+		require.NoError(t, err)
+		requireCode(t, http.StatusNotFound, "job-not-found", got.HTTPResponse, got.ApplicationproblemJSON404)
+	})
+	t.Run("what is not one does not exist", func(t *testing.T) {
+		for _, name := range []string{"team-b", "Team-A", "team-a/x", strings.Repeat("a", 64), "-"} {
+			got, err := service.GetJobWithResponse(t.Context(), uuid.New(), in(name))
+			require.NoError(t, err)
+			requireCode(t, http.StatusNotFound, "namespace-not-found", got.HTTPResponse, got.ApplicationproblemJSON404)
+		}
+		live, err := service.GetLivenessWithResponse(t.Context(), in("team-b"))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, live.StatusCode(), "a probe is in no namespace")
+	})
+	t.Run("only what is given changes", func(t *testing.T) {
+		changed := service.updateNamespace(t, "team-a", client.NamespaceUpdate{MinIntervalSeconds: new(int32(60))})
+		require.EqualValues(t, 5, *changed.MaxJobs)
+		require.EqualValues(t, 60, *changed.MinIntervalSeconds)
+		response, err := service.UpdateNamespaceWithBodyWithResponse(t.Context(), "team-a", "application/json", strings.NewReader(`{"maxJobs":null}`))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, response.StatusCode(), "%s", response.Body)
+		require.Nil(t, response.JSON200.MaxJobs)
+		require.EqualValues(t, 60, *response.JSON200.MinIntervalSeconds)
+		require.Equal(t, "Team A", response.JSON200.Description)
+		got, err := service.GetNamespaceWithResponse(t.Context(), "team-a")
+		require.NoError(t, err)
+		require.Equal(t, response.JSON200, got.JSON200)
+	})
+	t.Run("the list is by name, in pages", func(t *testing.T) {
+		service.namespace(t, client.NamespaceCreate{Name: "team-b"})
+		service.namespace(t, client.NamespaceCreate{Name: "a-first"})
+		var names []string
+		params := client.ListNamespacesParams{Limit: new(client.Limit(3))}
+		for pages := 1; ; pages++ {
+			page, err := service.ListNamespacesWithResponse(t.Context(), &params)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, page.StatusCode(), "%s", page.Body)
+			for _, n := range page.JSON200.Items {
+				names = append(names, n.Name)
+			}
+			if params.Cursor = page.JSON200.NextCursor; params.Cursor == nil {
+				require.Equal(t, 2, pages)
+				break
+			}
+		}
+		require.Equal(t, []string{"a-first", "default", "team-a", "team-b"}, names)
+	})
+	t.Run("one with jobs is not deleted, nor the default one", func(t *testing.T) {
+		full, err := service.DeleteNamespaceWithResponse(t.Context(), "team-a")
+		require.NoError(t, err)
+		requireCode(t, http.StatusConflict, "namespace-not-empty", full.HTTPResponse, full.ApplicationproblemJSON409)
+		full, err = service.DeleteNamespaceWithResponse(t.Context(), "default")
+		require.NoError(t, err)
+		requireCode(t, http.StatusConflict, "namespace-is-default", full.HTTPResponse, full.ApplicationproblemJSON409)
+	})
+	t.Run("a deleted one is gone, and its name taken for a while", func(t *testing.T) {
+		_, err := pool.Exec(t.Context(), `insert into keys (id, namespace, secret_sha256, description, scopes, created_by)
+			values ('gone', 'team-b', sha256('x'), '', '{}', 'test'), ('stays', 'team-a', sha256('x'), '', '{}', 'test')`)
+		require.NoError(t, err)
+		gone, err := service.DeleteNamespaceWithResponse(t.Context(), "team-b")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusNoContent, gone.StatusCode(), "%s", gone.Body)
+		got, err := service.GetNamespaceWithResponse(t.Context(), "team-b")
+		require.NoError(t, err)
+		requireCode(t, http.StatusNotFound, "namespace-not-found", got.HTTPResponse, got.ApplicationproblemJSON404)
+		again, err := service.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "team-b"})
+		require.NoError(t, err)
+		require.Contains(t, requireCode(t, http.StatusConflict, "namespace-exists", again.HTTPResponse, again.ApplicationproblemJSON409), "deleted")
+		var revoked []string
+		require.NoError(t, pool.QueryRow(t.Context(), "select array_agg(id) from keys where revoked_at is not null").Scan(&revoked))
+		require.Equal(t, []string{"gone"}, revoked)
+	})
+	t.Run("each change is in the audit of its namespace", func(t *testing.T) {
+		var all []string
+		require.NoError(t, pool.QueryRow(t.Context(), `
+			select array_agg(operation || ' ' || resource_type || ' ' || resource_id || ' ' || result order by at) from audit
+			where namespace = 'team-a' and actor = 'anonymous' and request_id is not null`).Scan(&all))
+		require.Subset(t, all, []string{
+			`createNamespace namespace team-a {"name":"team-a","description":"Team A","maxJobs":5,"runRetentionDays":3}`,
+			`updateNamespace namespace team-a {"minIntervalSeconds":60}`,
+			`updateNamespace namespace team-a {"maxJobs":null}`,
+		})
+	})
+	t.Run("runs are not kept longer than the service keeps them", func(t *testing.T) {
+		t.Parallel()
+		short := start(t, app.Config{Role: app.RoleAPI, RunRetentionDays: 7, Database: app.DatabaseConfig{URL: testdb.New(t)}})
+		refused, err := short.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "long", RunRetentionDays: new(int32(8))})
+		require.NoError(t, err)
+		requireCode(t, http.StatusBadRequest, "invalid-request", refused.HTTPResponse, refused.ApplicationproblemJSON400)
+		require.Equal(t, "runRetentionDays", (*refused.ApplicationproblemJSON400.Errors)[0].Field)
+		short.namespace(t, client.NamespaceCreate{Name: "long", RunRetentionDays: new(int32(7))})
+	})
+}
+
+// Another instance hears of a change at once, so that nobody acts on what a namespace was.
+func TestNamespacesOnTwoInstances(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	one := start(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: url}})
+	other := start(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: url}})
+	one.namespace(t, client.NamespaceCreate{Name: "team"})
+	require.Equal(t, http.StatusOK, status(t, other, "team"))
+	gone, err := one.DeleteNamespaceWithResponse(t.Context(), "team")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, gone.StatusCode())
+	require.EventuallyWithT(t, func(c *assertCollect) {
+		require.Equal(c, http.StatusNotFound, status(t, other, "team"))
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
+// status returns the status of a list of the jobs of a namespace.
+func status(t *testing.T, i instance, namespace string) int {
+	t.Helper()
+	got, err := i.ListJobsWithResponse(t.Context(), nil, in(namespace))
+	require.NoError(t, err)
+	return got.StatusCode()
+}

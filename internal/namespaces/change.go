@@ -1,0 +1,53 @@
+package namespaces
+
+import (
+	"fmt"
+
+	"punctual/gen/db"
+	"punctual/internal/jobs"
+)
+
+// Change is what a request says of a namespace: of a new one, or of one that is to be changed. Its
+// JSON is that of the contract's NamespaceCreate and NamespaceUpdate, which bound each field. Of a
+// limit, null means none.
+type Change struct {
+	// Name is only for a new one.
+	Name               string                `json:"name,omitzero"`
+	Description        jobs.Optional[string] `json:"description,omitzero"`
+	MaxJobs            jobs.Optional[*int32] `json:"maxJobs,omitzero"`
+	MinIntervalSeconds jobs.Optional[*int32] `json:"minIntervalSeconds,omitzero"`
+	RequestsPerSecond  jobs.Optional[*int32] `json:"requestsPerSecond,omitzero"`
+	RunRetentionDays   jobs.Optional[*int32] `json:"runRetentionDays,omitzero"`
+	IsSuspended        jobs.Optional[bool]   `json:"suspended,omitzero"`
+}
+
+// applyTo returns a namespace with the fields that the change gives.
+func (c Change) applyTo(row db.Namespace) db.Namespace {
+	if c.Name != "" {
+		row.Name = c.Name
+	}
+	set(&row.Description, c.Description)
+	set(&row.MaxJobs, c.MaxJobs)
+	set(&row.MinIntervalSeconds, c.MinIntervalSeconds)
+	set(&row.RequestsPerSecond, c.RequestsPerSecond)
+	set(&row.RunRetentionDays, c.RunRetentionDays)
+	return row
+}
+
+func set[T any](field *T, to jobs.Optional[T]) {
+	if to.IsGiven {
+		*field = to.Value
+	}
+}
+
+// check returns an Invalid if a change is one that the service does not allow.
+func (s *Service) check(change Change) error {
+	days := change.RunRetentionDays.Value
+	if days == nil || s.RetentionDays == 0 || int(*days) <= s.RetentionDays {
+		return nil
+	}
+	return &jobs.Invalid{Fields: []jobs.Field{{
+		Name: "runRetentionDays", Code: jobs.TooLarge,
+		Detail: fmt.Sprintf("must be at most %d: no runs are kept longer (RUN_RETENTION_DAYS)", s.RetentionDays),
+	}}}
+}

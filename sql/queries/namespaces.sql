@@ -1,0 +1,60 @@
+-- The namespaces themselves. No other statement of a request reads more than one of them.
+
+-- name: CreateNamespace :one
+-- Stores a namespace. It returns no row if there is one of this name, even a deleted one. Two
+-- sessions that do this at once wait for each other at the primary key, so one of them finds it.
+insert into namespaces (
+    name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, suspended_at
+)
+values (
+    @name, @description, @max_jobs, @min_interval_seconds, @requests_per_second, @run_retention_days,
+    case when @is_suspended::boolean then now() end
+)
+on conflict (name) do nothing
+returning *;
+
+-- name: GetNamespace :one
+-- Reads a namespace, also a deleted one: the caller decides what that means.
+select *
+from namespaces
+where name = @name;
+
+-- name: ListNamespaces :many
+-- By name, those after a name: the same cost at any depth. A caller who is bound to one namespace
+-- sees that one only.
+select *
+from namespaces
+where deleted_at is null and name > @after and (sqlc.narg(only_name)::text is null or name = sqlc.narg(only_name))
+order by name
+limit @max_rows;
+
+-- name: LockNamespace :one
+-- Changes of one namespace, and creations of jobs in a namespace that bounds their number, wait for
+-- each other here. Requests that only read, and jobs without such a bound, take no lock.
+select *
+from namespaces
+where name = @name
+for update;
+
+-- name: UpdateNamespace :one
+-- The caller holds LockNamespace. A namespace that stays suspended keeps the instant.
+update namespaces
+set description = @description, max_jobs = @max_jobs, min_interval_seconds = @min_interval_seconds,
+    requests_per_second = @requests_per_second, run_retention_days = @run_retention_days,
+    suspended_at = case when @is_suspended::boolean then coalesce(suspended_at, now()) end,
+    updated_at = greatest(now(), created_at)
+where name = @name
+returning *;
+
+-- name: MarkNamespaceDeleted :exec
+-- The caller holds LockNamespace. The row stays until no job refers to it by its name, so that
+-- nobody else gets what is left under that name.
+update namespaces
+set deleted_at = now(), updated_at = greatest(now(), created_at)
+where name = @name;
+
+-- name: RevokeKeysOf :execrows
+-- Revokes the keys of a namespace, in the transaction that deletes it. Safe to repeat.
+update keys
+set revoked_at = now()
+where namespace = @namespace::text and revoked_at is null;
