@@ -179,7 +179,7 @@ func (c *contract) checkForm(t *testing.T, p probe, got answer) error {
 // isRepeated reports whether a request is refused only because of one before it: it creates what
 // has a name, and many probes have the same one.
 func (p probe) isRepeated(got answer) bool {
-	return p.operation.OperationID == "createNamespace" && got.StatusCode == http.StatusConflict
+	return p.operation != nil && p.operation.OperationID == "createNamespace" && got.StatusCode == http.StatusConflict
 }
 
 // internals are words of the code that mean nothing to a client.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,14 +13,6 @@ import (
 	"punctual/internal/app"
 	"punctual/internal/testdb"
 )
-
-// in makes requests be for a namespace.
-func in(namespace string) client.RequestEditorFn {
-	return func(_ context.Context, r *http.Request) error {
-		r.Header.Set("Punctual-Namespace", namespace)
-		return nil
-	}
-}
 
 // namespace creates a namespace, with a name of its own unless one is given.
 func (i instance) namespace(t *testing.T, c client.NamespaceCreate) client.Namespace {
@@ -48,7 +39,7 @@ func (i instance) updateNamespace(t *testing.T, name string, change client.Names
 // createIn creates a job in a namespace and returns the answer.
 func (i instance) createIn(t *testing.T, namespace, name string) *client.CreateJobResponse {
 	t.Helper()
-	created, err := i.CreateJobWithResponse(t.Context(), client.JobCreate{Name: name, IntervalInSeconds: new(int64(3600))}, in(namespace))
+	created, err := i.in(t, namespace).CreateJobWithResponse(t.Context(), client.JobCreate{Name: name, IntervalInSeconds: new(int64(3600))})
 	require.NoError(t, err)
 	return created
 }
@@ -79,7 +70,7 @@ func TestNamespaces(t *testing.T) {
 	t.Run("a job is in one of them", func(t *testing.T) {
 		job := service.createIn(t, "team-a", "mine")
 		require.Equal(t, http.StatusCreated, job.StatusCode(), "%s", job.Body)
-		got, err := service.GetJobWithResponse(t.Context(), job.JSON201.Id, in("team-a"))
+		got, err := service.in(t, "team-a").GetJobWithResponse(t.Context(), job.JSON201.Id)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, got.StatusCode())
 		got, err = service.GetJobWithResponse(t.Context(), job.JSON201.Id)
@@ -88,11 +79,11 @@ func TestNamespaces(t *testing.T) {
 	})
 	t.Run("what is not one does not exist", func(t *testing.T) {
 		for _, name := range []string{"team-b", "Team-A", "team-a/x", strings.Repeat("a", 64), "-"} {
-			got, err := service.GetJobWithResponse(t.Context(), uuid.New(), in(name))
+			got, err := service.in(t, name).GetJobWithResponse(t.Context(), uuid.New())
 			require.NoError(t, err)
 			requireCode(t, http.StatusNotFound, "namespace-not-found", got.HTTPResponse, got.ApplicationproblemJSON404)
 		}
-		live, err := service.GetLivenessWithResponse(t.Context(), in("team-b"))
+		live, err := service.in(t, "team-b").GetLivenessWithResponse(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, live.StatusCode(), "a probe is in no namespace")
 	})
@@ -195,7 +186,7 @@ func TestNamespacesOnTwoInstances(t *testing.T) {
 // status returns the status of a list of the jobs of a namespace.
 func status(t *testing.T, i instance, namespace string) int {
 	t.Helper()
-	got, err := i.ListJobsWithResponse(t.Context(), nil, in(namespace))
+	got, err := i.in(t, namespace).ListJobsWithResponse(t.Context(), nil)
 	require.NoError(t, err)
 	return got.StatusCode()
 }
