@@ -13,7 +13,7 @@ import (
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
 // flags.
 type Config struct {
-	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,workers-idle,workers-latency,claim-cost,idle" sep:","`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,api,workers-idle,workers-latency,claim-cost,idle" sep:","`
 	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
 	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
@@ -28,6 +28,8 @@ type Config struct {
 	LatenessFor    time.Duration `help:"How long lateness is measured." default:"60s"`
 	HTTPFor        time.Duration `name:"http-for" help:"How long http is measured." default:"30s"`
 
+	APIFor time.Duration `name:"api-for" help:"How long each contestant of api answers requests of each kind." default:"10s"`
+
 	WaitingWorkers int           `help:"How many workers wait at an instance that has nothing for them, in workers-idle." default:"1000"`
 	WorkersFor     time.Duration `help:"How long workers-idle and workers-latency are measured." default:"40s"`
 
@@ -39,7 +41,7 @@ type Config struct {
 	IdleJobs int           `help:"How many jobs idle stores, none of which is due soon." default:"1000000"`
 	IdleFor  time.Duration `help:"How long idle is measured." default:"30s"`
 
-	CPUProfile string `help:"Write a CPU profile of the drains to this file."`
+	CPUProfile string `help:"Write a CPU profile of the drains, or of api, to this file."`
 }
 
 // wants reports whether a scenario is selected.
@@ -55,6 +57,7 @@ func (c Config) withDefaults() Config {
 	c.LatenessFor = cmp.Or(c.LatenessFor, time.Minute)
 	c.Settle = cmp.Or(c.Settle, 5*time.Second)
 	c.HTTPFor = cmp.Or(c.HTTPFor, 30*time.Second)
+	c.APIFor = cmp.Or(c.APIFor, 10*time.Second)
 	c.WaitingWorkers = cmp.Or(c.WaitingWorkers, 1000)
 	c.WorkersFor = cmp.Or(c.WorkersFor, 40*time.Second)
 	c.Claims = cmp.Or(c.Claims, 40)
@@ -106,6 +109,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 		{[]string{"drain", "bare", "river"}, b.throughput},
 		{[]string{"lateness"}, b.lateness},
 		{[]string{"http"}, b.http},
+		{[]string{"api"}, b.api},
 		{[]string{"workers-idle"}, b.waitingWorkers},
 		{[]string{"workers-latency"}, b.busyWorkers},
 		{[]string{"idle"}, b.idle},

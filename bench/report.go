@@ -14,6 +14,7 @@ type Report struct {
 	Machine    Machine      `json:"machine"`
 	Throughput []Throughput `json:"throughput,omitempty"`
 	Lateness   []Lateness   `json:"lateness,omitempty"`
+	API        []Requests   `json:"api,omitempty"`
 	Idle       *Idle        `json:"idle,omitempty"`
 	Waiting    *Waiting     `json:"waiting,omitempty"`
 	ClaimCost  []ClaimCost  `json:"claimCost,omitempty"`
@@ -167,6 +168,7 @@ func (r *Report) Write(w io.Writer) error {
 		fmt.Fprintf(out, "%s\t%d\t%.0f\t%d\t%.2f\t%.2f\t%.2f\t%.3f\t%.0f\t%.1f\t%s\n", l.Name, l.Runs, l.RunsPerSecond, l.Left,
 			l.P50, l.P99, l.Max, l.Min, l.CPUPerRun, l.TransactionsPerSecond, list(l.StatementsPerSecond, "%s %.1f"))
 	}
+	writeRequests(out, r.API)
 	if r.Idle != nil {
 		fmt.Fprintln(out, "\nIDLE\tjobs\tqueries/s\teach/s")
 		fmt.Fprintf(out, "an instance\t%d\t%.2f\t%s\n", r.Idle.Jobs, r.Idle.QueriesPerSecond, list(r.Idle.StatementsPerSecond, "%s %.2f"))

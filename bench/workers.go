@@ -163,11 +163,17 @@ func (s *scratch) seedQueued(ctx context.Context, what seeding) error {
 func queueName(n int) string { return "bench-" + strconv.Itoa(n%workerQueues) }
 
 // serving runs a whole service, API and poller, while do uses it.
-func serving(ctx context.Context, s *scratch, do func(ctx context.Context, url string) error) (err error) {
+func serving(ctx context.Context, s *scratch, do func(ctx context.Context, url string) error) error {
 	// Warnings only: a line for each request would cost time.
-	service, err := app.New(ctx, app.Config{
-		Host: "127.0.0.1", Database: app.DatabaseConfig{URL: s.url},
-	}, logging.New(os.Stderr, slog.LevelWarn))
+	log := logging.New(os.Stderr, slog.LevelWarn)
+	return servingWith(ctx, app.Config{Host: "127.0.0.1", Database: app.DatabaseConfig{URL: s.url}}, log, do)
+}
+
+// servingWith is serving with a configuration and a log.
+func servingWith(
+	ctx context.Context, c app.Config, log *slog.Logger, do func(ctx context.Context, url string) error,
+) (err error) {
+	service, err := app.New(ctx, c, log)
 	if err != nil {
 		return fmt.Errorf("start the service: %w", err)
 	}
