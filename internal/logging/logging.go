@@ -19,7 +19,7 @@ import (
 func New(out io.Writer, level slog.Level) *slog.Logger {
 	var handler slog.Handler = slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: readable})
 	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		handler = tint.NewTextHandler(out, &tint.Options{Level: level, TimeFormat: "15:04:05.000"})
+		handler = tint.NewTextHandler(out, &tint.Options{Level: level, TimeFormat: "15:04:05.000", ReplaceAttr: withoutCredentials})
 	}
 	return slog.New(contextHandler{handler})
 }
@@ -27,7 +27,8 @@ func New(out io.Writer, level slog.Level) *slog.Logger {
 // readable writes durations with their unit, which slog's JSON encoder leaves out, and makes
 // visible what a terminal or a browser obeys: names and errors come from users and from what they
 // call.
-func readable(_ []string, attr slog.Attr) slog.Attr {
+func readable(groups []string, attr slog.Attr) slog.Attr {
+	attr = withoutCredentials(groups, attr)
 	switch attr.Value.Kind() {
 	case slog.KindDuration:
 		attr.Value = slog.StringValue(attr.Value.Duration().String())
@@ -36,6 +37,20 @@ func readable(_ []string, attr slog.Attr) slog.Attr {
 	case slog.KindAny:
 		if err, ok := attr.Value.Any().(error); ok {
 			attr.Value = slog.StringValue(sanitize.Visible(err.Error()))
+		}
+	default: // has no text of its own
+	}
+	return attr
+}
+
+// withoutCredentials leaves out keys and tokens, which clients may send in a path, for example.
+func withoutCredentials(_ []string, attr slog.Attr) slog.Attr {
+	switch attr.Value.Kind() {
+	case slog.KindString:
+		attr.Value = slog.StringValue(sanitize.WithoutCredentials(attr.Value.String()))
+	case slog.KindAny:
+		if err, ok := attr.Value.Any().(error); ok && err != nil {
+			attr.Value = slog.StringValue(sanitize.WithoutCredentials(err.Error()))
 		}
 	default: // has no text of its own
 	}
