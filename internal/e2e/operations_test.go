@@ -24,9 +24,20 @@ func note(_ context.Context, r *http.Request) error {
 }
 
 // TestMain fails a run of all tests in which some operation of the contract was not used by the Go
-// client.
+// client, and any run in which a secret was logged or stored in the clear.
 func TestMain(m *testing.M) {
+	if err := written.begin(); err != nil {
+		fmt.Fprintln(os.Stderr, "keep what the instances write:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	leaks, summary, err := written.find()
+	written.end()
+	fmt.Fprintln(os.Stderr, summary)
+	if len(leaks) > 0 || err != nil {
+		fmt.Fprintln(os.Stderr, "secrets were logged or stored:", strings.Join(leaks[:min(len(leaks), 20)], "\n"), err)
+		code = 1
+	}
 	if isWhole := flag.Lookup("test.run").Value.String() == "" && !testing.Short(); code == 0 && isWhole {
 		if unused := unusedOperations(); len(unused) > 0 {
 			fmt.Fprintln(os.Stderr, "operations that no test has used by the Go client:", strings.Join(unused, ", "))

@@ -43,7 +43,11 @@ func setup(t *testing.T) (instance, *pgxpool.Pool) {
 func start(t *testing.T, c app.Config) instance {
 	t.Helper()
 	c.Host = "127.0.0.1"
-	service, err := app.New(t.Context(), c, logging.New(t.Output(), slog.LevelWarn))
+	written.opened(c.Database.URL)
+	t.Cleanup(func() { written.closed(t, c.Database.URL) })
+	service, err := app.New(t.Context(), c, slog.New(slog.NewMultiHandler(
+		logging.New(t.Output(), slog.LevelWarn).Handler(), logging.New(&written, slog.LevelDebug).Handler(),
+	)))
 	require.NoError(t, err, "the service starts")
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
