@@ -41,16 +41,35 @@ func scopesOf(spec *openapi3.T) (operationScopes, error) {
 	return scopes, nil
 }
 
-// authenticate finds out who calls.
-func authenticate(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller := access.Anonymous(access.DefaultNamespace)
-		if namespace := r.Header.Get(namespaceHeader); namespace != "" {
-			caller.Namespace = namespace
-		}
-		caller.RequestID = requestID(r.Context())
-		next.ServeHTTP(w, r.WithContext(access.With(r.Context(), caller)))
-	})
+// authenticate finds out who calls, and in which namespace. It asks nobody for an operation that is
+// open. If who is nil, nobody has to say who they are.
+func authenticate(who *access.Authenticator, scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if scopes[routed(r)] == open {
+				next.ServeHTTP(w, r)
+				return
+			}
+			caller, err := access.Anonymous(""), error(nil)
+			if who != nil {
+				caller, err = who.Authenticate(r.Context(), r.Header.Values("Authorization"))
+			}
+			if err == nil {
+				caller, err = caller.In(r.Header.Get(namespaceHeader))
+			}
+			if err != nil {
+				errs.failed(w, r, err)
+				return
+			}
+			caller.RequestID = requestID(r.Context())
+			next.ServeHTTP(w, r.WithContext(access.With(r.Context(), caller)))
+		})
+	}
+}
+
+// routed returns the operation that a request was routed to, as operationScopes names it.
+func routed(r *http.Request) string {
+	return r.Method + " " + chi.RouteContext(r.Context()).RoutePattern()
 }
 
 // authorize refuses an operation whose scope the caller does not have. It refuses everybody where
@@ -58,7 +77,7 @@ func authenticate(next http.Handler) http.Handler {
 func authorize(scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			scope, isKnown := scopes[r.Method+" "+chi.RouteContext(r.Context()).RoutePattern()]
+			scope, isKnown := scopes[routed(r)]
 			switch {
 			case !isKnown:
 				errs.notFound(w, r)

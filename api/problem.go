@@ -148,6 +148,14 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, issuerUnavailable, ""), true
 	case errors.Is(err, access.ErrNoNamespace):
 		return problem(ctx, namespaceNotFound, ""), true
+	case errors.Is(err, access.ErrNoCredentials):
+		return problem(ctx, credentialsRequired, ""), true
+	case errors.Is(err, access.ErrExpired):
+		return problem(ctx, credentialsInvalid, "The key or token has expired."), true
+	case errors.Is(err, access.ErrRevoked):
+		return problem(ctx, credentialsInvalid, "The key is revoked."), true
+	case errors.Is(err, access.ErrInvalid):
+		return problem(ctx, credentialsInvalid, ""), true
 	}
 	if trouble := database.Diagnose(err); trouble == database.Overloaded {
 		return problem(ctx, databaseOverloaded, troubles[trouble]), false
@@ -163,6 +171,12 @@ type errorWriter struct{ log *slog.Logger }
 
 func (e errorWriter) write(w http.ResponseWriter, p server.Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
+	switch jobs.Code(p.Code) {
+	case credentialsRequired:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case credentialsInvalid: // RFC 6750
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	}
 	w.WriteHeader(int(p.Status))
 	if err := json.NewEncoder(w).Encode(p); err != nil {
 		e.log.Debug("answer not written", "error", err) // the client has gone

@@ -15,6 +15,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/gen/server"
+	"punctual/internal/access"
 	"punctual/internal/broker"
 	"punctual/internal/database"
 	"punctual/internal/jobs"
@@ -37,15 +38,16 @@ type Config struct {
 	// Namespaces changes namespaces, and Known has their limits.
 	Namespaces *namespaces.Service
 	Known      *namespaces.Cache
+	// Authenticator finds out who makes a request by the key or token. Nil: nobody needs one, and
+	// everybody may do everything who reaches the service by a loopback name or by one of
+	// AllowedHosts.
+	Authenticator *access.Authenticator
+	AllowedHosts  []string
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not
 	// ready.
 	Stopping <-chan struct{}
 	// Version is the version of the service, for the served contract.
 	Version string
-	// AuthRequired says that callers need a key or a token. Otherwise everybody may do everything
-	// who reaches the service by a loopback name or by one of AllowedHosts.
-	AuthRequired bool
-	AllowedHosts []string
 	// HealthOnly serves nothing but /livez and /readyz.
 	HealthOnly bool
 }
@@ -87,13 +89,13 @@ func New(c Config) (http.Handler, error) {
 
 	root := chi.NewRouter()
 	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, secureHeaders, answerHead)
-	if !c.AuthRequired {
+	if c.Authenticator == nil {
 		root.Use(protectOpen(c.AllowedHosts, errs))
 	}
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {
-		r.Use(authenticate, inNamespace(c.Known, scopes, errs), authorize(scopes, errs), forServiceWide(spec, errs))
+		r.Use(authenticate(c.Authenticator, scopes, errs), inNamespace(c.Known, scopes, errs), authorize(scopes, errs), forServiceWide(spec, errs))
 		r.Use(checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
 		if c.HealthOnly {
 			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}

@@ -446,7 +446,7 @@ type FieldError struct {
 	// - `not-allowed`: the value is not one of the allowed ones.
 	// - `conflicting`: the value does not fit another field.
 	// - `never-due`: with this value the job would never be due.
-	// - `in-the-future`: the instant is in the future.
+	// - `in-the-future`, `in-the-past`: the instant is in the future, or in the past.
 	// - `older-than-retention`: the retention period of runs at this instant is over.
 	// - `too-many-occurrences`: the window has too many occurrences.
 	// - `secret-key-missing`: the service has no key to encrypt secrets with.
@@ -1426,6 +1426,9 @@ type Healthy = Health
 
 // InternalServerError An error, as a problem of RFC 9457.
 type InternalServerError = Problem
+
+// NamespaceNotFound An error, as a problem of RFC 9457.
+type NamespaceNotFound = Problem
 
 // NotFound An error, as a problem of RFC 9457.
 type NotFound = Problem
@@ -2718,6 +2721,8 @@ type HealthyJSONResponse Health
 
 type InternalServerErrorApplicationProblemPlusJSONResponse Problem
 
+type NamespaceNotFoundApplicationProblemPlusJSONResponse Problem
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type ServiceUnavailableApplicationProblemPlusJSONResponse Problem
@@ -2811,6 +2816,22 @@ func (response ListJobs403ApplicationProblemPlusJSONResponse) VisitListJobsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobs404ApplicationProblemPlusJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2943,6 +2964,22 @@ func (response CreateJob403ApplicationProblemPlusJSONResponse) VisitCreateJobRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJob404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJob404ApplicationProblemPlusJSONResponse) VisitCreateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4218,6 +4255,22 @@ func (response Heartbeat403ApplicationProblemPlusJSONResponse) VisitHeartbeatRes
 	return err
 }
 
+type Heartbeat404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response Heartbeat404ApplicationProblemPlusJSONResponse) VisitHeartbeatResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Heartbeat409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
@@ -4358,6 +4411,22 @@ func (response ListNamespaces403ApplicationProblemPlusJSONResponse) VisitListNam
 	return err
 }
 
+type ListNamespaces404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListNamespaces404ApplicationProblemPlusJSONResponse) VisitListNamespacesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListNamespaces429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -4486,6 +4555,22 @@ func (response CreateNamespace403ApplicationProblemPlusJSONResponse) VisitCreate
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace404ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5130,6 +5215,22 @@ func (response LeaseRuns403ApplicationProblemPlusJSONResponse) VisitLeaseRunsRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaseRuns404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response LeaseRuns404ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6300,6 +6401,22 @@ func (response PreviewSchedule403ApplicationProblemPlusJSONResponse) VisitPrevie
 	return err
 }
 
+type PreviewSchedule404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewSchedule404ApplicationProblemPlusJSONResponse) VisitPreviewScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreviewSchedule413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -7310,318 +7427,319 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxs30i/8VVA8p2oT75AidbNF//E+sizHSmRZK8nrs1nmCUEOKMIaAtzBjChuSt/9LXQ3MJjh8CJZ",
-	"dpJd11ZtLA4Gg2tff939W2OoJ1OthMpMo/tbQ9zxyTQR8O+LXL3hMhGx/cPkkwlP541u45CluWLZmGds",
-	"BI8Zz5jgwzHjWSYm06wRNW55kgv7mvupux01RJrqtNFtcGVmIhUx22u32YnKRKp4wi5FeitSdgyNooa4",
-	"E8M8E/Er+0kzHIs4T0Ta7Gztbnc6jaiBnz7E7k2j+8/gW52n/pZU0ozt1xrdxnZ7e6/ZaTc77av28+5O",
-	"u9tut9o7nd3d9s+NqJEKbrRqdFWeJPYvkyeZXYc4T3kmtXonk0QaMdQqNo3uTjtq6Dyb5rZjraem4f4+",
-	"MVdproY8s6s/4okRUcNkPMvNkY5Fo7vXbt/DL2m2alzt9kF79+fG/S9rJ7Hf2um8eN7p2EnIuNFttDsH",
-	"B8O4vd+M28N283m73W4exM9Fc2fUGWzz3eFevC8aUeOTHpz45tujdnNv0BHN58MdXttcD4d5mgo1tEes",
-	"89D16mx/3nqlIkvn70fuc26r4zdwVpasYLsNO7vpWrvvNrqNN4cnp8ev/S8Xpblmqby+Fva7l0dvj19/",
-	"OD1u3N9H9tJdiCyVK25dCs8N40pnY5EyrUTtlWv7a4BfDI85/rJwiSrnBFuFx2HYjNvP283nndHu1zsO",
-	"7i/avE2P5urt3e/u7LQ6O/t7C9tLh8Pt4vnx2euTsx/WbuPF8dXFP/we5kpJdb10D2kvTO3GdVZs3Ea0",
-	"cM02Phft5vPdr36rK9u48g62Dza9g5WWLzrbpTt48eHsbJPdq17Cyxs5nVYv4TtpjIhZMF3cTctimNJ+",
-	"W+MvdB+LM7xz1X7RbcOkO+32Ni7P19rhnWKHG+9OLt+cXBw3vtA2V+7i5U8n5+ePIKmX2OPS6ygNi3O7",
-	"hbOvRElf7O82d3a3O83nnb0/8BU86O7tdPd2W9vtg52d/aehk+8Ozz4cnvqdyYdDIeIVe2N8i4fSygde",
-	"qvAwbu90dve/6qV6sDC0XZIef+s1Uj0zvUZ3d/t+Y7Fo+wFi0ZOR5MsPR0fHx68fdo3vo8aUp3wiMpGC",
-	"dnKUp8aO77dGLMwwlVO7Qo1u42osWF+Juwwb9JkesWws2DQVt1Lnhk35tWixk8ywoVaZUHD79ZT/Kxct",
-	"u9+2k3/lIp03oobiE9HoNob4LVyaCbcfnfC7U6GuszEsYtSYSOX+7kSNbD6175kstUKAHfypnMisfrQT",
-	"ficn+YSpfDKw4tyIyUxMDNPKinY43iUDS6DXcFyxGHE4Np121BjpdMLtzkiV7Ww3ogZ9yj7FMdNffsRS",
-	"ZcKuPSx4KsxUK4Pa4CseX4h/5cLALGjp4CpOp4kcwgHdmqZ6kIjJXz/BdpbVyZEUSfWWKybVLU9kzPBp",
-	"cMOHcEAb9LyZ0rejRiwyLhNaO/rZbqHlv9DWLhbQBFQLqaNM66aZ8CQJu6Aln+QmYwNhFdlEcJMx1Ppg",
-	"vLAk6S1PTtQlXT3ai4GO56Ba0SDg6u/Fu2Kft0XzBd/bbu6O2rx5MNw5aO7z/VF70Im3hzsiuAy7dh8y",
-	"mSV2iK94zC78PGlH+EDnWXeQcHWDu1Ls9f9NhRWH/89WocNv4VOzdY47ga8snrnadWN9XLY+s8fLwLUp",
-	"7Y9pNe6jxpFWo0QOH3sOhFqg9jCiXLExNwwfLx6ENFfNMTdN97x8DMKXW43P3JKDYkv8XJfsB9D81yIR",
-	"Wd2cPukBm3HDYmqwOKtPetAsnlbn9BdT7eLrzs1eBrE4LfgZ1/tuKtPaiUGbZvG8NLWFDiKmUzbWSWyP",
-	"o5251W7nbKJT8XVnDAd/yofi+E4aNImV5p4Ke2VMPhwzznzjmvn7Z02BPZWXAPsJumAzmY1ZNrYXkk9+",
-	"r1mfmNeOf1Q3vRgpMFRtBJuNNfzMVMUEsbAG0jQdY6ochaJbasCGXFmSNBC/z5n3AzrT2fFkms1XLYU9",
-	"wp/0wKycvNJZU0BPS+fu+mkxpCWW9E7YSKYm+51mf5mb6RJKXQwbroJrt2oJwlZLliDsq2uZ0liqa6bE",
-	"jE34nA3EtbTCApNfeUH0VKjlzAp0/hUMC7Z+FcPyHXzdWRkxTEUNeWP0ILiEdgFq50dNm9i0ORBN37Q0",
-	"VdclyeEZT69Fxnhqn/BExI7yCXYj5qzX4L1GxGZjOSRyKJXJuLIEQgtYsJ4a81thOQa2cr/DUOHmtNgP",
-	"8lYwniT0dRJfymMApsPj2P7UU/bjmWaXx0cXx1e//nT8j8uvvCX1inB4WGo14Yp4FLapPXG+wdedXqZv",
-	"6i4S/AwKWJ7FvF5GMhlPRBM7qJkUibAgU8QBG4UXukxmhWQIOy4zsyiAfO3F0O+4mv9oOcdq8jrKQWGp",
-	"LolVZiZczZvEfJbQVEs54a502m3gL+y7Cb+zn/0+YlzFRIJYqvWEjXTKOl9d5HoqhcZ+XLj7/UkPIns2",
-	"ItponYZyhiMXPEn0DM5Ki10Kwfp2cfuwLn1c0L7Td6yOc6X1qaUbj1R7jPx3jShtdUgGh1WzBHpf3Gzb",
-	"pml33DUo7bbrAR6mLBtzxTrt3Rd7z/fZYJ4J87m72dkpdpO0U3asMpnN2ZXW7JQG9UV3t3aS7J189dLK",
-	"BJylYqrTjGn4N+x72HDftoStfKPTgYxjpESP2MSxNlnVUAkScK5ikXquZVlbeivxCtujlgo+HNcSN9sj",
-	"iAlwGuu4J3bEzY2BK6q05ZMRM9qSNmlc30yrZM64YYke8sR2a4/9YM44S7SeDvjwpqd4HKfCGDR/6alI",
-	"eaZTIBN4GdChiNr/d4enp+8/Hr/+9e37y6vL7z+bKATHqNiG5XJXKq+lqq71lF/DJfeuT2y1uKzDVBvT",
-	"9I/9ki7rghmhMuQbNMkWW7/8PZWKUW7IDfSVV8gM9VRUFwh+tKdiIo2R6rqOndomYE9bVM2lOxVSK6aE",
-	"iNEIhL1aBtKdpTITX3umuAkfZVxDQYc8SURqpzzQuYqtDKeVWKmbU3/NmYzrF+I9XCXXtVVz6R7XfwIu",
-	"UKyRlXzNpXkq8koTtdOws3RT8WyQKMKMXGV0toCivhU8ycbzFfTU0dHNRor9LRuo1wWkYWP8MozCIXsQ",
-	"2IO4nkdaqblM8lTUaUZICdCdVGupxjE0BcGKauk4vo7ExRthYyun2Lum4bol+vozj9FeaFZeBnv6svJY",
-	"zXwTfQ0Sp50jLo4hxpmVVgO29Exnb+xte+Q+ftKD8h6eaTTb2Qf1dljLhUfwyTpbndJoi/X6hfx8pWG3",
-	"2KQznbE39PF1tpn6iW1mjVw7yS9mkXzYZNNc1U/TPlhubFk5Nast/m7790QXy0/GHWZQdEoaDlyfS7x/",
-	"HxS/5TLhg+SxekvMMz5YcAOcaeYfLO6Ge9TMg89XCKJrE5iaSJJtsat0zvg1l+qzyWDATWlF2IfSmJYc",
-	"P2lMLtKFOctYoOYzTfWtjEVaxwfg1VVTX+hlcQ1IwCQrRmiPuxWpHMnyKrHD8xMrlhp2bUUTNtPpDTDo",
-	"32X1noqF+BOikUFstGzUNtC/TKanU7sadsF6ClaMJTwTaaun7FW5QmsM6bbmkffkRtR4CsA/76wStsUK",
-	"U07qvl85LTdiDpLZhN8I1mk7PmlQ80U4yOdSsu3AYmOVerse7KIY0BfdZ9CnsrKLCXeR1FUQGiY8FmAm",
-	"sYvlFyG4BbSnjagxFjwmlMiFyNJ583CUiRqoCPzMxnqGfRKyBqSwkAAFoI+VgIn7qPFB8Twb61T+WzxW",
-	"cCGHez3zqz9Cw1TA1eCJabrXaw6RXVRnbvVO/y5ZEXJ1o/RMRc4galun4lbfPIFttFMcrtICLaW+Tnmt",
-	"rkEw0TXLUKfVXQoVM64csQTrv7MSH9KoYH+67JXgqUhZL2+3d4Y3Yg7/EF97IZ5MvSsWBvwutLzo/yDk",
-	"KiFAltpBS7fq48ePTbtittMhz8Ti1XqrZ/YeGbvkwefL16mKksIbZPLpVKeZiN+JWPKr+fSxkks2X7CP",
-	"kM1nYntm8HzxGOXFCJrQsEkNF82uHjdUUXfrEUhLrHzLOgkgSGSBbl7hQAB9hNvx2fijzl54Jv3MGSw+",
-	"ow9+FduuPYX96iL0W43iQ7CrBOR8LXicSCUcJiuEvu1Y7Xc5zs7BKS1f1kq4sCW7acsBcy/2d9dB5qLG",
-	"Kz68GckkWbwPH8c8Y5wNqAF64hA6CYcFj619rwQK3QNFyDS6O/dRY5rqqUgziae71K4OVljACUO8ugQP",
-	"KZtJFetZxKQaJnks1TVBOgBxO+Yx2tEZT1LB47kVlGoWZ3EBcLCrRwPongI2H6zC2g/c41kHwt79J36t",
-	"DKP9xb+kB5/EMAt35SPMGShIHEs7Np6cB2tK+NiKjEBL5WGk3GSoRPKMTbTJ2M7+Pov53ADB7LB2ux0u",
-	"eGV3R6meIFJ2v9nuNNudKwDxdxFMm+nw2XbwbGH7saO6lQbUCFnKvOzp9hvF5ZFOBescPG/DmMF1nsTO",
-	"XYK2GEtv7B2ZilTquHIAYp6JZiYnAW1wRBwnUTeuhK8eFp3MUZ7l6ILc5HOVEwGrAkOoOwhHPBuO8yme",
-	"gxLhCMf6vhrdYVkkyJZufaTxbNPBzSMwjopbsmVNpBnJVLCpTuRw3mJ/tzzG9NRAJHpmhfihzlXGuGGd",
-	"NtrGHPoJlXvQGxZv3f5uSJJ2Ons7++12iSy1o4bKE9L3szQXdbf0SCua4vyHVOfT+v2Ce6pHgKIA37HH",
-	"aRg+EezavsnM2K4ExwF3/Z3oT/hd8BUHwp70FC0YA3Jo9zRi2q6a/Yqz7poW+8hlZqkSfDizmk+Wp8pE",
-	"ZB9V18JkzRk1QpwUrJa/ao2BTBKprpuBmSLAbHcWMdvVdZtavpDa1fjff/5vr3fXbjd7vbvOm17v7vmb",
-	"X57937qzf5RqdXw3tUqLRIGkSk2GqVZWxqYmuKgjeSscROW7iVR5JiI21nkaWcpiF2+iVTaO3H/ox5kQ",
-	"N9+DFGd76Skj7yL43bshiRaQFwdVRTqMeISBKhtvPmLf9X88POtHrP/u/Vn/+5cMKcTznrKtL3MVc8sM",
-	"eqrJ+p2os0ctm28uTuw/n2112iQ4dtrN3fbWXh9vjzSZiVjK7b7Bc5OJqWlBP6d9N0CgEDQ3uEU42/5p",
-	"c7sfzACaEBGTWcT6e6f94v03qcQueoqVenn3/uz/bPfBqEL9vNM0nybrv+0jIBOkwSIoSKTyVsTM0hWy",
-	"QZQwBlbEnVoWic4x1n/LnuH/bHd2BHYXE/rG/+AfdqX+J+aS/mV3kf4JQ03mtIT/Mxc8hb8smxzrNGOW",
-	"GBjYgGfPXgcnA14ITsWzZ2yoJwNppRvg+X+Xd1LA4WuxQ2YJKgqvE0sSmZDoCsVL2u2pfpu1WWeHPWN2",
-	"Z114lD25fDhmnR36ovsB17zFTlCgciirmUbcHpGO/rN+xHhPVb8+0Nm4y+CTzxa/iH0bcG8jaAVbbm27",
-	"tkWjnkLOrJiOY5glrdXHsVBsmOjhjWHDsT2Gz55FjLORvBMxkCHcco8NAdCuGwXPwstEHIyPMpH2lH1w",
-	"zac4ssUOEfzLshkZo2I4XK4v267FLsRUcCBk9m+HLjY9BfepOFAjDT56kfCpoY9Uid5Omx1Ac7qUZaK3",
-	"vbe3jugtUDTEo4Kl5Ejbr2SesJG0XSs2fRwLOFJ0U/AuAZqXzexeoNGhf/T+3fnp8dXxa9Aw6eMDrRPB",
-	"wTR3rCCyqF6cyITJ2FQbIweJCGSuFvtRWtKNblmR8DnuhT2aAzG3N19mSwWMtSvyJownqyHxyikU5RwJ",
-	"KgYcP26iiAGZUQRwk+HSCsUA4QCVcMhzg8cFYEw9BaFBASLSUn6d3ojUW22+658eH14e/3r8/85PLo5f",
-	"97/HE1KWHfmysZcFdbDAYdMIKWCHoW67gSYgnA+2ei7mYb/OPVjHS8NIvsVutBe9yuNEcte/yBUcqbW7",
-	"GUYCLn4F8aR+tB6pu5kk7OL5VqvHEPEPDe/DoL+1r0DDchKItROgti9BrsNj5lfOtrMMR4ITFnD4CB50",
-	"GtrGOkBFKC/SghRDLS28Oy1+xfw6lE5BnUj/xgpNx/VnrRpdhpN28J6FW4FWmlrFXRo2S7W6jgACNE31",
-	"dconxnJS+xK7EWJq4GZOBFfgajgTM3hmCL3OeBzDEoIg4Fan3yVmYEcXACugEVlkm/AUW5adfzSplPnA",
-	"SHwRhgpGKytU4F+4bfQ9lHHGvEghYRvbnmwz7MSHy9k+PPgw7CAiJK3lJc5gH4YwGgpjRHAvCWQAoCHB",
-	"T+msmSv5r1yU1sF5ezIxse9ey1t7iC0DLV4jM1ppPmRCCgQQamV/ok8OCY0q1XXpXc/3RzLziwLDoW9a",
-	"za4Zw0gLD7KTFSnQS+dJzKAlBK/kNF6pmtlYNFGvpa86IUKaitoLb4Ay3rTKZtMr4vRiVTH3BhWehWh5",
-	"jGm9dSfC+5gCwwR1SNYNgGU450povoD3EUTfvBHzJh1Retu52QhHTBh6oYbp3FIbQv7bFSt1VDn/hNF3",
-	"hlCA4qH3xW84XON+l3E1x8AQkZgF6ScM8Vwgxs7e+lvwwqrwzxpOQfGrizxzyu0VGBWHOMJTEuvMvGQQ",
-	"+wOUI3PmTnv12GysE1GyD9XGmi4MBGGRQll9/58YhQra6rgR+fhgsg7/so42y8LMHCEF9CtVR24JnVW7",
-	"CIjHQmilF1EWyayzPBczeP/T+nHSW0vGlGYDwZfIM5gByh5LboeITStWuaEdKiS6+ucv9oGVpUx9SHtn",
-	"r9Vu73S262xyRTd1A5FF/AncWId8ki4cYQYWWOwkQQu1FQaJYYm4C65sDA3jKu6pIU8S1h+BgwauAhBc",
-	"sA46Lp3nMq410pFFP035HIUtP+elQgSOUqjYjj0RpmAffl2ZuMugwQoBe/VGFwOJivWs3fYsm15BHM8D",
-	"LbqXMEDLJt5eXZ172Jm9n2EWMwfRwxB4pBE8TeUtAqOk6qk+r/VF9K1KF8tUDLPCUOjk/hZ7NffGPoBs",
-	"T/NBIofO1y3s0HpqqtPMsBdoftnd3QFpbEBIzfgl7IfHb9tnAX4bDQSHas627+6KGUiK/TEGHX9qzvBW",
-	"gcAs7qZimF3CD30mR94EAvy3xdBXvrt9wHTaU3vtHeT34s5LkGzGLdO369gP3O79FtvttNmUE04amCUu",
-	"LpBCdyVomD3leXEshjJG/qrzbKgnoltA3mP4kLM32t0kow7o5fASOSxRNYcYrylPM+fiMLSbIHjdiClY",
-	"Y+lb0zyDNTy258EdEEIuGt9xl6S5k1hMpjoTajhv/iTmjsXHwW2PCrtpJVlei70WcY5OL2GVQrD7Nln/",
-	"PFfDLOdJ88yhIqwk5n/9UQ+aJ3Hpp4tcVX+6dKk8mm902o+sBFY8JBW2TzJCyodiylOhsj777uPOEbuy",
-	"vzDwPd5l35NsKQZjrW+aEr7j/gK7RcYnU7Jcud+NvFYcxB723WXGVczTmH3Eh4Z1Wu1W+/uISWeqSwVc",
-	"l759TarrSxQf+nUqLHC9WjJbPlQBlN9dOrRFnb+/vIKl+nBFgz4/vDp6622RUz5PNI9BbPXmPm7Yj5fv",
-	"z3BAoWFlf7uzu1urwxa3qmQ0sXymPogpN6Q4wDm1CoW7tguOAkv+9cje8lYt8V9wYu4dHAS+Ashbsqi5",
-	"T/jdCXa1115kFAEKoJ7mllKjvOgcbNfKYi7IfMEj/Bb79+AB2C0R3MMWO74V6Ry2eTbWQPyAHjg53Aik",
-	"M5MWo87sDnKr0KbpfAEMgREcMbPHD0mF0fCAZurO0lArJYbAlcH0Oeopd5P8eQjXIVi8gmlNRDbWcekk",
-	"NOxJtOIISUM/HNu/3h4fvm5E7tn5B/h/e0AbUeP18enx1XGNzOTiet8+zR7VbkvtQkbOZsn6JSANmGDW",
-	"rkvUgKCS9yqZo5nGTqREAhZv+k9iToOxLUsHxBLRBWLTZf3Z2Ijhr3jZt3ftAdvfxQg5ywAH3Ij93VZP",
-	"XWmWimliSR9HaJrlgGCkRpbDZmOZiG75mxkYmC1HEVa094TPnh7bsCKfFRI/jurd6Ke/HaQvfvjpH/9K",
-	"r2afPpy/fnFyev7zid4+5af8clYhN2sTDoW3eLtyieuW20Fl3CEcZ9m09oDlaVJraOnbN/pWroB/mT77",
-	"cHEKl9fq/hUEUDF7aNvd2qJfWkM92YL92sKIvuq8d1+sz7QUSpOE3LGjrpMhTxbUrVqW4oCBYAMF+4JX",
-	"kF3IhhWEIi+OZEKxueBpebb77Yd6czubeHPR2F2Hg1lAwbwWCQAVLN8IvNyFRwvjBQMnxkBkMyEU+QGt",
-	"slJ1egFX6im0s691mS1BkiyF2dRyqB8xtqPqWrXj54ZERJPpdAFbw5dghwAwNKxFB2BKsuGCx5x+TwVf",
-	"yH724qr9ort9YFXFg53d7faLn60uk8Ioaxw0cb2HhXQXoWrzB65PLrdoSqBOPpXPSztqJNxkF7naIIfb",
-	"hN8VifR24O9XfHijRyPf3z7sX8n977484XcXABCiP6Wqvgz+KYBOnANyotFtvDm5OP71/dnRcZH1bCbE",
-	"TcznTU8j7O2rTqA+i6++FWnCp773y59OzsF6khvcgjcY/+UHSXKgPT30uW7D8EQYgjsVm5Pm6kjnCnMS",
-	"prl6K+0ZBNjh6akzftfkTTw8ujr5+/GyXHhewy2LklZ+LESxQLJwIgPdGiDkRLY9tcWJmFYN1c3BC4Ff",
-	"9cz3n1V2bGmpnIiftbLfOM4te996JdIEzEn5NN7oUtwv8UvVQPtWOUOWAALvl93o1b3VYoTu6yjAmn6q",
-	"7e9L1GKpkcXl+6K2mzubkMCsGVQZnnK/lPis7qbeJ3zvidXqt9Gne4/UbANTlaxj0qs+sMjV7xeo3uoe",
-	"yiz1vkQhl5vH0CENPkIAT3pnm73KaFLxHhwlHu+ALhHh1RN5FzS9ryXXa9+vvHC/SNzXdhG2vg/YwNoX",
-	"odl9LadY8+7CC/cLnGVdD2Hje8d71pwbPTizze5LLGnlXXeZh8VdVhwU6RIzPv6QVBjd6nG/LzW+r+eH",
-	"a0Dei2/cl7jn6pexWcFS1/q/kYQUPPdBmOMCOgDSu0ztrW3VgS1rIc6es68dpWt5H7D/1S9dUrP7KPCU",
-	"rDlzJBTcV0WIZeALe+7GHD3W+EZE5Mk79EDRHSZSqIwZLmNm9EZwikJeWTVmstsvShpLtC/wInosrhGI",
-	"85jybAzKS11yr1a9ul0ykLRKxopN3CSF1LNmgq7dfUkcWkoJYjGSSrqgBLdHgGdEuFrcYpYYsliDaRx/",
-	"fLyXBTgtULTijvrNq+5KVOuWBHkjWBF3dYuT7uSBguJX2fAy+aNKq5eIclUqV2aNdWyjjgVGy+TOWjJY",
-	"IgA1YuECe/T3uHI7A+IVyhch5wglxvAc1ZkyftSDI2j84PgGJWbokjm+48MsmTsERX9h1/sR69ttJ4M5",
-	"7HefUcocuahu10hu++2A/3faXqXzHsRGiWlAQMRc53CA/9uUhT+dPP8HENS/ycZ/Atn4v0Y2/UqC4oOF",
-	"rgdLMRXxAfb7l0U/zl3zWjfpR7ANH4GcEj5pygla0X5DyFK3MSUv2pZLoLQFSS3vkamd0dFa4Fp8IhCN",
-	"KfQ0ATt8KnjcYicZJC6jSDeGAMMWuLFTnVjJKeXDTKQl71/ZK6Hk9ThLAvviagz9YwKFftSDc35dOzOf",
-	"oA7CZuy/YCkXXOBeuvX/WHP96gTa5LPLUvhlqy04sag/FaU5ltTuGJbrdgDExH7sJeMDgAZqVUT7LIyi",
-	"cXj48+H1i3ftn14cvpoMT2cf7/ZevJ92mud35l9Xbzp53W5Ma7diEQ1fGgZpTAkFioBDZDBnOPzyymyk",
-	"WGY648m6UdijEGH0oIhZPrXnvtNm7Xb7sV88MUfcVbpaGsNByIyJTgUGQfbh3b4/mv7LJGRWQzmq+gcc",
-	"2cjXL8G5V0e0RM4N4RTheJusj7Z0QuBYFQoUf0DVGObq2hC+5vDD5fHroClhWEPHWK4ymXjMkckngvDA",
-	"RdwKIVipa9fJKE8xssN3Fvl4DpKbI9YH8QqdpsT3+z3FgpyeBHAlp6x3FODQG1HDD6PWV/ujHnwAneHB",
-	"KgGpl0CEQDV4gxq2V8EtcUVgtsn4nJBTc/uIjFjDRHBLYgnTTbAB1VMDAQ1a7P3DtAzyyZvyclcdi4Hy",
-	"EfiKClKO8lK4Ap1vesU3veKbXvFNr/imV6wwQC9ntMgWC1zvYcgcga8Scpn4J7o3TJljEo7cMr8gjLPM",
-	"pqc+GLKg9ksYYy0ybiPLuANgAv8zUa2CAcmBM32NwhGiSfE9B3d7Yl3hq6h3X1qVO3WlpGoSTVh1C4UN",
-	"imbNfHQnCHBRIYhReEDF0Lg+YmN7t1Ot5hiL5sGgvd98LrY7zRfDdtzc2+O7o13eGbUH2w2XzKZSWHwl",
-	"hOgL1or85FThRfTLSojKg4o5UpGOvb3nz9vt/ecHnYPd58+fH9z/smB9fWS8yGdFijjEQF1ojZME4Zt4",
-	"by2V8Z8zpY8sgxosT19UOBCLmUG9sqiIGiOn/kbqOFyH+ILgNiWlvM5VE0bFwCDrVCPoM6jRuFLkD25P",
-	"yR4/4zIrsGEL+w4zr8MadvaimhRwiYbMUm7FrMpuPCo0jMdipYwzng5ATgYpsFSnVLnoKZEYMUONlCI9",
-	"eEaJZBz8cs8jNn2az1WYw539EuRwewko/sIfDjflaCOrCR4djUuwOslYZ32KsdL+lHKeLV9/DaE5hF6O",
-	"c1jo1QPZWYvBxB0qI9npt7plAXOdS/oEzaIl1juDCwaR5xKCcvpFDPgX4bD3y+4S3M8aC50vTewPKlRw",
-	"cTyr9fiEC9I8PuPCUyuu64ntgwObNqHBxBdXf9mKgBt2dvYwHeLh0nuZw64F9sU5JvuYuQeQlTyM83zp",
-	"EhVk6TxyM8YyJTyBu/ugbGxUd2ulJAiNajmPK7uF21KsaGXeUZDlYYU7HRetlnnp60dFc35MZUZWIcyp",
-	"84L9JF8VBluM4ioKK7gnBHQBfwFPZnzuK6OZunizaoBEoq/XBy3D07rJvitbEwoivhlHoQUmXulvIc5f",
-	"K0FZHUXcYtVsNBKTy1CipCXJZMC8bNaxzQ2Y1bs624ef7f7qNJ2l+APu8+jQbCimE90DVvJih04O6y+Y",
-	"LvpPEnbwbsEGU5OVKEz43a/a6/qRTwPgZB2g+aA5X9DJoeySmGBvg014eMTIO6wBV5+1FzJAYNq92lpy",
-	"ERuiLY8Sa/jDRpbfEcUW43Ft9RTAUqS6hpMJHgQwcGPUHcx1t33g9xMSqvRL9e36FdsuHLw1S/LwpIjv",
-	"QglvOY/20EHMugEiaJFvjxCdYV4rhkHEuaJr5bM8+VyIQJ7sVRQqjhhPDJYX8tmgCEdsdybnSTKPgDVI",
-	"zNHtMsou5OdZCDCidXnMeakzBfprvFd7ifEDD77EUBPSvmPPCFexnkTk5YIMMD2FMpKP8UaaR/29xDXD",
-	"Ik2xzgeJMEEAqZesoMOe6i+YZvst9tE2b1OmjhwyFfI0g/wq206teBpqIpWzU68OPhvrFIDlpaXMZroa",
-	"wmXPzCc9KF9DyFFUSTk5yS0DUDpDqRzqxVHqOe/gGSbakCHGLh2Y51rsKNHDG2cd81hEe6wrV3R/5Q19",
-	"dKjbu6o1udA9wjChmgxOmbbDhbMwkcZSnmD1umHyY6ULljiElD7OFIVpHxhnLkOnTpGPSsX6dW6eUh4F",
-	"3McUWHIYP0iPne7aabtT1lNWewUKYJcZh+0ySPnp9rt+fEEQgr1L0O7yp5PzoIkqsiNNIF2jEbci5bXh",
-	"gOBfx6nCkaBMiFoNBSQScH1CEovi261ifIenp8G38SDRtyFDBQ7v/Ph1v0wfRWk4JaejI5llA3C4+RTR",
-	"5QZQaww+Cysp1SFLkOWtDiZcEvvX2caczYFZrfwFy3rdGlOSWpYJPiHVFjmzE64WSMR+gZmkl4uiBObc",
-	"+ayCmLQLlzHqNZ/7qLaiHreTqv0vRYTakjiuhQku5sHZIM4pKDP1mGinUq+rlRu/2a+Dd+6DtV7rEoNm",
-	"9/X7sdYnVn1jQ7eWH7VTTGv2eI33Z+GF+7oDsUGmwbD9fenwrHEl+Yb3lQNWPRaX0tLC2eLhCKvCP2l8",
-	"zCao/PIZLaHxHwe7J8R9+LniHNaer7p9r9nFcFPKS/0QDLk/c5+BJC+qkLFTqwvVgUbA/gE0hn5XokJb",
-	"N6eYFVq4QIu+EYo/F6F4BNLUH7nHOimLDuD7teegPjHoArEa6XrDdgmiuEYCKBm3H+MwLh+JeoWW7PG8",
-	"GH6XJXom0uYQPDXCftZELJbXMqMcWuP5dCyUKZQQlOTq0u6XZ7K/s8pKz5v/bjcPfvmO/tH85bd2tN+5",
-	"d79///+tnuTmONrgoHwmmrYQIP8rMLX/mCRm8EOS/zxbH1lWQnau5DJPAE4MuM2DIYqpmOhbyNYTVNso",
-	"u0WR7G+32xvgBv/UjOZPzzO+Jn8oCsTUFI9RRXJfnpFlkAeR3ouUB+wvV3IZpQbfms/qi9cUTEH/DjId",
-	"O18MxMVevDliOzs7B8zb+PVoZMRChRQsNLTT3D64au+gTvfXtlXu6sitvSvxqzlYgGgVVwHGA6uSS8wM",
-	"er2za0Ky8cIkBStcQKThbkO5hp7C645jXywQ8ADnW7H+j5DcK86uYs9qV6aO7BWnJohYd0iC9maOn5JZ",
-	"xEoWWZ6qz4YUFCM7lWaZkxostGUjEQ+OnU8cj7V4KnGgyFL/WTrrxfF7cdXeRijSX9sdPH51p80ZKhYA",
-	"Tb6XTgXQdB8t+WLNga/7IqqOyz54cAWj3eSDO+1gituPnaLtpV2d4iI062GSTEDM1iKRoL/as10F3hZ2",
-	"WTLHrTbJ8lqTaJwLzLXn8wxDpetReKP1VChnEyVbJ5mlndnR5VN99eHNm+OLX9+fHfe7BR4GiJLvG3KX",
-	"xxFm86szq5YH2VMMk97iFw5PT99/rBg9JbCBws+aRZaGT3nKk0QkFExyeHZ0fPrr+6u3xxf9LiWALo8M",
-	"5e9wRMFQyh94YtMq7V+xeo2o4SfaiBrh4GttraWzYf9I5dI6C3QkNtlzrFRaQnz3y+EgK84EysAzwlJU",
-	"D0dNq8I05Su2AHAZC4Is3f2wB4XlFp9i74Mun3izzmsx8Kv8oeTRA28oOEdSPVvmFgUId7xY707crgfp",
-	"dR7hLjovsDzVhJVzSOSLFRzI6wjoE3YtoHAFJAYFCgH/QE/AjBtnwPKF00aYSFv+W/RU4Qk3gnZKg4OE",
-	"QfEMRkMzrqBUpqctdvbhdElQqs9GK01PKWHAiR4LMXWVCLfbbZaIW5GYBeVlEQhcXa4SwNto1brgs3fC",
-	"GF6Rj82NnDb1FNWz5lSDVOwTh7rarnU5QaGoS4S1DqhOr10vK54e7O49/10qsHRZlgpL9FRPUYEVrAuF",
-	"IYIeyI/kY7fd7rI+FZFxBdr7+KTTZf26itMYvrZQkJve2umyvhnqqSi1JzBScybj8oOxNlkzLHiCsXHG",
-	"NBEPRr3udln/kx5Ay5HOFbRLc1X+wasx5Z+t2hP8gj3udVkfUwqWPo8PD7pF70AB3efG3Cz+QLAq/NGO",
-	"kgqBUTpySu/TxFr+zYFoWvqOrQEy26TaVrBQGU9EEzBp5RlhnTXqsjxRKL9Rbi1Nk+hP+XevfLqiNwUG",
-	"BWbesds30PG8WVTEwQd2veoLR2ODbbtmC6X+4dkeHTJUNptwa+iB/ZyrX9nMFb/lEu6wHZ7/HXig5jRq",
-	"O2Oo2Wv/kMbkIi29WdEBK2d708IpV0Vy9VI1+fpCXlQJuxbSGRZoMpW87RH6jEFEnIVUwGm2G8PtgzJR",
-	"NQa7oH72KtipNEUO8hNKwG6pMwoG/f/XJKNI8yTuU/ZwoODUINHXJS22GptUWuHd9maWPyrdHe7NKx6z",
-	"i+Xb6ZGM/oWwrPeGCZXxs0Fqo/WlY/6Wi3wjg/S/bEMPnB95WGIldTQlMV1b1jW0NB82f0aj8q/NX4o/",
-	"Wr82lxjSL+rMYksgc+5OoxTkilEkCZbsKPLIlxF1EyhtS8FkZehOTxGEjr3TFH9fRs1tH1TY/vYDcXEb",
-	"CVG1GPj35STYLlAcHHuWnXoscyHAwgUeiCHts8zqczPDqKh4IMIQwjqA+MsorMBIyXDDOn61UU7bO53d",
-	"/WoM2FNHaZWKsneKCoCExvDF/VwJ+ncySaRxltvtnXbUwPIjjW7jt14j1TPTa3R3t+8b7sGJuUpzNeRZ",
-	"iN2AW3gE0hMaqwE7/n7k4R4PCQIL6gmuyQbtUxhffjg6Oj5+DTkJarMYp/LaHqdu4/Lo7fHrD6fHS5P/",
-	"rtM3PPb5cRXk1xamtHoVnq8S3CCWscMbrIUWPKhwJXhcaFKYS2IMVRlVbKXcoTCmUlErcgXy+kgW+75E",
-	"CQYYsUsAKwEVCZUz26P9zQGPiagGNAeLBwHAC3wlPQVBOE7H3aiaZuVm1tanL2FAw41cWhsVausutkck",
-	"e1AnVaZ1cPZYLi+Mupn0UKr4WiNAbFRE1J6sEMeCZg6EsoBJ49FYlo0idZzMMuFxmDfDY3DDVCVWqinK",
-	"hgfBPT3ljyoUf7SHN5tpxKqj8opQSvpApVw2SEOZIdTu7gs2kFgiq6f6IY3qWyY6CWhjxTrwVWKHSrR8",
-	"NVFasKmhsIg5oKFyhE7d+nciJu6GYuri8UqGuqin0GpiZQN4F1rVoTSdsaUU+zGi6nAZK69nq6eu3L7w",
-	"BUAwAH4rKYUwp9ASSPlKd8LXqXrrOdzqzQ7DpoKtQRklS6Uwi6gyjLyqOyNrb+KTx4JtjojcpAxwCS2/",
-	"mJ9ckVnz8ZRos5TFF7l6TMriGXcmRJ+u2K6XNMEdGlEZ7ZfIzWbSUL6hjZIXOzFl7fCvqGVtyJwLlfPK",
-	"ka9qXEkA675XnOYVUXUb1E6mkskVJlymZGsrKi9JWn41JqT3gne74l+1ZM7FCrEpB6y95eeEb3fo+S46",
-	"WaAsX5AHnQDmKyIc1+7iRa6qleoXovlBdyQfpiuuduh+JoOGU7ZcLgE7msJFLTFQmar+DkQQzQOla4tS",
-	"hVMOqXExb0gfbVe+5CxaTdgHMkWSGcQSZHmtrBwXYalPXznWLy0R6n32Tr6qi1h0esTqs/wRRKT32Pbz",
-	"wkXx1SVHitwJ67djhA0dt3TLxxJ5I8g2tLh3C5N/UPX5+kj0K08vdyGi1O7JjZiW1dYGBJmmYLwDOc5u",
-	"YVpLnx+3H0AYwCGzUYGnmtCrEebsK9fqtKcdq1djaW6qy+38hFQJUwmeChCx7dMniXqC+eD1DeaBN7ke",
-	"TOIUAbdncAFEMoXwFaWpcL1jBG8OT04tH3B0pBY08tmH3BHdJYc9SM9UOMLRA1edo8TYQOOPl7MWjrEP",
-	"58dEvyIVfCTcZROn++Hi+LJfCmEiZdUFNFeSJcE43Iu1XsCLXG0OqrSj/1w4ZW0elG/JSR8FrywE65U2",
-	"jnL9h9oaNVhoHfJaTBOsxg6H7t3J5ZuTC5dlMzADWgENw9QKPrk8nE7iWZcTClV7//fji9PDcyjyXuv6",
-	"t91LBaOe8XlkpQoYAGIA2BRAANhXWdfvBilonGK6aCaAq7PUNoMRb+CIwk+8Pj58fXpyZr+Cti/3meAl",
-	"lml9A0lYnMt2aclo6PPH969+XchLWoi9ITX31oTiTawLWn2VvG0r3r04/tuH40t80+iJADnD1d725oMS",
-	"EaEj0IgatGuNqFFacyhTWlmgRtQoJkh/0JgbUcOPwp7qTYS8C5G4nGIr8cOVRA5fSMC5KGy79WEChC/A",
-	"cvQY881VEbkcpHLQhW3FsesaubeCPq41KNeRMNfS3QQfFV01uWxWDqcQa2osfYH45MIdgurMVH4d636j",
-	"62AUVOCupgvipqc+XL1pvmgxqkxSrviCNlMI1vZ2EPCZQOJYUEL6/0xFzIeZiH/pg/zghtRTEhIZUGaD",
-	"yIXjQ74MMcpATAItnVM9GkIVXCO7TglEQiO3z4ZaZVyqnhrWZB5XMZvw9AYNsalEZAdUjJdadZkwQz4V",
-	"OAf46lznLJZmCjU2syVuxBoHweqUzkCvLVGgYQOFomro9ZJT6Gn4bXUB69pdrvIZDG5W9Wmx1vmmqhDd",
-	"YmxR/X3wp7VurZbe6wqgfYn7L+ZzU0nsEfr6nHgXuvgMpuciYdtVXkIoi+2lp77rX3w4+/Xi+Or47Ork",
-	"/dmvrw//cdn/PiLF2zmg7dtWt654A5+vznm29yhX4Irc2+fHZ69Pzn4g9kMCOej0yoqjnieOi5QWxH8+",
-	"nJ3hiwVBtO8iL5bq2rs80DxGyjjc0ZJSg4g/54sq9+dRKIXgXM+yUScM0Xm+nbPOed5IPFUudO/sUeX3",
-	"SihLSHXWR9NQnxl7fGbjeZnN0pJa7ohr1IhKvjachQf2wT/p08sE+6vCxlXDqChWNGD6OB3y2lWznZfw",
-	"llYyPDz7cAiKSlEYW+NmI3cjtOXh0U9vTk4XGrpcJoyzGeRRcPLJ1cU/qm1BkQwlxQoS0vkZowYOqhE1",
-	"3GdB2Li6+EftEl3S3M5TcSvF7MHRST7J/NOXUxpi3MBeWEx4G4oJP2usKMi66GkdZXUH4FSaMsTfZVmR",
-	"BbZ4AbqpZ483Fg9dHMRm+HQMm3h0BvPfI+f4wxI7P6Lwy+dn+rVHvvjuIkf3gR1TbYwcJKHCR9lywDmN",
-	"s4/I6ino7JfTkqHYMwdrKZk5ptzxrcedocswXGx5NNKnIOK2zJRJswIeJWaY0aquKMySuhZRo8ha5209",
-	"Ll0cZIm7rw1+IDawKDI47Ho1nBFq9jfBAo81EEEC7vqgRibUMJ1PMz+XW0sWIUAImFK/VNOvXyozKE3m",
-	"ZJDFUostdqVdzCUnUTsCGDSZo3pKZoVI7qO76JVYC+NjMQMr14j18zTpB8jdsRdhYmnXayIVz9AQM+HT",
-	"qd3w7m9Y0HrJMX+bZdMrV8PQrv2y5Ls+12CRx3SVObZIrU2EdE6pmGGbreStxPsRBDitzPnrP3sfrW4Z",
-	"TGRd0/IIf1mN67bHNSAZi7f95PDssJSrtRRpiNxqgQl8uDoi74aVyqhRyexVrRAehobvVgF7a+/8lVPh",
-	"azROoYZotLoRiuyUkMnV3jGQICCnGJkNoxBl4vOXEowG07aBs6GnACLpZTlw3gx5mhbKmJ9rNXf2qoxs",
-	"B+32887Bwfbe7vPd9sFBZ51nveQcqPfQlTRnb+w/KTAXJV8GAglpWi9Zf0Er6rNMJInpqVmt4rgYvQBw",
-	"V4T0Fj9HVjweW0VnzJORc92kqb7mmeipKZcpGAz1RLAPf33z5s3rJRpu6bA/TDI7z7OA2EqVaQ81DSCm",
-	"TrUCzoDwK4x1nOs8JeKGdkTMoHUJ80IPJpX+WUz62A3MGIbFYihjwcYeN2rH42yikFOYTKILNnUY7TpW",
-	"X8BsQ6wvScVE7H7ZEOWLH1xUjK2sIoZ5KrO5FZcnOLyB4GmdXHmo2OH5CbsRc/Zdf5qr4a+tllViAf3i",
-	"L6pdovdToU5esyOtlBha0mJyn+DbHu6pSC1HsCsNZpWRvM7BtQp3FR/7aGLSVPTUBRRiXTjTZf07H2PR",
-	"hAb9FjssKh8ru6GJ1lOrjjAex1aIxHft/tp5UDp7CK12g5pxlRlmNPuuf/jh6q0DmMG+gMiAy+MXExgZ",
-	"5XhZkovsqiStlLHxRHEduHg21j6QD/MWZphFsngfquIBvfpICdilc54VSH4XE1m81i8iJXRaxEwWsec3",
-	"grRWqbCQawzTpMQ85xRN3yxSZhSOnqn8Scwb9/cAmsT4h9d6WGu4lIbFephPhMqCaCwrFWVCoQcXrE7X",
-	"QuGGgAEzT5NGt7Glp0LxqWzN+SRB6X6kFz/ihgqGFZCMnDJnGQQ71ya7TsXl307tcXn27JMePHvmFHcf",
-	"vIhQZ6HoTysaHQNwbmVWAPikYs+eFcL1s2cU+Adnu3CyIJ0sRGytRE89e5bm6tkzuglWMw5KaHBnjIEv",
-	"EFN49gzEzGfPHE4Ejk9Qy2AoWs+esZMS9hTvbAGrNIXz1SXoN8wn6KckwxUHLqALnSAJ6oD9rwcaAk5r",
-	"BpmZK/nD6Ut/MUzGRKfBbLssATmYf/r2mvWrwX3csP5JLCZTnVky3fxJzPtRMTP7WMZ9WqAjrW7RBGie",
-	"PUODyAnuJa6ZT7cglRWFXJLJYaqdJZ29JmskvjAb60QEuUSbLlyDkpXmZTCITiFmdCIW4wMJSFjAIkJk",
-	"L/WMhleMgrvmssCY2LOl8gniAEyQ3ZJ/0im7FakBWzTiUNylJx4I9mjdUwwIzo0iU83xrUjnGPeHl8iF",
-	"/X3X51PcSqnVFv36Vyue9iMfEPi9y3xsMiv/WU4aW9p8khkI68I4oj6Rd9jqUvhQlULaEVEIKK4bpnGE",
-	"mccikbfghykFetYGdgbptH/kt/wSSIYdUYqgCR/WORBzrWK2/b97Oz52M9Y0JrcPsH6XM359LVL24YSZ",
-	"sZ6ZLsuNHZ/lxkCEbffloFGksYkcCmXCAneHUz4ci+Z2q+3pnT3zpru1NZvNWhwet3R6vUXvmq3Tk6Pj",
-	"s8tjeKeIIfL0rxE1aPcb3Ua71cFWREMb3cZOq93agXTu2Rho9Rafyq3bDhb76f7W8Ppwibrya3uKUp1f",
-	"j4vCmYN54FNP4c8pvxb9CDnZnA10NkZsFi4gXS97JEGpByOVVUGxkBTrFy78/kt7AvGzvKZGJxtqr/gS",
-	"/QBLvpjaT+I4egpLMZoizSkK0lh0E+tfMsJFwNBw16bu3EGNG7SkoRLxgr2TryJo21MjMfOeYXDpY0XN",
-	"l/i1cC6WLsfGJbJHqD4eCS/3QKCKXVVKJ1hQDVBNNyluGladqKp5nQo8wG9cy/H+f+UCiuLTyZxiKDFK",
-	"pvZArMlNvVr9WaYIF7PcIuTGBi0hNSE0LK/KBRhMcPXheJGCJB1QYtlcixr/frZrCk44BKzV2T11sO9t",
-	"t9to7VWZQPtoSDs/EbJj4+8AkgdErGVYHqzheh81dvHLdR36EW694rGLLoRXOutf+aB4no11Kv+NqUB3",
-	"2zvrX3qj04GMYwFGtt3tg/VvXGn9jqu5Y6b2vb1NZnRCobeXIr0VqY8S3dtklJeoNXwoImxRPconE57O",
-	"nVUdq/YqMfMZcqwQzK/txYTqag0w3JS1Eiq81rVEC2xPui45zw/yVoSy4ANcDYvmW5ReUTvoqT4ZpPul",
-	"EINCEiUcffGyz8oObqQAY+Ar9pVpFXqbftSDIs3pKx3PNzj9ZG6hbMN0I/yaL6Y8B8HG27Isg7NCT/F2",
-	"Y6fNDsCV8u79WfPNxUlxsx9Wbm25F+Y+IttleaRGXisROy856mEg2kARcvYd6p2Xx0cXx1e//nT8j8vv",
-	"a0b/NvADlSqV7vlpLNQ0Xz0Nb2JBk/Bb0OpguQ/pKnM6gK9AryXTMbgx5LWS6poMwmB2GBsx/PXd6Ke/",
-	"HaQvfvjpH/9Kr2afPpy/fnFyev7zid4+5af8chYYGmChqtIMSbgt2vvWUE+2xlrfmK2U4IOr1t6d0vL6",
-	"XwlFFQbtSYZ1d8ndUUkDs3tQPiZc/Bof0X47KpdTo9X3hc7KC5/pRrcx1znSZ00Z5YrhvVdUZGlJQhXC",
-	"doWDWlKoF02pNJpUTKRCLZ08VI3t9m672e40dzpX7QMM9PwZ1q2o81UM66ISmO0Wy6oYhMZbs05QLZFG",
-	"k43zyUBxmQBAo5xJqpS9Jli4QT68ERCYMwUxq3xmyVDWkBN+DSEPdKxoLvew2hszUEqGfF82klH+kwrn",
-	"7jwl567j2lfF5gfajA8aseLJuLirp3rIl0dBWPm9ALLOXGBceY7hQlWNhvd/bJmhvYHMcKTVKJHoB93t",
-	"7Gz0gt3cK61P7XnD9/Y2mY9PDvJOxJJfkevozyvZ4L1AM9YDxBmgqNBVqDZu/Sbj+4J+1R/YwMq+WGAf",
-	"I3hclF8AMgpMU0WdHfRUGKveDXUaA2I5z6q9e3QmL3ouhedhWmSC9rjvhQFp1cKWRLHRYzDkiplMJgnW",
-	"R0bdVMZU7RbNBoQ+Y1ORSh2DOlknSmG/TpQq0aTd5YtZsJA/uvyPs1j9xpnO3ugcU9H+ea8VFs1/7LWK",
-	"nPGlfDyuRVZ7NtpfiV99O15/lOP1g8gefLa8BrrOoLQQZA+mEsir7MU9CJFdLmOsCcu//wXsjsNxXU4a",
-	"b6ADAzchjJxS5fMI99SVpmrylLTGiMxnfrM8whWdB+gLFbiXWU07XwVfZojzRjbjveqVrLkYpmQCjOD7",
-	"AG4X56mkask0OvTnFZGlL0FLKWf2LDz4gCQtxZAE2QdKoWMYW1nwviL+nJgC1eqP8EGpXL8vje/C1hHw",
-	"5dgIO7R99JRnwi6MCFD0wQv+Ew4aYKc2gxg2h4QcQ+ALhhPZ4YZV9TDJqceDAnaVypIVX+S3wrC+r3nS",
-	"9wWd7DDJJeRMw5gq3ts+YM4EaUKIkl25ly7u3DmLMWkdpO+ABmgpwRgP2+tu+6DYoaGOIdHFsoR3EJHQ",
-	"D/T3PpbrhHiRqCyDOAx0xbnWU04gAVRbPoXN86lT0BjtQ6ztElrB31twKPwTbMAeGB0mBtFp8bDGyFMC",
-	"9veUwrqcC1AwPhqJYRbUVIeAZhKfIqbAy+gn6zIBo39qt91mExMVaV9C96QPjh4mXE7A3c14Aunw6oQm",
-	"PBlPb3/CdM60SCVDVI3tps1eVAxPj7BjBF/0DVZr4J3t9j2Q9NxUjA7nLpsOcQnfi0/35CO4yrkbwlhu",
-	"adhA2FuYCvLRtwhlYq99xZyAFHbVF5HQIny1ME3VTf/DxWnYQ9H6oaal2220Kz3MWEA1LTYyFnwt4Ss0",
-	"zCIT/E+Txr5p+l9W04dTE5FYolMnEz2h6r/lYj+wEMcfQ86sdbhcUj1YzBSn0wWADvgappZzYhALC2Qh",
-	"eGkussAs4EprIobiaizmoR0VpQcf5GJK6bQGeQbyQlCVuo/FbAwJeiC/TgUC6KzA54FeY55OEmFMdzF5",
-	"FXBQnJ8dHEhuPMGSojDCRbNEKDiUM08R3CdcCoiaNEHwFMqiiLmvYdPuaHwuo475fNG8bn8M+IWdgS+5",
-	"0Gm2O1dQ4aGLqRHBXu+fbQfPHsAlXtF0sFTsZqxi+8lYhfv6Mn7hz2RgXp6RicrHrn3jH9/4xwP4hztz",
-	"NaWXA+5hT94S7mEfreQeKSap/fMwjlCzsZQf+EFNXGWhNA2JCbt8jfahC6ZyBgvLm6taMl1qpgeCIpQr",
-	"CTPYx1X1NlygUlSqPAHquLdDAI/CUhsv6Y+goAZidZ3CWl9wBfGCvseekqNSbAa+v0KVS3OF7GHlEbjA",
-	"XAB1yxDOGceJGRyXAX7KjspNaX99MZQ6DND2A5kbac/LBuCaUu49aLo5y7pARWgJvwB7UpVHFBj5sj/k",
-	"sQ5K2or/HOfkF+dRf1p2cVnEi1va+HQsYjk49RRCIMGMh7jo2KVNdrnZLY2KCTBcTa5aD0/FFA6oe9fC",
-	"U1fANwFAskDMvir8EWb/heCPQQLQLwp/dInMVsIfMYHZN//UHwgvCYaFvxiCZi3BTa4gBn88r1UtScqn",
-	"Qz2huOYVZGnmAuC8fDhHDxeo20rPPFobIPXSMCh543wV5NOxMqRzWC2jPB/cgDZYtQdUp6yjGJj8YWO5",
-	"qZoF4ouSjUpBzCWSTzDdxfqX38jJH5CcVIuY/lld4AExgWBkIicFyPRhqjAGvH9dZfj4LgNnZJGYMdNU",
-	"78tB1j15a7FLQGwxP0EmINCs0n6L7dQRthB7+8VIxlv/kSXUAicJqVEyzL3Y+A9DT/5paQSeRZcqIiAK",
-	"BG9eQhfc01DdCCqFL+PphxSzDSHb0iyL1jbCmeMhqEMl8yVqRvHJRykbZ8WIv7i+8SV5tp/HeoE/qAf/",
-	"LerpC7LdYp2tzgwMpbhbwU2pv148nlDysloGAmgvXrlLK7IfTPgcY3GlYd8tKbj5PUjRPVXUonPJc4t+",
-	"pBW7hcAk/6XCHcbBuzAuNRXsWivxskDzUrWDFeigmoqWy+OmwoQKj3eKobuwGpVUzBdjWrFRKcykmtIK",
-	"Ek5Jw7JUipjpHDKITvgdBKP6wnwuTVopYoZkDXE3Famc2LNWTCmsvbfdhoCVSkrO54BjSbhUq2eh82zt",
-	"RH4M8oQNZJIAIE/wSauQiOjnh3j8/E79PqEkxUFZIpuUTjf6/T4rkMT39y2c5JuT8MHhJCpMFPMwbmEf",
-	"haSd7latgLb1m/33ypiTBToIlJ34jGMN39WWG/4+ojR8EnxYlKbEt+wpn1an1EFQmBiZEbsR8yWZC1Nx",
-	"q298YZmQFUJalM144fJYkjJ72SSipERG/lPjSv571CIfiPL0F3J5lMqKU9f+HRjiN0PeHytu5TOO4ibG",
-	"uzDzZUmIqbGMkT6zXLzZ6ARipr7PjWqhrPKpmOhbYaA4z0RmNZyhpCT11ErOwN4j6yJwvYE0T1RAEvHW",
-	"PmXUSMxcPitX6A2wJ31fUL/L7PL0EUKKzNA5I+qT80bMjHWa2fF79DJqTq2e6kOKxz7hUA3VPsIsG5Rt",
-	"HjPkdCnLGhhSfG2TMY9d3l+T8bkrr9Jih96GwtUcf41qYm6CsJpyBRzYnoHIZkKoFrsoxTf01EBc54py",
-	"2ZeHYxg3N1hqLmLXdlNg+U4RyjnWCVahczXwXZZ2ndJOxD4qQ4EvCNQYqmdjNXE7S6ozAMmClwdDfDml",
-	"kjD6djXhMWwUnlgH9Qn1Mq85bi/THO2R3yCkICQZRWBBkTYajhLSGvit3BHll96oJ5Q1H64V/j4xAw/Q",
-	"Cv/j4we+aWqPCQego18KCPiiyhvk9TBbv8F/78n3tZGzK2Ts8HbEuOelvpA6BgsZnxOLHSqWK+AT0AGm",
-	"0AQFr6egmyDxaVk6wBQkjxUPgiS+y11oHwETiWVA+zMus8JxplMAlvq67+iKh7qORmtFrCB1KZxQ0yQp",
-	"wXIbgwVH4f0iGQG6sLAImnlZeOOcTwuSnR4SreBZkV2b0mpeY3540VMAuWFHvtrSiMsEjxF9g2NZRNS6",
-	"7TSpbmqtF8O+QoCpx7OsgRO/inP+AZY2oxRBVK6b5kKZKkkI9NwgdEjWZAMKdglyM/nk8xSA1uw0MBHQ",
-	"sjxA3lpMVoLQlPkA1nMKS+YI89flO/Dt1V5SB3EuAkRlhucSOE+tAeJM+zI7kE/XVfuWE2Hluhs02P/R",
-	"Odc3RvQgLxOcFk/pQDVxhPfxPlzbl09Hs8xOcZGrx1koQpqDpaY2gWy/wZZ29jdyOt0Q501NYc2oPNVG",
-	"7/nGT4YQ/2ZG+UOZUVI4vV8QSBkGTnwx7JO/qFtYkO2BsKcvN8ZlEluQn0ppUP19GSCX1b0oOQeSWosS",
-	"sNdXxZuNtbgVqU8Q4qIt0JgAldf0tFvKkID2HzmSVFm+kGicdOZNS5ihOExe7fJnAY7Oi38+lrVuEt5B",
-	"7mYAqC+fZsMX3y8FqrKaONVaPzhsey0pfmj4TJorRUjcdeTxgpo+FXH0WUkQ6+ZiaQTkD9fqmwflz6so",
-	"w/l8CL1dEsUSUDrSmf6AtK5yN2mg7nY+Vi8r6guHRjmgGqSEKearuno9zL2FRWnzCaBttqGmLRaPqpZp",
-	"un/QbQ4yq26kPdXoKxeUe6mgnmNuwuql3+79N2XoQcSGLlyp5NnTKEJbVlH5w1McO8jPpTYjqaqplc6K",
-	"ysVDrthYJKXkxlCUBGfvCyNASrNhbjI9ESlioLJ0jjXtXB3JZWSIGlegbOUsX5jnavlA2DSFjE9o3mMj",
-	"mQo/CrDPlSxUT0IRrYKap+IJyaELKEY8IVhvwHcGZJLKNzM5CitLU7F2CifvqUAOlaPC31Zkb7WiuBUs",
-	"v1Hab5R2c0p7gSnOsEiqqhQOfyKKS5bwP7xKe0GeBVcGjDREdI6wQ6dcWspJETCZT0AIV92tXpHnQucq",
-	"q03xIJyl/7NIfLCy4Zb6qo7ENosMck9BHqn/zyCPyNO/CYXfSNXDSBV5VJ5eJvRiyh+aPvmkOy5zTRFv",
-	"AZidjMViJJWsVqthfZjf+1E/BLZTHUVIsxn3FD3Rqby2ciOV6iDnVVhysNrqL2YhhcRV8YmeWparJ2KJ",
-	"vBEU/RimEXKp5wdzxoP6dz1FCLBSXnzMbuFCIsgEByQa0tCDwIXzgEQQM0gPRIEtCCgy3R5KpDPpiKYz",
-	"EWJYSz39ztI5Uu//1iQ9tLgbWRmp6ZNYGelgfVZQx7cEPP81dkt79uZPYLZ0JM5sTVNxK8UM2EUtnf47",
-	"T2TMMwCv+jQXlgQlkALDex1KSRc8Ccs0pE7nag6pv1vsDaTG7qmgBBjmJXsLdV4t/QD90lJoHcBcgVZz",
-	"9FjQmKEyOSQ+7b/ts1hMwYOhFbpGyuH+NVSPermkOX3xSmfgcBkmenhjCK0XCrOA5PM5LHea28+vOttF",
-	"fktMytHdiYKyaEVlsUfkpT4MassRZKZaRq6UEhu/vxfVZaze2223owbVpAtKVpVydC6vo0UbHH5uTfGr",
-	"jSmv29xzOuVfGVHzH5+u5JvM/xDqTacwIKQBEfckeb3D3xLyRN6Kf6/CwZzKW6GEMUvAMKun8lbwJBvP",
-	"H3X67JTFME9lNm90//lLGZ8qhjeWEAJhR1KuQcaVhnE7pWBBxjCGxi8wXUgv+e/lqRvKjnRozSQGfcc8",
-	"4wMEr5kZFOqmQgwucdOEI6eQxtXWbrH3iplxnsV6pqCEsSvivdfewZsZeembCkUZe2JKfvoCIWdVjToW",
-	"dC2yC8Fj+bvs02ee6o232G8MFNWyq1S7yeU+f2sMoHql7f4+Cv+KCtQyPLRfh8u6TMl1FUEwtMPtkjQs",
-	"1sN8IhSEw2PVga2azHuH5Q76E34D6nLfq3ZaYX8TPhxLJVqlIgbdra1ED3ky1ibr7rTbbUi2QdOvfgsj",
-	"bSMXxUPl0EUmqBKwV58gKdLiWB2B8bQkeKWgL3XZBTmqxmNpJba5S773EucYMcRzRKCDzmFcLvU3Jekr",
-	"KlhaWXTxC+j70Jke6qSuQCVPPS0QgBec6zz1kTKAocEvFZZLBJmzOCfYcoAyjAj3HGYxGswDXHRE4Gu8",
-	"1GM9K4DNmAKIHcPf0KCnhjxNpfC21L8UqGfI/AJG58DlDVVtGLRAK8Nu+wA+WCmEgyTBVbN1Np3atZvx",
-	"JDEugAkSHxgaI+SbB/sGTR07itiwyD3PrlOdT2EIN2LOBiLR6tqwTPdUKcoMl8UbfDFEye4WItCp9r5P",
-	"/lsafxBLUHcw9UAgUDvR3J6exJ4oIsY6HY6FyVKe6TQ8S0Qc7n+5//8DAAD//w==",
+	"7L17c9s29jf+VjB6nplts5RM+ZZY/eP3dRKnces4WdvZPNtVvxUkQhZqCtASpBVtx+/9NzjnAAQp6mLH",
+	"SdvdzM5sYxEEcT3Xzznnt9ZIT2daCZWbVu+3lvjIp7NUwL8vCvWKy1Qk9g9TTKc8W7R6rWOWFYrlE56z",
+	"MTxmPGeCjyaM57mYzvJW1LrlaSHsa+6n3m7UElmms1avxZWZi0wk7CCO2anKRaZ4yi5FdisydgKNopb4",
+	"KEZFLpLn9pNmNBFJkYqs3d3Z3+12W1ELP32M3ZtW75/Bt7qP/S2ppJnYr7V6rd1496Ddjdvd+Cp+2tuL",
+	"e3Hcife6+/vxT62olQlutGr1VJGm9i9TpLldh6TIeC61eiPTVBox0ioxrd5eHLV0kc8K27HWM9Nyf5+a",
+	"q6xQI57b1R/z1IioZXKeF+aFTkSrdxDHd/BLlq8bVxwfxfs/te5+3jiJw85e99nTbtdOQiatXivuHh2N",
+	"kviwncSjuP00juP2UfJUtPfG3eEu3x8dJIeiFbV+1cNT33x3HLcPhl3Rfjra443N9WhUZJlQI3vEuvdd",
+	"r+7up61XJvJs8XbsPue2OnkFZ2XFCsYx7Oy2a+2+2+q1Xh2fnp289L9cVOaaZ/L6WtjvXr54ffLy/dlJ",
+	"6+4uspfuQuSZXHPrMnhuGFc6n4iMaSUar1zsrwF+MTzm+MvSJaqdE2wVHodRO4mfxu2n3fH+lzsO7i/a",
+	"vG2P5vrtPezt7XW6e4cHS9tLh8Pt4ruT85en599v3MaLk6uLf/g9LJSS6nrlHtJemMaN667ZuK1o4YZt",
+	"fCri9tP9L36ra9u49g7GR9vewVrLZ93dyh28eH9+vs3u1S/h5Y2czeqX8I00RiQsmC7upmUxTGm/rcln",
+	"uo/lGd67ip/1Yph0N453cXm+1A7vlTvcenN6+er04qT1mba5dhcvfzx99+4BJPUSe1x5HaVhSWG3cP6F",
+	"KOmzw/323v5ut/20e/AHvoJHvYO93sF+Zzc+2ts7fBw6+eb4/P3xmd+ZYjQSIlmzN8a3uC+tvOelCg/j",
+	"7l53//CLXqp7C0O7Fenxt34r03PTb/X2d++2Fot27yEWPRpJvnz/4sXJycv7XeO7qDXjGZ+KXGSgnbwo",
+	"MmPH91srEWaUyZldoVavdTURbKDExxwbDJges3wi2CwTt1IXhs34teiw09ywkVa5UHD79Yz/qxAdu9+2",
+	"k38VIlu0opbiU9HqtUb4LVyaKbcfnfKPZ0Jd5xNYxKg1lcr93Y1a+WJm3zN5ZoUAO/gzOZV582in/KOc",
+	"FlOmiunQinNjJnMxNUwrK9rheFcMLIVew3ElYszh2HTjqDXW2ZTbnZEq39ttRS36lH2KY6a//IilyoVd",
+	"e1jwTJiZVga1wec8uRD/KoSBWdDSwVWczVI5ggO6M8v0MBXTv/4K21lVJ8dSpPVbrphUtzyVCcOnwQ0f",
+	"wQFt0fN2Rt+OWonIuUxp7ehnu4WW/0Jbu1hAE1AtpI5yrdtmytM07IKWfFqYnA2FVWRTwU3OUOuD8cKS",
+	"ZLc8PVWXdPVoL4Y6WYBqRYOAq3+Q7ItDHov2M36w294fx7x9NNo7ah/yw3E87Ca7oz0RXIZ9uw+5zFM7",
+	"xOc8YRd+nrQjfKiLvDdMubrBXSn3+v9mworD/2en1OF38KnZeYc7ga8sn7nGdWMDXLYBs8fLwLWp7I/p",
+	"tO6i1gutxqkcPfQcCLVE7WFEhWITbhg+Xj4IWaHaE27a7nn1GIQvd1qfuCVH5Zb4ua7YD6D5L0Uq8qY5",
+	"/aqHbM4NS6jB8qx+1cN2+bQ+p7+Yehdfdm72MojlacHPuN4fZzJrnBi0aZfPK1Nb6iBiOmMTnSb2ONqZ",
+	"W+12waY6E192xnDwZ3wkTj5KgyaxytwzYa+MKUYTxplv3DB//6wtsKfqEmA/QRdsLvMJyyf2QvLp7zXr",
+	"U/PS8Y/6ppcjBYaqjWDziYafmaqZIJbWQJq2Y0y1o1B2Sw3YiCtLkobi9znzfkDnOj+ZzvLFuqWwR/hX",
+	"PTRrJ6903hbQ08q5u346DGmJJb1TNpaZyX+n2V8WZraCUpfDhqvg2q1bgrDViiUI++pZpjSR6popMWdT",
+	"vmBDcS2tsMDkF14QPRNqNbMCnX8Nw4KtX8ewfAdfdlZGjDLRQN4YPQguoV2AxvlR0zY2bQ9F2zetTNV1",
+	"SXJ4zrNrkTOe2Sc8FYmjfILdiAXrt3i/FbH5RI6IHEplcq4sgdACFqyvJvxWWI6BrdzvMFS4OR32vbwV",
+	"jKcpfZ3El+oYgOnwJLE/9ZX9eK7Z5cmLi5OrX348+cflF96SZkU4PCyNmnBNPArbNJ443+DLTi/XN00X",
+	"CX4GBazIE94sI5mcp6KNHTRMikRYkCmSgI3CCz0m81IyhB2XuVkWQL70Yug3XC1+sJxjPXkdF6Cw1JfE",
+	"KjNTrhZtYj4raKqlnHBXunEM/IV9M+Uf7We/jRhXCZEglmk9ZWOdse4XF7keS6GxHxfufv+qh5E9GxFt",
+	"tM5COcORC56meg5npcMuhWADu7gDWJcBLujA6TtWx7nS+szSjQeqPUb+u0GUtjokg8OqWQq9L2+2bdO2",
+	"O+4aVHbb9QAPM5ZPuGLdeP/ZwdNDNlzkwnzqbnb3yt0k7ZSdqFzmC3alNTujQX3W3W2cJHsjn39nZQLO",
+	"MjHTWc40/Bv2PWx4aFvCVr7S2VAmCVKiB2ziRJu8bqgECbhQicg817KsLbuVeIXtUcsEH00aiZvtEcQE",
+	"OI1N3BM74ubGwBVV2vLJiBltSZs0rm+mVbpg3LBUj3hqu7XHfrhgnKVaz4Z8dNNXPEkyYQyav/RMZDzX",
+	"GZAJvAzoUETt/5vjs7O3H05e/vL67eXV5befTBSCY1Ruw2q5K5PXUtXXesav4ZJ71ye2Wl7WUaaNafvH",
+	"fklXdcGMUDnyDZpkh21e/r7KxLgw5Ab6witkRnom6gsEP9pTMZXGSHXdxE5tE7CnLavm0p0KqRVTQiRo",
+	"BMJeLQPpzTOZiy89U9yEDzJpoKAjnqYis1Me6kIlVobTSqzVzam/9lwmzQvxFq6S69qquXSPmz8BFyjR",
+	"yEq+5NI8Fnmlidpp2Fm6qXg2SBRhTq4yOltAUV8LnuaTxRp66ujodiPF/lYN1OsC0rAJfhlG4ZA9COxB",
+	"XM8DrdRcpkUmmjQjpAToTmq0VOMY2oJgRY10HF9H4uKNsImVU+xd03DdUn39icfoIDQrr4I9fV55rGG+",
+	"qb4GidPOERfHEOPMK6sBW3oe2GFe2Wv3wA0tCUFlS881WvH8Y9AN7Om3VB4YwY1YbLTrjGFkTbY9pT+f",
+	"cW+/3NxznbNXNIjPuaF+Ug2r5nR3+0+nz3lKGaCUcF8/bTt/1cPmjbQPmu3rG/cJbOx+h2TyRfcn2vqE",
+	"/gccxqiVFap5mvbBaiPa2qllhfr99u+z3C+nwFY0V7g+l0hX3yt+y2XKh+lD9dGE53y45N4518w/WN4N",
+	"96hdBJ+vMTrXJjAhkobSYVfZgvFrLtUns7dASqIVYe8rY1px/KQxhciW5iwTgRrtLNO3MhFZE3+HV9dN",
+	"famX5TUgxYGsU6Gd9VZkciyrq8SO351aymrYtRU52VxnNyB4/S6r91iigT8hxDq2WjZqG+jVJtezmV0N",
+	"u2B9BSvGUp6LrNNX9qpcoZWNbBbmgffESgHLHlA5lbmzNjXLCd5El7nv106L5ZhW4p7yG8G6sZN/DFo0",
+	"EObzqZRsN7DEXWnN7Hqwi3JAn3WfQU/Oq65D3EUyQ4AwOOWJAPOXXSy/CMEtoD1tRa2J4Amhfy5Eni3a",
+	"x+NcNECA4Gc20XPskxBTIF2HBCgA86wFwtxFrfeKF/lEZ/Lf4qGCCwEpmplf8xEaZQKuBk9N273ecIhC",
+	"scuDOXpkHSrUjdJzFTlDt22diVt98wg27255uCoLtJL6OqNEfQ2CiW5YhiZt/VKohHHliCV4dZz1/5hG",
+	"BfvTY88Fz0TG+kUc741uxAL+Ib70Qjya2l4uDPjTaHnRr0WIZEL2rLRvV27Vhw8f2nbFbKcjnovlq/Va",
+	"z+09MnbJg89Xr1Md/YY3yBSzmc5ykbwRieRXi9lDJZd8sWT3Ih1jantm8Hz5GBXlCNrQsE0Nl83pHg9W",
+	"M2M0I8tWWG9XdRJAy8iz0L7CgQCqDLfjk3Fl3YPwTPqZM1h8Rh/8IjZ7ewoH9UUYdFrlh2BXCaD7UvAk",
+	"lUo4rF0IadyL42gNftLBZC1f1kq4cDS7aauBkM8O9zdBIaPWcz66Gcs0Xb4PHyY8Z5wNqQF6WBESC4cF",
+	"j619rwL2PQBFyLR6e3dRa5bpmchyiae70q4JLlrCRMM4BAmebzaXKtHziEk1SotEqmuC6gCSesIT9I8w",
+	"nmaCJwsrKDUszvIC4GDXjwZQW2U4RLAKGz9wh2cdCHvvn/i1Kjz6Z/+SHv4qRnm4Kx9gzkBBkkTasfH0",
+	"XbCmhHuuyQi0VB4ezE2OSiTP2VSbnO0dHrKELwwQzC6L4zhc8NrujjM9RQT0YTvutuPuFQRn9BAknevw",
+	"2W7wbGn7saOmlQY0EFlAvezp9hvF5bHOBOsePY1hzACJSBPnBkMbm6U39o7MRCZ1UjsACc9FO5fTgDY4",
+	"Io6TaBpXytcPi07muMgLdC1v87naiYBVgSE0HYQXPB9NihmegwrhCMf6th61Y1kkyJZufaTxbNOFEURg",
+	"9Ba3ZKOcSjOWmWAzncrRosP+bnmM6auhSPXcCvEjXaicccO6Mdo8HaoNlXvQG5Zv3eF+SJL2ugd7h3Fc",
+	"IUtx1FJFSvp+nhWi6Za+0IqmuPg+08Wseb/gnuoxoGMAE+DxN4ZPBbu2bzIzsSvBccA9fycGU/4x+IoD",
+	"10/7ihaMATm0exoxbVfNfsVZ7U2HfeAyt1QJPpxbzScvMmUisnura2Hy9pwaIf4NVstftdZQpqlU1+3A",
+	"TBFg8bvLWPz6us0sX8jsavzvP/+33/8Yx+1+/2P3Vb//8emrn5/836az/yLT6uTjzCotEgWSOjUZZVpZ",
+	"GZua4KKO5a1w0KNvplIVuYjYRBdZZCmLXbypVvkkcv+hH+dC3HwLUpztpa+M/BjB7969TLSAvHOoKtJh",
+	"xCMMVNl48xH7ZvDD8fkgYoM3b88H337HkEI87Svb+rJQCbfMoK/abNCNugfUsv3q4tT+88lONybBsRu3",
+	"9+OdgwHeHmlyE7GM232D5yYXM9OBfs4GboBAIWhucItwtoOz9u4gmAE0ISIm84gNDs4G5fuvMold9BWr",
+	"9PLm7fn/2R2AUYX6eaNpPm02eD1AoC1Ig2Wwl8jkrUiYpStkg6hgR6yIO7MsEp2ebPCaPcH/2e7sCOwu",
+	"pvSN/8E/7Er9T8Il/cvuIv0ThpouaAn/ZyF4Bn9ZNjnRGfgcpgY24MmTl8HJgBeCU/HkCRvp6VBa6QZ4",
+	"/t/lRyng8HXYMbMEFYXXqSWJTEg0veMl7fXVIGYx6+6xJ8zurAt7syeXjyasu0dfdD/gmnfYKQpUDj03",
+	"14jHJNIxeDKIGO+r+teHOp/0GHzyyfIXsW8DsAUEI2HLnV3XtmzUV8iZFdNJArOktfowEYqNUj26MWw0",
+	"scfwyZOIcTaWH0UCZAi33GN+AIztRsHz8DIRB+PjXGR9ZR9c8xmObLlDBHWzfE7GqAQOl+vLtuuwCzET",
+	"HAiZ/duhxk1fwX0qD9RYA/ZCpHxm6CN1orcXsyNoTpeySvR2Dw42Eb0lioY4Y7CUvND2K7knbCRtN4pN",
+	"HyYCjhTdFLxLgNJmc7sXaHQYvHj75t3ZydXJS9Aw6eNDrVPBwTR3oiBirFmcyIXJ2UwbI4epCGSuDvtB",
+	"WtKN7naR8gXuhT2aQ7GwN1/mKwWMjSvyKowTbCDxyikU1dwXKoH4DNxEkQDipnR5keHSCsUAzQGVcMQL",
+	"g8cF4Gl9BSFfAdLVUn6d3YjMW22+GZydHF+e/HLy/96dXpy8HHyLJ6QqO/JVY68K6mCBw6YRUsAuQ912",
+	"C01AON96/Vwswn6d27eJl4YRmsvdaC96VceJ5G5wUSg4Uht3M4zwXP4K4oT9aD0CeztJ2MVprlePIZMD",
+	"NLwLgzk3vgINq8k9Nk6A2n4Hch0eM79ytp1lOBKc6xBfgaBQp6FtrQPUhPIy3Us51MrCu9PiV8yvQ+UU",
+	"NIn0r6zQdNJ81upRgzhpB9tauhVopWlU3KVh80yr6wic/rNMX2d8aiwntS+xGyFmBm7mVHAFroZzMYdn",
+	"hqISGE8SWEIQBNzqDHrEDOzoAsAMNCKLbBueYsuq848mlTEf8IovwlDBaGWFCvwLt42+hzLOhJepQWxj",
+	"25Nthp34MEjbhweVhh1EhJC2vMQZ7MPQVEPhqQjaJoEM3P0k+Cmdtwsl/1WIyjo4b08upvbda3lrD7Fl",
+	"oOVrZEarzIdMSIEAQq3sT/TJEaGMpbquvOv5/ljmflFgOPRNq9m1Exhp6UF2siIF8OkiTRi0hKCkgsYr",
+	"VTufiDbqtXY16YcZN25DnEwhTVULRhy68oYH7BB09bbVRdteT6eO6nq7t7fwPAySwFDmW3dgvAsqsFtQ",
+	"h2T8ADSO872E1g14H2Mn2jdi0aYTTG87LxzBxyl0QqhRtrDEiAI+7IJWOqpdDwrNcHZSQGCic8afB7jl",
+	"gx7jaoHxQCI1S8JRGNm7RKudOfa34IV1Ub8NjITClpdZ6ozbGzIuz3iEhyjRufmOQcgXoYnIGmpvJptP",
+	"dCoq5qPGEOOlgSAaVqhiaokvBB+DMjtpRT4snIzHP28i3bK0QkdIIP1KNVFjAuU1LgLC8BBR6yWYZSrs",
+	"DNPlDN7+uHmc9NaKMWX5UPAV4g4m/gIAkh0iNq0Z7UZ2qJDf7J8/2wdW1DLNmQy6B5043uvuNpnsym6a",
+	"BiLLsCO4sQ7wJl0UyhwMtNhJigZsKysSPxNJDzzdGBHIVdJXI56mbDAG/w1cBaDHYDx0TLwoZNJowyOD",
+	"f5bxBcpifs4rZQwcpVCJHXsqTMld/Loy8TGHBmvk7/UbXQ4kKtezcdvzfHYF4Vv3NPhewgAtF3l9dfXO",
+	"ow3t/QyT1zlkJmY+QBrBs0zeIm5Kqr4a8EZXxcBqfInMxCgv7YhOLeiw5wtvCwSk/qwYpnLkXOHCDq2v",
+	"ZjrLDXuG1pn9/T0Q1oYE0E2+g/3wsH37LIDto/3gWC3Y7seP5QwkhXwZg35BtWB4q0CeFh9nYpRfwg8D",
+	"JsfeQgLsucPQlb6/e8R01lcH8R6KA+KjFzDZnFuZwK7jIPDKDzpsvxuzGSd4PPBSXFwghe5K0DD7yrPq",
+	"RIxkguxXF/lIT0WvjHRI4EPOHGl3k2w+oLbDS+TPRM0dQvtmPMudB8TQboJcdiNmYKylb82KHNbwxJ4H",
+	"d0AIsGp8xz0S9k4TMZ3pXKjRov2jWDiWnwS3PSrNqrUciR32UiQF+sSE1RklCQHvCjXKC562Pf7Vihb+",
+	"1x/0sH2aVH66KFT9p0uXwaX9SmeDyApo5UPScAckI2R8JGY8EyofsG8+7L1gV/YXBq7Jj/m3JHqK4UTr",
+	"m7aE77i/wKyR8+mMDFvudyOvFQepiH1zmXOV8CxhH/ChYd1O3Im/jZh0lrxMwHUZ2Nekur5E8WHQpOEC",
+	"12sks9VDFURwuEuHpqp3by+vYKneX9Gg3x1fvXjtTZUzvkg1T0Cq9dZAbtgPl2/PcUCh3eVwt7u/36ji",
+	"lreqYlOxfKY5dq0wpFfAObX6hru2S34ES/712N7yTiPxX/JxHhwdBa4ESFezrNhP+cdT7OogXmYUAUig",
+	"meZWMuI86x7tNspiLrfAksP4NfbvsQWwWyK4hx12ciuyBWzzfKKB+AE9cGK6EUhnph1Gndkd5FbfzbLF",
+	"ElYCA3cSZo8fkgqj4QHN1J2lkVZKjIArg2V03FfuJvnzEK5DsHgl05qKfKKTyklo2ZNoxRGShr4/sX+9",
+	"Pjl+2Yrcs3fv4f/tAW1FrZcnZydXJw0ykwvnfv04e9S4LY0LGTmTJhtUcDZgodm4LlELYoneqnSBVhw7",
+	"kQoJWL7pP4oFDca2rBwQS0SXiE2PDeYTI0a/4GXf3bcH7HAfAyMtAxxyIw73O311pVkmZqklfRyRa5YD",
+	"gg0bWQ6bT2QqetVv5mB/thxFWNHeEz57emzDmnxWSvw4qjfjH/92lD37/sd//Cu7mv/6/t3LZ6dn7346",
+	"1btn/IxfzmvkZmOeqfAW79YucdNyOySNO4STPJ81HrAiSxvtMAP7xsDKFfAvM2DvL87g8uoirwOEytlD",
+	"297ODv3SGenpDuzXDgZy1ue9/2xzgq1QmiRgjx11kwx5uqRuNbIUhxsEEymYH7yC7CJ1rCAUeXEkF4ot",
+	"BM+qsz2M7+vs7W7j7EVbeBNMZgkk81KkgGOwfCNwgpcOLwwTDXwcQ5HPhVDkJrTKSt0nBlypr9AMv9Gj",
+	"tgJoshKF08ihfsDQj7rn1Y6fGxIRTa6zJegNXwEtAjzRqBE8gJnoRksOdfo9E3wp6d2zq/hZb/fIqopH",
+	"e/u78bOfrC6TwSgb/DdJswOGdBehGtNGbs4puGxKoE5+rZ6XOGql3OQXhdoidd+UfyzzJ+7B38/56EaP",
+	"x76/Q9i/CjrAfXnKP14Afoj+lKr+MrivAFnxDoAVrV7r1enFyS9vz1+clMnu5kLcJHzR9jTC3r76BJqT",
+	"N+tbkaV85nu//PH0HVhPCoNb8ArD/vwgSQ60p4c+12sZngpDaKhyc7JCvdCFwlSUWaFeS3sGAZV4duZs",
+	"4w3pMo9fXJ3+/WRVCkSv4VZFSSs/lqJYIFk4kYFuDRByItue2uJETKeB6hbgpMCveub7zzo7trRUTsVP",
+	"WtlvnBSWve88F1kK5qRilmx1Ke5WuK0akH/rfCUr8IJ3q270+t4aIUR3TRRgQz/19ncVarHSyOLSvFHb",
+	"7X1RSGA2DKqKXrlbSXzWd9PsMr7zxGr92+jyvUNqtoWpSjYx6XUfWObqd0tUb30PVZZ6V6GQq81j6K8G",
+	"FyJgK70vzl5lNKl4B48SD/dPV4jw+om8CZreNZLrje/XXrhbJu4buwhb3wVsYOOL0OyukVNseHfphbsl",
+	"zrKph7DxneM9G86NHp7bZncVlrT2rruE0+JjXh4U6fJxPvyQ1Bjd+nG/rTS+a+aHGzDgy2/cVbjn+pex",
+	"WclSN7rHkYSUPPdekOQSWQDSu8zsre00YTEbEdCes28cpWt5F7D/9S9dUrO7KPCUbDhzJBTc1UWIVdgM",
+	"e+4mHB3a+EZE5Mk79EDRHaVSqJwZLhNm9FZoi1JeWTdmstsvSxortC/wInqorhEIA5nxfALKS1NOt06z",
+	"ul0xkHQqxopt3CSl1LNhgq7dXUUcWkkJEjGWSrqYBbdHAHdENFvSYZYYskSDaRx/fLiXBTgtULTyjvrN",
+	"q+9K1OiWBHkjWBF3dcuT7uSBkuLX2fAq+aNOq1eIcnUqV2WNTWyjiQVGq+TORjJYIQANYuESe/T3uHY7",
+	"A+IVyhch5wglxvAcNZkyftDDF9D43uEPSszRJXPykY/ydOEAFoOlXR9EbGC3nQzmsN8DRpmS5LK63SC5",
+	"HcYB/+/GXqXzHsRWhWlAvMRCF3CA/9uUhT+dPP8HENS/ysZ/Atn4v0Y2/UKC4r2FrntLMTXxAfb752U/",
+	"zsf2tW7Tj2AbfgFySvikLadoRfsNIUu91oy8aDsub9YO5DK9Q6Z2TkdriWvxqUCwptCzFOzwmeBJh53m",
+	"kK+OAuEY4g874MbOdGolp4yPcpFVvH9Vr4SS15M8DeyL6yH2D4kj+kEP3/Hrxpn5vIQQVWP/BUu55AL3",
+	"0q3/x4br1yTQpp9cjcQvW2OdkWX9qazIsqJky6hargUgJvZj3zE+BGigVmUw0NIoWsfHPx1fP3sT//js",
+	"+Pl0dDb/8PHg2dtZt/3uo/nX1atu0bQbs8atWAbLV4ZBGlNKcSTgEBkuGA6/ujJbKZa5znm6aRT2KEQY",
+	"XCgSVszsue/GLI7jh37x1LzgrsDZyhAPQmZMdSYwRnIA7w780fRfJiGzHulR1z/gyEa+bA3OvT6iFXJu",
+	"CKcIx9tmA7SlEwLHqlCg+AOqxjBXzojwNcfvL09eBk0Jwxo6xgqVy9RjjkwxFQQXLsNaCMFKXbtOxkWG",
+	"gR++s8iHe5DcHLEBiFfoNCW+P+grFqRyJYArOWW9owCH3opafhiNvtof9PA96Az3VglIvQQiBKrBK9Sw",
+	"vQpuiSvitk3OF4ScWthHZMQapYJbEkuQb4INqL4aCmjQYW/vp2WQT95Ul7vuWAyUj8BXVJJylJfCFeh+",
+	"1Su+6hVf9YqvesVXvWKNAXo1o0W2WOJ6j0PmCHyVkMvEP9G9Yaock3DklvkFUZ5VNj3zsZIltV/BGBuR",
+	"cVtZxh0AE/ifiRoVDMgJnetrFI4QTYrvObjbI+sKX0S9+9yq3JmrINaQh8KqWyhsULBr7oM/QYCLSkGM",
+	"wgNqhsbNERu7+916Ec9EtI+G8WH7qdjttp+N4qR9cMD3x/u8O46Huy2X66ZWT34thOgzlgj91anCy+iX",
+	"tRCVe9XwpNosBwdPn8bx4dOj7tH+06dPj+5+XrK+PjBe5JMiRRxioCm0xkmC8E28t5bK+M+ZykdWQQ1W",
+	"ZzcqHYjlzKBMXVRGjZFTfyt1HK5DckFwm4pS3uSqCaNiYJBNqhH0GZTmXCvyB7enYo+fc5mX2LClfYeZ",
+	"N2ENuwdRQ4a4VEPiKbdiVmU3HhUaxmOxSkIaTwcgZYMUWKFVqkL0lUiNmKNGSpEePKc8Mw5+eeARmz4L",
+	"6DrM4d5hBXK4uwIUf+EPh5tytJXVBI+OxiVYn4OsuzkDWWV/KinRVq+/htAcQi8nBSz0+oHsbcRg4g5V",
+	"kez0W9OygLnO5YSCZtEK653BBYPAdAlBOYMyRPyzcNi7VXcJ7meDhc5XpPYHFQr3OJ7VeXg+BmkenpDh",
+	"sRXXzcT23oFN29Bg4ovrv2xFwC07O7+fDnF/6b3KYTcC+5ICo77n7gEkLQ/jPL9zeQzybBG5GWN1Gp7C",
+	"3b1XsjYqt7ZWEoRGjZzHVVvDbSlXtDbvKEgCscadjovWyLz09YOiOT9kMierEKbcecZ+lM9Lgy1GcZX1",
+	"NNwTArqAv4Cnc77wBfFMU7xZPUAi1debg5bhadNk31StCSUR346j0AITr/S3EOevlaCkjyLpsHqyGom5",
+	"ZyiP0opcM2BeNpvY5hbM6k2T7cPP9nB9Fs9K/AH3aXZoNhTTie4BK3mxYyeHDZZMF4NHCTt4s2SDaUha",
+	"FOYDH9TtdYPIpwFwsg7QfNCcL+jkUPJJzL+3xSbcP2LkDZb+a07qCxkgMCtfYwnBiI3Qlkd5N/xhI8vv",
+	"mGKL8bh2+gpgKVJdw8kEDwIYuDHqDua6Hx/5/YR8K4NKWcNBzbYLB2/Dktw/Z+KbUMJbzaM9dBCzboAI",
+	"WqbjI0RnmPaKYRBxoeha+SRQPlUikCd7FYVKIsZTg1WlfLIowhHbnSl4mi4iYA0SU3i7hLNL6XuWAoxo",
+	"XR5yXppMgf4aHzReYvzAvS8xlAK179gzwlWipxF5uSBBTF+hjORjvJHmUX/f4ZphxZlEF8NUmCCA1EtW",
+	"0GFfDZZMs4MO+2Cbx5Spo4BEhjzLIb/KrlMrHoeaSOXs1OuDzyY6A2B5ZSnzua6HcNkz86seVq8hpDCq",
+	"ZaScFpYBKJ2jVA5lAikznXfwjFJtyBBjlw7Mcx32ItWjG2cd81hEe6xrV/Rw7Q19cKjbm7o1udQ9wjCh",
+	"hgRPubbDhbMwlcZSnmD1emFuZKVLljiCjD/OFIVpHxhnLoGnzpCPSsUGTW6eSh4F3McMWHIYP0iPne7a",
+	"jd0p6yurvQIFsMuMw3YJpvx0Bz0/viAIwd4laHf54+m7oIkqkydNIZujEbci443hgOBfx6nCkaBEiVqN",
+	"BCQScH1CEovy251yfMdnZ8G38SDRtyFDBQ7v3cnLQZU+ispwKk5HRzKrBuBw8ymiyw2g0Rh8HhZaakKW",
+	"IMtbH0y4Ivavu4spnQOzWvULlvW6NaYctiwXfEqqLXJmJ1wtkYjDEjNJL5c1C8w757MKYtIuXMaol3zh",
+	"o9rKMuxOqva/lBFqK+K4lia4nAdnizinoArVQ6KdKr2uV278Zr8M3rkL1nqjSwya3TXvx0afWP2NLd1a",
+	"ZdU7Ukwb9niD92fphbumA7FFIsKw/V3l8GxwJfmGd7UDVj8Wl9LSwvny4YCkNfTio8bHbIPKr57RChr/",
+	"YbB7QtyHnyvPYeP5atr3hl0MN6W61PfBkPsz9wlI8rJIGTuzulATaAQrLFoaQ78rUaOt21PMGi1cokVf",
+	"CcWfi1A8AGnqj9xDnZRlB/D9xnPQnDd0iViNdbNhuwJR3CABVIzbD3EYV49Es0JL9nheDr/HUj0XWXsE",
+	"nhphP2silshrmVMOrcliNhHKlEoISnJNWfmrMzncW2el5+1/x+2jn7+hf7R//i2ODrt37vdv/7/1k9we",
+	"RxsclE9E05YC5H8FpvYf09QMv0+Ln+abI8sqyM61XOYRwIkBt7k3RDETU30L2XqCYhxVtyiS/d043gI3",
+	"+KdmNH96nvEl+UNZP6ahtowqk/3ynCyDPIj0XqY8YH+5kqsoNfjWfFZfvKZgCvp3kAjZ+WIgLvbi1Qu2",
+	"t7d3xLyNX4/HRiwVUME6RHvt3aOreA91ur/GVrlrIrf2riTPF2ABolVcBxgPrEoubzPo9c6uCbnIS5MU",
+	"rHAJkYa7DdUc+gqvO459uX7APZxv5fo/QHKvObvKPWtcmSayV56aIGLdIQni7Rw/FbOIlSzyIlOfDCko",
+	"R3YmzSonNVhoq0YiHhw7n1ceS/XU4kCRpf6zctbL4/fsKt5FKNJf4y4ev6bT5gwVS4Am30u3Bmi6i1Z8",
+	"seHAN30RVcdVHzy6gtFu88G9OJji7kOnaHuJ61NchmbdT5IJiNlGJBL013i268Db0i5L5rj1JlneaBJN",
+	"CoG59nyeYSiEPQ5vtJ4J5WyiZOsks7QzO7p8qs/fv3p1cvHL2/OTQa/EwwBR8n1D7vIkwmx+TWbV6iD7",
+	"imHSW/zC8dnZ2w81o6cENlD6WfPI0vAZz3iaipSCSY7PX5yc/fL26vXJxaBHCaCrI0P5OxxRMJTqBx7Z",
+	"tEr7V65eK2r5ibaiVjj4Rltr5WzYPzK5sgwDHYlt9hwLmVYQ34NqOMiaM4Ey8JywFPXD0dCqNE35gi4A",
+	"XMZ6ISt3P+xBYTXGx9j7oMtH3qx3jRj4df5Q8uiBNxScI5mer3KLAoQ7WS6HJ243g/S6D3AXvSuxPPWE",
+	"lQtI5IsFHsjrCOgTdi2grgUkBgUKAf9AT8CcG2fA8nXVxphIW/5b9FXpCTeCdkqDg4RBbQ1GQzOu3lSu",
+	"Zx12/v5sRVCqz0YrTV8pYcCJnggxc4UKd+OYpeJWpGZJeVkGAteXqwLwNlp1Lvj8jTCG1+RjcyNnbT1D",
+	"9aw90yAV+8ShrvRrU05QqPkSYa0DKuNr18uKp0f7B09/lwItPZZnwhI91VdUfwXLRmGIoAfyI/nYj+Me",
+	"G1CNGVe/fYBPuj02aCpIjeFrS/W66a29HhuYkZ6JSnsCI7XnMqk+mGiTt8N6KBgbZ0wb8WDU636PDX7V",
+	"Q2g51oWCdlmhqj94Nab6s1V7gl+wx4MeG2BKwcrn8eFRr+wdKKD73ISb5R8IVoU/2lFSnTBKR07pfdpY",
+	"6r89FG1L37E1QGbbVPoKFirnqWgDJq06IyzDRl1WJwrlN6qtpWkT/an+7pVPVxOnxKDAzLt2+4Y6WbTL",
+	"gjn4wK5Xc11pbLBr18z36NRteHZAhwyVzTbcGnpgP+fKW7YLxW+5hDtsh+d/Bx6oOY3azhhK+kIhGmMK",
+	"kVXerOmAtbO9beGUqzK5eqXYfHOdLyqU3QjpDOs3mVre9gh9xiAizkMq4DTbreH2QRWpBoNdUF57HexU",
+	"mjIH+SklYLfUGQWDwf9rk1GkfZoMKHs4UHBqkOrrihZbj02qrPB+vJ3ljyp7h3vznCfsYvV2eiSjfyGs",
+	"+r1lQmX8bJDaaHPpmL8VotjKIP0v29AD58cellhLHU1JTDdWfQ0tzcftn9Co/Ev75/KPzi/tFYb0iyaz",
+	"2ArInLvTKAW5YhRpiiU7yjzyVUTdFCrfUjBZFbrTVwShY280xd9XUXO7RzW2v3tPXNxWQlQjBv5tNQm2",
+	"CxQHx55lpx7LXAqwcIGHYkT7LPPm3MwwKqotiDCEsEwg/jIOCzRSMtywzF9jlNPuXnf/sB4D9thRWpWa",
+	"7d2yQCChMXztP1eh/o1MU2mc5XZ3L45aWH6k1Wv91m9lem76rd7+7l3LPTg1V1mhRjwPsRtwC1+A9ITG",
+	"asCOvx17uMd9gsCCcoMbskH7FMaX71+8ODl5CTkJGrMYZ/LaHqde6/LF65OX789OVib/3aRveOzzwwrM",
+	"b6xbafUqPF8VuEEiE4c32AgtuFddS/C40KQwl8QEijaqxEq5I2FMraJW5OrnDZAsDnyJEgwwYpcAVgIq",
+	"Eipntkf7mwMeE1ENaA4WDwKAF/hK+gqCcJyOu1WxzdrNbCxfX8GAhhu5snQqlN5dbo9I9qCMqsya4OyJ",
+	"XF03dTvpoVIQtkGA2KrGqD1ZIY4FzRwIZQGTxoOxLFtF6jiZZcqTMG+Gx+CGqUqsVFNWFQ+Ce/rKH1Wo",
+	"DWkPbz7XiFVH5RWhlPSBWjVtkIZyQ6jd/WdsKLFEVl8NQho1sEx0GtDGmnXgi8QOVWj5eqK0ZFNDYRFz",
+	"QEPlCJ259e9GTHwciZmLx6sY6qK+QquJlQ3gXWjVhNJ0xpZK7MeYqsPlrLqenb66cvvClwDBAPitpRTC",
+	"nEIrIOVr3Qlfpiiu53DrNzsMmwq2BmWUPJPCLKPKMPKq6YxsvImPHgu2PSJymyrBFbT8cn5yRWbNh1Oi",
+	"7VIWXxTqISmL59yZEH26Yrte0gR3aExVtr9DbjaXhvINbZW82IkpG4d/RS0bQ+ZcqJxXjnzR41oCWPe9",
+	"8jSviarborQyVVSuMeEqJdtYcHlF0vKrCSG9l7zbNf+qJXMuVojNOGDtLT8nfLtDz/fQyQJl+YI86AQw",
+	"XxPhuHEXLwpVL2S/FM0PuiP5MF1xtWP3Mxk0nLLlcgnY0ZQuaomBylQUeCiCaB4oXVuWKpxxSI2LeUMG",
+	"aLvyJWfRasLekymSzCCWIMtrZeW4CEt9+sqxfmmJUB+yN/J5U8Si0yPWn+UPICK9xbafFi6Kr644UuRO",
+	"2LwdY2zouKVbPpbKG0G2oeW9W5r8vYrTN0eiX3l6uQ8RpXZPbsSsqra2IMg0A+MdyHF2C7NG+vyw/QDC",
+	"AA6ZrQo8NYRejTFnX7VWpz3tWNwaK3dT2W7nJ6RKmErwTICIbZ8+StQTzAevbzAPvMnNYBKnCLg9gwsg",
+	"0hmEryhNde0dI3h1fHpm+YCjI42gkU8+5I7orjjsQXqm0hGOHrj6HCXGBhp/vJy1cIJ9OD8m+hWp4CPh",
+	"Lts43fcXJ5eDSggTKasuoLmWLAnG4V5s9AJeFGp7UKUd/afCKRvzoHxNTvogeGUpWK+1cVTrPzTWqMFC",
+	"65DXYpZiNXY4dG9OL1+dXrgsm4EZ0ApoGKZW8snV4XQSz7qcUqja27+fXJwdv4Mi742uf9u9VDDqOV9E",
+	"VqqAASAGgM0ABIB9VXX9XpCCximmy2YCuDorbTMY8QaOKPzEy5Pjl2en5/YraPtynwleYrnWN5CExbls",
+	"V5aMhj5/ePv8l6W8pKXYG1Jzb00o38S6oPVXydu25t2Lk7+9P7nEN42eCpAzXO1tbz6oEBE6Aq2oRbvW",
+	"ilqVNYcypbUFakWtcoL0B425FbX8KOyp3kbIuxCpyym2Fj9cS+TwmQSci9K22xwmQPgCLEePMd9clZHL",
+	"QSoHXdpWHLtukHtr6ONGg3ITCXMt3U3wUdF1k8t25XBKsabB0heITy7cIajOTOXXse43ug7GQQXuerog",
+	"bvrq/dWr9rMOo8ok1YovaDOFYG1vBwGfCSSOBSVk8M9MJHyUi+TnAcgPbkh9JSGRAWU2iFw4PuTLEOMc",
+	"xCTQ0jnVoyFUwTWy64xAJDRy+2ykVc6l6qtRQ+ZxlbApz27QEJtJRHZAxXipVY8JM+IzgXOAry50wRJp",
+	"ZlBjM1/hRmxwEKxP6Qz02hIFGjZQKKqG3iw5hZ6G39YXsG7c5TqfweBm1ZwWa5Nvqg7RLccWNd8Hf1qb",
+	"1mrlva4B2le4/xK+MLXEHqGvz4l3oYvPYHouErZd5SWEsthe+uqbwcX7818uTq5Ozq9O357/8vL4H5eD",
+	"byNSvJ0D2r5tdeuaN/Dp+pxnBw9yBa7Jvf3u5Pzl6fn3xH5IIAedXllx1PPESZnSgvjP+/NzfLEkiPZd",
+	"5MVSXXuXB5rHSBmHO1pRahDx53xR1f48CqUUnJtZNuqEITrPt3PWOc8biafKpe6dPar6XgVlCanOBmga",
+	"GjBjj898sqiyWVpSyx1xjVpRxdeGs/DAPvgnfXqVYH9V2rgaGBXFigZMH6dDXrt6tvMK3tJKhsfn749B",
+	"USkLY2vcbORuhLY8fvHjq9OzpYYulwnjbA55FJx8cnXxj3pbUCRDSbGGhHR+xqiFg2pFLfdZEDauLv7R",
+	"uESXNLd3mbiVYn7v6CSfZP7xyymNMG7gICwmvAvFhJ+01hRkXfa0jvOmA3AmTRXi77KsyBJbvATd1POH",
+	"G4tHLg5iO3w6hk08OIP575Fz/H6JnR9Q+OXTM/3aI19+d5mj+8COmTZGDtNQ4aNsOeCcxtlHZPUUdPar",
+	"aclQ7FmAtZTMHDPu+NbDztBlGC62Ohrp1yDitsqUSbMCHiXmmNGqqSjMiroWUavMWudtPS5dHGSJu2sM",
+	"fiA2sCwyOOx6PZwRava3wQKPNRBBAu75oEYm1ChbzHI/l1tLFiFACJjSoFLTb1ApMyhN7mSQ5VKLHXal",
+	"XcwlJ1E7Ahg0maP6SualSO6ju+iVRAvjYzEDK9eYDYosHQTI3YkXYRJp12sqFc/REDPls5nd8N5vWNB6",
+	"xTF/neezK1fD0K79quS7Ptdgmcd0nTm2TK1NhHRBqZhhm63krcTbMQQ4rc356z97F61vGUxkU9PqCH9e",
+	"j+u2xzUgGcu3/fT4/LiSq7USaYjcaokJvL96Qd4NK5VRo4rZq14hPAwN368D9jbe+SunwjdonEKN0Gh1",
+	"IxTZKSGTq71jIEFATjEyG0YhysTnLyUYDaZtA2dDXwFE0sty4LwZ8SwrlTE/13ru7HUZ2Y7i+Gn36Gj3",
+	"YP/pfnx01N3kWa84B5o9dBXN2Rv7T0vMRcWXgUBCmtZ3bLCkFQ1YLtLU9NW8UXFcjl4AuCtCesufIyse",
+	"T6yiM+Hp2Lluskxf81z01YzLDAyGeirY+7++evXq5QoNt3LY7yeZvSvygNhKlWsPNQ0gpk61As6A8CuM",
+	"dVzoIiPihnZEzKB1CfNCDyaV/llO+tgLzBiGJWIkE8EmHjdqx+NsopBTmEyiSzZ1GO0mVl/CbEOsL0nF",
+	"ROx+3hLlix9cVoytrCJGRSbzhRWXpzi8oeBZk1x5rNjxu1N2Ixbsm8GsUKNfOh2rxAL6xV9Uu0RvZ0Kd",
+	"vmQvtFJiZEmLKXyCb3u4ZyKzHMGuNJhVxvK6ANcq3FV87KOJSVPRMxdQiHXhTI8NPvoYizY0GHTYcVn5",
+	"WNkNTbWeWXWE8SSxQiS+a/fXzoPS2UNotRvUnKvcMKPZN4Pj91evHcAM9gVEBlwev5jAyCjHy4pcZFcV",
+	"aaWKjSeK68DF84n2gXyYtzDHLJLl+1AVD+jVB0rALp3zrETyu5jI8rVBGSmhszJmsow9vxGktUqFhVwT",
+	"mCYl5nlH0fTtMmVG6eiZyR/FonV3B6BJjH94qUeNhktpWKJHxVSoPIjGslJRLhR6cMHqdC0UbggYMIss",
+	"bfVaO3omFJ/JzoJPU5Tux3r5I26oYFgBycgpc5ZBsHfa5NeZuPzbmT0uT578qodPnjjF3QcvItRZKPrT",
+	"ikYnAJxbmxUAPqnYkyelcP3kCQX+wdkunSxIJ0sRWyvRV0+eZIV68oRugtWMgxIa3Blj4AvEFJ48ATHz",
+	"yROHE4HjE9QyGInOkyfstII9xTtbwipN6Xx1CfoN8wn6KclwzYEL6EInSII6YP/rgYaA05pDZuZa/nD6",
+	"0l8MkwnRaTDbrkpADuafgb1mg3pwHzdscJqI6Uznlky3fxSLQVTOzD6WyYAW6IVWt2gCNE+eoEHkFPcS",
+	"18ynW5DKikIuyeQo086Szl6SNRJfmE90KoJcom0XrkHJSosqGERnEDM6FcvxgQQkLGERIbKXekbDK0bB",
+	"XXNZYkzs2VLFFHEAJshuyX/VGbsVmQFbNOJQ3KUnHgj2aN1XDAjOjSJTzcmtyBYY94eXyIX9fTPgM9xK",
+	"qdUO/fpXK54OIh8Q+K3LfGxyK/9ZTppY2nyaGwjrwjiiAZF32OpK+FCdQtoRUQgorhumcYSZJyKVt+CH",
+	"qQR6NgZ2Bum0f+C3/BJIhh1RhqAJH9Y5FAutErb7vwd7PnYz0TQmtw+wfpdzfn0tMvb+lJmJnpseK4wd",
+	"n+XGQIRt99WgUaSxqRwJZcICd8czPpqI9m4n9vTOnnnT29mZz+cdDo87OrveoXfNztnpi5PzyxN4p4wh",
+	"8vSvFbVo91u9VtzpYiuioa1ea68Td/YgnXs+AVq9w2dy57aLxX56v7W8PlyhrvzanqJMF9eTsnDmcBH4",
+	"1DP4c8avxSBCTrZgQ51PEJuFC0jXyx5JUOrBSGVVUCwkxQalC3/wnT2B+FneUKOTjbRXfIl+gCVfzOwn",
+	"cRx9haUYTZnmFAVpLLqJ9S8Z4SJgaLhrM3fuoMYNWtJQiXjG3sjnEbTtq7GYe88wuPSxouZ3+LVwLpYu",
+	"J8YlskeoPh4JL/dAoIpdVUonWFINUE23KW4aVp2oq3ndGjzAb1zH8f5/FQKK4tPJnGEoMUqm9kBsyE29",
+	"Xv1ZpQiXs9wh5MYWLSE1ITSsrsoFGExw9eF4kYIkHVBi1VzLGv9+thsKTjgErNXZPXWw7+3GMVp7VS7Q",
+	"PhrSzl8J2bH1dwDJAyLWKiwP1nC9i1r7+OWmDv0Id57zxEUXwivdza+8V7zIJzqT/8ZUoPvx3uaXXuls",
+	"KJNEKHxjf/MbZdo7nb+ypBne3D3a/OaV1m+4Wjg2bN872GYtTilo91JktyLz8aUH28zvEvWN92VsLipW",
+	"xXTKs4Wzx2O9XyXmPreOFZ/5tb3SUJetBSafqj5DJdt6ltyB1Uo3pfX5Xt6KUIq8h5Ni2fCLci/qFX01",
+	"IFP2oBKcUMqwhMAvX/b53MEBFaATfK2/KpVDP9UPelgmSH2uk8UW94YMNZSnmO6SX/PlZOkgEnkrmGWN",
+	"Vlwq327txewInDBv3p63X12cljThfoXaVvtv7iKyelZHauS1Eonzr6MGB0IRlC9n36DGenny4uLk6pcf",
+	"T/5x+W3D6F8HHqRKjdMDP42laujrp+GNM2hMfg36ICz3MREBTgfwOWjEZHQGB4i8VlJdkykZDBYTI0a/",
+	"vBn/+Lej7Nn3P/7jX9nV/Nf3714+Oz1799Op3j3jZ/xyHpgoYKHqchDJxh3a+85IT3cmWt+YnYyAh+vW",
+	"3p3S6vpfCUW1Ce1JhnV3aeFRvQODfVB4Jlz8Bu/SYRxVC7HR6vsSadWFz3Wr11roAim7plx05fDeKirP",
+	"tCIVC6HCwkGtKPGLRlgaTSamUqF+T76t1m68H7fjbnuvexUfYYjoT7BuZYWwclgXtZBut1hWOSEc34Z1",
+	"gjqLNJp8UkyHissUoB3VHFSVvDfBwg2L0Y2AkJ4ZCGjVM0smtpac8msIlqBjRXO5g9XemvVSGuW7qnmN",
+	"MqfUeH73MXl+E7+/Kjc/0IN8uIkVbCblXT3TI746fsJK/iUEdu5C6qpzDBeqbm68+0+VNuItpI0XWo1T",
+	"ib7X/e7eVi/YY3Gl9Zk9qfjewTYr4ROSvBGJ5FfkrvrzykR4o9B0dg9BCGgxdBWqqju/yeSupHzNRz2w",
+	"7C8X9ceoIRdZGACbAnNYWdsHvSPGqpQjnSWAki7yeu8eEcrLnishgZiKmeBE7nthEFy9mCbRevRSjLhi",
+	"JpdpijWZUR+WCVXYRVMFId7YTGRSJ6DCNglh2K8TwirUbH/1YpbM5z9C5/iPUDWwUP9Dr1XkDD7V43Et",
+	"8sazEX8hTvf1eP1Rjtf3Ir/32fK66yYj1lJgP5hnIJezFxQhLHe1dLIhFcDdz2DrHE2a8uB4oyAY1QnV",
+	"5NQxn7u4r640VbCnRDlG5D7bnOURrtA9wG2oqL7MG9r5yvsyR2w5shnvya9l6sXQKBPgEt8GEL+kyCRV",
+	"aKbRoQ+xjGb9DvSbajbREjUA6NVK3EqQ8aASrobxnCXvK2PeiSngnMGzI1RlyGU5fhcqjyAzx0bYse2j",
+	"rzwTdqFLgNwPXvCfcHAEO7U5xM059OUEgm0whMkON6zkh4lVPQYV8LJUCq38Ir8Vhg18nZWBLyJlh0lu",
+	"KGeOxvT03moCcyYYFcKi7Mp952LdnYMaE+VByhBogDYWjCuxve7HR+UOjXQCyTVWJdmDKIhBoPkPsEQo",
+	"xKhEVRnE4a5rDr2+cgIJIOmKGWyeT9eCBnAf1m2X0KoM3vZDIadgd/Zg7DAZic7Khw3moUowQV8prAW6",
+	"BD/j47EY5UEddwiiJvEpYgo8m36yLvsw+sT245hNTVSmmgldoj4ge5RyOQUXO+MppOBrEprwZDy+5QpT",
+	"SNMiVUxYDVafmD2rmaweYAEJvugbrNfdu7vxHZD0wtTMFe9cBh/iEr4Xn2LKR41V80WE8ePSsKGwtzAT",
+	"hAvoELLFXvuaIQIp7LovIqFFyGxp1Gqa/vuLs7CHsvV9jVK3u2iRup+ZgepobGVm+FLCV2jSRSb4nyaN",
+	"fdX0P6+mD6cmIrFEZ04mekTVf8fFm2Dxjz+GnNnoqrmkGrSYnU5nS6Ag8FLMLOfEwBkWyELw0kLkgVnA",
+	"lfNE3MbVRCxCCyxKDz6wxlRSeA2LHOSFoBL2AAvoGBL0QH6dCQTtWYHPg8smPJumwpjecsIs4KA4Pzs4",
+	"kNx4imVMYYTLZolQcKhmuyKIUbgUEKlpgoAtlEUR59/Apt3R+FRGnfDFsmHe/hjwCzsDX+ah2467V1BV",
+	"oofpGMHS75/tBs/uwSWe03SwPO12rGL30ViF+/oqfuHPZGCYnpOJysfLfeUfX/nHPfiHO3MN5Z4D7mFP",
+	"3gruYR+t5R4ZJsb98zCOULOxlB/4QUMsZ6k0jYgJuxyR9qEL4HIGC8ub61oyXWqmh4KiomtJOtiHdTU+",
+	"XHBUVKl2Aeq4t0MAj8LyHt/RH0ERD8QHO4W1ucgLYhR9j30lx5V4EHx/jSqXFQrZw9ojcIH5B5qWIZwz",
+	"jhOzRq4CGVVdnNvS/uYCLE24o917MjfSnlcNwDWlfH/QdHuWdYGK0Ap+AfakOo8ocflVf8hDXZu0Ff9d",
+	"bs1P4lF/WnZxWcaoW9r4eCxiNSD2DMIuwYyHWOzEpWp2+eAtjUoIpFxP6NoMicW0Eah7N0Ji10BGAXqy",
+	"RMy+KOQSZv+ZIJdB0tHPCrl0ydPWQi4xadpX/9QfCGkJhoW/GAJ1rUBcriEGfzyvVSNJKmYjPaVY6jVk",
+	"ae6C7rx8uEAPF6jbSs89Qhxg/NIwKLPjfBXk07EypHNYraI8792Atli1e1TEbKIYmHBia7mpnnnis5KN",
+	"WhHOFZJPMN3lmptfyckfkJzUC6f+WV3gATGBAGgiJyU89X6qMAbZf1ll+ORjDs7IMhlkrqnGmAO7e/LW",
+	"YZeA2GJ+gkxAcFut/Q7bayJsIWr3s5GM1/4jK6gFThLSseSY77H1FXf5Z9dU8BS7xBYBOSFI9QqK4p6G",
+	"ikpQ13yVNHBMEeYQYC7NqthyI5whHwJJVLpYoaCUn3yQmnJejvizayqfk9v7eWxWFYLq9V9jtP6QrL7c",
+	"IaunAxMrb2Vwx5ovJk+mlKStkWkBwozXbuGaLA9TvsCYY2nYNysKi34LkntflTX3XJLgsh9pRX0hsJhB",
+	"pUCJcZAyjL/NBLvWSnxXIoipqsMaRFJD5c7VUV5h4oiHO+LQRVmPoSrni7G72KgSFFNP3QWJtaRheSZF",
+	"wnQBmVKn/CME3foChC4dXCW+h+Qb8XEmMjm1Z62cUlhjcDeG8Jpa6tGngJ1JuVTrZ6GLfONEfgjyoQ1l",
+	"mgIIUPBpp5TC6Of7eBn9Tv0+gS/lQVkhD1VON/oaPynsxff3Nfjlq0vzCwa/qDCVzv34jH0UMgW6lY1C",
+	"4c5v9t9rI2SWKCjwBOJQjql801iQ+duIEhVK8LhRIhffsq984qFKB0HpZmRj7EYsVuR2zMStvvGld0Im",
+	"ColjtuOiqyNfqoxpm/iXCgH6T42C+e9RxXzYzONfyNUxNWtOXfw7sNKvZsc/VpTNJxzFbUyNYW7QivjT",
+	"YMcjTWi1YLTVCcRchp8ag0N59zMx1bfCQPmiqcwbOENFveqrtZyBvUXWRaEABhJhUYlNRIf7pFpjMXcZ",
+	"v1wpPEDKDIxLYNxjdnkGCHhFZuhcJ83piyNmJjrL7fg91hp1rk5fDSAJ5oBQs4aqQ2E2EcrHjzmEepSH",
+	"Dow3vvrLhCcuM7LJ+cIVoOmwY2+34WqBv0YNEUJBEFC1RhBsz1DkcyFUh11UojH6aiiuC0XZ/qvDMYyb",
+	"GyzGF7FruymwfGcIPJ3oFOv0zQni5PLY64x2IvExJAo8V6AAUcUfq8PbWVIlBkinvDp04/OpoxRRYFcT",
+	"HsNG4Yl1wKRQo/M65+4qndMe+S0CIEKSUYZBlIm14SghrYHfqh1RBu6tekJZ8/765O8T4XAPffI/Ptrh",
+	"q6b2kOAFOvqV8IXPqrxB/hKz8xv89448dVu55kLGDm9HjHte6kvNY2iT8VnD2LFihQI+AR1gklFQ8PoK",
+	"uglSw1alA0y18lDxIEhzvNrh9wEQnFgodTDnMi/dfDoDGKyvjI/AAah8abRWxAoyl6oKNU2SEiy3MViS",
+	"Fd4vUyegww3LxJnvSt+h88BBOthjohU8L/OPU+LRa8ygL/oKAELsha9HNeYyxWNE3+BYOBK1bjtNqizb",
+	"6DmxrxC86+Esa+jEr/Kcv4elzSkVEhU0p7lQLk8SAj03CN2nDVmPgl2CHFQ+PT+Fy7W7LUx4tCrfkbcz",
+	"k5UgNILeg/WcwZI5wvxl+Q58e71P1wGyy3BWmeO5BM7TaIA4174QEWQcdvXQ5VRYue4GTf3/uU6mryzs",
+	"Xp4tOGeeRoJS40j2wz3Oti+fdmeVheOiUA+zbYTUCst4bQNNf4Ut7exv5Gy2JZ6dmsKaUemvrd7zjR8N",
+	"Cf/VAPOHMsBkcHo/I2A0DBD5bBgvf1F3sNjdPeFdn2+Mq2S9IA+X0mA08CWWXMb8spwfyHgdSm7fXHFw",
+	"PtHiVmQ+EYqLKkEzBFS107NeJRMEWo7kWFLV/lIWcnKdN0ph9ucwMbjLEwZ4QS84+pjdpkl4p7ybAaDb",
+	"fDoRVxy/GpDLGuJxG33vsO2NpPi+YUJZoRQhjjeRxwtq+ljE0WdfQUyfixkSkJtdq6++lz+vig3n8z70",
+	"dkW0TkDpSNv6A9K62t2kgbrb+VCNrqzdHJrzgGqQ+qaYr5jrNTj3Fhb8LaaA8NmFesFYmKteAuvuXrc5",
+	"yD27ld7VoOlcUI6pknpOuAkrw36991+VoXsRG7pwlXJyj6MI7VhF5Q9PcewgP5XajKWqp5A6L6tCj7hi",
+	"E5FW0j9DwRecvS86AanbRoXJ9VRkiLvKswXWC3Q1OleRIWpcg89Vs5lhPq/VA2GzDDJboWGQjWUm/CjA",
+	"slexbT0KRbQKapGJRySHLnAaMYxg9wGvG5BJKo3N5Dis2k2F8Clsvq8COVSOS09dmaXWiuJWsPxKab9S",
+	"2u0p7QWmcsMCtKpWlP2RKC7Z0P/wKu0F+SRciTXSENGtwo6dcmkpJ0X65D7RIlx1t3plPg9dqLwxlYVw",
+	"PoJPIvHByoZb6itmEtssM+U9Bnmk/j+BPCJP/yoUfiVV9yNV5It5fJnQiyl/aPrkkwu5DD1ljAegfXKW",
+	"iLFUsl7Phw1gfm/HgxBMTzUqIZ1o0lf0RGfy2sqNVMyE3F5hOcd6q7+YpVQZV+Un+mpVTqKIpfJGUJRn",
+	"mC7JpdgfLhgPagv2FWHHKvn/MYuHC8MgExyQaEi3DwIXzgMSXswhDRIF0yAUyfT6KJHOpSOazkSIoTTN",
+	"9DvPFki9/1uTEdHibmVlpKaPYmWkg/VJgSRfEw3919gt7dlbPILZ0pE4szPLxK0Uc2AXjXT67zyVCc8B",
+	"9urTeVgSlEKqD+91qCSX8CQs15AinqsFpDjvsFeQAryvgiJpmH/tNdTQtfQD9EtLoXUAkAVazdFjQWOG",
+	"qu+Q4HXwesASMQMPhlboGqmmNWigetTLJc3ps9eCA4fLKNWjG0M4v1CYBQygz9W51959etXdLfN4YvKR",
+	"3l4UFI4ra689IP/2cVB9j8A29UJ7ldTf+P2DqCkz98F+HEctqtoXFPWq5CJdXWmMNjj83IbyYFtTXre5",
+	"7+iUf2Eszte0LF/xNI9C9+n8BiQ4IP+emG+GClgWkMpb8e91CJozeSuUMGYFjGb9VF4LnuaTxYPOrZ2y",
+	"GBWZzBet3j9/rmJixejGklBgCcgENEjH0jBupxQsyATG0PoZpgsJOP+9OkVF1QUPrZnEEPWE53yIgDkz",
+	"h/LpVKrCpbaacuQx0riK5x32VjEzKfJEzxUUlnal1Q/iPbzTkZfbqZSWsSem4uEvUXlWSWliXtcivxA8",
+	"kb/LPn3iqd56i/3GQNkxu0qNm1zt87fWECqD2u7vovCvqERKw0P7dbisq9RjVzMFw0ncLknDEj0qpkJB",
+	"8D7WZdhpyE14XO1gMOU3oGgPvFKoFfY35aOJVKJTKfPQ29lJ9YinE23y3l4cx5BUhKZf/xZG90YucoiK",
+	"1ItcUH1mr3hB2qjlsToC42lJ8EpJX5ryL3JUqifSynoLl57wO5xjxBAJEoH2uoBxueTolMawrA5qpdjl",
+	"L6DXROd6pNOm4p8887RAANJwoYvMR+cA+ga/VNo8EdjOkoKg0gE+MSKsdZjnabgIsNgRAb7xUk/0vART",
+	"Y5IkdgJ/Q4O+GvEsk8JbYf9SIq0hww2YqwNnOdT9YdAC7RP78RF8sFYqCEmCqxTsrEGNazfnaWpc0BSk",
+	"aTA0RsjID5YRmjp2FLFRmZ2fXWe6mMEQbsSCDUWq1bVhue6rSmQbLos3FWNYlN0tRL3jEpfpkSvjD+IX",
+	"mg6mHgoEh6ea29OT2hNFxFhno4kwecZznYVniYjD3c93/38AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -71,6 +71,11 @@ func Anonymous(namespace string) Caller {
 	return Caller{Actor: "anonymous", Namespace: namespace, Scopes: Scopes, IsServiceWide: true}
 }
 
+// Command returns the operator at the command line, who has the database and may do everything.
+func Command(namespace string) Caller {
+	return Caller{Actor: "command", Namespace: namespace, Scopes: Scopes, IsServiceWide: true}
+}
+
 // System returns the service itself, for what it changes of its own accord: it pauses a job after
 // failures, for example.
 func System(namespace string) Caller { return Caller{Actor: systemActor, Namespace: namespace} }

@@ -21,14 +21,16 @@ var acrossNamespaces = map[string][]string{
 		"DropOccurrence", "RecordSkipped", "CountBackfilled",
 		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CancelRuns",
 	},
-	"the caller has found the job in its namespace":                        {"ListRuns", "ListStored"},
-	"the caller has found the run, or the lease, in its namespace":         {"Release", "ListCanceledOfWorker", "ForgetLease"},
-	"the names of queues are qualified by the namespace":                   {"NextQueued", "ClaimQueued"},
-	"an instance executes the runs of all namespaces":                      {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
-	"an instance stores the runs that it has claimed, by their tokens":     {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailure"},
-	"an instance has a lease of its own, under an id that nobody is given": {"CreateLease", "RenewLease", "ExpireLease"},
-	"a duty of an instance, of which no caller sees anything":              {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs"},
-	"a command of the operator, who has the database anyway":               {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
+	"the caller has found the job in its namespace":                                      {"ListRuns", "ListStored"},
+	"the caller has found the run, or the lease, in its namespace":                       {"Release", "ListCanceledOfWorker", "ForgetLease"},
+	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued"},
+	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
+	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailure"},
+	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "ExpireLease"},
+	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs"},
+	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
+	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},
+	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},
 	"it reads no row": {"CheckTables"},
 }
 
@@ -41,7 +43,7 @@ var (
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)
-	insertOfNamespace = regexp.MustCompile(`(?s)insert into \w+ \([^)]*\bnamespace\b[^)]*\)\s*(?:values \(|select )[^;]*@namespace\b`)
+	insertOfNamespace = regexp.MustCompile(`(?s)insert into \w+ \([^)]*\bnamespace\b[^)]*\)\s*(?:values \(|select )[^;]*(?:@namespace\b|sqlc\.narg\(namespace\))`)
 )
 
 // Every statement keeps to one namespace, or is listed above. Whoever adds one has to decide.

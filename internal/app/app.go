@@ -22,6 +22,7 @@ import (
 	"punctual/internal/database"
 	"punctual/internal/executor"
 	"punctual/internal/jobs"
+	"punctual/internal/keys"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
 	"punctual/internal/namespaces"
@@ -57,6 +58,7 @@ type App struct {
 	lease     *lease.Keeper
 	poller    *poller.Poller
 	broker    *broker.Broker
+	keys      *keys.Verifier
 	announcer *notify.Announcer
 	listener  *notify.Listener
 	tokens    tokens
@@ -102,6 +104,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.keys, err = keys.NewVerifier(db.New(a.pools.api)); err != nil {
+		return nil, err
+	}
 	service := jobs.New(jobs.Config{
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Contract: contract, Targets: targets,
 		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
@@ -120,7 +125,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Known:      a.known,
 		Pool:       a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
-		AuthRequired: c.needsAuth(), AllowedHosts: c.AllowedHosts,
+		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
 	})
 	if err != nil {
 		return nil, err
@@ -209,6 +214,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.server.RegisterOnShutdown(stopServing)
 		background.Go(func() { a.broker.Run(serving) })
 		background.Go(func() { a.tokens.run(serving) })
+		background.Go(func() { a.keys.Run(drained, a.log) })
 	}
 	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
 

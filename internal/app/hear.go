@@ -19,5 +19,8 @@ func (a *App) missed() {
 	a.accessChanged()
 }
 
-// accessChanged makes everybody forget what they know of namespaces.
-func (a *App) accessChanged() { a.known.Forget() }
+// accessChanged makes everybody forget what they know of namespaces and keys.
+func (a *App) accessChanged() {
+	a.known.Forget()
+	a.keys.Forget()
+}

@@ -81,7 +81,7 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 			}
 			if m.absent {
 				p.verdict, p.status, p.in = refused, http.StatusNotFound, ""
-				if op.Responses.Status(http.StatusNotFound) == nil {
+				if strings.HasSuffix(op.Responses.Status(http.StatusNotFound).Ref, "/NamespaceNotFound") {
 					p.status = http.StatusConflict // what is gone and what never was are the same
 				}
 			}

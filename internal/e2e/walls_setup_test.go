@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,9 +21,12 @@ func (i instance) in(t *testing.T, namespace string) instance {
 	return i.with(t, http.Header{"Punctual-Namespace": {namespace}})
 }
 
-// with returns the service as a caller sees it whose requests have these headers.
-func (i instance) with(t *testing.T, header http.Header) instance {
+// with returns the service as the same caller sees it whose requests have these headers as well.
+func (i instance) with(t *testing.T, more http.Header) instance {
 	t.Helper()
+	header := http.Header{}
+	maps.Copy(header, i.header)
+	maps.Copy(header, more)
 	caller, err := client.NewClientWithResponses(i.url, client.WithRequestEditorFn(note),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			for name, values := range header {

@@ -39,6 +39,7 @@ const (
 	NotUnique          Code = executor.NotUnique
 	NeverDue           Code = "never-due"
 	InTheFuture        Code = "in-the-future"
+	InThePast          Code = "in-the-past"
 	OlderThanRetention Code = "older-than-retention"
 	TooManyOccurrences Code = "too-many-occurrences"
 	SecretKeyMissing   Code = "secret-key-missing"
