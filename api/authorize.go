@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-chi/chi/v5"
@@ -55,7 +56,8 @@ func authenticate(who *access.Authenticator, scopes operationScopes, errs errorW
 				caller, err = who.Authenticate(r.Context(), r.Header.Values("Authorization"))
 			}
 			if err == nil {
-				caller, err = caller.In(r.Header.Get(namespaceHeader))
+				// No namespace has a comma in its name, so there is none for a request that names two.
+				caller, err = caller.In(strings.Join(r.Header.Values(namespaceHeader), ","))
 			}
 			if err != nil {
 				errs.failed(w, r, err)

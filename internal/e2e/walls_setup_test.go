@@ -45,10 +45,16 @@ func twoNamespaces(t *testing.T) (blue, red instance, pool *pgxpool.Pool) {
 	t.Helper()
 	service, pool := setup(t)
 	for _, name := range []string{"blue", "red"} {
-		_, err := pool.Exec(t.Context(), `insert into namespaces (name, description) values ($1, 'of a test')`, name)
-		require.NoError(t, err)
+		makeNamespace(t, pool, name)
 	}
 	return service.in(t, "blue"), service.in(t, "red"), pool
+}
+
+// makeNamespace makes a namespace straight in the database.
+func makeNamespace(t *testing.T, db *pgxpool.Pool, name string) {
+	t.Helper()
+	_, err := db.Exec(t.Context(), `insert into namespaces (name, description) values ($1, 'of a test')`, name)
+	require.NoError(t, err)
 }
 
 // jobsPage lists jobs.
