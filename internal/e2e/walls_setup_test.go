@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
+	"punctual/internal/keys"
 )
 
 // in returns the service as a caller sees it who names a namespace.
@@ -39,15 +40,18 @@ func (i instance) with(t *testing.T, more http.Header) instance {
 	return i
 }
 
-// twoNamespaces starts a service that polls only when told to, and returns it as the callers of two
-// namespaces see it.
+// twoNamespaces starts a service that polls only when told to, and returns it as the owners of the
+// keys of two namespaces see it.
 func twoNamespaces(t *testing.T) (blue, red instance, pool *pgxpool.Pool) {
 	t.Helper()
-	service, pool := setup(t)
+	service, pool := setupWithKeys(t)
+	callers := map[string]instance{}
 	for _, name := range []string{"blue", "red"} {
 		makeNamespace(t, pool, name)
+		_, key := makeKey(t, pool, name, keys.Request{})
+		callers[name] = service.as(t, key)
 	}
-	return service.in(t, "blue"), service.in(t, "red"), pool
+	return callers["blue"], callers["red"], pool
 }
 
 // makeNamespace makes a namespace straight in the database.
