@@ -10,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"punctual/internal/access"
+	"punctual/internal/ratelimit"
 )
 
 // namespaceHeader names the namespace of a request.
@@ -44,7 +45,9 @@ func scopesOf(spec *openapi3.T) (operationScopes, error) {
 
 // authenticate finds out who calls, and in which namespace. It asks nobody for an operation that is
 // open. If who is nil, nobody has to say who they are.
-func authenticate(who *access.Authenticator, scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
+func authenticate(
+	who *access.Authenticator, attempts *ratelimit.Attempts, scopes operationScopes, errs errorWriter,
+) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if scopes[routed(r)] == open {
@@ -53,7 +56,7 @@ func authenticate(who *access.Authenticator, scopes operationScopes, errs errorW
 			}
 			caller, err := access.Anonymous(""), error(nil)
 			if who != nil {
-				caller, err = who.Authenticate(r.Context(), r.Header.Values("Authorization"))
+				caller, err = authenticateFrom(attempts, who, r)
 			}
 			if err == nil {
 				// No namespace has a comma in its name, so there is none for a request that names two.
@@ -63,8 +66,7 @@ func authenticate(who *access.Authenticator, scopes operationScopes, errs errorW
 				errs.failed(w, r, err)
 				return
 			}
-			caller.RequestID = requestID(r.Context())
-			next.ServeHTTP(w, r.WithContext(access.With(r.Context(), caller)))
+			next.ServeHTTP(w, withCaller(r, caller))
 		})
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -21,7 +23,12 @@ func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handl
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, refusal := readBody(w, r, operation(spec, r))
-			if refusal != nil {
+			switch {
+			case refusal == nil:
+			case refusal.Status == http.StatusServiceUnavailable:
+				errs.later(w, *refusal, time.Second)
+				return
+			default:
 				errs.write(w, *refusal)
 				return
 			}
@@ -47,6 +54,12 @@ func readBody(w http.ResponseWriter, r *http.Request, op *openapi3.Operation) ([
 		return nil, refusal
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	switch {
+	case errors.Is(err, errBodiesTooLarge):
+		return nil, new(problem(r.Context(), overloaded, ""))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, badBody(r, "", wrongFormat, "has not arrived in time")
+	}
 	if _, isTooLarge := errors.AsType[*http.MaxBytesError](err); isTooLarge {
 		return nil, tooLarge(r, limit)
 	}

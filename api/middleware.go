@@ -10,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
 
+	"punctual/internal/access"
 	"punctual/internal/logging"
 )
 
@@ -18,7 +19,10 @@ const requestIDHeader = "X-Request-Id"
 // acceptableRequestID matches ids of clients that are harmless in a log and in a header.
 var acceptableRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
-type requestIDKey struct{}
+type requestKey struct{}
+
+// request is what is known of a request. Who makes it is filled in by authenticate.
+type request struct{ id, actor, namespace string }
 
 // withRequestID gives each request an id: that of the client, or else a new one. The id is in the
 // headers of the response, in problems, and in each log line.
@@ -29,14 +33,27 @@ func withRequestID(next http.Handler) http.Handler {
 			id = uuid.NewString()
 		}
 		w.Header().Set(requestIDHeader, id)
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx := context.WithValue(r.Context(), requestKey{}, &request{id: id})
 		next.ServeHTTP(w, r.WithContext(logging.With(ctx, slog.String("requestId", id))))
 	})
 }
 
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+// requestOf returns what is known of a request: nothing if there is none.
+func requestOf(ctx context.Context) *request {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		return r
+	}
+	return &request{}
+}
+
+func requestID(ctx context.Context) string { return requestOf(ctx).id }
+
+// withCaller returns a request that carries its caller, whom the log names, too.
+func withCaller(r *http.Request, caller access.Caller) *http.Request {
+	known := requestOf(r.Context())
+	caller.RequestID = known.id
+	known.actor, known.namespace = caller.Actor, caller.Namespace
+	return r.WithContext(access.With(r.Context(), caller))
 }
 
 // logRequests logs each request, without its query and body, which may contain secrets. Probes are
@@ -51,8 +68,10 @@ func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 				if r.URL.Path == "/livez" || r.URL.Path == "/readyz" {
 					level = slog.LevelDebug
 				}
+				known := requestOf(r.Context())
 				log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path,
-					"status", answer.Status(), "bytes", answer.BytesWritten(), "duration", time.Since(begun))
+					"status", answer.Status(), "bytes", answer.BytesWritten(), "duration", time.Since(begun),
+					"actor", known.actor, "namespace", known.namespace)
 			}()
 			next.ServeHTTP(answer, r)
 		})

@@ -38,6 +38,7 @@ const (
 	databaseUnavailable  jobs.Code = "database-unavailable"
 	databaseOverloaded   jobs.Code = "database-overloaded"
 	tooManyRequests      jobs.Code = "too-many-requests"
+	overloaded           jobs.Code = "overloaded"
 	codeNotReady         jobs.Code = "not-ready"
 	issuerUnavailable    jobs.Code = "issuer-unavailable"
 )
@@ -86,11 +87,14 @@ var problems = map[jobs.Code]struct {
 	},
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, ""},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body must be application/json."},
-	tooManyRequests:      {http.StatusTooManyRequests, ""},
-	internalError:        {http.StatusInternalServerError, "The service failed. The request id leads to the log."},
-	databaseUnavailable:  {http.StatusServiceUnavailable, ""},
-	databaseOverloaded:   {http.StatusServiceUnavailable, ""},
-	codeNotReady:         {http.StatusServiceUnavailable, ""},
+	tooManyRequests: {
+		http.StatusTooManyRequests, "Too many keys or tokens that are not valid came from this address. Try again later.",
+	},
+	overloaded:          {http.StatusServiceUnavailable, "The instance is serving as many requests as it can. Try again."},
+	internalError:       {http.StatusInternalServerError, "The service failed. The request id leads to the log."},
+	databaseUnavailable: {http.StatusServiceUnavailable, ""},
+	databaseOverloaded:  {http.StatusServiceUnavailable, ""},
+	codeNotReady:        {http.StatusServiceUnavailable, ""},
 	issuerUnavailable: {
 		http.StatusServiceUnavailable,
 		"The identity provider cannot be reached, so its tokens cannot be verified. Try again. API keys go on working.",
@@ -192,6 +196,10 @@ func (e errorWriter) invalid(w http.ResponseWriter, r *http.Request, err error) 
 func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		e.log.DebugContext(r.Context(), "client has gone", "error", err)
+		return
+	}
+	if tooMany, ok := errors.AsType[errTooMany](err); ok {
+		e.later(w, problem(r.Context(), tooManyRequests, ""), tooMany.wait)
 		return
 	}
 	p, isExpected := problemOf(r.Context(), err)

@@ -20,6 +20,7 @@ import (
 	"punctual/internal/database"
 	"punctual/internal/jobs"
 	"punctual/internal/namespaces"
+	"punctual/internal/ratelimit"
 )
 
 // Config is what the API needs. Zero means default, except for Pool, Queues, Jobs,
@@ -48,6 +49,12 @@ type Config struct {
 	Stopping <-chan struct{}
 	// Version is the version of the service, for the served contract.
 	Version string
+	// MaxInFlight is how many requests are served at a time; others get 503. Workers that wait do
+	// not count. Default: 1000.
+	MaxInFlight int
+	// AuthFailuresPerMinute is how many credentials that are not valid an address may send in a
+	// minute. Default: 600.
+	AuthFailuresPerMinute int
 	// HealthOnly serves nothing but /livez and /readyz.
 	HealthOnly bool
 }
@@ -67,6 +74,8 @@ func New(c Config) (http.Handler, error) {
 		return nil, errors.New("api: Pool, Queues, Jobs, Namespaces and Known are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)
+	c.AuthFailuresPerMinute = cmp.Or(c.AuthFailuresPerMinute, 600)
 	if c.Check == nil {
 		c.Check = func(ctx context.Context) error { return database.Check(ctx, db.New(c.Pool)) }
 	}
@@ -87,16 +96,19 @@ func New(c Config) (http.Handler, error) {
 		ResponseErrorHandlerFunc: errs.failed,
 	})
 
+	attempts := ratelimit.NewAttempts(c.AuthFailuresPerMinute)
 	root := chi.NewRouter()
-	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, secureHeaders, answerHead)
+	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, secureHeaders, answerHead, paceBodies)
 	if c.Authenticator == nil {
 		root.Use(protectOpen(c.AllowedHosts, errs))
 	}
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {
-		r.Use(authenticate(c.Authenticator, scopes, errs), inNamespace(c.Known, scopes, errs), authorize(scopes, errs), forServiceWide(spec, errs))
-		r.Use(checkQuery(spec, errs), checkBody(spec, errs), validate(spec, errs))
+		r.Use(authenticate(c.Authenticator, attempts, scopes, errs), limitRate(limitOfKey, errs))
+		r.Use(inNamespace(c.Known, scopes, errs), limitRate(limitOfNamespace, errs))
+		r.Use(authorize(scopes, errs), forServiceWide(spec, errs), checkQuery(spec, errs), checkBody(spec, errs))
+		r.Use(boundInFlight(c.MaxInFlight, scopes, errs), validate(spec, errs))
 		if c.HealthOnly {
 			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
 			r.Get("/livez", health.GetLiveness)

@@ -1056,7 +1056,8 @@ type Problem struct {
 	// - 415: `unsupported-media-type`
 	// - 429: `too-many-requests`
 	// - 500: `internal-error`
-	// - 503: `database-unavailable`, `database-overloaded`, `not-ready`, `issuer-unavailable`
+	// - 503: `database-unavailable`, `database-overloaded`, `overloaded`, `not-ready`,
+	//   `issuer-unavailable`
 	//
 	//
 	// Example: invalid-request
@@ -2728,7 +2729,9 @@ type NotFoundApplicationProblemPlusJSONResponse Problem
 type ServiceUnavailableApplicationProblemPlusJSONResponse Problem
 
 type TooManyRequestsResponseHeaders struct {
-	RetryAfter *int
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
 }
 type TooManyRequestsApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -2847,6 +2850,12 @@ func (response ListJobs429ApplicationProblemPlusJSONResponse) VisitListJobsRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3043,6 +3052,12 @@ func (response CreateJob429ApplicationProblemPlusJSONResponse) VisitCreateJobRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3177,6 +3192,12 @@ func (response DeleteJob429ApplicationProblemPlusJSONResponse) VisitDeleteJobRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3317,6 +3338,12 @@ func (response GetJob429ApplicationProblemPlusJSONResponse) VisitGetJobResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3506,6 +3533,12 @@ func (response UpdateJob429ApplicationProblemPlusJSONResponse) VisitUpdateJobRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3695,6 +3728,12 @@ func (response BackfillJob429ApplicationProblemPlusJSONResponse) VisitBackfillJo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -3860,6 +3899,12 @@ func (response RunJob429ApplicationProblemPlusJSONResponse) VisitRunJobResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4001,6 +4046,12 @@ func (response ListJobRuns429ApplicationProblemPlusJSONResponse) VisitListJobRun
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4142,6 +4193,12 @@ func (response ListUpcoming429ApplicationProblemPlusJSONResponse) VisitListUpcom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4298,6 +4355,12 @@ func (response Heartbeat429ApplicationProblemPlusJSONResponse) VisitHeartbeatRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4438,6 +4501,12 @@ func (response ListNamespaces429ApplicationProblemPlusJSONResponse) VisitListNam
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4634,6 +4703,12 @@ func (response CreateNamespace429ApplicationProblemPlusJSONResponse) VisitCreate
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4784,6 +4859,12 @@ func (response DeleteNamespace429ApplicationProblemPlusJSONResponse) VisitDelete
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -4924,6 +5005,12 @@ func (response GetNamespace429ApplicationProblemPlusJSONResponse) VisitGetNamesp
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5097,6 +5184,12 @@ func (response UpdateNamespace429ApplicationProblemPlusJSONResponse) VisitUpdate
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5278,6 +5371,12 @@ func (response LeaseRuns429ApplicationProblemPlusJSONResponse) VisitLeaseRunsRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5418,6 +5517,12 @@ func (response GetRun429ApplicationProblemPlusJSONResponse) VisitGetRunResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5574,6 +5679,12 @@ func (response CancelRun429ApplicationProblemPlusJSONResponse) VisitCancelRunRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5757,6 +5868,12 @@ func (response CompleteRun429ApplicationProblemPlusJSONResponse) VisitCompleteRu
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -5940,6 +6057,12 @@ func (response FailRun429ApplicationProblemPlusJSONResponse) VisitFailRunRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -6123,6 +6246,12 @@ func (response ReleaseRun429ApplicationProblemPlusJSONResponse) VisitReleaseRunR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -6288,6 +6417,12 @@ func (response RetryRun429ApplicationProblemPlusJSONResponse) VisitRetryRunRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -6460,6 +6595,12 @@ func (response PreviewSchedule429ApplicationProblemPlusJSONResponse) VisitPrevie
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -7427,319 +7568,323 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17c9s29jf+VjB6nplts5RM+ZZY/eP3dRKnces4WdvZPNtVvxUkQhZqCtASpBVtx+/9NzjnAAQp6mLH",
-	"SdvdzM5sYxEEcT3Xzznnt9ZIT2daCZWbVu+3lvjIp7NUwL8vCvWKy1Qk9g9TTKc8W7R6rWOWFYrlE56z",
-	"MTxmPGeCjyaM57mYzvJW1LrlaSHsa+6n3m7UElmms1avxZWZi0wk7CCO2anKRaZ4yi5FdisydgKNopb4",
-	"KEZFLpLn9pNmNBFJkYqs3d3Z3+12W1ELP32M3ZtW75/Bt7qP/S2ppJnYr7V6rd1496Ddjdvd+Cp+2tuL",
-	"e3Hcife6+/vxT62olQlutGr1VJGm9i9TpLldh6TIeC61eiPTVBox0ioxrd5eHLV0kc8K27HWM9Nyf5+a",
-	"q6xQI57b1R/z1IioZXKeF+aFTkSrdxDHd/BLlq8bVxwfxfs/te5+3jiJw85e99nTbtdOQiatXivuHh2N",
-	"kviwncSjuP00juP2UfJUtPfG3eEu3x8dJIeiFbV+1cNT33x3HLcPhl3Rfjra443N9WhUZJlQI3vEuvdd",
-	"r+7up61XJvJs8XbsPue2OnkFZ2XFCsYx7Oy2a+2+2+q1Xh2fnp289L9cVOaaZ/L6WtjvXr54ffLy/dlJ",
-	"6+4uspfuQuSZXHPrMnhuGFc6n4iMaSUar1zsrwF+MTzm+MvSJaqdE2wVHodRO4mfxu2n3fH+lzsO7i/a",
-	"vG2P5vrtPezt7XW6e4cHS9tLh8Pt4ruT85en599v3MaLk6uLf/g9LJSS6nrlHtJemMaN667ZuK1o4YZt",
-	"fCri9tP9L36ra9u49g7GR9vewVrLZ93dyh28eH9+vs3u1S/h5Y2czeqX8I00RiQsmC7upmUxTGm/rcln",
-	"uo/lGd67ip/1Yph0N453cXm+1A7vlTvcenN6+er04qT1mba5dhcvfzx99+4BJPUSe1x5HaVhSWG3cP6F",
-	"KOmzw/323v5ut/20e/AHvoJHvYO93sF+Zzc+2ts7fBw6+eb4/P3xmd+ZYjQSIlmzN8a3uC+tvOelCg/j",
-	"7l53//CLXqp7C0O7Fenxt34r03PTb/X2d++2Fot27yEWPRpJvnz/4sXJycv7XeO7qDXjGZ+KXGSgnbwo",
-	"MmPH91srEWaUyZldoVavdTURbKDExxwbDJges3wi2CwTt1IXhs34teiw09ywkVa5UHD79Yz/qxAdu9+2",
-	"k38VIlu0opbiU9HqtUb4LVyaKbcfnfKPZ0Jd5xNYxKg1lcr93Y1a+WJm3zN5ZoUAO/gzOZV582in/KOc",
-	"FlOmiunQinNjJnMxNUwrK9rheFcMLIVew3ElYszh2HTjqDXW2ZTbnZEq39ttRS36lH2KY6a//IilyoVd",
-	"e1jwTJiZVga1wec8uRD/KoSBWdDSwVWczVI5ggO6M8v0MBXTv/4K21lVJ8dSpPVbrphUtzyVCcOnwQ0f",
-	"wQFt0fN2Rt+OWonIuUxp7ehnu4WW/0Jbu1hAE1AtpI5yrdtmytM07IKWfFqYnA2FVWRTwU3OUOuD8cKS",
-	"ZLc8PVWXdPVoL4Y6WYBqRYOAq3+Q7ItDHov2M36w294fx7x9NNo7ah/yw3E87Ca7oz0RXIZ9uw+5zFM7",
-	"xOc8YRd+nrQjfKiLvDdMubrBXSn3+v9mworD/2en1OF38KnZeYc7ga8sn7nGdWMDXLYBs8fLwLWp7I/p",
-	"tO6i1gutxqkcPfQcCLVE7WFEhWITbhg+Xj4IWaHaE27a7nn1GIQvd1qfuCVH5Zb4ua7YD6D5L0Uq8qY5",
-	"/aqHbM4NS6jB8qx+1cN2+bQ+p7+Yehdfdm72MojlacHPuN4fZzJrnBi0aZfPK1Nb6iBiOmMTnSb2ONqZ",
-	"W+12waY6E192xnDwZ3wkTj5KgyaxytwzYa+MKUYTxplv3DB//6wtsKfqEmA/QRdsLvMJyyf2QvLp7zXr",
-	"U/PS8Y/6ppcjBYaqjWDziYafmaqZIJbWQJq2Y0y1o1B2Sw3YiCtLkobi9znzfkDnOj+ZzvLFuqWwR/hX",
-	"PTRrJ6903hbQ08q5u346DGmJJb1TNpaZyX+n2V8WZraCUpfDhqvg2q1bgrDViiUI++pZpjSR6popMWdT",
-	"vmBDcS2tsMDkF14QPRNqNbMCnX8Nw4KtX8ewfAdfdlZGjDLRQN4YPQguoV2AxvlR0zY2bQ9F2zetTNV1",
-	"SXJ4zrNrkTOe2Sc8FYmjfILdiAXrt3i/FbH5RI6IHEplcq4sgdACFqyvJvxWWI6BrdzvMFS4OR32vbwV",
-	"jKcpfZ3El+oYgOnwJLE/9ZX9eK7Z5cmLi5OrX348+cflF96SZkU4PCyNmnBNPArbNJ443+DLTi/XN00X",
-	"CX4GBazIE94sI5mcp6KNHTRMikRYkCmSgI3CCz0m81IyhB2XuVkWQL70Yug3XC1+sJxjPXkdF6Cw1JfE",
-	"KjNTrhZtYj4raKqlnHBXunEM/IV9M+Uf7We/jRhXCZEglmk9ZWOdse4XF7keS6GxHxfufv+qh5E9GxFt",
-	"tM5COcORC56meg5npcMuhWADu7gDWJcBLujA6TtWx7nS+szSjQeqPUb+u0GUtjokg8OqWQq9L2+2bdO2",
-	"O+4aVHbb9QAPM5ZPuGLdeP/ZwdNDNlzkwnzqbnb3yt0k7ZSdqFzmC3alNTujQX3W3W2cJHsjn39nZQLO",
-	"MjHTWc40/Bv2PWx4aFvCVr7S2VAmCVKiB2ziRJu8bqgECbhQicg817KsLbuVeIXtUcsEH00aiZvtEcQE",
-	"OI1N3BM74ubGwBVV2vLJiBltSZs0rm+mVbpg3LBUj3hqu7XHfrhgnKVaz4Z8dNNXPEkyYQyav/RMZDzX",
-	"GZAJvAzoUETt/5vjs7O3H05e/vL67eXV5befTBSCY1Ruw2q5K5PXUtXXesav4ZJ71ye2Wl7WUaaNafvH",
-	"fklXdcGMUDnyDZpkh21e/r7KxLgw5Ab6witkRnom6gsEP9pTMZXGSHXdxE5tE7CnLavm0p0KqRVTQiRo",
-	"BMJeLQPpzTOZiy89U9yEDzJpoKAjnqYis1Me6kIlVobTSqzVzam/9lwmzQvxFq6S69qquXSPmz8BFyjR",
-	"yEq+5NI8Fnmlidpp2Fm6qXg2SBRhTq4yOltAUV8LnuaTxRp66ujodiPF/lYN1OsC0rAJfhlG4ZA9COxB",
-	"XM8DrdRcpkUmmjQjpAToTmq0VOMY2oJgRY10HF9H4uKNsImVU+xd03DdUn39icfoIDQrr4I9fV55rGG+",
-	"qb4GidPOERfHEOPMK6sBW3oe2GFe2Wv3wA0tCUFlS881WvH8Y9AN7Om3VB4YwY1YbLTrjGFkTbY9pT+f",
-	"cW+/3NxznbNXNIjPuaF+Ug2r5nR3+0+nz3lKGaCUcF8/bTt/1cPmjbQPmu3rG/cJbOx+h2TyRfcn2vqE",
-	"/gccxqiVFap5mvbBaiPa2qllhfr99u+z3C+nwFY0V7g+l0hX3yt+y2XKh+lD9dGE53y45N4518w/WN4N",
-	"96hdBJ+vMTrXJjAhkobSYVfZgvFrLtUns7dASqIVYe8rY1px/KQxhciW5iwTgRrtLNO3MhFZE3+HV9dN",
-	"famX5TUgxYGsU6Gd9VZkciyrq8SO351aymrYtRU52VxnNyB4/S6r91iigT8hxDq2WjZqG+jVJtezmV0N",
-	"u2B9BSvGUp6LrNNX9qpcoZWNbBbmgffESgHLHlA5lbmzNjXLCd5El7nv106L5ZhW4p7yG8G6sZN/DFo0",
-	"EObzqZRsN7DEXWnN7Hqwi3JAn3WfQU/Oq65D3EUyQ4AwOOWJAPOXXSy/CMEtoD1tRa2J4Amhfy5Eni3a",
-	"x+NcNECA4Gc20XPskxBTIF2HBCgA86wFwtxFrfeKF/lEZ/Lf4qGCCwEpmplf8xEaZQKuBk9N273ecIhC",
-	"scuDOXpkHSrUjdJzFTlDt22diVt98wg27255uCoLtJL6OqNEfQ2CiW5YhiZt/VKohHHliCV4dZz1/5hG",
-	"BfvTY88Fz0TG+kUc741uxAL+Ib70Qjya2l4uDPjTaHnRr0WIZEL2rLRvV27Vhw8f2nbFbKcjnovlq/Va",
-	"z+09MnbJg89Xr1Md/YY3yBSzmc5ykbwRieRXi9lDJZd8sWT3Ih1jantm8Hz5GBXlCNrQsE0Nl83pHg9W",
-	"M2M0I8tWWG9XdRJAy8iz0L7CgQCqDLfjk3Fl3YPwTPqZM1h8Rh/8IjZ7ewoH9UUYdFrlh2BXCaD7UvAk",
-	"lUo4rF0IadyL42gNftLBZC1f1kq4cDS7aauBkM8O9zdBIaPWcz66Gcs0Xb4PHyY8Z5wNqQF6WBESC4cF",
-	"j619rwL2PQBFyLR6e3dRa5bpmchyiae70q4JLlrCRMM4BAmebzaXKtHziEk1SotEqmuC6gCSesIT9I8w",
-	"nmaCJwsrKDUszvIC4GDXjwZQW2U4RLAKGz9wh2cdCHvvn/i1Kjz6Z/+SHv4qRnm4Kx9gzkBBkkTasfH0",
-	"XbCmhHuuyQi0VB4ezE2OSiTP2VSbnO0dHrKELwwQzC6L4zhc8NrujjM9RQT0YTvutuPuFQRn9BAknevw",
-	"2W7wbGn7saOmlQY0EFlAvezp9hvF5bHOBOsePY1hzACJSBPnBkMbm6U39o7MRCZ1UjsACc9FO5fTgDY4",
-	"Io6TaBpXytcPi07muMgLdC1v87naiYBVgSE0HYQXPB9NihmegwrhCMf6th61Y1kkyJZufaTxbNOFEURg",
-	"9Ba3ZKOcSjOWmWAzncrRosP+bnmM6auhSPXcCvEjXaicccO6Mdo8HaoNlXvQG5Zv3eF+SJL2ugd7h3Fc",
-	"IUtx1FJFSvp+nhWi6Za+0IqmuPg+08Wseb/gnuoxoGMAE+DxN4ZPBbu2bzIzsSvBccA9fycGU/4x+IoD",
-	"10/7ihaMATm0exoxbVfNfsVZ7U2HfeAyt1QJPpxbzScvMmUisnura2Hy9pwaIf4NVstftdZQpqlU1+3A",
-	"TBFg8bvLWPz6us0sX8jsavzvP/+33/8Yx+1+/2P3Vb//8emrn5/836az/yLT6uTjzCotEgWSOjUZZVpZ",
-	"GZua4KKO5a1w0KNvplIVuYjYRBdZZCmLXbypVvkkcv+hH+dC3HwLUpztpa+M/BjB7969TLSAvHOoKtJh",
-	"xCMMVNl48xH7ZvDD8fkgYoM3b88H337HkEI87Svb+rJQCbfMoK/abNCNugfUsv3q4tT+88lONybBsRu3",
-	"9+OdgwHeHmlyE7GM232D5yYXM9OBfs4GboBAIWhucItwtoOz9u4gmAE0ISIm84gNDs4G5fuvMold9BWr",
-	"9PLm7fn/2R2AUYX6eaNpPm02eD1AoC1Ig2Wwl8jkrUiYpStkg6hgR6yIO7MsEp2ebPCaPcH/2e7sCOwu",
-	"pvSN/8E/7Er9T8Il/cvuIv0ThpouaAn/ZyF4Bn9ZNjnRGfgcpgY24MmTl8HJgBeCU/HkCRvp6VBa6QZ4",
-	"/t/lRyng8HXYMbMEFYXXqSWJTEg0veMl7fXVIGYx6+6xJ8zurAt7syeXjyasu0dfdD/gmnfYKQpUDj03",
-	"14jHJNIxeDKIGO+r+teHOp/0GHzyyfIXsW8DsAUEI2HLnV3XtmzUV8iZFdNJArOktfowEYqNUj26MWw0",
-	"scfwyZOIcTaWH0UCZAi33GN+AIztRsHz8DIRB+PjXGR9ZR9c8xmObLlDBHWzfE7GqAQOl+vLtuuwCzET",
-	"HAiZ/duhxk1fwX0qD9RYA/ZCpHxm6CN1orcXsyNoTpeySvR2Dw42Eb0lioY4Y7CUvND2K7knbCRtN4pN",
-	"HyYCjhTdFLxLgNJmc7sXaHQYvHj75t3ZydXJS9Aw6eNDrVPBwTR3oiBirFmcyIXJ2UwbI4epCGSuDvtB",
-	"WtKN7naR8gXuhT2aQ7GwN1/mKwWMjSvyKowTbCDxyikU1dwXKoH4DNxEkQDipnR5keHSCsUAzQGVcMQL",
-	"g8cF4Gl9BSFfAdLVUn6d3YjMW22+GZydHF+e/HLy/96dXpy8HHyLJ6QqO/JVY68K6mCBw6YRUsAuQ912",
-	"C01AON96/Vwswn6d27eJl4YRmsvdaC96VceJ5G5wUSg4Uht3M4zwXP4K4oT9aD0CeztJ2MVprlePIZMD",
-	"NLwLgzk3vgINq8k9Nk6A2n4Hch0eM79ytp1lOBKc6xBfgaBQp6FtrQPUhPIy3Us51MrCu9PiV8yvQ+UU",
-	"NIn0r6zQdNJ81upRgzhpB9tauhVopWlU3KVh80yr6wic/rNMX2d8aiwntS+xGyFmBm7mVHAFroZzMYdn",
-	"hqISGE8SWEIQBNzqDHrEDOzoAsAMNCKLbBueYsuq848mlTEf8IovwlDBaGWFCvwLt42+hzLOhJepQWxj",
-	"25Nthp34MEjbhweVhh1EhJC2vMQZ7MPQVEPhqQjaJoEM3P0k+Cmdtwsl/1WIyjo4b08upvbda3lrD7Fl",
-	"oOVrZEarzIdMSIEAQq3sT/TJEaGMpbquvOv5/ljmflFgOPRNq9m1Exhp6UF2siIF8OkiTRi0hKCkgsYr",
-	"VTufiDbqtXY16YcZN25DnEwhTVULRhy68oYH7BB09bbVRdteT6eO6nq7t7fwPAySwFDmW3dgvAsqsFtQ",
-	"h2T8ADSO872E1g14H2Mn2jdi0aYTTG87LxzBxyl0QqhRtrDEiAI+7IJWOqpdDwrNcHZSQGCic8afB7jl",
-	"gx7jaoHxQCI1S8JRGNm7RKudOfa34IV1Ub8NjITClpdZ6ozbGzIuz3iEhyjRufmOQcgXoYnIGmpvJptP",
-	"dCoq5qPGEOOlgSAaVqhiaokvBB+DMjtpRT4snIzHP28i3bK0QkdIIP1KNVFjAuU1LgLC8BBR6yWYZSrs",
-	"DNPlDN7+uHmc9NaKMWX5UPAV4g4m/gIAkh0iNq0Z7UZ2qJDf7J8/2wdW1DLNmQy6B5043uvuNpnsym6a",
-	"BiLLsCO4sQ7wJl0UyhwMtNhJigZsKysSPxNJDzzdGBHIVdJXI56mbDAG/w1cBaDHYDx0TLwoZNJowyOD",
-	"f5bxBcpifs4rZQwcpVCJHXsqTMld/Loy8TGHBmvk7/UbXQ4kKtezcdvzfHYF4Vv3NPhewgAtF3l9dfXO",
-	"ow3t/QyT1zlkJmY+QBrBs0zeIm5Kqr4a8EZXxcBqfInMxCgv7YhOLeiw5wtvCwSk/qwYpnLkXOHCDq2v",
-	"ZjrLDXuG1pn9/T0Q1oYE0E2+g/3wsH37LIDto/3gWC3Y7seP5QwkhXwZg35BtWB4q0CeFh9nYpRfwg8D",
-	"JsfeQgLsucPQlb6/e8R01lcH8R6KA+KjFzDZnFuZwK7jIPDKDzpsvxuzGSd4PPBSXFwghe5K0DD7yrPq",
-	"RIxkguxXF/lIT0WvjHRI4EPOHGl3k2w+oLbDS+TPRM0dQvtmPMudB8TQboJcdiNmYKylb82KHNbwxJ4H",
-	"d0AIsGp8xz0S9k4TMZ3pXKjRov2jWDiWnwS3PSrNqrUciR32UiQF+sSE1RklCQHvCjXKC562Pf7Vihb+",
-	"1x/0sH2aVH66KFT9p0uXwaX9SmeDyApo5UPScAckI2R8JGY8EyofsG8+7L1gV/YXBq7Jj/m3JHqK4UTr",
-	"m7aE77i/wKyR8+mMDFvudyOvFQepiH1zmXOV8CxhH/ChYd1O3Im/jZh0lrxMwHUZ2Nekur5E8WHQpOEC",
-	"12sks9VDFURwuEuHpqp3by+vYKneX9Gg3x1fvXjtTZUzvkg1T0Cq9dZAbtgPl2/PcUCh3eVwt7u/36ji",
-	"lreqYlOxfKY5dq0wpFfAObX6hru2S34ES/712N7yTiPxX/JxHhwdBa4ESFezrNhP+cdT7OogXmYUAUig",
-	"meZWMuI86x7tNspiLrfAksP4NfbvsQWwWyK4hx12ciuyBWzzfKKB+AE9cGK6EUhnph1Gndkd5FbfzbLF",
-	"ElYCA3cSZo8fkgqj4QHN1J2lkVZKjIArg2V03FfuJvnzEK5DsHgl05qKfKKTyklo2ZNoxRGShr4/sX+9",
-	"Pjl+2Yrcs3fv4f/tAW1FrZcnZydXJw0ykwvnfv04e9S4LY0LGTmTJhtUcDZgodm4LlELYoneqnSBVhw7",
-	"kQoJWL7pP4oFDca2rBwQS0SXiE2PDeYTI0a/4GXf3bcH7HAfAyMtAxxyIw73O311pVkmZqklfRyRa5YD",
-	"gg0bWQ6bT2QqetVv5mB/thxFWNHeEz57emzDmnxWSvw4qjfjH/92lD37/sd//Cu7mv/6/t3LZ6dn7346",
-	"1btn/IxfzmvkZmOeqfAW79YucdNyOySNO4STPJ81HrAiSxvtMAP7xsDKFfAvM2DvL87g8uoirwOEytlD",
-	"297ODv3SGenpDuzXDgZy1ue9/2xzgq1QmiRgjx11kwx5uqRuNbIUhxsEEymYH7yC7CJ1rCAUeXEkF4ot",
-	"BM+qsz2M7+vs7W7j7EVbeBNMZgkk81KkgGOwfCNwgpcOLwwTDXwcQ5HPhVDkJrTKSt0nBlypr9AMv9Gj",
-	"tgJoshKF08ihfsDQj7rn1Y6fGxIRTa6zJegNXwEtAjzRqBE8gJnoRksOdfo9E3wp6d2zq/hZb/fIqopH",
-	"e/u78bOfrC6TwSgb/DdJswOGdBehGtNGbs4puGxKoE5+rZ6XOGql3OQXhdoidd+UfyzzJ+7B38/56EaP",
-	"x76/Q9i/CjrAfXnKP14Afoj+lKr+MrivAFnxDoAVrV7r1enFyS9vz1+clMnu5kLcJHzR9jTC3r76BJqT",
-	"N+tbkaV85nu//PH0HVhPCoNb8ArD/vwgSQ60p4c+12sZngpDaKhyc7JCvdCFwlSUWaFeS3sGAZV4duZs",
-	"4w3pMo9fXJ3+/WRVCkSv4VZFSSs/lqJYIFk4kYFuDRByItue2uJETKeB6hbgpMCveub7zzo7trRUTsVP",
-	"WtlvnBSWve88F1kK5qRilmx1Ke5WuK0akH/rfCUr8IJ3q270+t4aIUR3TRRgQz/19ncVarHSyOLSvFHb",
-	"7X1RSGA2DKqKXrlbSXzWd9PsMr7zxGr92+jyvUNqtoWpSjYx6XUfWObqd0tUb30PVZZ6V6GQq81j6K8G",
-	"FyJgK70vzl5lNKl4B48SD/dPV4jw+om8CZreNZLrje/XXrhbJu4buwhb3wVsYOOL0OyukVNseHfphbsl",
-	"zrKph7DxneM9G86NHp7bZncVlrT2rruE0+JjXh4U6fJxPvyQ1Bjd+nG/rTS+a+aHGzDgy2/cVbjn+pex",
-	"WclSN7rHkYSUPPdekOQSWQDSu8zsre00YTEbEdCes28cpWt5F7D/9S9dUrO7KPCUbDhzJBTc1UWIVdgM",
-	"e+4mHB3a+EZE5Mk79EDRHaVSqJwZLhNm9FZoi1JeWTdmstsvSxortC/wInqorhEIA5nxfALKS1NOt06z",
-	"ul0xkHQqxopt3CSl1LNhgq7dXUUcWkkJEjGWSrqYBbdHAHdENFvSYZYYskSDaRx/fLiXBTgtULTyjvrN",
-	"q+9K1OiWBHkjWBF3dcuT7uSBkuLX2fAq+aNOq1eIcnUqV2WNTWyjiQVGq+TORjJYIQANYuESe/T3uHY7",
-	"A+IVyhch5wglxvAcNZkyftDDF9D43uEPSszRJXPykY/ydOEAFoOlXR9EbGC3nQzmsN8DRpmS5LK63SC5",
-	"HcYB/+/GXqXzHsRWhWlAvMRCF3CA/9uUhT+dPP8HENS/ysZ/Atn4v0Y2/UKC4r2FrntLMTXxAfb752U/",
-	"zsf2tW7Tj2AbfgFySvikLadoRfsNIUu91oy8aDsub9YO5DK9Q6Z2TkdriWvxqUCwptCzFOzwmeBJh53m",
-	"kK+OAuEY4g874MbOdGolp4yPcpFVvH9Vr4SS15M8DeyL6yH2D4kj+kEP3/Hrxpn5vIQQVWP/BUu55AL3",
-	"0q3/x4br1yTQpp9cjcQvW2OdkWX9qazIsqJky6hargUgJvZj3zE+BGigVmUw0NIoWsfHPx1fP3sT//js",
-	"+Pl0dDb/8PHg2dtZt/3uo/nX1atu0bQbs8atWAbLV4ZBGlNKcSTgEBkuGA6/ujJbKZa5znm6aRT2KEQY",
-	"XCgSVszsue/GLI7jh37x1LzgrsDZyhAPQmZMdSYwRnIA7w780fRfJiGzHulR1z/gyEa+bA3OvT6iFXJu",
-	"CKcIx9tmA7SlEwLHqlCg+AOqxjBXzojwNcfvL09eBk0Jwxo6xgqVy9RjjkwxFQQXLsNaCMFKXbtOxkWG",
-	"gR++s8iHe5DcHLEBiFfoNCW+P+grFqRyJYArOWW9owCH3opafhiNvtof9PA96Az3VglIvQQiBKrBK9Sw",
-	"vQpuiSvitk3OF4ScWthHZMQapYJbEkuQb4INqL4aCmjQYW/vp2WQT95Ul7vuWAyUj8BXVJJylJfCFeh+",
-	"1Su+6hVf9YqvesVXvWKNAXo1o0W2WOJ6j0PmCHyVkMvEP9G9Yaock3DklvkFUZ5VNj3zsZIltV/BGBuR",
-	"cVtZxh0AE/ifiRoVDMgJnetrFI4QTYrvObjbI+sKX0S9+9yq3JmrINaQh8KqWyhsULBr7oM/QYCLSkGM",
-	"wgNqhsbNERu7+916Ec9EtI+G8WH7qdjttp+N4qR9cMD3x/u8O46Huy2X66ZWT34thOgzlgj91anCy+iX",
-	"tRCVe9XwpNosBwdPn8bx4dOj7tH+06dPj+5+XrK+PjBe5JMiRRxioCm0xkmC8E28t5bK+M+ZykdWQQ1W",
-	"ZzcqHYjlzKBMXVRGjZFTfyt1HK5DckFwm4pS3uSqCaNiYJBNqhH0GZTmXCvyB7enYo+fc5mX2LClfYeZ",
-	"N2ENuwdRQ4a4VEPiKbdiVmU3HhUaxmOxSkIaTwcgZYMUWKFVqkL0lUiNmKNGSpEePKc8Mw5+eeARmz4L",
-	"6DrM4d5hBXK4uwIUf+EPh5tytJXVBI+OxiVYn4OsuzkDWWV/KinRVq+/htAcQi8nBSz0+oHsbcRg4g5V",
-	"kez0W9OygLnO5YSCZtEK653BBYPAdAlBOYMyRPyzcNi7VXcJ7meDhc5XpPYHFQr3OJ7VeXg+BmkenpDh",
-	"sRXXzcT23oFN29Bg4ovrv2xFwC07O7+fDnF/6b3KYTcC+5ICo77n7gEkLQ/jPL9zeQzybBG5GWN1Gp7C",
-	"3b1XsjYqt7ZWEoRGjZzHVVvDbSlXtDbvKEgCscadjovWyLz09YOiOT9kMierEKbcecZ+lM9Lgy1GcZX1",
-	"NNwTArqAv4Cnc77wBfFMU7xZPUAi1debg5bhadNk31StCSUR346j0AITr/S3EOevlaCkjyLpsHqyGom5",
-	"ZyiP0opcM2BeNpvY5hbM6k2T7cPP9nB9Fs9K/AH3aXZoNhTTie4BK3mxYyeHDZZMF4NHCTt4s2SDaUha",
-	"FOYDH9TtdYPIpwFwsg7QfNCcL+jkUPJJzL+3xSbcP2LkDZb+a07qCxkgMCtfYwnBiI3Qlkd5N/xhI8vv",
-	"mGKL8bh2+gpgKVJdw8kEDwIYuDHqDua6Hx/5/YR8K4NKWcNBzbYLB2/Dktw/Z+KbUMJbzaM9dBCzboAI",
-	"WqbjI0RnmPaKYRBxoeha+SRQPlUikCd7FYVKIsZTg1WlfLIowhHbnSl4mi4iYA0SU3i7hLNL6XuWAoxo",
-	"XR5yXppMgf4aHzReYvzAvS8xlAK179gzwlWipxF5uSBBTF+hjORjvJHmUX/f4ZphxZlEF8NUmCCA1EtW",
-	"0GFfDZZMs4MO+2Cbx5Spo4BEhjzLIb/KrlMrHoeaSOXs1OuDzyY6A2B5ZSnzua6HcNkz86seVq8hpDCq",
-	"ZaScFpYBKJ2jVA5lAikznXfwjFJtyBBjlw7Mcx32ItWjG2cd81hEe6xrV/Rw7Q19cKjbm7o1udQ9wjCh",
-	"hgRPubbDhbMwlcZSnmD1emFuZKVLljiCjD/OFIVpHxhnLoGnzpCPSsUGTW6eSh4F3McMWHIYP0iPne7a",
-	"jd0p6yurvQIFsMuMw3YJpvx0Bz0/viAIwd4laHf54+m7oIkqkydNIZujEbci443hgOBfx6nCkaBEiVqN",
-	"BCQScH1CEovy251yfMdnZ8G38SDRtyFDBQ7v3cnLQZU+ispwKk5HRzKrBuBw8ymiyw2g0Rh8HhZaakKW",
-	"IMtbH0y4Ivavu4spnQOzWvULlvW6NaYctiwXfEqqLXJmJ1wtkYjDEjNJL5c1C8w757MKYtIuXMaol3zh",
-	"o9rKMuxOqva/lBFqK+K4lia4nAdnizinoArVQ6KdKr2uV278Zr8M3rkL1nqjSwya3TXvx0afWP2NLd1a",
-	"ZdU7Ukwb9niD92fphbumA7FFIsKw/V3l8GxwJfmGd7UDVj8Wl9LSwvny4YCkNfTio8bHbIPKr57RChr/",
-	"YbB7QtyHnyvPYeP5atr3hl0MN6W61PfBkPsz9wlI8rJIGTuzulATaAQrLFoaQ78rUaOt21PMGi1cokVf",
-	"CcWfi1A8AGnqj9xDnZRlB/D9xnPQnDd0iViNdbNhuwJR3CABVIzbD3EYV49Es0JL9nheDr/HUj0XWXsE",
-	"nhphP2silshrmVMOrcliNhHKlEoISnJNWfmrMzncW2el5+1/x+2jn7+hf7R//i2ODrt37vdv/7/1k9we",
-	"RxsclE9E05YC5H8FpvYf09QMv0+Ln+abI8sqyM61XOYRwIkBt7k3RDETU30L2XqCYhxVtyiS/d043gI3",
-	"+KdmNH96nvEl+UNZP6ahtowqk/3ynCyDPIj0XqY8YH+5kqsoNfjWfFZfvKZgCvp3kAjZ+WIgLvbi1Qu2",
-	"t7d3xLyNX4/HRiwVUME6RHvt3aOreA91ur/GVrlrIrf2riTPF2ABolVcBxgPrEoubzPo9c6uCbnIS5MU",
-	"rHAJkYa7DdUc+gqvO459uX7APZxv5fo/QHKvObvKPWtcmSayV56aIGLdIQni7Rw/FbOIlSzyIlOfDCko",
-	"R3YmzSonNVhoq0YiHhw7n1ceS/XU4kCRpf6zctbL4/fsKt5FKNJf4y4ev6bT5gwVS4Am30u3Bmi6i1Z8",
-	"seHAN30RVcdVHzy6gtFu88G9OJji7kOnaHuJ61NchmbdT5IJiNlGJBL013i268Db0i5L5rj1JlneaBJN",
-	"CoG59nyeYSiEPQ5vtJ4J5WyiZOsks7QzO7p8qs/fv3p1cvHL2/OTQa/EwwBR8n1D7vIkwmx+TWbV6iD7",
-	"imHSW/zC8dnZ2w81o6cENlD6WfPI0vAZz3iaipSCSY7PX5yc/fL26vXJxaBHCaCrI0P5OxxRMJTqBx7Z",
-	"tEr7V65eK2r5ibaiVjj4Rltr5WzYPzK5sgwDHYlt9hwLmVYQ34NqOMiaM4Ey8JywFPXD0dCqNE35gi4A",
-	"XMZ6ISt3P+xBYTXGx9j7oMtH3qx3jRj4df5Q8uiBNxScI5mer3KLAoQ7WS6HJ243g/S6D3AXvSuxPPWE",
-	"lQtI5IsFHsjrCOgTdi2grgUkBgUKAf9AT8CcG2fA8nXVxphIW/5b9FXpCTeCdkqDg4RBbQ1GQzOu3lSu",
-	"Zx12/v5sRVCqz0YrTV8pYcCJnggxc4UKd+OYpeJWpGZJeVkGAteXqwLwNlp1Lvj8jTCG1+RjcyNnbT1D",
-	"9aw90yAV+8ShrvRrU05QqPkSYa0DKuNr18uKp0f7B09/lwItPZZnwhI91VdUfwXLRmGIoAfyI/nYj+Me",
-	"G1CNGVe/fYBPuj02aCpIjeFrS/W66a29HhuYkZ6JSnsCI7XnMqk+mGiTt8N6KBgbZ0wb8WDU636PDX7V",
-	"Q2g51oWCdlmhqj94Nab6s1V7gl+wx4MeG2BKwcrn8eFRr+wdKKD73ISb5R8IVoU/2lFSnTBKR07pfdpY",
-	"6r89FG1L37E1QGbbVPoKFirnqWgDJq06IyzDRl1WJwrlN6qtpWkT/an+7pVPVxOnxKDAzLt2+4Y6WbTL",
-	"gjn4wK5Xc11pbLBr18z36NRteHZAhwyVzTbcGnpgP+fKW7YLxW+5hDtsh+d/Bx6oOY3azhhK+kIhGmMK",
-	"kVXerOmAtbO9beGUqzK5eqXYfHOdLyqU3QjpDOs3mVre9gh9xiAizkMq4DTbreH2QRWpBoNdUF57HexU",
-	"mjIH+SklYLfUGQWDwf9rk1GkfZoMKHs4UHBqkOrrihZbj02qrPB+vJ3ljyp7h3vznCfsYvV2eiSjfyGs",
-	"+r1lQmX8bJDaaHPpmL8VotjKIP0v29AD58cellhLHU1JTDdWfQ0tzcftn9Co/Ev75/KPzi/tFYb0iyaz",
-	"2ArInLvTKAW5YhRpiiU7yjzyVUTdFCrfUjBZFbrTVwShY280xd9XUXO7RzW2v3tPXNxWQlQjBv5tNQm2",
-	"CxQHx55lpx7LXAqwcIGHYkT7LPPm3MwwKqotiDCEsEwg/jIOCzRSMtywzF9jlNPuXnf/sB4D9thRWpWa",
-	"7d2yQCChMXztP1eh/o1MU2mc5XZ3L45aWH6k1Wv91m9lem76rd7+7l3LPTg1V1mhRjwPsRtwC1+A9ITG",
-	"asCOvx17uMd9gsCCcoMbskH7FMaX71+8ODl5CTkJGrMYZ/LaHqde6/LF65OX789OVib/3aRveOzzwwrM",
-	"b6xbafUqPF8VuEEiE4c32AgtuFddS/C40KQwl8QEijaqxEq5I2FMraJW5OrnDZAsDnyJEgwwYpcAVgIq",
-	"Eipntkf7mwMeE1ENaA4WDwKAF/hK+gqCcJyOu1WxzdrNbCxfX8GAhhu5snQqlN5dbo9I9qCMqsya4OyJ",
-	"XF03dTvpoVIQtkGA2KrGqD1ZIY4FzRwIZQGTxoOxLFtF6jiZZcqTMG+Gx+CGqUqsVFNWFQ+Ce/rKH1Wo",
-	"DWkPbz7XiFVH5RWhlPSBWjVtkIZyQ6jd/WdsKLFEVl8NQho1sEx0GtDGmnXgi8QOVWj5eqK0ZFNDYRFz",
-	"QEPlCJ259e9GTHwciZmLx6sY6qK+QquJlQ3gXWjVhNJ0xpZK7MeYqsPlrLqenb66cvvClwDBAPitpRTC",
-	"nEIrIOVr3Qlfpiiu53DrNzsMmwq2BmWUPJPCLKPKMPKq6YxsvImPHgu2PSJymyrBFbT8cn5yRWbNh1Oi",
-	"7VIWXxTqISmL59yZEH26Yrte0gR3aExVtr9DbjaXhvINbZW82IkpG4d/RS0bQ+ZcqJxXjnzR41oCWPe9",
-	"8jSviarborQyVVSuMeEqJdtYcHlF0vKrCSG9l7zbNf+qJXMuVojNOGDtLT8nfLtDz/fQyQJl+YI86AQw",
-	"XxPhuHEXLwpVL2S/FM0PuiP5MF1xtWP3Mxk0nLLlcgnY0ZQuaomBylQUeCiCaB4oXVuWKpxxSI2LeUMG",
-	"aLvyJWfRasLekymSzCCWIMtrZeW4CEt9+sqxfmmJUB+yN/J5U8Si0yPWn+UPICK9xbafFi6Kr644UuRO",
-	"2LwdY2zouKVbPpbKG0G2oeW9W5r8vYrTN0eiX3l6uQ8RpXZPbsSsqra2IMg0A+MdyHF2C7NG+vyw/QDC",
-	"AA6ZrQo8NYRejTFnX7VWpz3tWNwaK3dT2W7nJ6RKmErwTICIbZ8+StQTzAevbzAPvMnNYBKnCLg9gwsg",
-	"0hmEryhNde0dI3h1fHpm+YCjI42gkU8+5I7orjjsQXqm0hGOHrj6HCXGBhp/vJy1cIJ9OD8m+hWp4CPh",
-	"Lts43fcXJ5eDSggTKasuoLmWLAnG4V5s9AJeFGp7UKUd/afCKRvzoHxNTvogeGUpWK+1cVTrPzTWqMFC",
-	"65DXYpZiNXY4dG9OL1+dXrgsm4EZ0ApoGKZW8snV4XQSz7qcUqja27+fXJwdv4Mi742uf9u9VDDqOV9E",
-	"VqqAASAGgM0ABIB9VXX9XpCCximmy2YCuDorbTMY8QaOKPzEy5Pjl2en5/YraPtynwleYrnWN5CExbls",
-	"V5aMhj5/ePv8l6W8pKXYG1Jzb00o38S6oPVXydu25t2Lk7+9P7nEN42eCpAzXO1tbz6oEBE6Aq2oRbvW",
-	"ilqVNYcypbUFakWtcoL0B425FbX8KOyp3kbIuxCpyym2Fj9cS+TwmQSci9K22xwmQPgCLEePMd9clZHL",
-	"QSoHXdpWHLtukHtr6ONGg3ITCXMt3U3wUdF1k8t25XBKsabB0heITy7cIajOTOXXse43ug7GQQXuerog",
-	"bvrq/dWr9rMOo8ok1YovaDOFYG1vBwGfCSSOBSVk8M9MJHyUi+TnAcgPbkh9JSGRAWU2iFw4PuTLEOMc",
-	"xCTQ0jnVoyFUwTWy64xAJDRy+2ykVc6l6qtRQ+ZxlbApz27QEJtJRHZAxXipVY8JM+IzgXOAry50wRJp",
-	"ZlBjM1/hRmxwEKxP6Qz02hIFGjZQKKqG3iw5hZ6G39YXsG7c5TqfweBm1ZwWa5Nvqg7RLccWNd8Hf1qb",
-	"1mrlva4B2le4/xK+MLXEHqGvz4l3oYvPYHouErZd5SWEsthe+uqbwcX7818uTq5Ozq9O357/8vL4H5eD",
-	"byNSvJ0D2r5tdeuaN/Dp+pxnBw9yBa7Jvf3u5Pzl6fn3xH5IIAedXllx1PPESZnSgvjP+/NzfLEkiPZd",
-	"5MVSXXuXB5rHSBmHO1pRahDx53xR1f48CqUUnJtZNuqEITrPt3PWOc8biafKpe6dPar6XgVlCanOBmga",
-	"GjBjj898sqiyWVpSyx1xjVpRxdeGs/DAPvgnfXqVYH9V2rgaGBXFigZMH6dDXrt6tvMK3tJKhsfn749B",
-	"USkLY2vcbORuhLY8fvHjq9OzpYYulwnjbA55FJx8cnXxj3pbUCRDSbGGhHR+xqiFg2pFLfdZEDauLv7R",
-	"uESXNLd3mbiVYn7v6CSfZP7xyymNMG7gICwmvAvFhJ+01hRkXfa0jvOmA3AmTRXi77KsyBJbvATd1POH",
-	"G4tHLg5iO3w6hk08OIP575Fz/H6JnR9Q+OXTM/3aI19+d5mj+8COmTZGDtNQ4aNsOeCcxtlHZPUUdPar",
-	"aclQ7FmAtZTMHDPu+NbDztBlGC62Ohrp1yDitsqUSbMCHiXmmNGqqSjMiroWUavMWudtPS5dHGSJu2sM",
-	"fiA2sCwyOOx6PZwRava3wQKPNRBBAu75oEYm1ChbzHI/l1tLFiFACJjSoFLTb1ApMyhN7mSQ5VKLHXal",
-	"XcwlJ1E7Ahg0maP6SualSO6ju+iVRAvjYzEDK9eYDYosHQTI3YkXYRJp12sqFc/REDPls5nd8N5vWNB6",
-	"xTF/neezK1fD0K79quS7Ptdgmcd0nTm2TK1NhHRBqZhhm63krcTbMQQ4rc356z97F61vGUxkU9PqCH9e",
-	"j+u2xzUgGcu3/fT4/LiSq7USaYjcaokJvL96Qd4NK5VRo4rZq14hPAwN368D9jbe+SunwjdonEKN0Gh1",
-	"IxTZKSGTq71jIEFATjEyG0YhysTnLyUYDaZtA2dDXwFE0sty4LwZ8SwrlTE/13ru7HUZ2Y7i+Gn36Gj3",
-	"YP/pfnx01N3kWa84B5o9dBXN2Rv7T0vMRcWXgUBCmtZ3bLCkFQ1YLtLU9NW8UXFcjl4AuCtCesufIyse",
-	"T6yiM+Hp2Lluskxf81z01YzLDAyGeirY+7++evXq5QoNt3LY7yeZvSvygNhKlWsPNQ0gpk61As6A8CuM",
-	"dVzoIiPihnZEzKB1CfNCDyaV/llO+tgLzBiGJWIkE8EmHjdqx+NsopBTmEyiSzZ1GO0mVl/CbEOsL0nF",
-	"ROx+3hLlix9cVoytrCJGRSbzhRWXpzi8oeBZk1x5rNjxu1N2Ixbsm8GsUKNfOh2rxAL6xV9Uu0RvZ0Kd",
-	"vmQvtFJiZEmLKXyCb3u4ZyKzHMGuNJhVxvK6ANcq3FV87KOJSVPRMxdQiHXhTI8NPvoYizY0GHTYcVn5",
-	"WNkNTbWeWXWE8SSxQiS+a/fXzoPS2UNotRvUnKvcMKPZN4Pj91evHcAM9gVEBlwev5jAyCjHy4pcZFcV",
-	"aaWKjSeK68DF84n2gXyYtzDHLJLl+1AVD+jVB0rALp3zrETyu5jI8rVBGSmhszJmsow9vxGktUqFhVwT",
-	"mCYl5nlH0fTtMmVG6eiZyR/FonV3B6BJjH94qUeNhktpWKJHxVSoPIjGslJRLhR6cMHqdC0UbggYMIss",
-	"bfVaO3omFJ/JzoJPU5Tux3r5I26oYFgBycgpc5ZBsHfa5NeZuPzbmT0uT578qodPnjjF3QcvItRZKPrT",
-	"ikYnAJxbmxUAPqnYkyelcP3kCQX+wdkunSxIJ0sRWyvRV0+eZIV68oRugtWMgxIa3Blj4AvEFJ48ATHz",
-	"yROHE4HjE9QyGInOkyfstII9xTtbwipN6Xx1CfoN8wn6KclwzYEL6EInSII6YP/rgYaA05pDZuZa/nD6",
-	"0l8MkwnRaTDbrkpADuafgb1mg3pwHzdscJqI6Uznlky3fxSLQVTOzD6WyYAW6IVWt2gCNE+eoEHkFPcS",
-	"18ynW5DKikIuyeQo086Szl6SNRJfmE90KoJcom0XrkHJSosqGERnEDM6FcvxgQQkLGERIbKXekbDK0bB",
-	"XXNZYkzs2VLFFHEAJshuyX/VGbsVmQFbNOJQ3KUnHgj2aN1XDAjOjSJTzcmtyBYY94eXyIX9fTPgM9xK",
-	"qdUO/fpXK54OIh8Q+K3LfGxyK/9ZTppY2nyaGwjrwjiiAZF32OpK+FCdQtoRUQgorhumcYSZJyKVt+CH",
-	"qQR6NgZ2Bum0f+C3/BJIhh1RhqAJH9Y5FAutErb7vwd7PnYz0TQmtw+wfpdzfn0tMvb+lJmJnpseK4wd",
-	"n+XGQIRt99WgUaSxqRwJZcICd8czPpqI9m4n9vTOnnnT29mZz+cdDo87OrveoXfNztnpi5PzyxN4p4wh",
-	"8vSvFbVo91u9VtzpYiuioa1ea68Td/YgnXs+AVq9w2dy57aLxX56v7W8PlyhrvzanqJMF9eTsnDmcBH4",
-	"1DP4c8avxSBCTrZgQ51PEJuFC0jXyx5JUOrBSGVVUCwkxQalC3/wnT2B+FneUKOTjbRXfIl+gCVfzOwn",
-	"cRx9haUYTZnmFAVpLLqJ9S8Z4SJgaLhrM3fuoMYNWtJQiXjG3sjnEbTtq7GYe88wuPSxouZ3+LVwLpYu",
-	"J8YlskeoPh4JL/dAoIpdVUonWFINUE23KW4aVp2oq3ndGjzAb1zH8f5/FQKK4tPJnGEoMUqm9kBsyE29",
-	"Xv1ZpQiXs9wh5MYWLSE1ITSsrsoFGExw9eF4kYIkHVBi1VzLGv9+thsKTjgErNXZPXWw7+3GMVp7VS7Q",
-	"PhrSzl8J2bH1dwDJAyLWKiwP1nC9i1r7+OWmDv0Id57zxEUXwivdza+8V7zIJzqT/8ZUoPvx3uaXXuls",
-	"KJNEKHxjf/MbZdo7nb+ypBne3D3a/OaV1m+4Wjg2bN872GYtTilo91JktyLz8aUH28zvEvWN92VsLipW",
-	"xXTKs4Wzx2O9XyXmPreOFZ/5tb3SUJetBSafqj5DJdt6ltyB1Uo3pfX5Xt6KUIq8h5Ni2fCLci/qFX01",
-	"IFP2oBKcUMqwhMAvX/b53MEBFaATfK2/KpVDP9UPelgmSH2uk8UW94YMNZSnmO6SX/PlZOkgEnkrmGWN",
-	"Vlwq327txewInDBv3p63X12cljThfoXaVvtv7iKyelZHauS1Eonzr6MGB0IRlC9n36DGenny4uLk6pcf",
-	"T/5x+W3D6F8HHqRKjdMDP42laujrp+GNM2hMfg36ICz3MREBTgfwOWjEZHQGB4i8VlJdkykZDBYTI0a/",
-	"vBn/+Lej7Nn3P/7jX9nV/Nf3714+Oz1799Op3j3jZ/xyHpgoYKHqchDJxh3a+85IT3cmWt+YnYyAh+vW",
-	"3p3S6vpfCUW1Ce1JhnV3aeFRvQODfVB4Jlz8Bu/SYRxVC7HR6vsSadWFz3Wr11roAim7plx05fDeKirP",
-	"tCIVC6HCwkGtKPGLRlgaTSamUqF+T76t1m68H7fjbnuvexUfYYjoT7BuZYWwclgXtZBut1hWOSEc34Z1",
-	"gjqLNJp8UkyHissUoB3VHFSVvDfBwg2L0Y2AkJ4ZCGjVM0smtpac8msIlqBjRXO5g9XemvVSGuW7qnmN",
-	"MqfUeH73MXl+E7+/Kjc/0IN8uIkVbCblXT3TI746fsJK/iUEdu5C6qpzDBeqbm68+0+VNuItpI0XWo1T",
-	"ib7X/e7eVi/YY3Gl9Zk9qfjewTYr4ROSvBGJ5FfkrvrzykR4o9B0dg9BCGgxdBWqqju/yeSupHzNRz2w",
-	"7C8X9ceoIRdZGACbAnNYWdsHvSPGqpQjnSWAki7yeu8eEcrLnishgZiKmeBE7nthEFy9mCbRevRSjLhi",
-	"JpdpijWZUR+WCVXYRVMFId7YTGRSJ6DCNglh2K8TwirUbH/1YpbM5z9C5/iPUDWwUP9Dr1XkDD7V43Et",
-	"8sazEX8hTvf1eP1Rjtf3Ir/32fK66yYj1lJgP5hnIJezFxQhLHe1dLIhFcDdz2DrHE2a8uB4oyAY1QnV",
-	"5NQxn7u4r640VbCnRDlG5D7bnOURrtA9wG2oqL7MG9r5yvsyR2w5shnvya9l6sXQKBPgEt8GEL+kyCRV",
-	"aKbRoQ+xjGb9DvSbajbREjUA6NVK3EqQ8aASrobxnCXvK2PeiSngnMGzI1RlyGU5fhcqjyAzx0bYse2j",
-	"rzwTdqFLgNwPXvCfcHAEO7U5xM059OUEgm0whMkON6zkh4lVPQYV8LJUCq38Ir8Vhg18nZWBLyJlh0lu",
-	"KGeOxvT03moCcyYYFcKi7Mp952LdnYMaE+VByhBogDYWjCuxve7HR+UOjXQCyTVWJdmDKIhBoPkPsEQo",
-	"xKhEVRnE4a5rDr2+cgIJIOmKGWyeT9eCBnAf1m2X0KoM3vZDIadgd/Zg7DAZic7Khw3moUowQV8prAW6",
-	"BD/j47EY5UEddwiiJvEpYgo8m36yLvsw+sT245hNTVSmmgldoj4ge5RyOQUXO+MppOBrEprwZDy+5QpT",
-	"SNMiVUxYDVafmD2rmaweYAEJvugbrNfdu7vxHZD0wtTMFe9cBh/iEr4Xn2LKR41V80WE8ePSsKGwtzAT",
-	"hAvoELLFXvuaIQIp7LovIqFFyGxp1Gqa/vuLs7CHsvV9jVK3u2iRup+ZgepobGVm+FLCV2jSRSb4nyaN",
-	"fdX0P6+mD6cmIrFEZ04mekTVf8fFm2Dxjz+GnNnoqrmkGrSYnU5nS6Ag8FLMLOfEwBkWyELw0kLkgVnA",
-	"lfNE3MbVRCxCCyxKDz6wxlRSeA2LHOSFoBL2AAvoGBL0QH6dCQTtWYHPg8smPJumwpjecsIs4KA4Pzs4",
-	"kNx4imVMYYTLZolQcKhmuyKIUbgUEKlpgoAtlEUR59/Apt3R+FRGnfDFsmHe/hjwCzsDX+ah2467V1BV",
-	"oofpGMHS75/tBs/uwSWe03SwPO12rGL30ViF+/oqfuHPZGCYnpOJysfLfeUfX/nHPfiHO3MN5Z4D7mFP",
-	"3gruYR+t5R4ZJsb98zCOULOxlB/4QUMsZ6k0jYgJuxyR9qEL4HIGC8ub61oyXWqmh4KiomtJOtiHdTU+",
-	"XHBUVKl2Aeq4t0MAj8LyHt/RH0ERD8QHO4W1ucgLYhR9j30lx5V4EHx/jSqXFQrZw9ojcIH5B5qWIZwz",
-	"jhOzRq4CGVVdnNvS/uYCLE24o917MjfSnlcNwDWlfH/QdHuWdYGK0Ap+AfakOo8ocflVf8hDXZu0Ff9d",
-	"bs1P4lF/WnZxWcaoW9r4eCxiNSD2DMIuwYyHWOzEpWp2+eAtjUoIpFxP6NoMicW0Eah7N0Ji10BGAXqy",
-	"RMy+KOQSZv+ZIJdB0tHPCrl0ydPWQi4xadpX/9QfCGkJhoW/GAJ1rUBcriEGfzyvVSNJKmYjPaVY6jVk",
-	"ae6C7rx8uEAPF6jbSs89Qhxg/NIwKLPjfBXk07EypHNYraI8792Atli1e1TEbKIYmHBia7mpnnnis5KN",
-	"WhHOFZJPMN3lmptfyckfkJzUC6f+WV3gATGBAGgiJyU89X6qMAbZf1ll+ORjDs7IMhlkrqnGmAO7e/LW",
-	"YZeA2GJ+gkxAcFut/Q7bayJsIWr3s5GM1/4jK6gFThLSseSY77H1FXf5Z9dU8BS7xBYBOSFI9QqK4p6G",
-	"ikpQ13yVNHBMEeYQYC7NqthyI5whHwJJVLpYoaCUn3yQmnJejvizayqfk9v7eWxWFYLq9V9jtP6QrL7c",
-	"IaunAxMrb2Vwx5ovJk+mlKStkWkBwozXbuGaLA9TvsCYY2nYNysKi34LkntflTX3XJLgsh9pRX0hsJhB",
-	"pUCJcZAyjL/NBLvWSnxXIoipqsMaRFJD5c7VUV5h4oiHO+LQRVmPoSrni7G72KgSFFNP3QWJtaRheSZF",
-	"wnQBmVKn/CME3foChC4dXCW+h+Qb8XEmMjm1Z62cUlhjcDeG8Jpa6tGngJ1JuVTrZ6GLfONEfgjyoQ1l",
-	"mgIIUPBpp5TC6Of7eBn9Tv0+gS/lQVkhD1VON/oaPynsxff3Nfjlq0vzCwa/qDCVzv34jH0UMgW6lY1C",
-	"4c5v9t9rI2SWKCjwBOJQjql801iQ+duIEhVK8LhRIhffsq984qFKB0HpZmRj7EYsVuR2zMStvvGld0Im",
-	"ColjtuOiqyNfqoxpm/iXCgH6T42C+e9RxXzYzONfyNUxNWtOXfw7sNKvZsc/VpTNJxzFbUyNYW7QivjT",
-	"YMcjTWi1YLTVCcRchp8ag0N59zMx1bfCQPmiqcwbOENFveqrtZyBvUXWRaEABhJhUYlNRIf7pFpjMXcZ",
-	"v1wpPEDKDIxLYNxjdnkGCHhFZuhcJ83piyNmJjrL7fg91hp1rk5fDSAJ5oBQs4aqQ2E2EcrHjzmEepSH",
-	"Dow3vvrLhCcuM7LJ+cIVoOmwY2+34WqBv0YNEUJBEFC1RhBsz1DkcyFUh11UojH6aiiuC0XZ/qvDMYyb",
-	"GyzGF7FruymwfGcIPJ3oFOv0zQni5PLY64x2IvExJAo8V6AAUcUfq8PbWVIlBkinvDp04/OpoxRRYFcT",
-	"HsNG4Yl1wKRQo/M65+4qndMe+S0CIEKSUYZBlIm14SghrYHfqh1RBu6tekJZ8/765O8T4XAPffI/Ptrh",
-	"q6b2kOAFOvqV8IXPqrxB/hKz8xv89448dVu55kLGDm9HjHte6kvNY2iT8VnD2LFihQI+AR1gklFQ8PoK",
-	"uglSw1alA0y18lDxIEhzvNrh9wEQnFgodTDnMi/dfDoDGKyvjI/AAah8abRWxAoyl6oKNU2SEiy3MViS",
-	"Fd4vUyegww3LxJnvSt+h88BBOthjohU8L/OPU+LRa8ygL/oKAELsha9HNeYyxWNE3+BYOBK1bjtNqizb",
-	"6DmxrxC86+Esa+jEr/Kcv4elzSkVEhU0p7lQLk8SAj03CN2nDVmPgl2CHFQ+PT+Fy7W7LUx4tCrfkbcz",
-	"k5UgNILeg/WcwZI5wvxl+Q58e71P1wGyy3BWmeO5BM7TaIA4174QEWQcdvXQ5VRYue4GTf3/uU6mryzs",
-	"Xp4tOGeeRoJS40j2wz3Oti+fdmeVheOiUA+zbYTUCst4bQNNf4Ut7exv5Gy2JZ6dmsKaUemvrd7zjR8N",
-	"Cf/VAPOHMsBkcHo/I2A0DBD5bBgvf1F3sNjdPeFdn2+Mq2S9IA+X0mA08CWWXMb8spwfyHgdSm7fXHFw",
-	"PtHiVmQ+EYqLKkEzBFS107NeJRMEWo7kWFLV/lIWcnKdN0ph9ucwMbjLEwZ4QS84+pjdpkl4p7ybAaDb",
-	"fDoRVxy/GpDLGuJxG33vsO2NpPi+YUJZoRQhjjeRxwtq+ljE0WdfQUyfixkSkJtdq6++lz+vig3n8z70",
-	"dkW0TkDpSNv6A9K62t2kgbrb+VCNrqzdHJrzgGqQ+qaYr5jrNTj3Fhb8LaaA8NmFesFYmKteAuvuXrc5",
-	"yD27ld7VoOlcUI6pknpOuAkrw36991+VoXsRG7pwlXJyj6MI7VhF5Q9PcewgP5XajKWqp5A6L6tCj7hi",
-	"E5FW0j9DwRecvS86AanbRoXJ9VRkiLvKswXWC3Q1OleRIWpcg89Vs5lhPq/VA2GzDDJboWGQjWUm/CjA",
-	"slexbT0KRbQKapGJRySHLnAaMYxg9wGvG5BJKo3N5Dis2k2F8Clsvq8COVSOS09dmaXWiuJWsPxKab9S",
-	"2u0p7QWmcsMCtKpWlP2RKC7Z0P/wKu0F+SRciTXSENGtwo6dcmkpJ0X65D7RIlx1t3plPg9dqLwxlYVw",
-	"PoJPIvHByoZb6itmEtssM+U9Bnmk/j+BPCJP/yoUfiVV9yNV5It5fJnQiyl/aPrkkwu5DD1ljAegfXKW",
-	"iLFUsl7Phw1gfm/HgxBMTzUqIZ1o0lf0RGfy2sqNVMyE3F5hOcd6q7+YpVQZV+Un+mpVTqKIpfJGUJRn",
-	"mC7JpdgfLhgPagv2FWHHKvn/MYuHC8MgExyQaEi3DwIXzgMSXswhDRIF0yAUyfT6KJHOpSOazkSIoTTN",
-	"9DvPFki9/1uTEdHibmVlpKaPYmWkg/VJgSRfEw3919gt7dlbPILZ0pE4szPLxK0Uc2AXjXT67zyVCc8B",
-	"9urTeVgSlEKqD+91qCSX8CQs15AinqsFpDjvsFeQAryvgiJpmH/tNdTQtfQD9EtLoXUAkAVazdFjQWOG",
-	"qu+Q4HXwesASMQMPhlboGqmmNWigetTLJc3ps9eCA4fLKNWjG0M4v1CYBQygz9W51959etXdLfN4YvKR",
-	"3l4UFI4ra689IP/2cVB9j8A29UJ7ldTf+P2DqCkz98F+HEctqtoXFPWq5CJdXWmMNjj83IbyYFtTXre5",
-	"7+iUf2Eszte0LF/xNI9C9+n8BiQ4IP+emG+GClgWkMpb8e91CJozeSuUMGYFjGb9VF4LnuaTxYPOrZ2y",
-	"GBWZzBet3j9/rmJixejGklBgCcgENEjH0jBupxQsyATG0PoZpgsJOP+9OkVF1QUPrZnEEPWE53yIgDkz",
-	"h/LpVKrCpbaacuQx0riK5x32VjEzKfJEzxUUlnal1Q/iPbzTkZfbqZSWsSem4uEvUXlWSWliXtcivxA8",
-	"kb/LPn3iqd56i/3GQNkxu0qNm1zt87fWECqD2u7vovCvqERKw0P7dbisq9RjVzMFw0ncLknDEj0qpkJB",
-	"8D7WZdhpyE14XO1gMOU3oGgPvFKoFfY35aOJVKJTKfPQ29lJ9YinE23y3l4cx5BUhKZf/xZG90YucoiK",
-	"1ItcUH1mr3hB2qjlsToC42lJ8EpJX5ryL3JUqifSynoLl57wO5xjxBAJEoH2uoBxueTolMawrA5qpdjl",
-	"L6DXROd6pNOm4p8887RAANJwoYvMR+cA+ga/VNo8EdjOkoKg0gE+MSKsdZjnabgIsNgRAb7xUk/0vART",
-	"Y5IkdgJ/Q4O+GvEsk8JbYf9SIq0hww2YqwNnOdT9YdAC7RP78RF8sFYqCEmCqxTsrEGNazfnaWpc0BSk",
-	"aTA0RsjID5YRmjp2FLFRmZ2fXWe6mMEQbsSCDUWq1bVhue6rSmQbLos3FWNYlN0tRL3jEpfpkSvjD+IX",
-	"mg6mHgoEh6ea29OT2hNFxFhno4kwecZznYVniYjD3c93/38AAAD//w==",
+	"7L0Lc9s21jf+VTB635mnzVIy5UsSK/PM/3ESp3HrOFnb2bzbqk8FiZCFmgJUgrSi7fi7/wfnHIAgRV3s",
+	"OGm7m9mZbSyCIK7n+jvn/N4a6elMK6Fy0+r93hIf+XSWCvj3eaFecZmKxP5hiumUZ4tWr3XEskKxfMJz",
+	"NobHjOdM8NGE8TwX01neilo3PC2Efc391NuNWiLLdNbqtbgyc5GJhB3EMTtRucgUT9mFyG5Exo6hUdQS",
+	"H8WoyEXy3H7SjCYiKVKRtbs7+7vdbitq4aePsHvT6v0UfKv70N+SSpqJ/Vqr19qNdw/a3bjdjS/jJ729",
+	"uBfHnXivu78f/9iKWpngRqtWTxVpav8yRZrbdUiKjOdSqzcyTaURI60S0+rtxVFLF/mssB1rPTMt9/eJ",
+	"ucwKNeK5Xf0xT42IWibneWFe6ES0egdxfAu/ZPm6ccXxYbz/Y+v2542TeNzZ6z590u3aScik1WvF3cPD",
+	"URI/bifxKG4/ieO4fZg8Ee29cXe4y/dHB8lj0Ypav+rhiW++O47bB8OuaD8Z7fHG5no0KrJMqJE9Yt27",
+	"rld399PWKxN5tng7dp9zW528grOyYgXjGHZ227V23231Wq+OTk6PX/pfzitzzTN5dSXsdy9evD5++f70",
+	"uHV7G9lLdy7yTK65dRk8N4wrnU9ExrQSjVcu9tcAvxgec/xl6RLVzgm2Co/DqJ3ET+L2k+54/8sdB/cX",
+	"bd62R3P99j7u7e11unuPD5a2lw6H28V3x2cvT86+27iN58eX5//0e1goJdXVyj2kvTCNG9dds3Fb0cIN",
+	"2/hExO0n+1/8Vte2ce0djA+3vYO1lk+7u5U7eP7+7Gyb3atfwotrOZvVL+EbaYxIWDBd3E3LYpjSfluT",
+	"z3QfyzO8dxk/7cUw6W4c7+LyfKkd3it3uPXm5OLVyflx6zNtc+0uXvxw8u7dPUjqBfa48jpKw5LCbuH8",
+	"C1HSp4/323v7u932k+7Bn/gKHvYO9noH+53d+HBv7/HD0Mk3R2fvj079zhSjkRDJmr0xvsVdaeUdL1V4",
+	"GHf3uvuPv+ilurMwtFuRHn/vtzI9N/1Wb3/3dmuxaPcOYtGDkeSL9y9eHB+/vNs1vo1aM57xqchFBtrJ",
+	"iyIzdny/txJhRpmc2RVq9VqXE8EGSnzMscGA6THLJ4LNMnEjdWHYjF+JDjvJDRtplQsFt1/P+G+F6Nj9",
+	"tp38Vohs0Ypaik9Fq9ca4bdwaabcfnTKP54KdZVPYBGj1lQq93c3auWLmX3P5JkVAuzgT+VU5s2jnfKP",
+	"clpMmSqmQyvOjZnMxdQwraxoh+NdMbAUeg3HlYgxh2PTjaPWWGdTbndGqnxvtxW16FP2KY6Z/vIjlioX",
+	"du1hwTNhZloZ1Aaf8+Rc/FYIA7OgpYOrOJulcgQHdGeW6WEqpn/7Fbazqk6OpUjrt1wxqW54KhOGT4Mb",
+	"PoID2qLn7Yy+HbUSkXOZ0trRz3YLLf+FtnaxgCagWkgd5Vq3zZSnadgFLfm0MDkbCqvIpoKbnKHWB+OF",
+	"JclueHqiLujq0V4MdbIA1YoGAVf/INkXj3ks2k/5wW57fxzz9uFo77D9mD8ex8NusjvaE8Fl2Lf7kMs8",
+	"tUN8zhN27udJO8KHush7w5Sra9yVcq//byasOPx/dkodfgefmp13uBP4yvKZa1w3NsBlGzB7vAxcm8r+",
+	"mE7rNmq90GqcytF9z4FQS9QeRlQoNuGG4ePlg5AVqj3hpu2eV49B+HKn9YlbclhuiZ/riv0Amv9SpCJv",
+	"mtOvesjm3LCEGizP6lc9bJdP63P6L1Pv4svOzV4GsTwt+BnX++NMZo0Tgzbt8nllaksdRExnbKLTxB5H",
+	"O3Or3S7YVGfiy84YDv6Mj8TxR2nQJFaZeybslTHFaMI4840b5u+ftQX2VF0C7Cfogs1lPmH5xF5IPv2j",
+	"Zn1iXjr+Ud/0cqTAULURbD7R8DNTNRPE0hpI03aMqXYUym6pARtxZUnSUPwxZ94P6Eznx9NZvli3FPYI",
+	"/6qHZu3klc7bAnpaOXfXT4chLbGkd8rGMjP5HzT7i8LMVlDqcthwFVy7dUsQtlqxBGFfPcuUJlJdMSXm",
+	"bMoXbCiupBUWmPzCC6JnQq1mVqDzr2FYsPXrGJbv4MvOyohRJhrIG6MHwSW0C9A4P2raxqbtoWj7ppWp",
+	"ui5JDs95diVyxjP7hKcicZRPsGuxYP0W77ciNp/IEZFDqUzOlSUQWsCC9dWE3wjLMbCV+x2GCjenw76T",
+	"N4LxNKWvk/hSHQMwHZ4k9qe+sh/PNbs4fnF+fPnLD8f/vPjCW9KsCIeHpVETrolHYZvGE+cbfNnp5fq6",
+	"6SLBz6CAFXnCm2Ukk/NUtLGDhkmRCAsyRRKwUXihx2ReSoaw4zI3ywLIl14M/YarxfeWc6wnr+MCFJb6",
+	"klhlZsrVok3MZwVNtZQT7ko3joG/sG+m/KP97LcR4yohEsQyradsrDPW/eIi10MpNPbjwt3vX/Uwsmcj",
+	"oo3WWShnOHLB01TP4ax02IUQbGAXdwDrMsAFHTh9x+o4l1qfWrpxT7XHyH81iNJWh2RwWDVLofflzbZt",
+	"2nbHXYPKbrse4GHG8glXrBvvPz148pgNF7kwn7qb3b1yN0k7Zccql/mCXWrNTmlQn3V3GyfJ3sjnz6xM",
+	"wFkmZjrLmYZ/w76HDR/blrCVr3Q2lEmClOgemzjRJq8bKkECLlQiMs+1LGvLbiReYXvUMsFHk0biZnsE",
+	"MQFOYxP3xI64uTZwRZW2fDJiRlvSJo3rm2mVLhg3LNUjntpu7bEfLhhnqdazIR9d9xVPkkwYg+YvPRMZ",
+	"z3UGZAIvAzoUUfv/5uj09O2H45e/vH57cXnx7ScTheAYlduwWu7K5JVU9bWe8Su45N71ia2Wl3WUaWPa",
+	"/rFf0lVdMCNUjnyDJtlhm5e/rzIxLgy5gb7wCpmRnon6AsGP9lRMpTFSXTWxU9sE7GnLqrl0p0JqxZQQ",
+	"CRqBsFfLQHrzTObiS88UN+GDTBoo6IinqcjslIe6UImV4bQSa3Vz6q89l0nzQryFq+S6tmou3ePmT8AF",
+	"SjSyki+5NA9FXmmidhp2lm4qng0SRZiTq4zOFlDU14Kn+WSxhp46OrrdSLG/VQP1uoA0bIJfhlE4ZA8C",
+	"exDXc08rNZdpkYkmzQgpAbqTGi3VOIa2IFhRIx3H15G4eCNsYuUUe9c0XLdUX33iMToIzcqrYE+fVx5r",
+	"mG+qr0DitHPExTHEOPPKasCWngV2mFf22t1zQ0tCUNnSM41WPP8YdAN7+i2VB0ZwLRYb7TpjGFmTbU/p",
+	"z2fc2y8390zn7BUN4nNuqJ9Uw6o53d3+0+lznlIGKCXc10/bzl/1sHkj7YNm+/rGfQIbu98hmXzR/Ym2",
+	"PqH/BocxamWFap6mfbDaiLZ2almh/rj9+yz3yymwFc0Vrs8F0tX3it9wmfJhel99NOE5Hy65d8408w+W",
+	"d8M9ahfB52uMzrUJTIikoXTYZbZg/IpL9cnsLZCSaEXY+8qYVhw/aUwhsqU5y0SgRjvL9I1MRNbE3+HV",
+	"dVNf6mV5DUhxIOtUaGe9EZkcy+oqsaN3J5ayGnZlRU4219k1CF5/0OrpG5Glmi8bKbVmU64Wjocbxq0y",
+	"3kiygj7qyxcIdyA+qCurz9Y6NlbtHXH1x5+mhxKV/I0hVrrVMaK2gZ3B5Ho2s6fDLkxfwcqwlOci6/SV",
+	"JR2XaHUkG465J90gE0INGGn3CA4qQLY4wSEBOrDOfOm2tXIU3GGC/pxM0dQzG/GpYONMT5Hye+uGPxk0",
+	"/0/kB7uBPdOODmZ7Xg59xW2x8uOy71xOZe7slM0S5vrVIVnL6mpTfi1YNy4vB9jCECD2h8z5oW4EWFjy",
+	"qtMZzzttMagRU54IMJxWKETj7k8ETwg3ds5zsQKM9YH021SM3RYZ2jETkdPfsEHf7my/9Sz77/hZ/t/d",
+	"iPVLOQx+3t+1vw/stQsXZBkU5sfSfqdTOVo048NwAMGZARM1wMRMKIkPF6hZZXyc99UA/tuWIh+3J3k+",
+	"4zPZznguoLc2LcigYVq//Xc3fjZfnpf9HR7YiR3fCLvKEF0DUr43llg5jNMxnwC13mIdRJ4t2kfjXDQA",
+	"+uBnNtFz3GfCP4KuHDKAAJq3FtZ2G7XeK17kE53Jf4n7qiEEi2oWZZuv9SgTQNh5atru9YaLHSpRntL1",
+	"yNZbqGul5ypybivbOhM3+voBPFjd8sJXFmglfXMmxvoaBBPdsAxNtrcLoRLGlRN9wEfrfHlHNCrYnx57",
+	"LngmMtYv4nhvZA+v/Yf40gvxYEa4cmGAzdHyopc6ZHtrvFUVSvfhw4e2XTHb6YjnYvlqvdZze4+MXfLg",
+	"85211xVvkClmM53lInkjEskvF7P76iH5YsmKTRaDqe2ZwfPlY1SUI2hDwzY1XHaOeXRnzSjZjBNd4YtZ",
+	"1UkAFCU/YfsSBwIYUdyOT0aJdg/CM+lnzmDxGX3wi3jg7Ckc1Bdh0GmVH4JdJbj9S8GTVCrhkLMhQHkv",
+	"jqM1aGgHereMTivhgkvtpq2GNT99vL8J2By1nvPR9Vim6QoBgLMhNUC8BALc4bDgsbXvVaD7B2DWMK3e",
+	"3m3UmmV6JrJc4umutGti7iXoO4wqkoBjYXOpEj2PmFSjtEisPoTAOxCFJzxBbyfjaSZ4skA+u7Q4ywuA",
+	"g10/GsBglsFNwSps/MAtnnUg7L2f8GvVYIef/Ut6+KsY5eGufIA5k6Yh7dh4+i5YU4piqMkItFQe7M9N",
+	"TqJIzqba5Gzv8WOW8IUBgtllcRyHC17bXatSYDzD43bcbcfdSwi16mHIQ67DZ7vBs6Xtx46aVhqwfaTy",
+	"en3A7Tcqe2OdCdY9fBLDmAHglCbOqY0Wc0tv7B2ZiUzqpHYAEp6Ldi6nAW1wRBwn0Shs8vXDopM5LvIC",
+	"gSLbfK52ImBVYAhNB+EFz0eTYobnoEI4wrG+rcfgWRYJ8r5bH2k823RBQRG4sMQNeRym0oxlJtgMhO8O",
+	"+4flMaavhiLVc6tYjXShciscd2P0YDiMKprqQMhdvnWP90OStNc92HscxxWyFEctVaRkvcuzQjTd0hda",
+	"0RQX32W6mDXvF9xTPQasGyB8PJrOWOX4yr7JzMSuBEnlPX8nBlP+MfiKC5WZ9hUtGANyaPc0Ytqumv2K",
+	"M9OYDvvAZW6pEnw4t9poXmTKROTFUlfC5O05NUI0K6yWv2qtoUxTqa7agdExiKzpLkfW1NdtZvlCZlfj",
+	"f3/6337/Yxy3+/2P3Vf9/scnr35+9H+bzv6LTKvjjzOrSEoUSOrUZJRpZWVsaoKLOpY3wgEJv5lKVeQi",
+	"YhNdZJGlLHbxplrlk8j9h36cC3H9LUhxtpe+MvJjBL97sAjRAvK1o/pOhxGPMFBl443B7JvB90dng4gN",
+	"3rw9G3z7jCGFeNJXtvVFoRJumUFftdmgG3UPqGX71fmJ/eejnW5MgmM3bu/HOwcDvD3SWD0343bf4LnJ",
+	"xcx0oJ/TgRsgUAiaG9winO3gtL07CGYATYiIyTxig4PTQfn+q0xiF33FKr28eXv2f3YHoNpSP280zafN",
+	"Bq8HCJsHabAM3RSZvBGJswQJJpMKEsyKuDPLIhHCwAav2SP8n+3OjsDuYkrf+B/8w67U/yRc0r/sLtI/",
+	"YajpgpbwfxaCZ/CXZZMTnYEHcWpgAx49ehmcDHghOBWPHrGRng6llW6A5/9DfpQCDl+HHTFLUFF4nVqS",
+	"yIRERxpe0l5fDWIWs+4ee8TszrogVnty+WjCunv0RfcDrnmHnaBA5bCwc43oaiIdg0eDiPG+qn99qPNJ",
+	"j8EnHy1/Efs2AEJCaCG23Nl1bctGfYWcWTGdJDBLWqsPE6HYKNWja8NGE3sMHz2KGGdj+VEkQIZwyz2C",
+	"D0Ir3Ch4Hl4m4mB8nIusr+yDKz7DkS13iCEaLJ+TKTWBw+X6su067FzMBAdCZv92MSCmr+A+lQdqrAFJ",
+	"JVI+M/SROtHbi9khNKdLWSV6uwcHm4jeEkXDqAGwlLzQ9iu5J2wkbTeKTR8mAo4U3RS8SxBzweZ2L9Do",
+	"MHjx9s270+PL45egYdLHh1qngoNh+VhB/GezOJELk7OZNkYOUxHIXB32vbSkG8EzIuUL3At7NIdiYW++",
+	"zFcKGBtX5FUY9dtA4pVTKKqZbFQC0Va4iSIB/FzpwCazuxWKAWgHKuGIFwaPC4BN+4osc96dYSm/zq5F",
+	"5q023wxOj48ujn85/n/vTs6PXw6+xRNSlR35qrFXBXWwimLTCClgl6Fuu4UmIBxSpn4uFmG/DsTRxEvD",
+	"eOvlbrQXvarjRHI3OC8UHKmNuxnGay9/BVH/frQ+nmI7SdhFXa9XjyEvCzS8DUOzN74CDaupejZOgNo+",
+	"A7kOj5lfOdvOMhwJUBnwhCHE22loW+sANaG8TN5UDrWy8O60+BXz61A5BU0i/SsrNB03n7V6DDBO2oEw",
+	"l24FWmlWWe7nmVZXEUB4Zpm+yvjUWE5qX2LXQswM3Myp4AocZWdiDs8MxRgxniSwhCAIuNUZ9IgZ2NEF",
+	"8DdoRBbZNjzFllVXPk0qYz58HV+EoYLRygoV+BduG30PZZwJLxP92Ma2J9sMO/FBzbYPDxEPO4go3sHy",
+	"EudECQPNDQWbYwgGCWQA3iHBT+m8XSj5WyEq6+B8lbmY2nev5I09xJaBlq+RGa0yHzIhBQIItbI/0SdH",
+	"FDMg1VXlXc/3xzL3iwLDoW9aza6dwEhLPIiTFSkcVxdpwqAlhBgWNF6p2vlEtFGvtatJP8y4cRviZApp",
+	"qlowRpUob3jADkFXb1tdtO31dOqorrd7ewvPw5AnTExw4w6MdwsGdgvqkIwfgK1z/rDQugHvYyRU+1os",
+	"2nSC6W3nQ6ZgEAqEEmqULSwxovAtu6CVjmrXgwKtnJ0U8NTonPHnAW75oMe4WmB0n0jNknAUxukv0Wpn",
+	"jv09eGFdDH8DI6EkBMssdcbtDRmXZzzCQ5To3DxjEMBJ2ECyhtqbyeYTnYqK+agxYcDSQBDbLlQxtcQX",
+	"UgmAMjtpRT7JAxmPf95EumVphY6QQPqVaqLGBLFtXAQE1SI+3kswy1TYGabLGbz9YfM46a0VY8ryoeAr",
+	"xJ3Q0ThxTWtGu5EdKmQr/Oln+8CKWqY5L0n3oBPHe93dJpNd2U3TQGQZRAg31sFXpYspm4OBFjtJ0YBt",
+	"ZUXiZyLpAU4D43u5SvpqxNOUDcbgv4GrAPQYjIeOiReFTBpteGTwzzK+QFnMz3mljIGjFCqxY0+FKbmL",
+	"X1cmPubQYI38vX6jy4FE5Xo2bnuezy4hGPOOBt8LGKDlIq8vL9957LC9n2EqSoezxjwmSCN4lskbREFK",
+	"1VcD3uiqGFiNL5GZGOWlHdGpBR32fOFtgRB3MyuGqRw5eIKwQ+urmc5yw56idWZ/fw+EtSHB7ZNnsB8+",
+	"CMc+C4Jw0H5wpBZs9+PHcgaSAjiNQb+gWjC8VSBPi48zMcov4IcBk2NvIQH23GHoSt/fPWQ666uDeA/F",
+	"AfHRC5hszq1MYNdxEHjlBx22343ZjFOwC/BSXFwghe5K0DD7yrPqRIxkguxXF/lIT0WvjFtK4EPOHGl3",
+	"k2w+oLbDS+TPRM0dAnVnPMudB8TQboJcdi1mYKylb82KHNbw2J4Hd0AIfm58xz0S9k4SMZ3pXKjRov2D",
+	"WDiWnwS3PSrNqrWMpx32UiQF+sSE1RklCQHvCjXKC562PZrdihb+1+/1sH2SVH46L1T9pwuXj6n9SmeD",
+	"yApo5UPScAckI2R8JGY8EyofsG8+7L1gl/YXBq7Jj/m3JHqK4UTr67aE77i/wKyR8+mMDFvudyOvFAep",
+	"iH1zkXOV8CxhH/ChYd1O3Im/jZh0lrxMwHUZ2NekurpA8WHQpOEC12sks9VDFcRjuUuHpqp3by8uYane",
+	"X9Kg3x1dvnjtTZUzvkg1T0Cq9dZAbtj3F2/PcECh3eXxbnd/v1HFLW9VxaZi+UxzJGphSK+Ac2r1DXdt",
+	"l/wIlvzrsb3lnUbiv+TjPDg8DFwJkHxqWbGf8o8n2NVBvMwoApBAM82t5Ld62j3cbZTFXKaQJYfxa+zf",
+	"Ywtgt0RwDzsMAESwzfOJBuIH9MCJ6UYgnZl2GHVmd5BbfTfLFktYCQzDS5g9fkgqjIYHNFN3lkZaKTEC",
+	"rowYqr5yN8mfh3AdgsUrmdZU5BOdVE5Cy55EK46QNPTdsf3r9fHRy1bknr17D/9vD2grar08Pj2+PG6Q",
+	"mVxyhtcPs0eN29K4kAEUrIKzAQvNxnWJWhAZ+FalC7Ti2IlUSMDyTf/BA0Zty8oBsUR0idj02GA+MWL0",
+	"C1723X17wB7vY5izZYBDbsTj/U5fXWqWiVlqSR9HNKHlgGDDRpbD5hOZil71mznYny1HEVa094TPnh7b",
+	"sCaflRI/jurN+Ie/H2ZPv/vhn79ll/Nf3797+fTk9N2PJ3r3lJ/yi3mN3GzMGhfe4t3aJW5aboekcYdw",
+	"kuezxgNWZGmjHWZg3xhYuQL+ZQbs/fkpXF5d5HWAUDl7aNvb2aFfOiM93YH92sGw7Pq8959uTpcXSpME",
+	"7LGjbpIhT5bUrUaW4nCDYCIF84NXkF3cnRWEIi+O5EKxheBZdbaP47s6e7vbOHvRFt4Ek1kCybwUKeAY",
+	"LN8InOClwwuDvgMfx1DkcyEUuQmtslL3iQFX6is0w2/0qK0AmqxE4TRyqO8xkKvuebXjR4w/QtqzJegN",
+	"XwEtAjzRqBE8gHklR0sOdfo9E3wpheXTy/hpb/fQqoqHe/u78dMfrS6TwSgb/DdJswOGdBehGpPAbs4Q",
+	"umxKoE5+rZ6XOGql3OTnhdoiEeeUfyyzoe7B38/56FqPx76/x7B/FXSA+/KUfzwH/BD9KVX9ZXBfAbLC",
+	"oZpbr07Oj395e/biuExdORfiOuGLtqcR9vbVJ9Ccih1CSPjM937xw8k7sJ4UBrfgFQbx+kGSHGhPD32u",
+	"1zI8FYbQUOXmZIV6oQuFiWWzQr2W9gwCKvH01NnGG5LfHr24PPnH8aqEpl7DrYqSVn4sRbFAsnAiA90a",
+	"IOREtj21xYmYTgPVLcBJgV/1zPenOju2tFROxY9a2W8cF5a97zwXWQrmpGKWbHUpble4rRqQf+t8JSvw",
+	"grerbvT63hohRLdNFGBDP/X2txVqsdLI4pI2UtvtfVFIYDYMqopeuV1JfNZ30+wyvvXEav3b6PK9RWq2",
+	"halKNjHpdR9Y5uq3S1RvfQ9VlnpboZCrzWPorwYXImArvS/OXmU0qXgHjxL3909XiPD6ibwJmt42kuuN",
+	"79deuF0m7hu7CFvfBmxg44vQ7LaRU2x4d+mF2yXOsqmHsPGt4z0bzo0entlmtxWWtPauu/Tx4mNeHhTp",
+	"suve/5DUGN36cb+tNL5t5ocbMODLb9xWuOf6l7FZyVI3useRhJQ8906Q5BJZANK7zOyt7TRhMRsR0J6z",
+	"bxyla3kbsP/1L11Qs9so8JRsOHMkFNzWRYhV2Ax77jC+ypDJKSLy5B16oOiOUilUzgyXCTN6K7RFKa+s",
+	"GzPZ7ZcljRXaF3gRPVTXCISBzHg+AeWlKUNjp1ndrhhIOhVjxTZuklLq2TBB1+62Ig6tpASJGEslXcyC",
+	"2yOAOyKaLekwSwxZosE0jj/e38sCnBYoWnlH/ebVdyVqdEuCvBGsiLu65Ul38kBJ8etseJX8UafVK0S5",
+	"OpWrssYmttHEAqNVcmcjGawQgAaxcIk9+ntcu50B8Qrli5BzhBJjeI6aTBnf6+ELaHzn8Acl5uiSOf7I",
+	"R3m6cACLwdKuDyI2sNtOBnPY7wGjvGdyWd1ukNwexwH/78ZepfMexFaFaUC8xEIXcID/05SFv5w8/ycQ",
+	"1L/Kxn8B2fg/Rjb9QoLinYWuO0sxNfEB9vvnZT/Ox/aVbtOPYBt+AXJK+KQtp2hF+x0hS73WjLxoOy4L",
+	"3g5kJr5FpnZGR2uJa0H+Dp2xmdCzFOzwmeBJh53kkH2SAuEY4g874MbOdGolp4yPcpFVvH9Vr4SSV5M8",
+	"DeyL6yH294kj+l4P3/Grxpn5LKMQVWP/BUu55AL30q3/x4br1yTQpp9cW8gvW2PVoGX9qayvtKIA06ha",
+	"fAkgJvZjzxgfAjRQqzIYaGkUraOjH4+unr6Jf3h69Hw6Op1/+Hjw9O2s23730fx2+apbNO3GrHErlsHy",
+	"lWGQxpRSHAk4RIYLhsOvrsxWimWuc55uGoU9ChEGF4qEFTN77rsxi+P4vl88MS+4K1e4MsSDkBlTnQmM",
+	"kRzAuwN/NP2XScisR3rU9Q84spEvQoVzr49ohZwbwinC8bbZAG3phMCxKhQo/oCqMcwVJyN8zdH7i+OX",
+	"QVPCsIaOsULlMvWYI1NMBcGFy7AWQrBS166TcZFh4IfvLPLhHiQ3R2wA4hU6TYnvD/qKBYmZCeBKTlnv",
+	"KMCht6KWH0ajr/Z7PXwPOsOdVQJSL4EIgWrwCjXsSh4lxG2bnC8IObWwj8iINUoFtySWIN8EG1B9NRTQ",
+	"oMPe3k3LIJ+8qS533bEYKB+Br6gk5SgvhSvQ/apXfNUrvuoVX/WKr3rFGgP0akaLbLHE9R6FzBH4KiGX",
+	"iX+ie8NUOSbhyC3zC6I8q2x65mMlS2q/gjE2IuO2sow7ACbwPxM1KhiQ4T3XVygcIZoU33NwtwfWFb6I",
+	"eve5VblTVw+wIQ+FVbdQ2KBg19wHf4IAF5WCGIUH1AyNmyM2dve79ZK8iWgfDuPH7Sdit9t+OoqT9sEB",
+	"3x/v8+44Hu62XK6bn6oVg9dCiD5jwd9fnSq8jH5ZC1G5U0VeqrR0cPDkSRw/fnLYPdx/8uTJ4e3PS9bX",
+	"e8aLfFKkiEMMNIXWOEkQvon31lIZ/zlT+cgqqMHq7EalA7GcGRSdjMqoMXLqb6WOw3VIzgluU1HKm1w1",
+	"YVQMDLJJNYI+g0K7a0X+4PZU7PFzLvMSG7a07zDzJqxh9yBqyBCXakg85VbMquzGo0LDeCxWSUjj6QCk",
+	"bJAC6y1LVYi+EqkRc9RIKdKD55RnxsEvDzxi0+ewXYc53HtcgRzurgDFn/vD4aYcbWU1waOjcQnW5yDr",
+	"bs5AVtmfSkq01euvITSH0MtJAQu9fiB7GzGYuENVJDv91rQsYK5zOaGgWbTCemdwwSAwXUJQzqAMEf8s",
+	"HPZ21V2C+9lgofP15f1BhTJcjmd17p+PQZr7J2R4aMV1M7G9c2DTNjSY+OL6L1sRcMvOzu6mQ9xdeq9y",
+	"2I3AvqTAqO+5ewAlCMI4z2cuj0GeLSI3Y6w1xVO4u3dK1kbFE9dKgtCokfO42om4LeWK1uYdBUkg1rjT",
+	"cdEamZe+ulc054dM5mQVwpQ7T9kP8nlpsMUorrI6jntCQBfwF/B0zhe+vKVpijerB0ik+mpz0DI8bZrs",
+	"m6o1oSTi23EUWmDilf4W4vy1EpT0USQdVk9WIzH3DOVRWpFrBszLZhPb3IJZvWmyffjZPl6fxbMSf8B9",
+	"mh2aDcV0onvASl7syMlhgyXTxeBBwg7eLNlgViTcdmdsULfXDSKfBsDJOkDzQXM+p5Pj8mBD/r0tNuHu",
+	"ESNvsJBnc1JfyACBWfkaC4JGbIS2PMq74Q8bWX7HFFuMx7XTVwBLkeoKTiZ4EMDAjVF3MNf9+NDvJ+Rb",
+	"GVSKlA5qtl04eBuW5O45E9+EEt5qHu2hg5h1A0TQMh0fITrDtFcMg4gLRdfKJ4HyqRKBPNmrKFQSMZ4a",
+	"rBHnk0URjtjuTMHTdBEBa5CYwtslnF1K37MUYETrcp/z0mQK9Nf4oPES4wfufImhsK99x54RrhI9jcjL",
+	"BQli+gplJB/jjTSP+nuGa4b1oxJdDFNhggBSL1lBh301WDLNDjrsg20eU6aOAhIZ8gyrkuw6teJhqIlU",
+	"zk69PvhsojMAlleWMp/regiXPTO/6mH1GkIKo1pGymlhGYDSOUrlUPSTMtN5B88o1YYMMXbpwDzXYS9S",
+	"Pbp21jGPRbTHunZFH6+9ofcOdXtTtyaXukcYJtSQ4CnXdrhwFqbSWMoTrF4vzI2sdMkSR5Dxx5miMO0D",
+	"48wl8NQZ8lGp2KDJzVPJo4D7mAFLDuMH6bHTXbuxO2V9ZbVXoAB2mXHYLsGUn+6g58cXBCHYuwTtLn44",
+	"eRc0UWXypClkczTiRmS8MRwQ/Os4VTgSlChRq5GARAKuT0hiUX67U47v6PQ0+DYeJPo2ZKjA4b07fjmo",
+	"0kdRGU7F6ehIZtUAHG4+RXS5ATQag8/CsmlNyBJkeeuDCVfE/nV3MaVzYFarfsGyXrfGlMOW5YJPSbVF",
+	"zuyEqyUS8bjETNLLZc0C8875rIKYtHOXMeolX/ioNlOYGQSqeKna/1JGqK2I41qa4HIenC3inIKacveJ",
+	"dqr0ul658Zv9MnjnNljrjS4xaHbbvB8bfWL1N7Z0a5U1LEkxbdjjDd6fpRdumw7EFokIw/a3lcOzwZXk",
+	"G97WDlj9WFxISwvny4cDktbQiw8aH7MNKr96Rito/PvB7glxH36uPIeN56tp3xt2MdyU6lLfBUPuz9wn",
+	"IMnLkoPsFIsPLYNGsF6qpTH0uxI12ro9xazRwiVa9JVQ/LUIxT2Qpv7I3ddJWXYA3288B815Q5eI1Vg3",
+	"G7YrEMUNEkDFuH0fh3H1SDQrtGSP5+XweyzVc5G1R+CpEfazJmKJvIISZlZVmyxmE6FMqYSgJNeUlb86",
+	"k8d766z0vP2vuH348zf0j/bPv8fR4+6t+/3b/2/9JLfH0QYH5RPRtKUA+R+Bqf3nNDXD79Lix/nmyLIK",
+	"snMtl3kAcGLAbe4MUczEVN9Atp6gGEfVLYpkfzeOt8AN/qUZzV+eZ3xJ/lDWj2moLaPKZL88J8sgDyK9",
+	"lykP2F8u5SpKDb41n9UXrymYgv4VJEJ2vhiIiz1/9YLt7e0dMm/j1+OxEUsFVLAO0V579/Ay3kOd7m+x",
+	"Ve6ayK29K8nzBViAaBXXAcYDq5LL2wx6vbNrQi7y0iQFK1xCpOFuQzWHvsLrjmNfrh9wB+dbuf73kNxr",
+	"zq5yzxpXponslacmiFh3SIJ4O8dPxSxiJYu8yNQnQwrKkZ1Ks8pJDRbaqpGIB8fO55XHUj21OFBkqT9V",
+	"znp5/J5exrsIRfpb3MXj13TanKFiCdDke+nWAE230YovNhz4pi+i6rjqg4eXMNptPrgXB1Pcve8UbS9x",
+	"fYrL0Ky7STIBMduIRIL+Gs92HXhb2mXJHLfeJMsbTaJJITDXns8zDGXtx+GN1jOhnE2UbJ1klnZmR5dP",
+	"9fn7V6+Oz395e3Y86JV4GCBKvm/IXZ5EmM2vyaxaHWRfMUx6i184Oj19+6Fm9JTABko/ax5ZGj7jGU9T",
+	"kVIwydHZi+PTX95evj4+H/QoAXR1ZCh/hyMKhlL9wAObVmn/ytVrRS0/0VbUCgffaGutnA37RyZXlmGg",
+	"I7HNnmMh0wrie1ANB1lzJlAGnhOWon44GlqVpilf0AWAy1gvZOXuhz0orMb4EHsfdPnAm/WuEQO/zh9K",
+	"Hj3whoJzJNPzVW5RgHAny+XwxM1mkF73Hu6idyWWp56wcgGJfLHAA3kdAX3CrgTUtYDEoEAh4B/oCZhz",
+	"4wxYvq7aGBNpy3+Jvio94UbQTmlwkDCorcFoaMbVm8r1rMPO3p+uCEr12Wil6SslDDjREyFmrlDhbhyz",
+	"VNyI1CwpL8tA4PpyVQDeRqvOOZ+/EcbwmnxsruWsrWeonrVnGqRinzjUlX5tygkKNV8irHVAZXztelnx",
+	"9HD/4MkfUqClx/JMWKKn+orqr2DZKAwR9EB+JB/7cdxjA6ox42rqD/BJt8cGTQWpMXxtqV43vbXXYwMz",
+	"0jNRaU9gpPZcJtUHE23ydlgPBWPjjGkjHox63e+xwa96CC3HulDQLitU9QevxlR/tmpP8Av2eNBjA0wp",
+	"WPk8Pjzslb0DBXSfm3Cz/APBqvBHO0qqE0bpyCm9T3vEle1vKNqWvmNrgMy2qfQVLFTOU9EGTFp1RliG",
+	"jbqsThTKb1RbS9Mm+lP93SufriZOiUGBmXft9g11smiXBXPwgV2v5rrS2GDXrpnv0anb8OyADhkqm224",
+	"NfTAfs6Vt2wXit9wCXfYDs//DjxQcxp19S87fyjwSysjjSlEVumqphTWDvu2lVQuy2zrlerzzYW/qHJ2",
+	"I8YzLOhkaoncI3Qig8w4D8mCU3W3xt8HZaUaLHhBve11OFRpyqTkJ5SR3ZJrlBQG/69NVpL2STKgdOJA",
+	"0qlBqq8qam09WKmywvvxdqZAKvUd7s1znrDz1dvpoY3+hbAM+JYZlvGzQa6jzbVk/l6IYisL9W+2oUfS",
+	"jz1OsZZLmrKabiwDG5qej9o/opX5l/bP5R+dX9orLOvnTXayFRg6d8lRLHLVKdIUa3iUieWrELsplMKl",
+	"6LIqlqevCFPH3mgKyK/C6HYPa3LA7h2BcltJVY2g+LfVrNguchw8fZa/enBzKdHCBR6KEe2zzJuTNcOo",
+	"qNgg4hLCuoH4yzis2EjZccO6f41hT7t73f3H9aCwhw7bqhRx75YVAwme4YsBupL1b2SaSuNMubt7cdTC",
+	"eiStXuv3fivTc9Nv9fZ3b1vuwYm5zAo14nkI5oBb+ALEKbReA5j87djjP+4SFRbUH9yQHtrnNL54/+LF",
+	"8fFLSFLQmNY4k1f2OPVaFy9eH798f3q8MhvwJgXEg6HvV3F+YyFLq2jh+argDxKZOADCRqzBnQpdgguG",
+	"JoXJJSZQxVElVuwdCWNqJbYiV1BvgGRx4GuWYMQRuwD0ElCRUFuzPdrfHBKZiGpAc7CaECC+wHnSVxCV",
+	"45Terapv1m5mYz37Cig03MiVtVShFu9ye4S2B3VVZdaEb0/k6kKq20kPlQqxDQLEVkVH7ckKgS1o90Bs",
+	"C9g47g1u2Sp0x8ksU56EiTQ8KDfMXWKlmrLMeBDt01f+qEKxSHt487lG8Dpqs4itpA/UymuDNJQbgvHu",
+	"P2VDiTWz+moQ0qiBZaLTgDbWzAVfJJioQsvXE6UlIxsKi5gUGkpJ6Mytfzdi4uNIzFyAXsVyF/UVmlGs",
+	"bADvQqsm2KazvlSCQcZULi5n1fXs9NWl2xe+hBAGBHAtxxAmGVqBMV/rX/gyVXI9h1u/2WEcVbA1KKPk",
+	"mRRmGWaGoVhNZ2TjTXzw4LDtIZLblA2uwOeXE5YrsnPenxJtl8P4vFD3yWE8586m6PMX2/WSJrhDYyq7",
+	"/Qy52VwaSkC0VTZjJ6ZsHP4ltWyMoXOxc1458lWQaxlh3ffK07wmzG6LWstUYrnGhKuUbGMF5hVZzC8n",
+	"BP1ecnfXHK6WzLngITbjAL63/JwA7w5O30OvC9TpCxKjE+J8Tcjjxl08L1S9sv1SeD/ojuTUdNXWjtzP",
+	"ZNBwypZLLmBHU/qsJUYuU5XgoQjCe6CWbVm7cMYhVy4mEhmgMcvXoEWrCXtPtkkyg1iCLK+UleMirP3p",
+	"S8n6pSVC/Zi9kc+bQhidHrH+LH8AEekttv20+FF8dcWRIv/C5u0YY0PHLd3ysVReC7INLe/d0uTvVK2+",
+	"OTT90tPLfQgxtXtyLWZVtbUFUacZWPNAjrNbmDXS5/vtBxAG8NBsVfGpIRZrjEn8qsU77WnHatdYypvq",
+	"eDvHIZXGVIJnAkRs+/RBwqBgPnh9g3ngTW5GlzhFwO0ZXACRziCeRWkqdO8Ywaujk1PLBxwdaUSRfPIh",
+	"d0R3xWEP8jWVnnF0ydXnKDFY0Pjj5ayFE+zDOTbR0UgVIAmI2cbpvj8/vhhUYppIWXURzrXsSTAO92Kj",
+	"W/C8UNujLO3oPxVf2ZgY5Wu20nvhLUvBeq2No1oQorFoDVZeh0QXsxTLs8Ohe3Ny8erk3KXdDMyAVkDD",
+	"uLWST66Or5N41uWUYtfe/uP4/PToHVR9b8QC2O6lglHP+SKyUgUMAEEBbAaoAOyrquv3gpw0TjFdNhPA",
+	"1Vlpm8EQOPBM4SdeHh+9PD05s19B25f7TPASy7W+hqwszoe7soY09Pn92+e/LCUqLcXekJp7a0L5JhYK",
+	"rb9K7rc1754f//398QW+afRUgJzhinF780GFiNARaEUt2rVW1KqsOdQtrS1QK2qVE6Q/aMytqOVHYU/1",
+	"NkLeuUhdkrG1gOJaZofPJOCcl7bd5rgBAhxgfXoMAueqDGUOcjvo0rbi2HWD3FuDIzcalJtImGvpboIP",
+	"k66bXLarj1OKNQ2WvkB8cvEPQblmqseOhcDRdTAOSnLX8wdx01fvL1+1n3YYlSqploBBmylEb3s7CPhM",
+	"IJMsKCGDnzKR8FEukp8HID+4IfWVhMwGlOogcvH5kEBDjHMQk0BL51SghmAGV8iuM0KV0Mjts5FWOZeq",
+	"r0YNqchVwqY8u0ZDbCYR6gEl5KVWPSbMiM8EzgG+utAFS6SZQdHNfIUbscFBsD7HM9BrSxRo2EChqDx6",
+	"s+QUehp+X1/RunGX63wGo51Vc56sTb6pOma3HFvUfB/8aW1aq5X3uoZwX+H+S/jC1DJ9hL4+J96FLj6D",
+	"+bpI2HalmBDbYnvpq28G5+/Pfjk/vjw+uzx5e/bLy6N/Xgy+jUjxdg5o+7bVrWvewCfrk6Ad3MsVuCYZ",
+	"97vjs5cnZ98R+yGBHHR6ZcVRzxMnZY4L4j/vz87wxZIg2neRF0t15V0eaB4jZRzuaEWpQQig80VV+/Ow",
+	"lFJwbmbZqBOGcD3fzlnnPG8kniqXunf2qOp7Fdgl5D4boGlowIw9PvPJospmaUktd8Q1akUVXxvOwiP9",
+	"4J/06VWC/WVp42pgVBQ8GjB9nA557erpzysATCsZHp29PwJFpayUrXGzkbsR/PLoxQ+vTk6XGrrkJoyz",
+	"OSRWcPLJ5fk/621BkQwlxRo00vkZoxYOqhW13GdB2Lg8/2fjEl3Q3N5l4kaK+Z3DlXzW+YevrzTCQIKD",
+	"sLrwLlQXftRaU6F12dM6zpsOwKk0Vcy/S7siS7DxEpZTz+9vLB65wIjtAOsYR3HvlOZ/RBLyu2V6vkcl",
+	"mE9P/WuPfPndZY7uIz1m2hg5TEOFj9LngHMaZx+R1VPQ2a/mKUOxZwHWUjJzzLjjW/c7Qxdh/Njq8KRf",
+	"gxDcKlMmzQp4lJhjiqumKjErCl1ErTKNnbf1uPxxkDbutjEagtjAssjgwOz1+EYo4t8GCzwWRQQJuOej",
+	"HJlQo2wxy/1cbixZhIghYEqDSpG/QaXuoDS5k0GWay922KV2QZicRO0IcNFkjuormZciuQ/3olcSLYwP",
+	"zgysXGM2KLJ0EEB5J16ESaRdr6lUPEdDzJTPZnbDe79jhesVx/x1ns8uXVFDu/arsvH65INlYtN15tgy",
+	"1zYR0gXlZoZttpK3Em/HEPG0Ngmw/+xttL5lMJFNTasj/Hk90Nse14BkLN/2k6Ozo0ry1kroIXKrJSbw",
+	"/vIFeTesVEaNKmavesnwMFZ8vw7Y23jnL50K36BxCjVCo9W1UGSnhNSu9o6BBAFJxshsGIUoE5/QlGA0",
+	"mMcNnA19BRBJL8uB82bEs6xUxvxc68m016VoO4zjJ93Dw92D/Sf78eFhd5NnveIcaPbQVTRnb+w/KTEX",
+	"FV8GAglpWs/YYEkrGrBcpKnpq3mj4rgczgBwV4T0lj9HVjyeWEVnwtOxc91kmb7iueirGZcZGAz1VLD3",
+	"f3v16tXLFRpu5bDfTTJ7V+QBsZUq1x5qGkBMnWoFnAHhVxj8uNBFRsQN7YiYUusC5oUeTKoFtJwFsheY",
+	"MQxLxEgmgk08btSOx9lEIckwmUSXbOow2k2svoTZhlhfkoqJ2P28JcoXP7isGFtZRYyKTOYLKy5PcXhD",
+	"wbMmufJIsaN3J+xaLNg3g1mhRr90OlaJBfSLv6h2id7OhDp5yV5opcTIkhZT+Izf9nDPRGY5gl1pMKuM",
+	"5VUBrlW4q/jYhxeTpqJnLsIQC8WZHht89EEXbWgw6LCjshSyshuaaj2z6gjjSWKFSHzX7q+dB+W3h1hr",
+	"N6g5V7lhRrNvBkfvL187gBnsC4gMuDx+MYGRUdKXFcnJLivSShUbTxTXgYvnE+0j+zCRYY5pJcv3oUwe",
+	"0KsPlJFdOudZieR3QZLla4MydEJnZRBlGYx+LUhrlQoruyYwTcrU847C69tlDo3S0TOTP4hF6/YWQJMY",
+	"EPFSjxoNl9KwRI+KqVB5EJ5lpaJcKPTggtXpSijcEDBgFlna6rV29EwoPpOdBZ+mKN2P9fJH3FDBsAKS",
+	"kVPmLINg77TJrzJx8fdTe1wePfpVDx89coq7j2ZEqLNQ9KcVjY4BOLc2TQB8UrFHj0rh+tEjigSEs106",
+	"WZBOliK2VqKvHj3KCvXoEd0EqxkHNTW4M8bAF4gpPHoEYuajRw4nAscnKG4wEp1Hj9hJBXuKd7aEVZrS",
+	"+eoy9hvmM/ZT1uGaAxfQhU6QBHXA/tcDDQGnNYdUzbWE4vSl/zJMJkSnwWy7KiM5mH8G9poN6tF+3LDB",
+	"SSKmM51bMt3+QSwGUTkz+1gmA1qgF1rdoAnQPHqEBpET3EtcM59/QSorCrmsk6NMO0s6e0nWSHxhPtGp",
+	"CJKLtl24BmUvLapgEJ1BEOlULAcMEpCwhEWEyF7qGQ2vGBZ3xWWJMbFnSxVTxAGYIN0l/1Vn7EZkBmzR",
+	"iENxl554INijdV8xIDjXikw1xzciW2AgIF4iFwf4zYDPcCulVjv069+seDqIfITgty4Vssmt/Gc5aWJp",
+	"80luIJoJ44gGRN5hqyvhQ3UKaUdEMaG4bpjXEWaeiFTegB+mEvnZGOkZ5Nf+nt/wCyAZdkQZgiZ8nOdQ",
+	"LLRK2O7/Huz5YM5E05jcPsD6Xcz51ZXI2PsTZiZ6bnqsMHZ8lhsDEbbdV6NIkcamciSUCSveHc34aCLa",
+	"u53Y0zt75k1vZ2c+n3c4PO7o7GqH3jU7pycvjs8ujuGdMobI079W1KLdb/VacaeLrYiGtnqtvU7c2YP8",
+	"7vkEaPUOn8mdmy5W/+n93vL6cIW68it7ijJdXE3KSprDReBTz+DPGb8Sgwg52YINdT5BbBYuIF0veyRB",
+	"qQcjlVVBsbIUG5Qu/MEzewLxs7yhaCcbaa/4Ev0AS76Y2U/iOPoKazOaMu8pCtJYhRMLYjLCRcDQcNdm",
+	"7txB0Ru0pKES8ZS9kc8jaNtXYzH3nmFw6WOJzWf4tXAuli4nxmW2R6g+Hgkv90Cgil1Vyi9YUg1QTbep",
+	"dhqWoaired0aPMBvXMfx/t8KAVXy6WTOMLYYJVN7IDYkq16v/qxShMtZ7hByY4uWkKsQGlZX5RwMJrj6",
+	"cLxIQZIOKLFqrmXRfz/bDRUoHALW6uyeOtj3duMYrb0qF2gfDWnnr4Ts2Po7gOQBEWsVlgeLut5GrX38",
+	"clOHfoQ7z3niogvhle7mV94rXuQTncl/YW7Q/Xhv80uvdDaUSSIUvrG/+Y0yD57OX1nSDG/uHm5+81Lr",
+	"N1wtHBu27x1ssxYnFMV7IbIbkfn40oNt5neB+sb7MjYXFatiOuXZwtnjsQCwEnOfbMeKz/zKXmko1NYC",
+	"k09Vn6Eabj1L7sBqpZvy/Hwnb0QoRd7BSbFs+EW5F/WKvhqQKXtQCU4oZVhC4Jcv+wTv4IAK0Am++F+V",
+	"yqGf6ns9LDOmPtfJYot7Q4YaSlxMd8mv+XL2dBCJvBXMskYrLpVvt/ZidghOmDdvz9qvzk9KmnC3ym2r",
+	"/Te3EVk9qyM18kqJxPnXUYMDoQjqmbNvUGO9OH5xfnz5yw/H/7z4tmH0rwMPUqXo6YGfxlJ59PXT8MYZ",
+	"NCa/Bn0QlvuIiACnA/gcNGIyOoMDRF4pqa7IlAwGi4kRo1/ejH/4+2H29Lsf/vlbdjn/9f27l09PTt/9",
+	"eKJ3T/kpv5gHJgpYqLocRLJxh/a+M9LTnYnW12YnI+DhurV3p7S6/pdCUbFCe5Jh3V2eeFTvwGAfVKIJ",
+	"F7/Bu/Q4jqqV2Wj1fc206sLnutVrLXSBlF1TcrpyeG8V1WtakZuFUGHhoFbU/EUjLI0mE1OpUL8n31Zr",
+	"N96P23G3vde9jA8xRPRHWLeyZFg5rPNaSLdbLKucEI5vwzpB4UUaTT4ppkPFZQrQjmpSqkoinGDhhsXo",
+	"WkBIzwwEtOqZJRNbS075FQRL0LGiudzCam/Neimv8m3VvEapVGo8v/uQPL+J31+Wmx/oQT7cxAo2k/Ku",
+	"nuoRXx0/YSX/EgI7dyF11TmGC1U3N97+u0ob8RbSxgutxqlE3+t+d2+rF+yxuNT61J5UfO9gm5XwGUre",
+	"iETyS3JX/XVlIrxRaDq7gyAEtBi6ClXVnd9lcltSvuajHlj2l6v8Y9SQiywMgE2BOaws9oPeEWNVypHO",
+	"EkBJF3m9d48I5WXPlZBAzM1McCL3vTAIrl5dk2g9eilGXDGTyzTFIs2oD8uESu6iqYIQb2wmMqkTUGGb",
+	"hDDs1wlhFWq2v3oxS+bzb6Fz/FuoGli5/77XKnIGn+rxuBJ549mIvxCn+3q8/izH6zuR3/lsed11kxFr",
+	"KbAfzDOQ3NkLihCWu1o62ZAK4PZnsHWOJk15cLxREIzqhGpy6phPZtxXl5pK2lOiHCNyn37O8ghX+R7g",
+	"NlRlX+YN7bD6/aDHZI7YcmQz3pNfS92LoVEmwCW+DSB+SZFJKtlMo0MfYhnN+gz0m2p60RI1AOjVStxK",
+	"kPGgEq6G8Zwl7ytj3okp4JzBsyNUZchlfX4XKo8gM8dG2JHto688E3ahS4DcD17wn3BwBDu1OcTNOfTl",
+	"BIJtMITJDjcs7YeZVj0GFfCyVBut/CK/EYYNfOGVga8qZYdJbihnjsZ89d5qAnMmGBXCouzKPXOx7s5B",
+	"jZnzIGUINEAbC8aV2F7348Nyh0Y6geQaq7LuQRTEIND8B1gzFGJUoqoM4nDXNYdeXzmBBJB0xQw2z6dr",
+	"QQO4D+u2S2hVBm/7oZBTsDt7MHaYjERn5cMG81AlmKCvFBYHXYKf8fFYjPKgsDsEUZP4FDEFnk0/WZeO",
+	"GH1i+3HMpiYqU82ELlEfkD1KuZyCi53xFLLwNQlNeDIe3nKFOaVpkSomrAarT8ye1kxW97CABF/0Ddbr",
+	"7t3d+BZIemFq5op3LoMPcQnfi08x5aPGqvkiwvhxadhQ2FuYCcIFdAjZYq99zRCBFHbdF5HQImS2NGo1",
+	"Tf/9+WnYQ9n6rkapm120SN3NzECFNbYyM3wp4Ss06SIT/HeTxr5q+p9X04dTE5FYojMnEz2g6r/j4k2w",
+	"GsifQ85sdNVcUFFazE6nsyVQEHgpZpZzYuAMC2QheGkh8sAs4Op7Im7jciIWoQUWpQcfWGMqKbyGRQ7y",
+	"QlAae4AVdQwJeiC/zgSC9qzA58FlE55NU2FMbzlhFnBQnJ8dHEhuPMW6pjDCZbNEKDhUs10RxChcCojU",
+	"NEHAFsqiiPNvYNPuaHwqo074Ytkwb38M+IWdga/70G3H3UsoM9HDdIxg6ffPdoNnd+ASz2k6WK92O1ax",
+	"+2Cswn19Fb/wZzIwTM/JROXj5b7yj6/84w78w525hvrPAfewJ28F97CP1nKPDBPj/nUYR6jZWMoP/KAh",
+	"lrNUmkbEhF2OSPvQBXA5g4XlzXUtmS4100NBUdG1JB3sw7qiHy44KqqUvwB13NshgEdhvY9n9EdQ1QPx",
+	"wU5hba76ghhF32NfyXElHgTfX6PKZYVC9rD2CJxj/oGmZQjnjOPErJGrQEZVF+e2tL+5IksT7mj3jsyN",
+	"tOdVA3BNKd8fNN2eZZ2jIrSCX4A9qc4jSlx+1R9yX9cmbcV/llvzk3jUX5ZdXJQx6pY2PhyLWA2IPYWw",
+	"SzDjIRY7camaXT54S6MSAinXE7o2Q2IxbQTq3o2Q2DWQUYCeLBGzLwq5hNl/JshlkHT0s0IuXfK0tZBL",
+	"TJr21T/1J0JagmHhvwyBulYgLtcQgz+f16qRJBWzkZ5SLPUasjR3QXdePlyghwvUbaXnHiEOMH5pGNTd",
+	"cb4K8ulYGdI5rFZRnvduQFus2h1KZDZRDEw4sbXcVM888VnJRq0q5wrJJ5juchHOr+TkT0hO6pVU/6ou",
+	"8ICYQAA0kZMSnno3VRiD7L+sMnz8MQdnZJkMMtdUdMyB3T1567ALQGwxP0EmILit1n6H7TURthC1+9lI",
+	"xmv/kRXUAicJ6VhyzPfY+oq7/KtrKniKXWKLgJwQpHoFRXFPQ0UlKHS+Sho4oghzCDCXZlVsuRHOkA+B",
+	"JCpdrFBQyk/eS005K0f82TWVz8nt/Tw2qwpBOfuvMVp/SlZf7pDV04GJlbcyuGPNF5MnU0rS1si0AGHG",
+	"a7dwTZaHKV9gzLE07JsVlUa/Bcm9r8qaey5JcNmPtKK+EFjMoFKgxDhIGcbfZoJdaSWelQhiquqwBpHU",
+	"UMpzdZRXmDji/o44dFHWY6jK+WLsLjaqBMXUU3dBYi1pWJ5JkTBdQKbUKf8IQbe+AKFLB1eJ7yH5Rnyc",
+	"iUxO7VkrpxTWGNyNIbymlnr0CWBnUi7V+lnoIt84ke+DfGhDmaYAAhR82imlMPr5Ll5Gv1N/TOBLeVBW",
+	"yEOV042+xk8Ke/H9fQ1++erS/ILBLypMpXM3PmMfhUyBbmWjULjzu/332giZJQoKPIE4lGMq3zRWaP42",
+	"okSFEjxulMjFt+wrn3io0kFQyxnZGLsWixW5HTNxo6996Z2QiULimO246OrIlypj2ib+pUKA/l2jYP5z",
+	"VDEfNvPwF3J1TM2aUxf/Aaz0q9nxzxVl8wlHcRtTY5gbtCL+NNjxSBNaLRhtdQIxl+GnxuBQ3v1MTPWN",
+	"MFC+aCrzBs5QUa/6ai1nYG+RdVEogIFEWFRiE9HhPqnWWMxdxi9XCg+QMgPjEhj3mF2eAQJekRk610lz",
+	"+uKImYnOcjt+j7VGnavTVwNIgjkg1Kyh6lCYTYTy8WMOoR7loQPjja/+MuGJy4xscr5wBWg67Mjbbbha",
+	"4K9RQ4RQEARUrREE2zMU+VwI1WHnlWiMvhqKq0JRtv/qcAzj5hqL8UXsym4KLN8pAk8nOsU6fXOCOLk8",
+	"9jqjnUh8DIkCzxUoQFTxx+rwdpZUiQHSKa8O3fh86ihFFNjVhMewUXhiHTAp1Oi8zrm7Sue0R36LAIiQ",
+	"ZJRhEGVibThKSGvgt2pHlIF7q55Q1ry7PvnHRDjcQZ/8t492+Kqp3Sd4gY5+JXzhsypvkL/E7PwO/70l",
+	"T91WrrmQscPbEeOel/pS8xjaZHzWMHakWKGAT0AHmGQUFLy+gm6C1LBV6QBTrdxXPAjSHK92+H0ABCcW",
+	"Sh3MucxLN5/OAAbrK+MjcAAqXxqtFbGCzKWqQk2TpATLbQyWZIX3y9QJ6HDDMnHmWek7dB44SAd7RLSC",
+	"52X+cUo8eoUZ9EVfAUCIvfD1qMZcpniM6BscC0ei1m2nSZVlGz0n9hWCd92fZQ2d+FWe8/ewtDmlQqKC",
+	"5jQXyuVJQqDnBqH7tCHrUbBLkIPKp+encLl2t4UJj1blO/J2ZrIShEbQO7CeU1gyR5i/LN+Bb6/36TpA",
+	"dhnOKnM8l8B5Gg0QZ9oXIoKMw64eupwKK9ddo6n/39fJ9JWF3cmzBefM00hQahzJvr/H2fbl0+6ssnCc",
+	"F+p+to2QWmEZr22g6a+wpZ39tZzNtsSzU1NYMyr9tdV7vvGDIeG/GmD+VAaYDE7vZwSMhgEinw3j5S/q",
+	"Dha7uyO86/ONcZWsF+ThUhqMBr7EksuYX5bzAxmvQ8ntmysOzida3IjMJ0JxUSVohoCqdnrWq2SCQMuR",
+	"HEuq2l/KQk6u80YpzP4cJgZ3ecIAL+gFRx+z2zQJ75R3MwB0m08n4orjVwNyWUM8bqPvHba9kRTfNUwo",
+	"K5QixPEm8nhOTR+KOPrsK4jpczFDAnKza/XV9/LXVbHhfN6F3q6I1gkoHWlbf0JaV7ubNFB3O++r0ZW1",
+	"m0NzHlANUt8U8xVzvQbn3sKCv8UUED67UC8YC3PVS2Dd3uk2B7lnt9K7GjSdc8oxVVLPCTdhZdiv9/6r",
+	"MnQnYkMXrlJO7mEUoR2rqPzpKY4d5KdSm7FU9RRSZ2VV6BFXbCLSSvpnKPiCs/dFJyB126gwuZ6KDHFX",
+	"ebbAeoGuRucqMkSNa/C5ajYzzOe1eiBslkFmKzQMsrHMhB8FWPYqtq0HoYhWQS0y8YDk0AVOI4YR7D7g",
+	"dQMySaWxmRyHVbupED6FzfdVIIfKcempK7PUWlHcCpZfKe1XSrs9pT3HVG5YgFbVirI/EMUlG/qfXqU9",
+	"J5+EK7FGGiK6VdiRUy4t5aRIn9wnWoSr7lavzOehC5U3prIQzkfwSSQ+WNlwS33FTGKbZaa8hyCP1P8n",
+	"kEfk6V+Fwq+k6m6kinwxDy8TejHlT02ffHIhl6GnjPEAtE/OEjGWStbr+bABzO/teBCC6alGJaQTTfqK",
+	"nuhMXlm5kYqZkNsrLOdYb/VfZilVxmX5ib5alZMoYqm8FhTlGaZLcin2hwvGg9qCfUXYsUr+f8zi4cIw",
+	"yAQHJBrS7YPAhfOAhBdzSINEwTQIRTK9Pkqkc+mIpjMRYihNM/3OswVS7//UZES0uFtZGanpg1gZ6WB9",
+	"UiDJ10RD/zF2S3v2Fg9gtnQkzuzMMnEjxRzYRSOd/gdPZcJzgL36dB6WBKWQ6sN7HSrJJTwJyzWkiOdq",
+	"ASnOO+wVpADvq6BIGuZfew01dC39AP3SUmgdAGSBVnP0WNCYoeo7JHgdvB6wRMzAg6EVukaqaQ0aqB71",
+	"ckFz+uy14MDhMkr16NoQzi8UZgED6HN17rV3n1x2d8s8nph8pLcXBYXjytpr98i/fRRU3yOwTb3QXiX1",
+	"N37/IGrKzH2wH8dRi6r2BUW9KrlIV1caow0OP7ehPNjWlNdt7js65V8Yi/M1LctXPM2D0H06vwEJDsi/",
+	"J+aboQKWBaTyRvxrHYLmVN4IJYxZAaNZP5XXgqf5ZHGvc2unLEZFJvNFq/fTz1VMrBhdWxIKLAGZgAbp",
+	"WBrG7ZSCBZnAGFo/w3QhAee/VqeoqLrgoTWTGKKe8JwPETBn5lA+nUpVuNRWU448RhpX8bzD3ipmJkWe",
+	"6LmCwtKutPpBvId3OvJyO5XSMvbEVDz8JSrPKilNzOtK5OeCJ/IP2adPPNVbb7HfGCg7ZlepcZOrff7e",
+	"GkJlUNv9bRT+FZVIaXhovw6XdZV67GqmYDiJ2yVpWKJHxVQoCN7Hugw7DbkJj6odDKb8GhTtgVcKtcL+",
+	"pnw0kUp0KmUeejs7qR7xdKJN3tuL4xiSitD069/C6N7IRQ5RkXqRC6rP7BUvSBu1PFZHYDwtCV4p6UtT",
+	"/kWOSvVEWllv4dITPsM5RgyRIBForwsYl0uOTmkMy+qgVopd/gJ6TXSuRzptKv7JM08LBCANF7rIfHQO",
+	"oG/wS6XNE4HtLCkIKh3gEyPCWod5noaLAIsdEeAbL/VEz0swNSZJYsfwNzToqxHPMim8Ffa/SqQ1ZLgB",
+	"c3XgLIe6PwxaoH1iPz6ED9ZKBSFJcJWCnTWoce3mPE2NC5qCNA2GxggZ+cEyQlPHjiI2KrPzs6tMFzMY",
+	"wrVYsKFItboyLNd9VYlsw2XxpmIMi7K7hah3XOIyPXJl/EH8QtPB1EOB4PBUc3t6UnuiiBjrbDQRJs94",
+	"rrPwLBFxuP359v8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -30,10 +30,6 @@ import (
 	"punctual/internal/poller"
 )
 
-// writeTimeout bounds a request from its header to the end of its response, so that clients that do
-// not read hold no memory for long. It is longer than a worker may wait for a lease, 30 s.
-const writeTimeout = 75 * time.Second
-
 // App is one instance of the service. Create it with New, then call Run. What is started last is
 // stopped first, except that the API answers until runs have ended:
 //
@@ -71,6 +67,7 @@ type App struct {
 func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	log.InfoContext(ctx, "starting Punctual", "version", Version(), "role", cmp.Or(c.Role, RoleAll))
 	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, 20*time.Second)
+	c.MaxConnections = cmp.Or(c.MaxConnections, defaultMaxConnections)
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -126,19 +123,12 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Pool:       a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
 		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
+		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.server = &http.Server{
-		Handler:           handler,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-	}
+	a.server = newServer(handler, log)
 	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log})
 	a.poller = poller.New(poller.Config{
 		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Jobs: pauser, Secrets: c.SecretKeys, Logger: log,
@@ -158,6 +148,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.socket, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	a.socket = bound(a.server, a.socket, c.maxConnections(ctx, openFiles(), log), log)
 	return a, nil
 }
 

@@ -42,6 +42,10 @@ type Config struct {
 	Auth         Auth     `help:"Whether callers need an API key or a token: required or off. Off is allowed on a loopback address only, and is the default there; on any other address the default is required." enum:",required,off" default:"" env:"AUTH"`
 	AllowedHosts []string `help:"With AUTH=off, the names, besides those of the loopback addresses, under which requests may reach the service: the Host header must be one of them." env:"ALLOWED_HOSTS"`
 
+	MaxConnections        int `help:"How many connections of clients may be open. Each worker that waits has one. Others wait until one is closed." default:"20000" env:"MAX_CONNECTIONS"`
+	MaxRequestsInFlight   int `help:"How many API requests this instance serves at a time; more get 503. Workers that wait do not count." default:"1000" env:"MAX_REQUESTS_IN_FLIGHT"`
+	AuthFailuresPerMinute int `help:"How many keys and tokens that are not valid an address may send in a minute; more get 429." default:"600" env:"AUTH_FAILURES_PER_MINUTE"`
+
 	OIDCIssuer   string      `name:"oidc-issuer" help:"The URL of an OpenID Connect issuer whose tokens are accepted besides API keys, as in their claim iss." env:"OIDC_ISSUER"`
 	OIDCAudience string      `name:"oidc-audience" help:"What a token has to have in its claim aud." env:"OIDC_AUDIENCE"`
 	OIDCGrants   oidc.Grants `name:"oidc-grants" help:"Which claims give which rights: a JSON array of objects with claim, value, namespace (* is all) and scopes." env:"OIDC_GRANTS"`
@@ -78,7 +82,8 @@ func (c Config) Validate() error {
 		"ENGINE_CONNECTIONS": int64(c.EngineConnections), "API_CONNECTIONS": int64(c.APIConnections),
 		"API_STATEMENT_TIMEOUT": int64(c.APIStatementTimeout),
 		"RUN_RETENTION_DAYS":    int64(c.RunRetentionDays), "SHUTDOWN_GRACE": int64(c.ShutdownGrace),
-		"SHUTDOWN_DELAY": int64(c.ShutdownDelay),
+		"SHUTDOWN_DELAY": int64(c.ShutdownDelay), "MAX_CONNECTIONS": int64(c.MaxConnections),
+		"MAX_REQUESTS_IN_FLIGHT": int64(c.MaxRequestsInFlight), "AUTH_FAILURES_PER_MINUTE": int64(c.AuthFailuresPerMinute),
 	} {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))

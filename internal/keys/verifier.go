@@ -128,6 +128,11 @@ func (v *Verifier) lookUp(ctx context.Context, id string) (*entry, error) {
 			return e, nil
 		}
 	}
+	if !v.known.Contains(id) {
+		if err := access.BeginAttempt(ctx); err != nil {
+			return nil, err
+		}
+	}
 	// Requests of another generation do not wait for this answer: it may be too old for them.
 	answer := v.reads.DoChan(id+" "+strconv.FormatInt(generation, 10), func() (any, error) {
 		return v.read(context.WithoutCancel(ctx), id, generation)
