@@ -5,7 +5,6 @@ import (
 	"regexp"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/go-chi/chi/v5"
 
 	"punctual/internal/access"
 	"punctual/internal/namespaces"
@@ -23,7 +22,7 @@ func isNamespace(text []byte) bool { return len(text) == 0 || namespacePattern.M
 func inNamespace(cache *namespaces.Cache, scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if scopes[r.Method+" "+chi.RouteContext(r.Context()).RoutePattern()] == open {
+			if scopes[routed(r)] == open {
 				next.ServeHTTP(w, r)
 				return
 			}

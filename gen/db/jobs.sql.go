@@ -648,9 +648,9 @@ const updateJob = `-- name: UpdateJob :exec
 with superseded as (
     -- The job as it was: the statement sees the row before its update.
     insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, $34, $28, $29, job_image(o)
+    select o.id, o.version, o.updated_at, o.updated_by, $35, $28, $29, job_image(o)
     from jobs o
-    where o.id = $36 and o.version < $33
+    where o.id = $37 and o.version < $34
 )
 update jobs j
 set name = $1, payload = $2,
@@ -663,8 +663,8 @@ set name = $1, payload = $2,
     max_backoff_seconds = $22, attempt_deadline_seconds = $23, pause_after_failures = $24,
     run_history = $25, concurrency_group = $26, max_concurrency = $27,
     status = $28, status_reason = $29, paused_since = $30, last_run_at = $31,
-    run_count = $32, version = $33, updated_at = $34, updated_by = $35
-where j.id = $36
+    run_count = $32, suspended = $33, version = $34, updated_at = $35, updated_by = $36
+where j.id = $37
 `
 
 type UpdateJobParams struct {
@@ -700,6 +700,7 @@ type UpdateJobParams struct {
 	PausedSince            *time.Time    `json:"paused_since"`
 	LastRunAt              *time.Time    `json:"last_run_at"`
 	RunCount               int64         `json:"run_count"`
+	Suspended              bool          `json:"suspended"`
 	Version                int32         `json:"version"`
 	UpdatedAt              time.Time     `json:"updated_at"`
 	UpdatedBy              string        `json:"updated_by"`
@@ -742,6 +743,7 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.PausedSince,
 		arg.LastRunAt,
 		arg.RunCount,
+		arg.Suspended,
 		arg.Version,
 		arg.UpdatedAt,
 		arg.UpdatedBy,

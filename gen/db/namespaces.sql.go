@@ -7,6 +7,8 @@ package db
 
 import (
 	"context"
+
+	"github.com/google/uuid"
 )
 
 const createNamespace = `-- name: CreateNamespace :one
@@ -88,6 +90,68 @@ func (q *Queries) GetNamespace(ctx context.Context, name string) (Namespace, err
 	return i, err
 }
 
+const listJobsBehind = `-- name: ListJobsBehind :many
+(
+    select j.id
+    from jobs j
+    where $1::boolean and j.namespace = $2 and j.deleted_at is null and j.id <> all($3::uuid[])
+    limit $4
+)
+union all
+(
+    select j.id
+    from jobs j
+    where not $1::boolean and $5::boolean and j.namespace = $2 and j.status = 'ACTIVE'
+      and j.deleted_at is null and j.id <> all($3::uuid[])
+    limit $4
+)
+union all
+(
+    select j.id
+    from jobs j
+    where not $1::boolean and not $5::boolean and j.namespace = $2 and j.suspended
+      and j.deleted_at is null and j.id <> all($3::uuid[])
+    limit $4
+)
+`
+
+type ListJobsBehindParams struct {
+	IsDeleted   bool        `json:"is_deleted"`
+	Namespace   string      `json:"namespace"`
+	Failed      []uuid.UUID `json:"failed"`
+	MaxRows     int32       `json:"max_rows"`
+	IsSuspended bool        `json:"is_suspended"`
+}
+
+// Some of the jobs that ListNamespacesBehind has found in a namespace, without those that failed.
+// Only one of the three parts reads anything. Whoever changes a job looks at it again under its
+// lock.
+func (q *Queries) ListJobsBehind(ctx context.Context, arg ListJobsBehindParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, listJobsBehind,
+		arg.IsDeleted,
+		arg.Namespace,
+		arg.Failed,
+		arg.MaxRows,
+		arg.IsSuspended,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listNamespaces = `-- name: ListNamespaces :many
 select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, suspended_at, created_at, updated_at, deleted_at
 from namespaces
@@ -125,6 +189,54 @@ func (q *Queries) ListNamespaces(ctx context.Context, arg ListNamespacesParams) 
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.DeletedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listNamespacesBehind = `-- name: ListNamespacesBehind :many
+select n.name, n.run_retention_days, (n.deleted_at is not null)::boolean as is_deleted,
+    (n.suspended_at is not null)::boolean as is_suspended
+from namespaces n
+where case
+    when n.deleted_at is not null
+        then exists (select from jobs j where j.namespace = n.name and j.deleted_at is null)
+    when n.suspended_at is not null
+        then exists (select from jobs j where j.namespace = n.name and j.status = 'ACTIVE' and j.deleted_at is null)
+    else exists (select from jobs j where j.namespace = n.name and j.suspended and j.deleted_at is null)
+end
+`
+
+type ListNamespacesBehindRow struct {
+	Name             string `json:"name"`
+	RunRetentionDays *int32 `json:"run_retention_days"`
+	IsDeleted        bool   `json:"is_deleted"`
+	IsSuspended      bool   `json:"is_suspended"`
+}
+
+// The namespaces whose jobs are not yet as the namespace is: active in a suspended one, paused for
+// that in one that goes on, or there in a deleted one. It looks at the indexes of jobs once for
+// each namespace. An instance asks for all of them; no caller sees the answer.
+func (q *Queries) ListNamespacesBehind(ctx context.Context) ([]ListNamespacesBehindRow, error) {
+	rows, err := q.db.Query(ctx, listNamespacesBehind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListNamespacesBehindRow
+	for rows.Next() {
+		var i ListNamespacesBehindRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.RunRetentionDays,
+			&i.IsDeleted,
+			&i.IsSuspended,
 		); err != nil {
 			return nil, err
 		}

@@ -24,7 +24,6 @@ import (
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
 	"punctual/internal/lease"
-	"punctual/internal/maintenance"
 	"punctual/internal/namespaces"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
@@ -59,7 +58,9 @@ type App struct {
 	listener  *notify.Listener
 	tokens    tokens
 	known     *namespaces.Cache
-	stopping  chan struct{} // closed when the instance is about to stop
+	follow    func(context.Context) (int64, error) // pauses and resumes jobs as their namespaces are
+	changed   chan struct{}                        // has a token if a namespace may have changed
+	stopping  chan struct{}                        // closed when the instance is about to stop
 }
 
 // New connects to the database, applies missing migrations, and listens. Nothing is served or
@@ -71,7 +72,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: log, stopping: make(chan struct{})}
+	a := &App{config: c, log: log, stopping: make(chan struct{}), changed: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -108,7 +109,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Contract: contract, Targets: targets,
 		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
 	})
-	pauser := jobs.New(jobs.Config{Pool: a.pools.engine, Logger: log})
+	pauser := jobs.New(jobs.Config{
+		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, RetentionDays: c.RunRetentionDays,
+	})
+	a.follow = pauser.FollowNamespaces
 	a.broker = broker.New(broker.Config{
 		Pool: a.pools.engine, Logger: log, Jobs: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 		LogRuns: c.LogRuns,
@@ -186,14 +190,9 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.listener.Run(drained) }) // what runs is canceled, and workers are woken, till the end
 	background.Go(func() { a.announcer.Run(drained) })
 	if a.config.Role != RoleAPI {
-		q := db.New(a.pools.engine)
 		background.Go(func() { a.lease.Run(drained) })
-		background.Go(func() { maintenance.Partitions(q).Run(drained, a.log) })
-		background.Go(func() { maintenance.Abandoned(q, a.missed).Run(drained, a.log) })
-		background.Go(func() { maintenance.Overdue(a.broker.EndOverdue).Run(drained, a.log) })
-		background.Go(func() { maintenance.Unserved(a.broker.WarnUnserved).Run(drained, a.log) })
-		if days := a.config.RunRetentionDays; days > 0 {
-			background.Go(func() { maintenance.Retention(q, days).Run(drained, a.log) })
+		for _, duty := range a.duties() {
+			background.Go(func() { duty.Run(drained, a.log) })
 		}
 		claiming.Go(func() { a.poller.Run(ctx) })
 	}

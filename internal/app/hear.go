@@ -19,8 +19,13 @@ func (a *App) missed() {
 	a.accessChanged()
 }
 
-// accessChanged makes everybody forget what they know of namespaces and keys.
+// accessChanged makes everybody forget what they know of namespaces and keys, and the jobs follow
+// their namespaces.
 func (a *App) accessChanged() {
 	a.known.Forget()
 	a.keys.Forget()
+	select {
+	case a.changed <- struct{}{}:
+	default: // a pass is about to begin already
+	}
 }

@@ -151,9 +151,9 @@ func TestNamespaces(t *testing.T) {
 			select array_agg(operation || ' ' || resource_type || ' ' || resource_id || ' ' || result order by at) from audit
 			where namespace = 'team-a' and actor = 'anonymous' and request_id is not null`).Scan(&all))
 		require.Subset(t, all, []string{
-			`createNamespace namespace team-a {"name":"team-a","description":"Team A","maxJobs":5,"runRetentionDays":3}`,
-			`updateNamespace namespace team-a {"minIntervalSeconds":60}`,
-			`updateNamespace namespace team-a {"maxJobs":null}`,
+			`createNamespace NAMESPACE team-a {"name":"team-a","description":"Team A","maxJobs":5,"runRetentionDays":3}`,
+			`updateNamespace NAMESPACE team-a {"minIntervalSeconds":60}`,
+			`updateNamespace NAMESPACE team-a {"maxJobs":null}`,
 		})
 	})
 	t.Run("runs are not kept longer than the service keeps them", func(t *testing.T) {
@@ -189,4 +189,72 @@ func status(t *testing.T, i instance, namespace string) int {
 	got, err := i.in(t, namespace).ListJobsWithResponse(t.Context(), nil)
 	require.NoError(t, err)
 	return got.StatusCode()
+}
+
+func TestLimitsOfANamespace(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	service.namespace(t, client.NamespaceCreate{Name: "small", MaxJobs: new(int32(1)), MinIntervalSeconds: new(int32(600))})
+	small := service.in(t, "small")
+	fast, err := small.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "fast", IntervalInSeconds: new(int64(599))})
+	require.NoError(t, err)
+	requireCode(t, http.StatusBadRequest, "invalid-request", fast.HTTPResponse, fast.ApplicationproblemJSON400)
+	require.Equal(t, "intervalInSeconds", (*fast.ApplicationproblemJSON400.Errors)[0].Field)
+	require.Equal(t, "too-small", (*fast.ApplicationproblemJSON400.Errors)[0].Code)
+	cron, err := small.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "fast", Cron: new("*/5 * * * *")})
+	require.NoError(t, err)
+	requireCode(t, http.StatusBadRequest, "invalid-request", cron.HTTPResponse, cron.ApplicationproblemJSON400)
+	require.Equal(t, "cron", (*cron.ApplicationproblemJSON400.Errors)[0].Field)
+
+	require.Equal(t, http.StatusCreated, service.createIn(t, "small", "first").StatusCode())
+	full := service.createIn(t, "small", "second")
+	detail := requireCode(t, http.StatusConflict, "too-many-jobs", full.HTTPResponse, full.ApplicationproblemJSON409)
+	require.Contains(t, detail, "1 jobs (maxJobs)")
+	require.Equal(t, http.StatusCreated, service.createIn(t, "default", "second").StatusCode(), "it is no limit of others")
+	service.updateNamespace(t, "small", client.NamespaceUpdate{MaxJobs: new(int32(2))})
+	require.EventuallyWithT(t, func(c *assertCollect) {
+		require.Equal(c, http.StatusCreated, service.createIn(t, "small", "second").StatusCode())
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
+// A suspended namespace pauses on the instances that poll, and goes on as it was.
+func TestSuspendedNamespace(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: url}})
+	service.namespace(t, client.NamespaceCreate{Name: "team"})
+	team := service.in(t, "team")
+	job := service.createIn(t, "team", "runs").JSON201
+	require.NotNil(t, job)
+	becomes := func(status client.JobStatus) {
+		t.Helper()
+		// Far sooner than the next look of the duty: it is woken.
+		require.EventuallyWithT(t, func(c *assertCollect) {
+			got, err := team.GetJobWithResponse(t.Context(), job.Id)
+			require.NoError(c, err)
+			require.Equal(c, status, got.JSON200.Status)
+		}, 4*time.Second, 10*time.Millisecond)
+	}
+
+	suspended := service.updateNamespace(t, "team", client.NamespaceUpdate{Suspended: new(true)})
+	require.True(t, suspended.Suspended)
+	require.NotNil(t, suspended.SuspendedAt)
+	becomes(client.JobStatusPAUSED)
+	require.EventuallyWithT(t, func(c *assertCollect) {
+		refused := service.createIn(t, "team", "new")
+		require.Equal(c, http.StatusConflict, refused.StatusCode())
+		require.Equal(c, "namespace-suspended", refused.ApplicationproblemJSON409.Code)
+	}, 10*time.Second, 10*time.Millisecond)
+	run, err := team.RunJobWithResponse(t.Context(), job.Id, nil)
+	require.NoError(t, err)
+	requireCode(t, http.StatusConflict, "namespace-suspended", run.HTTPResponse, run.ApplicationproblemJSON409)
+	filled, err := team.BackfillJobWithResponse(t.Context(), job.Id, client.BackfillWindow{From: time.Now().Add(-time.Hour), To: time.Now()})
+	require.NoError(t, err)
+	requireCode(t, http.StatusConflict, "namespace-suspended", filled.HTTPResponse, filled.ApplicationproblemJSON409)
+	resumed, err := team.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
+	require.NoError(t, err)
+	requireCode(t, http.StatusConflict, "namespace-suspended", resumed.HTTPResponse, resumed.ApplicationproblemJSON409)
+
+	require.Nil(t, service.updateNamespace(t, "team", client.NamespaceUpdate{Suspended: new(false)}).SuspendedAt)
+	becomes(client.JobStatusACTIVE)
 }

@@ -31,6 +31,9 @@ type Backfilled struct {
 // Backfill starts a run for each occurrence from one instant to another that has none, and to which
 // the job's schedule does not come by itself. It returns ErrNotFound, or an Invalid.
 func (s *Service) Backfill(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) (done Backfilled, err error) {
+	if err := mayBegin(by); err != nil {
+		return Backfilled{}, err
+	}
 	from, to = from.UTC().Truncate(time.Microsecond), to.UTC().Truncate(time.Microsecond)
 	if err := s.preparePartitions(ctx, by, id, from, to); err != nil {
 		return Backfilled{}, err
@@ -60,7 +63,7 @@ func (s *Service) preparePartitions(ctx context.Context, by access.Caller, id uu
 	if err != nil {
 		return err
 	}
-	if err := invalid(s.checkWindow(from, to, now)); err != nil {
+	if err := invalid(s.checkWindow(by, from, to, now)); err != nil {
 		return err
 	}
 	occurrences, err := occurrencesIn(&view.Job, from, clock.Earlier(to, now))
@@ -70,19 +73,19 @@ func (s *Service) preparePartitions(ctx context.Context, by access.Caller, id uu
 	return history.CreatePartitions(ctx, s.queries, occurrences)
 }
 
-func (s *Service) checkWindow(from, to, now time.Time) (wrong []Field) {
+func (s *Service) checkWindow(by access.Caller, from, to, now time.Time) (wrong []Field) {
 	if from.After(to) {
 		wrong = append(wrong,
 			Field{"from", Conflicting, "must not be after to"}, Field{"to", Conflicting, "must not be before from"})
 	}
-	oldest := s.oldestKept(now)
+	oldest := s.oldestKept(by, now)
 	switch {
 	case from.Before(time.Unix(0, 0)): // an instant that the id of a run cannot hold
 		wrong = append(wrong, Field{"from", TooSmall, "must not be before 1970"})
 	case from.Before(oldest):
 		wrong = append(wrong, Field{
 			"from", OlderThanRetention,
-			fmt.Sprintf("must not be before %s: runs are kept for %d days", oldest.Format(time.RFC3339), s.RetentionDays),
+			fmt.Sprintf("must not be before %s: runs are kept for %d days", oldest.Format(time.RFC3339), s.retentionDays(by)),
 		})
 	case to.Sub(from) > maxBackfillDays*24*time.Hour:
 		detail := fmt.Sprintf("the window must not be longer than %d days", maxBackfillDays)

@@ -89,7 +89,8 @@ func (c *Change) applyTo(job *Definition) {
 	set(&job.ConcurrencyGroup, c.ConcurrencyGroup)
 	set(&job.MaxConcurrency, c.MaxConcurrency)
 	if c.Status.IsGiven {
-		job.Status, job.StatusReason = c.Status.Value, nil
+		// Who gives a status decides it, whatever becomes of the namespace.
+		job.Status, job.StatusReason, job.Suspended = c.Status.Value, nil, false
 	}
 	set(&job.StatusReason, c.StatusReason)
 }

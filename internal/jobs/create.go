@@ -14,18 +14,35 @@ import (
 )
 
 // Create stores a new job, with the defaults of the contract for what is not given, and its first
-// occurrence. It returns an Invalid if the job cannot be.
+// occurrence. It returns an Invalid if the job cannot be, or a Conflict if the namespace does not
+// allow it.
 //
 // The first occurrence is computed from the database's time. To ask for it would be a second round
 // trip, so it is estimated; the statement that stores the job refuses an estimate that is not good.
 // A job that an estimate makes invalid is looked at again, too.
 func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (View, error) {
+	if err := mayBegin(by); err != nil {
+		return View{}, err
+	}
 	conn, err := s.Pool.Acquire(ctx) // before the time is estimated: this may take a while
 	if err != nil {
 		return View{}, err
 	}
 	defer conn.Release()
-	tx := db.New(conn)
+	var view View
+	err = withRoom(ctx, conn, by, 1, func(tx *db.Queries) (err error) {
+		view, err = s.create(ctx, tx, by, given)
+		return err
+	})
+	if err != nil {
+		return View{}, err
+	}
+	s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+	return view, nil
+}
+
+// create is Create, without what is before the statement and after the commit.
+func (s *Service) create(ctx context.Context, tx *db.Queries, by access.Caller, given Change) (View, error) {
 	view, err := s.createAt(ctx, tx, by, given, instant{s.clock.Now().Local(), true}) // local, as all that is read
 	if _, isInvalid := errors.AsType[*Invalid](err); isInvalid || errors.Is(err, pgx.ErrNoRows) {
 		var now time.Time
@@ -33,11 +50,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 			view, err = s.createAt(ctx, tx, by, given, instant{now, false})
 		}
 	}
-	if err != nil {
-		return View{}, err
-	}
-	s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
-	return view, nil
+	return view, err
 }
 
 // instant is a time of the database's clock, asked for or estimated.
@@ -93,7 +106,7 @@ func (s *Service) newJob(by access.Caller, given Change, now time.Time) (*Defini
 	if given.Target.IsGiven {
 		target = given.Target.Value
 	}
-	wrong := complete(job, nil, now)
+	wrong := append(complete(job, nil, now), checkPace(job, nil, by)...)
 	faults, err := s.setTarget(job, target, nil)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ var effects = map[string]effect{
 	"RunHistory":             stores,
 	"Status":                 reschedules,
 	"StatusReason":           stores,
+	"Suspended":              stores,
 }
 
 // effectOf returns what an edit does: the effects of all fields in which two definitions of a job

@@ -35,7 +35,7 @@ func updateParams(j *Definition) db.UpdateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
-		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, LastRunAt: j.LastRunAt, RunCount: j.RunCount,
+		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, LastRunAt: j.LastRunAt, RunCount: j.RunCount, Suspended: j.Suspended,
 		Version: j.Version, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy,
 	}
 }

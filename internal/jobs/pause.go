@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/policy"
 )
@@ -25,7 +26,7 @@ func (s *Service) recordPause(ctx context.Context, e *edit) error {
 	if err != nil {
 		return nil //nolint:nilerr // a schedule that cannot be computed is due at no instant
 	}
-	since := clock.Later(*e.job.PausedSince, s.oldestKept(e.now))
+	since := clock.Later(*e.job.PausedSince, s.oldestKept(e.by, e.now))
 	count, _ := when.Between(since, e.now)
 	if count == 0 {
 		return nil
@@ -57,11 +58,22 @@ func (e *edit) pausedSince(ctx context.Context) (*time.Time, error) {
 	return &since, nil
 }
 
-// oldestKept returns the first instant of which runs are kept, or the zero instant if all are.
-func (s *Service) oldestKept(now time.Time) time.Time {
-	if s.RetentionDays == 0 {
+// oldestKept returns the first instant of which runs are kept in the caller's namespace, or the
+// zero instant if all are.
+func (s *Service) oldestKept(by access.Caller, now time.Time) time.Time {
+	days := s.retentionDays(by)
+	if days == 0 {
 		return time.Time{}
 	}
 	year, month, day := now.UTC().Date()
-	return time.Date(year, month, day-s.RetentionDays, 0, 0, 0, 0, time.UTC)
+	return time.Date(year, month, day-days, 0, 0, 0, 0, time.UTC)
+}
+
+// retentionDays returns how many days runs are kept in the caller's namespace; zero is for ever.
+func (s *Service) retentionDays(by access.Caller) int {
+	own := by.Limits.RunRetentionDays
+	if own == nil || (s.RetentionDays > 0 && s.RetentionDays < int(*own)) {
+		return s.RetentionDays
+	}
+	return int(*own)
 }

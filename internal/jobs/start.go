@@ -28,13 +28,17 @@ type start struct {
 }
 
 // StartRun starts a run of a job, due now, by an overlap policy or else by the job's own. A run
-// that may not overlap and may not wait is recorded as skipped. It returns ErrNotFound.
+// that may not overlap and may not wait is recorded as skipped. It returns ErrNotFound, or a
+// Conflict if the namespace is suspended.
 func (s *Service) StartRun(ctx context.Context, by access.Caller, job uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
 	return s.start(ctx, by, job, start{trigger: db.RunTriggerMANUAL, policy: policy})
 }
 
 // start starts a run, announces it, and returns it as it is then.
 func (s *Service) start(ctx context.Context, by access.Caller, job uuid.UUID, what start) (Run, error) {
+	if err := mayBegin(by); err != nil {
+		return Run{}, err
+	}
 	var at time.Time
 	var canceled []uuid.UUID
 	var queue *string

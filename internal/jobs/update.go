@@ -19,7 +19,7 @@ import (
 // recorded as skipped. If nothing is left, it is completed.
 //
 // It returns ErrNotFound, an Invalid, or a Conflict if secrets that the change leaves out cannot be
-// opened.
+// opened, or if it resumes a job in a suspended namespace.
 func (s *Service) Update(ctx context.Context, by access.Caller, id uuid.UUID, change Change) (View, error) {
 	var view View
 	var done effect
@@ -59,7 +59,12 @@ func (s *Service) Update(ctx context.Context, by access.Caller, id uuid.UUID, ch
 func (s *Service) changed(e *edit, change Change) (*Definition, error) {
 	after := e.job
 	change.applyTo(&after)
-	wrong := complete(&after, &e.job, e.now)
+	if after.Status == db.JobStatusACTIVE && e.job.Status != db.JobStatusACTIVE {
+		if err := mayBegin(e.by); err != nil {
+			return nil, err
+		}
+	}
+	wrong := append(complete(&after, &e.job, e.now), checkPace(&after, &e.job, e.by)...)
 	if change.Target.IsGiven {
 		faults, err := s.setTarget(&after, change.Target.Value, &e.job)
 		if err != nil {
@@ -136,12 +141,17 @@ func (e *edit) endWaiting(ctx context.Context, attempts int16) error {
 // Pause pauses a job and stores the reason for people to read. It does nothing to a job that is
 // deleted or not active.
 func (s *Service) Pause(ctx context.Context, by access.Caller, id uuid.UUID, reason string) error {
+	return s.pause(ctx, by, id, reason, false)
+}
+
+// pause is Pause. isSuspended says that the job is to go on when its namespace does.
+func (s *Service) pause(ctx context.Context, by access.Caller, id uuid.UUID, reason string, isSuspended bool) error {
 	err := s.edit(ctx, by, id, func(e edit) error {
 		if e.job.Status != db.JobStatusACTIVE {
 			return nil
 		}
 		after := e.job
-		after.Status, after.StatusReason = db.JobStatusPAUSED, &reason
+		after.Status, after.StatusReason, after.Suspended = db.JobStatusPAUSED, &reason, isSuspended
 		if err := s.store(ctx, &e, &after, effectOf(&e.job, &after)); err != nil {
 			return err
 		}

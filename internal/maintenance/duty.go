@@ -19,6 +19,8 @@ type Duty struct {
 	Name string
 	// Every is the time from the end of one pass to the start of the next.
 	Every time.Duration
+	// Wake makes a pass begin at once. Default: nothing does.
+	Wake <-chan struct{}
 	// Pass does the task once.
 	Pass func(ctx context.Context) (Result, error)
 }
@@ -52,6 +54,7 @@ func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-d.Wake:
 		}
 		result, err := d.Pass(ctx)
 		if ctx.Err() != nil {

@@ -127,7 +127,7 @@ set name = @name, payload = @payload,
     max_backoff_seconds = @max_backoff_seconds, attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
     status = @status, status_reason = @status_reason, paused_since = @paused_since, last_run_at = @last_run_at,
-    run_count = @run_count, version = @version, updated_at = @updated_at, updated_by = @updated_by
+    run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by
 where j.id = @id;
 
 -- name: MarkJobDeleted :exec

@@ -58,3 +58,45 @@ where name = @name;
 update keys
 set revoked_at = now()
 where namespace = @namespace::text and revoked_at is null;
+
+-- name: ListNamespacesBehind :many
+-- The namespaces whose jobs are not yet as the namespace is: active in a suspended one, paused for
+-- that in one that goes on, or there in a deleted one. It looks at the indexes of jobs once for
+-- each namespace. An instance asks for all of them; no caller sees the answer.
+select n.name, n.run_retention_days, (n.deleted_at is not null)::boolean as is_deleted,
+    (n.suspended_at is not null)::boolean as is_suspended
+from namespaces n
+where case
+    when n.deleted_at is not null
+        then exists (select from jobs j where j.namespace = n.name and j.deleted_at is null)
+    when n.suspended_at is not null
+        then exists (select from jobs j where j.namespace = n.name and j.status = 'ACTIVE' and j.deleted_at is null)
+    else exists (select from jobs j where j.namespace = n.name and j.suspended and j.deleted_at is null)
+end;
+
+-- name: ListJobsBehind :many
+-- Some of the jobs that ListNamespacesBehind has found in a namespace, without those that failed.
+-- Only one of the three parts reads anything. Whoever changes a job looks at it again under its
+-- lock.
+(
+    select j.id
+    from jobs j
+    where @is_deleted::boolean and j.namespace = @namespace and j.deleted_at is null and j.id <> all(@failed::uuid[])
+    limit @max_rows
+)
+union all
+(
+    select j.id
+    from jobs j
+    where not @is_deleted::boolean and @is_suspended::boolean and j.namespace = @namespace and j.status = 'ACTIVE'
+      and j.deleted_at is null and j.id <> all(@failed::uuid[])
+    limit @max_rows
+)
+union all
+(
+    select j.id
+    from jobs j
+    where not @is_deleted::boolean and not @is_suspended::boolean and j.namespace = @namespace and j.suspended
+      and j.deleted_at is null and j.id <> all(@failed::uuid[])
+    limit @max_rows
+);

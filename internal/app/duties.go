@@ -1,0 +1,22 @@
+package app
+
+import (
+	"punctual/gen/db"
+	"punctual/internal/maintenance"
+)
+
+// duties are what each instance does again and again that polls.
+func (a *App) duties() []maintenance.Duty {
+	q := db.New(a.pools.engine)
+	duties := []maintenance.Duty{
+		maintenance.Partitions(q),
+		maintenance.Abandoned(q, a.missed),
+		maintenance.Overdue(a.broker.EndOverdue),
+		maintenance.Unserved(a.broker.WarnUnserved),
+		maintenance.Namespaces(a.follow, a.changed),
+	}
+	if days := a.config.RunRetentionDays; days > 0 {
+		duties = append(duties, maintenance.Retention(q, days))
+	}
+	return duties
+}
