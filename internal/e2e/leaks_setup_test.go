@@ -56,6 +56,13 @@ func (s *leakScan) Write(line []byte) (int, error) {
 	return s.file.Write(line)
 }
 
+// count returns how many lines of logs there are.
+func (s *leakScan) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lines
+}
+
 // secret says that no line may have a text. A text that is too short, or that is made of too few
 // characters, would be found where it is no secret.
 func (s *leakScan) secret(origin, text string) {

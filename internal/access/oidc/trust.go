@@ -20,7 +20,7 @@ const (
 	// is found as soon as a token has it.
 	refreshEvery = 5 * time.Minute
 	// The pauses after a failed attempt to reach the issuer double from the first to the second.
-	minRetry, maxRetry = time.Second, 15 * time.Second
+	minRetry, maxRetry = time.Second, 5 * time.Second
 	// fetchTimeout bounds a request to the issuer.
 	fetchTimeout = 5 * time.Second
 	// maxAnswer bounds an answer of the issuer, in bytes.
