@@ -20,7 +20,7 @@ import (
 
 // There is no other way in: no spelling of a path, method or header reaches an operation without
 // its scope.
-func TestNoWayAround(t *testing.T) {
+func TestNoWayAround(t *testing.T) { //nolint:tparallel // what follows "each" comes after it
 	t.Parallel()
 	service, db := setupWithKeys(t)
 	_, right := makeKey(t, db, "default", keys.Request{})

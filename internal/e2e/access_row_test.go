@@ -2,11 +2,11 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,7 +37,7 @@ func (a *accessTable) row(t *testing.T, op *operation) (cells []string) {
 	for _, column := range columns {
 		var statuses []string
 		for _, try := range a.attempts(op, column, valid) {
-			statuses = append(statuses, fmt.Sprint(a.try(t, column, try)))
+			statuses = append(statuses, strconv.Itoa(a.try(t, column, try)))
 		}
 		slices.Sort(statuses)
 		cells = append(cells, strings.Join(slices.Compact(statuses), " "))

@@ -20,6 +20,7 @@ func newGuarded(t *testing.T, c app.Config, namespaces ...string) guarded {
 	t.Helper()
 	url := testdb.New(t)
 	c.Role, c.Auth, c.Database = app.RoleAPI, app.AuthRequired, app.DatabaseConfig{URL: url}
+	c.AuthFailuresPerMinute = 1_000_000 // the table has more than an address may send
 	g := guarded{instance: start(t, c), pool: connect(t, url)}
 	for _, name := range namespaces {
 		makeNamespace(t, g.pool, name)

@@ -27,7 +27,7 @@ var byName = map[string]bool{"leaseRuns": true}
 // TestAccessTable asks for each operation of the contract with each kind of key. All requests are
 // derived from openapi.yaml, so a new operation is covered. It may need a line in newThings, which
 // makes jobs and runs to ask for; without one the test fails.
-func TestAccessTable(t *testing.T) {
+func TestAccessTable(t *testing.T) { //nolint:tparallel // the table is printed after its rows
 	t.Parallel()
 	a := newAccessTable(t)
 	t.Run("rows", func(t *testing.T) {
@@ -113,11 +113,29 @@ func (g guarded) badAuthorizations(t *testing.T, namespace string) map[string][]
 		"unknown": {{"Bearer " + nobodys}, {"Bearer " + forged}},
 		"revoked": {{"Bearer " + g.revokedKey(t, namespace)}}, "expired": {{"Bearer " + g.expiredKey(t, namespace)}},
 		"malformed": {
-			{"Bearer"}, {"Bearer "}, {good}, {"Basic " + good}, {"Bearer" + good}, {"Bearer:" + good}, {"Bearer punc_"}, {"Bearer punc__"},
-			{"Bearer " + good[:len(good)-1]}, {"Bearer " + good + "a"}, {"Bearer " + good + " x"}, {"Bearer " + good[:half] + " " + good[half:]},
-			{"Bearer " + strings.ToUpper(good)}, {"Bearer " + good + "," + good}, {"Bearer \"" + good + "\""}, {"Bearer " + altered(good, 1)},
-			{"Bearer null"}, {"Bearer " + strings.Repeat("a", 5000)}, {"Bearer " + good, "Bearer " + good}, {"Bearer " + good, ""},
-			{"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."}, {"Bearer \xff\xfe"}, {"Bearer punc_' or true --_" + good[22:]},
+			{"Bearer"},
+			{"Bearer "},
+			{good},
+			{"Basic " + good},
+			{"Bearer" + good},
+			{"Bearer:" + good},
+			{"Bearer punc_"},
+			{"Bearer punc__"},
+			{"Bearer " + good[:len(good)-1]},
+			{"Bearer " + good + "a"},
+			{"Bearer " + good + " x"},
+			{"Bearer " + good[:half] + " " + good[half:]},
+			{"Bearer " + strings.ToUpper(good)},
+			{"Bearer " + good + "," + good},
+			{"Bearer \"" + good + "\""},
+			{"Bearer " + altered(good, 1)},
+			{"Bearer null"},
+			{"Bearer " + strings.Repeat("a", 5000)},
+			{"Bearer " + good, "Bearer " + good},
+			{"Bearer " + good, ""},
+			{"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."},
+			{"Bearer \xff\xfe"},
+			{"Bearer punc_' or true --_" + good[22:]},
 		},
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +111,7 @@ func (w *wanderers) step(t *testing.T, rt *rapid.T) {
 		thing := rapid.SampledFrom(known).Draw(rt, "thing")
 		move := rapid.SampledFrom(moves[kind]).Draw(rt, "move")
 		to := time.Now().UTC().Truncate(time.Minute).Add(-time.Minute)
-		body := strings.NewReplacer("TOKEN", fmt.Sprint(thing.token), "FROM", to.Add(-2*time.Minute).Format(time.RFC3339),
+		body := strings.NewReplacer("TOKEN", strconv.FormatInt(thing.token, 10), "FROM", to.Add(-2*time.Minute).Format(time.RFC3339),
 			"TO", to.Format(time.RFC3339)).Replace(move.body)
 		w.send(t, rt, who, &thing, move.method, fmt.Sprintf(move.path, thing.id), body)
 	}
@@ -204,9 +206,7 @@ func (i instance) raw(t *testing.T, method, path, body string) (status int, cont
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	for name, values := range i.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, i.header)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()

@@ -30,9 +30,7 @@ func (i instance) with(t *testing.T, more http.Header) instance {
 	maps.Copy(header, more)
 	caller, err := client.NewClientWithResponses(i.url, client.WithRequestEditorFn(note),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
-			for name, values := range header {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, header)
 			return nil
 		}))
 	require.NoError(t, err)
