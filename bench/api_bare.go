@@ -20,9 +20,9 @@ import (
 	"punctual/internal/instant"
 )
 
-// bareAPI is what one would write without a contract: a handler that decodes, executes the service's
-// statement and encodes. It checks nothing, logs nothing and knows no defaults. The caller of
-// newBareAPI has to close it.
+// bareAPI is what one would write without a contract: a handler that decodes, executes the
+// service's statement and encodes. It checks nothing, logs nothing and knows no defaults. The
+// caller of newBareAPI has to close it.
 type bareAPI struct {
 	*db.Queries
 	url    string

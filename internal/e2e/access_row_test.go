@@ -25,8 +25,8 @@ type attempt struct {
 	check  func(t *testing.T, got answer)
 }
 
-// row asks for an operation as each kind of caller, and returns the statuses. The last caller may do
-// it, to the same thing: nobody before has done it.
+// row asks for an operation as each kind of caller, and returns the statuses. The last caller may
+// do it, to the same thing: nobody before has done it.
 func (a *accessTable) row(t *testing.T, op *operation) (cells []string) {
 	t.Helper()
 	require.Equal(t, slices.Contains(openToAll, op.OperationID), isOpen(op), "whether everybody may do it")

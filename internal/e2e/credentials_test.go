@@ -18,9 +18,9 @@ import (
 	"punctual/internal/testdb"
 )
 
-// TestCredentialsAreNotWritten sends keys, tokens and secrets of targets, right and wrong ones, where
-// they belong and where they do not. TestMain searches all that is logged and stored for them, and
-// this test sees to it that there is enough to search.
+// TestCredentialsAreNotWritten sends keys, tokens and secrets of targets, right and wrong ones,
+// where they belong and where they do not. TestMain searches all that is logged and stored for
+// them, and this test sees to it that there is enough to search.
 func TestCredentialsAreNotWritten(t *testing.T) {
 	t.Parallel()
 	server, heard := echo(t)
