@@ -21,7 +21,7 @@ const (
 func encodeJob(view jobs.View) server.Job {
 	job := view.Job
 	out := server.Job{
-		Id: job.ID, Name: job.Name, Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
+		Id: job.ID, Namespace: job.Namespace, Name: job.Name, Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
 		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
 		StartAt: encodeInstant(job.StartAt), EndAt: encodeInstant(job.EndAt), MaxRuns: job.MaxRuns,
 		JitterSeconds: job.JitterSeconds, DeleteAfterCompletion: job.DeleteAfterCompletion,
@@ -32,7 +32,8 @@ func encodeJob(view jobs.View) server.Job {
 		ConcurrencyGroup: job.ConcurrencyGroup, MaxConcurrency: job.MaxConcurrency,
 		Status: server.JobStatus(job.Status), StatusReason: job.StatusReason,
 		RunCount: view.RunCount, LastRunAt: encodeInstant(view.LastRunAt), NextRunAt: encodeInstant(view.NextRunAt),
-		CreatedAt: instant.Time{Time: job.CreatedAt}, UpdatedAt: instant.Time{Time: job.UpdatedAt},
+		CreatedAt: instant.Time{Time: job.CreatedAt}, Version: job.Version,
+		UpdatedAt: instant.Time{Time: job.UpdatedAt}, UpdatedBy: job.UpdatedBy,
 	}
 	if job.PauseAfterFailures != nil {
 		out.PauseAfterFailures = new(int32(*job.PauseAfterFailures))
@@ -72,6 +73,9 @@ func encodeRun(row jobs.Run) (server.Run, error) {
 		Occurrences:    int64(row.Occurrences),
 		ExecutedBy:     row.ExecutedBy,
 	}
+	if row.FinishedAt != nil && row.Attempt > 0 {
+		out.JobVersion = new(orDefault(row.JobVersion, 1))
+	}
 	if row.RetryOf != nil {
 		out.RetryOf = new(runid.New(row.JobID, *row.RetryOf))
 	}
@@ -97,6 +101,18 @@ func encodeAll[From, To any](items []From, encode func(From) To) []To {
 		out = append(out, encode(item))
 	}
 	return out
+}
+
+// encodeEach is encodeAll for what may fail.
+func encodeEach[From, To any](items []From, encode func(From) (To, error)) ([]To, error) {
+	out := make([]To, len(items))
+	for i, item := range items {
+		var err error
+		if out[i], err = encode(item); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func decodeInstant(t *instant.Time) *time.Time {

@@ -27,8 +27,10 @@ func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObjec
 		return nil, fmt.Errorf("create a job: %w", err)
 	}
 	return server.CreateJob201JSONResponse{
-		Headers: server.CreateJob201ResponseHeaders{Location: "/api/v1/jobs/" + job.Job.ID.String()},
-		Body:    encodeJob(job),
+		Headers: server.CreateJob201ResponseHeaders{
+			Location: "/api/v1/jobs/" + job.Job.ID.String(), ETag: etag(job.Job.Version),
+		},
+		Body: encodeJob(job),
 	}, nil
 }
 
@@ -38,21 +40,25 @@ func (s *handlers) GetJob(ctx context.Context, r server.GetJobRequestObject) (se
 	if err != nil {
 		return nil, fmt.Errorf("get a job: %w", err)
 	}
-	return server.GetJob200JSONResponse(encodeJob(job)), nil
+	return server.GetJob200JSONResponse{
+		Headers: server.GetJob200ResponseHeaders{ETag: etag(job.Job.Version)}, Body: encodeJob(job),
+	}, nil
 }
 
 // UpdateJob changes what the request names.
 func (s *handlers) UpdateJob(ctx context.Context, r server.UpdateJobRequestObject) (server.UpdateJobResponseObject, error) {
-	job, err := s.Jobs.Update(ctx, access.From(ctx), r.Id, *r.Body)
+	job, err := s.Jobs.Update(ctx, access.From(ctx), r.Id, *r.Body, versionsIn(r.Params.IfMatch)...)
 	if err != nil {
 		return nil, fmt.Errorf("update a job: %w", err)
 	}
-	return server.UpdateJob200JSONResponse(encodeJob(job)), nil
+	return server.UpdateJob200JSONResponse{
+		Headers: server.UpdateJob200ResponseHeaders{ETag: etag(job.Job.Version)}, Body: encodeJob(job),
+	}, nil
 }
 
 // DeleteJob hides a job and ends its schedule.
 func (s *handlers) DeleteJob(ctx context.Context, r server.DeleteJobRequestObject) (server.DeleteJobResponseObject, error) {
-	if err := s.Jobs.Delete(ctx, access.From(ctx), r.Id); err != nil {
+	if err := s.Jobs.Delete(ctx, access.From(ctx), r.Id, versionsIn(r.Params.IfMatch)...); err != nil {
 		return nil, fmt.Errorf("delete a job: %w", err)
 	}
 	return server.DeleteJob204Response{}, nil

@@ -29,6 +29,8 @@ const (
 	jobNotFound          jobs.Code = "job-not-found"
 	runNotFound          jobs.Code = "run-not-found"
 	namespaceNotFound    jobs.Code = "namespace-not-found"
+	versionNotFound      jobs.Code = "version-not-found"
+	versionChanged       jobs.Code = "version-changed"
 	methodNotAllowed     jobs.Code = "method-not-allowed"
 	leaseExpired         jobs.Code = "lease-expired"
 	staleToken           jobs.Code = "stale-token"
@@ -66,11 +68,15 @@ var problems = map[jobs.Code]struct {
 	serviceWideRequired: {
 		http.StatusForbidden, "Only a caller who is not bound to one namespace may do this.",
 	},
-	pathNotFound:               {http.StatusNotFound, "There is nothing at this path."},
-	jobNotFound:                {http.StatusNotFound, "There is no job with this id."},
-	runNotFound:                {http.StatusNotFound, "There is no run with this id."},
-	namespaceNotFound:          {http.StatusNotFound, "There is no namespace with this name."},
-	methodNotAllowed:           {http.StatusMethodNotAllowed, ""},
+	pathNotFound:      {http.StatusNotFound, "There is nothing at this path."},
+	jobNotFound:       {http.StatusNotFound, "There is no job with this id."},
+	runNotFound:       {http.StatusNotFound, "There is no run with this id."},
+	namespaceNotFound: {http.StatusNotFound, "There is no namespace with this name."},
+	methodNotAllowed:  {http.StatusMethodNotAllowed, ""},
+	versionNotFound: {
+		http.StatusNotFound, "There is no such version of the job, or it is not kept any more.",
+	},
+	versionChanged:             {http.StatusPreconditionFailed, ""},
 	jobs.RunNotEnded:           {http.StatusConflict, ""},
 	jobs.RunHasSucceeded:       {http.StatusConflict, ""},
 	jobs.RunHasEnded:           {http.StatusConflict, ""},
@@ -141,7 +147,12 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 	if conflict, ok := errors.AsType[*jobs.Conflict](err); ok {
 		return problem(ctx, conflict.Code, conflict.Detail), true
 	}
+	if changed, ok := errors.AsType[*jobs.VersionChanged](err); ok {
+		return problem(ctx, versionChanged, changed.Error()), true
+	}
 	switch {
+	case errors.Is(err, jobs.ErrVersionNotFound):
+		return problem(ctx, versionNotFound, ""), true
 	case errors.Is(err, jobs.ErrNotFound):
 		return problem(ctx, jobNotFound, ""), true
 	case errors.Is(err, jobs.ErrRunNotFound):
@@ -203,6 +214,9 @@ func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	p, isExpected := problemOf(r.Context(), err)
+	if changed, ok := errors.AsType[*jobs.VersionChanged](err); ok {
+		w.Header().Set("ETag", etag(changed.Current))
+	}
 	switch {
 	case p.Status == http.StatusServiceUnavailable:
 		e.log.WarnContext(r.Context(), "request answered with 503, because something it needs cannot be reached", "error", err)

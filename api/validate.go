@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -104,6 +105,8 @@ func queryErrors(raw string, known openapi3.Parameters) (wrong []server.FieldErr
 			add(name, unknownField, "there is no such parameter")
 		case len(query[name]) > 1:
 			add(name, notUnique, "is given more than once")
+		case !utf8.ValidString(query.Get(name)):
+			add(name, wrongFormat, "is not valid UTF-8")
 		}
 	}
 	return wrong

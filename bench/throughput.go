@@ -188,6 +188,7 @@ func completion(rows []db.ClaimRow) (c db.CompleteParams) {
 		c.SkippedCounts = append(c.SkippedCounts, 0)
 		c.FinalStatuses = append(c.FinalStatuses, "")
 		c.StatusReasons = append(c.StatusReasons, "")
+		c.JobVersions = append(c.JobVersions, 0)
 	}
 	return c
 }

@@ -226,6 +226,30 @@ func (e OverlapPolicyOverride) Valid() bool {
 	}
 }
 
+// Defines values for ResourceType.
+const (
+	ResourceTypeJOB       ResourceType = "JOB"
+	ResourceTypeKEY       ResourceType = "KEY"
+	ResourceTypeNAMESPACE ResourceType = "NAMESPACE"
+	ResourceTypeRUN       ResourceType = "RUN"
+)
+
+// Valid indicates whether the value is a known member of the ResourceType enum.
+func (e ResourceType) Valid() bool {
+	switch e {
+	case ResourceTypeJOB:
+		return true
+	case ResourceTypeKEY:
+		return true
+	case ResourceTypeNAMESPACE:
+		return true
+	case ResourceTypeRUN:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunHistory.
 const (
 	RunHistoryALL      RunHistory = "ALL"
@@ -346,8 +370,100 @@ func (e WorkerTargetType) Valid() bool {
 	}
 }
 
+// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+// needs no key, and `system` for the service itself.
+//
+// Example: key:0199c2f05b1e
+type Actor = string
+
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
+
+// AuditEntry An operation that changed something.
+//
+// Example: {"actor":"key:0199c2f05b1e","at":"2025-10-09T09:12:40.121094Z","id":"5d4e6a0e-8a52-4f0a-9c39-6a6f0b1d2c3e","operation":"updateJob","requestId":"7c8e2d50-41f7-4f1c-9d0e-2a1b3c4d5e6f","resourceId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","resourceType":"JOB","result":{"fields":["cron"],"version":2}}
+type AuditEntry struct {
+	// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	//
+	//
+	// Example: key:0199c2f05b1e
+	Actor Actor `json:"actor"`
+
+	// At When it happened.
+	At time.Time `json:"at"`
+
+	// Id The id of the entry.
+	Id openapi_types.UUID `json:"id"`
+
+	// Operation The `operationId` of an operation of this contract. The service itself does `pauseJob` (after
+	// failures, or because the target said so) and `completeJob`. There may be more.
+	//
+	//
+	// Example: updateJob
+	Operation OperationName `json:"operation"`
+
+	// RequestId The id of the request, as in the `X-Request-Id` header and in the log; null if there was
+	// none.
+	RequestId *string `json:"requestId"`
+
+	// ResourceId The id of the job, run or key, or the name of the namespace.
+	//
+	// Example: 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e
+	ResourceId ResourceId `json:"resourceId"`
+
+	// ResourceType What kind of thing was changed.
+	ResourceType ResourceType `json:"resourceType"`
+
+	// Result What came of the operation. Which fields there are depends on the operation. None of them
+	// has a secret.
+	Result AuditResult `json:"result"`
+}
+
+// AuditPage A page of the audit.
+type AuditPage struct {
+	Items []AuditEntry `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// AuditResult What came of the operation. Which fields there are depends on the operation. None of them
+// has a secret.
+type AuditResult struct {
+	// Deleted Whether the job was deleted after its completion.
+	Deleted *bool `json:"deleted,omitempty"`
+
+	// Fields The names of the fields that were changed.
+	Fields *[]string `json:"fields,omitempty"`
+
+	// JobId The job of the run.
+	JobId *openapi_types.UUID `json:"jobId,omitempty"`
+
+	// Occurrences The number of occurrences in the window of a backfill.
+	Occurrences *int32 `json:"occurrences,omitempty"`
+
+	// RunId The run that was started.
+	RunId *openapi_types.UUID `json:"runId,omitempty"`
+
+	// Runs The number of runs that were started.
+	Runs *int32 `json:"runs,omitempty"`
+
+	// StatusReason Why the service has paused the job.
+	StatusReason *string `json:"statusReason,omitempty"`
+
+	// Version The version of the job that was made.
+	Version *int32 `json:"version,omitempty"`
+}
 
 // Backfill What a backfill has started.
 //
@@ -442,6 +558,26 @@ type FailedAttempt struct {
 
 	// StartedAt When the attempt started; of a lost attempt, the earliest it can have started.
 	StartedAt time.Time `json:"startedAt"`
+}
+
+// FieldChange A field of a job that a request has changed.
+type FieldChange struct {
+	// Field The name of the field.
+	//
+	// Example: cron
+	Field string `json:"field"`
+
+	// From The value before, any JSON value. Secrets have no values here: `targetSecrets` with the same
+	// names before and after means that a secret got another value.
+	//
+	//
+	// Example: 0 9 * * MON-FRI
+	From ValueBefore `json:"from"`
+
+	// To The value that the request gave the field, any JSON value.
+	//
+	// Example: 30 9 * * MON-FRI
+	To ValueAfter `json:"to"`
 }
 
 // FieldError An invalid field of a request.
@@ -563,7 +699,7 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z"}
+// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
@@ -661,6 +797,11 @@ type Job struct {
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
+	// Namespace The name of the namespace that the job belongs to.
+	//
+	// Example: default
+	Namespace string `json:"namespace"`
+
 	// NextRunAt When the job is due next; null if it is not.
 	NextRunAt *time.Time `json:"nextRunAt"`
 
@@ -727,8 +868,20 @@ type Job struct {
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone"`
 
-	// UpdatedAt When the definition of the job last changed. Runs do not change it.
+	// UpdatedAt When a request last changed the job. What the service itself does does not change it.
 	UpdatedAt time.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	//
+	//
+	// Example: key:0199c2f05b1e
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// Version The number of the version of the job: 1 when it is created, and one more with each
+	// request that changes it.
+	Version int32 `json:"version"`
 }
 
 // JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
@@ -1072,6 +1225,48 @@ type JobUpdate struct {
 // - `PAUSED`: pause the job.
 type JobUpdateStatus string
 
+// JobVersion A version of a job, and how it differs from the one before.
+//
+// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
+type JobVersion struct {
+	// Changes The fields in which this version differs from the one before, by name; null if there is
+	// none before, or if it is not kept any more.
+	Changes *[]FieldChange `json:"changes"`
+
+	// Job The job as the request left it, without its secrets. `runCount`, `lastRunAt` and
+	// `nextRunAt` belong to no version: they are those of now.
+	Job Job `json:"job"`
+
+	// UpdatedAt When the request was made that made this version.
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	//
+	//
+	// Example: key:0199c2f05b1e
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// Version The number of the version.
+	Version int32 `json:"version"`
+}
+
+// JobVersionPage A page of a list of versions.
+type JobVersionPage struct {
+	Items []JobVersion `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
 // Lease The right of a worker to execute runs, until it expires.
 //
 // Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779}]}
@@ -1392,6 +1587,12 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
+// OperationName The `operationId` of an operation of this contract. The service itself does `pauseJob` (after
+// failures, or because the target said so) and `completeJob`. There may be more.
+//
+// Example: updateJob
+type OperationName = string
+
 // OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 //
 //   - `SKIP`: do not execute it.
@@ -1429,11 +1630,13 @@ type Problem struct {
 	// - 400: `invalid-request`
 	// - 401: `credentials-required`, `credentials-invalid`
 	// - 403: `scope-required`, `service-wide-required`, `host-not-allowed`, `cross-origin`
-	// - 404: `job-not-found`, `run-not-found`, `namespace-not-found`, `path-not-found`
+	// - 404: `job-not-found`, `run-not-found`, `version-not-found`,
+	//   `namespace-not-found`, `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
 	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`
+	// - 412: `version-changed`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
 	// - 429: `too-many-requests`
@@ -1475,9 +1678,17 @@ type QueueName = string
 // Example: 20
 type RequestsPerSecond = int32
 
+// ResourceId The id of the job, run or key, or the name of the namespace.
+//
+// Example: 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e
+type ResourceId = string
+
+// ResourceType What kind of thing was changed.
+type ResourceType string
+
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
+// Example: {"attempt":1,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobVersion":1,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -1504,6 +1715,10 @@ type Run struct {
 
 	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
+
+	// JobVersion The version of the job that the last attempt executed; null while the run is open, and
+	// if there was no attempt.
+	JobVersion *int32 `json:"jobVersion"`
 
 	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
 	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
@@ -1770,6 +1985,17 @@ type TimeZone = string
 // Example: 5577006791947779
 type Token = int64
 
+// ValueAfter The value that the request gave the field, any JSON value.
+//
+// Example: 30 9 * * MON-FRI
+type ValueAfter = json.RawMessage
+
+// ValueBefore The value before, any JSON value. Secrets have no values here: `targetSecrets` with the same
+// names before and after means that a secret got another value.
+//
+// Example: 0 9 * * MON-FRI
+type ValueBefore = json.RawMessage
+
 // WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
 // whether there was more. NUL characters and invalid characters, such as half of a surrogate
 // pair, become U+FFFD.
@@ -1790,6 +2016,9 @@ type WorkerTargetType string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// IfMatch Example: "1"
+type IfMatch = string
 
 // Limit defines model for Limit.
 type Limit = int32
@@ -1818,6 +2047,9 @@ type NamespaceNotFound = Problem
 // NotFound An error, as a problem of RFC 9457.
 type NotFound = Problem
 
+// PreconditionFailed An error, as a problem of RFC 9457.
+type PreconditionFailed = Problem
+
 // ServiceUnavailable An error, as a problem of RFC 9457.
 type ServiceUnavailable = Problem
 
@@ -1829,6 +2061,33 @@ type Unauthorized = Problem
 
 // UnsupportedMediaType An error, as a problem of RFC 9457.
 type UnsupportedMediaType = Problem
+
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Actor Return only what this actor did, such as `key:0199c2f05b1e`.
+	Actor *Actor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Return only this operation.
+	Operation *OperationName `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// ResourceType Return only changes of things of this kind.
+	ResourceType *ResourceType `form:"resourceType,omitempty" json:"resourceType,omitempty"`
+
+	// ResourceId Return only changes of the thing with this id or name.
+	ResourceId *ResourceId `form:"resourceId,omitempty" json:"resourceId,omitempty"`
+
+	// From Return only what happened at this instant or later.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Return only what happened at this instant or earlier.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+}
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
@@ -1843,6 +2102,20 @@ type ListJobsParams struct {
 
 	// Status Return only jobs with this status.
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// DeleteJobParams defines parameters for DeleteJob.
+type DeleteJobParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateJobParams defines parameters for UpdateJob.
+type UpdateJobParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // RunJobParams defines parameters for RunJob.
@@ -1867,6 +2140,15 @@ type ListJobRunsParams struct {
 type ListUpcomingParams struct {
 	// Count The maximum number of occurrences to return.
 	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
+}
+
+// ListJobVersionsParams defines parameters for ListJobVersions.
+type ListJobVersionsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListNamespacesParams defines parameters for ListNamespaces.
@@ -2125,6 +2407,19 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListAudit List who changed what, newest first
+	//
+	// Lists the operations that changed something in the namespace, by whomever, with what came of
+	// them. What was refused, and what changed nothing, is not listed. Heartbeats and reports of
+	// workers are not listed either.
+	//
+	// A response with more entries after it has a `nextCursor`. A request looks at a limited
+	// number of entries, so a page may have fewer than `limit` items, or none, and still have a
+	// `nextCursor`. With `resourceId`, it finds all entries at once.
+	//
+	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
+	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListJobs List jobs, newest first
 	//
 	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
@@ -2158,11 +2453,12 @@ type ClientInterface interface {
 	// DeleteJob Delete a job
 	//
 	// The job has no further occurrences. A run that has started continues to its end and is
-	// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
-	// job can still be read by id until the retention period ends.
+	// recorded, but has no further attempt; a run that was requested and has not started is
+	// `SKIPPED`. The runs of a deleted job can still be read by id until the retention period
+	// ends; its versions cannot.
 	//
 	// Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
-	DeleteJob(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	DeleteJob(ctx context.Context, id openapi_types.UUID, params *DeleteJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetJob Get a job
 	//
@@ -2180,7 +2476,9 @@ type ClientInterface interface {
 	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 	// `COMPLETED`.
 	//
-	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// A request that changes something makes another version of the job. One that changes nothing
+	// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+	// same time do not overwrite each other: the second one gets 412. A target that is given without
 	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 	// and has used up its attempts ends at once.
@@ -2192,7 +2490,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-	UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateJob Change, pause or resume a job
 	//
@@ -2205,7 +2503,9 @@ type ClientInterface interface {
 	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 	// `COMPLETED`.
 	//
-	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// A request that changes something makes another version of the job. One that changes nothing
+	// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+	// same time do not overwrite each other: the second one gets 412. A target that is given without
 	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 	// and has used up its attempts ends at once.
@@ -2217,7 +2517,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-	UpdateJob(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateJob(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BackfillJobWithBody Backfill missed occurrences
 	//
@@ -2273,6 +2573,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 	ListUpcoming(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListJobVersions List a job's versions, newest first
+	//
+	// The first version is the job as it was created, and each request that changes the job makes
+	// another one. What the service itself does, such as completing the job or pausing it after
+	// failures, makes none; it is in the audit.
+	//
+	// A version that has been replaced for longer than the operator keeps the audit is not kept. A
+	// page with large payloads ends after about 8 MiB, with fewer than `limit` versions.
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/versions (the `ListJobVersions` operationId).
+	ListJobVersions(ctx context.Context, id openapi_types.UUID, params *ListJobVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJobVersion Get a version of a job
+	//
+	// A run tells by `jobVersion` which version it executed.
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/versions/{version} (the `GetJobVersion` operationId).
+	GetJobVersion(ctx context.Context, id openapi_types.UUID, version int32, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Heartbeat Extend a lease
 	//
@@ -2490,6 +2809,29 @@ type ClientInterface interface {
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// ListAudit List who changed what, newest first
+//
+// Lists the operations that changed something in the namespace, by whomever, with what came of
+// them. What was refused, and what changed nothing, is not listed. Heartbeats and reports of
+// workers are not listed either.
+//
+// A response with more entries after it has a `nextCursor`. A request looks at a limited
+// number of entries, so a page may have fewer than `limit` items, or none, and still have a
+// `nextCursor`. With `resourceId`, it finds all entries at once.
+//
+// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
+func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListJobs List jobs, newest first
 //
 // Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
@@ -2553,12 +2895,13 @@ func (c *Client) CreateJob(ctx context.Context, body CreateJobJSONRequestBody, r
 // DeleteJob Delete a job
 //
 // The job has no further occurrences. A run that has started continues to its end and is
-// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
-// job can still be read by id until the retention period ends.
+// recorded, but has no further attempt; a run that was requested and has not started is
+// `SKIPPED`. The runs of a deleted job can still be read by id until the retention period
+// ends; its versions cannot.
 //
 // Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
-func (c *Client) DeleteJob(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteJobRequest(c.Server, id)
+func (c *Client) DeleteJob(ctx context.Context, id openapi_types.UUID, params *DeleteJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteJobRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2595,7 +2938,9 @@ func (c *Client) GetJob(ctx context.Context, id openapi_types.UUID, reqEditors .
 // that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 // `COMPLETED`.
 //
-// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// A request that changes something makes another version of the job. One that changes nothing
+// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+// same time do not overwrite each other: the second one gets 412. A target that is given without
 // its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 // `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 // and has used up its attempts ends at once.
@@ -2607,8 +2952,8 @@ func (c *Client) GetJob(ctx context.Context, id openapi_types.UUID, reqEditors .
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-func (c *Client) UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateJobRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateJobRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2630,7 +2975,9 @@ func (c *Client) UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, c
 // that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 // `COMPLETED`.
 //
-// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// A request that changes something makes another version of the job. One that changes nothing
+// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+// same time do not overwrite each other: the second one gets 412. A target that is given without
 // its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 // `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 // and has used up its attempts ends at once.
@@ -2642,8 +2989,8 @@ func (c *Client) UpdateJobWithBody(ctx context.Context, id openapi_types.UUID, c
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-func (c *Client) UpdateJob(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateJobRequest(c.Server, id, body)
+func (c *Client) UpdateJob(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateJobRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2749,6 +3096,45 @@ func (c *Client) ListJobRuns(ctx context.Context, id openapi_types.UUID, params 
 // Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 func (c *Client) ListUpcoming(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUpcomingRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListJobVersions List a job's versions, newest first
+//
+// The first version is the job as it was created, and each request that changes the job makes
+// another one. What the service itself does, such as completing the job or pausing it after
+// failures, makes none; it is in the audit.
+//
+// A version that has been replaced for longer than the operator keeps the audit is not kept. A
+// page with large payloads ends after about 8 MiB, with fewer than `limit` versions.
+//
+// Corresponds with GET /api/v1/jobs/{id}/versions (the `ListJobVersions` operationId).
+func (c *Client) ListJobVersions(ctx context.Context, id openapi_types.UUID, params *ListJobVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListJobVersionsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJobVersion Get a version of a job
+//
+// A run tells by `jobVersion` which version it executed.
+//
+// Corresponds with GET /api/v1/jobs/{id}/versions/{version} (the `GetJobVersion` operationId).
+func (c *Client) GetJobVersion(ctx context.Context, id openapi_types.UUID, version int32, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobVersionRequest(c.Server, id, version)
 	if err != nil {
 		return nil, err
 	}
@@ -3204,6 +3590,144 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
+// NewListAuditRequest constructs an http.Request for the ListAudit method
+func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/audit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operation", *params.Operation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceType", *params.ResourceType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceId", *params.ResourceId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListJobsRequest constructs an http.Request for the ListJobs method
 func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, error) {
 	var err error
@@ -3335,7 +3859,7 @@ func NewCreateJobRequestWithBody(server string, contentType string, body io.Read
 }
 
 // NewDeleteJobRequest constructs an http.Request for the DeleteJob method
-func NewDeleteJobRequest(server string, id openapi_types.UUID) (*http.Request, error) {
+func NewDeleteJobRequest(server string, id openapi_types.UUID, params *DeleteJobParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3363,6 +3887,21 @@ func NewDeleteJobRequest(server string, id openapi_types.UUID) (*http.Request, e
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -3403,18 +3942,18 @@ func NewGetJobRequest(server string, id openapi_types.UUID) (*http.Request, erro
 }
 
 // NewUpdateJobRequest calls the generic UpdateJob builder with application/json body
-func NewUpdateJobRequest(server string, id openapi_types.UUID, body UpdateJobJSONRequestBody) (*http.Request, error) {
+func NewUpdateJobRequest(server string, id openapi_types.UUID, params *UpdateJobParams, body UpdateJobJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewUpdateJobRequestWithBody(server, id, "application/json", bodyReader)
+	return NewUpdateJobRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewUpdateJobRequestWithBody constructs an http.Request for the UpdateJob method, with any body, and a specified content type
-func NewUpdateJobRequestWithBody(server string, id openapi_types.UUID, contentType string, body io.Reader) (*http.Request, error) {
+func NewUpdateJobRequestWithBody(server string, id openapi_types.UUID, params *UpdateJobParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -3445,6 +3984,21 @@ func NewUpdateJobRequestWithBody(server string, id openapi_types.UUID, contentTy
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -3693,6 +4247,120 @@ func NewListUpcomingRequest(server string, id openapi_types.UUID, params *ListUp
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListJobVersionsRequest constructs an http.Request for the ListJobVersions method
+func NewListJobVersionsRequest(server string, id openapi_types.UUID, params *ListJobVersionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/%s/versions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobVersionRequest constructs an http.Request for the GetJobVersion method
+func NewGetJobVersionRequest(server string, id openapi_types.UUID, version int32) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int32"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/%s/versions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4413,6 +5081,21 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListAuditWithResponse List who changed what, newest first
+	//
+	// Lists the operations that changed something in the namespace, by whomever, with what came of
+	// them. What was refused, and what changed nothing, is not listed. Heartbeats and reports of
+	// workers are not listed either.
+	//
+	// A response with more entries after it has a `nextCursor`. A request looks at a limited
+	// number of entries, so a page may have fewer than `limit` items, or none, and still have a
+	// `nextCursor`. With `resourceId`, it finds all entries at once.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
+	ListAuditWithResponse(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*ListAuditResponse, error)
+
 	// ListJobsWithResponse List jobs, newest first
 	//
 	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
@@ -4448,13 +5131,14 @@ type ClientWithResponsesInterface interface {
 	// DeleteJobWithResponse Delete a job
 	//
 	// The job has no further occurrences. A run that has started continues to its end and is
-	// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
-	// job can still be read by id until the retention period ends.
+	// recorded, but has no further attempt; a run that was requested and has not started is
+	// `SKIPPED`. The runs of a deleted job can still be read by id until the retention period
+	// ends; its versions cannot.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
-	DeleteJobWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*DeleteJobResponse, error)
+	DeleteJobWithResponse(ctx context.Context, id openapi_types.UUID, params *DeleteJobParams, reqEditors ...RequestEditorFn) (*DeleteJobResponse, error)
 
 	// GetJobWithResponse Get a job
 	//
@@ -4474,7 +5158,9 @@ type ClientWithResponsesInterface interface {
 	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 	// `COMPLETED`.
 	//
-	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// A request that changes something makes another version of the job. One that changes nothing
+	// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+	// same time do not overwrite each other: the second one gets 412. A target that is given without
 	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 	// and has used up its attempts ends at once.
@@ -4486,7 +5172,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-	UpdateJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error)
+	UpdateJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error)
 
 	// UpdateJobWithResponse Change, pause or resume a job
 	//
@@ -4499,7 +5185,9 @@ type ClientWithResponsesInterface interface {
 	// that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 	// `COMPLETED`.
 	//
-	// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+	// A request that changes something makes another version of the job. One that changes nothing
+	// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+	// same time do not overwrite each other: the second one gets 412. A target that is given without
 	// its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 	// `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 	// and has used up its attempts ends at once.
@@ -4511,7 +5199,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-	UpdateJobWithResponse(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error)
+	UpdateJobWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error)
 
 	// BackfillJobWithBodyWithResponse Backfill missed occurrences
 	//
@@ -4573,6 +5261,29 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/jobs/{id}/upcoming (the `ListUpcoming` operationId).
 	ListUpcomingWithResponse(ctx context.Context, id openapi_types.UUID, params *ListUpcomingParams, reqEditors ...RequestEditorFn) (*ListUpcomingResponse, error)
+
+	// ListJobVersionsWithResponse List a job's versions, newest first
+	//
+	// The first version is the job as it was created, and each request that changes the job makes
+	// another one. What the service itself does, such as completing the job or pausing it after
+	// failures, makes none; it is in the audit.
+	//
+	// A version that has been replaced for longer than the operator keeps the audit is not kept. A
+	// page with large payloads ends after about 8 MiB, with fewer than `limit` versions.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/versions (the `ListJobVersions` operationId).
+	ListJobVersionsWithResponse(ctx context.Context, id openapi_types.UUID, params *ListJobVersionsParams, reqEditors ...RequestEditorFn) (*ListJobVersionsResponse, error)
+
+	// GetJobVersionWithResponse Get a version of a job
+	//
+	// A run tells by `jobVersion` which version it executed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/versions/{version} (the `GetJobVersion` operationId).
+	GetJobVersionWithResponse(ctx context.Context, id openapi_types.UUID, version int32, reqEditors ...RequestEditorFn) (*GetJobVersionResponse, error)
 
 	// HeartbeatWithResponse Extend a lease
 	//
@@ -4808,6 +5519,112 @@ type ClientWithResponsesInterface interface {
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 }
 
+// ListAuditResponse401Headers the declared response headers of an HTTP 401 response for ListAudit
+type ListAuditResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListAuditResponse429Headers the declared response headers of an HTTP 429 response for ListAudit
+type ListAuditResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListAuditResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAuditResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListAuditResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAuditResponse) GetJSON200() *AuditPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAuditResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAuditResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAuditResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListJobsResponse401Headers the declared response headers of an HTTP 401 response for ListJobs
 type ListJobsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -4916,6 +5733,7 @@ func (r ListJobsResponse) ContentType() string {
 
 // CreateJobResponse201Headers the declared response headers of an HTTP 201 response for CreateJob
 type CreateJobResponse201Headers struct {
+	ETag     string
 	Location string
 }
 
@@ -5053,6 +5871,11 @@ type DeleteJobResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
+// DeleteJobResponse412Headers the declared response headers of an HTTP 412 response for DeleteJob
+type DeleteJobResponse412Headers struct {
+	ETag string
+}
+
 // DeleteJobResponse429Headers the declared response headers of an HTTP 429 response for DeleteJob
 type DeleteJobResponse429Headers struct {
 	RateLimit       *string
@@ -5071,6 +5894,8 @@ type DeleteJobResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -5079,6 +5904,8 @@ type DeleteJobResponse struct {
 	ApplicationproblemJSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteJobResponse401Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *DeleteJobResponse412Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *DeleteJobResponse429Headers
 }
@@ -5101,6 +5928,11 @@ func (r DeleteJobResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r DeleteJobResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DeleteJobResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -5147,6 +5979,11 @@ func (r DeleteJobResponse) ContentType() string {
 	return ""
 }
 
+// GetJobResponse200Headers the declared response headers of an HTTP 200 response for GetJob
+type GetJobResponse200Headers struct {
+	ETag string
+}
+
 // GetJobResponse401Headers the declared response headers of an HTTP 401 response for GetJob
 type GetJobResponse401Headers struct {
 	WWWAuthenticate *string
@@ -5178,6 +6015,8 @@ type GetJobResponse struct {
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetJobResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetJobResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5253,9 +6092,19 @@ func (r GetJobResponse) ContentType() string {
 	return ""
 }
 
+// UpdateJobResponse200Headers the declared response headers of an HTTP 200 response for UpdateJob
+type UpdateJobResponse200Headers struct {
+	ETag string
+}
+
 // UpdateJobResponse401Headers the declared response headers of an HTTP 401 response for UpdateJob
 type UpdateJobResponse401Headers struct {
 	WWWAuthenticate *string
+}
+
+// UpdateJobResponse412Headers the declared response headers of an HTTP 412 response for UpdateJob
+type UpdateJobResponse412Headers struct {
+	ETag string
 }
 
 // UpdateJobResponse429Headers the declared response headers of an HTTP 429 response for UpdateJob
@@ -5280,6 +6129,8 @@ type UpdateJobResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -5290,8 +6141,12 @@ type UpdateJobResponse struct {
 	ApplicationproblemJSON500 *InternalServerError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateJobResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UpdateJobResponse401Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *UpdateJobResponse412Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UpdateJobResponse429Headers
 }
@@ -5324,6 +6179,11 @@ func (r UpdateJobResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r UpdateJobResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r UpdateJobResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -5833,6 +6693,218 @@ func (r ListUpcomingResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListUpcomingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListJobVersionsResponse401Headers the declared response headers of an HTTP 401 response for ListJobVersions
+type ListJobVersionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListJobVersionsResponse429Headers the declared response headers of an HTTP 429 response for ListJobVersions
+type ListJobVersionsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListJobVersionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobVersionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListJobVersionsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListJobVersionsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListJobVersionsResponse) GetJSON200() *JobVersionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListJobVersionsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListJobVersionsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListJobVersionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListJobVersionsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListJobVersionsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListJobVersionsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListJobVersionsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListJobVersionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListJobVersionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListJobVersionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListJobVersionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetJobVersionResponse401Headers the declared response headers of an HTTP 401 response for GetJobVersion
+type GetJobVersionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetJobVersionResponse429Headers the declared response headers of an HTTP 429 response for GetJobVersion
+type GetJobVersionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetJobVersionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobVersion
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetJobVersionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetJobVersionResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJobVersionResponse) GetJSON200() *JobVersion {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJobVersionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJobVersionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJobVersionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetJobVersionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetJobVersionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetJobVersionResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetJobVersionResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobVersionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobVersionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobVersionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJobVersionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7566,6 +8638,27 @@ func (r GetReadinessResponse) ContentType() string {
 	return ""
 }
 
+// ListAuditWithResponse List who changed what, newest first
+//
+// Lists the operations that changed something in the namespace, by whomever, with what came of
+// them. What was refused, and what changed nothing, is not listed. Heartbeats and reports of
+// workers are not listed either.
+//
+// A response with more entries after it has a `nextCursor`. A request looks at a limited
+// number of entries, so a page may have fewer than `limit` items, or none, and still have a
+// `nextCursor`. With `resourceId`, it finds all entries at once.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
+func (c *ClientWithResponses) ListAuditWithResponse(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*ListAuditResponse, error) {
+	rsp, err := c.ListAudit(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAuditResponse(rsp)
+}
+
 // ListJobsWithResponse List jobs, newest first
 //
 // Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
@@ -7619,14 +8712,15 @@ func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, body Cr
 // DeleteJobWithResponse Delete a job
 //
 // The job has no further occurrences. A run that has started continues to its end and is
-// recorded, but has no further attempt; a run that was requested and has not started is `SKIPPED`. The runs of a deleted
-// job can still be read by id until the retention period ends.
+// recorded, but has no further attempt; a run that was requested and has not started is
+// `SKIPPED`. The runs of a deleted job can still be read by id until the retention period
+// ends; its versions cannot.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /api/v1/jobs/{id} (the `DeleteJob` operationId).
-func (c *ClientWithResponses) DeleteJobWithResponse(ctx context.Context, id openapi_types.UUID, reqEditors ...RequestEditorFn) (*DeleteJobResponse, error) {
-	rsp, err := c.DeleteJob(ctx, id, reqEditors...)
+func (c *ClientWithResponses) DeleteJobWithResponse(ctx context.Context, id openapi_types.UUID, params *DeleteJobParams, reqEditors ...RequestEditorFn) (*DeleteJobResponse, error) {
+	rsp, err := c.DeleteJob(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -7657,7 +8751,9 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, id openapi
 // that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 // `COMPLETED`.
 //
-// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// A request that changes something makes another version of the job. One that changes nothing
+// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+// same time do not overwrite each other: the second one gets 412. A target that is given without
 // its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 // `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 // and has used up its attempts ends at once.
@@ -7669,8 +8765,8 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, id openapi
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-func (c *ClientWithResponses) UpdateJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error) {
-	rsp, err := c.UpdateJobWithBody(ctx, id, contentType, body, reqEditors...)
+func (c *ClientWithResponses) UpdateJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error) {
+	rsp, err := c.UpdateJobWithBody(ctx, id, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -7688,7 +8784,9 @@ func (c *ClientWithResponses) UpdateJobWithBodyWithResponse(ctx context.Context,
 // that has nothing left when it is resumed, such as one whose `runAt` has passed, is
 // `COMPLETED`.
 //
-// A request that changes nothing leaves `updatedAt` as it is. A target that is given without
+// A request that changes something makes another version of the job. One that changes nothing
+// leaves `version` and `updatedAt` as they are. With `If-Match`, two who change a job at the
+// same time do not overwrite each other: the second one gets 412. A target that is given without
 // its secrets keeps them; if the service cannot open them, the answer is 409 with the code
 // `secrets-cannot-be-opened`. If `maxAttempts` is lowered, a run that waits for another attempt
 // and has used up its attempts ends at once.
@@ -7700,8 +8798,8 @@ func (c *ClientWithResponses) UpdateJobWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /api/v1/jobs/{id} (the `UpdateJob` operationId).
-func (c *ClientWithResponses) UpdateJobWithResponse(ctx context.Context, id openapi_types.UUID, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error) {
-	rsp, err := c.UpdateJob(ctx, id, body, reqEditors...)
+func (c *ClientWithResponses) UpdateJobWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateJobParams, body UpdateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateJobResponse, error) {
+	rsp, err := c.UpdateJob(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -7797,6 +8895,41 @@ func (c *ClientWithResponses) ListUpcomingWithResponse(ctx context.Context, id o
 		return nil, err
 	}
 	return ParseListUpcomingResponse(rsp)
+}
+
+// ListJobVersionsWithResponse List a job's versions, newest first
+//
+// The first version is the job as it was created, and each request that changes the job makes
+// another one. What the service itself does, such as completing the job or pausing it after
+// failures, makes none; it is in the audit.
+//
+// A version that has been replaced for longer than the operator keeps the audit is not kept. A
+// page with large payloads ends after about 8 MiB, with fewer than `limit` versions.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/jobs/{id}/versions (the `ListJobVersions` operationId).
+func (c *ClientWithResponses) ListJobVersionsWithResponse(ctx context.Context, id openapi_types.UUID, params *ListJobVersionsParams, reqEditors ...RequestEditorFn) (*ListJobVersionsResponse, error) {
+	rsp, err := c.ListJobVersions(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListJobVersionsResponse(rsp)
+}
+
+// GetJobVersionWithResponse Get a version of a job
+//
+// A run tells by `jobVersion` which version it executed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/jobs/{id}/versions/{version} (the `GetJobVersion` operationId).
+func (c *ClientWithResponses) GetJobVersionWithResponse(ctx context.Context, id openapi_types.UUID, version int32, reqEditors ...RequestEditorFn) (*GetJobVersionResponse, error) {
+	rsp, err := c.GetJobVersion(ctx, id, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobVersionResponse(rsp)
 }
 
 // HeartbeatWithResponse Extend a lease
@@ -8170,6 +9303,118 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
+// ParseListAuditResponse parses an HTTP response from a ListAuditWithResponse call
+func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAuditResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListAuditResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListAuditResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListJobsResponse parses an HTTP response from a ListJobsWithResponse call
 func ParseListJobsResponse(rsp *http.Response) (*ListJobsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8378,6 +9623,13 @@ func ParseCreateJobResponse(rsp *http.Response) (*CreateJobResponse, error) {
 	switch {
 	case rsp.StatusCode == 201:
 		var headers CreateJobResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -8470,6 +9722,13 @@ func ParseDeleteJobResponse(rsp *http.Response) (*DeleteJobResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8504,6 +9763,16 @@ func ParseDeleteJobResponse(rsp *http.Response) (*DeleteJobResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 412:
+		var headers DeleteJobResponse412Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 429:
 		var headers DeleteJobResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -8606,6 +9875,16 @@ func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers GetJobResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetJobResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8701,6 +9980,13 @@ func ParseUpdateJobResponse(rsp *http.Response) (*UpdateJobResponse, error) {
 		}
 		response.ApplicationproblemJSON409 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8739,6 +10025,16 @@ func ParseUpdateJobResponse(rsp *http.Response) (*UpdateJobResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateJobResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers UpdateJobResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8749,6 +10045,16 @@ func ParseUpdateJobResponse(rsp *http.Response) (*UpdateJobResponse, error) {
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 412:
+		var headers UpdateJobResponse412Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers412 = &headers
 	case rsp.StatusCode == 429:
 		var headers UpdateJobResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -9237,6 +10543,230 @@ func ParseListUpcomingResponse(rsp *http.Response) (*ListUpcomingResponse, error
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListUpcomingResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListJobVersionsResponse parses an HTTP response from a ListJobVersionsWithResponse call
+func ParseListJobVersionsResponse(rsp *http.Response) (*ListJobVersionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListJobVersionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobVersionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListJobVersionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListJobVersionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetJobVersionResponse parses an HTTP response from a GetJobVersionWithResponse call
+func ParseGetJobVersionResponse(rsp *http.Response) (*GetJobVersionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobVersionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetJobVersionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetJobVersionResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

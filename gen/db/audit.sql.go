@@ -7,6 +7,9 @@ package db
 
 import (
 	"context"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 const addToAudit = `-- name: AddToAudit :exec
@@ -36,4 +39,260 @@ func (q *Queries) AddToAudit(ctx context.Context, arg AddToAuditParams) error {
 		arg.Result,
 	)
 	return err
+}
+
+const auditPlace = `-- name: AuditPlace :one
+select e.at, e.id
+from audit e
+where e.namespace = $1 and (e.at, e.id) < ($2::timestamptz, $3::uuid)
+  and e.at between $4::timestamptz and $5::timestamptz
+order by e.at desc, e.id desc
+limit 1 offset $6
+`
+
+type AuditPlaceParams struct {
+	Namespace string    `json:"namespace"`
+	BeforeAt  time.Time `json:"before_at"`
+	BeforeID  uuid.UUID `json:"before_id"`
+	Since     time.Time `json:"since"`
+	Until     time.Time `json:"until"`
+	Scanned   int32     `json:"scanned"`
+}
+
+type AuditPlaceRow struct {
+	At time.Time `json:"at"`
+	ID uuid.UUID `json:"id"`
+}
+
+// Returns the place of the last entry that ListAudit has looked at, or no row if it has looked at
+// all of them. It reads the index only.
+func (q *Queries) AuditPlace(ctx context.Context, arg AuditPlaceParams) (AuditPlaceRow, error) {
+	row := q.db.QueryRow(ctx, auditPlace,
+		arg.Namespace,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Until,
+		arg.Scanned,
+	)
+	var i AuditPlaceRow
+	err := row.Scan(&i.At, &i.ID)
+	return i, err
+}
+
+const listAudit = `-- name: ListAudit :many
+select a.namespace, a.at, a.id, a.actor, a.operation, a.resource_type, a.resource_id, a.request_id, a.result
+from (
+    select e.namespace, e.at, e.id, e.actor, e.operation, e.resource_type, e.resource_id, e.request_id, e.result
+    from audit e
+    where e.namespace = $1 and (e.at, e.id) < ($2::timestamptz, $3::uuid)
+      and e.at between $4::timestamptz and $5::timestamptz
+    order by e.at desc, e.id desc
+    limit $6
+) a
+where ($7::text is null or a.actor = $7)
+  and ($8::text is null or a.operation = $8)
+  and ($9::text is null or a.resource_type = $9)
+order by a.at desc, a.id desc
+limit $10
+`
+
+type ListAuditParams struct {
+	Namespace    string    `json:"namespace"`
+	BeforeAt     time.Time `json:"before_at"`
+	BeforeID     uuid.UUID `json:"before_id"`
+	Since        time.Time `json:"since"`
+	Until        time.Time `json:"until"`
+	MaxScanned   int32     `json:"max_scanned"`
+	Actor        *string   `json:"actor"`
+	Operation    *string   `json:"operation"`
+	ResourceType *string   `json:"resource_type"`
+	MaxRows      int32     `json:"max_rows"`
+}
+
+// Newest first, the entries before a place, of those that @max_scanned entries of the namespace
+// contain: what is asked for may be rare or not there. AuditPlace tells where to go on.
+func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]Audit, error) {
+	rows, err := q.db.Query(ctx, listAudit,
+		arg.Namespace,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Until,
+		arg.MaxScanned,
+		arg.Actor,
+		arg.Operation,
+		arg.ResourceType,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Audit
+	for rows.Next() {
+		var i Audit
+		if err := rows.Scan(
+			&i.Namespace,
+			&i.At,
+			&i.ID,
+			&i.Actor,
+			&i.Operation,
+			&i.ResourceType,
+			&i.ResourceID,
+			&i.RequestID,
+			&i.Result,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listAuditOf = `-- name: ListAuditOf :many
+select a.namespace, a.at, a.id, a.actor, a.operation, a.resource_type, a.resource_id, a.request_id, a.result
+from audit a
+where a.namespace = $1 and a.resource_id = $2 and (a.at, a.id) < ($3::timestamptz, $4::uuid)
+  and a.at between $5::timestamptz and $6::timestamptz
+  and ($7::text is null or a.actor = $7)
+  and ($8::text is null or a.operation = $8)
+  and ($9::text is null or a.resource_type = $9)
+order by a.at desc, a.id desc
+limit $10
+`
+
+type ListAuditOfParams struct {
+	Namespace    string    `json:"namespace"`
+	ResourceID   string    `json:"resource_id"`
+	BeforeAt     time.Time `json:"before_at"`
+	BeforeID     uuid.UUID `json:"before_id"`
+	Since        time.Time `json:"since"`
+	Until        time.Time `json:"until"`
+	Actor        *string   `json:"actor"`
+	Operation    *string   `json:"operation"`
+	ResourceType *string   `json:"resource_type"`
+	MaxRows      int32     `json:"max_rows"`
+}
+
+// Like ListAudit, of one thing, which has an index of its own.
+func (q *Queries) ListAuditOf(ctx context.Context, arg ListAuditOfParams) ([]Audit, error) {
+	rows, err := q.db.Query(ctx, listAuditOf,
+		arg.Namespace,
+		arg.ResourceID,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Until,
+		arg.Actor,
+		arg.Operation,
+		arg.ResourceType,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Audit
+	for rows.Next() {
+		var i Audit
+		if err := rows.Scan(
+			&i.Namespace,
+			&i.At,
+			&i.ID,
+			&i.Actor,
+			&i.Operation,
+			&i.ResourceType,
+			&i.ResourceID,
+			&i.RequestID,
+			&i.Result,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const purgeAudit = `-- name: PurgeAudit :execrows
+with recursive walled as (
+    -- The namespaces that have entries.
+    (
+        select e.namespace
+        from audit e
+        order by e.namespace
+        limit 1
+    )
+    union all
+    select n.namespace
+    from walled w
+    cross join lateral (
+        select e.namespace
+        from audit e
+        where e.namespace > w.namespace
+        order by e.namespace
+        limit 1
+    ) n
+)
+delete from audit a
+where (a.namespace, a.at, a.id) in (
+    select w.namespace, o.at, o.id
+    from walled w
+    cross join lateral (
+        select e.at, e.id
+        from audit e
+        where e.namespace = w.namespace and e.at < now() - make_interval(days => $1::integer)
+        order by e.at
+        limit $2
+    ) o
+    limit $2
+)
+`
+
+type PurgeAuditParams struct {
+	Days    int32 `json:"days"`
+	MaxRows int32 `json:"max_rows"`
+}
+
+// Deletes the oldest entries that are older than so many days, up to @max_rows. It goes from one
+// namespace to the next, because the index has their entries apart. Two sessions that do this at
+// once delete each entry once.
+func (q *Queries) PurgeAudit(ctx context.Context, arg PurgeAuditParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeAudit, arg.Days, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeVersions = `-- name: PurgeVersions :execrows
+delete from job_versions v
+where (v.job_id, v.version) in (
+    select o.job_id, o.version
+    from job_versions o
+    where o.superseded_at < now() - make_interval(days => $1::integer)
+    order by o.superseded_at
+    limit $2
+)
+`
+
+type PurgeVersionsParams struct {
+	Days    int32 `json:"days"`
+	MaxRows int32 `json:"max_rows"`
+}
+
+// Deletes versions of jobs that were replaced more than so many days ago, up to @max_rows. Safe
+// like PurgeAudit.
+func (q *Queries) PurgeVersions(ctx context.Context, arg PurgeVersionsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeVersions, arg.Days, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

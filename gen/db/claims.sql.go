@@ -36,7 +36,7 @@ with candidate as (
     where d.ctid = any(array(select ctid from candidate))
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed
 join jobs j on j.id = claimed.job_id
 `
@@ -146,6 +146,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
 			&i.Job.UpdatedBy,
+			&i.Job.SecretsVersion,
 			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
@@ -228,7 +229,7 @@ with running as (
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed
 join jobs j on j.id = claimed.job_id
 `
@@ -334,6 +335,7 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
 			&i.Job.UpdatedBy,
+			&i.Job.SecretsVersion,
 			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,

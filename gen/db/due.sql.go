@@ -68,7 +68,7 @@ func (q *Queries) CancelEarlier(ctx context.Context, arg CancelEarlierParams) ([
 const complete = `-- name: Complete :many
 
 with completion as (
-    -- The batch. An array holds no nulls: empty texts and the year 1 stand for them.
+    -- The batch. An array holds no nulls: empty texts, the year 1 and version 0 stand for them.
     select b.job_id, b.scheduled_for, b.token, b.revision, b.trigger::run_trigger as trigger,
         nullif(b.retry_of, '0001-01-01 00:00:00+00') as retry_of,
         b.attempt, b.started_at, b.finished_at, b.status::run_status as status,
@@ -76,7 +76,7 @@ with completion as (
         nullif(b.result, '')::json as result, nullif(b.executed_by, '') as executed_by,
         nullif(b.failed_attempts, '')::jsonb as failed_attempts, b.occurrences, b.kept,
         nullif(b.next_for, '0001-01-01 00:00:00+00') as next_for,
-        b.skipped_for, b.skipped_count,
+        b.skipped_for, b.skipped_count, nullif(b.job_version, 0) as job_version,
         nullif(b.final_status, '')::job_status as final_status, nullif(b.status_reason, '') as status_reason
     from (
         select
@@ -101,7 +101,8 @@ with completion as (
             unnest((select $19::timestamptz[])) as skipped_for,
             unnest((select $20::integer[])) as skipped_count,
             unnest((select $21::text[])) as final_status,
-            unnest((select $22::text[])) as status_reason
+            unnest((select $22::text[])) as status_reason,
+            unnest((select $23::integer[])) as job_version
     ) b
 ), moved as (
     -- The rows that go on: to the next occurrence, or to the manual run that waited for this one. A
@@ -146,7 +147,7 @@ with completion as (
     returning d.job_id, d.scheduled_for, d.carries_schedule, d.run_count
 ), stored as (
     -- The part of the batch that this statement stores.
-    select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.result, c.executed_by, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.skipped_for, c.skipped_count, c.final_status, c.status_reason
+    select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.result, c.executed_by, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.skipped_for, c.skipped_count, c.job_version, c.final_status, c.status_reason
     from completion c
     where (c.job_id, c.scheduled_for) in (select m.job_id, m.scheduled_for from moved m)
        or (c.job_id, c.scheduled_for) in (select r.job_id, r.scheduled_for from removed r)
@@ -200,10 +201,10 @@ with completion as (
     -- The runs themselves.
     insert into runs (
         job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts, executed_by
+        failed_attempts, executed_by, job_version
     )
     select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
-        occurrences, error, result, failed_attempts, executed_by
+        occurrences, error, result, failed_attempts, executed_by, job_version
     from stored
     where kept
 ), skipped as (
@@ -241,6 +242,7 @@ type CompleteParams struct {
 	SkippedCounts  []int32     `json:"skipped_counts"`
 	FinalStatuses  []string    `json:"final_statuses"`
 	StatusReasons  []string    `json:"status_reasons"`
+	JobVersions    []int32     `json:"job_versions"`
 }
 
 type CompleteRow struct {
@@ -286,6 +288,7 @@ func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteR
 		arg.SkippedCounts,
 		arg.FinalStatuses,
 		arg.StatusReasons,
+		arg.JobVersions,
 	)
 	if err != nil {
 		return nil, err
@@ -345,7 +348,7 @@ with claim as (
         unnest((select $2::timestamptz[])) as scheduled_for,
         unnest((select $3::bigint[])) as token
 )
-select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at
+select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from claim c
 join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
 join jobs j on j.id = d.job_id
@@ -430,6 +433,7 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
 			&i.Job.UpdatedBy,
+			&i.Job.SecretsVersion,
 			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 		); err != nil {

@@ -108,7 +108,7 @@ select
     $29,
     'ACTIVE', created_at, created_at, $30
 from checked
-returning jobs.id, jobs.namespace, jobs.name, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.time_zone, jobs.run_at, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.status, jobs.status_reason, jobs.paused_since, jobs.last_run_at, jobs.run_count, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+returning jobs.id, jobs.namespace, jobs.name, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.time_zone, jobs.run_at, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.status, jobs.status_reason, jobs.paused_since, jobs.last_run_at, jobs.run_count, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
 `
 
 type CreateJobParams struct {
@@ -242,6 +242,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
 		&i.Job.UpdatedBy,
+		&i.Job.SecretsVersion,
 		&i.Job.Suspended,
 		&i.Job.DeletedAt,
 		&i.ReadAt,
@@ -263,7 +264,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 
 const getJob = `-- name: GetJob :one
 select
-    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
@@ -334,6 +335,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
 		&i.Job.UpdatedBy,
+		&i.Job.SecretsVersion,
 		&i.Job.Suspended,
 		&i.Job.DeletedAt,
 		&i.ScheduledFor,
@@ -346,9 +348,81 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 	return i, err
 }
 
+const listJobVersions = `-- name: ListJobVersions :many
+select v.version, v.updated_at, v.updated_by, v.next_status, v.next_status_reason, v.definition, v.rows
+from (
+    select l.job_id, l.version, l.updated_at, l.updated_by, l.superseded_at, l.next_status, l.next_status_reason, l.definition, count(*) over () as rows,
+        coalesce(
+            sum(octet_length(l.definition::text)) over (order by l.version desc rows between unbounded preceding and 1 preceding), 0
+        ) as bytes_before
+    from (
+        select o.job_id, o.version, o.updated_at, o.updated_by, o.superseded_at, o.next_status, o.next_status_reason, o.definition
+        from job_versions o
+        where o.job_id = $1 and o.version < $2
+        order by o.version desc
+        limit $3
+    ) l
+) v
+where v.bytes_before <= $4::bigint
+order by v.version desc
+`
+
+type ListJobVersionsParams struct {
+	JobID    uuid.UUID `json:"job_id"`
+	Before   int32     `json:"before"`
+	MaxRows  int32     `json:"max_rows"`
+	MaxBytes int64     `json:"max_bytes"`
+}
+
+type ListJobVersionsRow struct {
+	Version          int32     `json:"version"`
+	UpdatedAt        time.Time `json:"updated_at"`
+	UpdatedBy        string    `json:"updated_by"`
+	NextStatus       JobStatus `json:"next_status"`
+	NextStatusReason *string   `json:"next_status_reason"`
+	Definition       []byte    `json:"definition"`
+	Rows             int64     `json:"rows"`
+}
+
+// The versions of a job before one that has replaced them, newest first. The caller has found the
+// job, and names versions that no change can touch any more. Definitions may be large: after about
+// @max_bytes of them, rows are left out. rows tells how many there would be.
+func (q *Queries) ListJobVersions(ctx context.Context, arg ListJobVersionsParams) ([]ListJobVersionsRow, error) {
+	rows, err := q.db.Query(ctx, listJobVersions,
+		arg.JobID,
+		arg.Before,
+		arg.MaxRows,
+		arg.MaxBytes,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListJobVersionsRow
+	for rows.Next() {
+		var i ListJobVersionsRow
+		if err := rows.Scan(
+			&i.Version,
+			&i.UpdatedAt,
+			&i.UpdatedBy,
+			&i.NextStatus,
+			&i.NextStatusReason,
+			&i.Definition,
+			&i.Rows,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listJobs = `-- name: ListJobs :many
 select
-    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
@@ -440,6 +514,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
 			&i.Job.UpdatedBy,
+			&i.Job.SecretsVersion,
 			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ScheduledFor,
@@ -502,7 +577,7 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, namespace, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, version, updated_at, updated_by, suspended, deleted_at
+select id, namespace, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where id = $1 and namespace = $2 and deleted_at is null
 for update
@@ -559,6 +634,7 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.Version,
 		&i.UpdatedAt,
 		&i.UpdatedBy,
+		&i.SecretsVersion,
 		&i.Suspended,
 		&i.DeletedAt,
 	)
@@ -650,7 +726,7 @@ with superseded as (
     insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
     select o.id, o.version, o.updated_at, o.updated_by, $35, $28, $29, job_image(o)
     from jobs o
-    where o.id = $37 and o.version < $34
+    where o.id = $38 and o.version < $34
 )
 update jobs j
 set name = $1, payload = $2,
@@ -663,8 +739,9 @@ set name = $1, payload = $2,
     max_backoff_seconds = $22, attempt_deadline_seconds = $23, pause_after_failures = $24,
     run_history = $25, concurrency_group = $26, max_concurrency = $27,
     status = $28, status_reason = $29, paused_since = $30, last_run_at = $31,
-    run_count = $32, suspended = $33, version = $34, updated_at = $35, updated_by = $36
-where j.id = $37
+    run_count = $32, suspended = $33, version = $34, updated_at = $35, updated_by = $36,
+    secrets_version = $37
+where j.id = $38
 `
 
 type UpdateJobParams struct {
@@ -704,6 +781,7 @@ type UpdateJobParams struct {
 	Version                int32         `json:"version"`
 	UpdatedAt              time.Time     `json:"updated_at"`
 	UpdatedBy              string        `json:"updated_by"`
+	SecretsVersion         *int32        `json:"secrets_version"`
 	ID                     uuid.UUID     `json:"id"`
 }
 
@@ -747,6 +825,7 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.Version,
 		arg.UpdatedAt,
 		arg.UpdatedBy,
+		arg.SecretsVersion,
 		arg.ID,
 	)
 	return err

@@ -501,6 +501,7 @@ type Job struct {
 	Version                int32         `json:"version"`
 	UpdatedAt              time.Time     `json:"updated_at"`
 	UpdatedBy              string        `json:"updated_by"`
+	SecretsVersion         *int32        `json:"secrets_version"`
 	Suspended              bool          `json:"suspended"`
 	DeletedAt              *time.Time    `json:"deleted_at"`
 }
@@ -540,6 +541,7 @@ type Lease struct {
 	Duration      pgtype.Interval `json:"duration"`
 	JobIds        []uuid.UUID     `json:"job_ids"`
 	ScheduledFors []time.Time     `json:"scheduled_fors"`
+	JobVersions   []int32         `json:"job_versions"`
 }
 
 type Namespace struct {

@@ -43,9 +43,11 @@ with candidate as (
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
-    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors)
-    select c.lease_id, min(a.holder), now() + min(a.duration), $1, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
+    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
+    select c.lease_id, min(a.holder), now() + min(a.duration), $1, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
+        case when max(j.version) > 1 then array_agg(j.version) end
     from claimed c
+    join jobs j on j.id = c.job_id
     join (
         select distinct on (e.id) e.id, e.holder, e.duration
         from (
@@ -58,7 +60,7 @@ with candidate as (
     group by c.lease_id
     returning id, holder, created_at
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
 from claimed
 join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id
@@ -165,6 +167,7 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
 			&i.Job.UpdatedBy,
+			&i.Job.SecretsVersion,
 			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
@@ -198,7 +201,8 @@ func (q *Queries) ForgetLease(ctx context.Context, id uuid.UUID) error {
 }
 
 const getLeased = `-- name: GetLeased :one
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder,
+    coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = $1
 join leases l on l.id = claimed.lease_id
@@ -214,11 +218,12 @@ type GetLeasedParams struct {
 }
 
 type GetLeasedRow struct {
-	Claimed  Claimed   `json:"claimed"`
-	Job      Job       `json:"job"`
-	ReadAt   time.Time `json:"read_at"`
-	LeasedAt time.Time `json:"leased_at"`
-	Holder   string    `json:"holder"`
+	Claimed       Claimed   `json:"claimed"`
+	Job           Job       `json:"job"`
+	ReadAt        time.Time `json:"read_at"`
+	LeasedAt      time.Time `json:"leased_at"`
+	Holder        string    `json:"holder"`
+	LeasedVersion int32     `json:"leased_version"`
 }
 
 // The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
@@ -295,11 +300,13 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
 		&i.Job.UpdatedBy,
+		&i.Job.SecretsVersion,
 		&i.Job.Suspended,
 		&i.Job.DeletedAt,
 		&i.ReadAt,
 		&i.LeasedAt,
 		&i.Holder,
+		&i.LeasedVersion,
 	)
 	return i, err
 }
@@ -342,10 +349,10 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 }
 
 const listOverdue = `-- name: ListOverdue :many
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
-    h.holder::text as holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
+    h.holder::text as holder, coalesce(h.job_version, 1)::integer as leased_version
 from (
-    select id as lease_id, created_at, holder, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    select id as lease_id, created_at, holder, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from leases
     where job_ids is not null
 ) h
@@ -355,11 +362,12 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now()
 `
 
 type ListOverdueRow struct {
-	Claimed  Claimed   `json:"claimed"`
-	Job      Job       `json:"job"`
-	ReadAt   time.Time `json:"read_at"`
-	LeasedAt time.Time `json:"leased_at"`
-	Holder   string    `json:"holder"`
+	Claimed       Claimed   `json:"claimed"`
+	Job           Job       `json:"job"`
+	ReadAt        time.Time `json:"read_at"`
+	LeasedAt      time.Time `json:"leased_at"`
+	Holder        string    `json:"holder"`
+	LeasedVersion int32     `json:"leased_version"`
 }
 
 // The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
@@ -437,11 +445,13 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
 			&i.Job.UpdatedBy,
+			&i.Job.SecretsVersion,
 			&i.Job.Suspended,
 			&i.Job.DeletedAt,
 			&i.ReadAt,
 			&i.LeasedAt,
 			&i.Holder,
+			&i.LeasedVersion,
 		); err != nil {
 			return nil, err
 		}

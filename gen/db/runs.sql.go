@@ -85,14 +85,16 @@ const getRun = `-- name: GetRun :one
 select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-    null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
+    null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
+    null::integer as job_version
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
 union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-    r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
+    r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
+    r.job_version
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
@@ -120,6 +122,7 @@ type GetRunRow struct {
 	Occurrences    int32      `json:"occurrences"`
 	FailedAttempts []byte     `json:"failed_attempts"`
 	ExecutedBy     *string    `json:"executed_by"`
+	JobVersion     *int32     `json:"job_version"`
 }
 
 // Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant.
@@ -144,6 +147,7 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 		&i.Occurrences,
 		&i.FailedAttempts,
 		&i.ExecutedBy,
+		&i.JobVersion,
 	)
 	return i, err
 }
@@ -153,7 +157,8 @@ const listRuns = `-- name: ListRuns :many
     select
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-        null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
+        null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
+        null::integer as job_version
     from open_runs o
     where o.job_id = $2 and o.scheduled_for >= $3::timestamptz and o.scheduled_for < $4::timestamptz
       and ($5::text is null or o.status = $5)
@@ -162,7 +167,8 @@ union all
 (
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-        r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
+        r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
+        r.job_version
     from runs r
     where r.job_id = $2 and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
       and ($5::text is null or r.status::text = $5)
@@ -197,6 +203,7 @@ type ListRunsRow struct {
 	Occurrences    int32      `json:"occurrences"`
 	FailedAttempts []byte     `json:"failed_attempts"`
 	ExecutedBy     *string    `json:"executed_by"`
+	JobVersion     *int32     `json:"job_version"`
 }
 
 // Returns the runs of a job from one instant on (included) and before another, newest first. Runs
@@ -233,6 +240,7 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.Occurrences,
 			&i.FailedAttempts,
 			&i.ExecutedBy,
+			&i.JobVersion,
 		); err != nil {
 			return nil, err
 		}

@@ -215,6 +215,30 @@ func (e OverlapPolicyOverride) Valid() bool {
 	}
 }
 
+// Defines values for ResourceType.
+const (
+	ResourceTypeJOB       ResourceType = "JOB"
+	ResourceTypeKEY       ResourceType = "KEY"
+	ResourceTypeNAMESPACE ResourceType = "NAMESPACE"
+	ResourceTypeRUN       ResourceType = "RUN"
+)
+
+// Valid indicates whether the value is a known member of the ResourceType enum.
+func (e ResourceType) Valid() bool {
+	switch e {
+	case ResourceTypeJOB:
+		return true
+	case ResourceTypeKEY:
+		return true
+	case ResourceTypeNAMESPACE:
+		return true
+	case ResourceTypeRUN:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunHistory.
 const (
 	RunHistoryALL      RunHistory = "ALL"
@@ -335,8 +359,76 @@ func (e WorkerTargetType) Valid() bool {
 	}
 }
 
+// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+// needs no key, and `system` for the service itself.
+//
+// Example: key:0199c2f05b1e
+type Actor = string
+
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
+
+// AuditEntry An operation that changed something.
+//
+// Example: {"actor":"key:0199c2f05b1e","at":"2025-10-09T09:12:40.121094Z","id":"5d4e6a0e-8a52-4f0a-9c39-6a6f0b1d2c3e","operation":"updateJob","requestId":"7c8e2d50-41f7-4f1c-9d0e-2a1b3c4d5e6f","resourceId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","resourceType":"JOB","result":{"fields":["cron"],"version":2}}
+type AuditEntry struct {
+	// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	//
+	//
+	// Example: key:0199c2f05b1e
+	Actor Actor `json:"actor"`
+
+	// At When it happened.
+	At instant.Time `json:"at"`
+
+	// Id The id of the entry.
+	Id openapi_types.UUID `json:"id"`
+
+	// Operation The `operationId` of an operation of this contract. The service itself does `pauseJob` (after
+	// failures, or because the target said so) and `completeJob`. There may be more.
+	//
+	//
+	// Example: updateJob
+	Operation OperationName `json:"operation"`
+
+	// RequestId The id of the request, as in the `X-Request-Id` header and in the log; null if there was
+	// none.
+	RequestId *string `json:"requestId"`
+
+	// ResourceId The id of the job, run or key, or the name of the namespace.
+	//
+	// Example: 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e
+	ResourceId ResourceId `json:"resourceId"`
+
+	// ResourceType What kind of thing was changed.
+	ResourceType ResourceType `json:"resourceType"`
+
+	// Result What came of the operation. Which fields there are depends on the operation. None of them
+	// has a secret.
+	Result AuditResult `json:"result"`
+}
+
+// AuditPage A page of the audit.
+type AuditPage struct {
+	Items []AuditEntry `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// AuditResult What came of the operation. Which fields there are depends on the operation. None of them
+// has a secret.
+type AuditResult = json.RawMessage
 
 // Backfill What a backfill has started.
 //
@@ -431,6 +523,26 @@ type FailedAttempt struct {
 
 	// StartedAt When the attempt started; of a lost attempt, the earliest it can have started.
 	StartedAt instant.Time `json:"startedAt"`
+}
+
+// FieldChange A field of a job that a request has changed.
+type FieldChange struct {
+	// Field The name of the field.
+	//
+	// Example: cron
+	Field string `json:"field"`
+
+	// From The value before, any JSON value. Secrets have no values here: `targetSecrets` with the same
+	// names before and after means that a secret got another value.
+	//
+	//
+	// Example: 0 9 * * MON-FRI
+	From ValueBefore `json:"from"`
+
+	// To The value that the request gave the field, any JSON value.
+	//
+	// Example: 30 9 * * MON-FRI
+	To ValueAfter `json:"to"`
 }
 
 // FieldError An invalid field of a request.
@@ -552,7 +664,7 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z"}
+// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
@@ -650,6 +762,11 @@ type Job struct {
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
+	// Namespace The name of the namespace that the job belongs to.
+	//
+	// Example: default
+	Namespace string `json:"namespace"`
+
 	// NextRunAt When the job is due next; null if it is not.
 	NextRunAt *instant.Time `json:"nextRunAt"`
 
@@ -716,8 +833,20 @@ type Job struct {
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone"`
 
-	// UpdatedAt When the definition of the job last changed. Runs do not change it.
+	// UpdatedAt When a request last changed the job. What the service itself does does not change it.
 	UpdatedAt instant.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	//
+	//
+	// Example: key:0199c2f05b1e
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// Version The number of the version of the job: 1 when it is created, and one more with each
+	// request that changes it.
+	Version int32 `json:"version"`
 }
 
 // JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
@@ -771,6 +900,48 @@ type JobStatus string
 //
 // Example: {"name":"weekly-report"}
 type JobUpdate = jobs.Change
+
+// JobVersion A version of a job, and how it differs from the one before.
+//
+// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
+type JobVersion struct {
+	// Changes The fields in which this version differs from the one before, by name; null if there is
+	// none before, or if it is not kept any more.
+	Changes *[]FieldChange `json:"changes"`
+
+	// Job The job as the request left it, without its secrets. `runCount`, `lastRunAt` and
+	// `nextRunAt` belong to no version: they are those of now.
+	Job Job `json:"job"`
+
+	// UpdatedAt When the request was made that made this version.
+	UpdatedAt instant.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
+	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	//
+	//
+	// Example: key:0199c2f05b1e
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// Version The number of the version.
+	Version int32 `json:"version"`
+}
+
+// JobVersionPage A page of a list of versions.
+type JobVersionPage struct {
+	Items []JobVersion `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
 
 // Lease The right of a worker to execute runs, until it expires.
 //
@@ -1010,6 +1181,12 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
+// OperationName The `operationId` of an operation of this contract. The service itself does `pauseJob` (after
+// failures, or because the target said so) and `completeJob`. There may be more.
+//
+// Example: updateJob
+type OperationName = string
+
 // OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 //
 //   - `SKIP`: do not execute it.
@@ -1047,11 +1224,13 @@ type Problem struct {
 	// - 400: `invalid-request`
 	// - 401: `credentials-required`, `credentials-invalid`
 	// - 403: `scope-required`, `service-wide-required`, `host-not-allowed`, `cross-origin`
-	// - 404: `job-not-found`, `run-not-found`, `namespace-not-found`, `path-not-found`
+	// - 404: `job-not-found`, `run-not-found`, `version-not-found`,
+	//   `namespace-not-found`, `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
 	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`
+	// - 412: `version-changed`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
 	// - 429: `too-many-requests`
@@ -1093,9 +1272,17 @@ type QueueName = string
 // Example: 20
 type RequestsPerSecond = int32
 
+// ResourceId The id of the job, run or key, or the name of the namespace.
+//
+// Example: 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e
+type ResourceId = string
+
+// ResourceType What kind of thing was changed.
+type ResourceType string
+
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
+// Example: {"attempt":1,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobVersion":1,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -1122,6 +1309,10 @@ type Run struct {
 
 	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
+
+	// JobVersion The version of the job that the last attempt executed; null while the run is open, and
+	// if there was no attempt.
+	JobVersion *int32 `json:"jobVersion"`
 
 	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
 	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
@@ -1386,6 +1577,17 @@ type TimeZone = string
 // Example: 5577006791947779
 type Token = int64
 
+// ValueAfter The value that the request gave the field, any JSON value.
+//
+// Example: 30 9 * * MON-FRI
+type ValueAfter = json.RawMessage
+
+// ValueBefore The value before, any JSON value. Secrets have no values here: `targetSecrets` with the same
+// names before and after means that a secret got another value.
+//
+// Example: 0 9 * * MON-FRI
+type ValueBefore = json.RawMessage
+
 // WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
 // whether there was more. NUL characters and invalid characters, such as half of a surrogate
 // pair, become U+FFFD.
@@ -1406,6 +1608,9 @@ type WorkerTargetType string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// IfMatch Example: "1"
+type IfMatch = string
 
 // Limit defines model for Limit.
 type Limit = int32
@@ -1434,6 +1639,9 @@ type NamespaceNotFound = Problem
 // NotFound An error, as a problem of RFC 9457.
 type NotFound = Problem
 
+// PreconditionFailed An error, as a problem of RFC 9457.
+type PreconditionFailed = Problem
+
 // ServiceUnavailable An error, as a problem of RFC 9457.
 type ServiceUnavailable = Problem
 
@@ -1445,6 +1653,33 @@ type Unauthorized = Problem
 
 // UnsupportedMediaType An error, as a problem of RFC 9457.
 type UnsupportedMediaType = Problem
+
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Actor Return only what this actor did, such as `key:0199c2f05b1e`.
+	Actor *Actor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Operation Return only this operation.
+	Operation *OperationName `form:"operation,omitempty" json:"operation,omitempty"`
+
+	// ResourceType Return only changes of things of this kind.
+	ResourceType *ResourceType `form:"resourceType,omitempty" json:"resourceType,omitempty"`
+
+	// ResourceId Return only changes of the thing with this id or name.
+	ResourceId *ResourceId `form:"resourceId,omitempty" json:"resourceId,omitempty"`
+
+	// From Return only what happened at this instant or later.
+	From *instant.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Return only what happened at this instant or earlier.
+	To *instant.Time `form:"to,omitempty" json:"to,omitempty"`
+}
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
@@ -1459,6 +1694,20 @@ type ListJobsParams struct {
 
 	// Status Return only jobs with this status.
 	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// DeleteJobParams defines parameters for DeleteJob.
+type DeleteJobParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateJobParams defines parameters for UpdateJob.
+type UpdateJobParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // RunJobParams defines parameters for RunJob.
@@ -1483,6 +1732,15 @@ type ListJobRunsParams struct {
 type ListUpcomingParams struct {
 	// Count The maximum number of occurrences to return.
 	Count *OccurrenceCount `form:"count,omitempty" json:"count,omitempty"`
+}
+
+// ListJobVersionsParams defines parameters for ListJobVersions.
+type ListJobVersionsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListNamespacesParams defines parameters for ListNamespaces.
@@ -1532,6 +1790,9 @@ type PreviewScheduleJSONRequestBody = SchedulePreview
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAudit List who changed what, newest first
+	// (GET /api/v1/audit)
+	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
 	// ListJobs List jobs, newest first
 	// (GET /api/v1/jobs)
 	ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams)
@@ -1540,13 +1801,13 @@ type ServerInterface interface {
 	CreateJob(w http.ResponseWriter, r *http.Request)
 	// DeleteJob Delete a job
 	// (DELETE /api/v1/jobs/{id})
-	DeleteJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	DeleteJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params DeleteJobParams)
 	// GetJob Get a job
 	// (GET /api/v1/jobs/{id})
 	GetJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
 	// UpdateJob Change, pause or resume a job
 	// (PATCH /api/v1/jobs/{id})
-	UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params UpdateJobParams)
 	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
 	BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
@@ -1559,6 +1820,12 @@ type ServerInterface interface {
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams)
+	// ListJobVersions List a job's versions, newest first
+	// (GET /api/v1/jobs/{id}/versions)
+	ListJobVersions(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobVersionsParams)
+	// GetJobVersion Get a version of a job
+	// (GET /api/v1/jobs/{id}/versions/{version})
+	GetJobVersion(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, version int32)
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
@@ -1613,6 +1880,12 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
+// ListAudit List who changed what, newest first
+// (GET /api/v1/audit)
+func (_ Unimplemented) ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListJobs List jobs, newest first
 // (GET /api/v1/jobs)
 func (_ Unimplemented) ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams) {
@@ -1627,7 +1900,7 @@ func (_ Unimplemented) CreateJob(w http.ResponseWriter, r *http.Request) {
 
 // DeleteJob Delete a job
 // (DELETE /api/v1/jobs/{id})
-func (_ Unimplemented) DeleteJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+func (_ Unimplemented) DeleteJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params DeleteJobParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1639,7 +1912,7 @@ func (_ Unimplemented) GetJob(w http.ResponseWriter, r *http.Request, id openapi
 
 // UpdateJob Change, pause or resume a job
 // (PATCH /api/v1/jobs/{id})
-func (_ Unimplemented) UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+func (_ Unimplemented) UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params UpdateJobParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1664,6 +1937,18 @@ func (_ Unimplemented) ListJobRuns(w http.ResponseWriter, r *http.Request, id op
 // ListUpcoming List a job's next occurrences
 // (GET /api/v1/jobs/{id}/upcoming)
 func (_ Unimplemented) ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListJobVersions List a job's versions, newest first
+// (GET /api/v1/jobs/{id}/versions)
+func (_ Unimplemented) ListJobVersions(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobVersionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetJobVersion Get a version of a job
+// (GET /api/v1/jobs/{id}/versions/{version})
+func (_ Unimplemented) GetJobVersion(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, version int32) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1772,6 +2057,130 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc func(http.Handler) http.Handler
 
+// ListAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", r.URL.Query(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "actor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "actor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operation", r.URL.Query(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "operation"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "operation", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceType" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceType", r.URL.Query(), &params.ResourceType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceType"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceType", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceId", r.URL.Query(), &params.ResourceId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListJobs operation middleware
 func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Request) {
 
@@ -1873,8 +2282,32 @@ func (siw *ServerInterfaceWrapper) DeleteJob(w http.ResponseWriter, r *http.Requ
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteJobParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.DeleteJob(w, r, id)
+		siw.Handler.DeleteJob(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -1925,8 +2358,32 @@ func (siw *ServerInterfaceWrapper) UpdateJob(w http.ResponseWriter, r *http.Requ
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateJobParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.UpdateJob(w, r, id)
+		siw.Handler.UpdateJob(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2105,6 +2562,96 @@ func (siw *ServerInterfaceWrapper) ListUpcoming(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListUpcoming(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListJobVersions operation middleware
+func (siw *ServerInterfaceWrapper) ListJobVersions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJobVersionsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListJobVersions(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetJobVersion operation middleware
+func (siw *ServerInterfaceWrapper) GetJobVersion(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version int32
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", chi.URLParam(r, "version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int32", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "version", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJobVersion(w, r, id, version)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2632,6 +3179,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	}
 
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/audit", wrapper.ListAudit)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs", wrapper.ListJobs)
 	})
 	r.Group(func(r chi.Router) {
@@ -2657,6 +3207,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/upcoming", wrapper.ListUpcoming)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/jobs/{id}/versions", wrapper.ListJobVersions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/jobs/{id}/versions/{version}", wrapper.GetJobVersion)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/leases/{id}/heartbeat", wrapper.Heartbeat)
@@ -2726,6 +3282,15 @@ type NamespaceNotFoundApplicationProblemPlusJSONResponse Problem
 
 type NotFoundApplicationProblemPlusJSONResponse Problem
 
+type PreconditionFailedResponseHeaders struct {
+	ETag string
+}
+type PreconditionFailedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers PreconditionFailedResponseHeaders
+}
+
 type ServiceUnavailableApplicationProblemPlusJSONResponse Problem
 
 type TooManyRequestsResponseHeaders struct {
@@ -2749,6 +3314,152 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 }
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
+
+type ListAuditRequestObject struct {
+	Params ListAuditParams
+}
+
+type ListAuditResponseObject interface {
+	VisitListAuditResponse(w http.ResponseWriter) error
+}
+
+type ListAudit200JSONResponse AuditPage
+
+func (response ListAudit200JSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit400ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit401ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit403ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit404ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit429ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit500ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAudit503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListAudit503ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListJobsRequestObject struct {
 	Params ListJobsParams
@@ -2905,6 +3616,7 @@ type CreateJobResponseObject interface {
 }
 
 type CreateJob201ResponseHeaders struct {
+	ETag     string
 	Location string
 }
 
@@ -2920,6 +3632,7 @@ func (response CreateJob201JSONResponse) VisitCreateJobResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
@@ -3099,7 +3812,8 @@ func (response CreateJob503ApplicationProblemPlusJSONResponse) VisitCreateJobRes
 }
 
 type DeleteJobRequestObject struct {
-	Id openapi_types.UUID `json:"id"`
+	Id     openapi_types.UUID `json:"id"`
+	Params DeleteJobParams
 }
 
 type DeleteJobResponseObject interface {
@@ -3181,6 +3895,23 @@ func (response DeleteJob404ApplicationProblemPlusJSONResponse) VisitDeleteJobRes
 	return err
 }
 
+type DeleteJob412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJob412ApplicationProblemPlusJSONResponse) VisitDeleteJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteJob429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -3246,15 +3977,23 @@ type GetJobResponseObject interface {
 	VisitGetJobResponse(w http.ResponseWriter) error
 }
 
-type GetJob200JSONResponse Job
+type GetJob200ResponseHeaders struct {
+	ETag string
+}
+
+type GetJob200JSONResponse struct {
+	Body    Job
+	Headers GetJob200ResponseHeaders
+}
 
 func (response GetJob200JSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3385,23 +4124,32 @@ func (response GetJob503ApplicationProblemPlusJSONResponse) VisitGetJobResponse(
 }
 
 type UpdateJobRequestObject struct {
-	Id   openapi_types.UUID `json:"id"`
-	Body *UpdateJobJSONRequestBody
+	Id     openapi_types.UUID `json:"id"`
+	Params UpdateJobParams
+	Body   *UpdateJobJSONRequestBody
 }
 
 type UpdateJobResponseObject interface {
 	VisitUpdateJobResponse(w http.ResponseWriter) error
 }
 
-type UpdateJob200JSONResponse Job
+type UpdateJob200ResponseHeaders struct {
+	ETag string
+}
+
+type UpdateJob200JSONResponse struct {
+	Body    Job
+	Headers UpdateJob200ResponseHeaders
+}
 
 func (response UpdateJob200JSONResponse) VisitUpdateJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3486,6 +4234,23 @@ func (response UpdateJob409ApplicationProblemPlusJSONResponse) VisitUpdateJobRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateJob412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateJob412ApplicationProblemPlusJSONResponse) VisitUpdateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4228,6 +4993,300 @@ type ListUpcoming503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListUpcoming503ApplicationProblemPlusJSONResponse) VisitListUpcomingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersionsRequestObject struct {
+	Id     openapi_types.UUID `json:"id"`
+	Params ListJobVersionsParams
+}
+
+type ListJobVersionsResponseObject interface {
+	VisitListJobVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListJobVersions200JSONResponse JobVersionPage
+
+func (response ListJobVersions200JSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobVersions400ApplicationProblemPlusJSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobVersions401ApplicationProblemPlusJSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobVersions403ApplicationProblemPlusJSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobVersions404ApplicationProblemPlusJSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobVersions429ApplicationProblemPlusJSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersions500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobVersions500ApplicationProblemPlusJSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobVersions503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListJobVersions503ApplicationProblemPlusJSONResponse) VisitListJobVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersionRequestObject struct {
+	Id      openapi_types.UUID `json:"id"`
+	Version int32              `json:"version"`
+}
+
+type GetJobVersionResponseObject interface {
+	VisitGetJobVersionResponse(w http.ResponseWriter) error
+}
+
+type GetJobVersion200JSONResponse JobVersion
+
+func (response GetJobVersion200JSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersion400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobVersion400ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersion401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobVersion401ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersion403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobVersion403ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobVersion404ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersion429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobVersion429ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersion500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobVersion500ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobVersion503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobVersion503ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -6733,6 +7792,9 @@ func (response GetReadiness503ApplicationProblemPlusJSONResponse) VisitGetReadin
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAudit List who changed what, newest first
+	// (GET /api/v1/audit)
+	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
 	// ListJobs List jobs, newest first
 	// (GET /api/v1/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
@@ -6760,6 +7822,12 @@ type StrictServerInterface interface {
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(ctx context.Context, request ListUpcomingRequestObject) (ListUpcomingResponseObject, error)
+	// ListJobVersions List a job's versions, newest first
+	// (GET /api/v1/jobs/{id}/versions)
+	ListJobVersions(ctx context.Context, request ListJobVersionsRequestObject) (ListJobVersionsResponseObject, error)
+	// GetJobVersion Get a version of a job
+	// (GET /api/v1/jobs/{id}/versions/{version})
+	GetJobVersion(ctx context.Context, request GetJobVersionRequestObject) (GetJobVersionResponseObject, error)
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(ctx context.Context, request HeartbeatRequestObject) (HeartbeatResponseObject, error)
@@ -6849,6 +7917,32 @@ type strictHandler struct {
 	options     StrictHTTPServerOptions
 }
 
+// ListAudit operation middleware
+func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams) {
+	var request ListAuditRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAudit(ctx, request.(ListAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAudit")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
+		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListJobs operation middleware
 func (sh *strictHandler) ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams) {
 	var request ListJobsRequestObject
@@ -6907,10 +8001,11 @@ func (sh *strictHandler) CreateJob(w http.ResponseWriter, r *http.Request) {
 }
 
 // DeleteJob operation middleware
-func (sh *strictHandler) DeleteJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+func (sh *strictHandler) DeleteJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params DeleteJobParams) {
 	var request DeleteJobRequestObject
 
 	request.Id = id
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.DeleteJob(ctx, request.(DeleteJobRequestObject))
@@ -6959,10 +8054,11 @@ func (sh *strictHandler) GetJob(w http.ResponseWriter, r *http.Request, id opena
 }
 
 // UpdateJob operation middleware
-func (sh *strictHandler) UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+func (sh *strictHandler) UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params UpdateJobParams) {
 	var request UpdateJobRequestObject
 
 	request.Id = id
+	request.Params = params
 
 	var body UpdateJobJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -7098,6 +8194,60 @@ func (sh *strictHandler) ListUpcoming(w http.ResponseWriter, r *http.Request, id
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListUpcomingResponseObject); ok {
 		if err := validResponse.VisitListUpcomingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListJobVersions operation middleware
+func (sh *strictHandler) ListJobVersions(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobVersionsParams) {
+	var request ListJobVersionsRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJobVersions(ctx, request.(ListJobVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJobVersions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListJobVersionsResponseObject); ok {
+		if err := validResponse.VisitListJobVersionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJobVersion operation middleware
+func (sh *strictHandler) GetJobVersion(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, version int32) {
+	var request GetJobVersionRequestObject
+
+	request.Id = id
+	request.Version = version
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJobVersion(ctx, request.(GetJobVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJobVersion")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetJobVersionResponseObject); ok {
+		if err := validResponse.VisitGetJobVersionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -7568,323 +8718,367 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Lc9s21jf+VTB635mnzVIy5UsSK/PM/3ESp3HrOFnb2bzbqk8FiZCFmgJUgrSi7fi7/wfnHIAgRV3s",
-	"OGm7m9mZbSyCIK7n+jvn/N4a6elMK6Fy0+r93hIf+XSWCvj3eaFecZmKxP5hiumUZ4tWr3XEskKxfMJz",
-	"NobHjOdM8NGE8TwX01neilo3PC2Efc391NuNWiLLdNbqtbgyc5GJhB3EMTtRucgUT9mFyG5Exo6hUdQS",
-	"H8WoyEXy3H7SjCYiKVKRtbs7+7vdbitq4aePsHvT6v0UfKv70N+SSpqJ/Vqr19qNdw/a3bjdjS/jJ729",
-	"uBfHnXivu78f/9iKWpngRqtWTxVpav8yRZrbdUiKjOdSqzcyTaURI60S0+rtxVFLF/mssB1rPTMt9/eJ",
-	"ucwKNeK5Xf0xT42IWibneWFe6ES0egdxfAu/ZPm6ccXxYbz/Y+v2542TeNzZ6z590u3aScik1WvF3cPD",
-	"URI/bifxKG4/ieO4fZg8Ee29cXe4y/dHB8lj0Ypav+rhiW++O47bB8OuaD8Z7fHG5no0KrJMqJE9Yt27",
-	"rld399PWKxN5tng7dp9zW528grOyYgXjGHZ227V23231Wq+OTk6PX/pfzitzzTN5dSXsdy9evD5++f70",
-	"uHV7G9lLdy7yTK65dRk8N4wrnU9ExrQSjVcu9tcAvxgec/xl6RLVzgm2Co/DqJ3ET+L2k+54/8sdB/cX",
-	"bd62R3P99j7u7e11unuPD5a2lw6H28V3x2cvT86+27iN58eX5//0e1goJdXVyj2kvTCNG9dds3Fb0cIN",
-	"2/hExO0n+1/8Vte2ce0djA+3vYO1lk+7u5U7eP7+7Gyb3atfwotrOZvVL+EbaYxIWDBd3E3LYpjSfluT",
-	"z3QfyzO8dxk/7cUw6W4c7+LyfKkd3it3uPXm5OLVyflx6zNtc+0uXvxw8u7dPUjqBfa48jpKw5LCbuH8",
-	"C1HSp4/323v7u932k+7Bn/gKHvYO9noH+53d+HBv7/HD0Mk3R2fvj079zhSjkRDJmr0xvsVdaeUdL1V4",
-	"GHf3uvuPv+ilurMwtFuRHn/vtzI9N/1Wb3/3dmuxaPcOYtGDkeSL9y9eHB+/vNs1vo1aM57xqchFBtrJ",
-	"iyIzdny/txJhRpmc2RVq9VqXE8EGSnzMscGA6THLJ4LNMnEjdWHYjF+JDjvJDRtplQsFt1/P+G+F6Nj9",
-	"tp38Vohs0Ypaik9Fq9ca4bdwaabcfnTKP54KdZVPYBGj1lQq93c3auWLmX3P5JkVAuzgT+VU5s2jnfKP",
-	"clpMmSqmQyvOjZnMxdQwraxoh+NdMbAUeg3HlYgxh2PTjaPWWGdTbndGqnxvtxW16FP2KY6Z/vIjlioX",
-	"du1hwTNhZloZ1Aaf8+Rc/FYIA7OgpYOrOJulcgQHdGeW6WEqpn/7Fbazqk6OpUjrt1wxqW54KhOGT4Mb",
-	"PoID2qLn7Yy+HbUSkXOZ0trRz3YLLf+FtnaxgCagWkgd5Vq3zZSnadgFLfm0MDkbCqvIpoKbnKHWB+OF",
-	"JclueHqiLujq0V4MdbIA1YoGAVf/INkXj3ks2k/5wW57fxzz9uFo77D9mD8ex8NusjvaE8Fl2Lf7kMs8",
-	"tUN8zhN27udJO8KHush7w5Sra9yVcq//byasOPx/dkodfgefmp13uBP4yvKZa1w3NsBlGzB7vAxcm8r+",
-	"mE7rNmq90GqcytF9z4FQS9QeRlQoNuGG4ePlg5AVqj3hpu2eV49B+HKn9YlbclhuiZ/riv0Amv9SpCJv",
-	"mtOvesjm3LCEGizP6lc9bJdP63P6L1Pv4svOzV4GsTwt+BnX++NMZo0Tgzbt8nllaksdRExnbKLTxB5H",
-	"O3Or3S7YVGfiy84YDv6Mj8TxR2nQJFaZeybslTHFaMI4840b5u+ftQX2VF0C7Cfogs1lPmH5xF5IPv2j",
-	"Zn1iXjr+Ud/0cqTAULURbD7R8DNTNRPE0hpI03aMqXYUym6pARtxZUnSUPwxZ94P6Eznx9NZvli3FPYI",
-	"/6qHZu3klc7bAnpaOXfXT4chLbGkd8rGMjP5HzT7i8LMVlDqcthwFVy7dUsQtlqxBGFfPcuUJlJdMSXm",
-	"bMoXbCiupBUWmPzCC6JnQq1mVqDzr2FYsPXrGJbv4MvOyohRJhrIG6MHwSW0C9A4P2raxqbtoWj7ppWp",
-	"ui5JDs95diVyxjP7hKcicZRPsGuxYP0W77ciNp/IEZFDqUzOlSUQWsCC9dWE3wjLMbCV+x2GCjenw76T",
-	"N4LxNKWvk/hSHQMwHZ4k9qe+sh/PNbs4fnF+fPnLD8f/vPjCW9KsCIeHpVETrolHYZvGE+cbfNnp5fq6",
-	"6SLBz6CAFXnCm2Ukk/NUtLGDhkmRCAsyRRKwUXihx2ReSoaw4zI3ywLIl14M/YarxfeWc6wnr+MCFJb6",
-	"klhlZsrVok3MZwVNtZQT7ko3joG/sG+m/KP97LcR4yohEsQyradsrDPW/eIi10MpNPbjwt3vX/Uwsmcj",
-	"oo3WWShnOHLB01TP4ax02IUQbGAXdwDrMsAFHTh9x+o4l1qfWrpxT7XHyH81iNJWh2RwWDVLofflzbZt",
-	"2nbHXYPKbrse4GHG8glXrBvvPz148pgNF7kwn7qb3b1yN0k7Zccql/mCXWrNTmlQn3V3GyfJ3sjnz6xM",
-	"wFkmZjrLmYZ/w76HDR/blrCVr3Q2lEmClOgemzjRJq8bKkECLlQiMs+1LGvLbiReYXvUMsFHk0biZnsE",
-	"MQFOYxP3xI64uTZwRZW2fDJiRlvSJo3rm2mVLhg3LNUjntpu7bEfLhhnqdazIR9d9xVPkkwYg+YvPRMZ",
-	"z3UGZAIvAzoUUfv/5uj09O2H45e/vH57cXnx7ScTheAYlduwWu7K5JVU9bWe8Su45N71ia2Wl3WUaWPa",
-	"/rFf0lVdMCNUjnyDJtlhm5e/rzIxLgy5gb7wCpmRnon6AsGP9lRMpTFSXTWxU9sE7GnLqrl0p0JqxZQQ",
-	"CRqBsFfLQHrzTObiS88UN+GDTBoo6IinqcjslIe6UImV4bQSa3Vz6q89l0nzQryFq+S6tmou3ePmT8AF",
-	"SjSyki+5NA9FXmmidhp2lm4qng0SRZiTq4zOFlDU14Kn+WSxhp46OrrdSLG/VQP1uoA0bIJfhlE4ZA8C",
-	"exDXc08rNZdpkYkmzQgpAbqTGi3VOIa2IFhRIx3H15G4eCNsYuUUe9c0XLdUX33iMToIzcqrYE+fVx5r",
-	"mG+qr0DitHPExTHEOPPKasCWngV2mFf22t1zQ0tCUNnSM41WPP8YdAN7+i2VB0ZwLRYb7TpjGFmTbU/p",
-	"z2fc2y8390zn7BUN4nNuqJ9Uw6o53d3+0+lznlIGKCXc10/bzl/1sHkj7YNm+/rGfQIbu98hmXzR/Ym2",
-	"PqH/BocxamWFap6mfbDaiLZ2almh/rj9+yz3yymwFc0Vrs8F0tX3it9wmfJhel99NOE5Hy65d8408w+W",
-	"d8M9ahfB52uMzrUJTIikoXTYZbZg/IpL9cnsLZCSaEXY+8qYVhw/aUwhsqU5y0SgRjvL9I1MRNbE3+HV",
-	"dVNf6mV5DUhxIOtUaGe9EZkcy+oqsaN3J5ayGnZlRU4219k1CF5/0OrpG5Glmi8bKbVmU64Wjocbxq0y",
-	"3kiygj7qyxcIdyA+qCurz9Y6NlbtHXH1x5+mhxKV/I0hVrrVMaK2gZ3B5Ho2s6fDLkxfwcqwlOci6/SV",
-	"JR2XaHUkG465J90gE0INGGn3CA4qQLY4wSEBOrDOfOm2tXIU3GGC/pxM0dQzG/GpYONMT5Hye+uGPxk0",
-	"/0/kB7uBPdOODmZ7Xg59xW2x8uOy71xOZe7slM0S5vrVIVnL6mpTfi1YNy4vB9jCECD2h8z5oW4EWFjy",
-	"qtMZzzttMagRU54IMJxWKETj7k8ETwg3ds5zsQKM9YH021SM3RYZ2jETkdPfsEHf7my/9Sz77/hZ/t/d",
-	"iPVLOQx+3t+1vw/stQsXZBkU5sfSfqdTOVo048NwAMGZARM1wMRMKIkPF6hZZXyc99UA/tuWIh+3J3k+",
-	"4zPZznguoLc2LcigYVq//Xc3fjZfnpf9HR7YiR3fCLvKEF0DUr43llg5jNMxnwC13mIdRJ4t2kfjXDQA",
-	"+uBnNtFz3GfCP4KuHDKAAJq3FtZ2G7XeK17kE53Jf4n7qiEEi2oWZZuv9SgTQNh5atru9YaLHSpRntL1",
-	"yNZbqGul5ypybivbOhM3+voBPFjd8sJXFmglfXMmxvoaBBPdsAxNtrcLoRLGlRN9wEfrfHlHNCrYnx57",
-	"LngmMtYv4nhvZA+v/Yf40gvxYEa4cmGAzdHyopc6ZHtrvFUVSvfhw4e2XTHb6YjnYvlqvdZze4+MXfLg",
-	"85211xVvkClmM53lInkjEskvF7P76iH5YsmKTRaDqe2ZwfPlY1SUI2hDwzY1XHaOeXRnzSjZjBNd4YtZ",
-	"1UkAFCU/YfsSBwIYUdyOT0aJdg/CM+lnzmDxGX3wi3jg7Ckc1Bdh0GmVH4JdJbj9S8GTVCrhkLMhQHkv",
-	"jqM1aGgHereMTivhgkvtpq2GNT99vL8J2By1nvPR9Vim6QoBgLMhNUC8BALc4bDgsbXvVaD7B2DWMK3e",
-	"3m3UmmV6JrJc4umutGti7iXoO4wqkoBjYXOpEj2PmFSjtEisPoTAOxCFJzxBbyfjaSZ4skA+u7Q4ywuA",
-	"g10/GsBglsFNwSps/MAtnnUg7L2f8GvVYIef/Ut6+KsY5eGufIA5k6Yh7dh4+i5YU4piqMkItFQe7M9N",
-	"TqJIzqba5Gzv8WOW8IUBgtllcRyHC17bXatSYDzD43bcbcfdSwi16mHIQ67DZ7vBs6Xtx46aVhqwfaTy",
-	"en3A7Tcqe2OdCdY9fBLDmAHglCbOqY0Wc0tv7B2ZiUzqpHYAEp6Ldi6nAW1wRBwn0Shs8vXDopM5LvIC",
-	"gSLbfK52ImBVYAhNB+EFz0eTYobnoEI4wrG+rcfgWRYJ8r5bH2k823RBQRG4sMQNeRym0oxlJtgMhO8O",
-	"+4flMaavhiLVc6tYjXShciscd2P0YDiMKprqQMhdvnWP90OStNc92HscxxWyFEctVaRkvcuzQjTd0hda",
-	"0RQX32W6mDXvF9xTPQasGyB8PJrOWOX4yr7JzMSuBEnlPX8nBlP+MfiKC5WZ9hUtGANyaPc0Ytqumv2K",
-	"M9OYDvvAZW6pEnw4t9poXmTKROTFUlfC5O05NUI0K6yWv2qtoUxTqa7agdExiKzpLkfW1NdtZvlCZlfj",
-	"f3/6337/Yxy3+/2P3Vf9/scnr35+9H+bzv6LTKvjjzOrSEoUSOrUZJRpZWVsaoKLOpY3wgEJv5lKVeQi",
-	"YhNdZJGlLHbxplrlk8j9h36cC3H9LUhxtpe+MvJjBL97sAjRAvK1o/pOhxGPMFBl443B7JvB90dng4gN",
-	"3rw9G3z7jCGFeNJXtvVFoRJumUFftdmgG3UPqGX71fmJ/eejnW5MgmM3bu/HOwcDvD3SWD0343bf4LnJ",
-	"xcx0oJ/TgRsgUAiaG9winO3gtL07CGYATYiIyTxig4PTQfn+q0xiF33FKr28eXv2f3YHoNpSP280zafN",
-	"Bq8HCJsHabAM3RSZvBGJswQJJpMKEsyKuDPLIhHCwAav2SP8n+3OjsDuYkrf+B/8w67U/yRc0r/sLtI/",
-	"YajpgpbwfxaCZ/CXZZMTnYEHcWpgAx49ehmcDHghOBWPHrGRng6llW6A5/9DfpQCDl+HHTFLUFF4nVqS",
-	"yIRERxpe0l5fDWIWs+4ee8TszrogVnty+WjCunv0RfcDrnmHnaBA5bCwc43oaiIdg0eDiPG+qn99qPNJ",
-	"j8EnHy1/Efs2AEJCaCG23Nl1bctGfYWcWTGdJDBLWqsPE6HYKNWja8NGE3sMHz2KGGdj+VEkQIZwyz2C",
-	"D0Ir3Ch4Hl4m4mB8nIusr+yDKz7DkS13iCEaLJ+TKTWBw+X6su067FzMBAdCZv92MSCmr+A+lQdqrAFJ",
-	"JVI+M/SROtHbi9khNKdLWSV6uwcHm4jeEkXDqAGwlLzQ9iu5J2wkbTeKTR8mAo4U3RS8SxBzweZ2L9Do",
-	"MHjx9s270+PL45egYdLHh1qngoNh+VhB/GezOJELk7OZNkYOUxHIXB32vbSkG8EzIuUL3At7NIdiYW++",
-	"zFcKGBtX5FUY9dtA4pVTKKqZbFQC0Va4iSIB/FzpwCazuxWKAWgHKuGIFwaPC4BN+4osc96dYSm/zq5F",
-	"5q023wxOj48ujn85/n/vTs6PXw6+xRNSlR35qrFXBXWwimLTCClgl6Fuu4UmIBxSpn4uFmG/DsTRxEvD",
-	"eOvlbrQXvarjRHI3OC8UHKmNuxnGay9/BVH/frQ+nmI7SdhFXa9XjyEvCzS8DUOzN74CDaupejZOgNo+",
-	"A7kOj5lfOdvOMhwJUBnwhCHE22loW+sANaG8TN5UDrWy8O60+BXz61A5BU0i/SsrNB03n7V6DDBO2oEw",
-	"l24FWmlWWe7nmVZXEUB4Zpm+yvjUWE5qX2LXQswM3Myp4AocZWdiDs8MxRgxniSwhCAIuNUZ9IgZ2NEF",
-	"8DdoRBbZNjzFllVXPk0qYz58HV+EoYLRygoV+BduG30PZZwJLxP92Ma2J9sMO/FBzbYPDxEPO4go3sHy",
-	"EudECQPNDQWbYwgGCWQA3iHBT+m8XSj5WyEq6+B8lbmY2nev5I09xJaBlq+RGa0yHzIhBQIItbI/0SdH",
-	"FDMg1VXlXc/3xzL3iwLDoW9aza6dwEhLPIiTFSkcVxdpwqAlhBgWNF6p2vlEtFGvtatJP8y4cRviZApp",
-	"qlowRpUob3jADkFXb1tdtO31dOqorrd7ewvPw5AnTExw4w6MdwsGdgvqkIwfgK1z/rDQugHvYyRU+1os",
-	"2nSC6W3nQ6ZgEAqEEmqULSwxovAtu6CVjmrXgwKtnJ0U8NTonPHnAW75oMe4WmB0n0jNknAUxukv0Wpn",
-	"jv09eGFdDH8DI6EkBMssdcbtDRmXZzzCQ5To3DxjEMBJ2ECyhtqbyeYTnYqK+agxYcDSQBDbLlQxtcQX",
-	"UgmAMjtpRT7JAxmPf95EumVphY6QQPqVaqLGBLFtXAQE1SI+3kswy1TYGabLGbz9YfM46a0VY8ryoeAr",
-	"xJ3Q0ThxTWtGu5EdKmQr/Oln+8CKWqY5L0n3oBPHe93dJpNd2U3TQGQZRAg31sFXpYspm4OBFjtJ0YBt",
-	"ZUXiZyLpAU4D43u5SvpqxNOUDcbgv4GrAPQYjIeOiReFTBpteGTwzzK+QFnMz3mljIGjFCqxY0+FKbmL",
-	"X1cmPubQYI38vX6jy4FE5Xo2bnuezy4hGPOOBt8LGKDlIq8vL9957LC9n2EqSoezxjwmSCN4lskbREFK",
-	"1VcD3uiqGFiNL5GZGOWlHdGpBR32fOFtgRB3MyuGqRw5eIKwQ+urmc5yw56idWZ/fw+EtSHB7ZNnsB8+",
-	"CMc+C4Jw0H5wpBZs9+PHcgaSAjiNQb+gWjC8VSBPi48zMcov4IcBk2NvIQH23GHoSt/fPWQ666uDeA/F",
-	"AfHRC5hszq1MYNdxEHjlBx22343ZjFOwC/BSXFwghe5K0DD7yrPqRIxkguxXF/lIT0WvjFtK4EPOHGl3",
-	"k2w+oLbDS+TPRM0dAnVnPMudB8TQboJcdi1mYKylb82KHNbw2J4Hd0AIfm58xz0S9k4SMZ3pXKjRov2D",
-	"WDiWnwS3PSrNqrWMpx32UiQF+sSE1RklCQHvCjXKC562PZrdihb+1+/1sH2SVH46L1T9pwuXj6n9SmeD",
-	"yApo5UPScAckI2R8JGY8EyofsG8+7L1gl/YXBq7Jj/m3JHqK4UTr67aE77i/wKyR8+mMDFvudyOvFAep",
-	"iH1zkXOV8CxhH/ChYd1O3Im/jZh0lrxMwHUZ2NekurpA8WHQpOEC12sks9VDFcRjuUuHpqp3by8uYane",
-	"X9Kg3x1dvnjtTZUzvkg1T0Cq9dZAbtj3F2/PcECh3eXxbnd/v1HFLW9VxaZi+UxzJGphSK+Ac2r1DXdt",
-	"l/wIlvzrsb3lnUbiv+TjPDg8DFwJkHxqWbGf8o8n2NVBvMwoApBAM82t5Ld62j3cbZTFXKaQJYfxa+zf",
-	"Ywtgt0RwDzsMAESwzfOJBuIH9MCJ6UYgnZl2GHVmd5BbfTfLFktYCQzDS5g9fkgqjIYHNFN3lkZaKTEC",
-	"rowYqr5yN8mfh3AdgsUrmdZU5BOdVE5Cy55EK46QNPTdsf3r9fHRy1bknr17D/9vD2grar08Pj2+PG6Q",
-	"mVxyhtcPs0eN29K4kAEUrIKzAQvNxnWJWhAZ+FalC7Ti2IlUSMDyTf/BA0Zty8oBsUR0idj02GA+MWL0",
-	"C1723X17wB7vY5izZYBDbsTj/U5fXWqWiVlqSR9HNKHlgGDDRpbD5hOZil71mznYny1HEVa094TPnh7b",
-	"sCaflRI/jurN+Ie/H2ZPv/vhn79ll/Nf3797+fTk9N2PJ3r3lJ/yi3mN3GzMGhfe4t3aJW5aboekcYdw",
-	"kuezxgNWZGmjHWZg3xhYuQL+ZQbs/fkpXF5d5HWAUDl7aNvb2aFfOiM93YH92sGw7Pq8959uTpcXSpME",
-	"7LGjbpIhT5bUrUaW4nCDYCIF84NXkF3cnRWEIi+O5EKxheBZdbaP47s6e7vbOHvRFt4Ek1kCybwUKeAY",
-	"LN8InOClwwuDvgMfx1DkcyEUuQmtslL3iQFX6is0w2/0qK0AmqxE4TRyqO8xkKvuebXjR4w/QtqzJegN",
-	"XwEtAjzRqBE8gHklR0sOdfo9E3wpheXTy/hpb/fQqoqHe/u78dMfrS6TwSgb/DdJswOGdBehGpPAbs4Q",
-	"umxKoE5+rZ6XOGql3OTnhdoiEeeUfyyzoe7B38/56FqPx76/x7B/FXSA+/KUfzwH/BD9KVX9ZXBfAbLC",
-	"oZpbr07Oj395e/biuExdORfiOuGLtqcR9vbVJ9Ccih1CSPjM937xw8k7sJ4UBrfgFQbx+kGSHGhPD32u",
-	"1zI8FYbQUOXmZIV6oQuFiWWzQr2W9gwCKvH01NnGG5LfHr24PPnH8aqEpl7DrYqSVn4sRbFAsnAiA90a",
-	"IOREtj21xYmYTgPVLcBJgV/1zPenOju2tFROxY9a2W8cF5a97zwXWQrmpGKWbHUpble4rRqQf+t8JSvw",
-	"grerbvT63hohRLdNFGBDP/X2txVqsdLI4pI2UtvtfVFIYDYMqopeuV1JfNZ30+wyvvXEav3b6PK9RWq2",
-	"halKNjHpdR9Y5uq3S1RvfQ9VlnpboZCrzWPorwYXImArvS/OXmU0qXgHjxL3909XiPD6ibwJmt42kuuN",
-	"79deuF0m7hu7CFvfBmxg44vQ7LaRU2x4d+mF2yXOsqmHsPGt4z0bzo0entlmtxWWtPauu/Tx4mNeHhTp",
-	"suve/5DUGN36cb+tNL5t5ocbMODLb9xWuOf6l7FZyVI3useRhJQ8906Q5BJZANK7zOyt7TRhMRsR0J6z",
-	"bxyla3kbsP/1L11Qs9so8JRsOHMkFNzWRYhV2Ax77jC+ypDJKSLy5B16oOiOUilUzgyXCTN6K7RFKa+s",
-	"GzPZ7ZcljRXaF3gRPVTXCISBzHg+AeWlKUNjp1ndrhhIOhVjxTZuklLq2TBB1+62Ig6tpASJGEslXcyC",
-	"2yOAOyKaLekwSwxZosE0jj/e38sCnBYoWnlH/ebVdyVqdEuCvBGsiLu65Ul38kBJ8etseJX8UafVK0S5",
-	"OpWrssYmttHEAqNVcmcjGawQgAaxcIk9+ntcu50B8Qrli5BzhBJjeI6aTBnf6+ELaHzn8Acl5uiSOf7I",
-	"R3m6cACLwdKuDyI2sNtOBnPY7wGjvGdyWd1ukNwexwH/78ZepfMexFaFaUC8xEIXcID/05SFv5w8/ycQ",
-	"1L/Kxn8B2fg/Rjb9QoLinYWuO0sxNfEB9vvnZT/Ox/aVbtOPYBt+AXJK+KQtp2hF+x0hS73WjLxoOy4L",
-	"3g5kJr5FpnZGR2uJa0H+Dp2xmdCzFOzwmeBJh53kkH2SAuEY4g874MbOdGolp4yPcpFVvH9Vr4SSV5M8",
-	"DeyL6yH294kj+l4P3/Grxpn5LKMQVWP/BUu55AL30q3/x4br1yTQpp9cW8gvW2PVoGX9qayvtKIA06ha",
-	"fAkgJvZjzxgfAjRQqzIYaGkUraOjH4+unr6Jf3h69Hw6Op1/+Hjw9O2s23730fx2+apbNO3GrHErlsHy",
-	"lWGQxpRSHAk4RIYLhsOvrsxWimWuc55uGoU9ChEGF4qEFTN77rsxi+P4vl88MS+4K1e4MsSDkBlTnQmM",
-	"kRzAuwN/NP2XScisR3rU9Q84spEvQoVzr49ohZwbwinC8bbZAG3phMCxKhQo/oCqMcwVJyN8zdH7i+OX",
-	"QVPCsIaOsULlMvWYI1NMBcGFy7AWQrBS166TcZFh4IfvLPLhHiQ3R2wA4hU6TYnvD/qKBYmZCeBKTlnv",
-	"KMCht6KWH0ajr/Z7PXwPOsOdVQJSL4EIgWrwCjXsSh4lxG2bnC8IObWwj8iINUoFtySWIN8EG1B9NRTQ",
-	"oMPe3k3LIJ+8qS533bEYKB+Br6gk5SgvhSvQ/apXfNUrvuoVX/WKr3rFGgP0akaLbLHE9R6FzBH4KiGX",
-	"iX+ie8NUOSbhyC3zC6I8q2x65mMlS2q/gjE2IuO2sow7ACbwPxM1KhiQ4T3XVygcIZoU33NwtwfWFb6I",
-	"eve5VblTVw+wIQ+FVbdQ2KBg19wHf4IAF5WCGIUH1AyNmyM2dve79ZK8iWgfDuPH7Sdit9t+OoqT9sEB",
-	"3x/v8+44Hu62XK6bn6oVg9dCiD5jwd9fnSq8jH5ZC1G5U0VeqrR0cPDkSRw/fnLYPdx/8uTJ4e3PS9bX",
-	"e8aLfFKkiEMMNIXWOEkQvon31lIZ/zlT+cgqqMHq7EalA7GcGRSdjMqoMXLqb6WOw3VIzgluU1HKm1w1",
-	"YVQMDLJJNYI+g0K7a0X+4PZU7PFzLvMSG7a07zDzJqxh9yBqyBCXakg85VbMquzGo0LDeCxWSUjj6QCk",
-	"bJAC6y1LVYi+EqkRc9RIKdKD55RnxsEvDzxi0+ewXYc53HtcgRzurgDFn/vD4aYcbWU1waOjcQnW5yDr",
-	"bs5AVtmfSkq01euvITSH0MtJAQu9fiB7GzGYuENVJDv91rQsYK5zOaGgWbTCemdwwSAwXUJQzqAMEf8s",
-	"HPZ21V2C+9lgofP15f1BhTJcjmd17p+PQZr7J2R4aMV1M7G9c2DTNjSY+OL6L1sRcMvOzu6mQ9xdeq9y",
-	"2I3AvqTAqO+5ewAlCMI4z2cuj0GeLSI3Y6w1xVO4u3dK1kbFE9dKgtCokfO42om4LeWK1uYdBUkg1rjT",
-	"cdEamZe+ulc054dM5mQVwpQ7T9kP8nlpsMUorrI6jntCQBfwF/B0zhe+vKVpijerB0ik+mpz0DI8bZrs",
-	"m6o1oSTi23EUWmDilf4W4vy1EpT0USQdVk9WIzH3DOVRWpFrBszLZhPb3IJZvWmyffjZPl6fxbMSf8B9",
-	"mh2aDcV0onvASl7syMlhgyXTxeBBwg7eLNlgViTcdmdsULfXDSKfBsDJOkDzQXM+p5Pj8mBD/r0tNuHu",
-	"ESNvsJBnc1JfyACBWfkaC4JGbIS2PMq74Q8bWX7HFFuMx7XTVwBLkeoKTiZ4EMDAjVF3MNf9+NDvJ+Rb",
-	"GVSKlA5qtl04eBuW5O45E9+EEt5qHu2hg5h1A0TQMh0fITrDtFcMg4gLRdfKJ4HyqRKBPNmrKFQSMZ4a",
-	"rBHnk0URjtjuTMHTdBEBa5CYwtslnF1K37MUYETrcp/z0mQK9Nf4oPES4wfufImhsK99x54RrhI9jcjL",
-	"BQli+gplJB/jjTSP+nuGa4b1oxJdDFNhggBSL1lBh301WDLNDjrsg20eU6aOAhIZ8gyrkuw6teJhqIlU",
-	"zk69PvhsojMAlleWMp/regiXPTO/6mH1GkIKo1pGymlhGYDSOUrlUPSTMtN5B88o1YYMMXbpwDzXYS9S",
-	"Pbp21jGPRbTHunZFH6+9ofcOdXtTtyaXukcYJtSQ4CnXdrhwFqbSWMoTrF4vzI2sdMkSR5Dxx5miMO0D",
-	"48wl8NQZ8lGp2KDJzVPJo4D7mAFLDuMH6bHTXbuxO2V9ZbVXoAB2mXHYLsGUn+6g58cXBCHYuwTtLn44",
-	"eRc0UWXypClkczTiRmS8MRwQ/Os4VTgSlChRq5GARAKuT0hiUX67U47v6PQ0+DYeJPo2ZKjA4b07fjmo",
-	"0kdRGU7F6ehIZtUAHG4+RXS5ATQag8/CsmlNyBJkeeuDCVfE/nV3MaVzYFarfsGyXrfGlMOW5YJPSbVF",
-	"zuyEqyUS8bjETNLLZc0C8875rIKYtHOXMeolX/ioNlOYGQSqeKna/1JGqK2I41qa4HIenC3inIKacveJ",
-	"dqr0ul658Zv9MnjnNljrjS4xaHbbvB8bfWL1N7Z0a5U1LEkxbdjjDd6fpRdumw7EFokIw/a3lcOzwZXk",
-	"G97WDlj9WFxISwvny4cDktbQiw8aH7MNKr96Rito/PvB7glxH36uPIeN56tp3xt2MdyU6lLfBUPuz9wn",
-	"IMnLkoPsFIsPLYNGsF6qpTH0uxI12ro9xazRwiVa9JVQ/LUIxT2Qpv7I3ddJWXYA3288B815Q5eI1Vg3",
-	"G7YrEMUNEkDFuH0fh3H1SDQrtGSP5+XweyzVc5G1R+CpEfazJmKJvIISZlZVmyxmE6FMqYSgJNeUlb86",
-	"k8d766z0vP2vuH348zf0j/bPv8fR4+6t+/3b/2/9JLfH0QYH5RPRtKUA+R+Bqf3nNDXD79Lix/nmyLIK",
-	"snMtl3kAcGLAbe4MUczEVN9Atp6gGEfVLYpkfzeOt8AN/qUZzV+eZ3xJ/lDWj2moLaPKZL88J8sgDyK9",
-	"lykP2F8u5SpKDb41n9UXrymYgv4VJEJ2vhiIiz1/9YLt7e0dMm/j1+OxEUsFVLAO0V579/Ay3kOd7m+x",
-	"Ve6ayK29K8nzBViAaBXXAcYDq5LL2wx6vbNrQi7y0iQFK1xCpOFuQzWHvsLrjmNfrh9wB+dbuf73kNxr",
-	"zq5yzxpXponslacmiFh3SIJ4O8dPxSxiJYu8yNQnQwrKkZ1Ks8pJDRbaqpGIB8fO55XHUj21OFBkqT9V",
-	"znp5/J5exrsIRfpb3MXj13TanKFiCdDke+nWAE230YovNhz4pi+i6rjqg4eXMNptPrgXB1Pcve8UbS9x",
-	"fYrL0Ky7STIBMduIRIL+Gs92HXhb2mXJHLfeJMsbTaJJITDXns8zDGXtx+GN1jOhnE2UbJ1klnZmR5dP",
-	"9fn7V6+Oz395e3Y86JV4GCBKvm/IXZ5EmM2vyaxaHWRfMUx6i184Oj19+6Fm9JTABko/ax5ZGj7jGU9T",
-	"kVIwydHZi+PTX95evj4+H/QoAXR1ZCh/hyMKhlL9wAObVmn/ytVrRS0/0VbUCgffaGutnA37RyZXlmGg",
-	"I7HNnmMh0wrie1ANB1lzJlAGnhOWon44GlqVpilf0AWAy1gvZOXuhz0orMb4EHsfdPnAm/WuEQO/zh9K",
-	"Hj3whoJzJNPzVW5RgHAny+XwxM1mkF73Hu6idyWWp56wcgGJfLHAA3kdAX3CrgTUtYDEoEAh4B/oCZhz",
-	"4wxYvq7aGBNpy3+Jvio94UbQTmlwkDCorcFoaMbVm8r1rMPO3p+uCEr12Wil6SslDDjREyFmrlDhbhyz",
-	"VNyI1CwpL8tA4PpyVQDeRqvOOZ+/EcbwmnxsruWsrWeonrVnGqRinzjUlX5tygkKNV8irHVAZXztelnx",
-	"9HD/4MkfUqClx/JMWKKn+orqr2DZKAwR9EB+JB/7cdxjA6ox42rqD/BJt8cGTQWpMXxtqV43vbXXYwMz",
-	"0jNRaU9gpPZcJtUHE23ydlgPBWPjjGkjHox63e+xwa96CC3HulDQLitU9QevxlR/tmpP8Av2eNBjA0wp",
-	"WPk8Pjzslb0DBXSfm3Cz/APBqvBHO0qqE0bpyCm9T3vEle1vKNqWvmNrgMy2qfQVLFTOU9EGTFp1RliG",
-	"jbqsThTKb1RbS9Mm+lP93SufriZOiUGBmXft9g11smiXBXPwgV2v5rrS2GDXrpnv0anb8OyADhkqm224",
-	"NfTAfs6Vt2wXit9wCXfYDs//DjxQcxp19S87fyjwSysjjSlEVumqphTWDvu2lVQuy2zrlerzzYW/qHJ2",
-	"I8YzLOhkaoncI3Qig8w4D8mCU3W3xt8HZaUaLHhBve11OFRpyqTkJ5SR3ZJrlBQG/69NVpL2STKgdOJA",
-	"0qlBqq8qam09WKmywvvxdqZAKvUd7s1znrDz1dvpoY3+hbAM+JYZlvGzQa6jzbVk/l6IYisL9W+2oUfS",
-	"jz1OsZZLmrKabiwDG5qej9o/opX5l/bP5R+dX9orLOvnTXayFRg6d8lRLHLVKdIUa3iUieWrELsplMKl",
-	"6LIqlqevCFPH3mgKyK/C6HYPa3LA7h2BcltJVY2g+LfVrNguchw8fZa/enBzKdHCBR6KEe2zzJuTNcOo",
-	"qNgg4hLCuoH4yzis2EjZccO6f41hT7t73f3H9aCwhw7bqhRx75YVAwme4YsBupL1b2SaSuNMubt7cdTC",
-	"eiStXuv3fivTc9Nv9fZ3b1vuwYm5zAo14nkI5oBb+ALEKbReA5j87djjP+4SFRbUH9yQHtrnNL54/+LF",
-	"8fFLSFLQmNY4k1f2OPVaFy9eH798f3q8MhvwJgXEg6HvV3F+YyFLq2jh+argDxKZOADCRqzBnQpdgguG",
-	"JoXJJSZQxVElVuwdCWNqJbYiV1BvgGRx4GuWYMQRuwD0ElCRUFuzPdrfHBKZiGpAc7CaECC+wHnSVxCV",
-	"45Terapv1m5mYz37Cig03MiVtVShFu9ye4S2B3VVZdaEb0/k6kKq20kPlQqxDQLEVkVH7ckKgS1o90Bs",
-	"C9g47g1u2Sp0x8ksU56EiTQ8KDfMXWKlmrLMeBDt01f+qEKxSHt487lG8Dpqs4itpA/UymuDNJQbgvHu",
-	"P2VDiTWz+moQ0qiBZaLTgDbWzAVfJJioQsvXE6UlIxsKi5gUGkpJ6Mytfzdi4uNIzFyAXsVyF/UVmlGs",
-	"bADvQqsm2KazvlSCQcZULi5n1fXs9NWl2xe+hBAGBHAtxxAmGVqBMV/rX/gyVXI9h1u/2WEcVbA1KKPk",
-	"mRRmGWaGoVhNZ2TjTXzw4LDtIZLblA2uwOeXE5YrsnPenxJtl8P4vFD3yWE8586m6PMX2/WSJrhDYyq7",
-	"/Qy52VwaSkC0VTZjJ6ZsHP4ltWyMoXOxc1458lWQaxlh3ffK07wmzG6LWstUYrnGhKuUbGMF5hVZzC8n",
-	"BP1ecnfXHK6WzLngITbjAL63/JwA7w5O30OvC9TpCxKjE+J8Tcjjxl08L1S9sv1SeD/ojuTUdNXWjtzP",
-	"ZNBwypZLLmBHU/qsJUYuU5XgoQjCe6CWbVm7cMYhVy4mEhmgMcvXoEWrCXtPtkkyg1iCLK+UleMirP3p",
-	"S8n6pSVC/Zi9kc+bQhidHrH+LH8AEekttv20+FF8dcWRIv/C5u0YY0PHLd3ysVReC7INLe/d0uTvVK2+",
-	"OTT90tPLfQgxtXtyLWZVtbUFUacZWPNAjrNbmDXS5/vtBxAG8NBsVfGpIRZrjEn8qsU77WnHatdYypvq",
-	"eDvHIZXGVIJnAkRs+/RBwqBgPnh9g3ngTW5GlzhFwO0ZXACRziCeRWkqdO8Ywaujk1PLBxwdaUSRfPIh",
-	"d0R3xWEP8jWVnnF0ydXnKDFY0Pjj5ayFE+zDOTbR0UgVIAmI2cbpvj8/vhhUYppIWXURzrXsSTAO92Kj",
-	"W/C8UNujLO3oPxVf2ZgY5Wu20nvhLUvBeq2No1oQorFoDVZeh0QXsxTLs8Ohe3Ny8erk3KXdDMyAVkDD",
-	"uLWST66Or5N41uWUYtfe/uP4/PToHVR9b8QC2O6lglHP+SKyUgUMAEEBbAaoAOyrquv3gpw0TjFdNhPA",
-	"1Vlpm8EQOPBM4SdeHh+9PD05s19B25f7TPASy7W+hqwszoe7soY09Pn92+e/LCUqLcXekJp7a0L5JhYK",
-	"rb9K7rc1754f//398QW+afRUgJzhinF780GFiNARaEUt2rVW1KqsOdQtrS1QK2qVE6Q/aMytqOVHYU/1",
-	"NkLeuUhdkrG1gOJaZofPJOCcl7bd5rgBAhxgfXoMAueqDGUOcjvo0rbi2HWD3FuDIzcalJtImGvpboIP",
-	"k66bXLarj1OKNQ2WvkB8cvEPQblmqseOhcDRdTAOSnLX8wdx01fvL1+1n3YYlSqploBBmylEb3s7CPhM",
-	"IJMsKCGDnzKR8FEukp8HID+4IfWVhMwGlOogcvH5kEBDjHMQk0BL51SghmAGV8iuM0KV0Mjts5FWOZeq",
-	"r0YNqchVwqY8u0ZDbCYR6gEl5KVWPSbMiM8EzgG+utAFS6SZQdHNfIUbscFBsD7HM9BrSxRo2EChqDx6",
-	"s+QUehp+X1/RunGX63wGo51Vc56sTb6pOma3HFvUfB/8aW1aq5X3uoZwX+H+S/jC1DJ9hL4+J96FLj6D",
-	"+bpI2HalmBDbYnvpq28G5+/Pfjk/vjw+uzx5e/bLy6N/Xgy+jUjxdg5o+7bVrWvewCfrk6Ad3MsVuCYZ",
-	"97vjs5cnZ98R+yGBHHR6ZcVRzxMnZY4L4j/vz87wxZIg2neRF0t15V0eaB4jZRzuaEWpQQig80VV+/Ow",
-	"lFJwbmbZqBOGcD3fzlnnPG8kniqXunf2qOp7Fdgl5D4boGlowIw9PvPJospmaUktd8Q1akUVXxvOwiP9",
-	"4J/06VWC/WVp42pgVBQ8GjB9nA557erpzysATCsZHp29PwJFpayUrXGzkbsR/PLoxQ+vTk6XGrrkJoyz",
-	"OSRWcPLJ5fk/621BkQwlxRo00vkZoxYOqhW13GdB2Lg8/2fjEl3Q3N5l4kaK+Z3DlXzW+YevrzTCQIKD",
-	"sLrwLlQXftRaU6F12dM6zpsOwKk0Vcy/S7siS7DxEpZTz+9vLB65wIjtAOsYR3HvlOZ/RBLyu2V6vkcl",
-	"mE9P/WuPfPndZY7uIz1m2hg5TEOFj9LngHMaZx+R1VPQ2a/mKUOxZwHWUjJzzLjjW/c7Qxdh/Njq8KRf",
-	"gxDcKlMmzQp4lJhjiqumKjErCl1ErTKNnbf1uPxxkDbutjEagtjAssjgwOz1+EYo4t8GCzwWRQQJuOej",
-	"HJlQo2wxy/1cbixZhIghYEqDSpG/QaXuoDS5k0GWay922KV2QZicRO0IcNFkjuormZciuQ/3olcSLYwP",
-	"zgysXGM2KLJ0EEB5J16ESaRdr6lUPEdDzJTPZnbDe79jhesVx/x1ns8uXVFDu/arsvH65INlYtN15tgy",
-	"1zYR0gXlZoZttpK3Em/HEPG0Ngmw/+xttL5lMJFNTasj/Hk90Nse14BkLN/2k6Ozo0ry1kroIXKrJSbw",
-	"/vIFeTesVEaNKmavesnwMFZ8vw7Y23jnL50K36BxCjVCo9W1UGSnhNSu9o6BBAFJxshsGIUoE5/QlGA0",
-	"mMcNnA19BRBJL8uB82bEs6xUxvxc68m016VoO4zjJ93Dw92D/Sf78eFhd5NnveIcaPbQVTRnb+w/KTEX",
-	"FV8GAglpWs/YYEkrGrBcpKnpq3mj4rgczgBwV4T0lj9HVjyeWEVnwtOxc91kmb7iueirGZcZGAz1VLD3",
-	"f3v16tXLFRpu5bDfTTJ7V+QBsZUq1x5qGkBMnWoFnAHhVxj8uNBFRsQN7YiYUusC5oUeTKoFtJwFsheY",
-	"MQxLxEgmgk08btSOx9lEIckwmUSXbOow2k2svoTZhlhfkoqJ2P28JcoXP7isGFtZRYyKTOYLKy5PcXhD",
-	"wbMmufJIsaN3J+xaLNg3g1mhRr90OlaJBfSLv6h2id7OhDp5yV5opcTIkhZT+Izf9nDPRGY5gl1pMKuM",
-	"5VUBrlW4q/jYhxeTpqJnLsIQC8WZHht89EEXbWgw6LCjshSyshuaaj2z6gjjSWKFSHzX7q+dB+W3h1hr",
-	"N6g5V7lhRrNvBkfvL187gBnsC4gMuDx+MYGRUdKXFcnJLivSShUbTxTXgYvnE+0j+zCRYY5pJcv3oUwe",
-	"0KsPlJFdOudZieR3QZLla4MydEJnZRBlGYx+LUhrlQoruyYwTcrU847C69tlDo3S0TOTP4hF6/YWQJMY",
-	"EPFSjxoNl9KwRI+KqVB5EJ5lpaJcKPTggtXpSijcEDBgFlna6rV29EwoPpOdBZ+mKN2P9fJH3FDBsAKS",
-	"kVPmLINg77TJrzJx8fdTe1wePfpVDx89coq7j2ZEqLNQ9KcVjY4BOLc2TQB8UrFHj0rh+tEjigSEs106",
-	"WZBOliK2VqKvHj3KCvXoEd0EqxkHNTW4M8bAF4gpPHoEYuajRw4nAscnKG4wEp1Hj9hJBXuKd7aEVZrS",
-	"+eoy9hvmM/ZT1uGaAxfQhU6QBHXA/tcDDQGnNYdUzbWE4vSl/zJMJkSnwWy7KiM5mH8G9poN6tF+3LDB",
-	"SSKmM51bMt3+QSwGUTkz+1gmA1qgF1rdoAnQPHqEBpET3EtcM59/QSorCrmsk6NMO0s6e0nWSHxhPtGp",
-	"CJKLtl24BmUvLapgEJ1BEOlULAcMEpCwhEWEyF7qGQ2vGBZ3xWWJMbFnSxVTxAGYIN0l/1Vn7EZkBmzR",
-	"iENxl554INijdV8xIDjXikw1xzciW2AgIF4iFwf4zYDPcCulVjv069+seDqIfITgty4Vssmt/Gc5aWJp",
-	"80luIJoJ44gGRN5hqyvhQ3UKaUdEMaG4bpjXEWaeiFTegB+mEvnZGOkZ5Nf+nt/wCyAZdkQZgiZ8nOdQ",
-	"LLRK2O7/Huz5YM5E05jcPsD6Xcz51ZXI2PsTZiZ6bnqsMHZ8lhsDEbbdV6NIkcamciSUCSveHc34aCLa",
-	"u53Y0zt75k1vZ2c+n3c4PO7o7GqH3jU7pycvjs8ujuGdMobI079W1KLdb/VacaeLrYiGtnqtvU7c2YP8",
-	"7vkEaPUOn8mdmy5W/+n93vL6cIW68it7ijJdXE3KSprDReBTz+DPGb8Sgwg52YINdT5BbBYuIF0veyRB",
-	"qQcjlVVBsbIUG5Qu/MEzewLxs7yhaCcbaa/4Ev0AS76Y2U/iOPoKazOaMu8pCtJYhRMLYjLCRcDQcNdm",
-	"7txB0Ru0pKES8ZS9kc8jaNtXYzH3nmFw6WOJzWf4tXAuli4nxmW2R6g+Hgkv90Cgil1Vyi9YUg1QTbep",
-	"dhqWoaired0aPMBvXMfx/t8KAVXy6WTOMLYYJVN7IDYkq16v/qxShMtZ7hByY4uWkKsQGlZX5RwMJrj6",
-	"cLxIQZIOKLFqrmXRfz/bDRUoHALW6uyeOtj3duMYrb0qF2gfDWnnr4Ts2Po7gOQBEWsVlgeLut5GrX38",
-	"clOHfoQ7z3niogvhle7mV94rXuQTncl/YW7Q/Xhv80uvdDaUSSIUvrG/+Y0yD57OX1nSDG/uHm5+81Lr",
-	"N1wtHBu27x1ssxYnFMV7IbIbkfn40oNt5neB+sb7MjYXFatiOuXZwtnjsQCwEnOfbMeKz/zKXmko1NYC",
-	"k09Vn6Eabj1L7sBqpZvy/Hwnb0QoRd7BSbFs+EW5F/WKvhqQKXtQCU4oZVhC4Jcv+wTv4IAK0Am++F+V",
-	"yqGf6ns9LDOmPtfJYot7Q4YaSlxMd8mv+XL2dBCJvBXMskYrLpVvt/ZidghOmDdvz9qvzk9KmnC3ym2r",
-	"/Te3EVk9qyM18kqJxPnXUYMDoQjqmbNvUGO9OH5xfnz5yw/H/7z4tmH0rwMPUqXo6YGfxlJ59PXT8MYZ",
-	"NCa/Bn0QlvuIiACnA/gcNGIyOoMDRF4pqa7IlAwGi4kRo1/ejH/4+2H29Lsf/vlbdjn/9f27l09PTt/9",
-	"eKJ3T/kpv5gHJgpYqLocRLJxh/a+M9LTnYnW12YnI+DhurV3p7S6/pdCUbFCe5Jh3V2eeFTvwGAfVKIJ",
-	"F7/Bu/Q4jqqV2Wj1fc206sLnutVrLXSBlF1TcrpyeG8V1WtakZuFUGHhoFbU/EUjLI0mE1OpUL8n31Zr",
-	"N96P23G3vde9jA8xRPRHWLeyZFg5rPNaSLdbLKucEI5vwzpB4UUaTT4ppkPFZQrQjmpSqkoinGDhhsXo",
-	"WkBIzwwEtOqZJRNbS075FQRL0LGiudzCam/Neimv8m3VvEapVGo8v/uQPL+J31+Wmx/oQT7cxAo2k/Ku",
-	"nuoRXx0/YSX/EgI7dyF11TmGC1U3N97+u0ob8RbSxgutxqlE3+t+d2+rF+yxuNT61J5UfO9gm5XwGUre",
-	"iETyS3JX/XVlIrxRaDq7gyAEtBi6ClXVnd9lcltSvuajHlj2l6v8Y9SQiywMgE2BOaws9oPeEWNVypHO",
-	"EkBJF3m9d48I5WXPlZBAzM1McCL3vTAIrl5dk2g9eilGXDGTyzTFIs2oD8uESu6iqYIQb2wmMqkTUGGb",
-	"hDDs1wlhFWq2v3oxS+bzb6Fz/FuoGli5/77XKnIGn+rxuBJ549mIvxCn+3q8/izH6zuR3/lsed11kxFr",
-	"KbAfzDOQ3NkLihCWu1o62ZAK4PZnsHWOJk15cLxREIzqhGpy6phPZtxXl5pK2lOiHCNyn37O8ghX+R7g",
-	"NlRlX+YN7bD6/aDHZI7YcmQz3pNfS92LoVEmwCW+DSB+SZFJKtlMo0MfYhnN+gz0m2p60RI1AOjVStxK",
-	"kPGgEq6G8Zwl7ytj3okp4JzBsyNUZchlfX4XKo8gM8dG2JHto688E3ahS4DcD17wn3BwBDu1OcTNOfTl",
-	"BIJtMITJDjcs7YeZVj0GFfCyVBut/CK/EYYNfOGVga8qZYdJbihnjsZ89d5qAnMmGBXCouzKPXOx7s5B",
-	"jZnzIGUINEAbC8aV2F7348Nyh0Y6geQaq7LuQRTEIND8B1gzFGJUoqoM4nDXNYdeXzmBBJB0xQw2z6dr",
-	"QQO4D+u2S2hVBm/7oZBTsDt7MHaYjERn5cMG81AlmKCvFBYHXYKf8fFYjPKgsDsEUZP4FDEFnk0/WZeO",
-	"GH1i+3HMpiYqU82ELlEfkD1KuZyCi53xFLLwNQlNeDIe3nKFOaVpkSomrAarT8ye1kxW97CABF/0Ddbr",
-	"7t3d+BZIemFq5op3LoMPcQnfi08x5aPGqvkiwvhxadhQ2FuYCcIFdAjZYq99zRCBFHbdF5HQImS2NGo1",
-	"Tf/9+WnYQ9n6rkapm120SN3NzECFNbYyM3wp4Ss06SIT/HeTxr5q+p9X04dTE5FYojMnEz2g6r/j4k2w",
-	"GsifQ85sdNVcUFFazE6nsyVQEHgpZpZzYuAMC2QheGkh8sAs4Op7Im7jciIWoQUWpQcfWGMqKbyGRQ7y",
-	"QlAae4AVdQwJeiC/zgSC9qzA58FlE55NU2FMbzlhFnBQnJ8dHEhuPMW6pjDCZbNEKDhUs10RxChcCojU",
-	"NEHAFsqiiPNvYNPuaHwqo074Ytkwb38M+IWdga/70G3H3UsoM9HDdIxg6ffPdoNnd+ASz2k6WK92O1ax",
-	"+2Cswn19Fb/wZzIwTM/JROXj5b7yj6/84w78w525hvrPAfewJ28F97CP1nKPDBPj/nUYR6jZWMoP/KAh",
-	"lrNUmkbEhF2OSPvQBXA5g4XlzXUtmS4100NBUdG1JB3sw7qiHy44KqqUvwB13NshgEdhvY9n9EdQ1QPx",
-	"wU5hba76ghhF32NfyXElHgTfX6PKZYVC9rD2CJxj/oGmZQjnjOPErJGrQEZVF+e2tL+5IksT7mj3jsyN",
-	"tOdVA3BNKd8fNN2eZZ2jIrSCX4A9qc4jSlx+1R9yX9cmbcV/llvzk3jUX5ZdXJQx6pY2PhyLWA2IPYWw",
-	"SzDjIRY7camaXT54S6MSAinXE7o2Q2IxbQTq3o2Q2DWQUYCeLBGzLwq5hNl/JshlkHT0s0IuXfK0tZBL",
-	"TJr21T/1J0JagmHhvwyBulYgLtcQgz+f16qRJBWzkZ5SLPUasjR3QXdePlyghwvUbaXnHiEOMH5pGNTd",
-	"cb4K8ulYGdI5rFZRnvduQFus2h1KZDZRDEw4sbXcVM888VnJRq0q5wrJJ5juchHOr+TkT0hO6pVU/6ou",
-	"8ICYQAA0kZMSnno3VRiD7L+sMnz8MQdnZJkMMtdUdMyB3T1567ALQGwxP0EmILit1n6H7TURthC1+9lI",
-	"xmv/kRXUAicJ6VhyzPfY+oq7/KtrKniKXWKLgJwQpHoFRXFPQ0UlKHS+Sho4oghzCDCXZlVsuRHOkA+B",
-	"JCpdrFBQyk/eS005K0f82TWVz8nt/Tw2qwpBOfuvMVp/SlZf7pDV04GJlbcyuGPNF5MnU0rS1si0AGHG",
-	"a7dwTZaHKV9gzLE07JsVlUa/Bcm9r8qaey5JcNmPtKK+EFjMoFKgxDhIGcbfZoJdaSWelQhiquqwBpHU",
-	"UMpzdZRXmDji/o44dFHWY6jK+WLsLjaqBMXUU3dBYi1pWJ5JkTBdQKbUKf8IQbe+AKFLB1eJ7yH5Rnyc",
-	"iUxO7VkrpxTWGNyNIbymlnr0CWBnUi7V+lnoIt84ke+DfGhDmaYAAhR82imlMPr5Ll5Gv1N/TOBLeVBW",
-	"yEOV042+xk8Ke/H9fQ1++erS/ILBLypMpXM3PmMfhUyBbmWjULjzu/332giZJQoKPIE4lGMq3zRWaP42",
-	"okSFEjxulMjFt+wrn3io0kFQyxnZGLsWixW5HTNxo6996Z2QiULimO246OrIlypj2ib+pUKA/l2jYP5z",
-	"VDEfNvPwF3J1TM2aUxf/Aaz0q9nxzxVl8wlHcRtTY5gbtCL+NNjxSBNaLRhtdQIxl+GnxuBQ3v1MTPWN",
-	"MFC+aCrzBs5QUa/6ai1nYG+RdVEogIFEWFRiE9HhPqnWWMxdxi9XCg+QMgPjEhj3mF2eAQJekRk610lz",
-	"+uKImYnOcjt+j7VGnavTVwNIgjkg1Kyh6lCYTYTy8WMOoR7loQPjja/+MuGJy4xscr5wBWg67Mjbbbha",
-	"4K9RQ4RQEARUrREE2zMU+VwI1WHnlWiMvhqKq0JRtv/qcAzj5hqL8UXsym4KLN8pAk8nOsU6fXOCOLk8",
-	"9jqjnUh8DIkCzxUoQFTxx+rwdpZUiQHSKa8O3fh86ihFFNjVhMewUXhiHTAp1Oi8zrm7Sue0R36LAIiQ",
-	"ZJRhEGVibThKSGvgt2pHlIF7q55Q1ry7PvnHRDjcQZ/8t492+Kqp3Sd4gY5+JXzhsypvkL/E7PwO/70l",
-	"T91WrrmQscPbEeOel/pS8xjaZHzWMHakWKGAT0AHmGQUFLy+gm6C1LBV6QBTrdxXPAjSHK92+H0ABCcW",
-	"Sh3MucxLN5/OAAbrK+MjcAAqXxqtFbGCzKWqQk2TpATLbQyWZIX3y9QJ6HDDMnHmWek7dB44SAd7RLSC",
-	"52X+cUo8eoUZ9EVfAUCIvfD1qMZcpniM6BscC0ei1m2nSZVlGz0n9hWCd92fZQ2d+FWe8/ewtDmlQqKC",
-	"5jQXyuVJQqDnBqH7tCHrUbBLkIPKp+encLl2t4UJj1blO/J2ZrIShEbQO7CeU1gyR5i/LN+Bb6/36TpA",
-	"dhnOKnM8l8B5Gg0QZ9oXIoKMw64eupwKK9ddo6n/39fJ9JWF3cmzBefM00hQahzJvr/H2fbl0+6ssnCc",
-	"F+p+to2QWmEZr22g6a+wpZ39tZzNtsSzU1NYMyr9tdV7vvGDIeG/GmD+VAaYDE7vZwSMhgEinw3j5S/q",
-	"Dha7uyO86/ONcZWsF+ThUhqMBr7EksuYX5bzAxmvQ8ntmysOzida3IjMJ0JxUSVohoCqdnrWq2SCQMuR",
-	"HEuq2l/KQk6u80YpzP4cJgZ3ecIAL+gFRx+z2zQJ75R3MwB0m08n4orjVwNyWUM8bqPvHba9kRTfNUwo",
-	"K5QixPEm8nhOTR+KOPrsK4jpczFDAnKza/XV9/LXVbHhfN6F3q6I1gkoHWlbf0JaV7ubNFB3O++r0ZW1",
-	"m0NzHlANUt8U8xVzvQbn3sKCv8UUED67UC8YC3PVS2Dd3uk2B7lnt9K7GjSdc8oxVVLPCTdhZdiv9/6r",
-	"MnQnYkMXrlJO7mEUoR2rqPzpKY4d5KdSm7FU9RRSZ2VV6BFXbCLSSvpnKPiCs/dFJyB126gwuZ6KDHFX",
-	"ebbAeoGuRucqMkSNa/C5ajYzzOe1eiBslkFmKzQMsrHMhB8FWPYqtq0HoYhWQS0y8YDk0AVOI4YR7D7g",
-	"dQMySaWxmRyHVbupED6FzfdVIIfKcempK7PUWlHcCpZfKe1XSrs9pT3HVG5YgFbVirI/EMUlG/qfXqU9",
-	"J5+EK7FGGiK6VdiRUy4t5aRIn9wnWoSr7lavzOehC5U3prIQzkfwSSQ+WNlwS33FTGKbZaa8hyCP1P8n",
-	"kEfk6V+Fwq+k6m6kinwxDy8TejHlT02ffHIhl6GnjPEAtE/OEjGWStbr+bABzO/teBCC6alGJaQTTfqK",
-	"nuhMXlm5kYqZkNsrLOdYb/VfZilVxmX5ib5alZMoYqm8FhTlGaZLcin2hwvGg9qCfUXYsUr+f8zi4cIw",
-	"yAQHJBrS7YPAhfOAhBdzSINEwTQIRTK9Pkqkc+mIpjMRYihNM/3OswVS7//UZES0uFtZGanpg1gZ6WB9",
-	"UiDJ10RD/zF2S3v2Fg9gtnQkzuzMMnEjxRzYRSOd/gdPZcJzgL36dB6WBKWQ6sN7HSrJJTwJyzWkiOdq",
-	"ASnOO+wVpADvq6BIGuZfew01dC39AP3SUmgdAGSBVnP0WNCYoeo7JHgdvB6wRMzAg6EVukaqaQ0aqB71",
-	"ckFz+uy14MDhMkr16NoQzi8UZgED6HN17rV3n1x2d8s8nph8pLcXBYXjytpr98i/fRRU3yOwTb3QXiX1",
-	"N37/IGrKzH2wH8dRi6r2BUW9KrlIV1caow0OP7ehPNjWlNdt7js65V8Yi/M1LctXPM2D0H06vwEJDsi/",
-	"J+aboQKWBaTyRvxrHYLmVN4IJYxZAaNZP5XXgqf5ZHGvc2unLEZFJvNFq/fTz1VMrBhdWxIKLAGZgAbp",
-	"WBrG7ZSCBZnAGFo/w3QhAee/VqeoqLrgoTWTGKKe8JwPETBn5lA+nUpVuNRWU448RhpX8bzD3ipmJkWe",
-	"6LmCwtKutPpBvId3OvJyO5XSMvbEVDz8JSrPKilNzOtK5OeCJ/IP2adPPNVbb7HfGCg7ZlepcZOrff7e",
-	"GkJlUNv9bRT+FZVIaXhovw6XdZV67GqmYDiJ2yVpWKJHxVQoCN7Hugw7DbkJj6odDKb8GhTtgVcKtcL+",
-	"pnw0kUp0KmUeejs7qR7xdKJN3tuL4xiSitD069/C6N7IRQ5RkXqRC6rP7BUvSBu1PFZHYDwtCV4p6UtT",
-	"/kWOSvVEWllv4dITPsM5RgyRIBForwsYl0uOTmkMy+qgVopd/gJ6TXSuRzptKv7JM08LBCANF7rIfHQO",
-	"oG/wS6XNE4HtLCkIKh3gEyPCWod5noaLAIsdEeAbL/VEz0swNSZJYsfwNzToqxHPMim8Ffa/SqQ1ZLgB",
-	"c3XgLIe6PwxaoH1iPz6ED9ZKBSFJcJWCnTWoce3mPE2NC5qCNA2GxggZ+cEyQlPHjiI2KrPzs6tMFzMY",
-	"wrVYsKFItboyLNd9VYlsw2XxpmIMi7K7hah3XOIyPXJl/EH8QtPB1EOB4PBUc3t6UnuiiBjrbDQRJs94",
-	"rrPwLBFxuP359v8PAAD//w==",
+	"7L0Nc9u2ljf+VTB6nplNcylZ8ksSK7PzrOM4jVPH8dpOs22VLSERslhTgEqQVnT793f/D845AEGKlGTH",
+	"Sdt7Mzt7G4sgiNfzfn7nj9ZITWdKCpnpVv+PlvjEp7NEwL/Pc/mKx4mIzB86n055umj1WwcszSXLJjxj",
+	"Y3jMeMYEH00YzzIxnWWtoHXDk1yY1+xP/e2gJdJUpa1+i0s9F6mI2F63y45lJlLJE3Yh0huRsiNoFLTE",
+	"JzHKMxG9MJ/Uo4mI8kSk7d7W7nav1wpa+OkD7F63+r943+o99LdiGeuJ+Vqr39rubu+1e912r3vZfdrf",
+	"6fa73U53p7e72/25FbRSwbWSrb7Mk8T8pfMkM+sQ5SnPYiXfxkkSazFSMtKt/k43aKk8m+WmY6VmumX/",
+	"PtaXaS5HPDOrP+aJFkFLZzzL9aGKRKu/1+3ewi9ptmpc3e5+d/fn1u3HtZN40tnpPXva65lJxFGr3+r2",
+	"9vdHUfdJO+qOuu2n3W63vR89Fe2dcW+4zXdHe9ET0Qpav6nhsWu+Pe6294Y90X462uFNzX8UqY7NGvWC",
+	"lhqN8jQVcmROXO+uy9fb/rzlS0WWLt6N7efszkev4Og0LGi3Cxu96dLb77b6rVcHxydHL90v56W5Zml8",
+	"dSXMdy8OXx+9fH9y1Lq9DcwdPBdZGq+4hCk814xLlU1EypQUtTew624FftE/9fjL0p2qHBts5Z+OUTvq",
+	"Pu22n/bGuw99OvBjmx0Q+xdt56Znd/WGP+nv7HR6O0/2ljacjovd17Oj05fHp9+v3djzo8vzn9yu5lLG",
+	"8qpxV2l3dO1W9lZs5UbEcs3GPhXd9tPdL3TtP2NjV97T7v6m97TS8llvu3RPz9+fnm6yn9WLenEdz2bV",
+	"i/o21lpEzJsu7q/hSkwqt9HRF7qzxaneuew+63dh0r1udxuX58/b851iz1tvjy9eHZ8ftb7Qxlfu68UP",
+	"x2dn9yDEF9hj45WNNYtys6nzr0R/nz3Zbe/sbvfaT3t7f6trut/f2+nv7Xa2u/s7O08ehrq+PTh9f3Di",
+	"9iofjYSIVuyWdi3uSmHvePH847m909t98jUv3mfLWNslGfWPQStVcz1o9Xe3bzeWtrbvIG09GBW/eH94",
+	"eHT08m73/DZoTQSPRAoK0NElBwYdCT1K41kGK9q6nAh2g+vL1JhlE8F+U0MWS/Z7rjKhAzZWKQuPx+23",
+	"PBtNwg6Qtd/zODXLk6W5wMlPuadwtfqtQas3aLWCVraYmT91lhr5AMY04ymfioyGdZin2qxZ3cBCKT5l",
+	"2CC0o5ul4iZWuWYzfiU67DjTbKRkJiSQLDXjv+fCDDI2nfyei3TRClqST80oRvgtf8RT/ulEyKtsAhsb",
+	"tKaxtH/3lkcftI7HsA4N4zVr7EZqlxUuqPnBrJvQMM6xSgOmUsZZEuuM3pjCT+HjENacy0WHHcODgTR7",
+	"MuGFWEx9B9AvqoWm293eNuMyMqx4EssrNppweSV0ZyDtiuCBKJbEbmxr9TZ6y9TrLq/TzJCa1PT/v48G",
+	"g8f/36MPW9/9v0Hrl/8dtD4+HrQe/cIGg+zj44D+W3n83ePv/m+rbrFP4mmc1S/1lH+Kp/mUyXw6NGrC",
+	"mMWZmGpmjrEUeDgaTkECvfrzjcSYA93odYPWWKVTbq5mLLOdbZy7+RTMHCZOf7kRxzIT5vLB6U6Fnimp",
+	"0ejwgkfnuOnmLzqnQJpnsyQeAYXamqVqmIjpP36D+1y2WoxjkVSpvmSxvOFJHDF86lH8EVCoFj1v04Fr",
+	"Ba1IZDxOaO28c2hkNmhrFgt4BFofqKNMqbae8iTxu6Aln+Y6Y0PBeMYSwXXG0LgA44UlSW94ciwviPbS",
+	"XgxVtAANngYBrGAv2hVPeFe0n/G97fbuuMvb+6Od/fYT/mTcHfai7dGO8KjhrtmHLM7ghL7gETt386Qd",
+	"4UOVZ/1hwuU17kqx1/83FUap+j9bhaloC5/qrTPcCXxl+czVrhsLcdlCZo6XhgtZ2h/dad0GrUMlx0k8",
+	"uu85EHKJ+8OIcglkAR8vH4Q0l+0J1237vHwM/JctXb/3luwXW+Lm2rAfwNRfikRkdXMypG7ONYuowfKs",
+	"flPDdvG0Oqf/0NUuvu7czGUQy9OCn3G9P82Aey5PDNq0i+elqS11ANxiopLIHEczc8MeFmyqUvF1ZwwH",
+	"f8ZH4uhTrNHyWpp7KsyV0flowjhzjWvm7561BfZUXgLsx+uCzeNswrKJuZB8+mfN+li/tPyjuunFSIHD",
+	"Ky3YfKLgZyYrpq2lNYh12zKmylEouqUGbMSlIUlD8eeceTegU5UdTWfZYtVSmCP8mxrqlZOXKmsL6Klx",
+	"7rafDkNaAiIUG8epzv6k2V/ketZAqYthw1Ww7VYtgd+qYQn8vvpO6pNizqZ8wYbiKjbCAou/8oKomZDN",
+	"zArsRCsYFmz9KoblOvi6s9JilIoa8sbogXcJzQLUzo+atrFpeyjarmlpqrZLUiUynl6JjPHUPOGJiCzl",
+	"E+xaLNigxQetgM0n8YjIYSx1xqUhEErAgg3khN8IwzGwlf0dhgo3p8O+j28E40lCXyfxpTwG1FqiCNUS",
+	"8/FMsYujw/Ojy19/OPrp4itvSb1hxD8stZaRinjkt6k9ca7B151epq7rLhL8DNpunkW8XkbSGU9EGzuo",
+	"mRSJsCBTRB4bhRf6LM4KyRB2PM70sgDytRdDveVy8cZwjtXkdZyDwlJdEqPMTLlctIn5NNBUQznhrvS6",
+	"XeAv7NGUfzKf/S4A5RpJEEuVmoKi3vvqItdDKTTm48Iz+wTmbAS00Sr15QxLLniSqDmclQ67EIKFZnFD",
+	"WJcQFzS0+o7RcS6VOjF0455qj47/WSNKGx2SwWFVLIHelzfbtGmbHbcNSrtte4CHKcsmXLJed/fZ3tMn",
+	"bLjIhP7c3eztFLtJ2ik7klmcLdilUuyEBvVFd7d2kuxt/OK5kQk4S8VMpRlT8G/Yd7/hE9MStvKVSodx",
+	"FCEluscmTpTOqoZrkIBzGYnUcS3D2tKbGK+wOWqp4KNJLXEzPYKYAKexjntiR1xfg6nNXNdrsQiYVoa0",
+	"xdr2zZRMFoxrlqgRT0y35tgPF4yzRKnZkI+uB5JHUSq0RlujmomUZyoFMoGXAS1yqP0/Ojg5effh6OWv",
+	"r99dXF5899lEwTtGxTY0y11pfBXL6lrP+BVccudSx1bLyzpKldZt99gtaVMXTAuZId+gSXbY+uUfyFSM",
+	"c02uw6+8QnqkZqK6QPCjORXTWOtYXtWxU9Ok7QzfpfMW21MRK8mkEBEagbBXw0D68zTOxNeeKW7Chziq",
+	"oaAjniRoMR6qXEZGhlNSrNTNqb/2PI7qF+IdXCXbtVFz6R7XfwIuUKSQlXzNpXko8koTNdMws7RTcWyQ",
+	"KMKcnKl0toCivhY8ySaLFfTU0tHNRor9NQ3U6QKxZhP8MozCBpBh/BiGj93TSs3jJE9FnWaElADdi7WW",
+	"ahxDW1D0Wi0dx9eRuDgjbGTkFHPXFFy3RF195jHa883KTdF1X1Yeq5lvoq5A4jRzxMXRxDhLLqUItvTU",
+	"s8O8MtfunhtaEILSlp4qtOK5x6AbmNNvqDwwgmuxWGvXGcPI6mx7Un05495usbmnKmOvaBBfckPdpGpW",
+	"zeru5p9Wn3OU0ot+w339vO38TQ3rN9I8qLevr90nsLG7HYqjr7o/wcYn9F/gMAatNJf10zQPmo1oK6eW",
+	"5vLP3L8bG9NRNy37cHlq9GT99Px+ShouGDOsaHItZtnDOU3+dApjVfiS7g4E5CwFN2xs3izC4O9BSjCi",
+	"oGJvu1BTAdqmYVTUwq74ik20fVW4vo11sLu3YxQyqeafrZNvF/vjrwd7ZaWTL8rcG0I4UN0uAmxw4zwx",
+	"MhNJolFLNitQE9FTNyhqtgVtYEQXKFy8l/yGxwkfJvc1ykQ848MlH+epYu7B8pbbR+3c+3xl320bz45O",
+	"anqHXaYLxq94LD9bxvNUBVoR9r40pgaCFWudi3RpznEk0KwzS9VNjKE1S0IuvLpq6ku9LK8Bac9kovWd",
+	"DTcijcdxeZXYwdmxES80uzJ6F5ur9Bq0jz9p9dSNSBPFly31SrGpIcA0Ks14xpSs5dteH9Xl8zQckKHl",
+	"FeO62rE2hH/E5Z9/mh6KpLgbQ/LkRseI2nrGNp2p2cycDrMwAwkrwxKeibQzkIZ7XKLpnQyZ+p50g+xo",
+	"lYhys0dwUCFMjlMcOcTPrLLh220tHQV7mKA/K1jX9cxGfCrYOFVTFH+cic+dDJr/Z7Kcbc+ob0YHsz0v",
+	"ht5wW4wStRxAEk9jGynYoGatXh1SOKbc/P+1YL1ucTnAIIxhsn/KnB/qRoCZMStHXuB5py0GFjzlkQDv",
+	"QYlC1O6+x27PeSYaIhI/kJEnEWO7RZp2TAcU+aJZODA7O2g9T/+z+zz7z17ABoUyAj/vbpvfQ4zXLBZk",
+	"OTLSjaV9ppJ4tKgPksQBeGcG/DQQK6l9dXS4QPNCysfZQIbw33YssnF7kmUzPovbKc8E9NamBQlrpvX7",
+	"f/a6z+fL8zK/wwMzsaMbYVYZQ1aNqusshkYZ4XTMJ0CtN1gHkaWL9sE4EzUhxPAzm6g57jNFgYPByGcA",
+	"XjDwytjO26D1XvI8m6g0/ue9BWiKDaxXfOqv9SgVQNh5otv29ZqL7VsSHKXrk7aTy2up5jKwvlvTOhU3",
+	"6voB3Li94sKXFqiRvlk7e3UNvImuWYY6A/SFkBHj0oo+GF5NDu0DGhXsT5+9EDwVKRvk3e7OyBxe8w/x",
+	"tRfiwSzRxcIAm6PlxVANn+2tcNmWKN2HDx/aZsVMpyOeieWr9VrNzT3SZsm9z3dWXle8QTqfzVSaieit",
+	"iGJ+uZjdVw/JFkuuHFKtpqZnBs+Xj1FejKANDdvUcNlD7EKcK5b5+mDpBodkUydetDQ5y9uXOBA/UP9z",
+	"Q6V7e/6ZdDNnsPiMPvhV3NDmFIbVRQg7reJDsKsHo6wuHeTDRLEojlic9Vl4LRZ9vLtxhFfXpkzYyx+w",
+	"MNcipVY6H/4mRlmpKdFK4o1Wch5IKzoH5p5Mp1xG9gX6075iPcEBC7lUcjFVuXZNkaWpMUhVKGgbKXQg",
+	"0T9oHaJwB/VCZ2Iakg3dk8wzLZIx8sAiI8PM3aZO7Q17opycsbMyN+OX/x0MPnW77cHgU+/VYPDp6auP",
+	"j2syL4IWJYK9FDxKYilsDL+fKgFfas7LsPlXZg2UFBZNwdyc5gSLZ09216VYBK2DPIqzI5mlNULPgfRc",
+	"sSD2W2uUVlMB0ZEdfzX/aHE8bnXLyrOlRL/edn+32+lt97r7uy7vbcMr6QZmaNAs4pl4A9Yx/3Y/HT0T",
+	"29Fet73bGz9t7457o/Z+1BXtbd4b7ox2oz3xZIx5pSpPR+IueXT2HSS4rTfvXrT8fDmM9Wv1f2mNUiVb",
+	"Hz0L7TYkbaVm/FlMqpy9pKvoAt7kW1zI5ftsBBUj6M0gALJ0MMzitLN4KurOJspONW5OdzOFORylDvM8",
+	"jur68vZk9Vze2YanfCpat6VdWz0YahiA/QEiLVn4P23Sh9rHUciQ0gMtoAaJunrOZJ4kLIZOUsHmXA+k",
+	"VFIgPTAP0YSHKXhLM/OPyOqpnRctb6vHZLM3oe2tf5pWHgtzf8+x6e2tn034Swt2iWfmf+Dw+DtUGVtp",
+	"iv5+uHF8dMuigPw74nHGr2pEmiLKBdRF09CcofLBhySz0j/WThVJ1W3BZdOUw9/JZ2e3OTpWm7e2TDqL",
+	"dMqG/MVROdfStIePPWd8CME+ig4o19nyKFoHBz8fXD172/3h2cGL6ehk/uHT3rN3s1777JP+/fJVL69N",
+	"8ivtP6yqXZrGDTwv0nyX1XAw7ZR4dKxkh32AMDMKacY7ZWTjSMyEUQppYt4Lp2alKTFzIMFyT4HReAXL",
+	"ByMq0pmWCB3IpNlyahPjoKDGkMJqlhA+XCzSUKlEcLDAWfJct2sYZ0IzdhO0qAzEACEZ0p7ZYseA2NeQ",
+	"j+pZpaTtPxr8GpbW5XIzsusncddOyZ17H2qCqOM8lpGao3A15KPrcZwktXLF8gVIc9k0DZdKbzaIMrQ3",
+	"mkyay7WzgOSsYk/qum8edDnfe/l8LUpSozmoM57rwgPXqRu153/dKCHcLc2UR2Kjgd9Wb2/Q+tS+Um36",
+	"EfSocz5/K7Q29Pg2aL2gzWy42MVuY0x+sYiePFc6Wnt2d3aWJJiHOIIBi+UoyaNYXlFyF6zShEcYUct4",
+	"kgoeLZBebHY8v+RRqhBb+Fr5MtZRXLsrH2DOZMgHxylPzrw1JaiEKlMtbitk7xvGgZa+jE2VztjOkycs",
+	"4gsN8k+Pdbtdf8EruztO1RSF8iftbq/d7V0CBEwfcRUy5T/b9p4tbT92VLfSkD9GHiVnbrf7jb6UsUoF",
+	"6+0/7dpce6aSyAZOo8xn1Hlzg2YijVVUOQArxVsziVpbLl89LDqZ4zzLU7GpNF05EbAqMIS6g3DIs9Ek",
+	"n+E5KKmE/ljfVbGBDJcFc7pdn1g7q5QFIgkgTFLcEJ+cxnocp4LNwLbdYT/yJBd6IIciUXPW67KRymVm",
+	"JOpeF6PkbB4kBkOA+LB8657s+srmTm9v50m3W1I4u42StXdLD5WkKS6+T1U+a+QnwJR5kmAWicvY0kZA",
+	"uTJvMj0xK0FG7767E+GUf/K+EhZiCC0YA3Jo9jRgyqya+Yr1guoO+8DjzFAl+HDGrwXL8lTqgLQLeWV0",
+	"jzk1wozJiplhGCdJLK/ank+/jAFRNTNU1+0+ZofDVMmjT7NU6HredMCMvMKEa4KLOo5vnODzaBrLPBMB",
+	"m6g8DQxlMYs3VTKbBPY/9ONciOvvwEhqehlIHX8K4HeXkEC0gOK50TtGhxGPMFBl7cJt2KPwzcFpGLDw",
+	"7bvT8LvnDCnE04E0rS9yGXHDDAayzcJe0Nujlu1X58fmn4+3el2yy/a67d3u1l6ItyfWmQ5YClge8Fxn",
+	"YqY70M9JaAcIFILmBrcIZxuetLdDbwbQhIhYnAUs3DsJi/dfpTF2MZCs1Mvbd6f/ZzsEYZX6eatoPm0W",
+	"vg4xNRuMrQWAlEjjGxFZR6uvFkOoUqaYnhkWiWHyLHzNHuP/me7MCMwuJvSN/8I/zEr9V8Rj+pfZRfon",
+	"DDVZ0BL+10LwFP4ybHKiUohSnWrYgMePX3onA17wTsXjx0YgH8ZSkNb+Y/wpFnD4OuyAGYKKtuGpIYlM",
+	"xBisiZe0P5Bhl3VZb4c9ZmZnLZSWObl8NGG9Hfqi/QHXHMBeCp2DZXOFGbxEOsLHYcD4QFa/PlTZpM/g",
+	"k4+Xv4h9a0h0IXsjtNzatm2LRgOJnFkyFUUwS1orMNaMEjW6tuFdjx8HjLNx/MmImfGUttxliUH6vh0F",
+	"od+UGSuoPgNpHlzxGY5suUOEAWDZnCIVIjhcti/TrsPOxUxwIGTmb4szoAcS7lNxoMYKsnVEwmeaPlIl",
+	"ejtdtg/N6VKWid723t46ordE0TAzHRyRh07FK9lRa8WmqtIYFzrjnAxnsWbh4bu3ZydHl0cvw3qt8UgC",
+	"yFS9OJEJo8MrreNhIjyZq8PexIZ0Y4KGSPgC98IczaFYmJsfZ40CxtoVeeUjjdVacMlUXAbllRFoH7iJ",
+	"IoIcrSJImqJaSEVJFHhcRkYLQsomuBYDSY5vFy1kKL9Kr0XqnKKPwpOjg4ujX4/+5+z4/Ohl+F2dqs+b",
+	"xl4W1MGKhE0DpIA9puSGOp+w2Rj1yp5dIkoUqOOlPsZbnTPFPi+PE8ldeJ5LOFJrd9PHiKs18fqjdTn7",
+	"m0nCqdN4Vxohc0mq8cYWSHgF7Y8lMLa1E6C2z9H2AMfMrRwYnnmaxJCOAYFmmEZsNbSNdYCKUF7gUBdD",
+	"LS28PS1uxdw6lE5BnUj/yghNh0DR66QtkKlwss4GwF3OiRfsu2wodcBV9faqkrmqbERsMklZlW3VzoJs",
+	"9gJkm0KXWvsCho8sKUMErrVaKYIVPKq/rVWkLlxJmyq5tGToRm4KLZqnSl4hGt8sVVcpn2oji5iX2LUQ",
+	"Mw20bSq4hEi+UzGHZ5qQQBiPIjiEIErZeYb9Yhf8JDVoRCEjbXiKLcvh5jSplDlEP3wRhgp2HiOW4V94",
+	"8Ol7KCX6wdCmsenJNMNOHPSY6cMlcvsdBIRKYLixjfLyDeaajOYIlEAiLaTYkOgsVdbOZfx7LkrrYIMp",
+	"MzE1717FN4YMGBGkeI38/KX5kI/bE+GolfmJPjmizP5YXpXedZLTOM7couDlwG8a3bgdwUiLrA0rbZNl",
+	"WeVJxKAlAAHlNN5YtrOJaKNlwKwm/TDj2m6IlcpiXbYjYLqEdKYb7BCsHW2jzbedpYM6qlo+nMWKZz4w",
+	"CWI13tgD4+IWPcsPdUjmI8iAswF7vn0I3kezfPtaLNp0gult3yiKPnejcwg5SheGnBPIilnQUkeV60Fw",
+	"KDaQAxwhGD3mzgPc8rDPuFwgBo9I9JJ46aPpLZE3Gy/iW+dXIe3VsOJGijvj5oZ4FDfAQxSpTD9nALPk",
+	"og8gXAOcHfOJSioOnjpYv2UHLUbqyHxqyCgA/oE5YNIKHBQjRbd8XOsQKsJkAiSQbqXqqDElwtYuAqa+",
+	"Yha7kwGXqbCNnClm8O6H9eOktxrGlGZDwRsERj8ScmKbVsyeIzNUyNn55aN5YIRVXQ8f29vrdLs7ve06",
+	"o2fRTb3LWnt+nCLJNLbIL3MwcWMnCYZYGGmb+JmI+hBIjihcXEYDOeJJwsIxBJghAql1QK11qlT9T96c",
+	"G6U0HCV483KZCF1wF7euTHzKoMEKDWb1RhcDCYr1rN32LJtdAmTSHU3mF+SPFOz15eWZk7bM/fTrkths",
+	"aEQbRRrB0zS+wVzFWA5kyGvDeEKjM0dxKkZZYYm1ilWHvVg4ayqgY8zyYRKPbPy0MEMbyJlKM82eoX1r",
+	"d3cHxN0hJcVHz0sBUvDMg8pAC8yBXLDtT5+KGcQEs6Q1Bi7KBcNbBRqJ+DQTo+wCfggxLALlImDPHYax",
+	"vrvb+0ylA7nX3Skc2FZ6n3MjEwCcsRc2HHbYbq+LLjPtXGbMRa65MA4c5kA6Vh2JURwh+1V5NlJT0S/Q",
+	"RSKMBCODrtlNspqhzzdDghSJVKPtA+C0ZjzNrA9J026CXIZ5itp+a5ZnsIZH5jz44jjGnVPHfRL2jiMx",
+	"nalMyNGi/YNYWJYfebc9KAzTlfI3HfZSRDkG7QmjdcckBJzlcpTlPGm7nHMjWrhf36hh+zgq/XSey+pP",
+	"FxY2u/1KpWFgBLTiIdkIQpIRUj4SM54KmYXs0YedQ3ZpfmEQO/kp+45ETzGcKHXdjuE79i8wDGV8OiPT",
+	"oP1dx1eSg1TEHl1kXEY8jdgHfKhZr9PtdL8LWGxtoRQyEJrXYnl1geJDWGcjAK5XS2bLh8pDTbGXDo19",
+	"Z+8uLmGp3l/SoM8OLg9fO2PvjC8SxSOQap09lWv25uLdKQ7It1w92e7t7tYaCYpbVbJKGT5TjxeVa9Ir",
+	"4JwafcNe2yVPjCH/amxueaeW+C/F/+3t73vOGMDjXjaNTPmnY+xqr7vMKLwo5nqaW4L8ftbb366VxSye",
+	"51JE62vs3wU/w24J7x52GGQ4wDbPJwqIH9ADK6ZrgXRm2mHUmdlBCFxJ08VSMDeC5UTMHD8kFVrBA5qp",
+	"PUsjJaUYAVfGINWBtDfJnQd/HbzFK5jWVGQTFZVOQsucRCOOkDT0/ZH56/XRwctWYJ+dvYf/NQe0FbRe",
+	"Hp0cXR7VyEwWQvH1w+xR7bbULqSXq1JKBAAb19p1CVqA3/NOJgu0g5mJlEjA8k3/wWW0mZalA2KI6BKx",
+	"6bNwPtFi9Cte9u1dc8Ce7CIYmWGAQ67Fk93OQF4qlopZYkgfxyBiwwHBC0DBx/NJnIh++ZsZWPANRxEQ",
+	"x2QJnzk9pmFFPiskfhzV2/EP/72fPvv+h59+Ty/nv70/e/ns+OTs52O1fcJP+MW8Qm7WAun7t3i7conr",
+	"ltuG+ttDOMmyWe0By9Ok1g4TmjdCgNc3/9Ihe39+ApdX5Vk1g6GYPbTtb23RL52Rmm7Bfm0heFp13rvP",
+	"1lcQ8KVJyjwwo66TIY+X1K1almITm8DIDOYHpyBbdBwjCAVOHMmEZAvB0/Jsn3Tv6i7vbeIuR29CXQj5",
+	"UgD5S5FAJIjhG14YgReGBNBsnpdoKLK5EJIcrUZZqXoVgSsNJDoy1vokG0J1GiPUaznUG4RbqVpTzfgx",
+	"CRlzbtOl4CXeEHYPsfaj2vALLP8xWgpJoN9TwZcqjTy77D7rb+8bVXF/Z3e7++xno8ukMMoaD1hU78Ii",
+	"3UXI2mI+6+PRl00J1Mlv5fPSDVoJ19l5LjeolzLln4oaNjvw9ws+ulbjsevvCexfKb7CfnnKP51DBBb9",
+	"Gcvqy+AAhNgUm3bZenV8fvTru9PDo6LAxFyI64gv2o5GeGA1rQLS29zJ6rTqy/NB5jufuW9e/HB8BjaV",
+	"XOPGvEIALjd0kg7NmaJB9FuaJ0JTlFmxZWkuD1UusUhQmsvXsTmZkEx1cmJ9DjWFjA4OL49/PGqqRuP0",
+	"3rKAaaTKQkDz5A0rSNBdAvJOxNzRYJyI7tTQ4hycP/hVx5J/qTJpQ2HjqfhZSfONo9ww/a0XIk3AyIQp",
+	"GZtcFWoJ5elc5k/LC6ns3Ta4DGvyaVaGj9e/ddtEC1b3Vhu+dVtHO9b0U21/W6IzjeYZG/xMbTf3AyJp",
+	"WjOocuTQbSPZWt1Nvbv+1pG51W+ju92lqKw1csV17H3VB5blgdslerm6hzIzvi3R1mbDGsYKgPsW4lqd",
+	"H7ScowIOECnuHxtQIt+rJ/LWa3pbS+jXvl954XaZLaztwm996zGQtS9Cs9taHrPm3aUXbpd40roe/Ma3",
+	"lmutOTdqaDOfSshrq727BQiDq4EFQpxIlLwyOnRZ2i5Y49LJ8HjlSgJjqxaKT1lxOh3e1/1PZoUDr0kW",
+	"KzW+rWfUa3Jql9+4LbH11S9js4LXr42HQLpVCAN3ikEvQklA2YhTQyo6dcG3tSHvTuRYO0rb8taTS1a/",
+	"dEHNbgPPsbPmoJO0snHmhQX2gtBIeCMgmuj8j5gUnMRCZkzzOGJabRReUwhSq8ZMboZlEahBWQSnp4vN",
+	"1gLjfmY8m4CuVVf2oSF9qGTP6ZRsK5t4dQpxbM0EbbvbkpxWSwmK+BSIZ62g0XXYB0uJymnW6IF3tn18",
+	"jS1Fka8UVDzBcMPM2JVZOOVQsuWcnD7r+dGAJFcFFFoqANOwsE8OZGELcnnRmtXFyaPKuwoLpSZr00fc",
+	"BI5SkCt3jqsHNKh1KNsAILvplooVl97KYwXHrYpBTfJflVc2iNJVgl8WTerYdp0IEjTJ/bUcoUQLa8Ty",
+	"JfHEkbQKofLouC/f+UzUl9iLU+hfLv8015mm3qjhIXRx54QgKeZ4E48+8VGWLGzATLh0FsKAheYwkAME",
+	"TkHICG0+Xjaf1MjTT7qeVNbrOhXdeYRbJa4KGUQLlbdu/w1VuL+dlvUXUJ++aSx/A43l30Z4/0qS9J2l",
+	"0juLeRUBA/b745p8YjXUHQpl9p604ynaP//AELR+a0Ze0S1be2AL6kHdIlM7paO1xLUAMFKlbCbULAG/",
+	"Sip41GHHGdT8oNRQhvGkHQhLSFVi5KyUjzKRlry5Zb1XxleTLPHsxauTTu6TWfdGDdehXhSlqGEpPxP6",
+	"4o0afsO8qMe8MDt4JTaR+UvDIJUyocwqcHANFwyHX16ZjTTvTGU8WTcKcxQCTLcVEctn5tz3uqzb7d73",
+	"i8f6kM9ma5AyKNIGNBjEx4Z3Q3c03ZdJyKzmPq3EFbFzr46oQc71w2P88bZZiF4Qiqj6TQ3RMgJRUppp",
+	"Cm6ieKmD9xdHL72mFJPsOzpzmcWJiyHT+VRQ+HeR6EURydS17WScp5gK5ToLXAIUyc0BC0G8Qic48f1w",
+	"IJlXDosClsnJ7lw8OPRW0HLDqPW9v1HD96Az3FklIG3bJpp02CsPxcRGKGIcvs74giLhFuYRWflGieCG",
+	"xFIIP4WByIEcCmjQYe/upmVQjIUuL3fVUewpH57vryDlKC/5K9D7pld80yu+6RXf9IpvesUKC30zo0W2",
+	"WJhzD3zmCHyVItGJf6L/R5c5JuUFGObn5T2X2fTMZQ8X1L6BMdZGOm4G2kQBtWiMDWoVDKirl6krFI4w",
+	"Ohjfs+GLD6wrfBX17iuocj82GdcPfGM6p9BpGQFSeJyxKB6Pjb7mIsQw831MJYL8vBzcNwABtli+ZL0m",
+	"pKLlcCowMS6FWd1+DGyVrm9BYN+CwP61gsDoWifqqi5M6x5hWSUs3u7u3t5GYVnbtw/eXSW/zpKDelwx",
+	"UGli6Zfpt3RoBcmB6gzm7CxH2yAgrGun0lKwQ6W4WTnAexWd9kEBbhud1D40JJCtJHk3Bkq41iz0sak8",
+	"FmU4OQeuGGcAUWTjtAl8yBycDmhqcGqNAueoQ4iph6G7VyGFmxiGKpVd8b5TIAm5T42hxBjWu1nnY/YH",
+	"OXf1RCAfBv9VbG3nL+U97nymp3edpzBwdwDPRYNFhTjz5hZJ+u5DWCWtVPDNOPkwgLwngkrB1UDgxVeT",
+	"DDeScHYyhzsDlrKgsHhRXm1FwFqf6ry92+s6JHaQOp5Gor0/7D5pPxXbvfazUTdq7+3x3fEu7427w+2W",
+	"hdn8xUPy6QWrxS6vd9FtP90dddtPu91urUxDULmbikC/WZ/DssSwkoFbhSZ6Bfj1DSJR1yJjXgvZ6u/t",
+	"PX3a7T55ut/b33369On+7cclHnbPROvPSrHeBNMdvokKkuEC7nP6MzF6i1C2YmYTlUQ6KOAWKKZ1IwoD",
+	"1yE6z2sITF3UjJ9ODoNsvGKEGL/WturdnlLgw5zHWSFPL+07zLwuSae3F9TUfkGO6lbMkB/t2LQPZMBK",
+	"WJiODgBaXCw0GymZxTIXAykSLeZo+qcUaZ4RxKXNW9pzqU6uOt2qZJ2dJ6Vcne2GbNJzdzjslIONOAAe",
+	"HYVLsLqwRW99WYvS/pTqbDSvv4Kcdkr7i/JlAO7lJVmbvIQ7VE4Bpd+CNeG+2CxocJNqXDDAxIohmz0s",
+	"0Km+iCnjtukuwf2sETwcBrg7qLH2eFbn/lBwsb4/FtxDewjWE9s7IwJsQoNXQMiXU/A27Oz0bsbau5tJ",
+	"yxx2bV5LlKMONncaQl4BSHluAcCydBG4EgVpfBVLnsDdvRNONLD0NSY3aFTLefB9uy3FilbmHXj4cyui",
+	"GXHRapmXuroXDMqHNM7I/YZon8/YD/GLwjOO8AeU3pqoK/uEwnohMIMnc74gWBEBqF9LN7iaWZyoq/Vo",
+	"P/C0brJvy26bgohvxlFogYlXuluI8zd6BuLNi6jDqjiZMcJeEoRrA8wl+PH1Ora5AbN6W+dkcrN9sro0",
+	"VClxlzuET5oNgaGgqmMkL3Zg5bBwyRgXPki+7tslZ1dDKU17xsKqqTUMHH6WlXWA5oOL4pxOjq1wCdDf",
+	"G2zC3VOt3/JPb9RQ15frA+g0BAQvpeZM+QKYcmCLkBBgnTtsZHgaEygPHtfOQEL8byyvimBziCRAuAqY",
+	"62533+0nABUWSG9mIGHFiQ4Hb82S3B2u/a0v4TXzaJfEgnB1IIIWSOCUW+Qj7jJE38klXSuHP+tQ2oE8",
+	"masoZBQwnmgFS1WtMmJ2JudJsgiANcRYnNPWulhCDl3KzKd1uc95qfO5umu8V3uJ8QN3vsTmXXjHnBEu",
+	"IzUNKJwIkBUHEmUkB46ENI/6e45rBtiNLFL5MBHaQ15xkhV0OJDhksU/7LAPpnmXIO5ywFDnKdYb37Zq",
+	"xcNQk1jagIDVqA0TlUJeZWkps7mqYh+YM/ObGpavIWB/VsDwp7lhAFJlKJUnasQTAsV2kTSjRGkyxJil",
+	"Az9ohx0manTtckIihTkw5lhXruiTlTf03hgRb6tu+0L38F0rNciomTLDhbMwjbWhPN7q9f2yLFIVLHEE",
+	"UJnWFIV4aYwzWztApchHY8nCOo9bCYAM9zEFluwDb9Bjq7v2uvaUDaTRXoECmGXGYVtkVjfdsO/G5+Xg",
+	"YgG4Ngsvfjg+85pIr1gVAMlrcSNSXoujAbZCnCqWwEKMdiVHAhC4bJ+A/lZ8u1OM7+DkxPs2HiT6NkC7",
+	"4fDOjl6GZfooSsMpRXdZkln2tPubT/4uO4Bar/tpc27qgcfyVqNwNPhLe9tYTcYzq5W/YFivXWMqn8Ey",
+	"waek2iJntsLVEol4UiSn0MtFVTt9Zn2hnsfu3EKtvuQL5/PTuZ5BnraTqt0vhf+uAepgaYLLDq4N0vyL",
+	"Vb5Xsn+p19XKjdvsl947t95ar409gma39fuxNvio+saG8UNu1JVKkv4eryu7WH3htu5AbICB7re/LR2e",
+	"NTE7ruFt5YBVj8VFbGjhfPlwANojvfigmdqb+O7KZ9TPE70nKiglPPqfK85h7fmq2/eaXfQ3pbzU5RS+",
+	"YtZ1aqk7c5+RsufWrMNOjC5UF50L9g+gMfS7rEbMbE4xK7Twdrng4jdC8XciFPdI6XFH7r7RYEUH8P3a",
+	"c1APuL9ErMaq3rBdcreukQBKxu37ROaVj8RK+A1eDL/PEjUXaXsEnhphPqsDFsVXcUbgs5PFbCKkLpQQ",
+	"lOTqCoKVZ/JkZ5WVnrf/2W3vf3xE/2h//KMbPOnd2t+/+3+rJ7l5eIB3UD4zQKAQIP8t4gN+miZ6+H2S",
+	"/zx/gEgAt3YPkAXicZs754KkYqpuAObSqwNYdosi2d/udjdI0PhbM5q/Pc/4mvyhKF1ZU9ZSFlUyeEaW",
+	"Qe5hDi1THrC/XMZNlBp8a64cBl5TMAX906sgYn0xgNBy/uqQ7ezs7DNn41fjsRZLtRuxBOpOe3v/sruD",
+	"Ot0/uka5qyO35q5ELxZgAWqqBOSXIyusSjbO0MYruigKzyQFK1zkosHdhkJyA4nXHce+XLrsDs63Yv3v",
+	"IblXnF3FntWuTB3ZK06Nh51kIwm6mzl+SmYRI1lkeSo/O6SgGNlJrJuc1GChLRuJuHfsXEkrrBJaAdxA",
+	"lvpL6awXx+/ZZXcbQ5H+0e3h8as7bdZQsRTQ5HrpVQKaboOGL9Yc+LovourY9MH9SxjtJh/c6XpT3L7v",
+	"FE0v3eoUl0Oz7ibJeMRsbSQS9Fd7tm05/GaBM3Ql84+jkKqruJ+cI2ykZJbyEcUD1UEvhRDI/kYNQ/aI",
+	"ikOOKaAd1Eq/nh+GkFskre8wcdN6r0wX8JlU2NpXRQB0QSRRY36jhmsr2/oi7UH7Z97+58d/1Equ76r5",
+	"YIUVm4yXqw3YvNaAHOUCIb1dOZM0L5Vmj7VZcGktyGQZJiO+NdLasg0v3r96dXT+67vTo7BfRA8BCXd9",
+	"Q4mkKEDQ8DojdHmQA8mwtgZ+4eDk5N2Hiok4BqZZeKWzwHC8GU95koiEcpwPTg+PTn59d/n66DzsU52Z",
+	"8shQW/FH5A2l/IEHNkTT/hWr1wpabqKtoOUPvtYyXTob5o80bqz2Rkdikz1nF8JcQb/zsJylvOJMoMYw",
+	"p8iT6uGoaVUY8lzlTcinw8KOjbvv9yCxbP5D7L3X5QNv1lltauYq7zH5P8F3DK6kVM2bnMhA6KLluuXi",
+	"Zn1IY+8ezrWzIvKpiou/gHohWEeOfLRIWq8ElM+D+gNAIeAf6DeZc23Nfa4A9hjr9cT/FANZxA1oQTul",
+	"wJ3EoIQfo6FpWxg4U7MOO31/0oCV4opeQMKL0BByEAkxsxXlt7tdlogbkeglVW85bLq6XKW8Q61k55zP",
+	"3wqteUWb0NfxrK1mqMy2Zwp0CFef4CxVw0RMa0sPQHHOAEuqzbCdWS8jzO/v7j39U+pA9lmWCkP05EBS",
+	"mUdMOULkCpdfiuRjt9vts5BKWbZJpQzxSa/PQq98QlE6Lyj/Tm/TWzt9FuqRmolSexIL2vM4Kj+YKJ21",
+	"/bKLCNmgdRuj56jX3T4Lf1NDaDlWuYR2aS7LP1Auif8j1B1yymC5uVEevV/wS3t9FiJ2eWlY+HC/X3wV",
+	"KKMdxoTr5R8oOA1/NKOnQs80Kkp3ao+4NP0NRdvQfWwNgcdtql0MC5jxRLQhss/8WcwI62jXThSq/5Vb",
+	"x7pNdKn8u1PhbUnOIpIHZt7b7hfLSw4VemI2fKiiRbuo5IkPzErmUuczc1FF1J6KKOZYOxQabJvVdN+y",
+	"5gx4tkfHEpX5NtwzemA+F/GMD80C5ZLf8BhuvRm4+x24puI0n/JfZmVSwaMFrVmsdS7SUlcVebJyPTYt",
+	"8XjppZKRPg391Nd0NlNs4EWlSrO6UmEqQCc9SJlzn5BYU0LnTsmBWO+2xkJKn1sX5xvrolrSMZWKMgQe",
+	"ZYvwf9pkhWoblQILBgAToAaJuiqZDapZ96UV3u1uZmrN4szmHNm9ecEjdt68nS501L3AhyrP+sOEy+vW",
+	"hqVf8LMelOf6Ipf/nYt8Iw/A76ahy1QYuzjQSpEbKqxwDz2o297/tf2x+KPza7vBc3FeZ4dsiFG0lxwF",
+	"KVs2L0mwuGBR8aocwjjl18LBJJRjpQaSYhbZW0XIUuUwxe39iuSwfcdAxI3ksHOhVZ6OxEZR8AFK/CmW",
+	"eLLVjeuw1cubuWHW2T12ut2g9dppXdJ1qBFbrmNpb74hOeW64VZqf/PuRStonb8/bQWtH45+agWt04O3",
+	"RxdnB4f1tcRqczjelasfFfgOCrUVF4tfqBRAD4diRGsbZ/VFeWBhqCw/htH4FfbxF9QCigjwXz6WK+TX",
+	"Zult7/R2n1RzGL9AlqGDw+gFLU/7xZz/UuZ+UUU/ytGO8zZOklhbR8T2TjdoYRnKVr/1x6CVqrketPq7",
+	"27ct++BYX6a5HPHMD0UCGncI4i36XiAV4t3YRS/dJafRK9y/BhDC4RVcvD88PDp6CVhmtZAFaXxlLmu/",
+	"dXH4+ujl+5Oj1u09U35cKH8Bk08D3jDrR9TXlLfIMYY64HErRc9EcWTDZ9ZGyvjnd/kzyoP1tw5EmhRi",
+	"0BmhHC7QLFUjoXWlsrIjWiEyndCVqsR8OXYBsXdAo33t2fRofrNx9MSyPIqORWQhXhFcfwMJOWXWCLHJ",
+	"1KsXtRawoRTS7G+krZUL1cikM4UgOalpj4kZngEzTuuyM6JYROxReHJ0cHH069H/nB2fH70Mv7sLcIM/",
+	"qzrxzKdFzcAGuWR+WBbaoTAyC2xO9w7N2ijxzEqEgKTgWbxsSLkPcWhkxsxWRPVz1QbSHVWjz8LhzeYK",
+	"Uy90GfYhW2a9IGtmmoLQd5+xYYylkgcy9GlUaESUqUcbK+abr5UK9+MqIIjlwgFevrN3q919L+27PRG0",
+	"+QHCazgQEgxidqmB60sJrBeTSrxpNZFdMuKiaoEViqAiokrteeoFTHwaiZlNly1ZhoOBRDOdkSThXWhV",
+	"F0RtrXul1KwxVT3PWPl8dAby0p4zvhSvD/H4FWhVxFZtyPhY6e1LHdbYWtc8NLz1Gf3aV6Chz7FXH14/",
+	"q9HbGhTBsjQWejnoExMj6878Wsry4Kmamwcse2JI43dLySzL1bMk2dHvT1k3q21znsv71LaZc2uzdnVt",
+	"iCIUdwidSDx7jtx5HmvCXd2oyo0Vu9YO/5Ja1ma02kxWp0qnth5GpTyG/V5xmlckvRb7W+KfVkBzl2hJ",
+	"qChTshKdLsledSp+Q6mrywllZSxFolRiIQzNs3l9bMYhL8YIK5SLYjNd+ujig9rzXvUsSgZZkY28dkvP",
+	"c1nGba1B3gCzA8Ub2AriB/ZnsoVZPd3ifpjRFOEkMYIKsDmk8wyFl3nHr3gsi3r8Mw71QhBMMUQLKeRL",
+	"saEggxt7T4ZwsqAZ6hxfSSOkEtfLbPl2t7REtZ+wt/GLuuxiqyStPtgfQP57h20/L7UbX204UuTMWr8d",
+	"5Hi3rNMuH0via5IIavZuafJrNBhLDvHa1KNGXDriuQvZ32ZPrsWsrKK3ICE8BUMwyClmC9NaYn2//QAq",
+	"Ae7AjaoY16RJjhHInMJtHJDCAXremMphLSEvUVsvNYGhScFTAfqDefogGYowH7y+3jzwJtcHflktx+4Z",
+	"XACRzCDVTKosKHGFVwfHJ4YpWDpSG+D12YfcUuCGw+5h1hZhGOj/rc4xxjxe7Y6XNTRPsA/rRUevNlSn",
+	"dtlubZzu+/Oji7CUbkiauAUfqCDIwjjsi03mrc0DoM3oPzf0uRaz6Bso2r1CoQspe6UBp1w1sLacKppM",
+	"AYNmlvDYRfm8Pb54dXxuSw94Jk/AI4SU0oJPNqe+xnjW4ymllb778ej85ODMHPP6wBPTfSxh1HO+AHBK",
+	"GABGoLAZhKBgX2VDRt+Di7Ja97INBK5Oo+EJs1PB3YmfeHl08PLk+NR8BQ179jO+XpspdQ2ASTZgIKwH",
+	"MgmxzzfvXvy6VKyhkIF9au5MJcWbL4/8Og1O4UCf7op3z4/++/3RBb6p1VSAnIFxMLQQDh/GEhE6Aq2g",
+	"RbvWClqlNW8FraUFagWtYoL0B425FbTcKMyp3kTIOxeJxf9bGetfAV35QgLOeWG4rk/poegWLvVcpIjP",
+	"wGWBMuDBrqjCcGTZdY3cW8kUqLWW15Ew29LeBIdgULUnbVZEtRBr6nBnC/HJpiaZs0X/fn15ecZSoWdK",
+	"alSKrQYPfVahvbgeyPeXr9rPOowQfMt1QtEgDMAKzigC7jaopgFKSPhLKiI+ykT0MQT5wQ5pIGMAHaE4",
+	"zsBCZwC2jRhnICbNscYnhkVQTMsVsuuUQpho5ObZSMmMx3IgRzXlmGTEpjy9RitzGmNcUZyKUQYAsUKP",
+	"+EzgHOCrC5WzKNazhC9c2cwGCbPk/Vhd5wbotSEKNGygULF2Ym5NaLznRqlNLCBQeVUYUEu7XOUzaMOT",
+	"9RB26+x11XD6YmxB/X1wp7VurRrvdSX5pMFzHPGFroDw+G5iK9753mGNUHokbNvAZAykMr0M5KPw/P3p",
+	"r+dHl0enl8fvTn99efDTRfhdQIq3jV0wbxvduuJIfroan3DvHl5kZ8Spq5NwdnT68vj0e2I/JJCDTi8j",
+	"z1ALkof1RyH/eX96ii8WBNG8i7w4llfOn4O2MlLG4Y6WlBqMN7WOtnJ/LtapEJzrWTbqhH5sqGtnTXWO",
+	"NxJPjZe6t8ap8nulGF+AJQzRThQybY7PfLIos1laUvRNn+K/fEcizsKFlcI/6dNNgv1lYfCqYVSU1+0x",
+	"fZwOuSSrJaBK0b5GMjw4fX8AiooLLMoUbjZyN4r1PTj84dXxyVJDizvEOJsD5omVTy7Pf6q2BUXSlxQr",
+	"cbjWiRq0cFCtoGU/C8LG5flPtUt0QXM7S8VNLOZ3ziR0lbcevsbsCHN89vxiCdtQLOFxawWQ/bIbeZzV",
+	"HYCTWJfTcSwiUlxEti8FDqv5/S3HI5uztFkuCaY43bus059RiOlu1W7uUQ3z88ufmCNffHeZo7skrJnS",
+	"Oh4mvsJHyFbgecfZB2T1FHT2yxCCKPYswFpKZo4Z19nnGHsv/NTO5szB37zs+DJTJs0KeJSYI/pcXaXM",
+	"hmJ/QatAmHS2nmrZiRpCS2xgWWSwmRPV1GMjJYo2WOCxcj5IwF4tASFH6WKWubncGLIIyXzAlMJS7Qs/",
+	"UQMsOVYGWS7Q32GXyuZHcxK1AwjCJ3PUQMZZIZI7/y694sra4xvOyjVmYZ4moRc3PnEiTBSb9ZrGkmdo",
+	"iJny2cxseP+P1iTLZk3H/HWWzS5tuXez9k1A2Q4XtMAcXmWOLeoNESFdEGw6bLORvKXYoABF8dnbYHVL",
+	"byLrmpZH+HF1VoE5rh7JWL7txwenB6VQv1JWMHKrJSbw/vKQvBtGKqNGJbNXtbKKD+OwW40AXHvnL60K",
+	"X6NxCjlCo9W1oBJLYCSAAB+QIAD/j8yGgR9C47CGKUYIIRbB2TCQEF3rZDlw3ox4mhbKmJtrFed+FXri",
+	"frf7tLe/v723+3S3u7/fW+dm/5EnOeYGNYRbgEXf3UArLV3xG0GUWCTgUCrl3pR2qqb+0poDBYN6AYLw",
+	"qlHZSjGVjzu6AT4tqfBnzYx22GdVogUhszbgZiCBklshHAKgQGKZCm6B9Z22fqUyt9n45UoM/Z3nXfLU",
+	"1LtLS2YM53k5LqJ7So6lYnZpLp+zcElFDVkmkkQP5LxWi19OZIKwdQzNL34OjK4yMVrnhCdj60dLU3XF",
+	"MzGQMx6nYL1VU8He/+PVq1cvG8wNJcpzNzH5LM88zhfLTLmQcS9U3Oq5wKYx0A+TxBcqT2mD0aiL0IMX",
+	"MC90J1Nx2mW03L5nU9IsEqM4ElB9DeO/zXisgRrOD9mnlxwcMNp1clcRLu/H7JOKQpzn44bR+vjBZSuF",
+	"ERzFKE/jbGF0lykObyh4WkcmDiQ7ODtm12LBHoWzXI5+7XTC70DB5gXVNEv0bibk8Ut2qKQUI0Pnde4q",
+	"I5jDDXnWKjUrDTaucXyVg58bCGeRho2XFNVGNbO5xVi5XPdZ+MmlW7WhQdhhB84YoqTZ0ESpmdENGY8i",
+	"I9Hju2Z/zTyoDghgUthBzbnMNNOKPQoP3l++tqGMsC8gv+HyuMUEqeK2VCitKb8BRcdyjguxP5skMJ8o",
+	"l9OLgK8Zwu8W70PddmAeH1yBqaBEtRH4qSKxhkVylEqL9OkCtONakAkhNmPG/JUC0eyMYEjaBdZQ4XWb",
+	"xT+IRev2FsJzMbHppRrVWpFjzSI1yqdCZl5iphFRMyHRnQ4mwCshcUPAmpynSavf2lIzIfks7iz4NEFV",
+	"a6yWP2KHClYuEFOtZm24NTtTOrtKxcV/n5jj8vjxb2r4+LG1org8ZoyxF5L+NHLqEYRoroRTgU9K9vhx",
+	"oek8fkw5wHC2C48X0slC31FSDOTjx2kuHz+mm5ClC7/2ELeWMfgCMYXHj0Hmf/zYRvDA8fGKwIxE5/Fj",
+	"dlyKcsY7WwTw6sITbiubaOYqmxA6e8WbDnGsVqoH3cz814W0QgTdHCDtK4UX6Ev/oVkcEZ0GG3pT5Qaw",
+	"xYXmmoXVPF+uWXgcielMZYZMt38QizAoZmYex1FIC3So5A3aY/Xjx2idOsa9xDVzODWxNHKpRecdpcq6",
+	"NdhLMg3jC/OJSoQHwty2aVeE8pyXI3NUCunjU7GcKkwhnkWMih9DTj2jFRwTYq94XAT8mLMl86kVfwpY",
+	"YP6bSovKcRgUZC898UBwDqiBZFh6T5Ld7OhGpAtMAcZLZDOAH4V8hlsZK7lFv/7DiDhh4HKDv7OQ8Toz",
+	"wrjhpJGhzceZhqxEzAcMibzDVpfSAKsU0oyIssFx3RD/FmYeiSS+AadYKee7Nsfbq0Pwht/wCyAZZkQp",
+	"RrC4DO+hWCgZse3/3dtxadyRojHZfYD1u5jzqyuRsvfHTE/UXPdZrs34DDcGImy6L+ePI41N4pGQ2i/B",
+	"fjDjo4lob3e6jt6ZM6/7W1vz+bzD4XFHpVdb9K7eOjk+PDq9OIJ3ilxAR//8so+tbqeHrYiGGoG90+3s",
+	"QB2MbAK0eovP4q2b3hbPIwyecNaJqrFPe4wc7gOWrsf0KPAEYwRAXEEuBc/7fKKm4sboUEVmJ+UxQbTa",
+	"tMM+WLD5Ujb93P8IBRkENuYuiSEClr12NbbgneI+DaQV3SyDxVeYiAFOHKE37AbT9VdgHoHQX1IRYnRD",
+	"cBYWER8hhgBS/UelrjVKgBBqISKbyQeA/dgZUU+IiXFxeWMxd85+eDXE0BQEKHW5GjqLkwTf4FQz0g0D",
+	"rGph6nL2QjCrjWNzvnmSFHPxgyU9LJxWv2VW5QBOgDkalmA1miiKJlsU/tJkd/BaAhYrNCyfrXOwOmG0",
+	"6NzFX/OREcwiwy6sAhJei0XfZpHtDXsCzAYgufyei3RRCC7wshXg+IZVKlePDIPC7aI1fdg12PjjZdyi",
+	"NYOwsPc2QbEo33Edy6hpUKmf9rjpuEq5kncZlrC5k6iexhpi7VOgB+tGiEHRdxrfcbRudHCmJnwGYATM",
+	"ni8r0qmUKrQ1DA2qY/uD2gy57bMGhEb0xiFl6u4D+gjR38jGzEvb3S76iGQm0KviM/nfKB5sw/tjCAdE",
+	"AII20BQDCFYN07RjWNIuDqCuXzfQrRc8slnt8Epv/SvvJc+ziUrjfyLm9253Z/1Lr1Q6jKNISHxjd/0b",
+	"Bb6tyl4ZUQLe3N5f/+alUm+5XFix0by3t8laHBN6xIVIb0TqcA32NpnfBerH7wtMCDQE5NMph+LZ4Mwz",
+	"eqjltOaMBkyKuQPUM4eKXxme0EJZAYzHZWXckN5oGmMslJUsfiM80VrBwhwblk1SlV+hMQviRIcLL3Qy",
+	"hT/NKQoD1JEXbKiyCfLfJc4NvhuCZavl288tD7awZangEO6DX2Qj5fwbpJlAwIaYmU/iOAYyNSKsIXmy",
+	"5LbqQVIUjMEMDz4DQ0N5cGYlWig7irIF2oqfsbfxCxSOBrJGJjA9Psev+XMxGl+kbW0xTDdt4u+E8F5h",
+	"7+vKMZsp+IUAq9b8XiUK1G1cE/WaIV5RDf2qLxe0rurzV5ZQ4HgVvA2jiJrm6vJ7NiOkb9TQZj19UYL9",
+	"Rg3Xk2s4w98o9V+SUpu9aaTOQG/ribN51DfkDpyTqg5p9fv4Rvj2qTvEoiz791GDQ4vlQIYUsRCWElIL",
+	"6xhlXRYvuxJbEGdUzgyuo3IYjoRAmaSZvVDRYoN7Q44dKh1Dd8mt+XL9KjC2OGenUbp5kovi7TrHmLxP",
+	"7ezmMJ3bgJzb5ZHq+MpIlRRGidopmFsklDh/hLbwi6PD86PLX384+uniu5rRv/YChaZ+ocg9Nw3oLtl4",
+	"Gs7tgw6212BphuU+ICLA6QC+AFs7OeIgziW+krG8Iq8euEImWox+fTv+4b/302ff//DT7+nl/Lf3Zy+f",
+	"HZ+c/Xystk/4Cb+Ye84PWKiqhYWsBB3a+85ITbcmRo/fSim/ZNXa21NaXv9LIalcvDnJsO62UhcajiEu",
+	"w6sF6i9+TRDRk25Qro1Nq++qVpcXPlOtfmuhcqTsiuDBi+G9k1QxtwHvkYL//UHhT+BF9tMk0dfu1Ldp",
+	"LNFzQCFMre3ubrfd7bV3epfdfYQ5+RnWrSjaXAzrvAL6ZBdryhc2XWPNOkHpe6seTfLpUPI4gQjeMtBt",
+	"CVzTW7hhProWkMY9AwGtfGbJedeKp/wKEmTpWNFcbmG1N2a9VNnmtuy4I3jGCs/vPSTPr+P3l8XmexZW",
+	"l2JsBJtJcVePLvlV04eo2Ra0gWq6I96cUjvj2aTIippbCInyeviLWlVob/9VJZPuBpLJoZLjJMZwvN3e",
+	"zkYvmCN0qdSJOdX43t4mK+HwDt+KKOaXFMH095Wf8PahA+8OQhPQ7SW1duuPOLotqGT9UffiC8Z5ivFD",
+	"RdgsaLEWecKLdfecckVpVozR0Eb9HKk0gsS5PKv27pKEeNFzCTICK+lQhLn9nunWBaKjmmcDDbnLCjNz",
+	"GXFJ5uihcLpzHLFcZnFCDhNKgmAzkcYqGkij7z6HWZB3AqLipcrqxDj8GIpxdzNGH4/f8mw0adVoT7vN",
+	"m1Mwvn8JfccnJr3t9S+cpcBFIRgHcZn+3jf8JezlfW94YO1U5TN5JTKrV3w5pXwFg743I779FzvRf9tj",
+	"+b3I7nwmnaq+zma3hMUF1iioJuTkYkCeaRaw1qB3GZI6A+Jag2TpbKAQnUAOYKt9uuo5A3mpMIDeQl1q",
+	"kTkEb8PmQspmhiDyVOh8KiDQaandweHl8Y9HYZ/FGWZMIqd0IZGVWjGY8K+9bJt3XuJKlKcQBDwRdnTo",
+	"Ky4wWp6DOleu0FCEX0JOVikb2wP1KoEwIEpJwb4LWCfiQzhnCJERsjRk62Qr0KAwdcJyLnZg+hhIJ0fY",
+	"hHzIR/VecJ+wblUztTmgQdicogmkkGNiPogFXi156zGnzKrCO6+9EIApvxa6CKBdgnXrsHe2CpN9mYY7",
+	"kIngN0I7dG6yMLmqoaFfRs36vo/HbWD8YQDYeYUjgwK1MAhxIMGgD2Ybqi9h1ENUyYsa432b26BkBIsD",
+	"kUe7vW2zxhSMZF0HWN3NWbhgwyhCGTMVzLY/t1hUNkwRRR9AqYMGaA/DVG/T6253vzheIxUBmF8Tujok",
+	"JoeelQZywqCOIsRQ+DKgTYWshHUNpBUIIbkln8HJc/CQ6KxwwQNm/43K5ux0hAIDPgKXH+mDH6q0eFhj",
+	"yivl9w4kJPiyg6WMED4ei1GGQimd8hsHVRowCfFtbrK2HA1GRu12u2yqgwLa0g+Mc7EYo4THUwi0ZDwB",
+	"TPU68dQvx/M54unD2SexdhMtb8lQWWPb67JnFcPkPexc3hddg9UWmt529xY4Wa4rRqkzVywJmaPrxYHh",
+	"OgiIMhKcDwYVazYUhvSkguJKOxQZbahdxdyEjGXVF5G/YP5bYbqsm/778xO/h6L1XU2PN9tod7ybMYkK",
+	"WG5kTPpasqpvuEfe/014va9t5/762zez0J3MQnBQAxIAVWqlzwe0E23ZfHUs9PnXkOhrfYCQ4auJm44h",
+	"IKkcxw7ur5lh85h4zzypE15aiMwzIRl52jBjDDW+NMKbZ9pHUccl5usSvvEwz0C4OSwSc0IMsdQkUoOm",
+	"MBNWxPPyISY8nSZC6/4y+i4GUsJQzeBARuaJETxATamxYZWknDJ0LsV1+ksBSC/aA3xAqR/zhGtkCns0",
+	"Ptd3GfHFssfH/OixKIhosyUde+1u7xIqSPYRqx5cSO7ZtvfsDozpBU3nAyzJZtxp+8G4k/16E4tyZ9Lz",
+	"eMzJnunwNlr/9qznG/+4A/+wZ44A7VgZUNdyD3PyGriHebSSe6RYROTvwzh8NcxQfqynuowFU2h4I2LC",
+	"FkDfPLQAENY0ZHhz1R5Bl5qpoSBUpQrIH/uwqkKlBVcISrUaS/4Q5FFYnPI5/eGVoMSUNqtd15coxbQa",
+	"1yMg0/v55Pj+Cr0zzWWt0lmNVQP8srpl8OeM40QI+sZg9pLvfOOA9tryoXUBbdt3ZG6k6jcNwDYl8HBo",
+	"ujnLOkfdq4FfgOWuyiOKVNLSzla0nc394LQV/14+8M/iUX9bdnFRYFwZ2vhwLEKvSeECmyOmD0a2jo0t",
+	"RWZoVER5ddXqEPWx1gg7typHqjkWGWKa/txsI5j9F4rl9SoYfNFYXgu+vDKWF0GXv3kC/0IhvGBY+A9N",
+	"0YINobwriMFfzz9YS5Ly2UhNCYtpBVmaW5wIJx8u0JcI6rZUc5d6APkhsWZQDNY6Vsh7ZmRI6xpsojzv",
+	"7YA2WLVl1PCSIUERYFYTxUDAuo3lpipy3RclG8XXzAY0ST7edIMC2g1O6Tdy8pckJxXHt/67BhvUEhMb",
+	"O9ZITAoUaetzJowJ8Eo45BGCLfUwOmr92YUKei2MmFMoa5Ss7vt040yLZAy6bOFaJ4BoG11gOgNEiFxD",
+	"onxm89SoiokOyHMulRTPSa+gaArMnETvq52cs7oOhZAFcrXR7XwQ+RL+jnNLY4+WbAKGMzsYyHulrNVl",
+	"sdvNWiEC/mj384uLgV84m4omsl4Qc4vyjXr+Famn3Z7Pz636y9PQrT/oX7eN1JQCk0WSaNAIi7JgISVo",
+	"OCrrAVUvXXYMnSwKin2Fi9gkz9B4v92+v1ZQpBcg9neOkAzWZ1O7A1j7/RvvjqwdRF3J0qXsaJ8GAPYh",
+	"UYEif+xuLgUEO/26ToWjTxnIHkVRnkyxEP5ls1GdmthhF5AmwdwEmQBcq0r7LbZTJ5f4aXVfjEw5sKIm",
+	"KoWTBFjsDOvutL4lO/3dLb54ii3AsEfhKOexgcjZp77B1yFr6RWsG8ElIRQ21k2wklrYgAjI9JbJosHQ",
+	"W3zyXube02LEf2tR381jvaRfrNg3EIW/ptBf7JCRboGJFbfSu2MrcW6amBbkRPDKLVwB8DrlC4QbjDV7",
+	"FJJRoT2PI+E+HX4HFlDEsS6n5RX9xJqNUyGwqGyparS2SRAIkJMKdgVWBpe2R9V1V4Shs9B9qC0+xTrT",
+	"YTMMg48Ze/+AJgz1qoIcFPNFSwU2KmWtV0soQIGDWLMsjUXEVA4Vq6b8E6Di9HuEM2PLcpQS8Em+EZ9m",
+	"Io2n5qwVU9JnttRqq7/dhfz3SgmopxD2nPBYrp6FyrO1E3nj1aUYxkkChiXBp51CCqOf7xKt5Xbqz8lM",
+	"Lw5KgzxUOt0Ys3VvH7sU86K/bxnn30LDvmLGufRRtO/GZ8wjnynQrawVCrf+MP9emZa+REGBJxCHskzl",
+	"kUftpcra4HELvwuoYAwAqFr7ums5kA5zvNRBrNv2d2Rj7FosGmrspOJGXbsS6D4TBczozbhoc2J5mTFt",
+	"kiReIkD/qqni/z6qmEsQf/gL2Zw9vuLUdf8EVvrNBPrXMoF+xlHcxPrp12gqiT81djzShJoFo41OIMEZ",
+	"f2bWONU/TcVU3Qht0bVrOENJvRrIlZyBvUPWRfmfGjDwUaGinFOHpz8Wcwv2z3hmy6YOZKhtIbk+M8sT",
+	"YuIQMkMbglJfRi5geqLSzIzfpcmhztUZyBDq34SUfaSpSj/C/VFdVAT57FNmMxhvXBXuCY9shTqd8YUt",
+	"BN5hB85uw+UCfw1qctq9tPVyrXbYnqHI5kLIDjsvpeAO5FBc5ZKqrpaHoxnX1+iSDtiV2RRYvhNM4Jmo",
+	"BL3VcwoVt/VEVeqAaG3isIQIIFCAqPK60eHNLEsJ4Y35ul9OHaVkULOa8Jgg6M2JtQHevkbndM7tJp3T",
+	"HPkNcld9klFksBYFDuEoIa2B38odUSXEjXpCWfPu+uSfk5x6B31yOVH1Xw3/55umdo8kUDr6pTTQL6q8",
+	"AcCg3voD/ntLnrqNXHM+Y4e3A4hzQl4aovfAltDRDtaXHUiWS+AT0AHWFwIFbyChG68qVFk6QCzE+4oH",
+	"XoWzZoffB8iEyWfg55vzOCvcfCqFdCLM4AMym+Wp+bdmWilJrCC1WLKoaZKUYLiNhmIj+H6BV4YON/Fp",
+	"FqdCPy98h9YDB5WgDohW8KyoA0k1h66wkqkYSAi0ZgSUKQKoDo7HiL4BwWYWPcZMM4QqavWeE/MKhcnf",
+	"n2UNrfhVnPP3sLQZYZUiIoidC5XxISHQcQPffVoDS+rtEoDEujKphHTQ7rUQkbQJkNTZmclK4BtB78B6",
+	"TmDJLGH+unwHvr3ap2sT2woMkzjDcwmcp9YAcapcQXgoNkZhf1BokB3oazT1/+s6mb6xsDt5tuCcORoJ",
+	"So0l2ff3OJu+HNZlk4XjPL9ndJdPrcYIYLFBil8BdaGv49lsw7xAagprNhoJEW34nmv8YBmF3wwwfykD",
+	"TAqn9wsm3viJtl8sztNd1K0RlyNxV6iRLzfGJlnPA7+VCowGrtS9LZYZHh6cHh6dAKyeUrJDdS0Jngzj",
+	"pMwrUBhuPlHiRqQOus9m56IZIlNMZ2rWL8F/oeUoHsc2I4BX5TpnlMLyLH5NQAvOC3kXTnB02Cd1k3BO",
+	"eTsDiG5zGHJAl7SuAJuwGlyTWt87bHstKb5runWaS0mZW+vI4zk1fSjiSLkasDPzIvdaQFnGf8H43X8f",
+	"38shnM+70NuGrGeP0pG29RekdZW7SQO1t/O+Gp1yReR9cx5QDVLfJBWT9zU4+xYsg86nEOGz3QHIn2sh",
+	"W/29vadPu90nT/d7+7tPnz7dv73TbfaKQ2ykd9VoOueEilpQzwnXLLx4f3h4dPQSkBW+gfJ8U4buQGzo",
+	"wtmo26hCdT5DEdoyispfnuKYQX4utRnHsor+eaqc7DLikk1EUqrPArWecfauKhxkRI5ynakpFrZMRZYu",
+	"YM/QUbGCDFHjSvhcGcIWQVybB8JmKYCSomGQjeNUuFGAZa9k23oQivgKkzofkBxaABqMYQS7D3jdgEy+",
+	"OjgG8TIem/X2pONEjDOCHxpITw6Nx4WnrigNYURxI1h+o7TfKO3mlPYcUXhBj/N0M7LmPAzFJRv6X16l",
+	"PSefBH3daojoVmEHVrk0lJMyfTKHrg1X3a5egYumcllbKYWW5HNJvLey/pZSshVOowRy/BDkkfr/DPKI",
+	"PP2bUPiNVN2NVJEv5uFlQiem/KXpkwNptEiHRY4HRPtkLBLjWMbVgpsshPm9G4d+MD1CJSISfDSQ9ESl",
+	"8ZWRG6naILm9qHiCM6v5rf5DL0GOXRafGMgmbMeAJfG1oCxPH3bS1rUaLhi38g0EH1HsWKnoFqKh2TQM",
+	"MsEBiYYaVyBw4TyognucCJtMg6FIuj9AiXQeW6JpTYSYSlNPv7N0gdT73xXUkRZ3IysjNX0QKyMdrM9K",
+	"JPkG2PhvY7c0Z2/xAGZLS+L01iwVN7GYA7uopdM/8iSOeAZhrw4WzZCgBCDTnNehBNLlSFimoKgRlwuo",
+	"q9Nhr6Duy0B6VYwRx/Z1GFAwKeiXhkIrL0AWaDWhCNGYA2bLqISvQxaJGXgwlETXSBlpoYbqUS8XNKcv",
+	"XqwZHC6jRI2uNcX5+cIsxAA6zPOd9vbTy952gYeOIG79ncCr7FwUR75H6ZQDrzw2BdtUK2GXqrbg9/eC",
+	"uqIqe7vdbtCistpe1d0SpntzKWDaYP9za+r3bkx57eae0Sn/yrE43+DtvsXTPAjdp/PrkWCP/Dtivj5U",
+	"wLCAJL4R/1wVQXMS3wgptG4Io1k9ldeCJ9lkca9za6YsRnkaZ4tW/5eP5ZhYMbo2JBRYAjIBBdJxrBk3",
+	"U/IWZAJjaH2E6QKQ+T+bISrKLnhozWJMUY94xocYMKfnItWuYK2FCJ1y5DGxw+zqsHeS6UmeRWouBzLO",
+	"qDKUZnvdHbzTgZPbqX6tNiem5OEvovKMklLHvK5Edi54FP8p+/SZp3rjLXYbA7V+zSrVbnK5zz9aQyjd",
+	"b7q/Dfy/giJSGh6ar8NlbVKPLagippPYXYo1i9QonwoJyftYUmurBuP5oNxBOOXXoGiHTikE8MRYsykf",
+	"TWIpOqUKXf2trUSNeDJROuvvdLtdABWh6Ve/hdm9gas3KCPKEMVI60LxAiSr5bFaAuNoifdKQV/qcKw5",
+	"KtWT2Mh6Cwvz/BznGDCMBAlAe13AuGyRGYKDLsr3Gym2Hr1qlqpMjVRSV52fp44WCIg0XKg8ddk5EH2D",
+	"XypsnhjYzqKcQqW9+MSAYq19nKfhwovFDijgGy/1RM2LYGoESWJHiORpGgzkiKdpLJwV9j+KSGtAuAFz",
+	"tecsh+qSDFpQvcfuPnywUp8SSQItnLMG1a7dnANwHiZNAUyDpjFCZSOwjNDUsaOAjYoqR+wqVfkMhnAt",
+	"FmwoEiWvNMvUQJYy23BZnKkY06LMbmHUOy6xh1zqj9/LX1iewgdXRDOC/Cz8kJGlvaMDGKK1p1oNhSYk",
+	"Um6OXmKOI1FylY4mQmcASOofRKIstx9v//8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -34,7 +34,7 @@ func TestPools_lockedJobDelaysNoRun(t *testing.T) {
 	for range 20 {
 		requests.Go(func() error {
 			name := "renamed"
-			got, err := service.UpdateJobWithResponse(t.Context(), locked.Id, client.JobUpdate{Name: &name})
+			got, err := service.UpdateJobWithResponse(t.Context(), locked.Id, nil, client.JobUpdate{Name: &name})
 			if err == nil {
 				assert.Equal(t, http.StatusServiceUnavailable, got.StatusCode(), "%s", got.Body)
 				assert.NotEmpty(t, got.HTTPResponse.Header.Get("Retry-After"))

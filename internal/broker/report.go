@@ -47,7 +47,7 @@ func (b *Broker) End(ctx context.Context, by access.Caller, run uuid.UUID, token
 
 // resume returns the attempt that a worker makes.
 func resume(row *db.GetLeasedRow) *runs.Attempt {
-	a := runs.Resume(&db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}, row.LeasedAt)
+	a := runs.Resume(&db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}, row.LeasedAt, row.LeasedVersion)
 	a.Holder = row.Holder
 	return a
 }

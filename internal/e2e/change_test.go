@@ -95,7 +95,7 @@ func TestPauseJob(t *testing.T) {
 				service, pool := setup(t)
 				job := service.due(t, pool, `,"target":{"type":"worker","queue":"nobody"}`)
 				run := ask(t, service, job)
-				_, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+				_, err := service.DeleteJobWithResponse(t.Context(), job.Id, nil)
 				require.NoError(t, err)
 				service.executes(t, 1)
 				skipped := service.readRun(t, run.Id)
@@ -210,7 +210,7 @@ func TestDeleteJob(t *testing.T) {
 	require.Equal(t, 1, service.pass(t))
 	run := service.listRuns(t, job.Id)[0]
 
-	deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+	deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNoContent, deleted.StatusCode())
 
@@ -219,10 +219,10 @@ func TestDeleteJob(t *testing.T) {
 	got, err := service.GetJobWithResponse(t.Context(), job.Id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, got.StatusCode())
-	again, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+	again, err := service.DeleteJobWithResponse(t.Context(), job.Id, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, again.StatusCode())
-	updated, err := service.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Name: new("x")})
+	updated, err := service.UpdateJobWithResponse(t.Context(), job.Id, nil, client.JobUpdate{Name: new("x")})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, updated.StatusCode())
 	runs, err := service.ListJobRunsWithResponse(t.Context(), job.Id, nil)

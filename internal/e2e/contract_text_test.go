@@ -79,6 +79,11 @@ func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 		} {
 			all = append(all, textMutation{name: "absent " + id, escaped: id, absent: true})
 		}
+	case s.Type.Is("string") && s.Format == "date-time":
+		add(accepted, "2026-01-31T09:30:00Z", "2026-01-31T09:30:00.123456789Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")
+		raw("with an offset", "2026-01-31T09:30:00%2B02:00", accepted)
+		add(refused, "2026-01-31", "2026-01-31T09:30", "2026-01-31T09:30:00", "2026-02-30T09:30:00Z", "0000-01-01T00:00:00Z", "now",
+			"infinity", "1769851800", " ", "null", present+" ", present+","+present)
 	case s.Type.Is("string"):
 		add(accepted, shortAndLong(s)...)
 		for _, text := range tooShortOrLong(s) {

@@ -72,6 +72,7 @@ func newThings(t *testing.T, service instance) things {
 				t.Helper()
 				return thing{id: service.createJob(t, "sample", 3600, `{"a":1}`).Id.String()}
 			},
+			"versions":    func(*testing.T) thing { return thing{id: "1"} },
 			"listJobRuns": always(failed.JobId),
 			"runs":        always(failed.Id),
 			"cancelRun": func(t *testing.T) thing {
@@ -157,6 +158,9 @@ var stricter = map[string]string{
 	"listJobs query page":         "reaches the first 10 000 jobs",
 	"listJobRuns query cursor":    "is one that the list gave",
 	"listNamespaces query cursor": "is one that the list gave",
+
+	"listJobVersions query cursor": "is one that the list gave",
+	"listAudit query cursor":       "is one that the list gave",
 
 	"createJob body target.url":              "is a URL that may be reached",
 	"createJob body target.signingSecrets.0": "is a key of Standard Webhooks",

@@ -251,7 +251,7 @@ func TestSuspendedNamespace(t *testing.T) {
 	filled, err := team.BackfillJobWithResponse(t.Context(), job.Id, client.BackfillWindow{From: time.Now().Add(-time.Hour), To: time.Now()})
 	require.NoError(t, err)
 	requireCode(t, http.StatusConflict, "namespace-suspended", filled.HTTPResponse, filled.ApplicationproblemJSON409)
-	resumed, err := team.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
+	resumed, err := team.UpdateJobWithResponse(t.Context(), job.Id, nil, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
 	require.NoError(t, err)
 	requireCode(t, http.StatusConflict, "namespace-suspended", resumed.HTTPResponse, resumed.ApplicationproblemJSON409)
 

@@ -85,7 +85,7 @@ func TestRetryRun(t *testing.T) {
 		job = service.due(t, pool, ``)
 		service.cancelDue(t, job.Id)
 		run = service.listRuns(t, job.Id)[0]
-		_, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+		_, err := service.DeleteJobWithResponse(t.Context(), job.Id, nil)
 		require.NoError(t, err)
 		refused := service.retry(t, run.Id)
 		require.Equal(t, http.StatusConflict, refused.StatusCode())

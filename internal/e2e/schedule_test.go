@@ -25,7 +25,7 @@ func (i instance) create(t *testing.T, body string) client.Job {
 // patch changes a job by JSON.
 func (i instance) patch(t *testing.T, id uuid.UUID, body string) *client.UpdateJobResponse {
 	t.Helper()
-	got, err := i.UpdateJobWithBodyWithResponse(t.Context(), id, "application/json", bytes.NewBufferString(body))
+	got, err := i.UpdateJobWithBodyWithResponse(t.Context(), id, nil, "application/json", bytes.NewBufferString(body))
 	require.NoError(t, err)
 	return got
 }

@@ -175,7 +175,7 @@ func TestSecrets(t *testing.T) {
 			require.NoError(t, err)
 			return len(runs.JSON200.Items) > 0 && strings.Contains(runs.JSON200.Items[0].Result.Output, "[redacted]")
 		}, 10*time.Second, 50*time.Millisecond, "the history has the echo, but not the secret")
-		updated, err := c.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Name: new("renamed")})
+		updated, err := c.UpdateJobWithResponse(t.Context(), job.Id, nil, client.JobUpdate{Name: new("renamed")})
 		require.NoError(t, err)
 		require.Equal(t, job.TargetSecrets, updated.JSON200.TargetSecrets)
 		stop()
@@ -231,6 +231,7 @@ func TestSecrets(t *testing.T) {
 			refused, err := service.UpdateJobWithBodyWithResponse(
 				t.Context(),
 				job,
+				nil,
 				"application/json",
 				strings.NewReader(`{"target":`+target+`}`),
 			)

@@ -97,7 +97,7 @@ func (i instance) getJob(t *testing.T, id uuid.UUID) client.Job {
 // updateJob changes a job and returns it.
 func (i instance) updateJob(t *testing.T, id uuid.UUID, to client.JobUpdate) client.Job {
 	t.Helper()
-	got, err := i.UpdateJobWithResponse(t.Context(), id, to)
+	got, err := i.UpdateJobWithResponse(t.Context(), id, nil, to)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, got.StatusCode(), "updated: %s", got.Body)
 	return *got.JSON200

@@ -110,7 +110,7 @@ func TestRunJob(t *testing.T) {
 		job := service.create(t, `{"name":"x","intervalInSeconds":60,"target":{"type":"worker","queue":"nobody"}}`)
 		service.patch(t, job.Id, `{"status":"PAUSED"}`)
 		first, second := service.startRun(t, job.Id, ""), service.startRun(t, job.Id, bufferOne)
-		deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id)
+		deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id, nil)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNoContent, deleted.StatusCode())
 		service.executes(t, 1)

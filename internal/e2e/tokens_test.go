@@ -54,7 +54,7 @@ func TestTokenOfAProvider(t *testing.T) {
 	assert.Equal(t, "settle", readers.getJob(t, job.Id).Name)
 	assert.Equal(t, "settle", ops.in(t, "payments").getJob(t, job.Id).Name)
 
-	renamed, err := readers.UpdateJobWithResponse(t.Context(), job.Id, client.JobUpdate{Name: new("mine")})
+	renamed, err := readers.UpdateJobWithResponse(t.Context(), job.Id, nil, client.JobUpdate{Name: new("mine")})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusForbidden, renamed.StatusCode())
 	assert.Equal(t, "scope-required", renamed.ApplicationproblemJSON403.Code)

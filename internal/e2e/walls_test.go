@@ -142,7 +142,7 @@ func TestWalls(t *testing.T) {
 		run := blue.listRuns(t, job.Id)[0]
 		require.Equal(t, http.StatusNotFound, red.cancel(t, run.Id).StatusCode())
 		require.Equal(t, http.StatusNotFound, red.patch(t, job.Id, `{"status":"PAUSED"}`).StatusCode())
-		deleted, err := red.DeleteJobWithResponse(t.Context(), job.Id)
+		deleted, err := red.DeleteJobWithResponse(t.Context(), job.Id, nil)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNotFound, deleted.StatusCode())
 		manual, err := red.RunJobWithResponse(t.Context(), job.Id, nil)

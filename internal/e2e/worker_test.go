@@ -170,7 +170,7 @@ func TestLeaseRuns(t *testing.T) {
 		service.patch(t, paused.Id, `{"status":"PAUSED","statusReason":"holidays"}`)
 		require.Equal(t, "holidays", *service.getJob(t, paused.Id).StatusReason)
 		run := service.listRuns(t, deleted.Id)[0]
-		_, err := service.DeleteJobWithResponse(t.Context(), deleted.Id)
+		_, err := service.DeleteJobWithResponse(t.Context(), deleted.Id, nil)
 		require.NoError(t, err)
 		require.Nil(t, service.lease(t, "q", `{"waitSeconds":0}`))
 		require.Equal(t, client.RunReasonJOBPAUSED, *service.listRuns(t, paused.Id)[0].Reason)

@@ -15,3 +15,6 @@ type Time struct{ time.Time }
 func (t Time) MarshalJSON() ([]byte, error) {
 	return t.UTC().AppendFormat(nil, layout), nil
 }
+
+// Bind decodes an instant in the query of a request.
+func (t *Time) Bind(text string) error { return t.UnmarshalText([]byte(text)) }

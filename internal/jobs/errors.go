@@ -13,6 +13,9 @@ var (
 	ErrNotFound = errors.New("there is no such job")
 	// ErrRunNotFound is the error for a run that does not exist.
 	ErrRunNotFound = errors.New("there is no such run")
+	// ErrVersionNotFound is the error for a version of a job that there is not, or that is not
+	// kept.
+	ErrVersionNotFound = errors.New("there is no such version of the job")
 )
 
 // Field is one field of a request that is wrong.
@@ -63,6 +66,13 @@ func invalid(fields []Field) error {
 		return nil
 	}
 	return &Invalid{fields}
+}
+
+// VersionChanged is the error for a change that is for another version of a job.
+type VersionChanged struct{ Current int32 }
+
+func (e *VersionChanged) Error() string {
+	return fmt.Sprintf("The job has version %d by now.", e.Current)
 }
 
 // What the state of a job, a run or a namespace does not allow.

@@ -36,6 +36,6 @@ func updateParams(j *Definition) db.UpdateJobParams {
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
 		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, LastRunAt: j.LastRunAt, RunCount: j.RunCount, Suspended: j.Suspended,
-		Version: j.Version, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy,
+		Version: j.Version, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy, SecretsVersion: j.SecretsVersion,
 	}
 }

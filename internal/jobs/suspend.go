@@ -74,7 +74,7 @@ func (s *Service) follow(ctx context.Context, behind db.ListNamespacesBehindRow,
 	change := s.goOn
 	switch {
 	case behind.IsDeleted:
-		change = s.Delete
+		change = func(ctx context.Context, by access.Caller, id uuid.UUID) error { return s.Delete(ctx, by, id) }
 	case behind.IsSuspended:
 		change = s.suspend
 	}

@@ -10,7 +10,6 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
-	"punctual/internal/clock"
 )
 
 // Update changes a job and returns it as it is then. A change that changes nothing stores nothing.
@@ -18,12 +17,19 @@ import (
 // A job that is resumed goes on with its next occurrence; those that passed while it was paused are
 // recorded as skipped. If nothing is left, it is completed.
 //
-// It returns ErrNotFound, an Invalid, or a Conflict if secrets that the change leaves out cannot be
-// opened, or if it resumes a job in a suspended namespace.
-func (s *Service) Update(ctx context.Context, by access.Caller, id uuid.UUID, change Change) (View, error) {
+// If versions are given, the change is only for a job that has one of them.
+//
+// It returns ErrNotFound, a VersionChanged, an Invalid, or a Conflict if secrets that the change
+// leaves out cannot be opened, or if it resumes a job in a suspended namespace.
+func (s *Service) Update(
+	ctx context.Context, by access.Caller, id uuid.UUID, change Change, only ...int32,
+) (View, error) {
 	var view View
 	var done effect
 	err := s.edit(ctx, by, id, func(e edit) error {
+		if err := e.checkVersion(only); err != nil {
+			return err
+		}
 		after, err := s.changed(&e, change)
 		if err != nil {
 			return err
@@ -77,19 +83,6 @@ func (s *Service) changed(e *edit, change Change) (*Definition, error) {
 		wrong = append(wrong, Field{"statusReason", Conflicting, "can be given only together with status"})
 	}
 	return &after, invalid(wrong)
-}
-
-// storeVersion stores a job that a request has changed, as another version of it.
-func (s *Service) storeVersion(ctx context.Context, e *edit, after *Definition, does effect) error {
-	if does == 0 {
-		return nil
-	}
-	after.Version++
-	after.UpdatedBy, after.UpdatedAt = e.by.Actor, clock.Later(e.now, e.job.CreatedAt)
-	if err := s.store(ctx, e, after, does); err != nil {
-		return err
-	}
-	return e.auditJob(ctx, "updateJob", result{"version": after.Version, "fields": changedFields(&e.job, after)})
 }
 
 // store stores an edited job, and does with its due rows what the edit requires.
@@ -164,9 +157,13 @@ func (s *Service) pause(ctx context.Context, by access.Caller, id uuid.UUID, rea
 }
 
 // Delete hides a job and ends its schedule. A run that executes ends on its own; one that waits
-// ends at once. It returns ErrNotFound.
-func (s *Service) Delete(ctx context.Context, by access.Caller, id uuid.UUID) error {
+// ends at once. If versions are given, only a job is deleted that has one of them. It returns
+// ErrNotFound or a VersionChanged.
+func (s *Service) Delete(ctx context.Context, by access.Caller, id uuid.UUID, only ...int32) error {
 	err := s.edit(ctx, by, id, func(e edit) error {
+		if err := e.checkVersion(only); err != nil {
+			return err
+		}
 		if err := s.recordPause(ctx, &e); err != nil {
 			return err
 		}

@@ -122,6 +122,6 @@ func completion(of db.ClaimRow) db.CompleteParams {
 		FailedAttempts: []string{
 			"",
 		}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},
-		SkippedFors: []time.Time{{}}, SkippedCounts: []int32{0}, FinalStatuses: []string{""}, StatusReasons: []string{""},
+		SkippedFors: []time.Time{{}}, SkippedCounts: []int32{0}, FinalStatuses: []string{""}, StatusReasons: []string{""}, JobVersions: []int32{0},
 	}
 }

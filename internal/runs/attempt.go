@@ -69,7 +69,7 @@ func (a *Attempt) fail(err error) {
 	a.failedAttempt, _ = json.Marshal(failedAttempt{ // numbers and valid text: cannot fail
 		Attempt: a.Due.Attempt, Error: a.error, Result: a.result,
 		StartedAt: instant.Time{Time: a.began}, FinishedAt: instant.Time{Time: a.finished},
-		Reason: a.reason, ExecutedBy: a.executedBy,
+		Reason: a.reason, ExecutedBy: a.executedBy, JobVersion: laterVersion(a.jobVersion),
 	})
 }
 
@@ -90,6 +90,9 @@ func (r *run) endAsLastAttempt(reason db.RunReason) {
 		return
 	}
 	r.failUnbegun(cmp.Or(reason, last.Reason), last.Error)
+	if last.Reason != db.RunReasonLEASEEXPIRED { // of a lost attempt the version is not known
+		r.jobVersion = max(last.JobVersion, 1)
+	}
 	if r.executedBy = last.ExecutedBy; string(last.Result) != "null" {
 		r.result = last.Result
 	}
@@ -108,6 +111,16 @@ type failedAttempt struct {
 	Result     json.RawMessage `json:"result"`
 	Reason     db.RunReason    `json:"reason,omitempty"`
 	ExecutedBy string          `json:"executedBy,omitempty"`
+	// JobVersion is the version of the job that it executed. Left out: the first.
+	JobVersion int32 `json:"jobVersion,omitempty"`
+}
+
+// laterVersion returns the version of a job, or 0 for the first.
+func laterVersion(version int32) int32 {
+	if version == 1 {
+		return 0
+	}
+	return version
 }
 
 // hasFailed reports whether an attempt has failed. One that was lost has not: nobody executed the

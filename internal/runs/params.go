@@ -19,7 +19,7 @@ func completion(batch []*Ended) db.CompleteParams {
 		Errors: make([]string, n), Results: make([]string, n), ExecutedBys: make([]string, n), FailedAttempts: make([]string, n),
 		Occurrences: make([]int32, n), Kept: make([]bool, n),
 		NextFors: make([]time.Time, n), SkippedFors: make([]time.Time, n), SkippedCounts: make([]int32, n),
-		FinalStatuses: make([]string, n), StatusReasons: make([]string, n),
+		FinalStatuses: make([]string, n), StatusReasons: make([]string, n), JobVersions: make([]int32, n),
 	}
 	for i, e := range batch {
 		occurrences, skipped := 1, e.step.Skipped
@@ -36,6 +36,9 @@ func completion(batch []*Ended) db.CompleteParams {
 		c.Occurrences[i] = int32(occurrences)
 		c.Kept[i] = e.Job.RunHistory == db.RunHistoryALL || e.status != db.RunStatusSUCCEEDED
 		c.NextFors[i], c.SkippedFors[i], c.SkippedCounts[i] = e.step.Next, e.step.SkippedFrom, int32(skipped)
+		if e.attempt > 0 {
+			c.JobVersions[i] = laterVersion(e.jobVersion)
+		}
 		c.FinalStatuses[i], c.StatusReasons[i] = string(e.step.FinalStatus), e.step.StatusReason
 	}
 	return c

@@ -152,6 +152,6 @@ func TestNothingBeginsOrEndsBeforeTheClaimMayStart(t *testing.T) {
 	require.Equal(t, at(1), second.started, "a later attempt does not")
 	require.Equal(t, at(1.1), second.began)
 
-	require.Equal(t, at(1), Resume(newRow(nil), at(0.9)).began)
-	require.Equal(t, at(1.1), Resume(newRow(nil), at(1.1)).began)
+	require.Equal(t, at(1), Resume(newRow(nil), at(0.9), 1).began)
+	require.Equal(t, at(1.1), Resume(newRow(nil), at(1.1), 1).began)
 }

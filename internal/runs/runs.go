@@ -48,6 +48,8 @@ type run struct {
 	result   []byte
 	// executedBy names who executed the last attempt, if the history keeps that.
 	executedBy string
+	// jobVersion is the version of the job that the last attempt has executed.
+	jobVersion int32
 	// when is the job's schedule; without a grid if it was not computed yet.
 	when schedule.Schedule
 	// isDetached is whether the schedule was detached from the run when it was claimed.
@@ -66,6 +68,7 @@ type run struct {
 func newClaimed(row *db.ClaimRow) *Claimed {
 	return &Claimed{run{
 		Due: row.Claimed, Job: row.Job, attempt: row.Claimed.Attempt, started: row.Claimed.StartedAt,
+		jobVersion: row.Job.Version,
 	}}
 }
 
@@ -131,9 +134,11 @@ func (a *Attempt) Begin(now time.Time) {
 	a.began = clock.Later(now, a.started)
 }
 
-// Resume returns the attempt that a worker began when it leased the run, at leasedAt.
-func Resume(row *db.ClaimRow, leasedAt time.Time) *Attempt {
+// Resume returns the attempt that a worker began when it leased the run, at leasedAt, when the job
+// had a version.
+func Resume(row *db.ClaimRow, leasedAt time.Time, version int32) *Attempt {
 	a := (*Attempt)(newClaimed(row))
+	a.jobVersion = version
 	a.began = clock.Later(leasedAt, a.started)
 	return a
 }

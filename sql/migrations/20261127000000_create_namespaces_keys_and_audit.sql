@@ -76,6 +76,9 @@ create table audit (
     primary key (namespace, at, id)
 );
 
+-- What was done to one thing.
+create index audit_by_resource on audit (resource_id, at, id);
+
 -- migrate:down
 
 drop table audit;

@@ -77,6 +77,8 @@ create table jobs (
     -- When and by whom this version was made, in the form of audit.actor.
     updated_at timestamptz not null,
     updated_by text not null,
+    -- The version that changed the secrets. Null: the first.
+    secrets_version integer,
     -- Whether it is paused because its namespace is suspended, and is to go on afterwards.
     suspended boolean not null default false,
     -- A deleted job is hidden, and stays as long as its runs do: runs are found through their job.
@@ -148,6 +150,8 @@ create table leases (
     duration interval,
     job_ids uuid[],
     scheduled_fors timestamptz[],
+    -- The versions of the jobs when they were leased. Null: the first, of all of them.
+    job_versions integer[],
 
     constraint leases_of_workers_hold check (num_nulls(queue, duration, job_ids, scheduled_fors) in (0, 4))
 ) with (fillfactor = 50);

@@ -2,3 +2,92 @@
 -- Writes down that an operation has changed something. Call it in the transaction of the change.
 insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
 values (@namespace, @actor, @operation, @resource_type, @resource_id, sqlc.narg(request_id), @result);
+
+-- name: ListAudit :many
+-- Newest first, the entries before a place, of those that @max_scanned entries of the namespace
+-- contain: what is asked for may be rare or not there. AuditPlace tells where to go on.
+select a.*
+from (
+    select e.*
+    from audit e
+    where e.namespace = @namespace and (e.at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+      and e.at between @since::timestamptz and @until::timestamptz
+    order by e.at desc, e.id desc
+    limit @max_scanned
+) a
+where (sqlc.narg(actor)::text is null or a.actor = sqlc.narg(actor))
+  and (sqlc.narg(operation)::text is null or a.operation = sqlc.narg(operation))
+  and (sqlc.narg(resource_type)::text is null or a.resource_type = sqlc.narg(resource_type))
+order by a.at desc, a.id desc
+limit @max_rows;
+
+-- name: AuditPlace :one
+-- Returns the place of the last entry that ListAudit has looked at, or no row if it has looked at
+-- all of them. It reads the index only.
+select e.at, e.id
+from audit e
+where e.namespace = @namespace and (e.at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+  and e.at between @since::timestamptz and @until::timestamptz
+order by e.at desc, e.id desc
+limit 1 offset @scanned;
+
+-- name: ListAuditOf :many
+-- Like ListAudit, of one thing, which has an index of its own.
+select a.*
+from audit a
+where a.namespace = @namespace and a.resource_id = @resource_id and (a.at, a.id) < (@before_at::timestamptz, @before_id::uuid)
+  and a.at between @since::timestamptz and @until::timestamptz
+  and (sqlc.narg(actor)::text is null or a.actor = sqlc.narg(actor))
+  and (sqlc.narg(operation)::text is null or a.operation = sqlc.narg(operation))
+  and (sqlc.narg(resource_type)::text is null or a.resource_type = sqlc.narg(resource_type))
+order by a.at desc, a.id desc
+limit @max_rows;
+
+-- name: PurgeAudit :execrows
+-- Deletes the oldest entries that are older than so many days, up to @max_rows. It goes from one
+-- namespace to the next, because the index has their entries apart. Two sessions that do this at
+-- once delete each entry once.
+with recursive walled as (
+    -- The namespaces that have entries.
+    (
+        select e.namespace
+        from audit e
+        order by e.namespace
+        limit 1
+    )
+    union all
+    select n.namespace
+    from walled w
+    cross join lateral (
+        select e.namespace
+        from audit e
+        where e.namespace > w.namespace
+        order by e.namespace
+        limit 1
+    ) n
+)
+delete from audit a
+where (a.namespace, a.at, a.id) in (
+    select w.namespace, o.at, o.id
+    from walled w
+    cross join lateral (
+        select e.at, e.id
+        from audit e
+        where e.namespace = w.namespace and e.at < now() - make_interval(days => @days::integer)
+        order by e.at
+        limit @max_rows
+    ) o
+    limit @max_rows
+);
+
+-- name: PurgeVersions :execrows
+-- Deletes versions of jobs that were replaced more than so many days ago, up to @max_rows. Safe
+-- like PurgeAudit.
+delete from job_versions v
+where (v.job_id, v.version) in (
+    select o.job_id, o.version
+    from job_versions o
+    where o.superseded_at < now() - make_interval(days => @days::integer)
+    order by o.superseded_at
+    limit @max_rows
+);

@@ -15,7 +15,7 @@
 -- Safe under concurrency and to repeat: a row with another token belongs to somebody else and is
 -- left alone, and completed rows have moved on.
 with completion as (
-    -- The batch. An array holds no nulls: empty texts and the year 1 stand for them.
+    -- The batch. An array holds no nulls: empty texts, the year 1 and version 0 stand for them.
     select b.job_id, b.scheduled_for, b.token, b.revision, b.trigger::run_trigger as trigger,
         nullif(b.retry_of, '0001-01-01 00:00:00+00') as retry_of,
         b.attempt, b.started_at, b.finished_at, b.status::run_status as status,
@@ -23,7 +23,7 @@ with completion as (
         nullif(b.result, '')::json as result, nullif(b.executed_by, '') as executed_by,
         nullif(b.failed_attempts, '')::jsonb as failed_attempts, b.occurrences, b.kept,
         nullif(b.next_for, '0001-01-01 00:00:00+00') as next_for,
-        b.skipped_for, b.skipped_count,
+        b.skipped_for, b.skipped_count, nullif(b.job_version, 0) as job_version,
         nullif(b.final_status, '')::job_status as final_status, nullif(b.status_reason, '') as status_reason
     from (
         select
@@ -48,7 +48,8 @@ with completion as (
             unnest((select @skipped_fors::timestamptz[])) as skipped_for,
             unnest((select @skipped_counts::integer[])) as skipped_count,
             unnest((select @final_statuses::text[])) as final_status,
-            unnest((select @status_reasons::text[])) as status_reason
+            unnest((select @status_reasons::text[])) as status_reason,
+            unnest((select @job_versions::integer[])) as job_version
     ) b
 ), moved as (
     -- The rows that go on: to the next occurrence, or to the manual run that waited for this one. A
@@ -147,10 +148,10 @@ with completion as (
     -- The runs themselves.
     insert into runs (
         job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts, executed_by
+        failed_attempts, executed_by, job_version
     )
     select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
-        occurrences, error, result, failed_attempts, executed_by
+        occurrences, error, result, failed_attempts, executed_by, job_version
     from stored
     where kept
 ), skipped as (

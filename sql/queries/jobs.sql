@@ -127,8 +127,30 @@ set name = @name, payload = @payload,
     max_backoff_seconds = @max_backoff_seconds, attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
     status = @status, status_reason = @status_reason, paused_since = @paused_since, last_run_at = @last_run_at,
-    run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by
+    run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by,
+    secrets_version = @secrets_version
 where j.id = @id;
+
+-- name: ListJobVersions :many
+-- The versions of a job before one that has replaced them, newest first. The caller has found the
+-- job, and names versions that no change can touch any more. Definitions may be large: after about
+-- @max_bytes of them, rows are left out. rows tells how many there would be.
+select v.version, v.updated_at, v.updated_by, v.next_status, v.next_status_reason, v.definition, v.rows
+from (
+    select l.*, count(*) over () as rows,
+        coalesce(
+            sum(octet_length(l.definition::text)) over (order by l.version desc rows between unbounded preceding and 1 preceding), 0
+        ) as bytes_before
+    from (
+        select o.*
+        from job_versions o
+        where o.job_id = @job_id and o.version < @before
+        order by o.version desc
+        limit @max_rows
+    ) l
+) v
+where v.bytes_before <= @max_bytes::bigint
+order by v.version desc;
 
 -- name: MarkJobDeleted :exec
 -- The caller holds LockJob. The row stays because its runs are found through it; what the user

@@ -52,9 +52,11 @@ with candidate as (
     returning d.*
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
-    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors)
-    select c.lease_id, min(a.holder), now() + min(a.duration), @queue, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for)
+    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
+    select c.lease_id, min(a.holder), now() + min(a.duration), @queue, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
+        case when max(j.version) > 1 then array_agg(j.version) end
     from claimed c
+    join jobs j on j.id = c.job_id
     join (
         select distinct on (e.id) e.id, e.holder, e.duration
         from (
@@ -75,7 +77,8 @@ join jobs j on j.id = claimed.job_id;
 -- name: GetLeased :one
 -- The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
 -- its claim. The attempt began when it was leased.
-select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder
+select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder,
+    coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = @scheduled_for
 join leases l on l.id = claimed.lease_id
@@ -86,9 +89,9 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @na
 -- The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
 -- workers hold, and nothing that waits.
 select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
-    h.holder::text as holder
+    h.holder::text as holder, coalesce(h.job_version, 1)::integer as leased_version
 from (
-    select id as lease_id, created_at, holder, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    select id as lease_id, created_at, holder, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from leases
     where job_ids is not null
 ) h

@@ -5,14 +5,16 @@
 select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-    null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
+    null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
+    null::integer as job_version
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace
 union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-    r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
+    r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
+    r.job_version
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace;
@@ -25,7 +27,8 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @na
     select
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
-        null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by
+        null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
+        null::integer as job_version
     from open_runs o
     where o.job_id = @job_id and o.scheduled_for >= @since::timestamptz and o.scheduled_for < @before::timestamptz
       and (sqlc.narg(status)::text is null or o.status = sqlc.narg(status))
@@ -34,7 +37,8 @@ union all
 (
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
-        r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by
+        r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
+        r.job_version
     from runs r
     where r.job_id = @job_id and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
       and (sqlc.narg(status)::text is null or r.status::text = sqlc.narg(status))

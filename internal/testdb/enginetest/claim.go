@@ -53,7 +53,7 @@ func (e *Engine) ClaimOne() db.ClaimRow {
 // Succeed ends the run of a claim with success.
 func (e *Engine) Succeed(row db.ClaimRow) {
 	e.T.Helper()
-	e.save(runs.Resume(&row, row.Claimed.StartedAt).End(row.ReadAt, nil, nil))
+	e.save(runs.Resume(&row, row.Claimed.StartedAt, row.Job.Version).End(row.ReadAt, nil, nil))
 }
 
 // Begin claims the only run that is due now and begins its attempt.

@@ -1,0 +1,141 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+	"punctual/internal/access"
+	"punctual/internal/clock"
+)
+
+// Version is a version of a job.
+type Version struct {
+	// View is the job as the request left it that made the version, without its secrets. What
+	// belongs to no version, such as RunCount, is as it is now.
+	View
+	// Before is the version before, as it was when this one replaced it. Nil: there is none, or it
+	// is not kept.
+	Before *View
+}
+
+// maxVersionBytes bounds the definitions in a list of versions, to within the size of one.
+const maxVersionBytes = 8 << 20
+
+// Versions returns the versions of a job from one number on, newest first, and whether there are
+// more. It returns fewer than limit if their definitions would have more than about 8 MiB. It
+// returns ErrNotFound if there is no such job.
+func (s *Service) Versions(
+	ctx context.Context, by access.Caller, id uuid.UUID, newest, limit int32,
+) (versions []Version, more bool, err error) {
+	now, err := s.Get(ctx, by, id)
+	if err != nil {
+		return nil, false, err
+	}
+	now.Job.SealedSecrets, now.Job.SecretsKeyID = nil, nil
+	newest = min(newest, now.Job.Version)
+	// The version before the last one tells what that changed.
+	rows, err := s.queries.ListJobVersions(ctx, db.ListJobVersionsParams{
+		JobID: id, Before: min(newest, now.Job.Version-1) + 1, MaxRows: limit + 1, MaxBytes: maxVersionBytes,
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("read the versions of the job: %w", err)
+	}
+	var all []View // as they were when the next one replaced them
+	if newest == now.Job.Version {
+		all = append(all, now)
+	}
+	for i := range rows {
+		view := now
+		if view.Job, err = definitionOf(rows[i].Definition, now.Job); err != nil {
+			return nil, false, err
+		}
+		all = append(all, view)
+	}
+	first := len(all) - len(rows) // of the rows
+	for i := range all {
+		version := Version{View: all[i]}
+		switch {
+		case i+1 < len(all):
+			version.Before = &all[i+1]
+			before := &rows[i+1-first]
+			version.Job.Status, version.Job.StatusReason = before.NextStatus, before.NextStatusReason
+		case version.Job.Version == 1:
+			version.Job.Status, version.Job.StatusReason = db.JobStatusACTIVE, nil
+		}
+		versions = append(versions, version)
+	}
+	isCut := len(rows) > 0 && int64(len(rows)) < rows[0].Rows
+	if isCut || len(versions) > int(limit) {
+		return versions[:min(len(versions)-1, int(limit))], true, nil
+	}
+	return versions, false, nil
+}
+
+// Version returns a version of a job, ErrNotFound, or ErrVersionNotFound.
+func (s *Service) Version(ctx context.Context, by access.Caller, id uuid.UUID, version int32) (Version, error) {
+	found, _, err := s.Versions(ctx, by, id, version, 1)
+	if err != nil {
+		return Version{}, err
+	}
+	if len(found) == 0 || found[0].Job.Version != version {
+		return Version{}, ErrVersionNotFound
+	}
+	return found[0], nil
+}
+
+// definitionOf returns the definition that the function job_image of the schema has made an image
+// of. A column that the image does not have, because it is newer, is as in now.
+func definitionOf(image []byte, now Definition) (Definition, error) {
+	var columns map[string]json.RawMessage
+	if err := json.Unmarshal(image, &columns); err != nil {
+		return now, fmt.Errorf("decode a version of job %s: %w", now.ID, err)
+	}
+	delete(columns, "sealed_secrets") // which it does not have
+	job := reflect.ValueOf(&now).Elem()
+	for field, at := range job.Fields() {
+		raw, ok := columns[field.Tag.Get("json")]
+		if !ok {
+			continue
+		}
+		if at.Type() == reflect.TypeFor[[]byte]() { // JSON, which keeps its bytes
+			at.SetBytes(raw)
+			continue
+		}
+		at.SetZero()
+		if err := json.Unmarshal(raw, at.Addr().Interface()); err != nil {
+			return now, fmt.Errorf("decode %s of a version of job %s: %w", field.Name, now.ID, err)
+		}
+	}
+	return now, nil
+}
+
+// checkVersion returns a VersionChanged if versions are given and the job has none of them.
+func (e *edit) checkVersion(only []int32) error {
+	if len(only) > 0 && !slices.Contains(only, e.job.Version) {
+		return &VersionChanged{e.job.Version}
+	}
+	return nil
+}
+
+// storeVersion stores a job that a request has changed, as another version of it.
+func (s *Service) storeVersion(ctx context.Context, e *edit, after *Definition, does effect) error {
+	if does == 0 {
+		return nil
+	}
+	after.Version++
+	after.UpdatedBy, after.UpdatedAt = e.by.Actor, clock.Later(e.now, e.job.CreatedAt)
+	if !bytes.Equal(e.job.SealedSecrets, after.SealedSecrets) {
+		after.SecretsVersion = new(after.Version)
+	}
+	if err := s.store(ctx, e, after, does); err != nil {
+		return err
+	}
+	return e.auditJob(ctx, "updateJob", result{"version": after.Version, "fields": changedFields(&e.job, after)})
+}
