@@ -100,25 +100,31 @@ func noWayAround(t *testing.T, service instance, db *pgxpool.Pool, job uuid.UUID
 		makeNamespace(t, db, "red")
 		_, all := makeKey(t, db, "default", keys.Request{IsServiceWide: true})
 		_, bound := makeKey(t, db, "blue", keys.Request{})
-		ask := func(key string, namespaces ...string) int {
-			headers := []string{"Authorization: Bearer " + key}
+		ask := func(key string, namespaces ...string) (int, string) {
+			headers := []string{"Authorization: Bearer " + key, "X-Request-Id: same"}
 			for _, name := range namespaces {
 				headers = append(headers, "Punctual-Namespace: "+name)
 			}
-			status, _ := service.wire(t, "GET", "/api/v1/jobs", headers...)
-			return status
+			return service.wire(t, "GET", "/api/v1/jobs", headers...)
+		}
+		answers := func(want int, key string, namespaces ...string) {
+			status, body := ask(key, namespaces...)
+			assert.Equal(t, want, status, "%q: %s", namespaces, body)
 		}
 		for _, key := range []string{all, bound} {
-			assert.Equal(t, http.StatusOK, ask(key))
-			assert.Equal(t, http.StatusOK, ask(key, "blue"))
+			answers(http.StatusOK, key)
+			answers(http.StatusOK, key, "blue")
 			for _, names := range [][]string{
 				{"blue", "red"}, {"blue", "blue"}, {"blue,red"}, {"blue/q"}, {"Blue"}, {"blue."}, {"*"}, {"blue%2Fq"}, {"nobody's"}, {"", "red"},
 			} {
-				assert.Equal(t, http.StatusNotFound, ask(key, names...), "%q", names)
+				answers(http.StatusNotFound, key, names...)
 			}
 		}
-		assert.Equal(t, http.StatusOK, ask(all, "red"))
-		assert.Equal(t, http.StatusNotFound, ask(bound, "red"))
+		answers(http.StatusOK, all, "red")
+		_, isElsewhere := ask(bound, "red")
+		_, isNowhere := ask(bound, "green")
+		assert.Contains(t, isNowhere, "namespace-not-found")
+		assert.Equal(t, isNowhere, isElsewhere, "nobody learns which other namespaces there are")
 	})
 	// The contract is public, so it is no secret which paths and methods there are. What depends on
 	// stored data is.
