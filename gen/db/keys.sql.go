@@ -105,6 +105,18 @@ func (q *Queries) GetKey(ctx context.Context, arg GetKeyParams) (GetKeyRow, erro
 	return i, err
 }
 
+const isAnyKeyValid = `-- name: IsAnyKeyValid :one
+select exists (select from keys where revoked_at is null and (expires_at is null or expires_at > now()))
+`
+
+// Whether anybody has a key, for a warning when an instance starts.
+func (q *Queries) IsAnyKeyValid(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, isAnyKeyValid)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const listKeys = `-- name: ListKeys :many
 select k.id, k.namespace, k.secret_sha256, k.description, k.scopes, k.queues, k.requests_per_second, k.created_at, k.created_by, k.expires_at, k.revoked_at, k.last_used_at, clock_timestamp()::timestamptz as read_at
 from keys k

@@ -92,6 +92,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := warnOfMissingKeys(ctx, db.New(a.pools.engine), c.SecretKeys, log); err != nil {
 		return nil, err
 	}
+	if err := warnOfNobody(ctx, db.New(a.pools.engine), c, log); err != nil {
+		return nil, err
+	}
 
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log})
 	targets := executor.ByType{

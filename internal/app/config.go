@@ -42,7 +42,7 @@ type Config struct {
 	Auth         Auth     `help:"Whether callers need an API key or a token: required or off. Off is allowed on a loopback address only, and is the default there; on any other address the default is required." enum:",required,off" default:"" env:"AUTH"`
 	AllowedHosts []string `help:"With AUTH=off, the names, besides those of the loopback addresses, under which requests may reach the service: the Host header must be one of them." env:"ALLOWED_HOSTS"`
 
-	MaxConnections        int `help:"How many connections of clients may be open. Each worker that waits has one. Others wait until one is closed." default:"20000" env:"MAX_CONNECTIONS"`
+	MaxConnections        int `help:"How many connections of clients may be open. Each worker that waits has one. Others wait until one is closed." default:"16000" env:"MAX_CONNECTIONS"`
 	MaxRequestsInFlight   int `help:"How many API requests this instance serves at a time; more get 503. Workers that wait do not count." default:"1000" env:"MAX_REQUESTS_IN_FLIGHT"`
 	AuthFailuresPerMinute int `help:"How many keys and tokens that are not valid an address may send in a minute; more get 429." default:"600" env:"AUTH_FAILURES_PER_MINUTE"`
 

@@ -37,9 +37,9 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// defaultMaxConnections leaves room for ten thousand workers that wait, and as many other
-// connections again.
-const defaultMaxConnections = 20_000
+// defaultMaxConnections leaves room for ten thousand workers that wait, and for thousands of other
+// connections.
+const defaultMaxConnections = 16_000
 
 // otherFiles is how many files an instance opens besides the connections of its clients, of its
 // targets and of its pools.

@@ -77,3 +77,7 @@ from (
     for update of locked
 ) u
 where k.id = u.id;
+
+-- name: IsAnyKeyValid :one
+-- Whether anybody has a key, for a warning when an instance starts.
+select exists (select from keys where revoked_at is null and (expires_at is null or expires_at > now()));
