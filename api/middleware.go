@@ -69,9 +69,10 @@ func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 					level = slog.LevelDebug
 				}
 				known := requestOf(r.Context())
-				log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path,
-					"status", answer.Status(), "bytes", answer.BytesWritten(), "duration", time.Since(begun),
-					"actor", known.actor, "namespace", known.namespace)
+				log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+					slog.Int("status", answer.Status()), slog.Int("bytes", answer.BytesWritten()),
+					slog.Duration("duration", time.Since(begun)), slog.String("actor", known.actor),
+					slog.String("namespace", known.namespace))
 			}()
 			next.ServeHTTP(answer, r)
 		})

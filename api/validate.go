@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,8 +15,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
 	"github.com/go-chi/chi/v5"
-	nethttpmiddleware "github.com/oapi-codegen/nethttp-middleware"
 
 	"punctual/gen/server"
 )
@@ -36,28 +35,45 @@ const uuidPattern = `^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4
 func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	// The library keeps its decoders for the whole process and takes none for a single validator.
 	openapi3filter.RegisterBodyDecoder("application/json", decodeJSON)
-	return nethttpmiddleware.OapiRequestValidatorWithOptions(spec, &nethttpmiddleware.Options{
-		Options: openapi3filter.Options{
-			MultiError: true, // report all errors of a request
-			// Setting defaults would rewrite the body, and the bytes of a payload must be kept.
-			SkipSettingDefaults: true,
-			SchemaValidationOptions: []openapi3.SchemaValidationOption{
-				openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
-				openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(checkInstant)),
-			},
+	options := &openapi3filter.Options{
+		MultiError: true, // report all errors of a request
+		// Setting defaults would rewrite the body, and the bytes of a payload must be kept.
+		SkipSettingDefaults: true,
+		SchemaValidationOptions: []openapi3.SchemaValidationOption{
+			openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
+			openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(checkInstant)),
 		},
-		// The handler decodes the original body, because the bytes of a payload must be kept.
-		DiscardValidatedValue: true,
-		ErrorHandlerWithOpts: func(
-			_ context.Context, err error, w http.ResponseWriter, r *http.Request, at nethttpmiddleware.ErrorHandlerOpts,
-		) {
-			if at.MatchedRoute == nil { // chi accepts an empty parameter in a path
-				errs.notFound(w, r)
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			input := &openapi3filter.RequestValidationInput{
+				Request: r, PathParams: map[string]string{}, Route: route(spec, r), Options: options,
+			}
+			parameters := chi.RouteContext(r.Context()).URLParams
+			for i, name := range parameters.Keys {
+				input.PathParams[name] = parameters.Values[i]
+				if parameters.Values[i] == "" { // chi accepts that
+					errs.notFound(w, r)
+					return
+				}
+			}
+			if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
+				errs.invalid(w, r, err)
 				return
 			}
-			errs.invalid(w, r, err)
-		},
-	})
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// route returns what a request calls, as chi has found it. The library's own routers look for it
+// again.
+func route(spec *openapi3.T, r *http.Request) *routers.Route {
+	path := chi.RouteContext(r.Context()).RoutePattern()
+	item := spec.Paths.Value(path)
+	return &routers.Route{
+		Spec: spec, Path: path, PathItem: item, Method: r.Method, Operation: item.GetOperation(r.Method),
+	}
 }
 
 // checkInstant refuses an instant that cannot be decoded, such as a leap second, which the library

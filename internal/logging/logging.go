@@ -35,8 +35,11 @@ func readable(groups []string, attr slog.Attr) slog.Attr {
 	case slog.KindString:
 		attr.Value = slog.StringValue(sanitize.Visible(attr.Value.String()))
 	case slog.KindAny:
-		if err, ok := attr.Value.Any().(error); ok {
-			attr.Value = slog.StringValue(sanitize.Visible(err.Error()))
+		switch value := attr.Value.Any().(type) {
+		case error:
+			attr.Value = slog.StringValue(sanitize.Visible(value.Error()))
+		case slog.Level: // each line has one, and encoding it as anything else takes a while
+			attr.Value = slog.StringValue(value.String())
 		}
 	default: // has no text of its own
 	}

@@ -50,5 +50,5 @@ func Visible(s string) string {
 }
 
 func isInvisible(r rune) bool {
-	return r != '\t' && r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+	return r != '\t' && r != '\n' && unicode.IsControl(r) || r > unicode.MaxLatin1 && unicode.Is(unicode.Bidi_Control, r)
 }
