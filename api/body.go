@@ -22,6 +22,10 @@ import (
 func checkBody(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Body == http.NoBody { // the validator knows whether one is required
+				next.ServeHTTP(w, r)
+				return
+			}
 			body, refusal := readBody(w, r, operation(spec, r))
 			switch {
 			case refusal == nil:

@@ -33,10 +33,21 @@ func checkJSON(body []byte) (field string, err error) {
 	if !json.Valid(body) {
 		return "", errors.New("is not valid JSON")
 	}
+	// To look at each token takes longer than all the rest, and most bodies need no such look.
+	if bytes.Contains(body, []byte(`\u`)) || bytes.Count(body, []byte{'{'})+bytes.Count(body, []byte{'['}) > maxDepth {
+		if field, err := checkTokens(body); err != nil {
+			return field, err
+		}
+	}
+	return checkNames(body)
+}
+
+// checkTokens returns an error if a text of a valid JSON value cannot be stored, or if it is nested
+// too deep.
+func checkTokens(body []byte) (field string, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	var at place
-	seen := map[string]bool{}
 	for {
 		begin := decoder.InputOffset()
 		token, err := decoder.Token()
@@ -54,16 +65,35 @@ func checkJSON(body []byte) (field string, err error) {
 				return at.field(), err
 			}
 			at = at.text(t)
-			if len(at) == 1 && at[0].isNamed { // it was a name
-				if seen[t] {
-					return t, errTwice
-				}
-				seen[t] = true
-			}
 		default:
 			at = at.next()
 		}
 	}
+}
+
+// checkNames returns an error if a valid JSON value is an object that gives a field twice.
+func checkNames(body []byte) (field string, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if first, _ := decoder.Token(); first != json.Delim('{') {
+		return "", nil
+	}
+	seen := map[json.Token]bool{}
+	var value json.RawMessage
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err == nil {
+			err = decoder.Decode(&value) // to the next name
+		}
+		if err != nil {
+			return "", err
+		}
+		if seen[name] {
+			return fmt.Sprint(name), errTwice
+		}
+		seen[name] = true
+	}
+	return "", nil
 }
 
 // checkText refuses a string that PostgreSQL cannot store. raw is the JSON that text was decoded

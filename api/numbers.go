@@ -3,13 +3,20 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
-// maybeWhole matches each number with a fraction or an exponent. It also matches other text.
-var maybeWhole = regexp.MustCompile(`[0-9][.eE][0-9+-]`)
+// mayHaveFraction reports whether body may have a number with a fraction or an exponent. Other text
+// may look like one.
+func mayHaveFraction(body []byte) bool {
+	for i := 1; i < len(body); i++ {
+		if c := body[i]; (c == '.' || c == 'e' || c == 'E') && '0' <= body[i-1] && body[i-1] <= '9' {
+			return true
+		}
+	}
+	return false
+}
 
 // maxDigits is how many digits always fit into an int64. No field takes a larger integer.
 const maxDigits = 18
@@ -18,7 +25,7 @@ const maxDigits = 18
 // integers: they are integers in JSON Schema, but Go's decoder refuses them. It does not change the
 // top-level field payload, whose bytes must be kept. The body must be valid JSON.
 func wholeNumbers(body []byte) []byte {
-	if !maybeWhole.Match(body) {
+	if !mayHaveFraction(body) {
 		return body
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))

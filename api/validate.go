@@ -95,6 +95,10 @@ func checkInstant(text string) error {
 func checkQuery(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.RawQuery == "" {
+				next.ServeHTTP(w, r)
+				return
+			}
 			if wrong := queryErrors(r.URL.RawQuery, operation(spec, r).Parameters); len(wrong) > 0 {
 				errs.write(w, badRequest(r, wrong[:min(len(wrong), maxFieldErrors)]...))
 				return
