@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/go-chi/chi/v5"
 
 	"punctual/internal/access"
 	"punctual/internal/ratelimit"
@@ -72,9 +71,7 @@ func authenticate(
 }
 
 // routed returns the operation that a request was routed to, as operationScopes names it.
-func routed(r *http.Request) string {
-	return r.Method + " " + chi.RouteContext(r.Context()).RoutePattern()
-}
+func routed(r *http.Request) string { return r.Method + " " + patternOf(r) }
 
 // authorize refuses an operation whose scope the caller does not have. It refuses everybody where
 // the contract has no operation.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
 
@@ -21,8 +22,9 @@ var acceptableRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 type requestKey struct{}
 
-// request is what is known of a request. Who makes it is filled in by authenticate.
-type request struct{ id, actor, namespace string }
+// request is what is known of a request. Who makes it is filled in by authenticate, and pattern by
+// patternOf.
+type request struct{ id, actor, namespace, pattern string }
 
 // withRequestID gives each request an id: that of the client, or else a new one. The id is in the
 // headers of the response, in problems, and in each log line.
@@ -47,6 +49,16 @@ func requestOf(ctx context.Context) *request {
 }
 
 func requestID(ctx context.Context) string { return requestOf(ctx).id }
+
+// patternOf returns the path of the contract that a request was routed to. chi puts it together
+// anew whenever it is asked.
+func patternOf(r *http.Request) string {
+	known := requestOf(r.Context())
+	if known.pattern == "" {
+		known.pattern = chi.RouteContext(r.Context()).RoutePattern()
+	}
+	return known.pattern
+}
 
 // withCaller returns a request that carries its caller, whom the log names, too.
 func withCaller(r *http.Request, caller access.Caller) *http.Request {

@@ -69,7 +69,7 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 // route returns what a request calls, as chi has found it. The library's own routers look for it
 // again.
 func route(spec *openapi3.T, r *http.Request) *routers.Route {
-	path := chi.RouteContext(r.Context()).RoutePattern()
+	path := patternOf(r)
 	item := spec.Paths.Value(path)
 	return &routers.Route{
 		Spec: spec, Path: path, PathItem: item, Method: r.Method, Operation: item.GetOperation(r.Method),
@@ -134,7 +134,7 @@ func queryErrors(raw string, known openapi3.Parameters) (wrong []server.FieldErr
 
 // operation returns the operation that a request calls.
 func operation(spec *openapi3.T, r *http.Request) *openapi3.Operation {
-	return spec.Paths.Value(chi.RouteContext(r.Context()).RoutePattern()).GetOperation(r.Method)
+	return spec.Paths.Value(patternOf(r)).GetOperation(r.Method)
 }
 
 func badRequest(r *http.Request, errs ...server.FieldError) server.Problem {

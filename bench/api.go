@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"punctual/internal/access"
 	"punctual/internal/app"
+	"punctual/internal/keys"
 	"punctual/internal/logging"
 )
 
@@ -20,7 +22,7 @@ const (
 	// more than the service has connections to the database.
 	apiClients = 16
 	// apiSlice is how long one contestant is measured before the next one is.
-	apiSlice = 400 * time.Millisecond
+	apiSlice = 200 * time.Millisecond
 	// apiJobs is how many jobs there are to be read.
 	apiJobs = 1000
 
@@ -32,19 +34,21 @@ const (
 const (
 	bareAPIName = "bare chi and pgx"
 	keylessName = "service, no keys"
+	keyedName   = "service, a key"
 )
 
 // apiContestant is a server that is asked.
 type apiContestant struct {
 	name, url string
+	key       string // empty: it needs none
 }
 
 // apiOperation is a request that all contestants answer.
 type apiOperation struct {
 	name   string
 	status int
-	// request returns the nth request.
-	request func(n int) []byte
+	// request returns the nth request, with a key if there is one.
+	request func(n int, key string) []byte
 }
 
 // api measures how many requests the service answers, next to a bare handler that executes the same
@@ -74,8 +78,20 @@ func (b *bench) api(ctx context.Context) (err error) {
 		defer stop()
 	}
 	c := app.Config{Host: "127.0.0.1", Database: app.DatabaseConfig{URL: s.url}}
-	return servingWith(ctx, c, logging.New(null, slog.LevelInfo), func(ctx context.Context, url string) error {
-		return b.compareAPI(ctx, []apiContestant{{bareAPIName, bare.url}, {keylessName, url}})
+	log := logging.New(null, slog.LevelInfo)
+	return servingWith(ctx, c, log, func(ctx context.Context, url string) error {
+		_, key, err := keys.New(keys.Config{Pool: s.pool}).Create(ctx, access.Anonymous(access.DefaultNamespace), keys.Request{
+			Description: "bench", Scopes: []access.Scope{access.JobsRead, access.JobsWrite},
+		})
+		if err != nil {
+			return fmt.Errorf("make a key: %w", err)
+		}
+		c.Auth = app.AuthRequired
+		return servingWith(ctx, c, log, func(ctx context.Context, urlWithKeys string) error {
+			return b.compareAPI(ctx, []apiContestant{
+				{bareAPIName, bare.url, ""}, {keylessName, url, ""}, {keyedName, urlWithKeys, key.Reveal()},
+			})
+		})
 	})
 }
 
@@ -87,8 +103,8 @@ func (b *bench) compareAPI(ctx context.Context, contestants []apiContestant) err
 		return err
 	}
 	for _, o := range []apiOperation{
-		{"GET /jobs/{id}", 200, func(n int) []byte { return getRequest(ids[n%len(ids)]) }},
-		{"POST /jobs", 201, func(int) []byte { return createRequest() }},
+		{"GET /jobs/{id}", 200, func(n int, key string) []byte { return getRequest(ids[n%len(ids)], key) }},
+		{"POST /jobs", 201, func(_ int, key string) []byte { return createRequest(key) }},
 	} {
 		measured := map[string][]Requests{}
 		rounds := max(1, int(b.APIFor/apiSlice))
@@ -120,7 +136,7 @@ func createdJobs(ctx context.Context, contestants []apiContestant, n int) (ids [
 			return nil, err
 		}
 		for range n / len(contestants) {
-			answer, err := caller.call(createRequest(), 201)
+			answer, err := caller.call(createRequest(c.key), 201)
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("%s: %w", c.name, err), caller.Close())
 			}
@@ -154,7 +170,7 @@ func measureAPI(ctx context.Context, c apiContestant, o apiOperation) (r Request
 		if callers[i], err = newCaller(ctx, c.url); err != nil {
 			return r, err
 		}
-		if _, err := callers[i].call(o.request(i), o.status); err != nil { // so that the connection stands
+		if _, err := callers[i].call(o.request(i, c.key), o.status); err != nil { // so that the connection stands
 			return r, err
 		}
 	}
@@ -167,7 +183,7 @@ func measureAPI(ctx context.Context, c apiContestant, o apiOperation) (r Request
 				if asked.Sub(begun) >= apiSlice || ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				if _, err := caller.call(o.request(n), o.status); err != nil {
+				if _, err := caller.call(o.request(n, c.key), o.status); err != nil {
 					return err
 				}
 				took[i] = append(took[i], time.Since(asked))

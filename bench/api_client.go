@@ -18,13 +18,21 @@ import (
 const apiBody = `{"name":"sales report","payload":{"report":"sales","format":"pdf","to":["a@example.com"]},` +
 	`"target":{"type":"http","url":"https://example.com/hooks/report"},"intervalInSeconds":31536000,"maxAttempts":5}`
 
-func getRequest(id string) []byte {
-	return []byte("GET /api/v1/jobs/" + id + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
+func getRequest(id, key string) []byte {
+	return []byte("GET /api/v1/jobs/" + id + " HTTP/1.1\r\nHost: localhost\r\n" + authorization(key) + "\r\n")
 }
 
-func createRequest() []byte {
+func createRequest(key string) []byte {
 	return fmt.Appendf(nil, "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
-		"Content-Length: %d\r\n\r\n%s", len(apiBody), apiBody)
+		"%sContent-Length: %d\r\n\r\n%s", authorization(key), len(apiBody), apiBody)
+}
+
+// authorization returns the line of a request that brings a key, if there is one.
+func authorization(key string) string {
+	if key == "" {
+		return ""
+	}
+	return "Authorization: Bearer " + key + "\r\n"
 }
 
 // caller asks over one connection. It is less work than a client that can do everything, because
@@ -80,7 +88,7 @@ func sameAnswers(ctx context.Context, a, b apiContestant, id string) error {
 		if err != nil {
 			return err
 		}
-		answer, err := caller.call(getRequest(id), http.StatusOK)
+		answer, err := caller.call(getRequest(id, c.key), http.StatusOK)
 		if err = errors.Join(err, caller.Close()); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}

@@ -42,6 +42,7 @@ func (r *Report) checkAPI(operation string, rounds map[string][]Requests) {
 		r.atLeast(fmt.Sprintf("%s, %s / %s", operation, name, other), median(ratios), least)
 	}
 	check(keylessName, bareAPIName, minOfBare)
+	check(keyedName, keylessName, minOfKeyless)
 }
 
 func writeRequests(out io.Writer, all []Requests) {
