@@ -58,7 +58,8 @@ func authenticate(
 				caller, err = authenticateFrom(attempts, who, r)
 			}
 			if err == nil {
-				// No namespace has a comma in its name, so there is none for a request that names two.
+				// No namespace has a comma in its name, so there is none for a request that names
+				// two.
 				caller, err = caller.In(strings.Join(r.Header.Values(namespaceHeader), ","))
 			}
 			if err != nil {
