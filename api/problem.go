@@ -221,6 +221,8 @@ func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case p.Status == http.StatusServiceUnavailable:
 		e.log.WarnContext(r.Context(), "request answered with 503, because something it needs cannot be reached", "error", err)
 		w.Header().Set("Retry-After", "1")
+	case p.Status == http.StatusUnauthorized: // the client is not told why
+		e.log.DebugContext(r.Context(), "credentials refused", "error", err)
 	case !isExpected:
 		e.log.ErrorContext(r.Context(), "request failed", "error", err)
 	}

@@ -250,3 +250,18 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkVerify measures what a request pays for a token that was accepted before.
+func BenchmarkVerify(b *testing.B) {
+	key := newKey(b, "one")
+	issuer := newIssuer(b, key)
+	verifier := newVerifier(b, issuer.url, nil)
+	require.NoError(b, verifier.Refresh(b.Context()))
+	token := sign(b, es256(key), "at+jwt", issuer.claims(map[string]any{"padding": strings.Repeat("x", 1000)}))
+	for b.Loop() {
+		caller, err := verifier.Verify(b.Context(), token)
+		require.NoError(b, err)
+		_, err = caller.In("")
+		require.NoError(b, err)
+	}
+}

@@ -29,8 +29,8 @@ type issuer struct {
 	fetched atomic.Int64
 }
 
-func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
-	t.Helper()
+func newIssuer(tb testing.TB, keys ...jose.JSONWebKey) *issuer {
+	tb.Helper()
 	i := &issuer{}
 	i.publish(keys...)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +44,7 @@ func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
 			_ = json.NewEncoder(w).Encode(map[string]string{"issuer": i.url, "jwks_uri": i.url + "/keys"})
 		}
 	}))
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	i.url = server.URL
 	return i
 }
@@ -58,10 +58,10 @@ func (i *issuer) publish(keys ...jose.JSONWebKey) {
 	i.keys.Store(&public)
 }
 
-func newKey(t *testing.T, id string) jose.JSONWebKey {
-	t.Helper()
+func newKey(tb testing.TB, id string) jose.JSONWebKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return jose.JSONWebKey{Key: key, KeyID: id, Algorithm: string(jose.ES256), Use: "sig"}
 }
 
@@ -80,20 +80,20 @@ func (i *issuer) claims(changed map[string]any) map[string]any {
 }
 
 // sign returns a token with claims.
-func sign(t *testing.T, key jose.SigningKey, typ string, claims map[string]any) string {
-	t.Helper()
+func sign(tb testing.TB, key jose.SigningKey, typ string, claims map[string]any) string {
+	tb.Helper()
 	options := new(jose.SignerOptions)
 	if typ != "" {
 		options = options.WithType(jose.ContentType(typ))
 	}
 	signer, err := jose.NewSigner(key, options)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	payload, err := json.Marshal(claims)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	signed, err := signer.Sign(payload)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	token, err := signed.CompactSerialize()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return token
 }
 
@@ -101,21 +101,21 @@ func es256(key jose.JSONWebKey) jose.SigningKey {
 	return jose.SigningKey{Algorithm: jose.ES256, Key: key}
 }
 
-func grants(t *testing.T, text string) oidc.Grants {
-	t.Helper()
+func grants(tb testing.TB, text string) oidc.Grants {
+	tb.Helper()
 	parsed, err := oidc.ParseGrants(text)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return parsed
 }
 
 // newVerifier returns a verifier that has not yet read the keys of the issuer. Developers may read
 // jobs of the namespace payments.
-func newVerifier(t *testing.T, issuer string, now func() time.Time) *oidc.Verifier {
-	t.Helper()
+func newVerifier(tb testing.TB, issuer string, now func() time.Time) *oidc.Verifier {
+	tb.Helper()
 	v, err := oidc.New(oidc.Config{
 		Issuer: issuer, Audience: audience, Now: now,
-		Grants: grants(t, `[{"claim":"groups","value":"devs","namespace":"payments","scopes":["jobs:read"]}]`),
+		Grants: grants(tb, `[{"claim":"groups","value":"devs","namespace":"payments","scopes":["jobs:read"]}]`),
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return v
 }
