@@ -137,7 +137,7 @@ func load(t *testing.T, at string, credentials ...string) {
 	for _, credential := range credentials {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", u.Host)
 		require.NoError(t, err)
-		require.NoError(t, conn.SetDeadline(time.Now().Add(2*time.Minute)))
+		require.NoError(t, conn.SetDeadline(time.Now().Add(5*time.Minute)))
 		all.Go(func() { _, _ = io.Copy(io.Discard, conn) }) // until it is closed
 		all.Go(func() {
 			defer func() { _ = conn.Close() }()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -167,13 +168,11 @@ func (p *provider) keyInEnv(t *testing.T) []string {
 // resign returns a token with its claims changed, signed by a key, whatever that is.
 func resign(t *testing.T, token string, key jose.SigningKey, changed map[string]any) string {
 	t.Helper()
-	parsed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	require.NoError(t, err)
 	claims := map[string]any{}
 	require.NoError(t, json.Unmarshal(parsed.UnsafePayloadWithoutVerification(), &claims))
-	for name, value := range changed {
-		claims[name] = value
-	}
+	maps.Copy(claims, changed)
 	payload, err := json.Marshal(claims)
 	require.NoError(t, err)
 	signer, err := jose.NewSigner(key, new(jose.SignerOptions).WithType("at+jwt"))
