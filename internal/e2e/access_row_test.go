@@ -153,11 +153,14 @@ func (a *accessTable) asIfAbsent(op *operation, stranger probe) []attempt {
 	}
 	var whole client.Problem
 	tries := []attempt{{probe: stranger, status: status}, {probe: stranger, status: status}}
-	id := "nobody-has-this"
-	if _, err := uuid.Parse(stranger.thing.id); err == nil {
-		id = uuid.Must(uuid.NewV7()).String()
+	segments := strings.Split(stranger.path, "/")
+	first := slices.IndexFunc(strings.Split(op.path, "/"), func(s string) bool { return strings.HasPrefix(s, "{") })
+	if _, err := uuid.Parse(segments[first]); err == nil {
+		segments[first] = uuid.Must(uuid.NewV7()).String()
+	} else {
+		segments[first] = "nobody-has-this"
 	}
-	tries[1].path = strings.Replace(stranger.path, stranger.thing.id, id, 1)
+	tries[1].path = strings.Join(segments, "/")
 	for i := range tries {
 		tries[i].check = func(t *testing.T, got answer) {
 			t.Helper()
