@@ -66,6 +66,8 @@ type Config struct {
 
 	RunRetentionDays int `help:"How many days to keep runs; 0 keeps them for ever. Whole days (UTC) are dropped." default:"30" env:"RUN_RETENTION_DAYS"`
 
+	AuditRetentionDays int `help:"How many days to keep the audit, and the versions of jobs that were replaced; 0 keeps them for ever." default:"365" env:"AUDIT_RETENTION_DAYS"`
+
 	ShutdownGrace time.Duration `help:"How long runs and requests may take to finish after SIGTERM. Runs that take longer are given back, and another instance retries them if attempts remain." default:"20s" env:"SHUTDOWN_GRACE"`
 	ShutdownDelay time.Duration `help:"How long to keep serving after /readyz has begun to answer 503, so that load balancers notice. It is part of the grace." default:"0s" env:"SHUTDOWN_DELAY"`
 }
@@ -81,7 +83,7 @@ func (c Config) Validate() error {
 		"POLL_INTERVAL": int64(c.PollInterval), "MAX_CONCURRENT_RUNS": int64(c.MaxConcurrentRuns),
 		"ENGINE_CONNECTIONS": int64(c.EngineConnections), "API_CONNECTIONS": int64(c.APIConnections),
 		"API_STATEMENT_TIMEOUT": int64(c.APIStatementTimeout),
-		"RUN_RETENTION_DAYS":    int64(c.RunRetentionDays), "SHUTDOWN_GRACE": int64(c.ShutdownGrace),
+		"RUN_RETENTION_DAYS":    int64(c.RunRetentionDays), "AUDIT_RETENTION_DAYS": int64(c.AuditRetentionDays), "SHUTDOWN_GRACE": int64(c.ShutdownGrace),
 		"SHUTDOWN_DELAY": int64(c.ShutdownDelay), "MAX_CONNECTIONS": int64(c.MaxConnections),
 		"MAX_REQUESTS_IN_FLIGHT": int64(c.MaxRequestsInFlight), "AUTH_FAILURES_PER_MINUTE": int64(c.AuthFailuresPerMinute),
 	} {
@@ -91,6 +93,9 @@ func (c Config) Validate() error {
 	}
 	if c.RunRetentionDays > maxRetentionDays {
 		errs = append(errs, fmt.Errorf("RUN_RETENTION_DAYS must be at most %d; 0 keeps runs for ever", maxRetentionDays))
+	}
+	if c.AuditRetentionDays > maxRetentionDays {
+		errs = append(errs, fmt.Errorf("AUDIT_RETENTION_DAYS must be at most %d; 0 keeps the audit for ever", maxRetentionDays))
 	}
 	if err := c.SecretKeys.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("SECRET_KEYS: %w", err))

@@ -18,5 +18,8 @@ func (a *App) duties() []maintenance.Duty {
 	if days := a.config.RunRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Retention(q, days))
 	}
+	if days := a.config.AuditRetentionDays; days > 0 {
+		duties = append(duties, maintenance.Audit(q, days))
+	}
 	return duties
 }
