@@ -13,7 +13,7 @@ import (
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
 // flags.
 type Config struct {
-	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,api,workers-idle,workers-latency,claim-cost,idle" sep:","`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,api,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
 	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
 	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
@@ -41,6 +41,10 @@ type Config struct {
 	IdleJobs int           `help:"How many jobs idle stores, none of which is due soon." default:"1000000"`
 	IdleFor  time.Duration `help:"How long idle is measured." default:"30s"`
 
+	IdleConnections int           `help:"How many idle connections clients hold in slow-clients." default:"10000"`
+	SlowConnections int           `help:"How many connections clients hold there that send a header or a body drop by drop." default:"1000"`
+	SlowFor         time.Duration `help:"How long slow-clients is measured with these connections, and without." default:"60s"`
+
 	CPUProfile string `help:"Write a CPU profile of the drains, or of api, to this file."`
 }
 
@@ -64,6 +68,9 @@ func (c Config) withDefaults() Config {
 	c.LongRuns = cmp.Or(c.LongRuns, 20_000)
 	c.IdleJobs = cmp.Or(c.IdleJobs, 1_000_000)
 	c.IdleFor = cmp.Or(c.IdleFor, 30*time.Second)
+	c.IdleConnections = cmp.Or(c.IdleConnections, 10_000)
+	c.SlowConnections = cmp.Or(c.SlowConnections, 1000)
+	c.SlowFor = cmp.Or(c.SlowFor, time.Minute)
 	if len(c.Stored) == 0 {
 		c.Stored = []int{10_000, 1_000_000, 5_000_000}
 	}
@@ -75,7 +82,7 @@ func (c Config) validate() error {
 	for name, n := range map[string]int{
 		"rounds": c.Rounds, "jobs": c.Jobs, "lateness-jobs": c.LatenessJobs, "fires-per-second": c.FiresPerSecond,
 		"claims": c.Claims, "long-runs": c.LongRuns, "idle-jobs": c.IdleJobs, "stored": slices.Min(c.Stored),
-		"waiting-workers": c.WaitingWorkers,
+		"waiting-workers": c.WaitingWorkers, "idle-connections": c.IdleConnections, "slow-connections": c.SlowConnections,
 	} {
 		if n < 1 {
 			errs = append(errs, fmt.Errorf("%s must be positive", name))
@@ -113,6 +120,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 		{[]string{"workers-idle"}, b.waitingWorkers},
 		{[]string{"workers-latency"}, b.busyWorkers},
 		{[]string{"idle"}, b.idle},
+		{[]string{"slow-clients"}, b.slowClients},
 		{[]string{"claim-cost"}, b.claimCost},
 	} {
 		if !slices.ContainsFunc(part.scenarios, c.wants) {
