@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"punctual/internal/app"
@@ -128,27 +126,26 @@ func sendRaw(t *testing.T, at, text string) {
 const enoughLines = 100_000
 
 // load makes requests with credentials until there are enough lines of logs. It does not wait for
-// an answer before the next request.
+// an answer before the next request, and keeps one processor busy at most.
 func load(t *testing.T, at string, credentials ...string) {
 	t.Helper()
 	u, err := url.Parse(at)
 	require.NoError(t, err)
-	var all sync.WaitGroup
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", u.Host)
+	require.NoError(t, err)
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		_, _ = io.Copy(io.Discard, conn) // until it is closed
+	}()
+	var requests strings.Builder
 	for _, credential := range credentials {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", u.Host)
-		require.NoError(t, err)
-		require.NoError(t, conn.SetDeadline(time.Now().Add(5*time.Minute)))
-		all.Go(func() { _, _ = io.Copy(io.Discard, conn) }) // until it is closed
-		all.Go(func() {
-			defer func() { _ = conn.Close() }()
-			request := "GET /api/v1/jobs?limit=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + credential + "\r\n\r\n"
-			some := strings.Repeat(request, 100)
-			for written.count() < enoughLines {
-				if _, err := io.WriteString(conn, some); !assert.NoError(t, err) {
-					return
-				}
-			}
-		})
+		requests.WriteString("GET /api/v1/jobs?limit=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + credential + "\r\n\r\n")
 	}
-	all.Wait()
+	for written.count() < enoughLines && err == nil {
+		_, err = io.WriteString(conn, requests.String())
+	}
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	<-answered
 }
