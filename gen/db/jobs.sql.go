@@ -679,12 +679,18 @@ func (q *Queries) MayBeUsedUp(ctx context.Context, id uuid.UUID) (bool, error) {
 
 const purgeDeletedJobs = `-- name: PurgeDeletedJobs :execrows
 delete from jobs j
-where j.deleted_at < now() - make_interval(days => $1::integer)
+where j.deleted_at is not null
+  and j.deleted_at < greatest(
+        (now() at time zone 'UTC')::date - nullif($1::integer, 0),
+        (select n.runs_deleted_before from namespaces n where n.name = j.namespace)
+    )::timestamp at time zone 'UTC'
   and not exists (select from due d where d.job_id = j.id)
 `
 
-// Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run
-// that has not ended stays. Two sessions that do this at once remove each row once.
+// Removes the jobs that were deleted so long ago that their runs are gone too: those of the days
+// (UTC) further back than @days, of which 0 stands for none, or those that the retention of their
+// namespace has deleted. A job with a run that has not ended stays. Two sessions that do this at
+// once remove each row once.
 func (q *Queries) PurgeDeletedJobs(ctx context.Context, days int32) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeDeletedJobs, days)
 	if err != nil {

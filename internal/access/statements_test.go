@@ -27,7 +27,7 @@ var acrossNamespaces = map[string][]string{
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailure"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "ExpireLease"},
-	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "ListNamespacesBehind", "IsAnyKeyValid"},
+	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "ListNamespacesBehind", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},
 	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},

@@ -14,6 +14,8 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Overdue(a.broker.EndOverdue),
 		maintenance.Unserved(a.broker.WarnUnserved),
 		maintenance.Namespaces(a.follow, a.changed),
+		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
+		maintenance.Purge(q),
 	}
 	if days := a.config.RunRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Retention(q, days))

@@ -165,10 +165,16 @@ set deleted_at = now(), status = 'PAUSED', status_reason = null,
 where j.id = @id;
 
 -- name: PurgeDeletedJobs :execrows
--- Removes the jobs that were deleted so long ago that their runs are gone too. A job with a run
--- that has not ended stays. Two sessions that do this at once remove each row once.
+-- Removes the jobs that were deleted so long ago that their runs are gone too: those of the days
+-- (UTC) further back than @days, of which 0 stands for none, or those that the retention of their
+-- namespace has deleted. A job with a run that has not ended stays. Two sessions that do this at
+-- once remove each row once.
 delete from jobs j
-where j.deleted_at < now() - make_interval(days => @days::integer)
+where j.deleted_at is not null
+  and j.deleted_at < greatest(
+        (now() at time zone 'UTC')::date - nullif(@days::integer, 0),
+        (select n.runs_deleted_before from namespaces n where n.name = j.namespace)
+    )::timestamp at time zone 'UTC'
   and not exists (select from due d where d.job_id = j.id);
 
 -- name: CountSealed :many
