@@ -71,6 +71,7 @@ func TestLongPauses(t *testing.T) {
 			f.RetentionDays = c.retention
 			job := f.create(`{"name":"x",` + c.schedule + `}`)
 			f.update(job.Job.ID, paused)
+			f.exec(`delete from runs`) // of what came due before the pause, if the machine is busy
 			f.pausedFor(job.Job.ID, 20*365*24*time.Hour)
 			f.update(job.Job.ID, `{"status":"ACTIVE"}`)
 			skips := f.skips(job.Job.ID)
