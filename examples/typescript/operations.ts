@@ -42,6 +42,17 @@ const jobs = await expect(200, api.GET("/api/v1/jobs", { params: { query: { limi
 assert.deepEqual(jobs.items, [job]);
 const renamed = await expect(200, api.PATCH("/api/v1/jobs/{id}", { params: of(job), body: { name: "renamed" } }));
 assert.equal(renamed.name, "renamed");
+
+// Versions: a change for a version that the job has no more is refused.
+const header = { "If-Match": '"1"' };
+await expect(412, api.PATCH("/api/v1/jobs/{id}", { params: { ...of(job), header }, body: { name: "lost" } }));
+const versions = await expect(200, api.GET("/api/v1/jobs/{id}/versions", { params: of(job) }));
+assert.deepEqual(versions.items.map((version) => version.changes), [[{ field: "name", from: "typed", to: "renamed" }], null]);
+const created = await expect(200, api.GET("/api/v1/jobs/{id}/versions/{version}", { params: { path: { id: job.id, version: 1 } } }));
+assert.equal(created.job.name, "typed");
+const audit = await expect(200, api.GET("/api/v1/audit", { params: { query: { resourceId: job.id, limit: 1 } } }));
+assert.deepEqual(audit.items.map((entry) => [entry.operation, entry.result]), [["updateJob", { version: 2, fields: ["name"] }]]);
+
 const upcoming = await expect(200, api.GET("/api/v1/jobs/{id}/upcoming", { params: { ...of(job), query: { count: 2 } } }));
 assert.equal(upcoming.items[0]?.scheduledFor, job.nextRunAt);
 const preview = await expect(200, api.POST("/api/v1/schedules/preview", { body: { cron: "@daily", count: 2 } }));

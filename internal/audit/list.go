@@ -38,7 +38,7 @@ type Place struct {
 var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // maxScanned is how many entries a list looks at for those that match, unless it is of one thing.
-const maxScanned = 20_000
+const maxScanned = 10_000
 
 // List returns entries of the caller's namespace, and where the list goes on, or nil if it ends.
 // There may be more after fewer than f.Max entries, or after none.

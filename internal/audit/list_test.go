@@ -16,7 +16,7 @@ import (
 )
 
 // rows is how many entries fill creates in each of two namespaces: more than a list looks at.
-const rows = 42_000
+const rows = 21_000
 
 // fill creates entries, the newest a second ago, one each second: of three actors and two
 // operations, on things of which each has one entry. The oldest entry of each namespace is of
@@ -78,10 +78,10 @@ func TestList(t *testing.T) {
 	none, _ := list(t, pool, audit.Filter{Actor: new("key:0"), ResourceType: new("KEY"), Max: 100})
 	require.Empty(t, none)
 
-	one, pages := list(t, pool, audit.Filter{ResourceID: new("thing-41000"), Max: 1})
-	require.Equal(t, []string{"thing-41000"}, one)
+	one, pages := list(t, pool, audit.Filter{ResourceID: new("thing-20000"), Max: 1})
+	require.Equal(t, []string{"thing-20000"}, one)
 	require.Equal(t, 1, pages, "of one thing all is found at once")
-	other, _ := list(t, pool, audit.Filter{ResourceID: new("thing-41000"), ResourceType: new("RUN"), Max: 1})
+	other, _ := list(t, pool, audit.Filter{ResourceID: new("thing-20000"), ResourceType: new("RUN"), Max: 1})
 	require.Empty(t, other)
 
 	first, _, err := audit.List(t.Context(), db.New(pool), access.Anonymous("default"), audit.Filter{Max: 5})
