@@ -11,8 +11,8 @@ import (
 const (
 	// auditEvery is the time between two looks for old entries of the audit.
 	auditEvery = time.Hour
-	// auditBatch is how many entries, and how many versions, a pass deletes at most. Each is a short
-	// transaction.
+	// auditBatch is how many entries, and how many versions, a pass deletes at most. Each is a
+	// short transaction.
 	auditBatch = 5000
 	// nextAuditAfter is the pause before the next pass if some are left. It bounds what deleting
 	// costs the others.
