@@ -13,6 +13,7 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/jobs"
+	"punctual/internal/keys"
 	"punctual/internal/namespaces"
 )
 
@@ -28,6 +29,8 @@ const (
 	pathNotFound         jobs.Code = "path-not-found"
 	jobNotFound          jobs.Code = "job-not-found"
 	runNotFound          jobs.Code = "run-not-found"
+	keyNotFound          jobs.Code = "key-not-found"
+	queueNotAllowed      jobs.Code = "queue-not-allowed"
 	namespaceNotFound    jobs.Code = "namespace-not-found"
 	versionNotFound      jobs.Code = "version-not-found"
 	versionChanged       jobs.Code = "version-changed"
@@ -71,6 +74,8 @@ var problems = map[jobs.Code]struct {
 	pathNotFound:      {http.StatusNotFound, "There is nothing at this path."},
 	jobNotFound:       {http.StatusNotFound, "There is no job with this id."},
 	runNotFound:       {http.StatusNotFound, "There is no run with this id."},
+	keyNotFound:       {http.StatusNotFound, "There is no key with this id."},
+	queueNotAllowed:   {http.StatusForbidden, "The key may serve some queues only, and this is none of them."},
 	namespaceNotFound: {http.StatusNotFound, "There is no namespace with this name."},
 	methodNotAllowed:  {http.StatusMethodNotAllowed, ""},
 	versionNotFound: {
@@ -161,6 +166,10 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, scopeRequired, "The token is valid, but no grant of this service (OIDC_GRANTS) matches its claims."), true
 	case errors.Is(err, access.ErrIssuerUnavailable):
 		return problem(ctx, issuerUnavailable, ""), true
+	case errors.Is(err, keys.ErrNotFound):
+		return problem(ctx, keyNotFound, ""), true
+	case errors.Is(err, access.ErrQueueNotAllowed):
+		return problem(ctx, queueNotAllowed, ""), true
 	case errors.Is(err, access.ErrNoNamespace):
 		return problem(ctx, namespaceNotFound, ""), true
 	case errors.Is(err, access.ErrNoCredentials):

@@ -19,6 +19,7 @@ import (
 	"punctual/internal/broker"
 	"punctual/internal/database"
 	"punctual/internal/jobs"
+	"punctual/internal/keys"
 	"punctual/internal/namespaces"
 	"punctual/internal/ratelimit"
 )
@@ -36,6 +37,8 @@ type Config struct {
 	Queues *broker.Broker
 	// Jobs makes every change of a job.
 	Jobs *jobs.Service
+	// Keys makes, shows and revokes keys.
+	Keys *keys.Service
 	// Namespaces changes namespaces, and Known has their limits.
 	Namespaces *namespaces.Service
 	Known      *namespaces.Cache
@@ -70,8 +73,8 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // New returns the handler of everything that this service serves over HTTP. It returns an error if
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
-	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Namespaces == nil || c.Known == nil) {
-		return nil, errors.New("api: Pool, Queues, Jobs, Namespaces and Known are required")
+	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Keys == nil || c.Namespaces == nil || c.Known == nil) {
+		return nil, errors.New("api: Pool, Queues, Jobs, Keys, Namespaces and Known are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)

@@ -131,6 +131,27 @@ func (e JobStatus) Valid() bool {
 	}
 }
 
+// Defines values for KeyStatus.
+const (
+	KeyStatusACTIVE  KeyStatus = "ACTIVE"
+	KeyStatusEXPIRED KeyStatus = "EXPIRED"
+	KeyStatusREVOKED KeyStatus = "REVOKED"
+)
+
+// Valid indicates whether the value is a known member of the KeyStatus enum.
+func (e KeyStatus) Valid() bool {
+	switch e {
+	case KeyStatusACTIVE:
+		return true
+	case KeyStatusEXPIRED:
+		return true
+	case KeyStatusREVOKED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LogTargetType.
 const (
 	LogTargetTypeLog LogTargetType = "log"
@@ -338,6 +359,33 @@ func (e RunTrigger) Valid() bool {
 	case RunTriggerRETRY:
 		return true
 	case RunTriggerSCHEDULE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Scope.
+const (
+	ScopeAdmin     Scope = "admin"
+	ScopeJobsRead  Scope = "jobs:read"
+	ScopeJobsWrite Scope = "jobs:write"
+	ScopeRunsWrite Scope = "runs:write"
+	ScopeWorkers   Scope = "workers"
+)
+
+// Valid indicates whether the value is a known member of the Scope enum.
+func (e Scope) Valid() bool {
+	switch e {
+	case ScopeAdmin:
+		return true
+	case ScopeJobsRead:
+		return true
+	case ScopeJobsWrite:
+		return true
+	case ScopeRunsWrite:
+		return true
+	case ScopeWorkers:
 		return true
 	default:
 		return false
@@ -943,6 +991,121 @@ type JobVersionPage struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
+// Key A key as it is stored, without its secret.
+//
+// Example: {"createdAt":"2025-10-08T12:00:00.000000Z","createdBy":"command","description":"Thumbnails","expiresAt":"2040-01-31T09:30:00.000000Z","id":"b4xkq2mz7ahd3wce","isServiceWide":false,"lastUsedAt":null,"namespace":"default","queues":["images"],"requestsPerSecond":null,"revokedAt":null,"scopes":["workers"],"status":"ACTIVE"}
+type Key struct {
+	// CreatedAt When the key was created.
+	CreatedAt instant.Time `json:"createdAt"`
+
+	// CreatedBy Who created the key: `key:` and the id of a key, `user:` and the subject of a token,
+	// `command` for the command line, or `anonymous`.
+	CreatedBy string `json:"createdBy"`
+
+	// Description Who uses the key and what for, for people to read. Control characters are refused.
+	//
+	// Example: Thumbnails
+	Description KeyDescription `json:"description"`
+
+	// ExpiresAt When the key expires; null if it does not.
+	ExpiresAt *instant.Time `json:"expiresAt"`
+
+	// Id The public name of a key. It is a part of the key itself.
+	//
+	// Example: b4xkq2mz7ahd3wce
+	Id KeyId `json:"id"`
+
+	// IsServiceWide Whether the key is for all namespaces. Then each request names one.
+	IsServiceWide bool `json:"isServiceWide"`
+
+	// Key The key itself, for the header `Authorization: Bearer <key>`. Only the response to its
+	// creation has it.
+	Key *string `json:"key,omitempty"`
+
+	// LastUsedAt When the key was last used, to within five minutes; null if nobody has used it. It is
+	// stored some seconds after the use.
+	LastUsedAt *instant.Time `json:"lastUsedAt"`
+
+	// Namespace The namespace that the key is bound to; null if it is service-wide.
+	Namespace *string `json:"namespace"`
+
+	// Queues The queues that the key may serve as a worker; null for all.
+	Queues *[]QueueName `json:"queues"`
+
+	// RequestsPerSecond How many requests the key may make in a second; null for no limit of its own.
+	RequestsPerSecond *int32 `json:"requestsPerSecond"`
+
+	// RevokedAt When the key was revoked; null if it is not.
+	RevokedAt *instant.Time `json:"revokedAt"`
+
+	// Scopes What the key may be used for.
+	//
+	// Example: ["workers"]
+	Scopes Scopes `json:"scopes"`
+
+	// Status - `ACTIVE`: the key can be used.
+	// - `EXPIRED`: `expiresAt` has passed.
+	// - `REVOKED`: somebody has revoked the key.
+	Status KeyStatus `json:"status"`
+}
+
+// KeyCreate Example: {"description":"Thumbnails","queues":["images"],"scopes":["workers"]}
+type KeyCreate struct {
+	// Description Who uses the key and what for, for people to read. Control characters are refused.
+	//
+	// Example: Thumbnails
+	Description KeyDescription `json:"description"`
+
+	// ExpiresAt When the key expires, in the future. Absent: never.
+	ExpiresAt *instant.Time `json:"expiresAt,omitempty"`
+
+	// IsServiceWide Whether the key is for all namespaces. Only a caller who is not bound to one namespace
+	// may set this.
+	IsServiceWide *bool `json:"isServiceWide,omitempty"`
+
+	// Queues The queues that the key may serve as a worker. Only for a key with the scope `workers`.
+	// Absent: all queues of its namespace.
+	Queues *[]QueueName `json:"queues,omitempty"`
+
+	// RequestsPerSecond How many requests the key may make in a second. Absent: no limit of its own.
+	RequestsPerSecond *int32 `json:"requestsPerSecond,omitempty"`
+
+	// Scopes What the key may be used for.
+	//
+	// Example: ["workers"]
+	Scopes Scopes `json:"scopes"`
+}
+
+// KeyDescription Who uses the key and what for, for people to read. Control characters are refused.
+//
+// Example: Thumbnails
+type KeyDescription = string
+
+// KeyId The public name of a key. It is a part of the key itself.
+//
+// Example: b4xkq2mz7ahd3wce
+type KeyId = string
+
+// KeyPage A page of a list of keys.
+type KeyPage struct {
+	Items []Key `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8AB48rA0rSzvAAAAAAAAAAA
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// KeyStatus - `ACTIVE`: the key can be used.
+// - `EXPIRED`: `expiresAt` has passed.
+// - `REVOKED`: somebody has revoked the key.
+type KeyStatus string
+
 // Lease The right of a worker to execute runs, until it expires.
 //
 // Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779}]}
@@ -1223,8 +1386,9 @@ type Problem struct {
 	//
 	// - 400: `invalid-request`
 	// - 401: `credentials-required`, `credentials-invalid`
-	// - 403: `scope-required`, `service-wide-required`, `host-not-allowed`, `cross-origin`
-	// - 404: `job-not-found`, `run-not-found`, `version-not-found`,
+	// - 403: `scope-required`, `queue-not-allowed`, `service-wide-required`,
+	//   `host-not-allowed`, `cross-origin`
+	// - 404: `job-not-found`, `run-not-found`, `key-not-found`, `version-not-found`,
 	//   `namespace-not-found`, `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
@@ -1550,6 +1714,20 @@ type SchedulePreview struct {
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
+// Scope - `jobs:read`: read jobs, runs and schedules.
+// - `jobs:write`: create, change and delete jobs.
+// - `runs:write`: start, cancel, retry and backfill runs.
+// - `workers`: lease runs and report on them.
+// - `admin`: namespaces, keys and the audit.
+//
+// No scope includes another one.
+type Scope string
+
+// Scopes What the key may be used for.
+//
+// Example: ["workers"]
+type Scopes = []Scope
+
 // StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 // in the past.
 type StartAt = instant.Time
@@ -1743,6 +1921,15 @@ type ListJobVersionsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListNamespacesParams defines parameters for ListNamespaces.
 type ListNamespacesParams struct {
 	// Cursor The `nextCursor` of the previous page. Its content is opaque.
@@ -1766,6 +1953,9 @@ type UpdateJobJSONRequestBody = JobUpdate
 
 // BackfillJobJSONRequestBody defines body for BackfillJob for application/json ContentType.
 type BackfillJobJSONRequestBody = BackfillWindow
+
+// CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
+type CreateKeyJSONRequestBody = KeyCreate
 
 // CreateNamespaceJSONRequestBody defines body for CreateNamespace for application/json ContentType.
 type CreateNamespaceJSONRequestBody = NamespaceCreate
@@ -1826,6 +2016,18 @@ type ServerInterface interface {
 	// GetJobVersion Get a version of a job
 	// (GET /api/v1/jobs/{id}/versions/{version})
 	GetJobVersion(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, version int32)
+	// ListKeys List keys, newest first
+	// (GET /api/v1/keys)
+	ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams)
+	// CreateKey Create a key
+	// (POST /api/v1/keys)
+	CreateKey(w http.ResponseWriter, r *http.Request)
+	// RevokeKey Revoke a key
+	// (DELETE /api/v1/keys/{id})
+	RevokeKey(w http.ResponseWriter, r *http.Request, id KeyId)
+	// GetKey Get a key
+	// (GET /api/v1/keys/{id})
+	GetKey(w http.ResponseWriter, r *http.Request, id KeyId)
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
@@ -1949,6 +2151,30 @@ func (_ Unimplemented) ListJobVersions(w http.ResponseWriter, r *http.Request, i
 // GetJobVersion Get a version of a job
 // (GET /api/v1/jobs/{id}/versions/{version})
 func (_ Unimplemented) GetJobVersion(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, version int32) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListKeys List keys, newest first
+// (GET /api/v1/keys)
+func (_ Unimplemented) ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateKey Create a key
+// (POST /api/v1/keys)
+func (_ Unimplemented) CreateKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RevokeKey Revoke a key
+// (DELETE /api/v1/keys/{id})
+func (_ Unimplemented) RevokeKey(w http.ResponseWriter, r *http.Request, id KeyId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetKey Get a key
+// (GET /api/v1/keys/{id})
+func (_ Unimplemented) GetKey(w http.ResponseWriter, r *http.Request, id KeyId) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2661,6 +2887,118 @@ func (siw *ServerInterfaceWrapper) GetJobVersion(w http.ResponseWriter, r *http.
 	handler.ServeHTTP(w, r)
 }
 
+// ListKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListKeysParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListKeys(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateKey(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id KeyId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeKey(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetKey operation middleware
+func (siw *ServerInterfaceWrapper) GetKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id KeyId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetKey(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Heartbeat operation middleware
 func (siw *ServerInterfaceWrapper) Heartbeat(w http.ResponseWriter, r *http.Request) {
 
@@ -3213,6 +3551,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/versions/{version}", wrapper.GetJobVersion)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/keys", wrapper.ListKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/keys", wrapper.CreateKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/api/v1/keys/{id}", wrapper.RevokeKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/keys/{id}", wrapper.GetKey)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/leases/{id}/heartbeat", wrapper.Heartbeat)
@@ -5287,6 +5637,624 @@ type GetJobVersion503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJobVersion503ApplicationProblemPlusJSONResponse) VisitGetJobVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeysRequestObject struct {
+	Params ListKeysParams
+}
+
+type ListKeysResponseObject interface {
+	VisitListKeysResponse(w http.ResponseWriter) error
+}
+
+type ListKeys200JSONResponse KeyPage
+
+func (response ListKeys200JSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListKeys400ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListKeys401ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListKeys403ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListKeys404ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListKeys429ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListKeys500ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeys503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListKeys503ApplicationProblemPlusJSONResponse) VisitListKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKeyRequestObject struct {
+	Body *CreateKeyJSONRequestBody
+}
+
+type CreateKeyResponseObject interface {
+	VisitCreateKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateKey201ResponseHeaders struct {
+	Location string
+}
+
+type CreateKey201JSONResponse struct {
+	Body    Key
+	Headers CreateKey201ResponseHeaders
+}
+
+func (response CreateKey201JSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey400ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey401ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey403ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey404ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey413ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey415ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey429ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey500ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey503ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKeyRequestObject struct {
+	Id KeyId `json:"id"`
+}
+
+type RevokeKeyResponseObject interface {
+	VisitRevokeKeyResponse(w http.ResponseWriter) error
+}
+
+type RevokeKey204Response struct {
+}
+
+func (response RevokeKey204Response) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKey400ApplicationProblemPlusJSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKey401ApplicationProblemPlusJSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKey403ApplicationProblemPlusJSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKey404ApplicationProblemPlusJSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKey429ApplicationProblemPlusJSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKey500ApplicationProblemPlusJSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeKey503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeKey503ApplicationProblemPlusJSONResponse) VisitRevokeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKeyRequestObject struct {
+	Id KeyId `json:"id"`
+}
+
+type GetKeyResponseObject interface {
+	VisitGetKeyResponse(w http.ResponseWriter) error
+}
+
+type GetKey200JSONResponse Key
+
+func (response GetKey200JSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetKey400ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetKey401ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetKey403ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetKey404ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetKey429ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetKey500ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKey503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetKey503ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7828,6 +8796,18 @@ type StrictServerInterface interface {
 	// GetJobVersion Get a version of a job
 	// (GET /api/v1/jobs/{id}/versions/{version})
 	GetJobVersion(ctx context.Context, request GetJobVersionRequestObject) (GetJobVersionResponseObject, error)
+	// ListKeys List keys, newest first
+	// (GET /api/v1/keys)
+	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
+	// CreateKey Create a key
+	// (POST /api/v1/keys)
+	CreateKey(ctx context.Context, request CreateKeyRequestObject) (CreateKeyResponseObject, error)
+	// RevokeKey Revoke a key
+	// (DELETE /api/v1/keys/{id})
+	RevokeKey(ctx context.Context, request RevokeKeyRequestObject) (RevokeKeyResponseObject, error)
+	// GetKey Get a key
+	// (GET /api/v1/keys/{id})
+	GetKey(ctx context.Context, request GetKeyRequestObject) (GetKeyResponseObject, error)
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(ctx context.Context, request HeartbeatRequestObject) (HeartbeatResponseObject, error)
@@ -8248,6 +9228,115 @@ func (sh *strictHandler) GetJobVersion(w http.ResponseWriter, r *http.Request, i
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetJobVersionResponseObject); ok {
 		if err := validResponse.VisitGetJobVersionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListKeys operation middleware
+func (sh *strictHandler) ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams) {
+	var request ListKeysRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListKeys(ctx, request.(ListKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListKeysResponseObject); ok {
+		if err := validResponse.VisitListKeysResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateKey operation middleware
+func (sh *strictHandler) CreateKey(w http.ResponseWriter, r *http.Request) {
+	var request CreateKeyRequestObject
+
+	var body CreateKeyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateKey(ctx, request.(CreateKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateKeyResponseObject); ok {
+		if err := validResponse.VisitCreateKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeKey operation middleware
+func (sh *strictHandler) RevokeKey(w http.ResponseWriter, r *http.Request, id KeyId) {
+	var request RevokeKeyRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeKey(ctx, request.(RevokeKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeKeyResponseObject); ok {
+		if err := validResponse.VisitRevokeKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetKey operation middleware
+func (sh *strictHandler) GetKey(w http.ResponseWriter, r *http.Request, id KeyId) {
+	var request GetKeyRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetKey(ctx, request.(GetKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetKeyResponseObject); ok {
+		if err := validResponse.VisitGetKeyResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8718,367 +9807,397 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Nc9u2ljf+VTB6nplNcylZ8ksSK7PzrOM4jVPH8dpOs22VLSERslhTgEqQVnT793f/D845AEGKlGTH",
-	"Sdt7Mzt7G4sgiNfzfn7nj9ZITWdKCpnpVv+PlvjEp7NEwL/Pc/mKx4mIzB86n055umj1WwcszSXLJjxj",
-	"Y3jMeMYEH00YzzIxnWWtoHXDk1yY1+xP/e2gJdJUpa1+i0s9F6mI2F63y45lJlLJE3Yh0huRsiNoFLTE",
-	"JzHKMxG9MJ/Uo4mI8kSk7d7W7nav1wpa+OkD7F63+r943+o99LdiGeuJ+Vqr39rubu+1e912r3vZfdrf",
-	"6fa73U53p7e72/25FbRSwbWSrb7Mk8T8pfMkM+sQ5SnPYiXfxkkSazFSMtKt/k43aKk8m+WmY6VmumX/",
-	"PtaXaS5HPDOrP+aJFkFLZzzL9aGKRKu/1+3ewi9ptmpc3e5+d/fn1u3HtZN40tnpPXva65lJxFGr3+r2",
-	"9vdHUfdJO+qOuu2n3W63vR89Fe2dcW+4zXdHe9ET0Qpav6nhsWu+Pe6294Y90X462uFNzX8UqY7NGvWC",
-	"lhqN8jQVcmROXO+uy9fb/rzlS0WWLt6N7efszkev4Og0LGi3Cxu96dLb77b6rVcHxydHL90v56W5Zml8",
-	"dSXMdy8OXx+9fH9y1Lq9DcwdPBdZGq+4hCk814xLlU1EypQUtTew624FftE/9fjL0p2qHBts5Z+OUTvq",
-	"Pu22n/bGuw99OvBjmx0Q+xdt56Znd/WGP+nv7HR6O0/2ljacjovd17Oj05fHp9+v3djzo8vzn9yu5lLG",
-	"8qpxV2l3dO1W9lZs5UbEcs3GPhXd9tPdL3TtP2NjV97T7v6m97TS8llvu3RPz9+fnm6yn9WLenEdz2bV",
-	"i/o21lpEzJsu7q/hSkwqt9HRF7qzxaneuew+63dh0r1udxuX58/b851iz1tvjy9eHZ8ftb7Qxlfu68UP",
-	"x2dn9yDEF9hj45WNNYtys6nzr0R/nz3Zbe/sbvfaT3t7f6trut/f2+nv7Xa2u/s7O08ehrq+PTh9f3Di",
-	"9iofjYSIVuyWdi3uSmHvePH847m909t98jUv3mfLWNslGfWPQStVcz1o9Xe3bzeWtrbvIG09GBW/eH94",
-	"eHT08m73/DZoTQSPRAoK0NElBwYdCT1K41kGK9q6nAh2g+vL1JhlE8F+U0MWS/Z7rjKhAzZWKQuPx+23",
-	"PBtNwg6Qtd/zODXLk6W5wMlPuadwtfqtQas3aLWCVraYmT91lhr5AMY04ymfioyGdZin2qxZ3cBCKT5l",
-	"2CC0o5ul4iZWuWYzfiU67DjTbKRkJiSQLDXjv+fCDDI2nfyei3TRClqST80oRvgtf8RT/ulEyKtsAhsb",
-	"tKaxtH/3lkcftI7HsA4N4zVr7EZqlxUuqPnBrJvQMM6xSgOmUsZZEuuM3pjCT+HjENacy0WHHcODgTR7",
-	"MuGFWEx9B9AvqoWm293eNuMyMqx4EssrNppweSV0ZyDtiuCBKJbEbmxr9TZ6y9TrLq/TzJCa1PT/v48G",
-	"g8f/36MPW9/9v0Hrl/8dtD4+HrQe/cIGg+zj44D+W3n83ePv/m+rbrFP4mmc1S/1lH+Kp/mUyXw6NGrC",
-	"mMWZmGpmjrEUeDgaTkECvfrzjcSYA93odYPWWKVTbq5mLLOdbZy7+RTMHCZOf7kRxzIT5vLB6U6Fnimp",
-	"0ejwgkfnuOnmLzqnQJpnsyQeAYXamqVqmIjpP36D+1y2WoxjkVSpvmSxvOFJHDF86lH8EVCoFj1v04Fr",
-	"Ba1IZDxOaO28c2hkNmhrFgt4BFofqKNMqbae8iTxu6Aln+Y6Y0PBeMYSwXXG0LgA44UlSW94ciwviPbS",
-	"XgxVtAANngYBrGAv2hVPeFe0n/G97fbuuMvb+6Od/fYT/mTcHfai7dGO8KjhrtmHLM7ghL7gETt386Qd",
-	"4UOVZ/1hwuU17kqx1/83FUap+j9bhaloC5/qrTPcCXxl+czVrhsLcdlCZo6XhgtZ2h/dad0GrUMlx0k8",
-	"uu85EHKJ+8OIcglkAR8vH4Q0l+0J1237vHwM/JctXb/3luwXW+Lm2rAfwNRfikRkdXMypG7ONYuowfKs",
-	"flPDdvG0Oqf/0NUuvu7czGUQy9OCn3G9P82Aey5PDNq0i+elqS11ANxiopLIHEczc8MeFmyqUvF1ZwwH",
-	"f8ZH4uhTrNHyWpp7KsyV0flowjhzjWvm7561BfZUXgLsx+uCzeNswrKJuZB8+mfN+li/tPyjuunFSIHD",
-	"Ky3YfKLgZyYrpq2lNYh12zKmylEouqUGbMSlIUlD8eeceTegU5UdTWfZYtVSmCP8mxrqlZOXKmsL6Klx",
-	"7rafDkNaAiIUG8epzv6k2V/ketZAqYthw1Ww7VYtgd+qYQn8vvpO6pNizqZ8wYbiKjbCAou/8oKomZDN",
-	"zArsRCsYFmz9KoblOvi6s9JilIoa8sbogXcJzQLUzo+atrFpeyjarmlpqrZLUiUynl6JjPHUPOGJiCzl",
-	"E+xaLNigxQetgM0n8YjIYSx1xqUhEErAgg3khN8IwzGwlf0dhgo3p8O+j28E40lCXyfxpTwG1FqiCNUS",
-	"8/FMsYujw/Ojy19/OPrp4itvSb1hxD8stZaRinjkt6k9ca7B151epq7rLhL8DNpunkW8XkbSGU9EGzuo",
-	"mRSJsCBTRB4bhRf6LM4KyRB2PM70sgDytRdDveVy8cZwjtXkdZyDwlJdEqPMTLlctIn5NNBUQznhrvS6",
-	"XeAv7NGUfzKf/S4A5RpJEEuVmoKi3vvqItdDKTTm48Iz+wTmbAS00Sr15QxLLniSqDmclQ67EIKFZnFD",
-	"WJcQFzS0+o7RcS6VOjF0455qj47/WSNKGx2SwWFVLIHelzfbtGmbHbcNSrtte4CHKcsmXLJed/fZ3tMn",
-	"bLjIhP7c3eztFLtJ2ik7klmcLdilUuyEBvVFd7d2kuxt/OK5kQk4S8VMpRlT8G/Yd7/hE9MStvKVSodx",
-	"FCEluscmTpTOqoZrkIBzGYnUcS3D2tKbGK+wOWqp4KNJLXEzPYKYAKexjntiR1xfg6nNXNdrsQiYVoa0",
-	"xdr2zZRMFoxrlqgRT0y35tgPF4yzRKnZkI+uB5JHUSq0RlujmomUZyoFMoGXAS1yqP0/Ojg5effh6OWv",
-	"r99dXF5899lEwTtGxTY0y11pfBXL6lrP+BVccudSx1bLyzpKldZt99gtaVMXTAuZId+gSXbY+uUfyFSM",
-	"c02uw6+8QnqkZqK6QPCjORXTWOtYXtWxU9Ok7QzfpfMW21MRK8mkEBEagbBXw0D68zTOxNeeKW7Chziq",
-	"oaAjniRoMR6qXEZGhlNSrNTNqb/2PI7qF+IdXCXbtVFz6R7XfwIuUKSQlXzNpXko8koTNdMws7RTcWyQ",
-	"KMKcnKl0toCivhY8ySaLFfTU0tHNRor9NQ3U6QKxZhP8MozCBpBh/BiGj93TSs3jJE9FnWaElADdi7WW",
-	"ahxDW1D0Wi0dx9eRuDgjbGTkFHPXFFy3RF195jHa883KTdF1X1Yeq5lvoq5A4jRzxMXRxDhLLqUItvTU",
-	"s8O8MtfunhtaEILSlp4qtOK5x6AbmNNvqDwwgmuxWGvXGcPI6mx7Un05495usbmnKmOvaBBfckPdpGpW",
-	"zeru5p9Wn3OU0ot+w339vO38TQ3rN9I8qLevr90nsLG7HYqjr7o/wcYn9F/gMAatNJf10zQPmo1oK6eW",
-	"5vLP3L8bG9NRNy37cHlq9GT99Px+ShouGDOsaHItZtnDOU3+dApjVfiS7g4E5CwFN2xs3izC4O9BSjCi",
-	"oGJvu1BTAdqmYVTUwq74ik20fVW4vo11sLu3YxQyqeafrZNvF/vjrwd7ZaWTL8rcG0I4UN0uAmxw4zwx",
-	"MhNJolFLNitQE9FTNyhqtgVtYEQXKFy8l/yGxwkfJvc1ykQ848MlH+epYu7B8pbbR+3c+3xl320bz45O",
-	"anqHXaYLxq94LD9bxvNUBVoR9r40pgaCFWudi3RpznEk0KwzS9VNjKE1S0IuvLpq6ku9LK8Bac9kovWd",
-	"DTcijcdxeZXYwdmxES80uzJ6F5ur9Bq0jz9p9dSNSBPFly31SrGpIcA0Ks14xpSs5dteH9Xl8zQckKHl",
-	"FeO62rE2hH/E5Z9/mh6KpLgbQ/LkRseI2nrGNp2p2cycDrMwAwkrwxKeibQzkIZ7XKLpnQyZ+p50g+xo",
-	"lYhys0dwUCFMjlMcOcTPrLLh220tHQV7mKA/K1jX9cxGfCrYOFVTFH+cic+dDJr/Z7Kcbc+ob0YHsz0v",
-	"ht5wW4wStRxAEk9jGynYoGatXh1SOKbc/P+1YL1ucTnAIIxhsn/KnB/qRoCZMStHXuB5py0GFjzlkQDv",
-	"QYlC1O6+x27PeSYaIhI/kJEnEWO7RZp2TAcU+aJZODA7O2g9T/+z+zz7z17ABoUyAj/vbpvfQ4zXLBZk",
-	"OTLSjaV9ppJ4tKgPksQBeGcG/DQQK6l9dXS4QPNCysfZQIbw33YssnF7kmUzPovbKc8E9NamBQlrpvX7",
-	"f/a6z+fL8zK/wwMzsaMbYVYZQ1aNqusshkYZ4XTMJ0CtN1gHkaWL9sE4EzUhxPAzm6g57jNFgYPByGcA",
-	"XjDwytjO26D1XvI8m6g0/ue9BWiKDaxXfOqv9SgVQNh5otv29ZqL7VsSHKXrk7aTy2up5jKwvlvTOhU3",
-	"6voB3Li94sKXFqiRvlk7e3UNvImuWYY6A/SFkBHj0oo+GF5NDu0DGhXsT5+9EDwVKRvk3e7OyBxe8w/x",
-	"tRfiwSzRxcIAm6PlxVANn+2tcNmWKN2HDx/aZsVMpyOeieWr9VrNzT3SZsm9z3dWXle8QTqfzVSaieit",
-	"iGJ+uZjdVw/JFkuuHFKtpqZnBs+Xj1FejKANDdvUcNlD7EKcK5b5+mDpBodkUydetDQ5y9uXOBA/UP9z",
-	"Q6V7e/6ZdDNnsPiMPvhV3NDmFIbVRQg7reJDsKsHo6wuHeTDRLEojlic9Vl4LRZ9vLtxhFfXpkzYyx+w",
-	"MNcipVY6H/4mRlmpKdFK4o1Wch5IKzoH5p5Mp1xG9gX6075iPcEBC7lUcjFVuXZNkaWpMUhVKGgbKXQg",
-	"0T9oHaJwB/VCZ2Iakg3dk8wzLZIx8sAiI8PM3aZO7Q17opycsbMyN+OX/x0MPnW77cHgU+/VYPDp6auP",
-	"j2syL4IWJYK9FDxKYilsDL+fKgFfas7LsPlXZg2UFBZNwdyc5gSLZ09216VYBK2DPIqzI5mlNULPgfRc",
-	"sSD2W2uUVlMB0ZEdfzX/aHE8bnXLyrOlRL/edn+32+lt97r7uy7vbcMr6QZmaNAs4pl4A9Yx/3Y/HT0T",
-	"29Fet73bGz9t7457o/Z+1BXtbd4b7ox2oz3xZIx5pSpPR+IueXT2HSS4rTfvXrT8fDmM9Wv1f2mNUiVb",
-	"Hz0L7TYkbaVm/FlMqpy9pKvoAt7kW1zI5ftsBBUj6M0gALJ0MMzitLN4KurOJspONW5OdzOFORylDvM8",
-	"jur68vZk9Vze2YanfCpat6VdWz0YahiA/QEiLVn4P23Sh9rHUciQ0gMtoAaJunrOZJ4kLIZOUsHmXA+k",
-	"VFIgPTAP0YSHKXhLM/OPyOqpnRctb6vHZLM3oe2tf5pWHgtzf8+x6e2tn034Swt2iWfmf+Dw+DtUGVtp",
-	"iv5+uHF8dMuigPw74nHGr2pEmiLKBdRF09CcofLBhySz0j/WThVJ1W3BZdOUw9/JZ2e3OTpWm7e2TDqL",
-	"dMqG/MVROdfStIePPWd8CME+ig4o19nyKFoHBz8fXD172/3h2cGL6ehk/uHT3rN3s1777JP+/fJVL69N",
-	"8ivtP6yqXZrGDTwv0nyX1XAw7ZR4dKxkh32AMDMKacY7ZWTjSMyEUQppYt4Lp2alKTFzIMFyT4HReAXL",
-	"ByMq0pmWCB3IpNlyahPjoKDGkMJqlhA+XCzSUKlEcLDAWfJct2sYZ0IzdhO0qAzEACEZ0p7ZYseA2NeQ",
-	"j+pZpaTtPxr8GpbW5XIzsusncddOyZ17H2qCqOM8lpGao3A15KPrcZwktXLF8gVIc9k0DZdKbzaIMrQ3",
-	"mkyay7WzgOSsYk/qum8edDnfe/l8LUpSozmoM57rwgPXqRu153/dKCHcLc2UR2Kjgd9Wb2/Q+tS+Um36",
-	"EfSocz5/K7Q29Pg2aL2gzWy42MVuY0x+sYiePFc6Wnt2d3aWJJiHOIIBi+UoyaNYXlFyF6zShEcYUct4",
-	"kgoeLZBebHY8v+RRqhBb+Fr5MtZRXLsrH2DOZMgHxylPzrw1JaiEKlMtbitk7xvGgZa+jE2VztjOkycs",
-	"4gsN8k+Pdbtdf8EruztO1RSF8iftbq/d7V0CBEwfcRUy5T/b9p4tbT92VLfSkD9GHiVnbrf7jb6UsUoF",
-	"6+0/7dpce6aSyAZOo8xn1Hlzg2YijVVUOQArxVsziVpbLl89LDqZ4zzLU7GpNF05EbAqMIS6g3DIs9Ek",
-	"n+E5KKmE/ljfVbGBDJcFc7pdn1g7q5QFIgkgTFLcEJ+cxnocp4LNwLbdYT/yJBd6IIciUXPW67KRymVm",
-	"JOpeF6PkbB4kBkOA+LB8657s+srmTm9v50m3W1I4u42StXdLD5WkKS6+T1U+a+QnwJR5kmAWicvY0kZA",
-	"uTJvMj0xK0FG7767E+GUf/K+EhZiCC0YA3Jo9jRgyqya+Yr1guoO+8DjzFAl+HDGrwXL8lTqgLQLeWV0",
-	"jzk1wozJiplhGCdJLK/ank+/jAFRNTNU1+0+ZofDVMmjT7NU6HredMCMvMKEa4KLOo5vnODzaBrLPBMB",
-	"m6g8DQxlMYs3VTKbBPY/9ONciOvvwEhqehlIHX8K4HeXkEC0gOK50TtGhxGPMFBl7cJt2KPwzcFpGLDw",
-	"7bvT8LvnDCnE04E0rS9yGXHDDAayzcJe0Nujlu1X58fmn4+3el2yy/a67d3u1l6ItyfWmQ5YClge8Fxn",
-	"YqY70M9JaAcIFILmBrcIZxuetLdDbwbQhIhYnAUs3DsJi/dfpTF2MZCs1Mvbd6f/ZzsEYZX6eatoPm0W",
-	"vg4xNRuMrQWAlEjjGxFZR6uvFkOoUqaYnhkWiWHyLHzNHuP/me7MCMwuJvSN/8I/zEr9V8Rj+pfZRfon",
-	"DDVZ0BL+10LwFP4ybHKiUohSnWrYgMePX3onA17wTsXjx0YgH8ZSkNb+Y/wpFnD4OuyAGYKKtuGpIYlM",
-	"xBisiZe0P5Bhl3VZb4c9ZmZnLZSWObl8NGG9Hfqi/QHXHMBeCp2DZXOFGbxEOsLHYcD4QFa/PlTZpM/g",
-	"k4+Xv4h9a0h0IXsjtNzatm2LRgOJnFkyFUUwS1orMNaMEjW6tuFdjx8HjLNx/MmImfGUttxliUH6vh0F",
-	"od+UGSuoPgNpHlzxGY5suUOEAWDZnCIVIjhcti/TrsPOxUxwIGTmb4szoAcS7lNxoMYKsnVEwmeaPlIl",
-	"ejtdtg/N6VKWid723t46ordE0TAzHRyRh07FK9lRa8WmqtIYFzrjnAxnsWbh4bu3ZydHl0cvw3qt8UgC",
-	"yFS9OJEJo8MrreNhIjyZq8PexIZ0Y4KGSPgC98IczaFYmJsfZ40CxtoVeeUjjdVacMlUXAbllRFoH7iJ",
-	"IoIcrSJImqJaSEVJFHhcRkYLQsomuBYDSY5vFy1kKL9Kr0XqnKKPwpOjg4ujX4/+5+z4/Ohl+F2dqs+b",
-	"xl4W1MGKhE0DpIA9puSGOp+w2Rj1yp5dIkoUqOOlPsZbnTPFPi+PE8ldeJ5LOFJrd9PHiKs18fqjdTn7",
-	"m0nCqdN4Vxohc0mq8cYWSHgF7Y8lMLa1E6C2z9H2AMfMrRwYnnmaxJCOAYFmmEZsNbSNdYCKUF7gUBdD",
-	"LS28PS1uxdw6lE5BnUj/yghNh0DR66QtkKlwss4GwF3OiRfsu2wodcBV9faqkrmqbERsMklZlW3VzoJs",
-	"9gJkm0KXWvsCho8sKUMErrVaKYIVPKq/rVWkLlxJmyq5tGToRm4KLZqnSl4hGt8sVVcpn2oji5iX2LUQ",
-	"Mw20bSq4hEi+UzGHZ5qQQBiPIjiEIErZeYb9Yhf8JDVoRCEjbXiKLcvh5jSplDlEP3wRhgp2HiOW4V94",
-	"8Ol7KCX6wdCmsenJNMNOHPSY6cMlcvsdBIRKYLixjfLyDeaajOYIlEAiLaTYkOgsVdbOZfx7LkrrYIMp",
-	"MzE1717FN4YMGBGkeI38/KX5kI/bE+GolfmJPjmizP5YXpXedZLTOM7couDlwG8a3bgdwUiLrA0rbZNl",
-	"WeVJxKAlAAHlNN5YtrOJaKNlwKwm/TDj2m6IlcpiXbYjYLqEdKYb7BCsHW2jzbedpYM6qlo+nMWKZz4w",
-	"CWI13tgD4+IWPcsPdUjmI8iAswF7vn0I3kezfPtaLNp0gult3yiKPnejcwg5SheGnBPIilnQUkeV60Fw",
-	"KDaQAxwhGD3mzgPc8rDPuFwgBo9I9JJ46aPpLZE3Gy/iW+dXIe3VsOJGijvj5oZ4FDfAQxSpTD9nALPk",
-	"og8gXAOcHfOJSioOnjpYv2UHLUbqyHxqyCgA/oE5YNIKHBQjRbd8XOsQKsJkAiSQbqXqqDElwtYuAqa+",
-	"Yha7kwGXqbCNnClm8O6H9eOktxrGlGZDwRsERj8ScmKbVsyeIzNUyNn55aN5YIRVXQ8f29vrdLs7ve06",
-	"o2fRTb3LWnt+nCLJNLbIL3MwcWMnCYZYGGmb+JmI+hBIjihcXEYDOeJJwsIxBJghAql1QK11qlT9T96c",
-	"G6U0HCV483KZCF1wF7euTHzKoMEKDWb1RhcDCYr1rN32LJtdAmTSHU3mF+SPFOz15eWZk7bM/fTrkths",
-	"aEQbRRrB0zS+wVzFWA5kyGvDeEKjM0dxKkZZYYm1ilWHvVg4ayqgY8zyYRKPbPy0MEMbyJlKM82eoX1r",
-	"d3cHxN0hJcVHz0sBUvDMg8pAC8yBXLDtT5+KGcQEs6Q1Bi7KBcNbBRqJ+DQTo+wCfggxLALlImDPHYax",
-	"vrvb+0ylA7nX3Skc2FZ6n3MjEwCcsRc2HHbYbq+LLjPtXGbMRa65MA4c5kA6Vh2JURwh+1V5NlJT0S/Q",
-	"RSKMBCODrtlNspqhzzdDghSJVKPtA+C0ZjzNrA9J026CXIZ5itp+a5ZnsIZH5jz44jjGnVPHfRL2jiMx",
-	"nalMyNGi/YNYWJYfebc9KAzTlfI3HfZSRDkG7QmjdcckBJzlcpTlPGm7nHMjWrhf36hh+zgq/XSey+pP",
-	"FxY2u/1KpWFgBLTiIdkIQpIRUj4SM54KmYXs0YedQ3ZpfmEQO/kp+45ETzGcKHXdjuE79i8wDGV8OiPT",
-	"oP1dx1eSg1TEHl1kXEY8jdgHfKhZr9PtdL8LWGxtoRQyEJrXYnl1geJDWGcjAK5XS2bLh8pDTbGXDo19",
-	"Z+8uLmGp3l/SoM8OLg9fO2PvjC8SxSOQap09lWv25uLdKQ7It1w92e7t7tYaCYpbVbJKGT5TjxeVa9Ir",
-	"4JwafcNe2yVPjCH/amxueaeW+C/F/+3t73vOGMDjXjaNTPmnY+xqr7vMKLwo5nqaW4L8ftbb366VxSye",
-	"51JE62vs3wU/w24J7x52GGQ4wDbPJwqIH9ADK6ZrgXRm2mHUmdlBCFxJ08VSMDeC5UTMHD8kFVrBA5qp",
-	"PUsjJaUYAVfGINWBtDfJnQd/HbzFK5jWVGQTFZVOQsucRCOOkDT0/ZH56/XRwctWYJ+dvYf/NQe0FbRe",
-	"Hp0cXR7VyEwWQvH1w+xR7bbULqSXq1JKBAAb19p1CVqA3/NOJgu0g5mJlEjA8k3/wWW0mZalA2KI6BKx",
-	"6bNwPtFi9Cte9u1dc8Ce7CIYmWGAQ67Fk93OQF4qlopZYkgfxyBiwwHBC0DBx/NJnIh++ZsZWPANRxEQ",
-	"x2QJnzk9pmFFPiskfhzV2/EP/72fPvv+h59+Ty/nv70/e/ns+OTs52O1fcJP+MW8Qm7WAun7t3i7conr",
-	"ltuG+ttDOMmyWe0By9Ok1g4TmjdCgNc3/9Ihe39+ApdX5Vk1g6GYPbTtb23RL52Rmm7Bfm0heFp13rvP",
-	"1lcQ8KVJyjwwo66TIY+X1K1almITm8DIDOYHpyBbdBwjCAVOHMmEZAvB0/Jsn3Tv6i7vbeIuR29CXQj5",
-	"UgD5S5FAJIjhG14YgReGBNBsnpdoKLK5EJIcrUZZqXoVgSsNJDoy1vokG0J1GiPUaznUG4RbqVpTzfgx",
-	"CRlzbtOl4CXeEHYPsfaj2vALLP8xWgpJoN9TwZcqjTy77D7rb+8bVXF/Z3e7++xno8ukMMoaD1hU78Ii",
-	"3UXI2mI+6+PRl00J1Mlv5fPSDVoJ19l5LjeolzLln4oaNjvw9ws+ulbjsevvCexfKb7CfnnKP51DBBb9",
-	"Gcvqy+AAhNgUm3bZenV8fvTru9PDo6LAxFyI64gv2o5GeGA1rQLS29zJ6rTqy/NB5jufuW9e/HB8BjaV",
-	"XOPGvEIALjd0kg7NmaJB9FuaJ0JTlFmxZWkuD1UusUhQmsvXsTmZkEx1cmJ9DjWFjA4OL49/PGqqRuP0",
-	"3rKAaaTKQkDz5A0rSNBdAvJOxNzRYJyI7tTQ4hycP/hVx5J/qTJpQ2HjqfhZSfONo9ww/a0XIk3AyIQp",
-	"GZtcFWoJ5elc5k/LC6ns3Ta4DGvyaVaGj9e/ddtEC1b3Vhu+dVtHO9b0U21/W6IzjeYZG/xMbTf3AyJp",
-	"WjOocuTQbSPZWt1Nvbv+1pG51W+ju92lqKw1csV17H3VB5blgdslerm6hzIzvi3R1mbDGsYKgPsW4lqd",
-	"H7ScowIOECnuHxtQIt+rJ/LWa3pbS+jXvl954XaZLaztwm996zGQtS9Cs9taHrPm3aUXbpd40roe/Ma3",
-	"lmutOTdqaDOfSshrq727BQiDq4EFQpxIlLwyOnRZ2i5Y49LJ8HjlSgJjqxaKT1lxOh3e1/1PZoUDr0kW",
-	"KzW+rWfUa3Jql9+4LbH11S9js4LXr42HQLpVCAN3ikEvQklA2YhTQyo6dcG3tSHvTuRYO0rb8taTS1a/",
-	"dEHNbgPPsbPmoJO0snHmhQX2gtBIeCMgmuj8j5gUnMRCZkzzOGJabRReUwhSq8ZMboZlEahBWQSnp4vN",
-	"1gLjfmY8m4CuVVf2oSF9qGTP6ZRsK5t4dQpxbM0EbbvbkpxWSwmK+BSIZ62g0XXYB0uJymnW6IF3tn18",
-	"jS1Fka8UVDzBcMPM2JVZOOVQsuWcnD7r+dGAJFcFFFoqANOwsE8OZGELcnnRmtXFyaPKuwoLpSZr00fc",
-	"BI5SkCt3jqsHNKh1KNsAILvplooVl97KYwXHrYpBTfJflVc2iNJVgl8WTerYdp0IEjTJ/bUcoUQLa8Ty",
-	"JfHEkbQKofLouC/f+UzUl9iLU+hfLv8015mm3qjhIXRx54QgKeZ4E48+8VGWLGzATLh0FsKAheYwkAME",
-	"TkHICG0+Xjaf1MjTT7qeVNbrOhXdeYRbJa4KGUQLlbdu/w1VuL+dlvUXUJ++aSx/A43l30Z4/0qS9J2l",
-	"0juLeRUBA/b745p8YjXUHQpl9p604ynaP//AELR+a0Ze0S1be2AL6kHdIlM7paO1xLUAMFKlbCbULAG/",
-	"Sip41GHHGdT8oNRQhvGkHQhLSFVi5KyUjzKRlry5Zb1XxleTLPHsxauTTu6TWfdGDdehXhSlqGEpPxP6",
-	"4o0afsO8qMe8MDt4JTaR+UvDIJUyocwqcHANFwyHX16ZjTTvTGU8WTcKcxQCTLcVEctn5tz3uqzb7d73",
-	"i8f6kM9ma5AyKNIGNBjEx4Z3Q3c03ZdJyKzmPq3EFbFzr46oQc71w2P88bZZiF4Qiqj6TQ3RMgJRUppp",
-	"Cm6ieKmD9xdHL72mFJPsOzpzmcWJiyHT+VRQ+HeR6EURydS17WScp5gK5ToLXAIUyc0BC0G8Qic48f1w",
-	"IJlXDosClsnJ7lw8OPRW0HLDqPW9v1HD96Az3FklIG3bJpp02CsPxcRGKGIcvs74giLhFuYRWflGieCG",
-	"xFIIP4WByIEcCmjQYe/upmVQjIUuL3fVUewpH57vryDlKC/5K9D7pld80yu+6RXf9IpvesUKC30zo0W2",
-	"WJhzD3zmCHyVItGJf6L/R5c5JuUFGObn5T2X2fTMZQ8X1L6BMdZGOm4G2kQBtWiMDWoVDKirl6krFI4w",
-	"Ohjfs+GLD6wrfBX17iuocj82GdcPfGM6p9BpGQFSeJyxKB6Pjb7mIsQw831MJYL8vBzcNwABtli+ZL0m",
-	"pKLlcCowMS6FWd1+DGyVrm9BYN+CwP61gsDoWifqqi5M6x5hWSUs3u7u3t5GYVnbtw/eXSW/zpKDelwx",
-	"UGli6Zfpt3RoBcmB6gzm7CxH2yAgrGun0lKwQ6W4WTnAexWd9kEBbhud1D40JJCtJHk3Bkq41iz0sak8",
-	"FmU4OQeuGGcAUWTjtAl8yBycDmhqcGqNAueoQ4iph6G7VyGFmxiGKpVd8b5TIAm5T42hxBjWu1nnY/YH",
-	"OXf1RCAfBv9VbG3nL+U97nymp3edpzBwdwDPRYNFhTjz5hZJ+u5DWCWtVPDNOPkwgLwngkrB1UDgxVeT",
-	"DDeScHYyhzsDlrKgsHhRXm1FwFqf6ry92+s6JHaQOp5Gor0/7D5pPxXbvfazUTdq7+3x3fEu7427w+2W",
-	"hdn8xUPy6QWrxS6vd9FtP90dddtPu91urUxDULmbikC/WZ/DssSwkoFbhSZ6Bfj1DSJR1yJjXgvZ6u/t",
-	"PX3a7T55ut/b33369On+7cclHnbPROvPSrHeBNMdvokKkuEC7nP6MzF6i1C2YmYTlUQ6KOAWKKZ1IwoD",
-	"1yE6z2sITF3UjJ9ODoNsvGKEGL/WturdnlLgw5zHWSFPL+07zLwuSae3F9TUfkGO6lbMkB/t2LQPZMBK",
-	"WJiODgBaXCw0GymZxTIXAykSLeZo+qcUaZ4RxKXNW9pzqU6uOt2qZJ2dJ6Vcne2GbNJzdzjslIONOAAe",
-	"HYVLsLqwRW99WYvS/pTqbDSvv4Kcdkr7i/JlAO7lJVmbvIQ7VE4Bpd+CNeG+2CxocJNqXDDAxIohmz0s",
-	"0Km+iCnjtukuwf2sETwcBrg7qLH2eFbn/lBwsb4/FtxDewjWE9s7IwJsQoNXQMiXU/A27Oz0bsbau5tJ",
-	"yxx2bV5LlKMONncaQl4BSHluAcCydBG4EgVpfBVLnsDdvRNONLD0NSY3aFTLefB9uy3FilbmHXj4cyui",
-	"GXHRapmXuroXDMqHNM7I/YZon8/YD/GLwjOO8AeU3pqoK/uEwnohMIMnc74gWBEBqF9LN7iaWZyoq/Vo",
-	"P/C0brJvy26bgohvxlFogYlXuluI8zd6BuLNi6jDqjiZMcJeEoRrA8wl+PH1Ora5AbN6W+dkcrN9sro0",
-	"VClxlzuET5oNgaGgqmMkL3Zg5bBwyRgXPki+7tslZ1dDKU17xsKqqTUMHH6WlXWA5oOL4pxOjq1wCdDf",
-	"G2zC3VOt3/JPb9RQ15frA+g0BAQvpeZM+QKYcmCLkBBgnTtsZHgaEygPHtfOQEL8byyvimBziCRAuAqY",
-	"62533+0nABUWSG9mIGHFiQ4Hb82S3B2u/a0v4TXzaJfEgnB1IIIWSOCUW+Qj7jJE38klXSuHP+tQ2oE8",
-	"masoZBQwnmgFS1WtMmJ2JudJsgiANcRYnNPWulhCDl3KzKd1uc95qfO5umu8V3uJ8QN3vsTmXXjHnBEu",
-	"IzUNKJwIkBUHEmUkB46ENI/6e45rBtiNLFL5MBHaQ15xkhV0OJDhksU/7LAPpnmXIO5ywFDnKdYb37Zq",
-	"xcNQk1jagIDVqA0TlUJeZWkps7mqYh+YM/ObGpavIWB/VsDwp7lhAFJlKJUnasQTAsV2kTSjRGkyxJil",
-	"Az9ohx0manTtckIihTkw5lhXruiTlTf03hgRb6tu+0L38F0rNciomTLDhbMwjbWhPN7q9f2yLFIVLHEE",
-	"UJnWFIV4aYwzWztApchHY8nCOo9bCYAM9zEFluwDb9Bjq7v2uvaUDaTRXoECmGXGYVtkVjfdsO/G5+Xg",
-	"YgG4Ngsvfjg+85pIr1gVAMlrcSNSXoujAbZCnCqWwEKMdiVHAhC4bJ+A/lZ8u1OM7+DkxPs2HiT6NkC7",
-	"4fDOjl6GZfooSsMpRXdZkln2tPubT/4uO4Bar/tpc27qgcfyVqNwNPhLe9tYTcYzq5W/YFivXWMqn8Ey",
-	"waek2iJntsLVEol4UiSn0MtFVTt9Zn2hnsfu3EKtvuQL5/PTuZ5BnraTqt0vhf+uAepgaYLLDq4N0vyL",
-	"Vb5Xsn+p19XKjdvsl947t95ar409gma39fuxNvio+saG8UNu1JVKkv4eryu7WH3htu5AbICB7re/LR2e",
-	"NTE7ruFt5YBVj8VFbGjhfPlwANojvfigmdqb+O7KZ9TPE70nKiglPPqfK85h7fmq2/eaXfQ3pbzU5RS+",
-	"YtZ1aqk7c5+RsufWrMNOjC5UF50L9g+gMfS7rEbMbE4xK7Twdrng4jdC8XciFPdI6XFH7r7RYEUH8P3a",
-	"c1APuL9ErMaq3rBdcreukQBKxu37ROaVj8RK+A1eDL/PEjUXaXsEnhphPqsDFsVXcUbgs5PFbCKkLpQQ",
-	"lOTqCoKVZ/JkZ5WVnrf/2W3vf3xE/2h//KMbPOnd2t+/+3+rJ7l5eIB3UD4zQKAQIP8t4gN+miZ6+H2S",
-	"/zx/gEgAt3YPkAXicZs754KkYqpuAObSqwNYdosi2d/udjdI0PhbM5q/Pc/4mvyhKF1ZU9ZSFlUyeEaW",
-	"Qe5hDi1THrC/XMZNlBp8a64cBl5TMAX906sgYn0xgNBy/uqQ7ezs7DNn41fjsRZLtRuxBOpOe3v/sruD",
-	"Ot0/uka5qyO35q5ELxZgAWqqBOSXIyusSjbO0MYruigKzyQFK1zkosHdhkJyA4nXHce+XLrsDs63Yv3v",
-	"IblXnF3FntWuTB3ZK06Nh51kIwm6mzl+SmYRI1lkeSo/O6SgGNlJrJuc1GChLRuJuHfsXEkrrBJaAdxA",
-	"lvpL6awXx+/ZZXcbQ5H+0e3h8as7bdZQsRTQ5HrpVQKaboOGL9Yc+LovourY9MH9SxjtJh/c6XpT3L7v",
-	"FE0v3eoUl0Oz7ibJeMRsbSQS9Fd7tm05/GaBM3Ql84+jkKqruJ+cI2ykZJbyEcUD1UEvhRDI/kYNQ/aI",
-	"ikOOKaAd1Eq/nh+GkFskre8wcdN6r0wX8JlU2NpXRQB0QSRRY36jhmsr2/oi7UH7Z97+58d/1Equ76r5",
-	"YIUVm4yXqw3YvNaAHOUCIb1dOZM0L5Vmj7VZcGktyGQZJiO+NdLasg0v3r96dXT+67vTo7BfRA8BCXd9",
-	"Q4mkKEDQ8DojdHmQA8mwtgZ+4eDk5N2Hiok4BqZZeKWzwHC8GU95koiEcpwPTg+PTn59d/n66DzsU52Z",
-	"8shQW/FH5A2l/IEHNkTT/hWr1wpabqKtoOUPvtYyXTob5o80bqz2Rkdikz1nF8JcQb/zsJylvOJMoMYw",
-	"p8iT6uGoaVUY8lzlTcinw8KOjbvv9yCxbP5D7L3X5QNv1lltauYq7zH5P8F3DK6kVM2bnMhA6KLluuXi",
-	"Zn1IY+8ezrWzIvKpiou/gHohWEeOfLRIWq8ElM+D+gNAIeAf6DeZc23Nfa4A9hjr9cT/FANZxA1oQTul",
-	"wJ3EoIQfo6FpWxg4U7MOO31/0oCV4opeQMKL0BByEAkxsxXlt7tdlogbkeglVW85bLq6XKW8Q61k55zP",
-	"3wqteUWb0NfxrK1mqMy2Zwp0CFef4CxVw0RMa0sPQHHOAEuqzbCdWS8jzO/v7j39U+pA9lmWCkP05EBS",
-	"mUdMOULkCpdfiuRjt9vts5BKWbZJpQzxSa/PQq98QlE6Lyj/Tm/TWzt9FuqRmolSexIL2vM4Kj+YKJ21",
-	"/bKLCNmgdRuj56jX3T4Lf1NDaDlWuYR2aS7LP1Auif8j1B1yymC5uVEevV/wS3t9FiJ2eWlY+HC/X3wV",
-	"KKMdxoTr5R8oOA1/NKOnQs80Kkp3ao+4NP0NRdvQfWwNgcdtql0MC5jxRLQhss/8WcwI62jXThSq/5Vb",
-	"x7pNdKn8u1PhbUnOIpIHZt7b7hfLSw4VemI2fKiiRbuo5IkPzErmUuczc1FF1J6KKOZYOxQabJvVdN+y",
-	"5gx4tkfHEpX5NtwzemA+F/GMD80C5ZLf8BhuvRm4+x24puI0n/JfZmVSwaMFrVmsdS7SUlcVebJyPTYt",
-	"8XjppZKRPg391Nd0NlNs4EWlSrO6UmEqQCc9SJlzn5BYU0LnTsmBWO+2xkJKn1sX5xvrolrSMZWKMgQe",
-	"ZYvwf9pkhWoblQILBgAToAaJuiqZDapZ96UV3u1uZmrN4szmHNm9ecEjdt68nS501L3AhyrP+sOEy+vW",
-	"hqVf8LMelOf6Ipf/nYt8Iw/A76ahy1QYuzjQSpEbKqxwDz2o297/tf2x+KPza7vBc3FeZ4dsiFG0lxwF",
-	"KVs2L0mwuGBR8aocwjjl18LBJJRjpQaSYhbZW0XIUuUwxe39iuSwfcdAxI3ksHOhVZ6OxEZR8AFK/CmW",
-	"eLLVjeuw1cubuWHW2T12ut2g9dppXdJ1qBFbrmNpb74hOeW64VZqf/PuRStonb8/bQWtH45+agWt04O3",
-	"RxdnB4f1tcRqczjelasfFfgOCrUVF4tfqBRAD4diRGsbZ/VFeWBhqCw/htH4FfbxF9QCigjwXz6WK+TX",
-	"Zult7/R2n1RzGL9AlqGDw+gFLU/7xZz/UuZ+UUU/ytGO8zZOklhbR8T2TjdoYRnKVr/1x6CVqrketPq7",
-	"27ct++BYX6a5HPHMD0UCGncI4i36XiAV4t3YRS/dJafRK9y/BhDC4RVcvD88PDp6CVhmtZAFaXxlLmu/",
-	"dXH4+ujl+5Oj1u09U35cKH8Bk08D3jDrR9TXlLfIMYY64HErRc9EcWTDZ9ZGyvjnd/kzyoP1tw5EmhRi",
-	"0BmhHC7QLFUjoXWlsrIjWiEyndCVqsR8OXYBsXdAo33t2fRofrNx9MSyPIqORWQhXhFcfwMJOWXWCLHJ",
-	"1KsXtRawoRTS7G+krZUL1cikM4UgOalpj4kZngEzTuuyM6JYROxReHJ0cHH069H/nB2fH70Mv7sLcIM/",
-	"qzrxzKdFzcAGuWR+WBbaoTAyC2xO9w7N2ijxzEqEgKTgWbxsSLkPcWhkxsxWRPVz1QbSHVWjz8LhzeYK",
-	"Uy90GfYhW2a9IGtmmoLQd5+xYYylkgcy9GlUaESUqUcbK+abr5UK9+MqIIjlwgFevrN3q919L+27PRG0",
-	"+QHCazgQEgxidqmB60sJrBeTSrxpNZFdMuKiaoEViqAiokrteeoFTHwaiZlNly1ZhoOBRDOdkSThXWhV",
-	"F0RtrXul1KwxVT3PWPl8dAby0p4zvhSvD/H4FWhVxFZtyPhY6e1LHdbYWtc8NLz1Gf3aV6Chz7FXH14/",
-	"q9HbGhTBsjQWejnoExMj6878Wsry4Kmamwcse2JI43dLySzL1bMk2dHvT1k3q21znsv71LaZc2uzdnVt",
-	"iCIUdwidSDx7jtx5HmvCXd2oyo0Vu9YO/5Ja1ma02kxWp0qnth5GpTyG/V5xmlckvRb7W+KfVkBzl2hJ",
-	"qChTshKdLsledSp+Q6mrywllZSxFolRiIQzNs3l9bMYhL8YIK5SLYjNd+ujig9rzXvUsSgZZkY28dkvP",
-	"c1nGba1B3gCzA8Ub2AriB/ZnsoVZPd3ifpjRFOEkMYIKsDmk8wyFl3nHr3gsi3r8Mw71QhBMMUQLKeRL",
-	"saEggxt7T4ZwsqAZ6hxfSSOkEtfLbPl2t7REtZ+wt/GLuuxiqyStPtgfQP57h20/L7UbX204UuTMWr8d",
-	"5Hi3rNMuH0via5IIavZuafJrNBhLDvHa1KNGXDriuQvZ32ZPrsWsrKK3ICE8BUMwyClmC9NaYn2//QAq",
-	"Ae7AjaoY16RJjhHInMJtHJDCAXremMphLSEvUVsvNYGhScFTAfqDefogGYowH7y+3jzwJtcHflktx+4Z",
-	"XACRzCDVTKosKHGFVwfHJ4YpWDpSG+D12YfcUuCGw+5h1hZhGOj/rc4xxjxe7Y6XNTRPsA/rRUevNlSn",
-	"dtlubZzu+/Oji7CUbkiauAUfqCDIwjjsi03mrc0DoM3oPzf0uRaz6Bso2r1CoQspe6UBp1w1sLacKppM",
-	"AYNmlvDYRfm8Pb54dXxuSw94Jk/AI4SU0oJPNqe+xnjW4ymllb778ej85ODMHPP6wBPTfSxh1HO+AHBK",
-	"GABGoLAZhKBgX2VDRt+Di7Ja97INBK5Oo+EJs1PB3YmfeHl08PLk+NR8BQ179jO+XpspdQ2ASTZgIKwH",
-	"MgmxzzfvXvy6VKyhkIF9au5MJcWbL4/8Og1O4UCf7op3z4/++/3RBb6p1VSAnIFxMLQQDh/GEhE6Aq2g",
-	"RbvWClqlNW8FraUFagWtYoL0B425FbTcKMyp3kTIOxeJxf9bGetfAV35QgLOeWG4rk/poegWLvVcpIjP",
-	"wGWBMuDBrqjCcGTZdY3cW8kUqLWW15Ew29LeBIdgULUnbVZEtRBr6nBnC/HJpiaZs0X/fn15ecZSoWdK",
-	"alSKrQYPfVahvbgeyPeXr9rPOowQfMt1QtEgDMAKzigC7jaopgFKSPhLKiI+ykT0MQT5wQ5pIGMAHaE4",
-	"zsBCZwC2jRhnICbNscYnhkVQTMsVsuuUQpho5ObZSMmMx3IgRzXlmGTEpjy9RitzGmNcUZyKUQYAsUKP",
-	"+EzgHOCrC5WzKNazhC9c2cwGCbPk/Vhd5wbotSEKNGygULF2Ym5NaLznRqlNLCBQeVUYUEu7XOUzaMOT",
-	"9RB26+x11XD6YmxB/X1wp7VurRrvdSX5pMFzHPGFroDw+G5iK9753mGNUHokbNvAZAykMr0M5KPw/P3p",
-	"r+dHl0enl8fvTn99efDTRfhdQIq3jV0wbxvduuJIfroan3DvHl5kZ8Spq5NwdnT68vj0e2I/JJCDTi8j",
-	"z1ALkof1RyH/eX96ii8WBNG8i7w4llfOn4O2MlLG4Y6WlBqMN7WOtnJ/LtapEJzrWTbqhH5sqGtnTXWO",
-	"NxJPjZe6t8ap8nulGF+AJQzRThQybY7PfLIos1laUvRNn+K/fEcizsKFlcI/6dNNgv1lYfCqYVSU1+0x",
-	"fZwOuSSrJaBK0b5GMjw4fX8AiooLLMoUbjZyN4r1PTj84dXxyVJDizvEOJsD5omVTy7Pf6q2BUXSlxQr",
-	"cbjWiRq0cFCtoGU/C8LG5flPtUt0QXM7S8VNLOZ3ziR0lbcevsbsCHN89vxiCdtQLOFxawWQ/bIbeZzV",
-	"HYCTWJfTcSwiUlxEti8FDqv5/S3HI5uztFkuCaY43bus059RiOlu1W7uUQ3z88ufmCNffHeZo7skrJnS",
-	"Oh4mvsJHyFbgecfZB2T1FHT2yxCCKPYswFpKZo4Z19nnGHsv/NTO5szB37zs+DJTJs0KeJSYI/pcXaXM",
-	"hmJ/QatAmHS2nmrZiRpCS2xgWWSwmRPV1GMjJYo2WOCxcj5IwF4tASFH6WKWubncGLIIyXzAlMJS7Qs/",
-	"UQMsOVYGWS7Q32GXyuZHcxK1AwjCJ3PUQMZZIZI7/y694sra4xvOyjVmYZ4moRc3PnEiTBSb9ZrGkmdo",
-	"iJny2cxseP+P1iTLZk3H/HWWzS5tuXez9k1A2Q4XtMAcXmWOLeoNESFdEGw6bLORvKXYoABF8dnbYHVL",
-	"byLrmpZH+HF1VoE5rh7JWL7txwenB6VQv1JWMHKrJSbw/vKQvBtGKqNGJbNXtbKKD+OwW40AXHvnL60K",
-	"X6NxCjlCo9W1oBJLYCSAAB+QIAD/j8yGgR9C47CGKUYIIRbB2TCQEF3rZDlw3ox4mhbKmJtrFed+FXri",
-	"frf7tLe/v723+3S3u7/fW+dm/5EnOeYGNYRbgEXf3UArLV3xG0GUWCTgUCrl3pR2qqb+0poDBYN6AYLw",
-	"qlHZSjGVjzu6AT4tqfBnzYx22GdVogUhszbgZiCBklshHAKgQGKZCm6B9Z22fqUyt9n45UoM/Z3nXfLU",
-	"1LtLS2YM53k5LqJ7So6lYnZpLp+zcElFDVkmkkQP5LxWi19OZIKwdQzNL34OjK4yMVrnhCdj60dLU3XF",
-	"MzGQMx6nYL1VU8He/+PVq1cvG8wNJcpzNzH5LM88zhfLTLmQcS9U3Oq5wKYx0A+TxBcqT2mD0aiL0IMX",
-	"MC90J1Nx2mW03L5nU9IsEqM4ElB9DeO/zXisgRrOD9mnlxwcMNp1clcRLu/H7JOKQpzn44bR+vjBZSuF",
-	"ERzFKE/jbGF0lykObyh4WkcmDiQ7ODtm12LBHoWzXI5+7XTC70DB5gXVNEv0bibk8Ut2qKQUI0Pnde4q",
-	"I5jDDXnWKjUrDTaucXyVg58bCGeRho2XFNVGNbO5xVi5XPdZ+MmlW7WhQdhhB84YoqTZ0ESpmdENGY8i",
-	"I9Hju2Z/zTyoDghgUthBzbnMNNOKPQoP3l++tqGMsC8gv+HyuMUEqeK2VCitKb8BRcdyjguxP5skMJ8o",
-	"l9OLgK8Zwu8W70PddmAeH1yBqaBEtRH4qSKxhkVylEqL9OkCtONakAkhNmPG/JUC0eyMYEjaBdZQ4XWb",
-	"xT+IRev2FsJzMbHppRrVWpFjzSI1yqdCZl5iphFRMyHRnQ4mwCshcUPAmpynSavf2lIzIfks7iz4NEFV",
-	"a6yWP2KHClYuEFOtZm24NTtTOrtKxcV/n5jj8vjxb2r4+LG1org8ZoyxF5L+NHLqEYRoroRTgU9K9vhx",
-	"oek8fkw5wHC2C48X0slC31FSDOTjx2kuHz+mm5ClC7/2ELeWMfgCMYXHj0Hmf/zYRvDA8fGKwIxE5/Fj",
-	"dlyKcsY7WwTw6sITbiubaOYqmxA6e8WbDnGsVqoH3cz814W0QgTdHCDtK4UX6Ev/oVkcEZ0GG3pT5Qaw",
-	"xYXmmoXVPF+uWXgcielMZYZMt38QizAoZmYex1FIC3So5A3aY/Xjx2idOsa9xDVzODWxNHKpRecdpcq6",
-	"NdhLMg3jC/OJSoQHwty2aVeE8pyXI3NUCunjU7GcKkwhnkWMih9DTj2jFRwTYq94XAT8mLMl86kVfwpY",
-	"YP6bSovKcRgUZC898UBwDqiBZFh6T5Ld7OhGpAtMAcZLZDOAH4V8hlsZK7lFv/7DiDhh4HKDv7OQ8Toz",
-	"wrjhpJGhzceZhqxEzAcMibzDVpfSAKsU0oyIssFx3RD/FmYeiSS+AadYKee7Nsfbq0Pwht/wCyAZZkQp",
-	"RrC4DO+hWCgZse3/3dtxadyRojHZfYD1u5jzqyuRsvfHTE/UXPdZrs34DDcGImy6L+ePI41N4pGQ2i/B",
-	"fjDjo4lob3e6jt6ZM6/7W1vz+bzD4XFHpVdb9K7eOjk+PDq9OIJ3ilxAR//8so+tbqeHrYiGGoG90+3s",
-	"QB2MbAK0eovP4q2b3hbPIwyecNaJqrFPe4wc7gOWrsf0KPAEYwRAXEEuBc/7fKKm4sboUEVmJ+UxQbTa",
-	"tMM+WLD5Ujb93P8IBRkENuYuiSEClr12NbbgneI+DaQV3SyDxVeYiAFOHKE37AbT9VdgHoHQX1IRYnRD",
-	"cBYWER8hhgBS/UelrjVKgBBqISKbyQeA/dgZUU+IiXFxeWMxd85+eDXE0BQEKHW5GjqLkwTf4FQz0g0D",
-	"rGph6nL2QjCrjWNzvnmSFHPxgyU9LJxWv2VW5QBOgDkalmA1miiKJlsU/tJkd/BaAhYrNCyfrXOwOmG0",
-	"6NzFX/OREcwiwy6sAhJei0XfZpHtDXsCzAYgufyei3RRCC7wshXg+IZVKlePDIPC7aI1fdg12PjjZdyi",
-	"NYOwsPc2QbEo33Edy6hpUKmf9rjpuEq5kncZlrC5k6iexhpi7VOgB+tGiEHRdxrfcbRudHCmJnwGYATM",
-	"ni8r0qmUKrQ1DA2qY/uD2gy57bMGhEb0xiFl6u4D+gjR38jGzEvb3S76iGQm0KviM/nfKB5sw/tjCAdE",
-	"AII20BQDCFYN07RjWNIuDqCuXzfQrRc8slnt8Epv/SvvJc+ziUrjfyLm9253Z/1Lr1Q6jKNISHxjd/0b",
-	"Bb6tyl4ZUQLe3N5f/+alUm+5XFix0by3t8laHBN6xIVIb0TqcA32NpnfBerH7wtMCDQE5NMph+LZ4Mwz",
-	"eqjltOaMBkyKuQPUM4eKXxme0EJZAYzHZWXckN5oGmMslJUsfiM80VrBwhwblk1SlV+hMQviRIcLL3Qy",
-	"hT/NKQoD1JEXbKiyCfLfJc4NvhuCZavl288tD7awZangEO6DX2Qj5fwbpJlAwIaYmU/iOAYyNSKsIXmy",
-	"5LbqQVIUjMEMDz4DQ0N5cGYlWig7irIF2oqfsbfxCxSOBrJGJjA9Psev+XMxGl+kbW0xTDdt4u+E8F5h",
-	"7+vKMZsp+IUAq9b8XiUK1G1cE/WaIV5RDf2qLxe0rurzV5ZQ4HgVvA2jiJrm6vJ7NiOkb9TQZj19UYL9",
-	"Rg3Xk2s4w98o9V+SUpu9aaTOQG/ribN51DfkDpyTqg5p9fv4Rvj2qTvEoiz791GDQ4vlQIYUsRCWElIL",
-	"6xhlXRYvuxJbEGdUzgyuo3IYjoRAmaSZvVDRYoN7Q44dKh1Dd8mt+XL9KjC2OGenUbp5kovi7TrHmLxP",
-	"7ezmMJ3bgJzb5ZHq+MpIlRRGidopmFsklDh/hLbwi6PD86PLX384+uniu5rRv/YChaZ+ocg9Nw3oLtl4",
-	"Gs7tgw6212BphuU+ICLA6QC+AFs7OeIgziW+krG8Iq8euEImWox+fTv+4b/302ff//DT7+nl/Lf3Zy+f",
-	"HZ+c/Xystk/4Cb+Ye84PWKiqhYWsBB3a+85ITbcmRo/fSim/ZNXa21NaXv9LIalcvDnJsO62UhcajiEu",
-	"w6sF6i9+TRDRk25Qro1Nq++qVpcXPlOtfmuhcqTsiuDBi+G9k1QxtwHvkYL//UHhT+BF9tMk0dfu1Ldp",
-	"LNFzQCFMre3ubrfd7bV3epfdfYQ5+RnWrSjaXAzrvAL6ZBdryhc2XWPNOkHpe6seTfLpUPI4gQjeMtBt",
-	"CVzTW7hhProWkMY9AwGtfGbJedeKp/wKEmTpWNFcbmG1N2a9VNnmtuy4I3jGCs/vPSTPr+P3l8XmexZW",
-	"l2JsBJtJcVePLvlV04eo2Ra0gWq6I96cUjvj2aTIippbCInyeviLWlVob/9VJZPuBpLJoZLjJMZwvN3e",
-	"zkYvmCN0qdSJOdX43t4mK+HwDt+KKOaXFMH095Wf8PahA+8OQhPQ7SW1duuPOLotqGT9UffiC8Z5ivFD",
-	"RdgsaLEWecKLdfecckVpVozR0Eb9HKk0gsS5PKv27pKEeNFzCTICK+lQhLn9nunWBaKjmmcDDbnLCjNz",
-	"GXFJ5uihcLpzHLFcZnFCDhNKgmAzkcYqGkij7z6HWZB3AqLipcrqxDj8GIpxdzNGH4/f8mw0adVoT7vN",
-	"m1Mwvn8JfccnJr3t9S+cpcBFIRgHcZn+3jf8JezlfW94YO1U5TN5JTKrV3w5pXwFg743I779FzvRf9tj",
-	"+b3I7nwmnaq+zma3hMUF1iioJuTkYkCeaRaw1qB3GZI6A+Jag2TpbKAQnUAOYKt9uuo5A3mpMIDeQl1q",
-	"kTkEb8PmQspmhiDyVOh8KiDQaandweHl8Y9HYZ/FGWZMIqd0IZGVWjGY8K+9bJt3XuJKlKcQBDwRdnTo",
-	"Ky4wWp6DOleu0FCEX0JOVikb2wP1KoEwIEpJwb4LWCfiQzhnCJERsjRk62Qr0KAwdcJyLnZg+hhIJ0fY",
-	"hHzIR/VecJ+wblUztTmgQdicogmkkGNiPogFXi156zGnzKrCO6+9EIApvxa6CKBdgnXrsHe2CpN9mYY7",
-	"kIngN0I7dG6yMLmqoaFfRs36vo/HbWD8YQDYeYUjgwK1MAhxIMGgD2Ybqi9h1ENUyYsa432b26BkBIsD",
-	"kUe7vW2zxhSMZF0HWN3NWbhgwyhCGTMVzLY/t1hUNkwRRR9AqYMGaA/DVG/T6253vzheIxUBmF8Tujok",
-	"JoeelQZywqCOIsRQ+DKgTYWshHUNpBUIIbkln8HJc/CQ6KxwwQNm/43K5ux0hAIDPgKXH+mDH6q0eFhj",
-	"yivl9w4kJPiyg6WMED4ei1GGQimd8hsHVRowCfFtbrK2HA1GRu12u2yqgwLa0g+Mc7EYo4THUwi0ZDwB",
-	"TPU68dQvx/M54unD2SexdhMtb8lQWWPb67JnFcPkPexc3hddg9UWmt529xY4Wa4rRqkzVywJmaPrxYHh",
-	"OgiIMhKcDwYVazYUhvSkguJKOxQZbahdxdyEjGXVF5G/YP5bYbqsm/778xO/h6L1XU2PN9tod7ybMYkK",
-	"WG5kTPpasqpvuEfe/014va9t5/762zez0J3MQnBQAxIAVWqlzwe0E23ZfHUs9PnXkOhrfYCQ4auJm44h",
-	"IKkcxw7ur5lh85h4zzypE15aiMwzIRl52jBjDDW+NMKbZ9pHUccl5usSvvEwz0C4OSwSc0IMsdQkUoOm",
-	"MBNWxPPyISY8nSZC6/4y+i4GUsJQzeBARuaJETxATamxYZWknDJ0LsV1+ksBSC/aA3xAqR/zhGtkCns0",
-	"Ptd3GfHFssfH/OixKIhosyUde+1u7xIqSPYRqx5cSO7ZtvfsDozpBU3nAyzJZtxp+8G4k/16E4tyZ9Lz",
-	"eMzJnunwNlr/9qznG/+4A/+wZ44A7VgZUNdyD3PyGriHebSSe6RYROTvwzh8NcxQfqynuowFU2h4I2LC",
-	"FkDfPLQAENY0ZHhz1R5Bl5qpoSBUpQrIH/uwqkKlBVcISrUaS/4Q5FFYnPI5/eGVoMSUNqtd15coxbQa",
-	"1yMg0/v55Pj+Cr0zzWWt0lmNVQP8srpl8OeM40QI+sZg9pLvfOOA9tryoXUBbdt3ZG6k6jcNwDYl8HBo",
-	"ujnLOkfdq4FfgOWuyiOKVNLSzla0nc394LQV/14+8M/iUX9bdnFRYFwZ2vhwLEKvSeECmyOmD0a2jo0t",
-	"RWZoVER5ddXqEPWx1gg7typHqjkWGWKa/txsI5j9F4rl9SoYfNFYXgu+vDKWF0GXv3kC/0IhvGBY+A9N",
-	"0YINobwriMFfzz9YS5Ly2UhNCYtpBVmaW5wIJx8u0JcI6rZUc5d6APkhsWZQDNY6Vsh7ZmRI6xpsojzv",
-	"7YA2WLVl1PCSIUERYFYTxUDAuo3lpipy3RclG8XXzAY0ST7edIMC2g1O6Tdy8pckJxXHt/67BhvUEhMb",
-	"O9ZITAoUaetzJowJ8Eo45BGCLfUwOmr92YUKei2MmFMoa5Ss7vt040yLZAy6bOFaJ4BoG11gOgNEiFxD",
-	"onxm89SoiokOyHMulRTPSa+gaArMnETvq52cs7oOhZAFcrXR7XwQ+RL+jnNLY4+WbAKGMzsYyHulrNVl",
-	"sdvNWiEC/mj384uLgV84m4omsl4Qc4vyjXr+Famn3Z7Pz636y9PQrT/oX7eN1JQCk0WSaNAIi7JgISVo",
-	"OCrrAVUvXXYMnSwKin2Fi9gkz9B4v92+v1ZQpBcg9neOkAzWZ1O7A1j7/RvvjqwdRF3J0qXsaJ8GAPYh",
-	"UYEif+xuLgUEO/26ToWjTxnIHkVRnkyxEP5ls1GdmthhF5AmwdwEmQBcq0r7LbZTJ5f4aXVfjEw5sKIm",
-	"KoWTBFjsDOvutL4lO/3dLb54ii3AsEfhKOexgcjZp77B1yFr6RWsG8ElIRQ21k2wklrYgAjI9JbJosHQ",
-	"W3zyXube02LEf2tR381jvaRfrNg3EIW/ptBf7JCRboGJFbfSu2MrcW6amBbkRPDKLVwB8DrlC4QbjDV7",
-	"FJJRoT2PI+E+HX4HFlDEsS6n5RX9xJqNUyGwqGyparS2SRAIkJMKdgVWBpe2R9V1V4Shs9B9qC0+xTrT",
-	"YTMMg48Ze/+AJgz1qoIcFPNFSwU2KmWtV0soQIGDWLMsjUXEVA4Vq6b8E6Di9HuEM2PLcpQS8Em+EZ9m",
-	"Io2n5qwVU9JnttRqq7/dhfz3SgmopxD2nPBYrp6FyrO1E3nj1aUYxkkChiXBp51CCqOf7xKt5Xbqz8lM",
-	"Lw5KgzxUOt0Ys3VvH7sU86K/bxnn30LDvmLGufRRtO/GZ8wjnynQrawVCrf+MP9emZa+REGBJxCHskzl",
-	"kUftpcra4HELvwuoYAwAqFr7ums5kA5zvNRBrNv2d2Rj7FosGmrspOJGXbsS6D4TBczozbhoc2J5mTFt",
-	"kiReIkD/qqni/z6qmEsQf/gL2Zw9vuLUdf8EVvrNBPrXMoF+xlHcxPrp12gqiT81djzShJoFo41OIMEZ",
-	"f2bWONU/TcVU3Qht0bVrOENJvRrIlZyBvUPWRfmfGjDwUaGinFOHpz8Wcwv2z3hmy6YOZKhtIbk+M8sT",
-	"YuIQMkMbglJfRi5geqLSzIzfpcmhztUZyBDq34SUfaSpSj/C/VFdVAT57FNmMxhvXBXuCY9shTqd8YUt",
-	"BN5hB85uw+UCfw1qctq9tPVyrXbYnqHI5kLIDjsvpeAO5FBc5ZKqrpaHoxnX1+iSDtiV2RRYvhNM4Jmo",
-	"BL3VcwoVt/VEVeqAaG3isIQIIFCAqPK60eHNLEsJ4Y35ul9OHaVkULOa8Jgg6M2JtQHevkbndM7tJp3T",
-	"HPkNcld9klFksBYFDuEoIa2B38odUSXEjXpCWfPu+uSfk5x6B31yOVH1Xw3/55umdo8kUDr6pTTQL6q8",
-	"AcCg3voD/ntLnrqNXHM+Y4e3A4hzQl4aovfAltDRDtaXHUiWS+AT0AHWFwIFbyChG68qVFk6QCzE+4oH",
-	"XoWzZoffB8iEyWfg55vzOCvcfCqFdCLM4AMym+Wp+bdmWilJrCC1WLKoaZKUYLiNhmIj+H6BV4YON/Fp",
-	"FqdCPy98h9YDB5WgDohW8KyoA0k1h66wkqkYSAi0ZgSUKQKoDo7HiL4BwWYWPcZMM4QqavWeE/MKhcnf",
-	"n2UNrfhVnPP3sLQZYZUiIoidC5XxISHQcQPffVoDS+rtEoDEujKphHTQ7rUQkbQJkNTZmclK4BtB78B6",
-	"TmDJLGH+unwHvr3ap2sT2woMkzjDcwmcp9YAcapcQXgoNkZhf1BokB3oazT1/+s6mb6xsDt5tuCcORoJ",
-	"So0l2ff3OJu+HNZlk4XjPL9ndJdPrcYIYLFBil8BdaGv49lsw7xAagprNhoJEW34nmv8YBmF3wwwfykD",
-	"TAqn9wsm3viJtl8sztNd1K0RlyNxV6iRLzfGJlnPA7+VCowGrtS9LZYZHh6cHh6dAKyeUrJDdS0Jngzj",
-	"pMwrUBhuPlHiRqQOus9m56IZIlNMZ2rWL8F/oeUoHsc2I4BX5TpnlMLyLH5NQAvOC3kXTnB02Cd1k3BO",
-	"eTsDiG5zGHJAl7SuAJuwGlyTWt87bHstKb5runWaS0mZW+vI4zk1fSjiSLkasDPzIvdaQFnGf8H43X8f",
-	"38shnM+70NuGrGeP0pG29RekdZW7SQO1t/O+Gp1yReR9cx5QDVLfJBWT9zU4+xYsg86nEOGz3QHIn2sh",
-	"W/29vadPu90nT/d7+7tPnz7dv73TbfaKQ2ykd9VoOueEilpQzwnXLLx4f3h4dPQSkBW+gfJ8U4buQGzo",
-	"wtmo26hCdT5DEdoyispfnuKYQX4utRnHsor+eaqc7DLikk1EUqrPArWecfauKhxkRI5ynakpFrZMRZYu",
-	"YM/QUbGCDFHjSvhcGcIWQVybB8JmKYCSomGQjeNUuFGAZa9k23oQivgKkzofkBxaABqMYQS7D3jdgEy+",
-	"OjgG8TIem/X2pONEjDOCHxpITw6Nx4WnrigNYURxI1h+o7TfKO3mlPYcUXhBj/N0M7LmPAzFJRv6X16l",
-	"PSefBH3daojoVmEHVrk0lJMyfTKHrg1X3a5egYumcllbKYWW5HNJvLey/pZSshVOowRy/BDkkfr/DPKI",
-	"PP2bUPiNVN2NVJEv5uFlQiem/KXpkwNptEiHRY4HRPtkLBLjWMbVgpsshPm9G4d+MD1CJSISfDSQ9ESl",
-	"8ZWRG6naILm9qHiCM6v5rf5DL0GOXRafGMgmbMeAJfG1oCxPH3bS1rUaLhi38g0EH1HsWKnoFqKh2TQM",
-	"MsEBiYYaVyBw4TyognucCJtMg6FIuj9AiXQeW6JpTYSYSlNPv7N0gdT73xXUkRZ3IysjNX0QKyMdrM9K",
-	"JPkG2PhvY7c0Z2/xAGZLS+L01iwVN7GYA7uopdM/8iSOeAZhrw4WzZCgBCDTnNehBNLlSFimoKgRlwuo",
-	"q9Nhr6Duy0B6VYwRx/Z1GFAwKeiXhkIrL0AWaDWhCNGYA2bLqISvQxaJGXgwlETXSBlpoYbqUS8XNKcv",
-	"XqwZHC6jRI2uNcX5+cIsxAA6zPOd9vbTy952gYeOIG79ncCr7FwUR75H6ZQDrzw2BdtUK2GXqrbg9/eC",
-	"uqIqe7vdbtCistpe1d0SpntzKWDaYP9za+r3bkx57eae0Sn/yrE43+DtvsXTPAjdp/PrkWCP/Dtivj5U",
-	"wLCAJL4R/1wVQXMS3wgptG4Io1k9ldeCJ9lkca9za6YsRnkaZ4tW/5eP5ZhYMbo2JBRYAjIBBdJxrBk3",
-	"U/IWZAJjaH2E6QKQ+T+bISrKLnhozWJMUY94xocYMKfnItWuYK2FCJ1y5DGxw+zqsHeS6UmeRWouBzLO",
-	"qDKUZnvdHbzTgZPbqX6tNiem5OEvovKMklLHvK5Edi54FP8p+/SZp3rjLXYbA7V+zSrVbnK5zz9aQyjd",
-	"b7q/Dfy/giJSGh6ar8NlbVKPLagippPYXYo1i9QonwoJyftYUmurBuP5oNxBOOXXoGiHTikE8MRYsykf",
-	"TWIpOqUKXf2trUSNeDJROuvvdLtdABWh6Ve/hdm9gas3KCPKEMVI60LxAiSr5bFaAuNoifdKQV/qcKw5",
-	"KtWT2Mh6Cwvz/BznGDCMBAlAe13AuGyRGYKDLsr3Gym2Hr1qlqpMjVRSV52fp44WCIg0XKg8ddk5EH2D",
-	"XypsnhjYzqKcQqW9+MSAYq19nKfhwovFDijgGy/1RM2LYGoESWJHiORpGgzkiKdpLJwV9j+KSGtAuAFz",
-	"tecsh+qSDFpQvcfuPnywUp8SSQItnLMG1a7dnANwHiZNAUyDpjFCZSOwjNDUsaOAjYoqR+wqVfkMhnAt",
-	"FmwoEiWvNMvUQJYy23BZnKkY06LMbmHUOy6xh1zqj9/LX1iewgdXRDOC/Cz8kJGlvaMDGKK1p1oNhSYk",
-	"Um6OXmKOI1FylY4mQmcASOofRKIstx9v//8AAAD//w==",
+	"7L0Lc9tGli/+Vbp4b9UmHpAi9bAturbuyrY8VizLWkmOdyb0Bk2iKSICuxk0IJrJX9/9X33O6UYDBEjq",
+	"YSeZ0W7VxCIajX6e9/md31sjNZ0pKWSmW/3fW+ILn84SAf8+y+UbHiciMn/ofDrl6aLVbx2wNJcsm/CM",
+	"jeEx4xkTfDRhPMvEdJa1gtY1T3JhXrM/9beDlkhTlbb6LS71XKQiYnvdLjuSmUglT9i5SK9Fyg6hUdAS",
+	"X8Qoz0T00nxSjyYiyhORtntbu9u9Xito4acPsHvd6v/kfav30N+KZawn5mutfmu7u73X7nXbve5F91l/",
+	"p9vvdjvdnd7ubvefraCVCq6VbPVlniTmL50nmVmHKE95Fiv5Pk6SWIuRkpFu9Xe6QUvl2Sw3HSs10y37",
+	"95G+SHM54plZ/TFPtAhaOuNZrl+pSLT6e93uDfySZqvG1e3ud3f/2br5vHYSTzs7vefPej0ziThq9Vvd",
+	"3v7+KOo+bUfdUbf9rNvttvejZ6K9M+4Nt/nuaC96KlpB6xc1PHLNt8fd9t6wJ9rPRju8qfmPItWxWaNe",
+	"0FKjUZ6mQo7Mievddvl62/dbvlRk6eLD2H7O7nz0Bo5Ow4J2u7DRmy69/W6r33pzcHR8+Nr9claaa5bG",
+	"l5fCfPf81dvD1x+PD1s3N4G5g2ciS+MVlzCF55pxqbKJSJmSovYGdt2twC/6px5/WbpTlWODrfzTMWpH",
+	"3Wfd9rPeePehTwd+bLMDYv+i7dz07K7e8Kf9nZ1Ob+fp3tKG03Gx+3p6ePL66OTvazf27PDi7B9uV3Mp",
+	"Y3nZuKu0O7p2K3srtnIjYrlmY5+JbvvZ7le69vfY2JX3tLu/6T2ttHze2y7d07OPJyeb7Gf1op5fxbNZ",
+	"9aK+j7UWEfOmi/truBKTym109JXubHGqdy66z/tdmHSv293G5fnj9nyn2PPW+6PzN0dnh62vtPGV+3r+",
+	"7uj09A6E+Bx7bLyysWZRbjZ1/o3o7/Onu+2d3e1e+1lv7y91Tff7ezv9vd3Odnd/Z+fpw1DX9wcnHw+O",
+	"3V7lo5EQ0Yrd0q7FbSnsLS+efzy3d3q7T7/lxbu3jLVdklF/H7RSNdeDVn93+2ZjaWv7FtLWg1Hx84+v",
+	"Xh0evr7dPb8JWhPBI5GCAnR4wYFBR0KP0niWwYq2LiaCXeP6MjVm2USwX9SQxZL9mqtM6ICNVcrCo3H7",
+	"Pc9Gk7ADZO3XPE7N8mRpLnDyU+4pXK1+a9DqDVqtoJUtZuZPnaVGPoAxzXjKpyKjYb3KU23WrG5goRRf",
+	"MmwQ2tHNUnEdq1yzGb8UHXaUaTZSMhMSSJaa8V9zYQYZm05+zUW6aAUtyadmFCP8lj/iKf9yLORlNoGN",
+	"DVrTWNq/e8ujD1pHY1iHhvGaNXYjtcsKF9T8YNZNaBjnWKUBUynjLIl1Rm9M4afwSQhrzuWiw47gwUCa",
+	"PZnwQiymvgPoF9VC0+1ub5txGRlWPInlJRtNuLwUujOQdkXwQBRLYje2tXobvWXqdZfXaWZITWr6/9/v",
+	"BoMn/993n7a+/3+D1k//O2h9fjJoffcTGwyyz08C+m/l8fdPvv+/rbrFPo6ncVa/1FP+JZ7mUybz6dCo",
+	"CWMWZ2KqmTnGUuDhaDgFCfTqzzcSYw50o9cNWmOVTrm5mrHMdrZx7uZTMHOYOP3lRhzLTJjLB6c7FXqm",
+	"pEajw0seneGmm7/onAJpns2SeAQUamuWqmEipn/7Be5z2WoxjkVSpfqSxfKaJ3HE8KlH8UdAoVr0vE0H",
+	"rhW0IpHxOKG1886hkdmgrVks4BFofaCOMqXaesqTxO+Clnya64wNBeMZSwTXGUPjAowXliS95smRPCfa",
+	"S3sxVNECNHgaBLCCvWhXPOVd0X7O97bbu+Mub++PdvbbT/nTcXfYi7ZHO8KjhrtmH7I4gxP6kkfszM2T",
+	"doQPVZ71hwmXV7grxV7/31QYper/bBWmoi18qrdOcSfwleUzV7tuLMRlC5k5XhouZGl/dKd1E7ReKTlO",
+	"4tFdz4GQS9wfRpRLIAv4ePkgpLlsT7hu2+flY+C/bOn6nbdkv9gSN9eG/QCm/lokIqubkyF1c65ZRA2W",
+	"Z/WLGraLp9U5/YeudvFt52Yug1ieFvyM6/1lBtxzeWLQpl08L01tqQPgFhOVROY4mpkb9rBgU5WKbztj",
+	"OPgzPhKHX2KNltfS3FNhrozORxPGmWtcM3/3rC2wp/ISYD9eF2weZxOWTcyF5NM/atZH+rXlH9VNL0YK",
+	"HF5pweYTBT8zWTFtLa1BrNuWMVWOQtEtNWAjLg1JGoo/5sy7AZ2o7HA6yxarlsIc4V/UUK+cvFRZW0BP",
+	"jXO3/XQY0hIQodg4TnX2B83+PNezBkpdDBuugm23agn8Vg1L4PfVd1KfFHM25Qs2FJexERZY/I0XRM2E",
+	"bGZWYCdawbBg61cxLNfBt52VFqNU1JA3Rg+8S2gWoHZ+1LSNTdtD0XZNS1O1XZIqkfH0UmSMp+YJT0Rk",
+	"KZ9gV2LBBi0+aAVsPolHRA5jqTMuDYFQAhZsICf8WhiOga3s7zBUuDkd9vf4WjCeJPR1El/KY0CtJYpQ",
+	"LTEfzxQ7P3x1dnjx87vDf5x/4y2pN4z4h6XWMlIRj/w2tSfONfi208vUVd1Fgp9B282ziNfLSDrjiWhj",
+	"BzWTIhEWZIrIY6PwQp/FWSEZwo7HmV4WQL71Yqj3XC5+MJxjNXkd56CwVJfEKDNTLhdtYj4NNNVQTrgr",
+	"vW4X+Av7bsq/mM9+H4ByjSSIpUpNQVHvfXOR66EUGvNx4Zl9AnM2AtpolfpyhiUXPEnUHM5Kh50LwUKz",
+	"uCGsS4gLGlp9x+g4F0odG7pxR7VHx7/ViNJGh2RwWBVLoPflzTZt2mbHbYPSbtse4GHKsgmXrNfdfb73",
+	"7CkbLjKh77ubvZ1iN0k7ZYcyi7MFu1CKHdOgvuru1k6SvY9fvjAyAWepmKk0Ywr+DfvuN3xqWsJWvlHp",
+	"MI4ipER32MSJ0lnVcA0ScC4jkTquZVhbeh3jFTZHLRV8NKklbqZHEBPgNNZxT+yI6yswtZnreiUWAdPK",
+	"kLZY276ZksmCcc0SNeKJ6dYc++GCcZYoNRvy0dVA8ihKhdZoa1QzkfJMpUAm8DKgRQ61/+8Ojo8/fDp8",
+	"/fPbD+cX59/fmyh4x6jYhma5K40vY1ld6xm/hEvuXOrYanlZR6nSuu0euyVt6oJpITPkGzTJDlu//AOZ",
+	"inGuyXX4jVfo11zkompPwznho+VVgd9XnTYjBJnTYKYtmFZTgX1pOF3IM1Ao06D0WWvvN566HqlZdeoM",
+	"fjQDm8Zax/KyTpIwTdrO5l+afGwvRKwkk0JEaP/CXg3v7M/TOBPfeqZ4/j7FUQ3zGPEkQWP5UOVmZxQY",
+	"jFeZJai/9jyO6hfiA1AR27XR8ImE1X8CTkukkIt+y6V5KM5CEzXTMLO0U3ESABHDOfmR6WwBM3kreJJN",
+	"FitYiWUhm40U+2saqFODYs0m+GUYhY2dw9A5jJy7o4Gex0meijqlEIkgelZrjfQ4hragwL1aFoavI111",
+	"9ufIiGjmrim4bom6vOcx2vMt6k2BhV9XFK2Zb6IuQdg2c8TF0SQzlLxpEWzpiWeCemOu3R03tCAEpS09",
+	"UWjAdI9BLTKn3zA4IO9XYrHWpDWGkdWZNaX6enbN3WJzT1TG3tAgvuaGuknVrJo1W5h/WlXWUUov8A/3",
+	"9X7b+Ysa1m+keVDvWli7T+BecDsUR990f4KWOWe1U6o/gFdisX5KZjv+wClteun+Be5X0EpzWT9N86DZ",
+	"JLpyamku/8j9u7YROnXTsg+Xp0ZP1k/P76dkrwDTlJW2rsQsezgX2B9ONAuDDBFLd36BMJ6m4FmPzetF",
+	"ZsMdSCQGiVRMqOdqKsCAYBgwtbDLvmInbV8VacaGr9gt3DE6tlTze5tZtotN8teDvbFS11cVWhqictCC",
+	"UsRM4cZ54nEmkkSj4cOsQE2QVt2gqNkWtIERnaPQ9FHyax4nfJjc1c4W8YwPl9zWJ4q5B8tbbh+1c+/z",
+	"lX23bTzXCFleOuwiXTB+yWN5b9nVU4FoRdjH0pgaqFasdS7SpTnHkUBL3SxV1zFGSy0J7/Dqqqkv9bK8",
+	"BmQQIau77z+6Fmk8jsurxA5Ojwwl0OzS6JNsrtIr0Kr+oNVT1yJNFF92vijFpoYK06g04xlTspZ5e31U",
+	"l8/T3EA3kJeM62rH2lD/EZd//Gl6KJLibgzJyRsdI2rr2U91pmYzczrMwgwkrAxLeCbSzkAa7nGB3hSy",
+	"Tes70g0yjVaSBMwewUGFyEdOqQEQErXKLWO3tXQU7GGC/qzCUNczG/GpYONUTVEGclZbdzJo/vdkOdue",
+	"n8aMDmZ7Vgx9U6EdFNx4GtvgzwbpffXqeNbHKb8SrNctLgfY+DHy+Q+Z80PdCLAcZ+VgGjzvtMXAgqc8",
+	"EuAQKlGI2t332O0Zz0RDkOknMl4lYmy3SNOO6YCCmTQLB2ZnB60X6X92X2T/2QvYoNBI4OfdbfN7iCG4",
+	"xYIsB7u6sbRPVRKPFvVxrzgA78yAeRnCX7WvZg8XaDZJ+TgbyBD+245FNm5PsmzGZ3E75ZmA3tq0IGHN",
+	"tH79z173xXx5XuZ3eGAmdngtzCpjFLJR4Z0l1GgknI75BKj1BusgsnTRPhhnoiYqHH5mEzXHfabAfjCE",
+	"+QzAi+9eGa57E7Q+Sp5nE5XGv91ZgKZwz9so5aNUAGHniW7b12sutm8hcZSuTypPLq+kmsvAuuNN61Rc",
+	"q6sH8Mz3igtfWqBG+mb9B9U18Ca6ZhnqDOvnQkaMSyv6YMQ8xSgc0Khgf/rspeCpSNkg73Z3Rubwmn+I",
+	"b70QD2ZhLxYG2BwtL0bf+GxvhRe+ROk+ffrUNitmOh3xTCxfrbdqbu6RNkvufb6z8rriDdL5bKbSTETv",
+	"RRTzi8XsrnpItpg1eOempmcGz5ePUV6MoA0N29Rw2envotYrHof6+PcGr19TJ14APMU/tC9wIH7uxX2j",
+	"33t7/pl0M2ew+Iw++E0iC8wpDKuLEHZaxYdgVw9GWV2Gz6eJYlEcsTjrs/BKLPp4d+MIr67NgrGXP2Bh",
+	"rkVKrXQ+/EWMslJTopXEG63kPJBWdA7MPZlOuYzsC/SnfcU69wMWcqnkYqpy7ZoiS1NjkKpQ0DZS6ECi",
+	"39P6uOEO6oXOxDQk34AnmWdaJGPkgUWSjZm7zYbbG/ZEOd9mZ2W6zU//Oxh86Xbbg8GX3pvB4MuzN5+f",
+	"1CTTBC3K7XsteJTEUti0DD/7Bb7UnGpjU+rMGigpLECGuTnNOTPPn+6uy5oJWgd5FGeHMktrhJ4D6bmY",
+	"Qey31iitpgICXjv+av7e4njc6paVZ0u5m73t/m6309vudfd3XSrjhlfSDczQoFnEM/EDWMf82/1s9Fxs",
+	"R3vd9m5v/Ky9O+6N2vtRV7S3eW+4M9qN9sTTMaYKqzwdidukRtp3kOC2fvjwsuWnQGL4Zqv/U2uUKtn6",
+	"7JlptyEPLzXjz2JS5ewlXUUX8Cbf4EIu32cjqBhBbwYxraWDYRanncVTUXc2UXaqcd+6mynM4Sh1mOdx",
+	"VNeXtyer5/LBNjzhU9G6Ke3a6sFQwwDsDxA8y8L/aZM+1D6KQoaUHmgBNUjU5Qsm8yRhMXSSCjbneiCl",
+	"kgLpgXmIJjzMqlyamX9EVk/trGh5Uz0mm70JbW/807TyWJj7e4ZNb278BNGfWrBLPDP/A4fH36HK2EpT",
+	"9PfDjeOzWxYF5N8Rj1N+WSPSFIFLoC6ahuYMlQ8+5A2W/rF2qkiqbgoum6Yc/k7unbDo6FhtKuIy6Swy",
+	"ZBtSUkfl9FnTHj72gvEhxG8pOqBcZ8ujaB0c/PPg8vn77rvnBy+no+P5py97zz/Meu3TL/rXize9vDZv",
+	"s7T/sKp2aRo38KzI3F5Ww8G0U+LRsZId9gkiBylKHe+UkY0jMRNGKaSJeS+ceNFXAwmWe4p1xytYPhhR",
+	"kaG2ROhAJs2Ws9UYBwU1hqxks4Tw4WKRhkolgoMFDrU2fdBESa1+T+0CQzjiDCJxN6eslgfUHQ0M0qFl",
+	"dato0TyIy0ISrb0YxbEAjlLzveqFiPV5ORireSXNXDEzGnIQnLVB1y8fwQj83uCWsaQ6l5txDR9WoHax",
+	"3LX1wU+IuM9jGak5yoZDProax0lSKxYt31+MFKz/JkURuvzxUqChPQ82CAujDzl+eCNS9t+me8v8qhuX",
+	"5rJpeR3ohDn3hGWw0SKnuVy7upDGWJzCuu6bFxPiDhs+gc98w5mbwygVPKsc9VULdw6RlDWLVkZmWD7s",
+	"i5IyYOjPjOe6cKx26lbN861vBN3gpjXlkdho4W6qRDlofWlfqjb9COrxGZ+/F1obNnsTtF7SIW+g18Ut",
+	"wOyZYhM9Mb105fbs6dhZEkwf4moGLJajJI9ieUlpmLBKEx5h7DvjSSp4tEA2sMFJ+8pHucJD4WtlIlXH",
+	"SO2ufII5k38G/OE8OfXWlEBNqrJSQcUAZ8PIA2jAzdhU6YztPH3KIr7QINb2WLfb9Re8srvjVE1R13ra",
+	"7vba3d4FgDX1EQElU/6zbe/Z0vZjR3UrDZme5Ch0XhS73+giG6tUsN7+s65FxWAqiWyKA4rymZCgWs5E",
+	"GquocgBW8lYziVoTPV89LDqZ4zzLU7EpK6+cCFgVGELdQXjFs9Ekn+E5KGn6/lg/VFG8jPAEXhK7PrF2",
+	"xkYLGRRAVK+4JqY9jfU4TgWbgcuiw37kSS70QA5Fouas12UjlcvMKEq9LgZ12oxlDHQBqXD51j3d9W0I",
+	"O729nafdbsmO0G1UmLxb+kpJmuLi76nKZ438DPiCkTog38vlVmojd16aN5memJUgX0bf3Ylwyr94XwkL",
+	"6ZIWjAE5NHsaMGVWzXzFOrd1h33icWaoEnw441eCZXkqdUBKo7w0KuWcGmFuc8V6NIyTJJaXbS9Uo4zW",
+	"UrUeVdftLtakV6mSh19mqdD1vOmAGQnRyK7UBBd1HF87UfO7aSzzTARsovI0MJTFLN5UyWwS2P/Qj3Mh",
+	"rr4H27fpZSB1/CWA313qENECSj9ApycdRjzCQJW1i6Ji34U/HJyEAQvffzgJv3/BkEI8G0jT+jyXETfM",
+	"YCDbLOwFvT1q2X5zdmT++WSr1yVze6/b3u1u7YV4e2Kd6YClgLoDz3UmZroD/RyHdoBAIWhucItwtuFx",
+	"ezv0ZgBNiIjFWcDCveOweP9NGmMXA8lKvbz/cPJ/tkPQQaif94rm02bh2xBBFMCGXkC9iTS+FpH1n/vW",
+	"DghDyxTTM8MiMauDhW/ZE/x/050ZgdnFhL7xX/iHWan/inhM/zK7SP+EoSYLWsL/Wgiewl+GTU5UCkHV",
+	"Uw0b8OTJa+9kwAveqXjyxOhZw1gKMsb8GH+JBRy+DjtghqCiyX9qSCITMcYW4yXtD2TYZV3W22FPmNlZ",
+	"C3pnTi4fTVhvh75of8A1B1imQpVk2Vxhrj2RjvBJGDA+kNWvD1U26TP45JPlL2LfftIQttzatm2LRgOJ",
+	"nFkyFUUwS1or0BxHiRpd2ai9J08Cxtk4/mLEzHhKW+7yOQFow46C9IwyYwWNdiDNg0s+w5Etd4iAHSyb",
+	"UwBKBIfL9mXaddiZmAkOhMz8bRFB9EDCfSoO1FhBXp1I+EzTR6pEb6fL9qE5Xcoy0dve21tH9JYoGmJI",
+	"gH/5ldPcS+bxWrGpaguIC1PAnOyhsWbhqw/vT48PLw5fh/Xa7KGMDrImcSITOmMzpXU8TIQnc3XYD7Eh",
+	"3ZhPJBJOOo05mkOxMDc/zhoFjLUr8sbHBKw1zJMHoAyfLSPQPnATRQTZlEVMPwUrkYqSKHCkjYwWhJRN",
+	"cC0GkuIZXBCYofwqvRKp83V/Fx4fHpwf/nz4P6dHZ4evw+/rLDi8aexlQR2Mg9g0QArYY0puqHMKmzxU",
+	"r+zZJaK8ljpe6qMx1vnI7PPyOJHchWe5hCO1djd9NMdGe5MdrUPX2EwSTp3Gu9K2nEtSjTc2LMMraFYu",
+	"wSaunQC1fYE2GThmbuXAn8DTJIbsIYgfxIR/q6FtrANUhPICMb4Yamnh7WlxK+bWoXQK6kT6N0ZoegUU",
+	"vU7aApkKJ+tsANylSHkx3Mv2bwcxV28hLBkIy7bhJiOgVdlW7SzIZi9Btil0qbUvYFTQkjJEMHirlSJY",
+	"wcP621rF1MOVtEnNS0uG0QFNEWPzVMlLxM2cpeoy5VNtZBHzErsSYqaBtk0FlxCgeSLm8EwTZg/jUQSH",
+	"EEQpO8+wX+yCn1MJjSgSqA1PsWU5lYAmlTKHvYkvwlDBzmPEMvwLDz59D6VEP8bdNDY9mWbYiQMJNH04",
+	"yAW/g4DwQww3tsF7vh9Eky8EIU1IpIWMMBKdpcrauYx/zUVpHWyMbCam5t3L+NqQASOCFK9R+EZpPhS6",
+	"4Ilw1Mr8RJ8cEQZHLC9L7zrJaRxnblHwcuA3jW7cjmCkRUaOlbbJYaDyJGLQEiC7chpvLNvZRLTRMmBW",
+	"k36YcW03xEplsS7bETAVRjrTDXYI1o620ebbztJBHVUtH85ixTMfQghRVa/tgXHhqJ7lhzok8xEkbNo4",
+	"TN8+BO+jt6V9JRZtOsH0tm8UpXy0TDEhR+nCkHOCQzILWuqocj0IuMjG54B/C4MC3XmAWx72GZcLRMsS",
+	"iV4SL33cyyXyZsOAfH/IKkzMeqdMPcWdcXNDPIob4CGKVKZfMABEc0ElEIUDPqz5RCUVv10dAOey3x0D",
+	"sGQ+NWQUoDnBHDBpBQ40lYKWPq/18xXRTwESSLdSddSY8rZrFwEztRFvwsmAy1TYBkQVM/jwbv046a2G",
+	"MaXZUPAGgdEPcJ3YphWz58gMFVKxfvpccvEtAz339jrd7k5vu87oWXRTH4mgPf9WkRMdW4ymOZi4sZME",
+	"I2eMtE38TER9yA9AvDwuo4Ec8SRh4RjiBhEr2PpB1jp1qj6QTdyaOEpw0uYyEbrgLm5dmfiSQYMVGszq",
+	"jS4GEhTrWbvtWTa7AHCzW5rMz8nNLNjbi4tTJ22Z++lXELLJ+4gLjDSCp2l8jXmosRzIkNdGZ4VGZ47i",
+	"VIyywhJrFasOe7lw1lTAsZnlwyQe2bB4wB8ZyJlKM82eo31rd3cHxN0hYThEL0pxb/DMA7VBC8yBXLDt",
+	"L1+KGcQEiKY1xqPKBcNbBRqJ+DITo+wcfggx2gXlImDPHYYh3Lvb+0ylA7nX3SniEqz0PudGJgDgcS8a",
+	"POyw3V4XXWbaucyYC0h00Tk4zIF0rDoSozhC9qvybKSmol/gAEXociaDrtlNspqhKz9DghSJVFsoFzGQ",
+	"M55m1oekaTdBLsMcVG2/NcszWMNDcx58cRzTCajjPgl7R5GYzlQm5GjRficWluVH3m0PCsN0pVBVh70W",
+	"UY6xmMJo3TEJAae5HGU5T9oOIsGIFu7XH9SwfRSVfjrLZfWncwtw336j0jAwAlrxkGwEIckIKR+JGU+F",
+	"zEL23aedV+zC/MIgJPZL9j2JnmI4UeqqHcN37F9gGMr4dEamQfu7ji8lB6mIfXeecRnxNGKf8KFmvU63",
+	"0/0+YLG1hVIkSGhei+XlOYoPYZ2NALheLZktHyoP38heOjT2nX44v4Cl+nhBgz49uHj11hl7Z3yRKB6B",
+	"VOvsqVyzH84/nOCAfMvV0+3e7m6tkaC4VSWrlOEz9chuuSa9As6p0TfstV3yxBjyr8bmlndqif9SWOfe",
+	"/r7njAHk/GXTyJR/OcKu9rrLjMILTq+nuSVw/ue9/e1aWcwi7y4FKr/F/l1MO+yW8O5hh0HiCmzzfKKA",
+	"+AE9sGK6Fkhnph1GnZkdhHikNF0sxegjrFXEzPFDUqEVPKCZ2rM0UlKKEXBljD0eSHuT3Hnw18FbvIJp",
+	"TUU2UVHpJLTMSTTiCElDfz80f709PHjdCuyz04/wv+aAtoLW68Pjw4vDGpnJgp2+fZg9qt2W2oX0UpBK",
+	"+R1g41q7LkEL4KY+yGSBdjAzkRIJWL7p71yiomlZOiCGiC4Rmz4L5xMtRj/jZd/eNQfs6S7CBhoGOORa",
+	"PN3tDOSFYqmYJYb0cYwNNxwQvAAUUz6fxInol7+ZgQXfcBQB4WmW8JnTYxpW5LNC4sdRvR+/++/99Pnf",
+	"3/3j1/Ri/svH09fPj45P/3mkto/5MT+fV8jN2pIX/i3erlziuuW2GRz2EE6ybFZ7wPI0qbXDhOaNEAph",
+	"mH/pkH08O4bLq/KsmphSzB7a9re26JfOSE23YL+2EOawOu/d5+trffjSJCWUmFHXyZBHS+pWfRAS5auB",
+	"kRnMD05BtmBORhAKnDiSCckWgqfl2T7t3tZd3tvEXY7ehLrMgKW8gNcigUgQwze8MAIvDAlAFD0v0VBk",
+	"cyEkOVqNslL1KgJXGkh0ZKz1STaE6jQmHtRyqB8QHahqTTXjx9xyTKVOl4KXeEM2BaRQjGrDL7BQz2gp",
+	"JIF+xxi0sqr4/KL7vL+9b1TF/Z3d7e7zfxpdJoVR1njAonoXFukuQtaW3VqfZrBsSqBOfimfl27QSrjO",
+	"znK5QWWjKf9SVJvagb9f8tGVGo9df09h/0rxFfbLU/7lDCKw6M9YVl8GByDEpths2tabo7PDnz+cvDos",
+	"SsHMhbiK+KLtaIQHRNQqwPfNnaxOq76QJgAa8Jn75vm7o1OwqeQaN+YN4sW5oZN0aM4UDaLf0jwRmqLM",
+	"ii1Lc/lK5RLLeaW5fBubkwk5csfH1udQU3Ls4NXF0Y+HTXWjnN5bFjCNVFkIaJ68YQUJuktA3omYOxqM",
+	"E9GdGlqcg/MHv+pY8k9VJm0obDwV/1TSfOMwN0x/66VIEzAyYabNJleFWkIhSZfQ1fJCKns3DS7DmjSp",
+	"lVkB9W/dNNGC1b3Vhm/d1NGONf1U29+U6EyjecbGtHtxsZv5AZE0rRlUOXLoppFsre6m3l1/48jc6rfR",
+	"3e4yj9YaueI69r7qA8vywM0SvVzdQ5kZ35Roa7NhDWMFwH0Lca3OD1pOPSIk2rvHBpTI9+qJvPea3tQS",
+	"+rXvV164WWYLa7vwW994DGTti9DsppbHrHl36YWbJZ60rge/8Y3lWmvOjRramP4Sqt5q726BreGyDUCI",
+	"E4mSl0aHLkvbBWtcOhker1xJYGx9UfElK06nw3K7+8mscOA1OYClxjf1jHpNqvTyGzcltr76ZWxW8Pq1",
+	"8RBItwph4FYx6EUoCSgbcWpIRacu+LY25N2JHGtHaVveeHLJmqQKanYTeI6dNQedpJWNMy8sXhuERsIb",
+	"AdFE53/EXO8kFjJjmscR02qj8JpCkFo1ZnIzLItADcoiOD1dbLYWGPcz49kEdK26Ai0NCVsle06nZFvZ",
+	"xKtTiGNrJmjb3ZTktFpKUMSnQDxrBWSwwz5ZSlTOnkcPvLPt42tsKYp8paDiCYYbJjyvzMIph5It5+T0",
+	"Wc+PBiS5KqDQUgF4lYV9ciALW5BLd9esLk4eVd5VEDc1ybg+mipwlIJcuXNcPaBBrUPZBgDZTbdUrLj0",
+	"Vh4rOG5VDGqS/6q8skGUrhL8smhSx7brRJCgSe6v5QglWlgjli+JJ46kVQiVR8d9+c5nor7EXpxC/3L5",
+	"p7nONPWDGr6CLm6dECTFHG/i4Rc+ypKFDZgJl85CGLDQHAZygMApCBnVhYiXzSc18vTTrieV9bpORXce",
+	"4VaJq0IG0ULlrZt/QxXuL6dl/QnUp0eN5S+gsfzbCO/fSJK+tVR6azGvImDAfn9ek0+shrpDoczek3Y8",
+	"Rfvn7xiC1m/NyCu6ZUtlbEHlthtkaid0tJa4FuCAqpTNhJol4FdJBY867CiDEjWUGsownrQDYQmpSoyc",
+	"lfJRJtKSN7es98r4cpIlnr14ddLJXTLrflDDdWAmRdF4WMp7Ipr8oIaPUCb1UCZmBy/FJjJ/aRikUiaU",
+	"WQUOruGC4fDLK7OR5p2pjCfrRmGOQoDptiJi+cyc+16Xdbvdu37xSL/is9kaABSKtAENBmHP4d3QHU33",
+	"ZRIyq7lPK+Fi7NyrI2qQc/3wGH+8bRaiF4Qiqn5RQ7SMQJSUZpqCmyhe6uDj+eFrrynFJPuOzlxmceJi",
+	"yHQ+FRT+XSR6UUQydW07GecppkK5zgKXAEVyc8BCEK/QCU58PxxI5hWuo4BlcrI7Fw8OvRW03DBqfe8/",
+	"qOFH0BlurRKQtm0TTTrsjYcbYyMUMQ5fZ3xBkXAL84isfKNEcENiKYSfwkDkQA4FNOiwD7fTMijGQpeX",
+	"u+oo9pQPz/dXkHKUl/wV6D3qFY96xaNe8ahXPOoVKyz0zYwW2WJhzj3wmSPwVYpEJ/6J/h9d5piUF2CY",
+	"n5f3XGbTM5c9XFD7BsZYG+m4GWgTBdSiMTaoVTCgDGSmLlE4wuhgfM+GLz6wrvBN1LtvoMr92GRcP/CN",
+	"6ZxCp2UEAPBxxqJ4PDb6mosQw8z3MZV/8vNycN8A29lCNJP1mpCKlsOpwMS4FGZ18zmwReUeg8Aeg8D+",
+	"tYLA6Fon6rIuTOsOYVkliOXu7t7eRmFZ2zcP3l0lv86Sg3pcMVBpYunwheKictkKkgNFN8zZWY62QZxf",
+	"106lpWCHSuG6coD3KjrtgwLcNDqpnUnHkq0k+TAGSrjWLPS5qeoZZTg5B64YZwBRZOO0CXzIHJwOaGpw",
+	"ao0C56hDiKmHobtXIYWbGIYqlV3xvlMgCblPjaFyHJYxWudj9gc5d2ViIB8G/1VsbedP5T3u3NPTu85T",
+	"GLg7gOeiwaJCnHlziyR99yGsklYqeDROPgzO8jtRB6+PNYTKwe5197gqUNWLKr1tBHL0uCG1BPJM9RZa",
+	"y2Qlnw4lj6FITDlrerfb7vbaOz1D+auMFgSY4e6Xq1+3p78945NoZw5RDRXUYZJ9zMp/1MITgOoZvYXk",
+	"/akVT/klYm3aglKnVtRxDBkL7ngslzBof2ohYhG8XuXDywxpg7BcqNF7t7BcwVfgC9Fj+w0qxhHaZFdK",
+	"u+B+DY7iIdXhwBZQfyMYyHKZDcx5w0IbRk4G/ucV2ECGtzptbDWxeCcWr73WtwfXLkUg2tCiu8cgxtEG",
+	"I0Zw/gcByGYXZk6lNDIC98YY32W8sSvRkPQKH4E4q8BtHlUzCDequBRaPdjPec+gzuVAwlEzYpRfDGxp",
+	"+fyLuvY2AD3NtSFamaKEesSZRHxJb2+lchVtIVEzzsApaMQzpHtQUsQlaRX537lFCLnbcdggDrcSe0tb",
+	"bYuiVwNkKSCuPY8R4XntCO6MMk74IkDJaBR0/u4GM75ORK2hs3V1qsplQLNqGUSv9KE3aAs3azGH1Lxe",
+	"ylqfKOcR/bXnk9o+aIxzgXO+FqZcbx5Q+04sbEDturDBMtUq02o3PHfs6rbVC4nzA9wKVhWUADyKFS+R",
+	"hwYxZ8N4N0+cWSGO1IkDNUz+Zrl8xLfjX0EFVJodgMzZR4ypWxTiWeZGm4JfruBOwA+KopATZfVeS99A",
+	"Mi/KS0okP4hDVeIRHgd7EJJGY8NsbLixDvrZ7DALaXuNjGKX1MyOPlAtu3kL1b1EFYsUawvXbP9cyrjG",
+	"qBV6TDnXD040vfOzIc10abc9lM7XVfy6HQWrkKNaatNACl6Xb+Gy9OvAZGwt1TmAmaq03sZ/m2ihEhl5",
+	"eOs/ypD1MGKIBGQzfOBsk6zDOAPwGq8QBlWlK6OKL2tVPqr40/IEnpZnwNu/bbefff699/SmaeSbWxSu",
+	"xOLe1gSj+v7bmRF2n6cH3fT8t+uD4v8exoywaZyNOVzk5IPbAX47i9jbB6go5HIhFUPRrtXZ4Y8f3kEr",
+	"I5M7uZ3kANt7g7ePPtEKWtRNrePvWHDdIJKn8eWEdFrCHc4cDi9EDgVFBBBNomIfWQ/9tr3bK4wY4IV5",
+	"Fon2/rD7tP1MbPfaz0fdqL23x3fHu7w37g63W7bsyE8esnEvWO2G8noX3faz3VG3/azb7db6eKik0qYu",
+	"oV9sDOayB2WlQ8M6eKM3UKaxwUXUtZVCroRs9ff2nj3rdp8+2+/t7z579mz/ZlneuiPw3L0g5zYpXQjf",
+	"RGZiOKj7nL5nzaQita+Y2UQlkQ4K+EnS/zeikXAdorO8xuBapw6UpHMzyDpaAX1SYcTbiOOlRJA5j7PC",
+	"v7i07zDzOtCS3l5QIwWhh8GtmKGj2pk7fWBHVqoN4ugAoOfHQrORklksczGQItFijqGQZDLgGZX8sDgu",
+	"e86qgGXo14CX7DwtiVDbDehaZ+5w2CkHG7EyPDoKl2CtPLdOlivtT6mcbPP6K8D4I8E7ypcLtS0vyVow",
+	"F9yhMiQW/RasSX/GZkFD2LjGBQOM8BjQ/cICrfurhHbcNN0luJ81YpOryeYOaqw9ntW5OzS+kRjvio3/",
+	"0BGT64ntrRESN6HBK0oNliGJNuzs5HbBa7cPGytz2LU4H1GONvm585jmFcDYFxYQPUsXgavEmcaXseQJ",
+	"3N1b1c0Clr4mBAka1XIefN9uS7GilXkHHh7/iuxOXLRa5qUu7wQL+ymNM9IpsfrJc/YufllkCiAcJMF9",
+	"JerSPiGrLuhpPJnzBcGsikjXAVdWkdYSdbke/Rie1k32fTmMtSDim3EUWmDile4W4vyNwoT190TUYdW6",
+	"ITGWAaGSNg1lPyCvQa9jmxswq/d1Qbdutk9XV0AvAZlxV/GEZmNdYqCzGcmLHVg5LFwKTgofBL/s/VLw",
+	"b039GGu/gTrV1dCzsHDzWFkHaD6EbJ7RyaE6gFgKbYNNuD303Hv+5Qc11CsMV1ggreQumfIFMOXA1tol",
+	"AH932HyPhVzQce0MJNiHY3lZJN9DZgXCd8Jcd7v7bj+hcEOBfG8GElaSCuDg3cYo1t1wUc42qDPpQD0Q",
+	"vh9E0KIyGmGt+BWIGKIR55KulavH46rWReSxM6pSwHii0URbrfpqdibnSbIIgDXEAkoy2NqfS5VUlpAK",
+	"aV3ucl7qYtDdNd6rvcT4gVtfYvMuvGPOCJeRmgaUXgWVJgYSZSTnLESaR/29wDVDQ3ek8mEitIdE6yQr",
+	"6HAgw6UIyLDDPpnmXYL8z6GmHE8zKNSwbdWKh6EmsbQJEqtRLCcqBZyp0lJmc1XFgjRn5hc1LF9DqIVS",
+	"KQ44zQ0DkAr91ixRI55QkTCXWTRKlCZDjFk6iAvvsFeJGl05jIxIISaIOdaVK/p05Q29M2bm+2oaQ6F7",
+	"+KGmNZViMmWGC2dhGmtDebzV6/tlaqUqWOIISodYUxS5uzmztRRVinw0liysi0AuAbLjPqbAkn0gUnps",
+	"ddde156ygTTaK1AAs8w4bFupxk037LvxeZhk5i5Bu/N3R6deE+nVZIfCelpci5TX4oqC0ROnipXesWad",
+	"kiMBiOS2T2UDEPDbnWJ8B8fH3rfxING3Aeoeh3d6+Dos00dRGk4p282SzLIt0t98iv+1A6g1Rp40xwgc",
+	"eCxvNSrp5kFZ5S8Y1mvXmMqJskzwKam2yJmda6pKIp4WYB30cmtVwFQuz2zpmdd84WKgda5ngFvnpGr3",
+	"SxFc1QD9uDTBO8VXFat8pyirW/h73WZXvL7TQgpak4sFzW7q92NtMlb1jQ3zqdyorWJa63dcmXa09MJN",
+	"3YHYoCac3/6mdHjWeBRdw5vKAasei/PY0ML58uGA6hf04oNGdWwSy1w+oz5u1h2rpBAAVNmlas9h7fmq",
+	"j+ZY2kV/U8pLXY74KGZdp5a6M3cPCKPCPc+OjS5Ul60M9g+gMfS7rGYQbU4xK7TwPoEhj4TiT0Ao7gBx",
+	"4kW/3C07rugAvl97DuoLEC4Rq6ZQhpLfeI0EUDJu3yVWoXwkVsKR8mL4fZaouUjbI/DUCPNZHbAovowz",
+	"KsYzWcwmQupCCUFJrq5AenkmT3dWWel5+7due//zd/SP9uffu8HT3o39/fv/t3qSmwc3eAflniEOhQD5",
+	"bxHo8I9pood/T/J/zh8gpMGt3QOgYnjc5tbYGKmYqmso+wFjXUKucGR/u9vdALDiL81o/vI841vyhw9O",
+	"OV2+bR9kUTWUZ2QZ5B4G8zLlAfvLRdxEqcG35sqD4jUFU9BvXkVV64sBxNqzN6/Yzs7OPnM2fjUea1E9",
+	"4Uane9ru7rS39y+6O6jT/a1rlLs6cmvuSvRyARagpsrIfoRqYVWy8ac2f9NFUXgmKVjhApsH7jYU1h9I",
+	"vO5Ngam3cL4V638Hyb3i7Cr2rHZl6shecWo8LGkbSdDdzPFTMosYySLLU3nvkIJiZMexbnJSg4W2bCTi",
+	"3rFzJb7BIFsFIEWW+lPprBfH7/lFdxtDkf7W7eHxqztt1lCxFNDkeulVAppugoYv1hz4ui+i6tj0wf0L",
+	"GO0mH9zpelPcvusUTS/d6hSXQ7NuJ8l4xGxtJBL0V3u2oaRlrGSzwBkq2+YoCqnarPvJOcJGSmYpH1E8",
+	"UB0UdQiJ/T+oYci+AzfAQI4pwR/USktCCoxuiyz+PQJZWe+V6QI+kwpbC7xICC+IJGrMP6hhJSZ3uZaX",
+	"L9IetP/J2799/lut5Pqhio9TWLHJeLnagM1rDchRLrDEmSvvmuY+LDaUlp4JaS3IZBkmI7410toyli8/",
+	"vnlzePbzh5PDsF9EDwEJd31DyegowCJqdUbo8iAHkmGtUfzCwfHxh08VE3EMTLPwSmeQajHjKU8SkRDm",
+	"28HJq8Pjnz9cvD08C/tUd7c8MtRW/BF5Qyl/4IEN0bR/xeq1gpabaCto+YOvtUyXzob5I40bq9/Tkdhk",
+	"z9m5MFfQ7zwso7atOBOoMcwp8qR6OGpaFYY8HJTh+hOusVJK8+77PUg1f6i997p84M06rYWqWuU9Jv8n",
+	"+I7BlZSqeZMTGQhdtFQ9FJOMNggLuK1z7bSIfKrWCVxA/VSsq08+WiStlyIDH8lwkSEMLPwD/SZzrq25",
+	"DxcAhQa5YDr+TQxkETegBe2UAncSS0znjIZGNfIFy9Ssw04+Hjdkg7gioAAAIjSEHERCzDBGVLLtbpcl",
+	"4lokeknVWw6bri5XCYdJK9k54/P3Qmte0Sb0VTxrqxkqs+2ZAh3C5Q6dpmqYiGltKUaRpioNMF9qhu3M",
+	"ehlhfn9379my3gBl3+spQ6zZPFXykkxRqbpM+VSDL1hFgl0JMcO6HFPBZSwvO+xEzKl+LfFCHkUi6rMs",
+	"FYboyYHM5ZVUc7RTEJKnw9tC8rHb7fZZGEso+t8mlTLEJ70+C71ykm0rVyDKZPE7vU1v7fRZCBlHpfaQ",
+	"D9aWKmtzLM5tfvSzdL3WUDp5onRWbT9KldZtjKqjr+32WfiLGkLLscoltEtzWf7hSizKPxAIh/8jfNVp",
+	"jeXmRsv0fsFP7/VZiEXfSuPEh/v9YhhAQu24Jlwv/0BRbPijmQ5iVNlREU5Me8Sl6W8o2oZBYGuIUG5j",
+	"rDkuasYT0YYQQPNnMSPxJdaZrp2omM6yRbl1rNtEwMq/O13f/FwO+YGZ97b7xfKS54WemJMxVNGibV4D",
+	"ekEPzErmUuczc6NF1J6KKOZwN7HBtllN9y1r94Bne3R+Uetvw4WkB+ZzEc/40CxQLvk1j4E8mIG734G9",
+	"Kk7zKf9lViYVPFrQmsVa5yItdVURPCv3qN4JmvE4KZeeufAweEjxhn46dR3AFBuYFn2/UvaGug7Qmw/i",
+	"6NynONbm0LkVqtKhGUedKZU+ty4gONZFmWnKu0sMJ0AhJPyfNpmr2kb3IIAFwy2oQaIuG8ARilxut8K7",
+	"3c1sslmc2eQkuzcvecTOmrfTxZi6F/hQ5Vl/mHB51dqwZi5+1k/4VpQ0DmelTnsrsmPXuAqA8LqUhrEL",
+	"GK1UB6aKlHdQmLrt/Z/bn4s/Oj+3G1wcZ3fJwvWSbiGxGHOk9XJZNpema/Ely0FVA0nBjey9Ikjucjzj",
+	"9n5FxNju3jqNd73Adia0ytOR2ChcPkDVIEVgGdLlaovSlTdzw/S0O+x0u0E9ttO6oOtQI99cxdLefENy",
+	"uPb98la8/+HDy1bQOvt40gpa7w7/0QpaJwfvD89PD17VF2GvTfb4UC4bXQBjKlRrXNB+oXsAPRyKEa1t",
+	"nNVXM4aFAQJs422KNBf7C6oLRaj4T5+D1jiWsZ7UYPXZdL7tnd7u02qy41dIR3Q4or2g5anJCJZYgjxM",
+	"hQbzxu+tKEeDz/s4SWJtPRbbO92gpfJslps5/T5opWquB63+7vZNyz440hdpLkc882OWgMa9AjkYnTSQ",
+	"M/FhXMBD3SL5kcJsN0DSdABT5x9fvTo8fA3Jr7VYj2l8aS5rv3X+6u3h64/HNWBUG+YGuZj/or4gDXjD",
+	"9CA6ak2Qu4Y64HErwzPFkY2zWRtS45/fuuT/ItzZehppUpi/bKR0uECzVI2EJm3RBWM6okUwESFT44F0",
+	"uYUddo6oQoZG+2q26dH8ZgPuiWV5FB1sBxoCG8FHOJCQfGatFZtMvXpRa5EuS7HP/kaOFcr7UMZdOpsJ",
+	"kpOa9pjB4Vk647QujSOKRcS+C48PD84Pf7aJ4N/fBvHSn1WdeObTomZEyFwyP34LDVYYwgXGqXsif63J",
+	"ULMSIUBQeqYxG3vu14YwMiM0ria1DaQ7qkbxhcObzRXmaOgyXma2zHpB1sw0RavvPmdD8xdPxUCGPo0K",
+	"jYgy9Whjxc7zrXLmflyFoLlccdFLjPZutbvvpX23J4I2P0BcUofeitHOLodwfQ3G9WJSiTetJrJL1l5U",
+	"LbC0s4xA5rXnqRcw8WUkZjavtmRCDgYS7XkAhJNZGlQXbW3NgKUcLoySNqevfD46A3lhzxlfCuyHwP1K",
+	"TRosStOQGrLSLZg6kPa1PnxoeOMz+rWvQEOfY68+vH76o7c1KIJlaVxBFQTNFzMo6878BphfD5zTuXlk",
+	"syeGNH63lPWyXHZcksH9HphnG2GYneXyLkWB59wat11BYKIIxR1CbxPPXiB3nseaCtZsVB7Yil1rh39B",
+	"LWtTX23Kq1OlU1tItFJX1H6vOM0rsmOL/S3xTyuguUu0JFSUKVmJTpdkrzoVv6FG+MWE0jeWQlYqQROG",
+	"5tkEQEKOAWGFklZsSkwffYHZRAykV3acskbug+p4lstywZsaiA4wO1BgQj4yImSHHdifyRZm9XQLEGJG",
+	"U8SdxIg+wOaQ9zMUXooev+Sx7LsiVDMOhVYR0SxECykkVrGhIIMb+0gWc7KgGeocX0qE/AWuh0lm0aJY",
+	"WqLaT9n7+GVdGrJVklYf7E8g/33AtvfLAcdXG44Ueb3Wbwd56C3rtMvHkviKJIKavVua/BoNxpJDvDb1",
+	"8BIXjnjuQpq42ZMrMSur6C3IHE/BEAxyitnCtJZY320/gEqA37Aun7K7QT7lGCvAUVyOQ1w4QBcdUzms",
+	"JSQwauvOJhR5KXgqQH8wTx8klRHmg9fXmwfe5PoIMavl2D2DCyCSGeSkSZUFJa7w5uDo2DAFS0dqI8Hu",
+	"fcgtBW447F6xnyJeAx3F1TnGmPCr3fGyhuYJ9mHd7ej+5knipcW1cbofzw7Pw1JeImniFqWgAsYF47Av",
+	"Npm3No+UNqO/b4x0LbjRI5r8nWKmCyl7pQEHgZ411U9aroxhDhCYTAGsZpbw2IUDvT86f3N0ZrHkPJMn",
+	"FHKA3NOCTzbnyMZ41uMp5Z9++PHw7Pjg1Bzz+ggV030sYdRzvoCqHjAADFVhM4hVwb7Khoy+hytlte5l",
+	"GwhcnUbDE6axgrsTP/H68OD18dGJ+Qoa9uxnfL02U+oKkJVsZEFYj3gSYp8/fHj581KVy0IG9qm5M5UU",
+	"b74+9AtcOoUDfbor3j07/O+Ph+cXZVA/DJihhXBAMpaI0BFoBS3atVbQKq15K2gtLVAraBUTpD9ozIAI",
+	"SKMwp3oTIe9MJBYocGVSQAWd5SsJOGeF4bo+94fCYLjUc5EikAOXBRyBh8+iCsORZdc1cm8lpaDWWl5H",
+	"wmxLexMc1EHVntTaqCJtIdbUFewpxCebw2TOFv377cXFqYOiRzcJafDQZxUDjOuB/Hjxpv28w6j0kW3h",
+	"ljYCCFVdGEXA3QZlSEEJCX9KRcRHmYg+hyA/2CENZAzoJBTwGViMDQDBEeMMxCRQ2TmV3aDgl0tk1ynF",
+	"OtHIzbORkhmP5UCOapBpZcSmPL1CK3MaYwBSnIoRIvgLPeIzgXOAry5UzqJYzxK+aIbnr/F+rC4QDPTa",
+	"EAUaNlCoWDsxtyaG3nOj1GYgUDU+VRhQS7tc5TNow5PiTnjv1bj7YmxB/X1wp7VurRrvdSVLpcFzHPGF",
+	"rqD1+G5iK9753mGNmHskbNsIZoy4Mr0M5Hfh2ceTn88OLw5PLo4+nPz8+uAf5+H3ASneNnbBvG1064oj",
+	"+dlqIMO9O3iRnRGnDmH29PDk9dHJ34n9kEAOOr2MPEMtSB7WH4X85+PJCb5YEETzLvLiWF46fw7aykgZ",
+	"R4hvX6nBwFTraCv352KdCsG5nmWjTugHkbp21lTneCPx1Hipe2ucKr9XCgYG/MIQ7UQh0+b4zCcV4Fxa",
+	"UvRNn+C/fEcizsLFn8I/6dNNgv1FYfCqYVR+yRlk+jgdcklWa2eXwoKNZHhw8vEAFBUXWJQp3GzkbhQU",
+	"fPDq3Zuj46WGFqCIcTYHcBQrn1yc/aPaFhRJX1KsBOxaJ2rQwkG1gpb9LAgbF2f/qF2ic5rbaSquYzG/",
+	"dcqhK1nODr/wUZYsmLpd2WwKUIprUEQwGWjPrzK5DVUmn7RWVABcdiOPs7oDcBzrct6OhU6KixD4pQhj",
+	"Nb+75Xhkk5s2SzrBXKg718P+IypY365M8O3L/T5A3Vg48qoufKYNMaG6nwoeQdlgHgHYW1A4y+1hpzwN",
+	"aG7EGRH2iZQENgfXNEdVBDrBF0xH7gWYfkDENXAXPCrIApga4EVb/qFPWp0bkbUOSs9IwqNpLMO+l9Md",
+	"AHi98+vyPIoxveNEUYEJijjXvpO9TGHc2qB9neZBoMvuD1uGJGjBKBpIjq250KA62HIQBNcOrkWfNJRK",
+	"mm1kcMEtv7l9SYvz4owuS38us2+mtI6HiW8cILg0iNLAmxKQhVwQnSzjUqKIvADLOpnEZlxn93EMnPv5",
+	"ws3pqL94kAtlAY60cJBnxBwhDesKTBBrWBafC9hSZxes1natOQIkMiyLlzYdp5rPDoevDd4a8yfFcXsF",
+	"O4UcpYtZ5uZybVgoZIiCABOWCsz62T9g9bPyKupg7qtaGP6g3IUntSyAzA4yXQ5knBXqm4sFoFdsgTd6",
+	"w1lExyzM0yT0khEmTtyNYrNe01jyDI12Uz6bmQ3v/96aZNms6Qa8zbIZbUcAa9+Evu7AZgsg61Wm+6Ko",
+	"NzHdBWHxwzYbLU2KDaq8Fp+9CVa39Cayrml5hJ9Xp6qY4+qxl+XbfnRwclAKCy2lmqNksyQwfLx45dX2",
+	"oUYlE2m1fLGPDbJbjRZde+cvrLmnxjoh5AgNnFeC6pgDM4FgMJA2AVSSTMyBzwkcgDXFkyFuJ7CegYRI",
+	"bCf3g6NvxNO0UNzdXKvFE1ZBcu53u896+/vbe7vPdrv7+711IRk/8iTHhLOG0Bzw/rgbaCXrS34tiBKL",
+	"BJyPpYSu0k7VFDlfc6BgUC9BaVo1KluOufJxRzfA/ykV/qzZRKSiz6pEq6gYxadiILHuIilsECwH0u1U",
+	"cFutwVl2LlXmNhu/XMm3uPW8S169etd6yeTlvHRHRSRYyQlZzC7N5QsWLpkzQpaJJNEDOa+1+Cxnx0GK",
+	"A6ZxFD8HRq+dMG6WPBlbn2uaqkueiYGc8TgFS7+aCvbxb2/evHndYJoqUZ7bqVSneeZxvlhmyqUXeGkF",
+	"1iYCbBqDQhF5YKHylDYYRUXEszyHeWHowQQDyZYhmPue/VGzSIziSLCJyxUw47HODDg/5MtYcobBaG9V",
+	"eKyKIU6c5/OGmR34wWWLllEyxChP42xh9NwpDm8I9UJrMw0PTo9A+vwunOVy9HOnE34PxhheUE2zRB9m",
+	"Qh69Zq+UlGJk6LzOXbkNc7gheV+lZqXBHjqOL3OIiQDCWeT24yUtyrxhwnrGpBCR7rPwi0vXa0ODsMMO",
+	"nOFMSbOhiVIzozAwHkVG+8N3zf6aeVBxGQA6sYOac5lpphX7Ljz4ePHWhr3CvoD8hsvjFhOkittUDy3n",
+	"QxH7swkl84lyieL1ZfdgBsg8Prnqz0GJalN9v7LEGhaJdCotcvILJBhXpyk2Y8ZcpwIm75SwbdonXn1J",
+	"qyHMYqjcdQOh3JgE91qNaj0OsWaRGuVTITMv29eIqJmQGHoB5uJLIXFDwPOQp0mr39pSMyH5LO4s+DRB",
+	"tXyslj9ih4pV1MyVtoqp4dbsVOnsMhXn/31sjsuTJ7+o4ZMn1uLmkuMxH0NI+tPIqYcQzrsSowc+KdmT",
+	"J4Wm8+QJJZbD2S68o0gnC31HSTGQT56kuXzyhG6C0Xi9glbcWlHhC8QUnjwBmf/JExvtBcfHqyw0Ep0n",
+	"T9hRKSIe72wR7K2LqAlbLkczVy6HIP8rkRcQ82yletDNLkVWhD9DtOUc6iRUqnnQl/5DszgiOg3+lqZy",
+	"IGC3Dc01C6vJ41yz8CgS05nKDJluvxOLMChmZh7HUUgL9ErJa7Td6ydP0JJ5hHuJa+bAj2Jp5FIL+TxK",
+	"lXWBsdfkRsAX5hOVCA/Zu21T9Ag6PC9HcakUMAmmYjn/nMKBi3gmP9+AekaPCWZZX/K4CA4zZ0vmUyv+",
+	"FFjT/BeV2pjrPgWQ2UtPPBAcSWogGRCcK0k21sNrkS4wr5xKEVJa+Xchn+FWxkpu0a9/MyJOGLiE8+9t",
+	"HQKdGWHccNLI0OajTEMGK+aOhkTeYatLKaNVCmlGRBADuG5UBZpsSPE1OFBLQAK1wAFecYsf+DU/B5Jh",
+	"RpRitJODDRiKhZIR2/7fvR2HDRCpUqlsWr/zOb+8FCn7eMT0RM11n+XajM9wYyDCpvsyKAHS2CQeCYne",
+	"aiKwBzM+moj2dqfr6J0587q/tTWfzzscHndUerlF7+qt46NXhyfnh/BOkTfq6F8raF3bcPxWt9PDVkRD",
+	"jcDe6XZ2oLhKNgFavcVn8dZ1bwsMYOYHZ52oGoa1x8jhPsBqUCodRA1gtEhcgcOFKI35RE3FtdGhiixg",
+	"ynmDyMZph32yFQxKEA1z/yMUkBLY+Mwkhmhp9tYVbvMsgBr6tqKbZbD4ChMxYNQjnourhY7XX4F5BMLE",
+	"SUWI0WXFWVhEB4UYLorcN1HqSqMECGE5IrJZn1AFAjsj6gnxUy6GcyzmLjAEXg0xjAlRb11ej87iJME3",
+	"+ECWhwFWtTB1+Z0hmNXGMRRKT5JiLn5grQew1Oq3zKocwAkwR8MSrEYTRdFki0KlmuwOXksA+IWG5bN1",
+	"BlYnjCyeu1h9PjKCWWTYhVVAwiux6NuMw71hT4DZACSXX3ORLgrBBV62AhxfW9QKWt+sHhkmENhFa/qw",
+	"a7Dxx8tgWGsGYWsp2GTWoibMVSyjpkGlforspuMq5dXeZljC5tmiehpryMtIgR6sGyEG0N9qfEfRutHB",
+	"mZrwGQBXMHu+rEinUir71zC0caqmpUFtBgd4rwGhEb1xSJm6/YA+Q6YAsjHz0na3i/5EmQn0wPlM/heK",
+	"Hdzw/hjCAdGioA00xYsWbhbDknZxAHX9uoFuveSRRUCAV3rrX/koeZ5NVBr/hkDyu92d9S+9UekwjiIh",
+	"8Y3d9W8UoMkqe2NECXhze3/9mxdKvedyYcVG897eJmtxREgj5yK9FqnDwNjbZH5UOf5jgR+ChoB8OuXp",
+	"wjp+jR5qOa05owGTYu5QGs2h4pdQWB9lBTAel5VxQ3rBx2V6t5LFLwRSWytYmGPDskmq8ks0ZkFM8XDh",
+	"hdmm8Kc5RWGAOvKCDVU2Qf67xLnBd0NYf7V8+4XlwRYLD9yawwXDL7KRcv4N0kwguEfMzCdxHAOZGhHW",
+	"kDxZclv1IIEO3ZuMjj4MDeXBmZVooZYtyhZoK37O3scvUTgayBqZwPT4Ar/mz8VofJG2BeswNbmJv1PZ",
+	"gAp7X11hEsOo/eqSVWt+rxIx7DauiXrNEASrhn7V16BabeXeQO54WAkFjlfB2zDirGmuLhdsM0L6gxra",
+	"DLmvSrB/UMP15BrO8COl/lNSaozBaKDOQG/riXMRsHATtGaqDr737/G18O1Tt4hbWvbvowaHFsuBDCm6",
+	"JSwlLxfWMcrQLV52ddsgkKScRV5H5TDeBNFXSTN7qaLFBveGHDtUj4juklvz5aJoYGxxzk6jdPMkF8Xb",
+	"dY4xeZeC7M0hXTcBObfLI9XxpZEqKeQWtVMwt0iom/8d2sLPD1+dHV78/O7wH+ff14z+rRdUNvWrj+65",
+	"aUB3ycbTcG4fdLC9BUszLPcBEQFOB/Al2NrJEQcxUfGljOUlefXAFTLRYvTz+/G7/95Pn//93T9+TS/m",
+	"v3w8ff386Pj0n0dq+5gf8/O55/yAhapaWMhK0KG974zUdGti9PitlHKRVq29PaXl9b8QEpxCAZxkWHdb",
+	"/g0NxxCX4RWY9Re/JuDsaTcoF1yn1Xel0MsLn6lWv7VQOVJ2RZjzxfA+SCrD3AAiSoki/qDwJ/Ai+ym1",
+	"6Gt36ts0lug5oHC31nZ3t9vu9to7vYvuPkLi/BPWragEXgzrrAIQZhdryhc2tWfNOu10i7XJJvl0KHmc",
+	"QLR3GT25hNjqLdwwH10JSPmfgYBWPrPkvGvFU34JydR0rGguN7DaG7NeKpd0U3bcUXBVhef3HpLn1/H7",
+	"i2LzPQurS0c3gs2kuKuHF/yy6UPUbAvaQInmEW9Ov57xbFJk0M0t3Eh5PfxFrSq0N/+qkkl3A8nklZLj",
+	"JMbQzd3ezkYvmCN0odSxOdX43t4mK+GwMd+LKOYXFMH015Wf8PahA+8WQhMGc1bV2q3f4+imoJL1R92L",
+	"LxjnKcYPFSHWoMValBIvL8JzyhX1fjFGQxv1c6TSCJIs86zau0so40XPJXgRLM9E2Qj2e6Zbl7SAap4N",
+	"NOQug9DMZcQlmaOHwunOccRymcUJOUwoYYbNRBqraCCNvvsCZkHeCcigkCqrE+PwYyjG3c4YfTR+z7PR",
+	"pFWjPe02b07B+P4l9B2fmPS2179wmgIXhWAcxPD6a9/w1xhifscbHlg7VflMXorM6hVfTylfwaDvzIhv",
+	"/sVO9F/2WP5dZLc+k05VX2ezW8JtA2sUlKhycjGgFDULWGuQ3gxJnQFxrUE9dTZQiE4gB7DVPl1JpoG8",
+	"UBhAb2FRtcgcLLxhcyFlvkMQeSp0PhUQ6LTU7uDVxdGPh2GfxRlm1yKndCGRlQJECA6hvcysD16SU5Sn",
+	"EAQ8EXZ06Csu8HxegDpXLvtRhF9C/l4pc98DgCsBdiCiTcG+Cwgw4kM4ZwiREbI0ZOtkK5DDMHXCci52",
+	"YPoYSCdHWPAGyF32XnCfsG5VM7U5IIfY/LMJwA0giAOIBa8+vD9FYAHnMacsvMI7r70QgCm/8vJmliEA",
+	"O+yDLe1lX6bhDmQi+LXQDsmdLEyuFG3o1+azvu+jcRsYfxgAzmLhyKBALQxCHEgw6IPZhoqWGPUQVfKi",
+	"cH3f5jYoGcHiQOTRbm/brDEFI1nXAZYMdBYu2DCKUMZMBbPtLyxumQ1TRNEHEA2hAdrDEBbA9Lrb3S+O",
+	"10hFAPzYhMQPSeyhZ6WB/EEozgkxFL4MaNNmK2FdA2kFQkhuyWdw8hyUKDorXPCA2X+jsjk7HSEGgY/A",
+	"5dL6QJkqLR7WmPJKueADCcng7GApI4SPx2KUoVBKp/zawdoGTEJ8m5usrXGEkVG73S6b6qCAQfUD41ws",
+	"xijh8RQCLRlPAH+/Tjz1azzdRzx9OPskFgSj5S0ZKmtse132vGKYvIOdy/uia7DaQtPb7t4AJ8t1xSh1",
+	"6ipwIXN0vTjgZAcXUkYN9IHDYs2GwpCeVFBcaYciow21q5ibkLGs+iLyF8yVLEyXddP/eHbs91C0vq3p",
+	"8Xob7Y63MyZRVdSNjEnfSlb1DffI+x+F17vadu6uvz2ahW5lFoKDGpAAqFIrfT6gnWjLJjFj9dg/h0Rf",
+	"6wOEDF9N3HQMAUnlOHZwf80Mm0eQBuZJnfDSQmSeCcnI04YZY6jxxYRymS1qF4g6DsRBl7Cwh3kGws2r",
+	"IjEnxBBLTSI1aAozYUU8Lx9iwtNpIrTuLyM1YyAlDNUMDmRknmCCN4xwyYZVknLKMMsU1+kvBaACaQ8c",
+	"BKV+zBOukSns0biv7zLii2WPTwSp3I5FQUSbrRPaa3d7F1CWtI91DcCF5J5te89uwZhe0nQ+wZJsxp22",
+	"H4w72a83sSh3Jj2Px5zsmQ6bpfVvz3oe+cct+Ic9cwR+yMrgy5Z7mJPXwD08yIh67pFiwZm/DuPw1TBD",
+	"+bFI7zJuUKHhjYgJW1AO89ACQFjTkOHNVXsEXWqmhoIQuCqAkOzTqrKnFlwhKBUALflDkEdhxdMX9IdX",
+	"1xRT2qx2XV/3FtNqXI9QxcDPJ8f3V+idaS5rlc5qrBpg3dUtgz9nHCeWK2gMZi/5zjcOaK+tSVsX0LZ9",
+	"S+ZGqn7TAGxTApqHppuzrDPUvRr4BVjuqjyiSCUt7WxF29ncD05b8e/lA78Xj/rLsovzAg/N0MaHYxF6",
+	"TQoX2BwxfTCyNY9s2TpDoyLKq6tWEqmPtUaIwlU5Us2xyBDT9MdmG8Hsv1Isr1ft4qvG8lqg7pWxvAjQ",
+	"/egJ/BOF8IJh4T80RQs2hPKuIAZ/Pv9gLUnKZyM1JSymFWRpbnEinHy4QF8iqNtSzV3qAeSHxJpB4WDr",
+	"WCHvmZEhrWuwifJ8tAPaYNWWEeZLhgRFgFlNFAPBDTeWm6ooh1+VbBRfMxvQJPl40w0KaDc4pY/k5E9J",
+	"TiqOb/1XDTaoJSY2dqyRmBSI49bnTBgT4JVwyCMEcethdNT6swsV9EoYMceDgWQOmNH6dONMi2QMumzh",
+	"WicwcRtdYDoDRIhcQ6J8ZvPUqOKNDshzLpUUL0ivoGiKAqDywE3OWV2HQsgC5dzodn7BgRL+jnNLY4+W",
+	"bALeNzsYyDulrNVlsdvNWiEC/mj386uLgV85m4omsl4Qc4vySD3/jNTTbs/9c6v+9DR063f6100jNaXA",
+	"ZJEkGjTCooRcSAkajsp6oOZLlx1DJ4vic9/gIjbJMzTex9v35wqK9ALE/soRksH6bGp3AGu/f+3dkbWD",
+	"qCtvu5Qd7dOAK7HQGwD8ACx2Ffs4sGUmXIExLHqN1ZAAWgywra7VFcYiIrYdROLFENPlQdtxH1PZdKuF",
+	"KBXAaM/jCAfSYHdC6G4yOw3k5nand2YN/tLSxjuxWC9mwNI95m7/KWUNszeN8gXc0ZXAGk2utwsPqAx0",
+	"Aosaj4oJ1HYKr8QCMNlsBOpQAISZxHqlRqtRAASuQdiPEeIvUgM5RxROjaCcACul5oEtxeaRCUwCAnnA",
+	"kAZNbi9LGRqTtt+Jxb0CHyzIiJ8KbWaP1bZnqbpM+ZTUO/igJqAQgAsDDA0ojJ+iVdpLf10qniVmiVoA",
+	"liVRST1RMzDzIIZ/Y12Az035r8VQfbBZNQa/ICafrhiSl+1Ki96cgUu4sDBKymb97I/cFRG4RbDHO7H4",
+	"Y1JaHf7o8ibBwS+ltI64dMUTvMqgd3LUSTEH5NTHhNXHQJE7559eAcXbnPBXJLm1qacHSeJC3C2momMK",
+	"DjAU0xyAJ+iML5y5yQhLgQegDq6sgQzPDn/88K7I0DFUHeeCLKSazkEJq0XJQ+oeEjHmvD7OAXq1DGGT",
+	"JE667ZbJPGp3f5Kzfuadj1sKOU1JmLXHovuNWEpgM31YkejzeNr+XLaE2x+1W5gOiOnf3nSw5swBiKWv",
+	"q0OdArLYFVgvtwv/w8Ik3zYA8PBLBqpDUWw5UyyEf1nkKOfS7bBzgDRgboJMAAZ1pf0W26ljEz4Ezlej",
+	"Bw5YuIkq4CShhFWG9ZRbj8Akf/XoLDzFthiQR068Gms1FMU+9UW1ouDcCjN7yVjWVAKCjGQca6MpmSwa",
+	"jGPFJ+8UmnVSjPgvbShz81hvLitW7NFo9uc0mhU7xIYL+Mu7ld4du5PpDPALeOUWrijGgkYxjBn8LvRt",
+	"1u7T4fcQrYQ1p8oQOkU/sWbjVAjSnBwUgM2BMjIm2qhSwS4hIsBB7EhMdlqRMs5C96G2+BLrTIfN1je/",
+	"vsvdbXCYllU1bRXzxagCbNRoz/o04RnYIGPNsjQWEVM5VCKf8i+AYNvvESasLbdaAssj+UZ8mYk0npqz",
+	"VkxJn4oUG7f6213AqquU9n4GKcoJj+XqWRgVYN1EfvBqSA7jJIEgEMGnnUIKo59vk1nlduqPMbkVB6VB",
+	"HiqdbjS/3cvM5vp7NLY9pnF9Q+uc9Cte3Y7PmEc+U6BbWSsUbv1u/r3ajleloMATiENZpvKdR+2lytoQ",
+	"HRt+H1BxVyh2YmPhXMuBdPXBSh3Eum1/RzZW7xMuu3yXmCjUd9qMizaDwJUZ0ya2wBIB+leFdfv3UcUc",
+	"mNvDX8hmI+OKU9f9A1jpo4nxz2VivMdR3MTc6NdTLok/NXY80oTuZngsJAwsPXRPhLcXTOZJwlIxVddC",
+	"20pYNZyhpF4N5ErOwD4g63KOrCtIBjEKFeFDOVfWWMxtYT7GMzbF+uADGWpb9L3PzPKECPKBzNCmi9SX",
+	"fA+Ynqg0M+N3kDaoc3UGMoRatSEhhWgKjkJofmC7igpy9AmFDIw3Wk3FUEULNuGRrSaPnjf8o8MOnN2G",
+	"ywX+GtTgz3kQc1k5VcNsz1BkcyFkh52V4LIGcigucwnZyNXhaMb1FYaPB+zSbAos3zGCbUxUgpHlc0rr",
+	"piB605MtGmNBviRk64AClGH1eqPDm1mWwNsasbW+njpKwE1mNeExxX+YE2uTsX2Nzumc2006pznyG+BM",
+	"+SSjQJuy55LKHiOtgd/KHZ3jjxv1hLLm7fXJPwZI6hb65DKo1L8aVu+jpnYHwCY6+iXIpq+qvGEA1dbv",
+	"8N8b8tRt5JrzGTu8HUBOEvLSEL0HttytdiV42IFkuQQ+AR1gLWBQ8AYSuvEqOJelAxs6djfxwKtG3uzw",
+	"+wSoFfkM/HxzHmeFm0+lAP2BaDtAZrM8Nf/WTCsliRWktu4LapokJRhuo6EwKL5fYIujw40C3V4UvkPr",
+	"gYOqzQdEK3gWOIwNqg8Ma4tIUbnUHUZFLUTAxjxO8BjRNyAxzCK9mmmGUPG83nNiXqGU9ruzrKEVv4pz",
+	"/hGWNqO6IhTPSHOhkrskBDpu4LtPa0qIeLsEBV1sRCKVbdHtXgurhzQVD3F2ZrIS+EbQW7CeY1gyS5i/",
+	"Ld+Bb6/26VoQmgJvNM7wXALnqTVAnCD62ZxTYXBK0cviqTBy3RXF2bYeQwEfWVi/BYewoJGg1FiSfXeP",
+	"s+nLBQc2WTjO8jtmYvnUaoxgkxvA8RSwlPoqns02xPChprBmo5EQ0YbvucYPhv7zaID5UxlgUji9XxEk",
+	"wwfF+mo5me6ibo24HInbwoJ+vTE2yXpeoRqpwGhgkdPYUIzUVGgWvjo4eXV4DBD4SknAJufSQoljnJR5",
+	"BYq4zzHbxMHsWyQtNENkiulMzfolqG60HMXj2Gbv86pc54xSWErVr99vC+kARoITHB1Oad0knFPezgCi",
+	"2xzeO9AlrSsgpKwGg7TW9w7bXkuKbwuNluZSEsrKOvJ4Rk0fijgSrgLszLzASTOiOByBR9/LX1bFhvN5",
+	"G3rbgFDmUTrStv6EtK5yN2mg9nbeVaNTeTbLs6o5D6gGqW+SURtPg7NvwTLofAoRPtsdgOe9ErLV39t7",
+	"9qzbffpsv7e/++zZs/2bW91mr5DjRnpXjaZzRhVMCuo54ZqF5x9fvTo8fA0oiI8Auo/K0C2IDV04G3Ub",
+	"VajOPRShLaOo/OkpjhnkfanNOJbVSh0nyskuIy7ZRCSlWqoCdhFm7yq4A3rRKNeZmooU466ydAF7ho6K",
+	"FWSIGlfC58rlZrDgSvNA2CyFAiJoGGTjOBVuFGDZK9m2HoQivkEApgckhxYsFmMYwe4DXjcgk28OjkC8",
+	"jMdmvT3pOBHjjKCCB9KTQ+Nx4akryjgaUdwIlo+U9pHS3iYrDyrmgB7n6WZkzXkYiks29D+9SntGPgn6",
+	"utUQ0a3CDqxyaSgnZfpkLnscrrpdvQLDXOUyq09rtT6Ce5F4b2X9LaVkK5xGqSDRQ5BH6v8e5BF5+qNQ",
+	"+EiqbkeqyBfz8DKhE1P+1PTJFVSwVQmKHA+I9slYJMaxjLNqfcUQ5vdhHPrB9FjWAKu2RQNJT1QaXxq5",
+	"EZ171u1FhQ6dWc1v9R96CR78ovjEQDbVYQhYEl8JyvL0S0TYGtTDBeNWvoHgI4odKxXIRuRym4ZBJjiL",
+	"72Gm7YyDAPI9h9IPlEyDoUi6P0CJdB5bomlNhJhKU0+/s3SB1PvftQADLe5GVkZq+iBWRjpY90okeSyu",
+	"8G9jtzRnb/EAZktL4vTWLBXXsZgDu6il0z/yJI4AVYoXEOaGBCWAq+e8DiVAbUfCMpUiVsoCQFM67A3U",
+	"aB3IopAn1Zx5GwYUTAr6paHQyguQBVpNiL805oDZkqfh25BFYgYeDCXRNVJGRayhetTLOc2p9bCFSw+q",
+	"9UrR4TJK1OhKU5yfL8xCDKCrT7bT3n520dsuapch4Hp/J7C1Tne6bBuKnT65W5nTA1lUuaVgG4SXLvax",
+	"VGEVv78X1BVA3dvtdgOsYVPC5yrVX8PAm1FN5A1tsP85qNbchPR1CwHfbu4pnfJvHIvzCEX/GE/zIHSf",
+	"zq9Hgj3y74j5+lABwwKS+Fr8tiqC5ji+FlJo3RBGs3oqbwVPssniTufWTFmM8jTOFq3+T5/LMbFidGVI",
+	"KLAEZAIKpONYM26m5C3IBMaAoIRbUHTst2aIirILHlqzGFPUI57xIQbM6blIMdbTAlDiHUceEzt87Q77",
+	"IJme5Fmk5nIg44yqOGu2193BOx04uZ3pzLA6bU5MycNfROUZJaWOeV2K7EzwKP5D9umep3rjLXYbYzQg",
+	"WKXaTS73+XtrKHhqeOlPn28C/6+giJSGh+brcFmb1GNbAAHTSewuxZpFapRPhYTkfSx/vVVTj+mg3EE4",
+	"5VegaIdOKYRCB7FmUz6axFJ0StW0+1tbiRrxZKJ01t/pdrsAKkLTr34Ls3sDmzlkDipmiGKkdaF4AZro",
+	"8lgtgXG0xHuloC91Nac4KtWT2Mh6C1uS6QXOMWAYCRKA9rqAcdmCsFS6yX0GpNh6pOlZqjI1Uglm6aDx",
+	"IyCgdp46WiAg0nCh8tRl50D0DX6psHliYDuLcgqV9uITA4q19nGehgsvFjuggG+81BM1L4KpESSJHWLV",
+	"DdNgIEc8TWPhrLD/UURaA8INmKs9Z3kEeUfQAu0Tu919xPgsgw8iSaCFc9ag2rWbcwC5x6QpgGnQNEao",
+	"QgyWEZo6dhSwUVGRmF2mKp/BEK7Egg1FouSlZpkayFJmGy6LMxVjWpTZLYx6xyX2qoz44/fyF5an8Gmi",
+	"XBLWnKLeI5ClvaMD9T7qbuDpESR499GulIpIyCzmCQyHkHPhYJi5GcKOcLGBN89KAp9KIWZ9IgZyPlGJ",
+	"oxE4rClfUPw+RAvFmjCIjdwboAIQ+xlmhQaj0BoUxZdG9lNjYB0FzgQ7kCyENI4QiOHIg9q052eBo4dV",
+	"r0AXA765oWHQINYDOVepeSlJKJGvtCEALVdHI9RQaKrBws1FTszlJr6o0tFE6AxKsfjXmuj0zeeb/z8A",
+	"AP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -22,6 +22,8 @@ var (
 	ErrRevoked = fmt.Errorf("%w: they are revoked", ErrInvalid)
 	// ErrNoNamespace says that there is no such namespace, or not for the caller.
 	ErrNoNamespace = errors.New("there is no such namespace")
+	// ErrQueueNotAllowed says that the caller serves some queues only, and asks for another one.
+	ErrQueueNotAllowed = errors.New("the caller may not serve the queue")
 	// ErrNoGrant says that a token is valid, and that nothing is granted to its bearer.
 	ErrNoGrant = errors.New("nothing is granted to the bearer of the token")
 	// ErrIssuerUnavailable says that it is not known whether a token is valid, because the keys of

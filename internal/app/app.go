@@ -126,6 +126,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.known = namespaces.NewCache(db.New(a.pools.api))
 	handler, err := api.New(api.Config{
 		Namespaces: namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
+		Keys:       keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
 		Known:      a.known,
 		Pool:       a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),

@@ -6,6 +6,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/instant"
 	"punctual/internal/jobs"
 )
 
@@ -58,4 +59,20 @@ func (r Request) params(by access.Caller, plain Plain, now time.Time) db.CreateK
 		params.Namespace = &by.Namespace
 	}
 	return params
+}
+
+// created is what the audit says of a new key.
+type created struct {
+	Scopes        []access.Scope `json:"scopes"`
+	Queues        []string       `json:"queues,omitempty"`
+	ExpiresAt     *instant.Time  `json:"expiresAt,omitempty"`
+	IsServiceWide bool           `json:"isServiceWide,omitempty"`
+}
+
+func (r Request) result() created {
+	c := created{Scopes: r.Scopes, Queues: r.Queues, IsServiceWide: r.IsServiceWide}
+	if r.ExpiresAt != nil {
+		c.ExpiresAt = &instant.Time{Time: *r.ExpiresAt}
+	}
+	return c
 }

@@ -95,7 +95,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Request) (
 			return fmt.Errorf("store the key: %w", err)
 		}
 		view = newView(key, now)
-		return s.record(ctx, q, by, "createKey", key.ID)
+		return s.record(ctx, q, by, "createKey", key.ID, given.result())
 	})
 	if err != nil {
 		return View{}, Plain{}, err
@@ -120,8 +120,9 @@ func lockNamespace(ctx context.Context, q *db.Queries, by access.Caller, given R
 }
 
 // record writes a change to the audit, and tells all instances of it.
-func (s *Service) record(ctx context.Context, q *db.Queries, by access.Caller, operation, id string) error {
-	if err := audit.Record(ctx, q, by, audit.Entry{Operation: operation, Type: audit.Key, ID: id}); err != nil {
+func (s *Service) record(ctx context.Context, q *db.Queries, by access.Caller, operation, id string, result any) error {
+	entry := audit.Entry{Operation: operation, Type: audit.Key, ID: id, Result: result}
+	if err := audit.Record(ctx, q, by, entry); err != nil {
 		return err
 	}
 	if err := q.NotifyAccess(ctx); err != nil {
@@ -141,15 +142,6 @@ func (s *Service) Get(ctx context.Context, by access.Caller, id string) (View, e
 	}
 	return newView(row.Key, row.ReadAt), nil
 }
-
-// Place is where in a list a key stands.
-type Place struct {
-	CreatedAt time.Time
-	ID        string
-}
-
-// firstPlace is before the newest key.
-var firstPlace = Place{CreatedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
 
 // List returns at most so many keys, newest first: those after a place, or the newest ones.
 func (s *Service) List(ctx context.Context, by access.Caller, after *Place, most int32) ([]View, error) {
@@ -179,7 +171,7 @@ func (s *Service) Revoke(ctx context.Context, by access.Caller, id string) error
 		if n == 0 {
 			return errUnchanged
 		}
-		return s.record(ctx, q, by, "revokeKey", id)
+		return s.record(ctx, q, by, "revokeKey", id, nil)
 	})
 	if errors.Is(err, errUnchanged) {
 		_, err = s.Get(ctx, by, id)
