@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -53,22 +54,34 @@ func authenticate(
 				next.ServeHTTP(w, r)
 				return
 			}
-			caller, err := access.Anonymous(""), error(nil)
-			if who != nil {
-				caller, err = authenticateFrom(attempts, who, r)
-			}
-			if err == nil {
-				// No namespace has a comma in its name, so there is none for a request that names
-				// two.
-				caller, err = caller.In(strings.Join(r.Header.Values(namespaceHeader), ","))
-			}
+			caller, err := callerOf(attempts, who, r)
 			if err != nil {
 				errs.failed(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, withCaller(r, caller))
+			r = withCaller(r, caller)
+			if who != nil {
+				r = r.WithContext(access.WithRecheck(r.Context(), func(ctx context.Context) error {
+					_, err := who.Authenticate(ctx, r.Header.Values("Authorization"))
+					return err
+				}))
+			}
+			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// callerOf returns who makes a request, and in which namespace.
+func callerOf(attempts *ratelimit.Attempts, who *access.Authenticator, r *http.Request) (caller access.Caller, err error) {
+	caller = access.Anonymous("")
+	if who != nil {
+		caller, err = authenticateFrom(attempts, who, r)
+	}
+	if err != nil {
+		return access.Caller{}, err
+	}
+	// No namespace has a comma in its name, so there is none for a request that names two.
+	return caller.In(strings.Join(r.Header.Values(namespaceHeader), ","))
 }
 
 // routed returns the operation that a request was routed to, as operationScopes names it.

@@ -26,11 +26,15 @@ const (
 
 // LeaseRuns leases due runs of a queue, waiting for them.
 func (s *handlers) LeaseRuns(ctx context.Context, r server.LeaseRunsRequestObject) (server.LeaseRunsResponseObject, error) {
+	by := access.From(ctx)
+	if !by.MayServe(r.Queue) {
+		return nil, access.ErrQueueNotAllowed
+	}
 	lease, err := s.Queues.Lease(ctx, broker.Ask{
-		Queue: access.Qualified(access.From(ctx).Namespace, r.Queue), MaxRuns: int(orDefault(r.Body.MaxRuns, defaultMaxRuns)),
+		Queue: access.Qualified(by.Namespace, r.Queue), MaxRuns: int(orDefault(r.Body.MaxRuns, defaultMaxRuns)),
 		Wait:     seconds(orDefault(r.Body.WaitSeconds, defaultWaitSeconds)),
 		Duration: seconds(orDefault(r.Body.LeaseSeconds, defaultLeaseSeconds)),
-		Holder:   orDefault(r.Body.Worker, defaultWorker),
+		Holder:   orDefault(r.Body.Worker, defaultWorker), Recheck: access.Recheck,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lease runs: %w", err)

@@ -31,6 +31,7 @@ type cli struct {
 	Serve       serve      `cmd:"" help:"Run the service."`
 	Migrate     migrate    `cmd:"" help:"Apply, list or undo schema migrations. The service applies them when it starts."`
 	Secrets     rotation   `cmd:"" help:"Generate a key for secrets, or encrypt all secrets with the first key of SECRET_KEYS."`
+	Keys        keysCmd    `cmd:"" help:"Create, list or revoke API keys, straight in the database."`
 	ShowVersion versionCmd `cmd:"" name:"version" help:"Print the version."`
 }
 

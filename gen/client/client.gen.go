@@ -1385,7 +1385,7 @@ type Key struct {
 	Status KeyStatus `json:"status"`
 }
 
-// KeyCreate Example: {"description":"Thumbnails","queues":["images"],"scopes":["workers"]}
+// KeyCreate Example: {"description":"The deployment of the shop","scopes":["jobs:read","jobs:write"]}
 type KeyCreate struct {
 	// Description Who uses the key and what for, for people to read. Control characters are refused.
 	//

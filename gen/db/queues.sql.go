@@ -208,6 +208,7 @@ join due claimed on claimed.job_id = j.id and claimed.scheduled_for = $1
 join leases l on l.id = claimed.lease_id
 where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
   and claimed.token = $4 and claimed.awaits_worker
+  and ($5::text[] is null or l.queue = any($5))
 `
 
 type GetLeasedParams struct {
@@ -215,6 +216,7 @@ type GetLeasedParams struct {
 	JobTail      []byte    `json:"job_tail"`
 	Namespace    string    `json:"namespace"`
 	Token        int64     `json:"token"`
+	Queues       []string  `json:"queues"`
 }
 
 type GetLeasedRow struct {
@@ -227,13 +229,14 @@ type GetLeasedRow struct {
 }
 
 // The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
-// its claim. The attempt began when it was leased.
+// its claim. The attempt began when it was leased. With @queues, only a run leased from these.
 func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeasedRow, error) {
 	row := q.db.QueryRow(ctx, getLeased,
 		arg.ScheduledFor,
 		arg.JobTail,
 		arg.Namespace,
 		arg.Token,
+		arg.Queues,
 	)
 	var i GetLeasedRow
 	err := row.Scan(
@@ -599,17 +602,19 @@ const renewWorkerLease = `-- name: RenewWorkerLease :one
 update leases
 set expires_at = now() + duration
 where id = $1 and starts_with(queue, $2::text || '/') and expires_at > now()
+  and ($3::text[] is null or queue = any($3))
 returning expires_at
 `
 
 type RenewWorkerLeaseParams struct {
 	ID        uuid.UUID `json:"id"`
 	Namespace string    `json:"namespace"`
+	Queues    []string  `json:"queues"`
 }
 
-// Like RenewLease, for as long as the worker asked for.
+// Like RenewLease, for as long as the worker asked for. With @queues, only a lease of these.
 func (q *Queries) RenewWorkerLease(ctx context.Context, arg RenewWorkerLeaseParams) (time.Time, error) {
-	row := q.db.QueryRow(ctx, renewWorkerLease, arg.ID, arg.Namespace)
+	row := q.db.QueryRow(ctx, renewWorkerLease, arg.ID, arg.Namespace, arg.Queues)
 	var expires_at time.Time
 	err := row.Scan(&expires_at)
 	return expires_at, err

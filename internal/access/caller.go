@@ -97,3 +97,19 @@ func From(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
+
+type recheckKey struct{}
+
+// WithRecheck returns a context in which Recheck calls check.
+func WithRecheck(ctx context.Context, check func(context.Context) error) context.Context {
+	return context.WithValue(ctx, recheckKey{}, check)
+}
+
+// Recheck returns an error if the credentials of a request are no longer valid. It is for what
+// happens long after the request came: somebody may have revoked its key since then.
+func Recheck(ctx context.Context) error {
+	if check, ok := ctx.Value(recheckKey{}).(func(context.Context) error); ok {
+		return check(ctx)
+	}
+	return nil
+}

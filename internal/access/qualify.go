@@ -19,3 +19,16 @@ func Unqualified(qualified string) string {
 	_, name, _ := strings.Cut(qualified, "/")
 	return name
 }
+
+// QualifiedQueues returns the queues that the caller may serve, qualified. Nil: all of its
+// namespace.
+func (c Caller) QualifiedQueues() []string {
+	if c.Queues == nil {
+		return nil
+	}
+	queues := make([]string, len(c.Queues)) // not nil, even if there are none
+	for i, queue := range c.Queues {
+		queues[i] = Qualified(c.Namespace, queue)
+	}
+	return queues
+}

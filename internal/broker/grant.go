@@ -23,6 +23,9 @@ type Ask struct {
 	Duration time.Duration
 	// Holder names it for people.
 	Holder string
+	// Recheck returns an error if the worker may no longer have a lease, because it has waited for
+	// long. Default: it may.
+	Recheck func(context.Context) error
 }
 
 // Lease is a worker's right to execute runs, until it expires.
@@ -108,7 +111,7 @@ func (b *Broker) join(w *waiter) bool {
 }
 
 // leave removes a waiter from its queue, and returns the lease that it was granted, if any. If ctx
-// has ended nobody is left to take the lease, and it is given back.
+// has ended nobody is left to take the lease, and if Recheck says so nobody may: it is given back.
 func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	b.mu.Lock()
 	if q := b.queues[w.ask.Queue]; q != nil {
@@ -117,10 +120,15 @@ func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	b.mu.Unlock()
 	select {
 	case l := <-w.granted:
-		if ctx.Err() == nil {
+		err := ctx.Err()
+		if err == nil && w.ask.Recheck != nil {
+			err = w.ask.Recheck(ctx)
+		}
+		if err == nil {
 			return l, nil
 		}
 		b.giveBack(context.WithoutCancel(ctx), l)
+		return nil, err
 	default:
 	}
 	return nil, ctx.Err()

@@ -114,7 +114,9 @@ func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int6
 func (b *Broker) Heartbeat(
 	ctx context.Context, by access.Caller, lease uuid.UUID,
 ) (expiresAt time.Time, canceled []uuid.UUID, err error) {
-	expiresAt, err = b.queries.RenewWorkerLease(ctx, db.RenewWorkerLeaseParams{ID: lease, Namespace: by.Namespace})
+	expiresAt, err = b.queries.RenewWorkerLease(ctx, db.RenewWorkerLeaseParams{
+		ID: lease, Namespace: by.Namespace, Queues: by.QualifiedQueues(),
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return time.Time{}, nil, ErrNotLeased
 	}
@@ -164,7 +166,7 @@ func (b *Broker) leased(ctx context.Context, by access.Caller, run uuid.UUID, to
 		return row, ErrNotLeased
 	}
 	row, err = b.queries.GetLeased(ctx, db.GetLeasedParams{
-		Namespace: by.Namespace, ScheduledFor: scheduledFor, JobTail: jobTail, Token: token,
+		Namespace: by.Namespace, ScheduledFor: scheduledFor, JobTail: jobTail, Token: token, Queues: by.QualifiedQueues(),
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return row, ErrNotLeased

@@ -158,7 +158,7 @@ func (a *accessTable) asIfAbsent(op *operation, stranger probe) []attempt {
 	if _, err := uuid.Parse(segments[first]); err == nil {
 		segments[first] = uuid.Must(uuid.NewV7()).String()
 	} else {
-		segments[first] = "nobody-has-this"
+		segments[first] = "nobodyhasthis2z7"
 	}
 	tries[1].path = strings.Join(segments, "/")
 	for i := range tries {

@@ -67,7 +67,7 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 		for i, m := range textMutations(parameter.Schema, strings.Split(valid.path, "/")[at]) {
 			segments := strings.Split(c.on(t, probe{operation: op, thing: valid.thing, method: op.method, path: valid.path, verdict: m.verdict}).path, "/")
 			m = textMutations(parameter.Schema, segments[at])[i]
-			if parameter.Name == "name" && m.verdict == accepted {
+			if (parameter.Name == "name" || strings.HasPrefix(op.path, "/api/v1/keys/")) && m.verdict == accepted {
 				m.absent = true // nothing has a name that was made up
 			}
 			segments[at] = m.escaped
@@ -263,8 +263,12 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 		case isOfThing && m.verdict == accepted:
 			add(m.name, jsonType, body, refused, status(http.StatusConflict)) // well-formed, but not what the thing has
 		default:
-			add(m.name, jsonType, body, op.verdict(m.verdict, "body", m.field), func(p *probe) {
-				p.in, p.field, p.loosely, p.secret = "body", m.field, m.loosely, m.secret
+			v, loosely := op.verdict(m.verdict, "body", m.field), m.loosely
+			if list, isItem := strings.CutSuffix(m.field, ".0"); isItem && v == accepted {
+				v, loosely = op.verdict(v, "body", list), true // a rule about the list as a whole names the list
+			}
+			add(m.name, jsonType, body, v, func(p *probe) {
+				p.in, p.field, p.loosely, p.secret = "body", m.field, loosely, m.secret
 			})
 		}
 	}

@@ -89,6 +89,10 @@ func newThings(t *testing.T, service instance) things {
 				return thing{id: queue}
 			},
 			"leases": always(held.Id),
+			"keys": func(t *testing.T) thing {
+				t.Helper()
+				return thing{id: service.createKey(t, client.KeyCreate{}).Id}
+			},
 			"namespaces": func(t *testing.T) thing {
 				t.Helper()
 				return thing{id: service.namespace(t, client.NamespaceCreate{}).Name}
@@ -161,6 +165,10 @@ var stricter = map[string]string{
 
 	"listJobVersions query cursor": "is one that the list gave",
 	"listAudit query cursor":       "is one that the list gave",
+	"listKeys query cursor":        "is one that the list gave",
+
+	"createKey body queues":    "is given together with the scope workers",
+	"createKey body expiresAt": "is in the future",
 
 	"createJob body target.url":              "is a URL that may be reached",
 	"createJob body target.signingSecrets.0": "is a key of Standard Webhooks",

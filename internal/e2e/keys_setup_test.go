@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"cmp"
 	"net/http"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"punctual/gen/client"
 	"punctual/internal/access"
 	"punctual/internal/app"
 	"punctual/internal/keys"
@@ -42,4 +44,19 @@ func makeKey(t *testing.T, db *pgxpool.Pool, namespace string, what keys.Request
 func (i instance) as(t *testing.T, key string) instance {
 	t.Helper()
 	return i.with(t, http.Header{"Authorization": {"Bearer " + key}})
+}
+
+// createKey creates a key over the API, with all scopes unless some are given.
+func (i instance) createKey(t *testing.T, what client.KeyCreate) client.Key {
+	t.Helper()
+	what.Description = cmp.Or(what.Description, "of a test")
+	if what.Scopes == nil {
+		what.Scopes = client.Scopes{client.ScopeAdmin, client.ScopeJobsRead, client.ScopeJobsWrite, client.ScopeRunsWrite, client.ScopeWorkers}
+	}
+	created, err := i.CreateKeyWithResponse(t.Context(), what)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusCreated, created.StatusCode(), "created: %s", created.Body)
+	require.Equal(t, "/api/v1/keys/"+created.JSON201.Id, created.HTTPResponse.Header.Get("Location"))
+	require.NotNil(t, created.JSON201.Key)
+	return *created.JSON201
 }

@@ -76,14 +76,15 @@ join jobs j on j.id = claimed.job_id;
 
 -- name: GetLeased :one
 -- The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
--- its claim. The attempt began when it was leased.
+-- its claim. The attempt began when it was leased. With @queues, only a run leased from these.
 select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder,
     coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = @scheduled_for
 join leases l on l.id = claimed.lease_id
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace
-  and claimed.token = @token and claimed.awaits_worker;
+  and claimed.token = @token and claimed.awaits_worker
+  and (sqlc.narg(queues)::text[] is null or l.queue = any(sqlc.narg(queues)));
 
 -- name: ListOverdue :many
 -- The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
@@ -147,10 +148,11 @@ where j.id = d.job_id
   and d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.token = @token and d.lease_id is not null;
 
 -- name: RenewWorkerLease :one
--- Like RenewLease, for as long as the worker asked for.
+-- Like RenewLease, for as long as the worker asked for. With @queues, only a lease of these.
 update leases
 set expires_at = now() + duration
 where id = @id and starts_with(queue, @namespace::text || '/') and expires_at > now()
+  and (sqlc.narg(queues)::text[] is null or queue = any(sqlc.narg(queues)))
 returning expires_at;
 
 -- name: ListCanceledOfWorker :many

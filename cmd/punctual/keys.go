@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"punctual/gen/db"
+	"punctual/internal/access"
+	"punctual/internal/app"
+	"punctual/internal/database"
+	"punctual/internal/keys"
+)
+
+type keysCmd struct {
+	Create createKey `cmd:"" help:"Create an API key and print it. It cannot be shown again."`
+	List   listKeys  `cmd:"" help:"List the keys of a namespace and the service-wide ones, newest first, without their secrets."`
+	Revoke revokeKey `cmd:"" help:"Revoke a key. All instances refuse it within a second."`
+}
+
+// keyStore is the database of the keys, and the namespace that a command is about.
+type keyStore struct {
+	Database  app.DatabaseConfig `embed:""`
+	Namespace string             `help:"The namespace." default:"default"`
+}
+
+// use calls do with the service that changes keys, and with who calls it.
+func (s *keyStore) use(
+	ctx context.Context, log *slog.Logger, do func(*keys.Service, access.Caller, *db.Queries) error,
+) (err error) {
+	server, err := app.OpenDatabase(ctx, s.Database, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	var pool *pgxpool.Pool
+	if pool, err = database.Open(ctx, server.URL); err != nil {
+		return err
+	}
+	defer pool.Close()
+	q := db.New(pool)
+	if err := database.Check(ctx, q); err != nil {
+		return fmt.Errorf("the database is not ready for keys (does `punctual migrate up` help?): %w", err)
+	}
+	err = do(keys.New(keys.Config{Pool: pool}), access.Command(s.Namespace), q)
+	if errors.Is(err, access.ErrNoNamespace) {
+		return fmt.Errorf("namespace %q: %w", s.Namespace, err)
+	}
+	return err
+}
+
+type createKey struct {
+	keyStore    `embed:""`
+	ServiceWide bool           `help:"Create a key for all namespaces. Each of its requests names one by the header Punctual-Namespace, or is for the namespace 'default'."`
+	Description string         `help:"Who uses the key and what for." default:"created by the command line"`
+	Scopes      []access.Scope `help:"What the key may be used for: jobs:read, jobs:write, runs:write, workers and admin." enum:"jobs:read,jobs:write,runs:write,workers,admin" default:"jobs:read,jobs:write,runs:write,workers,admin"`
+	Queues      []string       `help:"The queues that the key serves as a worker. Default: all."`
+	ExpiresIn   time.Duration  `help:"For how long the key can be used, such as 720h. Default: until it is revoked."`
+}
+
+// Run creates a key and prints nothing but the key, so that a script can store it.
+func (c *createKey) Run(ctx context.Context, log *slog.Logger) error {
+	return c.use(ctx, log, func(service *keys.Service, by access.Caller, q *db.Queries) error {
+		request := keys.Request{
+			Description: c.Description, Scopes: c.Scopes, Queues: c.Queues, IsServiceWide: c.ServiceWide,
+		}
+		if c.ExpiresIn != 0 {
+			now, err := q.DatabaseTime(ctx)
+			if err != nil {
+				return fmt.Errorf("read the database's time: %w", err)
+			}
+			request.ExpiresAt = new(now.Add(c.ExpiresIn))
+		}
+		view, plain, err := service.Create(ctx, by, request)
+		if err != nil {
+			return err
+		}
+		log.InfoContext(ctx, "key created; it cannot be shown again", "id", view.ID, "namespace", namespaceOf(view),
+			"scopes", strings.Join(view.Scopes, ","))
+		_, err = fmt.Fprintln(os.Stdout, plain.Reveal())
+		return err
+	})
+}
+
+type listKeys struct {
+	keyStore `embed:""`
+}
+
+// listPage is how many keys are read at once.
+const listPage = 100
+
+// Run lists keys.
+func (c *listKeys) Run(ctx context.Context, log *slog.Logger) error {
+	return c.use(ctx, log, func(service *keys.Service, by access.Caller, _ *db.Queries) error {
+		out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(out, "ID\tNAMESPACE\tSTATUS\tSCOPES\tCREATED\tEXPIRES\tLAST USED\tDESCRIPTION")
+		for after := (*keys.Place)(nil); ; {
+			page, err := service.List(ctx, by, after, listPage)
+			if err != nil {
+				return err
+			}
+			for _, view := range page {
+				fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", view.ID, namespaceOf(view), view.Status, strings.Join(view.Scopes, ","),
+					timeOf(&view.CreatedAt), timeOf(view.ExpiresAt), timeOf(view.LastUsedAt), view.Description)
+			}
+			if len(page) < listPage {
+				return out.Flush()
+			}
+			after = new(page[len(page)-1].Place())
+		}
+	})
+}
+
+// namespaceOf returns the namespace of a key for people: * stands for all.
+func namespaceOf(view keys.View) string {
+	if view.Namespace == nil {
+		return "*"
+	}
+	return *view.Namespace
+}
+
+func timeOf(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+type revokeKey struct {
+	keyStore `embed:""`
+	ID       string `arg:"" help:"The id of the key: what stands between the two underscores of a key."`
+}
+
+// Run revokes a key.
+func (c *revokeKey) Run(ctx context.Context, log *slog.Logger) error {
+	return c.use(ctx, log, func(service *keys.Service, by access.Caller, _ *db.Queries) error {
+		if err := service.Revoke(ctx, by, c.ID); err != nil {
+			return err
+		}
+		log.InfoContext(ctx, "key revoked", "id", c.ID)
+		return nil
+	})
+}
