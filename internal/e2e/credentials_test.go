@@ -48,7 +48,7 @@ func TestCredentialsAreNotWritten(t *testing.T) {
 	}
 	for name, credential := range credentials {
 		written.credentials(name+" in an odd place", "Bearer "+credential)
-		for _, request := range oddRequests(t, service.url, credential) {
+		for _, request := range oddRequests(t, service.url, key, credential) {
 			answer, err := http.DefaultClient.Do(request)
 			require.NoError(t, err)
 			require.NoError(t, answer.Body.Close())
@@ -68,13 +68,14 @@ func TestCredentialsAreNotWritten(t *testing.T) {
 	}
 }
 
-// oddRequests returns requests that have a credential where it does not belong.
-func oddRequests(t *testing.T, at, credential string) (all []*http.Request) {
+// oddRequests returns requests of the owner of a key that have a credential where it does not
+// belong.
+func oddRequests(t *testing.T, at, key, credential string) (all []*http.Request) {
 	t.Helper()
 	add := func(method, path, body string, header map[string]string) {
 		request, err := http.NewRequestWithContext(t.Context(), method, at+path, strings.NewReader(body))
 		require.NoError(t, err)
-		request.Header.Set("Authorization", "Bearer "+credential)
+		request.Header.Set("Authorization", "Bearer "+key)
 		request.Header.Set("Content-Type", "application/json")
 		for name, value := range header {
 			request.Header.Set(name, value)
@@ -100,7 +101,7 @@ func oddRequests(t *testing.T, at, credential string) (all []*http.Request) {
 	} {
 		add(http.MethodPost, "/api/v1/jobs", `{"name":"n"}`, map[string]string{name: credential})
 	}
-	for _, scheme := range []string{"Basic ", "Token ", "Bearer", "Bearer Bearer ", "bearer  "} {
+	for _, scheme := range []string{"Bearer ", "Basic ", "Token ", "Bearer", "Bearer Bearer ", "bearer  "} {
 		add(http.MethodGet, "/api/v1/jobs", "", map[string]string{"Authorization": scheme + credential})
 	}
 	return all

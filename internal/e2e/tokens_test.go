@@ -101,14 +101,20 @@ func TestTokensThatAreNotValid(t *testing.T) {
 		"its signature cut off":            parts[0] + "." + parts[1] + ".",
 		"other claims":                     parts[0] + "." + strings.Split(resign(t, good, own, map[string]any{"sub": "root"}), ".")[1] + "." + parts[2],
 	} {
-		status, code, header := service.as(t, token).listStatus(t)
-		assert.Equal(t, 401, status, name)
-		assert.Equal(t, "credentials-invalid", code, name)
-		assert.True(t, strings.HasPrefix(header.Get("WWW-Authenticate"), "Bearer"), name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, code, header := service.as(t, token).listStatus(t)
+			assert.Equal(t, 401, status)
+			assert.Equal(t, "credentials-invalid", code)
+			assert.True(t, strings.HasPrefix(header.Get("WWW-Authenticate"), "Bearer"))
+		})
 	}
 	for name, token := range map[string]string{"as it is": good, "signed again": resign(t, good, own, nil)} {
-		status, _, _ := service.as(t, token).listStatus(t)
-		assert.Equal(t, 200, status, name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, _, _ := service.as(t, token).listStatus(t)
+			assert.Equal(t, 200, status)
+		})
 	}
 }
 
