@@ -37,7 +37,9 @@ type guarded struct {
 // key makes a key with some scopes. An empty namespace stands for all of them.
 func (g guarded) key(t *testing.T, namespace string, scopes ...access.Scope) (id, key string) {
 	t.Helper()
-	return makeKey(t, g.pool, cmp.Or(namespace, access.DefaultNamespace), keys.Request{Scopes: scopes, IsServiceWide: namespace == ""})
+	return makeKey(t, g.pool, cmp.Or(namespace, access.DefaultNamespace), keys.Request{
+		Description: "of a test", Scopes: scopes, IsServiceWide: namespace == "",
+	})
 }
 
 // expiredKey makes a key that was valid until a moment ago.
