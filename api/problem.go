@@ -200,6 +200,7 @@ func (e errorWriter) write(w http.ResponseWriter, p server.Problem) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case credentialsInvalid: // RFC 6750
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	default: // credentials would not help
 	}
 	w.WriteHeader(int(p.Status))
 	if err := json.NewEncoder(w).Encode(p); err != nil {

@@ -103,7 +103,7 @@ func startHolders(ctx context.Context, url string, idle, slow int) (*holders, er
 	if err != nil {
 		return nil, err
 	}
-	h := &holders{command: exec.CommandContext(ctx, program,
+	h := &holders{command: exec.CommandContext(ctx, program, //nolint:gosec // it is this program
 		"--hold="+url, "--idle-connections="+strconv.Itoa(idle), "--slow-connections="+strconv.Itoa(slow))}
 	h.command.Stderr = os.Stderr
 	in, err := h.command.StdinPipe()

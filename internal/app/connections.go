@@ -124,5 +124,5 @@ func openFiles() uint64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return math.MaxInt32
 	}
-	return min(uint64(limit.Cur), math.MaxInt32)
+	return min(uint64(limit.Cur), math.MaxInt32) //nolint:unconvert // it has a sign on some systems
 }
