@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
+	"punctual/internal/access"
 	"punctual/internal/app"
+	"punctual/internal/keys"
 	"punctual/internal/testdb"
 )
 
@@ -151,9 +153,9 @@ func TestNamespaces(t *testing.T) {
 			select array_agg(operation || ' ' || resource_type || ' ' || resource_id || ' ' || result order by at) from audit
 			where namespace = 'team-a' and actor = 'anonymous' and request_id is not null`).Scan(&all))
 		require.Subset(t, all, []string{
-			`createNamespace NAMESPACE team-a {"name":"team-a","description":"Team A","maxJobs":5,"runRetentionDays":3}`,
-			`updateNamespace NAMESPACE team-a {"minIntervalSeconds":60}`,
-			`updateNamespace NAMESPACE team-a {"maxJobs":null}`,
+			`createNamespace NAMESPACE team-a {"fields":["description","maxJobs","name","runRetentionDays"]}`,
+			`updateNamespace NAMESPACE team-a {"fields":["minIntervalSeconds"]}`,
+			`updateNamespace NAMESPACE team-a {"fields":["maxJobs"]}`,
 		})
 	})
 	t.Run("runs are not kept longer than the service keeps them", func(t *testing.T) {
@@ -257,4 +259,36 @@ func TestSuspendedNamespace(t *testing.T) {
 
 	require.Nil(t, service.updateNamespace(t, "team", client.NamespaceUpdate{Suspended: new(false)}).SuspendedAt)
 	becomes(client.JobStatusACTIVE)
+}
+
+// Who is bound to a namespace sees that one only, and changes none, not even its own.
+func TestNamespacesOfABoundAdmin(t *testing.T) {
+	t.Parallel()
+	service, pool := setupWithKeys(t)
+	_, all := makeKey(t, pool, "default", keys.Request{Scopes: []access.Scope{access.Admin}, IsServiceWide: true})
+	for _, name := range []string{"team", "other"} {
+		service.as(t, all).namespace(t, client.NamespaceCreate{Name: name})
+	}
+	_, bound := makeKey(t, pool, "team", keys.Request{Scopes: []access.Scope{access.Admin}})
+	admin := service.as(t, bound)
+	own, err := admin.GetNamespaceWithResponse(t.Context(), "team")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, own.StatusCode(), "%s", own.Body)
+	for _, name := range []string{"other", "default", "nobody"} {
+		others, err := admin.GetNamespaceWithResponse(t.Context(), name)
+		require.NoError(t, err)
+		requireCode(t, http.StatusNotFound, "namespace-not-found", others.HTTPResponse, others.ApplicationproblemJSON404)
+	}
+	list, err := admin.ListNamespacesWithResponse(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, []client.Namespace{*own.JSON200}, list.JSON200.Items)
+	changed, err := admin.UpdateNamespaceWithResponse(t.Context(), "team", client.NamespaceUpdate{MaxJobs: new(int32(1))})
+	require.NoError(t, err)
+	requireCode(t, http.StatusForbidden, "service-wide-required", changed.HTTPResponse, changed.ApplicationproblemJSON403)
+	made, err := admin.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "mine"})
+	require.NoError(t, err)
+	requireCode(t, http.StatusForbidden, "service-wide-required", made.HTTPResponse, made.ApplicationproblemJSON403)
+	gone, err := admin.DeleteNamespaceWithResponse(t.Context(), "team")
+	require.NoError(t, err)
+	requireCode(t, http.StatusForbidden, "service-wide-required", gone.HTTPResponse, gone.ApplicationproblemJSON403)
 }

@@ -23,9 +23,6 @@ func (o *Optional[T]) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, &o.Value)
 }
 
-// MarshalJSON encodes the value. A field that is not given is the zero value, for omitzero.
-func (o Optional[T]) MarshalJSON() ([]byte, error) { return json.Marshal(o.Value) }
-
 // Target is the target of a job as a request gives it: its fields, secrets included.
 type Target map[string]any
 

@@ -2,6 +2,7 @@ package namespaces
 
 import (
 	"fmt"
+	"slices"
 
 	"punctual/gen/db"
 	"punctual/internal/jobs"
@@ -12,13 +13,13 @@ import (
 // limit, null means none.
 type Change struct {
 	// Name is only for a new one.
-	Name               string                `json:"name,omitzero"`
-	Description        jobs.Optional[string] `json:"description,omitzero"`
-	MaxJobs            jobs.Optional[*int32] `json:"maxJobs,omitzero"`
-	MinIntervalSeconds jobs.Optional[*int32] `json:"minIntervalSeconds,omitzero"`
-	RequestsPerSecond  jobs.Optional[*int32] `json:"requestsPerSecond,omitzero"`
-	RunRetentionDays   jobs.Optional[*int32] `json:"runRetentionDays,omitzero"`
-	IsSuspended        jobs.Optional[bool]   `json:"suspended,omitzero"`
+	Name               string                `json:"name"`
+	Description        jobs.Optional[string] `json:"description"`
+	MaxJobs            jobs.Optional[*int32] `json:"maxJobs"`
+	MinIntervalSeconds jobs.Optional[*int32] `json:"minIntervalSeconds"`
+	RequestsPerSecond  jobs.Optional[*int32] `json:"requestsPerSecond"`
+	RunRetentionDays   jobs.Optional[*int32] `json:"runRetentionDays"`
+	IsSuspended        jobs.Optional[bool]   `json:"suspended"`
 }
 
 // applyTo returns a namespace with the fields that the change gives.
@@ -50,4 +51,20 @@ func (s *Service) check(change Change) error {
 		Name: "runRetentionDays", Code: jobs.TooLarge,
 		Detail: fmt.Sprintf("must be at most %d: no runs are kept longer (RUN_RETENTION_DAYS)", s.RetentionDays),
 	}}}
+}
+
+// fields returns the names in the contract of the fields that the change gives.
+func (c Change) fields() []string {
+	names := []string{}
+	for name, isGiven := range map[string]bool{
+		"name": c.Name != "", "description": c.Description.IsGiven, "maxJobs": c.MaxJobs.IsGiven,
+		"minIntervalSeconds": c.MinIntervalSeconds.IsGiven, "requestsPerSecond": c.RequestsPerSecond.IsGiven,
+		"runRetentionDays": c.RunRetentionDays.IsGiven, "suspended": c.IsSuspended.IsGiven,
+	} {
+		if isGiven {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -49,7 +49,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (d
 	if err := s.check(given); err != nil {
 		return db.Namespace{}, err
 	}
-	err := s.transact(ctx, by, row.Name, "createNamespace", given, func(q *db.Queries) (err error) {
+	err := s.transact(ctx, by, row.Name, "createNamespace", given.fields(), func(q *db.Queries) (err error) {
 		row, err = q.CreateNamespace(ctx, db.CreateNamespaceParams{
 			Name: row.Name, Description: row.Description, MaxJobs: row.MaxJobs, MinIntervalSeconds: row.MinIntervalSeconds,
 			RequestsPerSecond: row.RequestsPerSecond, RunRetentionDays: row.RunRetentionDays, IsSuspended: given.IsSuspended.Value,
@@ -116,7 +116,7 @@ func (s *Service) Update(ctx context.Context, by access.Caller, name string, cha
 	if err := s.check(change); err != nil {
 		return db.Namespace{}, err
 	}
-	err = s.transact(ctx, by, name, "updateNamespace", change, func(q *db.Queries) error {
+	err = s.transact(ctx, by, name, "updateNamespace", change.fields(), func(q *db.Queries) error {
 		before, err := found(q.LockNamespace(ctx, name))
 		if err != nil {
 			return err
@@ -164,7 +164,7 @@ func (s *Service) Delete(ctx context.Context, by access.Caller, name string) err
 // transact makes a change of a namespace in a transaction, with what belongs to each: the entry in
 // the audit of that namespace, and the announcement to all instances.
 func (s *Service) transact(
-	ctx context.Context, by access.Caller, name, operation string, result any, do func(*db.Queries) error,
+	ctx context.Context, by access.Caller, name, operation string, fields []string, do func(*db.Queries) error,
 ) error {
 	by.Namespace = name
 	return pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {
@@ -172,7 +172,10 @@ func (s *Service) transact(
 		if err := do(q); err != nil {
 			return err
 		}
-		entry := audit.Entry{Operation: operation, Type: audit.Namespace, ID: name, Result: result}
+		entry := audit.Entry{Operation: operation, Type: audit.Namespace, ID: name}
+		if fields != nil {
+			entry.Result = map[string]any{"fields": fields}
+		}
 		if err := audit.Record(ctx, q, by, entry); err != nil {
 			return err
 		}

@@ -1,0 +1,62 @@
+package namespaces_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"punctual/gen/db"
+	"punctual/internal/access"
+	"punctual/internal/database"
+	"punctual/internal/namespaces"
+	"punctual/internal/testdb"
+)
+
+// counter counts the statements that read one row.
+type counter struct {
+	db.DBTX
+	n int
+}
+
+func (c *counter) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	c.n++
+	return c.DBTX.QueryRow(ctx, sql, args...)
+}
+
+func TestCache(t *testing.T) {
+	t.Parallel()
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	_, err = pool.Exec(t.Context(), "insert into namespaces (name, description, max_jobs) values ('team', '', 5)")
+	require.NoError(t, err)
+	statements := &counter{DBTX: pool}
+	cache := namespaces.NewCache(db.New(statements))
+
+	for range 100 {
+		limits, err := cache.Limits(t.Context(), "team")
+		require.NoError(t, err)
+		require.EqualValues(t, 5, *limits.MaxJobs)
+	}
+	require.Equal(t, 1, statements.n, "a namespace that is known costs no statement")
+
+	_, err = pool.Exec(t.Context(), "update namespaces set suspended_at = now(), max_jobs = null where name = 'team'")
+	require.NoError(t, err)
+	cache.Forget()
+	limits, err := cache.Limits(t.Context(), "team")
+	require.NoError(t, err)
+	require.Equal(t, access.Limits{IsSuspended: true}, limits)
+
+	_, err = pool.Exec(t.Context(), "update namespaces set deleted_at = now() where name = 'team'")
+	require.NoError(t, err)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		_, err := cache.Limits(t.Context(), "team")
+		require.ErrorIs(c, err, access.ErrNoNamespace, "what nobody tells is known after some seconds")
+	}, 20*time.Second, 50*time.Millisecond)
+	_, err = cache.Limits(t.Context(), "nobody")
+	require.ErrorIs(t, err, access.ErrNoNamespace)
+}
