@@ -32,6 +32,7 @@ func startWithKeys(t *testing.T, url string) instance {
 // clear.
 func makeKey(t *testing.T, db *pgxpool.Pool, namespace string, what keys.Request) (id, key string) {
 	t.Helper()
+	what.Description = cmp.Or(what.Description, "of a test")
 	if what.Scopes == nil {
 		what.Scopes = access.Scopes
 	}
