@@ -7,6 +7,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abor
 
 await work({
   url: process.env["PUNCTUAL_URL"] ?? "http://localhost:3000",
+  key: process.env["PUNCTUAL_KEY"] ?? "",
   queue: "reports",
   stop: stop.signal,
   leaseSeconds: Number(process.env["LEASE_SECONDS"] ?? 15),

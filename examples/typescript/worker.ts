@@ -12,6 +12,8 @@ type Lease = components["schemas"]["Lease"];
 export interface Options {
   /** The URL of Punctual, such as http://localhost:3000. */
   url: string;
+  /** An API key with the scope `workers`. A service on your own machine may need none. */
+  key?: string;
   queue: string;
   /**
    * Executes a run and returns its output. If it throws, the attempt has failed. Once the signal is aborted,
@@ -32,8 +34,8 @@ export interface Options {
 
 /** Executes runs until it is stopped. */
 export async function work(options: Options): Promise<void> {
-  const { url, queue, execute, stop, concurrency = 1, leaseSeconds = 15, graceSeconds = 10 } = options;
-  const api = createClient<paths>({ baseUrl: url });
+  const { url, key, queue, execute, stop, concurrency = 1, leaseSeconds = 15, graceSeconds = 10 } = options;
+  const api = createClient<paths>({ baseUrl: url, headers: key ? { Authorization: `Bearer ${key}` } : {} });
   const giveUp = new AbortController();
   stop.addEventListener("abort", () => setTimeout(() => giveUp.abort(), graceSeconds * 1000).unref());
 
