@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -13,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
+	"punctual/internal/access"
 	"punctual/internal/app"
+	"punctual/internal/keys"
 	"punctual/internal/testdb"
 )
 
@@ -52,6 +55,7 @@ func (i instance) startReports(t *testing.T, leaseSeconds, graceSeconds int) *pr
 	t.Helper()
 	return runTypeScript(t, "reports.js", []string{
 		"PUNCTUAL_URL=" + i.url,
+		"PUNCTUAL_KEY=" + strings.TrimPrefix(i.header.Get("Authorization"), "Bearer "),
 		"LEASE_SECONDS=" + strconv.Itoa(leaseSeconds),
 		"GRACE_SECONDS=" + strconv.Itoa(graceSeconds),
 	})
@@ -65,24 +69,28 @@ func (i instance) createReport(t *testing.T, figures string) client.Job {
 }
 
 // If a worker is killed in the middle of a run, another worker makes the second attempt, and
-// reports of the first one change nothing.
+// reports of the first one change nothing. The workers have a key for their queue alone.
 func TestTypeScriptWorkerIsKilled(t *testing.T) {
 	t.Parallel()
 	databaseURL := testdb.New(t)
-	service := start(t, app.Config{Database: app.DatabaseConfig{URL: databaseURL}})
+	service := start(t, app.Config{Auth: app.AuthRequired, Database: app.DatabaseConfig{URL: databaseURL}})
 	db := connect(t, databaseURL)
+	_, key := makeKey(t, db, access.DefaultNamespace, keys.Request{Description: "of a worker", Scopes: []access.Scope{access.Workers}, Queues: []string{"reports"}})
+	worker := service.as(t, key)
+	_, key = makeKey(t, db, access.DefaultNamespace, keys.Request{Description: "of who creates jobs"})
+	service = service.as(t, key)
 	url, asked := figures(t)
 	job := service.createReport(t, url)
 	run := service.startRun(t, job.Id, "")
 
-	doomed := service.startReports(t, 2, 0)
+	doomed := worker.startReports(t, 2, 0)
 	await(t, asked, "the first worker executes the run")
 	var token client.Token
 	require.NoError(t, db.QueryRow(t.Context(), "select token from due where job_id = $1 and lease_id is not null", job.Id).Scan(&token))
 	require.NoError(t, doomed.Kill())
 	require.Error(t, doomed.wait(), "it was killed")
 
-	second := service.startReports(t, 60, 10)
+	second := worker.startReports(t, 60, 10)
 	question := await(t, asked, "the second worker executes the run")
 	service.refuses(t, run, token)
 	require.EqualValues(t, 2, service.readRun(t, run.Id).Attempt)
