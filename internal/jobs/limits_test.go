@@ -94,7 +94,7 @@ func TestMaxJobs(t *testing.T) {
 	})
 }
 
-func TestMinIntervalSeconds(t *testing.T) {
+func TestMinIntervalSeconds(t *testing.T) { //nolint:tparallel // its parts follow each other
 	t.Parallel()
 	f := setup(t)
 	by := f.in("slow", access.Limits{MinIntervalSeconds: new(int32(600))})

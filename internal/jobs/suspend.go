@@ -78,7 +78,7 @@ func (s *Service) follow(ctx context.Context, behind db.ListNamespacesBehindRow,
 	case behind.IsSuspended:
 		change = s.suspend
 	}
-	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] }) //nolint:gosec // spreading needs no secrecy
 	var group errgroup.Group
 	group.SetLimit(suspendedAtOnce)
 	for _, id := range ids {
