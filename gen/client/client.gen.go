@@ -446,8 +446,9 @@ type AuditEntry struct {
 	// Id The id of the entry.
 	Id openapi_types.UUID `json:"id"`
 
-	// Operation The `operationId` of an operation of this contract. The service itself does `pauseJob` (after
-	// failures, or because the target said so) and `completeJob`. There may be more.
+	// Operation The `operationId` of an operation of this contract. The service itself does `completeJob`,
+	// `pauseJob` (after failures, because the target said so, or with the namespace) and
+	// `resumeJob` (with the namespace). There may be more.
 	//
 	//
 	// Example: updateJob
@@ -1762,8 +1763,9 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
-// OperationName The `operationId` of an operation of this contract. The service itself does `pauseJob` (after
-// failures, or because the target said so) and `completeJob`. There may be more.
+// OperationName The `operationId` of an operation of this contract. The service itself does `completeJob`,
+// `pauseJob` (after failures, because the target said so, or with the namespace) and
+// `resumeJob` (with the namespace). There may be more.
 //
 // Example: updateJob
 type OperationName = string

@@ -63,12 +63,12 @@ func TestList(t *testing.T) {
 	t.Parallel()
 	pool := fill(t)
 	all, _ := list(t, pool, audit.Filter{Max: 1000})
-	require.Equal(t, rows, len(all))
+	require.Len(t, all, rows)
 	require.Equal(t, "thing-1", all[0], "the newest")
 	require.Equal(t, fmt.Sprintf("thing-%d", rows), all[rows-1])
 
 	some, _ := list(t, pool, audit.Filter{Actor: new("key:0"), Operation: new("createJob"), ResourceType: new("JOB"), Max: 100})
-	require.Equal(t, rows/6, len(some))
+	require.Len(t, some, rows/6)
 	require.Equal(t, []string{"thing-6", "thing-12"}, some[:2])
 
 	rare, pages := list(t, pool, audit.Filter{Actor: new("user:rare"), Max: 100})

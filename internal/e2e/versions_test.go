@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -204,5 +203,5 @@ func TestAudit(t *testing.T) {
 
 	run := service.listRuns(t, job.Id)[0]
 	require.EqualValues(t, 2, *run.JobVersion)
-	require.False(t, strings.Contains(string(listed.Body), "nextCursor"))
+	require.NotContains(t, string(listed.Body), "nextCursor")
 }
