@@ -22,6 +22,8 @@ func mountDocs(r chi.Router, version string, errs errorWriter) error {
 		SettingsUI: map[string]string{
 			"tryItOutEnabled": "true",
 			"filter":          "true",
+			// Shows the scope that each operation needs.
+			"showExtensions": "true",
 			// Shows the list of schemas below the operations.
 			"defaultModelsExpandDepth": "0",
 			// The page must not ask another host, and the online validator is one.

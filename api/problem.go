@@ -58,7 +58,8 @@ var problems = map[jobs.Code]struct {
 		http.StatusUnauthorized, "Send an API key or a token: Authorization: Bearer <key>.",
 	},
 	credentialsInvalid: {
-		http.StatusUnauthorized, "The key or token is not valid: it is unknown, expired or revoked.",
+		http.StatusUnauthorized, "The key or token is not valid: it is unknown, expired or revoked, or the header is not " +
+			"of the form Authorization: Bearer <key>.",
 	},
 	scopeRequired: {http.StatusForbidden, ""},
 	hostNotAllowed: {

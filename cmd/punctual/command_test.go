@@ -99,6 +99,40 @@ func TestMigrate(t *testing.T) {
 	require.NotContains(t, migrate("status"), "[ ]")
 }
 
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	binary, data := build(t), dataDir(t)
+	command := func(args ...string) (out, log string, code int) {
+		t.Helper()
+		return execute(t, binary, nil, append([]string{"keys"}, append(args, "--embedded", "--data-dir="+data)...)...)
+	}
+	for refusal, args := range map[string][]string{
+		"can't be used together":             {"create", "--service-wide", "--namespace=default"},
+		"--expires-in must be longer than 0": {"create", "--expires-in=0s"},
+		"--scopes must be one of":            {"create", "--scopes=job:read"},
+	} {
+		_, log, code := command(args...)
+		require.Equal(t, 2, code, "%s: %s", args, log)
+		require.Contains(t, log, refusal)
+	}
+	_, log, code := execute(t, binary, nil, "migrate", "up", "--embedded", "--data-dir="+data)
+	require.Zero(t, code, log)
+	key, log, code := command("create", "--service-wide", "--expires-in=1h")
+	require.Zero(t, code, log)
+	id := strings.Split(key, "_")[1]
+	list, log, code := command("list")
+	require.Zero(t, code, log)
+	require.Contains(t, list, id)
+	_, log, code = command("revoke", "aaaaaaaaaaaaaaaa")
+	require.Equal(t, 1, code)
+	require.Contains(t, log, "there is no such key in the namespace default")
+	_, log, code = command("revoke", id)
+	require.Zero(t, code, log)
+	list, log, code = command("list")
+	require.Zero(t, code, log)
+	require.Contains(t, list, "REVOKED")
+}
+
 func TestRotateSecrets(t *testing.T) {
 	t.Parallel()
 	binary, data := build(t), dataDir(t)

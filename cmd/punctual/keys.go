@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,12 @@ type keysCmd struct {
 // keyStore is the database of the keys, and the namespace that a command is about.
 type keyStore struct {
 	Database  app.DatabaseConfig `embed:""`
-	Namespace string             `help:"The namespace." default:"default"`
+	Namespace string             `help:"The namespace of the keys. Default: default." placeholder:"NAME" xor:"namespace"`
 }
+
+// namespace returns the namespace that the flag names, or the default one. Kong must not know the
+// default: for its xor, a flag with a default is always set.
+func (s *keyStore) namespace() string { return cmp.Or(s.Namespace, access.DefaultNamespace) }
 
 // use calls do with the service that changes keys, and with who calls it.
 func (s *keyStore) use(
@@ -49,20 +54,28 @@ func (s *keyStore) use(
 	if err := database.Check(ctx, q); err != nil {
 		return fmt.Errorf("the database is not ready for keys (does `punctual migrate up` help?): %w", err)
 	}
-	err = do(keys.New(keys.Config{Pool: pool}), access.Command(s.Namespace), q)
+	err = do(keys.New(keys.Config{Pool: pool}), access.Command(s.namespace()), q)
 	if errors.Is(err, access.ErrNoNamespace) {
-		return fmt.Errorf("namespace %q: %w", s.Namespace, err)
+		return fmt.Errorf("namespace %q: %w", s.namespace(), err)
 	}
 	return err
 }
 
 type createKey struct {
 	keyStore    `embed:""`
-	ServiceWide bool           `help:"Create a key for all namespaces. Each of its requests names one by the header Punctual-Namespace, or is for the namespace 'default'."`
+	ServiceWide bool           `help:"Create a key for all namespaces. Each of its requests names one by the header Punctual-Namespace, or is for the namespace 'default'." xor:"namespace"`
 	Description string         `help:"Who uses the key and what for." default:"created by the command line"`
 	Scopes      []access.Scope `help:"What the key may be used for: jobs:read, jobs:write, runs:write, workers and admin." enum:"jobs:read,jobs:write,runs:write,workers,admin" default:"jobs:read,jobs:write,runs:write,workers,admin"`
 	Queues      []string       `help:"The queues that the key serves as a worker. Default: all."`
-	ExpiresIn   time.Duration  `help:"For how long the key can be used, such as 720h. Default: until it is revoked."`
+	ExpiresIn   *time.Duration `help:"For how long the key can be used, such as 720h. Default: until it is revoked." placeholder:"DURATION"`
+}
+
+// Validate refuses flags that make no key that anybody could use. Kong calls it.
+func (c *createKey) Validate() error {
+	if c.ExpiresIn != nil && *c.ExpiresIn <= 0 {
+		return errors.New("--expires-in must be longer than 0")
+	}
+	return nil
 }
 
 // Run creates a key and prints nothing but the key, so that a script can store it.
@@ -71,12 +84,12 @@ func (c *createKey) Run(ctx context.Context, log *slog.Logger) error {
 		request := keys.Request{
 			Description: c.Description, Scopes: c.Scopes, Queues: c.Queues, IsServiceWide: c.ServiceWide,
 		}
-		if c.ExpiresIn != 0 {
+		if c.ExpiresIn != nil {
 			now, err := q.DatabaseTime(ctx)
 			if err != nil {
 				return fmt.Errorf("read the database's time: %w", err)
 			}
-			request.ExpiresAt = new(now.Add(c.ExpiresIn))
+			request.ExpiresAt = new(now.Add(*c.ExpiresIn))
 		}
 		view, plain, err := service.Create(ctx, by, request)
 		if err != nil {
@@ -141,7 +154,11 @@ type revokeKey struct {
 // Run revokes a key.
 func (c *revokeKey) Run(ctx context.Context, log *slog.Logger) error {
 	return c.use(ctx, log, func(service *keys.Service, by access.Caller, _ *db.Queries) error {
-		if err := service.Revoke(ctx, by, c.ID); err != nil {
+		err := service.Revoke(ctx, by, c.ID)
+		if errors.Is(err, keys.ErrNotFound) {
+			return fmt.Errorf("%w in the namespace %s: --namespace names another one", err, c.namespace())
+		}
+		if err != nil {
 			return err
 		}
 		log.InfoContext(ctx, "key revoked", "id", c.ID)

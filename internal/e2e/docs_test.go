@@ -35,7 +35,6 @@ func TestDocs(t *testing.T) {
 	ctx, asked := openBrowser(t, browser)
 
 	const createJob = "#operations-jobs-createJob"
-	within := func(selector string) chromedp.CSS { return chromedp.CSS(createJob + " " + selector) }
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Navigate(service.url+"/docs"),
 		chromedp.WaitVisible(chromedp.CSS(createJob)),
@@ -45,18 +44,8 @@ func TestDocs(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, operationIDs(t), shown, "all of them, in the author's order")
 
-	require.NoError(t, chromedp.Do(ctx,
-		chromedp.Click(within(".opblock-summary-control")),
-		// "Try it out" is on already and has the first example.
-		chromedp.WaitVisible(within(".execute")),
-		chromedp.Click(within(".execute")),
-		chromedp.WaitVisible(within(".live-responses-table tbody .response-col_status")),
-	), "the example can be sent")
-	status, err := chromedp.Run(ctx, chromedp.Text(within(".live-responses-table tbody .response-col_status")))
-	require.NoError(t, err)
+	status, answer := tryOut(t, ctx, createJob)
 	assert.Contains(t, status, "201", "the page shows the answer")
-	answer, err := chromedp.Run(ctx, chromedp.TextContent(within(".live-responses-table tbody .response-col_description pre code")))
-	require.NoError(t, err)
 	var job client.Job
 	require.NoError(t, json.Unmarshal([]byte(answer), &job), "the page shows the job: %s", answer)
 	var name string
@@ -73,6 +62,25 @@ func TestDocs(t *testing.T) {
 		assert.True(t, to.Host == here.Host || to.Scheme == "data" || to.Scheme == "blob", "the page asks another host: %s", request)
 	}
 	assert.Empty(t, complaints, "the page has no errors")
+}
+
+// tryOut opens an operation of Swagger UI, sends its first example, and returns the status and the
+// body of the answer as the page shows them.
+func tryOut(t *testing.T, ctx context.Context, operation string) (status, body string) {
+	t.Helper()
+	within := func(selector string) chromedp.CSS { return chromedp.CSS(operation + " " + selector) }
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Click(within(".opblock-summary-control")),
+		// "Try it out" is on already and has the first example.
+		chromedp.WaitVisible(within(".execute")),
+		chromedp.Click(within(".execute")),
+		chromedp.WaitVisible(within(".live-responses-table tbody .response-col_status")),
+	), "the example can be sent")
+	status, err := chromedp.Run(ctx, chromedp.Text(within(".live-responses-table tbody .response-col_status")))
+	require.NoError(t, err)
+	body, err = chromedp.Run(ctx, chromedp.TextContent(within(".live-responses-table tbody .response-col_description pre code")))
+	require.NoError(t, err)
+	return status, body
 }
 
 // openBrowser starts a browser until the test's end. asked returns the requests and the errors of

@@ -72,7 +72,7 @@ func invalid(fields []Field) error {
 type VersionChanged struct{ Current int32 }
 
 func (e *VersionChanged) Error() string {
-	return fmt.Sprintf("The job has version %d by now.", e.Current)
+	return fmt.Sprintf("The job has version %d by now. Read it, and send the new ETag as If-Match.", e.Current)
 }
 
 // What the state of a job, a run or a namespace does not allow.
