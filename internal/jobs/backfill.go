@@ -136,5 +136,8 @@ func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, er
 		return Backfilled{}, fmt.Errorf("add the occurrences: %w", err)
 	}
 	done := Backfilled{Runs: int(started), Occurrences: len(all)}
+	if done.Runs == 0 {
+		return done, nil
+	}
 	return done, e.auditJob(ctx, "backfillJob", result{"runs": done.Runs, "occurrences": done.Occurrences})
 }

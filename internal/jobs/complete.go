@@ -74,10 +74,24 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
 		return false, fmt.Errorf("complete the job: %w", err)
 	}
-	if e.job.DeleteAfterCompletion {
+	return true, e.end(ctx, &after)
+}
+
+// endResumed does what follows if nothing was left for a job that was resumed: it is completed.
+func (e *edit) endResumed(ctx context.Context, after *Definition) error {
+	if e.job.Status != db.JobStatusPAUSED || after.Status != db.JobStatusCOMPLETED {
+		return nil
+	}
+	return e.end(ctx, after)
+}
+
+// end does what follows once a job is stored as completed. Nobody but the service has decided that.
+func (e *edit) end(ctx context.Context, after *Definition) error {
+	if after.DeleteAfterCompletion {
 		if err := e.markDeleted(ctx); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return true, e.auditJob(ctx, "completeJob", result{"deleted": e.job.DeleteAfterCompletion})
+	e.by.Actor = access.System(e.by.Namespace).Actor
+	return e.auditJob(ctx, "completeJob", result{"deleted": after.DeleteAfterCompletion})
 }

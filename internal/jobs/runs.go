@@ -67,7 +67,7 @@ func (s *Service) Cancel(ctx context.Context, by access.Caller, id uuid.UUID) (R
 		return Run{}, err
 	}
 	err = s.editRuns(ctx, by, before.JobID, func(e edit) error {
-		if err := e.cancel(ctx, before.ScheduledFor); err != nil {
+		if changed, err := e.cancel(ctx, before.ScheduledFor); err != nil || !changed {
 			return err
 		}
 		return e.auditRun(ctx, "cancelRun", id, result{})
@@ -83,24 +83,24 @@ func (s *Service) Cancel(ctx context.Context, by access.Caller, id uuid.UUID) (R
 	return after, err
 }
 
-// cancel cancels the open run of an instant.
-func (e *edit) cancel(ctx context.Context, scheduledFor time.Time) error {
+// cancel cancels the open run of an instant, and reports whether it was not canceled before.
+func (e *edit) cancel(ctx context.Context, scheduledFor time.Time) (changed bool, err error) {
 	rows, err := e.lockRows(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i := range rows {
 		row := &rows[i]
 		switch {
 		case row.BufferedFor != nil && row.BufferedFor.Equal(scheduledFor):
-			return e.dropBuffered(ctx, row, db.RunStatusCANCELED, db.RunReasonREQUESTED)
+			return true, e.dropBuffered(ctx, row, db.RunStatusCANCELED, db.RunReasonREQUESTED)
 		case row.ScheduledFor.Equal(scheduledFor) && isOpen(row, e.now):
-			return e.CancelRuns(ctx, db.CancelRunsParams{
+			return row.CancelReason == nil, e.CancelRuns(ctx, db.CancelRunsParams{
 				JobID: e.job.ID, ScheduledFors: []time.Time{row.ScheduledFor}, Reason: db.RunReasonREQUESTED,
 			})
 		}
 	}
-	return &Conflict{RunHasEnded, "The run has ended."}
+	return false, &Conflict{RunHasEnded, "The run has ended."}
 }
 
 // announceCanceled tells the instances that execute these runs to stop them.

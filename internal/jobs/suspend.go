@@ -128,10 +128,7 @@ func (s *Service) goOn(ctx context.Context, by access.Caller, id uuid.UUID) erro
 		if err := e.auditJob(ctx, "resumeJob", result{}); err != nil {
 			return err
 		}
-		if after.Status == db.JobStatusCOMPLETED && after.DeleteAfterCompletion {
-			return e.markDeleted(ctx)
-		}
-		return nil
+		return e.endResumed(ctx, after)
 	})
 	if err == nil && after != nil {
 		s.announce(after.QualifiedQueue, now)

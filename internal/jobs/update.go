@@ -43,10 +43,7 @@ func (s *Service) Update(
 			return fmt.Errorf("read the job: %w", err)
 		}
 		view = newView(row)
-		if e.job.Status == db.JobStatusPAUSED && after.Status == db.JobStatusCOMPLETED && after.DeleteAfterCompletion {
-			return e.markDeleted(ctx)
-		}
-		return nil
+		return e.endResumed(ctx, after)
 	})
 	if err != nil {
 		return View{}, err

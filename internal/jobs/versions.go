@@ -53,7 +53,7 @@ func (s *Service) Versions(
 	}
 	for i := range rows {
 		view := now
-		if view.Job, err = definitionOf(rows[i].Definition, now.Job); err != nil {
+		if view.Job, err = s.definitionOf(rows[i].Definition); err != nil {
 			return nil, false, err
 		}
 		all = append(all, view)
@@ -91,15 +91,16 @@ func (s *Service) Version(ctx context.Context, by access.Caller, id uuid.UUID, v
 }
 
 // definitionOf returns the definition that the function job_image of the schema has made an image
-// of. A column that the image does not have, because it is newer, is as in now.
-func definitionOf(image []byte, now Definition) (Definition, error) {
+// of. A column that the image does not have, because it is newer, has the default of the contract,
+// which is what jobs got that existed when the column was added.
+func (s *Service) definitionOf(image []byte) (job Definition, err error) {
 	var columns map[string]json.RawMessage
 	if err := json.Unmarshal(image, &columns); err != nil {
-		return now, fmt.Errorf("decode a version of job %s: %w", now.ID, err)
+		return job, fmt.Errorf("decode a version of a job: %w", err)
 	}
 	delete(columns, "sealed_secrets") // which it does not have
-	job := reflect.ValueOf(&now).Elem()
-	for field, at := range job.Fields() {
+	s.Contract.Defaults.applyTo(&job)
+	for field, at := range reflect.ValueOf(&job).Elem().Fields() {
 		raw, ok := columns[field.Tag.Get("json")]
 		if !ok {
 			continue
@@ -110,10 +111,10 @@ func definitionOf(image []byte, now Definition) (Definition, error) {
 		}
 		at.SetZero()
 		if err := json.Unmarshal(raw, at.Addr().Interface()); err != nil {
-			return now, fmt.Errorf("decode %s of a version of job %s: %w", field.Name, now.ID, err)
+			return job, fmt.Errorf("decode %s of a version of a job: %w", field.Name, err)
 		}
 	}
-	return now, nil
+	return job, nil
 }
 
 // checkVersion returns a VersionChanged if versions are given and the job has none of them.
@@ -133,6 +134,11 @@ func (s *Service) storeVersion(ctx context.Context, e *edit, after *Definition, 
 	after.UpdatedBy, after.UpdatedAt = e.by.Actor, clock.Later(e.now, e.job.CreatedAt)
 	if !bytes.Equal(e.job.SealedSecrets, after.SealedSecrets) {
 		after.SecretsVersion = new(after.Version)
+	}
+	if e.job.DeleteAfterCompletion || after.DeleteAfterCompletion {
+		// A completion that deletes the job sees the versions from before it began. If it waits for
+		// this change, it has to begin again.
+		does |= revises
 	}
 	if err := s.store(ctx, e, after, does); err != nil {
 		return err

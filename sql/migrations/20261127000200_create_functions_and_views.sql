@@ -1,9 +1,10 @@
 -- migrate:up
 
 -- What job_versions keeps of a job: its row, without the sealed secrets. json keeps the payload as
--- it is, byte for byte.
+-- it is, byte for byte. Instants are in UTC: in another zone those of long ago have offsets with
+-- seconds, which RFC 3339 does not know.
 create function job_image(job jobs) returns json
-language plpgsql stable as $$
+language plpgsql stable set timezone = 'UTC' as $$
 begin
     job.sealed_secrets := null;
     job.secrets_key_id := null;
