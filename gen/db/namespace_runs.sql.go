@@ -12,40 +12,55 @@ import (
 	"github.com/google/uuid"
 )
 
-const deleteRunsOfJobs = `-- name: DeleteRunsOfJobs :execrows
+const deleteRunsOfJobs = `-- name: DeleteRunsOfJobs :one
 with old as (
     -- As many as one transaction is to delete.
     select r.job_id, r.scheduled_for
     from runs r
-    where r.job_id = any($3::uuid[]) and r.scheduled_for >= $1::timestamptz and r.scheduled_for < $2::timestamptz
-    limit $4
+    where r.job_id = any($1::uuid[]) and r.scheduled_for >= $2::timestamptz and r.scheduled_for < $3::timestamptz
+      and exists (select from namespaces n where n.name = $4 and n.run_retention_days = $5::integer)
+    limit $6
+), deleted as (
+    delete from runs r
+    using old o
+    where r.job_id = o.job_id and r.scheduled_for = o.scheduled_for
+      and r.scheduled_for >= $2::timestamptz and r.scheduled_for < $3::timestamptz
+    returning r.job_id
 )
-delete from runs r
-using old o
-where r.job_id = o.job_id and r.scheduled_for = o.scheduled_for
-  and r.scheduled_for >= $1::timestamptz and r.scheduled_for < $2::timestamptz
+select (select count(*) from old) as found, (select count(*) from deleted) as deleted
 `
 
 type DeleteRunsOfJobsParams struct {
-	Since   time.Time   `json:"since"`
-	Before  time.Time   `json:"before"`
-	JobIds  []uuid.UUID `json:"job_ids"`
-	MaxRows int32       `json:"max_rows"`
+	JobIds    []uuid.UUID `json:"job_ids"`
+	Since     time.Time   `json:"since"`
+	Before    time.Time   `json:"before"`
+	Namespace string      `json:"namespace"`
+	Days      int32       `json:"days"`
+	MaxRows   int32       `json:"max_rows"`
 }
 
-// Deletes some runs of these jobs from one instant on and before another, which lie in one
-// partition, so that it locks no other. Two sessions that do this at once delete each row once.
-func (q *Queries) DeleteRunsOfJobs(ctx context.Context, arg DeleteRunsOfJobsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteRunsOfJobs,
+type DeleteRunsOfJobsRow struct {
+	Found   int64 `json:"found"`
+	Deleted int64 `json:"deleted"`
+}
+
+// Deletes some runs of these jobs of a namespace from one instant on and before another, which lie
+// in one partition, so that it locks no other. It deletes nothing if the namespace does not keep
+// its runs for so many days any more. Two sessions that do this at once delete each row once: what
+// one has found the other may have deleted, so fewer than @max_rows found, not deleted, means that
+// none is left.
+func (q *Queries) DeleteRunsOfJobs(ctx context.Context, arg DeleteRunsOfJobsParams) (DeleteRunsOfJobsRow, error) {
+	row := q.db.QueryRow(ctx, deleteRunsOfJobs,
+		arg.JobIds,
 		arg.Since,
 		arg.Before,
-		arg.JobIds,
+		arg.Namespace,
+		arg.Days,
 		arg.MaxRows,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var i DeleteRunsOfJobsRow
+	err := row.Scan(&i.Found, &i.Deleted)
+	return i, err
 }
 
 const listJobsWithRuns = `-- name: ListJobsWithRuns :many
@@ -109,7 +124,8 @@ func (q *Queries) ListJobsWithRuns(ctx context.Context, arg ListJobsWithRunsPara
 
 const listNamespacesWithOldRuns = `-- name: ListNamespacesWithOldRuns :many
 
-select n.name, coalesce(n.runs_deleted_before, 'epoch')::date as since, ((now() at time zone 'UTC')::date - n.run_retention_days)::date as before
+select n.name, n.run_retention_days::integer as days, coalesce(n.runs_deleted_before, 'epoch')::date as since,
+    ((now() at time zone 'UTC')::date - n.run_retention_days)::date as before
 from namespaces n
 where n.runs_deleted_before is distinct from greatest(
     n.runs_deleted_before, (now() at time zone 'UTC')::date - n.run_retention_days
@@ -119,6 +135,7 @@ order by n.name
 
 type ListNamespacesWithOldRunsRow struct {
 	Name   string    `json:"name"`
+	Days   int32     `json:"days"`
 	Since  time.Time `json:"since"`
 	Before time.Time `json:"before"`
 }
@@ -137,7 +154,12 @@ func (q *Queries) ListNamespacesWithOldRuns(ctx context.Context) ([]ListNamespac
 	var items []ListNamespacesWithOldRunsRow
 	for rows.Next() {
 		var i ListNamespacesWithOldRunsRow
-		if err := rows.Scan(&i.Name, &i.Since, &i.Before); err != nil {
+		if err := rows.Scan(
+			&i.Name,
+			&i.Days,
+			&i.Since,
+			&i.Before,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -148,22 +170,26 @@ func (q *Queries) ListNamespacesWithOldRuns(ctx context.Context) ([]ListNamespac
 	return items, nil
 }
 
-const noteRunsDeleted = `-- name: NoteRunsDeleted :exec
+const noteRunsDeleted = `-- name: NoteRunsDeleted :execrows
 update namespaces
 set runs_deleted_before = greatest(runs_deleted_before, $1::date)
-where name = $2
+where name = $2 and run_retention_days = $3::integer
 `
 
 type NoteRunsDeletedParams struct {
 	Before time.Time `json:"before"`
 	Name   string    `json:"name"`
+	Days   int32     `json:"days"`
 }
 
 // Stores that a namespace has no runs of the days before one any more. It never goes back, whoever
-// stores it.
-func (q *Queries) NoteRunsDeleted(ctx context.Context, arg NoteRunsDeletedParams) error {
-	_, err := q.db.Exec(ctx, noteRunsDeleted, arg.Before, arg.Name)
-	return err
+// stores it. It stores nothing if the namespace does not keep its runs for so many days any more.
+func (q *Queries) NoteRunsDeleted(ctx context.Context, arg NoteRunsDeletedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, noteRunsDeleted, arg.Before, arg.Name, arg.Days)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const oldestRunsDays = `-- name: OldestRunsDays :one

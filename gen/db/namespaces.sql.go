@@ -309,6 +309,7 @@ update namespaces
 set description = $1, max_jobs = $2, min_interval_seconds = $3,
     requests_per_second = $4, run_retention_days = $5,
     suspended_at = case when $6::boolean then coalesce(suspended_at, now()) end,
+    runs_deleted_before = case when run_retention_days is not distinct from $5 then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
 where name = $7
 returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, suspended_at, created_at, updated_at, deleted_at
@@ -324,7 +325,8 @@ type UpdateNamespaceParams struct {
 	Name               string `json:"name"`
 }
 
-// The caller holds LockNamespace. A namespace that stays suspended keeps the instant.
+// The caller holds LockNamespace. A namespace that stays suspended keeps the instant. With another
+// retention, all old runs are looked for again: those from before that may have come meanwhile.
 func (q *Queries) UpdateNamespace(ctx context.Context, arg UpdateNamespaceParams) (Namespace, error) {
 	row := q.db.QueryRow(ctx, updateNamespace,
 		arg.Description,

@@ -64,20 +64,23 @@ type retentionPass struct {
 func (p *retentionPass) namespace(ctx context.Context, n db.ListNamespacesWithOldRunsRow) error {
 	for since := n.Since; since.Before(n.Before) && p.steps < stepsPerPass; {
 		partition, err := p.OldestRunsDays(ctx, db.OldestRunsDaysParams{Since: since, Before: n.Before})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return p.NoteRunsDeleted(ctx, db.NoteRunsDeletedParams{Name: n.Name, Before: n.Before})
-		}
-		if err != nil {
+		before := n.Before
+		switch {
+		case err == nil:
+			since = clock.Later(since, partition.FirstDay)
+			before = clock.Earlier(partition.LastDay.AddDate(0, 0, 1), n.Before)
+			if isDone, err := p.partition(ctx, n, since, before); err != nil || !isDone {
+				return err
+			}
+		case !errors.Is(err, pgx.ErrNoRows):
 			return fmt.Errorf("find the oldest partition: %w", err)
 		}
-		since = clock.Later(since, partition.FirstDay)
-		before := clock.Earlier(partition.LastDay.AddDate(0, 0, 1), n.Before)
-		isDone, err := p.partition(ctx, n.Name, since, before)
-		if err != nil || !isDone {
-			return err
-		}
-		if err := p.NoteRunsDeleted(ctx, db.NoteRunsDeletedParams{Name: n.Name, Before: before}); err != nil {
+		noted, err := p.NoteRunsDeleted(ctx, db.NoteRunsDeletedParams{Name: n.Name, Days: n.Days, Before: before})
+		if err != nil {
 			return fmt.Errorf("note that runs are deleted: %w", err)
+		}
+		if noted == 0 {
+			return nil // its retention has changed; the next pass goes by the new one
 		}
 		since = before
 	}
@@ -86,9 +89,11 @@ func (p *retentionPass) namespace(ctx context.Context, n db.ListNamespacesWithOl
 
 // partition deletes the runs of a namespace from one instant on and before another, in one
 // partition. It reports whether none is left.
-func (p *retentionPass) partition(ctx context.Context, namespace string, since, before time.Time) (isDone bool, err error) {
+func (p *retentionPass) partition(
+	ctx context.Context, namespace db.ListNamespacesWithOldRunsRow, since, before time.Time,
+) (isDone bool, err error) {
 	after := db.ListJobsWithRunsParams{
-		Namespace: namespace, AfterCreatedAt: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC), MaxRows: jobsPerStep,
+		Namespace: namespace.Name, AfterCreatedAt: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC), MaxRows: jobsPerStep,
 	}
 	for {
 		jobs, err := p.ListJobsWithRuns(ctx, after)
@@ -106,12 +111,14 @@ func (p *retentionPass) partition(ctx context.Context, namespace string, since, 
 			if p.steps >= stepsPerPass {
 				return false, nil
 			}
-			n, err := p.runs.DeleteRunsOfJobs(ctx, db.DeleteRunsOfJobsParams{JobIds: ids, Since: since, Before: before, MaxRows: runsPerStep})
+			n, err := p.runs.DeleteRunsOfJobs(ctx, db.DeleteRunsOfJobsParams{
+				Namespace: namespace.Name, Days: namespace.Days, JobIds: ids, Since: since, Before: before, MaxRows: runsPerStep,
+			})
 			if err != nil {
 				return false, fmt.Errorf("delete runs: %w", err)
 			}
-			p.deleted += n
-			if isFull = n == runsPerStep; n > 0 {
+			p.deleted += n.Deleted
+			if isFull = n.Found == runsPerStep; n.Found > 0 {
 				p.steps++
 			}
 		}

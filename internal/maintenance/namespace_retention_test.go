@@ -9,7 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"punctual/gen/db"
 	"punctual/internal/history"
@@ -156,24 +158,105 @@ func TestNamespaceRetention(t *testing.T) {
 		require.Len(t, runsOf(t, pool, job), first-last-9)
 	})
 
+	t.Run("deletes what another instance has not reached", func(t *testing.T) {
+		t.Parallel()
+		_, pool := setup(t)
+		testdb.CreateDays(t, pool, time.Now(), 5)
+		addNamespace(t, pool, "shared", new(1))
+		job := addJob(t, pool, "shared", -1)
+		addRuns(t, pool, job, 3, 12_000)
+		tx, err := pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = history.Queries(tx).DeleteRunsOfJobs(t.Context(), db.DeleteRunsOfJobsParams{
+			Namespace: "shared", Days: 1, JobIds: []uuid.UUID{job}, Since: today().AddDate(0, 0, -2), Before: today().AddDate(0, 0, -1), MaxRows: 5000,
+		})
+		require.NoError(t, err)
+		var pass errgroup.Group
+		pass.Go(func() error {
+			_, err := maintenance.NamespaceRetention(pool, 0).Pass(t.Context())
+			return err
+		})
+		requireWaits(t, pool)
+		require.NoError(t, tx.Commit(t.Context())) // and that is the last that this instance did
+		require.NoError(t, pass.Wait())
+		require.Equal(t, map[int]int{0: 12_000, 1: 12_000}, runsOf(t, pool, job))
+	})
+
+	t.Run("goes by the retention that there is now", func(t *testing.T) {
+		t.Parallel()
+		q, pool := setup(t)
+		testdb.CreateDays(t, pool, time.Now(), 10)
+		addNamespace(t, pool, "changed", new(1))
+		job := addJob(t, pool, "changed", -1)
+		addRuns(t, pool, job, 10, 1)
+		retain := func(days *int32) {
+			t.Helper()
+			_, err := q.UpdateNamespace(t.Context(), db.UpdateNamespaceParams{Name: "changed", RunRetentionDays: days})
+			require.NoError(t, err)
+		}
+		// A pass is held up after it has looked which namespaces have old runs.
+		tx, err := pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), "select from runs where job_id = $1 for update", job)
+		require.NoError(t, err)
+		var pass errgroup.Group
+		pass.Go(func() error {
+			_, err := maintenance.NamespaceRetention(pool, 0).Pass(t.Context())
+			return err
+		})
+		requireWaits(t, pool)
+		retain(new(int32(5)))
+		require.NoError(t, tx.Commit(t.Context()))
+		require.NoError(t, pass.Wait())
+		require.Subset(t, runsOf(t, pool, job), map[int]int{0: 1, 1: 1, 2: 1, 3: 1, 4: 1, 5: 1}, "a longer one holds at once")
+		next := maintenance.NamespaceRetention(pool, 0)
+		_, err = next.Pass(t.Context())
+		require.NoError(t, err)
+		require.Len(t, runsOf(t, pool, job), 6)
+
+		// Without one, runs of earlier days may be backfilled.
+		retain(nil)
+		_, err = pool.Exec(t.Context(), "delete from runs where job_id = $1", job)
+		require.NoError(t, err)
+		addRuns(t, pool, job, 10, 1)
+		_, err = next.Pass(t.Context())
+		require.NoError(t, err)
+		require.Len(t, runsOf(t, pool, job), 10)
+		retain(new(int32(5)))
+		_, err = next.Pass(t.Context())
+		require.NoError(t, err)
+		require.Len(t, runsOf(t, pool, job), 6, "what came after an earlier retention is deleted, too")
+	})
+
 	t.Run("locks one partition in a transaction", func(t *testing.T) {
 		t.Parallel()
 		_, pool := setup(t)
 		testdb.CreateDays(t, pool, time.Now(), 60)
-		job := addJob(t, pool, "default", -1)
+		addNamespace(t, pool, "short", new(29))
+		job := addJob(t, pool, "short", -1)
 		addRuns(t, pool, job, 60, 1)
 		for range 7 { // of which the last would be planned for any arguments
 			tx, err := pool.Begin(t.Context())
 			require.NoError(t, err)
 			n, err := history.Queries(tx).DeleteRunsOfJobs(t.Context(), db.DeleteRunsOfJobsParams{
-				JobIds: []uuid.UUID{job}, Since: today().AddDate(0, 0, -30), Before: today().AddDate(0, 0, -29), MaxRows: 10,
+				Namespace: "short", Days: 29, JobIds: []uuid.UUID{job}, Since: today().AddDate(0, 0, -30), Before: today().AddDate(0, 0, -29), MaxRows: 10,
 			})
 			require.NoError(t, err)
-			require.EqualValues(t, 1, n)
+			require.Equal(t, db.DeleteRunsOfJobsRow{Found: 1, Deleted: 1}, n)
 			require.Less(t, locks(t, tx), 20, "the table of locks has room for thousands")
 			require.NoError(t, tx.Rollback(t.Context()))
 		}
 	})
+}
+
+// requireWaits waits until a session of the database waits for a lock of another.
+func requireWaits(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		var waits bool
+		require.NoError(c, pool.QueryRow(t.Context(), "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')").Scan(&waits))
+		require.True(c, waits)
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
 func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }

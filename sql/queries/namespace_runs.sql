@@ -5,7 +5,8 @@
 -- The namespaces that have runs to delete, with the days (UTC) whose runs are to go: from since on
 -- and before. Nothing is scheduled before 1970. An instance asks for all of them; no caller sees
 -- the answer.
-select n.name, coalesce(n.runs_deleted_before, 'epoch')::date as since, ((now() at time zone 'UTC')::date - n.run_retention_days)::date as before
+select n.name, n.run_retention_days::integer as days, coalesce(n.runs_deleted_before, 'epoch')::date as since,
+    ((now() at time zone 'UTC')::date - n.run_retention_days)::date as before
 from namespaces n
 where n.runs_deleted_before is distinct from greatest(
     n.runs_deleted_before, (now() at time zone 'UTC')::date - n.run_retention_days
@@ -42,27 +43,34 @@ union all
 order by created_at desc, id desc
 limit @max_rows;
 
--- name: DeleteRunsOfJobs :execrows
--- Deletes some runs of these jobs from one instant on and before another, which lie in one
--- partition, so that it locks no other. Two sessions that do this at once delete each row once.
+-- name: DeleteRunsOfJobs :one
+-- Deletes some runs of these jobs of a namespace from one instant on and before another, which lie
+-- in one partition, so that it locks no other. It deletes nothing if the namespace does not keep
+-- its runs for so many days any more. Two sessions that do this at once delete each row once: what
+-- one has found the other may have deleted, so fewer than @max_rows found, not deleted, means that
+-- none is left.
 with old as (
     -- As many as one transaction is to delete.
     select r.job_id, r.scheduled_for
     from runs r
     where r.job_id = any(@job_ids::uuid[]) and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
+      and exists (select from namespaces n where n.name = @namespace and n.run_retention_days = @days::integer)
     limit @max_rows
+), deleted as (
+    delete from runs r
+    using old o
+    where r.job_id = o.job_id and r.scheduled_for = o.scheduled_for
+      and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
+    returning r.job_id
 )
-delete from runs r
-using old o
-where r.job_id = o.job_id and r.scheduled_for = o.scheduled_for
-  and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz;
+select (select count(*) from old) as found, (select count(*) from deleted) as deleted;
 
--- name: NoteRunsDeleted :exec
+-- name: NoteRunsDeleted :execrows
 -- Stores that a namespace has no runs of the days before one any more. It never goes back, whoever
--- stores it.
+-- stores it. It stores nothing if the namespace does not keep its runs for so many days any more.
 update namespaces
 set runs_deleted_before = greatest(runs_deleted_before, @before::date)
-where name = @name;
+where name = @name and run_retention_days = @days::integer;
 
 -- name: PurgeNamespaces :execrows
 -- Removes the deleted namespaces whose jobs are purged. An instance that has not heard of a

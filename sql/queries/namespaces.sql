@@ -37,11 +37,13 @@ where name = @name
 for update;
 
 -- name: UpdateNamespace :one
--- The caller holds LockNamespace. A namespace that stays suspended keeps the instant.
+-- The caller holds LockNamespace. A namespace that stays suspended keeps the instant. With another
+-- retention, all old runs are looked for again: those from before that may have come meanwhile.
 update namespaces
 set description = @description, max_jobs = @max_jobs, min_interval_seconds = @min_interval_seconds,
     requests_per_second = @requests_per_second, run_retention_days = @run_retention_days,
     suspended_at = case when @is_suspended::boolean then coalesce(suspended_at, now()) end,
+    runs_deleted_before = case when run_retention_days is not distinct from @run_retention_days then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
 where name = @name
 returning *;
