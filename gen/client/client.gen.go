@@ -452,7 +452,7 @@ type AuditEntry struct {
 	//
 	//
 	// Example: updateJob
-	Operation OperationName `json:"operation"`
+	Operation AuditedOperation `json:"operation"`
 
 	// RequestId The id of the request, as in the `X-Request-Id` header and in the log; null if there was
 	// none.
@@ -525,6 +525,13 @@ type AuditResult struct {
 	// Version The version of the job that was made.
 	Version *int32 `json:"version,omitempty"`
 }
+
+// AuditedOperation The `operationId` of an operation of this contract. The service itself does `completeJob`,
+// `pauseJob` (after failures, because the target said so, or with the namespace) and
+// `resumeJob` (with the namespace). There may be more.
+//
+// Example: updateJob
+type AuditedOperation = string
 
 // Backfill What a backfill has started.
 //
@@ -1763,13 +1770,6 @@ type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
 
-// OperationName The `operationId` of an operation of this contract. The service itself does `completeJob`,
-// `pauseJob` (after failures, because the target said so, or with the namespace) and
-// `resumeJob` (with the namespace). There may be more.
-//
-// Example: updateJob
-type OperationName = string
-
 // OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 //
 //   - `SKIP`: do not execute it.
@@ -2266,7 +2266,7 @@ type ListAuditParams struct {
 	Actor *Actor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Return only this operation.
-	Operation *OperationName `form:"operation,omitempty" json:"operation,omitempty"`
+	Operation *AuditedOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
 	// ResourceType Return only changes of things of this kind.
 	ResourceType *ResourceType `form:"resourceType,omitempty" json:"resourceType,omitempty"`

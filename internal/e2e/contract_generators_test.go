@@ -13,17 +13,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"punctual/internal/access"
 	"punctual/internal/app"
+	"punctual/internal/keys"
 	"punctual/internal/testdb"
 )
 
 // contractDir has what `make contract` has installed and built.
 const contractDir = "../../tools/contract"
 
-// TestGeneratedClients uses clients that other generators have made of the contract.
+// TestGeneratedClients uses clients that other generators have made of the contract. They send a
+// key, as each of them does it.
 func TestGeneratedClients(t *testing.T) {
 	t.Parallel()
-	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
+	service, db := setupWithKeys(t)
+	_, key := makeKey(t, db, access.DefaultNamespace, keys.Request{Description: "of generated clients"})
 	for name, command := range map[string]*exec.Cmd{
 		"openapi-typescript, hey-api and orval": exec.CommandContext(t.Context(), findNode(t), "build/use.js"),
 		"ogen":                                  exec.CommandContext(t.Context(), "go", "run", "."),
@@ -34,7 +38,7 @@ func TestGeneratedClients(t *testing.T) {
 			if name == "ogen" {
 				command.Dir = contractDir + "/ogen"
 			}
-			command.Env = append(os.Environ(), "PUNCTUAL_URL="+service.url)
+			command.Env = append(os.Environ(), "PUNCTUAL_URL="+service.url, "PUNCTUAL_KEY="+key)
 			output, err := command.CombinedOutput()
 			require.NoError(t, err, "%s", output)
 		})

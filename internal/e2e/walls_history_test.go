@@ -56,7 +56,7 @@ func TestWallsOfHistory(t *testing.T) {
 			require.Equal(t, http.StatusOK, got.StatusCode(), "%s", got.Body)
 			return *got.JSON200
 		}
-		created := client.OperationName("createJob")
+		created := client.AuditedOperation("createJob")
 		limit := client.Limit(1)
 		for cursor := (*client.Cursor)(nil); ; {
 			page := audit(blue, client.ListAuditParams{Operation: &created, Limit: &limit, Cursor: cursor})
@@ -76,8 +76,8 @@ func TestWallsOfHistory(t *testing.T) {
 				require.Equal(t, http.StatusNotFound, red.patch(t, uuid.MustParse(id), `{"name":"mine"}`).StatusCode())
 			}
 		}
-		require.Empty(t, audit(blue, client.ListAuditParams{Operation: new(client.OperationName("updateJob"))}).Items)
-		require.Empty(t, audit(red, client.ListAuditParams{Operation: new(client.OperationName("updateJob"))}).Items)
+		require.Empty(t, audit(blue, client.ListAuditParams{Operation: new(client.AuditedOperation("updateJob"))}).Items)
+		require.Empty(t, audit(red, client.ListAuditParams{Operation: new(client.AuditedOperation("updateJob"))}).Items)
 	})
 	t.Run("a condition is no way to learn of another's job", func(t *testing.T) {
 		t.Parallel()

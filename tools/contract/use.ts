@@ -8,6 +8,8 @@ import type { paths } from "./generated/openapi-typescript.js";
 import * as orval from "./generated/orval.js";
 
 const baseUrl = process.env["PUNCTUAL_URL"]!;
+const key = process.env["PUNCTUAL_KEY"]!;
+const headers = { Authorization: `Bearer ${key}` };
 const target = { type: "worker", queue: "generated" } as const;
 const job = (name: string) => ({ name, intervalInSeconds: 3600, target, payload: { from: name } });
 
@@ -20,7 +22,7 @@ function check(name: string, got: { payload: unknown }, run: { status: string; r
 }
 
 {
-  const api = createClient<paths>({ baseUrl });
+  const api = createClient<paths>({ baseUrl, headers });
   const created = await api.POST("/api/v1/jobs", { body: job("openapi-typescript") });
   const params = { path: { id: created.data!.id } };
   const got = await api.GET("/api/v1/jobs/{id}", { params });
@@ -28,7 +30,7 @@ function check(name: string, got: { payload: unknown }, run: { status: string; r
   check("openapi-typescript", got.data!, run.data!);
 }
 {
-  client.setConfig({ baseUrl });
+  client.setConfig({ baseUrl, auth: ({ scheme }) => (scheme === "bearer" ? key : undefined) });
   const created = await hey.createJob({ body: job("hey-api"), throwOnError: true });
   const path = { id: created.data.id };
   const got = await hey.getJob({ path, throwOnError: true });
@@ -36,11 +38,11 @@ function check(name: string, got: { payload: unknown }, run: { status: string; r
   check("hey-api", got.data, run.data);
 }
 {
-  const created = await orval.createJob(job("orval"));
+  const created = await orval.createJob(job("orval"), { headers });
   assert.equal(created.status, 201);
-  const got = await orval.getJob(created.data.id);
+  const got = await orval.getJob(created.data.id, { headers });
   assert.equal(got.status, 200);
-  const run = await orval.runJob(created.data.id);
+  const run = await orval.runJob(created.data.id, undefined, { headers });
   assert.equal(run.status, 202);
   check("orval", got.data, run.data);
 }

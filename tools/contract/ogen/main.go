@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/ogen-go/ogen/ogenerrors"
+
 	"punctual/tools/contract/ogen/api"
 )
 
@@ -17,13 +19,24 @@ import (
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := use(ctx, os.Getenv("PUNCTUAL_URL")); err != nil {
+	if err := use(ctx, os.Getenv("PUNCTUAL_URL"), key(os.Getenv("PUNCTUAL_KEY"))); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func use(ctx context.Context, url string) error {
-	client, err := api.NewClient(url)
+// key is an API key. It is bound to a namespace, so no request names one.
+type key string
+
+func (k key) Bearer(context.Context, api.OperationName) (api.Bearer, error) {
+	return api.Bearer{Token: string(k)}, nil
+}
+
+func (key) NamespaceHeader(context.Context, api.OperationName) (api.NamespaceHeader, error) {
+	return api.NamespaceHeader{}, ogenerrors.ErrSkipClientSecurity
+}
+
+func use(ctx context.Context, url string, caller key) error {
+	client, err := api.NewClient(url, caller)
 	if err != nil {
 		return err
 	}
@@ -43,7 +56,7 @@ func use(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	if again, ok := found.(*api.Job); !ok || string(again.Payload) != `{"id":1970670598291982290}` {
+	if again, ok := found.(*api.GetJobOKHeaders); !ok || string(again.Response.Payload) != `{"id":1970670598291982290}` {
 		return fmt.Errorf("get: %T %v", found, found)
 	}
 	started, err := client.RunJob(ctx, api.RunJobParams{ID: job.Response.ID})
