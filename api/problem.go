@@ -55,11 +55,11 @@ var problems = map[jobs.Code]struct {
 }{
 	invalidRequest: {http.StatusBadRequest, "The request is not valid."},
 	credentialsRequired: {
-		http.StatusUnauthorized, "Send an API key or a token: Authorization: Bearer <key>.",
+		http.StatusUnauthorized, "Send an API key or an access token: Authorization: Bearer <key>.",
 	},
 	credentialsInvalid: {
-		http.StatusUnauthorized, "The key or token is not valid: it is unknown, expired or revoked, or the header is not " +
-			"of the form Authorization: Bearer <key>.",
+		http.StatusUnauthorized, "The key or access token is not valid: it is unknown, expired or revoked, or the header " +
+			"is not of the form Authorization: Bearer <key>.",
 	},
 	scopeRequired: {http.StatusForbidden, ""},
 	hostNotAllowed: {
@@ -100,7 +100,7 @@ var problems = map[jobs.Code]struct {
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, ""},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body must be application/json."},
 	tooManyRequests: {
-		http.StatusTooManyRequests, "Too many keys or tokens that are not valid came from this address. Try again later.",
+		http.StatusTooManyRequests, "Too many keys or access tokens that are not valid came from this address. Try again later.",
 	},
 	overloaded:          {http.StatusServiceUnavailable, "The instance is serving as many requests as it can. Try again."},
 	internalError:       {http.StatusInternalServerError, "The service failed. The request id leads to the log."},
@@ -164,7 +164,7 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 	case errors.Is(err, jobs.ErrRunNotFound):
 		return problem(ctx, runNotFound, ""), true
 	case errors.Is(err, access.ErrNoGrant):
-		return problem(ctx, scopeRequired, "The token is valid, but no grant of this service (OIDC_GRANTS) matches its claims."), true
+		return problem(ctx, scopeRequired, "The access token is valid, but no grant of this service (OIDC_GRANTS) matches its claims."), true
 	case errors.Is(err, access.ErrIssuerUnavailable):
 		return problem(ctx, issuerUnavailable, ""), true
 	case errors.Is(err, keys.ErrNotFound):
@@ -176,7 +176,7 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 	case errors.Is(err, access.ErrNoCredentials):
 		return problem(ctx, credentialsRequired, ""), true
 	case errors.Is(err, access.ErrExpired):
-		return problem(ctx, credentialsInvalid, "The key or token has expired."), true
+		return problem(ctx, credentialsInvalid, "The key or access token has expired."), true
 	case errors.Is(err, access.ErrRevoked):
 		return problem(ctx, credentialsInvalid, "The key is revoked."), true
 	case errors.Is(err, access.ErrInvalid):

@@ -42,8 +42,8 @@ type Config struct {
 	// Namespaces changes namespaces, and Known has their limits.
 	Namespaces *namespaces.Service
 	Known      *namespaces.Cache
-	// Authenticator finds out who makes a request by the key or token. Nil: nobody needs one, and
-	// everybody may do everything who reaches the service by a loopback name or by one of
+	// Authenticator finds out who makes a request by the key or access token. Nil: nobody needs
+	// one, and everybody may do everything who reaches the service by a loopback name or by one of
 	// AllowedHosts.
 	Authenticator *access.Authenticator
 	AllowedHosts  []string

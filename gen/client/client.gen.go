@@ -418,11 +418,11 @@ func (e WorkerTargetType) Valid() bool {
 	}
 }
 
-// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
-// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+// `command` for a command of the operator, `anonymous` for a caller of a service that
 // needs no key, and `system` for the service itself.
 //
-// Example: key:0199c2f05b1e
+// Example: key:pqhtyyzhv27urk4h
 type Actor = string
 
 // AttemptDeadlineSeconds The maximum duration of one attempt.
@@ -430,14 +430,14 @@ type AttemptDeadlineSeconds = int32
 
 // AuditEntry An operation that changed something.
 //
-// Example: {"actor":"key:0199c2f05b1e","at":"2025-10-09T09:12:40.121094Z","id":"5d4e6a0e-8a52-4f0a-9c39-6a6f0b1d2c3e","operation":"updateJob","requestId":"7c8e2d50-41f7-4f1c-9d0e-2a1b3c4d5e6f","resourceId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","resourceType":"JOB","result":{"fields":["cron"],"version":2}}
+// Example: {"actor":"key:pqhtyyzhv27urk4h","at":"2025-10-09T09:12:40.121094Z","id":"5d4e6a0e-8a52-4f0a-9c39-6a6f0b1d2c3e","operation":"updateJob","requestId":"7c8e2d50-41f7-4f1c-9d0e-2a1b3c4d5e6f","resourceId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","resourceType":"JOB","result":{"fields":["cron"],"version":2}}
 type AuditEntry struct {
-	// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
-	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
 	// needs no key, and `system` for the service itself.
 	//
 	//
-	// Example: key:0199c2f05b1e
+	// Example: key:pqhtyyzhv27urk4h
 	Actor Actor `json:"actor"`
 
 	// At When it happened.
@@ -939,12 +939,12 @@ type Job struct {
 	// UpdatedAt When a request last changed the job. What the service itself does does not change it.
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
-	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
 	// needs no key, and `system` for the service itself.
 	//
 	//
-	// Example: key:0199c2f05b1e
+	// Example: key:pqhtyyzhv27urk4h
 	UpdatedBy Actor `json:"updatedBy"`
 
 	// Version The number of the version of the job: 1 when it is created, and one more with each
@@ -1308,12 +1308,12 @@ type JobVersion struct {
 	// UpdatedAt When the request was made that made this version.
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for a token of the identity
-	// provider, `command` for a command of the operator, `anonymous` for a caller of a service that
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
 	// needs no key, and `system` for the service itself.
 	//
 	//
-	// Example: key:0199c2f05b1e
+	// Example: key:pqhtyyzhv27urk4h
 	UpdatedBy Actor `json:"updatedBy"`
 
 	// Version The number of the version.
@@ -1342,8 +1342,8 @@ type Key struct {
 	// CreatedAt When the key was created.
 	CreatedAt time.Time `json:"createdAt"`
 
-	// CreatedBy Who created the key: `key:` and the id of a key, `user:` and the subject of a token,
-	// `command` for the command line, or `anonymous`.
+	// CreatedBy Who created the key: `key:` and the id of a key, `user:` and the subject of an
+	// access token, `command` for the command line, or `anonymous`.
 	CreatedBy string `json:"createdBy"`
 
 	// Description Who uses the key and what for, for people to read. Control characters are refused.
@@ -2262,7 +2262,7 @@ type ListAuditParams struct {
 	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Actor Return only what this actor did, such as `key:0199c2f05b1e`.
+	// Actor Return only what this actor did, such as `key:pqhtyyzhv27urk4h`.
 	Actor *Actor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Operation Return only this operation.

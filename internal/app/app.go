@@ -59,7 +59,7 @@ type App struct {
 	tokens    tokens
 	known     *namespaces.Cache
 	follow    func(context.Context) (int64, error) // pauses and resumes jobs as their namespaces are
-	changed   chan struct{}                        // has a token if a namespace may have changed
+	changed   chan struct{}                        // holds a value if a namespace may have changed
 	stopping  chan struct{}                        // closed when the instance is about to stop
 }
 

@@ -39,15 +39,15 @@ type Config struct {
 	Host string `help:"The address to listen on." default:"127.0.0.1" env:"HOST"`
 	Port uint16 `help:"The port to listen on; 0 picks a free one." default:"3000" env:"PORT"`
 
-	Auth         Auth     `help:"Whether callers need an API key or a token: required or off. Off is allowed on a loopback address only, and is the default there; on any other address the default is required." enum:",required,off" default:"" env:"AUTH"`
+	Auth         Auth     `help:"Whether callers need an API key or an access token: required or off. Off is allowed on a loopback address only, and is the default there; on any other address the default is required." enum:",required,off" default:"" env:"AUTH"`
 	AllowedHosts []string `help:"With AUTH=off, the names, besides those of the loopback addresses, under which requests may reach the service: the Host header must be one of them." env:"ALLOWED_HOSTS"`
 
 	MaxConnections        int `help:"How many connections of clients may be open. Each worker that waits has one. Others wait until one is closed." default:"16000" env:"MAX_CONNECTIONS"`
 	MaxRequestsInFlight   int `help:"How many API requests this instance serves at a time; more get 503. Workers that wait do not count." default:"1000" env:"MAX_REQUESTS_IN_FLIGHT"`
-	AuthFailuresPerMinute int `help:"How many keys and tokens that are not valid an address may send in a minute; more get 429." default:"600" env:"AUTH_FAILURES_PER_MINUTE"`
+	AuthFailuresPerMinute int `help:"How many keys and access tokens that are not valid an address may send in a minute; more get 429." default:"600" env:"AUTH_FAILURES_PER_MINUTE"`
 
-	OIDCIssuer   string      `name:"oidc-issuer" help:"The URL of an OpenID Connect issuer whose tokens are accepted besides API keys, as in their claim iss." env:"OIDC_ISSUER"`
-	OIDCAudience string      `name:"oidc-audience" help:"What a token has to have in its claim aud." env:"OIDC_AUDIENCE"`
+	OIDCIssuer   string      `name:"oidc-issuer" help:"The URL of an OpenID Connect issuer whose access tokens are accepted besides API keys, as in their claim iss." env:"OIDC_ISSUER"`
+	OIDCAudience string      `name:"oidc-audience" help:"What an access token has to have in its claim aud." env:"OIDC_AUDIENCE"`
 	OIDCGrants   oidc.Grants `name:"oidc-grants" help:"Which claims give which rights: a JSON array of objects with claim, value, namespace (* is all) and scopes." env:"OIDC_GRANTS"`
 
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
@@ -124,7 +124,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// needsAuth reports whether callers need a key or a token.
+// needsAuth reports whether callers need a key or an access token.
 func (c Config) needsAuth() bool {
 	return c.Auth == AuthRequired || c.Auth == "" && !isLoopback(c.Host)
 }
