@@ -115,7 +115,10 @@ func TestKeys(t *testing.T) {
 		require.Equal(t, 2, code, "%s: %s", args, log)
 		require.Contains(t, log, refusal)
 	}
-	_, log, code := execute(t, binary, nil, "migrate", "up", "--embedded", "--data-dir="+data)
+	_, log, code := command("create")
+	require.Equal(t, 1, code)
+	require.Contains(t, log, "run `punctual migrate up`", "the database is new")
+	_, log, code = execute(t, binary, nil, "migrate", "up", "--embedded", "--data-dir="+data)
 	require.Zero(t, code, log)
 	key, log, code := command("create", "--service-wide", "--expires-in=1h")
 	require.Zero(t, code, log)

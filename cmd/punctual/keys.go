@@ -51,8 +51,10 @@ func (s *keyStore) use(
 	}
 	defer pool.Close()
 	q := db.New(pool)
-	if err := database.Check(ctx, q); err != nil {
-		return fmt.Errorf("the database is not ready for keys (does `punctual migrate up` help?): %w", err)
+	if err := database.Check(ctx, q); errors.Is(err, database.ErrOldSchema) {
+		return fmt.Errorf("run `punctual migrate up`, or start the service once: %w", err)
+	} else if err != nil {
+		return fmt.Errorf("the database is not ready for keys: %w", err)
 	}
 	err = do(keys.New(keys.Config{Pool: pool}), access.Command(s.namespace()), q)
 	if errors.Is(err, access.ErrNoNamespace) {

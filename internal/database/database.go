@@ -3,11 +3,14 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
@@ -104,16 +107,22 @@ func Check(ctx context.Context, q *db.Queries) error {
 	return nil
 }
 
+// ErrOldSchema says that the database has not every migration of this binary.
+var ErrOldSchema = errors.New("the schema is too old")
+
 // CheckVersion returns an error unless the database answers and has every migration of this binary.
 // More migrations, from a newer version that is being rolled out, are fine: a migration may only
 // add to what older versions use.
 func CheckVersion(ctx context.Context, q *db.Queries) error {
 	has, err := q.SchemaVersion(ctx)
+	if failed, ok := errors.AsType[*pgconn.PgError](err); ok && failed.Code == pgerrcode.UndefinedTable {
+		err = nil // the database has no migration at all
+	}
 	if err != nil {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	if wants := LatestVersion(); has < wants {
-		return fmt.Errorf("the schema is at version %q, this binary needs %q", has, wants)
+		return fmt.Errorf("%w: it is at version %q, this binary needs %q", ErrOldSchema, has, wants)
 	}
 	return nil
 }
