@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -77,12 +78,23 @@ func scan(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows 
 	if err != nil || len(rows) > int(f.Max) {
 		return rows, nil, err
 	}
-	// Entries that have come since then are newer, so this is no older than what was looked at.
-	place, err := q.AuditPlace(ctx, db.AuditPlaceParams{
+	// Entries may have come since then, though older than others that were looked at. So this is no
+	// older than the last of those, and may be newer than one that is on the page.
+	looked, err := q.AuditPlace(ctx, db.AuditPlaceParams{
 		Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since, Until: f.Until, Scanned: maxScanned - 1,
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return rows, nil, nil
 	}
-	return rows, &Place{place.At, place.ID}, err
+	next = &Place{looked.At, looked.ID}
+	if n := len(rows); n > 0 && next.isAfter(rows[n-1]) {
+		next = &Place{rows[n-1].At, rows[n-1].ID}
+	}
+	return rows, next, err
+}
+
+// isAfter reports whether a place is above an entry in the list, which has the newest first.
+func (p Place) isAfter(row Row) bool {
+	order := p.At.Compare(row.At)
+	return order > 0 || (order == 0 && bytes.Compare(p.ID[:], row.ID[:]) > 0)
 }

@@ -1,10 +1,13 @@
 package audit_test
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -110,4 +113,40 @@ func TestListOfOneInstant(t *testing.T) {
 		require.Len(t, things, 50)
 		require.Len(t, seen, 50)
 	}
+}
+
+// late commits an entry of some time ago as soon as a list has read its page.
+type late struct {
+	*pgxpool.Pool
+	once sync.Once
+	err  error
+}
+
+func (*late) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (l *late) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) {
+	l.once.Do(func() {
+		_, l.err = l.Exec(ctx, `insert into audit (namespace, at, actor, operation, resource_type, resource_id, result)
+			values ('default', now() - interval '1 hour', 'x', 'x', 'JOB', 'late', '{}')`)
+	})
+}
+
+// An entry is written before its transaction commits, so one may come that is not the newest.
+func TestListWhileAnOlderEntryComes(t *testing.T) {
+	t.Parallel()
+	pool := fill(t)
+	last, err := pool.Exec(t.Context(), `update audit set actor = 'user:last' where resource_id = 'thing-10000'`)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, last.RowsAffected(), "the last entry that the first page looks at, and the other namespace's")
+	comes := &late{Pool: pool}
+	config := pool.Config()
+	config.ConnConfig.Tracer = comes
+	traced, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(traced.Close)
+	things, _ := list(t, traced, audit.Filter{Actor: new("user:last"), Max: 100})
+	require.NoError(t, comes.err)
+	require.Equal(t, []string{"thing-10000"}, things, "it is listed once")
 }
