@@ -45,9 +45,9 @@ const auditPlace = `-- name: AuditPlace :one
 select e.at, e.id
 from audit e
 where e.namespace = $1 and (e.at, e.id) < ($2::timestamptz, $3::uuid)
-  and e.at between $4::timestamptz and $5::timestamptz
+  and e.at >= $4::timestamptz
 order by e.at desc, e.id desc
-limit 1 offset $6
+limit 1 offset $5
 `
 
 type AuditPlaceParams struct {
@@ -55,7 +55,6 @@ type AuditPlaceParams struct {
 	BeforeAt  time.Time `json:"before_at"`
 	BeforeID  uuid.UUID `json:"before_id"`
 	Since     time.Time `json:"since"`
-	Until     time.Time `json:"until"`
 	Scanned   int32     `json:"scanned"`
 }
 
@@ -72,7 +71,6 @@ func (q *Queries) AuditPlace(ctx context.Context, arg AuditPlaceParams) (AuditPl
 		arg.BeforeAt,
 		arg.BeforeID,
 		arg.Since,
-		arg.Until,
 		arg.Scanned,
 	)
 	var i AuditPlaceRow
@@ -86,15 +84,15 @@ from (
     select e.namespace, e.at, e.id, e.actor, e.operation, e.resource_type, e.resource_id, e.request_id, e.result
     from audit e
     where e.namespace = $1 and (e.at, e.id) < ($2::timestamptz, $3::uuid)
-      and e.at between $4::timestamptz and $5::timestamptz
+      and e.at >= $4::timestamptz
     order by e.at desc, e.id desc
-    limit $6
+    limit $5
 ) a
-where ($7::text is null or a.actor = $7)
-  and ($8::text is null or a.operation = $8)
-  and ($9::text is null or a.resource_type = $9)
+where ($6::text is null or a.actor = $6)
+  and ($7::text is null or a.operation = $7)
+  and ($8::text is null or a.resource_type = $8)
 order by a.at desc, a.id desc
-limit $10
+limit $9
 `
 
 type ListAuditParams struct {
@@ -102,7 +100,6 @@ type ListAuditParams struct {
 	BeforeAt     time.Time `json:"before_at"`
 	BeforeID     uuid.UUID `json:"before_id"`
 	Since        time.Time `json:"since"`
-	Until        time.Time `json:"until"`
 	MaxScanned   int32     `json:"max_scanned"`
 	Actor        *string   `json:"actor"`
 	Operation    *string   `json:"operation"`
@@ -118,7 +115,6 @@ func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]Audit, 
 		arg.BeforeAt,
 		arg.BeforeID,
 		arg.Since,
-		arg.Until,
 		arg.MaxScanned,
 		arg.Actor,
 		arg.Operation,
@@ -157,12 +153,12 @@ const listAuditOf = `-- name: ListAuditOf :many
 select a.namespace, a.at, a.id, a.actor, a.operation, a.resource_type, a.resource_id, a.request_id, a.result
 from audit a
 where a.namespace = $1 and a.resource_id = $2 and (a.at, a.id) < ($3::timestamptz, $4::uuid)
-  and a.at between $5::timestamptz and $6::timestamptz
-  and ($7::text is null or a.actor = $7)
-  and ($8::text is null or a.operation = $8)
-  and ($9::text is null or a.resource_type = $9)
+  and a.at >= $5::timestamptz
+  and ($6::text is null or a.actor = $6)
+  and ($7::text is null or a.operation = $7)
+  and ($8::text is null or a.resource_type = $8)
 order by a.at desc, a.id desc
-limit $10
+limit $9
 `
 
 type ListAuditOfParams struct {
@@ -171,7 +167,6 @@ type ListAuditOfParams struct {
 	BeforeAt     time.Time `json:"before_at"`
 	BeforeID     uuid.UUID `json:"before_id"`
 	Since        time.Time `json:"since"`
-	Until        time.Time `json:"until"`
 	Actor        *string   `json:"actor"`
 	Operation    *string   `json:"operation"`
 	ResourceType *string   `json:"resource_type"`
@@ -186,7 +181,6 @@ func (q *Queries) ListAuditOf(ctx context.Context, arg ListAuditOfParams) ([]Aud
 		arg.BeforeAt,
 		arg.BeforeID,
 		arg.Since,
-		arg.Until,
 		arg.Actor,
 		arg.Operation,
 		arg.ResourceType,
@@ -239,9 +233,8 @@ with recursive walled as (
         order by e.namespace
         limit 1
     ) n
-)
-delete from audit a
-where (a.namespace, a.at, a.id) in (
+), old as (
+    -- The entries to delete.
     select w.namespace, o.at, o.id
     from walled w
     cross join lateral (
@@ -253,6 +246,15 @@ where (a.namespace, a.at, a.id) in (
     ) o
     limit $2
 )
+delete from audit a
+using (
+    -- Arrays, because of which each entry is looked up by its key.
+    select
+        unnest(array(select namespace from old)) as namespace,
+        unnest(array(select at from old)) as at,
+        unnest(array(select id from old)) as id
+) o
+where a.namespace = o.namespace and a.at = o.at and a.id = o.id
 `
 
 type PurgeAuditParams struct {
@@ -272,14 +274,21 @@ func (q *Queries) PurgeAudit(ctx context.Context, arg PurgeAuditParams) (int64, 
 }
 
 const purgeVersions = `-- name: PurgeVersions :execrows
-delete from job_versions v
-where (v.job_id, v.version) in (
+with old as (
+    -- The versions to delete.
     select o.job_id, o.version
     from job_versions o
     where o.superseded_at < now() - make_interval(days => $1::integer)
     order by o.superseded_at
     limit $2
 )
+delete from job_versions v
+using (
+    select
+        unnest(array(select job_id from old)) as job_id,
+        unnest(array(select version from old)) as version
+) o
+where v.job_id = o.job_id and v.version = o.version
 `
 
 type PurgeVersionsParams struct {

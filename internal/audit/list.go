@@ -44,15 +44,16 @@ const maxScanned = 10_000
 // List returns entries of the caller's namespace, and where the list goes on, or nil if it ends.
 // There may be more after fewer than f.Max entries, or after none.
 func List(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows []Row, next *Place, err error) {
+	// One bound is enough, and an index is read from one bound on.
 	if f.Until.IsZero() {
 		f.Until = endOfTime
 	}
-	if f.Before.At.IsZero() {
-		f.Before.At = endOfTime
+	if f.Before.At.IsZero() || f.Before.At.After(f.Until) {
+		f.Before = Place{f.Until, uuid.Max}
 	}
 	if f.ResourceID != nil {
 		rows, err = q.ListAuditOf(ctx, db.ListAuditOfParams{
-			Namespace: by.Namespace, ResourceID: *f.ResourceID, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since, Until: f.Until,
+			Namespace: by.Namespace, ResourceID: *f.ResourceID, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since,
 			Actor: f.Actor, Operation: f.Operation, ResourceType: f.ResourceType, MaxRows: f.Max + 1,
 		})
 	} else {
@@ -72,7 +73,7 @@ func List(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows 
 // scan looks at a bounded number of entries.
 func scan(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows []Row, next *Place, err error) {
 	rows, err = q.ListAudit(ctx, db.ListAuditParams{
-		Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since, Until: f.Until,
+		Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since,
 		Actor: f.Actor, Operation: f.Operation, ResourceType: f.ResourceType, MaxScanned: maxScanned, MaxRows: f.Max + 1,
 	})
 	if err != nil || len(rows) > int(f.Max) {
@@ -81,7 +82,7 @@ func scan(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows 
 	// Entries may have come since then, though older than others that were looked at. So this is no
 	// older than the last of those, and may be newer than one that is on the page.
 	looked, err := q.AuditPlace(ctx, db.AuditPlaceParams{
-		Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since, Until: f.Until, Scanned: maxScanned - 1,
+		Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since, Scanned: maxScanned - 1,
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return rows, nil, nil

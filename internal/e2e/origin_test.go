@@ -102,7 +102,7 @@ const interceptedPath = "/page-of-an-attacker"
 
 // openPages makes the browser show an empty page at interceptedPath, whatever the host, without
 // asking it. answered returns the answers of a port since the last call.
-func openPages(t *testing.T, ctx context.Context, port string) (answered func() []*network.Response) { //nolint:revive // t is first
+func openPages(t *testing.T, ctx context.Context, port string) (answered func() []*network.Response) {
 	t.Helper()
 	var mu sync.Mutex
 	var answers []*network.Response

@@ -63,9 +63,10 @@ func TestVersionOfAJobThatIsDeletedMeanwhile(t *testing.T) {
 	require.NoError(t, err)
 	_, err = blocker.Exec(t.Context(), `select pg_advisory_xact_lock(1)`)
 	require.NoError(t, err)
+	private := change(t, `{"payload":"private"}`)
 	edited, ended := make(chan error, 1), make(chan struct{})
 	go func() {
-		_, err := e.Jobs.Update(t.Context(), enginetest.By, job, change(t, `{"payload":"private"}`))
+		_, err := e.Jobs.Update(t.Context(), enginetest.By, job, private)
 		edited <- err
 	}()
 	waitForBlocked(e, 1)

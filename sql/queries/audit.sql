@@ -11,7 +11,7 @@ from (
     select e.*
     from audit e
     where e.namespace = @namespace and (e.at, e.id) < (@before_at::timestamptz, @before_id::uuid)
-      and e.at between @since::timestamptz and @until::timestamptz
+      and e.at >= @since::timestamptz
     order by e.at desc, e.id desc
     limit @max_scanned
 ) a
@@ -27,7 +27,7 @@ limit @max_rows;
 select e.at, e.id
 from audit e
 where e.namespace = @namespace and (e.at, e.id) < (@before_at::timestamptz, @before_id::uuid)
-  and e.at between @since::timestamptz and @until::timestamptz
+  and e.at >= @since::timestamptz
 order by e.at desc, e.id desc
 limit 1 offset @scanned;
 
@@ -36,7 +36,7 @@ limit 1 offset @scanned;
 select a.*
 from audit a
 where a.namespace = @namespace and a.resource_id = @resource_id and (a.at, a.id) < (@before_at::timestamptz, @before_id::uuid)
-  and a.at between @since::timestamptz and @until::timestamptz
+  and a.at >= @since::timestamptz
   and (sqlc.narg(actor)::text is null or a.actor = sqlc.narg(actor))
   and (sqlc.narg(operation)::text is null or a.operation = sqlc.narg(operation))
   and (sqlc.narg(resource_type)::text is null or a.resource_type = sqlc.narg(resource_type))
@@ -65,9 +65,8 @@ with recursive walled as (
         order by e.namespace
         limit 1
     ) n
-)
-delete from audit a
-where (a.namespace, a.at, a.id) in (
+), old as (
+    -- The entries to delete.
     select w.namespace, o.at, o.id
     from walled w
     cross join lateral (
@@ -78,16 +77,32 @@ where (a.namespace, a.at, a.id) in (
         limit @max_rows
     ) o
     limit @max_rows
-);
+)
+delete from audit a
+using (
+    -- Arrays, because of which each entry is looked up by its key.
+    select
+        unnest(array(select namespace from old)) as namespace,
+        unnest(array(select at from old)) as at,
+        unnest(array(select id from old)) as id
+) o
+where a.namespace = o.namespace and a.at = o.at and a.id = o.id;
 
 -- name: PurgeVersions :execrows
 -- Deletes versions of jobs that were replaced more than so many days ago, up to @max_rows. Safe
 -- like PurgeAudit.
-delete from job_versions v
-where (v.job_id, v.version) in (
+with old as (
+    -- The versions to delete.
     select o.job_id, o.version
     from job_versions o
     where o.superseded_at < now() - make_interval(days => @days::integer)
     order by o.superseded_at
     limit @max_rows
-);
+)
+delete from job_versions v
+using (
+    select
+        unnest(array(select job_id from old)) as job_id,
+        unnest(array(select version from old)) as version
+) o
+where v.job_id = o.job_id and v.version = o.version;
