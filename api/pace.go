@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// bodyWithin is how long a small body may take to arrive, and refused ones may take, which
-	// nobody reads but the HTTP server before it answers.
+	// bodyWithin is how long a small body may take to arrive. The body of a refused request, which
+	// only the HTTP server reads, may take as long.
 	bodyWithin = 10 * time.Second
 	// bodyRate is how many bytes a second a larger body has to bring. The largest one, 16 MiB, may
 	// take about a minute.

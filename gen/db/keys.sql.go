@@ -83,7 +83,7 @@ type GetKeyRow struct {
 	ReadAt time.Time `json:"read_at"`
 }
 
-// A key of the namespace, or one for all namespaces if the caller may see these.
+// A key of the namespace, or a service-wide one if the caller may see these.
 func (q *Queries) GetKey(ctx context.Context, arg GetKeyParams) (GetKeyRow, error) {
 	row := q.db.QueryRow(ctx, getKey, arg.ID, arg.Namespace, arg.WithServiceWide)
 	var i GetKeyRow
@@ -109,7 +109,7 @@ const isAnyKeyValid = `-- name: IsAnyKeyValid :one
 select exists (select from keys where revoked_at is null and (expires_at is null or expires_at > now()))
 `
 
-// Whether anybody has a key, for a warning when an instance starts.
+// Reports whether any key is valid, for a warning when an instance starts.
 func (q *Queries) IsAnyKeyValid(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, isAnyKeyValid)
 	var exists bool
@@ -156,7 +156,7 @@ type ListKeysRow struct {
 	ReadAt time.Time `json:"read_at"`
 }
 
-// Newest first, the keys after a place: those of the namespace, and those for all namespaces if the
+// Newest first, the keys after a place: those of the namespace, and the service-wide ones if the
 // caller may see these. Each half reads at most @max_rows entries of the index.
 func (q *Queries) ListKeys(ctx context.Context, arg ListKeysParams) ([]ListKeysRow, error) {
 	rows, err := q.db.Query(ctx, listKeys,
@@ -205,7 +205,7 @@ where name = $1 and deleted_at is null
 for share
 `
 
-// The name of a namespace that is not deleted, so that it stays so until the end of the
+// Returns the name of a namespace that is not deleted. Nobody can delete it until the end of the
 // transaction.
 func (q *Queries) LockNamespaceToUse(ctx context.Context, name string) (string, error) {
 	row := q.db.QueryRow(ctx, lockNamespaceToUse, name)

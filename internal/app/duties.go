@@ -5,7 +5,7 @@ import (
 	"punctual/internal/maintenance"
 )
 
-// duties are what each instance does again and again that polls.
+// duties are the periodic tasks of an instance that polls.
 func (a *App) duties() []maintenance.Duty {
 	q := db.New(a.pools.engine)
 	duties := []maintenance.Duty{

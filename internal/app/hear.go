@@ -2,8 +2,8 @@ package app
 
 import "time"
 
-// due passes on that a run is due at readyAt: to the workers of a queue, or, if the queue is empty,
-// to the poller.
+// due tells the broker that a run of a queue is due at readyAt. If the queue is empty, it tells the
+// poller.
 func (a *App) due(queue string, readyAt time.Time) {
 	if queue == "" {
 		a.poller.Due(readyAt)

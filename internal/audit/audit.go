@@ -1,5 +1,5 @@
-// Package audit writes down who changed what: one row for each operation that changed something,
-// in the transaction of the change.
+// Package audit records who changed what: one row for each operation that changed something, in the
+// transaction of the change.
 package audit
 
 import (

@@ -110,8 +110,9 @@ func (b *Broker) join(w *waiter) bool {
 	return true
 }
 
-// leave removes a waiter from its queue, and returns the lease that it was granted, if any. If ctx
-// has ended nobody is left to take the lease, and if Recheck says so nobody may: it is given back.
+// leave removes a waiter from its queue, and returns the lease that it was granted, if any. It
+// gives the lease back if ctx has ended, because nobody waits for it any more, or if Recheck
+// returns an error.
 func (b *Broker) leave(ctx context.Context, w *waiter) (*Lease, error) {
 	b.mu.Lock()
 	if q := b.queues[w.ask.Queue]; q != nil {

@@ -25,8 +25,8 @@ func mayBegin(by access.Caller) error {
 	return nil
 }
 
-// withRoom calls do on a connection, for it to create so many jobs in the caller's namespace. It
-// returns a Conflict if the namespace may not have so many.
+// withRoom calls do on a connection, for it to create a number of jobs in the caller's namespace.
+// It returns a Conflict if the namespace may not have that many more.
 //
 // Only a namespace with a limit pays for it: with a transaction in which creations wait for each
 // other, and a count up to the limit. The caller's limit may be some seconds old; what counts is
@@ -43,7 +43,7 @@ func withRoom(ctx context.Context, conn *pgxpool.Conn, by access.Caller, jobs in
 	})
 }
 
-// checkRoom locks a namespace and returns a Conflict if it has no room for so many jobs more.
+// checkRoom locks a namespace and returns a Conflict if it has no room for that many more jobs.
 func checkRoom(ctx context.Context, tx *db.Queries, namespace string, jobs int32) error {
 	row, err := tx.LockNamespace(ctx, namespace)
 	switch {
@@ -103,9 +103,10 @@ func isNew[T comparable](before *Definition, field func(*Definition) *T, job *De
 	return *value != *field(before)
 }
 
-// pacedOccurrences is how many occurrences are looked at for two that are too close to each other.
-// Those of a day are a product of hours, minutes and seconds, so the closest two come soon, or one
-// is at the end of a day: this many lead over the ends of many days, or the others are as close.
+// pacedOccurrences is how many occurrences are searched for two that are too close to each other.
+// Within a day, a cron expression combines each hour with each minute and each second, so the
+// closest two come early. The last of a day and the first of the next may be closer still. A
+// thousand occurrences span several days, unless they are dense, and then others are as close.
 const pacedOccurrences = 1000
 
 // shortestGap returns the first gap between two occurrences that is shorter than least, or zero.

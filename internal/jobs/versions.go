@@ -17,7 +17,7 @@ import (
 
 // Version is a version of a job.
 type Version struct {
-	// View is the job as the request left it that made the version, without its secrets. What
+	// View is the job as it was after the request that made the version, without its secrets. What
 	// belongs to no version, such as RunCount, is as it is now.
 	View
 	// Before is the version before, as it was when this one replaced it. Nil: there is none, or it
@@ -90,9 +90,9 @@ func (s *Service) Version(ctx context.Context, by access.Caller, id uuid.UUID, v
 	return found[0], nil
 }
 
-// definitionOf returns the definition that the function job_image of the schema has made an image
-// of. A column that the image does not have, because it is newer, has the default of the contract,
-// which is what jobs got that existed when the column was added.
+// definitionOf decodes an image of a job, as the function job_image of the schema makes it. An
+// image may be older than a column. Then the field has the default of the contract, which existing
+// jobs got when the column was added.
 func (s *Service) definitionOf(image []byte) (job Definition, err error) {
 	var columns map[string]json.RawMessage
 	if err := json.Unmarshal(image, &columns); err != nil {

@@ -1,5 +1,4 @@
-// Package keys has the API keys: their form, who may make, see and revoke them, and how an instance
-// finds out which one a request brings.
+// Package keys creates, lists and revokes API keys, and finds out whose key a request brings.
 package keys
 
 import (

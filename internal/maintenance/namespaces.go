@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Namespaces pauses and resumes jobs as their namespaces are suspended or not: when it is woken,
-// and now and then, in case that nobody was there to hear of a change.
+// Namespaces pauses the jobs of suspended namespaces, and resumes those of the others. It does so
+// when it is woken, and every 5 s, because a notification may be lost.
 func Namespaces(follow func(context.Context) (int64, error), wake <-chan struct{}) Duty {
 	pass := func(ctx context.Context) (Result, error) {
 		n, err := follow(ctx)

@@ -1,6 +1,6 @@
 -- migrate:up
 
--- The walls between teams: every job, with its runs, its queue and its concurrency group, and every
+-- What a team has to itself: every job, with its runs, its queue and its concurrency group, and every
 -- key belong to one namespace. Nothing refers to this table by a foreign key, because that would
 -- lock a row of it for each new job.
 create table namespaces (
@@ -76,7 +76,7 @@ create table audit (
     primary key (namespace, at, id)
 );
 
--- What was done to one thing.
+-- For the entries about one thing.
 create index audit_by_resource on audit (resource_id, at, id);
 
 -- migrate:down

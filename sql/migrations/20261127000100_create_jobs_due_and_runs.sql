@@ -150,7 +150,7 @@ create table leases (
     duration interval,
     job_ids uuid[],
     scheduled_fors timestamptz[],
-    -- The versions of the jobs when they were leased. Null: the first, of all of them.
+    -- The versions of the jobs when they were leased. Null: each job had its first version.
     job_versions integer[],
 
     constraint leases_of_workers_hold check (num_nulls(queue, duration, job_ids, scheduled_fors) in (0, 4))

@@ -131,7 +131,7 @@ with completion as (
     where j.id = f.job_id
     returning j.namespace, j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
 ), audited as (
-    -- That the service has paused or completed jobs, as AddToAudit.
+    -- The jobs that the service has paused or completed, written to the audit as AddToAudit does.
     insert into audit (namespace, actor, operation, resource_type, resource_id, result)
     select namespace, 'system', case final_status when 'PAUSED' then 'pauseJob' else 'completeJob' end, 'JOB', id::text,
         case final_status
@@ -141,7 +141,7 @@ with completion as (
     from finished
     where final_status is not null
 ), forgotten as (
-    -- The versions of the deleted ones, which the user wrote too.
+    -- The versions of deleted jobs, because they contain what the user wrote.
     delete from job_versions v
     where v.job_id = any(array(select f.id from finished f where f.is_deleted))
 ), recorded as (

@@ -1,5 +1,5 @@
 -- name: LockNamespaceToUse :one
--- The name of a namespace that is not deleted, so that it stays so until the end of the
+-- Returns the name of a namespace that is not deleted. Nobody can delete it until the end of the
 -- transaction.
 select name
 from namespaces
@@ -24,13 +24,13 @@ from keys k
 where k.id = @id;
 
 -- name: GetKey :one
--- A key of the namespace, or one for all namespaces if the caller may see these.
+-- A key of the namespace, or a service-wide one if the caller may see these.
 select sqlc.embed(k), clock_timestamp()::timestamptz as read_at
 from keys k
 where k.id = @id and (k.namespace = @namespace::text or (k.namespace is null and @with_service_wide::boolean));
 
 -- name: ListKeys :many
--- Newest first, the keys after a place: those of the namespace, and those for all namespaces if the
+-- Newest first, the keys after a place: those of the namespace, and the service-wide ones if the
 -- caller may see these. Each half reads at most @max_rows entries of the index.
 select sqlc.embed(k), clock_timestamp()::timestamptz as read_at
 from keys k
@@ -79,5 +79,5 @@ from (
 where k.id = u.id;
 
 -- name: IsAnyKeyValid :one
--- Whether anybody has a key, for a warning when an instance starts.
+-- Reports whether any key is valid, for a warning when an instance starts.
 select exists (select from keys where revoked_at is null and (expires_at is null or expires_at > now()));

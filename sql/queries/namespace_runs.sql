@@ -1,5 +1,5 @@
--- How runs end up deleted before the service's own retention does it: by namespaces that keep them
--- for a shorter time. It is done partition by partition, oldest first, in small steps.
+-- These queries delete runs of namespaces that keep them for a shorter time than the service does.
+-- A duty calls them partition by partition, oldest first, in small steps.
 
 -- name: ListNamespacesWithOldRuns :many
 -- The namespaces that have runs to delete, with the days (UTC) whose runs are to go: from since on
