@@ -2619,7 +2619,7 @@ type ClientInterface interface {
 	//
 	// A response with more entries after it has a `nextCursor`. A request looks at a limited
 	// number of entries, so a page may have fewer than `limit` items, or none, and still have a
-	// `nextCursor`. With `resourceId`, it finds all entries at once.
+	// `nextCursor`. With `resourceId`, it looks at the entries of that thing only.
 	//
 	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3063,7 +3063,7 @@ type ClientInterface interface {
 //
 // A response with more entries after it has a `nextCursor`. A request looks at a limited
 // number of entries, so a page may have fewer than `limit` items, or none, and still have a
-// `nextCursor`. With `resourceId`, it finds all entries at once.
+// `nextCursor`. With `resourceId`, it looks at the entries of that thing only.
 //
 // Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5601,7 +5601,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// A response with more entries after it has a `nextCursor`. A request looks at a limited
 	// number of entries, so a page may have fewer than `limit` items, or none, and still have a
-	// `nextCursor`. With `resourceId`, it finds all entries at once.
+	// `nextCursor`. With `resourceId`, it looks at the entries of that thing only.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9644,7 +9644,7 @@ func (r GetReadinessResponse) ContentType() string {
 //
 // A response with more entries after it has a `nextCursor`. A request looks at a limited
 // number of entries, so a page may have fewer than `limit` items, or none, and still have a
-// `nextCursor`. With `resourceId`, it finds all entries at once.
+// `nextCursor`. With `resourceId`, it looks at the entries of that thing only.
 //
 // Returns a wrapper object for the known response body format(s).
 //

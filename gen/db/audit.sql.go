@@ -78,6 +78,44 @@ func (q *Queries) AuditPlace(ctx context.Context, arg AuditPlaceParams) (AuditPl
 	return i, err
 }
 
+const auditPlaceOf = `-- name: AuditPlaceOf :one
+select e.at, e.id
+from audit e
+where e.namespace = $1 and e.resource_id = $2 and (e.at, e.id) < ($3::timestamptz, $4::uuid)
+  and e.at >= $5::timestamptz
+order by e.at desc, e.id desc
+limit 1 offset $6
+`
+
+type AuditPlaceOfParams struct {
+	Namespace  string    `json:"namespace"`
+	ResourceID string    `json:"resource_id"`
+	BeforeAt   time.Time `json:"before_at"`
+	BeforeID   uuid.UUID `json:"before_id"`
+	Since      time.Time `json:"since"`
+	Scanned    int32     `json:"scanned"`
+}
+
+type AuditPlaceOfRow struct {
+	At time.Time `json:"at"`
+	ID uuid.UUID `json:"id"`
+}
+
+// AuditPlace for ListAuditOf.
+func (q *Queries) AuditPlaceOf(ctx context.Context, arg AuditPlaceOfParams) (AuditPlaceOfRow, error) {
+	row := q.db.QueryRow(ctx, auditPlaceOf,
+		arg.Namespace,
+		arg.ResourceID,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Since,
+		arg.Scanned,
+	)
+	var i AuditPlaceOfRow
+	err := row.Scan(&i.At, &i.ID)
+	return i, err
+}
+
 const listAudit = `-- name: ListAudit :many
 select a.namespace, a.at, a.id, a.actor, a.operation, a.resource_type, a.resource_id, a.request_id, a.result
 from (
@@ -151,14 +189,19 @@ func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]Audit, 
 
 const listAuditOf = `-- name: ListAuditOf :many
 select a.namespace, a.at, a.id, a.actor, a.operation, a.resource_type, a.resource_id, a.request_id, a.result
-from audit a
-where a.namespace = $1 and a.resource_id = $2 and (a.at, a.id) < ($3::timestamptz, $4::uuid)
-  and a.at >= $5::timestamptz
-  and ($6::text is null or a.actor = $6)
-  and ($7::text is null or a.operation = $7)
-  and ($8::text is null or a.resource_type = $8)
+from (
+    select e.namespace, e.at, e.id, e.actor, e.operation, e.resource_type, e.resource_id, e.request_id, e.result
+    from audit e
+    where e.namespace = $1 and e.resource_id = $2 and (e.at, e.id) < ($3::timestamptz, $4::uuid)
+      and e.at >= $5::timestamptz
+    order by e.at desc, e.id desc
+    limit $6
+) a
+where ($7::text is null or a.actor = $7)
+  and ($8::text is null or a.operation = $8)
+  and ($9::text is null or a.resource_type = $9)
 order by a.at desc, a.id desc
-limit $9
+limit $10
 `
 
 type ListAuditOfParams struct {
@@ -167,13 +210,14 @@ type ListAuditOfParams struct {
 	BeforeAt     time.Time `json:"before_at"`
 	BeforeID     uuid.UUID `json:"before_id"`
 	Since        time.Time `json:"since"`
+	MaxScanned   int32     `json:"max_scanned"`
 	Actor        *string   `json:"actor"`
 	Operation    *string   `json:"operation"`
 	ResourceType *string   `json:"resource_type"`
 	MaxRows      int32     `json:"max_rows"`
 }
 
-// Like ListAudit, of one thing, which has an index of its own.
+// Like ListAudit, of the entries of one thing, which have an index of their own.
 func (q *Queries) ListAuditOf(ctx context.Context, arg ListAuditOfParams) ([]Audit, error) {
 	rows, err := q.db.Query(ctx, listAuditOf,
 		arg.Namespace,
@@ -181,6 +225,7 @@ func (q *Queries) ListAuditOf(ctx context.Context, arg ListAuditOfParams) ([]Aud
 		arg.BeforeAt,
 		arg.BeforeID,
 		arg.Since,
+		arg.MaxScanned,
 		arg.Actor,
 		arg.Operation,
 		arg.ResourceType,

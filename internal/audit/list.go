@@ -38,7 +38,7 @@ type Place struct {
 // endOfTime is after each entry.
 var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
-// maxScanned is how many entries a list looks at for those that match, unless it is of one thing.
+// maxScanned is how many entries a list looks at for those that match.
 const maxScanned = 10_000
 
 // List returns entries of the caller's namespace, and where the list goes on, or nil if it ends.
@@ -51,47 +51,57 @@ func List(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows 
 	if f.Before.At.IsZero() || f.Before.At.After(f.Until) {
 		f.Before = Place{f.Until, uuid.Max}
 	}
-	if f.ResourceID != nil {
-		rows, err = q.ListAuditOf(ctx, db.ListAuditOfParams{
-			Namespace: by.Namespace, ResourceID: *f.ResourceID, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since,
-			Actor: f.Actor, Operation: f.Operation, ResourceType: f.ResourceType, MaxRows: f.Max + 1,
-		})
-	} else {
-		rows, next, err = scan(ctx, q, by, f)
+	rows, err = look(ctx, q, by, f)
+	isFull := len(rows) > int(f.Max)
+	if err == nil && !isFull {
+		next, err = lookedUpTo(ctx, q, by, f)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the audit: %w", err)
 	}
-	if len(rows) > int(f.Max) {
-		rows = rows[:f.Max]
-		last := rows[len(rows)-1]
-		next = &Place{last.At, last.ID}
+	rows = rows[:min(len(rows), int(f.Max))]
+	// Entries may have come since the look, though older than others that it saw. So next is no
+	// older than the last of those, and may be newer than one that is on the page.
+	if n := len(rows); isFull || (next != nil && n > 0 && next.isAfter(rows[n-1])) {
+		next = &Place{rows[n-1].At, rows[n-1].ID}
 	}
 	return rows, next, nil
 }
 
-// scan looks at a bounded number of entries.
-func scan(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows []Row, next *Place, err error) {
-	rows, err = q.ListAudit(ctx, db.ListAuditParams{
-		Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since,
+// look returns the entries that match among a bounded number of them, up to one more than f.Max.
+func look(ctx context.Context, q *db.Queries, by access.Caller, f Filter) ([]Row, error) {
+	if f.ResourceID == nil {
+		return q.ListAudit(ctx, db.ListAuditParams{
+			Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since,
+			Actor: f.Actor, Operation: f.Operation, ResourceType: f.ResourceType, MaxScanned: maxScanned, MaxRows: f.Max + 1,
+		})
+	}
+	return q.ListAuditOf(ctx, db.ListAuditOfParams{
+		Namespace: by.Namespace, ResourceID: *f.ResourceID, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since,
 		Actor: f.Actor, Operation: f.Operation, ResourceType: f.ResourceType, MaxScanned: maxScanned, MaxRows: f.Max + 1,
 	})
-	if err != nil || len(rows) > int(f.Max) {
-		return rows, nil, err
+}
+
+// lookedUpTo returns the last entry that look has looked at, or nil if that was all of them.
+func lookedUpTo(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (*Place, error) {
+	var last db.AuditPlaceRow
+	var err error
+	if f.ResourceID == nil {
+		last, err = q.AuditPlace(ctx, db.AuditPlaceParams{
+			Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since, Scanned: maxScanned - 1,
+		})
+	} else {
+		var of db.AuditPlaceOfRow
+		of, err = q.AuditPlaceOf(ctx, db.AuditPlaceOfParams{
+			Namespace: by.Namespace, ResourceID: *f.ResourceID, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since,
+			Scanned: maxScanned - 1,
+		})
+		last = db.AuditPlaceRow(of)
 	}
-	// Entries may have come since then, though older than others that were looked at. So this is no
-	// older than the last of those, and may be newer than one that is on the page.
-	looked, err := q.AuditPlace(ctx, db.AuditPlaceParams{
-		Namespace: by.Namespace, BeforeAt: f.Before.At, BeforeID: f.Before.ID, Since: f.Since, Scanned: maxScanned - 1,
-	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return rows, nil, nil
+		return nil, nil
 	}
-	next = &Place{looked.At, looked.ID}
-	if n := len(rows); n > 0 && next.isAfter(rows[n-1]) {
-		next = &Place{rows[n-1].At, rows[n-1].ID}
-	}
-	return rows, next, err
+	return &Place{last.At, last.ID}, err
 }
 
 // isAfter reports whether a place is above an entry in the list, which has the newest first.

@@ -83,7 +83,7 @@ func TestList(t *testing.T) {
 
 	one, pages := list(t, pool, audit.Filter{ResourceID: new("thing-20000"), Max: 1})
 	require.Equal(t, []string{"thing-20000"}, one)
-	require.Equal(t, 1, pages, "of one thing all is found at once")
+	require.Equal(t, 1, pages, "only entries of the thing are looked at")
 	other, _ := list(t, pool, audit.Filter{ResourceID: new("thing-20000"), ResourceType: new("RUN"), Max: 1})
 	require.Empty(t, other)
 
@@ -149,4 +149,21 @@ func TestListWhileAnOlderEntryComes(t *testing.T) {
 	things, _ := list(t, traced, audit.Filter{Actor: new("user:last"), Max: 100})
 	require.NoError(t, comes.err)
 	require.Equal(t, []string{"thing-10000"}, things, "it is listed once")
+}
+
+// A thing may have more entries than a list looks at, such as a job that is started all the time.
+func TestListOfAThingWithManyEntries(t *testing.T) {
+	t.Parallel()
+	pool := fill(t)
+	_, err := pool.Exec(t.Context(), `update audit set resource_id = 'hot'`)
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `update audit set resource_id = 'rare' where actor = 'user:rare'`)
+	require.NoError(t, err)
+	all, _ := list(t, pool, audit.Filter{ResourceID: new("hot"), Max: 1000})
+	require.Len(t, all, rows-1)
+	some, _ := list(t, pool, audit.Filter{ResourceID: new("hot"), Actor: new("key:0"), Max: 1000})
+	require.Len(t, some, rows/3)
+	none, pages := list(t, pool, audit.Filter{ResourceID: new("hot"), Actor: new("user:rare"), Max: 10})
+	require.Empty(t, none)
+	require.Equal(t, 3, pages, "a page looks at a bounded number of entries")
 }

@@ -32,16 +32,30 @@ order by e.at desc, e.id desc
 limit 1 offset @scanned;
 
 -- name: ListAuditOf :many
--- Like ListAudit, of one thing, which has an index of its own.
+-- Like ListAudit, of the entries of one thing, which have an index of their own.
 select a.*
-from audit a
-where a.namespace = @namespace and a.resource_id = @resource_id and (a.at, a.id) < (@before_at::timestamptz, @before_id::uuid)
-  and a.at >= @since::timestamptz
-  and (sqlc.narg(actor)::text is null or a.actor = sqlc.narg(actor))
+from (
+    select e.*
+    from audit e
+    where e.namespace = @namespace and e.resource_id = @resource_id and (e.at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+      and e.at >= @since::timestamptz
+    order by e.at desc, e.id desc
+    limit @max_scanned
+) a
+where (sqlc.narg(actor)::text is null or a.actor = sqlc.narg(actor))
   and (sqlc.narg(operation)::text is null or a.operation = sqlc.narg(operation))
   and (sqlc.narg(resource_type)::text is null or a.resource_type = sqlc.narg(resource_type))
 order by a.at desc, a.id desc
 limit @max_rows;
+
+-- name: AuditPlaceOf :one
+-- AuditPlace for ListAuditOf.
+select e.at, e.id
+from audit e
+where e.namespace = @namespace and e.resource_id = @resource_id and (e.at, e.id) < (@before_at::timestamptz, @before_id::uuid)
+  and e.at >= @since::timestamptz
+order by e.at desc, e.id desc
+limit 1 offset @scanned;
 
 -- name: PurgeAudit :execrows
 -- Deletes the oldest entries that are older than so many days, up to @max_rows. It goes from one
