@@ -214,11 +214,12 @@ func (e errorWriter) invalid(w http.ResponseWriter, r *http.Request, err error) 
 	e.write(w, problem(r.Context(), invalidRequest, "", fieldErrors(err)...))
 }
 
-// failed answers a request that ended with an error.
+// failed answers a request that ended with an error. It ends the connection if the client has gone:
+// a client that sends no more may still read, and must not take an empty answer for success.
 func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		e.log.DebugContext(r.Context(), "client has gone", "error", err)
-		return
+		panic(http.ErrAbortHandler)
 	}
 	if tooMany, ok := errors.AsType[errTooMany](err); ok {
 		e.later(w, problem(r.Context(), tooManyRequests, ""), tooMany.wait)

@@ -69,7 +69,9 @@ func TestFailedForAClientThatHasGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	answer := httptest.NewRecorder()
-	errorWriter{slog.New(slog.DiscardHandler)}.failed(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), jobs.ErrNotFound)
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() {
+		errorWriter{slog.New(slog.DiscardHandler)}.failed(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), jobs.ErrNotFound)
+	}, "the server ends the connection")
 	require.Empty(t, answer.Body.String())
 }
 
