@@ -108,6 +108,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (access.Caller, err
 	digest := sha256.Sum256([]byte(token))
 	known, isKnown := trust.known.Get(digest)
 	if !isKnown {
+		if trust.before == nil || !trust.before.Contains(digest) {
+			if err := access.BeginAttempt(ctx); err != nil {
+				return access.Caller{}, err
+			}
+		}
 		var err error
 		if known, err = v.verify(ctx, trust, token); err != nil {
 			return access.Caller{}, err

@@ -40,6 +40,8 @@ type trust struct {
 	verifier *oidc.IDTokenVerifier
 	// known has the verified tokens, by their SHA-256.
 	known *lru.Cache[[sha256.Size]byte, verified]
+	// before has those that were verified with earlier keys. Nil: there are none.
+	before *lru.Cache[[sha256.Size]byte, verified]
 }
 
 // Run finds out the keys of the issuer, and again from time to time, until ctx ends. An issuer that
@@ -86,12 +88,16 @@ func (v *Verifier) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var before *lru.Cache[[sha256.Size]byte, verified]
+	if earlier := v.trust.Load(); earlier != nil {
+		before = earlier.known
+	}
 	v.trust.Store(&trust{
 		verifier: oidc.NewVerifier(v.config.Issuer, keys, &oidc.Config{
 			ClientID: v.config.Audience, SupportedSigningAlgs: algorithms,
 			SkipExpiryCheck: true, // verified.isCurrent checks it, of remembered tokens too
 		}),
-		known: known,
+		known: known, before: before,
 	})
 	return nil
 }
