@@ -68,11 +68,12 @@ func (u *uses) take() (noted map[string]time.Time) {
 func (v *Verifier) Run(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(storeUsesEvery)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
+	for stopping := false; !stopping; {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
+		stopping = ctx.Err() != nil
 		if err := v.StoreUses(context.WithoutCancel(ctx)); err != nil {
 			log.WarnContext(ctx, "could not store when keys were used; they show an older lastUsedAt until this succeeds", "error", err)
 		}

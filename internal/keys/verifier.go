@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +42,9 @@ type Verifier struct {
 	// generation is raised when what was read before must no longer be used.
 	generation atomic.Int64
 	reads      singleflight.Group
-	uses       uses
+	// attempts has the ids that were not known and are being looked up.
+	attempts sync.Map
+	uses     uses
 }
 
 var _ access.Verifier = (*Verifier)(nil)
@@ -129,8 +132,12 @@ func (v *Verifier) lookUp(ctx context.Context, id string) (*entry, error) {
 		}
 	}
 	if !v.known.Contains(id) {
-		if err := access.BeginAttempt(ctx); err != nil {
-			return nil, err
+		// Many programs may have one key, and come at once when an instance starts.
+		if _, hasBegun := v.attempts.LoadOrStore(id, true); !hasBegun {
+			defer v.attempts.Delete(id)
+			if err := access.BeginAttempt(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
 	// Requests of another generation do not wait for this answer: it may be too old for them.
