@@ -105,7 +105,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.keys, err = keys.NewVerifier(db.New(a.pools.api)); err != nil {
+	if a.keys, err = keys.NewVerifier(db.New(a.pools.access)); err != nil {
 		return nil, err
 	}
 	service := jobs.New(jobs.Config{
@@ -123,7 +123,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
 	}
-	a.known = namespaces.NewCache(db.New(a.pools.api))
+	a.known = namespaces.NewCache(db.New(a.pools.access))
 	handler, err := api.New(api.Config{
 		Namespaces: namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
 		Keys:       keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),

@@ -53,7 +53,7 @@ type Config struct {
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
 
-	EngineConnections   int           `help:"Database connections for claiming, completing and leasing runs. Default: pool_max_conns of DATABASE_URL, or 10. An instance uses three more: for its lease, for notifications, and for /readyz." env:"ENGINE_CONNECTIONS"`
+	EngineConnections   int           `help:"Database connections for claiming, completing and leasing runs. Default: pool_max_conns of DATABASE_URL, or 10. An instance uses five more: for its lease, for notifications, for /readyz, and two to find out who makes a request." env:"ENGINE_CONNECTIONS"`
 	APIConnections      int           `name:"api-connections" help:"Database connections for API requests. Default: pool_max_conns of DATABASE_URL, or 10." env:"API_CONNECTIONS"`
 	APIStatementTimeout time.Duration `name:"api-statement-timeout" help:"How long a database statement of an API request may take. After that the request is answered with 503." default:"10s" env:"API_STATEMENT_TIMEOUT"`
 

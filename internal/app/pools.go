@@ -14,12 +14,15 @@ import (
 
 // pools are the connections of an instance, one pool for each use, so that no use can starve
 // another. With the connection that listens for notifications, an instance has at most
-// ENGINE_CONNECTIONS + API_CONNECTIONS + 3 of them.
+// ENGINE_CONNECTIONS + API_CONNECTIONS + 5 of them.
 type pools struct {
 	// engine claims, completes, leases runs to workers, and does the duties.
 	engine *pgxpool.Pool
 	// api reads and changes what clients ask for, except for workers' runs. It has limits in time.
 	api *pgxpool.Pool
+	// access reads keys and namespaces, to find out who makes a request. Workers are not to wait for
+	// the API's connections, nor the engine for those who try keys.
+	access *pgxpool.Pool
 	// lease renews the instance's lease: a single connection that does nothing else.
 	lease *pgxpool.Pool
 	// probe answers /readyz on a single connection. An overloaded API is no reason to say that the
@@ -32,11 +35,13 @@ const (
 	acquireWithin = 5 * time.Second
 	// statementWithin is how long a statement of a request may take.
 	statementWithin = 10 * time.Second
+	// accessConnections is enough for thousands of keys a second.
+	accessConnections = 2
 )
 
 // openPools opens the pools without connecting yet.
 func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
-	var errs [4]error
+	var errs [5]error
 	p.engine, errs[0] = database.OpenLimited(ctx, url, database.Limits{Connections: c.EngineConnections})
 	p.api, errs[1] = database.OpenLimited(ctx, url, database.Limits{
 		Connections: c.APIConnections, Acquire: acquireWithin, Statement: cmp.Or(c.APIStatementTimeout, statementWithin),
@@ -45,6 +50,9 @@ func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
 	p.probe, errs[3] = database.OpenLimited(ctx, url, database.Limits{
 		Connections: 1, Acquire: acquireWithin, Statement: statementWithin,
 	})
+	p.access, errs[4] = database.OpenLimited(ctx, url, database.Limits{
+		Connections: accessConnections, Acquire: acquireWithin, Statement: statementWithin,
+	})
 	return p, errors.Join(errs[:]...)
 }
 
@@ -52,7 +60,7 @@ func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
 func (p pools) check(ctx context.Context) error { return database.Check(ctx, db.New(p.probe)) }
 
 func (p pools) close() {
-	for _, pool := range []*pgxpool.Pool{p.probe, p.lease, p.api, p.engine} {
+	for _, pool := range []*pgxpool.Pool{p.probe, p.lease, p.access, p.api, p.engine} {
 		if pool != nil {
 			pool.Close()
 		}
