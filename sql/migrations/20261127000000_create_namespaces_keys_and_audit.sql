@@ -1,8 +1,8 @@
 -- migrate:up
 
--- What a team has to itself: every job, with its runs, its queue and its concurrency group, and every
--- key belong to one namespace. Nothing refers to this table by a foreign key, because that would
--- lock a row of it for each new job.
+-- What a team has to itself. Every job, with its runs, its queue and its concurrency group, and
+-- every key belong to one namespace. Nothing refers to this table by a foreign key, because that
+-- would lock a row of it for each new job.
 create table namespaces (
     name text primary key,
     description text not null,
