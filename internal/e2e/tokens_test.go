@@ -92,8 +92,8 @@ func TestTokensThatAreNotValid(t *testing.T) {
 	for name, token := range map[string]string{
 		"for another service":              p.token(t, "ops", "https://other.example.com"),
 		"of another provider":              foreign.token(t, "ops", tokenAudience),
-		"expired":                          resign(t, good, own, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}),
-		"not valid yet":                    resign(t, good, own, map[string]any{"nbf": time.Now().Add(time.Minute).Unix()}),
+		"expired":                          resign(t, good, own, map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}),
+		"not valid yet":                    resign(t, good, own, map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}),
 		"of another issuer":                resign(t, good, own, map[string]any{"iss": foreign.Issuer}),
 		"signed by another key":            resign(t, good, jose.SigningKey{Algorithm: jose.RS256, Key: foreign.Key}, nil),
 		"alg none":                         base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + parts[1] + ".",
