@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/executor"
 	"punctual/internal/lease"
 	"punctual/internal/poller"
@@ -34,7 +35,7 @@ func TestExecute(t *testing.T) {
 		require.Equal(t, 1, n)
 		run := b.Runs(job)[0]
 		require.Equal(t, executor.Run{
-			ID: runid.New(job, run.ScheduledFor), JobID: job, JobName: "due",
+			ID: runid.New(job, run.ScheduledFor), JobID: job, Namespace: access.DefaultNamespace, JobName: "due",
 			ScheduledFor: run.ScheduledFor, Attempt: 1, Payload: []byte(`{"n":1}`),
 			Definition: []byte(`{"type":"log"}`),
 		}, told)
