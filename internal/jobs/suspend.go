@@ -105,14 +105,24 @@ func (s *Service) suspend(ctx context.Context, by access.Caller, id uuid.UUID) e
 	return s.pause(ctx, by, id, suspendedReason, true)
 }
 
+// isNamespaceSuspended reports whether the job's namespace is suspended now. It may have changed
+// since the jobs were listed that are to follow it, and that may have been minutes ago.
+func (e *edit) isNamespaceSuspended(ctx context.Context) (bool, error) {
+	namespace, err := e.GetNamespace(ctx, e.job.Namespace)
+	if err != nil {
+		return false, fmt.Errorf("read the namespace: %w", err)
+	}
+	return namespace.SuspendedAt != nil, nil
+}
+
 // goOn resumes a job that suspend has paused. A job that somebody has paused or resumed since then
 // has no mark any more.
 func (s *Service) goOn(ctx context.Context, by access.Caller, id uuid.UUID) error {
 	var after *Definition
 	var now time.Time
 	err := s.edit(ctx, by, id, func(e edit) error {
-		if !e.job.Suspended {
-			return nil
+		if isSuspended, err := e.isNamespaceSuspended(ctx); err != nil || isSuspended || !e.job.Suspended {
+			return err
 		}
 		after, now = new(e.job), e.now
 		after.Suspended = false

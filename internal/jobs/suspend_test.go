@@ -214,6 +214,45 @@ func TestSeveralInstancesFollowANamespace(t *testing.T) {
 	require.Equal(t, 120, f.count("select count(*) from due where carries_schedule"))
 }
 
+// An instance that is slow does not go by what its namespace was when it looked for jobs: the jobs of
+// a namespace that goes on again would miss occurrences, and those of a suspended one would run.
+func TestASlowInstanceFollowsANamespace(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	by := f.in("team", access.Limits{})
+	made, err := f.Create(t.Context(), by, decode(t, `{"name":"a","intervalInSeconds":3600}`))
+	require.NoError(t, err)
+	// slowly makes a pass that finds the job in one state of its namespace, and gets its lock in
+	// another.
+	slowly := func(isSuspended bool) {
+		t.Helper()
+		f.setSuspended(isSuspended)
+		tx, err := f.Pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), "select from jobs where id = $1 for update", made.Job.ID)
+		require.NoError(t, err)
+		var pass errgroup.Group
+		pass.Go(func() error {
+			_, err := f.FollowNamespaces(t.Context())
+			return err
+		})
+		require.Eventually(t, func() bool {
+			return f.count("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") > 0
+		}, 20*time.Second, 10*time.Millisecond)
+		f.setSuspended(!isSuspended)
+		require.NoError(t, tx.Commit(t.Context()))
+		require.NoError(t, pass.Wait())
+	}
+	slowly(true)
+	require.Equal(t, map[string]int{"ACTIVE": 1}, f.statuses("team"))
+	require.Zero(t, f.count("select count(*) from audit where operation = 'pauseJob'"), "it was never paused")
+	f.setSuspended(true)
+	require.Equal(t, 1, f.followed())
+	slowly(false)
+	require.Equal(t, map[string]int{"PAUSED suspended": 1}, f.statuses("team"))
+	require.Zero(t, f.count("select count(*) from audit where operation = 'resumeJob'"), "it was never resumed")
+}
+
 // A job that cannot be resumed does not keep the others from it.
 func TestAJobThatCannotFollow(t *testing.T) {
 	t.Parallel()

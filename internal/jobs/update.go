@@ -134,11 +134,17 @@ func (s *Service) Pause(ctx context.Context, by access.Caller, id uuid.UUID, rea
 	return s.pause(ctx, by, id, reason, false)
 }
 
-// pause is Pause. isSuspended says that the job is to go on when its namespace does.
+// pause is Pause. isSuspended says that the job is paused only while its namespace is suspended,
+// and is to go on when that goes on.
 func (s *Service) pause(ctx context.Context, by access.Caller, id uuid.UUID, reason string, isSuspended bool) error {
 	err := s.edit(ctx, by, id, func(e edit) error {
 		if e.job.Status != db.JobStatusACTIVE {
 			return nil
+		}
+		if isSuspended {
+			if still, err := e.isNamespaceSuspended(ctx); err != nil || !still {
+				return err
+			}
 		}
 		after := e.job
 		after.Status, after.StatusReason, after.Suspended = db.JobStatusPAUSED, &reason, isSuspended
