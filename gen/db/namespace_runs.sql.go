@@ -219,20 +219,29 @@ func (q *Queries) OldestRunsDays(ctx context.Context, arg OldestRunsDaysParams) 
 	return i, err
 }
 
-const purgeNamespaces = `-- name: PurgeNamespaces :execrows
-delete from namespaces n
-where n.deleted_at < now() - interval '1 minute'
-  and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is null)
-  and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is not null)
+const purgeNamespaces = `-- name: PurgeNamespaces :one
+with gone as (
+    delete from namespaces n
+    where n.deleted_at < now() - interval '1 minute'
+      and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is null)
+      and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is not null)
+    returning n.name
+), forgotten as (
+    -- They are revoked already.
+    delete from keys k
+    using gone g
+    where k.namespace = g.name
+)
+select count(*)
+from gone
 `
 
-// Removes the deleted namespaces whose jobs are purged. An instance that has not heard of a
-// deletion creates no job in the namespace after a minute: it knows a namespace for some seconds
-// only. Two sessions that do this at once remove each row once.
+// Removes the deleted namespaces whose jobs are purged, with their keys, and returns how many. An
+// instance that has not heard of a deletion creates no job in the namespace after a minute: it
+// knows a namespace for some seconds only. Two sessions that do this at once remove each row once.
 func (q *Queries) PurgeNamespaces(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, purgeNamespaces)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, purgeNamespaces)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }

@@ -43,6 +43,8 @@ const maxScanned = 10_000
 
 // List returns entries of the caller's namespace, and where the list goes on, or nil if it ends.
 // There may be more after fewer than f.Max entries, or after none.
+//
+// A caller who is bound to the namespace sees nothing of a deleted one that had the same name.
 func List(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows []Row, next *Place, err error) {
 	// One bound is enough, and an index is read from one bound on.
 	if f.Until.IsZero() {
@@ -50,6 +52,15 @@ func List(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows 
 	}
 	if f.Before.At.IsZero() || f.Before.At.After(f.Until) {
 		f.Before = Place{f.Until, uuid.Max}
+	}
+	if !by.IsServiceWide {
+		namespace, err := q.GetNamespace(ctx, by.Namespace)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the namespace: %w", err)
+		}
+		if f.Since.Before(namespace.CreatedAt) {
+			f.Since = namespace.CreatedAt
+		}
 	}
 	rows, err = look(ctx, q, by, f)
 	isFull := len(rows) > int(f.Max)

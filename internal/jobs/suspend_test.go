@@ -214,8 +214,8 @@ func TestSeveralInstancesFollowANamespace(t *testing.T) {
 	require.Equal(t, 120, f.count("select count(*) from due where carries_schedule"))
 }
 
-// An instance that is slow does not go by what its namespace was when it looked for jobs: the jobs of
-// a namespace that goes on again would miss occurrences, and those of a suspended one would run.
+// An instance that is slow does not go by what a namespace was when it looked for jobs: those of a
+// namespace that goes on again would miss occurrences, and those of a suspended one would run.
 func TestASlowInstanceFollowsANamespace(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

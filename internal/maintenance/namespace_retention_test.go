@@ -2,7 +2,6 @@ package maintenance_test
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
@@ -269,30 +268,4 @@ func locks(t *testing.T, tx interface {
 	t.Helper()
 	require.NoError(t, tx.QueryRow(t.Context(), "select count(*) from pg_locks where pid = pg_backend_pid()").Scan(&n))
 	return n
-}
-
-func TestPurge(t *testing.T) {
-	t.Parallel()
-	q, pool := setup(t)
-	for _, name := range []string{"empty", "fresh", "with-a-job", "with-a-deleted-job", "there"} {
-		addNamespace(t, pool, name, nil)
-	}
-	addJob(t, pool, "with-a-job", -1)
-	addJob(t, pool, "with-a-deleted-job", 5)
-	_, err := pool.Exec(t.Context(), `update namespaces set deleted_at = now() - case name when 'fresh' then interval '30 seconds' else '2 minutes' end
-		where name not in ('there', 'default')`)
-	require.NoError(t, err)
-	purge := func() []string {
-		t.Helper()
-		_, err := maintenance.Purge(q).Pass(t.Context())
-		require.NoError(t, err)
-		var left []string
-		require.NoError(t, pool.QueryRow(t.Context(), "select array_agg(name) from namespaces").Scan(&left))
-		slices.Sort(left)
-		return left
-	}
-	require.Equal(t, []string{"default", "fresh", "there", "with-a-deleted-job", "with-a-job"}, purge())
-	_, err = maintenance.Retention(q, 4).Pass(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, []string{"default", "fresh", "there", "with-a-job"}, purge(), "its jobs are purged")
 }

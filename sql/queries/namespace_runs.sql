@@ -72,11 +72,21 @@ update namespaces
 set runs_deleted_before = greatest(runs_deleted_before, @before::date)
 where name = @name and run_retention_days = @days::integer;
 
--- name: PurgeNamespaces :execrows
--- Removes the deleted namespaces whose jobs are purged. An instance that has not heard of a
--- deletion creates no job in the namespace after a minute: it knows a namespace for some seconds
--- only. Two sessions that do this at once remove each row once.
-delete from namespaces n
-where n.deleted_at < now() - interval '1 minute'
-  and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is null)
-  and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is not null);
+-- name: PurgeNamespaces :one
+-- Removes the deleted namespaces whose jobs are purged, with their keys, and returns how many. An
+-- instance that has not heard of a deletion creates no job in the namespace after a minute: it
+-- knows a namespace for some seconds only. Two sessions that do this at once remove each row once.
+with gone as (
+    delete from namespaces n
+    where n.deleted_at < now() - interval '1 minute'
+      and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is null)
+      and not exists (select from jobs j where j.namespace = n.name and j.deleted_at is not null)
+    returning n.name
+), forgotten as (
+    -- They are revoked already.
+    delete from keys k
+    using gone g
+    where k.namespace = g.name
+)
+select count(*)
+from gone;
