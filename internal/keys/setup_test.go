@@ -84,12 +84,10 @@ func (f fixture) lastUsedAt(id string) *time.Time {
 	return view.LastUsedAt
 }
 
-// statements is a tracer that notes the names of the statements that are sent, and how many of them
-// were there at a time.
+// statements is a tracer that notes the names of the statements that are sent.
 type statements struct {
-	mu            sync.Mutex
-	names         []string
-	current, most int
+	mu    sync.Mutex
+	names []string
 	// answered is called when a statement has got its answer, before anybody sees it.
 	answered func()
 }
@@ -98,14 +96,11 @@ func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.names = append(s.names, strings.Fields(strings.TrimPrefix(data.SQL, "-- name: "))[0])
-	s.current++
-	s.most = max(s.most, s.current)
 	return ctx
 }
 
 func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 	s.mu.Lock()
-	s.current--
 	answered := s.answered
 	s.answered = nil
 	s.mu.Unlock()
@@ -116,15 +111,18 @@ func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEnd
 
 // holdAnswer keeps the next answer back until release is called. The channel is closed when the
 // database has answered.
-func (s *statements) holdAnswer() (hasAnswered <-chan struct{}, release func()) {
+func (s *statements) holdAnswer(t *testing.T) (hasAnswered <-chan struct{}, release func()) {
+	t.Helper()
 	answered, released := make(chan struct{}), make(chan struct{})
+	release = sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answered = func() {
 		close(answered)
 		<-released
 	}
-	return answered, func() { close(released) }
+	return answered, release
 }
 
 // take returns the names of the statements that were sent, and forgets them.
@@ -134,10 +132,4 @@ func (s *statements) take() []string {
 	names := s.names
 	s.names = nil
 	return names
-}
-
-func (s *statements) mostAtATime() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.most
 }
