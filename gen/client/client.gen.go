@@ -1601,7 +1601,7 @@ type Namespace struct {
 	// Example: billing
 	Name NamespaceName `json:"name"`
 
-	// RequestsPerSecond How many requests in a second all callers of the namespace may make together; null for any
+	// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
 	// number. More are refused with 429.
 	//
 	//
@@ -1656,7 +1656,7 @@ type NamespaceCreate struct {
 	// Example: billing
 	Name NamespaceName `json:"name"`
 
-	// RequestsPerSecond How many requests in a second all callers of the namespace may make together; null for any
+	// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
 	// number. More are refused with 429.
 	//
 	//
@@ -1724,7 +1724,7 @@ type NamespaceUpdate struct {
 	// Example: 60
 	MinIntervalSeconds *MinIntervalSeconds `json:"minIntervalSeconds,omitempty"`
 
-	// RequestsPerSecond How many requests in a second all callers of the namespace may make together; null for any
+	// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
 	// number. More are refused with 429.
 	//
 	//
@@ -1850,7 +1850,7 @@ type Problem struct {
 // Example: reports
 type QueueName = string
 
-// RequestsPerSecond How many requests in a second all callers of the namespace may make together; null for any
+// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
 // number. More are refused with 429.
 //
 // Example: 20

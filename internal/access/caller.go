@@ -68,8 +68,11 @@ func (c Caller) MayServe(queue string) bool {
 
 // Anonymous returns who calls where nobody has to say who they are: a caller who may do everything.
 func Anonymous(namespace string) Caller {
-	return Caller{Actor: "anonymous", Namespace: namespace, Scopes: Scopes, IsServiceWide: true}
+	return Caller{Actor: anonymousActor, Namespace: namespace, Scopes: Scopes, IsServiceWide: true}
 }
+
+// IsAnonymous reports whether the caller did not have to say who they are.
+func (c Caller) IsAnonymous() bool { return c.Actor == anonymousActor }
 
 // Command returns the operator at the command line, who has the database and may do everything.
 func Command(namespace string) Caller {
@@ -83,7 +86,10 @@ func System(namespace string) Caller { return Caller{Actor: systemActor, Namespa
 // IsSystem reports whether the caller is the service itself.
 func (c Caller) IsSystem() bool { return c.Actor == systemActor }
 
-const systemActor = "system"
+const (
+	anonymousActor = "anonymous"
+	systemActor    = "system"
+)
 
 type callerKey struct{}
 

@@ -82,6 +82,13 @@ func TestLimitOfNamespace(t *testing.T) {
 	got, err := service.as(t, one).ListJobsWithResponse(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, `"key";q=100;w=1, "namespace";q=2;w=1`, strings.Join(got.HTTPResponse.Header.Values("RateLimit-Policy"), ", "))
+
+	_, operator := makeKey(t, db, "team", keys.Request{IsServiceWide: true})
+	for range 5 {
+		got, err := service.as(t, operator).in(t, "team").ListJobsWithResponse(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, got.StatusCode(), "the team does not lock the operator out")
+	}
 }
 
 // Credentials that are not valid are counted by address, and the database is not asked about more
