@@ -1601,8 +1601,8 @@ type Namespace struct {
 	// Example: billing
 	Name NamespaceName `json:"name"`
 
-	// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
-	// number. More are refused with 429.
+	// RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
+	// null for any number. More are refused with 429.
 	//
 	//
 	// Example: 20
@@ -1656,8 +1656,8 @@ type NamespaceCreate struct {
 	// Example: billing
 	Name NamespaceName `json:"name"`
 
-	// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
-	// number. More are refused with 429.
+	// RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
+	// null for any number. More are refused with 429.
 	//
 	//
 	// Example: 20
@@ -1724,8 +1724,8 @@ type NamespaceUpdate struct {
 	// Example: 60
 	MinIntervalSeconds *MinIntervalSeconds `json:"minIntervalSeconds,omitempty"`
 
-	// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
-	// number. More are refused with 429.
+	// RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
+	// null for any number. More are refused with 429.
 	//
 	//
 	// Example: 20
@@ -1850,8 +1850,8 @@ type Problem struct {
 // Example: reports
 type QueueName = string
 
-// RequestsPerSecond How many requests in a second the callers bound to the namespace may make together; null for any
-// number. More are refused with 429.
+// RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
+// null for any number. More are refused with 429.
 //
 // Example: 20
 type RequestsPerSecond = int32
