@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"punctual/internal/keys"
 )
 
 // execute runs the command in an empty directory, without a database, and returns its output and
@@ -110,6 +112,9 @@ func TestKeys(t *testing.T) {
 		"can't be used together":             {"create", "--service-wide", "--namespace=default"},
 		"--expires-in must be longer than 0": {"create", "--expires-in=0s"},
 		"--scopes must be one of":            {"create", "--scopes=job:read"},
+		"--description must have 1 to 255":   {"create", "--description=" + strings.Repeat("é", 256)},
+		"no control characters":              {"create", "--description=a\nb"},
+		`--queues: "a b" is not the name`:    {"create", "--queues=images,a b"},
 	} {
 		_, log, code := command(args...)
 		require.Equal(t, 2, code, "%s: %s", args, log)
@@ -122,10 +127,12 @@ func TestKeys(t *testing.T) {
 	require.Zero(t, code, log)
 	key, log, code := command("create", "--service-wide", "--expires-in=1h")
 	require.Zero(t, code, log)
-	id := strings.Split(key, "_")[1]
+	require.Regexp(t, `^`+keys.Expression+`\n$`, key, "nothing else is printed")
+	id, secret := strings.Split(key, "_")[1], strings.TrimSpace(strings.Split(key, "_")[2])
 	list, log, code := command("list")
 	require.Zero(t, code, log)
 	require.Contains(t, list, id)
+	require.NotContains(t, list+log, secret[:8])
 	_, log, code = command("revoke", "aaaaaaaaaaaaaaaa")
 	require.Equal(t, 1, code)
 	require.Contains(t, log, "there is no such key in the namespace default")

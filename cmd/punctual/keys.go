@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -77,8 +78,22 @@ func (c *createKey) Validate() error {
 	if c.ExpiresIn != nil && *c.ExpiresIn <= 0 {
 		return errors.New("--expires-in must be longer than 0")
 	}
+	// As the contract has them for the API.
+	if !description.MatchString(c.Description) {
+		return errors.New("--description must have 1 to 255 characters, and no control characters")
+	}
+	for _, queue := range c.Queues {
+		if !queueName.MatchString(queue) {
+			return fmt.Errorf("--queues: %q is not the name of a queue", queue)
+		}
+	}
 	return nil
 }
+
+var (
+	description = regexp.MustCompile(`^[^\x00-\x1F\x7F]{1,255}$`)
+	queueName   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
+)
 
 // Run creates a key and prints nothing but the key, so that a script can store it.
 func (c *createKey) Run(ctx context.Context, log *slog.Logger) error {
