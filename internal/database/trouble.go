@@ -32,8 +32,11 @@ const (
 // Diagnose returns the trouble that err, of a statement or of a connection, tells of.
 func Diagnose(err error) Trouble {
 	if statement, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return diagnoseCode(statement.Code)
+		if trouble := diagnoseCode(statement.Code); trouble != NoTrouble {
+			return trouble
+		}
 	}
+	// Whatever the server's reason is: a database that accepts no connections, for example.
 	if _, connect := errors.AsType[*pgconn.ConnectError](err); connect {
 		return Unavailable
 	}

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
@@ -43,4 +45,33 @@ func TestWaitingWorkerWithRevokedKey(t *testing.T) {
 	leased, err := owner.LeaseRunsWithResponse(t.Context(), "images", client.LeaseRequest{WaitSeconds: new(int32(10))})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, leased.StatusCode(), "another worker gets the run")
+}
+
+// While the database cannot be reached, nobody knows whether a key is valid: that is no 401, after
+// which a program would give up.
+func TestKeyWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	service, db := setupWithKeys(t)
+	_, key := makeKey(t, db, "default", keys.Request{})
+	config := db.Config().ConnConfig.Copy()
+	name := pgx.Identifier{config.Database}.Sanitize()
+	config.Database = "postgres"
+	admin, err := pgx.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, admin.Close(context.WithoutCancel(t.Context()))) }()
+	allow := func(allowed string) {
+		_, err := admin.Exec(t.Context(), "alter database "+name+" allow_connections "+allowed)
+		require.NoError(t, err)
+	}
+	allow("false")
+	defer allow("true")
+	_, err = admin.Exec(t.Context(), `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1`,
+		db.Config().ConnConfig.Database)
+	require.NoError(t, err)
+	status, code, _ := service.as(t, key).listStatus(t)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "database-unavailable", code)
+	allow("true")
+	status, _, _ = service.as(t, key).listStatus(t)
+	require.Equal(t, http.StatusOK, status)
 }
