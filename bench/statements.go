@@ -80,7 +80,7 @@ const (
 	sqlMakeQueued = `with dealt as (
 			update jobs
 			set target = json_build_object('type', 'worker', 'queue', 'bench-' || abs(hashtext(id::text)::bigint) % $1::int)
-			returning id, target ->> 'queue' as queue
+			returning id, qualified_queue as queue
 		)
 		update due d set queue = dealt.queue, awaits_worker = true from dealt where d.job_id = dealt.id`
 
