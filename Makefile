@@ -35,8 +35,8 @@ test: ## Run all tests, with the race detector if there is a C compiler.
 	$(WITH_DATABASE) go test $(RACE) ./...
 
 .PHONY: e2e
-e2e: ## Run the tests of the service as a whole.
-	$(WITH_DATABASE) go test $(RACE) ./internal/e2e
+e2e: ## Run the tests of the service as a whole; ARGS holds flags.
+	$(WITH_DATABASE) go test $(RACE) $(ARGS) ./internal/e2e
 
 .PHONY: soak
 soak: ## Run a thousand jobs every second on three instances for a minute, and look for gaps.
