@@ -5,12 +5,14 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -51,7 +53,7 @@ func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 
 	args := []string{binary, "serve", "--port=0"}
 	if c.host != "" {
-		args = append(args, "--host="+c.host, "--open")
+		args = append(args, "--host="+c.host)
 	}
 	if c.namespace != "" {
 		args = append([]string{"ip", "netns", "exec", c.namespace}, args...) // replaces itself with the command
@@ -78,9 +80,27 @@ func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 		return url != "" || i.hasEnded()
 	}, "%s starts to serve", i.name)
 	require.NotEmpty(t, url, "%s serves; its log: %s", i.name, i.tail())
-	i.ClientWithResponses, err = client.NewClientWithResponses(url)
+	var options []client.ClientOption
+	if c.host != "" { // others can reach it, so that callers need a key
+		options = append(options, withKey(t, c.databaseURL))
+	}
+	i.ClientWithResponses, err = client.NewClientWithResponses(url, options...)
 	require.NoError(t, err)
 	return i
+}
+
+// withKey creates a key at the command line, for a client to send.
+func withKey(t *testing.T, databaseURL string) client.ClientOption {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, "keys", "create", "--description=chaos")
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + databaseURL}
+	key, err := cmd.Output()
+	require.NoError(t, err)
+	return client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(key)))
+		return nil
+	})
 }
 
 func (i *instance) hasEnded() bool {
