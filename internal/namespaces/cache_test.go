@@ -2,12 +2,15 @@ package namespaces_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
@@ -59,4 +62,42 @@ func TestCache(t *testing.T) {
 	}, 20*time.Second, 50*time.Millisecond)
 	_, err = cache.Limits(t.Context(), "nobody")
 	require.ErrorIs(t, err, access.ErrNoNamespace)
+}
+
+// slow holds each statement back until it may go on.
+type slow struct {
+	db.DBTX
+	begun atomic.Int32
+	goOn  chan struct{}
+}
+
+func (s *slow) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	s.begun.Add(1)
+	<-s.goOn
+	return s.DBTX.QueryRow(ctx, sql, args...)
+}
+
+// A thousand workers that ask again at the same moment cost one statement.
+func TestCacheReadsOnceForAll(t *testing.T) {
+	t.Parallel()
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	statements := &slow{DBTX: pool, goOn: make(chan struct{})}
+	cache := namespaces.NewCache(db.New(statements))
+
+	var all errgroup.Group
+	var asking sync.WaitGroup
+	for range 50 {
+		asking.Add(1)
+		all.Go(func() error {
+			asking.Done()
+			_, err := cache.Limits(t.Context(), access.DefaultNamespace)
+			return err
+		})
+	}
+	asking.Wait()
+	close(statements.goOn)
+	require.NoError(t, all.Wait())
+	require.EqualValues(t, 1, statements.begun.Load())
 }
