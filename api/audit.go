@@ -8,7 +8,6 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/audit"
 	"punctual/internal/instant"
-	"punctual/internal/jobs"
 )
 
 // ListAudit reads a page of the audit.
@@ -39,14 +38,9 @@ func decodeAuditFilter(p server.ListAuditParams) (audit.Filter, error) {
 	if p.To != nil {
 		filter.Until = p.To.Time
 	}
-	if p.Cursor != nil {
-		before, err := parseCursor(*p.Cursor)
-		if err != nil {
-			return filter, invalidQuery("cursor", jobs.WrongFormat, err.Error())
-		}
-		filter.Before = audit.Place{At: before.at, ID: before.id}
-	}
-	return filter, nil
+	before, err := decodeCursor(p.Cursor, cursor{})
+	filter.Before = audit.Place{At: before.at, ID: before.id}
+	return filter, err
 }
 
 func encodeAuditEntry(row audit.Row) server.AuditEntry {

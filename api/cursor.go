@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"punctual/internal/jobs"
 )
 
 // cursor is a place in a list that is ordered by an instant and an id, newest first: the last item
 // before it. On the wire it is opaque, so that its content can change.
 type cursor struct {
 	at time.Time
-	id uuid.UUID // nil where the instant alone is unique
+	// id is zero where the instant alone is unique. The id of a key is a text of as many bytes.
+	id uuid.UUID
 }
 
 var errCursor = errors.New("is not a cursor that this list gave")
@@ -21,6 +24,23 @@ var errCursor = errors.New("is not a cursor that this list gave")
 func (c cursor) String() string {
 	raw := binary.BigEndian.AppendUint64(nil, uint64(c.at.UnixMicro()))
 	return base64.RawURLEncoding.EncodeToString(append(raw, c.id[:]...))
+}
+
+// decodeCursor returns the cursor that a request gives, or another one if it gives none.
+func decodeCursor(given *string, otherwise cursor) (cursor, error) {
+	if given == nil {
+		return otherwise, nil
+	}
+	at, err := parseCursor(*given)
+	if err != nil {
+		return cursor{}, invalidCursor()
+	}
+	return at, nil
+}
+
+// invalidCursor is the error for a cursor that the list did not give.
+func invalidCursor() error {
+	return invalidQuery("cursor", jobs.WrongFormat, errCursor.Error())
 }
 
 func parseCursor(text string) (cursor, error) {

@@ -97,9 +97,9 @@ func decodeList(p server.ListJobsParams) (list jobs.List, page server.JobPage, e
 		if p.Page != nil {
 			return list, page, invalidQuery("page", jobs.Conflicting, "cannot be given together with cursor")
 		}
-		after, err := parseCursor(*p.Cursor)
+		after, err := decodeCursor(p.Cursor, cursor{})
 		if err != nil {
-			return list, page, invalidQuery("cursor", jobs.WrongFormat, err.Error())
+			return list, page, err
 		}
 		list.After = &jobs.Place{CreatedAt: after.at, ID: after.id}
 		return list, page, nil

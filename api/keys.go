@@ -7,7 +7,6 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/instant"
-	"punctual/internal/jobs"
 	"punctual/internal/keys"
 )
 
@@ -29,11 +28,14 @@ func (s *handlers) ListKeys(ctx context.Context, r server.ListKeysRequestObject)
 	page := server.KeyPage{Limit: orDefault(r.Params.Limit, defaultLimit)}
 	var after *keys.Place
 	if r.Params.Cursor != nil {
-		place, err := keys.ParsePlace(*r.Params.Cursor)
+		at, err := decodeCursor(r.Params.Cursor, cursor{})
 		if err != nil {
-			return nil, invalidQuery("cursor", jobs.WrongFormat, errCursor.Error())
+			return nil, err
 		}
-		after = &place
+		after = &keys.Place{CreatedAt: at.at, ID: string(at.id[:])}
+		if !keys.IsID(after.ID) {
+			return nil, invalidCursor()
+		}
 	}
 	views, err := s.Keys.List(ctx, access.From(ctx), after, page.Limit+1)
 	if err != nil {
@@ -41,7 +43,8 @@ func (s *handlers) ListKeys(ctx context.Context, r server.ListKeysRequestObject)
 	}
 	if len(views) > int(page.Limit) {
 		views = views[:page.Limit]
-		page.NextCursor = new(views[page.Limit-1].Place().String())
+		last := views[page.Limit-1]
+		page.NextCursor = new(cursor{at: last.CreatedAt, id: [16]byte([]byte(last.ID))}.String())
 	}
 	page.Items = encodeAll(views, encodeKey)
 	return server.ListKeys200JSONResponse(page), nil

@@ -9,7 +9,6 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/instant"
-	"punctual/internal/jobs"
 )
 
 // CreateNamespace stores a namespace.
@@ -55,7 +54,7 @@ func (s *handlers) ListNamespaces(ctx context.Context, r server.ListNamespacesRe
 	page := server.NamespacePage{Limit: orDefault(r.Params.Limit, defaultLimit)}
 	after, err := base64.RawURLEncoding.DecodeString(orDefault(r.Params.Cursor, ""))
 	if err != nil || !isNamespace(after) {
-		return nil, invalidQuery("cursor", jobs.WrongFormat, errCursor.Error())
+		return nil, invalidCursor()
 	}
 	rows, err := s.Namespaces.List(ctx, access.From(ctx), string(after), page.Limit+1)
 	if err != nil {

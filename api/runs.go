@@ -45,12 +45,9 @@ func (s *handlers) CancelRun(ctx context.Context, r server.CancelRunRequestObjec
 // ListJobRuns reads a page of a job's runs.
 func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestObject) (server.ListJobRunsResponseObject, error) {
 	limit := orDefault(r.Params.Limit, defaultLimit)
-	before := cursor{at: endOfTime}
-	if r.Params.Cursor != nil {
-		var err error
-		if before, err = parseCursor(*r.Params.Cursor); err != nil {
-			return nil, invalidQuery("cursor", jobs.WrongFormat, err.Error())
-		}
+	before, err := decodeCursor(r.Params.Cursor, cursor{at: endOfTime})
+	if err != nil {
+		return nil, err
 	}
 	// Nothing ties a job's runs to the job, so whether there is such a job has to be asked.
 	if _, err := s.Jobs.Get(ctx, access.From(ctx), r.Id); err != nil {
@@ -67,11 +64,9 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 		rows = rows[:limit]
 		page.NextCursor = new(cursor{at: rows[limit-1].ScheduledFor}.String())
 	}
-	page.Items = make([]server.Run, len(rows))
-	for i, row := range rows {
-		if page.Items[i], err = encodeRun(jobs.Run(row)); err != nil {
-			return nil, err
-		}
+	page.Items, err = encodeEach(rows, func(row db.ListRunsRow) (server.Run, error) { return encodeRun(jobs.Run(row)) })
+	if err != nil {
+		return nil, err
 	}
 	return server.ListJobRuns200JSONResponse(page), nil
 }

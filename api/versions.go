@@ -23,14 +23,11 @@ import (
 func (s *handlers) ListJobVersions(
 	ctx context.Context, r server.ListJobVersionsRequestObject,
 ) (server.ListJobVersionsResponseObject, error) {
-	newest := int32(math.MaxInt32)
-	if r.Params.Cursor != nil {
-		after, err := parseCursor(*r.Params.Cursor)
-		if err != nil {
-			return nil, invalidQuery("cursor", jobs.WrongFormat, err.Error())
-		}
-		newest = int32(min(max(after.at.UnixMicro()-1, 0), math.MaxInt32))
+	after, err := decodeCursor(r.Params.Cursor, cursor{at: endOfTime})
+	if err != nil {
+		return nil, err
 	}
+	newest := int32(min(max(after.at.UnixMicro()-1, 0), math.MaxInt32)) // the instant stands for a number
 	page := server.JobVersionPage{Limit: orDefault(r.Params.Limit, defaultLimit)}
 	versions, more, err := s.Jobs.Versions(ctx, access.From(ctx), r.Id, newest, page.Limit)
 	if err != nil {

@@ -48,6 +48,12 @@ func generate() (p Plain) {
 	return p
 }
 
+// IsID reports whether a text has the form of the id of a key.
+func IsID(text string) bool {
+	_, err := alphabet.DecodeString(text)
+	return err == nil && len(text) == idLength
+}
+
 // parse returns the key that a text is. A text of another form, or with another checksum, is none.
 func parse(text string) (p Plain, ok bool) {
 	rest, ok := strings.CutPrefix(text, access.KeyPrefix)

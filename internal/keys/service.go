@@ -143,6 +143,18 @@ func (s *Service) Get(ctx context.Context, by access.Caller, id string) (View, e
 	return newView(row.Key, row.ReadAt), nil
 }
 
+// Place is where in a list a key stands.
+type Place struct {
+	CreatedAt time.Time
+	ID        string
+}
+
+// firstPlace is before the newest key.
+var firstPlace = Place{CreatedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
+
+// Place returns where in a list the key stands.
+func (v View) Place() Place { return Place{CreatedAt: v.CreatedAt, ID: v.ID} }
+
 // List returns at most so many keys, newest first: those after a place, or the newest ones.
 func (s *Service) List(ctx context.Context, by access.Caller, after *Place, most int32) ([]View, error) {
 	from := cmp.Or(after, &firstPlace)
