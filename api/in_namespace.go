@@ -2,20 +2,12 @@ package api
 
 import (
 	"net/http"
-	"regexp"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"punctual/internal/access"
 	"punctual/internal/namespaces"
 )
-
-// namespacePattern matches the names that a namespace can have.
-var namespacePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
-// isNamespace reports whether a text, read from a request, can be the name of a namespace, or is
-// empty.
-func isNamespace(text []byte) bool { return len(text) == 0 || namespacePattern.Match(text) }
 
 // inNamespace refuses a request whose namespace there is not, and gives the caller the limits of
 // the namespace. It leaves the operations alone that are open to everybody.
@@ -28,7 +20,7 @@ func inNamespace(cache *namespaces.Cache, scopes operationScopes, errs errorWrit
 			}
 			caller := access.From(r.Context())
 			var err error
-			if !namespacePattern.MatchString(caller.Namespace) {
+			if !access.IsNamespace(caller.Namespace) {
 				err = access.ErrNoNamespace
 			} else {
 				caller.Limits, err = cache.Limits(r.Context(), caller.Namespace)

@@ -53,7 +53,7 @@ func (s *handlers) DeleteNamespace(ctx context.Context, r server.DeleteNamespace
 func (s *handlers) ListNamespaces(ctx context.Context, r server.ListNamespacesRequestObject) (server.ListNamespacesResponseObject, error) {
 	page := server.NamespacePage{Limit: orDefault(r.Params.Limit, defaultLimit)}
 	after, err := base64.RawURLEncoding.DecodeString(orDefault(r.Params.Cursor, ""))
-	if err != nil || !isNamespace(after) {
+	if err != nil || len(after) > 0 && !access.IsNamespace(string(after)) {
 		return nil, invalidCursor()
 	}
 	rows, err := s.Namespaces.List(ctx, access.From(ctx), string(after), page.Limit+1)

@@ -3,11 +3,18 @@ package access
 
 import (
 	"context"
+	"regexp"
 	"slices"
 )
 
 // DefaultNamespace is the namespace of those who name none.
 const DefaultNamespace = "default"
+
+// namespacePattern is that of the contract, and of the table namespaces.
+var namespacePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// IsNamespace reports whether a namespace can have a name.
+func IsNamespace(name string) bool { return namespacePattern.MatchString(name) }
 
 // Scope is a right, as openapi.yaml names it in x-required-scope.
 type Scope string

@@ -63,33 +63,33 @@ type Change struct {
 // Service.setTarget sets.
 func (c *Change) applyTo(job *Definition) {
 	c.replaceSchedule(job)
-	set(&job.Name, c.Name)
-	set(&job.Payload, Optional[[]byte]{c.Payload.Value, c.Payload.IsGiven})
-	set(&job.IntervalSeconds, c.IntervalSeconds)
-	set(&job.Cron, c.Cron)
-	set(&job.TimeZone, c.TimeZone)
+	Set(&job.Name, c.Name)
+	Set(&job.Payload, Optional[[]byte]{c.Payload.Value, c.Payload.IsGiven})
+	Set(&job.IntervalSeconds, c.IntervalSeconds)
+	Set(&job.Cron, c.Cron)
+	Set(&job.TimeZone, c.TimeZone)
 	setInstant(&job.RunAt, c.RunAt)
 	setInstant(&job.StartAt, c.StartAt)
 	setInstant(&job.EndAt, c.EndAt)
-	set(&job.MaxRuns, c.MaxRuns)
-	set(&job.JitterSeconds, c.JitterSeconds)
-	set(&job.DeleteAfterCompletion, c.DeleteAfterCompletion)
-	set(&job.MisfirePolicy, c.MisfirePolicy)
-	set(&job.CatchupWindowSeconds, c.CatchupWindowSeconds)
-	set(&job.OverlapPolicy, c.OverlapPolicy)
-	set(&job.MaxAttempts, c.MaxAttempts)
-	set(&job.MinBackoffSeconds, c.MinBackoffSeconds)
-	set(&job.MaxBackoffSeconds, c.MaxBackoffSeconds)
-	set(&job.AttemptDeadlineSeconds, c.AttemptDeadlineSeconds)
-	set(&job.PauseAfterFailures, c.PauseAfterFailures)
-	set(&job.RunHistory, c.RunHistory)
-	set(&job.ConcurrencyGroup, c.ConcurrencyGroup)
-	set(&job.MaxConcurrency, c.MaxConcurrency)
+	Set(&job.MaxRuns, c.MaxRuns)
+	Set(&job.JitterSeconds, c.JitterSeconds)
+	Set(&job.DeleteAfterCompletion, c.DeleteAfterCompletion)
+	Set(&job.MisfirePolicy, c.MisfirePolicy)
+	Set(&job.CatchupWindowSeconds, c.CatchupWindowSeconds)
+	Set(&job.OverlapPolicy, c.OverlapPolicy)
+	Set(&job.MaxAttempts, c.MaxAttempts)
+	Set(&job.MinBackoffSeconds, c.MinBackoffSeconds)
+	Set(&job.MaxBackoffSeconds, c.MaxBackoffSeconds)
+	Set(&job.AttemptDeadlineSeconds, c.AttemptDeadlineSeconds)
+	Set(&job.PauseAfterFailures, c.PauseAfterFailures)
+	Set(&job.RunHistory, c.RunHistory)
+	Set(&job.ConcurrencyGroup, c.ConcurrencyGroup)
+	Set(&job.MaxConcurrency, c.MaxConcurrency)
 	if c.Status.IsGiven {
 		// Who gives a status decides it, whatever becomes of the namespace.
 		job.Status, job.StatusReason, job.Suspended = c.Status.Value, nil, false
 	}
-	set(&job.StatusReason, c.StatusReason)
+	Set(&job.StatusReason, c.StatusReason)
 }
 
 // replaceSchedule clears the kind of schedule that a job has, and what belongs to it, if the change
@@ -104,7 +104,8 @@ func (c *Change) replaceSchedule(job *Definition) {
 	}
 }
 
-func set[T any](field *T, to Optional[T]) {
+// Set sets a field to a value that is given.
+func Set[T any](field *T, to Optional[T]) {
 	if to.IsGiven {
 		*field = to.Value
 	}
@@ -115,5 +116,5 @@ func setInstant(field **time.Time, to Optional[*time.Time]) {
 	if to.IsGiven && to.Value != nil {
 		to.Value = new(to.Value.UTC().Truncate(time.Microsecond))
 	}
-	set(field, to)
+	Set(field, to)
 }

@@ -27,18 +27,12 @@ func (c Change) applyTo(row db.Namespace) db.Namespace {
 	if c.Name != "" {
 		row.Name = c.Name
 	}
-	set(&row.Description, c.Description)
-	set(&row.MaxJobs, c.MaxJobs)
-	set(&row.MinIntervalSeconds, c.MinIntervalSeconds)
-	set(&row.RequestsPerSecond, c.RequestsPerSecond)
-	set(&row.RunRetentionDays, c.RunRetentionDays)
+	jobs.Set(&row.Description, c.Description)
+	jobs.Set(&row.MaxJobs, c.MaxJobs)
+	jobs.Set(&row.MinIntervalSeconds, c.MinIntervalSeconds)
+	jobs.Set(&row.RequestsPerSecond, c.RequestsPerSecond)
+	jobs.Set(&row.RunRetentionDays, c.RunRetentionDays)
 	return row
-}
-
-func set[T any](field *T, to jobs.Optional[T]) {
-	if to.IsGiven {
-		*field = to.Value
-	}
 }
 
 // check returns an Invalid if a change is one that the service does not allow.

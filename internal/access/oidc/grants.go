@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,9 +14,6 @@ import (
 
 // Everywhere is the namespace of a grant that is for all namespaces.
 const Everywhere = "*"
-
-// validNamespace is what the table namespaces accepts.
-var validNamespace = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Grant gives scopes in a namespace to the callers whose tokens have a value in a claim.
 type Grant struct {
@@ -75,7 +71,7 @@ func (g Grant) validate() error {
 	switch {
 	case g.Namespace == "":
 		faults = append(faults, `namespace is missing ("*" is all namespaces)`)
-	case g.Namespace != Everywhere && !validNamespace.MatchString(g.Namespace):
+	case g.Namespace != Everywhere && !access.IsNamespace(g.Namespace):
 		faults = append(faults, fmt.Sprintf(
 			"namespace %q must be 1 to 63 of a-z, 0-9 and '-', and neither begin nor end with '-'", g.Namespace,
 		))
