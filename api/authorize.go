@@ -43,17 +43,27 @@ func scopesOf(spec *openapi3.T) (operationScopes, error) {
 	return scopes, nil
 }
 
-// authenticate finds out who calls, and in which namespace. It asks nobody for an operation that is
-// open. If who is nil, nobody has to say who they are.
-func authenticate(
-	who *access.Authenticator, attempts *ratelimit.Attempts, scopes operationScopes, errs errorWriter,
-) func(http.Handler) http.Handler {
+// unlessOpen leaves a middleware out for the operations that are open to everybody.
+func unlessOpen(scopes operationScopes, middleware func(http.Handler) http.Handler) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
+		guarded := middleware(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if scopes[routed(r)] == open {
 				next.ServeHTTP(w, r)
 				return
 			}
+			guarded.ServeHTTP(w, r)
+		})
+	}
+}
+
+// authenticate finds out who calls, and in which namespace. If who is nil, nobody has to say who
+// they are.
+func authenticate(
+	who *access.Authenticator, attempts *ratelimit.Attempts, errs errorWriter,
+) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			caller, err := callerOf(attempts, who, r)
 			if err != nil {
 				errs.failed(w, r, err)

@@ -10,14 +10,10 @@ import (
 )
 
 // inNamespace refuses a request whose namespace there is not, and gives the caller the limits of
-// the namespace. It leaves the operations alone that are open to everybody.
-func inNamespace(cache *namespaces.Cache, scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
+// the namespace.
+func inNamespace(cache *namespaces.Cache, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if scopes[routed(r)] == open {
-				next.ServeHTTP(w, r)
-				return
-			}
 			caller := access.From(r.Context())
 			var err error
 			if !access.IsNamespace(caller.Namespace) {

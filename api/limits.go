@@ -101,11 +101,11 @@ func authenticateFrom(attempts *ratelimit.Attempts, who *access.Authenticator, r
 // boundInFlight refuses requests while as many as that are being served. Requests whose body is
 // still being read do not count, because slow clients would keep others out, and neither do workers
 // that wait.
-func boundInFlight(limit int, scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
+func boundInFlight(limit int, errs errorWriter) func(http.Handler) http.Handler {
 	var inFlight atomic.Int64
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if operation := routed(r); scopes[operation] == open || operation == waitForRuns {
+			if routed(r) == waitForRuns {
 				next.ServeHTTP(w, r)
 				return
 			}
