@@ -3,17 +3,14 @@ package api
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/access"
+	"punctual/internal/clock"
 	"punctual/internal/history"
 	"punctual/internal/jobs"
 )
-
-// endOfTime is where a list that is newest first begins.
-var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // GetRun reads one run, open or ended.
 func (s *handlers) GetRun(ctx context.Context, r server.GetRunRequestObject) (server.GetRunResponseObject, error) {
@@ -45,7 +42,7 @@ func (s *handlers) CancelRun(ctx context.Context, r server.CancelRunRequestObjec
 // ListJobRuns reads a page of a job's runs.
 func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestObject) (server.ListJobRunsResponseObject, error) {
 	limit := orDefault(r.Params.Limit, defaultLimit)
-	before, err := decodeCursor(r.Params.Cursor, cursor{at: endOfTime})
+	before, err := decodeCursor(r.Params.Cursor, cursor{at: clock.EndOfTime})
 	if err != nil {
 		return nil, err
 	}

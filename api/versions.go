@@ -15,6 +15,7 @@ import (
 
 	"punctual/gen/server"
 	"punctual/internal/access"
+	"punctual/internal/clock"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
 )
@@ -23,7 +24,7 @@ import (
 func (s *handlers) ListJobVersions(
 	ctx context.Context, r server.ListJobVersionsRequestObject,
 ) (server.ListJobVersionsResponseObject, error) {
-	after, err := decodeCursor(r.Params.Cursor, cursor{at: endOfTime})
+	after, err := decodeCursor(r.Params.Cursor, cursor{at: clock.EndOfTime})
 	if err != nil {
 		return nil, err
 	}

@@ -14,17 +14,17 @@ import (
 
 const addToAudit = `-- name: AddToAudit :exec
 insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-values ($1, $2, $3, $4, $5, $6, $7)
+values ($1, $2, $3, $4, $5, nullif($6::text, ''), $7)
 `
 
 type AddToAuditParams struct {
-	Namespace    string  `json:"namespace"`
-	Actor        string  `json:"actor"`
-	Operation    string  `json:"operation"`
-	ResourceType string  `json:"resource_type"`
-	ResourceID   string  `json:"resource_id"`
-	RequestID    *string `json:"request_id"`
-	Result       []byte  `json:"result"`
+	Namespace    string `json:"namespace"`
+	Actor        string `json:"actor"`
+	Operation    string `json:"operation"`
+	ResourceType string `json:"resource_type"`
+	ResourceID   string `json:"resource_id"`
+	RequestID    string `json:"request_id"`
+	Result       []byte `json:"result"`
 }
 
 // Writes down that an operation has changed something. Call it in the transaction of the change.

@@ -87,7 +87,7 @@ with checked as (
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $30, 'createJob', 'JOB', ($1::uuid)::text, $36, '{"version":1}'::json
+    select $2, $30, 'createJob', 'JOB', ($1::uuid)::text, nullif($36::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (
@@ -147,7 +147,7 @@ type CreateJobParams struct {
 	ScheduledFor           time.Time     `json:"scheduled_for"`
 	QualifiedGroup         *string       `json:"qualified_group"`
 	QualifiedQueue         *string       `json:"qualified_queue"`
-	RequestID              *string       `json:"request_id"`
+	RequestID              string        `json:"request_id"`
 }
 
 type CreateJobRow struct {

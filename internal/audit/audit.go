@@ -44,14 +44,11 @@ func Record(ctx context.Context, tx *db.Queries, by access.Caller, entry Entry) 
 			return fmt.Errorf("encode what came of %s for the audit: %w", entry.Operation, err)
 		}
 	}
-	row := db.AddToAuditParams{
+	err := tx.AddToAudit(ctx, db.AddToAuditParams{
 		Namespace: by.Namespace, Actor: by.Actor, Operation: entry.Operation, ResourceType: string(entry.Type),
-		ResourceID: entry.ID, Result: result,
-	}
-	if by.RequestID != "" {
-		row.RequestID = &by.RequestID
-	}
-	if err := tx.AddToAudit(ctx, row); err != nil {
+		ResourceID: entry.ID, RequestID: by.RequestID, Result: result,
+	})
+	if err != nil {
 		return fmt.Errorf("write %s to the audit: %w", entry.Operation, err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/clock"
 )
 
 // Row is an entry as it is stored.
@@ -35,9 +36,6 @@ type Place struct {
 	ID uuid.UUID
 }
 
-// endOfTime is after each entry.
-var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
-
 // maxScanned is how many entries a list looks at for those that match.
 const maxScanned = 10_000
 
@@ -48,7 +46,7 @@ const maxScanned = 10_000
 func List(ctx context.Context, q *db.Queries, by access.Caller, f Filter) (rows []Row, next *Place, err error) {
 	// One bound is enough, and an index is read from one bound on.
 	if f.Until.IsZero() {
-		f.Until = endOfTime
+		f.Until = clock.EndOfTime
 	}
 	if f.Before.At.IsZero() || f.Before.At.After(f.Until) {
 		f.Before = Place{f.Until, uuid.Max}

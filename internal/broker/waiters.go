@@ -8,7 +8,7 @@ import (
 )
 
 // never is later than anything that is due.
-var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+var never = clock.EndOfTime
 
 // keepQueue is for how long the state of a queue is kept when no worker waits any more: a worker
 // that asks again and again is not to cost a query each time.

@@ -2,6 +2,9 @@ package clock
 
 import "time"
 
+// EndOfTime stands for an instant after all others: a list that is newest first begins there.
+var EndOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
 // Later returns the later of two instants.
 func Later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -71,10 +71,7 @@ func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller
 		return View{}, err
 	}
 	params := createParams(job, now.Time, next)
-	params.IsEstimate = now.isEstimate
-	if by.RequestID != "" {
-		params.RequestID = &by.RequestID
-	}
+	params.IsEstimate, params.RequestID = now.isEstimate, by.RequestID
 	created, err := tx.CreateJob(ctx, params)
 	if err != nil {
 		return View{}, fmt.Errorf("store the job: %w", err)

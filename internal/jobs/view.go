@@ -139,7 +139,7 @@ func (s *Service) read(ctx context.Context, by access.Caller, l List) ([]View, e
 }
 
 // firstPlace is before each job in a list.
-var firstPlace = Place{CreatedAt: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)}
+var firstPlace = Place{CreatedAt: clock.EndOfTime}
 
 // Count counts the jobs of a status, or all, up to a number.
 func (s *Service) Count(ctx context.Context, by access.Caller, status *db.JobStatus, upTo int32) (int64, error) {

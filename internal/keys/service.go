@@ -13,6 +13,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/audit"
+	"punctual/internal/clock"
 	"punctual/internal/database"
 )
 
@@ -150,7 +151,7 @@ type Place struct {
 }
 
 // firstPlace is before the newest key.
-var firstPlace = Place{CreatedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
+var firstPlace = Place{CreatedAt: clock.EndOfTime}
 
 // Place returns where in a list the key stands.
 func (v View) Place() Place { return Place{CreatedAt: v.CreatedAt, ID: v.ID} }

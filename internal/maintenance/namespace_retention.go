@@ -93,7 +93,7 @@ func (p *retentionPass) partition(
 	ctx context.Context, namespace db.ListNamespacesWithOldRunsRow, since, before time.Time,
 ) (isDone bool, err error) {
 	after := db.ListJobsWithRunsParams{
-		Namespace: namespace.Name, AfterCreatedAt: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC), MaxRows: jobsPerStep,
+		Namespace: namespace.Name, AfterCreatedAt: clock.EndOfTime, MaxRows: jobsPerStep,
 	}
 	for {
 		jobs, err := p.ListJobsWithRuns(ctx, after)
