@@ -90,7 +90,7 @@ func callerOf(attempts *ratelimit.Attempts, who *access.Authenticator, r *http.R
 	if err != nil {
 		return access.Caller{}, err
 	}
-	// No namespace has a comma in its name, so there is none for a request that names two.
+	// A name has no comma, so a request that names two namespaces names one that does not exist.
 	return caller.In(strings.Join(r.Header.Values(namespaceHeader), ","))
 }
 

@@ -33,7 +33,7 @@ func checkJSON(body []byte) (field string, err error) {
 	if !json.Valid(body) {
 		return "", errors.New("is not valid JSON")
 	}
-	// To look at each token takes longer than all the rest, and most bodies need no such look.
+	// The check of each token takes longer than all the rest, and most bodies do not need it.
 	if bytes.Contains(body, []byte(`\u`)) || bytes.Count(body, []byte{'{'})+bytes.Count(body, []byte{'['}) > maxDepth {
 		if field, err := checkTokens(body); err != nil {
 			return field, err

@@ -40,7 +40,7 @@ func withRequestID(next http.Handler) http.Handler {
 	})
 }
 
-// requestOf returns what is known of a request: nothing if there is none.
+// requestOf returns what is known of the request of a context. It is empty if there is no request.
 func requestOf(ctx context.Context) *request {
 	if r, ok := ctx.Value(requestKey{}).(*request); ok {
 		return r
