@@ -8,6 +8,7 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
+	"punctual/internal/labels"
 	"punctual/internal/runid"
 )
 
@@ -21,7 +22,8 @@ const (
 func encodeJob(view jobs.View) server.Job {
 	job := view.Job
 	out := server.Job{
-		Id: job.ID, Namespace: job.Namespace, Name: job.Name, Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
+		Id: job.ID, Namespace: job.Namespace, Key: job.Key, Name: job.Name, Description: job.Description,
+		Labels: encodeLabels(job.Labels), Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
 		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
 		StartAt: encodeInstant(job.StartAt), EndAt: encodeInstant(job.EndAt), MaxRuns: job.MaxRuns,
 		JitterSeconds: job.JitterSeconds, DeleteAfterCompletion: job.DeleteAfterCompletion,
@@ -39,6 +41,14 @@ func encodeJob(view jobs.View) server.Job {
 		out.PauseAfterFailures = new(int32(*job.PauseAfterFailures))
 	}
 	return out
+}
+
+// encodeLabels makes the API's labels of a job's: none are an empty object.
+func encodeLabels(set labels.Set) server.Labels {
+	if set == nil {
+		return server.Labels{}
+	}
+	return server.Labels(set)
 }
 
 // encodeFound is encodeRun for a run that was looked for.

@@ -92,7 +92,7 @@ func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject)
 // fits on it tells that there is a next page.
 func decodeList(p server.ListJobsParams) (list jobs.List, page server.JobPage, err error) {
 	page.Limit = orDefault(p.Limit, defaultLimit)
-	list = jobs.List{Status: (*db.JobStatus)(p.Status), Max: page.Limit + 1}
+	list = jobs.List{Max: page.Limit + 1}
 	if p.Cursor != nil {
 		if p.Page != nil {
 			return list, page, invalidQuery("page", jobs.Conflicting, "cannot be given together with cursor")

@@ -51,7 +51,7 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 		return nil, fmt.Errorf("list a job's runs: %w", err)
 	}
 	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{
-		JobID: r.Id, Before: before.at, Status: (*string)(r.Params.Status), MaxRows: limit + 1,
+		JobID: r.Id, Before: before.at, MaxRows: limit + 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list a job's runs: %w", err)

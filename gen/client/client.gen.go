@@ -19,6 +19,75 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for AppliedJobResult.
+const (
+	AppliedJobResultCHANGED   AppliedJobResult = "CHANGED"
+	AppliedJobResultCREATED   AppliedJobResult = "CREATED"
+	AppliedJobResultPRUNED    AppliedJobResult = "PRUNED"
+	AppliedJobResultUNCHANGED AppliedJobResult = "UNCHANGED"
+)
+
+// Valid indicates whether the value is a known member of the AppliedJobResult enum.
+func (e AppliedJobResult) Valid() bool {
+	switch e {
+	case AppliedJobResultCHANGED:
+		return true
+	case AppliedJobResultCREATED:
+		return true
+	case AppliedJobResultPRUNED:
+		return true
+	case AppliedJobResultUNCHANGED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkResult.
+const (
+	BulkResultCHANGED   BulkResult = "CHANGED"
+	BulkResultFAILED    BulkResult = "FAILED"
+	BulkResultUNCHANGED BulkResult = "UNCHANGED"
+)
+
+// Valid indicates whether the value is a known member of the BulkResult enum.
+func (e BulkResult) Valid() bool {
+	switch e {
+	case BulkResultCHANGED:
+		return true
+	case BulkResultFAILED:
+		return true
+	case BulkResultUNCHANGED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndedRunStatus.
+const (
+	EndedRunStatusCANCELED  EndedRunStatus = "CANCELED"
+	EndedRunStatusFAILED    EndedRunStatus = "FAILED"
+	EndedRunStatusSKIPPED   EndedRunStatus = "SKIPPED"
+	EndedRunStatusSUCCEEDED EndedRunStatus = "SUCCEEDED"
+)
+
+// Valid indicates whether the value is a known member of the EndedRunStatus enum.
+func (e EndedRunStatus) Valid() bool {
+	switch e {
+	case EndedRunStatusCANCELED:
+		return true
+	case EndedRunStatusFAILED:
+		return true
+	case EndedRunStatusSKIPPED:
+		return true
+	case EndedRunStatusSUCCEEDED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FieldErrorIn.
 const (
 	FieldErrorInBody   FieldErrorIn = "body"
@@ -97,6 +166,102 @@ const (
 func (e HttpTargetType) Valid() bool {
 	switch e {
 	case HttpTargetTypeHttp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InstanceRole.
+const (
+	InstanceRoleAPI    InstanceRole = "API"
+	InstanceRolePOLLER InstanceRole = "POLLER"
+)
+
+// Valid indicates whether the value is a known member of the InstanceRole enum.
+func (e InstanceRole) Valid() bool {
+	switch e {
+	case InstanceRoleAPI:
+		return true
+	case InstanceRolePOLLER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobBulkAction.
+const (
+	JobBulkActionDELETE JobBulkAction = "DELETE"
+	JobBulkActionPATCH  JobBulkAction = "PATCH"
+	JobBulkActionPAUSE  JobBulkAction = "PAUSE"
+	JobBulkActionRESUME JobBulkAction = "RESUME"
+	JobBulkActionRUN    JobBulkAction = "RUN"
+)
+
+// Valid indicates whether the value is a known member of the JobBulkAction enum.
+func (e JobBulkAction) Valid() bool {
+	switch e {
+	case JobBulkActionDELETE:
+		return true
+	case JobBulkActionPATCH:
+		return true
+	case JobBulkActionPAUSE:
+		return true
+	case JobBulkActionRESUME:
+		return true
+	case JobBulkActionRUN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobHealth.
+const (
+	JobHealthCOMPLETED JobHealth = "COMPLETED"
+	JobHealthFAILING   JobHealth = "FAILING"
+	JobHealthLATE      JobHealth = "LATE"
+	JobHealthNEVERRAN  JobHealth = "NEVER_RAN"
+	JobHealthOK        JobHealth = "OK"
+	JobHealthPAUSED    JobHealth = "PAUSED"
+)
+
+// Valid indicates whether the value is a known member of the JobHealth enum.
+func (e JobHealth) Valid() bool {
+	switch e {
+	case JobHealthCOMPLETED:
+		return true
+	case JobHealthFAILING:
+		return true
+	case JobHealthLATE:
+		return true
+	case JobHealthNEVERRAN:
+		return true
+	case JobHealthOK:
+		return true
+	case JobHealthPAUSED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobSort.
+const (
+	JobSortCreatedAt JobSort = "createdAt"
+	JobSortName      JobSort = "name"
+	JobSortNextRunAt JobSort = "nextRunAt"
+)
+
+// Valid indicates whether the value is a known member of the JobSort enum.
+func (e JobSort) Valid() bool {
+	switch e {
+	case JobSortCreatedAt:
+		return true
+	case JobSortName:
+		return true
+	case JobSortNextRunAt:
 		return true
 	default:
 		return false
@@ -271,6 +436,24 @@ func (e ResourceType) Valid() bool {
 	}
 }
 
+// Defines values for RunBulkAction.
+const (
+	RunBulkActionCANCEL RunBulkAction = "CANCEL"
+	RunBulkActionRETRY  RunBulkAction = "RETRY"
+)
+
+// Valid indicates whether the value is a known member of the RunBulkAction enum.
+func (e RunBulkAction) Valid() bool {
+	switch e {
+	case RunBulkActionCANCEL:
+		return true
+	case RunBulkActionRETRY:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunHistory.
 const (
 	RunHistoryALL      RunHistory = "ALL"
@@ -316,6 +499,39 @@ func (e RunReason) Valid() bool {
 	case RunReasonOVERLAP:
 		return true
 	case RunReasonREQUESTED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunReasonGiven.
+const (
+	RunReasonGivenDEADLINEEXCEEDED RunReasonGiven = "DEADLINE_EXCEEDED"
+	RunReasonGivenJOBDELETED       RunReasonGiven = "JOB_DELETED"
+	RunReasonGivenJOBPAUSED        RunReasonGiven = "JOB_PAUSED"
+	RunReasonGivenLEASEEXPIRED     RunReasonGiven = "LEASE_EXPIRED"
+	RunReasonGivenMISFIRE          RunReasonGiven = "MISFIRE"
+	RunReasonGivenOVERLAP          RunReasonGiven = "OVERLAP"
+	RunReasonGivenREQUESTED        RunReasonGiven = "REQUESTED"
+)
+
+// Valid indicates whether the value is a known member of the RunReasonGiven enum.
+func (e RunReasonGiven) Valid() bool {
+	switch e {
+	case RunReasonGivenDEADLINEEXCEEDED:
+		return true
+	case RunReasonGivenJOBDELETED:
+		return true
+	case RunReasonGivenJOBPAUSED:
+		return true
+	case RunReasonGivenLEASEEXPIRED:
+		return true
+	case RunReasonGivenMISFIRE:
+		return true
+	case RunReasonGivenOVERLAP:
+		return true
+	case RunReasonGivenREQUESTED:
 		return true
 	default:
 		return false
@@ -403,6 +619,27 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for TargetType.
+const (
+	TargetTypeHttp   TargetType = "http"
+	TargetTypeLog    TargetType = "log"
+	TargetTypeWorker TargetType = "worker"
+)
+
+// Valid indicates whether the value is a known member of the TargetType enum.
+func (e TargetType) Valid() bool {
+	switch e {
+	case TargetTypeHttp:
+		return true
+	case TargetTypeLog:
+		return true
+	case TargetTypeWorker:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WorkerTargetType.
 const (
 	WorkerTargetTypeWorker WorkerTargetType = "worker"
@@ -418,12 +655,70 @@ func (e WorkerTargetType) Valid() bool {
 	}
 }
 
+// Defines values for IfNoneMatch.
+const (
+	IfNoneMatchAsterisk IfNoneMatch = "*"
+)
+
+// Valid indicates whether the value is a known member of the IfNoneMatch enum.
+func (e IfNoneMatch) Valid() bool {
+	switch e {
+	case IfNoneMatchAsterisk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PutJobByKeyParamsIfNoneMatch.
+const (
+	PutJobByKeyParamsIfNoneMatchAsterisk PutJobByKeyParamsIfNoneMatch = "*"
+)
+
+// Valid indicates whether the value is a known member of the PutJobByKeyParamsIfNoneMatch enum.
+func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
+	switch e {
+	case PutJobByKeyParamsIfNoneMatchAsterisk:
+		return true
+	default:
+		return false
+	}
+}
+
 // Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
 // `command` for a command of the operator, `anonymous` for a caller of a service that
 // needs no key, and `system` for the service itself.
 //
 // Example: key:pqhtyyzhv27urk4h
 type Actor = string
+
+// AppliedJob What became of one job.
+type AppliedJob struct {
+	// Fields The fields that differed.
+	Fields []FieldChange `json:"fields"`
+
+	// Id The id of the job; null if it would be created.
+	Id *openapi_types.UUID `json:"id"`
+
+	// Key The name of a job for programs. The client chooses it when it creates the job. It is unique
+	// in the namespace and never changes.
+	//
+	//
+	// Example: payments/settle
+	Key JobKeyGiven `json:"key"`
+
+	// Result - `CREATED`: there was no job with this key.
+	// - `CHANGED`: the job differed from its definition.
+	// - `UNCHANGED`: the job was as its definition says.
+	// - `PRUNED`: the job was deleted, because no definition has its key.
+	Result AppliedJobResult `json:"result"`
+}
+
+// AppliedJobResult - `CREATED`: there was no job with this key.
+// - `CHANGED`: the job differed from its definition.
+// - `UNCHANGED`: the job was as its definition says.
+// - `PRUNED`: the job was deleted, because no definition has its key.
+type AppliedJobResult string
 
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
@@ -555,6 +850,64 @@ type BackfillWindow struct {
 	To time.Time `json:"to"`
 }
 
+// BulkJob What became of one job.
+type BulkJob struct {
+	// Code What kept the job from being changed, as the `code` of a problem; otherwise null.
+	Code *string `json:"code"`
+
+	// Detail The same for people to read.
+	Detail *string `json:"detail"`
+
+	// Id The id of the job.
+	Id openapi_types.UUID `json:"id"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// Name The name of the job.
+	Name string `json:"name"`
+
+	// Result - `CHANGED`: it was done. With `dryRun`: it would be tried.
+	// - `UNCHANGED`: there was nothing to do.
+	// - `FAILED`: it could not be done; `code` and `detail` say why.
+	Result BulkResult `json:"result"`
+
+	// RunId With `RUN`, the run that was started; otherwise null.
+	RunId *openapi_types.UUID `json:"runId"`
+}
+
+// BulkResult - `CHANGED`: it was done. With `dryRun`: it would be tried.
+// - `UNCHANGED`: there was nothing to do.
+// - `FAILED`: it could not be done; `code` and `detail` say why.
+type BulkResult string
+
+// BulkRun What became of one run.
+type BulkRun struct {
+	// Code What kept the run from being changed, as the `code` of a problem; otherwise null.
+	Code *string `json:"code"`
+
+	// Detail The same for people to read.
+	Detail *string `json:"detail"`
+
+	// Id The id of the run.
+	Id openapi_types.UUID `json:"id"`
+
+	// JobId The id of the job.
+	JobId openapi_types.UUID `json:"jobId"`
+
+	// Result - `CHANGED`: it was done. With `dryRun`: it would be tried.
+	// - `UNCHANGED`: there was nothing to do.
+	// - `FAILED`: it could not be done; `code` and `detail` say why.
+	Result BulkResult `json:"result"`
+
+	// RunId With `RETRY`, the new run; otherwise null.
+	RunId *openapi_types.UUID `json:"runId"`
+}
+
 // CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
 // below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
@@ -564,6 +917,22 @@ type CatchupWindowSeconds = int64
 //
 // Example: billing-database
 type ConcurrencyGroup = string
+
+// CreatedJob A job that was created.
+type CreatedJob struct {
+	// Id The id of the job.
+	Id openapi_types.UUID `json:"id"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// NextRunAt When the job is due first.
+	NextRunAt time.Time `json:"nextRunAt"`
+}
 
 // CronExpression A cron expression with five fields (minute, hour, day of month, month, day of week), or with
 // six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
@@ -593,6 +962,9 @@ type DeleteAfterCompletion = bool
 
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = time.Time
+
+// EndedRunStatus The status of a run that has ended, as in `RunStatus`.
+type EndedRunStatus string
 
 // FailedAttempt An attempt that failed and was followed by another one, or that was lost because the lease
 // of its instance or worker expired (`LEASE_EXPIRED`).
@@ -756,6 +1128,43 @@ type HttpTargetMethod string
 // HttpTargetType defines model for HttpTarget.Type.
 type HttpTargetType string
 
+// Instance A process of the service.
+type Instance struct {
+	// Executing The number of runs that it holds.
+	Executing int32 `json:"executing"`
+
+	// Id The id of the instance.
+	Id openapi_types.UUID `json:"id"`
+
+	// LeaseExpiresAt Until when it is known to be alive. It renews that all the time.
+	LeaseExpiresAt time.Time `json:"leaseExpiresAt"`
+
+	// Name The host and the process, as in `executedBy` of a run.
+	//
+	// Example: web-1/4242
+	Name string `json:"name"`
+
+	// Roles What it does.
+	Roles []InstanceRole `json:"roles"`
+
+	// StartedAt When it started.
+	StartedAt time.Time `json:"startedAt"`
+
+	// Version The version of the service that it runs.
+	//
+	// Example: 0.1.0
+	Version string `json:"version"`
+}
+
+// InstanceList The instances that are alive.
+type InstanceList struct {
+	Items []Instance `json:"items"`
+}
+
+// InstanceRole - `API`: it serves this contract.
+// - `POLLER`: it executes runs.
+type InstanceRole string
+
 // IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 //
 // Example: 60
@@ -767,7 +1176,7 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
+// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
@@ -782,6 +1191,9 @@ type Job struct {
 	//
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
+
+	// ConsecutiveFailures How many of the latest runs failed in a row, since the job became active.
+	ConsecutiveFailures int32 `json:"consecutiveFailures"`
 
 	// CreatedAt When the job was created.
 	CreatedAt time.Time `json:"createdAt"`
@@ -813,18 +1225,56 @@ type Job struct {
 	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion DeleteAfterCompletion `json:"deleteAfterCompletion"`
 
+	// Description What the job is for, for people to read.
+	//
+	// Example: Runs after the bank has sent its files. Ask the payments team.
+	Description JobDescription `json:"description"`
+
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
-	EndAt *EndAt             `json:"endAt"`
-	Id    openapi_types.UUID `json:"id"`
+	EndAt *EndAt `json:"endAt"`
+
+	// Health How the job is. The first of these that is true:
+	//
+	// - `PAUSED`: the job is paused.
+	// - `FAILING`: the last run that was executed failed.
+	// - `LATE`: a run has been due for more than a minute, and no attempt has started.
+	// - `COMPLETED`: the schedule has no further occurrence.
+	// - `NEVER_RAN`: no run has ended yet.
+	// - `OK`: none of the others.
+	Health JobHealth          `json:"health"`
+	Id     openapi_types.UUID `json:"id"`
 
 	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds"`
 
+	// IsRunning Whether a run of the job is executing.
+	IsRunning bool `json:"isRunning"`
+
 	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
 	// delay is derived from the id of the job.
 	JitterSeconds JitterSeconds `json:"jitterSeconds"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
+	// letters, digits, `-`, `_` and `.`, and may have a DNS name and a slash in front of it. A
+	// value is empty or has up to 63 of these characters. Both begin and end with a letter or
+	// digit.
+	//
+	//
+	// Example: {"env":"prod","team":"payments"}
+	Labels Labels `json:"labels"`
+
+	// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. Some of
+	// its fields are null if the run is not kept.
+	LastRun *LastRun `json:"lastRun"`
 
 	// LastRunAt When the latest ended run started; null if there is none.
 	LastRunAt *time.Time `json:"lastRunAt"`
@@ -886,6 +1336,13 @@ type Job struct {
 
 	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures"`
+
+	// PauseId The id of the bulk change that has paused the job; null if none has.
+	PauseId *openapi_types.UUID `json:"pauseId"`
+
+	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
+	// instant. Null: it stays paused until somebody resumes it.
+	PauseUntil *PauseUntil `json:"pauseUntil"`
 
 	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
 	// included; see the note on large integers at the top. NUL characters are refused, and so is
@@ -952,6 +1409,106 @@ type Job struct {
 	Version int32 `json:"version"`
 }
 
+// JobApply Definitions of jobs, each with its `key`.
+type JobApply struct {
+	// Definitions How the jobs are to be. Each needs a `key`, and no two have the same.
+	Definitions []JobCreate `json:"definitions"`
+
+	// DryRun Whether to say only what would happen.
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// Prune A label selector. Jobs that match it, have a key and are not among the definitions are
+	// deleted. Without it, none is.
+	//
+	//
+	// Example: team=payments
+	Prune *string `json:"prune,omitempty"`
+}
+
+// JobBatch New jobs.
+type JobBatch struct {
+	// Jobs The jobs to create.
+	Jobs []JobCreate `json:"jobs"`
+}
+
+// JobBulk What to do to which jobs.
+type JobBulk struct {
+	// Action - `PAUSE`: pause the jobs that are active.
+	// - `RESUME`: resume the jobs that are paused.
+	// - `RUN`: start a run of each.
+	// - `PATCH`: change them as `patch` says.
+	// - `DELETE`: delete them.
+	Action JobBulkAction `json:"action"`
+
+	// Cursor The `nextCursor` of the answer before.
+	Cursor *string `json:"cursor,omitempty"`
+
+	// DryRun Whether to count and list the jobs only.
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// Limit The maximum number of jobs that this request handles.
+	Limit *int32 `json:"limit,omitempty"`
+
+	// Patch A change of a job. Fields that are not given stay as they are; null clears a field that can
+	// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
+	//
+	//
+	// Example: {"name":"weekly-report"}
+	Patch *JobUpdate `json:"patch,omitempty"`
+
+	// PauseId With `PAUSE`: the id of a pause that this request goes on with. The default is a new
+	// one.
+	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
+
+	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
+	// instant. Null: it stays paused until somebody resumes it.
+	PauseUntil *PauseUntil `json:"pauseUntil,omitempty"`
+
+	// Reason Why, for people to read. With `PAUSE` and `RESUME` it becomes the `statusReason`.
+	Reason *string `json:"reason,omitempty"`
+
+	// Selector Which jobs. Those that match all of the fields that are given, of which there has to be one.
+	Selector JobSelector `json:"selector"`
+}
+
+// JobBulkAction - `PAUSE`: pause the jobs that are active.
+// - `RESUME`: resume the jobs that are paused.
+// - `RUN`: start a run of each.
+// - `PATCH`: change them as `patch` says.
+// - `DELETE`: delete them.
+type JobBulkAction string
+
+// JobBulkResult What became of the jobs, or would become of them.
+type JobBulkResult struct {
+	// Changed The number of items that were changed.
+	Changed int32 `json:"changed"`
+
+	// DryRun Whether nothing has happened, because the request said so.
+	DryRun bool `json:"dryRun"`
+
+	// Failed The number of items that could not be changed.
+	Failed int32     `json:"failed"`
+	Items  []BulkJob `json:"items"`
+
+	// Matched The number of jobs that the selector finds from this request on, those of `items`
+	// included, counted up to 10 000.
+	Matched int64 `json:"matched"`
+
+	// MatchedIsCapped Whether there are more than `matched` jobs.
+	MatchedIsCapped bool `json:"matchedIsCapped"`
+
+	// NextCursor The `cursor` of the next request; absent if there are no more jobs.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// PauseId With `PAUSE`, the id of the pause; otherwise null.
+	PauseId *openapi_types.UUID `json:"pauseId"`
+
+	// Unchanged The number of items that were as they should be.
+	Unchanged int32 `json:"unchanged"`
+}
+
 // JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
 // Example: {"intervalInSeconds":60,"maxRuns":10,"name":"heartbeat","payload":{"to":"you"}}
@@ -997,6 +1554,11 @@ type JobCreate struct {
 	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
 
+	// Description What the job is for, for people to read.
+	//
+	// Example: Runs after the bank has sent its files. Ask the payments team.
+	Description *JobDescription `json:"description,omitempty"`
+
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
@@ -1008,6 +1570,22 @@ type JobCreate struct {
 	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
 	// delay is derived from the id of the job.
 	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key,omitempty"`
+
+	// Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
+	// letters, digits, `-`, `_` and `.`, and may have a DNS name and a slash in front of it. A
+	// value is empty or has up to 63 of these characters. Both begin and end with a letter or
+	// digit.
+	//
+	//
+	// Example: {"env":"prod","team":"payments"}
+	Labels *Labels `json:"labels,omitempty"`
 
 	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
 	// with its instance or worker counts.
@@ -1094,6 +1672,33 @@ type JobCreate struct {
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
 }
 
+// JobDescription What the job is for, for people to read.
+//
+// Example: Runs after the bank has sent its files. Ask the payments team.
+type JobDescription = string
+
+// JobHealth How the job is. The first of these that is true:
+//
+// - `PAUSED`: the job is paused.
+// - `FAILING`: the last run that was executed failed.
+// - `LATE`: a run has been due for more than a minute, and no attempt has started.
+// - `COMPLETED`: the schedule has no further occurrence.
+// - `NEVER_RAN`: no run has ended yet.
+// - `OK`: none of the others.
+type JobHealth string
+
+// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+// unique in the namespace and never changes. Null: the job has none.
+//
+// Example: payments/settle
+type JobKey = string
+
+// JobKeyGiven The name of a job for programs. The client chooses it when it creates the job. It is unique
+// in the namespace and never changes.
+//
+// Example: payments/settle
+type JobKeyGiven = string
+
 // JobName A name for people to read. It need not be unique. Control characters are refused.
 //
 // Example: nightly-report
@@ -1128,6 +1733,55 @@ type JobPage struct {
 	// Example: false
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
+
+// JobSelector Which jobs. Those that match all of the fields that are given, of which there has to be one.
+type JobSelector struct {
+	// ConcurrencyGroup Jobs of this concurrency group.
+	ConcurrencyGroup *string `json:"concurrencyGroup,omitempty"`
+
+	// Health Jobs with one of these states of health.
+	Health *[]JobHealth `json:"health,omitempty"`
+
+	// Ids Jobs with one of these ids.
+	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
+
+	// KeyPrefix Jobs whose key begins with this text.
+	KeyPrefix *string `json:"keyPrefix,omitempty"`
+
+	// Keys Jobs with one of these keys.
+	Keys *[]JobKeyGiven `json:"keys,omitempty"`
+
+	// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
+	// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
+	// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
+	//
+	//
+	// Example: team=payments,env in (prod,stage),!legacy
+	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+
+	// LastRunStatus Jobs whose last run ended with one of these statuses.
+	LastRunStatus *[]EndedRunStatus `json:"lastRunStatus,omitempty"`
+
+	// Name Jobs whose name contains this text. Case does not matter.
+	Name *string `json:"name,omitempty"`
+
+	// PauseId Jobs that the bulk change with this `pauseId` has paused.
+	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
+
+	// Queue The name of a queue of runs for workers.
+	//
+	// Example: reports
+	Queue *QueueName `json:"queue,omitempty"`
+
+	// Status Jobs with one of these statuses.
+	Status *[]JobStatus `json:"status,omitempty"`
+
+	// TargetType A type of target.
+	TargetType *TargetType `json:"targetType,omitempty"`
+}
+
+// JobSort The order of a list of jobs.
+type JobSort string
 
 // JobStatus - `ACTIVE`: the job runs by its schedule.
 //   - `PAUSED`: the job has no occurrences until it is resumed.
@@ -1181,6 +1835,11 @@ type JobUpdate struct {
 	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion *DeleteAfterCompletion `json:"deleteAfterCompletion,omitempty"`
 
+	// Description What the job is for, for people to read.
+	//
+	// Example: Runs after the bank has sent its files. Ask the payments team.
+	Description *JobDescription `json:"description,omitempty"`
+
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
@@ -1192,6 +1851,12 @@ type JobUpdate struct {
 	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
 	// delay is derived from the id of the job.
 	JitterSeconds *JitterSeconds `json:"jitterSeconds,omitempty"`
+
+	// Labels Labels to set. Null removes a label; labels that are not named stay as they are.
+	//
+	//
+	// Example: {"env":"stage","legacy":null}
+	Labels *LabelChanges `json:"labels,omitempty"`
 
 	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
 	// with its instance or worker counts.
@@ -1243,6 +1908,10 @@ type JobUpdate struct {
 	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
 
+	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
+	// instant. Null: it stays paused until somebody resumes it.
+	PauseUntil *PauseUntil `json:"pauseUntil,omitempty"`
+
 	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
 	// included; see the note on large integers at the top. NUL characters are refused, and so is
 	// nesting deeper than 200 levels.
@@ -1273,12 +1942,12 @@ type JobUpdate struct {
 	// StatusReason Why the status changes, for people to read. Only together with `status`.
 	StatusReason *string `json:"statusReason,omitempty"`
 
-	// Target What executes the runs of the job.
+	// Target The fields of the target to change, by RFC 7396: null removes a field, and fields that are
+	// not given stay as they are. Another `type` replaces the whole target.
 	//
-	// Fields that are write-only are secrets: they are encrypted and never returned.
-	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
-	// it. Secrets that the change does not give are kept if `url` keeps its host.
-	Target *Target `json:"target,omitempty"`
+	//
+	// Example: {"url":"https://reports.example.com/v2/run"}
+	Target *TargetChange `json:"target,omitempty"`
 
 	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 	//
@@ -1333,6 +2002,32 @@ type JobVersionPage struct {
 	//
 	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
 	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// JobsApplied What became of the jobs that were applied, or would become of them.
+type JobsApplied struct {
+	// Changed The number of jobs that were changed.
+	Changed int32 `json:"changed"`
+
+	// Created The number of jobs that were created.
+	Created int32 `json:"created"`
+
+	// DryRun Whether nothing has happened, because the request said so.
+	DryRun bool `json:"dryRun"`
+
+	// Items The jobs in the order of the definitions, then those that were pruned.
+	Items []AppliedJob `json:"items"`
+
+	// Pruned The number of jobs that were deleted.
+	Pruned int32 `json:"pruned"`
+
+	// Unchanged The number of jobs that were left as they are.
+	Unchanged int32 `json:"unchanged"`
+}
+
+// JobsCreated The jobs that were created, in the order of the request.
+type JobsCreated struct {
+	Items []CreatedJob `json:"items"`
 }
 
 // Key A key as it is stored, without its secret.
@@ -1449,6 +2144,57 @@ type KeyPage struct {
 // - `EXPIRED`: `expiresAt` has passed.
 // - `REVOKED`: somebody has revoked the key.
 type KeyStatus string
+
+// LabelChanges Labels to set. Null removes a label; labels that are not named stay as they are.
+//
+// Example: {"env":"stage","legacy":null}
+type LabelChanges map[string]*string
+
+// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
+// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
+// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
+//
+// Example: team=payments,env in (prod,stage),!legacy
+type LabelSelector = string
+
+// Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
+// letters, digits, `-`, `_` and `.`, and may have a DNS name and a slash in front of it. A
+// value is empty or has up to 63 of these characters. Both begin and end with a letter or
+// digit.
+//
+// Example: {"env":"prod","team":"payments"}
+type Labels map[string]string
+
+// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. Some of
+// its fields are null if the run is not kept.
+type LastRun struct {
+	// Error The first line of the run's error.
+	Error *string `json:"error"`
+
+	// FinishedAt When the run ended.
+	FinishedAt *time.Time `json:"finishedAt"`
+
+	// Id The id of the run.
+	Id openapi_types.UUID `json:"id"`
+
+	// Reason Why the run has its status; null if there is nothing to explain.
+	//
+	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+	//   expired.
+	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+	// - `JOB_PAUSED`: the job was paused before the run ended.
+	// - `JOB_DELETED`: the job was deleted before the run ended.
+	// - `REQUESTED`: somebody canceled the run.
+	Reason *RunReason `json:"reason"`
+
+	// ScheduledFor When the job was due, or when the run was requested.
+	ScheduledFor time.Time `json:"scheduledFor"`
+
+	// Status The status of a run that has ended, as in `RunStatus`.
+	Status EndedRunStatus `json:"status"`
+}
 
 // Lease The right of a worker to execute runs, until it expires.
 //
@@ -1792,6 +2538,10 @@ type OverlapPolicyOverride string
 // PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 type PauseAfterFailures = int32
 
+// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
+// instant. Null: it stays paused until somebody resumes it.
+type PauseUntil = time.Time
+
 // Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
 // included; see the note on large integers at the top. NUL characters are refused, and so is
 // nesting deeper than 200 levels.
@@ -1813,10 +2563,12 @@ type Problem struct {
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
-	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`
-	// - 412: `version-changed`
+	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`,
+	//   `job-key-exists`, `idempotency-key-in-use`
+	// - 412: `version-changed`, `job-exists`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
+	// - 422: `idempotency-key-reused`
 	// - 429: `too-many-requests`
 	// - 500: `internal-error`
 	// - 503: `database-unavailable`, `database-overloaded`, `overloaded`, `not-ready`,
@@ -1845,10 +2597,49 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Queue A queue of runs for workers, as it is now.
+type Queue struct {
+	// Leased The number of runs that workers hold.
+	Leased int32 `json:"leased"`
+
+	// Name The name of a queue of runs for workers.
+	//
+	// Example: reports
+	Name QueueName `json:"name"`
+
+	// OldestReadyAt Since when the first of them waits; null if none does.
+	OldestReadyAt *time.Time `json:"oldestReadyAt"`
+
+	// Waiting The number of runs that are ready and wait for a worker, counted up to 10 000.
+	Waiting int32 `json:"waiting"`
+
+	// WaitingIsCapped Whether more than `waiting` runs wait.
+	WaitingIsCapped bool `json:"waitingIsCapped"`
+
+	// WorkersAsking The number of requests of workers that wait for a run, over all instances, some seconds
+	// ago.
+	WorkersAsking int32 `json:"workersAsking"`
+}
+
 // QueueName The name of a queue of runs for workers.
 //
 // Example: reports
 type QueueName = string
+
+// QueuePage A page of a list of queues.
+type QueuePage struct {
+	Items []Queue `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
 
 // RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
 // null for any number. More are refused with 429.
@@ -1866,10 +2657,17 @@ type ResourceType string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobVersion":1,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
+// Example: {"attempt":1,"cancelRequestedAt":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
+
+	// CancelRequestedAt When the run was to be canceled; null if it never was.
+	CancelRequestedAt *time.Time `json:"cancelRequestedAt"`
+
+	// DurationMilliseconds How long the run took, from its first attempt to its end, with the waits between
+	// attempts; null while it is open, and if there was no attempt.
+	DurationMilliseconds *int64 `json:"durationMilliseconds"`
 
 	// Error Why the run failed; null if it did not.
 	Error *string `json:"error"`
@@ -1894,9 +2692,23 @@ type Run struct {
 	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
 
+	// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	JobKey *JobKey `json:"jobKey"`
+
+	// JobName The name of the job; null if the job is deleted.
+	JobName *string `json:"jobName"`
+
 	// JobVersion The version of the job that the last attempt executed; null while the run is open, and
 	// if there was no attempt.
 	JobVersion *int32 `json:"jobVersion"`
+
+	// LatenessMilliseconds How long after `scheduledFor` the first attempt started; null if none has. A retry or a
+	// run that was backfilled is late on purpose.
+	LatenessMilliseconds *int64 `json:"latenessMilliseconds"`
 
 	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
 	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
@@ -1950,6 +2762,51 @@ type Run struct {
 // RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 // job is due at once.
 type RunAt = time.Time
+
+// RunBulk What to do to which runs.
+type RunBulk struct {
+	// Action - `RETRY`: retry the runs that ended without success.
+	// - `CANCEL`: cancel the runs that are open.
+	Action RunBulkAction `json:"action"`
+
+	// Cursor The `nextCursor` of the answer before.
+	Cursor *string `json:"cursor,omitempty"`
+
+	// DryRun Whether to count and list the runs only.
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// Limit The maximum number of runs that this request handles.
+	Limit *int32 `json:"limit,omitempty"`
+
+	// Selector Which runs. Those that match all of the fields that are given, of which there has to be one.
+	// Without `ids`, `from` and `to`, those of the last 24 hours.
+	Selector RunSelector `json:"selector"`
+}
+
+// RunBulkAction - `RETRY`: retry the runs that ended without success.
+// - `CANCEL`: cancel the runs that are open.
+type RunBulkAction string
+
+// RunBulkResult What became of the runs, or would become of them.
+type RunBulkResult struct {
+	// Changed The number of items that were retried or canceled.
+	Changed int32 `json:"changed"`
+
+	// DryRun Whether nothing has happened, because the request said so.
+	DryRun bool `json:"dryRun"`
+
+	// Failed The number of items that could not be changed.
+	Failed int32     `json:"failed"`
+	Items  []BulkRun `json:"items"`
+
+	// NextCursor The `cursor` of the next request; absent if there are no more runs.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// Unchanged The number of items that were as they should be.
+	Unchanged int32 `json:"unchanged"`
+}
 
 // RunCompletion The report of a success. A report is not refused for its form, because its run would be
 // executed again: it is repaired. Only `token` must be valid. Unknown fields are ignored, and
@@ -2028,6 +2885,9 @@ type RunPage struct {
 //   - `REQUESTED`: somebody canceled the run.
 type RunReason string
 
+// RunReasonGiven A reason, as in `RunReason`.
+type RunReasonGiven string
+
 // RunRelease defines model for RunRelease.
 type RunRelease struct {
 	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
@@ -2061,6 +2921,39 @@ type RunResult struct {
 //
 // Example: 7
 type RunRetentionDays = int32
+
+// RunSelector Which runs. Those that match all of the fields that are given, of which there has to be one.
+// Without `ids`, `from` and `to`, those of the last 24 hours.
+type RunSelector struct {
+	// From Runs whose `scheduledFor` is not before this instant.
+	From *time.Time `json:"from,omitempty"`
+
+	// Ids Runs with one of these ids.
+	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
+
+	// JobId Runs of this job.
+	JobId *openapi_types.UUID `json:"jobId,omitempty"`
+
+	// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
+	// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
+	// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
+	//
+	//
+	// Example: team=payments,env in (prod,stage),!legacy
+	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+
+	// Reason Runs with one of these reasons.
+	Reason *[]RunReasonGiven `json:"reason,omitempty"`
+
+	// Status Runs with one of these statuses.
+	Status *[]RunStatus `json:"status,omitempty"`
+
+	// To Runs whose `scheduledFor` is before this instant.
+	To *time.Time `json:"to,omitempty"`
+
+	// Trigger Runs with one of these triggers.
+	Trigger *[]RunTrigger `json:"trigger,omitempty"`
+}
 
 // RunStatus - `PENDING`: the run is due and no attempt has started.
 // - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
@@ -2166,6 +3059,15 @@ type Target struct {
 	union json.RawMessage
 }
 
+// TargetChange The fields of the target to change, by RFC 7396: null removes a field, and fields that are
+// not given stay as they are. Another `type` replaces the whole target.
+//
+// Example: {"url":"https://reports.example.com/v2/run"}
+type TargetChange map[string]interface{}
+
+// TargetType A type of target.
+type TargetType string
+
 // TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 //
 // Example: Europe/Berlin
@@ -2209,11 +3111,32 @@ type WorkerTargetType string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// IdempotencyKey Example: 8e03978e-40d5-43dd-bc93-6894a57f9324
+type IdempotencyKey = string
+
 // IfMatch Example: "1"
 type IfMatch = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch string
+
 // Limit defines model for Limit.
 type Limit = int32
+
+// RunReasons defines model for RunReasons.
+type RunReasons = []RunReasonGiven
+
+// RunStatuses defines model for RunStatuses.
+type RunStatuses = []RunStatus
+
+// RunTriggers defines model for RunTriggers.
+type RunTriggers = []RunTrigger
+
+// RunsFrom defines model for RunsFrom.
+type RunsFrom = time.Time
+
+// RunsTo defines model for RunsTo.
+type RunsTo = time.Time
 
 // BadRequest An error, as a problem of RFC 9457.
 type BadRequest = Problem
@@ -2229,6 +3152,9 @@ type Forbidden = Problem
 
 // Healthy The health of an instance.
 type Healthy = Health
+
+// IdempotencyKeyReused An error, as a problem of RFC 9457.
+type IdempotencyKeyReused = Problem
 
 // InternalServerError An error, as a problem of RFC 9457.
 type InternalServerError = Problem
@@ -2292,9 +3218,96 @@ type ListJobsParams struct {
 	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Return only jobs with this status.
-	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+	// Sort The order of the list. With `nextRunAt`, jobs that are due or running come first, then
+	// those that are due soonest; jobs that are never due again come last.
+	Sort *JobSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Name Return only jobs whose name contains this text. Case does not matter.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// KeyPrefix Return only jobs whose key begins with this text.
+	KeyPrefix *string `form:"keyPrefix,omitempty" json:"keyPrefix,omitempty"`
+
+	// LabelSelector Return only what belongs to jobs whose labels match this selector.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Status Return only jobs with one of these statuses, separated by commas.
+	Status *[]JobStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// TargetType Return only jobs with this type of target.
+	TargetType *TargetType `form:"targetType,omitempty" json:"targetType,omitempty"`
+
+	// Queue Return only jobs whose runs wait in this queue.
+	Queue *QueueName `form:"queue,omitempty" json:"queue,omitempty"`
+
+	// ConcurrencyGroup Return only jobs of this concurrency group.
+	ConcurrencyGroup *string `form:"concurrencyGroup,omitempty" json:"concurrencyGroup,omitempty"`
+
+	// LastRunStatus Return only jobs whose last run ended with one of these statuses, separated by commas.
+	LastRunStatus *[]EndedRunStatus `form:"lastRunStatus,omitempty" json:"lastRunStatus,omitempty"`
+
+	// Health Return only jobs with one of these states of health, separated by commas.
+	Health *[]JobHealth `form:"health,omitempty" json:"health,omitempty"`
+
+	// PauseId Return only jobs that the bulk change with this `pauseId` has paused.
+	PauseId *openapi_types.UUID `form:"pauseId,omitempty" json:"pauseId,omitempty"`
 }
+
+// CreateJobParams defines parameters for CreateJob.
+type CreateJobParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ApplyJobsParams defines parameters for ApplyJobs.
+type ApplyJobsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateJobsParams defines parameters for CreateJobs.
+type CreateJobsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ChangeJobsParams defines parameters for ChangeJobs.
+type ChangeJobsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteJobByKeyParams defines parameters for DeleteJobByKey.
+type DeleteJobByKeyParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PutJobByKeyParams defines parameters for PutJobByKey.
+type PutJobByKeyParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch With `*`, the request is only to create the job; if there is one, the answer is 412.
+	IfNoneMatch *PutJobByKeyParamsIfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PutJobByKeyParamsIfNoneMatch defines parameters for PutJobByKey.
+type PutJobByKeyParamsIfNoneMatch string
 
 // DeleteJobParams defines parameters for DeleteJob.
 type DeleteJobParams struct {
@@ -2310,10 +3323,25 @@ type UpdateJobParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// BackfillJobParams defines parameters for BackfillJob.
+type BackfillJobParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobRunsParams defines parameters for ListJobRuns.
@@ -2324,8 +3352,20 @@ type ListJobRunsParams struct {
 	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Return only runs with this status.
-	Status *RunStatus `form:"status,omitempty" json:"status,omitempty"`
+	// Status Return only runs with one of these statuses, separated by commas.
+	Status *RunStatuses `form:"status,omitempty" json:"status,omitempty"`
+
+	// Reason Return only runs with one of these reasons, separated by commas.
+	Reason *RunReasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Trigger Return only runs with one of these triggers, separated by commas.
+	Trigger *RunTriggers `form:"trigger,omitempty" json:"trigger,omitempty"`
+
+	// From Return only runs whose `scheduledFor` is not before this instant.
+	From *RunsFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Return only runs whose `scheduledFor` is before this instant.
+	To *RunsTo `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // ListUpcomingParams defines parameters for ListUpcoming.
@@ -2352,6 +3392,15 @@ type ListKeysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListNamespacesParams defines parameters for ListNamespaces.
 type ListNamespacesParams struct {
 	// Cursor The `nextCursor` of the previous page. Its content is opaque.
@@ -2361,14 +3410,90 @@ type ListNamespacesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// CreateNamespaceParams defines parameters for CreateNamespace.
+type CreateNamespaceParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListQueuesParams defines parameters for ListQueues.
+type ListQueuesParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRunsParams defines parameters for ListRuns.
+type ListRunsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Status Return only runs with one of these statuses, separated by commas.
+	Status *RunStatuses `form:"status,omitempty" json:"status,omitempty"`
+
+	// Reason Return only runs with one of these reasons, separated by commas.
+	Reason *RunReasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Trigger Return only runs with one of these triggers, separated by commas.
+	Trigger *RunTriggers `form:"trigger,omitempty" json:"trigger,omitempty"`
+
+	// JobId Return only runs of this job.
+	JobId *openapi_types.UUID `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// LabelSelector Return only what belongs to jobs whose labels match this selector.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// From Return only runs whose `scheduledFor` is not before this instant. The default is 24
+	// hours before `to`.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Return only runs whose `scheduledFor` is before this instant. The default is now.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ChangeRunsParams defines parameters for ChangeRuns.
+type ChangeRunsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RetryRunParams defines parameters for RetryRun.
 type RetryRunParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
+
+// ApplyJobsJSONRequestBody defines body for ApplyJobs for application/json ContentType.
+type ApplyJobsJSONRequestBody = JobApply
+
+// CreateJobsJSONRequestBody defines body for CreateJobs for application/json ContentType.
+type CreateJobsJSONRequestBody = JobBatch
+
+// ChangeJobsJSONRequestBody defines body for ChangeJobs for application/json ContentType.
+type ChangeJobsJSONRequestBody = JobBulk
+
+// PutJobByKeyJSONRequestBody defines body for PutJobByKey for application/json ContentType.
+type PutJobByKeyJSONRequestBody = JobCreate
 
 // UpdateJobJSONRequestBody defines body for UpdateJob for application/json ContentType.
 type UpdateJobJSONRequestBody = JobUpdate
@@ -2387,6 +3512,9 @@ type UpdateNamespaceJSONRequestBody = NamespaceUpdate
 
 // LeaseRunsJSONRequestBody defines body for LeaseRuns for application/json ContentType.
 type LeaseRunsJSONRequestBody = LeaseRequest
+
+// ChangeRunsJSONRequestBody defines body for ChangeRuns for application/json ContentType.
+type ChangeRunsJSONRequestBody = RunBulk
 
 // CompleteRunJSONRequestBody defines body for CompleteRun for application/json ContentType.
 type CompleteRunJSONRequestBody = RunCompletion
@@ -2624,7 +3752,17 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListJobs List jobs, newest first
+	// ListInstances List the instances of the service
+	//
+	// Lists the instances that are alive, oldest first. One that died without notice is listed
+	// until its lease expires.
+	//
+	// Corresponds with GET /api/v1/instances (the `ListInstances` operationId).
+	ListInstances(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListJobs List jobs
+	//
+	// Newest first, unless `sort` says otherwise. Filters add up: a job has to match all of them.
 	//
 	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 	// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
@@ -2642,7 +3780,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-	CreateJobWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateJobWithBody(ctx context.Context, params *CreateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateJob Create a job
 	//
@@ -2652,7 +3790,133 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-	CreateJob(ctx context.Context, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateJob(ctx context.Context, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyJobsWithBody Make jobs be as a list of definitions says
+	//
+	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+	// match the selector, and are not in the list. All of it happens in one transaction, or
+	// nothing.
+	//
+	// To apply the same list twice changes nothing the second time. Two requests for the same keys
+	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+	// nothing does.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+	ApplyJobsWithBody(ctx context.Context, params *ApplyJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyJobs Make jobs be as a list of definitions says
+	//
+	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+	// match the selector, and are not in the list. All of it happens in one transaction, or
+	// nothing.
+	//
+	// To apply the same list twice changes nothing the second time. Two requests for the same keys
+	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+	// nothing does.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+	ApplyJobs(ctx context.Context, params *ApplyJobsParams, body ApplyJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateJobsWithBody Create many jobs
+	//
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+	// single `createJob` needs, and the whole takes a fraction of the time.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+	CreateJobsWithBody(ctx context.Context, params *CreateJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateJobs Create many jobs
+	//
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+	// single `createJob` needs, and the whole takes a fraction of the time.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+	CreateJobs(ctx context.Context, params *CreateJobsParams, body CreateJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeJobsWithBody Pause, resume, start, change or delete many jobs
+	//
+	// Does one thing to each job that the selector finds, job by job: each job is changed as a
+	// whole or not at all, and the answer says what became of each. A request handles up to
+	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	//
+	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+	// `RUN` needs the scope `runs:write`, too.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+	ChangeJobsWithBody(ctx context.Context, params *ChangeJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeJobs Pause, resume, start, change or delete many jobs
+	//
+	// Does one thing to each job that the selector finds, job by job: each job is changed as a
+	// whole or not at all, and the answer says what became of each. A request handles up to
+	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	//
+	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+	// `RUN` needs the scope `runs:write`, too.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+	ChangeJobs(ctx context.Context, params *ChangeJobsParams, body ChangeJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteJobByKey Delete a job by its key
+	//
+	// As `deleteJob`. The key is free again.
+	//
+	// Corresponds with DELETE /api/v1/jobs/by-key/{key} (the `DeleteJobByKey` operationId).
+	DeleteJobByKey(ctx context.Context, key JobKeyGiven, params *DeleteJobByKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJobByKey Get a job by its key
+	//
+	// Corresponds with GET /api/v1/jobs/by-key/{key} (the `GetJobByKey` operationId).
+	GetJobByKey(ctx context.Context, key JobKeyGiven, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutJobByKeyWithBody Create or replace a job by its key
+	//
+	// Creates the job, or makes the job that has this key be as the request says. What the request
+	// leaves out gets its default. A job that is so already is left as it is, with its `version`
+	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+	// left out is kept if the target keeps its host.
+	//
+	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+	// version that is named; otherwise the answer is 412.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+	PutJobByKeyWithBody(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutJobByKey Create or replace a job by its key
+	//
+	// Creates the job, or makes the job that has this key be as the request says. What the request
+	// leaves out gets its default. A job that is so already is left as it is, with its `version`
+	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+	// left out is kept if the target keeps its host.
+	//
+	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+	// version that is named; otherwise the answer is 412.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+	PutJobByKey(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, body PutJobByKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteJob Delete a job
 	//
@@ -2735,7 +3999,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-	BackfillJobWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	BackfillJobWithBody(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BackfillJob Backfill missed occurrences
 	//
@@ -2749,7 +4013,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-	BackfillJob(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	BackfillJob(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RunJob Start a run now
 	//
@@ -2814,7 +4078,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-	CreateKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateKeyWithBody(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateKey Create a key
 	//
@@ -2824,7 +4088,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-	CreateKey(ctx context.Context, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateKey(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeKey Revoke a key
 	//
@@ -2863,7 +4127,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-	CreateNamespaceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateNamespaceWithBody(ctx context.Context, params *CreateNamespaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateNamespace Create a namespace
 	//
@@ -2874,7 +4138,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-	CreateNamespace(ctx context.Context, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateNamespace(ctx context.Context, params *CreateNamespaceParams, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteNamespace Delete a namespace
 	//
@@ -2924,6 +4188,14 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/v1/namespaces/{name} (the `UpdateNamespace` operationId).
 	UpdateNamespace(ctx context.Context, name NamespaceName, body UpdateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListQueues List the queues that have work or workers
+	//
+	// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
+	// for runs, by name.
+	//
+	// Corresponds with GET /api/v1/queues (the `ListQueues` operationId).
+	ListQueues(ctx context.Context, params *ListQueuesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// LeaseRunsWithBody Lease due runs of a queue
 	//
 	// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
@@ -2945,6 +4217,42 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
 	LeaseRuns(ctx context.Context, queue QueueName, body LeaseRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRuns List the runs of all jobs, newest first
+	//
+	// Lists the open and ended runs of all jobs of the namespace, ordered by `scheduledFor`; those
+	// of deleted jobs, too. Without `from` and `to` it lists those of the last 24 hours. Filters
+	// add up: a run has to match all of them.
+	//
+	// A response with more runs after it has a `nextCursor`. A page may have fewer than `limit`
+	// runs, or none, and a `nextCursor` nevertheless: a page looks at a bounded number of runs.
+	//
+	// Corresponds with GET /api/v1/runs (the `ListRuns` operationId).
+	ListRuns(ctx context.Context, params *ListRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeRunsWithBody Retry or cancel many runs
+	//
+	// Retries or cancels each run that the selector finds, run by run, and says what became of
+	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+	ChangeRunsWithBody(ctx context.Context, params *ChangeRunsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeRuns Retry or cancel many runs
+	//
+	// Retries or cancels each run that the selector finds, run by run, and says what became of
+	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+	ChangeRuns(ctx context.Context, params *ChangeRunsParams, body ChangeRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRun Get a run
 	//
@@ -3078,7 +4386,27 @@ func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEdit
 	return c.Client.Do(req)
 }
 
-// ListJobs List jobs, newest first
+// ListInstances List the instances of the service
+//
+// Lists the instances that are alive, oldest first. One that died without notice is listed
+// until its lease expires.
+//
+// Corresponds with GET /api/v1/instances (the `ListInstances` operationId).
+func (c *Client) ListInstances(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListInstancesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListJobs List jobs
+//
+// Newest first, unless `sort` says otherwise. Filters add up: a job has to match all of them.
 //
 // Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 // it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
@@ -3106,8 +4434,8 @@ func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditor
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-func (c *Client) CreateJobWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateJobRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateJobWithBody(ctx context.Context, params *CreateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateJobRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3126,8 +4454,234 @@ func (c *Client) CreateJobWithBody(ctx context.Context, contentType string, body
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-func (c *Client) CreateJob(ctx context.Context, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateJobRequest(c.Server, body)
+func (c *Client) CreateJob(ctx context.Context, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateJobRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyJobsWithBody Make jobs be as a list of definitions says
+//
+// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+// match the selector, and are not in the list. All of it happens in one transaction, or
+// nothing.
+//
+// To apply the same list twice changes nothing the second time. Two requests for the same keys
+// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+// nothing does.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+func (c *Client) ApplyJobsWithBody(ctx context.Context, params *ApplyJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyJobsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyJobs Make jobs be as a list of definitions says
+//
+// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+// match the selector, and are not in the list. All of it happens in one transaction, or
+// nothing.
+//
+// To apply the same list twice changes nothing the second time. Two requests for the same keys
+// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+// nothing does.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+func (c *Client) ApplyJobs(ctx context.Context, params *ApplyJobsParams, body ApplyJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyJobsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateJobsWithBody Create many jobs
+//
+// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+// single `createJob` needs, and the whole takes a fraction of the time.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+func (c *Client) CreateJobsWithBody(ctx context.Context, params *CreateJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateJobsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateJobs Create many jobs
+//
+// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+// single `createJob` needs, and the whole takes a fraction of the time.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+func (c *Client) CreateJobs(ctx context.Context, params *CreateJobsParams, body CreateJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateJobsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeJobsWithBody Pause, resume, start, change or delete many jobs
+//
+// Does one thing to each job that the selector finds, job by job: each job is changed as a
+// whole or not at all, and the answer says what became of each. A request handles up to
+// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+// for `RUN`: a job that is as it should be is `UNCHANGED`.
+//
+// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+// `RUN` needs the scope `runs:write`, too.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+func (c *Client) ChangeJobsWithBody(ctx context.Context, params *ChangeJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeJobsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeJobs Pause, resume, start, change or delete many jobs
+//
+// Does one thing to each job that the selector finds, job by job: each job is changed as a
+// whole or not at all, and the answer says what became of each. A request handles up to
+// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+// for `RUN`: a job that is as it should be is `UNCHANGED`.
+//
+// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+// `RUN` needs the scope `runs:write`, too.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+func (c *Client) ChangeJobs(ctx context.Context, params *ChangeJobsParams, body ChangeJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeJobsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteJobByKey Delete a job by its key
+//
+// As `deleteJob`. The key is free again.
+//
+// Corresponds with DELETE /api/v1/jobs/by-key/{key} (the `DeleteJobByKey` operationId).
+func (c *Client) DeleteJobByKey(ctx context.Context, key JobKeyGiven, params *DeleteJobByKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteJobByKeyRequest(c.Server, key, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJobByKey Get a job by its key
+//
+// Corresponds with GET /api/v1/jobs/by-key/{key} (the `GetJobByKey` operationId).
+func (c *Client) GetJobByKey(ctx context.Context, key JobKeyGiven, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobByKeyRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutJobByKeyWithBody Create or replace a job by its key
+//
+// Creates the job, or makes the job that has this key be as the request says. What the request
+// leaves out gets its default. A job that is so already is left as it is, with its `version`
+// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+// left out is kept if the target keeps its host.
+//
+// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+// version that is named; otherwise the answer is 412.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+func (c *Client) PutJobByKeyWithBody(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutJobByKeyRequestWithBody(c.Server, key, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutJobByKey Create or replace a job by its key
+//
+// Creates the job, or makes the job that has this key be as the request says. What the request
+// leaves out gets its default. A job that is so already is left as it is, with its `version`
+// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+// left out is kept if the target keeps its host.
+//
+// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+// version that is named; otherwise the answer is 412.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+func (c *Client) PutJobByKey(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, body PutJobByKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutJobByKeyRequest(c.Server, key, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3259,8 +4813,8 @@ func (c *Client) UpdateJob(ctx context.Context, id openapi_types.UUID, params *U
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-func (c *Client) BackfillJobWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewBackfillJobRequestWithBody(c.Server, id, contentType, body)
+func (c *Client) BackfillJobWithBody(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBackfillJobRequestWithBody(c.Server, id, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3283,8 +4837,8 @@ func (c *Client) BackfillJobWithBody(ctx context.Context, id openapi_types.UUID,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-func (c *Client) BackfillJob(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewBackfillJobRequest(c.Server, id, body)
+func (c *Client) BackfillJob(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBackfillJobRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3418,8 +4972,8 @@ func (c *Client) ListKeys(ctx context.Context, params *ListKeysParams, reqEditor
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-func (c *Client) CreateKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateKeyRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateKeyWithBody(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3438,8 +4992,8 @@ func (c *Client) CreateKeyWithBody(ctx context.Context, contentType string, body
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-func (c *Client) CreateKey(ctx context.Context, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateKeyRequest(c.Server, body)
+func (c *Client) CreateKey(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3527,8 +5081,8 @@ func (c *Client) ListNamespaces(ctx context.Context, params *ListNamespacesParam
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-func (c *Client) CreateNamespaceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateNamespaceRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateNamespaceWithBody(ctx context.Context, params *CreateNamespaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNamespaceRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3548,8 +5102,8 @@ func (c *Client) CreateNamespaceWithBody(ctx context.Context, contentType string
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-func (c *Client) CreateNamespace(ctx context.Context, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateNamespaceRequest(c.Server, body)
+func (c *Client) CreateNamespace(ctx context.Context, params *CreateNamespaceParams, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateNamespaceRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3648,6 +5202,24 @@ func (c *Client) UpdateNamespace(ctx context.Context, name NamespaceName, body U
 	return c.Client.Do(req)
 }
 
+// ListQueues List the queues that have work or workers
+//
+// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
+// for runs, by name.
+//
+// Corresponds with GET /api/v1/queues (the `ListQueues` operationId).
+func (c *Client) ListQueues(ctx context.Context, params *ListQueuesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQueuesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // LeaseRunsWithBody Lease due runs of a queue
 //
 // Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
@@ -3680,6 +5252,72 @@ func (c *Client) LeaseRunsWithBody(ctx context.Context, queue QueueName, content
 // Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
 func (c *Client) LeaseRuns(ctx context.Context, queue QueueName, body LeaseRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLeaseRunsRequest(c.Server, queue, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRuns List the runs of all jobs, newest first
+//
+// Lists the open and ended runs of all jobs of the namespace, ordered by `scheduledFor`; those
+// of deleted jobs, too. Without `from` and `to` it lists those of the last 24 hours. Filters
+// add up: a run has to match all of them.
+//
+// A response with more runs after it has a `nextCursor`. A page may have fewer than `limit`
+// runs, or none, and a `nextCursor` nevertheless: a page looks at a bounded number of runs.
+//
+// Corresponds with GET /api/v1/runs (the `ListRuns` operationId).
+func (c *Client) ListRuns(ctx context.Context, params *ListRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRunsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeRunsWithBody Retry or cancel many runs
+//
+// Retries or cancels each run that the selector finds, run by run, and says what became of
+// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+func (c *Client) ChangeRunsWithBody(ctx context.Context, params *ChangeRunsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeRunsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeRuns Retry or cancel many runs
+//
+// Retries or cancels each run that the selector finds, run by run, and says what became of
+// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+func (c *Client) ChangeRuns(ctx context.Context, params *ChangeRunsParams, body ChangeRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeRunsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4066,6 +5704,33 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 	return req, nil
 }
 
+// NewListInstancesRequest constructs an http.Request for the ListInstances method
+func NewListInstancesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/instances")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListJobsRequest constructs an http.Request for the ListJobs method
 func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, error) {
 	var err error
@@ -4130,9 +5795,129 @@ func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, e
 
 		}
 
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.KeyPrefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "keyPrefix", *params.KeyPrefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Status != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TargetType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "targetType", *params.TargetType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Queue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "queue", *params.Queue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ConcurrencyGroup != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "concurrencyGroup", *params.ConcurrencyGroup, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LastRunStatus != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "lastRunStatus", *params.LastRunStatus, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Health != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "health", *params.Health, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PauseId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pauseId", *params.PauseId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4157,18 +5942,18 @@ func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, e
 }
 
 // NewCreateJobRequest calls the generic CreateJob builder with application/json body
-func NewCreateJobRequest(server string, body CreateJobJSONRequestBody) (*http.Request, error) {
+func NewCreateJobRequest(server string, params *CreateJobParams, body CreateJobJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateJobRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateJobRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateJobRequestWithBody constructs an http.Request for the CreateJob method, with any body, and a specified content type
-func NewCreateJobRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateJobRequestWithBody(server string, params *CreateJobParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4192,6 +5977,342 @@ func NewCreateJobRequestWithBody(server string, contentType string, body io.Read
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApplyJobsRequest calls the generic ApplyJobs builder with application/json body
+func NewApplyJobsRequest(server string, params *ApplyJobsParams, body ApplyJobsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApplyJobsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewApplyJobsRequestWithBody constructs an http.Request for the ApplyJobs method, with any body, and a specified content type
+func NewApplyJobsRequestWithBody(server string, params *ApplyJobsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/apply")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateJobsRequest calls the generic CreateJobs builder with application/json body
+func NewCreateJobsRequest(server string, params *CreateJobsParams, body CreateJobsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateJobsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateJobsRequestWithBody constructs an http.Request for the CreateJobs method, with any body, and a specified content type
+func NewCreateJobsRequestWithBody(server string, params *CreateJobsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/batch")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewChangeJobsRequest calls the generic ChangeJobs builder with application/json body
+func NewChangeJobsRequest(server string, params *ChangeJobsParams, body ChangeJobsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeJobsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewChangeJobsRequestWithBody constructs an http.Request for the ChangeJobs method, with any body, and a specified content type
+func NewChangeJobsRequestWithBody(server string, params *ChangeJobsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/bulk")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteJobByKeyRequest constructs an http.Request for the DeleteJobByKey method
+func NewDeleteJobByKeyRequest(server string, key JobKeyGiven, params *DeleteJobByKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/by-key/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetJobByKeyRequest constructs an http.Request for the GetJobByKey method
+func NewGetJobByKeyRequest(server string, key JobKeyGiven) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/by-key/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutJobByKeyRequest calls the generic PutJobByKey builder with application/json body
+func NewPutJobByKeyRequest(server string, key JobKeyGiven, params *PutJobByKeyParams, body PutJobByKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutJobByKeyRequestWithBody(server, key, params, "application/json", bodyReader)
+}
+
+// NewPutJobByKeyRequestWithBody constructs an http.Request for the PutJobByKey method, with any body, and a specified content type
+func NewPutJobByKeyRequestWithBody(server string, key JobKeyGiven, params *PutJobByKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/by-key/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IfNoneMatch != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam1)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4342,18 +6463,18 @@ func NewUpdateJobRequestWithBody(server string, id openapi_types.UUID, params *U
 }
 
 // NewBackfillJobRequest calls the generic BackfillJob builder with application/json body
-func NewBackfillJobRequest(server string, id openapi_types.UUID, body BackfillJobJSONRequestBody) (*http.Request, error) {
+func NewBackfillJobRequest(server string, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewBackfillJobRequestWithBody(server, id, "application/json", bodyReader)
+	return NewBackfillJobRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
 // NewBackfillJobRequestWithBody constructs an http.Request for the BackfillJob method, with any body, and a specified content type
-func NewBackfillJobRequestWithBody(server string, id openapi_types.UUID, contentType string, body io.Reader) (*http.Request, error) {
+func NewBackfillJobRequestWithBody(server string, id openapi_types.UUID, params *BackfillJobParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -4384,6 +6505,21 @@ func NewBackfillJobRequestWithBody(server string, id openapi_types.UUID, content
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4444,6 +6580,21 @@ func NewRunJobRequest(server string, id openapi_types.UUID, params *RunJobParams
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -4510,7 +6661,55 @@ func NewListJobRunsRequest(server string, id openapi_types.UUID, params *ListJob
 
 		if params.Status != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Trigger != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "trigger", *params.Trigger, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4776,18 +6975,18 @@ func NewListKeysRequest(server string, params *ListKeysParams) (*http.Request, e
 }
 
 // NewCreateKeyRequest calls the generic CreateKey builder with application/json body
-func NewCreateKeyRequest(server string, body CreateKeyJSONRequestBody) (*http.Request, error) {
+func NewCreateKeyRequest(server string, params *CreateKeyParams, body CreateKeyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateKeyRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateKeyRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateKeyRequestWithBody constructs an http.Request for the CreateKey method, with any body, and a specified content type
-func NewCreateKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateKeyRequestWithBody(server string, params *CreateKeyParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4811,6 +7010,21 @@ func NewCreateKeyRequestWithBody(server string, contentType string, body io.Read
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4984,18 +7198,18 @@ func NewListNamespacesRequest(server string, params *ListNamespacesParams) (*htt
 }
 
 // NewCreateNamespaceRequest calls the generic CreateNamespace builder with application/json body
-func NewCreateNamespaceRequest(server string, body CreateNamespaceJSONRequestBody) (*http.Request, error) {
+func NewCreateNamespaceRequest(server string, params *CreateNamespaceParams, body CreateNamespaceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateNamespaceRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateNamespaceRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateNamespaceRequestWithBody constructs an http.Request for the CreateNamespace method, with any body, and a specified content type
-func NewCreateNamespaceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateNamespaceRequestWithBody(server string, params *CreateNamespaceParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5019,6 +7233,21 @@ func NewCreateNamespaceRequestWithBody(server string, contentType string, body i
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5138,6 +7367,72 @@ func NewUpdateNamespaceRequestWithBody(server string, name NamespaceName, conten
 	return req, nil
 }
 
+// NewListQueuesRequest constructs an http.Request for the ListQueues method
+func NewListQueuesRequest(server string, params *ListQueuesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/queues")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewLeaseRunsRequest calls the generic LeaseRuns builder with application/json body
 func NewLeaseRunsRequest(server string, queue QueueName, body LeaseRunsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5181,6 +7476,211 @@ func NewLeaseRunsRequestWithBody(server string, queue QueueName, contentType str
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListRunsRequest constructs an http.Request for the ListRuns method
+func NewListRunsRequest(server string, params *ListRunsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Trigger != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "trigger", *params.Trigger, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "jobId", *params.JobId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeRunsRequest calls the generic ChangeRuns builder with application/json body
+func NewChangeRunsRequest(server string, params *ChangeRunsParams, body ChangeRunsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeRunsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewChangeRunsRequestWithBody constructs an http.Request for the ChangeRuns method, with any body, and a specified content type
+func NewChangeRunsRequestWithBody(server string, params *ChangeRunsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/bulk")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5452,6 +7952,21 @@ func NewRetryRunRequest(server string, id openapi_types.UUID, params *RetryRunPa
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -5608,7 +8123,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
 	ListAuditWithResponse(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*ListAuditResponse, error)
 
-	// ListJobsWithResponse List jobs, newest first
+	// ListInstancesWithResponse List the instances of the service
+	//
+	// Lists the instances that are alive, oldest first. One that died without notice is listed
+	// until its lease expires.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/instances (the `ListInstances` operationId).
+	ListInstancesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListInstancesResponse, error)
+
+	// ListJobsWithResponse List jobs
+	//
+	// Newest first, unless `sort` says otherwise. Filters add up: a job has to match all of them.
 	//
 	// Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 	// it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
@@ -5628,7 +8155,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-	CreateJobWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateJobResponse, error)
+	CreateJobWithBodyWithResponse(ctx context.Context, params *CreateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateJobResponse, error)
 
 	// CreateJobWithResponse Create a job
 	//
@@ -5638,7 +8165,137 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-	CreateJobWithResponse(ctx context.Context, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobResponse, error)
+	CreateJobWithResponse(ctx context.Context, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobResponse, error)
+
+	// ApplyJobsWithBodyWithResponse Make jobs be as a list of definitions says
+	//
+	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+	// match the selector, and are not in the list. All of it happens in one transaction, or
+	// nothing.
+	//
+	// To apply the same list twice changes nothing the second time. Two requests for the same keys
+	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+	// nothing does.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+	ApplyJobsWithBodyWithResponse(ctx context.Context, params *ApplyJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyJobsResponse, error)
+
+	// ApplyJobsWithResponse Make jobs be as a list of definitions says
+	//
+	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+	// match the selector, and are not in the list. All of it happens in one transaction, or
+	// nothing.
+	//
+	// To apply the same list twice changes nothing the second time. Two requests for the same keys
+	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+	// nothing does.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+	ApplyJobsWithResponse(ctx context.Context, params *ApplyJobsParams, body ApplyJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyJobsResponse, error)
+
+	// CreateJobsWithBodyWithResponse Create many jobs
+	//
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+	// single `createJob` needs, and the whole takes a fraction of the time.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+	CreateJobsWithBodyWithResponse(ctx context.Context, params *CreateJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateJobsResponse, error)
+
+	// CreateJobsWithResponse Create many jobs
+	//
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+	// single `createJob` needs, and the whole takes a fraction of the time.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+	CreateJobsWithResponse(ctx context.Context, params *CreateJobsParams, body CreateJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobsResponse, error)
+
+	// ChangeJobsWithBodyWithResponse Pause, resume, start, change or delete many jobs
+	//
+	// Does one thing to each job that the selector finds, job by job: each job is changed as a
+	// whole or not at all, and the answer says what became of each. A request handles up to
+	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	//
+	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+	// `RUN` needs the scope `runs:write`, too.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+	ChangeJobsWithBodyWithResponse(ctx context.Context, params *ChangeJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeJobsResponse, error)
+
+	// ChangeJobsWithResponse Pause, resume, start, change or delete many jobs
+	//
+	// Does one thing to each job that the selector finds, job by job: each job is changed as a
+	// whole or not at all, and the answer says what became of each. A request handles up to
+	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	//
+	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+	// `RUN` needs the scope `runs:write`, too.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+	ChangeJobsWithResponse(ctx context.Context, params *ChangeJobsParams, body ChangeJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeJobsResponse, error)
+
+	// DeleteJobByKeyWithResponse Delete a job by its key
+	//
+	// As `deleteJob`. The key is free again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/jobs/by-key/{key} (the `DeleteJobByKey` operationId).
+	DeleteJobByKeyWithResponse(ctx context.Context, key JobKeyGiven, params *DeleteJobByKeyParams, reqEditors ...RequestEditorFn) (*DeleteJobByKeyResponse, error)
+
+	// GetJobByKeyWithResponse Get a job by its key
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/jobs/by-key/{key} (the `GetJobByKey` operationId).
+	GetJobByKeyWithResponse(ctx context.Context, key JobKeyGiven, reqEditors ...RequestEditorFn) (*GetJobByKeyResponse, error)
+
+	// PutJobByKeyWithBodyWithResponse Create or replace a job by its key
+	//
+	// Creates the job, or makes the job that has this key be as the request says. What the request
+	// leaves out gets its default. A job that is so already is left as it is, with its `version`
+	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+	// left out is kept if the target keeps its host.
+	//
+	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+	// version that is named; otherwise the answer is 412.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+	PutJobByKeyWithBodyWithResponse(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutJobByKeyResponse, error)
+
+	// PutJobByKeyWithResponse Create or replace a job by its key
+	//
+	// Creates the job, or makes the job that has this key be as the request says. What the request
+	// leaves out gets its default. A job that is so already is left as it is, with its `version`
+	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+	// left out is kept if the target keeps its host.
+	//
+	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+	// version that is named; otherwise the answer is 412.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+	PutJobByKeyWithResponse(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, body PutJobByKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PutJobByKeyResponse, error)
 
 	// DeleteJobWithResponse Delete a job
 	//
@@ -5725,7 +8382,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-	BackfillJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
+	BackfillJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
 
 	// BackfillJobWithResponse Backfill missed occurrences
 	//
@@ -5739,7 +8396,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-	BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
+	BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
 
 	// RunJobWithResponse Start a run now
 	//
@@ -5816,7 +8473,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-	CreateKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
+	CreateKeyWithBodyWithResponse(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
 
 	// CreateKeyWithResponse Create a key
 	//
@@ -5826,7 +8483,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-	CreateKeyWithResponse(ctx context.Context, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
+	CreateKeyWithResponse(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
 
 	// RevokeKeyWithResponse Revoke a key
 	//
@@ -5873,7 +8530,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-	CreateNamespaceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error)
+	CreateNamespaceWithBodyWithResponse(ctx context.Context, params *CreateNamespaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error)
 
 	// CreateNamespaceWithResponse Create a namespace
 	//
@@ -5884,7 +8541,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-	CreateNamespaceWithResponse(ctx context.Context, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error)
+	CreateNamespaceWithResponse(ctx context.Context, params *CreateNamespaceParams, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error)
 
 	// DeleteNamespaceWithResponse Delete a namespace
 	//
@@ -5938,6 +8595,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/v1/namespaces/{name} (the `UpdateNamespace` operationId).
 	UpdateNamespaceWithResponse(ctx context.Context, name NamespaceName, body UpdateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateNamespaceResponse, error)
 
+	// ListQueuesWithResponse List the queues that have work or workers
+	//
+	// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
+	// for runs, by name.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/queues (the `ListQueues` operationId).
+	ListQueuesWithResponse(ctx context.Context, params *ListQueuesParams, reqEditors ...RequestEditorFn) (*ListQueuesResponse, error)
+
 	// LeaseRunsWithBodyWithResponse Lease due runs of a queue
 	//
 	// Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
@@ -5959,6 +8626,44 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/queues/{queue}/leases (the `LeaseRuns` operationId).
 	LeaseRunsWithResponse(ctx context.Context, queue QueueName, body LeaseRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*LeaseRunsResponse, error)
+
+	// ListRunsWithResponse List the runs of all jobs, newest first
+	//
+	// Lists the open and ended runs of all jobs of the namespace, ordered by `scheduledFor`; those
+	// of deleted jobs, too. Without `from` and `to` it lists those of the last 24 hours. Filters
+	// add up: a run has to match all of them.
+	//
+	// A response with more runs after it has a `nextCursor`. A page may have fewer than `limit`
+	// runs, or none, and a `nextCursor` nevertheless: a page looks at a bounded number of runs.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/runs (the `ListRuns` operationId).
+	ListRunsWithResponse(ctx context.Context, params *ListRunsParams, reqEditors ...RequestEditorFn) (*ListRunsResponse, error)
+
+	// ChangeRunsWithBodyWithResponse Retry or cancel many runs
+	//
+	// Retries or cancels each run that the selector finds, run by run, and says what became of
+	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+	ChangeRunsWithBodyWithResponse(ctx context.Context, params *ChangeRunsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeRunsResponse, error)
+
+	// ChangeRunsWithResponse Retry or cancel many runs
+	//
+	// Retries or cancels each run that the selector finds, run by run, and says what became of
+	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+	ChangeRunsWithResponse(ctx context.Context, params *ChangeRunsParams, body ChangeRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeRunsResponse, error)
 
 	// GetRunWithResponse Get a run
 	//
@@ -6185,6 +8890,112 @@ func (r ListAuditResponse) ContentType() string {
 	return ""
 }
 
+// ListInstancesResponse401Headers the declared response headers of an HTTP 401 response for ListInstances
+type ListInstancesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListInstancesResponse429Headers the declared response headers of an HTTP 429 response for ListInstances
+type ListInstancesResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListInstancesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InstanceList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListInstancesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListInstancesResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListInstancesResponse) GetJSON200() *InstanceList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListInstancesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListInstancesResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListInstancesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListInstancesResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListInstancesResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListInstancesResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListInstancesResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListInstancesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListInstancesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListInstancesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListInstancesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListJobsResponse401Headers the declared response headers of an HTTP 401 response for ListJobs
 type ListJobsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -6328,6 +9139,8 @@ type CreateJobResponse struct {
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -6382,6 +9195,11 @@ func (r CreateJobResponse) GetApplicationproblemJSON415() *UnsupportedMediaType 
 	return r.ApplicationproblemJSON415
 }
 
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateJobResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
+}
+
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
 func (r CreateJobResponse) GetApplicationproblemJSON429() *TooManyRequests {
 	return r.ApplicationproblemJSON429
@@ -6420,6 +9238,797 @@ func (r CreateJobResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CreateJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApplyJobsResponse401Headers the declared response headers of an HTTP 401 response for ApplyJobs
+type ApplyJobsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ApplyJobsResponse429Headers the declared response headers of an HTTP 429 response for ApplyJobs
+type ApplyJobsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ApplyJobsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobsApplied
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApplyJobsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApplyJobsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApplyJobsResponse) GetJSON200() *JobsApplied {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApplyJobsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApplyJobsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApplyJobsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApplyJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApplyJobsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateJobsResponse401Headers the declared response headers of an HTTP 401 response for CreateJobs
+type CreateJobsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateJobsResponse429Headers the declared response headers of an HTTP 429 response for CreateJobs
+type CreateJobsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type CreateJobsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *JobsCreated
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateJobsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateJobsResponse429Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateJobsResponse) GetJSON201() *JobsCreated {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateJobsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateJobsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateJobsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateJobsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeJobsResponse401Headers the declared response headers of an HTTP 401 response for ChangeJobs
+type ChangeJobsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ChangeJobsResponse429Headers the declared response headers of an HTTP 429 response for ChangeJobs
+type ChangeJobsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ChangeJobsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobBulkResult
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangeJobsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangeJobsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeJobsResponse) GetJSON200() *JobBulkResult {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangeJobsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeJobsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeJobsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeJobsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteJobByKeyResponse401Headers the declared response headers of an HTTP 401 response for DeleteJobByKey
+type DeleteJobByKeyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeleteJobByKeyResponse412Headers the declared response headers of an HTTP 412 response for DeleteJobByKey
+type DeleteJobByKeyResponse412Headers struct {
+	ETag string
+}
+
+// DeleteJobByKeyResponse429Headers the declared response headers of an HTTP 429 response for DeleteJobByKey
+type DeleteJobByKeyResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type DeleteJobByKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteJobByKeyResponse401Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *DeleteJobByKeyResponse412Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteJobByKeyResponse429Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteJobByKeyResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteJobByKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteJobByKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteJobByKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteJobByKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetJobByKeyResponse200Headers the declared response headers of an HTTP 200 response for GetJobByKey
+type GetJobByKeyResponse200Headers struct {
+	ETag string
+}
+
+// GetJobByKeyResponse401Headers the declared response headers of an HTTP 401 response for GetJobByKey
+type GetJobByKeyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetJobByKeyResponse429Headers the declared response headers of an HTTP 429 response for GetJobByKey
+type GetJobByKeyResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetJobByKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetJobByKeyResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetJobByKeyResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetJobByKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJobByKeyResponse) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJobByKeyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJobByKeyResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJobByKeyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetJobByKeyResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetJobByKeyResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetJobByKeyResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetJobByKeyResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobByKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobByKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobByKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJobByKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutJobByKeyResponse200Headers the declared response headers of an HTTP 200 response for PutJobByKey
+type PutJobByKeyResponse200Headers struct {
+	ETag string
+}
+
+// PutJobByKeyResponse201Headers the declared response headers of an HTTP 201 response for PutJobByKey
+type PutJobByKeyResponse201Headers struct {
+	ETag     string
+	Location string
+}
+
+// PutJobByKeyResponse401Headers the declared response headers of an HTTP 401 response for PutJobByKey
+type PutJobByKeyResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PutJobByKeyResponse412Headers the declared response headers of an HTTP 412 response for PutJobByKey
+type PutJobByKeyResponse412Headers struct {
+	ETag string
+}
+
+// PutJobByKeyResponse429Headers the declared response headers of an HTTP 429 response for PutJobByKey
+type PutJobByKeyResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type PutJobByKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Job
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationproblemJSON412 *PreconditionFailed
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutJobByKeyResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutJobByKeyResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutJobByKeyResponse401Headers
+	// Headers412 the parsed response headers for an HTTP 412 response
+	Headers412 *PutJobByKeyResponse412Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PutJobByKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutJobByKeyResponse) GetJSON200() *Job {
+	return r.JSON200
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PutJobByKeyResponse) GetJSON201() *Job {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON412() *PreconditionFailed {
+	return r.ApplicationproblemJSON412
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PutJobByKeyResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PutJobByKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutJobByKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutJobByKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutJobByKeyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6831,6 +10440,8 @@ type BackfillJobResponse struct {
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -6881,6 +10492,11 @@ func (r BackfillJobResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r BackfillJobResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r BackfillJobResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -6959,6 +10575,8 @@ type RunJobResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7001,6 +10619,11 @@ func (r RunJobResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r RunJobResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RunJobResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -7607,10 +11230,14 @@ type CreateKeyResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7650,6 +11277,11 @@ func (r CreateKeyResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
 	return r.ApplicationproblemJSON404
 }
 
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CreateKeyResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 	return r.ApplicationproblemJSON413
@@ -7658,6 +11290,11 @@ func (r CreateKeyResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateKeyResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -8164,6 +11801,8 @@ type CreateNamespaceResponse struct {
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -8216,6 +11855,11 @@ func (r CreateNamespaceResponse) GetApplicationproblemJSON413() *ContentTooLarge
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateNamespaceResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateNamespaceResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -8594,6 +12238,112 @@ func (r UpdateNamespaceResponse) ContentType() string {
 	return ""
 }
 
+// ListQueuesResponse401Headers the declared response headers of an HTTP 401 response for ListQueues
+type ListQueuesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListQueuesResponse429Headers the declared response headers of an HTTP 429 response for ListQueues
+type ListQueuesResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListQueuesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *QueuePage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListQueuesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListQueuesResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListQueuesResponse) GetJSON200() *QueuePage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListQueuesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListQueuesResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListQueuesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListQueuesResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListQueuesResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListQueuesResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListQueuesResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListQueuesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListQueuesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListQueuesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListQueuesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // LeaseRunsResponse401Headers the declared response headers of an HTTP 401 response for LeaseRuns
 type LeaseRunsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -8708,6 +12458,246 @@ func (r LeaseRunsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LeaseRunsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListRunsResponse401Headers the declared response headers of an HTTP 401 response for ListRuns
+type ListRunsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListRunsResponse429Headers the declared response headers of an HTTP 429 response for ListRuns
+type ListRunsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RunPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListRunsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRunsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRunsResponse) GetJSON200() *RunPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRunsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRunsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRunsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListRunsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListRunsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListRunsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListRunsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRunsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRunsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeRunsResponse401Headers the declared response headers of an HTTP 401 response for ChangeRuns
+type ChangeRunsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ChangeRunsResponse429Headers the declared response headers of an HTTP 429 response for ChangeRuns
+type ChangeRunsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ChangeRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RunBulkResult
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangeRunsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangeRunsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangeRunsResponse) GetJSON200() *RunBulkResult {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangeRunsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeRunsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeRunsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9325,6 +13315,8 @@ type RetryRunResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -9367,6 +13359,11 @@ func (r RetryRunResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r RetryRunResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RetryRunResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -9657,7 +13654,25 @@ func (c *ClientWithResponses) ListAuditWithResponse(ctx context.Context, params 
 	return ParseListAuditResponse(rsp)
 }
 
-// ListJobsWithResponse List jobs, newest first
+// ListInstancesWithResponse List the instances of the service
+//
+// Lists the instances that are alive, oldest first. One that died without notice is listed
+// until its lease expires.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/instances (the `ListInstances` operationId).
+func (c *ClientWithResponses) ListInstancesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListInstancesResponse, error) {
+	rsp, err := c.ListInstances(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListInstancesResponse(rsp)
+}
+
+// ListJobsWithResponse List jobs
+//
+// Newest first, unless `sort` says otherwise. Filters add up: a job has to match all of them.
 //
 // Page through the list by `cursor` or by `page`, not by both. A response with more jobs after
 // it has a `nextCursor`; a page that is read by cursor costs the same at any depth. `page`
@@ -9683,8 +13698,8 @@ func (c *ClientWithResponses) ListJobsWithResponse(ctx context.Context, params *
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-func (c *ClientWithResponses) CreateJobWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateJobResponse, error) {
-	rsp, err := c.CreateJobWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateJobWithBodyWithResponse(ctx context.Context, params *CreateJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateJobResponse, error) {
+	rsp, err := c.CreateJobWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -9699,12 +13714,202 @@ func (c *ClientWithResponses) CreateJobWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/jobs (the `CreateJob` operationId).
-func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobResponse, error) {
-	rsp, err := c.CreateJob(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobResponse, error) {
+	rsp, err := c.CreateJob(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseCreateJobResponse(rsp)
+}
+
+// ApplyJobsWithBodyWithResponse Make jobs be as a list of definitions says
+//
+// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+// match the selector, and are not in the list. All of it happens in one transaction, or
+// nothing.
+//
+// To apply the same list twice changes nothing the second time. Two requests for the same keys
+// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+// nothing does.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+func (c *ClientWithResponses) ApplyJobsWithBodyWithResponse(ctx context.Context, params *ApplyJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyJobsResponse, error) {
+	rsp, err := c.ApplyJobsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyJobsResponse(rsp)
+}
+
+// ApplyJobsWithResponse Make jobs be as a list of definitions says
+//
+// Creates the jobs whose keys do not exist, changes those that differ from their definition,
+// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
+// match the selector, and are not in the list. All of it happens in one transaction, or
+// nothing.
+//
+// To apply the same list twice changes nothing the second time. Two requests for the same keys
+// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
+// nothing does.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/apply (the `ApplyJobs` operationId).
+func (c *ClientWithResponses) ApplyJobsWithResponse(ctx context.Context, params *ApplyJobsParams, body ApplyJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyJobsResponse, error) {
+	rsp, err := c.ApplyJobs(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyJobsResponse(rsp)
+}
+
+// CreateJobsWithBodyWithResponse Create many jobs
+//
+// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+// single `createJob` needs, and the whole takes a fraction of the time.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+func (c *ClientWithResponses) CreateJobsWithBodyWithResponse(ctx context.Context, params *CreateJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateJobsResponse, error) {
+	rsp, err := c.CreateJobsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateJobsResponse(rsp)
+}
+
+// CreateJobsWithResponse Create many jobs
+//
+// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
+// single `createJob` needs, and the whole takes a fraction of the time.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/batch (the `CreateJobs` operationId).
+func (c *ClientWithResponses) CreateJobsWithResponse(ctx context.Context, params *CreateJobsParams, body CreateJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobsResponse, error) {
+	rsp, err := c.CreateJobs(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateJobsResponse(rsp)
+}
+
+// ChangeJobsWithBodyWithResponse Pause, resume, start, change or delete many jobs
+//
+// Does one thing to each job that the selector finds, job by job: each job is changed as a
+// whole or not at all, and the answer says what became of each. A request handles up to
+// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+// for `RUN`: a job that is as it should be is `UNCHANGED`.
+//
+// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+// `RUN` needs the scope `runs:write`, too.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+func (c *ClientWithResponses) ChangeJobsWithBodyWithResponse(ctx context.Context, params *ChangeJobsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeJobsResponse, error) {
+	rsp, err := c.ChangeJobsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeJobsResponse(rsp)
+}
+
+// ChangeJobsWithResponse Pause, resume, start, change or delete many jobs
+//
+// Does one thing to each job that the selector finds, job by job: each job is changed as a
+// whole or not at all, and the answer says what became of each. A request handles up to
+// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
+// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
+// for `RUN`: a job that is as it should be is `UNCHANGED`.
+//
+// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
+// `RUN` needs the scope `runs:write`, too.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/bulk (the `ChangeJobs` operationId).
+func (c *ClientWithResponses) ChangeJobsWithResponse(ctx context.Context, params *ChangeJobsParams, body ChangeJobsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeJobsResponse, error) {
+	rsp, err := c.ChangeJobs(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeJobsResponse(rsp)
+}
+
+// DeleteJobByKeyWithResponse Delete a job by its key
+//
+// As `deleteJob`. The key is free again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/jobs/by-key/{key} (the `DeleteJobByKey` operationId).
+func (c *ClientWithResponses) DeleteJobByKeyWithResponse(ctx context.Context, key JobKeyGiven, params *DeleteJobByKeyParams, reqEditors ...RequestEditorFn) (*DeleteJobByKeyResponse, error) {
+	rsp, err := c.DeleteJobByKey(ctx, key, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteJobByKeyResponse(rsp)
+}
+
+// GetJobByKeyWithResponse Get a job by its key
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/jobs/by-key/{key} (the `GetJobByKey` operationId).
+func (c *ClientWithResponses) GetJobByKeyWithResponse(ctx context.Context, key JobKeyGiven, reqEditors ...RequestEditorFn) (*GetJobByKeyResponse, error) {
+	rsp, err := c.GetJobByKey(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobByKeyResponse(rsp)
+}
+
+// PutJobByKeyWithBodyWithResponse Create or replace a job by its key
+//
+// Creates the job, or makes the job that has this key be as the request says. What the request
+// leaves out gets its default. A job that is so already is left as it is, with its `version`
+// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+// left out is kept if the target keeps its host.
+//
+// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+// version that is named; otherwise the answer is 412.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+func (c *ClientWithResponses) PutJobByKeyWithBodyWithResponse(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutJobByKeyResponse, error) {
+	rsp, err := c.PutJobByKeyWithBody(ctx, key, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutJobByKeyResponse(rsp)
+}
+
+// PutJobByKeyWithResponse Create or replace a job by its key
+//
+// Creates the job, or makes the job that has this key be as the request says. What the request
+// leaves out gets its default. A job that is so already is left as it is, with its `version`
+// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
+// left out is kept if the target keeps its host.
+//
+// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
+// version that is named; otherwise the answer is 412.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/jobs/by-key/{key} (the `PutJobByKey` operationId).
+func (c *ClientWithResponses) PutJobByKeyWithResponse(ctx context.Context, key JobKeyGiven, params *PutJobByKeyParams, body PutJobByKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PutJobByKeyResponse, error) {
+	rsp, err := c.PutJobByKey(ctx, key, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutJobByKeyResponse(rsp)
 }
 
 // DeleteJobWithResponse Delete a job
@@ -9816,8 +14021,8 @@ func (c *ClientWithResponses) UpdateJobWithResponse(ctx context.Context, id open
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-func (c *ClientWithResponses) BackfillJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error) {
-	rsp, err := c.BackfillJobWithBody(ctx, id, contentType, body, reqEditors...)
+func (c *ClientWithResponses) BackfillJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error) {
+	rsp, err := c.BackfillJobWithBody(ctx, id, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -9836,8 +14041,8 @@ func (c *ClientWithResponses) BackfillJobWithBodyWithResponse(ctx context.Contex
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
-func (c *ClientWithResponses) BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error) {
-	rsp, err := c.BackfillJob(ctx, id, body, reqEditors...)
+func (c *ClientWithResponses) BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error) {
+	rsp, err := c.BackfillJob(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -9955,8 +14160,8 @@ func (c *ClientWithResponses) ListKeysWithResponse(ctx context.Context, params *
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-func (c *ClientWithResponses) CreateKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
-	rsp, err := c.CreateKeyWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateKeyWithBodyWithResponse(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
+	rsp, err := c.CreateKeyWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -9971,8 +14176,8 @@ func (c *ClientWithResponses) CreateKeyWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/keys (the `CreateKey` operationId).
-func (c *ClientWithResponses) CreateKeyWithResponse(ctx context.Context, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
-	rsp, err := c.CreateKey(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateKeyWithResponse(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
+	rsp, err := c.CreateKey(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10048,8 +14253,8 @@ func (c *ClientWithResponses) ListNamespacesWithResponse(ctx context.Context, pa
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-func (c *ClientWithResponses) CreateNamespaceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error) {
-	rsp, err := c.CreateNamespaceWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateNamespaceWithBodyWithResponse(ctx context.Context, params *CreateNamespaceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error) {
+	rsp, err := c.CreateNamespaceWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10065,8 +14270,8 @@ func (c *ClientWithResponses) CreateNamespaceWithBodyWithResponse(ctx context.Co
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/namespaces (the `CreateNamespace` operationId).
-func (c *ClientWithResponses) CreateNamespaceWithResponse(ctx context.Context, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error) {
-	rsp, err := c.CreateNamespace(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateNamespaceWithResponse(ctx context.Context, params *CreateNamespaceParams, body CreateNamespaceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateNamespaceResponse, error) {
+	rsp, err := c.CreateNamespace(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10149,6 +14354,22 @@ func (c *ClientWithResponses) UpdateNamespaceWithResponse(ctx context.Context, n
 	return ParseUpdateNamespaceResponse(rsp)
 }
 
+// ListQueuesWithResponse List the queues that have work or workers
+//
+// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
+// for runs, by name.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/queues (the `ListQueues` operationId).
+func (c *ClientWithResponses) ListQueuesWithResponse(ctx context.Context, params *ListQueuesParams, reqEditors ...RequestEditorFn) (*ListQueuesResponse, error) {
+	rsp, err := c.ListQueues(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListQueuesResponse(rsp)
+}
+
 // LeaseRunsWithBodyWithResponse Lease due runs of a queue
 //
 // Waits up to `waitSeconds` for due runs and returns as soon as there is one. The caller holds
@@ -10181,6 +14402,62 @@ func (c *ClientWithResponses) LeaseRunsWithResponse(ctx context.Context, queue Q
 		return nil, err
 	}
 	return ParseLeaseRunsResponse(rsp)
+}
+
+// ListRunsWithResponse List the runs of all jobs, newest first
+//
+// Lists the open and ended runs of all jobs of the namespace, ordered by `scheduledFor`; those
+// of deleted jobs, too. Without `from` and `to` it lists those of the last 24 hours. Filters
+// add up: a run has to match all of them.
+//
+// A response with more runs after it has a `nextCursor`. A page may have fewer than `limit`
+// runs, or none, and a `nextCursor` nevertheless: a page looks at a bounded number of runs.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/runs (the `ListRuns` operationId).
+func (c *ClientWithResponses) ListRunsWithResponse(ctx context.Context, params *ListRunsParams, reqEditors ...RequestEditorFn) (*ListRunsResponse, error) {
+	rsp, err := c.ListRuns(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRunsResponse(rsp)
+}
+
+// ChangeRunsWithBodyWithResponse Retry or cancel many runs
+//
+// Retries or cancels each run that the selector finds, run by run, and says what became of
+// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+func (c *ClientWithResponses) ChangeRunsWithBodyWithResponse(ctx context.Context, params *ChangeRunsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeRunsResponse, error) {
+	rsp, err := c.ChangeRunsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeRunsResponse(rsp)
+}
+
+// ChangeRunsWithResponse Retry or cancel many runs
+//
+// Retries or cancels each run that the selector finds, run by run, and says what became of
+// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
+// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
+// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
+func (c *ClientWithResponses) ChangeRunsWithResponse(ctx context.Context, params *ChangeRunsParams, body ChangeRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeRunsResponse, error) {
+	rsp, err := c.ChangeRuns(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeRunsResponse(rsp)
 }
 
 // GetRunWithResponse Get a run
@@ -10491,6 +14768,118 @@ func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
 	return response, nil
 }
 
+// ParseListInstancesResponse parses an HTTP response from a ListInstancesWithResponse call
+func ParseListInstancesResponse(rsp *http.Response) (*ListInstancesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListInstancesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InstanceList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListInstancesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListInstancesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListJobsResponse parses an HTTP response from a ListJobsWithResponse call
 func ParseListJobsResponse(rsp *http.Response) (*ListJobsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10673,6 +15062,13 @@ func ParseCreateJobResponse(rsp *http.Response) (*CreateJobResponse, error) {
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -10726,6 +15122,857 @@ func ParseCreateJobResponse(rsp *http.Response) (*CreateJobResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateJobResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApplyJobsResponse parses an HTTP response from a ApplyJobsWithResponse call
+func ParseApplyJobsResponse(rsp *http.Response) (*ApplyJobsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApplyJobsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobsApplied
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ApplyJobsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApplyJobsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateJobsResponse parses an HTTP response from a CreateJobsWithResponse call
+func ParseCreateJobsResponse(rsp *http.Response) (*CreateJobsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateJobsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest JobsCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers CreateJobsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateJobsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChangeJobsResponse parses an HTTP response from a ChangeJobsWithResponse call
+func ParseChangeJobsResponse(rsp *http.Response) (*ChangeJobsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeJobsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobBulkResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ChangeJobsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangeJobsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteJobByKeyResponse parses an HTTP response from a DeleteJobByKeyWithResponse call
+func ParseDeleteJobByKeyResponse(rsp *http.Response) (*DeleteJobByKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteJobByKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteJobByKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 412:
+		var headers DeleteJobByKeyResponse412Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteJobByKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetJobByKeyResponse parses an HTTP response from a GetJobByKeyWithResponse call
+func ParseGetJobByKeyResponse(rsp *http.Response) (*GetJobByKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobByKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetJobByKeyResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetJobByKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetJobByKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePutJobByKeyResponse parses an HTTP response from a PutJobByKeyWithResponse call
+func ParsePutJobByKeyResponse(rsp *http.Response) (*PutJobByKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutJobByKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest PreconditionFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutJobByKeyResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutJobByKeyResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutJobByKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 412:
+		var headers PutJobByKeyResponse412Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers412 = &headers
+	case rsp.StatusCode == 429:
+		var headers PutJobByKeyResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -11230,6 +16477,13 @@ func ParseBackfillJobResponse(rsp *http.Response) (*BackfillJobResponse, error) 
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11348,6 +16602,13 @@ func ParseRunJobResponse(rsp *http.Response) (*RunJobResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -12031,6 +17292,13 @@ func ParseCreateKeyResponse(rsp *http.Response) (*CreateKeyResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12044,6 +17312,13 @@ func ParseCreateKeyResponse(rsp *http.Response) (*CreateKeyResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -12639,6 +17914,13 @@ func ParseCreateNamespaceResponse(rsp *http.Response) (*CreateNamespaceResponse,
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13065,6 +18347,118 @@ func ParseUpdateNamespaceResponse(rsp *http.Response) (*UpdateNamespaceResponse,
 	return response, nil
 }
 
+// ParseListQueuesResponse parses an HTTP response from a ListQueuesWithResponse call
+func ParseListQueuesResponse(rsp *http.Response) (*ListQueuesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListQueuesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest QueuePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListQueuesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListQueuesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseLeaseRunsResponse parses an HTTP response from a LeaseRunsWithResponse call
 func ParseLeaseRunsResponse(rsp *http.Response) (*LeaseRunsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13167,6 +18561,258 @@ func ParseLeaseRunsResponse(rsp *http.Response) (*LeaseRunsResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers LeaseRunsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRunsResponse parses an HTTP response from a ListRunsWithResponse call
+func ParseListRunsResponse(rsp *http.Response) (*ListRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RunPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListRunsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRunsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChangeRunsResponse parses an HTTP response from a ChangeRunsWithResponse call
+func ParseChangeRunsResponse(rsp *http.Response) (*ChangeRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RunBulkResult
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ChangeRunsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangeRunsResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -13867,6 +19513,13 @@ func ParseRetryRunResponse(rsp *http.Response) (*RetryRunResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests

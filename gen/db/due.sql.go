@@ -174,12 +174,16 @@ with completion as (
         status_reason = case when f.final_status is null then j.status_reason else f.status_reason end,
         paused_since = case when f.final_status is null then j.paused_since when f.final_status = 'PAUSED' then f.scheduled_for end,
         deleted_at = case when f.completes and j.delete_after_completion then least(j.deleted_at, f.finished_at) else j.deleted_at end,
+        key = case when f.completes and j.delete_after_completion then null else j.key end,
         name = case when f.completes and j.delete_after_completion then 'deleted' else j.name end,
+        description = case when f.completes and j.delete_after_completion then '' else j.description end,
+        labels = case when f.completes and j.delete_after_completion then null else j.labels end,
         payload = case when f.completes and j.delete_after_completion then 'null' else j.payload end,
         target = case when f.completes and j.delete_after_completion then '{"type":"log"}' else j.target end,
         sealed_secrets = case when f.completes and j.delete_after_completion then null else j.sealed_secrets end,
         secrets_key_id = case when f.completes and j.delete_after_completion then null else j.secrets_key_id end,
-        secret_names = case when f.completes and j.delete_after_completion then '{}' else j.secret_names end
+        secret_names = case when f.completes and j.delete_after_completion then '{}' else j.secret_names end,
+        secrets_digest = case when f.completes and j.delete_after_completion then null else j.secrets_digest end
     from finishing f
     where j.id = f.job_id
     returning j.namespace, j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
@@ -348,7 +352,7 @@ with claim as (
         unnest((select $2::timestamptz[])) as scheduled_for,
         unnest((select $3::bigint[])) as token
 )
-select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from claim c
 join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
 join jobs j on j.id = d.job_id
@@ -395,7 +399,10 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Failures,
 			&i.Job.ID,
 			&i.Job.Namespace,
+			&i.Job.Key,
 			&i.Job.Name,
+			&i.Job.Description,
+			&i.Job.Labels,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
@@ -424,11 +431,17 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
+			&i.Job.SecretsDigest,
 			&i.Job.Status,
 			&i.Job.StatusReason,
 			&i.Job.PausedSince,
+			&i.Job.PauseUntil,
+			&i.Job.PauseID,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
+			&i.Job.LastRunFor,
+			&i.Job.LastRunStatus,
+			&i.Job.Failures,
 			&i.Job.CreatedAt,
 			&i.Job.Version,
 			&i.Job.UpdatedAt,

@@ -195,7 +195,7 @@ func (q *Queries) EndWaiting(ctx context.Context, arg EndWaitingParams) (int64, 
 
 const lockDue = `-- name: LockDue :many
 
-select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, last_run_at, run_count, failures, awaits_worker, trigger, revision, revised_at, concurrency_group, queue, retry_of, cancel_reason, failed_attempts, buffered_for, buffered_retry_of, ctid
+select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, last_run_at, last_run_for, run_count, last_run_status, failures, awaits_worker, trigger, revision, revised_at, concurrency_group, queue, retry_of, cancel_reason, cancel_requested_at, failed_attempts, buffered_for, buffered_retry_of, ctid
 from due
 where job_id = $1
 order by scheduled_for
@@ -226,7 +226,9 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 			&i.LeaseID,
 			&i.StartedAt,
 			&i.LastRunAt,
+			&i.LastRunFor,
 			&i.RunCount,
+			&i.LastRunStatus,
 			&i.Failures,
 			&i.AwaitsWorker,
 			&i.Trigger,
@@ -236,6 +238,7 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 			&i.Queue,
 			&i.RetryOf,
 			&i.CancelReason,
+			&i.CancelRequestedAt,
 			&i.FailedAttempts,
 			&i.BufferedFor,
 			&i.BufferedRetryOf,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"punctual/internal/labels"
 )
 
 const countJobs = `-- name: CountJobs :one
@@ -74,24 +75,24 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 const createJob = `-- name: CreateJob :one
 with checked as (
     -- One row, or none if the estimate is refused.
-    select $31::timestamptz as created_at
-    where not $32::boolean
-       or $31::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+    select $35::timestamptz as created_at
+    where not $36::boolean
+       or $35::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
 ), first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
-        $1, $33::timestamptz, greatest($33::timestamptz, created_at), true,
-        $34, $35, $35::text is not null
+        $1, $37::timestamptz, greatest($37::timestamptz, created_at), true,
+        $38, $39, $39::text is not null
     from checked
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $30, 'createJob', 'JOB', ($1::uuid)::text, nullif($36::text, ''), '{"version":1}'::json
+    select $2, $34, 'createJob', 'JOB', ($1::uuid)::text, nullif($40::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (
-    id, namespace, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
+    id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
     interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
     delete_after_completion,
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
@@ -100,26 +101,30 @@ insert into jobs (
     status, created_at, updated_at, updated_by
 )
 select
-    $1, $2, $3, $4, $5, $6, $7, $8,
-    $9, $10, $11, $12, $13, $14, $15, $16, $17,
-    $18,
-    $19, $20, $21, $22, $23,
-    $24, $25, $26, $27, $28,
-    $29,
-    'ACTIVE', created_at, created_at, $30
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+    $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22,
+    $23, $24, $25, $26, $27,
+    $28, $29, $30, $31, $32,
+    $33,
+    'ACTIVE', created_at, created_at, $34
 from checked
-returning jobs.id, jobs.namespace, jobs.name, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.time_zone, jobs.run_at, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.status, jobs.status_reason, jobs.paused_since, jobs.last_run_at, jobs.run_count, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.time_zone, jobs.run_at, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
 `
 
 type CreateJobParams struct {
 	ID                     uuid.UUID     `json:"id"`
 	Namespace              string        `json:"namespace"`
+	Key                    *string       `json:"key"`
 	Name                   string        `json:"name"`
+	Description            string        `json:"description"`
+	Labels                 labels.Set    `json:"labels"`
 	Payload                []byte        `json:"payload"`
 	Target                 []byte        `json:"target"`
 	SealedSecrets          []byte        `json:"sealed_secrets"`
 	SecretsKeyID           *string       `json:"secrets_key_id"`
 	SecretNames            []string      `json:"secret_names"`
+	SecretsDigest          []byte        `json:"secrets_digest"`
 	IntervalSeconds        *int64        `json:"interval_seconds"`
 	AnchorAt               *time.Time    `json:"anchor_at"`
 	Cron                   *string       `json:"cron"`
@@ -165,12 +170,16 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
 		arg.Namespace,
+		arg.Key,
 		arg.Name,
+		arg.Description,
+		arg.Labels,
 		arg.Payload,
 		arg.Target,
 		arg.SealedSecrets,
 		arg.SecretsKeyID,
 		arg.SecretNames,
+		arg.SecretsDigest,
 		arg.IntervalSeconds,
 		arg.AnchorAt,
 		arg.Cron,
@@ -204,7 +213,10 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 	err := row.Scan(
 		&i.Job.ID,
 		&i.Job.Namespace,
+		&i.Job.Key,
 		&i.Job.Name,
+		&i.Job.Description,
+		&i.Job.Labels,
 		&i.Job.Payload,
 		&i.Job.IntervalSeconds,
 		&i.Job.AnchorAt,
@@ -233,11 +245,17 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.SealedSecrets,
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
+		&i.Job.SecretsDigest,
 		&i.Job.Status,
 		&i.Job.StatusReason,
 		&i.Job.PausedSince,
+		&i.Job.PauseUntil,
+		&i.Job.PauseID,
 		&i.Job.LastRunAt,
 		&i.Job.RunCount,
+		&i.Job.LastRunFor,
+		&i.Job.LastRunStatus,
+		&i.Job.Failures,
 		&i.Job.CreatedAt,
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
@@ -264,7 +282,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 
 const getJob = `-- name: GetJob :one
 select
-    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
@@ -297,7 +315,10 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 	err := row.Scan(
 		&i.Job.ID,
 		&i.Job.Namespace,
+		&i.Job.Key,
 		&i.Job.Name,
+		&i.Job.Description,
+		&i.Job.Labels,
 		&i.Job.Payload,
 		&i.Job.IntervalSeconds,
 		&i.Job.AnchorAt,
@@ -326,11 +347,17 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.SealedSecrets,
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
+		&i.Job.SecretsDigest,
 		&i.Job.Status,
 		&i.Job.StatusReason,
 		&i.Job.PausedSince,
+		&i.Job.PauseUntil,
+		&i.Job.PauseID,
 		&i.Job.LastRunAt,
 		&i.Job.RunCount,
+		&i.Job.LastRunFor,
+		&i.Job.LastRunStatus,
+		&i.Job.Failures,
 		&i.Job.CreatedAt,
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
@@ -422,7 +449,7 @@ func (q *Queries) ListJobVersions(ctx context.Context, arg ListJobVersionsParams
 
 const listJobs = `-- name: ListJobs :many
 select
-    j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     coalesce(d.run_count, 0)::bigint as due_run_count,
     coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
@@ -476,7 +503,10 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 		if err := rows.Scan(
 			&i.Job.ID,
 			&i.Job.Namespace,
+			&i.Job.Key,
 			&i.Job.Name,
+			&i.Job.Description,
+			&i.Job.Labels,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
@@ -505,11 +535,17 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
+			&i.Job.SecretsDigest,
 			&i.Job.Status,
 			&i.Job.StatusReason,
 			&i.Job.PausedSince,
+			&i.Job.PauseUntil,
+			&i.Job.PauseID,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
+			&i.Job.LastRunFor,
+			&i.Job.LastRunStatus,
+			&i.Job.Failures,
 			&i.Job.CreatedAt,
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
@@ -577,7 +613,7 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, namespace, name, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, status, status_reason, paused_since, last_run_at, run_count, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where id = $1 and namespace = $2 and deleted_at is null
 for update
@@ -596,7 +632,10 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 	err := row.Scan(
 		&i.ID,
 		&i.Namespace,
+		&i.Key,
 		&i.Name,
+		&i.Description,
+		&i.Labels,
 		&i.Payload,
 		&i.IntervalSeconds,
 		&i.AnchorAt,
@@ -625,11 +664,17 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.SealedSecrets,
 		&i.SecretsKeyID,
 		&i.SecretNames,
+		&i.SecretsDigest,
 		&i.Status,
 		&i.StatusReason,
 		&i.PausedSince,
+		&i.PauseUntil,
+		&i.PauseID,
 		&i.LastRunAt,
 		&i.RunCount,
+		&i.LastRunFor,
+		&i.LastRunStatus,
+		&i.Failures,
 		&i.CreatedAt,
 		&i.Version,
 		&i.UpdatedAt,
@@ -647,8 +692,8 @@ with forgotten as (
 )
 update jobs j
 set deleted_at = now(), status = 'PAUSED', status_reason = null,
-    paused_since = coalesce(paused_since, now()), name = 'deleted',
-    payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
+    paused_since = coalesce(paused_since, now()), key = null, name = 'deleted', description = '', labels = null,
+    payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}', secrets_digest = null
 where j.id = $1
 `
 
@@ -730,33 +775,37 @@ const updateJob = `-- name: UpdateJob :exec
 with superseded as (
     -- The job as it was: the statement sees the row before its update.
     insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, $35, $28, $29, job_image(o)
+    select o.id, o.version, o.updated_at, o.updated_by, $40, $31, $32, job_image(o)
     from jobs o
-    where o.id = $38 and o.version < $34
+    where o.id = $43 and o.version < $39
 )
 update jobs j
-set name = $1, payload = $2,
-    target = $3, sealed_secrets = $4, secrets_key_id = $5, secret_names = $6,
-    interval_seconds = $7, anchor_at = $8, cron = $9, time_zone = $10,
-    run_at = $11, start_at = $12, end_at = $13, max_runs = $14, jitter_seconds = $15,
-    delete_after_completion = $16,
-    misfire_policy = $17, catchup_window_seconds = $18,
-    overlap_policy = $19, max_attempts = $20, min_backoff_seconds = $21,
-    max_backoff_seconds = $22, attempt_deadline_seconds = $23, pause_after_failures = $24,
-    run_history = $25, concurrency_group = $26, max_concurrency = $27,
-    status = $28, status_reason = $29, paused_since = $30, last_run_at = $31,
-    run_count = $32, suspended = $33, version = $34, updated_at = $35, updated_by = $36,
-    secrets_version = $37
-where j.id = $38
+set name = $1, description = $2, labels = $3, payload = $4,
+    target = $5, sealed_secrets = $6, secrets_key_id = $7, secret_names = $8,
+    secrets_digest = $9,
+    interval_seconds = $10, anchor_at = $11, cron = $12, time_zone = $13,
+    run_at = $14, start_at = $15, end_at = $16, max_runs = $17, jitter_seconds = $18,
+    delete_after_completion = $19,
+    misfire_policy = $20, catchup_window_seconds = $21,
+    overlap_policy = $22, max_attempts = $23, min_backoff_seconds = $24,
+    max_backoff_seconds = $25, attempt_deadline_seconds = $26, pause_after_failures = $27,
+    run_history = $28, concurrency_group = $29, max_concurrency = $30,
+    status = $31, status_reason = $32, paused_since = $33, pause_until = $34, pause_id = $35, last_run_at = $36,
+    run_count = $37, suspended = $38, version = $39, updated_at = $40, updated_by = $41,
+    secrets_version = $42
+where j.id = $43
 `
 
 type UpdateJobParams struct {
 	Name                   string        `json:"name"`
+	Description            string        `json:"description"`
+	Labels                 labels.Set    `json:"labels"`
 	Payload                []byte        `json:"payload"`
 	Target                 []byte        `json:"target"`
 	SealedSecrets          []byte        `json:"sealed_secrets"`
 	SecretsKeyID           *string       `json:"secrets_key_id"`
 	SecretNames            []string      `json:"secret_names"`
+	SecretsDigest          []byte        `json:"secrets_digest"`
 	IntervalSeconds        *int64        `json:"interval_seconds"`
 	AnchorAt               *time.Time    `json:"anchor_at"`
 	Cron                   *string       `json:"cron"`
@@ -781,6 +830,8 @@ type UpdateJobParams struct {
 	Status                 JobStatus     `json:"status"`
 	StatusReason           *string       `json:"status_reason"`
 	PausedSince            *time.Time    `json:"paused_since"`
+	PauseUntil             *time.Time    `json:"pause_until"`
+	PauseID                *uuid.UUID    `json:"pause_id"`
 	LastRunAt              *time.Time    `json:"last_run_at"`
 	RunCount               int64         `json:"run_count"`
 	Suspended              bool          `json:"suspended"`
@@ -796,11 +847,14 @@ type UpdateJobParams struct {
 func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 	_, err := q.db.Exec(ctx, updateJob,
 		arg.Name,
+		arg.Description,
+		arg.Labels,
 		arg.Payload,
 		arg.Target,
 		arg.SealedSecrets,
 		arg.SecretsKeyID,
 		arg.SecretNames,
+		arg.SecretsDigest,
 		arg.IntervalSeconds,
 		arg.AnchorAt,
 		arg.Cron,
@@ -825,6 +879,8 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.Status,
 		arg.StatusReason,
 		arg.PausedSince,
+		arg.PauseUntil,
+		arg.PauseID,
 		arg.LastRunAt,
 		arg.RunCount,
 		arg.Suspended,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
+	"punctual/internal/labels"
 )
 
 type JobStatus string
@@ -409,61 +410,70 @@ type Audit struct {
 }
 
 type Claimed struct {
-	JobID            uuid.UUID          `json:"job_id"`
-	ScheduledFor     time.Time          `json:"scheduled_for"`
-	ReadyAt          time.Time          `json:"ready_at"`
-	CarriesSchedule  bool               `json:"carries_schedule"`
-	Attempt          int16              `json:"attempt"`
-	Token            int64              `json:"token"`
-	LeaseID          uuid.UUID          `json:"lease_id"`
-	StartedAt        time.Time          `json:"started_at"`
-	LastRunAt        pgtype.Timestamptz `json:"last_run_at"`
-	RunCount         int64              `json:"run_count"`
-	Failures         int16              `json:"failures"`
-	AwaitsWorker     bool               `json:"awaits_worker"`
-	Trigger          RunTrigger         `json:"trigger"`
-	Revision         int32              `json:"revision"`
-	RevisedAt        *time.Time         `json:"revised_at"`
-	ConcurrencyGroup *string            `json:"concurrency_group"`
-	Queue            *string            `json:"queue"`
-	RetryOf          *time.Time         `json:"retry_of"`
-	CancelReason     *RunReason         `json:"cancel_reason"`
-	FailedAttempts   []byte             `json:"failed_attempts"`
-	BufferedFor      *time.Time         `json:"buffered_for"`
-	BufferedRetryOf  *time.Time         `json:"buffered_retry_of"`
-	Ctid             pgtype.TID         `json:"ctid"`
+	JobID             uuid.UUID          `json:"job_id"`
+	ScheduledFor      time.Time          `json:"scheduled_for"`
+	ReadyAt           time.Time          `json:"ready_at"`
+	CarriesSchedule   bool               `json:"carries_schedule"`
+	Attempt           int16              `json:"attempt"`
+	Token             int64              `json:"token"`
+	LeaseID           uuid.UUID          `json:"lease_id"`
+	StartedAt         time.Time          `json:"started_at"`
+	LastRunAt         pgtype.Timestamptz `json:"last_run_at"`
+	LastRunFor        *time.Time         `json:"last_run_for"`
+	RunCount          int64              `json:"run_count"`
+	LastRunStatus     *RunStatus         `json:"last_run_status"`
+	Failures          int16              `json:"failures"`
+	AwaitsWorker      bool               `json:"awaits_worker"`
+	Trigger           RunTrigger         `json:"trigger"`
+	Revision          int32              `json:"revision"`
+	RevisedAt         *time.Time         `json:"revised_at"`
+	ConcurrencyGroup  *string            `json:"concurrency_group"`
+	Queue             *string            `json:"queue"`
+	RetryOf           *time.Time         `json:"retry_of"`
+	CancelReason      *RunReason         `json:"cancel_reason"`
+	CancelRequestedAt *time.Time         `json:"cancel_requested_at"`
+	FailedAttempts    []byte             `json:"failed_attempts"`
+	BufferedFor       *time.Time         `json:"buffered_for"`
+	BufferedRetryOf   *time.Time         `json:"buffered_retry_of"`
+	Ctid              pgtype.TID         `json:"ctid"`
 }
 
 type Due struct {
-	JobID            uuid.UUID  `json:"job_id"`
-	ScheduledFor     time.Time  `json:"scheduled_for"`
-	ReadyAt          time.Time  `json:"ready_at"`
-	CarriesSchedule  bool       `json:"carries_schedule"`
-	Attempt          int16      `json:"attempt"`
-	Token            int64      `json:"token"`
-	LeaseID          *uuid.UUID `json:"lease_id"`
-	StartedAt        *time.Time `json:"started_at"`
-	LastRunAt        *time.Time `json:"last_run_at"`
-	RunCount         int64      `json:"run_count"`
-	Failures         int16      `json:"failures"`
-	AwaitsWorker     bool       `json:"awaits_worker"`
-	Trigger          RunTrigger `json:"trigger"`
-	Revision         int32      `json:"revision"`
-	RevisedAt        *time.Time `json:"revised_at"`
-	ConcurrencyGroup *string    `json:"concurrency_group"`
-	Queue            *string    `json:"queue"`
-	RetryOf          *time.Time `json:"retry_of"`
-	CancelReason     *RunReason `json:"cancel_reason"`
-	FailedAttempts   []byte     `json:"failed_attempts"`
-	BufferedFor      *time.Time `json:"buffered_for"`
-	BufferedRetryOf  *time.Time `json:"buffered_retry_of"`
-	Ctid             pgtype.TID `json:"ctid"`
+	JobID             uuid.UUID  `json:"job_id"`
+	ScheduledFor      time.Time  `json:"scheduled_for"`
+	ReadyAt           time.Time  `json:"ready_at"`
+	CarriesSchedule   bool       `json:"carries_schedule"`
+	Attempt           int16      `json:"attempt"`
+	Token             int64      `json:"token"`
+	LeaseID           *uuid.UUID `json:"lease_id"`
+	StartedAt         *time.Time `json:"started_at"`
+	LastRunAt         *time.Time `json:"last_run_at"`
+	LastRunFor        *time.Time `json:"last_run_for"`
+	RunCount          int64      `json:"run_count"`
+	LastRunStatus     *RunStatus `json:"last_run_status"`
+	Failures          int16      `json:"failures"`
+	AwaitsWorker      bool       `json:"awaits_worker"`
+	Trigger           RunTrigger `json:"trigger"`
+	Revision          int32      `json:"revision"`
+	RevisedAt         *time.Time `json:"revised_at"`
+	ConcurrencyGroup  *string    `json:"concurrency_group"`
+	Queue             *string    `json:"queue"`
+	RetryOf           *time.Time `json:"retry_of"`
+	CancelReason      *RunReason `json:"cancel_reason"`
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	FailedAttempts    []byte     `json:"failed_attempts"`
+	BufferedFor       *time.Time `json:"buffered_for"`
+	BufferedRetryOf   *time.Time `json:"buffered_retry_of"`
+	Ctid              pgtype.TID `json:"ctid"`
 }
 
 type Job struct {
 	ID                     uuid.UUID     `json:"id"`
 	Namespace              string        `json:"namespace"`
+	Key                    *string       `json:"key"`
 	Name                   string        `json:"name"`
+	Description            string        `json:"description"`
+	Labels                 labels.Set    `json:"labels"`
 	Payload                []byte        `json:"payload"`
 	IntervalSeconds        *int64        `json:"interval_seconds"`
 	AnchorAt               *time.Time    `json:"anchor_at"`
@@ -492,11 +502,17 @@ type Job struct {
 	SealedSecrets          []byte        `json:"sealed_secrets"`
 	SecretsKeyID           *string       `json:"secrets_key_id"`
 	SecretNames            []string      `json:"secret_names"`
+	SecretsDigest          []byte        `json:"secrets_digest"`
 	Status                 JobStatus     `json:"status"`
 	StatusReason           *string       `json:"status_reason"`
 	PausedSince            *time.Time    `json:"paused_since"`
+	PauseUntil             *time.Time    `json:"pause_until"`
+	PauseID                *uuid.UUID    `json:"pause_id"`
 	LastRunAt              *time.Time    `json:"last_run_at"`
 	RunCount               int64         `json:"run_count"`
+	LastRunFor             *time.Time    `json:"last_run_for"`
+	LastRunStatus          *RunStatus    `json:"last_run_status"`
+	Failures               int16         `json:"failures"`
 	CreatedAt              time.Time     `json:"created_at"`
 	Version                int32         `json:"version"`
 	UpdatedAt              time.Time     `json:"updated_at"`
@@ -571,22 +587,23 @@ type OpenRun struct {
 }
 
 type Run struct {
-	JobID          uuid.UUID  `json:"job_id"`
-	ScheduledFor   time.Time  `json:"scheduled_for"`
-	StartedAt      *time.Time `json:"started_at"`
-	FinishedAt     time.Time  `json:"finished_at"`
-	Status         RunStatus  `json:"status"`
-	Trigger        RunTrigger `json:"trigger"`
-	Attempt        int16      `json:"attempt"`
-	Occurrences    int32      `json:"occurrences"`
-	RetryOf        *time.Time `json:"retry_of"`
-	Reason         *RunReason `json:"reason"`
-	StatusReason   *string    `json:"status_reason"`
-	Error          *string    `json:"error"`
-	Result         []byte     `json:"result"`
-	FailedAttempts []byte     `json:"failed_attempts"`
-	JobVersion     *int32     `json:"job_version"`
-	ExecutedBy     *string    `json:"executed_by"`
+	JobID             uuid.UUID  `json:"job_id"`
+	ScheduledFor      time.Time  `json:"scheduled_for"`
+	StartedAt         *time.Time `json:"started_at"`
+	FinishedAt        time.Time  `json:"finished_at"`
+	Status            RunStatus  `json:"status"`
+	Trigger           RunTrigger `json:"trigger"`
+	Attempt           int16      `json:"attempt"`
+	Occurrences       int32      `json:"occurrences"`
+	RetryOf           *time.Time `json:"retry_of"`
+	Reason            *RunReason `json:"reason"`
+	StatusReason      *string    `json:"status_reason"`
+	Error             *string    `json:"error"`
+	Result            []byte     `json:"result"`
+	FailedAttempts    []byte     `json:"failed_attempts"`
+	JobVersion        *int32     `json:"job_version"`
+	ExecutedBy        *string    `json:"executed_by"`
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 }
 
 type RunsPartition struct {

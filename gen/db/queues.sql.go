@@ -40,7 +40,7 @@ with candidate as (
             unnest(array(select n from numbered order by n)) as n
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.run_count, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
     insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
@@ -60,7 +60,7 @@ with candidate as (
     group by c.lease_id
     returning id, holder, created_at
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
 from claimed
 join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id
@@ -113,7 +113,9 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Claimed.LeaseID,
 			&i.Claimed.StartedAt,
 			&i.Claimed.LastRunAt,
+			&i.Claimed.LastRunFor,
 			&i.Claimed.RunCount,
+			&i.Claimed.LastRunStatus,
 			&i.Claimed.Failures,
 			&i.Claimed.AwaitsWorker,
 			&i.Claimed.Trigger,
@@ -123,13 +125,17 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Claimed.Queue,
 			&i.Claimed.RetryOf,
 			&i.Claimed.CancelReason,
+			&i.Claimed.CancelRequestedAt,
 			&i.Claimed.FailedAttempts,
 			&i.Claimed.BufferedFor,
 			&i.Claimed.BufferedRetryOf,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Namespace,
+			&i.Job.Key,
 			&i.Job.Name,
+			&i.Job.Description,
+			&i.Job.Labels,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
@@ -158,11 +164,17 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
+			&i.Job.SecretsDigest,
 			&i.Job.Status,
 			&i.Job.StatusReason,
 			&i.Job.PausedSince,
+			&i.Job.PauseUntil,
+			&i.Job.PauseID,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
+			&i.Job.LastRunFor,
+			&i.Job.LastRunStatus,
+			&i.Job.Failures,
 			&i.Job.CreatedAt,
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
@@ -201,7 +213,7 @@ func (q *Queries) ForgetLease(ctx context.Context, id uuid.UUID) error {
 }
 
 const getLeased = `-- name: GetLeased :one
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder,
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder,
     coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
 from jobs j
 join due claimed on claimed.job_id = j.id and claimed.scheduled_for = $1
@@ -249,7 +261,9 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Claimed.LeaseID,
 		&i.Claimed.StartedAt,
 		&i.Claimed.LastRunAt,
+		&i.Claimed.LastRunFor,
 		&i.Claimed.RunCount,
+		&i.Claimed.LastRunStatus,
 		&i.Claimed.Failures,
 		&i.Claimed.AwaitsWorker,
 		&i.Claimed.Trigger,
@@ -259,13 +273,17 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Claimed.Queue,
 		&i.Claimed.RetryOf,
 		&i.Claimed.CancelReason,
+		&i.Claimed.CancelRequestedAt,
 		&i.Claimed.FailedAttempts,
 		&i.Claimed.BufferedFor,
 		&i.Claimed.BufferedRetryOf,
 		&i.Claimed.Ctid,
 		&i.Job.ID,
 		&i.Job.Namespace,
+		&i.Job.Key,
 		&i.Job.Name,
+		&i.Job.Description,
+		&i.Job.Labels,
 		&i.Job.Payload,
 		&i.Job.IntervalSeconds,
 		&i.Job.AnchorAt,
@@ -294,11 +312,17 @@ func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeased
 		&i.Job.SealedSecrets,
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
+		&i.Job.SecretsDigest,
 		&i.Job.Status,
 		&i.Job.StatusReason,
 		&i.Job.PausedSince,
+		&i.Job.PauseUntil,
+		&i.Job.PauseID,
 		&i.Job.LastRunAt,
 		&i.Job.RunCount,
+		&i.Job.LastRunFor,
+		&i.Job.LastRunStatus,
+		&i.Job.Failures,
 		&i.Job.CreatedAt,
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
@@ -352,7 +376,7 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 }
 
 const listOverdue = `-- name: ListOverdue :many
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.run_count, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.name, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.status, j.status_reason, j.paused_since, j.last_run_at, j.run_count, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
     h.holder::text as holder, coalesce(h.job_version, 1)::integer as leased_version
 from (
     select id as lease_id, created_at, holder, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
@@ -394,7 +418,9 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Claimed.LeaseID,
 			&i.Claimed.StartedAt,
 			&i.Claimed.LastRunAt,
+			&i.Claimed.LastRunFor,
 			&i.Claimed.RunCount,
+			&i.Claimed.LastRunStatus,
 			&i.Claimed.Failures,
 			&i.Claimed.AwaitsWorker,
 			&i.Claimed.Trigger,
@@ -404,13 +430,17 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Claimed.Queue,
 			&i.Claimed.RetryOf,
 			&i.Claimed.CancelReason,
+			&i.Claimed.CancelRequestedAt,
 			&i.Claimed.FailedAttempts,
 			&i.Claimed.BufferedFor,
 			&i.Claimed.BufferedRetryOf,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Namespace,
+			&i.Job.Key,
 			&i.Job.Name,
+			&i.Job.Description,
+			&i.Job.Labels,
 			&i.Job.Payload,
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
@@ -439,11 +469,17 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
+			&i.Job.SecretsDigest,
 			&i.Job.Status,
 			&i.Job.StatusReason,
 			&i.Job.PausedSince,
+			&i.Job.PauseUntil,
+			&i.Job.PauseID,
 			&i.Job.LastRunAt,
 			&i.Job.RunCount,
+			&i.Job.LastRunFor,
+			&i.Job.LastRunStatus,
+			&i.Job.Failures,
 			&i.Job.CreatedAt,
 			&i.Job.Version,
 			&i.Job.UpdatedAt,

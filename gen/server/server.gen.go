@@ -26,6 +26,75 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for AppliedJobResult.
+const (
+	AppliedJobResultCHANGED   AppliedJobResult = "CHANGED"
+	AppliedJobResultCREATED   AppliedJobResult = "CREATED"
+	AppliedJobResultPRUNED    AppliedJobResult = "PRUNED"
+	AppliedJobResultUNCHANGED AppliedJobResult = "UNCHANGED"
+)
+
+// Valid indicates whether the value is a known member of the AppliedJobResult enum.
+func (e AppliedJobResult) Valid() bool {
+	switch e {
+	case AppliedJobResultCHANGED:
+		return true
+	case AppliedJobResultCREATED:
+		return true
+	case AppliedJobResultPRUNED:
+		return true
+	case AppliedJobResultUNCHANGED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BulkResult.
+const (
+	BulkResultCHANGED   BulkResult = "CHANGED"
+	BulkResultFAILED    BulkResult = "FAILED"
+	BulkResultUNCHANGED BulkResult = "UNCHANGED"
+)
+
+// Valid indicates whether the value is a known member of the BulkResult enum.
+func (e BulkResult) Valid() bool {
+	switch e {
+	case BulkResultCHANGED:
+		return true
+	case BulkResultFAILED:
+		return true
+	case BulkResultUNCHANGED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EndedRunStatus.
+const (
+	EndedRunStatusCANCELED  EndedRunStatus = "CANCELED"
+	EndedRunStatusFAILED    EndedRunStatus = "FAILED"
+	EndedRunStatusSKIPPED   EndedRunStatus = "SKIPPED"
+	EndedRunStatusSUCCEEDED EndedRunStatus = "SUCCEEDED"
+)
+
+// Valid indicates whether the value is a known member of the EndedRunStatus enum.
+func (e EndedRunStatus) Valid() bool {
+	switch e {
+	case EndedRunStatusCANCELED:
+		return true
+	case EndedRunStatusFAILED:
+		return true
+	case EndedRunStatusSKIPPED:
+		return true
+	case EndedRunStatusSUCCEEDED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FieldErrorIn.
 const (
 	FieldErrorInBody   FieldErrorIn = "body"
@@ -104,6 +173,102 @@ const (
 func (e HttpTargetType) Valid() bool {
 	switch e {
 	case HttpTargetTypeHttp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InstanceRole.
+const (
+	InstanceRoleAPI    InstanceRole = "API"
+	InstanceRolePOLLER InstanceRole = "POLLER"
+)
+
+// Valid indicates whether the value is a known member of the InstanceRole enum.
+func (e InstanceRole) Valid() bool {
+	switch e {
+	case InstanceRoleAPI:
+		return true
+	case InstanceRolePOLLER:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobBulkAction.
+const (
+	JobBulkActionDELETE JobBulkAction = "DELETE"
+	JobBulkActionPATCH  JobBulkAction = "PATCH"
+	JobBulkActionPAUSE  JobBulkAction = "PAUSE"
+	JobBulkActionRESUME JobBulkAction = "RESUME"
+	JobBulkActionRUN    JobBulkAction = "RUN"
+)
+
+// Valid indicates whether the value is a known member of the JobBulkAction enum.
+func (e JobBulkAction) Valid() bool {
+	switch e {
+	case JobBulkActionDELETE:
+		return true
+	case JobBulkActionPATCH:
+		return true
+	case JobBulkActionPAUSE:
+		return true
+	case JobBulkActionRESUME:
+		return true
+	case JobBulkActionRUN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobHealth.
+const (
+	JobHealthCOMPLETED JobHealth = "COMPLETED"
+	JobHealthFAILING   JobHealth = "FAILING"
+	JobHealthLATE      JobHealth = "LATE"
+	JobHealthNEVERRAN  JobHealth = "NEVER_RAN"
+	JobHealthOK        JobHealth = "OK"
+	JobHealthPAUSED    JobHealth = "PAUSED"
+)
+
+// Valid indicates whether the value is a known member of the JobHealth enum.
+func (e JobHealth) Valid() bool {
+	switch e {
+	case JobHealthCOMPLETED:
+		return true
+	case JobHealthFAILING:
+		return true
+	case JobHealthLATE:
+		return true
+	case JobHealthNEVERRAN:
+		return true
+	case JobHealthOK:
+		return true
+	case JobHealthPAUSED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobSort.
+const (
+	JobSortCreatedAt JobSort = "createdAt"
+	JobSortName      JobSort = "name"
+	JobSortNextRunAt JobSort = "nextRunAt"
+)
+
+// Valid indicates whether the value is a known member of the JobSort enum.
+func (e JobSort) Valid() bool {
+	switch e {
+	case JobSortCreatedAt:
+		return true
+	case JobSortName:
+		return true
+	case JobSortNextRunAt:
 		return true
 	default:
 		return false
@@ -260,6 +425,24 @@ func (e ResourceType) Valid() bool {
 	}
 }
 
+// Defines values for RunBulkAction.
+const (
+	RunBulkActionCANCEL RunBulkAction = "CANCEL"
+	RunBulkActionRETRY  RunBulkAction = "RETRY"
+)
+
+// Valid indicates whether the value is a known member of the RunBulkAction enum.
+func (e RunBulkAction) Valid() bool {
+	switch e {
+	case RunBulkActionCANCEL:
+		return true
+	case RunBulkActionRETRY:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunHistory.
 const (
 	RunHistoryALL      RunHistory = "ALL"
@@ -305,6 +488,39 @@ func (e RunReason) Valid() bool {
 	case RunReasonOVERLAP:
 		return true
 	case RunReasonREQUESTED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunReasonGiven.
+const (
+	RunReasonGivenDEADLINEEXCEEDED RunReasonGiven = "DEADLINE_EXCEEDED"
+	RunReasonGivenJOBDELETED       RunReasonGiven = "JOB_DELETED"
+	RunReasonGivenJOBPAUSED        RunReasonGiven = "JOB_PAUSED"
+	RunReasonGivenLEASEEXPIRED     RunReasonGiven = "LEASE_EXPIRED"
+	RunReasonGivenMISFIRE          RunReasonGiven = "MISFIRE"
+	RunReasonGivenOVERLAP          RunReasonGiven = "OVERLAP"
+	RunReasonGivenREQUESTED        RunReasonGiven = "REQUESTED"
+)
+
+// Valid indicates whether the value is a known member of the RunReasonGiven enum.
+func (e RunReasonGiven) Valid() bool {
+	switch e {
+	case RunReasonGivenDEADLINEEXCEEDED:
+		return true
+	case RunReasonGivenJOBDELETED:
+		return true
+	case RunReasonGivenJOBPAUSED:
+		return true
+	case RunReasonGivenLEASEEXPIRED:
+		return true
+	case RunReasonGivenMISFIRE:
+		return true
+	case RunReasonGivenOVERLAP:
+		return true
+	case RunReasonGivenREQUESTED:
 		return true
 	default:
 		return false
@@ -392,6 +608,27 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for TargetType.
+const (
+	TargetTypeHttp   TargetType = "http"
+	TargetTypeLog    TargetType = "log"
+	TargetTypeWorker TargetType = "worker"
+)
+
+// Valid indicates whether the value is a known member of the TargetType enum.
+func (e TargetType) Valid() bool {
+	switch e {
+	case TargetTypeHttp:
+		return true
+	case TargetTypeLog:
+		return true
+	case TargetTypeWorker:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WorkerTargetType.
 const (
 	WorkerTargetTypeWorker WorkerTargetType = "worker"
@@ -407,12 +644,70 @@ func (e WorkerTargetType) Valid() bool {
 	}
 }
 
+// Defines values for IfNoneMatch.
+const (
+	IfNoneMatchAsterisk IfNoneMatch = "*"
+)
+
+// Valid indicates whether the value is a known member of the IfNoneMatch enum.
+func (e IfNoneMatch) Valid() bool {
+	switch e {
+	case IfNoneMatchAsterisk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PutJobByKeyParamsIfNoneMatch.
+const (
+	PutJobByKeyParamsIfNoneMatchAsterisk PutJobByKeyParamsIfNoneMatch = "*"
+)
+
+// Valid indicates whether the value is a known member of the PutJobByKeyParamsIfNoneMatch enum.
+func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
+	switch e {
+	case PutJobByKeyParamsIfNoneMatchAsterisk:
+		return true
+	default:
+		return false
+	}
+}
+
 // Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
 // `command` for a command of the operator, `anonymous` for a caller of a service that
 // needs no key, and `system` for the service itself.
 //
 // Example: key:pqhtyyzhv27urk4h
 type Actor = string
+
+// AppliedJob What became of one job.
+type AppliedJob struct {
+	// Fields The fields that differed.
+	Fields []FieldChange `json:"fields"`
+
+	// Id The id of the job; null if it would be created.
+	Id *openapi_types.UUID `json:"id"`
+
+	// Key The name of a job for programs. The client chooses it when it creates the job. It is unique
+	// in the namespace and never changes.
+	//
+	//
+	// Example: payments/settle
+	Key JobKeyGiven `json:"key"`
+
+	// Result - `CREATED`: there was no job with this key.
+	// - `CHANGED`: the job differed from its definition.
+	// - `UNCHANGED`: the job was as its definition says.
+	// - `PRUNED`: the job was deleted, because no definition has its key.
+	Result AppliedJobResult `json:"result"`
+}
+
+// AppliedJobResult - `CREATED`: there was no job with this key.
+// - `CHANGED`: the job differed from its definition.
+// - `UNCHANGED`: the job was as its definition says.
+// - `PRUNED`: the job was deleted, because no definition has its key.
+type AppliedJobResult string
 
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
@@ -508,6 +803,64 @@ type BackfillWindow struct {
 	To instant.Time `json:"to"`
 }
 
+// BulkJob What became of one job.
+type BulkJob struct {
+	// Code What kept the job from being changed, as the `code` of a problem; otherwise null.
+	Code *string `json:"code"`
+
+	// Detail The same for people to read.
+	Detail *string `json:"detail"`
+
+	// Id The id of the job.
+	Id openapi_types.UUID `json:"id"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// Name The name of the job.
+	Name string `json:"name"`
+
+	// Result - `CHANGED`: it was done. With `dryRun`: it would be tried.
+	// - `UNCHANGED`: there was nothing to do.
+	// - `FAILED`: it could not be done; `code` and `detail` say why.
+	Result BulkResult `json:"result"`
+
+	// RunId With `RUN`, the run that was started; otherwise null.
+	RunId *openapi_types.UUID `json:"runId"`
+}
+
+// BulkResult - `CHANGED`: it was done. With `dryRun`: it would be tried.
+// - `UNCHANGED`: there was nothing to do.
+// - `FAILED`: it could not be done; `code` and `detail` say why.
+type BulkResult string
+
+// BulkRun What became of one run.
+type BulkRun struct {
+	// Code What kept the run from being changed, as the `code` of a problem; otherwise null.
+	Code *string `json:"code"`
+
+	// Detail The same for people to read.
+	Detail *string `json:"detail"`
+
+	// Id The id of the run.
+	Id openapi_types.UUID `json:"id"`
+
+	// JobId The id of the job.
+	JobId openapi_types.UUID `json:"jobId"`
+
+	// Result - `CHANGED`: it was done. With `dryRun`: it would be tried.
+	// - `UNCHANGED`: there was nothing to do.
+	// - `FAILED`: it could not be done; `code` and `detail` say why.
+	Result BulkResult `json:"result"`
+
+	// RunId With `RETRY`, the new run; otherwise null.
+	RunId *openapi_types.UUID `json:"runId"`
+}
+
 // CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
 // below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
@@ -517,6 +870,22 @@ type CatchupWindowSeconds = int64
 //
 // Example: billing-database
 type ConcurrencyGroup = string
+
+// CreatedJob A job that was created.
+type CreatedJob struct {
+	// Id The id of the job.
+	Id openapi_types.UUID `json:"id"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// NextRunAt When the job is due first.
+	NextRunAt instant.Time `json:"nextRunAt"`
+}
 
 // CronExpression A cron expression with five fields (minute, hour, day of month, month, day of week), or with
 // six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
@@ -546,6 +915,9 @@ type DeleteAfterCompletion = bool
 
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = instant.Time
+
+// EndedRunStatus The status of a run that has ended, as in `RunStatus`.
+type EndedRunStatus string
 
 // FailedAttempt An attempt that failed and was followed by another one, or that was lost because the lease
 // of its instance or worker expired (`LEASE_EXPIRED`).
@@ -709,6 +1081,43 @@ type HttpTargetMethod string
 // HttpTargetType defines model for HttpTarget.Type.
 type HttpTargetType string
 
+// Instance A process of the service.
+type Instance struct {
+	// Executing The number of runs that it holds.
+	Executing int32 `json:"executing"`
+
+	// Id The id of the instance.
+	Id openapi_types.UUID `json:"id"`
+
+	// LeaseExpiresAt Until when it is known to be alive. It renews that all the time.
+	LeaseExpiresAt instant.Time `json:"leaseExpiresAt"`
+
+	// Name The host and the process, as in `executedBy` of a run.
+	//
+	// Example: web-1/4242
+	Name string `json:"name"`
+
+	// Roles What it does.
+	Roles []InstanceRole `json:"roles"`
+
+	// StartedAt When it started.
+	StartedAt instant.Time `json:"startedAt"`
+
+	// Version The version of the service that it runs.
+	//
+	// Example: 0.1.0
+	Version string `json:"version"`
+}
+
+// InstanceList The instances that are alive.
+type InstanceList struct {
+	Items []Instance `json:"items"`
+}
+
+// InstanceRole - `API`: it serves this contract.
+// - `POLLER`: it executes runs.
+type InstanceRole string
+
 // IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 //
 // Example: 60
@@ -720,7 +1129,7 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"endAt":null,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"jitterSeconds":0,"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
+// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
@@ -735,6 +1144,9 @@ type Job struct {
 	//
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
+
+	// ConsecutiveFailures How many of the latest runs failed in a row, since the job became active.
+	ConsecutiveFailures int32 `json:"consecutiveFailures"`
 
 	// CreatedAt When the job was created.
 	CreatedAt instant.Time `json:"createdAt"`
@@ -766,18 +1178,56 @@ type Job struct {
 	// DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 	DeleteAfterCompletion DeleteAfterCompletion `json:"deleteAfterCompletion"`
 
+	// Description What the job is for, for people to read.
+	//
+	// Example: Runs after the bank has sent its files. Ask the payments team.
+	Description JobDescription `json:"description"`
+
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
-	EndAt *EndAt             `json:"endAt"`
-	Id    openapi_types.UUID `json:"id"`
+	EndAt *EndAt `json:"endAt"`
+
+	// Health How the job is. The first of these that is true:
+	//
+	// - `PAUSED`: the job is paused.
+	// - `FAILING`: the last run that was executed failed.
+	// - `LATE`: a run has been due for more than a minute, and no attempt has started.
+	// - `COMPLETED`: the schedule has no further occurrence.
+	// - `NEVER_RAN`: no run has ended yet.
+	// - `OK`: none of the others.
+	Health JobHealth          `json:"health"`
+	Id     openapi_types.UUID `json:"id"`
 
 	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds"`
 
+	// IsRunning Whether a run of the job is executing.
+	IsRunning bool `json:"isRunning"`
+
 	// JitterSeconds Delays all occurrences of the job by a fixed time between 0 and this, to spread jobs. The
 	// delay is derived from the id of the job.
 	JitterSeconds JitterSeconds `json:"jitterSeconds"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
+	// letters, digits, `-`, `_` and `.`, and may have a DNS name and a slash in front of it. A
+	// value is empty or has up to 63 of these characters. Both begin and end with a letter or
+	// digit.
+	//
+	//
+	// Example: {"env":"prod","team":"payments"}
+	Labels Labels `json:"labels"`
+
+	// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. Some of
+	// its fields are null if the run is not kept.
+	LastRun *LastRun `json:"lastRun"`
 
 	// LastRunAt When the latest ended run started; null if there is none.
 	LastRunAt *instant.Time `json:"lastRunAt"`
@@ -839,6 +1289,13 @@ type Job struct {
 
 	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures"`
+
+	// PauseId The id of the bulk change that has paused the job; null if none has.
+	PauseId *openapi_types.UUID `json:"pauseId"`
+
+	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
+	// instant. Null: it stays paused until somebody resumes it.
+	PauseUntil *PauseUntil `json:"pauseUntil"`
 
 	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
 	// included; see the note on large integers at the top. NUL characters are refused, and so is
@@ -905,10 +1362,137 @@ type Job struct {
 	Version int32 `json:"version"`
 }
 
+// JobApply Definitions of jobs, each with its `key`.
+type JobApply struct {
+	// Definitions How the jobs are to be. Each needs a `key`, and no two have the same.
+	Definitions []JobCreate `json:"definitions"`
+
+	// DryRun Whether to say only what would happen.
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// Prune A label selector. Jobs that match it, have a key and are not among the definitions are
+	// deleted. Without it, none is.
+	//
+	//
+	// Example: team=payments
+	Prune *string `json:"prune,omitempty"`
+}
+
+// JobBatch New jobs.
+type JobBatch struct {
+	// Jobs The jobs to create.
+	Jobs []JobCreate `json:"jobs"`
+}
+
+// JobBulk What to do to which jobs.
+type JobBulk struct {
+	// Action - `PAUSE`: pause the jobs that are active.
+	// - `RESUME`: resume the jobs that are paused.
+	// - `RUN`: start a run of each.
+	// - `PATCH`: change them as `patch` says.
+	// - `DELETE`: delete them.
+	Action JobBulkAction `json:"action"`
+
+	// Cursor The `nextCursor` of the answer before.
+	Cursor *string `json:"cursor,omitempty"`
+
+	// DryRun Whether to count and list the jobs only.
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// Limit The maximum number of jobs that this request handles.
+	Limit *int32 `json:"limit,omitempty"`
+
+	// Patch A change of a job. Fields that are not given stay as they are; null clears a field that can
+	// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
+	//
+	//
+	// Example: {"name":"weekly-report"}
+	Patch *JobUpdate `json:"patch,omitempty"`
+
+	// PauseId With `PAUSE`: the id of a pause that this request goes on with. The default is a new
+	// one.
+	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
+
+	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
+	// instant. Null: it stays paused until somebody resumes it.
+	PauseUntil *PauseUntil `json:"pauseUntil,omitempty"`
+
+	// Reason Why, for people to read. With `PAUSE` and `RESUME` it becomes the `statusReason`.
+	Reason *string `json:"reason,omitempty"`
+
+	// Selector Which jobs. Those that match all of the fields that are given, of which there has to be one.
+	Selector JobSelector `json:"selector"`
+}
+
+// JobBulkAction - `PAUSE`: pause the jobs that are active.
+// - `RESUME`: resume the jobs that are paused.
+// - `RUN`: start a run of each.
+// - `PATCH`: change them as `patch` says.
+// - `DELETE`: delete them.
+type JobBulkAction string
+
+// JobBulkResult What became of the jobs, or would become of them.
+type JobBulkResult struct {
+	// Changed The number of items that were changed.
+	Changed int32 `json:"changed"`
+
+	// DryRun Whether nothing has happened, because the request said so.
+	DryRun bool `json:"dryRun"`
+
+	// Failed The number of items that could not be changed.
+	Failed int32     `json:"failed"`
+	Items  []BulkJob `json:"items"`
+
+	// Matched The number of jobs that the selector finds from this request on, those of `items`
+	// included, counted up to 10 000.
+	Matched int64 `json:"matched"`
+
+	// MatchedIsCapped Whether there are more than `matched` jobs.
+	MatchedIsCapped bool `json:"matchedIsCapped"`
+
+	// NextCursor The `cursor` of the next request; absent if there are no more jobs.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// PauseId With `PAUSE`, the id of the pause; otherwise null.
+	PauseId *openapi_types.UUID `json:"pauseId"`
+
+	// Unchanged The number of items that were as they should be.
+	Unchanged int32 `json:"unchanged"`
+}
+
 // JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
 //
 // Example: {"intervalInSeconds":60,"maxRuns":10,"name":"heartbeat","payload":{"to":"you"}}
 type JobCreate = jobs.Change
+
+// JobDescription What the job is for, for people to read.
+//
+// Example: Runs after the bank has sent its files. Ask the payments team.
+type JobDescription = string
+
+// JobHealth How the job is. The first of these that is true:
+//
+// - `PAUSED`: the job is paused.
+// - `FAILING`: the last run that was executed failed.
+// - `LATE`: a run has been due for more than a minute, and no attempt has started.
+// - `COMPLETED`: the schedule has no further occurrence.
+// - `NEVER_RAN`: no run has ended yet.
+// - `OK`: none of the others.
+type JobHealth string
+
+// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+// unique in the namespace and never changes. Null: the job has none.
+//
+// Example: payments/settle
+type JobKey = string
+
+// JobKeyGiven The name of a job for programs. The client chooses it when it creates the job. It is unique
+// in the namespace and never changes.
+//
+// Example: payments/settle
+type JobKeyGiven = string
 
 // JobName A name for people to read. It need not be unique. Control characters are refused.
 //
@@ -944,6 +1528,55 @@ type JobPage struct {
 	// Example: false
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
+
+// JobSelector Which jobs. Those that match all of the fields that are given, of which there has to be one.
+type JobSelector struct {
+	// ConcurrencyGroup Jobs of this concurrency group.
+	ConcurrencyGroup *string `json:"concurrencyGroup,omitempty"`
+
+	// Health Jobs with one of these states of health.
+	Health *[]JobHealth `json:"health,omitempty"`
+
+	// Ids Jobs with one of these ids.
+	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
+
+	// KeyPrefix Jobs whose key begins with this text.
+	KeyPrefix *string `json:"keyPrefix,omitempty"`
+
+	// Keys Jobs with one of these keys.
+	Keys *[]JobKeyGiven `json:"keys,omitempty"`
+
+	// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
+	// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
+	// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
+	//
+	//
+	// Example: team=payments,env in (prod,stage),!legacy
+	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+
+	// LastRunStatus Jobs whose last run ended with one of these statuses.
+	LastRunStatus *[]EndedRunStatus `json:"lastRunStatus,omitempty"`
+
+	// Name Jobs whose name contains this text. Case does not matter.
+	Name *string `json:"name,omitempty"`
+
+	// PauseId Jobs that the bulk change with this `pauseId` has paused.
+	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
+
+	// Queue The name of a queue of runs for workers.
+	//
+	// Example: reports
+	Queue *QueueName `json:"queue,omitempty"`
+
+	// Status Jobs with one of these statuses.
+	Status *[]JobStatus `json:"status,omitempty"`
+
+	// TargetType A type of target.
+	TargetType *TargetType `json:"targetType,omitempty"`
+}
+
+// JobSort The order of a list of jobs.
+type JobSort string
 
 // JobStatus - `ACTIVE`: the job runs by its schedule.
 //   - `PAUSED`: the job has no occurrences until it is resumed.
@@ -997,6 +1630,32 @@ type JobVersionPage struct {
 	//
 	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
 	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// JobsApplied What became of the jobs that were applied, or would become of them.
+type JobsApplied struct {
+	// Changed The number of jobs that were changed.
+	Changed int32 `json:"changed"`
+
+	// Created The number of jobs that were created.
+	Created int32 `json:"created"`
+
+	// DryRun Whether nothing has happened, because the request said so.
+	DryRun bool `json:"dryRun"`
+
+	// Items The jobs in the order of the definitions, then those that were pruned.
+	Items []AppliedJob `json:"items"`
+
+	// Pruned The number of jobs that were deleted.
+	Pruned int32 `json:"pruned"`
+
+	// Unchanged The number of jobs that were left as they are.
+	Unchanged int32 `json:"unchanged"`
+}
+
+// JobsCreated The jobs that were created, in the order of the request.
+type JobsCreated struct {
+	Items []CreatedJob `json:"items"`
 }
 
 // Key A key as it is stored, without its secret.
@@ -1113,6 +1772,57 @@ type KeyPage struct {
 // - `EXPIRED`: `expiresAt` has passed.
 // - `REVOKED`: somebody has revoked the key.
 type KeyStatus string
+
+// LabelChanges Labels to set. Null removes a label; labels that are not named stay as they are.
+//
+// Example: {"env":"stage","legacy":null}
+type LabelChanges map[string]*string
+
+// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
+// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
+// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
+//
+// Example: team=payments,env in (prod,stage),!legacy
+type LabelSelector = string
+
+// Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
+// letters, digits, `-`, `_` and `.`, and may have a DNS name and a slash in front of it. A
+// value is empty or has up to 63 of these characters. Both begin and end with a letter or
+// digit.
+//
+// Example: {"env":"prod","team":"payments"}
+type Labels map[string]string
+
+// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. Some of
+// its fields are null if the run is not kept.
+type LastRun struct {
+	// Error The first line of the run's error.
+	Error *string `json:"error"`
+
+	// FinishedAt When the run ended.
+	FinishedAt *instant.Time `json:"finishedAt"`
+
+	// Id The id of the run.
+	Id openapi_types.UUID `json:"id"`
+
+	// Reason Why the run has its status; null if there is nothing to explain.
+	//
+	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+	//   expired.
+	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+	// - `JOB_PAUSED`: the job was paused before the run ended.
+	// - `JOB_DELETED`: the job was deleted before the run ended.
+	// - `REQUESTED`: somebody canceled the run.
+	Reason *RunReason `json:"reason"`
+
+	// ScheduledFor When the job was due, or when the run was requested.
+	ScheduledFor instant.Time `json:"scheduledFor"`
+
+	// Status The status of a run that has ended, as in `RunStatus`.
+	Status EndedRunStatus `json:"status"`
+}
 
 // Lease The right of a worker to execute runs, until it expires.
 //
@@ -1374,6 +2084,10 @@ type OverlapPolicyOverride string
 // PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 type PauseAfterFailures = int32
 
+// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
+// instant. Null: it stays paused until somebody resumes it.
+type PauseUntil = instant.Time
+
 // Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
 // included; see the note on large integers at the top. NUL characters are refused, and so is
 // nesting deeper than 200 levels.
@@ -1395,10 +2109,12 @@ type Problem struct {
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
-	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`
-	// - 412: `version-changed`
+	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`,
+	//   `job-key-exists`, `idempotency-key-in-use`
+	// - 412: `version-changed`, `job-exists`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
+	// - 422: `idempotency-key-reused`
 	// - 429: `too-many-requests`
 	// - 500: `internal-error`
 	// - 503: `database-unavailable`, `database-overloaded`, `overloaded`, `not-ready`,
@@ -1427,10 +2143,49 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// Queue A queue of runs for workers, as it is now.
+type Queue struct {
+	// Leased The number of runs that workers hold.
+	Leased int32 `json:"leased"`
+
+	// Name The name of a queue of runs for workers.
+	//
+	// Example: reports
+	Name QueueName `json:"name"`
+
+	// OldestReadyAt Since when the first of them waits; null if none does.
+	OldestReadyAt *instant.Time `json:"oldestReadyAt"`
+
+	// Waiting The number of runs that are ready and wait for a worker, counted up to 10 000.
+	Waiting int32 `json:"waiting"`
+
+	// WaitingIsCapped Whether more than `waiting` runs wait.
+	WaitingIsCapped bool `json:"waitingIsCapped"`
+
+	// WorkersAsking The number of requests of workers that wait for a run, over all instances, some seconds
+	// ago.
+	WorkersAsking int32 `json:"workersAsking"`
+}
+
 // QueueName The name of a queue of runs for workers.
 //
 // Example: reports
 type QueueName = string
+
+// QueuePage A page of a list of queues.
+type QueuePage struct {
+	Items []Queue `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
 
 // RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
 // null for any number. More are refused with 429.
@@ -1448,10 +2203,17 @@ type ResourceType string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobVersion":1,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
+// Example: {"attempt":1,"cancelRequestedAt":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
+
+	// CancelRequestedAt When the run was to be canceled; null if it never was.
+	CancelRequestedAt *instant.Time `json:"cancelRequestedAt"`
+
+	// DurationMilliseconds How long the run took, from its first attempt to its end, with the waits between
+	// attempts; null while it is open, and if there was no attempt.
+	DurationMilliseconds *int64 `json:"durationMilliseconds"`
 
 	// Error Why the run failed; null if it did not.
 	Error *string `json:"error"`
@@ -1476,9 +2238,23 @@ type Run struct {
 	// JobId The id of the job.
 	JobId openapi_types.UUID `json:"jobId"`
 
+	// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	JobKey *JobKey `json:"jobKey"`
+
+	// JobName The name of the job; null if the job is deleted.
+	JobName *string `json:"jobName"`
+
 	// JobVersion The version of the job that the last attempt executed; null while the run is open, and
 	// if there was no attempt.
 	JobVersion *int32 `json:"jobVersion"`
+
+	// LatenessMilliseconds How long after `scheduledFor` the first attempt started; null if none has. A retry or a
+	// run that was backfilled is late on purpose.
+	LatenessMilliseconds *int64 `json:"latenessMilliseconds"`
 
 	// Occurrences The number of occurrences that this run stands for. It is 1, except for a `SKIPPED` run,
 	// which may stand for several occurrences in a row, the first of them at `scheduledFor`.
@@ -1532,6 +2308,51 @@ type Run struct {
 // RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 // job is due at once.
 type RunAt = instant.Time
+
+// RunBulk What to do to which runs.
+type RunBulk struct {
+	// Action - `RETRY`: retry the runs that ended without success.
+	// - `CANCEL`: cancel the runs that are open.
+	Action RunBulkAction `json:"action"`
+
+	// Cursor The `nextCursor` of the answer before.
+	Cursor *string `json:"cursor,omitempty"`
+
+	// DryRun Whether to count and list the runs only.
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// Limit The maximum number of runs that this request handles.
+	Limit *int32 `json:"limit,omitempty"`
+
+	// Selector Which runs. Those that match all of the fields that are given, of which there has to be one.
+	// Without `ids`, `from` and `to`, those of the last 24 hours.
+	Selector RunSelector `json:"selector"`
+}
+
+// RunBulkAction - `RETRY`: retry the runs that ended without success.
+// - `CANCEL`: cancel the runs that are open.
+type RunBulkAction string
+
+// RunBulkResult What became of the runs, or would become of them.
+type RunBulkResult struct {
+	// Changed The number of items that were retried or canceled.
+	Changed int32 `json:"changed"`
+
+	// DryRun Whether nothing has happened, because the request said so.
+	DryRun bool `json:"dryRun"`
+
+	// Failed The number of items that could not be changed.
+	Failed int32     `json:"failed"`
+	Items  []BulkRun `json:"items"`
+
+	// NextCursor The `cursor` of the next request; absent if there are no more runs.
+	//
+	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
+	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// Unchanged The number of items that were as they should be.
+	Unchanged int32 `json:"unchanged"`
+}
 
 // RunCompletion The report of a success. A report is not refused for its form, because its run would be
 // executed again: it is repaired. Only `token` must be valid. Unknown fields are ignored, and
@@ -1610,6 +2431,9 @@ type RunPage struct {
 //   - `REQUESTED`: somebody canceled the run.
 type RunReason string
 
+// RunReasonGiven A reason, as in `RunReason`.
+type RunReasonGiven string
+
 // RunRelease defines model for RunRelease.
 type RunRelease struct {
 	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
@@ -1643,6 +2467,39 @@ type RunResult struct {
 //
 // Example: 7
 type RunRetentionDays = int32
+
+// RunSelector Which runs. Those that match all of the fields that are given, of which there has to be one.
+// Without `ids`, `from` and `to`, those of the last 24 hours.
+type RunSelector struct {
+	// From Runs whose `scheduledFor` is not before this instant.
+	From *instant.Time `json:"from,omitempty"`
+
+	// Ids Runs with one of these ids.
+	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
+
+	// JobId Runs of this job.
+	JobId *openapi_types.UUID `json:"jobId,omitempty"`
+
+	// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
+	// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
+	// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
+	//
+	//
+	// Example: team=payments,env in (prod,stage),!legacy
+	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+
+	// Reason Runs with one of these reasons.
+	Reason *[]RunReasonGiven `json:"reason,omitempty"`
+
+	// Status Runs with one of these statuses.
+	Status *[]RunStatus `json:"status,omitempty"`
+
+	// To Runs whose `scheduledFor` is before this instant.
+	To *instant.Time `json:"to,omitempty"`
+
+	// Trigger Runs with one of these triggers.
+	Trigger *[]RunTrigger `json:"trigger,omitempty"`
+}
 
 // RunStatus - `PENDING`: the run is due and no attempt has started.
 // - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
@@ -1746,6 +2603,15 @@ type Suspended = bool
 // it. Secrets that the change does not give are kept if `url` keeps its host.
 type Target = json.RawMessage
 
+// TargetChange The fields of the target to change, by RFC 7396: null removes a field, and fields that are
+// not given stay as they are. Another `type` replaces the whole target.
+//
+// Example: {"url":"https://reports.example.com/v2/run"}
+type TargetChange map[string]interface{}
+
+// TargetType A type of target.
+type TargetType string
+
 // TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 //
 // Example: Europe/Berlin
@@ -1789,11 +2655,32 @@ type WorkerTargetType string
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// IdempotencyKey Example: 8e03978e-40d5-43dd-bc93-6894a57f9324
+type IdempotencyKey = string
+
 // IfMatch Example: "1"
 type IfMatch = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch string
+
 // Limit defines model for Limit.
 type Limit = int32
+
+// RunReasons defines model for RunReasons.
+type RunReasons = []RunReasonGiven
+
+// RunStatuses defines model for RunStatuses.
+type RunStatuses = []RunStatus
+
+// RunTriggers defines model for RunTriggers.
+type RunTriggers = []RunTrigger
+
+// RunsFrom defines model for RunsFrom.
+type RunsFrom = instant.Time
+
+// RunsTo defines model for RunsTo.
+type RunsTo = instant.Time
 
 // BadRequest An error, as a problem of RFC 9457.
 type BadRequest = Problem
@@ -1809,6 +2696,9 @@ type Forbidden = Problem
 
 // Healthy The health of an instance.
 type Healthy = Health
+
+// IdempotencyKeyReused An error, as a problem of RFC 9457.
+type IdempotencyKeyReused = Problem
 
 // InternalServerError An error, as a problem of RFC 9457.
 type InternalServerError = Problem
@@ -1872,9 +2762,96 @@ type ListJobsParams struct {
 	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Return only jobs with this status.
-	Status *JobStatus `form:"status,omitempty" json:"status,omitempty"`
+	// Sort The order of the list. With `nextRunAt`, jobs that are due or running come first, then
+	// those that are due soonest; jobs that are never due again come last.
+	Sort *JobSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Name Return only jobs whose name contains this text. Case does not matter.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// KeyPrefix Return only jobs whose key begins with this text.
+	KeyPrefix *string `form:"keyPrefix,omitempty" json:"keyPrefix,omitempty"`
+
+	// LabelSelector Return only what belongs to jobs whose labels match this selector.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Status Return only jobs with one of these statuses, separated by commas.
+	Status *[]JobStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// TargetType Return only jobs with this type of target.
+	TargetType *TargetType `form:"targetType,omitempty" json:"targetType,omitempty"`
+
+	// Queue Return only jobs whose runs wait in this queue.
+	Queue *QueueName `form:"queue,omitempty" json:"queue,omitempty"`
+
+	// ConcurrencyGroup Return only jobs of this concurrency group.
+	ConcurrencyGroup *string `form:"concurrencyGroup,omitempty" json:"concurrencyGroup,omitempty"`
+
+	// LastRunStatus Return only jobs whose last run ended with one of these statuses, separated by commas.
+	LastRunStatus *[]EndedRunStatus `form:"lastRunStatus,omitempty" json:"lastRunStatus,omitempty"`
+
+	// Health Return only jobs with one of these states of health, separated by commas.
+	Health *[]JobHealth `form:"health,omitempty" json:"health,omitempty"`
+
+	// PauseId Return only jobs that the bulk change with this `pauseId` has paused.
+	PauseId *openapi_types.UUID `form:"pauseId,omitempty" json:"pauseId,omitempty"`
 }
+
+// CreateJobParams defines parameters for CreateJob.
+type CreateJobParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ApplyJobsParams defines parameters for ApplyJobs.
+type ApplyJobsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateJobsParams defines parameters for CreateJobs.
+type CreateJobsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ChangeJobsParams defines parameters for ChangeJobs.
+type ChangeJobsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteJobByKeyParams defines parameters for DeleteJobByKey.
+type DeleteJobByKeyParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PutJobByKeyParams defines parameters for PutJobByKey.
+type PutJobByKeyParams struct {
+	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
+	// job has another version, the answer is 412 and nothing changes.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch With `*`, the request is only to create the job; if there is one, the answer is 412.
+	IfNoneMatch *PutJobByKeyParamsIfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// PutJobByKeyParamsIfNoneMatch defines parameters for PutJobByKey.
+type PutJobByKeyParamsIfNoneMatch string
 
 // DeleteJobParams defines parameters for DeleteJob.
 type DeleteJobParams struct {
@@ -1890,10 +2867,25 @@ type UpdateJobParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// BackfillJobParams defines parameters for BackfillJob.
+type BackfillJobParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobRunsParams defines parameters for ListJobRuns.
@@ -1904,8 +2896,20 @@ type ListJobRunsParams struct {
 	// Limit The maximum number of items on one page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Status Return only runs with this status.
-	Status *RunStatus `form:"status,omitempty" json:"status,omitempty"`
+	// Status Return only runs with one of these statuses, separated by commas.
+	Status *RunStatuses `form:"status,omitempty" json:"status,omitempty"`
+
+	// Reason Return only runs with one of these reasons, separated by commas.
+	Reason *RunReasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Trigger Return only runs with one of these triggers, separated by commas.
+	Trigger *RunTriggers `form:"trigger,omitempty" json:"trigger,omitempty"`
+
+	// From Return only runs whose `scheduledFor` is not before this instant.
+	From *RunsFrom `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Return only runs whose `scheduledFor` is before this instant.
+	To *RunsTo `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // ListUpcomingParams defines parameters for ListUpcoming.
@@ -1932,6 +2936,15 @@ type ListKeysParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListNamespacesParams defines parameters for ListNamespaces.
 type ListNamespacesParams struct {
 	// Cursor The `nextCursor` of the previous page. Its content is opaque.
@@ -1941,14 +2954,90 @@ type ListNamespacesParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// CreateNamespaceParams defines parameters for CreateNamespace.
+type CreateNamespaceParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListQueuesParams defines parameters for ListQueues.
+type ListQueuesParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListRunsParams defines parameters for ListRuns.
+type ListRunsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Status Return only runs with one of these statuses, separated by commas.
+	Status *RunStatuses `form:"status,omitempty" json:"status,omitempty"`
+
+	// Reason Return only runs with one of these reasons, separated by commas.
+	Reason *RunReasons `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// Trigger Return only runs with one of these triggers, separated by commas.
+	Trigger *RunTriggers `form:"trigger,omitempty" json:"trigger,omitempty"`
+
+	// JobId Return only runs of this job.
+	JobId *openapi_types.UUID `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// LabelSelector Return only what belongs to jobs whose labels match this selector.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// From Return only runs whose `scheduledFor` is not before this instant. The default is 24
+	// hours before `to`.
+	From *instant.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Return only runs whose `scheduledFor` is before this instant. The default is now.
+	To *instant.Time `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ChangeRunsParams defines parameters for ChangeRuns.
+type ChangeRunsParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // RetryRunParams defines parameters for RetryRun.
 type RetryRunParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
+
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
+
+// ApplyJobsJSONRequestBody defines body for ApplyJobs for application/json ContentType.
+type ApplyJobsJSONRequestBody = JobApply
+
+// CreateJobsJSONRequestBody defines body for CreateJobs for application/json ContentType.
+type CreateJobsJSONRequestBody = JobBatch
+
+// ChangeJobsJSONRequestBody defines body for ChangeJobs for application/json ContentType.
+type ChangeJobsJSONRequestBody = JobBulk
+
+// PutJobByKeyJSONRequestBody defines body for PutJobByKey for application/json ContentType.
+type PutJobByKeyJSONRequestBody = JobCreate
 
 // UpdateJobJSONRequestBody defines body for UpdateJob for application/json ContentType.
 type UpdateJobJSONRequestBody = JobUpdate
@@ -1968,6 +3057,9 @@ type UpdateNamespaceJSONRequestBody = NamespaceUpdate
 // LeaseRunsJSONRequestBody defines body for LeaseRuns for application/json ContentType.
 type LeaseRunsJSONRequestBody = LeaseRequest
 
+// ChangeRunsJSONRequestBody defines body for ChangeRuns for application/json ContentType.
+type ChangeRunsJSONRequestBody = RunBulk
+
 // CompleteRunJSONRequestBody defines body for CompleteRun for application/json ContentType.
 type CompleteRunJSONRequestBody = RunCompletion
 
@@ -1985,12 +3077,33 @@ type ServerInterface interface {
 	// ListAudit List who changed what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
-	// ListJobs List jobs, newest first
+	// ListInstances List the instances of the service
+	// (GET /api/v1/instances)
+	ListInstances(w http.ResponseWriter, r *http.Request)
+	// ListJobs List jobs
 	// (GET /api/v1/jobs)
 	ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams)
 	// CreateJob Create a job
 	// (POST /api/v1/jobs)
-	CreateJob(w http.ResponseWriter, r *http.Request)
+	CreateJob(w http.ResponseWriter, r *http.Request, params CreateJobParams)
+	// ApplyJobs Make jobs be as a list of definitions says
+	// (POST /api/v1/jobs/apply)
+	ApplyJobs(w http.ResponseWriter, r *http.Request, params ApplyJobsParams)
+	// CreateJobs Create many jobs
+	// (POST /api/v1/jobs/batch)
+	CreateJobs(w http.ResponseWriter, r *http.Request, params CreateJobsParams)
+	// ChangeJobs Pause, resume, start, change or delete many jobs
+	// (POST /api/v1/jobs/bulk)
+	ChangeJobs(w http.ResponseWriter, r *http.Request, params ChangeJobsParams)
+	// DeleteJobByKey Delete a job by its key
+	// (DELETE /api/v1/jobs/by-key/{key})
+	DeleteJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven, params DeleteJobByKeyParams)
+	// GetJobByKey Get a job by its key
+	// (GET /api/v1/jobs/by-key/{key})
+	GetJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven)
+	// PutJobByKey Create or replace a job by its key
+	// (PUT /api/v1/jobs/by-key/{key})
+	PutJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven, params PutJobByKeyParams)
 	// DeleteJob Delete a job
 	// (DELETE /api/v1/jobs/{id})
 	DeleteJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params DeleteJobParams)
@@ -2002,7 +3115,7 @@ type ServerInterface interface {
 	UpdateJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params UpdateJobParams)
 	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
-	BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
+	BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params BackfillJobParams)
 	// RunJob Start a run now
 	// (POST /api/v1/jobs/{id}/run)
 	RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams)
@@ -2023,7 +3136,7 @@ type ServerInterface interface {
 	ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams)
 	// CreateKey Create a key
 	// (POST /api/v1/keys)
-	CreateKey(w http.ResponseWriter, r *http.Request)
+	CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams)
 	// RevokeKey Revoke a key
 	// (DELETE /api/v1/keys/{id})
 	RevokeKey(w http.ResponseWriter, r *http.Request, id KeyId)
@@ -2038,7 +3151,7 @@ type ServerInterface interface {
 	ListNamespaces(w http.ResponseWriter, r *http.Request, params ListNamespacesParams)
 	// CreateNamespace Create a namespace
 	// (POST /api/v1/namespaces)
-	CreateNamespace(w http.ResponseWriter, r *http.Request)
+	CreateNamespace(w http.ResponseWriter, r *http.Request, params CreateNamespaceParams)
 	// DeleteNamespace Delete a namespace
 	// (DELETE /api/v1/namespaces/{name})
 	DeleteNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName)
@@ -2048,9 +3161,18 @@ type ServerInterface interface {
 	// UpdateNamespace Change, suspend or resume a namespace
 	// (PATCH /api/v1/namespaces/{name})
 	UpdateNamespace(w http.ResponseWriter, r *http.Request, name NamespaceName)
+	// ListQueues List the queues that have work or workers
+	// (GET /api/v1/queues)
+	ListQueues(w http.ResponseWriter, r *http.Request, params ListQueuesParams)
 	// LeaseRuns Lease due runs of a queue
 	// (POST /api/v1/queues/{queue}/leases)
 	LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName)
+	// ListRuns List the runs of all jobs, newest first
+	// (GET /api/v1/runs)
+	ListRuns(w http.ResponseWriter, r *http.Request, params ListRunsParams)
+	// ChangeRuns Retry or cancel many runs
+	// (POST /api/v1/runs/bulk)
+	ChangeRuns(w http.ResponseWriter, r *http.Request, params ChangeRunsParams)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
@@ -2090,7 +3212,13 @@ func (_ Unimplemented) ListAudit(w http.ResponseWriter, r *http.Request, params 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ListJobs List jobs, newest first
+// ListInstances List the instances of the service
+// (GET /api/v1/instances)
+func (_ Unimplemented) ListInstances(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListJobs List jobs
 // (GET /api/v1/jobs)
 func (_ Unimplemented) ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -2098,7 +3226,43 @@ func (_ Unimplemented) ListJobs(w http.ResponseWriter, r *http.Request, params L
 
 // CreateJob Create a job
 // (POST /api/v1/jobs)
-func (_ Unimplemented) CreateJob(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) CreateJob(w http.ResponseWriter, r *http.Request, params CreateJobParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ApplyJobs Make jobs be as a list of definitions says
+// (POST /api/v1/jobs/apply)
+func (_ Unimplemented) ApplyJobs(w http.ResponseWriter, r *http.Request, params ApplyJobsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateJobs Create many jobs
+// (POST /api/v1/jobs/batch)
+func (_ Unimplemented) CreateJobs(w http.ResponseWriter, r *http.Request, params CreateJobsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ChangeJobs Pause, resume, start, change or delete many jobs
+// (POST /api/v1/jobs/bulk)
+func (_ Unimplemented) ChangeJobs(w http.ResponseWriter, r *http.Request, params ChangeJobsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteJobByKey Delete a job by its key
+// (DELETE /api/v1/jobs/by-key/{key})
+func (_ Unimplemented) DeleteJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven, params DeleteJobByKeyParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetJobByKey Get a job by its key
+// (GET /api/v1/jobs/by-key/{key})
+func (_ Unimplemented) GetJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PutJobByKey Create or replace a job by its key
+// (PUT /api/v1/jobs/by-key/{key})
+func (_ Unimplemented) PutJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven, params PutJobByKeyParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2122,7 +3286,7 @@ func (_ Unimplemented) UpdateJob(w http.ResponseWriter, r *http.Request, id open
 
 // BackfillJob Backfill missed occurrences
 // (POST /api/v1/jobs/{id}/backfill)
-func (_ Unimplemented) BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+func (_ Unimplemented) BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params BackfillJobParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2164,7 +3328,7 @@ func (_ Unimplemented) ListKeys(w http.ResponseWriter, r *http.Request, params L
 
 // CreateKey Create a key
 // (POST /api/v1/keys)
-func (_ Unimplemented) CreateKey(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2194,7 +3358,7 @@ func (_ Unimplemented) ListNamespaces(w http.ResponseWriter, r *http.Request, pa
 
 // CreateNamespace Create a namespace
 // (POST /api/v1/namespaces)
-func (_ Unimplemented) CreateNamespace(w http.ResponseWriter, r *http.Request) {
+func (_ Unimplemented) CreateNamespace(w http.ResponseWriter, r *http.Request, params CreateNamespaceParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2216,9 +3380,27 @@ func (_ Unimplemented) UpdateNamespace(w http.ResponseWriter, r *http.Request, n
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListQueues List the queues that have work or workers
+// (GET /api/v1/queues)
+func (_ Unimplemented) ListQueues(w http.ResponseWriter, r *http.Request, params ListQueuesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // LeaseRuns Lease due runs of a queue
 // (POST /api/v1/queues/{queue}/leases)
 func (_ Unimplemented) LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRuns List the runs of all jobs, newest first
+// (GET /api/v1/runs)
+func (_ Unimplemented) ListRuns(w http.ResponseWriter, r *http.Request, params ListRunsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ChangeRuns Retry or cancel many runs
+// (POST /api/v1/runs/bulk)
+func (_ Unimplemented) ChangeRuns(w http.ResponseWriter, r *http.Request, params ChangeRunsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2409,6 +3591,20 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// ListInstances operation middleware
+func (siw *ServerInterfaceWrapper) ListInstances(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListInstances(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListJobs operation middleware
 func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Request) {
 
@@ -2457,15 +3653,145 @@ func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Reque
 		return
 	}
 
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", r.URL.Query(), &params.Sort, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sort"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sort", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", r.URL.Query(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "name"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "keyPrefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "keyPrefix", r.URL.Query(), &params.KeyPrefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "keyPrefix"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "keyPrefix", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "status" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "targetType" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "targetType", r.URL.Query(), &params.TargetType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "targetType"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "targetType", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "queue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "queue", r.URL.Query(), &params.Queue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "queue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "queue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "concurrencyGroup" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "concurrencyGroup", r.URL.Query(), &params.ConcurrencyGroup, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "concurrencyGroup"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "concurrencyGroup", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lastRunStatus" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "lastRunStatus", r.URL.Query(), &params.LastRunStatus, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lastRunStatus"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lastRunStatus", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "health" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "health", r.URL.Query(), &params.Health, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "health"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "health", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pauseId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pauseId", r.URL.Query(), &params.PauseId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pauseId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pauseId", Err: err})
 		}
 		return
 	}
@@ -2484,8 +3810,303 @@ func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Reque
 // CreateJob operation middleware
 func (siw *ServerInterfaceWrapper) CreateJob(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateJobParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateJob(w, r)
+		siw.Handler.CreateJob(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ApplyJobs operation middleware
+func (siw *ServerInterfaceWrapper) ApplyJobs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApplyJobsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ApplyJobs(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateJobs operation middleware
+func (siw *ServerInterfaceWrapper) CreateJobs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateJobsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateJobs(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeJobs operation middleware
+func (siw *ServerInterfaceWrapper) ChangeJobs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeJobsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeJobs(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteJobByKey operation middleware
+func (siw *ServerInterfaceWrapper) DeleteJobByKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key JobKeyGiven
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteJobByKeyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteJobByKey(w, r, key, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetJobByKey operation middleware
+func (siw *ServerInterfaceWrapper) GetJobByKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key JobKeyGiven
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJobByKey(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutJobByKey operation middleware
+func (siw *ServerInterfaceWrapper) PutJobByKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key JobKeyGiven
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutJobByKeyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-Match", Err: err})
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch PutJobByKeyParamsIfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutJobByKey(w, r, key, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2636,8 +4257,32 @@ func (siw *ServerInterfaceWrapper) BackfillJob(w http.ResponseWriter, r *http.Re
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BackfillJobParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.BackfillJob(w, r, id)
+		siw.Handler.BackfillJob(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -2676,6 +4321,27 @@ func (siw *ServerInterfaceWrapper) RunJob(w http.ResponseWriter, r *http.Request
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "overlapPolicy", Err: err})
 		}
 		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -2735,13 +4401,65 @@ func (siw *ServerInterfaceWrapper) ListJobRuns(w http.ResponseWriter, r *http.Re
 
 	// ------------- Optional query parameter "status" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		var requiredError *runtime.RequiredParameterError
 		if errors.As(err, &requiredError) {
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "trigger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "trigger", r.URL.Query(), &params.Trigger, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "trigger"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "trigger", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
 		}
 		return
 	}
@@ -2938,8 +4656,35 @@ func (siw *ServerInterfaceWrapper) ListKeys(w http.ResponseWriter, r *http.Reque
 // CreateKey operation middleware
 func (siw *ServerInterfaceWrapper) CreateKey(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateKeyParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateKey(w, r)
+		siw.Handler.CreateKey(w, r, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -3076,8 +4821,35 @@ func (siw *ServerInterfaceWrapper) ListNamespaces(w http.ResponseWriter, r *http
 // CreateNamespace operation middleware
 func (siw *ServerInterfaceWrapper) CreateNamespace(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateNamespaceParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateNamespace(w, r)
+		siw.Handler.CreateNamespace(w, r, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -3165,6 +4937,52 @@ func (siw *ServerInterfaceWrapper) UpdateNamespace(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// ListQueues operation middleware
+func (siw *ServerInterfaceWrapper) ListQueues(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListQueuesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListQueues(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // LeaseRuns operation middleware
 func (siw *ServerInterfaceWrapper) LeaseRuns(w http.ResponseWriter, r *http.Request) {
 
@@ -3182,6 +5000,184 @@ func (siw *ServerInterfaceWrapper) LeaseRuns(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.LeaseRuns(w, r, queue)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRuns operation middleware
+func (siw *ServerInterfaceWrapper) ListRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRunsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "trigger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "trigger", r.URL.Query(), &params.Trigger, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "trigger"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "trigger", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", r.URL.Query(), &params.JobId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "jobId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "jobId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRuns(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeRuns operation middleware
+func (siw *ServerInterfaceWrapper) ChangeRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeRunsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeRuns(w, r, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -3350,6 +5346,27 @@ func (siw *ServerInterfaceWrapper) RetryRun(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "overlapPolicy", Err: err})
 		}
 		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -3522,6 +5539,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/api/v1/audit", wrapper.ListAudit)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/instances", wrapper.ListInstances)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs", wrapper.ListJobs)
 	})
 	r.Group(func(r chi.Router) {
@@ -3555,6 +5575,24 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/versions/{version}", wrapper.GetJobVersion)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/jobs/apply", wrapper.ApplyJobs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/jobs/batch", wrapper.CreateJobs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/jobs/bulk", wrapper.ChangeJobs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/api/v1/jobs/by-key/{key}", wrapper.DeleteJobByKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/jobs/by-key/{key}", wrapper.GetJobByKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/api/v1/jobs/by-key/{key}", wrapper.PutJobByKey)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/keys", wrapper.ListKeys)
 	})
 	r.Group(func(r chi.Router) {
@@ -3585,7 +5623,13 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Patch(options.BaseURL+"/api/v1/namespaces/{name}", wrapper.UpdateNamespace)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/queues", wrapper.ListQueues)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/queues/{queue}/leases", wrapper.LeaseRuns)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/runs", wrapper.ListRuns)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/runs/{id}", wrapper.GetRun)
@@ -3604,6 +5648,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/runs/{id}/retry", wrapper.RetryRun)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/runs/bulk", wrapper.ChangeRuns)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/schedules/preview", wrapper.PreviewSchedule)
@@ -3627,6 +5674,8 @@ type ContentTooLargeApplicationProblemPlusJSONResponse Problem
 type ForbiddenApplicationProblemPlusJSONResponse Problem
 
 type HealthyJSONResponse Health
+
+type IdempotencyKeyReusedApplicationProblemPlusJSONResponse Problem
 
 type InternalServerErrorApplicationProblemPlusJSONResponse Problem
 
@@ -3813,6 +5862,151 @@ func (response ListAudit503ApplicationProblemPlusJSONResponse) VisitListAuditRes
 	return err
 }
 
+type ListInstancesRequestObject struct {
+}
+
+type ListInstancesResponseObject interface {
+	VisitListInstancesResponse(w http.ResponseWriter) error
+}
+
+type ListInstances200JSONResponse InstanceList
+
+func (response ListInstances200JSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstances400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListInstances400ApplicationProblemPlusJSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstances401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListInstances401ApplicationProblemPlusJSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstances403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListInstances403ApplicationProblemPlusJSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstances404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListInstances404ApplicationProblemPlusJSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstances429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListInstances429ApplicationProblemPlusJSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstances500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListInstances500ApplicationProblemPlusJSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstances503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListInstances503ApplicationProblemPlusJSONResponse) VisitListInstancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListJobsRequestObject struct {
 	Params ListJobsParams
 }
@@ -3960,7 +6154,8 @@ func (response ListJobs503ApplicationProblemPlusJSONResponse) VisitListJobsRespo
 }
 
 type CreateJobRequestObject struct {
-	Body *CreateJobJSONRequestBody
+	Params CreateJobParams
+	Body   *CreateJobJSONRequestBody
 }
 
 type CreateJobResponseObject interface {
@@ -4106,6 +6301,22 @@ func (response CreateJob415ApplicationProblemPlusJSONResponse) VisitCreateJobRes
 	return err
 }
 
+type CreateJob422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJob422ApplicationProblemPlusJSONResponse) VisitCreateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateJob429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -4152,6 +6363,1196 @@ type CreateJob503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateJob503ApplicationProblemPlusJSONResponse) VisitCreateJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobsRequestObject struct {
+	Params ApplyJobsParams
+	Body   *ApplyJobsJSONRequestBody
+}
+
+type ApplyJobsResponseObject interface {
+	VisitApplyJobsResponse(w http.ResponseWriter) error
+}
+
+type ApplyJobs200JSONResponse JobsApplied
+
+func (response ApplyJobs200JSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs400ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs401ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs403ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs404ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs409ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs413ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs415ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs422ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs429ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs500ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyJobs503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyJobs503ApplicationProblemPlusJSONResponse) VisitApplyJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobsRequestObject struct {
+	Params CreateJobsParams
+	Body   *CreateJobsJSONRequestBody
+}
+
+type CreateJobsResponseObject interface {
+	VisitCreateJobsResponse(w http.ResponseWriter) error
+}
+
+type CreateJobs201JSONResponse JobsCreated
+
+func (response CreateJobs201JSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs400ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs401ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs403ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs404ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs409ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs413ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs415ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs422ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs429ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs500ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateJobs503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateJobs503ApplicationProblemPlusJSONResponse) VisitCreateJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobsRequestObject struct {
+	Params ChangeJobsParams
+	Body   *ChangeJobsJSONRequestBody
+}
+
+type ChangeJobsResponseObject interface {
+	VisitChangeJobsResponse(w http.ResponseWriter) error
+}
+
+type ChangeJobs200JSONResponse JobBulkResult
+
+func (response ChangeJobs200JSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs400ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs401ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs403ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs404ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs409ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs413ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs415ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs422ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs429ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs500ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeJobs503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeJobs503ApplicationProblemPlusJSONResponse) VisitChangeJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKeyRequestObject struct {
+	Key    JobKeyGiven `json:"key"`
+	Params DeleteJobByKeyParams
+}
+
+type DeleteJobByKeyResponseObject interface {
+	VisitDeleteJobByKeyResponse(w http.ResponseWriter) error
+}
+
+type DeleteJobByKey204Response struct {
+}
+
+func (response DeleteJobByKey204Response) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteJobByKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey400ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey401ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey403ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey404ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKey412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey412ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey429ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKey500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey500ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteJobByKey503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteJobByKey503ApplicationProblemPlusJSONResponse) VisitDeleteJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKeyRequestObject struct {
+	Key JobKeyGiven `json:"key"`
+}
+
+type GetJobByKeyResponseObject interface {
+	VisitGetJobByKeyResponse(w http.ResponseWriter) error
+}
+
+type GetJobByKey200ResponseHeaders struct {
+	ETag string
+}
+
+type GetJobByKey200JSONResponse struct {
+	Body    Job
+	Headers GetJobByKey200ResponseHeaders
+}
+
+func (response GetJobByKey200JSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobByKey400ApplicationProblemPlusJSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobByKey401ApplicationProblemPlusJSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobByKey403ApplicationProblemPlusJSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobByKey404ApplicationProblemPlusJSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobByKey429ApplicationProblemPlusJSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKey500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobByKey500ApplicationProblemPlusJSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobByKey503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobByKey503ApplicationProblemPlusJSONResponse) VisitGetJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKeyRequestObject struct {
+	Key    JobKeyGiven `json:"key"`
+	Params PutJobByKeyParams
+	Body   *PutJobByKeyJSONRequestBody
+}
+
+type PutJobByKeyResponseObject interface {
+	VisitPutJobByKeyResponse(w http.ResponseWriter) error
+}
+
+type PutJobByKey200ResponseHeaders struct {
+	ETag string
+}
+
+type PutJobByKey200JSONResponse struct {
+	Body    Job
+	Headers PutJobByKey200ResponseHeaders
+}
+
+func (response PutJobByKey200JSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey201ResponseHeaders struct {
+	ETag     string
+	Location string
+}
+
+type PutJobByKey201JSONResponse struct {
+	Body    Job
+	Headers PutJobByKey201ResponseHeaders
+}
+
+func (response PutJobByKey201JSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey400ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey401ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey403ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey404ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey409ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey412ApplicationProblemPlusJSONResponse struct {
+	PreconditionFailedApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey412ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey413ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey415ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey429ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey500ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutJobByKey503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PutJobByKey503ApplicationProblemPlusJSONResponse) VisitPutJobByKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4697,8 +8098,9 @@ func (response UpdateJob503ApplicationProblemPlusJSONResponse) VisitUpdateJobRes
 }
 
 type BackfillJobRequestObject struct {
-	Id   openapi_types.UUID `json:"id"`
-	Body *BackfillJobJSONRequestBody
+	Id     openapi_types.UUID `json:"id"`
+	Params BackfillJobParams
+	Body   *BackfillJobJSONRequestBody
 }
 
 type BackfillJobResponseObject interface {
@@ -4830,6 +8232,22 @@ func (response BackfillJob415ApplicationProblemPlusJSONResponse) VisitBackfillJo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BackfillJob422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response BackfillJob422ApplicationProblemPlusJSONResponse) VisitBackfillJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5001,6 +8419,22 @@ func (response RunJob409ApplicationProblemPlusJSONResponse) VisitRunJobResponse(
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob422ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5797,7 +9231,8 @@ func (response ListKeys503ApplicationProblemPlusJSONResponse) VisitListKeysRespo
 }
 
 type CreateKeyRequestObject struct {
-	Body *CreateKeyJSONRequestBody
+	Params CreateKeyParams
+	Body   *CreateKeyJSONRequestBody
 }
 
 type CreateKeyResponseObject interface {
@@ -5893,6 +9328,22 @@ func (response CreateKey404ApplicationProblemPlusJSONResponse) VisitCreateKeyRes
 	return err
 }
 
+type CreateKey409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey409ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateKey413ApplicationProblemPlusJSONResponse struct {
 	ContentTooLargeApplicationProblemPlusJSONResponse
 }
@@ -5921,6 +9372,22 @@ func (response CreateKey415ApplicationProblemPlusJSONResponse) VisitCreateKeyRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateKey422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateKey422ApplicationProblemPlusJSONResponse) VisitCreateKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6577,7 +10044,8 @@ func (response ListNamespaces503ApplicationProblemPlusJSONResponse) VisitListNam
 }
 
 type CreateNamespaceRequestObject struct {
-	Body *CreateNamespaceJSONRequestBody
+	Params CreateNamespaceParams
+	Body   *CreateNamespaceJSONRequestBody
 }
 
 type CreateNamespaceResponseObject interface {
@@ -6717,6 +10185,22 @@ func (response CreateNamespace415ApplicationProblemPlusJSONResponse) VisitCreate
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNamespace422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateNamespace422ApplicationProblemPlusJSONResponse) VisitCreateNamespaceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7259,6 +10743,152 @@ func (response UpdateNamespace503ApplicationProblemPlusJSONResponse) VisitUpdate
 	return err
 }
 
+type ListQueuesRequestObject struct {
+	Params ListQueuesParams
+}
+
+type ListQueuesResponseObject interface {
+	VisitListQueuesResponse(w http.ResponseWriter) error
+}
+
+type ListQueues200JSONResponse QueuePage
+
+func (response ListQueues200JSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueues400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListQueues400ApplicationProblemPlusJSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueues401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListQueues401ApplicationProblemPlusJSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueues403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListQueues403ApplicationProblemPlusJSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueues404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListQueues404ApplicationProblemPlusJSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueues429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListQueues429ApplicationProblemPlusJSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueues500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListQueues500ApplicationProblemPlusJSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueues503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListQueues503ApplicationProblemPlusJSONResponse) VisitListQueuesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LeaseRunsRequestObject struct {
 	Queue QueueName `json:"queue"`
 	Body  *LeaseRunsJSONRequestBody
@@ -7435,6 +11065,363 @@ type LeaseRuns503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response LeaseRuns503ApplicationProblemPlusJSONResponse) VisitLeaseRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRunsRequestObject struct {
+	Params ListRunsParams
+}
+
+type ListRunsResponseObject interface {
+	VisitListRunsResponse(w http.ResponseWriter) error
+}
+
+type ListRuns200JSONResponse RunPage
+
+func (response ListRuns200JSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRuns400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRuns400ApplicationProblemPlusJSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRuns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRuns401ApplicationProblemPlusJSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRuns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRuns403ApplicationProblemPlusJSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRuns404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListRuns404ApplicationProblemPlusJSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRuns429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRuns429ApplicationProblemPlusJSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRuns500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListRuns500ApplicationProblemPlusJSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRuns503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRuns503ApplicationProblemPlusJSONResponse) VisitListRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRunsRequestObject struct {
+	Params ChangeRunsParams
+	Body   *ChangeRunsJSONRequestBody
+}
+
+type ChangeRunsResponseObject interface {
+	VisitChangeRunsResponse(w http.ResponseWriter) error
+}
+
+type ChangeRuns200JSONResponse RunBulkResult
+
+func (response ChangeRuns200JSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns400ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns401ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns403ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns404ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns409ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns413ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns415ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns422ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns429ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns500ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeRuns503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeRuns503ApplicationProblemPlusJSONResponse) VisitChangeRunsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8435,6 +12422,22 @@ func (response RetryRun409ApplicationProblemPlusJSONResponse) VisitRetryRunRespo
 	return err
 }
 
+type RetryRun422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response RetryRun422ApplicationProblemPlusJSONResponse) VisitRetryRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryRun429ApplicationProblemPlusJSONResponse struct {
 	TooManyRequestsApplicationProblemPlusJSONResponse
 }
@@ -8765,12 +12768,33 @@ type StrictServerInterface interface {
 	// ListAudit List who changed what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
-	// ListJobs List jobs, newest first
+	// ListInstances List the instances of the service
+	// (GET /api/v1/instances)
+	ListInstances(ctx context.Context, request ListInstancesRequestObject) (ListInstancesResponseObject, error)
+	// ListJobs List jobs
 	// (GET /api/v1/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
 	// CreateJob Create a job
 	// (POST /api/v1/jobs)
 	CreateJob(ctx context.Context, request CreateJobRequestObject) (CreateJobResponseObject, error)
+	// ApplyJobs Make jobs be as a list of definitions says
+	// (POST /api/v1/jobs/apply)
+	ApplyJobs(ctx context.Context, request ApplyJobsRequestObject) (ApplyJobsResponseObject, error)
+	// CreateJobs Create many jobs
+	// (POST /api/v1/jobs/batch)
+	CreateJobs(ctx context.Context, request CreateJobsRequestObject) (CreateJobsResponseObject, error)
+	// ChangeJobs Pause, resume, start, change or delete many jobs
+	// (POST /api/v1/jobs/bulk)
+	ChangeJobs(ctx context.Context, request ChangeJobsRequestObject) (ChangeJobsResponseObject, error)
+	// DeleteJobByKey Delete a job by its key
+	// (DELETE /api/v1/jobs/by-key/{key})
+	DeleteJobByKey(ctx context.Context, request DeleteJobByKeyRequestObject) (DeleteJobByKeyResponseObject, error)
+	// GetJobByKey Get a job by its key
+	// (GET /api/v1/jobs/by-key/{key})
+	GetJobByKey(ctx context.Context, request GetJobByKeyRequestObject) (GetJobByKeyResponseObject, error)
+	// PutJobByKey Create or replace a job by its key
+	// (PUT /api/v1/jobs/by-key/{key})
+	PutJobByKey(ctx context.Context, request PutJobByKeyRequestObject) (PutJobByKeyResponseObject, error)
 	// DeleteJob Delete a job
 	// (DELETE /api/v1/jobs/{id})
 	DeleteJob(ctx context.Context, request DeleteJobRequestObject) (DeleteJobResponseObject, error)
@@ -8828,9 +12852,18 @@ type StrictServerInterface interface {
 	// UpdateNamespace Change, suspend or resume a namespace
 	// (PATCH /api/v1/namespaces/{name})
 	UpdateNamespace(ctx context.Context, request UpdateNamespaceRequestObject) (UpdateNamespaceResponseObject, error)
+	// ListQueues List the queues that have work or workers
+	// (GET /api/v1/queues)
+	ListQueues(ctx context.Context, request ListQueuesRequestObject) (ListQueuesResponseObject, error)
 	// LeaseRuns Lease due runs of a queue
 	// (POST /api/v1/queues/{queue}/leases)
 	LeaseRuns(ctx context.Context, request LeaseRunsRequestObject) (LeaseRunsResponseObject, error)
+	// ListRuns List the runs of all jobs, newest first
+	// (GET /api/v1/runs)
+	ListRuns(ctx context.Context, request ListRunsRequestObject) (ListRunsResponseObject, error)
+	// ChangeRuns Retry or cancel many runs
+	// (POST /api/v1/runs/bulk)
+	ChangeRuns(ctx context.Context, request ChangeRunsRequestObject) (ChangeRunsResponseObject, error)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(ctx context.Context, request GetRunRequestObject) (GetRunResponseObject, error)
@@ -8925,6 +12958,30 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 	}
 }
 
+// ListInstances operation middleware
+func (sh *strictHandler) ListInstances(w http.ResponseWriter, r *http.Request) {
+	var request ListInstancesRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListInstances(ctx, request.(ListInstancesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListInstances")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListInstancesResponseObject); ok {
+		if err := validResponse.VisitListInstancesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListJobs operation middleware
 func (sh *strictHandler) ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams) {
 	var request ListJobsRequestObject
@@ -8952,8 +13009,10 @@ func (sh *strictHandler) ListJobs(w http.ResponseWriter, r *http.Request, params
 }
 
 // CreateJob operation middleware
-func (sh *strictHandler) CreateJob(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateJob(w http.ResponseWriter, r *http.Request, params CreateJobParams) {
 	var request CreateJobRequestObject
+
+	request.Params = params
 
 	var body CreateJobJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -8975,6 +13034,192 @@ func (sh *strictHandler) CreateJob(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CreateJobResponseObject); ok {
 		if err := validResponse.VisitCreateJobResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApplyJobs operation middleware
+func (sh *strictHandler) ApplyJobs(w http.ResponseWriter, r *http.Request, params ApplyJobsParams) {
+	var request ApplyJobsRequestObject
+
+	request.Params = params
+
+	var body ApplyJobsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ApplyJobs(ctx, request.(ApplyJobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApplyJobs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ApplyJobsResponseObject); ok {
+		if err := validResponse.VisitApplyJobsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateJobs operation middleware
+func (sh *strictHandler) CreateJobs(w http.ResponseWriter, r *http.Request, params CreateJobsParams) {
+	var request CreateJobsRequestObject
+
+	request.Params = params
+
+	var body CreateJobsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateJobs(ctx, request.(CreateJobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateJobs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateJobsResponseObject); ok {
+		if err := validResponse.VisitCreateJobsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeJobs operation middleware
+func (sh *strictHandler) ChangeJobs(w http.ResponseWriter, r *http.Request, params ChangeJobsParams) {
+	var request ChangeJobsRequestObject
+
+	request.Params = params
+
+	var body ChangeJobsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeJobs(ctx, request.(ChangeJobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeJobs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeJobsResponseObject); ok {
+		if err := validResponse.VisitChangeJobsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteJobByKey operation middleware
+func (sh *strictHandler) DeleteJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven, params DeleteJobByKeyParams) {
+	var request DeleteJobByKeyRequestObject
+
+	request.Key = key
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteJobByKey(ctx, request.(DeleteJobByKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteJobByKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteJobByKeyResponseObject); ok {
+		if err := validResponse.VisitDeleteJobByKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJobByKey operation middleware
+func (sh *strictHandler) GetJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven) {
+	var request GetJobByKeyRequestObject
+
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJobByKey(ctx, request.(GetJobByKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJobByKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetJobByKeyResponseObject); ok {
+		if err := validResponse.VisitGetJobByKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutJobByKey operation middleware
+func (sh *strictHandler) PutJobByKey(w http.ResponseWriter, r *http.Request, key JobKeyGiven, params PutJobByKeyParams) {
+	var request PutJobByKeyRequestObject
+
+	request.Key = key
+	request.Params = params
+
+	var body PutJobByKeyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutJobByKey(ctx, request.(PutJobByKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutJobByKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutJobByKeyResponseObject); ok {
+		if err := validResponse.VisitPutJobByKeyResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -9070,10 +13315,11 @@ func (sh *strictHandler) UpdateJob(w http.ResponseWriter, r *http.Request, id op
 }
 
 // BackfillJob operation middleware
-func (sh *strictHandler) BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+func (sh *strictHandler) BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params BackfillJobParams) {
 	var request BackfillJobRequestObject
 
 	request.Id = id
+	request.Params = params
 
 	var body BackfillJobJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -9264,8 +13510,10 @@ func (sh *strictHandler) ListKeys(w http.ResponseWriter, r *http.Request, params
 }
 
 // CreateKey operation middleware
-func (sh *strictHandler) CreateKey(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateKey(w http.ResponseWriter, r *http.Request, params CreateKeyParams) {
 	var request CreateKeyRequestObject
+
+	request.Params = params
 
 	var body CreateKeyJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -9399,8 +13647,10 @@ func (sh *strictHandler) ListNamespaces(w http.ResponseWriter, r *http.Request, 
 }
 
 // CreateNamespace operation middleware
-func (sh *strictHandler) CreateNamespace(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) CreateNamespace(w http.ResponseWriter, r *http.Request, params CreateNamespaceParams) {
 	var request CreateNamespaceRequestObject
+
+	request.Params = params
 
 	var body CreateNamespaceJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -9514,6 +13764,32 @@ func (sh *strictHandler) UpdateNamespace(w http.ResponseWriter, r *http.Request,
 	}
 }
 
+// ListQueues operation middleware
+func (sh *strictHandler) ListQueues(w http.ResponseWriter, r *http.Request, params ListQueuesParams) {
+	var request ListQueuesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListQueues(ctx, request.(ListQueuesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListQueues")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListQueuesResponseObject); ok {
+		if err := validResponse.VisitListQueuesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // LeaseRuns operation middleware
 func (sh *strictHandler) LeaseRuns(w http.ResponseWriter, r *http.Request, queue QueueName) {
 	var request LeaseRunsRequestObject
@@ -9540,6 +13816,65 @@ func (sh *strictHandler) LeaseRuns(w http.ResponseWriter, r *http.Request, queue
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LeaseRunsResponseObject); ok {
 		if err := validResponse.VisitLeaseRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRuns operation middleware
+func (sh *strictHandler) ListRuns(w http.ResponseWriter, r *http.Request, params ListRunsParams) {
+	var request ListRunsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRuns(ctx, request.(ListRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRunsResponseObject); ok {
+		if err := validResponse.VisitListRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeRuns operation middleware
+func (sh *strictHandler) ChangeRuns(w http.ResponseWriter, r *http.Request, params ChangeRunsParams) {
+	var request ChangeRunsRequestObject
+
+	request.Params = params
+
+	var body ChangeRunsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeRuns(ctx, request.(ChangeRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeRunsResponseObject); ok {
+		if err := validResponse.VisitChangeRunsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -9809,398 +14144,524 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Lc9vGki/+VaZ4b9UmPiBF6mFbdG3dlW35WLEseyU53iT0BkNiKCICZxgMIJrJX9/9X9PdMxiAAEk9",
-	"7DjnaLfqxCJe8+jpd//6z9ZITWdKCpnpVv/PlvjMp7NEwL9Pc/mKx4mIzB86n055umj1WwcszSXLJjxj",
-	"Y7jMeMYEH00YzzIxnWWtoHXFk1yYx+xP/e2gJdJUpa1+i0s9F6mI2F63y45kJlLJE3Ym0iuRskO4KWiJ",
-	"z2KUZyJ6bj6pRxMR5YlI272t3e1erxW08NMH+Hrd6v/ifat339+KZawn5mutfmu7u73X7nXbve5590l/",
-	"p9vvdjvdnd7ubvfnVtBKBddKtvoyTxLzl86TzKxDlKc8i5V8GydJrMVIyUi3+jvdoKXybJabFys10y37",
-	"95E+T3M54plZ/TFPtAhaOuNZrl+oSLT6e93uNfySZqvG1e3ud3d/bl1/WjuJx52d3tMnvZ6ZRBy1+q1u",
-	"b39/FHUft6PuqNt+0u122/vRE9HeGfeG23x3tBc9Fq2g9ZsaHrnbt8fd9t6wJ9pPRju86fYfRapjs0a9",
-	"oKVGozxNhRwZiuvddPl623dbvlRk6eLd2H7O7nz0CkinYUG7XdjoTZfefrfVb706ODo+fOl+OS3NNUvj",
-	"iwthvnv24vXhyw/Hh63r68CcwVORpfGKQ5jCdc24VNlEpExJUXsCu+5U4Bd9qsdfls5UhWzwLp86Ru2o",
-	"+6TbftIb7943deDHNiMQ+xdt56a0u3rDH/d3djq9ncd7SxtO5GL39f3hycujk3+u3djTw/PTn9yu5lLG",
-	"8qJxV2l3dO1W9lZs5UbMcs3GPhHd9pPdL3Ts77CxK89pd3/Tc1q582lvu3ROTz+cnGyyn9WDenYZz2bV",
-	"g/o21lpEzJsu7q+RSkwqt9HRFzqzBVXvnHef9rsw6V63u43L89ft+U6x5623R2evjk4PW19o4yvn9ezN",
-	"0fv3t2DEZ/jGxiMbaxblZlPnX4n/Pn28297Z3e61n/T2/lbHdL+/t9Pf2+1sd/d3dh7fD3d9e3Dy4eDY",
-	"7VU+GgkRrdgt7e64KYe94cHzyXN7p7f7+GsevDvrWNslHfXPQStVcz1o9Xe3rzfWtrZvoG3dGxc/+/Di",
-	"xeHhy5ud8+ugNRE8EikYQIfnHAR0JPQojWcZrGjrfCLYFa4vU2OWTQT7TQ1ZLNnvucqEDthYpSw8Grff",
-	"8mw0CTvA1n7P49QsT5bmAic/5Z7B1eq3Bq3eoNUKWtliZv7UWWr0AxjTjKd8KjIa1os81WbN6gYWSvE5",
-	"wxtCO7pZKq5ilWs24xeiw44yzUZKZkICy1Iz/nsuzCBj85Lfc5EuWkFL8qkZxQi/5Y94yj8fC3mRTWBj",
-	"g9Y0lvbv3vLog9bRGNahYbxmjd1I7bLCATU/mHUTGsY5VmnAVMo4S2Kd0RNT+Cl8FMKac7nosCO4MJBm",
-	"Tya8UIvp3QG8F81C89rd3jbjMjKieBLLCzaacHkhdGcg7YogQRRLYje2tXobvWXqdZfXaWZYTWre/7/f",
-	"DQaP/r/vPm59//8GrV/+d9D69GjQ+u4XNhhknx4F9N/K5e8fff9/W3WLfRxP46x+qaf8czzNp0zm06Ex",
-	"E8YszsRUM0PGUiBxNFBBAm/15xuJMQe+0esGrbFKp9wczVhmO9s4d/MpmDlMnP5yI45lJszhA+pOhZ4p",
-	"qdHp8JxHp7jp5i+iU2DNs1kSj4BDbc1SNUzE9B+/wXkuey3GsUiqXF+yWF7xJI4YXvU4/gg4VIuut4ng",
-	"WkErEhmPE1o7jw6Nzgb3msUCGYHeB3pRplRbT3mS+K+gJZ/mOmNDwXjGEsF1xtC5AOOFJUmveHIkz4j3",
-	"0l4MVbQAC54GAaJgL9oVj3lXtJ/yve327rjL2/ujnf32Y/543B32ou3RjvC44a7ZhyzOgEKf84idunnS",
-	"jvChyrP+MOHyEnel2Ov/mwpjVP2frcJVtIVX9dZ73Al8ZJnmateNhbhsITPkpeFAlvZHd1rXQeuFkuMk",
-	"Ht2WDoRckv4wolwCW8DLy4SQ5rI94bptr5fJwH/Y8vVbb8l+sSVurg37AUL9pUhEVjcnw+rmXLOIblie",
-	"1W9q2C6uVuf0H7r6iq87N3MYxPK04Gdc788zkJ7LE4N72sX10tSWXgDSYqKSyJCjmbkRDws2Van4ujMG",
-	"wp/xkTj8HGv0vJbmngpzZHQ+mjDO3M0183fX2gLfVF4CfI/3CjaPswnLJuZA8ulfNesj/dLKj+qmFyMF",
-	"Ca+0YPOJgp+ZrLi2ltYg1m0rmCqkULyWbmAjLg1LGoq/hubdgE5UdjidZYtVS2FI+Dc11CsnL1XWFvCm",
-	"xrnb93QY8hJQodg4TnX2F83+LNezBk5dDBuOgr1v1RL4dzUsgf+uvtP6pJizKV+wobiIjbLA4q+8IGom",
-	"ZLOwAj/RCoEFW79KYLkXfN1ZaTFKRQ17Y3TBO4RmAWrnR7e28db2ULTdraWp2leSKZHx9EJkjKfmCk9E",
-	"ZDmfYJdiwQYtPmgFbD6JR8QOY6kzLg2DUAIWbCAn/EoYiYF32d9hqHByOuyf8ZVgPEno66S+lMeAVksU",
-	"oVliPp4pdnb44vTw/Nc3hz+dfeUtqXeM+MRS6xmpqEf+PbUU5274utPL1GXdQYKfwdrNs4jX60g644lo",
-	"4wtqJkUqLOgUkSdG4YE+i7NCM4QdjzO9rIB87cVQb7lc/GAkx2r2Os7BYKkuiTFmplwu2iR8Gniq4Zxw",
-	"VnrdLsgX9t2Ufzaf/T4A4xpZEEuVmoKh3vvqKtd9GTTm48Jz+wSGNgLaaJX6eoZlFzxJ1BxopcPOhGCh",
-	"WdwQ1iXEBQ2tvWNsnHOljg3fuKXZo+M/alRpY0MyIFbFEnj78mabe9pmx+0Npd22b4CLKcsmXLJed/fp",
-	"3pPHbLjIhL7rbvZ2it0k65QdyizOFuxcKXZMg/qiu1s7SfY2fv7M6AScpWKm0owp+Dfsu3/jY3MnbOUr",
-	"lQ7jKEJOdItNnCidVR3XoAHnMhKpk1pGtKVXMR5hQ2qp4KNJLXMzbwQ1AaixTnrii7i+BFebOa6XYhEw",
-	"rQxri7V9N1MyWTCuWaJGPDGvNWQ/XDDOEqVmQz66HEgeRanQGn2NaiZSnqkU2AQeBvTIofX/3cHx8buP",
-	"hy9/ff3u7Pzs+zszBY+Mim1o1rvS+CKW1bWe8Qs45C6kjnctL+soVVq33WW3pE2vYFrIDOUGTbLD1i//",
-	"QKZinGsKHX7lFfo9F7mo+tNwTnhpeVXg91XUZpQgQw1m2oJpNRX4Lg3UhTIDlTINRp/19n7lqeuRmlWn",
-	"zuBHM7BprHUsL+o0CXNL2/n8S5OP7YGIlWRSiAj9X/hWIzv78zTOxNeeKdLfxziqER4jniToLB+q3OyM",
-	"AofxKrcEva89j6P6hXgHXMS+2lj4xMLqPwHUEimUol9zae5LstBEzTTMLO1UnAZAzHBOcWSiLRAmrwVP",
-	"sslihSixImSzkeL7mgbqzKBYswl+GUZhc+cwdQ4z527poOdxkqeizihEJoiR1VonPY6hLShxr1aE4ePI",
-	"V53/OTIqmjlrCo5boi7uSEZ7vke9KbHwy6qiNfNN1AUo22aOuDiadIZSNC2CLT3xXFCvzLG75YYWjKC0",
-	"pScKHZjuMphFhvqNgAP2fikWa11aYxhZnVtTqi/n19wtNvdEZewVDeJLbqibVM2qWbeFShkfjYTWhUXr",
-	"GKaX/4fbe7dd/U0N6/fTXKiPMKzdLogyuI2Ko6+6TUHLkFvtlOrp8FIs1k/J7MpfOKVNz96/wDELWmku",
-	"66dpLjR7RldOLc3lX7l/VzZRp25a9uLy1OjK+un57ym5LcBDZZWuSzHL7i8S9pfzzsIvQzzT0S8wxvcp",
-	"BNhj83hR4HALFom5IhVP6pmaCvAjGDlMd9hlX7GT9l0VpcZmsdgt3DGmtlTzDjsVPGJxhsaSFhI/IsWc",
-	"HZ7zC2Oh20SVO3tmtosN9deOvbKK2hfVcxoSedDpUqRZ4SZ7GnUmkkSjr8SsQE1eV92g6LYtuAdGdIZ6",
-	"1gfJr3ic8GFyW9dcxDM+XIp0nyjmLiyTh73Uzr3PV2jE3uNFU8hZ02Hn6YLxCx7LO6u7ntVEK8I+lMbU",
-	"wOFirXORLs05jgQ692apuooxwWpJ34dHV0196S3La0A+FNKY/JDTlUjjcVxeJXbw/shwDc0ujAnK5iq9",
-	"BEPsL1o9dSXSRPHleI1SbGo4No1KM54xJWsFvfeO6vJ5xh6YExIYR+XF2kiKEZd/PTXdF0txJ4ZU643I",
-	"iO71XK46U7OZoQ6zMAMJK8MSnom0M5BG0pxjAIbc2fqWfIO8qZW6ArNHQKiQLMmpmgCyqFZFcuy2lkjB",
-	"EhO8r2Jj1H2AjfhUsHGqpqg2OX+vIxBahjtKnm0vwmMGCZM+LWawqZ4PpnE8jW3aaIPCv3qRPL/llF8K",
-	"1usWZwSiA5gz/ZfM+b4OBvics3IaDpI9bTFI4imPBISSSoyidvc9qXvKM9GQnvqR3F6JGNst0rRjOqA0",
-	"KM3CgdnZQetZ+p/dZ9l/9gI2KIwY+Hl32/weYvJusSDLabJuLO33KolHi/qMWRyARzOga0HirPYN9OEC",
-	"HS4pH2cDGcJ/27HIxu1Jls34LG6nPBPwtjYtSFgzrd//s9d9Nl+el/kdLpiJHV4Js8qYv2ysfudDNUYM",
-	"JzKfANPeYB1Eli7aB+NM1OSTw89soua4z1QSAC40Xw54meErE32vg9YHyfNsotL4j1vr3JQoehM7fpQK",
-	"4O880W37eM3BrvGtOIbXJ2Mpl5dSzWVg4/nmoVRcqUtPQOAO28eJeMYqnbIDmjzMss+eC56KlA3ybndn",
-	"ZEjA/OPu5lev4B+l9W5klzaQUV1Sb93WrGqdh//MmCRcWoUKlleWVrj/bS7Ivbn8iwUC6UnLjOlAvjRd",
-	"kRZQYqAfP35smxUzLx3xTCyf2Ndqbo4nWIPe5zsruQAeTJ3PZirNRPRWRDE/X8xua+Vki1lDuHBq3szg",
-	"+jI55cUI2nBjm25czkJwafSVEEh9Qn5DGLLpJV5GPiVktM9xIH4xyF3T8Xt7Pk26mTNYfEYf/CqpDoYK",
-	"w+oihJ1W8SHY1YNRVldy9HGiWBRHLM76LLwUiz6e3TjCo2vLciwTCFiYa5HSXTof/iZGWeVWn0MEAxmO",
-	"1HTKZUTXGf1p+apNLghYyKWSi6nKtbsVBaMag26GWrvRZQcS4642xg5HTi90JqYhxSY8NT/TIhmjJC2K",
-	"fMxUZ79PssXij8nV9pM8vdydlGt+dlaW/Pzyv4PB5263PRh87r0aDD4/efXpUU1BT9Ci+sKXgkdJLIUt",
-	"DfErcOBLzeU+tqzPrIOSwoJ0mMPSXLfz9PHuusqdoHWQR3F2KLO0Rn06kF6YGwwI6wrTaiog6bbjr+if",
-	"LY4U1rS0PFuqIe1t93e7nd52r7u/60oqNzyJbnCG9cwinokfwD3nH+ono6diO9rrtnd74yft3XFv1N6P",
-	"uqK9zXvDndFutCcej7FkWeXpSNykRNM+g3y29cO75y2/FBPTSFv9X1qjVMnWJ89PvA31gKkZfxaTfWjP",
-	"5ip2gAf4Ghdy+RgbfceojTPIrS0Rh1mcdhZPRR19oiZWE0Z2J1QYAim9MM/jqO5d3p6smYshPBG9c/df",
-	"lzZu9XjoxgD8GpDHy8L/aZOB1T6KQqvAGbZANyTq4hmTeZKwGF6SCjbneiClkgJZg7mIrkEs8FyanE8l",
-	"q2d3Wtx5XaWUzZ6Ee699glq7mqd46/W1X6v6Sws2imfmf4B+/E2qjK00RX8/3Dg+uWVRwPgdD3nPL2qU",
-	"mSKHCuxPc6MhozLtQwlj6R9rp4oc67qQr2nK4e/kzrWTjp3VVkUuc9CiWLehOnZUruQ198PHnjE+hFQy",
-	"RQTKdbY8itbBwc8HF0/fdt88PXg+HR3PP37ee/pu1mu//6x/P3/Vy2tLSEv7D6tql6ZxA0+LIvJlux58",
-	"RSVxHSvZYR8hiZES5vFMGa04EjNhrEyamPfAiZcINpAQEaC0ezyCZcKIimK5JV4H2mi2XDjHOFi8MRRI",
-	"myWEDxeLNFQqERzYDdp/+qCJmVqHAd0XGMYRZ5AUvDlztWKgjjQwX8hal3YVLbAICVuo57UHoyALECo1",
-	"36seiFiflfPCmlfSzBWLtKEcwrkvdP3yEaLBnw3hHsuqc7mZ4PARDmoXyx1bH4eFmPs8lpGao5o45KPL",
-	"cZwktdrR8vnFpMX6b1JCoytlL+U8Wnqw+WCYCMnxwxuxsv82rz/hU1G3cWkum5bX4V8YuidYhY0WOc3l",
-	"2tWFisqCCute37yYkALZ8Am85nvi3BxGqeBZhdRXLdwZJHXWLFoZJGKZ2Bclu8DwnxnPdRHc7dStmhff",
-	"3whFwk1ryiOx0cJdV5ly0PrcvlBt+hEM41M+fyu0NmLWsmxffaqXPY71Gp0IMpk9lR6GHCOQRMpHlTRm",
-	"NJqwBCIkVmoU7NAYdLBq5g/2HfJbSgjUARuKkbnoF3BpHhubAbwmroLLsZfvjZY2kKHRMKb00pq7YHSp",
-	"oBI/zHKoWHS+EVCGblhlxh20f+btPz79o9Z2e07MpEEuFtwGC6aKw+JZRSXWtmdP4c6SDXAfLDBgsRwl",
-	"eRTLC6q8BWqc8AjLHRhPUsGjBS7dBif6C7OMiq4CXysLgzqFxe7KR5gzxdcgn4En7701JRybqk5aSAuA",
-	"VjF6F3reMzZVOmM7jx+ziC80mA891u12/QWv7O44VVM0ax+3u712t3cO+Fx9BL3JlH9t27u2tP34orqV",
-	"huJeCvQ6b7TdbwxxjlUqWG//SdcCoTCVRLaqBU2mTEg49jORxiqqEMBKHcZMoja2wlcPiyhznGd5KjZV",
-	"mSoUAasCQ6gjhBc8G03yGdJBybHij/VdFbjNKKkQ3rLrE2vnzrUoUQEkcosrUo6msR7HqWAziDV12I88",
-	"yYUeyKFI1Jz1umykcpkZg7TXRUZqi9QxqQm07+VT93jXd9ns9PZ2Hne7JbdNt9Ew9U7pCyVpiot/piqf",
-	"NeoNIH+Ndgclfo7NaqPfX5gnmZ6YlaAgVN+diXDKP3tfCQstnhaMATs0exowZVbNfMUmJ+gO+8jjzHAl",
-	"+HDGLwXL8lTqgIxzeWFM9zndhOXsFfY+jJMklhdtL9VmNZevrtttnHcvUiUPP89Soet1gANmNHFjI9At",
-	"uKjj+Mqp9N9NY5lnImATlaeB4Sxm8aZKZpPA/od+nAtx+b2TkwOp488B/O6qxYgXUMUJRquJGJGEgStr",
-	"lzHHvgt/ODgJAxa+fXcSfv+MIYd4MpDm7rNcRtwIg4Fss7AX9Pbozvar0yPzz0dbvS4FNHrd9m53ay/E",
-	"0xPrTAcsBaAlTF/LxEx34D3HoR0gcAiaG5winG143N4OvRnALcTE4ixg4d5xWDz/Ko3xFQPJSm95++7k",
-	"/2yHYOvRe94qmk+bha9DxM2AKEWB7ifS+EpENvHB9ypBymGmmJ4ZEYmFPCx8zR7h/5vXmRGYXUzoG/+F",
-	"f5iV+q+Ix/Qvs4v0TxhqsqAl/K+F4Cn8ZcTkRKWQRz/VsAGPHr30KAMe8Kji0SNjzw5jKcjp9WP8ORZA",
-	"fB12wAxDxaDK1LBEJmLMI8dD2h/IsMu6rLfDHjGzsxbn0FAuH01Yb4e+aH/ANQckrsJkZ9lcIbwCsY7w",
-	"URgwPpDVrw9VNukz+OSj5S/iu/06Mbxza9veW9w0kCiZJVNRBLOktQILfZSo0aXN0Hz0KGCcjePPRp2P",
-	"p7TlroQXsFXsKMieKwtW0GQH0ly44DMc2fILEaOFZXNKIIpy4b3L3Ndhp2ImODAy87cFgdEDCeepIKix",
-	"glJKkfCZpo9Umd5Ol+3D7XQoy0xve29vHdNb4mgIGwKJAS+ch6QUjahVm6o+l7hwuczJ9RxrFr549/b9",
-	"8eH54cuw3mtwKKODrEmdyITO2ExpHQ8T4elcHfZDbFg3lpCJhJPtaEhzKBbm5MdZo4KxdkVe+TCQtXEQ",
-	"CriUEdNlBFYebqKIoIC2qN+gXAIyBRMFocrCNIJq84GkRBSXxGc4v0ovReqyE74Ljw8Pzg5/Pfyf90en",
-	"hy/D7+s8Zbxp7GVFHZyweGuAHLDHlNzQthe2XqzeqLZLRKVMdbLUB+Csi0La6+VxIrsLT3MJJLV2N30A",
-	"z0a/nh2tA1TZTBNOnWdhpQ8/l+SC2NiBD4+g+76ElLl2AnTvM/R9AZm5lYPQDU+TGArGIP8TMR6shbax",
-	"DVBRyosmAcVQSwtvqcWtmFuHEhXUqfSvjNL0Ajh6nbYFOhVO1vlauKuK8/L1l+MMDlWw3hNbcsSWffBN",
-	"zlZrsq3aWdDNnoNuU9hSax/AdK4lY4iQD1cbRbCCh/WntQqjiCtp69iXlgzzL5pS/eapkhcIlTpL1UXK",
-	"p9roIuYhdinETANvmwouIcH2RMzhmrY+HB5FQISgStl5hv1iF/wyWriJcrfacBXvLJeN0KRS5uBW8UEY",
-	"KvjTjFqGfyHh0/dQS/RrFMzN5k3mNnyJw4U073AoG/4LAoKMMdLY5pL58SZNMSdEsSGVFqr/SHWWKmvn",
-	"Mv49F6V1sDnOmZiaZy/iK8MGjApSPEYJMqX52AS2QoWju8xP9MkRwa7E8qL0rNOcxnHmFgUPB37T2Mbt",
-	"CEZaVF9ZbZsCMypPIgZ3AkpbTuONZTubiDZ6Bsxq0g8zru2GWK0s1mU/ApY9See6wReCt6NtrPm283TQ",
-	"i6qeD+ex4pmPGoVAuleWYFwesef5oReS+whqdG0Cre8fgucxqtW+FIs2UTA97TufqfYwU0zIUbow7JwQ",
-	"sMyCll5UOR6EVWUzoCCOiNmcjh7glId9xuUCAdJEopfUSx/qdIm92UQrP+60Cga1PvhVz3Fn3JwQj+MG",
-	"SESRyvQzBhh4Lo8H8pwgVjifqKQSH63DXF1OccAUN5lPDRsFNFZwB0xagcPJpbSwT2vjqUV+WYAM0q1U",
-	"HTemUv3aRcDifHLMWx1wmQvblLNiBu/erB8nPdUwpjQbCt6gMPqZyRN7a8XtOTJDhbK7Xz6VQqnL2N69",
-	"vU63u9PbrnN6Fq+pz/jQXhyxKIOPLSzXHFzc+JIEoxpG2yZ5JqI+1HcgRCJEGUY8SVg4hsxMhIe28aa1",
-	"wbNqrGmT8DGOEoLhuUyELqSLW1cmPmdwwwoLZvVGFwMJivWs3fYsm51DSOaGLvMzCucL9vr8/L3Ttsz5",
-	"9JtGWbwGhIJGHsHTNL7CmuNYDmTIa5PhQmMzR3EqRlnhibWGVYc9XzhvKkAXzfJhEo9sPQNAzgzkTKWZ",
-	"Zk/Rv7W7uwPq7pBgO6JnpVRDuObhGKEH5kAu2Pbnz8UMYsLA0xozfuWC4akCi0R8nolRdgY/hJhVhHoR",
-	"iOcOw9z73e19ptKB3OvuFPkfVnufc6MTANa8l8Yfdthur4uhSe1Ck8ylfLosKBzmQDpRHYlRHKH4VXk2",
-	"UlPRL6CfIgztk0PX7CZ5zTCEV+S9a4veIwZyxtPMxpA07SboZVhvrO23ZnkGa3ho6MFXx7EOhF7cJ2Xv",
-	"KBLTmcqEHC3ab8TCivzIO+1B4Ziu9CbrsJciyjHbVRirOyYl4H0uR1nOk7ZDxTCqhfv1BzVsH0Wln05z",
-	"Wf3pzPY0aL9SaRgYBa24SD6CkHSElI/EjKdCZiH77uPOC3ZufmGQdPw5+55UTzGcKHXZjuE79i9wDGV8",
-	"OiPXoP1dxxeSg1bEvjvLuIx4GrGPeFGzXqfb6X4fsNj6QinjJjSPxfLiDNWHsM5HAFKvls2WicqDtLKH",
-	"Dp1979+dncNSfTinQb8/OH/x2jl7Z3yRKB6BVuv8qVyzH87eneCAfM/V4+3e7m6tk6A4VSWvlJEz9WB+",
-	"uSa7AujU2Bv22C5FYgz7V2Nzyju1zH8pi3Zvf98LxkCzhGXXyJR/PsJX7XWXBYWX/l/Pc0v9GJ729rdr",
-	"dTELtryUCv4a3++qBmC3hHcOOwwqjmCb5xMFzA/4gVXTtUA+M+0wepnZQcj7StPFUhUEIplFzJAf1a4r",
-	"uEAztbQ0UlKKEUhlTPceSHuSHD346+AtXiG0piKbqKhECS1DiUYdIW3on4fmr9eHBy9bgb32/gP8ryHQ",
-	"VtB6eXh8eH5YozNZfNvX97NHtdtSu5Be7VipggZ8XGvXJWgBwtg7mSzQD2YmUmIByyf9jSs0NXeWCMQw",
-	"0SVm02fhfKLF6Fc87Nu7hsAe7yJSpBGAQ67F493OQJ4rlopZYlgfx3R8IwEhCkBp/PNJnIh++ZsZePCN",
-	"RBGQBmgZn6Eec2NFPys0fhzV2/Gb/95Pn/7zzU+/p+fz3z68f/n06Pj9z0dq+5gf87N5hd2s7XLin+Lt",
-	"yiGuW25bI2OJcJJls1oCy9Ok1g8TmidC6H1i/qVD9uH0GA6vyrNq6U8xe7i3v7VFv3RGaroF+7WFyJbV",
-	"ee8+Xd/exdcmqWTHjLpOhzxaMrfqk72o0BCczOB+cAayxe8yilDg1JFMSLYQPC3P9nH3puHy3ibhcowm",
-	"1BViLJVhvBQJZIIYueGlEXjpXoCb6UWJhiKbCyEp0GqMlWpUEaTSQGIgY21MsiFVp7HOo1ZC/YBIUFVv",
-	"qhk/YgNgKXy6lLzEG4pXoGJlVJt+gb2ZRkspCfQ75vqVTcWn592n/e19Yyru7+xud5/+bGyZFEZZEwGL",
-	"6kNYZLsIWdtpbX1Fx7IrgV7yW5leukEr4To7zeUGzaym/HPRYGwH/n7OR5dqPHbvewz7V8qvsF+e8s+n",
-	"kIFFf8ay+jAEACE3xZZBt14dnR7++u7kxWHR/WcuxGXEF23HIzzQqVbRb8Gcyeq06nunAiAFn7lvnr05",
-	"eg8+lVzjxryijEA7dNIODU3RIPotzROhKcus2LI0ly9ULrGDW5rL17GhTKhCPD62MYeaLnMHL86Pfjxs",
-	"ahXm7N6ygmm0ykJB8/QNq0jQWQL2Tszc8WCciO7U8OIcgj/4VSeSf6kKacNh46n4WUnzjcPcCP2t5yJN",
-	"wMmE+YybHBW6E3qHuhq6lpe62rtuCBnWVKWtrL6of+q6iResfltt+tZ1He9Y857q/dclPtPonrG1A17+",
-	"8WZxQGRNawZVzhy6bmRbq19TH66/dmxu9dMYbndFXmudXHGdeF/1gWV94HqJX65+Q1kYX5d4a7NjDXMF",
-	"IHwLea0uDlou8SLw4dvnBpTY9+qJvPVuva5l9GufrzxwvSwW1r7Cv/vaEyBrH4TbrmtlzJpnlx64XpJJ",
-	"697g33xtpdYaulFDWztRQlBcHd0tQFFcVQcocSJR8sLY0GVtuxCNS5ThycqVDMa2lBWfs4I6HW7f7Smz",
-	"IoFXL9a70s3X9YJ6TTH68hPXJbG++mG8rZD1a/MhkG8VysCNctCLVBIwNuLUsIpOXfJtbcq7UznWjtLe",
-	"ee3pJWuKV+i268AL7KwhdNJWNq5wsXh7kBoJTwTEE138Ecvrk1hIV6CxUXpNoUitGjOFGZZVoAZjEYKe",
-	"LjdbC8z7mfFsArZWXU+ehsK4kj+nU/KtbBLVKdSxNRO0912X9LRaTlDkp0A+awVQssM+Wk5UV3vjfPv4",
-	"GFvKIl+pqHiK4Ya15SurncqpZMu1T33W87MBSa8KKLUUq3YK/+RAFr4ghy6gWV2ePJq8q7CJaoqefeRc",
-	"kCgFu3J0XCXQoDagbBOA7KZbLlYcequPFRK3qgY16X9VWdmgSlcZflk1qRPbdSpI0KT310qEEi+sUcuX",
-	"1BPH0iqMyuPjvn7nC1FfYy+o0D9cPjXXuaZ+UMMX8IobFwRJMceTePiZj7JkYRNmwiVaCAMWGmKgAAhQ",
-	"QcioFUi87D6p0acfdz2trNd1JrqLCLdKUhUqiBYqb13/G5pwfzsr6xswnx4slr+BxfJvo7x/JU36xlrp",
-	"jdW8ioIB+/1pTd22GuoOpTJ7V9rxFP2ff2IKWr81o6jolu2OsgXN+q5RqJ0QaS1JLQBwVSmbCTVLIK6S",
-	"Ch512FEGXYmoNJRhPmkH0hJSlRg9K+WjTKSlaG7Z7pXxxSRLPH/x6qKT21TW/aCG60BjONSZmX/BUt4R",
-	"OeYHNXyAjKmHjDE7eCE20flLwyCTMqHKKghwDRcMh19emY0s70xlPFk3CkMKAZbbiojlM0P3vS7rdru3",
-	"/eKRfsFnszVAM5RpAxYMwtbDs6EjTfdlUjKrtU8rYXns3KsjatBz/fQYf7xtFmIUhDKqflND9IxAlpRm",
-	"mpKbKF/q4MPZ4UvvVspJ9gOduczixOWQ6XwqKP27KPSijGR6tX3JOE+xFMq9rMCGIL05YCGoVxgEJ7kf",
-	"DiTzehVSwjIF2V2IB4feClpuGLWx9x/U8APYDDc2CcjatoUmHfbKw+exGYqYh68zvqBMuIW5RF6+USK4",
-	"YbGUwk9pIHIghwJu6LB3N7MyKMdCl5e7Gij2jA8v9lewctSX/BXoPdgVD3bFg13xYFc82BUrPPTNghbF",
-	"YuHOPfCFI8hVykQn+YnxH12WmFQXYISfV/dcFtMzVz1ccPsGwVib6bgZOBYl1KIzNqg1MKDzZ6YuUDnC",
-	"7GB8zqYv3rOt8FXMu69gyv3Y5Fw/8J3pnFKnZQTI/XHGong8NvaayxDDyvcxtfry63Jw3wA924Jgk/ea",
-	"kIqW06nAxbiUZnX9KbANBB+SwB6SwP61ksDoWCfqoi5N6xZpWSU06+7u3t5GaVnb1/f+ukp9nWUH9bhi",
-	"YNLE0uELxUWXuhUsB7qlGNpZzrZBPGV3n0pLyQ6VJoXlBO9VfNoHBbhuDFI7l45lW0nybgyccK1b6FNT",
-	"1zqqcHIBXDHOAKLI5mkT+JAhnA5YakC1xoBz3CEkgEN3rkJKNzECVSq74n1nQBJynxpDl0BsQ7UuxuwP",
-	"cu76+0A9DP6r2NrONxU97twx0rsuUhi4M4B00eBRIcm8uUeSvnsfXkmrFTw4J+8Hz/qNqOtmgM2fysnu",
-	"dee4qlDVqyq9bQRy9KQh3QnsmVpctJbZSj4dSh5DO55y1fRut93ttXd6hvNXBS0oMMPdz5e/b0//eMIn",
-	"0c4cshoq6M6k+5iV/6CFpwDVC3oLffxLK57yC8TatJ3A3ltVxwlkbJHkiVzC+v2lhYhF8HhVDi8LpA3S",
-	"cqEf8+3ScgVfgS9El+03qN1JaItdqeyC+11OiovU6QSL9Qey1OKElTucYO0b9jgx+jLIQa+3CQq+1eVj",
-	"q5nGG7F46d19czDzUiaiTTG6fS5iHG0wYmyGcC+A5OzczKlUTkZg6pjru4w7dikail/hI5BvFbjNo+4R",
-	"4Ua9rUJrD/u17xn0Kx1IIDmjTvnd3JaWzz+wa08F8NVcG+aVKSqsR7xJxJn09lYq18UYCjbjDIKDRk1D",
-	"/gedXFyxVlEHnlukkNuRwwb5uJUcXNpq2wi/mihLiXHteYyI2mtHcGtUd8IZAY5GoyD6ux2s+zpVtYbf",
-	"1nUEK7dzzap9LL3eld6gLeysxR5S83pta33BnMf819In3Xuvuc4FrvxaWHi9eWLtG7GwibXr0gfLXKvM",
-	"q93wHNnVbauXGucnuhUiKygBeRQrXmIPDerOhnlvnlpT01BXzBK1mIoCy1lP1KzlC3qARE0F5E/Cv6Es",
-	"tvXperlzx9cTZUEFZ5odgBraR9ipG7RBWhZMm+JhrhBUIBqKBp8TZU1hy+pAWS9ahUrkRAhNVRIXnjC7",
-	"F+5GY8MCbTi8Dg3abDgLSa0z6opdUjM7+kC1heoNrPkSgyyqri2Cs/1zqQgbE1noMpVh3zv/9OhnQ/bp",
-	"KnF7qLCv67l2M2ZW4Uy1jKeBK7wsn8Jlhdjhy9i+uHPAN1Vpvdv/JglEJUPn/gMCqE7WI4shOJAt+gHa",
-	"JrWHcQZ4Nl4PEuoNWAYaXza0fKDxx+UJPC7PgLf/2G4/+fRn7/F108g3dzJcisWdHQzGGv638yzsPk0P",
-	"uunZH1cHxf/dj2dh09QbQ1wU94PTAaE8C+LbB/QolHIh9aHR7q7Twx/fvYG7jHruVHhSCezbGwKA9IlW",
-	"0KLX1MYCjwXXDXpAGl9M0My1UMSZg+aFZKKgSAqiSVRcJuvR4LZ3e4VfAwIzTyLR3h92H7efiO1e++mo",
-	"G7X39vjueJf3xt3hdst2IvnFAzvuBasjU97bRbf9ZHfUbT/pdru1YR/qZrVplOg3m5a5HFRZGeOwMd/o",
-	"FTTKbIgadW3zkEshW/29vSdPut3HT/Z7+7tPnjzZv17Wt26JRXcnFLpNGkfCN1GYGAnqPqfv2K6qqPYr",
-	"ZjZRSaSDApGSXAEb8Ug4DtFpXuODrbMMSoq6GWQdr4B3Uk/Km2jmpdqQOY+zIuS4tO8w8zock95eUKMF",
-	"YdDBrZjho9p5QH2sR1ZqF+L4AADqxwJbRsUyFwMpEi3mmB1J3gOeURcQC+2y5xwM0HNlHZ7JzuOSCrXd",
-	"ALh16ojDTjnYSJQh6ShcgrX63DpdrrQ/pYa+zeuvAPaPFO8oX+6Rt7wka/FdcIfKKFn0W7CmIhpvCxoy",
-	"yTUuGMCGxwD4FxYA3l8k2+O66SzB+axRm1w7PEeosfZkVuf2aPlGY7wtXP59J1GuZ7Y3Bk3chAev6PJY",
-	"Rina8GUnN8tnu3kmWVnCroX+iHJ0z89dEDWvYMg+sxjpWboIXBPUNL6IJU/g7N6olRaI9DVZSXBTreTB",
-	"5+22FCtamXfgQfSvKPjERasVXuriVkixH9M4I5sSG6I8ZW/i50XxACJEEgJYoi6cqwldL2Cn8WTOF4S8",
-	"KiJdh2VZBV9L1MV6QGS4WjfZt+XM1oKJbyZRaIFJVrpTiPM3BhO25BNRh1VbicTYGYS63DR0AoFSB71O",
-	"bG4grN7W5eG62T5e3YO+hG3GXRMUmo2NkoHNZjQvdmD1sHApXym8F0izt0v5wDUtZaz/BlqEV7PRwiLi",
-	"Y3Ud4PmQxXlKlEOtAbE72gabcHM0urf88w9qqFc4rrBnWilyMuULEMqBbXNMmP6O2PzghVwQuXYGElzF",
-	"sbwo6vGh2AIRPWGuu919t5/Qy6EAwzcDCSt1BkB4N3GKdTdclNMNWk86nA9E9AcVtGiWRvArflMihgDF",
-	"uaRj5Vr0uEZ2EQXvjKkUMJ5odNFWG+6ancl5kiwCEA2xgC4Nth3oUnOVJfBCWpfb0EtdWro7xnu1hxg/",
-	"cONDbJ6FZwyNcBmpaUAVV9B8YiBRR3JxQ+R59L5nuGbo6I5UPkyE9sBpnWYFLxzIcCkpMuywj+b2LnUB",
-	"yKHNHE8z6N2wbc2K++EmsbQ1E6uBLScqBeip0lJmc1WFhzQ085salo8htEep9Auc5kYASIUhbJaoEU+o",
-	"b5grNholSpMjxiwdpIp32ItEjS4dbEakECbEkHXliD5eeUJvDaP5tlrZUNgefvZpTfOYTJnhAi1MY204",
-	"j7d6fb9zrVSFSBxBNxHriqLIN2e2vaJKUY7GkoV1SckljHbcxxREso9NSpet7drrWiobSGO9Agcwy4zD",
-	"ts1r3HTDvhufB1NmzhLcd/bm6L13i/Ta4UOvPS2uRMproUbB6YlTxSb72MZOyZEAkHL7TmVzEfDbnWJ8",
-	"B8fH3reRkOjbgH6Pw3t/+DIs80dRGk6pAM6yzLIv0t98Sgm2A6h1Rp40pwsceCJvNVDp5nla5S8Y0WvX",
-	"mDqMskzwKZm2KJldaKrKIh4X+B30cGtVDlUuT203mpd84dKida5nAGXntGr3S5Fv1YAGuTTBW6VcFat8",
-	"q8SrG8R73WZXor7TQgtaU54Ft13X78fa+qzqExuWWLlRW8O0Nu64shJp6YHrOoLYoE2cf/91iXjWRBTd",
-	"jdcVAquSxVlseOF8mTigIQY9eK8JHpukN5dp1IfSumXjFMKEKodULR3W0ld9YsfSLvqbUl7qcvJHMes6",
-	"s9TR3B1QjYrwPDs2tlBdATP4P4DH0O+yWlS0Oces8MK7JIY8MIpvgFHcAvXEy365XcFc8QL4fi0d1Pck",
-	"XGJWTakMpbjxGg2g5Ny+Ta5CmSRWIpTyYvh9lqi5SNsjiNQI81kdsCi+iDPqzzNZzCZC6sIIQU2urmd6",
-	"eSaPd1Z56Xn7j257/9N39I/2pz+7wePetf39+/+3epKbJzd4hHLHFIdCgfy3SHT4aZro4T+T/Of5PaQ0",
-	"uLW7B6AMT9rcGC4jFVN1BZ1AYKxLYBaO7W93uxtgWPytBc3fXmZ8Tfnwzhmny6ftnSwaifKMPIPcg2Ve",
-	"5jzgfzmPmzg1xNZcx1A8puAK+sNrsmpjMQBie/rqBdvZ2dlnzsevxmMtqhRubLrH7e5Oe3v/vLuDNt0/",
-	"usa4q2O35qxEzxfgAWpqluxnqBZeJZt/aks6XRaF55KCFS7geuBsQ6/9gcTj3pSYeoPgW7H+t9DcK8Gu",
-	"Ys9qV6aO7RVU48FL20yC7maBn5JbxGgWWZ7KO6cUFCM7jnVTkBo8tGUnEffIznX9BodsFZMUReovJVov",
-	"yO/peXcbU5H+0e0h+dVRm3VULCU0ubf0KglN10HDF2sIvu6LaDo2fXD/HEa7yQd3ut4Ut287RfOWbnWK",
-	"y6lZN9NkPGa2NhMJ3ldL21UQmMIvS+641S5ZXusSjXKBfbxcD9M097GfoX/yTEjrEyVfJ7mlrdvR9mp8",
-	"/uHVq8PTX9+dHIb9Ih8GmJJ7N/RFjgLsFFbnVi0PciAZNtTELxwcH7/7WHF6xiAGijhrBsUDM57yJBEJ",
-	"AZsdnLw4PP713fnrw9OwT81lyyND/dsfkTeU8gfu2bVK+1esXitouYm2gpY/+Fpfa4k2zB9p3NjinUhi",
-	"kz1nZ0KwsIQHEZahyVbQBOrAc8qlqBJHzV2FawoHZeTYhGtsB9K8+/4bpJrf1957r7znzXpfi8e0Kh5K",
-	"ET2IhkJwJFXzprAowHRESy0ysWxmg0D3TcNF74tcnmozvAU0CcXm8RR1hOwTdiGgZz40HQQOAf/ASMCc",
-	"a+vAwgVAMSgXTMd/iIEsIuFa0E4pCJAw6NvPaGjUCF6wTM067OTDcUN9g+t0CSgXQkMQPRJihlmPkm13",
-	"uywRVyLRS8bLciJwdblKYENayc4pn78VWvOKfqwv41lbzdA8a88UaMWuGuZ9qoaJmNb2GxRpqtIAK4Bm",
-	"eJ9ZL6Oe7u/uPVnWhKG3eT1niDWbp0pekHMlVRcpn2qIbqpIsEshZth8Yiq4jOVFh52IOTVpnfIFdI6P",
-	"IhH1WZYKw/TkQObyUqo5Wt4EV+lApZB97Ha7fRbGEjrbt8lICvFKr89Cr2di0S8/KP9OT9NTO30WQg1N",
-	"6X6ocGpLlbU5dqA2P/olqN7d0B94onRWvX+UKq3bmCdGX9vts/A3NYQ7xyqXcF+ay/IPl2JR/oGQJvwf",
-	"4avODirfbuwm7xf89F6fhdjZrDROvLjfL4YBLNSOa8L18g+Ul4U/mukgEJMdFYGhtEdcmvcNRdsICLwb",
-	"cm7bmD2Ni5rxRLQhqc38WcxIfI51pmsnKqazbFG+O9ZtYmDl3531an4uJ7HAzHvb/WJ5KZZAVwxlDFW0",
-	"aJvHgF/QBbOSudT5zJxoEbWnIoo5nE28YduspvuWteTh2h7RL9qxbTiQdMF8LuIZH5oFyiW/4jGwBzNw",
-	"9zuIV8VpPuW/zMqkgkcLWrNY61ykpVdV7M3KOaoP62U8Tsr9Vc49oBkyJeE9nboXwBQbhBZ9v9LbhV4d",
-	"YHwa1NG5z3GsFd25EXTQoRlHnXOQPrcuxTXWRS9lqiRLjCRAJST8nzY5YNpHUWjRA4y0oBsSddFQ+V8U",
-	"KrsV3u1u5mXM4syW29i9ec4jdtq8nS5r0j3AhyrP+sOEy8vWho1h8bN+NbOiimiglTp7pKj3XOP8Bsbr",
-	"kvTHLgWy0gKX2i5WyvKWO/z6Xu2D9s/owP61/an4o/Nru8Fpf3qbulKvjBSz56DqV0PZr9EkXM3vci4f",
-	"lKFaSMVnA1mXvMfeKkKhLufrbe9XFI7t7o3LVNerb6dCqzwdiY3SwQM0FFLEUiHLrrYPW3lrNyy/usW+",
-	"tz/9o2GjcVrndDhqtJ3LWFo+YBgQ137c2Sr7P7x73gpapx9OWkHrzeFPraB1cvD28Oz9wYv6vuO1xQzv",
-	"yp2SCyxIhUaOS0ovLBHgjkMxorWNs/oGvrAwwI5tPklRxmF/QeOhSIX+5VPQGscy1pMaeDpbrra909t9",
-	"XC3m+wLldg46sxe0PKMZ8QFLKH+p0NgpvxXlKaCvvI2TJNbWI7+90w1aKs9muZnTn4NWquZ60Orvbl+3",
-	"7IUjfZ7mcsQzPycHON4L0IoxCAE1Ae/GBSLSDYr7KI10A/BIh6l09uHFi8PDl1DcWQtvmMYX5rD2W2cv",
-	"Xh++/HBcg7+0Ye2Ly2kvWurRgDcsfyFSa0KZNdwBya2MRBRHNo9kbcqIT791xe1FOq+NpNGksD7X6Oxw",
-	"gGapAignsB1dsqFjWgSDEDI1HkhXO9dhZwigY1i0b3SbN5rfbEI5CTAvDRQ8CRoS9yAGNpBQXGV9F5tM",
-	"vXpQa8EdS7m9/kaOFWr/0LlcOg8KspOa+7FCwQYDsJtiTZlCFIuIfRceHx6cHf5qC52/vwnIoz+rOmXN",
-	"50XNIIi5ZH5+ErqvMEUJXFV3BLlaU4Fl9UNAXfQcZTa32m+HYDRIuLlatDWQjlSNGQzEm80V1iDoMkRk",
-	"tix6QfPMNGVj7z5lQ/MXT8VAhj6PCo3CMvV4Y8Xr87Vqwn5cBRq53GTQK/z1TrU776V9txRBmx8gFKcD",
-	"LMVsXlcjt77t4Ho1qSSbVjPZJd8vGhrYzVhGoAFbeuoFTHweiZmtGy05lIOBRO8eAL1klgfVZRNbp2Cp",
-	"RgmzgA31lemjM5Dnls74UuI6JKZX2rBgH5aG0oeVYa/U4ZKvjVHDjde+oF/7CNzoS+zVxOuX93lbgypY",
-	"lsYVAD2wg7FCsI7mN4C3uueaxc0zdz01pPG7paqO5U7bktzvd4D32giu6zSXt+mDO+fW1e164BJHKM4Q",
-	"xp549gyl8zzW1KNlo464Vu1aO/xzurO2tNOWdDrDOrW9MyutNO33CmpeUf1Z7G9JfloFzR2iJaWizMlK",
-	"fLqke9UZ/A1tsc8nVJ6wlJJRSQowPM8WuBEyCigrVJRhSz76GBnMJmIgvU7bVBVxFwDD01yWe7zUQFCA",
-	"E4IC7zmggXbYgf2ZPGPWTrcAGGY0RV5FjNX1bA51LUPhlaDxCx7Lvuu7NOPQWxQRu0L0l0LhEBsKcr+x",
-	"D+Q/J3+a4c7xhUSUW5B6WEQVLYqlJa79mL2Nn9eV2VojaTVhfwT97x3ee7caZ3y0gaQoBrZ+O8Z4oxWd",
-	"dvlYEl+SRlCzd0uTX2PBWHaIx6YePuHcMc9dKIM2e3IpZmUTvQWV0Sm4hUFPMVuY1jLr2+0HcAmIItbV",
-	"C3Y3qBccY9MzyjtxiAIHGLBjKoe1BO+WtsFtAk6XgqcC7Adz9V5K9WA+eHy9eeBJrs+AslaO3TM4ACKZ",
-	"Qc2VVFlQkgqvDo6OjVCwfKQ20+nORG45cAOxe/1tiuwNDBtX5xhjQat25GXdzhN8hw2+YzCcJ4lX9tXG",
-	"6X44PTwLS3V3ZInbKvwK2BSMwz7Y5N7aPBPYjP6uOcC14D0PAOq3ygkutOyVDhzENNbUMmi5GYQhIHCZ",
-	"AhjLLOGxSw56e3T26ujUYqV5Lk/oXQC1lYWcbK4BjZHW4ynVV7778fD0+OC9IfP6fBXz+ljCqOd8AY0s",
-	"YACYuMJmkLmC7yo7MvoebpK1upd9IHB0Gh1PWKYJwU/8xMvDg5fHRyfmK+jYs5/x7dpMqUtADrJ5BmE9",
-	"okeI7/zh3fNflxo7Fjqwz82dq6R48uWh39PRGRwY4V3x7Onhf384PDsvg9Zh+gwthANKsUyESKAVtGjX",
-	"WkGrtOatoLW0QK2gVUyQ/qAxA+IdjcJQ9SZK3qlILBDeyqT3CvrIF1JwTgvHdX1tCyXFcKnnIkWgAi6L",
-	"cnsPf0QVjiMrrmv03krKfK23vBYqmO60J8GV8lf9Sa2NmrAWak1dj5pCfbI1Ooa26N+vz8/fO9R1DJOQ",
-	"BQ/vrGJccT2QH85ftZ92GHX7sXe4pY0AIlQXThEIt0HnTTBCwl9SEfFRJqJPIegPdkgDGQP6BsFxBBZD",
-	"AkBexDgDNQlMdk6dJigV5gLFdUqZTzRyc22kZMZjOZCjGuRVGbEpTy/Ry5zGmI4Up2KEYPVCj/hM4Bzg",
-	"qwuVsyjWs4QvmpHoa6Ifq3viAr82TIGGDRwq1k7NrckR98IotRn21IBOFQ7U0i5X5Qz68KS4FbR5Na+8",
-	"GFtQfx4ctdatVeO5rlRhNMSRI77QFTQaP0xs1TsfUkIjphwp25SjRPlX5i0D+V14+uHk19PD88OT86N3",
-	"J7++PPjpLPw+IMPbZjKYp41tXQkkP1kN1Ld3iyiyc+LUIai+Pzx5eXTyTxI/pJCDTS8jz1ELmoeNR6H8",
-	"+XBygg8WDNE8i7I4lhcunoO+MjLGEcLaN2owTdUG2srvc5lPheJcL7LRJvRTSt191lXnZCPJ1Hjp9dY5",
-	"VX6ulBoM+Hwh+olCpg35zCcVYFhaUoxNn+C//EAizsJlo8I/6dNNiv154fCqEVR+lxUU+jgdCklW20WX",
-	"koSNZnhw8uEADBWXZpQp3GyUbpQifPDizauj46UbLQAP42wO4B9WPzk//al6LxiSvqZYSd+1QdSghYNq",
-	"BS37WVA2zk9/ql2iM5rb+1RcxWJ+45I616WbHX7moyxZMHWzTtGUrhTXoGRgscue31hxGxorPmqtaHq3",
-	"HEYeZ3UEcBzrcl2KhQaKi4T4pXxjNb+953hki3c2K6rAWp9bt4D+K5o236wz7s073N5Dq1QgeVWXPtOG",
-	"DFHsGQGdcnlE/ftdsNwSO1VtFG0lwj6xksDWmJrb0RTBpvvwgHmRewCmHxBzDdwBjwq2AK4GeNC2N+iT",
-	"VedGZL2D0nOS8Ggay7Dv1SwHAM7u4ro8j2Is9jhR1ECB8s+1H2Qvc5iGfhoIKuz+sO21ghaMooHl2J4C",
-	"DaaDbXdAcOQQWvRZQ6mL10YOF9zy65u3bDgraHRZ+3OVazOldTxMfOcAwYFBlgaelIA85IL4ZBl3EVXk",
-	"BXjWySU24zq7S2DgzK+HbS63/M2DFCgrcGSFgz4j5gjZV9dAgUTDsvpcwHI6v2C1nWkNCZDKsKxe2uKc",
-	"ar02EF8bojXmT8rq9npUCjlKF7PMzeXKiFCogAQFJiz1VPVrgcDrZ/VVtMHcV7Uw8kG5A09mWQB1HuS6",
-	"HMg4K8w3lwtAj9heZvSE84iOWZinSeiVJkycuhvFZr2mseQZOu2mfDYzG97/szXJslnTCXidZTPajgDW",
-	"vgld3IGpFkDNq1z3RR9rEroLwpqHbTZWmhQbNDYtPnsdrL7Tm8i6W8sj/LS6cMWQqydelk/70cHJQSkt",
-	"tFRKjZrNksLw4fyF17uGbiq5SKsde33si91qtujaM39u3T013gkhR+jgvBTUuhuECSSDgbYJoInkYg58",
-	"SeAAmimfDHEpQfQMJORlO70fAn0jnqaF4e7mWm0OsApycr/bfdLb39/e232y293f761LyfiRJzmWnzWk",
-	"5kD0x51Aq1lf8CtBnFgkEHwslXeVdqqmr/cagoJBPQejadWobAfiyscd34D4p1T4s2YTkYo+qzKtoiMS",
-	"n4qBxBaDZLBBshxot1PBbTcC59m5UJnbbPxypfrixvMuRfXqQ+sll5eL0h0VmWClIGQxuzSXz1i45M4I",
-	"WSaSRA/kvNbjs1wrBwUPWNRR/BwYu3bCuFnyZGxjrmmqLngmBnLG4xQ8/Woq2Id/vHr16mWDa6rEeW5m",
-	"Ur3PM0/yxTJTrtjAKzKwPhEQ05gUipX1C5WntMGoKiJe4xnMC1MPJphItgwx3Pf8j5pFYhRHArr6Y+WA",
-	"GY8NZgD9UCxjKRgGo71RY60qRjZJnk8b1nngB5c9WsbIEKM8jbOFsXOnOLwhtMasrTs8eH8E2ud34SyX",
-	"o187nfB7cMZwyfwmqpZu382EPHrJXigpxcjwe527thKGyGciNWJ6IM2Sj5Qcxxc55EYAA8XLDsPCa2eG",
-	"ZewZk0JEus/Cz66Irw03hB12YB1oA6mkYeVKzYzhwHgUGSsQnzX7bOZDTVQA0IMGxeZcZpppxb4LDz6c",
-	"v7bpr7A/oMfhMrlFBe3Cb5j5GmqH1rXNLNdKkTCsFps0N5mDeaAo+ejaHwclHk7d7Mr6a1gU2am0qNcv",
-	"cE9cV6LYjBnroApQuPeE5NI+8RorWnthFkOfqmtI7MYCuZdqVBt/iDWL1CiHToVFJbBRWDMhMREDnMcX",
-	"QuK2QBwiT5NWv7WlZkLyWdxZ8GmCRvpYLX/EDhV7hpkDbs1UI7vZe6Wzi1Sc/fexIZpHj35Tw0ePrP/N",
-	"Fc5jdYaQ9KfRWg8huXclIg18UrJHjwq759EjKjoHCi9ipcg1C+tHSTGQjx6luXz0iM6DsX+99k3c+lTh",
-	"CyQiHj0CC+DRI5v7BeTj9dEZic6jR+yolB8PJ9hL/dZFDoVtDqOZaw5DAPeVPAzIgLY6PlhqFyIrkqEh",
-	"93IOXQEqvSvoS/+hWRwR14boS1PzC/DihuawhdXCcq5ZeBSJ6Uxlhmm334hFGBQzM5fjKKQFeqHkFXry",
-	"9aNH6Nc8wr3ENXNQP7E0WqoFOB6lygbE2EsKKuAD84lKhIdj3bblewSUnZdzulQKeAVTsVybTsnBRXaT",
-	"X31Ab8b4CVZgX/C4SBUztCXzqVWGCmRl/ptKbQZ2n9LJ7KEniQhhJTWQDBjOpSSP6+GVSBdYc06N96jk",
-	"/LuQz3ArYyW36Nd/GIUnDFwx+vcWdV9nRjU3cjUyHPoo01DdinWlITF52OpSOWmVQ5oREfwArhu1PyaP",
-	"UnwF4dQSyEAtqIDXyuEHfsXPgGWYEaWY++QgBYZioWTEtv93b8fhBkSq1COa1u9szi8uRMo+HDE9UXPd",
-	"Z7k24zOyGZiweX0ZsAB5bBKPhMTYNTHYgxkfTUR7u9N1/M7QvO5vbc3n8w6Hyx2VXmzRs3rr+OjF4cnZ",
-	"ITxT1JQ6/tcKWlc2Ob/V7fTwLuKhRn3vdDs70EokmwCv3uKzeOuqtwXuMPOD81VU3cTaE+dwHmA1qLAO",
-	"cggwdySugL9CzsZ8oqbiylhURYUwVcBBnuO0wz5avP4SfMPc/wilpwQ2WzOJIXeavXZtyjx/oIZ3W0XO",
-	"Clh8hIkYENkR68U1Acfjr8BZAknjZDDEGMDiLCxyhUJMHkXpmyh1qVEfhCQdEQ2k1/MAX0bcE7KpXEbn",
-	"WMxdmgg8GmJSE2K8uiofncVJgk/wgSwPA3xsYeqqPUNwsrkhAVQYTUeNXXI8NJRISPy7XYUaP7NGB0AP",
-	"hlAs+2p0XxS3bFEaVZNPwrsTwG3hxjKlnYJHCrOO5y6Pn4+MshYZ4WGNk/BSLPqz3yfZYvHH5Gr7SZ5e",
-	"7k7ArQC6zO+5SBeFKgMvsIodX9vUCe6+Xj06LDCwC9f0YXfD5h83Ky+id+7BNeOw7QRsvWvRFuUyllHT",
-	"uFK/inbToZVKb28yLGFLcdGCjTWUbqTAJNaNEHPsbzS+o2jd6IC0JnwGSBfMkpnV81RKne8ahjZO1bQ0",
-	"qM0Q8e40IPSzNw4pUzcf0CcoJkDZZh7a7nYx5CgzgUE6X/L/RumFN6BiSCgFE6EppbSIxBg5tYsDqHuv",
-	"G+jWcx5ZyAR4pLf+kQ+S59lEpfEfiKW+291Z/9ArlQ7jKBISn9hd/0SBG6yyV0a/gCe399c/ea7UWy4X",
-	"Vpc0z+1tshZHBE1yJtIrkTrQjL1N5kfN0z8UgCPoK8inU54ubGzYGKdW/BoaDZgUcwdUaIiKX0CreVQg",
-	"wL9cttMN94UwmHm7VTd+I5zWWm3DkA3LJqnKL9DfBWnHw4WXiZvCn4aKwgAN5wUbqmyCQnlJnEN4B2T5",
-	"QNYK82dWMFvwPIh8DhcMv8hGyoVAyFyB/B8xM5/EcQxkavRaw/JkKbLVgxo7jIAyIn0YGiqJM6vmQjtX",
-	"VDjQnfyUvY2fo8Y0kDWKgnnjM/yaPxdjBkbaolZg9XKTmCfk/IqUX91kETOt/QaLVYd/r5JU7DauiXvN",
-	"EDWrhn/Vt2Fa7QjfQP24X0UFyKuQbZiU1jRXVy62GSP9QQ1tEd0XZdg/qOF6dg00/MCpv0lOjWkaDdwZ",
-	"+G09cy5yGq6D1kzVIdj+M74SvtPqBqlNyykAaNahG3MgQ0qACUv1zYXLjIp4i4dd6zLINSkXmtdxOUxJ",
-	"+UENi14gz1W02ODcUOyHWvLQWXJrvtwXDDwwLh5qLHGe5KJ4ui52Jm/Tk7w56+s6oPh3eaQ6vjBaJWXl",
-	"oskKPhgJreO/Qzf52eGL08PzX98c/nT2fc3oX3t5Z1O/Aeeemwa8Ltl4Gi4yhDE4dKXDch8QE+BEgM/B",
-	"DU+xOkibii9kLC8o8AfRkokWo1/fjt/893769J9vfvo9PZ//9uH9y6dHx+9/PlLbx/yYn829+AgsVNXt",
-	"Qq6DDu19Z6SmWxNjSW+lVK60au0tlZbX/1xIasNvKBnW3XZAQ28ypG54PVb9xa/JSXvcDco9x2n1XTfw",
-	"8sJnqtVvLVSOnF0R7HoxvHeSOhE3oI5SLYk/KPwJAs1+1S2G4535No0lhhMoI6613d3ttru99k7vvLuP",
-	"qDk/w7oVzbCLYZ1WEMXsYk35wlb/rFmnnW6xNtkknw4ljxNICC/DLZcgXr2FG+ajSwGoADNQ0Mo0S/G9",
-	"VjzlF1BvTWRFc7mG1d5Y9FLHoOtybI/yryoyv3efMr9O3p8Xm++5XV3FulFsJsVZPTznF00fotu24B7o",
-	"UjzizRXaM55NiiK7uUUkKa+Hv6hVg/b6X1Uz6W6gmbxQcpzEmN2529vZ6AFDQudKHRuqxuf2NlkJB6b5",
-	"VkQxP6ckp7+v/oSnD6N6N1CaMN+zatZu/RlH1wWXrCd1LwVhnKeYYlRkYYMVa4FMvNIJL1JXtLzFNA5t",
-	"zM+RSiOow8yz6ttdzRkv3lxCIMEORVSwYL9nXuvqGtDMs7mI3BUZmrmMuCQf9VA42zmOWC6zOKEoCtXU",
-	"sJlIYxUNpLF3n8EsKGQBRRZSZXVqHH4M1bib+aSPxm95Npq0aqyn3ebNKQTfv4S94zOT3vb6B96nIEUh",
-	"Xwdhvv7eJ/wlZqHf8oQH1k9VpskLkVm74ssZ5SsE9K0F8fW/GEX/bcnynyK7MU06U32dz24J2g28UdCl",
-	"yenFAGTUrGCtAYMzLHUGzLUGGNX5QCFlgaLC1vp0XYkG8lxhjr1FTtUiczjyRsyFVBwPeeap0PlUQPbT",
-	"0n0HL86PfjwM+yzOsAAXJaXLmqz04EH8CO0Vb73z6qCiPIU84Ymwo8MAcgH58wzMuXKfkCJDE0r8SsX9",
-	"HkZcCdMDQW8K8V2ghJEcwjlD3oyQpSHbIFsBLobVFVZysQPzjoF0eoTFd4DyZu8B9wkbXTVTmwO4iC1R",
-	"mwAiAeI8gFrg9ei3YXQq1CtC9trLC5jyS6+0ZhklsMPe2e5W9mEa7kAmgl8J7aDfycPkurGGfns6GxA/",
-	"GrdB8IcBQDEWgQzK3sLQ+ECCQx/cNtTlxJiHaJIXvdv7tvxByQgWB9KRdnvbZo0pQ8mGDrBrnvNwwYZR",
-	"EjMWM5htf2ahzWwJMKo+AHoIN6A/DJEDzFt3u/sFeY1UBNiQTdD9UOceel4aKDGE/pSQWOHrgLaytpLr",
-	"NZBWIYT6l3wGlOfQRjFY4YC7zP4bk8356QhUCGIErtzWx9JUaXGxxpVXKhcfSKgXZwdLRSN8PBajDJVS",
-	"ovIrh3wbMAlJb26ytikSpkvtdrtsqoMCKdXPlnMJGqOEx1PIvmQ8AcD+OvUUSfHu6un9+SexJxYtb8lR",
-	"WePb67KnFcfkLfxc3hfdDas9NL3t7jVIslxXnFLvLXQtCUf3Foet7BBFysCCPrZYrNlQGNaTCko27VDy",
-	"tOF2FXcTCpZVX0T5guWUheuybvofTo/9NxR339T1eLWNfsebOZOoMehGzqSvpav6jnuU/Q/K6219O7e3",
-	"3x7cQjdyCwGhBqQAqtRqn/foJ9qydc7YQPXb0OhrY4BQBKxJmo4hIamc3A7hr5kR84jjwDytEx5aiMxz",
-	"IRl92ghjzD8+n1C5swX2AlXH4TzoElz2MM9AuXlR1O6EmHepSaUGS2EmrIrnFUlMeDpNhNb9ZTBnzK6E",
-	"oZrBgY7ME6wBhxEu+bBKWk4ZiZmSPf2lAOAg7eGHoNaPpcQ1OoUljbvGLiO+WI74RFDt7UQUZLTZVpm9",
-	"drd3Dp05+9j6AEJI7tq2d+0Gguk5TecjLMlm0mn73qST/XqTiHI06UU85uTPdPAtrX970fMgP24gPyzN",
-	"ET4iK+MzW+lhKK9BenioEvXSI8WeNH8fweGbYYbzgzyogRYqLLwRCWGL22EuWowI6xoysrnqj6BDzdRQ",
-	"EEhXBTOSfVzVJ9XiLwSljqGleAjKKGyR+oz+8BqhYp2bta7rG+VirY17IzQ68EvO8fkVdmeay1qjs5qr",
-	"BnB4dcvgzxnHiR0NGvPZS7HzTXl/fRPbuoS27RsKNzL1mwZgbyUserh1c5F1irZXg7wAz11VRhRVpqWd",
-	"rVg7m8fBaSv+vWLgd5JRf1txcVZAphneeH8iQq+p6wKfI9YURrYtku1sZ3hURMV21WYj9bnWiGK4qnCq",
-	"ORcZcpr+2qIjmP0XyuX1GmJ80Vxei+W9MpcXMbwfIoHfUAovOBb+Q1O2YEMq7wpm8O3FB2tZUj4bqSnB",
-	"Na1gS3MLIeH0wwXGEsHclmruSg+gPiTWDDoN28AKRc+MDmlDg02c54Md0AartgxCX3IkKMLUauIYiH+4",
-	"sd5UBUL8omyj+JrZgCbNx5tuUKC/AZU+sJNvkp1UAt/675psUMtMbO5YIzMpQMltzJmAJyAq4eBICAXX",
-	"A+6ojWcXJuilMGqOhxTJHHajjenGmRbJGGzZIrROeOM2u8C8DGAicg3V85mtU6OmODqgyLlUUjwju4Ky",
-	"KQoMywM3Oed1HQohCyB0Y9v5PQl8aJ4iLI1vtGwTIMHZwUDeqmStrrTdbtYKFfBHu59fXA38wtVUNJH1",
-	"iphblAfu+S1yT7s9d6+t+uZ56Naf9K/rRm5KickiSTRYhEWXuZAKNByX9XDPlw47pk4W/em+wkFs0mdo",
-	"vA+n79tKivQSxP7OGZLB+mpqR4C137/yzsjaQdR1wF2qjvZ5wKVY6A1QfwA5uwqPHNhOFK4HGfbFxoZJ",
-	"gDcGgFdX6hJzERHwDjLxYsjp8vDuuA+7bF6rhSj1yGjP4wgH0uB3QnRvcjsh2uBmfqc3Zg3+1trGG7FY",
-	"r2bA0j3Ubn+TuobZm0b9As7oSmCNptDbuYdeBjaBBZZHwwTaP4WXYgFAbTYDdSgA10xiS1Nj1SjACteg",
-	"7MeI+xepgZwjQKdGvE7NeJKoeWC7tXlsAouAQB8wrEFT2Mtyhsai7TdicafEBwsy4pdCm9ljQ+5Zqi5S",
-	"PiXzDj6oCSgEMMQAQwN656folfbKX5f6a4lZohYAcElcUk/UDNw8CPPf2DrgU1P9azFUH49WjSEuiMWn",
-	"K4bkVbvSojdX4BJ0LIySqlk/+SN3fQZukOzxRiz+mpJWB0q6vElA+KWS1hGXrr+C1zz0VoE6KeYAp/pQ",
-	"sPqQKHLr+tNL4HibM/6KJre29PQgSVyKuwVadELBoYhimQPIBJ3xhXM3GWUp8DDWIZQ1kOHp4Y/v3hQV",
-	"Ooar41xQhFTLOahgteiKSK+HQow5r89zgLdagbBJESedditkHqy7b4TWTz36uKGS01SEWUsW3a8kUgJb",
-	"6cOKQp8Havu2fAk3J7UbuA5I6N/cdbCG5gDE0rfVoZUBeewKrJebpf9h75KvmwB4+DkD06Hox5wpFsK/",
-	"LHKUC+l22BlAGjA3QSYAmLpy/xbbqRMTPgTOF+MHDm24iSvgJKHLVYYtl1sPwCR/9+wspGLbL8hjJ14b",
-	"thqOYq/6qlrRk26Fm73kLGvqC0FOMo7t0wDPud45VnzyVqlZJ8WI/9aOMjeP9e6yYsUenGbfptOs2CE2",
-	"XMBf3qn0ztitXGeAX8Arp3BFhxZ0imHO4Heh77N2nw6/h2wlbEtVhtAp3hNrNk6FIMvJQQHYGiijY6KP",
-	"KhXsAjICHMSOxGKnFSXjLHQfaovPsc502Ox985u+3N4Hh2VZVddWMV/MKsCbGv1ZHyc8Ax9krFmWxiJi",
-	"Kodm5VP+GRBs+z3ChLUdWUtgeaTfiM8zkcZTQ2vFlPR7keLNrf52F7DqKt2/n0CJcsJjuXoWxgRYN5Ef",
-	"vDaTwzhJIAlE8Gmn0MLo55tUVrmd+mtcbgWhNOhDJepG99ud3GzufQ/Otocyrq/onZN+G6ybyRlzyRcK",
-	"dCprlcKtP82/V/vxqhwUZAJJKCtUvvO4vVRZG7Jjw+8D6v8KHVBsLpy7cyBd07DSC2Ldtr+jGKuPCZdD",
-	"vktCFJo+bSZFm0HgyoJpE19giQH9q8K6/fuYYg7M7f4PZLOTcQXVdf8CUfrgYvy2XIx3IMVN3I1+y+WS",
-	"+lPjxyNL6HaOx0LDgK6kd0V4e8ZkniQsFVN1JbRtj1UjGUrm1UCulAzsHYouF8i6hGIQY1ARPpQLZY3F",
-	"3HbrYzxjU2whPpChtn3h+8wsT4ggHygMbblIfVf4gOmJSjMzfgdpgzZXZyBDaGcbElKIpuQohOYHsauo",
-	"IUefUMjAeaPVVAxVtGATHtmG8xh5wz867MD5bbhc4K9BDf6cBzGXlUs1zPYMRTYXQnbYaQkuayCH4iKX",
-	"UI1cHY5mXF9i+njALsymwPIdI9jGRCWYWT6nsm5Kojdvsk1jLMiXhGodMIAybHBvbHgzyxJ4WyO21pcz",
-	"Rwm4yawmXKb8D0Oxthjbt+iczbndZHMakt8AZ8pnGQXalKVL6oyMvAZ+K7/oDH/c6E2oa97cnvxrgKRu",
-	"YE8ug0r9q2H1PlhqtwBsItIvQTZ9UeMNE6i2/oT/XlOkbqPQnC/Y4ekAapJQloYYPbA9cLVrwcMOJMsl",
-	"yAl4ATYIBgNvIOE1XlvnsnZgU8dupx54DcubA34fAbUin0Gcb87jrAjzqRSgPxBtB9hslqfm35pppSSJ",
-	"gtT2fUFLk7QEI200dAvF5wtscQy4UaLbsyJ2aCNw0Mr5gHgFzwKHsUFNg2FtESkql7rDqKmFCNiYxwmS",
-	"EX0DCsMs0quZZgjN0OsjJ+YRKmm/vcgaWvWroPMPsLQZ9RWhfEaaC/XhJSXQSQM/fFrTQsTbJWjoYjMS",
-	"qW2Lbvda2D2kqXmI8zOTl8B3gt5A9BzDklnG/HXlDnx7dUzXgtAUeKNxhnQJkqfWAXGC6GdzTt3CqUQv",
-	"i6fC6HWXlGfbekgFfBBh/RYQYcEjwaixLPv2EWfzLpcc2OThOM1vWYnlc6sxgk1uAMdTwFLqy3g22xDD",
-	"h26FNRuNhIg2fM7dfG/oPw8OmG/KAZMC9X5BkAwfFOuL1WS6g7o14nIkbgoL+uXG2KTreY1qpAKngUVO",
-	"Y0MxUlOhWfji4OTF4TFA4CslAZucSwsljnlS5hHo7D7HahMHs2+RtNANkSmmMzXrl6C60XMUj2Nbvc+r",
-	"ep1zSmErVb+pv22kAxgJTnF0OKV1k3BBeTsDyG5zeO/Al7SugJCyGgzS2tg7bHstK74pNFqaS0koK+vY",
-	"4yndel/MkXAVYGfmBU6aUcWBBB5iL39bExvo8yb8tgGhzON0ZG19g7yucjZpoPZ03taiU3k2y7OqOw+4",
-	"BplvktE9ngVnn4Jl0PkUMny2OwDPeylkq7+39+RJt/v4yX5vf/fJkyf71zc6zV4jx43srhpL55Q6mBTc",
-	"c8I1C88+vHhxePgSUBAfAHQfjKEbMBs6cDbrNqpwnTsYQlvGUPnmOY4Z5F25zTiW1U4dJ8rpLiMu2UQk",
-	"pV6qAnYRZu86uAN60SjXmZqKFPOusnQBe4aBihVsiG6upM+V281gw5XmgbBZCg1E0DHIxnEq3CjAs1fy",
-	"bd0LR3yFAEz3yA4tWCzmMILfB6JuwCZfHRyBehmPzXp72nEixhlBBQ+kp4fG4yJSV7RxNKq4USwfOO0D",
-	"p71JVR50zAE7zrPNyJtzPxyXfOjfvEl7SjEJ+rq1EDGswg6scWk4J1X6ZK56HI66Xb0Cw1zlMqsva7Ux",
-	"gjuxeG9l/S2lYiucRqkh0X2wR3r/HdgjyvQHpfCBVd2MVVEs5v51QqemfNP8yTVUsF0JihoPyPbJWCTG",
-	"sYyzan/FEOb3bhz6yfTY1gC7tkUDSVdUGl8YvRGDezbsRY0OnVvNv+s/9BI8+HnxiYFs6sMQsCS+FFTl",
-	"6beIsD2ohwvGrX4DyUeUO1ZqkI3I5bYMg1xwFt/DTNs5BwHkew6tH6iYBlORdH+AGuk8tkzTugixlKae",
-	"f2fpArn3v2sDBlrcjbyMdOu9eBmJsO5USPLQXOHfxm9paG9xD25Ly+L01iwVV7GYg7io5dM/8iSOAFWK",
-	"FxDmhgUlgKvnog4lQG3HwjKVIlbKAkBTOuwV9GgdyKKRJ/WceR0GlEwK9qXh0MpLkAVeTYi/NOaA2Zan",
-	"4euQRWIGEQwlMTRSRkWs4Xr0ljOaU+t+G5ceVPuVYsBllKjRpaY8P1+ZhRxA159sp7395Ly3XfQuQ8D1",
-	"/k5ge53udNk2NDt9dLs2pwey6HJLyTYIL13sY6nDKn5/L6hrgLq32+0G2MOmhM9V6r+GiTejmswb2mD/",
-	"c9CtuQnp6wYKvt3c90TlXzkX5wGK/iGf5l74PtGvx4I99u+Y+fpUASMCkvhK/LEqg+Y4vhJSaN2QRrN6",
-	"Kq8FT7LJ4lZ0a6YsRnkaZ4tW/5dP5ZxYMbo0LBREAgoBBdpxrBk3U/IWZAJjQFDCLWg69kczREU5BA93",
-	"sxhL1COe8SEmzOm5SDHX0wJQ4hlHGRM7fO0OeyeZnuRZpOZyIOOMujhrttfdwTMdOL2d6cyIOm0ophTh",
-	"L7LyjJFSJ7wuRHYqeBT/Jft0R6reeIvdxhgLCFapdpPL7/zzOvizSIl+DUq1+ZT5eSh4WvdXUPuAGR0c",
-	"5ibz2TZIwHITu4uxZpEa5VMhobgf22Nv1fRrOii/IJzySzDEQ2c0QiOEWLMpH01iKTqlbtv9ra1EjXgy",
-	"UTrr73S7XQAdoeWpfgurfwNbWWQIGStIMRO7MMwAbXR5rJYBOV7jPVLwn7qeVByN7klsdMGFbdn0DOcY",
-	"MMwUCcC6XcC4bMNYau3kPgNabj0S9SxVmRqpBKt40DkSEJA7Tx2vEJCJuFB56qp3IDsHv1T4RDHxnUU5",
-	"pVJ7+YsB5WL7OFDDhZerHVBCOB76iZoXydYIosQOsSuHuWEgRzxNY+G8tP9RZGIDAg64s71gegR1SXAH",
-	"+i92u/uIAVoGJ0SWQQvnvEVBHSIF44DdgHxNEaYujRL6FIPvhCaPrwrYqOhZzC5Slc9gEJdiwYYiUfLC",
-	"vGogS7VvuDDOmYyFU2a/MC8eF9nrQ+LPwKtwqJuEcmVac8qLj0Db9ogHOoLUncH3R1AC3kfPUyoiIbOY",
-	"JzAcwtYF0jBzM0uEgLKBN89KiZ9KIat9IgZyPlGJ4xI4rClfUIY/5BPFmlCKjWYcoIkQ+zVohY2j0F8U",
-	"xRdGO1RjEC4FEgU7kCyEQo8Q2OXIA+O0FLTA0cOqV8CNAQHdcDG4IdYDOVepeShJqNSvtCEAPlfHJdRQ",
-	"aOrSws1RTszxJsmp0tFE6AyatfgHmzj59afr/z8AAP//",
+	"7P2Ld9u2li+O/yu4uve3ps2hFMmvxMqada+SOI0bx/H4cTKnVaaERMhiTAEqQVrR6c//+3dhbwAESVAP",
+	"20l7ZjJnrWksgiAeGxv7+dl/tMZiNhec8Uy2+n+02Bc6mycM/n2e8zc0Tlik/pD5bEbTZavfGpA05ySb",
+	"0oxM4DGhGWF0PCU0y9hsnrWC1i1NcqZeMz/1d4LWmPIxS87Z7zmTGYsGWavP8yQJWlGe0iwW/H2cJLFk",
+	"Y8Ej2eof7PaeBS2WpiJt9VuUywVLWUT2u11yzDOWcpqQC5bespQcQaOgxb6wcZ6x6KUapxxPWZQnLG33",
+	"nu7t9HqtoIXjHeCYZKv/qzPA3mN/K+axnOI0Wzvdnf12r9vudS+7z/q73X632+nu9vb2ur+0glbKqBTc",
+	"rEbKZJ5kavH867LbDVoiz+a56liIuWyZv4/lZZrzMc3Ulk1oIlnQkhnNcvlKRKzV3+927+CXNFs1rm73",
+	"sLv3S+vu09pJHHR2e8+f9XpqEnHU6re6vcPDcdQ9aEfdcbf9rNvttg+jZ6y9O+mNdujeeD86YK2g9VmM",
+	"jm3znUm3vT/qsfaz8S5tav6OqWVO2VykmXy6YOwmokt8dEpnrNVv6d/a2AYf/Z2lMlYr2wtaCc0YZ1KW",
+	"F1Ot5XicpynjY0X1vW13o7fzsN1IWZYuP0zM5wwhRW+AEhv2p9sFutl0J813W/3Wm8HxydFr+8t5aa5Z",
+	"Gl9fM/Xdi1dvj15fnRy17u4CxQfOWZbGKxhBCs8loVxkU5YSwZmXC3S35gL4TJ9M/Ydz8vCX2rmukC62",
+	"cil03I66z7rtZ73J3l+DQnGIfiLFZ5vRqflLU9WmJ3I13R30d3c7vd2D/Rrdaao15HV2dPr6+PSntfR1",
+	"fnR5/g9LXDnnMb9uJC6939JLUb3HpqiN7o019PWMddvP9v5SHHAVfXXvSVwrWVb3cFOWVWn5vLdTYlnn",
+	"V6enm9BUlWdd3MTzeZVnvY+lZBFxpos0pu57woUltuivxL6K47h72X3e78JK9brdHVzTf1m68/C13YL0",
+	"Wu+PL94cnx+1vhL9VVjXxbvjs7N7XI0X2GMj94oliXJFW4u/8o34/GCvvbu302s/6+13/1vfiGuJ5rC/",
+	"v9vf3+vsdA93dw8e5757Pzi9GpxYksnHY8aiFUQjbYvHufN2lNLwWFzIPVk7u729g78+F/p68v9OSR37",
+	"Y9hKxUIOW/29nbuNNYGdLTSBR7tWL65evTo6er0dx7sLWlNGI5aCgeDokoLUFjE5TuN5BkvdupwycosL",
+	"T8SEZFNGPosRiTn5PRcZkwGZiJSEx5P2e5qNp2EHGPzveZyq5cnSnOHkZ9QxSLT6rWGrN2y1gla2nKs/",
+	"ZZYqoRHGNKcpnbFMD+tVnkq1Zr6BhZx9ybBBaEY3T9ltLHJJ5vSadchxJslY8IxxYN5iTn/PmRpkrDr5",
+	"PWepIjyOVDfGb7kjntEvJ4xfZ1PY2KA1i7n5u1cffdA6jthsLjLGx0ug8uqwByRjXzIz2HESM579myTj",
+	"qYjHDNnFjN4wSeKMSDphJBMkZXNGM3ghRR7RJ4s4m8ac7OyRqchTGRA65KpdFqsPwWN4QdIZw09es0zC",
+	"T5M4lRlBs0hAKI+UqDSN+TXcboIzQgmeCJLFM9Yhl1M25EVH0LfRDfWA1Kspm+RKHIPnezs72PdiGifM",
+	"+a7zwojF/HrIJUtvWRTo97qHHXJJb9QgOFuQlPJIzODDgWKkU0IloeTq6vg1kh7YqnD4mSAjBjPoDLnZ",
+	"YqTwYo+dDWqrHfKT53PW3T189py197rRfntvN4rao/Hhbvvg+eEe3X82Odzd2WsFJerY369Sx1zx+FQN",
+	"4r9+HQ6/7PTaw+GXZ0ef/vZ/Wl7SmcARaiB1dTwtkZsTCfTi0IVa1YlIAyJSQkkSS0NpM/gpfBLCmlG+",
+	"7JBjeDDk6jhPaaHt674D6BepRHW719sp0cp4Svk1k6tWWvOE1moO4Kxhr1s/Ys4i/jAcPvn///Dx6Y//",
+	"d9j69b+GrU9Phq0ffiXDYfbpSaD/W3n845Mfmxb7VHDWsOAfFSWGT8KguraCJ0tFZuOU0YwZbviCxLCW",
+	"KcM2zLN2q9dJjcW3WDyftfq/tp60PvnmcEJHLLlgCRtnPg55zrI85TjmhSKUEUsEv5ZqAp/FSJLFVEhG",
+	"EtWLJDP1dXWQJJG6yyY2mZS+6w74/6Rs0uq3/vfTwg79FJ/Kp+XRwvjjWZz5yX1Gv8SzfEZ4PhuxVBFx",
+	"nLGZWly1vsjbm0YHvbqjitiEwrXf6watiUhnVN2sMc92d5D+1KfAhAfEh38V3D3mGVN3p7WeqYtVrl7v",
+	"NOcSGZoaLp5BqUgJ3g2IZOqWy1hERksyFrMZlR0wQ88TECK0XOGbn5Zo3AnC2qxbfzv0n+Jbxlt3MPNj",
+	"fLOHMzd/2anTNKXLFpiZl3Bo1eq1rKqU5ZLdbyGkfvlBK6Gln/usBA6+vAgH26/BJYpV91sDLZM9bA2M",
+	"YHefRdCjL6/C3varIN+kYrbJEgC/CV1ZOFTskQvFmyYiZch/Yi4zyrOmAz5RX3Pna490RDPWVjKLl+Wr",
+	"kV6KB4xzizFmYvsRgtYg54LrQ/WSRlolVH9pIRZUx/k8icegvjydp2KUsNnfPoOwX3b5TWKWVLVSTmJ+",
+	"S5M4IvjU0UjHQGst/bytr71W0IpYRuNEc2bnNlT7Bm2BWJU+il443VEmRFvOaJK4XWiGPsul2nNCM5Iw",
+	"KjOCTjYYLzDc9JYmx/xCK2Z6kUciWoInSw8C1M79aI8d0C5rP6f7O+29SZe2D8e7h+0DejDpjnrRzniX",
+	"OarSnuLyWZwBEb+kETm38zSkPhJ51h8llN/grmx2v53hTuAr9RvNu24kxGULiaIbFM9L+yM76oy9EnyS",
+	"xOP70gHjNesEjCjnIPjh4zohpDlvT6lsm+dlMnBfNkrfvbfksNgSO9eG/QhacUnFOuZXktUnV1M2ZBYn",
+	"CaocBDUOH+07ysENW7Zj3s4lc+c+sH1qFSuWpKJSWNVGf6dDzlGBizOS0IylSgC7ZupvqYXEb7uAn8Xo",
+	"NUtY5iMKpQ0sqCSRblBfo89i1C6eVoni32S1i28+t3dsefQllhgC4bI+1G+MvqPO2g0ogL4Zqt1n2Etl",
+	"knBS53TMUGvC6Rp1+4YtyZwuZ8gZWJYl7NvOX3FTz3GAn/HAfpmDbaY+bWjTLp6XZl3rABTKqUgixc/w",
+	"3qR8SWYi/cYztvvh2/RLo5Wh6aDYPM/87TP/xmM/ThcOB1C//UmzPpavjXpT3fRipCBzKqFmMRXwM+EV",
+	"p35tDWLZNnpT4wHQDciYcpTh/pwzbwd0KrKj2TxbrloKRcJK+105eS6yNoOeVh5+1U+HIC8FKwteO3/S",
+	"7C9yOW+46othw1Ew7VYtgduqYQncvvrWMMTZgszokozYdaykTRJ/4wURc8abpR1wC6+QeGDrV0k8toNv",
+	"OyvJxinzsDeiHziHUC2Ad366aRubtkesbZuWpmq61NbGjKZKXKGpekITY+I1992wRYetgCymsTEgoXKk",
+	"GIRgsGBDPqW3TN0Y2Mr8DkOFk9MhP8W3jNAk0V/X8m95DGjYjCK0XKqPZ4JcHL06P7r87d3RPy6+8Zb4",
+	"PX8usXhdfxX52m3jpTjb4NtOLxM3voMEP4OhM88i6pcRZUYT1sYOPJPSOhDIFJFzjcILfSUnW9UCdlwJ",
+	"yjUB5FsvhnhP+fJndXOsZq+THDTe6pIobXhG+bKtL58Gnqo4J5yVXreLVtofZvSL+uyP6E9BFkRSIWZg",
+	"y+99c5HrsTRi9XHmOBUDRRuB3miRunKGYRc0ScQCaKVDLhgjoVrcENYlxAUNjcKslORLIU4U37in3izj",
+	"f3pE6ZGIQMXLhCAJ9F7fbNWmrXbcNCjttukBHqYkm1JOet295/vPDshomTH50N3s7Ra7qc0b5IhncbYk",
+	"l0KQEz2or7q73kmS9/HLF0omoAQ9+0TAv2Hf3YYHqiVs5RuRjuIoQk50j02cCplVIzNAAs55xFJ7azFQ",
+	"1mM8worUUkbHUy9zUz2CmADU6Ls9sSMqb8Abp47rDVsGRArF2sBTCn2jyZFKkogxTVS3iuxHS0JJIsR8",
+	"RMc3Q06jKGVSoidbzFlKM5ECm8DDgEotmo9+GJycfPh49Pq3tx8uLi9+fDBTcMio2IZmuSuNr2NeXes5",
+	"vYZDboOJsVV9WcepkLJtHzsWF38XRDKe4b2hJwme6jXLP+TopsZIwW+8Qr/nLGd+qwQ+qq8K/L6K2pQQ",
+	"pKgBbE1EihnDvtBZiXcGCmUSlD7jEP7GU5djMa9OncCPamCzWMqYX/skCdWkbSNKSpOPzYGIBSecsQiN",
+	"Otirujv7izTO2LeeKdLfxzjyXB5jmiToEx6JXO2MAJ/QKrOE7q+9iCP/QnwALmK6Vhq+8al4PwHUEgm8",
+	"Rb/l0jzWzaInqqahZmmmYiUAzQwXOl5T0xZcJm8ZTbLpcsVVYq6QzUaK/TUN1KpBsSRT/DKMohwjdM5y",
+	"iSrEPW631L5cpjPFFRx3fyVaZwPLt+7Y5cOViJ8pjbzm71L4jqK85iidB1Lfzk5BfVd8nooxk5KOEqaF",
+	"na8uwCoxIqxMPyRj9bM3SAodiEgDOhEN89AwDe2eXj4aJ3nKfIYBvAgxFNTr6cMxtJnOgvOKMfg63q3W",
+	"nxIpMT0C2lIsNxHXD9zMfdct15Sl93V30zPfRFxbXwEujtRyYykwKIItPXXMkG8U673nhhaXQWlLTwUa",
+	"se1jUI0VB1QHDE6i351RNmtOYGQ+0zYXX8+2vVds7qnIyBs9iK+5oXZSnlUzpiuREjpWXKOwathL08l+",
+	"w+192K5+FiP/fqoHfh/U2u1yXE9KwIu+6TYFrRu29E/JT4fqWlk7JbUrf+KUNj17/w2OWdBKc+6fpnrQ",
+	"bB1fObU053/m/t2aHAHftMzD+tT0k/XTc/spma7ASmkE7xs2zx7PG/qn887CNqd5pqVfYIxnKUTpQOB5",
+	"ATFwDxaJIcUVafZCzBjYktQ9rFuYZV+xk6avilBjnP9mC3fJSGkRiw45ZzQicYYKs2QcP6Jk2KNLek2o",
+	"JCae+cHWOUdsddeOvDGC2leVcxrivdHwViRy4Ca/KLSqjCWJRHtZh3xIi4BnCIEYcqXfiPx6Cn0UAc2h",
+	"a4gxkfmetBPfjHSzp9AGpnOBQtoVp7c0TpSsf09ai2hGR7VQiVNB7IM6bZlH7dz5fIXATBvHHaetfR1y",
+	"mS4JvaYxf7Cs7KjdekXIVWlMTaFTUuYsrc05jhhah+epuI0xOL2mLMCrq6Ze66W+BtoIp8Ut12d5y9J4",
+	"EpdXiQzOjhXLkeRaEMHJQqQ3oMn/SasnblmaCFp3+AlBZord61FJQjMiuFdKcPqoLp9jLQBdhAPXqXQM",
+	"iUFjyv98anosfmRPjJbLNyIj3dax2ctMzOeKOtTCDDmsDIbbKZZzF6hdek/5UvtD5D35hjbHV/LQ1R4B",
+	"oUJCDtXZ5xDHucoVaLa1RAqGmKC/ioLi+wDaGyapmKHMZR0GlkD0MjzU2uK4CNUgYdLnxQw2VRJAr45n",
+	"sU2C82sLqxfJMXzP6A0jvW5xRsC9hAlsf8qcH+tggNMiK8dxIdnrLYZrfEYjBr7IEqPw7r5z657TjDWk",
+	"33zUdtOETbIiWQF2TBYpeOFQ7eyw9SL99+6L7N97ARkWGhD8vLejfg/xwi8WxBOXb8bSPhNJPF76M4Jw",
+	"AA7NgKAGiUHS1e5HS7TWpHSSDXkI/23HLJu0p1k2p/O4ndKMQW9tvSChZ1q//3uv+2JRn5f6HR6oiR3d",
+	"MrXKmOeVCccID9Y/TeZTYNobrAPL0mV7MMmYJ5kLfiZTscB91hnLYH9z7wEncXVVIpP63BWneTYVafzP",
+	"ewvsOlR9GyPAOGXA32ki2+Z1z8H2GGYsw+trTSvnN1wseGACQtRLKbsVN84FgTtsXtfEMxHpjAz05GGW",
+	"ffKS0ZSlZJh3u7tjRQLqHw/X3XquhdpZ70Z2aTxh1SV11m3NqvpcRBdKn6HcCFSwvLy0wv2/5oI8ms+o",
+	"WCC4PfUyYzyZe5uuiCspMdCPHz+21YqpTsc0Y/UT+1Ys1PEEVdL5fGclF8CDKfP5XKQZi96zKKaXy/l9",
+	"tZxsOW/wN89UzwSe18kpL0bQhoZt3bAexmITeSo+NH9KUIMfu6kTJydIR/S0L3EgbiLtQxOCevsuTdqZ",
+	"E1h8oj/4TWJlFBWG1UUIO63iQ7CrA3++78epIFEckTjrk/CGLft4duMIj65J/TZMICBhLlmqW8l89JmN",
+	"s0pTl0MEQx5CbiKP9HOi/zR81USnBCSkXPDlTOTSNsWLUUxANkOpXcmyQ46OexOkAUdOLmXGZqF2bDhi",
+	"fiZZMsGbtEgkV1Od/z7Nlst/Tm93nuXpzd60nFe+uzKt/Nf/Gg6/dLvt4fBL781w+OXZm09PPEnjQWug",
+	"doZFP6Ml3yM1jRjI4mICfs/PYqROwTxV65LFTk6e9Is4OuIVRPwonkyYjnLcKJ/zjXr5FVi91FiraZt4",
+	"S3t81JFjxnxBeJ4kJFZCFVmIPInUqcRkdxiJzWPMc7i3VXM0wiDSR23JtPS/auA/Q8aOTUp2IFpKg22T",
+	"8NX50eDy6HXY17anBfV4QW7YsjPkqvXbwelPpjU0MmuKypKSGyM2iTkY3/Cdq9P6W+orIMG5zYmkS4nv",
+	"nJ1fndZe0HkQAZBELtUF47491R3iYBU160x/PcVW0NIDaQUtO6hW0MKP+eEACtiVX1sofMEe6QUNDOkV",
+	"7wo48kDZiBP0mtEoiTkzaZdu7jycoeZEfYOnY4hfwxuViKaWcf/8YG9dzn3QGuRRnB3xLPWhqXAnAgjO",
+	"jbEQSzFjEG/QcXnFHy2KvLOJadCshh/V2+nvdTu9nV73cM9CI214x9jBqSMzj2jGfgartXtdPRs/ZzvR",
+	"fre915s8a+9NeuP2YdRl7R3aG+2O96J9djDBbRR5OmbbQC2Zd1CCaP384WXLPWCGF/3aGqeCK8Kw7pMd",
+	"AOIpcS5qbp1VhxmvpjtcyDqPVJK8UojmkHZQIo4VmdGbcC+mCMTHomp9OXuyZi6K8Fj0wba/K23c6vHo",
+	"hgGwDkhxIOF/trXpoH0chUY1UReebpCI64IDWxY35IXdfC2/dalkTf5/0fKuSimbvQltSxx77WqeY9Mq",
+	"t4KNoopHUQ0pUmxSZWylKbr7Ycfh5W/q42f0mvkAmUx4KVhWVMP6rW1v4I2uYodjeW7i5MGoJ5adefFM",
+	"6hy0QMlqwBYalyG0VHv42AtCRxBlKzSBUpnVR9EaDH4ZXD9/3333fPByNj5ZfPyy//zDvNc++yJ/v3zT",
+	"y1vrbitcVbM0jRt43iAagOxlJK9CEFW3OvkI8d1WslJnSul7EZszHkkzMeeFUydGdsgxxRczkvAIlgkj",
+	"KvKoa7wO9CyPUEAo2HJiQCZTSwgfLhZpJETCKLAbtGzIQRMzNaYw3S7QolskMIdgM+a6SiTFUEpjN3Hk",
+	"U4BY1ZdtSUYtyAIuFc/3aqKpvCiHzDav5A1m14NKkSSF2U/6l08jE/7R4AU1rDrnm10cLrSgd7HssXUR",
+	"aTVzX8Q8EgtUgEZ0fDOJk8QrHdXPL8Zz+7+pY70tEFgpHNzQgwmVxRhxih/eiJX9h+oeMBk9G5fmvGl5",
+	"LfalonuNZ7jRIqc5X7u6kGxeUKGv++bFhOjwhk/gM9fGbOfgKEEbLdwFxLvf+fBzXHTGOrEvSxqv4j9z",
+	"CrB6mpN0fKvmhL1sBN9opzWjEdto4e6qTDlofWlfi7b+EUw+53TxnklJUQOtiU/+u8eyXiUTQZKHI9LD",
+	"kGNEcEzpuJLhgeYAzA4LNStVAnYYDHkIq6b+ID8gv9VxsrLQyZzcVkljpTOAPdAmt1r28qOS0oY8VBLG",
+	"THfqaQWjS5nOfsbgn4qtwlUCysB3qwwUg/YvtP1PL25g0HqpmUnDvVhwG8wlLQ6LoxWVWNu+OYW7NR3g",
+	"MVhgQGI+TvIIYsEBlACocUojzAQjNEkZjbRivMGJ/sosoyKrwNfKl4FPYDG78hHmrD3HoPzT5MxZUw3t",
+	"VZVJi9sCME2pwZuhGZkJmZHdgwMS0aUE9aFHut2uu+CV3QXALFBrD9rdXrvbuwTQ8T6izWbCfbbjPKtt",
+	"/8SL81XA7WhQLDNss98Ovlfv8FnXwEgSkUQm4Q9VpoxxOPZzlsYiqhDAShkmEw1eQ7p6WJoyJ3mWp2xT",
+	"kalCERqPLBN+QsiTmwdZDNF07n0b4gwNTwejFuIOabkMlE/QPNGdAbKHdhe8wMTBRSwZqJwb6pfGZP9H",
+	"UzqEEs3mTMwTjVxL4ZCt7Xcj8+RGAsTGFsfWnUFraxJ8K5/2KdsbKL6KAIze2ygzIeLo+dWpwRz1yE+1",
+	"LdveIOvTu9FUCCvhGAuB6ux+m3E3Efj5CqOtNajGOBvI/CE44ShdnudcPzP2ZihO47XHWpuvzSSKBDbE",
+	"SjjY0Rg6MoA0grMXPn8ekXRJFtOq/dVrddV1dj75bl81+5xvdLy1orH98VbU8N/8eG+qhK1Q6bbnFY9/",
+	"gI8uz/+hjzCgV+f8K51aXId7HdhXNBtP8zlKJiVTvzuhD9WiKjRlBr4Ob+xYWte5qT8QQNYlu9Xq+iyW",
+	"kzhlZA5xPR3yd5rkTA75iCViQXpddVR5psi410XR3iBKYfQ52IPqcuDBnutE2O3t7x50uyVHQrdxTR25",
+	"8ZXgeorLn1KRzxs1WdAIaZJo1OQStPq1epPIqVoJHfDTt1JaOKNfnK+EhV1JLxgBAV1JGQERatXUV0wg",
+	"qOyQjzTO1ImHD2f0hpEsT7kMtLmYXzOZtRe6EWJPVRSOUZwkMb9uO2HNq/WO6rrdx1H6CpVlr9gzKCug",
+	"jl5dMbn+SRIB+5Kd53ylxQ0KIGAhGIv3dQ+50b197Ve9BzYV/OjLPGXSr+QPyDgVnDDbBGl0Et9am90P",
+	"s5jnGQugWkCgVAe1ijPBs2lg/qN/XDB286NVhIdcxl8C+N0iZWhhX2fbY6ClPtvIEUDtkjZThPwQ/jxQ",
+	"kk34/sNp+OMLgirAsyFXrS9yHlF1DcNF3gt6+7pl+835sfrnk6e9rr67e932XvfpfojMKJaZDEgKOPSY",
+	"tpGxufbKnoRmgKAC6LkBU8LZhiftndCZATTRWkqcBSTcPwmL99+kMXYx5KTUy/sPp/97JwRjru7nvdDz",
+	"aZPwbYgJEhBgU1QQYml8a9zQWZWmA4gamqu7FUEMSPiWPMH/qe7UCNQuJvob/w//UCv1/yIa63+pXdT/",
+	"hKEmS72E/2/JaAp/KT14KlLIH51J2IAnT147lAEvOFTx5AkZi9ko5kx7tf4ef4kZEF+HDIiifIwHQix5",
+	"FmP+JPK8/pCHXdIlvV3yhKidNUdIUS4dT0lvV3/R/IBrDoUKCps8yRYCoeU0JwaYfjrk1a+PRDbtE/jk",
+	"k/oXsW8XIwNbPt0xbYtGQ66TuYmIIpilXitgCONEjG9MZtKTJwGhZBJ/YVg7Q8dyGPgiwJU0o9AG27Lm",
+	"DKaqIVcPrukcR1bvEPEpSbbQse9R7lbYwKIdiDkLYnKszqCOcB1yOE8FQU0EwMiwhM6l/kj1DtntkkNo",
+	"rg/l2sIXa+VBhEyEmNZX1gVSCjfw2kWqTpW48KkstG85liR89eH92cnR5dHr0O8WOOLRIGuyF2RMZmQu",
+	"pIxHCXOMKh3yc6xuQoTPYAnVxmFFmiO2VCc/br4J1q7IEY9YVADT+yVweIZyvlUQHaQ0PJSh7QWmbzQb",
+	"t0KQrRv6anD66gj/aSqm+ZScN24xKW8Uhg73KBcS5hFc8UhhCG7vJFXrGF0tByRCZiXDLMCADbkO8LbJ",
+	"MepaEukNS23U7w/hydHg4ui3o/88Oz4/eh3+6PPT0aaxl82E4ALGpgGy5x4RfEPPAjMgDn6TvlkijS/g",
+	"k1TcMl6+6D7zvDzOYtvDjZQxtwxYo4xjRmuRLjezw6XWr7FRKYrNlTB4xehgToGstRMojCcTwNWSWbFy",
+	"EDhC0yQGFAfIq0LwPWMf3tgCWRHtitrZxVBLC2+oJSjKeVhNzqECnzToBvp5REEQ+HCyVtCmDmiLdL22",
+	"ntjE9eYwaFaOAGhy9RqD8aqdBcHxJQhehSV37QuYJlEzxeqaBqtNsrCCR/7TWi2QoLmtBhjbxnoTS7JI",
+	"Bb/GMlXzVFyndCaVoKReIjeMzTEIcMYoh8S1U7aAZ9J4kGgUARGCnGfmqSMNcXQOvhE00jkRbXhqjWZO",
+	"LreeVEpslTV8EYYK3jwlM+JfSPj6eyjCuonDqrHqSTXDTmzFB9WHhT90Owg0lqcSFUyOhhvtInXEC8KL",
+	"ankbIDm0XM9F1s55/HvOSutgcgczNlPvXse3ig0o+ah4TQeel+ZjEkMK+VK3Uj/pT441HmbMr0vvWrFu",
+	"Emd2UfBw4DfZLUvbEYy0iE81qoAOC0FbJVhMRkwJcvhuzNvZlLXRL6FWU/8wp9JsiBEZY1n2YiAWAbeO",
+	"I+wQfC3tbEp52/pZdEdVv4v1l9GsVOsENuXWEIzNz3P8TrpD7bwC4ByTmOZ6p+B9jKkBrClNwfpt1/Wt",
+	"AUEyQRgfp0vFzjU0sVrQUkeV46FBhE1mAUQxYZaUpQc45WGfUL5EezJLZE32dYuYrDCXFi+sKnDiD73x",
+	"c9w5VSfE4bi6QF4kMvmCADi5jY+H/AGIVFpMRVKJzvJVU6kbaLlbbwzqrIDpZ9oKbGkbnW6xNvY4LvI2",
+	"qmZJHzfWGGreRUDUNB0WYGTAOheWVmg2M/jwbv049VsNY0qzEaMNAqOb8Tc1TStOV6zpCl/6VArkqpf0",
+	"7O13ut3d3o7P5Vp04zeGSceAXmBTxQYvGUsZYScJxlQoaTs1pWb7kDeN2PUQ4zCmSULCCWQ8Yck6E+2y",
+	"1s5WjXTZJHgNRwmheDlPmCxuF7uuhH3JoEF8X0NbMZCgWE/vtmfZ/BICQrZ02F/oYEJG3l5enllpyyLf",
+	"mWh4DaKGRZ6QR9A0jW+Zruc55CH1huKHSqGP4pSNs8LqbhSrDnm5tJZzwJSd56MkHps8YcACHXKotkue",
+	"o/Ftb28XxN2RxlOMXpRSeOCZAzCL5qEBX5KdL1+KGcQanFxKzKTjS6OkKo2EfZmzcaZ1UYxpRrkIrucO",
+	"wZzWvZ1DItIh3+/uFtGnRnpfUCUTQIlZJz027JC9XhcDo6S1BRObSmVjsHGYQ26v6oiN4wivX5FnYzFj",
+	"/QKTN8LAQm28V7upTXoYQFTkk0oDq8qGfE7TrNDEcTdBLkMQIGm+Nc8zWMMjRQ+uOI751brjvhb2qqCC",
+	"/YqdENB4rBNCHZISmb1mUY5ZZExp3bEWAs5yPs5ymrQtVJ0SLeyvP4tR+zgq/XSe8+pPF6YsWvuNSMNA",
+	"CWjFQ20jCLWMkNIxm9OU8SwkP3zcfUUu1S8Ekvm+ZD9q0ZONpkLctGP4jvkLrFYZnc213dL8LuNrTkEq",
+	"Ij9cZJRHNI3IR3woSa/T7XR/DEhsDLU63jdUr8X8+gLFh9BnI4Bbz8tmy0TlYA2bQ4eWyLMPF5ewVFeX",
+	"etBng8tXb60lek6XiaARSLXW2Esl+fniwykOyDWrHez09va8RoLiVJVMZuqeaTQaoV6B9YUZ5ebY1rxu",
+	"iv2LiTrlHS/zr1fNPDx0HG9QI7luGinKC+536xeFk1br57mlMszPe4c7XlnMVMGppVi+xf5tNi7sFnPO",
+	"YYdAJj9s82IqgPkBPzBiumTIZ2YdojtTOwhR52m6rGUXm0rIivw0oJSAB3qmtvyz4JyN4VbGNMohNyfJ",
+	"0oO7Ds7iFZfWjGVTEZUooaUo0bH9/XSk/np7NIAUMnx2dgX/XxFoK2i9Pjo5ujzyGv9Qkn77OHvk3Rbv",
+	"QjqYDKXMdLBxrV2XoAXQzx94skQ7mJpIiQXUT/o7C+CiWpYIRDHRGrPpk3AxlWz8Gx72nT1FYAd7COGv",
+	"LsARlexgrzPkl1DDO1Gsj2Kaq7oBwUWh02OhSna//M0M3AvqRmGQhGAYn6Ie1bAinxUSP47q/eTdfxym",
+	"z39694/f08vF56uz18+PT85+ORY7J/SEXiwq7GZtcXP3FO9UDrFvuU3uuSHCaZbNvQSWp4nXDhOqN0Ko",
+	"W63+JUNydX4Ch1fkWTWlvpg9tO0/fap/6YzF7Cns11MsOVCd997z9VXdXWlSp8KrUftkyGOtpXgzjRCi",
+	"2Bx/renW9Rm0AGoYiM3CWuMMi7FtaKte7113ta21oj+I8UfN8v4Vz+LE9dGAlUpDQdMkvoVK/SRlnC1M",
+	"uEmSoL8vnrHN7c/NAX1QXkFLbWYjrO28MLmG1r1SpqoFG7V7T/d29na8Zm+R+CKiP+qdMfk4G2UOGAI6",
+	"F0lTAsFK43ececObVy7bNvkDbva++piiwfJadTu9Tnez8Acddlggc+JKlu3mxXGoUdqqE3gSywb93UbY",
+	"FJFNSIQPTPyzZ7+2bd6Et1WDh933xVMOzo4xzBGSeWQlPwLF/A8nJ0fn2EpTtsRtKsU6Ds6OQRxQjb2M",
+	"+bhmOfK7JTUWEfjLwJJqbX0GH1zpdIHVrDLGyZLRtEw2B91to7x6m0R5odfWl9Fey2d/zRIIqVcisBP9",
+	"5uTNQG0Wxxs/YtmCMa4DWtRWVKM3QMAecnQYr439aMh5aEyY9wrbK8KuED4Q0fLSWhYIbUABgNT/sTdq",
+	"UK1/0BrXIuns7xKO7i17o7NvYMw66KtsDXt+2X3e3zns9/Y7h7t7O93nv7QCdCx5IxAifwiB1zwDRA+f",
+	"w3FNtcmx9eGdSejfMKO+bkzVXcbyPOccrmw9hM9lwuvqQLQWSiHy6YKxmwhkp4SOWIJ4PYzOWv2WqSAL",
+	"VyuVmQ4w1g5m/KDrxa2bFLvdzs5ub++g+0tpgs9Yt/1sb9xtP+t2uw2QAejAxY+4JdAbPtOF//vFAdRx",
+	"Qg2K8TcOs9vtPu/t/IJUrs0Hiubg75d0fCMmE7uIB0D9paBKM9QZ/XIOiUD6z5hXX4YwFQhINThzrTfH",
+	"50e/fTh9dVRUbtfb0rbCogMJ3ioqojpxgnZava5vWQDxk87tNy/eHZ+BcT2XSL7F0cChw5PjqPQnCFDF",
+	"L2BHwPofMMp+S1J1b2J8ckHoac5fiZxnwCvTnL+N1cEHHKiTE3PLFs3tDg5eXR7//ahVzVbEVpm1kJZN",
+	"Eb9+clV5RzM1KqdmVaAIaLHfSuv6VHQ8UnsOYQL4Vau8/VpV59QFFs/YL4Krbxzl6hp/+pKlCbgjMO9u",
+	"E46jW75Ui2RRjBwRpd+7awgu8aCnrEQJ8L9118RqV/fmDeq+87HmNf1U2981sHEf3Bl6+iY6bBIiqUBD",
+	"0QFBWPdNLAIiYxAOzK2KWRJ0rL7QdAWuvPKcC2Vl1G4l4ngz4RjvoDXLVg7RvWu8n1Z344+Lq1pO1sYy",
+	"v3Za39m7b/VrGBR3V1yOa79iih8ZbXKtlhj75MnV8nT1hbvSTdsEFYDhcY7cFktilYgGqICqmLhy8qXG",
+	"24aYF9f9qvYn2KosAax+AZuV79xmzxueT4jvguWygVJlBBpdNu7+kY2la331FN47Te+8AsDa9ysv3NXF",
+	"hbVduK3vHMFi7YvQ7M4re6x5t/bCXU1WWdeD29gxhKwhSQPtUKp7sjr8q0AjtqATyMRNtbGyMaAQmerG",
+	"mu1yLVTzEkIdBu/cnzIrktnqxfpQanznF+DWoEDW37hzxL3V9rhRntzo0L3C3ViGhigWBwo9Tqm8F2af",
+	"K3BuMCFseVcSS1e/hM0KWXVt5OfAZN5pYXarXP8iaBZsEXGqeF7Hl1LmhRawIvPaUZqWd45cvQYkRDe7",
+	"C5wQljUnVkvbGyOJmHIfkKECbwSauVtLHgJ0JjHjFghjo0DiQhFYNWYdUFEX4RtsSRDeZe1ykmGE85xm",
+	"UzDF+MrCNwAQlTxXnZIXaZP4lUKdWDNB0+6upGd4WVoRiQtpRZV6Nh3y0bBUH8aJjWLQbKCWG7lSjHUU",
+	"mw0x/FZahctB83WMmT7puQZ/LXUHOsMH0VEKT+yQF14vi+IoiS/7s6wO9NYCdlg7syncVUp4dydmRbOC",
+	"l1kir1Jv4I2rM3HQhiIMiys4gpHGC7miKns2qQ5ViaBBT6xea2UBzCec+AStoEmp9d57JUbp0TlrQpjl",
+	"dxUuVrp8iqvRKiWu9O/XSwtx2bkwXInYFTtcxdF1QhSn2D02PnP9z2I0mM+T5ZbxYq8tFCxwss9iJAN0",
+	"/sKJULw6vGHLsOMBnLNvNkCO4/HDQARwsHUIxBwhzjLFjgMNwgLpdJDyYIKJNvZT/SxGmOdbdg33ul1P",
+	"iAcCPWyR4SUAnwGC2aCQLwZKI3KoX4Obpzn3el3hUBPJEqYYW4f8DMnUEAkDmYJxFuASUFtWwkTY0ZkA",
+	"lCLmgPfCyoJFn2UsQiQLkWfQDchdsawFETM6+3dr1K363bvb+Z9dCmggyZdqXluS5ClboMOiRnLq10YQ",
+	"PYiqwVP0OJQzi7n5e40TDcbVtAJ5crPlAuDVK6CetNDZzv4FoWM/nlmbhGeDq4ujsI+CeXEWCzejsXG1",
+	"SXh+dHH1XjVGWDFPaxTvdeur07CPSnph39BhIG0TadYvNAQ2g9iZOdZgK+CqMdIn7OvMSYxqKvkFYQ6t",
+	"oIXjU/+4Ot0sVGi8CmS0QCG1QKM6jtqURd46IOUeXEUjTvAI0seLNVecxs9XHLxW/Q0k1E3gW4vtBDdt",
+	"EfbJo4TJ1eDYve56bOy5OehrjtsVXGIrtU0EMDH0W3gmqaXl6iyuBQQWYypGLY6QcLYYFsjFa42D99U6",
+	"02b9J/DB1RB3ohilqQ+iklRHbCxmOqY4dEWTsB6gWc97vg9WhrmXNlH9TNNaJoN5EBjetIItrkTRLQCL",
+	"zMlAJAiNzaQWxyT0e5Lhivqdq/QFzPDyoshuELnknnnfGTfgUErnNUDjZchHQ7+Oqls/9RNbyHTDqZRQ",
+	"p7ab0nZBJgZQzqOxgjyzftQuV2JWMCKT2EZxlM65gFBzIWHnQxhjOOQI4qjWFlgqi0g+V4es1yXdbrcB",
+	"tMcXGQxDPpav1F6tBlLWsdygOWK1Uv12aC/q+kbeC/xaT93iX1trOAqGOATzzYcAYW/IkINKqAi89AjI",
+	"UkEr5/c8tZi5sCRyqnnDfcA0DfC3Idw6PQStopJvMVZ7Pi0/KBaygfVpiXNbIE6OYnGHHH2h4yxZmlTR",
+	"sKb+hwEJlf6vLxVQ/EOiz1Fcj7bxeMMOuo67ode1MQk2F6pVsrICcudS5K27/3ku6f9ZPtnH8Zz+hX2c",
+	"352E/wJOwr+Kv+yru5m+kc9na//J1g6JynUL+/1pDZK7kmo0vIjzpB3PMNLsD0wL77fmOlPpKTAnTpOn",
+	"YJC5w+v2dZk5FqlJLb/dpXD1TkQaNOCMFpLWOeAT2LTMEeU3CG8O0lomySRWCjYZyBuTegfGN5IxOuv4",
+	"THB13a1BYSsiX1bZX0msc+sQk8vW0TUpsEocM8meIOO5FcRiWTL9vBkcnxyf/qQbgOOohA9sPZwaWggB",
+	"8AZg5UFTkVqaEWMcMQtF6sjQlBhoQG0RNqm3Llo8FlSzsFoaYkEHhxqkhkmeIrZTgZkF750e/f3o/Lfz",
+	"wWnYV83MeDDyZMl00PqHd/C4AOKweceOaQridfVytIKWmiNYptT6tYKWHWEraNmvei1V+qbaBPq5At8C",
+	"1UTRVzqeCiHBS2U9XWgJdXKSjzOA7EPIEgPLUYRQwJoD+od2eXXIaZ4k/ZLrtrCiFAfAEPRTybIsYVtD",
+	"srnkTtv/7LYPP+n/dn572v70RzfY2d+7azoAtmDfygWkj7R8BFdP6Zxrl++By/SwZTn1Zh8NcEF8tqjj",
+	"DNwyxmyA8+xAfnQqEjWplI4zlpbSSsuckMfX0yxx4pUf30T1sxitq51F0ZyqjQsPzaNpMG98r5yF8s81",
+	"28QlXxqGjvhINP4kpKeMlgSHX16Zjcw2mchosomdqcE8dM8v3tNMBO+GdYON1vmrRqOV1cnM3KsjajA7",
+	"XDjm3a2cUdb9RC6LIinosNQ5+tWSXGrSgKxRhutNmUZiUhzG3iSzmLuD6NWBzdaBY4Mb1SnQY5ojJHZn",
+	"LdB0jbCnDVLVzxZ1u5AOJAIbYHYWvriN+7EIXS7cjwcrfY9BK/blvzWMLY5kZyvsnC28oKCJn6VsEn9p",
+	"Gg8QzA1bloByYZ8y9iXrrL0kfBDam09eNd5mM9zqv1utAxgZLjb0n5yUGhdB0k2Aq85KWokbRVY/KeZy",
+	"ixzfCtpraeJ7a2btT3F2hgvSxljwjMZcOttOXlHpoNbNQBJYQwy721isfy75FdyA1YIAQ/126MSvbpRi",
+	"DoXutipXJ1fu7MM3sRSMWezf7pr9Q61/k0Krl0XLev01fb1onbzQr92IpvrlLNLIVGGvCmxGx3I70EFy",
+	"Pnj6knjYdIjaJMRUMke5hfBcACWSVoXs+PVgrVi6ybg5IAkYyCaZz+6vnRZeQW2sD0gIZlnEnNAmvXDI",
+	"iRaZVI+VFGqTJ+dRQRuWSrvit/VD6INktKoOeVO5+dWRRthLmdGldc/QlOmw8HHCqFIkNGKmRl3hQz7S",
+	"7iPyYTvXhoY0keXlriYzOx4PJ8OyUFju1ssi350Z350Zj+zM2MI/gbbQ716K716KrbN6/ppJNN88o6VZ",
+	"JihHPnbIwL3HQQTQGJX6qsfEL1m+3DViqLqnq6ZnK1GU4jFX3+FeDLTNivZqqD1kGP7osw88WZJMXKO1",
+	"AnEDZVGt4fGNd9s4mbTb576upm/gVvp7U0rKwE1BoRpakUdkKhaAwBRPJiyVBewKlu0wcacubq9m9/1f",
+	"LSC+SevQdVTrWCQQiFHDKLn7BGXavg6yyldHUCkBpjwKREodEOU7Nsj22CB/EegPfawTce0D57gHGMfh",
+	"Zfew39vp73U7vZ3u3v7+RmAcO3eP3p0vplU2VT0GHSzm1toaS8uHVrCcQOm/inbqyfZDzt12Ii3lOmtQ",
+	"Yb50iotvZKtwi4bcNYYFWhuFYVtJ8mECnHCtt8aLPashp9yg24RNMFVmYdNmpMn67IBqCVSrNE7LHUJd",
+	"ft2eq1Bnm6trlQuz4n2r8Rbhqlws1CptkJnpDtJUxjdGd/hXsbWdv1TOZeeB+ZHr0t4CewaQLhocHfpm",
+	"3txRqL/7GM5CIxV89xl6fYYr/VkN2ykH83kS+z1t3jwBNzQYX338zIHKd7aLstci07bf8KAF/enJCfZc",
+	"NKTk6TgJa+ytJDAGCC2cFX5FmCokUEYbm781gTT46rGzLRfb5FRuttgbh65XvgJXkGMffUjguiGqpjB1",
+	"vQyWMppO26tVxOknycC7zY2VqrZjqk4F3/tjmXojrAaYZFsGovSJA1W9zK/x9Hb63YpQrVuClDcWsxnl",
+	"kccXks9GnMaQ7F8uzrLXbXd77d2eEiCr8jroQaO9Lze/78z++YxOo90FQArE8gLxGj7GURFXoBj4lWSO",
+	"HuXXF8C1BZh28Yyqi/YTrjCTmTwzGpOV69mtuHH7lGMxx7exMCK8XhXn63LtBohpaqPuiZjG6Ioyhvqx",
+	"+UYfUtL7oUVnNomHgJQe5pKlzkOZA31hTaAhp1DGgGTihvGAhHq/Q1saSf9AlNoNF1JoBX+d0rcapX71",
+	"MXnHllVT+AZFb9S66nYlPCPjmr0/olEcbTDi4whh1EokuyKeBsaLgbkQemKJGMP5Kkj5WPFZI4bVr66b",
+	"pqhL+AiAnQR28xBNslIAoE9eMpqylAzzbnd3fMOW8A8WGuOaW2InE6rTIQeSU1oZQuE07Lx7YNeeChDP",
+	"cqmYVyZ0/R6suY0BtdKFY4LSEurbgNcUZzYwFPkfkUo8MkDKRVxzLtkKiJe15LABqlcFyUtvNVTcI5mo",
+	"wm1pVJr2Io7YRhBBhrX5Po/Pyt+e0SUCW+tyZsDR9Cg0/W0soJSCAdZpvB5+24hwadqWRj2jNwwRLnEb",
+	"nUFzQUDWNiUOxcKvtK0Hs3aY/1r61G0fFTHN3DVrnADYamNUq3dsaQIp1mH3lLlWFb5HD8+SnW9bHegZ",
+	"N9KhuLKCUr2wYsVL7KFB3NkwydARa+rHImLzREDUskXcn4p5y73ooSx8ygCfCP4N1Tdan+7qaDHf7ioL",
+	"ymUoO2QA2mwfA7Q3Fx48F9OmNcFXXFRwNVCsdZZCkR9tUTOsDnR++8aQIydCyIPSdeFcZo/C3fTYsA4M",
+	"HF4MlmIENpyEWqxT4opZUjU7/QHNU+zItzAKlhhkKfJuVQiTUnDi33OmH+tqL4/OPx362ZB9lpAzNgDP",
+	"2I6Z1VB4PIyngSvUcqGqArEtY2fwhwDyqCkRaqv0gJKi8/jeRRQn/QVMsQZhkQxyw5YmoYMSKJun+Vsh",
+	"+pXH7lG03JDig/IEDmrZGzvtZ5/+6B3cNY18c1ulCWl9iEqtM2P/Zxko956ng2568c/bQfF/j2CgLCSG",
+	"tSGHirh0EEGRUXf0n2fH5xAYENpbzkSkygJy6ejvH95BKyWeWxFeiwSm94ZoAv0JwFGCbryBBaUIo81q",
+	"qx3sbiColdcE86yx/l2GGWYkZTNxC4XFIBbqBf6nElCoDm9UCyisBfYxfgtfp+DcT9g1Nb7Xu1qttoM9",
+	"z36eVCO5q+VVEyh8Coaw0VLDuOKArdghlzyjXxTRvstHLOUsY7JvwBcw+VOyOU3B9DBaomVABkOu0ynQ",
+	"hYdYeAKKaXVIWEJug6rmjM7+V+kXxm/VEH6YpyIKCCzCj2Ew5PCAi0w9y5jMfgSfFqxNSH6w4NpY5Q4n",
+	"82NAwv9Vb8IFZz+uxJQLSoPAMQS6p63x5vR2bEOP21RjhNqjcMtBKXRNlmqDzf6u3NIO0fl0oE1DTtHB",
+	"7pAnTLF+GZAovo4zGZCwrdZb1+YLOxrxUEkaGuvv9ekFdgSAf0QmVE7Vhyep4FrW6JDBkNtC8VhzW6Sl",
+	"Lxfx48Vt3CEvRTbF5Avo3RadpATHCQVvYaQNZ0nto+KT9Xowmx0nixhfZ+9FYQY3ydVCSkOOAzioQ7f6",
+	"S9iEC08u0LMz5Jh2DR5x4B9Fc/iY48HGSddSUss18LDYjd/tnsoMLHpOOdx/kwRe2cgs4RbPafYGm4yP",
+	"h9rjVsF660Jza9MfCpizNTF7OmDjrlq8Z21djChHA+nCnX+pWPjmOtxmen81C8an/FtlPTUIsaVplbYy",
+	"0ETjkxhOGJUNCncaX0/Rnqw1MnWydU49ZCsERdaBlhYqvon11d139nrVUkwRax+OugftZ2yn134+7kbt",
+	"/X26N9mjvUl3tIPwtRiGpqPHgFevjCTbptDTZzE63iKq67PJbq4HQa2MSdqqghRY8Vv9/f1nz7rdg2eH",
+	"vcO9Z8+eHd7VDRv3rC3/oKrymxxn+CZqbYod2s/JzQ55zhusCQWmfTEzqPcJVfXU35mxuW+kjMBxiHS5",
+	"kNXuvahqEcsbgGehz3NkFtuYwEqIVwsaZ0WIYG3fYea+Yn69/cBjbkgMfC+umFJYpHU1OtSgC/PnCMdc",
+	"8AG14FHMsMBizHM25CyRbIFJxtpMrzYlnrGivuG+teSruzZdV9Rv96Bkq9hpKKB9bonDTHkzDFIkHYFL",
+	"sNZwss5oUtofZzC73eb1F1DGX1u4orx+6dWXZG2RQ9yhcuqb/i1Yg+mBzYIGQAaslIlCYgxxAm512K8R",
+	"o33XdJYirww3KMBfLKHG0rmzPIDF5gJZF1QWSwP/EmDcYo80BJjVd+Sxs7Q2kp0Ci1uuTh84IvU4OuQ1",
+	"i/J5Eo9pxjDfcCMerO/F1V/+LEabdna6XfbK9vkfjy7mvdAlkFmWLgOLxpPG1zGnCZzdLapO6Ct9TRYB",
+	"NPLePPi+2ZZiRWtyoKHxlZULcNG8l5e4vrTBzdsANaSxAaxBteQ5eRe/LDA44IumDG4irqu1v8lxRmiy",
+	"oEuwBIwZi7S3oXyCq8XUE3HtsSf5KpX7Jvu+nMdWMPHNbhS9wNKWyg6c+QMCvsaG7ZABt3hSBvkqETIb",
+	"clvnwNRixmBB4GaAGCLXXZsbXFbvfVl3drYHq1G8SwV+qalhaGZjwlHAOAp68MDIYWEtvyB8lLq+72vZ",
+	"fx7l3jhKAMC6mj0SFqEVRtYBng+5V+eacoylAmE81m/C9iWZ39MvP3trClgPkY54c0MUjOUmIGNMVmFQ",
+	"R0ZaYnOjBPhSk2tnyMEnG/ProuoMZHODrwTnutc9tPs5FhEjYSZEWw2krQYSVmw0QHjbeJ+6Gy7KeaP4",
+	"X5w9i/WWFgh4FurFgMc5SXS6+Idi8nisLGzckLuVsdRRZDwKCE0k+kItvJwGgVM7k9MkWQZwNcRq/VMy",
+	"ouObSZwkJjO+uYK3Xpf70IsvCdUe433vIcYPbH2I1bvwjqIRyiMxC7SpL1vEYzbkKCPZAB3kebq/F7hm",
+	"6FGORD5KmCxKHBWSFXQ45GEtiSnU6PRdBNCAfmD1lVhGdoxa8TjcJOYmr3p1dfepSMFgWFrKbCGqNdIV",
+	"zRRF6PQx7JABGaeCE2Zz18ksVxeAcS+QRIxpAr07zodxIqQ2xKilgwTPDnmViPGNLQ4VCSyGpci6ckQP",
+	"Vp7Qe9eSf1/NYy50DzdbrLGuCNDCLJaK8zir13dDsbkorkTElDemKB1iVgA2ihTv0ZiT0JdEGKL5Fa9d",
+	"3McUrmS3QL9+bHTXXtdQ2ZAr7RU4AMDFxNoxhpCUZrph347PqSqKMFNtEl68Oz5zmjj4jrMOOZ4QyW5Z",
+	"Sr319sG7iFMFklCKI1Vdj1kw5MT2KUzQH367U4xvcHLifBsJaWIKngz5AId3dvQ6LPNHVhpOySFmWGbZ",
+	"6eduvk7hMwPwev1Om+PyBi664cpq/ZsHRDfhdjEyipNEXY0OKirezDYGpMoiDgpUcv1ya1Wwcs7PWca4",
+	"+vRrurRpjDKXczCtW6na/lIENjfU7K5N8F6xzcUq3yvCeYvAKrvZlfCqWSEFrQFjgGZ3/v1Yi8ZQfWND",
+	"QAU7aqOYegN8Vvoiai/c+QhiA4eG2/6uRDxrQndsw7sKgdUczFCPfFEnDnDQ6hcfNZJyk3TEMo26BSM3",
+	"JVQf/nM1aNLQoZe+/BGUtV10N6W81OUoy2LWPrXU0twDajUUcXDkROlCPoQksH8Aj9G/8yoIwOYcs8IL",
+	"HxKB+Z1R/AUYxT0Q050w0/sBXBQdwPe9dOBPw6wxq43A09dIACXj9n2CAssksQYi2g6/TxKxYGl7DJ6a",
+	"ajgHYHks51PGZaGEFKXriphBK5RUQlTW4jz/oP8BKM8HvTvz+4//d/UkN48idAjlgbGEhQD5PyKi8B+z",
+	"RI5+SvJfFo8QO2jX7hGQ+JzbZms8PicAT421Fghk2f5Ot7sBSN6/9EXzL39nfMv74YNVTuun7QNY32VG",
+	"eaaUZbQMUmMXjHKPcxDsL5dxE6cG35rpUsflgSnon06tBuOLgVLt529ekd3d3cOilrGYTCSrUrjS6Q7a",
+	"3d32zuFldxd1ur91lXLnBUgWtyx6uQQLkF7FlTmLhVXJBJ4ZCBYbReGYpGCFi0R8ONtj9amhzuVuygDZ",
+	"wvlWrP89JPeKs6vYM+/K+NheQTUaFqhU0HQzx0/JLKIkiyxP+YNDCoqRncSyyUkNFtqykYg6ZMdomsRM",
+	"ZmiQrVZawyv11xKtF+T3/LK7g6FIf+v2kPx81GYMFbWAJttLrxLQdBc0fNFD8L4vourY9MHDSxjtJh/c",
+	"7TpT3LnvFFUv3eoU66FZ20kyDjO7P9DAhyrkY2GX1ea41SZZ6jWJRjlTDDRhBmGwGjMbSyLmjBubqLZ1",
+	"arO0MTvG2iL58urNm6Pz3z6cHoX9Ih7GFrrBoA6BPhiA5/CZVcuDHHICPenKzoOTkw8fK0bPGK6Bws+a",
+	"QWz1nKY0SViikZMHp6+OTn77cPn26DzskzHlY5aUR4bytzsiZyjlDzyyaVXvX7F6raBlJ9oKWu7gvbbW",
+	"Em2oP9KGfPeCJDbZc3LBGAlL+G1hGft4BU2gDLzQsRRV4vC0KkxTOCh1j9lg7ebdd3vgYvFYe+90+cib",
+	"deZFX13lD9UePfCGgnMkFYsmt6hGm6+Wqsb81A0c3du6i85KGLAe0UDX1o5ggKac9sgkw/WLTFAdWlHn",
+	"UVg4aIKlTmI55OYU6jJScQbqh5m7DmS26UwIq1ogItzPlnlWxCxVlCW+JD9ffDjFTA/tXYUoG3LNMvBu",
+	"jJYZlkaCf6DHY0GlMdThRuN1z5dExv9kRenhF0QyTZECHEEkUZ0TvQXg1AJxVcw75PTqpCFhEglcCkTf",
+	"YxKCBSLG5hjdyclOt0sSdssSWVPS6gHP1dUqgaBKwTvndPGeSUkreoC8iedtMUc1tD0XIP3b9NqzVIwS",
+	"NvMtMaY9BJhSPMd2ar2UGH64t//Mg7YlGjlgLMkiFfw6qJTtGmBgxA1jcwncfsYoj/l1h5yyBTyTEKEx",
+	"YoRGEYv6JEuZYu58yHN+w8UCLQwa999C3iKb3Ot2+ySM+S1N4qitlcEQn/T6JBynLFJqGk1k20gEiElf",
+	"/K7f1m/t9kkISbml9pAy3eYia9MkEQv80cW0cFqryzWcCplV249TIWUb4+H01/b6JPwsRtByInIO7dKc",
+	"l3+4YcvyDxoBz/0Rvmr1vXJzpR86v+Cn9/sknLFsKqLSOPHhYb8YBlwVZlxTKus/6Pgz/FFNR8Nx6VFp",
+	"kMb2mHLV34i1BeCXYVoblayNUeK4qBlNWBuC99SfxYzYl1hm0jtRyK8qt45lWzPq8u9WS4eUvFKwDvas",
+	"hq/W23yOhHHEZnORMT5ewpOYt3PJcKF6O/1iN7SLxSyC7gHbKbJSjLOtvgnMRj9Q25Bzmc8VO2BRe8ai",
+	"mMLBxgY76gvVIaRMsR/dQO2VnYmxh8CzfX060BrQhuOuH6jxRDSjI7X8Oae3NAbmowZvfwchRVC9WuW/",
+	"1LqnjEZLvW6xlDlLS11VtPbKKfU7RzOKd56bh15g2+l7C/rp+DqAKTZc/fr7JtOsDHsWoJcf7s2Fy8+M",
+	"LaKzFWDqEaQT3TWixawLFC6K6NvE90TdMyjKhf/Z1masNtTDQbAjdRfpBom4bgAqKvKr7ArvdTez1WZx",
+	"ZpKWzN68pBE5b95OG3tqX6AjkWf9UUL5TWujIFTzWRd8RWgAF6AVn1b3H6biT9UCC2zcpjZMbOCoDIqQ",
+	"CSWbtrzZI2vhAotcG90tJgNvFgW/icushLshkojJ7FydwQ0802412Rkqfy7MFMf6Tvd3S6se1T83XiKU",
+	"o2ikcSuKPA+TZeEt/+cXtv3ZJjG/Xl/2zyn2p98JcZDqLz8Smd7cgbzZZMIGskRMLFXoAEk7Y9CVFHsF",
+	"eBYTxCWDErjXkNNrseH8/d57s0X11akSU2AIvjrZxtO2icOu8fSVfTYoGcu1ZQBdT9yg/Qs63X5rfyr+",
+	"6PzWbnA0wpg3978hYs5DfW/Ilr5DDT8O1PD5fXCDHJggDNoGVCeofwcMyWI61UPIAWbI1N94MeS+mHHy",
+	"XugaouUw8Z3Div63090ahmi91eCcSZGnY7ZRFlKA9qkUsTK1QdFNdis8lKWd3TDr9x5Ht/3pb96zaqZl",
+	"Ct95lM+bmBvBSUlsVLrhTsbG9POHl62gdX512gpa747+0Qpap4P3Rxdng1dHXpOSN4cOKp0V1pSiZIhA",
+	"25rNhSoMYIsy7HVcdTK4SdpoRjs3nRQhjVGeAgzl+zhJYmk8pju7XZO6rtsVGYfmF7RzFVk7v34qoxh4",
+	"M6t3dnt7B9W886+QGQ5Av4bjP9UJ4quTxj87tVx6QSuhGeNMyvLCdIOWYy7GShalehQpk4gysmplRZ7N",
+	"c7VEfwxbqVjIYau/t3PXMg+O5WWa8zHCLxsPCEipr8BOgu53yIb7MClAd7dIa9cJFBuUObGwvRdXr14d",
+	"Hb0G/CBvIY40vlb8ot+6ePX26PXViQfid8OsT5vNVSBMm7L/GwKr16l9JabGwlYjxjcrkZVYz31BHyDF",
+	"+onhj1UJ4uh+ETc67xWxTJzcjlKOjLXLggBu4pGG3Cylng86ElAfEXOmGYlFUMHIepuv6k+fWX9fNACl",
+	"mKJUamLIPMpYw3FkAljXLqfLjXzwdUUekREl9JwQgWsqJKbazFMBYM1gzLUCsr22NNBhCGAyNmm/Qy4Q",
+	"Ildd0q61X/WofjOZbFoKdfJPwIUhIWMAgm+GHLK6jdNkI6CYCtv1wtGUkorcczQRaI4jo6X1JwnOkA48",
+	"7TE10ikHEKe+/MgoZhH5ITw5Glwc/WagzH7cphqMOyufKLsdPk4DuX9t2BxtUoHyLI6HziR1uYVepdDj",
+	"qmaL2zPbh9MNxJstBCY/ynItmawufMF5tqxi7zkZqb9oyoa8jJ6kRNaZw40qp/1bJaNrRP71Bbkryeur",
+	"ARWKrK+45Ch1yjms3fLPK2q7XRbFbmqQVVWWY5lRiSgdDCrLiId8Y05cK6mzniv7BZrGKwg9lhWaqSUY",
+	"mou5YvKZUvDQgIii2AQdcgsRoaZW5GhC/jVFX9k8T+eihi+++b1TksxWixg1nz+aRnOIjeQRWBHMce4F",
+	"hH0Zs7mxqpQCCYIhR68uIOlm5grwZZEZZ3DgsZvRrLLUnSG/NMec1hIWISGxYsZqsGNhyuvKcKd7IHkV",
+	"Yu7aV6ChK6+u5h0urIOzNagDZWlcqVAAhlUkNB/L2QA//M+EJEvXSaebHrb746dvhIvmQKJtWnrUrBi6",
+	"+YMK7l5xhjDmiGYvUDhaxFIX/95k9FbpWDv8S93SC+nhQHmom6aE6VFHe3OnXwyhIPAVQCDFlldg4rzM",
+	"uUFt8Ok3Rui2J7MmKJbZY+l6K8nTXpOYKejrKd/Pk2U9vrcSYaoYqcW5RDxbEEB1hq/JH+6bKlBsyIu3",
+	"TYrtQ+JBznP+Mk9utkVSKSKwMqFnpmR7D5zR2J8SA5C9l+f/gMLC6i7MSshpIKta9C/wdkvphkGVA6DK",
+	"Pg4d6OcYouBTNqjJa3sar7LNFsZba5+lXC5Y6tSlLQO3rsVtdcuPbYSZL/BeI1ghR2YONAhPln6/iWPm",
+	"tuHD3e42WGSFBKAdwlPKo6TittogAssD6e5ACK/jsKZpLdTaPAgMoTUcUkXj54UBal2RPESSfOySeOhH",
+	"KFRIB5rDWFf+WrXrkFFuMS0EQcBAty1L/m3n2IH9zL1VJO/laNHLYX0tVt3AiFf0WRoO9xCnyxal8Krk",
+	"YtKS5FQT5YOK4XlL4OkNX1kC7zznbglqLwImWI513L/m3aD0wM86pMT4awz+pppJQaMxgvvZA+gg4NBr",
+	"GvO+FnFTNqdqbroyR4hhTIBbomgQ41bIlQ5rcyCP42uO1exAvUQMl2hZXMZaeTgg7+OXPpQvY6leTacf",
+	"wQr0Ads+DGINX23YER2Cu347JtjQaHBm+UgS3xjGUN+71oaAz0bCNVI5kpMfvbEAh94DFDa1J4A3XUZO",
+	"nzIyTyGeCgwCagtTr85wv/0A2QOCmH1wRd0N4Ip0PK/mIxbQcIBxtESJL2KCXk5pYut1nWXOaMrAiqie",
+	"PgpSEMwHBT5nHij7+a8KY+s0ewYHgCVzgHzhIgtKysmbwfGJ0k2M5Om9Nh5M5KvAoc+d8uhu8ghGrVfn",
+	"aARTS14mXmuKfZjYf4zF19UFdK5yG6d7dX50EZZgf7Q93oAAVopKwDjMi01uzs0DIfxi9Xa3ZcNN+T0I",
+	"4j5BENbYs9KNg7ULAZAty6UXkB9FNMCCnSc0trlJ748v3hyfm5oojusbSp0DtFNxTzZDUMVI6/FMwzt9",
+	"+PvR+cngTJG5P11GdR9zGPWCLgNdvIPovBkyh8QZ7Kvszug7sM3G9l73hKBe1+R+QpQoiEnGT7w+Grw+",
+	"OT5VX0HvqvkMLTn6xA0YZU34f+gHFA2xz58/vPztbHB1YTsrm2Jcbl4UFLBvvj5CmL7yq9pwvuLd86P/",
+	"uDq6uCwXpzECv/WQlJiIJoFW0NK71gpapTVvBa3aArWCVjFB/YceM1S20aNQVL2JWQCp/Kf4lvmBjeEx",
+	"RnFyEtoXws43nId/3ImpH7DSolEBbf1KgtlKpTMrcmzQnID4jpQXKIUObKso3F5GzFhbmWMz7zokWemW",
+	"1r5hEBCr3jCfFd3jcbDiWFNNkD0XfBfOhP7328vLM1sVFsN8tAEc+qxCg1M55FeXb9rPO+QC0x5MC7u0",
+	"EZQwk4VPAZTveULHaG4Lf01ZRMcZiz6FIPeYIQ15DKClGsU0MGEF4JthkwzEuwWmh2HOhc6suUYxI9WJ",
+	"VHrk6tlY8IzGfMjHnspwUPUmvUEfeRpjdlOcsjEW02VyTOdMxxOrry5FTqJYzhO6bK6U6wmdWZGNr11s",
+	"oPDqYQNnjaUVzz2p9U4MjheYAJ5jXpJvl6v3Izr5OLtX6dWqjagYW6PZWFOrb60az3UFvKIhDjKiS1kB",
+	"8XXDHI1Y6iJxSu1mlC74tE7nUr0M+Q/h+dXpb+dHl0enl8cfTn97PfjHRfhjoA2xJnVBvT0Tsorl8Gx1",
+	"fYP9e0RBOha6be3I1nJMLgsBe0az8dSRxo3ebi28BhpsUljVU8yyxWAlxLT8qM3HYRxBWtEkFTNdYyoT",
+	"YVCOFgC+urNHpiJPtct/HYyL6q++9ecQyg5dV+MKajmgNhF7i7ImsumTcTYlBc6HZCRGbm1VhLVRB6W6",
+	"oisLizbHO5xXwao3CXdIqjXlVtZDKTUueWk3WhZsLjdOL6rIQpV1WrNKsqH0YcPYsDnbanCF/7EY18Ga",
+	"YWViS8J9ENE6zsiNVkG332oVrBvTXYa9lctw52ftK6pVnh2dvj4+/UmrANooAp44HjlRKcCJTGAm6gBX",
+	"p6f4YiHcQZ060Idifm0j69Btrg2iWC7YNSwhUoGJOC33Z5NCC+OFX21Cu5zrTrPtjNfe6id64+Na98ZP",
+	"XX6vhA4BJVpCPG8hkeoqXEwrRTj1kmKc+Cn+y42oxVlY3x38U3+6SQO4bCI3ELo1xqWjeOF0dGyuno85",
+	"AGWcCKWdD06vBmAssj6UTOBmo6SuUSIGr969OT6pNTTxPYSSBeA/Gx0RfaGltugYdbT1CoKDiSYOWjio",
+	"VtAynwVF6fL8H94lutBzO0vZbcwWW6OqmbXpkKMvdJwlS3N6MfH1libH3CjemITN9bWb5nyQhUS7E2MP",
+	"UDLiHe0HLfVWq9/a7ZId8kT9DxITZ+wXwdVsjnI1zqcvWZrE3BNPPcl8BHASyzI0kUGHd7haDXICsxPv",
+	"514fG/ymzXB1EO7pzsx+9WuvUsGPbOQTBP9yHTOzppLfAL5R26x1bx7XXkAgt8Em4U74TTgn69tf6GZ3",
+	"7p6v0c1NOy9bh8rgXpZu6/NDJAIFfA8ZFGHLhth19EFRwj/sa1YSGJhB1RzNQdAJvqA6si/A9APNXAN7",
+	"wKOCLYAsDC+aUvJ9bVmzIzIeGu4Yqmk0i3nYd2ArAyiEbSNsaR7FiPdzKnSxeg3NId1w5zKHsWuDUTF6",
+	"HrqunP1DD7QVtGAUDSzH1G9vMIOY0vK69DNEGbqs4Vf7mU8bygS45Xfbl8e/KGi0rsla8LK5kDIeJa6B",
+	"VleEgHh5PCmB9lIyzSfLpXdMkdsR4KToIkTyQfAuFy4kYjPi3mcHVbasjGpLKMgzbIFVW3zF6vXVUDcF",
+	"FJWZirrCplkiPAWvPzp24bqqbPCZqpCdQHxtiLFSf2rAi74F7iSMj9PlPLNzuVVXKIDggQATonFIW4xc",
+	"OCjwvBjdG+1J9qtQkvtS2AOvTUwBKKRaYR3yOCtMUTbwWb8SCSYt3qjjlZqQME+T0EFtmVrVPYrVes1i",
+	"TrV2NKPzuU6EnmbZvOkEvM2yud6OANa+SaGy9bSKWn2r3Ke6cXHpLnXmGGzzXdASnH2YAIjfSj3OfvYu",
+	"WN3Smci6puURflqN6WPJtUCp9AtCPgfqZWGXKNsbM0Mf4EI5f/OKPNs9POhXkWThXUxLqJg3sOCKH5C2",
+	"QwaaW4eAWGLsmEiwi6lIzDhq+Ed5mrT6QDCy//SpzgDs6AadsZg9vd15mqKrsG76qF2puHL+FNEBUc1h",
+	"XXAszqWiCDFAurXk5rsyLp2Lv77yx4PTQSmxoYRzijJnTZS7unyl40SUbqUblRyIZbGyDEy9V43pW8uN",
+	"L41TwUM5jI/R/XfDuPb4AgCA4n6gB0BFI+2ADdw72lZP1DlXWDQKtnPIAe7DamQQBjOmaVqYh+1cq5V7",
+	"V9WDOux2n/UOD3f2957tdQ8Pe+ti+/5Okxyx4RoyRCA2wvJGo/NcQ0F/c64CyPN2MMlKO7XbJYegGLz/",
+	"cNp+c37cWnvUYVAvQZ1dNSpUeGsftxwdooO4MBXxpyxlfVK9TmzWoaQzdZ6hjr5WpSGhDPSOGaM2btX4",
+	"D65FZjcbv1wB9dl63qWYF3+ocsmxYmNYjotsqVKITjG7NOcvSFgzmockY0kih3zh9SvUAd4ARwexgoqf",
+	"AyLz8ZRACGMyMRFJaSquacaGfE7jNDChmVd/e/PmzesGB0jpTthO2T3LM0cmiXkmLKpGCctGgzcrAQoT",
+	"JxH2dilyAz6CQjwWU7qAeWEo9xTzmer1//qOl0uSiI3jiJGpxVdQ4zGufqAf7emvhYr8bqB5Noa5qRaw",
+	"bGTSfvgg/GDdbwIxv+M8jbPlhfosDm/EaOpjEwNOBmfHoBf8EM5zPv6t0wl/BDMZ5YRCYFrBPdVSfZgz",
+	"fvyavBKcs7Hi9zK3NZ+nEBWeKgFqyNWSjwWfxNc5RA4CA8XHFmBaG4HE3OA3ZoQzFsk+Cb9Y5Lk2NAg7",
+	"ZGDcNEMuuGLlQsyVSkdoFCn9HN9V+6zmoyucA9q2HhRZUJ5JIgX5IRxcXb41KaKwPyBh4zLZRYX7U2MY",
+	"gfT+FiCpmhMAUcQvQ3Dpy7AKyQFOCgPLoS6c4n01D7xKjHMlNhFiBWDYxMG2wNfCAhlOpAWYbgFKfsO0",
+	"WTBWY0Z4raJiy5mGWW8XtRQKTW4eQw7kHSQ/I+7aazH2erljSSIxzmeMZw58pVIlMsYxTBFclNeM47aA",
+	"BRrlpqdizjidx50lnSVoPpl4jOhmqOCFA3XCGBDU3U3OhMyuU3bxHyeKaJ48+SxGT54Yy6jNqUAMC8b1",
+	"n0qfOIIE2JVw8fBJTp48KTTSJ080IixQeBFJhFyz0EsFZ0P+5Ema8ydP9HmAnAxRsBhj7YYv6CviyRPQ",
+	"zZ48Mbk0QD5Okfsx6zx5Qo5LOeTEgZyCgu1FhKGp3C6Jrdyuq89WohQhS9hoX6BDg+BtEoYhQW4BJXsr",
+	"haX1l/5NkjjSXBt8/E2VqcG+HqrDFlbRUKkk4bGDEviOLcOgmJl6HEehXqBXgt+iv1g+eYIW52PcS1wz",
+	"i8MfcyWlmuqD41SYsAvyWruu8QWU9IsM5bZBhdP+lLwc8SxSABOesTqgqs7gLGJ/3Qx93TN66RE29JrG",
+	"RSC1oi2ez4wwVJQ9pJ9FahKB+zrY2hx6fSNC8IIYcgIM54ZrW/jRLUuXCJSKh8jgpP4Q0jluZSz4U/3r",
+	"35TAEwYWQfVHUxJXZko0V/dqpDj0cSYBNBHhCkPN5GGrSyiFVQ6pRqQxc3HdsL6fsfXFtxC0U0LG9SLh",
+	"OnWWf6a39AJYhhpRipHBFgd3xJaCR2Tnv/Z3LdhtJPSYzD7A+l0s6PU1S8nVMZFTsZB9koMHUd3NwIRV",
+	"92WUXeSxSTxmHCOkNIMdzOl4yto7na7ld0ZPXCwWHQqPOyK9fqrflU9Pjl8dnV4cwTsFVKHlf62gdWty",
+	"xFvdTg9baR6qxPdOt7MLdb6zKfDqp3QeP73tPQVDpfrBWpGqBnzpXOdwHjD1BJMYIMIOIyvjSmU2UMcX",
+	"UzFjt0qjKoAndeYPZAHMOuSjycUuYQ4v3I/o4M3AuPSTGBJcyVtG02zEaOZaaiX0bQQ5c8HiK4TFUC4V",
+	"gdjNBuvjL8CMBZm9WmGI0bVISxlpmFqBt28ixI1EeRBCWFk05E5BYuxMc0+INbb5DhO2sEGU8GqIIb9Y",
+	"gM0iYcgsThJ8gw55eRhg/QxTi4kVgvnTDgnqeOjpiIlNLYNqz4m+/u2uAqqRWqMB0IMiFMO+Gg1LRZOn",
+	"Osi4yVrktITKc9Cw4poGWyFmcS5sFhwdK2EtUpeHUU7CG7bsz3+fZsvlP6e3O8/y9GZvCmYFkGV+z1m6",
+	"LEQZqtPVUPBeJ5YPTNbbqtFhFrhZuKYP2wabf1ytPIs+2BfXjMPU+jWoYEUYyE3Mo6ZxpS7W2KZDKwGU",
+	"bTMsZgDLUIONJeTXp8Ak1o0QEqG3G99xtG50QFomRY8YMjNynkgBAiJtGhpEILmD2qxczYMGhB6QxiFl",
+	"YvsBfYLkbLzb1Es73S46g3nG0H3q3vyfdbDPFlQM6RagIjQlXBQ+MnVP7eEAfP3agT59SSODxAuv9Na/",
+	"csVpnk1FGv8TC53udXfXv/RGpKM4ijD0aK+7t/6NoqifyN4o+QLe3Dlc/+alEO8pXxpZUr23v8laHGvE",
+	"6wuW3rLUYjHvbzK/C1Sdrwoca7QV5LMZTZfGa6+UU3P9KhoNCGcLW0VIERW9VldDCwUIsPyX9XTFfcFB",
+	"qXo34oaFft1A5LBtC4cQVRJgQBDLVRc0Ih+4TRRykti5yGIs/IhX/5BjgQcI6gbjEOY/yKab8NgO9Sse",
+	"F/MRKO/kOTGX7jp8Pyt/zbNSJlZT9w1fdU5KQfv+0+K6/7+03doL2lfunKPPuhih9widOic1MOavUIo0",
+	"01FhFuCkQ97ECeqoUUTyeV9bOHRobzUwGIvDK+5Osmkq8ms0S0Pu3GjppJOl8Kdi9mGA9q0lGYlsirJz",
+	"TeoG/ziI3EPulblfGPnZFHeB0JHRkuAXyVhYH7K2KkAwOJurT+I4hjxV6ieTRVV8NLYj7jaGkBB9Q8HQ",
+	"UJebG22UKb0R9QL0+jwn7+OXqNgMuUeeVz2+wK+VEC0SprrTELwIxNfEg3T16YowviqLHaMarpkGa+wR",
+	"wWt+uV4lM85uXJOQMceKLB4xo+a66nXXYlFsoCU8XJ8AP0saFYuiltPoTGo3IEYqDJD27AUT5WAwS3PO",
+	"ldwKzg59jrIp40pntWHzpr0UggOYQbkrjIGAaFWw4UBfiQ048a2zRADYza6On8XoQrVfI2DCoDDMGPy3",
+	"OiFGoqCZsS9Zh7xS16ENlZgBdnETLWio9WKM1bLIjtN2d0th2BnrDdN5PdJRHmC0DeO6YcuzlE3iL5sO",
+	"rucd3DpyqwTDr59NY8x5QCRTPWeYFDUWsxnVeBfzBFJ7tIvMSykGDaqY6kZRWopoPPHru2vD6pdgblLn",
+	"fuNZ45bVAhO8WkwR3LAp+TvxEJtTla17gNaqWKJzsWlY6FrbdESOU2+DARll3XFEIrRm02CqHssmOu+t",
+	"RUPaeLkgit2m125Ny9qTvp6a1XeKTICtifpIja4hM2Pva1B2bQ1Q7JsymmTTB51r7OJe5/otvrpVXsq2",
+	"s7fe3VGe3JgYu+KwhxDOCBV7bJZ3s0wBTf1ihT9x6asaLn4Wo/VmCxASv2thf0kt7DPKykbbgj/XKVp3",
+	"QWsufIWVf4pvmeuu3SLdoh6WjA4NtEsMeaiD8sPAX79SY4wWL+ucCYbx72WkX5/igGHyP4vR1mZ8x78K",
+	"Tv5PtpzXSxEtNzhqOmwKUdp0TkWxTYMafCw4L20oYStogWOzeNsXdsYbyibMi1Kb9dKTzaksdzo4sjJS",
+	"GV9zFpm0afT2gPuSx9fTjPyAESYXR6/Ojy5/e3f0j4sfPaN/6yTTzOiXAit9vxCnVXfJxtOwQVUYvoZR",
+	"KLDcA803qKbglxDBosPcgNfH10qn0TFzEGg0lWz82/vJu/84TJ//9O4fv6eXi89XZ6+fH5+c/XIsdk7o",
+	"Cb1YOKFFOop0fWTrVIgbaYJbV669IfPy+l8ybkABOcN1R2ROE/oF8ehGh8YQV7v4nkSbgy5swHnOdRJp",
+	"cd2iA7G88Jlo9VtLkeNlIPiYlYf3gTNd/cRfTVeDlLiDwp8gRtOFc8NIVuv5mMUcI3F0mk9rp7vXbXd7",
+	"7d3eZfcQa2L8AutmAsfdYZ3Xar4ViNAaVmbNOu12i7XJpvlsxGmcQMZ+uYx4qXSxs3CjfHzD4AKfg9Gk",
+	"TLM6NK4Vz+g1mFU1Wem53MFqb3xbvwI2h1tUhMXppJKKmNB7TDGhyU6rN9+JWLBpvUoImhZn9eiSXjd9",
+	"SDd7Cm3ugtaJGNNm6L85VeLoxNae1hng5fVwF7UqUt39dxVmuhsIM68EnyQxxtfv9XY3ekGR0KUQJ4qq",
+	"8b39TVbC1j99z6KYXurMjb2dnQ1Ep9KtfA6VUf+15TU8umhr3kJkwwy4qhn8qTrMIJz4RTn8mCwSsayB",
+	"SRbF52OZBdZ1XcKem0xYirZULDoSsUnMIZ45GHIAB2b0Vnevq6qU8kfQ4jhPc84wQAPAQvA6cAaVoR/4",
+	"Vq3KDVsGQ47Gd3QloL1JF0fRES2mEirYNQdoo4+NLxlQotTdmaWUSwTrDYhIIddlGvNrsORfCgKLV1jO",
+	"Eel4EY+ZXQ2LnDZltrBcPGMdcrkQRd05E2QKvai1HXLqhAjOBESB2pKQGCEJsTh6hRACNXTBnos4TYQl",
+	"xalpCFEzLCjq6ZGCYWJ++/m3lIKzhaiINguhc141iIEpxaPjJRidleUGQ244di1ZumnaN1BibE6XM7yp",
+	"WIb1ZAHlAwehOi2aFMVYWxfQmNgnK5O+/SLDgZIZKmNASWbDMZxDYzLOZSZmao/UisOBUVIIo7N/L17a",
+	"SkIYAGPYSEB4VDuCVB+OFZO+86dfFujXcA7g0v5+D3+/h7/1Pfye3ujrZwR41wUMqsN2gA0//JYeqets",
+	"/S2tcaCtS9Zzj5WAY228pI6jR70cHbRwddAhlzG/hthkYxgJsVlg0/VNIucNpoqm+CE313GloeWveMcY",
+	"ZVK6twmGDfz6h0fjdLS4XCrN8tndOjU02Kif57V+dtrdUj+ftmPrL4GSvr3eJ5FGoxX6Xy1m3dEAvzP4",
+	"7wz+T1K0IIVxS/t4ExvX1Wv8XPy1YGi9LsCWtYBTuI6MNkMmMVc8WD0cwfD6RevYFjiGe2nIkUMDr4d8",
+	"LJokBfuu6QtlAcuN2Nf1VPCeGXI3VicwKpUbNxKnJI7ki3KFihlkLDtfrkcsaeWwyJHS3wdnmU5nMuFS",
+	"17hqAHWRsjmDfAInwW9K01nCpDTJQ0MO+fTnV6ehCdgycVGYZmdLVgCI/NXpq7eD05+OXoc67wFcbzhm",
+	"DolZ1m+nhyDzGSOfcx3aVuinOjbLVNLCnUR81JFOeYdR6Vu4yOl0YXkCkgnhvU5hw//863RuJBVHUBK3",
+	"Zh2ETY6bCgiEtZerqb3UOhtcvnqLyTbYUWECLZvOjV5Tsp2D1bxSsKcIbnGULLyHYDPKoz2D/aWgS/6b",
+	"xHHbJNH4eto06quLo5bu8IpncVK5+A/6XbywCwhIhDKmGR1RCcQ2i6/B891plSdQQZz0qXVIdhWLNpKi",
+	"TgihmUO6SITemZwfXVy9P6qMwPibNyzevaUxGop6fXtN06mz9F3X/C6K/JVFEWBKgb5cAgvNhiEkIjVI",
+	"bo8pqizbN2z59I8btrwrXHAe6ANJQnymVEOMlr1hS0itT5kO3/RdWPall0us1rjlpTV5j5pMPaxlz+/t",
+	"qRYP/m9wjt3j29vgYJylYHgE0wTW6v7XPhavkeypEYPjTCri2576A5MLUKbRa5Y5BPo176IVavG93Z93",
+	"/80o/F+WTH9i2UNo1AZbrUtkUHzXiW4iAyITKqdYKEfxPo0eAvrT/2/nTZGyMKcQN1lEg690g68v867R",
+	"x8EXka93K4IdcgYGxFIRdsikgaRcCGg3ZQaKepBLqVPgnZ+HXDsVRW4BMKTJ4FCL4qp8UhCaqAVe2jIZ",
+	"qAXGMjDqpiShhgcIUS8N83lEoWJvqD5fgqpU3WhcSpsTgPc0Iu8AblYFgw/Hosatq3To+hWm2rJuV4Nb",
+	"RGAbEh5P2qeCszbciH3yJCytEiYW44IHNpoO3oIXQjVdaOTC8w25qYxvlkoRR+TWd3ZU+FiSvd6O75qf",
+	"59nD7/hgg6ZqBVyR4K8WebeJM+8jhuWRB4flfa1QoG9159lDCIjW5FhHGTwgFkh96tuGMmns9u/RS/8C",
+	"muz9Zec/Rwn+Fzepi9TcNY8gu1c11z/iaKXGao6oBjOc5CmClRZI+2Dyznkhg+jyGA7mly5wxjh6qtTt",
+	"regjjaDeYZ5Ve7c10mjRM8L26Or/0M1UF6Uw31Pd2toVqFsbvGlqi/mpuYwp12g3I2bTe+OIYNY+SgO6",
+	"BhSZszQW0ZAzDqb5TBroKyikwUW2Ulv/rqh/V9Qfpqg/snb+XTH/rpg/WDH/Gtp4HLnKuF/ThkS9Zolt",
+	"g5Q+6yYrD+BDAdMA4IfaOWt0Qq2R6jDWuXZ5gSYuWUZCTE0N1TUX6iK0rnczzjztBq8uj/9+FPZJnGHB",
+	"SLwpLf4ylIZyUrUg4lY6BXo+OLVuojw1YbN6dBi4W5TWfwGucns7YlEni/UMLrZSEV11qfIIfXkuKAcW",
+	"ly+ubw1mWtxDOGdA4GS8NGQT5Qvmi/+Pvatrbtvm0n8Fo5u+3aFtRUmajXLlus4m22zSdZ1mdl91VpQI",
+	"WagoQEOQUfVm8t93cM7BBylSH7acyAmnF40ligRA4Hyf56FvQ82FsYaBdHaELbsFRz/4gXuExWkzUyN2",
+	"M6Ihwqwd8imDWXDx7r9+Q45fB8hHZEwe/E8HCIMYXnFo3eTch+EiBwVUKV52ARUXBmGVKEhd0bYLL0Qs",
+	"X6oAEolMPgzaDCQk+MGXpnpy9ZFn2KHk65z7YQG1WRyI6zx51DNrXA6jEBeB6xiEF0Zw6BhBMa/d1iQ4",
+	"yko0fZha4MufR9XwRve5315jlfCBHNJtT/C3JyN+ogCJDHlZh0HTGtBIpQpYc6OyDWjZ0yqosRhpMm8d",
+	"YknFAnZebLFrEU+FYGvx/Rsf0PU9Enm/Lb3HZnR/+BDa2H5Z0xpZojcdSKwRPF8jBoknEz7O0Sj1Rfhk",
+	"vkZMAnyumyxB/xLw6pNul811NJCWHjzE3XVQj+M0FnPAcbaBujrzFLfi3c3TwwWNkKWDlrcUPaoJF3XZ",
+	"v1eiRbdo+wue6C7Y3LD2qNfdWARBeyG8i6WI7DjGa/zkKqxpINInYGI0oifjFHg+7WypVdj0RNQvSJnl",
+	"Oznrpv/+6k14B3/1vp2YlmNkv4Dae9iMxxZQ843QqPtb47UNFh15sIiIidAAhJgRCIkDdb59EsnnM8tl",
+	"h0VOx2HR1xaHAtGbJm3qm8AC5AMJMG9QJSkTtWSB1Qk/WvE8CCFZ/C1EMr+eEqUdtSoTUovl8gwZzjC8",
+	"ZYybC4+pM0QEZ00mtS/FBBOvphqzX2K2DPv3zFDN4DAXlyLPH4xwLYZVsnLKNMAEGx0uBQFieY5YtPqR",
+	"Lq7GprBb46tjQSTxar2DPgFKQKfjkN670+v2fjrpPoIWga6vOISWfPddL/huD832M63HB1jT3dRb72Dq",
+	"zT69Sce5TR30DywpIOo4fjvfve5qS/a+lPayG5bNhfHaQ3kX6C6zbRt0V8BbWq+7jGn6oNRW6ARCXve6",
+	"nry6WjnhexXMl5aF1AamjGVQjYaQRGBqxFfUXU6KbQEgHKfsw1SkPOSrDp9vGT4jl1xFQpkgG0NFFObP",
+	"4Qv64+f3L19eXv3fu7eXQ+TrEUFvt39Qroz7Di640D6CNZBiUqLOw99v8HqzQh5COdUglwU0jeWFC1cJ",
+	"ZyY0sH03IfmXoE92VTXvwl+ZPzKR8FoIs96eupRCE00DsJeeISBehg1rOyPpF3KDeoJIY1UleX6t0l6o",
+	"eGe7FwLQq/i+igDupBK/T+0Em5vEslTLw2mkbdj0EGBFKqYECUQ1y9UN1NBF2DyG0I9le74B+9r8fCA3",
+	"8c00Y0MDntWX4GrZcqHD3oSqrl0ux2DbrldfZ+LmBpAhdrpcvzSuxI7XXqvOveJKXhVyO64k0NB32pzq",
+	"EcFJQojmB00wdA3kFxskzfFlWmvlXbEYqzmRm2+QeUvXvWtt3RVmZSFwIdXS4cwDgoTQjM8X+cqmqCgP",
+	"aexhm2RtEmvv7YB2WDVCnQ/g70shGUUM9M2IyoXcHW/d53Yv4Hf3C0frn7aJGiSYbkRMQY4XpRUnxyhO",
+	"KiUE+qGWbdQKE1uF1yhMrh3grc3eC98v4Sliqe44IFOtrQzw7vSMGxvKO55BS4XNjotc83QCfrkvUhgT",
+	"FCfVaZibAXVnoYHRMLekJJNYpEVmfok1CFJJ/oI8HqpLQTYrzGOX+g6MRTfiXNp60QS8zlTJG0sYEtIl",
+	"+wQ/3tGKzRlf5KfsfCBvxU9SRzdoX9YG+/IP+z7v3ca8Z2Rvmsh2Q8wtSis9j1F62tfTaJB9OzL07BP9",
+	"63OjNKUSb56mGtzNv9xGHxLyr5OyeZBBiGqLUOmXnS9yEJvsGRpve/qOq7w0KLV7yLWm0XbqLLcBa5//",
+	"MTgjWwchZP6419lChRXKgBlf7UKLCMC1tmnKky0DrGyAXAu5aKQ4BMpVJCH/qGZY1TmO0xSgyxUkBYCj",
+	"zWxXALjx98Xbak7WVkhKBwNpCGrBGG1MayB3D2r9ylcP3Nr4la+2mxmwdC2PyFHaGubdNNoXcEY3kp02",
+	"pRGvA0Z56gonmBFwTAB8bDjjKyDPt7W8Iw5c85IwSNiHqQJWOQ3Gvsghk5iogVwiPJdGvC3N4jRVywjb",
+	"5nUoJiwJqmU/pRSelQyNKJe3an4+ZAmJZbwMm5rN8kHhMVtk6iaL5+QfUms+AjICMXyMcGQCa4HKAMvV",
+	"t5TwRaqgsdlxeU4V0m2ZtbVaz1J1BgVafzYxM/ihAtoocdOrCSRJLctY45ACHgZ6a82gnBGyLCDhKPIs",
+	"/BmOnJ7d2Qdz81e++jpkC7Br6i1FAugJSmXGsTTnBWrNbVn5bXOQki/NE9pm5LZG56FQKZQbj7frqYrh",
+	"ubXn+DxNA5JjLDp0Ooz6IWLqbwEVpvN4pUOWgsh3n2BF/EAOry7/ePerb80ySgjnYklTKyQE2KlMTS08",
+	"sbeHDpxlXF9iAnetxT9q6N4l2WJ1YuuMHslevwr2x542WVP37T3DYm1WYJEjq/cdXu1uO67Qx/5bbY9I",
+	"B5kY+0c6tuy510kltJDy2MwZAoye82y/yku4xxeuvbz8OwdPxz0f2nThX5aC0WWgT9nvgGXB3ASZ8ZVW",
+	"1evP2OM6NRFSwd2bPHjlHtIgFXCSQjMOM29x48Myt4cqSXAXsxjfbiBOnDNWK1Hst6Gp5jx5vSErUIrt",
+	"+bCe8TV9YI9ieuApcQBPa4jl+UfeqkztrR/xg47ruXlsj+75FWtjfMcZ4/NviI1W8FdwKoMzdqtIHwBX",
+	"xJVTWAqwl08ixvCwDv0fwzDE7h49/BGKqwZSEpa3x07y9ynhFXsMCNv8ZmxMR1FyAwUMDltJYpfbBqwA",
+	"NnQPOgEgOz1sDha6LfN1Q4bY0FeNxPkFwyoKvKgx/PZhGucQcxWa5ZngCVNFfoqEvsBV4Aj3X1N7eol1",
+	"lgwk/veCZ8JyrFnWvN94hhd3+r0usORc2f7AX+KV7vSfQXN7Ggu5eRbGh9g2ETNYa8uNRJpC0QuP56fe",
+	"jKOP92mpc6/660QI/U5rMKhKxwOjhXeKCrr7tbHBNjb4UGKDMpDHe2o581WokuhI15qkZ5/MvzdHEavi",
+	"FzneUD9alfaPQNdIlZ9AKfHwR2LM5AKq/Khw0F05kEMCSB6WbiD0if38R4ftv55AL+fH11T4QO6sw5ux",
+	"B0O1uFsksiS9vlU0we/HEXQYgoc/kM0hzg27rvsV9HAb4DyuAOcdtuIuwU7rsOTlPVAbRSQ/7HZhT2+e",
+	"mLvcGVjwBZNFmrKMz9VHjsyoc5HXaIaSczeQGzUDe4eqy6XRZtA5Y9w5giVzibQJX1IyDUDS5hYuf6gL",
+	"vYDIYJ+Z5RkitgwqQ9tbg1p1vUZMT1WWm/E7JCX0+E4HcjiJU82HBFBjOdBriKpLjHNazflIJSs2jRPL",
+	"GYB5P/zjlJ27qFEsV/hpVAN7GCAb5uW+FvN6Rjxfci5P2VUJpW0gR/ymAF7zteFoFusZ1tpH7Ma8FFi+",
+	"N4jxMlUpluEvqZ+fOg7MnSzvoMWWk9Da9J+OBA+8X5hlCTOwEdKtLH8P6csSXphZTfiaal3MjrVd+KE7",
+	"6BzWXpPDarb8DvBmocjwIGd2X3b6sJVQ1sBn5Rv9jh/udCe0Nfd3Rr8Oftkezug6ltm3BhHd4oTdAieM",
+	"tn4JKexenTdbLLa16hgvXHebINIoxlMMMy5jkdtiY0h2IEZInNNFtvIt1jMkMcXuWorBNqUQ/hsH+aDT",
+	"BzCH7akDXOY2bXCcaYPgIPgae7OnAT2Z0nW7pveC9oi1A3n2Cf7/mRL3O2XqQ0sbfh1BRyUat0Mcy5CQ",
+	"huEgmwGcsnPJCgmGG9wAiquweXsg4TZ4KmvMdVu3ejt7HQ5EYKvXplI+AH4QcDWzoREuPuuvMgBhQtA0",
+	"sHvyIpPAgKyVkmSbZTAj6Ag1a0RmuzH/9EC67IjnmMD8O1XZvvClBDYhz4wPcE7KO84jh3aE64ugzogY",
+	"WEh9yi6wwZRHbBKLFOU6PSNGoRlQdOVqxmV9ItX8hNA+bm9DjtaJjd/D0uZc4kJgMTXNBQYW2+yYM8/C",
+	"agrMcczjv2Fs/UfdqBO8pU7/qS+HJvYnffII9jsAA1cRATNjzLu0E4XtwpTGHrbgG1gyKxu/rCEIz95c",
+	"4mHhwDzutMhxX4Lwr40IvkUUzGWM+GOCGoxzMefG0ZpRl8A3qzxam3IvjQX7zMlIiDJYkX37ApQd8JGo",
+	"nX0NI8mMIE2bYhONuEkvMBYxkGoSEgZp5JEHqH5V5Gxo/HWC9c8VoNelNBylnWIEEPneEzZVRaZP2UuR",
+	"Go06kHGSsGLRJzgpaM9RbG7kZYlpwdIU1KI4sU3VMYxsPIcKv96RjzoDDGapJEEGlm/DJP/Is3zKEYA2",
+	"xnumSs0gShRjFMroctfVCHqowbD+LvGjqkCBxmwg8kgHEyx0qQu1ghvzlxq9Tjp7dp5uW6sSQf4O4yRu",
+	"jdJRcbFIBAiGeWCwkXCTSaWa63pPBhJOgb3anJrA1qvMGdB5a6ecxDk/MTpol47bnaexyxQQ+LlhwLna",
+	"f7gtDljr/G10/qp67I7AYBW9ejYq0hn4erXO0BXPM4Edm+NYjnmqvRORe7gbFCFsImSiI/hytELL2ugT",
+	"Ha8IzWvEx+gxDqS5DVZ/YgpkGssk5c7xIsCYdSS0F55jJc44aMIS6cw0Nqq1pME8EC707NgnkhMEtM5j",
+	"0nU3ykxWhljsMfNA7APpkdjjMtkhwe1QuZZdLp6ERMnD928vXp2//Q/E210vZIOI3K0U5EFr2MwsVtVI",
+	"fJ6t8B1OgJgBrRopbqZ56KjFY7txLq+v/sdIQ6teQrR16iHtXvd6Hm3dMpb8s/Py/PWby1/MViYEdt9z",
+	"+lOAwL4PwOzPZpd/YY+MHnvFdZHWFt9/KB0Jd7Da8vu2cOtrNLqZE+4EF5vHcmUb128PcgsqxrZ5NlWL",
+	"XBW3hAAKhRaKpV0Qqj2zjJ6JxWJHWGu6FNZsPOY82fF37uKDAWK3xSxHVcySwe69R3TWECf+3sDA3EE9",
+	"w/O/Z6Pe/Y2xKUwfcE1LBQUYln7AqFQ155oNL87fXly+ARZLZYy61xMWS8sGiB1v5idC3kTGKeQfeeaY",
+	"Mi24PJZ05IrpXC36JbY99HzFRFjYyLgaki/ZmhT8t4Ec4sIGcE4X83dUQ3WTcO0VdgbQp+goG0EuaV3h",
+	"EWI1NEK1xie89lpRvC9bQFZISfC+28TjFV16KOFIgJ7kqDvqAG68EPUNgrx9P3WsF2iW7CFvt5kkZ4TE",
+	"yo9Q1lXOJg3Uns7bOnaqyBdFXi2NAqlBmTfJ6JrAp7O/gmXQxRx6tXqnQJA147LTf/r02bNu96dnzx89",
+	"f/Ls2bPn+7lmlK50CI3bHLQndVEKJCH20tN45MPf319cXF7+AsQgLYVVm8faQ9jQgbP900lF6twuh4VS",
+	"xzgqRy9xzCDvKm0mQlbJdt8qZ7uMY8mmPF2EkobDW4TZZ2ReIWz2uNC5mvMMG+DybAXvDIs+N4ihqC6U",
+	"dV5mjMbsWPNA2CIDDmCs6WATkXE3CijKKJUlHEQivkTk7wOKQ8ufhNFJSNlDzg/EJIbbhkxMzHoH1nHK",
+	"JznxbQ1kYIeKia96pu1hTORpnBvDspW0raTdJ+wEpNfgxwW+GUVzDiNxqfzp6F3aKyono6dbDxEr4ti5",
+	"dS6N5CTMltyhDsJRt6vniQBVIfN6gDJb3tW5W6bArWz4Sgk2B6dR4hQ/hHik+99BPKJOb43CVlTtJ6qo",
+	"jO7wNqEzU45aPjlWUkvt6dE6oHMqZwmfCAn07SGwOhvC/N5NhiGqAXKDwp8igUorKOLKxI2xG3322HyK",
+	"FcQ+rBZe9YNeI7279o8YyCYy04ilYsYJryvkWSWySzZa+dwvVGFRH14p7Yu1ZhYPg0JwFheW0sE4D6g/",
+	"WQJ/KsGiYFuX7g/QIl0KKzRtiBBBUerld56tUHq3LKb75LXFbmmbK7r0IHFJ2op3wgBpGUpbhtLd07h3",
+	"j5JaiarPFhn/KPiyuUbojzgVCYCfx56qz0g8rIV1SY4ScZyTmLnKEGR3BWi7p+ylylgsB5L/vci4Bg4Q",
+	"5Il+NYyoDxjcWaMQVNDbDKqBmK1ozBFUVxSamx+zhC8gYaIkZmLK7B81Qpbu8jvN6U6W8jhTa3hK5jMW",
+	"TnPKJRunajzT1KJZKq2Z5NDT0Ov2fjrpPj7pPbt+FJTPILFg/3FEj+o87rIe+zfzn9kIYs7/F/ofOpdF",
+	"phb87GeepYTJLKgntxonYfYL25aBNGr+PYbDo+c/9bd7LX1PxpNuN0IW6RKMfPfRNUyASnqijvFl1ns0",
+	"6AWHj8sK2QxIv4c/YV/ub7TLv3CNUEu52HZeHETu0/4NRHAg/p0w3608NBUf+b82Fey8ER+55Fo3VO1s",
+	"nsorHqf5dHWrfWumzMdFJvJVp//PP8vtzHw8MyIUVAIqAQXGuNAsNlMKFmQKY0DujDMoz/xXM7ZpOeNP",
+	"xZyIbZjEeTzC1iq9hCZjmTiiFTzjrrjf0jyxd5LpaZEnaikHUuSMmtTY0+5jPNORcxOYzo2q02bHlAoK",
+	"fP+W8YnqlNcNz694nIiv8p7uuKt3fsXuxRiHC1ap9iWX7/nJOD2uC+gVWOTmUebjEY+zur+i2h+Y0cFh",
+	"bvLWLREoIoXYtyg0S9S4mHMJoI5Flnb6nbMaX+y8fIPhPJ6B3z90PioQfgrN5vF4KiT3t5vm+aJ/dpaq",
+	"cZxOlc77j7vdLtQF0/JUn4XAbZEFhTEbGTufsGe31IlS19RiBZCTNcFPvPyp8zdj9PGnwtiCK9uS8ALn",
+	"GFE9YgTO9ArGNYrHs4k5F9i64B4DVm4949oiU7kaqxQBWDAWExFAQJw5WYFoAytoUSHgFSgGwif5ECy2",
+	"SLOkoKbboNMtoq7dEEB8tAq6eiNqHcZDP1VLX1GP6NvsEtlnzQUDOY4zqMCnkM8PvmcXiucheh7k7hOA",
+	"lIErMFzypPscqWrKrBYoMmjhXHAqqkMiZTFgdtoONeSOolH+pUYRhmpo8niriI2VJJtlxW4yVSxgEDO+",
+	"YiOeKnljbjWQJdgiXBgXu0bMmwlUpKYpcReFfLvhDAJwirpJKIews6QO6gSs7WDzAPNt3Rn87TWg9/Ux",
+	"0JXxhMtcxCkMhyigYGuYuZklQt6jKJhnBZ1JZdD/POUDuZyq1EkJHNY8XlEvOJQvCU1sXMYyjtBFECF8",
+	"kPdxFIanEnFjrEM1AeXiEUjZuWRDwOgYgrgcBywudgetcPSw6hUSL2D6M1IMLhB6IJcqy6lVEVCaSi8E",
+	"WAsaz6I/awHDX/AyHFpVraBRI66J0Dg20iA1l5LyVdl4ynUOvMahbCBl8PnPz/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"punctual/gen/db"
+	"punctual/internal/labels"
 )
 
 // Optional is a value that a request may leave out. A value of a pointer type may also be null,
@@ -29,9 +30,12 @@ type Target map[string]any
 // Change is what a request says of a job: of a new one, or of one that is to be changed. Its JSON
 // is that of the contract's JobCreate and JobUpdate, which bound each field.
 type Change struct {
-	Name    Optional[string]          `json:"name"`
-	Payload Optional[json.RawMessage] `json:"payload"` // kept byte for byte
-	Target  Optional[Target]          `json:"target"`
+	Key         Optional[*string]         `json:"key"` // only of a new job
+	Name        Optional[string]          `json:"name"`
+	Description Optional[string]          `json:"description"`
+	Labels      Optional[labels.Changes]  `json:"labels"`
+	Payload     Optional[json.RawMessage] `json:"payload"` // kept byte for byte
+	Target      Optional[Target]          `json:"target"`
 
 	IntervalSeconds       Optional[*int64]     `json:"intervalInSeconds"`
 	Cron                  Optional[*string]    `json:"cron"`
@@ -57,13 +61,17 @@ type Change struct {
 
 	Status       Optional[db.JobStatus] `json:"status"`
 	StatusReason Optional[*string]      `json:"statusReason"`
+	PauseUntil   Optional[*time.Time]   `json:"pauseUntil"`
 }
 
 // applyTo sets the fields of a job that the change gives, except its target, which
 // Service.setTarget sets.
 func (c *Change) applyTo(job *Definition) {
 	c.replaceSchedule(job)
+	Set(&job.Key, c.Key)
 	Set(&job.Name, c.Name)
+	Set(&job.Description, c.Description)
+	job.Labels = c.Labels.Value.ApplyTo(job.Labels)
 	Set(&job.Payload, Optional[[]byte]{c.Payload.Value, c.Payload.IsGiven})
 	Set(&job.IntervalSeconds, c.IntervalSeconds)
 	Set(&job.Cron, c.Cron)
@@ -88,8 +96,10 @@ func (c *Change) applyTo(job *Definition) {
 	if c.Status.IsGiven {
 		// Who gives a status decides it, whatever becomes of the namespace.
 		job.Status, job.StatusReason, job.Suspended = c.Status.Value, nil, false
+		job.PauseUntil, job.PauseID = nil, nil
 	}
 	Set(&job.StatusReason, c.StatusReason)
+	setInstant(&job.PauseUntil, c.PauseUntil)
 }
 
 // replaceSchedule clears the kind of schedule that a job has, and what belongs to it, if the change

@@ -25,12 +25,16 @@ const (
 // follows from Target, and AnchorAt from the schedule. PausedSince, LastRunAt and RunCount are not
 // here, nor is what says which version it is: no edit sets them.
 var effects = map[string]effect{
+	"Key":                    stores,
 	"Name":                   stores,
+	"Description":            stores,
+	"Labels":                 stores,
 	"Payload":                stores,
 	"Target":                 stores,
 	"SealedSecrets":          stores,
 	"SecretsKeyID":           stores,
 	"SecretNames":            stores,
+	"SecretsDigest":          stores,
 	"QualifiedQueue":         reroutes,
 	"ConcurrencyGroup":       reroutes,
 	"MaxConcurrency":         stores,
@@ -55,6 +59,8 @@ var effects = map[string]effect{
 	"RunHistory":             stores,
 	"Status":                 reschedules,
 	"StatusReason":           stores,
+	"PauseUntil":             stores,
+	"PauseID":                stores,
 	"Suspended":              stores,
 }
 

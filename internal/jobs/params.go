@@ -9,8 +9,8 @@ import (
 // createParams returns what stores a new job.
 func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 	return db.CreateJobParams{
-		ID: j.ID, Namespace: j.Namespace, Name: j.Name, Payload: j.Payload,
-		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
+		ID: j.ID, Namespace: j.Namespace, Key: j.Key, Name: j.Name, Description: j.Description, Labels: j.Labels, Payload: j.Payload,
+		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames, SecretsDigest: j.SecretsDigest,
 		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
 		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
 		DeleteAfterCompletion: j.DeleteAfterCompletion,
@@ -26,8 +26,8 @@ func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 // updateParams returns what stores an edited job.
 func updateParams(j *Definition) db.UpdateJobParams {
 	return db.UpdateJobParams{
-		ID: j.ID, Name: j.Name, Payload: j.Payload,
-		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames,
+		ID: j.ID, Name: j.Name, Description: j.Description, Labels: j.Labels, Payload: j.Payload,
+		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames, SecretsDigest: j.SecretsDigest,
 		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
 		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
 		DeleteAfterCompletion: j.DeleteAfterCompletion,
@@ -35,7 +35,7 @@ func updateParams(j *Definition) db.UpdateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
-		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, LastRunAt: j.LastRunAt, RunCount: j.RunCount, Suspended: j.Suspended,
+		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, PauseUntil: j.PauseUntil, PauseID: j.PauseID, LastRunAt: j.LastRunAt, RunCount: j.RunCount, Suspended: j.Suspended,
 		Version: j.Version, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy, SecretsVersion: j.SecretsVersion,
 	}
 }

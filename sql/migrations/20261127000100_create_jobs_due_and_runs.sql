@@ -15,7 +15,13 @@ create type run_reason as enum (
 create table jobs (
     id uuid primary key,
     namespace text not null,
+    -- The name that the client has chosen, for programs: unique in the namespace, and never changed.
+    -- Null: it has none. In the order of bytes, so that an index finds the keys with a prefix.
+    key text collate "C",
     name text not null,
+    description text not null default '',
+    -- What jobs are selected by: names and values, in the form of a JSON object. Null: it has none.
+    labels jsonb,
     -- json, not jsonb: the target receives the payload byte for byte as the client gave it.
     payload json not null,
 
@@ -59,17 +65,31 @@ create table jobs (
     secrets_key_id text,
     -- The names of the secrets, so that reading a job opens none of them.
     secret_names text[] not null default '{}',
+    -- A digest of the secrets under a key of the service, by which the same secrets are known when
+    -- they are given again.
+    secrets_digest bytea,
 
     status job_status not null,
     -- Why the job has its status, for people.
     status_reason text,
     -- From when on the job's occurrences are not executed because it is paused. Null: it is not.
     paused_since timestamptz,
+    -- When the job, which is paused, goes on by itself. Null: it does not.
+    pause_until timestamptz,
+    -- The bulk change that has paused the job. Null: none has.
+    pause_id uuid,
     -- The start of the last run, and the number of runs, at the time the job last left ACTIVE.
     -- While the job is active, the due row that carries its schedule has the newer values: it
     -- replaces last_run_at, and its run_count is added to this one.
     last_run_at timestamptz,
     run_count bigint not null default 0,
+    -- Of the latest run that has ended: its instant and its status. While the job is active, the due
+    -- row that carries its schedule has those of the runs that carried it; the later instant counts.
+    last_run_for timestamptz,
+    last_run_status run_status,
+    -- How many of the latest runs had failed in a row when the job last left ACTIVE. While it is
+    -- active, the due row that carries its schedule has the number.
+    failures smallint not null default 0,
     created_at timestamptz not null,
     -- The number of the definition, raised by each request that changes it. What the service itself
     -- does to a job, such as completing it, raises nothing.
@@ -84,7 +104,9 @@ create table jobs (
     -- A deleted job is hidden, and stays as long as its runs do: runs are found through their job.
     deleted_at timestamptz,
 
+    constraint jobs_key_format check (key ~ '^[a-z0-9][a-z0-9._/-]{0,254}$'),
     constraint jobs_name_length check (length(name) between 1 and 255),
+    constraint jobs_labels_exist check (labels <> '{}'),
     constraint jobs_one_schedule check (num_nonnulls(interval_seconds, cron, run_at) = 1),
     constraint jobs_interval_has_anchor check ((interval_seconds is null) = (anchor_at is null)),
     constraint jobs_cron_has_zone check ((cron is null) = (time_zone is null)),
@@ -96,6 +118,8 @@ create table jobs (
     constraint jobs_group_has_bound check ((concurrency_group is null) = (max_concurrency is null)),
     constraint jobs_ends_after_start check (end_at >= start_at),
     constraint jobs_paused_since_when_paused check ((status = 'PAUSED') = (paused_since is not null)),
+    constraint jobs_pause_when_paused check (status = 'PAUSED' or num_nonnulls(pause_until, pause_id) = 0),
+    constraint jobs_last_run_is_known check ((last_run_for is null) = (last_run_status is null)),
     constraint jobs_updated_after_created check (updated_at >= created_at),
     constraint jobs_secrets_have_key check (
         (sealed_secrets is null) = (secrets_key_id is null)
@@ -103,6 +127,7 @@ create table jobs (
     )
 );
 
+create unique index jobs_key on jobs (namespace, key) where key is not null;
 create index jobs_newest on jobs (namespace, created_at desc, id desc) where deleted_at is null;
 create index jobs_newest_by_status on jobs (namespace, status, created_at desc, id desc) where deleted_at is null;
 create index jobs_deleted on jobs (namespace, created_at desc, id desc) where deleted_at is not null;
@@ -178,10 +203,12 @@ create table due (
     lease_id uuid,
     -- When attempt 1 may start: when it was claimed, or its ready_at if it was claimed ahead.
     started_at timestamptz,
-    -- The start of the job's last run that has ended.
+    -- The start of the job's last run that has ended, its instant and its status.
     last_run_at timestamptz,
+    last_run_for timestamptz,
     -- The job's runs since it last became active, and how many of the latest failed in a row.
     run_count bigint not null default 0,
+    last_run_status run_status,
     failures smallint not null default 0,
 
     -- Whether a worker is to lease it. False for rows with a queue that an instance has to end, for
@@ -203,6 +230,7 @@ create table due (
     retry_of timestamptz,
     -- Why the run is to be canceled: whoever executes it stops, and no other attempt begins.
     cancel_reason run_reason,
+    cancel_requested_at timestamptz,
     -- The failed attempts of this run, in the form of the contract's FailedAttempt.
     failed_attempts jsonb,
     -- A run started by hand that waits for the end of this one and then takes over the row: its
@@ -261,6 +289,8 @@ create table runs (
     -- Who executed the last attempt, as its lease said. Stored for failed runs and for runs of
     -- workers only, so that a plain run costs nothing.
     executed_by text,
+    -- When it was to be canceled.
+    cancel_requested_at timestamptz,
 
     primary key (job_id, scheduled_for),
     constraint runs_never_early check (started_at >= scheduled_for and finished_at >= started_at),

@@ -8,6 +8,7 @@ language plpgsql stable set timezone = 'UTC' as $$
 begin
     job.sealed_secrets := null;
     job.secrets_key_id := null;
+    job.secrets_digest := null;
     return row_to_json(job);
 end
 $$;

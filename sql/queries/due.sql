@@ -121,12 +121,16 @@ with completion as (
         status_reason = case when f.final_status is null then j.status_reason else f.status_reason end,
         paused_since = case when f.final_status is null then j.paused_since when f.final_status = 'PAUSED' then f.scheduled_for end,
         deleted_at = case when f.completes and j.delete_after_completion then least(j.deleted_at, f.finished_at) else j.deleted_at end,
+        key = case when f.completes and j.delete_after_completion then null else j.key end,
         name = case when f.completes and j.delete_after_completion then 'deleted' else j.name end,
+        description = case when f.completes and j.delete_after_completion then '' else j.description end,
+        labels = case when f.completes and j.delete_after_completion then null else j.labels end,
         payload = case when f.completes and j.delete_after_completion then 'null' else j.payload end,
         target = case when f.completes and j.delete_after_completion then '{"type":"log"}' else j.target end,
         sealed_secrets = case when f.completes and j.delete_after_completion then null else j.sealed_secrets end,
         secrets_key_id = case when f.completes and j.delete_after_completion then null else j.secrets_key_id end,
-        secret_names = case when f.completes and j.delete_after_completion then '{}' else j.secret_names end
+        secret_names = case when f.completes and j.delete_after_completion then '{}' else j.secret_names end,
+        secrets_digest = case when f.completes and j.delete_after_completion then null else j.secrets_digest end
     from finishing f
     where j.id = f.job_id
     returning j.namespace, j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted

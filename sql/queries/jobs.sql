@@ -28,7 +28,7 @@ with checked as (
     from checked
 )
 insert into jobs (
-    id, namespace, name, payload, target, sealed_secrets, secrets_key_id, secret_names,
+    id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
     interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
     delete_after_completion,
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
@@ -37,7 +37,7 @@ insert into jobs (
     status, created_at, updated_at, updated_by
 )
 select
-    @id, @namespace, @name, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names,
+    @id, @namespace, @key, @name, @description, @labels, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names, @secrets_digest,
     @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs, @jitter_seconds,
     @delete_after_completion,
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
@@ -117,8 +117,9 @@ with superseded as (
     where o.id = @id and o.version < @version
 )
 update jobs j
-set name = @name, payload = @payload,
+set name = @name, description = @description, labels = @labels, payload = @payload,
     target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id, secret_names = @secret_names,
+    secrets_digest = @secrets_digest,
     interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron, time_zone = @time_zone,
     run_at = @run_at, start_at = @start_at, end_at = @end_at, max_runs = @max_runs, jitter_seconds = @jitter_seconds,
     delete_after_completion = @delete_after_completion,
@@ -126,7 +127,7 @@ set name = @name, payload = @payload,
     overlap_policy = @overlap_policy, max_attempts = @max_attempts, min_backoff_seconds = @min_backoff_seconds,
     max_backoff_seconds = @max_backoff_seconds, attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
-    status = @status, status_reason = @status_reason, paused_since = @paused_since, last_run_at = @last_run_at,
+    status = @status, status_reason = @status_reason, paused_since = @paused_since, pause_until = @pause_until, pause_id = @pause_id, last_run_at = @last_run_at,
     run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by,
     secrets_version = @secrets_version
 where j.id = @id;
@@ -160,8 +161,8 @@ with forgotten as (
 )
 update jobs j
 set deleted_at = now(), status = 'PAUSED', status_reason = null,
-    paused_since = coalesce(paused_since, now()), name = 'deleted',
-    payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}'
+    paused_since = coalesce(paused_since, now()), key = null, name = 'deleted', description = '', labels = null,
+    payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}', secrets_digest = null
 where j.id = @id;
 
 -- name: PurgeDeletedJobs :execrows
