@@ -107,7 +107,7 @@ func authorize(scopes operationScopes, errs errorWriter) func(http.Handler) http
 			case !isKnown:
 				errs.notFound(w, r)
 			case scope != open && !access.From(r.Context()).May(scope):
-				errs.write(w, problem(r.Context(), scopeRequired, fmt.Sprintf("This operation needs the scope %s.", scope)))
+				errs.failed(w, r, errScope(scope))
 			default:
 				next.ServeHTTP(w, r)
 			}

@@ -41,6 +41,16 @@ func JobContract() (c jobs.Contract, err error) {
 		}
 		c.TargetTypes[name] = t
 	}
+	options := append([]openapi3.SchemaValidationOption{openapi3.VisitAsRequest(), openapi3.MultiErrors()}, formatOptions...)
+	c.CheckTarget = func(target jobs.Target) []jobs.Field {
+		err := union.VisitJSON(map[string]any(target), options...)
+		if err == nil {
+			return nil
+		}
+		return encodeAll(schemaErrors(err, server.FieldErrorInBody, "target"), func(f server.FieldError) jobs.Field {
+			return jobs.Field{Name: f.Field, Code: jobs.Code(f.Code), Detail: f.Detail}
+		})
+	}
 	return c, nil
 }
 

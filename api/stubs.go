@@ -29,10 +29,6 @@ func (s *handlers) CreateJobs(context.Context, server.CreateJobsRequestObject) (
 	return nil, errUnbuilt
 }
 
-func (s *handlers) ChangeJobs(context.Context, server.ChangeJobsRequestObject) (server.ChangeJobsResponseObject, error) {
-	return nil, errUnbuilt
-}
-
 func (s *handlers) ListRuns(context.Context, server.ListRunsRequestObject) (server.ListRunsResponseObject, error) {
 	return nil, errUnbuilt
 }

@@ -31,6 +31,12 @@ const (
 // uuidPattern matches the only form of a UUID that this API accepts. The library accepts four.
 const uuidPattern = `^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`
 
+// formatOptions makes the validator check the formats of texts as this API means them.
+var formatOptions = []openapi3.SchemaValidationOption{
+	openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
+	openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(checkInstant)),
+}
+
 // validate refuses requests that openapi.yaml does not allow.
 func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	// The library keeps its decoders for the whole process and takes none for a single validator.
@@ -38,11 +44,7 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 	options := &openapi3filter.Options{
 		MultiError: true, // report all errors of a request
 		// Setting defaults would rewrite the body, and the bytes of a payload must be kept.
-		SkipSettingDefaults: true,
-		SchemaValidationOptions: []openapi3.SchemaValidationOption{
-			openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(uuidPattern)),
-			openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(checkInstant)),
-		},
+		SkipSettingDefaults: true, SchemaValidationOptions: formatOptions,
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

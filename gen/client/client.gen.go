@@ -1381,8 +1381,8 @@ type Job struct {
 	// Target What executes the runs of the job.
 	//
 	// Fields that are write-only are secrets: they are encrypted and never returned.
-	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
-	// it. Secrets that the change does not give are kept if `url` keeps its host.
+	// `targetSecrets` of the job lists the secrets that are set. Secrets that a change does not
+	// give are kept if `url` keeps its host.
 	Target Target `json:"target"`
 
 	// TargetSecrets The secrets that are set, as paths of fields of the target.
@@ -1662,8 +1662,8 @@ type JobCreate struct {
 	// Target What executes the runs of the job.
 	//
 	// Fields that are write-only are secrets: they are encrypted and never returned.
-	// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
-	// it. Secrets that the change does not give are kept if `url` keeps its host.
+	// `targetSecrets` of the job lists the secrets that are set. Secrets that a change does not
+	// give are kept if `url` keeps its host.
 	Target *Target `json:"target,omitempty"`
 
 	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
@@ -1942,8 +1942,10 @@ type JobUpdate struct {
 	// StatusReason Why the status changes, for people to read. Only together with `status`.
 	StatusReason *string `json:"statusReason,omitempty"`
 
-	// Target The fields of the target to change, by RFC 7396: null removes a field, and fields that are
-	// not given stay as they are. Another `type` replaces the whole target.
+	// Target The fields of the target to change, by RFC 7396: null removes a field, which then has its
+	// default, and fields that are not given stay as they are. Objects such as `headers` and
+	// `secretHeaders` are merged by name, too. Another `type` replaces the whole target. Secrets
+	// stay only if `url` keeps its host; otherwise give them again, or remove them with null.
 	//
 	//
 	// Example: {"url":"https://reports.example.com/v2/run"}
@@ -3053,14 +3055,16 @@ type Suspended = bool
 // Target What executes the runs of the job.
 //
 // Fields that are write-only are secrets: they are encrypted and never returned.
-// `targetSecrets` of the job lists the secrets that are set. To change a target, give all of
-// it. Secrets that the change does not give are kept if `url` keeps its host.
+// `targetSecrets` of the job lists the secrets that are set. Secrets that a change does not
+// give are kept if `url` keeps its host.
 type Target struct {
 	union json.RawMessage
 }
 
-// TargetChange The fields of the target to change, by RFC 7396: null removes a field, and fields that are
-// not given stay as they are. Another `type` replaces the whole target.
+// TargetChange The fields of the target to change, by RFC 7396: null removes a field, which then has its
+// default, and fields that are not given stay as they are. Objects such as `headers` and
+// `secretHeaders` are merged by name, too. Another `type` replaces the whole target. Secrets
+// stay only if `url` keeps its host; otherwise give them again, or remove them with null.
 //
 // Example: {"url":"https://reports.example.com/v2/run"}
 type TargetChange map[string]interface{}

@@ -375,6 +375,56 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 	return i, err
 }
 
+const listBulkJobs = `-- name: ListBulkJobs :many
+select id, key, name, status, pause_id, suspended
+from jobs
+where namespace = $1 and id = any($2::uuid[]) and deleted_at is null
+order by id
+`
+
+type ListBulkJobsParams struct {
+	Namespace string      `json:"namespace"`
+	Ids       []uuid.UUID `json:"ids"`
+}
+
+type ListBulkJobsRow struct {
+	ID        uuid.UUID  `json:"id"`
+	Key       *string    `json:"key"`
+	Name      string     `json:"name"`
+	Status    JobStatus  `json:"status"`
+	PauseID   *uuid.UUID `json:"pause_id"`
+	Suspended bool       `json:"suspended"`
+}
+
+// What a bulk change has to know of jobs, in the order of their ids. Whoever changes a job looks at
+// it again under its lock.
+func (q *Queries) ListBulkJobs(ctx context.Context, arg ListBulkJobsParams) ([]ListBulkJobsRow, error) {
+	rows, err := q.db.Query(ctx, listBulkJobs, arg.Namespace, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListBulkJobsRow
+	for rows.Next() {
+		var i ListBulkJobsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Key,
+			&i.Name,
+			&i.Status,
+			&i.PauseID,
+			&i.Suspended,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listJobVersions = `-- name: ListJobVersions :many
 select v.version, v.updated_at, v.updated_by, v.next_status, v.next_status_reason, v.definition, v.rows
 from (
@@ -692,7 +742,7 @@ with forgotten as (
 )
 update jobs j
 set deleted_at = now(), status = 'PAUSED', status_reason = null,
-    paused_since = coalesce(paused_since, now()), key = null, name = 'deleted', description = '', labels = null,
+    paused_since = coalesce(paused_since, now()), pause_until = null, pause_id = null, key = null, name = 'deleted', description = '', labels = null,
     payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}', secrets_digest = null
 where j.id = $1
 `

@@ -242,10 +242,10 @@ func TestSecrets(t *testing.T) {
 		given := service.patch(
 			t,
 			job,
-			`{"target":{"type":"http","url":"https://example.org/a","secretHeaders":{"X-Other":"o"}}}`,
+			`{"target":{"type":"http","url":"https://example.org/a","secretHeaders":{"X-Other":"o","X-Key":null}}}`,
 		)
 		require.Equal(t, []string{"secretHeaders.X-Other"}, given.JSON200.TargetSecrets)
-		cleared := service.patch(t, job, `{"target":{"type":"http","url":"https://example.org/a","secretHeaders":{}}}`)
+		cleared := service.patch(t, job, `{"target":{"type":"http","url":"https://example.org/a","secretHeaders":null}}`)
 		require.Empty(t, cleared.JSON200.TargetSecrets)
 		service.patch(t, job, `{"target":{"type":"http","url":"https://example.org/a","secretHeaders":{"X-Key":"k"}}}`)
 		other := service.patch(t, job, `{"target":{"type":"log"}}`)

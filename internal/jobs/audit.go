@@ -21,6 +21,21 @@ func (e *edit) auditJob(ctx context.Context, operation string, came result) erro
 	})
 }
 
+// auditChange is auditJob for a change that may be a part of a bulk change.
+func (e *edit) auditChange(ctx context.Context, operation string, came result) error {
+	if e.bulk == nil {
+		return e.auditJob(ctx, operation, came)
+	}
+	came["action"] = e.bulk.Action
+	if e.bulk.Reason != nil {
+		came["statusReason"] = *e.bulk.Reason
+	}
+	if e.bulk.Action == BulkPause {
+		came["pauseId"] = e.bulk.PauseID
+	}
+	return e.auditJob(ctx, "changeJobs", came)
+}
+
 // auditRun writes to the audit that the caller has done something to a run of the job.
 func (e *edit) auditRun(ctx context.Context, operation string, run uuid.UUID, came result) error {
 	came["jobId"] = e.job.ID
@@ -32,7 +47,7 @@ func (e *edit) auditRun(ctx context.Context, operation string, run uuid.UUID, ca
 // auditStart writes to the audit that the caller has started a run.
 func (e *edit) auditStart(ctx context.Context, what start, run uuid.UUID) error {
 	if what.trigger == db.RunTriggerMANUAL {
-		return e.auditJob(ctx, "runJob", result{"runId": run})
+		return e.auditChange(ctx, "runJob", result{"runId": run})
 	}
 	return e.auditRun(ctx, "retryRun", what.repeated, result{"runId": run})
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/google/uuid"
+
 	"punctual/gen/db"
 	"punctual/internal/labels"
 )
@@ -62,6 +64,9 @@ type Change struct {
 	Status       Optional[db.JobStatus] `json:"status"`
 	StatusReason Optional[*string]      `json:"statusReason"`
 	PauseUntil   Optional[*time.Time]   `json:"pauseUntil"`
+
+	// pauseID is that of the bulk change that gives the status PAUSED. Nil: none does.
+	pauseID *uuid.UUID
 }
 
 // applyTo sets the fields of a job that the change gives, except its target, which
@@ -96,10 +101,13 @@ func (c *Change) applyTo(job *Definition) {
 	if c.Status.IsGiven {
 		// Who gives a status decides it, whatever becomes of the namespace.
 		job.Status, job.StatusReason, job.Suspended = c.Status.Value, nil, false
-		job.PauseUntil, job.PauseID = nil, nil
+		job.PauseUntil, job.PauseID = nil, c.pauseID
 	}
 	Set(&job.StatusReason, c.StatusReason)
 	setInstant(&job.PauseUntil, c.PauseUntil)
+	if c.PauseUntil.Value != nil {
+		job.Suspended = false // it goes on at that instant, not with its namespace
+	}
 }
 
 // replaceSchedule clears the kind of schedule that a job has, and what belongs to it, if the change

@@ -77,3 +77,15 @@ func (s *Service) retentionDays(by access.Caller) int {
 	}
 	return int(*own)
 }
+
+// checkPauseUntil returns the field that is wrong if a job of a status cannot be paused until an
+// instant.
+func checkPauseUntil(until *time.Time, status db.JobStatus, now time.Time) []Field {
+	switch {
+	case status != db.JobStatusPAUSED:
+		return []Field{{"pauseUntil", Conflicting, "can be given only if the job is paused"}}
+	case !until.After(now):
+		return []Field{{"pauseUntil", InThePast, "must be in the future"}}
+	}
+	return nil
+}

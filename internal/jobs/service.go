@@ -63,6 +63,10 @@ type Contract struct {
 	Defaults Change
 	// TargetTypes are the types of targets, by name.
 	TargetTypes map[string]TargetType
+	// CheckTarget returns the fields in which a target is not as the contract says, as a request
+	// names them. The contract has checked the target of a new job already; a change gives only a
+	// part of one. Default: every target is as it says.
+	CheckTarget func(Target) []Field
 }
 
 // TargetType is what the contract says of one type of target.
@@ -91,6 +95,9 @@ func New(c Config) *Service {
 	if c.Targets == nil {
 		c.Targets = executor.ByType{}
 	}
+	if c.Contract.CheckTarget == nil {
+		c.Contract.CheckTarget = func(Target) []Field { return nil }
+	}
 	return &Service{Config: c, queries: db.New(c.Pool)}
 }
 
@@ -101,6 +108,8 @@ type edit struct {
 	history *db.Queries
 	// by is who makes the change.
 	by access.Caller
+	// bulk is the bulk change that the change is a part of, or nil.
+	bulk *Bulk
 	// job is as it was when it was locked.
 	job Definition
 	// now is the database's time since then: later than whatever was stored under the lock before.

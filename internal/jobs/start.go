@@ -25,6 +25,8 @@ type start struct {
 	repeated uuid.UUID
 	// policy says what happens if another run of the job is open. Default: the job's.
 	policy *db.OverlapPolicy
+	// bulk is the bulk change that the start is a part of, or nil.
+	bulk *Bulk
 }
 
 // StartRun starts a run of a job, due now, by an overlap policy or else by the job's own. A run
@@ -36,24 +38,10 @@ func (s *Service) StartRun(ctx context.Context, by access.Caller, job uuid.UUID,
 
 // start starts a run, announces it, and returns it as it is then.
 func (s *Service) start(ctx context.Context, by access.Caller, job uuid.UUID, what start) (Run, error) {
-	if err := mayBegin(by); err != nil {
-		return Run{}, err
-	}
-	var at time.Time
-	var canceled []uuid.UUID
-	var queue *string
-	err := s.edit(ctx, by, job, func(e edit) (err error) {
-		queue = e.job.QualifiedQueue
-		if at, canceled, err = e.start(ctx, what); err != nil {
-			return err
-		}
-		return e.auditStart(ctx, what, runid.New(job, at))
-	})
+	at, err := s.begin(ctx, by, job, what)
 	if err != nil {
 		return Run{}, err
 	}
-	s.announce(queue, at)
-	s.announceCanceled(ctx, canceled, db.RunReasonOVERLAP)
 	run, err := s.GetRun(ctx, by, runid.New(job, at))
 	if err == ErrRunNotFound { //nolint:errorlint // it is never wrapped
 		// It has succeeded already and its job keeps failures only, or its instant is a moment
@@ -63,6 +51,28 @@ func (s *Service) start(ctx context.Context, by access.Caller, job uuid.UUID, wh
 		}, nil
 	}
 	return run, err
+}
+
+// begin starts a run and announces it. It returns the run's instant.
+func (s *Service) begin(ctx context.Context, by access.Caller, job uuid.UUID, what start) (at time.Time, err error) {
+	if err := mayBegin(by); err != nil {
+		return at, err
+	}
+	var canceled []uuid.UUID
+	var queue *string
+	err = s.edit(ctx, by, job, func(e edit) (err error) {
+		queue, e.bulk = e.job.QualifiedQueue, what.bulk
+		if at, canceled, err = e.start(ctx, what); err != nil {
+			return err
+		}
+		return e.auditStart(ctx, what, runid.New(job, at))
+	})
+	if err != nil {
+		return at, err
+	}
+	s.announce(queue, at)
+	s.announceCanceled(ctx, canceled, db.RunReasonOVERLAP)
+	return at, nil
 }
 
 // start starts a run in the transaction, and returns its instant and the runs that it canceled.

@@ -85,19 +85,13 @@ func (s *Service) keepSecrets(job, before *Definition, kind TargetType, hidden m
 	}
 	if !goToSameHost(before.Target, job.Target) {
 		for _, field := range slices.Sorted(maps.Keys(missing)) {
-			wrong = append(wrong, Field{
-				"target." + field, SecretRequired, "must be sent again because the target's host or type changed",
-			})
+			wrong = append(wrong, secretRequired(field))
 		}
 		return wrong, nil
 	}
-	old, err := s.openSecrets(before)
+	old, err := s.openKept(before)
 	if err != nil {
-		return nil, &Conflict{
-			SecretsCannotBeOpened, fmt.Sprintf("The secrets of the target are sealed with the key %q, which this instance"+
-				" does not have or which does not open them. Give all secret fields of the target, or add the key to"+
-				" SECRET_KEYS.", *before.SecretsKeyID),
-		}
+		return nil, err
 	}
 	for field := range missing {
 		hidden[field] = old[field]
@@ -149,6 +143,23 @@ func (s *Service) openSecrets(job *Definition) (fields map[string]any, err error
 	return fields, nil
 }
 
+// secretRequired says that a secret does not stay, because it would go elsewhere.
+func secretRequired(name string) Field {
+	return Field{"target." + name, SecretRequired, "must be sent again because the target's host or type changed"}
+}
+
+// openKept is openSecrets for a change that keeps some of them. The error is a Conflict.
+func (s *Service) openKept(before *Definition) (fields map[string]any, err error) {
+	if fields, err = s.openSecrets(before); err != nil {
+		return nil, &Conflict{
+			SecretsCannotBeOpened, fmt.Sprintf("The secrets of the target are sealed with the key %q, which this instance"+
+				" does not have or which does not open them. Give all secret fields of the target, or add the key to"+
+				" SECRET_KEYS.", *before.SecretsKeyID),
+		}
+	}
+	return fields, nil
+}
+
 // goToSameHost reports whether two targets are of the same type and send to the same host.
 func goToSameHost(a, b json.RawMessage) bool {
 	of := func(raw json.RawMessage) (place struct{ kind, scheme, host string }) {
@@ -167,6 +178,8 @@ func goToSameHost(a, b json.RawMessage) bool {
 // nothing if it is empty.
 func namesIn(field string, value any) (names []string) {
 	switch v := value.(type) {
+	case nil:
+		return nil
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			names = append(names, field+"."+name)

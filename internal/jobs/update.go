@@ -24,13 +24,23 @@ import (
 func (s *Service) Update(
 	ctx context.Context, by access.Caller, id uuid.UUID, change Change, only ...int32,
 ) (View, error) {
-	var view View
+	view, _, err := s.update(ctx, by, id, func(e *edit) (*Change, error) { return &change, e.checkVersion(only) })
+	return view, err
+}
+
+// update is Update for a change that depends on the job, which is locked. A nil change leaves the
+// job alone. It reports whether the job was changed.
+func (s *Service) update(
+	ctx context.Context, by access.Caller, id uuid.UUID, decide func(*edit) (*Change, error),
+) (view View, isChanged bool, err error) {
 	var done effect
-	err := s.edit(ctx, by, id, func(e edit) error {
-		if err := e.checkVersion(only); err != nil {
+	err = s.edit(ctx, by, id, func(e edit) error {
+		done, view = 0, View{}
+		change, err := decide(&e)
+		if err != nil || change == nil {
 			return err
 		}
-		after, err := s.changed(&e, change)
+		after, err := s.changed(&e, *change)
 		if err != nil {
 			return err
 		}
@@ -46,7 +56,7 @@ func (s *Service) Update(
 		return e.endResumed(ctx, after)
 	})
 	if err != nil {
-		return View{}, err
+		return View{}, false, err
 	}
 	if done.has(endsWaiting | reroutes) {
 		// Also runs that do not carry the schedule may be ready elsewhere.
@@ -55,7 +65,7 @@ func (s *Service) Update(
 	} else if view.scheduledFor != nil {
 		s.announce(view.Job.QualifiedQueue, *view.scheduledFor)
 	}
-	return view, nil
+	return view, done != 0, nil
 }
 
 // changed returns the job as a change makes it.
@@ -69,13 +79,16 @@ func (s *Service) changed(e *edit, change Change) (*Definition, error) {
 	}
 	wrong := append(complete(&after, &e.job, e.now), checkPace(&after, &e.job, e.by)...)
 	if change.Target.IsGiven {
-		faults, err := s.setTarget(&after, change.Target.Value, &e.job)
+		faults, err := s.mergeTarget(&after, change.Target.Value, &e.job)
 		if err != nil {
 			return nil, err
 		}
 		wrong = append(wrong, faults...)
 	}
 	wrong = append(wrong, checkGroup(&after)...)
+	if change.PauseUntil.Value != nil {
+		wrong = append(wrong, checkPauseUntil(after.PauseUntil, after.Status, e.now)...)
+	}
 	if change.StatusReason.IsGiven && !change.Status.IsGiven {
 		wrong = append(wrong, Field{"statusReason", Conflicting, "can be given only together with status"})
 	}
@@ -163,8 +176,13 @@ func (s *Service) pause(ctx context.Context, by access.Caller, id uuid.UUID, rea
 // ends at once. If versions are given, only a job is deleted that has one of them. It returns
 // ErrNotFound or a VersionChanged.
 func (s *Service) Delete(ctx context.Context, by access.Caller, id uuid.UUID, only ...int32) error {
+	return s.delete(ctx, by, id, func(e *edit) error { return e.checkVersion(only) })
+}
+
+// delete is Delete with a check of the job, which is locked.
+func (s *Service) delete(ctx context.Context, by access.Caller, id uuid.UUID, check func(*edit) error) error {
 	err := s.edit(ctx, by, id, func(e edit) error {
-		if err := e.checkVersion(only); err != nil {
+		if err := check(&e); err != nil {
 			return err
 		}
 		if err := s.recordPause(ctx, &e); err != nil {
@@ -187,7 +205,7 @@ func (s *Service) Delete(ctx context.Context, by access.Caller, id uuid.UUID, on
 		if err := e.markDeleted(ctx); err != nil {
 			return err
 		}
-		return e.auditJob(ctx, "deleteJob", result{})
+		return e.auditChange(ctx, "deleteJob", result{})
 	})
 	if err == nil {
 		s.announceNow()

@@ -50,7 +50,10 @@ func TestUpdateWithoutTheKeyOfTheSecrets(t *testing.T) {
 	}{
 		"another type":        {`{"type":"log"}`, "", nil},
 		"all secrets given":   {`{"type":"http","url":"https://example.com","secretHeaders":{"A":"t"}}`, "", nil},
-		"secrets cleared":     {`{"type":"http","url":"https://example.com","secretHeaders":{}}`, "", nil},
+		"secrets cleared":     {`{"type":"http","url":"https://example.com","secretHeaders":null}`, "", nil},
+		"a secret cleared":    {`{"secretHeaders":{"A":null}}`, "", nil},
+		"a secret added":      {`{"secretHeaders":{"B":"t"}}`, SecretsCannotBeOpened, nil},
+		"added elsewhere":     {`{"url":"https://example.org","secretHeaders":{"B":"t"}}`, "", map[string]Code{"target.secretHeaders.A": SecretRequired}},
 		"secrets left out":    {`{"type":"http","url":"https://example.com/other"}`, SecretsCannotBeOpened, nil},
 		"another host":        {`{"type":"http","url":"https://example.org"}`, "", map[string]Code{"target.secretHeaders": SecretRequired}},
 		"another secret only": {`{"type":"http","url":"https://example.com","signingSecrets":["w"]}`, SecretsCannotBeOpened, nil},

@@ -98,7 +98,8 @@ func (s *Service) definitionOf(image []byte) (job Definition, err error) {
 	if err := json.Unmarshal(image, &columns); err != nil {
 		return job, fmt.Errorf("decode a version of a job: %w", err)
 	}
-	delete(columns, "sealed_secrets") // which it does not have
+	delete(columns, "sealed_secrets") // which it does not have, nor their digest
+	delete(columns, "secrets_digest")
 	s.Contract.Defaults.applyTo(&job)
 	for field, at := range reflect.ValueOf(&job).Elem().Fields() {
 		raw, ok := columns[field.Tag.Get("json")]
@@ -143,5 +144,5 @@ func (s *Service) storeVersion(ctx context.Context, e *edit, after *Definition, 
 	if err := s.store(ctx, e, after, does); err != nil {
 		return err
 	}
-	return e.auditJob(ctx, "updateJob", result{"version": after.Version, "fields": changedFields(&e.job, after)})
+	return e.auditChange(ctx, "updateJob", result{"version": after.Version, "fields": changedFields(&e.job, after)})
 }

@@ -88,6 +88,14 @@ from (
     limit @max_count
 ) as counted;
 
+-- name: ListBulkJobs :many
+-- What a bulk change has to know of jobs, in the order of their ids. Whoever changes a job looks at
+-- it again under its lock.
+select id, key, name, status, pause_id, suspended
+from jobs
+where namespace = @namespace and id = any(@ids::uuid[]) and deleted_at is null
+order by id;
+
 -- name: MayBeUsedUp :one
 -- Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this
 -- tells whether it is worth to lock the job's rows and count exactly.
@@ -161,7 +169,7 @@ with forgotten as (
 )
 update jobs j
 set deleted_at = now(), status = 'PAUSED', status_reason = null,
-    paused_since = coalesce(paused_since, now()), key = null, name = 'deleted', description = '', labels = null,
+    paused_since = coalesce(paused_since, now()), pause_until = null, pause_id = null, key = null, name = 'deleted', description = '', labels = null,
     payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}', secrets_digest = null
 where j.id = @id;
 
