@@ -36,11 +36,3 @@ func (s *handlers) ListRuns(context.Context, server.ListRunsRequestObject) (serv
 func (s *handlers) ChangeRuns(context.Context, server.ChangeRunsRequestObject) (server.ChangeRunsResponseObject, error) {
 	return nil, errUnbuilt
 }
-
-func (s *handlers) ListQueues(context.Context, server.ListQueuesRequestObject) (server.ListQueuesResponseObject, error) {
-	return nil, errUnbuilt
-}
-
-func (s *handlers) ListInstances(context.Context, server.ListInstancesRequestObject) (server.ListInstancesResponseObject, error) {
-	return nil, errUnbuilt
-}

@@ -1130,7 +1130,7 @@ type HttpTargetType string
 
 // Instance A process of the service.
 type Instance struct {
-	// Executing The number of runs that it holds.
+	// Executing The number of runs that it held, some seconds ago.
 	Executing int32 `json:"executing"`
 
 	// Id The id of the instance.
@@ -4194,8 +4194,8 @@ type ClientInterface interface {
 
 	// ListQueues List the queues that have work or workers
 	//
-	// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
-	// for runs, by name.
+	// Lists the queues of the namespace in which runs wait, are still to come or are leased, or at
+	// which workers ask for runs, by name.
 	//
 	// Corresponds with GET /api/v1/queues (the `ListQueues` operationId).
 	ListQueues(ctx context.Context, params *ListQueuesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5208,8 +5208,8 @@ func (c *Client) UpdateNamespace(ctx context.Context, name NamespaceName, body U
 
 // ListQueues List the queues that have work or workers
 //
-// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
-// for runs, by name.
+// Lists the queues of the namespace in which runs wait, are still to come or are leased, or at
+// which workers ask for runs, by name.
 //
 // Corresponds with GET /api/v1/queues (the `ListQueues` operationId).
 func (c *Client) ListQueues(ctx context.Context, params *ListQueuesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8601,8 +8601,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListQueuesWithResponse List the queues that have work or workers
 	//
-	// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
-	// for runs, by name.
+	// Lists the queues of the namespace in which runs wait, are still to come or are leased, or at
+	// which workers ask for runs, by name.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -14360,8 +14360,8 @@ func (c *ClientWithResponses) UpdateNamespaceWithResponse(ctx context.Context, n
 
 // ListQueuesWithResponse List the queues that have work or workers
 //
-// Lists the queues of the namespace in which runs wait or are leased, or at which workers ask
-// for runs, by name.
+// Lists the queues of the namespace in which runs wait, are still to come or are leased, or at
+// which workers ask for runs, by name.
 //
 // Returns a wrapper object for the known response body format(s).
 //

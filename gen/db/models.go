@@ -467,6 +467,33 @@ type Due struct {
 	Ctid              pgtype.TID `json:"ctid"`
 }
 
+type IdempotencyKey struct {
+	Namespace     string    `json:"namespace"`
+	Actor         string    `json:"actor"`
+	KeyDigest     []byte    `json:"key_digest"`
+	RequestDigest []byte    `json:"request_digest"`
+	RequestID     string    `json:"request_id"`
+	InstanceID    uuid.UUID `json:"instance_id"`
+	BegunAt       time.Time `json:"begun_at"`
+	CreatedAt     time.Time `json:"created_at"`
+	Status        *int16    `json:"status"`
+	Location      *string   `json:"location"`
+	Etag          *string   `json:"etag"`
+	Body          []byte    `json:"body"`
+}
+
+type Instance struct {
+	ID          uuid.UUID `json:"id"`
+	Name        string    `json:"name"`
+	Version     string    `json:"version"`
+	Roles       []string  `json:"roles"`
+	StartedAt   time.Time `json:"started_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	Executing   int32     `json:"executing"`
+	AskedQueues []string  `json:"asked_queues"`
+	Asking      []int32   `json:"asking"`
+}
+
 type Job struct {
 	ID                     uuid.UUID     `json:"id"`
 	Namespace              string        `json:"namespace"`

@@ -502,6 +502,134 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 	return items, nil
 }
 
+const listQueues = `-- name: ListQueues :many
+with recursive filled as (
+    -- The queues with rows of due, from one to the next.
+    (
+        select d.queue, 1 as n
+        from due d
+        where d.awaits_worker and d.queue > $2::text and d.queue < $3::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select q.queue, f.n + 1
+    from filled f
+    cross join lateral (
+        select d.queue
+        from due d
+        where d.awaits_worker and d.queue > f.queue and d.queue < $3::text
+        order by d.queue
+        limit 1
+    ) q
+    where f.n < $4::integer
+), held as (
+    -- How many runs workers hold. A lease lists what it held at first.
+    select l.queue, count(*) as runs
+    from (
+        select w.id, w.queue, unnest(w.job_ids) as job_id, unnest(w.scheduled_fors) as scheduled_for
+        from leases w
+        where w.queue > $2::text and w.queue < $3::text
+    ) l
+    join due d on d.job_id = l.job_id and d.scheduled_for = l.scheduled_for and d.lease_id = l.id
+    group by l.queue
+), asked as (
+    -- How many requests of workers wait.
+    select a.queue, sum(a.workers) as workers
+    from (
+        select unnest(i.asked_queues) as queue, unnest(i.asking) as workers
+        from instances i
+        where i.expires_at > now()
+    ) a
+    where a.queue > $2::text and a.queue < $3::text
+    group by a.queue
+), page as (
+    -- The queues of the page.
+    select u.queue
+    from (
+        select queue from filled
+        union
+        select queue from held
+        union
+        select queue from asked
+    ) u
+    order by u.queue
+    limit $4
+)
+select p.queue::text as queue, coalesce(h.runs, 0)::integer as leased, coalesce(a.workers, 0)::integer as asking,
+    (
+        select count(*)
+        from (
+            select
+            from due d
+            where d.queue = p.queue and d.awaits_worker and d.ready_at <= now() and d.lease_id is null
+            limit $1
+        ) c
+    )::integer as waiting,
+    coalesce(o.ready_at, now())::timestamptz as oldest_ready_at
+from page p
+left join held h on h.queue = p.queue
+left join asked a on a.queue = p.queue
+left join lateral (
+    select d.ready_at
+    from due d
+    where d.queue = p.queue and d.awaits_worker and d.ready_at <= now() and d.lease_id is null
+    order by d.ready_at
+    limit 1
+) o on true
+order by p.queue
+`
+
+type ListQueuesParams struct {
+	MaxCount int32  `json:"max_count"`
+	After    string `json:"after"`
+	Before   string `json:"before"`
+	MaxRows  int32  `json:"max_rows"`
+}
+
+type ListQueuesRow struct {
+	Queue         string    `json:"queue"`
+	Leased        int32     `json:"leased"`
+	Asking        int32     `json:"asking"`
+	Waiting       int32     `json:"waiting"`
+	OldestReadyAt time.Time `json:"oldest_ready_at"`
+}
+
+// The queues after one (@after) and before the end of the namespace (@before), by name: those of
+// the rows of due that await a worker, those of the leases of workers, and those that workers ask
+// for. It reads one entry of the index of due for each of these queues, and up to @max_count rows
+// of each queue on the page to count them, whatever else waits. It is a single snapshot.
+func (q *Queries) ListQueues(ctx context.Context, arg ListQueuesParams) ([]ListQueuesRow, error) {
+	rows, err := q.db.Query(ctx, listQueues,
+		arg.MaxCount,
+		arg.After,
+		arg.Before,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListQueuesRow
+	for rows.Next() {
+		var i ListQueuesRow
+		if err := rows.Scan(
+			&i.Queue,
+			&i.Leased,
+			&i.Asking,
+			&i.Waiting,
+			&i.OldestReadyAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listUnserved = `-- name: ListUnserved :many
 with recursive queue as (
     -- The first row of each queue, from one queue to the next.

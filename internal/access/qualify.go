@@ -32,3 +32,7 @@ func (c Caller) QualifiedQueues() []string {
 	}
 	return queues
 }
+
+// QueuesEnd returns what is behind all queues of a namespace, and before all others, in the order
+// of bytes: 0 follows /.
+func QueuesEnd(namespace string) string { return namespace + "0" }

@@ -23,7 +23,7 @@ var acrossNamespaces = map[string][]string{
 	},
 	"the caller has found the job in its namespace":                                      {"ListRuns", "ListStored", "ListJobVersions"},
 	"the caller has found the run, or the lease, in its namespace":                       {"Release", "ListCanceledOfWorker", "ForgetLease"},
-	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued"},
+	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued", "ListQueues"},
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailure"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "ExpireLease"},

@@ -21,6 +21,7 @@ import (
 	"punctual/internal/clock"
 	"punctual/internal/database"
 	"punctual/internal/executor"
+	"punctual/internal/instances"
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
 	"punctual/internal/lease"
@@ -39,7 +40,8 @@ import (
 //	4 the socket              3 /readyz says no at once; closed after 2, and SHUTDOWN_DELAY
 //	started by Run
 //	5 listener, announcer,    4 stopped after the last request
-//	  lease renewal, duties
+//	  renewal of the instance
+//	  and its lease, duties
 //	  (the lease itself)      5 given up, and unfinished runs with it
 //	6 poller                  1 stops claiming; 2 runs end, within SHUTDOWN_GRACE
 //	7 broker                  3 together with the socket: waiting workers are sent away
@@ -50,6 +52,7 @@ type App struct {
 	pools     pools
 	socket    net.Listener
 	server    *http.Server
+	instance  *instances.Registry
 	lease     *lease.Keeper
 	poller    *poller.Poller
 	broker    *broker.Broker
@@ -152,6 +155,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		AccessChanged: a.accessChanged,
 	})
 
+	if a.instance, err = a.register(ctx); err != nil {
+		return nil, err
+	}
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
 	if a.socket, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -193,6 +199,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	background.Go(func() { a.listener.Run(drained) }) // what runs is canceled, and workers are woken, till the end
 	background.Go(func() { a.announcer.Run(drained) })
+	background.Go(func() { a.instance.Run(drained) })
 	if a.config.Role != RoleAPI {
 		background.Go(func() { a.lease.Run(drained) })
 		for _, duty := range a.duties() {
@@ -266,6 +273,11 @@ func (a *App) close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
 		defer cancel()
 		errs = append(errs, a.giveBack(ctx))
+	}
+	if a.instance != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
+		defer cancel()
+		errs = append(errs, a.instance.Release(ctx))
 	}
 	a.pools.close()
 	if a.database != nil {

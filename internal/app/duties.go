@@ -16,6 +16,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Namespaces(a.follow, a.changed),
 		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
 		maintenance.Purge(q),
+		maintenance.Instances(q),
 	}
 	if days := a.config.RunRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Retention(q, days))

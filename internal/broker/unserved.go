@@ -35,3 +35,16 @@ func (b *Broker) WarnUnserved(ctx context.Context) error {
 	b.warned = warned
 	return nil
 }
+
+// Asking returns how many requests of workers wait, by their queue.
+func (b *Broker) Asking() map[string]int32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	asking := map[string]int32{}
+	for name, q := range b.queues {
+		if n := len(q.waiting); n > 0 {
+			asking[name] = int32(n)
+		}
+	}
+	return asking
+}

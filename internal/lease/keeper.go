@@ -87,7 +87,7 @@ func (k *Keeper) Hold(ctx context.Context) (*Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.Duration) // a lease that comes later has run out
 	defer cancel()
 	asked := time.Now()
-	l := &Lease{ID: id, Holder: holder(), began: asked}
+	l := &Lease{ID: id, Holder: Holder(), began: asked}
 	params := db.CreateLeaseParams{ID: id, Holder: l.Holder, Duration: k.Duration}
 	if err := k.Queries.CreateLease(ctx, params); err != nil {
 		return nil, fmt.Errorf("take a lease: %w", err)
@@ -180,8 +180,8 @@ func (k *Keeper) usableFor(asked time.Time) time.Duration {
 	return k.Duration - k.Duration/10 - time.Since(asked)
 }
 
-// holder names this instance for people who read the table.
-func holder() string {
+// Holder names this instance for people: its host and process.
+func Holder() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

@@ -37,3 +37,13 @@ func (c *claims) tokens() []int64 {
 	defer c.mu.Unlock()
 	return slices.AppendSeq([]int64{}, maps.Keys(c.left))
 }
+
+// runs returns how many runs are not released yet.
+func (c *claims) runs() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, left := range c.left {
+		n += left
+	}
+	return n
+}

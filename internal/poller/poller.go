@@ -201,6 +201,9 @@ func (p *Poller) Pass(ctx context.Context) (int, error) {
 	return claimed, err
 }
 
+// Executing returns how many runs this instance holds.
+func (p *Poller) Executing() int { return p.claims.runs() }
+
 // errStopped is why work is interrupted when Drain has waited long enough.
 var errStopped = errors.New("the instance stopped")
 

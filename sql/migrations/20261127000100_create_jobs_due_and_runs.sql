@@ -171,7 +171,7 @@ create table leases (
     -- Only for workers' leases: the queue (as in due), for how long a heartbeat extends the lease,
     -- and the runs it holds. So these runs are found when the lease expires, without reading what
     -- else waits in the queues.
-    queue text,
+    queue text collate "C",
     duration interval,
     job_ids uuid[],
     scheduled_fors timestamptz[],
@@ -225,7 +225,7 @@ create table due (
     -- (ClaimGrouped).
     concurrency_group text,
     -- The job's queue (jobs.qualified_queue). Null: an instance executes it.
-    queue text,
+    queue text collate "C",
     -- The scheduled_for of the run that this run repeats.
     retry_of timestamptz,
     -- Why the run is to be canceled: whoever executes it stops, and no other attempt begins.

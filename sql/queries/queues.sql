@@ -175,3 +175,84 @@ where l.id = @id
       from due d
       where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
   );
+
+-- name: ListQueues :many
+-- The queues after one (@after) and before the end of the namespace (@before), by name: those of
+-- the rows of due that await a worker, those of the leases of workers, and those that workers ask
+-- for. It reads one entry of the index of due for each of these queues, and up to @max_count rows
+-- of each queue on the page to count them, whatever else waits. It is a single snapshot.
+with recursive filled as (
+    -- The queues with rows of due, from one to the next.
+    (
+        select d.queue, 1 as n
+        from due d
+        where d.awaits_worker and d.queue > @after::text and d.queue < @before::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select q.queue, f.n + 1
+    from filled f
+    cross join lateral (
+        select d.queue
+        from due d
+        where d.awaits_worker and d.queue > f.queue and d.queue < @before::text
+        order by d.queue
+        limit 1
+    ) q
+    where f.n < @max_rows::integer
+), held as (
+    -- How many runs workers hold. A lease lists what it held at first.
+    select l.queue, count(*) as runs
+    from (
+        select w.id, w.queue, unnest(w.job_ids) as job_id, unnest(w.scheduled_fors) as scheduled_for
+        from leases w
+        where w.queue > @after::text and w.queue < @before::text
+    ) l
+    join due d on d.job_id = l.job_id and d.scheduled_for = l.scheduled_for and d.lease_id = l.id
+    group by l.queue
+), asked as (
+    -- How many requests of workers wait.
+    select a.queue, sum(a.workers) as workers
+    from (
+        select unnest(i.asked_queues) as queue, unnest(i.asking) as workers
+        from instances i
+        where i.expires_at > now()
+    ) a
+    where a.queue > @after::text and a.queue < @before::text
+    group by a.queue
+), page as (
+    -- The queues of the page.
+    select u.queue
+    from (
+        select queue from filled
+        union
+        select queue from held
+        union
+        select queue from asked
+    ) u
+    order by u.queue
+    limit @max_rows
+)
+select p.queue::text as queue, coalesce(h.runs, 0)::integer as leased, coalesce(a.workers, 0)::integer as asking,
+    (
+        select count(*)
+        from (
+            select
+            from due d
+            where d.queue = p.queue and d.awaits_worker and d.ready_at <= now() and d.lease_id is null
+            limit @max_count
+        ) c
+    )::integer as waiting,
+    coalesce(o.ready_at, now())::timestamptz as oldest_ready_at
+from page p
+left join held h on h.queue = p.queue
+left join asked a on a.queue = p.queue
+left join lateral (
+    select d.ready_at
+    from due d
+    where d.queue = p.queue and d.awaits_worker and d.ready_at <= now() and d.lease_id is null
+    order by d.ready_at
+    limit 1
+) o on true
+order by p.queue;

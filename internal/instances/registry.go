@@ -1,0 +1,119 @@
+// Package instances keeps the row by which an instance is known to be alive, whatever it does. The
+// row also tells what the instance did some seconds ago, so that a list asks no other instance.
+package instances
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+	"punctual/internal/logging"
+)
+
+// Config is what a Registry needs. Zero means default.
+type Config struct {
+	Queries *db.Queries
+	Logger  *slog.Logger
+	// Name is the host and the process, for people.
+	Name    string
+	Version string
+	// Roles are what the instance does: API, POLLER.
+	Roles []string
+	// Executing returns how many runs the instance holds. Default: it holds none.
+	Executing func() int
+	// Asking returns how many requests of workers wait, by the qualified name of their queue.
+	// Default: none wait.
+	Asking func() map[string]int32
+	// Duration is how long an instance counts as alive after it has written its row, which it does
+	// three times in this time. Default 9 s, as for a lease.
+	Duration time.Duration
+}
+
+// Registry writes the row of one instance. Make it with New. Safe for concurrent use.
+type Registry struct {
+	Config
+	id uuid.UUID
+}
+
+// New returns a Registry that has written nothing yet.
+func New(c Config) (*Registry, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make the id of the instance: %w", err)
+	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.Duration = cmp.Or(c.Duration, 9*time.Second)
+	if c.Executing == nil {
+		c.Executing = func() int { return 0 }
+	}
+	if c.Asking == nil {
+		c.Asking = func() map[string]int32 { return nil }
+	}
+	return &Registry{c, id}, nil
+}
+
+// ID is the id of the instance, which no other has.
+func (r *Registry) ID() uuid.UUID { return r.id }
+
+// Run writes the row again and again until ctx ends. It tries a failed write again soon.
+func (r *Registry) Run(ctx context.Context) {
+	outage := logging.Outage{
+		Logger:  r.Logger,
+		Failing: "could not write that this instance is alive; it is missing in the list of instances until this succeeds",
+		Working: "it is written again that this instance is alive",
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		next := r.Duration / 3
+		switch err := r.Renew(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			outage.Failed(ctx, err)
+			next = r.Duration / 20
+		default:
+			outage.Worked(ctx)
+		}
+		timer.Reset(next)
+	}
+}
+
+// Renew writes that the instance is alive, and what it does.
+func (r *Registry) Renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.Duration/3)
+	defer cancel()
+	params := db.RenewInstanceParams{
+		ID: r.id, Name: r.Name, Version: r.Version, Roles: r.Roles, Duration: r.Duration, Executing: int32(r.Executing()),
+		AskedQueues: []string{}, Asking: []int32{},
+	}
+	asking := r.Asking()
+	for _, queue := range slices.Sorted(maps.Keys(asking)) {
+		params.AskedQueues = append(params.AskedQueues, queue)
+		params.Asking = append(params.Asking, asking[queue])
+	}
+	if err := r.Queries.RenewInstance(ctx, params); err != nil {
+		return fmt.Errorf("write that the instance is alive: %w", err)
+	}
+	return nil
+}
+
+// Release deletes the row. Call it when the instance does nothing any more.
+func (r *Registry) Release(ctx context.Context) error {
+	if err := r.Queries.ForgetInstance(ctx, r.id); err != nil {
+		return fmt.Errorf("delete the row of the instance: %w", err)
+	}
+	return nil
+}
