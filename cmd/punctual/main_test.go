@@ -71,7 +71,7 @@ func TestServe_continuesAfterAKill(t *testing.T) {
 	t.Parallel()
 	binary, data := build(t), dataDir(t)
 	cmd, service := serve(t, binary, data)
-	created, err := service.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "survivor", IntervalInSeconds: new(int64(1))})
+	created, err := service.CreateJobWithResponse(t.Context(), nil, client.JobCreate{Name: "survivor", IntervalInSeconds: new(int64(1))})
 	require.NoError(t, err)
 	job := *created.JSON201
 	waitForRuns(t, service, job, 2)
@@ -97,7 +97,7 @@ func TestServe_continuesAfterAKill(t *testing.T) {
 
 // endedRuns returns a job's newest runs that have ended.
 func endedRuns(t assert.TestingT, service *client.ClientWithResponses, job client.Job) []client.Run {
-	limit, status := client.Limit(100), client.RunStatusSUCCEEDED
+	limit, status := client.Limit(100), client.RunStatuses{client.RunStatusSUCCEEDED}
 	got, err := service.ListJobRunsWithResponse(context.Background(), job.Id, &client.ListJobRunsParams{Limit: &limit, Status: &status})
 	if !assert.NoError(t, err) {
 		return nil

@@ -198,7 +198,7 @@ func TestHTTP_listIsBoundedBySize(t *testing.T) {
 	large := json.RawMessage(`"` + strings.Repeat("x", 1_000_000) + `"`)
 	const jobs = 12
 	for range jobs {
-		created, err := service.CreateJobWithResponse(t.Context(), client.JobCreate{
+		created, err := service.CreateJobWithResponse(t.Context(), nil, client.JobCreate{
 			Name: "large", IntervalInSeconds: new(int64(3600)), Payload: large,
 		})
 		require.NoError(t, err)

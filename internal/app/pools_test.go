@@ -83,7 +83,7 @@ func TestReadiness_readOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	service := setup(t, app.Config{Role: app.RoleAPI})
 	create := func() int {
-		got, err := service.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "job", IntervalInSeconds: new(int64(60))})
+		got, err := service.CreateJobWithResponse(t.Context(), nil, client.JobCreate{Name: "job", IntervalInSeconds: new(int64(60))})
 		require.NoError(t, err)
 		return got.StatusCode()
 	}

@@ -45,7 +45,7 @@ func setup(t *testing.T, c app.Config) instance {
 // createJob creates a job that logs every second.
 func (i instance) createJob(t *testing.T, name string) client.Job {
 	t.Helper()
-	created, err := i.CreateJobWithResponse(t.Context(), client.JobCreate{Name: name, IntervalInSeconds: new(int64(1))})
+	created, err := i.CreateJobWithResponse(t.Context(), nil, client.JobCreate{Name: name, IntervalInSeconds: new(int64(1))})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, created.StatusCode(), "created: %s", created.Body)
 	return *created.JSON201

@@ -62,7 +62,7 @@ func (i *instance) create(ctx context.Context, seconds, n int) (uuid.UUID, error
 	if err != nil {
 		return uuid.Nil, err
 	}
-	created, err := i.CreateJobWithBodyWithResponse(ctx, "application/json", strings.NewReader(string(body)))
+	created, err := i.CreateJobWithBodyWithResponse(ctx, nil, "application/json", strings.NewReader(string(body)))
 	if err != nil {
 		return uuid.Nil, err
 	}

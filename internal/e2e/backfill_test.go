@@ -14,7 +14,7 @@ import (
 // backfill backfills a window, and returns the answer.
 func (i instance) backfill(t *testing.T, job uuid.UUID, from, to time.Time) *client.BackfillJobResponse {
 	t.Helper()
-	got, err := i.BackfillJobWithResponse(t.Context(), job, client.BackfillWindow{From: from, To: to})
+	got, err := i.BackfillJobWithResponse(t.Context(), job, nil, client.BackfillWindow{From: from, To: to})
 	require.NoError(t, err)
 	return got
 }

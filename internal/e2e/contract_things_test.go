@@ -128,7 +128,7 @@ func (i instance) leaseOf(t *testing.T, queue string, runs int) client.Lease {
 	t.Helper()
 	to := time.Now().UTC().Truncate(time.Minute).Add(-time.Minute)
 	from := to.Add(-time.Duration(runs-1) * time.Minute)
-	filled, err := i.BackfillJobWithResponse(t.Context(), i.jobOf(t, queue), client.BackfillWindow{From: from, To: to})
+	filled, err := i.BackfillJobWithResponse(t.Context(), i.jobOf(t, queue), nil, client.BackfillWindow{From: from, To: to})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, filled.StatusCode(), "backfilled: %s", filled.Body)
 	leased, err := i.LeaseRunsWithResponse(t.Context(), queue, client.LeaseRequest{

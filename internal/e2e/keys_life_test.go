@@ -119,7 +119,7 @@ func TestBoundAdminKnowsItsNamespaceOnly(t *testing.T) {
 	gone, err := service.as(t, bound).RevokeKeyWithResponse(t.Context(), wideID)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, gone.StatusCode())
-	refused, err := service.as(t, bound).CreateKeyWithResponse(t.Context(), client.KeyCreate{
+	refused, err := service.as(t, bound).CreateKeyWithResponse(t.Context(), nil, client.KeyCreate{
 		Description: "more", Scopes: client.Scopes{client.ScopeAdmin}, IsServiceWide: new(true),
 	})
 	require.NoError(t, err)

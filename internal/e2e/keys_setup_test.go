@@ -54,7 +54,7 @@ func (i instance) createKey(t *testing.T, what client.KeyCreate) client.Key {
 	if what.Scopes == nil {
 		what.Scopes = client.Scopes{client.ScopeAdmin, client.ScopeJobsRead, client.ScopeJobsWrite, client.ScopeRunsWrite, client.ScopeWorkers}
 	}
-	created, err := i.CreateKeyWithResponse(t.Context(), what)
+	created, err := i.CreateKeyWithResponse(t.Context(), nil, what)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, created.StatusCode(), "created: %s", created.Body)
 	require.Equal(t, "/api/v1/keys/"+created.JSON201.Id, created.HTTPResponse.Header.Get("Location"))

@@ -64,7 +64,7 @@ func TestKeysAreNeeded(t *testing.T) {
 	}
 	t.Run("another scope", func(t *testing.T) {
 		t.Parallel()
-		got, err := service.as(t, readOnly).CreateJobWithResponse(t.Context(), client.JobCreate{Name: "no", IntervalInSeconds: new(int64(60))})
+		got, err := service.as(t, readOnly).CreateJobWithResponse(t.Context(), nil, client.JobCreate{Name: "no", IntervalInSeconds: new(int64(60))})
 		require.NoError(t, err)
 		require.Equal(t, http.StatusForbidden, got.StatusCode())
 		require.Equal(t, "scope-required", got.ApplicationproblemJSON403.Code)

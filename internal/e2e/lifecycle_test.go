@@ -211,7 +211,7 @@ func waitForRuns(t *testing.T, service instance, job uuid.UUID, n int) []client.
 	t.Helper()
 	var runs []client.Run
 	require.EventuallyWithT(t, func(c *assertCollect) {
-		status := client.RunStatusSUCCEEDED
+		status := client.RunStatuses{client.RunStatusSUCCEEDED}
 		got, err := service.ListJobRunsWithResponse(t.Context(), job, &client.ListJobRunsParams{Status: &status})
 		require.NoError(c, err)
 		require.GreaterOrEqual(c, len(got.JSON200.Items), n, "runs of job %s", job)

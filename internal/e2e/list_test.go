@@ -68,7 +68,7 @@ func TestList(t *testing.T) {
 		}
 		require.Equal(t, newestFirst, walked)
 
-		onlyPaused := list(client.ListJobsParams{Status: new(client.JobStatusPAUSED)})
+		onlyPaused := list(client.ListJobsParams{Status: &[]client.JobStatus{client.JobStatusPAUSED}})
 		require.Equal(t, []uuid.UUID{paused}, ids(onlyPaused))
 		require.EqualValues(t, 1, onlyPaused.Total)
 	})
@@ -137,7 +137,7 @@ func TestList(t *testing.T) {
 		require.Equal(t, all, walked)
 
 		failed, err := service.ListJobRunsWithResponse(t.Context(), job.Id,
-			&client.ListJobRunsParams{Status: new(client.RunStatusFAILED)})
+			&client.ListJobRunsParams{Status: &client.RunStatuses{client.RunStatusFAILED}})
 		require.NoError(t, err)
 		require.Empty(t, failed.JSON200.Items)
 	})

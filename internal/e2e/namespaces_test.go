@@ -22,7 +22,7 @@ func (i instance) namespace(t *testing.T, c client.NamespaceCreate) client.Names
 	if c.Name == "" {
 		c.Name = "n-" + uuid.NewString()
 	}
-	created, err := i.CreateNamespaceWithResponse(t.Context(), c)
+	created, err := i.CreateNamespaceWithResponse(t.Context(), nil, c)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, created.StatusCode(), "created: %s", created.Body)
 	require.Equal(t, "/api/v1/namespaces/"+c.Name, created.HTTPResponse.Header.Get("Location"))
@@ -41,7 +41,7 @@ func (i instance) updateNamespace(t *testing.T, name string, change client.Names
 // createIn creates a job in a namespace and returns the answer.
 func (i instance) createIn(t *testing.T, namespace, name string) *client.CreateJobResponse {
 	t.Helper()
-	created, err := i.in(t, namespace).CreateJobWithResponse(t.Context(), client.JobCreate{Name: name, IntervalInSeconds: new(int64(3600))})
+	created, err := i.in(t, namespace).CreateJobWithResponse(t.Context(), nil, client.JobCreate{Name: name, IntervalInSeconds: new(int64(3600))})
 	require.NoError(t, err)
 	return created
 }
@@ -65,7 +65,7 @@ func TestNamespaces(t *testing.T) {
 	require.False(t, made.Suspended)
 
 	t.Run("one name is one namespace", func(t *testing.T) {
-		again, err := service.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "team-a"})
+		again, err := service.CreateNamespaceWithResponse(t.Context(), nil, client.NamespaceCreate{Name: "team-a"})
 		require.NoError(t, err)
 		requireCode(t, http.StatusConflict, "namespace-exists", again.HTTPResponse, again.ApplicationproblemJSON409)
 	})
@@ -140,7 +140,7 @@ func TestNamespaces(t *testing.T) {
 		got, err := service.GetNamespaceWithResponse(t.Context(), "team-b")
 		require.NoError(t, err)
 		requireCode(t, http.StatusNotFound, "namespace-not-found", got.HTTPResponse, got.ApplicationproblemJSON404)
-		again, err := service.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "team-b"})
+		again, err := service.CreateNamespaceWithResponse(t.Context(), nil, client.NamespaceCreate{Name: "team-b"})
 		require.NoError(t, err)
 		require.Contains(t, requireCode(t, http.StatusConflict, "namespace-exists", again.HTTPResponse, again.ApplicationproblemJSON409), "deleted")
 		var revoked []string
@@ -161,7 +161,7 @@ func TestNamespaces(t *testing.T) {
 	t.Run("runs are not kept longer than the service keeps them", func(t *testing.T) {
 		t.Parallel()
 		short := start(t, app.Config{Role: app.RoleAPI, RunRetentionDays: 7, Database: app.DatabaseConfig{URL: testdb.New(t)}})
-		refused, err := short.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "long", RunRetentionDays: new(int32(8))})
+		refused, err := short.CreateNamespaceWithResponse(t.Context(), nil, client.NamespaceCreate{Name: "long", RunRetentionDays: new(int32(8))})
 		require.NoError(t, err)
 		requireCode(t, http.StatusBadRequest, "invalid-request", refused.HTTPResponse, refused.ApplicationproblemJSON400)
 		require.Equal(t, "runRetentionDays", (*refused.ApplicationproblemJSON400.Errors)[0].Field)
@@ -198,12 +198,12 @@ func TestLimitsOfANamespace(t *testing.T) {
 	service, _ := setup(t)
 	service.namespace(t, client.NamespaceCreate{Name: "small", MaxJobs: new(int32(1)), MinIntervalSeconds: new(int32(600))})
 	small := service.in(t, "small")
-	fast, err := small.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "fast", IntervalInSeconds: new(int64(599))})
+	fast, err := small.CreateJobWithResponse(t.Context(), nil, client.JobCreate{Name: "fast", IntervalInSeconds: new(int64(599))})
 	require.NoError(t, err)
 	requireCode(t, http.StatusBadRequest, "invalid-request", fast.HTTPResponse, fast.ApplicationproblemJSON400)
 	require.Equal(t, "intervalInSeconds", (*fast.ApplicationproblemJSON400.Errors)[0].Field)
 	require.Equal(t, "too-small", (*fast.ApplicationproblemJSON400.Errors)[0].Code)
-	cron, err := small.CreateJobWithResponse(t.Context(), client.JobCreate{Name: "fast", Cron: new("*/5 * * * *")})
+	cron, err := small.CreateJobWithResponse(t.Context(), nil, client.JobCreate{Name: "fast", Cron: new("*/5 * * * *")})
 	require.NoError(t, err)
 	requireCode(t, http.StatusBadRequest, "invalid-request", cron.HTTPResponse, cron.ApplicationproblemJSON400)
 	require.Equal(t, "cron", (*cron.ApplicationproblemJSON400.Errors)[0].Field)
@@ -250,7 +250,7 @@ func TestSuspendedNamespace(t *testing.T) {
 	run, err := team.RunJobWithResponse(t.Context(), job.Id, nil)
 	require.NoError(t, err)
 	requireCode(t, http.StatusConflict, "namespace-suspended", run.HTTPResponse, run.ApplicationproblemJSON409)
-	filled, err := team.BackfillJobWithResponse(t.Context(), job.Id, client.BackfillWindow{From: time.Now().Add(-time.Hour), To: time.Now()})
+	filled, err := team.BackfillJobWithResponse(t.Context(), job.Id, nil, client.BackfillWindow{From: time.Now().Add(-time.Hour), To: time.Now()})
 	require.NoError(t, err)
 	requireCode(t, http.StatusConflict, "namespace-suspended", filled.HTTPResponse, filled.ApplicationproblemJSON409)
 	resumed, err := team.UpdateJobWithResponse(t.Context(), job.Id, nil, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
@@ -285,7 +285,7 @@ func TestNamespacesOfABoundAdmin(t *testing.T) {
 	changed, err := admin.UpdateNamespaceWithResponse(t.Context(), "team", client.NamespaceUpdate{MaxJobs: new(int32(1))})
 	require.NoError(t, err)
 	requireCode(t, http.StatusForbidden, "service-wide-required", changed.HTTPResponse, changed.ApplicationproblemJSON403)
-	made, err := admin.CreateNamespaceWithResponse(t.Context(), client.NamespaceCreate{Name: "mine"})
+	made, err := admin.CreateNamespaceWithResponse(t.Context(), nil, client.NamespaceCreate{Name: "mine"})
 	require.NoError(t, err)
 	requireCode(t, http.StatusForbidden, "service-wide-required", made.HTTPResponse, made.ApplicationproblemJSON403)
 	gone, err := admin.DeleteNamespaceWithResponse(t.Context(), "team")

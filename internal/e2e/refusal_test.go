@@ -14,7 +14,7 @@ import (
 // refuse tries to create a job that is not valid, and returns the errors of its fields.
 func (i instance) refuse(t *testing.T, body string) []client.FieldError {
 	t.Helper()
-	got, err := i.CreateJobWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(body))
+	got, err := i.CreateJobWithBodyWithResponse(t.Context(), nil, "application/json", strings.NewReader(body))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusBadRequest, got.StatusCode(), "refused: %s", body)
 	return *got.ApplicationproblemJSON400.Errors

@@ -16,7 +16,7 @@ import (
 // create creates a job from JSON.
 func (i instance) create(t *testing.T, body string) client.Job {
 	t.Helper()
-	got, err := i.CreateJobWithBodyWithResponse(t.Context(), "application/json", bytes.NewBufferString(body))
+	got, err := i.CreateJobWithBodyWithResponse(t.Context(), nil, "application/json", bytes.NewBufferString(body))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, got.StatusCode(), "created: %s", got.Body)
 	return *got.JSON201
@@ -87,7 +87,7 @@ func TestCreateJob(t *testing.T) {
 				"intervalInSeconds", "cron", "minBackoffSeconds", "maxBackoffSeconds",
 			},
 		} {
-			got, err := service.CreateJobWithBodyWithResponse(t.Context(), "application/json", bytes.NewBufferString(body))
+			got, err := service.CreateJobWithBodyWithResponse(t.Context(), nil, "application/json", bytes.NewBufferString(body))
 			require.NoError(t, err)
 			require.Equal(t, http.StatusBadRequest, got.StatusCode(), body)
 			var names []string

@@ -137,6 +137,7 @@ func TestSecrets(t *testing.T) {
 		create := func(target string) *client.CreateJobResponse {
 			created, err := c.CreateJobWithBodyWithResponse(
 				t.Context(),
+				nil,
 				"application/json",
 				strings.NewReader(
 					`{"name":"n","intervalInSeconds":1,"maxAttempts":2,"minBackoffSeconds":0,"maxBackoffSeconds":0,"target":`+
@@ -170,7 +171,7 @@ func TestSecrets(t *testing.T) {
 			runs, err := c.ListJobRunsWithResponse(
 				t.Context(),
 				job.Id,
-				&client.ListJobRunsParams{Status: new(client.RunStatusFAILED)},
+				&client.ListJobRunsParams{Status: &client.RunStatuses{client.RunStatusFAILED}},
 			)
 			require.NoError(t, err)
 			return len(runs.JSON200.Items) > 0 && strings.Contains(runs.JSON200.Items[0].Result.Output, "[redacted]")
@@ -194,7 +195,7 @@ func TestSecrets(t *testing.T) {
 	t.Run("need a key", func(t *testing.T) {
 		t.Parallel()
 		service, db := setup(t)
-		refused, err := service.CreateJobWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(
+		refused, err := service.CreateJobWithBodyWithResponse(t.Context(), nil, "application/json", strings.NewReader(
 			`{"name":"n","intervalInSeconds":1,"target":`+
 				`{"type":"http","url":"https://example.com","secretHeaders":{"X-Key":"k"}}}`,
 		))
@@ -214,7 +215,7 @@ func TestSecrets(t *testing.T) {
 			t,
 			app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: database}, SecretKeys: keyring(t, "first")},
 		)
-		created, err := service.CreateJobWithBodyWithResponse(t.Context(), "application/json", strings.NewReader(
+		created, err := service.CreateJobWithBodyWithResponse(t.Context(), nil, "application/json", strings.NewReader(
 			`{"name":"n","intervalInSeconds":60,"target":`+
 				`{"type":"http","url":"https://example.com/a","secretHeaders":{"X-Key":"k"}}}`,
 		))

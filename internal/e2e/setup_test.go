@@ -77,7 +77,7 @@ func connect(t *testing.T, url string) *pgxpool.Pool {
 // createJob creates a job and returns it.
 func (i instance) createJob(t *testing.T, name string, intervalSeconds int64, payload string) client.Job {
 	t.Helper()
-	created, err := i.CreateJobWithResponse(t.Context(), client.JobCreate{
+	created, err := i.CreateJobWithResponse(t.Context(), nil, client.JobCreate{
 		Name: name, IntervalInSeconds: &intervalSeconds, Payload: json.RawMessage(payload),
 	})
 	require.NoError(t, err)

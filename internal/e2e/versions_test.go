@@ -156,7 +156,7 @@ func TestVersions(t *testing.T) {
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	service, db := setup(t)
-	created, err := service.CreateJobWithResponse(t.Context(), client.JobCreate{
+	created, err := service.CreateJobWithResponse(t.Context(), nil, client.JobCreate{
 		Name: "x", IntervalInSeconds: new(int64(60)), MaxRuns: new(int64(1)),
 	})
 	require.NoError(t, err)

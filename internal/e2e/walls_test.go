@@ -30,7 +30,7 @@ func TestWalls(t *testing.T) {
 		require.Equal(t, own["blue"], idsOfJobs(all.Items))
 		require.EqualValues(t, 5, all.Total)
 		require.EqualValues(t, 6, red.jobsPage(t, client.ListJobsParams{}).Total)
-		paused := client.JobStatusPAUSED
+		paused := []client.JobStatus{client.JobStatusPAUSED}
 		require.Zero(t, blue.jobsPage(t, client.ListJobsParams{Status: &paused}).Total)
 		require.Equal(t, own["blue"][2:4], idsOfJobs(blue.jobsPage(t, client.ListJobsParams{Page: new(int64(2)), Limit: new(client.Limit(2))}).Items))
 
