@@ -28,7 +28,7 @@ func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObjec
 	}
 	return server.CreateJob201JSONResponse{
 		Headers: server.CreateJob201ResponseHeaders{
-			Location: "/api/v1/jobs/" + job.Job.ID.String(), ETag: etag(job.Job.Version),
+			Location: jobPath(job), ETag: etag(job.Job.Version),
 		},
 		Body: encodeJob(job),
 	}, nil
@@ -131,5 +131,7 @@ func (s *handlers) RunJob(ctx context.Context, r server.RunJobRequestObject) (se
 	}
 	return server.RunJob202JSONResponse{Headers: server.RunJob202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
 }
+
+func jobPath(job jobs.View) string { return "/api/v1/jobs/" + job.Job.ID.String() }
 
 func runPath(id uuid.UUID) string { return "/api/v1/runs/" + id.String() }

@@ -36,6 +36,8 @@ const (
 	namespaceNotFound    jobs.Code = "namespace-not-found"
 	versionNotFound      jobs.Code = "version-not-found"
 	versionChanged       jobs.Code = "version-changed"
+	jobExists            jobs.Code = "job-exists"
+	jobKeyExists         jobs.Code = "job-key-exists"
 	methodNotAllowed     jobs.Code = "method-not-allowed"
 	leaseExpired         jobs.Code = "lease-expired"
 	staleToken           jobs.Code = "stale-token"
@@ -85,6 +87,8 @@ var problems = map[jobs.Code]struct {
 		http.StatusNotFound, "There is no such version of the job, or it is not kept any more.",
 	},
 	versionChanged:             {http.StatusPreconditionFailed, ""},
+	jobExists:                  {http.StatusPreconditionFailed, ""},
+	jobKeyExists:               {http.StatusConflict, ""},
 	jobs.RunNotEnded:           {http.StatusConflict, ""},
 	jobs.RunHasSucceeded:       {http.StatusConflict, ""},
 	jobs.RunHasEnded:           {http.StatusConflict, ""},
@@ -146,14 +150,19 @@ type errScope access.Scope
 
 func (e errScope) Error() string { return fmt.Sprintf("This operation needs the scope %s.", string(e)) }
 
+// encodeFields makes the API's errors of the fields of a body that are wrong: of the first, if there
+// are many.
+func encodeFields(fields []jobs.Field) []server.FieldError {
+	return encodeAll(fields[:min(len(fields), maxFieldErrors)], func(f jobs.Field) server.FieldError {
+		return server.FieldError{In: server.FieldErrorInBody, Field: f.Name, Code: string(f.Code), Detail: f.Detail}
+	})
+}
+
 // problemOf returns the problem that an error stands for. An error that
 // is not expected is to be logged.
 func problemOf(ctx context.Context, err error) (p server.Problem, isExpected bool) {
 	if invalid, ok := errors.AsType[*jobs.Invalid](err); ok {
-		fields := encodeAll(invalid.Fields, func(f jobs.Field) server.FieldError {
-			return server.FieldError{In: server.FieldErrorInBody, Field: f.Name, Code: string(f.Code), Detail: f.Detail}
-		})
-		return problem(ctx, invalidRequest, "", fields...), true
+		return problem(ctx, invalidRequest, "", encodeFields(invalid.Fields)...), true
 	}
 	if query, ok := errors.AsType[errQuery](err); ok {
 		return problem(ctx, invalidRequest, "", query.field), true
@@ -166,6 +175,12 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 	}
 	if changed, ok := errors.AsType[*jobs.VersionChanged](err); ok {
 		return problem(ctx, versionChanged, changed.Error()), true
+	}
+	if exists, ok := errors.AsType[*jobs.Exists](err); ok {
+		return problem(ctx, jobExists, exists.Error()), true
+	}
+	if exists, ok := errors.AsType[*jobs.KeyExists](err); ok {
+		return problem(ctx, jobKeyExists, exists.Error(), encodeFields(exists.Fields)...), true
 	}
 	switch {
 	case errors.Is(err, jobs.ErrVersionNotFound):
@@ -251,8 +266,11 @@ func (e errorWriter) failed(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	p, isExpected := problemOf(r.Context(), err)
-	if changed, ok := errors.AsType[*jobs.VersionChanged](err); ok {
+	if changed, ok := errors.AsType[*jobs.VersionChanged](err); ok && changed.Current > 0 {
 		w.Header().Set("ETag", etag(changed.Current))
+	}
+	if exists, ok := errors.AsType[*jobs.Exists](err); ok {
+		w.Header().Set("ETag", etag(exists.Current))
 	}
 	switch {
 	case p.Status == http.StatusServiceUnavailable:

@@ -53,11 +53,12 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 			}
 			parameters := chi.RouteContext(r.Context()).URLParams
 			for i, name := range parameters.Keys {
-				input.PathParams[name] = parameters.Values[i]
-				if parameters.Values[i] == "" { // chi accepts that
+				value := pathValue(r, parameters.Values[i])
+				if value == "" { // chi accepts that
 					errs.notFound(w, r)
 					return
 				}
+				input.PathParams[name] = value
 			}
 			if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
 				errs.invalid(w, r, err)
@@ -66,6 +67,19 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// pathValue returns the value of a parameter of the path. chi matches the path as it was sent if it
+// has a slash that belongs to a value (%2F), and then its values are encoded.
+func pathValue(r *http.Request, value string) string {
+	if r.URL.RawPath == "" {
+		return value
+	}
+	decoded, err := url.PathUnescape(value)
+	if err != nil {
+		return value // net/url has refused such a path
+	}
+	return decoded
 }
 
 // route returns what a request calls, as chi has found it. The library's own routers look for it

@@ -88,7 +88,7 @@ with checked as (
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $34, 'createJob', 'JOB', ($1::uuid)::text, nullif($40::text, ''), '{"version":1}'::json
+    select $2, $34, $40::text, 'JOB', ($1::uuid)::text, nullif($41::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (
@@ -152,6 +152,7 @@ type CreateJobParams struct {
 	ScheduledFor           time.Time     `json:"scheduled_for"`
 	QualifiedGroup         *string       `json:"qualified_group"`
 	QualifiedQueue         *string       `json:"qualified_queue"`
+	Operation              string        `json:"operation"`
 	RequestID              string        `json:"request_id"`
 }
 
@@ -207,6 +208,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.ScheduledFor,
 		arg.QualifiedGroup,
 		arg.QualifiedQueue,
+		arg.Operation,
 		arg.RequestID,
 	)
 	var i CreateJobRow

@@ -37,14 +37,11 @@ type Entry struct {
 
 // Record writes an entry in the caller's namespace. Call it in the transaction of the change.
 func Record(ctx context.Context, tx *db.Queries, by access.Caller, entry Entry) error {
-	result := []byte("{}")
-	if entry.Result != nil {
-		var err error
-		if result, err = json.Marshal(entry.Result); err != nil {
-			return fmt.Errorf("encode what came of %s for the audit: %w", entry.Operation, err)
-		}
+	result, err := entry.result()
+	if err != nil {
+		return err
 	}
-	err := tx.AddToAudit(ctx, db.AddToAuditParams{
+	err = tx.AddToAudit(ctx, db.AddToAuditParams{
 		Namespace: by.Namespace, Actor: by.Actor, Operation: entry.Operation, ResourceType: string(entry.Type),
 		ResourceID: entry.ID, RequestID: by.RequestID, Result: result,
 	})
@@ -52,4 +49,39 @@ func Record(ctx context.Context, tx *db.Queries, by access.Caller, entry Entry) 
 		return fmt.Errorf("write %s to the audit: %w", entry.Operation, err)
 	}
 	return nil
+}
+
+// RecordAll is Record for many entries.
+func RecordAll(ctx context.Context, tx *db.Queries, by access.Caller, entries []Entry) error {
+	rows := make([]db.CopyAuditParams, len(entries))
+	var request *string
+	if by.RequestID != "" {
+		request = &by.RequestID
+	}
+	for i, entry := range entries {
+		result, err := entry.result()
+		if err != nil {
+			return err
+		}
+		rows[i] = db.CopyAuditParams{
+			Namespace: by.Namespace, Actor: by.Actor, Operation: entry.Operation, ResourceType: string(entry.Type),
+			ResourceID: entry.ID, RequestID: request, Result: result,
+		}
+	}
+	if _, err := tx.CopyAudit(ctx, rows); err != nil {
+		return fmt.Errorf("write %d entries to the audit: %w", len(entries), err)
+	}
+	return nil
+}
+
+// result returns what came of the operation, as JSON.
+func (e Entry) result() ([]byte, error) {
+	if e.Result == nil {
+		return []byte("{}"), nil
+	}
+	result, err := json.Marshal(e.Result)
+	if err != nil {
+		return nil, fmt.Errorf("encode what came of %s for the audit: %w", e.Operation, err)
+	}
+	return result, nil
 }

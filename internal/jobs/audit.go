@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -21,10 +22,10 @@ func (e *edit) auditJob(ctx context.Context, operation string, came result) erro
 	})
 }
 
-// auditChange is auditJob for a change that may be a part of a bulk change.
+// auditChange is auditJob for a change that may be a part of another operation.
 func (e *edit) auditChange(ctx context.Context, operation string, came result) error {
 	if e.bulk == nil {
-		return e.auditJob(ctx, operation, came)
+		return e.auditJob(ctx, cmp.Or(e.operation, operation), came)
 	}
 	came["action"] = e.bulk.Action
 	if e.bulk.Reason != nil {

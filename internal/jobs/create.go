@@ -14,8 +14,8 @@ import (
 )
 
 // Create stores a new job, with the defaults of the contract for what is not given, and its first
-// occurrence. It returns an Invalid if the job cannot be, or a Conflict if the namespace does not
-// allow it.
+// occurrence. It returns an Invalid if the job cannot be, a KeyExists if another job has its key, or
+// a Conflict if the namespace does not allow it.
 //
 // The first occurrence is computed from the database's time. To ask for it would be a second round
 // trip, so it is estimated; the statement that stores the job refuses an estimate that is not good.
@@ -43,11 +43,11 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 
 // create is Create, without what is before the statement and after the commit.
 func (s *Service) create(ctx context.Context, tx *db.Queries, by access.Caller, given Change) (View, error) {
-	view, err := s.createAt(ctx, tx, by, given, instant{s.clock.Now().Local(), true}) // local, as all that is read
+	view, err := s.createAt(ctx, tx, by, "createJob", given, instant{s.clock.Now().Local(), true}) // local, as all that is read
 	if _, isInvalid := errors.AsType[*Invalid](err); isInvalid || errors.Is(err, pgx.ErrNoRows) {
 		var now time.Time
 		if now, err = s.databaseTime(ctx, tx); err == nil {
-			view, err = s.createAt(ctx, tx, by, given, instant{now, false})
+			view, err = s.createAt(ctx, tx, by, "createJob", given, instant{now, false})
 		}
 	}
 	return view, err
@@ -60,8 +60,8 @@ type instant struct {
 }
 
 // createAt is Create at an instant, without the announcement. It returns pgx.ErrNoRows for an
-// estimate that is not good enough.
-func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller, given Change, now instant) (View, error) {
+// estimate that is not good enough, and a KeyExists. operation is its name for the audit.
+func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller, operation string, given Change, now instant) (View, error) {
 	job, err := s.newJob(by, given, now.Time)
 	if err != nil {
 		return View{}, err
@@ -71,10 +71,10 @@ func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller
 		return View{}, err
 	}
 	params := createParams(job, now.Time, next)
-	params.IsEstimate, params.RequestID = now.isEstimate, by.RequestID
+	params.IsEstimate, params.Operation, params.RequestID = now.isEstimate, operation, by.RequestID
 	created, err := tx.CreateJob(ctx, params)
 	if err != nil {
-		return View{}, fmt.Errorf("store the job: %w", err)
+		return View{}, keyConflict(fmt.Errorf("store the job: %w", err), job.Key)
 	}
 	s.clock.Observe(created.ReadAt)
 	return newView(db.GetJobRow{Job: created.Job, ScheduledFor: &next}), nil
@@ -96,18 +96,26 @@ func (s *Service) newJob(by access.Caller, given Change, now time.Time) (*Defini
 	if err != nil {
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
-	job := &Definition{ID: id, Namespace: by.Namespace, Version: 1, UpdatedBy: by.Actor, Payload: []byte("null"), SecretNames: []string{}, Status: db.JobStatusACTIVE}
+	job := &Definition{ID: id, Namespace: by.Namespace, Version: 1, UpdatedBy: by.Actor, SecretNames: []string{}, Status: db.JobStatusACTIVE}
+	wrong, err := s.define(job, nil, by, given, now)
+	if err != nil {
+		return nil, err
+	}
+	return job, invalid(wrong)
+}
+
+// define makes a job be as a request for a new one says, with the defaults of the contract for what
+// is not given. before is the job as it was, or nil if it is new. It returns the fields that are
+// wrong.
+func (s *Service) define(job, before *Definition, by access.Caller, given Change, now time.Time) ([]Field, error) {
+	job.Payload = []byte("null")
 	s.Contract.Defaults.applyTo(job)
 	given.applyTo(job)
 	target := s.Contract.Defaults.Target.Value
 	if given.Target.IsGiven {
 		target = given.Target.Value
 	}
-	wrong := append(complete(job, nil, now), checkPace(job, nil, by)...)
-	faults, err := s.setTarget(job, target, nil)
-	if err != nil {
-		return nil, err
-	}
-	wrong = append(append(wrong, faults...), checkGroup(job)...)
-	return job, invalid(wrong)
+	wrong := append(complete(job, before, now), checkPace(job, before, by)...)
+	faults, err := s.setTarget(job, target, before)
+	return append(append(wrong, faults...), checkGroup(job)...), err
 }

@@ -104,8 +104,8 @@ func TestEffectOfSeveralFields(t *testing.T) {
 func TestParamsAreComplete(t *testing.T) {
 	t.Parallel()
 	job := filled(t, 3)
-	derived := []string{"CreatedAt", "IsEstimate", "ScheduledFor", "RequestID"}
-	for _, params := range []any{createParams(job, job.CreatedAt, noon), updateParams(job)} {
+	derived := []string{"IsEstimate", "ScheduledFor", "RequestID", "Operation"}
+	for _, params := range []any{createParams(job, job.CreatedAt, noon), copyParams(job), updateParams(job)} {
 		value := reflect.ValueOf(params)
 		for _, field := range reflect.VisibleFields(value.Type()) {
 			if slices.Contains(derived, field.Name) {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"punctual/internal/executor"
 )
 
@@ -68,12 +71,61 @@ func invalid(fields []Field) error {
 	return &Invalid{fields}
 }
 
-// VersionChanged is the error for a change that is for another version of a job.
+// VersionChanged is the error for a change that is for another version of a job. Current is 0 if
+// there is no such job.
 type VersionChanged struct{ Current int32 }
 
 func (e *VersionChanged) Error() string {
+	if e.Current == 0 {
+		return "There is no such job. Send the request without If-Match to create it."
+	}
 	return fmt.Sprintf("The job has version %d by now. Read it, and send the new ETag as If-Match.", e.Current)
 }
+
+// Exists is the error for a request that is only to create a job that there is already.
+type Exists struct{ Current int32 }
+
+func (e *Exists) Error() string {
+	return fmt.Sprintf("There is a job with this key. It has version %d.", e.Current)
+}
+
+// KeyExists is the error for a new job with the key of another job.
+type KeyExists struct {
+	// Fields are those of the request that give such a key. None: it is not known which do.
+	Fields []Field
+	// Key is the first of the keys.
+	Key string
+
+	refusal error
+}
+
+// Unwrap returns the error of PostgreSQL, if there is one.
+func (e *KeyExists) Unwrap() error { return e.refusal }
+
+func (e *KeyExists) Error() string {
+	if len(e.Fields) == 0 {
+		return "Other requests create jobs with the same keys. Send the request again."
+	}
+	return fmt.Sprintf("The namespace has a job with the key %s.", e.Key)
+}
+
+// isKeyTaken reports whether PostgreSQL has refused to store a job because of its key.
+func isKeyTaken(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && refused.Code == pgerrcode.UniqueViolation && refused.ConstraintName == "jobs_key"
+}
+
+// keyConflict returns a KeyExists for an error that storing a new job has ended with, if it is
+// because of the job's key.
+func keyConflict(err error, key *string) error {
+	if key == nil || !isKeyTaken(err) {
+		return err
+	}
+	return &KeyExists{Fields: []Field{takenKey("key")}, Key: *key, refusal: err}
+}
+
+// takenKey is what is wrong with a field that gives the key of another job.
+func takenKey(name string) Field { return Field{name, NotUnique, "is the key of another job"} }
 
 // What the state of a job, a run or a namespace does not allow.
 const (

@@ -43,6 +43,16 @@ func withRoom(ctx context.Context, conn *pgxpool.Conn, by access.Caller, jobs in
 	})
 }
 
+// makeRoom returns a Conflict if the caller's namespace may not have that many more jobs, which are
+// about to be created in the transaction. Less than one stands for jobs that take the place of
+// others.
+func (e *edit) makeRoom(ctx context.Context, jobs int) error {
+	if err := mayBegin(e.by); err != nil || e.by.Limits.MaxJobs == nil {
+		return err
+	}
+	return checkRoom(ctx, e.Queries, e.by.Namespace, int32(jobs))
+}
+
 // checkRoom locks a namespace and returns a Conflict if it has no room for that many more jobs.
 func checkRoom(ctx context.Context, tx *db.Queries, namespace string, jobs int32) error {
 	row, err := tx.LockNamespace(ctx, namespace)
@@ -53,7 +63,7 @@ func checkRoom(ctx context.Context, tx *db.Queries, namespace string, jobs int32
 		return fmt.Errorf("lock the namespace: %w", err)
 	case row.SuspendedAt != nil:
 		return errSuspended
-	case row.MaxJobs == nil:
+	case row.MaxJobs == nil || jobs < 1:
 		return nil
 	}
 	has, err := tx.CountJobs(ctx, db.CountJobsParams{Namespace: namespace, MaxCount: *row.MaxJobs})

@@ -23,6 +23,22 @@ func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 	}
 }
 
+// copyParams returns what stores a new job together with others.
+func copyParams(j *Definition) db.CopyJobsParams {
+	return db.CopyJobsParams{
+		ID: j.ID, Namespace: j.Namespace, Key: j.Key, Name: j.Name, Description: j.Description, Labels: j.Labels, Payload: j.Payload,
+		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames, SecretsDigest: j.SecretsDigest,
+		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, TimeZone: j.TimeZone, RunAt: j.RunAt,
+		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
+		DeleteAfterCompletion: j.DeleteAfterCompletion,
+		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
+		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
+		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
+		Status: j.Status, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy,
+	}
+}
+
 // updateParams returns what stores an edited job.
 func updateParams(j *Definition) db.UpdateJobParams {
 	return db.UpdateJobParams{

@@ -106,8 +106,10 @@ type edit struct {
 	*db.Queries
 	// history has the statements that read runs, which must not lock all partitions.
 	history *db.Queries
-	// by is who makes the change.
-	by access.Caller
+	// by is who makes the change, and operation is its name in the audit. The empty name stands for
+	// the operation that changes only this.
+	by        access.Caller
+	operation string
 	// bulk is the bulk change that the change is a part of, or nil.
 	bulk *Bulk
 	// job is as it was when it was locked.
@@ -118,7 +120,8 @@ type edit struct {
 }
 
 const (
-	// maxDeadlocks is how often a change is tried that PostgreSQL ends because of a deadlock.
+	// maxDeadlocks is how often a change is tried that PostgreSQL ends because of a deadlock, or
+	// because of a key.
 	maxDeadlocks = 10
 	// maxDeadlockPause bounds the random pause before the next try. Without it, changes that wait
 	// for the same job meet the completion of its next run again.
@@ -157,12 +160,16 @@ func (e edit) begin(ctx context.Context, do func(edit) error) (err error) {
 }
 
 // transact calls do in a transaction, and again on deadlock: an edit locks the job, then its due
-// rows, and a completion that deactivates the job locks them in the opposite order.
+// rows, and a completion that deactivates the job locks them in the opposite order. It also calls
+// do again if another transaction has taken the key of a new job meanwhile: now do finds that job.
 func (s *Service) transact(ctx context.Context, do func(edit) error) (err error) {
 	for range maxDeadlocks {
 		err = pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {
 			return do(edit{Queries: db.New(tx), history: history.Queries(tx)})
 		})
+		if isKeyTaken(err) {
+			continue // it has been committed: there is nothing to wait for
+		}
 		if deadlock, ok := errors.AsType[*pgconn.PgError](err); !ok || deadlock.Code != pgerrcode.DeadlockDetected {
 			break
 		}

@@ -58,6 +58,12 @@ func (s *Service) update(
 	if err != nil {
 		return View{}, false, err
 	}
+	s.announceEdit(view, done)
+	return view, done != 0, nil
+}
+
+// announceEdit announces what an edit has made of a job.
+func (s *Service) announceEdit(view View, done effect) {
 	if done.has(endsWaiting | reroutes) {
 		// Also runs that do not carry the schedule may be ready elsewhere.
 		s.announce(view.Job.QualifiedQueue, time.Time{})
@@ -65,7 +71,6 @@ func (s *Service) update(
 	} else if view.scheduledFor != nil {
 		s.announce(view.Job.QualifiedQueue, *view.scheduledFor)
 	}
-	return view, done != 0, nil
 }
 
 // changed returns the job as a change makes it.
@@ -185,32 +190,37 @@ func (s *Service) delete(ctx context.Context, by access.Caller, id uuid.UUID, ch
 		if err := check(&e); err != nil {
 			return err
 		}
-		if err := s.recordPause(ctx, &e); err != nil {
-			return err
-		}
-		rows, err := e.lockRows(ctx)
-		if err != nil {
-			return err
-		}
-		if err := e.detach(ctx, rows, new(e.job), db.RunReasonJOBDELETED); err != nil {
-			return err
-		}
-		for i := range rows {
-			if row := &rows[i]; row.BufferedFor != nil {
-				if err := e.dropBuffered(ctx, row, db.RunStatusSKIPPED, db.RunReasonJOBDELETED); err != nil {
-					return err
-				}
-			}
-		}
-		if err := e.markDeleted(ctx); err != nil {
-			return err
-		}
-		return e.auditChange(ctx, "deleteJob", result{})
+		return s.remove(ctx, &e)
 	})
 	if err == nil {
 		s.announceNow()
 	}
 	return err
+}
+
+// remove is Delete, under the lock of the job.
+func (s *Service) remove(ctx context.Context, e *edit) error {
+	if err := s.recordPause(ctx, e); err != nil {
+		return err
+	}
+	rows, err := e.lockRows(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.detach(ctx, rows, new(e.job), db.RunReasonJOBDELETED); err != nil {
+		return err
+	}
+	for i := range rows {
+		if row := &rows[i]; row.BufferedFor != nil {
+			if err := e.dropBuffered(ctx, row, db.RunStatusSKIPPED, db.RunReasonJOBDELETED); err != nil {
+				return err
+			}
+		}
+	}
+	if err := e.markDeleted(ctx); err != nil {
+		return err
+	}
+	return e.auditChange(ctx, "deleteJob", result{})
 }
 
 // markDeleted hides a job, and leaves its runs that wait to the instances, for them to end.

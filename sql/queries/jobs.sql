@@ -24,7 +24,7 @@ with checked as (
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select @namespace, @updated_by, 'createJob', 'JOB', (@id::uuid)::text, nullif(@request_id::text, ''), '{"version":1}'::json
+    select @namespace, @updated_by, @operation::text, 'JOB', (@id::uuid)::text, nullif(@request_id::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (

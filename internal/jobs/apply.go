@@ -1,0 +1,263 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+	"punctual/internal/access"
+	"punctual/internal/labels"
+)
+
+// Apply is a list of definitions, each with a key of its own, and what to do with other jobs.
+type Apply struct {
+	Definitions []Change
+	// Prune selects the jobs to delete, of those that have a key which no definition has. Nil: none.
+	Prune *labels.Selector
+	// IsDryRun says only to tell what would happen.
+	IsDryRun bool
+}
+
+// Outcome is what became of a job that was applied, as AppliedJob in openapi.yaml says.
+type Outcome string
+
+// The outcomes.
+const (
+	Created   Outcome = "CREATED"
+	Changed   Outcome = "CHANGED"
+	Unchanged Outcome = "UNCHANGED"
+	Pruned    Outcome = "PRUNED"
+)
+
+// Applied is what became of a job.
+type Applied struct {
+	Outcome
+	// Before is the job as it was. Nil: it was created.
+	Before *Definition
+	// Job is the job as it is now. Of a job that was deleted, it is as it was.
+	Job *Definition
+
+	// first is the first occurrence of a job that was created.
+	first time.Time
+	// does is what the edit of a changed job does.
+	does effect
+	// name is that of the definition in the request.
+	name string
+}
+
+// maxPruned is how many jobs one request may delete: each takes some statements, and the
+// transaction holds all that it has locked until its end.
+const maxPruned = 1000
+
+// errDryRun ends the transaction of a dry run.
+var errDryRun = errors.New("a dry run")
+
+// Apply makes jobs be as a list of definitions says, in one transaction. It returns what became of
+// each, in the order of the definitions, and then the jobs that were pruned, by their keys. Its
+// errors are those of Create and Update. An error names a field of the third definition as
+// definitions.2.cron.
+//
+// Two that have keys in common wait for each other, where they lock the jobs that there are, or
+// where they store the ones that there are not. The second then begins again, and finds the jobs
+// of the first.
+//
+// A dry run does the same, but for what cannot fail, and undoes it.
+func (s *Service) Apply(ctx context.Context, by access.Caller, a Apply) ([]Applied, error) {
+	if wrong := checkKeys("definitions", a.Definitions, true); len(wrong) > 0 {
+		return nil, &Invalid{wrong}
+	}
+	selected, err := s.selectToPrune(ctx, by, a)
+	if err != nil {
+		return nil, err
+	}
+	var all []Applied
+	err = s.transact(ctx, func(e edit) (err error) {
+		e.by, e.operation = by, "applyJobs"
+		if all, err = s.plan(ctx, &e, a, selected); err != nil {
+			return err
+		}
+		if err := e.makeRoom(ctx, count(all, Created)-count(all, Pruned)); err != nil && count(all, Created) > 0 {
+			return err
+		}
+		if err := s.storeEdits(ctx, &e, all, a.IsDryRun); err != nil {
+			return err
+		}
+		if a.IsDryRun {
+			return errDryRun
+		}
+		return e.storeNew(ctx, newOf(all))
+	})
+	if errors.Is(err, errDryRun) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.announceApplied(all)
+	return all, nil
+}
+
+// selectToPrune returns the ids of the jobs that the selector of a list selects.
+func (s *Service) selectToPrune(ctx context.Context, by access.Caller, a Apply) (ids []uuid.UUID, err error) {
+	if a.Prune == nil {
+		return nil, nil
+	}
+	limit := int32(len(a.Definitions) + maxPruned + 1)
+	if ids, err = s.Select(ctx, by, Filter{Labels: *a.Prune}, uuid.Nil, limit); err != nil {
+		return nil, fmt.Errorf("select the jobs to prune: %w", err)
+	}
+	return ids, nil
+}
+
+// plan locks the jobs that a list is about, and returns what is to become of them.
+func (s *Service) plan(ctx context.Context, e *edit, a Apply, selected []uuid.UUID) ([]Applied, error) {
+	jobs, err := s.lockApplied(ctx, e, a, selected)
+	if err != nil {
+		return nil, err
+	}
+	if e.now, err = e.DatabaseTime(ctx); err != nil {
+		return nil, fmt.Errorf("read the database's time: %w", err)
+	}
+	all := make([]Applied, len(a.Definitions), len(a.Definitions)+len(jobs))
+	var wrong []Field
+	for i, given := range a.Definitions {
+		before := jobs[*given.Key.Value]
+		delete(jobs, *given.Key.Value)
+		name := fmt.Sprintf("definitions.%d", i)
+		var faults []Field
+		if all[i], err = s.planOne(e, before, given); err != nil {
+			if faults, err = within(name, err); err != nil {
+				return nil, err
+			}
+		}
+		all[i].name, wrong = name, append(wrong, faults...)
+	}
+	for _, job := range jobs { // which no definition has
+		all = append(all, Applied{Outcome: Pruned, Before: job, Job: job})
+	}
+	pruned := all[len(a.Definitions):]
+	slices.SortFunc(pruned, func(a, b Applied) int { return bytes.Compare([]byte(*a.Job.Key), []byte(*b.Job.Key)) })
+	if len(pruned) > maxPruned {
+		wrong = append(wrong, Field{"prune", TooLarge, fmt.Sprintf("would delete more than %d jobs; delete some of them first", maxPruned)})
+	}
+	return all, invalid(wrong)
+}
+
+// planOne returns what is to become of the job of a definition. before is nil if there is none.
+func (s *Service) planOne(e *edit, before *Definition, given Change) (Applied, error) {
+	if before == nil {
+		job, err := s.newcomer(e, given)
+		return Applied{Outcome: Created, Job: job.Definition, first: job.first}, err
+	}
+	one := e.of(before)
+	after, wrong, err := s.replaced(&one, given)
+	if err == nil {
+		err = invalid(wrong)
+	}
+	if conflict, ok := errors.AsType[*Conflict](err); ok {
+		err = &Conflict{conflict.Code, fmt.Sprintf("The job %s: %s", *before.Key, conflict.Detail)}
+	}
+	if err != nil {
+		return Applied{}, err
+	}
+	did := Applied{Outcome: Unchanged, Before: before, Job: after, does: effectOf(before, after)}
+	if did.does != 0 {
+		did.Outcome = Changed
+	}
+	return did, nil
+}
+
+// of returns the edit of another job that is locked in the same transaction.
+func (e *edit) of(job *Definition) edit {
+	one := *e
+	one.job = *job
+	return one
+}
+
+// lockApplied locks the jobs that have the keys of a list, and those that may have to be pruned,
+// and returns them by key.
+func (s *Service) lockApplied(ctx context.Context, e *edit, a Apply, selected []uuid.UUID) (map[string]*Definition, error) {
+	keys := make([]string, len(a.Definitions))
+	for i := range a.Definitions {
+		keys[i] = *a.Definitions[i].Key.Value
+	}
+	locked, err := e.LockKeyedJobs(ctx, db.LockKeyedJobsParams{Namespace: e.by.Namespace, Keys: keys, Ids: selected})
+	if err != nil {
+		return nil, fmt.Errorf("lock the jobs: %w", err)
+	}
+	jobs := make(map[string]*Definition, len(locked))
+	for i := range locked {
+		jobs[*locked[i].Key] = &locked[i]
+	}
+	return jobs, nil
+}
+
+// storeEdits stores the changed jobs and deletes the pruned ones. It does so in the order of their
+// ids, in which completions lock the rows of due.
+func (s *Service) storeEdits(ctx context.Context, e *edit, all []Applied, isDryRun bool) error {
+	edits := []*Applied{}
+	for i := range all {
+		if all[i].Outcome == Changed || all[i].Outcome == Pruned && !isDryRun {
+			edits = append(edits, &all[i])
+		}
+	}
+	slices.SortFunc(edits, func(a, b *Applied) int { return bytes.Compare(a.Job.ID[:], b.Job.ID[:]) })
+	var wrong []Field
+	for _, did := range edits {
+		one, do := e.of(did.Before), s.remove
+		if did.Outcome == Changed {
+			do = func(ctx context.Context, e *edit) error { return s.storeVersion(ctx, e, did.Job, did.does) }
+		}
+		if err := do(ctx, &one); err != nil {
+			faults, err := within(did.name, err)
+			if err != nil {
+				return err
+			}
+			wrong = append(wrong, faults...)
+		}
+	}
+	return invalid(wrong)
+}
+
+func count(all []Applied, outcome Outcome) (n int) {
+	for i := range all {
+		if all[i].Outcome == outcome {
+			n++
+		}
+	}
+	return n
+}
+
+// newOf returns the jobs that are to be created.
+func newOf(all []Applied) (jobs []newcomer) {
+	for i := range all {
+		if did := &all[i]; did.Outcome == Created {
+			jobs = append(jobs, newcomer{did.Job, did.first})
+		}
+	}
+	return jobs
+}
+
+// announceApplied announces what may have become due: at the first occurrences of new jobs, and at
+// once for the others, as announceEdit does.
+func (s *Service) announceApplied(all []Applied) {
+	due := announcements{}
+	for i := range all {
+		switch did := &all[i]; {
+		case did.Outcome == Created:
+			due.add(did.Job.QualifiedQueue, did.first)
+		case did.Outcome == Pruned:
+			due.add(nil, time.Time{})
+		case did.does.has(reschedules | endsWaiting | reroutes):
+			due.add(did.Job.QualifiedQueue, time.Time{})
+			due.add(nil, time.Time{})
+		}
+	}
+	s.announceAll(due)
+}
