@@ -193,6 +193,37 @@ func (q *Queries) EndWaiting(ctx context.Context, arg EndWaitingParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const lastBackfilled = `-- name: LastBackfilled :one
+select greatest(
+    $1::timestamptz, (
+        select max(r.scheduled_for)
+        from runs r
+        where r.job_id = $2 and r.scheduled_for > $1::timestamptz
+          and r.scheduled_for <= $3::timestamptz and r.trigger = 'BACKFILL'
+    ), (
+        select max(d.scheduled_for)
+        from due d
+        where d.job_id = $2 and d.scheduled_for > $1::timestamptz
+          and d.scheduled_for <= $3::timestamptz and d.trigger = 'BACKFILL'
+    )
+)::timestamptz as scheduled_for
+`
+
+type LastBackfilledParams struct {
+	After time.Time `json:"after"`
+	JobID uuid.UUID `json:"job_id"`
+	Until time.Time `json:"until"`
+}
+
+// The last occurrence of a job in a window that was backfilled, whether its run has ended or not,
+// or else the start of the window. See CountBackfilled.
+func (q *Queries) LastBackfilled(ctx context.Context, arg LastBackfilledParams) (time.Time, error) {
+	row := q.db.QueryRow(ctx, lastBackfilled, arg.After, arg.JobID, arg.Until)
+	var scheduled_for time.Time
+	err := row.Scan(&scheduled_for)
+	return scheduled_for, err
+}
+
 const lockDue = `-- name: LockDue :many
 
 select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, last_run_at, last_run_for, run_count, last_run_status, failures, awaits_worker, trigger, revision, revised_at, concurrency_group, queue, retry_of, cancel_reason, cancel_requested_at, failed_attempts, buffered_for, buffered_retry_of, ctid

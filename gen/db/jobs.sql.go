@@ -427,6 +427,56 @@ func (q *Queries) ListBulkJobs(ctx context.Context, arg ListBulkJobsParams) ([]L
 	return items, nil
 }
 
+const listEndingPauses = `-- name: ListEndingPauses :many
+select j.id, j.namespace, n.run_retention_days,
+    least(j.pause_until - clock_timestamp(), interval '1 day')::interval as ends_in
+from jobs j
+join namespaces n on n.name = j.namespace
+where j.pause_until is not null and j.id <> all($1::uuid[]) and n.deleted_at is null
+order by j.pause_until
+limit $2
+`
+
+type ListEndingPausesParams struct {
+	Failed  []uuid.UUID `json:"failed"`
+	MaxRows int32       `json:"max_rows"`
+}
+
+type ListEndingPausesRow struct {
+	ID               uuid.UUID     `json:"id"`
+	Namespace        string        `json:"namespace"`
+	RunRetentionDays *int32        `json:"run_retention_days"`
+	EndsIn           time.Duration `json:"ends_in"`
+}
+
+// The jobs whose pause has an end, without those that failed, the earliest end first; so the first
+// are those whose pause has ended. Whoever resumes a job looks at it again under its lock. Jobs of
+// a deleted namespace are about to be deleted.
+func (q *Queries) ListEndingPauses(ctx context.Context, arg ListEndingPausesParams) ([]ListEndingPausesRow, error) {
+	rows, err := q.db.Query(ctx, listEndingPauses, arg.Failed, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListEndingPausesRow
+	for rows.Next() {
+		var i ListEndingPausesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Namespace,
+			&i.RunRetentionDays,
+			&i.EndsIn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listJobVersions = `-- name: ListJobVersions :many
 select v.version, v.updated_at, v.updated_by, v.next_status, v.next_status_reason, v.definition, v.rows
 from (

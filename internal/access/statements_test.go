@@ -18,7 +18,7 @@ var acrossNamespaces = map[string][]string{
 	"the caller has found the job in its namespace, and holds its lock": {
 		"UpdateJob", "MarkJobDeleted", "MayBeUsedUp",
 		"LockDue", "DetachSchedule", "AttachSchedule", "AttachScheduleToRun", "RaiseRevisions", "RerouteWaiting", "EndWaiting",
-		"DropOccurrence", "RecordSkipped", "CountBackfilled",
+		"DropOccurrence", "RecordSkipped", "CountBackfilled", "LastBackfilled",
 		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CancelRuns",
 	},
 	"the caller has found the job in its namespace":                                      {"ListRuns", "ListStored", "ListJobVersions"},
@@ -27,7 +27,7 @@ var acrossNamespaces = map[string][]string{
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailure"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "ExpireLease"},
-	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "ListNamespacesBehind", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
+	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "ListNamespacesBehind", "ListEndingPauses", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},
 	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},

@@ -61,9 +61,11 @@ type App struct {
 	listener  *notify.Listener
 	tokens    tokens
 	known     *namespaces.Cache
-	follow    func(context.Context) (int64, error) // pauses and resumes jobs as their namespaces are
-	changed   chan struct{}                        // holds a value if a namespace may have changed
-	stopping  chan struct{}                        // closed when the instance is about to stop
+	follow    func(context.Context) (int64, error)                                        // pauses and resumes jobs as their namespaces are
+	changed   chan struct{}                                                               // holds a value if a namespace may have changed
+	paused    chan struct{}                                                               // holds a value if a pause may end earlier than is known
+	endPauses func(ctx context.Context, most time.Duration) (int64, time.Duration, error) // resumes jobs
+	stopping  chan struct{}                                                               // closed when the instance is about to stop
 }
 
 // New connects to the database, applies missing migrations, and listens. Nothing is served or
@@ -75,7 +77,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: log, stopping: make(chan struct{}), changed: make(chan struct{}, 1)}
+	a := &App{config: c, log: log, stopping: make(chan struct{}), changed: make(chan struct{}, 1), paused: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -118,7 +120,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	pauser := jobs.New(jobs.Config{
 		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, RetentionDays: c.RunRetentionDays,
 	})
-	a.follow = pauser.FollowNamespaces
+	a.follow, a.endPauses = pauser.FollowNamespaces, pauser.EndPauses
 	a.broker = broker.New(broker.Config{
 		Pool: a.pools.engine, Logger: log, Jobs: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 		LogRuns: c.LogRuns,

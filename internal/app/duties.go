@@ -14,6 +14,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Overdue(a.broker.EndOverdue),
 		maintenance.Unserved(a.broker.WarnUnserved),
 		maintenance.Namespaces(a.follow, a.changed),
+		maintenance.Pauses(a.endPauses, a.paused),
 		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
 		maintenance.Purge(q),
 		maintenance.Instances(q),

@@ -1,15 +1,22 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"punctual/internal/jobs"
+)
 
 // due tells the broker that a run of a queue is due at readyAt. If the queue is empty, it tells the
-// poller.
+// poller. The end of a pause is announced in the same way.
 func (a *App) due(queue string, readyAt time.Time) {
-	if queue == "" {
+	switch queue {
+	case "":
 		a.poller.Due(readyAt)
-		return
+	case jobs.PauseEnds:
+		wake(a.paused)
+	default:
+		a.broker.Due(queue, readyAt)
 	}
-	a.broker.Due(queue, readyAt)
 }
 
 // missed makes everybody check the database, because notifications may have been lost.
@@ -17,6 +24,7 @@ func (a *App) missed() {
 	a.poller.Due(time.Time{})
 	a.broker.Resync()
 	a.accessChanged()
+	wake(a.paused)
 }
 
 // accessChanged makes everybody forget what they know of namespaces and keys, and the jobs follow
@@ -24,8 +32,13 @@ func (a *App) missed() {
 func (a *App) accessChanged() {
 	a.known.Forget()
 	a.keys.Forget()
+	wake(a.changed)
+}
+
+// wake makes a pass of a duty begin.
+func wake(duty chan<- struct{}) {
 	select {
-	case a.changed <- struct{}{}:
+	case duty <- struct{}{}:
 	default: // a pass is about to begin already
 	}
 }

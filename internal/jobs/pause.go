@@ -15,7 +15,7 @@ import (
 // number of partitions small that are read. Older ones are counted as skipped.
 const maxBackfilledAge = 30 * 24 * time.Hour
 
-// recordPause records the occurrences that passed since the job was paused as one skipped run. It
+// recordPause records the occurrences that have passed since the job was paused as one skipped run. It
 // does nothing to a job that is not paused. What cannot be counted does not keep a job from being
 // resumed.
 func (s *Service) recordPause(ctx context.Context, e *edit) error {
@@ -27,18 +27,21 @@ func (s *Service) recordPause(ctx context.Context, e *edit) error {
 		return nil //nolint:nilerr // a schedule that cannot be computed is due at no instant
 	}
 	since := clock.Later(*e.job.PausedSince, s.oldestKept(e.by, e.now))
-	count, _ := when.Between(since, e.now)
+	if !e.passed.After(since) {
+		return nil
+	}
+	count, _ := when.Between(since, e.passed)
 	if count == 0 {
 		return nil
 	}
 	backfilled, err := e.history.CountBackfilled(ctx, db.CountBackfilledParams{
-		JobID: e.job.ID, After: clock.Later(since, e.now.Add(-maxBackfilledAge)), Until: e.now,
+		JobID: e.job.ID, After: clock.Later(since, e.now.Add(-maxBackfilledAge)), Until: e.passed,
 	})
 	if err != nil {
 		return fmt.Errorf("count what was backfilled: %w", err)
 	}
 	return e.record(ctx, skipped{
-		when, since, e.now, count - int(backfilled), db.RunReasonJOBPAUSED, e.job.StatusReason,
+		when, since, e.passed, count - int(backfilled), db.RunReasonJOBPAUSED, e.job.StatusReason,
 	})
 }
 
@@ -76,16 +79,4 @@ func (s *Service) retentionDays(by access.Caller) int {
 		return s.RetentionDays
 	}
 	return int(*own)
-}
-
-// checkPauseUntil returns the field that is wrong if a job of a status cannot be paused until an
-// instant.
-func checkPauseUntil(until *time.Time, status db.JobStatus, now time.Time) []Field {
-	switch {
-	case status != db.JobStatusPAUSED:
-		return []Field{{"pauseUntil", Conflicting, "can be given only if the job is paused"}}
-	case !until.After(now):
-		return []Field{{"pauseUntil", InThePast, "must be in the future"}}
-	}
-	return nil
 }

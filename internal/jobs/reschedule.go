@@ -60,7 +60,7 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 // first returns the first occurrence of after, or an Invalid if there is none. An instant that has
 // just passed is none if the job has had a run then.
 func (e *edit) first(ctx context.Context, after *Definition) (time.Time, error) {
-	next, err := first(after, firstSince(after, &e.job, e.now))
+	next, err := first(after, firstSince(after, &e.job, e.passed))
 	if err != nil || next.After(e.now) {
 		return next, err
 	}

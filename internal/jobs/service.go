@@ -117,6 +117,9 @@ type edit struct {
 	// now is the database's time since then: later than whatever was stored under the lock before.
 	// A time read together with the job would be that of before the wait for the lock.
 	now time.Time
+	// passed is the instant up to which occurrences have passed that the edit does not leave to be
+	// executed. It is now, except for a job whose pause has ended before.
+	passed time.Time
 }
 
 const (
@@ -156,6 +159,7 @@ func (e edit) begin(ctx context.Context, do func(edit) error) (err error) {
 	if e.now, err = e.DatabaseTime(ctx); err != nil {
 		return fmt.Errorf("read the database's time: %w", err)
 	}
+	e.passed = e.now
 	return do(e)
 }
 

@@ -78,26 +78,33 @@ func (s *Service) follow(ctx context.Context, behind db.ListNamespacesBehindRow,
 	case behind.IsSuspended:
 		change = s.suspend
 	}
-	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] }) //nolint:gosec // spreading needs no secrecy
+	return len(ids), failed.changeEach(ids, func(i int) error { return change(ctx, by, ids[i]) }), nil
+}
+
+// changeEach changes jobs, some at a time, and notes those that could not be changed. The order is
+// random, so that instances that do the same at once seldom wait for each other. It returns how
+// many jobs it has changed.
+func (f *failures) changeEach(ids []uuid.UUID, change func(i int) error) (changed int64) {
 	var group errgroup.Group
 	group.SetLimit(suspendedAtOnce)
-	for _, id := range ids {
+	for _, i := range rand.Perm(len(ids)) { //nolint:gosec // spreading needs no secrecy
 		group.Go(func() error {
-			err := change(ctx, by, id)
-			failed.mu.Lock()
-			defer failed.mu.Unlock()
+			err := change(i)
+			f.mu.Lock()
+			defer f.mu.Unlock()
 			if err == nil || errors.Is(err, ErrNotFound) {
 				changed++
 				return nil
 			}
-			failed.ids = append(failed.ids, id)
-			if failed.err == nil {
-				failed.err = fmt.Errorf("job %s: %w", id, err)
+			f.ids = append(f.ids, ids[i])
+			if f.err == nil {
+				f.err = fmt.Errorf("job %s: %w", ids[i], err)
 			}
 			return nil
 		})
 	}
-	return len(ids), changed, group.Wait()
+	_ = group.Wait() // each job's error is noted
+	return changed
 }
 
 // suspend pauses an active job and marks it, so that goOn resumes it.

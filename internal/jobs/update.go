@@ -71,6 +71,9 @@ func (s *Service) announceEdit(view View, done effect) {
 	} else if view.scheduledFor != nil {
 		s.announce(view.Job.QualifiedQueue, *view.scheduledFor)
 	}
+	if view.Job.PauseUntil != nil {
+		s.Announce(PauseEnds, *view.Job.PauseUntil)
+	}
 }
 
 // changed returns the job as a change makes it.
@@ -107,7 +110,10 @@ func (s *Service) store(ctx context.Context, e *edit, after *Definition, does ef
 	}
 	switch {
 	case does.has(reschedules):
-		if err = s.recordPause(ctx, e); err == nil {
+		if err = e.findPassed(ctx, after); err == nil {
+			err = s.recordPause(ctx, e)
+		}
+		if err == nil {
 			err = e.reschedule(ctx, after)
 		}
 		if after.PausedSince = nil; err == nil && after.Status == db.JobStatusPAUSED {

@@ -80,7 +80,7 @@ func abandonRuns(t *testing.T, pool *pgxpool.Pool, n int) {
 		insert into jobs (`+columns+`)
 		select `+columns+`
 		from generate_series(1, $1::integer) as i, jsonb_populate_record(null::jobs, jsonb_build_object(
-			'id', '00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'), 'namespace', 'default', 'name', 'x', 'payload', '{}'::jsonb,
+			'id', '00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'), 'namespace', 'default', 'name', 'x', 'description', '', 'failures', 0, 'payload', '{}'::jsonb,
 			'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
 			'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 			'max_attempts', 3, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,

@@ -26,7 +26,7 @@ func addJob(t *testing.T, pool *pgxpool.Pool, namespace string, deletedDaysAgo i
 		insert into jobs (`+columns+`)
 		select `+columns+`
 		from jsonb_populate_record(null::jobs, jsonb_build_object(
-			'id', gen_random_uuid(), 'namespace', $1::text, 'name', 'x', 'payload', '{}'::jsonb,
+			'id', gen_random_uuid(), 'namespace', $1::text, 'name', 'x', 'description', '', 'failures', 0, 'payload', '{}'::jsonb,
 			'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
 			'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 			'max_attempts', 1, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,

@@ -132,6 +132,7 @@ create index jobs_newest on jobs (namespace, created_at desc, id desc) where del
 create index jobs_newest_by_status on jobs (namespace, status, created_at desc, id desc) where deleted_at is null;
 create index jobs_deleted on jobs (namespace, created_at desc, id desc) where deleted_at is not null;
 create index jobs_suspended on jobs (namespace, id) where suspended and deleted_at is null;
+create index jobs_pause_until on jobs (pause_until) where pause_until is not null;
 create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id is not null;
 -- A run's id ends with the last eight bytes of its job's id. This index leads from there to the
 -- job.

@@ -108,6 +108,23 @@ select (
     )
 )::bigint;
 
+-- name: LastBackfilled :one
+-- The last occurrence of a job in a window that was backfilled, whether its run has ended or not,
+-- or else the start of the window. See CountBackfilled.
+select greatest(
+    @after::timestamptz, (
+        select max(r.scheduled_for)
+        from runs r
+        where r.job_id = @job_id and r.scheduled_for > @after::timestamptz
+          and r.scheduled_for <= @until::timestamptz and r.trigger = 'BACKFILL'
+    ), (
+        select max(d.scheduled_for)
+        from due d
+        where d.job_id = @job_id and d.scheduled_for > @after::timestamptz
+          and d.scheduled_for <= @until::timestamptz and d.trigger = 'BACKFILL'
+    )
+)::timestamptz as scheduled_for;
+
 -- name: CountFailure :one
 -- Counts the end of a run that did not carry the schedule: how many runs of the job have failed in
 -- a row is stored in the row that does. One row, so concurrent counts wait for each other.

@@ -96,6 +96,18 @@ from jobs
 where namespace = @namespace and id = any(@ids::uuid[]) and deleted_at is null
 order by id;
 
+-- name: ListEndingPauses :many
+-- The jobs whose pause has an end, without those that failed, the earliest end first; so the first
+-- are those whose pause has ended. Whoever resumes a job looks at it again under its lock. Jobs of
+-- a deleted namespace are about to be deleted.
+select j.id, j.namespace, n.run_retention_days,
+    least(j.pause_until - clock_timestamp(), interval '1 day')::interval as ends_in
+from jobs j
+join namespaces n on n.name = j.namespace
+where j.pause_until is not null and j.id <> all(@failed::uuid[]) and n.deleted_at is null
+order by j.pause_until
+limit @max_rows;
+
 -- name: MayBeUsedUp :one
 -- Reports whether a job has had its max_runs, or has with one more run. It takes no lock: this
 -- tells whether it is worth to lock the job's rows and count exactly.

@@ -1,0 +1,27 @@
+package maintenance
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// pausesEvery is the longest time between two looks for pauses that have ended. It bounds how
+	// late a job goes on if the notification of the end of its pause was lost.
+	pausesEvery = 5 * time.Second
+	// minPausesEvery is the shortest time. A timer may be a little early by the database's clock.
+	minPausesEvery = time.Millisecond
+)
+
+// Pauses resumes the jobs whose pause has ended. It looks when it is woken, when the next pause
+// ends that it knows of, and every 5 s.
+func Pauses(end func(ctx context.Context, most time.Duration) (int64, time.Duration, error), wake <-chan struct{}) Duty {
+	pass := func(ctx context.Context) (Result, error) {
+		n, next, err := end(ctx, pausesEvery)
+		if err != nil {
+			return Result{Count: n}, err
+		}
+		return Result{Count: n, Next: max(next, minPausesEvery)}, nil
+	}
+	return Duty{Name: "resume jobs whose pause has ended", Every: pausesEvery, Wake: wake, Pass: pass}
+}
