@@ -33,6 +33,7 @@ func encodeJob(view jobs.View) server.Job {
 		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: server.RunHistory(job.RunHistory),
 		ConcurrencyGroup: job.ConcurrencyGroup, MaxConcurrency: job.MaxConcurrency,
 		Status: server.JobStatus(job.Status), StatusReason: job.StatusReason,
+		PauseUntil: encodeInstant(job.PauseUntil), PauseId: job.PauseID,
 		RunCount: view.RunCount, LastRunAt: encodeInstant(view.LastRunAt), NextRunAt: encodeInstant(view.NextRunAt),
 		CreatedAt: instant.Time{Time: job.CreatedAt}, Version: job.Version,
 		UpdatedAt: instant.Time{Time: job.UpdatedAt}, UpdatedBy: job.UpdatedBy,

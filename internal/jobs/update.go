@@ -71,7 +71,7 @@ func (s *Service) announceEdit(view View, done effect) {
 	} else if view.scheduledFor != nil {
 		s.announce(view.Job.QualifiedQueue, *view.scheduledFor)
 	}
-	if view.Job.PauseUntil != nil {
+	if done != 0 && view.Job.PauseUntil != nil {
 		s.Announce(PauseEnds, *view.Job.PauseUntil)
 	}
 }
