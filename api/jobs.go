@@ -26,12 +26,16 @@ func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObjec
 	if err != nil {
 		return nil, fmt.Errorf("create a job: %w", err)
 	}
+	return jobCreated(job), nil
+}
+
+func jobCreated(job jobs.View) server.CreateJob201JSONResponse {
 	return server.CreateJob201JSONResponse{
 		Headers: server.CreateJob201ResponseHeaders{
 			Location: jobPath(job), ETag: etag(job.Job.Version),
 		},
 		Body: encodeJob(job),
-	}, nil
+	}
 }
 
 // GetJob reads one job.
@@ -129,7 +133,11 @@ func (s *handlers) RunJob(ctx context.Context, r server.RunJobRequestObject) (se
 	if err != nil {
 		return nil, fmt.Errorf("run a job: %w", err)
 	}
-	return server.RunJob202JSONResponse{Headers: server.RunJob202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
+	return runStarted(run), nil
+}
+
+func runStarted(run server.Run) server.RunJob202JSONResponse {
+	return server.RunJob202JSONResponse{Headers: server.RunJob202ResponseHeaders{Location: runPath(run.Id)}, Body: run}
 }
 
 func jobPath(job jobs.View) string { return "/api/v1/jobs/" + job.Job.ID.String() }

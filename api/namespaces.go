@@ -17,10 +17,14 @@ func (s *handlers) CreateNamespace(ctx context.Context, r server.CreateNamespace
 	if err != nil {
 		return nil, fmt.Errorf("create a namespace: %w", err)
 	}
+	return namespaceCreated(row), nil
+}
+
+func namespaceCreated(row db.Namespace) server.CreateNamespace201JSONResponse {
 	return server.CreateNamespace201JSONResponse{
 		Headers: server.CreateNamespace201ResponseHeaders{Location: "/api/v1/namespaces/" + row.Name},
 		Body:    encodeNamespace(row),
-	}, nil
+	}
 }
 
 // GetNamespace reads one namespace.

@@ -13,7 +13,9 @@ import (
 
 	"punctual/gen/server"
 	"punctual/internal/access"
+	"punctual/internal/audit"
 	"punctual/internal/database"
+	"punctual/internal/idempotency"
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
 	"punctual/internal/namespaces"
@@ -41,6 +43,10 @@ const (
 	methodNotAllowed     jobs.Code = "method-not-allowed"
 	leaseExpired         jobs.Code = "lease-expired"
 	staleToken           jobs.Code = "stale-token"
+	idempotencyKeyInUse  jobs.Code = "idempotency-key-in-use"
+	idempotencyKeyReused jobs.Code = "idempotency-key-reused"
+	keyAlreadyCreated    jobs.Code = "key-already-created"
+	answerLost           jobs.Code = "answer-lost"
 	bodyTooLarge         jobs.Code = "body-too-large"
 	unsupportedMediaType jobs.Code = "unsupported-media-type"
 	internalError        jobs.Code = "internal-error"
@@ -102,6 +108,17 @@ var problems = map[jobs.Code]struct {
 	leaseExpired:               {http.StatusConflict, "The lease has expired, or holds no runs any more."},
 	staleToken: {
 		http.StatusConflict, "The run is not leased with this token: it has ended, or its lease has expired.",
+	},
+	idempotencyKeyInUse: {
+		http.StatusConflict, "A request with this Idempotency-Key is being served. Repeat it later to get its answer.",
+	},
+	idempotencyKeyReused: {
+		http.StatusUnprocessableEntity, "Another request had this Idempotency-Key. Take a new one for each thing to be done.",
+	},
+	keyAlreadyCreated: {http.StatusConflict, ""},
+	answerLost: {
+		http.StatusConflict, "The first request with this Idempotency-Key has changed something, but its answer is lost. " +
+			"The audit tells what it has changed. For the rest, send a request with a new key.",
 	},
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, ""},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body must be application/json."},
@@ -193,6 +210,10 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, scopeRequired, "The access token is valid, but no grant of this service (OIDC_GRANTS) matches its claims."), true
 	case errors.Is(err, access.ErrIssuerUnavailable):
 		return problem(ctx, issuerUnavailable, ""), true
+	case errors.Is(err, idempotency.ErrReused):
+		return problem(ctx, idempotencyKeyReused, ""), true
+	case errors.Is(err, idempotency.ErrInUse), errors.Is(err, audit.ErrSuperseded):
+		return problem(ctx, idempotencyKeyInUse, ""), true
 	case errors.Is(err, keys.ErrNotFound):
 		return problem(ctx, keyNotFound, ""), true
 	case errors.Is(err, access.ErrQueueNotAllowed):

@@ -27,7 +27,11 @@ func (s *handlers) RetryRun(ctx context.Context, r server.RetryRunRequestObject)
 	if err != nil {
 		return nil, fmt.Errorf("retry a run: %w", err)
 	}
-	return server.RetryRun202JSONResponse{Headers: server.RetryRun202ResponseHeaders{Location: runPath(run.Id)}, Body: run}, nil
+	return runRetried(run), nil
+}
+
+func runRetried(run server.Run) server.RetryRun202JSONResponse {
+	return server.RetryRun202JSONResponse{Headers: server.RetryRun202ResponseHeaders{Location: runPath(run.Id)}, Body: run}
 }
 
 // CancelRun makes a run end.

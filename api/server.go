@@ -18,6 +18,7 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/broker"
 	"punctual/internal/database"
+	"punctual/internal/idempotency"
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
 	"punctual/internal/namespaces"
@@ -25,7 +26,7 @@ import (
 )
 
 // Config is what the API needs. Zero means default, except for Pool, Queues, Jobs,
-// Namespaces and Known. With HealthOnly, only Pool is required.
+// Keys, Namespaces, Known and Idempotency. With HealthOnly, only Pool is required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
@@ -47,6 +48,8 @@ type Config struct {
 	// AllowedHosts.
 	Authenticator *access.Authenticator
 	AllowedHosts  []string
+	// Idempotency remembers requests that may be repeated.
+	Idempotency *idempotency.Service
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not
 	// ready.
 	Stopping <-chan struct{}
@@ -73,8 +76,9 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // New returns the handler of everything that this service serves over HTTP. It returns an error if
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
-	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Keys == nil || c.Namespaces == nil || c.Known == nil) {
-		return nil, errors.New("api: Pool, Queues, Jobs, Keys, Namespaces and Known are required")
+	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Keys == nil || c.Namespaces == nil ||
+		c.Known == nil || c.Idempotency == nil) {
+		return nil, errors.New("api: Pool, Queues, Jobs, Keys, Namespaces, Known and Idempotency are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)
@@ -113,7 +117,7 @@ func New(c Config) (http.Handler, error) {
 			inNamespace(c.Known, errs), limitRate(limitOfNamespace, errs),
 		).Handler))
 		r.Use(authorize(scopes, errs), forServiceWide(spec, errs), checkQuery(spec, errs), checkBody(spec, errs))
-		r.Use(unlessOpen(scopes, boundInFlight(c.MaxInFlight, errs)), validate(spec, errs))
+		r.Use(unlessOpen(scopes, boundInFlight(c.MaxInFlight, errs)), validate(spec, errs), s.idempotent(spec, errs))
 		if c.HealthOnly {
 			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
 			r.Get("/livez", health.GetLiveness)

@@ -2566,7 +2566,7 @@ type Problem struct {
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
 	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`,
-	//   `job-key-exists`, `idempotency-key-in-use`
+	//   `job-key-exists`, `idempotency-key-in-use`, `key-already-created`, `answer-lost`
 	// - 412: `version-changed`, `job-exists`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
@@ -3263,6 +3263,11 @@ type CreateJobParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3272,6 +3277,11 @@ type ApplyJobsParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3281,6 +3291,11 @@ type CreateJobsParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3290,6 +3305,11 @@ type ChangeJobsParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3333,6 +3353,11 @@ type BackfillJobParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3345,6 +3370,11 @@ type RunJobParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3402,6 +3432,11 @@ type CreateKeyParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3420,6 +3455,11 @@ type CreateNamespaceParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3469,6 +3509,11 @@ type ChangeRunsParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -3481,6 +3526,11 @@ type RetryRunParams struct {
 	// repetition with the same text gets the first answer, and nothing is done a second time. The
 	// same text with another request is refused with 422, and while the first request is being
 	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 

@@ -12,9 +12,11 @@ import (
 	"github.com/google/uuid"
 )
 
-const addToAudit = `-- name: AddToAudit :exec
+const addToAudit = `-- name: AddToAudit :execrows
 insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-values ($1, $2, $3, $4, $5, nullif($6::text, ''), $7)
+select $1, $2, $3, $4, $5, nullif($6::text, ''), $7
+where strpos($6::text, '~') = 0
+   or exists (select from idempotency_keys k where k.request_id = $6::text for key share)
 `
 
 type AddToAuditParams struct {
@@ -28,8 +30,12 @@ type AddToAuditParams struct {
 }
 
 // Writes down that an operation has changed something. Call it in the transaction of the change.
-func (q *Queries) AddToAudit(ctx context.Context, arg AddToAuditParams) error {
-	_, err := q.db.Exec(ctx, addToAudit,
+//
+// The id of an attempt to serve a request with an Idempotency-Key has a ~. Then this locks the
+// attempt, so that no other takes its place before the change is committed. Zero rows: another has
+// taken its place already, so the change must not be made.
+func (q *Queries) AddToAudit(ctx context.Context, arg AddToAuditParams) (int64, error) {
+	result, err := q.db.Exec(ctx, addToAudit,
 		arg.Namespace,
 		arg.Actor,
 		arg.Operation,
@@ -38,7 +44,10 @@ func (q *Queries) AddToAudit(ctx context.Context, arg AddToAuditParams) error {
 		arg.RequestID,
 		arg.Result,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const auditPlace = `-- name: AuditPlace :one
@@ -114,6 +123,22 @@ func (q *Queries) AuditPlaceOf(ctx context.Context, arg AuditPlaceOfParams) (Aud
 	var i AuditPlaceOfRow
 	err := row.Scan(&i.At, &i.ID)
 	return i, err
+}
+
+const holdAttempt = `-- name: HoldAttempt :execrows
+select from idempotency_keys k
+where k.request_id = $1::text
+for key share
+`
+
+// Locks an attempt as AddToAudit does, for entries that another statement writes. Zero rows:
+// another attempt has taken its place.
+func (q *Queries) HoldAttempt(ctx context.Context, requestID string) (int64, error) {
+	result, err := q.db.Exec(ctx, holdAttempt, requestID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const listAudit = `-- name: ListAudit :many

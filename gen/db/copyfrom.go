@@ -43,7 +43,7 @@ func (r iteratorForCopyAudit) Err() error {
 	return nil
 }
 
-// AddToAudit for many entries.
+// AddToAudit for many entries. If there may be another attempt, the caller has called HoldAttempt.
 func (q *Queries) CopyAudit(ctx context.Context, arg []CopyAuditParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"audit"}, []string{"namespace", "actor", "operation", "resource_type", "resource_id", "request_id", "result"}, &iteratorForCopyAudit{rows: arg})
 }

@@ -74,21 +74,27 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 
 const createJob = `-- name: CreateJob :one
 with checked as (
-    -- One row, or none if the estimate is refused.
+    -- One row, or none if the estimate or the attempt is refused.
     select $35::timestamptz as created_at
-    where not $36::boolean
-       or $35::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+    where (
+            not $36::boolean
+            or $35::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+        )
+      and (
+            strpos($37::text, '~') = 0
+            or exists (select from idempotency_keys k where k.request_id = $37::text for key share)
+        )
 ), first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
-        $1, $37::timestamptz, greatest($37::timestamptz, created_at), true,
-        $38, $39, $39::text is not null
+        $1, $38::timestamptz, greatest($38::timestamptz, created_at), true,
+        $39, $40, $40::text is not null
     from checked
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $34, $40::text, 'JOB', ($1::uuid)::text, nullif($41::text, ''), '{"version":1}'::json
+    select $2, $34, $41::text, 'JOB', ($1::uuid)::text, nullif($37::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (
@@ -149,11 +155,11 @@ type CreateJobParams struct {
 	UpdatedBy              string        `json:"updated_by"`
 	CreatedAt              time.Time     `json:"created_at"`
 	IsEstimate             bool          `json:"is_estimate"`
+	RequestID              string        `json:"request_id"`
 	ScheduledFor           time.Time     `json:"scheduled_for"`
 	QualifiedGroup         *string       `json:"qualified_group"`
 	QualifiedQueue         *string       `json:"qualified_queue"`
 	Operation              string        `json:"operation"`
-	RequestID              string        `json:"request_id"`
 }
 
 type CreateJobRow struct {
@@ -166,7 +172,8 @@ type CreateJobRow struct {
 //
 // created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 // that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
-// and returns no row: then the caller asks for the time. read_at is for the next estimate.
+// and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
+// does an attempt whose place another has taken (AddToAudit).
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJobRow, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
@@ -205,11 +212,11 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.UpdatedBy,
 		arg.CreatedAt,
 		arg.IsEstimate,
+		arg.RequestID,
 		arg.ScheduledFor,
 		arg.QualifiedGroup,
 		arg.QualifiedQueue,
 		arg.Operation,
-		arg.RequestID,
 	)
 	var i CreateJobRow
 	err := row.Scan(

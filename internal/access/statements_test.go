@@ -27,10 +27,11 @@ var acrossNamespaces = map[string][]string{
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailure"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "ExpireLease"},
-	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "ListNamespacesBehind", "ListEndingPauses", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
+	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},
 	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},
+	"it finds the request by an id that only the service makes":                          {"HoldAttempt", "ListAttempt"},
 	"it reads no row": {"CheckTables"},
 }
 
@@ -39,7 +40,7 @@ var (
 	sqlComment     = regexp.MustCompile(`(?m)--.*$`)
 	// walledTable matches where a statement reads or changes a table whose rows belong to
 	// namespaces.
-	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|due|runs|open_runs|leases)\b`)
+	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|due|runs|open_runs|leases)\b`)
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)

@@ -21,6 +21,7 @@ import (
 	"punctual/internal/clock"
 	"punctual/internal/database"
 	"punctual/internal/executor"
+	"punctual/internal/idempotency"
 	"punctual/internal/instances"
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
@@ -128,12 +129,16 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
 	}
+	if a.instance, err = a.newInstance(); err != nil {
+		return nil, err
+	}
 	a.known = namespaces.NewCache(db.New(a.pools.access))
 	handler, err := api.New(api.Config{
-		Namespaces: namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
-		Keys:       keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
-		Known:      a.known,
-		Pool:       a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
+		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
+		Keys:        keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
+		Known:       a.known,
+		Idempotency: idempotency.New(idempotency.Config{Pool: a.pools.api, Logger: log, Instance: a.instance.ID()}),
+		Pool:        a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
 		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
 		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute,
@@ -157,7 +162,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		AccessChanged: a.accessChanged,
 	})
 
-	if a.instance, err = a.register(ctx); err != nil {
+	if err := a.instance.Renew(ctx); err != nil { // before it does anything
 		return nil, err
 	}
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))

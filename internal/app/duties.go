@@ -18,6 +18,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
 		maintenance.Purge(q),
 		maintenance.Instances(q),
+		maintenance.Idempotency(q),
 	}
 	if days := a.config.RunRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Retention(q, days))

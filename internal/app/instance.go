@@ -1,25 +1,19 @@
 package app
 
 import (
-	"context"
-
 	"punctual/gen/db"
 	"punctual/internal/instances"
 	"punctual/internal/lease"
 )
 
-// register writes down that this instance is alive, before it does anything as one.
-func (a *App) register(ctx context.Context) (*instances.Registry, error) {
+// newInstance returns what tells others that this instance is alive.
+func (a *App) newInstance() (*instances.Registry, error) {
 	c := instances.Config{Queries: db.New(a.pools.access), Logger: a.log, Name: lease.Holder(), Version: Version()}
 	if a.config.Role != RolePoller {
 		c.Roles, c.Asking = append(c.Roles, "API"), a.broker.Asking
 	}
 	if a.config.Role != RoleAPI {
-		c.Roles, c.Executing = append(c.Roles, "POLLER"), a.poller.Executing
+		c.Roles, c.Executing = append(c.Roles, "POLLER"), func() int { return a.poller.Executing() } // it is made later
 	}
-	registry, err := instances.New(c)
-	if err != nil {
-		return nil, err
-	}
-	return registry, registry.Renew(ctx)
+	return instances.New(c)
 }

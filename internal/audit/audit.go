@@ -5,7 +5,11 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
@@ -35,18 +39,32 @@ type Entry struct {
 	Result any
 }
 
-// Record writes an entry in the caller's namespace. Call it in the transaction of the change.
+// attemptMark is in the ids of attempts, and in no id that a client gives.
+const attemptMark = "~"
+
+// NewAttempt returns the id of an attempt to serve a request that has an Idempotency-Key.
+func NewAttempt(requestID string) string { return requestID + attemptMark + uuid.NewString() }
+
+// ErrSuperseded is the error for a change whose request has an Idempotency-Key and is being served
+// by another attempt by now: see internal/idempotency. The change must not be committed.
+var ErrSuperseded = errors.New("another attempt serves the request")
+
+// Record writes an entry in the caller's namespace. Call it in the transaction of the change. It
+// may return ErrSuperseded.
 func Record(ctx context.Context, tx *db.Queries, by access.Caller, entry Entry) error {
 	result, err := entry.result()
 	if err != nil {
 		return err
 	}
-	err = tx.AddToAudit(ctx, db.AddToAuditParams{
+	n, err := tx.AddToAudit(ctx, db.AddToAuditParams{
 		Namespace: by.Namespace, Actor: by.Actor, Operation: entry.Operation, ResourceType: string(entry.Type),
 		ResourceID: entry.ID, RequestID: by.RequestID, Result: result,
 	})
 	if err != nil {
 		return fmt.Errorf("write %s to the audit: %w", entry.Operation, err)
+	}
+	if n == 0 {
+		return ErrSuperseded
 	}
 	return nil
 }
@@ -66,6 +84,15 @@ func RecordAll(ctx context.Context, tx *db.Queries, by access.Caller, entries []
 		rows[i] = db.CopyAuditParams{
 			Namespace: by.Namespace, Actor: by.Actor, Operation: entry.Operation, ResourceType: string(entry.Type),
 			ResourceID: entry.ID, RequestID: request, Result: result,
+		}
+	}
+	if strings.Contains(by.RequestID, attemptMark) {
+		n, err := tx.HoldAttempt(ctx, by.RequestID)
+		if err != nil {
+			return fmt.Errorf("lock the attempt: %w", err)
+		}
+		if n == 0 {
+			return ErrSuperseded
 		}
 	}
 	if _, err := tx.CopyAudit(ctx, rows); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/audit"
 )
 
 // Create stores a new job, with the defaults of the contract for what is not given, and its first
@@ -48,6 +49,9 @@ func (s *Service) create(ctx context.Context, tx *db.Queries, by access.Caller, 
 		var now time.Time
 		if now, err = s.databaseTime(ctx, tx); err == nil {
 			view, err = s.createAt(ctx, tx, by, "createJob", given, instant{now, false})
+		}
+		if errors.Is(err, pgx.ErrNoRows) { // it is not about the time
+			err = audit.ErrSuperseded
 		}
 	}
 	return view, err

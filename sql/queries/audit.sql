@@ -1,7 +1,20 @@
--- name: AddToAudit :exec
+-- name: AddToAudit :execrows
 -- Writes down that an operation has changed something. Call it in the transaction of the change.
+--
+-- The id of an attempt to serve a request with an Idempotency-Key has a ~. Then this locks the
+-- attempt, so that no other takes its place before the change is committed. Zero rows: another has
+-- taken its place already, so the change must not be made.
 insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-values (@namespace, @actor, @operation, @resource_type, @resource_id, nullif(@request_id::text, ''), @result);
+select @namespace, @actor, @operation, @resource_type, @resource_id, nullif(@request_id::text, ''), @result
+where strpos(@request_id::text, '~') = 0
+   or exists (select from idempotency_keys k where k.request_id = @request_id::text for key share);
+
+-- name: HoldAttempt :execrows
+-- Locks an attempt as AddToAudit does, for entries that another statement writes. Zero rows:
+-- another attempt has taken its place.
+select from idempotency_keys k
+where k.request_id = @request_id::text
+for key share;
 
 -- name: ListAudit :many
 -- Newest first, the entries before a place, of those that @max_scanned entries of the namespace

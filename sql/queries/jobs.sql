@@ -8,12 +8,19 @@ select clock_timestamp()::timestamptz;
 --
 -- created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 -- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
--- and returns no row: then the caller asks for the time. read_at is for the next estimate.
+-- and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
+-- does an attempt whose place another has taken (AddToAudit).
 with checked as (
-    -- One row, or none if the estimate is refused.
+    -- One row, or none if the estimate or the attempt is refused.
     select @created_at::timestamptz as created_at
-    where not @is_estimate::boolean
-       or @created_at::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+    where (
+            not @is_estimate::boolean
+            or @created_at::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+        )
+      and (
+            strpos(@request_id::text, '~') = 0
+            or exists (select from idempotency_keys k where k.request_id = @request_id::text for key share)
+        )
 ), first as (
     -- The first occurrence. One that has just passed is ready from now on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)

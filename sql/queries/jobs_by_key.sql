@@ -56,6 +56,6 @@ insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_
 values (@job_id, @scheduled_for, @ready_at, @carries_schedule, @concurrency_group, @queue, @awaits_worker);
 
 -- name: CopyAudit :copyfrom
--- AddToAudit for many entries.
+-- AddToAudit for many entries. If there may be another attempt, the caller has called HoldAttempt.
 insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
 values (@namespace, @actor, @operation, @resource_type, @resource_id, @request_id, @result);

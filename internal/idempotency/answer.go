@@ -1,0 +1,93 @@
+package idempotency
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/url"
+
+	"punctual/gen/db"
+)
+
+// Request is what a key stands for.
+type Request struct {
+	// Key is the text that the client has chosen.
+	Key          string
+	Method, Path string
+	Query        url.Values
+	Body         []byte
+}
+
+// digests returns what is stored of the key and of the request. A body may contain secrets, which
+// nobody is to find by trying: so its digest needs the key, of which only a digest is stored.
+func (r Request) digests() (key, request []byte) {
+	digest := sha256.Sum256([]byte(r.Key))
+	mac := hmac.New(sha256.New, []byte(r.Key))
+	for _, part := range []string{r.Method, r.Path, r.Query.Encode()} {
+		_, _ = fmt.Fprintf(mac, "%d:%s", len(part), part) // a hash returns no error
+	}
+	_, _ = mac.Write(r.Body)
+	return digest[:], mac.Sum(nil)
+}
+
+// maxBody is how large a body is stored at most, after its compression. The answer of a larger one
+// is made anew for a repeated request.
+const maxBody = 2 << 20
+
+// Answer is the answer of a request.
+type Answer struct {
+	Status int
+	// Location and ETag are headers. Empty: the answer does not have them.
+	Location, ETag string
+	// Body is nil if it must not be stored.
+	Body []byte
+}
+
+func (a Answer) params() (db.StoreAnswerParams, error) {
+	params := db.StoreAnswerParams{Status: new(int16(a.Status))}
+	if a.Location != "" {
+		params.Location = &a.Location
+	}
+	if a.ETag != "" {
+		params.Etag = &a.ETag
+	}
+	if a.Body == nil {
+		return params, nil
+	}
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		return params, err
+	}
+	if _, err := w.Write(a.Body); err != nil {
+		return params, err
+	}
+	if err := w.Close(); err != nil {
+		return params, err
+	}
+	if packed.Len() <= maxBody {
+		params.Body = packed.Bytes()
+	}
+	return params, nil
+}
+
+func newAnswer(row *db.GetIdempotentRow) (*Answer, error) {
+	unpacked, err := gzip.NewReader(bytes.NewReader(row.Body))
+	if err != nil {
+		return nil, fmt.Errorf("read a stored answer: %w", err)
+	}
+	answer := &Answer{Status: int(*row.Status)}
+	if answer.Body, err = io.ReadAll(unpacked); err != nil {
+		return nil, fmt.Errorf("read a stored answer: %w", err)
+	}
+	if row.Location != nil {
+		answer.Location = *row.Location
+	}
+	if row.Etag != nil {
+		answer.ETag = *row.Etag
+	}
+	return answer, nil
+}
