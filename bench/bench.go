@@ -13,7 +13,7 @@ import (
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
 // flags.
 type Config struct {
-	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,api,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,api,apply,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
 	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
 	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
@@ -30,6 +30,8 @@ type Config struct {
 
 	APIFor time.Duration `name:"api-for" help:"How long each contestant of api answers requests of each kind." default:"10s"`
 
+	ApplyJobs int `help:"How many jobs apply stores in each way and round." default:"40000"`
+
 	WaitingWorkers int           `help:"How many workers wait at an instance that has nothing for them, in workers-idle." default:"1000"`
 	WorkersFor     time.Duration `help:"How long workers-idle and workers-latency are measured." default:"40s"`
 
@@ -45,7 +47,7 @@ type Config struct {
 	SlowConnections int           `help:"How many connections clients hold there that send a header or a body drop by drop." default:"1000"`
 	SlowFor         time.Duration `help:"How long slow-clients is measured with these connections, and without." default:"60s"`
 
-	CPUProfile string `help:"Write a CPU profile of the drains, or of api, to this file."`
+	CPUProfile string `help:"Write a CPU profile of the drains, or of api or apply, to this file."`
 }
 
 // wants reports whether a scenario is selected.
@@ -62,6 +64,7 @@ func (c Config) withDefaults() Config {
 	c.Settle = cmp.Or(c.Settle, 5*time.Second)
 	c.HTTPFor = cmp.Or(c.HTTPFor, 30*time.Second)
 	c.APIFor = cmp.Or(c.APIFor, 10*time.Second)
+	c.ApplyJobs = cmp.Or(c.ApplyJobs, 40_000)
 	c.WaitingWorkers = cmp.Or(c.WaitingWorkers, 1000)
 	c.WorkersFor = cmp.Or(c.WorkersFor, 40*time.Second)
 	c.Claims = cmp.Or(c.Claims, 40)
@@ -94,6 +97,9 @@ func (c Config) validate() error {
 	if c.Claims < 5 {
 		errs = append(errs, errors.New("claims must be at least 5"))
 	}
+	if c.ApplyJobs < applySize {
+		errs = append(errs, fmt.Errorf("apply-jobs must be at least %d, which is what a request has", applySize))
+	}
 	return errors.Join(errs...)
 }
 
@@ -117,6 +123,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 		{[]string{"lateness"}, b.lateness},
 		{[]string{"http"}, b.http},
 		{[]string{"api"}, b.api},
+		{[]string{"apply"}, b.apply},
 		{[]string{"workers-idle"}, b.waitingWorkers},
 		{[]string{"workers-latency"}, b.busyWorkers},
 		{[]string{"idle"}, b.idle},

@@ -15,6 +15,7 @@ type Report struct {
 	Throughput []Throughput `json:"throughput,omitempty"`
 	Lateness   []Lateness   `json:"lateness,omitempty"`
 	API        []Requests   `json:"api,omitempty"`
+	Stored     []Stored     `json:"stored,omitempty"`
 	Idle       *Idle        `json:"idle,omitempty"`
 	Waiting    *Waiting     `json:"waiting,omitempty"`
 	ClaimCost  []ClaimCost  `json:"claimCost,omitempty"`
@@ -168,6 +169,7 @@ func (r *Report) Write(w io.Writer) error {
 		fmt.Fprintf(out, "%s\t%d\t%.0f\t%d\t%.2f\t%.2f\t%.2f\t%.3f\t%.0f\t%.1f\t%s\n", l.Name, l.Runs, l.RunsPerSecond, l.Left,
 			l.P50, l.P99, l.Max, l.Min, l.CPUPerRun, l.TransactionsPerSecond, list(l.StatementsPerSecond, "%s %.1f"))
 	}
+	writeStored(out, r.Stored)
 	writeRequests(out, r.API)
 	if r.Idle != nil {
 		fmt.Fprintln(out, "\nIDLE\tjobs\tqueries/s\teach/s")
