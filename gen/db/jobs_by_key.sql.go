@@ -74,9 +74,10 @@ type CopyJobsParams struct {
 }
 
 const findJob = `-- name: FindJob :one
+
 select id
 from jobs
-where namespace = $1 and key = $2::text and deleted_at is null
+where namespace = $1 and key = $2::text
 `
 
 type FindJobParams struct {
@@ -84,6 +85,9 @@ type FindJobParams struct {
 	Key       string `json:"key"`
 }
 
+// A deleted job has no key. So the statements that look for a key leave deleted_at out: no index but
+// jobs_key serves them then, and it is used at any size of the table, before PostgreSQL has
+// statistics of it, too.
 // Returns the id of the job that has a key. The job may be deleted before it is read by its id.
 func (q *Queries) FindJob(ctx context.Context, arg FindJobParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, findJob, arg.Namespace, arg.Key)
@@ -92,21 +96,150 @@ func (q *Queries) FindJob(ctx context.Context, arg FindJobParams) (uuid.UUID, er
 	return id, err
 }
 
-const listTakenKeys = `-- name: ListTakenKeys :many
+const listKeyedJobs = `-- name: ListKeyedJobs :many
+select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+from (select unnest((select $1::text[])) as key) k
+cross join lateral (
+    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+    from jobs
+    where namespace = $2 and key = k.key
+    limit 1
+) j
+`
+
+type ListKeyedJobsParams struct {
+	Keys      []string `json:"keys"`
+	Namespace string   `json:"namespace"`
+}
+
+// The jobs that have one of some keys, as they are at one instant. Each is looked up by its key,
+// however many there are: see "Plans" in docs/performance.md.
+func (q *Queries) ListKeyedJobs(ctx context.Context, arg ListKeyedJobsParams) ([]Job, error) {
+	rows, err := q.db.Query(ctx, listKeyedJobs, arg.Keys, arg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.Namespace,
+			&i.Key,
+			&i.Name,
+			&i.Description,
+			&i.Labels,
+			&i.Payload,
+			&i.IntervalSeconds,
+			&i.AnchorAt,
+			&i.Cron,
+			&i.TimeZone,
+			&i.RunAt,
+			&i.StartAt,
+			&i.EndAt,
+			&i.MaxRuns,
+			&i.JitterSeconds,
+			&i.DeleteAfterCompletion,
+			&i.MisfirePolicy,
+			&i.CatchupWindowSeconds,
+			&i.OverlapPolicy,
+			&i.MaxAttempts,
+			&i.MinBackoffSeconds,
+			&i.MaxBackoffSeconds,
+			&i.AttemptDeadlineSeconds,
+			&i.PauseAfterFailures,
+			&i.RunHistory,
+			&i.ConcurrencyGroup,
+			&i.MaxConcurrency,
+			&i.Target,
+			&i.QualifiedQueue,
+			&i.QualifiedGroup,
+			&i.SealedSecrets,
+			&i.SecretsKeyID,
+			&i.SecretNames,
+			&i.SecretsDigest,
+			&i.Status,
+			&i.StatusReason,
+			&i.PausedSince,
+			&i.PauseUntil,
+			&i.PauseID,
+			&i.LastRunAt,
+			&i.RunCount,
+			&i.LastRunFor,
+			&i.LastRunStatus,
+			&i.Failures,
+			&i.CreatedAt,
+			&i.Version,
+			&i.UpdatedAt,
+			&i.UpdatedBy,
+			&i.SecretsVersion,
+			&i.Suspended,
+			&i.DeletedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listKeysOf = `-- name: ListKeysOf :many
 select key::text as key
 from jobs
-where namespace = $1 and key = any($2::text[])
+where id = any((select $1::uuid[])::uuid[]) and namespace = $2 and key is not null
+`
+
+type ListKeysOfParams struct {
+	Ids       []uuid.UUID `json:"ids"`
+	Namespace string      `json:"namespace"`
+}
+
+// Returns the keys of some jobs, of those that have one. A job may be deleted before the caller
+// locks it by its key.
+func (q *Queries) ListKeysOf(ctx context.Context, arg ListKeysOfParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, listKeysOf, arg.Ids, arg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key); err != nil {
+			return nil, err
+		}
+		items = append(items, key)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listTakenKeys = `-- name: ListTakenKeys :many
+select k.key::text as key
+from (select unnest((select $1::text[])) as key) k
+cross join lateral (
+    select
+    from jobs
+    where namespace = $2 and key = k.key
+    limit 1
+) j
 `
 
 type ListTakenKeysParams struct {
-	Namespace string   `json:"namespace"`
 	Keys      []string `json:"keys"`
+	Namespace string   `json:"namespace"`
 }
 
 // Returns which of some keys jobs have. Others may be taken before the caller takes them: the
 // unique index refuses that.
 func (q *Queries) ListTakenKeys(ctx context.Context, arg ListTakenKeysParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, listTakenKeys, arg.Namespace, arg.Keys)
+	rows, err := q.db.Query(ctx, listTakenKeys, arg.Keys, arg.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +261,7 @@ func (q *Queries) ListTakenKeys(ctx context.Context, arg ListTakenKeysParams) ([
 const lockJobByKey = `-- name: LockJobByKey :one
 select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
-where namespace = $1 and key = $2::text and deleted_at is null
+where namespace = $1 and key = $2::text
 for update
 `
 
@@ -137,8 +270,7 @@ type LockJobByKeyParams struct {
 	Key       string `json:"key"`
 }
 
-// LockJob for the job that has a key. A job that is deleted meanwhile has no key any more, so this
-// does not return it.
+// LockJob for the job that has a key. If the job is deleted meanwhile, this does not return it.
 func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job, error) {
 	row := q.db.QueryRow(ctx, lockJobByKey, arg.Namespace, arg.Key)
 	var i Job
@@ -200,25 +332,27 @@ func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job
 }
 
 const lockKeyedJobs = `-- name: LockKeyedJobs :many
-select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
-from jobs
-where namespace = $1 and deleted_at is null and key is not null
-  and (key = any($2::text[]) or id = any($3::uuid[]))
-order by key
-for update
+select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+from (select unnest((select $1::text[])) as key) k
+cross join lateral (
+    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+    from jobs
+    where namespace = $2 and key = k.key
+    limit 1
+    for update
+) j
 `
 
 type LockKeyedJobsParams struct {
-	Namespace string      `json:"namespace"`
-	Keys      []string    `json:"keys"`
-	Ids       []uuid.UUID `json:"ids"`
+	SortedKeys []string `json:"sorted_keys"`
+	Namespace  string   `json:"namespace"`
 }
 
-// LockJob for all jobs that have one of some keys or ids. It locks them in the order of their keys,
-// which never change, so two lists that have jobs in common wait for each other and do not
-// deadlock.
+// LockJob for the jobs that have one of some keys. It locks them in the order of the parameter, so
+// two lists that have jobs in common wait for each other and do not deadlock if both are sorted. A
+// job that is deleted meanwhile is not returned. A key is never changed.
 func (q *Queries) LockKeyedJobs(ctx context.Context, arg LockKeyedJobsParams) ([]Job, error) {
-	rows, err := q.db.Query(ctx, lockKeyedJobs, arg.Namespace, arg.Keys, arg.Ids)
+	rows, err := q.db.Query(ctx, lockKeyedJobs, arg.SortedKeys, arg.Namespace)
 	if err != nil {
 		return nil, err
 	}

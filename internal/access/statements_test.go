@@ -21,6 +21,7 @@ var acrossNamespaces = map[string][]string{
 		"DropOccurrence", "RecordSkipped", "CountBackfilled", "LastBackfilled",
 		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CancelRuns",
 	},
+	"they store rows for jobs that CopyJobs has stored, with their namespace":            {"CopyDue"},
 	"the caller has found the job in its namespace":                                      {"ListRuns", "ListStored", "ListJobVersions"},
 	"the caller has found the run, or the lease, in its namespace":                       {"Release", "ListCanceledOfWorker", "ForgetLease"},
 	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued", "ListQueues"},

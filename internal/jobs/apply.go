@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -65,33 +66,35 @@ var errDryRun = errors.New("a dry run")
 //
 // Two that have keys in common wait for each other, where they lock the jobs that there are, or
 // where they store the ones that there are not. The second then begins again, and finds the jobs
-// of the first.
+// of the first. A list that changes nothing locks nothing: it was true at the instant at which the
+// jobs were read.
 //
 // A dry run does the same, but for what cannot fail, and undoes it.
 func (s *Service) Apply(ctx context.Context, by access.Caller, a Apply) ([]Applied, error) {
 	if wrong := checkKeys("definitions", a.Definitions, true); len(wrong) > 0 {
 		return nil, &Invalid{wrong}
 	}
-	selected, err := s.selectToPrune(ctx, by, a)
+	keys, err := s.keysOf(ctx, by, a)
 	if err != nil {
 		return nil, err
 	}
+	if all, err := s.unchanged(ctx, by, a, keys); err != nil || all != nil {
+		return all, err
+	}
+	slices.Sort(keys)
 	var all []Applied
 	err = s.transact(ctx, func(e edit) (err error) {
 		e.by, e.operation = by, "applyJobs"
-		if all, err = s.plan(ctx, &e, a, selected); err != nil {
-			return err
+		locked, err := e.LockKeyedJobs(ctx, db.LockKeyedJobsParams{Namespace: by.Namespace, SortedKeys: keys})
+		if err != nil {
+			return fmt.Errorf("lock the jobs: %w", err)
 		}
-		if err := e.makeRoom(ctx, count(all, Created)-count(all, Pruned)); err != nil && count(all, Created) > 0 {
-			return err
-		}
-		if err := s.storeEdits(ctx, &e, all, a.IsDryRun); err != nil {
-			return err
-		}
-		if a.IsDryRun {
-			return errDryRun
-		}
-		return e.storeNew(ctx, newOf(all))
+		return e.begin(ctx, func(e edit) error {
+			if all, err = s.plan(&e, a, locked); err != nil {
+				return err
+			}
+			return s.storeApplied(ctx, &e, all, a.IsDryRun)
+		})
 	})
 	if errors.Is(err, errDryRun) {
 		return all, nil
@@ -103,50 +106,93 @@ func (s *Service) Apply(ctx context.Context, by access.Caller, a Apply) ([]Appli
 	return all, nil
 }
 
-// selectToPrune returns the ids of the jobs that the selector of a list selects.
-func (s *Service) selectToPrune(ctx context.Context, by access.Caller, a Apply) (ids []uuid.UUID, err error) {
-	if a.Prune == nil {
-		return nil, nil
+// keysOf returns the keys of the jobs that a list is about: those of its definitions, and those of
+// the jobs that may have to be pruned.
+func (s *Service) keysOf(ctx context.Context, by access.Caller, a Apply) ([]string, error) {
+	keys := make([]string, len(a.Definitions))
+	for i := range a.Definitions {
+		keys[i] = *a.Definitions[i].Key.Value
 	}
-	limit := int32(len(a.Definitions) + maxPruned + 1)
-	if ids, err = s.Select(ctx, by, Filter{Labels: *a.Prune}, uuid.Nil, limit); err != nil {
+	if a.Prune == nil {
+		return keys, nil
+	}
+	limit := int32(len(keys) + maxPruned + 1)
+	ids, err := s.Select(ctx, by, Filter{Labels: *a.Prune}, uuid.Nil, limit)
+	if err != nil {
 		return nil, fmt.Errorf("select the jobs to prune: %w", err)
 	}
-	return ids, nil
+	selected, err := s.queries.ListKeysOf(ctx, db.ListKeysOfParams{Namespace: by.Namespace, Ids: ids})
+	if err != nil {
+		return nil, fmt.Errorf("read the keys of the jobs to prune: %w", err)
+	}
+	keys = append(keys, selected...)
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
 }
 
-// plan locks the jobs that a list is about, and returns what is to become of them.
-func (s *Service) plan(ctx context.Context, e *edit, a Apply, selected []uuid.UUID) ([]Applied, error) {
-	jobs, err := s.lockApplied(ctx, e, a, selected)
-	if err != nil {
-		return nil, err
+// unchanged returns what became of the jobs of a list if it changes nothing, or nil if it may change
+// something. It does not wait for anybody. The estimate of the database's time decides nothing: only
+// a job that changes, or a new one, depends on the time.
+func (s *Service) unchanged(ctx context.Context, by access.Caller, a Apply, keys []string) ([]Applied, error) {
+	if len(keys) > len(a.Definitions) {
+		return nil, nil
 	}
-	if e.now, err = e.DatabaseTime(ctx); err != nil {
-		return nil, fmt.Errorf("read the database's time: %w", err)
+	jobs, err := s.queries.ListKeyedJobs(ctx, db.ListKeyedJobsParams{Namespace: by.Namespace, Keys: keys})
+	if err != nil {
+		return nil, fmt.Errorf("read the jobs: %w", err)
+	}
+	if len(jobs) < len(keys) {
+		return nil, nil
+	}
+	all, err := s.plan(&edit{by: by, now: s.clock.Now()}, a, jobs)
+	if err != nil || count(all, Unchanged) < len(all) {
+		return nil, nil //nolint:nilerr // found again, under the locks of the jobs and at a time that is exact
+	}
+	return all, nil
+}
+
+// plan returns what is to become of the jobs that a list is about.
+func (s *Service) plan(e *edit, a Apply, jobs []Definition) ([]Applied, error) {
+	byKey := make(map[string]*Definition, len(jobs))
+	for i := range jobs {
+		byKey[*jobs[i].Key] = &jobs[i]
 	}
 	all := make([]Applied, len(a.Definitions), len(a.Definitions)+len(jobs))
 	var wrong []Field
 	for i, given := range a.Definitions {
-		before := jobs[*given.Key.Value]
-		delete(jobs, *given.Key.Value)
-		name := fmt.Sprintf("definitions.%d", i)
-		var faults []Field
-		if all[i], err = s.planOne(e, before, given); err != nil {
-			if faults, err = within(name, err); err != nil {
-				return nil, err
-			}
+		key, name := *given.Key.Value, fmt.Sprintf("definitions.%d", i)
+		did, err := s.planOne(e, byKey[key], given)
+		faults, err := within(name, err)
+		if err != nil {
+			return nil, err
 		}
-		all[i].name, wrong = name, append(wrong, faults...)
+		delete(byKey, key)
+		did.name, wrong = name, append(wrong, faults...)
+		all[i] = did
 	}
-	for _, job := range jobs { // which no definition has
-		all = append(all, Applied{Outcome: Pruned, Before: job, Job: job})
+	for _, key := range slices.Sorted(maps.Keys(byKey)) { // which no definition has
+		all = append(all, Applied{Outcome: Pruned, Before: byKey[key], Job: byKey[key]})
 	}
-	pruned := all[len(a.Definitions):]
-	slices.SortFunc(pruned, func(a, b Applied) int { return bytes.Compare([]byte(*a.Job.Key), []byte(*b.Job.Key)) })
-	if len(pruned) > maxPruned {
+	if len(byKey) > maxPruned {
 		wrong = append(wrong, Field{"prune", TooLarge, fmt.Sprintf("would delete more than %d jobs; delete some of them first", maxPruned)})
 	}
 	return all, invalid(wrong)
+}
+
+// storeApplied stores what is to become of jobs.
+func (s *Service) storeApplied(ctx context.Context, e *edit, all []Applied, isDryRun bool) error {
+	if news := count(all, Created); news > 0 {
+		if err := e.makeRoom(ctx, news-count(all, Pruned)); err != nil {
+			return err
+		}
+	}
+	if err := s.storeEdits(ctx, e, all, isDryRun); err != nil {
+		return err
+	}
+	if isDryRun {
+		return errDryRun
+	}
+	return e.storeNew(ctx, newOf(all))
 }
 
 // planOne returns what is to become of the job of a definition. before is nil if there is none.
@@ -180,24 +226,6 @@ func (e *edit) of(job *Definition) edit {
 	return one
 }
 
-// lockApplied locks the jobs that have the keys of a list, and those that may have to be pruned,
-// and returns them by key.
-func (s *Service) lockApplied(ctx context.Context, e *edit, a Apply, selected []uuid.UUID) (map[string]*Definition, error) {
-	keys := make([]string, len(a.Definitions))
-	for i := range a.Definitions {
-		keys[i] = *a.Definitions[i].Key.Value
-	}
-	locked, err := e.LockKeyedJobs(ctx, db.LockKeyedJobsParams{Namespace: e.by.Namespace, Keys: keys, Ids: selected})
-	if err != nil {
-		return nil, fmt.Errorf("lock the jobs: %w", err)
-	}
-	jobs := make(map[string]*Definition, len(locked))
-	for i := range locked {
-		jobs[*locked[i].Key] = &locked[i]
-	}
-	return jobs, nil
-}
-
 // storeEdits stores the changed jobs and deletes the pruned ones. It does so in the order of their
 // ids, in which completions lock the rows of due.
 func (s *Service) storeEdits(ctx context.Context, e *edit, all []Applied, isDryRun bool) error {
@@ -214,13 +242,11 @@ func (s *Service) storeEdits(ctx context.Context, e *edit, all []Applied, isDryR
 		if did.Outcome == Changed {
 			do = func(ctx context.Context, e *edit) error { return s.storeVersion(ctx, e, did.Job, did.does) }
 		}
-		if err := do(ctx, &one); err != nil {
-			faults, err := within(did.name, err)
-			if err != nil {
-				return err
-			}
-			wrong = append(wrong, faults...)
+		faults, err := within(did.name, do(ctx, &one))
+		if err != nil {
+			return err
 		}
+		wrong = append(wrong, faults...)
 	}
 	return invalid(wrong)
 }

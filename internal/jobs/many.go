@@ -68,14 +68,12 @@ func (s *Service) newcomers(e *edit, given []Change) ([]newcomer, error) {
 	all := make([]newcomer, len(given))
 	var wrong []Field
 	for i := range given {
-		var err error
-		if all[i], err = s.newcomer(e, given[i]); err != nil {
-			faults, err := within(fmt.Sprintf("jobs.%d", i), err)
-			if err != nil {
-				return nil, err
-			}
-			wrong = append(wrong, faults...)
+		job, err := s.newcomer(e, given[i])
+		faults, err := within(fmt.Sprintf("jobs.%d", i), err)
+		if err != nil {
+			return nil, err
 		}
+		all[i], wrong = job, append(wrong, faults...)
 	}
 	return all, invalid(wrong)
 }
@@ -94,8 +92,8 @@ func (s *Service) newcomer(e *edit, given Change) (newcomer, error) {
 	return newcomer{job, next}, nil
 }
 
-// within returns the fields of an Invalid about one item of a list, by their names in the request.
-// It returns any other error as it is.
+// within returns the fields of an Invalid about one item of a list, by their names in the request,
+// and any other error as it is.
 func within(item string, err error) ([]Field, error) {
 	fault, ok := errors.AsType[*Invalid](err)
 	if !ok {

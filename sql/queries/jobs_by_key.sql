@@ -1,34 +1,64 @@
+-- A deleted job has no key. So the statements that look for a key leave deleted_at out: no index but
+-- jobs_key serves them then, and it is used at any size of the table, before PostgreSQL has
+-- statistics of it, too.
+
 -- name: FindJob :one
 -- Returns the id of the job that has a key. The job may be deleted before it is read by its id.
 select id
 from jobs
-where namespace = @namespace and key = @key::text and deleted_at is null;
+where namespace = @namespace and key = @key::text;
 
 -- name: LockJobByKey :one
--- LockJob for the job that has a key. A job that is deleted meanwhile has no key any more, so this
--- does not return it.
+-- LockJob for the job that has a key. If the job is deleted meanwhile, this does not return it.
 select *
 from jobs
-where namespace = @namespace and key = @key::text and deleted_at is null
+where namespace = @namespace and key = @key::text
 for update;
 
+-- name: ListKeyedJobs :many
+-- The jobs that have one of some keys, as they are at one instant. Each is looked up by its key,
+-- however many there are: see "Plans" in docs/performance.md.
+select j.*
+from (select unnest((select @keys::text[])) as key) k
+cross join lateral (
+    select *
+    from jobs
+    where namespace = @namespace and key = k.key
+    limit 1
+) j;
+
 -- name: LockKeyedJobs :many
--- LockJob for all jobs that have one of some keys or ids. It locks them in the order of their keys,
--- which never change, so two lists that have jobs in common wait for each other and do not
--- deadlock.
-select *
-from jobs
-where namespace = @namespace and deleted_at is null and key is not null
-  and (key = any(@keys::text[]) or id = any(@ids::uuid[]))
-order by key
-for update;
+-- LockJob for the jobs that have one of some keys. It locks them in the order of the parameter, so
+-- two lists that have jobs in common wait for each other and do not deadlock if both are sorted. A
+-- job that is deleted meanwhile is not returned. A key is never changed.
+select j.*
+from (select unnest((select @sorted_keys::text[])) as key) k
+cross join lateral (
+    select *
+    from jobs
+    where namespace = @namespace and key = k.key
+    limit 1
+    for update
+) j;
 
 -- name: ListTakenKeys :many
 -- Returns which of some keys jobs have. Others may be taken before the caller takes them: the
 -- unique index refuses that.
+select k.key::text as key
+from (select unnest((select @keys::text[])) as key) k
+cross join lateral (
+    select
+    from jobs
+    where namespace = @namespace and key = k.key
+    limit 1
+) j;
+
+-- name: ListKeysOf :many
+-- Returns the keys of some jobs, of those that have one. A job may be deleted before the caller
+-- locks it by its key.
 select key::text as key
 from jobs
-where namespace = @namespace and key = any(@keys::text[]);
+where id = any((select @ids::uuid[])::uuid[]) and namespace = @namespace and key is not null;
 
 -- name: CopyJobs :copyfrom
 -- CreateJob for many jobs: stores the jobs. CopyDue and CopyAudit follow in its transaction.
