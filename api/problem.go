@@ -5,11 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 
 	"punctual/gen/server"
 	"punctual/internal/access"
@@ -161,20 +159,6 @@ func invalidQuery(name string, code jobs.Code, detail string) error {
 	return errQuery{server.FieldError{In: server.FieldErrorInQuery, Field: name, Code: string(code), Detail: detail}}
 }
 
-// errScope is the error for a part of an operation that needs a scope which the caller does not
-// have.
-type errScope access.Scope
-
-func (e errScope) Error() string { return fmt.Sprintf("This operation needs the scope %s.", string(e)) }
-
-// encodeFields makes the API's errors of the fields of a body that are wrong: of the first, if there
-// are many.
-func encodeFields(fields []jobs.Field) []server.FieldError {
-	return encodeAll(fields[:min(len(fields), maxFieldErrors)], func(f jobs.Field) server.FieldError {
-		return server.FieldError{In: server.FieldErrorInBody, Field: f.Name, Code: string(f.Code), Detail: f.Detail}
-	})
-}
-
 // problemOf returns the problem that an error stands for. An error that
 // is not expected is to be logged.
 func problemOf(ctx context.Context, err error) (p server.Problem, isExpected bool) {
@@ -235,20 +219,6 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, databaseUnavailable, detail), false
 	}
 	return problem(ctx, internalError, ""), false
-}
-
-// failure returns why one of many things could not be done: the code of the problem with which the
-// single operation would be answered, and its detail, with the fields that are wrong.
-func (s *handlers) failure(ctx context.Context, err error) (code, detail *string) {
-	p, isExpected := problemOf(ctx, err)
-	if !isExpected {
-		s.Logger.ErrorContext(ctx, "one of many changes of a request failed", "error", err)
-	}
-	if p.Errors != nil {
-		fields := encodeAll(*p.Errors, func(f server.FieldError) string { return strings.TrimSpace(f.Field + " " + f.Detail) })
-		p.Detail = "The request is not valid: " + strings.Join(fields, "; ") + "."
-	}
-	return &p.Code, &p.Detail
 }
 
 // errorWriter is where an error becomes an answer; nothing else writes one. A client sees no

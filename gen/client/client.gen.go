@@ -43,6 +43,33 @@ func (e AppliedJobResult) Valid() bool {
 	}
 }
 
+// Defines values for AuditResultAction.
+const (
+	AuditResultActionDELETE AuditResultAction = "DELETE"
+	AuditResultActionPATCH  AuditResultAction = "PATCH"
+	AuditResultActionPAUSE  AuditResultAction = "PAUSE"
+	AuditResultActionRESUME AuditResultAction = "RESUME"
+	AuditResultActionRUN    AuditResultAction = "RUN"
+)
+
+// Valid indicates whether the value is a known member of the AuditResultAction enum.
+func (e AuditResultAction) Valid() bool {
+	switch e {
+	case AuditResultActionDELETE:
+		return true
+	case AuditResultActionPATCH:
+		return true
+	case AuditResultActionPAUSE:
+		return true
+	case AuditResultActionRESUME:
+		return true
+	case AuditResultActionRUN:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BulkResult.
 const (
 	BulkResultCHANGED   BulkResult = "CHANGED"
@@ -784,6 +811,9 @@ type AuditPage struct {
 // AuditResult What came of the operation. Which fields there are depends on the operation. None of them
 // has a secret.
 type AuditResult struct {
+	// Action What the bulk change did to the job.
+	Action *AuditResultAction `json:"action,omitempty"`
+
 	// Deleted Whether the job was deleted after its completion.
 	Deleted *bool `json:"deleted,omitempty"`
 
@@ -802,6 +832,12 @@ type AuditResult struct {
 	// Occurrences The number of occurrences in the window of a backfill.
 	Occurrences *int32 `json:"occurrences,omitempty"`
 
+	// PauseId The id of the bulk change that has paused the job.
+	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
+
+	// PauseUntil When the pause ended, because of which the service has resumed the job.
+	PauseUntil *time.Time `json:"pauseUntil,omitempty"`
+
 	// Queues The queues that the key may serve, if it may not serve all.
 	Queues *[]QueueName `json:"queues,omitempty"`
 
@@ -814,12 +850,15 @@ type AuditResult struct {
 	// Scopes The scopes of the key that was created.
 	Scopes *[]Scope `json:"scopes,omitempty"`
 
-	// StatusReason Why the service has paused the job.
+	// StatusReason Why the service has paused the job, or the `reason` of a bulk change.
 	StatusReason *string `json:"statusReason,omitempty"`
 
 	// Version The version of the job that was made.
 	Version *int32 `json:"version,omitempty"`
 }
+
+// AuditResultAction What the bulk change did to the job.
+type AuditResultAction string
 
 // AuditedOperation The `operationId` of an operation of this contract. The service itself does `completeJob`,
 // `pauseJob` (after failures, because the target said so, or with the namespace) and
@@ -1341,7 +1380,9 @@ type Job struct {
 	PauseId *openapi_types.UUID `json:"pauseId"`
 
 	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
-	// instant. Null: it stays paused until somebody resumes it.
+	// instant. It must be in the future, and can be given only if the job is or becomes paused.
+	// Null: it stays paused until somebody resumes it. In a suspended namespace it goes on when
+	// the namespace does.
 	PauseUntil *PauseUntil `json:"pauseUntil"`
 
 	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
@@ -1433,9 +1474,9 @@ type JobBatch struct {
 
 // JobBulk What to do to which jobs.
 type JobBulk struct {
-	// Action - `PAUSE`: pause the jobs that are active.
+	// Action - `PAUSE`: pause the jobs that are active. A job that is paused keeps its own pause.
 	// - `RESUME`: resume the jobs that are paused.
-	// - `RUN`: start a run of each.
+	// - `RUN`: start a run of each. Its `overlapPolicy` decides if another run is open.
 	// - `PATCH`: change them as `patch` says.
 	// - `DELETE`: delete them.
 	Action JobBulkAction `json:"action"`
@@ -1461,19 +1502,22 @@ type JobBulk struct {
 	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
 
 	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
-	// instant. Null: it stays paused until somebody resumes it.
+	// instant. It must be in the future, and can be given only if the job is or becomes paused.
+	// Null: it stays paused until somebody resumes it. In a suspended namespace it goes on when
+	// the namespace does.
 	PauseUntil *PauseUntil `json:"pauseUntil,omitempty"`
 
-	// Reason Why, for people to read. With `PAUSE` and `RESUME` it becomes the `statusReason`.
+	// Reason Why, for people to read. With `PAUSE` and `RESUME` it becomes the `statusReason`. The
+	// audit has it, too.
 	Reason *string `json:"reason,omitempty"`
 
 	// Selector Which jobs. Those that match all of the fields that are given, of which there has to be one.
 	Selector JobSelector `json:"selector"`
 }
 
-// JobBulkAction - `PAUSE`: pause the jobs that are active.
+// JobBulkAction - `PAUSE`: pause the jobs that are active. A job that is paused keeps its own pause.
 // - `RESUME`: resume the jobs that are paused.
-// - `RUN`: start a run of each.
+// - `RUN`: start a run of each. Its `overlapPolicy` decides if another run is open.
 // - `PATCH`: change them as `patch` says.
 // - `DELETE`: delete them.
 type JobBulkAction string
@@ -1502,7 +1546,8 @@ type JobBulkResult struct {
 	// Example: AAZAg8M0K8ABmcLwWx58Op1-PxsqTF1u
 	NextCursor *string `json:"nextCursor,omitempty"`
 
-	// PauseId With `PAUSE`, the id of the pause; otherwise null.
+	// PauseId With `PAUSE`, the id of the pause; otherwise null. With `dryRun` it is the given one, or
+	// null.
 	PauseId *openapi_types.UUID `json:"pauseId"`
 
 	// Unchanged The number of items that were as they should be.
@@ -1909,7 +1954,9 @@ type JobUpdate struct {
 	PauseAfterFailures *PauseAfterFailures `json:"pauseAfterFailures,omitempty"`
 
 	// PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
-	// instant. Null: it stays paused until somebody resumes it.
+	// instant. It must be in the future, and can be given only if the job is or becomes paused.
+	// Null: it stays paused until somebody resumes it. In a suspended namespace it goes on when
+	// the namespace does.
 	PauseUntil *PauseUntil `json:"pauseUntil,omitempty"`
 
 	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
@@ -2541,7 +2588,9 @@ type OverlapPolicyOverride string
 type PauseAfterFailures = int32
 
 // PauseUntil When a paused job goes on by itself: with the first occurrence that is not before this
-// instant. Null: it stays paused until somebody resumes it.
+// instant. It must be in the future, and can be given only if the job is or becomes paused.
+// Null: it stays paused until somebody resumes it. In a suspended namespace it goes on when
+// the namespace does.
 type PauseUntil = time.Time
 
 // Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size

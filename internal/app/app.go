@@ -62,11 +62,10 @@ type App struct {
 	listener  *notify.Listener
 	tokens    tokens
 	known     *namespaces.Cache
-	follow    func(context.Context) (int64, error)                                        // pauses and resumes jobs as their namespaces are
-	changed   chan struct{}                                                               // holds a value if a namespace may have changed
-	paused    chan struct{}                                                               // holds a value if a pause may end earlier than is known
-	endPauses func(ctx context.Context, most time.Duration) (int64, time.Duration, error) // resumes jobs
-	stopping  chan struct{}                                                               // closed when the instance is about to stop
+	pauser    *jobs.Service // changes jobs by itself: it pauses them after failures, for example
+	changed   chan struct{} // holds a value if a namespace may have changed
+	paused    chan struct{} // holds a value if a pause may end earlier than is known
+	stopping  chan struct{} // closed when the instance is about to stop
 }
 
 // New connects to the database, applies missing migrations, and listens. Nothing is served or
@@ -118,12 +117,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Contract: contract, Targets: targets,
 		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
 	})
-	pauser := jobs.New(jobs.Config{
+	a.pauser = jobs.New(jobs.Config{
 		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, RetentionDays: c.RunRetentionDays,
 	})
-	a.follow, a.endPauses = pauser.FollowNamespaces, pauser.EndPauses
 	a.broker = broker.New(broker.Config{
-		Pool: a.pools.engine, Logger: log, Jobs: pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
+		Pool: a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 		LogRuns: c.LogRuns,
 	})
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
@@ -149,7 +147,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.server = newServer(handler, log)
 	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log})
 	a.poller = poller.New(poller.Config{
-		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Jobs: pauser, Secrets: c.SecretKeys, Logger: log,
+		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
 		LogRuns: c.LogRuns,
 	})
