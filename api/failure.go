@@ -7,6 +7,7 @@ import (
 
 	"punctual/gen/server"
 	"punctual/internal/access"
+	"punctual/internal/jobs"
 )
 
 // errScope is the error for a part of an operation that needs a scope which the caller does not
@@ -15,8 +16,8 @@ type errScope access.Scope
 
 func (e errScope) Error() string { return fmt.Sprintf("This operation needs the scope %s.", string(e)) }
 
-// encodeFields makes the API's errors of the fields of a body that are wrong: of the first, if there
-// are many.
+// encodeFields makes the API's errors of the fields of a body that are wrong: of the first, if
+// there are many.
 func encodeFields(fields []jobs.Field) []server.FieldError {
 	return encodeAll(fields[:min(len(fields), maxFieldErrors)], func(f jobs.Field) server.FieldError {
 		return server.FieldError{In: server.FieldErrorInBody, Field: f.Name, Code: string(f.Code), Detail: f.Detail}

@@ -16,8 +16,8 @@ import (
 const maxBackfilledAge = 30 * 24 * time.Hour
 
 // recordPause records the occurrences that have passed since the job was paused as one skipped run.
-// It does nothing to a job that is not paused. What cannot be counted does not keep a job from being
-// resumed.
+// It does nothing to a job that is not paused. What cannot be counted does not keep a job from
+// being resumed.
 func (s *Service) recordPause(ctx context.Context, e *edit) error {
 	if e.job.PausedSince == nil {
 		return nil

@@ -67,8 +67,9 @@ func TestPauseUntilEndsWithThePause(t *testing.T) {
 	require.Equal(t, 1, f.count(`select count(*) from jobs where deleted_at is not null and pause_until is null`))
 }
 
-// pausedUntil pauses a job which is due each minute for an hour, until some minutes after its anchor:
-// before now, as if nobody had resumed it then. The anchor is an hour and half a minute ago.
+// pausedUntil pauses a job which is due each minute for an hour, until some minutes after its
+// anchor: before now, as if nobody had resumed it then. The anchor is an hour and half a minute
+// ago.
 func (f fixture) pausedUntil(minutes int, more string) View {
 	f.t.Helper()
 	job := f.create(`{"name":"each minute","intervalInSeconds":60` + more + `}`)
