@@ -277,13 +277,16 @@ func (q *Queries) LockNamespace(ctx context.Context, name string) (Namespace, er
 }
 
 const markNamespaceDeleted = `-- name: MarkNamespaceDeleted :exec
+with forgotten as (
+    delete from idempotency_keys where namespace = $1
+)
 update namespaces
 set deleted_at = now(), updated_at = greatest(now(), created_at)
 where name = $1
 `
 
 // The caller holds LockNamespace. The row stays until no job refers to it by its name, so that
-// nobody else gets what is left under that name.
+// nobody else gets what is left under that name. The answers of its requests go at once.
 func (q *Queries) MarkNamespaceDeleted(ctx context.Context, name string) error {
 	_, err := q.db.Exec(ctx, markNamespaceDeleted, name)
 	return err

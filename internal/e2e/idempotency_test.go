@@ -83,9 +83,9 @@ func TestIdempotencyKey_reused(t *testing.T) {
 	first := service.post(t, "/api/v1/jobs", key, someJob)
 	require.Equal(t, http.StatusCreated, first.status)
 	for path, body := range map[string]string{
-		"/api/v1/jobs":           `{"name":"twice","intervalInSeconds":3600}`,
+		"/api/v1/jobs":          `{"name":"twice","intervalInSeconds":3600}`,
 		first.location + "/run": "",
-		"/api/v1/namespaces":     `{"name":"team"}`,
+		"/api/v1/namespaces":    `{"name":"team"}`,
 	} {
 		got := service.post(t, path, key, body)
 		require.Equal(t, http.StatusUnprocessableEntity, got.status, got.body)

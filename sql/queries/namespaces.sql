@@ -50,7 +50,10 @@ returning *;
 
 -- name: MarkNamespaceDeleted :exec
 -- The caller holds LockNamespace. The row stays until no job refers to it by its name, so that
--- nobody else gets what is left under that name.
+-- nobody else gets what is left under that name. The answers of its requests go at once.
+with forgotten as (
+    delete from idempotency_keys where namespace = @name
+)
 update namespaces
 set deleted_at = now(), updated_at = greatest(now(), created_at)
 where name = @name;
