@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -196,4 +197,9 @@ func (p place) field() string {
 		}
 	}
 	return strings.Join(names, ".")
+}
+
+// isIn reports whether the place is the value of a member with a name, or within it.
+func (p place) isIn(name string) bool {
+	return slices.ContainsFunc(p, func(c container) bool { return c.isNamed && c.name == name })
 }

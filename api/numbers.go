@@ -22,8 +22,9 @@ func mayHaveFraction(body []byte) bool {
 const maxDigits = 18
 
 // wholeNumbers rewrites whole numbers with a fraction or an exponent, such as 3600.0 and 36e2, as
-// integers: they are integers in JSON Schema, but Go's decoder refuses them. It does not change the
-// top-level field payload, whose bytes must be kept. The body must be valid JSON.
+// integers: they are integers in JSON Schema, but Go's decoder refuses them. It does not change a
+// payload, whose bytes must be kept: that of the job, or those of the jobs, that the body is about.
+// The body must be valid JSON.
 func wholeNumbers(body []byte) []byte {
 	if !mayHaveFraction(body) {
 		return body
@@ -44,8 +45,7 @@ func wholeNumbers(body []byte) []byte {
 		case string:
 			at = at.text(t)
 		case json.Number:
-			isPayload := len(at) > 0 && at[0].isNamed && at[0].name == "payload"
-			if whole, ok := wholeNumber(t.String()); ok && !isPayload {
+			if whole, ok := wholeNumber(t.String()); ok && !at.isIn("payload") {
 				end := decoder.InputOffset()
 				rewritten = append(append(rewritten, body[kept:end-int64(len(t))]...), whole...)
 				kept = end
