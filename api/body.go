@@ -50,9 +50,12 @@ func readBody(w http.ResponseWriter, r *http.Request, op *openapi3.Operation) ([
 		}
 		return nil, nil
 	}
-	limit := int64(maxBodyBytes)
-	if isReport(op) {
+	limit, list := int64(maxBodyBytes), lists[op.OperationID]
+	switch {
+	case isReport(op):
 		limit = maxReportBytes
+	case list != "":
+		limit = maxListBytes
 	}
 	if refusal := checkHeader(r, limit); refusal != nil {
 		return nil, refusal
@@ -77,7 +80,7 @@ func readBody(w http.ResponseWriter, r *http.Request, op *openapi3.Operation) ([
 	if isReport(op) {
 		body, err = repairReport(op.RequestBody.Value.GetMediaType("application/json").Schema.Value, body)
 	} else {
-		field, err = checkJSON(body)
+		field, err = checkJSON(body, list)
 	}
 	if err != nil {
 		return nil, badBody(r, field, jsonCode(err), err.Error())

@@ -25,27 +25,53 @@ func jsonCode(err error) string {
 }
 
 // checkJSON returns an error, and the field that it is about, unless body is one JSON value that
-// can be stored: valid text without NUL, nested no deeper than maxDepth. No top-level field can be
-// given twice, because the validator would see only the last one.
-func checkJSON(body []byte) (field string, err error) {
+// can be stored: valid text without NUL, with fields that are nested no deeper than maxDepth. No
+// field of it can be given twice, because the validator would see only the last one. If it is a list
+// of jobs, list names the field that has them, and the same holds for each job.
+func checkJSON(body []byte, list string) (field string, err error) {
 	if !utf8.Valid(body) {
 		return "", errors.New("is not valid UTF-8")
 	}
 	if !json.Valid(body) {
 		return "", errors.New("is not valid JSON")
 	}
+	found, twice, err := scan(body, list)
+	around := depthAround(list)
 	// The check of each token takes longer than all the rest, and most bodies do not need it.
-	if bytes.Contains(body, []byte(`\u`)) || bytes.Count(body, []byte{'{'})+bytes.Count(body, []byte{'['}) > maxDepth {
-		if field, err := checkTokens(body); err != nil {
+	if found.depth > maxDepth+around || mayBeUnstorable(body) {
+		if field, err := checkTokens(body, around); err != nil {
 			return field, err
 		}
 	}
-	return checkNames(body)
+	return twice, err
 }
 
-// checkTokens returns an error if a text of a valid JSON value cannot be stored, or if it is nested
-// too deep.
-func checkTokens(body []byte) (field string, err error) {
+// depthAround is how deep a field of a job is nested: in the value itself, or in a list.
+func depthAround(list string) int {
+	if list == "" {
+		return 1
+	}
+	return depthOfItems
+}
+
+// mayBeUnstorable reports whether a JSON value may have a text that cannot be stored: with NUL, or
+// with half of a surrogate pair.
+func mayBeUnstorable(body []byte) bool {
+	for {
+		_, rest, ok := bytes.Cut(body, []byte(`\u`))
+		if !ok || len(rest) < escapeSize-2 {
+			return false
+		}
+		if code := unicodeEscape(append([]byte(`\u`), rest[:escapeSize-2]...)); code == 0 || utf16.IsSurrogate(code) {
+			return true
+		}
+		body = rest
+	}
+}
+
+// checkTokens returns an error if a text of a valid JSON value cannot be stored, or if a field is
+// nested too deep. around is how deep a field is that is not.
+func checkTokens(body []byte, around int) (field string, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	var at place
@@ -58,8 +84,8 @@ func checkTokens(body []byte) (field string, err error) {
 		switch t := token.(type) {
 		case json.Delim:
 			at = at.step(t)
-			if len(at) > maxDepth {
-				return at[:1].field(), fmt.Errorf("is nested deeper than %d", maxDepth-1) // without the object around it
+			if len(at) > maxDepth+around {
+				return at[:around].field(), fmt.Errorf("is nested deeper than %d", maxDepth)
 			}
 		case string:
 			if err := checkText(t, body[begin:decoder.InputOffset()]); err != nil {
@@ -70,31 +96,6 @@ func checkTokens(body []byte) (field string, err error) {
 			at = at.next()
 		}
 	}
-}
-
-// checkNames returns an error if a valid JSON value is an object that gives a field twice.
-func checkNames(body []byte) (field string, err error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	if first, _ := decoder.Token(); first != json.Delim('{') {
-		return "", nil
-	}
-	seen := map[json.Token]bool{}
-	var value json.RawMessage
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err == nil {
-			err = decoder.Decode(&value) // to the next name
-		}
-		if err != nil {
-			return "", err
-		}
-		if seen[name] {
-			return fmt.Sprint(name), errTwice
-		}
-		seen[name] = true
-	}
-	return "", nil
 }
 
 // checkText refuses a string that PostgreSQL cannot store. raw is the JSON that text was decoded

@@ -32,7 +32,7 @@ func TestCheckJSON(t *testing.T) {
 		"\"\xff\"":                    " is not valid UTF-8",
 	} {
 		got := ""
-		if field, err := checkJSON([]byte(body)); err != nil {
+		if field, err := checkJSON([]byte(body), ""); err != nil {
 			got = field + " " + err.Error()
 		}
 		require.Equal(t, want, got, body)

@@ -7,11 +7,13 @@ import (
 	"strings"
 )
 
-// mayHaveFraction reports whether body may have a number with a fraction or an exponent. Other text
-// may look like one.
-func mayHaveFraction(body []byte) bool {
-	for i := 1; i < len(body); i++ {
-		if c := body[i]; (c == '.' || c == 'e' || c == 'E') && '0' <= body[i-1] && body[i-1] <= '9' {
+// hasFraction reports whether valid JSON has a number with a fraction or an exponent.
+func hasFraction(body []byte) bool {
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			i = endOfText(body, i) - 1
+		case (c == '.' || c == 'e' || c == 'E') && '0' <= body[i-1] && body[i-1] <= '9':
 			return true
 		}
 	}
@@ -26,7 +28,7 @@ const maxDigits = 18
 // payload, whose bytes must be kept: that of the job, or those of the jobs, that the body is about.
 // The body must be valid JSON.
 func wholeNumbers(body []byte) []byte {
-	if !mayHaveFraction(body) {
+	if !hasFraction(body) {
 		return body
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))

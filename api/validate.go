@@ -23,9 +23,9 @@ import (
 
 const (
 	maxBodyBytes = 1 << 20
-	// maxDepth is how deep JSON can be nested: that of a payload, and the object around it. It
-	// protects the stack of PostgreSQL's parser, and those of clients.
-	maxDepth = 200 + 1
+	// maxDepth is how deep a field can be nested. It protects the stack of PostgreSQL's parser, and
+	// those of clients.
+	maxDepth = 200
 )
 
 // uuidPattern matches the only form of a UUID that this API accepts. The library accepts four.
@@ -41,15 +41,18 @@ var formatOptions = []openapi3.SchemaValidationOption{
 func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
 	// The library keeps its decoders for the whole process and takes none for a single validator.
 	openapi3filter.RegisterBodyDecoder("application/json", decodeJSON)
-	options := &openapi3filter.Options{
+	options := openapi3filter.Options{
 		MultiError: true, // report all errors of a request
 		// Setting defaults would rewrite the body, and the bytes of a payload must be kept.
 		SkipSettingDefaults: true, SchemaValidationOptions: formatOptions,
 	}
+	withoutBody := options
+	withoutBody.ExcludeRequestBody = true
+	schemas := listSchemas(spec, options.SchemaValidationOptions)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			input := &openapi3filter.RequestValidationInput{
-				Request: r, PathParams: map[string]string{}, Route: route(spec, r), Options: options,
+				Request: r, PathParams: map[string]string{}, Route: route(spec, r), Options: &options,
 			}
 			parameters := chi.RouteContext(r.Context()).URLParams
 			for i, name := range parameters.Keys {
@@ -60,8 +63,15 @@ func validate(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handle
 				}
 				input.PathParams[name] = value
 			}
-			if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
-				errs.invalid(w, r, err)
+			var wrong []server.FieldError
+			if list, ok := schemas[input.Route.Operation.OperationID]; ok {
+				if body := readAgain(r); len(body) > 0 {
+					input.Options, wrong = &withoutBody, list.check(body)
+				}
+			}
+			if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil || len(wrong) > 0 {
+				wrong = append(fieldErrors(err), wrong...)
+				errs.write(w, badRequest(r, wrong[:min(len(wrong), maxFieldErrors)]...))
 				return
 			}
 			next.ServeHTTP(w, r)
