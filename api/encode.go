@@ -35,6 +35,8 @@ func encodeJob(view jobs.View) server.Job {
 		Status: server.JobStatus(job.Status), StatusReason: job.StatusReason,
 		PauseUntil: encodeInstant(job.PauseUntil), PauseId: job.PauseID,
 		RunCount: view.RunCount, LastRunAt: encodeInstant(view.LastRunAt), NextRunAt: encodeInstant(view.NextRunAt),
+		LastRun: encodeLastRun(view), ConsecutiveFailures: view.ConsecutiveFailures, IsRunning: view.IsRunning,
+		Health:    server.JobHealth(view.Health),
 		CreatedAt: instant.Time{Time: job.CreatedAt}, Version: job.Version,
 		UpdatedAt: instant.Time{Time: job.UpdatedAt}, UpdatedBy: job.UpdatedBy,
 	}
@@ -42,6 +44,17 @@ func encodeJob(view jobs.View) server.Job {
 		out.PauseAfterFailures = new(int32(*job.PauseAfterFailures))
 	}
 	return out
+}
+
+func encodeLastRun(view jobs.View) *server.LastRun {
+	last := view.LastRun
+	if last == nil {
+		return nil
+	}
+	return &server.LastRun{
+		Id: runid.New(view.Job.ID, last.ScheduledFor), Status: server.EndedRunStatus(last.Status), Reason: (*server.RunReason)(last.Reason),
+		ScheduledFor: instant.Time{Time: last.ScheduledFor}, FinishedAt: encodeInstant(last.FinishedAt), Error: last.Error,
+	}
 }
 
 // encodeLabels makes the API's labels of a job's: none are an empty object.
@@ -83,6 +96,18 @@ func encodeRun(row jobs.Run) (server.Run, error) {
 		FailedAttempts: failed,
 		Occurrences:    int64(row.Occurrences),
 		ExecutedBy:     row.ExecutedBy,
+
+		JobKey:            row.JobKey,
+		CancelRequestedAt: encodeInstant(row.CancelRequestedAt),
+	}
+	if row.JobDeletedAt == nil {
+		out.JobName = &row.JobName
+	}
+	if row.StartedAt != nil {
+		out.LatenessMilliseconds = new(row.StartedAt.Sub(row.ScheduledFor).Milliseconds())
+		if row.FinishedAt != nil {
+			out.DurationMilliseconds = new(row.FinishedAt.Sub(*row.StartedAt).Milliseconds())
+		}
 	}
 	if row.FinishedAt != nil && row.Attempt > 0 {
 		out.JobVersion = new(orDefault(row.JobVersion, 1))

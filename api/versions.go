@@ -69,7 +69,9 @@ func encodeVersion(v jobs.Version) (server.JobVersion, error) {
 }
 
 // ofNoDefinition are the fields of the contract's Job that no request changes as such.
-var ofNoDefinition = []string{"version", "updatedAt", "updatedBy", "runCount", "lastRunAt", "nextRunAt"}
+var ofNoDefinition = []string{
+	"version", "updatedAt", "updatedBy", "runCount", "lastRunAt", "nextRunAt", "lastRun", "consecutiveFailures", "isRunning", "health",
+}
 
 // changesBetween returns the fields in which two versions of a job differ, in the order of their
 // names. It compares what the API answers, so a new field needs nothing here.

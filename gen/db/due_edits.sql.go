@@ -14,11 +14,13 @@ import (
 
 const attachSchedule = `-- name: AttachSchedule :exec
 insert into due (
-    job_id, scheduled_for, ready_at, carries_schedule, last_run_at, concurrency_group, queue, awaits_worker
+    job_id, scheduled_for, ready_at, carries_schedule, last_run_at, last_run_for, last_run_status, failures,
+    concurrency_group, queue, awaits_worker
 )
 values (
     $1, $2::timestamptz, greatest($2::timestamptz, $3::timestamptz), true,
-    $4, $5, $6, $6::text is not null
+    $4, $5, $6, $7,
+    $8, $9, $9::text is not null
 )
 on conflict (job_id, scheduled_for) do update set carries_schedule = true, revision = due.revision + 1
 `
@@ -28,6 +30,9 @@ type AttachScheduleParams struct {
 	ScheduledFor     time.Time  `json:"scheduled_for"`
 	Now              time.Time  `json:"now"`
 	LastRunAt        *time.Time `json:"last_run_at"`
+	LastRunFor       *time.Time `json:"last_run_for"`
+	LastRunStatus    *RunStatus `json:"last_run_status"`
+	Failures         int16      `json:"failures"`
 	ConcurrencyGroup *string    `json:"concurrency_group"`
 	Queue            *string    `json:"queue"`
 }
@@ -40,6 +45,9 @@ func (q *Queries) AttachSchedule(ctx context.Context, arg AttachScheduleParams) 
 		arg.ScheduledFor,
 		arg.Now,
 		arg.LastRunAt,
+		arg.LastRunFor,
+		arg.LastRunStatus,
+		arg.Failures,
 		arg.ConcurrencyGroup,
 		arg.Queue,
 	)
@@ -97,22 +105,17 @@ func (q *Queries) CountBackfilled(ctx context.Context, arg CountBackfilledParams
 	return column_1, err
 }
 
-const countFailure = `-- name: CountFailure :one
-update due
-set failures = case when $1::boolean then least(failures, 32766) + 1 else 0 end
-where job_id = $2 and carries_schedule
-returning failures
+const countFailures = `-- name: CountFailures :one
+select (case when j.last_run_for > coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
+from jobs j
+join due d on d.job_id = j.id and d.carries_schedule
+where j.id = $1
 `
 
-type CountFailureParams struct {
-	Failed bool      `json:"failed"`
-	JobID  uuid.UUID `json:"job_id"`
-}
-
-// Counts the end of a run that did not carry the schedule: how many runs of the job have failed in
-// a row is stored in the row that does. One row, so concurrent counts wait for each other.
-func (q *Queries) CountFailure(ctx context.Context, arg CountFailureParams) (int16, error) {
-	row := q.db.QueryRow(ctx, countFailure, arg.Failed, arg.JobID)
+// How many of the latest runs of a job failed in a row, as the due row that carries its schedule
+// knows it, or the job itself if that knows of a later run. A single snapshot.
+func (q *Queries) CountFailures(ctx context.Context, jobID uuid.UUID) (int16, error) {
+	row := q.db.QueryRow(ctx, countFailures, jobID)
 	var failures int16
 	err := row.Scan(&failures)
 	return failures, err

@@ -292,11 +292,19 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 const getJob = `-- name: GetJob :one
 select
     j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    coalesce(d.run_count, 0)::bigint as due_run_count,
-    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
+    d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
+    coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
+cross join lateral (
+    -- All rows of the job.
+    select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
+        coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
+        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
+    from due r
+    where r.job_id = j.id
+) o
 where j.id = $1 and j.namespace = $2 and j.deleted_at is null
 `
 
@@ -306,13 +314,18 @@ type GetJobParams struct {
 }
 
 type GetJobRow struct {
-	Job           Job        `json:"job"`
-	ScheduledFor  *time.Time `json:"scheduled_for"`
-	RevisedAt     *time.Time `json:"revised_at"`
-	DueLastRunAt  *time.Time `json:"due_last_run_at"`
-	DueRunCount   int64      `json:"due_run_count"`
-	EndedRunCount int64      `json:"ended_run_count"`
-	Running       bool       `json:"running"`
+	Job              Job        `json:"job"`
+	ScheduledFor     *time.Time `json:"scheduled_for"`
+	RevisedAt        *time.Time `json:"revised_at"`
+	DueLastRunAt     *time.Time `json:"due_last_run_at"`
+	DueLastRunFor    *time.Time `json:"due_last_run_for"`
+	DueLastRunStatus *RunStatus `json:"due_last_run_status"`
+	DueFailures      int16      `json:"due_failures"`
+	DueRunCount      int64      `json:"due_run_count"`
+	EndedRunCount    int64      `json:"ended_run_count"`
+	IsRunning        bool       `json:"is_running"`
+	IsLate           bool       `json:"is_late"`
+	Running          bool       `json:"running"`
 }
 
 // A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
@@ -377,8 +390,13 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.ScheduledFor,
 		&i.RevisedAt,
 		&i.DueLastRunAt,
+		&i.DueLastRunFor,
+		&i.DueLastRunStatus,
+		&i.DueFailures,
 		&i.DueRunCount,
 		&i.EndedRunCount,
+		&i.IsRunning,
+		&i.IsLate,
 		&i.Running,
 	)
 	return i, err
@@ -559,11 +577,19 @@ func (q *Queries) ListJobVersions(ctx context.Context, arg ListJobVersionsParams
 const listJobs = `-- name: ListJobs :many
 select
     j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    coalesce(d.run_count, 0)::bigint as due_run_count,
-    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
+    d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
+    coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
+cross join lateral (
+    -- All rows of the job.
+    select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
+        coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
+        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
+    from due r
+    where r.job_id = j.id
+) o
 where j.namespace = $1 and j.deleted_at is null
   and ($2::job_status is null or j.status = $2)
   and (j.created_at, j.id) < ($3::timestamptz, $4::uuid)
@@ -581,13 +607,18 @@ type ListJobsParams struct {
 }
 
 type ListJobsRow struct {
-	Job           Job        `json:"job"`
-	ScheduledFor  *time.Time `json:"scheduled_for"`
-	RevisedAt     *time.Time `json:"revised_at"`
-	DueLastRunAt  *time.Time `json:"due_last_run_at"`
-	DueRunCount   int64      `json:"due_run_count"`
-	EndedRunCount int64      `json:"ended_run_count"`
-	Running       bool       `json:"running"`
+	Job              Job        `json:"job"`
+	ScheduledFor     *time.Time `json:"scheduled_for"`
+	RevisedAt        *time.Time `json:"revised_at"`
+	DueLastRunAt     *time.Time `json:"due_last_run_at"`
+	DueLastRunFor    *time.Time `json:"due_last_run_for"`
+	DueLastRunStatus *RunStatus `json:"due_last_run_status"`
+	DueFailures      int16      `json:"due_failures"`
+	DueRunCount      int64      `json:"due_run_count"`
+	EndedRunCount    int64      `json:"ended_run_count"`
+	IsRunning        bool       `json:"is_running"`
+	IsLate           bool       `json:"is_late"`
+	Running          bool       `json:"running"`
 }
 
 // Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are
@@ -665,8 +696,13 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.ScheduledFor,
 			&i.RevisedAt,
 			&i.DueLastRunAt,
+			&i.DueLastRunFor,
+			&i.DueLastRunStatus,
+			&i.DueFailures,
 			&i.DueRunCount,
 			&i.EndedRunCount,
+			&i.IsRunning,
+			&i.IsLate,
 			&i.Running,
 		); err != nil {
 			return nil, err
@@ -884,9 +920,9 @@ const updateJob = `-- name: UpdateJob :exec
 with superseded as (
     -- The job as it was: the statement sees the row before its update.
     insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, $40, $31, $32, job_image(o)
+    select o.id, o.version, o.updated_at, o.updated_by, $43, $31, $32, job_image(o)
     from jobs o
-    where o.id = $43 and o.version < $39
+    where o.id = $46 and o.version < $42
 )
 update jobs j
 set name = $1, description = $2, labels = $3, payload = $4,
@@ -900,9 +936,9 @@ set name = $1, description = $2, labels = $3, payload = $4,
     max_backoff_seconds = $25, attempt_deadline_seconds = $26, pause_after_failures = $27,
     run_history = $28, concurrency_group = $29, max_concurrency = $30,
     status = $31, status_reason = $32, paused_since = $33, pause_until = $34, pause_id = $35, last_run_at = $36,
-    run_count = $37, suspended = $38, version = $39, updated_at = $40, updated_by = $41,
-    secrets_version = $42
-where j.id = $43
+    last_run_for = $37, last_run_status = $38, failures = $39, run_count = $40, suspended = $41, version = $42, updated_at = $43, updated_by = $44,
+    secrets_version = $45
+where j.id = $46
 `
 
 type UpdateJobParams struct {
@@ -942,6 +978,9 @@ type UpdateJobParams struct {
 	PauseUntil             *time.Time    `json:"pause_until"`
 	PauseID                *uuid.UUID    `json:"pause_id"`
 	LastRunAt              *time.Time    `json:"last_run_at"`
+	LastRunFor             *time.Time    `json:"last_run_for"`
+	LastRunStatus          *RunStatus    `json:"last_run_status"`
+	Failures               int16         `json:"failures"`
 	RunCount               int64         `json:"run_count"`
 	Suspended              bool          `json:"suspended"`
 	Version                int32         `json:"version"`
@@ -991,6 +1030,9 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.PauseUntil,
 		arg.PauseID,
 		arg.LastRunAt,
+		arg.LastRunFor,
+		arg.LastRunStatus,
+		arg.Failures,
 		arg.RunCount,
 		arg.Suspended,
 		arg.Version,

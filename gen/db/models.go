@@ -419,9 +419,9 @@ type Claimed struct {
 	LeaseID           uuid.UUID          `json:"lease_id"`
 	StartedAt         time.Time          `json:"started_at"`
 	LastRunAt         pgtype.Timestamptz `json:"last_run_at"`
-	LastRunFor        *time.Time         `json:"last_run_for"`
+	LastRunFor        pgtype.Timestamptz `json:"last_run_for"`
 	RunCount          int64              `json:"run_count"`
-	LastRunStatus     *RunStatus         `json:"last_run_status"`
+	LastRunStatus     pgtype.Text        `json:"last_run_status"`
 	Failures          int16              `json:"failures"`
 	AwaitsWorker      bool               `json:"awaits_worker"`
 	Trigger           RunTrigger         `json:"trigger"`
@@ -602,15 +602,16 @@ type Namespace struct {
 }
 
 type OpenRun struct {
-	JobID          uuid.UUID  `json:"job_id"`
-	ScheduledFor   time.Time  `json:"scheduled_for"`
-	Status         string     `json:"status"`
-	Trigger        RunTrigger `json:"trigger"`
-	RetryOf        *time.Time `json:"retry_of"`
-	Attempt        int16      `json:"attempt"`
-	StartedAt      *time.Time `json:"started_at"`
-	FailedAttempts []byte     `json:"failed_attempts"`
-	ExecutedBy     *string    `json:"executed_by"`
+	JobID             uuid.UUID  `json:"job_id"`
+	ScheduledFor      time.Time  `json:"scheduled_for"`
+	Status            string     `json:"status"`
+	Trigger           RunTrigger `json:"trigger"`
+	RetryOf           *time.Time `json:"retry_of"`
+	Attempt           int16      `json:"attempt"`
+	StartedAt         *time.Time `json:"started_at"`
+	FailedAttempts    []byte     `json:"failed_attempts"`
+	ExecutedBy        *string    `json:"executed_by"`
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 }
 
 type Run struct {

@@ -86,7 +86,8 @@ select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
     null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-    null::integer as job_version
+    null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+    j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
@@ -94,7 +95,7 @@ union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
     r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-    r.job_version
+    r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
@@ -107,22 +108,26 @@ type GetRunParams struct {
 }
 
 type GetRunRow struct {
-	JobID          uuid.UUID  `json:"job_id"`
-	ScheduledFor   time.Time  `json:"scheduled_for"`
-	Status         string     `json:"status"`
-	Reason         *RunReason `json:"reason"`
-	Trigger        RunTrigger `json:"trigger"`
-	RetryOf        *time.Time `json:"retry_of"`
-	Attempt        int16      `json:"attempt"`
-	StartedAt      *time.Time `json:"started_at"`
-	FinishedAt     *time.Time `json:"finished_at"`
-	Error          *string    `json:"error"`
-	Result         []byte     `json:"result"`
-	StatusReason   *string    `json:"status_reason"`
-	Occurrences    int32      `json:"occurrences"`
-	FailedAttempts []byte     `json:"failed_attempts"`
-	ExecutedBy     *string    `json:"executed_by"`
-	JobVersion     *int32     `json:"job_version"`
+	JobID             uuid.UUID  `json:"job_id"`
+	ScheduledFor      time.Time  `json:"scheduled_for"`
+	Status            string     `json:"status"`
+	Reason            *RunReason `json:"reason"`
+	Trigger           RunTrigger `json:"trigger"`
+	RetryOf           *time.Time `json:"retry_of"`
+	Attempt           int16      `json:"attempt"`
+	StartedAt         *time.Time `json:"started_at"`
+	FinishedAt        *time.Time `json:"finished_at"`
+	Error             *string    `json:"error"`
+	Result            []byte     `json:"result"`
+	StatusReason      *string    `json:"status_reason"`
+	Occurrences       int32      `json:"occurrences"`
+	FailedAttempts    []byte     `json:"failed_attempts"`
+	ExecutedBy        *string    `json:"executed_by"`
+	JobVersion        *int32     `json:"job_version"`
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	JobKey            *string    `json:"job_key"`
+	JobName           string     `json:"job_name"`
+	JobDeletedAt      *time.Time `json:"job_deleted_at"`
 }
 
 // Finds a run by the parts of its id: the last eight bytes of the id of its job, and its instant.
@@ -148,8 +153,64 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 		&i.FailedAttempts,
 		&i.ExecutedBy,
 		&i.JobVersion,
+		&i.CancelRequestedAt,
+		&i.JobKey,
+		&i.JobName,
+		&i.JobDeletedAt,
 	)
 	return i, err
+}
+
+const listEnds = `-- name: ListEnds :many
+select r.job_id, r.scheduled_for, r.reason, r.finished_at, r.error
+from (
+    select
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for
+) o
+join runs r using (job_id, scheduled_for)
+where r.scheduled_for = any($2::timestamptz[])
+`
+
+type ListEndsParams struct {
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+}
+
+type ListEndsRow struct {
+	JobID        uuid.UUID  `json:"job_id"`
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	Reason       *RunReason `json:"reason"`
+	FinishedAt   time.Time  `json:"finished_at"`
+	Error        *string    `json:"error"`
+}
+
+// Returns how some runs ended, of those that are kept. It locks the partitions of their instants,
+// so a caller asks for instants of a bounded number of days.
+func (q *Queries) ListEnds(ctx context.Context, arg ListEndsParams) ([]ListEndsRow, error) {
+	rows, err := q.db.Query(ctx, listEnds, arg.JobIds, arg.ScheduledFors)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListEndsRow
+	for rows.Next() {
+		var i ListEndsRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.ScheduledFor,
+			&i.Reason,
+			&i.FinishedAt,
+			&i.Error,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listRuns = `-- name: ListRuns :many
@@ -158,8 +219,10 @@ const listRuns = `-- name: ListRuns :many
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
         null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-        null::integer as job_version
+        null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+    j.name as job_name, j.deleted_at as job_deleted_at
     from open_runs o
+    join jobs j on j.id = o.job_id
     where o.job_id = $2 and o.scheduled_for >= $3::timestamptz and o.scheduled_for < $4::timestamptz
       and ($5::text is null or o.status = $5)
 )
@@ -168,8 +231,9 @@ union all
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
         r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-        r.job_version
+        r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from runs r
+    join jobs j on j.id = r.job_id
     where r.job_id = $2 and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
       and ($5::text is null or r.status::text = $5)
     order by r.scheduled_for desc
@@ -188,22 +252,26 @@ type ListRunsParams struct {
 }
 
 type ListRunsRow struct {
-	JobID          uuid.UUID  `json:"job_id"`
-	ScheduledFor   time.Time  `json:"scheduled_for"`
-	Status         string     `json:"status"`
-	Reason         *RunReason `json:"reason"`
-	Trigger        RunTrigger `json:"trigger"`
-	RetryOf        *time.Time `json:"retry_of"`
-	Attempt        int16      `json:"attempt"`
-	StartedAt      *time.Time `json:"started_at"`
-	FinishedAt     *time.Time `json:"finished_at"`
-	Error          *string    `json:"error"`
-	Result         []byte     `json:"result"`
-	StatusReason   *string    `json:"status_reason"`
-	Occurrences    int32      `json:"occurrences"`
-	FailedAttempts []byte     `json:"failed_attempts"`
-	ExecutedBy     *string    `json:"executed_by"`
-	JobVersion     *int32     `json:"job_version"`
+	JobID             uuid.UUID  `json:"job_id"`
+	ScheduledFor      time.Time  `json:"scheduled_for"`
+	Status            string     `json:"status"`
+	Reason            *RunReason `json:"reason"`
+	Trigger           RunTrigger `json:"trigger"`
+	RetryOf           *time.Time `json:"retry_of"`
+	Attempt           int16      `json:"attempt"`
+	StartedAt         *time.Time `json:"started_at"`
+	FinishedAt        *time.Time `json:"finished_at"`
+	Error             *string    `json:"error"`
+	Result            []byte     `json:"result"`
+	StatusReason      *string    `json:"status_reason"`
+	Occurrences       int32      `json:"occurrences"`
+	FailedAttempts    []byte     `json:"failed_attempts"`
+	ExecutedBy        *string    `json:"executed_by"`
+	JobVersion        *int32     `json:"job_version"`
+	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	JobKey            *string    `json:"job_key"`
+	JobName           string     `json:"job_name"`
+	JobDeletedAt      *time.Time `json:"job_deleted_at"`
 }
 
 // Returns the runs of a job from one instant on (included) and before another, newest first. Runs
@@ -241,6 +309,10 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.FailedAttempts,
 			&i.ExecutedBy,
 			&i.JobVersion,
+			&i.CancelRequestedAt,
+			&i.JobKey,
+			&i.JobName,
+			&i.JobDeletedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -81,7 +81,7 @@ func (q *Queries) BufferRun(ctx context.Context, arg BufferRunParams) error {
 
 const cancelRuns = `-- name: CancelRuns :exec
 update due d
-set cancel_reason = coalesce(d.cancel_reason, $1::run_reason),
+set cancel_reason = coalesce(d.cancel_reason, $1::run_reason), cancel_requested_at = least(d.cancel_requested_at, now()),
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
 where d.job_id = $2 and d.scheduled_for = any($3::timestamptz[])
@@ -110,10 +110,10 @@ with dropped as (
       and d.buffered_for = $4
     returning d.job_id, before.buffered_for, before.buffered_retry_of
 )
-insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
+insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences, cancel_requested_at)
 select
     job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, clock_timestamp(), $1, $2::run_reason, 0, 1
+    buffered_retry_of, clock_timestamp(), $1::run_status, $2::run_reason, 0, 1, case when $1::run_status = 'CANCELED' then now() end
 from dropped
 `
 
@@ -224,7 +224,7 @@ func (q *Queries) StartRunBeforeNext(ctx context.Context, arg StartRunBeforeNext
 const startRunWithSchedule = `-- name: StartRunWithSchedule :exec
 with carrier as (
     -- The run that has carried the schedule until now.
-    select r.job_id, r.scheduled_for, r.last_run_at, r.run_count, r.failures
+    select r.job_id, r.scheduled_for, r.last_run_at, r.last_run_for, r.run_count, r.last_run_status, r.failures
     from due r
     where r.job_id = $6 and r.carries_schedule
 ), detached as (
@@ -236,11 +236,11 @@ with carrier as (
 )
 insert into due (
     job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker,
-    last_run_at, run_count, failures
+    last_run_at, last_run_for, run_count, last_run_status, failures
 )
 select
     c.job_id, $1, $1, true, $2, $3, $4,
-    $5, $5::text is not null, c.last_run_at, c.run_count + 1, c.failures
+    $5, $5::text is not null, c.last_run_at, c.last_run_for, c.run_count + 1, c.last_run_status, c.failures
 from carrier c
 `
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -51,6 +52,43 @@ func List(ctx context.Context, conn db.DBTX, p db.ListRunsParams) (rows []db.Lis
 		isOldest, p.Before = p.Since.Unix() <= 0, p.Since
 	}
 	return rows, nil
+}
+
+// ListEnds returns how runs ended, of those that are kept: the run of jobs[i] at scheduledFors[i],
+// and so on, in no order.
+func ListEnds(ctx context.Context, conn db.DBTX, jobs []uuid.UUID, scheduledFors []time.Time) (ends []db.ListEndsRow, err error) {
+	order := make([]int, len(jobs)) // by instant, so that runs of one day are read together
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return scheduledFors[a].Compare(scheduledFors[b]) })
+	var p db.ListEndsParams
+	read := func() error {
+		page, err := Queries(conn).ListEnds(ctx, p)
+		if err != nil {
+			return fmt.Errorf("read how runs ended: %w", err)
+		}
+		ends, p = append(ends, page...), db.ListEndsParams{}
+		return nil
+	}
+	days, last := 0, time.Time{}
+	for _, i := range order {
+		day := scheduledFors[i].UTC().Truncate(24 * time.Hour)
+		if days == 0 || !day.Equal(last) {
+			if days == maxPartitions {
+				if err := read(); err != nil {
+					return nil, err
+				}
+				days = 0
+			}
+			days, last = days+1, day
+		}
+		p.JobIds, p.ScheduledFors = append(p.JobIds, jobs[i]), append(p.ScheduledFors, scheduledFors[i])
+	}
+	if days == 0 {
+		return nil, nil
+	}
+	return ends, read()
 }
 
 // Queries returns the statements that read runs within bounds of scheduled_for, so that they lock

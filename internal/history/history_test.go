@@ -35,10 +35,19 @@ func daysUntil(last time.Time, days int) (all []time.Time) {
 	return all
 }
 
-// storeRuns stores a run of a job at each instant.
+// storeRuns stores a job with a run at each instant.
 func storeRuns(t *testing.T, pool *pgxpool.Pool, job uuid.UUID, scheduledFors []time.Time) {
 	t.Helper()
 	_, err := pool.Exec(t.Context(), `
+		insert into jobs (
+			id, namespace, name, payload, target, interval_seconds, anchor_at, jitter_seconds, delete_after_completion,
+			misfire_policy, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds,
+			run_history, status, created_at, updated_at, updated_by
+		)
+		values ($1, 'default', 'job', 'null', '{}', 60, now(), 0, false, 'SKIP', 'SKIP', 1, 1, 1, 1, 'ALL', 'ACTIVE', now(), now(), 'test')
+		on conflict do nothing`, job)
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `
 		insert into runs (job_id, scheduled_for, started_at, finished_at, status, attempt, occurrences)
 		select $1, at, at, at, 'SUCCEEDED', 1, 1
 		from unnest($2::timestamptz[]) as at`, job, scheduledFors)

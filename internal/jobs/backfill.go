@@ -55,7 +55,7 @@ func (s *Service) Backfill(ctx context.Context, by access.Caller, id uuid.UUID, 
 // preparePartitions checks a window, and creates the partitions that its runs need, which
 // are not left to the statement that stores the runs of all jobs.
 func (s *Service) preparePartitions(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) error {
-	view, err := s.Get(ctx, by, id)
+	view, err := s.get(ctx, by, id)
 	if err != nil {
 		return err
 	}

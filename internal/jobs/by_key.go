@@ -124,7 +124,7 @@ func (s *Service) Put(
 	default:
 		s.announceEdit(view, done)
 	}
-	return view, isNew, nil
+	return view, isNew, s.readEnds(ctx, &view)
 }
 
 // createWith is Create in a transaction, at its time.

@@ -68,9 +68,7 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	}
 	after := e.job
 	after.Status, after.StatusReason, after.RunCount = db.JobStatusCOMPLETED, nil, e.job.RunCount+carrier.RunCount
-	if carrier.LastRunAt != nil && (after.LastRunAt == nil || carrier.LastRunAt.After(*after.LastRunAt)) {
-		after.LastRunAt = carrier.LastRunAt
-	}
+	copyLastRun(&after, carrier)
 	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
 		return false, fmt.Errorf("complete the job: %w", err)
 	}

@@ -22,8 +22,8 @@ const (
 )
 
 // effects says, for each field that an edit may change, what its change does. QualifiedQueue
-// follows from Target, and AnchorAt from the schedule. PausedSince, LastRunAt and RunCount are not
-// here, nor is what says which version it is: no edit sets them.
+// follows from Target, and AnchorAt from the schedule. PausedSince, RunCount and what says how
+// the last run ended are not here, nor is what says which version it is: no edit sets them.
 var effects = map[string]effect{
 	"Key":                    stores,
 	"Name":                   stores,

@@ -62,7 +62,7 @@ func fill(t *testing.T, v reflect.Value, n int) {
 // here.
 func TestEffectOfEachField(t *testing.T) {
 	t.Parallel()
-	notEdited := []string{"ID", "PausedSince", "LastRunAt", "RunCount", "Version", "UpdatedAt", "UpdatedBy", "SecretsVersion"}
+	notEdited := []string{"ID", "PausedSince", "LastRunAt", "LastRunFor", "LastRunStatus", "Failures", "RunCount", "Version", "UpdatedAt", "UpdatedBy", "SecretsVersion"}
 	fields := reflect.VisibleFields(reflect.TypeFor[db.UpdateJobParams]())
 	for _, field := range fields {
 		if slices.Contains(notEdited, field.Name) {

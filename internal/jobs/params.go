@@ -51,7 +51,8 @@ func updateParams(j *Definition) db.UpdateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
-		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, PauseUntil: j.PauseUntil, PauseID: j.PauseID, LastRunAt: j.LastRunAt, RunCount: j.RunCount, Suspended: j.Suspended,
+		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, PauseUntil: j.PauseUntil, PauseID: j.PauseID, LastRunAt: j.LastRunAt,
+		LastRunFor: j.LastRunFor, LastRunStatus: j.LastRunStatus, Failures: j.Failures, RunCount: j.RunCount, Suspended: j.Suspended,
 		Version: j.Version, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy, SecretsVersion: j.SecretsVersion,
 	}
 }

@@ -23,6 +23,9 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 		return err
 	}
 	isActive := after.Status == db.JobStatusACTIVE
+	if isActive && e.job.Status != db.JobStatusACTIVE {
+		after.Failures = 0 // it begins again
+	}
 	if isActive {
 		if carrier := e.carrierOf(rows, after); carrier != nil {
 			return e.attachToRun(ctx, carrier, after)
@@ -49,6 +52,7 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 	}
 	err = e.AttachSchedule(ctx, db.AttachScheduleParams{
 		JobID: after.ID, ScheduledFor: next, Now: e.now, LastRunAt: after.LastRunAt,
+		LastRunFor: after.LastRunFor, LastRunStatus: after.LastRunStatus, Failures: after.Failures,
 		ConcurrencyGroup: after.QualifiedGroup, Queue: after.QualifiedQueue,
 	})
 	if err != nil {
@@ -185,9 +189,7 @@ func (e *edit) detach(ctx context.Context, rows []db.Due, after *Definition, rea
 	if err := e.DetachSchedule(ctx, e.job.ID); err != nil {
 		return fmt.Errorf("detach the schedule: %w", err)
 	}
-	if row.LastRunAt != nil && (after.LastRunAt == nil || row.LastRunAt.After(*after.LastRunAt)) {
-		after.LastRunAt = row.LastRunAt
-	}
+	copyLastRun(after, row)
 	after.RunCount += row.RunCount
 	skips := missed(row, &e.job, e.now)
 	var why *string

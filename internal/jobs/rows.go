@@ -51,6 +51,21 @@ func findLast(rows []db.Due, matches func(*db.Due) bool) *db.Due {
 	return nil
 }
 
+// copyLastRun copies what the row that carries a job's schedule knows of the job's last run, unless
+// the job knows of a later one.
+func copyLastRun(to *Definition, row *db.Due) {
+	to.LastRunAt = latest(to.LastRunAt, row.LastRunAt)
+	if isKnownLater(row.LastRunFor, to.LastRunFor) {
+		to.LastRunFor, to.LastRunStatus, to.Failures = row.LastRunFor, row.LastRunStatus, row.Failures
+	}
+}
+
+// isKnownLater reports whether the row that carries a job's schedule, which knows of a last run,
+// tells how that ended, and not the job, which knows of one, too.
+func isKnownLater(ofRow, ofJob *time.Time) bool {
+	return ofRow != nil && (ofJob == nil || !ofRow.Before(*ofJob))
+}
+
 // missed returns how many occurrences that were due until now a row stands for that nobody holds.
 func missed(row *db.Due, job *Definition, now time.Time) int {
 	if row.ScheduledFor.After(now) {

@@ -45,7 +45,7 @@ func (s *Service) Preview(ctx context.Context, given Change, after *time.Time, c
 
 // Upcoming returns the next occurrences of a job; none if it is not active. It returns ErrNotFound.
 func (s *Service) Upcoming(ctx context.Context, by access.Caller, id uuid.UUID, count int) ([]Occurrence, error) {
-	view, err := s.Get(ctx, by, id)
+	view, err := s.get(ctx, by, id)
 	if err != nil || view.NextRunAt == nil {
 		return nil, err
 	}

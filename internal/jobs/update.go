@@ -25,7 +25,10 @@ func (s *Service) Update(
 	ctx context.Context, by access.Caller, id uuid.UUID, change Change, only ...int32,
 ) (View, error) {
 	view, _, err := s.update(ctx, by, id, func(e *edit) (*Change, error) { return &change, e.checkVersion(only) })
-	return view, err
+	if err != nil {
+		return View{}, err
+	}
+	return view, s.readEnds(ctx, &view)
 }
 
 // update is Update for a change that depends on the job, which is locked. A nil change leaves the

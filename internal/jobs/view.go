@@ -25,6 +25,13 @@ type View struct {
 	LastRunAt *time.Time
 	// NextRunAt is the next occurrence, or nil if there is none.
 	NextRunAt *time.Time
+	// LastRun is the job's last run that has ended, or nil.
+	LastRun *LastRun
+	// ConsecutiveFailures is how many of the latest runs failed in a row.
+	ConsecutiveFailures int32
+	// IsRunning is whether a run of the job executes.
+	IsRunning bool
+	Health    Health
 
 	// scheduledFor is the instant of the row that carries the schedule, which may be that of a run
 	// in flight.
@@ -35,9 +42,10 @@ type View struct {
 
 func newView(row db.GetJobRow) View {
 	v := View{
-		Job: row.Job, RunCount: row.Job.RunCount + row.EndedRunCount, LastRunAt: latest(row.Job.LastRunAt, row.DueLastRunAt),
+		Job: row.Job, IsRunning: row.IsRunning, RunCount: row.Job.RunCount + row.EndedRunCount, LastRunAt: latest(row.Job.LastRunAt, row.DueLastRunAt),
 		NextRunAt: row.ScheduledFor, scheduledFor: row.ScheduledFor, runsLeft: math.MaxInt64,
 	}
+	v.setLastRun(&row)
 	if row.Job.MaxRuns != nil {
 		v.runsLeft = *row.Job.MaxRuns - row.Job.RunCount - row.DueRunCount
 	}
@@ -62,6 +70,15 @@ func latest(a, b *time.Time) *time.Time {
 
 // Get returns a job, or ErrNotFound.
 func (s *Service) Get(ctx context.Context, by access.Caller, id uuid.UUID) (View, error) {
+	view, err := s.get(ctx, by, id)
+	if err != nil {
+		return View{}, err
+	}
+	return view, s.readEnds(ctx, &view)
+}
+
+// get is Get without what only the history knows of the last run.
+func (s *Service) get(ctx context.Context, by access.Caller, id uuid.UUID) (View, error) {
 	row, err := s.queries.GetJob(ctx, db.GetJobParams{ID: id, Namespace: by.Namespace})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return View{}, ErrNotFound
@@ -105,17 +122,17 @@ func (s *Service) List(ctx context.Context, by access.Caller, l List) (views []V
 		}
 		views, left = append(views, read...), left-len(read)
 		if len(read) < next {
-			return views, false, nil
+			return views, false, s.readEndsOf(ctx, views)
 		}
 		last := read[len(read)-1].Job
 		l.After, l.Skip = &Place{CreatedAt: last.CreatedAt, ID: last.ID}, 0
 		if size >= maxListBytes {
-			return views, true, nil
+			return views, true, s.readEndsOf(ctx, views)
 		}
 		// As many as fit if they are like those that were read.
 		next = min(left, max(1, (maxListBytes-size)*len(views)/max(size, 1)))
 	}
-	return views, true, nil
+	return views, true, s.readEndsOf(ctx, views)
 }
 
 const (

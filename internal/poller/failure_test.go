@@ -154,7 +154,7 @@ func TestPauseAfterFailures(t *testing.T) {
 		require.Equal(t, 1, n)
 		status, _ := b.jobStatus(job)
 		require.Equal(t, "ACTIVE", status)
-		require.Equal(t, 1, b.Count(`select failures from due where carries_schedule`))
+		require.Equal(t, 1, b.Count(`select failures from jobs`))
 	})
 }
 

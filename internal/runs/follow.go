@@ -52,10 +52,8 @@ func (s Store) pauseJob(ctx context.Context, e *Ended) error {
 	if e.step.FinalStatus == db.JobStatusPAUSED {
 		reason = e.step.StatusReason
 	}
-	if e.Job.PauseAfterFailures != nil && e.Due.Trigger == db.RunTriggerSCHEDULE && e.isCounted() {
-		failures, err := s.Queries.CountFailure(ctx, db.CountFailureParams{
-			JobID: e.Due.JobID, Failed: e.status == db.RunStatusFAILED,
-		})
+	if e.Job.PauseAfterFailures != nil && e.Due.Trigger == db.RunTriggerSCHEDULE && e.status == db.RunStatusFAILED {
+		failures, err := s.Queries.CountFailures(ctx, e.Due.JobID)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("count failures in a row: %w", err)
 		}
@@ -71,11 +69,6 @@ func (s Store) pauseJob(ctx context.Context, e *Ended) error {
 	}
 	s.logPause(ctx, e, reason)
 	return nil
-}
-
-// isCounted reports whether the run counts as a failure or a success of its job.
-func (e *Ended) isCounted() bool {
-	return e.status == db.RunStatusFAILED || e.status == db.RunStatusSUCCEEDED
 }
 
 // logEnd logs that a run has ended: a failed one as a warning, others only with LogRuns. It also

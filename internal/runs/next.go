@@ -3,6 +3,8 @@ package runs
 import (
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"punctual/gen/db"
 	"punctual/internal/clock"
 	"punctual/internal/policy"
@@ -59,9 +61,18 @@ func (r *run) next() policy.Step {
 	}
 	return policy.After(&r.Job, r.when, policy.Run{
 		Occurrence: row.ScheduledFor, Started: began, Finished: r.finished,
-		Failed: r.status == db.RunStatusFAILED, Count: count, Failures: int(row.Failures),
+		Failed: r.status == db.RunStatusFAILED, Count: count, Failures: int(r.failures()),
 		RevisedAt: clock.OrZero(row.RevisedAt), BufferedFor: clock.OrZero(row.BufferedFor),
 	})
+}
+
+// failures returns how many runs of the job before this one failed in a row. The job knows, and not
+// the row, if a later run has ended off the schedule.
+func (r *run) failures() int16 {
+	if last := r.Due.LastRunFor; r.Job.LastRunFor != nil && (!last.Valid || last.Time.Before(*r.Job.LastRunFor)) {
+		return r.Job.Failures
+	}
+	return r.Due.Failures
 }
 
 // nextQueue returns the queue of the next occurrence or attempt, or nil if an instance executes it.
@@ -79,6 +90,7 @@ func (e *Ended) revise(now *db.ListRevisedRow) {
 	row := &e.Due
 	row.CarriesSchedule, row.BufferedFor, row.Revision, row.RevisedAt = now.CarriesSchedule, now.BufferedFor, now.Revision, now.RevisedAt
 	row.RunCount, row.Failures, e.Job = now.RunCount, now.Failures, now.Job
+	row.LastRunFor = pgtype.Timestamptz{Time: clock.OrZero(now.LastRunFor), Valid: now.LastRunFor != nil}
 	before := e.step
 	// Whether the schedule goes on elsewhere, the row says by now.
 	e.when.Grid, e.step, e.isDetached = nil, policy.Step{}, false

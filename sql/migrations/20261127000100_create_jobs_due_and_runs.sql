@@ -83,12 +83,12 @@ create table jobs (
     -- replaces last_run_at, and its run_count is added to this one.
     last_run_at timestamptz,
     run_count bigint not null default 0,
-    -- Of the latest run that has ended: its instant and its status. While the job is active, the due
-    -- row that carries its schedule has those of the runs that carried it; the later instant counts.
+    -- The latest run that has ended, by its instant: the instant, the status, and how many of the
+    -- latest runs failed in a row. Runs that do not carry the schedule are counted here. Those that
+    -- do are counted in the due row that carries it, in columns of the same names. Of the two, the
+    -- one with the later instant counts.
     last_run_for timestamptz,
     last_run_status run_status,
-    -- How many of the latest runs had failed in a row when the job last left ACTIVE. While it is
-    -- active, the due row that carries its schedule has the number.
     failures smallint not null default 0,
     created_at timestamptz not null,
     -- The number of the definition, raised by each request that changes it. What the service itself
@@ -133,6 +133,10 @@ create index jobs_newest_by_status on jobs (namespace, status, created_at desc, 
 create index jobs_deleted on jobs (namespace, created_at desc, id desc) where deleted_at is not null;
 create index jobs_suspended on jobs (namespace, id) where suspended and deleted_at is null;
 create index jobs_pause_until on jobs (pause_until) where pause_until is not null;
+-- The jobs whose last run, as far as it is known here, did not succeed. The many whose runs succeed
+-- are not in it.
+create index jobs_not_succeeded on jobs (namespace, last_run_status, created_at desc, id desc)
+where deleted_at is null and (last_run_status <> 'SUCCEEDED' or failures > 0);
 create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id is not null;
 -- A run's id ends with the last eight bytes of its job's id. This index leads from there to the
 -- job.
@@ -204,11 +208,12 @@ create table due (
     lease_id uuid,
     -- When attempt 1 may start: when it was claimed, or its ready_at if it was claimed ahead.
     started_at timestamptz,
-    -- The start of the job's last run that has ended, its instant and its status.
+    -- The start of the job's last run that has ended, and its instant.
     last_run_at timestamptz,
     last_run_for timestamptz,
-    -- The job's runs since it last became active, and how many of the latest failed in a row.
+    -- The job's runs since it last became active.
     run_count bigint not null default 0,
+    -- The status of the run of last_run_for, and how many of the latest runs failed in a row.
     last_run_status run_status,
     failures smallint not null default 0,
 
@@ -258,6 +263,9 @@ create table due (
 create index due_ready_at on due (ready_at) where not awaits_worker;
 create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
 create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
+-- The jobs whose last run did not succeed. A run that succeeds after another does not touch it.
+create index due_not_succeeded on due (last_run_status, job_id)
+where carries_schedule and (last_run_status <> 'SUCCEEDED' or failures > 0);
 
 -- What became of each occurrence: one final row, written once, by the statement that completes the
 -- run. The primary key makes the database itself refuse a second run of one occurrence. A run's id

@@ -18,7 +18,7 @@ $$;
 create view open_runs as
 select
     job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
-    trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by
+    trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by, cancel_requested_at
 from due
 left join leases l on l.id = lease_id
 where (ready_at <= now() or attempt > 0) and (started_at is null or started_at <= now())
@@ -26,7 +26,7 @@ union all
 select
     job_id, buffered_for, 'PENDING',
     case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, 0::smallint, null, null, null
+    buffered_retry_of, 0::smallint, null, null, null, null
 from due
 where buffered_for is not null;
 
@@ -55,6 +55,28 @@ create function awaits_worker(queue text, cancel_reason run_reason, attempts sma
 returns boolean
 language sql immutable parallel safe as $$
     select queue is not null and cancel_reason is null and attempts < max_attempts
+$$;
+
+-- Whether a row of due is late: it is ready since more than a minute, and nobody holds it.
+create function is_late(ready_at timestamptz, lease_id uuid) returns boolean
+language sql stable parallel safe as $$
+    select lease_id is null and ready_at < now() - interval '1 minute'
+$$;
+
+-- How a job is, as JobHealth in openapi.yaml defines it. The function healthOf in internal/jobs
+-- says the same, and a test compares both. failures and last_run_for are those of the job or of the
+-- due row that carries its schedule, whichever has the later last_run_for; is_late is whether any
+-- due row of the job is (is_late).
+create function job_health(status job_status, failures smallint, is_late boolean, last_run_for timestamptz) returns text
+language sql immutable parallel safe as $$
+    select case
+        when status = 'PAUSED' then 'PAUSED'
+        when failures > 0 then 'FAILING'
+        when is_late then 'LATE'
+        when status = 'COMPLETED' then 'COMPLETED'
+        when last_run_for is null then 'NEVER_RAN'
+        else 'OK'
+    end
 $$;
 
 -- Adds an attempt that was lost with its instance or worker to the failed attempts of a run. When
@@ -154,6 +176,8 @@ drop function drop_oldest_runs_partition(date);
 drop function create_runs_partition(date);
 drop view runs_partitions;
 drop function add_lost_attempt(jsonb, smallint, timestamptz, timestamptz, text);
+drop function job_health(job_status, smallint, boolean, timestamptz);
+drop function is_late(timestamptz, uuid);
 drop function awaits_worker(text, run_reason, smallint, smallint);
 drop view open_runs;
 drop function job_image(jobs);

@@ -76,9 +76,18 @@ with completion as (
             else (select j.qualified_group from jobs j where j.id = d.job_id)
         end,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
+        last_run_for = c.scheduled_for, last_run_status = c.status,
         run_count = d.run_count + (c.attempt > 0)::integer,
-        failures = case c.status when 'FAILED' then least(d.failures, 32766) + 1 when 'SUCCEEDED' then 0 else d.failures end,
-        attempt = 0, started_at = null, cancel_reason = null, failed_attempts = null, lease_id = null
+        -- The job knows better if a later run has ended off the schedule.
+        failures = case
+            when c.status = 'SUCCEEDED' then 0
+            else (c.status = 'FAILED')::integer + (
+                select least(case when j.last_run_for > coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end, 32766)
+                from jobs j
+                where j.id = d.job_id
+            )
+        end,
+        attempt = 0, started_at = null, cancel_reason = null, cancel_requested_at = null, failed_attempts = null, lease_id = null
     from completion c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
       and ((d.carries_schedule and c.final_status is null) or d.buffered_for = c.next_for) is true
@@ -91,7 +100,7 @@ with completion as (
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.revision = c.revision
       and ((d.carries_schedule and c.final_status is null) or d.buffered_for = c.next_for) is not true
       and (c.job_id, c.scheduled_for) not in (select m.job_id, m.scheduled_for from moved m)
-    returning d.job_id, d.scheduled_for, d.carries_schedule, d.run_count
+    returning d.job_id, d.scheduled_for, d.carries_schedule, d.run_count, d.last_run_for, d.last_run_status, d.failures
 ), stored as (
     -- The part of the batch that this statement stores.
     select c.*
@@ -100,9 +109,17 @@ with completion as (
        or (c.job_id, c.scheduled_for) in (select r.job_id, r.scheduled_for from removed r)
 ), finishing as (
     -- The jobs of removed rows, one row for each, because an update takes only one of several: what
-    -- to count with the job and, if the row carried the schedule, its final status.
+    -- to count with the job, how its runs ended, what the rows knew of the runs before, and, if one
+    -- of them carried the schedule, its final status.
     select r.job_id, max(s.started_at) filter (where s.attempt > 0) as started_at,
         sum(r.run_count + (s.attempt > 0)::integer) as run_count,
+        max(s.scheduled_for) as ended_for, (array_agg(s.status order by s.scheduled_for desc))[1] as ended_status,
+        max(s.scheduled_for) filter (where s.status = 'SUCCEEDED') as succeeded_for,
+        array_agg(s.scheduled_for) filter (where s.status = 'FAILED') as failed_fors,
+        array_agg(s.trigger = 'BACKFILL') filter (where s.status = 'FAILED') as are_backfilled,
+        max(r.last_run_for) as last_run_for,
+        (array_agg(r.last_run_status order by r.last_run_for desc nulls last))[1] as last_run_status,
+        (array_agg(r.failures order by r.last_run_for desc nulls last))[1] as failures,
         max(s.final_status) filter (where r.carries_schedule) as final_status,
         max(s.status_reason) filter (where r.carries_schedule) as status_reason,
         max(s.scheduled_for) filter (where r.carries_schedule) as scheduled_for,
@@ -113,10 +130,36 @@ with completion as (
     group by r.job_id
 ), finished as (
     -- The jobs, with their final status. delete_after_completion removes what the user wrote, as
-    -- MarkJobDeleted does.
+    -- MarkJobDeleted does. What is known of the runs before comes from where the latest is known. A
+    -- failure of an older run counts only if the latest failed too, and if it was not backfilled.
     update jobs j
     set last_run_at = greatest(j.last_run_at, f.started_at),
         run_count = j.run_count + f.run_count,
+        (last_run_for, last_run_status, failures) = (
+            select greatest(b.last_run_for, f.ended_for),
+                case when f.ended_for < b.last_run_for then b.last_run_status else f.ended_status end,
+                least(32767, case
+                    when f.succeeded_for > coalesce(b.last_run_for, '-infinity') then (
+                        select count(*)
+                        from (select unnest(f.failed_fors) as failed_for) x
+                        where x.failed_for > f.succeeded_for
+                    )
+                    else b.failures + (
+                        select count(*)
+                        from (select unnest(f.failed_fors) as failed_for, unnest(f.are_backfilled) as is_backfilled) x
+                        where x.failed_for > coalesce(b.last_run_for, '-infinity') or (b.failures > 0 and not x.is_backfilled)
+                    )
+                end)
+            from (
+                select 1 as place, d.last_run_for, d.last_run_status, d.failures from due d where d.job_id = j.id and d.carries_schedule
+                union all
+                select 2, j.last_run_for, j.last_run_status, j.failures
+                union all
+                select 3, f.last_run_for, f.last_run_status, f.failures
+            ) b
+            order by b.last_run_for desc nulls last, b.place
+            limit 1
+        ),
         status = coalesce(f.final_status, j.status),
         status_reason = case when f.final_status is null then j.status_reason else f.status_reason end,
         paused_since = case when f.final_status is null then j.paused_since when f.final_status = 'PAUSED' then f.scheduled_for end,
@@ -152,10 +195,15 @@ with completion as (
     -- The runs themselves.
     insert into runs (
         job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts, executed_by, job_version
+        failed_attempts, executed_by, job_version, cancel_requested_at
     )
     select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
-        occurrences, error, result, failed_attempts, executed_by, job_version
+        occurrences, error, result, failed_attempts, executed_by, job_version,
+        case
+            when status <> 'SUCCEEDED' then (
+                select d.cancel_requested_at from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
+            )
+        end
     from stored
     where kept
 ), skipped as (
@@ -179,7 +227,8 @@ with claim as (
         unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
         unnest((select @tokens::bigint[])) as token
 )
-select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.failures, sqlc.embed(j)
+select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.last_run_for, d.failures,
+    sqlc.embed(j)
 from claim c
 join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
 join jobs j on j.id = d.job_id;
@@ -239,7 +288,8 @@ with claim as (
         unnest((select @next_fors::timestamptz[])) as next_for
 ), carrier as (
     -- The rows that still carry their schedule, locked.
-    select d.job_id, d.scheduled_for, d.last_run_at, d.failures, d.concurrency_group, d.queue, d.run_count, c.next_for
+    select d.job_id, d.scheduled_for, d.last_run_at, d.last_run_for, d.last_run_status, d.failures, d.concurrency_group, d.queue, d.run_count,
+        c.next_for
     from due d
     join claim c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     where d.token = c.token and d.revision = c.revision and d.carries_schedule
@@ -252,9 +302,11 @@ with claim as (
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
 )
 insert into due (
-    job_id, scheduled_for, ready_at, carries_schedule, last_run_at, failures, concurrency_group, queue, awaits_worker, run_count
+    job_id, scheduled_for, ready_at, carries_schedule, last_run_at, last_run_for, last_run_status, failures,
+    concurrency_group, queue, awaits_worker, run_count
 )
-select job_id, next_for, next_for, true, last_run_at, failures, concurrency_group, queue, queue is not null, run_count + 1
+select job_id, next_for, next_for, true, last_run_at, last_run_for, last_run_status, failures,
+    concurrency_group, queue, queue is not null, run_count + 1
 from carrier
 on conflict (job_id, scheduled_for) do update set carries_schedule = true;
 
@@ -263,7 +315,7 @@ on conflict (job_id, scheduled_for) do update set carries_schedule = true;
 -- executes one has to be told. One that waits for another attempt is claimed at once, by an
 -- instance, to be ended. Safe to repeat: a canceled run stays as it is.
 update due d
-set cancel_reason = 'OVERLAP',
+set cancel_reason = 'OVERLAP', cancel_requested_at = now(),
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
 from (

@@ -23,11 +23,13 @@ where job_id = @job_id and carries_schedule;
 -- Puts the job's schedule on its next occurrence. The caller holds LockDue. If a run of that very
 -- occurrence is still in flight, its row carries the schedule on.
 insert into due (
-    job_id, scheduled_for, ready_at, carries_schedule, last_run_at, concurrency_group, queue, awaits_worker
+    job_id, scheduled_for, ready_at, carries_schedule, last_run_at, last_run_for, last_run_status, failures,
+    concurrency_group, queue, awaits_worker
 )
 values (
     @job_id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, @now::timestamptz), true,
-    sqlc.narg(last_run_at), sqlc.narg(concurrency_group), sqlc.narg(queue), sqlc.narg(queue)::text is not null
+    sqlc.narg(last_run_at), sqlc.narg(last_run_for), sqlc.narg(last_run_status), @failures,
+    sqlc.narg(concurrency_group), sqlc.narg(queue), sqlc.narg(queue)::text is not null
 )
 on conflict (job_id, scheduled_for) do update set carries_schedule = true, revision = due.revision + 1;
 
@@ -125,10 +127,10 @@ select greatest(
     )
 )::timestamptz as scheduled_for;
 
--- name: CountFailure :one
--- Counts the end of a run that did not carry the schedule: how many runs of the job have failed in
--- a row is stored in the row that does. One row, so concurrent counts wait for each other.
-update due
-set failures = case when @failed::boolean then least(failures, 32766) + 1 else 0 end
-where job_id = @job_id and carries_schedule
-returning failures;
+-- name: CountFailures :one
+-- How many of the latest runs of a job failed in a row, as the due row that carries its schedule
+-- knows it, or the job itself if that knows of a later run. A single snapshot.
+select (case when j.last_run_for > coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
+from jobs j
+join due d on d.job_id = j.id and d.carries_schedule
+where j.id = @job_id;

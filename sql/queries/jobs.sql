@@ -60,11 +60,19 @@ returning sqlc.embed(jobs), clock_timestamp()::timestamptz as read_at;
 -- subtracts it until it has ended.
 select
     sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    coalesce(d.run_count, 0)::bigint as due_run_count,
-    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
+    d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
+    coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
+cross join lateral (
+    -- All rows of the job.
+    select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
+        coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
+        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
+    from due r
+    where r.job_id = j.id
+) o
 where j.id = @id and j.namespace = @namespace and j.deleted_at is null;
 
 -- name: ListJobs :many
@@ -73,11 +81,19 @@ where j.id = @id and j.namespace = @namespace and j.deleted_at is null;
 -- because the cost grows with it.
 select
     sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    coalesce(d.run_count, 0)::bigint as due_run_count,
-    coalesce((select sum(o.run_count) from due o where o.job_id = j.id), 0)::bigint as ended_run_count,
+    d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
+    coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
+cross join lateral (
+    -- All rows of the job.
+    select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
+        coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
+        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
+    from due r
+    where r.job_id = j.id
+) o
 where j.namespace = @namespace and j.deleted_at is null
   and (sqlc.narg(status)::job_status is null or j.status = sqlc.narg(status))
   and (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid)
@@ -155,7 +171,7 @@ set name = @name, description = @description, labels = @labels, payload = @paylo
     max_backoff_seconds = @max_backoff_seconds, attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
     status = @status, status_reason = @status_reason, paused_since = @paused_since, pause_until = @pause_until, pause_id = @pause_id, last_run_at = @last_run_at,
-    run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by,
+    last_run_for = @last_run_for, last_run_status = @last_run_status, failures = @failures, run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by,
     secrets_version = @secrets_version
 where j.id = @id;
 

@@ -6,7 +6,8 @@ select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
     null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-    null::integer as job_version
+    null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+    j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace
@@ -14,7 +15,7 @@ union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
     r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-    r.job_version
+    r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace;
@@ -28,8 +29,10 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @na
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
         null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-        null::integer as job_version
+        null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+    j.name as job_name, j.deleted_at as job_deleted_at
     from open_runs o
+    join jobs j on j.id = o.job_id
     where o.job_id = @job_id and o.scheduled_for >= @since::timestamptz and o.scheduled_for < @before::timestamptz
       and (sqlc.narg(status)::text is null or o.status = sqlc.narg(status))
 )
@@ -38,8 +41,9 @@ union all
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
         r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-        r.job_version
+        r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from runs r
+    join jobs j on j.id = r.job_id
     where r.job_id = @job_id and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
       and (sqlc.narg(status)::text is null or r.status::text = sqlc.narg(status))
     order by r.scheduled_for desc
@@ -70,6 +74,18 @@ from (
 ) o
 join runs r using (job_id, scheduled_for)
 where r.scheduled_for between @earliest::timestamptz and @latest::timestamptz;
+
+-- name: ListEnds :many
+-- Returns how some runs ended, of those that are kept. It locks the partitions of their instants,
+-- so a caller asks for instants of a bounded number of days.
+select r.job_id, r.scheduled_for, r.reason, r.finished_at, r.error
+from (
+    select
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for
+) o
+join runs r using (job_id, scheduled_for)
+where r.scheduled_for = any(@scheduled_fors::timestamptz[]);
 
 -- name: CreateRunsPartition :one
 -- Safe from many sessions at once: see the function. Returns whether it created one.

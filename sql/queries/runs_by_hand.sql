@@ -25,7 +25,7 @@ where job_id = @job_id and carries_schedule and attempt = 0;
 -- The caller holds LockDue. The other run goes on without the schedule and counts with it.
 with carrier as (
     -- The run that has carried the schedule until now.
-    select r.job_id, r.scheduled_for, r.last_run_at, r.run_count, r.failures
+    select r.job_id, r.scheduled_for, r.last_run_at, r.last_run_for, r.run_count, r.last_run_status, r.failures
     from due r
     where r.job_id = @job_id and r.carries_schedule
 ), detached as (
@@ -37,11 +37,11 @@ with carrier as (
 )
 insert into due (
     job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker,
-    last_run_at, run_count, failures
+    last_run_at, last_run_for, run_count, last_run_status, failures
 )
 select
     c.job_id, @scheduled_for, @scheduled_for, true, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group),
-    sqlc.narg(queue), sqlc.narg(queue)::text is not null, c.last_run_at, c.run_count + 1, c.failures
+    sqlc.narg(queue), sqlc.narg(queue)::text is not null, c.last_run_at, c.last_run_for, c.run_count + 1, c.last_run_status, c.failures
 from carrier c;
 
 -- name: BufferRun :exec
@@ -61,10 +61,10 @@ with dropped as (
       and d.buffered_for = @buffered_for
     returning d.job_id, before.buffered_for, before.buffered_retry_of
 )
-insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
+insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences, cancel_requested_at)
 select
     job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, clock_timestamp(), @status, @reason::run_reason, 0, 1
+    buffered_retry_of, clock_timestamp(), @status::run_status, @reason::run_reason, 0, 1, case when @status::run_status = 'CANCELED' then now() end
 from dropped;
 
 -- name: SkipRun :exec
@@ -95,7 +95,7 @@ on conflict (job_id, scheduled_for) do nothing;
 -- Marks runs of a job as canceled, unless they are. The caller holds LockDue, and tells whoever
 -- executes them. A row that nobody holds is ready at once for an instance to end it.
 update due d
-set cancel_reason = coalesce(d.cancel_reason, @reason::run_reason),
+set cancel_reason = coalesce(d.cancel_reason, @reason::run_reason), cancel_requested_at = least(d.cancel_requested_at, now()),
     ready_at = case when d.lease_id is null then d.scheduled_for else d.ready_at end,
     awaits_worker = d.awaits_worker and d.lease_id is not null
 where d.job_id = @job_id and d.scheduled_for = any(@scheduled_fors::timestamptz[]);
