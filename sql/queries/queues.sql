@@ -201,16 +201,6 @@ with recursive filled as (
         limit 1
     ) q
     where f.n < @max_rows::integer
-), held as (
-    -- How many runs workers hold. A lease lists what it held at first.
-    select l.queue, count(*) as runs
-    from (
-        select w.id, w.queue, unnest(w.job_ids) as job_id, unnest(w.scheduled_fors) as scheduled_for
-        from leases w
-        where w.queue > @after::text and w.queue < @before::text
-    ) l
-    join due d on d.job_id = l.job_id and d.scheduled_for = l.scheduled_for and d.lease_id = l.id
-    group by l.queue
 ), asked as (
     -- How many requests of workers wait.
     select a.queue, sum(a.workers) as workers
@@ -227,12 +217,27 @@ with recursive filled as (
     from (
         select queue from filled
         union
-        select queue from held
+        select queue from leases where queue > @after::text and queue < @before::text
         union
         select queue from asked
     ) u
     order by u.queue
     limit @max_rows
+), held as (
+    -- How many runs of them workers hold. A lease lists what it held at first.
+    select l.queue, count(*) as runs
+    from (
+        select w.id, w.queue, unnest(w.job_ids) as job_id, unnest(w.scheduled_fors) as scheduled_for
+        from page p
+        join leases w on w.queue = p.queue
+    ) l
+    where (
+        -- Not "exists", which could become a join that reads all of due.
+        select d.lease_id
+        from due d
+        where d.job_id = l.job_id and d.scheduled_for = l.scheduled_for
+    ) = l.id
+    group by l.queue
 )
 select p.queue::text as queue, coalesce(h.runs, 0)::integer as leased, coalesce(a.workers, 0)::integer as asking,
     (
