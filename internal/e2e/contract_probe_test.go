@@ -177,8 +177,11 @@ func (c *contract) checkForm(t *testing.T, p probe, got answer) error {
 }
 
 // isRepeated reports whether a request is refused only because of one before it: it creates what
-// has a name, and many probes have the same one.
+// has a name, or it has an Idempotency-Key, and many probes have the same one.
 func (p probe) isRepeated(got answer) bool {
+	if code := problemIn(got).Code; p.header.Get("Idempotency-Key") != "" && strings.HasPrefix(code, "idempotency-key-") {
+		return true
+	}
 	return p.operation != nil && p.operation.OperationID == "createNamespace" && got.StatusCode == http.StatusConflict
 }
 

@@ -103,6 +103,7 @@ func newThings(t *testing.T, service instance) things {
 			"completeRun": open.Id.String(), "failRun": failed.Id.String(), "releaseRun": open.Id.String(),
 			"heartbeat":       ended.Id.String(),
 			"deleteNamespace": "default", "createNamespace": "", "createJob": "", "runJob": "", "backfillJob": "", // namespaces_test.go
+			"createKey": "", // idempotency_test.go
 			"updateJob": "", // internal/jobs, since it takes an instance with other keys
 		},
 	}
@@ -166,6 +167,7 @@ var stricter = map[string]string{
 	"listJobVersions query cursor": "is one that the list gave",
 	"listAudit query cursor":       "is one that the list gave",
 	"listKeys query cursor":        "is one that the list gave",
+	"listQueues query cursor":      "is one that the list gave",
 
 	"createKey body queues":    "is given together with the scope workers",
 	"createKey body expiresAt": "is in the future",
