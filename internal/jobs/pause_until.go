@@ -109,6 +109,7 @@ func (s *Service) endPause(ctx context.Context, by access.Caller, id uuid.UUID) 
 // resume comes. The ones that were backfilled since, or that a run which is still open has
 // overtaken, have passed too.
 func (e *edit) findPassed(ctx context.Context, after *Definition) error {
+	e.passed = e.now
 	until := e.job.PauseUntil
 	if until == nil || until.After(e.now) || !e.isResumed(after) {
 		return nil

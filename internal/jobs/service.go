@@ -118,7 +118,7 @@ type edit struct {
 	// A time read together with the job would be that of before the wait for the lock.
 	now time.Time
 	// passed is the instant up to which occurrences have passed that the edit does not leave to be
-	// executed. It is now, except for a job whose pause has ended before.
+	// executed. It is now, unless findPassed finds another one.
 	passed time.Time
 }
 
