@@ -12,13 +12,13 @@ import (
 // type replaces the whole target. It returns the fields that are wrong. The error is a Conflict if
 // secrets that the job has are needed and cannot be opened.
 func (s *Service) mergeTarget(job *Definition, change Target, before *Definition) (wrong []Field, err error) {
-	base := []byte(before.Target)
+	base := before.Target
 	var is Target
 	if err := json.Unmarshal(base, &is); err != nil {
 		return nil, fmt.Errorf("decode the target: %w", err)
 	}
 	if name, isGiven := change["type"]; isGiven && name != is["type"] {
-		base = []byte("{}")
+		base = json.RawMessage("{}")
 	}
 	merged, err := mergePatch(base, change)
 	if err != nil {

@@ -114,7 +114,8 @@ func TestEndedPausesAreResumed(t *testing.T) {
 		"a run by hand executes, which the schedule does not wait for": {
 			30, `insert into due (job_id, scheduled_for, ready_at, carries_schedule, run_count, trigger, lease_id, token, attempt, started_at)
 				select id, anchor_at + interval '40 minutes', now(), false, -1, 'MANUAL', gen_random_uuid(), 1, 1, now() from jobs`,
-			`,"overlapPolicy":"ALLOW_ALL"`, 30, []skip{{"JOB_PAUSED", "holidays", 29}},
+			`,"overlapPolicy":"ALLOW_ALL"`, 30,
+			[]skip{{"JOB_PAUSED", "holidays", 29}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
