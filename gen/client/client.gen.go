@@ -777,7 +777,8 @@ type AuditEntry struct {
 	Operation AuditedOperation `json:"operation"`
 
 	// RequestId The id of the request, as in the `X-Request-Id` header and in the log; null if there was
-	// none.
+	// none. If the request has an `Idempotency-Key`, a `~` and a number follow, by which the
+	// service tells apart how often it has tried to serve it.
 	RequestId *string `json:"requestId"`
 
 	// ResourceId The id of the job, run or key, or the name of the namespace.

@@ -308,28 +308,29 @@ func (q *Queries) StoreAnswer(ctx context.Context, arg StoreAnswerParams) (int64
 const takeIdempotent = `-- name: TakeIdempotent :execrows
 update idempotency_keys
 set request_id = $1, instance_id = $2, begun_at = now(), request_digest = $3,
-    created_at = case when $4::boolean then now() else created_at end,
+    created_at = greatest(created_at, now() - $4::interval),
     status = null, location = null, etag = null, body = null
 where namespace = $5 and request_id = $6
 `
 
 type TakeIdempotentParams struct {
-	NextRequestID string    `json:"next_request_id"`
-	InstanceID    uuid.UUID `json:"instance_id"`
-	RequestDigest []byte    `json:"request_digest"`
-	IsNew         bool      `json:"is_new"`
-	Namespace     string    `json:"namespace"`
-	RequestID     string    `json:"request_id"`
+	NextRequestID string        `json:"next_request_id"`
+	InstanceID    uuid.UUID     `json:"instance_id"`
+	RequestDigest []byte        `json:"request_digest"`
+	Age           time.Duration `json:"age"`
+	Namespace     string        `json:"namespace"`
+	RequestID     string        `json:"request_id"`
 }
 
 // Gives a key to another attempt. The caller holds LockIdempotent, or the key is remembered no
-// more, and then it is another request.
+// more, and then it is another request, which is first sent now. @age is how long ago it was first
+// sent at most.
 func (q *Queries) TakeIdempotent(ctx context.Context, arg TakeIdempotentParams) (int64, error) {
 	result, err := q.db.Exec(ctx, takeIdempotent,
 		arg.NextRequestID,
 		arg.InstanceID,
 		arg.RequestDigest,
-		arg.IsNew,
+		arg.Age,
 		arg.Namespace,
 		arg.RequestID,
 	)

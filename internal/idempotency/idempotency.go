@@ -156,7 +156,7 @@ func (s *Service) meet(ctx context.Context, own *Attempt, request []byte, row *d
 	before := &Attempt{s, own.namespace, row.RequestID}
 	switch {
 	case row.IsOver:
-		return s.take(ctx, s.queries, before, own, request, true)
+		return s.take(ctx, s.queries, before, own, request, 0)
 	case !slices.Equal(row.RequestDigest, request):
 		return Begun{}, ErrReused
 	case row.Status != nil && row.Body != nil:
@@ -169,19 +169,19 @@ func (s *Service) meet(ctx context.Context, own *Attempt, request []byte, row *d
 	}
 	err = before.locked(ctx, func(q *db.Queries) error {
 		if begun, err = before.served(ctx, q); err == nil && len(begun.Served.Entries) == 0 {
-			begun, err = s.take(ctx, q, before, own, request, false)
+			begun, err = s.take(ctx, q, before, own, request, KeptFor)
 		}
 		return err
 	})
 	return begun, err
 }
 
-// take gives the place of an attempt to the next one. It returns the zero Begun if another one has
-// it already.
-func (s *Service) take(ctx context.Context, q *db.Queries, before, next *Attempt, request []byte, isNew bool) (Begun, error) {
+// take gives the place of an attempt to the next one, whose request was first sent at most so long
+// ago. It returns the zero Begun if another one has the place already.
+func (s *Service) take(ctx context.Context, q *db.Queries, before, next *Attempt, request []byte, age time.Duration) (Begun, error) {
 	n, err := q.TakeIdempotent(ctx, db.TakeIdempotentParams{
 		Namespace: before.namespace, RequestID: before.ID, NextRequestID: next.ID, InstanceID: s.Instance,
-		RequestDigest: request, IsNew: isNew,
+		RequestDigest: request, Age: age,
 	})
 	switch {
 	case err != nil:
