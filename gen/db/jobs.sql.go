@@ -891,22 +891,25 @@ func (q *Queries) PurgeDeletedJobs(ctx context.Context, days int32) (int64, erro
 
 const reseal = `-- name: Reseal :execrows
 update jobs
-set sealed_secrets = $1, secrets_key_id = $2::text
-where id = $3 and sealed_secrets = $4::bytea
+set sealed_secrets = $1, secrets_key_id = $2::text, secrets_digest = $3::bytea
+where id = $4 and sealed_secrets = $5::bytea
 `
 
 type ResealParams struct {
 	Resealed []byte    `json:"resealed"`
 	KeyID    string    `json:"key_id"`
+	Digest   []byte    `json:"digest"`
 	ID       uuid.UUID `json:"id"`
 	Sealed   []byte    `json:"sealed"`
 }
 
 // Replaces sealed secrets by the same secrets under another key, unless somebody has changed them.
+// Their digest is under that key, too.
 func (q *Queries) Reseal(ctx context.Context, arg ResealParams) (int64, error) {
 	result, err := q.db.Exec(ctx, reseal,
 		arg.Resealed,
 		arg.KeyID,
+		arg.Digest,
 		arg.ID,
 		arg.Sealed,
 	)

@@ -12,8 +12,14 @@ func SealSecrets(keys secrets.Keyring, job *db.Job, opened []byte) error {
 	if err != nil {
 		return err
 	}
-	job.SealedSecrets, job.SecretsKeyID = sealed.Ciphertext, &sealed.KeyID
+	job.SealedSecrets, job.SecretsKeyID, job.SecretsDigest = sealed.Ciphertext, &sealed.KeyID, sealed.Digest
 	return nil
+}
+
+// HasSecrets reports whether SealSecrets has sealed these secrets for the job, without opening them.
+func HasSecrets(keys secrets.Keyring, job *db.Job, opened []byte) bool {
+	return job.SecretsKeyID != nil &&
+		keys.IsSame(secrets.Sealed{KeyID: *job.SecretsKeyID, Digest: job.SecretsDigest}, opened, job.ID[:])
 }
 
 // OpenSecrets returns the secrets that SealSecrets sealed, or nil if the job's target has none. Its

@@ -67,3 +67,11 @@ func TestApplyNamesAllFaultsAndStoresNothing(t *testing.T) {
 	require.Equal(t, 1, f.count("select count(*) from due"))
 	require.Equal(t, 1, f.count("select count(*) from audit"))
 }
+
+// view returns the job that has a key.
+func (f fixture) view(key string) View {
+	f.t.Helper()
+	view, err := f.GetByKey(f.t.Context(), me, key)
+	require.NoError(f.t, err)
+	return view
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -99,10 +98,10 @@ func (s *Service) keepSecrets(job, before *Definition, kind TargetType, hidden m
 	return nil, nil
 }
 
-// setSecrets seals the secrets of a job's target. Secrets that the job has already stay as they are
-// sealed, so that a request which repeats them changes nothing.
+// setSecrets seals the secrets of a job's target: hidden, which opened is the JSON of. Secrets that
+// the job has already stay as they are sealed, so that a request which repeats them changes nothing.
 func (s *Service) setSecrets(job, before *Definition, hidden map[string]any, opened []byte) (wrong []Field, err error) {
-	job.SealedSecrets, job.SecretsKeyID, job.SecretNames = nil, nil, []string{}
+	job.SealedSecrets, job.SecretsKeyID, job.SecretsDigest, job.SecretNames = nil, nil, nil, []string{}
 	if len(hidden) == 0 {
 		return nil, nil
 	}
@@ -110,11 +109,9 @@ func (s *Service) setSecrets(job, before *Definition, hidden map[string]any, ope
 	for _, field := range fields {
 		job.SecretNames = append(job.SecretNames, namesIn(field, hidden[field])...)
 	}
-	if before != nil && slices.Equal(before.SecretNames, job.SecretNames) {
-		if old, err := s.openSecrets(before); err == nil && reflect.DeepEqual(old, hidden) {
-			job.SealedSecrets, job.SecretsKeyID = before.SealedSecrets, before.SecretsKeyID
-			return nil, nil
-		}
+	if before != nil && executor.HasSecrets(s.Secrets, before, opened) {
+		job.SealedSecrets, job.SecretsKeyID, job.SecretsDigest = before.SealedSecrets, before.SecretsKeyID, before.SecretsDigest
+		return nil, nil
 	}
 	switch err := executor.SealSecrets(s.Secrets, job, opened); {
 	case errors.Is(err, secrets.ErrNoKey):

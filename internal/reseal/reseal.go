@@ -60,7 +60,7 @@ func job(ctx context.Context, q *db.Queries, keys secrets.Keyring, row db.ListSe
 		return false, nil //nolint:nilerr // secrets that do not open must not stop the others
 	}
 	n, err := q.Reseal(ctx, db.ResealParams{
-		ID: row.ID, Sealed: old.Ciphertext, Resealed: sealed.Ciphertext, KeyID: sealed.KeyID,
+		ID: row.ID, Sealed: old.Ciphertext, Resealed: sealed.Ciphertext, KeyID: sealed.KeyID, Digest: sealed.Digest,
 	})
 	if err != nil {
 		return false, fmt.Errorf("store re-encrypted secrets: %w", err)

@@ -36,9 +36,9 @@ func sealedJob(t *testing.T, pool *pgxpool.Pool, ring secrets.Keyring, secret st
 	_, err = pool.Exec(t.Context(), `
 		insert into jobs (id, namespace, updated_by, name, payload, run_at, jitter_seconds, delete_after_completion, misfire_policy, overlap_policy,
 			max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, run_history, status, created_at, updated_at,
-			sealed_secrets, secrets_key_id, secret_names, target)
-		values ($1, 'default', 'test', 'sealed', '1', now(), 0, false, 'SKIP', 'SKIP', 1, 0, 0, 1, 'ALL', 'COMPLETED', now(), now(), $2, $3, '{x}', '{}')`,
-		id, sealed.Ciphertext, sealed.KeyID)
+			sealed_secrets, secrets_key_id, secrets_digest, secret_names, target)
+		values ($1, 'default', 'test', 'sealed', '1', now(), 0, false, 'SKIP', 'SKIP', 1, 0, 0, 1, 'ALL', 'COMPLETED', now(), now(), $2, $3, $4, '{x}', '{}')`,
+		id, sealed.Ciphertext, sealed.KeyID, sealed.Digest)
 	require.NoError(t, err)
 	return id
 }
@@ -60,11 +60,12 @@ func TestJobs(t *testing.T) {
 	require.Equal(t, 1, left, "secrets that do not open stay, and do not stop the others")
 	for i, want := range []string{"one", "two", "three"} {
 		var sealed secrets.Sealed
-		require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id, sealed_secrets from jobs where id = $1", jobs[i]).
-			Scan(&sealed.KeyID, &sealed.Ciphertext))
+		require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id, sealed_secrets, secrets_digest from jobs where id = $1", jobs[i]).
+			Scan(&sealed.KeyID, &sealed.Ciphertext, &sealed.Digest))
 		opened, err := keys(t, "b").Open(sealed, jobs[i][:])
 		require.NoError(t, err, "the old key is no longer needed")
 		require.Equal(t, want, string(opened))
+		require.True(t, keys(t, "b").IsSame(sealed, []byte(want), jobs[i][:]), "the same secret is known")
 	}
 	var key string
 	require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id from jobs where id = $1", lost).Scan(&key))

@@ -5,8 +5,12 @@ package secrets
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"regexp"
@@ -29,11 +33,12 @@ type Keyring struct {
 	invalid error
 }
 
-// key keeps its cipher in a function because fmt, with some verbs, and other code that prints by
-// reflection would follow a pointer into it.
+// key keeps its cipher and its digest in functions because fmt, with some verbs, and other code that
+// prints by reflection would follow a pointer into them.
 type key struct {
-	id   string
-	aead func() cipher.AEAD
+	id     string
+	aead   func() cipher.AEAD
+	digest func(plaintext, bound []byte) []byte
 }
 
 // ParseKeyring reads `id:key,id:key`, each key 32 bytes in base64 and each id 1 to 32 of a-z, 0-9,
@@ -52,28 +57,43 @@ func ParseKeyring(text string) (Keyring, error) {
 		if _, twice := ring.find(id); twice {
 			return Keyring{}, fmt.Errorf("key %q is there twice", id)
 		}
-		aead, err := newAEAD(encoded)
+		key, err := newKey(id, encoded)
 		if err != nil {
 			return Keyring{}, fmt.Errorf("key %q %w", id, err)
 		}
-		ring.keys = append(ring.keys, key{id, func() cipher.AEAD { return aead }})
+		ring.keys = append(ring.keys, key)
 	}
 	return ring, nil
 }
 
-func newAEAD(encoded string) (cipher.AEAD, error) {
+func newKey(id, encoded string) (key, error) {
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, errors.New("is not base64")
+		return key{}, errors.New("is not base64")
 	}
 	if len(raw) != keySize {
-		return nil, fmt.Errorf("has %d bytes, not %d", len(raw), keySize)
+		return key{}, fmt.Errorf("has %d bytes, not %d", len(raw), keySize)
 	}
 	block, err := aes.NewCipher(raw)
 	if err != nil {
-		return nil, err
+		return key{}, err
 	}
-	return cipher.NewGCMWithRandomNonce(block)
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return key{}, err
+	}
+	// A key of its own, so that digests say nothing about the key that encrypts.
+	digestKey, err := hkdf.Key(sha256.New, raw, nil, "punctual digest of secrets", keySize)
+	if err != nil {
+		return key{}, err
+	}
+	return key{id, func() cipher.AEAD { return aead }, func(plaintext, bound []byte) []byte {
+		mac := hmac.New(sha256.New, digestKey)
+		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(bound)))) // where bound ends
+		mac.Write(bound)
+		mac.Write(plaintext)
+		return mac.Sum(nil)
+	}}, nil
 }
 
 // GenerateKey returns a new random key in the form that ParseKeyring reads. Its id is the second of

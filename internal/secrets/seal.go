@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"crypto/hmac"
 	"errors"
 	"fmt"
 )
@@ -25,6 +26,9 @@ type Sealed struct {
 	// Ciphertext consists of the random nonce of 12 bytes, the encrypted secret, and the tag of 16
 	// bytes.
 	Ciphertext []byte
+	// Digest is an HMAC of the secret under another key, which follows from the one that encrypts,
+	// and bound to the same place. By it, the same secret is known without being decrypted.
+	Digest []byte
 }
 
 // Seal encrypts plaintext with the first key. The result opens only with the same bound, which is
@@ -40,7 +44,14 @@ func (k Keyring) Seal(plaintext, bound []byte) (Sealed, error) {
 	}
 	first := k.keys[0]
 	ciphertext := first.aead().Seal(nil, nil, plaintext, bound) //nolint:gosec // it makes its nonce itself and takes none
-	return Sealed{KeyID: first.id, Ciphertext: ciphertext}, nil
+	return Sealed{KeyID: first.id, Ciphertext: ciphertext, Digest: first.digest(plaintext, bound)}, nil
+}
+
+// IsSame reports whether a secret was sealed from a plaintext and for a place, without opening it.
+// It reports false if the key is not in the Keyring.
+func (k Keyring) IsSame(sealed Sealed, plaintext, bound []byte) bool {
+	key, ok := k.find(sealed.KeyID)
+	return ok && hmac.Equal(sealed.Digest, key.digest(plaintext, bound))
 }
 
 // Open returns the plaintext. It returns an UnknownKeyError if the key is not in the Keyring, and

@@ -126,3 +126,49 @@ func TestWithoutAKeyNothingIsSealed(t *testing.T) {
 	_, err = ring.Open(secrets.Sealed{KeyID: "a"}, nil)
 	require.Equal(t, secrets.UnknownKeyError{ID: "a"}, err)
 }
+
+func TestTheSameSecretIsKnownByItsDigest(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		oldKey, newKey := entry(t, "old"), entry(t, "new")
+		before, during := parse(t, oldKey), parse(t, newKey+","+oldKey)
+		secret, place := plaintext.Draw(t, "secret"), bound.Draw(t, "bound")
+		other, elsewhere := plaintext.Draw(t, "other"), bound.Draw(t, "elsewhere")
+
+		sealed, err := before.Seal(secret, place)
+		require.NoError(t, err)
+		require.Len(t, sealed.Digest, 32)
+		sealed.Ciphertext = nil
+		for _, ring := range []secrets.Keyring{before, during} {
+			require.True(t, ring.IsSame(sealed, secret, place), "it is not opened")
+			require.Equal(t, string(secret) == string(other), ring.IsSame(sealed, other, place), "another secret")
+			require.Equal(t, string(place) == string(elsewhere), ring.IsSame(sealed, secret, elsewhere), "in another place")
+		}
+		require.False(t, parse(t, newKey).IsSame(sealed, secret, place), "its key is not there")
+		require.False(t, before.IsSame(secrets.Sealed{KeyID: "old"}, secret, place), "it has no digest")
+	})
+}
+
+func TestADigestIsOfItsKeyAndPlace(t *testing.T) {
+	t.Parallel()
+	digest := func(key byte, secret, place string) string {
+		sealed, err := parse(t, "a:"+encoded(key)).Seal([]byte(secret), []byte(place))
+		require.NoError(t, err)
+		return string(sealed.Digest)
+	}
+	require.Equal(t, digest(1, "secret", "place"), digest(1, "secret", "place"))
+	require.NotEqual(t, digest(1, "secret", "place"), digest(2, "secret", "place"), "another key")
+	require.NotEqual(t, digest(1, "secret", "place"), digest(1, "tsecret", "place"), "another secret")
+	require.NotEqual(t, digest(1, "ab", "c"), digest(1, "b", "ca"), "where the place ends counts")
+}
+
+func TestResealingMakesADigestUnderTheNewKey(t *testing.T) {
+	t.Parallel()
+	oldKey, newKey := "old:"+encoded(1), "new:"+encoded(2)
+	sealed, err := parse(t, oldKey).Seal([]byte("secret"), nil)
+	require.NoError(t, err)
+	resealed, err := parse(t, newKey+","+oldKey).Reseal(sealed, nil)
+	require.NoError(t, err)
+	require.NotEqual(t, sealed.Digest, resealed.Digest)
+	require.True(t, parse(t, newKey).IsSame(resealed, []byte("secret"), nil))
+}

@@ -65,8 +65,8 @@ create table jobs (
     secrets_key_id text,
     -- The names of the secrets, so that reading a job opens none of them.
     secret_names text[] not null default '{}',
-    -- A digest of the secrets under a key of the service, by which the same secrets are known when
-    -- they are given again.
+    -- An HMAC of the secrets under a key that follows from the named one, bound to the job's id. By
+    -- it, the same secrets are known when they are given again.
     secrets_digest bytea,
 
     status job_status not null,
@@ -124,6 +124,7 @@ create table jobs (
     constraint jobs_secrets_have_key check (
         (sealed_secrets is null) = (secrets_key_id is null)
         and (sealed_secrets is null) = (secret_names = '{}')
+        and (secrets_digest is null or sealed_secrets is not null)
     )
 );
 

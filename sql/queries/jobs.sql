@@ -240,6 +240,7 @@ limit @max_rows;
 
 -- name: Reseal :execrows
 -- Replaces sealed secrets by the same secrets under another key, unless somebody has changed them.
+-- Their digest is under that key, too.
 update jobs
-set sealed_secrets = @resealed, secrets_key_id = @key_id::text
+set sealed_secrets = @resealed, secrets_key_id = @key_id::text, secrets_digest = @digest::bytea
 where id = @id and sealed_secrets = @sealed::bytea;
