@@ -109,10 +109,8 @@ func (s *Service) ChangeMany(ctx context.Context, by access.Caller, b Bulk) (don
 		return done, fmt.Errorf("read the jobs: %w", err)
 	}
 	var isCut bool
-	if done.Items, isCut = s.changeEach(ctx, by, &b, jobs); isCut {
-		if len(done.Items) > 0 {
-			done.Last = &done.Items[len(done.Items)-1].ID
-		}
+	if done.Items, isCut = s.changeEach(ctx, by, &b, jobs, time.Now().Add(bulkWithin)); isCut {
+		done.Last = &done.Items[len(done.Items)-1].ID
 	} else if len(ids) > len(page) {
 		done.Last = &page[len(page)-1]
 	}
@@ -131,18 +129,20 @@ func (s *Service) checkBulk(ctx context.Context, b Bulk) error {
 	return invalid(checkPauseUntil(b.PauseUntil, db.JobStatusPAUSED, now))
 }
 
-// changeEach changes jobs, some at a time. It returns what became of those that it has begun with,
-// which come first, and whether there are others.
-func (s *Service) changeEach(ctx context.Context, by access.Caller, b *Bulk, jobs []db.ListBulkJobsRow) (items []BulkItem, isCut bool) {
+// changeEach changes jobs, some at a time, and begins with no other after an instant. It returns
+// what became of those that it has begun with, which come first and are one at least, and whether
+// there are others.
+func (s *Service) changeEach(
+	ctx context.Context, by access.Caller, b *Bulk, jobs []db.ListBulkJobsRow, until time.Time,
+) (items []BulkItem, isCut bool) {
 	ctx, stop := context.WithCancel(ctx) // no other begins after a failure; what has begun goes on
 	defer stop()
-	until := time.Now().Add(bulkWithin)
 	items = make([]BulkItem, len(jobs))
 	var group errgroup.Group
 	group.SetLimit(bulkAtOnce)
 	begun := 0
 	for i := range jobs {
-		if ctx.Err() != nil || time.Now().After(until) {
+		if i > 0 && (ctx.Err() != nil || time.Now().After(until)) {
 			break
 		}
 		begun++

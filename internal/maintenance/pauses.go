@@ -18,10 +18,11 @@ const (
 func Pauses(end func(ctx context.Context, most time.Duration) (int64, time.Duration, error), wake <-chan struct{}) Duty {
 	pass := func(ctx context.Context) (Result, error) {
 		n, next, err := end(ctx, pausesEvery)
-		if err != nil {
-			return Result{Count: n}, err
+		result := Result{Count: n}
+		if next > 0 { // known, even if some jobs could not be resumed
+			result.Next = max(next, minPausesEvery)
 		}
-		return Result{Count: n, Next: max(next, minPausesEvery)}, nil
+		return result, err
 	}
 	return Duty{Name: "resume jobs whose pause has ended", Every: pausesEvery, Wake: wake, Pass: pass}
 }
