@@ -21,7 +21,7 @@ const patience = 30 * time.Second
 // examplesDir has the programs in TypeScript.
 const examplesDir = "../../examples/typescript"
 
-// program is a running program of examplesDir.
+// program is a running program of the examples, or the command line.
 type program struct {
 	*os.Process
 	lines <-chan string // of its standard output; closed at its end
@@ -48,12 +48,19 @@ func runTypeScript(t *testing.T, name string, env []string, args ...string) *pro
 	node := findNode(t)
 	require.NoError(t, buildTypeScript(), "the programs compile")
 
-	command := exec.Command(node, append([]string{"--enable-source-maps", filepath.Join(examplesDir, "build", name)}, args...)...)
+	path := filepath.Join(examplesDir, "build", name)
+	return runProgram(t, env, node, append([]string{"--enable-source-maps", path}, args...)...)
+}
+
+// runProgram starts a program, with env added to the environment, and kills it at the test's end.
+func runProgram(t *testing.T, env []string, path string, args ...string) *program {
+	t.Helper()
+	command := exec.Command(path, args...)
 	command.Env = append(os.Environ(), env...)
 	command.Stderr = t.Output()
 	output, err := command.StdoutPipe()
 	require.NoError(t, err)
-	require.NoError(t, command.Start(), "%s starts", name)
+	require.NoError(t, command.Start(), "%s starts", path)
 
 	lines := make(chan string, 100)
 	p := &program{Process: command.Process, lines: lines, ended: make(chan error, 1)}
