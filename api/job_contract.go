@@ -33,8 +33,9 @@ func JobContract() (c jobs.Contract, err error) {
 		if i < 0 {
 			return c, fmt.Errorf("target type %q is not one of the union", name)
 		}
-		t := jobs.TargetType{Defaults: defaultsOf(union.OneOf[i].Value), IsSecret: map[string]bool{}}
+		t := jobs.TargetType{Fields: map[string]bool{}, Defaults: defaultsOf(union.OneOf[i].Value), IsSecret: map[string]bool{}}
 		for field, property := range union.OneOf[i].Value.Properties {
+			t.Fields[field] = true
 			if property.Value.WriteOnly {
 				t.IsSecret[field] = true
 			}

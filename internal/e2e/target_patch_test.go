@@ -75,6 +75,7 @@ func TestPatchOfATarget(t *testing.T) {
 		want   map[string]string
 	}{
 		"a field that there is not":             {`{"ur":"https://example.com"}`, map[string]string{"target.ur": "unknown-field"}},
+		"a field that there is not, removed":    {`{"ur":null}`, map[string]string{"target.ur": "unknown-field"}},
 		"a field of another type":               {`{"queue":"q"}`, map[string]string{"target.queue": "unknown-field"}},
 		"a field that is wrong":                 {`{"method":"POKE"}`, map[string]string{"target.method": "not-allowed"}},
 		"fields that are wrong":                 {`{"method":"POKE","expectStatus":["x"]}`, map[string]string{"target.method": "not-allowed", "target.expectStatus.0": "wrong-type"}},

@@ -25,19 +25,22 @@ func (s *Service) mergeTarget(job *Definition, change Target, before *Definition
 		return nil, err
 	}
 	name, _ := merged["type"].(string)
+	was, _ := is["type"].(string)
+	kind, old := s.Contract.TargetTypes[name], s.Contract.TargetTypes[was]
 	var removed []string
-	for field := range s.Contract.TargetTypes[name].IsSecret {
-		switch given := change[field].(type) {
-		case map[string]any:
-			faults, err := s.mergeSecret(merged, field, given, before)
+	for field, value := range change {
+		members, hasMembers := value.(map[string]any)
+		switch {
+		case value == nil && !kind.Fields[field] && !old.Fields[field]:
+			merged[field] = nil // so that the check finds a field that there is not
+		case value == nil && kind.IsSecret[field]:
+			removed = append(removed, field)
+		case hasMembers && kind.IsSecret[field]:
+			faults, err := s.mergeSecret(merged, field, members, before)
 			if err != nil {
 				return nil, err
 			}
 			wrong = append(wrong, faults...)
-		case nil:
-			if _, isGiven := change[field]; isGiven {
-				removed = append(removed, field)
-			}
 		}
 	}
 	if wrong = append(wrong, s.Contract.CheckTarget(merged)...); len(wrong) > 0 {

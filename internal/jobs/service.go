@@ -71,6 +71,8 @@ type Contract struct {
 
 // TargetType is what the contract says of one type of target.
 type TargetType struct {
+	// Fields are the names of all fields, and Defaults the values of those that have one.
+	Fields   map[string]bool
 	Defaults map[string]any
 	// IsSecret names the fields that are only ever written.
 	IsSecret map[string]bool
