@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"punctual/internal/executor"
+	"punctual/internal/instances"
 	"punctual/internal/jobs"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
@@ -48,7 +49,11 @@ func (b *bench) start(ctx context.Context, s *scratch, e executor.Executor) *ins
 // startPoller starts an instance whose poller has the executor and the keys of c.
 func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *instance {
 	quiet := slog.New(slog.DiscardHandler)
-	i := &instance{lease: lease.NewKeeper(lease.Config{Queries: s.Queries, Logger: b.log})}
+	registry, err := instances.New(instances.Config{Queries: s.Queries, Logger: b.log, Roles: []string{"POLLER"}})
+	if err != nil {
+		panic(err) // the system has no random numbers
+	}
+	i := &instance{lease: lease.NewKeeper(lease.Config{Queries: s.Queries, Logger: b.log, Instance: registry})}
 	c.Pool, c.Lease, c.Logger = s.pool, i.lease, b.log
 	c.Jobs = jobs.New(jobs.Config{Pool: s.pool})
 	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
@@ -57,6 +62,7 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	rest, stopRest := context.WithCancel(ctx)
 	i.stopPoller, i.stopRest = stopPoller, stopRest
 	i.rest.Go(func() { i.lease.Run(rest) })
+	i.rest.Go(func() { registry.Run(rest) })
 	i.rest.Go(func() { maintenance.Partitions(s.Queries).Run(rest, quiet) })
 	i.rest.Go(func() { maintenance.Abandoned(s.Queries, func() { i.poller.Due(time.Time{}) }).Run(rest, quiet) })
 	i.polling.Go(func() { i.poller.Run(polling) })

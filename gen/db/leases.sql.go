@@ -61,3 +61,49 @@ func (q *Queries) RenewLease(ctx context.Context, arg RenewLeaseParams) (int64, 
 	}
 	return result.RowsAffected(), nil
 }
+
+const renewLeaseAndInstance = `-- name: RenewLeaseAndInstance :execrows
+with alive as (
+    insert into instances (id, name, version, roles, expires_at, executing, asked_queues, asking)
+    values ($3, $4, $5, $6, now() + $7::interval, $8, $9, $10)
+    on conflict (id) do update
+    set expires_at = excluded.expires_at, executing = excluded.executing, asked_queues = excluded.asked_queues, asking = excluded.asking
+)
+update leases l
+set expires_at = now() + $1::interval
+where l.id = $2 and l.expires_at > now()
+`
+
+type RenewLeaseAndInstanceParams struct {
+	Duration         time.Duration `json:"duration"`
+	ID               uuid.UUID     `json:"id"`
+	InstanceID       uuid.UUID     `json:"instance_id"`
+	Name             string        `json:"name"`
+	Version          string        `json:"version"`
+	Roles            []string      `json:"roles"`
+	InstanceDuration time.Duration `json:"instance_duration"`
+	Executing        int32         `json:"executing"`
+	AskedQueues      []string      `json:"asked_queues"`
+	Asking           []int32       `json:"asking"`
+}
+
+// RenewLease and RenewInstance as one statement, because an idle instance should send few. The
+// instance is alive even if the lease is lost.
+func (q *Queries) RenewLeaseAndInstance(ctx context.Context, arg RenewLeaseAndInstanceParams) (int64, error) {
+	result, err := q.db.Exec(ctx, renewLeaseAndInstance,
+		arg.Duration,
+		arg.ID,
+		arg.InstanceID,
+		arg.Name,
+		arg.Version,
+		arg.Roles,
+		arg.InstanceDuration,
+		arg.Executing,
+		arg.AskedQueues,
+		arg.Asking,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}

@@ -287,8 +287,8 @@ where name = $1
 
 // The caller holds LockNamespace. The row stays until no job refers to it by its name, so that
 // nobody else gets what is left under that name. The answers of its requests go at once.
-func (q *Queries) MarkNamespaceDeleted(ctx context.Context, name string) error {
-	_, err := q.db.Exec(ctx, markNamespaceDeleted, name)
+func (q *Queries) MarkNamespaceDeleted(ctx context.Context, namespace string) error {
+	_, err := q.db.Exec(ctx, markNamespaceDeleted, namespace)
 	return err
 }
 

@@ -144,7 +144,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 	a.server = newServer(handler, log)
-	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log})
+	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log, Instance: a.instance})
 	a.poller = poller.New(poller.Config{
 		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,

@@ -42,9 +42,9 @@ func setup(t *testing.T) bench {
 	})}
 }
 
-func (b bench) exec(sql string, args ...any) {
+func (b bench) exec(sql string) {
 	b.t.Helper()
-	_, err := b.pool.Exec(b.t.Context(), sql, args...)
+	_, err := b.pool.Exec(b.t.Context(), sql)
 	require.NoError(b.t, err)
 }
 

@@ -20,7 +20,7 @@ var losesAnswer = []string{"applyJobs", "changeJobs", "changeRuns"}
 
 // Each operation of the contract that has the parameter can be repeated, after its answer and after
 // its answer was lost: it changes nothing a second time.
-func TestIdempotencyKey_ofEachOperation(t *testing.T) {
+func TestIdempotencyKey_ofEachOperation(t *testing.T) { //nolint:tparallel // each counts all entries of the audit
 	t.Parallel()
 	url := testdb.New(t)
 	service := start(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: url}, SecretKeys: keyring(t, "contract")})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -26,9 +27,7 @@ func (i instance) post(t *testing.T, path, key, body string) keyedAnswer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, i.url+path, bytes.NewBufferString(body))
 	require.NoError(t, err)
-	for name, values := range i.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, i.header)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

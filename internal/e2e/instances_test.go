@@ -15,11 +15,10 @@ import (
 	"punctual/internal/testdb"
 )
 
-func (i instance) listInstances(t assert.TestingT) []client.Instance {
+func (i instance) listInstances(t require.TestingT) []client.Instance {
 	got, err := i.ListInstancesWithResponse(context.Background())
-	if !assert.NoError(t, err) || !assert.Equal(t, http.StatusOK, got.StatusCode(), "listed: %s", got.Body) {
-		return nil
-	}
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, got.StatusCode(), "listed: %s", got.Body)
 	return got.JSON200.Items
 }
 

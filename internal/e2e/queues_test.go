@@ -15,11 +15,10 @@ import (
 )
 
 // listQueues reads a page of the queues.
-func (i instance) listQueues(t assert.TestingT, params client.ListQueuesParams) client.QueuePage {
+func (i instance) listQueues(t require.TestingT, params client.ListQueuesParams) client.QueuePage {
 	got, err := i.ListQueuesWithResponse(context.Background(), &params)
-	if !assert.NoError(t, err) || !assert.Equal(t, http.StatusOK, got.StatusCode(), "listed: %s", got.Body) {
-		return client.QueuePage{}
-	}
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, got.StatusCode(), "listed: %s", got.Body)
 	return *got.JSON200
 }
 

@@ -88,7 +88,7 @@ func TestEnd(t *testing.T) {
 	require.Zero(t, f.Count(`select count(*) from idempotency_keys`))
 
 	second, attempt := f.begin(f.alive)
-	require.NoError(t, changes["CreateJob"](f, t, second, nil))
+	require.NoError(t, changes["CreateJob"](t, f, second, nil))
 	attempt.End(t.Context())
 	begun, err := f.alive.Begin(t.Context(), caller(""), request)
 	require.NoError(t, err)

@@ -26,9 +26,9 @@ func TestTaken_changesNothing(t *testing.T) {
 			f := setup(t)
 			first, _ := f.begin(f.dead)
 			second, _ := f.begin(f.alive)
-			require.ErrorIs(t, change(f, t, first, f.Queries), audit.ErrSuperseded)
+			require.ErrorIs(t, change(t, f, first, f.Queries), audit.ErrSuperseded)
 			require.Zero(t, f.Count(`select count(*) from audit`)+f.Count(`select count(*) from jobs`)+f.Count(`select count(*) from due`))
-			require.NoError(t, change(f, t, second, f.Queries))
+			require.NoError(t, change(t, f, second, f.Queries))
 			require.NotZero(t, f.Count(`select count(*) from audit`))
 		})
 	}
@@ -45,7 +45,7 @@ func TestTake_waitsForTheCommit(t *testing.T) {
 				first, _ := f.begin(f.dead)
 				tx, err := f.Pool.BeginTx(t.Context(), database.Locking)
 				require.NoError(t, err)
-				require.NoError(t, changes[way](f, t, first, db.New(tx)))
+				require.NoError(t, changes[way](t, f, first, db.New(tx)))
 
 				taken := make(chan outcome, 1)
 				go func() {
@@ -87,7 +87,7 @@ func TestTaken_meanwhile(t *testing.T) {
 			require.NoError(t, err)
 
 			refused := make(chan error, 1)
-			go func() { refused <- change(f, t, first, f.Queries) }()
+			go func() { refused <- change(t, f, first, f.Queries) }()
 			f.someoneWaits()
 			n, err := q.TakeIdempotent(t.Context(), db.TakeIdempotentParams{
 				Namespace: first.Namespace, RequestID: attempt.ID, NextRequestID: audit.NewAttempt("next"), RequestDigest: make([]byte, 32),
@@ -132,7 +132,7 @@ func TestSettle_waitsForTheCommit(t *testing.T) {
 	first, attempt := f.begin(f.alive)
 	tx, err := f.Pool.BeginTx(t.Context(), database.Locking)
 	require.NoError(t, err)
-	require.NoError(t, changes["AddToAudit"](f, t, first, db.New(tx)))
+	require.NoError(t, changes["AddToAudit"](t, f, first, db.New(tx)))
 	ended := make(chan error, 1)
 	go func() { ended <- attempt.Settle(t.Context()) }()
 	f.someoneWaits()

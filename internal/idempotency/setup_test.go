@@ -54,18 +54,19 @@ func caller(requestID string) access.Caller {
 	return by
 }
 
-// changes are the ways in which a request changes something, by the statement that writes the audit.
-var changes = map[string]func(fixture, *testing.T, access.Caller, *db.Queries) error{
-	"CreateJob": func(f fixture, t *testing.T, by access.Caller, _ *db.Queries) error {
+// changes are the ways in which a request changes something, by the statement that writes the
+// audit.
+var changes = map[string]func(*testing.T, fixture, access.Caller, *db.Queries) error{
+	"CreateJob": func(t *testing.T, f fixture, by access.Caller, _ *db.Queries) error {
 		t.Helper()
 		_, err := f.Jobs.Create(t.Context(), by, job(t))
 		return err
 	},
-	"AddToAudit": func(_ fixture, t *testing.T, by access.Caller, tx *db.Queries) error {
+	"AddToAudit": func(t *testing.T, _ fixture, by access.Caller, tx *db.Queries) error {
 		t.Helper()
 		return audit.Record(t.Context(), tx, by, entry)
 	},
-	"CopyAudit": func(_ fixture, t *testing.T, by access.Caller, tx *db.Queries) error {
+	"CopyAudit": func(t *testing.T, _ fixture, by access.Caller, tx *db.Queries) error {
 		t.Helper()
 		return audit.RecordAll(t.Context(), tx, by, []audit.Entry{entry, entry})
 	},

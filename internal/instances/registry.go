@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +33,7 @@ type Config struct {
 	// Default: none wait.
 	Asking func() map[string]int32
 	// Duration is how long an instance counts as alive after it has written its row, which it does
-	// three times in this time. Default 9 s, as for a lease.
+	// at least twice in this time. Default 9 s, as for a lease.
 	Duration time.Duration
 }
 
@@ -40,6 +41,9 @@ type Config struct {
 type Registry struct {
 	Config
 	id uuid.UUID
+	// writtenAt is when the row was written last, in nanoseconds since began.
+	writtenAt atomic.Int64
+	began     time.Time
 }
 
 // New returns a Registry that has written nothing yet.
@@ -56,19 +60,21 @@ func New(c Config) (*Registry, error) {
 	if c.Asking == nil {
 		c.Asking = func() map[string]int32 { return nil }
 	}
-	return &Registry{c, id}, nil
+	return &Registry{Config: c, id: id, began: time.Now()}, nil
 }
 
 // ID is the id of the instance, which no other has.
 func (r *Registry) ID() uuid.UUID { return r.id }
 
-// Run writes the row again and again until ctx ends. It tries a failed write again soon.
+// Run writes the row whenever nobody has done so for a while, until ctx ends: the renewal of a lease
+// does it, too. It tries a failed write again soon.
 func (r *Registry) Run(ctx context.Context) {
 	outage := logging.Outage{
 		Logger:  r.Logger,
 		Failing: "could not write that this instance is alive; it is missing in the list of instances until this succeeds",
 		Working: "it is written again that this instance is alive",
 	}
+	every := r.Duration * 4 / 9 // longer than a lease is left alone, which is a third of the same time
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -77,7 +83,11 @@ func (r *Registry) Run(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		next := r.Duration / 3
+		next := every
+		if ago := r.writtenAgo(); ago < every {
+			timer.Reset(every - ago)
+			continue
+		}
 		switch err := r.Renew(ctx); {
 		case ctx.Err() != nil:
 			return
@@ -91,23 +101,49 @@ func (r *Registry) Run(ctx context.Context) {
 	}
 }
 
+// writtenAgo returns for how long the row has not been written.
+func (r *Registry) writtenAgo() time.Duration {
+	return time.Since(r.began) - time.Duration(r.writtenAt.Load())
+}
+
 // Renew writes that the instance is alive, and what it does.
 func (r *Registry) Renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Duration/3)
 	defer cancel()
-	params := db.RenewInstanceParams{
+	begun := time.Since(r.began)
+	if err := r.Queries.RenewInstance(ctx, r.row()); err != nil {
+		return fmt.Errorf("write that the instance is alive: %w", err)
+	}
+	r.writtenAt.Store(int64(begun))
+	return nil
+}
+
+// RenewWithLease is Renew, and makes a lease last for a duration from now on in the same statement.
+// Zero rows: the lease is lost.
+func (r *Registry) RenewWithLease(ctx context.Context, q *db.Queries, lease uuid.UUID, duration time.Duration) (rows int64, err error) {
+	begun, row := time.Since(r.began), r.row()
+	rows, err = q.RenewLeaseAndInstance(ctx, db.RenewLeaseAndInstanceParams{
+		InstanceID: row.ID, Name: row.Name, Version: row.Version, Roles: row.Roles, InstanceDuration: row.Duration,
+		Executing: row.Executing, AskedQueues: row.AskedQueues, Asking: row.Asking, ID: lease, Duration: duration,
+	})
+	if err == nil {
+		r.writtenAt.Store(int64(begun))
+	}
+	return rows, err
+}
+
+// row returns what is written.
+func (r *Registry) row() db.RenewInstanceParams {
+	row := db.RenewInstanceParams{
 		ID: r.id, Name: r.Name, Version: r.Version, Roles: r.Roles, Duration: r.Duration, Executing: int32(r.Executing()),
 		AskedQueues: []string{}, Asking: []int32{},
 	}
 	asking := r.Asking()
 	for _, queue := range slices.Sorted(maps.Keys(asking)) {
-		params.AskedQueues = append(params.AskedQueues, queue)
-		params.Asking = append(params.Asking, asking[queue])
+		row.AskedQueues = append(row.AskedQueues, queue)
+		row.Asking = append(row.Asking, asking[queue])
 	}
-	if err := r.Queries.RenewInstance(ctx, params); err != nil {
-		return fmt.Errorf("write that the instance is alive: %w", err)
-	}
-	return nil
+	return row
 }
 
 // Release deletes the row. Call it when the instance does nothing any more.

@@ -52,11 +52,11 @@ returning *;
 -- The caller holds LockNamespace. The row stays until no job refers to it by its name, so that
 -- nobody else gets what is left under that name. The answers of its requests go at once.
 with forgotten as (
-    delete from idempotency_keys where namespace = @name
+    delete from idempotency_keys where namespace = @namespace
 )
 update namespaces
 set deleted_at = now(), updated_at = greatest(now(), created_at)
-where name = @name;
+where name = @namespace;
 
 -- name: RevokeKeysOf :execrows
 -- Revokes the keys of a namespace, in the transaction that deletes it. Safe to repeat.
