@@ -85,6 +85,11 @@ func (e errorWriter) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 		e.notFound(w, r)
 		return
 	}
+	e.notAllowed(w, r, methods)
+}
+
+// notAllowed answers a method that a path does not take. methods are those that it takes.
+func (e errorWriter) notAllowed(w http.ResponseWriter, r *http.Request, methods string) {
 	w.Header().Set("Allow", methods)
 	e.write(w, problem(r.Context(), methodNotAllowed, "This path takes "+methods+"."))
 }

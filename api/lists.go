@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -85,7 +86,11 @@ func (l listSchema) check(body []byte) []server.FieldError {
 			})
 			continue
 		}
-		wrong = append(wrong, l.faults(l.item, item, name)...)
+		faults := l.faults(l.item, item, name)
+		if len(faults) == 0 && hasFraction(item) {
+			faults = undecodable(item, name)
+		}
+		wrong = append(wrong, faults...)
 	}
 	return wrong
 }
@@ -112,4 +117,16 @@ func (l listSchema) faults(schema *openapi3.Schema, raw []byte, name string) []s
 		return nil
 	}
 	return schemaErrors(err, server.FieldErrorInBody, name)
+}
+
+// undecodable returns the field of an item that satisfies the schema and cannot be decoded: with a
+// number such as 1e-400, which is zero to the validator and no integer to Go. The generated code
+// would find it, but not tell in which item.
+func undecodable(item []byte, name string) []server.FieldError {
+	var job server.JobCreate
+	faults := fieldErrors(json.Unmarshal(item, &job))
+	for i := range faults {
+		faults[i].Field = name + "." + faults[i].Field
+	}
+	return faults
 }

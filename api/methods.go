@@ -3,8 +3,10 @@ package api
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-chi/chi/v5"
 )
 
@@ -19,14 +21,40 @@ func answerHead(next http.Handler) http.Handler {
 	})
 }
 
+// keepToMethods answers a request to a path of the contract that has no parameters, if the contract
+// has not the method for it. chi would look for another path that has it, such as /jobs/{id}.
+func keepToMethods(spec *openapi3.T, errs errorWriter) func(http.Handler) http.Handler {
+	takes := map[string]string{}
+	for path, item := range spec.Paths.Map() {
+		if !strings.Contains(path, "{") {
+			takes[path] = listMethods(func(method string) bool { return item.GetOperation(method) != nil })
+		}
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			methods, isFixed := takes[cmp.Or(r.URL.RawPath, r.URL.Path)]
+			if isFixed && !slices.Contains(strings.Split(methods, ", "), r.Method) {
+				errs.notAllowed(w, r, methods)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // allowed returns the methods of a path, as the header Allow lists them. It is empty if there is
 // nothing at the path.
 func allowed(r *http.Request) string {
-	var methods []string
 	routes := chi.RouteContext(r.Context()).Routes
 	path := cmp.Or(r.URL.RawPath, r.URL.Path) // as chi matches it
+	return listMethods(func(method string) bool { return routes.Match(chi.NewRouteContext(), method, path) })
+}
+
+// listMethods returns methods as the header Allow lists them.
+func listMethods(has func(method string) bool) string {
+	var methods []string
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-		if routes.Match(chi.NewRouteContext(), method, path) {
+		if has(method) {
 			methods = append(methods, method)
 			if method == http.MethodGet {
 				methods = append(methods, http.MethodHead)

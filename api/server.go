@@ -109,6 +109,9 @@ func New(c Config) (http.Handler, error) {
 	if c.Authenticator == nil {
 		root.Use(protectOpen(c.AllowedHosts, errs))
 	}
+	if !c.HealthOnly {
+		root.Use(keepToMethods(spec, errs))
+	}
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
 	root.Group(func(r chi.Router) {

@@ -1452,6 +1452,8 @@ type Job struct {
 }
 
 // JobApply Definitions of jobs, each with its `key`.
+//
+// Example: {"definitions":[{"cron":"30 9 * * MON-FRI","key":"reports/weekday","name":"weekday-report","timeZone":"UTC"}]}
 type JobApply struct {
 	// Definitions How the jobs are to be. Each needs a `key`, and no two have the same.
 	Definitions []JobCreate `json:"definitions"`

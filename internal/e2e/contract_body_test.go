@@ -172,6 +172,9 @@ func (m *mutator) walkString(body any, s *openapi3.Schema, at []string) {
 
 func (m *mutator) walkArray(body any, s *openapi3.Schema, at []string) {
 	item := sample(s.Items)
+	if given, ok := get(body, at).([]any); ok && len(given) > 0 {
+		item = given[0]
+	}
 	of := func(n int) string { return string(encode(slices.Repeat([]any{item}, n))) }
 	if s.MinItems > 0 {
 		m.add(body, at, refused, of(int(s.MinItems)-1))
@@ -209,8 +212,12 @@ func (m *mutator) walkObject(body any, s *openapi3.Schema, at []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		property := s.Properties[name]
-		with := put(body, child(name), sample(property))
-		if given, _ := get(body, at).(map[string]any); given[name] != nil {
+		given, _ := get(body, at).(map[string]any)
+		with := body
+		if given[name] == nil {
+			with = put(body, child(name), sample(property))
+		}
+		if given[name] != nil {
 			gone := mutation{
 				name: fmt.Sprintf("without %q", name), field: strings.Join(child(name), "."), loosely: m.loosely,
 				body: put(body, child(name), remove{}), verdict: accepted,

@@ -182,7 +182,14 @@ func (p probe) isRepeated(got answer) bool {
 	if code := problemIn(got).Code; p.header.Get("Idempotency-Key") != "" && strings.HasPrefix(code, "idempotency-key-") {
 		return true
 	}
-	return p.operation != nil && p.operation.OperationID == "createNamespace" && got.StatusCode == http.StatusConflict
+	switch {
+	case p.operation == nil:
+		return false
+	case p.operation.OperationID == "putJobByKey": // with If-None-Match
+		return problemIn(got).Code == "job-exists"
+	default:
+		return p.operation.OperationID == "createNamespace" && got.StatusCode == http.StatusConflict
+	}
 }
 
 // internals are words of the code that mean nothing to a client.
@@ -221,6 +228,9 @@ func (p probe) checkProblem(got answer) error {
 func (p probe) isNamed(e client.FieldError) bool {
 	if string(e.In) != p.in {
 		return false
+	}
+	if v, isItem := p.operation.verdict(accepted, p.in, p.field), strings.HasPrefix(e.Field, p.field+"."); isItem && v == either {
+		return true // a rule about the list as a whole names its items
 	}
 	return e.Field == p.field || (p.loosely && (e.Field == "" || strings.HasPrefix(p.field, e.Field+".")))
 }

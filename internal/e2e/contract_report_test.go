@@ -6,7 +6,7 @@ import "strings"
 const maxBody, maxReport = 1 << 20, 16 << 20
 
 func (o *operation) maxBody() int {
-	if o.isReport() {
+	if list := ofJobs[o.OperationID]; o.isReport() || list != "" {
 		return maxReport
 	}
 	return maxBody

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -67,7 +69,8 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 		for i, m := range textMutations(parameter.Schema, strings.Split(valid.path, "/")[at]) {
 			segments := strings.Split(c.on(t, probe{operation: op, thing: valid.thing, method: op.method, path: valid.path, verdict: m.verdict}).path, "/")
 			m = textMutations(parameter.Schema, segments[at])[i]
-			if (parameter.Name == "name" || strings.HasPrefix(op.path, "/api/v1/keys/")) && m.verdict == accepted {
+			isMadeUp := parameter.Name == "name" || parameter.Name == "key" && op.method != http.MethodPut
+			if (isMadeUp || strings.HasPrefix(op.path, "/api/v1/keys/")) && m.verdict == accepted {
 				m.absent = true // nothing has a name that was made up
 			}
 			segments[at] = m.escaped
@@ -131,6 +134,9 @@ func (c *contract) parameterProbes(t *testing.T, op *operation) (probes []probe)
 			if err != nil || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 				continue // Go does not send this in a header
 			}
+			if value != strings.TrimSpace(value) && strings.TrimSpace(value) == textOf(sample(parameter.Schema)) {
+				continue // HTTP leaves out the white space around a value
+			}
 			if len(value) > 8<<10 {
 				continue // the server refuses it before it is a request
 			}
@@ -150,6 +156,9 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 	valid := c.valid(t, op)
 	add := func(name, contentType string, body []byte, v verdict, change ...func(*probe)) {
 		p := valid
+		if op.OperationID == "applyJobs" && len(body) > 0 { // each about a job of its own
+			body = bytes.ReplaceAll(body, []byte(`"reports/weekday"`), fmt.Appendf(nil, `"reports/%.7s"`, uuid.NewString()))
+		}
 		p.name, p.body, p.verdict, p.header = "body "+name, body, v, maps.Clone(valid.header)
 		p.header.Set("Content-Type", contentType)
 		for _, change := range change {
@@ -163,7 +172,7 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 	status := func(status int) func(*probe) { return func(p *probe) { p.status = status } }
 	chunked := func(p *probe) { p.chunked = true }
 	const jsonType = "application/json"
-	maxBody := op.maxBody()
+	limit, job := op.maxBody(), strings.TrimSuffix(ofJobs[op.OperationID], ".")
 
 	media := op.body()
 	if media == nil {
@@ -172,7 +181,7 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 		add("where none belongs", jsonType, []byte(`{"a":1}`), either)
 		add("that is text, where none belongs", "text/plain", []byte("text"), either)
 		add("that is no JSON, where none belongs", jsonType, []byte("{"), either)
-		add("that is large, where none belongs", jsonType, padded(nil, maxBody+1), either)
+		add("that is large, where none belongs", jsonType, padded(nil, limit+1), either)
 		return probes
 	}
 	good := valid.body
@@ -229,9 +238,9 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 		add(name, jsonType, notJSON[name], refused, anywhere)
 	}
 
-	add("as large as can be", jsonType, padded(good, maxBody), accepted)
-	add("as large as can be, without a length", jsonType, padded(good, maxBody), accepted, chunked)
-	for _, size := range []int{maxBody + 1, maxBody + 100_000} {
+	add("as large as can be", jsonType, padded(good, limit), accepted)
+	add("as large as can be, without a length", jsonType, padded(good, limit), accepted, chunked)
+	for _, size := range []int{limit + 1, limit + 100_000} {
 		add("too large", jsonType, padded(good, size), refused, status(http.StatusRequestEntityTooLarge))
 		add("too large, without a length", jsonType, padded(good, size), refused, status(http.StatusRequestEntityTooLarge), chunked)
 	}
@@ -258,8 +267,10 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 	for _, m := range mutations {
 		body := encode(m.body)
 		switch _, isOfThing := valid.thing.fields[m.field]; {
-		case len(body) > maxBody:
+		case len(body) > limit:
 			add(m.name, jsonType, body, refused, status(http.StatusRequestEntityTooLarge))
+		case job != "" && len(body) > maxBody: // each job in a list has the limit of a body
+			add(m.name, jsonType, body, refused, names("body", job))
 		case isOfThing && m.verdict == accepted:
 			add(m.name, jsonType, body, refused, status(http.StatusConflict)) // well-formed, but not what the thing has
 		default:

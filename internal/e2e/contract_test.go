@@ -197,6 +197,11 @@ func (op *operation) body() *openapi3.MediaType {
 
 // verdict returns v, unless the service is stricter there than the schema from which v was derived.
 func (op *operation) verdict(v verdict, in, field string) verdict {
+	if before, ok := ofJobs[op.OperationID]; ok && in == "body" && v == accepted {
+		if of, ok := strings.CutPrefix(field, before); ok && stricter["createJob body "+of] != "" {
+			return either
+		}
+	}
 	if v == accepted && stricter[op.OperationID+" "+in+" "+field] != "" {
 		return either
 	}

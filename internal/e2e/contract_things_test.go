@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -72,6 +73,12 @@ func newThings(t *testing.T, service instance) things {
 				t.Helper()
 				return thing{id: service.createJob(t, "sample", 3600, `{"a":1}`).Id.String()}
 			},
+			"by-key": func(t *testing.T) thing {
+				t.Helper()
+				key := "sample/" + uuid.NewString()
+				service.create(t, `{"key":"`+key+`","name":"sample","intervalInSeconds":3600}`)
+				return thing{id: url.PathEscape(key)}
+			},
 			"versions":    func(*testing.T) thing { return thing{id: "1"} },
 			"listJobRuns": always(failed.JobId),
 			"runs":        always(failed.Id),
@@ -103,6 +110,7 @@ func newThings(t *testing.T, service instance) things {
 			"completeRun": open.Id.String(), "failRun": failed.Id.String(), "releaseRun": open.Id.String(),
 			"heartbeat":       ended.Id.String(),
 			"deleteNamespace": "default", "createNamespace": "", "createJob": "", "runJob": "", "backfillJob": "", // namespaces_test.go
+			"putJobByKey": "", "applyJobs": "", "createJobs": "", // namespaces_test.go, apply_test.go
 			"createKey": "", // idempotency_test.go
 			"updateJob": "", // internal/jobs, since it takes an instance with other keys
 		},
@@ -172,6 +180,12 @@ var stricter = map[string]string{
 	"createKey body queues":    "is given together with the scope workers",
 	"createKey body expiresAt": "is in the future",
 
+	"putJobByKey body key":             "is the one in the path",
+	"applyJobs body definitions":       "has no key twice",
+	"applyJobs body definitions.0.key": "is given",
+	"applyJobs body prune":             "is a selector",
+
+	"createJob body key":                     "is not that of another job",
 	"createJob body target.url":              "is a URL that may be reached",
 	"createJob body target.signingSecrets.0": "is a key of Standard Webhooks",
 	"updateJob body target.url":              "is a URL that may be reached",
@@ -204,3 +218,7 @@ var stricter = map[string]string{
 	"previewSchedule body startAt":           "leaves something to be due",
 	"previewSchedule body endAt":             "leaves something to be due",
 }
+
+// ofJobs are the operations with the fields of createJob in their bodies, and what stands before
+// them there.
+var ofJobs = map[string]string{"putJobByKey": "", "applyJobs": "definitions.0.", "createJobs": "jobs.0."}

@@ -101,7 +101,11 @@ func within(item string, err error) ([]Field, error) {
 	}
 	fields := slices.Clone(fault.Fields)
 	for i := range fields {
-		fields[i].Name = strings.TrimSuffix(item+"."+fields[i].Name, ".")
+		if fields[i].Name == "" {
+			fields[i].Name = item
+		} else {
+			fields[i].Name = item + "." + fields[i].Name
+		}
 	}
 	return fields, nil
 }
