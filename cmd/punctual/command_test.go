@@ -34,7 +34,7 @@ func TestCommandLine(t *testing.T) {
 	t.Run("without a command prints help", func(t *testing.T) {
 		t.Parallel()
 		out, _, code := execute(t, binary, nil)
-		require.Equal(t, 2, code)
+		require.Equal(t, 3, code)
 		require.Contains(t, out, "Usage: punctual <command>")
 	})
 	t.Run("prints the version", func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestCommandLine(t *testing.T) {
 		t.Parallel()
 		for _, args := range [][]string{{"serve", "--port=0"}, {"migrate", "status"}, {"secrets", "rotate"}} {
 			_, log, code := execute(t, binary, nil, args...)
-			require.Equal(t, 2, code, args)
+			require.Equal(t, 3, code, args)
 			require.Contains(t, log, "set DATABASE_URL", args)
 			require.Contains(t, log, "--embedded", args)
 		}
@@ -64,7 +64,7 @@ func TestCommandLine(t *testing.T) {
 			"POLL_INTERVAL=-5s": "POLL_INTERVAL must not be negative",
 		} {
 			_, log, code := execute(t, binary, []string{"DATABASE_URL=postgres://127.0.0.1:1/x", env}, "serve")
-			require.Equal(t, 2, code, env)
+			require.Equal(t, 3, code, env)
 			require.Contains(t, log, want, env)
 		}
 	})
@@ -117,7 +117,7 @@ func TestKeys(t *testing.T) {
 		`--queues: "a b" is not the name`:    {"create", "--queues=images,a b"},
 	} {
 		_, log, code := command(args...)
-		require.Equal(t, 2, code, "%s: %s", args, log)
+		require.Equal(t, 3, code, "%s: %s", args, log)
 		require.Contains(t, log, refusal)
 	}
 	_, log, code := command("create")

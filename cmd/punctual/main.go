@@ -17,22 +17,22 @@ import (
 	"github.com/joho/godotenv"
 
 	"punctual/internal/app"
+	"punctual/internal/cli"
 	"punctual/internal/logging"
 )
 
-// exitUsage is the exit code when the command line or the configuration is wrong. Failures of what
-// was asked for exit with 1.
-const exitUsage = 2
-
-type cli struct {
+type commandLine struct {
 	LogLevel slog.Level       `help:"The lowest level to log: debug, info, warn or error." default:"info" env:"LOG_LEVEL"`
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 
-	Serve       serve      `cmd:"" help:"Run the service."`
-	Migrate     migrate    `cmd:"" help:"Apply, list or undo schema migrations. The service applies them when it starts."`
-	Secrets     rotation   `cmd:"" help:"Generate a key for secrets, or encrypt all secrets with the first key of SECRET_KEYS."`
-	Keys        keysCmd    `cmd:"" help:"Create, list or revoke API keys, straight in the database."`
-	ShowVersion versionCmd `cmd:"" name:"version" help:"Print the version."`
+	Serve   serve    `cmd:"" group:"serve" help:"Run the service."`
+	Migrate migrate  `cmd:"" group:"serve" help:"Apply, list or undo schema migrations. The service applies them when it starts."`
+	Secrets rotation `cmd:"" group:"serve" help:"Generate a key for secrets, or encrypt all secrets with the first key of SECRET_KEYS."`
+
+	cli.Commands `embed:""`
+
+	Keys        keysCmd    `cmd:"" group:"admin" help:"Create, list or revoke API keys, over the API or straight in the database."`
+	ShowVersion versionCmd `cmd:"" group:"program" name:"version" help:"Print the version."`
 }
 
 func main() {
@@ -43,15 +43,16 @@ func main() {
 		// The error may quote a line of the file, and with it a password.
 		refuse("the file .env cannot be read, or has a line that is not NAME=value")
 	}
-	var c cli
+	var c commandLine
 	parser := kong.Must(&c,
-		kong.Name("punctual"), kong.Description("A job scheduler on PostgreSQL."),
+		kong.Name("punctual"), kong.Description(cli.Description), kong.ExplicitGroups(cli.Groups),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, NoAppDescFormat: true}),
 		kong.Vars{"version": versionLine()}, kong.ShortUsageOnError(),
-		kong.Exit(func(code int) { os.Exit(min(code, 1) * exitUsage) }),
+		kong.Exit(func(code int) { os.Exit(min(code, 1) * cli.ExitUsage) }),
 	)
 	if len(os.Args) == 1 {
 		printHelp(parser)
-		os.Exit(exitUsage)
+		os.Exit(cli.ExitUsage)
 	}
 	command, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
@@ -60,20 +61,30 @@ func main() {
 
 	command.BindTo(untilSignal(log), (*context.Context)(nil))
 	command.Bind(log)
+	command.Bind(cli.NewConsole())
 	err = command.Run()
 	switch {
 	case errors.Is(err, app.ErrNoDatabase):
 		refuse(err.Error())
-	case err != nil:
+	case err != nil && isLogged(command):
 		log.Error("failed", "error", err)
-		os.Exit(1)
+		os.Exit(cli.ExitFailed)
+	default:
+		os.Exit(cli.Report(os.Stderr, err))
 	}
+}
+
+// isLogged reports whether a command writes a log, as the service does. The others talk to a person
+// or a script.
+func isLogged(command *kong.Context) bool {
+	top := command.Path[1].Node() // the first element is the program
+	return top.Group != nil && top.Group.Key == "serve"
 }
 
 // refuse ends the process because of a wrong command line or configuration.
 func refuse(sentence string) {
 	fmt.Fprintln(os.Stderr, "punctual: "+sentence)
-	os.Exit(exitUsage)
+	os.Exit(cli.ExitUsage)
 }
 
 func printHelp(parser *kong.Kong) {

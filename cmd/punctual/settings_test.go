@@ -14,7 +14,7 @@ import (
 // .env.example.
 func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
-	var c cli
+	var c commandLine
 	parser, err := kong.New(&c, kong.Vars{"version": ""})
 	require.NoError(t, err)
 	readme, err := os.ReadFile("../../README.md")

@@ -1,0 +1,78 @@
+// Package cli is the command line for those who use the service: a client of its contract. It knows
+// no database.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes. docs/cli.md and the help of the program say what they mean.
+const (
+	ExitDone = iota
+	ExitFailed
+	ExitDiffers
+	ExitUsage
+	ExitUnreachable
+)
+
+// Commands are the commands that ask a service.
+type Commands struct {
+	Jobs jobsCmd `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs."`
+}
+
+// Description is what the help of the program says below its name.
+const Description = `A job scheduler on PostgreSQL.
+
+Commands that ask a service find it by --url, PUNCTUAL_URL, or a profile in a configuration file.
+Run "punctual <command> --help" for the flags of a command.
+
+Exit codes: 0 done, 1 failed, 2 there is a difference, 3 wrong usage, 4 the service is not reachable.`
+
+// Groups are the groups of commands and flags in the help.
+var Groups = []kong.Group{
+	{Key: "jobs", Title: "Jobs and runs:"},
+	{Key: "admin", Title: "The service, as its users see it:"},
+	{Key: "serve", Title: "The service itself:"},
+	{Key: "program", Title: "This program:"},
+	{Key: "filter", Title: "Which ones:"},
+	{Key: "output", Title: "Output:"},
+	{Key: "service", Title: "Which service:"},
+}
+
+// A usageError says that a command was called wrongly.
+type usageError struct{ sentence string }
+
+func (e *usageError) Error() string { return e.sentence }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// errDiffers says that there is a difference, which the output has shown already.
+var errDiffers = errors.New("there is a difference")
+
+// Report writes why a command has failed, for people, and returns the exit code.
+func Report(w io.Writer, err error) (code int) {
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.Is(err, errDiffers):
+		return ExitDiffers
+	}
+	code = ExitFailed
+	if wrong := (*usageError)(nil); errors.As(err, &wrong) {
+		code = ExitUsage
+	} else if away := (*unreachable)(nil); errors.As(err, &away) {
+		code = ExitUnreachable
+	}
+	sentence := err.Error()
+	if errors.Is(err, context.Canceled) {
+		sentence = "interrupted"
+	}
+	fmt.Fprintln(w, "punctual: "+strings.TrimSpace(sentence))
+	return code
+}
