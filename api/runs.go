@@ -7,9 +7,6 @@ import (
 	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/access"
-	"punctual/internal/clock"
-	"punctual/internal/history"
-	"punctual/internal/jobs"
 )
 
 // GetRun reads one run, open or ended.
@@ -41,33 +38,4 @@ func (s *handlers) CancelRun(ctx context.Context, r server.CancelRunRequestObjec
 		return nil, fmt.Errorf("cancel a run: %w", err)
 	}
 	return server.CancelRun202JSONResponse(run), nil
-}
-
-// ListJobRuns reads a page of a job's runs.
-func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestObject) (server.ListJobRunsResponseObject, error) {
-	limit := orDefault(r.Params.Limit, defaultLimit)
-	before, err := decodeCursor(r.Params.Cursor, cursor{at: clock.EndOfTime})
-	if err != nil {
-		return nil, err
-	}
-	// Nothing ties a job's runs to the job, so whether there is such a job has to be asked.
-	if _, err := s.Jobs.Get(ctx, access.From(ctx), r.Id); err != nil {
-		return nil, fmt.Errorf("list a job's runs: %w", err)
-	}
-	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{
-		JobID: r.Id, Before: before.at, MaxRows: limit + 1,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list a job's runs: %w", err)
-	}
-	page := server.RunPage{Limit: limit}
-	if len(rows) > int(limit) {
-		rows = rows[:limit]
-		page.NextCursor = new(cursor{at: rows[limit-1].ScheduledFor}.String())
-	}
-	page.Items, err = encodeEach(rows, func(row db.ListRunsRow) (server.Run, error) { return encodeRun(jobs.Run(row)) })
-	if err != nil {
-		return nil, err
-	}
-	return server.ListJobRuns200JSONResponse(page), nil
 }

@@ -612,6 +612,8 @@ type OpenRun struct {
 	FailedAttempts    []byte     `json:"failed_attempts"`
 	ExecutedBy        *string    `json:"executed_by"`
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	ReadyAt           time.Time  `json:"ready_at"`
+	AwaitsWorker      bool       `json:"awaits_worker"`
 }
 
 type Run struct {

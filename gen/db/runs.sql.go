@@ -224,7 +224,6 @@ const listRuns = `-- name: ListRuns :many
     from open_runs o
     join jobs j on j.id = o.job_id
     where o.job_id = $2 and o.scheduled_for >= $3::timestamptz and o.scheduled_for < $4::timestamptz
-      and ($5::text is null or o.status = $5)
 )
 union all
 (
@@ -235,7 +234,6 @@ union all
     from runs r
     join jobs j on j.id = r.job_id
     where r.job_id = $2 and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
-      and ($5::text is null or r.status::text = $5)
     order by r.scheduled_for desc
     limit $1
 )
@@ -248,7 +246,6 @@ type ListRunsParams struct {
 	JobID   uuid.UUID `json:"job_id"`
 	Since   time.Time `json:"since"`
 	Before  time.Time `json:"before"`
-	Status  *string   `json:"status"`
 }
 
 type ListRunsRow struct {
@@ -283,7 +280,6 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 		arg.JobID,
 		arg.Since,
 		arg.Before,
-		arg.Status,
 	)
 	if err != nil {
 		return nil, err

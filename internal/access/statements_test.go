@@ -33,6 +33,7 @@ var acrossNamespaces = map[string][]string{
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},
 	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},
 	"it finds the request by an id that only the service makes":                          {"HoldAttempt", "ListAttempt"},
+	"it counts what another statement looks at, and no caller sees the count":            {"CountRunsWithin"},
 	"it reads no row": {"CheckTables"},
 }
 

@@ -1,7 +1,7 @@
 // Package history reads the runs of a job and creates the partitions that runs are stored in.
 //
 // The table of runs has a partition for each day, so a long retention means many of them. Each
-// partition that a statement touches costs two entries or more in PostgreSQL's table of locks,
+// partition that a statement touches costs four entries or more in PostgreSQL's table of locks,
 // which all sessions share. So no function here touches more than a fixed number in one
 // transaction.
 package history
@@ -22,7 +22,7 @@ import (
 
 // maxPartitions is how many partitions one transaction reads or creates at most. More would make a
 // short list need fewer statements, but would cost every list more locks and more planning.
-const maxPartitions = 32
+const maxPartitions = 16
 
 // Get returns one run, open or ended, or pgx.ErrNoRows.
 func Get(ctx context.Context, conn db.DBTX, p db.GetRunParams) (db.GetRunRow, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/history"
 	"punctual/internal/jobs"
 	"punctual/internal/testdb/enginetest"
@@ -30,12 +31,12 @@ func TestRunInFlight(t *testing.T) {
 		require.Nil(t, runs[0].FinishedAt)
 		id := enginetest.IDOf(runs[0])
 		require.Equal(t, runs[0], e.Run(id))
-		only, err := history.List(t.Context(), e.Pool, db.ListRunsParams{
-			JobID: job, Before: e.Now().Add(time.Hour), MaxRows: 10, Status: new("RUNNING"),
-		})
+		only, next, err := e.Jobs.FindRunsOf(
+			t.Context(), access.Caller{Namespace: "default"}, job, jobs.RunFilter{Statuses: []string{"RUNNING"}}, history.Place{At: e.Now().Add(time.Hour)}, 10,
+		)
 		require.NoError(t, err)
-		require.Len(t, only, 1)
-		require.Equal(t, runs[0], jobs.Run(only[0]))
+		require.Nil(t, next)
+		require.Equal(t, runs, only)
 
 		e.Succeed(row)
 		require.Equal(t, "SUCCEEDED", e.Run(id).Status, "the same run")

@@ -264,6 +264,10 @@ create table due (
 create index due_ready_at on due (ready_at) where not awaits_worker;
 create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
 create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
+-- Lists of runs find open ones by their instants. Most of those that instances execute are ready at
+-- their instant, so due_ready_at finds them, and they are not in the first of these.
+create index due_delayed on due (scheduled_for, job_id) where awaits_worker or ready_at > scheduled_for;
+create index due_buffered on due (buffered_for) where buffered_for is not null;
 -- The jobs whose last run did not succeed. A run that succeeds after another does not touch it.
 create index due_not_succeeded on due (last_run_status, job_id)
 where carries_schedule and (last_run_status <> 'SUCCEEDED' or failures > 0);
@@ -314,6 +318,11 @@ create table runs (
     constraint runs_retry_repeats check ((trigger = 'RETRY') = (retry_of is not null)),
     constraint runs_occurrences check (occurrences = 1 or (occurrences > 1 and status = 'SKIPPED'))
 ) partition by range (scheduled_for);
+
+-- Lists of the runs of all jobs. Most runs are of the schedule and succeed: an index with a few
+-- bytes for some hundred of them finds their time. The others are in an index of their own.
+create index runs_by_time on runs using brin (scheduled_for) with (pages_per_range = 8, autosummarize = on);
+create index runs_unusual on runs (scheduled_for, job_id) where status <> 'SUCCEEDED' or trigger <> 'SCHEDULE';
 
 -- migrate:down
 

@@ -14,11 +14,13 @@ end
 $$;
 
 -- The runs that have not ended: those that are due, those that execute, and those that wait for
--- another run's end. A row that was claimed ahead of its instant is not a run yet.
+-- another run's end. A row that was claimed ahead of its instant is not a run yet. ready_at and
+-- awaits_worker are only for finding them by an index.
 create view open_runs as
 select
     job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
-    trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by, cancel_requested_at
+    trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by, cancel_requested_at,
+    ready_at, awaits_worker
 from due
 left join leases l on l.id = lease_id
 where (ready_at <= now() or attempt > 0) and (started_at is null or started_at <= now())
@@ -26,7 +28,7 @@ union all
 select
     job_id, buffered_for, 'PENDING',
     case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, 0::smallint, null, null, null, null
+    buffered_retry_of, 0::smallint, null, null, null, null, buffered_for, false
 from due
 where buffered_for is not null;
 

@@ -34,7 +34,6 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @na
     from open_runs o
     join jobs j on j.id = o.job_id
     where o.job_id = @job_id and o.scheduled_for >= @since::timestamptz and o.scheduled_for < @before::timestamptz
-      and (sqlc.narg(status)::text is null or o.status = sqlc.narg(status))
 )
 union all
 (
@@ -45,7 +44,6 @@ union all
     from runs r
     join jobs j on j.id = r.job_id
     where r.job_id = @job_id and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
-      and (sqlc.narg(status)::text is null or r.status::text = sqlc.narg(status))
     order by r.scheduled_for desc
     limit @max_rows
 )

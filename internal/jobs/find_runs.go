@@ -1,0 +1,93 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+	"punctual/internal/access"
+	"punctual/internal/clock"
+	"punctual/internal/history"
+	"punctual/internal/labels"
+)
+
+// recently is how far back a list of runs reaches that is not told.
+const recently = 24 * time.Hour
+
+// ahead is how far from now the instant of a run can be: one may follow a run that was claimed ahead.
+const ahead = time.Minute
+
+// maxLabeled is how many jobs may match the label selector of a list of runs.
+const maxLabeled = 20_000
+
+// RunFilter says which runs of a namespace are meant: those that match all of its fields that are
+// not empty.
+type RunFilter struct {
+	JobID *uuid.UUID
+	// Labels selects the runs of the jobs that it selects. A deleted job has no labels any more.
+	Labels                      *labels.Selector
+	Statuses, Reasons, Triggers []string
+	// From is the first instant, and To the first one after the last. Default of To: now. Default
+	// of From: a day before To.
+	From, To *time.Time
+}
+
+// FindRuns returns the runs that match after a place, newest first, at most so many, and where the
+// list goes on, if it does. It may return fewer runs, or none, although the list goes on.
+func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, after history.Place, max int32) (runs []Run, next *history.Place, err error) {
+	found := history.Filter{Namespace: by.Namespace, Statuses: f.Statuses, Reasons: f.Reasons, Triggers: f.Triggers}
+	now, err := s.databaseTime(ctx, s.queries)
+	if err != nil {
+		return nil, nil, err
+	}
+	found.To = *cmp.Or(f.To, &now)
+	found.From = *cmp.Or(f.From, new(found.To.Add(-recently)))
+	found.To = clock.Earlier(found.To, now.Add(ahead))
+	if f.JobID != nil {
+		found.JobIDs = []uuid.UUID{*f.JobID}
+	}
+	if f.Labels != nil {
+		selected := Filter{Labels: *f.Labels, IDs: found.JobIDs}
+		if found.JobIDs, err = s.Select(ctx, by, selected, uuid.UUID{}, maxLabeled); err != nil {
+			return nil, nil, fmt.Errorf("find the jobs that a label selector selects: %w", err)
+		}
+		found.JobIDs = append([]uuid.UUID{}, found.JobIDs...)
+	}
+	rows, next, err := history.Find(ctx, s.Pool, found, after, int(max))
+	if err != nil {
+		return nil, nil, err
+	}
+	runs = make([]Run, len(rows))
+	for i, row := range rows {
+		runs[i] = Run(row)
+	}
+	return runs, next, nil
+}
+
+// FindRunsOf is FindRuns for one job of the caller's namespace. From has no default.
+func (s *Service) FindRunsOf(
+	ctx context.Context, by access.Caller, job uuid.UUID, f RunFilter, after history.Place, max int32,
+) (runs []Run, next *history.Place, err error) {
+	f.To = cmp.Or(f.To, &clock.EndOfTime)
+	if len(f.Statuses) > 0 || len(f.Reasons) > 0 || len(f.Triggers) > 0 || f.From != nil {
+		f.JobID, f.From = &job, cmp.Or(f.From, new(time.Unix(0, 0)))
+		return s.FindRuns(ctx, by, f, after, max)
+	}
+	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{JobID: job, Before: clock.Earlier(after.At, *f.To), MaxRows: max + 1})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(rows) > int(max) {
+		rows = rows[:max]
+		next = &history.Place{At: rows[max-1].ScheduledFor}
+	}
+	runs = make([]Run, len(rows))
+	for i, row := range rows {
+		runs[i] = Run(row)
+	}
+	return runs, next, nil
+}
