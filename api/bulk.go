@@ -88,13 +88,17 @@ func decodeBulk(r server.JobBulk) (b jobs.Bulk, err error) {
 	b.PauseID = orDefault(r.PauseId, b.PauseID)
 	filter, faults := decodeSelector(r.Selector)
 	b.Filter = filter
-	if wrong = append(wrong, faults...); len(wrong) > 0 {
+	for _, fault := range faults {
+		fault.Name = "selector." + fault.Name
+		wrong = append(wrong, fault)
+	}
+	if len(wrong) > 0 {
 		return b, &jobs.Invalid{Fields: wrong}
 	}
 	return b, nil
 }
 
-// decodeSelector returns which jobs a request means, and the fields of the selector that are wrong.
+// decodeSelector returns which jobs a selector means, and its fields that are wrong.
 func decodeSelector(r server.JobSelector) (f jobs.Filter, wrong []jobs.Field) {
 	f = jobs.Filter{
 		IDs: orDefault(r.Ids, nil), Keys: orDefault(r.Keys, nil), Name: orDefault(r.Name, ""), KeyPrefix: orDefault(r.KeyPrefix, ""),
@@ -112,7 +116,7 @@ func decodeSelector(r server.JobSelector) (f jobs.Filter, wrong []jobs.Field) {
 	}
 	var err error
 	if f.Labels, err = labels.ParseSelector(orDefault(r.LabelSelector, "")); err != nil {
-		wrong = append(wrong, jobs.Field{Name: "selector.labelSelector", Code: jobs.WrongFormat, Detail: err.Error()})
+		wrong = append(wrong, jobs.Field{Name: "labelSelector", Code: jobs.WrongFormat, Detail: err.Error()})
 	}
 	return f, wrong
 }

@@ -21,10 +21,13 @@ type cursor struct {
 
 var errCursor = errors.New("is not a cursor that this list gave")
 
-func (c cursor) String() string {
-	raw := binary.BigEndian.AppendUint64(nil, uint64(c.at.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(raw, c.id[:]...))
+func (c cursor) String() string { return encodeCursor(c.bytes()) }
+
+func (c cursor) bytes() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(c.at.UnixMicro())), c.id[:]...)
 }
+
+func encodeCursor(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
 // decodeCursor returns the cursor that a request gives, or another one if it gives none.
 func decodeCursor(given *string, otherwise cursor) (cursor, error) {
@@ -45,7 +48,14 @@ func invalidCursor() error {
 
 func parseCursor(text string) (cursor, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(raw) != 24 {
+	if err != nil {
+		return cursor{}, errCursor
+	}
+	return cursorOf(raw)
+}
+
+func cursorOf(raw []byte) (cursor, error) {
+	if len(raw) != 24 {
 		return cursor{}, errCursor
 	}
 	micros := int64(binary.BigEndian.Uint64(raw))

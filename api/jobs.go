@@ -12,14 +12,6 @@ import (
 	"punctual/internal/jobs"
 )
 
-const (
-	// maxTotal is up to where a list counts exactly.
-	maxTotal = 10_000
-	// maxOffset is how many jobs a page may lie behind the first: paging costs more the deeper it
-	// goes.
-	maxOffset = maxTotal
-)
-
 // CreateJob stores a job and its first occurrence.
 func (s *handlers) CreateJob(ctx context.Context, r server.CreateJobRequestObject) (server.CreateJobResponseObject, error) {
 	job, err := s.Jobs.Create(ctx, access.From(ctx), *r.Body)
@@ -66,56 +58,6 @@ func (s *handlers) DeleteJob(ctx context.Context, r server.DeleteJobRequestObjec
 		return nil, fmt.Errorf("delete a job: %w", err)
 	}
 	return server.DeleteJob204Response{}, nil
-}
-
-// ListJobs reads a page of jobs, by number or by cursor.
-func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject) (server.ListJobsResponseObject, error) {
-	list, page, err := decodeList(r.Params)
-	if err != nil {
-		return nil, err
-	}
-	all, more, err := s.Jobs.List(ctx, access.From(ctx), list)
-	if err != nil {
-		return nil, fmt.Errorf("list jobs: %w", err)
-	}
-	total, err := s.Jobs.Count(ctx, access.From(ctx), list.Status, maxTotal+1)
-	if err != nil {
-		return nil, fmt.Errorf("count jobs: %w", err)
-	}
-	page.Total, page.TotalIsCapped = min(total, maxTotal), total > maxTotal
-	if more {
-		all = all[:min(len(all), int(page.Limit))]
-		last := all[len(all)-1].Job
-		page.NextCursor = new(cursor{at: last.CreatedAt, id: last.ID}.String())
-	}
-	page.Items = encodeAll(all, encodeJob)
-	return server.ListJobs200JSONResponse(page), nil
-}
-
-// decodeList returns which jobs a request lists, and the page they are put on. One job more than
-// fits on it tells that there is a next page.
-func decodeList(p server.ListJobsParams) (list jobs.List, page server.JobPage, err error) {
-	page.Limit = orDefault(p.Limit, defaultLimit)
-	list = jobs.List{Max: page.Limit + 1}
-	if p.Cursor != nil {
-		if p.Page != nil {
-			return list, page, invalidQuery("page", jobs.Conflicting, "cannot be given together with cursor")
-		}
-		after, err := decodeCursor(p.Cursor, cursor{})
-		if err != nil {
-			return list, page, err
-		}
-		list.After = &jobs.Place{CreatedAt: after.at, ID: after.id}
-		return list, page, nil
-	}
-	page.Page = new(orDefault(p.Page, 1))
-	offset := (*page.Page - 1) * int64(page.Limit)
-	if offset >= maxOffset {
-		return list, page, invalidQuery("page", jobs.TooLarge,
-			fmt.Sprintf("only the first %d jobs can be reached by page; use cursor", maxOffset))
-	}
-	list.Skip = int32(offset)
-	return list, page, nil
 }
 
 // BackfillJob runs the occurrences of a window that have no run.

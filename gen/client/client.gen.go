@@ -1771,7 +1771,8 @@ type JobPage struct {
 	// Example: 1
 	Page *int64 `json:"page,omitempty"`
 
-	// Total The number of jobs, counted up to 10 000.
+	// Total The number of jobs, counted up to 10 000, or up to 1 000 with `lastRunStatus` or `health`.
+	//
 	//
 	// Example: 1
 	Total int64 `json:"total"`

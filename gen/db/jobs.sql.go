@@ -19,20 +19,18 @@ from (
     select
     from jobs
     where namespace = $1 and deleted_at is null
-      and ($2::job_status is null or status = $2)
-    limit $3
+    limit $2
 ) as counted
 `
 
 type CountJobsParams struct {
-	Namespace string     `json:"namespace"`
-	Status    *JobStatus `json:"status"`
-	MaxCount  int32      `json:"max_count"`
+	Namespace string `json:"namespace"`
+	MaxCount  int32  `json:"max_count"`
 }
 
-// Counts no further than max_count, so that a list never reads a million rows only to count them.
+// Counts the jobs of a namespace no further than max_count.
 func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countJobs, arg.Namespace, arg.Status, arg.MaxCount)
+	row := q.db.QueryRow(ctx, countJobs, arg.Namespace, arg.MaxCount)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -563,147 +561,6 @@ func (q *Queries) ListJobVersions(ctx context.Context, arg ListJobVersionsParams
 			&i.NextStatusReason,
 			&i.Definition,
 			&i.Rows,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listJobs = `-- name: ListJobs :many
-select
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
-    coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
-    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
-from jobs j
-left join due d on d.job_id = j.id and d.carries_schedule
-cross join lateral (
-    -- All rows of the job.
-    select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
-        coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
-        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
-    from due r
-    where r.job_id = j.id
-) o
-where j.namespace = $1 and j.deleted_at is null
-  and ($2::job_status is null or j.status = $2)
-  and (j.created_at, j.id) < ($3::timestamptz, $4::uuid)
-order by j.created_at desc, j.id desc
-limit $6 offset $5
-`
-
-type ListJobsParams struct {
-	Namespace      string     `json:"namespace"`
-	Status         *JobStatus `json:"status"`
-	AfterCreatedAt time.Time  `json:"after_created_at"`
-	AfterID        uuid.UUID  `json:"after_id"`
-	SkipRows       int32      `json:"skip_rows"`
-	MaxRows        int32      `json:"max_rows"`
-}
-
-type ListJobsRow struct {
-	Job              Job        `json:"job"`
-	ScheduledFor     *time.Time `json:"scheduled_for"`
-	RevisedAt        *time.Time `json:"revised_at"`
-	DueLastRunAt     *time.Time `json:"due_last_run_at"`
-	DueLastRunFor    *time.Time `json:"due_last_run_for"`
-	DueLastRunStatus *RunStatus `json:"due_last_run_status"`
-	DueFailures      int16      `json:"due_failures"`
-	DueRunCount      int64      `json:"due_run_count"`
-	EndedRunCount    int64      `json:"ended_run_count"`
-	IsRunning        bool       `json:"is_running"`
-	IsLate           bool       `json:"is_late"`
-	Running          bool       `json:"running"`
-}
-
-// Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are
-// created. A list by page begins at the first place and skips rows. The caller bounds how many,
-// because the cost grows with it.
-func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsRow, error) {
-	rows, err := q.db.Query(ctx, listJobs,
-		arg.Namespace,
-		arg.Status,
-		arg.AfterCreatedAt,
-		arg.AfterID,
-		arg.SkipRows,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListJobsRow
-	for rows.Next() {
-		var i ListJobsRow
-		if err := rows.Scan(
-			&i.Job.ID,
-			&i.Job.Namespace,
-			&i.Job.Key,
-			&i.Job.Name,
-			&i.Job.Description,
-			&i.Job.Labels,
-			&i.Job.Payload,
-			&i.Job.IntervalSeconds,
-			&i.Job.AnchorAt,
-			&i.Job.Cron,
-			&i.Job.TimeZone,
-			&i.Job.RunAt,
-			&i.Job.StartAt,
-			&i.Job.EndAt,
-			&i.Job.MaxRuns,
-			&i.Job.JitterSeconds,
-			&i.Job.DeleteAfterCompletion,
-			&i.Job.MisfirePolicy,
-			&i.Job.CatchupWindowSeconds,
-			&i.Job.OverlapPolicy,
-			&i.Job.MaxAttempts,
-			&i.Job.MinBackoffSeconds,
-			&i.Job.MaxBackoffSeconds,
-			&i.Job.AttemptDeadlineSeconds,
-			&i.Job.PauseAfterFailures,
-			&i.Job.RunHistory,
-			&i.Job.ConcurrencyGroup,
-			&i.Job.MaxConcurrency,
-			&i.Job.Target,
-			&i.Job.QualifiedQueue,
-			&i.Job.QualifiedGroup,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
-			&i.Job.SecretsDigest,
-			&i.Job.Status,
-			&i.Job.StatusReason,
-			&i.Job.PausedSince,
-			&i.Job.PauseUntil,
-			&i.Job.PauseID,
-			&i.Job.LastRunAt,
-			&i.Job.RunCount,
-			&i.Job.LastRunFor,
-			&i.Job.LastRunStatus,
-			&i.Job.Failures,
-			&i.Job.CreatedAt,
-			&i.Job.Version,
-			&i.Job.UpdatedAt,
-			&i.Job.UpdatedBy,
-			&i.Job.SecretsVersion,
-			&i.Job.Suspended,
-			&i.Job.DeletedAt,
-			&i.ScheduledFor,
-			&i.RevisedAt,
-			&i.DueLastRunAt,
-			&i.DueLastRunFor,
-			&i.DueLastRunStatus,
-			&i.DueFailures,
-			&i.DueRunCount,
-			&i.EndedRunCount,
-			&i.IsRunning,
-			&i.IsLate,
-			&i.Running,
 		); err != nil {
 			return nil, err
 		}

@@ -14,10 +14,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/db"
+	"punctual/internal/database"
 )
 
 // maxPartitions is how many partitions one transaction reads or creates at most. More would make a
@@ -93,24 +92,7 @@ func ListEnds(ctx context.Context, conn db.DBTX, jobs []uuid.UUID, scheduledFors
 
 // Queries returns the statements that read runs within bounds of scheduled_for, so that they lock
 // only the partitions within these bounds.
-func Queries(conn db.DBTX) *db.Queries { return db.New(unprepared{conn}) }
-
-// unprepared makes PostgreSQL plan each execution of a query for its arguments. After five
-// executions of a prepared statement it would also make a plan for any arguments, for which it
-// locks all partitions.
-type unprepared struct{ db.DBTX }
-
-func (u unprepared) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	return u.DBTX.Exec(ctx, sql, slices.Insert(args, 0, any(pgx.QueryExecModeCacheDescribe))...)
-}
-
-func (u unprepared) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	return u.DBTX.Query(ctx, sql, slices.Insert(args, 0, any(pgx.QueryExecModeCacheDescribe))...)
-}
-
-func (u unprepared) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return u.DBTX.QueryRow(ctx, sql, slices.Insert(args, 0, any(pgx.QueryExecModeCacheDescribe))...)
-}
+func Queries(conn db.DBTX) *db.Queries { return database.PlanEach(conn) }
 
 // CreatePartitions creates the partitions that runs scheduled for these instants are stored in. It
 // needs a connection that is in no transaction: it commits after some partitions.

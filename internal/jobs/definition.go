@@ -23,6 +23,12 @@ type Definition = db.Job
 // is the job as it was, or nil if it is new. It returns the fields that are wrong.
 func complete(job, before *Definition, now time.Time) []Field {
 	wrong := completeSchedule(job, before, now)
+	for _, fault := range job.Labels.Check() {
+		wrong = append(wrong, Field{"labels." + fault.Name, WrongFormat, fault.Detail})
+	}
+	if len(job.Labels) > maxLabels {
+		wrong = append(wrong, Field{"labels", TooLarge, fmt.Sprintf("a job may have at most %d labels", maxLabels)})
+	}
 	job.QualifiedGroup = access.QualifiedOrNil(job.Namespace, job.ConcurrencyGroup)
 	if job.MaxBackoffSeconds < job.MinBackoffSeconds {
 		wrong = append(wrong,
@@ -36,6 +42,10 @@ func complete(job, before *Definition, now time.Time) []Field {
 	}
 	return wrong
 }
+
+// maxLabels is how many labels a job may have, as the contract says of a request. Requests that add
+// some must not exceed it together.
+const maxLabels = 64
 
 // completeSchedule does what complete does, for the fields of the schedule.
 func completeSchedule(job, before *Definition, now time.Time) (wrong []Field) {

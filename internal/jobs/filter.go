@@ -2,12 +2,15 @@ package jobs
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/database"
 	"punctual/internal/labels"
 )
 
@@ -42,7 +45,136 @@ type Filter struct {
 	PauseID *uuid.UUID
 }
 
+// filterParams are the arguments of the function find_jobs. The parameters of the statements that
+// call it have them, under the same names.
+type filterParams = db.CountFoundParams
+
+// params returns the filter as find_jobs takes it. A field that is empty is null there.
+func (f *Filter) params(namespace string) filterParams {
+	p := filterParams{
+		Namespace: namespace, Ids: f.IDs, Keys: f.Keys, KeyPrefix: nonEmpty(f.KeyPrefix), NeedsLabels: f.Labels.NeedsLabels(),
+		LabelNames: f.Labels.Names(), LabelPredicate: nonEmpty(f.Labels.Predicate()), Statuses: arrayOf(f.Statuses),
+		TargetType: nonEmpty(f.TargetType), PauseID: f.PauseID, LastRunStatuses: texts(f.LastRunStatuses), Healths: texts(f.Health),
+	}
+	if f.Name != "" {
+		p.NamePattern = new("%" + likeEscapes.Replace(f.Name) + "%")
+	}
+	if f.Queue != "" {
+		p.Queue = new(access.Qualified(namespace, f.Queue))
+	}
+	if f.ConcurrencyGroup != "" {
+		p.ConcurrencyGroup = new(access.Qualified(namespace, f.ConcurrencyGroup))
+	}
+	return p
+}
+
+// likeEscapes makes a text stand for itself in a pattern of PostgreSQL.
+var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+func nonEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// texts returns values of an enum as texts, or nil if there are none.
+func texts[T ~string](values []T) (all []string) {
+	for _, value := range values {
+		all = append(all, string(value))
+	}
+	return all
+}
+
+// arrayOf returns values of an enum as PostgreSQL writes an array of them, or nil if there are none.
+func arrayOf(values []db.JobStatus) *string {
+	if len(values) == 0 {
+		return nil
+	}
+	return new("{" + strings.Join(texts(values), ",") + "}")
+}
+
+// maxCandidates bounds the jobs that a small index names for a filter. If there are more, they are
+// so frequent that a walk through the list finds enough of them soon.
+const maxCandidates = 10_000
+
+// narrow returns the parameters of a filter with the jobs that can match it, if these are few: what
+// the last run of a job was, and whether it is late, stands in its due rows, so the indexes of jobs
+// do not lead there.
+func (s *Service) narrow(ctx context.Context, q *db.Queries, by access.Caller, f *Filter) (filterParams, error) {
+	p := f.params(by.Namespace)
+	if len(p.Ids) > 0 || len(p.Keys) > 0 {
+		return p, nil
+	}
+	candidates, areKnown, err := candidatesOf(ctx, q, by.Namespace, f)
+	if err != nil {
+		return p, fmt.Errorf("look for the jobs in a state: %w", err)
+	}
+	if areKnown {
+		p.Ids = candidates // not nil, which would be all jobs
+	}
+	return p, nil
+}
+
+// candidatesOf returns all jobs that can be as a filter says of the last run and of health, and
+// some others. It reports whether they are known.
+func candidatesOf(ctx context.Context, q *db.Queries, namespace string, f *Filter) (ids []uuid.UUID, areKnown bool, err error) {
+	if len(f.LastRunStatuses) > 0 && !slices.Contains(f.LastRunStatuses, db.RunStatusSUCCEEDED) {
+		return bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
+	}
+	all := []uuid.UUID{}
+	for _, health := range f.Health {
+		var some []uuid.UUID
+		switch health {
+		case HealthFailing:
+			some, areKnown, err = bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
+		case HealthLate:
+			some, areKnown, err = bounded(q.ListLate(ctx, db.ListLateParams{
+				Namespace: namespace, FirstQueue: access.Qualified(namespace, ""), LastQueue: access.QueuesEnd(namespace), MaxRows: maxCandidates + 1,
+			}))
+		case HealthNeverRan:
+			some, areKnown, err = bounded(q.ListNeverRan(ctx, db.ListNeverRanParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
+		case HealthPaused:
+			some, areKnown, err = bounded(q.ListPaused(ctx, db.ListPausedParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
+		case HealthOK, HealthCompleted:
+			areKnown = false
+		}
+		if err != nil || !areKnown {
+			return nil, false, err
+		}
+		all = append(all, some...)
+	}
+	return all, len(f.Health) > 0, nil
+}
+
+// bounded reports whether a statement has returned all it could.
+func bounded(ids []uuid.UUID, err error) ([]uuid.UUID, bool, error) {
+	if ids == nil {
+		ids = []uuid.UUID{}
+	}
+	return ids, len(ids) <= maxCandidates, err
+}
+
 // Select returns the ids of jobs that match a filter, in their order, after a place: at most max.
 func (s *Service) Select(ctx context.Context, by access.Caller, f Filter, after uuid.UUID, max int32) ([]uuid.UUID, error) {
-	return nil, errors.New("unbuilt")
+	found, err := s.findPlaces(ctx, by, &List{Filter: f, Sort: sortByID, After: &Place{ID: after}, Max: max})
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]uuid.UUID, len(found))
+	for i := range found {
+		ids[i] = found[i].ID
+	}
+	return ids, nil
+}
+
+// Count counts the jobs that match a filter, up to a number.
+func (s *Service) Count(ctx context.Context, by access.Caller, f Filter, upTo int32) (int64, error) {
+	q := database.PlanEach(s.Pool)
+	p, err := s.narrow(ctx, q, by, &f)
+	if err != nil {
+		return 0, err
+	}
+	p.MaxCount = upTo
+	return q.CountFound(ctx, p)
 }

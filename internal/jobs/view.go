@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,78 +86,4 @@ func (s *Service) get(ctx context.Context, by access.Caller, id uuid.UUID) (View
 		return View{}, fmt.Errorf("read the job: %w", err)
 	}
 	return newView(row), nil
-}
-
-// List says which jobs to list, newest first.
-type List struct {
-	// Status selects the jobs of one status. Default: all.
-	Status *db.JobStatus
-	// After is the last job of the page before. Default: the list begins with the newest job.
-	After *Place
-	// Skip is how many jobs to pass over. The cost of a list grows with it.
-	Skip int32
-	// Max is how many jobs to return at most.
-	Max int32
-}
-
-// Place is where in a list a job stands.
-type Place struct {
-	CreatedAt time.Time
-	ID        uuid.UUID
-}
-
-// List returns a page of jobs, and whether there may be more. It returns fewer than l.Max if their
-// payloads would have more than about 8 MiB, which bounds the memory that a list takes.
-func (s *Service) List(ctx context.Context, by access.Caller, l List) (views []View, more bool, err error) {
-	size, left := 0, int(l.Max)
-	for next := min(firstRead, left); next > 0; {
-		l.Max = int32(next)
-		read, err := s.read(ctx, by, l)
-		if err != nil {
-			return nil, false, err
-		}
-		for i := range read {
-			size += len(read[i].Job.Payload)
-		}
-		views, left = append(views, read...), left-len(read)
-		if len(read) < next {
-			return views, false, s.readEndsOf(ctx, views)
-		}
-		last := read[len(read)-1].Job
-		l.After, l.Skip = &Place{CreatedAt: last.CreatedAt, ID: last.ID}, 0
-		if size >= maxListBytes {
-			return views, true, s.readEndsOf(ctx, views)
-		}
-		// As many as fit if they are like those that were read.
-		next = min(left, max(1, (maxListBytes-size)*len(views)/max(size, 1)))
-	}
-	return views, true, s.readEndsOf(ctx, views)
-}
-
-const (
-	// maxListBytes bounds the payloads in a list, to within the payloads of firstRead jobs.
-	maxListBytes = 8 << 20
-	// firstRead is how many jobs are read before their size is known.
-	firstRead = 8
-)
-
-// read reads jobs by one statement.
-func (s *Service) read(ctx context.Context, by access.Caller, l List) ([]View, error) {
-	after := cmp.Or(l.After, &firstPlace)
-	rows, err := s.queries.ListJobs(ctx, db.ListJobsParams{
-		Namespace: by.Namespace, Status: l.Status, AfterCreatedAt: after.CreatedAt, AfterID: after.ID, SkipRows: l.Skip, MaxRows: l.Max,
-	})
-	views := make([]View, len(rows))
-	for i := range rows {
-		views[i] = newView(db.GetJobRow(rows[i]))
-	}
-	return views, err
-}
-
-// firstPlace is before each job in a list.
-var firstPlace = Place{CreatedAt: clock.EndOfTime}
-
-// Count counts the jobs of a status, or all, up to a number.
-func (s *Service) Count(ctx context.Context, by access.Caller, status *db.JobStatus, upTo int32) (int64, error) {
-	return s.queries.CountJobs(ctx, db.CountJobsParams{Namespace: by.Namespace, Status: status, MaxCount: upTo})
 }

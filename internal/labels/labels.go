@@ -4,6 +4,10 @@ package labels
 
 import (
 	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Set are the labels of a job: values by name. A job without labels has a nil Set.
@@ -32,4 +36,18 @@ func (c Changes) ApplyTo(set Set) Set {
 		return nil
 	}
 	return changed
+}
+
+// Fault is what is wrong with a label.
+type Fault struct{ Name, Detail string }
+
+// Check returns what is wrong with labels, in the order of their names.
+func (s Set) Check() (faults []Fault) {
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		details := append(validation.IsQualifiedName(name), validation.IsValidLabelValue(s[name])...)
+		if len(details) > 0 {
+			faults = append(faults, Fault{name, strings.Join(details, "; ")})
+		}
+	}
+	return faults
 }

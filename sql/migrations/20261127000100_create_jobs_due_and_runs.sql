@@ -1,5 +1,9 @@
 -- migrate:up
 
+-- Finds jobs by a part of their name. Whoever may create tables in a database may add it: it is
+-- trusted. Its files are a part of PostgreSQL's contrib modules.
+create extension if not exists pg_trgm;
+
 create type job_status as enum ('ACTIVE', 'PAUSED', 'COMPLETED');
 create type misfire_policy as enum ('FIRE_ONCE', 'SKIP', 'FIRE_ALL');
 create type overlap_policy as enum ('SKIP', 'BUFFER_ONE', 'ALLOW_ALL', 'CANCEL_OTHER');
@@ -130,6 +134,13 @@ create table jobs (
 
 create unique index jobs_key on jobs (namespace, key) where key is not null;
 create index jobs_newest on jobs (namespace, created_at desc, id desc) where deleted_at is null;
+create index jobs_by_name on jobs (namespace, name, id) where deleted_at is null;
+create index jobs_by_part_of_name on jobs using gin (name gin_trgm_ops) where deleted_at is null;
+create index jobs_by_label on jobs using gin (labels) where labels is not null;
+create index jobs_newest_by_target_type on jobs (namespace, (target ->> 'type'), created_at desc, id desc) where deleted_at is null;
+create index jobs_newest_by_queue on jobs (qualified_queue, created_at desc, id desc) where qualified_queue is not null;
+create index jobs_newest_by_group on jobs (qualified_group, created_at desc, id desc) where qualified_group is not null;
+create index jobs_by_pause on jobs (pause_id) where pause_id is not null;
 create index jobs_newest_by_status on jobs (namespace, status, created_at desc, id desc) where deleted_at is null;
 create index jobs_deleted on jobs (namespace, created_at desc, id desc) where deleted_at is not null;
 create index jobs_suspended on jobs (namespace, id) where suspended and deleted_at is null;
@@ -263,6 +274,7 @@ create table due (
 -- Instances claim rows that await no worker; workers lease the rows of their queue.
 create index due_ready_at on due (ready_at) where not awaits_worker;
 create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
+create index due_never_ran on due (job_id) where carries_schedule and last_run_for is null;
 create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
 -- Lists of runs find open ones by their instants. Most of those that instances execute are ready at
 -- their instant, so due_ready_at finds them, and they are not in the first of these.

@@ -81,6 +81,77 @@ language sql immutable parallel safe as $$
     end
 $$;
 
+-- The queues in which runs wait for workers or are held by them, between two names, by name. It
+-- reads one entry of the index for each.
+create function queues_between(after text, before text) returns table (name text)
+language sql stable parallel safe as $$
+    with recursive queue as (
+        (
+            select d.queue as name
+            from due d
+            where d.awaits_worker and d.queue > after and d.queue < before
+            order by d.queue
+            limit 1
+        )
+        union all
+        select n.name
+        from queue q
+        cross join lateral (
+            select d.queue as name
+            from due d
+            where d.awaits_worker and d.queue > q.name and d.queue < before
+            order by d.queue
+            limit 1
+        ) n
+    )
+    select q.name from queue q
+$$;
+
+-- The jobs of a namespace that match a filter: all of its arguments that are not null. It is the one
+-- place that says what a filter means. PostgreSQL replaces a call by the statement, in which the
+-- arguments that are null vanish if they are known when it is planned (database.PlanEach), so the
+-- indexes of jobs serve each filter.
+--
+-- A row that carries the schedule knows of later runs than its job, or of earlier ones: see the
+-- columns of jobs.
+create function find_jobs(
+    namespace text, ids uuid[], keys text[], name_pattern text, key_prefix text, label_names text[], label_predicate text, needs_labels boolean,
+    statuses text, target_type text, queue text, concurrency_group text, pause_id uuid,
+    last_run_statuses text[], healths text[]
+) returns setof jobs
+language sql stable parallel safe as $$
+    select j.*
+    from jobs j
+    where j.namespace = $1
+      and j.deleted_at is null
+      and ($2 is null or j.id = any($2))
+      and ($3 is null or j.key = any($3))
+      and ($4 is null or j.name ilike $4)
+      and ($5 is null or j.key ^@ $5)
+      -- The index has no entries for jobs without labels, and a selector may match them.
+      and ($6 is null or j.labels ?& $6)
+      and ($7 is null or case when $8 then j.labels @@ $7::jsonpath else coalesce(j.labels, '{}') @@ $7::jsonpath end)
+      -- Statuses are one text, because PostgreSQL does not estimate what an array is turned into.
+      and ($9 is null or j.status = any($9::job_status[]))
+      and ($10 is null or j.target ->> 'type' = $10)
+      and ($11 is null or j.qualified_queue = $11)
+      and ($12 is null or j.qualified_group = $12)
+      and ($13 is null or j.pause_id = $13)
+      and ($14 is null and $15 is null or exists (
+          select
+          from (select) one
+          left join due d on d.job_id = j.id and d.carries_schedule
+          where ($14 is null or case when d.last_run_for >= coalesce(j.last_run_for, '-infinity')
+                  then d.last_run_status else j.last_run_status end = any($14::run_status[]))
+            and ($15 is null or job_health(
+                  j.status,
+                  case when d.last_run_for >= coalesce(j.last_run_for, '-infinity') then d.failures else j.failures end,
+                  exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id)),
+                  greatest(d.last_run_for, j.last_run_for)
+              ) = any($15))
+      ))
+$$;
+
 -- Adds an attempt that was lost with its instance or worker to the failed attempts of a run. When
 -- it began is not known exactly: not before the attempt before it ended, nor before began_after.
 create function add_lost_attempt(
@@ -178,6 +249,8 @@ drop function drop_oldest_runs_partition(date);
 drop function create_runs_partition(date);
 drop view runs_partitions;
 drop function add_lost_attempt(jsonb, smallint, timestamptz, timestamptz, text);
+drop function queues_between(text, text);
+drop function find_jobs(text, uuid[], text[], text, text, text[], text, boolean, text, text, text, text, uuid, text[], text[]);
 drop function job_health(job_status, smallint, boolean, timestamptz);
 drop function is_late(timestamptz, uuid);
 drop function awaits_worker(text, run_reason, smallint, smallint);

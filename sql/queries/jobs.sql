@@ -75,39 +75,13 @@ cross join lateral (
 ) o
 where j.id = @id and j.namespace = @namespace and j.deleted_at is null;
 
--- name: ListJobs :many
--- Newest first, the jobs after a place: the same cost at any depth, and steady while jobs are
--- created. A list by page begins at the first place and skips rows. The caller bounds how many,
--- because the cost grows with it.
-select
-    sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
-    d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
-    coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
-    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
-from jobs j
-left join due d on d.job_id = j.id and d.carries_schedule
-cross join lateral (
-    -- All rows of the job.
-    select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
-        coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
-        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
-    from due r
-    where r.job_id = j.id
-) o
-where j.namespace = @namespace and j.deleted_at is null
-  and (sqlc.narg(status)::job_status is null or j.status = sqlc.narg(status))
-  and (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid)
-order by j.created_at desc, j.id desc
-limit @max_rows offset @skip_rows;
-
 -- name: CountJobs :one
--- Counts no further than max_count, so that a list never reads a million rows only to count them.
+-- Counts the jobs of a namespace no further than max_count.
 select count(*)
 from (
     select
     from jobs
     where namespace = @namespace and deleted_at is null
-      and (sqlc.narg(status)::job_status is null or status = sqlc.narg(status))
     limit @max_count
 ) as counted;
 
