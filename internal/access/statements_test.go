@@ -42,10 +42,12 @@ var (
 	sqlComment     = regexp.MustCompile(`(?m)--.*$`)
 	// walledTable matches where a statement reads or changes a table whose rows belong to
 	// namespaces.
-	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|due|runs|open_runs|leases)\b`)
+	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|due|runs|open_runs|leases|find_jobs)\b`)
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)
+	// namespaceArgument matches a call of the function that finds the jobs of a namespace.
+	namespaceArgument = regexp.MustCompile(`\bfind_jobs\(\s*@namespace\b`)
 	insertOfNamespace = regexp.MustCompile(`(?s)insert into \w+ \([^)]*\bnamespace\b[^)]*\)\s*(?:values \(|select )[^;]*(?:@namespace\b|sqlc\.narg\(namespace\))`)
 )
 
@@ -93,7 +95,7 @@ func keepsToOneNamespace(text string, uses int) bool {
 		}
 	}
 	_, conditions, _ := strings.Cut(text, " where ") // what an update sets is no condition
-	found := len(namespaceCondition.FindAllString(conditions, -1))
+	found := len(namespaceCondition.FindAllString(conditions, -1)) + len(namespaceArgument.FindAllString(text, -1))
 	return found > 0 && found >= uses-throughJobs
 }
 
@@ -136,6 +138,9 @@ func TestWhatKeepsToOneNamespace(t *testing.T) {
 		"select * from jobs j join runs r on r.job_id = j.id where j.namespace = @namespace":                   true,
 		"update jobs set namespace = @namespace where id = @id":                                                false,
 		"insert into keys (id, namespace) values (@id, @namespace)":                                            true,
+		"select * from find_jobs(@namespace, null) j":                                                          true,
+		"select * from find_jobs(@other, @namespace) j":                                                        false,
+		"select * from find_jobs(@namespace) j join jobs k on true":                                            false,
 		"insert into audit (id) values (@id)":                                                                  false,
 	} {
 		require.Equal(t, want, keepsToOneNamespace(text, len(walledTable.FindAllString(text, -1))), text)
