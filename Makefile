@@ -29,6 +29,7 @@ generate: ## Generate gen/ from openapi.yaml and sql/.
 	$(OAPI_CODEGEN) -config oapi-codegen.yaml openapi.yaml
 	$(OAPI_CODEGEN) -config gen/client/oapi-codegen.yaml openapi.yaml
 	$(SQLC) generate
+	go run ./tools/jobschema
 
 .PHONY: test
 test: ## Run all tests, with the race detector if there is a C compiler.

@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// JobSchema is the JSON schema of files with definitions of jobs.
+//
+//go:embed gen/schema/job.schema.json
+var JobSchema []byte

@@ -96,6 +96,7 @@ def _hold(client, execute, stop, lease, run, lease_seconds):
         now = time.monotonic()
         if stop.is_over() and attempt.is_alive():
             ended.set()
+            attempt.join(1)  # what it has started should stop before another worker starts the same
             _report(client, "releaseRun", run)
             return
         if now >= deadline:

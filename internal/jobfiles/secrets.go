@@ -1,0 +1,30 @@
+package jobfiles
+
+import (
+	"regexp"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// variable is how a secret field names a variable of the environment.
+var variable = regexp.MustCompile(`\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// isSecret reports whether a value is in a field of the target that the contract marks writeOnly.
+func isSecret(path []string) bool {
+	return len(path) > 2 && path[0] == "target" && slices.Contains(Contract().Secrets, path[1])
+}
+
+// resolve returns the text of a secret field with the values of the variables that it names. What it
+// returns is never shown.
+func (w *writer) resolve(node *yaml.Node, path []string) (text string, err error) {
+	text = variable.ReplaceAllStringFunc(node.Value, func(match string) string {
+		name := variable.FindStringSubmatch(match)[1]
+		value, isSet := w.lookup(name)
+		if !isSet || value == "" {
+			err = w.fault(node, path, "the environment has no variable %s", name)
+		}
+		return value
+	})
+	return text, err
+}
