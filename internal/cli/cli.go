@@ -24,6 +24,9 @@ const (
 // Commands are the commands that ask a service.
 type Commands struct {
 	Jobs jobsCmd `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs."`
+
+	Crontab crontabCmd `cmd:"" group:"jobs" help:"Turn a crontab into jobs."`
+	Schema  schemaCmd  `cmd:"" group:"program" help:"Print the JSON schema of files with jobs, for editors."`
 }
 
 // Description is what the help of the program says below its name.

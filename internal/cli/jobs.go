@@ -14,6 +14,8 @@ import (
 type jobsCmd struct {
 	List listJobs `cmd:"" help:"List jobs, newest first."`
 	Get  getJobs  `cmd:"" help:"Show jobs with all their fields."`
+
+	filesCmd `embed:""`
 }
 
 // jobFilter says which jobs a command is about. Filters add up.
