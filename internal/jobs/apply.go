@@ -19,7 +19,8 @@ import (
 // Apply is a list of definitions, each with a key of its own, and what to do with other jobs.
 type Apply struct {
 	Definitions []Change
-	// Prune selects the jobs to delete, of those that have a key which no definition has. Nil: none.
+	// Prune selects the jobs to delete, of those that have a key which no definition has. It must
+	// not be empty. Nil: none.
 	Prune *labels.Selector
 	// IsDryRun says only to tell what would happen.
 	IsDryRun bool
@@ -56,6 +57,9 @@ type Applied struct {
 // transaction holds all that it has locked until its end.
 const maxPruned = 1000
 
+// pageOfPruned is how many jobs are read at a time that the selector selects.
+const pageOfPruned = 1000
+
 // errDryRun ends the transaction of a dry run.
 var errDryRun = errors.New("a dry run")
 
@@ -71,7 +75,11 @@ var errDryRun = errors.New("a dry run")
 //
 // A dry run does the same, but for what cannot fail, and undoes it.
 func (s *Service) Apply(ctx context.Context, by access.Caller, a Apply) ([]Applied, error) {
-	if wrong := checkKeys("definitions", a.Definitions, true); len(wrong) > 0 {
+	wrong := checkKeys("definitions", a.Definitions, true)
+	if a.Prune != nil && a.Prune.IsEmpty() {
+		wrong = append(wrong, Field{"prune", WrongFormat, "must name a label: without one, it selects all jobs"})
+	}
+	if len(wrong) > 0 {
 		return nil, &Invalid{wrong}
 	}
 	keys, err := s.keysOf(ctx, by, a)
@@ -116,18 +124,26 @@ func (s *Service) keysOf(ctx context.Context, by access.Caller, a Apply) ([]stri
 	if a.Prune == nil {
 		return keys, nil
 	}
-	limit := int32(len(keys) + maxPruned + 1)
-	ids, err := s.Select(ctx, by, Filter{Labels: *a.Prune}, uuid.Nil, limit)
-	if err != nil {
-		return nil, fmt.Errorf("select the jobs to prune: %w", err)
-	}
-	selected, err := s.queries.ListKeysOf(ctx, db.ListKeysOfParams{Namespace: by.Namespace, Ids: ids})
-	if err != nil {
-		return nil, fmt.Errorf("read the keys of the jobs to prune: %w", err)
-	}
-	keys = append(keys, selected...)
 	slices.Sort(keys)
-	return slices.Compact(keys), nil
+	most := len(keys) + maxPruned // more are refused
+	for after := uuid.Nil; len(keys) <= most; {
+		ids, err := s.Select(ctx, by, Filter{Labels: *a.Prune}, after, pageOfPruned)
+		if err != nil {
+			return nil, fmt.Errorf("select the jobs to prune: %w", err)
+		}
+		selected, err := s.queries.ListKeysOf(ctx, db.ListKeysOfParams{Namespace: by.Namespace, Ids: ids})
+		if err != nil {
+			return nil, fmt.Errorf("read the keys of the jobs to prune: %w", err)
+		}
+		keys = append(keys, selected...)
+		slices.Sort(keys)
+		keys = slices.Compact(keys)
+		if len(ids) < pageOfPruned {
+			break
+		}
+		after = ids[len(ids)-1]
+	}
+	return keys, nil
 }
 
 // unchanged returns what became of the jobs of a list if it changes nothing, or nil if it may change
@@ -171,9 +187,11 @@ func (s *Service) plan(e *edit, a Apply, jobs []Definition) ([]Applied, error) {
 		all[i] = did
 	}
 	for _, key := range slices.Sorted(maps.Keys(byKey)) { // which no definition has
-		all = append(all, Applied{Outcome: Pruned, Before: byKey[key], Job: byKey[key]})
+		if job := byKey[key]; a.Prune.Matches(job.Labels) { // also now that it is locked
+			all = append(all, Applied{Outcome: Pruned, Before: job, Job: job})
+		}
 	}
-	if len(byKey) > maxPruned {
+	if len(all)-len(a.Definitions) > maxPruned {
 		wrong = append(wrong, Field{"prune", TooLarge, fmt.Sprintf("would delete more than %d jobs; delete some of them first", maxPruned)})
 	}
 	return all, invalid(wrong)
