@@ -14,28 +14,41 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"punctual/gen/client"
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/app"
+	"punctual/internal/cli"
 	"punctual/internal/database"
 	"punctual/internal/keys"
 )
 
 type keysCmd struct {
 	Create createKey `cmd:"" help:"Create an API key and print it. It cannot be shown again."`
-	List   listKeys  `cmd:"" help:"List the keys of a namespace and the service-wide ones, newest first, without their secrets."`
+	List   listKeys  `cmd:"" help:"List keys, newest first, without their secrets."`
 	Revoke revokeKey `cmd:"" help:"Revoke a key. All instances refuse it within a second."`
 }
 
-// keyStore is the database of the keys, and the namespace that a command is about.
-type keyStore struct {
-	Database  app.DatabaseConfig `embed:""`
-	Namespace string             `help:"The namespace of the keys. Default: default." placeholder:"NAME" xor:"namespace"`
+// Help says where keys come from.
+func (keysCmd) Help() string {
+	return "With --database-url, DATABASE_URL or --embedded, keys are read and written straight in the database. " +
+		"The first key is made like this, because no key is needed. Otherwise, and with --url, --key or --profile, the service is asked."
 }
 
-// namespace returns the namespace that the flag names, or the default one. Kong must not know the
-// default: for its xor, a flag with a default is always set.
+// keyStore is where keys are: in a database, or behind a service.
+type keyStore struct {
+	Database    app.DatabaseConfig `embed:""`
+	cli.Globals `embed:""`
+}
+
+// namespace returns the namespace of the keys in a database.
 func (s *keyStore) namespace() string { return cmp.Or(s.Namespace, access.DefaultNamespace) }
+
+// isService reports whether the service is asked, and not a database.
+func (s *keyStore) isService() bool {
+	hasDatabase := s.Database.URL != "" || s.Database.Embedded
+	return !hasDatabase || s.URL != "" || s.Key != "" || s.Profile != ""
+}
 
 // use calls do with the service that changes keys, and with who calls it.
 func (s *keyStore) use(
@@ -66,7 +79,7 @@ func (s *keyStore) use(
 
 type createKey struct {
 	keyStore    `embed:""`
-	ServiceWide bool           `help:"Create a key for all namespaces. Each of its requests names one by the header Punctual-Namespace, or is for the namespace 'default'." xor:"namespace"`
+	ServiceWide bool           `help:"Create a key for all namespaces. Each of its requests names one by the header Punctual-Namespace, or is for the namespace 'default'."`
 	Description string         `help:"Who uses the key and what for." default:"created by the command line"`
 	Scopes      []access.Scope `help:"What the key may be used for: jobs:read, jobs:write, runs:write, workers and admin." enum:"jobs:read,jobs:write,runs:write,workers,admin" default:"jobs:read,jobs:write,runs:write,workers,admin"`
 	Queues      []string       `help:"The queues that the key serves as a worker. Default: all."`
@@ -75,6 +88,9 @@ type createKey struct {
 
 // Validate refuses flags that make no key that anybody could use. Kong calls it.
 func (c *createKey) Validate() error {
+	if c.ServiceWide && c.Namespace != "" {
+		return errors.New("--service-wide and --namespace can't be used together")
+	}
 	if c.ExpiresIn != nil && *c.ExpiresIn <= 0 {
 		return errors.New("--expires-in must be longer than 0")
 	}
@@ -96,7 +112,10 @@ var (
 )
 
 // Run creates a key and prints nothing but the key, so that a script can store it.
-func (c *createKey) Run(ctx context.Context, log *slog.Logger) error {
+func (c *createKey) Run(ctx context.Context, log *slog.Logger, console *cli.Console) error {
+	if c.isService() {
+		return c.ask(ctx, console)
+	}
 	return c.use(ctx, log, func(service *keys.Service, by access.Caller, q *db.Queries) error {
 		request := keys.Request{
 			Description: c.Description, Scopes: c.Scopes, Queues: c.Queues, IsServiceWide: c.ServiceWide,
@@ -119,15 +138,42 @@ func (c *createKey) Run(ctx context.Context, log *slog.Logger) error {
 	})
 }
 
+// ask creates a key over the API.
+func (c *createKey) ask(ctx context.Context, console *cli.Console) error {
+	service, err := c.ProvideSession(console)
+	if err != nil {
+		return err
+	}
+	request := client.KeyCreate{Description: c.Description, IsServiceWide: &c.ServiceWide}
+	for _, scope := range c.Scopes {
+		request.Scopes = append(request.Scopes, client.Scope(scope))
+	}
+	if len(c.Queues) > 0 {
+		request.Queues = &c.Queues
+	}
+	if c.ExpiresIn != nil {
+		request.ExpiresAt = new(time.Now().Add(*c.ExpiresIn))
+	}
+	return service.CreateKey(ctx, request)
+}
+
 type listKeys struct {
-	keyStore `embed:""`
+	keyStore      `embed:""`
+	cli.ListFlags `embed:""`
 }
 
 // listPage is how many keys are read at once.
 const listPage = 100
 
 // Run lists keys.
-func (c *listKeys) Run(ctx context.Context, log *slog.Logger) error {
+func (c *listKeys) Run(ctx context.Context, log *slog.Logger, console *cli.Console) error {
+	if c.isService() {
+		service, err := c.ProvideSession(console)
+		if err != nil {
+			return err
+		}
+		return service.ListKeys(ctx, c.ListFlags)
+	}
 	return c.use(ctx, log, func(service *keys.Service, by access.Caller, _ *db.Queries) error {
 		out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(out, "ID\tNAMESPACE\tSTATUS\tSCOPES\tCREATED\tEXPIRES\tLAST USED\tDESCRIPTION")
@@ -169,7 +215,14 @@ type revokeKey struct {
 }
 
 // Run revokes a key.
-func (c *revokeKey) Run(ctx context.Context, log *slog.Logger) error {
+func (c *revokeKey) Run(ctx context.Context, log *slog.Logger, console *cli.Console) error {
+	if c.isService() {
+		service, err := c.ProvideSession(console)
+		if err != nil {
+			return err
+		}
+		return service.RevokeKey(ctx, c.ID)
+	}
 	return c.use(ctx, log, func(service *keys.Service, by access.Caller, _ *db.Queries) error {
 		err := service.Revoke(ctx, by, c.ID)
 		if errors.Is(err, keys.ErrNotFound) {

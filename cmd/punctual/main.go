@@ -50,6 +50,7 @@ func main() {
 		kong.Vars{"version": versionLine()}, kong.ShortUsageOnError(),
 		kong.Exit(func(code int) { os.Exit(min(code, 1) * cli.ExitUsage) }),
 	)
+	cli.Complete(parser)
 	if len(os.Args) == 1 {
 		printHelp(parser)
 		os.Exit(cli.ExitUsage)

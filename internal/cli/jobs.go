@@ -12,8 +12,13 @@ import (
 )
 
 type jobsCmd struct {
-	List listJobs `cmd:"" help:"List jobs, newest first."`
-	Get  getJobs  `cmd:"" help:"Show jobs with all their fields."`
+	List   listJobs   `cmd:"" help:"List jobs, newest first."`
+	Get    getJobs    `cmd:"" help:"Show jobs with all their fields."`
+	Next   nextRuns   `cmd:"" help:"Show when a job is due next."`
+	Pause  pauseJobs  `cmd:"" help:"Pause jobs. Many at once get the id of a pause, by which just these are resumed."`
+	Resume resumeJobs `cmd:"" help:"Resume paused jobs."`
+	Run    runJobs    `cmd:"" help:"Start a run of each job now."`
+	Delete deleteJobs `cmd:"" help:"Delete jobs. Their history is kept for as long as any."`
 
 	filesCmd `embed:""`
 }
@@ -60,14 +65,14 @@ func someOf[T any](list []T) *[]T {
 type listJobs struct {
 	Globals   `embed:""`
 	jobFilter `embed:""`
-	listFlags `embed:""`
+	ListFlags `embed:""`
 	Sort      string `group:"output" placeholder:"FIELD" help:"The order: createdAt, name or nextRunAt, with a minus before it for the other direction, as in the API."`
 }
 
 // Run lists jobs.
 func (c *listJobs) Run(ctx context.Context, s *Session) error {
 	by := c.selector()
-	return jobTable.list(ctx, s, c.listFlags, func(ctx context.Context, cursor *client.Cursor, limit *client.Limit) (*http.Response, error) {
+	return jobTable.list(ctx, s, c.ListFlags, func(ctx context.Context, cursor *client.Cursor, limit *client.Limit) (*http.Response, error) {
 		return s.ListJobs(ctx, &client.ListJobsParams{
 			Cursor: cursor, Limit: limit, Sort: given(client.JobSort(c.Sort)), LabelSelector: by.LabelSelector, Status: by.Status,
 			Health: by.Health, Name: by.Name, KeyPrefix: by.KeyPrefix, TargetType: by.TargetType, Queue: by.Queue,

@@ -9,14 +9,14 @@ import (
 	"punctual/gen/client"
 )
 
-// listFlags are the flags of each command that lists.
-type listFlags struct {
+// ListFlags are the flags of each command that lists.
+type ListFlags struct {
 	Limit int  `group:"output" default:"50" help:"The maximum number of items. 0: all."`
 	Watch bool `group:"output" short:"w" help:"List again every 2 seconds, until Ctrl-C."`
 }
 
 // Validate refuses what makes no sense. Kong calls it.
-func (f listFlags) Validate() error {
+func (f ListFlags) Validate() error {
 	if f.Limit < 0 {
 		return usage("--limit must not be negative")
 	}
@@ -40,7 +40,7 @@ type page[T any] struct {
 type reader func(context.Context, *client.Cursor, *client.Limit) (*http.Response, error)
 
 // list reads pages and prints what is in them.
-func (t table[T]) list(ctx context.Context, s *Session, f listFlags, next reader) error {
+func (t table[T]) list(ctx context.Context, s *Session, f ListFlags, next reader) error {
 	return s.repeat(ctx, f.Watch, func() error {
 		all, isMore, err := walk[T](ctx, f.Limit, next)
 		if err != nil {

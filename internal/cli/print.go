@@ -147,3 +147,12 @@ func orDash[T ~string](text *T) string {
 	}
 	return string(*text)
 }
+
+// say prints a sentence for people. The other forms of output have nothing to say then.
+func (s *Session) say(format string, args ...any) error {
+	if s.Output != outTable {
+		return nil
+	}
+	_, err := fmt.Fprintf(s.Out, format+"\n", args...)
+	return err
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"punctual/gen/client"
+)
+
+// countFlag says how many occurrences are shown.
+type countFlag struct {
+	Count int32 `group:"output" short:"n" default:"10" help:"How many occurrences to show."`
+}
+
+type nextRuns struct {
+	Globals   `embed:""`
+	countFlag `embed:""`
+	Name      string `arg:"" name:"job" help:"The key or id of the job."`
+}
+
+// Run shows the next occurrences of a job.
+func (c *nextRuns) Run(ctx context.Context, s *Session) error {
+	job, err := s.job(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	next, err := answer[client.OccurrenceList](s.ListUpcoming(ctx, job.Id, &client.ListUpcomingParams{Count: &c.Count}))
+	if err != nil {
+		return err
+	}
+	return occurrenceTable.print(s, next.Items)
+}
+
+type preview struct {
+	Globals   `embed:""`
+	countFlag `embed:""`
+	Schedule  string `arg:"" help:"A cron expression in quotes, such as \"30 9 * * MON-FRI\", or an interval such as 90m."`
+	TimeZone  string `placeholder:"ZONE" help:"The time zone of the cron expression, such as Europe/Berlin. Default: UTC."`
+	After     *ahead `placeholder:"WHEN" help:"Show what comes after this: an instant, or a duration from now such as 3d. Default: now."`
+}
+
+// Run shows when a schedule would be due.
+func (c *preview) Run(ctx context.Context, s *Session) error {
+	ask := client.SchedulePreview{Count: &c.Count, TimeZone: given(c.TimeZone)}
+	if every, err := time.ParseDuration(c.Schedule); err == nil {
+		if every%time.Second != 0 || every <= 0 {
+			return usage("an interval has whole seconds")
+		}
+		ask.IntervalInSeconds = new(int64(every / time.Second))
+	} else {
+		ask.Cron = new(strings.TrimSpace(c.Schedule))
+	}
+	if c.After != nil {
+		ask.After = &c.After.Time
+	}
+	next, err := answer[client.OccurrenceList](s.PreviewSchedule(ctx, ask))
+	if err != nil {
+		return err
+	}
+	return occurrenceTable.print(s, next.Items)
+}
+
+var occurrenceTable = table[client.Occurrence]{
+	columns: []column[client.Occurrence]{
+		{"DUE", func(o client.Occurrence) string { return when(&o.ScheduledFor) }},
+		{"LOCAL TIME", func(o client.Occurrence) string { return o.LocalTime }},
+		{"NOTE", func(o client.Occurrence) string {
+			return map[bool]string{true: "moved, because clocks change", false: ""}[o.MovedByClockChange]
+		}},
+	},
+	name: func(o client.Occurrence) string { return o.ScheduledFor.UTC().Format(time.RFC3339Nano) },
+}
