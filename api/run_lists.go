@@ -83,7 +83,7 @@ func decodeRunFilter(
 	f := jobs.RunFilter{
 		Statuses: texts(statuses), Reasons: texts(reasons), Triggers: texts(triggers), From: decodeInstant(from), To: decodeInstant(to),
 	}
-	if f.From != nil && f.To != nil && !f.From.Before(*f.To) {
+	if f.IsEmpty() {
 		return f, invalidQuery("from", jobs.Conflicting, "must be before to")
 	}
 	return f, nil

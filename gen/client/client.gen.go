@@ -4341,8 +4341,13 @@ type ClientInterface interface {
 	//
 	// Retries or cancels each run that the selector finds, run by run, and says what became of
 	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+	// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+	// runs that the action is for.
+	//
+	// To repeat a request is harmless: a run that has been retried or canceled already is
+	// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+	// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4353,8 +4358,13 @@ type ClientInterface interface {
 	//
 	// Retries or cancels each run that the selector finds, run by run, and says what became of
 	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+	// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+	// runs that the action is for.
+	//
+	// To repeat a request is harmless: a run that has been retried or canceled already is
+	// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+	// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5395,8 +5405,13 @@ func (c *Client) ListRuns(ctx context.Context, params *ListRunsParams, reqEditor
 //
 // Retries or cancels each run that the selector finds, run by run, and says what became of
 // each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+// runs that the action is for.
+//
+// To repeat a request is harmless: a run that has been retried or canceled already is
+// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5417,8 +5432,13 @@ func (c *Client) ChangeRunsWithBody(ctx context.Context, params *ChangeRunsParam
 //
 // Retries or cancels each run that the selector finds, run by run, and says what became of
 // each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+// runs that the action is for.
+//
+// To repeat a request is harmless: a run that has been retried or canceled already is
+// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8752,8 +8772,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Retries or cancels each run that the selector finds, run by run, and says what became of
 	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+	// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+	// runs that the action is for.
+	//
+	// To repeat a request is harmless: a run that has been retried or canceled already is
+	// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+	// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8764,8 +8789,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Retries or cancels each run that the selector finds, run by run, and says what became of
 	// each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-	// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-	// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+	// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+	// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+	// runs that the action is for.
+	//
+	// To repeat a request is harmless: a run that has been retried or canceled already is
+	// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+	// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -14535,8 +14565,13 @@ func (c *ClientWithResponses) ListRunsWithResponse(ctx context.Context, params *
 //
 // Retries or cancels each run that the selector finds, run by run, and says what became of
 // each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+// runs that the action is for.
+//
+// To repeat a request is harmless: a run that has been retried or canceled already is
+// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14553,8 +14588,13 @@ func (c *ClientWithResponses) ChangeRunsWithBodyWithResponse(ctx context.Context
 //
 // Retries or cancels each run that the selector finds, run by run, and says what became of
 // each. A request handles up to `limit` runs, newest first; if there are more, the answer has
-// a `nextCursor`, and the same request with it as `cursor` goes on. To repeat a request is
-// harmless: a run that has been retried or canceled already is `UNCHANGED`.
+// a `nextCursor`, and the same request with it as `cursor` goes on. A request that takes long
+// ends earlier, also with a `nextCursor`. A selector without `status` and `ids` finds only the
+// runs that the action is for.
+//
+// To repeat a request is harmless: a run that has been retried or canceled already is
+// `UNCHANGED`, and so are those that have succeeded, with `RETRY`, or ended, with `CANCEL`.
+// If the `runHistory` of a job is `FAILURES`, a retry that has succeeded is not remembered.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

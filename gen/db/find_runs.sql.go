@@ -252,6 +252,67 @@ func (q *Queries) FindRuns(ctx context.Context, arg FindRunsParams) ([]FindRunsR
 	return items, nil
 }
 
+const listRetried = `-- name: ListRetried :many
+select r.job_id::uuid as job_id, r.retry_of::timestamptz as retry_of, max(r.scheduled_for)::timestamptz as retried_at
+from (
+    select e.job_id, e.scheduled_for, e.retry_of
+    from runs e
+    where e.trigger = 'RETRY' and (e.status <> 'SUCCEEDED' or e.trigger <> 'SCHEDULE')
+      and e.scheduled_for >= $1::timestamptz and e.scheduled_for < $2::timestamptz
+    union all
+    select o.job_id, o.scheduled_for, o.retry_of
+    from open_runs o
+    where o.job_id = any($3::uuid[]) and o.retry_of is not null
+) r
+join (
+    select distinct
+        unnest((select $3::uuid[])) as job_id,
+        unnest((select $4::timestamptz[])) as retry_of
+) w on w.job_id = r.job_id and w.retry_of = r.retry_of
+group by r.job_id, r.retry_of
+`
+
+type ListRetriedParams struct {
+	Since    time.Time   `json:"since"`
+	Before   time.Time   `json:"before"`
+	JobIds   []uuid.UUID `json:"job_ids"`
+	RetryOfs []time.Time `json:"retry_ofs"`
+}
+
+type ListRetriedRow struct {
+	JobID     uuid.UUID `json:"job_id"`
+	RetryOf   time.Time `json:"retry_of"`
+	RetriedAt time.Time `json:"retried_at"`
+}
+
+// Returns when some runs were retried last, of those that were: by runs from one instant on and
+// before another, or by open ones. A retry names the first run that it repeats. In the transaction
+// that holds the lock of the job, nobody retries a run of it meanwhile.
+func (q *Queries) ListRetried(ctx context.Context, arg ListRetriedParams) ([]ListRetriedRow, error) {
+	rows, err := q.db.Query(ctx, listRetried,
+		arg.Since,
+		arg.Before,
+		arg.JobIds,
+		arg.RetryOfs,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListRetriedRow
+	for rows.Next() {
+		var i ListRetriedRow
+		if err := rows.Scan(&i.JobID, &i.RetryOf, &i.RetriedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sizeOfRuns = `-- name: SizeOfRuns :one
 select coalesce(sum(pg_relation_size(to_regclass(p.name))), 0)::bigint
 from runs_partitions p

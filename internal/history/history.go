@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/clock"
 	"punctual/internal/database"
 )
 
@@ -51,6 +52,24 @@ func List(ctx context.Context, conn db.DBTX, p db.ListRunsParams) (rows []db.Lis
 		isOldest, p.Before = p.Since.Unix() <= 0, p.Since
 	}
 	return rows, nil
+}
+
+// Between calls read for parts of a time, newest first, each of which holds a bounded number of
+// partitions, until it has covered all of it.
+func Between(ctx context.Context, conn db.DBTX, since, before time.Time, read func(q *db.Queries, since, before time.Time) error) error {
+	q := Queries(conn)
+	for before.After(since) {
+		oldest, err := q.RunsPageStart(ctx, db.RunsPageStartParams{Before: before, Skipped: maxPartitions - 1})
+		if err != nil {
+			return fmt.Errorf("find the partitions of runs to read: %w", err)
+		}
+		oldest = clock.Later(oldest, since)
+		if err := read(q, oldest, before); err != nil {
+			return err
+		}
+		before = oldest
+	}
+	return nil
 }
 
 // ListEnds returns how runs ended, of those that are kept: the run of jobs[i] at scheduledFors[i],

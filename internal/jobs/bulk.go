@@ -135,32 +135,41 @@ func (s *Service) checkBulk(ctx context.Context, b Bulk) error {
 func (s *Service) changeEach(
 	ctx context.Context, by access.Caller, b *Bulk, jobs []db.ListBulkJobsRow, until time.Time,
 ) (items []BulkItem, isCut bool) {
-	ctx, stop := context.WithCancel(ctx) // no other begins after a failure; what has begun goes on
-	defer stop()
 	items = make([]BulkItem, len(jobs))
+	begun := each(ctx, len(jobs), until, func(ctx context.Context, i int) error {
+		item := BulkItem{ID: jobs[i].ID, Key: jobs[i].Key, Name: jobs[i].Name}
+		item.IsChanged = b.concerns(bulkState{jobs[i].Status, jobs[i].PauseID, jobs[i].Suspended})
+		if item.IsChanged && !b.IsDryRun {
+			item.IsChanged, item.Run, item.Err = s.changeOne(ctx, by, b, item.ID)
+		}
+		items[i] = item
+		return item.Err
+	})
+	return items[:begun], begun < len(jobs)
+}
+
+// each calls do for 0, 1, .. n-1, some at a time, and begins with no other after an instant, or
+// after an error that is no refusal. It returns how many it has begun with, which is one at least,
+// if n is. What has begun is not canceled.
+func each(ctx context.Context, n int, until time.Time, do func(ctx context.Context, i int) error) (begun int) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var group errgroup.Group
 	group.SetLimit(bulkAtOnce)
-	begun := 0
-	for i := range jobs {
+	for i := range n {
 		if i > 0 && (ctx.Err() != nil || time.Now().After(until)) {
 			break
 		}
 		begun++
 		group.Go(func() error {
-			item := BulkItem{ID: jobs[i].ID, Key: jobs[i].Key, Name: jobs[i].Name}
-			item.IsChanged = b.concerns(bulkState{jobs[i].Status, jobs[i].PauseID, jobs[i].Suspended})
-			if item.IsChanged && !b.IsDryRun {
-				item.IsChanged, item.Run, item.Err = s.changeOne(context.WithoutCancel(ctx), by, b, item.ID)
-			}
-			if item.Err != nil && !isRefusal(item.Err) {
+			if err := do(context.WithoutCancel(ctx), i); err != nil && !isRefusal(err) {
 				stop()
 			}
-			items[i] = item
 			return nil
 		})
 	}
 	_ = group.Wait()
-	return items[:begun], begun < len(jobs)
+	return begun
 }
 
 // bulkState is the part of a job by which a bulk change decides whether there is anything to do.
@@ -235,5 +244,5 @@ func (b *Bulk) change() Change {
 func isRefusal(err error) bool {
 	_, isInvalid := errors.AsType[*Invalid](err)
 	_, isConflict := errors.AsType[*Conflict](err)
-	return isInvalid || isConflict || errors.Is(err, ErrNotFound)
+	return isInvalid || isConflict || errors.Is(err, ErrNotFound) || errors.Is(err, ErrRunNotFound)
 }

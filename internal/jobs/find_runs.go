@@ -36,6 +36,9 @@ type RunFilter struct {
 	From, To *time.Time
 }
 
+// IsEmpty reports whether the filter gives an end that is not after its beginning.
+func (f *RunFilter) IsEmpty() bool { return f.From != nil && f.To != nil && !f.From.Before(*f.To) }
+
 // FindRuns returns the runs that match after a place, newest first, at most so many, and where the
 // list goes on, if it does. It may return fewer runs, or none, although the list goes on.
 func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, after history.Place, max int32) (runs []Run, next *history.Place, err error) {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -37,6 +38,11 @@ func (s *Service) GetRun(ctx context.Context, by access.Caller, id uuid.UUID) (R
 // job's own. The new run names the first one that was repeated. It returns ErrRunNotFound, or a
 // Conflict if the run has not ended, has succeeded, or its job is deleted.
 func (s *Service) Retry(ctx context.Context, by access.Caller, id uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
+	return s.retry(ctx, by, id, start{policy: policy})
+}
+
+// retry is Retry by what is said of the start.
+func (s *Service) retry(ctx context.Context, by access.Caller, id uuid.UUID, what start) (Run, error) {
 	before, err := s.GetRun(ctx, by, id)
 	if err != nil {
 		return Run{}, err
@@ -48,16 +54,16 @@ func (s *Service) Retry(ctx context.Context, by access.Caller, id uuid.UUID, pol
 	default: // PENDING or RUNNING, which only open runs have
 		return Run{}, &Conflict{RunNotEnded, "The run has not ended."}
 	}
-	repeats := before.ScheduledFor
-	if before.RetryOf != nil {
-		repeats = *before.RetryOf
-	}
-	run, err := s.start(ctx, by, before.JobID, start{trigger: db.RunTriggerRETRY, retryOf: &repeats, repeated: id, policy: policy})
+	what.trigger, what.retryOf, what.repeated = db.RunTriggerRETRY, new(originalOf(before)), id
+	run, err := s.start(ctx, by, before.JobID, what)
 	if errors.Is(err, ErrNotFound) {
 		return Run{}, &Conflict{JobDeleted, "The run's job was deleted."}
 	}
 	return run, err
 }
+
+// originalOf returns the instant of the run that a retry of a run repeats: the first one.
+func originalOf(run Run) time.Time { return *cmp.Or(run.RetryOf, &run.ScheduledFor) }
 
 // Cancel makes an open run end, and returns it as it is then. It returns ErrRunNotFound, or a
 // Conflict if the run has ended.
@@ -66,21 +72,29 @@ func (s *Service) Cancel(ctx context.Context, by access.Caller, id uuid.UUID) (R
 	if err != nil {
 		return Run{}, err
 	}
-	err = s.editRuns(ctx, by, before.JobID, func(e edit) error {
-		if changed, err := e.cancel(ctx, before.ScheduledFor); err != nil || !changed {
-			return err
-		}
-		return e.auditRun(ctx, "cancelRun", id, result{})
-	})
-	if err != nil {
+	if _, err := s.cancelRun(ctx, by, id, before); err != nil {
 		return Run{}, err
 	}
-	s.announceCanceled(ctx, []uuid.UUID{id}, db.RunReasonREQUESTED)
 	after, err := s.GetRun(ctx, by, id)
 	if errors.Is(err, ErrRunNotFound) {
 		return before, nil // it has succeeded meanwhile, and its job keeps failures only
 	}
 	return after, err
+}
+
+// cancelRun cancels a run, and reports whether it was not canceled before.
+func (s *Service) cancelRun(ctx context.Context, by access.Caller, id uuid.UUID, run Run) (changed bool, err error) {
+	err = s.editRuns(ctx, by, run.JobID, func(e edit) (err error) {
+		if changed, err = e.cancel(ctx, run.ScheduledFor); err != nil || !changed {
+			return err
+		}
+		return e.auditRun(ctx, "cancelRun", id, result{})
+	})
+	if err != nil {
+		return false, err
+	}
+	s.announceCanceled(ctx, []uuid.UUID{id}, db.RunReasonREQUESTED)
+	return changed, nil
 }
 
 // cancel cancels the open run of an instant, and reports whether it was not canceled before.

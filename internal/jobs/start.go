@@ -25,6 +25,9 @@ type start struct {
 	repeated uuid.UUID
 	// policy says what happens if another run of the job is open. Default: the job's.
 	policy *db.OverlapPolicy
+	// unlessSince, with RETRY, says that nothing is to be started if the run was retried from then
+	// on.
+	unlessSince *time.Time
 	// bulk is the bulk change that the start is a part of, or nil.
 	bulk *Bulk
 }
@@ -62,6 +65,11 @@ func (s *Service) begin(ctx context.Context, by access.Caller, job uuid.UUID, wh
 	var queue *string
 	err = s.edit(ctx, by, job, func(e edit) (err error) {
 		queue, e.bulk = e.job.QualifiedQueue, what.bulk
+		if what.unlessSince != nil {
+			if err := e.checkNotRetried(ctx, what); err != nil {
+				return err
+			}
+		}
 		if at, canceled, err = e.start(ctx, what); err != nil {
 			return err
 		}

@@ -98,3 +98,25 @@ select coalesce(sum(pg_relation_size(to_regclass(p.name))), 0)::bigint
 from runs_partitions p
 where p.first_day::timestamp at time zone 'UTC' < @before::timestamptz
   and (p.last_day + 1)::timestamp at time zone 'UTC' > @since::timestamptz;
+
+-- name: ListRetried :many
+-- Returns when some runs were retried last, of those that were: by runs from one instant on and
+-- before another, or by open ones. A retry names the first run that it repeats. In the transaction
+-- that holds the lock of the job, nobody retries a run of it meanwhile.
+select r.job_id::uuid as job_id, r.retry_of::timestamptz as retry_of, max(r.scheduled_for)::timestamptz as retried_at
+from (
+    select e.job_id, e.scheduled_for, e.retry_of
+    from runs e
+    where e.trigger = 'RETRY' and (e.status <> 'SUCCEEDED' or e.trigger <> 'SCHEDULE')
+      and e.scheduled_for >= @since::timestamptz and e.scheduled_for < @before::timestamptz
+    union all
+    select o.job_id, o.scheduled_for, o.retry_of
+    from open_runs o
+    where o.job_id = any(@job_ids::uuid[]) and o.retry_of is not null
+) r
+join (
+    select distinct
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @retry_ofs::timestamptz[])) as retry_of
+) w on w.job_id = r.job_id and w.retry_of = r.retry_of
+group by r.job_id, r.retry_of;
