@@ -14,8 +14,13 @@ import (
 
 const beginIdempotent = `-- name: BeginIdempotent :execrows
 
+with asynchronous as materialized (
+    -- The setting ends with the statement, which is a transaction of its own.
+    select set_config('synchronous_commit', 'off', true)
+)
 insert into idempotency_keys (namespace, actor, key_digest, request_digest, request_id, instance_id)
-values ($1, $2, $3, $4, $5, $6)
+select $1, $2, $3, $4, $5, $6
+from asynchronous
 on conflict (namespace, actor, key_digest) do nothing
 `
 
@@ -31,6 +36,9 @@ type BeginIdempotentParams struct {
 // Requests that have an Idempotency-Key. internal/idempotency explains the protocol.
 // Takes a key for a request that is about to be served. Of several that do this at once, one does,
 // because of the primary key. Zero rows: the key was taken before.
+//
+// It does not wait until the row is on disk. What the request changes is written to the log later,
+// and the commit of that waits for all of the log before it: no change is there without the row.
 func (q *Queries) BeginIdempotent(ctx context.Context, arg BeginIdempotentParams) (int64, error) {
 	result, err := q.db.Exec(ctx, beginIdempotent,
 		arg.Namespace,
@@ -275,9 +283,13 @@ func (q *Queries) PurgeIdempotent(ctx context.Context, arg PurgeIdempotentParams
 }
 
 const storeAnswer = `-- name: StoreAnswer :execrows
-update idempotency_keys
+with asynchronous as materialized (
+    select set_config('synchronous_commit', 'off', true)
+)
+update idempotency_keys k
 set status = $1, location = $2, etag = $3, body = $4
-where namespace = $5 and request_id = $6 and status is null
+from asynchronous
+where k.namespace = $5 and k.request_id = $6 and k.status is null
 `
 
 type StoreAnswerParams struct {
@@ -289,7 +301,8 @@ type StoreAnswerParams struct {
 	RequestID string  `json:"request_id"`
 }
 
-// Stores the answer of an attempt, unless another attempt has taken its place.
+// Stores the answer of an attempt, unless another attempt has taken its place. It does not wait
+// until the answer is on disk, as BeginIdempotent: one that is lost is made of the audit.
 func (q *Queries) StoreAnswer(ctx context.Context, arg StoreAnswerParams) (int64, error) {
 	result, err := q.db.Exec(ctx, storeAnswer,
 		arg.Status,

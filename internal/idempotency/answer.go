@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"sync"
 
 	"punctual/gen/db"
 )
@@ -37,6 +38,19 @@ func (r Request) digests() (key, request []byte) {
 // is made anew for a repeated request.
 const maxBody = 2 << 20
 
+// minPacked is from which size on a body is compressed. The answer of a single thing is smaller, and
+// a compressor costs more than it saves there.
+const minPacked = 8 << 10
+
+// packers are compressors that can be used again: each takes a megabyte.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // an error means that there is no such level
+	return w
+}}
+
+// gzipMagic is what a compressed body begins with, and no JSON.
+var gzipMagic = []byte{0x1f, 0x8b}
+
 // Answer is the answer of a request.
 type Answer struct {
 	Status int
@@ -57,11 +71,14 @@ func (a Answer) params() (db.StoreAnswerParams, error) {
 	if a.Body == nil {
 		return params, nil
 	}
-	var packed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-	if err != nil {
-		return params, err
+	if len(a.Body) < minPacked {
+		params.Body = a.Body
+		return params, nil
 	}
+	var packed bytes.Buffer
+	w := packers.Get().(*gzip.Writer)
+	defer packers.Put(w)
+	w.Reset(&packed)
 	if _, err := w.Write(a.Body); err != nil {
 		return params, err
 	}
@@ -75,13 +92,15 @@ func (a Answer) params() (db.StoreAnswerParams, error) {
 }
 
 func newAnswer(row *db.GetIdempotentRow) (*Answer, error) {
-	unpacked, err := gzip.NewReader(bytes.NewReader(row.Body))
-	if err != nil {
-		return nil, fmt.Errorf("read a stored answer: %w", err)
-	}
-	answer := &Answer{Status: int(*row.Status)}
-	if answer.Body, err = io.ReadAll(unpacked); err != nil {
-		return nil, fmt.Errorf("read a stored answer: %w", err)
+	answer := &Answer{Status: int(*row.Status), Body: row.Body}
+	if bytes.HasPrefix(row.Body, gzipMagic) {
+		unpacked, err := gzip.NewReader(bytes.NewReader(row.Body))
+		if err == nil {
+			answer.Body, err = io.ReadAll(unpacked)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read a stored answer: %w", err)
+		}
 	}
 	if row.Location != nil {
 		answer.Location = *row.Location

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"punctual/internal/access"
@@ -171,4 +172,23 @@ func TestDuty(t *testing.T) {
 		require.Equal(t, want == 1000, got.Next > 0, "it goes on soon if some are left")
 	}
 	require.Equal(t, 1499, f.Count(`select count(*) from idempotency_keys`))
+}
+
+// The statements that do not wait for the disk leave the setting of their session as it was.
+func TestBegin_leavesTheSession(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	config := f.Pool.Config()
+	config.MaxConns = 1
+	one, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(one.Close)
+	_, err = one.Exec(t.Context(), `set synchronous_commit = on`)
+	require.NoError(t, err)
+	begun, err := idempotency.New(idempotency.Config{Pool: one}).Begin(t.Context(), caller(""), request)
+	require.NoError(t, err)
+	begun.Attempt.Store(t.Context(), stored)
+	var setting string
+	require.NoError(t, one.QueryRow(t.Context(), `show synchronous_commit`).Scan(&setting))
+	require.Equal(t, "on", setting)
 }

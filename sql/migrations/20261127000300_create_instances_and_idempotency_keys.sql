@@ -40,8 +40,8 @@ create table idempotency_keys (
     created_at timestamptz not null default now(),
     -- The answer. Null: there is none yet.
     status smallint,
-    -- The header Location, the header ETag, and the body, compressed by gzip. Null: the answer has
-    -- none, or it is not kept.
+    -- The header Location, the header ETag, and the body, by gzip if it is large. Null: the answer
+    -- has none, or it is not kept.
     location text,
     etag text,
     body bytea,

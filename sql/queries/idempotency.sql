@@ -3,8 +3,16 @@
 -- name: BeginIdempotent :execrows
 -- Takes a key for a request that is about to be served. Of several that do this at once, one does,
 -- because of the primary key. Zero rows: the key was taken before.
+--
+-- It does not wait until the row is on disk. What the request changes is written to the log later,
+-- and the commit of that waits for all of the log before it: no change is there without the row.
+with asynchronous as materialized (
+    -- The setting ends with the statement, which is a transaction of its own.
+    select set_config('synchronous_commit', 'off', true)
+)
 insert into idempotency_keys (namespace, actor, key_digest, request_digest, request_id, instance_id)
-values (@namespace, @actor, @key_digest, @request_digest, @request_id, @instance_id)
+select @namespace, @actor, @key_digest, @request_digest, @request_id, @instance_id
+from asynchronous
 on conflict (namespace, actor, key_digest) do nothing;
 
 -- name: GetIdempotent :one
@@ -50,10 +58,15 @@ set request_id = @next_request_id, instance_id = @instance_id, begun_at = now(),
 where namespace = @namespace and request_id = @request_id;
 
 -- name: StoreAnswer :execrows
--- Stores the answer of an attempt, unless another attempt has taken its place.
-update idempotency_keys
+-- Stores the answer of an attempt, unless another attempt has taken its place. It does not wait
+-- until the answer is on disk, as BeginIdempotent: one that is lost is made of the audit.
+with asynchronous as materialized (
+    select set_config('synchronous_commit', 'off', true)
+)
+update idempotency_keys k
 set status = @status, location = @location, etag = @etag, body = @body
-where namespace = @namespace and request_id = @request_id and status is null;
+from asynchronous
+where k.namespace = @namespace and k.request_id = @request_id and k.status is null;
 
 -- name: LeaveIdempotent :exec
 -- Says that nobody serves an attempt any more. The caller holds LockIdempotent.
