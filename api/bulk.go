@@ -66,14 +66,16 @@ func decodeBulk(r server.JobBulk) (b jobs.Bulk, err error) {
 	var wrong []jobs.Field
 	only := func(field string, isGiven bool, action jobs.BulkAction) {
 		if isGiven && b.Action != action {
-			wrong = append(wrong, jobs.Field{Name: field, Code: jobs.Conflicting, Detail: "can be given only with the action " + string(action)})
+			wrong = append(wrong,
+				jobs.Field{Name: field, Code: jobs.Conflicting, Detail: "can be given only with the action " + string(action)},
+				jobs.Field{Name: "action", Code: jobs.Conflicting, Detail: "does not take " + field})
 		}
 	}
-	only("patch", r.Patch != nil, jobs.BulkPatch)
+	only(patchField, r.Patch != nil, jobs.BulkPatch)
 	only("pauseUntil", r.PauseUntil != nil, jobs.BulkPause)
 	only("pauseId", r.PauseId != nil, jobs.BulkPause)
 	if b.Action == jobs.BulkPatch && r.Patch == nil {
-		wrong = append(wrong, jobs.Field{Name: "patch", Code: jobs.Required, Detail: "must be given with the action PATCH"})
+		wrong = append(wrong, jobs.Field{Name: patchField, Code: jobs.Required, Detail: "must be given with the action PATCH"})
 	}
 	if r.Patch != nil {
 		b.Patch = *r.Patch

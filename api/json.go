@@ -26,8 +26,8 @@ func jsonCode(err error) string {
 
 // checkJSON returns an error, and the field that it is about, unless body is one JSON value that
 // can be stored: valid text without NUL, with fields that are nested no deeper than maxDepth. No
-// field of it can be given twice, because the validator would see only the last one. If it is a list
-// of jobs, list names the field that has them, and the same holds for each job.
+// field of it can be given twice, because the validator would see only the last one. If it is a
+// list of jobs, list names the field that has them, and the same holds for each job.
 func checkJSON(body []byte, list string) (field string, err error) {
 	if !utf8.Valid(body) {
 		return "", errors.New("is not valid UTF-8")
@@ -69,6 +69,9 @@ func mayBeUnstorable(body []byte) bool {
 	}
 }
 
+// patchField is the field of a bulk change that has the fields of a job.
+const patchField = "patch"
+
 // checkTokens returns an error if a text of a valid JSON value cannot be stored, or if a field is
 // nested too deep. around is how deep a field is that is not.
 func checkTokens(body []byte, around int) (field string, err error) {
@@ -84,8 +87,12 @@ func checkTokens(body []byte, around int) (field string, err error) {
 		switch t := token.(type) {
 		case json.Delim:
 			at = at.step(t)
-			if len(at) > maxDepth+around {
-				return at[:around].field(), fmt.Errorf("is nested deeper than %d", maxDepth)
+			outside := around
+			if len(at) > outside && at[0].name == patchField {
+				outside++ // it has the fields of a job, too
+			}
+			if len(at) > maxDepth+outside {
+				return at[:outside].field(), fmt.Errorf("is nested deeper than %d", maxDepth)
 			}
 		case string:
 			if err := checkText(t, body[begin:decoder.InputOffset()]); err != nil {

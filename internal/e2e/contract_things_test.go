@@ -19,15 +19,18 @@ type thing struct {
 	id string
 	// fields must be in the body of a request about it.
 	fields map[string]any
+	// more is what a valid body has, too, so that more can be asked for.
+	more map[string]any
 }
 
 // in returns the body with the fields of the thing.
 func (g thing) in(body any) any {
-	if len(g.fields) == 0 {
+	if len(g.fields)+len(g.more) == 0 {
 		return body
 	}
 	out := maps.Clone(body.(map[string]any))
 	maps.Copy(out, g.fields)
+	maps.Copy(out, g.more)
 	return out
 }
 
@@ -86,6 +89,9 @@ func newThings(t *testing.T, service instance) things {
 				t.Helper()
 				return thing{id: service.runOf(t, "nobody").Id.String()}
 			},
+			"changeJobs": func(*testing.T) thing {
+				return thing{more: map[string]any{"action": "PATCH", "patch": map[string]any{"name": "x"}}}
+			},
 			"completeRun": service.leasedRuns(t, "complete"),
 			"failRun":     service.leasedRuns(t, "fail"),
 			"releaseRun":  service.leasedRuns(t, "release"),
@@ -111,7 +117,7 @@ func newThings(t *testing.T, service instance) things {
 			"heartbeat":       ended.Id.String(),
 			"deleteNamespace": "default", "createNamespace": "", "createJob": "", "runJob": "", "backfillJob": "", // namespaces_test.go
 			"putJobByKey": "", "applyJobs": "", "createJobs": "", // namespaces_test.go, apply_test.go
-			"createKey": "", // idempotency_test.go
+			"createKey": "", "changeJobs": "", // idempotency_test.go
 			"updateJob": "", // internal/jobs, since it takes an instance with other keys
 		},
 	}
@@ -179,6 +185,13 @@ var stricter = map[string]string{
 
 	"createKey body queues":    "is given together with the scope workers",
 	"createKey body expiresAt": "is in the future",
+
+	"changeJobs body action":                 "is what the other fields are for",
+	"changeJobs body patch":                  "is given with PATCH",
+	"changeJobs body pauseUntil":             "is given with PAUSE, and in the future",
+	"changeJobs body pauseId":                "is given with PAUSE",
+	"changeJobs body cursor":                 "is one that the answer before gave",
+	"changeJobs body selector.labelSelector": "is a selector",
 
 	"putJobByKey body key":             "is the one in the path",
 	"applyJobs body definitions":       "has no key twice",
