@@ -3902,9 +3902,10 @@ type ClientInterface interface {
 	// ApplyJobsWithBody Make jobs be as a list of definitions says
 	//
 	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
-	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-	// match the selector, and are not in the list. All of it happens in one transaction, or
-	// nothing.
+	// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+	// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+	// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+	// such as `definitions.3.cron`. Each can have 1 MiB.
 	//
 	// To apply the same list twice changes nothing the second time. Two requests for the same keys
 	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -3918,9 +3919,10 @@ type ClientInterface interface {
 	// ApplyJobs Make jobs be as a list of definitions says
 	//
 	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
-	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-	// match the selector, and are not in the list. All of it happens in one transaction, or
-	// nothing.
+	// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+	// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+	// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+	// such as `definitions.3.cron`. Each can have 1 MiB.
 	//
 	// To apply the same list twice changes nothing the second time. Two requests for the same keys
 	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -3933,8 +3935,9 @@ type ClientInterface interface {
 
 	// CreateJobsWithBody Create many jobs
 	//
-	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-	// single `createJob` needs, and the whole takes a fraction of the time.
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+	// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+	// many `createJob`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3943,8 +3946,9 @@ type ClientInterface interface {
 
 	// CreateJobs Create many jobs
 	//
-	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-	// single `createJob` needs, and the whole takes a fraction of the time.
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+	// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+	// many `createJob`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3999,8 +4003,9 @@ type ClientInterface interface {
 	//
 	// Creates the job, or makes the job that has this key be as the request says. What the request
 	// leaves out gets its default. A job that is so already is left as it is, with its `version`
-	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-	// left out is kept if the target keeps its host.
+	// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+	// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+	// target keeps its host.
 	//
 	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 	// version that is named; otherwise the answer is 412.
@@ -4014,8 +4019,9 @@ type ClientInterface interface {
 	//
 	// Creates the job, or makes the job that has this key be as the request says. What the request
 	// leaves out gets its default. A job that is so already is left as it is, with its `version`
-	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-	// left out is kept if the target keeps its host.
+	// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+	// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+	// target keeps its host.
 	//
 	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 	// version that is named; otherwise the answer is 412.
@@ -4586,9 +4592,10 @@ func (c *Client) CreateJob(ctx context.Context, params *CreateJobParams, body Cr
 // ApplyJobsWithBody Make jobs be as a list of definitions says
 //
 // Creates the jobs whose keys do not exist, changes those that differ from their definition,
-// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-// match the selector, and are not in the list. All of it happens in one transaction, or
-// nothing.
+// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+// such as `definitions.3.cron`. Each can have 1 MiB.
 //
 // To apply the same list twice changes nothing the second time. Two requests for the same keys
 // at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -4612,9 +4619,10 @@ func (c *Client) ApplyJobsWithBody(ctx context.Context, params *ApplyJobsParams,
 // ApplyJobs Make jobs be as a list of definitions says
 //
 // Creates the jobs whose keys do not exist, changes those that differ from their definition,
-// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-// match the selector, and are not in the list. All of it happens in one transaction, or
-// nothing.
+// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+// such as `definitions.3.cron`. Each can have 1 MiB.
 //
 // To apply the same list twice changes nothing the second time. Two requests for the same keys
 // at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -4637,8 +4645,9 @@ func (c *Client) ApplyJobs(ctx context.Context, params *ApplyJobsParams, body Ap
 
 // CreateJobsWithBody Create many jobs
 //
-// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-// single `createJob` needs, and the whole takes a fraction of the time.
+// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+// many `createJob`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4657,8 +4666,9 @@ func (c *Client) CreateJobsWithBody(ctx context.Context, params *CreateJobsParam
 
 // CreateJobs Create many jobs
 //
-// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-// single `createJob` needs, and the whole takes a fraction of the time.
+// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+// many `createJob`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4763,8 +4773,9 @@ func (c *Client) GetJobByKey(ctx context.Context, key JobKeyGiven, reqEditors ..
 //
 // Creates the job, or makes the job that has this key be as the request says. What the request
 // leaves out gets its default. A job that is so already is left as it is, with its `version`
-// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-// left out is kept if the target keeps its host.
+// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+// target keeps its host.
 //
 // With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 // version that is named; otherwise the answer is 412.
@@ -4788,8 +4799,9 @@ func (c *Client) PutJobByKeyWithBody(ctx context.Context, key JobKeyGiven, param
 //
 // Creates the job, or makes the job that has this key be as the request says. What the request
 // leaves out gets its default. A job that is so already is left as it is, with its `version`
-// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-// left out is kept if the target keeps its host.
+// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+// target keeps its host.
 //
 // With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 // version that is named; otherwise the answer is 412.
@@ -8297,9 +8309,10 @@ type ClientWithResponsesInterface interface {
 	// ApplyJobsWithBodyWithResponse Make jobs be as a list of definitions says
 	//
 	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
-	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-	// match the selector, and are not in the list. All of it happens in one transaction, or
-	// nothing.
+	// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+	// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+	// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+	// such as `definitions.3.cron`. Each can have 1 MiB.
 	//
 	// To apply the same list twice changes nothing the second time. Two requests for the same keys
 	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -8313,9 +8326,10 @@ type ClientWithResponsesInterface interface {
 	// ApplyJobsWithResponse Make jobs be as a list of definitions says
 	//
 	// Creates the jobs whose keys do not exist, changes those that differ from their definition,
-	// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-	// match the selector, and are not in the list. All of it happens in one transaction, or
-	// nothing.
+	// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+	// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+	// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+	// such as `definitions.3.cron`. Each can have 1 MiB.
 	//
 	// To apply the same list twice changes nothing the second time. Two requests for the same keys
 	// at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -8328,8 +8342,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateJobsWithBodyWithResponse Create many jobs
 	//
-	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-	// single `createJob` needs, and the whole takes a fraction of the time.
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+	// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+	// many `createJob`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8338,8 +8353,9 @@ type ClientWithResponsesInterface interface {
 
 	// CreateJobsWithResponse Create many jobs
 	//
-	// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-	// single `createJob` needs, and the whole takes a fraction of the time.
+	// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+	// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+	// many `createJob`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8398,8 +8414,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Creates the job, or makes the job that has this key be as the request says. What the request
 	// leaves out gets its default. A job that is so already is left as it is, with its `version`
-	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-	// left out is kept if the target keeps its host.
+	// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+	// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+	// target keeps its host.
 	//
 	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 	// version that is named; otherwise the answer is 412.
@@ -8413,8 +8430,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Creates the job, or makes the job that has this key be as the request says. What the request
 	// leaves out gets its default. A job that is so already is left as it is, with its `version`
-	// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-	// left out is kept if the target keeps its host.
+	// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+	// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+	// target keeps its host.
 	//
 	// With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 	// version that is named; otherwise the answer is 412.
@@ -13862,9 +13880,10 @@ func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, params 
 // ApplyJobsWithBodyWithResponse Make jobs be as a list of definitions says
 //
 // Creates the jobs whose keys do not exist, changes those that differ from their definition,
-// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-// match the selector, and are not in the list. All of it happens in one transaction, or
-// nothing.
+// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+// such as `definitions.3.cron`. Each can have 1 MiB.
 //
 // To apply the same list twice changes nothing the second time. Two requests for the same keys
 // at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -13884,9 +13903,10 @@ func (c *ClientWithResponses) ApplyJobsWithBodyWithResponse(ctx context.Context,
 // ApplyJobsWithResponse Make jobs be as a list of definitions says
 //
 // Creates the jobs whose keys do not exist, changes those that differ from their definition,
-// and leaves the others as they are. With `prune`, it also deletes the jobs that have a key,
-// match the selector, and are not in the list. All of it happens in one transaction, or
-// nothing.
+// and leaves the others as they are, as `putJobByKey` does. With `prune`, it also deletes the
+// jobs that have a key, match the selector, and are not in the list: up to 1 000 of them. All
+// of it happens in one transaction, or nothing. An invalid definition is named in `errors`,
+// such as `definitions.3.cron`. Each can have 1 MiB.
 //
 // To apply the same list twice changes nothing the second time. Two requests for the same keys
 // at the same moment wait for each other. With `dryRun` the answer says what would happen, and
@@ -13905,8 +13925,9 @@ func (c *ClientWithResponses) ApplyJobsWithResponse(ctx context.Context, params 
 
 // CreateJobsWithBodyWithResponse Create many jobs
 //
-// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-// single `createJob` needs, and the whole takes a fraction of the time.
+// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+// many `createJob`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13921,8 +13942,9 @@ func (c *ClientWithResponses) CreateJobsWithBodyWithResponse(ctx context.Context
 
 // CreateJobsWithResponse Create many jobs
 //
-// Creates up to 1 000 jobs in one transaction: all of them, or none. Each needs about what a
-// single `createJob` needs, and the whole takes a fraction of the time.
+// Creates up to 1 000 jobs in one transaction: all of them, or none. An invalid job is named in
+// `errors`, such as `jobs.3.cron`. Each can have 1 MiB. This takes a tenth of the time of as
+// many `createJob`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14011,8 +14033,9 @@ func (c *ClientWithResponses) GetJobByKeyWithResponse(ctx context.Context, key J
 //
 // Creates the job, or makes the job that has this key be as the request says. What the request
 // leaves out gets its default. A job that is so already is left as it is, with its `version`
-// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-// left out is kept if the target keeps its host.
+// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+// target keeps its host.
 //
 // With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 // version that is named; otherwise the answer is 412.
@@ -14032,8 +14055,9 @@ func (c *ClientWithResponses) PutJobByKeyWithBodyWithResponse(ctx context.Contex
 //
 // Creates the job, or makes the job that has this key be as the request says. What the request
 // leaves out gets its default. A job that is so already is left as it is, with its `version`
-// and `updatedAt`. Whether the job is paused does not change. A secret of the target that is
-// left out is kept if the target keeps its host.
+// and `updatedAt`. Whether the job is paused does not change; one that is completed goes on if
+// its new schedule has an occurrence. A secret of the target that is left out is kept if the
+// target keeps its host.
 //
 // With `If-None-Match: *` the request only creates, and with `If-Match` it only replaces the
 // version that is named; otherwise the answer is 412.

@@ -38,7 +38,9 @@ func (i instance) apply(t *testing.T, list client.JobApply) client.JobsApplied {
 }
 
 // counts returns how many jobs were created, changed, left and pruned.
-func counts(a client.JobsApplied) [4]int32 { return [4]int32{a.Created, a.Changed, a.Unchanged, a.Pruned} }
+func counts(a client.JobsApplied) [4]int32 {
+	return [4]int32{a.Created, a.Changed, a.Unchanged, a.Pruned}
+}
 
 func TestADirectoryOfDefinitions(t *testing.T) {
 	t.Parallel()
