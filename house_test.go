@@ -18,7 +18,7 @@ const (
 )
 
 // commentMarks are what a comment begins with, for each kind of handwritten file.
-var commentMarks = map[string]string{".go": "//", ".sql": "--", ".ts": "//"}
+var commentMarks = map[string]string{".go": "//", ".sql": "--", ".ts": "//", ".py": "#"}
 
 // A file can be read in one sitting, and its comments need no scrolling.
 func TestHandwrittenFilesAreShortAndNarrow(t *testing.T) {

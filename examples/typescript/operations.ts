@@ -7,7 +7,9 @@ import type { components, paths } from "./punctual.js";
 // @ts-expect-error: the types come from the contract, so this does not compile.
 ({ name: "mistyped", intervalInSeconds: "60" }) satisfies components["schemas"]["JobCreate"];
 
-const api = createClient<paths>({ baseUrl: process.env["PUNCTUAL_URL"]! });
+// Values of a list are separated by commas.
+const querySerializer = { array: { style: "form", explode: false } } as const;
+const api = createClient<paths>({ baseUrl: process.env["PUNCTUAL_URL"]!, querySerializer });
 api.use({ onRequest: ({ request, schemaPath }) => console.log(request.method, schemaPath) });
 
 /** Returns the content of a response, whose status must be the expected one. */
@@ -38,7 +40,7 @@ const job = await expect(201, api.POST("/api/v1/jobs", {
 }));
 assert.deepEqual(job.target, target);
 assert.deepEqual(await expect(200, api.GET("/api/v1/jobs/{id}", { params: of(job) })), job);
-const jobs = await expect(200, api.GET("/api/v1/jobs", { params: { query: { limit: 1, status: "ACTIVE" } } }));
+const jobs = await expect(200, api.GET("/api/v1/jobs", { params: { query: { limit: 1, status: ["ACTIVE", "PAUSED"] } } }));
 assert.deepEqual(jobs.items, [job]);
 const renamed = await expect(200, api.PATCH("/api/v1/jobs/{id}", { params: of(job), body: { name: "renamed" } }));
 assert.equal(renamed.name, "renamed");
@@ -78,7 +80,7 @@ await expect(204, api.POST("/api/v1/runs/{id}/fail", { params: of(doomed), body:
 const retried = await expect(202, api.POST("/api/v1/runs/{id}/retry", { params: of(doomed) }));
 assert.equal(retried.retryOf, doomed.id);
 await expect(202, api.POST("/api/v1/runs/{id}/cancel", { params: of(retried) }));
-const failed = await expect(200, api.GET("/api/v1/jobs/{id}/runs", { params: { ...of(job), query: { status: "FAILED" } } }));
+const failed = await expect(200, api.GET("/api/v1/jobs/{id}/runs", { params: { ...of(job), query: { status: ["FAILED"] } } }));
 assert.deepEqual(failed.items.map((run) => run.error), [failure.error]);
 
 // A backfill.
@@ -86,9 +88,38 @@ const window = { from: daysAgo(2), to: daysAgo(0.1) };
 const backfill = await expect(202, api.POST("/api/v1/jobs/{id}/backfill", { params: of(job), body: window }));
 assert.equal(backfill.runs, 2);
 
+// Runs of all jobs, and many at once.
+const night = { from: daysAgo(1), to: daysAgo(-1), jobId: job.id, status: ["FAILED" as const, "CANCELED" as const] };
+const lastNight = await expect(200, api.GET("/api/v1/runs", { params: { query: night } }));
+assert.ok(lastNight.items.some((run) => run.id === doomed.id), "what failed is found");
+const selected = { selector: { ids: [doomed.id] }, action: "RETRY" as const, dryRun: true };
+const retries = await expect(200, api.POST("/api/v1/runs/bulk", { body: selected }));
+assert.deepEqual(retries.items.map((run) => run.id), [doomed.id]);
+assert.ok((await expect(200, api.GET("/api/v1/queues"))).items.some((q) => q.name === queue), "the queue is listed");
+assert.equal((await expect(200, api.GET("/api/v1/instances"))).items.length, 1, "one instance answers");
+
 await expect(204, api.DELETE("/api/v1/jobs/{id}", { params: of(job) }));
 const { error } = await api.GET("/api/v1/jobs/{id}", { params: of(job) });
 assert.equal(error?.status, 404, "an error is a typed problem");
+
+// Jobs by key. A slash of a key is escaped.
+const keyed = { params: { path: { key: "typed/by-key" } } };
+const definition = { name: "typed", cron: "@daily", labels: { team: "typed" } };
+const put = await expect(201, api.PUT("/api/v1/jobs/by-key/{key}", { ...keyed, body: definition }));
+assert.deepEqual(await expect(200, api.GET("/api/v1/jobs/by-key/{key}", keyed)), put);
+const unchanged = await expect(200, api.PUT("/api/v1/jobs/by-key/{key}", { ...keyed, body: definition }));
+assert.equal(unchanged.version, 1);
+await expect(204, api.DELETE("/api/v1/jobs/by-key/{key}", keyed));
+
+// Many jobs: a list is applied, others are created, all are deleted. A repeated request does nothing.
+const list = { definitions: [1, 2].map((n) => ({ ...definition, key: `typed/${n}` })), prune: "team=typed" };
+assert.equal((await expect(200, api.POST("/api/v1/jobs/apply", { body: list }))).created, 2);
+assert.equal((await expect(200, api.POST("/api/v1/jobs/apply", { body: list }))).unchanged, 2);
+const once = { params: { header: { "Idempotency-Key": crypto.randomUUID() } }, body: { jobs: [definition] } };
+const batch = await expect(201, api.POST("/api/v1/jobs/batch", once));
+assert.deepEqual(await expect(201, api.POST("/api/v1/jobs/batch", once)), batch);
+const gone = { selector: { labelSelector: "team=typed" }, action: "DELETE" as const };
+assert.equal((await expect(200, api.POST("/api/v1/jobs/bulk", { body: gone }))).changed, 3);
 
 // Namespaces.
 const name = "typed";

@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
+	if commandDir != "" {
+		_ = os.RemoveAll(commandDir) // it is in a directory for temporary files
+	}
 	leaks, summary, err := written.find()
 	written.end()
 	fmt.Fprintln(os.Stderr, summary)

@@ -22,6 +22,9 @@ const (
 // jsonNumber is a number as JSON writes it. It keeps its digits.
 var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
+// block is a text whose lines people can read without quotes, and so can the library.
+var block = regexp.MustCompile(`^(\S([^\t\r\n]*\S)?\n)+(\S([^\t\r\n]*\S)?)?$`)
+
 // JSON returns the definition as the service gets it. Each secret field has its value from the
 // environment, which lookup reads, as os.LookupEnv does.
 func (d Definition) JSON(lookup func(string) (string, bool)) (json.RawMessage, error) {
@@ -123,7 +126,7 @@ func (w *writer) scalar(node *yaml.Node, path []string) error {
 			return w.fault(node, path, "%s is not a number that JSON has", text)
 		}
 		w.out.WriteString(number)
-	case "!!str", "!!timestamp":
+	case "!!str", "!!timestamp", "!!merge":
 		if isSecret(path) {
 			var err error
 			if text, err = w.resolve(node, path); err != nil {
@@ -189,7 +192,9 @@ func (r *reader) value() (*yaml.Node, error) {
 		node.Value = value.String()
 	case string:
 		node.SetString(value)
-		if jsonNumber.MatchString(value) { // YAML does not quote 1e400, which it takes for no number
+		// YAML quotes neither 1e400, which it takes for no number, nor the merge key.
+		// The library writes some texts with lines in blocks that it cannot read.
+		if jsonNumber.MatchString(value) || value == "<<" || node.Style == yaml.LiteralStyle && !block.MatchString(value) {
 			node.Style = yaml.DoubleQuotedStyle
 		}
 		if node.Style == 0 {
