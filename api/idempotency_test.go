@@ -7,6 +7,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"punctual/internal/access"
@@ -29,7 +30,7 @@ func TestServeOnce_panics(t *testing.T) {
 		require.NoError(t, err)
 		require.NotNil(t, begun.Attempt)
 		panics := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			require.Equal(t, begun.Attempt.ID, access.From(r.Context()).RequestID)
+			assert.Equal(t, begun.Attempt.ID, access.From(r.Context()).RequestID)
 			panic(http.ErrAbortHandler)
 		})
 		require.PanicsWithError(t, http.ErrAbortHandler.Error(), func() {

@@ -38,8 +38,8 @@ func (r Request) digests() (key, request []byte) {
 // is made anew for a repeated request.
 const maxBody = 2 << 20
 
-// minPacked is from which size on a body is compressed. The answer of a single thing is smaller, and
-// a compressor costs more than it saves there.
+// minPacked is from which size on a body is compressed. The answer of a single thing is smaller,
+// and a compressor costs more than it saves there.
 const minPacked = 8 << 10
 
 // packers are compressors that can be used again: each takes a megabyte.

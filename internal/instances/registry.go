@@ -66,8 +66,8 @@ func New(c Config) (*Registry, error) {
 // ID is the id of the instance, which no other has.
 func (r *Registry) ID() uuid.UUID { return r.id }
 
-// Run writes the row whenever nobody has done so for a while, until ctx ends: the renewal of a lease
-// does it, too. It tries a failed write again soon.
+// Run writes the row whenever nobody has done so for a while, until ctx ends: the renewal of a
+// lease does it, too. It tries a failed write again soon.
 func (r *Registry) Run(ctx context.Context) {
 	outage := logging.Outage{
 		Logger:  r.Logger,
