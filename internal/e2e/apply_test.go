@@ -22,7 +22,7 @@ func definitions(n int) []client.JobCreate {
 	for i := range list {
 		list[i] = client.JobCreate{
 			Key: new(fmt.Sprintf("team/job-%03d", i)), Name: fmt.Sprintf("Job %d", i), Cron: new("0 9 * * MON-FRI"),
-			TimeZone: new("Europe/Berlin"), Labels: &client.Labels{"team": "payments"}, Payload: json.RawMessage(`{"n": ` + fmt.Sprint(i) + `}`),
+			TimeZone: new("Europe/Berlin"), Labels: &client.Labels{"team": "payments"}, Payload: json.RawMessage(fmt.Sprintf(`{"n": %d}`, i)),
 		}
 	}
 	return list

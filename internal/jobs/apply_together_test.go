@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -161,11 +162,8 @@ func TestApplyingAnyListTwiceChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var list []Change
 		for i := range rapid.IntRange(0, 5).Draw(t, "jobs") {
-			text := fmt.Sprintf(`{"key":"k%d","name":"n",%s`, i, schedule.Draw(t, "schedule"))
-			for _, given := range rapid.SliceOfNDistinct(field, 0, 4, rapid.ID).Draw(t, "fields") {
-				text += "," + given
-			}
-			list = append(list, decode(f.t, text+"}"))
+			given := append(rapid.SliceOfNDistinct(field, 0, 4, rapid.ID).Draw(t, "fields"), schedule.Draw(t, "schedule"))
+			list = append(list, decode(f.t, fmt.Sprintf(`{"key":"k%d","name":"n",%s}`, i, strings.Join(given, ","))))
 		}
 		first, err := f.Apply(f.t.Context(), me, Apply{Definitions: list})
 		require.NoError(t, err)

@@ -59,10 +59,10 @@ func TestPutLeavesAPause(t *testing.T) {
 func TestACompletedJobGoesOnWithANewSchedule(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	view, _ := f.put("k", `{"name":"once","runAt":"2040-01-01T00:00:00Z"}`)
+	f.put("k", `{"name":"once","runAt":"2040-01-01T00:00:00Z"}`)
 	f.exec("delete from due")
 	f.exec("update jobs set status = 'COMPLETED', run_count = 1, run_at = '2020-01-01 00:00:00+00'")
-	view, _ = f.put("k", `{"name":"once","runAt":"2020-01-01T00:00:00Z"}`)
+	view, _ := f.put("k", `{"name":"once","runAt":"2020-01-01T00:00:00Z"}`)
 	require.EqualValues(t, 1, view.Job.Version, "a definition that is done is as it was")
 	view, _ = f.put("k", `{"name":"other","runAt":"2020-01-02T00:00:00Z"}`)
 	require.Equal(t, db.JobStatusCOMPLETED, view.Job.Status, "nothing is due")
