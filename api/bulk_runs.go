@@ -64,7 +64,7 @@ func decodeRunBulk(r server.RunBulk) (b jobs.RunBulk, err error) {
 		if err != nil {
 			wrong = append(wrong, jobs.Field{Name: "selector.labelSelector", Code: jobs.WrongFormat, Detail: err.Error()})
 		}
-		b.Filter.Labels = &selector
+		b.Filter.Labels = selector
 	}
 	after := cursor{at: clock.EndOfTime}
 	if r.Cursor != nil {

@@ -26,7 +26,7 @@ func (s *handlers) ListRuns(ctx context.Context, r server.ListRunsRequestObject)
 		if err != nil {
 			return nil, invalidQuery("labelSelector", jobs.WrongFormat, err.Error())
 		}
-		filter.Labels = &selector
+		filter.Labels = selector
 	}
 	page, err := runPage(p.Cursor, p.Limit, func(after history.Place, max int32) ([]jobs.Run, *history.Place, error) {
 		return s.Jobs.FindRuns(ctx, access.From(ctx), filter, after, max)

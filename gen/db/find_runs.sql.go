@@ -72,30 +72,43 @@ func (q *Queries) CountRunsWithin(ctx context.Context, arg CountRunsWithinParams
 
 const fewJobs = `-- name: FewJobs :many
 (
-    select j.id
-    from jobs j
-    where j.namespace = $2 and j.deleted_at is null
+    select j.id::uuid as id
+    from find_jobs(
+        $2, null, null, null, null, $3::text[], $4::text, $5::boolean,
+        null, null, null, null, null, null, null
+    ) j
     limit $1
 )
 union all
 (
     select j.id
     from jobs j
-    where j.namespace = $2 and j.deleted_at is not null
+    where j.namespace = $2 and j.deleted_at is not null and not $6::boolean
     limit $1
 )
 limit $1
 `
 
 type FewJobsParams struct {
-	MaxRows   int32  `json:"max_rows"`
-	Namespace string `json:"namespace"`
+	MaxRows        int32    `json:"max_rows"`
+	Namespace      string   `json:"namespace"`
+	LabelNames     []string `json:"label_names"`
+	LabelPredicate *string  `json:"label_predicate"`
+	NeedsLabels    bool     `json:"needs_labels"`
+	HasLabels      bool     `json:"has_labels"`
 }
 
-// Returns the ids of the jobs of a namespace, deleted ones included, or some of them if there are
-// as many as @max_rows.
+// Returns the ids of the jobs of a namespace that labels select, or of all jobs, deleted ones
+// included; or some of them if there are as many as @max_rows.
 func (q *Queries) FewJobs(ctx context.Context, arg FewJobsParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, fewJobs, arg.MaxRows, arg.Namespace)
+	rows, err := q.db.Query(ctx, fewJobs,
+		arg.MaxRows,
+		arg.Namespace,
+		arg.LabelNames,
+		arg.LabelPredicate,
+		arg.NeedsLabels,
+		arg.HasLabels,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +145,10 @@ const findRuns = `-- name: FindRuns :many
       )
       and ($8::text[] is null or o.status = any($8::text[]))
       and ($9::text[] is null or o.trigger::text = any($9::text[]))
+      -- As in find_jobs. A deleted job has no labels any more.
+      and (not $10::boolean or j.deleted_at is null)
+      and ($11::text[] is null or j.labels ?& $11::text[])
+      and ($12::text is null or coalesce(j.labels, '{}') @@ $12::text::jsonpath)
     order by o.scheduled_for desc, o.job_id desc
     limit $1
 )
@@ -143,13 +160,17 @@ union all
         r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from runs r
     join jobs j on j.id = r.job_id
-    where j.namespace = $2 and $10::boolean and r.scheduled_for >= $4::timestamptz
+    where j.namespace = $2 and $13::boolean and r.scheduled_for >= $4::timestamptz
       and r.scheduled_for <= $5::timestamptz and (r.scheduled_for, r.job_id) < ($5::timestamptz, $6::uuid)
-      and ($11::boolean or r.status <> 'SUCCEEDED' or r.trigger <> 'SCHEDULE')
+      and ($14::boolean or r.status <> 'SUCCEEDED' or r.trigger <> 'SCHEDULE')
       and ($7::uuid[] is null or r.job_id = any($7::uuid[]))
       and ($8::text[] is null or r.status::text = any($8::text[]))
-      and ($12::text[] is null or r.reason::text = any($12::text[]))
+      and ($15::text[] is null or r.reason::text = any($15::text[]))
       and ($9::text[] is null or r.trigger::text = any($9::text[]))
+      -- As in find_jobs. A deleted job has no labels any more.
+      and (not $10::boolean or j.deleted_at is null)
+      and ($11::text[] is null or j.labels ?& $11::text[])
+      and ($12::text is null or coalesce(j.labels, '{}') @@ $12::text::jsonpath)
     order by r.scheduled_for desc, r.job_id desc
     limit $1
 )
@@ -158,18 +179,21 @@ limit $1
 `
 
 type FindRunsParams struct {
-	MaxRows   int32       `json:"max_rows"`
-	Namespace string      `json:"namespace"`
-	WithOpen  bool        `json:"with_open"`
-	Since     time.Time   `json:"since"`
-	Before    time.Time   `json:"before"`
-	BeforeJob uuid.UUID   `json:"before_job"`
-	JobIds    []uuid.UUID `json:"job_ids"`
-	Statuses  []string    `json:"statuses"`
-	Triggers  []string    `json:"triggers"`
-	WithEnded bool        `json:"with_ended"`
-	IsUsual   bool        `json:"is_usual"`
-	Reasons   []string    `json:"reasons"`
+	MaxRows        int32       `json:"max_rows"`
+	Namespace      string      `json:"namespace"`
+	WithOpen       bool        `json:"with_open"`
+	Since          time.Time   `json:"since"`
+	Before         time.Time   `json:"before"`
+	BeforeJob      uuid.UUID   `json:"before_job"`
+	JobIds         []uuid.UUID `json:"job_ids"`
+	Statuses       []string    `json:"statuses"`
+	Triggers       []string    `json:"triggers"`
+	HasLabels      bool        `json:"has_labels"`
+	LabelNames     []string    `json:"label_names"`
+	LabelPredicate *string     `json:"label_predicate"`
+	WithEnded      bool        `json:"with_ended"`
+	IsUsual        bool        `json:"is_usual"`
+	Reasons        []string    `json:"reasons"`
 }
 
 type FindRunsRow struct {
@@ -209,6 +233,9 @@ func (q *Queries) FindRuns(ctx context.Context, arg FindRunsParams) ([]FindRunsR
 		arg.JobIds,
 		arg.Statuses,
 		arg.Triggers,
+		arg.HasLabels,
+		arg.LabelNames,
+		arg.LabelPredicate,
 		arg.WithEnded,
 		arg.IsUsual,
 		arg.Reasons,
@@ -260,9 +287,13 @@ from (
     where e.trigger = 'RETRY' and (e.status <> 'SUCCEEDED' or e.trigger <> 'SCHEDULE')
       and e.scheduled_for >= $1::timestamptz and e.scheduled_for < $2::timestamptz
     union all
-    select o.job_id, o.scheduled_for, o.retry_of
-    from open_runs o
-    where o.job_id = any($3::uuid[]) and o.retry_of is not null
+    select d.job_id, d.scheduled_for, d.retry_of
+    from due d
+    where d.job_id = any($3::uuid[]) and d.retry_of is not null
+    union all
+    select d.job_id, d.buffered_for, d.buffered_retry_of
+    from due d
+    where d.job_id = any($3::uuid[]) and d.buffered_retry_of is not null
 ) r
 join (
     select distinct
@@ -287,7 +318,8 @@ type ListRetriedRow struct {
 
 // Returns when some runs were retried last, of those that were: by runs from one instant on and
 // before another, or by open ones. A retry names the first run that it repeats. In the transaction
-// that holds the lock of the job, nobody retries a run of it meanwhile.
+// that holds the lock of the job, nobody retries a run of it meanwhile. It reads due, not open_runs:
+// a transaction that has waited for the lock began before the retries that it has waited for.
 func (q *Queries) ListRetried(ctx context.Context, arg ListRetriedParams) ([]ListRetriedRow, error) {
 	rows, err := q.db.Query(ctx, listRetried,
 		arg.Since,

@@ -10,6 +10,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
+	"punctual/internal/labels"
 )
 
 const (
@@ -39,7 +40,9 @@ const (
 type Filter struct {
 	Namespace string
 	// JobIDs are the jobs whose runs are meant. Nil: all.
-	JobIDs                      []uuid.UUID
+	JobIDs []uuid.UUID
+	// Labels selects jobs. A deleted job has no labels any more.
+	Labels                      labels.Selector
 	Statuses, Reasons, Triggers []string
 	// From is the first instant, and To the first one after the last.
 	From, To time.Time
@@ -72,9 +75,12 @@ func Find(ctx context.Context, conn db.DBTX, f Filter, after Place, maxRows int)
 		WithEnded: len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, isEnded),
 		IsUsual: len(f.Reasons) == 0 && (len(f.Statuses) == 0 || slices.Contains(f.Statuses, string(db.RunStatusSUCCEEDED))) &&
 			(len(f.Triggers) == 0 || slices.Contains(f.Triggers, string(db.RunTriggerSCHEDULE))),
-		Before: after.At, BeforeJob: after.Job,
+		HasLabels: !f.Labels.IsEmpty(), LabelNames: f.Labels.Names(), Before: after.At, BeforeJob: after.Job,
 	}}
-	if err := s.chooseJobs(ctx); err != nil {
+	if predicate := f.Labels.Predicate(); predicate != "" {
+		s.p.LabelPredicate = &predicate
+	}
+	if err := s.chooseJobs(ctx, f.Labels.NeedsLabels()); err != nil {
 		return nil, nil, err
 	}
 	for len(s.rows) <= maxRows && s.p.Before.After(f.From) { // one more, to know that there is one
@@ -117,9 +123,12 @@ type search struct {
 }
 
 // chooseJobs makes the list go by the jobs, if they are few.
-func (s *search) chooseJobs(ctx context.Context) error {
+func (s *search) chooseJobs(ctx context.Context, needsLabels bool) error {
 	if s.p.JobIds == nil {
-		ids, err := s.FewJobs(ctx, db.FewJobsParams{Namespace: s.p.Namespace, MaxRows: fewJobs + 1})
+		ids, err := s.FewJobs(ctx, db.FewJobsParams{
+			Namespace: s.p.Namespace, HasLabels: s.p.HasLabels, LabelNames: s.p.LabelNames, LabelPredicate: s.p.LabelPredicate,
+			NeedsLabels: needsLabels, MaxRows: fewJobs + 1,
+		})
 		if err != nil {
 			return fmt.Errorf("read the jobs of a namespace, if they are few: %w", err)
 		}

@@ -135,12 +135,15 @@ func (s *Service) retryOnce(ctx context.Context, by access.Caller, id uuid.UUID,
 // nobody retries it meanwhile.
 func (e *edit) checkNotRetried(ctx context.Context, what start) error {
 	retried, err := e.history.ListRetried(ctx, db.ListRetriedParams{
-		JobIds: []uuid.UUID{e.job.ID}, RetryOfs: []time.Time{*what.retryOf}, Since: *what.unlessSince, Before: e.now.Add(ahead),
+		JobIds: []uuid.UUID{e.job.ID}, RetryOfs: []time.Time{*what.retryOf}, Before: e.now.Add(ahead),
+		// Whoever has retried it a moment before may have committed later.
+		Since: what.unlessSince.Add(-time.Minute),
 	})
 	if err != nil {
 		return fmt.Errorf("look for a retry of the run: %w", err)
 	}
-	if slices.ContainsFunc(retried, func(r db.ListRetriedRow) bool { return !r.RetriedAt.Before(*what.unlessSince) }) {
+	at, _, _ := runid.Parse(what.repeated)
+	if slices.ContainsFunc(retried, func(r db.ListRetriedRow) bool { return r.RetriedAt.After(at) }) {
 		return errRetried
 	}
 	return nil

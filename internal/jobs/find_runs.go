@@ -3,7 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,15 +20,12 @@ const recently = 24 * time.Hour
 // ahead is how far from now the instant of a run can be: one may follow a run that was claimed ahead.
 const ahead = time.Minute
 
-// maxLabeled is how many jobs may match the label selector of a list of runs.
-const maxLabeled = 20_000
-
 // RunFilter says which runs of a namespace are meant: those that match all of its fields that are
 // not empty.
 type RunFilter struct {
 	JobID *uuid.UUID
 	// Labels selects the runs of the jobs that it selects. A deleted job has no labels any more.
-	Labels                      *labels.Selector
+	Labels                      labels.Selector
 	Statuses, Reasons, Triggers []string
 	// From is the first instant, and To the first one after the last. Default of To: now. Default
 	// of From: a day before To.
@@ -42,7 +38,7 @@ func (f *RunFilter) IsEmpty() bool { return f.From != nil && f.To != nil && !f.F
 // FindRuns returns the runs that match after a place, newest first, at most so many, and where the
 // list goes on, if it does. It may return fewer runs, or none, although the list goes on.
 func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, after history.Place, max int32) (runs []Run, next *history.Place, err error) {
-	found := history.Filter{Namespace: by.Namespace, Statuses: f.Statuses, Reasons: f.Reasons, Triggers: f.Triggers}
+	found := history.Filter{Namespace: by.Namespace, Labels: f.Labels, Statuses: f.Statuses, Reasons: f.Reasons, Triggers: f.Triggers}
 	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {
 		return nil, nil, err
@@ -52,13 +48,6 @@ func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, a
 	found.To = clock.Earlier(found.To, now.Add(ahead))
 	if f.JobID != nil {
 		found.JobIDs = []uuid.UUID{*f.JobID}
-	}
-	if f.Labels != nil {
-		selected := Filter{Labels: *f.Labels, IDs: found.JobIDs}
-		if found.JobIDs, err = s.Select(ctx, by, selected, uuid.UUID{}, maxLabeled); err != nil {
-			return nil, nil, fmt.Errorf("find the jobs that a label selector selects: %w", err)
-		}
-		found.JobIDs = append([]uuid.UUID{}, found.JobIDs...)
 	}
 	rows, next, err := history.Find(ctx, s.Pool, found, after, int(max))
 	if err != nil {

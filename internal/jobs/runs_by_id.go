@@ -56,10 +56,10 @@ func (f *RunFilter) matches(run Run) bool {
 
 // labeled returns those runs whose jobs match the labels of the filter.
 func (s *Service) labeled(ctx context.Context, by access.Caller, f RunFilter, runs []Run) ([]Run, error) {
-	if f.Labels == nil || len(runs) == 0 {
+	if f.Labels.IsEmpty() || len(runs) == 0 {
 		return runs, nil
 	}
-	of := Filter{Labels: *f.Labels}
+	of := Filter{Labels: f.Labels}
 	for i := range runs {
 		of.IDs = append(of.IDs, runs[i].JobID)
 	}

@@ -49,6 +49,10 @@ from (
       )
       and (sqlc.narg(statuses)::text[] is null or o.status = any(sqlc.narg(statuses)::text[]))
       and (sqlc.narg(triggers)::text[] is null or o.trigger::text = any(sqlc.narg(triggers)::text[]))
+      -- As in find_jobs. A deleted job has no labels any more.
+      and (not @has_labels::boolean or j.deleted_at is null)
+      and (sqlc.narg(label_names)::text[] is null or j.labels ?& sqlc.narg(label_names)::text[])
+      and (sqlc.narg(label_predicate)::text is null or coalesce(j.labels, '{}') @@ sqlc.narg(label_predicate)::text::jsonpath)
     order by o.scheduled_for desc, o.job_id desc
     limit @max_rows
 )
@@ -67,6 +71,10 @@ union all
       and (sqlc.narg(statuses)::text[] is null or r.status::text = any(sqlc.narg(statuses)::text[]))
       and (sqlc.narg(reasons)::text[] is null or r.reason::text = any(sqlc.narg(reasons)::text[]))
       and (sqlc.narg(triggers)::text[] is null or r.trigger::text = any(sqlc.narg(triggers)::text[]))
+      -- As in find_jobs. A deleted job has no labels any more.
+      and (not @has_labels::boolean or j.deleted_at is null)
+      and (sqlc.narg(label_names)::text[] is null or j.labels ?& sqlc.narg(label_names)::text[])
+      and (sqlc.narg(label_predicate)::text is null or coalesce(j.labels, '{}') @@ sqlc.narg(label_predicate)::text::jsonpath)
     order by r.scheduled_for desc, r.job_id desc
     limit @max_rows
 )
@@ -74,19 +82,21 @@ order by scheduled_for desc, job_id desc
 limit @max_rows;
 
 -- name: FewJobs :many
--- Returns the ids of the jobs of a namespace, deleted ones included, or some of them if there are
--- as many as @max_rows.
+-- Returns the ids of the jobs of a namespace that labels select, or of all jobs, deleted ones
+-- included; or some of them if there are as many as @max_rows.
 (
-    select j.id
-    from jobs j
-    where j.namespace = @namespace and j.deleted_at is null
+    select j.id::uuid as id
+    from find_jobs(
+        @namespace, null, null, null, null, sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean,
+        null, null, null, null, null, null, null
+    ) j
     limit @max_rows
 )
 union all
 (
     select j.id
     from jobs j
-    where j.namespace = @namespace and j.deleted_at is not null
+    where j.namespace = @namespace and j.deleted_at is not null and not @has_labels::boolean
     limit @max_rows
 )
 limit @max_rows;
@@ -102,7 +112,8 @@ where p.first_day::timestamp at time zone 'UTC' < @before::timestamptz
 -- name: ListRetried :many
 -- Returns when some runs were retried last, of those that were: by runs from one instant on and
 -- before another, or by open ones. A retry names the first run that it repeats. In the transaction
--- that holds the lock of the job, nobody retries a run of it meanwhile.
+-- that holds the lock of the job, nobody retries a run of it meanwhile. It reads due, not open_runs:
+-- a transaction that has waited for the lock began before the retries that it has waited for.
 select r.job_id::uuid as job_id, r.retry_of::timestamptz as retry_of, max(r.scheduled_for)::timestamptz as retried_at
 from (
     select e.job_id, e.scheduled_for, e.retry_of
@@ -110,9 +121,13 @@ from (
     where e.trigger = 'RETRY' and (e.status <> 'SUCCEEDED' or e.trigger <> 'SCHEDULE')
       and e.scheduled_for >= @since::timestamptz and e.scheduled_for < @before::timestamptz
     union all
-    select o.job_id, o.scheduled_for, o.retry_of
-    from open_runs o
-    where o.job_id = any(@job_ids::uuid[]) and o.retry_of is not null
+    select d.job_id, d.scheduled_for, d.retry_of
+    from due d
+    where d.job_id = any(@job_ids::uuid[]) and d.retry_of is not null
+    union all
+    select d.job_id, d.buffered_for, d.buffered_retry_of
+    from due d
+    where d.job_id = any(@job_ids::uuid[]) and d.buffered_retry_of is not null
 ) r
 join (
     select distinct
