@@ -29,19 +29,16 @@ func (s *handlers) ListJobs(ctx context.Context, r server.ListJobsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.Jobs.List(ctx, access.From(ctx), list)
-	if err != nil {
-		return nil, fmt.Errorf("list jobs: %w", err)
-	}
 	most := int64(maxTotal)
 	if list.LastRunStatuses != nil || list.Health != nil {
 		most = maxStateTotal
 	}
-	total, err := s.Jobs.Count(ctx, access.From(ctx), list.Filter, int32(most+1))
+	list.CountUpTo = int32(most + 1)
+	found, err := s.Jobs.List(ctx, access.From(ctx), list)
 	if err != nil {
-		return nil, fmt.Errorf("count jobs: %w", err)
+		return nil, fmt.Errorf("list jobs: %w", err)
 	}
-	page.Total, page.TotalIsCapped = min(total, most), total > most
+	page.Total, page.TotalIsCapped = min(found.Total, most), found.Total > most
 	if found.Next != nil {
 		page.NextCursor = new(placeCursor(list.Sort, *found.Next))
 	}

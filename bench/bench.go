@@ -13,7 +13,7 @@ import (
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
 // flags.
 type Config struct {
-	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,api,apply,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,bare,river,lateness,http,api,apply,find,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
 	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
 	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
@@ -31,6 +31,9 @@ type Config struct {
 	APIFor time.Duration `name:"api-for" help:"How long each contestant of api answers requests of each kind." default:"10s"`
 
 	ApplyJobs int `help:"How many jobs apply stores in each way and round." default:"40000"`
+
+	FindJobs int `help:"Among how many jobs find looks." default:"1000000"`
+	FindRuns int `help:"Among how many runs find looks." default:"10000000"`
 
 	WaitingWorkers int           `help:"How many workers wait at an instance that has nothing for them, in workers-idle." default:"1000"`
 	WorkersFor     time.Duration `help:"How long workers-idle and workers-latency are measured." default:"40s"`
@@ -65,6 +68,8 @@ func (c Config) withDefaults() Config {
 	c.HTTPFor = cmp.Or(c.HTTPFor, 30*time.Second)
 	c.APIFor = cmp.Or(c.APIFor, 10*time.Second)
 	c.ApplyJobs = cmp.Or(c.ApplyJobs, 40_000)
+	c.FindJobs = cmp.Or(c.FindJobs, 1_000_000)
+	c.FindRuns = cmp.Or(c.FindRuns, 10_000_000)
 	c.WaitingWorkers = cmp.Or(c.WaitingWorkers, 1000)
 	c.WorkersFor = cmp.Or(c.WorkersFor, 40*time.Second)
 	c.Claims = cmp.Or(c.Claims, 40)
@@ -85,7 +90,7 @@ func (c Config) validate() error {
 	for name, n := range map[string]int{
 		"rounds": c.Rounds, "jobs": c.Jobs, "lateness-jobs": c.LatenessJobs, "fires-per-second": c.FiresPerSecond,
 		"claims": c.Claims, "long-runs": c.LongRuns, "idle-jobs": c.IdleJobs, "stored": slices.Min(c.Stored),
-		"waiting-workers": c.WaitingWorkers, "idle-connections": c.IdleConnections, "slow-connections": c.SlowConnections,
+		"waiting-workers": c.WaitingWorkers, "idle-connections": c.IdleConnections, "find-jobs": c.FindJobs, "find-runs": c.FindRuns, "slow-connections": c.SlowConnections,
 	} {
 		if n < 1 {
 			errs = append(errs, fmt.Errorf("%s must be positive", name))
@@ -124,6 +129,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 		{[]string{"http"}, b.http},
 		{[]string{"api"}, b.api},
 		{[]string{"apply"}, b.apply},
+		{[]string{"find"}, b.find},
 		{[]string{"workers-idle"}, b.waitingWorkers},
 		{[]string{"workers-latency"}, b.busyWorkers},
 		{[]string{"idle"}, b.idle},

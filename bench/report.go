@@ -16,6 +16,7 @@ type Report struct {
 	Lateness   []Lateness   `json:"lateness,omitempty"`
 	API        []Requests   `json:"api,omitempty"`
 	Stored     []Stored     `json:"stored,omitempty"`
+	Found      []Found      `json:"found,omitempty"`
 	Idle       *Idle        `json:"idle,omitempty"`
 	Waiting    *Waiting     `json:"waiting,omitempty"`
 	ClaimCost  []ClaimCost  `json:"claimCost,omitempty"`
@@ -170,6 +171,7 @@ func (r *Report) Write(w io.Writer) error {
 			l.P50, l.P99, l.Max, l.Min, l.CPUPerRun, l.TransactionsPerSecond, list(l.StatementsPerSecond, "%s %.1f"))
 	}
 	writeStored(out, r.Stored)
+	writeFound(out, r.Found)
 	writeRequests(out, r.API)
 	if r.Idle != nil {
 		fmt.Fprintln(out, "\nIDLE\tjobs\tqueries/s\teach/s")

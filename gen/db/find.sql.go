@@ -595,3 +595,50 @@ func (q *Queries) ListPaused(ctx context.Context, arg ListPausedParams) ([]uuid.
 	}
 	return items, nil
 }
+
+const sortBySoonest = `-- name: SortBySoonest :many
+select d.job_id, d.ready_at
+from (select unnest((select $1::uuid[])) as id) i
+join due d on d.job_id = i.id and d.carries_schedule
+where (d.ready_at, d.job_id) > ($2::timestamptz, $3::uuid)
+order by d.ready_at, d.job_id
+limit $4
+`
+
+type SortBySoonestParams struct {
+	Ids          []uuid.UUID `json:"ids"`
+	AfterReadyAt time.Time   `json:"after_ready_at"`
+	AfterID      uuid.UUID   `json:"after_id"`
+	MaxRows      int32       `json:"max_rows"`
+}
+
+type SortBySoonestRow struct {
+	JobID   uuid.UUID `json:"job_id"`
+	ReadyAt time.Time `json:"ready_at"`
+}
+
+// FindSoonest for jobs that are known. Those that carry no schedule are left out.
+func (q *Queries) SortBySoonest(ctx context.Context, arg SortBySoonestParams) ([]SortBySoonestRow, error) {
+	rows, err := q.db.Query(ctx, sortBySoonest,
+		arg.Ids,
+		arg.AfterReadyAt,
+		arg.AfterID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SortBySoonestRow
+	for rows.Next() {
+		var i SortBySoonestRow
+		if err := rows.Scan(&i.JobID, &i.ReadyAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

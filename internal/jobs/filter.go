@@ -96,12 +96,12 @@ func arrayOf(values []db.JobStatus) *string {
 
 // maxCandidates bounds the jobs that a small index names for a filter. If there are more, they are
 // so frequent that a walk through the list finds enough of them soon.
-const maxCandidates = 10_000
+const maxCandidates = 5000
 
 // narrow returns the parameters of a filter with the jobs that can match it, if these are few: what
 // the last run of a job was, and whether it is late, stands in its due rows, so the indexes of jobs
 // do not lead there.
-func (s *Service) narrow(ctx context.Context, q *db.Queries, by access.Caller, f *Filter) (filterParams, error) {
+func narrow(ctx context.Context, q *db.Queries, by access.Caller, f *Filter) (filterParams, error) {
 	p := f.params(by.Namespace)
 	if len(p.Ids) > 0 || len(p.Keys) > 0 {
 		return p, nil
@@ -157,24 +157,24 @@ func bounded(ids []uuid.UUID, err error) ([]uuid.UUID, bool, error) {
 
 // Select returns the ids of jobs that match a filter, in their order, after a place: at most max.
 func (s *Service) Select(ctx context.Context, by access.Caller, f Filter, after uuid.UUID, max int32) ([]uuid.UUID, error) {
-	found, err := s.findPlaces(ctx, by, &List{Filter: f, Sort: sortByID, After: &Place{ID: after}, Max: max})
+	q := database.PlanEach(s.Pool)
+	p, err := narrow(ctx, q, by, &f)
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]uuid.UUID, len(found))
-	for i := range found {
-		ids[i] = found[i].ID
+	found, err := findPlaces(ctx, q, p, &List{Sort: sortByID, After: &Place{ID: after}, Max: max})
+	if err != nil {
+		return nil, err
 	}
-	return ids, nil
+	return idsAt(found), nil
 }
 
-// Count counts the jobs that match a filter, up to a number.
-func (s *Service) Count(ctx context.Context, by access.Caller, f Filter, upTo int32) (int64, error) {
-	q := database.PlanEach(s.Pool)
-	p, err := s.narrow(ctx, q, by, &f)
-	if err != nil {
-		return 0, err
-	}
+// countFound counts the jobs that match, up to a number.
+func countFound(ctx context.Context, q *db.Queries, p filterParams, upTo int32) (int64, error) {
 	p.MaxCount = upTo
-	return q.CountFound(ctx, p)
+	n, err := q.CountFound(ctx, p)
+	if err != nil {
+		return 0, fmt.Errorf("count jobs: %w", err)
+	}
+	return n, nil
 }

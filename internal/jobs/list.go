@@ -37,6 +37,8 @@ type List struct {
 	Skip int32
 	// Max is how many jobs to return at most.
 	Max int32
+	// CountUpTo is up to where to count the jobs that match. Default: they are not counted.
+	CountUpTo int32
 }
 
 // Place is where in a list a job stands: what the list is sorted by, and the id.
@@ -54,6 +56,8 @@ type Page struct {
 	Jobs []View
 	// Next is the place of the last job, if there may be others after it.
 	Next *Place
+	// Total is how many jobs match, counted up to List.CountUpTo.
+	Total int64
 }
 
 const (
@@ -66,10 +70,20 @@ const (
 // List returns a page of jobs. It returns fewer than l.Max if their payloads would have more than
 // about 8 MiB, which bounds the memory that a list takes.
 func (s *Service) List(ctx context.Context, by access.Caller, l List) (page Page, err error) {
-	l.Max++ // one more tells whether there are others
-	places, err := s.findPlaces(ctx, by, &l)
+	q := database.PlanEach(s.Pool)
+	filter, err := narrow(ctx, q, by, &l.Filter)
 	if err != nil {
-		return page, fmt.Errorf("find jobs: %w", err)
+		return page, err
+	}
+	if l.CountUpTo > 0 {
+		if page.Total, err = countFound(ctx, q, filter, l.CountUpTo); err != nil {
+			return page, err
+		}
+	}
+	l.Max++ // one more tells whether there are others
+	places, err := findPlaces(ctx, q, filter, &l)
+	if err != nil {
+		return page, err
 	}
 	isMore := len(places) == int(l.Max)
 	if isMore {
@@ -100,10 +114,7 @@ func (s *Service) List(ctx context.Context, by access.Caller, l List) (page Page
 // readAll reads the jobs at some places, in this order. Those that were deleted meanwhile are left
 // out.
 func (s *Service) readAll(ctx context.Context, by access.Caller, places []Place) ([]View, error) {
-	ids := make([]uuid.UUID, len(places))
-	for i := range places {
-		ids[i] = places[i].ID
-	}
+	ids := idsAt(places)
 	rows, err := s.queries.ListFound(ctx, db.ListFoundParams{Namespace: by.Namespace, Ids: ids})
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
@@ -122,17 +133,16 @@ func (s *Service) readAll(ctx context.Context, by access.Caller, places []Place)
 }
 
 // findPlaces returns the places of the jobs of a list, at most l.Max.
-func (s *Service) findPlaces(ctx context.Context, by access.Caller, l *List) ([]Place, error) {
-	q := database.PlanEach(s.Pool)
-	p, err := s.narrow(ctx, q, by, &l.Filter)
+func findPlaces(ctx context.Context, q *db.Queries, f filterParams, l *List) (places []Place, err error) {
+	if l.Sort == SortByNextRunAt {
+		places, err = findByNextRun(ctx, q, f, l)
+	} else {
+		places, err = findSorted(ctx, q, f, cmp.Or(l.Sort, SortByCreatedAt), l)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find jobs: %w", err)
 	}
-	sort := cmp.Or(l.Sort, SortByCreatedAt)
-	if sort == SortByNextRunAt {
-		return findByNextRun(ctx, q, p, l)
-	}
-	return findSorted(ctx, q, p, sort, l)
+	return places, nil
 }
 
 // findSorted returns the places of a list that one statement sorts.
@@ -182,6 +192,13 @@ func findSoonest(ctx context.Context, q *db.Queries, f filterParams, l *List, wa
 	if l.After != nil {
 		after = *l.After
 	}
+	few, err := findSorted(ctx, q, f, sortByID, &List{Max: maxSorted + 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(few) <= maxSorted {
+		return sortBySoonest(ctx, q, few, after, wanted)
+	}
 	rows, err := q.FindSoonest(ctx, db.FindSoonestParams{
 		Namespace: f.Namespace, Ids: f.Ids, Keys: f.Keys, NamePattern: f.NamePattern, KeyPrefix: f.KeyPrefix,
 		LabelNames: f.LabelNames, LabelPredicate: f.LabelPredicate, NeedsLabels: f.NeedsLabels, Statuses: f.Statuses,
@@ -189,6 +206,21 @@ func findSoonest(ctx context.Context, q *db.Queries, f filterParams, l *List, wa
 		LastRunStatuses: f.LastRunStatuses, Healths: f.Healths,
 		FirstQueue: access.Qualified(f.Namespace, ""), LastQueue: access.QueuesEnd(f.Namespace),
 		AfterReadyAt: after.At, AfterID: after.ID, MaxRows: int32(wanted),
+	})
+	places := make([]Place, len(rows))
+	for i, row := range rows {
+		places[i] = Place{At: row.ReadyAt, ID: row.JobID}
+	}
+	return places, err
+}
+
+// maxSorted is how many jobs are sorted by when they are due. More are so frequent that a walk
+// through what is due finds enough of them soon.
+const maxSorted = 2000
+
+func sortBySoonest(ctx context.Context, q *db.Queries, few []Place, after Place, wanted int) ([]Place, error) {
+	rows, err := q.SortBySoonest(ctx, db.SortBySoonestParams{
+		Ids: idsAt(few), AfterReadyAt: after.At, AfterID: after.ID, MaxRows: int32(wanted),
 	})
 	places := make([]Place, len(rows))
 	for i, row := range rows {
@@ -215,4 +247,13 @@ func findIdle(ctx context.Context, q *db.Queries, f filterParams, l *List, wante
 		places[i].IsIdle = true
 	}
 	return places, err
+}
+
+// idsAt returns the ids of the jobs at some places.
+func idsAt(places []Place) []uuid.UUID {
+	ids := make([]uuid.UUID, len(places))
+	for i := range places {
+		ids[i] = places[i].ID
+	}
+	return ids
 }

@@ -63,6 +63,15 @@ union all
 order by ready_at, job_id
 limit @max_rows;
 
+-- name: SortBySoonest :many
+-- FindSoonest for jobs that are known. Those that carry no schedule are left out.
+select d.job_id, d.ready_at
+from (select unnest((select @ids::uuid[])) as id) i
+join due d on d.job_id = i.id and d.carries_schedule
+where (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
+order by d.ready_at, d.job_id
+limit @max_rows;
+
 -- name: CountFound :one
 -- Counts the jobs that match no further than max_count, so that a list never reads a million rows
 -- only to count them.
