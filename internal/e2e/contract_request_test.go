@@ -44,7 +44,7 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 	}
 	if media := op.body(); media != nil {
 		p.header.Set("Content-Type", "application/json")
-		p.body = encode(p.thing.in(sample(media.Schema)))
+		p.body = encode(p.thing.in(with(sample(media.Schema), p.thing.more)))
 	}
 	return p
 }

@@ -19,18 +19,22 @@ type thing struct {
 	id string
 	// fields must be in the body of a request about it.
 	fields map[string]any
-	// more is what a valid body has, too, so that more can be asked for.
+	// more is what a derived body has, too, so that more can be asked for.
 	more map[string]any
 }
 
 // in returns the body with the fields of the thing.
 func (g thing) in(body any) any {
-	if len(g.fields)+len(g.more) == 0 {
+	return with(body, g.fields)
+}
+
+// with returns the body with more fields.
+func with(body any, fields map[string]any) any {
+	if len(fields) == 0 {
 		return body
 	}
 	out := maps.Clone(body.(map[string]any))
-	maps.Copy(out, g.fields)
-	maps.Copy(out, g.more)
+	maps.Copy(out, fields)
 	return out
 }
 
