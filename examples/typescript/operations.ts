@@ -111,7 +111,8 @@ const unchanged = await expect(200, api.PUT("/api/v1/jobs/by-key/{key}", { ...ke
 assert.equal(unchanged.version, 1);
 await expect(204, api.DELETE("/api/v1/jobs/by-key/{key}", keyed));
 
-// Many jobs: a list is applied, others are created, all are deleted. A repeated request does nothing.
+// Many jobs: a list is applied, others are created, all are deleted. A repeated request does
+// nothing.
 const list = { definitions: [1, 2].map((n) => ({ ...definition, key: `typed/${n}` })), prune: "team=typed" };
 assert.equal((await expect(200, api.POST("/api/v1/jobs/apply", { body: list }))).created, 2);
 assert.equal((await expect(200, api.POST("/api/v1/jobs/apply", { body: list }))).unchanged, 2);

@@ -107,7 +107,7 @@ func (r *reader) line(text string) (job *Job, why string) {
 	if set := assignment.FindStringSubmatch(text); set != nil {
 		return nil, r.variable(set[1], strings.Trim(set[2], `"'`))
 	}
-	expression, command := "", ""
+	var expression, command string
 	if short := shortForm.FindStringSubmatch(text); short != nil {
 		expression, command = short[1], short[2]
 	} else if long := fields.FindStringSubmatch(text); long != nil {
@@ -174,7 +174,7 @@ func unescape(command string) (text string, hasInput bool) {
 // name returns a name for a command: that of its program, and a number if there is another one.
 func (r *reader) name(command string) string {
 	name := "command"
-	for _, word := range strings.Fields(directory.ReplaceAllString(command, "")) {
+	for word := range strings.FieldsSeq(directory.ReplaceAllString(command, "")) {
 		if assignment.MatchString(word) { // a variable before the program
 			continue
 		}

@@ -120,7 +120,7 @@ func TestFilesAreApplied(t *testing.T) {
 	require.Equal(t, 2, diff().code, "there is something to delete")
 	asked := apply("--prune", "-l", "team=a")
 	require.Equal(t, 3, asked.code, "nobody can be asked")
-	require.Contains(t, asked.err, "Delete 10 jobs?")
+	require.Contains(t, asked.err, "Delete 10 jobs in ")
 	pruned := apply("--prune", "-l", "team=a", "--yes")
 	require.Equal(t, 0, pruned.code, pruned.err)
 	require.Contains(t, pruned.out, "deleted team/job-299\n")
@@ -232,4 +232,15 @@ target:
 	writeFile(t, out, "whole.yaml", whole.out)
 	back = service.punctual(t, nil, "jobs", "apply", "-f", filepath.Join(out, "whole.yaml"))
 	require.Equal(t, ran{out: "3 jobs: 0 created, 0 changed, 3 unchanged, 0 deleted\n"}, back)
+}
+
+// The example can be applied.
+func TestExampleOfFilesIsApplied(t *testing.T) {
+	t.Parallel()
+	service := start(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: testdb.New(t)}})
+	example, err := filepath.Abs("../../examples/jobs")
+	require.NoError(t, err)
+	applied := service.punctual(t, nil, "jobs", "apply", "-f", example, "--prune", "-l", "team=payments")
+	require.Equal(t, 0, applied.code, applied.err)
+	require.Equal(t, "2 jobs: 2 created, 0 changed, 0 unchanged, 0 deleted", applied.last())
 }

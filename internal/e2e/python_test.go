@@ -125,8 +125,8 @@ func TestPythonWorkerStops(t *testing.T) {
 	require.EqualValues(t, 1, ended.Attempt)
 }
 
-// The deploy script in Python makes jobs be as the files of a directory say, and names the file of a
-// mistake.
+// The deploy script in Python makes jobs be as the files of a directory say, and names the file of
+// a mistake.
 func TestPythonDeploys(t *testing.T) {
 	t.Parallel()
 	service := start(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: testdb.New(t)}})

@@ -1,4 +1,5 @@
-// Package jobfiles reads files with definitions of jobs, in YAML or JSON, as people keep them in git.
+// Package jobfiles reads files with definitions of jobs, in YAML or JSON, as people keep them in
+// git.
 package jobfiles
 
 import (
@@ -54,8 +55,8 @@ func (d Definition) At(field, detail string) *Fault {
 	return &Fault{d.File, line, detail}
 }
 
-// child returns what a mapping or a list has under a name, and the node whose line is to be shown. A
-// name of a header may have dots; then it is not found, which only makes the line less exact.
+// child returns what a mapping or a list has under a name, and the node whose line is to be shown.
+// The name of a header may have dots; then it is not found, and the line is less exact.
 func child(node *yaml.Node, name string) (value, at *yaml.Node) {
 	node = target(node)
 	if n, err := strconv.Atoi(name); err == nil && node.Kind == yaml.SequenceNode && n < len(node.Content) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -60,7 +62,7 @@ func (w *writer) value(node *yaml.Node, path []string) error {
 			if i > 0 {
 				w.out.WriteByte(',')
 			}
-			if err := w.value(item, append(path, fmt.Sprint(i))); err != nil {
+			if err := w.value(item, append(path, strconv.Itoa(i))); err != nil {
 				return err
 			}
 		}
@@ -76,7 +78,7 @@ func (w *writer) mapping(node *yaml.Node, path []string) error {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name := target(node.Content[i])
-		at := append(path, name.Value)
+		at := slices.Concat(path, []string{name.Value})
 		switch {
 		case name.Kind != yaml.ScalarNode:
 			return w.fault(name, path, "the name of a field is a text")
@@ -187,7 +189,7 @@ func (r *reader) value() (*yaml.Node, error) {
 	case nil:
 		node.Tag, node.Value = "!!null", "null"
 	case bool:
-		node.Tag, node.Value = "!!bool", fmt.Sprint(value)
+		node.Tag, node.Value = "!!bool", strconv.FormatBool(value)
 	case json.Number:
 		node.Value = value.String()
 	case string:

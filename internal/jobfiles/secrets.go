@@ -15,8 +15,8 @@ func isSecret(path []string) bool {
 	return len(path) > 2 && path[0] == "target" && slices.Contains(Contract().Secrets, path[1])
 }
 
-// resolve returns the text of a secret field with the values of the variables that it names. What it
-// returns is never shown.
+// resolve returns the text of a secret field with the values of the variables that it names. What
+// it returns is never shown.
 func (w *writer) resolve(node *yaml.Node, path []string) (text string, err error) {
 	text = variable.ReplaceAllStringFunc(node.Value, func(match string) string {
 		name := variable.FindStringSubmatch(match)[1]

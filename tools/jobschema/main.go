@@ -56,7 +56,8 @@ func run(from, to string) error {
 
 type schemas struct{ all *yaml.Node }
 
-// definition returns a schema. That of a job requires its key, and a target refuses what is unknown.
+// definition returns a schema. That of a job requires its key, and a target refuses what is
+// unknown.
 func (s schemas) definition(name string) (string, error) {
 	node := get(s.all, name)
 	if name == "JobCreate" {
