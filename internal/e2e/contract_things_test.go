@@ -196,6 +196,8 @@ var stricter = map[string]string{
 	"changeJobs body pauseId":                "is given with PAUSE",
 	"changeJobs body cursor":                 "is one that the answer before gave",
 	"changeJobs body selector.labelSelector": "is a selector",
+	"createJob body labels.extra":            "has the form of a label",
+	"updateJob body labels.extra":            "has the form of a label",
 
 	"putJobByKey body key":             "is the one in the path",
 	"applyJobs body definitions":       "has no key twice",

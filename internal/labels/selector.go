@@ -18,7 +18,8 @@ type Selector struct{ requirements labels.Requirements }
 func ParseSelector(text string) (Selector, error) {
 	parsed, err := labels.Parse(text)
 	if err != nil {
-		return Selector{}, fmt.Errorf("is not a label selector: %w", err)
+		// The library names a field that it does not know.
+		return Selector{}, fmt.Errorf("is not a label selector: %s", strings.ReplaceAll(err.Error(), "<nil>: ", ""))
 	}
 	requirements, _ := parsed.Requirements()
 	for _, r := range requirements {
