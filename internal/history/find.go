@@ -16,10 +16,12 @@ import (
 const (
 	// maxWindow is how many runs a window of time has that a page looks through by one statement,
 	// unless more of them have the same instant.
-	maxWindow = 5000
+	maxWindow = 4000
+	// firstWindow is as many for the first window. Each window after it may have twice as many.
+	firstWindow = 500
 	// maxLooked and maxCounted bound a page: how many runs it looks at, and how many windows it
 	// tries.
-	maxLooked  = 20_000
+	maxLooked  = 10_000
 	maxCounted = 24
 	// fewJobs is up to how many jobs a list looks runs up by their jobs. Runs of more jobs are found
 	// by their time.
@@ -69,7 +71,7 @@ func Find(ctx context.Context, conn db.DBTX, f Filter, after Place, maxRows int)
 	if after.At.After(f.To) {
 		after = Place{At: f.To}
 	}
-	s := search{Queries: Queries(conn), maxRows: maxRows, from: f.From, p: db.FindRunsParams{
+	s := search{Queries: Queries(conn), maxRows: maxRows, from: f.From, most: firstWindow, p: db.FindRunsParams{
 		Namespace: f.Namespace, JobIds: f.JobIDs, Statuses: orNil(f.Statuses), Reasons: orNil(f.Reasons), Triggers: orNil(f.Triggers),
 		WithOpen:  len(f.Reasons) == 0 && (len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, func(s string) bool { return !isEnded(s) })),
 		WithEnded: len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, isEnded),
@@ -118,7 +120,9 @@ type search struct {
 	// oldest is where the partitions begin that may be read by one statement.
 	oldest time.Time
 	// span is how far the next window reaches back.
-	span            time.Duration
+	span time.Duration
+	// most is how many runs the next window has at most.
+	most            int32
 	looked, counted int
 }
 
@@ -154,12 +158,12 @@ func (s *search) step(ctx context.Context) error {
 	s.p.Since = clock.Later(s.oldest, s.p.Before.Add(-s.span))
 	found, err := s.CountRunsWithin(ctx, db.CountRunsWithinParams{
 		Since: s.p.Since, Before: s.p.Before, BeforeJob: s.p.BeforeJob, JobIds: s.jobs,
-		WithEnded: s.p.WithEnded, WithOpen: s.p.WithOpen, IsUsual: s.p.IsUsual, MaxRows: maxWindow + 1,
+		WithEnded: s.p.WithEnded, WithOpen: s.p.WithOpen, IsUsual: s.p.IsUsual, MaxRows: s.most + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("count the runs to look at: %w", err)
 	}
-	if found > maxWindow && s.span > minSpan {
+	if found > int64(s.most) && s.span > minSpan {
 		s.span = max(minSpan, s.p.Before.Sub(s.p.Since)/64)
 		return nil
 	}
@@ -171,9 +175,9 @@ func (s *search) step(ctx context.Context) error {
 		}
 		s.rows = append(s.rows, page...)
 	}
-	s.looked += int(found)
+	s.looked, s.most = s.looked+int(found), min(2*s.most, maxWindow)
 	s.p.Before, s.p.BeforeJob = s.p.Since, uuid.UUID{}
-	s.span = min(maxSpan, time.Duration(float64(s.span)*min(16, maxWindow/2/float64(max(found, 1)))))
+	s.span = min(maxSpan, time.Duration(float64(s.span)*min(16, float64(s.most)/float64(max(found, 1)))))
 	return nil
 }
 
