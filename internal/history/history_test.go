@@ -123,6 +123,29 @@ func TestList(t *testing.T) {
 		}
 	})
 
+	t.Run("the ends of runs are read from the partitions of their instants", func(t *testing.T) {
+		t.Parallel()
+		ids, at := []uuid.UUID{job, other, job, uuid.Must(uuid.NewV7())}, []time.Time{sparse[4], all[0], all[3], all[0]}
+		for range 10 {
+			require.Positive(t, countLocks(t, pool, func(conn db.DBTX) {
+				ends, err := history.ListEnds(t.Context(), conn, ids, at)
+				require.NoError(t, err)
+				require.Len(t, ends, 2, "the others have no run")
+			}))
+			require.LessOrEqual(t, countLocks(t, pool, func(conn db.DBTX) {
+				_, err := history.ListEnds(t.Context(), conn, ids, at)
+				require.NoError(t, err)
+			}), 2*3)
+		}
+		ids = slices.Repeat([]uuid.UUID{other}, len(all))
+		ends, err := history.ListEnds(t.Context(), pool, ids, all)
+		require.NoError(t, err)
+		require.Len(t, ends, len(all), "over more partitions than one statement reads")
+		ends, err = history.ListEnds(t.Context(), pool, nil, nil)
+		require.NoError(t, err)
+		require.Empty(t, ends)
+	})
+
 	t.Run("one run is found by locking one partition", func(t *testing.T) {
 		t.Parallel()
 		for range 10 {

@@ -119,7 +119,7 @@ func (e *edit) completeResumed(ctx context.Context, rows []db.Due, after *Defini
 	if open := findLast(rows, isOpenBesidesBackfill(e.now)); open != nil {
 		return e.attachToRun(ctx, open, after)
 	}
-	after.Status, after.StatusReason = db.JobStatusCOMPLETED, nil
+	after.Status, after.StatusReason, after.Failures = db.JobStatusCOMPLETED, nil, e.job.Failures
 	return nil
 }
 

@@ -162,10 +162,19 @@ func TestPlans(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, rows, batch)
 
-			var claiming, completing capture
+			var claiming, completing, failing, ending capture
 			_, err = db.New(&claiming).Claim(t.Context(), claim)
 			require.ErrorIs(t, err, errCaptured)
 			_, err = db.New(&completing).Complete(t.Context(), completion(rows))
+			require.ErrorIs(t, err, errCaptured)
+			failures, ends := completion(rows), completion(rows)
+			for i := range rows {
+				failures.Statuses[i], failures.Errors[i] = string(db.RunStatusFAILED), "no luck"
+				ends.NextFors[i], ends.FinalStatuses[i] = time.Time{}, string(db.JobStatusCOMPLETED)
+			}
+			_, err = db.New(&failing).Complete(t.Context(), failures)
+			require.ErrorIs(t, err, errCaptured)
+			_, err = db.New(&ending).Complete(t.Context(), ends)
 			require.ErrorIs(t, err, errCaptured)
 			conn, err := pool.Acquire(t.Context())
 			require.NoError(t, err)
@@ -177,8 +186,54 @@ func TestPlans(t *testing.T) {
 				// A completion looks each row of due up once to move it, and then for those that
 				// end.
 				requireBounded(t, explain(t, conn.Conn(), &completing, mode), jobs, 2*batch, "Complete, "+mode)
+				// Of a run that has failed, it also looks up the job and when it was to be canceled.
+				requireBounded(t, explain(t, conn.Conn(), &failing, mode), jobs, 4*batch, "Complete of failures, "+mode)
+				// Of a run without a next one, it changes the job, which it looks up, with its rows.
+				requireBounded(t, explain(t, conn.Conn(), &ending, mode), jobs, 6*batch, "Complete of ends, "+mode)
 			}
 		})
+	}
+}
+
+// A claim changes no indexed column. A run that succeeds is not in the index of those that did not.
+func TestIndexesOfDue(t *testing.T) {
+	t.Parallel()
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	fill(t, pool, 300)
+	size := func() (n int) {
+		require.NoError(t, pool.QueryRow(t.Context(), `select pg_relation_size('due_not_succeeded')`).Scan(&n))
+		return n
+	}
+	empty := size()
+	for _, status := range []db.RunStatus{db.RunStatusSUCCEEDED, db.RunStatusFAILED} {
+		lease := db.CreateLeaseParams{ID: uuid.New(), Holder: "test", Duration: time.Hour}
+		require.NoError(t, db.New(pool).CreateLease(t.Context(), lease))
+		tx, err := pool.Begin(t.Context())
+		require.NoError(t, err)
+		defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+		heapOnly := func() (n int) { // so far, in this session
+			require.NoError(t, tx.QueryRow(t.Context(),
+				`select n_tup_hot_upd from pg_stat_xact_user_tables where relname = 'due'`).Scan(&n))
+			return n
+		}
+		before := heapOnly()
+		rows, err := db.New(tx).Claim(t.Context(), db.ClaimParams{Token: 1, LeaseID: lease.ID, MaxRows: 100, Ahead: 2 * time.Minute})
+		require.NoError(t, err)
+		require.Len(t, rows, 100)
+		require.Greater(t, heapOnly()-before, 50, "all are heap-only updates, but where a page is full")
+		params := completion(rows)
+		for i := range params.Statuses {
+			if params.Statuses[i] = string(status); status == db.RunStatusFAILED {
+				params.Errors[i] = "no luck"
+			}
+		}
+		stored, err := db.New(tx).Complete(t.Context(), params)
+		require.NoError(t, err)
+		require.Len(t, stored, 100)
+		require.NoError(t, tx.Commit(t.Context()))
+		require.Equal(t, status == db.RunStatusSUCCEEDED, size() == empty, "nothing in the index after %s", status)
 	}
 }
 
