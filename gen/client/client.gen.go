@@ -1232,7 +1232,8 @@ type Job struct {
 	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
 
-	// ConsecutiveFailures How many of the latest runs failed in a row, since the job became active.
+	// ConsecutiveFailures How many of the latest runs failed in a row, manual runs and retries included. It begins
+	// again at 0 when the job is resumed.
 	ConsecutiveFailures int32 `json:"consecutiveFailures"`
 
 	// CreatedAt When the job was created.
@@ -1277,7 +1278,7 @@ type Job struct {
 	//
 	// - `PAUSED`: the job is paused.
 	// - `FAILING`: the last run that was executed failed.
-	// - `LATE`: a run has been due for more than a minute, and no attempt has started.
+	// - `LATE`: a run has been due for more than a minute, and nobody executes it.
 	// - `COMPLETED`: the schedule has no further occurrence.
 	// - `NEVER_RAN`: no run has ended yet.
 	// - `OK`: none of the others.
@@ -1312,8 +1313,9 @@ type Job struct {
 	// Example: {"env":"prod","team":"payments"}
 	Labels Labels `json:"labels"`
 
-	// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. Some of
-	// its fields are null if the run is not kept.
+	// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. What was
+	// skipped because of another run or of a pause does not count. `reason`, `finishedAt` and
+	// `error` are null if the run is not kept.
 	LastRun *LastRun `json:"lastRun"`
 
 	// LastRunAt When the latest ended run started; null if there is none.
@@ -1729,7 +1731,7 @@ type JobDescription = string
 //
 // - `PAUSED`: the job is paused.
 // - `FAILING`: the last run that was executed failed.
-// - `LATE`: a run has been due for more than a minute, and no attempt has started.
+// - `LATE`: a run has been due for more than a minute, and nobody executes it.
 // - `COMPLETED`: the schedule has no further occurrence.
 // - `NEVER_RAN`: no run has ended yet.
 // - `OK`: none of the others.
@@ -2218,8 +2220,9 @@ type LabelSelector = string
 // Example: {"env":"prod","team":"payments"}
 type Labels map[string]string
 
-// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. Some of
-// its fields are null if the run is not kept.
+// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. What was
+// skipped because of another run or of a pause does not count. `reason`, `finishedAt` and
+// `error` are null if the run is not kept.
 type LastRun struct {
 	// Error The first line of the run's error.
 	Error *string `json:"error"`
@@ -2717,7 +2720,7 @@ type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
 
-	// CancelRequestedAt When the run was to be canceled; null if it never was.
+	// CancelRequestedAt When the run was to be canceled; null if it never was, or if it succeeded all the same.
 	CancelRequestedAt *time.Time `json:"cancelRequestedAt"`
 
 	// DurationMilliseconds How long the run took, from its first attempt to its end, with the waits between

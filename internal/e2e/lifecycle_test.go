@@ -26,6 +26,8 @@ func TestLifecycle(t *testing.T) {
 		job := service.createJob(t, "nightly-report", 60, `{"report":"sales","rows":12345678901234567890,"of":[1.0,null]}`)
 		require.Equal(t, client.JobStatusACTIVE, job.Status)
 		require.Nil(t, job.LastRunAt, "it has not run")
+		require.Nil(t, job.LastRun)
+		require.Equal(t, client.JobHealthNEVERRAN, job.Health)
 		require.Equal(t, job.CreatedAt.Add(time.Minute), *job.NextRunAt, "its first run is one interval after its creation")
 		require.Equal(t, job.CreatedAt, job.UpdatedAt)
 		require.Equal(t, job, service.getJob(t, job.Id), "what is read is what creating it answered")
@@ -66,6 +68,14 @@ func TestLifecycle(t *testing.T) {
 		require.EqualValues(t, 1, run.Attempt)
 		require.EqualValues(t, 1, run.Occurrences)
 		require.Equal(t, job.Id, run.JobId)
+		require.Equal(t, job.Name, *run.JobName)
+		require.Equal(t, run.StartedAt.Sub(run.ScheduledFor).Milliseconds(), *run.LatenessMilliseconds)
+		require.Equal(t, run.FinishedAt.Sub(*run.StartedAt).Milliseconds(), *run.DurationMilliseconds)
+		require.Nil(t, run.CancelRequestedAt)
+		require.Equal(t, client.JobHealthOK, ran.Health)
+		require.Equal(t, &client.LastRun{
+			Id: run.Id, Status: client.EndedRunStatusSUCCEEDED, ScheduledFor: run.ScheduledFor, FinishedAt: run.FinishedAt,
+		}, ran.LastRun)
 		require.Equal(t, job.Id.String()[19:], run.Id.String()[19:], "a run's id ends as its job's does")
 
 		got, err := service.GetRunWithResponse(t.Context(), run.Id)
