@@ -12,8 +12,8 @@ import (
 	"punctual/internal/history"
 )
 
-// LastRun is a job's last run that has ended: the latest by ScheduledFor. What was skipped because of
-// another run or of a pause is not one: nobody has claimed it.
+// LastRun is a job's last run that has ended: the latest by ScheduledFor. What was skipped because
+// of another run or of a pause is not one: nobody has claimed it.
 type LastRun struct {
 	ScheduledFor time.Time
 	Status       db.RunStatus

@@ -19,10 +19,10 @@ func TestLastRunOfRunsThatOverlap(t *testing.T) {
 		t.Parallel()
 		s := overdue(t, `,"overlapPolicy":"ALLOW_ALL"`)
 		for n := range int32(3) {
-			s.is(s.run(errUnlucky), failed, n+1, jobs.HealthFailing)
+			s.is(s.run(errUnlucky), hasFailed, n+1, jobs.HealthFailing)
 		}
-		s.is(s.run(nil), succeeded, 0, jobs.HealthLate)
-		s.is(s.manualAlone(errUnlucky), failed, 1, jobs.HealthFailing)
+		s.is(s.run(nil), hasSucceeded, 0, jobs.HealthLate)
+		s.is(s.manualAlone(errUnlucky), hasFailed, 1, jobs.HealthFailing)
 	})
 	t.Run("an older success makes nothing healthy", func(t *testing.T) {
 		t.Parallel()
@@ -30,7 +30,7 @@ func TestLastRunOfRunsThatOverlap(t *testing.T) {
 		first, second := s.Begin(), s.Begin()
 		s.End(second, errUnlucky)
 		s.End(first, nil)
-		s.is(second.RunID(), failed, 1, jobs.HealthFailing)
+		s.is(second.RunID(), hasFailed, 1, jobs.HealthFailing)
 	})
 	t.Run("an older failure counts only if the last run failed, too", func(t *testing.T) {
 		t.Parallel()
@@ -38,11 +38,11 @@ func TestLastRunOfRunsThatOverlap(t *testing.T) {
 		first, second, third := s.Begin(), s.Begin(), s.Begin()
 		s.End(second, nil)
 		s.End(first, errUnlucky)
-		s.is(second.RunID(), succeeded, 0, jobs.HealthLate)
+		s.is(second.RunID(), hasSucceeded, 0, jobs.HealthLate)
 		fourth := s.Begin()
 		s.End(fourth, errUnlucky)
 		s.End(third, errUnlucky)
-		s.is(fourth.RunID(), failed, 2, jobs.HealthFailing)
+		s.is(fourth.RunID(), hasFailed, 2, jobs.HealthFailing)
 	})
 	t.Run("a batch counts in the order of instants", func(t *testing.T) {
 		t.Parallel()
@@ -58,7 +58,7 @@ func TestLastRunOfRunsThatOverlap(t *testing.T) {
 			batch = append([]*runs.Ended{all[i].End(now, nil, failure)}, batch...)
 		}
 		require.Empty(t, s.Store().Save(t.Context(), batch))
-		s.is(all[3].RunID(), failed, 2, jobs.HealthFailing)
+		s.is(all[3].RunID(), hasFailed, 2, jobs.HealthFailing)
 	})
 	t.Run("two instances count at once", func(t *testing.T) {
 		t.Parallel()
@@ -80,8 +80,8 @@ func TestLastRunOfRunsThatOverlap(t *testing.T) {
 		s.run(errUnlucky)
 		s.run(errUnlucky)
 		s.Exec(`update jobs set misfire_policy = 'SKIP'`)
-		s.is(s.miss(), skipped, 2, jobs.HealthFailing)
-		s.is(s.run(errUnlucky), failed, 3, jobs.HealthFailing)
+		s.is(s.miss(), wasSkipped, 2, jobs.HealthFailing)
+		s.is(s.run(errUnlucky), hasFailed, 3, jobs.HealthFailing)
 	})
 	t.Run("counts for pauseAfterFailures", func(t *testing.T) {
 		t.Parallel()
@@ -90,7 +90,7 @@ func TestLastRunOfRunsThatOverlap(t *testing.T) {
 		s.run(nil)
 		s.run(errUnlucky)
 		require.Equal(t, db.JobStatusACTIVE, s.Job(s.job).Job.Status)
-		s.is(s.run(errUnlucky), failed, 2, jobs.HealthPaused)
+		s.is(s.run(errUnlucky), hasFailed, 2, jobs.HealthPaused)
 		require.Equal(t, "2 runs failed in a row", *s.Job(s.job).Job.StatusReason)
 	})
 }
@@ -103,9 +103,9 @@ func TestLastRunOfRunsInEachOthersPlace(t *testing.T) {
 		first := s.Begin()
 		waits := enginetest.IDOf(s.Start(s.job, ""))
 		s.End(first, errUnlucky)
-		s.is(first.RunID(), failed, 1, jobs.HealthFailing)
+		s.is(first.RunID(), hasFailed, 1, jobs.HealthFailing)
 		require.Equal(t, waits, s.run(errUnlucky))
-		s.is(waits, failed, 2, jobs.HealthFailing)
+		s.is(waits, hasFailed, 2, jobs.HealthFailing)
 	})
 	t.Run("one waits for the other while the job is paused", func(t *testing.T) {
 		t.Parallel()
@@ -115,18 +115,18 @@ func TestLastRunOfRunsInEachOthersPlace(t *testing.T) {
 		s.Edit(s.job, `{"status":"PAUSED"}`)
 		s.End(first, errUnlucky)
 		require.Equal(t, waits, s.run(errUnlucky))
-		s.is(waits, failed, 2, jobs.HealthPaused)
+		s.is(waits, hasFailed, 2, jobs.HealthPaused)
 	})
 	t.Run("one cancels the other", func(t *testing.T) {
 		t.Parallel()
 		s := overdue(t, `,"overlapPolicy":"SKIP"`)
-		s.is(s.run(errUnlucky), failed, 1, jobs.HealthFailing)
+		s.is(s.run(errUnlucky), hasFailed, 1, jobs.HealthFailing)
 		first := s.Begin()
 		second := enginetest.IDOf(s.Start(s.job, cancelOther))
 		require.Equal(t, second, s.run(errUnlucky))
-		s.is(second, failed, 2, jobs.HealthFailing)
+		s.is(second, hasFailed, 2, jobs.HealthFailing)
 		s.End(first, runs.Canceled{Reason: db.RunReasonOVERLAP})
-		s.is(second, failed, 2, jobs.HealthFailing)
+		s.is(second, hasFailed, 2, jobs.HealthFailing)
 	})
 	t.Run("what is skipped beside a run is not the last run", func(t *testing.T) {
 		t.Parallel()
@@ -134,6 +134,6 @@ func TestLastRunOfRunsInEachOthersPlace(t *testing.T) {
 		first := s.Begin()
 		require.Equal(t, "SKIPPED", s.Start(s.job, "").Status)
 		s.End(first, nil)
-		s.is(first.RunID(), succeeded, 0, jobs.HealthLate)
+		s.is(first.RunID(), hasSucceeded, 0, jobs.HealthLate)
 	})
 }

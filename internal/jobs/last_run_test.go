@@ -80,10 +80,10 @@ func (s stepper) is(last uuid.UUID, status db.RunStatus, failures int32, health 
 }
 
 const (
-	succeeded = db.RunStatusSUCCEEDED
-	failed    = db.RunStatusFAILED
-	canceled  = db.RunStatusCANCELED
-	skipped   = db.RunStatusSKIPPED
+	hasSucceeded = db.RunStatusSUCCEEDED
+	hasFailed    = db.RunStatusFAILED
+	wasCanceled  = db.RunStatusCANCELED
+	wasSkipped   = db.RunStatusSKIPPED
 )
 
 func TestLastRunOfTheSchedule(t *testing.T) {
@@ -93,30 +93,30 @@ func TestLastRunOfTheSchedule(t *testing.T) {
 	require.Nil(t, view.LastRun)
 	require.Equal(t, jobs.HealthLate, view.Health, "nobody has executed what was due minutes ago")
 
-	s.is(s.run(nil), succeeded, 0, jobs.HealthLate)
-	s.is(s.run(errUnlucky), failed, 1, jobs.HealthFailing)
+	s.is(s.run(nil), hasSucceeded, 0, jobs.HealthLate)
+	s.is(s.run(errUnlucky), hasFailed, 1, jobs.HealthFailing)
 	last := s.run(errUnlucky)
-	s.is(last, failed, 2, jobs.HealthFailing)
+	s.is(last, hasFailed, 2, jobs.HealthFailing)
 	end := s.Job(s.job).LastRun
 	require.Equal(t, "no luck", *end.Error, "the first line")
 	require.Equal(t, *s.Run(last).FinishedAt, *end.FinishedAt)
 	require.Nil(t, end.Reason)
 
 	attempt := s.Begin()
-	s.is(last, failed, 2, jobs.HealthFailing)
+	s.is(last, hasFailed, 2, jobs.HealthFailing)
 	require.True(t, s.Job(s.job).IsRunning)
 	s.End(attempt, runs.Canceled{Reason: db.RunReasonREQUESTED})
-	s.is(attempt.RunID(), canceled, 2, jobs.HealthFailing)
+	s.is(attempt.RunID(), wasCanceled, 2, jobs.HealthFailing)
 	require.Equal(t, db.RunReasonREQUESTED, *s.Job(s.job).LastRun.Reason)
 	require.False(t, s.Job(s.job).IsRunning)
 
-	s.is(s.run(nil), succeeded, 0, jobs.HealthLate)
+	s.is(s.run(nil), hasSucceeded, 0, jobs.HealthLate)
 	s.run(errUnlucky)
 	s.Exec(`update jobs set misfire_policy = 'SKIP'`)
-	s.is(s.miss(), skipped, 1, jobs.HealthFailing)
-	s.is(s.run(nil), succeeded, 0, jobs.HealthOK)
-	s.is(s.manual(nil), succeeded, 0, jobs.HealthOK)
-	s.is(s.manual(errUnlucky), failed, 1, jobs.HealthFailing)
+	s.is(s.miss(), wasSkipped, 1, jobs.HealthFailing)
+	s.is(s.run(nil), hasSucceeded, 0, jobs.HealthOK)
+	s.is(s.manual(nil), hasSucceeded, 0, jobs.HealthOK)
+	s.is(s.manual(errUnlucky), hasFailed, 1, jobs.HealthFailing)
 }
 
 func TestLastRunOfAPausedJob(t *testing.T) {
@@ -125,21 +125,21 @@ func TestLastRunOfAPausedJob(t *testing.T) {
 	s.run(errUnlucky)
 	last := s.run(errUnlucky)
 	s.Edit(s.job, `{"status":"PAUSED"}`)
-	s.is(last, failed, 2, jobs.HealthPaused)
-	s.is(s.manual(errUnlucky), failed, 3, jobs.HealthPaused)
-	s.is(s.manual(nil), succeeded, 0, jobs.HealthPaused)
+	s.is(last, hasFailed, 2, jobs.HealthPaused)
+	s.is(s.manual(errUnlucky), hasFailed, 3, jobs.HealthPaused)
+	s.is(s.manual(nil), hasSucceeded, 0, jobs.HealthPaused)
 	last = s.manual(errUnlucky)
-	s.is(last, failed, 1, jobs.HealthPaused)
+	s.is(last, hasFailed, 1, jobs.HealthPaused)
 	s.Edit(s.job, `{"status":"ACTIVE"}`)
-	s.is(last, failed, 0, jobs.HealthOK)
-	s.is(s.manual(errUnlucky), failed, 1, jobs.HealthFailing)
+	s.is(last, hasFailed, 0, jobs.HealthOK)
+	s.is(s.manual(errUnlucky), hasFailed, 1, jobs.HealthFailing)
 
 	inFlight := enginetest.IDOf(s.Start(s.job, ""))
 	attempt := s.Begin()
 	require.Equal(t, inFlight, attempt.RunID())
 	s.Edit(s.job, `{"status":"PAUSED"}`)
 	s.End(attempt, errUnlucky)
-	s.is(inFlight, failed, 2, jobs.HealthPaused)
+	s.is(inFlight, hasFailed, 2, jobs.HealthPaused)
 }
 
 func TestLastRunAfterAnEditOfTheSchedule(t *testing.T) {
@@ -147,15 +147,15 @@ func TestLastRunAfterAnEditOfTheSchedule(t *testing.T) {
 	s := overdue(t, "")
 	last := s.run(errUnlucky)
 	s.Edit(s.job, `{"cron":"0 3 1 1 *"}`)
-	s.is(last, failed, 1, jobs.HealthFailing)
-	s.is(s.manual(errUnlucky), failed, 2, jobs.HealthFailing)
+	s.is(last, hasFailed, 1, jobs.HealthFailing)
+	s.is(s.manual(errUnlucky), hasFailed, 2, jobs.HealthFailing)
 
 	s.Start(s.job, "")
 	attempt := s.Begin()
 	s.Edit(s.job, `{"intervalInSeconds":3600}`)
 	s.End(attempt, errUnlucky)
-	s.is(attempt.RunID(), failed, 3, jobs.HealthFailing)
-	s.is(s.manual(nil), succeeded, 0, jobs.HealthOK)
+	s.is(attempt.RunID(), hasFailed, 3, jobs.HealthFailing)
+	s.is(s.manual(nil), hasSucceeded, 0, jobs.HealthOK)
 }
 
 func TestLastRunOfACompletedJob(t *testing.T) {
@@ -165,16 +165,16 @@ func TestLastRunOfACompletedJob(t *testing.T) {
 		s := overdue(t, `,"maxRuns":2`)
 		s.run(errUnlucky)
 		last := s.run(errUnlucky)
-		s.is(last, failed, 2, jobs.HealthFailing)
+		s.is(last, hasFailed, 2, jobs.HealthFailing)
 		require.Equal(t, db.JobStatusCOMPLETED, s.Job(s.job).Job.Status)
 		retry, err := s.Jobs.Retry(t.Context(), enginetest.By, last, nil)
 		require.NoError(t, err)
 		require.Equal(t, enginetest.IDOf(retry), s.run(errUnlucky))
-		s.is(enginetest.IDOf(retry), failed, 3, jobs.HealthFailing)
+		s.is(enginetest.IDOf(retry), hasFailed, 3, jobs.HealthFailing)
 		retry, err = s.Jobs.Retry(t.Context(), enginetest.By, last, nil)
 		require.NoError(t, err)
 		require.Equal(t, enginetest.IDOf(retry), s.run(nil))
-		s.is(enginetest.IDOf(retry), succeeded, 0, jobs.HealthCompleted)
+		s.is(enginetest.IDOf(retry), hasSucceeded, 0, jobs.HealthCompleted)
 	})
 	t.Run("by a run off the schedule", func(t *testing.T) {
 		t.Parallel()
@@ -184,7 +184,7 @@ func TestLastRunOfACompletedJob(t *testing.T) {
 		done, err := s.Jobs.CompleteUsedUp(t.Context(), access.System(access.DefaultNamespace), s.job)
 		require.NoError(t, err)
 		require.True(t, done)
-		s.is(last, failed, 1, jobs.HealthFailing)
+		s.is(last, hasFailed, 1, jobs.HealthFailing)
 	})
 	t.Run("which is deleted", func(t *testing.T) {
 		t.Parallel()
@@ -212,7 +212,7 @@ func TestBackfillIsNotTheLastRun(t *testing.T) {
 		s.End(attempt, errUnlucky)
 		require.Equal(t, "FAILED", s.Run(attempt.RunID()).Status)
 	}
-	s.is(last, failed, 2, jobs.HealthFailing)
+	s.is(last, hasFailed, 2, jobs.HealthFailing)
 
 	last = s.manual(nil)
 	_, err = s.Jobs.Backfill(t.Context(), enginetest.By, s.job, now.Add(-8*time.Minute), now.Add(-3*time.Minute))
@@ -220,18 +220,18 @@ func TestBackfillIsNotTheLastRun(t *testing.T) {
 	for _, row := range s.ClaimUnder(s.NewLease(), 0) {
 		s.End(runs.Resume(&row, row.ReadAt, 1), errUnlucky)
 	}
-	s.is(last, succeeded, 0, jobs.HealthOK)
+	s.is(last, hasSucceeded, 0, jobs.HealthOK)
 }
 
 // A run that is not kept is the last run all the same.
 func TestLastRunThatIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := overdue(t, `,"runHistory":"FAILURES"`)
-	s.is(s.run(nil), succeeded, 0, jobs.HealthLate)
+	s.is(s.run(nil), hasSucceeded, 0, jobs.HealthLate)
 	require.Nil(t, s.Job(s.job).LastRun.FinishedAt)
-	s.is(s.run(errUnlucky), failed, 1, jobs.HealthFailing)
+	s.is(s.run(errUnlucky), hasFailed, 1, jobs.HealthFailing)
 	require.NotNil(t, s.Job(s.job).LastRun.FinishedAt)
-	list, _, err := s.Jobs.List(t.Context(), enginetest.By, jobs.List{Max: 10})
+	list, err := s.Jobs.List(t.Context(), enginetest.By, jobs.List{Max: 10})
 	require.NoError(t, err)
-	require.Equal(t, "no luck", *list[0].LastRun.Error, "a list says the same")
+	require.Equal(t, "no luck", *list.Jobs[0].LastRun.Error, "a list says the same")
 }
