@@ -121,7 +121,7 @@ func newThings(t *testing.T, service instance) things {
 			"heartbeat":       ended.Id.String(),
 			"deleteNamespace": "default", "createNamespace": "", "createJob": "", "runJob": "", "backfillJob": "", // namespaces_test.go
 			"putJobByKey": "", "applyJobs": "", "createJobs": "", // namespaces_test.go, apply_test.go
-			"createKey": "", "changeJobs": "", // idempotency_test.go
+			"createKey": "", "changeJobs": "", "changeRuns": "", // idempotency_test.go
 			"updateJob": "", // internal/jobs, since it takes an instance with other keys
 		},
 	}
@@ -177,10 +177,14 @@ func (i instance) leasedRuns(t *testing.T, queue string) func(*testing.T) thing 
 // than the schema does. A refusal must still name the field. The keys are the operation, where the
 // field is, and its name.
 var stricter = map[string]string{
-	"listJobs query cursor":       "is one that the list gave",
-	"listJobs query page":         "reaches the first 10 000 jobs",
-	"listJobRuns query cursor":    "is one that the list gave",
-	"listNamespaces query cursor": "is one that the list gave",
+	"listJobs query cursor":                  "is one that the list gave",
+	"listJobs query page":                    "reaches the first 10 000 jobs",
+	"listJobRuns query cursor":               "is one that the list gave",
+	"listRuns query cursor":                  "is one that the list gave",
+	"listRuns query labelSelector":           "is a selector",
+	"changeRuns body cursor":                 "is one that the answer before gave",
+	"changeRuns body selector.labelSelector": "is a selector",
+	"listNamespaces query cursor":            "is one that the list gave",
 
 	"listJobVersions query cursor": "is one that the list gave",
 	"listAudit query cursor":       "is one that the list gave",
