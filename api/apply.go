@@ -44,7 +44,8 @@ func (s *handlers) ApplyJobs(ctx context.Context, r server.ApplyJobsRequestObjec
 	return out, nil
 }
 
-// encodeApplied makes the API's form of what became of a job. A job that would be created has no id.
+// encodeApplied makes the API's form of what became of a job. A job that would be created has no
+// id.
 func encodeApplied(isDryRun bool) func(jobs.Applied) (server.AppliedJob, error) {
 	return func(did jobs.Applied) (out server.AppliedJob, err error) {
 		out = server.AppliedJob{

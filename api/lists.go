@@ -25,9 +25,9 @@ const maxListBytes = 16 << 20
 // itemName returns the name in a request of an item of a list.
 func itemName(list string, i int) string { return list + "." + strconv.Itoa(i) }
 
-// listSchema is what the contract says of a body with a list. The library would decode and check the
-// whole body at once, however many items and faults it has. This does it item by item, until there
-// are as many faults as an answer lists. What it finds is the same.
+// listSchema is what the contract says of a body with a list. The library would decode and check
+// the whole body at once, however many items and faults it has. This does it item by item, until
+// there are as many faults as an answer lists. What it finds is the same.
 type listSchema struct {
 	field string
 	// body is the schema of the body with a list of anything, and item is that of its items.

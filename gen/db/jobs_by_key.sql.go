@@ -85,8 +85,8 @@ type FindJobParams struct {
 	Key       string `json:"key"`
 }
 
-// A deleted job has no key. So the statements that look for a key leave deleted_at out: no index but
-// jobs_key serves them then, and it is used at any size of the table, before PostgreSQL has
+// A deleted job has no key. So the statements that look for a key leave deleted_at out: no index
+// but jobs_key serves them then, and it is used at any size of the table, before PostgreSQL has
 // statistics of it, too.
 // Returns the id of the job that has a key. The job may be deleted before it is read by its id.
 func (q *Queries) FindJob(ctx context.Context, arg FindJobParams) (uuid.UUID, error) {

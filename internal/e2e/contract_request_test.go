@@ -287,20 +287,3 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 	}
 	return probes
 }
-
-// padded is body with white space around it, of the given size.
-func padded(body []byte, size int) []byte {
-	return append(bytes.Repeat([]byte(" "), size-len(body)), body...)
-}
-
-func nested(depth int) []byte {
-	return []byte(strings.Repeat("[", depth) + strings.Repeat("]", depth))
-}
-
-func utf16(body []byte) []byte {
-	out := []byte{0xfe, 0xff}
-	for _, b := range body {
-		out = append(out, 0, b)
-	}
-	return out
-}

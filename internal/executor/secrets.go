@@ -16,7 +16,8 @@ func SealSecrets(keys secrets.Keyring, job *db.Job, opened []byte) error {
 	return nil
 }
 
-// HasSecrets reports whether SealSecrets has sealed these secrets for the job, without opening them.
+// HasSecrets reports whether SealSecrets has sealed these secrets for the job, without opening
+// them.
 func HasSecrets(keys secrets.Keyring, job *db.Job, opened []byte) bool {
 	return job.SecretsKeyID != nil &&
 		keys.IsSame(secrets.Sealed{KeyID: *job.SecretsKeyID, Digest: job.SecretsDigest}, opened, job.ID[:])

@@ -15,8 +15,8 @@ import (
 )
 
 // Create stores a new job, with the defaults of the contract for what is not given, and its first
-// occurrence. It returns an Invalid if the job cannot be, a KeyExists if another job has its key, or
-// a Conflict if the namespace does not allow it.
+// occurrence. It returns an Invalid if the job cannot be, a KeyExists if another job has its key,
+// or a Conflict if the namespace does not allow it.
 //
 // The first occurrence is computed from the database's time. To ask for it would be a second round
 // trip, so it is estimated; the statement that stores the job refuses an estimate that is not good.

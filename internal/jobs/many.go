@@ -26,8 +26,8 @@ func (n *newcomer) view() View {
 	return View{Job: *n.Definition, NextRunAt: &n.first, scheduledFor: &n.first}
 }
 
-// CreateAll is Create for many jobs: it stores all of them, or none. It returns them in their order.
-// An error names a field of the third job as jobs.2.cron.
+// CreateAll is Create for many jobs: it stores all of them, or none. It returns them in their
+// order. An error names a field of the third job as jobs.2.cron.
 func (s *Service) CreateAll(ctx context.Context, by access.Caller, given []Change) ([]View, error) {
 	if err := mayBegin(by); err != nil {
 		return nil, err

@@ -99,7 +99,8 @@ func (s *Service) keepSecrets(job, before *Definition, kind TargetType, hidden m
 }
 
 // setSecrets seals the secrets of a job's target: hidden, which opened is the JSON of. Secrets that
-// the job has already stay as they are sealed, so that a request which repeats them changes nothing.
+// the job has already stay as they are sealed, so that a request which repeats them changes
+// nothing.
 func (s *Service) setSecrets(job, before *Definition, hidden map[string]any, opened []byte) (wrong []Field, err error) {
 	job.SealedSecrets, job.SecretsKeyID, job.SecretsDigest, job.SecretNames = nil, nil, nil, []string{}
 	if len(hidden) == 0 {

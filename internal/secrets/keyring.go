@@ -33,8 +33,8 @@ type Keyring struct {
 	invalid error
 }
 
-// key keeps its cipher and its digest in functions because fmt, with some verbs, and other code that
-// prints by reflection would follow a pointer into them.
+// key keeps its cipher and its digest in functions because fmt, with some verbs, and other code
+// that prints by reflection would follow a pointer into them.
 type key struct {
 	id     string
 	aead   func() cipher.AEAD

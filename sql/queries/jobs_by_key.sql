@@ -1,5 +1,5 @@
--- A deleted job has no key. So the statements that look for a key leave deleted_at out: no index but
--- jobs_key serves them then, and it is used at any size of the table, before PostgreSQL has
+-- A deleted job has no key. So the statements that look for a key leave deleted_at out: no index
+-- but jobs_key serves them then, and it is used at any size of the table, before PostgreSQL has
 -- statistics of it, too.
 
 -- name: FindJob :one
