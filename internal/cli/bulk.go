@@ -75,8 +75,11 @@ func (b bulk[T]) all(ctx context.Context, s *Session, isDryRun bool) (total outc
 	for part := range b.parts {
 		for cursor := (*string)(nil); ; {
 			did, err := b.step(ctx, part, cursor, isDryRun)
+			if err != nil && len(total.Items) > 0 {
+				err = fmt.Errorf("after %d %ss: %w", len(total.Items), b.thing, err)
+			}
 			if err != nil {
-				return total, fmt.Errorf("after %d %ss: %w", len(total.Items), b.thing, err)
+				return total, err
 			}
 			if bar == nil && did.NextCursor != nil && s.ErrIsTerminal {
 				bar = progressbar.NewOptions(barLength(did.Matched), progressbar.OptionSetWriter(s.Err),

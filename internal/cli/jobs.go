@@ -66,7 +66,7 @@ type listJobs struct {
 	Globals   `embed:""`
 	jobFilter `embed:""`
 	ListFlags `embed:""`
-	Sort      string `group:"output" placeholder:"FIELD" help:"The order: createdAt, name or nextRunAt, with a minus before it for the other direction, as in the API."`
+	Sort      string `group:"output" placeholder:"FIELD" help:"The order: createdAt (newest first), name or nextRunAt (soonest first)."`
 }
 
 // Run lists jobs.

@@ -35,14 +35,14 @@ func (c *listNamespaces) Run(ctx context.Context, s *Session) error {
 
 var namespaceTable = table[client.Namespace]{
 	columns: []column[client.Namespace]{
-		{"NAME", namespaceName},
-		{"SUSPENDED", func(n client.Namespace) string { return when(n.SuspendedAt) }},
-		{"MAX JOBS", func(n client.Namespace) string { return orNone(n.MaxJobs) }},
-		{"MIN INTERVAL SECONDS", func(n client.Namespace) string { return orNone(n.MinIntervalSeconds) }},
-		{"REQUESTS/S", func(n client.Namespace) string { return orNone(n.RequestsPerSecond) }},
-		{"RUNS KEPT DAYS", func(n client.Namespace) string { return orNone(n.RunRetentionDays) }},
-		{"CREATED", func(n client.Namespace) string { return when(&n.CreatedAt) }},
-		{"DESCRIPTION", func(n client.Namespace) string { return n.Description }},
+		{"Name", namespaceName},
+		{"Suspended", func(n client.Namespace) string { return when(n.SuspendedAt) }},
+		{"Max jobs", func(n client.Namespace) string { return orNone(n.MaxJobs) }},
+		{"Min interval seconds", func(n client.Namespace) string { return orNone(n.MinIntervalSeconds) }},
+		{"Requests/s", func(n client.Namespace) string { return orNone(n.RequestsPerSecond) }},
+		{"Runs kept days", func(n client.Namespace) string { return orNone(n.RunRetentionDays) }},
+		{"Created", func(n client.Namespace) string { return when(&n.CreatedAt) }},
+		{"Description", func(n client.Namespace) string { return n.Description }},
 	},
 	name: namespaceName,
 }

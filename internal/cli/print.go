@@ -65,7 +65,7 @@ func (t table[T]) write(c *Console, all []T) error {
 		}
 		fmt.Fprintln(out)
 	}
-	line(func(col column[T]) string { return col.title })
+	line(func(col column[T]) string { return strings.ToUpper(col.title) })
 	for _, one := range all {
 		line(func(col column[T]) string { return col.value(one) })
 	}

@@ -34,9 +34,10 @@ type Session struct {
 }
 
 const (
-	// maxRetries is how often a request is repeated. With the waits below, that takes 15 s.
+	// maxRetries is how often a request is repeated. With the waits below, that takes 4 s, unless
+	// the service names another time.
 	maxRetries         = 4
-	minWait, maxWait   = time.Second, 8 * time.Second
+	minWait, maxWait   = 250 * time.Millisecond, 2 * time.Second
 	maxRetryAfter      = time.Minute
 	requestTakesAtMost = 2 * time.Minute
 )
