@@ -135,7 +135,7 @@ func TestList(t *testing.T) {
 			require.LessOrEqual(t, countLocks(t, pool, func(conn db.DBTX) {
 				_, err := history.ListEnds(t.Context(), conn, ids, at)
 				require.NoError(t, err)
-			}), 2*3)
+			}), 3*locksOfPartition)
 		}
 		ids = slices.Repeat([]uuid.UUID{other}, len(all))
 		ends, err := history.ListEnds(t.Context(), pool, ids, all)

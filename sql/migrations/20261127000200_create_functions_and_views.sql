@@ -107,10 +107,10 @@ language sql stable parallel safe as $$
     select q.name from queue q
 $$;
 
--- The jobs of a namespace that match a filter: all of its arguments that are not null. It is the one
--- place that says what a filter means. PostgreSQL replaces a call by the statement, in which the
--- arguments that are null vanish if they are known when it is planned (database.PlanEach), so the
--- indexes of jobs serve each filter.
+-- The jobs of a namespace that match a filter: all of its arguments that are not null. It is the
+-- one place that says what a filter means. PostgreSQL replaces a call by the statement, in which
+-- the arguments that are null vanish if they are known when it is planned (database.PlanEach), so
+-- the indexes of jobs serve each filter.
 --
 -- A row that carries the schedule knows of later runs than its job, or of earlier ones: see the
 -- columns of jobs.
