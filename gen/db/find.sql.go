@@ -540,9 +540,9 @@ type ListNotSucceededParams struct {
 	MaxRows   int32  `json:"max_rows"`
 }
 
-// The jobs of a namespace whose last run did not succeed, or of which the latest runs failed, as far
-// as the job or its due row knows: those that find_jobs has to look at for these filters. It returns
-// at most max_rows.
+// The jobs of a namespace whose last run did not succeed, or of which the latest runs failed, as
+// far as the job or its due row knows: those that find_jobs has to look at for these filters. It
+// returns at most max_rows.
 func (q *Queries) ListNotSucceeded(ctx context.Context, arg ListNotSucceededParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, listNotSucceeded, arg.Namespace, arg.MaxRows)
 	if err != nil {

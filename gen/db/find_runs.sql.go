@@ -53,7 +53,8 @@ type CountRunsWithinParams struct {
 // the partitions of its window only. They take no lock on rows. A run that ends while they read
 // keeps its instant and its job, so it is in the same window before and after.
 // Counts the runs to look at from one instant on and before a place, of any namespace unless jobs
-// are given, up to @max_rows. Not @is_usual leaves out the mass: scheduled runs that have succeeded.
+// are given, up to @max_rows. Not @is_usual leaves out the mass: scheduled runs that have
+// succeeded.
 func (q *Queries) CountRunsWithin(ctx context.Context, arg CountRunsWithinParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countRunsWithin,
 		arg.MaxRows,
@@ -318,8 +319,9 @@ type ListRetriedRow struct {
 
 // Returns when some runs were retried last, of those that were: by runs from one instant on and
 // before another, or by open ones. A retry names the first run that it repeats. In the transaction
-// that holds the lock of the job, nobody retries a run of it meanwhile. It reads due, not open_runs:
-// a transaction that has waited for the lock began before the retries that it has waited for.
+// that holds the lock of the job, nobody retries a run of it meanwhile. It reads due, not
+// open_runs: a transaction that has waited for the lock began before the retries that it has waited
+// for.
 func (q *Queries) ListRetried(ctx context.Context, arg ListRetriedParams) ([]ListRetriedRow, error) {
 	rows, err := q.db.Query(ctx, listRetried,
 		arg.Since,

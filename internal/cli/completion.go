@@ -7,8 +7,8 @@ import (
 	"github.com/willabides/kongplete"
 )
 
-// Complete answers a shell that asks what can follow on the command line, and ends the program then.
-// Otherwise it does nothing.
+// Complete answers a shell that asks what can follow on the command line, and ends the program
+// then. Otherwise it does nothing.
 func Complete(parser *kong.Kong) { kongplete.Complete(parser) }
 
 type completion struct {

@@ -23,8 +23,8 @@ type manyJobs struct {
 // maxNames is how many ids or keys a selector takes.
 const maxNames = 1000
 
-// selectors returns which jobs are meant. A selector takes keys or ids, since all of its fields have
-// to match.
+// selectors returns which jobs are meant. A selector takes keys or ids, since all of its fields
+// have to match.
 func (m *manyJobs) selectors() ([]client.JobSelector, error) {
 	by := m.selector()
 	isFiltered := by != (client.JobSelector{})

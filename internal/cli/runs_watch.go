@@ -68,8 +68,8 @@ func (c *watchRuns) Run(ctx context.Context, s *Session) error {
 	}
 }
 
-// oldest returns the instant of the oldest run that is open, or before if none is older, and forgets
-// the runs that nobody will ask for again.
+// oldest returns the instant of the oldest run that is open, or before if none is older, and
+// forgets the runs that nobody will ask for again.
 func (w watch) oldest(before time.Time) time.Time {
 	for _, run := range w.known {
 		if run.due.Before(before) && isOpen(client.Run{Status: run.status}) {

@@ -70,8 +70,8 @@ func (g *Globals) ProvideSession(c *Console) (*Session, error) {
 	return &Session{Client: service, Console: c, Namespace: at.namespace, Output: g.Output}, nil
 }
 
-// sender returns an HTTP client that repeats what can be repeated: when there was no connection, and
-// when the service asks to come back later (429 and 503).
+// sender returns an HTTP client that repeats what can be repeated: when there was no connection,
+// and when the service asks to come back later (429 and 503).
 func sender() *http.Client {
 	c := retryablehttp.NewClient()
 	c.Logger = nil

@@ -28,8 +28,9 @@ func limitSilence(config *pgx.ConnConfig) {
 // Locking is for transactions that lock rows of others. The server ends such a transaction if its
 // client has been silent for the time above, and so releases the locks of an instance that was cut
 // off. The setting is part of "begin", which costs no round trip, and it ends with the transaction,
-// so that a pooler in transaction mode does not pass it on to other clients. Whatever the default of
-// the database is, each statement sees what was committed before it: also what a lock waited for.
+// so that a pooler in transaction mode does not pass it on to other clients. Whatever the default
+// of the database is, each statement sees what was committed before it: also what a lock waited
+// for.
 var Locking = pgx.TxOptions{
 	BeginQuery: fmt.Sprintf("begin isolation level read committed; set local idle_in_transaction_session_timeout = %d", silence.Milliseconds()),
 }

@@ -23,10 +23,11 @@ const (
 	// tries.
 	maxLooked  = 10_000
 	maxCounted = 24
-	// fewJobs is up to how many jobs a list looks runs up by their jobs. Runs of more jobs are found
-	// by their time.
+	// fewJobs is up to how many jobs a list looks runs up by their jobs. Runs of more jobs are
+	// found by their time.
 	fewJobs = 500
-	// smallRuns is up to how many bytes of runs, some thousand runs, the first window reaches back through all.
+	// smallRuns is up to how many bytes of runs, some thousand runs, the first window reaches back
+	// through all.
 	smallRuns = 1 << 20
 	// firstSpan and minSpan are how long the first window lasts if there may be many runs, and
 	// the shortest one.

@@ -124,7 +124,8 @@ func (s *Service) Put(
 	default:
 		s.announceEdit(view, done)
 	}
-	return view, isNew, s.readEnds(ctx, &view)
+	s.tryReadEnds(ctx, &view)
+	return view, isNew, nil
 }
 
 // createWith is Create in a transaction, at its time.

@@ -86,7 +86,8 @@ func texts[T ~string](values []T) (all []string) {
 	return all
 }
 
-// arrayOf returns values of an enum as PostgreSQL writes an array of them, or nil if there are none.
+// arrayOf returns values of an enum as PostgreSQL writes an array of them, or nil if there are
+// none.
 func arrayOf(values []db.JobStatus) *string {
 	if len(values) == 0 {
 		return nil

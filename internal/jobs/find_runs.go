@@ -17,7 +17,8 @@ import (
 // recently is how far back a list of runs reaches that is not told.
 const recently = 24 * time.Hour
 
-// ahead is how far from now the instant of a run can be: one may follow a run that was claimed ahead.
+// ahead is how far from now the instant of a run can be: one may follow a run that was claimed
+// ahead.
 const ahead = time.Minute
 
 // RunFilter says which runs of a namespace are meant: those that match all of its fields that are

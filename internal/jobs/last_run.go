@@ -65,6 +65,15 @@ func (s *Service) readEndsOf(ctx context.Context, views []View) error {
 	return s.readEnds(ctx, all...)
 }
 
+// tryReadEnds is readEnds after a change: the change is stored, whatever cannot be read of the last
+// run.
+func (s *Service) tryReadEnds(ctx context.Context, view *View) {
+	if err := s.readEnds(ctx, view); err != nil {
+		s.Logger.WarnContext(ctx, "could not read how the last run of a changed job ended; the answer leaves that out",
+			"jobId", view.Job.ID, "error", err)
+	}
+}
+
 // readEnds completes the last runs of jobs by what only the history knows.
 func (s *Service) readEnds(ctx context.Context, views ...*View) error {
 	var ids []uuid.UUID

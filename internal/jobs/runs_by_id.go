@@ -13,7 +13,8 @@ import (
 	"punctual/internal/history"
 )
 
-// selectByID is selectRuns for runs that are given by their ids. An id without a run is passed over.
+// selectByID is selectRuns for runs that are given by their ids. An id without a run is passed
+// over.
 func (s *Service) selectByID(ctx context.Context, by access.Caller, b *RunBulk) (runs []Run, next *history.Place, err error) {
 	ids := slices.Clone(b.IDs)
 	slices.SortFunc(ids, func(x, y uuid.UUID) int { return bytes.Compare(x[:], y[:]) })

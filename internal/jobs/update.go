@@ -28,7 +28,8 @@ func (s *Service) Update(
 	if err != nil {
 		return View{}, err
 	}
-	return view, s.readEnds(ctx, &view)
+	s.tryReadEnds(ctx, &view)
+	return view, nil
 }
 
 // update is Update for a change that depends on the job, which is locked. A nil change leaves the

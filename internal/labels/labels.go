@@ -1,5 +1,5 @@
-// Package labels has the names and values that jobs are selected by, in the syntax and the bounds of
-// Kubernetes.
+// Package labels has the names and values that jobs are selected by, in the syntax and the bounds
+// of Kubernetes.
 package labels
 
 import (

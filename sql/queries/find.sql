@@ -88,9 +88,9 @@ from (
 ) as counted;
 
 -- name: ListNotSucceeded :many
--- The jobs of a namespace whose last run did not succeed, or of which the latest runs failed, as far
--- as the job or its due row knows: those that find_jobs has to look at for these filters. It returns
--- at most max_rows.
+-- The jobs of a namespace whose last run did not succeed, or of which the latest runs failed, as
+-- far as the job or its due row knows: those that find_jobs has to look at for these filters. It
+-- returns at most max_rows.
 select c.id::uuid as id
 from (
     (

@@ -6,7 +6,8 @@
 
 -- name: CountRunsWithin :one
 -- Counts the runs to look at from one instant on and before a place, of any namespace unless jobs
--- are given, up to @max_rows. Not @is_usual leaves out the mass: scheduled runs that have succeeded.
+-- are given, up to @max_rows. Not @is_usual leaves out the mass: scheduled runs that have
+-- succeeded.
 select count(*)
 from (
     select
@@ -112,8 +113,9 @@ where p.first_day::timestamp at time zone 'UTC' < @before::timestamptz
 -- name: ListRetried :many
 -- Returns when some runs were retried last, of those that were: by runs from one instant on and
 -- before another, or by open ones. A retry names the first run that it repeats. In the transaction
--- that holds the lock of the job, nobody retries a run of it meanwhile. It reads due, not open_runs:
--- a transaction that has waited for the lock began before the retries that it has waited for.
+-- that holds the lock of the job, nobody retries a run of it meanwhile. It reads due, not
+-- open_runs: a transaction that has waited for the lock began before the retries that it has waited
+-- for.
 select r.job_id::uuid as job_id, r.retry_of::timestamptz as retry_of, max(r.scheduled_for)::timestamptz as retried_at
 from (
     select e.job_id, e.scheduled_for, e.retry_of
