@@ -14,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"punctual/gen/client"
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/app"
@@ -54,6 +53,9 @@ func (s *keyStore) isService() bool {
 func (s *keyStore) use(
 	ctx context.Context, log *slog.Logger, do func(*keys.Service, access.Caller, *db.Queries) error,
 ) (err error) {
+	if s.Output != "table" {
+		return errors.New("--output is only for keys that a service is asked for; --url names one")
+	}
 	server, err := app.OpenDatabase(ctx, s.Database, log)
 	if err != nil {
 		return err
@@ -144,12 +146,9 @@ func (c *createKey) ask(ctx context.Context, console *cli.Console) error {
 	if err != nil {
 		return err
 	}
-	request := client.KeyCreate{Description: c.Description, IsServiceWide: &c.ServiceWide}
+	request := cli.NewKey{Description: c.Description, Queues: c.Queues, IsServiceWide: c.ServiceWide}
 	for _, scope := range c.Scopes {
-		request.Scopes = append(request.Scopes, client.Scope(scope))
-	}
-	if len(c.Queues) > 0 {
-		request.Queues = &c.Queues
+		request.Scopes = append(request.Scopes, string(scope))
 	}
 	if c.ExpiresIn != nil {
 		request.ExpiresAt = new(time.Now().Add(*c.ExpiresIn))

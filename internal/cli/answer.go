@@ -37,12 +37,6 @@ func (e *refused) Error() string {
 	return text.String()
 }
 
-// isRefused reports whether the service has refused a request with that code.
-func isRefused(err error, code string) bool {
-	problem := (*refused)(nil)
-	return errors.As(err, &problem) && problem.Code == code
-}
-
 // answer decodes what the service has answered to a request of the generated client.
 func answer[T any](response *http.Response, err error) (value T, _ error) {
 	body, err := read(response, err)

@@ -5,13 +5,30 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"punctual/gen/client"
 )
 
+// NewKey is a key to create.
+type NewKey struct {
+	Description   string
+	Scopes        []string
+	Queues        []string
+	IsServiceWide bool
+	// ExpiresAt is nil if the key can be used until it is revoked.
+	ExpiresAt *time.Time
+}
+
 // CreateKey creates a key over the API. As a table, it prints nothing but the key, so that a script
 // can store it.
-func (s *Session) CreateKey(ctx context.Context, request client.KeyCreate) error {
+func (s *Session) CreateKey(ctx context.Context, k NewKey) error {
+	request := client.KeyCreate{
+		Description: k.Description, IsServiceWide: &k.IsServiceWide, Queues: someOf(k.Queues), ExpiresAt: k.ExpiresAt,
+	}
+	for _, scope := range k.Scopes {
+		request.Scopes = append(request.Scopes, client.Scope(scope))
+	}
 	created, err := answer[client.Key](s.Client.CreateKey(ctx, nil, request))
 	if err != nil {
 		return err

@@ -61,10 +61,7 @@ func (a place) or(b place) place {
 // readProfile returns the profile of that name, with its key; without a name the current one, or an
 // empty one.
 func readProfile(c *Console, name string) (p profile, err error) {
-	path, err := configPath()
-	if err != nil {
-		return p, err
-	}
+	path := configPath()
 	text, err := os.ReadFile(path) //nolint:gosec // the user chooses where the file is
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return p, fmt.Errorf("the configuration file cannot be read: %w", err)
@@ -90,16 +87,16 @@ func readProfile(c *Console, name string) (p profile, err error) {
 	return p, err
 }
 
-func configPath() (string, error) {
+func configPath() string {
 	dir := os.Getenv("XDG_CONFIG_HOME")
 	if dir == "" {
 		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", nil //nolint:nilerr // there is no home, and so no file
+		if err != nil { // nobody has a file here
+			return ""
 		}
 		dir = filepath.Join(home, ".config")
 	}
-	return filepath.Join(dir, "punctual", "config.yaml"), nil
+	return filepath.Join(dir, "punctual", "config.yaml")
 }
 
 func readKey(c *Console, dir, path string) (string, error) {
