@@ -29,7 +29,7 @@ func (c *applyJobs) Run(ctx context.Context, s *Session) error {
 		}
 		if would.Pruned > 0 {
 			writeChanges(s.Err, would, false)
-			if err := s.confirm(fmt.Sprintf("delete %d jobs", would.Pruned)); err != nil {
+			if err := s.confirm(ctx, fmt.Sprintf("delete %d jobs", would.Pruned)); err != nil {
 				return err
 			}
 		}

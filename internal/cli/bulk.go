@@ -60,7 +60,7 @@ func (b bulk[T]) run(ctx context.Context, s *Session, f changeFlags) (outcome[T]
 			return planned, err
 		}
 		if planned.Changed > 1 {
-			if err := s.confirm(fmt.Sprintf("%s %d %ss", b.verb, planned.Changed, b.thing)); err != nil {
+			if err := s.confirm(ctx, fmt.Sprintf("%s %d %ss", b.verb, planned.Changed, b.thing)); err != nil {
 				return outcome[T]{}, err
 			}
 		}
@@ -122,7 +122,7 @@ func (c *outcome[T]) add(did outcome[T]) {
 }
 
 // confirm asks whether to do something, of which question is the first half.
-func (s *Session) confirm(question string) error {
+func (s *Session) confirm(ctx context.Context, question string) error {
 	where := "the namespace " + s.Namespace
 	if s.Namespace == "" {
 		where = "the namespace of the key"
@@ -132,11 +132,20 @@ func (s *Session) confirm(question string) error {
 		return usage("%s? Nobody can be asked, because there is no terminal: --yes says that it is meant", question)
 	}
 	fmt.Fprintf(s.Err, "%s? [y/N] ", question)
-	line, _ := bufio.NewReader(s.In).ReadString('\n') // the end of the input is no yes
-	if word := strings.ToLower(strings.TrimSpace(line)); !slices.Contains([]string{"y", "yes"}, word) {
-		return errors.New("nothing was done")
+	typed := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(s.In).ReadString('\n') // the end of the input is no yes
+		typed <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done(): // Ctrl-C
+		fmt.Fprintln(s.Err)
+	case word := <-typed:
+		if word == "y" || word == "yes" {
+			return nil
+		}
 	}
-	return nil
+	return errors.New("nothing was done")
 }
 
 // sum returns what became of a change, for people.

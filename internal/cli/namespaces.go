@@ -195,7 +195,7 @@ type deleteNamespace struct {
 // Run deletes a namespace.
 func (c *deleteNamespace) Run(ctx context.Context, s *Session) error {
 	if !c.Yes {
-		if err := s.confirm("delete the namespace " + c.Name + " with all its jobs, runs and keys"); err != nil {
+		if err := s.confirm(ctx, "delete the namespace "+c.Name+" with all its jobs, runs and keys"); err != nil {
 			return err
 		}
 	}
