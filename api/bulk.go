@@ -34,22 +34,14 @@ func (s *handlers) ChangeJobs(ctx context.Context, r server.ChangeJobsRequestObj
 		Matched: int64(min(done.Matched, jobs.MaxMatched)), MatchedIsCapped: done.Matched > jobs.MaxMatched,
 		DryRun: bulk.IsDryRun, PauseId: done.PauseID,
 	}
+	of := map[server.BulkResult]int32{}
 	result.Items = encodeAll(done.Items, func(item jobs.BulkItem) server.BulkJob {
 		out := server.BulkJob{Id: item.ID, Key: item.Key, Name: item.Name, RunId: item.Run}
-		switch {
-		case item.Err != nil:
-			out.Result = server.BulkResultFAILED
-			out.Code, out.Detail = s.failure(ctx, item.Err)
-			result.Failed++
-		case item.IsChanged:
-			out.Result = server.BulkResultCHANGED
-			result.Changed++
-		default:
-			out.Result = server.BulkResultUNCHANGED
-			result.Unchanged++
-		}
+		out.Result, out.Code, out.Detail = s.outcome(ctx, item.Err, item.IsChanged)
+		of[out.Result]++
 		return out
 	})
+	result.Changed, result.Unchanged, result.Failed = of[server.BulkResultCHANGED], of[server.BulkResultUNCHANGED], of[server.BulkResultFAILED]
 	if done.Last != nil {
 		result.NextCursor = new(bulkCursor{*done.Last, orDefault(done.PauseID, uuid.UUID{})}.String())
 	}

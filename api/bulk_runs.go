@@ -23,22 +23,14 @@ func (s *handlers) ChangeRuns(ctx context.Context, r server.ChangeRunsRequestObj
 		return nil, fmt.Errorf("change many runs: %w", err)
 	}
 	result := server.RunBulkResult{DryRun: bulk.IsDryRun}
+	of := map[server.BulkResult]int32{}
 	result.Items = encodeAll(done.Items, func(item jobs.RunBulkItem) server.BulkRun {
 		out := server.BulkRun{Id: item.ID, JobId: item.JobID, RunId: item.Retry}
-		switch {
-		case item.Err != nil:
-			out.Result = server.BulkResultFAILED
-			out.Code, out.Detail = s.failure(ctx, item.Err)
-			result.Failed++
-		case item.IsChanged:
-			out.Result = server.BulkResultCHANGED
-			result.Changed++
-		default:
-			out.Result = server.BulkResultUNCHANGED
-			result.Unchanged++
-		}
+		out.Result, out.Code, out.Detail = s.outcome(ctx, item.Err, item.IsChanged)
+		of[out.Result]++
 		return out
 	})
+	result.Changed, result.Unchanged, result.Failed = of[server.BulkResultCHANGED], of[server.BulkResultUNCHANGED], of[server.BulkResultFAILED]
 	if done.Next != nil {
 		result.NextCursor = new(cursor{done.Next.At, done.Next.Job}.String())
 	}

@@ -37,3 +37,17 @@ func (s *handlers) failure(ctx context.Context, err error) (code, detail *string
 	}
 	return &p.Code, &p.Detail
 }
+
+// outcome says what became of one of many things that a request was to change, and why it could not
+// be changed.
+func (s *handlers) outcome(ctx context.Context, err error, isChanged bool) (result server.BulkResult, code, detail *string) {
+	switch {
+	case err != nil:
+		code, detail = s.failure(ctx, err)
+		return server.BulkResultFAILED, code, detail
+	case isChanged:
+		return server.BulkResultCHANGED, nil, nil
+	default:
+		return server.BulkResultUNCHANGED, nil, nil
+	}
+}

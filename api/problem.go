@@ -78,7 +78,7 @@ var problems = map[jobs.Code]struct {
 		http.StatusForbidden, "Only a caller who is not bound to one namespace may do this.",
 	},
 	pathNotFound:      {http.StatusNotFound, "There is nothing at this path."},
-	jobNotFound:       {http.StatusNotFound, "There is no job with this id."},
+	jobNotFound:       {http.StatusNotFound, "There is no job with this id or key."},
 	runNotFound:       {http.StatusNotFound, "There is no run with this id."},
 	keyNotFound:       {http.StatusNotFound, "There is no key with this id."},
 	queueNotAllowed:   {http.StatusForbidden, "The key may serve some queues only, and this is none of them."},
