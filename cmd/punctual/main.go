@@ -47,7 +47,7 @@ func main() {
 	parser := kong.Must(&c,
 		kong.Name("punctual"), kong.Description(cli.Description), kong.ExplicitGroups(cli.Groups),
 		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, NoAppDescFormat: true}),
-		kong.Vars{"version": versionLine()}, kong.ShortUsageOnError(),
+		kong.Vars{"version": versionLine()}, kong.ShortUsageOnError(), cli.ReadIDs(),
 		kong.Exit(func(code int) { os.Exit(min(code, 1) * cli.ExitUsage) }),
 	)
 	cli.Complete(parser)
@@ -56,6 +56,9 @@ func main() {
 		os.Exit(cli.ExitUsage)
 	}
 	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		parser.Stdout = os.Stderr // the standard output may lead to another command
+	}
 	parser.FatalIfErrorf(err)
 	log := logging.New(os.Stderr, c.LogLevel)
 	slog.SetDefault(log)

@@ -31,10 +31,26 @@ func (e *refused) Error() string {
 			fmt.Fprintf(&text, "\n  %s: %s", field.Field, field.Detail)
 		}
 	}
+	if hint := hints[e.Code]; hint != "" {
+		text.WriteString("\n  " + hint)
+	}
 	if e.Status >= http.StatusInternalServerError && e.RequestId != nil {
 		fmt.Fprintf(&text, "\n  request: %s", *e.RequestId)
 	}
 	return text.String()
+}
+
+// hints say what to do about a problem at the command line.
+var hints = map[string]string{
+	"path-not-found":        "The URL of the service may be wrong: see --url, PUNCTUAL_URL and the profile.",
+	"credentials-required":  "PUNCTUAL_KEY, a profile or --key gives the key.",
+	"service-wide-required": "A key made by punctual keys create --service-wide may.",
+}
+
+// isRefused reports whether the service has refused a request with that code.
+func isRefused(err error, code string) bool {
+	problem := (*refused)(nil)
+	return errors.As(err, &problem) && problem.Code == code
 }
 
 // answer decodes what the service has answered to a request of the generated client.

@@ -29,7 +29,7 @@ func (c *applyJobs) Run(ctx context.Context, s *Session) error {
 		}
 		if would.Pruned > 0 {
 			writeChanges(s.Err, would, false)
-			if err := s.confirm(ctx, fmt.Sprintf("delete %d jobs", would.Pruned)); err != nil {
+			if err := s.confirm(ctx, "delete "+count(int(would.Pruned), "job")); err != nil {
 				return err
 			}
 		}
@@ -94,8 +94,8 @@ func (c *diffJobs) Run(ctx context.Context, s *Session) error {
 
 // summary says in a line what became of how many jobs, or would become of them.
 func summary(a client.JobsApplied) string {
-	return fmt.Sprintf("%d jobs: %d created, %d changed, %d unchanged, %d deleted",
-		len(a.Items), a.Created, a.Changed, a.Unchanged, a.Pruned)
+	return fmt.Sprintf("%s: %d created, %d changed, %d unchanged, %d deleted",
+		count(len(a.Items), "job"), a.Created, a.Changed, a.Unchanged, a.Pruned)
 }
 
 // results are the words and the signs for what became of a job.

@@ -60,7 +60,7 @@ func (b bulk[T]) run(ctx context.Context, s *Session, f changeFlags) (outcome[T]
 			return planned, err
 		}
 		if planned.Changed > 1 {
-			if err := s.confirm(ctx, fmt.Sprintf("%s %d %ss", b.verb, planned.Changed, b.thing)); err != nil {
+			if err := s.confirm(ctx, b.verb+" "+count(planned.Changed, b.thing)); err != nil {
 				return outcome[T]{}, err
 			}
 		}
@@ -76,7 +76,7 @@ func (b bulk[T]) all(ctx context.Context, s *Session, isDryRun bool) (total outc
 		for cursor := (*string)(nil); ; {
 			did, err := b.step(ctx, part, cursor, isDryRun)
 			if err != nil && len(total.Items) > 0 {
-				err = fmt.Errorf("after %d %ss: %w", len(total.Items), b.thing, err)
+				err = fmt.Errorf("after %s: %w", count(len(total.Items), b.thing), err)
 			}
 			if err != nil {
 				return total, err
@@ -123,15 +123,13 @@ func (c *outcome[T]) add(did outcome[T]) {
 
 // confirm asks whether to do something, of which question is the first half.
 func (s *Session) confirm(ctx context.Context, question string) error {
-	where := "the namespace " + s.Namespace
-	if s.Namespace == "" {
-		where = "the namespace of the key"
+	if s.Namespace != "" {
+		question += " in the namespace " + s.Namespace
 	}
-	question = strings.ToUpper(question[:1]) + question[1:] + " in " + where
 	if !s.InIsTerminal {
-		return usage("%s? Nobody can be asked, because there is no terminal: --yes says that it is meant", question)
+		return usage("add --yes to %s: there is no terminal on which to ask you", question)
 	}
-	fmt.Fprintf(s.Err, "%s? [y/N] ", question)
+	fmt.Fprintf(s.Err, "%s%s? [y/N] ", strings.ToUpper(question[:1]), question[1:])
 	typed := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(s.In).ReadString('\n') // the end of the input is no yes
@@ -148,23 +146,25 @@ func (s *Session) confirm(ctx context.Context, question string) error {
 	return errors.New("nothing was done")
 }
 
+// count says how many things there are.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // sum returns what became of a change, for people.
 func (c outcome[T]) sum(past, thing string) string {
-	count := func(n int) string {
-		if n == 1 {
-			return "1 " + thing
-		}
-		return fmt.Sprintf("%d %ss", n, thing)
-	}
-	text := fmt.Sprintf("%s: %s.", past, count(c.Changed))
+	text := fmt.Sprintf("%s: %s.", past, count(c.Changed, thing))
 	if c.DryRun {
-		text = fmt.Sprintf("Would be %s: %s. Nothing was done.", strings.ToLower(past), count(c.Changed))
+		text = fmt.Sprintf("Would be %s: %s. Nothing was done.", strings.ToLower(past), count(c.Changed, thing))
 	}
 	if c.Unchanged > 0 {
-		text += fmt.Sprintf(" As it should be already: %s.", count(c.Unchanged))
+		text += fmt.Sprintf(" Nothing to do: %s.", count(c.Unchanged, thing))
 	}
 	if c.Failed > 0 {
-		text += fmt.Sprintf(" Failed: %s.", count(c.Failed))
+		text += fmt.Sprintf(" Failed: %s.", count(c.Failed, thing))
 	}
 	return text
 }
@@ -228,5 +228,9 @@ func missing(thing string, names []string, isFound func(string) bool) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	return fmt.Errorf("there is no such %s: %s", thing, strings.Join(lost, ", "))
+	return noSuch(thing, lost...)
+}
+
+func noSuch(thing string, names ...string) error {
+	return fmt.Errorf("there is no such %s: %s", thing, strings.Join(names, ", "))
 }

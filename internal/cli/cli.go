@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/google/uuid"
 )
 
 // The exit codes. docs/cli.md and the help of the program say what they mean.
@@ -23,7 +25,7 @@ const (
 
 // Commands are the commands that ask a service.
 type Commands struct {
-	Jobs       jobsCmd       `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs."`
+	Jobs       jobsCmd       `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs; apply those in files."`
 	Runs       runsCmd       `cmd:"" group:"jobs" help:"List, read, watch, retry and cancel runs."`
 	Preview    preview       `cmd:"" group:"jobs" help:"Show when a schedule would be due."`
 	Queues     listQueues    `cmd:"" group:"admin" help:"List the queues that have work or workers."`
@@ -52,6 +54,22 @@ var Groups = []kong.Group{
 	{Key: "filter", Title: "Which ones:"},
 	{Key: "output", Title: "Output:"},
 	{Key: "service", Title: "Which service:"},
+}
+
+// ReadIDs is how ids at the command line are read.
+func ReadIDs() kong.Option {
+	return kong.TypeMapper(reflect.TypeFor[uuid.UUID](), kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto("id", &text); err != nil {
+			return err
+		}
+		id, err := uuid.Parse(text)
+		if err != nil {
+			return fmt.Errorf("%q is not an id such as 01a21df4-eb40-7000-b15d-e0d85ad7ba02", text)
+		}
+		target.Set(reflect.ValueOf(id))
+		return nil
+	}))
 }
 
 // A usageError says that a command was called wrongly.

@@ -60,7 +60,7 @@ func (c *importCrontab) Run(s *Console) error {
 		fmt.Fprintf(s.Err, "%s:%d: left out: %s\n    %s\n", c.File, line.Line, line.Why, plain(line.Text))
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("%d lines became jobs, and %d are left out", len(jobs), len(left))
+		return fmt.Errorf("jobs: %d; lines that are left out: %d", len(jobs), len(left))
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type jobsCmd struct {
 	Pause  pauseJobs  `cmd:"" help:"Pause jobs. Many at once get the id of a pause, by which just these are resumed."`
 	Resume resumeJobs `cmd:"" help:"Resume paused jobs."`
 	Run    runJobs    `cmd:"" help:"Start a run of each job now."`
-	Delete deleteJobs `cmd:"" help:"Delete jobs. Their history is kept for as long as any."`
+	Delete deleteJobs `cmd:"" help:"Delete jobs. Their runs stay as long as all others."`
 
 	filesCmd `embed:""`
 }
@@ -27,7 +27,7 @@ type jobsCmd struct {
 type jobFilter struct {
 	Selector         string                  `group:"filter" short:"l" placeholder:"SELECTOR" help:"Jobs whose labels match, as in Kubernetes: team=payments,env in (prod,stage),!legacy."`
 	Status           []client.JobStatus      `group:"filter" placeholder:"STATUS" help:"Jobs with one of these statuses: ACTIVE, PAUSED, COMPLETED."`
-	Health           []client.JobHealth      `group:"filter" placeholder:"HEALTH" help:"Jobs that are like this: OK, FAILING, LATE, PAUSED, COMPLETED, NEVER_RAN."`
+	Health           []client.JobHealth      `group:"filter" placeholder:"HEALTH" help:"Jobs whose health is one of these: OK, FAILING, LATE, PAUSED, COMPLETED, NEVER_RAN."`
 	Name             string                  `group:"filter" placeholder:"TEXT" help:"Jobs whose name contains this text."`
 	KeyPrefix        string                  `group:"filter" placeholder:"TEXT" help:"Jobs whose key begins with this text."`
 	TargetType       client.TargetType       `group:"filter" placeholder:"TYPE" help:"Jobs with this type of target: log, http, worker."`
@@ -112,11 +112,11 @@ func scheduleOf(j client.Job) string {
 	case j.Cron != nil:
 		zone := ""
 		if j.TimeZone != nil {
-			zone = " " + *j.TimeZone
+			zone = " (" + *j.TimeZone + ")"
 		}
 		return *j.Cron + zone
 	case j.IntervalInSeconds != nil:
-		return "every " + (time.Duration(*j.IntervalInSeconds) * time.Second).String()
+		return "every " + interval(time.Duration(*j.IntervalInSeconds)*time.Second)
 	case j.RunAt != nil:
 		return "once"
 	default:
@@ -144,10 +144,15 @@ func (c *getJobs) Run(ctx context.Context, s *Session) error {
 
 // job reads a job by its id or its key.
 func (s *Session) job(ctx context.Context, name string) (client.Job, error) {
+	get := func() (*http.Response, error) { return s.GetJobByKey(ctx, name) }
 	if id, err := uuid.Parse(name); err == nil {
-		return answer[client.Job](s.GetJob(ctx, id))
+		get = func() (*http.Response, error) { return s.GetJob(ctx, id) }
 	}
-	return answer[client.Job](s.GetJobByKey(ctx, name))
+	job, err := answer[client.Job](get())
+	if isRefused(err, "job-not-found") {
+		return job, noSuch("job", name)
+	}
+	return job, err
 }
 
 var jobDetails = table[client.Job]{

@@ -50,7 +50,7 @@ func (t table[T]) list(ctx context.Context, s *Session, f ListFlags, next reader
 			return err
 		}
 		if isMore && !f.Watch {
-			fmt.Fprintf(s.Err, "These are the first %d. There are more: --limit 0 lists all.\n", len(all))
+			fmt.Fprintf(s.Err, "The list ends after %d, but there are more. --limit 0 lists all.\n", len(all))
 		}
 		return nil
 	})

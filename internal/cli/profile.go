@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -58,6 +61,9 @@ func (a place) or(b place) place {
 	return place{cmp.Or(a.url, b.url), cmp.Or(a.key, b.key), cmp.Or(a.namespace, b.namespace)}
 }
 
+// lineOf finds where a file is wrong.
+var lineOf = regexp.MustCompile(`line \d+`)
+
 // readProfile returns the profile of that name, with its key; without a name the current one, or an
 // empty one.
 func readProfile(c *Console, name string) (p profile, err error) {
@@ -67,9 +73,11 @@ func readProfile(c *Console, name string) (p profile, err error) {
 		return p, fmt.Errorf("the configuration file cannot be read: %w", err)
 	}
 	var file config
-	if err := yaml.Unmarshal(text, &file); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true) // a wrong name must not send requests to another service
+	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		// The error of YAML may quote a key.
-		return p, usage("%s is not YAML of the form that docs/cli.md describes", path)
+		return p, usage("%s is not of the form that docs/cli.md describes: %s", path, cmp.Or(lineOf.FindString(err.Error()), "no YAML"))
 	}
 	p, exists := file.Profiles[cmp.Or(name, file.Current)]
 	if name == "" && file.Current == "" {

@@ -47,7 +47,7 @@ func (f runFilter) selector(ctx context.Context, s *Session) (client.RunSelector
 	}
 	id, err := uuid.Parse(f.Job)
 	if err != nil { // the id of a deleted job finds its runs, too; a key does not
-		job, err := answer[client.Job](s.GetJobByKey(ctx, f.Job))
+		job, err := s.job(ctx, f.Job)
 		if err != nil {
 			return by, err
 		}
@@ -135,6 +135,9 @@ func (c *getRuns) Run(ctx context.Context, s *Session) error {
 	var all []client.Run
 	for _, id := range c.IDs {
 		run, err := answer[client.Run](s.GetRun(ctx, id))
+		if isRefused(err, "run-not-found") {
+			err = noSuch("run", id.String())
+		}
 		if err != nil {
 			return err
 		}

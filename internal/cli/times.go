@@ -44,6 +44,17 @@ func span(d time.Duration) string {
 	}
 }
 
+// interval shows a duration of whole seconds without units that are zero: 90m is 1h30m.
+func interval(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if short, isZero := strings.CutSuffix(text, zero); isZero {
+			text = short + zero[:1]
+		}
+	}
+	return text
+}
+
 // milliseconds shows a duration of the API.
 func milliseconds(n *int64) string {
 	if n == nil {

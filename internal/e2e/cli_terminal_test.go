@@ -35,7 +35,7 @@ func TestCommandLine_asksAtATerminal(t *testing.T) {
 	service := payments(t)
 	screen, code := service.typed(t, "\n", "jobs", "delete", "-l", "team=payments")
 	require.Equal(t, 1, code, screen)
-	require.Contains(t, screen, "Delete 3 jobs in the namespace of the key? [y/N]")
+	require.Contains(t, screen, "Delete 3 jobs? [y/N]")
 	require.Contains(t, screen, "nothing was done")
 	screen, code = service.typed(t, "\x03", "jobs", "delete", "-l", "team=payments")
 	require.NotZero(t, code, "Ctrl-C is no yes: %s", screen)

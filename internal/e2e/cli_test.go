@@ -39,7 +39,7 @@ func TestCommandLine_formsOfOutput(t *testing.T) {
 	table := service.punctual(t, nil, "jobs", "list", "--limit", "1")
 	require.Regexp(t, `^KEY OR ID +NAME +SCHEDULE +HEALTH +LAST RUN +NEXT RUN\npayments/\w+ .* 0 5 1 1 \* .* NEVER_RAN .*\n$`, table.out)
 	require.NotContains(t, table.out, "\x1b", "no terminal, no colors")
-	require.Contains(t, table.err, "There are more")
+	require.Contains(t, table.err, "there are more")
 	details := service.punctual(t, nil, "jobs", "get", "payments/settle")
 	require.Contains(t, details.out, "Labels:             env=prod,team=payments\n")
 }
@@ -51,7 +51,7 @@ func TestCommandLine_aPauseEndsByItsID(t *testing.T) {
 	require.Zero(t, service.punctual(t, nil, "jobs", "pause", "payments/old", "--reason", "by hand").code)
 	paused := service.punctual(t, nil, "jobs", "pause", "-l", "team=payments", "--until", "2h", "--reason", "moving", "--yes")
 	require.Zero(t, paused.code, paused.err)
-	require.Contains(t, paused.out, "Paused: 2 jobs. As it should be already: 1 job.\n")
+	require.Contains(t, paused.out, "Paused: 2 jobs. Nothing to do: 1 job.\n")
 	_, id, _ := strings.Cut(paused.last(), "jobs resume --pause ")
 	settle := decoded[client.Job](t, service.punctual(t, nil, "jobs", "get", "payments/settle", "-o", "json"))
 	require.Equal(t, "moving", *settle.StatusReason)
@@ -84,7 +84,7 @@ func TestCommandLine_manyJobs(t *testing.T) {
 	require.Len(t, service.punctual(t, nil, "jobs", "list", "-l", "many", "--limit", "501", "-o", "name").lines(), 501)
 	would := service.punctual(t, nil, "jobs", "delete", "-l", "many")
 	require.Equal(t, 3, would.code)
-	require.Contains(t, would.err, "Delete 1100 jobs")
+	require.Contains(t, would.err, "delete 1100 jobs")
 	deleted := service.punctual(t, nil, "jobs", "delete", "-l", "many", "--yes")
 	require.Zero(t, deleted.code, deleted.err)
 	require.Equal(t, "Deleted: 1100 jobs.\n", deleted.out)
@@ -98,7 +98,7 @@ func TestCommandLine_exitCodes(t *testing.T) {
 		code int
 		err  string
 	}{
-		"jobs get payments/settle payments/none":          {1, "punctual: There is no job"},
+		"jobs get payments/settle payments/none":          {1, "punctual: there is no such job: payments/none\n"},
 		"jobs run payments/settle payments/none --yes":    {1, "punctual: there is no such job: payments/none\n"},
 		"jobs list --name a":                              {1, "punctual: The request is not valid.\n  name: "},
 		"preview 61_*_*_*_*":                              {1, "  cron: "},
@@ -106,15 +106,17 @@ func TestCommandLine_exitCodes(t *testing.T) {
 		"jobs list --nothing":                             {3, "unknown flag --nothing"},
 		"jobs pause":                                      {3, "name the jobs, or select them"},
 		"jobs delete --all -l a":                          {3, "--all cannot be used together"},
-		"jobs pause --all":                                {3, "Pause 3 jobs"},
+		"jobs pause --all":                                {3, "add --yes to pause 3 jobs"},
 		"jobs pause payments/old --until yesterday":       {3, "neither an instant"},
 		"namespaces delete default":                       {3, "--yes"},
 		"namespaces update default":                       {3, "say what changes"},
 		"jobs list --profile nobody":                      {3, `there is no profile "nobody"`},
 		"jobs list --url ftp://host":                      {3, "http:// or https://"},
 		"jobs list --url http://127.0.0.1:1":              {4, "the service at 127.0.0.1:1 cannot be reached"},
-		"runs get 00000000-0000-7000-8000-000000000000":   {1, "There is no run"},
+		"runs get 00000000-0000-7000-8000-000000000000":   {1, "there is no such run: 00000000"},
 		"runs retry 00000000-0000-7000-8000-000000000000": {1, "there is no such run"},
+		"runs get 12":                                     {3, `"12" is not an id`},
+		"runs list --job payments/none":                   {1, "there is no such job: payments/none"},
 		"runs cancel":                                     {3, "name the runs, or select them"},
 	} {
 		args := strings.Fields(line)
@@ -124,6 +126,7 @@ func TestCommandLine_exitCodes(t *testing.T) {
 		got := service.punctual(t, []string{"DATABASE_URL="}, args...)
 		require.Equal(t, want.code, got.code, "%s: %s", line, got.err)
 		require.Contains(t, got.err, want.err, line)
+		require.NotContains(t, got.out, "Usage", "the output may lead to another command")
 	}
 }
 

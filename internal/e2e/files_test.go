@@ -120,7 +120,7 @@ func TestFilesAreApplied(t *testing.T) {
 	require.Equal(t, 2, diff().code, "there is something to delete")
 	asked := apply("--prune", "-l", "team=a")
 	require.Equal(t, 3, asked.code, "nobody can be asked")
-	require.Contains(t, asked.err, "Delete 10 jobs in ")
+	require.Contains(t, asked.err, "add --yes to delete 10 jobs")
 	pruned := apply("--prune", "-l", "team=a", "--yes")
 	require.Equal(t, 0, pruned.code, pruned.err)
 	require.Contains(t, pruned.out, "deleted team/job-299\n")
