@@ -41,6 +41,18 @@ func TestRunInFlight(t *testing.T) {
 		e.Succeed(row)
 		require.Equal(t, "SUCCEEDED", e.Run(id).Status, "the same run")
 	})
+	t.Run("is seen by who began to read before it was claimed", func(t *testing.T) {
+		t.Parallel()
+		e := enginetest.New(t)
+		job := e.Due(``).Job.ID
+		tx, err := e.Pool.Begin(t.Context()) // which decides what now() is
+		require.NoError(t, err)
+		defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
+		e.ClaimOne()
+		var status string
+		require.NoError(t, tx.QueryRow(t.Context(), "select status from open_runs where job_id = $1", job).Scan(&status))
+		require.Equal(t, "RUNNING", status)
+	})
 	t.Run("ends though its job is paused", func(t *testing.T) {
 		t.Parallel()
 		e := enginetest.New(t)
