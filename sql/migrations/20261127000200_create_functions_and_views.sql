@@ -15,8 +15,9 @@ $$;
 
 -- The runs that have not ended: those that are due, those that execute, and those that wait for
 -- another run's end. A row that was claimed ahead of its instant is not a run yet. ready_at and
--- awaits_worker are only for finding them by an index. now() is older than the snapshot of a statement:
--- the start of a run that was claimed since then lies after now(), but not after clock_timestamp().
+-- awaits_worker are only for finding them by an index. now() is older than the snapshot of a
+-- statement: the start of a run that was claimed since then lies after now(), but not after
+-- clock_timestamp().
 create view open_runs as
 select
     job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
