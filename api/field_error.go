@@ -82,7 +82,11 @@ func fieldErrors(err error) []server.FieldError {
 
 func requestFieldErrors(err *openapi3filter.RequestError) []server.FieldError {
 	if err.Parameter != nil {
-		return schemaErrors(err.Err, server.FieldErrorIn(err.Parameter.In), err.Parameter.Name)
+		all := schemaErrors(err.Err, server.FieldErrorIn(err.Parameter.In), err.Parameter.Name)
+		for i := range all {
+			all[i].Field = err.Parameter.Name // not the item of a list
+		}
+		return slices.Compact(all)
 	}
 	return schemaErrors(err.Err, server.FieldErrorInBody, "")
 }

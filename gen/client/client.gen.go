@@ -1097,6 +1097,11 @@ type FieldError struct {
 // FieldErrorIn defines model for FieldError.In.
 type FieldErrorIn string
 
+// GroupName The name of a concurrency group.
+//
+// Example: billing-database
+type GroupName = string
+
 // Health The health of an instance.
 type Health struct {
 	Status HealthStatus `json:"status"`
@@ -1787,8 +1792,10 @@ type JobPage struct {
 
 // JobSelector Which jobs. Those that match all of the fields that are given, of which there has to be one.
 type JobSelector struct {
-	// ConcurrencyGroup Jobs of this concurrency group.
-	ConcurrencyGroup *string `json:"concurrencyGroup,omitempty"`
+	// ConcurrencyGroup The name of a concurrency group.
+	//
+	// Example: billing-database
+	ConcurrencyGroup *GroupName `json:"concurrencyGroup,omitempty"`
 
 	// Health Jobs with one of these states of health.
 	Health *[]JobHealth `json:"health,omitempty"`
@@ -1796,8 +1803,10 @@ type JobSelector struct {
 	// Ids Jobs with one of these ids.
 	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
 
-	// KeyPrefix Jobs whose key begins with this text.
-	KeyPrefix *string `json:"keyPrefix,omitempty"`
+	// KeyPrefix What the key of a job begins with.
+	//
+	// Example: payments/
+	KeyPrefix *KeyPrefix `json:"keyPrefix,omitempty"`
 
 	// Keys Jobs with one of these keys.
 	Keys *[]JobKeyGiven `json:"keys,omitempty"`
@@ -1813,8 +1822,10 @@ type JobSelector struct {
 	// LastRunStatus Jobs whose last run ended with one of these statuses.
 	LastRunStatus *[]EndedRunStatus `json:"lastRunStatus,omitempty"`
 
-	// Name Jobs whose name contains this text. Case does not matter.
-	Name *string `json:"name,omitempty"`
+	// Name A part of the name of a job, in any case.
+	//
+	// Example: report
+	Name *PartOfName `json:"name,omitempty"`
 
 	// PauseId Jobs that the bulk change with this `pauseId` has paused.
 	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
@@ -2194,6 +2205,11 @@ type KeyPage struct {
 	// Example: AAZAg8M0K8AB48rA0rSzvAAAAAAAAAAA
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
+
+// KeyPrefix What the key of a job begins with.
+//
+// Example: payments/
+type KeyPrefix = string
 
 // KeyStatus - `ACTIVE`: the key can be used.
 // - `EXPIRED`: `expiresAt` has passed.
@@ -2590,6 +2606,11 @@ type OverlapPolicy string
 // - `ALLOW_ALL`: execute the new run now, in parallel.
 // - `CANCEL_OTHER`: cancel the other run, and execute the new run now.
 type OverlapPolicyOverride string
+
+// PartOfName A part of the name of a job, in any case.
+//
+// Example: report
+type PartOfName = string
 
 // PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
 type PauseAfterFailures = int32
@@ -3283,10 +3304,10 @@ type ListJobsParams struct {
 	Sort *JobSort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Name Return only jobs whose name contains this text. Case does not matter.
-	Name *string `form:"name,omitempty" json:"name,omitempty"`
+	Name *PartOfName `form:"name,omitempty" json:"name,omitempty"`
 
 	// KeyPrefix Return only jobs whose key begins with this text.
-	KeyPrefix *string `form:"keyPrefix,omitempty" json:"keyPrefix,omitempty"`
+	KeyPrefix *KeyPrefix `form:"keyPrefix,omitempty" json:"keyPrefix,omitempty"`
 
 	// LabelSelector Return only what belongs to jobs whose labels match this selector.
 	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
@@ -3301,7 +3322,7 @@ type ListJobsParams struct {
 	Queue *QueueName `form:"queue,omitempty" json:"queue,omitempty"`
 
 	// ConcurrencyGroup Return only jobs of this concurrency group.
-	ConcurrencyGroup *string `form:"concurrencyGroup,omitempty" json:"concurrencyGroup,omitempty"`
+	ConcurrencyGroup *GroupName `form:"concurrencyGroup,omitempty" json:"concurrencyGroup,omitempty"`
 
 	// LastRunStatus Return only jobs whose last run ended with one of these statuses, separated by commas.
 	LastRunStatus *[]EndedRunStatus `form:"lastRunStatus,omitempty" json:"lastRunStatus,omitempty"`

@@ -51,7 +51,7 @@ func TestContractExamples(t *testing.T) {
 		target["signingSecrets"] = []string{signingSecret}
 		definition["target"] = target
 		made := c.sendJSON(t, "/api/v1/jobs", definition)
-		for _, name := range []string{"id", "createdAt", "updatedAt", "nextRunAt", "lastRunAt", "runCount"} {
+		for _, name := range []string{"id", "createdAt", "updatedAt", "nextRunAt", "lastRunAt", "lastRun", "health", "runCount"} {
 			delete(made, name)
 			require.Contains(t, example, name)
 			delete(example, name)

@@ -87,7 +87,9 @@ func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 	case s.Type.Is("string"):
 		add(accepted, shortAndLong(s)...)
 		for _, text := range tooShortOrLong(s) {
-			add(refused, text)
+			if len(text) < maxTarget { // or the server does not even read the request
+				add(refused, text)
+			}
 		}
 		for _, text := range patternViolations(s) {
 			add(refused, text)
@@ -95,6 +97,9 @@ func textMutations(ref *openapi3.SchemaRef, present string) []textMutation {
 	}
 	return all
 }
+
+// maxTarget is how long the parameters of a request may be for the server to read them.
+const maxTarget = 8 << 10
 
 // refusedUnlessFree is the verdict on a strange text: refused, unless the schema allows any text.
 func refusedUnlessFree(s *openapi3.Schema) verdict {
