@@ -28,8 +28,8 @@ func (s *handlers) ListRuns(ctx context.Context, r server.ListRunsRequestObject)
 		}
 		filter.Labels = selector
 	}
-	page, err := runPage(p.Cursor, p.Limit, func(after history.Place, max int32) ([]jobs.Run, *history.Place, error) {
-		return s.Jobs.FindRuns(ctx, access.From(ctx), filter, after, max)
+	page, err := runPage(p.Cursor, p.Limit, func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error) {
+		return s.Jobs.FindRuns(ctx, access.From(ctx), filter, after, limit)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -48,8 +48,8 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 	if _, err := s.Jobs.Get(ctx, access.From(ctx), r.Id); err != nil {
 		return nil, fmt.Errorf("list a job's runs: %w", err)
 	}
-	page, err := runPage(p.Cursor, p.Limit, func(after history.Place, max int32) ([]jobs.Run, *history.Place, error) {
-		return s.Jobs.FindRunsOf(ctx, access.From(ctx), r.Id, filter, after, max)
+	page, err := runPage(p.Cursor, p.Limit, func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error) {
+		return s.Jobs.FindRunsOf(ctx, access.From(ctx), r.Id, filter, after, limit)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list a job's runs: %w", err)
@@ -59,8 +59,8 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 
 // runPage makes a page of what find returns after a place: at most so many runs, and where the list
 // goes on.
-func runPage(given *string, max *int32, find func(after history.Place, max int32) ([]jobs.Run, *history.Place, error)) (page server.RunPage, err error) {
-	page.Limit = orDefault(max, defaultLimit)
+func runPage(given *string, limit *int32, find func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error)) (page server.RunPage, err error) {
+	page.Limit = orDefault(limit, defaultLimit)
 	after, err := decodeCursor(given, cursor{at: clock.EndOfTime})
 	if err != nil {
 		return page, err

@@ -41,7 +41,7 @@ func (e *refused) Error() string {
 }
 
 // hints say what to do about a problem at the command line.
-var hints = map[string]string{
+var hints = map[string]string{ //nolint:gosec // no credentials, but where they go
 	"path-not-found":        "The URL of the service may be wrong: see --url, PUNCTUAL_URL and the profile.",
 	"credentials-required":  "PUNCTUAL_KEY, a profile or --key gives the key.",
 	"service-wide-required": "A key made by punctual keys create --service-wide may.",

@@ -58,7 +58,7 @@ func TestChangeRuns(t *testing.T) {
 		items := changeRuns(t, e, b)
 		require.Len(t, items, 5)
 		require.Equal(t, ok[0], items[0].ID)
-		require.Nil(t, items[0].Err, "one that has succeeded is as it should be")
+		require.NoError(t, items[0].Err, "one that has succeeded is as it should be")
 		require.Equal(t, no, changedOf(items))
 		require.NotNil(t, items[1].Retry)
 		var conflict *jobs.Conflict

@@ -156,14 +156,14 @@ func bounded(ids []uuid.UUID, err error) ([]uuid.UUID, bool, error) {
 	return ids, len(ids) <= maxCandidates, err
 }
 
-// Select returns the ids of jobs that match a filter, in their order, after a place: at most max.
-func (s *Service) Select(ctx context.Context, by access.Caller, f Filter, after uuid.UUID, max int32) ([]uuid.UUID, error) {
+// Select returns the ids of jobs that match a filter, in their order, after a place: at most so many.
+func (s *Service) Select(ctx context.Context, by access.Caller, f Filter, after uuid.UUID, limit int32) ([]uuid.UUID, error) {
 	q := database.PlanEach(s.Pool)
 	p, err := narrow(ctx, q, by, &f)
 	if err != nil {
 		return nil, err
 	}
-	found, err := findPlaces(ctx, q, p, &List{Sort: sortByID, After: &Place{ID: after}, Max: max})
+	found, err := findPlaces(ctx, q, p, &List{Sort: sortByID, After: &Place{ID: after}, Max: limit})
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,8 @@ import (
 // fillJobs stores jobs in all the states that there are: one in a thousand is in another namespace.
 func fillJobs(t *testing.T, pool *pgxpool.Pool, count int) {
 	t.Helper()
-	for _, statement := range []string{`
+	for _, statement := range []string{
+		`
 		insert into jobs (
 			id, namespace, key, name, labels, payload, interval_seconds, anchor_at, jitter_seconds, delete_after_completion,
 			misfire_policy, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds,

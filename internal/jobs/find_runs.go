@@ -38,7 +38,7 @@ func (f *RunFilter) IsEmpty() bool { return f.From != nil && f.To != nil && !f.F
 
 // FindRuns returns the runs that match after a place, newest first, at most so many, and where the
 // list goes on, if it does. It may return fewer runs, or none, although the list goes on.
-func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, after history.Place, max int32) (runs []Run, next *history.Place, err error) {
+func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, after history.Place, limit int32) (runs []Run, next *history.Place, err error) {
 	found := history.Filter{Namespace: by.Namespace, Labels: f.Labels, Statuses: f.Statuses, Reasons: f.Reasons, Triggers: f.Triggers}
 	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, a
 	if f.JobID != nil {
 		found.JobIDs = []uuid.UUID{*f.JobID}
 	}
-	rows, next, err := history.Find(ctx, s.Pool, found, after, int(max))
+	rows, next, err := history.Find(ctx, s.Pool, found, after, int(limit))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -63,20 +63,20 @@ func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, a
 
 // FindRunsOf is FindRuns for one job of the caller's namespace. From has no default.
 func (s *Service) FindRunsOf(
-	ctx context.Context, by access.Caller, job uuid.UUID, f RunFilter, after history.Place, max int32,
+	ctx context.Context, by access.Caller, job uuid.UUID, f RunFilter, after history.Place, limit int32,
 ) (runs []Run, next *history.Place, err error) {
 	f.To = cmp.Or(f.To, &clock.EndOfTime)
 	if len(f.Statuses) > 0 || len(f.Reasons) > 0 || len(f.Triggers) > 0 || f.From != nil {
 		f.JobID, f.From = &job, cmp.Or(f.From, new(time.Unix(0, 0)))
-		return s.FindRuns(ctx, by, f, after, max)
+		return s.FindRuns(ctx, by, f, after, limit)
 	}
-	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{JobID: job, Before: clock.Earlier(after.At, *f.To), MaxRows: max + 1})
+	rows, err := history.List(ctx, s.Pool, db.ListRunsParams{JobID: job, Before: clock.Earlier(after.At, *f.To), MaxRows: limit + 1})
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(rows) > int(max) {
-		rows = rows[:max]
-		next = &history.Place{At: rows[max-1].ScheduledFor}
+	if len(rows) > int(limit) {
+		rows = rows[:limit]
+		next = &history.Place{At: rows[limit-1].ScheduledFor}
 	}
 	runs = make([]Run, len(rows))
 	for i, row := range rows {

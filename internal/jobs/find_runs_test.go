@@ -19,14 +19,14 @@ import (
 )
 
 // findAll reads all pages of a list of runs, and returns their ids.
-func findAll(t *testing.T, e *enginetest.Engine, by access.Caller, f jobs.RunFilter, max int32) (ids []uuid.UUID) {
+func findAll(t *testing.T, e *enginetest.Engine, by access.Caller, f jobs.RunFilter, limit int32) (ids []uuid.UUID) {
 	t.Helper()
 	for next := (&history.Place{At: clock.EndOfTime}); next != nil; {
 		var page []jobs.Run
 		var err error
-		page, next, err = e.Jobs.FindRuns(t.Context(), by, f, *next, max)
+		page, next, err = e.Jobs.FindRuns(t.Context(), by, f, *next, limit)
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(page), int(max))
+		require.LessOrEqual(t, len(page), int(limit))
 		for _, run := range page {
 			ids = append(ids, enginetest.IDOf(run))
 		}
@@ -103,7 +103,7 @@ func TestFindRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, max := range []int32{1, 2, 100} {
-				require.Equal(t, c.want, findAll(t, e, enginetest.By, c.filter, max), "pages of %d", max)
+				require.Equal(t, c.want, findAll(t, e, enginetest.By, c.filter, max), "pages of %d", limit)
 			}
 			require.Empty(t, findAll(t, e, elsewhere, c.filter, 100), "in another namespace")
 		})
