@@ -103,7 +103,7 @@ func TestFindRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, max := range []int32{1, 2, 100} {
-				require.Equal(t, c.want, findAll(t, e, enginetest.By, c.filter, max), "pages of %d", limit)
+				require.Equal(t, c.want, findAll(t, e, enginetest.By, c.filter, max), "pages of %d", max)
 			}
 			require.Empty(t, findAll(t, e, elsewhere, c.filter, 100), "in another namespace")
 		})
