@@ -38,6 +38,8 @@ except Problem as problem:
         place, _, field = error["field"].removeprefix("definitions.").partition(".")
         print(f"{files[int(place)] if place.isdigit() else args.directory}: {field}: {error['detail']}")
     sys.exit(str(problem))
+except OSError as error:
+    sys.exit(f"the service cannot be reached: {error}")
 for job in applied["items"]:
     if job["result"] != "UNCHANGED":
         print(job["result"], job["key"], *(change["field"] for change in job["fields"]))

@@ -715,8 +715,6 @@ func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
 // Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
 // `command` for a command of the operator, `anonymous` for a caller of a service that
 // needs no key, and `system` for the service itself.
-//
-// Example: key:pqhtyyzhv27urk4h
 type Actor = string
 
 // AppliedJob What became of one job.
@@ -757,9 +755,6 @@ type AuditEntry struct {
 	// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
 	// `command` for a command of the operator, `anonymous` for a caller of a service that
 	// needs no key, and `system` for the service itself.
-	//
-	//
-	// Example: key:pqhtyyzhv27urk4h
 	Actor Actor `json:"actor"`
 
 	// At When it happened.
@@ -771,9 +766,6 @@ type AuditEntry struct {
 	// Operation The `operationId` of an operation of this contract. The service itself does `completeJob`,
 	// `pauseJob` (after failures, because the target said so, or with the namespace) and
 	// `resumeJob` (with the namespace). There may be more.
-	//
-	//
-	// Example: updateJob
 	Operation AuditedOperation `json:"operation"`
 
 	// RequestId The id of the request, as in the `X-Request-Id` header and in the log; null if there was
@@ -782,8 +774,6 @@ type AuditEntry struct {
 	RequestId *string `json:"requestId"`
 
 	// ResourceId The id of the job, run or key, or the name of the namespace.
-	//
-	// Example: 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e
 	ResourceId ResourceId `json:"resourceId"`
 
 	// ResourceType What kind of thing was changed.
@@ -864,8 +854,6 @@ type AuditResultAction string
 // AuditedOperation The `operationId` of an operation of this contract. The service itself does `completeJob`,
 // `pauseJob` (after failures, because the target said so, or with the namespace) and
 // `resumeJob` (with the namespace). There may be more.
-//
-// Example: updateJob
 type AuditedOperation = string
 
 // Backfill What a backfill has started.
@@ -954,8 +942,6 @@ type CatchupWindowSeconds = int64
 
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
 // execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
-//
-// Example: billing-database
 type ConcurrencyGroup = string
 
 // CreatedJob A job that was created.
@@ -1098,8 +1084,6 @@ type FieldError struct {
 type FieldErrorIn string
 
 // GroupName The name of a concurrency group.
-//
-// Example: billing-database
 type GroupName = string
 
 // Health The health of an instance.
@@ -1232,9 +1216,6 @@ type Job struct {
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
 	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
-	//
-	//
-	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
 
 	// ConsecutiveFailures How many of the latest runs failed in a row, manual runs and retries included. It begins
@@ -1448,9 +1429,6 @@ type Job struct {
 	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
 	// `command` for a command of the operator, `anonymous` for a caller of a service that
 	// needs no key, and `system` for the service itself.
-	//
-	//
-	// Example: key:pqhtyyzhv27urk4h
 	UpdatedBy Actor `json:"updatedBy"`
 
 	// Version The number of the version of the job: 1 when it is created, and one more with each
@@ -1577,9 +1555,6 @@ type JobCreate struct {
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
 	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
-	//
-	//
-	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
 
 	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
@@ -1793,8 +1768,6 @@ type JobPage struct {
 // JobSelector Which jobs. Those that match all of the fields that are given, of which there has to be one.
 type JobSelector struct {
 	// ConcurrencyGroup The name of a concurrency group.
-	//
-	// Example: billing-database
 	ConcurrencyGroup *GroupName `json:"concurrencyGroup,omitempty"`
 
 	// Health Jobs with one of these states of health.
@@ -1804,8 +1777,6 @@ type JobSelector struct {
 	Ids *[]openapi_types.UUID `json:"ids,omitempty"`
 
 	// KeyPrefix What the key of a job begins with.
-	//
-	// Example: payments/
 	KeyPrefix *KeyPrefix `json:"keyPrefix,omitempty"`
 
 	// Keys Jobs with one of these keys.
@@ -1814,25 +1785,18 @@ type JobSelector struct {
 	// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
 	// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
 	// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
-	//
-	//
-	// Example: team=payments,env in (prod,stage),!legacy
 	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
 
 	// LastRunStatus Jobs whose last run ended with one of these statuses.
 	LastRunStatus *[]EndedRunStatus `json:"lastRunStatus,omitempty"`
 
 	// Name A part of the name of a job, in any case.
-	//
-	// Example: report
 	Name *PartOfName `json:"name,omitempty"`
 
 	// PauseId Jobs that the bulk change with this `pauseId` has paused.
 	PauseId *openapi_types.UUID `json:"pauseId,omitempty"`
 
 	// Queue The name of a queue of runs for workers.
-	//
-	// Example: reports
 	Queue *QueueName `json:"queue,omitempty"`
 
 	// Status Jobs with one of these statuses.
@@ -1865,9 +1829,6 @@ type JobUpdate struct {
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
 	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
-	//
-	//
-	// Example: billing-database
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
 
 	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
@@ -2046,9 +2007,6 @@ type JobVersion struct {
 	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
 	// `command` for a command of the operator, `anonymous` for a caller of a service that
 	// needs no key, and `system` for the service itself.
-	//
-	//
-	// Example: key:pqhtyyzhv27urk4h
 	UpdatedBy Actor `json:"updatedBy"`
 
 	// Version The number of the version.
@@ -2207,8 +2165,6 @@ type KeyPage struct {
 }
 
 // KeyPrefix What the key of a job begins with.
-//
-// Example: payments/
 type KeyPrefix = string
 
 // KeyStatus - `ACTIVE`: the key can be used.
@@ -2224,8 +2180,6 @@ type LabelChanges map[string]*string
 // LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
 // all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
 // `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
-//
-// Example: team=payments,env in (prod,stage),!legacy
 type LabelSelector = string
 
 // Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
@@ -2608,8 +2562,6 @@ type OverlapPolicy string
 type OverlapPolicyOverride string
 
 // PartOfName A part of the name of a job, in any case.
-//
-// Example: report
 type PartOfName = string
 
 // PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
@@ -2682,8 +2634,6 @@ type Queue struct {
 	Leased int32 `json:"leased"`
 
 	// Name The name of a queue of runs for workers.
-	//
-	// Example: reports
 	Name QueueName `json:"name"`
 
 	// OldestReadyAt Since when the first of them waits; null if none does.
@@ -2701,8 +2651,6 @@ type Queue struct {
 }
 
 // QueueName The name of a queue of runs for workers.
-//
-// Example: reports
 type QueueName = string
 
 // QueuePage A page of a list of queues.
@@ -2727,8 +2675,6 @@ type QueuePage struct {
 type RequestsPerSecond = int32
 
 // ResourceId The id of the job, run or key, or the name of the namespace.
-//
-// Example: 0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e
 type ResourceId = string
 
 // ResourceType What kind of thing was changed.
@@ -3016,9 +2962,6 @@ type RunSelector struct {
 	// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
 	// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
 	// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
-	//
-	//
-	// Example: team=payments,env in (prod,stage),!legacy
 	LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
 
 	// Reason Runs with one of these reasons.
@@ -3180,8 +3123,6 @@ type WorkerOutput = string
 // job has no `concurrencyGroup`: the workers decide how many runs execute at a time.
 type WorkerTarget struct {
 	// Queue The name of a queue of runs for workers.
-	//
-	// Example: reports
 	Queue QueueName        `json:"queue"`
 	Type  WorkerTargetType `json:"type"`
 }
@@ -3192,10 +3133,10 @@ type WorkerTargetType string
 // Cursor defines model for Cursor.
 type Cursor = string
 
-// IdempotencyKey Example: 8e03978e-40d5-43dd-bc93-6894a57f9324
+// IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// IfMatch Example: "1"
+// IfMatch defines model for IfMatch.
 type IfMatch = string
 
 // IfNoneMatch defines model for IfNoneMatch.
@@ -3272,7 +3213,7 @@ type ListAuditParams struct {
 	// Actor Return only what this actor did, such as `key:pqhtyyzhv27urk4h`.
 	Actor *Actor `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// Operation Return only this operation.
+	// Operation Return only this operation, such as `updateJob`.
 	Operation *AuditedOperation `form:"operation,omitempty" json:"operation,omitempty"`
 
 	// ResourceType Return only changes of things of this kind.
@@ -3392,15 +3333,15 @@ type ChangeJobsParams struct {
 
 // DeleteJobByKeyParams defines parameters for DeleteJobByKey.
 type DeleteJobByKeyParams struct {
-	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
-	// job has another version, the answer is 412 and nothing changes.
+	// IfMatch The `ETag` of the version that the request is for, such as `"1"`, or a list of them, or `*`
+	// for any. If the job has another version, the answer is 412 and nothing changes.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // PutJobByKeyParams defines parameters for PutJobByKey.
 type PutJobByKeyParams struct {
-	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
-	// job has another version, the answer is 412 and nothing changes.
+	// IfMatch The `ETag` of the version that the request is for, such as `"1"`, or a list of them, or `*`
+	// for any. If the job has another version, the answer is 412 and nothing changes.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
 	// IfNoneMatch With `*`, the request is only to create the job; if there is one, the answer is 412.
@@ -3412,15 +3353,15 @@ type PutJobByKeyParamsIfNoneMatch string
 
 // DeleteJobParams defines parameters for DeleteJob.
 type DeleteJobParams struct {
-	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
-	// job has another version, the answer is 412 and nothing changes.
+	// IfMatch The `ETag` of the version that the request is for, such as `"1"`, or a list of them, or `*`
+	// for any. If the job has another version, the answer is 412 and nothing changes.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateJobParams defines parameters for UpdateJob.
 type UpdateJobParams struct {
-	// IfMatch The `ETag` of the version that the request is for, or a list of them, or `*` for any. If the
-	// job has another version, the answer is 412 and nothing changes.
+	// IfMatch The `ETag` of the version that the request is for, such as `"1"`, or a list of them, or `*`
+	// for any. If the job has another version, the answer is 412 and nothing changes.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 

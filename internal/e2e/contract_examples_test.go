@@ -58,6 +58,15 @@ func TestContractExamples(t *testing.T) {
 		}
 		require.Equal(t, example, made)
 	})
+	t.Run("none is of a parameter that may be left out, because Swagger UI would send it", func(t *testing.T) {
+		t.Parallel()
+		for _, op := range operations(c.spec) {
+			for _, p := range append(op.Parameters, op.item.Parameters...) {
+				require.False(t, !p.Value.Required && (p.Value.Example != nil || p.Value.Schema.Value.Example != nil),
+					"%s: %s", op.OperationID, p.Value.Name)
+			}
+		}
+	})
 	t.Run("the first preview is answered with the example", func(t *testing.T) {
 		t.Parallel()
 		op := c.spec.Paths.Value("/api/v1/schedules/preview").Post

@@ -51,6 +51,10 @@ func TestDocs(t *testing.T) {
 	var name string
 	require.NoError(t, db.QueryRow(t.Context(), "select name from jobs where id = $1", job.Id).Scan(&name), "it is stored")
 	assert.Equal(t, job.Name, name)
+	status, answer = tryOut(t, ctx, "#operations-jobs-putJobByKey")
+	assert.Contains(t, status, "201", "the page fills in no condition: %s", answer)
+	_, answer = tryOut(t, ctx, "#operations-jobs-listJobs")
+	assert.Contains(t, answer, job.Name, "the page fills in no filter")
 
 	here, err := url.Parse(service.url)
 	require.NoError(t, err)
