@@ -2,6 +2,7 @@ package labels
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,8 +14,11 @@ import (
 // selects all sets.
 type Selector struct{ requirements labels.Requirements }
 
+var errNoLabel = errors.New("names no label, and so it would select all jobs")
+
 // ParseSelector returns the selector that a text in the syntax of Kubernetes stands for. An empty
-// text selects all sets. The error says for people what is wrong with the text.
+// text selects all sets. Blanks alone are refused: whoever sends them does not mean all. The error
+// says for people what is wrong with the text.
 func ParseSelector(text string) (Selector, error) {
 	parsed, err := labels.Parse(text)
 	if err != nil {
@@ -22,6 +26,9 @@ func ParseSelector(text string) (Selector, error) {
 		return Selector{}, fmt.Errorf("is not a label selector: %s", strings.ReplaceAll(err.Error(), "<nil>: ", ""))
 	}
 	requirements, _ := parsed.Requirements()
+	if len(requirements) == 0 && text != "" {
+		return Selector{}, errNoLabel
+	}
 	for _, r := range requirements {
 		if op := r.Operator(); op == selection.GreaterThan || op == selection.LessThan {
 			return Selector{}, fmt.Errorf("compares the label %q; a selector knows =, !=, in, notin and whether there is a label", r.Key())
