@@ -335,9 +335,9 @@ type TakeIdempotentParams struct {
 	RequestID     string        `json:"request_id"`
 }
 
-// Gives a key to another attempt. The caller holds LockIdempotent, or the key is remembered no
-// more, and then it is another request, which is first sent now. @age is how long ago it was first
-// sent at most.
+// Gives a key to another attempt. The caller holds LockIdempotent, or the attempt before has ended
+// and has changed nothing, or the key is remembered no more, and then it is another request, which
+// is first sent now. @age is how long ago it was first sent at most.
 func (q *Queries) TakeIdempotent(ctx context.Context, arg TakeIdempotentParams) (int64, error) {
 	result, err := q.db.Exec(ctx, takeIdempotent,
 		arg.NextRequestID,

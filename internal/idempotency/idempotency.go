@@ -163,7 +163,10 @@ func (s *Service) meet(ctx context.Context, own *Attempt, request []byte, row *d
 		answer, err := newAnswer(row)
 		return Begun{Answer: answer}, err
 	case row.Status != nil: // its body is not kept
-		return before.served(ctx, s.queries)
+		if begun, err = before.served(ctx, s.queries); err == nil && len(begun.Served.Entries) == 0 {
+			return s.take(ctx, s.queries, before, own, request, KeptFor) // such as a dry run with a large answer
+		}
+		return begun, err
 	case !row.IsLeft:
 		return Begun{}, ErrInUse
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/internal/access"
+	"punctual/internal/audit"
 	"punctual/internal/idempotency"
 	"punctual/internal/maintenance"
 )
@@ -44,6 +45,24 @@ func TestAnswer(t *testing.T) {
 	attempt.Store(t.Context(), stored) // of the attempt before, late
 	_, err = f.alive.Begin(t.Context(), caller(""), other)
 	require.ErrorIs(t, err, idempotency.ErrInUse)
+}
+
+// A request that has changed nothing, and whose answer was too large to be stored, is served anew.
+func TestAnswer_isTooLarge(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	large := make([]byte, 3<<20)
+	_, _ = rand.Read(large)
+	_, attempt := f.begin(f.alive)
+	attempt.Store(t.Context(), idempotency.Answer{Status: http.StatusOK, Body: large})
+	_, next := f.begin(f.alive)
+	require.NotEqual(t, attempt.ID, next.ID)
+	_, err := f.alive.Begin(t.Context(), caller(""), request)
+	require.ErrorIs(t, err, idempotency.ErrInUse)
+	next.Store(t.Context(), stored)
+	begun, err := f.alive.Begin(t.Context(), caller(""), request)
+	require.NoError(t, err)
+	require.Equal(t, idempotency.Begun{Answer: &stored}, begun)
 }
 
 // Each part of a request is part of what the key stands for, and so is who sends it.
@@ -130,7 +149,8 @@ func TestStore_body(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
-			_, attempt := f.begin(f.alive)
+			by, attempt := f.begin(f.alive)
+			require.NoError(t, audit.Record(t.Context(), f.Queries, by, entry))
 			answer := stored
 			answer.Body = c.body
 			attempt.Store(t.Context(), answer)

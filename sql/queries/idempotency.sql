@@ -48,9 +48,9 @@ order by a.at, a.id
 limit @max_rows;
 
 -- name: TakeIdempotent :execrows
--- Gives a key to another attempt. The caller holds LockIdempotent, or the key is remembered no
--- more, and then it is another request, which is first sent now. @age is how long ago it was first
--- sent at most.
+-- Gives a key to another attempt. The caller holds LockIdempotent, or the attempt before has ended
+-- and has changed nothing, or the key is remembered no more, and then it is another request, which
+-- is first sent now. @age is how long ago it was first sent at most.
 update idempotency_keys
 set request_id = @next_request_id, instance_id = @instance_id, begun_at = now(), request_digest = @request_digest,
     created_at = greatest(created_at, now() - @age::interval),
