@@ -3926,7 +3926,8 @@ type ClientInterface interface {
 	// whole or not at all, and the answer says what became of each. A request handles up to
 	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+	// not match the selector any more when its turn comes.
 	//
 	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 	// `RUN` needs the scope `runs:write`, too.
@@ -3942,7 +3943,8 @@ type ClientInterface interface {
 	// whole or not at all, and the answer says what became of each. A request handles up to
 	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+	// not match the selector any more when its turn comes.
 	//
 	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 	// `RUN` needs the scope `runs:write`, too.
@@ -4656,7 +4658,8 @@ func (c *Client) CreateJobs(ctx context.Context, params *CreateJobsParams, body 
 // whole or not at all, and the answer says what became of each. A request handles up to
 // `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 // and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-// for `RUN`: a job that is as it should be is `UNCHANGED`.
+// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+// not match the selector any more when its turn comes.
 //
 // A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 // `RUN` needs the scope `runs:write`, too.
@@ -4682,7 +4685,8 @@ func (c *Client) ChangeJobsWithBody(ctx context.Context, params *ChangeJobsParam
 // whole or not at all, and the answer says what became of each. A request handles up to
 // `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 // and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-// for `RUN`: a job that is as it should be is `UNCHANGED`.
+// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+// not match the selector any more when its turn comes.
 //
 // A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 // `RUN` needs the scope `runs:write`, too.
@@ -8333,7 +8337,8 @@ type ClientWithResponsesInterface interface {
 	// whole or not at all, and the answer says what became of each. A request handles up to
 	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+	// not match the selector any more when its turn comes.
 	//
 	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 	// `RUN` needs the scope `runs:write`, too.
@@ -8349,7 +8354,8 @@ type ClientWithResponsesInterface interface {
 	// whole or not at all, and the answer says what became of each. A request handles up to
 	// `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 	// and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-	// for `RUN`: a job that is as it should be is `UNCHANGED`.
+	// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+	// not match the selector any more when its turn comes.
 	//
 	// A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 	// `RUN` needs the scope `runs:write`, too.
@@ -13928,7 +13934,8 @@ func (c *ClientWithResponses) CreateJobsWithResponse(ctx context.Context, params
 // whole or not at all, and the answer says what became of each. A request handles up to
 // `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 // and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-// for `RUN`: a job that is as it should be is `UNCHANGED`.
+// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+// not match the selector any more when its turn comes.
 //
 // A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 // `RUN` needs the scope `runs:write`, too.
@@ -13950,7 +13957,8 @@ func (c *ClientWithResponses) ChangeJobsWithBodyWithResponse(ctx context.Context
 // whole or not at all, and the answer says what became of each. A request handles up to
 // `limit` jobs, in the order of their ids; if there are more, the answer has a `nextCursor`,
 // and the same request with it as `cursor` goes on. To repeat a request is harmless, except
-// for `RUN`: a job that is as it should be is `UNCHANGED`.
+// for `RUN`: a job that is as it should be is `UNCHANGED`. So is a job whose definition does
+// not match the selector any more when its turn comes.
 //
 // A pause has an id, `pauseId`. To resume just the jobs that it has paused, select them by it.
 // `RUN` needs the scope `runs:write`, too.

@@ -192,28 +192,45 @@ func (b *Bulk) concerns(job bulkState) bool {
 	}
 }
 
-// changeOne does to one job what the bulk change says.
+// errOther is the error for a job that a bulk change does not mean any more.
+var errOther = errors.New("the job was changed, and the filter does not find it any more")
+
+// checkFilter returns errOther if the locked job was found by a bulk change and has been changed so
+// that its definition does not match the filter any more: between the two, other jobs are changed.
+func (e *edit) checkFilter() error {
+	if e.bulk == nil || e.bulk.Filter.stillMatches(&e.job) {
+		return nil
+	}
+	return errOther
+}
+
+// changeOne does to one job what the bulk change says. It leaves a job alone that the filter does
+// not find any more.
 func (s *Service) changeOne(ctx context.Context, by access.Caller, b *Bulk, id uuid.UUID) (isChanged bool, run *uuid.UUID, err error) {
 	switch b.Action {
 	case BulkRun:
 		at, err := s.begin(ctx, by, id, start{trigger: db.RunTriggerMANUAL, bulk: b})
-		if err != nil {
+		switch {
+		case errors.Is(err, errOther):
+			return false, nil, nil
+		case err != nil:
 			return false, nil, err
 		}
 		return true, new(runid.New(id, at)), nil
 	case BulkDelete:
 		err := s.delete(ctx, by, id, func(e *edit) error {
 			e.bulk = b
-			return nil
+			return e.checkFilter()
 		})
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, ErrNotFound) || errors.Is(err, errOther) {
 			return false, nil, nil
 		}
 		return err == nil, nil, err
 	default:
 		change := b.change()
 		_, isChanged, err := s.update(ctx, by, id, func(e *edit) (*Change, error) {
-			if e.bulk = b; !b.concerns(bulkState{e.job.Status, e.job.PauseID, e.job.Suspended}) {
+			e.bulk = b
+			if e.checkFilter() != nil || !b.concerns(bulkState{e.job.Status, e.job.PauseID, e.job.Suspended}) {
 				return nil, nil
 			}
 			return &change, nil

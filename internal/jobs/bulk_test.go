@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/labels"
 )
 
 // changeAll does one thing to all jobs, and begins with none after an instant.
@@ -118,4 +119,40 @@ func TestBulkOfAJobThatIsGone(t *testing.T) {
 	require.False(t, items[0].IsChanged)
 	items, _ = f.changeEach(t.Context(), me, &Bulk{Action: BulkPause}, rows, inAnHour)
 	require.ErrorIs(t, items[0].Err, ErrNotFound)
+}
+
+// A job that was changed since it was found, so that the filter does not find it any more, is left
+// alone, whatever was to be done to it.
+func TestBulkOfAJobThatIsAnotherNow(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	team, err := labels.ParseSelector("team=a")
+	require.NoError(t, err)
+	of := map[string]Filter{
+		"labels": {Labels: team},
+		"status": {Statuses: []db.JobStatus{db.JobStatusCOMPLETED}},
+		"target": {TargetType: "worker"},
+		"queue":  {Queue: "a"},
+		"group":  {ConcurrencyGroup: "a"},
+		"pause":  {PauseID: new(uuid.New())},
+	}
+	job := f.create(`{"name":"x","labels":{"team":"b"},"intervalInSeconds":3600,"target":{"type":"log"}}`)
+	rows := []db.ListBulkJobsRow{{ID: job.Job.ID, Name: "x", Status: db.JobStatusACTIVE}}
+	for name, filter := range of {
+		for _, b := range []Bulk{
+			{Action: BulkDelete}, {Action: BulkRun}, {Action: BulkPause}, {Action: BulkPatch, Patch: decode(t, `{"name":"y"}`)},
+		} {
+			b.Filter = filter
+			items, _ := f.changeEach(t.Context(), me, &b, rows, inAnHour)
+			require.NoError(t, items[0].Err, "%s %s", b.Action, name)
+			require.False(t, items[0].IsChanged, "%s %s", b.Action, name)
+		}
+	}
+	require.Equal(t, 1, f.count(`select count(*) from jobs where version = 1 and status = 'ACTIVE' and deleted_at is null`))
+	require.Equal(t, 1, f.count(`select count(*) from due`))
+	require.Equal(t, 1, f.count(`select count(*) from audit`))
+	items, _ := f.changeEach(t.Context(), me, &Bulk{Action: BulkDelete, Filter: Filter{
+		Statuses: []db.JobStatus{db.JobStatusACTIVE}, TargetType: "log",
+	}}, rows, inAnHour)
+	require.True(t, items[0].IsChanged)
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,6 +67,22 @@ func (f *Filter) params(namespace string) filterParams {
 		p.ConcurrencyGroup = new(access.Qualified(namespace, f.ConcurrencyGroup))
 	}
 	return p
+}
+
+// stillMatches reports whether a job that the filter has found matches what it says of labels, the
+// status, the target, the concurrency group and the pause, as the job is now. It does not look
+// again at the name, which PostgreSQL compares in a way of its own, nor at the last run and the
+// health, which change without anybody's doing.
+func (f *Filter) stillMatches(job *Definition) bool {
+	p := f.params(job.Namespace)
+	var target struct{ Type string }
+	_ = json.Unmarshal(job.Target, &target) // it satisfies the contract
+	return f.Labels.Matches(job.Labels) &&
+		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, job.Status)) &&
+		(f.TargetType == "" || target.Type == f.TargetType) &&
+		(p.Queue == nil || orEmpty(job.QualifiedQueue) == *p.Queue) &&
+		(p.ConcurrencyGroup == nil || orEmpty(job.QualifiedGroup) == *p.ConcurrencyGroup) &&
+		(f.PauseID == nil || job.PauseID != nil && *job.PauseID == *f.PauseID)
 }
 
 // likeEscapes makes a text stand for itself in a pattern of PostgreSQL.

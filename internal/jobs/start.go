@@ -65,6 +65,9 @@ func (s *Service) begin(ctx context.Context, by access.Caller, job uuid.UUID, wh
 	var queue *string
 	err = s.edit(ctx, by, job, func(e edit) (err error) {
 		queue, e.bulk = e.job.QualifiedQueue, what.bulk
+		if err := e.checkFilter(); err != nil {
+			return err
+		}
 		if what.unlessSince != nil {
 			if err := e.checkNotRetried(ctx, what); err != nil {
 				return err
