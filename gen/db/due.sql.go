@@ -78,11 +78,11 @@ with completion as (
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,
         last_run_for = c.scheduled_for, last_run_status = c.status,
         run_count = d.run_count + (c.attempt > 0)::integer,
-        -- The job knows better if a later run has ended off the schedule.
+        -- The job knows better if a later run has ended off the schedule, or an earlier one since.
         failures = case
             when c.status = 'SUCCEEDED' then 0
             else (c.status = 'FAILED')::integer + (
-                select least(case when j.last_run_for > coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end, 32766)
+                select least(case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end, 32766)
                 from jobs j
                 where j.id = d.job_id
             )
@@ -151,9 +151,9 @@ with completion as (
                     )
                 end)
             from (
-                select 1 as place, d.last_run_for, d.last_run_status, d.failures from due d where d.job_id = j.id and d.carries_schedule
+                select 2 as place, d.last_run_for, d.last_run_status, d.failures from due d where d.job_id = j.id and d.carries_schedule
                 union all
-                select 2, j.last_run_for, j.last_run_status, j.failures
+                select 1, j.last_run_for, j.last_run_status, j.failures
                 union all
                 select 3, f.last_run_for, f.last_run_status, f.failures
             ) b

@@ -106,14 +106,14 @@ func (q *Queries) CountBackfilled(ctx context.Context, arg CountBackfilledParams
 }
 
 const countFailures = `-- name: CountFailures :one
-select (case when j.last_run_for > coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
+select (case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
 from jobs j
 join due d on d.job_id = j.id and d.carries_schedule
 where j.id = $1
 `
 
 // How many of the latest runs of a job failed in a row, as the due row that carries its schedule
-// knows it, or the job itself if that knows of a later run. A single snapshot.
+// knows it, or the job itself if that knows of the same last run or a later one. A single snapshot.
 func (q *Queries) CountFailures(ctx context.Context, jobID uuid.UUID) (int16, error) {
 	row := q.db.QueryRow(ctx, countFailures, jobID)
 	var failures int16

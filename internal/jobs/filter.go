@@ -173,7 +173,8 @@ func bounded(ids []uuid.UUID, err error) ([]uuid.UUID, bool, error) {
 	return ids, len(ids) <= maxCandidates, err
 }
 
-// Select returns the ids of jobs that match a filter, in their order, after a place: at most so many.
+// Select returns the ids of jobs that match a filter, in their order, after a place: at most so
+// many.
 func (s *Service) Select(ctx context.Context, by access.Caller, f Filter, after uuid.UUID, limit int32) ([]uuid.UUID, error) {
 	q := database.PlanEach(s.Pool)
 	p, err := narrow(ctx, q, by, &f)

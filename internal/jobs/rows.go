@@ -61,9 +61,10 @@ func copyLastRun(to *Definition, row *db.Due) {
 }
 
 // isKnownLater reports whether the row that carries a job's schedule, which knows of a last run,
-// tells how that ended, and not the job, which knows of one, too.
+// tells how that ended, and not the job, which knows of one, too. If both know of the same, the job
+// does: it also knows of the runs off the schedule that ended since then.
 func isKnownLater(ofRow, ofJob *time.Time) bool {
-	return ofRow != nil && (ofJob == nil || !ofRow.Before(*ofJob))
+	return ofRow != nil && (ofJob == nil || ofRow.After(*ofJob))
 }
 
 // missed returns how many occurrences that were due until now a row stands for that nobody holds.

@@ -67,9 +67,9 @@ func (r *run) next() policy.Step {
 }
 
 // failures returns how many runs of the job before this one failed in a row. The job knows, and not
-// the row, if a later run has ended off the schedule.
+// the row, if a later run has ended off the schedule, or an earlier one since.
 func (r *run) failures() int16 {
-	if last := r.Due.LastRunFor; r.Job.LastRunFor != nil && (!last.Valid || last.Time.Before(*r.Job.LastRunFor)) {
+	if last := r.Due.LastRunFor; r.Job.LastRunFor != nil && (!last.Valid || !last.Time.After(*r.Job.LastRunFor)) {
 		return r.Job.Failures
 	}
 	return r.Due.Failures

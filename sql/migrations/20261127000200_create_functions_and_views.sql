@@ -143,11 +143,11 @@ language sql stable parallel safe as $$
           select
           from (select) one
           left join due d on d.job_id = j.id and d.carries_schedule
-          where ($14 is null or case when d.last_run_for >= coalesce(j.last_run_for, '-infinity')
+          where ($14 is null or case when d.last_run_for > coalesce(j.last_run_for, '-infinity')
                   then d.last_run_status else j.last_run_status end = any($14::run_status[]))
             and ($15 is null or job_health(
                   j.status,
-                  case when d.last_run_for >= coalesce(j.last_run_for, '-infinity') then d.failures else j.failures end,
+                  case when d.last_run_for > coalesce(j.last_run_for, '-infinity') then d.failures else j.failures end,
                   exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id)),
                   greatest(d.last_run_for, j.last_run_for)
               ) = any($15))

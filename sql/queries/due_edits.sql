@@ -129,8 +129,8 @@ select greatest(
 
 -- name: CountFailures :one
 -- How many of the latest runs of a job failed in a row, as the due row that carries its schedule
--- knows it, or the job itself if that knows of a later run. A single snapshot.
-select (case when j.last_run_for > coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
+-- knows it, or the job itself if that knows of the same last run or a later one. A single snapshot.
+select (case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
 from jobs j
 join due d on d.job_id = j.id and d.carries_schedule
 where j.id = @job_id;
