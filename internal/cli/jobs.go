@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,9 +41,9 @@ type jobFilter struct {
 // selector returns the filter as bulk changes take it.
 func (f jobFilter) selector() client.JobSelector {
 	return client.JobSelector{
-		LabelSelector: given(f.Selector), Status: someOf(f.Status), Health: someOf(f.Health), Name: given(f.Name),
+		LabelSelector: given(f.Selector), Status: wordsOf(f.Status), Health: wordsOf(f.Health), Name: given(f.Name),
 		KeyPrefix: given(f.KeyPrefix), TargetType: given(f.TargetType), Queue: given(f.Queue),
-		ConcurrencyGroup: given(f.ConcurrencyGroup), LastRunStatus: someOf(f.LastRunStatus), PauseId: f.Pause,
+		ConcurrencyGroup: given(f.ConcurrencyGroup), LastRunStatus: wordsOf(f.LastRunStatus), PauseId: f.Pause,
 	}
 }
 
@@ -60,6 +61,15 @@ func someOf[T any](list []T) *[]T {
 		return nil
 	}
 	return &list
+}
+
+// wordsOf is someOf for words that the API has in upper case. A user may write them in lower case.
+func wordsOf[T ~string](list []T) *[]T {
+	var words []T
+	for _, word := range list {
+		words = append(words, T(strings.ToUpper(string(word))))
+	}
+	return someOf(words)
 }
 
 type listJobs struct {

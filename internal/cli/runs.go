@@ -34,7 +34,7 @@ type runFilter struct {
 // selector returns the filter as bulk changes take it.
 func (f runFilter) selector(ctx context.Context, s *Session) (client.RunSelector, error) {
 	by := client.RunSelector{
-		LabelSelector: given(f.Selector), Status: someOf(f.Status), Reason: someOf(f.Reason), Trigger: someOf(f.Trigger),
+		LabelSelector: given(f.Selector), Status: wordsOf(f.Status), Reason: wordsOf(f.Reason), Trigger: wordsOf(f.Trigger),
 	}
 	if f.From != nil {
 		by.From = &f.From.Time

@@ -68,6 +68,10 @@ func TestCommandLine_profiles(t *testing.T) {
 	broken := service.punctual(t, []string{"XDG_CONFIG_HOME=" + dir}, "jobs", "list")
 	require.Equal(t, 3, broken.code)
 	require.NotContains(t, broken.err, "hush")
+	writeFile(t, filepath.Dir(config), "config.yaml", "current: a\nprofiles:\n  a: { ur: "+listener.URL+" }\n")
+	mistyped := service.punctual(t, []string{"XDG_CONFIG_HOME=" + dir}, "jobs", "list")
+	require.Equal(t, 3, mistyped.code, "no other service is asked instead")
+	require.Contains(t, mistyped.err, "line 3")
 }
 
 // listen stands before a service. It notes the headers of each request and hands it to answer, with

@@ -60,7 +60,7 @@ func TestCommandLine_aPauseEndsByItsID(t *testing.T) {
 	resumed := service.punctual(t, nil, "jobs", "resume", "--pause", id, "--yes")
 	require.Zero(t, resumed.code, resumed.err)
 	require.Equal(t, "Resumed: 2 jobs.\n", resumed.out)
-	still := service.punctual(t, nil, "jobs", "list", "--status", "PAUSED", "-o", "name")
+	still := service.punctual(t, nil, "jobs", "list", "--status", "paused", "-o", "name")
 	require.Equal(t, "payments/old\n", still.out)
 }
 
@@ -100,6 +100,7 @@ func TestCommandLine_exitCodes(t *testing.T) {
 	}{
 		"jobs get payments/settle payments/none":          {1, "punctual: there is no such job: payments/none\n"},
 		"jobs run payments/settle payments/none --yes":    {1, "punctual: there is no such job: payments/none\n"},
+		"jobs list -l team=a;b":                           {1, "\n  labelSelector: is not a label selector: values[0][team]: Invalid value: \"a;b\""},
 		"jobs list --name a":                              {1, "punctual: The request is not valid.\n  name: "},
 		"preview 61_*_*_*_*":                              {1, "  cron: "},
 		"jobs list --limit=-1":                            {3, "--limit must not be negative"},

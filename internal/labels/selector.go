@@ -22,8 +22,9 @@ var errNoLabel = errors.New("names no label, and so it would select all jobs")
 func ParseSelector(text string) (Selector, error) {
 	parsed, err := labels.Parse(text)
 	if err != nil {
-		// The library names a field that it does not know.
-		return Selector{}, fmt.Errorf("is not a label selector: %s", strings.ReplaceAll(err.Error(), "<nil>: ", ""))
+		// The library names itself, a field that it does not know, and a regular expression.
+		detail, _, _ := strings.Cut(strings.ReplaceAll(err.Error(), "<nil>: ", ""), " (e.g.")
+		return Selector{}, fmt.Errorf("is not a label selector: %s", strings.TrimPrefix(detail, "unable to parse requirement: "))
 	}
 	requirements, _ := parsed.Requirements()
 	if len(requirements) == 0 && text != "" {
