@@ -516,35 +516,53 @@ from (
         select j.id
         from due d
         cross join lateral (
-            select o.id
+            select o.id, o.status, d.last_run_for >= coalesce(o.last_run_for, '-infinity') as is_known_later,
+                o.last_run_status, o.failures
             from jobs o
             where o.id = d.job_id and o.namespace = $1 and o.deleted_at is null
             limit 1
         ) j
         where d.carries_schedule and (d.last_run_status <> 'SUCCEEDED' or d.failures > 0)
-        limit $2
+          and case
+              when $2::boolean then j.status <> 'PAUSED' and case when j.is_known_later then d.failures else j.failures end > 0
+              else case when j.is_known_later then d.last_run_status else j.last_run_status end::text = any($3::text[])
+          end
+        limit $4
     )
     union
     (
         select j.id
         from jobs j
+        left join due d on d.job_id = j.id and d.carries_schedule and d.last_run_for >= j.last_run_for
         where j.namespace = $1 and j.deleted_at is null and (j.last_run_status <> 'SUCCEEDED' or j.failures > 0)
-        limit $2
+          and d.job_id is null
+          and case
+              when $2::boolean then j.status <> 'PAUSED' and j.failures > 0
+              else j.last_run_status::text = any($3::text[])
+          end
+        limit $4
     )
 ) c
-limit $2
+limit $4
 `
 
 type ListNotSucceededParams struct {
-	Namespace string `json:"namespace"`
-	MaxRows   int32  `json:"max_rows"`
+	Namespace string   `json:"namespace"`
+	IsFailing bool     `json:"is_failing"`
+	Statuses  []string `json:"statuses"`
+	MaxRows   int32    `json:"max_rows"`
 }
 
-// The jobs of a namespace whose last run did not succeed, or of which the latest runs failed, as
-// far as the job or its due row knows: those that find_jobs has to look at for these filters. It
-// returns at most max_rows.
+// The jobs of a namespace whose last run ended with one of some statuses, SUCCEEDED not among them,
+// or that are failing. It returns at most max_rows, and reads only the jobs whose last run did not
+// succeed, as far as the job or its due row knows.
 func (q *Queries) ListNotSucceeded(ctx context.Context, arg ListNotSucceededParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, listNotSucceeded, arg.Namespace, arg.MaxRows)
+	rows, err := q.db.Query(ctx, listNotSucceeded,
+		arg.Namespace,
+		arg.IsFailing,
+		arg.Statuses,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}

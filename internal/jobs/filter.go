@@ -114,7 +114,7 @@ func arrayOf(values []db.JobStatus) *string {
 
 // maxCandidates bounds the jobs that a small index names for a filter. If there are more, they are
 // so frequent that a walk through the list finds enough of them soon.
-const maxCandidates = 5000
+const maxCandidates = 10_000
 
 // narrow returns the parameters of a filter with the jobs that can match it, if these are few: what
 // the last run of a job was, and whether it is late, stands in its due rows, so the indexes of jobs
@@ -130,22 +130,38 @@ func narrow(ctx context.Context, q *db.Queries, by access.Caller, f *Filter) (fi
 	}
 	if areKnown {
 		p.Ids = candidates // not nil, which would be all jobs
+		if f.isOfLastRuns() {
+			p.LastRunStatuses, p.Healths = nil, nil // just these jobs have it
+		}
 	}
 	return p, nil
+}
+
+// isOfLastRuns reports whether what a filter says of the state of jobs is just that the last run
+// ended in certain ways, or that they are failing.
+func (f *Filter) isOfLastRuns() bool {
+	if len(f.Health) > 0 {
+		return len(f.LastRunStatuses) == 0 && len(f.Health) == 1 && f.Health[0] == HealthFailing
+	}
+	return len(f.LastRunStatuses) > 0
 }
 
 // candidatesOf returns all jobs that can be as a filter says of the last run and of health, and
 // some others. It reports whether they are known.
 func candidatesOf(ctx context.Context, q *db.Queries, namespace string, f *Filter) (ids []uuid.UUID, areKnown bool, err error) {
 	if len(f.LastRunStatuses) > 0 && !slices.Contains(f.LastRunStatuses, db.RunStatusSUCCEEDED) {
-		return bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
+		return bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{
+			Namespace: namespace, Statuses: texts(f.LastRunStatuses), MaxRows: maxCandidates + 1,
+		}))
 	}
 	all := []uuid.UUID{}
 	for _, health := range f.Health {
 		var some []uuid.UUID
 		switch health {
 		case HealthFailing:
-			some, areKnown, err = bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
+			some, areKnown, err = bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{
+				Namespace: namespace, IsFailing: true, MaxRows: maxCandidates + 1,
+			}))
 		case HealthLate:
 			some, areKnown, err = bounded(q.ListLate(ctx, db.ListLateParams{
 				Namespace: namespace, FirstQueue: access.Qualified(namespace, ""), LastQueue: access.QueuesEnd(namespace), MaxRows: maxCandidates + 1,
