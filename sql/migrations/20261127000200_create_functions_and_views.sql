@@ -126,7 +126,7 @@ language sql stable parallel safe as $$
     from jobs j
     where j.namespace = $1
       and j.deleted_at is null
-      and ($2 is null or j.id = any($2))
+      and ($2 is null or j.id = any((select $2)::uuid[])) -- see "Plans" in docs/performance.md
       and ($3 is null or j.key = any($3))
       and ($4 is null or j.name ilike $4)
       and ($5 is null or j.key ^@ $5)

@@ -97,7 +97,7 @@ from (
         select j.id
         from due d
         cross join lateral (
-            select o.id, o.status, d.last_run_for >= coalesce(o.last_run_for, '-infinity') as is_known_later,
+            select o.id, o.status, d.last_run_for > coalesce(o.last_run_for, '-infinity') as is_known_later,
                 o.last_run_status, o.failures
             from jobs o
             where o.id = d.job_id and o.namespace = @namespace and o.deleted_at is null
@@ -114,7 +114,7 @@ from (
     (
         select j.id
         from jobs j
-        left join due d on d.job_id = j.id and d.carries_schedule and d.last_run_for >= j.last_run_for
+        left join due d on d.job_id = j.id and d.carries_schedule and d.last_run_for > j.last_run_for
         where j.namespace = @namespace and j.deleted_at is null and (j.last_run_status <> 'SUCCEEDED' or j.failures > 0)
           and d.job_id is null
           and case
