@@ -127,9 +127,31 @@ func TestFindManyRuns(t *testing.T) {
 		from jobs, generate_series(date_trunc('minute', now()) - interval '20 minutes', now() - interval '1 minute', interval '1 minute') as at`)
 	e.Exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule)
 		select id, date_trunc('minute', now()), date_trunc('minute', now()), true from jobs`)
+	// More jobs than a list looks up one by one, without runs: their namespace is searched by time.
+	e.Exec(`insert into jobs (id, namespace, updated_by, name, payload, target, interval_seconds, anchor_at, jitter_seconds,
+			delete_after_completion, misfire_policy, overlap_policy, max_attempts, min_backoff_seconds,
+			max_backoff_seconds, attempt_deadline_seconds, run_history, status, created_at, updated_at)
+		select gen_random_uuid(), 'quiet', 'test', 'job', 'null', '{"type":"log"}', 60, now(), 0, false, 'FIRE_ALL', 'SKIP', 3, 1, 1,
+			60, 'ALL', 'ACTIVE', now(), now()
+		from generate_series(1, 600)`)
 	e.Exec(`analyze`)
+	to := new(time.Time)
+	*to = e.Now().Truncate(time.Minute).Add(time.Second) // not those that follow
 	small := enginetest.By
 	small.Namespace = "small"
+	quiet := enginetest.By
+	quiet.Namespace = "quiet"
+	page, next, err := e.Jobs.FindRuns(t.Context(), quiet, jobs.RunFilter{To: to}, history.Place{At: clock.EndOfTime}, 10)
+	require.NoError(t, err)
+	require.Empty(t, page)
+	require.NotNil(t, next, "a page ends early that has found nothing")
+	ending := make(chan struct{})
+	go func() { // while the lists below are read
+		defer close(ending)
+		for e.Pass() > 0 {
+		}
+	}()
+	t.Cleanup(func() { <-ending })
 	even, err := labels.ParseSelector("even=yes")
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -143,9 +165,11 @@ func TestFindManyRuns(t *testing.T) {
 		{small, jobs.RunFilter{}, `namespace = 'small'`, 7},
 		{enginetest.By, jobs.RunFilter{Labels: even}, `namespace = 'default' and labels is not null`, 500},
 		{enginetest.By, jobs.RunFilter{Statuses: []string{"FAILED"}}, `false`, 500},
+		{quiet, jobs.RunFilter{}, `false`, 500},
 	} {
 		t.Run(fmt.Sprint(c.where, " ", c.max), func(t *testing.T) {
 			t.Parallel()
+			c.filter.To = to
 			ids := findAll(t, e, c.by, c.filter, c.max)
 			require.Len(t, ids, e.Count(`select 21 * count(*) from jobs where `+c.where))
 			seen := map[uuid.UUID]bool{}
