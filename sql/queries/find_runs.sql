@@ -84,13 +84,15 @@ limit @max_rows;
 
 -- name: FewJobs :many
 -- Returns the ids of the jobs of a namespace that labels select, or of all jobs, deleted ones
--- included; or some of them if there are as many as @max_rows.
+-- included; or some of them if there are as many as @max_rows. If there is no label to look up, the
+-- order makes it walk the index of the namespace's jobs: it reads no others. It takes no lock.
 (
     select j.id::uuid as id
     from find_jobs(
         @namespace, null, null, null, null, sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean,
         null, null, null, null, null, null, null
     ) j
+    order by case when not @needs_labels::boolean then j.created_at end desc, case when not @needs_labels::boolean then j.id end desc
     limit @max_rows
 )
 union all
