@@ -22,7 +22,7 @@ const (
 	// maxLooked and maxCounted bound a page: how many runs it looks at, and how many windows it
 	// tries.
 	maxLooked  = 10_000
-	maxCounted = 24
+	maxCounted = 40
 	// fewJobs is up to how many jobs a list looks runs up by their jobs. Runs of more jobs are
 	// found by their time.
 	fewJobs = 500
@@ -122,6 +122,9 @@ type search struct {
 	oldest time.Time
 	// span is how far the next window reaches back.
 	span time.Duration
+	// crowded is the instant back to which there are too many runs for one window. Many jobs may be
+	// due at one instant, to which the windows get closer by halves.
+	crowded time.Time
 	// most is how many runs the next window has at most.
 	most            int32
 	looked, counted int
@@ -165,7 +168,7 @@ func (s *search) step(ctx context.Context) error {
 		return fmt.Errorf("count the runs to look at: %w", err)
 	}
 	if found > int64(s.most) && s.span > minSpan {
-		s.span = max(minSpan, s.p.Before.Sub(s.p.Since)/64)
+		s.crowded, s.span = s.p.Since, max(minSpan, s.p.Before.Sub(s.p.Since)/64)
 		return nil
 	}
 	if found > 0 {
@@ -179,6 +182,9 @@ func (s *search) step(ctx context.Context) error {
 	s.looked, s.most = s.looked+int(found), min(2*s.most, maxWindow)
 	s.p.Before, s.p.BeforeJob = s.p.Since, uuid.UUID{}
 	s.span = min(maxSpan, time.Duration(float64(s.span)*min(16, float64(s.most)/float64(max(found, 1)))))
+	if left := s.p.Before.Sub(s.crowded); left > 0 {
+		s.span = min(s.span, max(minSpan, left/2))
+	}
 	return nil
 }
 
