@@ -133,10 +133,11 @@ type search struct {
 // chooseJobs makes the list go by the jobs, if they are few.
 func (s *search) chooseJobs(ctx context.Context, needsLabels bool) error {
 	if s.p.JobIds == nil {
-		ids, err := s.FewJobs(ctx, db.FewJobsParams{
-			Namespace: s.p.Namespace, HasLabels: s.p.HasLabels, LabelNames: s.p.LabelNames, LabelPredicate: s.p.LabelPredicate,
-			NeedsLabels: needsLabels, MaxRows: fewJobs + 1,
-		})
+		p := db.FewJobsParams{Namespace: s.p.Namespace, MaxRows: fewJobs + 1}
+		if needsLabels { // else no index finds the jobs: to look for them would read all of them
+			p.HasLabels, p.LabelNames, p.LabelPredicate, p.NeedsLabels = true, s.p.LabelNames, s.p.LabelPredicate, true
+		}
+		ids, err := s.FewJobs(ctx, p)
 		if err != nil {
 			return fmt.Errorf("read the jobs of a namespace, if they are few: %w", err)
 		}
