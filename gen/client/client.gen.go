@@ -316,6 +316,27 @@ func (e JobStatus) Valid() bool {
 	}
 }
 
+// Defines values for JobTargetType.
+const (
+	JobTargetTypeHttp   JobTargetType = "http"
+	JobTargetTypeLog    JobTargetType = "log"
+	JobTargetTypeWorker JobTargetType = "worker"
+)
+
+// Valid indicates whether the value is a known member of the JobTargetType enum.
+func (e JobTargetType) Valid() bool {
+	switch e {
+	case JobTargetTypeHttp:
+		return true
+	case JobTargetTypeLog:
+		return true
+	case JobTargetTypeWorker:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JobUpdateStatus.
 const (
 	JobUpdateStatusACTIVE JobUpdateStatus = "ACTIVE"
@@ -640,27 +661,6 @@ func (e Scope) Valid() bool {
 	case ScopeRunsWrite:
 		return true
 	case ScopeWorkers:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for TargetType.
-const (
-	TargetTypeHttp   TargetType = "http"
-	TargetTypeLog    TargetType = "log"
-	TargetTypeWorker TargetType = "worker"
-)
-
-// Valid indicates whether the value is a known member of the TargetType enum.
-func (e TargetType) Valid() bool {
-	switch e {
-	case TargetTypeHttp:
-		return true
-	case TargetTypeLog:
-		return true
-	case TargetTypeWorker:
 		return true
 	default:
 		return false
@@ -1803,7 +1803,7 @@ type JobSelector struct {
 	Status *[]JobStatus `json:"status,omitempty"`
 
 	// TargetType A type of target.
-	TargetType *TargetType `json:"targetType,omitempty"`
+	TargetType *JobTargetType `json:"targetType,omitempty"`
 }
 
 // JobSort The order of a list of jobs.
@@ -1814,6 +1814,9 @@ type JobSort string
 //   - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
 //     is reached.
 type JobStatus string
+
+// JobTargetType A type of target.
+type JobTargetType string
 
 // JobUpdate A change of a job. Fields that are not given stay as they are; null clears a field that can
 // be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
@@ -3089,9 +3092,6 @@ type Target struct {
 // Example: {"url":"https://reports.example.com/v2/run"}
 type TargetChange map[string]interface{}
 
-// TargetType A type of target.
-type TargetType string
-
 // TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
 //
 // Example: Europe/Berlin
@@ -3257,7 +3257,7 @@ type ListJobsParams struct {
 	Status *[]JobStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// TargetType Return only jobs with this type of target.
-	TargetType *TargetType `form:"targetType,omitempty" json:"targetType,omitempty"`
+	TargetType *JobTargetType `form:"targetType,omitempty" json:"targetType,omitempty"`
 
 	// Queue Return only jobs whose runs wait in this queue.
 	Queue *QueueName `form:"queue,omitempty" json:"queue,omitempty"`

@@ -31,7 +31,7 @@ type jobFilter struct {
 	Health           []client.JobHealth      `group:"filter" placeholder:"HEALTH" help:"Jobs whose health is one of these: OK, FAILING, LATE, PAUSED, COMPLETED, NEVER_RAN."`
 	Name             string                  `group:"filter" placeholder:"TEXT" help:"Jobs whose name contains this text."`
 	KeyPrefix        string                  `group:"filter" placeholder:"TEXT" help:"Jobs whose key begins with this text."`
-	TargetType       client.TargetType       `group:"filter" placeholder:"TYPE" help:"Jobs with this type of target: log, http, worker."`
+	TargetType       client.JobTargetType    `group:"filter" placeholder:"TYPE" help:"Jobs with this type of target: log, http, worker."`
 	Queue            string                  `group:"filter" placeholder:"QUEUE" help:"Jobs whose runs wait in this queue."`
 	ConcurrencyGroup string                  `group:"filter" placeholder:"GROUP" help:"Jobs of this concurrency group."`
 	LastRunStatus    []client.EndedRunStatus `group:"filter" placeholder:"STATUS" help:"Jobs whose last run ended like this: SUCCEEDED, FAILED, CANCELED, SKIPPED."`

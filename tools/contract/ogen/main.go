@@ -44,7 +44,7 @@ func use(ctx context.Context, url string, caller key) error {
 		Name: "ogen", Payload: api.Payload(`{"id":1970670598291982290}`),
 		IntervalInSeconds: api.NewOptNilIntervalInSeconds(3600),
 		Target:            api.NewOptTarget(api.NewWorkerTargetTarget(api.WorkerTarget{Queue: "ogen"})),
-	})
+	}, api.CreateJobParams{IdempotencyKey: api.NewOptString("ogen")})
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func use(ctx context.Context, url string, caller key) error {
 	if err != nil {
 		return err
 	}
-	if again, ok := found.(*api.GetJobOKHeaders); !ok || string(again.Response.Payload) != `{"id":1970670598291982290}` {
+	if again, ok := found.(*api.GetJobByKeyOKHeaders); !ok || string(again.Response.Payload) != `{"id":1970670598291982290}` {
 		return fmt.Errorf("get: %T %v", found, found)
 	}
 	started, err := client.RunJob(ctx, api.RunJobParams{ID: job.Response.ID})
