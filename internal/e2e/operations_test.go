@@ -19,7 +19,7 @@ var requested sync.Map
 
 // note notes a request of the client.
 func note(_ context.Context, r *http.Request) error {
-	requested.Store(r.Method+" "+r.URL.Path, true)
+	requested.Store(r.Method+" "+r.URL.EscapedPath(), true) // a key may have slashes
 	return nil
 }
 
