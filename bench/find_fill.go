@@ -18,17 +18,17 @@ const (
 			case when i % 2 = 0 then 'team' || i % 500 || '/job-' || i end,
 			(array['settle', 'remind', 'report', 'sync', 'clean'])[1 + i % 5] || ' ' || i,
 			case when i % 3 > 0 then
-				jsonb_build_object('team', 't' || i % 400, 'env', (array['prod', 'stage', 'test'])[1 + i % 3])
+				jsonb_build_object('team', 't' || i % 400, 'env', (array['prod', 'stage', 'test'])[1 + i / 3 % 3])
 				|| case when i % 5000 = 1 then '{"legacy":"yes"}'::jsonb else '{}' end
 			end,
 			'{"n":1}', case when i % 30 = 0 then $2::bigint else 604800 end, now() + random() * interval '1 day', 0, false,
 			'FIRE_ONCE', 'SKIP', 3, 5, 600, 300, 'ALL',
 			case
-				when i % 100 = 7 then json_build_object('type', 'worker', 'queue', 'q' || i % 20)
+				when i % 100 = 7 then json_build_object('type', 'worker', 'queue', 'q' || i / 100 % 20)
 				when i % 3 = 0 then '{"type":"log"}'
 				else '{"type":"http","url":"https://example.com/x"}'
 			end,
-			case when i % 200 = 3 then 'g' || i % 30 end, case when i % 200 = 3 then 5 end,
+			case when i % 200 = 3 then 'g' || i / 200 % 30 end, case when i % 200 = 3 then 5 end,
 			s.status, case when s.status = 'PAUSED' then now() end, now() - ($1::int - i) * interval '1 second', now(), 'bench',
 			case when s.status <> 'ACTIVE' then now() - interval '1 hour' end,
 			case when s.status <> 'ACTIVE' then case when i % 1000 < 22 then 'FAILED' else 'SUCCEEDED' end::run_status end,

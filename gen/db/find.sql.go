@@ -12,86 +12,32 @@ import (
 	"github.com/google/uuid"
 )
 
-const countFound = `-- name: CountFound :one
-select count(*)
-from (
-    select
-    from find_jobs(
-        $1, $2::uuid[], $3::text[], $4::text, $5::text,
-        $6::text[], $7::text, $8::boolean, $9::text, $10::text,
-        $11::text, $12::text, $13::uuid,
-        $14::text[], $15::text[]
-    ) j
-    limit $16
-) as counted
-`
-
-type CountFoundParams struct {
-	Namespace        string      `json:"namespace"`
-	Ids              []uuid.UUID `json:"ids"`
-	Keys             []string    `json:"keys"`
-	NamePattern      *string     `json:"name_pattern"`
-	KeyPrefix        *string     `json:"key_prefix"`
-	LabelNames       []string    `json:"label_names"`
-	LabelPredicate   *string     `json:"label_predicate"`
-	NeedsLabels      bool        `json:"needs_labels"`
-	Statuses         *string     `json:"statuses"`
-	TargetType       *string     `json:"target_type"`
-	Queue            *string     `json:"queue"`
-	ConcurrencyGroup *string     `json:"concurrency_group"`
-	PauseID          *uuid.UUID  `json:"pause_id"`
-	LastRunStatuses  []string    `json:"last_run_statuses"`
-	Healths          []string    `json:"healths"`
-	MaxCount         int32       `json:"max_count"`
-}
-
-// Counts the jobs that match no further than max_count, so that a list never reads a million rows
-// only to count them.
-func (q *Queries) CountFound(ctx context.Context, arg CountFoundParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countFound,
-		arg.Namespace,
-		arg.Ids,
-		arg.Keys,
-		arg.NamePattern,
-		arg.KeyPrefix,
-		arg.LabelNames,
-		arg.LabelPredicate,
-		arg.NeedsLabels,
-		arg.Statuses,
-		arg.TargetType,
-		arg.Queue,
-		arg.ConcurrencyGroup,
-		arg.PauseID,
-		arg.LastRunStatuses,
-		arg.Healths,
-		arg.MaxCount,
-	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const findJobs = `-- name: FindJobs :many
-
-select j.id::uuid as id, j.created_at::timestamptz as created_at, j.name::text as name
+select
+    j.id::uuid as id, coalesce(case when $1::text = 'createdAt' then j.created_at end, 'epoch')::timestamptz as created_at,
+    coalesce(case when $1::text = 'name' then j.name end, '')::text as name
 from find_jobs(
-    $1, $2::uuid[], $3::text[], $4::text, $5::text,
-    $6::text[], $7::text, $8::boolean, $9::text, $10::text,
-    $11::text, $12::text, $13::uuid,
-    $14::text[], $15::text[]
+    $2, $3::uuid[], $4::text[], $5::text, $6::text,
+    $7::text[], $8::text, $9::boolean, $10::text, $11::text,
+    $12::text, $13::text, $14::uuid,
+    $15::text[], $16::text[]
 ) j
-where ($16::text <> 'createdAt' or (j.created_at, j.id) < ($17::timestamptz, $18::uuid))
-  and ($16::text <> 'name' or (j.name, j.id) > ($19::text, $18::uuid))
-  and ($16::text <> 'id' or j.id > $18::uuid)
+where ($1::text <> 'createdAt' or (j.created_at, j.id) < ($17::timestamptz, $18::uuid))
+  and ($1::text <> 'createdAt' or $19::uuid is null
+       or (j.created_at, j.id) > ($20::timestamptz, $19::uuid))
+  and ($1::text <> 'name' or (j.name, j.id) > ($21::text, $18::uuid))
+  and ($1::text <> 'name' or $19::uuid is null or (j.name, j.id) < ($22::text, $19::uuid))
+  and ($1::text <> 'id' or j.id > $18::uuid)
 order by
-    case when $16::text = 'createdAt' then j.created_at end desc,
-    case when $16::text = 'createdAt' then j.id end desc,
-    case when $16::text = 'name' then j.name end,
-    case when $16::text <> 'createdAt' then j.id end
-limit $21 offset $20
+    case when $1::text = 'createdAt' then j.created_at end desc,
+    case when $1::text = 'createdAt' then j.id end desc,
+    case when $1::text = 'name' then j.name end,
+    case when $1::text <> 'createdAt' then j.id end
+limit $24 offset $23
 `
 
 type FindJobsParams struct {
+	Sort             string      `json:"sort"`
 	Namespace        string      `json:"namespace"`
 	Ids              []uuid.UUID `json:"ids"`
 	Keys             []string    `json:"keys"`
@@ -107,10 +53,12 @@ type FindJobsParams struct {
 	PauseID          *uuid.UUID  `json:"pause_id"`
 	LastRunStatuses  []string    `json:"last_run_statuses"`
 	Healths          []string    `json:"healths"`
-	Sort             string      `json:"sort"`
 	AfterCreatedAt   time.Time   `json:"after_created_at"`
 	AfterID          uuid.UUID   `json:"after_id"`
+	BeforeID         *uuid.UUID  `json:"before_id"`
+	BeforeCreatedAt  time.Time   `json:"before_created_at"`
 	AfterName        string      `json:"after_name"`
+	BeforeName       string      `json:"before_name"`
 	SkipRows         int32       `json:"skip_rows"`
 	MaxRows          int32       `json:"max_rows"`
 }
@@ -121,14 +69,12 @@ type FindJobsRow struct {
 	Name      string    `json:"name"`
 }
 
-// The statements that find jobs by a filter (find_jobs). They are planned for each execution
-// (database.PlanEach), so that only the filters and the order that are given cost something. All
-// they lead to is read by other statements, so they take no lock and may be outdated at once. A
-// lateral join with a limit looks each job up by its key, however many there are.
-// The jobs that match, in an order, after a place: createdAt is newest first, name from A to Z, and
-// id by the id. The cost is the same at any depth, but for skip_rows.
+// The jobs that match, in an order, after a place and up to another one, if before_id is not null:
+// createdAt is newest first, name from A to Z, and id by the id. Without skip_rows, the cost is the
+// same at any depth.
 func (q *Queries) FindJobs(ctx context.Context, arg FindJobsParams) ([]FindJobsRow, error) {
 	rows, err := q.db.Query(ctx, findJobs,
+		arg.Sort,
 		arg.Namespace,
 		arg.Ids,
 		arg.Keys,
@@ -144,10 +90,12 @@ func (q *Queries) FindJobs(ctx context.Context, arg FindJobsParams) ([]FindJobsR
 		arg.PauseID,
 		arg.LastRunStatuses,
 		arg.Healths,
-		arg.Sort,
 		arg.AfterCreatedAt,
 		arg.AfterID,
+		arg.BeforeID,
+		arg.BeforeCreatedAt,
 		arg.AfterName,
+		arg.BeforeName,
 		arg.SkipRows,
 		arg.MaxRows,
 	)
@@ -169,6 +117,54 @@ func (q *Queries) FindJobs(ctx context.Context, arg FindJobsParams) ([]FindJobsR
 	return items, nil
 }
 
+const findReadyAt = `-- name: FindReadyAt :one
+select coalesce(min(b.ready_at), $1::timestamptz)::timestamptz as ready_at
+from (
+    (
+        select d.ready_at
+        from due d
+        where not d.awaits_worker and d.ready_at >= $2::timestamptz
+        order by d.ready_at
+        limit 1 offset $3
+    )
+    union all
+    (
+        select n.ready_at
+        from queues_between($4, $5) q
+        cross join lateral (
+            select d.ready_at
+            from due d
+            where d.queue = q.name and d.awaits_worker and d.ready_at >= $2::timestamptz
+            order by d.ready_at
+            limit 1 offset $3
+        ) n
+    )
+) b
+`
+
+type FindReadyAtParams struct {
+	EndOfTime    time.Time `json:"end_of_time"`
+	AfterReadyAt time.Time `json:"after_ready_at"`
+	Rows         int32     `json:"rows"`
+	FirstQueue   string    `json:"first_queue"`
+	LastQueue    string    `json:"last_queue"`
+}
+
+// Before which instant FindSoonest reads some rows of each kind, and no more: those that await no
+// worker, and those of each queue. It is the end of time if there are not so many.
+func (q *Queries) FindReadyAt(ctx context.Context, arg FindReadyAtParams) (time.Time, error) {
+	row := q.db.QueryRow(ctx, findReadyAt,
+		arg.EndOfTime,
+		arg.AfterReadyAt,
+		arg.Rows,
+		arg.FirstQueue,
+		arg.LastQueue,
+	)
+	var ready_at time.Time
+	err := row.Scan(&ready_at)
+	return ready_at, err
+}
+
 const findSoonest = `-- name: FindSoonest :many
 (
     select d.job_id, d.ready_at
@@ -181,13 +177,14 @@ const findSoonest = `-- name: FindSoonest :many
     ) j on j.id = d.job_id
     where not d.awaits_worker and d.carries_schedule
       and d.ready_at >= $17::timestamptz and (d.ready_at, d.job_id) > ($17::timestamptz, $18::uuid)
+      and d.ready_at < $19::timestamptz
     order by d.ready_at, d.job_id
     limit $1
 )
 union all
 (
     select n.job_id, n.ready_at
-    from queues_between($19, $20) q
+    from queues_between($20, $21) q
     cross join lateral (
         select d.job_id, d.ready_at
         from due d
@@ -199,6 +196,7 @@ union all
         ) j on j.id = d.job_id
         where d.queue = q.name and d.awaits_worker and d.carries_schedule
           and d.ready_at >= $17::timestamptz and (d.ready_at, d.job_id) > ($17::timestamptz, $18::uuid)
+          and d.ready_at < $19::timestamptz
         order by d.ready_at, d.job_id
         limit $1
     ) n
@@ -226,6 +224,7 @@ type FindSoonestParams struct {
 	Healths          []string    `json:"healths"`
 	AfterReadyAt     time.Time   `json:"after_ready_at"`
 	AfterID          uuid.UUID   `json:"after_id"`
+	BeforeReadyAt    time.Time   `json:"before_ready_at"`
 	FirstQueue       string      `json:"first_queue"`
 	LastQueue        string      `json:"last_queue"`
 }
@@ -235,9 +234,9 @@ type FindSoonestRow struct {
 	ReadyAt time.Time `json:"ready_at"`
 }
 
-// The active jobs that match, those that are due soonest first, after a place. It walks the rows
-// that carry a schedule in the order in which they become ready: those that await no worker, and
-// those of each queue of the namespace.
+// The active jobs that match, those that are due soonest first, after a place and before an
+// instant. It walks the rows that carry a schedule in the order in which they become ready: those
+// that await no worker, and those of each queue of the namespace.
 func (q *Queries) FindSoonest(ctx context.Context, arg FindSoonestParams) ([]FindSoonestRow, error) {
 	rows, err := q.db.Query(ctx, findSoonest,
 		arg.MaxRows,
@@ -258,6 +257,7 @@ func (q *Queries) FindSoonest(ctx context.Context, arg FindSoonestParams) ([]Fin
 		arg.Healths,
 		arg.AfterReadyAt,
 		arg.AfterID,
+		arg.BeforeReadyAt,
 		arg.FirstQueue,
 		arg.LastQueue,
 	)
@@ -516,16 +516,16 @@ from (
         select j.id
         from due d
         cross join lateral (
-            select o.id, o.status, d.last_run_for > coalesce(o.last_run_for, '-infinity') as is_known_later,
-                o.last_run_status, o.failures
+            select o.id
             from jobs o
             where o.id = d.job_id and o.namespace = $1 and o.deleted_at is null
+              and d.last_run_for > coalesce(o.last_run_for, '-infinity') and not ($2::boolean and o.status = 'PAUSED')
             limit 1
         ) j
         where d.carries_schedule and (d.last_run_status <> 'SUCCEEDED' or d.failures > 0)
           and case
-              when $2::boolean then j.status <> 'PAUSED' and case when j.is_known_later then d.failures else j.failures end > 0
-              else case when j.is_known_later then d.last_run_status else j.last_run_status end::text = any($3::text[])
+              when $2::boolean then d.failures > 0
+              else d.last_run_status = any($3::text::run_status[])
           end
         limit $4
     )
@@ -538,7 +538,7 @@ from (
           and d.job_id is null
           and case
               when $2::boolean then j.status <> 'PAUSED' and j.failures > 0
-              else j.last_run_status::text = any($3::text[])
+              else j.last_run_status = any($3::text::run_status[])
           end
         limit $4
     )
@@ -547,15 +547,16 @@ limit $4
 `
 
 type ListNotSucceededParams struct {
-	Namespace string   `json:"namespace"`
-	IsFailing bool     `json:"is_failing"`
-	Statuses  []string `json:"statuses"`
-	MaxRows   int32    `json:"max_rows"`
+	Namespace string  `json:"namespace"`
+	IsFailing bool    `json:"is_failing"`
+	Statuses  *string `json:"statuses"`
+	MaxRows   int32   `json:"max_rows"`
 }
 
 // The jobs of a namespace whose last run ended with one of some statuses, SUCCEEDED not among them,
-// or that are failing. It returns at most max_rows, and reads only the jobs whose last run did not
-// succeed, as far as the job or its due row knows.
+// or that are failing: those of which the due row knows the last run, and those of which the job
+// does. It returns at most max_rows, and reads only jobs whose last run did not succeed, as far as
+// the job or its due row knows.
 func (q *Queries) ListNotSucceeded(ctx context.Context, arg ListNotSucceededParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, listNotSucceeded,
 		arg.Namespace,
@@ -614,43 +615,135 @@ func (q *Queries) ListPaused(ctx context.Context, arg ListPausedParams) ([]uuid.
 	return items, nil
 }
 
-const sortBySoonest = `-- name: SortBySoonest :many
-select d.job_id, d.ready_at
-from (select unnest((select $1::uuid[])) as id) i
-join due d on d.job_id = i.id and d.carries_schedule
-where (d.ready_at, d.job_id) > ($2::timestamptz, $3::uuid)
-order by d.ready_at, d.job_id
-limit $4
+const matchJobs = `-- name: MatchJobs :many
+
+with matching as materialized (
+    select
+        j.id, case when $2::text in ('createdAt', 'nextRunAt') then j.created_at end as created_at,
+        case when $2::text = 'name' then j.name end as name
+    from find_jobs(
+        $9, $10::uuid[], $11::text[], $12::text, $13::text,
+        $14::text[], $15::text, $16::boolean, $17::text, $18::text,
+        $19::text, $20::text, $21::uuid,
+        $22::text[], $23::text[]
+    ) j
+    limit $1
+)
+select
+    m.id::uuid as id, coalesce(d.ready_at, m.created_at, 'epoch')::timestamptz as at, coalesce(m.name, '')::text as name,
+    (d.ready_at is null)::boolean as is_idle, (select count(*) from matching)::bigint as matching
+from (
+    -- Nothing is to be sorted if there may be others. A limit that is a sub-select also hides from
+    -- PostgreSQL how many there are, for which it would compile the statement.
+    select id, created_at, name
+    from matching
+    limit (select case when count(*) < $1 then count(*) else 1 end from matching)
+) m
+left join lateral (
+    select r.ready_at
+    from due r
+    where r.job_id = m.id and r.carries_schedule
+    limit 1
+) d on $2::text = 'nextRunAt'
+where (select count(*) from matching) = $1 or case $2::text
+    when 'createdAt' then (m.created_at, m.id) < ($3::timestamptz, $4::uuid)
+    when 'name' then (m.name, m.id) > ($5::text, $4::uuid)
+    when 'id' then m.id > $4::uuid
+    else case
+        when $6::boolean then d.ready_at is null and (m.created_at, m.id) < ($3::timestamptz, $4::uuid)
+        else d.ready_at is null or (d.ready_at, m.id) > ($3::timestamptz, $4::uuid)
+    end
+end
+order by
+    d.ready_at, case when d.ready_at is not null then m.id end,
+    m.created_at desc, case when m.created_at is not null then m.id end desc, m.name, m.id
+limit $8 offset $7
 `
 
-type SortBySoonestParams struct {
-	Ids          []uuid.UUID `json:"ids"`
-	AfterReadyAt time.Time   `json:"after_ready_at"`
-	AfterID      uuid.UUID   `json:"after_id"`
-	MaxRows      int32       `json:"max_rows"`
+type MatchJobsParams struct {
+	MaxMatching      interface{} `json:"max_matching"`
+	Sort             string      `json:"sort"`
+	AfterAt          time.Time   `json:"after_at"`
+	AfterID          uuid.UUID   `json:"after_id"`
+	AfterName        string      `json:"after_name"`
+	AfterIsIdle      bool        `json:"after_is_idle"`
+	SkipRows         int32       `json:"skip_rows"`
+	MaxRows          int32       `json:"max_rows"`
+	Namespace        string      `json:"namespace"`
+	Ids              []uuid.UUID `json:"ids"`
+	Keys             []string    `json:"keys"`
+	NamePattern      *string     `json:"name_pattern"`
+	KeyPrefix        *string     `json:"key_prefix"`
+	LabelNames       []string    `json:"label_names"`
+	LabelPredicate   *string     `json:"label_predicate"`
+	NeedsLabels      bool        `json:"needs_labels"`
+	Statuses         *string     `json:"statuses"`
+	TargetType       *string     `json:"target_type"`
+	Queue            *string     `json:"queue"`
+	ConcurrencyGroup *string     `json:"concurrency_group"`
+	PauseID          *uuid.UUID  `json:"pause_id"`
+	LastRunStatuses  []string    `json:"last_run_statuses"`
+	Healths          []string    `json:"healths"`
 }
 
-type SortBySoonestRow struct {
-	JobID   uuid.UUID `json:"job_id"`
-	ReadyAt time.Time `json:"ready_at"`
+type MatchJobsRow struct {
+	ID       uuid.UUID `json:"id"`
+	At       time.Time `json:"at"`
+	Name     string    `json:"name"`
+	IsIdle   bool      `json:"is_idle"`
+	Matching int64     `json:"matching"`
 }
 
-// FindSoonest for jobs that are known. Those that carry no schedule are left out.
-func (q *Queries) SortBySoonest(ctx context.Context, arg SortBySoonestParams) ([]SortBySoonestRow, error) {
-	rows, err := q.db.Query(ctx, sortBySoonest,
-		arg.Ids,
-		arg.AfterReadyAt,
+// The statements that find jobs by a filter (find_jobs). They are planned for each execution
+// (database.PlanEach), so that only the filters and the order that are given cost something. All
+// they lead to is read by other statements, so they take no lock and may be outdated at once. A
+// lateral join with a limit looks each job up by its key, however many there are.
+// The jobs that match, in an order, after a place, and how many match. It finds them in any order,
+// by the best index, and then sorts them: so it takes as long as there are many, wherever in the
+// order they are. If max_matching match, there may be others, and it returns one of them. The
+// orders are those of FindJobs, and nextRunAt: as FindSoonest has it, and then those without a next
+// run, newest first. What an order does not need is not read, because an index may have all the
+// rest.
+func (q *Queries) MatchJobs(ctx context.Context, arg MatchJobsParams) ([]MatchJobsRow, error) {
+	rows, err := q.db.Query(ctx, matchJobs,
+		arg.MaxMatching,
+		arg.Sort,
+		arg.AfterAt,
 		arg.AfterID,
+		arg.AfterName,
+		arg.AfterIsIdle,
+		arg.SkipRows,
 		arg.MaxRows,
+		arg.Namespace,
+		arg.Ids,
+		arg.Keys,
+		arg.NamePattern,
+		arg.KeyPrefix,
+		arg.LabelNames,
+		arg.LabelPredicate,
+		arg.NeedsLabels,
+		arg.Statuses,
+		arg.TargetType,
+		arg.Queue,
+		arg.ConcurrencyGroup,
+		arg.PauseID,
+		arg.LastRunStatuses,
+		arg.Healths,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []SortBySoonestRow
+	var items []MatchJobsRow
 	for rows.Next() {
-		var i SortBySoonestRow
-		if err := rows.Scan(&i.JobID, &i.ReadyAt); err != nil {
+		var i MatchJobsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.Name,
+			&i.IsIdle,
+			&i.Matching,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

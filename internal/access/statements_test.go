@@ -22,7 +22,7 @@ var acrossNamespaces = map[string][]string{
 		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CancelRuns",
 	},
 	"they store rows for jobs that CopyJobs has stored, with their namespace":            {"CopyDue"},
-	"the caller has found the job in its namespace":                                      {"ListRuns", "ListRetried", "ListStored", "ListJobVersions", "ListEnds", "SortBySoonest"},
+	"the caller has found the job in its namespace":                                      {"ListRuns", "ListRetried", "ListStored", "ListJobVersions", "ListEnds"},
 	"the caller has found the run, or the lease, in its namespace":                       {"Release", "ListCanceledOfWorker", "ForgetLease"},
 	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued", "ListQueues"},
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
@@ -34,6 +34,7 @@ var acrossNamespaces = map[string][]string{
 	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},
 	"it finds the request by an id that only the service makes":                          {"HoldAttempt", "ListAttempt"},
 	"it counts what another statement looks at, and no caller sees the count":            {"CountRunsWithin"},
+	"it bounds what another statement looks at, and no caller sees the bound":            {"FindReadyAt"},
 	"it reads no row": {"CheckTables"},
 }
 

@@ -2,6 +2,9 @@ package clock
 
 import "time"
 
+// StartOfTime is before all instants at which anything can be scheduled.
+var StartOfTime = time.Unix(0, 0).UTC()
+
 // EndOfTime stands for an instant after all others: a list that is newest first begins there.
 var EndOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 

@@ -3,7 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -11,7 +11,6 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
-	"punctual/internal/database"
 	"punctual/internal/labels"
 )
 
@@ -47,8 +46,8 @@ type Filter struct {
 }
 
 // filterParams are the arguments of the function find_jobs. The parameters of the statements that
-// call it have them, under the same names.
-type filterParams = db.CountFoundParams
+// call it have them, under the same names. The others say what to do with the jobs that match.
+type filterParams = db.MatchJobsParams
 
 // params returns the filter as find_jobs takes it. A field that is empty is null there.
 func (f *Filter) params(namespace string) filterParams {
@@ -105,37 +104,20 @@ func texts[T ~string](values []T) (all []string) {
 
 // arrayOf returns values of an enum as PostgreSQL writes an array of them, or nil if there are
 // none.
-func arrayOf(values []db.JobStatus) *string {
+func arrayOf[T ~string](values []T) *string {
 	if len(values) == 0 {
 		return nil
 	}
 	return new("{" + strings.Join(texts(values), ",") + "}")
 }
 
-// maxCandidates bounds the jobs that a small index names for a filter. If there are more, they are
-// so frequent that a walk through the list finds enough of them soon.
-const maxCandidates = 10_000
+// isAll reports whether all jobs match.
+func (f *Filter) isAll() bool { return reflect.ValueOf(*f).IsZero() }
 
-// narrow returns the parameters of a filter with the jobs that can match it, if these are few: what
-// the last run of a job was, and whether it is late, stands in its due rows, so the indexes of jobs
-// do not lead there.
-func narrow(ctx context.Context, q *db.Queries, by access.Caller, f *Filter) (filterParams, error) {
-	p := f.params(by.Namespace)
-	if len(p.Ids) > 0 || len(p.Keys) > 0 {
-		return p, nil
-	}
-	candidates, areKnown, err := candidatesOf(ctx, q, by.Namespace, f)
-	if err != nil {
-		return p, fmt.Errorf("look for the jobs in a state: %w", err)
-	}
-	if areKnown {
-		p.Ids = candidates // not nil, which would be all jobs
-		if f.isOfLastRuns() {
-			p.LastRunStatuses, p.Healths = nil, nil // just these jobs have it
-		}
-	}
-	return p, nil
-}
+// isOfState reports whether the filter says something of the last run or of health.
+func (f *Filter) isOfState() bool { return len(f.LastRunStatuses)+len(f.Health) > 0 }
+
+func isOfState(p *filterParams) bool { return p.LastRunStatuses != nil || p.Healths != nil }
 
 // isOfLastRuns reports whether what a filter says of the state of jobs is just that the last run
 // ended in certain ways, or that they are failing.
@@ -146,70 +128,42 @@ func (f *Filter) isOfLastRuns() bool {
 	return len(f.LastRunStatuses) > 0
 }
 
-// candidatesOf returns all jobs that can be as a filter says of the last run and of health, and
-// some others. It reports whether they are known.
-func candidatesOf(ctx context.Context, q *db.Queries, namespace string, f *Filter) (ids []uuid.UUID, areKnown bool, err error) {
-	if len(f.LastRunStatuses) > 0 && !slices.Contains(f.LastRunStatuses, db.RunStatusSUCCEEDED) {
-		return bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{
-			Namespace: namespace, Statuses: texts(f.LastRunStatuses), MaxRows: maxCandidates + 1,
-		}))
-	}
-	all := []uuid.UUID{}
-	for _, health := range f.Health {
-		var some []uuid.UUID
-		switch health {
-		case HealthFailing:
-			some, areKnown, err = bounded(q.ListNotSucceeded(ctx, db.ListNotSucceededParams{
-				Namespace: namespace, IsFailing: true, MaxRows: maxCandidates + 1,
-			}))
-		case HealthLate:
-			some, areKnown, err = bounded(q.ListLate(ctx, db.ListLateParams{
-				Namespace: namespace, FirstQueue: access.Qualified(namespace, ""), LastQueue: access.QueuesEnd(namespace), MaxRows: maxCandidates + 1,
-			}))
-		case HealthNeverRan:
-			some, areKnown, err = bounded(q.ListNeverRan(ctx, db.ListNeverRanParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
-		case HealthPaused:
-			some, areKnown, err = bounded(q.ListPaused(ctx, db.ListPausedParams{Namespace: namespace, MaxRows: maxCandidates + 1}))
-		case HealthOK, HealthCompleted:
-			areKnown = false
-		}
-		if err != nil || !areKnown {
-			return nil, false, err
-		}
-		all = append(all, some...)
-	}
-	return all, len(f.Health) > 0, nil
+// statusesOf are the statuses that a job of some health has (healthOf).
+var statusesOf = map[Health][]db.JobStatus{
+	HealthPaused:    {db.JobStatusPAUSED},
+	HealthFailing:   {db.JobStatusACTIVE, db.JobStatusCOMPLETED},
+	HealthLate:      {db.JobStatusACTIVE, db.JobStatusCOMPLETED},
+	HealthCompleted: {db.JobStatusCOMPLETED},
+	HealthNeverRan:  {db.JobStatusACTIVE},
+	HealthOK:        {db.JobStatusACTIVE},
 }
 
-// bounded reports whether a statement has returned all it could.
-func bounded(ids []uuid.UUID, err error) ([]uuid.UUID, bool, error) {
-	if ids == nil {
-		ids = []uuid.UUID{}
+// implied returns the filter with the statuses that follow from health, for which there is an
+// index. It reports whether there is any. Health is left out if it follows from them.
+func (f Filter) implied() (Filter, bool) {
+	if len(f.Health) == 0 {
+		return f, true
 	}
-	return ids, len(ids) <= maxCandidates, err
+	statuses := make([]db.JobStatus, 0, len(allStatuses))
+	for _, status := range allStatuses {
+		if (len(f.Statuses) == 0 || slices.Contains(f.Statuses, status)) &&
+			slices.ContainsFunc(f.Health, func(health Health) bool { return slices.Contains(statusesOf[health], status) }) {
+			statuses = append(statuses, status)
+		}
+	}
+	f.Statuses = statuses
+	if slices.Equal(statuses, statusesOf[HealthPaused]) { // which no other health has
+		f.Health = nil
+	}
+	return f, len(statuses) > 0
 }
+
+// allStatuses are the statuses that a job can have.
+var allStatuses = []db.JobStatus{db.JobStatusACTIVE, db.JobStatusPAUSED, db.JobStatusCOMPLETED}
 
 // Select returns the ids of jobs that match a filter, in their order, after a place: at most so
 // many.
 func (s *Service) Select(ctx context.Context, by access.Caller, f Filter, after uuid.UUID, limit int32) ([]uuid.UUID, error) {
-	q := database.PlanEach(s.Pool)
-	p, err := narrow(ctx, q, by, &f)
-	if err != nil {
-		return nil, err
-	}
-	found, err := findPlaces(ctx, q, p, &List{Sort: sortByID, After: &Place{ID: after}, Max: limit})
-	if err != nil {
-		return nil, err
-	}
-	return idsAt(found), nil
-}
-
-// countFound counts the jobs that match, up to a number.
-func countFound(ctx context.Context, q *db.Queries, p filterParams, upTo int32) (int64, error) {
-	p.MaxCount = upTo
-	n, err := q.CountFound(ctx, p)
-	if err != nil {
-		return 0, fmt.Errorf("count jobs: %w", err)
-	}
-	return n, nil
+	places, _, err := s.search(by).find(ctx, &List{Filter: f, Sort: sortByID, After: &Place{ID: after}, Max: limit})
+	return idsAt(places), err
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"punctual/gen/db"
 	"punctual/internal/access"
 )
 
@@ -101,5 +100,3 @@ func (f *Filter) matches(v *View) bool {
 		(len(f.LastRunStatuses) == 0 || (v.LastRun != nil && slices.Contains(f.LastRunStatuses, v.LastRun.Status))) &&
 		(len(f.Health) == 0 || slices.Contains(f.Health, v.Health))
 }
-
-var allStatuses = []db.JobStatus{db.JobStatusACTIVE, db.JobStatusPAUSED, db.JobStatusCOMPLETED}

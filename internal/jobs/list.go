@@ -1,18 +1,14 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
-	"punctual/internal/clock"
-	"punctual/internal/database"
 )
 
 // Sort is the order of a list of jobs.
@@ -37,7 +33,8 @@ type List struct {
 	Skip int32
 	// Max is how many jobs to return at most.
 	Max int32
-	// CountUpTo is up to where to count the jobs that match. Default: they are not counted.
+	// CountUpTo is up to where to count the jobs that match, at most maxCounted+1. Default: they
+	// are not counted.
 	CountUpTo int32
 }
 
@@ -70,21 +67,12 @@ const (
 // List returns a page of jobs. It returns fewer than l.Max if their payloads would have more than
 // about 8 MiB, which bounds the memory that a list takes.
 func (s *Service) List(ctx context.Context, by access.Caller, l List) (page Page, err error) {
-	q := database.PlanEach(s.Pool)
-	filter, err := narrow(ctx, q, by, &l.Filter)
-	if err != nil {
-		return page, err
-	}
-	if l.CountUpTo > 0 {
-		if page.Total, err = countFound(ctx, q, filter, l.CountUpTo); err != nil {
-			return page, err
-		}
-	}
 	l.Max++ // one more tells whether there are others
-	places, err := findPlaces(ctx, q, filter, &l)
+	places, matching, err := s.search(by).find(ctx, &l)
 	if err != nil {
 		return page, err
 	}
+	page.Total = min(matching, int64(l.CountUpTo))
 	isMore := len(places) == int(l.Max)
 	if isMore {
 		places = places[:l.Max-1]
@@ -130,123 +118,6 @@ func (s *Service) readAll(ctx context.Context, by access.Caller, places []Place)
 		}
 	}
 	return views, nil
-}
-
-// findPlaces returns the places of the jobs of a list, at most l.Max.
-func findPlaces(ctx context.Context, q *db.Queries, f filterParams, l *List) (places []Place, err error) {
-	if l.Sort == SortByNextRunAt {
-		places, err = findByNextRun(ctx, q, f, l)
-	} else {
-		places, err = findSorted(ctx, q, f, cmp.Or(l.Sort, SortByCreatedAt), l)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find jobs: %w", err)
-	}
-	return places, nil
-}
-
-// findSorted returns the places of a list that one statement sorts.
-func findSorted(ctx context.Context, q *db.Queries, f filterParams, sort Sort, l *List) ([]Place, error) {
-	after := l.After
-	if after == nil {
-		after = &Place{}
-		if sort == SortByCreatedAt {
-			after.At = clock.EndOfTime
-		}
-	}
-	rows, err := q.FindJobs(ctx, db.FindJobsParams{
-		Namespace: f.Namespace, Ids: f.Ids, Keys: f.Keys, NamePattern: f.NamePattern, KeyPrefix: f.KeyPrefix,
-		LabelNames: f.LabelNames, LabelPredicate: f.LabelPredicate, NeedsLabels: f.NeedsLabels, Statuses: f.Statuses,
-		TargetType: f.TargetType, Queue: f.Queue, ConcurrencyGroup: f.ConcurrencyGroup, PauseID: f.PauseID,
-		LastRunStatuses: f.LastRunStatuses, Healths: f.Healths,
-		Sort: string(sort), AfterCreatedAt: after.At, AfterName: after.Name, AfterID: after.ID, SkipRows: l.Skip, MaxRows: l.Max,
-	})
-	places := make([]Place, len(rows))
-	for i, row := range rows {
-		places[i] = Place{At: row.CreatedAt, Name: row.Name, ID: row.ID}
-	}
-	return places, err
-}
-
-// findByNextRun returns the places of a list by nextRunAt: those of the rows of due that carry a
-// schedule, and then those of the jobs that are not active, which have no such row.
-func findByNextRun(ctx context.Context, q *db.Queries, f filterParams, l *List) (places []Place, err error) {
-	wanted := int(l.Skip + l.Max)
-	if l.After == nil || !l.After.IsIdle {
-		if places, err = findSoonest(ctx, q, f, l, wanted); err != nil {
-			return nil, err
-		}
-	}
-	if len(places) < wanted {
-		idle, err := findIdle(ctx, q, f, l, wanted-len(places))
-		if err != nil {
-			return nil, err
-		}
-		places = append(places, idle...)
-	}
-	return places[min(int(l.Skip), len(places)):], nil
-}
-
-func findSoonest(ctx context.Context, q *db.Queries, f filterParams, l *List, wanted int) ([]Place, error) {
-	after := Place{At: time.Unix(0, 0)} // nothing is due before 1970
-	if l.After != nil {
-		after = *l.After
-	}
-	few, err := findSorted(ctx, q, f, sortByID, &List{Max: maxSorted + 1})
-	if err != nil {
-		return nil, err
-	}
-	if len(few) <= maxSorted {
-		return sortBySoonest(ctx, q, few, after, wanted)
-	}
-	rows, err := q.FindSoonest(ctx, db.FindSoonestParams{
-		Namespace: f.Namespace, Ids: f.Ids, Keys: f.Keys, NamePattern: f.NamePattern, KeyPrefix: f.KeyPrefix,
-		LabelNames: f.LabelNames, LabelPredicate: f.LabelPredicate, NeedsLabels: f.NeedsLabels, Statuses: f.Statuses,
-		TargetType: f.TargetType, Queue: f.Queue, ConcurrencyGroup: f.ConcurrencyGroup, PauseID: f.PauseID,
-		LastRunStatuses: f.LastRunStatuses, Healths: f.Healths,
-		FirstQueue: access.Qualified(f.Namespace, ""), LastQueue: access.QueuesEnd(f.Namespace),
-		AfterReadyAt: after.At, AfterID: after.ID, MaxRows: int32(wanted),
-	})
-	places := make([]Place, len(rows))
-	for i, row := range rows {
-		places[i] = Place{At: row.ReadyAt, ID: row.JobID}
-	}
-	return places, err
-}
-
-// maxSorted is how many jobs are sorted by when they are due. More are so frequent that a walk
-// through what is due finds enough of them soon.
-const maxSorted = 2000
-
-func sortBySoonest(ctx context.Context, q *db.Queries, few []Place, after Place, wanted int) ([]Place, error) {
-	rows, err := q.SortBySoonest(ctx, db.SortBySoonestParams{
-		Ids: idsAt(few), AfterReadyAt: after.At, AfterID: after.ID, MaxRows: int32(wanted),
-	})
-	places := make([]Place, len(rows))
-	for i, row := range rows {
-		places[i] = Place{At: row.ReadyAt, ID: row.JobID}
-	}
-	return places, err
-}
-
-func findIdle(ctx context.Context, q *db.Queries, f filterParams, l *List, wanted int) ([]Place, error) {
-	idle := []db.JobStatus{db.JobStatusPAUSED, db.JobStatusCOMPLETED}
-	if len(l.Statuses) > 0 {
-		idle = slices.DeleteFunc(idle, func(status db.JobStatus) bool { return !slices.Contains(l.Statuses, status) })
-	}
-	if len(idle) == 0 {
-		return nil, nil
-	}
-	f.Statuses = arrayOf(idle)
-	of := &List{Max: int32(wanted)}
-	if l.After != nil && l.After.IsIdle {
-		of.After = l.After
-	}
-	places, err := findSorted(ctx, q, f, SortByCreatedAt, of)
-	for i := range places {
-		places[i].IsIdle = true
-	}
-	return places, err
 }
 
 // idsAt returns the ids of the jobs at some places.

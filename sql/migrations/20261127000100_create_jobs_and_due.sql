@@ -138,8 +138,8 @@ create index jobs_by_name on jobs (namespace, name, id) where deleted_at is null
 create index jobs_by_part_of_name on jobs using gin (name gin_trgm_ops) where deleted_at is null;
 create index jobs_by_label on jobs using gin (labels) where labels is not null;
 create index jobs_newest_by_target_type on jobs (namespace, (target ->> 'type'), created_at desc, id desc) where deleted_at is null;
-create index jobs_newest_by_queue on jobs (qualified_queue, created_at desc, id desc) where qualified_queue is not null;
-create index jobs_newest_by_group on jobs (qualified_group, created_at desc, id desc) where qualified_group is not null;
+create index jobs_newest_by_queue on jobs (namespace, qualified_queue, created_at desc, id desc) where qualified_queue is not null and deleted_at is null;
+create index jobs_newest_by_group on jobs (namespace, qualified_group, created_at desc, id desc) where qualified_group is not null and deleted_at is null;
 create index jobs_by_pause on jobs (pause_id) where pause_id is not null;
 create index jobs_newest_by_status on jobs (namespace, status, created_at desc, id desc) where deleted_at is null;
 create index jobs_deleted on jobs (namespace, created_at desc, id desc) where deleted_at is not null;

@@ -116,12 +116,15 @@ $$;
 --
 -- A row that carries the schedule knows of later runs than its job, or of earlier ones: see the
 -- columns of jobs.
+--
+-- It is called unsafe so that no statement with it is executed by several processes: to start them
+-- takes longer than most lists take, and they would take the processors from what is due.
 create function find_jobs(
     namespace text, ids uuid[], keys text[], name_pattern text, key_prefix text, label_names text[], label_predicate text, needs_labels boolean,
     statuses text, target_type text, queue text, concurrency_group text, pause_id uuid,
     last_run_statuses text[], healths text[]
 ) returns setof jobs
-language sql stable parallel safe as $$
+language sql stable parallel unsafe as $$
     select j.*
     from jobs j
     where j.namespace = $1

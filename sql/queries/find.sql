@@ -3,10 +3,62 @@
 -- they lead to is read by other statements, so they take no lock and may be outdated at once. A
 -- lateral join with a limit looks each job up by its key, however many there are.
 
+-- name: MatchJobs :many
+-- The jobs that match, in an order, after a place, and how many match. It finds them in any order,
+-- by the best index, and then sorts them: so it takes as long as there are many, wherever in the
+-- order they are. If max_matching match, there may be others, and it returns one of them. The
+-- orders are those of FindJobs, and nextRunAt: as FindSoonest has it, and then those without a next
+-- run, newest first. What an order does not need is not read, because an index may have all the
+-- rest.
+with matching as materialized (
+    select
+        j.id, case when @sort::text in ('createdAt', 'nextRunAt') then j.created_at end as created_at,
+        case when @sort::text = 'name' then j.name end as name
+    from find_jobs(
+        @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
+        sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
+        sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
+        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[]
+    ) j
+    limit @max_matching
+)
+select
+    m.id::uuid as id, coalesce(d.ready_at, m.created_at, 'epoch')::timestamptz as at, coalesce(m.name, '')::text as name,
+    (d.ready_at is null)::boolean as is_idle, (select count(*) from matching)::bigint as matching
+from (
+    -- Nothing is to be sorted if there may be others. A limit that is a sub-select also hides from
+    -- PostgreSQL how many there are, for which it would compile the statement.
+    select *
+    from matching
+    limit (select case when count(*) < @max_matching then count(*) else 1 end from matching)
+) m
+left join lateral (
+    select r.ready_at
+    from due r
+    where r.job_id = m.id and r.carries_schedule
+    limit 1
+) d on @sort::text = 'nextRunAt'
+where (select count(*) from matching) = @max_matching or case @sort::text
+    when 'createdAt' then (m.created_at, m.id) < (@after_at::timestamptz, @after_id::uuid)
+    when 'name' then (m.name, m.id) > (@after_name::text, @after_id::uuid)
+    when 'id' then m.id > @after_id::uuid
+    else case
+        when @after_is_idle::boolean then d.ready_at is null and (m.created_at, m.id) < (@after_at::timestamptz, @after_id::uuid)
+        else d.ready_at is null or (d.ready_at, m.id) > (@after_at::timestamptz, @after_id::uuid)
+    end
+end
+order by
+    d.ready_at, case when d.ready_at is not null then m.id end,
+    m.created_at desc, case when m.created_at is not null then m.id end desc, m.name, m.id
+limit @max_rows offset @skip_rows;
+
 -- name: FindJobs :many
--- The jobs that match, in an order, after a place: createdAt is newest first, name from A to Z, and
--- id by the id. The cost is the same at any depth, but for skip_rows.
-select j.id::uuid as id, j.created_at::timestamptz as created_at, j.name::text as name
+-- The jobs that match, in an order, after a place and up to another one, if before_id is not null:
+-- createdAt is newest first, name from A to Z, and id by the id. Without skip_rows, the cost is the
+-- same at any depth.
+select
+    j.id::uuid as id, coalesce(case when @sort::text = 'createdAt' then j.created_at end, 'epoch')::timestamptz as created_at,
+    coalesce(case when @sort::text = 'name' then j.name end, '')::text as name
 from find_jobs(
     @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
     sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
@@ -14,7 +66,10 @@ from find_jobs(
     sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[]
 ) j
 where (@sort::text <> 'createdAt' or (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid))
+  and (@sort::text <> 'createdAt' or sqlc.narg(before_id)::uuid is null
+       or (j.created_at, j.id) > (@before_created_at::timestamptz, sqlc.narg(before_id)::uuid))
   and (@sort::text <> 'name' or (j.name, j.id) > (@after_name::text, @after_id::uuid))
+  and (@sort::text <> 'name' or sqlc.narg(before_id)::uuid is null or (j.name, j.id) < (@before_name::text, sqlc.narg(before_id)::uuid))
   and (@sort::text <> 'id' or j.id > @after_id::uuid)
 order by
     case when @sort::text = 'createdAt' then j.created_at end desc,
@@ -24,9 +79,9 @@ order by
 limit @max_rows offset @skip_rows;
 
 -- name: FindSoonest :many
--- The active jobs that match, those that are due soonest first, after a place. It walks the rows
--- that carry a schedule in the order in which they become ready: those that await no worker, and
--- those of each queue of the namespace.
+-- The active jobs that match, those that are due soonest first, after a place and before an
+-- instant. It walks the rows that carry a schedule in the order in which they become ready: those
+-- that await no worker, and those of each queue of the namespace.
 (
     select d.job_id, d.ready_at
     from due d
@@ -38,6 +93,7 @@ limit @max_rows offset @skip_rows;
     ) j on j.id = d.job_id
     where not d.awaits_worker and d.carries_schedule
       and d.ready_at >= @after_ready_at::timestamptz and (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
+      and d.ready_at < @before_ready_at::timestamptz
     order by d.ready_at, d.job_id
     limit @max_rows
 )
@@ -56,6 +112,7 @@ union all
         ) j on j.id = d.job_id
         where d.queue = q.name and d.awaits_worker and d.carries_schedule
           and d.ready_at >= @after_ready_at::timestamptz and (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
+          and d.ready_at < @before_ready_at::timestamptz
         order by d.ready_at, d.job_id
         limit @max_rows
     ) n
@@ -63,50 +120,53 @@ union all
 order by ready_at, job_id
 limit @max_rows;
 
--- name: SortBySoonest :many
--- FindSoonest for jobs that are known. Those that carry no schedule are left out.
-select d.job_id, d.ready_at
-from (select unnest((select @ids::uuid[])) as id) i
-join due d on d.job_id = i.id and d.carries_schedule
-where (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
-order by d.ready_at, d.job_id
-limit @max_rows;
-
--- name: CountFound :one
--- Counts the jobs that match no further than max_count, so that a list never reads a million rows
--- only to count them.
-select count(*)
+-- name: FindReadyAt :one
+-- Before which instant FindSoonest reads some rows of each kind, and no more: those that await no
+-- worker, and those of each queue. It is the end of time if there are not so many.
+select coalesce(min(b.ready_at), @end_of_time::timestamptz)::timestamptz as ready_at
 from (
-    select
-    from find_jobs(
-        @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
-        sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
-        sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[]
-    ) j
-    limit @max_count
-) as counted;
+    (
+        select d.ready_at
+        from due d
+        where not d.awaits_worker and d.ready_at >= @after_ready_at::timestamptz
+        order by d.ready_at
+        limit 1 offset @rows
+    )
+    union all
+    (
+        select n.ready_at
+        from queues_between(@first_queue, @last_queue) q
+        cross join lateral (
+            select d.ready_at
+            from due d
+            where d.queue = q.name and d.awaits_worker and d.ready_at >= @after_ready_at::timestamptz
+            order by d.ready_at
+            limit 1 offset @rows
+        ) n
+    )
+) b;
 
 -- name: ListNotSucceeded :many
 -- The jobs of a namespace whose last run ended with one of some statuses, SUCCEEDED not among them,
--- or that are failing. It returns at most max_rows, and reads only the jobs whose last run did not
--- succeed, as far as the job or its due row knows.
+-- or that are failing: those of which the due row knows the last run, and those of which the job
+-- does. It returns at most max_rows, and reads only jobs whose last run did not succeed, as far as
+-- the job or its due row knows.
 select c.id::uuid as id
 from (
     (
         select j.id
         from due d
         cross join lateral (
-            select o.id, o.status, d.last_run_for > coalesce(o.last_run_for, '-infinity') as is_known_later,
-                o.last_run_status, o.failures
+            select o.id
             from jobs o
             where o.id = d.job_id and o.namespace = @namespace and o.deleted_at is null
+              and d.last_run_for > coalesce(o.last_run_for, '-infinity') and not (@is_failing::boolean and o.status = 'PAUSED')
             limit 1
         ) j
         where d.carries_schedule and (d.last_run_status <> 'SUCCEEDED' or d.failures > 0)
           and case
-              when @is_failing::boolean then j.status <> 'PAUSED' and case when j.is_known_later then d.failures else j.failures end > 0
-              else case when j.is_known_later then d.last_run_status else j.last_run_status end::text = any(@statuses::text[])
+              when @is_failing::boolean then d.failures > 0
+              else d.last_run_status = any(sqlc.narg(statuses)::text::run_status[])
           end
         limit @max_rows
     )
@@ -119,7 +179,7 @@ from (
           and d.job_id is null
           and case
               when @is_failing::boolean then j.status <> 'PAUSED' and j.failures > 0
-              else j.last_run_status::text = any(@statuses::text[])
+              else j.last_run_status = any(sqlc.narg(statuses)::text::run_status[])
           end
         limit @max_rows
     )

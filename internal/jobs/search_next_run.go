@@ -1,0 +1,89 @@
+package jobs
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"punctual/gen/db"
+	"punctual/internal/access"
+	"punctual/internal/clock"
+)
+
+// jobsPerRow is how many jobs a walk passes by in the time that it takes to pass by a row of due
+// and to look its job up.
+const jobsPerRow = 2
+
+// walkByNextRun is walk for a list by nextRunAt: it walks through the rows of due that carry a
+// schedule, and then through the jobs that are not active, which have no such row.
+func (s *search) walkByNextRun(ctx context.Context, p *filterParams, l *List, furthest int32) (places []Place, isEnough bool, err error) {
+	wanted := l.Skip + l.Max
+	if f, _ := l.implied(); len(f.Statuses) == 0 || slices.Contains(f.Statuses, db.JobStatusACTIVE) {
+		if l.After == nil || !l.After.IsIdle {
+			if places, isEnough, err = s.soonest(ctx, p, l, wanted, furthest/jobsPerRow); err != nil || !isEnough {
+				return nil, false, err
+			}
+		}
+	}
+	if len(places) < int(wanted) {
+		idle, err := s.idle(ctx, p, l, wanted-int32(len(places)))
+		if err != nil {
+			return nil, false, err
+		}
+		places = append(places, idle...)
+	}
+	return places[min(int(l.Skip), len(places)):], true, nil
+}
+
+// soonest returns the places of the jobs that are due soonest, past so many rows of each kind at
+// most. It reports whether there is no other among the first so many.
+func (s *search) soonest(ctx context.Context, p *filterParams, l *List, wanted, furthest int32) (places []Place, isEnough bool, err error) {
+	after, before := l.placeBefore(), clock.EndOfTime
+	firstQueue, lastQueue := access.Qualified(s.namespace, ""), access.QueuesEnd(s.namespace)
+	if furthest < math.MaxInt32/jobsPerRow {
+		before, err = s.q.FindReadyAt(ctx, db.FindReadyAtParams{
+			EndOfTime: clock.EndOfTime, AfterReadyAt: after.At, Rows: furthest, FirstQueue: firstQueue, LastQueue: lastQueue,
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	rows, err := s.q.FindSoonest(ctx, db.FindSoonestParams{
+		Namespace: p.Namespace, Ids: p.Ids, Keys: p.Keys, NamePattern: p.NamePattern, KeyPrefix: p.KeyPrefix,
+		LabelNames: p.LabelNames, LabelPredicate: p.LabelPredicate, NeedsLabels: p.NeedsLabels, Statuses: p.Statuses,
+		TargetType: p.TargetType, Queue: p.Queue, ConcurrencyGroup: p.ConcurrencyGroup, PauseID: p.PauseID,
+		LastRunStatuses: p.LastRunStatuses, Healths: p.Healths,
+		FirstQueue: firstQueue, LastQueue: lastQueue,
+		AfterReadyAt: after.At, AfterID: after.ID, BeforeReadyAt: before, MaxRows: wanted,
+	})
+	places = make([]Place, len(rows))
+	for i, row := range rows {
+		places[i] = Place{At: row.ReadyAt, ID: row.JobID}
+	}
+	return places, len(places) == int(wanted) || before.Equal(clock.EndOfTime), err
+}
+
+// idle returns the places of jobs that are not active, newest first.
+func (s *search) idle(ctx context.Context, p *filterParams, l *List, wanted int32) ([]Place, error) {
+	statuses := []db.JobStatus{db.JobStatusPAUSED, db.JobStatusCOMPLETED}
+	if f, _ := l.implied(); len(f.Statuses) > 0 {
+		statuses = slices.DeleteFunc(statuses, func(status db.JobStatus) bool { return !slices.Contains(f.Statuses, status) })
+	}
+	if len(statuses) == 0 {
+		return nil, nil
+	}
+	ofIdle, args := List{Filter: l.Filter, Sort: SortByCreatedAt, Max: wanted}, *p
+	ofIdle.Statuses, args.Statuses = statuses, arrayOf(statuses)
+	if l.After != nil && l.After.IsIdle {
+		ofIdle.After = l.After
+	}
+	most := s.bounds.maxSorted + 1
+	if isOfState(p) {
+		most = 1 // it is not counted here, which has to look at the due rows of each
+	}
+	places, _, err := s.findIn(ctx, &args, &ofIdle, most)
+	for i := range places {
+		places[i].IsIdle = true
+	}
+	return places, err
+}
