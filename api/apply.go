@@ -6,7 +6,6 @@ import (
 
 	"punctual/gen/server"
 	"punctual/internal/access"
-	"punctual/internal/instant"
 	"punctual/internal/jobs"
 	"punctual/internal/labels"
 )
@@ -68,6 +67,6 @@ func (s *handlers) CreateJobs(ctx context.Context, r server.CreateJobsRequestObj
 		return nil, fmt.Errorf("create jobs: %w", err)
 	}
 	return server.CreateJobs201JSONResponse{Items: encodeAll(all, func(job jobs.View) server.CreatedJob {
-		return server.CreatedJob{Id: job.Job.ID, Key: job.Job.Key, NextRunAt: instant.Time{Time: *job.NextRunAt}}
+		return server.CreatedJob{Id: job.Job.ID, Key: job.Job.Key, NextRunAt: encodeInstant(job.NextRunAt)}
 	})}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"punctual/gen/server"
+	"punctual/internal/events"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
 	"punctual/internal/labels"
@@ -24,8 +25,11 @@ func encodeJob(view jobs.View) server.Job {
 	out := server.Job{
 		Id: job.ID, Namespace: job.Namespace, Key: job.Key, Name: job.Name, Description: job.Description,
 		Labels: encodeLabels(job.Labels), Payload: job.Payload, Target: job.Target, TargetSecrets: job.SecretNames,
-		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
-		StartAt: encodeInstant(job.StartAt), EndAt: encodeInstant(job.EndAt), MaxRuns: job.MaxRuns,
+		IntervalInSeconds: job.IntervalSeconds, Cron: job.Cron, Rrule: job.Rrule, TimeZone: job.TimeZone, RunAt: encodeInstant(job.RunAt),
+		OnDemand: job.OnDemand, SkipOn: append([]string{}, job.SkipOn...), OnlyOn: append([]string{}, job.OnlyOn...), OnSkipped: server.OnSkipped(job.OnSkipped),
+		LateAfterSeconds: job.LateAfterSeconds, AlertAfterFailures: int32(job.AlertAfterFailures), ExpectSuccessWithinSeconds: job.ExpectSuccessWithinSeconds,
+		FailingSince: encodeInstant(job.FailingSince),
+		StartAt:      encodeInstant(job.StartAt), EndAt: encodeInstant(job.EndAt), MaxRuns: job.MaxRuns,
 		JitterSeconds: job.JitterSeconds, DeleteAfterCompletion: job.DeleteAfterCompletion,
 		MisfirePolicy: server.MisfirePolicy(job.MisfirePolicy), CatchupWindowSeconds: job.CatchupWindowSeconds,
 		OverlapPolicy: server.OverlapPolicy(job.OverlapPolicy), MaxAttempts: int32(job.MaxAttempts),
@@ -39,6 +43,10 @@ func encodeJob(view jobs.View) server.Job {
 		Health:    server.JobHealth(view.Health),
 		CreatedAt: instant.Time{Time: job.CreatedAt}, Version: job.Version,
 		UpdatedAt: instant.Time{Time: job.UpdatedAt}, UpdatedBy: job.UpdatedBy,
+	}
+	if job.StartsOn != nil {
+		out.StartsOn = new(events.StartsOn)
+		_ = json.Unmarshal(job.StartsOn, out.StartsOn) // package jobs has encoded it
 	}
 	if job.PauseAfterFailures != nil {
 		out.PauseAfterFailures = new(int32(*job.PauseAfterFailures))

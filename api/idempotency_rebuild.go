@@ -13,7 +13,6 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/idempotency"
-	"punctual/internal/instant"
 	"punctual/internal/jobs"
 )
 
@@ -85,7 +84,11 @@ func (s *handlers) jobsOf(ctx context.Context, by access.Caller, done []idempote
 		return server.CreateJobs201JSONResponse{}, errAnswerLost
 	}
 	return server.CreateJobs201JSONResponse{Items: encodeAll(rows, func(row db.ListCreatedRow) server.CreatedJob {
-		return server.CreatedJob{Id: row.ID, Key: row.Key, NextRunAt: instant.Time{Time: row.NextRunAt}}
+		created := server.CreatedJob{Id: row.ID, Key: row.Key}
+		if !row.HasNoSchedule {
+			created.NextRunAt = encodeInstant(&row.NextRunAt)
+		}
+		return created
 	})}, nil
 }
 

@@ -54,7 +54,7 @@ func encodeLeased(a *broker.LeasedRun) server.LeasedRun {
 	return server.LeasedRun{
 		Id: a.RunID(), Token: a.Due.Token, JobId: a.Due.JobID, JobName: a.Job.Name,
 		ScheduledFor: instant.Time{Time: a.Instant()}, Attempt: int32(a.Due.Attempt),
-		AttemptDeadlineSeconds: a.Job.AttemptDeadlineSeconds, Payload: a.Job.Payload,
+		AttemptDeadlineSeconds: a.Job.AttemptDeadlineSeconds, Payload: a.Payload(),
 	}
 }
 

@@ -85,9 +85,10 @@ func (a *bareAPI) create(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	next := now.Add(time.Duration(job.IntervalInSeconds) * time.Second)
 	created, err := a.CreateJob(r.Context(), db.CreateJobParams{
+		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, UpdatedBy: "bench", Name: job.Name, Payload: job.Payload,
 		Target: job.Target, SecretNames: []string{}, IntervalSeconds: &job.IntervalInSeconds, AnchorAt: &now,
-		CreatedAt: now, ScheduledFor: next, MaxAttempts: job.MaxAttempts, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,
+		CreatedAt: now, ScheduledFor: &next, MaxAttempts: job.MaxAttempts, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 	})
 	w.Header().Set("Location", "/api/v1/jobs/"+created.Job.ID.String())

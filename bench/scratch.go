@@ -144,9 +144,10 @@ func (s *scratch) seed(ctx context.Context, what seeding) error {
 	}
 	seconds := int64(what.interval / time.Second)
 	_, err = s.CreateJob(ctx, db.CreateJobParams{
+		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: template, Namespace: access.DefaultNamespace, UpdatedBy: "bench", Name: "bench", Payload: []byte(`{"n":1}`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		CreatedAt:       now,
-		IntervalSeconds: &seconds, AnchorAt: &now, ScheduledFor: now.Add(what.interval),
+		IntervalSeconds: &seconds, AnchorAt: &now, ScheduledFor: new(now.Add(what.interval)),
 		// Every occurrence is executed, however long the backlog takes.
 		MisfirePolicy: db.MisfirePolicyFIREALL, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,

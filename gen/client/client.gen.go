@@ -91,6 +91,72 @@ func (e BulkResult) Valid() bool {
 	}
 }
 
+// Defines values for ConnectionState.
+const (
+	ConnectionStateDOWN   ConnectionState = "DOWN"
+	ConnectionStateSLOWED ConnectionState = "SLOWED"
+	ConnectionStateUP     ConnectionState = "UP"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionState enum.
+func (e ConnectionState) Valid() bool {
+	switch e {
+	case ConnectionStateDOWN:
+		return true
+	case ConnectionStateSLOWED:
+		return true
+	case ConnectionStateUP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectionAuthType.
+const (
+	ConnectionAuthTypeBasic  ConnectionAuthType = "basic"
+	ConnectionAuthTypeBearer ConnectionAuthType = "bearer"
+	ConnectionAuthTypeJwt    ConnectionAuthType = "jwt"
+	ConnectionAuthTypeNone   ConnectionAuthType = "none"
+	ConnectionAuthTypeOauth2 ConnectionAuthType = "oauth2"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionAuthType enum.
+func (e ConnectionAuthType) Valid() bool {
+	switch e {
+	case ConnectionAuthTypeBasic:
+		return true
+	case ConnectionAuthTypeBearer:
+		return true
+	case ConnectionAuthTypeJwt:
+		return true
+	case ConnectionAuthTypeNone:
+		return true
+	case ConnectionAuthTypeOauth2:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectionEventType.
+const (
+	ConnectionEventTypeConnectionDown      ConnectionEventType = "connection.down"
+	ConnectionEventTypeConnectionRecovered ConnectionEventType = "connection.recovered"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionEventType enum.
+func (e ConnectionEventType) Valid() bool {
+	switch e {
+	case ConnectionEventTypeConnectionDown:
+		return true
+	case ConnectionEventTypeConnectionRecovered:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EndedRunStatus.
 const (
 	EndedRunStatusCANCELED  EndedRunStatus = "CANCELED"
@@ -109,6 +175,84 @@ func (e EndedRunStatus) Valid() bool {
 	case EndedRunStatusSKIPPED:
 		return true
 	case EndedRunStatusSUCCEEDED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventGroupType.
+const (
+	EventGroupTypeEventsGrouped EventGroupType = "events.grouped"
+)
+
+// Valid indicates whether the value is a known member of the EventGroupType enum.
+func (e EventGroupType) Valid() bool {
+	switch e {
+	case EventGroupTypeEventsGrouped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventType.
+const (
+	EventTypeConnectionDown      EventType = "connection.down"
+	EventTypeConnectionRecovered EventType = "connection.recovered"
+	EventTypeJobCompleted        EventType = "job.completed"
+	EventTypeJobFailing          EventType = "job.failing"
+	EventTypeJobOverdue          EventType = "job.overdue"
+	EventTypeJobPaused           EventType = "job.paused"
+	EventTypeJobRecovered        EventType = "job.recovered"
+	EventTypeQueueUnattended     EventType = "queue.unattended"
+	EventTypeRunFailed           EventType = "run.failed"
+	EventTypeRunLate             EventType = "run.late"
+	EventTypeRunSkipped          EventType = "run.skipped"
+	EventTypeRunSucceeded        EventType = "run.succeeded"
+)
+
+// Valid indicates whether the value is a known member of the EventType enum.
+func (e EventType) Valid() bool {
+	switch e {
+	case EventTypeConnectionDown:
+		return true
+	case EventTypeConnectionRecovered:
+		return true
+	case EventTypeJobCompleted:
+		return true
+	case EventTypeJobFailing:
+		return true
+	case EventTypeJobOverdue:
+		return true
+	case EventTypeJobPaused:
+		return true
+	case EventTypeJobRecovered:
+		return true
+	case EventTypeQueueUnattended:
+		return true
+	case EventTypeRunFailed:
+		return true
+	case EventTypeRunLate:
+		return true
+	case EventTypeRunSkipped:
+		return true
+	case EventTypeRunSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventsLostType.
+const (
+	EventsLostTypeEventsLost EventsLostType = "events.lost"
+)
+
+// Valid indicates whether the value is a known member of the EventsLostType enum.
+func (e EventsLostType) Valid() bool {
+	switch e {
+	case EventsLostTypeEventsLost:
 		return true
 	default:
 		return false
@@ -238,6 +382,33 @@ func (e JobBulkAction) Valid() bool {
 	case JobBulkActionRESUME:
 		return true
 	case JobBulkActionRUN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobEventType.
+const (
+	JobEventTypeJobCompleted JobEventType = "job.completed"
+	JobEventTypeJobFailing   JobEventType = "job.failing"
+	JobEventTypeJobOverdue   JobEventType = "job.overdue"
+	JobEventTypeJobPaused    JobEventType = "job.paused"
+	JobEventTypeJobRecovered JobEventType = "job.recovered"
+)
+
+// Valid indicates whether the value is a known member of the JobEventType enum.
+func (e JobEventType) Valid() bool {
+	switch e {
+	case JobEventTypeJobCompleted:
+		return true
+	case JobEventTypeJobFailing:
+		return true
+	case JobEventTypeJobOverdue:
+		return true
+	case JobEventTypeJobPaused:
+		return true
+	case JobEventTypeJobRecovered:
 		return true
 	default:
 		return false
@@ -412,6 +583,27 @@ func (e MisfirePolicy) Valid() bool {
 	}
 }
 
+// Defines values for OnSkipped.
+const (
+	OnSkippedDROP        OnSkipped = "DROP"
+	OnSkippedNEXTDAY     OnSkipped = "NEXT_DAY"
+	OnSkippedPREVIOUSDAY OnSkipped = "PREVIOUS_DAY"
+)
+
+// Valid indicates whether the value is a known member of the OnSkipped enum.
+func (e OnSkipped) Valid() bool {
+	switch e {
+	case OnSkippedDROP:
+		return true
+	case OnSkippedNEXTDAY:
+		return true
+	case OnSkippedPREVIOUSDAY:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OverlapPolicy.
 const (
 	OverlapPolicyALLOWALL    OverlapPolicy = "ALLOW_ALL"
@@ -460,17 +652,38 @@ func (e OverlapPolicyOverride) Valid() bool {
 	}
 }
 
+// Defines values for QueueEventType.
+const (
+	QueueEventTypeQueueUnattended QueueEventType = "queue.unattended"
+)
+
+// Valid indicates whether the value is a known member of the QueueEventType enum.
+func (e QueueEventType) Valid() bool {
+	switch e {
+	case QueueEventTypeQueueUnattended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceType.
 const (
-	ResourceTypeJOB       ResourceType = "JOB"
-	ResourceTypeKEY       ResourceType = "KEY"
-	ResourceTypeNAMESPACE ResourceType = "NAMESPACE"
-	ResourceTypeRUN       ResourceType = "RUN"
+	ResourceTypeCALENDAR   ResourceType = "CALENDAR"
+	ResourceTypeCONNECTION ResourceType = "CONNECTION"
+	ResourceTypeJOB        ResourceType = "JOB"
+	ResourceTypeKEY        ResourceType = "KEY"
+	ResourceTypeNAMESPACE  ResourceType = "NAMESPACE"
+	ResourceTypeRUN        ResourceType = "RUN"
 )
 
 // Valid indicates whether the value is a known member of the ResourceType enum.
 func (e ResourceType) Valid() bool {
 	switch e {
+	case ResourceTypeCALENDAR:
+		return true
+	case ResourceTypeCONNECTION:
+		return true
 	case ResourceTypeJOB:
 		return true
 	case ResourceTypeKEY:
@@ -478,6 +691,30 @@ func (e ResourceType) Valid() bool {
 	case ResourceTypeNAMESPACE:
 		return true
 	case ResourceTypeRUN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunWaitingFor.
+const (
+	RunWaitingForCONCURRENCYGROUP RunWaitingFor = "CONCURRENCY_GROUP"
+	RunWaitingForCONNECTION       RunWaitingFor = "CONNECTION"
+	RunWaitingForTIME             RunWaitingFor = "TIME"
+	RunWaitingForWORKER           RunWaitingFor = "WORKER"
+)
+
+// Valid indicates whether the value is a known member of the RunWaitingFor enum.
+func (e RunWaitingFor) Valid() bool {
+	switch e {
+	case RunWaitingForCONCURRENCYGROUP:
+		return true
+	case RunWaitingForCONNECTION:
+		return true
+	case RunWaitingForTIME:
+		return true
+	case RunWaitingForWORKER:
 		return true
 	default:
 		return false
@@ -496,6 +733,30 @@ func (e RunBulkAction) Valid() bool {
 	case RunBulkActionCANCEL:
 		return true
 	case RunBulkActionRETRY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunEventType.
+const (
+	RunEventTypeRunFailed    RunEventType = "run.failed"
+	RunEventTypeRunLate      RunEventType = "run.late"
+	RunEventTypeRunSkipped   RunEventType = "run.skipped"
+	RunEventTypeRunSucceeded RunEventType = "run.succeeded"
+)
+
+// Valid indicates whether the value is a known member of the RunEventType enum.
+func (e RunEventType) Valid() bool {
+	switch e {
+	case RunEventTypeRunFailed:
+		return true
+	case RunEventTypeRunLate:
+		return true
+	case RunEventTypeRunSkipped:
+		return true
+	case RunEventTypeRunSucceeded:
 		return true
 	default:
 		return false
@@ -523,6 +784,7 @@ func (e RunHistory) Valid() bool {
 // Defines values for RunReason.
 const (
 	RunReasonDEADLINEEXCEEDED RunReason = "DEADLINE_EXCEEDED"
+	RunReasonEVENTDEPTH       RunReason = "EVENT_DEPTH"
 	RunReasonJOBDELETED       RunReason = "JOB_DELETED"
 	RunReasonJOBPAUSED        RunReason = "JOB_PAUSED"
 	RunReasonLEASEEXPIRED     RunReason = "LEASE_EXPIRED"
@@ -535,6 +797,8 @@ const (
 func (e RunReason) Valid() bool {
 	switch e {
 	case RunReasonDEADLINEEXCEEDED:
+		return true
+	case RunReasonEVENTDEPTH:
 		return true
 	case RunReasonJOBDELETED:
 		return true
@@ -556,6 +820,7 @@ func (e RunReason) Valid() bool {
 // Defines values for RunReasonGiven.
 const (
 	RunReasonGivenDEADLINEEXCEEDED RunReasonGiven = "DEADLINE_EXCEEDED"
+	RunReasonGivenEVENTDEPTH       RunReasonGiven = "EVENT_DEPTH"
 	RunReasonGivenJOBDELETED       RunReasonGiven = "JOB_DELETED"
 	RunReasonGivenJOBPAUSED        RunReasonGiven = "JOB_PAUSED"
 	RunReasonGivenLEASEEXPIRED     RunReasonGiven = "LEASE_EXPIRED"
@@ -568,6 +833,8 @@ const (
 func (e RunReasonGiven) Valid() bool {
 	switch e {
 	case RunReasonGivenDEADLINEEXCEEDED:
+		return true
+	case RunReasonGivenEVENTDEPTH:
 		return true
 	case RunReasonGivenJOBDELETED:
 		return true
@@ -619,6 +886,7 @@ func (e RunStatus) Valid() bool {
 // Defines values for RunTrigger.
 const (
 	RunTriggerBACKFILL RunTrigger = "BACKFILL"
+	RunTriggerEVENT    RunTrigger = "EVENT"
 	RunTriggerMANUAL   RunTrigger = "MANUAL"
 	RunTriggerRETRY    RunTrigger = "RETRY"
 	RunTriggerSCHEDULE RunTrigger = "SCHEDULE"
@@ -628,6 +896,8 @@ const (
 func (e RunTrigger) Valid() bool {
 	switch e {
 	case RunTriggerBACKFILL:
+		return true
+	case RunTriggerEVENT:
 		return true
 	case RunTriggerMANUAL:
 		return true
@@ -642,17 +912,20 @@ func (e RunTrigger) Valid() bool {
 
 // Defines values for Scope.
 const (
-	ScopeAdmin     Scope = "admin"
-	ScopeJobsRead  Scope = "jobs:read"
-	ScopeJobsWrite Scope = "jobs:write"
-	ScopeRunsWrite Scope = "runs:write"
-	ScopeWorkers   Scope = "workers"
+	ScopeAdmin            Scope = "admin"
+	ScopeConnectionsWrite Scope = "connections:write"
+	ScopeJobsRead         Scope = "jobs:read"
+	ScopeJobsWrite        Scope = "jobs:write"
+	ScopeRunsWrite        Scope = "runs:write"
+	ScopeWorkers          Scope = "workers"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
 func (e Scope) Valid() bool {
 	switch e {
 	case ScopeAdmin:
+		return true
+	case ScopeConnectionsWrite:
 		return true
 	case ScopeJobsRead:
 		return true
@@ -661,6 +934,39 @@ func (e Scope) Valid() bool {
 	case ScopeRunsWrite:
 		return true
 	case ScopeWorkers:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Weekday.
+const (
+	WeekdayFRIDAY    Weekday = "FRIDAY"
+	WeekdayMONDAY    Weekday = "MONDAY"
+	WeekdaySATURDAY  Weekday = "SATURDAY"
+	WeekdaySUNDAY    Weekday = "SUNDAY"
+	WeekdayTHURSDAY  Weekday = "THURSDAY"
+	WeekdayTUESDAY   Weekday = "TUESDAY"
+	WeekdayWEDNESDAY Weekday = "WEDNESDAY"
+)
+
+// Valid indicates whether the value is a known member of the Weekday enum.
+func (e Weekday) Valid() bool {
+	switch e {
+	case WeekdayFRIDAY:
+		return true
+	case WeekdayMONDAY:
+		return true
+	case WeekdaySATURDAY:
+		return true
+	case WeekdaySUNDAY:
+		return true
+	case WeekdayTHURSDAY:
+		return true
+	case WeekdayTUESDAY:
+		return true
+	case WeekdayWEDNESDAY:
 		return true
 	default:
 		return false
@@ -716,6 +1022,9 @@ func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
 // `command` for a command of the operator, `anonymous` for a caller of a service that
 // needs no key, and `system` for the service itself.
 type Actor = string
+
+// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
+type AlertAfterFailures = int32
 
 // AppliedJob What became of one job.
 type AppliedJob struct {
@@ -773,7 +1082,8 @@ type AuditEntry struct {
 	// service tells apart how often it has tried to serve it.
 	RequestId *string `json:"requestId"`
 
-	// ResourceId The id of the job, run or key, or the name of the namespace.
+	// ResourceId The id of the job, run or key, the name of the namespace, or the key of the connection or
+	// calendar.
 	ResourceId ResourceId `json:"resourceId"`
 
 	// ResourceType What kind of thing was changed.
@@ -878,6 +1188,22 @@ type BackfillWindow struct {
 	To time.Time `json:"to"`
 }
 
+// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
+// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
+// that execute go on.
+//
+// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
+type Blackouts = []struct {
+	// From When it begins.
+	From time.Time `json:"from"`
+
+	// Reason Why, for people to read.
+	Reason *string `json:"reason,omitempty"`
+
+	// To When it is over.
+	To time.Time `json:"to"`
+}
+
 // BulkJob What became of one job.
 type BulkJob struct {
 	// Code What kept the job from being changed, as the `code` of a problem; otherwise null.
@@ -936,6 +1262,185 @@ type BulkRun struct {
 	RunId *openapi_types.UUID `json:"runId"`
 }
 
+// Calendar A calendar as it is stored.
+type Calendar struct {
+	// CreatedAt When the calendar was created.
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Dates Single days.
+	Dates CalendarDates `json:"dates"`
+
+	// IsRunningOut Whether `validUntil` is less than 30 days ahead.
+	IsRunningOut bool `json:"isRunningOut"`
+
+	// Key The key of a calendar, which is unique in the namespace.
+	//
+	// Example: berlin
+	Key CalendarKey `json:"key"`
+
+	// Ranges Ranges of days.
+	Ranges CalendarRanges `json:"ranges"`
+
+	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
+	//
+	// Example: Europe/Berlin
+	TimeZone CalendarTimeZone `json:"timeZone"`
+
+	// UpdatedAt When a request last changed the calendar.
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// ValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+	// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+	// warns in its log. The default is that it is valid for ever.
+	//
+	//
+	// Example: 2026-12-31
+	ValidUntil *CalendarValidUntil `json:"validUntil"`
+
+	// Weekdays Days of each week.
+	Weekdays CalendarWeekdays `json:"weekdays"`
+
+	// Yearly Days of each year, as month and day.
+	Yearly CalendarYearly `json:"yearly"`
+}
+
+// CalendarCreate A new calendar.
+type CalendarCreate struct {
+	// Dates Single days.
+	Dates *CalendarDates `json:"dates,omitempty"`
+
+	// ICalendar The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
+	// addition to those that are given.
+	ICalendar *CalendarFile `json:"iCalendar,omitempty"`
+
+	// Key The key of a calendar, which is unique in the namespace.
+	//
+	// Example: berlin
+	Key CalendarKey `json:"key"`
+
+	// Ranges Ranges of days.
+	Ranges *CalendarRanges `json:"ranges,omitempty"`
+
+	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
+	//
+	// Example: Europe/Berlin
+	TimeZone *CalendarTimeZone `json:"timeZone,omitempty"`
+
+	// ValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+	// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+	// warns in its log. The default is that it is valid for ever.
+	//
+	//
+	// Example: 2026-12-31
+	ValidUntil *CalendarValidUntil `json:"validUntil,omitempty"`
+
+	// Weekdays Days of each week.
+	Weekdays *CalendarWeekdays `json:"weekdays,omitempty"`
+
+	// Yearly Days of each year, as month and day.
+	Yearly *CalendarYearly `json:"yearly,omitempty"`
+}
+
+// CalendarDate A day.
+//
+// Example: 2026-04-03
+type CalendarDate = openapi_types.Date
+
+// CalendarDates Single days.
+type CalendarDates = []CalendarDate
+
+// CalendarFile The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
+// addition to those that are given.
+type CalendarFile = string
+
+// CalendarKey The key of a calendar, which is unique in the namespace.
+//
+// Example: berlin
+type CalendarKey = string
+
+// CalendarPage A page of a list of calendars.
+type CalendarPage struct {
+	Items []Calendar `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: YmVybGlu
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// CalendarRanges Ranges of days.
+type CalendarRanges = []struct {
+	// From A day.
+	//
+	// Example: 2026-04-03
+	From CalendarDate `json:"from"`
+
+	// To A day.
+	//
+	// Example: 2026-04-03
+	To CalendarDate `json:"to"`
+}
+
+// CalendarReplace What a calendar is to be. Lists that are not given are empty.
+type CalendarReplace struct {
+	// Dates Single days.
+	Dates *CalendarDates `json:"dates,omitempty"`
+
+	// ICalendar The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
+	// addition to those that are given.
+	ICalendar *CalendarFile `json:"iCalendar,omitempty"`
+
+	// Ranges Ranges of days.
+	Ranges *CalendarRanges `json:"ranges,omitempty"`
+
+	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
+	//
+	// Example: Europe/Berlin
+	TimeZone *CalendarTimeZone `json:"timeZone,omitempty"`
+
+	// ValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+	// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+	// warns in its log. The default is that it is valid for ever.
+	//
+	//
+	// Example: 2026-12-31
+	ValidUntil *CalendarValidUntil `json:"validUntil,omitempty"`
+
+	// Weekdays Days of each week.
+	Weekdays *CalendarWeekdays `json:"weekdays,omitempty"`
+
+	// Yearly Days of each year, as month and day.
+	Yearly *CalendarYearly `json:"yearly,omitempty"`
+}
+
+// CalendarTimeZone The IANA name of the time zone in which the days are. The default is UTC.
+//
+// Example: Europe/Berlin
+type CalendarTimeZone = string
+
+// CalendarValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+// warns in its log. The default is that it is valid for ever.
+//
+// Example: 2026-12-31
+type CalendarValidUntil = openapi_types.Date
+
+// CalendarWeekdays Days of each week.
+type CalendarWeekdays = []Weekday
+
+// CalendarYearly Days of each year, as month and day.
+type CalendarYearly = []string
+
 // CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
 // below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
@@ -943,6 +1448,314 @@ type CatchupWindowSeconds = int64
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
 // execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 type ConcurrencyGroup = string
+
+// Connection A connection as it is stored.
+type Connection struct {
+	// Adaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+	// for so long.
+	Adaptive ConnectionAdaptive `json:"adaptive"`
+
+	// Auth How requests prove who sends them.
+	//
+	// - `none`: they do not.
+	// - `basic`: by `username` and `password` (RFC 7617).
+	// - `bearer`: by `token` (RFC 6750).
+	// - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+	//   (RFC 6749) and keeps until it expires.
+	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	Auth ConnectionAuth `json:"auth"`
+
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl ConnectionBaseUrl `json:"baseUrl"`
+
+	// CreatedAt When the connection was created.
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Headers Headers to send with each request, as in an `http` target.
+	Headers ConnectionHeaders `json:"headers"`
+
+	// Key The key of a connection, which is unique in the namespace.
+	//
+	// Example: crm
+	Key ConnectionKey `json:"key"`
+
+	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+	MaxConcurrency ConnectionMaxConcurrency `json:"maxConcurrency"`
+
+	// MaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+	// take turns.
+	MaxPerSecond *ConnectionMaxPerSecond `json:"maxPerSecond"`
+
+	// PublicKeys The public keys, `whpk_` and base64, of the signing secrets that are private keys.
+	PublicKeys []string `json:"publicKeys"`
+
+	// Secrets The secrets that are set, as paths of fields.
+	Secrets []string `json:"secrets"`
+
+	// State - `UP`: calls are made.
+	// - `SLOWED`: the receiver has asked to wait, until `waitsUntil`.
+	// - `DOWN`: calls fail in a row. One is made from time to time, to see whether the
+	//   receiver has recovered.
+	State ConnectionState `json:"state"`
+
+	// StateReason Why the connection is not `UP`; null if it is.
+	StateReason *string `json:"stateReason"`
+
+	// StateSince Since when the connection is `DOWN`; null if it is not.
+	StateSince *time.Time `json:"stateSince"`
+
+	// Tls How the connection trusts and is trusted, beyond what is usual.
+	Tls ConnectionTls `json:"tls"`
+
+	// UpdatedAt When a request last changed the connection.
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// WaitsUntil Until when no call is made; null if nothing waits.
+	WaitsUntil *time.Time `json:"waitsUntil"`
+}
+
+// ConnectionState - `UP`: calls are made.
+//   - `SLOWED`: the receiver has asked to wait, until `waitsUntil`.
+//   - `DOWN`: calls fail in a row. One is made from time to time, to see whether the
+//     receiver has recovered.
+type ConnectionState string
+
+// ConnectionAdaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+// for so long.
+type ConnectionAdaptive = bool
+
+// ConnectionAuth How requests prove who sends them.
+//
+//   - `none`: they do not.
+//   - `basic`: by `username` and `password` (RFC 7617).
+//   - `bearer`: by `token` (RFC 6750).
+//   - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+//     (RFC 6749) and keeps until it expires.
+//   - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+//     (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+//     `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+type ConnectionAuth struct {
+	// Audience The `aud` of `jwt`. The default is the `baseUrl`. With `oauth2`, it is sent along.
+	Audience *string `json:"audience,omitempty"`
+
+	// ClientId The client of `oauth2`.
+	ClientId *string `json:"clientId,omitempty"`
+
+	// ClientSecret The secret of the client.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+
+	// Password The password of `basic`.
+	Password *string `json:"password,omitempty"`
+
+	// Scopes The scopes that `oauth2` asks for.
+	Scopes *[]string `json:"scopes,omitempty"`
+
+	// Token The token of `bearer`.
+	Token *string `json:"token,omitempty"`
+
+	// TokenUrl Where `oauth2` gets tokens. It is called like a target.
+	TokenUrl *string            `json:"tokenUrl,omitempty"`
+	Type     ConnectionAuthType `json:"type"`
+
+	// Username The user name of `basic`.
+	Username *string `json:"username,omitempty"`
+}
+
+// ConnectionAuthType defines model for ConnectionAuth.Type.
+type ConnectionAuthType string
+
+// ConnectionBaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+// follows it.
+//
+// Example: https://crm.example.com/api
+type ConnectionBaseUrl = string
+
+// ConnectionCreate A new connection.
+type ConnectionCreate struct {
+	// Adaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+	// for so long.
+	Adaptive *ConnectionAdaptive `json:"adaptive,omitempty"`
+
+	// Auth How requests prove who sends them.
+	//
+	// - `none`: they do not.
+	// - `basic`: by `username` and `password` (RFC 7617).
+	// - `bearer`: by `token` (RFC 6750).
+	// - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+	//   (RFC 6749) and keeps until it expires.
+	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	Auth *ConnectionAuth `json:"auth,omitempty"`
+
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl ConnectionBaseUrl `json:"baseUrl"`
+
+	// Headers Headers to send with each request, as in an `http` target.
+	Headers *ConnectionHeaders `json:"headers,omitempty"`
+
+	// Key The key of a connection, which is unique in the namespace.
+	//
+	// Example: crm
+	Key ConnectionKey `json:"key"`
+
+	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+	MaxConcurrency *ConnectionMaxConcurrency `json:"maxConcurrency,omitempty"`
+
+	// MaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+	// take turns.
+	MaxPerSecond *ConnectionMaxPerSecond `json:"maxPerSecond,omitempty"`
+
+	// SecretHeaders Headers that carry credentials, as in an `http` target.
+	SecretHeaders *ConnectionSecretHeaders `json:"secretHeaders,omitempty"`
+
+	// SigningSecrets Keys that sign each request, as in an `http` target.
+	SigningSecrets *ConnectionSigningSecrets `json:"signingSecrets,omitempty"`
+
+	// Tls How the connection trusts and is trusted, beyond what is usual.
+	Tls *ConnectionTls `json:"tls,omitempty"`
+}
+
+// ConnectionEvent What happened to a connection.
+type ConnectionEvent struct {
+	// Data The connection.
+	Data struct {
+		// Connection The key of a connection, which is unique in the namespace.
+		//
+		// Example: crm
+		Connection ConnectionKey `json:"connection"`
+
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// Reason Why it is down; null if it is not.
+		Reason *string `json:"reason"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type ConnectionEventType `json:"type"`
+}
+
+// ConnectionEventType What happened.
+type ConnectionEventType string
+
+// ConnectionHeaders Headers to send with each request, as in an `http` target.
+type ConnectionHeaders map[string]string
+
+// ConnectionKey The key of a connection, which is unique in the namespace.
+//
+// Example: crm
+type ConnectionKey = string
+
+// ConnectionMaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+type ConnectionMaxConcurrency = int32
+
+// ConnectionMaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+// take turns.
+type ConnectionMaxPerSecond = int32
+
+// ConnectionPage A page of a list of connections.
+type ConnectionPage struct {
+	Items []Connection `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: Y3Jt
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// ConnectionSecretHeaders Headers that carry credentials, as in an `http` target.
+type ConnectionSecretHeaders map[string]string
+
+// ConnectionSigningSecrets Keys that sign each request, as in an `http` target.
+type ConnectionSigningSecrets = []string
+
+// ConnectionTls How the connection trusts and is trusted, beyond what is usual.
+type ConnectionTls struct {
+	// Ca Certificates in PEM. The certificate of the server must follow from one of them. The
+	// default is those that the machine trusts.
+	Ca *string `json:"ca,omitempty"`
+
+	// ClientCertificate The certificate in PEM that the service shows, with its chain.
+	ClientCertificate *string `json:"clientCertificate,omitempty"`
+
+	// ClientKey The private key of the certificate in PEM.
+	ClientKey *string `json:"clientKey,omitempty"`
+
+	// ServerName The name that the certificate of the server must have. The default is the host.
+	ServerName *string `json:"serverName,omitempty"`
+}
+
+// ConnectionUpdate A change of a connection. Fields that are not given stay as they are.
+type ConnectionUpdate struct {
+	// Adaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+	// for so long.
+	Adaptive *ConnectionAdaptive `json:"adaptive,omitempty"`
+
+	// Auth How requests prove who sends them.
+	//
+	// - `none`: they do not.
+	// - `basic`: by `username` and `password` (RFC 7617).
+	// - `bearer`: by `token` (RFC 6750).
+	// - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+	//   (RFC 6749) and keeps until it expires.
+	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	Auth *ConnectionAuth `json:"auth,omitempty"`
+
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl *ConnectionBaseUrl `json:"baseUrl,omitempty"`
+
+	// Headers Headers to send with each request, as in an `http` target.
+	Headers *ConnectionHeaders `json:"headers,omitempty"`
+
+	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+	MaxConcurrency *ConnectionMaxConcurrency `json:"maxConcurrency,omitempty"`
+
+	// MaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+	// take turns.
+	MaxPerSecond *ConnectionMaxPerSecond `json:"maxPerSecond,omitempty"`
+
+	// SecretHeaders Headers that carry credentials, as in an `http` target.
+	SecretHeaders *ConnectionSecretHeaders `json:"secretHeaders,omitempty"`
+
+	// SigningSecrets Keys that sign each request, as in an `http` target.
+	SigningSecrets *ConnectionSigningSecrets `json:"signingSecrets,omitempty"`
+
+	// Tls How the connection trusts and is trusted, beyond what is usual.
+	Tls *ConnectionTls `json:"tls,omitempty"`
+}
 
 // CreatedJob A job that was created.
 type CreatedJob struct {
@@ -956,8 +1769,8 @@ type CreatedJob struct {
 	// Example: payments/settle
 	Key *JobKey `json:"key"`
 
-	// NextRunAt When the job is due first.
-	NextRunAt time.Time `json:"nextRunAt"`
+	// NextRunAt When the job is due first; null if it has no schedule.
+	NextRunAt *time.Time `json:"nextRunAt"`
 }
 
 // CronExpression A cron expression with five fields (minute, hour, day of month, month, day of week), or with
@@ -992,6 +1805,81 @@ type EndAt = time.Time
 // EndedRunStatus The status of a run that has ended, as in `RunStatus`.
 type EndedRunStatus string
 
+// Event Something that happened, in the form of Standard Webhooks. It is the payload of a run that
+// an event started, and the data of the stream of events.
+type Event struct {
+	union json.RawMessage
+}
+
+// EventGroup The events that `groupWithinSeconds` has collected for one run.
+type EventGroup struct {
+	// Data The events.
+	Data struct {
+		// Count How many events there were.
+		Count int64 `json:"count"`
+
+		// Events The first of them, at most 100.
+		Events []map[string]interface{} `json:"events"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type That these are several events.
+	Type EventGroupType `json:"type"`
+}
+
+// EventGroupType That these are several events.
+type EventGroupType string
+
+// EventTimestamp When it happened.
+type EventTimestamp = time.Time
+
+// EventType What happened.
+//
+//   - `run.succeeded`: a run has succeeded.
+//   - `run.failed`: a run has failed, and is not tried again.
+//   - `run.skipped`: a run was not executed. Its `reason` says why.
+//   - `run.late`: a run that has ended had started later than the `lateAfterSeconds` of its job
+//     after it might start.
+//   - `job.failing`: so many runs in a row have failed as `alertAfterFailures` says. It happens
+//     once until the job has recovered.
+//   - `job.recovered`: a run of a job that was failing, or overdue, has succeeded.
+//   - `job.paused`: the job was paused, by a person or by the service.
+//   - `job.completed`: the job was completed.
+//   - `job.overdue`: the job has not succeeded within its `expectSuccessWithinSeconds`. It
+//     happens once until it succeeds.
+//   - `queue.unattended`: a run has waited for a minute in a queue that no worker serves.
+//   - `connection.down`: calls of a connection fail, and runs wait for it.
+//   - `connection.recovered`: calls of the connection succeed again.
+type EventType string
+
+// EventsLost Some events may be missing in the stream.
+type EventsLost struct {
+	// Data When the missing events happened.
+	Data struct {
+		// From Not before this.
+		From time.Time `json:"from"`
+
+		// To Not after this.
+		To time.Time `json:"to"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type That events may be missing.
+	Type EventsLostType `json:"type"`
+}
+
+// EventsLostType That events may be missing.
+type EventsLostType string
+
+// ExpectSuccessWithinSeconds How long the job may be without success until `job.overdue` happens. It counts from the last
+// success, or from when this was set. A job that is paused, or that never runs, is overdue,
+// too. The default is that nothing is expected.
+type ExpectSuccessWithinSeconds = int64
+
 // FailedAttempt An attempt that failed and was followed by another one, or that was lost because the lease
 // of its instance or worker expired (`LEASE_EXPIRED`).
 type FailedAttempt struct {
@@ -1017,6 +1905,8 @@ type FailedAttempt struct {
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
 	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
 	Reason *RunReason `json:"reason"`
 
 	// Result What the target answered to an attempt; of a run, to its last attempt.
@@ -1064,6 +1954,7 @@ type FieldError struct {
 	// - `too-many-occurrences`: the window has too many occurrences.
 	// - `secret-key-missing`: the service has no key to encrypt secrets with.
 	// - `secret-required`: the secret must be sent again.
+	// - `not-found`: there is nothing of this name.
 	// - `not-valid`: anything else.
 	//
 	//
@@ -1107,8 +1998,8 @@ type Heartbeat struct {
 }
 
 // HttpTarget Sends one HTTP request for each attempt. The response must arrive within
-// `attemptDeadlineSeconds`. Redirects are not followed. By default only public addresses on
-// ports 80 and 443 can be called; the operator can allow others.
+// `attemptDeadlineSeconds`. By default only public addresses on ports 80 and 443 can be
+// called; the operator can allow others. Either `url` or `connection` is required.
 //
 // Any 2xx response is success, or any status in `expectStatus` if that is given. After 429 or
 // 503 the next attempt waits for `Retry-After`. 410 pauses the job. The body of the response
@@ -1123,13 +2014,31 @@ type Heartbeat struct {
 //   - `traceparent` (W3C Trace Context).
 //   - `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks 1.0.0), if
 //     there are `signingSecrets`.
+//
+// `url`, `path`, `headers` and `body` may have placeholders: `{{run.id}}`,
+// `{{run.scheduledFor}}`, `{{run.attempt}}`, `{{job.id}}`, `{{job.key}}`, `{{job.name}}`, and
+// in a job with `startsOn` `{{event.type}}`, `{{event.timestamp}}` and `{{event.data.jobKey}}`
+// with any other field of the data. An instant can be written in a zone:
+// `{{run.scheduledFor | date "2006-01-02" "Europe/Berlin"}}`, in the form of Go's reference
+// time. Each value is escaped for where it stands. `{{"{{"}}` is `{{` itself.
 type HttpTarget struct {
 	// Body The body of the request. The default with `POST`, `PUT` and `PATCH` is the payload of
 	// the job, as JSON.
 	Body *string `json:"body,omitempty"`
 
+	// Connection The key of the connection to call. Its headers, credentials and signing secrets come in
+	// addition to those of the target, which win.
+	//
+	//
+	// Example: crm
+	Connection *string `json:"connection,omitempty"`
+
 	// ExpectStatus The status codes that mean success. The default is all of 2xx.
 	ExpectStatus *[]int32 `json:"expectStatus,omitempty"`
+
+	// FollowRedirects Whether redirects are followed, at most five, with the same method and body. Each
+	// address is checked like the first one. Secrets go to the same host only.
+	FollowRedirects *bool `json:"followRedirects,omitempty"`
 
 	// Headers Headers to send with each request. Everybody who can read the job sees them. Headers
 	// that carry credentials are refused here, and so are headers of the connection and of
@@ -1137,18 +2046,32 @@ type HttpTarget struct {
 	Headers *map[string]string `json:"headers,omitempty"`
 	Method  *HttpTargetMethod  `json:"method,omitempty"`
 
+	// Path What follows the `baseUrl` of the connection: a path, and a query if needed. Only with
+	// `connection`.
+	//
+	//
+	// Example: /hooks/report
+	Path *string `json:"path,omitempty"`
+
+	// RetryOn The status codes after which the run is tried again. After another one that means
+	// failure, the run ends. The default is all. A request without a response is always tried
+	// again.
+	RetryOn *[]int32 `json:"retryOn,omitempty"`
+
 	// SecretHeaders Headers that carry credentials, such as `Authorization`.
 	SecretHeaders *map[string]string `json:"secretHeaders,omitempty"`
 
-	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64.
-	// To replace a key, give both for a while: each request then carries a signature of each.
+	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64,
+	// or, for a signature that the receiver verifies with a public key (`v1a`), `whsk_` and an
+	// ed25519 private key of 32 or 64 bytes in base64. To replace a key, give both for a
+	// while: each request then carries a signature of each.
 	SigningSecrets *[]string      `json:"signingSecrets,omitempty"`
 	Type           HttpTargetType `json:"type"`
 
 	// Url An `http` or `https` URL without credentials.
 	//
 	// Example: https://example.com/hooks/report
-	Url string `json:"url"`
+	Url *string `json:"url,omitempty"`
 }
 
 // HttpTargetMethod defines model for HttpTarget.Method.
@@ -1205,8 +2128,11 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
+// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
+	// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
+	AlertAfterFailures AlertAfterFailures `json:"alertAfterFailures"`
+
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
@@ -1260,6 +2186,14 @@ type Job struct {
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt"`
 
+	// ExpectSuccessWithinSeconds How long the job may be without success until `job.overdue` happens. It counts from the last
+	// success, or from when this was set. A job that is paused, or that never runs, is overdue,
+	// too. The default is that nothing is expected.
+	ExpectSuccessWithinSeconds *ExpectSuccessWithinSeconds `json:"expectSuccessWithinSeconds"`
+
+	// FailingSince When `job.failing` happened and the job has not recovered since; null if that is not so.
+	FailingSince *time.Time `json:"failingSince"`
+
 	// Health How the job is. The first of these that is true:
 	//
 	// - `PAUSED`: the job is paused.
@@ -1307,6 +2241,10 @@ type Job struct {
 	// LastRunAt When the latest ended run started; null if there is none.
 	LastRunAt *time.Time `json:"lastRunAt"`
 
+	// LateAfterSeconds How late a run may start without `run.late`. Waiting for a limit of a connection does not
+	// count. The default is that no run is late.
+	LateAfterSeconds *LateAfterSeconds `json:"lateAfterSeconds"`
+
 	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
 	// with its instance or worker counts.
 	MaxAttempts MaxAttempts `json:"maxAttempts"`
@@ -1351,6 +2289,25 @@ type Job struct {
 	// NextRunAt When the job is due next; null if it is not.
 	NextRunAt *time.Time `json:"nextRunAt"`
 
+	// OnDemand Whether the job has no schedule, and runs only when it is asked to. Each request to start a
+	// run is then one entry of a durable queue.
+	OnDemand OnDemand `json:"onDemand"`
+
+	// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+	//
+	// - `DROP`: it is none.
+	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+	//
+	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	OnSkipped OnSkipped `json:"onSkipped"`
+
+	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	OnlyOn OnlyOn `json:"onlyOn"`
+
+	// OverdueSince Since when a success is overdue by `expectSuccessWithinSeconds`; null if none is.
+	OverdueSince *time.Time `json:"overdueSince"`
+
 	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 	//
 	// - `SKIP`: do not execute it.
@@ -1359,7 +2316,8 @@ type Job struct {
 	// - `ALLOW_ALL`: execute it at its instant, in parallel.
 	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
 	//
-	// A `SKIPPED` run counts the occurrences that are not executed.
+	// A `SKIPPED` run counts the occurrences that are not executed. The default is `SKIP`, and
+	// `ALLOW_ALL` for a job that is `onDemand` or `startsOn` events.
 	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
 
 	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
@@ -1382,6 +2340,16 @@ type Job struct {
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload"`
 
+	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+	// rules for fixed times of `cron` hold.
+	//
+	//
+	// Example: DTSTART:20260106T090000
+	// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+	Rrule *RecurrenceRule `json:"rrule"`
+
 	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 	// job is due at once.
 	RunAt *RunAt `json:"runAt"`
@@ -1395,14 +2363,26 @@ type Job struct {
 	// - `FAILURES`: those that did not succeed.
 	RunHistory RunHistory `json:"runHistory"`
 
+	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+	// `onSkipped`. It counts as no run.
+	SkipOn SkipOn `json:"skipOn"`
+
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 	// in the past.
 	StartAt *StartAt `json:"startAt"`
 
+	// StartsOn The events that start the job. Each starts one run, whose payload is the `Event`. Without an
+	// overlap policy of its own such a job has `ALLOW_ALL`. The job itself starts none of its own
+	// runs.
+	//
+	//
+	// Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
+	StartsOn *StartsOn `json:"startsOn"`
+
 	// Status - `ACTIVE`: the job runs by its schedule.
 	// - `PAUSED`: the job has no occurrences until it is resumed.
 	// - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
-	//   is reached.
+	//   is reached. A job that is `onDemand` or `startsOn` events is `COMPLETED` only by `maxRuns`.
 	Status JobStatus `json:"status"`
 
 	// StatusReason Why the job has its status, if the service or a client said so.
@@ -1418,7 +2398,8 @@ type Job struct {
 	// TargetSecrets The secrets that are set, as paths of fields of the target.
 	TargetSecrets []string `json:"targetSecrets"`
 
-	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+	// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
+	//
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone"`
@@ -1479,7 +2460,8 @@ type JobBulk struct {
 	Limit *int32 `json:"limit,omitempty"`
 
 	// Patch A change of a job. Fields that are not given stay as they are; null clears a field that can
-	// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
+	// be null. One of `intervalInSeconds`, `cron`, `rrule`, `runAt`, `onDemand` and `startsOn`
+	// replaces the schedule of the job.
 	//
 	//
 	// Example: {"name":"weekly-report"}
@@ -1542,10 +2524,14 @@ type JobBulkResult struct {
 	Unchanged int32 `json:"unchanged"`
 }
 
-// JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
+// JobCreate A new job. Exactly one of `intervalInSeconds`, `cron`, `rrule`, `runAt`, `onDemand` and
+// `startsOn` is required.
 //
 // Example: {"intervalInSeconds":60,"maxRuns":10,"name":"heartbeat","payload":{"to":"you"}}
 type JobCreate struct {
+	// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
+	AlertAfterFailures *AlertAfterFailures `json:"alertAfterFailures,omitempty"`
+
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
@@ -1592,6 +2578,11 @@ type JobCreate struct {
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
+	// ExpectSuccessWithinSeconds How long the job may be without success until `job.overdue` happens. It counts from the last
+	// success, or from when this was set. A job that is paused, or that never runs, is overdue,
+	// too. The default is that nothing is expected.
+	ExpectSuccessWithinSeconds *ExpectSuccessWithinSeconds `json:"expectSuccessWithinSeconds,omitempty"`
+
 	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
@@ -1616,6 +2607,10 @@ type JobCreate struct {
 	//
 	// Example: {"env":"prod","team":"payments"}
 	Labels *Labels `json:"labels,omitempty"`
+
+	// LateAfterSeconds How late a run may start without `run.late`. Waiting for a limit of a connection does not
+	// count. The default is that no run is late.
+	LateAfterSeconds *LateAfterSeconds `json:"lateAfterSeconds,omitempty"`
 
 	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
 	// with its instance or worker counts.
@@ -1653,6 +2648,22 @@ type JobCreate struct {
 	// Example: nightly-report
 	Name JobName `json:"name"`
 
+	// OnDemand Whether the job has no schedule, and runs only when it is asked to. Each request to start a
+	// run is then one entry of a durable queue.
+	OnDemand *OnDemand `json:"onDemand,omitempty"`
+
+	// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+	//
+	// - `DROP`: it is none.
+	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+	//
+	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
+
+	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	OnlyOn *OnlyOn `json:"onlyOn,omitempty"`
+
 	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 	//
 	// - `SKIP`: do not execute it.
@@ -1661,7 +2672,8 @@ type JobCreate struct {
 	// - `ALLOW_ALL`: execute it at its instant, in parallel.
 	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
 	//
-	// A `SKIPPED` run counts the occurrences that are not executed.
+	// A `SKIPPED` run counts the occurrences that are not executed. The default is `SKIP`, and
+	// `ALLOW_ALL` for a job that is `onDemand` or `startsOn` events.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
 	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
@@ -1675,6 +2687,16 @@ type JobCreate struct {
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
 
+	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+	// rules for fixed times of `cron` hold.
+	//
+	//
+	// Example: DTSTART:20260106T090000
+	// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+	Rrule *RecurrenceRule `json:"rrule,omitempty"`
+
 	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 	// job is due at once.
 	RunAt *RunAt `json:"runAt,omitempty"`
@@ -1685,9 +2707,21 @@ type JobCreate struct {
 	// - `FAILURES`: those that did not succeed.
 	RunHistory *RunHistory `json:"runHistory,omitempty"`
 
+	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+	// `onSkipped`. It counts as no run.
+	SkipOn *SkipOn `json:"skipOn,omitempty"`
+
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// StartsOn The events that start the job. Each starts one run, whose payload is the `Event`. Without an
+	// overlap policy of its own such a job has `ALLOW_ALL`. The job itself starts none of its own
+	// runs.
+	//
+	//
+	// Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
+	StartsOn *StartsOn `json:"startsOn,omitempty"`
 
 	// Target What executes the runs of the job.
 	//
@@ -1696,7 +2730,8 @@ type JobCreate struct {
 	// give are kept if `url` keeps its host.
 	Target *Target `json:"target,omitempty"`
 
-	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+	// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
+	//
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
@@ -1706,6 +2741,62 @@ type JobCreate struct {
 //
 // Example: Runs after the bank has sent its files. Ask the payments team.
 type JobDescription = string
+
+// JobEvent What happened to a job.
+//
+// Example: {"data":{"actor":null,"consecutiveFailures":3,"error":"the response has the status 500","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","namespace":"default","overdueSince":null,"runId":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","statusReason":null},"timestamp":"2025-10-09T07:30:00.231460Z","type":"job.failing"}
+type JobEvent struct {
+	// Data The job.
+	Data struct {
+		// Actor Who has paused the job, as in the audit; null with other events.
+		Actor *string `json:"actor"`
+
+		// ConsecutiveFailures How many of the latest runs failed in a row.
+		ConsecutiveFailures int32 `json:"consecutiveFailures"`
+
+		// Error The first line of the error of the run; null if there is none.
+		Error *string `json:"error"`
+
+		// JobId The id of the job.
+		JobId openapi_types.UUID `json:"jobId"`
+
+		// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+		// unique in the namespace and never changes. Null: the job has none.
+		//
+		//
+		// Example: payments/settle
+		JobKey *JobKey `json:"jobKey"`
+
+		// JobName A name for people to read. It need not be unique. Control characters are refused.
+		//
+		// Example: nightly-report
+		JobName JobName `json:"jobName"`
+
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// OverdueSince With `job.overdue`, since when a success is overdue; otherwise null.
+		OverdueSince *time.Time `json:"overdueSince"`
+
+		// RunId The run because of which it happened; null if it was no run.
+		RunId *openapi_types.UUID `json:"runId"`
+
+		// StatusReason Why the job was paused; null if nobody said.
+		StatusReason *string `json:"statusReason"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type JobEventType `json:"type"`
+}
+
+// JobEventType What happened.
+type JobEventType string
 
 // JobHealth How the job is. The first of these that is true:
 //
@@ -1812,17 +2903,21 @@ type JobSort string
 // JobStatus - `ACTIVE`: the job runs by its schedule.
 //   - `PAUSED`: the job has no occurrences until it is resumed.
 //   - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
-//     is reached.
+//     is reached. A job that is `onDemand` or `startsOn` events is `COMPLETED` only by `maxRuns`.
 type JobStatus string
 
 // JobTargetType A type of target.
 type JobTargetType string
 
 // JobUpdate A change of a job. Fields that are not given stay as they are; null clears a field that can
-// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
+// be null. One of `intervalInSeconds`, `cron`, `rrule`, `runAt`, `onDemand` and `startsOn`
+// replaces the schedule of the job.
 //
 // Example: {"name":"weekly-report"}
 type JobUpdate struct {
+	// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
+	AlertAfterFailures *AlertAfterFailures `json:"alertAfterFailures,omitempty"`
+
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds *AttemptDeadlineSeconds `json:"attemptDeadlineSeconds,omitempty"`
 
@@ -1869,6 +2964,11 @@ type JobUpdate struct {
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt,omitempty"`
 
+	// ExpectSuccessWithinSeconds How long the job may be without success until `job.overdue` happens. It counts from the last
+	// success, or from when this was set. A job that is paused, or that never runs, is overdue,
+	// too. The default is that nothing is expected.
+	ExpectSuccessWithinSeconds *ExpectSuccessWithinSeconds `json:"expectSuccessWithinSeconds,omitempty"`
+
 	// IntervalInSeconds The seconds from one occurrence to the next, at most ten years.
 	//
 	// Example: 60
@@ -1883,6 +2983,10 @@ type JobUpdate struct {
 	//
 	// Example: {"env":"stage","legacy":null}
 	Labels *LabelChanges `json:"labels,omitempty"`
+
+	// LateAfterSeconds How late a run may start without `run.late`. Waiting for a limit of a connection does not
+	// count. The default is that no run is late.
+	LateAfterSeconds *LateAfterSeconds `json:"lateAfterSeconds,omitempty"`
 
 	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
 	// with its instance or worker counts.
@@ -1920,6 +3024,22 @@ type JobUpdate struct {
 	// Example: nightly-report
 	Name *JobName `json:"name,omitempty"`
 
+	// OnDemand Whether the job has no schedule, and runs only when it is asked to. Each request to start a
+	// run is then one entry of a durable queue.
+	OnDemand *OnDemand `json:"onDemand,omitempty"`
+
+	// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+	//
+	// - `DROP`: it is none.
+	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+	//
+	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
+
+	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	OnlyOn *OnlyOn `json:"onlyOn,omitempty"`
+
 	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 	//
 	// - `SKIP`: do not execute it.
@@ -1928,7 +3048,8 @@ type JobUpdate struct {
 	// - `ALLOW_ALL`: execute it at its instant, in parallel.
 	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
 	//
-	// A `SKIPPED` run counts the occurrences that are not executed.
+	// A `SKIPPED` run counts the occurrences that are not executed. The default is `SKIP`, and
+	// `ALLOW_ALL` for a job that is `onDemand` or `startsOn` events.
 	OverlapPolicy *OverlapPolicy `json:"overlapPolicy,omitempty"`
 
 	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
@@ -1948,6 +3069,16 @@ type JobUpdate struct {
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
 
+	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+	// rules for fixed times of `cron` hold.
+	//
+	//
+	// Example: DTSTART:20260106T090000
+	// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+	Rrule *RecurrenceRule `json:"rrule,omitempty"`
+
 	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 	// job is due at once.
 	RunAt *RunAt `json:"runAt,omitempty"`
@@ -1958,9 +3089,21 @@ type JobUpdate struct {
 	// - `FAILURES`: those that did not succeed.
 	RunHistory *RunHistory `json:"runHistory,omitempty"`
 
+	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+	// `onSkipped`. It counts as no run.
+	SkipOn *SkipOn `json:"skipOn,omitempty"`
+
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
+
+	// StartsOn The events that start the job. Each starts one run, whose payload is the `Event`. Without an
+	// overlap policy of its own such a job has `ALLOW_ALL`. The job itself starts none of its own
+	// runs.
+	//
+	//
+	// Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
+	StartsOn *StartsOn `json:"startsOn,omitempty"`
 
 	// Status - `ACTIVE`: resume the job. A `COMPLETED` job can be resumed if its schedule has another
 	//   occurrence.
@@ -1979,7 +3122,8 @@ type JobUpdate struct {
 	// Example: {"url":"https://reports.example.com/v2/run"}
 	Target *TargetChange `json:"target,omitempty"`
 
-	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+	// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
+	//
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
@@ -2055,6 +3199,38 @@ type JobsApplied struct {
 // JobsCreated The jobs that were created, in the order of the request.
 type JobsCreated struct {
 	Items []CreatedJob `json:"items"`
+}
+
+// Jwks A JSON Web Key Set.
+type Jwks struct {
+	// Keys The public keys.
+	Keys []struct {
+		// Alg The algorithm.
+		//
+		// Example: EdDSA
+		Alg string `json:"alg"`
+
+		// Crv The curve.
+		//
+		// Example: Ed25519
+		Crv *string `json:"crv,omitempty"`
+
+		// Kid The id of the key.
+		Kid string `json:"kid"`
+
+		// Kty The type of the key.
+		//
+		// Example: OKP
+		Kty string `json:"kty"`
+
+		// Use What it is for.
+		//
+		// Example: sig
+		Use string `json:"use"`
+
+		// X The public key.
+		X *string `json:"x,omitempty"`
+	} `json:"keys"`
 }
 
 // Key A key as it is stored, without its secret.
@@ -2216,6 +3392,8 @@ type LastRun struct {
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
 	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
 	Reason *RunReason `json:"reason"`
 
 	// ScheduledFor When the job was due, or when the run was requested.
@@ -2224,6 +3402,10 @@ type LastRun struct {
 	// Status The status of a run that has ended, as in `RunStatus`.
 	Status EndedRunStatus `json:"status"`
 }
+
+// LateAfterSeconds How late a run may start without `run.late`. Waiting for a limit of a connection does not
+// count. The default is that no run is late.
+type LateAfterSeconds = int64
 
 // Lease The right of a worker to execute runs, until it expires.
 //
@@ -2346,8 +3528,16 @@ type MisfirePolicy string
 
 // Namespace A namespace as it is stored.
 //
-// Example: {"createdAt":"2025-10-08T12:00:00.000000Z","description":"Jobs of the billing team.","maxJobs":100,"minIntervalSeconds":60,"name":"billing","requestsPerSecond":null,"runRetentionDays":null,"suspended":false,"suspendedAt":null,"updatedAt":"2025-10-08T12:00:00.000000Z"}
+// Example: {"blackouts":[],"createdAt":"2025-10-08T12:00:00.000000Z","description":"Jobs of the billing team.","maxJobs":100,"minIntervalSeconds":60,"name":"billing","requestsPerSecond":null,"runRetentionDays":null,"suspended":false,"suspendedAt":null,"updatedAt":"2025-10-08T12:00:00.000000Z"}
 type Namespace struct {
+	// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
+	// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
+	// that execute go on.
+	//
+	//
+	// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
+	Blackouts Blackouts `json:"blackouts"`
+
 	// CreatedAt When the namespace was created.
 	CreatedAt time.Time `json:"createdAt"`
 
@@ -2406,6 +3596,14 @@ type Namespace struct {
 //
 // Example: {"description":"Jobs of the billing team.","name":"billing"}
 type NamespaceCreate struct {
+	// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
+	// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
+	// that execute go on.
+	//
+	//
+	// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
+	Blackouts *Blackouts `json:"blackouts,omitempty"`
+
 	// Description What the namespace is for, for people to read.
 	//
 	// Example: Jobs of the billing team.
@@ -2480,6 +3678,14 @@ type NamespacePage struct {
 //
 // Example: {"maxJobs":200}
 type NamespaceUpdate struct {
+	// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
+	// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
+	// that execute go on.
+	//
+	//
+	// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
+	Blackouts *Blackouts `json:"blackouts,omitempty"`
+
 	// Description What the namespace is for, for people to read.
 	//
 	// Example: Jobs of the billing team.
@@ -2527,6 +3733,9 @@ type Occurrence struct {
 	// Example: 2026-03-29T03:00:00+02:00
 	LocalTime string `json:"localTime"`
 
+	// MovedByCalendar Whether the day is not the one that the schedule names, because of `onSkipped`.
+	MovedByCalendar bool `json:"movedByCalendar"`
+
 	// MovedByClockChange Whether the local time is not the one that the expression names, because of a clock
 	// change.
 	MovedByClockChange bool `json:"movedByClockChange"`
@@ -2540,10 +3749,26 @@ type OccurrenceCount = int32
 
 // OccurrenceList The next occurrences of a schedule, earliest first.
 //
-// Example: {"items":[{"localTime":"2026-03-28T02:30:00+01:00","movedByClockChange":false,"scheduledFor":"2026-03-28T01:30:00.000000Z"},{"localTime":"2026-03-29T03:00:00+02:00","movedByClockChange":true,"scheduledFor":"2026-03-29T01:00:00.000000Z"},{"localTime":"2026-03-30T02:30:00+02:00","movedByClockChange":false,"scheduledFor":"2026-03-30T00:30:00.000000Z"}]}
+// Example: {"items":[{"localTime":"2026-03-28T02:30:00+01:00","movedByCalendar":false,"movedByClockChange":false,"scheduledFor":"2026-03-28T01:30:00.000000Z"},{"localTime":"2026-03-29T03:00:00+02:00","movedByCalendar":false,"movedByClockChange":true,"scheduledFor":"2026-03-29T01:00:00.000000Z"},{"localTime":"2026-03-30T02:30:00+02:00","movedByCalendar":false,"movedByClockChange":false,"scheduledFor":"2026-03-30T00:30:00.000000Z"}]}
 type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
+
+// OnDemand Whether the job has no schedule, and runs only when it is asked to. Each request to start a
+// run is then one entry of a durable queue.
+type OnDemand = bool
+
+// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+//
+// - `DROP`: it is none.
+// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+//
+// An occurrence that would be moved by more than a month is none. Two that meet are one.
+type OnSkipped string
+
+// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+type OnlyOn = []CalendarKey
 
 // OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 //
@@ -2553,7 +3778,8 @@ type OccurrenceList struct {
 //   - `ALLOW_ALL`: execute it at its instant, in parallel.
 //   - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
 //
-// A `SKIPPED` run counts the occurrences that are not executed.
+// A `SKIPPED` run counts the occurrences that are not executed. The default is `SKIP`, and
+// `ALLOW_ALL` for a job that is `onDemand` or `startsOn` events.
 type OverlapPolicy string
 
 // OverlapPolicyOverride What to do while another run of the job is open. See `overlapPolicy` of the job.
@@ -2593,12 +3819,14 @@ type Problem struct {
 	// - 403: `scope-required`, `queue-not-allowed`, `service-wide-required`,
 	//   `host-not-allowed`, `cross-origin`
 	// - 404: `job-not-found`, `run-not-found`, `key-not-found`, `version-not-found`,
-	//   `namespace-not-found`, `path-not-found`
+	//   `namespace-not-found`, `connection-not-found`, `calendar-not-found`,
+	//   `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
 	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`,
-	//   `job-key-exists`, `idempotency-key-in-use`, `key-already-created`, `answer-lost`
+	//   `job-key-exists`, `connection-exists`, `connection-in-use`, `calendar-exists`,
+	//   `calendar-in-use`, `idempotency-key-in-use`, `key-already-created`, `answer-lost`
 	// - 412: `version-changed`, `job-exists`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
@@ -2653,6 +3881,33 @@ type Queue struct {
 	WorkersAsking int32 `json:"workersAsking"`
 }
 
+// QueueEvent What happened to a queue.
+type QueueEvent struct {
+	// Data The queue.
+	Data struct {
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// Queue The name of a queue of runs for workers.
+		Queue QueueName `json:"queue"`
+
+		// WaitingSince Since when a run waits.
+		WaitingSince time.Time `json:"waitingSince"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type QueueEventType `json:"type"`
+}
+
+// QueueEventType What happened.
+type QueueEventType string
+
 // QueueName The name of a queue of runs for workers.
 type QueueName = string
 
@@ -2671,13 +3926,23 @@ type QueuePage struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
+// RecurrenceRule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+// rules for fixed times of `cron` hold.
+//
+// Example: DTSTART:20260106T090000
+// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+type RecurrenceRule = string
+
 // RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
 // null for any number. More are refused with 429.
 //
 // Example: 20
 type RequestsPerSecond = int32
 
-// ResourceId The id of the job, run or key, or the name of the namespace.
+// ResourceId The id of the job, run or key, the name of the namespace, or the key of the connection or
+// calendar.
 type ResourceId = string
 
 // ResourceType What kind of thing was changed.
@@ -2685,13 +3950,17 @@ type ResourceType string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"cancelRequestedAt":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
+// Example: {"attempt":1,"cancelRequestedAt":null,"causedBy":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE","waitingFor":null}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
 
 	// CancelRequestedAt When the run was to be canceled; null if it never was, or if it succeeded all the same.
 	CancelRequestedAt *time.Time `json:"cancelRequestedAt"`
+
+	// CausedBy The id of the run whose event started this one; null if no event did, or an event that
+	// no run caused.
+	CausedBy *openapi_types.UUID `json:"causedBy"`
 
 	// DurationMilliseconds How long the run took, from its first attempt to its end, with the waits between
 	// attempts; null while it is open, and if there was no attempt.
@@ -2743,6 +4012,9 @@ type Run struct {
 	// Those of a cron expression are counted up to 100 000.
 	Occurrences int64 `json:"occurrences"`
 
+	// Payload The payload of this run, if it has one of its own. Lists leave it out.
+	Payload interface{} `json:"payload,omitempty"`
+
 	// Reason Why the run has its status; null if there is nothing to explain.
 	//
 	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
@@ -2753,6 +4025,8 @@ type Run struct {
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
 	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
 	Reason *RunReason `json:"reason"`
 
 	// Result What the target answered to an attempt; of a run, to its last attempt.
@@ -2784,8 +4058,27 @@ type Run struct {
 	// - `MANUAL`: a request to start a run.
 	// - `BACKFILL`: a request to backfill a window.
 	// - `RETRY`: a request to retry another run.
+	// - `EVENT`: an event that the job starts on.
 	Trigger RunTrigger `json:"trigger"`
+
+	// WaitingFor What a run that is `PENDING`, or that waits for its next attempt, waits for; null if for
+	// nothing, and for all other runs.
+	//
+	// - `WORKER`: a worker that leases it.
+	// - `CONNECTION`: a limit of its connection, or its recovery.
+	// - `CONCURRENCY_GROUP`: a place in its concurrency group.
+	// - `TIME`: its time to start, or the time of its next attempt.
+	WaitingFor *RunWaitingFor `json:"waitingFor"`
 }
+
+// RunWaitingFor What a run that is `PENDING`, or that waits for its next attempt, waits for; null if for
+// nothing, and for all other runs.
+//
+// - `WORKER`: a worker that leases it.
+// - `CONNECTION`: a limit of its connection, or its recovery.
+// - `CONCURRENCY_GROUP`: a place in its concurrency group.
+// - `TIME`: its time to start, or the time of its next attempt.
+type RunWaitingFor string
 
 // RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 // job is due at once.
@@ -2853,6 +4146,91 @@ type RunCompletion struct {
 	Token Token `json:"token"`
 }
 
+// RunEvent What happened to a run.
+//
+// Example: {"data":{"attempt":3,"error":"the response has the status 500","finishedAt":"2025-10-09T07:30:00.231460Z","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","namespace":"default","occurrences":1,"reason":null,"runId":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"FAILED","trigger":"SCHEDULE"},"timestamp":"2025-10-09T07:30:00.231460Z","type":"run.failed"}
+type RunEvent struct {
+	// Data The run.
+	Data struct {
+		// Attempt The number of attempts.
+		Attempt int32 `json:"attempt"`
+
+		// Error The first line of the error, at most 500 characters; null if there is none.
+		Error *string `json:"error"`
+
+		// FinishedAt When it ended.
+		FinishedAt time.Time `json:"finishedAt"`
+
+		// JobId The id of the job.
+		JobId openapi_types.UUID `json:"jobId"`
+
+		// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+		// unique in the namespace and never changes. Null: the job has none.
+		//
+		//
+		// Example: payments/settle
+		JobKey *JobKey `json:"jobKey"`
+
+		// JobName A name for people to read. It need not be unique. Control characters are refused.
+		//
+		// Example: nightly-report
+		JobName JobName `json:"jobName"`
+
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// Occurrences The number of occurrences that it stands for.
+		Occurrences int64 `json:"occurrences"`
+
+		// Reason Why the run has its status; null if there is nothing to explain.
+		//
+		// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+		// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+		// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+		//   expired.
+		// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+		// - `JOB_PAUSED`: the job was paused before the run ended.
+		// - `JOB_DELETED`: the job was deleted before the run ended.
+		// - `REQUESTED`: somebody canceled the run.
+		// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+		//   by events.
+		Reason *RunReason `json:"reason"`
+
+		// RunId The id of the run.
+		RunId openapi_types.UUID `json:"runId"`
+
+		// ScheduledFor When it was due.
+		ScheduledFor time.Time `json:"scheduledFor"`
+
+		// StartedAt When the first attempt started; null if none has.
+		StartedAt *time.Time `json:"startedAt"`
+
+		// Status The status of a run that has ended, as in `RunStatus`.
+		Status EndedRunStatus `json:"status"`
+
+		// Trigger What created the run.
+		//
+		// - `SCHEDULE`: the schedule of the job.
+		// - `MANUAL`: a request to start a run.
+		// - `BACKFILL`: a request to backfill a window.
+		// - `RETRY`: a request to retry another run.
+		// - `EVENT`: an event that the job starts on.
+		Trigger RunTrigger `json:"trigger"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type RunEventType `json:"type"`
+}
+
+// RunEventType What happened.
+type RunEventType string
+
 // RunFailure The report of a failure. It is repaired like the report of a success.
 type RunFailure struct {
 	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
@@ -2911,6 +4289,8 @@ type RunPage struct {
 //   - `JOB_PAUSED`: the job was paused before the run ended.
 //   - `JOB_DELETED`: the job was deleted before the run ended.
 //   - `REQUESTED`: somebody canceled the run.
+//   - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+//     by events.
 type RunReason string
 
 // RunReasonGiven A reason, as in `RunReason`.
@@ -2980,6 +4360,27 @@ type RunSelector struct {
 	Trigger *[]RunTrigger `json:"trigger,omitempty"`
 }
 
+// RunStart What run to start.
+//
+// Example: {"payload":{"report":"sales"}}
+type RunStart struct {
+	// OverlapPolicy What to do while another run of the job is open. See `overlapPolicy` of the job.
+	//
+	// - `SKIP`: do not execute the new run.
+	// - `BUFFER_ONE`: execute the new run when the other one has ended.
+	// - `ALLOW_ALL`: execute the new run now, in parallel.
+	// - `CANCEL_OTHER`: cancel the other run, and execute the new run now.
+	OverlapPolicy *OverlapPolicyOverride `json:"overlapPolicy,omitempty"`
+
+	// Payload The payload of this run, instead of that of the job. It is kept with the run, and a
+	// retry of the run has it, too.
+	Payload interface{} `json:"payload,omitempty"`
+
+	// StartAt When the run is due; the default is now. A later instant needs the overlap policy
+	// `ALLOW_ALL`, of the job or of this request.
+	StartAt *time.Time `json:"startAt,omitempty"`
+}
+
 // RunStatus - `PENDING`: the run is due and no attempt has started.
 // - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
 // - `SUCCEEDED`: an attempt succeeded.
@@ -2994,9 +4395,10 @@ type RunStatus string
 // - `MANUAL`: a request to start a run.
 // - `BACKFILL`: a request to backfill a window.
 // - `RETRY`: a request to retry another run.
+// - `EVENT`: an event that the job starts on.
 type RunTrigger string
 
-// SchedulePreview A schedule. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
+// SchedulePreview A schedule. Exactly one of `intervalInSeconds`, `cron`, `rrule` and `runAt` is required.
 //
 // Example: {"count":5,"cron":"30 2 * * *","timeZone":"Europe/Berlin"}
 type SchedulePreview struct {
@@ -3038,15 +4440,42 @@ type SchedulePreview struct {
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
+	// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+	//
+	// - `DROP`: it is none.
+	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+	//
+	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
+
+	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	OnlyOn *OnlyOn `json:"onlyOn,omitempty"`
+
+	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+	// rules for fixed times of `cron` hold.
+	//
+	//
+	// Example: DTSTART:20260106T090000
+	// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+	Rrule *RecurrenceRule `json:"rrule,omitempty"`
+
 	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 	// job is due at once.
 	RunAt *RunAt `json:"runAt,omitempty"`
+
+	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+	// `onSkipped`. It counts as no run.
+	SkipOn *SkipOn `json:"skipOn,omitempty"`
 
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
-	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+	// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
+	//
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
@@ -3055,6 +4484,7 @@ type SchedulePreview struct {
 // Scope - `jobs:read`: read jobs, runs and schedules.
 // - `jobs:write`: create, change and delete jobs.
 // - `runs:write`: start, cancel, retry and backfill runs.
+// - `connections:write`: create, change and delete connections.
 // - `workers`: lease runs and report on them.
 // - `admin`: namespaces, keys and the audit.
 //
@@ -3066,9 +4496,39 @@ type Scope string
 // Example: ["workers"]
 type Scopes = []Scope
 
+// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+// `onSkipped`. It counts as no run.
+type SkipOn = []CalendarKey
+
 // StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 // in the past.
 type StartAt = time.Time
+
+// StartsOn The events that start the job. Each starts one run, whose payload is the `Event`. Without an
+// overlap policy of its own such a job has `ALLOW_ALL`. The job itself starts none of its own
+// runs.
+//
+// Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
+type StartsOn struct {
+	// Events The types of the events.
+	Events []EventType `json:"events"`
+
+	// GroupWithinSeconds Collects the events of so many seconds from the first on, and starts one run for all of
+	// them. Its payload is an `EventGroup`.
+	GroupWithinSeconds *int32 `json:"groupWithinSeconds,omitempty"`
+
+	// Jobs Of which jobs the events have to be. Without it, all events of the namespace count. It
+	// cannot be combined with events of queues and connections.
+	Jobs *struct {
+		// Keys Jobs with one of these keys.
+		Keys *[]JobKeyGiven `json:"keys,omitempty"`
+
+		// LabelSelector Selects jobs by their labels, in the syntax of Kubernetes: requirements separated by commas,
+		// all of which have to hold. `team=payments`, `team!=payments`, `env in (prod, stage)`,
+		// `env notin (test)`, `legacy` (there is such a label), `!legacy` (there is none).
+		LabelSelector *LabelSelector `json:"labelSelector,omitempty"`
+	} `json:"jobs,omitempty"`
+}
 
 // Suspended Whether the jobs of the namespace are paused and new ones refused.
 //
@@ -3092,7 +4552,7 @@ type Target struct {
 // Example: {"url":"https://reports.example.com/v2/run"}
 type TargetChange map[string]interface{}
 
-// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
 //
 // Example: Europe/Berlin
 type TimeZone = string
@@ -3113,6 +4573,9 @@ type ValueAfter = json.RawMessage
 //
 // Example: 0 9 * * MON-FRI
 type ValueBefore = json.RawMessage
+
+// Weekday A day of the week.
+type Weekday string
 
 // WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
 // whether there was more. NUL characters and invalid characters, such as half of a surrogate
@@ -3227,6 +4690,70 @@ type ListAuditParams struct {
 
 	// To Return only what happened at this instant or earlier.
 	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ListCalendarsParams defines parameters for ListCalendars.
+type ListCalendarsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateCalendarParams defines parameters for CreateCalendar.
+type CreateCalendarParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListConnectionsParams defines parameters for ListConnections.
+type ListConnectionsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateConnectionParams defines parameters for CreateConnection.
+type CreateConnectionParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// StreamEventsParams defines parameters for StreamEvents.
+type StreamEventsParams struct {
+	// Type Return only events of these types, separated by commas.
+	Type *[]EventType `form:"type,omitempty" json:"type,omitempty"`
+
+	// JobId Return only events of this job.
+	JobId *openapi_types.UUID `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Key Return only events of jobs with one of these keys, separated by commas.
+	Key *[]JobKeyGiven `form:"key,omitempty" json:"key,omitempty"`
+
+	// LabelSelector Return only what belongs to jobs whose labels match this selector.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// LastEventID The `id` of the last event that arrived. The stream goes on after it.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -3381,7 +4908,8 @@ type BackfillJobParams struct {
 
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
-	// OverlapPolicy Replaces the overlap policy of the job for this run.
+	// OverlapPolicy Replaces the overlap policy of the job for this run. Not together with the field of the
+	// body of the same name.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
 
 	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
@@ -3552,6 +5080,18 @@ type RetryRunParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// CreateCalendarJSONRequestBody defines body for CreateCalendar for application/json ContentType.
+type CreateCalendarJSONRequestBody = CalendarCreate
+
+// ReplaceCalendarJSONRequestBody defines body for ReplaceCalendar for application/json ContentType.
+type ReplaceCalendarJSONRequestBody = CalendarReplace
+
+// CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
+type CreateConnectionJSONRequestBody = ConnectionCreate
+
+// UpdateConnectionJSONRequestBody defines body for UpdateConnection for application/json ContentType.
+type UpdateConnectionJSONRequestBody = ConnectionUpdate
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
 
@@ -3572,6 +5112,9 @@ type UpdateJobJSONRequestBody = JobUpdate
 
 // BackfillJobJSONRequestBody defines body for BackfillJob for application/json ContentType.
 type BackfillJobJSONRequestBody = BackfillWindow
+
+// RunJobJSONRequestBody defines body for RunJob for application/json ContentType.
+type RunJobJSONRequestBody = RunStart
 
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyCreate
@@ -3599,6 +5142,172 @@ type ReleaseRunJSONRequestBody = RunRelease
 
 // PreviewScheduleJSONRequestBody defines body for PreviewSchedule for application/json ContentType.
 type PreviewScheduleJSONRequestBody = SchedulePreview
+
+// AsRunEvent returns the union data inside the Event as a RunEvent
+func (t Event) AsRunEvent() (RunEvent, error) {
+	var body RunEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromRunEvent overwrites any union data inside the Event as the provided RunEvent
+func (t *Event) FromRunEvent(v RunEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeRunEvent performs a merge with any union data inside the Event, using the provided RunEvent
+func (t *Event) MergeRunEvent(v RunEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsJobEvent returns the union data inside the Event as a JobEvent
+func (t Event) AsJobEvent() (JobEvent, error) {
+	var body JobEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromJobEvent overwrites any union data inside the Event as the provided JobEvent
+func (t *Event) FromJobEvent(v JobEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeJobEvent performs a merge with any union data inside the Event, using the provided JobEvent
+func (t *Event) MergeJobEvent(v JobEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsQueueEvent returns the union data inside the Event as a QueueEvent
+func (t Event) AsQueueEvent() (QueueEvent, error) {
+	var body QueueEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromQueueEvent overwrites any union data inside the Event as the provided QueueEvent
+func (t *Event) FromQueueEvent(v QueueEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeQueueEvent performs a merge with any union data inside the Event, using the provided QueueEvent
+func (t *Event) MergeQueueEvent(v QueueEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsConnectionEvent returns the union data inside the Event as a ConnectionEvent
+func (t Event) AsConnectionEvent() (ConnectionEvent, error) {
+	var body ConnectionEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromConnectionEvent overwrites any union data inside the Event as the provided ConnectionEvent
+func (t *Event) FromConnectionEvent(v ConnectionEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeConnectionEvent performs a merge with any union data inside the Event, using the provided ConnectionEvent
+func (t *Event) MergeConnectionEvent(v ConnectionEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEventGroup returns the union data inside the Event as a EventGroup
+func (t Event) AsEventGroup() (EventGroup, error) {
+	var body EventGroup
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEventGroup overwrites any union data inside the Event as the provided EventGroup
+func (t *Event) FromEventGroup(v EventGroup) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEventGroup performs a merge with any union data inside the Event, using the provided EventGroup
+func (t *Event) MergeEventGroup(v EventGroup) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEventsLost returns the union data inside the Event as a EventsLost
+func (t Event) AsEventsLost() (EventsLost, error) {
+	var body EventsLost
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEventsLost overwrites any union data inside the Event as the provided EventsLost
+func (t *Event) FromEventsLost(v EventsLost) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEventsLost performs a merge with any union data inside the Event, using the provided EventsLost
+func (t *Event) MergeEventsLost(v EventsLost) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Event) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Event) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // AsLogTarget returns the union data inside the Target as a LogTarget
 func (t Target) AsLogTarget() (LogTarget, error) {
@@ -3811,6 +5520,14 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetJwks Get the keys of signed tokens
+	//
+	// The public keys by which a receiver verifies the tokens of connections with `auth` of the
+	// type `jwt`, as a JSON Web Key Set (RFC 7517).
+	//
+	// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
+	GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAudit List who changed what, newest first
 	//
 	// Lists the operations that changed something in the namespace, by whomever, with what came of
@@ -3823,6 +5540,144 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCalendars List calendars by key
+	//
+	// A response with more calendars after it has a `nextCursor`.
+	//
+	// Corresponds with GET /api/v1/calendars (the `ListCalendars` operationId).
+	ListCalendars(ctx context.Context, params *ListCalendarsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateCalendarWithBody Create a calendar
+	//
+	// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+	CreateCalendarWithBody(ctx context.Context, params *CreateCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateCalendar Create a calendar
+	//
+	// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+	CreateCalendar(ctx context.Context, params *CreateCalendarParams, body CreateCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteCalendar Delete a calendar
+	//
+	// A calendar that jobs name is not deleted (`calendar-in-use`).
+	//
+	// Corresponds with DELETE /api/v1/calendars/{key} (the `DeleteCalendar` operationId).
+	DeleteCalendar(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCalendar Get a calendar
+	//
+	// Corresponds with GET /api/v1/calendars/{key} (the `GetCalendar` operationId).
+	GetCalendar(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceCalendarWithBody Replace a calendar
+	//
+	// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+	// answer.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+	ReplaceCalendarWithBody(ctx context.Context, key CalendarKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaceCalendar Replace a calendar
+	//
+	// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+	// answer.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+	ReplaceCalendar(ctx context.Context, key CalendarKey, body ReplaceCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListConnections List connections by key
+	//
+	// A response with more connections after it has a `nextCursor`.
+	//
+	// Corresponds with GET /api/v1/connections (the `ListConnections` operationId).
+	ListConnections(ctx context.Context, params *ListConnectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateConnectionWithBody Create a connection
+	//
+	// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+	// are encrypted and never returned; `secrets` lists those that are set.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+	CreateConnectionWithBody(ctx context.Context, params *CreateConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateConnection Create a connection
+	//
+	// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+	// are encrypted and never returned; `secrets` lists those that are set.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+	CreateConnection(ctx context.Context, params *CreateConnectionParams, body CreateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteConnection Delete a connection
+	//
+	// A connection that jobs use is not deleted (`connection-in-use`).
+	//
+	// Corresponds with DELETE /api/v1/connections/{key} (the `DeleteConnection` operationId).
+	DeleteConnection(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetConnection Get a connection
+	//
+	// Corresponds with GET /api/v1/connections/{key} (the `GetConnection` operationId).
+	GetConnection(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateConnectionWithBody Change a connection
+	//
+	// Only the fields in the request change; null clears a field that can be null. Runs that begin
+	// after a few seconds at most use the new values, on all instances.
+	//
+	// Secrets that the request does not give are kept while they go to the same host: a change of
+	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+	// there (`secret-required`).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+	UpdateConnectionWithBody(ctx context.Context, key ConnectionKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateConnection Change a connection
+	//
+	// Only the fields in the request change; null clears a field that can be null. Runs that begin
+	// after a few seconds at most use the new values, on all instances.
+	//
+	// Secrets that the request does not give are kept while they go to the same host: a change of
+	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+	// there (`secret-required`).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+	UpdateConnection(ctx context.Context, key ConnectionKey, body UpdateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StreamEvents Follow what happens
+	//
+	// A stream of server-sent events: what happens to the runs and jobs of the namespace from now
+	// on, at most a few seconds later. The `event` field is the type, `data` is an `Event` in
+	// JSON, and `id` is for `Last-Event-ID`. A line with a comment comes at least every 15
+	// seconds.
+	//
+	// The stream is for looking on, not for counting. After an interruption, an event of the type
+	// `events.lost` says that some may be missing, and from when to when. A job with `startsOn`
+	// misses none.
+	//
+	// Corresponds with GET /api/v1/events (the `StreamEvents` operationId).
+	StreamEvents(ctx context.Context, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListInstances List the instances of the service
 	//
@@ -4095,17 +5950,33 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJob(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RunJob Start a run now
+	// RunJobWithBody Start a run
 	//
-	// Starts a run that is due now. The schedule of the job does not change, and the job may be
-	// `PAUSED` or `COMPLETED`.
+	// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+	// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
 	//
 	// The run obeys the overlap policy. While another run of the job executes, the new run is
 	// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
 	// if another one waits already.
 	//
+	// Takes any type of body and a specified content type.
+	//
 	// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
-	RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	RunJobWithBody(ctx context.Context, id openapi_types.UUID, params *RunJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunJob Start a run
+	//
+	// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+	// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
+	//
+	// The run obeys the overlap policy. While another run of the job executes, the new run is
+	// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+	// if another one waits already.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+	RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, body RunJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListJobRuns List a job's runs, newest first
 	//
@@ -4453,6 +6324,24 @@ type ClientInterface interface {
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// GetJwks Get the keys of signed tokens
+//
+// The public keys by which a receiver verifies the tokens of connections with `auth` of the
+// type `jwt`, as a JSON Web Key Set (RFC 7517).
+//
+// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
+func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJwksRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAudit List who changed what, newest first
 //
 // Lists the operations that changed something in the namespace, by whomever, with what came of
@@ -4466,6 +6355,294 @@ type ClientInterface interface {
 // Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAuditRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCalendars List calendars by key
+//
+// A response with more calendars after it has a `nextCursor`.
+//
+// Corresponds with GET /api/v1/calendars (the `ListCalendars` operationId).
+func (c *Client) ListCalendars(ctx context.Context, params *ListCalendarsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCalendarsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateCalendarWithBody Create a calendar
+//
+// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+func (c *Client) CreateCalendarWithBody(ctx context.Context, params *CreateCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCalendarRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateCalendar Create a calendar
+//
+// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+func (c *Client) CreateCalendar(ctx context.Context, params *CreateCalendarParams, body CreateCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCalendarRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteCalendar Delete a calendar
+//
+// A calendar that jobs name is not deleted (`calendar-in-use`).
+//
+// Corresponds with DELETE /api/v1/calendars/{key} (the `DeleteCalendar` operationId).
+func (c *Client) DeleteCalendar(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteCalendarRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCalendar Get a calendar
+//
+// Corresponds with GET /api/v1/calendars/{key} (the `GetCalendar` operationId).
+func (c *Client) GetCalendar(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCalendarRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceCalendarWithBody Replace a calendar
+//
+// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+// answer.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+func (c *Client) ReplaceCalendarWithBody(ctx context.Context, key CalendarKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceCalendarRequestWithBody(c.Server, key, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaceCalendar Replace a calendar
+//
+// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+// answer.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+func (c *Client) ReplaceCalendar(ctx context.Context, key CalendarKey, body ReplaceCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaceCalendarRequest(c.Server, key, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListConnections List connections by key
+//
+// A response with more connections after it has a `nextCursor`.
+//
+// Corresponds with GET /api/v1/connections (the `ListConnections` operationId).
+func (c *Client) ListConnections(ctx context.Context, params *ListConnectionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListConnectionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateConnectionWithBody Create a connection
+//
+// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+// are encrypted and never returned; `secrets` lists those that are set.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+func (c *Client) CreateConnectionWithBody(ctx context.Context, params *CreateConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateConnectionRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateConnection Create a connection
+//
+// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+// are encrypted and never returned; `secrets` lists those that are set.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+func (c *Client) CreateConnection(ctx context.Context, params *CreateConnectionParams, body CreateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateConnectionRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteConnection Delete a connection
+//
+// A connection that jobs use is not deleted (`connection-in-use`).
+//
+// Corresponds with DELETE /api/v1/connections/{key} (the `DeleteConnection` operationId).
+func (c *Client) DeleteConnection(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteConnectionRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetConnection Get a connection
+//
+// Corresponds with GET /api/v1/connections/{key} (the `GetConnection` operationId).
+func (c *Client) GetConnection(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetConnectionRequest(c.Server, key)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateConnectionWithBody Change a connection
+//
+// Only the fields in the request change; null clears a field that can be null. Runs that begin
+// after a few seconds at most use the new values, on all instances.
+//
+// Secrets that the request does not give are kept while they go to the same host: a change of
+// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+// there (`secret-required`).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+func (c *Client) UpdateConnectionWithBody(ctx context.Context, key ConnectionKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateConnectionRequestWithBody(c.Server, key, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateConnection Change a connection
+//
+// Only the fields in the request change; null clears a field that can be null. Runs that begin
+// after a few seconds at most use the new values, on all instances.
+//
+// Secrets that the request does not give are kept while they go to the same host: a change of
+// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+// there (`secret-required`).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+func (c *Client) UpdateConnection(ctx context.Context, key ConnectionKey, body UpdateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateConnectionRequest(c.Server, key, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StreamEvents Follow what happens
+//
+// A stream of server-sent events: what happens to the runs and jobs of the namespace from now
+// on, at most a few seconds later. The `event` field is the type, `data` is an `Event` in
+// JSON, and `id` is for `Last-Event-ID`. A line with a comment comes at least every 15
+// seconds.
+//
+// The stream is for looking on, not for counting. After an interruption, an event of the type
+// `events.lost` says that some may be missing, and from when to when. A job with `startsOn`
+// misses none.
+//
+// Corresponds with GET /api/v1/events (the `StreamEvents` operationId).
+func (c *Client) StreamEvents(ctx context.Context, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStreamEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4947,18 +7124,44 @@ func (c *Client) BackfillJob(ctx context.Context, id openapi_types.UUID, params 
 	return c.Client.Do(req)
 }
 
-// RunJob Start a run now
+// RunJobWithBody Start a run
 //
-// Starts a run that is due now. The schedule of the job does not change, and the job may be
-// `PAUSED` or `COMPLETED`.
+// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
 //
 // The run obeys the overlap policy. While another run of the job executes, the new run is
 // `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
 // if another one waits already.
 //
+// Takes any type of body and a specified content type.
+//
 // Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
-func (c *Client) RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRunJobRequest(c.Server, id, params)
+func (c *Client) RunJobWithBody(ctx context.Context, id openapi_types.UUID, params *RunJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunJobRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunJob Start a run
+//
+// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
+//
+// The run obeys the overlap policy. While another run of the job executes, the new run is
+// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+// if another one waits already.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+func (c *Client) RunJob(ctx context.Context, id openapi_types.UUID, params *RunJobParams, body RunJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunJobRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5674,6 +7877,33 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
+// NewGetJwksRequest constructs an http.Request for the GetJwks method
+func NewGetJwksRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/.well-known/jwks.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListAuditRequest constructs an http.Request for the ListAudit method
 func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request, error) {
 	var err error
@@ -5807,6 +8037,583 @@ func NewListAuditRequest(server string, params *ListAuditParams) (*http.Request,
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCalendarsRequest constructs an http.Request for the ListCalendars method
+func NewListCalendarsRequest(server string, params *ListCalendarsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendars")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateCalendarRequest calls the generic CreateCalendar builder with application/json body
+func NewCreateCalendarRequest(server string, params *CreateCalendarParams, body CreateCalendarJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateCalendarRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateCalendarRequestWithBody constructs an http.Request for the CreateCalendar method, with any body, and a specified content type
+func NewCreateCalendarRequestWithBody(server string, params *CreateCalendarParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendars")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteCalendarRequest constructs an http.Request for the DeleteCalendar method
+func NewDeleteCalendarRequest(server string, key CalendarKey) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendars/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCalendarRequest constructs an http.Request for the GetCalendar method
+func NewGetCalendarRequest(server string, key CalendarKey) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendars/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplaceCalendarRequest calls the generic ReplaceCalendar builder with application/json body
+func NewReplaceCalendarRequest(server string, key CalendarKey, body ReplaceCalendarJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReplaceCalendarRequestWithBody(server, key, "application/json", bodyReader)
+}
+
+// NewReplaceCalendarRequestWithBody constructs an http.Request for the ReplaceCalendar method, with any body, and a specified content type
+func NewReplaceCalendarRequestWithBody(server string, key CalendarKey, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendars/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListConnectionsRequest constructs an http.Request for the ListConnections method
+func NewListConnectionsRequest(server string, params *ListConnectionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/connections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateConnectionRequest calls the generic CreateConnection builder with application/json body
+func NewCreateConnectionRequest(server string, params *CreateConnectionParams, body CreateConnectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateConnectionRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateConnectionRequestWithBody constructs an http.Request for the CreateConnection method, with any body, and a specified content type
+func NewCreateConnectionRequestWithBody(server string, params *CreateConnectionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/connections")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteConnectionRequest constructs an http.Request for the DeleteConnection method
+func NewDeleteConnectionRequest(server string, key ConnectionKey) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetConnectionRequest constructs an http.Request for the GetConnection method
+func NewGetConnectionRequest(server string, key ConnectionKey) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateConnectionRequest calls the generic UpdateConnection builder with application/json body
+func NewUpdateConnectionRequest(server string, key ConnectionKey, body UpdateConnectionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateConnectionRequestWithBody(server, key, "application/json", bodyReader)
+}
+
+// NewUpdateConnectionRequestWithBody constructs an http.Request for the UpdateConnection method, with any body, and a specified content type
+func NewUpdateConnectionRequestWithBody(server string, key ConnectionKey, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key", key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/connections/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewStreamEventsRequest constructs an http.Request for the StreamEvents method
+func NewStreamEventsRequest(server string, params *StreamEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.JobId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "jobId", *params.JobId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Key != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "key", *params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -6632,8 +9439,19 @@ func NewBackfillJobRequestWithBody(server string, id openapi_types.UUID, params 
 	return req, nil
 }
 
-// NewRunJobRequest constructs an http.Request for the RunJob method
-func NewRunJobRequest(server string, id openapi_types.UUID, params *RunJobParams) (*http.Request, error) {
+// NewRunJobRequest calls the generic RunJob builder with application/json body
+func NewRunJobRequest(server string, id openapi_types.UUID, params *RunJobParams, body RunJobJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRunJobRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRunJobRequestWithBody constructs an http.Request for the RunJob method, with any body, and a specified content type
+func NewRunJobRequestWithBody(server string, id openapi_types.UUID, params *RunJobParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -6685,10 +9503,12 @@ func NewRunJobRequest(server string, id openapi_types.UUID, params *RunJobParams
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -8216,6 +11036,16 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetJwksWithResponse Get the keys of signed tokens
+	//
+	// The public keys by which a receiver verifies the tokens of connections with `auth` of the
+	// type `jwt`, as a JSON Web Key Set (RFC 7517).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
+	GetJwksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetJwksResponse, error)
+
 	// ListAuditWithResponse List who changed what, newest first
 	//
 	// Lists the operations that changed something in the namespace, by whomever, with what came of
@@ -8230,6 +11060,158 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/audit (the `ListAudit` operationId).
 	ListAuditWithResponse(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*ListAuditResponse, error)
+
+	// ListCalendarsWithResponse List calendars by key
+	//
+	// A response with more calendars after it has a `nextCursor`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendars (the `ListCalendars` operationId).
+	ListCalendarsWithResponse(ctx context.Context, params *ListCalendarsParams, reqEditors ...RequestEditorFn) (*ListCalendarsResponse, error)
+
+	// CreateCalendarWithBodyWithResponse Create a calendar
+	//
+	// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+	CreateCalendarWithBodyWithResponse(ctx context.Context, params *CreateCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCalendarResponse, error)
+
+	// CreateCalendarWithResponse Create a calendar
+	//
+	// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+	CreateCalendarWithResponse(ctx context.Context, params *CreateCalendarParams, body CreateCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCalendarResponse, error)
+
+	// DeleteCalendarWithResponse Delete a calendar
+	//
+	// A calendar that jobs name is not deleted (`calendar-in-use`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/calendars/{key} (the `DeleteCalendar` operationId).
+	DeleteCalendarWithResponse(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*DeleteCalendarResponse, error)
+
+	// GetCalendarWithResponse Get a calendar
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendars/{key} (the `GetCalendar` operationId).
+	GetCalendarWithResponse(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*GetCalendarResponse, error)
+
+	// ReplaceCalendarWithBodyWithResponse Replace a calendar
+	//
+	// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+	// answer.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+	ReplaceCalendarWithBodyWithResponse(ctx context.Context, key CalendarKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceCalendarResponse, error)
+
+	// ReplaceCalendarWithResponse Replace a calendar
+	//
+	// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+	// answer.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+	ReplaceCalendarWithResponse(ctx context.Context, key CalendarKey, body ReplaceCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCalendarResponse, error)
+
+	// ListConnectionsWithResponse List connections by key
+	//
+	// A response with more connections after it has a `nextCursor`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/connections (the `ListConnections` operationId).
+	ListConnectionsWithResponse(ctx context.Context, params *ListConnectionsParams, reqEditors ...RequestEditorFn) (*ListConnectionsResponse, error)
+
+	// CreateConnectionWithBodyWithResponse Create a connection
+	//
+	// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+	// are encrypted and never returned; `secrets` lists those that are set.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+	CreateConnectionWithBodyWithResponse(ctx context.Context, params *CreateConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateConnectionResponse, error)
+
+	// CreateConnectionWithResponse Create a connection
+	//
+	// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+	// are encrypted and never returned; `secrets` lists those that are set.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+	CreateConnectionWithResponse(ctx context.Context, params *CreateConnectionParams, body CreateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateConnectionResponse, error)
+
+	// DeleteConnectionWithResponse Delete a connection
+	//
+	// A connection that jobs use is not deleted (`connection-in-use`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/connections/{key} (the `DeleteConnection` operationId).
+	DeleteConnectionWithResponse(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*DeleteConnectionResponse, error)
+
+	// GetConnectionWithResponse Get a connection
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/connections/{key} (the `GetConnection` operationId).
+	GetConnectionWithResponse(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*GetConnectionResponse, error)
+
+	// UpdateConnectionWithBodyWithResponse Change a connection
+	//
+	// Only the fields in the request change; null clears a field that can be null. Runs that begin
+	// after a few seconds at most use the new values, on all instances.
+	//
+	// Secrets that the request does not give are kept while they go to the same host: a change of
+	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+	// there (`secret-required`).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+	UpdateConnectionWithBodyWithResponse(ctx context.Context, key ConnectionKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateConnectionResponse, error)
+
+	// UpdateConnectionWithResponse Change a connection
+	//
+	// Only the fields in the request change; null clears a field that can be null. Runs that begin
+	// after a few seconds at most use the new values, on all instances.
+	//
+	// Secrets that the request does not give are kept while they go to the same host: a change of
+	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+	// there (`secret-required`).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+	UpdateConnectionWithResponse(ctx context.Context, key ConnectionKey, body UpdateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateConnectionResponse, error)
+
+	// StreamEventsWithResponse Follow what happens
+	//
+	// A stream of server-sent events: what happens to the runs and jobs of the namespace from now
+	// on, at most a few seconds later. The `event` field is the type, `data` is an `Event` in
+	// JSON, and `id` is for `Last-Event-ID`. A line with a comment comes at least every 15
+	// seconds.
+	//
+	// The stream is for looking on, not for counting. After an interruption, an event of the type
+	// `events.lost` says that some may be missing, and from when to when. A job with `startsOn`
+	// misses none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/events (the `StreamEvents` operationId).
+	StreamEventsWithResponse(ctx context.Context, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*StreamEventsResponse, error)
 
 	// ListInstancesWithResponse List the instances of the service
 	//
@@ -8514,19 +11496,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
 
-	// RunJobWithResponse Start a run now
+	// RunJobWithBodyWithResponse Start a run
 	//
-	// Starts a run that is due now. The schedule of the job does not change, and the job may be
-	// `PAUSED` or `COMPLETED`.
+	// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+	// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
 	//
 	// The run obeys the overlap policy. While another run of the job executes, the new run is
 	// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
 	// if another one waits already.
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
-	RunJobWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*RunJobResponse, error)
+	RunJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunJobResponse, error)
+
+	// RunJobWithResponse Start a run
+	//
+	// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+	// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
+	//
+	// The run obeys the overlap policy. While another run of the job executes, the new run is
+	// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+	// if another one waits already.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+	RunJobWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, body RunJobJSONRequestBody, reqEditors ...RequestEditorFn) (*RunJobResponse, error)
 
 	// ListJobRunsWithResponse List a job's runs, newest first
 	//
@@ -8910,6 +11906,77 @@ type ClientWithResponsesInterface interface {
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 }
 
+// GetJwksResponse429Headers the declared response headers of an HTTP 429 response for GetJwks
+type GetJwksResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetJwksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Jwks
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetJwksResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJwksResponse) GetJSON200() *Jwks {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetJwksResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetJwksResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetJwksResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJwksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJwksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJwksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJwksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListAuditResponse401Headers the declared response headers of an HTTP 401 response for ListAudit
 type ListAuditResponse401Headers struct {
 	WWWAuthenticate *string
@@ -9010,6 +12077,1277 @@ func (r ListAuditResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListCalendarsResponse401Headers the declared response headers of an HTTP 401 response for ListCalendars
+type ListCalendarsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListCalendarsResponse429Headers the declared response headers of an HTTP 429 response for ListCalendars
+type ListCalendarsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListCalendarsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CalendarPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListCalendarsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListCalendarsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCalendarsResponse) GetJSON200() *CalendarPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCalendarsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCalendarsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCalendarsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListCalendarsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListCalendarsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListCalendarsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListCalendarsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCalendarsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCalendarsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCalendarsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCalendarsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateCalendarResponse201Headers the declared response headers of an HTTP 201 response for CreateCalendar
+type CreateCalendarResponse201Headers struct {
+	Location string
+}
+
+// CreateCalendarResponse401Headers the declared response headers of an HTTP 401 response for CreateCalendar
+type CreateCalendarResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateCalendarResponse429Headers the declared response headers of an HTTP 429 response for CreateCalendar
+type CreateCalendarResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type CreateCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Calendar
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateCalendarResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateCalendarResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateCalendarResponse429Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateCalendarResponse) GetJSON201() *Calendar {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateCalendarResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteCalendarResponse401Headers the declared response headers of an HTTP 401 response for DeleteCalendar
+type DeleteCalendarResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeleteCalendarResponse429Headers the declared response headers of an HTTP 429 response for DeleteCalendar
+type DeleteCalendarResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type DeleteCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteCalendarResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteCalendarResponse429Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteCalendarResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetCalendarResponse401Headers the declared response headers of an HTTP 401 response for GetCalendar
+type GetCalendarResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetCalendarResponse429Headers the declared response headers of an HTTP 429 response for GetCalendar
+type GetCalendarResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Calendar
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCalendarResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCalendarResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCalendarResponse) GetJSON200() *Calendar {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCalendarResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetCalendarResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetCalendarResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetCalendarResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetCalendarResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCalendarResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCalendarResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplaceCalendarResponse401Headers the declared response headers of an HTTP 401 response for ReplaceCalendar
+type ReplaceCalendarResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReplaceCalendarResponse429Headers the declared response headers of an HTTP 429 response for ReplaceCalendar
+type ReplaceCalendarResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ReplaceCalendarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Calendar
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReplaceCalendarResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReplaceCalendarResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaceCalendarResponse) GetJSON200() *Calendar {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReplaceCalendarResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaceCalendarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaceCalendarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaceCalendarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaceCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListConnectionsResponse401Headers the declared response headers of an HTTP 401 response for ListConnections
+type ListConnectionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListConnectionsResponse429Headers the declared response headers of an HTTP 429 response for ListConnections
+type ListConnectionsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListConnectionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ConnectionPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListConnectionsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListConnectionsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListConnectionsResponse) GetJSON200() *ConnectionPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListConnectionsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListConnectionsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListConnectionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListConnectionsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListConnectionsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListConnectionsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListConnectionsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListConnectionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListConnectionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListConnectionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListConnectionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateConnectionResponse201Headers the declared response headers of an HTTP 201 response for CreateConnection
+type CreateConnectionResponse201Headers struct {
+	Location string
+}
+
+// CreateConnectionResponse401Headers the declared response headers of an HTTP 401 response for CreateConnection
+type CreateConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateConnectionResponse429Headers the declared response headers of an HTTP 429 response for CreateConnection
+type CreateConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type CreateConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Connection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *IdempotencyKeyReused
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateConnectionResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateConnectionResponse429Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateConnectionResponse) GetJSON201() *Connection {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateConnectionResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteConnectionResponse401Headers the declared response headers of an HTTP 401 response for DeleteConnection
+type DeleteConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// DeleteConnectionResponse429Headers the declared response headers of an HTTP 429 response for DeleteConnection
+type DeleteConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type DeleteConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteConnectionResponse429Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteConnectionResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetConnectionResponse401Headers the declared response headers of an HTTP 401 response for GetConnection
+type GetConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetConnectionResponse429Headers the declared response headers of an HTTP 429 response for GetConnection
+type GetConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Connection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetConnectionResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetConnectionResponse) GetJSON200() *Connection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetConnectionResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateConnectionResponse401Headers the declared response headers of an HTTP 401 response for UpdateConnection
+type UpdateConnectionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// UpdateConnectionResponse429Headers the declared response headers of an HTTP 429 response for UpdateConnection
+type UpdateConnectionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type UpdateConnectionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Connection
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateConnectionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateConnectionResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateConnectionResponse) GetJSON200() *Connection {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateConnectionResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateConnectionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateConnectionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateConnectionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateConnectionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// StreamEventsResponse401Headers the declared response headers of an HTTP 401 response for StreamEvents
+type StreamEventsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// StreamEventsResponse429Headers the declared response headers of an HTTP 429 response for StreamEvents
+type StreamEventsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type StreamEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StreamEventsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StreamEventsResponse429Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r StreamEventsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StreamEventsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r StreamEventsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r StreamEventsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StreamEventsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r StreamEventsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r StreamEventsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r StreamEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StreamEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StreamEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StreamEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10701,6 +15039,10 @@ type RunJobResponse struct {
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *IdempotencyKeyReused
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
@@ -10745,6 +15087,16 @@ func (r RunJobResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r RunJobResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RunJobResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RunJobResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -13759,6 +18111,22 @@ func (r GetReadinessResponse) ContentType() string {
 	return ""
 }
 
+// GetJwksWithResponse Get the keys of signed tokens
+//
+// The public keys by which a receiver verifies the tokens of connections with `auth` of the
+// type `jwt`, as a JSON Web Key Set (RFC 7517).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
+func (c *ClientWithResponses) GetJwksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetJwksResponse, error) {
+	rsp, err := c.GetJwks(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJwksResponse(rsp)
+}
+
 // ListAuditWithResponse List who changed what, newest first
 //
 // Lists the operations that changed something in the namespace, by whomever, with what came of
@@ -13778,6 +18146,248 @@ func (c *ClientWithResponses) ListAuditWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseListAuditResponse(rsp)
+}
+
+// ListCalendarsWithResponse List calendars by key
+//
+// A response with more calendars after it has a `nextCursor`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendars (the `ListCalendars` operationId).
+func (c *ClientWithResponses) ListCalendarsWithResponse(ctx context.Context, params *ListCalendarsParams, reqEditors ...RequestEditorFn) (*ListCalendarsResponse, error) {
+	rsp, err := c.ListCalendars(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCalendarsResponse(rsp)
+}
+
+// CreateCalendarWithBodyWithResponse Create a calendar
+//
+// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+func (c *ClientWithResponses) CreateCalendarWithBodyWithResponse(ctx context.Context, params *CreateCalendarParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCalendarResponse, error) {
+	rsp, err := c.CreateCalendarWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateCalendarResponse(rsp)
+}
+
+// CreateCalendarWithResponse Create a calendar
+//
+// A calendar is a set of days in a time zone. Jobs name calendars in `skipOn` and `onlyOn`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendars (the `CreateCalendar` operationId).
+func (c *ClientWithResponses) CreateCalendarWithResponse(ctx context.Context, params *CreateCalendarParams, body CreateCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCalendarResponse, error) {
+	rsp, err := c.CreateCalendar(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateCalendarResponse(rsp)
+}
+
+// DeleteCalendarWithResponse Delete a calendar
+//
+// A calendar that jobs name is not deleted (`calendar-in-use`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/calendars/{key} (the `DeleteCalendar` operationId).
+func (c *ClientWithResponses) DeleteCalendarWithResponse(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*DeleteCalendarResponse, error) {
+	rsp, err := c.DeleteCalendar(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteCalendarResponse(rsp)
+}
+
+// GetCalendarWithResponse Get a calendar
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendars/{key} (the `GetCalendar` operationId).
+func (c *ClientWithResponses) GetCalendarWithResponse(ctx context.Context, key CalendarKey, reqEditors ...RequestEditorFn) (*GetCalendarResponse, error) {
+	rsp, err := c.GetCalendar(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCalendarResponse(rsp)
+}
+
+// ReplaceCalendarWithBodyWithResponse Replace a calendar
+//
+// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+// answer.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+func (c *ClientWithResponses) ReplaceCalendarWithBodyWithResponse(ctx context.Context, key CalendarKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplaceCalendarResponse, error) {
+	rsp, err := c.ReplaceCalendarWithBody(ctx, key, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceCalendarResponse(rsp)
+}
+
+// ReplaceCalendarWithResponse Replace a calendar
+//
+// Replaces all of the calendar. The jobs that name it get new occurrences, shortly after the
+// answer.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
+func (c *ClientWithResponses) ReplaceCalendarWithResponse(ctx context.Context, key CalendarKey, body ReplaceCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCalendarResponse, error) {
+	rsp, err := c.ReplaceCalendar(ctx, key, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaceCalendarResponse(rsp)
+}
+
+// ListConnectionsWithResponse List connections by key
+//
+// A response with more connections after it has a `nextCursor`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/connections (the `ListConnections` operationId).
+func (c *ClientWithResponses) ListConnectionsWithResponse(ctx context.Context, params *ListConnectionsParams, reqEditors ...RequestEditorFn) (*ListConnectionsResponse, error) {
+	rsp, err := c.ListConnections(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListConnectionsResponse(rsp)
+}
+
+// CreateConnectionWithBodyWithResponse Create a connection
+//
+// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+// are encrypted and never returned; `secrets` lists those that are set.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+func (c *ClientWithResponses) CreateConnectionWithBodyWithResponse(ctx context.Context, params *CreateConnectionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateConnectionResponse, error) {
+	rsp, err := c.CreateConnectionWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateConnectionResponse(rsp)
+}
+
+// CreateConnectionWithResponse Create a connection
+//
+// A connection is a service that `http` targets call by its key, with a `path`. Its secrets
+// are encrypted and never returned; `secrets` lists those that are set.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/connections (the `CreateConnection` operationId).
+func (c *ClientWithResponses) CreateConnectionWithResponse(ctx context.Context, params *CreateConnectionParams, body CreateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateConnectionResponse, error) {
+	rsp, err := c.CreateConnection(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateConnectionResponse(rsp)
+}
+
+// DeleteConnectionWithResponse Delete a connection
+//
+// A connection that jobs use is not deleted (`connection-in-use`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/connections/{key} (the `DeleteConnection` operationId).
+func (c *ClientWithResponses) DeleteConnectionWithResponse(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*DeleteConnectionResponse, error) {
+	rsp, err := c.DeleteConnection(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteConnectionResponse(rsp)
+}
+
+// GetConnectionWithResponse Get a connection
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/connections/{key} (the `GetConnection` operationId).
+func (c *ClientWithResponses) GetConnectionWithResponse(ctx context.Context, key ConnectionKey, reqEditors ...RequestEditorFn) (*GetConnectionResponse, error) {
+	rsp, err := c.GetConnection(ctx, key, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetConnectionResponse(rsp)
+}
+
+// UpdateConnectionWithBodyWithResponse Change a connection
+//
+// Only the fields in the request change; null clears a field that can be null. Runs that begin
+// after a few seconds at most use the new values, on all instances.
+//
+// Secrets that the request does not give are kept while they go to the same host: a change of
+// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+// there (`secret-required`).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+func (c *ClientWithResponses) UpdateConnectionWithBodyWithResponse(ctx context.Context, key ConnectionKey, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateConnectionResponse, error) {
+	rsp, err := c.UpdateConnectionWithBody(ctx, key, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateConnectionResponse(rsp)
+}
+
+// UpdateConnectionWithResponse Change a connection
+//
+// Only the fields in the request change; null clears a field that can be null. Runs that begin
+// after a few seconds at most use the new values, on all instances.
+//
+// Secrets that the request does not give are kept while they go to the same host: a change of
+// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
+// there (`secret-required`).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/connections/{key} (the `UpdateConnection` operationId).
+func (c *ClientWithResponses) UpdateConnectionWithResponse(ctx context.Context, key ConnectionKey, body UpdateConnectionJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateConnectionResponse, error) {
+	rsp, err := c.UpdateConnection(ctx, key, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateConnectionResponse(rsp)
+}
+
+// StreamEventsWithResponse Follow what happens
+//
+// A stream of server-sent events: what happens to the runs and jobs of the namespace from now
+// on, at most a few seconds later. The `event` field is the type, `data` is an `Event` in
+// JSON, and `id` is for `Last-Event-ID`. A line with a comment comes at least every 15
+// seconds.
+//
+// The stream is for looking on, not for counting. After an interruption, an event of the type
+// `events.lost` says that some may be missing, and from when to when. A job with `startsOn`
+// misses none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/events (the `StreamEvents` operationId).
+func (c *ClientWithResponses) StreamEventsWithResponse(ctx context.Context, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*StreamEventsResponse, error) {
+	rsp, err := c.StreamEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStreamEventsResponse(rsp)
 }
 
 // ListInstancesWithResponse List the instances of the service
@@ -14183,20 +18793,40 @@ func (c *ClientWithResponses) BackfillJobWithResponse(ctx context.Context, id op
 	return ParseBackfillJobResponse(rsp)
 }
 
-// RunJobWithResponse Start a run now
+// RunJobWithBodyWithResponse Start a run
 //
-// Starts a run that is due now. The schedule of the job does not change, and the job may be
-// `PAUSED` or `COMPLETED`.
+// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
 //
 // The run obeys the overlap policy. While another run of the job executes, the new run is
 // `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
 // if another one waits already.
 //
-// Returns a wrapper object for the known response body format(s).
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
-func (c *ClientWithResponses) RunJobWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, reqEditors ...RequestEditorFn) (*RunJobResponse, error) {
-	rsp, err := c.RunJob(ctx, id, params, reqEditors...)
+func (c *ClientWithResponses) RunJobWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RunJobResponse, error) {
+	rsp, err := c.RunJobWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunJobResponse(rsp)
+}
+
+// RunJobWithResponse Start a run
+//
+// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
+// the job may be `PAUSED` or `COMPLETED`. The run may have a payload of its own.
+//
+// The run obeys the overlap policy. While another run of the job executes, the new run is
+// `SKIPPED` with `SKIP`; with `BUFFER_ONE` it waits for the other run to end, or is `SKIPPED`
+// if another one waits already.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/jobs/{id}/run (the `RunJob` operationId).
+func (c *ClientWithResponses) RunJobWithResponse(ctx context.Context, id openapi_types.UUID, params *RunJobParams, body RunJobJSONRequestBody, reqEditors ...RequestEditorFn) (*RunJobResponse, error) {
+	rsp, err := c.RunJob(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -14800,6 +19430,80 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
+// ParseGetJwksResponse parses an HTTP response from a GetJwksWithResponse call
+func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJwksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Jwks
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetJwksResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListAuditResponse parses an HTTP response from a ListAuditWithResponse call
 func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14885,6 +19589,1355 @@ func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListAuditResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListCalendarsResponse parses an HTTP response from a ListCalendarsWithResponse call
+func ParseListCalendarsResponse(rsp *http.Response) (*ListCalendarsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCalendarsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CalendarPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListCalendarsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListCalendarsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateCalendarResponse parses an HTTP response from a CreateCalendarWithResponse call
+func ParseCreateCalendarResponse(rsp *http.Response) (*CreateCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Calendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateCalendarResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateCalendarResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateCalendarResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteCalendarResponse parses an HTTP response from a DeleteCalendarWithResponse call
+func ParseDeleteCalendarResponse(rsp *http.Response) (*DeleteCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteCalendarResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteCalendarResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCalendarResponse parses an HTTP response from a GetCalendarWithResponse call
+func ParseGetCalendarResponse(rsp *http.Response) (*GetCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Calendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCalendarResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetCalendarResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplaceCalendarResponse parses an HTTP response from a ReplaceCalendarWithResponse call
+func ParseReplaceCalendarResponse(rsp *http.Response) (*ReplaceCalendarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaceCalendarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Calendar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReplaceCalendarResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReplaceCalendarResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListConnectionsResponse parses an HTTP response from a ListConnectionsWithResponse call
+func ParseListConnectionsResponse(rsp *http.Response) (*ListConnectionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListConnectionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ConnectionPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListConnectionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListConnectionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateConnectionResponse parses an HTTP response from a CreateConnectionWithResponse call
+func ParseCreateConnectionResponse(rsp *http.Response) (*CreateConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Connection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateConnectionResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteConnectionResponse parses an HTTP response from a DeleteConnectionWithResponse call
+func ParseDeleteConnectionResponse(rsp *http.Response) (*DeleteConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers DeleteConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetConnectionResponse parses an HTTP response from a GetConnectionWithResponse call
+func ParseGetConnectionResponse(rsp *http.Response) (*GetConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Connection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateConnectionResponse parses an HTTP response from a UpdateConnectionWithResponse call
+func ParseUpdateConnectionResponse(rsp *http.Response) (*UpdateConnectionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateConnectionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Connection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers UpdateConnectionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateConnectionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStreamEventsResponse parses an HTTP response from a StreamEventsWithResponse call
+func ParseStreamEventsResponse(rsp *http.Response) (*StreamEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StreamEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers StreamEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers StreamEventsResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -16746,6 +22799,20 @@ func ParseRunJobResponse(rsp *http.Response) (*RunJobResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest IdempotencyKeyReused

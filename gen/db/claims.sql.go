@@ -34,9 +34,9 @@ with candidate as (
     set lease_id = $3, token = $5, attempt = d.attempt + 1,
         started_at = least(d.started_at, greatest(now(), d.ready_at))
     where d.ctid = any(array(select ctid from candidate))
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.payload, d.caused_by, d.event_depth, d.buffered_for, d.buffered_trigger, d.buffered_retry_of, d.buffered_payload, d.buffered_caused_by, d.buffered_event_depth, d.ctid
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed
 join jobs j on j.id = claimed.job_id
 `
@@ -106,8 +106,15 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Claimed.CancelReason,
 			&i.Claimed.CancelRequestedAt,
 			&i.Claimed.FailedAttempts,
+			&i.Claimed.Payload,
+			&i.Claimed.CausedBy,
+			&i.Claimed.EventDepth,
 			&i.Claimed.BufferedFor,
+			&i.Claimed.BufferedTrigger,
 			&i.Claimed.BufferedRetryOf,
+			&i.Claimed.BufferedPayload,
+			&i.Claimed.BufferedCausedBy,
+			&i.Claimed.BufferedEventDepth,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Namespace,
@@ -119,12 +126,19 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
 			&i.Job.Cron,
+			&i.Job.Rrule,
 			&i.Job.TimeZone,
 			&i.Job.RunAt,
+			&i.Job.OnDemand,
+			&i.Job.StartsOn,
 			&i.Job.StartAt,
 			&i.Job.EndAt,
 			&i.Job.MaxRuns,
 			&i.Job.JitterSeconds,
+			&i.Job.SkipOn,
+			&i.Job.OnlyOn,
+			&i.Job.OnSkipped,
+			&i.Job.CalendarDays,
 			&i.Job.DeleteAfterCompletion,
 			&i.Job.MisfirePolicy,
 			&i.Job.CatchupWindowSeconds,
@@ -134,6 +148,9 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.MaxBackoffSeconds,
 			&i.Job.AttemptDeadlineSeconds,
 			&i.Job.PauseAfterFailures,
+			&i.Job.LateAfterSeconds,
+			&i.Job.AlertAfterFailures,
+			&i.Job.ExpectSuccessWithinSeconds,
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
@@ -154,6 +171,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.LastRunFor,
 			&i.Job.LastRunStatus,
 			&i.Job.Failures,
+			&i.Job.FailingSince,
 			&i.Job.CreatedAt,
 			&i.Job.Version,
 			&i.Job.UpdatedAt,
@@ -239,9 +257,9 @@ with running as (
             unnest(array(select scheduled_for from candidate)) as scheduled_for
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.buffered_for, d.buffered_retry_of, d.ctid
+    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.payload, d.caused_by, d.event_depth, d.buffered_for, d.buffered_trigger, d.buffered_retry_of, d.buffered_payload, d.buffered_caused_by, d.buffered_event_depth, d.ctid
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.buffered_for, claimed.buffered_retry_of, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed
 join jobs j on j.id = claimed.job_id
 `
@@ -307,8 +325,15 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Claimed.CancelReason,
 			&i.Claimed.CancelRequestedAt,
 			&i.Claimed.FailedAttempts,
+			&i.Claimed.Payload,
+			&i.Claimed.CausedBy,
+			&i.Claimed.EventDepth,
 			&i.Claimed.BufferedFor,
+			&i.Claimed.BufferedTrigger,
 			&i.Claimed.BufferedRetryOf,
+			&i.Claimed.BufferedPayload,
+			&i.Claimed.BufferedCausedBy,
+			&i.Claimed.BufferedEventDepth,
 			&i.Claimed.Ctid,
 			&i.Job.ID,
 			&i.Job.Namespace,
@@ -320,12 +345,19 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
 			&i.Job.Cron,
+			&i.Job.Rrule,
 			&i.Job.TimeZone,
 			&i.Job.RunAt,
+			&i.Job.OnDemand,
+			&i.Job.StartsOn,
 			&i.Job.StartAt,
 			&i.Job.EndAt,
 			&i.Job.MaxRuns,
 			&i.Job.JitterSeconds,
+			&i.Job.SkipOn,
+			&i.Job.OnlyOn,
+			&i.Job.OnSkipped,
+			&i.Job.CalendarDays,
 			&i.Job.DeleteAfterCompletion,
 			&i.Job.MisfirePolicy,
 			&i.Job.CatchupWindowSeconds,
@@ -335,6 +367,9 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.MaxBackoffSeconds,
 			&i.Job.AttemptDeadlineSeconds,
 			&i.Job.PauseAfterFailures,
+			&i.Job.LateAfterSeconds,
+			&i.Job.AlertAfterFailures,
+			&i.Job.ExpectSuccessWithinSeconds,
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
@@ -355,6 +390,7 @@ func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]C
 			&i.Job.LastRunFor,
 			&i.Job.LastRunStatus,
 			&i.Job.Failures,
+			&i.Job.FailingSince,
 			&i.Job.CreatedAt,
 			&i.Job.Version,
 			&i.Job.UpdatedAt,

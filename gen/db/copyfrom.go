@@ -122,12 +122,19 @@ func (r iteratorForCopyJobs) Values() ([]interface{}, error) {
 		r.rows[0].IntervalSeconds,
 		r.rows[0].AnchorAt,
 		r.rows[0].Cron,
+		r.rows[0].Rrule,
 		r.rows[0].TimeZone,
 		r.rows[0].RunAt,
+		r.rows[0].OnDemand,
+		r.rows[0].StartsOn,
 		r.rows[0].StartAt,
 		r.rows[0].EndAt,
 		r.rows[0].MaxRuns,
 		r.rows[0].JitterSeconds,
+		r.rows[0].SkipOn,
+		r.rows[0].OnlyOn,
+		r.rows[0].OnSkipped,
+		r.rows[0].CalendarDays,
 		r.rows[0].DeleteAfterCompletion,
 		r.rows[0].MisfirePolicy,
 		r.rows[0].CatchupWindowSeconds,
@@ -137,6 +144,9 @@ func (r iteratorForCopyJobs) Values() ([]interface{}, error) {
 		r.rows[0].MaxBackoffSeconds,
 		r.rows[0].AttemptDeadlineSeconds,
 		r.rows[0].PauseAfterFailures,
+		r.rows[0].LateAfterSeconds,
+		r.rows[0].AlertAfterFailures,
+		r.rows[0].ExpectSuccessWithinSeconds,
 		r.rows[0].RunHistory,
 		r.rows[0].ConcurrencyGroup,
 		r.rows[0].MaxConcurrency,
@@ -153,5 +163,5 @@ func (r iteratorForCopyJobs) Err() error {
 
 // CreateJob for many jobs: stores the jobs. CopyDue and CopyAudit follow in its transaction.
 func (q *Queries) CopyJobs(ctx context.Context, arg []CopyJobsParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"jobs"}, []string{"id", "namespace", "key", "name", "description", "labels", "payload", "target", "sealed_secrets", "secrets_key_id", "secret_names", "secrets_digest", "interval_seconds", "anchor_at", "cron", "time_zone", "run_at", "start_at", "end_at", "max_runs", "jitter_seconds", "delete_after_completion", "misfire_policy", "catchup_window_seconds", "overlap_policy", "max_attempts", "min_backoff_seconds", "max_backoff_seconds", "attempt_deadline_seconds", "pause_after_failures", "run_history", "concurrency_group", "max_concurrency", "status", "created_at", "updated_at", "updated_by"}, &iteratorForCopyJobs{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"jobs"}, []string{"id", "namespace", "key", "name", "description", "labels", "payload", "target", "sealed_secrets", "secrets_key_id", "secret_names", "secrets_digest", "interval_seconds", "anchor_at", "cron", "rrule", "time_zone", "run_at", "on_demand", "starts_on", "start_at", "end_at", "max_runs", "jitter_seconds", "skip_on", "only_on", "on_skipped", "calendar_days", "delete_after_completion", "misfire_policy", "catchup_window_seconds", "overlap_policy", "max_attempts", "min_backoff_seconds", "max_backoff_seconds", "attempt_deadline_seconds", "pause_after_failures", "late_after_seconds", "alert_after_failures", "expect_success_within_seconds", "run_history", "concurrency_group", "max_concurrency", "status", "created_at", "updated_at", "updated_by"}, &iteratorForCopyJobs{rows: arg})
 }

@@ -52,17 +52,18 @@ with completion as (
             unnest((select $23::integer[])) as job_version
     ) b
 ), moved as (
-    -- The rows that go on: to the next occurrence, or to the manual run that waited for this one. A
+    -- The rows that go on: to the next occurrence, or to the run that waited for this one. A
     -- schedule that carries on without a next occurrence was to be split off, and was not: not
     -- moved.
     update due d
     set scheduled_for = c.next_for, ready_at = c.next_for,
-        trigger = case
-            when d.buffered_for = c.next_for then case when d.buffered_retry_of is null then 'MANUAL' else 'RETRY' end
-            else 'SCHEDULE'
-        end::run_trigger,
+        trigger = case when d.buffered_for = c.next_for then coalesce(d.buffered_trigger, 'MANUAL') else 'SCHEDULE' end,
         retry_of = case when d.buffered_for = c.next_for then d.buffered_retry_of end,
-        buffered_for = null, buffered_retry_of = null,
+        payload = case when d.buffered_for = c.next_for then d.buffered_payload end,
+        caused_by = case when d.buffered_for = c.next_for then d.buffered_caused_by end,
+        event_depth = case when d.buffered_for = c.next_for then d.buffered_event_depth end,
+        buffered_for = null, buffered_trigger = null, buffered_retry_of = null, buffered_payload = null, buffered_caused_by = null,
+        buffered_event_depth = null,
         -- The occurrences that came due while the manual run waited were skipped with this run.
         revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
         -- Where the row waits, from the job if that was changed while the run was in flight.
@@ -195,13 +196,24 @@ with completion as (
     -- The runs themselves.
     insert into runs (
         job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts, executed_by, job_version, cancel_requested_at
+        failed_attempts, executed_by, job_version, cancel_requested_at, payload, caused_by
     )
     select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
         occurrences, error, result, failed_attempts, executed_by, job_version,
         case
             when status <> 'SUCCEEDED' then (
                 select d.cancel_requested_at from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
+            )
+        end,
+        -- Only a run that somebody or an event has started has them.
+        case
+            when trigger <> 'SCHEDULE' then (
+                select d.payload from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
+            )
+        end,
+        case
+            when trigger <> 'SCHEDULE' then (
+                select d.caused_by from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
             )
         end
     from stored
@@ -315,7 +327,7 @@ with claim as (
         unnest((select $3::bigint[])) as token
 )
 select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.last_run_for, d.failures,
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from claim c
 join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
 join jobs j on j.id = d.job_id
@@ -372,12 +384,19 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.IntervalSeconds,
 			&i.Job.AnchorAt,
 			&i.Job.Cron,
+			&i.Job.Rrule,
 			&i.Job.TimeZone,
 			&i.Job.RunAt,
+			&i.Job.OnDemand,
+			&i.Job.StartsOn,
 			&i.Job.StartAt,
 			&i.Job.EndAt,
 			&i.Job.MaxRuns,
 			&i.Job.JitterSeconds,
+			&i.Job.SkipOn,
+			&i.Job.OnlyOn,
+			&i.Job.OnSkipped,
+			&i.Job.CalendarDays,
 			&i.Job.DeleteAfterCompletion,
 			&i.Job.MisfirePolicy,
 			&i.Job.CatchupWindowSeconds,
@@ -387,6 +406,9 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.MaxBackoffSeconds,
 			&i.Job.AttemptDeadlineSeconds,
 			&i.Job.PauseAfterFailures,
+			&i.Job.LateAfterSeconds,
+			&i.Job.AlertAfterFailures,
+			&i.Job.ExpectSuccessWithinSeconds,
 			&i.Job.RunHistory,
 			&i.Job.ConcurrencyGroup,
 			&i.Job.MaxConcurrency,
@@ -407,6 +429,7 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.LastRunFor,
 			&i.Job.LastRunStatus,
 			&i.Job.Failures,
+			&i.Job.FailingSince,
 			&i.Job.CreatedAt,
 			&i.Job.Version,
 			&i.Job.UpdatedAt,

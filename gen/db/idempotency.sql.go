@@ -193,7 +193,8 @@ func (q *Queries) ListAttempt(ctx context.Context, arg ListAttemptParams) ([]Lis
 }
 
 const listCreated = `-- name: ListCreated :many
-select j.id, j.key, coalesce(d.scheduled_for, j.last_run_at, j.created_at)::timestamptz as next_run_at
+select j.id, j.key, coalesce(d.scheduled_for, j.last_run_at, j.created_at)::timestamptz as next_run_at,
+    (j.on_demand or j.starts_on is not null)::boolean as has_no_schedule
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
 where j.namespace = $1 and j.id = any($2::uuid[])
@@ -206,9 +207,10 @@ type ListCreatedParams struct {
 }
 
 type ListCreatedRow struct {
-	ID        uuid.UUID `json:"id"`
-	Key       *string   `json:"key"`
-	NextRunAt time.Time `json:"next_run_at"`
+	ID            uuid.UUID `json:"id"`
+	Key           *string   `json:"key"`
+	NextRunAt     time.Time `json:"next_run_at"`
+	HasNoSchedule bool      `json:"has_no_schedule"`
 }
 
 // The jobs that createJobs has created, as they are now, deleted ones too, in the order of their
@@ -222,7 +224,12 @@ func (q *Queries) ListCreated(ctx context.Context, arg ListCreatedParams) ([]Lis
 	var items []ListCreatedRow
 	for rows.Next() {
 		var i ListCreatedRow
-		if err := rows.Scan(&i.ID, &i.Key, &i.NextRunAt); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Key,
+			&i.NextRunAt,
+			&i.HasNoSchedule,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

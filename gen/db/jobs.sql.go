@@ -73,91 +73,103 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 const createJob = `-- name: CreateJob :one
 with checked as (
     -- One row, or none if the estimate or the attempt is refused.
-    select $35::timestamptz as created_at
+    select $45::timestamptz as created_at
     where (
-            not $36::boolean
-            or $35::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+            not $46::boolean
+            or $45::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
         )
       and (
-            strpos($37::text, '~') = 0
-            or exists (select from idempotency_keys k where k.request_id = $37::text for key share)
+            strpos($47::text, '~') = 0
+            or exists (select from idempotency_keys k where k.request_id = $47::text for key share)
         )
 ), first as (
-    -- The first occurrence. One that has just passed is ready from now on.
+    -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
+    -- on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
-        $1, $38::timestamptz, greatest($38::timestamptz, created_at), true,
-        $39, $40, $40::text is not null
+        $1, $48::timestamptz, greatest($48::timestamptz, created_at), true,
+        $49, $50, $50::text is not null
     from checked
+    where $48::timestamptz is not null
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $34, $41::text, 'JOB', ($1::uuid)::text, nullif($37::text, ''), '{"version":1}'::json
+    select $2, $44, $51::text, 'JOB', ($1::uuid)::text, nullif($47::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (
     id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
-    interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
-    delete_after_completion,
+    interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds,
+    skip_on, only_on, on_skipped, calendar_days, delete_after_completion,
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
-    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group,
-    max_concurrency,
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures,
+    expect_success_within_seconds, run_history, concurrency_group, max_concurrency,
     status, created_at, updated_at, updated_by
 )
 select
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-    $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22,
-    $23, $24, $25, $26, $27,
-    $28, $29, $30, $31, $32,
-    $33,
-    'ACTIVE', created_at, created_at, $34
+    $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+    $25, $26, $27, $28, $29,
+    $30, $31, $32, $33, $34,
+    $35, $36, $37, $38, $39,
+    $40, $41, $42, $43,
+    'ACTIVE', created_at, created_at, $44
 from checked
-returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.time_zone, jobs.run_at, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
 `
 
 type CreateJobParams struct {
-	ID                     uuid.UUID     `json:"id"`
-	Namespace              string        `json:"namespace"`
-	Key                    *string       `json:"key"`
-	Name                   string        `json:"name"`
-	Description            string        `json:"description"`
-	Labels                 labels.Set    `json:"labels"`
-	Payload                []byte        `json:"payload"`
-	Target                 []byte        `json:"target"`
-	SealedSecrets          []byte        `json:"sealed_secrets"`
-	SecretsKeyID           *string       `json:"secrets_key_id"`
-	SecretNames            []string      `json:"secret_names"`
-	SecretsDigest          []byte        `json:"secrets_digest"`
-	IntervalSeconds        *int64        `json:"interval_seconds"`
-	AnchorAt               *time.Time    `json:"anchor_at"`
-	Cron                   *string       `json:"cron"`
-	TimeZone               *string       `json:"time_zone"`
-	RunAt                  *time.Time    `json:"run_at"`
-	StartAt                *time.Time    `json:"start_at"`
-	EndAt                  *time.Time    `json:"end_at"`
-	MaxRuns                *int64        `json:"max_runs"`
-	JitterSeconds          int32         `json:"jitter_seconds"`
-	DeleteAfterCompletion  bool          `json:"delete_after_completion"`
-	MisfirePolicy          MisfirePolicy `json:"misfire_policy"`
-	CatchupWindowSeconds   *int64        `json:"catchup_window_seconds"`
-	OverlapPolicy          OverlapPolicy `json:"overlap_policy"`
-	MaxAttempts            int16         `json:"max_attempts"`
-	MinBackoffSeconds      int32         `json:"min_backoff_seconds"`
-	MaxBackoffSeconds      int32         `json:"max_backoff_seconds"`
-	AttemptDeadlineSeconds int32         `json:"attempt_deadline_seconds"`
-	PauseAfterFailures     *int16        `json:"pause_after_failures"`
-	RunHistory             RunHistory    `json:"run_history"`
-	ConcurrencyGroup       *string       `json:"concurrency_group"`
-	MaxConcurrency         *int32        `json:"max_concurrency"`
-	UpdatedBy              string        `json:"updated_by"`
-	CreatedAt              time.Time     `json:"created_at"`
-	IsEstimate             bool          `json:"is_estimate"`
-	RequestID              string        `json:"request_id"`
-	ScheduledFor           time.Time     `json:"scheduled_for"`
-	QualifiedGroup         *string       `json:"qualified_group"`
-	QualifiedQueue         *string       `json:"qualified_queue"`
-	Operation              string        `json:"operation"`
+	ID                         uuid.UUID     `json:"id"`
+	Namespace                  string        `json:"namespace"`
+	Key                        *string       `json:"key"`
+	Name                       string        `json:"name"`
+	Description                string        `json:"description"`
+	Labels                     labels.Set    `json:"labels"`
+	Payload                    []byte        `json:"payload"`
+	Target                     []byte        `json:"target"`
+	SealedSecrets              []byte        `json:"sealed_secrets"`
+	SecretsKeyID               *string       `json:"secrets_key_id"`
+	SecretNames                []string      `json:"secret_names"`
+	SecretsDigest              []byte        `json:"secrets_digest"`
+	IntervalSeconds            *int64        `json:"interval_seconds"`
+	AnchorAt                   *time.Time    `json:"anchor_at"`
+	Cron                       *string       `json:"cron"`
+	Rrule                      *string       `json:"rrule"`
+	TimeZone                   *string       `json:"time_zone"`
+	RunAt                      *time.Time    `json:"run_at"`
+	OnDemand                   bool          `json:"on_demand"`
+	StartsOn                   []byte        `json:"starts_on"`
+	StartAt                    *time.Time    `json:"start_at"`
+	EndAt                      *time.Time    `json:"end_at"`
+	MaxRuns                    *int64        `json:"max_runs"`
+	JitterSeconds              int32         `json:"jitter_seconds"`
+	SkipOn                     []string      `json:"skip_on"`
+	OnlyOn                     []string      `json:"only_on"`
+	OnSkipped                  OnSkipped     `json:"on_skipped"`
+	CalendarDays               []byte        `json:"calendar_days"`
+	DeleteAfterCompletion      bool          `json:"delete_after_completion"`
+	MisfirePolicy              MisfirePolicy `json:"misfire_policy"`
+	CatchupWindowSeconds       *int64        `json:"catchup_window_seconds"`
+	OverlapPolicy              OverlapPolicy `json:"overlap_policy"`
+	MaxAttempts                int16         `json:"max_attempts"`
+	MinBackoffSeconds          int32         `json:"min_backoff_seconds"`
+	MaxBackoffSeconds          int32         `json:"max_backoff_seconds"`
+	AttemptDeadlineSeconds     int32         `json:"attempt_deadline_seconds"`
+	PauseAfterFailures         *int16        `json:"pause_after_failures"`
+	LateAfterSeconds           *int64        `json:"late_after_seconds"`
+	AlertAfterFailures         int16         `json:"alert_after_failures"`
+	ExpectSuccessWithinSeconds *int64        `json:"expect_success_within_seconds"`
+	RunHistory                 RunHistory    `json:"run_history"`
+	ConcurrencyGroup           *string       `json:"concurrency_group"`
+	MaxConcurrency             *int32        `json:"max_concurrency"`
+	UpdatedBy                  string        `json:"updated_by"`
+	CreatedAt                  time.Time     `json:"created_at"`
+	IsEstimate                 bool          `json:"is_estimate"`
+	RequestID                  string        `json:"request_id"`
+	ScheduledFor               *time.Time    `json:"scheduled_for"`
+	QualifiedGroup             *string       `json:"qualified_group"`
+	QualifiedQueue             *string       `json:"qualified_queue"`
+	Operation                  string        `json:"operation"`
 }
 
 type CreateJobRow struct {
@@ -189,12 +201,19 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.IntervalSeconds,
 		arg.AnchorAt,
 		arg.Cron,
+		arg.Rrule,
 		arg.TimeZone,
 		arg.RunAt,
+		arg.OnDemand,
+		arg.StartsOn,
 		arg.StartAt,
 		arg.EndAt,
 		arg.MaxRuns,
 		arg.JitterSeconds,
+		arg.SkipOn,
+		arg.OnlyOn,
+		arg.OnSkipped,
+		arg.CalendarDays,
 		arg.DeleteAfterCompletion,
 		arg.MisfirePolicy,
 		arg.CatchupWindowSeconds,
@@ -204,6 +223,9 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.MaxBackoffSeconds,
 		arg.AttemptDeadlineSeconds,
 		arg.PauseAfterFailures,
+		arg.LateAfterSeconds,
+		arg.AlertAfterFailures,
+		arg.ExpectSuccessWithinSeconds,
 		arg.RunHistory,
 		arg.ConcurrencyGroup,
 		arg.MaxConcurrency,
@@ -228,12 +250,19 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.IntervalSeconds,
 		&i.Job.AnchorAt,
 		&i.Job.Cron,
+		&i.Job.Rrule,
 		&i.Job.TimeZone,
 		&i.Job.RunAt,
+		&i.Job.OnDemand,
+		&i.Job.StartsOn,
 		&i.Job.StartAt,
 		&i.Job.EndAt,
 		&i.Job.MaxRuns,
 		&i.Job.JitterSeconds,
+		&i.Job.SkipOn,
+		&i.Job.OnlyOn,
+		&i.Job.OnSkipped,
+		&i.Job.CalendarDays,
 		&i.Job.DeleteAfterCompletion,
 		&i.Job.MisfirePolicy,
 		&i.Job.CatchupWindowSeconds,
@@ -243,6 +272,9 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.MaxBackoffSeconds,
 		&i.Job.AttemptDeadlineSeconds,
 		&i.Job.PauseAfterFailures,
+		&i.Job.LateAfterSeconds,
+		&i.Job.AlertAfterFailures,
+		&i.Job.ExpectSuccessWithinSeconds,
 		&i.Job.RunHistory,
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
@@ -263,6 +295,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.LastRunFor,
 		&i.Job.LastRunStatus,
 		&i.Job.Failures,
+		&i.Job.FailingSince,
 		&i.Job.CreatedAt,
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
@@ -289,7 +322,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 
 const getJob = `-- name: GetJob :one
 select
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
     coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
@@ -343,12 +376,19 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.IntervalSeconds,
 		&i.Job.AnchorAt,
 		&i.Job.Cron,
+		&i.Job.Rrule,
 		&i.Job.TimeZone,
 		&i.Job.RunAt,
+		&i.Job.OnDemand,
+		&i.Job.StartsOn,
 		&i.Job.StartAt,
 		&i.Job.EndAt,
 		&i.Job.MaxRuns,
 		&i.Job.JitterSeconds,
+		&i.Job.SkipOn,
+		&i.Job.OnlyOn,
+		&i.Job.OnSkipped,
+		&i.Job.CalendarDays,
 		&i.Job.DeleteAfterCompletion,
 		&i.Job.MisfirePolicy,
 		&i.Job.CatchupWindowSeconds,
@@ -358,6 +398,9 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.MaxBackoffSeconds,
 		&i.Job.AttemptDeadlineSeconds,
 		&i.Job.PauseAfterFailures,
+		&i.Job.LateAfterSeconds,
+		&i.Job.AlertAfterFailures,
+		&i.Job.ExpectSuccessWithinSeconds,
 		&i.Job.RunHistory,
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
@@ -378,6 +421,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.LastRunFor,
 		&i.Job.LastRunStatus,
 		&i.Job.Failures,
+		&i.Job.FailingSince,
 		&i.Job.CreatedAt,
 		&i.Job.Version,
 		&i.Job.UpdatedAt,
@@ -615,7 +659,7 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where id = $1 and namespace = $2 and deleted_at is null
 for update
@@ -642,12 +686,19 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.IntervalSeconds,
 		&i.AnchorAt,
 		&i.Cron,
+		&i.Rrule,
 		&i.TimeZone,
 		&i.RunAt,
+		&i.OnDemand,
+		&i.StartsOn,
 		&i.StartAt,
 		&i.EndAt,
 		&i.MaxRuns,
 		&i.JitterSeconds,
+		&i.SkipOn,
+		&i.OnlyOn,
+		&i.OnSkipped,
+		&i.CalendarDays,
 		&i.DeleteAfterCompletion,
 		&i.MisfirePolicy,
 		&i.CatchupWindowSeconds,
@@ -657,6 +708,9 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.MaxBackoffSeconds,
 		&i.AttemptDeadlineSeconds,
 		&i.PauseAfterFailures,
+		&i.LateAfterSeconds,
+		&i.AlertAfterFailures,
+		&i.ExpectSuccessWithinSeconds,
 		&i.RunHistory,
 		&i.ConcurrencyGroup,
 		&i.MaxConcurrency,
@@ -677,6 +731,7 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.LastRunFor,
 		&i.LastRunStatus,
 		&i.Failures,
+		&i.FailingSince,
 		&i.CreatedAt,
 		&i.Version,
 		&i.UpdatedAt,
@@ -780,74 +835,88 @@ const updateJob = `-- name: UpdateJob :exec
 with superseded as (
     -- The job as it was: the statement sees the row before its update.
     insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, $43, $31, $32, job_image(o)
+    select o.id, o.version, o.updated_at, o.updated_by, $54, $42, $43, job_image(o)
     from jobs o
-    where o.id = $46 and o.version < $42
+    where o.id = $57 and o.version < $53
 )
 update jobs j
 set name = $1, description = $2, labels = $3, payload = $4,
     target = $5, sealed_secrets = $6, secrets_key_id = $7, secret_names = $8,
     secrets_digest = $9,
-    interval_seconds = $10, anchor_at = $11, cron = $12, time_zone = $13,
-    run_at = $14, start_at = $15, end_at = $16, max_runs = $17, jitter_seconds = $18,
-    delete_after_completion = $19,
-    misfire_policy = $20, catchup_window_seconds = $21,
-    overlap_policy = $22, max_attempts = $23, min_backoff_seconds = $24,
-    max_backoff_seconds = $25, attempt_deadline_seconds = $26, pause_after_failures = $27,
-    run_history = $28, concurrency_group = $29, max_concurrency = $30,
-    status = $31, status_reason = $32, paused_since = $33, pause_until = $34, pause_id = $35, last_run_at = $36,
-    last_run_for = $37, last_run_status = $38, failures = $39, run_count = $40, suspended = $41, version = $42, updated_at = $43, updated_by = $44,
-    secrets_version = $45
-where j.id = $46
+    interval_seconds = $10, anchor_at = $11, cron = $12, rrule = $13, time_zone = $14,
+    run_at = $15, on_demand = $16, starts_on = $17, skip_on = $18, only_on = $19, on_skipped = $20,
+    calendar_days = $21, start_at = $22, end_at = $23, max_runs = $24, jitter_seconds = $25,
+    delete_after_completion = $26,
+    misfire_policy = $27, catchup_window_seconds = $28,
+    overlap_policy = $29, max_attempts = $30, min_backoff_seconds = $31,
+    max_backoff_seconds = $32, attempt_deadline_seconds = $33, pause_after_failures = $34,
+    late_after_seconds = $35, alert_after_failures = $36,
+    expect_success_within_seconds = $37, failing_since = $38,
+    run_history = $39, concurrency_group = $40, max_concurrency = $41,
+    status = $42, status_reason = $43, paused_since = $44, pause_until = $45, pause_id = $46, last_run_at = $47,
+    last_run_for = $48, last_run_status = $49, failures = $50, run_count = $51, suspended = $52, version = $53, updated_at = $54, updated_by = $55,
+    secrets_version = $56
+where j.id = $57
 `
 
 type UpdateJobParams struct {
-	Name                   string        `json:"name"`
-	Description            string        `json:"description"`
-	Labels                 labels.Set    `json:"labels"`
-	Payload                []byte        `json:"payload"`
-	Target                 []byte        `json:"target"`
-	SealedSecrets          []byte        `json:"sealed_secrets"`
-	SecretsKeyID           *string       `json:"secrets_key_id"`
-	SecretNames            []string      `json:"secret_names"`
-	SecretsDigest          []byte        `json:"secrets_digest"`
-	IntervalSeconds        *int64        `json:"interval_seconds"`
-	AnchorAt               *time.Time    `json:"anchor_at"`
-	Cron                   *string       `json:"cron"`
-	TimeZone               *string       `json:"time_zone"`
-	RunAt                  *time.Time    `json:"run_at"`
-	StartAt                *time.Time    `json:"start_at"`
-	EndAt                  *time.Time    `json:"end_at"`
-	MaxRuns                *int64        `json:"max_runs"`
-	JitterSeconds          int32         `json:"jitter_seconds"`
-	DeleteAfterCompletion  bool          `json:"delete_after_completion"`
-	MisfirePolicy          MisfirePolicy `json:"misfire_policy"`
-	CatchupWindowSeconds   *int64        `json:"catchup_window_seconds"`
-	OverlapPolicy          OverlapPolicy `json:"overlap_policy"`
-	MaxAttempts            int16         `json:"max_attempts"`
-	MinBackoffSeconds      int32         `json:"min_backoff_seconds"`
-	MaxBackoffSeconds      int32         `json:"max_backoff_seconds"`
-	AttemptDeadlineSeconds int32         `json:"attempt_deadline_seconds"`
-	PauseAfterFailures     *int16        `json:"pause_after_failures"`
-	RunHistory             RunHistory    `json:"run_history"`
-	ConcurrencyGroup       *string       `json:"concurrency_group"`
-	MaxConcurrency         *int32        `json:"max_concurrency"`
-	Status                 JobStatus     `json:"status"`
-	StatusReason           *string       `json:"status_reason"`
-	PausedSince            *time.Time    `json:"paused_since"`
-	PauseUntil             *time.Time    `json:"pause_until"`
-	PauseID                *uuid.UUID    `json:"pause_id"`
-	LastRunAt              *time.Time    `json:"last_run_at"`
-	LastRunFor             *time.Time    `json:"last_run_for"`
-	LastRunStatus          *RunStatus    `json:"last_run_status"`
-	Failures               int16         `json:"failures"`
-	RunCount               int64         `json:"run_count"`
-	Suspended              bool          `json:"suspended"`
-	Version                int32         `json:"version"`
-	UpdatedAt              time.Time     `json:"updated_at"`
-	UpdatedBy              string        `json:"updated_by"`
-	SecretsVersion         *int32        `json:"secrets_version"`
-	ID                     uuid.UUID     `json:"id"`
+	Name                       string        `json:"name"`
+	Description                string        `json:"description"`
+	Labels                     labels.Set    `json:"labels"`
+	Payload                    []byte        `json:"payload"`
+	Target                     []byte        `json:"target"`
+	SealedSecrets              []byte        `json:"sealed_secrets"`
+	SecretsKeyID               *string       `json:"secrets_key_id"`
+	SecretNames                []string      `json:"secret_names"`
+	SecretsDigest              []byte        `json:"secrets_digest"`
+	IntervalSeconds            *int64        `json:"interval_seconds"`
+	AnchorAt                   *time.Time    `json:"anchor_at"`
+	Cron                       *string       `json:"cron"`
+	Rrule                      *string       `json:"rrule"`
+	TimeZone                   *string       `json:"time_zone"`
+	RunAt                      *time.Time    `json:"run_at"`
+	OnDemand                   bool          `json:"on_demand"`
+	StartsOn                   []byte        `json:"starts_on"`
+	SkipOn                     []string      `json:"skip_on"`
+	OnlyOn                     []string      `json:"only_on"`
+	OnSkipped                  OnSkipped     `json:"on_skipped"`
+	CalendarDays               []byte        `json:"calendar_days"`
+	StartAt                    *time.Time    `json:"start_at"`
+	EndAt                      *time.Time    `json:"end_at"`
+	MaxRuns                    *int64        `json:"max_runs"`
+	JitterSeconds              int32         `json:"jitter_seconds"`
+	DeleteAfterCompletion      bool          `json:"delete_after_completion"`
+	MisfirePolicy              MisfirePolicy `json:"misfire_policy"`
+	CatchupWindowSeconds       *int64        `json:"catchup_window_seconds"`
+	OverlapPolicy              OverlapPolicy `json:"overlap_policy"`
+	MaxAttempts                int16         `json:"max_attempts"`
+	MinBackoffSeconds          int32         `json:"min_backoff_seconds"`
+	MaxBackoffSeconds          int32         `json:"max_backoff_seconds"`
+	AttemptDeadlineSeconds     int32         `json:"attempt_deadline_seconds"`
+	PauseAfterFailures         *int16        `json:"pause_after_failures"`
+	LateAfterSeconds           *int64        `json:"late_after_seconds"`
+	AlertAfterFailures         int16         `json:"alert_after_failures"`
+	ExpectSuccessWithinSeconds *int64        `json:"expect_success_within_seconds"`
+	FailingSince               *time.Time    `json:"failing_since"`
+	RunHistory                 RunHistory    `json:"run_history"`
+	ConcurrencyGroup           *string       `json:"concurrency_group"`
+	MaxConcurrency             *int32        `json:"max_concurrency"`
+	Status                     JobStatus     `json:"status"`
+	StatusReason               *string       `json:"status_reason"`
+	PausedSince                *time.Time    `json:"paused_since"`
+	PauseUntil                 *time.Time    `json:"pause_until"`
+	PauseID                    *uuid.UUID    `json:"pause_id"`
+	LastRunAt                  *time.Time    `json:"last_run_at"`
+	LastRunFor                 *time.Time    `json:"last_run_for"`
+	LastRunStatus              *RunStatus    `json:"last_run_status"`
+	Failures                   int16         `json:"failures"`
+	RunCount                   int64         `json:"run_count"`
+	Suspended                  bool          `json:"suspended"`
+	Version                    int32         `json:"version"`
+	UpdatedAt                  time.Time     `json:"updated_at"`
+	UpdatedBy                  string        `json:"updated_by"`
+	SecretsVersion             *int32        `json:"secrets_version"`
+	ID                         uuid.UUID     `json:"id"`
 }
 
 // Stores a job as it is after a change. The caller holds LockJob. If that is another version, the
@@ -866,8 +935,15 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.IntervalSeconds,
 		arg.AnchorAt,
 		arg.Cron,
+		arg.Rrule,
 		arg.TimeZone,
 		arg.RunAt,
+		arg.OnDemand,
+		arg.StartsOn,
+		arg.SkipOn,
+		arg.OnlyOn,
+		arg.OnSkipped,
+		arg.CalendarDays,
 		arg.StartAt,
 		arg.EndAt,
 		arg.MaxRuns,
@@ -881,6 +957,10 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.MaxBackoffSeconds,
 		arg.AttemptDeadlineSeconds,
 		arg.PauseAfterFailures,
+		arg.LateAfterSeconds,
+		arg.AlertAfterFailures,
+		arg.ExpectSuccessWithinSeconds,
+		arg.FailingSince,
 		arg.RunHistory,
 		arg.ConcurrencyGroup,
 		arg.MaxConcurrency,

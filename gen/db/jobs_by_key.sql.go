@@ -34,43 +34,53 @@ type CopyDueParams struct {
 }
 
 type CopyJobsParams struct {
-	ID                     uuid.UUID     `json:"id"`
-	Namespace              string        `json:"namespace"`
-	Key                    *string       `json:"key"`
-	Name                   string        `json:"name"`
-	Description            string        `json:"description"`
-	Labels                 labels.Set    `json:"labels"`
-	Payload                []byte        `json:"payload"`
-	Target                 []byte        `json:"target"`
-	SealedSecrets          []byte        `json:"sealed_secrets"`
-	SecretsKeyID           *string       `json:"secrets_key_id"`
-	SecretNames            []string      `json:"secret_names"`
-	SecretsDigest          []byte        `json:"secrets_digest"`
-	IntervalSeconds        *int64        `json:"interval_seconds"`
-	AnchorAt               *time.Time    `json:"anchor_at"`
-	Cron                   *string       `json:"cron"`
-	TimeZone               *string       `json:"time_zone"`
-	RunAt                  *time.Time    `json:"run_at"`
-	StartAt                *time.Time    `json:"start_at"`
-	EndAt                  *time.Time    `json:"end_at"`
-	MaxRuns                *int64        `json:"max_runs"`
-	JitterSeconds          int32         `json:"jitter_seconds"`
-	DeleteAfterCompletion  bool          `json:"delete_after_completion"`
-	MisfirePolicy          MisfirePolicy `json:"misfire_policy"`
-	CatchupWindowSeconds   *int64        `json:"catchup_window_seconds"`
-	OverlapPolicy          OverlapPolicy `json:"overlap_policy"`
-	MaxAttempts            int16         `json:"max_attempts"`
-	MinBackoffSeconds      int32         `json:"min_backoff_seconds"`
-	MaxBackoffSeconds      int32         `json:"max_backoff_seconds"`
-	AttemptDeadlineSeconds int32         `json:"attempt_deadline_seconds"`
-	PauseAfterFailures     *int16        `json:"pause_after_failures"`
-	RunHistory             RunHistory    `json:"run_history"`
-	ConcurrencyGroup       *string       `json:"concurrency_group"`
-	MaxConcurrency         *int32        `json:"max_concurrency"`
-	Status                 JobStatus     `json:"status"`
-	CreatedAt              time.Time     `json:"created_at"`
-	UpdatedAt              time.Time     `json:"updated_at"`
-	UpdatedBy              string        `json:"updated_by"`
+	ID                         uuid.UUID     `json:"id"`
+	Namespace                  string        `json:"namespace"`
+	Key                        *string       `json:"key"`
+	Name                       string        `json:"name"`
+	Description                string        `json:"description"`
+	Labels                     labels.Set    `json:"labels"`
+	Payload                    []byte        `json:"payload"`
+	Target                     []byte        `json:"target"`
+	SealedSecrets              []byte        `json:"sealed_secrets"`
+	SecretsKeyID               *string       `json:"secrets_key_id"`
+	SecretNames                []string      `json:"secret_names"`
+	SecretsDigest              []byte        `json:"secrets_digest"`
+	IntervalSeconds            *int64        `json:"interval_seconds"`
+	AnchorAt                   *time.Time    `json:"anchor_at"`
+	Cron                       *string       `json:"cron"`
+	Rrule                      *string       `json:"rrule"`
+	TimeZone                   *string       `json:"time_zone"`
+	RunAt                      *time.Time    `json:"run_at"`
+	OnDemand                   bool          `json:"on_demand"`
+	StartsOn                   []byte        `json:"starts_on"`
+	StartAt                    *time.Time    `json:"start_at"`
+	EndAt                      *time.Time    `json:"end_at"`
+	MaxRuns                    *int64        `json:"max_runs"`
+	JitterSeconds              int32         `json:"jitter_seconds"`
+	SkipOn                     []string      `json:"skip_on"`
+	OnlyOn                     []string      `json:"only_on"`
+	OnSkipped                  OnSkipped     `json:"on_skipped"`
+	CalendarDays               []byte        `json:"calendar_days"`
+	DeleteAfterCompletion      bool          `json:"delete_after_completion"`
+	MisfirePolicy              MisfirePolicy `json:"misfire_policy"`
+	CatchupWindowSeconds       *int64        `json:"catchup_window_seconds"`
+	OverlapPolicy              OverlapPolicy `json:"overlap_policy"`
+	MaxAttempts                int16         `json:"max_attempts"`
+	MinBackoffSeconds          int32         `json:"min_backoff_seconds"`
+	MaxBackoffSeconds          int32         `json:"max_backoff_seconds"`
+	AttemptDeadlineSeconds     int32         `json:"attempt_deadline_seconds"`
+	PauseAfterFailures         *int16        `json:"pause_after_failures"`
+	LateAfterSeconds           *int64        `json:"late_after_seconds"`
+	AlertAfterFailures         int16         `json:"alert_after_failures"`
+	ExpectSuccessWithinSeconds *int64        `json:"expect_success_within_seconds"`
+	RunHistory                 RunHistory    `json:"run_history"`
+	ConcurrencyGroup           *string       `json:"concurrency_group"`
+	MaxConcurrency             *int32        `json:"max_concurrency"`
+	Status                     JobStatus     `json:"status"`
+	CreatedAt                  time.Time     `json:"created_at"`
+	UpdatedAt                  time.Time     `json:"updated_at"`
+	UpdatedBy                  string        `json:"updated_by"`
 }
 
 const findJob = `-- name: FindJob :one
@@ -97,10 +107,10 @@ func (q *Queries) FindJob(ctx context.Context, arg FindJobParams) (uuid.UUID, er
 }
 
 const listKeyedJobs = `-- name: ListKeyedJobs :many
-select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from (select unnest((select $1::text[])) as key) k
 cross join lateral (
-    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
     from jobs
     where namespace = $2 and key = k.key
     limit 1
@@ -134,12 +144,19 @@ func (q *Queries) ListKeyedJobs(ctx context.Context, arg ListKeyedJobsParams) ([
 			&i.IntervalSeconds,
 			&i.AnchorAt,
 			&i.Cron,
+			&i.Rrule,
 			&i.TimeZone,
 			&i.RunAt,
+			&i.OnDemand,
+			&i.StartsOn,
 			&i.StartAt,
 			&i.EndAt,
 			&i.MaxRuns,
 			&i.JitterSeconds,
+			&i.SkipOn,
+			&i.OnlyOn,
+			&i.OnSkipped,
+			&i.CalendarDays,
 			&i.DeleteAfterCompletion,
 			&i.MisfirePolicy,
 			&i.CatchupWindowSeconds,
@@ -149,6 +166,9 @@ func (q *Queries) ListKeyedJobs(ctx context.Context, arg ListKeyedJobsParams) ([
 			&i.MaxBackoffSeconds,
 			&i.AttemptDeadlineSeconds,
 			&i.PauseAfterFailures,
+			&i.LateAfterSeconds,
+			&i.AlertAfterFailures,
+			&i.ExpectSuccessWithinSeconds,
 			&i.RunHistory,
 			&i.ConcurrencyGroup,
 			&i.MaxConcurrency,
@@ -169,6 +189,7 @@ func (q *Queries) ListKeyedJobs(ctx context.Context, arg ListKeyedJobsParams) ([
 			&i.LastRunFor,
 			&i.LastRunStatus,
 			&i.Failures,
+			&i.FailingSince,
 			&i.CreatedAt,
 			&i.Version,
 			&i.UpdatedAt,
@@ -259,7 +280,7 @@ func (q *Queries) ListTakenKeys(ctx context.Context, arg ListTakenKeysParams) ([
 }
 
 const lockJobByKey = `-- name: LockJobByKey :one
-select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where namespace = $1 and key = $2::text
 for update
@@ -285,12 +306,19 @@ func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job
 		&i.IntervalSeconds,
 		&i.AnchorAt,
 		&i.Cron,
+		&i.Rrule,
 		&i.TimeZone,
 		&i.RunAt,
+		&i.OnDemand,
+		&i.StartsOn,
 		&i.StartAt,
 		&i.EndAt,
 		&i.MaxRuns,
 		&i.JitterSeconds,
+		&i.SkipOn,
+		&i.OnlyOn,
+		&i.OnSkipped,
+		&i.CalendarDays,
 		&i.DeleteAfterCompletion,
 		&i.MisfirePolicy,
 		&i.CatchupWindowSeconds,
@@ -300,6 +328,9 @@ func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job
 		&i.MaxBackoffSeconds,
 		&i.AttemptDeadlineSeconds,
 		&i.PauseAfterFailures,
+		&i.LateAfterSeconds,
+		&i.AlertAfterFailures,
+		&i.ExpectSuccessWithinSeconds,
 		&i.RunHistory,
 		&i.ConcurrencyGroup,
 		&i.MaxConcurrency,
@@ -320,6 +351,7 @@ func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job
 		&i.LastRunFor,
 		&i.LastRunStatus,
 		&i.Failures,
+		&i.FailingSince,
 		&i.CreatedAt,
 		&i.Version,
 		&i.UpdatedAt,
@@ -332,10 +364,10 @@ func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job
 }
 
 const lockKeyedJobs = `-- name: LockKeyedJobs :many
-select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from (select unnest((select $1::text[])) as key) k
 cross join lateral (
-    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
     from jobs
     where namespace = $2 and key = k.key
     limit 1
@@ -371,12 +403,19 @@ func (q *Queries) LockKeyedJobs(ctx context.Context, arg LockKeyedJobsParams) ([
 			&i.IntervalSeconds,
 			&i.AnchorAt,
 			&i.Cron,
+			&i.Rrule,
 			&i.TimeZone,
 			&i.RunAt,
+			&i.OnDemand,
+			&i.StartsOn,
 			&i.StartAt,
 			&i.EndAt,
 			&i.MaxRuns,
 			&i.JitterSeconds,
+			&i.SkipOn,
+			&i.OnlyOn,
+			&i.OnSkipped,
+			&i.CalendarDays,
 			&i.DeleteAfterCompletion,
 			&i.MisfirePolicy,
 			&i.CatchupWindowSeconds,
@@ -386,6 +425,9 @@ func (q *Queries) LockKeyedJobs(ctx context.Context, arg LockKeyedJobsParams) ([
 			&i.MaxBackoffSeconds,
 			&i.AttemptDeadlineSeconds,
 			&i.PauseAfterFailures,
+			&i.LateAfterSeconds,
+			&i.AlertAfterFailures,
+			&i.ExpectSuccessWithinSeconds,
 			&i.RunHistory,
 			&i.ConcurrencyGroup,
 			&i.MaxConcurrency,
@@ -406,6 +448,7 @@ func (q *Queries) LockKeyedJobs(ctx context.Context, arg LockKeyedJobsParams) ([
 			&i.LastRunFor,
 			&i.LastRunStatus,
 			&i.Failures,
+			&i.FailingSince,
 			&i.CreatedAt,
 			&i.Version,
 			&i.UpdatedAt,

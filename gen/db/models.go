@@ -120,6 +120,59 @@ func (e MisfirePolicy) Valid() bool {
 	return false
 }
 
+type OnSkipped string
+
+const (
+	OnSkippedDROP        OnSkipped = "DROP"
+	OnSkippedNEXTDAY     OnSkipped = "NEXT_DAY"
+	OnSkippedPREVIOUSDAY OnSkipped = "PREVIOUS_DAY"
+)
+
+func (e *OnSkipped) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = OnSkipped(s)
+	case string:
+		*e = OnSkipped(s)
+	default:
+		return fmt.Errorf("unsupported scan type for OnSkipped: %T", src)
+	}
+	return nil
+}
+
+type NullOnSkipped struct {
+	OnSkipped OnSkipped `json:"on_skipped"`
+	Valid     bool      `json:"valid"` // Valid is true if OnSkipped is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullOnSkipped) Scan(value interface{}) error {
+	if value == nil {
+		ns.OnSkipped, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.OnSkipped.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullOnSkipped) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.OnSkipped), nil
+}
+
+func (e OnSkipped) Valid() bool {
+	switch e {
+	case OnSkippedDROP,
+		OnSkippedNEXTDAY,
+		OnSkippedPREVIOUSDAY:
+		return true
+	}
+	return false
+}
+
 type OverlapPolicy string
 
 const (
@@ -236,6 +289,7 @@ const (
 	RunReasonJOBPAUSED        RunReason = "JOB_PAUSED"
 	RunReasonJOBDELETED       RunReason = "JOB_DELETED"
 	RunReasonREQUESTED        RunReason = "REQUESTED"
+	RunReasonEVENTDEPTH       RunReason = "EVENT_DEPTH"
 )
 
 func (e *RunReason) Scan(src interface{}) error {
@@ -281,7 +335,8 @@ func (e RunReason) Valid() bool {
 		RunReasonDEADLINEEXCEEDED,
 		RunReasonJOBPAUSED,
 		RunReasonJOBDELETED,
-		RunReasonREQUESTED:
+		RunReasonREQUESTED,
+		RunReasonEVENTDEPTH:
 		return true
 	}
 	return false
@@ -349,6 +404,7 @@ const (
 	RunTriggerMANUAL   RunTrigger = "MANUAL"
 	RunTriggerBACKFILL RunTrigger = "BACKFILL"
 	RunTriggerRETRY    RunTrigger = "RETRY"
+	RunTriggerEVENT    RunTrigger = "EVENT"
 )
 
 func (e *RunTrigger) Scan(src interface{}) error {
@@ -391,7 +447,8 @@ func (e RunTrigger) Valid() bool {
 	case RunTriggerSCHEDULE,
 		RunTriggerMANUAL,
 		RunTriggerBACKFILL,
-		RunTriggerRETRY:
+		RunTriggerRETRY,
+		RunTriggerEVENT:
 		return true
 	}
 	return false
@@ -409,62 +466,132 @@ type Audit struct {
 	Result       []byte    `json:"result"`
 }
 
+type Calendar struct {
+	ID          uuid.UUID   `json:"id"`
+	Namespace   string      `json:"namespace"`
+	Key         string      `json:"key"`
+	Definition  []byte      `json:"definition"`
+	ValidUntil  pgtype.Date `json:"valid_until"`
+	CreatedAt   time.Time   `json:"created_at"`
+	UpdatedAt   time.Time   `json:"updated_at"`
+	UpdatedBy   string      `json:"updated_by"`
+	IsSpreading bool        `json:"is_spreading"`
+}
+
 type Claimed struct {
-	JobID             uuid.UUID          `json:"job_id"`
-	ScheduledFor      time.Time          `json:"scheduled_for"`
-	ReadyAt           time.Time          `json:"ready_at"`
-	CarriesSchedule   bool               `json:"carries_schedule"`
-	Attempt           int16              `json:"attempt"`
-	Token             int64              `json:"token"`
-	LeaseID           uuid.UUID          `json:"lease_id"`
-	StartedAt         time.Time          `json:"started_at"`
-	LastRunAt         pgtype.Timestamptz `json:"last_run_at"`
-	LastRunFor        pgtype.Timestamptz `json:"last_run_for"`
-	RunCount          int64              `json:"run_count"`
-	LastRunStatus     pgtype.Text        `json:"last_run_status"`
-	Failures          int16              `json:"failures"`
-	AwaitsWorker      bool               `json:"awaits_worker"`
-	Trigger           RunTrigger         `json:"trigger"`
-	Revision          int32              `json:"revision"`
-	RevisedAt         *time.Time         `json:"revised_at"`
-	ConcurrencyGroup  *string            `json:"concurrency_group"`
-	Queue             *string            `json:"queue"`
-	RetryOf           *time.Time         `json:"retry_of"`
-	CancelReason      *RunReason         `json:"cancel_reason"`
-	CancelRequestedAt *time.Time         `json:"cancel_requested_at"`
-	FailedAttempts    []byte             `json:"failed_attempts"`
-	BufferedFor       *time.Time         `json:"buffered_for"`
-	BufferedRetryOf   *time.Time         `json:"buffered_retry_of"`
-	Ctid              pgtype.TID         `json:"ctid"`
+	JobID              uuid.UUID          `json:"job_id"`
+	ScheduledFor       time.Time          `json:"scheduled_for"`
+	ReadyAt            time.Time          `json:"ready_at"`
+	CarriesSchedule    bool               `json:"carries_schedule"`
+	Attempt            int16              `json:"attempt"`
+	Token              int64              `json:"token"`
+	LeaseID            uuid.UUID          `json:"lease_id"`
+	StartedAt          time.Time          `json:"started_at"`
+	LastRunAt          pgtype.Timestamptz `json:"last_run_at"`
+	LastRunFor         pgtype.Timestamptz `json:"last_run_for"`
+	RunCount           int64              `json:"run_count"`
+	LastRunStatus      pgtype.Text        `json:"last_run_status"`
+	Failures           int16              `json:"failures"`
+	AwaitsWorker       bool               `json:"awaits_worker"`
+	Trigger            RunTrigger         `json:"trigger"`
+	Revision           int32              `json:"revision"`
+	RevisedAt          *time.Time         `json:"revised_at"`
+	ConcurrencyGroup   *string            `json:"concurrency_group"`
+	Queue              *string            `json:"queue"`
+	RetryOf            *time.Time         `json:"retry_of"`
+	CancelReason       *RunReason         `json:"cancel_reason"`
+	CancelRequestedAt  *time.Time         `json:"cancel_requested_at"`
+	FailedAttempts     []byte             `json:"failed_attempts"`
+	Payload            []byte             `json:"payload"`
+	CausedBy           *uuid.UUID         `json:"caused_by"`
+	EventDepth         *int16             `json:"event_depth"`
+	BufferedFor        *time.Time         `json:"buffered_for"`
+	BufferedTrigger    *RunTrigger        `json:"buffered_trigger"`
+	BufferedRetryOf    *time.Time         `json:"buffered_retry_of"`
+	BufferedPayload    []byte             `json:"buffered_payload"`
+	BufferedCausedBy   *uuid.UUID         `json:"buffered_caused_by"`
+	BufferedEventDepth *int16             `json:"buffered_event_depth"`
+	Ctid               pgtype.TID         `json:"ctid"`
+}
+
+type Connection struct {
+	ID             uuid.UUID `json:"id"`
+	Namespace      string    `json:"namespace"`
+	Key            string    `json:"key"`
+	BaseUrl        string    `json:"base_url"`
+	Definition     []byte    `json:"definition"`
+	SealedSecrets  []byte    `json:"sealed_secrets"`
+	SecretsKeyID   *string   `json:"secrets_key_id"`
+	SecretNames    []string  `json:"secret_names"`
+	MaxConcurrency int32     `json:"max_concurrency"`
+	MaxPerSecond   *int32    `json:"max_per_second"`
+	IsAdaptive     bool      `json:"is_adaptive"`
+	CreatedAt      time.Time `json:"created_at"`
+	UpdatedAt      time.Time `json:"updated_at"`
+	UpdatedBy      string    `json:"updated_by"`
+}
+
+type ConnectionState struct {
+	ConnectionID uuid.UUID  `json:"connection_id"`
+	NextStartAt  time.Time  `json:"next_start_at"`
+	WaitsUntil   time.Time  `json:"waits_until"`
+	DownSince    *time.Time `json:"down_since"`
+	Reason       *string    `json:"reason"`
+	FailedProbes int32      `json:"failed_probes"`
 }
 
 type Due struct {
-	JobID             uuid.UUID  `json:"job_id"`
-	ScheduledFor      time.Time  `json:"scheduled_for"`
-	ReadyAt           time.Time  `json:"ready_at"`
-	CarriesSchedule   bool       `json:"carries_schedule"`
-	Attempt           int16      `json:"attempt"`
-	Token             int64      `json:"token"`
-	LeaseID           *uuid.UUID `json:"lease_id"`
-	StartedAt         *time.Time `json:"started_at"`
-	LastRunAt         *time.Time `json:"last_run_at"`
-	LastRunFor        *time.Time `json:"last_run_for"`
-	RunCount          int64      `json:"run_count"`
-	LastRunStatus     *RunStatus `json:"last_run_status"`
-	Failures          int16      `json:"failures"`
-	AwaitsWorker      bool       `json:"awaits_worker"`
-	Trigger           RunTrigger `json:"trigger"`
-	Revision          int32      `json:"revision"`
-	RevisedAt         *time.Time `json:"revised_at"`
-	ConcurrencyGroup  *string    `json:"concurrency_group"`
-	Queue             *string    `json:"queue"`
-	RetryOf           *time.Time `json:"retry_of"`
-	CancelReason      *RunReason `json:"cancel_reason"`
-	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
-	FailedAttempts    []byte     `json:"failed_attempts"`
-	BufferedFor       *time.Time `json:"buffered_for"`
-	BufferedRetryOf   *time.Time `json:"buffered_retry_of"`
-	Ctid              pgtype.TID `json:"ctid"`
+	JobID              uuid.UUID   `json:"job_id"`
+	ScheduledFor       time.Time   `json:"scheduled_for"`
+	ReadyAt            time.Time   `json:"ready_at"`
+	CarriesSchedule    bool        `json:"carries_schedule"`
+	Attempt            int16       `json:"attempt"`
+	Token              int64       `json:"token"`
+	LeaseID            *uuid.UUID  `json:"lease_id"`
+	StartedAt          *time.Time  `json:"started_at"`
+	LastRunAt          *time.Time  `json:"last_run_at"`
+	LastRunFor         *time.Time  `json:"last_run_for"`
+	RunCount           int64       `json:"run_count"`
+	LastRunStatus      *RunStatus  `json:"last_run_status"`
+	Failures           int16       `json:"failures"`
+	AwaitsWorker       bool        `json:"awaits_worker"`
+	Trigger            RunTrigger  `json:"trigger"`
+	Revision           int32       `json:"revision"`
+	RevisedAt          *time.Time  `json:"revised_at"`
+	ConcurrencyGroup   *string     `json:"concurrency_group"`
+	Queue              *string     `json:"queue"`
+	RetryOf            *time.Time  `json:"retry_of"`
+	CancelReason       *RunReason  `json:"cancel_reason"`
+	CancelRequestedAt  *time.Time  `json:"cancel_requested_at"`
+	FailedAttempts     []byte      `json:"failed_attempts"`
+	Payload            []byte      `json:"payload"`
+	CausedBy           *uuid.UUID  `json:"caused_by"`
+	EventDepth         *int16      `json:"event_depth"`
+	BufferedFor        *time.Time  `json:"buffered_for"`
+	BufferedTrigger    *RunTrigger `json:"buffered_trigger"`
+	BufferedRetryOf    *time.Time  `json:"buffered_retry_of"`
+	BufferedPayload    []byte      `json:"buffered_payload"`
+	BufferedCausedBy   *uuid.UUID  `json:"buffered_caused_by"`
+	BufferedEventDepth *int16      `json:"buffered_event_depth"`
+	Ctid               pgtype.TID  `json:"ctid"`
+}
+
+type EventStart struct {
+	ID         uuid.UUID  `json:"id"`
+	JobID      uuid.UUID  `json:"job_id"`
+	Namespace  string     `json:"namespace"`
+	ReadyAt    time.Time  `json:"ready_at"`
+	HappenedAt time.Time  `json:"happened_at"`
+	Event      []byte     `json:"event"`
+	CausedBy   *uuid.UUID `json:"caused_by"`
+	EventDepth int16      `json:"event_depth"`
+}
+
+type ExpectedSuccess struct {
+	JobID        uuid.UUID  `json:"job_id"`
+	Namespace    string     `json:"namespace"`
+	ExpectedBy   time.Time  `json:"expected_by"`
+	OverdueSince *time.Time `json:"overdue_since"`
 }
 
 type IdempotencyKey struct {
@@ -495,58 +622,69 @@ type Instance struct {
 }
 
 type Job struct {
-	ID                     uuid.UUID     `json:"id"`
-	Namespace              string        `json:"namespace"`
-	Key                    *string       `json:"key"`
-	Name                   string        `json:"name"`
-	Description            string        `json:"description"`
-	Labels                 labels.Set    `json:"labels"`
-	Payload                []byte        `json:"payload"`
-	IntervalSeconds        *int64        `json:"interval_seconds"`
-	AnchorAt               *time.Time    `json:"anchor_at"`
-	Cron                   *string       `json:"cron"`
-	TimeZone               *string       `json:"time_zone"`
-	RunAt                  *time.Time    `json:"run_at"`
-	StartAt                *time.Time    `json:"start_at"`
-	EndAt                  *time.Time    `json:"end_at"`
-	MaxRuns                *int64        `json:"max_runs"`
-	JitterSeconds          int32         `json:"jitter_seconds"`
-	DeleteAfterCompletion  bool          `json:"delete_after_completion"`
-	MisfirePolicy          MisfirePolicy `json:"misfire_policy"`
-	CatchupWindowSeconds   *int64        `json:"catchup_window_seconds"`
-	OverlapPolicy          OverlapPolicy `json:"overlap_policy"`
-	MaxAttempts            int16         `json:"max_attempts"`
-	MinBackoffSeconds      int32         `json:"min_backoff_seconds"`
-	MaxBackoffSeconds      int32         `json:"max_backoff_seconds"`
-	AttemptDeadlineSeconds int32         `json:"attempt_deadline_seconds"`
-	PauseAfterFailures     *int16        `json:"pause_after_failures"`
-	RunHistory             RunHistory    `json:"run_history"`
-	ConcurrencyGroup       *string       `json:"concurrency_group"`
-	MaxConcurrency         *int32        `json:"max_concurrency"`
-	Target                 []byte        `json:"target"`
-	QualifiedQueue         *string       `json:"qualified_queue"`
-	QualifiedGroup         *string       `json:"qualified_group"`
-	SealedSecrets          []byte        `json:"sealed_secrets"`
-	SecretsKeyID           *string       `json:"secrets_key_id"`
-	SecretNames            []string      `json:"secret_names"`
-	SecretsDigest          []byte        `json:"secrets_digest"`
-	Status                 JobStatus     `json:"status"`
-	StatusReason           *string       `json:"status_reason"`
-	PausedSince            *time.Time    `json:"paused_since"`
-	PauseUntil             *time.Time    `json:"pause_until"`
-	PauseID                *uuid.UUID    `json:"pause_id"`
-	LastRunAt              *time.Time    `json:"last_run_at"`
-	RunCount               int64         `json:"run_count"`
-	LastRunFor             *time.Time    `json:"last_run_for"`
-	LastRunStatus          *RunStatus    `json:"last_run_status"`
-	Failures               int16         `json:"failures"`
-	CreatedAt              time.Time     `json:"created_at"`
-	Version                int32         `json:"version"`
-	UpdatedAt              time.Time     `json:"updated_at"`
-	UpdatedBy              string        `json:"updated_by"`
-	SecretsVersion         *int32        `json:"secrets_version"`
-	Suspended              bool          `json:"suspended"`
-	DeletedAt              *time.Time    `json:"deleted_at"`
+	ID                         uuid.UUID     `json:"id"`
+	Namespace                  string        `json:"namespace"`
+	Key                        *string       `json:"key"`
+	Name                       string        `json:"name"`
+	Description                string        `json:"description"`
+	Labels                     labels.Set    `json:"labels"`
+	Payload                    []byte        `json:"payload"`
+	IntervalSeconds            *int64        `json:"interval_seconds"`
+	AnchorAt                   *time.Time    `json:"anchor_at"`
+	Cron                       *string       `json:"cron"`
+	Rrule                      *string       `json:"rrule"`
+	TimeZone                   *string       `json:"time_zone"`
+	RunAt                      *time.Time    `json:"run_at"`
+	OnDemand                   bool          `json:"on_demand"`
+	StartsOn                   []byte        `json:"starts_on"`
+	StartAt                    *time.Time    `json:"start_at"`
+	EndAt                      *time.Time    `json:"end_at"`
+	MaxRuns                    *int64        `json:"max_runs"`
+	JitterSeconds              int32         `json:"jitter_seconds"`
+	SkipOn                     []string      `json:"skip_on"`
+	OnlyOn                     []string      `json:"only_on"`
+	OnSkipped                  OnSkipped     `json:"on_skipped"`
+	CalendarDays               []byte        `json:"calendar_days"`
+	DeleteAfterCompletion      bool          `json:"delete_after_completion"`
+	MisfirePolicy              MisfirePolicy `json:"misfire_policy"`
+	CatchupWindowSeconds       *int64        `json:"catchup_window_seconds"`
+	OverlapPolicy              OverlapPolicy `json:"overlap_policy"`
+	MaxAttempts                int16         `json:"max_attempts"`
+	MinBackoffSeconds          int32         `json:"min_backoff_seconds"`
+	MaxBackoffSeconds          int32         `json:"max_backoff_seconds"`
+	AttemptDeadlineSeconds     int32         `json:"attempt_deadline_seconds"`
+	PauseAfterFailures         *int16        `json:"pause_after_failures"`
+	LateAfterSeconds           *int64        `json:"late_after_seconds"`
+	AlertAfterFailures         int16         `json:"alert_after_failures"`
+	ExpectSuccessWithinSeconds *int64        `json:"expect_success_within_seconds"`
+	RunHistory                 RunHistory    `json:"run_history"`
+	ConcurrencyGroup           *string       `json:"concurrency_group"`
+	MaxConcurrency             *int32        `json:"max_concurrency"`
+	Target                     []byte        `json:"target"`
+	QualifiedQueue             *string       `json:"qualified_queue"`
+	QualifiedGroup             *string       `json:"qualified_group"`
+	SealedSecrets              []byte        `json:"sealed_secrets"`
+	SecretsKeyID               *string       `json:"secrets_key_id"`
+	SecretNames                []string      `json:"secret_names"`
+	SecretsDigest              []byte        `json:"secrets_digest"`
+	Status                     JobStatus     `json:"status"`
+	StatusReason               *string       `json:"status_reason"`
+	PausedSince                *time.Time    `json:"paused_since"`
+	PauseUntil                 *time.Time    `json:"pause_until"`
+	PauseID                    *uuid.UUID    `json:"pause_id"`
+	LastRunAt                  *time.Time    `json:"last_run_at"`
+	RunCount                   int64         `json:"run_count"`
+	LastRunFor                 *time.Time    `json:"last_run_for"`
+	LastRunStatus              *RunStatus    `json:"last_run_status"`
+	Failures                   int16         `json:"failures"`
+	FailingSince               *time.Time    `json:"failing_since"`
+	CreatedAt                  time.Time     `json:"created_at"`
+	Version                    int32         `json:"version"`
+	UpdatedAt                  time.Time     `json:"updated_at"`
+	UpdatedBy                  string        `json:"updated_by"`
+	SecretsVersion             *int32        `json:"secrets_version"`
+	Suspended                  bool          `json:"suspended"`
+	DeletedAt                  *time.Time    `json:"deleted_at"`
 }
 
 type JobVersion struct {
@@ -595,6 +733,7 @@ type Namespace struct {
 	RequestsPerSecond  *int32      `json:"requests_per_second"`
 	RunRetentionDays   *int32      `json:"run_retention_days"`
 	RunsDeletedBefore  pgtype.Date `json:"runs_deleted_before"`
+	Blackouts          []byte      `json:"blackouts"`
 	SuspendedAt        *time.Time  `json:"suspended_at"`
 	CreatedAt          time.Time   `json:"created_at"`
 	UpdatedAt          time.Time   `json:"updated_at"`
@@ -614,6 +753,11 @@ type OpenRun struct {
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
 	ReadyAt           time.Time  `json:"ready_at"`
 	AwaitsWorker      bool       `json:"awaits_worker"`
+	Payload           []byte     `json:"payload"`
+	CausedBy          *uuid.UUID `json:"caused_by"`
+	Queue             *string    `json:"queue"`
+	ConcurrencyGroup  *string    `json:"concurrency_group"`
+	LeaseID           *uuid.UUID `json:"lease_id"`
 }
 
 type Run struct {
@@ -634,6 +778,8 @@ type Run struct {
 	JobVersion        *int32     `json:"job_version"`
 	ExecutedBy        *string    `json:"executed_by"`
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	Payload           []byte     `json:"payload"`
+	CausedBy          *uuid.UUID `json:"caused_by"`
 }
 
 type RunsPartition struct {
@@ -644,4 +790,17 @@ type RunsPartition struct {
 
 type SchemaMigration struct {
 	Version string `json:"version"`
+}
+
+type TokenKey struct {
+	ID           string    `json:"id"`
+	SealedKey    []byte    `json:"sealed_key"`
+	SecretsKeyID string    `json:"secrets_key_id"`
+	PublicKey    []byte    `json:"public_key"`
+	CreatedAt    time.Time `json:"created_at"`
+}
+
+type UnattendedQueue struct {
+	Queue string    `json:"queue"`
+	Since time.Time `json:"since"`
 }

@@ -21,7 +21,7 @@ values (
     case when $7::boolean then now() end
 )
 on conflict (name) do nothing
-returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, suspended_at, created_at, updated_at, deleted_at
+returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
 `
 
 type CreateNamespaceParams struct {
@@ -56,6 +56,7 @@ func (q *Queries) CreateNamespace(ctx context.Context, arg CreateNamespaceParams
 		&i.RequestsPerSecond,
 		&i.RunRetentionDays,
 		&i.RunsDeletedBefore,
+		&i.Blackouts,
 		&i.SuspendedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -65,7 +66,7 @@ func (q *Queries) CreateNamespace(ctx context.Context, arg CreateNamespaceParams
 }
 
 const getNamespace = `-- name: GetNamespace :one
-select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, suspended_at, created_at, updated_at, deleted_at
+select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
 from namespaces
 where name = $1
 `
@@ -82,6 +83,7 @@ func (q *Queries) GetNamespace(ctx context.Context, name string) (Namespace, err
 		&i.RequestsPerSecond,
 		&i.RunRetentionDays,
 		&i.RunsDeletedBefore,
+		&i.Blackouts,
 		&i.SuspendedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -153,7 +155,7 @@ func (q *Queries) ListJobsBehind(ctx context.Context, arg ListJobsBehindParams) 
 }
 
 const listNamespaces = `-- name: ListNamespaces :many
-select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, suspended_at, created_at, updated_at, deleted_at
+select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
 from namespaces
 where deleted_at is null and name > $1 and ($2::text is null or name = $2)
 order by name
@@ -185,6 +187,7 @@ func (q *Queries) ListNamespaces(ctx context.Context, arg ListNamespacesParams) 
 			&i.RequestsPerSecond,
 			&i.RunRetentionDays,
 			&i.RunsDeletedBefore,
+			&i.Blackouts,
 			&i.SuspendedAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
@@ -249,7 +252,7 @@ func (q *Queries) ListNamespacesBehind(ctx context.Context) ([]ListNamespacesBeh
 }
 
 const lockNamespace = `-- name: LockNamespace :one
-select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, suspended_at, created_at, updated_at, deleted_at
+select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
 from namespaces
 where name = $1
 for update
@@ -268,6 +271,7 @@ func (q *Queries) LockNamespace(ctx context.Context, name string) (Namespace, er
 		&i.RequestsPerSecond,
 		&i.RunRetentionDays,
 		&i.RunsDeletedBefore,
+		&i.Blackouts,
 		&i.SuspendedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -315,7 +319,7 @@ set description = $1, max_jobs = $2, min_interval_seconds = $3,
     runs_deleted_before = case when run_retention_days is not distinct from $5 then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
 where name = $7
-returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, suspended_at, created_at, updated_at, deleted_at
+returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
 `
 
 type UpdateNamespaceParams struct {
@@ -349,6 +353,7 @@ func (q *Queries) UpdateNamespace(ctx context.Context, arg UpdateNamespaceParams
 		&i.RequestsPerSecond,
 		&i.RunRetentionDays,
 		&i.RunsDeletedBefore,
+		&i.Blackouts,
 		&i.SuspendedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,

@@ -57,22 +57,32 @@ func (q *Queries) Backfill(ctx context.Context, arg BackfillParams) (int64, erro
 
 const bufferRun = `-- name: BufferRun :exec
 update due
-set buffered_for = $1, buffered_retry_of = $2, revision = revision + 1
-where job_id = $3 and scheduled_for = $4
+set buffered_for = $1, buffered_trigger = $2::run_trigger, buffered_retry_of = $3,
+    buffered_payload = $4, buffered_caused_by = $5,
+    buffered_event_depth = $6, revision = revision + 1
+where job_id = $7 and scheduled_for = $8
 `
 
 type BufferRunParams struct {
-	BufferedFor     *time.Time `json:"buffered_for"`
-	BufferedRetryOf *time.Time `json:"buffered_retry_of"`
-	JobID           uuid.UUID  `json:"job_id"`
-	ScheduledFor    time.Time  `json:"scheduled_for"`
+	BufferedFor  *time.Time `json:"buffered_for"`
+	Trigger      RunTrigger `json:"trigger"`
+	RetryOf      *time.Time `json:"retry_of"`
+	Payload      []byte     `json:"payload"`
+	CausedBy     *uuid.UUID `json:"caused_by"`
+	EventDepth   *int16     `json:"event_depth"`
+	JobID        uuid.UUID  `json:"job_id"`
+	ScheduledFor time.Time  `json:"scheduled_for"`
 }
 
 // Makes a run wait for the end of one in flight. The caller holds LockDue.
 func (q *Queries) BufferRun(ctx context.Context, arg BufferRunParams) error {
 	_, err := q.db.Exec(ctx, bufferRun,
 		arg.BufferedFor,
-		arg.BufferedRetryOf,
+		arg.Trigger,
+		arg.RetryOf,
+		arg.Payload,
+		arg.CausedBy,
+		arg.EventDepth,
 		arg.JobID,
 		arg.ScheduledFor,
 	)
@@ -104,16 +114,19 @@ const dropBuffered = `-- name: DropBuffered :exec
 with dropped as (
     -- The row of the other run, without the one that waited; the values are those of before.
     update due d
-    set buffered_for = null, buffered_retry_of = null, revision = d.revision + 1
+    set buffered_for = null, buffered_trigger = null, buffered_retry_of = null, buffered_payload = null, buffered_caused_by = null,
+        buffered_event_depth = null, revision = d.revision + 1
     from due before
     where before.job_id = d.job_id and before.scheduled_for = d.scheduled_for and d.job_id = $3
       and d.buffered_for = $4
-    returning d.job_id, before.buffered_for, before.buffered_retry_of
+    returning d.job_id, before.buffered_for, before.buffered_trigger, before.buffered_retry_of, before.buffered_payload,
+        before.buffered_caused_by
 )
-insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences, cancel_requested_at)
+insert into runs (
+    job_id, scheduled_for, trigger, retry_of, payload, caused_by, finished_at, status, reason, attempt, occurrences, cancel_requested_at
+)
 select
-    job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, clock_timestamp(), $1::run_status, $2::run_reason, 0, 1, case when $1::run_status = 'CANCELED' then now() end
+    job_id, buffered_for, coalesce(buffered_trigger, 'MANUAL'), buffered_retry_of, buffered_payload, buffered_caused_by, clock_timestamp(), $1::run_status, $2::run_reason, 0, 1, case when $1::run_status = 'CANCELED' then now() end
 from dropped
 `
 
@@ -136,8 +149,13 @@ func (q *Queries) DropBuffered(ctx context.Context, arg DropBufferedParams) erro
 }
 
 const skipRun = `-- name: SkipRun :exec
-insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
-values ($1, $2, $3, $4, clock_timestamp(), 'SKIPPED', 'OVERLAP', 0, 1)
+insert into runs (
+    job_id, scheduled_for, trigger, retry_of, payload, caused_by, finished_at, status, reason, status_reason, attempt, occurrences
+)
+values (
+    $1, $2, $3, $4, $5, $6, clock_timestamp(), 'SKIPPED',
+    $7, $8, 0, 1
+)
 `
 
 type SkipRunParams struct {
@@ -145,16 +163,24 @@ type SkipRunParams struct {
 	ScheduledFor time.Time  `json:"scheduled_for"`
 	Trigger      RunTrigger `json:"trigger"`
 	RetryOf      *time.Time `json:"retry_of"`
+	Payload      []byte     `json:"payload"`
+	CausedBy     *uuid.UUID `json:"caused_by"`
+	Reason       *RunReason `json:"reason"`
+	StatusReason *string    `json:"status_reason"`
 }
 
-// Records a run that was asked for and may not overlap. The caller holds LockDue and has chosen an
-// instant that no row has.
+// Records a run that was asked for and is not executed, for example because it may not overlap. The
+// caller holds LockDue and has chosen an instant that no row has.
 func (q *Queries) SkipRun(ctx context.Context, arg SkipRunParams) error {
 	_, err := q.db.Exec(ctx, skipRun,
 		arg.JobID,
 		arg.ScheduledFor,
 		arg.Trigger,
 		arg.RetryOf,
+		arg.Payload,
+		arg.CausedBy,
+		arg.Reason,
+		arg.StatusReason,
 	)
 	return err
 }
@@ -162,11 +188,12 @@ func (q *Queries) SkipRun(ctx context.Context, arg SkipRunParams) error {
 const startRun = `-- name: StartRun :exec
 
 insert into due (
-    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, payload, caused_by, event_depth,
+    concurrency_group, queue, awaits_worker
 )
 values (
-    $1, $2, $2, false, $3, $4, $5,
-    $6, $6::text is not null
+    $1, $2, $2, false, $3, $4, $5, $6,
+    $7, $8, $9, $9::text is not null
 )
 `
 
@@ -175,20 +202,26 @@ type StartRunParams struct {
 	ScheduledFor     time.Time  `json:"scheduled_for"`
 	Trigger          RunTrigger `json:"trigger"`
 	RetryOf          *time.Time `json:"retry_of"`
+	Payload          []byte     `json:"payload"`
+	CausedBy         *uuid.UUID `json:"caused_by"`
+	EventDepth       *int16     `json:"event_depth"`
 	ConcurrencyGroup *string    `json:"concurrency_group"`
 	Queue            *string    `json:"queue"`
 }
 
 // Runs that somebody asks for, or asks to end. All of it happens in a transaction that holds
 // LockDue of the job.
-// Adds a run that is due at once and does not carry the job's schedule. The caller holds LockDue
-// and has chosen an instant that no row has.
+// Adds a run that does not carry the job's schedule. The caller holds LockDue and has chosen an
+// instant that no row has.
 func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) error {
 	_, err := q.db.Exec(ctx, startRun,
 		arg.JobID,
 		arg.ScheduledFor,
 		arg.Trigger,
 		arg.RetryOf,
+		arg.Payload,
+		arg.CausedBy,
+		arg.EventDepth,
 		arg.ConcurrencyGroup,
 		arg.Queue,
 	)
@@ -197,14 +230,18 @@ func (q *Queries) StartRun(ctx context.Context, arg StartRunParams) error {
 
 const startRunBeforeNext = `-- name: StartRunBeforeNext :exec
 update due
-set scheduled_for = $1, ready_at = $1, trigger = $2, retry_of = $3
-where job_id = $4 and carries_schedule and attempt = 0
+set scheduled_for = $1, ready_at = $1, trigger = $2, retry_of = $3,
+    payload = $4, caused_by = $5, event_depth = $6
+where job_id = $7 and carries_schedule and attempt = 0
 `
 
 type StartRunBeforeNextParams struct {
 	ScheduledFor time.Time  `json:"scheduled_for"`
 	Trigger      RunTrigger `json:"trigger"`
 	RetryOf      *time.Time `json:"retry_of"`
+	Payload      []byte     `json:"payload"`
+	CausedBy     *uuid.UUID `json:"caused_by"`
+	EventDepth   *int16     `json:"event_depth"`
 	JobID        uuid.UUID  `json:"job_id"`
 }
 
@@ -216,6 +253,9 @@ func (q *Queries) StartRunBeforeNext(ctx context.Context, arg StartRunBeforeNext
 		arg.ScheduledFor,
 		arg.Trigger,
 		arg.RetryOf,
+		arg.Payload,
+		arg.CausedBy,
+		arg.EventDepth,
 		arg.JobID,
 	)
 	return err
@@ -226,7 +266,7 @@ with carrier as (
     -- The run that has carried the schedule until now.
     select r.job_id, r.scheduled_for, r.last_run_at, r.last_run_for, r.run_count, r.last_run_status, r.failures
     from due r
-    where r.job_id = $6 and r.carries_schedule
+    where r.job_id = $9 and r.carries_schedule
 ), detached as (
     -- It goes on without.
     update due d
@@ -235,12 +275,13 @@ with carrier as (
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
 )
 insert into due (
-    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker,
-    last_run_at, last_run_for, run_count, last_run_status, failures
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, payload, caused_by, event_depth,
+    concurrency_group, queue, awaits_worker, last_run_at, last_run_for, run_count, last_run_status, failures
 )
 select
-    c.job_id, $1, $1, true, $2, $3, $4,
-    $5, $5::text is not null, c.last_run_at, c.last_run_for, c.run_count + 1, c.last_run_status, c.failures
+    c.job_id, $1, $1, true, $2, $3, $4, $5,
+    $6, $7,
+    $8, $8::text is not null, c.last_run_at, c.last_run_for, c.run_count + 1, c.last_run_status, c.failures
 from carrier c
 `
 
@@ -248,6 +289,9 @@ type StartRunWithScheduleParams struct {
 	ScheduledFor     time.Time  `json:"scheduled_for"`
 	Trigger          RunTrigger `json:"trigger"`
 	RetryOf          *time.Time `json:"retry_of"`
+	Payload          []byte     `json:"payload"`
+	CausedBy         *uuid.UUID `json:"caused_by"`
+	EventDepth       *int16     `json:"event_depth"`
 	ConcurrencyGroup *string    `json:"concurrency_group"`
 	Queue            *string    `json:"queue"`
 	JobID            uuid.UUID  `json:"job_id"`
@@ -260,6 +304,9 @@ func (q *Queries) StartRunWithSchedule(ctx context.Context, arg StartRunWithSche
 		arg.ScheduledFor,
 		arg.Trigger,
 		arg.RetryOf,
+		arg.Payload,
+		arg.CausedBy,
+		arg.EventDepth,
 		arg.ConcurrencyGroup,
 		arg.Queue,
 		arg.JobID,

@@ -11,11 +11,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
 
+	"punctual/internal/events"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
 	"punctual/internal/namespaces"
@@ -71,6 +73,72 @@ func (e BulkResult) Valid() bool {
 	}
 }
 
+// Defines values for ConnectionState.
+const (
+	ConnectionStateDOWN   ConnectionState = "DOWN"
+	ConnectionStateSLOWED ConnectionState = "SLOWED"
+	ConnectionStateUP     ConnectionState = "UP"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionState enum.
+func (e ConnectionState) Valid() bool {
+	switch e {
+	case ConnectionStateDOWN:
+		return true
+	case ConnectionStateSLOWED:
+		return true
+	case ConnectionStateUP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectionAuthType.
+const (
+	ConnectionAuthTypeBasic  ConnectionAuthType = "basic"
+	ConnectionAuthTypeBearer ConnectionAuthType = "bearer"
+	ConnectionAuthTypeJwt    ConnectionAuthType = "jwt"
+	ConnectionAuthTypeNone   ConnectionAuthType = "none"
+	ConnectionAuthTypeOauth2 ConnectionAuthType = "oauth2"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionAuthType enum.
+func (e ConnectionAuthType) Valid() bool {
+	switch e {
+	case ConnectionAuthTypeBasic:
+		return true
+	case ConnectionAuthTypeBearer:
+		return true
+	case ConnectionAuthTypeJwt:
+		return true
+	case ConnectionAuthTypeNone:
+		return true
+	case ConnectionAuthTypeOauth2:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectionEventType.
+const (
+	ConnectionEventTypeConnectionDown      ConnectionEventType = "connection.down"
+	ConnectionEventTypeConnectionRecovered ConnectionEventType = "connection.recovered"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionEventType enum.
+func (e ConnectionEventType) Valid() bool {
+	switch e {
+	case ConnectionEventTypeConnectionDown:
+		return true
+	case ConnectionEventTypeConnectionRecovered:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EndedRunStatus.
 const (
 	EndedRunStatusCANCELED  EndedRunStatus = "CANCELED"
@@ -89,6 +157,84 @@ func (e EndedRunStatus) Valid() bool {
 	case EndedRunStatusSKIPPED:
 		return true
 	case EndedRunStatusSUCCEEDED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventGroupType.
+const (
+	EventGroupTypeEventsGrouped EventGroupType = "events.grouped"
+)
+
+// Valid indicates whether the value is a known member of the EventGroupType enum.
+func (e EventGroupType) Valid() bool {
+	switch e {
+	case EventGroupTypeEventsGrouped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventType.
+const (
+	EventTypeConnectionDown      EventType = "connection.down"
+	EventTypeConnectionRecovered EventType = "connection.recovered"
+	EventTypeJobCompleted        EventType = "job.completed"
+	EventTypeJobFailing          EventType = "job.failing"
+	EventTypeJobOverdue          EventType = "job.overdue"
+	EventTypeJobPaused           EventType = "job.paused"
+	EventTypeJobRecovered        EventType = "job.recovered"
+	EventTypeQueueUnattended     EventType = "queue.unattended"
+	EventTypeRunFailed           EventType = "run.failed"
+	EventTypeRunLate             EventType = "run.late"
+	EventTypeRunSkipped          EventType = "run.skipped"
+	EventTypeRunSucceeded        EventType = "run.succeeded"
+)
+
+// Valid indicates whether the value is a known member of the EventType enum.
+func (e EventType) Valid() bool {
+	switch e {
+	case EventTypeConnectionDown:
+		return true
+	case EventTypeConnectionRecovered:
+		return true
+	case EventTypeJobCompleted:
+		return true
+	case EventTypeJobFailing:
+		return true
+	case EventTypeJobOverdue:
+		return true
+	case EventTypeJobPaused:
+		return true
+	case EventTypeJobRecovered:
+		return true
+	case EventTypeQueueUnattended:
+		return true
+	case EventTypeRunFailed:
+		return true
+	case EventTypeRunLate:
+		return true
+	case EventTypeRunSkipped:
+		return true
+	case EventTypeRunSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventsLostType.
+const (
+	EventsLostTypeEventsLost EventsLostType = "events.lost"
+)
+
+// Valid indicates whether the value is a known member of the EventsLostType enum.
+func (e EventsLostType) Valid() bool {
+	switch e {
+	case EventsLostTypeEventsLost:
 		return true
 	default:
 		return false
@@ -218,6 +364,33 @@ func (e JobBulkAction) Valid() bool {
 	case JobBulkActionRESUME:
 		return true
 	case JobBulkActionRUN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobEventType.
+const (
+	JobEventTypeJobCompleted JobEventType = "job.completed"
+	JobEventTypeJobFailing   JobEventType = "job.failing"
+	JobEventTypeJobOverdue   JobEventType = "job.overdue"
+	JobEventTypeJobPaused    JobEventType = "job.paused"
+	JobEventTypeJobRecovered JobEventType = "job.recovered"
+)
+
+// Valid indicates whether the value is a known member of the JobEventType enum.
+func (e JobEventType) Valid() bool {
+	switch e {
+	case JobEventTypeJobCompleted:
+		return true
+	case JobEventTypeJobFailing:
+		return true
+	case JobEventTypeJobOverdue:
+		return true
+	case JobEventTypeJobPaused:
+		return true
+	case JobEventTypeJobRecovered:
 		return true
 	default:
 		return false
@@ -374,6 +547,27 @@ func (e MisfirePolicy) Valid() bool {
 	}
 }
 
+// Defines values for OnSkipped.
+const (
+	OnSkippedDROP        OnSkipped = "DROP"
+	OnSkippedNEXTDAY     OnSkipped = "NEXT_DAY"
+	OnSkippedPREVIOUSDAY OnSkipped = "PREVIOUS_DAY"
+)
+
+// Valid indicates whether the value is a known member of the OnSkipped enum.
+func (e OnSkipped) Valid() bool {
+	switch e {
+	case OnSkippedDROP:
+		return true
+	case OnSkippedNEXTDAY:
+		return true
+	case OnSkippedPREVIOUSDAY:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OverlapPolicy.
 const (
 	OverlapPolicyALLOWALL    OverlapPolicy = "ALLOW_ALL"
@@ -422,17 +616,38 @@ func (e OverlapPolicyOverride) Valid() bool {
 	}
 }
 
+// Defines values for QueueEventType.
+const (
+	QueueEventTypeQueueUnattended QueueEventType = "queue.unattended"
+)
+
+// Valid indicates whether the value is a known member of the QueueEventType enum.
+func (e QueueEventType) Valid() bool {
+	switch e {
+	case QueueEventTypeQueueUnattended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceType.
 const (
-	ResourceTypeJOB       ResourceType = "JOB"
-	ResourceTypeKEY       ResourceType = "KEY"
-	ResourceTypeNAMESPACE ResourceType = "NAMESPACE"
-	ResourceTypeRUN       ResourceType = "RUN"
+	ResourceTypeCALENDAR   ResourceType = "CALENDAR"
+	ResourceTypeCONNECTION ResourceType = "CONNECTION"
+	ResourceTypeJOB        ResourceType = "JOB"
+	ResourceTypeKEY        ResourceType = "KEY"
+	ResourceTypeNAMESPACE  ResourceType = "NAMESPACE"
+	ResourceTypeRUN        ResourceType = "RUN"
 )
 
 // Valid indicates whether the value is a known member of the ResourceType enum.
 func (e ResourceType) Valid() bool {
 	switch e {
+	case ResourceTypeCALENDAR:
+		return true
+	case ResourceTypeCONNECTION:
+		return true
 	case ResourceTypeJOB:
 		return true
 	case ResourceTypeKEY:
@@ -440,6 +655,30 @@ func (e ResourceType) Valid() bool {
 	case ResourceTypeNAMESPACE:
 		return true
 	case ResourceTypeRUN:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunWaitingFor.
+const (
+	RunWaitingForCONCURRENCYGROUP RunWaitingFor = "CONCURRENCY_GROUP"
+	RunWaitingForCONNECTION       RunWaitingFor = "CONNECTION"
+	RunWaitingForTIME             RunWaitingFor = "TIME"
+	RunWaitingForWORKER           RunWaitingFor = "WORKER"
+)
+
+// Valid indicates whether the value is a known member of the RunWaitingFor enum.
+func (e RunWaitingFor) Valid() bool {
+	switch e {
+	case RunWaitingForCONCURRENCYGROUP:
+		return true
+	case RunWaitingForCONNECTION:
+		return true
+	case RunWaitingForTIME:
+		return true
+	case RunWaitingForWORKER:
 		return true
 	default:
 		return false
@@ -458,6 +697,30 @@ func (e RunBulkAction) Valid() bool {
 	case RunBulkActionCANCEL:
 		return true
 	case RunBulkActionRETRY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RunEventType.
+const (
+	RunEventTypeRunFailed    RunEventType = "run.failed"
+	RunEventTypeRunLate      RunEventType = "run.late"
+	RunEventTypeRunSkipped   RunEventType = "run.skipped"
+	RunEventTypeRunSucceeded RunEventType = "run.succeeded"
+)
+
+// Valid indicates whether the value is a known member of the RunEventType enum.
+func (e RunEventType) Valid() bool {
+	switch e {
+	case RunEventTypeRunFailed:
+		return true
+	case RunEventTypeRunLate:
+		return true
+	case RunEventTypeRunSkipped:
+		return true
+	case RunEventTypeRunSucceeded:
 		return true
 	default:
 		return false
@@ -485,6 +748,7 @@ func (e RunHistory) Valid() bool {
 // Defines values for RunReason.
 const (
 	RunReasonDEADLINEEXCEEDED RunReason = "DEADLINE_EXCEEDED"
+	RunReasonEVENTDEPTH       RunReason = "EVENT_DEPTH"
 	RunReasonJOBDELETED       RunReason = "JOB_DELETED"
 	RunReasonJOBPAUSED        RunReason = "JOB_PAUSED"
 	RunReasonLEASEEXPIRED     RunReason = "LEASE_EXPIRED"
@@ -497,6 +761,8 @@ const (
 func (e RunReason) Valid() bool {
 	switch e {
 	case RunReasonDEADLINEEXCEEDED:
+		return true
+	case RunReasonEVENTDEPTH:
 		return true
 	case RunReasonJOBDELETED:
 		return true
@@ -518,6 +784,7 @@ func (e RunReason) Valid() bool {
 // Defines values for RunReasonGiven.
 const (
 	RunReasonGivenDEADLINEEXCEEDED RunReasonGiven = "DEADLINE_EXCEEDED"
+	RunReasonGivenEVENTDEPTH       RunReasonGiven = "EVENT_DEPTH"
 	RunReasonGivenJOBDELETED       RunReasonGiven = "JOB_DELETED"
 	RunReasonGivenJOBPAUSED        RunReasonGiven = "JOB_PAUSED"
 	RunReasonGivenLEASEEXPIRED     RunReasonGiven = "LEASE_EXPIRED"
@@ -530,6 +797,8 @@ const (
 func (e RunReasonGiven) Valid() bool {
 	switch e {
 	case RunReasonGivenDEADLINEEXCEEDED:
+		return true
+	case RunReasonGivenEVENTDEPTH:
 		return true
 	case RunReasonGivenJOBDELETED:
 		return true
@@ -581,6 +850,7 @@ func (e RunStatus) Valid() bool {
 // Defines values for RunTrigger.
 const (
 	RunTriggerBACKFILL RunTrigger = "BACKFILL"
+	RunTriggerEVENT    RunTrigger = "EVENT"
 	RunTriggerMANUAL   RunTrigger = "MANUAL"
 	RunTriggerRETRY    RunTrigger = "RETRY"
 	RunTriggerSCHEDULE RunTrigger = "SCHEDULE"
@@ -590,6 +860,8 @@ const (
 func (e RunTrigger) Valid() bool {
 	switch e {
 	case RunTriggerBACKFILL:
+		return true
+	case RunTriggerEVENT:
 		return true
 	case RunTriggerMANUAL:
 		return true
@@ -604,17 +876,20 @@ func (e RunTrigger) Valid() bool {
 
 // Defines values for Scope.
 const (
-	ScopeAdmin     Scope = "admin"
-	ScopeJobsRead  Scope = "jobs:read"
-	ScopeJobsWrite Scope = "jobs:write"
-	ScopeRunsWrite Scope = "runs:write"
-	ScopeWorkers   Scope = "workers"
+	ScopeAdmin            Scope = "admin"
+	ScopeConnectionsWrite Scope = "connections:write"
+	ScopeJobsRead         Scope = "jobs:read"
+	ScopeJobsWrite        Scope = "jobs:write"
+	ScopeRunsWrite        Scope = "runs:write"
+	ScopeWorkers          Scope = "workers"
 )
 
 // Valid indicates whether the value is a known member of the Scope enum.
 func (e Scope) Valid() bool {
 	switch e {
 	case ScopeAdmin:
+		return true
+	case ScopeConnectionsWrite:
 		return true
 	case ScopeJobsRead:
 		return true
@@ -623,6 +898,39 @@ func (e Scope) Valid() bool {
 	case ScopeRunsWrite:
 		return true
 	case ScopeWorkers:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Weekday.
+const (
+	WeekdayFRIDAY    Weekday = "FRIDAY"
+	WeekdayMONDAY    Weekday = "MONDAY"
+	WeekdaySATURDAY  Weekday = "SATURDAY"
+	WeekdaySUNDAY    Weekday = "SUNDAY"
+	WeekdayTHURSDAY  Weekday = "THURSDAY"
+	WeekdayTUESDAY   Weekday = "TUESDAY"
+	WeekdayWEDNESDAY Weekday = "WEDNESDAY"
+)
+
+// Valid indicates whether the value is a known member of the Weekday enum.
+func (e Weekday) Valid() bool {
+	switch e {
+	case WeekdayFRIDAY:
+		return true
+	case WeekdayMONDAY:
+		return true
+	case WeekdaySATURDAY:
+		return true
+	case WeekdaySUNDAY:
+		return true
+	case WeekdayTHURSDAY:
+		return true
+	case WeekdayTUESDAY:
+		return true
+	case WeekdayWEDNESDAY:
 		return true
 	default:
 		return false
@@ -678,6 +986,9 @@ func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
 // `command` for a command of the operator, `anonymous` for a caller of a service that
 // needs no key, and `system` for the service itself.
 type Actor = string
+
+// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
+type AlertAfterFailures = int32
 
 // AppliedJob What became of one job.
 type AppliedJob struct {
@@ -735,7 +1046,8 @@ type AuditEntry struct {
 	// service tells apart how often it has tried to serve it.
 	RequestId *string `json:"requestId"`
 
-	// ResourceId The id of the job, run or key, or the name of the namespace.
+	// ResourceId The id of the job, run or key, the name of the namespace, or the key of the connection or
+	// calendar.
 	ResourceId ResourceId `json:"resourceId"`
 
 	// ResourceType What kind of thing was changed.
@@ -789,6 +1101,22 @@ type BackfillWindow struct {
 	From instant.Time `json:"from"`
 
 	// To The last instant of the window, not in the future.
+	To instant.Time `json:"to"`
+}
+
+// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
+// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
+// that execute go on.
+//
+// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
+type Blackouts = []struct {
+	// From When it begins.
+	From instant.Time `json:"from"`
+
+	// Reason Why, for people to read.
+	Reason *string `json:"reason,omitempty"`
+
+	// To When it is over.
 	To instant.Time `json:"to"`
 }
 
@@ -850,6 +1178,185 @@ type BulkRun struct {
 	RunId *openapi_types.UUID `json:"runId"`
 }
 
+// Calendar A calendar as it is stored.
+type Calendar struct {
+	// CreatedAt When the calendar was created.
+	CreatedAt instant.Time `json:"createdAt"`
+
+	// Dates Single days.
+	Dates CalendarDates `json:"dates"`
+
+	// IsRunningOut Whether `validUntil` is less than 30 days ahead.
+	IsRunningOut bool `json:"isRunningOut"`
+
+	// Key The key of a calendar, which is unique in the namespace.
+	//
+	// Example: berlin
+	Key CalendarKey `json:"key"`
+
+	// Ranges Ranges of days.
+	Ranges CalendarRanges `json:"ranges"`
+
+	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
+	//
+	// Example: Europe/Berlin
+	TimeZone CalendarTimeZone `json:"timeZone"`
+
+	// UpdatedAt When a request last changed the calendar.
+	UpdatedAt instant.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// ValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+	// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+	// warns in its log. The default is that it is valid for ever.
+	//
+	//
+	// Example: 2026-12-31
+	ValidUntil *CalendarValidUntil `json:"validUntil"`
+
+	// Weekdays Days of each week.
+	Weekdays CalendarWeekdays `json:"weekdays"`
+
+	// Yearly Days of each year, as month and day.
+	Yearly CalendarYearly `json:"yearly"`
+}
+
+// CalendarCreate A new calendar.
+type CalendarCreate struct {
+	// Dates Single days.
+	Dates *CalendarDates `json:"dates,omitempty"`
+
+	// ICalendar The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
+	// addition to those that are given.
+	ICalendar *CalendarFile `json:"iCalendar,omitempty"`
+
+	// Key The key of a calendar, which is unique in the namespace.
+	//
+	// Example: berlin
+	Key CalendarKey `json:"key"`
+
+	// Ranges Ranges of days.
+	Ranges *CalendarRanges `json:"ranges,omitempty"`
+
+	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
+	//
+	// Example: Europe/Berlin
+	TimeZone *CalendarTimeZone `json:"timeZone,omitempty"`
+
+	// ValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+	// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+	// warns in its log. The default is that it is valid for ever.
+	//
+	//
+	// Example: 2026-12-31
+	ValidUntil *CalendarValidUntil `json:"validUntil,omitempty"`
+
+	// Weekdays Days of each week.
+	Weekdays *CalendarWeekdays `json:"weekdays,omitempty"`
+
+	// Yearly Days of each year, as month and day.
+	Yearly *CalendarYearly `json:"yearly,omitempty"`
+}
+
+// CalendarDate A day.
+//
+// Example: 2026-04-03
+type CalendarDate = openapi_types.Date
+
+// CalendarDates Single days.
+type CalendarDates = []CalendarDate
+
+// CalendarFile The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
+// addition to those that are given.
+type CalendarFile = string
+
+// CalendarKey The key of a calendar, which is unique in the namespace.
+//
+// Example: berlin
+type CalendarKey = string
+
+// CalendarPage A page of a list of calendars.
+type CalendarPage struct {
+	Items []Calendar `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: YmVybGlu
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// CalendarRanges Ranges of days.
+type CalendarRanges = []struct {
+	// From A day.
+	//
+	// Example: 2026-04-03
+	From CalendarDate `json:"from"`
+
+	// To A day.
+	//
+	// Example: 2026-04-03
+	To CalendarDate `json:"to"`
+}
+
+// CalendarReplace What a calendar is to be. Lists that are not given are empty.
+type CalendarReplace struct {
+	// Dates Single days.
+	Dates *CalendarDates `json:"dates,omitempty"`
+
+	// ICalendar The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
+	// addition to those that are given.
+	ICalendar *CalendarFile `json:"iCalendar,omitempty"`
+
+	// Ranges Ranges of days.
+	Ranges *CalendarRanges `json:"ranges,omitempty"`
+
+	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
+	//
+	// Example: Europe/Berlin
+	TimeZone *CalendarTimeZone `json:"timeZone,omitempty"`
+
+	// ValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+	// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+	// warns in its log. The default is that it is valid for ever.
+	//
+	//
+	// Example: 2026-12-31
+	ValidUntil *CalendarValidUntil `json:"validUntil,omitempty"`
+
+	// Weekdays Days of each week.
+	Weekdays *CalendarWeekdays `json:"weekdays,omitempty"`
+
+	// Yearly Days of each year, as month and day.
+	Yearly *CalendarYearly `json:"yearly,omitempty"`
+}
+
+// CalendarTimeZone The IANA name of the time zone in which the days are. The default is UTC.
+//
+// Example: Europe/Berlin
+type CalendarTimeZone = string
+
+// CalendarValidUntil The last day of which the calendar knows something. Later days are in none of its lists but
+// `yearly` and `weekdays`. From 30 days before on, `isRunningOut` is true, and the service
+// warns in its log. The default is that it is valid for ever.
+//
+// Example: 2026-12-31
+type CalendarValidUntil = openapi_types.Date
+
+// CalendarWeekdays Days of each week.
+type CalendarWeekdays = []Weekday
+
+// CalendarYearly Days of each year, as month and day.
+type CalendarYearly = []string
+
 // CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
 // below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
@@ -857,6 +1364,314 @@ type CatchupWindowSeconds = int64
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
 // execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
 type ConcurrencyGroup = string
+
+// Connection A connection as it is stored.
+type Connection struct {
+	// Adaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+	// for so long.
+	Adaptive ConnectionAdaptive `json:"adaptive"`
+
+	// Auth How requests prove who sends them.
+	//
+	// - `none`: they do not.
+	// - `basic`: by `username` and `password` (RFC 7617).
+	// - `bearer`: by `token` (RFC 6750).
+	// - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+	//   (RFC 6749) and keeps until it expires.
+	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	Auth ConnectionAuth `json:"auth"`
+
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl ConnectionBaseUrl `json:"baseUrl"`
+
+	// CreatedAt When the connection was created.
+	CreatedAt instant.Time `json:"createdAt"`
+
+	// Headers Headers to send with each request, as in an `http` target.
+	Headers ConnectionHeaders `json:"headers"`
+
+	// Key The key of a connection, which is unique in the namespace.
+	//
+	// Example: crm
+	Key ConnectionKey `json:"key"`
+
+	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+	MaxConcurrency ConnectionMaxConcurrency `json:"maxConcurrency"`
+
+	// MaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+	// take turns.
+	MaxPerSecond *ConnectionMaxPerSecond `json:"maxPerSecond"`
+
+	// PublicKeys The public keys, `whpk_` and base64, of the signing secrets that are private keys.
+	PublicKeys []string `json:"publicKeys"`
+
+	// Secrets The secrets that are set, as paths of fields.
+	Secrets []string `json:"secrets"`
+
+	// State - `UP`: calls are made.
+	// - `SLOWED`: the receiver has asked to wait, until `waitsUntil`.
+	// - `DOWN`: calls fail in a row. One is made from time to time, to see whether the
+	//   receiver has recovered.
+	State ConnectionState `json:"state"`
+
+	// StateReason Why the connection is not `UP`; null if it is.
+	StateReason *string `json:"stateReason"`
+
+	// StateSince Since when the connection is `DOWN`; null if it is not.
+	StateSince *instant.Time `json:"stateSince"`
+
+	// Tls How the connection trusts and is trusted, beyond what is usual.
+	Tls ConnectionTls `json:"tls"`
+
+	// UpdatedAt When a request last changed the connection.
+	UpdatedAt instant.Time `json:"updatedAt"`
+
+	// UpdatedBy Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	UpdatedBy Actor `json:"updatedBy"`
+
+	// WaitsUntil Until when no call is made; null if nothing waits.
+	WaitsUntil *instant.Time `json:"waitsUntil"`
+}
+
+// ConnectionState - `UP`: calls are made.
+//   - `SLOWED`: the receiver has asked to wait, until `waitsUntil`.
+//   - `DOWN`: calls fail in a row. One is made from time to time, to see whether the
+//     receiver has recovered.
+type ConnectionState string
+
+// ConnectionAdaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+// for so long.
+type ConnectionAdaptive = bool
+
+// ConnectionAuth How requests prove who sends them.
+//
+//   - `none`: they do not.
+//   - `basic`: by `username` and `password` (RFC 7617).
+//   - `bearer`: by `token` (RFC 6750).
+//   - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+//     (RFC 6749) and keeps until it expires.
+//   - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+//     (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+//     `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+type ConnectionAuth struct {
+	// Audience The `aud` of `jwt`. The default is the `baseUrl`. With `oauth2`, it is sent along.
+	Audience *string `json:"audience,omitempty"`
+
+	// ClientId The client of `oauth2`.
+	ClientId *string `json:"clientId,omitempty"`
+
+	// ClientSecret The secret of the client.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+
+	// Password The password of `basic`.
+	Password *string `json:"password,omitempty"`
+
+	// Scopes The scopes that `oauth2` asks for.
+	Scopes *[]string `json:"scopes,omitempty"`
+
+	// Token The token of `bearer`.
+	Token *string `json:"token,omitempty"`
+
+	// TokenUrl Where `oauth2` gets tokens. It is called like a target.
+	TokenUrl *string            `json:"tokenUrl,omitempty"`
+	Type     ConnectionAuthType `json:"type"`
+
+	// Username The user name of `basic`.
+	Username *string `json:"username,omitempty"`
+}
+
+// ConnectionAuthType defines model for ConnectionAuth.Type.
+type ConnectionAuthType string
+
+// ConnectionBaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+// follows it.
+//
+// Example: https://crm.example.com/api
+type ConnectionBaseUrl = string
+
+// ConnectionCreate A new connection.
+type ConnectionCreate struct {
+	// Adaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+	// for so long.
+	Adaptive *ConnectionAdaptive `json:"adaptive,omitempty"`
+
+	// Auth How requests prove who sends them.
+	//
+	// - `none`: they do not.
+	// - `basic`: by `username` and `password` (RFC 7617).
+	// - `bearer`: by `token` (RFC 6750).
+	// - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+	//   (RFC 6749) and keeps until it expires.
+	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	Auth *ConnectionAuth `json:"auth,omitempty"`
+
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl ConnectionBaseUrl `json:"baseUrl"`
+
+	// Headers Headers to send with each request, as in an `http` target.
+	Headers *ConnectionHeaders `json:"headers,omitempty"`
+
+	// Key The key of a connection, which is unique in the namespace.
+	//
+	// Example: crm
+	Key ConnectionKey `json:"key"`
+
+	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+	MaxConcurrency *ConnectionMaxConcurrency `json:"maxConcurrency,omitempty"`
+
+	// MaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+	// take turns.
+	MaxPerSecond *ConnectionMaxPerSecond `json:"maxPerSecond,omitempty"`
+
+	// SecretHeaders Headers that carry credentials, as in an `http` target.
+	SecretHeaders *ConnectionSecretHeaders `json:"secretHeaders,omitempty"`
+
+	// SigningSecrets Keys that sign each request, as in an `http` target.
+	SigningSecrets *ConnectionSigningSecrets `json:"signingSecrets,omitempty"`
+
+	// Tls How the connection trusts and is trusted, beyond what is usual.
+	Tls *ConnectionTls `json:"tls,omitempty"`
+}
+
+// ConnectionEvent What happened to a connection.
+type ConnectionEvent struct {
+	// Data The connection.
+	Data struct {
+		// Connection The key of a connection, which is unique in the namespace.
+		//
+		// Example: crm
+		Connection ConnectionKey `json:"connection"`
+
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// Reason Why it is down; null if it is not.
+		Reason *string `json:"reason"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type ConnectionEventType `json:"type"`
+}
+
+// ConnectionEventType What happened.
+type ConnectionEventType string
+
+// ConnectionHeaders Headers to send with each request, as in an `http` target.
+type ConnectionHeaders map[string]string
+
+// ConnectionKey The key of a connection, which is unique in the namespace.
+//
+// Example: crm
+type ConnectionKey = string
+
+// ConnectionMaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+type ConnectionMaxConcurrency = int32
+
+// ConnectionMaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+// take turns.
+type ConnectionMaxPerSecond = int32
+
+// ConnectionPage A page of a list of connections.
+type ConnectionPage struct {
+	Items []Connection `json:"items"`
+
+	// Limit The maximum number of items on one page.
+	//
+	// Example: 10
+	Limit int32 `json:"limit"`
+
+	// NextCursor The `cursor` of the next page; absent on the last page.
+	//
+	// Example: Y3Jt
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// ConnectionSecretHeaders Headers that carry credentials, as in an `http` target.
+type ConnectionSecretHeaders map[string]string
+
+// ConnectionSigningSecrets Keys that sign each request, as in an `http` target.
+type ConnectionSigningSecrets = []string
+
+// ConnectionTls How the connection trusts and is trusted, beyond what is usual.
+type ConnectionTls struct {
+	// Ca Certificates in PEM. The certificate of the server must follow from one of them. The
+	// default is those that the machine trusts.
+	Ca *string `json:"ca,omitempty"`
+
+	// ClientCertificate The certificate in PEM that the service shows, with its chain.
+	ClientCertificate *string `json:"clientCertificate,omitempty"`
+
+	// ClientKey The private key of the certificate in PEM.
+	ClientKey *string `json:"clientKey,omitempty"`
+
+	// ServerName The name that the certificate of the server must have. The default is the host.
+	ServerName *string `json:"serverName,omitempty"`
+}
+
+// ConnectionUpdate A change of a connection. Fields that are not given stay as they are.
+type ConnectionUpdate struct {
+	// Adaptive Whether a response of 429 or 503 with `Retry-After` makes all runs of the connection wait
+	// for so long.
+	Adaptive *ConnectionAdaptive `json:"adaptive,omitempty"`
+
+	// Auth How requests prove who sends them.
+	//
+	// - `none`: they do not.
+	// - `basic`: by `username` and `password` (RFC 7617).
+	// - `bearer`: by `token` (RFC 6750).
+	// - `oauth2`: by an access token that the service gets from `tokenUrl` with client credentials
+	//   (RFC 6749) and keeps until it expires.
+	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
+	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
+	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	Auth *ConnectionAuth `json:"auth,omitempty"`
+
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl *ConnectionBaseUrl `json:"baseUrl,omitempty"`
+
+	// Headers Headers to send with each request, as in an `http` target.
+	Headers *ConnectionHeaders `json:"headers,omitempty"`
+
+	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
+	MaxConcurrency *ConnectionMaxConcurrency `json:"maxConcurrency,omitempty"`
+
+	// MaxPerSecond At most so many attempts begin in a second, over all instances; null for any number. Jobs
+	// take turns.
+	MaxPerSecond *ConnectionMaxPerSecond `json:"maxPerSecond,omitempty"`
+
+	// SecretHeaders Headers that carry credentials, as in an `http` target.
+	SecretHeaders *ConnectionSecretHeaders `json:"secretHeaders,omitempty"`
+
+	// SigningSecrets Keys that sign each request, as in an `http` target.
+	SigningSecrets *ConnectionSigningSecrets `json:"signingSecrets,omitempty"`
+
+	// Tls How the connection trusts and is trusted, beyond what is usual.
+	Tls *ConnectionTls `json:"tls,omitempty"`
+}
 
 // CreatedJob A job that was created.
 type CreatedJob struct {
@@ -870,8 +1685,8 @@ type CreatedJob struct {
 	// Example: payments/settle
 	Key *JobKey `json:"key"`
 
-	// NextRunAt When the job is due first.
-	NextRunAt instant.Time `json:"nextRunAt"`
+	// NextRunAt When the job is due first; null if it has no schedule.
+	NextRunAt *instant.Time `json:"nextRunAt"`
 }
 
 // CronExpression A cron expression with five fields (minute, hour, day of month, month, day of week), or with
@@ -906,6 +1721,79 @@ type EndAt = instant.Time
 // EndedRunStatus The status of a run that has ended, as in `RunStatus`.
 type EndedRunStatus string
 
+// Event Something that happened, in the form of Standard Webhooks. It is the payload of a run that
+// an event started, and the data of the stream of events.
+type Event = json.RawMessage
+
+// EventGroup The events that `groupWithinSeconds` has collected for one run.
+type EventGroup struct {
+	// Data The events.
+	Data struct {
+		// Count How many events there were.
+		Count int64 `json:"count"`
+
+		// Events The first of them, at most 100.
+		Events []map[string]interface{} `json:"events"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type That these are several events.
+	Type EventGroupType `json:"type"`
+}
+
+// EventGroupType That these are several events.
+type EventGroupType string
+
+// EventTimestamp When it happened.
+type EventTimestamp = instant.Time
+
+// EventType What happened.
+//
+//   - `run.succeeded`: a run has succeeded.
+//   - `run.failed`: a run has failed, and is not tried again.
+//   - `run.skipped`: a run was not executed. Its `reason` says why.
+//   - `run.late`: a run that has ended had started later than the `lateAfterSeconds` of its job
+//     after it might start.
+//   - `job.failing`: so many runs in a row have failed as `alertAfterFailures` says. It happens
+//     once until the job has recovered.
+//   - `job.recovered`: a run of a job that was failing, or overdue, has succeeded.
+//   - `job.paused`: the job was paused, by a person or by the service.
+//   - `job.completed`: the job was completed.
+//   - `job.overdue`: the job has not succeeded within its `expectSuccessWithinSeconds`. It
+//     happens once until it succeeds.
+//   - `queue.unattended`: a run has waited for a minute in a queue that no worker serves.
+//   - `connection.down`: calls of a connection fail, and runs wait for it.
+//   - `connection.recovered`: calls of the connection succeed again.
+type EventType string
+
+// EventsLost Some events may be missing in the stream.
+type EventsLost struct {
+	// Data When the missing events happened.
+	Data struct {
+		// From Not before this.
+		From instant.Time `json:"from"`
+
+		// To Not after this.
+		To instant.Time `json:"to"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type That events may be missing.
+	Type EventsLostType `json:"type"`
+}
+
+// EventsLostType That events may be missing.
+type EventsLostType string
+
+// ExpectSuccessWithinSeconds How long the job may be without success until `job.overdue` happens. It counts from the last
+// success, or from when this was set. A job that is paused, or that never runs, is overdue,
+// too. The default is that nothing is expected.
+type ExpectSuccessWithinSeconds = int64
+
 // FailedAttempt An attempt that failed and was followed by another one, or that was lost because the lease
 // of its instance or worker expired (`LEASE_EXPIRED`).
 type FailedAttempt struct {
@@ -931,6 +1819,8 @@ type FailedAttempt struct {
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
 	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
 	Reason *RunReason `json:"reason"`
 
 	// Result What the target answered to an attempt; of a run, to its last attempt.
@@ -978,6 +1868,7 @@ type FieldError struct {
 	// - `too-many-occurrences`: the window has too many occurrences.
 	// - `secret-key-missing`: the service has no key to encrypt secrets with.
 	// - `secret-required`: the secret must be sent again.
+	// - `not-found`: there is nothing of this name.
 	// - `not-valid`: anything else.
 	//
 	//
@@ -1021,8 +1912,8 @@ type Heartbeat struct {
 }
 
 // HttpTarget Sends one HTTP request for each attempt. The response must arrive within
-// `attemptDeadlineSeconds`. Redirects are not followed. By default only public addresses on
-// ports 80 and 443 can be called; the operator can allow others.
+// `attemptDeadlineSeconds`. By default only public addresses on ports 80 and 443 can be
+// called; the operator can allow others. Either `url` or `connection` is required.
 //
 // Any 2xx response is success, or any status in `expectStatus` if that is given. After 429 or
 // 503 the next attempt waits for `Retry-After`. 410 pauses the job. The body of the response
@@ -1037,13 +1928,31 @@ type Heartbeat struct {
 //   - `traceparent` (W3C Trace Context).
 //   - `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks 1.0.0), if
 //     there are `signingSecrets`.
+//
+// `url`, `path`, `headers` and `body` may have placeholders: `{{run.id}}`,
+// `{{run.scheduledFor}}`, `{{run.attempt}}`, `{{job.id}}`, `{{job.key}}`, `{{job.name}}`, and
+// in a job with `startsOn` `{{event.type}}`, `{{event.timestamp}}` and `{{event.data.jobKey}}`
+// with any other field of the data. An instant can be written in a zone:
+// `{{run.scheduledFor | date "2006-01-02" "Europe/Berlin"}}`, in the form of Go's reference
+// time. Each value is escaped for where it stands. `{{"{{"}}` is `{{` itself.
 type HttpTarget struct {
 	// Body The body of the request. The default with `POST`, `PUT` and `PATCH` is the payload of
 	// the job, as JSON.
 	Body *string `json:"body,omitempty"`
 
+	// Connection The key of the connection to call. Its headers, credentials and signing secrets come in
+	// addition to those of the target, which win.
+	//
+	//
+	// Example: crm
+	Connection *string `json:"connection,omitempty"`
+
 	// ExpectStatus The status codes that mean success. The default is all of 2xx.
 	ExpectStatus *[]int32 `json:"expectStatus,omitempty"`
+
+	// FollowRedirects Whether redirects are followed, at most five, with the same method and body. Each
+	// address is checked like the first one. Secrets go to the same host only.
+	FollowRedirects *bool `json:"followRedirects,omitempty"`
 
 	// Headers Headers to send with each request. Everybody who can read the job sees them. Headers
 	// that carry credentials are refused here, and so are headers of the connection and of
@@ -1051,18 +1960,32 @@ type HttpTarget struct {
 	Headers *map[string]string `json:"headers,omitempty"`
 	Method  *HttpTargetMethod  `json:"method,omitempty"`
 
+	// Path What follows the `baseUrl` of the connection: a path, and a query if needed. Only with
+	// `connection`.
+	//
+	//
+	// Example: /hooks/report
+	Path *string `json:"path,omitempty"`
+
+	// RetryOn The status codes after which the run is tried again. After another one that means
+	// failure, the run ends. The default is all. A request without a response is always tried
+	// again.
+	RetryOn *[]int32 `json:"retryOn,omitempty"`
+
 	// SecretHeaders Headers that carry credentials, such as `Authorization`.
 	SecretHeaders *map[string]string `json:"secretHeaders,omitempty"`
 
-	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64.
-	// To replace a key, give both for a while: each request then carries a signature of each.
+	// SigningSecrets Keys that sign each request by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64,
+	// or, for a signature that the receiver verifies with a public key (`v1a`), `whsk_` and an
+	// ed25519 private key of 32 or 64 bytes in base64. To replace a key, give both for a
+	// while: each request then carries a signature of each.
 	SigningSecrets *[]string      `json:"signingSecrets,omitempty"`
 	Type           HttpTargetType `json:"type"`
 
 	// Url An `http` or `https` URL without credentials.
 	//
 	// Example: https://example.com/hooks/report
-	Url string `json:"url"`
+	Url *string `json:"url,omitempty"`
 }
 
 // HttpTargetMethod defines model for HttpTarget.Method.
@@ -1119,8 +2042,11 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
+// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
+	// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
+	AlertAfterFailures AlertAfterFailures `json:"alertAfterFailures"`
+
 	// AttemptDeadlineSeconds The maximum duration of one attempt.
 	AttemptDeadlineSeconds AttemptDeadlineSeconds `json:"attemptDeadlineSeconds"`
 
@@ -1174,6 +2100,14 @@ type Job struct {
 	// EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 	EndAt *EndAt `json:"endAt"`
 
+	// ExpectSuccessWithinSeconds How long the job may be without success until `job.overdue` happens. It counts from the last
+	// success, or from when this was set. A job that is paused, or that never runs, is overdue,
+	// too. The default is that nothing is expected.
+	ExpectSuccessWithinSeconds *ExpectSuccessWithinSeconds `json:"expectSuccessWithinSeconds"`
+
+	// FailingSince When `job.failing` happened and the job has not recovered since; null if that is not so.
+	FailingSince *instant.Time `json:"failingSince"`
+
 	// Health How the job is. The first of these that is true:
 	//
 	// - `PAUSED`: the job is paused.
@@ -1221,6 +2155,10 @@ type Job struct {
 	// LastRunAt When the latest ended run started; null if there is none.
 	LastRunAt *instant.Time `json:"lastRunAt"`
 
+	// LateAfterSeconds How late a run may start without `run.late`. Waiting for a limit of a connection does not
+	// count. The default is that no run is late.
+	LateAfterSeconds *LateAfterSeconds `json:"lateAfterSeconds"`
+
 	// MaxAttempts The maximum number of attempts of a run, the first one included. An attempt that is lost
 	// with its instance or worker counts.
 	MaxAttempts MaxAttempts `json:"maxAttempts"`
@@ -1265,6 +2203,25 @@ type Job struct {
 	// NextRunAt When the job is due next; null if it is not.
 	NextRunAt *instant.Time `json:"nextRunAt"`
 
+	// OnDemand Whether the job has no schedule, and runs only when it is asked to. Each request to start a
+	// run is then one entry of a durable queue.
+	OnDemand OnDemand `json:"onDemand"`
+
+	// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+	//
+	// - `DROP`: it is none.
+	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+	//
+	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	OnSkipped OnSkipped `json:"onSkipped"`
+
+	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	OnlyOn OnlyOn `json:"onlyOn"`
+
+	// OverdueSince Since when a success is overdue by `expectSuccessWithinSeconds`; null if none is.
+	OverdueSince *instant.Time `json:"overdueSince"`
+
 	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 	//
 	// - `SKIP`: do not execute it.
@@ -1273,7 +2230,8 @@ type Job struct {
 	// - `ALLOW_ALL`: execute it at its instant, in parallel.
 	// - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
 	//
-	// A `SKIPPED` run counts the occurrences that are not executed.
+	// A `SKIPPED` run counts the occurrences that are not executed. The default is `SKIP`, and
+	// `ALLOW_ALL` for a job that is `onDemand` or `startsOn` events.
 	OverlapPolicy OverlapPolicy `json:"overlapPolicy"`
 
 	// PauseAfterFailures The number of failed runs in a row after which the job is paused. The default is never.
@@ -1296,6 +2254,16 @@ type Job struct {
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload"`
 
+	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+	// rules for fixed times of `cron` hold.
+	//
+	//
+	// Example: DTSTART:20260106T090000
+	// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+	Rrule *RecurrenceRule `json:"rrule"`
+
 	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 	// job is due at once.
 	RunAt *RunAt `json:"runAt"`
@@ -1309,14 +2277,26 @@ type Job struct {
 	// - `FAILURES`: those that did not succeed.
 	RunHistory RunHistory `json:"runHistory"`
 
+	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+	// `onSkipped`. It counts as no run.
+	SkipOn SkipOn `json:"skipOn"`
+
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 	// in the past.
 	StartAt *StartAt `json:"startAt"`
 
+	// StartsOn The events that start the job. Each starts one run, whose payload is the `Event`. Without an
+	// overlap policy of its own such a job has `ALLOW_ALL`. The job itself starts none of its own
+	// runs.
+	//
+	//
+	// Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
+	StartsOn *StartsOn `json:"startsOn"`
+
 	// Status - `ACTIVE`: the job runs by its schedule.
 	// - `PAUSED`: the job has no occurrences until it is resumed.
 	// - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
-	//   is reached.
+	//   is reached. A job that is `onDemand` or `startsOn` events is `COMPLETED` only by `maxRuns`.
 	Status JobStatus `json:"status"`
 
 	// StatusReason Why the job has its status, if the service or a client said so.
@@ -1332,7 +2312,8 @@ type Job struct {
 	// TargetSecrets The secrets that are set, as paths of fields of the target.
 	TargetSecrets []string `json:"targetSecrets"`
 
-	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+	// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
+	//
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone"`
@@ -1393,7 +2374,8 @@ type JobBulk struct {
 	Limit *int32 `json:"limit,omitempty"`
 
 	// Patch A change of a job. Fields that are not given stay as they are; null clears a field that can
-	// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
+	// be null. One of `intervalInSeconds`, `cron`, `rrule`, `runAt`, `onDemand` and `startsOn`
+	// replaces the schedule of the job.
 	//
 	//
 	// Example: {"name":"weekly-report"}
@@ -1456,7 +2438,8 @@ type JobBulkResult struct {
 	Unchanged int32 `json:"unchanged"`
 }
 
-// JobCreate A new job. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
+// JobCreate A new job. Exactly one of `intervalInSeconds`, `cron`, `rrule`, `runAt`, `onDemand` and
+// `startsOn` is required.
 //
 // Example: {"intervalInSeconds":60,"maxRuns":10,"name":"heartbeat","payload":{"to":"you"}}
 type JobCreate = jobs.Change
@@ -1465,6 +2448,62 @@ type JobCreate = jobs.Change
 //
 // Example: Runs after the bank has sent its files. Ask the payments team.
 type JobDescription = string
+
+// JobEvent What happened to a job.
+//
+// Example: {"data":{"actor":null,"consecutiveFailures":3,"error":"the response has the status 500","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","namespace":"default","overdueSince":null,"runId":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","statusReason":null},"timestamp":"2025-10-09T07:30:00.231460Z","type":"job.failing"}
+type JobEvent struct {
+	// Data The job.
+	Data struct {
+		// Actor Who has paused the job, as in the audit; null with other events.
+		Actor *string `json:"actor"`
+
+		// ConsecutiveFailures How many of the latest runs failed in a row.
+		ConsecutiveFailures int32 `json:"consecutiveFailures"`
+
+		// Error The first line of the error of the run; null if there is none.
+		Error *string `json:"error"`
+
+		// JobId The id of the job.
+		JobId openapi_types.UUID `json:"jobId"`
+
+		// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+		// unique in the namespace and never changes. Null: the job has none.
+		//
+		//
+		// Example: payments/settle
+		JobKey *JobKey `json:"jobKey"`
+
+		// JobName A name for people to read. It need not be unique. Control characters are refused.
+		//
+		// Example: nightly-report
+		JobName JobName `json:"jobName"`
+
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// OverdueSince With `job.overdue`, since when a success is overdue; otherwise null.
+		OverdueSince *instant.Time `json:"overdueSince"`
+
+		// RunId The run because of which it happened; null if it was no run.
+		RunId *openapi_types.UUID `json:"runId"`
+
+		// StatusReason Why the job was paused; null if nobody said.
+		StatusReason *string `json:"statusReason"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type JobEventType `json:"type"`
+}
+
+// JobEventType What happened.
+type JobEventType string
 
 // JobHealth How the job is. The first of these that is true:
 //
@@ -1571,14 +2610,15 @@ type JobSort string
 // JobStatus - `ACTIVE`: the job runs by its schedule.
 //   - `PAUSED`: the job has no occurrences until it is resumed.
 //   - `COMPLETED`: the schedule has no further occurrence, because `runAt`, `endAt` or `maxRuns`
-//     is reached.
+//     is reached. A job that is `onDemand` or `startsOn` events is `COMPLETED` only by `maxRuns`.
 type JobStatus string
 
 // JobTargetType A type of target.
 type JobTargetType string
 
 // JobUpdate A change of a job. Fields that are not given stay as they are; null clears a field that can
-// be null. One of `intervalInSeconds`, `cron` and `runAt` replaces the schedule of the job.
+// be null. One of `intervalInSeconds`, `cron`, `rrule`, `runAt`, `onDemand` and `startsOn`
+// replaces the schedule of the job.
 //
 // Example: {"name":"weekly-report"}
 type JobUpdate = jobs.Change
@@ -1646,6 +2686,38 @@ type JobsApplied struct {
 // JobsCreated The jobs that were created, in the order of the request.
 type JobsCreated struct {
 	Items []CreatedJob `json:"items"`
+}
+
+// Jwks A JSON Web Key Set.
+type Jwks struct {
+	// Keys The public keys.
+	Keys []struct {
+		// Alg The algorithm.
+		//
+		// Example: EdDSA
+		Alg string `json:"alg"`
+
+		// Crv The curve.
+		//
+		// Example: Ed25519
+		Crv *string `json:"crv,omitempty"`
+
+		// Kid The id of the key.
+		Kid string `json:"kid"`
+
+		// Kty The type of the key.
+		//
+		// Example: OKP
+		Kty string `json:"kty"`
+
+		// Use What it is for.
+		//
+		// Example: sig
+		Use string `json:"use"`
+
+		// X The public key.
+		X *string `json:"x,omitempty"`
+	} `json:"keys"`
 }
 
 // Key A key as it is stored, without its secret.
@@ -1807,6 +2879,8 @@ type LastRun struct {
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
 	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
 	Reason *RunReason `json:"reason"`
 
 	// ScheduledFor When the job was due, or when the run was requested.
@@ -1815,6 +2889,10 @@ type LastRun struct {
 	// Status The status of a run that has ended, as in `RunStatus`.
 	Status EndedRunStatus `json:"status"`
 }
+
+// LateAfterSeconds How late a run may start without `run.late`. Waiting for a limit of a connection does not
+// count. The default is that no run is late.
+type LateAfterSeconds = int64
 
 // Lease The right of a worker to execute runs, until it expires.
 //
@@ -1937,8 +3015,16 @@ type MisfirePolicy string
 
 // Namespace A namespace as it is stored.
 //
-// Example: {"createdAt":"2025-10-08T12:00:00.000000Z","description":"Jobs of the billing team.","maxJobs":100,"minIntervalSeconds":60,"name":"billing","requestsPerSecond":null,"runRetentionDays":null,"suspended":false,"suspendedAt":null,"updatedAt":"2025-10-08T12:00:00.000000Z"}
+// Example: {"blackouts":[],"createdAt":"2025-10-08T12:00:00.000000Z","description":"Jobs of the billing team.","maxJobs":100,"minIntervalSeconds":60,"name":"billing","requestsPerSecond":null,"runRetentionDays":null,"suspended":false,"suspendedAt":null,"updatedAt":"2025-10-08T12:00:00.000000Z"}
 type Namespace struct {
+	// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
+	// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
+	// that execute go on.
+	//
+	//
+	// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
+	Blackouts Blackouts `json:"blackouts"`
+
 	// CreatedAt When the namespace was created.
 	CreatedAt instant.Time `json:"createdAt"`
 
@@ -2036,6 +3122,9 @@ type Occurrence struct {
 	// Example: 2026-03-29T03:00:00+02:00
 	LocalTime string `json:"localTime"`
 
+	// MovedByCalendar Whether the day is not the one that the schedule names, because of `onSkipped`.
+	MovedByCalendar bool `json:"movedByCalendar"`
+
 	// MovedByClockChange Whether the local time is not the one that the expression names, because of a clock
 	// change.
 	MovedByClockChange bool `json:"movedByClockChange"`
@@ -2049,10 +3138,26 @@ type OccurrenceCount = int32
 
 // OccurrenceList The next occurrences of a schedule, earliest first.
 //
-// Example: {"items":[{"localTime":"2026-03-28T02:30:00+01:00","movedByClockChange":false,"scheduledFor":"2026-03-28T01:30:00.000000Z"},{"localTime":"2026-03-29T03:00:00+02:00","movedByClockChange":true,"scheduledFor":"2026-03-29T01:00:00.000000Z"},{"localTime":"2026-03-30T02:30:00+02:00","movedByClockChange":false,"scheduledFor":"2026-03-30T00:30:00.000000Z"}]}
+// Example: {"items":[{"localTime":"2026-03-28T02:30:00+01:00","movedByCalendar":false,"movedByClockChange":false,"scheduledFor":"2026-03-28T01:30:00.000000Z"},{"localTime":"2026-03-29T03:00:00+02:00","movedByCalendar":false,"movedByClockChange":true,"scheduledFor":"2026-03-29T01:00:00.000000Z"},{"localTime":"2026-03-30T02:30:00+02:00","movedByCalendar":false,"movedByClockChange":false,"scheduledFor":"2026-03-30T00:30:00.000000Z"}]}
 type OccurrenceList struct {
 	Items []Occurrence `json:"items"`
 }
+
+// OnDemand Whether the job has no schedule, and runs only when it is asked to. Each request to start a
+// run is then one entry of a durable queue.
+type OnDemand = bool
+
+// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+//
+// - `DROP`: it is none.
+// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+//
+// An occurrence that would be moved by more than a month is none. Two that meet are one.
+type OnSkipped string
+
+// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+type OnlyOn = []CalendarKey
 
 // OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
 //
@@ -2062,7 +3167,8 @@ type OccurrenceList struct {
 //   - `ALLOW_ALL`: execute it at its instant, in parallel.
 //   - `CANCEL_OTHER`: cancel the other run, and execute the occurrence at its instant.
 //
-// A `SKIPPED` run counts the occurrences that are not executed.
+// A `SKIPPED` run counts the occurrences that are not executed. The default is `SKIP`, and
+// `ALLOW_ALL` for a job that is `onDemand` or `startsOn` events.
 type OverlapPolicy string
 
 // OverlapPolicyOverride What to do while another run of the job is open. See `overlapPolicy` of the job.
@@ -2102,12 +3208,14 @@ type Problem struct {
 	// - 403: `scope-required`, `queue-not-allowed`, `service-wide-required`,
 	//   `host-not-allowed`, `cross-origin`
 	// - 404: `job-not-found`, `run-not-found`, `key-not-found`, `version-not-found`,
-	//   `namespace-not-found`, `path-not-found`
+	//   `namespace-not-found`, `connection-not-found`, `calendar-not-found`,
+	//   `path-not-found`
 	// - 405: `method-not-allowed`
 	// - 409: `run-not-ended`, `run-has-ended`, `run-has-succeeded`, `job-deleted`,
 	//   `secrets-cannot-be-opened`, `lease-expired`, `stale-token`, `namespace-exists`,
 	//   `namespace-not-empty`, `namespace-is-default`, `namespace-suspended`, `too-many-jobs`,
-	//   `job-key-exists`, `idempotency-key-in-use`, `key-already-created`, `answer-lost`
+	//   `job-key-exists`, `connection-exists`, `connection-in-use`, `calendar-exists`,
+	//   `calendar-in-use`, `idempotency-key-in-use`, `key-already-created`, `answer-lost`
 	// - 412: `version-changed`, `job-exists`
 	// - 413: `body-too-large`
 	// - 415: `unsupported-media-type`
@@ -2162,6 +3270,33 @@ type Queue struct {
 	WorkersAsking int32 `json:"workersAsking"`
 }
 
+// QueueEvent What happened to a queue.
+type QueueEvent struct {
+	// Data The queue.
+	Data struct {
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// Queue The name of a queue of runs for workers.
+		Queue QueueName `json:"queue"`
+
+		// WaitingSince Since when a run waits.
+		WaitingSince instant.Time `json:"waitingSince"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type QueueEventType `json:"type"`
+}
+
+// QueueEventType What happened.
+type QueueEventType string
+
 // QueueName The name of a queue of runs for workers.
 type QueueName = string
 
@@ -2180,13 +3315,23 @@ type QueuePage struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
+// RecurrenceRule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+// rules for fixed times of `cron` hold.
+//
+// Example: DTSTART:20260106T090000
+// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+type RecurrenceRule = string
+
 // RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
 // null for any number. More are refused with 429.
 //
 // Example: 20
 type RequestsPerSecond = int32
 
-// ResourceId The id of the job, run or key, or the name of the namespace.
+// ResourceId The id of the job, run or key, the name of the namespace, or the key of the connection or
+// calendar.
 type ResourceId = string
 
 // ResourceType What kind of thing was changed.
@@ -2194,13 +3339,17 @@ type ResourceType string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"cancelRequestedAt":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE"}
+// Example: {"attempt":1,"cancelRequestedAt":null,"causedBy":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE","waitingFor":null}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
 
 	// CancelRequestedAt When the run was to be canceled; null if it never was, or if it succeeded all the same.
 	CancelRequestedAt *instant.Time `json:"cancelRequestedAt"`
+
+	// CausedBy The id of the run whose event started this one; null if no event did, or an event that
+	// no run caused.
+	CausedBy *openapi_types.UUID `json:"causedBy"`
 
 	// DurationMilliseconds How long the run took, from its first attempt to its end, with the waits between
 	// attempts; null while it is open, and if there was no attempt.
@@ -2252,6 +3401,9 @@ type Run struct {
 	// Those of a cron expression are counted up to 100 000.
 	Occurrences int64 `json:"occurrences"`
 
+	// Payload The payload of this run, if it has one of its own. Lists leave it out.
+	Payload interface{} `json:"payload,omitempty"`
+
 	// Reason Why the run has its status; null if there is nothing to explain.
 	//
 	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
@@ -2262,6 +3414,8 @@ type Run struct {
 	// - `JOB_PAUSED`: the job was paused before the run ended.
 	// - `JOB_DELETED`: the job was deleted before the run ended.
 	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
 	Reason *RunReason `json:"reason"`
 
 	// Result What the target answered to an attempt; of a run, to its last attempt.
@@ -2293,8 +3447,27 @@ type Run struct {
 	// - `MANUAL`: a request to start a run.
 	// - `BACKFILL`: a request to backfill a window.
 	// - `RETRY`: a request to retry another run.
+	// - `EVENT`: an event that the job starts on.
 	Trigger RunTrigger `json:"trigger"`
+
+	// WaitingFor What a run that is `PENDING`, or that waits for its next attempt, waits for; null if for
+	// nothing, and for all other runs.
+	//
+	// - `WORKER`: a worker that leases it.
+	// - `CONNECTION`: a limit of its connection, or its recovery.
+	// - `CONCURRENCY_GROUP`: a place in its concurrency group.
+	// - `TIME`: its time to start, or the time of its next attempt.
+	WaitingFor *RunWaitingFor `json:"waitingFor"`
 }
+
+// RunWaitingFor What a run that is `PENDING`, or that waits for its next attempt, waits for; null if for
+// nothing, and for all other runs.
+//
+// - `WORKER`: a worker that leases it.
+// - `CONNECTION`: a limit of its connection, or its recovery.
+// - `CONCURRENCY_GROUP`: a place in its concurrency group.
+// - `TIME`: its time to start, or the time of its next attempt.
+type RunWaitingFor string
 
 // RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 // job is due at once.
@@ -2362,6 +3535,91 @@ type RunCompletion struct {
 	Token Token `json:"token"`
 }
 
+// RunEvent What happened to a run.
+//
+// Example: {"data":{"attempt":3,"error":"the response has the status 500","finishedAt":"2025-10-09T07:30:00.231460Z","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","namespace":"default","occurrences":1,"reason":null,"runId":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"FAILED","trigger":"SCHEDULE"},"timestamp":"2025-10-09T07:30:00.231460Z","type":"run.failed"}
+type RunEvent struct {
+	// Data The run.
+	Data struct {
+		// Attempt The number of attempts.
+		Attempt int32 `json:"attempt"`
+
+		// Error The first line of the error, at most 500 characters; null if there is none.
+		Error *string `json:"error"`
+
+		// FinishedAt When it ended.
+		FinishedAt instant.Time `json:"finishedAt"`
+
+		// JobId The id of the job.
+		JobId openapi_types.UUID `json:"jobId"`
+
+		// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+		// unique in the namespace and never changes. Null: the job has none.
+		//
+		//
+		// Example: payments/settle
+		JobKey *JobKey `json:"jobKey"`
+
+		// JobName A name for people to read. It need not be unique. Control characters are refused.
+		//
+		// Example: nightly-report
+		JobName JobName `json:"jobName"`
+
+		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
+		//
+		//
+		// Example: billing
+		Namespace NamespaceName `json:"namespace"`
+
+		// Occurrences The number of occurrences that it stands for.
+		Occurrences int64 `json:"occurrences"`
+
+		// Reason Why the run has its status; null if there is nothing to explain.
+		//
+		// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+		// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+		// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+		//   expired.
+		// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+		// - `JOB_PAUSED`: the job was paused before the run ended.
+		// - `JOB_DELETED`: the job was deleted before the run ended.
+		// - `REQUESTED`: somebody canceled the run.
+		// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+		//   by events.
+		Reason *RunReason `json:"reason"`
+
+		// RunId The id of the run.
+		RunId openapi_types.UUID `json:"runId"`
+
+		// ScheduledFor When it was due.
+		ScheduledFor instant.Time `json:"scheduledFor"`
+
+		// StartedAt When the first attempt started; null if none has.
+		StartedAt *instant.Time `json:"startedAt"`
+
+		// Status The status of a run that has ended, as in `RunStatus`.
+		Status EndedRunStatus `json:"status"`
+
+		// Trigger What created the run.
+		//
+		// - `SCHEDULE`: the schedule of the job.
+		// - `MANUAL`: a request to start a run.
+		// - `BACKFILL`: a request to backfill a window.
+		// - `RETRY`: a request to retry another run.
+		// - `EVENT`: an event that the job starts on.
+		Trigger RunTrigger `json:"trigger"`
+	} `json:"data"`
+
+	// Timestamp When it happened.
+	Timestamp EventTimestamp `json:"timestamp"`
+
+	// Type What happened.
+	Type RunEventType `json:"type"`
+}
+
+// RunEventType What happened.
+type RunEventType string
+
 // RunFailure The report of a failure. It is repaired like the report of a success.
 type RunFailure struct {
 	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
@@ -2420,6 +3678,8 @@ type RunPage struct {
 //   - `JOB_PAUSED`: the job was paused before the run ended.
 //   - `JOB_DELETED`: the job was deleted before the run ended.
 //   - `REQUESTED`: somebody canceled the run.
+//   - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+//     by events.
 type RunReason string
 
 // RunReasonGiven A reason, as in `RunReason`.
@@ -2489,6 +3749,27 @@ type RunSelector struct {
 	Trigger *[]RunTrigger `json:"trigger,omitempty"`
 }
 
+// RunStart What run to start.
+//
+// Example: {"payload":{"report":"sales"}}
+type RunStart struct {
+	// OverlapPolicy What to do while another run of the job is open. See `overlapPolicy` of the job.
+	//
+	// - `SKIP`: do not execute the new run.
+	// - `BUFFER_ONE`: execute the new run when the other one has ended.
+	// - `ALLOW_ALL`: execute the new run now, in parallel.
+	// - `CANCEL_OTHER`: cancel the other run, and execute the new run now.
+	OverlapPolicy *OverlapPolicyOverride `json:"overlapPolicy,omitempty"`
+
+	// Payload The payload of this run, instead of that of the job. It is kept with the run, and a
+	// retry of the run has it, too.
+	Payload interface{} `json:"payload,omitempty"`
+
+	// StartAt When the run is due; the default is now. A later instant needs the overlap policy
+	// `ALLOW_ALL`, of the job or of this request.
+	StartAt *instant.Time `json:"startAt,omitempty"`
+}
+
 // RunStatus - `PENDING`: the run is due and no attempt has started.
 // - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
 // - `SUCCEEDED`: an attempt succeeded.
@@ -2503,9 +3784,10 @@ type RunStatus string
 // - `MANUAL`: a request to start a run.
 // - `BACKFILL`: a request to backfill a window.
 // - `RETRY`: a request to retry another run.
+// - `EVENT`: an event that the job starts on.
 type RunTrigger string
 
-// SchedulePreview A schedule. Exactly one of `intervalInSeconds`, `cron` and `runAt` is required.
+// SchedulePreview A schedule. Exactly one of `intervalInSeconds`, `cron`, `rrule` and `runAt` is required.
 //
 // Example: {"count":5,"cron":"30 2 * * *","timeZone":"Europe/Berlin"}
 type SchedulePreview struct {
@@ -2547,15 +3829,42 @@ type SchedulePreview struct {
 	// Example: 60
 	IntervalInSeconds *IntervalInSeconds `json:"intervalInSeconds,omitempty"`
 
+	// OnSkipped What becomes of an occurrence on a day that `skipOn` or `onlyOn` leaves out.
+	//
+	// - `DROP`: it is none.
+	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
+	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
+	//
+	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
+
+	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	OnlyOn *OnlyOn `json:"onlyOn,omitempty"`
+
+	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
+	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
+	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
+	// rules for fixed times of `cron` hold.
+	//
+	//
+	// Example: DTSTART:20260106T090000
+	// RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
+	Rrule *RecurrenceRule `json:"rrule,omitempty"`
+
 	// RunAt The only instant at which the job is due. It may have passed by at most a minute: then the
 	// job is due at once.
 	RunAt *RunAt `json:"runAt,omitempty"`
+
+	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+	// `onSkipped`. It counts as no run.
+	SkipOn *SkipOn `json:"skipOn,omitempty"`
 
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 	// in the past.
 	StartAt *StartAt `json:"startAt,omitempty"`
 
-	// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+	// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
+	//
 	//
 	// Example: Europe/Berlin
 	TimeZone *TimeZone `json:"timeZone,omitempty"`
@@ -2564,6 +3873,7 @@ type SchedulePreview struct {
 // Scope - `jobs:read`: read jobs, runs and schedules.
 // - `jobs:write`: create, change and delete jobs.
 // - `runs:write`: start, cancel, retry and backfill runs.
+// - `connections:write`: create, change and delete connections.
 // - `workers`: lease runs and report on them.
 // - `admin`: namespaces, keys and the audit.
 //
@@ -2575,9 +3885,20 @@ type Scope string
 // Example: ["workers"]
 type Scopes = []Scope
 
+// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
+// `onSkipped`. It counts as no run.
+type SkipOn = []CalendarKey
+
 // StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
 // in the past.
 type StartAt = instant.Time
+
+// StartsOn The events that start the job. Each starts one run, whose payload is the `Event`. Without an
+// overlap policy of its own such a job has `ALLOW_ALL`. The job itself starts none of its own
+// runs.
+//
+// Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
+type StartsOn = events.StartsOn
 
 // Suspended Whether the jobs of the namespace are paused and new ones refused.
 //
@@ -2599,7 +3920,7 @@ type Target = json.RawMessage
 // Example: {"url":"https://reports.example.com/v2/run"}
 type TargetChange map[string]interface{}
 
-// TimeZone The IANA name of the time zone of `cron`. The default is UTC. Only for `cron`.
+// TimeZone The IANA name of the time zone of `cron` or `rrule`. The default is UTC. Only for these.
 //
 // Example: Europe/Berlin
 type TimeZone = string
@@ -2620,6 +3941,9 @@ type ValueAfter = json.RawMessage
 //
 // Example: 0 9 * * MON-FRI
 type ValueBefore = json.RawMessage
+
+// Weekday A day of the week.
+type Weekday string
 
 // WorkerOutput The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
 // whether there was more. NUL characters and invalid characters, such as half of a surrogate
@@ -2734,6 +4058,70 @@ type ListAuditParams struct {
 
 	// To Return only what happened at this instant or earlier.
 	To *instant.Time `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ListCalendarsParams defines parameters for ListCalendars.
+type ListCalendarsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateCalendarParams defines parameters for CreateCalendar.
+type CreateCalendarParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListConnectionsParams defines parameters for ListConnections.
+type ListConnectionsParams struct {
+	// Cursor The `nextCursor` of the previous page. Its content is opaque.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The maximum number of items on one page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateConnectionParams defines parameters for CreateConnection.
+type CreateConnectionParams struct {
+	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
+	// repetition with the same text gets the first answer, and nothing is done a second time. The
+	// same text with another request is refused with 422, and while the first request is being
+	// served, with 409. Take a new random text, such as a UUID, for each thing to be done.
+	//
+	// The text is of the caller and the namespace: others may use the same. What is answered with
+	// 401, 403, 429 or 5xx has changed nothing that is remembered, so that a repetition tries
+	// again. If an instance died before it could answer, the answer is made of what the request
+	// has done, with jobs and runs as they are by then.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// StreamEventsParams defines parameters for StreamEvents.
+type StreamEventsParams struct {
+	// Type Return only events of these types, separated by commas.
+	Type *[]EventType `form:"type,omitempty" json:"type,omitempty"`
+
+	// JobId Return only events of this job.
+	JobId *openapi_types.UUID `form:"jobId,omitempty" json:"jobId,omitempty"`
+
+	// Key Return only events of jobs with one of these keys, separated by commas.
+	Key *[]JobKeyGiven `form:"key,omitempty" json:"key,omitempty"`
+
+	// LabelSelector Return only what belongs to jobs whose labels match this selector.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// LastEventID The `id` of the last event that arrived. The stream goes on after it.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -2888,7 +4276,8 @@ type BackfillJobParams struct {
 
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
-	// OverlapPolicy Replaces the overlap policy of the job for this run.
+	// OverlapPolicy Replaces the overlap policy of the job for this run. Not together with the field of the
+	// body of the same name.
 	OverlapPolicy *OverlapPolicyOverride `form:"overlapPolicy,omitempty" json:"overlapPolicy,omitempty"`
 
 	// IdempotencyKey A text of the client's choice that makes it safe to repeat the request: within 24 hours, a
@@ -3059,6 +4448,18 @@ type RetryRunParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// CreateCalendarJSONRequestBody defines body for CreateCalendar for application/json ContentType.
+type CreateCalendarJSONRequestBody = CalendarCreate
+
+// ReplaceCalendarJSONRequestBody defines body for ReplaceCalendar for application/json ContentType.
+type ReplaceCalendarJSONRequestBody = CalendarReplace
+
+// CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
+type CreateConnectionJSONRequestBody = ConnectionCreate
+
+// UpdateConnectionJSONRequestBody defines body for UpdateConnection for application/json ContentType.
+type UpdateConnectionJSONRequestBody = ConnectionUpdate
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = JobCreate
 
@@ -3079,6 +4480,9 @@ type UpdateJobJSONRequestBody = JobUpdate
 
 // BackfillJobJSONRequestBody defines body for BackfillJob for application/json ContentType.
 type BackfillJobJSONRequestBody = BackfillWindow
+
+// RunJobJSONRequestBody defines body for RunJob for application/json ContentType.
+type RunJobJSONRequestBody = RunStart
 
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyCreate
@@ -3109,9 +4513,45 @@ type PreviewScheduleJSONRequestBody = SchedulePreview
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetJwks Get the keys of signed tokens
+	// (GET /.well-known/jwks.json)
+	GetJwks(w http.ResponseWriter, r *http.Request)
 	// ListAudit List who changed what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// ListCalendars List calendars by key
+	// (GET /api/v1/calendars)
+	ListCalendars(w http.ResponseWriter, r *http.Request, params ListCalendarsParams)
+	// CreateCalendar Create a calendar
+	// (POST /api/v1/calendars)
+	CreateCalendar(w http.ResponseWriter, r *http.Request, params CreateCalendarParams)
+	// DeleteCalendar Delete a calendar
+	// (DELETE /api/v1/calendars/{key})
+	DeleteCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey)
+	// GetCalendar Get a calendar
+	// (GET /api/v1/calendars/{key})
+	GetCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey)
+	// ReplaceCalendar Replace a calendar
+	// (PUT /api/v1/calendars/{key})
+	ReplaceCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey)
+	// ListConnections List connections by key
+	// (GET /api/v1/connections)
+	ListConnections(w http.ResponseWriter, r *http.Request, params ListConnectionsParams)
+	// CreateConnection Create a connection
+	// (POST /api/v1/connections)
+	CreateConnection(w http.ResponseWriter, r *http.Request, params CreateConnectionParams)
+	// DeleteConnection Delete a connection
+	// (DELETE /api/v1/connections/{key})
+	DeleteConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey)
+	// GetConnection Get a connection
+	// (GET /api/v1/connections/{key})
+	GetConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey)
+	// UpdateConnection Change a connection
+	// (PATCH /api/v1/connections/{key})
+	UpdateConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey)
+	// StreamEvents Follow what happens
+	// (GET /api/v1/events)
+	StreamEvents(w http.ResponseWriter, r *http.Request, params StreamEventsParams)
 	// ListInstances List the instances of the service
 	// (GET /api/v1/instances)
 	ListInstances(w http.ResponseWriter, r *http.Request)
@@ -3151,7 +4591,7 @@ type ServerInterface interface {
 	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
 	BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params BackfillJobParams)
-	// RunJob Start a run now
+	// RunJob Start a run
 	// (POST /api/v1/jobs/{id}/run)
 	RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams)
 	// ListJobRuns List a job's runs, newest first
@@ -3241,9 +4681,81 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
+// GetJwks Get the keys of signed tokens
+// (GET /.well-known/jwks.json)
+func (_ Unimplemented) GetJwks(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListAudit List who changed what, newest first
 // (GET /api/v1/audit)
 func (_ Unimplemented) ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListCalendars List calendars by key
+// (GET /api/v1/calendars)
+func (_ Unimplemented) ListCalendars(w http.ResponseWriter, r *http.Request, params ListCalendarsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateCalendar Create a calendar
+// (POST /api/v1/calendars)
+func (_ Unimplemented) CreateCalendar(w http.ResponseWriter, r *http.Request, params CreateCalendarParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteCalendar Delete a calendar
+// (DELETE /api/v1/calendars/{key})
+func (_ Unimplemented) DeleteCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetCalendar Get a calendar
+// (GET /api/v1/calendars/{key})
+func (_ Unimplemented) GetCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReplaceCalendar Replace a calendar
+// (PUT /api/v1/calendars/{key})
+func (_ Unimplemented) ReplaceCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListConnections List connections by key
+// (GET /api/v1/connections)
+func (_ Unimplemented) ListConnections(w http.ResponseWriter, r *http.Request, params ListConnectionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateConnection Create a connection
+// (POST /api/v1/connections)
+func (_ Unimplemented) CreateConnection(w http.ResponseWriter, r *http.Request, params CreateConnectionParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteConnection Delete a connection
+// (DELETE /api/v1/connections/{key})
+func (_ Unimplemented) DeleteConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetConnection Get a connection
+// (GET /api/v1/connections/{key})
+func (_ Unimplemented) GetConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UpdateConnection Change a connection
+// (PATCH /api/v1/connections/{key})
+func (_ Unimplemented) UpdateConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// StreamEvents Follow what happens
+// (GET /api/v1/events)
+func (_ Unimplemented) StreamEvents(w http.ResponseWriter, r *http.Request, params StreamEventsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -3325,7 +4837,7 @@ func (_ Unimplemented) BackfillJob(w http.ResponseWriter, r *http.Request, id op
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// RunJob Start a run now
+// RunJob Start a run
 // (POST /api/v1/jobs/{id}/run)
 func (_ Unimplemented) RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -3502,6 +5014,20 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc func(http.Handler) http.Handler
 
+// GetJwks operation middleware
+func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJwks(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListAudit operation middleware
 func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Request) {
 
@@ -3617,6 +5143,429 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListCalendars operation middleware
+func (siw *ServerInterfaceWrapper) ListCalendars(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCalendarsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCalendars(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateCalendar operation middleware
+func (siw *ServerInterfaceWrapper) CreateCalendar(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCalendarParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateCalendar(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteCalendar operation middleware
+func (siw *ServerInterfaceWrapper) DeleteCalendar(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key CalendarKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteCalendar(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCalendar operation middleware
+func (siw *ServerInterfaceWrapper) GetCalendar(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key CalendarKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCalendar(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReplaceCalendar operation middleware
+func (siw *ServerInterfaceWrapper) ReplaceCalendar(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key CalendarKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReplaceCalendar(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListConnections operation middleware
+func (siw *ServerInterfaceWrapper) ListConnections(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListConnectionsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListConnections(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateConnection operation middleware
+func (siw *ServerInterfaceWrapper) CreateConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateConnectionParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateConnection(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteConnection operation middleware
+func (siw *ServerInterfaceWrapper) DeleteConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key ConnectionKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteConnection(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetConnection operation middleware
+func (siw *ServerInterfaceWrapper) GetConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key ConnectionKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetConnection(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateConnection operation middleware
+func (siw *ServerInterfaceWrapper) UpdateConnection(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key" -------------
+	var key ConnectionKey
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", chi.URLParam(r, "key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateConnection(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StreamEvents operation middleware
+func (siw *ServerInterfaceWrapper) StreamEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamEventsParams
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "type", r.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "type"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "type", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "jobId", r.URL.Query(), &params.JobId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "jobId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "jobId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "key", r.URL.Query(), &params.Key, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "key"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Last-Event-ID", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Last-Event-ID", Err: err})
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StreamEvents(w, r, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -5571,7 +7520,43 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	}
 
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/audit", wrapper.ListAudit)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/calendars", wrapper.ListCalendars)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/calendars", wrapper.CreateCalendar)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/api/v1/calendars/{key}", wrapper.DeleteCalendar)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/calendars/{key}", wrapper.GetCalendar)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/api/v1/calendars/{key}", wrapper.ReplaceCalendar)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/connections", wrapper.ListConnections)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/connections", wrapper.CreateConnection)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/api/v1/connections/{key}", wrapper.DeleteConnection)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/connections/{key}", wrapper.GetConnection)
+	})
+	r.Group(func(r chi.Router) {
+		r.Patch(options.BaseURL+"/api/v1/connections/{key}", wrapper.UpdateConnection)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/events", wrapper.StreamEvents)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/instances", wrapper.ListInstances)
@@ -5751,6 +7736,84 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse Problem
 
+type GetJwksRequestObject struct {
+}
+
+type GetJwksResponseObject interface {
+	VisitGetJwksResponse(w http.ResponseWriter) error
+}
+
+type GetJwks200JSONResponse Jwks
+
+func (response GetJwks200JSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJwks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetJwks429ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJwks500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetJwks500ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJwks503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetJwks503ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAuditRequestObject struct {
 	Params ListAuditParams
 }
@@ -5886,6 +7949,1905 @@ type ListAudit503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAudit503ApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarsRequestObject struct {
+	Params ListCalendarsParams
+}
+
+type ListCalendarsResponseObject interface {
+	VisitListCalendarsResponse(w http.ResponseWriter) error
+}
+
+type ListCalendars200JSONResponse CalendarPage
+
+func (response ListCalendars200JSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendars400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendars400ApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendars401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendars401ApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendars403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendars403ApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendars404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendars404ApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendars429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendars429ApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendars500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendars500ApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendars503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListCalendars503ApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarRequestObject struct {
+	Params CreateCalendarParams
+	Body   *CreateCalendarJSONRequestBody
+}
+
+type CreateCalendarResponseObject interface {
+	VisitCreateCalendarResponse(w http.ResponseWriter) error
+}
+
+type CreateCalendar201ResponseHeaders struct {
+	Location string
+}
+
+type CreateCalendar201JSONResponse struct {
+	Body    Calendar
+	Headers CreateCalendar201ResponseHeaders
+}
+
+func (response CreateCalendar201JSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar400ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar401ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar403ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar404ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar409ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar413ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar415ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar422ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar429ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar500ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendar503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCalendar503ApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendarRequestObject struct {
+	Key CalendarKey `json:"key"`
+}
+
+type DeleteCalendarResponseObject interface {
+	VisitDeleteCalendarResponse(w http.ResponseWriter) error
+}
+
+type DeleteCalendar204Response struct {
+}
+
+func (response DeleteCalendar204Response) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteCalendar400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar400ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendar401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar401ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendar403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar403ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendar404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar404ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendar409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar409ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar429ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendar500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar500ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendar503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteCalendar503ApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarRequestObject struct {
+	Key CalendarKey `json:"key"`
+}
+
+type GetCalendarResponseObject interface {
+	VisitGetCalendarResponse(w http.ResponseWriter) error
+}
+
+type GetCalendar200JSONResponse Calendar
+
+func (response GetCalendar200JSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar401ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar403ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar429ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar500ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendar503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCalendar503ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendarRequestObject struct {
+	Key  CalendarKey `json:"key"`
+	Body *ReplaceCalendarJSONRequestBody
+}
+
+type ReplaceCalendarResponseObject interface {
+	VisitReplaceCalendarResponse(w http.ResponseWriter) error
+}
+
+type ReplaceCalendar200JSONResponse Calendar
+
+func (response ReplaceCalendar200JSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar400ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar401ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar403ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar404ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar409ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar413ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar415ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar429ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar500ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCalendar503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplaceCalendar503ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnectionsRequestObject struct {
+	Params ListConnectionsParams
+}
+
+type ListConnectionsResponseObject interface {
+	VisitListConnectionsResponse(w http.ResponseWriter) error
+}
+
+type ListConnections200JSONResponse ConnectionPage
+
+func (response ListConnections200JSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnections400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListConnections400ApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnections401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListConnections401ApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnections403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListConnections403ApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnections404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListConnections404ApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnections429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListConnections429ApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnections500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListConnections500ApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnections503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListConnections503ApplicationProblemPlusJSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnectionRequestObject struct {
+	Params CreateConnectionParams
+	Body   *CreateConnectionJSONRequestBody
+}
+
+type CreateConnectionResponseObject interface {
+	VisitCreateConnectionResponse(w http.ResponseWriter) error
+}
+
+type CreateConnection201ResponseHeaders struct {
+	Location string
+}
+
+type CreateConnection201JSONResponse struct {
+	Body    Connection
+	Headers CreateConnection201ResponseHeaders
+}
+
+func (response CreateConnection201JSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection400ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection401ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection403ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection404ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection409ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection413ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection415ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection422ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection429ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection500ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnection503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateConnection503ApplicationProblemPlusJSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnectionRequestObject struct {
+	Key ConnectionKey `json:"key"`
+}
+
+type DeleteConnectionResponseObject interface {
+	VisitDeleteConnectionResponse(w http.ResponseWriter) error
+}
+
+type DeleteConnection204Response struct {
+}
+
+func (response DeleteConnection204Response) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection400ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection401ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection403ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection404ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection409ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection429ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection500ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnection503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteConnection503ApplicationProblemPlusJSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectionRequestObject struct {
+	Key ConnectionKey `json:"key"`
+}
+
+type GetConnectionResponseObject interface {
+	VisitGetConnectionResponse(w http.ResponseWriter) error
+}
+
+type GetConnection200JSONResponse Connection
+
+func (response GetConnection200JSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetConnection400ApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetConnection401ApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetConnection403ApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetConnection404ApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetConnection429ApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetConnection500ApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnection503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetConnection503ApplicationProblemPlusJSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnectionRequestObject struct {
+	Key  ConnectionKey `json:"key"`
+	Body *UpdateConnectionJSONRequestBody
+}
+
+type UpdateConnectionResponseObject interface {
+	VisitUpdateConnectionResponse(w http.ResponseWriter) error
+}
+
+type UpdateConnection200JSONResponse Connection
+
+func (response UpdateConnection200JSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection400ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection401ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection403ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection404ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection409ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection413ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection415ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection429ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection500ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnection503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateConnection503ApplicationProblemPlusJSONResponse) VisitUpdateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamEventsRequestObject struct {
+	Params StreamEventsParams
+}
+
+type StreamEventsResponseObject interface {
+	VisitStreamEventsResponse(w http.ResponseWriter) error
+}
+
+type StreamEvents200TexteventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response StreamEvents200TexteventStreamResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type StreamEvents400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response StreamEvents400ApplicationProblemPlusJSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response StreamEvents401ApplicationProblemPlusJSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StreamEvents403ApplicationProblemPlusJSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamEvents404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response StreamEvents404ApplicationProblemPlusJSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamEvents429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response StreamEvents429ApplicationProblemPlusJSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response StreamEvents500ApplicationProblemPlusJSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StreamEvents503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response StreamEvents503ApplicationProblemPlusJSONResponse) VisitStreamEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8347,6 +12309,7 @@ func (response BackfillJob503ApplicationProblemPlusJSONResponse) VisitBackfillJo
 type RunJobRequestObject struct {
 	Id     openapi_types.UUID `json:"id"`
 	Params RunJobParams
+	Body   *RunJobJSONRequestBody
 }
 
 type RunJobResponseObject interface {
@@ -8454,6 +12417,38 @@ func (response RunJob409ApplicationProblemPlusJSONResponse) VisitRunJobResponse(
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob413ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunJob415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response RunJob415ApplicationProblemPlusJSONResponse) VisitRunJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12800,9 +16795,45 @@ func (response GetReadiness503ApplicationProblemPlusJSONResponse) VisitGetReadin
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetJwks Get the keys of signed tokens
+	// (GET /.well-known/jwks.json)
+	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
 	// ListAudit List who changed what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListCalendars List calendars by key
+	// (GET /api/v1/calendars)
+	ListCalendars(ctx context.Context, request ListCalendarsRequestObject) (ListCalendarsResponseObject, error)
+	// CreateCalendar Create a calendar
+	// (POST /api/v1/calendars)
+	CreateCalendar(ctx context.Context, request CreateCalendarRequestObject) (CreateCalendarResponseObject, error)
+	// DeleteCalendar Delete a calendar
+	// (DELETE /api/v1/calendars/{key})
+	DeleteCalendar(ctx context.Context, request DeleteCalendarRequestObject) (DeleteCalendarResponseObject, error)
+	// GetCalendar Get a calendar
+	// (GET /api/v1/calendars/{key})
+	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
+	// ReplaceCalendar Replace a calendar
+	// (PUT /api/v1/calendars/{key})
+	ReplaceCalendar(ctx context.Context, request ReplaceCalendarRequestObject) (ReplaceCalendarResponseObject, error)
+	// ListConnections List connections by key
+	// (GET /api/v1/connections)
+	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
+	// CreateConnection Create a connection
+	// (POST /api/v1/connections)
+	CreateConnection(ctx context.Context, request CreateConnectionRequestObject) (CreateConnectionResponseObject, error)
+	// DeleteConnection Delete a connection
+	// (DELETE /api/v1/connections/{key})
+	DeleteConnection(ctx context.Context, request DeleteConnectionRequestObject) (DeleteConnectionResponseObject, error)
+	// GetConnection Get a connection
+	// (GET /api/v1/connections/{key})
+	GetConnection(ctx context.Context, request GetConnectionRequestObject) (GetConnectionResponseObject, error)
+	// UpdateConnection Change a connection
+	// (PATCH /api/v1/connections/{key})
+	UpdateConnection(ctx context.Context, request UpdateConnectionRequestObject) (UpdateConnectionResponseObject, error)
+	// StreamEvents Follow what happens
+	// (GET /api/v1/events)
+	StreamEvents(ctx context.Context, request StreamEventsRequestObject) (StreamEventsResponseObject, error)
 	// ListInstances List the instances of the service
 	// (GET /api/v1/instances)
 	ListInstances(ctx context.Context, request ListInstancesRequestObject) (ListInstancesResponseObject, error)
@@ -12842,7 +16873,7 @@ type StrictServerInterface interface {
 	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
 	BackfillJob(ctx context.Context, request BackfillJobRequestObject) (BackfillJobResponseObject, error)
-	// RunJob Start a run now
+	// RunJob Start a run
 	// (POST /api/v1/jobs/{id}/run)
 	RunJob(ctx context.Context, request RunJobRequestObject) (RunJobResponseObject, error)
 	// ListJobRuns List a job's runs, newest first
@@ -12967,6 +16998,30 @@ type strictHandler struct {
 	options     StrictHTTPServerOptions
 }
 
+// GetJwks operation middleware
+func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
+	var request GetJwksRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJwks(ctx, request.(GetJwksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJwks")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetJwksResponseObject); ok {
+		if err := validResponse.VisitGetJwksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListAudit operation middleware
 func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams) {
 	var request ListAuditRequestObject
@@ -12986,6 +17041,320 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCalendars operation middleware
+func (sh *strictHandler) ListCalendars(w http.ResponseWriter, r *http.Request, params ListCalendarsParams) {
+	var request ListCalendarsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCalendars(ctx, request.(ListCalendarsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCalendars")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCalendarsResponseObject); ok {
+		if err := validResponse.VisitListCalendarsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateCalendar operation middleware
+func (sh *strictHandler) CreateCalendar(w http.ResponseWriter, r *http.Request, params CreateCalendarParams) {
+	var request CreateCalendarRequestObject
+
+	request.Params = params
+
+	var body CreateCalendarJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCalendar(ctx, request.(CreateCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCalendar")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateCalendarResponseObject); ok {
+		if err := validResponse.VisitCreateCalendarResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteCalendar operation middleware
+func (sh *strictHandler) DeleteCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey) {
+	var request DeleteCalendarRequestObject
+
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteCalendar(ctx, request.(DeleteCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteCalendar")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteCalendarResponseObject); ok {
+		if err := validResponse.VisitDeleteCalendarResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCalendar operation middleware
+func (sh *strictHandler) GetCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey) {
+	var request GetCalendarRequestObject
+
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendar(ctx, request.(GetCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendar")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCalendarResponseObject); ok {
+		if err := validResponse.VisitGetCalendarResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReplaceCalendar operation middleware
+func (sh *strictHandler) ReplaceCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey) {
+	var request ReplaceCalendarRequestObject
+
+	request.Key = key
+
+	var body ReplaceCalendarJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceCalendar(ctx, request.(ReplaceCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceCalendar")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReplaceCalendarResponseObject); ok {
+		if err := validResponse.VisitReplaceCalendarResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListConnections operation middleware
+func (sh *strictHandler) ListConnections(w http.ResponseWriter, r *http.Request, params ListConnectionsParams) {
+	var request ListConnectionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConnections(ctx, request.(ListConnectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConnections")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListConnectionsResponseObject); ok {
+		if err := validResponse.VisitListConnectionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateConnection operation middleware
+func (sh *strictHandler) CreateConnection(w http.ResponseWriter, r *http.Request, params CreateConnectionParams) {
+	var request CreateConnectionRequestObject
+
+	request.Params = params
+
+	var body CreateConnectionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateConnection(ctx, request.(CreateConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateConnectionResponseObject); ok {
+		if err := validResponse.VisitCreateConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteConnection operation middleware
+func (sh *strictHandler) DeleteConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey) {
+	var request DeleteConnectionRequestObject
+
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteConnection(ctx, request.(DeleteConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteConnectionResponseObject); ok {
+		if err := validResponse.VisitDeleteConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetConnection operation middleware
+func (sh *strictHandler) GetConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey) {
+	var request GetConnectionRequestObject
+
+	request.Key = key
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConnection(ctx, request.(GetConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetConnectionResponseObject); ok {
+		if err := validResponse.VisitGetConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateConnection operation middleware
+func (sh *strictHandler) UpdateConnection(w http.ResponseWriter, r *http.Request, key ConnectionKey) {
+	var request UpdateConnectionRequestObject
+
+	request.Key = key
+
+	var body UpdateConnectionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateConnection(ctx, request.(UpdateConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateConnection")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateConnectionResponseObject); ok {
+		if err := validResponse.VisitUpdateConnectionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StreamEvents operation middleware
+func (sh *strictHandler) StreamEvents(w http.ResponseWriter, r *http.Request, params StreamEventsParams) {
+	var request StreamEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.StreamEvents(ctx, request.(StreamEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StreamEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(StreamEventsResponseObject); ok {
+		if err := validResponse.VisitStreamEventsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -13389,6 +17758,16 @@ func (sh *strictHandler) RunJob(w http.ResponseWriter, r *http.Request, id opena
 
 	request.Id = id
 	request.Params = params
+
+	var body RunJobJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.RunJob(ctx, request.(RunJobRequestObject))
@@ -14179,542 +18558,686 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P1rl9s2li8OfxUcnbPWJG5KlupmW16zzpHtclx2ueyuS2c6kSeERKhEFwUoBFmyOk89n/2/sDcAgiQo",
-	"UeWKk5lJ94u4RBDEZWNjX3/7t85ULJaCM57JzvC3DvtCF8uEwb/Pc/6axgmL1B8yXyxouu4MOyOS5pxk",
-	"c5qRGTwmNCOMTueEZhlbLLNO0LmlSc7Ua+an4V7QmVI+Zck5+zVnMmPRKOsMeZ4kQSfKU5rFgr+PkySW",
-	"bCp4JDvDo/3Bk6DD0lSknWGHcrliKYvIYb9PTnjGUk4TcsHSW5aSY2gUdNgXNs0zFr1Q45TTOYvyhKXd",
-	"weODvcGgE3RwvCMck+wMf3YGOHjob8U8lnOcZmevv3fYHfS7g/5l/8lwvz/s93v9/cHBQf+nTtBJGZWC",
-	"m9VImcyTTC2ef132+0FH5NkyVx0LsZQd8/eJvExzPqWZ2rIZTSQLOjKjWS5fioh1hof9/h38kmabxtXv",
-	"P+sf/NS5+7R1Eke9/cHTJ4OBmkQcdYad/uDZs2nUP+pG/Wm/+6Tf73efRU9Yd382mOzRg+lhdMQ6Qeez",
-	"mJzY5nuzfvdwMmDdJ9N92tT8HVPLnLKlSDP5eMXYTUTX+OiMLlhn2NG/dbENPvoHS2WsVnYQdBKaMc6k",
-	"LC+mWsvpNE9TxqeK6ge77sZg7+t2I2VZuv4wM58zhBS9Bkps2J9+H+im7U6a73aGndejk9PjV/aX89Jc",
-	"szS+vmbquxcv3xy/ujo97tzdBYoPnLMsjTcwghSeS0K5yOYsJYIzLxfo78wF8Jk+mfoP5+ThL7VzXSFd",
-	"bOVS6LQb9Z/0u08Gs4M/B4XiEP1Eis/a0an5S1NV2xO5me6Ohvv7vcH+0WGN7jTVGvL6eHz26uTsh630",
-	"dX58ef5PS1w55zG/biQuvd/SS1GDh6aoVvfGFvp6wvrdJwd/Kg64ib769ySujSyr/6wty6q0fDrYK7Gs",
-	"86uzszY0VeVZFzfxclnlWe9jKVlEnOkijan7nnBhiS36M7Gv4jjuX/afDvuwUoN+fw/X9L8s3Xn42n5B",
-	"ep33JxevT86PO78T/VVY18W7k48f73E1XmCPjdwrliTKFW2t/sw34tOjg+7+wd6g+2Rw2P9vfSNuJZpn",
-	"w8P94eFBb6//bH//6GHuu/ejs6vRqSWZfDplLNpANNK2eJg7b08pDQ/FhdyTtbc/ODj683Oh30/+3yup",
-	"Y7+NO6lYyXFneLB311oT2NtBE3iwa/Xi6uXL4+NXu3G8u6AzZzRiKRgIji8pSG0Rk9M0Xmaw1J3LOSO3",
-	"uPBEzEg2Z+SzmJCYk19zkTEZkJlISXgy676n2XQe9oDB/5rHqVqeLM0ZTn5BHYNEZ9gZdwbjTifoZOul",
-	"+lNmqRIaYUxLmtIFy/SwXuapVGvmG1jI2ZcMG4RmdMuU3cYil2RJr1mPnGSSTAXPGAfmLZb015ypQcaq",
-	"k19zlirC40h1U/yWO+IF/XLK+HU2h43tB51FzM0Pg/rwg85JxBZLkTE+XQOZV8c9Ihn7kpnRTpOY8ezf",
-	"JJnORTxlyC8W9IZJEmdE0hkjmSApWzKawQspMokhWcXZPOZk74DMRZ7KgNAxV+2yWH0IHsMLki4YfvKa",
-	"ZRJ+msWpzAjaRQJCeaRkpXnMr+F6E5wRSvBIkCxesB65nLMxLzqCvo1yqAekXk3ZLFfyGDw/2NvDvlfz",
-	"OGHOd50XJizm12MuWXrLokC/13/WI5f0Rg2CsxVJKY/EAj4cKE46J1QSSq6uTl4h7YGxCoefCTJhMIPe",
-	"mI+5IhEYsNp4vd40SVgK41J/qn2XSzplQwKzkWRB1ySXzC5dj/yo731rR1LDHPOD/iAgB/39gBzsPSMi",
-	"JYdfvpA5VTtJ+TUr1tTIDSlbsMVE9RAQKfBnSpwtA6V7zOk1jXmPnMwI5STmMlOXA4liFpEJm4mUKcqY",
-	"ijyJ7BaqweK/1YcWNGJqvqt5mWbGXA1PrY5e6s9iImEp0pxLtazZnK0JTRmZrNW/eW/MzUlBRlEcFYfM",
-	"u4rOm87M4WH1yCzVzZeqPv/z5/H4y96gOx5/eXL86W//p+M9TzNgLA0MQDEte/QNn8oqE1eLMhNpQT4h",
-	"cJ8wUNtGSRJLcx4X8FP4KBxzRVqUr2EjDNdT62foXn+suvgHg73SiUJqkJtWUrPOpiUceNiOs4bfjceP",
-	"/n/f/fj4+/877vz8n+POp0fjznc/k/E4+/Qo0P+tPP7+0fdNa30mOGtY7x8VyYSPwqC6tIIna3X0pimj",
-	"GTOL9ZzEsHCKXlUb5lmpzauixuJZGsbzRWf4c+dR55NvDqd0wpILlrBp5rs2zlmWpxzHDAdkwhLBr6Wa",
-	"AJyH1VxIRhLVizpKGTIXSaTusunuSErfdQf8f1I26ww7//txYZx/jE/l4/JoYfzxIs781L6gX+JFviA8",
-	"V3xEkWycsYVaXLW+eOE1jQ56dUcVsRkFWWjQDzozkS6oEjdinu3vdYKO/hTYNYH48K/ixot5xpRAYU2K",
-	"StqQm9cb2AxwHjVcPHFSkRK8GxDJ1NWfKUa3JlOxWFDZA9v8MgHJSgtbvvlpMc+dIKzNtvW3Q/8hvmW8",
-	"cwczP8E3Bzhz85edOk1Tuu6A7X0NsoxavY7VH7NcsvsthNQvf9VKaJHwPiuBgy8vwtHua3CJsub91kAL",
-	"ql+3Bkbavc8i6NGXV+Fg91WQr1OxaLMEwG9CV0EIFXvkIjP3PfAflASypgM+U19z52uPdEQz1lVynJfl",
-	"q5Feiq8Y5w5jzMTuIwRVSi4F14fqBY20nqz+0pI96NPLZRJPQad7vEzFJGGLv30GDajsB53FLKmq6krO",
-	"uqVJHBF86qjpU6C1jn7e1ddeJ+hELKNxojmzcxuqfYO2QKxKSUfXpO4oE6IrFzRJ3C40Q1/kUu05oRlJ",
-	"GJUZQc8jjBcYbnpLkxN+obVVvcgTEa3BvacHAbr4YXTAjmifdZ/Sw73uwaxPu8+m+8+6R/Ro1p8Mor3p",
-	"PnP0xwPF5bM4AyJ+QSNybudpSH0i8mw4SSi/wV1pd799xJ3AV+o3mnfdSIjLFqJ4DmJDaX9kT52xl4LP",
-	"knh6XzpAQeRUICEVxHBZCClarKypLYmQmYdG8K2uflqij3IXWjeLJalI0SX9QYoFAxkyIJM8I3EmHeFJ",
-	"fQT0MkLzKM5IxpJEokATZ243PfJapFpik0qDYjwCtcMZCipaN2xtlPd7U9Gzgors9jSQUNBhvGY0A5rI",
-	"OUwAH9eXOc15d05l1zwvH0T35W87nbik+J/wK8nqk6vRksziJEFFmKAe7OM+DpncsHU35t1cMnfuoxbE",
-	"ZRRu/Z0eOUezQpyRhGYsVSLwNXMp7dsu4GcxecUSlvmIQmlfK6W96gb1NfosJt3iaZUo/k1Wu/jmc3vH",
-	"1sdfYomROe7lg/qk0S/VUb0Bhdo3Q7X7DHupTNKaMlBLxekaI9ANW5MlXS+QN7MsS9i3nf8NW4+SlNFo",
-	"/RK0xGjb0QAWhk0JbVgQtRgUe+3qtpsZr9upWZbJwZebX/cW/3pC59H+asoCLelINk0ZHtG5WGlJSPAp",
-	"U+fmVtwwEmdo4NJ6rzEMqE4dtlo5hd922ZUY4eFC8DPyyS9LsNTWFxfadIvnpWWtdQB2k7lIInWRa3sS",
-	"X5OFSL8xodlj4Dtrl8YcgYag4sx45m+f+c8b9uN04TBe9dsfNOsT+cro9dVNL0YKco2i8dVcwM+EV0J8",
-	"amsQy64xGDTyHd2ATClH5eWPYbV2QGciO14ss/WmpVAk/FlM5MbJc5F1GfS0keeqfnoErzAwJiL3+YNm",
-	"f5HLZYOEVQwbjoJpt2kJ3FYNS+D2NbT2T8UCF3RNJuw6VmoWib/xgogl481CJgSJbBA0Yes3CZq2g287",
-	"K7yd6uxNX1vSOYRqAbzz00272LQ7YV3btDRV06VWhzKaKimRpuoJTYy/x9yn4w4dd9QlGhvLaeHDEAwW",
-	"bMzn9JapGwNbmd9hqHByeuSH+JYRmiTmHkbFrzwGtN9HcJePufp4JsjF8cvz48tf3h3/8+Ibb4k/DsAl",
-	"Fm8gQEWtcdt4Kc42+LbTy8SN7yDBz2Dhz7OI+kVzmdGEdbEDz6S08g8yReRco/DC0OizcMhgx5V+UhNA",
-	"vvViiPeUr9+qm2Mze53lYOqpLkkmRHdB+bqrL58Gnqo4J5yVQb+P7onvFvSL+uz3KHsiCyKpEAtwhg6+",
-	"ucj1UKYg9XHmhBgEijYCvdEideUMwy5okogV0EqPXDBGQrW4IaxLiAsaGktRxnh2KcSp4hv3NBjJ+F8e",
-	"UXoiItCsMyFIAr3XN1u16aodNw1Ku216gIcpyeaUk0H/4OnhkyMyWWdMfu1uDvaL3dR2PXLMszhbk0sh",
-	"yKke1O+6u95Jkvfxi+dKJgA3uEgzIuDfat/VOeeOcxaIPxNE7dZaPc3EmKPmFZR7PVLd9sbgzHkt0kkc",
-	"Rci47rHn85p5cIQCc84jltpLjoFJJcYTrygzZXQ69/JC1SNIFUC8vssWO6LyBpzW6nTfsDWEDMQ6jgD6",
-	"RoWUSpKIKU1Ut2pVJmu1ZkIsJ3R6M+Y0ilImJYbBiCVLaSZS4Cp4dlBjRTPrd6PT0w8/Hr/65c2Hi8uL",
-	"77+ahzhUV2xDs5iWxtcxr671kl4DT7CZCNiqvqzTVEjZtY8du5i/CyIZz/Ca0ZNEa+rm5R9zDHHBMONv",
-	"vEK/5ixnftsRPqqvCvy+idqUzKSoASyCYHHGvtCpH+g4GSXDSdARTZjEN566nIpldeoEfoR4l1jKmF/7",
-	"BA/VpGvD0UqTj82BiAUnnLEITW/Yq+I2w1UaZ+xbzxTp78c48tw1OngplmQicrUzAnynm6wYur/uKo78",
-	"C/EBuIjpejUX1vfo/QRQSyTw0v2WS/NQF5GeqJqGmqWZihUYNDNc6aAtTVsgRrxhNMnm6w1XiblC2o0U",
-	"+2saqNWaYknm+GUYRTm+8JzlEjWOe9xuqX25TGdgFi3CYiqRfi38E7pjlw9XogXnNPI6KUqhf4rymiP8",
-	"vpL69vYK6rviy1RMmZR0kjAtG/3u8q4SI8LK9EMyVT97AyzR0Y40oLNYMYkVc1jv6Q2ncZKnzGdHwIsQ",
-	"48i9HnEcQ5fpFFqvGIOv491qvV6RkuojoC3FchNx/ZWbeei6r5tSfH/f3fTMNxHX1qODiyO13FgKoItg",
-	"S88cq+VrxXrvuaHFZVDa0jOBNm/7GCRsxQFn4B6OZYOPpWwFncHIfJZwLn4/U/hBsblnIiOv9SB+zw21",
-	"k/KsmrF0iZTQqeIahRHEXppO6ixu79ft6mcx8e+neuD3FG7dLsdBqAS8SM3nIWIAdtktcAz6Z9bs8ts6",
-	"M+uB0zP7xlNqewT/G5y2oJPm3D9N9aDZpr5xamnO/8j9uzV5Rr5pmYf1qekn26fn9lMyeIFt08jfN2yZ",
-	"PZwP9Q9noYVFT7NOS7/AHz+mENQGiRAFTMk9OKUOeypv3oVYMLBAufFVetk37KTpqyLbmEgNs4X7ZKKU",
-	"iVWPnDMa2bAAiLSCJBO2IseX9JpQSUyw/1fb9Bzp1V078trIa01BV5vc4hg1onQNkV/PSSkG3zWJeJ3F",
-	"6tLZ6CovXzjqqiEnWXkl/6BleSgpsCFHBA2TRY4c0v7zQuc00XvxdN4jH9IibQIWbcztjoSlLQnLe4LZ",
-	"FJ6MPt+MdLPH0Aamc4Ei7BWntzROlCZ0zyMY0YxOanEnZ4LYB3XiMY+6ufP5yrkzbRzfpraF9shluiaY",
-	"OPW1moRjlNArQq5KY2oK/5MyZ2ltznHE0NS+TMVtjCkuNVUKXt009Vov9TXQJkotjLoO4FuWxrO4vEpk",
-	"9PFEHUFJrgURnKxEegN2jj9o9cQtSxNB695TIchC3YJ6VJLQDKKwPMvo9FFdPseWApoaB2Zc6RhSLqeU",
-	"//HU9FD8yJ4YrbW0IiPd1vFoyEwsl4o61MLoBEUMGdVulkt0h2rnkrxvRDY6KyoQH2qPgFAxYVIDe0A0",
-	"+Ca/qtnWEikYYoL+Kuqb7wNojZmlYoF3lnWnWALRy/C1tijH36oGCZM+L2bQVncCq0O8iG16sV+J2rxI",
-	"jltgQW8YGfSLMwIuOUwN/kPm/FAHA1w6WTkoDslebzFc45BIm1U5kHf3nVv3nGasIYnPpBInbJYVKU+w",
-	"Y7KUnXrD1uPO8/Tf+8+zfx8EZFwohvDzwZ76PcQLv1gQT3aPGUv3o0ji6dqfV4gDcGgG5FdIL5Su7QOz",
-	"gkmU0lk25iH8txuzbNadZ9mSLuNuSjMGvXX1goSeaf3674P+81V9Xup3eKAmdnzL1CpjwkMmHBcFhtYi",
-	"mc+BabdYB5al6+5oljFPSij8TOZihfuswSDAOuneA05y7qZ0SPW5K07zbC7S+F/31mN0wssutpFpyoC/",
-	"00R2zeueg+0xW1mGN9QKaM5vuFjxwETXqJdSiHouLgjcYfO6yZUR6YKM9ORhlkPygtGUpWSc9/v7U0UC",
-	"6h9fr9IOXPu9s96N7NL4CatL6qzbllX1OdAuIKGGG4EKlpeXVnj451yQB/OoFQsEt6deZgzOc2/TDUE6",
-	"JQb6448/dtWKqU6nNGP1E/tGrNTxBA3b+XxvIxfAgynz5VKkGYvesyiml+vlfbWcbL1s8MYvVM8EntfJ",
-	"KS9G0IWGXd2wHhNk0wErHkZ/YmGDl7+pEyezUIdHdS9xIG46/temFQ4OXZq0Myew+ER/8JsEHikqDKuL",
-	"EPY6xYdgV0d+1IAf54JEcUTibEjCG7Ye4tmNIzy6IUG0CMMEAhLmkqW6lcwnn9k0qzR1OUQw5iFkOPNI",
-	"Pyf6T8NXTexOQELKBV8vRC5tU7wYxQxkM5TalSw75hjWYEJY4MjJtczYItRuH0fMzyRLZniTOuAT+xux",
-	"J37+z/H4S7/fHY+/DF6Px1+evP70yIMsEXRGauFZ9BbdGB6haMJA1BYzcPp+FhNF5MtUTTuLncRd6Zdg",
-	"dHQwSPBRPJsxHRHaKun7tXr5Jdj61Firud14CXsc9JFjvH1OeJ4kJFYyE1kBOMuEmVwjNRKb7JzncC2r",
-	"5mhjQYyk2pJp4X7TwN9CUplFLnDArUqD7ZLw5fnx6PL4VTjUpqUV9biAbti6N+aq9ZvR2Q+mNTQya4q6",
-	"kBILIzaLOdjW8J2rs/pb6isgoLnNiaRrie98PL86q72gc0YCIIlcqvvDfXuuO8TBKk6o4UD0FDtBRw+k",
-	"E3TsoDpBBz/mxwwpAKt+7qBsBXukFzQwpFe8K+BEA2UjwtorRqMk5szkZrsAG3CGmtE8DBKZIX4NDFci",
-	"mhosx9Ojg23AHEFnlEdxdsyz1AdDxZ3wJzg3tbxjRFvQgF2/dSiyRrVAw+Wv82y9/tf8du9Jnt4czDtB",
-	"h2Y15L3B3vCg3xvsDfrPDiyoXMsrxA5OHZllRDP2Fmz17m30ZPqU7UWH/e7BYPakezAbTLvPoj7r7tHB",
-	"ZH96EB2yoxluo8jTKdsFpM68gwJC5+2HFx33gBle9HNnmgquCMM6jfYAwqzEuai5VDYdZrx57nAh6zxS",
-	"CepK31lCikaJODbAJ7ThXkwRiI9F1fpy9mTLXBThseiDbX9X2rjN49ENA2AdkA5Cwv/oastA9yQKjeah",
-	"7jPdIBHXBQe2LG7MwSxuEJzcLFCwx1dibwJCSfj/R9GUGpCdmVAyFei+NtoXEcvgmgXDPV3SNAMFUswy",
-	"s1ES8LwilFPTW2b11K2c36XXLXAlRcu7Ks22exPalu6Orft6jk2rfBNIhipuSTUCUkEulbGVpuhShh2H",
-	"l9Oqj3+k18yHqWeifDODiFCXH6ws0EoocHinRyZIvhqkyTJWL/xSnZcXSIcNSGjTMgyiag8fe07oBIKd",
-	"hT4qVGb1UXRGo59G10/f9989Hb1YTE9XP345fPphOeh+/CJ/vXw9yDvb7k1cVbM0jRt43iCkgBRoZMBC",
-	"4lXyBfkRDp6V8dTpVoplxJaMR9JMzHnhzAlVRtQ7qvPI8AjW2LPmaZ4hqZ4neXKjr0fQAnTcmpZSjQDy",
-	"cXR1cdwJOufHF1fv4R9XZ0ruGF2+fNMJOq+OT48vjz3yh5INLOpBje2DRumRjwgFq1UM8JZqD2HmxS5N",
-	"hEgYBc6LNhw5arpXjNFPtwu0FBsJTD1pd89sks4xpNaiqRSiOuB0G6ASV1wv6BLuV8/3alK6vCiHTjev",
-	"5A1iYYDylCSFgVP6l0/D2/7W4O81t1bO292hLj6td7Es33BhzfU9t4p5BNcMoWRCpzezOEm8gmKdgSyV",
-	"ML399nVpHfZInR54N3KJfus84ZUrnsXJBqqDRiazz8j7gFxZzatRo1B3w6JhGBtpE1Ma/DPX6Q4WMrKU",
-	"EWGOgokWx4uc4pq3ukb+rroHTGMPzaY5b9oQix2tjrzGA2617mnOtxIWwDMUB9DXfTMdQYJEwyfwmetI",
-	"sHNwVOFWC3cBKR93Pqg1F924TlrrGt2Uqdfar0PEDAz1aSrovudbVycorBVAsp34gkas1dLeVa/MoPOl",
-	"ey26+kew/J3T1XsmJUVLRU3M9ksG9mJUsjNkQjmqHww5RozklE4raVBoFcKMy1DfM0oRC4MxD2Fd1R/k",
-	"O7yMdDC5LM6yky8uaax0S1h+mzBuee/3Suoe8xDPOHbqaQWjS5lGFMDQuKrJarDZZDXq/kS7//KizQad",
-	"F5qnNggDBdPFTOzi4Dh6conDH5oTuV/TCh/iJghIzKdJHiHOsJCWZ0eYR0k0PA4uUovT/Tuzj4rMCF8r",
-	"34k+wdHsyo8wZx0qAOYgmnx01lQjQlZ1g+LSxDvHwp5lZCFkRvaPjkhE1wiFPCD9ft9d8MruAs4iGDqO",
-	"uv1Btz+4hAIeQ0Ruz4T7bM95Vtv+mRcessAs0liKZthmvx1YyMGzJ32DNUxEEpkMWNR1M8bhgC9ZGouo",
-	"QgAbr8tMNLiJ6eZhacqc5Vmesra3c4UiNIxlJvyEkCc3X2VDRl+J922ItzXcG8ycCJamxdNA42Mb/xVc",
-	"Gto/9BzzaFexZGCEaKnnGx/Nb03ZQUpCXTKxTDQIPIVDtrXfVgbrVsJEaxt0586AfDbJ/5VP+4weLQwQ",
-	"igCM/aFRfkKg6vOrMwNV7ZGlalu2u4neZ/9A4zGshGM+Bqqz+23G3UTg5xvM+NbEHuNsIBGO4ISjdH2e",
-	"c/3MeCDABuW10FsvgE2siwQ2xKpy2BHizBs4J8HZc58Dl0i6Jqt51SLvtcPrmnU+PRhmn/NWx1vrW7sf",
-	"b0UN/82Pd1tddINmuzuvePgDfHx5/k99hKEQRM5/p1OL63CvA/uSZtN5vkTJpOT8cSf0oVqgjKbMYG7i",
-	"jR1LGythavkEkITMbrXVYhHLWZwysoRArh75B01yJsd8whKxIoO+Oqo8U2Q86KMQb/DYMAsD7HJ1OfDo",
-	"wHUr7Q8O94/6/ZJrqd+4po7c+FJwPcX1D6nIl41aLWiHNEk02H6pSsm1epPIuVoJHeE1tFJauKBfnK+E",
-	"hX1PLxgBAV1JGQERatXUV0zkr+yRH2mcqROPSCL0hpEsT7kMtAOBXzOZdVe6ESK3tVAtqktzH++4hsT0",
-	"SjajsjbpqNEV6/YfdOmzL9l5zjfaFqFeENZNs4B49xAN3QvWftV7JlPBj78sUyb9GvuITFPBCbNNkAxn",
-	"8a21Tn63iHmesQBq6wRKO1CruBA8mwfmP/rHFWM331utdsxl/CUo27C0PK/xJTB4Vh9fPPSgWUmbFEW+",
-	"C9+OlPASvv9wFn7/nKCU/2TMVeuLnEd0DfVtuiQcBIND3bL7+vxE/fPR40FfX8+Dfveg//gwRH4Ty0wG",
-	"JIV6JJihlLGldsWfhmaAIOXruQHfwdmGp9290JkBNLH1aAISHp6Gxfuv0xi7GHNS6uX9h7P/vReC2Vr3",
-	"817o+XRJ+CbEpBcImioK7rE0vjWxB1mVpgPwsC3V9YmwHSR8Qx7h/1V3agRqFxP9jf+Hf6iV+n8RjfW/",
-	"1C7qf8JQk7Vewv+3ZjSFv5SqOxcpZEwvJGzAo0evHMqAFxyqePSITMViEnOmXZn/iL/EDIivR0ZEUT7G",
-	"eGGVERZjxjCyteGYh33SJ4N98oionTVHSFEunc7JYF9/0fyAaw7ezsL9QbKVQOxFzWyhgAsd8+rXJyKb",
-	"Dwl88lH9i9i3iwqDLR/vmbZFozHX8AVERBHMUq8VMIRpIqY3Jgnv0aOAUDKLvzCsNKUDeAy+F2STmVFo",
-	"+2xZOQa705irB9d0GWjXbbVDzEoj2UrnM0S5W48KS1whFjZIwrE6gzpqeczhPBUEhf5gwhK6lPojWuq1",
-	"Lov9PnkGzfWhLN8hnopIW0U+xBSFOOWX1tlTijHxmj6q7qO48B6tdEBBLEn48sP7j6fHl8evQr8D5JhH",
-	"o6zJJJAxmZGlkDKeJMyxm/TI21jdhAgYwxKqbcGKNCdsrU5+3HwTbF2RYx6xqChZ4hey4RmK8lYHdKAE",
-	"8VCGtpfQ9ea5BfVsme2Xo7OXx/hPU2DUp8e8dmsvekNvdIxPue4+j+CKRwrDsicOjIC2W2s5IBEyK1lZ",
-	"ASdvzHXQvk14UteSSG9YaiO5vwtPj0cXx78c/8fHk/PjV+H3Xpdo09jLlkDwtmPTANnzgAje0pHADGyJ",
-	"34JvlkgjavgkFbfqpS9i0zwvj7PY9rCVvuVWzWyUccxoLRRsO1Nbat0YrYoUtdez4BWjZjn1JLdOoLCP",
-	"zABJTmbFykG0EE2TGHBLIFcO0SmNCbi1kbEi2hlyc4daWnhDLUFR6Mkqaw4V+KRBN7rTIwqCwIeTtYI2",
-	"LQPGF/5pT0DqdosXNCsHWzQ5tY1NeNPOguD4AgSvwli79QVMfalZW3W1m81WV1jBY/9prZbO0dxWQ+rt",
-	"YqCJJVmlgl9jUcdlKq5TupBKUFIvkRvGlhj5uWCUQzLiGVvBM2ncQTSKgAhBzjPz1OGlODoH0Qsa6TyX",
-	"Ljy1djEHtkBPKiW2KCm+CEMF15ySGfEvJHz9PRRh3WRw1Vj1pJphJ7YWkOrD4oO6HQQa7FaJCsZv6QYW",
-	"SR1chPi7Wt4GEBot13ORdXMe/5qz0jqYfNCMLdS71/GtYgNKPipe08kEpfmYZJ9CvtSt1E/6k1MNGBvz",
-	"69K7VqybxZldFDwc+E12y9JuBCMtgpKNKqADYNAcCUaRCVOCHL4b8242Z110PajV1D8sqTQbYkTGWJYd",
-	"FQZq1PiGsENwp3SzOeVd60rRHVVdK9YlRrNSFSzYlFtDMDbn0nEt6Q61fwpCBk2yoeuAgvcxfAnQ1TQF",
-	"67ddT7fGvskEYXyarhU719jdakFLHVWOh0bZNtkiEDCGmW+WHuCUh0NC+RpNxiyRNdnXLW+1wSJavLCp",
-	"9JU/yMjPcZdUnRCH4+oap5HI5HMC6P025wFyQiAobDUXSSUQzldnq26D5W4lSqjABaafeSewRc90Cs3W",
-	"gPO4yMWpWh593BjMa2dbfS2UTAtjGVrWejv5ydsarzSKoXcwiFuoYw6MTFq/FaQV4s2Kfni3fd30W741",
-	"esNomk0YbRBg3azSuWla8fNiSXb40qdSCF29IvfgsNfv7w/2fF7eohu/cU46NvsCHS42AOdYigY7STBg",
-	"Y0UtZC2LhpCbj8UmIIBiSpOEhDPIqsPiqibYZqvdrxpo0yZsEEcJUZg5T5gsbju7roR9yaBBfF/DXzGQ",
-	"oFhP77Zn2fISok12jBG40HGkjLy5vPxopT+LPWlSMjSMIZYjRJ5F0zS+Zboa95iH1JsPEvbIOYvilE2z",
-	"wtBvFL0eebG2xnpAdV7mkySemlx0QOMdcyiWT56iMfDgYB/E74lGNI2el9LE4JkD8YzmqhFfk70vX4oZ",
-	"xLqagJSYrcnXRmlWGhL7smTTTOvGGFiPchqICz2CedNY/XrMD/v7ReCx0SZWVMkoUCHeScEOe+Rg0Me4",
-	"LGlt08Sm69lEABzmmFvRIWLTOEJxQOTZVCzYsEDFjjCkU/sL1G5qEyNGJxU5y9IAG7Mxh9B9axnA3QQ5",
-	"EfG3pPnWMs9gDY8VPbjqAebw646HWvisphYMK3ZLAMKyfg91SEpk9opFOWYqQinuWAslH3M+zXKadC1Y",
-	"pBJ17K9vxaR7EpV+Os959acLU8Cz+1qkYaAExuKhtlmEWmZJ6ZQtacp4FpLvftx/SS7VLwQSRr9k32tR",
-	"mE3mQtx0Y/iO+QusaBldLLUd1fwu42tOQUoj311klEc0jciP+FCSQa/f638fkNgYjnWod6hei/n1BYoz",
-	"oc9mAbewl82WicpB+zaHDi2jHz9cXMJSXV3qQUPstrWML+k6ETQCKdsan6kkby8+nNVcRXtHe4ODA6/R",
-	"ojhVJROeumcajVio5wCdKv3HHNuao0+xfzFTp7znZf71+s7Pnjm+vj0AUq2ZaopCuIf9+kXhpG77eW6p",
-	"nPnTwbM9r2xoylbV0njfYP824xt2iznnsEcALQK2eTUXwPyAHxi1QTLkM4se0Z2pHYSEgzRd1zLYEeQ9",
-	"Ior8NJabgAd6poaWpoJzBskDGjBjzM1JsvTgroOzeMWltWDZXEQlSugoSnRskT8cq7/eHI8gjxGffby6",
-	"bJdcgJL9m4fZI++2eBfSwf0ooR+EvTbrEnQAfP0DT9Zol1MTKbGA+kl/Z0GCVMsSgSgmWmM2QxKu5pJN",
-	"f8HDvnegCOzoAGtuqAtwQiU7OuiN+aUgKVsmivVRTKVWNyC4THQK9moeJ2xY/mYG7g51ozDIPzGMT1GP",
-	"aliRzwoNBEf1fvbu78/Spz+8++ev6eXq89XHV09PTj/+dCL2TukpvVhV2E1dmK9tX3GK9yqH2LfcBt/A",
-	"EOE8y5ZeAsvTxGsXCtUboZIr4F8yJFfnp3B4RZ5VYRuK2UPb4ePH+pfeVCwew349xhoh1XkfPN0y8Yo0",
-	"qeEW1Kh9MuSJ1lK8SWYIEm6Ov9a86/oMWiQ11Ei7SNo4I3NQWqEGg4GgodeipTF9u/vfVb+26gIg1x83",
-	"KwCQ2OE6kcCMptHZaRLfMsB2TBlnKxPykiTokIwXrL2BvDmoECqeaDHO7Iw17hc24dD6f8pktmKT7uDx",
-	"wd7BntcuLxJfVPaPeqtMalSrTAZDUeciaUpo2GidjzNviPXGZdslW8GFjFAfU0RZXqt+b9Drt4vP0KGP",
-	"BUourmTZsF+cjxqlbTqSp7FsUOhtlE8RXYVE+JVJoJYZ1LbNm/y4afCw+76YztHHEwy1hOQiWcnGQLn/",
-	"w+np8Tm20pQtcZtK8ZajjycgH6jGXk59UjNt+f2mmvuAQw9MvdYYaVIflZIXWFUrY5ysGU3LZHPU3zXS",
-	"bNAm0gzdyj6chRrKwiuWQFi/komdCDwnSwfKJTnhAhOWrRjjOuJGbUU1vAQk7jFHj/bW4JSGvItGGAev",
-	"9L0hLgwxKxGiMa1lotAGbAoApJh6IxfV+gedaS2az/4u4ejestc61wfGrKPSyuaxp5f9p8O9Z8PBYe/Z",
-	"/sFe/+lPnQA9X94Qicgf4+C11wDRw+dwXHNtg+x8eGdgJlriPNStvbrLWJ7nnMMdrofwuUx4fR0p10Gx",
-	"RD5eMXYTgTCV0AlLECSK0UVn2DGlt+FqpTLTQc7aA44fdN3MdRtjv9/b2x8cHPV/Kk3wCet3nxxM+90n",
-	"/X6/AcgCPcz4EWmU/9cA5eH7TB/+95OD4uTEQhTjbxxmv99/Otj7Calc2xMUzcHfL+j0RsxmdhGPgPpL",
-	"gZ1mqAv65RySkfSfMa++DHE0EBRrwA07r0/Oj3/5cPby2FxF6qKHbela6dGB5+8UNY2dQEY7rUHftywA",
-	"M0uX9psX704+dnTCK5BvcTRw6Dbz1vlTZ8aaX8CwgCV5YJTDjqTq3sQY6YLQ05y/FDnPgFemOX8Tq4MP",
-	"4GOnp+aWLZrbHRy9vDz5x3Gnmj2JrTJrMi3bJn7+5Or2jqpqdFDNqkAz0HqAFd/1qeh5xPgc4hjwq1ab",
-	"+7mq36kLLF6wnwRX3zjO1TX++AVLE/CXICRMG46jW75Qi2ShsxwRZTi4a4h+8WD6bESM8L9118RqN/fm",
-	"DSy/87HmLf1U2981sHEfxh66Imc6rhNCvUBl0RFLWLlRrALVMKeJqfsekZRloPZidiKLQBvAMESDH0wz",
-	"0kcNwglP0yneTdfmxmvSuYQ2hiJXwqjbCdR4b21Z6nLc8V3jnba5G3+wX9X8sjVA+5XT+s7el5tfw0i/",
-	"u+JC3foVU8PMaKBbNcvYJ4NulsGrL9yVbucmpAeM+XNkvVgSq3g0ID1URcuNky813jVuvhARNrU/xVZl",
-	"qWHzC9isfE83u+/wTEPQGiyXjf4qYynp6o/3D9csiQKbp/DeaXrnFRq2vl954a4uYmztwm195wgjW1+E",
-	"ZndeeWXLu7UX7mryzbYe3MaO8WQLSRp4ilLdos0xbQVstgXOAHXKFg0sGxAKMatu4NktgUQ1L2EtYkTS",
-	"/SmzIs1tXqwPpcZ3fqFvC1xp/Y0HBWcpFgfqtc6pvBf6ZBm+ZeuEsOVdSZTd/BI2K+TbreGsI5MxqAXg",
-	"nTAKikhgsF/EqeJ5PV8qnBcSwYrZW0dpWt45svgWoBPd7C5w4mC2nFgtobdGQzF1aSDtBt4INHO31j9E",
-	"kk1ixi1UR6vo6EJ52DRmHZVRF/sb7E8Qs2ZteZJh2PaSZnMw3+gsLZPiAl024EeV3F+9kiuqTRBMoYJs",
-	"maBpd1fSTbwsrQgvhlypSj2qHrG4Yz4UFhsKodlALadzoxjrKEMt0Sg3WpLLmQB1FJwhGbhOAi11Bzpt",
-	"CfFbCnfumBeuM4tHKokva7WsDgy2Ao1Y27QpvFdK1HcnZkWzgpdZIq9Sb+ANFjTB3YYiDIsrOIKRxgu5",
-	"oip7NqkOVYmgQbesXmtlAcwnnPgEraBJEfbeeyVG6dFTa0KY5XcVLla6fIqr0SolrvTv12ULcdm5MFyJ",
-	"2BU7XMXRdVwUp9g9Nj4T/1sxGS2XyXrHoLNXFtQYONlnMZEBepDhRCheHd6wdVgx6hZYyBr+vdGi2mSe",
-	"bDKMOeaWq8uXnbtPNcNI6dteUH489xhGAd7AHoGIKUQipzijQKPWQHIiJJCYUKjWTrW3YoJZ02XH9qDf",
-	"9wSoIDLGDvlyAgAtIBQPCoFj2DmC7/pVx2Wac6/PGLgJkSxhiqP2yFvIPoc4Hsi7jLMAl4DawismPpAu",
-	"BMA6MQf/GlYW3A8sYxFCf4g8g25A4ItlLSSb0cW/Wwt0NWqgv5v33KWAhrPwQs1rx7NwxlboXak57NSv",
-	"jeCLEBOEx/dhKGcRc/P3Fo8fjKtpBfLkZscFwDtfQD16oXPH/QvShFbaJSEgkIZDDatoz2LhE51m4Jl3",
-	"MAViqz8UCTZixfFH9D4inmk41MY5T7/Yg259dRYO0Y5QmGAg3IWcKI5WuphCHdAplTRq653nUJNGqLOG",
-	"7k+IwhsWig9bQFzREmsgFnjyGAUVDnWWK0Z8lVyk98donW7C3i3AeS3+ro4xN0Xbdw7WuQfP0gAgPIJU",
-	"/2KfFB/zcy0Hxlh/A49BG1TjggTAY12ExPIoqQDH1tyeg/528PqlYSNbDvMV3M0blWjEkzGno3DSUntS",
-	"qrO4FhB0jWkztRhLwtlqXFTc3BELtb0ynTardYEPPYi4E8UIVn14lQA+YVOx0PHWoStxhdqnDbjZWk8M",
-	"SCZEPai1nrt+n5QRcxu20XRN01r2h3kQGI64gRlvBJ0ucKXMiUE0Dw2hpRbNgDJ4EhqLcsOb1CPM0vNi",
-	"HrcI7nJ5ge/sGwwvtXWmQkAZg9PQtaPZ17nBzNZdbjmVEjjYblPaLQ7H4P55FHSQoraP2uVWzIpjZBbb",
-	"QJfS+RcQni8QjTiEMYZjbrxZAbJaFpF8qQ7foE/6/X4DtpIvmhqGfCJfqr3aDPut499BUcYqwvrt0IoH",
-	"9Y28F1a8nrqFi7fGfxRHcQjmm1+DG9+SUQeVaBp4qQYAVsa+03YGgAOBlFaNmzDmBW7bzqbQnN/zkGNy",
-	"yJrIuWYl94FINbD6hs7r5BN0ijrlxVjtcbbso1j3Bk6pxeJd4VU5yu49cvyFTrNkbbKDw5pxJAxIqNRV",
-	"fTeBWSQk+tjF9fglj6/wqO84YwZ9q8zadLNOyQYNeKxrkXfu/uc5+f9neawfxq/8J/YA/+VC/S/gQv2z",
-	"eBN/dyfcN/KI7exd2tldU7luYb8/bUHiV0KQRpRxnnTjBcbu/YZIAMPOUieDPQbmxGnyGKxGd3jdvioz",
-	"xyL7qxM0FaLRjvCZSIMG9NhCMDuHWCyb+Tqh/AZB60G4yySZxUpPJyN5Y7IbwUJIMkYXPZ+dsK7qNeh3",
-	"RVzQJiMxiXX6IsKw2XLYxi6lxDGTTwsioVsp0NqtCsjik7MfdANwq5VQn63/V6NJIebhCIxFaKVSSzNh",
-	"jCNMpUgdkZsSgwaJZmvIM7Rx+CY5t0BR04gaOtTWAHPM8hShvAqINHjv7Pgfx+e/nI/OwqFqZsaCMTlr",
-	"pnv/8A4eF7grNq3bsW5B9LNeik7QUfMD45Zau07QsSPsBB37Va+xS99SbcC8K2g9UBAYvcjTuRASFsj6",
-	"ANFU66R8n2SA0IgINQaFpQgugfUGsBftDOyRszxJhiWndmGIKYjfEPNjybIsYTsj8LmkTrv/6neffdL/",
-	"7f3yuPvpt36wd3hw10T8tijnFoSOh1k+gqun1NOty/eVy/R1y+IHLRnhgvjMWScZ+I2MhQHn2YP081Qk",
-	"alIpnWYsLWXtlrkgj6/nWeI4uR7emvVWTLZVpaNokdV2iK/NSmqwhPxVkw5ln2vWJlihNAwdC5NouFFI",
-	"9pmsCQ6/vDKtLDyZyGjSxiTltySB/VH/AOVIEJ9A+68NIAck1sI1G1bO9Q6DvKcRCt4N6+YgbSKomqQ2",
-	"lgo0y1UdUYOV4sIxHu/kYLMuNXJZVMpBJ6xGTaiWp1OTBjtSGdA5ZRqrSzEle/ksYu4OYlCHvttNpy9w",
-	"nkrx2OVZvbUg6oVoIBE0AhPd8MVdnKNFRHfhHD3a6BkNOrEvlbBhbHEkezvhEu3gowUV/GPKZvGXbTN9",
-	"ZxviW+0noBrvsqBuie6d5gIWgouWvpLTUuMi/rsJIBcnBwfBissoc/rJKZc7pDxX0HlLEz/YMus2GvdH",
-	"mmYfZuZwNJqT35aM/m7wbIEvGOq3QyeWtlWKPBQO3Kn8n9y4FV+/6qXA0GLB97csOOrYbYoGvxWTy6Jx",
-	"vWCdZtBaCS4UWjfAqn4jijTCC7EuJRnFxu1Ax+z5SgCUZLImwu+SELPhHG0SooUBaElava3nVzy1Nufm",
-	"E+cAhmBgqEwC071UwsJrp63jAQnBDorXvbahhWNOtJyieqxkgZtUP4/e17BUlyUKqAqxiFs6c8JszacS",
-	"cd0JTPofwkw3fUJ76Xf1LejjarSlHnlduZ6VaoCuHpnRtXW50JTpQPhpwqhSEDTwqQar4WM+MR6kD7u5",
-	"KzQSjCzvaDXl2/FiOOF2hSJyt11g+MtB8ZeD4oEdFDv4HNC++Zfn4S/Pw855TH/OtKFvnsPTLHaUAyl7",
-	"ZOSKCiBlaGhPU/E6npVEExdWXIkCVZOyFVpKgaCbxQQvdFy7UssaoRAZhj8w7QNP1iQT12hSQHOGLIpu",
-	"PLxRbhfHkXbl3Nd99A1cRf9oSsIZuUk3VCNS8ojMxQpwquLZjKWyAKfB6ismJNWFO9bsfvizrWtgEll0",
-	"xdt6fgEEV9TyDu4+QUG9v/Bn/sKf+Qt/5i/8mZ3wZzTXVHqlByHmHogwzy77z4aDveFBvzfY6x8cHrZC",
-	"hNm7e/DufFHDsqn8N6i4MbcW51haNr+BowdksgZfWh29Ycy5206kpeR5DXXN1049/VYGJ7e0zl1jJKU1",
-	"NJlbIUk+zOCi2erk8iIia9wzN6w5YTNMgVrZdChp0oh7oLkD1SqF3rKPEAHzQ3vwQg1foKQWLsyKD61B",
-	"oQgI5mKlVqlFqq87yBWVZEEj63iAfxVb2/tTJfH2vjLhdlseZWDPANJFg7NHCz7t/av6uw/hYzVC11+u",
-	"Vq+rdaNPr2E75Wi5TGK/t9GbieFGU+OrD5+bUfnObnkMWvLc9Rse+Kk/PP3DnouGVEsdXmLN9ZXE1AAB",
-	"r7PCtwpThcTYqLUPQxNIQ4gDdrbjYptc2XaL3Trav/IVuIIc8/PXxPobomqK7NfLYCmj6bS93EScfpIM",
-	"vNvcWM9tN6bq1Lm+P6CuNzBthMnTZTRUnzhQVXv9iuNgb9ivSN26JUh5U7FYUB55vFn5YsJpDOgR5ZJB",
-	"B/1uf9DdHygBsirQgzo1Ofhy8+ve4l9P6DzaXwFGRSwvEADkxzgqYisUA7+SzNE+/QoF+CcBWDFeUHXR",
-	"fsIVZjKTH40eaeV6ditu3D7lVCzxbfTrwOtVcb4u17aA4FMbdU8IPkY3FPvUj803hgA1MAwtRLhJ+QT8",
-	"/jCXLHUeyhzoCytVjTmF4hokEzeMByTU+x3aAmL6B5LEui5raAV/HYuzuXbC1tCEqqehRSkmta66XQkg",
-	"ywDG3B8iK45ajPgkQly+EsluiCmC8WIsM4TfWCLGKMhK/Qasi64h6OpX101TsCp8BNBzArt5CGlaKUsx",
-	"JC8YTVlKxnm/vz+9YWv4BwuN7dIt/JQJ1emYA8kprQxzZht23j2wW08FiGe5VMwrE7qqFFamxxhk6eJ7",
-	"QSCy+jYk8MeZjadF/lepJWBDwXPJNmAGbSWHFjBxFWg4vdVQl5JkoorfpmGOuqs4Yq0wpwxr830en5W/",
-	"vaBrRFfXRf+Ao+lRaPprLaCUIjq2abweftsIs2ralka9oDcMYVZxG51Bc0FA1jaFQMXKr7RtR1R3mP9W",
-	"+tRtHxSCz9w1W3ws2Ko1TNo7tjbRMNvAoMpcq4oHpYdnyc63rQ6WkRurUlxZQamKXbHiJfbQIO60zMss",
-	"YQRVj0XElokAI7At+zAXy4570SuBcJgyALyCf0NNmI4PBejbXWVBuVhrj4xAmx1iXHt74cFzMbWtnL/h",
-	"ooKrgWIFvhRKT2mLmmF1oPPbN8YcORGCTZSuC+cyexDupseG1Yng8GLEGyOw4STUYp0SV8ySqtnpD2ie",
-	"Yke+g1GwxCBL8Y6b4tCUghP/mjP9WNcgenD+6dBPS/ZZwixpAVuyGzOroSt5GE8DV6ilj1UFYltc0eBK",
-	"AZRVU+7YTlkVJUXn4Z23KE76y/xiZcwih+aGrU0eDCVQzFHzt0L0K4/do2i5RXGPyhM4qiW97HWffPpt",
-	"cHTXNPL2tkoTSPw1KrVOJv6fZaA8eJqO+unFv25Hxf8ewED5zo0db8jAVFRlc7cQ0B5Bgn7P3KlClNka",
-	"zarGp4NHiuzI4//4eHIOASGhvX5NvLMskLuO//HhHbRSeoPVLbSsYnpviCLRnwBoLejGG1BSiixrV4rw",
-	"aL+FBFleE8yZx3KRGWYMkpQtxC3U4QPn+HP8TyWQVHGVqBZIWgvoZPwWvk4hqCNh19R4je9qpQ2PDjyE",
-	"dloN7K9WI06gTjBY6CZrDViMA7bykFzzjH5RtPgun7CUs4zJoQHSwEReyZY0BZvIZI0mCxmMuc51Qd8i",
-	"gi8KMhdJ1CNhCSowDPCH/1X6hfFbNYTvlqmIAgKL8H0YjDk84CJTzzIms+/B2QZrE5LvLIw8FoXEyXwf",
-	"kPB/1Ztwwdn3deip/sOUKz+1sREtiW+XSqVQlxfu2luagKAmNNaQ2cyN+9cjOhkSdHrI/zraH/OEqWnK",
-	"gETxdZzJgIRdtbi6bmXY03iaSt7RSJKvzi6wI4CTJDKhcq4+PEsF1xJPj4zGHEYJhRGgPr5IS18uUhEK",
-	"maBHXohsjpwPercFWSnBcQLcDoy04eAoylE7Uw9NaXd2bPhK/ZIpapS4GcoWKR3yW8BNHrqBKGFTuQNE",
-	"Yl5ROebyJl4uWWS9KqKMVyhSF0+uwGgWOc96JMQgGLVpRZSN8T9DEE6IPKgYhUFBNO55XMtamnK57CSG",
-	"8/hjClKZgbnSqUD9b5LAK61sLm54ULOr2yQRfa2xcRMIvi7luDVBp0DP2xLvqaNR7qrhSVuryEQ5Wn9X",
-	"7vxL9fnbK6jtjBrVxCqfZcNaIlKDp1yaVmkrA000PnHolFHZYE1I4+s5Gsu1uqkYhkZEgGSaoEiK0RJH",
-	"xfFS9o5UorgGh71+f+9gUA02i1j32aR/1H3C9gbdp9N+1D08pAezAzqY9Sd7CPaMIYw68hBuiY1RiLuE",
-	"sn0Wk5MdQvs+m4z3egjYxoCrnWLkwEXRGR4ePnnS7x89eTZ4dvDkyZNnHuzmNoYXKMapTrAkOU+YVPKS",
-	"RdYi7EsGj+JsB7vL1uMM30SVVOnh9nOy3SHPeYOppKgAUcxMiTkS6laqvzPjUGilacFxiHRxnc2+y6hq",
-	"7ssb0JKhz3NkFrvY90oIaCsaZ0VUaG3fYea+cpmDw8BjS0kM5jSumNLGpPWjOtSAWBWwyCU+oBY8ihmW",
-	"MI15zsacJZKtMItc+yDUpsQLVlQQPbRuCnWFp9vKZu4flQwxew01688tcZgpt4O2RdIRuARbrULbLEKl",
-	"/XEGs99vXn9B1FvafBfl9UuvviRby4jqBL1SZqb+LdiC84LNggaQDqxFi7JnDEEQbv3l3yO+/67pLEVe",
-	"0XBUgAFZQo2lc2d5ULbNBbItYi6WRLcNMChzQBqi5+o78tAZfq1kp8CC7avTB15WPY4eecWifJnEU5ox",
-	"TIdtxYP1vbj5y5/FpG1nZ7tlPu2eO/TgYt5zXWScZek6sAhNaXwdc6yKuEuNFn2lb8lAgUbemwffN9tS",
-	"rGhNDjQ0vrHOBy6a9/IS15c2cnsXJI40NiBGqJY8Je/iFwUuC3zRFJpOxHW13D45yQhNVnQN1oQpY5F2",
-	"pZRPcKbTmd1k5U/bjITw1DfZ9+UcyIKJt7tR9AJLW4w+cOYPZRtsocwRN60tEloiZDbmtiqIqXaOkZDA",
-	"zUDRlNuuzRaX1Xtfxqad7dFmcPhSCW1qqoSa2ZhYG7D8gno9MnJYWMuuCB+kcvb7Wuaox2ZgvECAi17N",
-	"PAqLuBEj6wDPh7y9c005xgByrd5osQm7Fz1/T7+89RbCsO4vHc7nxl8Yg1BAppjQxKDqUlGV1Q2B4GtN",
-	"rr0xB4dzzK+LGk0ANgCOIJzrQf+Z3c+piBgJMyG6aiBdNZAaIFG/v5trrd9yUc4bxf/i7Fnsv7RARLRY",
-	"PgZM0EnA1BVrFJPHY2VhBMfcrSOnjiLjUUBoItHRa+EGdRlNXRY3WQe6IG6kjuyETm9mcZL4ytyWa+Tr",
-	"dbkPvfgSmO0xPvQeYvzAzodYvQvvKBqhPBKLQFsQs1U8ZWOOMpKNPkKep/t7jmuG7vJI5JOEyaIgWCFZ",
-	"QYdjHtZSuEKNAN5HiBfoB1ZfiWVkz6gVD8NNYm5y8kurWqtfNxcp2CFLS5mtyqghYgY0U5Rs1MewR0Zk",
-	"mgpOmMU9IItcXQDGRUESMaUJ9O44MKaJkNoQo5YObJM98jIR0xtbSi0SjlmyfESPNp7Q/cGh0rnuQ4iV",
-	"HPhC93Bz5RqL4QAtLGKpOI+zekM3zpyL4krEkgTGFKXj5woAT5HiPRpzEvoSUEM0v+K1i/uYwpVcfNs+",
-	"NrrroG+obMyV9gocQC0zDrunIUztdMOhHZ9TgxdxxLokvHh38tFp4mB+LnrkZEYku2UpTaq0ZF2nOFUg",
-	"CaU4UtX1lAVjTmyfwkQ04rd7xfhGp6fOt5GQZqaOzpiPcHgfj1+FZf7ISsMpOdUMyyw7Dt3N1wmMZgBe",
-	"z+FZc9DhyEW8LEeA3zva2wPQZEqwxkmirkYHJRdvZhvgUmURRwVKvX65sykSO+fnLGNcffoVXdskTpnL",
-	"JZjWrVRtfymithuq4tcmeK/A7WKV7xW+vUPUmN3sSuzYopCCtgB5QLM7/35sRfKovtESjMOO2iim3uil",
-	"jb6I2gt3PoJo4dBw29+ViGdLXJJteFchsJqTOla8cFUnDnDy6hcfNEy0Ta5lmUbd8qptCdWHB16NCDV0",
-	"6KUvf3hobRfdTSkvdTmEtJi1Ty21NPcVtTuKID9yqnQhH7oW2D+Ax+jfOauVpWzLMSu88GvCS/9iFH8C",
-	"RnEPBH0nhvZ+4ChFB/B9Lx00B3GVmFUrMP0tEkDJuH2fqJQySWyBDbfDH5JErFjanYKnpholAjgw6+Wc",
-	"cVkoIUVFxCIg0gollciXrfFr3+l/QPTa0eDO/P79/908yfYhkg6hfGWgZCFA/o8Il/znIpGTH5L8p9UD",
-	"BEbatXsAFEfnttkZy9EJ4lNjrcUXWba/1++3AFj8L33R/Je/M77l/fDBKqf10/YBrO8yozxTyjJaBqmx",
-	"C0a5xzkI9pfLuIlTg2/NdKnD/cAU9C+nfofxxQSKzs9fvyT7+/vPisrfYjaTrErhSqc76vb3u3vPLvv7",
-	"qNP9ra+UOy9utrhl0Ys1WID0Km5MyCysSibwzODL2CgKxyQFKxyU4uHIVH1qrBPVm9JbdnC+Fet/D8m9",
-	"4uwq9sy7Mj62V1CNxjwq1clt5/gpmUWUZJHlKf/qkIJiZKexbHJSg4W2bCSiDtkxmiYxkxkaZKuV9/BK",
-	"/blE6wX5Pb3s72Eo0t/6AyQ/H7UZQ0UtoMn2MqgENN0FDV/0ELzvi6g6Nn3w2SWMts0H9/vOFPfuO0XV",
-	"S786xXpo1m6SjMPM7o+i8KEKF1rYZbU5brNJlnpNolHOFANNWDk4duaeaF3X27V1arO0MTuaikovrl6/",
-	"Pj7/5cPZcTgs4mFs8SMM6hDogwHsEZ9ZtTzIMSfQky4YPjo9/fBjxegZwzVQ+FkzCNle0pQmCUs0sPfo",
-	"7OXx6S8fLt8cn4dDMqV8ypLyyFD+dkfkDKX8gQc2rer9K1avE3TsRDtBxx2819Zaog31R9qQzF+QRJs9",
-	"JxeM1eq/l3CzN9AEysArHUtRJQ5Pq8I0hYNS95iNAW/efbcHLlYPtfdOlw+8WU4pBK9GVSTElepOwcQo",
-	"X5OpDnHbEKK1fz+d9qMXU3iTp1b7GsFPC26bVKyaHLa6UkO1NjumBbdwwe/qyPpYQjb2CC06+D+CAZr6",
-	"8ROTgzgsEnB10Eede2KZqxlW2YnlmBv+QE4ycAGSCSunQyOh6XwvU/E4WZscAnP6Ulv73dbMwzJqcQaq",
-	"lvldB23b9C+EH5aILAFJtEaCd00oTrX8OeNjXrawRILJr0Gb+FhEd1WIm6/J24sPZ5hqo/3QEI9ErlkG",
-	"fqDJOsPCYvAP9A2tqDQmTSQ8FIz4msj4X6yo8f2cSKbPrgCXGUlU50STBLj/QLAXyx45uzptyJvFHZIC",
-	"QRiZhLCKiLElxsFystfvk4TdskTW1Nl6aHh1tUpQw1Lw3jldvWdS0orGJG/iZVcsUWHvLgXoSTbL+mMq",
-	"Jglb+JYYE0QCzCxfYju1XkpheXZw+MQDuiYa74pYklUq+HVQKXo3whCSG8aWEu7FBaM85tc9csZW8ExC",
-	"LMuEERpFLBqSLGXqGuRjnvMbLlZoi9EFPCywNF4oB/3+kIQxv6VJHHW12hzik8GQhNOURUqhpYnsGtkJ",
-	"Kz8Uv+u39Vv7QxJCbnapPWTOd7nIujRJxAp/dKFNnNZKDAnnQmbV9tNUSNnFyEH9tYMhCT+LCbSciZxD",
-	"uzTn5R9u2Lr8gwZCdH+Er9qTWW6uNGnnF/z04ZCEC5bNRVQaJz58NiyGATzBjGtOZf0HHamHP6rpaFQ2",
-	"PSqN1dmdUq76m7CuABg7TCKkknUxnh4XNaMJ60KYo/qzmBH7EstMeicKCW7l1rHs6ouj/LtlcpAAWQpr",
-	"wp7V8NV6m8+RMI7YYikyxqdreBLzbi6Z2ReapIxG665266ifKZcrlnYTYUhxsDcs9ky7rMxS6e9gO0V8",
-	"ijl31ciAJekHarNyLvOlYhos6i5YFFM4/thgT32hOtCUKSalG6gdtfM19iV4dqjPEFpXupiyhg/UeCKa",
-	"0YnapJzTWxoDi1KDt7+D0CeoXtPyX2p3YH306sZS5iwtdVWxglTOst/ZnFG8qV3QggIIUd+20E/P1wFM",
-	"sUFg0d83QL1ljLwAoybgtl+5XM/Ydno7oeseQ3rWXSO00LbA69hGKVuUhETdRihFhP/R1WbBLlTAQmQs",
-	"dWPpBom4bkC1KvLV7Aof9NvZvrM4M0lgZm9e0IicN2+njeW1L9CJyLPhJKH8ptMqqNd81kXqERrtB2jF",
-	"pyX/3dT4qsrVwOxtqsjMBuLKoAhBUbJ+x5uNsxVbsshd0t1igna7rII2LsgSSItIIiazc3UGW3j63WrN",
-	"C1SmXUwyrkW+ewt8qkeAvW+7RCht0UiDnBR5MyZrxVdis0FF8GfvxPx6e51MpzqmfifEQaq//LB1enNH",
-	"8qbNhA2+jZhZqtABp3bGoHsq9gpYPiYoTgYlJLgxp9ei5fz90RBmi+qrUyWmwBB8dbKNp62NA7Tx9FUU",
-	"2cFmyIBR9yd0WP7S/VT80ful26DQwvja+y4RSulr/ZbIgv7CoH4YDOrz+wBKOfhRGPAOcF9QPROYjwX7",
-	"qoffA/6UqXvzfMx98fbkvdAFdssh9nvPKhrhXn9nfKrtdo1zJkWeTlmrDK7AgB0AiKo2xrqJgoV3934n",
-	"sfvpb96jZ0bpr1EI2uVNzI3Mo4QtKt3IL2Nue/vhRSfonF+ddYLOu+N/doLO2ej98cXH0ctjr3XNm04I",
-	"BQML801hUhNoZrRpYYUtcFWGN4+r/hY3Xx0tiuemkyK6M8pTgBt9HydJLI3zeG+/H5QruRTJl7a2CxjW",
-	"igSmnz/9bvVedk+Sf9dQxWZD/vxnpyTSIOgkNGOcSVlemH7QcSznWLGkVHckZRJxXDatrMizZa6W6Ldx",
-	"JxUrOe4MD/buOubBibxMcz5FmG3jDAIB8yUYQjASARIDP8zuWwUnzTZsU1HvxlMvp6HgShpfq+M/7Fy8",
-	"fHP86urUA+XcMgHWJrYVSOJ6wG0B9OvUvhFeZGUrb+OblSBTsP+qRk6VE2t7AKnIZL9+jVHSTy+/bUqn",
-	"R2eVuNFZwnEmy5kwpYwiaysG8dpEb425WW09ZXS7oLYhlkzzGgtjg3kINrvXn2y0/YZogJUx5d/UxJC/",
-	"lGGn48iE+25dTpdh+ZAMi6wrIzzoOSHm2VxITExapgJwu8Gga8Vfe1FpzEsln6CVGvP7yQWiJatr2fVA",
-	"qB7VbybvT8uYTrYOOHwk5FdAqNKYQw68cTG1gtWpcGYveE8pBcs9ajOBJjkyWVvvm+DaLeBpj4mkTmWI",
-	"OPVlk0Yxi8h34enx6OL4FwMe9/0uhYHcWfmE193QhBrI/fcGGdIGE6jU4/gzTQqcW7VZCj2uam69PbND",
-	"ON1AvNlKYKqoLJcVyuriFpxnyyoOnpKJ+oumbMzLEFZKSF043Khy2r9V6r4uzrC9In4l1X8z/ESRI1d2",
-	"bDmVPbZu+ecNVRQvi7pHNdywKsuxzKhElA5il2XEY96aE9eqK23nyn6Zp/EKQi9qhWZq6Zjm7q4YdOYU",
-	"vDQgxSg2QcfcAmqoqRUZrZCtTtFftszTpahBzbe/d0rC22YppBYhgYbPHCJJeQQ2AnOcBwFhX6ZsaWwm",
-	"pbCLYMzR0wygypm5Anw5d8ZBHXisYjSrLHVvzC/NMae19E5I36wYqRqsVJggvDE47B64Z4UkvPUVaOiK",
-	"tJt5hwuC4WwNqklZGleKVYDZFAnNx3JaQMn/kQBu6TYBtu1huz+UfisUOQdArm2RX7NiGCgQVFAKizOE",
-	"EVo0e47C0SqWusx+m9FbvWTr8C91Sy8AigN8om6aEgJKHRvPnX4xhILAN8CmFFteAdXzMucGtcGnAhmh",
-	"257MmqBYZo+l660kT3uNYKZ0dv3gYvRINRq6Eo8L4SgGbBQRhEEA1fnQJtt6aAqCsTEv3jYJyV+jfp3n",
-	"/EWe3OyKO1PEq2VCz0zJ9h7wp6k/gQhAki/P/wklvNVdmJVw5jAyxmClgdYppRs0Vg4XK3swdFikY6uC",
-	"T9kQMK95arrJGluYa61FFt3OTgXoMsBu1URX13udSnStyicIvNcIFkuSmQOkwpO13yviGLZtsHW/vwty",
-	"WyEBaHfvnPIoqTilWkSFedD9HdDmbRzWNK0FppsHgSG0hkOqaPy8sFFtq5eIuJsPXR0RPQeFCukAmRgD",
-	"zJ+rjCEyyh2mhZARGHy3Y/XH3Vw5sJ+5t6DovVwrejmsd8WqGxgfjB5Jw+G+xs2yQ1XEKrmYJC4510T5",
-	"VXURvdUQ9YZvrIZ4nnO3qLsXLxSMyzpLQvNuUHrgZx0wYjw0Bq1UzaSg0RihEO0BdPCC6DWN+VCLuClb",
-	"UjU3XaQlxFAmG+KJUSnkSoe26TATtanxNcfChqBeIuJNtC4uY608HJH38QsfJpoxZm+m0x/BCvQB234d",
-	"IB2+2rAjOix4+3bMsKHR4MzykSS+MYyhvnedlvDYRsI1UjmSkx/rsoDSPgDMOrUngM5dOmAAY5dCtBQY",
-	"BNQWpl6d4X77AbIHBFb7wJ36LcCddIyx5iMW/nGEsbREiS9ihn5NaTIRdMltzmjKwIqonj4IrhLMBwU+",
-	"Zx4o+/mvCmPrNHsGB4AlSwDI4SILSsrJ69HJqdJNjOTpvTa+msg3QWmfO5Xy3VQbjPGvztEIppa8TDTW",
-	"HPswmRKYuaDrOejM7i5O9+r8+CIsgSRpe7xxhlTKeMA4zItNntD2oQ9+sXq327Lhpvwr7OE+YQ/W2LPR",
-	"jYNlLAG+LsultyoCimiAnLtMaGwzud6fXLw+OTdVaBzvOFS9ByCs4p5sBuyKkdbjhQbD+vCP4/PT0UdF",
-	"5v7kItV9zGHUK7oOdLkUorOMyBLSjLCvsjtj6IBcG9t73ROCel2T+wkxtSAuGT/x6nj06vTkTH0FHbDm",
-	"M7Tk6BM3YJQ1KQChH341xD7ffnjxy8fR1YXtrGyKcbl5UX7BvvnqGEENy69qw/mGd8+P/351fHFZLgdk",
-	"BH7rISkxEU0CnaCjd60TdEpr3gk6tQXqBJ1igvoPPWaoJaRHoai6jVkAqfyH+Jb5YaDhMcZochLaF8Le",
-	"N5yHf9yJqbaw0aJRgbj9nQSzjUpnVuTZoDkB0TApLzAdHZBbUbi9jJixtY5JO+86JH7plta+YfAiq94w",
-	"nxXd43Gw4lhTBZUDF6oYzoT+95vLy4+2QHCg68EAJ4I+q0DqVI751eXr7tMeucDUB9PCLm0EyXuy8CmA",
-	"8r1M6BTNbeHPKYvoNGPRpxDkHjOkMY8B4lVjvgYmrAB8M2yWgXi3wpQ1zLvQ2TXXKGakOplKj1w9mwqe",
-	"0ZiP+dRTJBBKD6U36CNPY8xwilM2xbrKTE7pkuloYfXVtchJFMtlQtfNRZM90TUbsAu0iw0UXj1s4Kyx",
-	"tOK5B4jACdPxwjjAc8xN8u1y9X5EJx9n96rCW7URFWNrNBtravWtVeO5rkB9NEQ+RnQtK5DHbmCjEUtd",
-	"3FKp3YzSherWKV2qlzH/Ljy/Ovvl/Pjy+Ozy5MPZL69G/7wIvw+0IdYkJqi3F0JWkS+ebK4GcXiPuEfH",
-	"QrerHdlajsllIWAvaDadO9K40duthdcAqc0Kq3qKOckYz4QIoD9q83EYR5BaNEvFQhf6ykQYlKMFgK/u",
-	"HZC5yFPt8t8GeqP6q2/9OQSqQ9fVuIJaXqpNW9+hCIxs+mSczUmBiiIZiZFbWxVha9RBqcTsxhqzzfEO",
-	"51Vo7zbhDkm1it/G6jGlxiUvbatlweaydfJQRRaqrNOWVZINxSYbxobN2U6DK/yPxbiOtgwrEzsS7lcR",
-	"reOMbLUKuv1Oq2DdmO4yHGxchjs/a99QH/Tj8dmrk7MftAqgjSLgieORE5UCnMjEbqIOcHV2hi8Wwh0U",
-	"CwR9KObXNrIO3ebaIIqVo13DEuI6mKDUcn82OLMwXvjVJrTLue4028547a1+ojc+rnVv/NTl90pYGlDQ",
-	"xlTsI1Jdhat5peypXlIMJT/Df7lBtzgL67uDf+pPN2kAl03kBkK3Th11FC+cjg7f1fMxB6CMqqG089HZ",
-	"1QiMRdaHkgncbJTUNabG6OW71yentYYmvodQsgK0bKMjoi+01BYdo462XsG7MAHHQQcH1Qk65rOgKF2e",
-	"/9O7RBd6bh9Tdhuz1c4YdGZteuT4C51mydqcXkxrvaXJCTeKNyZic33tpjkfZSHR7sTYAyuN6FCHQUe9",
-	"1Rl29vtkjzxS/4e0wwX7SXA1m+NcjfPxC5YmMfeEXM8yHwGcxrIM5GSw9B2uVoPBwNzD+7nXpwbtqh0K",
-	"EYJj3ZnZb37tZSr4sY18guBfrmNmttQ9HME3apu17c2T2gsIezdqE+6E34Rzsr39hW525+75Ft3ctPOy",
-	"dSgS72Xpn8VEDlNGI4hEoIA5IoMibNkQu44+gOZKNWPhULOSwIAyquZoDoJO8AXVkX0Bph9o5hrYAx4V",
-	"bAFkYXhRx0iHQ21ZsyMyHhruGKpptIh5OHRAPgOoiW4jbGkexYiOdCYIIC6Y0iXSDXcucxi7NhgVo+eh",
-	"q/DZP/RAO0EHRtHAcsTSF3tYKgaugSmMV7DEGn62n/nUUibALb/bJAEEnZzHv+ZMP9YYHhcFjdY1WQv1",
-	"thRSxpPENdDq+hkQL48nJdBeSqb5ZLlQkak0PAGsFF2ySWZfE85z4QJINuMTfnYweMvKqLaEgjzDVljj",
-	"RntqS/uhr4a6KaCoY1UUdzbNEuEpMf6jYxeuq8oGzaoKcArE14UYK/WnBr0YWphTwvg0XS8zO5dbdYUC",
-	"ZCAIMCEah7TFyAXPAs+L0b3RnmS/CkXQL0q/msNvChWPuVJOHX/TjIR5moQOJsvcKuVRrFZiEXOq9Z4F",
-	"XS51AvM8y5ZNtP0my5Z6oQNY1SZVydYVK2oWbnKM6sbFdbrWaWOwgXdBR3D2YQZghhs1NPvZu2BzS2ci",
-	"25qWR/hpM2KPJcQCrdMv4vhco5eFxaFsScyE3m1wjpy/fkme7D87GlYRdeHdoDBNWG/QmOszgdkIs9ag",
-	"vT3yAa4yU/RdkhABJqQpfY2k+sb+mDKyYOk12jfVEQ9IJkSPjDSvDwHNxFhBkdxXc5GYuVoyH3MYjMHC",
-	"8tGyG6AKxI9G1msaI9g9row2WyoOCVGsVYimPE06Q6B6OXz8WOcw9nSD3lQsHt/uPU7Rk1m3zNRu/EtH",
-	"bqhv78nobFTKiyiByqLIWpMEry5f6jATpZrpRiX/Y1kqLaOAH1RDArcy80vjk/CQJ+NT9B7eMK4dxoAO",
-	"oJgnqBFQPkr7bwP3irelKnXKFlboguUec8ACsQodRNFMaZoW1mU712qZ5E3Ft571+08Gz57tHR48Oeg/",
-	"ezbYFhr4D5rkCHfXkGACoRU2p8SoTNcUqcwcQFqGNSvt1H6fPAO94v2Hs+7r85PO74UIBnN5AUr0psmg",
-	"ml0bs71sICaJC/xZkjlL2ZBULzGb6yjpgo053OxGgYc0NtB2FozaaFnjtbgWmaUR/HIFKOhbLVcpQMcf",
-	"V13yAtmAm5MitasUT1QsSprz5ySsWfhDkrEkkWO+8jpB6oh0AOmDsEXFz4HlzHOazEz4VJqKa5qxMV/S",
-	"OA1MHOnV316/fv2qwVtTuuZ208w/5pkjQMU8ExbgowSro3G5lbSHWZ6IaLwWucFBQY0D62RdwLww7nyO",
-	"yVf10o5DxyUnScSmccTI3MI/qPGYuAQgOx2WUItr+dWgBLVG3KnWJtVizqeWSEb4wbqTBwKUp3kaZ+sL",
-	"9Vkc3oTR1MeURpyMPp6AEvNduMz59JdeL/weLj/KCYUouoJXq6X6sGT85BV5KThnU3W7yNyW855DCHuq",
-	"ZMIxV0s+FXwWX+cQ5gjsGh9b7HBtsRJLA4CZEc5YJIck/GKh8rrQIOyRkfEpjbng6uIQYqn0T0KjKFUD",
-	"hXfVPqv56OL1AKSuB0VWlCtRRJDvwtHV5RuTzwr7A+oALpNdVBBlNZwSqBoopzRnK6I+UkYD01dvFTEE",
-	"PCoGNURdb8X7ah54cRlPUGzC2QrsspkDvYGvhQWUnUgLnOQCb/6GaRtmrMaMglhRjOejRtDvFmUyCrVz",
-	"GUPC5h1kaiME3Csx9brkY0kiMc0XjGcO3qbSezLGMaYS/KnXjOO2gLkcpajHYsk4Xca9NV0kaOuZeSz+",
-	"ZqjgMgTdx1g7lKRAPgqZXafs4u+nimgePfosJo8eGTOuTQBBTA7G9Z9xhjRqIVf9lQDgk5w8elSoz48e",
-	"abBfoPAi7MkArrLC2Djmjx6lOX/0SJ8HSCARBYsxpnn4gr4iHj0CRfLRI5P4A+RDTd1cCGd89IiclBLe",
-	"iYN+BbX4i3BIU5RfEluUXxcWroRUQkozNTqEUvhBlzDZzZDNt4JqzJWa4fpL/yZJbNQJCEhoKjoOzoBQ",
-	"HbawCt+qNIYTB7DwHVuHQTEz9TiOQr1ALwW/Ree2fPQIzeMnuJe4ZrbEQsyVTGwKS05TYWJEyCvtZ8cX",
-	"ULEo0qm7BqBOO3/ycni2SAEnesHqCLA63bQIVHbhBHTPGFKAOKdKB7FR34q2eL4wMlRR0ZJ+FqnJWh7q",
-	"yHBz6PWNCJEWYswJMJwbrg33x7csXSOyKx4iA+z6XUiXuJWx4I/1r39TclEYWMjX7021Y5kpSUrdq5Hi",
-	"0CdK7SIkROTEUDN52OoSYGKVQ6oRaZBfXDcs3WgMk/EtRBiVoHy90L1OCe239JZeAMtQI0oxjNkC907Y",
-	"WvCI7P3n4b5F542EHpPZB1i/ixW9vmYpuTohci5WckhycHequxmYsOq+DAuMPDaJp4xjOJdmsKMlnc5Z",
-	"d6/Xt/zOaI2r1apH4XFPpNeP9bvy8enJy+Ozi2N4p0BNtPyvE3RuTUJ7p98bYCvNQ5Wy0Ov39qGEezYH",
-	"Xv2YLuPHt4PHYFVVP1iTV9XbIJ3rHM4D5slgxgWEA2IYaFwpugcWhtVcLNit0t8KDEydpgQpC4se+dEk",
-	"jpdAklfuR3SkaWDiD5IYsnHJG0bTbMJo5pqVJfRtBDlzweIrhMVQCRcx9s0G6+MvwOYGachaz4jRD0pL",
-	"6XOYB4K3byLEjUR5EOJtWTTmTq1p7ExzTwiMtskZM7ayEZ/waojxyVhbz8J2yCxOEnyDjnl5GGCqDVML",
-	"2RWCrdYOCUq06OmImc2Dg0Leib7+7a4CSpNaoxHQgyIUw74abWVFk8c6IrrJAOa0hKKC0LDiRwfDJhpp",
-	"VjZlj06VsBapy8OajW7Yerj8dZ6t1/+a3+49ydObgzkYMUCW+TVn6boQZajOrUPBe5tYPjIpeptGhynr",
-	"ZuGcgWFxxrdi0jga+1b7EantYNEH++KWwZnazgb6rAhkuYl51DSu1AVUazu0EgrbLsNiBpUN1dpYAkJA",
-	"Cpxj2wghlXu38Z1E20YH9GaSDImhPSP8iRRALNKmoUEMlTuoduWJvmpA6MNpHFImdh/QJ0gvxwtPvbTX",
-	"76M7m2cMHcCuOPBZhyvtQMWQMAJ6Q1PKSOHlU5fXAQ7A168d6OMXNDJIwfDKYPsrV5zm2Vyk8b+wsO1B",
-	"f3/7S69FOomjCIOnDvoH298oijiK7LUSOuDNvWfb37wU4j3layNgqvcO26zFiUbkvmDpLUstVvRhm/ld",
-	"oD59VeBsowEhXyxoujZxB0pjNXeyotGAcLayVaMUUdFrdV90UKoAD0dZeVcsGVysqncjg1ho2hZyiG1b",
-	"OB2oEgsDglizuoAV+cBtqpOThs9FFmOhT5QHxhyLXEBYOliMMINDNl2PJ3aov+NxMR+Bcl6eE3PprsNf",
-	"Z+XPeVbKxGrq/OGrzkkpaN9/WtwAhi9dt4KENjg75+izLj7pPUJnzkkNjE0slCLNdFyb9YD1yOs4QcU1",
-	"iki+HGqzhw5OroY2L0CaVtydZPNU5Ndoq4bsv8naSYhL4U/F7MMAjV5rMhHZHAXqmigOHn6Qw8fcK4g/",
-	"N0K1KZkDwS+TNcEvkqmwXnBtaoBwdrZUn8RxjHmqdFImjWhnghsQFxyDYIi+oWBoqOAtjYrKlDKJygI6",
-	"np6S9/EL1HbG3CPkqx6f49dKmBwJU91p2GCEEmziQbraeEVC35SHj3EZ10zDTQ6I4DXX4KCS22c3rknI",
-	"WKJbxCNm1Lxng/5WNI0WqsPXKxngfEmjYlHUchpFSu0GRHmFAdKevWCiHKxoac65klvBA6LPUaaLHNnA",
-	"f9NeCsEBjqHcFUZxQLwtGHagr8SGzPjWWSLKbbur462YXKj2WwRMGBQGSoMLWaf0SBQ0M/Yl65GX6jo0",
-	"MSHq1G+QgTUUfLsxOkXK2g/zhumkJOnoDTDQhiHdsPXHlM3iL63H9c6+0YYaqzH82+fRGCofEMlUzxnG",
-	"OkzFYkE1TMcygYwk7SzzkocBsSom2Sq4TFGKJ+x+f2s2wBoMT+qwt541btZ6iXPH6Iwm1QWe7qSIvhWT",
-	"y+Kt9iRl6zGg6SqW6GlsGhn62doOyvHwtRiQUdIdrySCgjYNpuq+bD0uaL3j2YPIe5sSvDMhaz/8dlJW",
-	"3ymyF3am6GM1uoZskoPfg6xra4CC3pzRJJt/1aHGLu51qN/gqzvl0uw6e+vkneTJjQkfLE56CCGYUEPI",
-	"ZqY3SxHQ1C9I+JOtfldTxVsx2W6oALHwL73rT6l3fUbp2OhX8Oc21eou6CyFr3T2D/Etc722O6SI1EOp",
-	"0a+BlogxD3UiQRj464BqXNTiZZ3nwTBmv4xO7FMVMLT/rZjsbM133Kzg6/9kC4y9ENG6xVHTQVeILKfz",
-	"QIptGtUgb8GHaeMXO0EH/JvF295Yt4ZqEMuiRGi9ZGZz+s1doMOVyyOV8TVnkUn1RqcPeDF5fD3PyHcY",
-	"aHJx/PL8+PKXd8f/vPjeM/o3TgLQgn4p8N0PCwFadZe0noaNrSoFzaofRppvUE3BLyCQRQfJAa+Pr5UW",
-	"oyPuIN5oLtn0l/ezd39/lj794d0/f00vV5+vPr56enL68acTsXdKT+nFyokwgoUKWoS7zoW4kSbidePa",
-	"GzIvr/8l4wbIkDNcd0QTNRFgEENvtOZEXLuL70kOOurDBpznXCe+Ftct+hHLC5+JzrCzFjleBoJPWXl4",
-	"HzjTRV38VYk1sIo7KPwJAkNdCDqMP7S+jkXMMSBHpyZ19voH/W5/0N0fXPafYamPn2DdTEi8O6zzWhW6",
-	"AsVaQ+FsWaf9frE22TxfTDiNE0AZKBeKLxWndhZukk9vGFzgSzCTlGlWR8h14gW9BkOqJis9lztY7da3",
-	"9Utgc7hFRXScjsWsiAmDhxQTmiyzevOdwAWbiqyEoHlxVo8v6XXTh3Szx9DmLuiciilthitcUiWOzmx1",
-	"cZ21Xl4Pd1GrItXdf1dhpt9CmHkp+CyJMej+YLDf6gVFQpdCnCqqxvcO26yErcj6nkUxvdQ5KQd7ey1E",
-	"p9KtfA61Wv9ry2t4dNG6vIPIhll7VcP3Y3WYQTjxi3L4MVkkj1m7kiSR0FnfscwC66wu4eXNZixF6ykW",
-	"SonYLOYQ1hyMOQAaM3qru9eVYJzsFwCZCpd59lZMXqjtC7EupjY9LtOcMwzfANwTvCWkRcvWGheGgWC5",
-	"NbTCo08BbVC6zouOdzElW2OZDQ0SKJi0jdGejJJkzAEWT7uaAQZLXbRZSrlENGIdjgIO+x4ZcRu9Vcwf",
-	"zMV0waBMrAn4CsbcxkUUTWVvv6cTUyDocUo5TmqgMUrH/FIQ2MjCbo9I0at4yuzOWOS5ObOl+OIF65HL",
-	"lSgq9Zm4V+hF7fOYUydqcSEgMNUWzMSgTQgP0tuCELKhC5ZdhI4irCuunIZgNcMqqtyXJXKYmN96/y0l",
-	"8mwlKmLWSuicYQ0CYUoZ6WgNRhdlGcbuJ4xdS7lumvsNVHFb0vUCb02WYbVdQEnBQahOiyZFqdrOBTQm",
-	"9snGpHm/+HKk5JfKGFCqajmGc2hMprnMxELtkVpxOKVKImJ08e/FSztJKyNgUq2ElQe1aUj14VhdGHf+",
-	"9NUCPRzOAQgQf8kEf8kE31omeE9v9P08AbzwAkbWYTvAhr9eYpioO3S7xODenjCy+jVZAt61IZylC1Or",
-	"BeamHHN7VRYRhGBX3HhFEsiqyOgNpOkqgpuX8j/FDNAEIWcptBagcKN96M94HRkdWLoXD8Y3/PybR1F2",
-	"lM9cKoX4yd027Tlo1c/TWj973X6pn0+73QAvgOi+vboqkZyjDWprLeLeUVz/ugv+ugv+IP0QmNmOZv0m",
-	"jq8LBfkZ/ivB0Ohe4FprWajweBlti8xiHkmIFCETGN6waB3bctNwhY05pg+hKgWBSEkSFMA2VdWiLIu5",
-	"+Qa6dA1eSWPuBhUFRuVzA1zilMSRfF4uBrKANG3ny/XQKq3TFhle+vvg49PJWCau6xpXrUcuFdteMsiG",
-	"cNIT5zRdJExKk/o05oA9cH51FprIMhPAhUmCtjoI4PVfnb18Mzr74fhV2CMXosjzQ/XdUUOV1gU6mEc3",
-	"hsgviCqDPL84kwRcmpCWp7NBwBOJa8EhXc26MfXUZL5g5HOuY/sKtVwHp5liaPhNxIqYaNgBmK3OSi0y",
-	"Xf8/9q51uW0cS78KSlVbPTNF27KT7mwrv9xuZ5LtTJJ17E7tjrqWlAhZGFGAiiCj1qTy7ls45+BCmtTF",
-	"lhM7YfWPjm1eABA49/N9IbISgls0qWnYSF9fTS+ssRTYauqjXQflWganCiqBndK29Fm9d6eXZy+xBQkf",
-	"5CPC1UyCda0qqQRIItQ4l3yJT+Dn9aKwhsR27ppb4QNVZ/AOvnkCLu4PGufi2mnF9bRtJlfvz3v0wCtZ",
-	"iKxmZPw06KNx4JE9EaE6KZJRomFjz8U1FAcc9qqTqgGJNnmbuBVrQX/cntQ6kxTBdsaN2TiTi/P3V/84",
-	"r43ApuS3pG3fMV4PXG1f3gEO6LM6F7gzex6y2QNCKSKFEznEPayyUbkF6NunWbQ6mPHV0acZX332WcoG",
-	"kAiI5pq/gVMJJcQzvgIQgpxTTWuTEnM3QfB7d0U2+Qd6TTcrf542J8TqnNDfwDkOj+/xFgfjXQ7xUDCO",
-	"kIL9cR+LX3HbJ9bkNkbcDDbTjrs/sg0S1T16zYtgg96nLlrjgt86Q/z5G9vhj3ab/p0Xd9mjrh5tU3eH",
-	"kbtBARg7ZTpL9BT5j4zsI5wV8NX+4+SF7+NYJFBa6uvk11YKbGbvJ1B5SJGUmzOvEB6dQwSzwq0P7UXQ",
-	"qQyl/pY9wtN8rjSBBQS/HkrKu6rSQYVo29ZiFiV0L7ViSWYWeOXYT9DjFDqyrq1mMQEpxOgDU1t3iiV9",
-	"VQRS8xiCG3WNEqinn1McAV9s2VdS6ywzMRlKREZfeqBu8j1DONZTC29Wg3GkBzsGF+I2IUd/KOm6G4id",
-	"CCTE4leTgzdK8gPQqwP2t7iy1tizjZ8tcmWLcBfcEJtFg4tC9MWhpJVzw4Ngd4itGAQdhGZPj0+ajIUg",
-	"TX57SyHa4lKzAqFh8dBKHLfJVH7A+kd25/rH+6q5+lKa0x1lgDtnr6ic4w5FV+ZVX7ZmjID9uzKxR+AP",
-	"394C/zqu9CNPAgAIL+iaPXgAdf/3k0jX+r32iBJ45KTMEYrW0zBAkL6U3pIh7pQAY43Y77jE3JrQQ2n2",
-	"R54CGWZZ1J/uCPQS/2SESYLPQym6KTGW2PeZxzpiE/TQLRh54pgezVzGiSR0oRF3ndMiZQiIgNYAEYSx",
-	"Bc+FSoeSS0gmFNpCjQHLilTFWp+/c/c7d/9u7v6effzOve/c+zu79/fh04s0dOmb/XXoiGy32LbonXQJ",
-	"uOoA3noEDACbpHSy9QnRr7U1ugtKnIE/r3nBYuwBjo2ai4mhOMybiqLhutOzy1e/n8cDJgpkE0VN6fCu",
-	"gTcs6ImDamUdsDe9DYiQ0jK3NcE0OiyFHkrL5oVOudOOyPjlsLUhUVdhWDZKVaaYEQzxToxzEapvAo/1",
-	"egjnDIinlG12Pj6VMEMQhP4aai6MWAylsyNsTTF4+sEN7hW2eMxMjajviKMKc39Itg1mwdnbf7xDAmgH",
-	"gEhMXR5sUQeIjhikcaDq5NyHQSeHslSrzHZhGRdMYbVYSpUb4kM1vBCxYqkCtCky+TD0M5RQkgC+NBXu",
-	"q488x1YwX8Q9CKvDzeJAdOjp8YlZ41oYBSkrXGsmfDBCrccIivnstorC8Zmi6cPUAj/+PKqHN/o/++01",
-	"Vil3JBf6AO89GPEDBSBvSNobB92BwDGWKaBUjqo2oKXWq6H0YrzKfHWISJUL2HmJxQpGqBqCCcbvb3xA",
-	"12AKRF/a9Thg178/fAglbf/Y0INa4b4dSiqArJPLsGQy4eMCjVLf1UDma8QkwBW7yRLUMgHdPu332VxH",
-	"Q2m540OcYwetOc4SAUWWhQ33NZmnDq3xjubp/oJGSPRCy1uJHjWEi/rsP2vRolv0VwZvdBes7ww8Pumv",
-	"LaWgvRA+xfKH9hwdOv7mIqyMIEYwoOk0oifnFL4+7G2oeFj3RtQvyKfmW2abpn918Tp8gr9615ZXy/Cy",
-	"W0DtCjbjQwuo+Y5z1P2d8doFix54sIi4rdAAhJgRCIk9tRh+EunnI0t0iKVSD8OibyxnBRZATdrUd7gF",
-	"EBMSEPSgrlOmaskCqxNuWvEiCCFZaDNEjr+cEt8h9YQTJI4leg3p7zC8ZYybMw9bFCNitiaT2hePgonX",
-	"UD86qNCehg2RZqhmcJjRy5AEEkZ4I4ZVsXKqHNEE0x0uBQGOeQJhtPqRS7DBprBb46uDbqTJ6iZUQQp8",
-	"kU7HIfd776R/8tNB/xiaGvq+bhGwD9zfToK/7aDZfqH1+ABrup16O9mberNvb9NxblMHHQ9LCog6Auje",
-	"d6+7usK/L6W97IZlc2G89lDeBbrLbNsW3RWQ2jbrLmOaPiq1FTqBkNe9bGY2r9df+O4K80dLUWsDU8Yy",
-	"qEdDSCIwNeIrauMnxbYAtJND9mEqMh6SmYfvt/SvkUuuIoFPkI2hIgrzY/ycfvjl6sWL84v/e/vmPEZ+",
-	"JBE0rvsXFcq47+CCC+0jWEMpJhViRLx/jdebl3IfyqkBIi5g4awuXLhKODOhgQq+jSShgjGzrap5G95l",
-	"fshFyhux4k521KUUmmgbgL30CJEHc2yx25qkoJRr1BNEGusqyfOZVfZCzTvbvhCAPsX3VQRwJ5X4fWon",
-	"2NwklqVa7k8jbYL9hwArUl+lSA+rWaGuoRIvwnY3xNis2vMtsOLm9qFcx+/TDrsNwGFfghtnw4UO5BSq",
-	"ura5HINt2159mYvra4C92Opy/cK4Eltee6l69wrgeVHKzQCeZhN8c6b948bthBDND5rw/lp4RdZImoeX",
-	"aW2Ud+VirObEj79G5i1dv7G1dVeYlYXAhVRLB+EP8BhCMz5fFCuborJgE6pwSdY2sXZlB7TFqhGgf8As",
-	"UAnJKJYDUnA7aHUpt4ey97ndM7jvfnF//dvWsa4E042IhMlRznTi5CGKk1oJgX6sZRuNwsRW4bUKk0uH",
-	"LGyz98J3XXhKXqo7DshrGysDvDs948aG8o5n0Jhhs+Oi0DybgF/uixSoEcLWaZiHAVVqqYFBsrB8L5NE",
-	"ZGVu7sQaBKkkf04eD9WlIFEY5rErfQfGohtxLm29aApeZ6bkteViCempfYIfn2jF5owvikN2OpS3on5p",
-	"one0H2uNffm7/Z73bmPeM4Q6TWSzIeYWpZOeD1F62s/TapB9OzL06BP963OrNKUSb55lGtzNf7mNHhPE",
-	"spOyRZBBiBqLUOnO3hc5iG32DI23O30Pq7w0KLV7zLWm0WZWMrcBG9//MTgjGwchZPHkpLeBZSyUATO+",
-	"2oZxEhCCbdOUJ7cGoN4AIhhy0cgeCWy2SPr+Uc2wqnOcZBlgxCtICgD9ndmuAJ3jn4uP1ZysrZDvDwbS",
-	"EtSCMdqY1lBuH9T6ja8eubXxG19tNjNg6TrClgdpa5hv02pfwBldyyPblka8DBj8qbecwErAMQG4tHjG",
-	"VzEkWaiWd8SB218Skgn7MFVA2KfB2BcFZBJTNZRLBP7SiOSlWZJlahlh870OxYTll7XEspTCs5KhFZfz",
-	"Vs3P+ywhsWSiYVOzWT4oPGaLXF3nyZz8Q2rwRwhJIOJPEOhMYC1QFT26/pVSvsgUNDY7mtSpQkYzs7ZW",
-	"61kW1KBA6482Cgw/VPM44sGAeJXkzBK5tQ4pILygr9YOIxohnQVyuSKhxR/hyOndvV1QQn/jq6/DagG7",
-	"ptlSJJifoFRmnEhzXqDW3JaV3zYHKfnSvKFrRu5qdB4LZ0W18XijngL2ZqNaDpBHqM7dbB6wsQ/5NMsC",
-	"TmksRHR6jXokEup5AbWmi2SlQy6IyHekYJX8UMYX57+//c23axnFhPOzHLU11gXsXqZGF6R9cEChy6S5",
-	"7ASe2ois1NLRS/LG6snOQX0g+/8i2B872mltHbn3DLi1XqlFtu2L+a6vbrc9rHDI7ltth+gHmR27Rz82",
-	"7LlXaS3ckPHEzBmCjp5wbrdqTHjGF67HPP+zAO/HvR9ad+Fflv/SZaUP2XvAt2Bugsz4T6v69UfsSZOa",
-	"CHn47k0evHQvaZEKOEmhGYeZd+j3YenbY5UkuItZgl83ECfOQWuUKPavoanmvHu9JlNQiff5UJ/xP32w",
-	"j+J84D1xAFRrie/5V96qdO2NH/GjjvW5eWyO+PkV6+J+DzPu578QG63gp+BUBmfsVtE/ALNIaqewEnSv",
-	"nkSM62Ft+l/iMOzuXh3/FQquhlISSrjHU/LPqSAhe1wI2xBnbExHtHINRQ0Ob0li59sa/AAWuxcdALid",
-	"XkPs47bM1w0jYpNfPTrnFwwrK/Ci1pDch2lSQBxWaFbkgqdMlcUhsikDM8LguN9HjntqWa9Q/pKBxP9c",
-	"8FxYUjlLE/iO53hxb3DSB66fC9sz+Guy0r3BM2h4zxIh18/C+BCbJmIGa225kcgyKIThyfzQm3H0613a",
-	"7Nyn/jpRQ7/TWgyqyvHACOKdIoXueV28sIsXPpZ4oQzk8Y5aDmKHgUq6GT30Dzr6ZP69PopYF79Iaof6",
-	"0aq0vwS6RqriAMqL478SRSgXUPlHxYTuyqGMCXo5rjxA6AP7+7861oCbSfVqzvyGCh/KrXV4Ox5hqBa3",
-	"i0RWpNe3ijD4/TiCDldw/weyPcS5Ztf1v4Ie7gKcDyvAeYetuE2w0zosRXUPNEYRyQ+7XdjTmyfmKXcG",
-	"G3zOZJllLOdz9ZEjFexcFA2aoeLcDeVazcDeoupyabQZdNMYd46gylwibcKXlEwD4LS5hdCPdakXEBkc",
-	"MLM8MeLNoDK0/TaoVW/WjempygszfoeuhB7f4VDGkyTTPCbQGktA38DMXeHN02rORypdsWmSWjYCzPvh",
-	"D4fs1EWNErnC30YNUIgB2mFR7XUxn2fEiyXn8pBdVJDbhnLEr0vkia8PR7NEz7D+PmLX5qPA8r1G3Jep",
-	"yrA0f2lZErALwTzJsidavDkJ7U7/5Sj3wPuFWVZwBFth3qryd5++LGGImdWEP1P9i9mxtjM/dAedw3rS",
-	"5rCaLb8F5FkoMjzwmd2XvQFsJZQ18Lvqg97jL7d6EtqauzujXwfTbAdn9Ca+2bcGG91hh90CO4y2fgU9",
-	"7F6dN1tAtrESGS+86TZBpFGMpxhmXCaiiAjXSGSZ8ZPGas5tTTLkPxBKJCmGEm+0FXKJnoFIxiZcCsu2",
-	"ZRX+G8f9qDMKMIfN2QRc+S6T8DAzCcHZ8KX4ZksDyDJl8LbN+AVdFDfO6NEn+P9nyuVvlbwPjW+4O4LG",
-	"S7R3YxxLTIDEcLbNAA7ZqWSlBFsOHgD1VtjjPZTwGDyVZJ5AiRWAkTZb9bbk9XZmPRySwKRvzLh8AOgh",
-	"IKZmsZFBvjhA5YDfhHhrYB4VZS6B7lkrJcmEy2GW0Exq1o2se2Ml6qF0SRRPT4FpeirQfe4rDmzenhlX",
-	"4ZR0fGJEIvWr4pojHjSCDZZSH7IzIumK2CQRGYp/ekeCsjXgCCvUjMvmfKu5hYBCbm9qjm6yLV/B0hZc",
-	"4kJgHTbNBQaW2CSas+LCogtMhcyTP2Fsg+N+1Au+Um/wo6+ktnvp4BjOAGAK18EEc2Pzu+wURffCzMcO",
-	"JuNrWDIrL7+svQjvXl8JYpHEPGS1KHBfgkJoDBy+QQDNZYLQZYJ6kwsx58Yfm1GDwTerUDrTcyctBvvM",
-	"yUgIRliRffs6lS2glagT/ga8khlBlrWFMFohl55jyGIo1STkGtJIbg8o/6osWGzcemIEKBQA32U0HKWd",
-	"sgT8+ZOnbKrKXB+yFyIzWnYokzRl5WJASFTQ2aOI8j8kabAMB40AUGxdEQ0ju88Byt9s5kedAUa0VJLQ",
-	"BquPYZJ/5Hkx5Yhdm+AzM6VmEExKMFhl9LtriAQ91GJsf5fQU3WMQWM2EO+kQxgWutLAWoOc+ZcavUp7",
-	"OzatblqrCkP/FuMkWo7KUXEhS8QWhnlgTJIgl0mlmutOng4lnAJ7tTk1uFGa5gzAvo1TTpOCHxgdtE2z",
-	"7tbT2GYKiBndMuBC7T7cDkKscwjXOoR1PXZHTLGaXj0aldkM/L9GZ+iCF7nAZs9xIsc8096JKDxSDooQ",
-	"NhEy1RH8cbRCy9roE52sCAhsxMfoRQ6leQwWiWKmZJrINOPO8SKsmZsgas89PUuSc9CEFb6aaWJUa0WD",
-	"eQxdaO2xbyQnCHilx6TriNY4HBhOE9B7MiWvkTyQMLNyap8nt6Wufd3C2LIqRxoFJoMAp9KsGQon58P5",
-	"pU3GBYEdTVRuOasIXz5hjeDySZW/kRCEqNrMfkaeBgzSQxlfvTl7efrm7+e/0mJpBatbhwXQ5XjMORA9",
-	"Iuzvxfnlxf/EYD+A1WV/f3b65uz8tZHtr9AIivNSvhS6UPkqdnAQgPv64vTV66uL8/cxkAPxIl8F5JP2",
-	"fVbL5HzOjZXR0nEMkc9bWRh7rRWEWdQzHmZicAgmQIqBZqEU19Mi9HTxg5sbzMoadWL1c4h0T/27/cuT",
-	"E490b9li/tkzS3r+q5EFhH7v+31/CtDvdwH3/cWIiS/s0tJrL7gus8Ymhw8VmeIkU9fm0BXIfY2GQnPC",
-	"nYRl80SuLGjA7QGGQUfbdtq2qpyL8pbwS6HQQrG0DTq4Z/XRM7FYbAkpTpfCmpFU3+o+d/HewMi7oqEH",
-	"VTSUw+69R2TcEKP/3oDY3EE9wvO/Y0Pk/Y2xLc8R8HxLBYUulvrBqFQ159qaccAgqoxV/GrCEmmZGLGz",
-	"0Nwi5HVkvGr+keeOpdQC+2PpTKGYLtRiUGE6RKNOTISF7EzqOY2KsU7ZExsJIx5yAEZ1SRNH89Q0CdfG",
-	"YmcApryjywS5pHWNw6nJym40PuGzN4riXZka8lJKglbeJB4v6NJ9CUcCU6VIh6Nt4OATfIMAe99PvfAZ",
-	"miU7yNtNJskRoeDyByjrameTBmpP520dO1UWi7Kol6CB1KAYgGR0TeDT2btgGXQ5h564k0MgJ5tx2Rv8",
-	"+OOzZ/3+T89+Pv756bNnz37ezTWjfK9Dx9zkoD1tCvMgAbSXnsb7jt9fnZ2dn/8KpCwdfViXCNxB2NCB",
-	"s33qaU3q3C4JiFLHOCoPXuKYQd5V2kyErBMdv1HOdhknkk15tgglDYevCLPPybxCyPJxqQs15zk2Ghb5",
-	"Cr4ZFteuEUNRUyjrtMrWjenF9oGwRQ78y1gUwyYi524UUNVSqevYi0R8gajrexSHlrsKw6hQ8wBBTxCT",
-	"GG6LmZiY9Q6s44xPCuI6G8rADhUTX11O28OYyNOkMIZlJ2k7SbtL2AkIx8GPC3wziubsR+JS/diDd2kv",
-	"qB6P3m49RCwzZKfWuTSSk7BxCof4CEfdrp4nYVSlLJqB4Gx9XO9umQK3suEnJXginEaFz30f4pGefwfx",
-	"iDq9Mwo7UbWbqKI6xP3bhM5MedDyyTHCWlpVj4oCHWoFS/lESKDOD0HtWQzzezuJQ/QI5GWFH0UKpWpQ",
-	"BZeLa2M3+vS7+S2WZfuwWnjVD/oG4eClf8VQthHJRiwTM064aCHHLRGNstHK56ghd039jpX8NBbr2QQ5",
-	"heAsJi/lrXEekCNfAnctwc9g+5weDNEiXQorNG2IEMFnmuV3ka9QencMsrvktcV2aZsLunQvcUnainfC",
-	"WunYYTt22O3TuHePklqJqo8WOf8o+LK9yOr3JBMpAM8nnibRSDwsJnZJjgppn5OYhcoRzHgFqMaH7IXK",
-	"WSKHkv+5yLkG/hUsynkJJTZG+IA7axSCCnrIQTUQqxiNOYLqilJzczNL+YJjsRJmYqrMKw1Clp7ynuZ0",
-	"J0t5nKsbuFXmdyyc5pRLNs7UeKapFbZSWjMpoCnkpH/y00H/ycHJs8vjoHwGSR0HTyJ6Ve9Jn52wv5n/",
-	"zEYQc/6/0EDSOy9zteBHv/A8ExK+uaDe53qchNk/2AIxpLDz3zEcHr3/R/+4V9I3tTzt9yNk8K5A+PeP",
-	"L2ECVNIT9RCUu97kQh84fF1eynYygB38Cftx39Eu/8I1Qh3dZde6she5T/s3EMGB+HfCfLv62kx85P9e",
-	"V7DzWnzkkmvdUrWzfioveZIV09Wt9q2ZMh+XuShWvcE//6i2jfPxzIhQUAmoBBQY40KzxEwpWJApjAF5",
-	"S46gjvTf7Riy1Yw/VZ0ihmSaFMkIe9P0Ehq3ZepIbvCMu+4IS7HF3kqmp2WRqqUcSlEw6vJjP/af4JmO",
-	"nJtArePa7JhKQYFvgDM+UZPyuubFBU9S8VW+0x139daf2H0Y43DBKjV+5OozPxmnx7VRvQSL3LzK/HrE",
-	"k7zpp6jxBjM6OMxt3rolYUVEFvsVhWapGpdzLgE8s8yz3qB31OCLnVYfEM+TGfj9sfNRgWxVaDZPxlMh",
-	"uX/ctCgWg6OjTI2TbKp0MXjS7/ehLpiWp/4uBMiLLPiO2cjYOoaN0JVWnqauICuAnKwJbvHyp8nfTNDH",
-	"n2J5te3peI5zjKgeMaLaajOuUTKeTcy5wN4P9xqwcpvZ7ha5KtRYZQh0g7GYiNAaktzJCkR1WEGPDwHc",
-	"QDEQvsmHYLHvnKWlrXj3rYIRtT2HQO2jVdAWHVHvNR76qVr6lgREOWfnyPxrLhjKcZJDCwOFfH7wTc9Q",
-	"5A/R8yB3nwJ0D1yB4ZKn/Z+RJqjKHoIigxbOBaeiJsRXlgA2qm3xQ94uGuW/1CjCUA1NHh8VsbGSZLOs",
-	"2HWuygUMYsZXbMQzJa/No4ayAg+FC+Ni14gtNIGK1Cwj3qiQ6zicQQAC0jQJ5ZCMltSCnoK1HWweYB1u",
-	"OoPvXgFK4gADXTlPuSxEksFwiH4LtoaZGxT9A+dUFMyzhoKlcmggn/KhXE5V5qQEDmuerKiZHsqXhCYm",
-	"NGMZR+giiBCmyfs4CsNTqbg21qGagHLxSK/sVLIYsFBiEJfjgEHH7qAVjh5WvUagBiyLRorBBUIP5VLl",
-	"BfV6AhpW5YMAO0TrWfRnLWBXDD6GQwVrFDRqxDWRSSdGGmTmUlK+Kh9PuS6AUzqUDaQMPv/x+f8DAAD/",
-	"/w==",
+	"7P2Ld9u2li+O/yv46t61pu1QiuRXEnWdda+TOK0bx/b4cTI9VW4JiZDFmgJUgrSidvz7238LewMgSIIS",
+	"ZTtpzzmdWWc1FkEQj42N/fzs3zsTMV8IzngmO8PfO+wTnS8SBv++yPlbGicsUn/IfD6n6aoz7BySNOck",
+	"m9GMTOExoRlhdDIjNMvYfJF1gs4dTXKmXjM/DXeCzoTyCUsu2K85kxmLDrPOkOdJoh7kkkWvVubvKE9p",
+	"Fgv+Pk6SWLKJ4JHsDA92B8+DDktTkXaGHcrlkqUsIvv9PjnmGUs5TcglS+9YSo6gUdBhn9gkz7DrjpzM",
+	"WJQnLO0Onu3tDAadoIPjP8Qxys7wJ2fAg6f+VsxjOcNpd3b6O/vdQb876F/1nw93+8N+v9ffHezt9f/R",
+	"CTopo1Jwsxopk3mSqcX0r8tuP+iIPFvkqmMhFrJj/j6WV2nOJzRTWziliWRBR2Y0y+VrEbHOcL/fv4df",
+	"0mzduPr9l/29f3TuP26cxEFvd/Di+WCgJhFHnWGnP3j5chL1D7pRf9LvPu/3+92X0XPW3Z0Oxjt0b7If",
+	"HbBO0PlFjI9t851pv7s/HrDu88kubWr+jqllTtlCpJl8tmTsNqIrfHRK56wz7OjfutgGH/2dpTJWKzsI",
+	"OgnNGGdSlhdTreVkkqcp4xN1Cgbb7sZg53G7kbIsXZ1NzecMIUVvgRIb9qffB7ppu5Pmu51h5+3h8cnR",
+	"G/vLRWmuWRrf3DD13cvX3x+9uT456gSdJY2zmN/AeFSz+/tAcYoLlqXxGlaRwnNJKBfZjKVEcOblE/1H",
+	"8wl8ps+u/sM5m/hL7eRXiBtbuTQ86Ub95/3u88F0789BwzhEPxnjs3aUbP7SdNf2zK6nzIPh7m5vsHuw",
+	"X6NMTdeGAM+PTt8cn363kQIvjq4uflxDfjnnMb9pJD9NAdJLc4PPTXOt7p4NFPic9bvP9/5UXHQdBfYf",
+	"SH5r2V7/ZVu2V2n5YrBTYnsX16enbahuM9+7vI0Xiyrfex9LySLiLABSoZIiCBeWHKM/MwssjvTuVf/F",
+	"sA9rOej3d3DV/2kp08Mbdwvi7Lw/vnx7fHHU+UwUWmF/l++Oz8+f5AK+xG80csBYkihX1Lf8Z7p3Xxzs",
+	"dXf3dgbd54P9/r/0vbuRrF4O93eH+3u9nf7L3d2Dp7lV3x+eXh+erCGqfDJhLFpDVtK2+Dw3645Sb56K",
+	"k7mnc2d3sHfw5+dkn09T2Skpjr+POqlYylFnuLdz31pn2dlCZ3myy/vy+vXro6M3j+Wa90FnxmjEUjB2",
+	"HF1RkB4jJidpvMhg8TtXM0bucCuImJJsxsgvYkxiTn7NRcZkQKYiJeHxtPueZpNZ2INr49c8TtWCZWnO",
+	"cDnm1DGudIadUWcw6nSCTrZaqD9llirhFca0oCmds0wP63WeSjVk38BCzj5l2CA0o1uk7C4WuSQLesN6",
+	"5DiTZCJ4xjhcAGJBf82ZGmSsOvk1Z6kiRY50OMFvuSOe008njN9kM9jqftCZx9z8MKgPP+gcR2y+EBnj",
+	"kxUQfnXchyRjnzIz2kkSM579hySTmYgnDDnKnN4ySeKMSDplJBMkZQtGM3ghRTYyJMs4m8Wc7OyRmchT",
+	"GRA64qpdFqsPwWN4QdI5w0/esEzCT9M4lRlBm05AKI+URDaL+Q1ckYIzQgkeEpLFc9YjVzM24kVH0LdR",
+	"Y/WA1KspmyqGhs/3dnaw7+UsTpjzXeeFMYv5zYhLlt6xKNDv9V/2yBW9VYPgbElSyiMxhw8HitfOCJWE",
+	"kuvr4zdIe2B4w+FngowZzKA34iOuSAQGrDZerzdNEpbCuNSfat/lgk7YkMBsJJnTFckls0vXIx+07GBt",
+	"YGqYI77XHwRkr78bkL2dl0SkZP/TJzKjaicpv2HFmhrZI2VzNh+rHgIiBf5MibNlYB4YcXpDY94jx1NC",
+	"OYm5zNT1QaKYRWTMpiJlijImIk8iu4VqsPhv9aE5jZia73JWppkRV8NTq6OX+hcxlrAUac6lWtZsxlaE",
+	"poyMV+rfvDfi5qQgoyiOikPmXUXnTWdmf796ZBbqbkxVn//vp9Ho086gOxp9en708T//d8d7nqbAWBoY",
+	"gGJa9ugbPpVVJq4WZSrSgnxC4D5hoLaNkiSW5jzO4afwm3DEFWlRvoKNMFxPrZ+he/2x6uLvDXZKJwqp",
+	"Qa5bSc06m5Zw4GE7zhp+NRp98z9ffXj29f8ZdX76f6POx29Gna9+IqNR9vGbQP+38vjrb75uWutTwVnD",
+	"en9QJBN+EwbVpRU8WamjN0kZzZhZrG9JDAun6FW1YZ6VWr8qaiyepWE8n3eGP3W+6Xz0zeGEjllyyRI2",
+	"yXzXxgXL8pTjmOGAjFki+I1UE4DzsJwJyUiielFHKUPmIonUXTbdHUnpu+6A/3fKpp1h5389KxwNz/Cp",
+	"fFYeLYw/nseZn9rn9FM8z+eE54qPKJKNMzZXi6vWFy+8ptFBr+6oIjalIB0N+kFnKtI5VQJIzLPdnU7Q",
+	"0Z8CmywQH/5V3Hgxz5gSMazxU8kfcv16A5sBzqOGiydOKlKCdwMimbr6M8XoVmQi5nMqe+BXWCQga2nx",
+	"yzc/Lfi5E4S12bT+dujfxXeMd+5h5sf45gBnbv6yU6dpSlcd8BusQJZRq9exOmiWS/awhZD65UethBYS",
+	"H7ISOPjyIhxsvwZXKH0+bA206Pq4NTDy70MWQY++vAr726+CfJuKeZslAH4TuipDqNgjF5m574H/oCSQ",
+	"NR3wqfqaO197pCOasa6S47wsX430SjxinFuMMRPbjxCUK7kQXB+qVzTSmrT6S0v2oHEvFkk8AS3v2SIV",
+	"44TN//MX0InKPt1pzJKqMq/krDuaxBHBp44iPwFa6+jnXX3tdYJOxDIaJ5ozO7eh2jdoC8Sq1HZ0q+qO",
+	"MiG6ck6TxO1CM/R5LtWeE5qRhFGZEfSawniB4aZ3NDnml1p/1Ys8FtEKXJN6EKCd70d77ID2WfcF3d/p",
+	"7k37tPtysvuye0APpv3xINqZ7DJHo9xTXD6LMyDiVzQiF3aehtTHIs+G44TyW9yVdvfbOe4EvlK/0bzr",
+	"RkJcthDFcxAbSvsje+qMvRZ8msSTh9IBCiInAgmpIIarQkjRYmVNbUmEzDw0gm919dMSfZS70LpZLElF",
+	"ii7pD1LMGciQARnnGYkz6QhP6iOglxGaR3FGMpYkEgWaOHO76ZG3ItUSm1QaFOMRqB3OUFDRumUro7w/",
+	"mIpeFlRkt6eBhIIO4zWzGtBEzmEC+Li+zGnOuzMqu+Z5+SC6L3/Z6cQlxf+YX0tWn1yNlmQWJwkqwgT1",
+	"YB/3ccjklq26Me/mkrlzP2xBXEbh1t/pkQs0K8QZSWjGUiUC3zCX0r7sAv4ixm9YwjIfUSjta6m0V92g",
+	"vka/iHG3eFoliv+Q1S6++NzesdXRp1hilJF7+aA+afRLdVRvQaH2zVDtPsNeKpO0pgzUUnG6xgh0y1Zk",
+	"QVdz5M0syxL2Zed/y1aHScpotHoNWmK06WgAC8OmhDYsiFoMir12ddv1jNft1CzLeO/T7a8789+e01m0",
+	"u5ywQEs6kk1Shkd0JpZaEhJ8wtS5uRO3jMQZGri03msMA6pTh61WTuGXXXYlRni4EPyMfPLTAiy19cWF",
+	"Nt3ieWlZax2A3WQmkkhd5NqexFdkLtIvTGj2GPjO2pUxR6AhqDgznvnbZ/7zhv04XTiMV/32B836WL4x",
+	"en1104uRglyjaHw5E/Az4ZVgpNoaxLJrDAaNfEc3IBPKUXn5Y1itHdCpyI7mi2y1bikUCf8ixnLt5LnI",
+	"ugx6WstzVT89glcYGBOR+/xBs7/M5aJBwiqGDUfBtFu3BG6rhiVw+xpa+6digXO6ImN2Eys1i8RfeEHE",
+	"gvFmIRNCUdYImrD16wRN28GXnRXeTnX2pq8t6RxCtQDe+emmXWzaHbOubVqaqulSq0MZTZWUSFP1hCbG",
+	"32Pu01GHjjrqEo2N5bTwYQgGCzbiM3rH1I2BrczvMFQ4OT3yXXzHCE0Scw+j4lceA9rvI7jLR1x9PBPk",
+	"8uj1xdHVz++Ofrz8wlvijxRwicUbKlBRa9w2XoqzDb7s9DJx6ztI8DNY+PMson7RXGY0YV3swDMprfyD",
+	"TBE51yi8MDT6LBwy2HGln9QEkC+9GOI95asf1M2xnr1OczD1VJckE6I7p3zV1ZdPA09VnBPOyqDfR/fE",
+	"V3P6SX32a5Q9kQWRVIg5OEMHX1zkeipTkPo4c0IMAkUbgd5okbpyhmEXNEnEEmilRy4ZI6Fa3BDWJcQF",
+	"DY2lKGM8uxLiRPGNBxqMZPybR5Qeiwg060wIkkDv9c1Wbbpqx02D0m6bHuBhSrIZ5WTQ33ux//yAjFcZ",
+	"k4/dzcFusZvarkeOeBZnK3IlBDnRg/qsu+udJHkfv/pWyQTgBhdpRgT8W+27Oufccc4C8WeCqN1aqaeZ",
+	"GHHUvIJyrweq294InDlvRTqOowgZ1wP2fFYzDx6iwJzziKX2kmNgUonxxCvKTBmdzLy8UPUIUgUQr++y",
+	"xY6ovAWntTrdt2wFIQOxjiOAvlEhpZIkYkIT1a1alfFKrZkQizGd3I44jaKUSYlhMGLBUpqJFLgKnh3U",
+	"WNHM+tXhycnZh6M3P39/dnl1+fWjeYhDdcU2NItpaXwT8+paL+gN8ASbM4Gt6ss6SYWUXfvYsYv5uyCS",
+	"8QyvGT1JtKauX/4RxxAXDGb+wiv0a85y5rcd4aP6qsDv66hNyUyKGsAiCBZn7Aud+oGOk1EynAQd0YRJ",
+	"fOGpy4lYVKdO4EeId4mljPmNT/BQTbo2HK00+dgciFhwwhmL0PSGvSpuM1ymcca+9EyR/j7Ekeeu0cFL",
+	"sSRjkaudEeA7XWfF0P11l3HkX4gz4CKm6+VMWN+j9xNALZHAS/dLLs1TXUR6omoaapZmKlZg0MxwqYO2",
+	"NG2BGPE9o0k2W625SswV0m6k2F/TQK3WFEsywy/DKMrxhRcsl6hxPOB2S+3LZToDs2gRFlOJ9Gvhn9Ad",
+	"u3y4Ei04o5HXSVEK/VOU1xzh90jq29kpqO+aL1IxYVLSccK0bPTZ5V0lRoSV6Ydkon72Bliiox1pQGfg",
+	"YgIu5t8+0BtO4yRPmc+OgBchRpZ7PeI4hi7T6b9eMQZfx7vVer0iJdVHQFuK5Sbi5pGbue+6r5vSkz/v",
+	"bnrmm4gb69HBxZFabiwF0EWwpaeO1fKtYr0P3NDiMiht6alAm7d9DBK24oBTcA/HssHHUraCTmFkPks4",
+	"F5/PFL5XbO6pyMhbPYjPuaF2Up5VM5YukRI6UVyjMILYS9NJ8sXtfdyu/iLG/v1UD/yewo3b5TgIlYAX",
+	"qfk8RQzANrsFjkH/zJpdfhtnZj1wemZfeEptj+C/wGkLOmnO/dNUD5pt6munlub8j9y/O5N55JuWeVif",
+	"mn6yeXpuPyWDF9g2jfx9yxbZ0/lQ/3AWWlj0NOu09Av88TyFoDZIhCggVx7AKXXYU3nzLsWcgQXKja/S",
+	"y75mJ01fFdnGRGqYLdwlY6VMLHvkgtHIhgVApBUkmbAlObqiN4RKYoL9H23Tc6RXd+3IWyOvNQVdrXOL",
+	"Y9SI0jVEfjMjpRh81yTidRarS2etq7x84airhhxn5ZX8g5blqaTAhhwRNEwWOXJI+98WOqeJ3osnsx45",
+	"S4u0CVi0Ebc7Epa2JCzvCWZTeDL6fDPSzZ5BG5jOJYqw15ze0ThRmtADj2BEMzquxZ2cCmIf1InHPOrm",
+	"zucr5860cXyb2hbaI1fpimDi1GM1CccooVeEXJfG1BT+J2XO0tqc44ihqX2RirsYU1xqqhS8um7qtV7q",
+	"a6BNlFoYdR3AdyyNp3F5lcjh+bE6gpLcCCI4WYr0Fuwcf9DqiTuWJoLWvadCkLm6BfWoJKEZRGF5ltHp",
+	"o7p8ji0FNDUOzLjSMaRcTij/46npqfiRPTFaa2lFRrqt49GQmVgsFHWohdEJihgyqt0sV+gO1c4l+dCI",
+	"bHRWVIBE1B4BoWLCpIYPgWjwdX5Vs60lUjDEBP1V1DffB9AaM03FHO8s606xBKKX4bG2KMffqgYJk74o",
+	"ZtBWdwKrQzyPbXqxX4lav0iOW2BObxkZ9IszAi45TA3+Q+b8VAcDXDpZOSgOyV5vMVzjkEibVTmQd/ed",
+	"W/eCZqwhic+kEidsmhUpT7BjspSdestWo8636d/632Z/GwRkVCiG8PPejvo9xAu/WBBPdo8ZS/dcJPFk",
+	"5c8rxAE4NAPyK6QXStf2gVnBJErpNBvxEP7bjVk27c6ybEEXcTelGYPeunpBQs+0fv3boP/tsj4v9Ts8",
+	"UBM7umNqlTHhIROOiwJDa5HMZ8C0W6wDy9JV93CaMU9KKPxMZmKJ+6zhIcA66d4DTnLuunRI9blrTvNs",
+	"JtL4twfrMTrhZRvbyCRlwN9pIrvmdc/B9pitLMMbagU057dcLHlgomvUSylEPRcXBO6wed3kyoh0Tg71",
+	"5GGWQ/KK0ZSlZJT3+7sTRQLqH49XaQeu/d5Z70Z2afyE1SV11m3DqvocaJeQUMONQAXLy0srPPxzLsiT",
+	"edSKBYLbUy8zBue5t+maIJ0SA/3w4UNXrZjqdEIzVj+x34ulOp6gYTuf763lAngwZb5YiDRj0XsWxfRq",
+	"tXiolpOtFg3e+LnqmcDzOjnlxQi60LCrG9Zjgmw6YMXD6E8sbPDyN3XiZBbq8KjuFQ7ETcd/bFrhYN+l",
+	"STtzAotP9Ae/SOCRosKwughhr1N8CHb10I8a8GEmSBRHJM6GJLxlqyGe3TjCoxsSRIswTCAgYS5ZqlvJ",
+	"fPwLm2SVpi6HCEY8hAxnHunnRP9p+KqJ3QlISLngq7nIpW2KF6OYgmyGUruSZUccwxpMCAscObmSGZuH",
+	"2u3jiPmZZMkUb1IHfGJ3LfbET/9vNPrU73dHo0+Dt6PRp+dvP37jQZYIOocJSzO4Z9+iw1GWIQiC9Vey",
+	"RlmGtBIMFxNLEv4ixj31JOY3IZnRxYJxYAHNYAYWSqPx+g46h4pGWPQDelw88tuYgVYgpuCfVoPoBJ1F",
+	"qnYoi50cY+kXtnQgMygbUTydMh282io//a16+TWYJdVYq2noKC94Ygkix878LeF5kpBYiXdkCTgyY2bS",
+	"okrrl+cgQajmaA5COKfa7mo9ZN3Af4D8Nwuy4CBzlQbbJeHri6PDq6M34VBbwZbU4626ZaveiKvW3x+e",
+	"fmdaQyOzpqi2KQk2YtOYgxkQ37k+rb+lvgKypNucSLqS+M75xfVp7QWd3hIASeRSXXXu2zPdIQ5WMW2N",
+	"XKKn2Ak6eiCdoGMH1Qk6+DE/vEmBrfVTB8VA2CO9oIEhveJdAcwHKBvh4d4wGiUxZyaN3D2IcNybgUcM",
+	"jJohfo1yt/7QvTjYa3Hq8ijOjniW+hCzuBOpBeemliKNwBAaW+z3DkUurhZouPh1lq1Wv83udp7n6e3e",
+	"rBN0aFYDFhzsDPf6vcHOoP9yzyLitbzt7ODUkVlENGM/gFvBvTifT16wnWi/390bTJ9396aDSfdl1Gfd",
+	"HToY7072on12MMVtFHk6Ydsg7Jl3UJbp/HD2quMeMMOLfupMUsEVYVj/1g6grZU4FzX337rDjJfkPS5k",
+	"nUcqnSLTDLnCUdYgPbThXkwRiI9F1fpy9mTDXBThsejMtr8vbdz68eiGAbAOyFwh4X93tRGjexyFRklS",
+	"V69ukIibggNbFjfiYME3YFNuwiq4DiphQgGhJPz/oRRNDR7QVCjxD9R0G5iM4GogEYCPgS5omsHFKqaZ",
+	"2SgJ0GMRitTpHbMq9UbO79LrBmSVouV9lWbbvQltS3fHxn29wKZVvgkkQxW3pBqsqSCXythKU3Qpw47D",
+	"y2nVx8/pDfPB/5mA5MyAN9TlBysLtBIKHN7pkQmSR+NJWcbqRYqq8/IClLEBtG1SRmxU7eFj3xI6hrhs",
+	"oY8KlVl9FJ3Dw38c3rx433/34vDVfHKy/PBp/8XZYtA9/yR/vXo7yDub7k1cVbM0jRt40SCkgBRoZMBC",
+	"OFfyBfkAB8/KeOp0Kx04YgvGI2km5rxw6kRVI0Af1SlveARr7FnzNM+QVM/jPLnV1yMoLDrETkupRgA5",
+	"P7y+POoEnYujy+v38I/rUyV3HF69/r4TdN4cnRxdHXnkDyUbWICGGtsH5dcjHxEK0nwMSJxqD2HmxS6N",
+	"hUgYBc6L5iZ52HSvGPukbhdoKTYSTLa/Z9ZJ5xj9a4FfClEdgMsNpoorrhd0Cfer53s1KV1elqO8m1fy",
+	"FmE7QM9LksIWK/3Lp7F5f29wTZtbK+ft7lAXXNe7WJZvuDjv+p5bxjyCa4ZQMqaT22mcJF5Bsc5AFkqY",
+	"3nz7urQOe6ROD7wbuUS/cZ7wyjXP4mQN1UEjk4Ro5H0A2aymAKlRqLth3jCMtbSJ2Rf+mevMDItuWUre",
+	"MEfBBLbjRU5xzVtdI/+lugdAZg/Npjlv2hALhK2OvAYzbrXuSp3fRFig8hcH0Nd9Mx1BLkfDJ/CZ6/Ow",
+	"c3BU4VYLdwnZKfc+VDgXmrlOWqsa3ZSp15raQ4Q3DPVpKui+51tXJ36tFZaznficRqzV0t5Xr8yg86l7",
+	"I7r6RzBSXtDleyYlRUtFTcz2Swb2YlSyMyRtOaofDDlGOOeUTioZW2jAwuTQUN8zShELgxEPYV3VH+Qr",
+	"vIx03LsszrKT2i5prHRLWH6b225579dK6h7xEM84duppBaNLmQY/wCi+qnVtsN66dtj9B+3+5gXGDTqv",
+	"NE9tEAYKpotJ48XBcfTkEoffNydyt6YVPsVNEJCYT5I8QkhkIS3PjjDlk2gkH1ykFqf7M7OPiswIXyvf",
+	"iT7B0ezKB5izjmoAcxBNzp011eCVVd2guDTxzrEIbRmZC5mR3YMDEtEVojYPSL/fdxe8srsACQmGjoNu",
+	"f9DtD66ggskQYecz4T7bcZ7Vtn/qRbIs4JU07KMZttlvB8Fy8PJ538AiE5FEJlkXdd2McTjgC5bGIqoQ",
+	"wNrrMhMNHm26fliaMqd5lqes7e1coQiNuJkJPyEkdHIr8sxHovEcDwfKDjrg2ShDNiABiFUW+ONRztRL",
+	"Sl+AlLAkIrkSWrTLVtyx9NsRz4zAMo/lNE4ZWYDjX3UPaVRgImWTOGKyR9wqFiZE1oYU6o8EJBOiRy5y",
+	"LlXvRSUpjBzTlk1DdT+VyW6w093ZK5GdrTIzE0msSLlEiqr9c5cUPzp38NqT1IZijWkKsGi2UBhS5wbX",
+	"htJOJ6hf54hHv2BikWjYfgq8poqH/hAPio/SzXz07n8WOnbhkPt1EedVntw+ylWC3kvv2xABb4QUsOYj",
+	"fKHWwgKNWG88yiAbaY/tt5jZvowlA1tbS3OW8Zr+3pSv59/fjf228su0kplbu1o69wZ2t0nNrXzaZ9tr",
+	"YWdTBGDMbI1qAkLHX1yfGvB4j8pQ27LtPVE+Mx/6SGAlHC8JUJ3dbzNuLx8v5uf1VllPUoyzgdRUghOO",
+	"0tVFzvUz42gDU6vXEWWdXTbVNRLYEGtUYkdY+cEArAnOvvWFVBBJV2Q5qzqevO4mXQHTZ+6B2ee81fHW",
+	"ZoXtj7eihn/x493W5LLGgLM9r3j6A3x0dfGjPsJQmiXnn+nU4jo86MC+pgnjEfXF+ZGJfqZjvTG0Wfvf",
+	"K3SLNoC1hkjbW8Vo0E6oUA83mhbMZN5AY7Ad6jqfZ3nWbDoMId4KTFohxptKiQL3bl/rDzNN3HUjYosr",
+	"xgxL3zMplDhp+9IFtlYyTTxn/xCctX3zyrS/D7SjtXmDCohr0AXcpC+zb+33Sn/s1aq1Z7TYgLaT+3vx",
+	"xn1gKqK1XtQPpv190Fkxmiat9/BHbO2PLbA7ZOjVbrb9jDPW0rQrtBo4R8rdPXdx1x1nhA3eWqFWbMrd",
+	"7/Ipf+AZdFlMmzffxgn75zlZ/xKku46U3nhjSg8VYyw7GtE6stft71Y5hY9JlOnEVRZ/+lglzMuY3yQM",
+	"WHFrM3Np+OXqJH2falaiPq9IYQrRUU4sTZNpnDDy1cXb12R/f2//a4QOo0nSjeiKsDs1JCX4iTkjIZwf",
+	"LXgiqYYBiTngjumaZsI19tGUkZv4zhQWqxS52lheL+gAJNMZVySiZAlnlt5aezbkfYphktDSYJNCmHv8",
+	"K1pVSqaXMhWMWZrE2xluafe3fvflR/3f3s/dBqXeDH5TqEABg2cmIR8bNGB52L9FyMCP87+vxt8lTxEa",
+	"UGG26885NlKjrh31B1iztuEOaC9q/8bDjUJrWM8FWyQaB2OLW1v7L6x4DeiaZMx65CSWWSVPD9gJ/AUI",
+	"3X/4Hf/Xjd3yxm48WFfOShT21uur1x1faOrx4elhyZylFpL8BlZy7njnUetJsZiphaqPJbm+el3mFUe5",
+	"op9nrzxs/2BvQ/3XYhZ/L+1Jg4dCXamlGAJL87dcLKUT30pOoEKLmYWam8FjBDhkOBjjPBvxEHdE38pm",
+	"a8MeeZuKudX/tF9G8ICErpwO6iKo6bZGqnawjviSphh/D18UN7WlzHT5oVjq9FkAb7vDNOGaYDXY6e4O",
+	"PILVRnNLjQzX8+A3ar7G/aHWo7XEpT9Q5njPK+wu6KAUoR9XxJIf7fFoO0K1fWD7mgsOKHCREUw9IUeD",
+	"ne7OfqdcD7T/06D78uP/DH7qd3c+ft01f/802Pn4k5JK/mf3p/7g49degaSY5u7BgY+vZ5NZvkDnZil+",
+	"3J3OmeMCtrxaVxhCp18sLf82tcwDgFxUxOLxXvXI32mSMzniY5aIJRn0yUTkPFPLNOjX6JALTA+tu5IP",
+	"9tzI9N3B/u5Bv5wT0m8kQEdceS24nuLqu1Tki8bAGNhWmiS6tGipJvONepPImVoJnc86tI7ecE4/OV8J",
+	"ixBB432DO1IxuwCcP/AVg3Mge+QDVvvWuMn0lpEsT7kMdAyyunayri4JrutUtIhOqC7NQzxZrwXnrCGO",
+	"8ZBM7NPNRjoa0UUW322+M22fh+aN+6BD82y2xZuq9X3QGVPJrtOk/Yuv9Av3QTujYjH/B5kVnTzKduP7",
+	"Xr/Q0j5h39MWijKdtn/9ffk97OmcpchVtuqneOs+6CzycRJP3rFVQ2wIPgcEiICEy9ni9me8KtXGHuwF",
+	"RoyQ8Q3HWmlY/MIyskUa39EM9EpT1dnw5Y2Rn07VDh+EZOVLkmFmwYJmM2Akpvih9ypQ5NwzNRY2jyTz",
+	"GkG6JLw+D4eQUqizeWnE0Al1CejgOgUqZRMWK7YDEcvyFrMHFD8JdFRCqP6QaIPGDt6cfTi1fU9pnNhc",
+	"vh45w6gGQFxAvA0lxmVCczjITGBkWYTGjjgpDyJlE8UHWVR2eV2fd4IODr0TdNQQvI4uWI9NkXrO2TQZ",
+	"pdfnYSmfDlGRN4ow8LnLmE88ewA/q6lyz0dxESufVENp5BAbx5IlW3CLq0Q+1vpu+/qc9veC+OojhJ9x",
+	"gbkAcjSkV6yrccJCPw9dW69J3VwgBavWVxHuRMEkSrysxmgr/DIoLkNzuMtEXaK50vo82DJfv1VdMRdX",
+	"xO+fUuSBNX0VW9vbeUlESvb7uyghhQ5aRwgYNGCAtPJU7ZqMMyzXLwVINsgA6o6tymW+2ShhC6npvrjW",
+	"t+tgBBYgZ5GKO6yrJiHhA8DyRxz4n3od2SdAqKtDC7+PqYwn4ZCMV5g2rrRZrb4tqJRLkUYhWmSfHwye",
+	"f61fAgwJ/Rawfd3m4Pl+X7cRiq52sE0l47yIIjfxszfq7gHWi91dp0mI+zFJYsYzF2hBMV/9sb2XEA9L",
+	"bhlbyCIgTSdo4Dh+WWZ6EE0fV7etLLC+TV6pwQeEHU9oPJdKW5VhQEKZj0MYRjnqNiAhzdVyqf/ESgcJ",
+	"1W8xzdRL7NNC/eeXLIb/iPFxpP+BSXUhuJVDDPAlJNTjCA1+tb5uNKAaiKdu7SsAJwuf9ZYsSboAoPLs",
+	"l+Wt7CHUgC+dR4+xwegJMxFTXECPts2AdhQ3CU3Iid7ywEjOauMoHIpKHFp/78VGWwZufFNAgiYLNT79",
+	"VV+sW6tPXALLWycW2XMP7SsfejF4ubO958CcrQY5UT+F+eEJ9X5183daZCHAeTCraCMwS4LeluvqOofq",
+	"0p+t5eXxCcEBhUkjh3mStTYcxSsupKyYO3AhxGOD0x9LhLeISBJDXQAM0X8INRvAFiMZahhT2Fv1X5hu",
+	"J+jgUDpB55dl5pUVDY/2L6B6ag2SfsrZvIEVyQGerr+DXxV6aS17Ppxl2SJUdyz8S4bk+uIEOJfIS3w9",
+	"IFCxHxj6NKU3c3XWgO+ESgnRQVi4BerKTRKxLAC4Cl0EvjJ89mySznv6195EzJ/RRfyAjSsm+ZgggJLY",
+	"+c9tR/h31/HxSvh+21W4LL2m+kEd/7LQylt2VH7vQTrUWt1g/VE/utNQVR63mUFd0JB5a4g+ohltuNjX",
+	"vDUpGe+2oqISLP66N4tSGDoZMV2jl6OcE4klb1CKt9PRXHB+Z652DL6dUcqgzOh8sWlisHFXtrVzJ63Z",
+	"STdv29kZNePSGHvWALIZOEZDjhUDD5Ac1tOdc+D87Pf3TeLRvatV1RUp7N8iu4FoDfpABWeD2iutJA24",
+	"Q3GkHt9UWkSL2LbbxotM0vnnCRZp4qslJK06gM+hdilIg2Oq1WjwDNTV6Xb+BX+SXgloayPmTwODr0sw",
+	"lQlorUwWNaUNJq1vqJotIOraSgeu9MgPYixHvHCMtJpRZUqtHEV6iluE+Nh3Hh/kU3Cwf48wn90fsqcI",
+	"8WkQGR7J+Ly8DrFE0nRVlsMfwei8UXJNskttG95ZqG0lHbVmvx6HxHIm2eTn99N3//UyffHdux9/Ta+W",
+	"v1yfv3lxfHL+j2Oxc0JP6OWyqg/0t1Btd2qu+HUzv0rkFjY/r5mvwiqzNAfgeB7pqAmp0eBWQl1fOm8z",
+	"lzlNPJKUR/p6rR5PAfQUVvr86D2qX5PigXVQYXUzwPdETQytd26VTvXuiJdsRjYWE7zsdDKLOdMTqTmA",
+	"D/b3dw8ajTbOYBvkSGfQOBmP4W8mljLAqx4AYmYabbn1MBqvcsdRZ6+52ojafMpr1IHVP12fYGdnu2H7",
+	"ZvSOec17MyGzh9gO1nC0a7Dpb61Ca5iVimjUI28diJxySJ7M6EqncK0g8KoD43a/Nfh3VsT/Uqo/i1Jd",
+	"J310bnmTlA/L+CdOsEVF6vqD8nfZp+wi52vjRdQENDgARPGUtOAZYqeqnqM8YU/kx3Tzau0IvXJUKvjR",
+	"p0XKpGyK9klB4zBN8B6YxncWe+ureczzjAVkJvI0MAGTEBoXmP+YKErGbr+2mC0jLuNPQTm6UqNV6ELP",
+	"WMVCR5Yh8wJpV9rqZOSr8IfD0zAg4fuz0/DrbwliWDwfcdX6MucRXRnn3iAY7OuW3bcXx+qf3zwb9LUf",
+	"b9Dv7vWf7YcYChfLTAYEI4WxVFjGFtpXdhKaAboRonBZ42zDk+5O6MwAmuhwzjgLSLh/Ehbvv01j7GLE",
+	"SamX92en/2snhDtX9/Ne6Pl0Sfh9iNWnAL1cx3VKErE0vjPIulmV/jFKY5EyGmH9bBJ+T77B/1fdqRGo",
+	"XUz0N/4v/qFW6v9GNNb/Uruo/wlDtZGs/9fGtaYgNqRQunQuYQO++eaNQxkmaNJQxTffkImYj5WkgxLs",
+	"3+NPMQPi65FDok4CXsRzKHTGYizdiULUcMTDPumTwS75hqidNcdNaOl4sKu/aH7ANQcsz0IYI9lSaOAJ",
+	"7eX+JgwIHfHq18cimw0JfPKb+hexb7c8O7Z8tmPaFo1GXNcRJiKKYJZ6rYB5TBIxuTXV8L75JiCUTONP",
+	"LNKRNwBPLZjUQZqxtBgkWqYpQ78AqhKgj5Abugg0MGm1QywPR7KlLiwU5czpS7XrkQu2YBSiEsE8ZcqH",
+	"jDicp4KgtMzLErqQ+iNVN8Run7yE5vpQbpSkNsbKvAFEQ4hMeG2hDEsGmIaMhjI4YlxgIy4LDI/w9dn7",
+	"85Ojq6M3oT8z94h7I24wnDxjSiUWUsbjhDmoQD3yQ5xluuR5xBKqkc4UaWpNJX5E9NARj1h0kfNLDfnv",
+	"9XLCMxQeLfSDups0nB4eytD2Ero2z8vr16+Pjt64SAVB5/Xh6esj/Oflu+Pz8wb4ggZL+aUJqzcjQUtr",
+	"YGGBRDpXo73MKI9oGpEPbDwT4ta6JBGcaZUIGpVnNeKUY5KcgbUo4ugjmlEr/Wcpo/ANzKhDyhWcnU0B",
+	"Q2ctHm6uPQD3wUZBol1DQP5r17TqhdjUHlphjHSrpvJEyAxgfzYAyjkde2lOZyqiZx1CrT/Eas911HqI",
+	"pUBFkrCJOoZTkTaDWDS7SvTuedwkuY/wvjcFDezoAPSDpTXYPQhUrxvQ8L11WFz61gpsJPmg3y8ZaOre",
+	"YVhKl+U4ro2SybAiB+Ik7aC+iGvkSqvUkukQ2TuW0sTZB8M29C+w80/tEqkM9gkh0LHnFk4hLXUqcpX5",
+	"ZMJYxKJwqDkRAP6ZX3u2IVbRKLXCnwJjwlJ3PUKBY9Wr4hu38WLhvKtxamz2BmYJW5hKqUQURJ/RHaj7",
+	"yb5d5v8AAai5ZTlNhJFQ/Q3XrT23OuMJ6qISCy1M5vHNTDNdHXTmVAcZlp0ftoTIjN6Zkv1QoYzWypTg",
+	"XHQgGlQYUV8VfMJ0rFvmlH11Q5D1COxPdvJwX5TUTj1KUF1U4yhX+k59D1V/CBBaqUOBPwYYYbdgqRRc",
+	"9TUu4YsWfRhwzGo39veiqR6O03Cmd96ODaRZnRQWsk8LNskuc4g0LDNctYagAuAyumsY2+60EgRIt72c",
+	"0ywDEinR7JLGhmNTguoh7ii8hcvKBVQ0ZSna2XS3FfepjUWvWLVgQ/BMALmoDyIiXlbrx91f21nFTKzn",
+	"Zs+Uw6VK5xdhbfQx1X/og6f/SjCu1yFt/Vfh+8W/kSL0H3Zf9d96UzsabdhZ57JDeTsXs2ZeeIF7RS5z",
+	"6xlEVKwTZoQuFInaXr4fHJhD6EX37bLcNpCApwVGZTaLt8AE9OHxqc6QIW3T11aZ15/nQvVujOc2TdTe",
+	"Pu1V2sgw/NJTIkBqR16kx2sC2ST2YvJPXP5ly0MpRg5yiyysGAmV2Yjrt4ELwyOdgRFLRKljWY849sK4",
+	"YLsA0qyYDmQvKpYRGEhGxcpHHAA0fbmyJssglgQ5J4sekrPYyhWNFdB1DSCvIKj96jg0cyvyCO8ogaXl",
+	"MJQc69wJzorJq0aKPEp4ygmjko24vrJtFWaRGu5sykt+FZ4cHV4e/Xz03+fHF0dvwq+90dJNYy9j/kJd",
+	"DWwa4E4OSCXZpNlDDXX1mjOAzBLh6nhhE41I9GrlLyNnnpfHWajAYasEomnMYznbkEtoRgu8/SFwpxvU",
+	"UJ1a0hpqDl4xSHNa4ms1gQIiEgIlFJnZlYO6QDRNYiYzXcAb5ToD9twaTrjCxgy5uUMtLbyhFrtiDl6d",
+	"QwU+tufWcfOYxcH4XZEUaakokFOJwlN6bjPoJzSrxi35y1e0QR8BI/oruEfbgY/AC1iPt3YBwgyCDRch",
+	"rOCR/7QecqLr37orqZdvK4xKxfxToWRzgIZMxU1K5wCcrF7SSS+Kt80Z5YDTcAqxxhGztymNIkdf0/PU",
+	"AjWOLpb2yoVGuvhuF55aaFDMawdrqJ5UShY0pXOGddi7JIShgs0kDMxfSPj6e2jOx6JSyMNVY7jxRDrH",
+	"TjIhunJOk0T1of5IaHrD3A4CBIAAs6mpUOAGCkkdLKTuwDzTvoexyLkR77nIuhhKV1oHU6Q+Y3P1LrqR",
+	"wVZcvKYrnJbmYyoQF7Z23Ur9VIj+0ySeZKgNFu9aE/c0zuyi4OHAb6o7vYsqUFF+0LhFtO6EiKxw+48Z",
+	"iXI93ph3sxnrIsi4Wk39w4JKsyHGfB7LMiQ53KsxtyjwOp8riVjaVcpx14Km23zcMoi6Bb8Hc0ks3S+J",
+	"O0MwthC8AyKvO9RI9JB9ZSqgu1Dz8D76jLu3bNXVFKzfdmtaYPlRkgnC+CRdKXauM53VgpY6qhwPnfpj",
+	"SthiMlNhmFD0MFVkVT4jKFKZYhGK6RXNgSkobZKvsBlLZM1tYE9AZy2GbPGCJn5bajcDwScjg8bqQ005",
+	"R+pAOQxaB8ZEIpPfIr6RrduqsdoJJcuZSCpxcEqgSe9ocmyFaR9qLXezYVR/CCQyQ8UwXdkU1c0if1zU",
+	"E65itfqYN9htTzeiU4NSbiIdEC+jt1VobVtIiu8ZTTB2pD6YGTwzMHlahK1fItL6P8yKnr3bvG76Ld8a",
+	"fc9omo0ZbZB33cr4M9O0UgBiooaawJc+lmprlYpfPh/u9oeD/V6/vzvY8ZV/KLrxx0BIB+VYaV+RVoBR",
+	"/Ff0KRnBThJqkS30dcyiIZGZWIDVGhMvISM7nFIEDnBt1xvDK6ohrm3qieEoIVs354CUa+4Bu66Efcqg",
+	"wRpP2fqNLgYSFOvp3fYsW1xBWOWWMVqXusAcI99fXZ1bYbGeU4uprDr9GngWTdP4jmlD3oibtNdKodiw",
+	"R16trAoreLIyYBo0ilImJYP44IVIM0leYKjE3t4uCORjhtuqZHi3nDU8hNsacaRljxyh9z3M0wRT1gr7",
+	"EzjCzaqCSHXIV2Tn06diPrEkriKvbi3tfVTqlTZPopMR62+ikIeglATLTmM++ojv93eLKGSjikDiPKxq",
+	"KU29R/YGfbQISBsQRGwBclsvFIc54lbuwFocuCh5NhFzNtTuYAikACun9uSovdWxGsbKxHSBUWndjCMO",
+	"FT6tiR33FoRMAFzX2dQizxZ5Bmt45IT4mmxraTseasm1WoF0WAkASXMeFNhG6siUiO4Ni3Ksvc7IeGUt",
+	"qec5n2Q5Tbo250fJSfbXH8S4iyna9qeLnFd/utThTVH3rUjDADK37cNDk8KNAk9KJ2xBU8azkHz1Yfc1",
+	"uVK/ECiB/ynTefNLdPd2Y/iO+cvasyy0Gv4u4xtOQcQjX9U8xmTQ6/f6XwckNhE4uiJkWI6TC2ErgOgD",
+	"nWwZkFDvgf6goqQQ1ArQbwFacQYyoRyS8Pff05z34uj+Hipe4Z8m8it6K1L1wDTT+2J+UsSKb5q/btnK",
+	"/VPdyPA3MGiwttuC3CEWqjnjoWoNlsKeYmvmff2LWb37ez0d8ySiGe1hCv79fWiDVlbEEcYNlUFbcsit",
+	"OIvMhSzTOINytmpkvwnOht4lIP+DwT6jzk6/rwsfjTpkVMb8G3Vg6JVggO/Ef6gzOWUgAI84RqvA4bFq",
+	"CJMTutC+iSVKpGC8UJqPmvCoo/6nViCW6u+wVHa/fOuCQOa9ccscBZXaknkRt+X87PIKzsn1lV5xqO8Z",
+	"1gMYMG4HQrioJD9cnp3WQsF3DnYGe3u+IOw1aF5OQlU1ch5xV9BtaFmYkwGBYXEVDCYAHfbDC5sgK7g5",
+	"TcbWMq6WJ/psyVnuzbIB7c+JiEFDAfDqOaPcXF01Y7ESiMRU3XQ9rzhUy1baf/nSsQ/vOBitjq1zPUYA",
+	"WnwvWBSnbJLJ9kFOqXkF+JwxHBcBCdP4jgUVLLw5y2YCrc2KuvFcwT4rwQJQAGZscmtgAIqYMai2onko",
+	"uRGm3i10OsNLM1k1AcLM/uiExh45umPpCg70ciaAm8G1b0wLkjGNIUN0Z7oGVy1lCBY7ZVOoH6lYD0oE",
+	"UsADPVPPSYTAxemImwvTnvyN2ZS4Z2WUVsVzHLfRd0fqr++PDt90AvPs/PqqXalhUEX9ZjmDPFCCQKlP",
+	"bkgo6NQmHBHBDeIp4ehVJ2dKiMVoYVfMrDKNZ3CVP0uZkm03Axg4/OOZ376epaszvjZWDjkDinlFAHOa",
+	"c8w0KkI0tMzq+GQKfiJHXNe5LMouMbiL6vwFisFpIdA41GhJrqbJkq70x0fccWZvzY8GW/MjP8iq/KOy",
+	"83RMKgkP82wm0vg3inTz0PQ8+fCkPCVN16TOIQkx+w4v/p09xYIO9sh4pRPLNNjhiIs00JEUVowt0pbq",
+	"gEcomzkgiuSr8G5AAWNpOZMGS5HyEWfRzv7+4GU1DWt3R+ll9bH0yJUgKeKFE6paB6CVQTw0DnHEl7M4",
+	"YcPy/KHgodojNT53GhpQt0Kjf7b8xCoqzSzLFn7UmceCu/S8EC0uPMt2bO6BkDXH2oTmTYZOBXjwnRy5",
+	"2GdsQ++a+mzr+q9xpqtZSiVEohotCb0RLR3Dm1OAXNvgRkMVGJ2Omq1TDkYhWgPAJYQ4+IQm8R2DUIaU",
+	"cbY06XdJYgHQ2zt7m4GMQHwywct6Z6yjuvBvhjYCukxgSzbuDp7t7ezteO9AkfgwsT7orTIF/VtluRuK",
+	"uhBJUxnutZ7mOPMWBl67bNvU2DbOEEOHiijLa9XvDXr9Tqu8K13J0HzfrGTZSV2cjxqlrTuSJ7FssDZb",
+	"NIUi0xOJ8JEABZYZbIo1xt7WDR523wdoe3h+jJUTMRSwUkMczVBnJydHF9hKU7bEbSpF6x2eH4Mcqxp7",
+	"efRxze/SBGkH3KfI17aONaPAcPYpK1SmjHHAhS+TzUH/swQKYbpIaQJavK9Bi7xhCRQkUOqpA/ru1JaH",
+	"kFQnDWjMsiVjXGfSqa2opo3ZpPWErjYnnW2C7XhxsFeFd/fMuDk31INB7jhY6vHCsMZ++3lnuKuGMvFi",
+	"6KttAWNKBVfe/i7hRN+x4kP9EqB44dJ5cdV/Mdx5ORzs917u7u30X/wDIF5hUp6MqMif0uRV8eEswOdw",
+	"XGxN9B620GGqGuoYf5tpb1vn7F0HL9ZOf/Dy5WRn2u/ujwes+3yyS7svo+esuzsdjHfo3mQ/OlBcr+7X",
+	"1F3aEhZ24L+UqbivU287KN3IZ7owhmKQdMww0zhjdN4ZdhZ0NYeMBnVPU5npAqg6NEzPy4m/qnvT+v3e",
+	"zu5g7wAqXhcTfM763ed7k373eb/f907QhF7hR1zTZcNnsGzWPzS8by47Qydhqhh/4zD7/f6Lwc4/YBnK",
+	"kfZmEHP6SdvQFQXD36/o5FZMp7bhARyxSj67ffsC6vTrP2NefRmS8KDYwznUeugMO2+PL45+Pjt9fWTu",
+	"u6EpUdO1wqmDJmYZVClj2k530Pctl+Bv2JzyyBKM4Jc61nrYeXNxdg5tEtDTf/oYdHQ0Z4mQ1W8JXdhx",
+	"X747Pgcfei5ZhSvgC/DkOCr9qUGqzS9gk1Xkpmc67EiaYImgNM0T++0UZ2n/eI0ZRwP44/tYsSs1pMOT",
+	"E0Ubt/HCTATkhOJVY7x3/kYyOnx9dfz3I0tYFyXKzKyHsmz4VB8orGqOkchYfzTzBS1H6zRWFdFHs+dR",
+	"SXIEMIKvWi35p6re/NEto1Sr4+Nglm9glg7ceIdywVdzkUtH6BoOaj5y302wAaq8/sZ989WxoS//W/dN",
+	"t82mYk2ed+59t9PGXMFy+/uGm6wxTU7f8zq5FZQ5HZdsUngC1TCnGhwcUjZYBqaAmE+SPMLUJJ14ra1W",
+	"SqzqFwD7OiE3ZTKf++KvUaBYK0C0Kexhs2y2reiBV/eGpS4jLdw3Xuvru/GnN1fNYxuzTt84re+tyLAh",
+	"XwEa3a+XKTZ00fzmfVUS8W5TKWesgNI0OrCb/mQzYYhUHRaoGyaiAHKkxJrg440h3jMblLRhuXX0kjVS",
+	"bDQ+xD41Zb2aVn3hviRz/d6M859zVx2ARAetm/pz3H+pah9rJ19qvC28SiH4rWt/gq3KsuD6F7BZWfpq",
+	"Dj9C5oapkGq5bLB7QVI2tpGzh2fq1wW8TfOotL+vCIPrX3/vNL33io0b36+8sDVokhcqCcXRjS9Cs3uv",
+	"xLrh3doL9zUJd1MPbmPHRreBrA1cbglod30agG1aGP1Ba2eJ4DeSZKJspyoE7bodcTusItX8SavYFPL8",
+	"+nU6M+3uSyL/ppdMw/tCK9j0CrS6r2oOa6r9UJvBVmSPQXmPNVm1bsUaKKH0mBunos9smGCp8b1f7Vnf",
+	"xXn9jXtHSVpvbh/nya2BpbPRbpiSZ4itsjgzKn22+Y3L4qppLSZky6o6ytz6l7BZoeFtyKJixtJ2keua",
+	"s+bcbUi+QgGrUBbb+k6W6v4p8tbAQhmn6spqCVvhqqQbR2la3hd66/p3LrHVvaPbbnhBN7t31d8Wr0j7",
+	"FR3ls4Eha634vqpDN2UXGgETQLngjUDf/9aHAK5aXXlF0jhSMmarIl9WYV83Zh14XFe1H1Ovrhyb1QAW",
+	"W3Ll90pu9TZx3m2rJ7tVkx9RwwyCez9UsUwxlg9Timx8r+ZQtWKkT1zvbK0/qpwbW/FO/SLGQzJwXY1a",
+	"Qw00qBkjc5GyInhpxAvXOzUTlMRXbrWsOntAwJs8XAaCX6MMos/LnZiV3gs2a4m8Sr2BNx/GpDsaijDc",
+	"17BTR6Rw2ETBY4xeWwiVVeXF8i8rM7giR5OKXhUWG2w41du6LJv75FafDN5ocPJe5x4dIvBZvtYq8aXb",
+	"wGNU8lS60wy3wkZLF3MhNljF2dVQ/YanilGgIqoVCp9zZ7o6nSv0lovoFd7Z9uX0fhDjw8UCa0Vvkfbx",
+	"hk1jDo0tqH+gS10bTOXwlq3CiucqKl4DwLFm/1CT26TJMO9YYK+vXnfuP9ZspaVv/94Asw3VCdStokv/",
+	"Q6A1ZyyShOKMkD9xAciKEBFvIj9bRw78IMa6pFApbmfQ73sCYqN0pbX/lmB/gki6wkQZwALHPFE0K/mN",
+	"H4s0597AGGB2RLKEKYaP1Qt0nB+ARsZZgEsAkVMYg6XRmOncQGY4666ego8V4H6gdpzIM+impEc4SZGM",
+	"zv9mPWPVoKj+dsFBLgU0nIVXal5bnoVTtkQXci0qQf3qvxuxPrbQl97TUM485ubvDWENMK6mFciT2y0X",
+	"AEUSQSIIhMa4Uf+C0IaQ/S4Jzw+vL4/CIepSxVksAj8mGYQf+cBQnIx4seT4I4ZYXBxdXr9X3aKd3dMv",
+	"9qBbX5+GQ7SEFUZEiOZDoLHS3RfqJCqphGUTCKtDZYU6axjjAckPw0JlZHMI4VwoQtMwX1imGEKSw6GG",
+	"6DQlPJ04EFihTtDBOal/XJ+2i2merCt+UVTHsLHMOssTEYp628ciPoBn6cL6PMKCJHafIJDey7WcOiJF",
+	"FZp+0KqsSEECEJZTpKHxKGGyt7Eky6YaMwvDRjYcZg2Lv878gAU2zekoIlGoPSnVWdwITImEPPdazDXh",
+	"bDkCk25Zbm6y2j/UDLGmepaGtWBikcBFmzIamUqiOFFMHNKHV+kHYzYRc53jGLryWKgDd2geaeRxdZtk",
+	"QtRzierAuw9J2ja3YRtF3DSt5V+bB4HhiGuY8YUFufFw3TGbOHZVFMMA50jd+bhotixHHYEEdctN2hvC",
+	"ahQmGQcEpkUEq8sLfGffICeorSsgcV04J0PXjuGhzg00fF37qUwQPgOA2Lac0nbBhmoPfxBjn/0ApKjN",
+	"o3a5FbPiGJnGNpqvdP4FpMTq9LQQxhiOuHFMB8hqWUTyhTp8gz7p9/sN+F++bAkY8rF8TY0JuxF0Wuec",
+	"zhHmjnIS6rdDKx7UN/JBxZr01G29Juu+QnEUh2C+WUiXh4f/OLx58b7/7sXhq/nkZPnh0/6Ls8Wge/5J",
+	"/nr1dpA38sNNjDqohAzCS99iaukylgwsxIbl4QkJtRkEsMwBg0YDnY04NPZy640GuJw/8JCbEipypllJ",
+	"q7PRUPPK0HmdfALLhNyx2uNs2Uex7g2c8hE1WsGsdvSJTrJkZeB8wprtJgxIqNRVqNed5gnThbsPocS3",
+	"MdroIt5OcnIZO6CsDns84gd9x1046FuF14JCdEoW/kx0hp2VyGHp/4oNelBs0F+BLk8R6PI00R1/6jiM",
+	"vwIZ/i0CGf7cPv0/g6f8z+pg/hfy9m7tOd3aFekpQV0XrioFMZQErfFDnSfdeI5B47/r7PnOQqf1P4Nb",
+	"gdPkGZgc71FWe1O+7Yo8/o7fsljE8ExN4nDFeFCS6i8gJtdCFY0pv0Vce9AMMkmmccJkjxzKW4NIMse6",
+	"GBoJvGZkrtsJGowDtvZJmzLpunib6x7RoOMUDQxrsnB2LWZwx0V4MkBKJp9/v99H9PXjLdJdEBTH6335",
+	"RXPJ1pkRvvyFNOfHWySn1BMByoDkG/JgCtK14PX37Sut6D2qWbH9aM3CEw1kclfBrppHsYk/Az8ZGo2L",
+	"MiIb9bmnDmR/HD51Uf9Fyfjmc9DYAehaE1K6cb6adJ+mCqIh7LYSoqX2h8VArnvHAo9ZoWNtuB4aClxo",
+	"+QAjwJtD+GrWhgfH5+nz6tuDNOfWVGdrHjolaEqxlli9xaRsb23KaB/MVBQncUPxAO5G0jjqbV160o0N",
+	"QYq0xFRQiVmoJqd/JYqAagNwxfmPJ+2L1GAol/ZxHE1PVOjjSSs2FAkH63z3JNYoM25VKlmUklSbbaAF",
+	"wVL3xqkxY92J6JB7e3h8cnz6nW4AwVi2ipCiMBuZqFH5sY7mIfjwirIxY8Y4lkkVqWMJNSVkTDQBEKfN",
+	"ATc4hUVlPo1MrDMzDcDxNE8RfqcouwfvnR79/eji54vD03CoT5xT92jFdO9n7+Bxwbg1FmbJ6QjJsnop",
+	"OkFHzQ98jmrtOkHHjrATdOxXvT7IHyzzXR8brnaijHoORb0x9nAyE0LCAtnIMfSgO+iXUCtvxBG5x9y8",
+	"RcQ5rDeAZusQsh45zZOkWmqI1/CZjZj4TLIsg4it7ao6rsN3e9b9+Hs/2Nnfu28SK9+x1XfxHeOboIuf",
+	"ZvkIrh5gLm5avkcu0+OWxY/mfIgL4vMyHmcQzmMcPzjPHiBxpiJRk0rpJGNpCdmsrF/w+GaWJY7o+/RO",
+	"xh/E+Jz6izQsqCmIDo5y7R56LCJGg4PK8bFvdqqjC0GA4wKGWVq2Qb+VpPkg94/6mPX9CF4w7NooHujy",
+	"uWFtQlxLw9AR1IkuYQtAE+MVweGXV6aV4y0TGU3aeAr9Dj5wC+sf1N8arVOHFRpsYoBzgmu2ika3xSAf",
+	"6BuEd8O6l057bqqewgZXE1KsWa7qiBoki0vHp79V3JONdCJX4HB1YuM0eKYF1XdCjsC9Vy4SnmrVHYCW",
+	"7OUzj7k7iEG9hMh27o8CAL+U6FmeFQT5oXZqRQOJFgUEWcEXt4lZK1JFi5i1g7UBa0En9sHYNIwtjmRv",
+	"K8D2LULnwKtwnrJp/GnTTN/ZhvhW+wmoxtssqJUGtp0LOD0uW4awnJQaF4mlTUWXcXJwEKy4jDKnn5xy",
+	"uQXcVqXic2niextm3cYBcE7T7GxqDkejl/+HUiyGmw1W1GkJ9duhYw5qZaCAwoibBgplk8045dqtePyq",
+	"l9KJigXf3bDgaL02FWU3fOCqaHx/38CgtXm5MBW7ce/1G1GkEV6IdSnJKDZuBzrTo4irb1Bgmgi/S0LE",
+	"LXG0SbC2Aea8tHpbz694am3OxbKyFUpLEBEPUgmLYKoiXAFcxnjda5deOOJEyymqx2qcrRPgoF4qwht0",
+	"DcdyHXmMPh+vit4riGYG5MWjRzYs/VWJoqpCMdaTmjrJXuZTibjpBAb4Bcv/NX1CB2NuG0Kij7/Rvnrk",
+	"beW6V6oGRvTIjK5sZA1NDX7DJGFUKRwadF7Dv/IRH5tAobMniEpxdm3ENeSpLNNQFeDMcU04eReF6nO/",
+	"WUT5KwrlryiUf7MolC0CS9CX+ld4yV/hJX+Fl5SAGP6lcA/+JUEImiXgcqqVkiRd0VBJlbp8jhZs0T0o",
+	"y6KsTqhSUmnVu2Hl51Kq2HoJ8+ODHYqmMgJyan/qChR0yMQNWrdseaIsl2Hvs9iHt4kO0vE6D40R+gLx",
+	"QH9vQhE4dFEDqI6m4BGZiSXAdcfTKUudkupK1y2S1tyShPqeHf5kSxWbTHysM9ypZyBDaHUtM/n+Izg5",
+	"ncLg//p4u38h5/4ZkXP/VRFyvzC67VaAtjUQ261AazXXTMSND1b2ATCyL6/6L4eDneFevzfY6e/t77eC",
+	"kd25f/LufHmFsileDKwjMbfOj1haNr+GowdkvAK3bj2cbMS5206kJXA3XYCSr8DZVKnLsu4adKvl3zeG",
+	"DFmbp7kVkuRsChfNRn+rt0abhn93Ex8TNkWQhKUFTJAGB6kH5h6g2jCw/rzDzCQi2YMXang9JbVwYVZ8",
+	"aG1RRcogF0u1Si2witxBLqkkcxpZHxj8q9ja3p8Khaj3SMSgTUgrgT0DSBcNfkct+LR39evvPoW73whd",
+	"f3n9vV7/te7lhu2Uh4tFEvsd395cbTffEl99+uztyne2y3TWkue23/BgTf/hCeL2XDSAsehIJ+s5qkDX",
+	"BFjxKyvc/DBVgM6JWrvTNIE0RNtgZ1sutkHTabfYrfOBK1+BK8jxXDwmG9gQVVPur14GSxlNp+31OuL0",
+	"k2Tg3WZTFvORTFWPx7u5resK/bC8lb674IfLs1PygY3JO7Yil8wzWH/AgVqLom5e2fG77huerIekoe4Z",
+	"TW5EGmezeZnnHkVvLg/9yPJ3/o4meXrHqp1AOT9fN7eba6PdMhc7xnk1awhEtX7E4uViLGfvzr3yimTN",
+	"FcUwZ6ncj4xvfP182rR5vY23lJoXLgwOK4BN8waTr6NOoCTfW94A3kPE/ipXLPLJqlWbjN+qMdgZ9isq",
+	"oW4JKshEzDU4YnWp8vmY0zjROICmwl1np7/X7/YH3d2B0m6q2ibo+uO9T7e/7sx/e05n0e4SwvBjeYnw",
+	"mh/iqIhBU9LFtWSOacSv7UIcB5QKiedUSYEfcYGZzOS5MXJYpZPdiVu3TzkRC3wb/dXwelXXrCtdLYpB",
+	"qI16YDEIVsjk9awn/dh8YwhIecPQljAwiEVQXjPMJUudhzIH+oIWfMQpJrJk4pbxgIR6v0Owu2KdXfgB",
+	"Mo5AWgqtVhqWKi43VFndGMJV9Ws2V0ssratuV8p4MXCsD8+9iaMWIz6OsDBCiWTXxF7CeJEzQZiiJWKM",
+	"Fq9UeoWnRCds1eWq26agfvgIYNMGdvOwSE+lgO2QvGI0ZSkZ5f3+7uSWreAfLDSGdTfBMROq0xEHkosF",
+	"15BPDTvvHtiNpwJ0h1wq5pUJ4F8xh7LhOldD1rKJ1Lch1y/ObN4B8r9KvU+bjIrAdA8mhxYY+xVcfb3V",
+	"Y5Gr4yaq4PcaRLi7jKN2CXmGtfk+j8/K357TFVZAVDcEJcjR9Cg0/bWWnkuRb5vMMR5+25gnadqWRj2n",
+	"twzzJHEbnUFzQUARRP0XQAe9AvHmqocO899In7rtk9YvMHfNBg8gtmoNQv6OrUzU4Cao5TLXqqIt6+FZ",
+	"svNtqwPU68b0FVeWy8PdFS+xhwZxpyWsUAnitnosIrZIBHgobGnWmVh03IteaSvDlFGdQieHULG54wOx",
+	"/XJXmVWWpnmWp6xHDsHUMsT8n/bCg+diagUKuf6igquBkglNEihWL4y517A6MEjZN0YcORFiJZauC+cy",
+	"exLupseG9c3h8GJkMCOw4STUYp0SV8ySqtnpD2ieYke+hcW6xCBLceHr4nX9Ve6fnH869NOSfZYgN1ug",
+	"bm7HzGrgwB7G08AVagAWVYE4l6xYDCWtAhJzE3rFVtlnJUXn6SMLUJxcp4kWuYZKJ9X5gpQsaJo5qrMW",
+	"/cpj9yhazgwGB+UJHNSSA3e6zz/+Pji4bxp5e0O6sYU8xt6jUQL+vazney/Sw356+dvdYfF/T2A9f+fm",
+	"2DRgwCiqsjmuWFoRMW4/Z45pIcpsjPpX49ORTUUW+dF/nx9fQLRSaK9fkxciC+Dpo7+fvYNWSm+wuoWW",
+	"Vaw5yh/ipD8ByNDQjTfaqRRv2ijP/O6u5MFuCwmyvCYIlwYg9CzDzGqSsrm4Y4pHQOTGt/ifSoC84ipR",
+	"LUC+FobO+B18nULEUcJuqAlpwBvPncvBnofQTqoJUJW6WPBEovl4vNIlh3DAVh6SK57RT4oW3+VjlnKW",
+	"MTk0KI8IJSTZgqZgExmv0GQhgxHXOYHo+MbaAYLMRBL1SFhCug8D/OH/K/3C+J0awleLVEQBgUX4OgxG",
+	"HB5wkalnGZPZ1+AJhrUJyVcWdEXmk5nZhK8DEv5/9SZccPZ1HTnZg7T/kLvlxAbutCQ+D7FpyfH3GuUB",
+	"ogrctXc0AUFNaKhcs5lr969HdNI46PSQJ3uwO+IJU9OUAYnimziTAQm7anF/1hkVPV0OQsk7uhDCm9NL",
+	"7AiqIRCZUDlTH56mgmuJp0cORxxGCZUp54tsRURa+nKRslXIBD3ySmQz5HzQO+M6s44SHCegxcJIGw6O",
+	"ohy1M/W4qXZnx8ZW1S+ZAmTIRXKwJdIgDxBiOEI3SipsAgfCOkdLKkdcYkSzCzTjwu2L1IVDLyogiZxn",
+	"PRJihJbatCIEzARHQIRYiDyoGIUB8TexI7iWNTiHEuFuBZCU5vw/JMIktbK5uLFrzXEYJtnyscbGdQ6V",
+	"BuyeOmSQDardEPCsQ6Xuq7FzG+sZRzlaf5fu/NFKArrINtbtdkaNagKqz7JhLRGpgfkpTau0leuwfk48",
+	"ySB13UsdOQ01A4oo1K0wfpdQ7ZVqEfbIBxpnMb/RKqnVvSiZCM4ZINDbgzPi+uRUCgfASdZgMrGEbzeA",
+	"hlu1bXewv3tQUdz6baxiJ4zKBmNKGt/M9OBRjVb8UgPnQM5lUOROaoGr4ncqO4cqEZaD/V6/v7M3qAaC",
+	"Rqz7ctw/6D5nO4Pui0k/6u7v073pHh1M++MdxH7C8GIdFQyX5NoI4W3CTLdH8GuC6VsbDLlV/Cp4aDrD",
+	"/f3nz/v9g+cvBy/3nj9//tJTeamN3SlRW64YmCQ5T5hU4qLFvCbsUwaP4mwLs9NGbgbfRI08zmTxOdmO",
+	"x+VcNqKiOXYinJmS8mRAaAZ/Z8af0krRhOMQ6eLO6+MKoqq1M2+odQR9XiCv3Ma8WcImX9I4KyK2a/sO",
+	"My9xMFOoZT/wsTNTMQpXTCmj0rIzhxqQNcEil/iAWvAoZlJxtSzmORtxlki2RLAR7YJRmxLPGezEXMiM",
+	"7FsvjWJpaVM1QcvTDkrsbMdfI8GmsRVTbleYBklH4BJsNIptMoiV9scZzG6/ef0FUW/pqyLK63d+fUkq",
+	"/N0zDsy7LiXw69+CDXBg2CxowHKSuGAgescQoBQaWLZXq8+Se3PfdJYir2R8WGDGWUKNpXNneeJszAWy",
+	"KZo1lkS3DTBgekAaIlvrO/LU6dStRMfAlspTpw+czHocPfKGRfkiiSdKpAHUhLaInk8KD7ol3Of2KYdP",
+	"LuV+izwwZVm6CiyQXxrfxJwmcHa3KACrr/QN2WHQyHvz4PsljEwNjVkRgw2Nry0EiovmvbzEzZXNqtgG",
+	"sCmNDdYdamUvyLv4VQHfBV/UlaZJIm6svw79V2DspsmSriQCrrJIe5LKJ9jAbboYFO3AMH2TfV9O6i6Y",
+	"eLsbRS+wvivtKdQAmZwRUxioRw65aW1xPxIhsxG3NT1jLjPKsSC05magLchN12aLy+q9LwXdzvZgfWk3",
+	"RdFkzLIlAzhcjXJsZmNCjcDwDdaFQyOHhbXMp3DTXF4c7PU3Xnnva6nwHpOJUcSgqlk1KzAswmaMrAM8",
+	"H3JqLzTlGPvPjXqjxSZUt2GzLvaefvrBW8bSev90qK0bfmLsYQGx4LBq3aUlNjcChK80ufZGHPztSlW1",
+	"BaABkwb8YDjXvf5Lu58TETESZkJ01UC6aiA13Lp+fzvPYr/lolw0iv/F2bMQsWkBSW8h3wzmrJMcrevN",
+	"KiaPx8qizY64WwhfHUXGo4DQRKKf26LSghGARWpncpokqwCuhlitf0rGdHI7jZPElCJqVt31ujyEXnyI",
+	"DPYY73sPMX5g60MMEbvqHUUjlEdiHmgDaraMJ2zEUUaywVfI83R/3+KaYbRAJPJxwmRRbbyQrKDDEQ9r",
+	"6ZWhrt/VRyQw6AdT6pV0s2PUiqfhJjE3QCWNFqErDCxJwQxbWspsWQaXElOgmV/EuHwMe+SQTFLBCbMg",
+	"M2SeqwvAeGhIIiY0gd4d/80kEVIbYtTSgWm2R14nYnJr67RHwrHKlo/owdoT6jMitSTECqhHoXu4eayN",
+	"pWyBFuaxVJzHWb2hmwPCRXElYkFBY4rS4YMFzrNI8R6NOQl9yeEhWp/x2sV9TOFKLr5tHxvdddA3VDbi",
+	"YAxEiPVMD7unka7tdMOhHZ9TFwDhJrskvHx3fO40caCh5z1yPCWS3bGUJlVasp5jnCqQhFIcqep6woIR",
+	"J7ZPYQI68du9YnyHJyfOt5GQpqYK7ogf4vDOj96EZf7ISsMp+RQNyyz7Td3N18nFZgBex+lpc8zloQuM",
+	"XA6Arxgdx4niHblJ9G0f++6B9dNLPo6TRN2UTtUSvKhtuE+VYxwU5eT0y511cek5v2AZ4+rTb+jK5lvL",
+	"XC7A0WCFbPtLEcPuzS/2TLBmM3IWakNZTdvwPmgV/F5s1YNC4LeIvLMUU4m/mxei1AZ4I2h279/FjfhG",
+	"1TdaQhTVSlJ4I8DWQ+VUX7j3kVELp5Db/r5Echtiu2zD+wpZ1hz9RfWMMnGAo1y/+KShtm2Sqcs0CkzV",
+	"l7C5hlB9VZ2qUbWGDr305Q+xre1i4JxUd4PKy14OyS1WwKfnWvp7RCnPImiSnCjlyofCCAYV4FL6d15F",
+	"i2nPcyvc9Im42V+s5p+L1TygkpoTyfww/KSiA/i+lw6aQ+lK7K5VUbUNkkfJxv6Q2KAySWwocmGHPySJ",
+	"WLK0OwGHUTVWB6CiVosZ47LQhVCgLIelWmGoEn+0MYrwK/0PiCE8GNyb37/+P+sn2T5Q1SGUR4arFnLs",
+	"v0XQ6o/zRI6/S/J/LJ8gPNWu3RNgBDt31NZIwU4opRprLcrLsv2dfr8FOO+/4fX0T3/TfMlb5cxq1vUz",
+	"egauA5lRnilNH82a1Bg1o9zj2QTj0VXcxN/BMWi61KGaYMf6zalRZRxJUFbx4u1rsru7+5JYB4WYTiWr",
+	"ngulgR50+7vdnZdX/V3UQP+zr1RRb20IcceiV6vXNGE8oun6TNqIrkyooIGrsoEfFs8SVjVw4xdDC+ga",
+	"+rNqzSASMbnVW7l2HIVdrnE4jlGvPiBKJupTIw3D0ZQftYX7siCCB6gtFXdhQTjelanvmY+HF8SsMd7c",
+	"6Ix+O2daydSkxKQsT/mjwzSKkZ3EssnxD1bvsuGNOqeB0TSJmczQyF1RaLR88FPpCBan4sVVfwfDu/6z",
+	"P8BTUTsE+mLz0aWxAtWCx2zvg0rw2H3QMBLP+dxmJKh5Nw3k5RXMrs1AdvvOkuw89ZKo3vvVJamHzW0n",
+	"3jm8+uHoM2cONnX7LE2nhoXDnrl2e4HJ15SbiyWhElJahHF2aZiBTOgAVjriOsYUEJcUD2M8S3XuT5Sn",
+	"dJzobMwmNnXmwmUXZv83F2fnfos/Ym3hoSpZ3AVX36QrZKMhgjJjDQxE1w5JwqgSyUSeGXu7+k44tDYj",
+	"bqsy/vfVz28Of7SPzD1RdqyUBF77ac3VAYcJP9Ul4fnF0d+Pz64vt+hVdYhAiU39jrjH6WAgyQhQOxmv",
+	"yrUsBVf3rwndv1oKjQLIGAq2RTlFbYTXW2GWpBN03Ll47fBnFs3c7uhPNQRFczpNgnCJY3I1e0fcjrlT",
+	"HWeOLgVTrtlsdesgTfNlnRVYZN/u9Fvl255VwdfXO6ao1zEU5UxJYgkrZ0hM3VtZLBg3lKo9Pto5Z5wv",
+	"pvzoq+u3b48ufj47PQqHRVSgrRSKoW0CPdFwVn3OpfIgR5xATxK/cHhycvah4vqJQZ4sok0yyNtZ0JQm",
+	"CUt0FZzD09dHJz+fXX1/dBEOyYTyCUvKI0MO5I7IGUr5A493MFWD5XFhA51mUsxSh1VuUVmnfGy0v6rY",
+	"mE7Qsb13go67Lv5D5FKZ+iNtAIspqK0NOZFLxkhYgu4Ny9Vk1pAbMrulDlar0p2nVWG2x0GpQ2xzjJoJ",
+	"y+2Bi+VTkZXT5RNvllOSzGsrKhKuS/VfYWKUr8hExxCviYHdfZi17txb62FdKIwO5gCJwBSfb4qI0RXT",
+	"qocKYSdaxDhtGylwXqo44dFpqKnprwZ4I/AuGZsc92EB8KCj6uqMGcvN6ms3liNuWA85ziDGQt2tJbgN",
+	"JDSdT4xGIZCk4vLpS63sYmtXYznjOAMjkvldZ8XY9GKsvSARuQgryGsrg2sczuxs1ZEb8bLtOBJMPgbN",
+	"6LwIn60QN18hGCEkSepAHwj4JDcsA0f7eJVhgV/4Bzrfl1QaFw8SnhboVkTGv0ExYxN8Jpk+uwJiEkii",
+	"OieaJKwIlYlFj5xenzTgMuAOSYEI1ExC3FrE2AITDTjZ6fdJwu5YImuGunruTXW1SnUWpOC9C7p8z6Sk",
+	"FauOklO6YoGmyO5CgC3HShXnqRgnbO5bYkxADBC5ZIHt1HpdvH1NXu7tP/cgzorGuyKWZJkKfhNUik8f",
+	"YozeLWMLCVfunFEe85seOWVLeCYhWHDMCI0iFg1JljJ1w/IRz/ktF0uU0XQhPVtVAy+UvX5/SMKY39Ek",
+	"jrpakwjxyWBIwknKIsazmCayaxQgrJhW/K7f1m/tDkkI2B+l9qBsdLnIujRJxBJ/dKGznNZKwglnQmbV",
+	"9pNUSNnF0Gz9tb0hCX8RY2g5FTmPdPW28g+3bFX+QaNAuz/CV+3JLDcvkvwqv2uJtdbPgmYz50cc6/6Q",
+	"hHOWzURUmhg+fDksxg1MxExkRmX9Bx07jT+q+WsMW/15jWzenVCu+huzrgDQX8xqp5J1McMJdyGjCetC",
+	"4Ln6s1gC9imWmfSuDGRcl1vHsqtvmvLvlitCRn4p0BR7VsNXG2Q+V1pu748x7+aSlTagNFb7a9Ewjth8",
+	"ITLGJyv4WPFE/UWTlNFo1dWudvUz5XLJ0m4izHEY7AwLutEhBWb19dexnToA6oLoqskCW9QP1P7nXOYL",
+	"xbhY1J2zKKbAgrDBjvpCdaApU4xSN1BEYpfQ2OHh2b4+x2iF7mJaNj5Q44loRsdq33NO72gMbFIN3v4O",
+	"gqegepvKf6kNh/XRyxtLmbO01FXFWlzhJ/5goIyitOAC8xRI1PrGh368CLQwxQahSX/fVEoogxQHGBoH",
+	"EsfS5bzGBt7bqrzBEaQg3zfC523KroltKopFAkrUjYiSTPjfXe0+6UI1XER/VLembpCImwbkxiIn267w",
+	"Xr+dZzGLM5Ppa/bmFY3IRfN22oQN+wIdizwbjhPKbzutMjfMZ100OqER7YBWfOa2/zL1fquyPVw4Nh9w",
+	"arMtZFDEGSp9o+NNudwI7l0kqOpuEYSkXepYmwCPEhCZSCImswt1BltEYmkRWttkwFbg4m5yLXY+WOhc",
+	"Yi58+yVCiY9GGsirSI40qYm+cvsNaoo/RTPmN5tr5juV8vU7IQ5S/eV3IunNPZS3bSZsMNzE1FKFziqw",
+	"Mwb9V7FXwKszkc8yKKGdjji9ES3n749WM1tUX50qMQWG4KuTbTxtR3eMZw1CrKkuoLaRagtz7YSpS2cN",
+	"QGD9hRJm61ZRUduXA9frBUdq7UmjOpMwzuQjIgsNiCcOtPJ5L+x4PGcyo/ONJXJhm65sa4dHr9k3t+4z",
+	"bkbOaZah7/xjazZuPhrgXjeSUptIpUZGXrHLDNYjLB12/4GRRT93PxZ/9H7uNthnYHztg4wQefKxAUZ4",
+	"m/1VT+Zp6slU6o76MsttC5Lq6t2x8UKQr5Qav7+/t/81gk44eTtiSkJTaSwEsY0zFklCRzx8c3V5dXhx",
+	"FQbaKhe72bILIWU8TlyDeI+Eby+O/utvH46O3p38+O3x6dXRxd8PT/628+2rH98c/vi3q+sQBNOi6+FO",
+	"f+egP+gfXPVf9vv9fmj8FjQjL4f9vlp5dsfSlb5PyFXOZERXPQKmOAhTMOU4we0w4mr2eLim8SfFvu00",
+	"oTQ6CjcVIb9hNCN+cXF9cjTcMKna4a2d3o1yyMVD8FUdOFVMgAT0Wwnwt0pOsdi39XRMgGM1NUq/HXFf",
+	"/iV5r4QMx8SlUy53XlaWb6e/NVzrZjPsBZMiTyesVUZ/YLC/oKZAVkGNsFOHYG8HPBKzRi3okUhH3Ojb",
+	"Ndi7tjxZseH/9LJhM6Or5rvrNuZGlVI6HJVuwL+5zH44e9UJOhfXp52g8+7ox07QOT18f3R5fghJTK/P",
+	"Tk+PXl8dn52CU+Hk6PTNod+h4IWoOOMl11jhRRDoWbFQA4X7Y1kuZxVX401cDCR0olyYTooUIYg9gpIS",
+	"+HeUp4Do/z5OkliaGL+d3X5QruRZAHzY2p7gWyiS5H/6+NnqfW4PxPSuoYrpGoymX5ySuAOsDM+ZlOWF",
+	"6Qcdxy+JFStLdSdTJhEqcd3Kijxb5GqJfh91UrGUo85wb+e+Yx4cy6s05xMss2SCWkC/fQ22YAwzBfCJ",
+	"s+lDq6Cm2ZptKuqdeuqlNhTcTOMbxVKGncvX3x+9uT45KkTTt4aO7h8Iu2LhFIraUnoKbUuq1c/DWkw/",
+	"xRIyQcZMuyMrWUngFFONnLqX1r4KapoJBnmMp6Y4qxtBXtRdJBl6r202OhiKBGeuJq+bRDEWvaNc/4Bh",
+	"AhppbmKcWh4Al83QtF66/30d9BSGNIhbjagTZ7KcNV7KvrduP9CjTIrBiBsa0bNFDzoabcSCaR5qES8x",
+	"Z9ci4fgT8zffng0IlKaMuZoY8slyhZo4MlltG5fTZbw+0PMCocAIznpOCI88ExKT+BepgBI/GGxlrAj2",
+	"ptbw+Eo2R4cjYmGRSyysAmKe40xWParfDEaG1q+czHbw3UvIRYZ4+hEHvCgTLdAKgbNyw3hxPktwBS6D",
+	"mAp0lpDxygZSCK49vJ72CLriVDiMUx/yShSziHwVnhwdXh79bHCmv96mwK07K5/ith3waAO5f248Um13",
+	"hoqzTmiKgYsoLskAfLWZ0WlcHCp7ZodwuoF4s6VAWBVZLo+b1UVROM+WVey9IGP1F03ZiJfRbpUAP3e4",
+	"kZ+xfXaYK13HbQPKlY5kc2Cx1kO1FXgS5RgFp0Llxi13RR/f90yh6CrEcJXlWGZUIkoH3Ncy4hFvzYlr",
+	"VYI3c2W/7NZ4BWFATIVmatAl5lqt2MVnFBzuII3BjYqBtBYapkB/MQCuStde5OlCSPbge6ckhK6XnWpx",
+	"dOg/yiHdiUdYKlEf50FA2KcJWxjTcyk4LxhxNE9o2Ft9BfjwKUysUeBxLkBEr7vUvRG/Msec1qBQAOqk",
+	"YutvMPYjmM7aoP9FU/DLlQNFZn1sSvPCG3tGpYlaNbVTyEksFddiGgYR43gfiMNcqA0bX4GGrvy/nkG5",
+	"qHTO/qOOmaVxpXgeuLiQmnsPkf7+WEDpdJNs3/ZEP7y0VytUawfQuqpNNYmSZsUwsCyooKYXBxWDhWn2",
+	"LUpgy1gizHqri8AqcRuHf6Vb3peVPK+1hRa0p4Z6fnT65vj0u1DLntrZJS0iMJiFLRKUfVbs0lSkAI40",
+	"i/lNYEVRKPNgAkalCX79cHbxDsJKy4i1IN1KG3NdGHOgZalOUmG4QmUvU8Q5EXcsXdmXX19fXBydvv7x",
+	"5+8uzq7PoY9FArF83PRhUOYsaFyXhFfH749CFH4gW8BkY1ip3OQQVJelHPKKc6zZpKrD6gQd9cHOx42E",
+	"4EOZdNAllYhSgpms46+7JF2QVcG01mBTFse4AtzuvdUb9E2fxm+0NcttaxpG+V4tyUUlRcxRzUvk7/Uo",
+	"5Pywwb6BkaXVbM5KKh+EqppCF1i9BjQaDUZloK6GplI6G/HibYMG9RgrxEXOX+XJ7bagn0Useyb0zOBc",
+	"1pF3J37YBCjQc3XxYzjUwlVWAvnGqFkDVA3GFyndgPJyKHk5skBnYzhnCD5lw8O9dtzJOtdW4fuy7i0M",
+	"B9MByL1acZeqlbtuSHFK9LdKChMoKBEs1CszB8WSJyt/tILjJbRZmf3+NrDZhUipw7BmlEdJJVikRcS4",
+	"p7KcUzBo021qmtZyWs2DwBBawyFVNH5RGG+92WqO2oVFD8AsgDlaEzEvcNvqQbzt6v+jG7awSTgoksYO",
+	"2dLg6RKPj1j09QmCrfHkF7nJTugbkTSOiBR+8kEGusW0EK8PA/O9KEvNU9rOLw776QPvf6CfWi+HdVVb",
+	"/RXTkjBSyHC4x/isg07OH0guBrpCzjRR9h4QDmSc5GYM7njshlsCazhNrxGAttGigF4XnU6teTdo0fCz",
+	"DuQ07lAjGKqZFDQaIw69PYAOWCu9oTE3mZkpW1A1N52bGGLUsk3/wGhRcq3D3nX4JyQq3nAsqg/2CoQb",
+	"jVbFZay10QPyPn7lA6Q2Xp71dPoBpNIzbPs4NHB8tWFH2odg6dIDLjSXjr6y3ppda/nulOqEz6i28oH8",
+	"R/YhhXsLp+AXcfQ5oWH21tvo1sv58RYOy8/tjHt7eHwCnjiP160c8LVhwTWlqC3XJ/u+feidJpRHefRa",
+	"8v6tKn2ZFBtTa6Tfd3KJmkqfPUlJsDjbUA3sT2tkbll74eFhlY+xWGJWnbFV+qx+vhrv2xvh8JA/TTG2",
+	"FoYwnTy3BWDLP5WRq1q67UHmpTXxr2ssEriTPstEYYqoGCAazQ6FZaJsHGiuI/fl4m0VMdq4A5x3z0po",
+	"8FAjcuBfCc3Y04bkXuRc5yJvlvOm2ND4GoxcRpL41mgcdaGw07LmozGTGqrHVfBXMCpujT2oRKKEPSg5",
+	"WZLcoThJCulR4LpSsmHqPZMPE/TAqFEvN6i18H4LyH6d2MzKpkFyiAm8ROSwlhCdKA2yghbQOKMpA3+3",
+	"evokaPkwH2QbzjyQg/h1UOOVN3sGkjVLFgB7zkUWlCzcKPOE1qTl1UcfLT2vO9cXOf8+lplIK8D2/3/2",
+	"3rS5iSRbH/8qGYr4x3Rzy7K80Awi7guDTWMabI+XJmZG/LtSqpRUqJSpW4uFpoPv/os85+RSUpUW24Dp",
+	"UfSLxnYtmVm5nOU5z4PEAvN9NBEvO71M+dUQn2Ei1EiXQCLFRJS5g929uTy5CkvU94QcMWCjOW1qaIe5",
+	"sQ6LuD5AvTpet5kbXuOCb8HpdwGnW2NlKeBoyLHoGw+/SnsXYz+ghzZJeGyZad6fXr0+vTTS6h4+Vdsp",
+	"KG/gHPB6GYYY53o8Jg6m899PLt8dQV6kmtFkivQ/utVTPgtIA5wRtQmbALcJPqsMvGl70oUGJbKI2cGA",
+	"cR1QCpUSoLYZX3F8cnT87vRMvwUhj+Y1vARJUyOADxjegbBaVCvEZ749f/nHxdHNlX1YOZ/n7+ZOU9je",
+	"eXyCUjXlWwniseTey5N/3JxcXZc17k0k0ZqzKJn/+8nZ9R/HJxfXb5DUCuMqEOnoCsOUHssclXIgw98b",
+	"8liWI8HIJuYUSfTgdmeVtDo02RpBg+ZHI2iUvm4jaCx8ikbQcENJP9DogBQ/9bcRNLwOrZHy8lbXr/Gt",
+	"qBYVhD9brip7Q9j8br2q7kVilHyXJmzm5NO+UtxpaUw9dxQjmC2hGJR0ekGegJpyMDFj7KyUCF8PjQqc",
+	"N3SlTd+YDPQ8emw9/9MZhXUhi0NfBg9WJv37zfX1hY2pBSS1DvshPHNepJNnHXlz/Xrn7012hSQO5go7",
+	"tBHwFmUOgwO5BUhRQzYx/HcqIt7LRfQxBOvLNKkjY5APIz2xwMBwActE7HWmthEZJIhYZIDGTko8MtRy",
+	"/beekjmPZUfqf6QqKfG8gKp/OkJMaYr62VGcYv69zUTW4xNBRcr6rTNVsCjOJgmfMcPMXGOfl1D1S1hd",
+	"CZIG8XxqNuzvcWadhAqKVg+eX8myiwFRoGWp+srzpzSC4mR1AH8VPGw+BebaVpstp9laNVa163qOibmm",
+	"iorI/3w5Pb9IyhjHviZWRrC8zJeBJDYb/ZSO/Cm8vDn74/Lk+uTs+vT87I/jo39ehT975XPAh6DvHqts",
+	"npj42XKl4ad3qKHyEpCbpsltYpxdOzN/zPPe0PMJTFrCJrCNpkbfgQZSCr9D1QJSP34wqvRxBHwo/VSN",
+	"Q1hkYa7CoIyuhX11/5ANVZHSSb2KyVw/b/HTX0J9PDx6Hoe7QMllyQA3EBjP6l4Z50OPWjITLMbd2joq",
+	"K4N2jj/S5qfNz4s+TE3o9nJeNnKdaGHCuyK5WjPf/a50cSnWudaw4OXZ2pwlc5bR3DitGCUXK1yrbXi5",
+	"2KhxLsDo2vXLimblasOJe69J6wU+1xoFun6jUfAQeW4Yni4dhi/VW/uVtuHvgvchalLwAeZSiB7wdp6F",
+	"bSHjpOZJWZcyMFdya94N6iuzXJhf8tzPvlDMEsI4tgDJVmbyjiT8d3/OC9dWqyJYMAzLyqIOBG69QNpg",
+	"j4ZRTZvsCNXyLWYMK8gXPeUS+2ngO9oqXWAQWlupun62VC7wHYf0bM/1DgbNYf5hrEw9H/qtN2dneKNz",
+	"BfS96MMD7NOJ9C6Bj5LCoildLD/PBs5dwK3a1cdYso8ts9cZuLL1qWmbiBcebwC65fvKfLanecZC3J1D",
+	"lmnDaTqclZ1mGlIsTD7Df/mlmTYzbBpKeosXJ8d1/uJ13eYEa5r4zbxgAXaH0s3UH6u6UKKf3WHh+6Oz",
+	"myMIcFZwjnvks0evfnt9+m7hQlM9wTibgm6niWsgMLB0LS5BL8LkBTbwy7tSR7sgSDtWzcEBvRpW7EEj",
+	"aJg2gkeOaEF4duW4XtGAXKTiNhbTjbVrzIA22cln3suTmTkgkLDtlien0kSYAqJcCFiYpkUiyMRLC3mU",
+	"h4yWOoW3yrtyDzUZngYN/YBGu3HQYvvsif6PMkD/UlJ37KTQTd59KdIklosYAaigWZxA7+KsLJ9gVIG9",
+	"M3SBbxYJtu5YMWs0Jtbj7EdJii+m9yuoxlMlT2xdCoASJOVhV2RBj+AdC99t1Z2nCzdoX9Yn2V/aS3sh",
+	"3GVY3JffAldpgzIl9pPlGj0lrhRMoB+tU8SCA4Jc7yt1ePCq8vm59Aa67Is/gVeEtcx1lWfcVU9VJWV3",
+	"gMcxa6eCR4BR5sBUnAWuQtYsYsIlw+XTNM5F2KZ9NTAiVfpyjOfCQ/AG/SB7A1UG4EkT2N0ucnsk1T3s",
+	"+MSX67zQuxpvp2resE2Rddshk6GVXqKKR+NYhm1PMy1gIzHLbC0oL6IY2d7PFAOaVyNIn/mFueUN2A4t",
+	"5vWpG5jHdj8s9NNRkjWCBrSsZndWkyocig1KjsTMMOQaCGLJoP23fc3HNS10nEVfltnj1RIFV3aZrKfA",
+	"cLRESgP23ZL8AsGfsLQlQ6GJNsuE6EhfLknbvy6DjDQBG9Q831em4arOdNaHhxXhqWRK+kC6DWb7DQgW",
+	"KuhY9QoUpaAA5AzgpJSunfClRvLKM+mKtAU2NAGgZ5A18RMr1h8BFRdrvJAvgr6r8W2o4joElAnp5qsC",
+	"WZ7L/oJX1qjNVqMops1yz5HAoxqKS4CB3bxelgsjof51kXsb+0JLG0AqSDaof6J6Kgw2fiKJurmQSCMX",
+	"fPy/Ez4bw3O+fFkV+TcvrJoy+iPZYCTlptadywjamdFiLs3kTZc2lIJ9AHn6q7rUxCuV6CHIvKbqhmcK",
+	"w6sUwkXiDH8uE096aYa4OjkkeRijy+FNGC5pvvyqmxZuCgypLOMwH3SDyX9u4pr6Xr/nkI6EEKebz9rL",
+	"1p1yg1MOMcO+pXvakUhuDaUHatyNpeHacrciKR+qAJSORez2XDh0VYBUn4M12saLQR998dqzEEGclQG5",
+	"O0zE+4QfF02mufwDLcQV2ry0Cu1uuaGGIr1Ev/vKl3hcqp9Vk4+glDwEKcRUf6TM1CKUjACauovZoGvI",
+	"u5WO7D/NZYlaFLZHu4PiAIvZEqPlMi9cChbPDlQR6h+Jwb1t5UuZkL10NsltX261XwzqeeALhpgfpKSh",
+	"Lx0DECCTfsGUon1rJnKXaMTfGpsyUgJCGh05iG+FB3zqs7BIk9BTJBjavEwU65EYx5LT3BvzyYSoc4d5",
+	"Pqmbhm/yfEIDHcCo1k1XNbCXodG2HKFHFzsfd0aFBDnt+UqK8z7o+i1dJfa1X4LlV3odWXVpuYUfl+tV",
+	"2InopCyrt+AqjN61SzqVk8m5sjSQ3RnIVjw7eP5Le14pF+4NXHbKwpI6ktYEVW6vLcbbZOewb2RkomQs",
+	"RGrzLCTFJ5yqb+wvU8HGIh1gilsvcYzGsiNyOkLg0TeJcJzu06FKTF/tNO9IaIxRgqmay365PUx+zLMP",
+	"eIxl4zgylLnWWz/U5M8bSUWaNNow67P27i5VtTTpgmZPjXdv93dThNQtnj0Lnuu15/8uft7To7OjEpVM",
+	"SfaVWDxVaoJKC5Gam+tXVFNFAmWGz8SB4spho7LS9+HG5J3XBqJSMVWF7CGkbSQkoRiBo1pvpBAn5DJS",
+	"BlQY+H6nYSMyjFekj6iHviOBkd5GbKFmrMfT1IENbF+fPn32rNX65dnzveeHz549e15FTWLMpuet1rO9",
+	"58/3nx4+O2w9f763yoL6nScFCj/V8PMA3tfGNU1MdMBxxpnFyMsCP6UvddBizyHw9/78bOf15Wnja2nj",
+	"QF9eQpR8WWcwjr7QZnvwgCEoFf46Y0ORijabP9BspibjY9GRcMqbCD3kbSAcORbc1oYbEMtA5XaO4Jvn",
+	"Zva3Gq4PVNFWAUfTXr2BAgkxKoHQzs9Q3/H65uQK//Xh5PjM/Pv6zc0l/fP15Sn+4+ro+uaS/nlzVicH",
+	"WQKxV5MalDBKFpR+6oi6Spj7UjbtBQsX8Cchy0WSZB05rYToLEpFgc4Fanm4Xwf20BjypG9KDNJUDXgu",
+	"OnLC4zQwRdw3//P69evjGixR6QTezKm5KHLPtoul47sva02QqLc2RJGzD13VmSqMOABG5dCBu4J+IekD",
+	"ycGGHt0I+nFtDzCWsUj04kiwoSU61u0x2F1YBQTdXcB+b86Nb0U+aGaSBbZuEQq+8GOVi5GJXpHG+exK",
+	"v5aU9QVPq/bII8mOLk4hqPdTqH2HP5rN8GdDgMmh0sQdHXqozidCnh6zV+gCMpSvcTusHhNtrnakHvKe",
+	"kv14UECNMZwe+Ger+U0ZMjURtpwNMrdtFn62GlY7cEHYZEcG8dSRELxLlJp0eW/EeBSluqGY9ZUK+lPI",
+	"RP8OYi/UKDbl2pnNFPspPLq5fmPYCeH7gKeCw2QHFaxsv7gPTah67jl0lcoSOWQKzHNjg7tt+LH1aevu",
+	"1/3Ac9T35POyoI/RPnW3hU4ySqVOG9WVf44E5Uxj3Wa0ERtGQaVxQa7jzplXSmZc5EkMEcovwLuJnuWx",
+	"6lUGkeKMRapXjIXMPSE87ZLlQmLdEaD9BkLiZwHfHg28XTURkk/i5oyPE8wN9SvwKKapEJjBbCUlFLTh",
+	"wi5Ulg9ScfWPd3rSPHnySXWfPDFpY8u+gszRQtKPcY5z1GohOuIZ7tHOUCzoyRMXSn3yhFQ4YYa7CLNR",
+	"QhQuT9mRT56khXzyhNYDsLcot8UYKAC8gY6IJ0/Ax33yxLDxwPShzY5Kfp48Yacl+lLmScKwKBaZKxnq",
+	"KZnHUtsGIsnEVB8aHUkivqWyIyCo5Ma9GfMZAzfHcFUCpmUa90STHYuomCSxPpZMhUJayL9lLDaeDsBl",
+	"52kuHSErlyzUiy2c11XUzsypp+L1m5iFgeuZ/nMchTRAr5S8Rehl9uQJpuNP8VvimGmf7ODg4DmLpbbR",
+	"8YQdx71UGQQzOyYUKN6APo8jx9wxqk0UpSrK3AgqBQHXsViUZiTyQFfM55PD0pMR8IoChNo9spQLem7J",
+	"YmxMuinERRlnY/5JpYaDsk20DGbR04kIOGDVkQw2nJEkoMAJSBpARRcuIqO4+FPIJ/gpYyV36bf/o820",
+	"MLBajD+T6LN2RbuJ0OdqhNoNGYiaoZxYSJs8fOqSitj8DqlbROqbOG4ZkutSKi6GEHhZY7NSU9Okz6Im",
+	"e8tv+RVsGbpFKZb6WUXNrpgpGbH9///pgZXNjBTzKRto/K6mfDAQKbs5ZdlQTbM2KwCMp8/mDAnX2Jxe",
+	"J+6xSdwTEosNaIM9mvDeUOzsN1t2vzMO7XQ6bXL4c1Olg126N9t9d/rq5OzqBO5xUmJ2/2sEjVtDT9po",
+	"NffwKtpDte/SbDUPGqATMIS9erc5FUmyA7N299N0lDU/ET7ShuUWAGFFN4l7mLjszuyOmIqe0N9FT7+4",
+	"H9NZDqYCfBIvRoyTJeRFPjShtI7UBwsLP031aQWSn+DLfBBd9puYsSuRo2TIs6d7z+iUtrYD8E0MRP52",
+	"OsIKZvpguv37rRbCN2ROrB7+dDadRYNsZSRZPx+OvMVRwZD0l6BxuP+87jm2YbvXSr3ncmY2D33fU2zo",
+	"8vtOKYh7JdJbkVpxvKetg9X3XqGtdOOEBUvGIeZKs2I85ums0W78Kmx+F9Mo8QB5T/QH1YYAH0COyvuu",
+	"jY/6gbt8Eu/e7u1CMrt2Jr2zYVP7GQ3vETLoQBUWVt9RetETzYB5p8biVqSBpzVItFMmY/PBMMuWBHGn",
+	"/kssNyIBrpMYmDTZG8HTvCt47mfzM3i28Q2MzYa3MBHro5Kk2i3NC54oCiLMQCFKnjQRpfISHRry+qBB",
+	"lyg1ytDFgDJHEXWkq/Okh9GBDPWolmynL6a20A5uDbEsFIxAaXm9szxOEryDd2S5GZAJDlOrdxJCKtg2",
+	"CbJM1B2DAMUvBexpFYtTj9ERzAe995gTsTYy7C7ZpULUunCvd+U7qAbVF84BhyGMjyHJqaVg4z1t/wO5",
+	"vw2SjsSsPfm/YT6b/Wd4u/+sSEeHQ6hYA/P4/wqRzpx1zIkrbb2t48hkgJa1DulmzcB5DSsmEc/FW9Wt",
+	"bY29a/0W6c8honN744rG4YrJrBaMQ+6PYhnVtSv1FWbWbVpJlmaTZgkjU4ORkjgDNpIUdo5VLUQWjI3a",
+	"dxqtat20xBll5p7xJ1SKKOW6pkHRiN+o9bDH92oQQkRqm5SrzRv08SseyTCLoU6/4lx2lfoOXAVH9DpH",
+	"7UseGUVWuGVv9S03Ups0Ko3/g1jCw3WO5dcq7cZRhMnpw9bh6jscYZDKX2s79oc0O6yhAdDX6VDZM1nP",
+	"0YBJMdXnIERCPXMDrQrI55XjQXpLBhSbb4MY7ays1g6pPKvtbUtP68pTzsLLvv5J9zXXlenG6qVlx2q7",
+	"tB7n0nKTuTvT1rxvu9vJWr2gHLT0S9CYqKxy/ZiHYNggE5DRgFpWiEnYVGmTAZoH0qiuTbFkIcKbCYuP",
+	"AOywyopEXK6ZmhsvMC9sBLHLj1ZF/KWKZmssHcppwWIbqiSOqJ7XDfiVGgtm/xQ0IEBD1IAChny/tf/L",
+	"Tutwp6XdcPvDL/oDjICgsWsywLU1BfDYOLqReZwgbeEvO3v7Owd7jcBQOMKrKvNUM33Aa2ev0drbaelb",
+	"9vZ39p/S/3/RLtyXYMNN4hV8F9wmXGaC0nJzW9Teg29RdR65Py8xfKR3bAJC6Ie/U/jeurq3fOgYbqb2",
+	"cc3GfCf94Zq3fb78VffE1hp74isl+0mMAIvDvYO1btDz4lqpdzxFXM7h3tN1RiIrJtpDF9F7EcXcYE4P",
+	"9/fX2IFL28KlKDLxg2/7uB4Zt3N20y0fCwQqDandP0di9gWXTCJysfREgMjAJ7vrU4zFkPH8FJoLd2K5",
+	"U2Qi/HnRpsKLvT1/bj85rF69/uK3+k5/gbV4ryX4w07oY6y+ufeEDowPsBA6rp9grW9+YP3lJuoPO+9+",
+	"Ffk9Jp01nMtWamXuwGo/e1YGxF8Axm3DL2i+15sfa1cWaeO3Eph0aSCeHqWKbZQpa6FIPW7qkJtF+Ler",
+	"Xw1YNlRpnsxsIavoSCSuqrLsCVhaWoV3tcz7MSJE3Wc8kp7wPPzZs8ztXxrtxsuTX0/P2r8bjepO2pG/",
+	"n1xenZ6ftfebLf3jxeX58elxe2d397P+kW6A4mb9883pcXtP/wPk299fGPn2vWsiMbd/u7x+8fvRu5uT",
+	"/z0+uj7Byw5bB/rPJ2fH3hPhJ79BMEWrvY9zSNZXuR8pBElh+iETjfUa9oGTS+Fvnu2gU6BnR31J8+YO",
+	"Ak2q9TyEb7/hujlKMaitqfB9rPUf9Zyg+f2wFreXV90seOkl2jcPX3pv/bEDmLYja4QwvfK1bRDzcQYx",
+	"vUm9GMb0IQj3CGTax5hQJtLpga1TQqNlAN7UDYnzTDcmMPinUNtrCHwy9WAduarA7AWjgpwstOVkluDO",
+	"FJLVx0Nts79vRFTpyT1neNkxhOE5PyryIUO4kzVNzF29JBYyh35NHJoJf4tlCo12IzuAf2j7A2kJ/t2I",
+	"5a2KewKrJtVIyJsSkCpRg1iW6oIMe7nBSesG7Ot50eWZKN/cjZMklgP/9oaN0+LfkJQr4bFc2nVOoGkU",
+	"nBvHeVY1BsQs67ppCiYRhlzZxl46LnWPT2Lbxl46xmKaVw7mTkR0/POFodNvtJ+2NjHq7Hz7TnFfN9/r",
+	"7LrSQn6I2K994Db6u43+/jDRX/9gWP+sXGSKqTFL1woFu6XogsGgSbcQC7ZXro4G+x1bMx5c2hK2EeG/",
+	"TkT4wSb5kuDwkvnW+i7n2jZE/MhCxHebhXcPE5cMkocOFNuHu1Axz3vDxZ31XFpaKChMIaC2wTBjMI34",
+	"ynuJAEAVFXwg1JtL1iXRfXZplTGAE78jMXjBWV9MLXmPUSo00rvaOsMqmAAIvJLEVjyhsH2JfsNvnGHg",
+	"YGUCjukwTgQyKQxAkNvWKA1VlrcdgwfBzBnWCgbwZyj4IWGukEz10MgShMY7CQNLR6u9PFDMAfoDbORA",
+	"wYNTwX4it9BOnLCy8gHRwXOb1F29OCs35BkURIOHjovvt5S9iP0WOAIq5/lcAN7Fx4zzVev6yIPpot9z",
+	"J+/kBoblm8ecN/FOtnHnbdz5Xqa+WZlfxdR3tHA1wecsTwUfQ3EQ9G4HtjK8re1DzTOzkVp6zGpKKaBm",
+	"k2rakcDKRnt9+QRAxDxkIkN4VUgnCtWT6q0jYGHEcx6WeNpCpg+Vt1fnZ1gAE8ZRaOqmw3c8y3fgsp3T",
+	"YyjEAZlcit301Biql7F811baCqiZ3Hvaka4itCNRxARGhp6eKDXC6pgAThyseC5kHstBkx3hMUe8i2kx",
+	"weIPS8JsKhtmE9GRIZF/JSrLifgaOQ/VWBgaznGcZVDTBKxBekhNVbP+v+4byGJBjU9GJGJhR4JoGWmp",
+	"VJwy2KUTnBMrrBW/4qDENZcRoWDAMqGfkCPjkB5fTnLwkwSkYYgXorIGYb6W5OuREQKX7gxKLPsqHa+o",
+	"LvK76hQtqrpgBFkrKimqdS/WffGnesK8e4052pMbDvldmfeqRn1VRmlO6KNSt1AveF/CxSM552ka3wpS",
+	"PKXVO9AWoj2l47xZR5RQ2jxKw+SxOO1Tnz0ap80LZXLxOcd9eQcbub5hgqr2NTYJPmyb/Hp0J/xrlSRq",
+	"WjpLvRPe8UUudy69Q916R2tU5tprXSaKJ/GtCJhKIluc02Tn0mquEk2oKnJ90sU9CPRhhWxH6hMvQWU6",
+	"oOVBKcmsrmD01Db1K9rr5iW613Wrw3mU2wXyKLPD5clKWzzl37zl4ub+qhWj/0z370zjiJjK/HVkqHor",
+	"l9CZV7sWGOKhMFOpsdksA2KTvY4TZAeJIlZM2h6hdK4W1M3GYGFe8IFecKkqBkgIBjLE3ZmnzJvCjxM+",
+	"ECHanN0Z66p8iCXmC5gRMBvgnOvISrTIC1NmbsjRgcRfmxHwd9ZTlgWV+FxA0U5M9CuxHR2ZCt4bwpla",
+	"YhPfa7FWq4Vk/oxQGdA0ZNGYGB4QAQEgtJaBbPDv7H38ElPvHVlR9q6f+ALf5vdF7z6RdUngU9TuQW/1",
+	"Z14jNudK85EIfSACNL33mJILfJB7cyLD9sPV2YsTpMKrMBcXGBP3Wq1VRNNr2FP3L7sHhrs0coOih9NQ",
+	"C+ivAeoWYeDhSfUBExVAVZQWUmqXCWjmaB3lQyE7cg4aoa/PlJIiy1/MPQpBFiCiBNE1eFZiOeqrxlkv",
+	"0bXLwN+q7pW+foVxjiY5tBpr31DVM0MnQVt0TfZKH4c2Ijnm+ZKqcPjfum284Gl+3keKubWbORKkS5p5",
+	"lfTQ0Eatd3CRin78ee12/Wbv+PIA1v1iP2rV8u7lBZFC310coSrlvYOHcz1dr/FjzSbYd2TnrSvmh79u",
+	"RM3wVnWv3V3rTykI/Ew5yZ3rJgJfYV3LkMxw3UZ5NIprNMi45x71IwN5gbrGzHNErt0uuHrDtQeOqdUm",
+	"33giE/fq6qms3+Mk6TaPpujW1QhKHn6Nab0wBmjoDQVP8uG9FjU+4k6L+g3eupGc5qa9t4mrbpGMTPLJ",
+	"rfQQKPhPoxCMNuTjr7ci4NKN4k5fE6P7VnVXg3PBLNz6XY/S7/qE1rHxr+DHOwNwf41vhU+NuULCz1fu",
+	"W9QuQqYvjER0ZEiCaGHgC784Ys4YdV/czS4vl4qS1D0KTNQgcd+q7veF4BpxPh+Gqn/HhFXjmyNl8FOx",
+	"TthwgbAb9w8iF9ghWdpgmVTt0gKigOQq5gCzyDBHau+YpQeqSBkPhjn7CZPmVyevLk+u//jt5J9XP1e0",
+	"/o2nyjjmnw1FKig3GgNaPy5ZuxuWwLokmqB/cUT7BiFJGy8hXU24b9jr44H2YgiDAKTOw0z0/njf/+0f",
+	"z9O///rbP/8vvZ5+urk4/vvpu4t/nar9d/wdv5p6NM4wUMEacgdDpUaZUTxYOvZmmpfH/1pIsNICWAow",
+	"7uNYFrkwNNuQIDRec6IGpSK6RcXGXxBlfFlI0r52xy0y65UHHkrQZqrAw0DJ3hyE4Nwod+HatGoZlokX",
+	"IX0lzg34FaTXXik9TviZEApj2b/GscRgPkkyNvZbh62d1t7Owd5163n7oNVutf4F42YkUUrIBm3XVnCS",
+	"j/nMKA2vGKeDlhubfFiMu5LHid5V57SdG1ZerDxw3aI3Amx8MYEwSXnOEg15Ix7zAQRSaVpRXzZBVrxV",
+	"3e8D+Nbbak1klj6+xw5r1cjnAN8n13xQ9yK6bBeu+RJsCA6nNN8WFb5Fhf8IqPBPYKSsa7ItokL0r3f1",
+	"YgbjpNqUw5dlTjzMxpUyFimS8o6zPLD0jV5UL4r7fZFamb44ZZHoxxK0I4KOhAoawW/p8Ri+9dWPgD44",
+	"nBT5W9V9qT9fCJE1E3qcpIUUSGjKk0zRwZFhhbrzuJAYFWu7MAqPOQWMQZGYPTHAEuwxibO8zYqJPiP3",
+	"IKRtgvbsKEk6EoQfLSKG1EXzlMuM9xDzAQStQGEJ4qSGItv1H8LFfCwi4M0iVu2gIy1TqLs0ax40wVAm",
+	"Zvkel9ipPfY+folIFcXgQ7q4PSQSgMPdfhlqkFE4UzJCzQt2PVXGTHPiA/AU/Z07knvU8GMF+BkIAPWB",
+	"ZbI3xE9nPkuUzi4LGSJTI/AEePz8U1UkEY1cgBJWplnwaSsscuhYdfT+W1rk+VTNmVlTRdrHpOxPE9ig",
+	"fAQfl20Y+z2h7WTl+trjWOpl5D53M5HnwHAASoXYCAAKNJwiqDU4ruBiZv+yVMm82nz5Rdsvc21Aq2rN",
+	"NlzCxaxXZLka628EgGO9SiukTDexVo5gk/rG+E895fSLY31gfKmWL+wKIqrGdQAGxNYm2NoE39omeM9H",
+	"dD53BXLuw/6v+t6Jk8E2fH+LoWsqCJZbDP7pCS1bPCbbfj7ckpqXDkxyC8xJ2ZH2qHSc2hBXXHpEMpCu",
+	"yfkIZBr1hBuW9P9Un/GsI0EYKrQRoHBpfOgxHkfGBy6VJCO+4d9/VjjKnvNZZNohfvZllfccrPWcvy88",
+	"Z3+nVXrOx81OgJcw6b69u5rhdI6WuK0Lsiae47o9C7ZnwXfyD2Ez2zCsX7fjF8mofsM/RnCtYezPlbWF",
+	"XMbLeFusH8soA6QI60Lz2u7qOLPE4foI60jUaEJXCoBISYLGdqVrUbbFfAWOIZdRYo6kjvRBRYFx+XyA",
+	"S5yyOMpeOGgPqOqCNKf35kVoFfm0TkaL3g85PlK8MrgugiQ32bXeticC9EE8DbghT8eJyDKjL9WRUN1w",
+	"eXMWGmSZAXChEls2BNeqCzmQ8Obs1Zujs19PjsMmu1JOTA3dd88N1V4X+GAVvjEgvwBVBmUHcZ4xSGlC",
+	"8QTpo0AmEsdCgiaYTWNS17JiLNingrB9zi0ncBrmOQN6J2oFd0lqFnprK+yMnGCYFqbIJURx46pjGibS",
+	"9z+mbbmlZ6upWzMOyuqyDVVWqsdDA6nRblwcXb960/DqNl1EuJxJMK5VKZUASQSQBnIy9w7i4/l5jcDH",
+	"kBh5RGBE0R+o3IML+OYcXNy/ZdgXq1kYD4Z1Pbm5OmnQAx3ltTMyfmm30DjQA84ze8ZGPOddjkwD43gA",
+	"4IBmo9ypOTH/Km8Tp+J8OSNMTxKT4bk3nXFiVvbk8uTq5v3JXAtMSr7daO09f97b77d2nnb3xM6z3gHf",
+	"eR49EzsH/b3uPj/sPY1+EZvG61/qLfjbO8D6tXqMknzrAm/Nnkdt9sCmFNCBEzDACQS2xDul6PCDmkWz",
+	"nZGYrcGdAtFc/TdwKplhAIgz1k8FYVqrDjF7EwS/Nz/I+u/Ra/q4LrdKOQP7l6th3ltjYVykEA8F4+g1",
+	"j5MffVlYehUyuYnmbvPZX0+q4k3Qr3kWLXHB75wh/rIlX3lM5Ct3nqN3YV7R84YdsSzh2VB7gTE4UyRm",
+	"Db7a/7f/OvwKrCylYtpa+u65zCuER8cQwTRYGcpuUvkBQv0pfWo9Se0ek3ym9+uOpLyrKqwec2bKWkxZ",
+	"uXEvM8V4ogcYTqxE9I32d5wFxrXNWEhqtSH6wCR0GCGkbyjAyfFAPmhdu0IJQzCjpCtM6iHUR0S2fjfu",
+	"d6R+mRRTG2UzvqcDAaKcfC8VruIelafNg6EPoL2eIVVMbJRr8bqREBMcEu2WgaOLqc3T/s6ZkmIHztU2",
+	"exKWxhpVDPGzBRa2CHfBDaEeNLgoNdTs8FYaOds8CHa/cJVlftAhztjh3n6VseClye9uKQRrXKpHwDcs",
+	"HhvEcZ1M5QfEP7J74x+/FubqW52cdikzqaZNdkpwjnuArvSrvi1mDJfcFib2I/jDd7fAt3xCd0gCqNSc",
+	"NQ/gAcz7v3/G0VK/1yxRfUBLxfpFClaApy0CQfpCOksGvHYRQWVlLAsBMVLdYCExtxZnHannRxqJKGDd",
+	"Ip9/OkeY+AvG3ZNROBw+D6Xo8Kbcvk8/Nrz67fTiAiLm14bgSPUZt8ymui89Lklvuyts5XQcMSREQGtA",
+	"T0F9eE1EGquoI4WEZEKeMTrpM/0YqfKlPv/W3d+6+/dz9x/Yx9+691v3/t7u/dfw6ePId+mr/XWoiKy3",
+	"2NaonbwPcarB6E4ocQb+fCZyYG3LiyzUx1wICbLjUt40ziuuO3p1ffr7Sdhmcd6R7qSkSlJto34u1cQB",
+	"WjmzDnOTnbsTmEVFajDB1DqEQnek+Cx6RQ6eqBTMno5wrNp3YaKOhW/PX/5B7deHqowwI+jznWjnwj++",
+	"icvOnUPY5yhw2Wbr4xOEGYIg9Ff/5MKIRUdaO8JgisHT926wrzDgMd01zIlTASLl/jJISoNZ8Or8/cW7",
+	"k2v9ZTDlbb4tEt8SuDpTY4HvxCCNSewa594POlmWpTlktg3L2GAKm4ul+Oh4g7e24YWA5VPl6a+TyYeh",
+	"n44ESAL40gTcV7cixVIwB+Ju++hwPTgQHTrc29djPBdGGcS3QrrSzNgJpVAERX92g6KwIhpo+jA1wY8/",
+	"DubDG63nbnr1VCQ60miq7OC9O12xo28XUdhkp30WetWBwAOZqKlI9fcr2YAxgdvNlyFLEeNV+qtDRKqY",
+	"wMyjPxqqmpwp2RP0/bUPaAtMgf0xszUOWPXvFh/MWPvHihpUBzKZcgBiAADSfEEbH+P9vujlaJS6qgYy",
+	"XwMmdb9cZ/XSKLC2PJbssNVi4yzoyK7o4RKXlmMJytvgWb2ExwCyzE24r56h+P7m6cMFjYg5FYe3FD2q",
+	"CBe12N/nokV3qK/03mgvWF4ZuIeEyrVQCpoL/lOIoIRgE8BFCL+59JERGKrSn7sr9NaTCgpfNxsrEA/L",
+	"3ojnCzzBK5mt6v7N5Tv/Ce7qTUteb/cJqrJRQO378EKvCqgtMEFvjddtsOgHIJ8OyACEmBFsEg9UYvhn",
+	"HH3Z7fLeqB8nCUKlHodFXwlnvQIeZTpNXYWbRzEhgUEPcJ0yUlPmWZ1w00zkXgjJUJtJNW0CpfTMLykn",
+	"ShwwSEzEyWb8ukUOxo2n+RWS5hiZ1A48CiZeBX607cfbSgWRuqm6cZjRS5AsGkmv52NYJSsntPj21yoN",
+	"A8gPloaCCMe6oq9SgYa3blofCG0qbAozNb476UbEZ4tUBfqX3hnni+6CxO41gBYJt2jkd/Fv+97fNjjZ",
+	"XtJ4fIAxXe9423+w4828ve6Ms5Paq3iYUkDUuIxb9YMt8O+bnV5mwgJbvoj8/c47u/S0rTm7HJ685uzS",
+	"pukPdWz5TqBUU3BCec4seRKRo5voiueNzgEyqETb/JVkCUykSj/WD4+YQ885ldxwvpoglJpKd8oUkqmu",
+	"mFH5Px2IE2BJabIPIN9jnHW41jWTNpossElZfUEpi0PgC/1j+IJ+eHnz+vXJ5R/nZyeAxXAxAcs/gMOn",
+	"tNsPoxZnLvLVkXHfNggCR3D/Em85LeRDHGpBrbT/4sD5o4Q9izPdqSY7UznL1QChODbCgoobigAwXRXZ",
+	"J0C8SM/aepLVMrHNuufbuX+X/iGNI2EI6u6sdsTzeUafo4W1ABcFrCuyODKEE/7hvoyoh9bOMlohD0Qy",
+	"3wqSH1lcDf7rvfvBFCFL4mCntQebRhmXsoFFgfSOQHD75W62gz/UFHWqe6m51L5VIG/92k1dYnlAEHne",
+	"2jC03BjidWncu+rE6vf81+E7ttbOj2HtwIrCY/7hrJtVEhIQrNeGPlLZYhSajpIASyeRr7XsG9ZQ1Ovb",
+	"jSZgJUX9Egp3IKHb9Dy9CwX6igstYS4gBNe5HAO36159ncaDAVCorHV59lq7pWtee60aX5UM9rKQq8lg",
+	"9STYap8+Kg5YCPf9LSPuSOkpX6y30zy+rH3lfldMemqsL1i+501t7bpxk2aY4TfSdlYOAqhW4oyJ8SSf",
+	"mXSnIS5RuU3Y121rN6ZBa4waiUN4KhWl8J5iKbBO1xOgF3J9WQSHE3gF931dDmn3tmUKPl53AyZ4msRO",
+	"vmi7nTzG7WQOjpL9qBCgys3EIDprN5Nry1JtkCCxq+BB8P2UWww7lo1AxqESZeICMSOhbSgXjPCKfAzS",
+	"Is4zkfQhpOMAL1RUYzA/+mEqhcyP/lWcG+2gPo+TItV3Ip5FKilekItFGCdeRHFOmIhSDYu26LpCSIM9",
+	"jkg7Uw6Mrg/ELWAjVKkDi+ATzbY5EpO8yY468k4yQqxCRch8rCX25e/me351G/Mr0/FTR1YbYnZQtrvn",
+	"Y9w9zeepNcj+Onvo7p/0ry9LlIohpCeSJAN385Od6CHRddtdNveyUUEloJnubHyThVhnz1B7t6vvcUGV",
+	"Pdjmj4xbDlYr3NkJWPn+W2+NrGxELPOD/cYKxTp/DxiJ2TrqpcA2PS8xHiDps0c3DRknVCKNIOOVCpaK",
+	"WzVChHCPJwnoDShIFIGUop6uQMPkSZfDYzNB1pavHQkNqQlqQRtNTKsj1w9q/SZmP7i18ZuYrTYzYOi2",
+	"4j+P0tZATfEa+wLWaPV2x6Mx0EnXpKQRSUQrZcjtWibHBKj3wpGYhZDVIVx4V7BsqKaSWHHYh6EC8ccM",
+	"jP04h9xypDpyiiRyGbLCZYwniZoGSOSQ+duE0So2IsWU1jU7Qy3H650K6R8SjmSEaf1coh4+ALGzSaoG",
+	"KR+Tf0hkEUhHKiMoTcyIyzDFmLnHRD7/lSIxSRQUydvk71ChOp4eW3PqGUVdD+z3sU5OxTVVP440VSBe",
+	"JQUzooC1TfLEU+ir1WdeA5RGQV1gFEf56Lec3t3YhHH2NzH7PgopMGuqLUWijPJgVz0u9XqBugVTonDX",
+	"pKcUU/2GbWH7NgP6o+iflIvYV55ToASuj5Yd1KSa1wHXD1hZ036UJJ4+OYJa7blG9Tac6qfgWMtyPst8",
+	"XZHAYW+w4qIjw8uT389/c6V/+mDC/hm94zkFD6yEp6IplBCxiJ0pr4YiwVMrWbpqqsNpvzHn5NZBfSTz",
+	"/9KbHxvaaXXV3V+ZvG35oRaYEkLmKgi3s+1xhUM2n2obRD/I7Ng8+rFizp1Gc+GGRHDdZwg6OvHCzZC9",
+	"8IxvjO09+ZyD92PfD2Xg8C+jpWqz0k12BVwpzHaQaf9pNn/9LjuoOiZ8Tcevth+8sS+p2RWwk3HGBPR8",
+	"q6TgWZo/7E6Cs5hx/LredmIdtModxfzVN9Wsd58tyRSU4n0u1Kf9TxfsozgfeE8CyPlq4nvulXeCrp25",
+	"Fv/QsT7bj9URPzdi27jf44z7uS/EujP4yVuV3hq7U/QPiFH43CosBd3LKxHjeliv8FPoh93tq8OfAXDV",
+	"kZIY5x03l3tOiVXbcYyY4kptY1rRngGAGix3l8QiiCVcFCy0L9oBosRsiUiUnTLfN4yIBaPz0Tk3YIis",
+	"wItqQ3IfhjyHOGycsTyNRcRUkTdRmRtUNtp7rRZkfk6J/qAkH00Gkvg8EWlsBAqN5OSFSPHiRnu/BbpR",
+	"l6b+9JjPskb7GRRXJDyWy3uhfYhVHdGNNbZcN04SAMIIPm46M45+vUnJpv3U3ydq6GZajUFVWh4YQbxX",
+	"pNA+bxsv3MYLf5R4ofT24w1POYgdekfSYvTQPWj3T/3v5VHE+e0XBRLxfDRH2k/eWSNVvgPw4vBnkpsV",
+	"MSD/CExor+zIkGi8w9ID4mzH/P5nq0CxmFQv58wXjvCOXPsMr+e29I/F9SKRpd3rr8pW+d/jCFqOyodf",
+	"kPUhziWzrvUdzuFtgPNxBTjvMRXXCXYahyUvz4HKKCL5YXcLezrzRD/l3sSVL5gskoSlYqxuBcoKj+O8",
+	"4mQoOXcdufRkYOd4dNk02giqabQ7R7R3NpHWF1NKpgEJ39jIMYRZkU0gMthmenhC5C7Cw9DU2+Cpuogb",
+	"y4YqzXX7LVMXenzNjgz7PMlESARIGaHLKlTeSxqMmRoLqJwf8sgoW2DeD39osiMbNeJyhr8NKmg1PebM",
+	"vFzroj9PV+RTIWSTXZZYADuyKwaFBLqC+eZkjGcjxN8HbKA/CgzfO+QQGqoEoflTo7iBVQj6SUaJ03AX",
+	"Sih3emvlG8H7hV6WOClrKQPL++9D+rLER6dHE/5M+Bc9Yw1bg+8OWod1v85h1VN+Dfo8f8twJHpmXjba",
+	"MJVwr4HflR90hb9c60loa27ujH4ffrwNnNFFrry/GgX5lofuDjx0NPVLTHRf1XkzALKVSGS8cNFtgkhj",
+	"3BtimHHK4zwgjqw4SbSf1FNjYTDJkP+IiJSnI/FGg5Dj2Qi2ZCzCpbBsXVbhH9juHzqjAH1YnU3Akd9m",
+	"Eh5nJsFbGw6Kr6c0EHZTBm/djJ9XRbGwRnf/hP9/oVz+Wsl73/iGuwMovER7N8S2hERuDWtbN6DJjiQr",
+	"JNhy8ADAW2GNd0fCY3BVknkCECsgtq226g3k9W5mPSwSz6SvzLh8ADoqEDlnod6DHDhApcB/hNx9YB7l",
+	"RSpBOjxTSpIJl0IvoZhUjxtZ99pKzJADDO53UieYpieA7guHODB5e6ZdhSM647neEqleFcccucWRuLKQ",
+	"WZO9IsG3gPV5nOD2T+/guLd6enO5GglZnW/VtxBRyN1Nze6icvcNDG0uJA4E4rCpL0TwRM6bteJ80AWm",
+	"Qsb8M7StvdcKGt5XarSfOiS1mUs7e7AGgJ96npgy1Ta/zU5RdM/PfGxgMr6DITP75be1F+Hdy5EgRlXf",
+	"0Z/HOc5LOBAqA4dnSMY65Uj9FVNtch6PhfbHRlRg8Jc9ULam50anGMwzu0dCMMJs2XfHqaxBrUSV8Av0",
+	"SroFSVIXwqilXHqBIYuOVH1ftyoLWK4UKkaoImehdutJXSJXQIaYUHNUZg9L0DLYP2RDVaRZk72OE33K",
+	"diSPIlZM2kQ2CZU9io31flkS/DBqGZUEUGwZiIaR3Wd5JBeL+fHMACNaKolElXOPYVLcijQfCuRB5vjM",
+	"RKkRBJM4Bqv0+W4LIuEcqjG2/yupp+Z5J7XZQBqmlq06zkoFrHOUM59U9zRqbFi0umqseFckVyIRvZwG",
+	"d0U7SeKltFRsyBJ5qqEfGJMk+m46UvV1+4cdCavAXK1XTT0vJpBEV3Y54rnY0WfQOsW6a3djnS4g/3hN",
+	"g3O1eXO3FGJbh3CpQzh/jt2TU2zuXN3tFskI/L9KZ+hS5GmMxZ49LnsiyZwTkTumHNxCWD+WURbAH7sz",
+	"tKz1eZLxGRGBdUUPvciO1I9BkChmSoZcRomwjhdxzSySqL1wUj88FXASlrSPhlwfraUTLLCWL5T2mDeS",
+	"EwQa5T0660gi228YdhPYexIlByhESZxZKZXPk9syf/ragTGwKitABiZDDE6lHjPcnKwP54aW93IiO+qr",
+	"1OifkVYBZ5VCBbysBUoMQoQ2M59RRJ4aeUeGN2ev3hyd/XpyTIOVKRjdeVqArOj1hADRUKSCvjy5vvxn",
+	"CPYDWF3m96+Ozl6dvNN7+ykaQWFayDdxlqt0Flo6CCCafX10+u7m8uQqBKEpkaczT8jUvM+cMqkYC21l",
+	"1FQcQ+TzThbGg2IFoRfzGQ/dMVgEfRBYQbNQxoNh7nu6+MH1DXpk9XFizmdfNYHqd1vX+/tONcEoD/27",
+	"oYf05FjvBaSk4Op9f/GUFDZhE36pt4lv7NLSay9FViSVRQ4fSnuK3Zm2ZQ5bgNz3KCjUK9zusGzM5cyQ",
+	"BtydYBjOaFNOW4fKuSzuSL/kb1q4La1DR+4UorJRPJmsyWFOl8KY0a6+1n324gdjP9+Chh4VaGhtDu67",
+	"8kIRE/3XJWKzC3UX1/+GBZFfr411eQ5P10EqALoYORB9pKqxyIwZB2q0SlvFp33GpVH1xMpCfUssB4H2",
+	"qsWtSK3irVESQOhMrliWq0m7pJqJRl3cjw1lJ5/PaZSMdcqemEgYadoDMapNmjj1lIpO2DIW0wMw5a30",
+	"KuxLWTanB1ZlZVcan/DZK7fiTaUh0kJKolZetT1e0qUPtTkSmSpFOqxOhACf4C9IsPffgxd+hWbJ/TUP",
+	"vJ2OMo2PcK+bW5vUULM67+rYqSKfFPk8BA12DYoBSEbX+Ho4dBcMQ1aMoSZuvwlCdyMhG+2nT589a7V+",
+	"efZ87/nhs2fPnm/mmlG+17JjrnLQDqvCPCgm7nZP7X2HVzevXp2cHIMKzFacZZsI3GCzoQVn6tSjuV3n",
+	"bklA3HW0o/LodxzdyPvuNv1Yzotmnylru/S4ZEORTPydRsBXhN6nZF4hZXmvyHI1FikWGubpDL4ZgmuX",
+	"bENBVSjrqKz8junF+oawSQpa3giKYf04FbYVgGop4ToeZEd8jazrD7gdGrEsDKMC5gGCnrBNYrgtZHFf",
+	"j7dnHSein5P+XUd6dmjcd+hymh7aRB7yXBuW2512u9NuEnYC8Xrw4zzfjKI5D7PjEn7s0bu0l4THo7cb",
+	"DxFhhuzIOJd65yRunNwyPsJSN6Pn9DtVIfNqIjiDj2vcL1NgR9b/pERPhN3w99UH2R7p+ffYHvFM3xqF",
+	"261qs62KcIgPbxNaM+VR709WXdhI7TpWFKhQy1kk+rGMc+LMN6T2LIT+nfdDnz0CtXrhxzgCqBqg4NJ4",
+	"oO1Gl37Xv0VYtgur+Vf9LVsQHLx2r+jIOnHhgCXxSBAvmq8RS8qmrDtzOWrIXVO9Yyk/jWA9kyCnEJzh",
+	"5KW8NfYDcuRT0DMm+hksn8vaHbRIp7HZNE2IEMlnqvfvPJ3h7v0IVIW/nTDw/eKS+DnWikvSpQ8Sl6Sp",
+	"eC+ula0c7caRzv/iNO79o6RmR812J6m4jcW0HmT1O0/iCIjnuZNJ1DsegoltkqMk2md3zFylSGY8A1bj",
+	"JnutUsZlR4rPk1RkoL+CoJw3ALHRmw+4s/pAUF4NORwNpCpGbQ4AXVFkQt/MIjERCFbCTExZeaVik6Wn",
+	"XFGf7mUp91K1wFulf8f8bg6FZL1E9UYZlcKWoDV90Da3cuD7z673PPgMijq2DwJ6VeOgxfbZE/2fngjx",
+	"WPwLCkgaJ0WqJmL3pUiTWMI3j6n2eT5OwswfDEAMJezcd/SbR+9/6h53Kl1Ry2GrVSWe3tq7hg5Y8XQk",
+	"5Z4vcqEP7L8uLeQyGfa1t23zcS9oln9jjNBW7nJbuvIg+z7NX28L9rZ/u5mvh69N4lvxn2WAnXfxrZAi",
+	"y2pQO8u78kbwJB/O7jRvdZdFr0jjfNZo//tjuWxc9EZ6C4UjAQ8BBcZ4nDGuu+QNyBDagLolu4Aj/U89",
+	"h2w540+oU+SQjHjOu1iblk2hcFtGVuQG17itjjASW+xcsmxY5JGayo6Mc0ZVfuxp6wDXdGDdBCodz/SM",
+	"KQEKXAGc9omqDq+ByC8Fj+Lv8p3uOavX/sT2w2iHC0ap8iOXn/mndnpsGdUbsMj1q/Svu4KnVT8FlTfo",
+	"1sFirvPWjQgrMrKYrxhnLFK9YiwkkGcWadJoN3YrfLGj8gPCMR+B3x9aHxXEVuOMjXlvGEvhHjfM80l7",
+	"dzdRPZ4MVZa3D1qtFuCCaXjm34UEeYEh39ETGUvHsBC6VMpTVRVkNiC713i3uP2nyt/k6OMPEV5tajpe",
+	"YB8DwiMGhK3W7ery3qiv1wXWftjXgJVbrXY3SVWueipBohuMxQTE1sBTu1cgq8MManyI4AbAQPgmF4LF",
+	"unMWFQbx7koFAyp79onauzOvLDqg2mtc9EM1dSUJyHLOTlD5V1/QkT2eQgkDhXz+5oqeAeQP0XMvdx8B",
+	"dQ9cgeGSw9ZzlAkqq4fglkEDZ4NTQRXjK+PAjWpK/FC3i1r5SXUDDNVQ5/FRAespSTbLjA1SVUygESMx",
+	"Y12RKDnQj+rIEj0UDoyNXSO3UB8QqUlCulG+1rHfA48EpKoTyjIZTakEPQJr25s8oDpctQYvToElsY2B",
+	"rlREQuYxT6A5JL8FU0P3DUD/oDkVeP2cY8FSKRSQD0VHTocqsbsENmvMZ1RMD/ClOCMlNG0ZB+gixD5N",
+	"k/NxFIanonigrUPVh8PFMb2yI8lC4EIJYbvseQo6ZgbNsPUw6nMCaqCyqHcxuCDOOnKq0pxqPYENq/RB",
+	"QB2iei1Sd2mFhXqncsQL+lvjUMO5enP5zkDjA2gRBVBwSruPAWPXkXo1jYse1MXoPuZ8VJ4nPSWlgBqF",
+	"qtYd8xkkeXFfgKrbSGHhBlFr2T/yRH9UYLyi0Ix5A0+EjHj9ahryyURIlOk3TAzELZZhJSz83XukuAWu",
+	"5Nqdze1cnlald7/lWKvctlVXZCTNzfXemuhLaYRV2huKLAeFbr9FdLR++fjl/wUAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -21,15 +21,16 @@ type Scope string
 
 // The scopes. None of them includes another.
 const (
-	JobsRead  Scope = "jobs:read"
-	JobsWrite Scope = "jobs:write"
-	RunsWrite Scope = "runs:write"
-	Workers   Scope = "workers"
-	Admin     Scope = "admin"
+	JobsRead         Scope = "jobs:read"
+	JobsWrite        Scope = "jobs:write"
+	RunsWrite        Scope = "runs:write"
+	ConnectionsWrite Scope = "connections:write"
+	Workers          Scope = "workers"
+	Admin            Scope = "admin"
 )
 
 // Scopes lists all scopes.
-var Scopes = []Scope{JobsRead, JobsWrite, RunsWrite, Workers, Admin}
+var Scopes = []Scope{JobsRead, JobsWrite, RunsWrite, ConnectionsWrite, Workers, Admin}
 
 // Caller is who makes a request. The zero Caller may do nothing, in no namespace.
 type Caller struct {

@@ -20,10 +20,12 @@ type ResourceType string
 
 // The kinds of things.
 const (
-	Job       ResourceType = "JOB"
-	Run       ResourceType = "RUN"
-	Key       ResourceType = "KEY"
-	Namespace ResourceType = "NAMESPACE"
+	Job        ResourceType = "JOB"
+	Run        ResourceType = "RUN"
+	Key        ResourceType = "KEY"
+	Namespace  ResourceType = "NAMESPACE"
+	Connection ResourceType = "CONNECTION"
+	Calendar   ResourceType = "CALENDAR"
 )
 
 // Entry is one operation that changed something.

@@ -136,7 +136,7 @@ func (i instance) jobOf(t *testing.T, queue string) uuid.UUID {
 // runOf starts a run that is due in a queue.
 func (i instance) runOf(t *testing.T, queue string) client.Run {
 	t.Helper()
-	started, err := i.RunJobWithResponse(t.Context(), i.jobOf(t, queue), nil)
+	started, err := i.RunJobWithResponse(t.Context(), i.jobOf(t, queue), nil, client.RunStart{})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, started.StatusCode(), "started: %s", started.Body)
 	return *started.JSON202

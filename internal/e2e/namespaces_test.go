@@ -247,7 +247,7 @@ func TestSuspendedNamespace(t *testing.T) {
 		require.Equal(c, http.StatusConflict, refused.StatusCode())
 		require.Equal(c, "namespace-suspended", refused.ApplicationproblemJSON409.Code)
 	}, 10*time.Second, 10*time.Millisecond)
-	run, err := team.RunJobWithResponse(t.Context(), job.Id, nil)
+	run, err := team.RunJobWithResponse(t.Context(), job.Id, nil, client.RunStart{})
 	require.NoError(t, err)
 	requireCode(t, http.StatusConflict, "namespace-suspended", run.HTTPResponse, run.ApplicationproblemJSON409)
 	filled, err := team.BackfillJobWithResponse(t.Context(), job.Id, nil, client.BackfillWindow{From: time.Now().Add(-time.Hour), To: time.Now()})

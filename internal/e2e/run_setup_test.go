@@ -19,7 +19,7 @@ func (i instance) startRun(t *testing.T, job uuid.UUID, policy client.OverlapPol
 	if policy != "" {
 		params.OverlapPolicy = &policy
 	}
-	got, err := i.RunJobWithResponse(t.Context(), job, params)
+	got, err := i.RunJobWithResponse(t.Context(), job, params, client.RunStart{})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusAccepted, got.StatusCode(), "started: %s", got.Body)
 	require.Equal(t, "/api/v1/runs/"+got.JSON202.Id.String(), got.HTTPResponse.Header.Get("Location"))

@@ -99,7 +99,7 @@ func TestRunJob(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, gone.StatusCode(), "it has completed, and was deleted then")
 		require.Equal(t, client.RunStatusSUCCEEDED, service.readRun(t, run.Id).Status)
 
-		again, err := service.RunJobWithResponse(t.Context(), job.Id, nil)
+		again, err := service.RunJobWithResponse(t.Context(), job.Id, nil, client.RunStart{})
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNotFound, again.StatusCode())
 	})

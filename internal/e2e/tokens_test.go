@@ -58,7 +58,7 @@ func TestTokenOfAProvider(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusForbidden, renamed.StatusCode())
 	assert.Equal(t, "scope-required", renamed.ApplicationproblemJSON403.Code)
-	started, err := payments.RunJobWithResponse(t.Context(), job.Id, nil)
+	started, err := payments.RunJobWithResponse(t.Context(), job.Id, nil, client.RunStart{})
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusForbidden, started.StatusCode(), "runs:write is not granted")
 

@@ -145,7 +145,7 @@ func TestWalls(t *testing.T) {
 		deleted, err := red.DeleteJobWithResponse(t.Context(), job.Id, nil)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNotFound, deleted.StatusCode())
-		manual, err := red.RunJobWithResponse(t.Context(), job.Id, nil)
+		manual, err := red.RunJobWithResponse(t.Context(), job.Id, nil, client.RunStart{})
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNotFound, manual.StatusCode())
 		require.Equal(t, http.StatusNotFound, red.backfill(t, job.Id, time.Now().Add(-time.Hour), time.Now()).StatusCode())

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/events"
 	"punctual/internal/labels"
 )
 
@@ -39,27 +40,36 @@ type Change struct {
 	Payload     Optional[json.RawMessage] `json:"payload"` // kept byte for byte
 	Target      Optional[Target]          `json:"target"`
 
-	IntervalSeconds       Optional[*int64]     `json:"intervalInSeconds"`
-	Cron                  Optional[*string]    `json:"cron"`
-	TimeZone              Optional[*string]    `json:"timeZone"`
-	RunAt                 Optional[*time.Time] `json:"runAt"`
-	StartAt               Optional[*time.Time] `json:"startAt"`
-	EndAt                 Optional[*time.Time] `json:"endAt"`
-	MaxRuns               Optional[*int64]     `json:"maxRuns"`
-	JitterSeconds         Optional[int32]      `json:"jitterSeconds"`
-	DeleteAfterCompletion Optional[bool]       `json:"deleteAfterCompletion"`
+	IntervalSeconds       Optional[*int64]           `json:"intervalInSeconds"`
+	Cron                  Optional[*string]          `json:"cron"`
+	TimeZone              Optional[*string]          `json:"timeZone"`
+	Rrule                 Optional[*string]          `json:"rrule"`
+	RunAt                 Optional[*time.Time]       `json:"runAt"`
+	OnDemand              Optional[bool]             `json:"onDemand"`
+	StartsOn              Optional[*events.StartsOn] `json:"startsOn"`
+	StartAt               Optional[*time.Time]       `json:"startAt"`
+	EndAt                 Optional[*time.Time]       `json:"endAt"`
+	MaxRuns               Optional[*int64]           `json:"maxRuns"`
+	JitterSeconds         Optional[int32]            `json:"jitterSeconds"`
+	DeleteAfterCompletion Optional[bool]             `json:"deleteAfterCompletion"`
+	SkipOn                Optional[[]string]         `json:"skipOn"`
+	OnlyOn                Optional[[]string]         `json:"onlyOn"`
+	OnSkipped             Optional[db.OnSkipped]     `json:"onSkipped"`
 
-	MisfirePolicy          Optional[db.MisfirePolicy] `json:"misfirePolicy"`
-	CatchupWindowSeconds   Optional[*int64]           `json:"catchupWindowSeconds"`
-	OverlapPolicy          Optional[db.OverlapPolicy] `json:"overlapPolicy"`
-	MaxAttempts            Optional[int16]            `json:"maxAttempts"`
-	MinBackoffSeconds      Optional[int32]            `json:"minBackoffSeconds"`
-	MaxBackoffSeconds      Optional[int32]            `json:"maxBackoffSeconds"`
-	AttemptDeadlineSeconds Optional[int32]            `json:"attemptDeadlineSeconds"`
-	PauseAfterFailures     Optional[*int16]           `json:"pauseAfterFailures"`
-	RunHistory             Optional[db.RunHistory]    `json:"runHistory"`
-	ConcurrencyGroup       Optional[*string]          `json:"concurrencyGroup"`
-	MaxConcurrency         Optional[*int32]           `json:"maxConcurrency"`
+	MisfirePolicy              Optional[db.MisfirePolicy] `json:"misfirePolicy"`
+	CatchupWindowSeconds       Optional[*int64]           `json:"catchupWindowSeconds"`
+	OverlapPolicy              Optional[db.OverlapPolicy] `json:"overlapPolicy"`
+	MaxAttempts                Optional[int16]            `json:"maxAttempts"`
+	MinBackoffSeconds          Optional[int32]            `json:"minBackoffSeconds"`
+	MaxBackoffSeconds          Optional[int32]            `json:"maxBackoffSeconds"`
+	AttemptDeadlineSeconds     Optional[int32]            `json:"attemptDeadlineSeconds"`
+	PauseAfterFailures         Optional[*int16]           `json:"pauseAfterFailures"`
+	LateAfterSeconds           Optional[*int64]           `json:"lateAfterSeconds"`
+	AlertAfterFailures         Optional[int16]            `json:"alertAfterFailures"`
+	ExpectSuccessWithinSeconds Optional[*int64]           `json:"expectSuccessWithinSeconds"`
+	RunHistory                 Optional[db.RunHistory]    `json:"runHistory"`
+	ConcurrencyGroup           Optional[*string]          `json:"concurrencyGroup"`
+	MaxConcurrency             Optional[*int32]           `json:"maxConcurrency"`
 
 	Status       Optional[db.JobStatus] `json:"status"`
 	StatusReason Optional[*string]      `json:"statusReason"`
@@ -81,11 +91,17 @@ func (c *Change) applyTo(job *Definition) {
 	Set(&job.IntervalSeconds, c.IntervalSeconds)
 	Set(&job.Cron, c.Cron)
 	Set(&job.TimeZone, c.TimeZone)
+	Set(&job.Rrule, c.Rrule)
 	setInstant(&job.RunAt, c.RunAt)
+	Set(&job.OnDemand, c.OnDemand)
+	setStartsOn(job, c.StartsOn)
 	setInstant(&job.StartAt, c.StartAt)
 	setInstant(&job.EndAt, c.EndAt)
 	Set(&job.MaxRuns, c.MaxRuns)
 	Set(&job.JitterSeconds, c.JitterSeconds)
+	setKeys(&job.SkipOn, c.SkipOn)
+	setKeys(&job.OnlyOn, c.OnlyOn)
+	Set(&job.OnSkipped, c.OnSkipped)
 	Set(&job.DeleteAfterCompletion, c.DeleteAfterCompletion)
 	Set(&job.MisfirePolicy, c.MisfirePolicy)
 	Set(&job.CatchupWindowSeconds, c.CatchupWindowSeconds)
@@ -95,6 +111,9 @@ func (c *Change) applyTo(job *Definition) {
 	Set(&job.MaxBackoffSeconds, c.MaxBackoffSeconds)
 	Set(&job.AttemptDeadlineSeconds, c.AttemptDeadlineSeconds)
 	Set(&job.PauseAfterFailures, c.PauseAfterFailures)
+	Set(&job.LateAfterSeconds, c.LateAfterSeconds)
+	Set(&job.AlertAfterFailures, c.AlertAfterFailures)
+	Set(&job.ExpectSuccessWithinSeconds, c.ExpectSuccessWithinSeconds)
 	Set(&job.RunHistory, c.RunHistory)
 	Set(&job.ConcurrencyGroup, c.ConcurrencyGroup)
 	Set(&job.MaxConcurrency, c.MaxConcurrency)
@@ -113,10 +132,10 @@ func (c *Change) applyTo(job *Definition) {
 // replaceSchedule clears the kind of schedule that a job has, and what belongs to it, if the change
 // gives another kind.
 func (c *Change) replaceSchedule(job *Definition) {
-	isCron := c.Cron.Value != nil
-	if isCron || c.IntervalSeconds.Value != nil || c.RunAt.Value != nil {
-		job.IntervalSeconds, job.Cron, job.RunAt = nil, nil, nil
-		if !isCron {
+	isLocal := c.Cron.Value != nil || c.Rrule.Value != nil
+	if isLocal || c.IntervalSeconds.Value != nil || c.RunAt.Value != nil || c.OnDemand.Value || c.StartsOn.Value != nil {
+		job.IntervalSeconds, job.Cron, job.Rrule, job.RunAt, job.OnDemand, job.StartsOn = nil, nil, nil, nil, false, nil
+		if !isLocal {
 			job.TimeZone = nil
 		}
 	}
@@ -127,6 +146,25 @@ func Set[T any](field *T, to Optional[T]) {
 	if to.IsGiven {
 		*field = to.Value
 	}
+}
+
+// setStartsOn sets the events that start a job, in the form in which the table keeps them.
+func setStartsOn(job *Definition, to Optional[*events.StartsOn]) {
+	if !to.IsGiven {
+		return
+	}
+	job.StartsOn = nil
+	if to.Value != nil {
+		job.StartsOn, _ = json.Marshal(to.Value) // texts and numbers: cannot fail
+	}
+}
+
+// setKeys sets a list of keys. None are nil.
+func setKeys(field *[]string, to Optional[[]string]) {
+	if to.IsGiven && len(to.Value) == 0 {
+		to.Value = nil
+	}
+	Set(field, to)
 }
 
 // setInstant sets an instant in whole microseconds, which is what PostgreSQL keeps.

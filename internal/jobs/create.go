@@ -38,7 +38,9 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 	if err != nil {
 		return View{}, err
 	}
-	s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+	if view.NextRunAt != nil {
+		s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+	}
 	return view, nil
 }
 
@@ -81,7 +83,7 @@ func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller
 		return View{}, keyConflict(fmt.Errorf("store the job: %w", err), job.Key)
 	}
 	s.clock.Observe(created.ReadAt)
-	return newView(db.GetJobRow{Job: created.Job, ScheduledFor: &next}), nil
+	return newView(db.GetJobRow{Job: created.Job, ScheduledFor: firstOrNil(next)}), nil
 }
 
 // databaseTime asks for the database's time.
@@ -112,7 +114,10 @@ func (s *Service) newJob(by access.Caller, given Change, now time.Time) (*Defini
 // is not given. before is the job as it was, or nil if it is new. It returns the fields that are
 // wrong.
 func (s *Service) define(job, before *Definition, by access.Caller, given Change, now time.Time) ([]Field, error) {
-	job.Payload = []byte("null")
+	job.Payload, job.OverlapPolicy = []byte("null"), db.OverlapPolicySKIP
+	if given.OnDemand.Value || given.StartsOn.Value != nil {
+		job.OverlapPolicy = db.OverlapPolicyALLOWALL
+	}
 	s.Contract.Defaults.applyTo(job)
 	given.applyTo(job)
 	target := s.Contract.Defaults.Target.Value

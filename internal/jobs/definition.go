@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/events"
 	"punctual/internal/policy"
 	"punctual/internal/schedule"
 )
@@ -57,8 +59,11 @@ func completeSchedule(job, before *Definition, now time.Time) (wrong []Field) {
 		wrong = append(wrong,
 			Field{"startAt", Conflicting, "must not be after endAt"}, Field{"endAt", Conflicting, "must not be before startAt"})
 	}
-	if job.Cron == nil && job.TimeZone != nil {
-		wrong = append(wrong, Field{"timeZone", Conflicting, "can be given only together with cron"})
+	if job.Cron == nil && job.Rrule == nil && job.TimeZone != nil {
+		wrong = append(wrong, Field{"timeZone", Conflicting, "can be given only together with cron or rrule"})
+	}
+	if !policy.HasSchedule(job) {
+		return append(wrong, checkUnscheduled(job)...)
 	}
 	if job.Cron != nil {
 		if job.TimeZone == nil {
@@ -72,23 +77,54 @@ func completeSchedule(job, before *Definition, now time.Time) (wrong []Field) {
 	return wrong
 }
 
+// kindsOfSchedule names the fields of which a job has exactly one.
+const kindsOfSchedule = "intervalInSeconds, cron, rrule, runAt, onDemand and startsOn"
+
+// checkUnscheduled returns the fields that are wrong in a job that runs only when it is asked to,
+// or when events start it.
+func checkUnscheduled(job *Definition) (wrong []Field) {
+	for _, field := range []struct {
+		name    string
+		isGiven bool
+	}{
+		{"startAt", job.StartAt != nil}, {"endAt", job.EndAt != nil}, {"jitterSeconds", job.JitterSeconds != 0},
+		{"skipOn", job.SkipOn != nil}, {"onlyOn", job.OnlyOn != nil},
+	} {
+		if field.isGiven {
+			wrong = append(wrong, Field{field.name, Conflicting, "cannot be combined with onDemand or startsOn"})
+		}
+	}
+	if job.StartsOn == nil {
+		return wrong
+	}
+	var startsOn events.StartsOn
+	if err := json.Unmarshal(job.StartsOn, &startsOn); err != nil {
+		return append(wrong, Field{"startsOn", WrongFormat, "cannot be read"})
+	}
+	for _, fault := range startsOn.Check() {
+		wrong = append(wrong, Field{"startsOn." + fault.Field, Conflicting, fault.Detail})
+	}
+	return wrong
+}
+
 // checkKind returns the fields that are wrong if a job does not have exactly one kind of schedule.
 func checkKind(job *Definition) (wrong []Field) {
 	kinds := []struct {
 		name string
 		has  bool
 	}{
-		{"intervalInSeconds", job.IntervalSeconds != nil}, {"cron", job.Cron != nil}, {"runAt", job.RunAt != nil},
+		{"intervalInSeconds", job.IntervalSeconds != nil}, {"cron", job.Cron != nil}, {"rrule", job.Rrule != nil},
+		{"runAt", job.RunAt != nil}, {"onDemand", job.OnDemand}, {"startsOn", job.StartsOn != nil},
 	}
 	for _, kind := range kinds {
 		if kind.has {
-			wrong = append(wrong, Field{kind.name, Conflicting, "only one of intervalInSeconds, cron and runAt can be given"})
+			wrong = append(wrong, Field{kind.name, Conflicting, "only one of " + kindsOfSchedule + " can be given"})
 		}
 	}
 	switch len(wrong) {
 	case 0:
 		for _, kind := range kinds {
-			wrong = append(wrong, Field{kind.name, Required, "one of intervalInSeconds, cron and runAt must be given"})
+			wrong = append(wrong, Field{kind.name, Required, "one of " + kindsOfSchedule + " must be given"})
 		}
 	case 1:
 		return nil
@@ -137,7 +173,8 @@ func equal(a, b *time.Time) bool { return (a == nil) == (b == nil) && (a == nil 
 // once: the request may have been on its way, and the client's clock a little behind.
 const justPassed = time.Minute
 
-// first returns the first occurrence of a job after an instant, or an Invalid that names the field
+// first returns the first occurrence of a job after an instant, the zero instant for a job that has
+// no schedule, or an Invalid that names the field
 // which keeps the job from ever being due again. Another error means that the stored schedule
 // cannot be computed.
 func first(job *Definition, after time.Time) (time.Time, error) {
@@ -153,7 +190,7 @@ func first(job *Definition, after time.Time) (time.Time, error) {
 	}
 	next, ok := when.Next(after)
 	switch {
-	case ok:
+	case ok, !policy.HasSchedule(job):
 		return next, nil
 	case job.RunAt != nil && job.StartAt != nil && job.StartAt.After(*job.RunAt):
 		return never("startAt", "must not be after runAt")

@@ -166,9 +166,12 @@ func (e *edit) storeNew(ctx context.Context, all []newcomer) error {
 	}
 	sorted := slices.Clone(all)
 	slices.SortFunc(sorted, func(a, b newcomer) int { return strings.Compare(orEmpty(a.Key), orEmpty(b.Key)) })
-	jobs, due, entries := make([]db.CopyJobsParams, len(sorted)), make([]db.CopyDueParams, len(sorted)), make([]audit.Entry, len(sorted))
+	jobs, due, entries := make([]db.CopyJobsParams, len(sorted)), make([]db.CopyDueParams, 0, len(sorted)), make([]audit.Entry, len(sorted))
 	for i, n := range sorted {
-		jobs[i], due[i] = copyParams(n.Definition), firstParams(n)
+		jobs[i] = copyParams(n.Definition)
+		if !n.first.IsZero() {
+			due = append(due, firstParams(n))
+		}
 		entries[i] = audit.Entry{Operation: e.operation, Type: audit.Job, ID: n.ID.String(), Result: isFirstVersion}
 	}
 	if _, err := e.CopyJobs(ctx, jobs); isKeyTaken(err) {

@@ -50,6 +50,9 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 		}
 		return err
 	}
+	if next.IsZero() {
+		return nil // it has no schedule
+	}
 	err = e.AttachSchedule(ctx, db.AttachScheduleParams{
 		JobID: after.ID, ScheduledFor: next, Now: e.now, LastRunAt: after.LastRunAt,
 		LastRunFor: after.LastRunFor, LastRunStatus: after.LastRunStatus, Failures: after.Failures,
@@ -65,7 +68,7 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 // just passed is none if the job has had a run then.
 func (e *edit) first(ctx context.Context, after *Definition) (time.Time, error) {
 	next, err := first(after, firstSince(after, &e.job, e.passed))
-	if err != nil || next.After(e.now) {
+	if err != nil || next.IsZero() || next.After(e.now) {
 		return next, err
 	}
 	stored, err := e.history.ListStored(ctx, db.ListStoredParams{
@@ -165,7 +168,7 @@ func (e *edit) revise(ctx context.Context) error {
 
 // carrierOf returns the row of a run that has to end before the job's schedule may go on, or nil.
 func (e *edit) carrierOf(rows []db.Due, after *Definition) *db.Due {
-	if policy.MayOverlap(after) {
+	if policy.MayOverlap(after) || !policy.HasSchedule(after) {
 		return nil
 	}
 	if e.job.Status != db.JobStatusACTIVE {
@@ -220,7 +223,8 @@ func (e *edit) detach(ctx context.Context, rows []db.Due, after *Definition, rea
 	}
 	// The run that waited for this one waits no longer.
 	return e.StartRun(ctx, db.StartRunParams{
-		JobID: e.job.ID, ScheduledFor: *row.BufferedFor, Trigger: triggerOf(row.BufferedRetryOf), RetryOf: row.BufferedRetryOf,
+		JobID: e.job.ID, ScheduledFor: *row.BufferedFor, Trigger: bufferedTrigger(row), RetryOf: row.BufferedRetryOf,
+		Payload: row.BufferedPayload, CausedBy: row.BufferedCausedBy, EventDepth: row.BufferedEventDepth,
 		ConcurrencyGroup: row.ConcurrencyGroup, Queue: row.Queue,
 	})
 }

@@ -29,11 +29,11 @@ type search struct {
 type bounds struct {
 	// maxSorted is how many jobs are sorted before a walk is tried.
 	maxSorted int32
-	// walkPerJob is how many jobs a walk passes by for each that it has to find, and maxWalk how many
-	// it passes by at most.
+	// walkPerJob is how many jobs a walk passes by for each that it has to find, and maxWalk how
+	// many it passes by at most.
 	walkPerJob, maxWalk int64
-	// few and many are how many jobs in a state are looked at one by one: before a walk is tried, and
-	// after it was in vain.
+	// few and many are how many jobs in a state are looked at one by one: before a walk is tried,
+	// and after it was in vain.
 	few, many int32
 }
 

@@ -39,7 +39,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, change ...func(*Config)) fixture 
 	c := Config{Pool: pool, Contract: Contract{
 		Defaults: Change{
 			Target: Given(Target{"type": "log"}), MisfirePolicy: Given(db.MisfirePolicyFIREONCE),
-			OverlapPolicy: Given(db.OverlapPolicySKIP), MaxAttempts: Given(int16(3)), MaxBackoffSeconds: Given(int32(600)),
+			OnSkipped: Given(db.OnSkippedDROP), AlertAfterFailures: Given(int16(1)), MaxAttempts: Given(int16(3)), MaxBackoffSeconds: Given(int32(600)),
 			AttemptDeadlineSeconds: Given(int32(60)), RunHistory: Given(db.RunHistoryALL),
 		},
 		TargetTypes: map[string]TargetType{

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -17,8 +18,14 @@ import (
 
 // start says what run is to be started.
 type start struct {
-	// trigger is MANUAL or RETRY.
+	// trigger is MANUAL, RETRY or EVENT.
 	trigger db.RunTrigger
+	// payload is that of the run. Nil: it has that of the job.
+	payload json.RawMessage
+	// causedBy is the run whose event starts this one, and depth how many runs come before it in
+	// the chain, with EVENT. Nil: no run, and none.
+	causedBy *uuid.UUID
+	depth    *int16
 	// retryOf is the scheduled_for of the run that is repeated, with RETRY.
 	retryOf *time.Time
 	// repeated is the run that the request names, with RETRY.
@@ -114,7 +121,8 @@ func (e *edit) start(ctx context.Context, what start) (at time.Time, canceled []
 		}
 	case overlap == db.OverlapPolicyBUFFERONE && open.BufferedFor == nil:
 		return at, nil, e.BufferRun(ctx, db.BufferRunParams{
-			JobID: e.job.ID, ScheduledFor: open.ScheduledFor, BufferedFor: &at, BufferedRetryOf: what.retryOf,
+			JobID: e.job.ID, ScheduledFor: open.ScheduledFor, BufferedFor: &at, Trigger: what.trigger, RetryOf: what.retryOf,
+			Payload: what.payload, CausedBy: what.causedBy, EventDepth: what.depth,
 		})
 	default:
 		if err := e.createPartition(ctx, at); err != nil {
@@ -122,6 +130,7 @@ func (e *edit) start(ctx context.Context, what start) (at time.Time, canceled []
 		}
 		return at, nil, e.SkipRun(ctx, db.SkipRunParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
+			Payload: what.payload, CausedBy: what.causedBy, Reason: new(db.RunReasonOVERLAP),
 		})
 	}
 	return at, canceled, e.addRun(ctx, rows, what, mayOverlap, from, at)
@@ -133,6 +142,7 @@ func (e *edit) addRun(ctx context.Context, rows []db.Due, what start, mayOverlap
 	case mayOverlap || carrier == nil:
 		return e.StartRun(ctx, db.StartRunParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
+			Payload: what.payload, CausedBy: what.causedBy, EventDepth: what.depth,
 			ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
 		})
 	case isOpen(carrier, from):
@@ -142,11 +152,13 @@ func (e *edit) addRun(ctx context.Context, rows []db.Due, what start, mayOverlap
 		}
 		return e.StartRunWithSchedule(ctx, db.StartRunWithScheduleParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
+			Payload: what.payload, CausedBy: what.causedBy, EventDepth: what.depth,
 			ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
 		})
 	default:
 		return e.StartRunBeforeNext(ctx, db.StartRunBeforeNextParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
+			Payload: what.payload, CausedBy: what.causedBy, EventDepth: what.depth,
 		})
 	}
 }
@@ -181,12 +193,12 @@ func (e *edit) firstFreeInstant(ctx context.Context, rows []db.Due, from time.Ti
 	}
 }
 
-// triggerOf returns why there is a run that somebody asked for.
-func triggerOf(retryOf *time.Time) db.RunTrigger {
-	if retryOf == nil {
+// bufferedTrigger returns why there is a run that waits for the end of another.
+func bufferedTrigger(row *db.Due) db.RunTrigger {
+	if row.BufferedTrigger == nil {
 		return db.RunTriggerMANUAL
 	}
-	return db.RunTriggerRETRY
+	return *row.BufferedTrigger
 }
 
 // cancelOthers cancels the open runs of the job, and those that wait for them, and returns their

@@ -32,9 +32,10 @@ func holdRun(t *testing.T, q *db.Queries, lasts time.Duration) {
 	now, err := q.DatabaseTime(t.Context())
 	require.NoError(t, err)
 	_, err = q.CreateJob(t.Context(), db.CreateJobParams{
+		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: uuid.Must(uuid.NewV7()), Name: "held",
 		Payload: []byte(`1`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
-		RunAt: &now, CreatedAt: now, ScheduledFor: now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
+		RunAt: &now, CreatedAt: now, ScheduledFor: &now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 		MisfirePolicy: db.MisfirePolicySKIP, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 	})
 	require.NoError(t, err)
@@ -82,7 +83,7 @@ func abandonRuns(t *testing.T, pool *pgxpool.Pool, n int) {
 		from generate_series(1, $1::integer) as i, jsonb_populate_record(null::jobs, jsonb_build_object(
 			'id', '00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'), 'namespace', 'default', 'name', 'x', 'description', '', 'failures', 0, 'payload', '{}'::jsonb,
 			'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
-			'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
+			'jitter_seconds', 0, 'on_demand', false, 'on_skipped', 'DROP', 'alert_after_failures', 1, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 			'max_attempts', 3, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
 			'run_history', 'ALL', 'status', 'ACTIVE', 'run_count', 0, 'created_at', now(), 'version', 1,
 			'updated_by', 'test', 'suspended', false, 'updated_at', now())) as job`, n)

@@ -25,7 +25,7 @@ func TestRetention(t *testing.T) {
 			from (values (6), (8)) as deleted (days), jsonb_populate_record(null::jobs, jsonb_build_object(
 				'id', '00000000-0000-7000-8000-00000000000' || days, 'namespace', 'default', 'name', 'x', 'description', '', 'failures', 0, 'payload', '{}'::jsonb,
 				'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
-				'jitter_seconds', 0, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
+				'jitter_seconds', 0, 'on_demand', false, 'on_skipped', 'DROP', 'alert_after_failures', 1, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 				'max_attempts', 1, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
 				'run_history', 'ALL', 'status', 'COMPLETED', 'run_count', 0, 'created_at', now() - interval '9 days',
 				'version', 1, 'updated_by', 'test', 'suspended', false, 'updated_at', now(), 'deleted_at', now() - make_interval(days => days))) as job`)

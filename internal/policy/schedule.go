@@ -36,11 +36,17 @@ func newSchedule(job *db.Job, parse func(cronKey) (schedule.Cron, error)) (sched
 			return schedule.Schedule{}, fmt.Errorf("schedule of job %s: %w", job.ID, err)
 		}
 		s.Grid = cron
-	default:
+	case job.RunAt != nil:
 		s.Grid = schedule.Once{At: *job.RunAt}
+	default:
+		s.Grid = schedule.Never{}
 	}
 	return s, nil
 }
+
+// HasSchedule reports whether a job is due by itself. One that is not runs only when it is asked
+// to, or when events start it.
+func HasSchedule(job *db.Job) bool { return !job.OnDemand && job.StartsOn == nil }
 
 // Anchor returns the anchor of an interval's grid for a job that is created at now. The first
 // occurrence is at the start, if there is one, or one interval from now.

@@ -25,7 +25,7 @@ func TestDetachedSchedule(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
-			p.IntervalSeconds, p.ScheduledFor = new(int64(1)), p.CreatedAt.Add(3661*time.Second)
+			p.IntervalSeconds, p.ScheduledFor = new(int64(1)), new(p.CreatedAt.Add(3661*time.Second))
 			p.AnchorAt = new(p.AnchorAt.Add(-time.Hour))
 		})
 		view, err := b.Jobs.Get(t.Context(), enginetest.By, job)
@@ -90,11 +90,7 @@ func TestDetachedSchedule(t *testing.T) {
 		var all []uuid.UUID
 		for range 30 {
 			all = append(all, b.job(func(p *db.CreateJobParams) {
-				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = db.OverlapPolicyALLOWALL, new(
-					int64(1),
-				), p.CreatedAt.Add(
-					61*time.Second,
-				)
+				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = db.OverlapPolicyALLOWALL, new(int64(1)), new(p.CreatedAt.Add(61 * time.Second))
 			}))
 		}
 		stop := b.runPollers(2, succeed)

@@ -95,7 +95,7 @@ func (p *Poller) call(ctx context.Context, a *runs.Attempt) (result *executor.Re
 		JobName:      a.Job.Name,
 		ScheduledFor: a.Instant(),
 		Attempt:      int(a.Due.Attempt),
-		Payload:      a.Job.Payload,
+		Payload:      a.Payload(),
 		Definition:   a.Job.Target,
 		Secrets:      opened,
 	})

@@ -83,7 +83,7 @@ func TestPauseAfterFailures(t *testing.T) {
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
 			p.MaxAttempts, p.PauseAfterFailures = 1, new(int16(2))
-			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), p.CreatedAt.Add(20*time.Second)
+			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))
 		})
 		require.Equal(t, 2, b.drain(fail), "the second failure pauses it, though a third occurrence is due")
 		status, reason := b.jobStatus(job)
@@ -96,7 +96,7 @@ func TestPauseAfterFailures(t *testing.T) {
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
 			p.MaxAttempts, p.PauseAfterFailures = 1, new(int16(2))
-			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), p.CreatedAt.Add(20*time.Second)
+			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))
 		})
 		n := 0
 		require.Equal(t, 3, b.drain(executorFunc(func(context.Context, executor.Run) error {
@@ -124,7 +124,7 @@ func TestPauseAfterFailures(t *testing.T) {
 				b := setup(t)
 				job := b.job(func(p *db.CreateJobParams) {
 					p.OverlapPolicy, p.MaxAttempts, p.PauseAfterFailures = db.OverlapPolicyALLOWALL, 1, new(int16(2))
-					p.IntervalSeconds, p.ScheduledFor, p.MaxRuns = new(int64(20)), p.CreatedAt.Add(20*time.Second), new(int64(3))
+					p.IntervalSeconds, p.ScheduledFor, p.MaxRuns = new(int64(20)), new(p.CreatedAt.Add(20*time.Second)), new(int64(3))
 				})
 				require.Equal(t, len(c.failed), b.drain(failing(c.failed...)))
 				status, reason := b.jobStatus(job)

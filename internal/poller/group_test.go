@@ -48,7 +48,7 @@ func (b bench) groupedJob(name string, bound int32, interval int64) uuid.UUID {
 	b.T.Helper()
 	return b.job(func(p *db.CreateJobParams) {
 		p.ConcurrencyGroup, p.MaxConcurrency = &name, &bound
-		p.IntervalSeconds, p.ScheduledFor = &interval, p.CreatedAt.Add(61*time.Second)
+		p.IntervalSeconds, p.ScheduledFor = &interval, new(p.CreatedAt.Add(61*time.Second))
 	})
 }
 

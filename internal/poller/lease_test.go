@@ -131,7 +131,7 @@ func TestAbandonedRun(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
-			p.IntervalSeconds, p.ScheduledFor = new(int64(10)), p.CreatedAt.Add(31*time.Second) // 30 s ago
+			p.IntervalSeconds, p.ScheduledFor = new(int64(10)), new(p.CreatedAt.Add(31*time.Second)) // 30 s ago
 		})
 		dead := b.NewLease()
 		require.Len(t, b.ClaimUnder(dead, 0), 1)

@@ -54,7 +54,7 @@ func TestConcurrentStarts(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			job := b.job(func(p *db.CreateJobParams) {
-				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), p.CreatedAt.Add(61*time.Second)
+				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), new(p.CreatedAt.Add(61*time.Second))
 			})
 			m := &meter{executions: map[uuid.UUID]int{}}
 			stop := b.runPollers(2, m.executor(15*time.Millisecond))

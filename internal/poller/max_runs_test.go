@@ -28,7 +28,7 @@ func TestMaxRuns(t *testing.T) {
 	for name, change := range map[string]func(*db.CreateJobParams){
 		"skip":                        func(*db.CreateJobParams) {},
 		"allow all":                   func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
-		"while the schedule executes": func(p *db.CreateJobParams) { p.ScheduledFor = p.ScheduledFor.Add(-time.Minute) },
+		"while the schedule executes": func(p *db.CreateJobParams) { p.ScheduledFor = new(p.ScheduledFor.Add(-time.Minute)) },
 		"deleted after completion":    func(p *db.CreateJobParams) { p.DeleteAfterCompletion = true },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestMaxRuns(t *testing.T) {
 			b := setup(t)
 			job := b.job(func(p *db.CreateJobParams) {
 				p.MaxRuns = new(int64(2))
-				p.ScheduledFor = p.ScheduledFor.Add(time.Minute)
+				p.ScheduledFor = new(p.ScheduledFor.Add(time.Minute))
 				change(p)
 			})
 			b.backfill(job, 3)
@@ -79,7 +79,7 @@ func TestMaxRunsTakesNoLocksLongBeforeTheLastRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	job := b.job(func(p *db.CreateJobParams) {
-		p.MaxRuns, p.ScheduledFor = new(int64(100)), p.ScheduledFor.Add(time.Hour)
+		p.MaxRuns, p.ScheduledFor = new(int64(100)), new(p.ScheduledFor.Add(time.Hour))
 	})
 	b.backfill(job, 3)
 	tx, err := b.Pool.Begin(t.Context())

@@ -16,7 +16,7 @@ func (b bench) overdue(policy db.MisfirePolicy, window *int64) uuid.UUID {
 	return b.job(func(p *db.CreateJobParams) {
 		p.MisfirePolicy, p.CatchupWindowSeconds = policy, window
 		p.CreatedAt = p.CreatedAt.Add(time.Minute - 62*time.Minute)
-		p.AnchorAt, p.IntervalSeconds, p.ScheduledFor = &p.CreatedAt, new(int64(600)), p.CreatedAt.Add(10*time.Minute)
+		p.AnchorAt, p.IntervalSeconds, p.ScheduledFor = &p.CreatedAt, new(int64(600)), new(p.CreatedAt.Add(10*time.Minute))
 	})
 }
 

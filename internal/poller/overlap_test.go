@@ -30,7 +30,7 @@ func TestOverlap(t *testing.T) {
 				b := setup(t)
 				// Due now and each second, and this run takes as long as two and a half.
 				job := b.job(func(p *db.CreateJobParams) {
-					p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), p.CreatedAt.Add(61*time.Second)
+					p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), new(p.CreatedAt.Add(61*time.Second))
 				})
 				var due int
 				n, err := b.poller(executorFunc(func(context.Context, executor.Run) error {
@@ -58,7 +58,7 @@ func TestOverlap(t *testing.T) {
 		b := setup(t)
 		b.job(func(p *db.CreateJobParams) {
 			p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyALLOWALL, new(int64(3))
-			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), p.CreatedAt.Add(20*time.Second)
+			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))
 		})
 		together := make(chan struct{}, 3)
 		gate := make(chan struct{})
@@ -93,7 +93,7 @@ func TestOverlap(t *testing.T) {
 				b := setup(t)
 				job := b.job(func(p *db.CreateJobParams) {
 					p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyCANCELOTHER, new(int64(2))
-					p.IntervalSeconds, p.ScheduledFor = new(int64(2)), p.CreatedAt.Add(60*time.Second)
+					p.IntervalSeconds, p.ScheduledFor = new(int64(2)), new(p.CreatedAt.Add(60*time.Second))
 				})
 				begun := make(chan struct{})
 				one := b.poller(executorFunc(func(ctx context.Context, _ executor.Run) error {
@@ -141,7 +141,7 @@ func TestOverlap(t *testing.T) {
 		job := b.job(func(p *db.CreateJobParams) {
 			p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyCANCELOTHER, new(int64(2))
 			p.MinBackoffSeconds, p.MaxBackoffSeconds = 1000, 1000
-			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), p.CreatedAt.Add(20*time.Second)
+			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))
 		})
 		first := true
 		b.drain(executorFunc(func(context.Context, executor.Run) error {

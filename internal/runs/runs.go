@@ -8,6 +8,7 @@
 package runs
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,14 @@ import (
 
 // Claimed is a run that was claimed. It is used by its address: it is large.
 type Claimed struct{ run }
+
+// Payload is what the run's target gets: the run's own payload, or that of its job.
+func (r *run) Payload() json.RawMessage {
+	if r.Due.Payload != nil {
+		return r.Due.Payload
+	}
+	return r.Job.Payload
+}
 
 // Attempt is an attempt of a claimed run that is to be made.
 type Attempt struct{ run }

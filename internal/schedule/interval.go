@@ -44,3 +44,9 @@ type Once struct{ At time.Time }
 
 // Next returns the instant if it is after t.
 func (o Once) Next(t time.Time) (time.Time, bool) { return o.At, o.At.After(t) }
+
+// Never is a grid without any instant.
+type Never struct{}
+
+// Next returns false.
+func (Never) Next(time.Time) (time.Time, bool) { return time.Time{}, false }

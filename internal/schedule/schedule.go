@@ -3,7 +3,7 @@ package schedule
 
 import "time"
 
-// Grid is the instants that a schedule names: an Interval, a Cron, or Once.
+// Grid is the instants that a schedule names: an Interval, a Cron, Once, or Never.
 type Grid interface {
 	// Next returns the first instant after t, or false if there is none.
 	Next(t time.Time) (time.Time, bool)

@@ -14,6 +14,8 @@ create table namespaces (
     run_retention_days integer,
     -- Its runs of the days before this one (UTC) have been deleted.
     runs_deleted_before date,
+    -- The times in which no run starts, in the form of the contract's Blackouts. Null: none.
+    blackouts json,
     -- Since when none of its jobs is executed. Null: it is not suspended.
     suspended_at timestamptz,
     created_at timestamptz not null default now(),
@@ -65,7 +67,7 @@ create table audit (
     actor text not null,
     -- The operation, as its operationId in openapi.yaml.
     operation text not null,
-    -- What was changed: JOB, RUN, KEY or NAMESPACE, and its id or name.
+    -- What was changed: JOB, RUN, KEY, NAMESPACE, CONNECTION or CALENDAR, and its id, name or key.
     resource_type text not null,
     resource_id text not null,
     -- The request, as in the log. Null: there was none.

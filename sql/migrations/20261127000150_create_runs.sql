@@ -33,6 +33,9 @@ create table runs (
     executed_by text,
     -- When it was to be canceled.
     cancel_requested_at timestamptz,
+    -- As in due.
+    payload json,
+    caused_by uuid,
 
     primary key (job_id, scheduled_for),
     constraint runs_never_early check (started_at >= scheduled_for and finished_at >= started_at),

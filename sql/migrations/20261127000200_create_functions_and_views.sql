@@ -22,15 +22,16 @@ create view open_runs as
 select
     job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
     trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by, cancel_requested_at,
-    ready_at, awaits_worker
+    ready_at, awaits_worker, payload, caused_by, due.queue, concurrency_group, lease_id
 from due
 left join leases l on l.id = lease_id
 where (ready_at <= now() or attempt > 0) and (started_at is null or started_at <= clock_timestamp())
 union all
 select
     job_id, buffered_for, 'PENDING',
-    case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, 0::smallint, null, null, null, null, buffered_for, false
+    coalesce(buffered_trigger, 'MANUAL'),
+    buffered_retry_of, 0::smallint, null, null, null, null, buffered_for, false, buffered_payload, buffered_caused_by,
+    queue, concurrency_group, null
 from due
 where buffered_for is not null;
 

@@ -52,17 +52,18 @@ with completion as (
             unnest((select @job_versions::integer[])) as job_version
     ) b
 ), moved as (
-    -- The rows that go on: to the next occurrence, or to the manual run that waited for this one. A
+    -- The rows that go on: to the next occurrence, or to the run that waited for this one. A
     -- schedule that carries on without a next occurrence was to be split off, and was not: not
     -- moved.
     update due d
     set scheduled_for = c.next_for, ready_at = c.next_for,
-        trigger = case
-            when d.buffered_for = c.next_for then case when d.buffered_retry_of is null then 'MANUAL' else 'RETRY' end
-            else 'SCHEDULE'
-        end::run_trigger,
+        trigger = case when d.buffered_for = c.next_for then coalesce(d.buffered_trigger, 'MANUAL') else 'SCHEDULE' end,
         retry_of = case when d.buffered_for = c.next_for then d.buffered_retry_of end,
-        buffered_for = null, buffered_retry_of = null,
+        payload = case when d.buffered_for = c.next_for then d.buffered_payload end,
+        caused_by = case when d.buffered_for = c.next_for then d.buffered_caused_by end,
+        event_depth = case when d.buffered_for = c.next_for then d.buffered_event_depth end,
+        buffered_for = null, buffered_trigger = null, buffered_retry_of = null, buffered_payload = null, buffered_caused_by = null,
+        buffered_event_depth = null,
         -- The occurrences that came due while the manual run waited were skipped with this run.
         revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
         -- Where the row waits, from the job if that was changed while the run was in flight.
@@ -195,13 +196,24 @@ with completion as (
     -- The runs themselves.
     insert into runs (
         job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts, executed_by, job_version, cancel_requested_at
+        failed_attempts, executed_by, job_version, cancel_requested_at, payload, caused_by
     )
     select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
         occurrences, error, result, failed_attempts, executed_by, job_version,
         case
             when status <> 'SUCCEEDED' then (
                 select d.cancel_requested_at from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
+            )
+        end,
+        -- Only a run that somebody or an event has started has them.
+        case
+            when trigger <> 'SCHEDULE' then (
+                select d.payload from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
+            )
+        end,
+        case
+            when trigger <> 'SCHEDULE' then (
+                select d.caused_by from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
             )
         end
     from stored

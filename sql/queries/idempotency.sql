@@ -95,7 +95,8 @@ where request_id in (
 -- name: ListCreated :many
 -- The jobs that createJobs has created, as they are now, deleted ones too, in the order of their
 -- ids, which is that of the request. Which job is due when may change at once.
-select j.id, j.key, coalesce(d.scheduled_for, j.last_run_at, j.created_at)::timestamptz as next_run_at
+select j.id, j.key, coalesce(d.scheduled_for, j.last_run_at, j.created_at)::timestamptz as next_run_at,
+    (j.on_demand or j.starts_on is not null)::boolean as has_no_schedule
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
 where j.namespace = @namespace and j.id = any(@ids::uuid[])

@@ -22,12 +22,14 @@ with checked as (
             or exists (select from idempotency_keys k where k.request_id = @request_id::text for key share)
         )
 ), first as (
-    -- The first occurrence. One that has just passed is ready from now on.
+    -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
+    -- on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
-        @id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, created_at), true,
+        @id, sqlc.narg(scheduled_for)::timestamptz, greatest(sqlc.narg(scheduled_for)::timestamptz, created_at), true,
         sqlc.narg(qualified_group), sqlc.narg(qualified_queue), sqlc.narg(qualified_queue)::text is not null
     from checked
+    where sqlc.narg(scheduled_for)::timestamptz is not null
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
@@ -36,20 +38,20 @@ with checked as (
 )
 insert into jobs (
     id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
-    interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
-    delete_after_completion,
+    interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds,
+    skip_on, only_on, on_skipped, calendar_days, delete_after_completion,
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
-    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group,
-    max_concurrency,
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures,
+    expect_success_within_seconds, run_history, concurrency_group, max_concurrency,
     status, created_at, updated_at, updated_by
 )
 select
     @id, @namespace, @key, @name, @description, @labels, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names, @secrets_digest,
-    @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs, @jitter_seconds,
-    @delete_after_completion,
+    @interval_seconds, @anchor_at, @cron, @rrule, @time_zone, @run_at, @on_demand, @starts_on, @start_at, @end_at, @max_runs, @jitter_seconds,
+    @skip_on, @only_on, @on_skipped, @calendar_days, @delete_after_completion,
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
-    @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
-    @max_concurrency,
+    @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @late_after_seconds, @alert_after_failures,
+    @expect_success_within_seconds, @run_history, @concurrency_group, @max_concurrency,
     'ACTIVE', created_at, created_at, @updated_by
 from checked
 returning sqlc.embed(jobs), clock_timestamp()::timestamptz as read_at;
@@ -137,12 +139,15 @@ update jobs j
 set name = @name, description = @description, labels = @labels, payload = @payload,
     target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id, secret_names = @secret_names,
     secrets_digest = @secrets_digest,
-    interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron, time_zone = @time_zone,
-    run_at = @run_at, start_at = @start_at, end_at = @end_at, max_runs = @max_runs, jitter_seconds = @jitter_seconds,
+    interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron, rrule = @rrule, time_zone = @time_zone,
+    run_at = @run_at, on_demand = @on_demand, starts_on = @starts_on, skip_on = @skip_on, only_on = @only_on, on_skipped = @on_skipped,
+    calendar_days = @calendar_days, start_at = @start_at, end_at = @end_at, max_runs = @max_runs, jitter_seconds = @jitter_seconds,
     delete_after_completion = @delete_after_completion,
     misfire_policy = @misfire_policy, catchup_window_seconds = @catchup_window_seconds,
     overlap_policy = @overlap_policy, max_attempts = @max_attempts, min_backoff_seconds = @min_backoff_seconds,
     max_backoff_seconds = @max_backoff_seconds, attempt_deadline_seconds = @attempt_deadline_seconds, pause_after_failures = @pause_after_failures,
+    late_after_seconds = @late_after_seconds, alert_after_failures = @alert_after_failures,
+    expect_success_within_seconds = @expect_success_within_seconds, failing_since = @failing_since,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
     status = @status, status_reason = @status_reason, paused_since = @paused_since, pause_until = @pause_until, pause_id = @pause_id, last_run_at = @last_run_at,
     last_run_for = @last_run_for, last_run_status = @last_run_status, failures = @failures, run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by,

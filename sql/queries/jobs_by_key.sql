@@ -64,19 +64,19 @@ where id = any((select @ids::uuid[])::uuid[]) and namespace = @namespace and key
 -- CreateJob for many jobs: stores the jobs. CopyDue and CopyAudit follow in its transaction.
 insert into jobs (
     id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
-    interval_seconds, anchor_at, cron, time_zone, run_at, start_at, end_at, max_runs, jitter_seconds,
-    delete_after_completion,
+    interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds,
+    skip_on, only_on, on_skipped, calendar_days, delete_after_completion,
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
-    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, run_history, concurrency_group,
-    max_concurrency,
+    max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures,
+    expect_success_within_seconds, run_history, concurrency_group, max_concurrency,
     status, created_at, updated_at, updated_by
 ) values (
     @id, @namespace, @key, @name, @description, @labels, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names, @secrets_digest,
-    @interval_seconds, @anchor_at, @cron, @time_zone, @run_at, @start_at, @end_at, @max_runs, @jitter_seconds,
-    @delete_after_completion,
+    @interval_seconds, @anchor_at, @cron, @rrule, @time_zone, @run_at, @on_demand, @starts_on, @start_at, @end_at, @max_runs, @jitter_seconds,
+    @skip_on, @only_on, @on_skipped, @calendar_days, @delete_after_completion,
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
-    @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @run_history, @concurrency_group,
-    @max_concurrency,
+    @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @late_after_seconds, @alert_after_failures,
+    @expect_success_within_seconds, @run_history, @concurrency_group, @max_concurrency,
     @status, @created_at, @updated_at, @updated_by
 );
 

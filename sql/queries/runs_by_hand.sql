@@ -2,14 +2,15 @@
 -- LockDue of the job.
 
 -- name: StartRun :exec
--- Adds a run that is due at once and does not carry the job's schedule. The caller holds LockDue
--- and has chosen an instant that no row has.
+-- Adds a run that does not carry the job's schedule. The caller holds LockDue and has chosen an
+-- instant that no row has.
 insert into due (
-    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, payload, caused_by, event_depth,
+    concurrency_group, queue, awaits_worker
 )
 values (
-    @job_id, @scheduled_for, @scheduled_for, false, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group),
-    sqlc.narg(queue), sqlc.narg(queue)::text is not null
+    @job_id, @scheduled_for, @scheduled_for, false, @trigger, sqlc.narg(retry_of), sqlc.narg(payload), sqlc.narg(caused_by),
+    sqlc.narg(event_depth), sqlc.narg(concurrency_group), sqlc.narg(queue), sqlc.narg(queue)::text is not null
 );
 
 -- name: StartRunBeforeNext :exec
@@ -17,7 +18,8 @@ values (
 -- holds LockDue, so nobody claims the row meanwhile. The occurrence cannot overlap with the run
 -- because they share the row; when the run ends, the row moves on to the next occurrence.
 update due
-set scheduled_for = @scheduled_for, ready_at = @scheduled_for, trigger = @trigger, retry_of = sqlc.narg(retry_of)
+set scheduled_for = @scheduled_for, ready_at = @scheduled_for, trigger = @trigger, retry_of = sqlc.narg(retry_of),
+    payload = sqlc.narg(payload), caused_by = sqlc.narg(caused_by), event_depth = sqlc.narg(event_depth)
 where job_id = @job_id and carries_schedule and attempt = 0;
 
 -- name: StartRunWithSchedule :exec
@@ -36,18 +38,21 @@ with carrier as (
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
 )
 insert into due (
-    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, concurrency_group, queue, awaits_worker,
-    last_run_at, last_run_for, run_count, last_run_status, failures
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, retry_of, payload, caused_by, event_depth,
+    concurrency_group, queue, awaits_worker, last_run_at, last_run_for, run_count, last_run_status, failures
 )
 select
-    c.job_id, @scheduled_for, @scheduled_for, true, @trigger, sqlc.narg(retry_of), sqlc.narg(concurrency_group),
+    c.job_id, @scheduled_for, @scheduled_for, true, @trigger, sqlc.narg(retry_of), sqlc.narg(payload), sqlc.narg(caused_by),
+    sqlc.narg(event_depth), sqlc.narg(concurrency_group),
     sqlc.narg(queue), sqlc.narg(queue)::text is not null, c.last_run_at, c.last_run_for, c.run_count + 1, c.last_run_status, c.failures
 from carrier c;
 
 -- name: BufferRun :exec
 -- Makes a run wait for the end of one in flight. The caller holds LockDue.
 update due
-set buffered_for = @buffered_for, buffered_retry_of = sqlc.narg(buffered_retry_of), revision = revision + 1
+set buffered_for = @buffered_for, buffered_trigger = @trigger::run_trigger, buffered_retry_of = sqlc.narg(retry_of),
+    buffered_payload = sqlc.narg(payload), buffered_caused_by = sqlc.narg(caused_by),
+    buffered_event_depth = sqlc.narg(event_depth), revision = revision + 1
 where job_id = @job_id and scheduled_for = @scheduled_for;
 
 -- name: DropBuffered :exec
@@ -55,23 +60,31 @@ where job_id = @job_id and scheduled_for = @scheduled_for;
 with dropped as (
     -- The row of the other run, without the one that waited; the values are those of before.
     update due d
-    set buffered_for = null, buffered_retry_of = null, revision = d.revision + 1
+    set buffered_for = null, buffered_trigger = null, buffered_retry_of = null, buffered_payload = null, buffered_caused_by = null,
+        buffered_event_depth = null, revision = d.revision + 1
     from due before
     where before.job_id = d.job_id and before.scheduled_for = d.scheduled_for and d.job_id = @job_id
       and d.buffered_for = @buffered_for
-    returning d.job_id, before.buffered_for, before.buffered_retry_of
+    returning d.job_id, before.buffered_for, before.buffered_trigger, before.buffered_retry_of, before.buffered_payload,
+        before.buffered_caused_by
 )
-insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences, cancel_requested_at)
+insert into runs (
+    job_id, scheduled_for, trigger, retry_of, payload, caused_by, finished_at, status, reason, attempt, occurrences, cancel_requested_at
+)
 select
-    job_id, buffered_for, case when buffered_retry_of is null then 'MANUAL' else 'RETRY' end::run_trigger,
-    buffered_retry_of, clock_timestamp(), @status::run_status, @reason::run_reason, 0, 1, case when @status::run_status = 'CANCELED' then now() end
+    job_id, buffered_for, coalesce(buffered_trigger, 'MANUAL'), buffered_retry_of, buffered_payload, buffered_caused_by, clock_timestamp(), @status::run_status, @reason::run_reason, 0, 1, case when @status::run_status = 'CANCELED' then now() end
 from dropped;
 
 -- name: SkipRun :exec
--- Records a run that was asked for and may not overlap. The caller holds LockDue and has chosen an
--- instant that no row has.
-insert into runs (job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, attempt, occurrences)
-values (@job_id, @scheduled_for, @trigger, sqlc.narg(retry_of), clock_timestamp(), 'SKIPPED', 'OVERLAP', 0, 1);
+-- Records a run that was asked for and is not executed, for example because it may not overlap. The
+-- caller holds LockDue and has chosen an instant that no row has.
+insert into runs (
+    job_id, scheduled_for, trigger, retry_of, payload, caused_by, finished_at, status, reason, status_reason, attempt, occurrences
+)
+values (
+    @job_id, @scheduled_for, @trigger, sqlc.narg(retry_of), sqlc.narg(payload), sqlc.narg(caused_by), clock_timestamp(), 'SKIPPED',
+    @reason, sqlc.narg(status_reason), 0, 1
+);
 
 -- name: Backfill :execrows
 -- Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue,

@@ -59,7 +59,7 @@ func use(ctx context.Context, url string, caller key) error {
 	if again, ok := found.(*api.GetJobByKeyOKHeaders); !ok || string(again.Response.Payload) != `{"id":1970670598291982290}` {
 		return fmt.Errorf("get: %T %v", found, found)
 	}
-	started, err := client.RunJob(ctx, api.RunJobParams{ID: job.Response.ID})
+	started, err := client.RunJob(ctx, api.OptRunStart{}, api.RunJobParams{ID: job.Response.ID})
 	if err != nil {
 		return err
 	}

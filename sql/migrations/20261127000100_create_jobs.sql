@@ -9,10 +9,12 @@ create type misfire_policy as enum ('FIRE_ONCE', 'SKIP', 'FIRE_ALL');
 create type overlap_policy as enum ('SKIP', 'BUFFER_ONE', 'ALLOW_ALL', 'CANCEL_OTHER');
 create type run_history as enum ('ALL', 'FAILURES');
 create type run_status as enum ('SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELED');
-create type run_trigger as enum ('SCHEDULE', 'MANUAL', 'BACKFILL', 'RETRY');
+create type run_trigger as enum ('SCHEDULE', 'MANUAL', 'BACKFILL', 'RETRY', 'EVENT');
 create type run_reason as enum (
-    'MISFIRE', 'OVERLAP', 'LEASE_EXPIRED', 'DEADLINE_EXCEEDED', 'JOB_PAUSED', 'JOB_DELETED', 'REQUESTED'
+    'MISFIRE', 'OVERLAP', 'LEASE_EXPIRED', 'DEADLINE_EXCEEDED', 'JOB_PAUSED', 'JOB_DELETED', 'REQUESTED',
+    'EVENT_DEPTH'
 );
+create type on_skipped as enum ('DROP', 'NEXT_DAY', 'PREVIOUS_DAY');
 
 -- What to run, and when. This table is cold: a job's row does not change when the job fires, only
 -- when the job is edited, paused, completed or deleted.
@@ -29,18 +31,33 @@ create table jobs (
     -- json, not jsonb: the target receives the payload byte for byte as the client gave it.
     payload json not null,
 
-    -- The schedule: exactly one of an interval, a cron expression and one instant.
+    -- The schedule: exactly one of an interval, a cron expression, a recurrence rule, one instant,
+    -- on demand, and events.
     -- An interval's occurrences are anchor_at + n * interval_seconds, for n = 1, 2, ..
     interval_seconds bigint,
     anchor_at timestamptz,
     cron text,
+    rrule text,
     time_zone text,
     run_at timestamptz,
+    -- Whether it runs only when it is asked to. Such a job, and one that events start, has no row
+    -- of due that carries a schedule.
+    on_demand boolean not null default false,
+    -- The events that start it, in the form of the contract's StartsOn.
+    starts_on json,
     -- The bounds of the schedule. Both are inclusive.
     start_at timestamptz,
     end_at timestamptz,
     max_runs bigint,
     jitter_seconds integer not null,
+    -- The calendars whose days are left out, and those whose days alone count, by their keys. Null:
+    -- none. What becomes of an occurrence on a day that is left out.
+    skip_on text[],
+    only_on text[],
+    on_skipped on_skipped not null default 'DROP',
+    -- The days of these calendars as they were when the job was last scheduled
+    -- (internal/calendars). They stand here so that what comes next follows from the job alone.
+    calendar_days json,
     delete_after_completion boolean not null,
 
     misfire_policy misfire_policy not null,
@@ -51,6 +68,11 @@ create table jobs (
     max_backoff_seconds integer not null,
     attempt_deadline_seconds integer not null,
     pause_after_failures smallint,
+    -- When a run counts as late, after how many failures in a row the job counts as failing, and
+    -- how long it may be without success: see internal/events.
+    late_after_seconds bigint,
+    alert_after_failures smallint not null default 1,
+    expect_success_within_seconds bigint,
     run_history run_history not null,
     -- At most max_concurrency runs of all jobs of one group execute at a time, over all instances.
     concurrency_group text,
@@ -60,9 +82,12 @@ create table jobs (
     -- payload.
     target json not null,
     -- Where the job's runs wait, by names that no other namespace can have: <namespace>/<name>. The
-    -- queue in which workers lease them (null: an instance executes them), and the concurrency
-    -- group.
-    qualified_queue text generated always as (namespace || '/' || (target ->> 'queue')) stored,
+    -- queue in which workers lease them, or, with an equals sign before the name, that of the
+    -- connection of which instances claim no more than its limits allow (null: instances claim them
+    -- at once), and the concurrency group.
+    qualified_queue text generated always as (
+        namespace || '/' || coalesce(target ->> 'queue', '=' || (target ->> 'connection'))
+    ) stored,
     qualified_group text generated always as (namespace || '/' || concurrency_group) stored,
     -- The target's secrets, sealed with the named key (internal/secrets) and bound to the job's id.
     sealed_secrets bytea,
@@ -94,6 +119,8 @@ create table jobs (
     last_run_for timestamptz,
     last_run_status run_status,
     failures smallint not null default 0,
+    -- When job.failing happened that job.recovered has not followed. Null: it did not.
+    failing_since timestamptz,
     created_at timestamptz not null,
     -- The number of the definition, raised by each request that changes it. What the service itself
     -- does to a job, such as completing it, raises nothing.
@@ -111,13 +138,17 @@ create table jobs (
     constraint jobs_key_format check (key ~ '^[a-z0-9][a-z0-9._/-]{0,254}$'),
     constraint jobs_name_length check (length(name) between 1 and 255),
     constraint jobs_labels_exist check (labels <> '{}'),
-    constraint jobs_one_schedule check (num_nonnulls(interval_seconds, cron, run_at) = 1),
+    constraint jobs_one_schedule check (
+        num_nonnulls(interval_seconds, cron, rrule, run_at, starts_on) + on_demand::integer = 1
+    ),
     constraint jobs_interval_has_anchor check ((interval_seconds is null) = (anchor_at is null)),
-    constraint jobs_cron_has_zone check ((cron is null) = (time_zone is null)),
+    constraint jobs_cron_has_zone check ((num_nonnulls(cron, rrule) = 0) = (time_zone is null)),
+    constraint jobs_calendars_exist check (skip_on <> '{}' and only_on <> '{}'),
     constraint jobs_bounds_positive check (
         interval_seconds > 0 and max_runs > 0 and jitter_seconds >= 0 and catchup_window_seconds >= 0
         and max_attempts > 0 and min_backoff_seconds >= 0 and max_backoff_seconds >= min_backoff_seconds
         and attempt_deadline_seconds > 0 and pause_after_failures > 0 and max_concurrency > 0
+        and late_after_seconds >= 0 and alert_after_failures > 0 and expect_success_within_seconds > 0
     ),
     constraint jobs_group_has_bound check ((concurrency_group is null) = (max_concurrency is null)),
     constraint jobs_ends_after_start check (end_at >= start_at),
@@ -140,6 +171,9 @@ create index jobs_by_label on jobs using gin (labels) where labels is not null;
 create index jobs_newest_by_target_type on jobs (namespace, (target ->> 'type'), created_at desc, id desc) where deleted_at is null;
 create index jobs_newest_by_queue on jobs (namespace, qualified_queue, created_at desc, id desc) where qualified_queue is not null and deleted_at is null;
 create index jobs_newest_by_group on jobs (namespace, qualified_group, created_at desc, id desc) where qualified_group is not null and deleted_at is null;
+create index jobs_by_connection on jobs (namespace, (target ->> 'connection'), id) where target ->> 'connection' is not null and deleted_at is null;
+create index jobs_by_calendar on jobs (namespace, id) where calendar_days is not null and deleted_at is null;
+create index jobs_started_by_events on jobs (id) where starts_on is not null and deleted_at is null;
 create index jobs_by_pause on jobs (pause_id) where pause_id is not null;
 create index jobs_newest_by_status on jobs (namespace, status, created_at desc, id desc) where deleted_at is null;
 create index jobs_deleted on jobs (namespace, created_at desc, id desc) where deleted_at is not null;
@@ -176,120 +210,11 @@ create table job_versions (
 
 create index job_versions_superseded on job_versions (superseded_at);
 
--- The right to execute runs, limited in time: one row for each instance, and one for each lease of
--- a worker. A heartbeat renews it. It is written every few seconds, so it must stay small enough to
--- be vacuumed in passing.
-create table leases (
-    id uuid primary key,
-    -- Who holds it, for people: an instance's host and process, or the name that a worker gave.
-    holder text not null,
-    expires_at timestamptz not null,
-    created_at timestamptz not null default now(),
-    -- Only for workers' leases: the queue (as in due), for how long a heartbeat extends the lease,
-    -- and the runs it holds. So these runs are found when the lease expires, without reading what
-    -- else waits in the queues.
-    queue text collate "C",
-    duration interval,
-    job_ids uuid[],
-    scheduled_fors timestamptz[],
-    -- The versions of the jobs when they were leased. Null: each job had its first version.
-    job_versions integer[],
-
-    constraint leases_of_workers_hold check (num_nulls(queue, duration, job_ids, scheduled_fors) in (0, 4))
-) with (fillfactor = 50);
-
--- What is still to be executed: one row for the next occurrence of each active job, and one for
--- each other run that has not ended. This table is hot and narrow. A claim changes no indexed
--- column, so it stays a heap-only update, for which the fillfactor leaves room on the page.
-create table due (
-    -- The columns that claims and completions change come first: an update logs nothing of the end
-    -- of a row that it leaves as it is. Their order leaves few gaps for alignment.
-    job_id uuid not null,
-    scheduled_for timestamptz not null,
-    -- The earliest instant at which it may start.
-    ready_at timestamptz not null,
-    -- Whether this row carries its job's schedule: completing it moves it to the next occurrence.
-    -- Any other row is deleted when it is completed.
-    carries_schedule boolean not null,
-    -- The number of attempts begun. A claim counts, so that a run which kills its instance is
-    -- counted.
-    attempt smallint not null default 0,
-    -- The token of the latest claim. A completion that carries another token changes nothing.
-    token bigint not null default 0,
-    -- The lease under which it is held. Null: nobody holds it.
-    lease_id uuid,
-    -- When attempt 1 may start: when it was claimed, or its ready_at if it was claimed ahead.
-    started_at timestamptz,
-    -- The start of the job's last run that has ended, and its instant.
-    last_run_at timestamptz,
-    last_run_for timestamptz,
-    -- The job's runs since it last became active.
-    run_count bigint not null default 0,
-    -- The status of the run of last_run_for, and how many of the latest runs failed in a row.
-    last_run_status run_status,
-    failures smallint not null default 0,
-
-    -- Whether a worker is to lease it. False for rows with a queue that an instance has to end, for
-    -- example because the run was canceled.
-    awaits_worker boolean not null default false,
-    trigger run_trigger not null default 'SCHEDULE',
-    -- Raised by every change of what follows this run. A completion that carries an older revision
-    -- changes nothing; it computes the next occurrence again.
-    revision integer not null default 0,
-    -- When the job's schedule was changed while this run was in flight. Occurrences of the new
-    -- schedule count from here.
-    revised_at timestamptz,
-    -- The job's concurrency group (jobs.qualified_group). Rows of a group are claimed in turns
-    -- (ClaimGrouped).
-    concurrency_group text,
-    -- The job's queue (jobs.qualified_queue). Null: an instance executes it.
-    queue text collate "C",
-    -- The scheduled_for of the run that this run repeats.
-    retry_of timestamptz,
-    -- Why the run is to be canceled: whoever executes it stops, and no other attempt begins.
-    cancel_reason run_reason,
-    cancel_requested_at timestamptz,
-    -- The failed attempts of this run, in the form of the contract's FailedAttempt.
-    failed_attempts jsonb,
-    -- A run started by hand that waits for the end of this one and then takes over the row: its
-    -- scheduled_for and its retry_of.
-    buffered_for timestamptz,
-    buffered_retry_of timestamptz,
-
-    primary key (job_id, scheduled_for),
-    constraint due_never_early check (ready_at >= scheduled_for and started_at >= scheduled_for),
-    constraint due_leased_was_claimed check (lease_id is null or (attempt > 0 and token > 0)),
-    constraint due_started_when_attempted check ((attempt > 0) = (started_at is not null)),
-    constraint due_worker_has_queue check (queue is not null or not awaits_worker),
-    constraint due_retry_repeats check ((trigger = 'RETRY') = (retry_of is not null))
-) with (
-    fillfactor = 50,
-    -- Rows change all the time and the table is small: vacuum it early, and without pauses.
-    autovacuum_vacuum_scale_factor = 0.02,
-    autovacuum_vacuum_threshold = 2000,
-    autovacuum_vacuum_cost_delay = 0,
-    autovacuum_analyze_scale_factor = 0.1
-);
-
--- Instances claim rows that await no worker; workers lease the rows of their queue.
-create index due_ready_at on due (ready_at) where not awaits_worker;
-create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
-create index due_never_ran on due (job_id) where carries_schedule and last_run_for is null;
-create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
--- Lists of runs find open ones by their instants. Most of those that instances execute are ready at
--- their instant, so due_ready_at finds them, and they are not in the first of these.
-create index due_delayed on due (scheduled_for, job_id) where awaits_worker or ready_at > scheduled_for;
-create index due_buffered on due (buffered_for) where buffered_for is not null;
--- The jobs whose last run did not succeed. A run that succeeds after another does not touch it.
-create index due_not_succeeded on due (last_run_status, job_id)
-where carries_schedule and (last_run_status <> 'SUCCEEDED' or failures > 0);
-
 -- migrate:down
 
-drop table due;
-drop table leases;
 drop table job_versions;
 drop table jobs;
+drop type on_skipped;
 drop type run_reason;
 drop type run_trigger;
 drop type run_status;
