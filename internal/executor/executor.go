@@ -23,6 +23,8 @@ type Run struct {
 	JobID uuid.UUID
 	// Namespace is where the job is.
 	Namespace string
+	// JobKey is the name of the job for programs, or empty if it has none.
+	JobKey string
 	// JobName is for people to read. It need not be unique.
 	JobName      string
 	ScheduledFor time.Time

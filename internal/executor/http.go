@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -35,6 +36,9 @@ func (h *HTTP) Execute(ctx context.Context, run Run) (*Result, error) {
 	def, secrets, err := decodeHTTP(run.Definition, run.Secrets)
 	if err != nil {
 		return nil, &Failure{Err: err, IsFinal: true}
+	}
+	if faults := def.fill(run.values()); faults != nil {
+		return nil, &Failure{Err: errors.New("the target's " + faults[0].Field + " " + faults[0].Detail), IsFinal: true}
 	}
 	sending, stop := context.WithCancel(ctx)
 	defer stop()

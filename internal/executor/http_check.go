@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"punctual/internal/placeholders"
 )
 
 const (
@@ -39,7 +41,10 @@ func (h *HTTP) Check(definition, secrets json.RawMessage) []Fault {
 	if err != nil {
 		return []Fault{{"type", NotAllowed, err.Error()}}
 	}
-	var faults []Fault
+	faults := def.fill(placeholders.Values{JobName: "name", JobKey: "key"})
+	if len(faults) > 0 {
+		return faults
+	}
 	if err := h.client.CheckURL(def.URL); err != nil {
 		faults = append(faults, Fault{"url", NotAllowed, err.Error()})
 	}

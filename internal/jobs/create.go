@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -126,5 +127,5 @@ func (s *Service) define(job, before *Definition, by access.Caller, given Change
 	}
 	wrong := append(complete(job, before, now), checkPace(job, before, by)...)
 	faults, err := s.setTarget(job, target, before)
-	return append(append(wrong, faults...), checkGroup(job)...), err
+	return slices.Concat(wrong, faults, checkGroup(job), checkPlaceholders(job)), err
 }

@@ -87,8 +87,11 @@ func checkUnscheduled(job *Definition) (wrong []Field) {
 		name    string
 		isGiven bool
 	}{
-		{"startAt", job.StartAt != nil}, {"endAt", job.EndAt != nil}, {"jitterSeconds", job.JitterSeconds != 0},
-		{"skipOn", job.SkipOn != nil}, {"onlyOn", job.OnlyOn != nil},
+		{"startAt", job.StartAt != nil},
+		{"endAt", job.EndAt != nil},
+		{"jitterSeconds", job.JitterSeconds != 0},
+		{"skipOn", job.SkipOn != nil},
+		{"onlyOn", job.OnlyOn != nil},
 	} {
 		if field.isGiven {
 			wrong = append(wrong, Field{field.name, Conflicting, "cannot be combined with onDemand or startsOn"})
@@ -113,8 +116,12 @@ func checkKind(job *Definition) (wrong []Field) {
 		name string
 		has  bool
 	}{
-		{"intervalInSeconds", job.IntervalSeconds != nil}, {"cron", job.Cron != nil}, {"rrule", job.Rrule != nil},
-		{"runAt", job.RunAt != nil}, {"onDemand", job.OnDemand}, {"startsOn", job.StartsOn != nil},
+		{"intervalInSeconds", job.IntervalSeconds != nil},
+		{"cron", job.Cron != nil},
+		{"rrule", job.Rrule != nil},
+		{"runAt", job.RunAt != nil},
+		{"onDemand", job.OnDemand},
+		{"startsOn", job.StartsOn != nil},
 	}
 	for _, kind := range kinds {
 		if kind.has {

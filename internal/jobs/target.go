@@ -57,6 +57,18 @@ func (s *Service) setTarget(job *Definition, given Target, before *Definition) (
 	return s.setSecrets(job, before, hidden, opened)
 }
 
+// checkPlaceholders returns the fields of a job's target with placeholders of an event, unless
+// events start the job.
+func checkPlaceholders(job *Definition) (wrong []Field) {
+	if job.StartsOn != nil {
+		return nil
+	}
+	for _, field := range executor.FieldsOfEvents(job.Target) {
+		wrong = append(wrong, Field{"target." + field, Conflicting, "has a placeholder of an event, and the job does not start on events"})
+	}
+	return wrong
+}
+
 // checkGroup returns the field that is wrong if a job has a bound that nobody would keep.
 func checkGroup(job *Definition) []Field {
 	if job.ConcurrencyGroup != nil && job.QualifiedQueue != nil {

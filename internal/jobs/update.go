@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,7 +98,7 @@ func (s *Service) changed(e *edit, change Change) (*Definition, error) {
 		}
 		wrong = append(wrong, faults...)
 	}
-	wrong = append(wrong, checkGroup(&after)...)
+	wrong = slices.Concat(wrong, checkGroup(&after), checkPlaceholders(&after))
 	if change.PauseUntil.Value != nil {
 		wrong = append(wrong, checkPauseUntil(after.PauseUntil, after.Status, e.now)...)
 	}

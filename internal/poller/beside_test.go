@@ -90,7 +90,7 @@ func TestDetachedSchedule(t *testing.T) {
 		var all []uuid.UUID
 		for range 30 {
 			all = append(all, b.job(func(p *db.CreateJobParams) {
-				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = db.OverlapPolicyALLOWALL, new(int64(1)), new(p.CreatedAt.Add(61 * time.Second))
+				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = db.OverlapPolicyALLOWALL, new(int64(1)), new(p.CreatedAt.Add(61*time.Second))
 			}))
 		}
 		stop := b.runPollers(2, succeed)

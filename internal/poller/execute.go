@@ -92,6 +92,7 @@ func (p *Poller) call(ctx context.Context, a *runs.Attempt) (result *executor.Re
 		ID:           attempt.run,
 		JobID:        a.Due.JobID,
 		Namespace:    a.Job.Namespace,
+		JobKey:       a.JobKey(),
 		JobName:      a.Job.Name,
 		ScheduledFor: a.Instant(),
 		Attempt:      int(a.Due.Attempt),

@@ -31,6 +31,14 @@ func (r *run) Payload() json.RawMessage {
 	return r.Job.Payload
 }
 
+// JobKey is the key of the run's job, or empty if it has none.
+func (r *run) JobKey() string {
+	if r.Job.Key == nil {
+		return ""
+	}
+	return *r.Job.Key
+}
+
 // Attempt is an attempt of a claimed run that is to be made.
 type Attempt struct{ run }
 
