@@ -22,6 +22,7 @@ var acrossNamespaces = map[string][]string{
 		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CancelRuns",
 	},
 	"they store rows for jobs that CopyJobs has stored, with their namespace":            {"CopyDue"},
+	"events start only jobs of the namespace in which they happened":                     {"AddEventStarts"},
 	"the caller has found the job in its namespace":                                      {"ListRuns", "ListRetried", "ListStored", "ListJobVersions", "ListEnds"},
 	"the caller has found the run, or the lease, in its namespace":                       {"Release", "ListCanceledOfWorker", "ForgetLease"},
 	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued", "ListQueues"},
@@ -30,6 +31,7 @@ var acrossNamespaces = map[string][]string{
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "RenewLeaseAndInstance", "ExpireLease"},
 	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
+	"an instance knows which jobs events start, each by its namespace":                   {"ListStartsOn"},
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},
 	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},
 	"it finds the request by an id that only the service makes":                          {"HoldAttempt", "ListAttempt"},
@@ -43,7 +45,7 @@ var (
 	sqlComment     = regexp.MustCompile(`(?m)--.*$`)
 	// walledTable matches where a statement reads or changes a table whose rows belong to
 	// namespaces.
-	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|due|runs|open_runs|leases|find_jobs)\b`)
+	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|due|runs|open_runs|leases|find_jobs|event_starts)\b`)
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)

@@ -25,6 +25,44 @@ const (
 	ConnectionRecovered Type = "connection.recovered"
 )
 
+// Set is a set of types of events.
+type Set uint16
+
+// bits has a bit of a Set for each type.
+var bits = func() map[Type]Set {
+	all := map[Type]Set{}
+	for i, kind := range []Type{
+		RunSucceeded, RunFailed, RunSkipped, RunLate, JobFailing, JobRecovered, JobPaused, JobCompleted, JobOverdue,
+		QueueUnattended, ConnectionDown, ConnectionRecovered,
+	} {
+		all[kind] = 1 << i
+	}
+	return all
+}()
+
+// SetOf returns a set of types.
+func SetOf(types ...Type) (s Set) {
+	for _, kind := range types {
+		s |= bits[kind]
+	}
+	return s
+}
+
+// All are all types.
+func All() Set { return 1<<len(bits) - 1 }
+
+// Has reports whether the set has a type.
+func (s Set) Has(kind Type) bool { return s&bits[kind] != 0 }
+
+// What is announced between instances in the place of a queue. No queue has these names, because a
+// qualified name has a slash.
+const (
+	// ChangedStartsOn says that a job that events start was created or changed.
+	ChangedStartsOn = "starts-on"
+	// Started says that there are runs to be made of what events have started.
+	Started = "started"
+)
+
 // StartsOn says which events start a job. Its JSON is that of the contract's StartsOn.
 type StartsOn struct {
 	Events []Type `json:"events"`

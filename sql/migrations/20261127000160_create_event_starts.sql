@@ -17,6 +17,11 @@ create table event_starts (
     -- As in due.
     caused_by uuid,
     event_depth smallint not null
+) with (
+    -- Rows come and go, and few are there at a time: vacuum it early, and without pauses.
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
 );
 
 create index event_starts_by_job on event_starts (job_id, ready_at);
