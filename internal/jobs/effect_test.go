@@ -47,6 +47,10 @@ func fill(t *testing.T, v reflect.Value, n int) {
 		fill(t, value, n)
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(key, value)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i), n)
+		}
 	case reflect.String:
 		v.SetString(string(rune('a' + n)))
 	case reflect.Bool:

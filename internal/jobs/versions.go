@@ -107,7 +107,9 @@ func (s *Service) definitionOf(image []byte) (job Definition, err error) {
 			continue
 		}
 		if at.Type() == reflect.TypeFor[[]byte]() { // JSON, which keeps its bytes
-			at.SetBytes(raw)
+			if at.SetBytes(raw); string(raw) == "null" && field.Name != "Payload" {
+				at.SetZero() // a payload may be null, and no other column has that as a value
+			}
 			continue
 		}
 		at.SetZero()
