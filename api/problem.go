@@ -29,6 +29,12 @@ const (
 	jobNotFound          jobs.Code = "job-not-found"
 	runNotFound          jobs.Code = "run-not-found"
 	keyNotFound          jobs.Code = "key-not-found"
+	connectionNotFound   jobs.Code = "connection-not-found"
+	connectionExists     jobs.Code = "connection-exists"
+	connectionInUse      jobs.Code = "connection-in-use"
+	calendarNotFound     jobs.Code = "calendar-not-found"
+	calendarExists       jobs.Code = "calendar-exists"
+	calendarInUse        jobs.Code = "calendar-in-use"
 	queueNotAllowed      jobs.Code = "queue-not-allowed"
 	namespaceNotFound    jobs.Code = "namespace-not-found"
 	versionNotFound      jobs.Code = "version-not-found"
@@ -77,13 +83,19 @@ var problems = map[jobs.Code]struct {
 	serviceWideRequired: {
 		http.StatusForbidden, "Only a caller who is not bound to one namespace may do this.",
 	},
-	pathNotFound:      {http.StatusNotFound, "There is nothing at this path."},
-	jobNotFound:       {http.StatusNotFound, "There is no job with this id or key."},
-	runNotFound:       {http.StatusNotFound, "There is no run with this id."},
-	keyNotFound:       {http.StatusNotFound, "There is no key with this id."},
-	queueNotAllowed:   {http.StatusForbidden, "The key may serve some queues only, and this is none of them."},
-	namespaceNotFound: {http.StatusNotFound, "There is no namespace with this name."},
-	methodNotAllowed:  {http.StatusMethodNotAllowed, ""},
+	pathNotFound:       {http.StatusNotFound, "There is nothing at this path."},
+	jobNotFound:        {http.StatusNotFound, "There is no job with this id or key."},
+	runNotFound:        {http.StatusNotFound, "There is no run with this id."},
+	keyNotFound:        {http.StatusNotFound, "There is no key with this id."},
+	connectionNotFound: {http.StatusNotFound, "There is no connection with this key."},
+	connectionExists:   {http.StatusConflict, ""},
+	connectionInUse:    {http.StatusConflict, ""},
+	calendarNotFound:   {http.StatusNotFound, "There is no calendar with this key."},
+	calendarExists:     {http.StatusConflict, ""},
+	calendarInUse:      {http.StatusConflict, ""},
+	queueNotAllowed:    {http.StatusForbidden, "The key may serve some queues only, and this is none of them."},
+	namespaceNotFound:  {http.StatusNotFound, "There is no namespace with this name."},
+	methodNotAllowed:   {http.StatusMethodNotAllowed, ""},
 	versionNotFound: {
 		http.StatusNotFound, "There is no such version of the job, or it is not kept any more.",
 	},
