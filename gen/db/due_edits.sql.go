@@ -106,14 +106,15 @@ func (q *Queries) CountBackfilled(ctx context.Context, arg CountBackfilledParams
 }
 
 const countFailures = `-- name: CountFailures :one
-select (case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
+select coalesce(case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end, 0)::smallint as failures
 from jobs j
-join due d on d.job_id = j.id and d.carries_schedule
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.id = $1
 `
 
 // How many of the latest runs of a job failed in a row, as the due row that carries its schedule
-// knows it, or the job itself if that knows of the same last run or a later one. A single snapshot.
+// knows it, or the job itself if that knows of the same last run or a later one, or has no
+// schedule. A single snapshot.
 func (q *Queries) CountFailures(ctx context.Context, jobID uuid.UUID) (int16, error) {
 	row := q.db.QueryRow(ctx, countFailures, jobID)
 	var failures int16
@@ -135,7 +136,7 @@ func (q *Queries) DetachSchedule(ctx context.Context, jobID uuid.UUID) error {
 	return err
 }
 
-const dropOccurrence = `-- name: DropOccurrence :exec
+const dropOccurrence = `-- name: DropOccurrence :execrows
 with dropped as (
     -- The row, unless somebody executes it.
     delete from due d
@@ -162,16 +163,20 @@ type DropOccurrenceParams struct {
 }
 
 // Removes an occurrence that nobody executes. The caller holds LockDue and has called
-// DetachSchedule. If it was due already, a skipped run stands for all occurrences that were due.
-func (q *Queries) DropOccurrence(ctx context.Context, arg DropOccurrenceParams) error {
-	_, err := q.db.Exec(ctx, dropOccurrence,
+// DetachSchedule. If it was due already, a skipped run stands for all occurrences that were due; it
+// tells whether there is one.
+func (q *Queries) DropOccurrence(ctx context.Context, arg DropOccurrenceParams) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOccurrence,
 		arg.Reason,
 		arg.StatusReason,
 		arg.Occurrences,
 		arg.JobID,
 		arg.ScheduledFor,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const endWaiting = `-- name: EndWaiting :execrows

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -63,6 +64,158 @@ func (q *Queries) AddEventStarts(ctx context.Context, arg AddEventStartsParams) 
 	return err
 }
 
+const countOpen = `-- name: CountOpen :one
+select (count(*) + count(buffered_for))::bigint from due where job_id = $1
+`
+
+// Counts the runs of a job that have not ended. The caller holds LockJob, for which their
+// completions wait.
+func (q *Queries) CountOpen(ctx context.Context, jobID uuid.UUID) (int64, error) {
+	row := q.db.QueryRow(ctx, countOpen, jobID)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const dropEventStarts = `-- name: DropEventStarts :exec
+delete from event_starts where job_id = $1
+`
+
+// Forgets the events that would have started a job that is deleted or completed, or that no event
+// starts any more. Such a job never comes back, or somebody has decided it.
+func (q *Queries) DropEventStarts(ctx context.Context, jobID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, dropEventStarts, jobID)
+	return err
+}
+
+const listDueInstants = `-- name: ListDueInstants :many
+select d.scheduled_for
+from due d
+where d.job_id = $1 and d.scheduled_for between $2::timestamptz and $3::timestamptz
+union all
+select d.buffered_for
+from due d
+where d.job_id = $1 and d.buffered_for between $2::timestamptz and $3::timestamptz
+`
+
+type ListDueInstantsParams struct {
+	JobID    uuid.UUID `json:"job_id"`
+	Earliest time.Time `json:"earliest"`
+	Latest   time.Time `json:"latest"`
+}
+
+// Returns the instants of a job, from one to another, that rows of due have. The caller holds
+// LockJob, so nobody starts a run of the job meanwhile.
+func (q *Queries) ListDueInstants(ctx context.Context, arg ListDueInstantsParams) ([]time.Time, error) {
+	rows, err := q.db.Query(ctx, listDueInstants, arg.JobID, arg.Earliest, arg.Latest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []time.Time
+	for rows.Next() {
+		var scheduled_for time.Time
+		if err := rows.Scan(&scheduled_for); err != nil {
+			return nil, err
+		}
+		items = append(items, scheduled_for)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listRunInstants = `-- name: ListRunInstants :many
+select r.scheduled_for
+from runs r
+where r.job_id = $1 and r.scheduled_for between $2::timestamptz and $3::timestamptz
+`
+
+type ListRunInstantsParams struct {
+	JobID    uuid.UUID `json:"job_id"`
+	Earliest time.Time `json:"earliest"`
+	Latest   time.Time `json:"latest"`
+}
+
+// Returns the instants of a job, from one to another, that runs have which have ended. The two
+// bound the partitions to look at.
+func (q *Queries) ListRunInstants(ctx context.Context, arg ListRunInstantsParams) ([]time.Time, error) {
+	rows, err := q.db.Query(ctx, listRunInstants, arg.JobID, arg.Earliest, arg.Latest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []time.Time
+	for rows.Next() {
+		var scheduled_for time.Time
+		if err := rows.Scan(&scheduled_for); err != nil {
+			return nil, err
+		}
+		items = append(items, scheduled_for)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listStarted = `-- name: ListStarted :many
+with recursive started as (
+    (select s.job_id, s.namespace, s.ready_at from event_starts s order by s.job_id, s.ready_at limit 1)
+    union all
+    select n.job_id, n.namespace, n.ready_at
+    from started s
+    cross join lateral (
+        select e.job_id, e.namespace, e.ready_at
+        from event_starts e
+        where e.job_id > s.job_id
+        order by e.job_id, e.ready_at
+        limit 1
+    ) n
+)
+select s.job_id::uuid as job_id, s.namespace::text as namespace, coalesce(n.suspended_at is not null, false)::boolean as is_suspended,
+    least(s.ready_at - clock_timestamp(), interval '1 day')::interval as ready_in
+from started s
+left join namespaces n on n.name = s.namespace
+where s.job_id <> all($1::uuid[])
+`
+
+type ListStartedRow struct {
+	JobID       uuid.UUID     `json:"job_id"`
+	Namespace   string        `json:"namespace"`
+	IsSuspended bool          `json:"is_suspended"`
+	ReadyIn     time.Duration `json:"ready_in"`
+}
+
+// The jobs that events have started, without those that failed, each with when its first run is to
+// be made. It looks up one row for each job, however many events there are. Whoever makes the runs
+// takes the events under the lock of the job, so several may look at once.
+func (q *Queries) ListStarted(ctx context.Context, failed []uuid.UUID) ([]ListStartedRow, error) {
+	rows, err := q.db.Query(ctx, listStarted, failed)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListStartedRow
+	for rows.Next() {
+		var i ListStartedRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.Namespace,
+			&i.IsSuspended,
+			&i.ReadyIn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listStartsOn = `-- name: ListStartsOn :many
 
 select id, namespace, starts_on
@@ -90,6 +243,186 @@ func (q *Queries) ListStartsOn(ctx context.Context) ([]ListStartsOnRow, error) {
 	for rows.Next() {
 		var i ListStartsOnRow
 		if err := rows.Scan(&i.ID, &i.Namespace, &i.StartsOn); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const skipRuns = `-- name: SkipRuns :exec
+insert into runs (
+    job_id, scheduled_for, trigger, payload, caused_by, finished_at, status, reason, status_reason, attempt, occurrences
+)
+select
+    $1, s.scheduled_for, 'EVENT', s.payload::json, nullif(s.caused_by, '00000000-0000-0000-0000-000000000000'),
+    clock_timestamp(), 'SKIPPED', s.reason::run_reason,
+    case when s.reason = 'JOB_PAUSED' then $2::text end, 0, 1
+from (
+    select
+        unnest((select $3::timestamptz[])) as scheduled_for,
+        unnest((select $4::text[])) as payload,
+        unnest((select $5::uuid[])) as caused_by,
+        unnest((select $6::text[])) as reason
+) s
+`
+
+type SkipRunsParams struct {
+	JobID         uuid.UUID   `json:"job_id"`
+	StatusReason  *string     `json:"status_reason"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	Payloads      []string    `json:"payloads"`
+	CausedBys     []uuid.UUID `json:"caused_bys"`
+	Reasons       []string    `json:"reasons"`
+}
+
+// Records runs that events would have started. The caller holds LockJob and has chosen instants
+// that no row has.
+func (q *Queries) SkipRuns(ctx context.Context, arg SkipRunsParams) error {
+	_, err := q.db.Exec(ctx, skipRuns,
+		arg.JobID,
+		arg.StatusReason,
+		arg.ScheduledFors,
+		arg.Payloads,
+		arg.CausedBys,
+		arg.Reasons,
+	)
+	return err
+}
+
+const startRuns = `-- name: StartRuns :exec
+insert into due (
+    job_id, scheduled_for, ready_at, carries_schedule, trigger, payload, caused_by, event_depth, concurrency_group, queue, awaits_worker
+)
+select
+    $1, s.scheduled_for, s.scheduled_for, false, 'EVENT', s.payload::json,
+    nullif(s.caused_by, '00000000-0000-0000-0000-000000000000'), s.event_depth, $2, $3,
+    $3::text is not null
+from (
+    select
+        unnest((select $4::timestamptz[])) as scheduled_for,
+        unnest((select $5::text[])) as payload,
+        unnest((select $6::uuid[])) as caused_by,
+        unnest((select $7::smallint[])) as event_depth
+) s
+`
+
+type StartRunsParams struct {
+	JobID            uuid.UUID   `json:"job_id"`
+	ConcurrencyGroup *string     `json:"concurrency_group"`
+	Queue            *string     `json:"queue"`
+	ScheduledFors    []time.Time `json:"scheduled_fors"`
+	Payloads         []string    `json:"payloads"`
+	CausedBys        []uuid.UUID `json:"caused_bys"`
+	EventDepths      []int16     `json:"event_depths"`
+}
+
+// Adds runs that events start and that may overlap. The caller holds LockJob and has chosen
+// instants that no row has. It waits for none of the rows that there are.
+func (q *Queries) StartRuns(ctx context.Context, arg StartRunsParams) error {
+	_, err := q.db.Exec(ctx, startRuns,
+		arg.JobID,
+		arg.ConcurrencyGroup,
+		arg.Queue,
+		arg.ScheduledFors,
+		arg.Payloads,
+		arg.CausedBys,
+		arg.EventDepths,
+	)
+	return err
+}
+
+const takeEventGroup = `-- name: TakeEventGroup :one
+with taken as (
+    delete from event_starts s
+    where s.job_id = $2 and s.ready_at <= now() + interval '1 second'
+    returning s.id, s.happened_at, s.event, s.caused_by, s.event_depth
+), placed as (
+    select t.event, t.caused_by, t.event_depth,
+        row_number() over (order by t.happened_at, t.id) as place,
+        sum(octet_length(t.event::text)) over (order by t.happened_at, t.id) as bytes
+    from taken t
+)
+select count(*) as count, coalesce(min(p.event_depth), 0)::smallint as event_depth,
+    coalesce((array_agg(p.caused_by order by p.place))[1], '00000000-0000-0000-0000-000000000000')::uuid as caused_by,
+    array(select l.event::text from placed l where l.place = 1 or (l.place <= 100 and l.bytes <= $1::bigint) order by l.place)::text[] as events
+from placed p
+`
+
+type TakeEventGroupParams struct {
+	MaxBytes int64     `json:"max_bytes"`
+	JobID    uuid.UUID `json:"job_id"`
+}
+
+type TakeEventGroupRow struct {
+	Count      int64     `json:"count"`
+	EventDepth int16     `json:"event_depth"`
+	CausedBy   uuid.UUID `json:"caused_by"`
+	Events     []string  `json:"events"`
+}
+
+// Takes the events that start a job together, for one run. The caller holds LockJob. It takes the
+// ones whose time is up, or is within a second: see AddEventStarts. It counts all and returns the
+// first of them, no more than 100 and no more than @max_bytes of them. The depth is the smallest,
+// so that one event at the end of a chain does not keep the others from being told.
+func (q *Queries) TakeEventGroup(ctx context.Context, arg TakeEventGroupParams) (TakeEventGroupRow, error) {
+	row := q.db.QueryRow(ctx, takeEventGroup, arg.MaxBytes, arg.JobID)
+	var i TakeEventGroupRow
+	err := row.Scan(
+		&i.Count,
+		&i.EventDepth,
+		&i.CausedBy,
+		&i.Events,
+	)
+	return i, err
+}
+
+const takeEventStarts = `-- name: TakeEventStarts :many
+delete from event_starts s
+where s.id = any(array(
+    select w.id
+    from event_starts w
+    where w.job_id = $1 and w.ready_at <= now()
+    order by w.ready_at, w.happened_at, w.id
+    limit $2
+))
+returning s.id, s.happened_at, s.event, s.caused_by, s.event_depth
+`
+
+type TakeEventStartsParams struct {
+	JobID   uuid.UUID `json:"job_id"`
+	MaxRows int32     `json:"max_rows"`
+}
+
+type TakeEventStartsRow struct {
+	ID         uuid.UUID  `json:"id"`
+	HappenedAt time.Time  `json:"happened_at"`
+	Event      []byte     `json:"event"`
+	CausedBy   *uuid.UUID `json:"caused_by"`
+	EventDepth int16      `json:"event_depth"`
+}
+
+// Takes the first events that start a job, for runs to be made of them in the same transaction. The
+// caller holds LockJob, so nobody else takes them.
+func (q *Queries) TakeEventStarts(ctx context.Context, arg TakeEventStartsParams) ([]TakeEventStartsRow, error) {
+	rows, err := q.db.Query(ctx, takeEventStarts, arg.JobID, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TakeEventStartsRow
+	for rows.Next() {
+		var i TakeEventStartsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.HappenedAt,
+			&i.Event,
+			&i.CausedBy,
+			&i.EventDepth,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

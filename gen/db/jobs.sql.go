@@ -765,8 +765,8 @@ const mayBeUsedUp = `-- name: MayBeUsedUp :one
 select exists (
     select
     from jobs j
-    join due d on d.job_id = j.id and d.carries_schedule
-    where j.id = $1 and j.deleted_at is null and j.status = 'ACTIVE' and j.run_count + d.run_count + 1 >= j.max_runs
+    left join due d on d.job_id = j.id and d.carries_schedule
+    where j.id = $1 and j.deleted_at is null and j.status = 'ACTIVE' and j.run_count + coalesce(d.run_count, 0) + 1 >= j.max_runs
 )
 `
 

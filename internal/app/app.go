@@ -19,6 +19,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/broker"
 	"punctual/internal/database"
+	"punctual/internal/events"
 	"punctual/internal/executor"
 	"punctual/internal/idempotency"
 	"punctual/internal/instances"
@@ -64,6 +65,8 @@ type App struct {
 	pauser    *jobs.Service // changes jobs by itself: it pauses them after failures, for example
 	changed   chan struct{} // holds a value if a namespace may have changed
 	paused    chan struct{} // holds a value if a pause may end earlier than is known
+	started   chan struct{} // holds a value if there are runs to be made of what events start
+	events    *events.Teller
 	stopping  chan struct{} // closed when the instance is about to stop
 }
 
@@ -76,7 +79,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: log, stopping: make(chan struct{}), changed: make(chan struct{}, 1), paused: make(chan struct{}, 1)}
+	a := &App{
+		config: c, log: log, stopping: make(chan struct{}),
+		changed: make(chan struct{}, 1), paused: make(chan struct{}, 1), started: make(chan struct{}, 1),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -112,16 +118,17 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.keys, err = keys.NewVerifier(db.New(a.pools.access)); err != nil {
 		return nil, err
 	}
+	a.events = events.New(events.Config{Queries: db.New(a.pools.engine), Wake: a.eventsStarted})
 	service := jobs.New(jobs.Config{
-		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Contract: contract, Targets: targets,
+		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Events: a.events, Contract: contract, Targets: targets,
 		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
 	})
 	a.pauser = jobs.New(jobs.Config{
-		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, RetentionDays: c.RunRetentionDays,
+		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, Events: a.events, RetentionDays: c.RunRetentionDays,
 	})
 	a.broker = broker.New(broker.Config{
 		Pool: a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
-		LogRuns: c.LogRuns,
+		Events: a.events, LogRuns: c.LogRuns,
 	})
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
@@ -148,7 +155,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.poller = poller.New(poller.Config{
 		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
-		LogRuns: c.LogRuns,
+		Events: a.events, LogRuns: c.LogRuns,
 	})
 
 	a.listener = notify.NewListener(notify.ListenerConfig{

@@ -14,6 +14,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Overdue(a.broker.EndOverdue),
 		maintenance.Unserved(a.broker.WarnUnserved),
 		maintenance.Namespaces(a.pauser.FollowNamespaces, a.changed),
+		maintenance.EventStarts(a.pauser.StartByEvents, a.started),
 		maintenance.Pauses(a.pauser.EndPauses, a.paused),
 		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
 		maintenance.Purge(q),

@@ -3,17 +3,22 @@ package app
 import (
 	"time"
 
+	"punctual/internal/events"
 	"punctual/internal/jobs"
 )
 
 // due tells the broker that a run of a queue is due at readyAt. If the queue is empty, it tells the
-// poller. The end of a pause is announced in the same way.
+// poller. The end of a pause, and what events start, are announced in the same way.
 func (a *App) due(queue string, readyAt time.Time) {
 	switch queue {
 	case "":
 		a.poller.Due(readyAt)
 	case jobs.PauseEnds:
 		wake(a.paused)
+	case events.ChangedStartsOn:
+		a.events.Forget()
+	case events.Started:
+		wake(a.started)
 	default:
 		a.broker.Due(queue, readyAt)
 	}
@@ -24,7 +29,18 @@ func (a *App) missed() {
 	a.poller.Due(time.Time{})
 	a.broker.Resync()
 	a.accessChanged()
+	a.events.Forget()
 	wake(a.paused)
+	wake(a.started)
+}
+
+// eventsStarted makes the runs be started that events start: by this instance, or by others.
+func (a *App) eventsStarted() {
+	if a.config.Role == RoleAPI {
+		a.announcer.Announce(events.Started, time.Time{})
+		return
+	}
+	wake(a.started)
 }
 
 // accessChanged makes everybody forget what they know of namespaces and keys, and the jobs follow

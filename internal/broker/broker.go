@@ -20,6 +20,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
+	"punctual/internal/events"
 	"punctual/internal/logging"
 	"punctual/internal/runs"
 )
@@ -28,6 +29,8 @@ import (
 type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger
+	// Events tells what happens to runs. Default: nobody is told.
+	Events *events.Teller
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Jobs changes a job when one of its runs ends in a way that requires it.
@@ -69,7 +72,7 @@ func New(c Config) *Broker {
 		c.Announce = func(string, time.Time) {}
 	}
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
-	b.runs = runs.Store{Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Due: b.due, LogRuns: c.LogRuns}
+	b.runs = runs.Store{Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, LogRuns: c.LogRuns}
 	return b
 }
 

@@ -133,6 +133,7 @@ func (s *Service) createWith(ctx context.Context, e *edit, given Change) (View, 
 	if err := e.makeRoom(ctx, 1); err != nil {
 		return View{}, err
 	}
+	e.after.startsOn = given.StartsOn.Value != nil
 	return s.createAt(ctx, e.Queries, e.by, e.operation, given, instant{e.now, false})
 }
 

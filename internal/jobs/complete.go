@@ -9,6 +9,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/policy"
 )
 
 // CompleteUsedUp completes a job that has had as many runs as its maxRuns, and reports whether it
@@ -44,6 +45,9 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	carrier := findLast(rows, carriesSchedule)
+	if !policy.HasSchedule(&e.job) {
+		return e.completeUnscheduled(ctx)
+	}
 	if carrier == nil {
 		return false, nil
 	}
@@ -60,7 +64,7 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	if err := e.DetachSchedule(ctx, e.job.ID); err != nil {
 		return false, fmt.Errorf("detach the schedule: %w", err)
 	}
-	err = e.DropOccurrence(ctx, db.DropOccurrenceParams{ // it is never due, so it leaves no run
+	_, err = e.DropOccurrence(ctx, db.DropOccurrenceParams{ // it is never due, so it leaves no run
 		JobID: e.job.ID, ScheduledFor: carrier.ScheduledFor, Reason: db.RunReasonMISFIRE,
 	})
 	if err != nil {
@@ -69,6 +73,20 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	after := e.job
 	after.Status, after.StatusReason, after.RunCount = db.JobStatusCOMPLETED, nil, e.job.RunCount+carrier.RunCount
 	copyLastRun(&after, carrier)
+	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
+		return false, fmt.Errorf("complete the job: %w", err)
+	}
+	return true, e.end(ctx, &after)
+}
+
+// completeUnscheduled completes a job without a schedule that has had its maxRuns. Its runs are
+// counted with the job when they end. Those that are still open end on their own.
+func (e *edit) completeUnscheduled(ctx context.Context) (bool, error) {
+	if e.job.RunCount < *e.job.MaxRuns {
+		return false, nil
+	}
+	after := e.job
+	after.Status, after.StatusReason = db.JobStatusCOMPLETED, nil
 	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
 		return false, fmt.Errorf("complete the job: %w", err)
 	}
@@ -90,6 +108,7 @@ func (e *edit) end(ctx context.Context, after *Definition) error {
 			return err
 		}
 	}
+	e.tellCompleted(after)
 	e.by.Actor = access.System(e.by.Namespace).Actor
 	return e.auditJob(ctx, "completeJob", result{"deleted": after.DeleteAfterCompletion})
 }

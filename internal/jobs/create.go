@@ -42,6 +42,9 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 	if view.NextRunAt != nil {
 		s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
 	}
+	if view.Job.StartsOn != nil {
+		s.changedStartsOn()
+	}
 	return view, nil
 }
 

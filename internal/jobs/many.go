@@ -169,6 +169,7 @@ func (e *edit) storeNew(ctx context.Context, all []newcomer) error {
 	jobs, due, entries := make([]db.CopyJobsParams, len(sorted)), make([]db.CopyDueParams, 0, len(sorted)), make([]audit.Entry, len(sorted))
 	for i, n := range sorted {
 		jobs[i] = copyParams(n.Definition)
+		e.after.startsOn = e.after.startsOn || n.StartsOn != nil
 		if !n.first.IsZero() {
 			due = append(due, firstParams(n))
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/events"
 	"punctual/internal/policy"
 )
 
@@ -212,11 +213,14 @@ func (e *edit) detach(ctx context.Context, rows []db.Due, after *Definition, rea
 			return err
 		}
 	}
-	err := e.DropOccurrence(ctx, db.DropOccurrenceParams{
+	recorded, err := e.DropOccurrence(ctx, db.DropOccurrenceParams{
 		JobID: e.job.ID, ScheduledFor: row.ScheduledFor, Reason: reason, StatusReason: why, Occurrences: toCount(skips),
 	})
 	if err != nil {
 		return fmt.Errorf("remove the next occurrence: %w", err)
+	}
+	if recorded > 0 {
+		e.tellSkipped(events.Run{ScheduledFor: row.ScheduledFor, Reason: reason, Occurrences: int64(toCount(skips))})
 	}
 	if row.BufferedFor == nil {
 		return nil

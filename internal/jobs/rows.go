@@ -8,6 +8,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
+	"punctual/internal/events"
 	"punctual/internal/policy"
 	"punctual/internal/schedule"
 )
@@ -108,6 +109,7 @@ func (e *edit) record(ctx context.Context, s skipped) error {
 			return fmt.Errorf("record skipped occurrences: %w", err)
 		}
 		if stored > 0 {
+			e.tellSkipped(events.Run{ScheduledFor: at, Reason: s.reason, Occurrences: int64(toCount(s.count))})
 			return nil
 		}
 		at, ok = s.when.Next(at)

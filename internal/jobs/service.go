@@ -32,6 +32,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/database"
+	"punctual/internal/events"
 	"punctual/internal/executor"
 	"punctual/internal/history"
 	"punctual/internal/secrets"
@@ -41,6 +42,8 @@ import (
 type Config struct {
 	Pool   *pgxpool.Pool
 	Logger *slog.Logger // default: slog.Default
+	// Events tells what happens to jobs and runs. Default: nobody is told.
+	Events *events.Teller
 	// Announce is told, after the commit, that something is due at readyAt, by the
 	// database's clock: for the workers of a queue, or for instances, whose queue is the empty one.
 	// It must not block. Default: nobody is told, and what is due is found by polling.
@@ -114,6 +117,8 @@ type edit struct {
 	operation string
 	// bulk is the bulk change that the change is a part of, or nil.
 	bulk *Bulk
+	// after is what others hear of once the change is committed.
+	after *aftermath
 	// job is as it was when it was locked.
 	job Definition
 	// now is the database's time since then: later than whatever was stored under the lock before.
@@ -170,9 +175,18 @@ func (e edit) begin(ctx context.Context, do func(edit) error) (err error) {
 // do again if another transaction has taken the key of a new job meanwhile: now do finds that job.
 func (s *Service) transact(ctx context.Context, do func(edit) error) (err error) {
 	for range maxDeadlocks {
+		var committed func()
 		err = pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {
-			return do(edit{Queries: db.New(tx), history: history.Queries(tx)})
+			e := edit{Queries: db.New(tx), history: history.Queries(tx), after: new(aftermath)}
+			err := do(e)
+			if err == nil {
+				committed, err = s.tell(ctx, e)
+			}
+			return err
 		})
+		if err == nil {
+			committed()
+		}
 		if isKeyTaken(err) {
 			continue // it has been committed: there is nothing to wait for
 		}

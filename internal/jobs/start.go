@@ -12,6 +12,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/clock"
+	"punctual/internal/events"
 	"punctual/internal/policy"
 	"punctual/internal/runid"
 )
@@ -128,10 +129,14 @@ func (e *edit) start(ctx context.Context, what start) (at time.Time, canceled []
 		if err := e.createPartition(ctx, at); err != nil {
 			return at, nil, err
 		}
-		return at, nil, e.SkipRun(ctx, db.SkipRunParams{
+		err = e.SkipRun(ctx, db.SkipRunParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
 			Payload: what.payload, CausedBy: what.causedBy, Reason: new(db.RunReasonOVERLAP),
 		})
+		if err == nil {
+			e.tellSkipped(events.Run{ScheduledFor: at, Reason: db.RunReasonOVERLAP, Trigger: what.trigger, Depth: what.depth})
+		}
+		return at, nil, err
 	}
 	return at, canceled, e.addRun(ctx, rows, what, mayOverlap, from, at)
 }
@@ -236,6 +241,11 @@ func (e *edit) dropBuffered(ctx context.Context, row *db.Due, status db.RunStatu
 	})
 	if err != nil {
 		return fmt.Errorf("end a run that waits: %w", err)
+	}
+	if status == db.RunStatusSKIPPED {
+		e.tellSkipped(events.Run{
+			ScheduledFor: *row.BufferedFor, Reason: reason, Trigger: bufferedTrigger(row), Depth: row.BufferedEventDepth,
+		})
 	}
 	return nil
 }

@@ -143,6 +143,7 @@ func (s *Service) store(ctx context.Context, e *edit, after *Definition, does ef
 	if err := e.UpdateJob(ctx, updateParams(after)); err != nil {
 		return fmt.Errorf("store the job: %w", err)
 	}
+	e.tellChange(after)
 	return nil
 }
 
@@ -242,5 +243,6 @@ func (e *edit) markDeleted(ctx context.Context) error {
 	if err := e.MarkJobDeleted(ctx, e.job.ID); err != nil {
 		return fmt.Errorf("mark the job as deleted: %w", err)
 	}
+	e.after.startsOn = e.after.startsOn || e.job.StartsOn != nil
 	return nil
 }

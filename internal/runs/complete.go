@@ -16,11 +16,16 @@ import (
 	"punctual/internal/runid"
 )
 
-// complete completes runs. It creates the partitions that are missing for them, and leaves an
-// occurrence that has a run already as it is.
-func (s Store) complete(ctx context.Context, params db.CompleteParams) ([]db.CompleteRow, error) {
+// complete completes runs, and tells what that means. It creates the partitions that are missing
+// for them, and leaves an occurrence that has a run already as it is.
+func (s Store) complete(ctx context.Context, batch []*Ended) ([]db.CompleteRow, error) {
+	happened, err := s.happened(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	params := completion(batch)
 	for {
-		rows, err := s.Queries.Complete(ctx, params)
+		rows, err := s.completeAndTell(ctx, params, &happened)
 		switch {
 		case isMissingPartition(err):
 			err = s.createPartitions(ctx, params)

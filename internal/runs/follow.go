@@ -52,7 +52,8 @@ func (s Store) pauseJob(ctx context.Context, e *Ended) error {
 	if e.step.FinalStatus == db.JobStatusPAUSED {
 		reason = e.step.StatusReason
 	}
-	if e.Job.PauseAfterFailures != nil && e.Due.Trigger == db.RunTriggerSCHEDULE && e.status == db.RunStatusFAILED {
+	counts := e.Due.Trigger == db.RunTriggerSCHEDULE || !policy.HasSchedule(&e.Job)
+	if e.Job.PauseAfterFailures != nil && counts && e.status == db.RunStatusFAILED {
 		failures, err := s.Queries.CountFailures(ctx, e.Due.JobID)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("count failures in a row: %w", err)

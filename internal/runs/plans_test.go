@@ -186,9 +186,11 @@ func TestPlans(t *testing.T) {
 				// A completion looks each row of due up once to move it, and then for those that
 				// end.
 				requireBounded(t, explain(t, conn.Conn(), &completing, mode), jobs, 2*batch, "Complete, "+mode)
-				// Of a run that has failed, it also looks up the job and when it was to be canceled.
+				// Of a run that has failed, it also looks up the job and when it was to be
+				// canceled.
 				requireBounded(t, explain(t, conn.Conn(), &failing, mode), jobs, 4*batch, "Complete of failures, "+mode)
-				// Of a run without a next one, it changes the job, which it looks up, with its rows.
+				// Of a run without a next one, it changes the job, which it looks up, with its
+				// rows.
 				requireBounded(t, explain(t, conn.Conn(), &ending, mode), jobs, 6*batch, "Complete of ends, "+mode)
 			}
 		})

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/events"
 )
 
 // Jobs changes jobs.
@@ -26,8 +28,12 @@ type Jobs interface {
 
 // Store opens claimed runs and stores how they ended.
 type Store struct {
+	// Pool is for what is stored together with what it starts, and Queries for the rest.
+	Pool    *pgxpool.Pool
 	Queries *db.Queries
 	Logger  *slog.Logger
+	// Events tells what happens to runs. Nil: nobody is told.
+	Events *events.Teller
 	// Jobs changes the job of a run that requires it by how it ended.
 	Jobs Jobs
 	// Due is told when something has become due at an instant, for the workers of a queue, or for
@@ -99,7 +105,7 @@ func (s Store) saveTogether(ctx context.Context, batch []*Ended) (lost, left []*
 	// If what comes after a run was changed since its claim, it is computed again. Each repetition
 	// is for another change, so this ends.
 	for len(over) > 0 {
-		rows, err := s.complete(ctx, completion(over))
+		rows, err := s.complete(ctx, over)
 		if err != nil {
 			return lost, over, err
 		}

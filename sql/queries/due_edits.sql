@@ -65,9 +65,10 @@ update due
 set awaits_worker = false, ready_at = case when attempt > 0 then scheduled_for else ready_at end
 where job_id = @job_id and lease_id is null and attempt >= @max_attempts::smallint;
 
--- name: DropOccurrence :exec
+-- name: DropOccurrence :execrows
 -- Removes an occurrence that nobody executes. The caller holds LockDue and has called
--- DetachSchedule. If it was due already, a skipped run stands for all occurrences that were due.
+-- DetachSchedule. If it was due already, a skipped run stands for all occurrences that were due; it
+-- tells whether there is one.
 with dropped as (
     -- The row, unless somebody executes it.
     delete from due d
@@ -129,8 +130,9 @@ select greatest(
 
 -- name: CountFailures :one
 -- How many of the latest runs of a job failed in a row, as the due row that carries its schedule
--- knows it, or the job itself if that knows of the same last run or a later one. A single snapshot.
-select (case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end)::smallint as failures
+-- knows it, or the job itself if that knows of the same last run or a later one, or has no
+-- schedule. A single snapshot.
+select coalesce(case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else d.failures end, 0)::smallint as failures
 from jobs j
-join due d on d.job_id = j.id and d.carries_schedule
+left join due d on d.job_id = j.id and d.carries_schedule
 where j.id = @job_id;

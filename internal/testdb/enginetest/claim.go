@@ -81,7 +81,9 @@ func (e *Engine) save(ended *runs.Ended) {
 
 // Store returns a store of runs that tells nobody what becomes due.
 func (e *Engine) Store() runs.Store {
-	return runs.Store{Queries: e.Queries, Logger: discard, Jobs: e.Jobs, Due: func(*string, time.Time) {}}
+	return runs.Store{
+		Pool: e.Pool, Queries: e.Queries, Logger: discard, Events: e.Events, Jobs: e.Jobs, Due: func(*string, time.Time) {},
+	}
 }
 
 // Pass executes what is due for instances, in one pass of a poller, and returns how many runs that
@@ -89,7 +91,7 @@ func (e *Engine) Store() runs.Store {
 func (e *Engine) Pass() int {
 	e.T.Helper()
 	n, err := poller.New(poller.Config{
-		Pool: e.Pool, Jobs: e.Jobs, Executor: executor.ByType{"log": executor.Log{Logger: discard}}, Logger: discard,
+		Pool: e.Pool, Jobs: e.Jobs, Events: e.Events, Executor: executor.ByType{"log": executor.Log{Logger: discard}}, Logger: discard,
 		Lease: lease.NewKeeper(lease.Config{Queries: e.Queries, Duration: time.Minute}),
 	}).Pass(e.T.Context())
 	require.NoError(e.T, err)
@@ -108,7 +110,7 @@ func (e *Engine) Execute(runs int) {
 
 // Broker returns a broker, which serves workers that do not wait.
 func (e *Engine) Broker() *broker.Broker {
-	return broker.New(broker.Config{Pool: e.Pool, Logger: discard, Jobs: e.Jobs})
+	return broker.New(broker.Config{Pool: e.Pool, Logger: discard, Jobs: e.Jobs, Events: e.Events})
 }
 
 // Lease leases a run of a queue for a worker, or returns nil if none is due.

@@ -19,6 +19,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/database"
+	"punctual/internal/events"
 	"punctual/internal/history"
 	"punctual/internal/jobs"
 	"punctual/internal/maintenance"
@@ -32,6 +33,8 @@ type Engine struct {
 	T    *testing.T
 	Pool *pgxpool.Pool
 	Jobs *jobs.Service
+	// Events tells the jobs that events start.
+	Events *events.Teller
 }
 
 // By is who changes jobs.
@@ -47,9 +50,10 @@ func New(t *testing.T) *Engine {
 	t.Cleanup(pool.Close)
 	contract, err := api.JobContract()
 	require.NoError(t, err)
+	teller := events.New(events.Config{Queries: db.New(pool)})
 	e := &Engine{
-		Queries: db.New(pool), T: t, Pool: pool,
-		Jobs: jobs.New(jobs.Config{Pool: pool, Logger: discard, Contract: contract}),
+		Queries: db.New(pool), T: t, Pool: pool, Events: teller,
+		Jobs: jobs.New(jobs.Config{Pool: pool, Logger: discard, Contract: contract, Events: teller}),
 	}
 	_, err = maintenance.Partitions(e.Queries).Pass(t.Context())
 	require.NoError(t, err)
@@ -164,6 +168,15 @@ func (e *Engine) Now() time.Time {
 	now, err := e.DatabaseTime(e.T.Context())
 	require.NoError(e.T, err)
 	return now
+}
+
+// StartByEvents makes runs of all that events have started, and returns in how long the next is to
+// be made; a minute if there is none.
+func (e *Engine) StartByEvents() time.Duration {
+	e.T.Helper()
+	next, err := e.Jobs.StartByEvents(e.T.Context(), time.Minute)
+	require.NoError(e.T, err)
+	return next
 }
 
 // Exec executes a statement.
