@@ -100,12 +100,12 @@ func authenticateFrom(attempts *ratelimit.Attempts, who *access.Authenticator, r
 
 // boundInFlight refuses requests while as many as that are being served. Requests whose body is
 // still being read do not count, because slow clients would keep others out, and neither do workers
-// that wait.
+// that wait, nor those who follow events, who have a bound of their own.
 func boundInFlight(limit int, errs errorWriter) func(http.Handler) http.Handler {
 	var inFlight atomic.Int64
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if routed(r) == waitForRuns {
+			if operation := routed(r); operation == waitForRuns || operation == followEvents {
 				next.ServeHTTP(w, r)
 				return
 			}

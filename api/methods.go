@@ -14,6 +14,7 @@ import (
 func answerHead(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
+			requestOf(r.Context()).isHead = true
 			r = r.WithContext(r.Context()) // a copy: the server has to see the method of the original
 			r.Method = http.MethodGet
 		}

@@ -24,7 +24,11 @@ type requestKey struct{}
 
 // request is what is known of a request. Who makes it is filled in by authenticate, and pattern by
 // patternOf.
-type request struct{ id, actor, namespace, pattern string }
+type request struct {
+	id, actor, namespace, pattern string
+	// isHead says that the answer has no body.
+	isHead bool
+}
 
 // withRequestID gives each request an id: that of the client, or else a new one. The id is in the
 // headers of the response, in problems, and in each log line.

@@ -10,6 +10,7 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/audit"
 	"punctual/internal/database"
+	"punctual/internal/eventstream"
 	"punctual/internal/idempotency"
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
@@ -193,6 +194,12 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, jobKeyExists, exists.Error(), encodeFields(exists.Fields)...), true
 	}
 	switch {
+	case errors.Is(err, eventstream.ErrTooMany):
+		return problem(ctx, overloaded, "As many follow events as may. Try again."), true
+	case errors.Is(err, eventstream.ErrClosed):
+		return problem(ctx, codeNotReady, "The instance is about to stop. Try again."), true
+	case errors.Is(err, eventstream.ErrUnheard):
+		return problem(ctx, databaseUnavailable, "The instance hears no events at the moment. Try again."), true
 	case errors.Is(err, jobs.ErrVersionNotFound):
 		return problem(ctx, versionNotFound, ""), true
 	case errors.Is(err, jobs.ErrNotFound):

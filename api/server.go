@@ -18,6 +18,7 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/broker"
 	"punctual/internal/database"
+	"punctual/internal/eventstream"
 	"punctual/internal/idempotency"
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
@@ -26,7 +27,7 @@ import (
 )
 
 // Config is what the API needs. Zero means default, except for Pool, Queues, Jobs,
-// Keys, Namespaces, Known and Idempotency. With HealthOnly, only Pool is required.
+// Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool is required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
@@ -36,6 +37,8 @@ type Config struct {
 	Check func(context.Context) error
 	// Queues hands runs to workers.
 	Queues *broker.Broker
+	// Events is where what happens is followed.
+	Events *eventstream.Hub
 	// Jobs makes every change of a job.
 	Jobs *jobs.Service
 	// Keys makes, shows and revokes keys.
@@ -56,7 +59,7 @@ type Config struct {
 	// Version is the version of the service, for the served contract.
 	Version string
 	// MaxInFlight is how many requests are served at a time; others get 503. Workers that wait do
-	// not count. Default: 1000.
+	// not count, nor those who follow events. Default: 1000.
 	MaxInFlight int
 	// AuthFailuresPerMinute is how many credentials that are not valid an address may send in a
 	// minute. Default: 600.
@@ -77,8 +80,8 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
 	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Keys == nil || c.Namespaces == nil ||
-		c.Known == nil || c.Idempotency == nil) {
-		return nil, errors.New("api: Pool, Queues, Jobs, Keys, Namespaces, Known and Idempotency are required")
+		c.Known == nil || c.Events == nil || c.Idempotency == nil) {
+		return nil, errors.New("api: Pool, Queues, Jobs, Keys, Namespaces, Known, Events and Idempotency are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)

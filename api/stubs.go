@@ -9,10 +9,6 @@ import (
 
 var errNotBuilt = errors.New("not built yet")
 
-func (s *handlers) StreamEvents(context.Context, server.StreamEventsRequestObject) (server.StreamEventsResponseObject, error) {
-	return nil, errNotBuilt
-}
-
 func (s *handlers) GetJwks(context.Context, server.GetJwksRequestObject) (server.GetJwksResponseObject, error) {
 	return nil, errNotBuilt
 }

@@ -32,6 +32,16 @@ func (q *Queries) ListenDue(ctx context.Context) error {
 	return err
 }
 
+const listenEvents = `-- name: ListenEvents :exec
+listen punctual_events
+`
+
+// See ListenDue.
+func (q *Queries) ListenEvents(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, listenEvents)
+	return err
+}
+
 const notifyCanceled = `-- name: NotifyCanceled :exec
 select pg_notify('punctual_canceled', id::text || ' ' || $1::text)
 from unnest($2::uuid[]) as id
@@ -64,5 +74,17 @@ type NotifyDueParams struct {
 // something: commits that notify wait for each other.
 func (q *Queries) NotifyDue(ctx context.Context, arg NotifyDueParams) error {
 	_, err := q.db.Exec(ctx, notifyDue, arg.UnixMicros, arg.Queues)
+	return err
+}
+
+const notifyEvents = `-- name: NotifyEvents :exec
+select pg_notify('punctual_events', (extract(epoch from now()) * 1000000)::bigint::text || ' ' || message)
+from unnest($1::text[]) as message
+`
+
+// Passes messages on to all instances, with the database's time in microseconds since 1970. Each
+// instance hears them in the same order. Sent alone: see NotifyDue.
+func (q *Queries) NotifyEvents(ctx context.Context, messages []string) error {
+	_, err := q.db.Exec(ctx, notifyEvents, messages)
 	return err
 }

@@ -20,6 +20,7 @@ import (
 	"punctual/internal/broker"
 	"punctual/internal/database"
 	"punctual/internal/events"
+	"punctual/internal/eventstream"
 	"punctual/internal/executor"
 	"punctual/internal/idempotency"
 	"punctual/internal/instances"
@@ -62,6 +63,7 @@ type App struct {
 	listener  *notify.Listener
 	tokens    tokens
 	known     *namespaces.Cache
+	stream    *eventstream.Hub
 	pauser    *jobs.Service // changes jobs by itself: it pauses them after failures, for example
 	changed   chan struct{} // holds a value if a namespace may have changed
 	paused    chan struct{} // holds a value if a pause may end earlier than is known
@@ -107,6 +109,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log})
+	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.pools.engine), Logger: log})
 	targets := executor.ByType{
 		"log":  executor.Log{Logger: log},
 		"http": executor.NewHTTP(executor.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
@@ -118,7 +121,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.keys, err = keys.NewVerifier(db.New(a.pools.access)); err != nil {
 		return nil, err
 	}
-	a.events = events.New(events.Config{Queries: db.New(a.pools.engine), Wake: a.eventsStarted})
+	a.events = events.New(events.Config{Queries: db.New(a.pools.engine), Wake: a.eventsStarted, Follower: a.stream})
 	service := jobs.New(jobs.Config{
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Events: a.events, Contract: contract, Targets: targets,
 		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
@@ -138,6 +141,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	}
 	a.known = namespaces.NewCache(db.New(a.pools.access))
 	handler, err := api.New(api.Config{
+		Events:      a.stream,
 		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
 		Keys:        keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
 		Known:       a.known,
@@ -162,8 +166,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Connect: func(ctx context.Context) (*pgx.Conn, error) {
 			return database.Connect(ctx, a.database.Direct)
 		},
-		Logger: log, Due: a.due, Missed: a.missed, Canceled: a.poller.Cancel,
-		AccessChanged: a.accessChanged,
+		Logger: log, Due: a.due, Missed: a.unheard, Canceled: a.poller.Cancel,
+		AccessChanged: a.accessChanged, Event: a.stream.Hear,
 	})
 
 	if err := a.instance.Renew(ctx); err != nil { // before it does anything
@@ -210,6 +214,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	background.Go(func() { a.listener.Run(drained) }) // what runs is canceled, and workers are woken, till the end
 	background.Go(func() { a.announcer.Run(drained) })
+	background.Go(func() { a.stream.Run(drained) })
 	background.Go(func() { a.instance.Run(drained) })
 	if a.config.Role != RoleAPI {
 		background.Go(func() { a.lease.Run(drained) })
@@ -224,6 +229,7 @@ func (a *App) Run(ctx context.Context) error {
 		// Workers are sent away only when no request is accepted any more. Otherwise they would ask
 		// again at once.
 		a.server.RegisterOnShutdown(stopServing)
+		context.AfterFunc(serving, a.stream.Close)
 		background.Go(func() { a.broker.Run(serving) })
 		background.Go(func() { a.tokens.run(serving) })
 		background.Go(func() { a.keys.Run(drained, a.log) })

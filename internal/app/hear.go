@@ -43,11 +43,19 @@ func (a *App) eventsStarted() {
 	wake(a.started)
 }
 
+// unheard makes everybody check the database, because notifications may have been missed, and
+// followers of events are told so.
+func (a *App) unheard() {
+	a.missed()
+	a.stream.Missed()
+}
+
 // accessChanged makes everybody forget what they know of namespaces and keys, and the jobs follow
 // their namespaces.
 func (a *App) accessChanged() {
 	a.known.Forget()
 	a.keys.Forget()
+	a.stream.AccessChanged()
 	wake(a.changed)
 }
 

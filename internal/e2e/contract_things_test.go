@@ -182,6 +182,7 @@ var stricter = map[string]string{
 	"listJobRuns query cursor":               "is one that the list gave",
 	"listRuns query cursor":                  "is one that the list gave",
 	"listRuns query labelSelector":           "is a selector",
+	"streamEvents query labelSelector":       "is a selector",
 	"listJobs query labelSelector":           "is a selector",
 	"changeRuns body cursor":                 "is one that the answer before gave",
 	"changeRuns body selector.labelSelector": "is a selector",

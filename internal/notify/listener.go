@@ -23,6 +23,7 @@ const (
 	// The channels besides punctual_due, as in sql/queries.
 	canceledChannel = "punctual_canceled"
 	accessChannel   = "punctual_access"
+	eventsChannel   = "punctual_events"
 	// pingAfter is how long the listener hears nothing before it checks its connection.
 	pingAfter = 30 * time.Second
 	// answerWithin bounds that check.
@@ -42,6 +43,8 @@ type ListenerConfig struct {
 	Due func(queue string, readyAt time.Time)
 	// AccessChanged is called when a key or a namespace has changed. It must not block.
 	AccessChanged func()
+	// Event is called with what an instance says of events. It must not block.
+	Event func(payload string)
 	// Missed is called if notifications may have been missed. It must not block.
 	Missed func()
 }
@@ -54,6 +57,9 @@ func NewListener(c ListenerConfig) *Listener {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.AccessChanged == nil {
 		c.AccessChanged = func() {}
+	}
+	if c.Event == nil {
+		c.Event = func(string) {}
 	}
 	return &Listener{c}
 }
@@ -85,7 +91,8 @@ func (l *Listener) listen(ctx context.Context, listening func()) (err error) {
 		defer cancel()
 		_ = conn.Close(closing) // it has failed, or nobody needs it any more
 	}()
-	if err := errors.Join(db.New(conn).ListenDue(ctx), db.New(conn).ListenCanceled(ctx), db.New(conn).ListenAccess(ctx)); err != nil {
+	q := db.New(conn)
+	if err := errors.Join(q.ListenDue(ctx), q.ListenCanceled(ctx), q.ListenAccess(ctx), q.ListenEvents(ctx)); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	listening()
@@ -104,6 +111,10 @@ func (l *Listener) listen(ctx context.Context, listening func()) (err error) {
 // tell passes a notification on. One that cannot be read comes from another version, so it counts
 // as missed.
 func (l *Listener) tell(heard *pgconn.Notification) {
+	if heard.Channel == eventsChannel {
+		l.Event(heard.Payload)
+		return
+	}
 	first, second, _ := strings.Cut(heard.Payload, " ")
 	if heard.Channel == canceledChannel {
 		if run, err := uuid.Parse(first); err == nil {

@@ -19,3 +19,13 @@ from unnest(@run_ids::uuid[]) as id;
 -- something: commits that notify wait for each other.
 select pg_notify('punctual_due', n.unix_micros::text || ' ' || n.queue)
 from (select unnest(@unix_micros::bigint[]) as unix_micros, unnest(@queues::text[]) as queue) n;
+
+-- name: ListenEvents :exec
+-- See ListenDue.
+listen punctual_events;
+
+-- name: NotifyEvents :exec
+-- Passes messages on to all instances, with the database's time in microseconds since 1970. Each
+-- instance hears them in the same order. Sent alone: see NotifyDue.
+select pg_notify('punctual_events', (extract(epoch from now()) * 1000000)::bigint::text || ' ' || message)
+from unnest(@messages::text[]) as message;
