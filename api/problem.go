@@ -9,6 +9,7 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/audit"
+	"punctual/internal/connections"
 	"punctual/internal/database"
 	"punctual/internal/eventstream"
 	"punctual/internal/idempotency"
@@ -31,8 +32,6 @@ const (
 	runNotFound          jobs.Code = "run-not-found"
 	keyNotFound          jobs.Code = "key-not-found"
 	connectionNotFound   jobs.Code = "connection-not-found"
-	connectionExists     jobs.Code = "connection-exists"
-	connectionInUse      jobs.Code = "connection-in-use"
 	calendarNotFound     jobs.Code = "calendar-not-found"
 	calendarExists       jobs.Code = "calendar-exists"
 	calendarInUse        jobs.Code = "calendar-in-use"
@@ -89,8 +88,6 @@ var problems = map[jobs.Code]struct {
 	runNotFound:        {http.StatusNotFound, "There is no run with this id."},
 	keyNotFound:        {http.StatusNotFound, "There is no key with this id."},
 	connectionNotFound: {http.StatusNotFound, "There is no connection with this key."},
-	connectionExists:   {http.StatusConflict, ""},
-	connectionInUse:    {http.StatusConflict, ""},
 	calendarNotFound:   {http.StatusNotFound, "There is no calendar with this key."},
 	calendarExists:     {http.StatusConflict, ""},
 	calendarInUse:      {http.StatusConflict, ""},
@@ -110,6 +107,8 @@ var problems = map[jobs.Code]struct {
 	jobs.SecretsCannotBeOpened: {http.StatusConflict, ""},
 	jobs.NamespaceSuspended:    {http.StatusConflict, ""},
 	jobs.TooManyJobs:           {http.StatusConflict, ""},
+	connections.Exists:         {http.StatusConflict, ""},
+	connections.InUse:          {http.StatusConflict, ""},
 	namespaces.Exists:          {http.StatusConflict, ""},
 	namespaces.NotEmpty:        {http.StatusConflict, ""},
 	namespaces.IsDefault:       {http.StatusConflict, ""},
@@ -214,6 +213,8 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, idempotencyKeyReused, ""), true
 	case errors.Is(err, idempotency.ErrInUse), errors.Is(err, audit.ErrSuperseded):
 		return problem(ctx, idempotencyKeyInUse, ""), true
+	case errors.Is(err, connections.ErrNotFound):
+		return problem(ctx, connectionNotFound, ""), true
 	case errors.Is(err, keys.ErrNotFound):
 		return problem(ctx, keyNotFound, ""), true
 	case errors.Is(err, access.ErrQueueNotAllowed):

@@ -110,7 +110,7 @@ func TestCodesAreInTheContract(t *testing.T) {
 	for _, code := range []jobs.Code{
 		jobs.Required, jobs.WrongFormat, jobs.TooLarge, jobs.TooSmall, jobs.Conflicting, jobs.NotAllowed, jobs.NeverDue,
 		jobs.InTheFuture, jobs.OlderThanRetention, jobs.TooManyOccurrences, jobs.SecretKeyMissing, jobs.SecretRequired,
-		jobs.NotUnique, unknownField, wrongType, notValid,
+		jobs.NotUnique, jobs.NotFound, unknownField, wrongType, notValid,
 	} {
 		require.Contains(t, listed, string(code))
 	}

@@ -13,26 +13,6 @@ func (s *handlers) GetJwks(context.Context, server.GetJwksRequestObject) (server
 	return nil, errNotBuilt
 }
 
-func (s *handlers) CreateConnection(context.Context, server.CreateConnectionRequestObject) (server.CreateConnectionResponseObject, error) {
-	return nil, errNotBuilt
-}
-
-func (s *handlers) ListConnections(context.Context, server.ListConnectionsRequestObject) (server.ListConnectionsResponseObject, error) {
-	return nil, errNotBuilt
-}
-
-func (s *handlers) GetConnection(context.Context, server.GetConnectionRequestObject) (server.GetConnectionResponseObject, error) {
-	return nil, errNotBuilt
-}
-
-func (s *handlers) UpdateConnection(context.Context, server.UpdateConnectionRequestObject) (server.UpdateConnectionResponseObject, error) {
-	return nil, errNotBuilt
-}
-
-func (s *handlers) DeleteConnection(context.Context, server.DeleteConnectionRequestObject) (server.DeleteConnectionResponseObject, error) {
-	return nil, errNotBuilt
-}
-
 func (s *handlers) CreateCalendar(context.Context, server.CreateCalendarRequestObject) (server.CreateCalendarResponseObject, error) {
 	return nil, errNotBuilt
 }

@@ -75,26 +75,30 @@ with checked as (
     -- One row, or none if the estimate or the attempt is refused.
     select $45::timestamptz as created_at
     where (
-            not $46::boolean
+            $46::text is null
+            or exists (select from connections c where c.namespace = $2 and c.key = $46::text for key share)
+        )
+      and (
+            not $47::boolean
             or $45::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
         )
       and (
-            strpos($47::text, '~') = 0
-            or exists (select from idempotency_keys k where k.request_id = $47::text for key share)
+            strpos($48::text, '~') = 0
+            or exists (select from idempotency_keys k where k.request_id = $48::text for key share)
         )
 ), first as (
     -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
     -- on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
-        $1, $48::timestamptz, greatest($48::timestamptz, created_at), true,
-        $49, $50, $50::text is not null
+        $1, $49::timestamptz, greatest($49::timestamptz, created_at), true,
+        $50, $51, $51::text is not null
     from checked
-    where $48::timestamptz is not null
+    where $49::timestamptz is not null
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $44, $51::text, 'JOB', ($1::uuid)::text, nullif($47::text, ''), '{"version":1}'::json
+    select $2, $44, $52::text, 'JOB', ($1::uuid)::text, nullif($48::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (
@@ -164,6 +168,7 @@ type CreateJobParams struct {
 	MaxConcurrency             *int32        `json:"max_concurrency"`
 	UpdatedBy                  string        `json:"updated_by"`
 	CreatedAt                  time.Time     `json:"created_at"`
+	Connection                 *string       `json:"connection"`
 	IsEstimate                 bool          `json:"is_estimate"`
 	RequestID                  string        `json:"request_id"`
 	ScheduledFor               *time.Time    `json:"scheduled_for"`
@@ -183,7 +188,8 @@ type CreateJobRow struct {
 // created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 // that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
 // and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
-// does an attempt whose place another has taken (AddToAudit).
+// does an attempt whose place another has taken (AddToAudit), nor a job whose connection does not
+// exist.
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJobRow, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,
@@ -231,6 +237,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.MaxConcurrency,
 		arg.UpdatedBy,
 		arg.CreatedAt,
+		arg.Connection,
 		arg.IsEstimate,
 		arg.RequestID,
 		arg.ScheduledFor,

@@ -6,6 +6,20 @@ import "strings"
 // <namespace>/<name>, as the generated columns of the table jobs.
 func Qualified(namespace, name string) string { return namespace + "/" + name }
 
+// connectionMark begins the names of the queues of connections. No name of a worker's queue has it.
+const connectionMark = "="
+
+// QualifiedConnection returns the name of the queue in which the runs of a connection wait for its
+// limits, as the generated column of the table jobs.
+func QualifiedConnection(namespace, connection string) string {
+	return Qualified(namespace, connectionMark+connection)
+}
+
+// IsConnection reports whether a queue is that of a connection.
+func IsConnection(qualified string) bool {
+	return strings.HasPrefix(Unqualified(qualified), connectionMark)
+}
+
 // QualifiedOrNil is Qualified for a name that there may not be.
 func QualifiedOrNil(namespace string, name *string) *string {
 	if name == nil {

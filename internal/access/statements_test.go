@@ -46,7 +46,7 @@ var (
 	sqlComment     = regexp.MustCompile(`(?m)--.*$`)
 	// walledTable matches where a statement reads or changes a table whose rows belong to
 	// namespaces.
-	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|due|runs|open_runs|leases|find_jobs|event_starts)\b`)
+	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|connections|calendars|due|runs|open_runs|leases|find_jobs|event_starts)\b`)
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)

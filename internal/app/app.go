@@ -18,6 +18,7 @@ import (
 	"punctual/api"
 	"punctual/gen/db"
 	"punctual/internal/broker"
+	"punctual/internal/connections"
 	"punctual/internal/database"
 	"punctual/internal/events"
 	"punctual/internal/eventstream"
@@ -63,13 +64,15 @@ type App struct {
 	listener  *notify.Listener
 	tokens    tokens
 	known     *namespaces.Cache
-	stream    *eventstream.Hub
-	pauser    *jobs.Service // changes jobs by itself: it pauses them after failures, for example
-	changed   chan struct{} // holds a value if a namespace may have changed
-	paused    chan struct{} // holds a value if a pause may end earlier than is known
-	started   chan struct{} // holds a value if there are runs to be made of what events start
-	events    *events.Teller
-	stopping  chan struct{} // closed when the instance is about to stop
+	// connections are those that runs call.
+	connections *connections.Cache
+	stream      *eventstream.Hub
+	pauser      *jobs.Service // changes jobs by itself: it pauses them after failures, for example
+	changed     chan struct{} // holds a value if a namespace may have changed
+	paused      chan struct{} // holds a value if a pause may end earlier than is known
+	started     chan struct{} // holds a value if there are runs to be made of what events start
+	events      *events.Teller
+	stopping    chan struct{} // closed when the instance is about to stop
 }
 
 // New connects to the database, applies missing migrations, and listens. Nothing is served or
@@ -110,10 +113,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log})
 	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.pools.engine), Logger: log})
-	targets := executor.ByType{
-		"log":  executor.Log{Logger: log},
-		"http": executor.NewHTTP(executor.HTTPConfig{AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts}),
-	}
+	a.connections = connections.NewCache(db.New(a.pools.engine), c.SecretKeys)
+	caller := executor.NewHTTP(executor.HTTPConfig{
+		AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts, Connections: a.connections,
+	})
+	targets := executor.ByType{"log": executor.Log{Logger: log}, "http": caller}
 	contract, err := api.JobContract()
 	if err != nil {
 		return nil, err
@@ -143,6 +147,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	handler, err := api.New(api.Config{
 		Events:      a.stream,
 		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
+		Connections: connections.New(connections.Config{Pool: a.pools.api, Secrets: c.SecretKeys, Checker: caller, Changed: a.connections.Forget}),
 		Keys:        keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
 		Known:       a.known,
 		Idempotency: idempotency.New(idempotency.Config{Pool: a.pools.api, Logger: log, Instance: a.instance.ID()}),

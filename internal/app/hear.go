@@ -50,10 +50,11 @@ func (a *App) unheard() {
 	a.stream.Missed()
 }
 
-// accessChanged makes everybody forget what they know of namespaces and keys, and the jobs follow
-// their namespaces.
+// accessChanged makes everybody forget what they know of namespaces, keys and connections, and the
+// jobs follow their namespaces.
 func (a *App) accessChanged() {
 	a.known.Forget()
+	a.connections.Forget()
 	a.keys.Forget()
 	a.stream.AccessChanged()
 	wake(a.changed)

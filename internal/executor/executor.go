@@ -90,6 +90,7 @@ type Fault struct {
 
 // The codes of faults.
 const (
+	Required    = "required"
 	WrongFormat = "wrong-format"
 	NotAllowed  = "not-allowed"
 	Conflicting = "conflicting"

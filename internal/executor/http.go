@@ -10,7 +10,7 @@ import (
 	"punctual/internal/outbound"
 )
 
-// HTTPConfig is the [outbound.Config] of `http` targets. Public addresses on ports 80 and 443 can
+// HTTPConfig is what `http` targets need. Public addresses on ports 80 and 443 can
 // always be called.
 type HTTPConfig struct {
 	// AllowCIDRs are private or reserved networks that can be called, too.
@@ -19,13 +19,23 @@ type HTTPConfig struct {
 	AllowPorts []uint16
 	// Resolver looks names up. The default is that of the system.
 	Resolver *net.Resolver
+	// Connections knows the connections that targets name. Default: there are none.
+	Connections Connections
 }
 
 // HTTP executes a run by sending a request to the URL of its target.
-type HTTP struct{ client *outbound.Client }
+type HTTP struct {
+	client      *outbound.Client
+	connections Connections
+}
 
 // NewHTTP returns an executor that keeps its connections for later runs.
-func NewHTTP(cfg HTTPConfig) *HTTP { return &HTTP{client: outbound.New(outbound.Config(cfg))} }
+func NewHTTP(cfg HTTPConfig) *HTTP {
+	return &HTTP{
+		client:      outbound.New(outbound.Config{AllowCIDRs: cfg.AllowCIDRs, AllowPorts: cfg.AllowPorts, Resolver: cfg.Resolver}),
+		connections: cfg.Connections,
+	}
+}
 
 // maxBodyTime is how long the body of an answer is read once its headers have arrived.
 const maxBodyTime = time.Second

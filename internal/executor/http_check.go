@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,20 +46,64 @@ func (h *HTTP) Check(definition, secrets json.RawMessage) []Fault {
 	if len(faults) > 0 {
 		return faults
 	}
-	if err := h.client.CheckURL(def.URL); err != nil {
-		faults = append(faults, Fault{"url", NotAllowed, err.Error()})
-	}
+	faults = append(faults, h.checkPlace(&def)...)
 	faults = append(faults, checkHeaders(def.Headers, sec.Headers)...)
-	for i, secret := range sec.SigningSecrets {
+	faults = append(faults, checkSigningSecrets(sec.SigningSecrets)...)
+	if def.Body != nil && (def.Method == http.MethodGet || def.Method == http.MethodHead) {
+		faults = append(faults, Fault{"body", Conflicting, "cannot be sent with " + def.Method})
+	}
+	return faults
+}
+
+// checkPlace checks where a request goes: to a URL, or to a path of a connection.
+func (h *HTTP) checkPlace(def *httpDefinition) (faults []Fault) {
+	switch {
+	case def.Connection == "" && def.URL == "":
+		return []Fault{{"url", Required, "must be given unless there is a connection"}}
+	case def.Connection != "" && def.URL != "":
+		return []Fault{{"url", Conflicting, "cannot be given together with connection"}, {"connection", Conflicting, "cannot be given together with url"}}
+	case def.Connection == "" && def.Path != "":
+		return []Fault{{"path", Conflicting, "can be given only together with connection"}}
+	case def.Connection != "":
+		if _, err := join("https://example.com", def.Path); err != nil {
+			return []Fault{{"path", WrongFormat, err.Error()}}
+		}
+		return nil
+	}
+	if err := h.client.CheckURL(def.URL); err != nil {
+		return []Fault{{"url", NotAllowed, err.Error()}}
+	}
+	return nil
+}
+
+// CheckConnection returns the faults of a connection, by the fields of the contract.
+func (h *HTTP) CheckConnection(c *Connection) (faults []Fault) {
+	base, err := url.Parse(c.BaseURL)
+	switch {
+	case err != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "" || strings.Contains(c.BaseURL, "#"):
+		faults = append(faults, Fault{"baseUrl", WrongFormat, "must be a URL without query and fragment"})
+	default:
+		if err := h.client.CheckURL(c.BaseURL); err != nil {
+			faults = append(faults, Fault{"baseUrl", NotAllowed, err.Error()})
+		}
+	}
+	if c.Auth.TokenURL != "" {
+		if err := h.client.CheckURL(c.Auth.TokenURL); err != nil {
+			faults = append(faults, Fault{"auth.tokenUrl", NotAllowed, err.Error()})
+		}
+	}
+	faults = append(faults, checkHeaders(c.Headers, c.SecretHeaders)...)
+	return append(faults, checkSigningSecrets(c.SigningSecrets)...)
+}
+
+func checkSigningSecrets(secrets []string) (faults []Fault) {
+	for i, secret := range secrets {
 		if !isSigningSecret(secret) {
 			faults = append(faults, Fault{
 				fmt.Sprintf("signingSecrets.%d", i), WrongFormat,
 				fmt.Sprintf("must be %s and %d to %d bytes in base64", signingPrefix, minSigningSecret, maxSigningSecret),
 			})
 		}
-	}
-	if def.Body != nil && (def.Method == http.MethodGet || def.Method == http.MethodHead) {
-		faults = append(faults, Fault{"body", Conflicting, "cannot be sent with " + def.Method})
 	}
 	return faults
 }

@@ -9,9 +9,12 @@ import (
 
 // httpDefinition is an http target as the contract describes it.
 type httpDefinition struct {
-	URL     string            `json:"url"`
-	Method  string            `json:"method"`
-	Headers map[string]string `json:"headers"`
+	// URL is where the request goes, unless Connection says so, which Path follows.
+	URL        string            `json:"url"`
+	Connection string            `json:"connection"`
+	Path       string            `json:"path"`
+	Method     string            `json:"method"`
+	Headers    map[string]string `json:"headers"`
 	// Body is nil if the run's payload is sent.
 	Body         *string `json:"body"`
 	ExpectStatus []int   `json:"expectStatus"`

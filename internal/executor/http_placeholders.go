@@ -17,10 +17,12 @@ func (d *httpDefinition) fill(values placeholders.Values) (faults []Fault) {
 			faults = append(faults, Fault{field, code, err.Error()})
 		}
 	}
-	if placeholders.In(d.URL) {
-		filled, err := fillURL(d.URL, values)
-		fault("url", WrongFormat, err)
-		d.URL = filled
+	for field, text := range map[string]*string{"url": &d.URL, "path": &d.Path} {
+		if placeholders.In(*text) {
+			filled, err := fillURL(*text, values)
+			fault(field, WrongFormat, err)
+			*text = filled
+		}
 	}
 	contentType := ""
 	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
@@ -80,6 +82,8 @@ func FieldsOfEvents(definition json.RawMessage) (fields []string) {
 	}
 	of, err := placeholders.URL(def.URL)
 	add("url", of, err)
+	of, err = placeholders.URL(def.Path)
+	add("path", of, err)
 	for _, name := range slices.Sorted(maps.Keys(def.Headers)) {
 		of, err := placeholders.Header(def.Headers[name])
 		add("headers."+name, of, err)

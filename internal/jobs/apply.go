@@ -220,7 +220,7 @@ func count(all []Applied, outcome Outcome) (n int) {
 func newOf(all []Applied) (jobs []newcomer) {
 	for i := range all {
 		if did := &all[i]; did.Outcome == Created {
-			jobs = append(jobs, newcomer{did.Job, did.first})
+			jobs = append(jobs, newcomer{did.Job, did.first, did.name})
 		}
 	}
 	return jobs

@@ -13,6 +13,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/audit"
+	"punctual/internal/executor"
 )
 
 // Create stores a new job, with the defaults of the contract for what is not given, and its first
@@ -50,6 +51,11 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 
 // create is Create, without what is before the statement and after the commit.
 func (s *Service) create(ctx context.Context, tx *db.Queries, by access.Caller, given Change) (View, error) {
+	if connection, ok := given.Target.Value["connection"].(string); ok {
+		if err := holdConnection(ctx, tx, by.Namespace, connection); err != nil { // the statement that stores the job looks again
+			return View{}, err
+		}
+	}
 	view, err := s.createAt(ctx, tx, by, "createJob", given, instant{s.clock.Now().Local(), true}) // local, as all that is read
 	if _, isInvalid := errors.AsType[*Invalid](err); isInvalid || errors.Is(err, pgx.ErrNoRows) {
 		var now time.Time
@@ -82,6 +88,9 @@ func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller
 	}
 	params := createParams(job, now.Time, next)
 	params.IsEstimate, params.Operation, params.RequestID = now.isEstimate, operation, by.RequestID
+	if connection := executor.ConnectionOf(job.Target); connection != "" {
+		params.Connection = &connection
+	}
 	created, err := tx.CreateJob(ctx, params)
 	if err != nil {
 		return View{}, keyConflict(fmt.Errorf("store the job: %w", err), job.Key)

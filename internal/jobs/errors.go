@@ -36,13 +36,14 @@ type Code string
 
 // What is wrong with a field.
 const (
-	Required           Code = "required"
+	Required           Code = executor.Required
 	WrongFormat        Code = executor.WrongFormat
 	TooLarge           Code = "too-large"
 	TooSmall           Code = "too-small"
 	Conflicting        Code = executor.Conflicting
 	NotAllowed         Code = executor.NotAllowed
 	NotUnique          Code = executor.NotUnique
+	NotFound           Code = "not-found"
 	NeverDue           Code = "never-due"
 	InTheFuture        Code = "in-the-future"
 	InThePast          Code = "in-the-past"

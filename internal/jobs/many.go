@@ -18,12 +18,14 @@ import (
 // newcomer is a job that is about to be stored with others.
 type newcomer struct {
 	*Definition
-	// first is its first occurrence.
+	// first is its first occurrence; zero if it has no schedule.
 	first time.Time
+	// name is that of the job in the request.
+	name string
 }
 
 func (n *newcomer) view() View {
-	return View{Job: *n.Definition, NextRunAt: &n.first, scheduledFor: &n.first}
+	return View{Job: *n.Definition, NextRunAt: firstOrNil(n.first), scheduledFor: firstOrNil(n.first)}
 }
 
 // CreateAll is Create for many jobs: it stores all of them, or none. It returns them in their
@@ -69,7 +71,8 @@ func (s *Service) newcomers(e *edit, given []Change) ([]newcomer, error) {
 	var wrong []Field
 	for i := range given {
 		job, err := s.newcomer(e, given[i])
-		faults, err := within(fmt.Sprintf("jobs.%d", i), err)
+		job.name = fmt.Sprintf("jobs.%d", i)
+		faults, err := within(job.name, err)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +92,7 @@ func (s *Service) newcomer(e *edit, given Change) (newcomer, error) {
 		return newcomer{}, err
 	}
 	job.CreatedAt, job.UpdatedAt = e.now, e.now
-	return newcomer{job, next}, nil
+	return newcomer{Definition: job, first: next}, nil
 }
 
 // within returns the fields of an Invalid about one item of a list, by their names in the request,
@@ -166,6 +169,9 @@ func (e *edit) storeNew(ctx context.Context, all []newcomer) error {
 	}
 	sorted := slices.Clone(all)
 	slices.SortFunc(sorted, func(a, b newcomer) int { return strings.Compare(orEmpty(a.Key), orEmpty(b.Key)) })
+	if err := e.holdConnections(ctx, sorted); err != nil {
+		return err
+	}
 	jobs, due, entries := make([]db.CopyJobsParams, len(sorted)), make([]db.CopyDueParams, 0, len(sorted)), make([]audit.Entry, len(sorted))
 	for i, n := range sorted {
 		jobs[i] = copyParams(n.Definition)

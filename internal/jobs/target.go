@@ -37,6 +37,8 @@ func (s *Service) setTarget(job *Definition, given Target, before *Definition) (
 	job.QualifiedQueue = nil
 	if queue, ok := fields["queue"].(string); ok {
 		job.QualifiedQueue = new(access.Qualified(job.Namespace, queue))
+	} else if connection, ok := fields["connection"].(string); ok {
+		job.QualifiedQueue = new(access.QualifiedConnection(job.Namespace, connection))
 	}
 	if before != nil {
 		if wrong, err = s.keepSecrets(job, before, kind, hidden); err != nil || len(wrong) > 0 {
@@ -71,13 +73,14 @@ func checkPlaceholders(job *Definition) (wrong []Field) {
 
 // checkGroup returns the field that is wrong if a job has a bound that nobody would keep.
 func checkGroup(job *Definition) []Field {
-	if job.ConcurrencyGroup != nil && job.QualifiedQueue != nil {
-		return []Field{{
-			"concurrencyGroup", Conflicting,
-			"cannot be combined with a worker target: the number of workers is the limit",
-		}}
+	switch {
+	case job.ConcurrencyGroup == nil || job.QualifiedQueue == nil:
+		return nil
+	case access.IsConnection(*job.QualifiedQueue):
+		return []Field{{"concurrencyGroup", Conflicting, "cannot be combined with a connection: its maxConcurrency is the limit"}}
+	default:
+		return []Field{{"concurrencyGroup", Conflicting, "cannot be combined with a worker target: the number of workers is the limit"}}
 	}
-	return nil
 }
 
 // keepSecrets adds to the secrets that a request gives those that it leaves out and that the job
@@ -170,12 +173,13 @@ func (s *Service) openKept(before *Definition) (fields map[string]any, err error
 	return fields, nil
 }
 
-// goToSameHost reports whether two targets are of the same type and send to the same host.
+// goToSameHost reports whether two targets are of the same type and send to the same host, or by
+// the same connection.
 func goToSameHost(a, b json.RawMessage) bool {
-	of := func(raw json.RawMessage) (place struct{ kind, scheme, host string }) {
-		var t struct{ Type, URL string }
+	of := func(raw json.RawMessage) (place struct{ kind, scheme, host, connection string }) {
+		var t struct{ Type, URL, Connection string }
 		_ = json.Unmarshal(raw, &t) // both satisfy the contract
-		place.kind = t.Type
+		place.kind, place.connection = t.Type, t.Connection
 		if u, err := url.Parse(t.URL); err == nil {
 			place.scheme, place.host = u.Scheme, u.Host
 		}

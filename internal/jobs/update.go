@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/executor"
 )
 
 // Update changes a job and returns it as it is then. A change that changes nothing stores nothing.
@@ -137,6 +138,11 @@ func (s *Service) store(ctx context.Context, e *edit, after *Definition, does ef
 	}
 	if does.has(endsWaiting) && after.MaxAttempts < e.job.MaxAttempts {
 		if err := e.endWaiting(ctx, after.MaxAttempts); err != nil {
+			return err
+		}
+	}
+	if connection := executor.ConnectionOf(after.Target); connection != executor.ConnectionOf(e.job.Target) {
+		if err := holdConnection(ctx, e.Queries, after.Namespace, connection); err != nil {
 			return err
 		}
 	}

@@ -9,11 +9,16 @@ select clock_timestamp()::timestamptz;
 -- created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 -- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
 -- and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
--- does an attempt whose place another has taken (AddToAudit).
+-- does an attempt whose place another has taken (AddToAudit), nor a job whose connection does not
+-- exist.
 with checked as (
     -- One row, or none if the estimate or the attempt is refused.
     select @created_at::timestamptz as created_at
     where (
+            sqlc.narg(connection)::text is null
+            or exists (select from connections c where c.namespace = @namespace and c.key = sqlc.narg(connection)::text for key share)
+        )
+      and (
             not @is_estimate::boolean
             or @created_at::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
         )

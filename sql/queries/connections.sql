@@ -1,0 +1,84 @@
+-- The services that http targets call. A connection belongs to one namespace.
+
+-- name: CreateConnection :one
+-- Stores a connection. Two sessions that store one key wait for each other at the unique index,
+-- which refuses the second.
+insert into connections (
+    id, namespace, key, base_url, definition, sealed_secrets, secrets_key_id, secret_names, max_concurrency, max_per_second, is_adaptive,
+    updated_by
+)
+values (
+    @id, @namespace, @key, @base_url, @definition, @sealed_secrets, @secrets_key_id, @secret_names, @max_concurrency, @max_per_second,
+    @is_adaptive, @updated_by
+)
+returning *;
+
+-- name: GetConnection :one
+-- Reads a connection, and what instances know of it together.
+select sqlc.embed(c), s.down_since, s.reason, s.waits_until, clock_timestamp()::timestamptz as read_at
+from connections c
+left join connection_states s on s.connection_id = c.id
+where c.namespace = @namespace and c.key = @key;
+
+-- name: ListConnections :many
+-- By key, those after a key: the same cost at any depth.
+select sqlc.embed(c), s.down_since, s.reason, s.waits_until, clock_timestamp()::timestamptz as read_at
+from connections c
+left join connection_states s on s.connection_id = c.id
+where c.namespace = @namespace and c.key > @after::text
+order by c.key
+limit @max_rows;
+
+-- name: LockConnection :one
+-- Two changes of one connection wait for each other here, and a deletion waits for those who are
+-- about to use it (HoldConnection).
+select *
+from connections
+where namespace = @namespace and key = @key
+for update;
+
+-- name: HoldConnection :one
+-- Keeps a connection from being deleted until the end of the transaction, in which a job is made
+-- to use it. Returns no row if there is none.
+select id
+from connections
+where namespace = @namespace and key = @key
+for key share;
+
+-- name: UpdateConnection :one
+-- The caller holds LockConnection.
+update connections
+set base_url = @base_url, definition = @definition, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id,
+    secret_names = @secret_names, max_concurrency = @max_concurrency, max_per_second = @max_per_second, is_adaptive = @is_adaptive,
+    updated_at = greatest(now(), updated_at), updated_by = @updated_by
+where id = @id and namespace = @namespace
+returning *;
+
+-- name: IsConnectionUsed :one
+-- Whether a job uses a connection. The caller holds LockConnection, so no other begins to.
+select exists (
+    select
+    from jobs
+    where namespace = @namespace and target ->> 'connection' = @key::text and deleted_at is null
+);
+
+-- name: DeleteConnection :exec
+-- The caller holds LockConnection.
+with forgotten as (
+    delete from connection_states where connection_id = @id
+)
+delete from connections where id = @id and namespace = @namespace;
+
+-- name: ListSealedConnections :many
+-- ListSealedUnderOtherKeys for connections.
+select id, sealed_secrets, secrets_key_id
+from connections
+where secrets_key_id is not null and secrets_key_id <> @key_id::text and id > @after
+order by id
+limit @max_rows;
+
+-- name: ResealConnection :execrows
+-- Replaces sealed secrets by the same secrets under another key, unless somebody has changed them.
+update connections
+set sealed_secrets = @resealed, secrets_key_id = @key_id::text
+where id = @id and sealed_secrets = @sealed::bytea;
