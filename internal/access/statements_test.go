@@ -31,7 +31,7 @@ var acrossNamespaces = map[string][]string{
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailures"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "RenewLeaseAndInstance", "ExpireLease"},
 	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "ListStarted", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
-	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal"},
+	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal", "ListSealedConnections", "ResealConnection"},
 	"an instance knows which jobs events start, each by its namespace":                   {"ListStartsOn"},
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},
 	"a key for all namespaces has none, and only a caller sees it that is bound to none": {"ListKeys"},
@@ -88,18 +88,21 @@ func TestStatementsKeepToOneNamespace(t *testing.T) {
 // keepsToOneNamespace reports whether a statement has a condition on the namespace for each use of
 // a table of jobs, keys or the audit.
 func keepsToOneNamespace(text string, uses int) bool {
-	if insertOfNamespace.MatchString(text) {
-		return true
-	}
 	// The rows of due and runs are found through their job, and have no namespace of their own.
-	throughJobs := 0
+	throughJobs, byKey := 0, 0
 	for _, use := range walledTable.FindAllStringSubmatch(text, -1) {
 		if slices.Contains([]string{"due", "runs", "open_runs", "leases"}, use[1]) {
 			throughJobs++
 		}
+		if slices.Contains([]string{"connections", "calendars"}, use[1]) && !strings.HasPrefix(use[0], "into") {
+			byKey++
+		}
 	}
 	_, conditions, _ := strings.Cut(text, " where ") // what an update sets is no condition
 	found := len(namespaceCondition.FindAllString(conditions, -1)) + len(namespaceArgument.FindAllString(text, -1))
+	if insertOfNamespace.MatchString(text) {
+		return found >= byKey // keys are those of a namespace
+	}
 	return found > 0 && found >= uses-throughJobs
 }
 
