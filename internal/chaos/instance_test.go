@@ -35,8 +35,9 @@ type instance struct {
 // instanceConfig says how to run an instance.
 type instanceConfig struct {
 	databaseURL string
-	host        string // the address to listen on; empty means loopback
-	namespace   string // the network namespace; empty means the test's own
+	host        string   // the address to listen on; empty means loopback
+	namespace   string   // the network namespace; empty means the test's own
+	env         []string // more of its environment
 }
 
 // startInstance runs the command and returns when it serves.
@@ -60,7 +61,7 @@ func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 	}
 	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	cmd.Dir, cmd.Stderr = dir, log
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + c.databaseURL}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + c.databaseURL}, c.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, spawn(cmd))
 	i.process = cmd.Process

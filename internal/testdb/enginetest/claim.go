@@ -131,3 +131,20 @@ func (e *Engine) LeaseOne(queue string) *runs.Attempt {
 	require.Len(e.T, held.Runs, 1)
 	return held.Runs[0]
 }
+
+// EndAll returns how the runs of a claim end now, each after one attempt. The failure is nil if
+// they succeed.
+func (e *Engine) EndAll(rows []db.ClaimRow, failure error) []*runs.Ended {
+	e.T.Helper()
+	all := make([]*runs.Ended, len(rows))
+	now := e.Now()
+	for i, claimed := range e.Store().Open(e.T.Context(), now, rows) {
+		attempt, ended := claimed.Prepare(now)
+		if attempt != nil {
+			attempt.Begin(now)
+			ended = attempt.End(now, nil, failure)
+		}
+		all[i] = ended
+	}
+	return all
+}

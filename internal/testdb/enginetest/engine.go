@@ -48,6 +48,11 @@ func New(t *testing.T) *Engine {
 	pool, err := database.Open(t.Context(), testdb.New(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
+	return newOn(t, pool)
+}
+
+func newOn(t *testing.T, pool *pgxpool.Pool) *Engine {
+	t.Helper()
 	contract, err := api.JobContract()
 	require.NoError(t, err)
 	teller := events.New(events.Config{Queries: db.New(pool)})
@@ -80,9 +85,15 @@ func (e *Engine) Due(more string) jobs.View {
 // Edit changes a job.
 func (e *Engine) Edit(job uuid.UUID, body string) jobs.View {
 	e.T.Helper()
-	view, err := e.Jobs.Update(e.T.Context(), By, job, e.change(body))
+	view, err := e.TryEdit(job, body)
 	require.NoError(e.T, err, "change it to %s", body)
 	return view
+}
+
+// TryEdit changes a job, if that is possible.
+func (e *Engine) TryEdit(job uuid.UUID, body string) (jobs.View, error) {
+	e.T.Helper()
+	return e.Jobs.Update(e.T.Context(), By, job, e.change(body))
 }
 
 func (e *Engine) change(body string) (c jobs.Change) {
