@@ -49,13 +49,13 @@ func (r *rotate) Run(ctx context.Context, log *slog.Logger) (err error) {
 		return err
 	}
 	defer pool.Close()
-	resealed, left, err := reseal.Jobs(ctx, db.New(pool), r.SecretKeys, log)
+	resealed, left, err := reseal.All(ctx, db.New(pool), r.SecretKeys, log)
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "secrets encrypted with the first key", "jobs", resealed)
+	log.InfoContext(ctx, "secrets encrypted with the first key", "jobsAndConnections", resealed)
 	if left > 0 {
-		return fmt.Errorf("the secrets of %d job(s) could not be decrypted and were left as they are; the log says why", left)
+		return fmt.Errorf("the secrets of %d job(s) or connection(s) could not be decrypted and were left as they are; the log says why", left)
 	}
 	return nil
 }

@@ -37,19 +37,22 @@ func (q *Queries) CountJobs(ctx context.Context, arg CountJobsParams) (int64, er
 }
 
 const countSealed = `-- name: CountSealed :many
-select secrets_key_id::text as key_id, count(*) as jobs
-from jobs
-where secrets_key_id is not null
-group by secrets_key_id
-order by secrets_key_id
+select s.key_id::text as key_id, count(*) as things
+from (
+    select secrets_key_id as key_id from jobs where secrets_key_id is not null
+    union all
+    select secrets_key_id from connections where secrets_key_id is not null
+) s
+group by s.key_id
+order by s.key_id
 `
 
 type CountSealedRow struct {
-	KeyID string `json:"key_id"`
-	Jobs  int64  `json:"jobs"`
+	KeyID  string `json:"key_id"`
+	Things int64  `json:"things"`
 }
 
-// Counts the jobs with secrets by the key that seals them. It reads an index only.
+// Counts the jobs and connections with secrets by the key that seals them. It reads indexes only.
 func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 	rows, err := q.db.Query(ctx, countSealed)
 	if err != nil {
@@ -59,7 +62,7 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 	var items []CountSealedRow
 	for rows.Next() {
 		var i CountSealedRow
-		if err := rows.Scan(&i.KeyID, &i.Jobs); err != nil {
+		if err := rows.Scan(&i.KeyID, &i.Things); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

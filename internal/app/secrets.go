@@ -10,24 +10,24 @@ import (
 	"punctual/internal/secrets"
 )
 
-// warnOfMissingKeys logs how many jobs have secrets that none of the keys can decrypt. Without the
+// warnOfMissingKeys logs how many jobs and connections have secrets that none of the keys can decrypt. Without the
 // warning, nobody would notice before these jobs run and fail.
 func warnOfMissingKeys(ctx context.Context, q *db.Queries, keys secrets.Keyring, log *slog.Logger) error {
 	sealed, err := q.CountSealed(ctx)
 	if err != nil {
 		return fmt.Errorf("count secrets by their keys: %w", err)
 	}
-	var jobs int64
+	var things int64
 	var missing []string
 	for _, row := range sealed {
 		if !keys.Has(row.KeyID) {
-			jobs += row.Jobs
+			things += row.Things
 			missing = append(missing, row.KeyID)
 		}
 	}
-	if jobs > 0 {
-		log.WarnContext(ctx, "SECRET_KEYS lacks keys that stored secrets need; runs of these jobs will fail",
-			"jobs", jobs, "missingKeys", strings.Join(missing, ","))
+	if things > 0 {
+		log.WarnContext(ctx, "SECRET_KEYS lacks keys that stored secrets need; runs of these jobs, and of jobs with these connections, will fail",
+			"jobsAndConnections", things, "missingKeys", strings.Join(missing, ","))
 	}
 	return nil
 }

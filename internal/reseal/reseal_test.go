@@ -43,7 +43,21 @@ func sealedJob(t *testing.T, pool *pgxpool.Pool, ring secrets.Keyring, secret st
 	return id
 }
 
-func TestJobs(t *testing.T) {
+// sealedConnection stores a connection with a secret.
+func sealedConnection(t *testing.T, pool *pgxpool.Pool, ring secrets.Keyring, secret string) uuid.UUID {
+	t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	sealed, err := ring.Seal([]byte(secret), id[:])
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `
+		insert into connections (id, namespace, key, base_url, definition, sealed_secrets, secrets_key_id, secret_names, max_concurrency,
+			is_adaptive, updated_by)
+		values ($1, 'default', 'crm', 'https://example.com', '{}', $2, $3, '{x}', 1, true, 'test')`, id, sealed.Ciphertext, sealed.KeyID)
+	require.NoError(t, err)
+	return id
+}
+
+func TestAll(t *testing.T) {
 	t.Parallel()
 	pool, err := database.Open(t.Context(), testdb.New(t))
 	require.NoError(t, err)
@@ -53,10 +67,11 @@ func TestJobs(t *testing.T) {
 	jobs := []uuid.UUID{sealedJob(t, pool, keys(t, "a"), "one"), sealedJob(t, pool, keys(t, "a"), "two")}
 	lost := sealedJob(t, pool, keys(t, "z"), "of a lost key")
 	jobs = append(jobs, sealedJob(t, pool, keys(t, "b"), "three"))
+	connection := sealedConnection(t, pool, keys(t, "a"), "four")
 
-	resealed, left, err := reseal.Jobs(t.Context(), q, keys(t, "b", "a"), quiet)
+	resealed, left, err := reseal.All(t.Context(), q, keys(t, "b", "a"), quiet)
 	require.NoError(t, err)
-	require.Equal(t, 2, resealed, "those of the old key")
+	require.Equal(t, 3, resealed, "those of the old key")
 	require.Equal(t, 1, left, "secrets that do not open stay, and do not stop the others")
 	for i, want := range []string{"one", "two", "three"} {
 		var sealed secrets.Sealed
@@ -67,14 +82,20 @@ func TestJobs(t *testing.T) {
 		require.Equal(t, want, string(opened))
 		require.True(t, keys(t, "b").IsSame(sealed, []byte(want), jobs[i][:]), "the same secret is known")
 	}
+	var sealed secrets.Sealed
+	require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id, sealed_secrets from connections where id = $1", connection).
+		Scan(&sealed.KeyID, &sealed.Ciphertext))
+	opened, err := keys(t, "b").Open(sealed, connection[:])
+	require.NoError(t, err, "connections have secrets, too")
+	require.Equal(t, "four", string(opened))
 	var key string
 	require.NoError(t, pool.QueryRow(t.Context(), "select secrets_key_id from jobs where id = $1", lost).Scan(&key))
 	require.Equal(t, "z", key)
 
-	resealed, left, err = reseal.Jobs(t.Context(), q, keys(t, "b", "a"), quiet)
+	resealed, left, err = reseal.All(t.Context(), q, keys(t, "b", "a"), quiet)
 	require.NoError(t, err)
 	require.Zero(t, resealed, "doing it twice changes nothing")
 	require.Equal(t, 1, left)
-	_, _, err = reseal.Jobs(t.Context(), q, secrets.Keyring{}, quiet)
+	_, _, err = reseal.All(t.Context(), q, secrets.Keyring{}, quiet)
 	require.ErrorIs(t, err, secrets.ErrNoKey)
 }

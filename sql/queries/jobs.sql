@@ -206,12 +206,15 @@ where j.deleted_at is not null
   and not exists (select from due d where d.job_id = j.id);
 
 -- name: CountSealed :many
--- Counts the jobs with secrets by the key that seals them. It reads an index only.
-select secrets_key_id::text as key_id, count(*) as jobs
-from jobs
-where secrets_key_id is not null
-group by secrets_key_id
-order by secrets_key_id;
+-- Counts the jobs and connections with secrets by the key that seals them. It reads indexes only.
+select s.key_id::text as key_id, count(*) as things
+from (
+    select secrets_key_id as key_id from jobs where secrets_key_id is not null
+    union all
+    select secrets_key_id from connections where secrets_key_id is not null
+) s
+group by s.key_id
+order by s.key_id;
 
 -- name: ListSealedUnderOtherKeys :many
 -- The secrets that are sealed with another key than the given one, by job, after a given job: a
