@@ -19,6 +19,7 @@ type calendar struct {
 
 	days    uint64 // of the month
 	daysEnd uint64 // of the month, counted from its end: bit 0 is the last day
+	nearest uint64 // days of the month whose nearest working days it names: bit 0 is the last day
 	weeks   [5]uint64
 	weekEnd uint64 // days of the week in the last seven days of the month
 	either  bool   // a date need be in one of days of the month and days of the week, else it must be in both
@@ -141,7 +142,7 @@ func (c *calendar) dates(m month) uint64 {
 	if c.months>>m.number&1 == 0 {
 		return 0
 	}
-	byDate := c.days | bits.Reverse64(c.daysEnd)>>(63-m.length)
+	byDate := c.days | bits.Reverse64(c.daysEnd)>>(63-m.length) | c.workdays(m)
 	var byWeekday uint64
 	for week, days := range c.weeks {
 		byWeekday |= sevenFrom(m.weekday, days) << (1 + 7*week)
@@ -153,6 +154,33 @@ func (c *calendar) dates(m month) uint64 {
 		return (byDate | byWeekday) & every
 	}
 	return byDate & byWeekday & every
+}
+
+// workdays returns the set of the days from Monday to Friday that are nearest to the days of
+// nearest, within the month. A day that the month does not have has none.
+func (c *calendar) workdays(m month) (set uint64) {
+	const sunday, saturday = 0, 6
+	for left := c.nearest; left != 0; left &= left - 1 {
+		day := firstOf(left)
+		if day == 0 {
+			day = m.length
+		}
+		if day > m.length {
+			break
+		}
+		switch weekday := (m.weekday + day - 1) % 7; {
+		case weekday == saturday && day == 1:
+			day += 2
+		case weekday == saturday:
+			day--
+		case weekday == sunday && day == m.length:
+			day -= 2
+		case weekday == sunday:
+			day++
+		}
+		set |= 1 << day
+	}
+	return set
 }
 
 // sevenFrom turns a set of days of the week into one of seven days in a row of which the first, bit

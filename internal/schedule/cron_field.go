@@ -30,21 +30,35 @@ var (
 )
 
 // every returns the set of all values.
-func (f *field) every() uint64 { return stepped(f.first, f.last, 1) }
+func (f *field) every() uint64 { return f.stepped(f.first, f.last, 1) }
 
-// stepped returns the set of a, a+n, .. up to b.
-func stepped(a, b, n int) uint64 {
+// stepped returns the set of a, a+n, .. up to b. What is beyond the last value stands for the
+// values from the first on.
+func (f *field) stepped(a, b, n int) uint64 {
 	var set uint64
 	for v := a; v <= b; v += n {
-		set |= 1 << v
+		set |= f.bit(v)
 	}
 	return set
 }
+
+// bit returns the set of one value. What is beyond the last one stands for the first ones: the 7 of
+// the days of the week is a 0.
+func (f *field) bit(v int) uint64 {
+	if v > f.last {
+		v -= f.size()
+	}
+	return 1 << v
+}
+
+// size returns how many values there are.
+func (f *field) size() int { return f.last - f.first + 1 }
 
 // A fieldSet is what is written in one field. In a set bit n stands for the value n.
 type fieldSet struct {
 	values  uint64
 	fromEnd uint64    // days of the month, counted from its end
+	nearest uint64    // days of the month for whose nearest working day it stands; bit 0 is the last day
 	nth     [5]uint64 // days of the week, in the first to the fifth week of a month
 	last    uint64    // days of the week, in the last week of a month
 	star    bool      // it begins with * or ?
@@ -89,7 +103,7 @@ func (f *field) add(set *fieldSet, item string, pick uint64) (reason string) {
 		if n < 1 {
 			return "a step has to be at least 1"
 		}
-		if size := f.last - f.first + 1; n > size {
+		if size := f.size(); n > size {
 			return fmt.Sprintf("the step %s is larger than the %d values that there are", quote(step), size)
 		}
 	}
@@ -100,12 +114,12 @@ func (f *field) add(set *fieldSet, item string, pick uint64) (reason string) {
 		a += int(pick % uint64(b-a+1))
 		b = a
 	}
-	set.values |= f.fold(stepped(a, b, n))
+	set.values |= f.stepped(a, b, n)
 	set.open = set.open || hasStep || base == "*"
 	return ""
 }
 
-// addDay adds what only the day fields know: L and #. done says that the item was one of those.
+// addDay adds what only the day fields know: L, W and #. done says that the item was one of those.
 func (f *field) addDay(set *fieldSet, item string) (done bool, reason string) {
 	switch {
 	case f == &dayOfMonth && item == "L":
@@ -116,12 +130,20 @@ func (f *field) addDay(set *fieldSet, item string) (done bool, reason string) {
 			return false, quote(item) + " is not the last day less 0 to 30 days, such as L-3"
 		}
 		set.fromEnd |= 1 << n
+	case f == &dayOfMonth && item == "LW":
+		set.nearest |= 1
+	case f == &dayOfMonth && strings.HasSuffix(item, "W"):
+		day, reason := f.value(item[:len(item)-1])
+		if reason != "" {
+			return false, quote(item) + " is not the working day nearest to a day of the month, such as 15W or LW"
+		}
+		set.nearest |= f.bit(day)
 	case f == &dayOfWeek && strings.HasSuffix(item, "L"):
 		day, reason := f.value(item[:len(item)-1])
 		if reason != "" {
 			return false, quote(item) + " is not the last of a day of the week, such as 5L or FRIL"
 		}
-		set.last |= f.fold(1 << day)
+		set.last |= f.bit(day)
 	case f == &dayOfWeek && strings.Contains(item, "#"):
 		name, week, _ := strings.Cut(item, "#")
 		day, reason := f.value(name)
@@ -129,7 +151,7 @@ func (f *field) addDay(set *fieldSet, item string) (done bool, reason string) {
 		if reason != "" || !ok || n < 1 || n > len(set.nth) {
 			return false, quote(item) + " is not the first to fifth of a day of the week, such as MON#2"
 		}
-		set.nth[n-1] |= f.fold(1 << day)
+		set.nth[n-1] |= f.bit(day)
 	default:
 		return false, ""
 	}
@@ -181,7 +203,7 @@ func (f *field) bounds(text string, hasStep bool) (a, b int, reason string) {
 		a, b = week(a, b)
 	}
 	if a > b {
-		return 0, 0, quote(inner) + " ends before it begins"
+		b += f.size() // it goes on from the first value
 	}
 	if hashed && b > f.lastSpread() && f == &dayOfMonth {
 		return 0, 0, "H picks a day up to 28 only, since some months have no later ones"
@@ -206,14 +228,6 @@ func week(a, b int) (int, int) {
 		b = 7
 	}
 	return a, b
-}
-
-// fold makes the 7 of the days of the week a 0.
-func (f *field) fold(set uint64) uint64 {
-	if f == &dayOfWeek && set>>7&1 == 1 {
-		set = set&^(1<<7) | 1
-	}
-	return set
 }
 
 // value reads a number or a name.
@@ -241,7 +255,7 @@ func (f *field) value(text string) (v int, reason string) {
 func (f *field) hint(text string) string {
 	switch {
 	case f == &dayOfMonth && strings.Contains(text, "W"):
-		return " is not supported: there is no W for the nearest weekday"
+		return " cannot have a W here: it stands after one day of the month, such as 15W"
 	case f == &dayOfWeek || f == &dayOfMonth:
 	case strings.HasPrefix(text, "L") || strings.Contains(text, "#"):
 		return " is not a value: L and # stand in the day fields only"

@@ -85,8 +85,8 @@ func (o oracle) namesWithin(from, until time.Time) bool {
 	return false
 }
 
-// naive is an expression of numbers, ranges, steps, L, d#n and dL, taken apart with as little
-// thought as can be.
+// naive is an expression of numbers, ranges, steps, L, nW, LW, d#n and dL, taken apart with as
+// little thought as can be.
 type naive struct {
 	second, minute, hour, month [61]bool
 	day, weekday                string
@@ -126,8 +126,16 @@ func list(text string, low, high int) (set [61]bool) {
 				b = a
 			}
 		}
-		for v := a; v <= b; v += n {
-			set[v] = true
+		for v, steps := a, 0; ; steps++ { // one by one, around the clock
+			if steps%n == 0 {
+				set[v] = true
+			}
+			if v == b {
+				break
+			}
+			if v++; v > high {
+				v = low
+			}
 		}
 	}
 	return set
@@ -149,6 +157,12 @@ func (n *naive) names(at time.Time) bool {
 
 func (n *naive) namesDay(at time.Time) bool {
 	for item := range strings.SplitSeq(n.day, ",") {
+		if day, isNearest := strings.CutSuffix(item, "W"); isNearest {
+			if isNearestWorkday(at, day) {
+				return true
+			}
+			continue
+		}
 		back, isLast := strings.CutPrefix(item, "L")
 		if !isLast {
 			if list(item, 1, 31)[at.Day()] {
@@ -163,6 +177,27 @@ func (n *naive) namesDay(at time.Time) bool {
 		}
 	}
 	return false
+}
+
+// isNearestWorkday reports whether of all days from Monday to Friday of its month, a date is the
+// nearest to a day of the month, or L.
+func isNearestWorkday(at time.Time, day string) bool {
+	first := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
+	wanted, err := strconv.Atoi(day)
+	if err != nil {
+		wanted = first.AddDate(0, 1, -1).Day()
+	}
+	if first.AddDate(0, 0, wanted-1).Month() != at.Month() {
+		return false
+	}
+	nearest, distance := 0, 99
+	for d := first; d.Month() == at.Month(); d = d.AddDate(0, 0, 1) {
+		far := max(d.Day()-wanted, wanted-d.Day())
+		if d.Weekday() != time.Saturday && d.Weekday() != time.Sunday && far < distance {
+			nearest, distance = d.Day(), far
+		}
+	}
+	return at.Day() == nearest
 }
 
 func (n *naive) namesWeekday(at time.Time) bool {

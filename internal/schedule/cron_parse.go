@@ -14,12 +14,15 @@ import (
 // are six, the first is the second (0-59); otherwise the second is 0. Case does not matter. A field
 // is a list, separated by commas, of
 //
-//	a  a-b   a value, a range; a range of days of the week may end with Sunday
+//	a  a-b   a value, a range; one that ends before it begins goes on from the first value:
+//	         22-2 in hours is 22, 23, 0, 1, 2, and FRI-MON is four days
 //	*  ?     every value; ? in the day fields only
 //	x/n      of *, a range, or a to the last value: every n-th, from the first on
 //	H        one value that the seed picks; a day of month is at most the 28th, which all have
 //	H(a-b)   one value of a range; H/n and H(a-b)/n are every n-th, from one of the first n on
 //	L  L-n   in day of month: the last day, n days before the last
+//	nW  LW   in day of month: the day from Monday to Friday that is nearest to day n, to the last
+//	         day, in the same month
 //	dL  d#n  in day of week: the last such day of the month, the n-th
 //
 // @yearly (@annually), @monthly, @weekly, @daily (@midnight) and @hourly stand for the usual
@@ -125,6 +128,7 @@ func newCalendar(sets [6]fieldSet) calendar {
 		months:  month.values,
 		days:    day.values,
 		daysEnd: day.fromEnd,
+		nearest: day.nearest,
 		weekEnd: weekday.last,
 		either:  !day.star && !weekday.star,
 	}

@@ -188,7 +188,7 @@ func anExpression(withSeconds bool) *rapid.Generator[string] {
 			var items []string
 			for range rapid.IntRange(1, 3).Draw(t, name+" items") {
 				a := number.Draw(t, name)
-				b := rapid.IntRange(a, high).Draw(t, name+" to")
+				b := number.Draw(t, name+" to") // may be before a
 				n := rapid.IntRange(1, (high-low+1)/2).Draw(t, name+" step")
 				items = append(items, rapid.SampledFrom([]string{
 					"*", strconv.Itoa(a), strconv.Itoa(a), fmt.Sprintf("%d-%d", a, b),
@@ -197,9 +197,9 @@ func anExpression(withSeconds bool) *rapid.Generator[string] {
 			}
 			return strings.Join(items, ",")
 		}
-		day := rapid.SampledFrom([]string{"*", "*", "*", "L", "L-2", "1,15,L", "*/2", part("day", 1, 31)}).Draw(t, "days")
-		weekday := rapid.SampledFrom([]string{"*", "*", "*", "0", "1-5", "0#1", "0L,6", part("weekday", 0, 6)}).Draw(t, "weekdays")
-		month := rapid.SampledFrom([]string{"*", "*", "*", "3-11", part("month", 1, 12)}).Draw(t, "months")
+		day := rapid.SampledFrom([]string{"*", "*", "*", "L", "L-2", "1,15,L", "*/2", "15W", "1W,LW", "31W", part("day", 1, 31)}).Draw(t, "days")
+		weekday := rapid.SampledFrom([]string{"*", "*", "*", "0", "1-5", "5-1", "0#1", "0L,6", part("weekday", 0, 6)}).Draw(t, "weekdays")
+		month := rapid.SampledFrom([]string{"*", "*", "*", "3-11", "11-2", part("month", 1, 12)}).Draw(t, "months")
 		text := strings.Join([]string{part("minute", 0, 59), part("hour", 0, 23), day, month, weekday}, " ")
 		if withSeconds {
 			text = part("second", 0, 59) + " " + text

@@ -1,12 +1,22 @@
 // Package schedule computes when a job is due. It is pure: no I/O, and no clock of its own.
 package schedule
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
-// Grid is the instants that a schedule names: an Interval, a Cron, Once, or Never.
+// Grid is the instants that a schedule names: an Interval, a Cron, a Rule, Once, or Never, or one of
+// them Filtered.
 type Grid interface {
 	// Next returns the first instant after t, or false if there is none.
 	Next(t time.Time) (time.Time, bool)
+}
+
+// A walker is a Grid that finds many instants in a row with less effort than by Next.
+type walker interface {
+	// After returns the instants after t, earliest first.
+	After(t time.Time) iter.Seq[time.Time]
 }
 
 // Schedule is when a job is due: the instants of a grid within bounds, all shifted by the job's
@@ -21,15 +31,37 @@ type Schedule struct {
 // Next returns the first occurrence after t, or false if there is none before the year 10000, which
 // RFC 3339 cannot write.
 func (s Schedule) Next(t time.Time) (time.Time, bool) {
-	t = t.Add(-s.Jitter)
-	if t.Before(s.Start) {
-		t = s.Start.Add(-1) // the start itself may be one
-	}
-	next, ok := s.Grid.Next(t)
+	next, ok := s.Grid.Next(s.bounded(t))
 	if !ok || (!s.End.IsZero() && next.After(s.End)) || next.Add(s.Jitter).Unix() >= endOfTime {
 		return time.Time{}, false
 	}
 	return next.Add(s.Jitter), true
+}
+
+// bounded returns the instant after which the grid is to be searched for occurrences after t.
+func (s Schedule) bounded(t time.Time) time.Time {
+	t = t.Add(-s.Jitter)
+	if t.Before(s.Start) {
+		return s.Start.Add(-1) // the start itself may be one
+	}
+	return t
+}
+
+// After returns the occurrences after t, earliest first, as Next does.
+func (s Schedule) After(t time.Time) iter.Seq[time.Time] {
+	many, ok := s.Grid.(walker)
+	return func(yield func(time.Time) bool) {
+		if !ok {
+			for next, ok := s.Next(t); ok && yield(next); next, ok = s.Next(next) { //nolint:revive // all is said
+			}
+			return
+		}
+		for at := range many.After(s.bounded(t)) {
+			if !s.End.IsZero() && at.After(s.End) || at.Add(s.Jitter).Unix() >= endOfTime || !yield(at.Add(s.Jitter)) {
+				return
+			}
+		}
+	}
 }
 
 // maxCount bounds the cost of counting.
@@ -50,7 +82,10 @@ func (s Schedule) Between(after, until time.Time) (count int, last time.Time) {
 		}
 		return 1 + interval.count(first.Add(-s.Jitter), bound), interval.Last(bound).Add(s.Jitter)
 	}
-	for next := first; count < maxCount && ok && !next.After(until); next, ok = s.Next(next) {
+	for next := range s.After(after) {
+		if count == maxCount || next.After(until) {
+			break
+		}
 		count, last = count+1, next
 	}
 	if count == maxCount {
@@ -64,8 +99,10 @@ func (s Schedule) lastBefore(until time.Time) (last time.Time) {
 	// It looks back in windows that double until one has an occurrence. The later half of that
 	// window has none, so there are few to step over.
 	for window := time.Minute; ; window *= 2 {
-		next, ok := s.Next(until.Add(-window))
-		for ; ok && !next.After(until); next, ok = s.Next(next) {
+		for next := range s.After(until.Add(-window)) {
+			if next.After(until) {
+				break
+			}
 			last = next
 		}
 		if !last.IsZero() {
