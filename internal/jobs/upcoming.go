@@ -10,7 +10,6 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/policy"
-	"punctual/internal/schedule"
 )
 
 // Occurrence is an instant at which a job is due.
@@ -20,6 +19,8 @@ type Occurrence struct {
 	LocalTime time.Time
 	// IsMoved reports whether a change of clocks moved it from the time that the expression names.
 	IsMoved bool
+	// IsMovedByCalendar reports whether it is on another day than the schedule names.
+	IsMovedByCalendar bool
 }
 
 // Preview returns the first occurrences after an instant, or after now, that a job with the
@@ -72,9 +73,12 @@ func upcoming(job *Definition, after time.Time, count int) (all []Occurrence, er
 			return nil, err
 		}
 	}
-	for next, ok := when.Next(after); ok && len(all) < count; next, ok = when.Next(next) {
-		cron, isCron := when.Grid.(schedule.Cron)
-		all = append(all, Occurrence{next, next.In(zone), isCron && cron.Moved(next.Add(-when.Jitter))})
+	for next := range when.After(after) {
+		if len(all) == count {
+			break
+		}
+		isMoved, isMovedByCalendar := when.Moved(next, zone)
+		all = append(all, Occurrence{next, next.In(zone), isMoved, isMovedByCalendar})
 	}
 	return all, nil
 }

@@ -23,7 +23,7 @@ func TestCronCache(t *testing.T) {
 
 	t.Run("jobs share an expression, unless it is spread, and always a zone", func(t *testing.T) {
 		t.Parallel()
-		c := cronCache{parsed: map[cronKey]schedule.Cron{}}
+		c := cronCache{parsed: map[cronKey]schedule.Grid{}}
 		for range 100 {
 			for _, expression := range []string{"0 9 * * THU", "@monthly", "H 9 * * *"} {
 				_, err := newSchedule(cronJob(expression), c.parse)
@@ -40,9 +40,9 @@ func TestCronCache(t *testing.T) {
 
 	t.Run("is bounded", func(t *testing.T) {
 		t.Parallel()
-		c := cronCache{parsed: map[cronKey]schedule.Cron{}}
+		c := cronCache{parsed: map[cronKey]schedule.Grid{}}
 		for seed := range uint64(maxCrons + 1000) {
-			_, err := c.parse(cronKey{"H * * * *", "UTC", seed})
+			_, err := c.parse(cronKey{expression: "H * * * *", zone: "UTC", seed: seed})
 			require.NoError(t, err)
 		}
 		require.Len(t, c.parsed, maxCrons)
@@ -66,10 +66,10 @@ func TestCronCache(t *testing.T) {
 // expression of its own: 10 MB. With a zone for each entry and room for all it took 286 MB.
 func BenchmarkCronCache(b *testing.B) {
 	for b.Loop() {
-		c := cronCache{parsed: map[cronKey]schedule.Cron{}}
+		c := cronCache{parsed: map[cronKey]schedule.Grid{}}
 		before := heap()
 		for n := range 100_000 {
-			if _, err := c.parse(cronKey{fmt.Sprintf("%d %d * * *", n%60, n/60%24), "Europe/Berlin", uint64(n)}); err != nil {
+			if _, err := c.parse(cronKey{expression: fmt.Sprintf("%d %d * * *", n%60, n/60%24), zone: "Europe/Berlin", seed: uint64(n)}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -20,7 +20,7 @@ func Schedule(job *db.Job) (schedule.Schedule, error) { return newSchedule(job, 
 // remembered.
 func Preview(job *db.Job) (schedule.Schedule, error) { return newSchedule(job, parseCron) }
 
-func newSchedule(job *db.Job, parse func(cronKey) (schedule.Cron, error)) (schedule.Schedule, error) {
+func newSchedule(job *db.Job, parse func(cronKey) (schedule.Grid, error)) (schedule.Schedule, error) {
 	s := schedule.Schedule{
 		Start: clock.OrZero(job.StartAt), Jitter: schedule.Jitter(job.ID, int64(job.JitterSeconds)),
 	}
@@ -36,12 +36,22 @@ func newSchedule(job *db.Job, parse func(cronKey) (schedule.Cron, error)) (sched
 			return schedule.Schedule{}, fmt.Errorf("schedule of job %s: %w", job.ID, err)
 		}
 		s.Grid = cron
+	case job.Rrule != nil:
+		rule, err := parse(cronKey{expression: *job.Rrule, zone: *job.TimeZone, isRule: true})
+		if err != nil {
+			return schedule.Schedule{}, fmt.Errorf("schedule of job %s: %w", job.ID, err)
+		}
+		s.Grid = rule
 	case job.RunAt != nil:
 		s.Grid = schedule.Once{At: *job.RunAt}
 	default:
 		s.Grid = schedule.Never{}
 	}
-	return s, nil
+	var err error
+	if job.CalendarDays != nil {
+		s.Grid, err = filtered(job, s.Grid)
+	}
+	return s, err
 }
 
 // HasSchedule reports whether a job is due by itself. One that is not runs only when it is asked

@@ -12,7 +12,7 @@ import (
 
 const (
 	// maxRuleCount is the largest COUNT: the occurrences of such a rule are kept in memory.
-	maxRuleCount = 1000
+	maxRuleCount = 366
 	// maxRuleInterval is the largest INTERVAL.
 	maxRuleInterval = 1000
 	// maxRulePerDay is how many times of a day a rule may name, as many as there are minutes.

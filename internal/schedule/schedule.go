@@ -64,6 +64,27 @@ func (s Schedule) After(t time.Time) iter.Seq[time.Time] {
 	}
 }
 
+// Moved reports whether a change of the clock moved an occurrence, so that it is not at the local
+// time that the grid names, and whether it was moved to another day.
+func (s Schedule) Moved(occurrence time.Time, zone *time.Location) (byClock, byCalendar bool) {
+	at := occurrence.Add(-s.Jitter)
+	grid := s.Grid
+	if f, isFiltered := grid.(*Filtered); isFiltered {
+		grid = f.Grid
+		for kept := range f.Kept(at.Add(-1)) {
+			named := kept.Named
+			byCalendar = !named.Equal(at)
+			byClock = byCalendar && named.In(zone).Format(time.TimeOnly) != at.In(zone).Format(time.TimeOnly)
+			at = named
+			break
+		}
+	}
+	if local, isLocal := grid.(interface{ Moved(time.Time) bool }); isLocal {
+		byClock = byClock || local.Moved(at)
+	}
+	return byClock, byCalendar
+}
+
 // maxCount bounds the cost of counting.
 const maxCount = 100_000
 
