@@ -83,6 +83,9 @@ func encodeConnection(view connections.View) server.Connection {
 		WaitsUntil: encodeInstant(view.WaitsUntil), CreatedAt: instant.Time{Time: view.CreatedAt},
 		UpdatedAt: instant.Time{Time: view.UpdatedAt}, UpdatedBy: view.UpdatedBy,
 	}
+	if view.Definition.PublicKeys != nil {
+		out.PublicKeys = view.Definition.PublicKeys
+	}
 	if view.Definition.Headers != nil {
 		out.Headers = view.Definition.Headers
 	}

@@ -28,6 +28,7 @@ type stored struct {
 func (s *Service) store(id uuid.UUID, c *connection) (stored, error) {
 	open, hidden := c.Connection, executor.Connection{SecretHeaders: c.SecretHeaders, SigningSecrets: c.SigningSecrets}
 	open.SecretHeaders, open.SigningSecrets = nil, nil
+	open.PublicKeys = executor.PublicKeys(c.SigningSecrets)
 	hidden.Auth.Password, open.Auth.Password = c.Auth.Password, ""
 	hidden.Auth.Token, open.Auth.Token = c.Auth.Token, ""
 	hidden.Auth.ClientSecret, open.Auth.ClientSecret = c.Auth.ClientSecret, ""

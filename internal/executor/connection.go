@@ -26,6 +26,8 @@ type Connection struct {
 	SigningSecrets []string          `json:"signingSecrets,omitempty"`
 	Auth           ConnectionAuth    `json:"auth,omitzero"`
 	TLS            ConnectionTLS     `json:"tls,omitzero"`
+	// PublicKeys are those of the signing secrets that are private keys.
+	PublicKeys []string `json:"publicKeys,omitempty"`
 	// IsAdaptive is whether all runs wait when a response says so.
 	IsAdaptive bool `json:"-"`
 }

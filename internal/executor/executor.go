@@ -68,6 +68,9 @@ type Failure struct {
 	RetryAfter time.Duration
 	// IsFinal reports that another attempt would not help.
 	IsFinal bool
+	// IsUnreachable reports that there was no answer: from the receiver, or from whoever issues the
+	// credentials for it. A connection whose attempts end in this way is down.
+	IsUnreachable bool
 	// PauseReason says, for people to read, why the job must be paused. If it is empty, the job
 	// goes on. A failure that pauses the job is final.
 	PauseReason string

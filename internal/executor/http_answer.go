@@ -27,7 +27,10 @@ func (d httpDefinition) judge(resp *http.Response, now time.Time) error {
 	// The text is the usual one of the status. That of the answer may contain anything, like its
 	// body.
 	text := fmt.Sprintf("answered %d %s", status, http.StatusText(status))
-	failure := &Failure{Err: errors.New(strings.TrimSpace(text))}
+	failure := &Failure{
+		Err:     errors.New(strings.TrimSpace(text)),
+		IsFinal: d.RetryOn != nil && !slices.Contains(*d.RetryOn, status),
+	}
 	switch status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		failure.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)

@@ -1,9 +1,7 @@
 package executor
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -14,12 +12,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"punctual/internal/placeholders"
-)
-
-const (
-	signingPrefix = "whsec_"
-	// Standard Webhooks sets these bounds, in bytes.
-	minSigningSecret, maxSigningSecret = 24, 64
 )
 
 var (
@@ -65,7 +57,11 @@ func (h *HTTP) checkPlace(def *httpDefinition) (faults []Fault) {
 	case def.Connection == "" && def.Path != "":
 		return []Fault{{"path", Conflicting, "can be given only together with connection"}}
 	case def.Connection != "":
-		if _, err := join("https://example.com", def.Path); err != nil {
+		whole, err := join("https://example.com", def.Path)
+		if err == nil {
+			err = h.client.CheckURL(whole)
+		}
+		if err != nil {
 			return []Fault{{"path", WrongFormat, err.Error()}}
 		}
 		return nil
@@ -93,19 +89,12 @@ func (h *HTTP) CheckConnection(c *Connection) (faults []Fault) {
 		}
 	}
 	faults = append(faults, checkHeaders(c.Headers, c.SecretHeaders)...)
-	return append(faults, checkSigningSecrets(c.SigningSecrets)...)
-}
-
-func checkSigningSecrets(secrets []string) (faults []Fault) {
-	for i, secret := range secrets {
-		if !isSigningSecret(secret) {
-			faults = append(faults, Fault{
-				fmt.Sprintf("signingSecrets.%d", i), WrongFormat,
-				fmt.Sprintf("must be %s and %d to %d bytes in base64", signingPrefix, minSigningSecret, maxSigningSecret),
-			})
+	for name := range c.SecretHeaders {
+		if http.CanonicalHeaderKey(name) == authorization && c.Auth.Type != AuthNone {
+			faults = append(faults, Fault{"secretHeaders." + name, Conflicting, "cannot be given together with auth"})
 		}
 	}
-	return faults
+	return append(faults, checkSigningSecrets(c.SigningSecrets)...)
 }
 
 func checkHeaders(headers, secretHeaders map[string]string) (faults []Fault) {
@@ -143,13 +132,4 @@ func checkHeaders(headers, secretHeaders map[string]string) (faults []Fault) {
 func isOwnHeader(name string) bool {
 	return slices.Contains(ownHeaders, name) ||
 		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
-func isSigningSecret(secret string) bool {
-	encoded, ok := strings.CutPrefix(secret, signingPrefix)
-	if !ok || strings.ContainsAny(encoded, "\r\n") { // the decoder ignores them
-		return false
-	}
-	key, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	return err == nil && len(key) >= minSigningSecret && len(key) <= maxSigningSecret
 }

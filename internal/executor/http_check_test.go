@@ -18,7 +18,7 @@ func TestCheck(t *testing.T) {
 		twice       = "is given twice"
 		name        = "is not a valid name of a header"
 		control     = "must not contain control characters"
-		signing     = "must be whsec_ and 24 to 64 bytes in base64"
+		signing     = "must be whsec_ and 24 to 64 bytes in base64, or whsk_ and an ed25519 private key of 32 or 64 bytes in base64"
 	)
 	target := NewHTTP(HTTPConfig{})
 	const url = "https://example.com/hook"

@@ -18,6 +18,9 @@ type httpDefinition struct {
 	// Body is nil if the run's payload is sent.
 	Body         *string `json:"body"`
 	ExpectStatus []int   `json:"expectStatus"`
+	// RetryOn is nil if another attempt is made after each status that means failure.
+	RetryOn         *[]int `json:"retryOn"`
+	FollowRedirects bool   `json:"followRedirects"`
 }
 
 // httpSecrets are the write-only fields of an http target.
@@ -25,6 +28,9 @@ type httpSecrets struct {
 	Headers map[string]string `json:"secretHeaders"`
 	// SigningSecrets has two elements while one secret replaces the other.
 	SigningSecrets []string `json:"signingSecrets"`
+	// hidden are secrets that are not sent as they are, and that the receiver might write all the
+	// same.
+	hidden []string
 }
 
 // decodeHTTP decodes a target and its secrets. Its errors give no details, which would quote them.

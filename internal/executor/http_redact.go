@@ -37,7 +37,10 @@ func newRedactor(secrets httpSecrets) redactor {
 	}
 	for _, secret := range secrets.SigningSecrets {
 		r.add(secret, 1)
-		r.add(strings.TrimPrefix(secret, signingPrefix), 1)
+		r.add(strings.TrimPrefix(strings.TrimPrefix(secret, signingPrefix), privatePrefix), 1)
+	}
+	for _, secret := range secrets.hidden {
+		r.add(secret, 1)
 	}
 	return r
 }

@@ -54,22 +54,6 @@ func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecret
 	return req, nil
 }
 
-// sign returns the value of webhook-signature by Standard Webhooks 1.0.0, with a signature by each
-// secret.
-func sign(id string, at time.Time, content []byte, secrets []string) (string, error) {
-	signatures := make([]string, len(secrets))
-	for i, secret := range secrets {
-		webhook, err := standardwebhooks.NewWebhook(secret)
-		if err != nil {
-			return "", fmt.Errorf("signing secret %d is not valid", i) // err may quote it
-		}
-		if signatures[i], err = webhook.Sign(id, at, content); err != nil {
-			return "", fmt.Errorf("signing secret %d cannot sign", i)
-		}
-	}
-	return strings.Join(signatures, " "), nil
-}
-
 // traceParent returns a traceparent of W3C Trace Context. A run is a trace, each attempt a sampled
 // span of it.
 func traceParent(runID uuid.UUID) string {

@@ -4,6 +4,7 @@ package outbound
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -49,6 +50,17 @@ type Client struct {
 	transport *http.Transport
 }
 
+// WithTLS returns a client that judges addresses as c does and keeps connections of its own, with a
+// configuration of TLS of its own.
+func (c *Client) WithTLS(config *tls.Config) *Client {
+	transport := c.transport.Clone()
+	transport.TLSClientConfig = config
+	return &Client{guard: c.guard, transport: transport}
+}
+
+// CloseIdle closes the connections that are kept for later requests.
+func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
+
 // New returns a client. It uses no proxy, because it could not judge the addresses that a proxy
 // connects to.
 func New(cfg Config) *Client {
@@ -74,6 +86,9 @@ func New(cfg Config) *Client {
 }
 
 var errProtocolSwitch = errors.New("answered 101 Switching Protocols, which was not asked for")
+
+// RoundTrip is Do, so that a Client is an [http.RoundTripper].
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.Do(req) }
 
 // Do sends a request as [http.RoundTripper] does: it does not follow redirects and keeps no
 // cookies. It returns a [*RefusedError] if the URL, or an address of its host, is not allowed. The
