@@ -91,6 +91,7 @@ func (s *StartsOn) Check() (faults []Fault) {
 		switch kind {
 		case QueueUnattended, ConnectionDown, ConnectionRecovered:
 			faults = append(faults, Fault{"jobs", "cannot be combined with " + string(kind)})
+		default:
 		}
 	}
 	if s.Jobs.LabelSelector != "" {

@@ -53,9 +53,9 @@ func (s Store) happened(ctx context.Context, batch []*Ended) (all happened, err 
 
 // add adds what the completion of a run means, of the types of events that are wanted.
 func (all *happened) add(e *Ended, wanted events.Set) {
-	tell := func(kind events.Type, make func() events.Event) {
+	tell := func(kind events.Type, event func() events.Event) {
 		if wanted.Has(kind) {
-			all.events, all.of = append(all.events, make()), append(all.of, keyOf(e.Due.JobID, e.Due.ScheduledFor))
+			all.events, all.of = append(all.events, event()), append(all.of, keyOf(e.Due.JobID, e.Due.ScheduledFor))
 		}
 	}
 	ofRun := func(kind events.Type) {
@@ -68,6 +68,7 @@ func (all *happened) add(e *Ended, wanted events.Set) {
 		ofRun(events.RunFailed)
 	case db.RunStatusSKIPPED:
 		ofRun(events.RunSkipped)
+	default: // somebody has canceled it, and knows
 	}
 	if e.isLate() {
 		ofRun(events.RunLate)
@@ -87,6 +88,7 @@ func (all *happened) add(e *Ended, wanted events.Set) {
 		tell(events.JobPaused, func() events.Event { return e.ofJob(events.JobPaused) })
 	case db.JobStatusCOMPLETED:
 		tell(events.JobCompleted, func() events.Event { return e.ofJob(events.JobCompleted) })
+	default: // it goes on
 	}
 }
 
