@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"punctual/gen/db"
+	"punctual/internal/events"
+	"punctual/internal/poller"
 	"punctual/internal/runs"
 	"punctual/internal/schedule"
 )
@@ -49,6 +51,9 @@ func (b *bench) throughput(ctx context.Context) (err error) {
 	var contestants []contestant
 	if b.wants("drain") {
 		contestants = append(contestants, contestant{drainName, b.drain})
+	}
+	if b.wants("drain-followed") {
+		contestants = append(contestants, contestant{followedName, b.followedDrain})
 	}
 	if b.wants("bare") {
 		for _, batch := range bareBatches {
@@ -88,6 +93,11 @@ func (b *bench) drain(ctx context.Context) (t Throughput, err error) {
 		return t, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	return b.drainOf(ctx, s, events.New(events.Config{Queries: s.Queries}))
+}
+
+// drainOf measures an instance that tells what happens.
+func (b *bench) drainOf(ctx context.Context, s *scratch, teller *events.Teller) (t Throughput, err error) {
 	if b.CPUProfile != "" {
 		stop, err := profile(b.CPUProfile)
 		if err != nil {
@@ -101,7 +111,7 @@ func (b *bench) drain(ctx context.Context) (t Throughput, err error) {
 	if err != nil {
 		return t, err
 	}
-	i := b.start(ctx, s, executor)
+	i := b.startPoller(ctx, s, poller.Config{Executor: executor, Events: teller})
 	select {
 	case <-executor.done:
 	case <-ctx.Done():

@@ -253,10 +253,10 @@ func (f *Follower) read(b *Batch) (entries []*entry, changed <-chan struct{}, er
 	since, isCovered := h.interest.since(f.filter.Namespace, f.filter.wanted(), time.Now())
 	switch oldest := h.record.at(h.record.first); {
 	case isCovered && since > f.since: // for a while, nobody knew what the follower wants
-		b.Frames = append(b.Frames, f.lost(lost{f.at.Add(-behind), h.clock.Now()}))
+		b.Frames = append(b.Frames, f.lost(lostSince(f.at, h.clock.Now())))
 		f.since = since
 	case f.next < h.record.first: // it was too slow
-		b.Frames = append(b.Frames, f.lost(lost{f.at.Add(-behind), oldest.at}))
+		b.Frames = append(b.Frames, f.lost(lostSince(f.at, oldest.at)))
 		f.next, f.skip = h.record.first, 0
 	}
 	entries = slices.Clone(h.record.from(f.next, maxRead))

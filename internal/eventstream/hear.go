@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"punctual/internal/clock"
 	"punctual/internal/events"
 )
 
@@ -58,7 +57,7 @@ func (h *Hub) addMissed() {
 	if h.heardAt.IsZero() {
 		return
 	}
-	missed := lost{h.heardAt.Add(-behind), h.clock.Now()}
+	missed := lostSince(h.heardAt, h.clock.Now())
 	h.addLost(missed)
 	h.missed = h.missed.with(missed)
 }
@@ -82,7 +81,7 @@ func (h *Hub) take(m message, now time.Time) {
 	}
 	if m.number > from.number+1 {
 		from.parts = nil
-		h.addLost(lost{from.toldAt.Add(-behind), m.at})
+		h.addLost(lostSince(from.toldAt, m.at))
 	}
 	from.number, from.toldAt, from.heardAt = m.number, m.at, now
 	e := &entry{at: m.at, id: idOf(m)}
@@ -144,7 +143,7 @@ func (h *Hub) check(now time.Time) {
 		if now.Sub(p.heardAt) > silentAfter {
 			delete(h.publishers, name)
 			h.Logger.Info("an instance no longer says what happens; its last events may be missing in streams", "instance", name)
-			h.addLost(lost{p.toldAt.Add(-behind), clock.Later(p.toldAt, h.clock.Now())})
+			h.addLost(lostSince(p.toldAt, h.clock.Now()))
 		}
 	}
 }

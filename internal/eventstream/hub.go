@@ -93,8 +93,15 @@ func New(c Config) *Hub {
 	}
 }
 
-// Wants returns the types of events that somebody follows in a namespace, at any instance.
-func (h *Hub) Wants(namespace string) events.Set { return h.interest.wants(namespace) }
+// Wants returns the types of events that somebody follows in a namespace, at any instance. It
+// leaves out, and counts as lost, what there are too many of at present.
+func (h *Hub) Wants(namespace string) events.Set {
+	set := h.interest.wants(namespace)
+	if set&ofRuns != 0 && h.outbox.isFull(namespace, h.clock.Now()) {
+		set &^= ofRuns
+	}
+	return set
+}
 
 // Publish passes on what has happened and is committed, if somebody follows it. It does not wait:
 // what is too much is lost, and told as such.

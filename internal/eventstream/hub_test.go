@@ -134,3 +134,111 @@ func TestHub_goesOn(t *testing.T) {
 		}
 	})
 }
+
+// say says something to all instances as another instance would.
+func (c cluster) say(t *testing.T, at time.Time, message string) {
+	t.Helper()
+	_, err := c.Exec(t.Context(), `select pg_notify('punctual_events', $1::bigint::text || ' ' || $2)`, at.UnixMicro(), message)
+	require.NoError(t, err)
+}
+
+func TestHub_tellsLosses(t *testing.T) {
+	t.Parallel()
+	blue := eventstream.Filter{Namespace: "blue", Types: events.SetOf(events.JobPaused)}
+
+	t.Run("when messages of an instance are missing", func(t *testing.T) {
+		t.Parallel()
+		c := setup(t)
+		one := c.instance(t)
+		s := one.follow(t, blue, "")
+		began := time.Now().Truncate(time.Microsecond)
+		c.say(t, began, "GHOST 3 i ")
+		c.say(t, began.Add(time.Second), "GHOST 4 i ")
+		c.say(t, began.Add(time.Second), "GHOST 4 i ") // once more, because nobody knew that it was sent
+		one.publish("a")
+		s.requireNext(t, "a")
+		c.say(t, began.Add(7*time.Second), "GHOST 6 i ")
+		from, to := s.requireLost(t)
+		require.True(t, from.Before(began.Add(time.Second)))
+		require.True(t, began.Add(7*time.Second).Equal(to))
+		one.publish("b")
+		s.requireNext(t, "b")
+	})
+	t.Run("when an instance dies, and not when it stops", func(t *testing.T) {
+		t.Parallel()
+		c := setup(t)
+		one, stops, dies := c.instance(t), c.instance(t), c.instance(t)
+		s := one.follow(t, blue, "")
+		stops.publish("a")
+		dies.publish("b")
+		s.next(t)
+		s.next(t)
+		stops.publish("last")
+		stops.stop()
+		s.requireNext(t, "last")
+		died := time.Now()
+		dies.kill()
+		from, to := s.requireLost(t)
+		require.True(t, from.Before(died))
+		require.True(t, to.After(died))
+		one.publish("c")
+		s.requireNext(t, "c")
+	})
+	t.Run("when this instance heard nothing for a while", func(t *testing.T) {
+		t.Parallel()
+		c := setup(t)
+		one, two := c.instance(t), c.instance(t)
+		s, other := one.follow(t, blue, ""), two.follow(t, blue, "")
+		_, err := c.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1`, one.name)
+		require.NoError(t, err)
+		s.requireLost(t)
+		s.requireLost(t) // as the others: it may not have known what to publish
+		other.requireLost(t)
+		two.publish("a")
+		s.requireNext(t, "a")
+		other.requireNext(t, "a")
+	})
+	t.Run("when a follower reads too slowly", func(t *testing.T) {
+		t.Parallel()
+		c := setup(t)
+		one := c.instance(t)
+		s := one.follow(t, blue, "")
+		one.publish("a")
+		s.requireNext(t, "a")
+		for first := 1; first < 11_000; first += 1000 {
+			_, err := c.Exec(t.Context(), `select pg_notify('punctual_events', (extract(epoch from now()) * 1000000)::bigint || ' GHOST ' || n || ' i ')
+				from generate_series($1::int, $1 + 999) as n`, first)
+			require.NoError(t, err)
+			quick := one.follow(t, blue, "")
+			one.publish("b")
+			quick.requireNext(t, "b") // all of that is recorded
+			quick.Close()
+		}
+		s.requireLost(t)
+		s.requireNext(t, "b")
+	})
+	t.Run("when more happens than can be sent", func(t *testing.T) {
+		t.Parallel()
+		one := setup(t).instance(t)
+		all := eventstream.Filter{Namespace: "blue"}
+		s := one.follow(t, all, "")
+		began := time.Now()
+		what := make([]events.Event, 20_000)
+		for i := range what {
+			what[i] = of(events.RunFailed, "blue", "many")
+		}
+		one.Publish(what)
+		require.False(t, one.Wants("blue").Has(events.RunFailed), "there is no room for more")
+		require.True(t, one.Wants("blue").Has(events.JobFailing), "what is rare has some")
+		one.Publish([]events.Event{of(events.JobFailing, "blue", "rare")})
+		var got int
+		for e := s.next(t); e.Type == "run.failed"; e = s.next(t) {
+			got++
+		}
+		require.Equal(t, 3000, got)
+		s.requireNext(t, "rare")
+		require.Less(t, time.Since(began), 10*time.Second, "nobody is behind for long")
+		one.publish("next")
+		s.requireNext(t, "next")
+	})
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"punctual/internal/clock"
 	"punctual/internal/events"
 	"punctual/internal/instant"
 	"punctual/internal/labels"
@@ -124,6 +125,13 @@ func newItem(e *events.Event) (item, error) {
 
 // lost is when events happened that are missing. The zero lost is none.
 type lost struct{ from, to time.Time }
+
+// lostSince returns what was lost from a moment before an instant, when its events happened that
+// were heard last, to another. The database's clock may have been set back between them.
+func lostSince(heard, to time.Time) lost {
+	from := heard.Add(-behind)
+	return lost{from, clock.Later(from, to)}
+}
 
 func (l lost) isNone() bool { return l.to.IsZero() }
 

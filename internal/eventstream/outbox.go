@@ -17,7 +17,12 @@ const (
 	batchEach = 100 * time.Millisecond
 	// minRoom is how many events of a namespace may wait, however many namespaces have some.
 	minRoom = 20
+	// madeWithin is how long ago a run may have ended whose event is to be made.
+	madeWithin = time.Second
 )
+
+// ofRuns are the types of which there may be very many. They leave some room to the others.
+var ofRuns = events.SetOf(events.RunSucceeded, events.RunFailed, events.RunSkipped, events.RunLate)
 
 // outbox has the events of this instance that are to be sent. When there are too many, it drops
 // new ones and keeps in mind from when to when, so that nobody has to wait for it. No namespace can
@@ -31,6 +36,28 @@ type outbox struct {
 type box struct {
 	events []events.Event
 	lost   lost
+}
+
+// room returns how many events of a namespace may wait when one more comes.
+func (o *outbox) room(isOfRun bool) int {
+	room := max(minRoom, maxWaiting/max(1, len(o.boxes)))
+	if isOfRun {
+		return room * 3 / 4
+	}
+	return room
+}
+
+// isFull reports whether there is no room for events of the runs of a namespace, which then need
+// not be made. They count as lost, at an instant.
+func (o *outbox) isFull(namespace string, at time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.boxes[namespace]
+	if b == nil || len(b.events) < o.room(true) {
+		return false
+	}
+	b.lost = b.lost.with(lost{at.Add(-madeWithin), at})
+	return true
 }
 
 // tellLost puts what was lost where it is missing.
@@ -62,7 +89,7 @@ func (o *outbox) put(what []events.Event, wants func(namespace string) events.Se
 			b = &box{}
 			o.boxes[namespace] = b
 		}
-		if len(b.events) >= max(minRoom, maxWaiting/len(o.boxes)) {
+		if len(b.events) >= o.room(ofRuns.Has(e.Type)) {
 			b.lost = b.lost.with(lost{e.Timestamp.Time, e.Timestamp.Time})
 			continue
 		}

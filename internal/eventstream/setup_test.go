@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ func setup(t *testing.T) cluster {
 // instance is one of them.
 type instance struct {
 	*eventstream.Hub
+	// name is what the connection is called by which it listens.
+	name string
 	// stop ends it, after it has said that it does; kill ends it without.
 	stop, kill func()
 }
@@ -78,16 +81,15 @@ func (c cluster) instance(t *testing.T) instance {
 			ended <- struct{}{}
 		}()
 	}
-	stop := func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		for range 2 {
 			<-ended
 		}
-		close(ended)
-	}
+	})
 	t.Cleanup(stop)
 	<-listening
-	return instance{Hub: hub, stop: stop, kill: func() {
+	return instance{Hub: hub, name: name, stop: stop, kill: func() {
 		pool.Close()
 		stop()
 	}}
@@ -177,4 +179,3 @@ func (i instance) publish(names ...string) {
 		i.Publish([]events.Event{of(events.JobPaused, "blue", name)})
 	}
 }
-
