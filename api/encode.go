@@ -107,6 +107,7 @@ func encodeRun(row jobs.Run) (server.Run, error) {
 
 		JobKey:            row.JobKey,
 		CancelRequestedAt: encodeInstant(row.CancelRequestedAt),
+		Payload:           row.Payload, CausedBy: row.CausedBy, WaitingFor: (*server.RunWaitingFor)(row.WaitingFor),
 	}
 	if row.JobDeletedAt == nil {
 		out.JobName = &row.JobName

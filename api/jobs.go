@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -71,7 +72,15 @@ func (s *handlers) BackfillJob(ctx context.Context, r server.BackfillJobRequestO
 
 // RunJob starts a run by hand.
 func (s *handlers) RunJob(ctx context.Context, r server.RunJobRequestObject) (server.RunJobResponseObject, error) {
-	run, err := encodeFound(s.Jobs.StartRun(ctx, access.From(ctx), r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
+	what := jobs.RunStart{OverlapPolicy: (*db.OverlapPolicy)(r.Params.OverlapPolicy)}
+	if r.Body != nil {
+		if r.Body.OverlapPolicy != nil && what.OverlapPolicy != nil {
+			return nil, invalidQuery("overlapPolicy", jobs.Conflicting, "must not be given together with the field of the body")
+		}
+		what.OverlapPolicy = cmp.Or(what.OverlapPolicy, (*db.OverlapPolicy)(r.Body.OverlapPolicy))
+		what.Payload, what.At = r.Body.Payload, decodeInstant(r.Body.StartAt)
+	}
+	run, err := encodeFound(s.Jobs.StartRun(ctx, access.From(ctx), r.Id, what))
 	if err != nil {
 		return nil, fmt.Errorf("run a job: %w", err)
 	}

@@ -4012,8 +4012,13 @@ type Run struct {
 	// Those of a cron expression are counted up to 100 000.
 	Occurrences int64 `json:"occurrences"`
 
-	// Payload The payload of this run, if it has one of its own. Lists leave it out.
-	Payload interface{} `json:"payload,omitempty"`
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
+	//
+	// Example: {"report":"sales"}
+	Payload Payload `json:"payload,omitempty"`
 
 	// Reason Why the run has its status; null if there is nothing to explain.
 	//
@@ -4360,7 +4365,8 @@ type RunSelector struct {
 	Trigger *[]RunTrigger `json:"trigger,omitempty"`
 }
 
-// RunStart What run to start.
+// RunStart What run to start. A `payload` is that of this run, instead of that of the job. It is kept
+// with the run, and a retry of the run has it, too.
 //
 // Example: {"payload":{"report":"sales"}}
 type RunStart struct {
@@ -4372,12 +4378,18 @@ type RunStart struct {
 	// - `CANCEL_OTHER`: cancel the other run, and execute the new run now.
 	OverlapPolicy *OverlapPolicyOverride `json:"overlapPolicy,omitempty"`
 
-	// Payload The payload of this run, instead of that of the job. It is kept with the run, and a
-	// retry of the run has it, too.
-	Payload interface{} `json:"payload,omitempty"`
+	// Payload Any JSON value. The target gets it byte for byte as it was given, numbers of any size
+	// included; see the note on large integers at the top. NUL characters are refused, and so is
+	// nesting deeper than 200 levels.
+	//
+	//
+	// Example: {"report":"sales"}
+	Payload Payload `json:"payload,omitempty"`
 
-	// StartAt When the run is due; the default is now. A later instant needs the overlap policy
-	// `ALLOW_ALL`, of the job or of this request.
+	// StartAt When the run is due; the default is now. It may have passed by at most a minute: then
+	// the run is due at once. A later instant needs the overlap policy `ALLOW_ALL`, of the job
+	// or of this request. The run may be due a fraction of a second after it, if another run
+	// of the job is due at the same instant: its `scheduledFor` tells.
 	StartAt *time.Time `json:"startAt,omitempty"`
 }
 

@@ -20,20 +20,20 @@ from find_jobs(
     $2, $3::uuid[], $4::text[], $5::text, $6::text,
     $7::text[], $8::text, $9::boolean, $10::text, $11::text,
     $12::text, $13::text, $14::uuid,
-    $15::text[], $16::text[]
+    $15::text[], $16::text[], $17::boolean
 ) j
-where ($1::text <> 'createdAt' or (j.created_at, j.id) < ($17::timestamptz, $18::uuid))
-  and ($1::text <> 'createdAt' or $19::uuid is null
-       or (j.created_at, j.id) > ($20::timestamptz, $19::uuid))
-  and ($1::text <> 'name' or (j.name, j.id) > ($21::text, $18::uuid))
-  and ($1::text <> 'name' or $19::uuid is null or (j.name, j.id) < ($22::text, $19::uuid))
-  and ($1::text <> 'id' or j.id > $18::uuid)
+where ($1::text <> 'createdAt' or (j.created_at, j.id) < ($18::timestamptz, $19::uuid))
+  and ($1::text <> 'createdAt' or $20::uuid is null
+       or (j.created_at, j.id) > ($21::timestamptz, $20::uuid))
+  and ($1::text <> 'name' or (j.name, j.id) > ($22::text, $19::uuid))
+  and ($1::text <> 'name' or $20::uuid is null or (j.name, j.id) < ($23::text, $20::uuid))
+  and ($1::text <> 'id' or j.id > $19::uuid)
 order by
     case when $1::text = 'createdAt' then j.created_at end desc,
     case when $1::text = 'createdAt' then j.id end desc,
     case when $1::text = 'name' then j.name end,
     case when $1::text <> 'createdAt' then j.id end
-limit $24 offset $23
+limit $25 offset $24
 `
 
 type FindJobsParams struct {
@@ -53,6 +53,7 @@ type FindJobsParams struct {
 	PauseID          *uuid.UUID  `json:"pause_id"`
 	LastRunStatuses  []string    `json:"last_run_statuses"`
 	Healths          []string    `json:"healths"`
+	IsUnscheduled    *bool       `json:"is_unscheduled"`
 	AfterCreatedAt   time.Time   `json:"after_created_at"`
 	AfterID          uuid.UUID   `json:"after_id"`
 	BeforeID         *uuid.UUID  `json:"before_id"`
@@ -90,6 +91,7 @@ func (q *Queries) FindJobs(ctx context.Context, arg FindJobsParams) ([]FindJobsR
 		arg.PauseID,
 		arg.LastRunStatuses,
 		arg.Healths,
+		arg.IsUnscheduled,
 		arg.AfterCreatedAt,
 		arg.AfterID,
 		arg.BeforeID,
@@ -173,7 +175,7 @@ const findSoonest = `-- name: FindSoonest :many
         $2, $3::uuid[], $4::text[], $5::text, $6::text,
         $7::text[], $8::text, $9::boolean, $10::text, $11::text,
         $12::text, $13::text, $14::uuid,
-        $15::text[], $16::text[]
+        $15::text[], $16::text[], null
     ) j on j.id = d.job_id
     where not d.awaits_worker and d.carries_schedule
       and d.ready_at >= $17::timestamptz and (d.ready_at, d.job_id) > ($17::timestamptz, $18::uuid)
@@ -192,7 +194,7 @@ union all
             $2, $3::uuid[], $4::text[], $5::text, $6::text,
             $7::text[], $8::text, $9::boolean, $10::text, $11::text,
             $12::text, $13::text, $14::uuid,
-            $15::text[], $16::text[]
+            $15::text[], $16::text[], null
         ) j on j.id = d.job_id
         where d.queue = q.name and d.awaits_worker and d.carries_schedule
           and d.ready_at >= $17::timestamptz and (d.ready_at, d.job_id) > ($17::timestamptz, $18::uuid)
@@ -481,27 +483,37 @@ func (q *Queries) ListLate(ctx context.Context, arg ListLateParams) ([]uuid.UUID
 }
 
 const listNeverRan = `-- name: ListNeverRan :many
-select j.id
-from due d
-cross join lateral (
-    select o.id
-    from jobs o
-    where o.id = d.job_id and o.namespace = $1 and o.deleted_at is null
-    limit 1
-) j
-where d.carries_schedule and d.last_run_for is null
-limit $2
+(
+    select j.id
+    from due d
+    cross join lateral (
+        select o.id
+        from jobs o
+        where o.id = d.job_id and o.namespace = $2 and o.deleted_at is null
+        limit 1
+    ) j
+    where d.carries_schedule and d.last_run_for is null
+    limit $1
+)
+union all
+(
+    select id
+    from jobs
+    where namespace = $2 and (on_demand or starts_on is not null) and deleted_at is null and last_run_for is null
+    limit $1
+)
+limit $1
 `
 
 type ListNeverRanParams struct {
-	Namespace string `json:"namespace"`
 	MaxRows   int32  `json:"max_rows"`
+	Namespace string `json:"namespace"`
 }
 
-// The jobs of a namespace of which no run has ended, as far as their due rows know. It returns at
-// most max_rows.
+// The jobs of a namespace of which no run has ended, as far as their due rows know, or the jobs
+// without a schedule themselves. It returns at most max_rows.
 func (q *Queries) ListNeverRan(ctx context.Context, arg ListNeverRanParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, listNeverRan, arg.Namespace, arg.MaxRows)
+	rows, err := q.db.Query(ctx, listNeverRan, arg.MaxRows, arg.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -636,7 +648,7 @@ with matching as materialized (
         $9, $10::uuid[], $11::text[], $12::text, $13::text,
         $14::text[], $15::text, $16::boolean, $17::text, $18::text,
         $19::text, $20::text, $21::uuid,
-        $22::text[], $23::text[]
+        $22::text[], $23::text[], $24::boolean
     ) j
     limit $1
 )
@@ -695,6 +707,7 @@ type MatchJobsParams struct {
 	PauseID          *uuid.UUID  `json:"pause_id"`
 	LastRunStatuses  []string    `json:"last_run_statuses"`
 	Healths          []string    `json:"healths"`
+	IsUnscheduled    *bool       `json:"is_unscheduled"`
 }
 
 type MatchJobsRow struct {
@@ -740,6 +753,7 @@ func (q *Queries) MatchJobs(ctx context.Context, arg MatchJobsParams) ([]MatchJo
 		arg.PauseID,
 		arg.LastRunStatuses,
 		arg.Healths,
+		arg.IsUnscheduled,
 	)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ from (
     where $8::boolean and o.scheduled_for >= $3::timestamptz
       and o.scheduled_for <= $4::timestamptz and (o.scheduled_for, o.job_id) < ($4::timestamptz, $5::uuid)
       and ($7::uuid[] is null or o.job_id = any($7::uuid[]))
+      and (not $9::boolean or o.trigger <> 'SCHEDULE')
       and (
           (not o.awaits_worker and o.ready_at >= $3::timestamptz and o.ready_at <= $4::timestamptz)
           or o.awaits_worker or o.ready_at > o.scheduled_for
@@ -45,6 +46,7 @@ type CountRunsWithinParams struct {
 	IsUsual   bool        `json:"is_usual"`
 	JobIds    []uuid.UUID `json:"job_ids"`
 	WithOpen  bool        `json:"with_open"`
+	IsAhead   bool        `json:"is_ahead"`
 }
 
 // Lists of the runs of many jobs. They go back through windows of time, newest first: one statement
@@ -65,6 +67,7 @@ func (q *Queries) CountRunsWithin(ctx context.Context, arg CountRunsWithinParams
 		arg.IsUsual,
 		arg.JobIds,
 		arg.WithOpen,
+		arg.IsAhead,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -76,7 +79,7 @@ const fewJobs = `-- name: FewJobs :many
     select j.id::uuid as id
     from find_jobs(
         $2, null, null, null, null, $3::text[], $4::text, $5::boolean,
-        null, null, null, null, null, null, null
+        null, null, null, null, null, null, null, null
     ) j
     order by case when not $5::boolean then j.created_at end desc, case when not $5::boolean then j.id end desc
     limit $1
@@ -136,22 +139,24 @@ const findRuns = `-- name: FindRuns :many
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
         null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-        null::integer as job_version, o.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+        null::integer as job_version, o.cancel_requested_at, null::json as payload, o.caused_by, o.waiting_for,
+        j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from open_runs o
     join jobs j on j.id = o.job_id
     where j.namespace = $2 and $3::boolean and o.scheduled_for >= $4::timestamptz
       and o.scheduled_for <= $5::timestamptz and (o.scheduled_for, o.job_id) < ($5::timestamptz, $6::uuid)
       and ($7::uuid[] is null or o.job_id = any($7::uuid[]))
+      and (not $8::boolean or o.trigger <> 'SCHEDULE')
       and (
           (not o.awaits_worker and o.ready_at >= $4::timestamptz and o.ready_at <= $5::timestamptz)
           or o.awaits_worker or o.ready_at > o.scheduled_for
       )
-      and ($8::text[] is null or o.status = any($8::text[]))
-      and ($9::text[] is null or o.trigger::text = any($9::text[]))
+      and ($9::text[] is null or o.status = any($9::text[]))
+      and ($10::text[] is null or o.trigger::text = any($10::text[]))
       -- As in find_jobs. A deleted job has no labels any more.
-      and (not $10::boolean or j.deleted_at is null)
-      and ($11::text[] is null or j.labels ?& $11::text[])
-      and ($12::text is null or coalesce(j.labels, '{}') @@ $12::text::jsonpath)
+      and (not $11::boolean or j.deleted_at is null)
+      and ($12::text[] is null or j.labels ?& $12::text[])
+      and ($13::text is null or coalesce(j.labels, '{}') @@ $13::text::jsonpath)
     order by o.scheduled_for desc, o.job_id desc
     limit $1
 )
@@ -160,20 +165,21 @@ union all
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
         r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-        r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+        r.job_version, r.cancel_requested_at, null::json as payload, r.caused_by, null::text as waiting_for,
+        j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from runs r
     join jobs j on j.id = r.job_id
-    where j.namespace = $2 and $13::boolean and r.scheduled_for >= $4::timestamptz
+    where j.namespace = $2 and $14::boolean and r.scheduled_for >= $4::timestamptz
       and r.scheduled_for <= $5::timestamptz and (r.scheduled_for, r.job_id) < ($5::timestamptz, $6::uuid)
-      and ($14::boolean or r.status <> 'SUCCEEDED' or r.trigger <> 'SCHEDULE')
+      and ($15::boolean or r.status <> 'SUCCEEDED' or r.trigger <> 'SCHEDULE')
       and ($7::uuid[] is null or r.job_id = any($7::uuid[]))
-      and ($8::text[] is null or r.status::text = any($8::text[]))
-      and ($15::text[] is null or r.reason::text = any($15::text[]))
-      and ($9::text[] is null or r.trigger::text = any($9::text[]))
+      and ($9::text[] is null or r.status::text = any($9::text[]))
+      and ($16::text[] is null or r.reason::text = any($16::text[]))
+      and ($10::text[] is null or r.trigger::text = any($10::text[]))
       -- As in find_jobs. A deleted job has no labels any more.
-      and (not $10::boolean or j.deleted_at is null)
-      and ($11::text[] is null or j.labels ?& $11::text[])
-      and ($12::text is null or coalesce(j.labels, '{}') @@ $12::text::jsonpath)
+      and (not $11::boolean or j.deleted_at is null)
+      and ($12::text[] is null or j.labels ?& $12::text[])
+      and ($13::text is null or coalesce(j.labels, '{}') @@ $13::text::jsonpath)
     order by r.scheduled_for desc, r.job_id desc
     limit $1
 )
@@ -189,6 +195,7 @@ type FindRunsParams struct {
 	Before         time.Time   `json:"before"`
 	BeforeJob      uuid.UUID   `json:"before_job"`
 	JobIds         []uuid.UUID `json:"job_ids"`
+	IsAhead        bool        `json:"is_ahead"`
 	Statuses       []string    `json:"statuses"`
 	Triggers       []string    `json:"triggers"`
 	HasLabels      bool        `json:"has_labels"`
@@ -217,6 +224,9 @@ type FindRunsRow struct {
 	ExecutedBy        *string    `json:"executed_by"`
 	JobVersion        *int32     `json:"job_version"`
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	Payload           []byte     `json:"payload"`
+	CausedBy          *uuid.UUID `json:"caused_by"`
+	WaitingFor        *string    `json:"waiting_for"`
 	JobKey            *string    `json:"job_key"`
 	JobName           string     `json:"job_name"`
 	JobDeletedAt      *time.Time `json:"job_deleted_at"`
@@ -234,6 +244,7 @@ func (q *Queries) FindRuns(ctx context.Context, arg FindRunsParams) ([]FindRunsR
 		arg.Before,
 		arg.BeforeJob,
 		arg.JobIds,
+		arg.IsAhead,
 		arg.Statuses,
 		arg.Triggers,
 		arg.HasLabels,
@@ -268,6 +279,9 @@ func (q *Queries) FindRuns(ctx context.Context, arg FindRunsParams) ([]FindRunsR
 			&i.ExecutedBy,
 			&i.JobVersion,
 			&i.CancelRequestedAt,
+			&i.Payload,
+			&i.CausedBy,
+			&i.WaitingFor,
 			&i.JobKey,
 			&i.JobName,
 			&i.JobDeletedAt,
@@ -280,6 +294,19 @@ func (q *Queries) FindRuns(ctx context.Context, arg FindRunsParams) ([]FindRunsR
 		return nil, err
 	}
 	return items, nil
+}
+
+const lastAskedFor = `-- name: LastAskedFor :one
+select coalesce(max(scheduled_for), 'epoch')::timestamptz from due where trigger <> 'SCHEDULE'
+`
+
+// Returns the last instant of the open runs that somebody or an event has asked for, in any
+// namespace, or 1970 if there are none: a list need not look for others after it.
+func (q *Queries) LastAskedFor(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, lastAskedFor)
+	var column_1 time.Time
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const listRetried = `-- name: ListRetried :many

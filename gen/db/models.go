@@ -755,9 +755,7 @@ type OpenRun struct {
 	AwaitsWorker      bool       `json:"awaits_worker"`
 	Payload           []byte     `json:"payload"`
 	CausedBy          *uuid.UUID `json:"caused_by"`
-	Queue             *string    `json:"queue"`
-	ConcurrencyGroup  *string    `json:"concurrency_group"`
-	LeaseID           *uuid.UUID `json:"lease_id"`
+	WaitingFor        *string    `json:"waiting_for"`
 }
 
 type Run struct {

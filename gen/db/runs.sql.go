@@ -86,7 +86,7 @@ select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
     null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-    null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+    null::integer as job_version, o.cancel_requested_at, o.payload, o.caused_by, o.waiting_for, j.key as job_key,
     j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = $1
@@ -95,7 +95,8 @@ union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
     r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-    r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+    r.job_version, r.cancel_requested_at, r.payload, r.caused_by, null::text as waiting_for,
+    j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = $1
 where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
@@ -125,6 +126,9 @@ type GetRunRow struct {
 	ExecutedBy        *string    `json:"executed_by"`
 	JobVersion        *int32     `json:"job_version"`
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	Payload           []byte     `json:"payload"`
+	CausedBy          *uuid.UUID `json:"caused_by"`
+	WaitingFor        *string    `json:"waiting_for"`
 	JobKey            *string    `json:"job_key"`
 	JobName           string     `json:"job_name"`
 	JobDeletedAt      *time.Time `json:"job_deleted_at"`
@@ -154,6 +158,9 @@ func (q *Queries) GetRun(ctx context.Context, arg GetRunParams) (GetRunRow, erro
 		&i.ExecutedBy,
 		&i.JobVersion,
 		&i.CancelRequestedAt,
+		&i.Payload,
+		&i.CausedBy,
+		&i.WaitingFor,
 		&i.JobKey,
 		&i.JobName,
 		&i.JobDeletedAt,
@@ -219,7 +226,7 @@ const listRuns = `-- name: ListRuns :many
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
         null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-        null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+        null::integer as job_version, o.cancel_requested_at, null::json as payload, o.caused_by, o.waiting_for, j.key as job_key,
     j.name as job_name, j.deleted_at as job_deleted_at
     from open_runs o
     join jobs j on j.id = o.job_id
@@ -230,7 +237,8 @@ union all
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
         r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-        r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+        r.job_version, r.cancel_requested_at, null::json as payload, r.caused_by, null::text as waiting_for,
+    j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from runs r
     join jobs j on j.id = r.job_id
     where r.job_id = $2 and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
@@ -266,6 +274,9 @@ type ListRunsRow struct {
 	ExecutedBy        *string    `json:"executed_by"`
 	JobVersion        *int32     `json:"job_version"`
 	CancelRequestedAt *time.Time `json:"cancel_requested_at"`
+	Payload           []byte     `json:"payload"`
+	CausedBy          *uuid.UUID `json:"caused_by"`
+	WaitingFor        *string    `json:"waiting_for"`
 	JobKey            *string    `json:"job_key"`
 	JobName           string     `json:"job_name"`
 	JobDeletedAt      *time.Time `json:"job_deleted_at"`
@@ -306,6 +317,9 @@ func (q *Queries) ListRuns(ctx context.Context, arg ListRunsParams) ([]ListRunsR
 			&i.ExecutedBy,
 			&i.JobVersion,
 			&i.CancelRequestedAt,
+			&i.Payload,
+			&i.CausedBy,
+			&i.WaitingFor,
 			&i.JobKey,
 			&i.JobName,
 			&i.JobDeletedAt,

@@ -24,6 +24,7 @@ var acrossNamespaces = map[string][]string{
 	},
 	"they store rows for jobs that CopyJobs has stored, with their namespace":            {"CopyDue"},
 	"events start only jobs of the namespace in which they happened":                     {"AddEventStarts"},
+	"it tells only when the last run is due":                                             {"LastAskedFor"},
 	"the caller has found the job in its namespace":                                      {"ListRuns", "ListRetried", "ListStored", "ListJobVersions", "ListEnds"},
 	"the caller has found the run, or the lease, in its namespace":                       {"Release", "ListCanceledOfWorker", "ForgetLease"},
 	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued", "ListQueues"},

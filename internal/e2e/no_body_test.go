@@ -14,7 +14,8 @@ func TestOperationsWithoutABodyRefuseOne(t *testing.T) {
 	service, pool := setup(t)
 	job := service.create(t, `{"name":"x","intervalInSeconds":3600}`)
 	path := "/api/v1/jobs/" + job.Id.String()
-	for _, operation := range []string{"POST " + path + "/run", "GET " + path, "DELETE " + path, "GET /api/v1/jobs"} {
+	run := service.runOf(t, "nobody")
+	for _, operation := range []string{"POST /api/v1/runs/" + run.Id.String() + "/cancel", "GET " + path, "DELETE " + path, "GET /api/v1/jobs"} {
 		method, path, _ := strings.Cut(operation, " ")
 		for body, want := range map[string]int{`{"nonsense":1}`: http.StatusBadRequest, ` `: http.StatusBadRequest} {
 			request, err := http.NewRequestWithContext(t.Context(), method, service.url+path, strings.NewReader(body))
@@ -25,6 +26,6 @@ func TestOperationsWithoutABodyRefuseOne(t *testing.T) {
 			require.Equal(t, want, answer.StatusCode, "%s with %q", operation, body)
 		}
 	}
-	require.Equal(t, 1, count(t, pool, `select count(*) from due where trigger = 'SCHEDULE'`), "nothing was started or deleted")
+	require.Equal(t, 1, count(t, pool, `select count(*) from due where trigger = 'SCHEDULE' and job_id = $1`, job.Id), "nothing was started or deleted")
 	service.startRun(t, job.Id, "")
 }

@@ -49,6 +49,8 @@ type Filter struct {
 	Statuses, Reasons, Triggers []string
 	// From is the first instant, and To the first one after the last.
 	From, To time.Time
+	// Ahead is the instant after which only runs are open that somebody or an event has asked for.
+	Ahead time.Time
 }
 
 // Place is where in a list of runs a run stands: newest first, and by the id of the job among those
@@ -72,7 +74,7 @@ func Find(ctx context.Context, conn db.DBTX, f Filter, after Place, maxRows int)
 	if after.At.After(f.To) {
 		after = Place{At: f.To}
 	}
-	s := search{Queries: Queries(conn), maxRows: maxRows, from: f.From, most: firstWindow, p: db.FindRunsParams{
+	s := search{Queries: Queries(conn), maxRows: maxRows, from: f.From, ahead: f.Ahead, most: firstWindow, p: db.FindRunsParams{
 		Namespace: f.Namespace, JobIds: f.JobIDs, Statuses: orNil(f.Statuses), Reasons: orNil(f.Reasons), Triggers: orNil(f.Triggers),
 		WithOpen:  len(f.Reasons) == 0 && (len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, func(s string) bool { return !isEnded(s) })),
 		WithEnded: len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, isEnded),
@@ -114,8 +116,10 @@ type search struct {
 	// p has the place that the list has come to.
 	p db.FindRunsParams
 	// jobs are those by which runs are looked up. Nil: they are found by their time.
-	jobs    []uuid.UUID
-	from    time.Time
+	jobs []uuid.UUID
+	from time.Time
+	// ahead is the instant after which only runs are open that somebody has asked for.
+	ahead   time.Time
 	maxRows int
 	rows    []db.FindRunsRow
 	// oldest is where the partitions begin that may be read by one statement.
@@ -161,9 +165,12 @@ func (s *search) step(ctx context.Context) error {
 	}
 	s.counted++
 	s.p.Since = clock.Later(s.oldest, s.p.Before.Add(-s.span))
+	if s.p.IsAhead = s.p.Before.After(s.ahead); s.p.IsAhead {
+		s.p.Since = clock.Later(s.p.Since, s.ahead)
+	}
 	found, err := s.CountRunsWithin(ctx, db.CountRunsWithinParams{
 		Since: s.p.Since, Before: s.p.Before, BeforeJob: s.p.BeforeJob, JobIds: s.jobs,
-		WithEnded: s.p.WithEnded, WithOpen: s.p.WithOpen, IsUsual: s.p.IsUsual, MaxRows: s.most + 1,
+		IsAhead: s.p.IsAhead, WithEnded: s.p.WithEnded, WithOpen: s.p.WithOpen, IsUsual: s.p.IsUsual, MaxRows: s.most + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("count the runs to look at: %w", err)

@@ -72,7 +72,7 @@ func TestAudit(t *testing.T) {
 	want = append(want, by("updateJob", job, map[string]any{"version": 2.0, "fields": []any{"intervalInSeconds", "name"}}))
 	require.Equal(t, want, audited(e))
 
-	run, err := e.Jobs.StartRun(t.Context(), ann, job, nil)
+	run, err := e.Jobs.StartRun(t.Context(), ann, job, jobs.RunStart{})
 	require.NoError(t, err)
 	started := enginetest.IDOf(run).String()
 	want = append(want, by("runJob", job, map[string]any{"runId": started}))
@@ -123,7 +123,7 @@ func TestNothingIsAuditedThatDidNotHappen(t *testing.T) {
 		"update":              refuse(e.Jobs.Update(t.Context(), ann, job, change(t, `{"name":"y","cron":"x"}`))),
 		"update of another's": refuse(e.Jobs.Update(t.Context(), elsewhere, job, change(t, `{"name":"y"}`))),
 		"update by nobody":    refuse(e.Jobs.Update(canceled, ann, job, change(t, `{"name":"y"}`))),
-		"run":                 refuse(e.Jobs.StartRun(t.Context(), elsewhere, job, nil)),
+		"run":                 refuse(e.Jobs.StartRun(t.Context(), elsewhere, job, jobs.RunStart{})),
 		"cancel":              refuse(e.Jobs.Cancel(t.Context(), ann, uuid.New())),
 		"backfill":            refuse(e.Jobs.Backfill(t.Context(), ann, job, e.Now(), e.Now().Add(-time.Hour))),
 		"delete":              e.Jobs.Delete(t.Context(), elsewhere, job),

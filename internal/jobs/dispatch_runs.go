@@ -22,7 +22,7 @@ func (e *edit) startTogether(ctx context.Context, starts []start) (at time.Time,
 		return at, nil
 	}
 	params := db.StartRunsParams{JobID: e.job.ID, ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue}
-	if params.ScheduledFors, err = e.freeInstants(ctx, len(starts)); err != nil {
+	if params.ScheduledFors, err = e.freeInstants(ctx, e.now, len(starts)); err != nil {
 		return at, err
 	}
 	for _, what := range starts {
@@ -56,7 +56,7 @@ func (e *edit) skipAll(ctx context.Context, starts []start, reasons []db.RunReas
 	if len(starts) == 0 {
 		return nil
 	}
-	instants, err := e.freeInstants(ctx, len(starts))
+	instants, err := e.freeInstants(ctx, e.now, len(starts))
 	if err != nil {
 		return err
 	}
@@ -82,9 +82,9 @@ func (e *edit) skipAll(ctx context.Context, starts []start, reasons []db.RunReas
 	return nil
 }
 
-// freeInstants returns the first instants from now on that no run of the job has.
-func (e *edit) freeInstants(ctx context.Context, count int) (free []time.Time, err error) {
-	for from := e.now; len(free) < count; from = from.Add(time.Duration(count) * time.Microsecond) {
+// freeInstants returns the first instants from one on that no run of the job has.
+func (e *edit) freeInstants(ctx context.Context, from time.Time, count int) (free []time.Time, err error) {
+	for ; len(free) < count; from = from.Add(time.Duration(count) * time.Microsecond) {
 		to := from.Add(time.Duration(count-1) * time.Microsecond)
 		taken := map[int64]bool{} // by microseconds
 		due, err := e.ListDueInstants(ctx, db.ListDueInstantsParams{JobID: e.job.ID, Earliest: from, Latest: to})

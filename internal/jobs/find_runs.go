@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,8 +18,8 @@ import (
 // recently is how far back a list of runs reaches that is not told.
 const recently = 24 * time.Hour
 
-// ahead is how far from now the instant of a run can be: one may follow a run that was claimed
-// ahead.
+// ahead is how far from now the instant of a run can be that was due when it was stored: one may
+// follow a run that was claimed ahead.
 const ahead = time.Minute
 
 // RunFilter says which runs of a namespace are meant: those that match all of its fields that are
@@ -46,7 +47,14 @@ func (s *Service) FindRuns(ctx context.Context, by access.Caller, f RunFilter, a
 	}
 	found.To = *cmp.Or(f.To, &now)
 	found.From = *cmp.Or(f.From, new(found.To.Add(-recently)))
-	found.To = clock.Earlier(found.To, now.Add(ahead))
+	found.Ahead = now.Add(ahead)
+	if found.To.After(found.Ahead) {
+		last, err := s.queries.LastAskedFor(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read when the last open run is due: %w", err)
+		}
+		found.To = clock.Earlier(found.To, clock.Later(found.Ahead, last.Add(time.Microsecond)))
+	}
 	if f.JobID != nil {
 		found.JobIDs = []uuid.UUID{*f.JobID}
 	}

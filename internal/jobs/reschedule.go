@@ -172,7 +172,7 @@ func (e *edit) carrierOf(rows []db.Due, after *Definition) *db.Due {
 	if policy.MayOverlap(after) || !policy.HasSchedule(after) {
 		return nil
 	}
-	if e.job.Status != db.JobStatusACTIVE {
+	if e.job.Status != db.JobStatusACTIVE || !policy.HasSchedule(&e.job) {
 		return findLast(rows, isOpenBesidesBackfill(e.now))
 	}
 	return findLast(rows, func(row *db.Due) bool {

@@ -29,9 +29,12 @@ func (e *edit) lockRows(ctx context.Context) ([]db.Due, error) {
 }
 
 // isOpen reports whether a run has begun, or is due, as of now. A run that somebody asked for was
-// due when it was stored.
+// due when it was stored, or a moment later, unless it was asked for at a later instant.
 func isOpen(row *db.Due, now time.Time) bool {
-	return row.Attempt > 0 || row.Trigger != db.RunTriggerSCHEDULE || !row.ReadyAt.After(now)
+	if row.Trigger != db.RunTriggerSCHEDULE && !row.ScheduledFor.After(now.Add(ahead)) {
+		return true
+	}
+	return row.Attempt > 0 || !row.ReadyAt.After(now)
 }
 
 // isOpenBesidesBackfill reports whether a run is open and was not backfilled. Backfilled runs never

@@ -34,8 +34,8 @@ func (s *Service) GetRun(ctx context.Context, by access.Caller, id uuid.UUID) (R
 	return run, nil
 }
 
-// Retry starts a run that repeats one which did not succeed, by an overlap policy or else by the
-// job's own. The new run names the first one that was repeated. It returns ErrRunNotFound, or a
+// Retry starts a run that repeats one which did not succeed, with the payload of that run, by an
+// overlap policy or else by the job's own. The new run names the first one that was repeated. It returns ErrRunNotFound, or a
 // Conflict if the run has not ended, has succeeded, or its job is deleted.
 func (s *Service) Retry(ctx context.Context, by access.Caller, id uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
 	return s.retry(ctx, by, id, start{policy: policy})
@@ -54,7 +54,7 @@ func (s *Service) retry(ctx context.Context, by access.Caller, id uuid.UUID, wha
 	default: // PENDING or RUNNING, which only open runs have
 		return Run{}, &Conflict{RunNotEnded, "The run has not ended."}
 	}
-	what.trigger, what.retryOf, what.repeated = db.RunTriggerRETRY, new(originalOf(before)), id
+	what.trigger, what.retryOf, what.repeated, what.payload = db.RunTriggerRETRY, new(originalOf(before)), id, before.Payload
 	run, err := s.start(ctx, by, before.JobID, what)
 	if errors.Is(err, ErrNotFound) {
 		return Run{}, &Conflict{JobDeleted, "The run's job was deleted."}
@@ -108,7 +108,7 @@ func (e *edit) cancel(ctx context.Context, scheduledFor time.Time) (changed bool
 		switch {
 		case row.BufferedFor != nil && row.BufferedFor.Equal(scheduledFor):
 			return true, e.dropBuffered(ctx, row, db.RunStatusCANCELED, db.RunReasonREQUESTED)
-		case row.ScheduledFor.Equal(scheduledFor) && isOpen(row, e.now):
+		case row.ScheduledFor.Equal(scheduledFor) && (isOpen(row, e.now) || row.Trigger != db.RunTriggerSCHEDULE):
 			return row.CancelReason == nil, e.CancelRuns(ctx, db.CancelRunsParams{
 				JobID: e.job.ID, ScheduledFors: []time.Time{row.ScheduledFor}, Reason: db.RunReasonREQUESTED,
 			})

@@ -202,7 +202,7 @@ func (s *search) sorted(ctx context.Context, p *filterParams, l *List, end *Plac
 		Namespace: p.Namespace, Ids: p.Ids, Keys: p.Keys, NamePattern: p.NamePattern, KeyPrefix: p.KeyPrefix,
 		LabelNames: p.LabelNames, LabelPredicate: p.LabelPredicate, NeedsLabels: p.NeedsLabels, Statuses: p.Statuses,
 		TargetType: p.TargetType, Queue: p.Queue, ConcurrencyGroup: p.ConcurrencyGroup, PauseID: p.PauseID,
-		LastRunStatuses: p.LastRunStatuses, Healths: p.Healths,
+		LastRunStatuses: p.LastRunStatuses, Healths: p.Healths, IsUnscheduled: p.IsUnscheduled,
 		Sort: string(l.sort()), AfterCreatedAt: after.At, AfterName: after.Name, AfterID: after.ID, SkipRows: l.Skip, MaxRows: l.Max,
 	}
 	if end != nil {

@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -15,7 +17,8 @@ import (
 const jobsPerRow = 2
 
 // walkByNextRun is walk for a list by nextRunAt: it walks through the rows of due that carry a
-// schedule, and then through the jobs that are not active, which have no such row.
+// schedule, and then through the jobs that have no such row: those that are not active, and those
+// without a schedule.
 func (s *search) walkByNextRun(ctx context.Context, p *filterParams, l *List, furthest int32) (places []Place, isEnough bool, err error) {
 	wanted := l.Skip + l.Max
 	if f, _ := l.implied(); len(f.Statuses) == 0 || slices.Contains(f.Statuses, db.JobStatusACTIVE) {
@@ -63,17 +66,40 @@ func (s *search) soonest(ctx context.Context, p *filterParams, l *List, wanted, 
 	return places, len(places) == int(wanted) || before.Equal(clock.EndOfTime), err
 }
 
-// idle returns the places of jobs that are not active, newest first.
+// idle returns the places of jobs that are not due by themselves, newest first: those that are not
+// active, and those without a schedule.
 func (s *search) idle(ctx context.Context, p *filterParams, l *List, wanted int32) ([]Place, error) {
-	statuses := []db.JobStatus{db.JobStatusPAUSED, db.JobStatusCOMPLETED}
+	inactive := []db.JobStatus{db.JobStatusPAUSED, db.JobStatusCOMPLETED}
+	active := []db.JobStatus{db.JobStatusACTIVE}
 	if f, _ := l.implied(); len(f.Statuses) > 0 {
-		statuses = slices.DeleteFunc(statuses, func(status db.JobStatus) bool { return !slices.Contains(f.Statuses, status) })
+		isOther := func(status db.JobStatus) bool { return !slices.Contains(f.Statuses, status) }
+		inactive, active = slices.DeleteFunc(inactive, isOther), slices.DeleteFunc(active, isOther)
 	}
+	places, err := s.idleOf(ctx, p, l, inactive, false, wanted)
+	if err != nil {
+		return nil, err
+	}
+	unscheduled, err := s.idleOf(ctx, p, l, active, true, wanted)
+	if err != nil {
+		return nil, err
+	}
+	places = append(places, unscheduled...)
+	slices.SortFunc(places, func(a, b Place) int { return cmp.Or(b.At.Compare(a.At), bytes.Compare(b.ID[:], a.ID[:])) })
+	return places[:min(len(places), int(wanted))], nil
+}
+
+// idleOf is idle for jobs of some statuses, or for those of them without a schedule.
+func (s *search) idleOf(
+	ctx context.Context, p *filterParams, l *List, statuses []db.JobStatus, areUnscheduled bool, wanted int32,
+) ([]Place, error) {
 	if len(statuses) == 0 {
 		return nil, nil
 	}
 	ofIdle, args := List{Filter: l.Filter, Sort: SortByCreatedAt, Max: wanted}, *p
 	ofIdle.Statuses, args.Statuses = statuses, arrayOf(statuses)
+	if areUnscheduled {
+		args.IsUnscheduled = &areUnscheduled
+	}
 	if l.After != nil && l.After.IsIdle {
 		ofIdle.After = l.After
 	}

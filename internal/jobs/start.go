@@ -33,6 +33,8 @@ type start struct {
 	repeated uuid.UUID
 	// policy says what happens if another run of the job is open. Default: the job's.
 	policy *db.OverlapPolicy
+	// at is when the run is due, with MANUAL. Nil: now.
+	at *time.Time
 	// unlessSince, with RETRY, says that nothing is to be started if the run was retried from then
 	// on.
 	unlessSince *time.Time
@@ -40,11 +42,10 @@ type start struct {
 	bulk *Bulk
 }
 
-// StartRun starts a run of a job, due now, by an overlap policy or else by the job's own. A run
-// that may not overlap and may not wait is recorded as skipped. It returns ErrNotFound, or a
-// Conflict if the namespace is suspended.
-func (s *Service) StartRun(ctx context.Context, by access.Caller, job uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
-	return s.start(ctx, by, job, start{trigger: db.RunTriggerMANUAL, policy: policy})
+// StartRun starts a run of a job. A run that may not overlap and may not wait is recorded as
+// skipped. It returns ErrNotFound, an Invalid, or a Conflict if the namespace is suspended.
+func (s *Service) StartRun(ctx context.Context, by access.Caller, job uuid.UUID, what RunStart) (Run, error) {
+	return s.start(ctx, by, job, start{trigger: db.RunTriggerMANUAL, policy: what.OverlapPolicy, payload: what.Payload, at: what.At})
 }
 
 // start starts a run, announces it, and returns it as it is then.
@@ -59,6 +60,7 @@ func (s *Service) start(ctx context.Context, by access.Caller, job uuid.UUID, wh
 		// ahead.
 		return Run{
 			JobID: job, ScheduledFor: at, Status: "PENDING", Trigger: what.trigger, RetryOf: what.retryOf, Occurrences: 1,
+			Payload: what.payload,
 		}, nil
 	}
 	return run, err
@@ -96,13 +98,18 @@ func (s *Service) begin(ctx context.Context, by access.Caller, job uuid.UUID, wh
 
 // start starts a run in the transaction, and returns its instant and the runs that it canceled.
 func (e *edit) start(ctx context.Context, what start) (at time.Time, canceled []uuid.UUID, err error) {
-	rows, err := e.lockRows(ctx)
+	overlap := e.overlapOf(what)
+	later, err := e.laterInstant(what)
 	if err != nil {
 		return at, nil, err
 	}
-	overlap := e.job.OverlapPolicy
-	if what.policy != nil {
-		overlap = *what.policy
+	if !later.IsZero() || (overlap == db.OverlapPolicyALLOWALL && !policy.HasSchedule(&e.job)) {
+		at, err = e.startBeside(ctx, what, later)
+		return at, nil, err
+	}
+	rows, err := e.lockRows(ctx)
+	if err != nil {
+		return at, nil, err
 	}
 	open := openRunOf(rows, e.now)
 	mayOverlap := overlap == db.OverlapPolicyALLOWALL || policy.MayOverlap(&e.job)
@@ -145,11 +152,7 @@ func (e *edit) start(ctx context.Context, what start) (at time.Time, canceled []
 func (e *edit) addRun(ctx context.Context, rows []db.Due, what start, mayOverlap bool, from, at time.Time) error {
 	switch carrier := findLast(rows, carriesSchedule); {
 	case mayOverlap || carrier == nil:
-		return e.StartRun(ctx, db.StartRunParams{
-			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
-			Payload: what.payload, CausedBy: what.causedBy, EventDepth: what.depth,
-			ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
-		})
+		return e.addBeside(ctx, what, at)
 	case isOpen(carrier, from):
 		// The schedule goes on behind this run, and not from where the other one left it.
 		if err := e.recordSkipped(ctx, carrier, at, db.RunReasonOVERLAP, nil); err != nil {

@@ -98,7 +98,7 @@ func TestASuspendedNamespacePausesItsJobs(t *testing.T) { //nolint:tparallel // 
 			return err
 		},
 		"run": func() error {
-			_, err := f.StartRun(t.Context(), by, active, nil)
+			_, err := f.StartRun(t.Context(), by, active, RunStart{})
 			return err
 		},
 		"backfill": func() error {

@@ -19,7 +19,7 @@ import (
 
 // startRun starts a run by hand and returns its instant.
 func (b bench) startRun(job uuid.UUID, policy db.OverlapPolicy) (at time.Time, err error) {
-	run, err := b.Jobs.StartRun(b.T.Context(), enginetest.By, job, &policy)
+	run, err := b.Jobs.StartRun(b.T.Context(), enginetest.By, job, jobs.RunStart{OverlapPolicy: &policy})
 	return run.ScheduledFor, err
 }
 

@@ -173,6 +173,7 @@ create index jobs_newest_by_queue on jobs (namespace, qualified_queue, created_a
 create index jobs_newest_by_group on jobs (namespace, qualified_group, created_at desc, id desc) where qualified_group is not null and deleted_at is null;
 create index jobs_by_connection on jobs (namespace, (target ->> 'connection'), id) where target ->> 'connection' is not null and deleted_at is null;
 create index jobs_started_by_events on jobs (id) where starts_on is not null and deleted_at is null;
+create index jobs_newest_unscheduled on jobs (namespace, created_at desc, id desc) where (on_demand or starts_on is not null) and deleted_at is null;
 create index jobs_by_calendar on jobs (namespace, id) where calendar_days is not null and deleted_at is null;
 create index jobs_by_pause on jobs (pause_id) where pause_id is not null;
 create index jobs_newest_by_status on jobs (namespace, status, created_at desc, id desc) where deleted_at is null;

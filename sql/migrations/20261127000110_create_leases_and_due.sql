@@ -115,6 +115,8 @@ create index due_grouped_ready_at on due (ready_at) where concurrency_group is n
 -- Lists of runs find open ones by their instants. Most of those that instances execute are ready at
 -- their instant, so due_ready_at finds them, and they are not in the first of these.
 create index due_delayed on due (scheduled_for, job_id) where awaits_worker or ready_at > scheduled_for;
+-- Those that somebody or an event has asked for, which may be due at any time to come.
+create index due_asked_for on due (scheduled_for, job_id) where trigger <> 'SCHEDULE';
 create index due_buffered on due (buffered_for) where buffered_for is not null;
 -- The jobs whose last run did not succeed. A run that succeeds after another does not touch it.
 create index due_not_succeeded on due (last_run_status, job_id)

@@ -13,25 +13,45 @@ begin
 end
 $$;
 
--- The runs that have not ended: those that are due, those that execute, and those that wait for
--- another run's end. A row that was claimed ahead of its instant is not a run yet. ready_at and
--- awaits_worker are only for finding them by an index. now() is older than the snapshot of a
--- statement: the start of a run that was claimed since then lies after now(), but not after
--- clock_timestamp().
+-- What a row of due waits for, as Run.waitingFor in openapi.yaml defines it. Nobody waits for what
+-- is held, except within the limits of a connection, whose rows are claimed ahead of their turn;
+-- what was canceled is ended at once.
+create function waiting_for(
+    lease_id uuid, cancel_reason run_reason, ready_at timestamptz, queue text, awaits_worker boolean, concurrency_group text
+) returns text
+language sql stable parallel safe as $$
+    select case
+        when cancel_reason is not null then null
+        when lease_id is not null then case when ready_at > clock_timestamp() and strpos(queue, '/=') > 0 then 'CONNECTION' end
+        when ready_at > now() then 'TIME'
+        when awaits_worker then case when strpos(queue, '/=') > 0 then 'CONNECTION' else 'WORKER' end
+        when concurrency_group is not null then 'CONCURRENCY_GROUP'
+    end
+$$;
+
+-- The runs that have not ended: those that are due, those that execute, those that wait for another
+-- run's end, and those that somebody has asked for, due or not. Of the schedule, a row that was
+-- claimed ahead of its instant is not a run yet. ready_at and awaits_worker are only for finding
+-- them by an index. now() is older than the snapshot of a statement: the start of a run that was
+-- claimed since then lies after now(), but not after clock_timestamp().
 create view open_runs as
 select
-    job_id, scheduled_for, case when attempt > 0 then 'RUNNING' else 'PENDING' end as status,
-    trigger, retry_of, attempt, started_at, failed_attempts, l.holder as executed_by, cancel_requested_at,
-    ready_at, awaits_worker, payload, caused_by, due.queue, concurrency_group, lease_id
+    job_id, scheduled_for, case when started_at <= clock_timestamp() then 'RUNNING' else 'PENDING' end as status,
+    trigger, retry_of, case when started_at <= clock_timestamp() then attempt else 0::smallint end as attempt,
+    case when started_at <= clock_timestamp() then started_at end as started_at, failed_attempts,
+    case when started_at <= clock_timestamp() then l.holder end as executed_by, cancel_requested_at,
+    ready_at, awaits_worker, payload, caused_by,
+    waiting_for(lease_id, cancel_reason, ready_at, due.queue, awaits_worker, concurrency_group) as waiting_for
 from due
 left join leases l on l.id = lease_id
-where (ready_at <= now() or attempt > 0) and (started_at is null or started_at <= clock_timestamp())
+where (ready_at <= now() or attempt > 0 or trigger <> 'SCHEDULE')
+  and (started_at is null or started_at <= clock_timestamp() or scheduled_for <= now() or trigger <> 'SCHEDULE')
 union all
 select
     job_id, buffered_for, 'PENDING',
     coalesce(buffered_trigger, 'MANUAL'),
     buffered_retry_of, 0::smallint, null, null, null, null, buffered_for, false, buffered_payload, buffered_caused_by,
-    queue, concurrency_group, null
+    null
 from due
 where buffered_for is not null;
 
@@ -123,7 +143,7 @@ $$;
 create function find_jobs(
     namespace text, ids uuid[], keys text[], name_pattern text, key_prefix text, label_names text[], label_predicate text, needs_labels boolean,
     statuses text, target_type text, queue text, concurrency_group text, pause_id uuid,
-    last_run_statuses text[], healths text[]
+    last_run_statuses text[], healths text[], is_unscheduled boolean
 ) returns setof jobs
 language sql stable parallel unsafe as $$
     select j.*
@@ -143,6 +163,8 @@ language sql stable parallel unsafe as $$
       and ($11 is null or j.qualified_queue = $11)
       and ($12 is null or j.qualified_group = $12)
       and ($13 is null or j.pause_id = $13)
+      -- Only jobs that have no schedule.
+      and (not coalesce($16, false) or j.on_demand or j.starts_on is not null)
       and ($14 is null and $15 is null or exists (
           select
           from (select) one
@@ -256,9 +278,10 @@ drop function create_runs_partition(date);
 drop view runs_partitions;
 drop function add_lost_attempt(jsonb, smallint, timestamptz, timestamptz, text);
 drop function queues_between(text, text);
-drop function find_jobs(text, uuid[], text[], text, text, text[], text, boolean, text, text, text, text, uuid, text[], text[]);
+drop function find_jobs(text, uuid[], text[], text, text, text[], text, boolean, text, text, text, text, uuid, text[], text[], boolean);
 drop function job_health(job_status, smallint, boolean, timestamptz);
 drop function is_late(timestamptz, uuid);
 drop function awaits_worker(text, run_reason, smallint, smallint);
 drop view open_runs;
+drop function waiting_for(uuid, run_reason, timestamptz, text, boolean, text);
 drop function job_image(jobs);

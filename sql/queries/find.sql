@@ -18,7 +18,7 @@ with matching as materialized (
         @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
         sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
         sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[]
+        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], sqlc.narg(is_unscheduled)::boolean
     ) j
     limit @max_matching
 )
@@ -63,7 +63,7 @@ from find_jobs(
     @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
     sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
     sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-    sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[]
+    sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], sqlc.narg(is_unscheduled)::boolean
 ) j
 where (@sort::text <> 'createdAt' or (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid))
   and (@sort::text <> 'createdAt' or sqlc.narg(before_id)::uuid is null
@@ -89,7 +89,7 @@ limit @max_rows offset @skip_rows;
         @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
         sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
         sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[]
+        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], null
     ) j on j.id = d.job_id
     where not d.awaits_worker and d.carries_schedule
       and d.ready_at >= @after_ready_at::timestamptz and (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
@@ -108,7 +108,7 @@ union all
             @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
             sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
             sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-            sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[]
+            sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], null
         ) j on j.id = d.job_id
         where d.queue = q.name and d.awaits_worker and d.carries_schedule
           and d.ready_at >= @after_ready_at::timestamptz and (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
@@ -226,17 +226,27 @@ where namespace = @namespace and status = 'PAUSED' and deleted_at is null
 limit @max_rows;
 
 -- name: ListNeverRan :many
--- The jobs of a namespace of which no run has ended, as far as their due rows know. It returns at
--- most max_rows.
-select j.id
-from due d
-cross join lateral (
-    select o.id
-    from jobs o
-    where o.id = d.job_id and o.namespace = @namespace and o.deleted_at is null
-    limit 1
-) j
-where d.carries_schedule and d.last_run_for is null
+-- The jobs of a namespace of which no run has ended, as far as their due rows know, or the jobs
+-- without a schedule themselves. It returns at most max_rows.
+(
+    select j.id
+    from due d
+    cross join lateral (
+        select o.id
+        from jobs o
+        where o.id = d.job_id and o.namespace = @namespace and o.deleted_at is null
+        limit 1
+    ) j
+    where d.carries_schedule and d.last_run_for is null
+    limit @max_rows
+)
+union all
+(
+    select id
+    from jobs
+    where namespace = @namespace and (on_demand or starts_on is not null) and deleted_at is null and last_run_for is null
+    limit @max_rows
+)
 limit @max_rows;
 
 -- name: ListFound :many

@@ -22,6 +22,7 @@ from (
     where @with_open::boolean and o.scheduled_for >= @since::timestamptz
       and o.scheduled_for <= @before::timestamptz and (o.scheduled_for, o.job_id) < (@before::timestamptz, @before_job::uuid)
       and (sqlc.narg(job_ids)::uuid[] is null or o.job_id = any(sqlc.narg(job_ids)::uuid[]))
+      and (not @is_ahead::boolean or o.trigger <> 'SCHEDULE')
       and (
           (not o.awaits_worker and o.ready_at >= @since::timestamptz and o.ready_at <= @before::timestamptz)
           or o.awaits_worker or o.ready_at > o.scheduled_for
@@ -38,12 +39,14 @@ from (
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
         null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-        null::integer as job_version, o.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+        null::integer as job_version, o.cancel_requested_at, null::json as payload, o.caused_by, o.waiting_for,
+        j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from open_runs o
     join jobs j on j.id = o.job_id
     where j.namespace = @namespace and @with_open::boolean and o.scheduled_for >= @since::timestamptz
       and o.scheduled_for <= @before::timestamptz and (o.scheduled_for, o.job_id) < (@before::timestamptz, @before_job::uuid)
       and (sqlc.narg(job_ids)::uuid[] is null or o.job_id = any(sqlc.narg(job_ids)::uuid[]))
+      and (not @is_ahead::boolean or o.trigger <> 'SCHEDULE')
       and (
           (not o.awaits_worker and o.ready_at >= @since::timestamptz and o.ready_at <= @before::timestamptz)
           or o.awaits_worker or o.ready_at > o.scheduled_for
@@ -62,7 +65,8 @@ union all
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
         r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-        r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+        r.job_version, r.cancel_requested_at, null::json as payload, r.caused_by, null::text as waiting_for,
+        j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from runs r
     join jobs j on j.id = r.job_id
     where j.namespace = @namespace and @with_ended::boolean and r.scheduled_for >= @since::timestamptz
@@ -82,6 +86,11 @@ union all
 order by scheduled_for desc, job_id desc
 limit @max_rows;
 
+-- name: LastAskedFor :one
+-- Returns the last instant of the open runs that somebody or an event has asked for, in any
+-- namespace, or 1970 if there are none: a list need not look for others after it.
+select coalesce(max(scheduled_for), 'epoch')::timestamptz from due where trigger <> 'SCHEDULE';
+
 -- name: FewJobs :many
 -- Returns the ids of the jobs of a namespace that labels select, or of all jobs, deleted ones
 -- included; or some of them if there are as many as @max_rows. If there is no label to look up, the
@@ -90,7 +99,7 @@ limit @max_rows;
     select j.id::uuid as id
     from find_jobs(
         @namespace, null, null, null, null, sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean,
-        null, null, null, null, null, null, null
+        null, null, null, null, null, null, null, null
     ) j
     order by case when not @needs_labels::boolean then j.created_at end desc, case when not @needs_labels::boolean then j.id end desc
     limit @max_rows

@@ -6,7 +6,7 @@ select
     o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
     o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
     null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-    null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+    null::integer as job_version, o.cancel_requested_at, o.payload, o.caused_by, o.waiting_for, j.key as job_key,
     j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join open_runs o on o.job_id = j.id and o.scheduled_for = @scheduled_for
@@ -15,7 +15,8 @@ union all
 select
     r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
     r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-    r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+    r.job_version, r.cancel_requested_at, r.payload, r.caused_by, null::text as waiting_for,
+    j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
 from jobs j
 join runs r on r.job_id = j.id and r.scheduled_for = @scheduled_for
 where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace;
@@ -29,7 +30,7 @@ where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @na
         o.job_id, o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.retry_of, o.attempt,
         o.started_at, null::timestamptz as finished_at, null::text as error, null::json as result,
         null::text as status_reason, 1 as occurrences, o.failed_attempts, o.executed_by,
-        null::integer as job_version, o.cancel_requested_at, j.key as job_key,
+        null::integer as job_version, o.cancel_requested_at, null::json as payload, o.caused_by, o.waiting_for, j.key as job_key,
     j.name as job_name, j.deleted_at as job_deleted_at
     from open_runs o
     join jobs j on j.id = o.job_id
@@ -40,7 +41,8 @@ union all
     select
         r.job_id, r.scheduled_for, r.status::text, r.reason, r.trigger, r.retry_of, r.attempt,
         r.started_at, r.finished_at, r.error, r.result, r.status_reason, r.occurrences, r.failed_attempts, r.executed_by,
-        r.job_version, r.cancel_requested_at, j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
+        r.job_version, r.cancel_requested_at, null::json as payload, r.caused_by, null::text as waiting_for,
+    j.key as job_key, j.name as job_name, j.deleted_at as job_deleted_at
     from runs r
     join jobs j on j.id = r.job_id
     where r.job_id = @job_id and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz

@@ -123,7 +123,7 @@ func (e *Engine) Start(job uuid.UUID, policy db.OverlapPolicy) jobs.Run {
 	if policy != "" {
 		overlap = &policy
 	}
-	run, err := e.Jobs.StartRun(e.T.Context(), By, job, overlap)
+	run, err := e.Jobs.StartRun(e.T.Context(), By, job, jobs.RunStart{OverlapPolicy: overlap})
 	require.NoError(e.T, err)
 	return run
 }
