@@ -25,10 +25,11 @@ import (
 	"punctual/internal/keys"
 	"punctual/internal/namespaces"
 	"punctual/internal/ratelimit"
+	"punctual/internal/signer"
 )
 
 // Config is what the API needs. Zero means default, except for Pool, Queues, Jobs,
-// Connections, Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool is
+// Connections, Signer, Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool is
 // required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
@@ -45,6 +46,8 @@ type Config struct {
 	Jobs *jobs.Service
 	// Connections changes the services that http targets call.
 	Connections *connections.Service
+	// Signer knows the keys that verify the tokens of connections.
+	Signer *signer.Signer
 	// Keys makes, shows and revokes keys.
 	Keys *keys.Service
 	// Namespaces changes namespaces, and Known has their limits.
@@ -83,9 +86,9 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // New returns the handler of everything that this service serves over HTTP. It returns an error if
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
-	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Connections == nil || c.Keys == nil || c.Namespaces == nil ||
+	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Connections == nil || c.Signer == nil || c.Keys == nil || c.Namespaces == nil ||
 		c.Known == nil || c.Events == nil || c.Idempotency == nil) {
-		return nil, errors.New("api: Pool, Queues, Jobs, Connections, Keys, Namespaces, Known, Events and Idempotency are required")
+		return nil, errors.New("api: Pool, Queues, Jobs, Connections, Signer, Keys, Namespaces, Known, Events and Idempotency are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)

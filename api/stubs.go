@@ -9,10 +9,6 @@ import (
 
 var errNotBuilt = errors.New("not built yet")
 
-func (s *handlers) GetJwks(context.Context, server.GetJwksRequestObject) (server.GetJwksResponseObject, error) {
-	return nil, errNotBuilt
-}
-
 func (s *handlers) CreateCalendar(context.Context, server.CreateCalendarRequestObject) (server.CreateCalendarResponseObject, error) {
 	return nil, errNotBuilt
 }

@@ -1464,7 +1464,7 @@ type Connection struct {
 	//   (RFC 6749) and keeps until it expires.
 	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
 	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
-	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	//   `attempt`. `iss` is `punctual`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
 	Auth ConnectionAuth `json:"auth"`
 
 	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
@@ -1544,7 +1544,7 @@ type ConnectionAdaptive = bool
 //     (RFC 6749) and keeps until it expires.
 //   - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
 //     (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
-//     `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+//     `attempt`. `iss` is `punctual`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
 type ConnectionAuth struct {
 	// Audience The `aud` of `jwt`. The default is the `baseUrl`. With `oauth2`, it is sent along.
 	Audience *string `json:"audience,omitempty"`
@@ -1596,7 +1596,7 @@ type ConnectionCreate struct {
 	//   (RFC 6749) and keeps until it expires.
 	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
 	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
-	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	//   `attempt`. `iss` is `punctual`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
 	Auth *ConnectionAuth `json:"auth,omitempty"`
 
 	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
@@ -1727,7 +1727,7 @@ type ConnectionUpdate struct {
 	//   (RFC 6749) and keeps until it expires.
 	// - `jwt`: by a token that the service signs for each attempt. It has the claims `iss`, `sub`
 	//   (the namespace), `aud` (`audience`), `iat`, `exp`, `jti`, `jobId`, `jobKey`, `runId` and
-	//   `attempt`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
+	//   `attempt`. `iss` is `punctual`. The receiver verifies it with the keys at `/.well-known/jwks.json`.
 	Auth *ConnectionAuth `json:"auth,omitempty"`
 
 	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
@@ -3201,36 +3201,39 @@ type JobsCreated struct {
 	Items []CreatedJob `json:"items"`
 }
 
+// JsonWebKey A JSON Web Key.
+type JsonWebKey struct {
+	// Alg The algorithm.
+	//
+	// Example: EdDSA
+	Alg string `json:"alg"`
+
+	// Crv The curve.
+	//
+	// Example: Ed25519
+	Crv *string `json:"crv,omitempty"`
+
+	// Kid The id of the key.
+	Kid string `json:"kid"`
+
+	// Kty The type of the key.
+	//
+	// Example: OKP
+	Kty string `json:"kty"`
+
+	// Use What it is for.
+	//
+	// Example: sig
+	Use string `json:"use"`
+
+	// X The public key.
+	X *string `json:"x,omitempty"`
+}
+
 // Jwks A JSON Web Key Set.
 type Jwks struct {
 	// Keys The public keys.
-	Keys []struct {
-		// Alg The algorithm.
-		//
-		// Example: EdDSA
-		Alg string `json:"alg"`
-
-		// Crv The curve.
-		//
-		// Example: Ed25519
-		Crv *string `json:"crv,omitempty"`
-
-		// Kid The id of the key.
-		Kid string `json:"kid"`
-
-		// Kty The type of the key.
-		//
-		// Example: OKP
-		Kty string `json:"kty"`
-
-		// Use What it is for.
-		//
-		// Example: sig
-		Use string `json:"use"`
-
-		// X The public key.
-		X *string `json:"x,omitempty"`
-	} `json:"keys"`
+	Keys []JsonWebKey `json:"keys"`
 }
 
 // Key A key as it is stored, without its secret.

@@ -791,7 +791,7 @@ type SchemaMigration struct {
 }
 
 type TokenKey struct {
-	ID           string    `json:"id"`
+	ID           uuid.UUID `json:"id"`
 	SealedKey    []byte    `json:"sealed_key"`
 	SecretsKeyID string    `json:"secrets_key_id"`
 	PublicKey    []byte    `json:"public_key"`

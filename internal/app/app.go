@@ -31,6 +31,7 @@ import (
 	"punctual/internal/namespaces"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
+	"punctual/internal/signer"
 )
 
 // App is one instance of the service. Create it with New, then call Run. What is started last is
@@ -114,8 +115,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log})
 	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.pools.engine), Logger: log})
 	a.connections = connections.NewCache(db.New(a.pools.engine), c.SecretKeys)
+	tokenSigner := signer.New(db.New(a.pools.engine), c.SecretKeys)
 	caller := executor.NewHTTP(executor.HTTPConfig{
-		AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts, Connections: a.connections,
+		AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts, Connections: a.connections, Signer: tokenSigner,
 	})
 	targets := executor.ByType{"log": executor.Log{Logger: log}, "http": caller}
 	contract, err := api.JobContract()
@@ -148,6 +150,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Events:      a.stream,
 		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
 		Connections: connections.New(connections.Config{Pool: a.pools.api, Secrets: c.SecretKeys, Checker: caller, Changed: a.connections.Forget}),
+		Signer:      tokenSigner,
 		Keys:        keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
 		Known:       a.known,
 		Idempotency: idempotency.New(idempotency.Config{Pool: a.pools.api, Logger: log, Instance: a.instance.ID()}),

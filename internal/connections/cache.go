@@ -3,7 +3,6 @@ package connections
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -80,7 +79,7 @@ func (c *Cache) read(ctx context.Context, at place, before *executor.Connection,
 		return nil, executor.ErrNoConnection
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the connection: %w", err)
+		return nil, unreadError{err}
 	}
 	after := before
 	if before == nil || before.ID != row.Connection.ID || !before.UpdatedAt.Equal(row.Connection.UpdatedAt) {
@@ -98,6 +97,13 @@ func (c *Cache) read(ctx context.Context, at place, before *executor.Connection,
 	}
 	return after, nil
 }
+
+// unreadError says for users that a connection could not be read, without what the database has
+// said.
+type unreadError struct{ cause error }
+
+func (unreadError) Error() string   { return "the database did not answer" }
+func (e unreadError) Unwrap() error { return e.cause }
 
 // Forget makes the cache read each connection again: one of them has changed, or it may have.
 func (c *Cache) Forget() {

@@ -38,6 +38,12 @@ func (s *Service) store(id uuid.UUID, c *connection) (stored, error) {
 		return stored{}, fmt.Errorf("encode the connection: %w", err)
 	}
 	names := namesOf(&hidden)
+	if _, hasKey := s.Secrets.Current(); c.Auth.Type == executor.AuthJWT && !hasKey {
+		return stored{}, invalid([]jobs.Field{{
+			Name: "auth.type", Code: jobs.SecretKeyMissing,
+			Detail: "cannot be jwt: the operator has configured no key for secrets (SECRET_KEYS), and those that sign are secrets",
+		}})
+	}
 	if len(names) == 0 {
 		return stored{definition: definition, names: names}, nil
 	}

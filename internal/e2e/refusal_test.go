@@ -42,7 +42,7 @@ func TestRefusal(t *testing.T) {
 				"target.url: the URL must begin with http:// or https://",
 				"target.headers.Cookie: belongs in secretHeaders",
 				"target.headers.Host: belongs to the connection and cannot be set",
-				"target.signingSecrets.0: must be whsec_ and 24 to 64 bytes in base64",
+				"target.signingSecrets.0: must be whsec_ and 24 to 64 bytes in base64, or whsk_ and an ed25519 private key of 32 or 64 bytes in base64",
 			},
 			`{"type":"http","url":"https://example.com","headers":{"A":"\u0000"}}`: {
 				"target.headers.A: contains a NUL character",

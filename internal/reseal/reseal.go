@@ -1,5 +1,5 @@
-// Package reseal encrypts the stored secrets of jobs and connections with the current key, so that
-// older keys are no longer needed.
+// Package reseal encrypts the stored secrets of jobs and connections, and the keys that sign tokens,
+// with the current key, so that older keys are no longer needed.
 package reseal
 
 import (
@@ -34,12 +34,12 @@ type things struct {
 	store func(ctx context.Context, old row, sealed secrets.Sealed) (int64, error)
 }
 
-// All encrypts all secrets with the first key. It returns how many jobs and connections it changed,
-// and how many it left unchanged because their secrets could not be decrypted or were edited
+// All encrypts all secrets with the first key. It returns how many jobs, connections and keys that
+// sign tokens it changed, and how many it left unchanged because their secrets could not be decrypted or were edited
 // meanwhile; call it again for those. It is safe while the service runs. It returns
 // secrets.ErrNoKey if there is no key.
 func All(ctx context.Context, q *db.Queries, keys secrets.Keyring, log *slog.Logger) (resealed, left int, err error) {
-	for _, of := range []things{jobsOf(q), connectionsOf(q)} {
+	for _, of := range []things{jobsOf(q), connectionsOf(q), tokenKeysOf(q)} {
 		done, kept, err := of.reseal(ctx, keys, log)
 		resealed, left = resealed+done, left+kept
 		if err != nil {
@@ -123,6 +123,25 @@ func connectionsOf(q *db.Queries) things {
 		},
 		store: func(ctx context.Context, old row, sealed secrets.Sealed) (int64, error) {
 			return q.ResealConnection(ctx, db.ResealConnectionParams{
+				ID: old.id, Sealed: old.ciphertext, Resealed: sealed.Ciphertext, KeyID: sealed.KeyID,
+			})
+		},
+	}
+}
+
+func tokenKeysOf(q *db.Queries) things {
+	return things{
+		name: "tokenKeyId",
+		list: func(ctx context.Context, current string, after uuid.UUID) ([]row, error) {
+			found, err := q.ListSealedTokenKeys(ctx, db.ListSealedTokenKeysParams{KeyID: current, After: after, MaxRows: batchSize})
+			rows := make([]row, len(found))
+			for i, f := range found {
+				rows[i] = row{f.ID, f.SecretsKeyID, f.SealedKey}
+			}
+			return rows, err
+		},
+		store: func(ctx context.Context, old row, sealed secrets.Sealed) (int64, error) {
+			return q.ResealTokenKey(ctx, db.ResealTokenKeyParams{
 				ID: old.id, Sealed: old.ciphertext, Resealed: sealed.Ciphertext, KeyID: sealed.KeyID,
 			})
 		},

@@ -69,7 +69,7 @@ create index calendars_spreading on calendars (updated_at) where is_spreading;
 -- The private keys that sign tokens for receivers, sealed like the secrets of a job. The newest one
 -- signs; the older ones are published as long as their tokens are valid.
 create table token_keys (
-    id text primary key,
+    id uuid primary key,
     sealed_key bytea not null,
     secrets_key_id text not null,
     public_key bytea not null,
