@@ -10,8 +10,8 @@ import (
 	"punctual/internal/secrets"
 )
 
-// warnOfMissingKeys logs how many jobs and connections have secrets that none of the keys can decrypt. Without the
-// warning, nobody would notice before these jobs run and fail.
+// warnOfMissingKeys logs how many jobs and connections have secrets that none of the keys can
+// decrypt. Without the warning, nobody would notice before these jobs run and fail.
 func warnOfMissingKeys(ctx context.Context, q *db.Queries, keys secrets.Keyring, log *slog.Logger) error {
 	sealed, err := q.CountSealed(ctx)
 	if err != nil {

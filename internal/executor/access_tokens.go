@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// tokenWithin is how long the endpoint for tokens may take. It serves all runs that wait for the
-	// token, so none of them ends it.
+	// tokenWithin is how long the endpoint for tokens may take. It serves all runs that wait for
+	// the token, so none of them ends it.
 	tokenWithin = 10 * time.Second
 	// replaceAfter is how old a token has to be that is replaced although it was never accepted.
 	// Otherwise a receiver that refuses everything would cost two requests for each attempt.

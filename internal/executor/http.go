@@ -103,26 +103,24 @@ type exchange struct {
 // kept is refused, it sends the request again, once, with a new one: what is refused for its
 // credentials is not executed.
 func (x *exchange) do(ctx context.Context) (*http.Response, error) {
-	proof, err := x.authorize(ctx)
-	if err != nil {
-		return nil, err
+	for isRepeated := false; ; isRepeated = true {
+		proof, err := x.authorize(ctx)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := x.send(ctx)
+		if err != nil || proof == nil || x.hasLeft {
+			return resp, err
+		}
+		if resp.StatusCode != http.StatusUnauthorized {
+			x.tokens.worked(proof)
+			return resp, nil
+		}
+		if isRepeated || !x.tokens.refused(proof) {
+			return resp, nil
+		}
+		_ = resp.Body.Close()
 	}
-	resp, err := x.send(ctx)
-	if err != nil || proof == nil || x.hasLeft {
-		return resp, err
-	}
-	if resp.StatusCode != http.StatusUnauthorized {
-		x.tokens.worked(proof)
-		return resp, nil
-	}
-	if !x.tokens.refused(proof) {
-		return resp, nil
-	}
-	_ = resp.Body.Close()
-	if _, err := x.authorize(ctx); err != nil {
-		return nil, err
-	}
-	return x.send(ctx)
 }
 
 // send sends the request, and follows redirects if the target says so.
@@ -139,7 +137,7 @@ func (x *exchange) send(ctx context.Context) (*http.Response, error) {
 		}
 		_ = resp.Body.Close()
 		if x.redirects++; x.redirects > maxRedirects {
-			return nil, errTooManyRedirects
+			return nil, &Failure{Err: errTooManyRedirects}
 		}
 		if req, err = x.follow(req, resp.Header.Get("Location")); err != nil {
 			return nil, err
@@ -156,8 +154,8 @@ func (x *exchange) describe(ctx context.Context, err error) error {
 		return failure
 	}
 	text := describeHTTP(ctx, err, x.hide)
-	if x.redirects > 0 && !errors.Is(err, errTooManyRedirects) {
-		text = errors.New("after a redirect: " + text.Error())
+	if x.redirects > 0 {
+		return &Failure{Err: errors.New("after a redirect: " + text.Error())}
 	}
 	return &Failure{Err: text, IsUnreachable: true}
 }

@@ -42,7 +42,7 @@ func (d *httpDefinition) isToFollow(resp *http.Response) bool {
 func (x *exchange) follow(before *http.Request, location string) (*http.Request, error) {
 	to, err := before.URL.Parse(location)
 	if err != nil {
-		return nil, errLocation
+		return nil, &Failure{Err: errLocation}
 	}
 	to.Fragment = ""
 	after := before.Clone(before.Context())

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -22,8 +23,8 @@ import (
 const (
 	// replaceAfter is how long a key signs.
 	replaceAfter = 30 * 24 * time.Hour
-	// publishedFor is how long a key is published before it signs, if there is another one: receivers
-	// keep what they have read for a while.
+	// publishedFor is how long a key is published before it signs, if there is another one:
+	// receivers keep what they have read for a while.
 	publishedFor = time.Hour
 	// keepFor is how long a key is published after another has replaced it, at least. It is longer
 	// than the token that it has signed last is valid.
@@ -93,8 +94,8 @@ func (s *Signer) PublicKeys(ctx context.Context) ([]PublicKey, error) {
 	return public, nil
 }
 
-// read returns the keys as they were at most some time ago. To sign, it makes sure that there is one
-// that signs.
+// read returns the keys as they were at most some time ago. To sign, it makes sure that there is
+// one that signs.
 func (s *Signer) read(ctx context.Context, within time.Duration, toSign bool) (known, error) {
 	s.mu.Lock()
 	now := s.known
@@ -102,7 +103,7 @@ func (s *Signer) read(ctx context.Context, within time.Duration, toSign bool) (k
 	if time.Since(now.readAt) < within && (now.signing != nil || !toSign) {
 		return now, nil
 	}
-	got, err, _ := s.reads.Do(fmt.Sprint(toSign), func() (any, error) {
+	got, err, _ := s.reads.Do(strconv.FormatBool(toSign), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readWithin)
 		defer cancel()
 		return s.readNow(ctx, toSign)
