@@ -27,6 +27,7 @@ const (
 type Commands struct {
 	Jobs       jobsCmd       `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs; apply those in files."`
 	Runs       runsCmd       `cmd:"" group:"jobs" help:"List, read, watch, retry and cancel runs."`
+	Events     followEvents  `cmd:"" group:"jobs" help:"Print what happens, until Ctrl-C."`
 	Preview    preview       `cmd:"" group:"jobs" help:"Show when a schedule would be due."`
 	Queues     listQueues    `cmd:"" group:"admin" help:"List the queues that have work or workers."`
 	Instances  listInstances `cmd:"" group:"admin" help:"List the instances of the service."`

@@ -51,7 +51,7 @@ func (g *Globals) ProvideSession(c *Console) (*Session, error) {
 	if u, err := url.Parse(at.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usage("the URL of the service has to begin with http:// or https://")
 	}
-	service, err := client.NewClient(at.url, client.WithHTTPClient(sender()), client.WithRequestEditorFn(
+	service, err := client.NewClient(at.url, client.WithHTTPClient(sender(requestTakesAtMost)), client.WithRequestEditorFn(
 		func(_ context.Context, r *http.Request) error {
 			if at.key != "" {
 				r.Header.Set("Authorization", "Bearer "+at.key)
@@ -71,12 +71,13 @@ func (g *Globals) ProvideSession(c *Console) (*Session, error) {
 }
 
 // sender returns an HTTP client that repeats what can be repeated: when there was no connection,
-// and when the service asks to come back later (429 and 503).
-func sender() *http.Client {
+// and when the service asks to come back later (429 and 503). A request takes no longer than
+// atMost; zero is no limit.
+func sender(atMost time.Duration) *http.Client {
 	c := retryablehttp.NewClient()
 	c.Logger = nil
 	c.RetryMax, c.RetryWaitMin, c.RetryWaitMax = maxRetries, minWait, maxWait
-	c.HTTPClient.Timeout = requestTakesAtMost
+	c.HTTPClient.Timeout = atMost
 	c.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	c.CheckRetry = func(ctx context.Context, r *http.Response, err error) (bool, error) {
 		if ctx.Err() != nil {

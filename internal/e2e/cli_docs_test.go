@@ -36,7 +36,7 @@ func TestCommandLine_examplesOfTheDocs(t *testing.T) {
 		}
 		n++
 		run := line
-		if strings.Contains(line, "--watch") || strings.Contains(line, "runs watch -l") { // somebody presses Ctrl-C
+		if strings.Contains(line, "--watch") || strings.Contains(line, "runs watch -l") || strings.HasPrefix(line, "punctual events") { // somebody presses Ctrl-C
 			run = "timeout --preserve-status --signal=INT 4 " + line
 		}
 		got := service.shell(t, dir, env, run)

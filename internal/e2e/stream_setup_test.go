@@ -29,7 +29,7 @@ func (i instance) follow(t *testing.T, params client.StreamEventsParams) *stream
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	response, err := i.StreamEvents(ctx, &params)
+	response, err := i.StreamEvents(ctx, &params) //nolint:bodyclose // what reads it closes it
 	require.NoError(t, err)
 	if response.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(response.Body)
@@ -86,11 +86,13 @@ func (s *stream) next(t *testing.T) happened {
 	return what
 }
 
-// requireNext checks the next event.
-func (s *stream) requireNext(t *testing.T, kind, jobName string) {
+// requirePaused checks that the next events say that jobs were paused, by their names.
+func (s *stream) requirePaused(t *testing.T, names ...string) {
 	t.Helper()
-	got := s.next(t)
-	require.Equal(t, []string{kind, jobName}, []string{got.Type, got.Data.JobName})
+	for _, name := range names {
+		got := s.next(t)
+		require.Equal(t, []string{"job.paused", name}, []string{got.Type, got.Data.JobName})
+	}
 }
 
 // pause pauses a job, which is an event.

@@ -31,14 +31,13 @@ func TestStream_ofTwoInstances(t *testing.T) {
 	one.pause(t, job)
 	again := one.follow(t, client.StreamEventsParams{LastEventID: &stream.last})
 	two.pause(t, one.create(t, `{"name":"b","onDemand":true}`))
-	again.requireNext(t, "job.paused", "a")
-	again.requireNext(t, "job.paused", "b")
+	again.requirePaused(t, "a", "b")
 
 	require.NoError(t, one.stop())
 	await(t, again.ended, "the end of the stream of an instance that stops")
 	last := two.follow(t, client.StreamEventsParams{LastEventID: &again.last})
 	two.pause(t, two.create(t, `{"name":"c","onDemand":true}`))
-	last.requireNext(t, "job.paused", "c")
+	last.requirePaused(t, "c")
 
 	lost := two.follow(t, client.StreamEventsParams{LastEventID: new("1700000000000000-other-3-1")})
 	what := lost.next(t)
@@ -67,7 +66,7 @@ func TestStream_filters(t *testing.T) {
 		service.pause(t, job)
 	}
 	for _, s := range streams {
-		s.requireNext(t, "job.paused", "wanted")
+		s.requirePaused(t, "wanted")
 	}
 	require.Empty(t, failures.events)
 
@@ -101,12 +100,12 @@ func TestStream_keys(t *testing.T) {
 		in.pause(t, in.create(t, `{"name":"of `+namespace+`","onDemand":true}`))
 	}
 	for range 2 {
-		red.requireNext(t, "job.paused", "of red")
-		blue.requireNext(t, "job.paused", "of blue")
+		red.requirePaused(t, "of red")
+		blue.requirePaused(t, "of blue")
 	}
 	// The place in a stream says nothing of another namespace.
 	wrong := service.as(t, redKey).follow(t, client.StreamEventsParams{LastEventID: &blue.last})
-	wrong.requireNext(t, "job.paused", "of red")
+	wrong.requirePaused(t, "of red")
 
 	require.NoError(t, keys.New(keys.Config{Pool: service.pool}).Revoke(t.Context(), access.Command("red"), id))
 	await(t, red.ended, "the end of a stream whose key is revoked")

@@ -120,9 +120,7 @@ func (s *Service) Put(
 	case err != nil:
 		return View{}, false, err
 	case isNew:
-		if view.NextRunAt != nil {
-			s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
-		}
+		s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
 	default:
 		s.announceEdit(view, done)
 	}

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,7 +29,7 @@ func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow,
 		return err
 	})
 	if err != nil {
-		p.lost()
+		p.lostUntil = time.Now().Add(lostFor)
 		return nil, fmt.Errorf("claim runs of concurrency groups: %w", err)
 	}
 	for _, row := range claimed {

@@ -102,11 +102,9 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now();
 
 -- name: ListUnserved :many
 -- The queues in which a run has waited for longer than @waited while no worker holds any run of the
--- queue, and since when. Reads one entry of the index for each queue. The queues of connections are
--- not for workers.
+-- queue, and since when. Reads one entry of the index for each queue.
 with recursive queue as (
-    -- The first row of each queue, from one queue to the next. The queues of connections of a
-    -- namespace follow each other: behind the first of them, all of them are skipped.
+    -- The first row of each queue, from one queue to the next.
     (
         select d.queue, d.ready_at
         from due d
@@ -120,7 +118,7 @@ with recursive queue as (
     cross join lateral (
         select d.queue, d.ready_at
         from due d
-        where d.awaits_worker and d.queue > queue_before_next(q.queue)
+        where d.awaits_worker and d.queue > q.queue
         order by d.queue, d.ready_at
         limit 1
     ) n
@@ -128,7 +126,6 @@ with recursive queue as (
 select q.queue::text as queue, q.ready_at::timestamptz as ready_at
 from queue q
 where q.ready_at < now() - @waited::interval
-  and strpos(q.queue, '/=') = 0
   and not exists (select from leases l where l.queue = q.queue);
 
 -- name: Release :execrows
@@ -187,19 +184,19 @@ where l.id = @id
 with recursive filled as (
     -- The queues with rows of due, from one to the next.
     (
-        select d.queue, (strpos(d.queue, '/=') = 0)::integer as n
+        select d.queue, 1 as n
         from due d
         where d.awaits_worker and d.queue > @after::text and d.queue < @before::text
         order by d.queue
         limit 1
     )
     union all
-    select q.queue, f.n + (strpos(q.queue, '/=') = 0)::integer
+    select q.queue, f.n + 1
     from filled f
     cross join lateral (
         select d.queue
         from due d
-        where d.awaits_worker and d.queue > queue_before_next(f.queue) and d.queue < @before::text
+        where d.awaits_worker and d.queue > f.queue and d.queue < @before::text
         order by d.queue
         limit 1
     ) q
@@ -218,7 +215,7 @@ with recursive filled as (
     -- The queues of the page.
     select u.queue
     from (
-        select queue from filled where strpos(queue, '/=') = 0
+        select queue from filled
         union
         select queue from leases where queue > @after::text and queue < @before::text
         union
