@@ -13,29 +13,35 @@ import (
 )
 
 const addEventStarts = `-- name: AddEventStarts :exec
+with started as (
+    -- The starts, with their places, so that they are stored as they happened.
+    select b.job_id, b.namespace, b.group_seconds, b.event, b.caused_by, b.event_depth, row_number() over () as place
+    from (
+        select
+            unnest((select $1::uuid[])) as job_id,
+            unnest((select $2::text[])) as namespace,
+            unnest((select $3::integer[])) as group_seconds,
+            unnest((select $4::text[])) as event,
+            unnest((select $5::uuid[])) as caused_by,
+            unnest((select $6::smallint[])) as event_depth
+    ) b
+), collecting as (
+    -- The jobs that collect events, each looked up once, with the time of those that there are.
+    select g.job_id,
+        (
+            select min(o.ready_at)
+            from event_starts o
+            where o.job_id = g.job_id and o.ready_at > now() + interval '1 second'
+        ) as ready_at
+    from (select distinct s.job_id from started s where s.group_seconds > 0) g
+)
 insert into event_starts (job_id, namespace, ready_at, event, caused_by, event_depth)
 select s.job_id, s.namespace,
-    case
-        when s.group_seconds = 0 then now()
-        else coalesce(
-            (
-                select min(o.ready_at)
-                from event_starts o
-                where o.job_id = s.job_id and o.ready_at > now() + interval '1 second'
-            ),
-            now() + make_interval(secs => s.group_seconds + 1)
-        )
-    end,
+    case when s.group_seconds = 0 then now() else coalesce(c.ready_at, now() + make_interval(secs => s.group_seconds + 1)) end,
     s.event::json, nullif(s.caused_by, '00000000-0000-0000-0000-000000000000'), s.event_depth
-from (
-    select
-        unnest((select $1::uuid[])) as job_id,
-        unnest((select $2::text[])) as namespace,
-        unnest((select $3::integer[])) as group_seconds,
-        unnest((select $4::text[])) as event,
-        unnest((select $5::uuid[])) as caused_by,
-        unnest((select $6::smallint[])) as event_depth
-) s
+from started s
+left join collecting c on c.job_id = s.job_id
+order by s.place
 `
 
 type AddEventStartsParams struct {
@@ -230,7 +236,8 @@ type ListStartsOnRow struct {
 }
 
 // What events start. internal/events writes it in the transaction of what happened; internal/jobs
-// makes runs of it.
+// makes runs of it. The table event_starts is empty most of the time, and has many rows in a storm,
+// so the statements that look for rows in it are planned for each execution (database.PlanEach).
 // The jobs that events start, and of which: an instance keeps them in memory. It reads an index of
 // these jobs only. Which of them may run now, whoever makes the run finds out under its lock.
 func (q *Queries) ListStartsOn(ctx context.Context) ([]ListStartsOnRow, error) {

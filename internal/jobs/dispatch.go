@@ -12,6 +12,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/database"
 	"punctual/internal/events"
 )
 
@@ -32,7 +33,7 @@ const (
 func (s *Service) StartByEvents(ctx context.Context, most time.Duration) (next time.Duration, err error) {
 	left := failures{ids: []uuid.UUID{}}
 	for {
-		rows, err := s.queries.ListStarted(ctx, left.ids)
+		rows, err := database.PlanEach(s.Pool).ListStarted(ctx, left.ids)
 		if err != nil {
 			return 0, fmt.Errorf("look for jobs that events start: %w", err)
 		}
@@ -167,7 +168,7 @@ func (e *edit) takeStarts(ctx context.Context, most int) ([]start, error) {
 	if on.GroupWithinSeconds > 0 {
 		return e.takeGroup(ctx)
 	}
-	rows, err := e.TakeEventStarts(ctx, db.TakeEventStartsParams{JobID: e.job.ID, MaxRows: int32(most)})
+	rows, err := e.history.TakeEventStarts(ctx, db.TakeEventStartsParams{JobID: e.job.ID, MaxRows: int32(most)})
 	if err != nil {
 		return nil, fmt.Errorf("take what events start: %w", err)
 	}
@@ -182,7 +183,7 @@ func (e *edit) takeStarts(ctx context.Context, most int) ([]start, error) {
 
 // takeGroup takes the events that start one run together.
 func (e *edit) takeGroup(ctx context.Context) ([]start, error) {
-	row, err := e.TakeEventGroup(ctx, db.TakeEventGroupParams{JobID: e.job.ID, MaxBytes: events.MaxGroupBytes})
+	row, err := e.history.TakeEventGroup(ctx, db.TakeEventGroupParams{JobID: e.job.ID, MaxBytes: events.MaxGroupBytes})
 	if err != nil {
 		return nil, fmt.Errorf("take the events that start one run: %w", err)
 	}

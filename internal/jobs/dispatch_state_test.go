@@ -146,3 +146,26 @@ func TestStartByEvents_together(t *testing.T) {
 	require.Equal(t, starts, e.Count(`select count(*) from due where job_id = $1`, alert))
 	require.Equal(t, 150, e.Count(`select (select count(*) from due where job_id = $1) + (select count(*) from runs where job_id = $1)`, skipping))
 }
+
+// A window begins with its first event, the others join it, and what comes after it begins another.
+func TestStartByEvents_windows(t *testing.T) {
+	t.Parallel()
+	e := enginetest.New(t)
+	watched := e.Create(onDemand + `,"name":"watched"}`).Job.ID
+	alert := e.Create(`{"name":"alert","startsOn":{"events":["run.failed"],"groupWithinSeconds":60}}`).Job.ID
+	for range 2 {
+		fail(e, watched)
+	}
+	require.Equal(t, 1, e.Count(`select count(distinct ready_at) from event_starts
+		where ready_at between happened_at + interval '50 seconds' and happened_at + interval '61 seconds'`))
+	require.InDelta(t, 60, e.StartByEvents().Seconds(), 10)
+	e.Exec(`update event_starts set ready_at = now() + interval '900 milliseconds'`) // the window has ended
+	fail(e, watched)
+	require.Equal(t, 2, e.Count(`select count(distinct ready_at) from event_starts`))
+	e.Exec(`update event_starts set ready_at = ready_at - interval '900 milliseconds' where ready_at < now() + interval '1 second'`)
+	drive(e)
+	payloads, _ := payloadsOf(e, alert)
+	require.Len(t, payloads, 1)
+	require.EqualValues(t, 2, payloads[0]["data"].(map[string]any)["count"])
+	require.Equal(t, 1, e.Count(`select count(*) from event_starts`))
+}

@@ -109,7 +109,8 @@ func New(c Config) *Service {
 // edit is a transaction that holds the lock of a job.
 type edit struct {
 	*db.Queries
-	// history has the statements that read runs, which must not lock all partitions.
+	// history has the statements that are planned for each execution: those that read runs, which
+	// must not lock all partitions, and those that read event_starts, which is empty or full.
 	history *db.Queries
 	// by is who makes the change, and operation is its name in the audit. The empty name stands for
 	// the operation that changes only this.

@@ -1,5 +1,6 @@
 -- What events start. internal/events writes it in the transaction of what happened; internal/jobs
--- makes runs of it.
+-- makes runs of it. The table event_starts is empty most of the time, and has many rows in a storm,
+-- so the statements that look for rows in it are planned for each execution (database.PlanEach).
 
 -- name: ListStartsOn :many
 -- The jobs that events start, and of which: an instance keeps them in memory. It reads an index of
@@ -14,29 +15,35 @@ where starts_on is not null and deleted_at is null and status <> 'COMPLETED';
 -- That ends a second after the time to collect, so that what began within it is committed by then.
 -- Two transactions that both see no others begin both, and whoever makes the run takes both. An
 -- array holds no nulls: the id of zeros stands for none.
+with started as (
+    -- The starts, with their places, so that they are stored as they happened.
+    select b.*, row_number() over () as place
+    from (
+        select
+            unnest((select @job_ids::uuid[])) as job_id,
+            unnest((select @namespaces::text[])) as namespace,
+            unnest((select @group_seconds::integer[])) as group_seconds,
+            unnest((select @events::text[])) as event,
+            unnest((select @caused_bys::uuid[])) as caused_by,
+            unnest((select @event_depths::smallint[])) as event_depth
+    ) b
+), collecting as (
+    -- The jobs that collect events, each looked up once, with the time of those that there are.
+    select g.job_id,
+        (
+            select min(o.ready_at)
+            from event_starts o
+            where o.job_id = g.job_id and o.ready_at > now() + interval '1 second'
+        ) as ready_at
+    from (select distinct s.job_id from started s where s.group_seconds > 0) g
+)
 insert into event_starts (job_id, namespace, ready_at, event, caused_by, event_depth)
 select s.job_id, s.namespace,
-    case
-        when s.group_seconds = 0 then now()
-        else coalesce(
-            (
-                select min(o.ready_at)
-                from event_starts o
-                where o.job_id = s.job_id and o.ready_at > now() + interval '1 second'
-            ),
-            now() + make_interval(secs => s.group_seconds + 1)
-        )
-    end,
+    case when s.group_seconds = 0 then now() else coalesce(c.ready_at, now() + make_interval(secs => s.group_seconds + 1)) end,
     s.event::json, nullif(s.caused_by, '00000000-0000-0000-0000-000000000000'), s.event_depth
-from (
-    select
-        unnest((select @job_ids::uuid[])) as job_id,
-        unnest((select @namespaces::text[])) as namespace,
-        unnest((select @group_seconds::integer[])) as group_seconds,
-        unnest((select @events::text[])) as event,
-        unnest((select @caused_bys::uuid[])) as caused_by,
-        unnest((select @event_depths::smallint[])) as event_depth
-) s;
+from started s
+left join collecting c on c.job_id = s.job_id
+order by s.place;
 
 -- name: ListStarted :many
 -- The jobs that events have started, without those that failed, each with when its first run is to
