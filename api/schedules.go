@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/instant"
@@ -17,9 +18,11 @@ func (s *handlers) PreviewSchedule(ctx context.Context, r server.PreviewSchedule
 	given := jobs.Change{
 		IntervalSeconds: jobs.Given(in.IntervalInSeconds), Cron: jobs.Given(in.Cron), TimeZone: jobs.Given(in.TimeZone),
 		RunAt: jobs.Given(decodeInstant(in.RunAt)), StartAt: jobs.Given(decodeInstant(in.StartAt)),
-		EndAt: jobs.Given(decodeInstant(in.EndAt)),
+		EndAt: jobs.Given(decodeInstant(in.EndAt)), Rrule: jobs.Given(in.Rrule),
+		SkipOn: jobs.Given(orDefault(in.SkipOn, nil)), OnlyOn: jobs.Given(orDefault(in.OnlyOn, nil)),
+		OnSkipped: jobs.Given(db.OnSkipped(orDefault(in.OnSkipped, server.OnSkippedDROP))),
 	}
-	all, err := s.Jobs.Preview(ctx, given, decodeInstant(in.After), int(orDefault(in.Count, defaultOccurrences)))
+	all, err := s.Jobs.Preview(ctx, access.From(ctx), given, decodeInstant(in.After), int(orDefault(in.Count, defaultOccurrences)))
 	if err != nil {
 		return nil, fmt.Errorf("preview a schedule: %w", err)
 	}
@@ -38,6 +41,6 @@ func (s *handlers) ListUpcoming(ctx context.Context, r server.ListUpcomingReques
 func encodeOccurrence(o jobs.Occurrence) server.Occurrence {
 	return server.Occurrence{
 		ScheduledFor: instant.Time{Time: o.ScheduledFor}, LocalTime: o.LocalTime.Format(time.RFC3339Nano),
-		MovedByClockChange: o.IsMoved,
+		MovedByClockChange: o.IsMoved, MovedByCalendar: o.IsMovedByCalendar,
 	}
 }

@@ -97,6 +97,9 @@ func (s *Service) Apply(ctx context.Context, by access.Caller, a Apply) ([]Appli
 			return fmt.Errorf("lock the jobs: %w", err)
 		}
 		return e.begin(ctx, func(e edit) error {
+			if e.calendars, err = calendarsOf(ctx, e.Queries, by.Namespace, a.Definitions...); err != nil {
+				return err
+			}
 			if all, err = s.plan(&e, a, locked); err != nil {
 				return err
 			}
@@ -159,7 +162,11 @@ func (s *Service) unchanged(ctx context.Context, by access.Caller, a Apply, keys
 	if len(jobs) < len(keys) {
 		return nil, nil
 	}
-	all, err := s.plan(&edit{by: by, now: s.clock.Now()}, a, jobs)
+	known, err := calendarsOf(ctx, s.queries, by.Namespace, a.Definitions...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.plan(&edit{by: by, now: s.clock.Now(), calendars: known}, a, jobs)
 	if err != nil || count(all, Unchanged) < len(all) {
 		return nil, nil //nolint:nilerr // found again, under the locks of the jobs and at a time that is exact
 	}

@@ -108,6 +108,9 @@ func (s *Service) Put(
 			return err
 		}
 		return e.begin(ctx, func(e edit) (err error) {
+			if e.calendars, err = calendarsOf(ctx, e.Queries, by.Namespace, given); err != nil {
+				return err
+			}
 			if isNew {
 				view, err = s.createWith(ctx, &e, given)
 			} else {
@@ -134,7 +137,7 @@ func (s *Service) createWith(ctx context.Context, e *edit, given Change) (View, 
 		return View{}, err
 	}
 	e.after.startsOn = given.StartsOn.Value != nil
-	return s.createAt(ctx, e.Queries, e.by, e.operation, given, instant{e.now, false})
+	return s.createAt(ctx, e.Queries, e.by, e.operation, given, e.calendars, instant{e.now, false})
 }
 
 // replace makes the locked job be as a request for a new one says.

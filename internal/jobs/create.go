@@ -33,7 +33,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 	}
 	defer conn.Release()
 	var view View
-	err = withRoom(ctx, conn, by, 1, func(tx *db.Queries) (err error) {
+	err = withRoom(ctx, conn, by, 1, given.namesCalendars(), func(tx *db.Queries) (err error) {
 		view, err = s.create(ctx, tx, by, given)
 		return err
 	})
@@ -56,11 +56,15 @@ func (s *Service) create(ctx context.Context, tx *db.Queries, by access.Caller, 
 			return View{}, err
 		}
 	}
-	view, err := s.createAt(ctx, tx, by, "createJob", given, instant{s.clock.Now().Local(), true}) // local, as all that is read
+	known, err := calendarsOf(ctx, tx, by.Namespace, given)
+	if err != nil {
+		return View{}, err
+	}
+	view, err := s.createAt(ctx, tx, by, "createJob", given, known, instant{s.clock.Now().Local(), true}) // local, as all that is read
 	if _, isInvalid := errors.AsType[*Invalid](err); isInvalid || errors.Is(err, pgx.ErrNoRows) {
 		var now time.Time
 		if now, err = s.databaseTime(ctx, tx); err == nil {
-			view, err = s.createAt(ctx, tx, by, "createJob", given, instant{now, false})
+			view, err = s.createAt(ctx, tx, by, "createJob", given, known, instant{now, false})
 		}
 		if errors.Is(err, pgx.ErrNoRows) { // it is not about the time
 			err = audit.ErrSuperseded
@@ -77,8 +81,10 @@ type instant struct {
 
 // createAt is Create at an instant, without the announcement. It returns pgx.ErrNoRows for an
 // estimate that is not good enough, and a KeyExists. operation is its name for the audit.
-func (s *Service) createAt(ctx context.Context, tx *db.Queries, by access.Caller, operation string, given Change, now instant) (View, error) {
-	job, err := s.newJob(by, given, now.Time)
+func (s *Service) createAt(
+	ctx context.Context, tx *db.Queries, by access.Caller, operation string, given Change, known calendars, now instant,
+) (View, error) {
+	job, err := s.newJob(by, given, known, now.Time)
 	if err != nil {
 		return View{}, err
 	}
@@ -110,13 +116,13 @@ func (s *Service) databaseTime(ctx context.Context, tx *db.Queries) (time.Time, 
 }
 
 // newJob returns the job that a request for a new one stands for.
-func (s *Service) newJob(by access.Caller, given Change, now time.Time) (*Definition, error) {
+func (s *Service) newJob(by access.Caller, given Change, known calendars, now time.Time) (*Definition, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
 	job := &Definition{ID: id, Namespace: by.Namespace, Version: 1, UpdatedBy: by.Actor, SecretNames: []string{}, Status: db.JobStatusACTIVE}
-	wrong, err := s.define(job, nil, by, given, now)
+	wrong, err := s.define(job, nil, by, given, known, now)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +132,9 @@ func (s *Service) newJob(by access.Caller, given Change, now time.Time) (*Defini
 // define makes a job be as a request for a new one says, with the defaults of the contract for what
 // is not given. before is the job as it was, or nil if it is new. It returns the fields that are
 // wrong.
-func (s *Service) define(job, before *Definition, by access.Caller, given Change, now time.Time) ([]Field, error) {
+func (s *Service) define(
+	job, before *Definition, by access.Caller, given Change, known calendars, now time.Time,
+) ([]Field, error) {
 	job.Payload, job.OverlapPolicy = []byte("null"), db.OverlapPolicySKIP
 	if given.OnDemand.Value || given.StartsOn.Value != nil {
 		job.OverlapPolicy = db.OverlapPolicyALLOWALL
@@ -137,7 +145,7 @@ func (s *Service) define(job, before *Definition, by access.Caller, given Change
 	if given.Target.IsGiven {
 		target = given.Target.Value
 	}
-	wrong := append(complete(job, before, now), checkPace(job, before, by)...)
+	wrong := slices.Concat(complete(job, before, now), known.give(job, before), checkPace(job, before, by))
 	faults, err := s.setTarget(job, target, before)
 	return slices.Concat(wrong, faults, checkGroup(job), checkPlaceholders(job)), err
 }

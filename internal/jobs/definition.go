@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/google/uuid"
-
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/events"
@@ -65,11 +63,11 @@ func completeSchedule(job, before *Definition, now time.Time) (wrong []Field) {
 	if !policy.HasSchedule(job) {
 		return append(wrong, checkUnscheduled(job)...)
 	}
-	if job.Cron != nil {
+	if job.Cron != nil || job.Rrule != nil {
 		if job.TimeZone == nil {
 			job.TimeZone = new("UTC")
 		}
-		wrong = append(wrong, checkCron(*job.Cron, *job.TimeZone, job.ID)...)
+		wrong = append(wrong, checkLocal(job)...)
 	}
 	if job.IntervalSeconds != nil {
 		job.AnchorAt = new(anchor(job, before, now))
@@ -159,12 +157,20 @@ func anchor(job, before *Definition, now time.Time) time.Time {
 // zones: the machine's own, and those with leap seconds.
 var nonIANAZone = regexp.MustCompile(`^(?i:local|localtime|posixrules|(posix|right)/.*)$`)
 
-func checkCron(expression, zone string, id uuid.UUID) []Field {
-	location, err := policy.LoadZone(zone)
-	if err != nil || nonIANAZone.MatchString(zone) {
+// checkLocal returns the field that is wrong of a schedule of local times.
+func checkLocal(job *Definition) []Field {
+	location, err := policy.LoadZone(*job.TimeZone)
+	if err != nil || nonIANAZone.MatchString(*job.TimeZone) {
 		return []Field{{"timeZone", WrongFormat, "is not the IANA name of a time zone"}}
 	}
-	if _, err := schedule.ParseCron(expression, location, schedule.Seed(id)); err != nil {
+	if job.Rrule != nil {
+		_, err := schedule.ParseRule(*job.Rrule, location)
+		if wrong, ok := errors.AsType[*schedule.RuleError](err); ok {
+			return []Field{{"rrule", WrongFormat, wrong.Reason}}
+		}
+		return nil
+	}
+	if _, err := schedule.ParseCron(*job.Cron, location, schedule.Seed(job.ID)); err != nil {
 		detail := err.Error()
 		if part, ok := errors.AsType[*schedule.CronError](err); ok {
 			detail = fmt.Sprintf("%s: %s", part.Field, part.Reason)
@@ -199,6 +205,12 @@ func first(job *Definition, after time.Time) (time.Time, error) {
 	switch {
 	case ok, !policy.HasSchedule(job):
 		return next, nil
+	case leavesOutAll(job, after):
+		field := "skipOn"
+		if job.SkipOn == nil {
+			field = "onlyOn"
+		}
+		return never(field, "leaves out all that is due")
 	case job.RunAt != nil && job.StartAt != nil && job.StartAt.After(*job.RunAt):
 		return never("startAt", "must not be after runAt")
 	case job.EndAt != nil && (job.RunAt == nil || job.RunAt.After(*job.EndAt)):
@@ -207,9 +219,26 @@ func first(job *Definition, after time.Time) (time.Time, error) {
 		return never("runAt", "must not be in the past")
 	case job.StartAt != nil:
 		return never("startAt", "nothing is due from then on")
+	case job.Rrule != nil:
+		return never("rrule", "is never due again")
 	default:
 		return never("cron", "is never due again")
 	}
+}
+
+// leavesOutAll reports whether a job that is never due would be without its calendars.
+func leavesOutAll(job *Definition, after time.Time) bool {
+	if job.CalendarDays == nil {
+		return false
+	}
+	plain := *job
+	plain.CalendarDays = nil
+	when, err := policy.Schedule(&plain)
+	if err != nil {
+		return false
+	}
+	_, ok := when.Next(after)
+	return ok
 }
 
 // firstSince returns from when on the first occurrence of a job may be due: now, or a little before

@@ -31,13 +31,17 @@ func mayBegin(by access.Caller) error {
 // Only a namespace with a limit pays for it: with a transaction in which creations wait for each
 // other, and a count up to the limit. The caller's limit may be some seconds old; what counts is
 // the one that the row has.
-func withRoom(ctx context.Context, conn *pgxpool.Conn, by access.Caller, jobs int32, do func(*db.Queries) error) error {
-	if by.Limits.MaxJobs == nil {
+func withRoom(
+	ctx context.Context, conn *pgxpool.Conn, by access.Caller, jobs int32, holdsCalendars bool, do func(*db.Queries) error,
+) error {
+	if by.Limits.MaxJobs == nil && !holdsCalendars {
 		return do(db.New(conn))
 	}
 	return pgx.BeginTxFunc(ctx, conn, database.Locking, func(tx pgx.Tx) error {
-		if err := checkRoom(ctx, db.New(tx), by.Namespace, jobs); err != nil {
-			return err
+		if by.Limits.MaxJobs != nil {
+			if err := checkRoom(ctx, db.New(tx), by.Namespace, jobs); err != nil {
+				return err
+			}
 		}
 		return do(db.New(tx))
 	})
@@ -79,7 +83,7 @@ func checkRoom(ctx context.Context, tx *db.Queries, namespace string, jobs int32
 
 // checkPace returns the field of a schedule whose occurrences are closer to each other than the
 // caller's namespace allows. before is the job as it was, or nil if it is new: a schedule that a
-// change leaves alone stays.
+// change leaves alone stays. Calendars do not count.
 func checkPace(job, before *Definition, by access.Caller) []Field {
 	if by.Limits.MinIntervalSeconds == nil {
 		return nil
@@ -87,6 +91,13 @@ func checkPace(job, before *Definition, by access.Caller) []Field {
 	least := int64(*by.Limits.MinIntervalSeconds)
 	if isNew(before, func(j *Definition) *int64 { return j.IntervalSeconds }, job) && *job.IntervalSeconds < least {
 		return []Field{{"intervalInSeconds", TooSmall, fmt.Sprintf("must be at least %d in this namespace", least)}}
+	}
+	if isNew(before, func(j *Definition) *string { return j.Rrule }, job) {
+		rule, err := schedule.ParseRule(*job.Rrule, time.UTC)
+		if err != nil {
+			return nil //nolint:nilerr // another check says so
+		}
+		return checkGap("rrule", rule, least)
 	}
 	if !isNew(before, func(j *Definition) *string { return j.Cron }, job) {
 		return nil
@@ -97,8 +108,13 @@ func checkPace(job, before *Definition, by access.Caller) []Field {
 	if err != nil {
 		return nil //nolint:nilerr // another check says so
 	}
-	if gap := shortestGap(cron, time.Duration(least)*time.Second); gap > 0 {
-		return []Field{{"cron", TooSmall, fmt.Sprintf(
+	return checkGap("cron", cron, least)
+}
+
+// checkGap returns the field of a grid that has two instants less than so many seconds apart.
+func checkGap(field string, grid schedule.Grid, least int64) []Field {
+	if gap := shortestGap(grid, time.Duration(least)*time.Second); gap > 0 {
+		return []Field{{field, TooSmall, fmt.Sprintf(
 			"names times that are %d seconds apart; in this namespace they must be at least %d", gap/time.Second, least)}}
 	}
 	return nil
@@ -120,17 +136,16 @@ func isNew[T comparable](before *Definition, field func(*Definition) *T, job *De
 const pacedOccurrences = 1000
 
 // shortestGap returns the first gap between two occurrences that is shorter than least, or zero.
-func shortestGap(cron schedule.Cron, least time.Duration) time.Duration {
-	last, ok := cron.Next(time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC))
-	for range pacedOccurrences {
-		next, more := cron.Next(last)
-		if !ok || !more {
-			return 0
-		}
-		if gap := next.Sub(last); gap < least {
+func shortestGap(grid schedule.Grid, least time.Duration) time.Duration {
+	var last time.Time
+	found := 0
+	for next := range (schedule.Schedule{Grid: grid}).After(time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)) {
+		if gap := next.Sub(last); !last.IsZero() && gap < least {
 			return gap
 		}
-		last = next
+		if last, found = next, found+1; found > pacedOccurrences {
+			break
+		}
 	}
 	return 0
 }

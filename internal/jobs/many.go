@@ -41,6 +41,9 @@ func (s *Service) CreateAll(ctx context.Context, by access.Caller, given []Chang
 	err := s.transact(ctx, func(e edit) error {
 		e.by, e.operation = by, "createJobs"
 		return e.begin(ctx, func(e edit) (err error) {
+			if e.calendars, err = calendarsOf(ctx, e.Queries, by.Namespace, given...); err != nil {
+				return err
+			}
 			if all, err = s.newcomers(&e, given); err != nil {
 				return err
 			}
@@ -83,7 +86,7 @@ func (s *Service) newcomers(e *edit, given []Change) ([]newcomer, error) {
 
 // newcomer returns the job that a request for a new one stands for, or an Invalid.
 func (s *Service) newcomer(e *edit, given Change) (newcomer, error) {
-	job, err := s.newJob(e.by, given, e.now)
+	job, err := s.newJob(e.by, given, e.calendars, e.now)
 	if err != nil {
 		return newcomer{}, err
 	}

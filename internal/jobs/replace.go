@@ -32,7 +32,7 @@ func (s *Service) replaced(e *edit, given Change) (*Definition, []Field, error) 
 	for _, index := range defined {
 		value.FieldByIndex(index).SetZero()
 	}
-	wrong, err := s.define(after, &e.job, e.by, given, e.now)
+	wrong, err := s.define(after, &e.job, e.by, given, e.calendars, e.now)
 	if err != nil || len(wrong) > 0 {
 		return nil, wrong, err
 	}

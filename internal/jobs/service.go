@@ -120,6 +120,8 @@ type edit struct {
 	bulk *Bulk
 	// after is what others hear of once the change is committed.
 	after *aftermath
+	// calendars are those that the request names.
+	calendars calendars
 	// job is as it was when it was locked.
 	job Definition
 	// now is the database's time since then: later than whatever was stored under the lock before.

@@ -24,8 +24,8 @@ type Occurrence struct {
 }
 
 // Preview returns the first occurrences after an instant, or after now, that a job with the
-// schedule of a change would have. It returns an Invalid if no job can have it.
-func (s *Service) Preview(ctx context.Context, given Change, after *time.Time, count int) ([]Occurrence, error) {
+// schedule of a change would have in the namespace of the caller. It returns an Invalid if no job can have it.
+func (s *Service) Preview(ctx context.Context, by access.Caller, given Change, after *time.Time, count int) ([]Occurrence, error) {
 	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,11 @@ func (s *Service) Preview(ctx context.Context, given Change, after *time.Time, c
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
 	given.applyTo(&job)
-	if err := invalid(completeSchedule(&job, nil, now)); err != nil {
+	known, err := calendarsOf(ctx, s.queries, by.Namespace, given)
+	if err != nil {
+		return nil, err
+	}
+	if err := invalid(append(completeSchedule(&job, nil, now), known.give(&job, nil)...)); err != nil {
 		return nil, err
 	}
 	if after == nil {

@@ -46,7 +46,7 @@ func (s *Service) update(
 		if err != nil || change == nil {
 			return err
 		}
-		after, err := s.changed(&e, *change)
+		after, err := s.changed(ctx, &e, *change)
 		if err != nil {
 			return err
 		}
@@ -83,15 +83,22 @@ func (s *Service) announceEdit(view View, done effect) {
 }
 
 // changed returns the job as a change makes it.
-func (s *Service) changed(e *edit, change Change) (*Definition, error) {
+func (s *Service) changed(ctx context.Context, e *edit, change Change) (*Definition, error) {
 	after := e.job
 	change.applyTo(&after)
+	if change.SkipOn.IsGiven || change.OnlyOn.IsGiven {
+		known, err := readCalendars(ctx, e.Queries, e.by.Namespace, after.SkipOn, after.OnlyOn)
+		if err != nil {
+			return nil, err
+		}
+		e.calendars = known
+	}
 	if after.Status == db.JobStatusACTIVE && e.job.Status != db.JobStatusACTIVE {
 		if err := mayBegin(e.by); err != nil {
 			return nil, err
 		}
 	}
-	wrong := append(complete(&after, &e.job, e.now), checkPace(&after, &e.job, e.by)...)
+	wrong := slices.Concat(complete(&after, &e.job, e.now), e.calendars.give(&after, &e.job), checkPace(&after, &e.job, e.by))
 	if change.Target.IsGiven {
 		faults, err := s.mergeTarget(&after, change.Target.Value, &e.job)
 		if err != nil {

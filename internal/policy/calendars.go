@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,60 @@ type Calendar struct {
 	// Weekdays are numbers: 0 is Sunday.
 	Weekdays []time.Weekday `json:"weekdays,omitempty"`
 }
+
+// CalendarDefinition is a calendar as the table calendars keeps it, in the form of the contract's
+// CalendarReplace. Its defaults are filled in.
+type CalendarDefinition struct {
+	TimeZone string      `json:"timeZone"`
+	Dates    []string    `json:"dates"`
+	Ranges   []DateRange `json:"ranges"`
+	Yearly   []string    `json:"yearly"`
+	Weekdays []string    `json:"weekdays"`
+}
+
+// DateRange is the days from one to another, both included.
+type DateRange struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Calendar returns the days of a definition. An error means that it is none.
+func (d CalendarDefinition) Calendar() (Calendar, error) {
+	c := Calendar{TimeZone: d.TimeZone}
+	ranges := slices.Clone(d.Ranges)
+	for _, date := range d.Dates {
+		ranges = append(ranges, DateRange{date, date})
+	}
+	days := make([]schedule.DayRange, len(ranges))
+	for i, r := range ranges {
+		from, err := time.Parse(time.DateOnly, r.From)
+		if err != nil {
+			return c, fmt.Errorf("a day of a calendar: %w", err)
+		}
+		to, err := time.Parse(time.DateOnly, r.To)
+		if err != nil {
+			return c, fmt.Errorf("a day of a calendar: %w", err)
+		}
+		days[i] = schedule.DayRange{From: schedule.DayOf(from), To: schedule.DayOf(to)}
+	}
+	for _, r := range schedule.Merge(days) {
+		c.Ranges = append(c.Ranges, [2]schedule.Day{r.From, r.To})
+	}
+	for _, text := range d.Yearly {
+		day, err := time.Parse(time.DateOnly, "2000-"+text) // a leap year
+		if err != nil {
+			return c, fmt.Errorf("a yearly day of a calendar: %w", err)
+		}
+		c.Yearly = append(c.Yearly, int(day.Month())*100+day.Day())
+	}
+	for _, text := range d.Weekdays {
+		c.Weekdays = append(c.Weekdays, time.Weekday(slices.Index(weekdays, text)))
+	}
+	return c, nil
+}
+
+// weekdays are the names of the contract.
+var weekdays = []string{"SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"}
 
 // Days returns the days as schedules want them. An error means that the zone is not known.
 func (c Calendar) Days() (*schedule.Days, error) {

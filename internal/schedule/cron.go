@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // Cron is the instants that a cron expression names in a time zone, to the second. Make it with
 // ParseCron; the zero Cron has no instants. It is a plain value: copy and share it freely.
@@ -61,6 +64,11 @@ func (c Cron) Next(t time.Time) (next time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(due, 0).UTC(), true
+}
+
+// PerDay returns how many times of a day it names.
+func (c Cron) PerDay() int {
+	return bits.OnesCount64(c.calendar.hours) * bits.OnesCount64(c.calendar.minutes) * bits.OnesCount64(c.calendar.seconds)
 }
 
 // Moved reports whether a change of the clock moved an occurrence. The expression then does not
