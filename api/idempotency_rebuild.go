@@ -12,6 +12,7 @@ import (
 	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/access"
+	"punctual/internal/calendars"
 	"punctual/internal/connections"
 	"punctual/internal/idempotency"
 	"punctual/internal/jobs"
@@ -47,6 +48,9 @@ func (s *handlers) rebuild(ctx context.Context, operation string, done []idempot
 	case "createConnection":
 		view, err := s.Connections.Get(ctx, by, first.ResourceID)
 		return connectionCreated(view).VisitCreateConnectionResponse, gone(err, connections.ErrNotFound)
+	case "createCalendar":
+		view, err := s.Calendars.Get(ctx, by, first.ResourceID)
+		return calendarCreated(view).VisitCreateCalendarResponse, gone(err, calendars.ErrNotFound)
 	case "createKey":
 		return nil, &jobs.Conflict{Code: keyAlreadyCreated, Detail: fmt.Sprintf(
 			"The first request has created the key %s, whose secret is shown only once. Revoke it, and create another key with a new Idempotency-Key.",

@@ -9,6 +9,7 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/audit"
+	"punctual/internal/calendars"
 	"punctual/internal/connections"
 	"punctual/internal/database"
 	"punctual/internal/eventstream"
@@ -33,8 +34,6 @@ const (
 	keyNotFound          jobs.Code = "key-not-found"
 	connectionNotFound   jobs.Code = "connection-not-found"
 	calendarNotFound     jobs.Code = "calendar-not-found"
-	calendarExists       jobs.Code = "calendar-exists"
-	calendarInUse        jobs.Code = "calendar-in-use"
 	queueNotAllowed      jobs.Code = "queue-not-allowed"
 	namespaceNotFound    jobs.Code = "namespace-not-found"
 	versionNotFound      jobs.Code = "version-not-found"
@@ -89,8 +88,6 @@ var problems = map[jobs.Code]struct {
 	keyNotFound:        {http.StatusNotFound, "There is no key with this id."},
 	connectionNotFound: {http.StatusNotFound, "There is no connection with this key."},
 	calendarNotFound:   {http.StatusNotFound, "There is no calendar with this key."},
-	calendarExists:     {http.StatusConflict, ""},
-	calendarInUse:      {http.StatusConflict, ""},
 	queueNotAllowed:    {http.StatusForbidden, "The key may serve some queues only, and this is none of them."},
 	namespaceNotFound:  {http.StatusNotFound, "There is no namespace with this name."},
 	methodNotAllowed:   {http.StatusMethodNotAllowed, ""},
@@ -107,6 +104,8 @@ var problems = map[jobs.Code]struct {
 	jobs.SecretsCannotBeOpened: {http.StatusConflict, ""},
 	jobs.NamespaceSuspended:    {http.StatusConflict, ""},
 	jobs.TooManyJobs:           {http.StatusConflict, ""},
+	calendars.Exists:           {http.StatusConflict, ""},
+	calendars.InUse:            {http.StatusConflict, ""},
 	connections.Exists:         {http.StatusConflict, ""},
 	connections.InUse:          {http.StatusConflict, ""},
 	namespaces.Exists:          {http.StatusConflict, ""},
@@ -213,6 +212,8 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, idempotencyKeyReused, ""), true
 	case errors.Is(err, idempotency.ErrInUse), errors.Is(err, audit.ErrSuperseded):
 		return problem(ctx, idempotencyKeyInUse, ""), true
+	case errors.Is(err, calendars.ErrNotFound):
+		return problem(ctx, calendarNotFound, ""), true
 	case errors.Is(err, connections.ErrNotFound):
 		return problem(ctx, connectionNotFound, ""), true
 	case errors.Is(err, keys.ErrNotFound):

@@ -17,6 +17,7 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/broker"
+	"punctual/internal/calendars"
 	"punctual/internal/connections"
 	"punctual/internal/database"
 	"punctual/internal/eventstream"
@@ -29,8 +30,8 @@ import (
 )
 
 // Config is what the API needs. Zero means default, except for Pool, Queues, Jobs,
-// Connections, Signer, Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool is
-// required.
+// Connections, Calendars, Signer, Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool
+// is required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
@@ -48,6 +49,8 @@ type Config struct {
 	Connections *connections.Service
 	// Signer knows the keys that verify the tokens of connections.
 	Signer *signer.Signer
+	// Calendars changes the days that jobs leave out.
+	Calendars *calendars.Service
 	// Keys makes, shows and revokes keys.
 	Keys *keys.Service
 	// Namespaces changes namespaces, and Known has their limits.
@@ -86,9 +89,9 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // New returns the handler of everything that this service serves over HTTP. It returns an error if
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
-	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Connections == nil || c.Signer == nil || c.Keys == nil || c.Namespaces == nil ||
+	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Connections == nil || c.Calendars == nil || c.Signer == nil || c.Keys == nil || c.Namespaces == nil ||
 		c.Known == nil || c.Events == nil || c.Idempotency == nil) {
-		return nil, errors.New("api: Pool, Queues, Jobs, Connections, Signer, Keys, Namespaces, Known, Events and Idempotency are required")
+		return nil, errors.New("api: Pool, Queues, Jobs, Connections, Calendars, Signer, Keys, Namespaces, Known, Events and Idempotency are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)

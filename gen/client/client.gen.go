@@ -1378,8 +1378,8 @@ type CalendarPage struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
-// CalendarRanges Ranges of days.
-type CalendarRanges = []struct {
+// CalendarRange The days from one to another, both included.
+type CalendarRange struct {
 	// From A day.
 	//
 	// Example: 2026-04-03
@@ -1390,6 +1390,9 @@ type CalendarRanges = []struct {
 	// Example: 2026-04-03
 	To CalendarDate `json:"to"`
 }
+
+// CalendarRanges Ranges of days.
+type CalendarRanges = []CalendarRange
 
 // CalendarReplace What a calendar is to be. Lists that are not given are empty.
 type CalendarReplace struct {

@@ -18,6 +18,7 @@ import (
 	"punctual/api"
 	"punctual/gen/db"
 	"punctual/internal/broker"
+	"punctual/internal/calendars"
 	"punctual/internal/connections"
 	"punctual/internal/database"
 	"punctual/internal/events"
@@ -72,6 +73,7 @@ type App struct {
 	changed     chan struct{} // holds a value if a namespace may have changed
 	paused      chan struct{} // holds a value if a pause may end earlier than is known
 	started     chan struct{} // holds a value if there are runs to be made of what events start
+	replaced    chan struct{} // holds a value if a calendar was replaced
 	events      *events.Teller
 	stopping    chan struct{} // closed when the instance is about to stop
 }
@@ -88,6 +90,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a := &App{
 		config: c, log: log, stopping: make(chan struct{}),
 		changed: make(chan struct{}, 1), paused: make(chan struct{}, 1), started: make(chan struct{}, 1),
+		replaced: make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -151,6 +154,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
 		Connections: connections.New(connections.Config{Pool: a.pools.api, Secrets: c.SecretKeys, Checker: caller, Changed: a.connections.Forget}),
 		Signer:      tokenSigner,
+		Calendars: calendars.New(calendars.Config{
+			Pool: a.pools.api, Replaced: func() { a.announcer.Announce(jobs.CalendarsChanged, time.Time{}) },
+		}),
 		Keys:        keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
 		Known:       a.known,
 		Idempotency: idempotency.New(idempotency.Config{Pool: a.pools.api, Logger: log, Instance: a.instance.ID()}),

@@ -16,6 +16,8 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Namespaces(a.pauser.FollowNamespaces, a.changed),
 		maintenance.EventStarts(a.pauser.StartByEvents, a.started),
 		maintenance.Pauses(a.pauser.EndPauses, a.paused),
+		maintenance.Calendars(a.pauser.SpreadCalendars, a.replaced),
+		maintenance.RunningOut(q, a.log),
 		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
 		maintenance.Purge(q),
 		maintenance.Instances(q),

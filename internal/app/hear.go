@@ -15,6 +15,9 @@ func (a *App) due(queue string, readyAt time.Time) {
 		a.poller.Due(readyAt)
 	case jobs.PauseEnds:
 		wake(a.paused)
+		wake(a.replaced)
+	case jobs.CalendarsChanged:
+		wake(a.replaced)
 	case events.ChangedStartsOn:
 		a.events.Forget()
 	case events.Started:

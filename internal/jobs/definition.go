@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"punctual/gen/db"
@@ -153,14 +152,10 @@ func anchor(job, before *Definition, now time.Time) time.Time {
 	return policy.Anchor(*job.IntervalSeconds, job.StartAt, now)
 }
 
-// nonIANAZone matches names that Go loads from the zone directory of a machine but that are no IANA
-// zones: the machine's own, and those with leap seconds.
-var nonIANAZone = regexp.MustCompile(`^(?i:local|localtime|posixrules|(posix|right)/.*)$`)
-
 // checkLocal returns the field that is wrong of a schedule of local times.
 func checkLocal(job *Definition) []Field {
 	location, err := policy.LoadZone(*job.TimeZone)
-	if err != nil || nonIANAZone.MatchString(*job.TimeZone) {
+	if err != nil || !policy.IsZone(*job.TimeZone) {
 		return []Field{{"timeZone", WrongFormat, "is not the IANA name of a time zone"}}
 	}
 	if job.Rrule != nil {

@@ -14,7 +14,7 @@ import (
 
 const (
 	// CalendarsChanged is the queue in whose name it is announced that a calendar was replaced.
-	CalendarsChanged = "\x00calendars"
+	CalendarsChanged = "calendars"
 
 	// spreadAtOnce is how many replaced calendars a pass takes, and pageOfSpread how many jobs it
 	// reads at a time.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"sync"
 	"time"
 
@@ -87,6 +88,16 @@ func (c *cronCache) parse(key cronKey) (schedule.Grid, error) {
 type zoneCache struct {
 	mu     sync.RWMutex
 	loaded map[string]*time.Location
+}
+
+// nonIANAZone matches names that Go loads from the zone directory of a machine but that are no IANA
+// zones: the machine's own, and those with leap seconds.
+var nonIANAZone = regexp.MustCompile(`^(?i:local|localtime|posixrules|(posix|right)/.*)$`)
+
+// IsZone reports whether a text is the IANA name of a time zone.
+func IsZone(name string) bool {
+	_, err := LoadZone(name)
+	return err == nil && !nonIANAZone.MatchString(name)
 }
 
 // LoadZone returns a time zone by its name, like time.LoadLocation. All callers share one.

@@ -189,7 +189,7 @@ func TestParseRuleRefuses(t *testing.T) {
 		start + "FREQ=SECONDLY":                                        "not supported",
 		start + "INTERVAL=2":                                           "FREQ is required",
 		start + "FREQ=DAILY;INTERVAL=0":                                "INTERVAL is not within",
-		start + "FREQ=DAILY;COUNT=367":                                "COUNT is not within",
+		start + "FREQ=DAILY;COUNT=367":                                 "COUNT is not within",
 		start + "FREQ=DAILY;COUNT=2;UNTIL=20260106":                    "only one of",
 		start + "FREQ=DAILY;BYEASTER=0":                                "not known",
 		start + "FREQ=WEEKLY;BYDAY=2TU":                                "every second week is INTERVAL=2",
