@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/client"
+	"punctual/internal/app"
+	"punctual/internal/testdb"
 )
 
 // calendar creates a calendar from JSON.
@@ -44,7 +46,7 @@ func dates(days ...time.Time) string {
 
 func TestCalendarIsReplacedAndJobsFollow(t *testing.T) {
 	t.Parallel()
-	service, _ := setup(t)
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
 	tomorrow, afterwards, later := inDays(1), inDays(2), inDays(3)
 	made := service.calendar(t, `{"key":"holidays","dates":`+dates(tomorrow)+`}`)
 	require.Equal(t, "UTC", made.TimeZone)
