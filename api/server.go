@@ -29,9 +29,9 @@ import (
 	"punctual/internal/signer"
 )
 
-// Config is what the API needs. Zero means default, except for Pool, Queues, Jobs,
-// Connections, Calendars, Signer, Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool
-// is required.
+// Config is what the API needs. Zero means default, except for Pool, Queues, Jobs, Connections,
+// Calendars, Signer, Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool is
+// required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool

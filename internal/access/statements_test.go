@@ -31,7 +31,7 @@ var acrossNamespaces = map[string][]string{
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled"},
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListRevised", "RequeueFailed", "Split", "CancelEarlier", "CountFailures"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "RenewLeaseAndInstance", "ExpireLease"},
-	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "ListStarted", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
+	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "ListSpreading", "MarkSpread", "ListRunningOut", "ListBlackouts", "ListStarted", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal", "ListSealedConnections", "ResealConnection"},
 	"an instance knows which jobs events start, each by its namespace":                   {"ListStartsOn"},
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},

@@ -25,8 +25,8 @@ type Request struct {
 	ValidUntil *string `json:"validUntil"`
 }
 
-// maxRanges is how many ranges of days a calendar may have, after those that touch were joined. Each
-// job that names the calendar has a copy.
+// maxRanges is how many ranges of days a calendar may have, after those that touch were joined.
+// Each job that names the calendar has a copy.
 const maxRanges = 1000
 
 // define returns what is stored of a request, or an Invalid.

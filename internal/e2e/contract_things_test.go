@@ -110,6 +110,10 @@ func newThings(t *testing.T, service instance) things {
 				t.Helper()
 				return thing{id: service.createKey(t, client.KeyCreate{}).Id}
 			},
+			"calendars": func(t *testing.T) thing {
+				t.Helper()
+				return thing{id: service.calendar(t, `{"key":"c-`+uuid.NewString()+`"}`).Key}
+			},
 			"namespaces": func(t *testing.T) thing {
 				t.Helper()
 				return thing{id: service.namespace(t, client.NamespaceCreate{}).Name}
@@ -187,6 +191,16 @@ var stricter = map[string]string{
 	"changeRuns body cursor":                 "is one that the answer before gave",
 	"changeRuns body selector.labelSelector": "is a selector",
 	"listNamespaces query cursor":            "is one that the list gave",
+
+	"listCalendars query cursor":     "is one that the list gave",
+	"createCalendar body timeZone":   "is the name of a zone",
+	"createCalendar body iCalendar":  "is an iCalendar file",
+	"createCalendar body ranges":     "end after they begin",
+	"createCalendar body yearly":     "are days of a year",
+	"replaceCalendar body timeZone":  "is the name of a zone",
+	"replaceCalendar body iCalendar": "is an iCalendar file",
+	"replaceCalendar body ranges":    "end after they begin",
+	"replaceCalendar body yearly":    "are days of a year",
 
 	"listJobVersions query cursor": "is one that the list gave",
 	"listAudit query cursor":       "is one that the list gave",

@@ -24,7 +24,8 @@ type Occurrence struct {
 }
 
 // Preview returns the first occurrences after an instant, or after now, that a job with the
-// schedule of a change would have in the namespace of the caller. It returns an Invalid if no job can have it.
+// schedule of a change would have in the namespace of the caller. It returns an Invalid if no job
+// can have it.
 func (s *Service) Preview(ctx context.Context, by access.Caller, given Change, after *time.Time, count int) ([]Occurrence, error) {
 	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {

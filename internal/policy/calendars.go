@@ -103,8 +103,8 @@ func (c Calendar) Days() (*schedule.Days, error) {
 // filter is the days of a job's calendars as schedules want them.
 type filter struct{ skip, only []*schedule.Days }
 
-// maxFilterBytes bounds the JSON of which the cache has the days. The days take about as much again.
-// Jobs that name the same calendars share one entry.
+// maxFilterBytes bounds the JSON of which the cache has the days. The days take about as much
+// again. Jobs that name the same calendars share one entry.
 const maxFilterBytes = 16 << 20
 
 var filters = filterCache{read: map[string]filter{}}

@@ -26,13 +26,13 @@ func (e *RuleError) Error() string { return "rrule: " + e.Reason }
 
 func wrongRule(format string, args ...any) error { return &RuleError{fmt.Sprintf(format, args...)} }
 
-// ParseRule reads a recurrence rule for a time zone: a line with DTSTART, a line with RRULE, and any
-// number of lines with EXDATE, in any order. Errors are of type *RuleError.
+// ParseRule reads a recurrence rule for a time zone: a line with DTSTART, a line with RRULE, and
+// any number of lines with EXDATE, in any order. Errors are of type *RuleError.
 //
-// All times are local times of the zone, without a zone of their own; only UNTIL may end with Z, and
-// is in UTC then, as RFC 5545 wants it. A date stands for its midnight, and as UNTIL for its end. A
-// frequency is DAILY or less often: what is more frequent is for intervals and cron expressions. A
-// rule that can never be due is an error.
+// All times are local times of the zone, without a zone of their own; only UNTIL may end with Z,
+// and is in UTC then, as RFC 5545 wants it. A date stands for its midnight, and as UNTIL for its
+// end. A frequency is DAILY or less often: what is more frequent is for intervals and cron
+// expressions. A rule that can never be due is an error.
 func ParseRule(text string, zone *time.Location) (*Rule, error) {
 	r := &Rule{zone: zone, until: math.MaxInt64}
 	var start time.Time

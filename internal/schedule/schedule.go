@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Grid is the instants that a schedule names: an Interval, a Cron, a Rule, Once, or Never, or one of
-// them Filtered.
+// Grid is the instants that a schedule names: an Interval, a Cron, a Rule, Once, or Never, or one
+// of them Filtered.
 type Grid interface {
 	// Next returns the first instant after t, or false if there is none.
 	Next(t time.Time) (time.Time, bool)
