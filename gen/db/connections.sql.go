@@ -97,9 +97,10 @@ func (q *Queries) DeleteConnection(ctx context.Context, arg DeleteConnectionPara
 }
 
 const getConnection = `-- name: GetConnection :one
-select c.id, c.namespace, c.key, c.base_url, c.definition, c.sealed_secrets, c.secrets_key_id, c.secret_names, c.max_concurrency, c.max_per_second, c.is_adaptive, c.created_at, c.updated_at, c.updated_by, s.down_since, s.reason, s.waits_until, clock_timestamp()::timestamptz as read_at
+select c.id, c.namespace, c.key, c.base_url, c.definition, c.sealed_secrets, c.secrets_key_id, c.secret_names, c.max_concurrency, c.max_per_second, c.is_adaptive, c.created_at, c.updated_at, c.updated_by, s.down_since, s.reason, w.waits_until, clock_timestamp()::timestamptz as read_at
 from connections c
 left join connection_states s on s.connection_id = c.id
+left join connection_states w on w.connection_id = c.id and w.waits_until > '-infinity'
 where c.namespace = $1 and c.key = $2
 `
 
@@ -116,7 +117,8 @@ type GetConnectionRow struct {
 	ReadAt     time.Time  `json:"read_at"`
 }
 
-// Reads a connection, and what instances know of it together.
+// Reads a connection, and what instances know of it together. Until when it waits is read by a join
+// of its own, because an instant in Go is not infinite.
 func (q *Queries) GetConnection(ctx context.Context, arg GetConnectionParams) (GetConnectionRow, error) {
 	row := q.db.QueryRow(ctx, getConnection, arg.Namespace, arg.Key)
 	var i GetConnectionRow
@@ -186,9 +188,10 @@ func (q *Queries) IsConnectionUsed(ctx context.Context, arg IsConnectionUsedPara
 }
 
 const listConnections = `-- name: ListConnections :many
-select c.id, c.namespace, c.key, c.base_url, c.definition, c.sealed_secrets, c.secrets_key_id, c.secret_names, c.max_concurrency, c.max_per_second, c.is_adaptive, c.created_at, c.updated_at, c.updated_by, s.down_since, s.reason, s.waits_until, clock_timestamp()::timestamptz as read_at
+select c.id, c.namespace, c.key, c.base_url, c.definition, c.sealed_secrets, c.secrets_key_id, c.secret_names, c.max_concurrency, c.max_per_second, c.is_adaptive, c.created_at, c.updated_at, c.updated_by, s.down_since, s.reason, w.waits_until, clock_timestamp()::timestamptz as read_at
 from connections c
 left join connection_states s on s.connection_id = c.id
+left join connection_states w on w.connection_id = c.id and w.waits_until > '-infinity'
 where c.namespace = $1 and c.key > $2::text
 order by c.key
 limit $3

@@ -14,17 +14,20 @@ values (
 returning *;
 
 -- name: GetConnection :one
--- Reads a connection, and what instances know of it together.
-select sqlc.embed(c), s.down_since, s.reason, s.waits_until, clock_timestamp()::timestamptz as read_at
+-- Reads a connection, and what instances know of it together. Until when it waits is read by a join
+-- of its own, because an instant in Go is not infinite.
+select sqlc.embed(c), s.down_since, s.reason, w.waits_until, clock_timestamp()::timestamptz as read_at
 from connections c
 left join connection_states s on s.connection_id = c.id
+left join connection_states w on w.connection_id = c.id and w.waits_until > '-infinity'
 where c.namespace = @namespace and c.key = @key;
 
 -- name: ListConnections :many
 -- By key, those after a key: the same cost at any depth.
-select sqlc.embed(c), s.down_since, s.reason, s.waits_until, clock_timestamp()::timestamptz as read_at
+select sqlc.embed(c), s.down_since, s.reason, w.waits_until, clock_timestamp()::timestamptz as read_at
 from connections c
 left join connection_states s on s.connection_id = c.id
+left join connection_states w on w.connection_id = c.id and w.waits_until > '-infinity'
 where c.namespace = @namespace and c.key > @after::text
 order by c.key
 limit @max_rows;
