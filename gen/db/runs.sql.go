@@ -384,6 +384,47 @@ func (q *Queries) ListStored(ctx context.Context, arg ListStoredParams) ([]ListS
 	return items, nil
 }
 
+const listTaken = `-- name: ListTaken :many
+select d.job_id, d.scheduled_for
+from (
+    select
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for
+) o
+join due d using (job_id, scheduled_for)
+`
+
+type ListTakenParams struct {
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+}
+
+type ListTakenRow struct {
+	JobID        uuid.UUID `json:"job_id"`
+	ScheduledFor time.Time `json:"scheduled_for"`
+}
+
+// Returns those of some instants of jobs that rows of due have.
+func (q *Queries) ListTaken(ctx context.Context, arg ListTakenParams) ([]ListTakenRow, error) {
+	rows, err := q.db.Query(ctx, listTaken, arg.JobIds, arg.ScheduledFors)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListTakenRow
+	for rows.Next() {
+		var i ListTakenRow
+		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const runsPageStart = `-- name: RunsPageStart :one
 select coalesce((
     select p.first_day::timestamp at time zone 'UTC'

@@ -237,6 +237,19 @@ func TestLaterRun(t *testing.T) {
 		}
 		require.Len(t, instants, 50)
 	})
+	t.Run("does not stop the schedule that comes to its instant", func(t *testing.T) {
+		t.Parallel()
+		e := enginetest.New(t)
+		job := e.Due(``)
+		attempt := e.Begin()
+		next := job.NextRunAt.Add(time.Minute)
+		start(e, job, jobs.RunStart{At: new(e.Now().Add(time.Hour)), OverlapPolicy: new(allowAll)})
+		e.Exec(`update due set scheduled_for = $1, ready_at = $1 where trigger = 'MANUAL'`, next)
+		e.End(attempt, nil)
+		require.Equal(t, "SUCCEEDED", e.Run(attempt.RunID()).Status)
+		require.Equal(t, 1, e.Count(`select count(*) from due where carries_schedule and scheduled_for = $1`, next.Add(time.Microsecond)))
+		require.Equal(t, 2, e.Count(`select count(*) from due`))
+	})
 	t.Run("is refused", func(t *testing.T) {
 		t.Parallel()
 		e := enginetest.New(t)

@@ -31,6 +31,8 @@ func (s Store) complete(ctx context.Context, batch []*Ended) ([]db.CompleteRow, 
 			err = s.createPartitions(ctx, params)
 		case isStored(err):
 			err = s.leaveStored(ctx, params)
+		case isTaken(err):
+			err = s.stepAside(ctx, params, batch)
 		case err == nil:
 			return rows, nil
 		}
@@ -77,6 +79,28 @@ func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
 	return nil
 }
 
+// stepAside makes schedules go on a microsecond later whose next occurrence has a row already: a run
+// that somebody has asked for at that very instant, before the schedule was changed to come there.
+// It fails if it finds none, because the completion would be repeated for ever.
+func (s Store) stepAside(ctx context.Context, c db.CompleteParams, batch []*Ended) error {
+	rows, err := s.Queries.ListTaken(ctx, db.ListTakenParams{JobIds: c.JobIds, ScheduledFors: c.NextFors})
+	if err != nil {
+		return fmt.Errorf("read which instants are taken: %w", err)
+	}
+	taken := keysOf(rows, func(r db.ListTakenRow) key { return keyOf(r.JobID, r.ScheduledFor) })
+	found := false
+	for i, next := range c.NextFors {
+		isBuffered := batch[i].Due.BufferedFor != nil && batch[i].Due.BufferedFor.Equal(next)
+		if taken[keyOf(c.JobIds[i], next)] && !isBuffered {
+			c.NextFors[i], found = next.Add(time.Microsecond), true
+		}
+	}
+	if !found {
+		return errors.New("an instant is taken already, and none is found")
+	}
+	return nil
+}
+
 // isMissingPartition tells the error for a row that no partition takes from other violated checks,
 // which are of the same class but name their constraint.
 func isMissingPartition(err error) bool {
@@ -89,4 +113,10 @@ func isMissingPartition(err error) bool {
 func isStored(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == pgerrcode.UniqueViolation && strings.HasPrefix(pg.TableName, "runs_")
+}
+
+// isTaken tells the error for a row of due that exists from that for an occurrence that has a run.
+func isTaken(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == pgerrcode.UniqueViolation && pg.TableName == "due"
 }

@@ -75,6 +75,16 @@ from (
 join runs r using (job_id, scheduled_for)
 where r.scheduled_for between @earliest::timestamptz and @latest::timestamptz;
 
+-- name: ListTaken :many
+-- Returns those of some instants of jobs that rows of due have.
+select d.job_id, d.scheduled_for
+from (
+    select
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for
+) o
+join due d using (job_id, scheduled_for);
+
 -- name: ListEnds :many
 -- Returns how some runs ended, of those that are kept. It locks the partitions of their instants,
 -- so a caller asks for instants of a bounded number of days.
