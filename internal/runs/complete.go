@@ -79,9 +79,9 @@ func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
 	return nil
 }
 
-// stepAside makes schedules go on a microsecond later whose next occurrence has a row already: a run
-// that somebody has asked for at that very instant, before the schedule was changed to come there.
-// It fails if it finds none, because the completion would be repeated for ever.
+// stepAside makes schedules go on a microsecond later whose next occurrence has a row already: a
+// run that somebody has asked for at that very instant, before the schedule was changed to come
+// there. It fails if it finds none, because the completion would be repeated for ever.
 func (s Store) stepAside(ctx context.Context, c db.CompleteParams, batch []*Ended) error {
 	rows, err := s.Queries.ListTaken(ctx, db.ListTakenParams{JobIds: c.JobIds, ScheduledFors: c.NextFors})
 	if err != nil {
