@@ -13,6 +13,11 @@ class Printing(Client):
         print(operation_id, flush=True)
         return answer
 
+    def follow(self, *args, **kwargs):
+        for event in super().follow(*args, **kwargs):
+            print("streamEvents", flush=True)
+            yield event
+
 
 client = Printing()
 call = client.call
@@ -64,6 +69,15 @@ assert call("getJobVersion", {**of, "version": 1})["job"]["name"] == "snake"
 assert call("listAudit", {"resourceId": job["id"], "limit": 1})["items"][0]["operation"] == "updateJob"
 assert call("listUpcoming", {**of, "count": 1})["items"][0]["scheduledFor"] == job["nextRunAt"]
 assert len(call("previewSchedule", body={"cron": "@daily", "count": 2})["items"]) == 2
+
+# What happens. An id that the service does not know is answered with what may be missing.
+following = client.follow({"jobId": job["id"], "Last-Event-ID": "nobody-knows-1"})
+assert next(following)["type"] == "events.lost"
+call("updateJob", of, body={"status": "PAUSED"})
+paused = next(following)
+assert (paused["type"], paused["data"]["jobName"]) == ("job.paused", "renamed"), paused
+following.close()
+call("updateJob", of, body={"status": "ACTIVE"})
 
 # Jobs by key, and many at once.
 by_key = {"key": "snakes/by-key"}

@@ -83,6 +83,31 @@ class Client:
                 return
             parameters["cursor"] = page["nextCursor"]
 
+    def follow(self, parameters=None, *, timeout=30):
+        """Yields what happens (streamEvents), event by event, without an end.
+
+        It connects again when the connection is lost, and goes on where it was. An event of the
+        type `events.lost` says that some may be missing. The service sends something at least
+        every 15 seconds, so `timeout` should be longer. Raises as `call` does.
+        """
+        operation = self._operation("streamEvents")
+        parameters = dict(parameters or {})
+        while True:
+            path, headers = self._address(operation, parameters)
+            stream = self._repeat(
+                lambda: self._open("GET", path, headers, None, timeout), self.retries, is_harmless=True
+            )
+            with stream:
+                try:
+                    for place, data in _events(stream):
+                        if place:
+                            parameters["Last-Event-ID"] = place
+                        if data:
+                            yield json.loads(data)
+                except (OSError, http.client.HTTPException):
+                    pass  # the connection is lost
+            time.sleep(_pause(0))
+
     @functools.cached_property
     def operations(self):
         """The operations of the contract by operationId: method, path and parameters."""
@@ -129,21 +154,42 @@ class Client:
                 pause = _pause(retry)
             time.sleep(pause)
 
-    def _send(self, method, path, headers, body, timeout):
-        headers = {**self.headers, **headers, "Accept": "application/json"}
+    def _open(self, method, path, headers, body, timeout):
+        """Sends a request and returns the answer, which is to be read and closed."""
+        headers = {**self.headers, **headers, "Accept": "application/json, text/event-stream"}
         data = None
         if body is not None:
             data = json.dumps(body, allow_nan=False).encode()
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                content = answer.read()
+            return urllib.request.urlopen(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             raise _problem(error) from None
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+
+    def _send(self, method, path, headers, body, timeout):
+        try:
+            with self._open(method, path, headers, body, timeout) as answer:
+                content = answer.read()
         except http.client.HTTPException as error:  # the answer breaks off
             raise ConnectionError(str(error)) from error
         return json.loads(content) if content else None
+
+
+def _events(stream):
+    """Yields the id and the data of each server-sent event. An id without data is a place only."""
+    place = data = ""
+    for line in stream:
+        name, _, value = line.decode().rstrip("\r\n").partition(": ")
+        if name == "id":
+            place = value
+        elif name == "data":
+            data = value  # the service sends one line
+        elif not name and (place or data):
+            yield place, data
+            place = data = ""
 
 
 def _operations(contract):

@@ -55,6 +55,20 @@ assert.equal(created.job.name, "typed");
 const audit = await expect(200, api.GET("/api/v1/audit", { params: { query: { resourceId: job.id, limit: 1 } } }));
 assert.deepEqual(audit.items.map((entry) => [entry.operation, entry.result]), [["updateJob", { version: 2, fields: ["name"] }]]);
 
+// What happens, as a stream of text. An id that the service does not know is answered with what may
+// be missing.
+const stop = new AbortController();
+const { data: happening } = await api.GET("/api/v1/events", {
+  params: { query: { jobId: job.id }, header: { "Last-Event-ID": "nobody-knows-1" } }, parseAs: "stream", signal: stop.signal,
+});
+let text = "";
+for await (const chunk of happening!.pipeThrough(new TextDecoderStream())) {
+  text += chunk;
+  if (text.includes("\ndata: {")) break;
+}
+stop.abort();
+assert.match(text, /^event: events\.lost$/m);
+
 const upcoming = await expect(200, api.GET("/api/v1/jobs/{id}/upcoming", { params: { ...of(job), query: { count: 2 } } }));
 assert.equal(upcoming.items[0]?.scheduledFor, job.nextRunAt);
 const preview = await expect(200, api.POST("/api/v1/schedules/preview", { body: { cron: "@daily", count: 2 } }));
