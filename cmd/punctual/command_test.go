@@ -158,7 +158,7 @@ func TestRotateSecrets(t *testing.T) {
 
 	log, code = rotate(strings.TrimSpace(key))
 	require.Zero(t, code, log)
-	require.Contains(t, log, `"jobs":0`, "there are no secrets")
+	require.Contains(t, log, `"jobsAndConnections":0`, "there are no secrets")
 	log, code = rotate("")
 	require.Equal(t, 1, code)
 	require.Contains(t, log, "no key to seal secrets with")

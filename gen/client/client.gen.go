@@ -2195,6 +2195,8 @@ type Job struct {
 	ExpectSuccessWithinSeconds *ExpectSuccessWithinSeconds `json:"expectSuccessWithinSeconds"`
 
 	// FailingSince When `job.failing` happened and the job has not recovered since; null if that is not so.
+	// It happens only where somebody wants to know: where a job starts on `job.failing` or
+	// `job.recovered`, or somebody follows these events.
 	FailingSince *time.Time `json:"failingSince"`
 
 	// Health How the job is. The first of these that is true:

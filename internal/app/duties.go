@@ -14,6 +14,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Overdue(a.broker.EndOverdue),
 		maintenance.Unserved(a.broker.WarnUnserved),
 		maintenance.Namespaces(a.pauser.FollowNamespaces, a.changed),
+		maintenance.OverdueJobs(a.pauser.TellOverdue),
 		maintenance.EventStarts(a.pauser.StartByEvents, a.started),
 		maintenance.Pauses(a.pauser.EndPauses, a.paused),
 		maintenance.Calendars(a.pauser.SpreadCalendars, a.replaced),

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -158,4 +160,39 @@ func TestWarnUnserved(t *testing.T) {
 	b.log.Reset()
 	require.NoError(t, b.WarnUnserved(t.Context()))
 	require.Empty(t, b.log.String(), "not each time")
+}
+
+// A queue is told once to be unattended, by all instances together, until a worker has served it.
+func TestAQueueIsToldOnceToBeUnattended(t *testing.T) {
+	t.Parallel()
+	e := enginetest.New(t)
+	e.Create(`{"name":"alert","startsOn":{"events":["queue.unattended"]}}`)
+	told := func() (all []string) {
+		rows, err := e.Pool.Query(t.Context(), `delete from event_starts returning event -> 'data' ->> 'queue'`)
+		require.NoError(t, err)
+		all, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return all
+	}
+	look := func() {
+		var looking sync.WaitGroup
+		for range 3 { // instances
+			looking.Go(func() { require.NoError(t, e.Broker().WarnUnserved(t.Context())) })
+		}
+		looking.Wait()
+	}
+	e.Due(`,"target":{"type":"worker","queue":"reports"}`)
+	look()
+	require.Empty(t, told(), "a run waits, but not for long")
+	e.Exec(`update due set scheduled_for = scheduled_for - interval '2 minutes', ready_at = ready_at - interval '2 minutes'`)
+	look()
+	require.Equal(t, []string{"reports"}, told())
+	look()
+	require.Empty(t, told())
+	lease := e.Lease("reports")
+	look()
+	require.NoError(t, e.Broker().Release(t.Context(), enginetest.By, lease.Runs[0].RunID(), lease.Runs[0].Due.Token))
+	e.Exec(`update due set scheduled_for = scheduled_for - interval '2 minutes', ready_at = ready_at - interval '2 minutes'`)
+	look()
+	require.Equal(t, []string{"reports"}, told(), "it was served, and is not any more")
 }

@@ -3,7 +3,14 @@ package broker
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/db"
+	"punctual/internal/database"
+	"punctual/internal/events"
 )
 
 const (
@@ -14,12 +21,19 @@ const (
 )
 
 // WarnUnserved logs the queues in which runs wait for more than a minute while no worker holds a
-// run of the queue. It names a queue again after some time only.
+// run of the queue, and tells of each once: queue.unattended. It logs a queue again after some time
+// only.
 func (b *Broker) WarnUnserved(ctx context.Context) error {
-	rows, err := b.queries.ListUnserved(ctx, unservedAfter)
+	var rows []db.ListUnservedRow
+	committed := func() {}
+	err := pgx.BeginTxFunc(ctx, b.Pool, database.Locking, func(tx pgx.Tx) (err error) {
+		rows, committed, err = b.tellUnattended(ctx, db.New(tx))
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("list queues that no worker serves: %w", err)
+		return err
 	}
+	committed()
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -34,6 +48,33 @@ func (b *Broker) WarnUnserved(ctx context.Context) error {
 	}
 	b.warned = warned
 	return nil
+}
+
+// tellUnattended tells of the queues that nobody serves, and returns them. Several instances may do
+// it at once: only one of them notes a queue.
+func (b *Broker) tellUnattended(ctx context.Context, q *db.Queries) (rows []db.ListUnservedRow, committed func(), err error) {
+	if rows, err = q.ListUnserved(ctx, unservedAfter); err != nil {
+		return nil, nil, fmt.Errorf("list queues that no worker serves: %w", err)
+	}
+	params := db.NoteUnattendedParams{Queues: []string{}, Sinces: []time.Time{}}
+	for _, row := range rows {
+		params.Queues, params.Sinces = append(params.Queues, row.Queue), append(params.Sinces, row.ReadyAt)
+	}
+	noted, err := q.NoteUnattended(ctx, params)
+	if err != nil {
+		return nil, nil, fmt.Errorf("note queues that no worker serves: %w", err)
+	}
+	now, err := q.DatabaseTime(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the database's time: %w", err)
+	}
+	what := make([]events.Event, len(noted))
+	for i, row := range noted {
+		namespace, queue, _ := strings.Cut(row.Queue, "/")
+		what[i] = events.OfQueue(events.QueueUnattended, now, namespace, queue, row.Since)
+	}
+	committed, err = b.Events.Tell(ctx, q, what...)
+	return rows, committed, err
 }
 
 // Asking returns how many requests of workers wait, by their queue.

@@ -192,6 +192,9 @@ func (e *edit) storeNew(ctx context.Context, all []newcomer) error {
 	if _, err := e.CopyDue(ctx, due); err != nil {
 		return fmt.Errorf("store the first occurrences: %w", err)
 	}
+	if err := e.expectNew(ctx, sorted); err != nil {
+		return err
+	}
 	return audit.RecordAll(ctx, e.Queries, e.by, entries)
 }
 

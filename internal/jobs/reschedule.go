@@ -25,7 +25,7 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 	}
 	isActive := after.Status == db.JobStatusACTIVE
 	if isActive && e.job.Status != db.JobStatusACTIVE {
-		after.Failures = 0 // it begins again
+		after.Failures, after.FailingSince = 0, nil // it begins again
 	}
 	if isActive {
 		if carrier := e.carrierOf(rows, after); carrier != nil {

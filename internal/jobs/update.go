@@ -157,7 +157,7 @@ func (s *Service) store(ctx context.Context, e *edit, after *Definition, does ef
 		return fmt.Errorf("store the job: %w", err)
 	}
 	e.tellChange(after)
-	return nil
+	return e.expectSuccess(ctx, after)
 }
 
 // endWaiting makes runs end at once that wait for another attempt and have made so many already.

@@ -31,6 +31,8 @@ type View struct {
 	// IsRunning is whether a run of the job executes.
 	IsRunning bool
 	Health    Health
+	// OverdueSince is since when a success is overdue, or nil.
+	OverdueSince *time.Time
 
 	// scheduledFor is the instant of the row that carries the schedule, which may be that of a run
 	// in flight.
@@ -42,7 +44,7 @@ type View struct {
 func newView(row db.GetJobRow) View {
 	v := View{
 		Job: row.Job, IsRunning: row.IsRunning, RunCount: row.Job.RunCount + row.EndedRunCount, LastRunAt: latest(row.Job.LastRunAt, row.DueLastRunAt),
-		NextRunAt: row.ScheduledFor, scheduledFor: row.ScheduledFor, runsLeft: math.MaxInt64,
+		OverdueSince: row.OverdueSince, NextRunAt: row.ScheduledFor, scheduledFor: row.ScheduledFor, runsLeft: math.MaxInt64,
 	}
 	v.setLastRun(&row)
 	if row.Job.MaxRuns != nil {

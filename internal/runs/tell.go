@@ -2,6 +2,7 @@ package runs
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -25,15 +26,13 @@ type happened struct {
 	skipped map[int]*Ended
 	// starts is whether an event starts a job. Then it is told in the transaction of the
 	// completion.
-	starts bool
+	starts  bool
+	watched watched
 }
 
 // happened returns what the completion of a batch means, of what somebody wants to know. It makes
 // nothing, and asks nobody, where nobody does.
 func (s Store) happened(ctx context.Context, batch []*Ended) (all happened, err error) {
-	if s.Events == nil {
-		return all, nil
-	}
 	var namespace string
 	var wanted events.Set
 	for _, e := range batch {
@@ -46,6 +45,7 @@ func (s Store) happened(ctx context.Context, batch []*Ended) (all happened, err 
 		if wanted != 0 {
 			all.add(e, wanted)
 		}
+		all.watched.add(e, wanted)
 	}
 	all.starts, err = s.Events.Starts(ctx, all.events...)
 	return all, err
@@ -85,9 +85,9 @@ func (all *happened) add(e *Ended, wanted events.Set) {
 	}
 	switch e.step.FinalStatus {
 	case db.JobStatusPAUSED:
-		tell(events.JobPaused, func() events.Event { return e.ofJob(events.JobPaused) })
+		tell(events.JobPaused, func() events.Event { return e.ofJob(events.JobPaused, e.failuresNow()) })
 	case db.JobStatusCOMPLETED:
-		tell(events.JobCompleted, func() events.Event { return e.ofJob(events.JobCompleted) })
+		tell(events.JobCompleted, func() events.Event { return e.ofJob(events.JobCompleted, e.failuresNow()) })
 	default: // it goes on
 	}
 }
@@ -116,12 +116,18 @@ func (e *Ended) skippedBehind() events.Run {
 	}
 }
 
-// ofJob returns what the end of the run means for its job.
-func (e *Ended) ofJob(kind events.Type) events.Event {
-	change := events.Change{At: e.finished, Run: new(e.told())}
-	if e.status == db.RunStatusFAILED {
-		change.ConsecutiveFailures = int32(e.failures()) + 1
+// failuresNow returns how many of the job's latest runs failed in a row, this one included.
+func (e *Ended) failuresNow() int32 {
+	if e.status != db.RunStatusFAILED {
+		return 0
 	}
+	return int32(e.failures()) + 1
+}
+
+// ofJob returns what the end of the run means for its job, of which so many runs have failed in a
+// row.
+func (e *Ended) ofJob(kind events.Type, failures int32) events.Event {
+	change := events.Change{At: e.finished, Run: new(e.told()), ConsecutiveFailures: failures}
 	if kind == events.JobPaused {
 		change.StatusReason, change.Actor = &e.step.StatusReason, new("system")
 	}
@@ -146,13 +152,13 @@ func (e *Ended) isLate() bool {
 	return e.started.Sub(from) > time.Duration(*e.Job.LateAfterSeconds)*time.Second
 }
 
-// completeAndTell completes runs. If that starts jobs, both are one transaction; otherwise the
-// completion is all that there is.
+// completeAndTell completes runs. If that starts jobs, or if something is to be noted of the jobs
+// of the runs, all is one transaction; otherwise the completion is all that there is.
 func (s Store) completeAndTell(ctx context.Context, params db.CompleteParams, all *happened) ([]db.CompleteRow, error) {
-	if !all.starts {
+	if !all.starts && all.watched.isEmpty() {
 		rows, err := s.Queries.Complete(ctx, params)
 		if err == nil && len(all.events) > 0 {
-			s.Events.Publish(all.stored(rows)...)
+			s.Events.Publish(all.stored(storedKeys(rows))...)
 		}
 		return rows, err
 	}
@@ -166,7 +172,12 @@ func (s Store) completeAndTell(ctx context.Context, params db.CompleteParams, al
 		if err := all.findSkipped(ctx, tx); err != nil {
 			return err
 		}
-		committed, err = s.Events.Tell(ctx, q, all.stored(rows)...)
+		stored := storedKeys(rows)
+		noted, err := all.watched.note(ctx, q, stored)
+		if err != nil {
+			return fmt.Errorf("note what has become of jobs: %w", err)
+		}
+		committed, err = s.Events.Tell(ctx, q, append(all.stored(stored), noted...)...)
 		return err
 	})
 	if err != nil {
@@ -203,9 +214,13 @@ func (all *happened) findSkipped(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
+// storedKeys returns the keys of the runs that a completion has stored.
+func storedKeys(rows []db.CompleteRow) map[key]bool {
+	return keysOf(rows, func(r db.CompleteRow) key { return keyOf(r.JobID, r.ScheduledFor) })
+}
+
 // stored returns the events of the runs that a completion has stored.
-func (all *happened) stored(rows []db.CompleteRow) []events.Event {
-	stored := keysOf(rows, func(r db.CompleteRow) key { return keyOf(r.JobID, r.ScheduledFor) })
+func (all *happened) stored(stored map[key]bool) []events.Event {
 	told := make([]events.Event, 0, len(all.events))
 	for i, e := range all.events {
 		if stored[all.of[i]] {

@@ -255,10 +255,11 @@ select
     sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
     coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
-    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running, x.overdue_since
 from (select unnest((select @ids::uuid[])) as id) i
 join jobs j on j.id = i.id
 left join due d on d.job_id = j.id and d.carries_schedule
+left join expected_successes x on x.job_id = j.id
 cross join lateral (
     -- All rows of the job.
     select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,

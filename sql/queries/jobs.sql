@@ -35,6 +35,12 @@ with checked as (
         sqlc.narg(qualified_group), sqlc.narg(qualified_queue), sqlc.narg(qualified_queue)::text is not null
     from checked
     where sqlc.narg(scheduled_for)::timestamptz is not null
+), expected as (
+    -- When it is to have succeeded, as ExpectSuccesses.
+    insert into expected_successes (job_id, namespace, expected_by)
+    select @id, @namespace, created_at + make_interval(secs => sqlc.narg(expect_success_within_seconds)::bigint)
+    from checked
+    where sqlc.narg(expect_success_within_seconds)::bigint is not null
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
@@ -56,7 +62,7 @@ select
     @skip_on, @only_on, @on_skipped, @calendar_days, @delete_after_completion,
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
     @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @late_after_seconds, @alert_after_failures,
-    @expect_success_within_seconds, @run_history, @concurrency_group, @max_concurrency,
+    sqlc.narg(expect_success_within_seconds), @run_history, @concurrency_group, @max_concurrency,
     'ACTIVE', created_at, created_at, @updated_by
 from checked
 returning sqlc.embed(jobs), clock_timestamp()::timestamptz as read_at;
@@ -69,9 +75,10 @@ select
     sqlc.embed(j), d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
     coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
-    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running, x.overdue_since
 from jobs j
 left join due d on d.job_id = j.id and d.carries_schedule
+left join expected_successes x on x.job_id = j.id
 cross join lateral (
     -- All rows of the job.
     select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
