@@ -204,8 +204,13 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 	}
 	add("without a type", "", good, refused, status(http.StatusUnsupportedMediaType), names("header", "Content-Type"),
 		func(p *probe) { p.header.Del("Content-Type") })
-	add("empty", jsonType, nil, refused, anywhere)
-	add("empty, without a length", jsonType, []byte{}, refused, anywhere, chunked)
+	if op.RequestBody.Value.Required {
+		add("empty", jsonType, nil, refused, anywhere)
+		add("empty, without a length", jsonType, []byte{}, refused, anywhere, chunked)
+	} else {
+		add("empty", jsonType, nil, accepted)
+		add("empty, without a length", jsonType, []byte{}, accepted, chunked)
+	}
 	add("without a length", jsonType, good, accepted, chunked)
 
 	notJSON := map[string][]byte{
