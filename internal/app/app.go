@@ -130,7 +130,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.keys, err = keys.NewVerifier(db.New(a.pools.access)); err != nil {
 		return nil, err
 	}
-	a.events = events.New(events.Config{Queries: db.New(a.pools.engine), Wake: a.eventsStarted, Follower: a.stream})
+	a.events = events.New(events.Config{Queries: database.PlanEach(a.pools.engine), Wake: a.eventsStarted, Follower: a.stream})
 	service := jobs.New(jobs.Config{
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Events: a.events, Contract: contract, Targets: targets,
 		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
