@@ -71,6 +71,7 @@ func encodeVersion(v jobs.Version) (server.JobVersion, error) {
 // ofNoDefinition are the fields of the contract's Job that no request changes as such.
 var ofNoDefinition = []string{
 	"version", "updatedAt", "updatedBy", "runCount", "lastRunAt", "nextRunAt", "lastRun", "consecutiveFailures", "isRunning", "health",
+	"failingSince", "overdueSince",
 }
 
 // changesBetween returns the fields in which two versions of a job differ, in the order of their
