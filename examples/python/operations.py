@@ -130,6 +130,15 @@ assert [item["id"] for item in bulk["items"]] == failed, bulk
 assert call("backfillJob", of, body={"from": days_ago(2), "to": days_ago(0.1)})["runs"] == 2
 assert call("deleteJob", of) is None
 
+# Connections.
+connection = {"key": "snake-pit"}
+made = call("createConnection", body={**connection, "baseUrl": "https://example.com/pit"})
+assert made["state"] == "UP" and made in call("listConnections")["items"], made
+slowed = call("updateConnection", connection, body={"maxPerSecond": 5})
+assert slowed["maxPerSecond"] == 5 and call("getConnection", connection) == slowed, slowed
+call("deleteConnection", connection)
+assert call("getJwks")["keys"] == [], "no token was signed yet"
+
 # Namespaces, keys and instances.
 namespace = {"name": "snakes"}
 call("createNamespace", body={**namespace, "maxJobs": 100})

@@ -136,6 +136,15 @@ assert.deepEqual(await expect(201, api.POST("/api/v1/jobs/batch", once)), batch)
 const gone = { selector: { labelSelector: "team=typed" }, action: "DELETE" as const };
 assert.equal((await expect(200, api.POST("/api/v1/jobs/bulk", { body: gone }))).changed, 3);
 
+// Connections.
+const to = { params: { path: { key: "typed" } } };
+await expect(201, api.POST("/api/v1/connections", { body: { key: "typed", baseUrl: "https://example.com" } }));
+const slowed = await expect(200, api.PATCH("/api/v1/connections/{key}", { ...to, body: { maxPerSecond: 5 } }));
+assert.deepEqual(await expect(200, api.GET("/api/v1/connections/{key}", to)), slowed);
+assert.deepEqual((await expect(200, api.GET("/api/v1/connections"))).items, [slowed]);
+await expect(204, api.DELETE("/api/v1/connections/{key}", to));
+assert.deepEqual(await expect(200, api.GET("/.well-known/jwks.json")), { keys: [] });
+
 // Namespaces.
 const name = "typed";
 const named = { params: { path: { name } } };

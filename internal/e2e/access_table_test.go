@@ -18,7 +18,7 @@ import (
 
 // openToAll are the operations that anybody may call. Everything else needs a key, whatever the
 // contract says.
-var openToAll = []string{"getLiveness", "getReadiness"}
+var openToAll = []string{"getLiveness", "getReadiness", "getJwks"}
 
 // byName are the operations whose path has the name of something that each namespace may have, so
 // that a caller of another namespace is answered, from its own.

@@ -114,6 +114,10 @@ func newThings(t *testing.T, service instance) things {
 				t.Helper()
 				return thing{id: service.calendar(t, `{"key":"c-`+uuid.NewString()+`"}`).Key}
 			},
+			"connections": func(t *testing.T) thing {
+				t.Helper()
+				return thing{id: service.connection(t, `{"key":"c-`+uuid.NewString()+`","baseUrl":"https://example.com"}`).Key}
+			},
 			"namespaces": func(t *testing.T) thing {
 				t.Helper()
 				return thing{id: service.namespace(t, client.NamespaceCreate{}).Name}
@@ -125,6 +129,7 @@ func newThings(t *testing.T, service instance) things {
 			"heartbeat":       ended.Id.String(),
 			"deleteNamespace": "default", "createNamespace": "", "createJob": "", "runJob": "", "backfillJob": "", // namespaces_test.go
 			"putJobByKey": "", "applyJobs": "", "createJobs": "", // namespaces_test.go, apply_test.go
+			"createConnection": "", "deleteConnection": "", "updateConnection": "", // connections_test.go
 			"createKey": "", "changeJobs": "", "changeRuns": "", // idempotency_test.go
 			"updateJob": "", // internal/jobs, since it takes an instance with other keys
 		},
@@ -201,6 +206,37 @@ var stricter = map[string]string{
 	"replaceCalendar body iCalendar": "is an iCalendar file",
 	"replaceCalendar body ranges":    "end after they begin",
 	"replaceCalendar body yearly":    "are days of a year",
+
+	"createConnection body auth.type":             "belongs to the type",
+	"createConnection body auth.username":         "belongs to the type",
+	"createConnection body auth.password":         "belongs to the type",
+	"createConnection body auth.token":            "belongs to the type",
+	"createConnection body auth.tokenUrl":         "belongs to the type",
+	"createConnection body auth.clientId":         "belongs to the type",
+	"createConnection body auth.clientSecret":     "belongs to the type",
+	"createConnection body auth.scopes":           "belongs to the type",
+	"createConnection body auth.audience":         "belongs to the type",
+	"updateConnection body auth.type":             "belongs to the type",
+	"updateConnection body auth.username":         "belongs to the type",
+	"updateConnection body auth.password":         "belongs to the type",
+	"updateConnection body auth.token":            "belongs to the type",
+	"updateConnection body auth.tokenUrl":         "belongs to the type",
+	"updateConnection body auth.clientId":         "belongs to the type",
+	"updateConnection body auth.clientSecret":     "belongs to the type",
+	"updateConnection body auth.scopes":           "belongs to the type",
+	"updateConnection body auth.audience":         "belongs to the type",
+	"listConnections query cursor":                "is one that the list gave",
+	"createConnection body key":                   "is not that of another connection",
+	"createConnection body baseUrl":               "is a URL that may be reached",
+	"updateConnection body baseUrl":               "is a URL that may be reached, and needs the secrets that go there",
+	"createConnection body signingSecrets.0":      "is a key of Standard Webhooks",
+	"updateConnection body signingSecrets.0":      "is a key of Standard Webhooks",
+	"createConnection body tls.ca":                "is a certificate",
+	"updateConnection body tls.ca":                "is a certificate",
+	"createConnection body tls.clientCertificate": "is given together with the other",
+	"updateConnection body tls.clientCertificate": "is given together with the other",
+	"createConnection body tls.clientKey":         "is given together with the other",
+	"updateConnection body tls.clientKey":         "is given together with the other",
 
 	"listJobVersions query cursor": "is one that the list gave",
 	"listAudit query cursor":       "is one that the list gave",
