@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
+	"unicode/utf8"
 
 	"punctual/gen/server"
 	"punctual/internal/access"
@@ -58,7 +60,7 @@ func (s *handlers) DeleteConnection(ctx context.Context, r server.DeleteConnecti
 func (s *handlers) ListConnections(ctx context.Context, r server.ListConnectionsRequestObject) (server.ListConnectionsResponseObject, error) {
 	page := server.ConnectionPage{Limit: orDefault(r.Params.Limit, defaultLimit)}
 	after, err := base64.RawURLEncoding.DecodeString(orDefault(r.Params.Cursor, ""))
-	if err != nil {
+	if err != nil || !utf8.Valid(after) || bytes.ContainsRune(after, 0) {
 		return nil, invalidCursor()
 	}
 	views, err := s.Connections.List(ctx, access.From(ctx), string(after), page.Limit+1)

@@ -25,14 +25,15 @@ const (
 
 // Commands are the commands that ask a service.
 type Commands struct {
-	Jobs       jobsCmd       `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs; apply those in files."`
-	Runs       runsCmd       `cmd:"" group:"jobs" help:"List, read, watch, retry and cancel runs."`
-	Events     followEvents  `cmd:"" group:"jobs" help:"Print what happens, until Ctrl-C."`
-	Preview    preview       `cmd:"" group:"jobs" help:"Show when a schedule would be due."`
-	Queues     listQueues    `cmd:"" group:"admin" help:"List the queues that have work or workers."`
-	Instances  listInstances `cmd:"" group:"admin" help:"List the instances of the service."`
-	Namespaces namespacesCmd `cmd:"" group:"admin" help:"List, read, create, change, suspend and delete namespaces."`
-	Completion completion    `cmd:"" group:"program" help:"Print what makes a shell complete commands and flags."`
+	Jobs        jobsCmd        `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs; apply those in files."`
+	Runs        runsCmd        `cmd:"" group:"jobs" help:"List, read, watch, retry and cancel runs."`
+	Events      followEvents   `cmd:"" group:"jobs" help:"Print what happens, until Ctrl-C."`
+	Preview     preview        `cmd:"" group:"jobs" help:"Show when a schedule would be due."`
+	Connections connectionsCmd `cmd:"" group:"jobs" help:"List, read, apply and delete connections, the services that jobs call."`
+	Queues      listQueues     `cmd:"" group:"admin" help:"List the queues that have work or workers."`
+	Instances   listInstances  `cmd:"" group:"admin" help:"List the instances of the service."`
+	Namespaces  namespacesCmd  `cmd:"" group:"admin" help:"List, read, create, change, suspend and delete namespaces."`
+	Completion  completion     `cmd:"" group:"program" help:"Print what makes a shell complete commands and flags."`
 
 	Crontab crontabCmd `cmd:"" group:"jobs" help:"Turn a crontab into jobs."`
 	Schema  schemaCmd  `cmd:"" group:"program" help:"Print the JSON schema of files with jobs, for editors."`

@@ -37,9 +37,19 @@ func (d Definition) JSON(lookup func(string) (string, bool)) (json.RawMessage, e
 	return w.out.Bytes(), nil
 }
 
+// ConnectionJSON is JSON for the definition of a connection.
+func (d Definition) ConnectionJSON(lookup func(string) (string, bool)) (json.RawMessage, error) {
+	w := writer{Definition: d, lookup: lookup, isConnection: true}
+	if err := w.value(d.node, nil); err != nil {
+		return nil, err
+	}
+	return w.out.Bytes(), nil
+}
+
 // writer writes YAML as JSON.
 type writer struct {
 	Definition
+	isConnection bool
 	lookup func(string) (string, bool)
 	out    bytes.Buffer
 }
@@ -129,7 +139,7 @@ func (w *writer) scalar(node *yaml.Node, path []string) error {
 		}
 		w.out.WriteString(number)
 	case "!!str", "!!timestamp", "!!merge":
-		if isSecret(path) {
+		if w.isSecret(path) {
 			var err error
 			if text, err = w.resolve(node, path); err != nil {
 				return err

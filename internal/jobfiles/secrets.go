@@ -3,6 +3,7 @@ package jobfiles
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -10,8 +11,18 @@ import (
 // variable is how a secret field names a variable of the environment.
 var variable = regexp.MustCompile(`\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// isSecret reports whether a value is in a field of the target that the contract marks writeOnly.
-func isSecret(path []string) bool {
+// secretsOfConnections are the fields of a connection that the contract marks writeOnly.
+var secretsOfConnections = []string{
+	"secretHeaders", "signingSecrets", "auth.password", "auth.token", "auth.clientSecret", "tls.clientKey",
+}
+
+// isSecret reports whether a value is in a field that the contract marks writeOnly: of the target
+// of a job, or of a connection.
+func (w *writer) isSecret(path []string) bool {
+	if w.isConnection {
+		return len(path) > 1 && (slices.Contains(secretsOfConnections, path[0]) ||
+			slices.Contains(secretsOfConnections, strings.Join(path, ".")))
+	}
 	return len(path) > 2 && path[0] == "target" && slices.Contains(Contract().Secrets, path[1])
 }
 
