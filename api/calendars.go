@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"time"
 
@@ -60,17 +59,17 @@ func (s *handlers) DeleteCalendar(ctx context.Context, r server.DeleteCalendarRe
 // ListCalendars reads a page of calendars.
 func (s *handlers) ListCalendars(ctx context.Context, r server.ListCalendarsRequestObject) (server.ListCalendarsResponseObject, error) {
 	page := server.CalendarPage{Limit: orDefault(r.Params.Limit, defaultLimit)}
-	after, err := base64.RawURLEncoding.DecodeString(orDefault(r.Params.Cursor, ""))
+	after, err := keyFromCursor(r.Params.Cursor)
 	if err != nil {
-		return nil, invalidCursor()
+		return nil, err
 	}
-	views, err := s.Calendars.List(ctx, access.From(ctx), string(after), page.Limit+1)
+	views, err := s.Calendars.List(ctx, access.From(ctx), after, page.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	if len(views) > int(page.Limit) {
 		views = views[:page.Limit]
-		page.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(views[page.Limit-1].Key)))
+		page.NextCursor = new(encodeCursor([]byte(views[page.Limit-1].Key)))
 	}
 	page.Items = encodeAll(views, encodeCalendar)
 	return server.ListCalendars200JSONResponse(page), nil

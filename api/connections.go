@@ -1,11 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
-	"unicode/utf8"
 
 	"punctual/gen/server"
 	"punctual/internal/access"
@@ -59,17 +56,17 @@ func (s *handlers) DeleteConnection(ctx context.Context, r server.DeleteConnecti
 // ListConnections reads a page of connections.
 func (s *handlers) ListConnections(ctx context.Context, r server.ListConnectionsRequestObject) (server.ListConnectionsResponseObject, error) {
 	page := server.ConnectionPage{Limit: orDefault(r.Params.Limit, defaultLimit)}
-	after, err := base64.RawURLEncoding.DecodeString(orDefault(r.Params.Cursor, ""))
-	if err != nil || !utf8.Valid(after) || bytes.ContainsRune(after, 0) {
-		return nil, invalidCursor()
+	after, err := keyFromCursor(r.Params.Cursor)
+	if err != nil {
+		return nil, err
 	}
-	views, err := s.Connections.List(ctx, access.From(ctx), string(after), page.Limit+1)
+	views, err := s.Connections.List(ctx, access.From(ctx), after, page.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	if len(views) > int(page.Limit) {
 		views = views[:page.Limit]
-		page.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(views[page.Limit-1].Key)))
+		page.NextCursor = new(encodeCursor([]byte(views[page.Limit-1].Key)))
 	}
 	page.Items = encodeAll(views, encodeConnection)
 	return server.ListConnections200JSONResponse(page), nil

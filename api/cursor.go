@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -64,4 +66,13 @@ func cursorOf(raw []byte) (cursor, error) {
 		return cursor{at: at, id: uuid.UUID(raw[8:])}, nil
 	}
 	return cursor{}, errCursor
+}
+
+// keyFromCursor returns the key of the last item before a page, or an empty text for the first page.
+func keyFromCursor(given *string) (string, error) {
+	key, err := base64.RawURLEncoding.DecodeString(orDefault(given, ""))
+	if err != nil || !utf8.Valid(key) || bytes.ContainsRune(key, 0) {
+		return "", invalidCursor()
+	}
+	return string(key), nil
 }

@@ -32,6 +32,7 @@ var authFields = map[executor.AuthType]struct{ needed, allowed []string }{
 // checkAuth returns the fields that a way to authenticate lacks, or that belong to another one.
 func checkAuth(auth *executor.ConnectionAuth) (wrong []jobs.Field) {
 	of := authFields[auth.Type]
+	isIncomplete := false
 	for _, field := range []struct {
 		name    string
 		isGiven bool
@@ -43,10 +44,14 @@ func checkAuth(auth *executor.ConnectionAuth) (wrong []jobs.Field) {
 		isNeeded, isAllowed := slices.Contains(of.needed, field.name), slices.Contains(of.allowed, field.name)
 		switch {
 		case isNeeded && !field.isGiven:
+			isIncomplete = true
 			wrong = append(wrong, jobs.Field{Name: "auth." + field.name, Code: jobs.Required, Detail: "must be given with the type " + string(auth.Type)})
 		case field.isGiven && !isNeeded && !isAllowed:
 			wrong = append(wrong, jobs.Field{Name: "auth." + field.name, Code: jobs.Conflicting, Detail: "cannot be given with the type " + string(auth.Type)})
 		}
+	}
+	if isIncomplete {
+		wrong = append(wrong, jobs.Field{Name: "auth.type", Code: jobs.Conflicting, Detail: "needs fields that are not given"})
 	}
 	return wrong
 }
@@ -58,10 +63,10 @@ func checkTLS(t *executor.ConnectionTLS) (wrong []jobs.Field) {
 	}
 	switch {
 	case t.ClientCertificate == "" && t.ClientKey == "":
-	case t.ClientCertificate == "":
-		wrong = append(wrong, jobs.Field{Name: "tls.clientCertificate", Code: jobs.Required, Detail: "must be given together with clientKey"})
-	case t.ClientKey == "":
-		wrong = append(wrong, jobs.Field{Name: "tls.clientKey", Code: jobs.Required, Detail: "must be given together with clientCertificate"})
+	case t.ClientCertificate == "" || t.ClientKey == "":
+		for _, name := range []string{"tls.clientCertificate", "tls.clientKey"} {
+			wrong = append(wrong, jobs.Field{Name: name, Code: jobs.Required, Detail: "clientCertificate and clientKey must be given together"})
+		}
 	default:
 		if _, err := tls.X509KeyPair([]byte(t.ClientCertificate), []byte(t.ClientKey)); err != nil { // err might quote the key
 			wrong = append(wrong, jobs.Field{

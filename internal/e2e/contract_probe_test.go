@@ -193,7 +193,7 @@ func (p probe) isRepeated(got answer) bool {
 	case p.operation.OperationID == "putJobByKey": // with If-None-Match
 		return problemIn(got).Code == "job-exists"
 	default:
-		return p.operation.OperationID == "createNamespace" && got.StatusCode == http.StatusConflict
+		return slices.Contains([]string{"createNamespace", "createConnection", "createCalendar"}, p.operation.OperationID) && got.StatusCode == http.StatusConflict
 	}
 }
 
