@@ -27,6 +27,8 @@ const (
 	heardWithin = 5 * time.Second
 	// settlesWithin is how much later than this one other instances may hear what is wanted.
 	settlesWithin = 100 * time.Millisecond
+	// knownWithin is how long an id may be unknown because this instance hears later than another.
+	knownWithin = time.Second
 	// keepAlive is the longest that a follower gets nothing.
 	keepAlive = 10 * time.Second
 	// maxRead is how many entries of the record a follower reads at a time.
@@ -78,6 +80,8 @@ type Follower struct {
 	// were read.
 	next uint64
 	skip int
+	// waitUntil is until when an id may be unknown.
+	waitUntil time.Time
 	// since is the position from which on everything is recorded that the follower wants.
 	since uint64
 	// at and id are those of the entry that was read last.
@@ -91,7 +95,7 @@ type Follower struct {
 // Follow makes a Follower of what happens from now on, or after an event, if after is its id. It
 // waits until what happens from then on is heard.
 func (h *Hub) Follow(ctx context.Context, filter Filter, after string) (_ *Follower, err error) {
-	f := &Follower{hub: h, filter: filter}
+	f := &Follower{hub: h, filter: filter, waitUntil: time.Now().Add(knownWithin)}
 	if err := f.join(); err != nil {
 		return nil, err
 	}
@@ -115,6 +119,7 @@ func (h *Hub) Follow(ctx context.Context, filter Filter, after string) (_ *Follo
 			wasReady = false
 			select {
 			case <-changed:
+			case <-time.After(settlesWithin):
 			case <-ctx.Done():
 			}
 		}
@@ -172,6 +177,9 @@ func (f *Follower) begin(after string) (isReady bool, changed <-chan struct{}) {
 	if isKnown && since <= position {
 		f.next, f.skip, f.at, f.id = position, n, h.record.at(position).at, after
 		return true, nil
+	}
+	if !isKnown && at.After(last.at.Add(-knownWithin)) && time.Now().Before(f.waitUntil) {
+		return false, h.record.changed // it may be heard in a moment
 	}
 	if at.IsZero() || at.After(last.at) {
 		at = time.UnixMicro(0) // nobody knows when that was
