@@ -9,6 +9,7 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/instant"
+	"punctual/internal/namespaces"
 )
 
 // CreateNamespace stores a namespace.
@@ -78,6 +79,14 @@ func encodeNamespace(row db.Namespace) server.Namespace {
 		Name: row.Name, Description: row.Description, MaxJobs: row.MaxJobs, MinIntervalSeconds: row.MinIntervalSeconds,
 		RequestsPerSecond: row.RequestsPerSecond, RunRetentionDays: row.RunRetentionDays, Suspended: row.SuspendedAt != nil,
 		SuspendedAt: encodeInstant(row.SuspendedAt), CreatedAt: instant.Time{Time: row.CreatedAt},
-		UpdatedAt: instant.Time{Time: row.UpdatedAt},
+		UpdatedAt: instant.Time{Time: row.UpdatedAt}, Blackouts: encodeBlackouts(row),
 	}
+}
+
+// encodeBlackouts makes the API's blackouts of the stored ones.
+func encodeBlackouts(row db.Namespace) server.Blackouts {
+	all, _ := namespaces.BlackoutsOf(row) // they were checked when they were stored
+	return encodeAll(all, func(b namespaces.Blackout) server.Blackout {
+		return server.Blackout{From: instant.Time{Time: b.From}, To: instant.Time{Time: b.To}, Reason: &b.Reason}
+	})
 }

@@ -1188,12 +1188,8 @@ type BackfillWindow struct {
 	To time.Time `json:"to"`
 }
 
-// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
-// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
-// that execute go on.
-//
-// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
-type Blackouts = []struct {
+// Blackout A time in which no run of the namespace starts.
+type Blackout struct {
 	// From When it begins.
 	From time.Time `json:"from"`
 
@@ -1203,6 +1199,13 @@ type Blackouts = []struct {
 	// To When it is over.
 	To time.Time `json:"to"`
 }
+
+// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
+// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
+// that execute go on.
+//
+// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
+type Blackouts = []Blackout
 
 // BulkJob What became of one job.
 type BulkJob struct {

@@ -65,6 +65,52 @@ func (q *Queries) CancelEarlier(ctx context.Context, arg CancelEarlierParams) ([
 	return items, nil
 }
 
+const holdRuns = `-- name: HoldRuns :exec
+with held as (
+    -- The batch.
+    select
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for,
+        unnest((select $3::bigint[])) as token,
+        unnest((select $4::timestamptz[])) as until
+), job as (
+    -- Its jobs, locked.
+    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts
+    from jobs j
+    where j.id in (select h.job_id from held h)
+    order by j.id
+    for share
+)
+update due d
+set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
+    ready_at = case when d.cancel_reason is null then greatest(h.until, d.scheduled_for) else d.scheduled_for end,
+    held_until = greatest(h.until, d.scheduled_for), queue = j.qualified_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+from held h
+join job j on j.id = h.job_id
+where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.token = h.token and d.lease_id is not null
+`
+
+type HoldRunsParams struct {
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	Tokens        []int64     `json:"tokens"`
+	Untils        []time.Time `json:"untils"`
+}
+
+// Puts claimed runs back until the end of a blackout, as if they had not been claimed. Safe under
+// concurrency and to repeat: guarded by the token, and the jobs are locked before they are read, so
+// an edit in progress is seen. A run that was canceled meanwhile is ready at once, to be ended.
+func (q *Queries) HoldRuns(ctx context.Context, arg HoldRunsParams) error {
+	_, err := q.db.Exec(ctx, holdRuns,
+		arg.JobIds,
+		arg.ScheduledFors,
+		arg.Tokens,
+		arg.Untils,
+	)
+	return err
+}
+
 const listCanceled = `-- name: ListCanceled :many
 select d.job_id, d.scheduled_for, d.cancel_reason
 from due d

@@ -234,7 +234,7 @@ func (q *Queries) LastBackfilled(ctx context.Context, arg LastBackfilledParams) 
 
 const lockDue = `-- name: LockDue :many
 
-select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, last_run_at, last_run_for, run_count, last_run_status, failures, awaits_worker, trigger, revision, revised_at, concurrency_group, queue, retry_of, cancel_reason, cancel_requested_at, failed_attempts, payload, caused_by, event_depth, buffered_for, buffered_trigger, buffered_retry_of, buffered_payload, buffered_caused_by, buffered_event_depth, ctid
+select job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at, last_run_at, last_run_for, run_count, last_run_status, failures, awaits_worker, trigger, revision, revised_at, concurrency_group, queue, retry_of, cancel_reason, cancel_requested_at, failed_attempts, held_until, payload, caused_by, event_depth, buffered_for, buffered_trigger, buffered_retry_of, buffered_payload, buffered_caused_by, buffered_event_depth, ctid
 from due
 where job_id = $1
 order by scheduled_for
@@ -279,6 +279,7 @@ func (q *Queries) LockDue(ctx context.Context, jobID uuid.UUID) ([]Due, error) {
 			&i.CancelReason,
 			&i.CancelRequestedAt,
 			&i.FailedAttempts,
+			&i.HeldUntil,
 			&i.Payload,
 			&i.CausedBy,
 			&i.EventDepth,

@@ -502,6 +502,7 @@ type Claimed struct {
 	CancelReason       *RunReason         `json:"cancel_reason"`
 	CancelRequestedAt  *time.Time         `json:"cancel_requested_at"`
 	FailedAttempts     []byte             `json:"failed_attempts"`
+	HeldUntil          *time.Time         `json:"held_until"`
 	Payload            []byte             `json:"payload"`
 	CausedBy           *uuid.UUID         `json:"caused_by"`
 	EventDepth         *int16             `json:"event_depth"`
@@ -564,6 +565,7 @@ type Due struct {
 	CancelReason       *RunReason  `json:"cancel_reason"`
 	CancelRequestedAt  *time.Time  `json:"cancel_requested_at"`
 	FailedAttempts     []byte      `json:"failed_attempts"`
+	HeldUntil          *time.Time  `json:"held_until"`
 	Payload            []byte      `json:"payload"`
 	CausedBy           *uuid.UUID  `json:"caused_by"`
 	EventDepth         *int16      `json:"event_depth"`

@@ -14,11 +14,12 @@ import (
 const createNamespace = `-- name: CreateNamespace :one
 
 insert into namespaces (
-    name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, suspended_at
+    name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, blackouts,
+    suspended_at
 )
 values (
-    $1, $2, $3, $4, $5, $6,
-    case when $7::boolean then now() end
+    $1, $2, $3, $4, $5, $6, $7,
+    case when $8::boolean then now() end
 )
 on conflict (name) do nothing
 returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
@@ -31,6 +32,7 @@ type CreateNamespaceParams struct {
 	MinIntervalSeconds *int32 `json:"min_interval_seconds"`
 	RequestsPerSecond  *int32 `json:"requests_per_second"`
 	RunRetentionDays   *int32 `json:"run_retention_days"`
+	Blackouts          []byte `json:"blackouts"`
 	IsSuspended        bool   `json:"is_suspended"`
 }
 
@@ -45,6 +47,7 @@ func (q *Queries) CreateNamespace(ctx context.Context, arg CreateNamespaceParams
 		arg.MinIntervalSeconds,
 		arg.RequestsPerSecond,
 		arg.RunRetentionDays,
+		arg.Blackouts,
 		arg.IsSuspended,
 	)
 	var i Namespace
@@ -90,6 +93,39 @@ func (q *Queries) GetNamespace(ctx context.Context, name string) (Namespace, err
 		&i.DeletedAt,
 	)
 	return i, err
+}
+
+const listBlackouts = `-- name: ListBlackouts :many
+select name, blackouts
+from namespaces
+where blackouts is not null and deleted_at is null
+`
+
+type ListBlackoutsRow struct {
+	Name      string `json:"name"`
+	Blackouts []byte `json:"blackouts"`
+}
+
+// The blackouts of all namespaces that have any. Instances look at them when they claim; no caller
+// sees the answer.
+func (q *Queries) ListBlackouts(ctx context.Context) ([]ListBlackoutsRow, error) {
+	rows, err := q.db.Query(ctx, listBlackouts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListBlackoutsRow
+	for rows.Next() {
+		var i ListBlackoutsRow
+		if err := rows.Scan(&i.Name, &i.Blackouts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listJobsBehind = `-- name: ListJobsBehind :many
@@ -314,11 +350,11 @@ func (q *Queries) RevokeKeysOf(ctx context.Context, namespace string) (int64, er
 const updateNamespace = `-- name: UpdateNamespace :one
 update namespaces
 set description = $1, max_jobs = $2, min_interval_seconds = $3,
-    requests_per_second = $4, run_retention_days = $5,
-    suspended_at = case when $6::boolean then coalesce(suspended_at, now()) end,
+    requests_per_second = $4, run_retention_days = $5, blackouts = $6,
+    suspended_at = case when $7::boolean then coalesce(suspended_at, now()) end,
     runs_deleted_before = case when run_retention_days is not distinct from $5 then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
-where name = $7
+where name = $8
 returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
 `
 
@@ -328,6 +364,7 @@ type UpdateNamespaceParams struct {
 	MinIntervalSeconds *int32 `json:"min_interval_seconds"`
 	RequestsPerSecond  *int32 `json:"requests_per_second"`
 	RunRetentionDays   *int32 `json:"run_retention_days"`
+	Blackouts          []byte `json:"blackouts"`
 	IsSuspended        bool   `json:"is_suspended"`
 	Name               string `json:"name"`
 }
@@ -341,6 +378,7 @@ func (q *Queries) UpdateNamespace(ctx context.Context, arg UpdateNamespaceParams
 		arg.MinIntervalSeconds,
 		arg.RequestsPerSecond,
 		arg.RunRetentionDays,
+		arg.Blackouts,
 		arg.IsSuspended,
 		arg.Name,
 	)

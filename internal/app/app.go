@@ -75,6 +75,7 @@ type App struct {
 	started     chan struct{} // holds a value if there are runs to be made of what events start
 	replaced    chan struct{} // holds a value if a calendar was replaced
 	events      *events.Teller
+	blackouts   *namespaces.Blackouts
 	stopping    chan struct{} // closed when the instance is about to stop
 }
 
@@ -138,8 +139,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.pauser = jobs.New(jobs.Config{
 		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, Events: a.events, RetentionDays: c.RunRetentionDays,
 	})
+	a.blackouts = namespaces.NewBlackouts(db.New(a.pools.engine))
 	a.broker = broker.New(broker.Config{
-		Pool: a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
+		Blackouts: a.blackouts,
+		Pool:      a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
 		Events: a.events, LogRuns: c.LogRuns,
 	})
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
@@ -171,7 +174,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.server = newServer(handler, log)
 	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log, Instance: a.instance})
 	a.poller = poller.New(poller.Config{
-		Pool: a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
+		Blackouts: a.blackouts,
+		Pool:      a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
 		Events: a.events, LogRuns: c.LogRuns,
 	})

@@ -57,6 +57,7 @@ func (a *App) unheard() {
 // jobs follow their namespaces.
 func (a *App) accessChanged() {
 	a.known.Forget()
+	a.blackouts.Forget()
 	a.connections.Forget()
 	a.keys.Forget()
 	a.stream.AccessChanged()

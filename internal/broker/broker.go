@@ -31,6 +31,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Events tells what happens to runs. Default: nobody is told.
 	Events *events.Teller
+	// Blackouts are the times in which no run starts. Default: none.
+	Blackouts runs.Blackouts
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Jobs changes a job when one of its runs ends in a way that requires it.
@@ -72,7 +74,7 @@ func New(c Config) *Broker {
 		c.Announce = func(string, time.Time) {}
 	}
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
-	b.runs = runs.Store{Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, LogRuns: c.LogRuns}
+	b.runs = runs.Store{Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, LogRuns: c.LogRuns, Blackouts: c.Blackouts}
 	return b
 }
 

@@ -202,6 +202,9 @@ func (b *Broker) grant(ctx context.Context, name string, waiting []*waiter) (cla
 	// Not canceled when a worker goes or the instance stops: claimed runs would wait until their
 	// lease expires.
 	ctx = context.WithoutCancel(ctx)
+	if err := b.runs.Refresh(ctx); err != nil {
+		return 0, err
+	}
 	rows, err := b.queries.ClaimQueued(ctx, params)
 	if err != nil {
 		return 0, fmt.Errorf("claim for workers: %w", err)
@@ -244,17 +247,25 @@ func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow, takers m
 		leases[id] = &Lease{ID: id, ExpiresAt: row.LeasedAt.Add(takers[id].ask.Duration)}
 	}
 	now := b.clock.Now()
+	holders := make(map[uuid.UUID]string, len(rows)) // by lease
+	for i := range rows {
+		holders[rows[i].Claimed.LeaseID] = rows[i].Holder
+	}
+	claims, kept, params := b.runs.Hold(now, claims)
+	if len(kept) > 0 {
+		b.runs.PutBack(ctx, params)
+	}
 	var attempts []*runs.Attempt
 	var over []*runs.Ended
 	for i, claimed := range b.runs.Open(ctx, now, claims) {
-		claimed.Holder = rows[i].Holder
+		claimed.Holder = holders[claims[i].Claimed.LeaseID]
 		attempt, ended := claimed.Prepare(now)
 		if attempt == nil {
 			over = append(over, ended)
 			continue
 		}
 		attempts = append(attempts, attempt)
-		lease := leases[rows[i].Claimed.LeaseID]
+		lease := leases[claims[i].Claimed.LeaseID]
 		lease.Runs = append(lease.Runs, attempt)
 	}
 	b.runs.CancelEarlier(ctx, attempts...)

@@ -13,13 +13,14 @@ import (
 // limit, null means none.
 type Change struct {
 	// Name is only for a new one.
-	Name               string                `json:"name"`
-	Description        jobs.Optional[string] `json:"description"`
-	MaxJobs            jobs.Optional[*int32] `json:"maxJobs"`
-	MinIntervalSeconds jobs.Optional[*int32] `json:"minIntervalSeconds"`
-	RequestsPerSecond  jobs.Optional[*int32] `json:"requestsPerSecond"`
-	RunRetentionDays   jobs.Optional[*int32] `json:"runRetentionDays"`
-	IsSuspended        jobs.Optional[bool]   `json:"suspended"`
+	Name               string                    `json:"name"`
+	Description        jobs.Optional[string]     `json:"description"`
+	MaxJobs            jobs.Optional[*int32]     `json:"maxJobs"`
+	MinIntervalSeconds jobs.Optional[*int32]     `json:"minIntervalSeconds"`
+	RequestsPerSecond  jobs.Optional[*int32]     `json:"requestsPerSecond"`
+	RunRetentionDays   jobs.Optional[*int32]     `json:"runRetentionDays"`
+	Blackouts          jobs.Optional[[]Blackout] `json:"blackouts"`
+	IsSuspended        jobs.Optional[bool]       `json:"suspended"`
 }
 
 // applyTo returns a namespace with the fields that the change gives.
@@ -32,11 +33,17 @@ func (c Change) applyTo(row db.Namespace) db.Namespace {
 	jobs.Set(&row.MinIntervalSeconds, c.MinIntervalSeconds)
 	jobs.Set(&row.RequestsPerSecond, c.RequestsPerSecond)
 	jobs.Set(&row.RunRetentionDays, c.RunRetentionDays)
+	if c.Blackouts.IsGiven {
+		row.Blackouts = encodeBlackouts(c.Blackouts.Value)
+	}
 	return row
 }
 
 // check returns an Invalid if a change is one that the service does not allow.
 func (s *Service) check(change Change) error {
+	if wrong := checkBlackouts(change.Blackouts.Value); len(wrong) > 0 {
+		return &jobs.Invalid{Fields: wrong}
+	}
 	days := change.RunRetentionDays.Value
 	if days == nil || s.RetentionDays == 0 || int(*days) <= s.RetentionDays {
 		return nil
@@ -54,6 +61,7 @@ func (c Change) fields() []string {
 		"name": c.Name != "", "description": c.Description.IsGiven, "maxJobs": c.MaxJobs.IsGiven,
 		"minIntervalSeconds": c.MinIntervalSeconds.IsGiven, "requestsPerSecond": c.RequestsPerSecond.IsGiven,
 		"runRetentionDays": c.RunRetentionDays.IsGiven, "suspended": c.IsSuspended.IsGiven,
+		"blackouts": c.Blackouts.IsGiven,
 	} {
 		if isGiven {
 			names = append(names, name)

@@ -52,7 +52,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (d
 	err := s.transact(ctx, by, row.Name, "createNamespace", given.fields(), func(q *db.Queries) (err error) {
 		row, err = q.CreateNamespace(ctx, db.CreateNamespaceParams{
 			Name: row.Name, Description: row.Description, MaxJobs: row.MaxJobs, MinIntervalSeconds: row.MinIntervalSeconds,
-			RequestsPerSecond: row.RequestsPerSecond, RunRetentionDays: row.RunRetentionDays, IsSuspended: given.IsSuspended.Value,
+			RequestsPerSecond: row.RequestsPerSecond, RunRetentionDays: row.RunRetentionDays, Blackouts: row.Blackouts, IsSuspended: given.IsSuspended.Value,
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return exists(ctx, q, given.Name)
@@ -127,7 +127,8 @@ func (s *Service) Update(ctx context.Context, by access.Caller, name string, cha
 		}
 		row, err = q.UpdateNamespace(ctx, db.UpdateNamespaceParams{
 			Name: name, Description: after.Description, MaxJobs: after.MaxJobs, MinIntervalSeconds: after.MinIntervalSeconds,
-			RequestsPerSecond: after.RequestsPerSecond, RunRetentionDays: after.RunRetentionDays, IsSuspended: isSuspended,
+			RequestsPerSecond: after.RequestsPerSecond, RunRetentionDays: after.RunRetentionDays, Blackouts: after.Blackouts,
+			IsSuspended: isSuspended,
 		})
 		return err
 	})

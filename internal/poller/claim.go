@@ -70,6 +70,15 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 		}
 		p.inFlight.Done()
 	}
+	rows, kept, params := p.runs.Hold(p.clock.Now(), rows)
+	if len(kept) > 0 {
+		go func() {
+			p.runs.PutBack(held.Context, params)
+			for range kept {
+				released()
+			}
+		}()
+	}
 	batch := make([]run, len(rows))
 	for i, claimed := range p.runs.Open(held.Context, p.clock.Now(), rows) {
 		claimed.Holder = held.Holder
@@ -87,6 +96,9 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 		return nil, nil, err
 	}
 	if err := p.freeLost(held); err != nil {
+		return nil, nil, err
+	}
+	if err := p.runs.Refresh(ctx); err != nil {
 		return nil, nil, err
 	}
 	p.horizon = p.clock.Now().Add(claimAhead)

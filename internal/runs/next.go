@@ -37,14 +37,17 @@ func (r *run) goOn() {
 
 // misfire returns what policy.Misfire says of a run that was claimed at now. Only scheduled runs
 // can misfire. A run that a worker gave back was on time once; its ready_at tells, which is later
-// than its instant.
+// than its instant. So is that of a run that a blackout held, which was not on time.
 func (r *run) misfire(now time.Time) *policy.Step {
 	row := &r.Due
-	if row.Trigger != db.RunTriggerSCHEDULE || row.ReadyAt.After(row.ScheduledFor) {
+	if row.Trigger != db.RunTriggerSCHEDULE || row.ReadyAt.After(row.ScheduledFor) && !isHeld(row) {
 		return nil
 	}
 	return policy.Misfire(&r.Job, r.when, row.ScheduledFor, now)
 }
+
+// isHeld reports whether a run was put back because of a blackout, and not touched since then.
+func isHeld(row *db.Claimed) bool { return row.HeldUntil != nil && row.HeldUntil.Equal(row.ReadyAt) }
 
 func (r *run) next() policy.Step {
 	row := &r.Due

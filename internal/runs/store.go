@@ -39,6 +39,8 @@ type Store struct {
 	// Due is told when something has become due at an instant, for the workers of a queue, or for
 	// instances if that is nil. It must not block.
 	Due func(queue *string, readyAt time.Time)
+	// Blackouts are the times in which no run starts. Nil: none.
+	Blackouts Blackouts
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 }

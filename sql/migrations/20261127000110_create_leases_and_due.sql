@@ -76,6 +76,9 @@ create table due (
     cancel_requested_at timestamptz,
     -- The failed attempts of this run, in the form of the contract's FailedAttempt.
     failed_attempts jsonb,
+    -- The end of the blackout for which the run was put back: it holds while ready_at is the same.
+    -- Null: it never was.
+    held_until timestamptz,
     -- The payload of this run. Null: that of the job.
     payload json,
     -- The run whose event has started this one, and how many runs come before it in the chain.

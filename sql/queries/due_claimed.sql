@@ -37,6 +37,34 @@ join job j on j.id = f.job_id
 where d.job_id = f.job_id and d.scheduled_for = f.scheduled_for and d.token = f.token and d.lease_id is not null
 returning d.job_id, d.scheduled_for;
 
+-- name: HoldRuns :exec
+-- Puts claimed runs back until the end of a blackout, as if they had not been claimed. Safe under
+-- concurrency and to repeat: guarded by the token, and the jobs are locked before they are read, so
+-- an edit in progress is seen. A run that was canceled meanwhile is ready at once, to be ended.
+with held as (
+    -- The batch.
+    select
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @tokens::bigint[])) as token,
+        unnest((select @untils::timestamptz[])) as until
+), job as (
+    -- Its jobs, locked.
+    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts
+    from jobs j
+    where j.id in (select h.job_id from held h)
+    order by j.id
+    for share
+)
+update due d
+set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
+    ready_at = case when d.cancel_reason is null then greatest(h.until, d.scheduled_for) else d.scheduled_for end,
+    held_until = greatest(h.until, d.scheduled_for), queue = j.qualified_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+from held h
+join job j on j.id = h.job_id
+where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.token = h.token and d.lease_id is not null;
+
 -- name: Split :exec
 -- For jobs whose runs may overlap: detaches the schedule from a claimed run and puts it on its next
 -- occurrence at once, so that it does not wait for the run to end. An instance that dies before

@@ -4,10 +4,11 @@
 -- Stores a namespace. It returns no row if there is one of this name, even a deleted one. Two
 -- sessions that do this at once wait for each other at the primary key, so one of them finds it.
 insert into namespaces (
-    name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, suspended_at
+    name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, blackouts,
+    suspended_at
 )
 values (
-    @name, @description, @max_jobs, @min_interval_seconds, @requests_per_second, @run_retention_days,
+    @name, @description, @max_jobs, @min_interval_seconds, @requests_per_second, @run_retention_days, sqlc.narg(blackouts),
     case when @is_suspended::boolean then now() end
 )
 on conflict (name) do nothing
@@ -41,7 +42,7 @@ for update;
 -- retention, all old runs are looked for again: those from before that may have come meanwhile.
 update namespaces
 set description = @description, max_jobs = @max_jobs, min_interval_seconds = @min_interval_seconds,
-    requests_per_second = @requests_per_second, run_retention_days = @run_retention_days,
+    requests_per_second = @requests_per_second, run_retention_days = @run_retention_days, blackouts = sqlc.narg(blackouts),
     suspended_at = case when @is_suspended::boolean then coalesce(suspended_at, now()) end,
     runs_deleted_before = case when run_retention_days is not distinct from @run_retention_days then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
@@ -105,3 +106,10 @@ union all
       and j.deleted_at is null and j.id <> all(@failed::uuid[])
     limit @max_rows
 );
+
+-- name: ListBlackouts :many
+-- The blackouts of all namespaces that have any. Instances look at them when they claim; no caller
+-- sees the answer.
+select name, blackouts
+from namespaces
+where blackouts is not null and deleted_at is null;

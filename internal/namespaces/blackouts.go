@@ -1,0 +1,120 @@
+package namespaces
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"punctual/gen/db"
+	"punctual/internal/jobs"
+)
+
+// Blackout is a time in which no run of a namespace starts. Its JSON is that of the contract.
+type Blackout struct {
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"` // not included
+	Reason string    `json:"reason"`
+}
+
+// checkBlackouts returns the fields of blackouts that end before they begin.
+func checkBlackouts(all []Blackout) (wrong []jobs.Field) {
+	for i, b := range all {
+		if !b.To.After(b.From) {
+			wrong = append(wrong, jobs.Field{
+				Name: "blackouts." + strconv.Itoa(i) + ".to", Code: jobs.Conflicting, Detail: "must be after from",
+			})
+		}
+	}
+	return wrong
+}
+
+// encodeBlackouts returns blackouts as they are stored. None are nil.
+func encodeBlackouts(all []Blackout) []byte {
+	if len(all) == 0 {
+		return nil
+	}
+	raw, _ := json.Marshal(all) // instants and texts: cannot fail
+	return raw
+}
+
+// BlackoutsOf returns the blackouts of a namespace.
+func BlackoutsOf(row db.Namespace) (all []Blackout, err error) {
+	if row.Blackouts == nil {
+		return []Blackout{}, nil
+	}
+	if err := json.Unmarshal(row.Blackouts, &all); err != nil {
+		return nil, fmt.Errorf("decode the blackouts of %s: %w", row.Name, err)
+	}
+	return all, nil
+}
+
+// blackoutsKnownFor is how long blackouts are known without being read again. Instances hear of
+// changes at once; this bounds how long one that hears nothing goes by what was.
+const blackoutsKnownFor = 30 * time.Second
+
+// Blackouts knows the blackouts of all namespaces. Make it with NewBlackouts. Safe for concurrent
+// use.
+type Blackouts struct {
+	queries *db.Queries
+	mu      sync.RWMutex
+	known   map[string][]Blackout
+	until   time.Time
+	// forgotten counts the calls of Forget. What was read before one is not kept after it.
+	forgotten int
+}
+
+// NewBlackouts returns Blackouts that know nothing yet.
+func NewBlackouts(q *db.Queries) *Blackouts { return &Blackouts{queries: q} }
+
+// Forget makes the blackouts be read again: some may have changed.
+func (b *Blackouts) Forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = time.Time{}
+	b.forgotten++
+}
+
+// Refresh reads the blackouts, unless they are known. Call it before a claim.
+func (b *Blackouts) Refresh(ctx context.Context) error {
+	b.mu.RLock()
+	isKnown, forgotten := time.Now().Before(b.until), b.forgotten
+	b.mu.RUnlock()
+	if isKnown {
+		return nil
+	}
+	rows, err := b.queries.ListBlackouts(ctx)
+	if err != nil {
+		return fmt.Errorf("read the blackouts of namespaces: %w", err)
+	}
+	known := map[string][]Blackout{}
+	for _, row := range rows {
+		if known[row.Name], err = BlackoutsOf(db.Namespace{Name: row.Name, Blackouts: row.Blackouts}); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known = known; b.forgotten == forgotten {
+		b.until = time.Now().Add(blackoutsKnownFor)
+	}
+	return nil
+}
+
+// Until returns the end of the blackout of a namespace that holds at an instant, and of those that
+// follow without a gap; zero if there is none.
+func (b *Blackouts) Until(namespace string, at time.Time) (until time.Time) {
+	b.mu.RLock()
+	all := b.known[namespace]
+	b.mu.RUnlock()
+	for range all { // as often as one may lead into another
+		for _, one := range all {
+			if !at.Before(one.From) && at.Before(one.To) {
+				at, until = one.To, one.To
+			}
+		}
+	}
+	return until
+}
