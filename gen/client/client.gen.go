@@ -1783,9 +1783,11 @@ type CreatedJob struct {
 // six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
 // are Sunday.
 //
-//   - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+//   - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps. `22-2` and
+//     `FRI-MON` go on from the first value.
 //   - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
-//     the month, `MON#2` its second Monday.
+//     the month, `MON#2` its second Monday. `15W` is the day from Monday to Friday that is
+//     nearest to the 15th in its month, and `LW` the last one.
 //   - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
 //     hourly.
 //   - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
@@ -2161,9 +2163,11 @@ type Job struct {
 	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
 	// are Sunday.
 	//
-	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps. `22-2` and
+	//   `FRI-MON` go on from the first value.
 	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
-	//   the month, `MON#2` its second Monday.
+	//   the month, `MON#2` its second Monday. `15W` is the day from Monday to Friday that is
+	//   nearest to the 15th in its month, and `LW` the last one.
 	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
 	//   hourly.
 	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
@@ -2555,9 +2559,11 @@ type JobCreate struct {
 	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
 	// are Sunday.
 	//
-	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps. `22-2` and
+	//   `FRI-MON` go on from the first value.
 	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
-	//   the month, `MON#2` its second Monday.
+	//   the month, `MON#2` its second Monday. `15W` is the day from Monday to Friday that is
+	//   nearest to the 15th in its month, and `LW` the last one.
 	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
 	//   hourly.
 	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
@@ -2941,9 +2947,11 @@ type JobUpdate struct {
 	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
 	// are Sunday.
 	//
-	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps. `22-2` and
+	//   `FRI-MON` go on from the first value.
 	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
-	//   the month, `MON#2` its second Monday.
+	//   the month, `MON#2` its second Monday. `15W` is the day from Monday to Friday that is
+	//   nearest to the 15th in its month, and `LW` the last one.
 	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
 	//   hourly.
 	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
@@ -4435,9 +4443,11 @@ type SchedulePreview struct {
 	// six, of which the first is the second. Values are numbers or names (`JAN`, `MON`); 0 and 7
 	// are Sunday.
 	//
-	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps.
+	// - `1,15`, `MON-FRI`, `*/10` and `10-40/5` are lists, ranges and steps. `22-2` and
+	//   `FRI-MON` go on from the first value.
 	// - `L` is the last day of the month, `L-2` the second day before it, `5L` the last Friday of
-	//   the month, `MON#2` its second Monday.
+	//   the month, `MON#2` its second Monday. `15W` is the day from Monday to Friday that is
+	//   nearest to the 15th in its month, and `LW` the last one.
 	// - `H` is a value that is derived from the id of the job, to spread jobs: `H * * * *` is
 	//   hourly.
 	// - `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` are short forms.
