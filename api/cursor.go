@@ -68,7 +68,8 @@ func cursorOf(raw []byte) (cursor, error) {
 	return cursor{}, errCursor
 }
 
-// keyFromCursor returns the key of the last item before a page, or an empty text for the first page.
+// keyFromCursor returns the key of the last item before a page, or an empty text for the first
+// page.
 func keyFromCursor(given *string) (string, error) {
 	key, err := base64.RawURLEncoding.DecodeString(orDefault(given, ""))
 	if err != nil || !utf8.Valid(key) || bytes.ContainsRune(key, 0) {

@@ -16,7 +16,8 @@ var (
 	noSniff  = []string{"nosniff"}
 	noStore  = []string{"no-store"}
 	noFrames = []string{"DENY"}
-	// strictPolicy is for answers that are not pages: a browser that shows one loads nothing for it.
+	// strictPolicy is for answers that are not pages: a browser that shows one loads nothing for
+	// it.
 	strictPolicy = []string{"default-src 'none'; frame-ancestors 'none'"}
 	// sameOrigin keeps ids in paths from other sites.
 	sameOrigin = []string{"same-origin"}

@@ -51,7 +51,8 @@ type scanner struct {
 	at   int // how deep
 	// value and item are the names in the value, and in the item of the list that the scan is in.
 	value, item names
-	// isList says that the scan is in the value of the field list, and inList that this is an array.
+	// isList says that the scan is in the value of the field list, and inList that this is an
+	// array.
 	isList, inList bool
 	begin          int // of the item
 }

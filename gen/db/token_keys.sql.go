@@ -28,8 +28,8 @@ type CreateTokenKeyParams struct {
 	KeepFor      time.Duration `json:"keep_for"`
 }
 
-// Stores a key and forgets those that another one has replaced some time ago. Two instances may store one
-// each at the same time: then there are two, and all instances agree on which one signs.
+// Stores a key and forgets those that another one has replaced some time ago. Two instances may
+// store one each at the same time: then there are two, and all instances agree on which one signs.
 func (q *Queries) CreateTokenKey(ctx context.Context, arg CreateTokenKeyParams) error {
 	_, err := q.db.Exec(ctx, createTokenKey,
 		arg.ID,

@@ -13,8 +13,8 @@ import (
 type Fields struct {
 	// Names are the names of the fields, in the order of the contract.
 	Names []string
-	// Defaults are the values of fields that are left out, as JSON. Fields of a target have the name
-	// target.x.
+	// Defaults are the values of fields that are left out, as JSON. Fields of a target have the
+	// name target.x.
 	Defaults map[string]json.RawMessage
 	// Secrets are the fields of a target that are not returned.
 	Secrets []string

@@ -16,8 +16,8 @@ import (
 const (
 	// maxDepth is how deep values may be nested. The service accepts 200 levels in a payload.
 	maxDepth = 250
-	// maxSize bounds the JSON of a definition, in bytes, because aliases of YAML can make a gigabyte
-	// of a line. The service accepts less.
+	// maxSize bounds the JSON of a definition, in bytes, because aliases of YAML can make a
+	// gigabyte of a line. The service accepts less.
 	maxSize = 8 << 20
 )
 
@@ -50,8 +50,8 @@ func (d Definition) ConnectionJSON(lookup func(string) (string, bool)) (json.Raw
 type writer struct {
 	Definition
 	isConnection bool
-	lookup func(string) (string, bool)
-	out    bytes.Buffer
+	lookup       func(string) (string, bool)
+	out          bytes.Buffer
 }
 
 func (w *writer) fault(node *yaml.Node, path []string, format string, args ...any) error {

@@ -1,5 +1,5 @@
-// Package reseal encrypts the stored secrets of jobs and connections, and the keys that sign tokens,
-// with the current key, so that older keys are no longer needed.
+// Package reseal encrypts the stored secrets of jobs and connections, and the keys that sign
+// tokens, with the current key, so that older keys are no longer needed.
 package reseal
 
 import (
@@ -35,9 +35,9 @@ type things struct {
 }
 
 // All encrypts all secrets with the first key. It returns how many jobs, connections and keys that
-// sign tokens it changed, and how many it left unchanged because their secrets could not be decrypted or were edited
-// meanwhile; call it again for those. It is safe while the service runs. It returns
-// secrets.ErrNoKey if there is no key.
+// sign tokens it changed, and how many it left unchanged because their secrets could not be
+// decrypted or were edited meanwhile; call it again for those. It is safe while the service runs.
+// It returns secrets.ErrNoKey if there is no key.
 func All(ctx context.Context, q *db.Queries, keys secrets.Keyring, log *slog.Logger) (resealed, left int, err error) {
 	for _, of := range []things{jobsOf(q), connectionsOf(q), tokenKeysOf(q)} {
 		done, kept, err := of.reseal(ctx, keys, log)

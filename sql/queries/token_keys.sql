@@ -7,8 +7,8 @@ from token_keys k
 order by k.created_at desc, k.id desc;
 
 -- name: CreateTokenKey :exec
--- Stores a key and forgets those that another one has replaced some time ago. Two instances may store one
--- each at the same time: then there are two, and all instances agree on which one signs.
+-- Stores a key and forgets those that another one has replaced some time ago. Two instances may
+-- store one each at the same time: then there are two, and all instances agree on which one signs.
 with forgotten as (
     delete from token_keys k
     where exists (select from token_keys n where n.created_at > k.created_at and n.created_at < now() - @keep_for::interval)
