@@ -123,7 +123,9 @@ func (s *Service) Put(
 	case err != nil:
 		return View{}, false, err
 	case isNew:
-		s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+		if view.NextRunAt != nil {
+			s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+		}
 	default:
 		s.announceEdit(view, done)
 	}
