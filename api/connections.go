@@ -93,6 +93,8 @@ func encodeConnection(view connections.View) server.Connection {
 		out.State = server.ConnectionStateDOWN
 	case view.WaitsUntil != nil:
 		out.State = server.ConnectionStateSLOWED
+	default:
+		out.StateReason = nil // that of a wait that is over
 	}
 	return out
 }

@@ -295,7 +295,7 @@ cross join lateral (
     -- All rows of the job.
     select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
         coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
-        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
+        coalesce(bool_or(is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)), false)::boolean as is_late
     from due r
     where r.job_id = j.id
 ) o
@@ -432,7 +432,7 @@ from (
             where o.id = d.job_id and o.namespace = $1 and o.deleted_at is null
             limit 1
         ) j
-        where not d.awaits_worker and is_late(d.ready_at, d.lease_id)
+        where not d.awaits_worker and is_late(d.ready_at, d.lease_id, d.awaits_worker, d.queue)
         limit $2
     )
     union
@@ -442,7 +442,8 @@ from (
         cross join lateral (
             select d.job_id
             from due d
-            where d.queue = q.name and d.awaits_worker and is_late(d.ready_at, d.lease_id)
+            where d.queue = q.name and strpos(q.name, '/=') = 0 and d.awaits_worker
+              and is_late(d.ready_at, d.lease_id, d.awaits_worker, d.queue)
             limit $2
         ) n
         limit $2

@@ -539,6 +539,8 @@ type ConnectionState struct {
 	DownSince    *time.Time `json:"down_since"`
 	Reason       *string    `json:"reason"`
 	FailedProbes int32      `json:"failed_probes"`
+	ServedAt     time.Time  `json:"served_at"`
+	ServedSince  time.Time  `json:"served_since"`
 }
 
 type Due struct {

@@ -563,19 +563,19 @@ const listQueues = `-- name: ListQueues :many
 with recursive filled as (
     -- The queues with rows of due, from one to the next.
     (
-        select d.queue, 1 as n
+        select d.queue, (strpos(d.queue, '/=') = 0)::integer as n
         from due d
         where d.awaits_worker and d.queue > $2::text and d.queue < $3::text
         order by d.queue
         limit 1
     )
     union all
-    select q.queue, f.n + 1
+    select q.queue, f.n + (strpos(q.queue, '/=') = 0)::integer
     from filled f
     cross join lateral (
         select d.queue
         from due d
-        where d.awaits_worker and d.queue > f.queue and d.queue < $3::text
+        where d.awaits_worker and d.queue > queue_before_next(f.queue) and d.queue < $3::text
         order by d.queue
         limit 1
     ) q
@@ -594,7 +594,7 @@ with recursive filled as (
     -- The queues of the page.
     select u.queue
     from (
-        select queue from filled
+        select queue from filled where strpos(queue, '/=') = 0
         union
         select queue from leases where queue > $2::text and queue < $3::text
         union
@@ -694,7 +694,8 @@ func (q *Queries) ListQueues(ctx context.Context, arg ListQueuesParams) ([]ListQ
 
 const listUnserved = `-- name: ListUnserved :many
 with recursive queue as (
-    -- The first row of each queue, from one queue to the next.
+    -- The first row of each queue, from one queue to the next. The queues of connections of a
+    -- namespace follow each other: behind the first of them, all of them are skipped.
     (
         select d.queue, d.ready_at
         from due d
@@ -708,7 +709,7 @@ with recursive queue as (
     cross join lateral (
         select d.queue, d.ready_at
         from due d
-        where d.awaits_worker and d.queue > q.queue
+        where d.awaits_worker and d.queue > queue_before_next(q.queue)
         order by d.queue, d.ready_at
         limit 1
     ) n
@@ -716,6 +717,7 @@ with recursive queue as (
 select q.queue::text as queue, q.ready_at::timestamptz as ready_at
 from queue q
 where q.ready_at < now() - $1::interval
+  and strpos(q.queue, '/=') = 0
   and not exists (select from leases l where l.queue = q.queue)
 `
 
@@ -725,7 +727,8 @@ type ListUnservedRow struct {
 }
 
 // The queues in which a run has waited for longer than @waited while no worker holds any run of the
-// queue, and since when. Reads one entry of the index for each queue.
+// queue, and since when. Reads one entry of the index for each queue. The queues of connections are
+// not for workers.
 func (q *Queries) ListUnserved(ctx context.Context, waited time.Duration) ([]ListUnservedRow, error) {
 	rows, err := q.db.Query(ctx, listUnserved, waited)
 	if err != nil {

@@ -3,12 +3,14 @@ package app
 import (
 	"time"
 
+	"punctual/internal/access"
 	"punctual/internal/events"
 	"punctual/internal/jobs"
 )
 
 // due tells the broker that a run of a queue is due at readyAt. If the queue is empty, it tells the
-// poller. The end of a pause, and what events start, are announced in the same way.
+// poller, and so it does if it is that of a connection. The end of a pause, and what events start,
+// are announced in the same way.
 func (a *App) due(queue string, readyAt time.Time) {
 	switch queue {
 	case "":
@@ -23,13 +25,17 @@ func (a *App) due(queue string, readyAt time.Time) {
 	case events.Started:
 		wake(a.started)
 	default:
+		if access.IsConnection(queue) {
+			a.poller.DueLimited(queue, readyAt)
+			return
+		}
 		a.broker.Due(queue, readyAt)
 	}
 }
 
 // missed makes everybody check the database, because notifications may have been lost.
 func (a *App) missed() {
-	a.poller.Due(time.Time{})
+	a.poller.Missed()
 	a.broker.Resync()
 	a.accessChanged()
 	a.events.Forget()

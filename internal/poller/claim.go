@@ -25,7 +25,7 @@ func (p *Poller) claimAndStart(ctx context.Context, done func()) (claimed int, m
 	if err != nil {
 		return 0, false, err
 	}
-	p.startAll(held, rows, done)
+	p.startAll(held, rows, nil, done)
 	more = len(rows) == slots
 	isGroupsTurn := p.hasGroups
 	if more { // whether there are groups was not asked, but not all claims are to ask
@@ -43,14 +43,14 @@ func (p *Poller) claimAndStart(ctx context.Context, done func()) (claimed int, m
 		return len(rows), false, err
 	}
 	p.groupsClaimedAt = time.Now()
-	p.startAll(held, grouped, done)
+	p.startAll(held, grouped, nil, done)
 	return len(rows) + len(grouped), more, nil
 }
 
 // startAll executes the runs of a claim, each on its own. They share a context that ends with the
 // lease or when work has to stop: one for each run would cost more than everything else that is
-// done to start it.
-func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
+// done to start it. calls belongs to the rows, and is nil if they call no connections.
+func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, calls []call, done func()) {
 	if len(rows) == 0 {
 		return
 	}
@@ -83,6 +83,9 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, done func()) {
 	for i, claimed := range p.runs.Open(held.Context, p.clock.Now(), rows) {
 		claimed.Holder = held.Holder
 		batch[i] = run{claimed: claimed, lease: held, released: released}
+		if calls != nil {
+			batch[i].call = &calls[i]
+		}
 	}
 	for i := range batch {
 		go p.execute(ctx, &batch[i])
@@ -108,7 +111,7 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 		Token: runs.NewToken(), LeaseID: held.ID, MaxRows: int32(limit), Since: p.watermark.get(), Ahead: claimAhead,
 	})
 	if err != nil {
-		p.lostUntil = time.Now().Add(lostFor)
+		p.lost()
 		return nil, nil, fmt.Errorf("claim: %w", err)
 	}
 	if len(rows) > 0 {
@@ -135,11 +138,14 @@ func claimedUntil(rows []db.ClaimRow) time.Time {
 	return until
 }
 
+// lost notes that the answer of a claim was lost.
+func (p *Poller) lost() { p.lostUntil.Store(time.Now().Add(lostFor).UnixNano()) }
+
 // freeLost makes up for a claim that failed. It may have been committed, now or later, and then
 // this instance holds runs that it does not know. So for a while it frees what it holds under
 // tokens that it does not know.
 func (p *Poller) freeLost(held *lease.Lease) error {
-	if time.Now().After(p.lostUntil) {
+	if time.Now().UnixNano() > p.lostUntil.Load() {
 		return nil
 	}
 	freed, err := p.queries.FreeLost(held.Context, db.FreeLostParams{LeaseID: &held.ID, KnownTokens: p.claims.tokens()})

@@ -23,6 +23,13 @@ func (c *claims) add(token int64, n int) {
 	c.left[token] = n
 }
 
+// forget forgets a claim of no runs.
+func (c *claims) forget(token int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.left, token)
+}
+
 // release notes that one of a claim's runs is released.
 func (c *claims) release(token int64) {
 	c.mu.Lock()

@@ -18,6 +18,7 @@ type run struct {
 	claimed *runs.Claimed
 	ended   *runs.Ended // nil until the run, or an attempt of it, has ended
 	lease   *lease.Lease
+	call    *call // nil if it calls no connection
 	// released is to be called once, by release.
 	released func()
 }
@@ -34,7 +35,11 @@ func (r *run) release() {
 // it next makes another attempt. The attempt is a function of its own, so that the stack is small
 // during it.
 func (p *Poller) execute(ctx context.Context, r *run) {
-	if !p.waitUntil(r.lease, r.claimed.Due.ReadyAt) {
+	startAt := r.claimed.Due.ReadyAt
+	if r.call != nil {
+		startAt = r.call.startAt
+	}
+	if !p.waitUntil(r.lease, startAt) {
 		p.leave(r, lease.ErrLost)
 		return
 	}
@@ -65,6 +70,9 @@ func (p *Poller) attempt(ctx context.Context, r *run, a *runs.Attempt) *runs.End
 	if !r.lease.Held() || (err != nil && p.work.Err() != nil) {
 		p.leave(r, err)
 		return nil
+	}
+	if r.call != nil {
+		p.learn(ctx, r.call, a, result, err)
 	}
 	return a.End(p.clock.Now(), result, err)
 }

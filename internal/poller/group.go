@@ -2,7 +2,6 @@ package poller
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,7 +28,7 @@ func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow,
 		return err
 	})
 	if err != nil {
-		p.lostUntil = time.Now().Add(lostFor)
+		p.lost()
 		return nil, fmt.Errorf("claim runs of concurrency groups: %w", err)
 	}
 	for _, row := range claimed {

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/events"
 	"punctual/internal/executor"
@@ -54,7 +55,8 @@ type Config struct {
 	BatchSize int
 	// MaxConcurrentRuns bounds what this instance executes at a time. It claims no more than can
 	// start at once. Default 2000: four batches, so that some are claimed and some stored while
-	// others execute.
+	// others execute. The runs of connections are at most half of it, so that receivers that hang
+	// leave room for everything else.
 	MaxConcurrentRuns int
 }
 
@@ -99,6 +101,10 @@ type Poller struct {
 	results   *results
 	claims    claims
 	cancels   cancels
+	limited   *limited
+	// lostUntil is until when a claim whose answer was lost may still be committed, in nanoseconds
+	// since 1970.
+	lostUntil atomic.Int64
 	// stopped is whether Run has returned: others are to claim what is due.
 	stopped atomic.Bool
 
@@ -110,8 +116,6 @@ type Poller struct {
 	groupsClaimedAt time.Time
 	// horizon is the instant until which the latest claim looked ahead, at least.
 	horizon time.Time
-	// lostUntil is until when a claim whose answer was lost may still be committed.
-	lostUntil time.Time
 }
 
 // New returns a Poller that does nothing yet.
@@ -122,7 +126,7 @@ func New(c Config) *Poller {
 	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 2000)
 	p := &Poller{
 		Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns),
-		alarm: clock.NewAlarm(), results: newResults(c.BatchSize),
+		alarm: clock.NewAlarm(), results: newResults(c.BatchSize), limited: newLimited(c.MaxConcurrentRuns),
 	}
 	if p.Announce == nil {
 		p.Announce = func(string, time.Time) {}
@@ -143,6 +147,7 @@ func (p *Poller) Run(ctx context.Context) {
 	defer background.Wait()
 	background.Go(func() { p.endCanceled(ctx) })
 	background.Go(func() { p.keepLookingBack(ctx) })
+	background.Go(func() { p.serveConnections(ctx) })
 	defer func() {
 		p.stopped.Store(true)
 		p.Announce("", time.Time{}) // what only this instance knew of
@@ -180,9 +185,19 @@ func (p *Poller) Due(readyAt time.Time) {
 	p.alarm.Ring(readyAt.Add(-claimLead))
 }
 
+// Missed tells Run that something in the database may be due of which it was not told.
+func (p *Poller) Missed() {
+	p.Due(time.Time{})
+	p.limited.missed()
+}
+
 // due is told what this instance's own runs make due.
 func (p *Poller) due(queue *string, readyAt time.Time) {
 	if queue != nil {
+		if access.IsConnection(*queue) && !p.stopped.Load() {
+			p.DueLimited(*queue, readyAt)
+			return
+		}
 		p.Announce(*queue, readyAt)
 		return
 	}
@@ -197,10 +212,15 @@ func (p *Poller) due(queue *string, readyAt time.Time) {
 // them are stored. Do not call it while Run runs.
 func (p *Poller) Pass(ctx context.Context) (int, error) {
 	p.hasGroups = true // it has not asked
-	most := 2 * p.BatchSize
+	most := 3 * p.BatchSize
 	var batch sync.WaitGroup
 	batch.Add(most)
 	claimed, _, err := p.claimAndStart(ctx, batch.Done)
+	if err == nil {
+		var limited int
+		limited, err = p.claimAllLimited(ctx, batch.Done)
+		claimed += limited
+	}
 	batch.Add(claimed - most)
 	batch.Wait()
 	return claimed, err

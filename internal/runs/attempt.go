@@ -31,7 +31,7 @@ const maxErrorLength = 4096
 func (a *Attempt) End(now time.Time, result *executor.Result, err error) *Ended {
 	a.finished = clock.Later(now, a.began)
 	a.result = encodeResult(result)
-	if a.Due.Queue != nil {
+	if a.Due.AwaitsWorker {
 		a.executedBy = a.Holder
 	}
 	canceled, isCanceled := errors.AsType[Canceled](err)

@@ -26,7 +26,7 @@ func TestEnd(t *testing.T) {
 	}{
 		"succeeded": {want: outcome{status: db.RunStatusSUCCEEDED, attempt: 1, step: next}},
 		"succeeded at a worker": {
-			change: func(row *db.Claimed, _ *db.Job) { row.Queue = new("q") },
+			change: func(row *db.Claimed, _ *db.Job) { row.Queue, row.AwaitsWorker = new("q"), true },
 			want:   outcome{status: db.RunStatusSUCCEEDED, attempt: 1, executedBy: "me", step: next},
 		},
 		"failed": {

@@ -159,3 +159,6 @@ func Resume(row *db.ClaimRow, leasedAt time.Time, version int32) *Attempt {
 	a.began = clock.Later(leasedAt, a.started)
 	return a
 }
+
+// Began is when the attempt began.
+func (a *Attempt) Began() time.Time { return a.began }

@@ -113,6 +113,9 @@ create table due (
 -- claim those in the queues of connections, within their limits.
 create index due_ready_at on due (ready_at) where not awaits_worker;
 create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
+-- The rows of connections: those that are claimed, and those that wait (ClaimLimited). It has only
+-- columns that other indexes have, too, so it takes no heap-only update from anybody.
+create index due_limited on due (queue, awaits_worker, carries_schedule, ready_at) where strpos(queue, '/=') > 0;
 create index due_never_ran on due (job_id) where carries_schedule and last_run_for is null;
 create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
 -- Lists of runs find open ones by their instants. Most of those that instances execute are ready at

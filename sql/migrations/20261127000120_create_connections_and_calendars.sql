@@ -43,7 +43,12 @@ create table connection_states (
     down_since timestamptz,
     reason text,
     -- How many times in a row it was found to be down still.
-    failed_probes integer not null default 0
+    failed_probes integer not null default 0,
+    -- When an instance looked at its queue last, and since when some instance does so all the time.
+    -- What has become ready before then was not served in time. What has become ready since then,
+    -- and waits, waits for a limit.
+    served_at timestamptz not null default '-infinity',
+    served_since timestamptz not null default '-infinity'
 ) with (fillfactor = 50);
 
 -- Days, by their names. Jobs name calendars by their keys, which are fixed.

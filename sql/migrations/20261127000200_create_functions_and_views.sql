@@ -72,20 +72,21 @@ select
     to_date(right(name, 8), 'YYYYMMDD') as last_day
 from partition;
 
--- Whether a row of due awaits a worker: its job's runs are executed by workers (queue), it was not
--- canceled, and attempts are left. If not, an instance claims the row, to execute or to end it. A
--- deleted job has no queue. Together with queue and concurrency_group, which are the job's, this is
--- where a row waits.
+-- Whether a row of due is to be claimed from its queue: its job's runs are executed by workers or
+-- within the limits of a connection (queue), it was not canceled, and attempts are left. If not, an
+-- instance claims the row, to execute or to end it. A deleted job has no queue. Together with queue
+-- and concurrency_group, which are the job's, this is where a row waits.
 create function awaits_worker(queue text, cancel_reason run_reason, attempts smallint, max_attempts smallint)
 returns boolean
 language sql immutable parallel safe as $$
     select queue is not null and cancel_reason is null and attempts < max_attempts
 $$;
 
--- Whether a row of due is late: it is ready since more than a minute, and nobody holds it.
-create function is_late(ready_at timestamptz, lease_id uuid) returns boolean
+-- Whether a row of due is late: it is ready since more than a minute, and nobody holds it. What
+-- waits for the limits of a connection is not late.
+create function is_late(ready_at timestamptz, lease_id uuid, awaits_worker boolean, queue text) returns boolean
 language sql stable parallel safe as $$
-    select lease_id is null and ready_at < now() - interval '1 minute'
+    select lease_id is null and ready_at < now() - interval '1 minute' and not (awaits_worker and strpos(queue, '/=') > 0)
 $$;
 
 -- How a job is, as JobHealth in openapi.yaml defines it. The function healthOf in internal/jobs
@@ -104,7 +105,15 @@ language sql immutable parallel safe as $$
     end
 $$;
 
--- The queues in which runs wait for workers or are held by them, between two names, by name. It
+-- The place behind which the next queue of workers is found: the name of a queue itself, or the end
+-- of the queues of connections of its namespace, which follow each other.
+create function queue_before_next(queue text) returns text
+language sql immutable parallel safe as $$
+    select case when strpos(queue, '/=') > 0 then split_part(queue, '/=', 1) || '/>' else queue end
+$$;
+
+-- The queues in which runs wait, or are held by workers, between two names, by name: those of
+-- workers and those of connections. It
 -- reads one entry of the index for each.
 create function queues_between(after text, before text) returns table (name text)
 language sql stable parallel safe as $$
@@ -174,7 +183,7 @@ language sql stable parallel unsafe as $$
             and ($15 is null or job_health(
                   j.status,
                   case when d.last_run_for > coalesce(j.last_run_for, '-infinity') then d.failures else j.failures end,
-                  exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id)),
+                  exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)),
                   greatest(d.last_run_for, j.last_run_for)
               ) = any($15))
       ))
@@ -278,9 +287,10 @@ drop function create_runs_partition(date);
 drop view runs_partitions;
 drop function add_lost_attempt(jsonb, smallint, timestamptz, timestamptz, text);
 drop function queues_between(text, text);
+drop function queue_before_next(text);
 drop function find_jobs(text, uuid[], text[], text, text, text[], text, boolean, text, text, text, text, uuid, text[], text[], boolean);
 drop function job_health(job_status, smallint, boolean, timestamptz);
-drop function is_late(timestamptz, uuid);
+drop function is_late(timestamptz, uuid, boolean, text);
 drop function awaits_worker(text, run_reason, smallint, smallint);
 drop view open_runs;
 drop function waiting_for(uuid, run_reason, timestamptz, text, boolean, text);

@@ -83,7 +83,7 @@ cross join lateral (
     -- All rows of the job.
     select coalesce(sum(r.run_count), 0)::bigint as ended_run_count,
         coalesce(bool_or(r.attempt > 0 and r.started_at <= now()), false)::boolean as is_running,
-        coalesce(bool_or(is_late(r.ready_at, r.lease_id)), false)::boolean as is_late
+        coalesce(bool_or(is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)), false)::boolean as is_late
     from due r
     where r.job_id = j.id
 ) o

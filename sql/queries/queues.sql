@@ -102,9 +102,11 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now();
 
 -- name: ListUnserved :many
 -- The queues in which a run has waited for longer than @waited while no worker holds any run of the
--- queue, and since when. Reads one entry of the index for each queue.
+-- queue, and since when. Reads one entry of the index for each queue. The queues of connections are
+-- not for workers.
 with recursive queue as (
-    -- The first row of each queue, from one queue to the next.
+    -- The first row of each queue, from one queue to the next. The queues of connections of a
+    -- namespace follow each other: behind the first of them, all of them are skipped.
     (
         select d.queue, d.ready_at
         from due d
@@ -118,7 +120,7 @@ with recursive queue as (
     cross join lateral (
         select d.queue, d.ready_at
         from due d
-        where d.awaits_worker and d.queue > q.queue
+        where d.awaits_worker and d.queue > queue_before_next(q.queue)
         order by d.queue, d.ready_at
         limit 1
     ) n
@@ -126,6 +128,7 @@ with recursive queue as (
 select q.queue::text as queue, q.ready_at::timestamptz as ready_at
 from queue q
 where q.ready_at < now() - @waited::interval
+  and strpos(q.queue, '/=') = 0
   and not exists (select from leases l where l.queue = q.queue);
 
 -- name: Release :execrows
@@ -184,19 +187,19 @@ where l.id = @id
 with recursive filled as (
     -- The queues with rows of due, from one to the next.
     (
-        select d.queue, 1 as n
+        select d.queue, (strpos(d.queue, '/=') = 0)::integer as n
         from due d
         where d.awaits_worker and d.queue > @after::text and d.queue < @before::text
         order by d.queue
         limit 1
     )
     union all
-    select q.queue, f.n + 1
+    select q.queue, f.n + (strpos(q.queue, '/=') = 0)::integer
     from filled f
     cross join lateral (
         select d.queue
         from due d
-        where d.awaits_worker and d.queue > f.queue and d.queue < @before::text
+        where d.awaits_worker and d.queue > queue_before_next(f.queue) and d.queue < @before::text
         order by d.queue
         limit 1
     ) q
@@ -215,7 +218,7 @@ with recursive filled as (
     -- The queues of the page.
     select u.queue
     from (
-        select queue from filled
+        select queue from filled where strpos(queue, '/=') = 0
         union
         select queue from leases where queue > @after::text and queue < @before::text
         union

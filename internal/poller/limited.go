@@ -1,0 +1,196 @@
+package poller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"punctual/gen/db"
+	"punctual/internal/clock"
+	"punctual/internal/logging"
+)
+
+const (
+	// limitedAhead is how far ahead of the instant at which it may start a run of a connection is
+	// claimed at most. It is longer than claimAhead, because an instant of a limit that passes
+	// while a claim is late is not made up for.
+	limitedAhead = 800 * time.Millisecond
+	// limitedLead is how far ahead of that instant it is claimed if possible.
+	limitedLead = 400 * time.Millisecond
+	// limitedBatch is how many connections are served by one transaction.
+	limitedBatch = 50
+	// busyDelay is the time until another look at a connection that another instance serves, or
+	// when this one has no free slots.
+	busyDelay = 50 * time.Millisecond
+	// minLook is the shortest time between two looks at a connection with free places, and fullLook
+	// that of one whose places are all taken, unless a run of this instance ends before.
+	minLook, fullLook = 10 * time.Millisecond, time.Second
+	// limitedPage is how many queues of connections one statement lists.
+	limitedPage = 1000
+)
+
+// limited knows when to look at the queues of connections. What it knows is not exact: to look at a
+// queue too early costs a statement. Make it with newLimited.
+type limited struct {
+	alarm *clock.Alarm
+	// slots holds one token for each run of a connection that is claimed and not yet released.
+	slots chan struct{}
+
+	mu sync.Mutex
+	// looks is when to look at each queue in which there are rows, or were lately.
+	looks map[string]time.Time
+	// full are the queues with rows that wait because all places of their connection are taken.
+	full map[string]bool
+	// isUnsure is whether there may be queues that are not in looks.
+	isUnsure bool
+	// listedAt is when the queues were listed last, by this process' clock.
+	listedAt time.Time
+	// breakers are the connections of which attempts have failed lately.
+	breakers map[uuid.UUID]*breaker
+}
+
+func newLimited(maxConcurrentRuns int) *limited {
+	return &limited{
+		alarm: clock.NewAlarm(), slots: make(chan struct{}, max(maxConcurrentRuns/2, 1)), isUnsure: true,
+		looks: map[string]time.Time{}, full: map[string]bool{}, breakers: map[uuid.UUID]*breaker{},
+	}
+}
+
+// DueLimited is Due for a row in the queue of a connection.
+func (p *Poller) DueLimited(queue string, readyAt time.Time) {
+	p.limited.look(queue, readyAt.Add(-limitedLead))
+}
+
+// look makes a queue be looked at, at an instant at the latest.
+func (l *limited) look(queue string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if known, ok := l.looks[queue]; !ok || at.Before(known) {
+		l.looks[queue] = at
+	}
+	l.alarm.Ring(at)
+}
+
+// missed makes all queues be listed.
+func (l *limited) missed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isUnsure = true
+	l.alarm.Ring(time.Time{})
+}
+
+// released notes that a run of a connection is stored: others may begin.
+func (l *limited) released() {
+	<-l.slots
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for queue := range l.full {
+		l.looks[queue] = time.Time{}
+		l.alarm.Ring(time.Time{})
+	}
+	clear(l.full)
+}
+
+// isListingDue reports whether the queues are to be listed. If there are none, others will tell of
+// the first.
+func (l *limited) isListingDue(every time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isUnsure || (len(l.looks) > 0 && time.Since(l.listedAt) >= every)
+}
+
+// take returns queues to be looked at now, and the instant of the next look at others.
+func (l *limited) take(now time.Time) (queues []string, next time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next = now.Add(24 * time.Hour)
+	for queue, at := range l.looks {
+		switch {
+		case at.After(now):
+			next = clock.Earlier(next, at)
+		case len(queues) == limitedBatch:
+			next = now
+		default:
+			queues = append(queues, queue)
+			l.looks[queue] = now.Add(24 * time.Hour) // until the pass knows better
+		}
+	}
+	return queues, next
+}
+
+// serveConnections claims and starts the runs of connections until ctx ends. It has a goroutine of
+// its own, so that no other run waits for it.
+func (p *Poller) serveConnections(ctx context.Context) {
+	outage := logging.Outage{
+		Logger: p.Logger, Failing: "could not claim runs of connections; none starts here until this succeeds",
+		Working: "runs of connections are claimed again",
+	}
+	for ctx.Err() == nil {
+		err := p.serveConnectionsOnce(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			outage.Failed(ctx, err)
+			clock.Sleep(ctx, retryDelay)
+		default:
+			outage.Worked(ctx)
+		}
+	}
+}
+
+// serveConnectionsOnce waits until there is something to look at, and looks at it once.
+func (p *Poller) serveConnectionsOnce(ctx context.Context) error {
+	l := p.limited
+	l.alarm.Clear()
+	if l.isListingDue(p.PollInterval) {
+		if err := p.listLimited(ctx); err != nil {
+			return err
+		}
+	}
+	now := p.clock.Now()
+	queues, next := l.take(now)
+	if len(queues) > 0 {
+		_, err := p.claimLimited(ctx, queues, func() {})
+		return err
+	}
+	l.mu.Lock()
+	if len(l.looks) > 0 {
+		next = clock.Earlier(next, now.Add(p.PollInterval))
+	}
+	l.mu.Unlock()
+	l.alarm.Ring(next)
+	l.alarm.Wait(ctx, p.clock.Now)
+	return nil
+}
+
+// listLimited finds the queues in which rows wait, and when they are ready.
+func (p *Poller) listLimited(ctx context.Context) error {
+	l := p.limited
+	l.mu.Lock()
+	l.isUnsure, l.listedAt = false, time.Now()
+	before := l.looks
+	l.looks = make(map[string]time.Time, len(before))
+	l.mu.Unlock()
+	for after := ""; ; {
+		rows, err := p.queries.ListLimited(ctx, db.ListLimitedParams{After: after, MaxRows: limitedPage})
+		if err != nil {
+			l.mu.Lock()
+			l.isUnsure = true
+			l.mu.Unlock()
+			for queue, at := range before {
+				l.look(queue, at)
+			}
+			return fmt.Errorf("list the queues of connections: %w", err)
+		}
+		for _, row := range rows {
+			l.look(row.Queue, row.ReadyAt.Add(-limitedLead))
+			after = row.Queue
+		}
+		if len(rows) < limitedPage {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package poller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"punctual/gen/db"
+	"punctual/internal/clock"
+	"punctual/internal/database"
+	"punctual/internal/lease"
+	"punctual/internal/runs"
+)
+
+// call is what is known of the connection that a claimed run calls.
+type call struct {
+	connection uuid.UUID
+	queue      string
+	// startAt is when the run may start.
+	startAt    time.Time
+	isAdaptive bool
+	// isProbe is whether the connection is down, and this run shows whether it still is.
+	isProbe bool
+}
+
+// reserveLimited takes free slots for runs of connections, at most a batch. It does not wait.
+func (p *Poller) reserveLimited() (n int) {
+	for ; n < p.BatchSize; n++ {
+		select {
+		case p.limited.slots <- struct{}{}:
+		default:
+			return n
+		}
+		select {
+		case p.slots <- struct{}{}:
+		default:
+			<-p.limited.slots
+			p.results.hurry() // no slot is freed before its run is stored
+			return n
+		}
+	}
+	return n
+}
+
+func (p *Poller) freeLimited(n int) {
+	p.free(n)
+	for range n {
+		<-p.limited.slots
+	}
+}
+
+// claimLimited claims what the limits of some connections leave, as many runs as there are free
+// slots, and executes each on its own. It calls done for each when it is released, returns how many
+// it claimed, and notes when to look at these queues again.
+func (p *Poller) claimLimited(ctx context.Context, queues []string, done func()) (int, error) {
+	slots := p.reserveLimited()
+	if slots == 0 {
+		p.lookAgain(queues, busyDelay)
+		return 0, nil
+	}
+	held, err := p.Lease.Hold(ctx)
+	if err != nil {
+		p.freeLimited(slots)
+		p.lookAgain(queues, busyDelay)
+		return 0, err
+	}
+	rows, calls, err := p.claimWithin(held, queues, slots)
+	p.freeLimited(slots - len(rows))
+	if err != nil {
+		p.lookAgain(queues, busyDelay)
+		return 0, err
+	}
+	p.startAll(held, rows, calls, func() {
+		p.limited.released()
+		done()
+	})
+	return len(rows), nil
+}
+
+func (p *Poller) lookAgain(queues []string, after time.Duration) {
+	for _, queue := range queues {
+		p.limited.look(queue, p.clock.Now().Add(after))
+	}
+}
+
+// claimWithin claims up to limit runs within the limits of connections, in a transaction that keeps
+// other instances from doing the same. A claim in progress is not canceled when claiming stops: see
+// claim.
+func (p *Poller) claimWithin(held *lease.Lease, queues []string, limit int) (rows []db.ClaimRow, calls []call, err error) {
+	var claimed []db.ClaimLimitedRow
+	var next []db.NextLimitedRow
+	token := runs.NewToken()
+	p.claims.add(token, 0) // before it is claimed: FreeLost frees what is held under unknown tokens
+	err = pgx.BeginTxFunc(held.Context, p.Pool, database.Locking, func(tx pgx.Tx) error {
+		q := p.queries.WithTx(tx)
+		locked, err := q.LockLimited(held.Context, queues)
+		if err != nil || len(locked) == 0 {
+			return err
+		}
+		ids, names := make([]uuid.UUID, len(locked)), make([]string, len(locked))
+		for i, l := range locked {
+			ids[i], names[i] = l.ConnectionID, l.Queue
+		}
+		claimed, err = q.ClaimLimited(held.Context, db.ClaimLimitedParams{
+			ConnectionIds: ids, Queues: names, Token: token, LeaseID: held.ID, MaxRows: int32(limit), Ahead: limitedAhead,
+		})
+		if err != nil {
+			return err
+		}
+		next, err = q.NextLimited(held.Context, db.NextLimitedParams{ConnectionIds: ids, Queues: names})
+		return err
+	})
+	if err != nil {
+		p.claims.forget(token)
+		p.lost()
+		p.alarm.Ring(time.Time{}) // the next claim frees what was claimed
+		return nil, nil, fmt.Errorf("claim runs of connections: %w", err)
+	}
+	p.noteNext(queues, next, len(claimed) == limit)
+	if len(claimed) == 0 {
+		p.claims.forget(token)
+		return nil, nil, nil
+	}
+	p.claims.add(token, len(claimed))
+	p.clock.Observe(claimed[0].ReadAt)
+	rows, calls = make([]db.ClaimRow, len(claimed)), make([]call, len(claimed))
+	for i, row := range claimed {
+		calls[i] = call{
+			connection: row.ConnectionID, queue: *row.Claimed.Queue, startAt: row.Claimed.ReadyAt, isAdaptive: row.IsAdaptive,
+			isProbe: row.IsDown,
+		}
+		if row.WasUnserved { // so that the misfire policy decides
+			row.Claimed.ReadyAt = row.Claimed.ScheduledFor
+		}
+		rows[i] = db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}
+		p.limited.noteState(row.ConnectionID, row.IsDown)
+	}
+	return rows, calls, nil
+}
+
+// noteNext notes when to look again at queues, after a claim that found out what is next in those
+// that no other instance serves at the moment.
+func (p *Poller) noteNext(queues []string, next []db.NextLimitedRow, hadNoSlots bool) {
+	l := p.limited
+	isKnown := make(map[string]bool, len(next))
+	for _, n := range next {
+		isKnown[n.Queue] = true
+		at := clock.Later(n.ReadyAt, n.StartsAt).Add(-limitedLead)
+		earliest := n.ReadAt.Add(minLook)
+		if isReady := n.ReadyAt.Before(n.ReadAt.Add(limitedAhead)); isReady && n.IsFull {
+			earliest = n.ReadAt.Add(fullLook)
+			l.mu.Lock()
+			l.full[n.Queue] = true
+			l.mu.Unlock()
+		} else if hadNoSlots {
+			earliest = n.ReadAt.Add(busyDelay)
+		}
+		l.look(n.Queue, clock.Later(at, earliest))
+	}
+	for _, queue := range queues {
+		if !isKnown[queue] {
+			l.look(queue, p.clock.Now().Add(busyDelay))
+		}
+	}
+}
+
+// claimAllLimited claims once of all connections. It is for Pass.
+func (p *Poller) claimAllLimited(ctx context.Context, done func()) (int, error) {
+	if err := p.listLimited(ctx); err != nil {
+		return 0, err
+	}
+	p.limited.mu.Lock()
+	queues := make([]string, 0, len(p.limited.looks))
+	for queue := range p.limited.looks {
+		queues = append(queues, queue)
+	}
+	p.limited.mu.Unlock()
+	if len(queues) == 0 {
+		return 0, nil
+	}
+	if claimed, err := p.claimLimited(ctx, queues, done); claimed > 0 || err != nil {
+		return claimed, err
+	}
+	return p.claimLimited(ctx, queues, done) // the first one may have been the first of a connection ever
+}
