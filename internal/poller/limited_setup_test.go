@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -104,6 +105,34 @@ func (c caller) Execute(ctx context.Context, run executor.Run) (*executor.Result
 	return result, nil
 }
 
+// lateness collects how late runs begin. The zero value has none.
+type lateness struct {
+	mu  sync.Mutex
+	all []time.Duration
+}
+
+func (l *lateness) add(run executor.Run) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, time.Since(run.ScheduledFor))
+}
+
+func (l *lateness) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.all)
+}
+
+// take returns how late half of the runs, and 99 of 100, were at most, and forgets them.
+func (l *lateness) take() (p50, p99 time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slices.Sort(l.all)
+	p50, p99 = l.all[len(l.all)/2], l.all[len(l.all)*99/100]
+	l.all = nil
+	return p50, p99
+}
+
 func (r *receiver) caller() caller {
 	return caller{url: r.URL, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
 }
@@ -147,8 +176,14 @@ func (b bench) many(n int, target string, after time.Duration) {
 		from jobs j join test_many m on m.id = j.id`)
 }
 
-// start runs instances until the test ends, or until what it returns is called for one.
-func (b bench) start(n int, e executor.Executor) (stops []func()) {
+// instance is a poller that runs until stop is called.
+type instance struct {
+	*poller.Poller
+	stop func()
+}
+
+// start runs instances until the test ends.
+func (b bench) start(n int, e executor.Executor) (all []instance) {
 	b.T.Helper()
 	for range n {
 		c := poller.Config{Lease: lease.NewKeeper(lease.Config{Queries: b.Queries, Duration: 9 * time.Second}), Events: b.Events}
@@ -165,7 +200,7 @@ func (b bench) start(n int, e executor.Executor) (stops []func()) {
 			_ = p.Drain(drained)
 		})
 		b.T.Cleanup(stop)
-		stops = append(stops, stop)
+		all = append(all, instance{p, stop})
 	}
-	return stops
+	return all
 }

@@ -87,29 +87,29 @@ with state as materialized (
         greatest(s.next_start_at, s.waits_until, now()) as first_at,
         case when c.max_per_second is null then interval '0' else interval '1 second' / c.max_per_second end as apart,
         case
-            when greatest(s.served_at, s.waits_until, s.next_start_at) < now() - interval '10 seconds' then now()
+            when greatest(s.served_at, s.waits_until, s.next_start_at) < now() - interval '10 seconds'
+                then now() - interval '10 seconds'
             else s.served_since
         end as served_since
     from (select unnest(@connection_ids::uuid[]) as id, unnest(@queues::text[]) as queue) w
     join connections c on c.id = w.id
     join connection_states s on s.connection_id = c.id
 ), held as materialized (
-    -- How many runs are held, by their jobs.
-    select s.queue, h.job_id, h.runs
+    -- The runs that are held.
+    select s.queue, h.job_id
     from state s
     cross join lateral (
-        select d.job_id, count(*) as runs
+        select d.job_id
         from due d
         where d.queue = s.queue and strpos(d.queue, '/=') > 0 and not d.awaits_worker and d.lease_id is not null
-        group by d.job_id
     ) h
 ), free as materialized (
     -- The connections of which another run may begin.
-    select s.*, case when s.is_down then 1 else s.max_concurrency - coalesce(h.runs, 0) end as places
+    select s.*, case when s.is_down then 1 else s.max_concurrency - h.runs end as places
     from state s
-    left join (select queue, sum(runs) as runs from held group by queue) h on h.queue = s.queue
-    where coalesce(h.runs, 0) < s.max_concurrency and s.first_at <= now() + @ahead::interval
-), waiting as (
+    cross join lateral (select count(*) as runs from held where held.queue = s.queue) h
+    where h.runs < s.max_concurrency and s.first_at <= now() + @ahead::interval
+), waiting as materialized (
     -- The first rows that are ready: those that carry a schedule, and the others.
     select f.queue, w.*
     from free f
@@ -133,44 +133,53 @@ with state as materialized (
         )
     ) w
 ), numbered as (
-    -- Each row with its number among its job's.
-    select w.*, row_number() over (partition by w.queue, w.job_id order by w.ready_at) as number_of_job
-    from waiting w
-), turned as (
-    -- Each row with its turn: its number, and how many runs of its job are held. Of a job without a
-    -- schedule, the job knows when it ran last.
-    select n.*, n.number_of_job + coalesce(h.runs, 0) as turn,
-        case
-            when n.number_of_job > 1 then null
-            when n.carries_schedule then n.last_run_at
-            else (select j.last_run_at from jobs j where j.id = n.job_id)
-        end as ran_at
-    from numbered n
-    left join held h on h.queue = n.queue and h.job_id = n.job_id
+    -- Each row with its turn: its number among its job's, of which those that are held are first.
+    select n.*, row_number() over (partition by n.queue, n.job_id order by n.ready_at) as turn
+    from (
+        select * from waiting
+        union all
+        select h.queue, h.job_id, null, '-infinity', null, null from held h
+    ) n
 ), placed as (
-    -- Each row with its place. What is ready comes before what will be.
-    select t.job_id, t.scheduled_for, t.ready_at, t.queue, f.places, f.first_at, f.apart, f.served_since,
+    -- Each row with its place. What is ready comes before what will be. Of a job without a
+    -- schedule, the job knows when it ran last.
+    select n.job_id, n.scheduled_for, n.ready_at, n.queue, f.places, f.first_at, f.apart, f.served_since,
         row_number() over (
-            partition by t.queue
-            order by greatest(t.ready_at, now()), t.turn, t.ran_at nulls first, t.ready_at, t.job_id
+            partition by n.queue
+            order by
+                greatest(n.ready_at, now()), n.turn,
+                case
+                    when n.carries_schedule then n.last_run_at
+                    when n.turn = 1 then (select j.last_run_at from jobs j where j.id = n.job_id)
+                end nulls first,
+                n.ready_at, n.job_id
         ) as place
-    from turned t
-    join free f on f.queue = t.queue
-), timed as (
+    from numbered n
+    join free f on f.queue = n.queue
+    where n.scheduled_for is not null
+), timed as materialized (
     -- The rows that have a place, with when they may start: when they are ready, and not before the
     -- distance from the row before.
     select p.*, p.apart * p.place + max(greatest(p.ready_at, p.first_at) - p.apart * p.place) over (partition by p.queue order by p.place) as start_at
     from placed p
     where p.place <= p.places
-), candidate as (
-    -- The rows to claim, locked.
+), candidate as materialized (
+    -- The rows to claim, locked. They are looked up by key, whatever PostgreSQL knows of the queue.
     select d.job_id, d.scheduled_for, t.start_at, t.ready_at = t.scheduled_for and t.ready_at < t.served_since as was_unserved
     from due d
-    join timed t on d.job_id = t.job_id and d.scheduled_for = t.scheduled_for
+    join (
+        select
+            unnest(array(select job_id from timed)) as job_id,
+            unnest(array(select scheduled_for from timed)) as scheduled_for,
+            unnest(array(select ready_at from timed)) as ready_at,
+            unnest(array(select start_at from timed)) as start_at,
+            unnest(array(select served_since from timed)) as served_since,
+            unnest(array(select queue from timed)) as queue
+    ) t on d.job_id = t.job_id and d.scheduled_for = t.scheduled_for
     where t.start_at <= now() + @ahead::interval
       and d.lease_id is null
       and d.awaits_worker
-      and d.queue = t.queue
+      and (d.queue = t.queue) is true
       and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
     order by t.start_at
     limit @max_rows
