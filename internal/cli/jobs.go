@@ -18,7 +18,7 @@ type jobsCmd struct {
 	Next   nextRuns   `cmd:"" help:"Show when a job is due next."`
 	Pause  pauseJobs  `cmd:"" help:"Pause jobs. Many at once get the id of a pause, by which just these are resumed."`
 	Resume resumeJobs `cmd:"" help:"Resume paused jobs."`
-	Run    runJobs    `cmd:"" help:"Start a run of each job now."`
+	Run    runJobs    `cmd:"" help:"Start a run of each job."`
 	Delete deleteJobs `cmd:"" help:"Delete jobs. Their runs stay as long as all others."`
 
 	filesCmd `embed:""`
@@ -129,6 +129,10 @@ func scheduleOf(j client.Job) string {
 		return "every " + interval(time.Duration(*j.IntervalInSeconds)*time.Second)
 	case j.RunAt != nil:
 		return "once"
+	case j.OnDemand:
+		return "on demand"
+	case j.StartsOn != nil:
+		return "by events"
 	default:
 		return "-"
 	}

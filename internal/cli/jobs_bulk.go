@@ -172,16 +172,6 @@ func (c *resumeJobs) Run(ctx context.Context, s *Session) error {
 	return err
 }
 
-type runJobs struct {
-	manyJobs `embed:""`
-}
-
-// Run starts a run of each job.
-func (c *runJobs) Run(ctx context.Context, s *Session) error {
-	_, err := c.do(ctx, s, client.JobBulk{Action: client.JobBulkActionRUN}, "Started")
-	return err
-}
-
 type deleteJobs struct {
 	manyJobs `embed:""`
 }

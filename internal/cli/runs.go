@@ -102,6 +102,14 @@ var runTable = table[client.Run]{
 	name: runName,
 }
 
+// causeOfRun returns the run whose event has started a run.
+func causeOfRun(r client.Run) string {
+	if r.CausedBy == nil {
+		return "-"
+	}
+	return r.CausedBy.String()
+}
+
 func runName(r client.Run) string { return r.Id.String() }
 
 // runJob returns what the job of a run is called by.
@@ -155,6 +163,9 @@ var runDetails = table[client.Run]{
 		{"Explanation", func(r client.Run) string { return orDash(r.StatusReason) }},
 		{"Trigger", func(r client.Run) string { return string(r.Trigger) }},
 		{"Due", func(r client.Run) string { return when(&r.ScheduledFor) }},
+		{"Waits for", func(r client.Run) string { return orDash(r.WaitingFor) }},
+		{"Started by", causeOfRun},
+		{"Payload", func(r client.Run) string { return cmp.Or(string(r.Payload), "-") }},
 		{"Started", func(r client.Run) string { return when(r.StartedAt) }},
 		{"Finished", func(r client.Run) string { return when(r.FinishedAt) }},
 		{"Late by", func(r client.Run) string { return milliseconds(r.LatenessMilliseconds) }},

@@ -118,6 +118,23 @@ func TestStartByEvents(t *testing.T) {
 		require.Equal(t, []string{cause.String()}, causes)
 	})
 
+	t.Run("keeps the event and its cause in a retry", func(t *testing.T) {
+		t.Parallel()
+		e := enginetest.New(t)
+		watched := e.Create(onDemand + `,"name":"a"}`).Job.ID
+		alert := e.Create(`{"name":"alert","maxAttempts":1,"startsOn":{"events":["run.failed"]}}`).Job.ID
+		cause := fail(e, watched)
+		e.StartByEvents()
+		e.End(e.Begin(), errNoLuck)
+		_, err := e.Jobs.Retry(t.Context(), enginetest.By, enginetest.IDOf(e.Runs(alert)[0]), nil)
+		require.NoError(t, err)
+		drive(e)
+		require.Equal(t, []string{"SUCCEEDED RETRY", "FAILED EVENT"}, endOf(e, alert))
+		payloads, causes := payloadsOf(e, alert)
+		require.Equal(t, payloads[0], payloads[1])
+		require.Equal(t, []string{cause.String(), cause.String()}, causes)
+	})
+
 	t.Run("starts nothing by what was undone", func(t *testing.T) {
 		t.Parallel()
 		e := enginetest.New(t)

@@ -34,9 +34,10 @@ func (s *Service) GetRun(ctx context.Context, by access.Caller, id uuid.UUID) (R
 	return run, nil
 }
 
-// Retry starts a run that repeats one which did not succeed, with the payload of that run, by an
-// overlap policy or else by the job's own. The new run names the first one that was repeated. It returns ErrRunNotFound, or a
-// Conflict if the run has not ended, has succeeded, or its job is deleted.
+// Retry starts a run that repeats one which did not succeed, with the payload and the cause of that
+// run, by an overlap policy or else by the job's own. The new run names the first one that was
+// repeated, and begins a chain of its own. It returns ErrRunNotFound, or a Conflict if the run has
+// not ended, has succeeded, or its job is deleted.
 func (s *Service) Retry(ctx context.Context, by access.Caller, id uuid.UUID, policy *db.OverlapPolicy) (Run, error) {
 	return s.retry(ctx, by, id, start{policy: policy})
 }
@@ -54,7 +55,8 @@ func (s *Service) retry(ctx context.Context, by access.Caller, id uuid.UUID, wha
 	default: // PENDING or RUNNING, which only open runs have
 		return Run{}, &Conflict{RunNotEnded, "The run has not ended."}
 	}
-	what.trigger, what.retryOf, what.repeated, what.payload = db.RunTriggerRETRY, new(originalOf(before)), id, before.Payload
+	what.trigger, what.retryOf, what.repeated = db.RunTriggerRETRY, new(originalOf(before)), id
+	what.payload, what.causedBy = before.Payload, before.CausedBy
 	run, err := s.start(ctx, by, before.JobID, what)
 	if errors.Is(err, ErrNotFound) {
 		return Run{}, &Conflict{JobDeleted, "The run's job was deleted."}
