@@ -5677,7 +5677,9 @@ type ClientInterface interface {
 	//
 	// Secrets that the request does not give are kept while they go to the same host: a change of
 	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-	// there (`secret-required`).
+	// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+	// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+	// (`conflicting`): move such a job to another connection, with its secrets.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5691,7 +5693,9 @@ type ClientInterface interface {
 	//
 	// Secrets that the request does not give are kept while they go to the same host: a change of
 	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-	// there (`secret-required`).
+	// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+	// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+	// (`conflicting`): move such a job to another connection, with its secrets.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6621,7 +6625,9 @@ func (c *Client) GetConnection(ctx context.Context, key ConnectionKey, reqEditor
 //
 // Secrets that the request does not give are kept while they go to the same host: a change of
 // the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-// there (`secret-required`).
+// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+// (`conflicting`): move such a job to another connection, with its secrets.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6645,7 +6651,9 @@ func (c *Client) UpdateConnectionWithBody(ctx context.Context, key ConnectionKey
 //
 // Secrets that the request does not give are kept while they go to the same host: a change of
 // the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-// there (`secret-required`).
+// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+// (`conflicting`): move such a job to another connection, with its secrets.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -11209,7 +11217,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Secrets that the request does not give are kept while they go to the same host: a change of
 	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-	// there (`secret-required`).
+	// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+	// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+	// (`conflicting`): move such a job to another connection, with its secrets.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11223,7 +11233,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Secrets that the request does not give are kept while they go to the same host: a change of
 	// the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-	// there (`secret-required`).
+	// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+	// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+	// (`conflicting`): move such a job to another connection, with its secrets.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18368,7 +18380,9 @@ func (c *ClientWithResponses) GetConnectionWithResponse(ctx context.Context, key
 //
 // Secrets that the request does not give are kept while they go to the same host: a change of
 // the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-// there (`secret-required`).
+// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+// (`conflicting`): move such a job to another connection, with its secrets.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18388,7 +18402,9 @@ func (c *ClientWithResponses) UpdateConnectionWithBodyWithResponse(ctx context.C
 //
 // Secrets that the request does not give are kept while they go to the same host: a change of
 // the scheme, host or port of `baseUrl`, or of `tokenUrl`, needs those sent again that go
-// there (`secret-required`).
+// there (`secret-required`). So does a change of `tls.ca` or `tls.serverName`. While a job of
+// the connection has secrets of its own, `baseUrl` keeps its scheme, host and port
+// (`conflicting`): move such a job to another connection, with its secrets.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

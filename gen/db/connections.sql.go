@@ -171,17 +171,20 @@ select exists (
     select
     from jobs
     where namespace = $1 and target ->> 'connection' = $2::text and deleted_at is null
+      and (secrets_key_id is not null or not $3::boolean)
 )
 `
 
 type IsConnectionUsedParams struct {
-	Namespace string `json:"namespace"`
-	Key       string `json:"key"`
+	Namespace   string `json:"namespace"`
+	Key         string `json:"key"`
+	WithSecrets bool   `json:"with_secrets"`
 }
 
-// Whether a job uses a connection. The caller holds LockConnection, so no other begins to.
+// Whether a job uses a connection, or one with secrets of its own. The caller holds LockConnection,
+// so no other begins to.
 func (q *Queries) IsConnectionUsed(ctx context.Context, arg IsConnectionUsedParams) (bool, error) {
-	row := q.db.QueryRow(ctx, isConnectionUsed, arg.Namespace, arg.Key)
+	row := q.db.QueryRow(ctx, isConnectionUsed, arg.Namespace, arg.Key, arg.WithSecrets)
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
@@ -359,7 +362,7 @@ const updateConnection = `-- name: UpdateConnection :one
 update connections
 set base_url = $1, definition = $2, sealed_secrets = $3, secrets_key_id = $4,
     secret_names = $5, max_concurrency = $6, max_per_second = $7, is_adaptive = $8,
-    updated_at = greatest(now(), updated_at), updated_by = $9
+    updated_at = greatest(now(), updated_at + interval '1 microsecond'), updated_by = $9
 where id = $10 and namespace = $11
 returning id, namespace, key, base_url, definition, sealed_secrets, secrets_key_id, secret_names, max_concurrency, max_per_second, is_adaptive, created_at, updated_at, updated_by
 `
@@ -378,7 +381,8 @@ type UpdateConnectionParams struct {
 	Namespace      string    `json:"namespace"`
 }
 
-// The caller holds LockConnection.
+// The caller holds LockConnection. updated_at tells one state from another, also if this transaction
+// began before the one that has changed the connection last.
 func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionParams) (Connection, error) {
 	row := q.db.QueryRow(ctx, updateConnection,
 		arg.BaseUrl,

@@ -79,9 +79,10 @@ func checkTLS(t *executor.ConnectionTLS) (wrong []jobs.Field) {
 
 // checkKept returns the secrets that a change leaves out and that would go elsewhere with it. What
 // goes to the host of the base URL stays while that stays; the secret of an OAuth client also needs
-// its token endpoint, because the token that it gets goes to the base URL.
+// its token endpoint, because the token that it gets goes to the base URL. Another certificate that
+// is trusted may be that of somebody on the way to the host.
 func (c *Change) checkKept(before, after *connection) (wrong []jobs.Field) {
-	moved := origin(before.BaseURL) != origin(after.BaseURL)
+	moved := isMoved(before, after) || before.TLS.CA != after.TLS.CA || before.TLS.ServerName != after.TLS.ServerName
 	tokensMoved := origin(before.Auth.TokenURL) != origin(after.Auth.TokenURL)
 	for _, secret := range []struct {
 		name           string
@@ -96,12 +97,15 @@ func (c *Change) checkKept(before, after *connection) (wrong []jobs.Field) {
 	} {
 		if secret.isKept && secret.isGone {
 			wrong = append(wrong, jobs.Field{
-				Name: secret.name, Code: jobs.SecretRequired, Detail: "must be sent again, because it would go to another host",
+				Name: secret.name, Code: jobs.SecretRequired, Detail: "must be sent again, because it would go to another host, or to one that is trusted for another certificate",
 			})
 		}
 	}
 	return wrong
 }
+
+// isMoved reports whether requests would go elsewhere.
+func isMoved(before, after *connection) bool { return origin(before.BaseURL) != origin(after.BaseURL) }
 
 // origin returns the scheme, the host and the port of a URL.
 func origin(text string) string {

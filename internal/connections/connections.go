@@ -33,6 +33,12 @@ const (
 // ErrNotFound is the error for a connection that does not exist for the caller.
 var ErrNotFound = errors.New("there is no such connection")
 
+// errMove is what is wrong with another host while the secrets of jobs would go there with it.
+var errMove = jobs.Field{
+	Name: "baseUrl", Code: jobs.Conflicting,
+	Detail: "must keep its scheme, host and port while jobs of the connection have secrets of their own, which would go to another host",
+}
+
 // Checker checks what only those who call connections know: URLs, headers, signing secrets.
 type Checker interface {
 	// CheckConnection returns the faults of a connection, by the fields of the contract.
@@ -158,7 +164,18 @@ func (s *Service) Update(ctx context.Context, by access.Caller, key string, chan
 		}
 		before := connection{*opened, Limits{row.MaxConcurrency, row.MaxPerSecond}}
 		after := change.applyTo(before)
-		if err := invalid(append(change.checkKept(&before, &after), s.check(&after)...)); err != nil {
+		wrong := append(change.checkKept(&before, &after), s.check(&after)...)
+		if isMoved(&before, &after) {
+			used := db.IsConnectionUsedParams{Namespace: by.Namespace, Key: key, WithSecrets: true}
+			isUsed, err := q.IsConnectionUsed(ctx, used)
+			if err != nil {
+				return fmt.Errorf("look for jobs with secrets: %w", err)
+			}
+			if isUsed {
+				wrong = append(wrong, errMove)
+			}
+		}
+		if err := invalid(wrong); err != nil {
 			return err
 		}
 		stored, err := s.store(row.ID, &after)

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 	"golang.org/x/sync/singleflight"
+
+	"punctual/internal/outbound"
 )
 
 const (
@@ -153,6 +155,8 @@ func (x *exchange) describeToken(ctx context.Context, err error) *Failure {
 		failure.IsUnreachable = status >= http.StatusInternalServerError
 	} else if failed, ok := errors.AsType[*url.Error](err); ok {
 		text = describeHTTP(ctx, failed.Err, x.hide).Error()
+		_, isRefused := errors.AsType[*outbound.RefusedError](failed.Err)
+		failure.IsUnreachable = !isRefused
 	} else if ctx.Err() != nil {
 		text = describeHTTP(ctx, err, x.hide).Error()
 	}

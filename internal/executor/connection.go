@@ -86,11 +86,17 @@ func ConnectionOf(definition json.RawMessage) string {
 
 var errPath = errors.New("must be a path without . and .. segments, and with at most one query")
 
-// join returns the URL of a path and a query behind a base URL.
+// join returns the URL of a path and a query behind a base URL. It also refuses what some servers
+// read as . and .. segments: behind an escaped slash or backslash, and before parameters ("..;a").
 func join(base, path string) (string, error) {
 	beforeQuery, _, _ := strings.Cut(path, "?")
-	for segment := range strings.SplitSeq(beforeQuery, "/") {
-		if decoded, err := url.PathUnescape(segment); err != nil || decoded == "." || decoded == ".." {
+	decoded, err := url.PathUnescape(beforeQuery)
+	if err != nil {
+		return "", errPath
+	}
+	isSeparator := func(c rune) bool { return c == '/' || c == '\\' }
+	for segment := range strings.FieldsFuncSeq(decoded, isSeparator) {
+		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
 			return "", errPath
 		}
 	}

@@ -74,6 +74,7 @@ func TestPathsStayWithTheirConnection(t *testing.T) {
 	server, requests := record(t)
 	h, _ := connected(t, Connection{BaseURL: server.URL + "/base"}, nil, server.Listener.Addr())
 	for path, want := range map[string]string{
+		"/a..b/...;x/..a%2Fb?c=../d": "/base/a..b/...;x/..a%2Fb?c=../d",
 		"//example.com/x": "/base//example.com/x", "/@example.com": "/base/@example.com", "/a?u=http://x": "/base/a?u=http://x",
 	} {
 		require.Empty(t, h.Check(fields{"connection": "crm", "path": path}.json(t), nil), path)
@@ -83,7 +84,9 @@ func TestPathsStayWithTheirConnection(t *testing.T) {
 		require.Equal(t, want, request.RequestURI)
 		require.Equal(t, server.Listener.Addr().String(), request.Host)
 	}
-	for _, path := range []string{"/../x", "/a/%2E%2e/x", "/a/./b", "/a#b", `/a\b`, "/a b\x01", "/%zz"} {
+	for _, path := range []string{
+		"/../x", "/a/%2E%2e/x", "/a/./b", "/a#b", `/a\b`, "/a b\x01", "/%zz", "/..%2fx", "/..%2F..%2fx", "/a%2f..", "/a%5c..%5Cx", "/..;/x", "/%2e.%3bv=1/x",
+	} {
 		require.NotEmpty(t, h.Check(fields{"connection": "crm", "path": path}.json(t), nil), path)
 	}
 }

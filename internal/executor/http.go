@@ -157,5 +157,8 @@ func (x *exchange) describe(ctx context.Context, err error) error {
 	if x.redirects > 0 {
 		return &Failure{Err: errors.New("after a redirect: " + text.Error())}
 	}
-	return &Failure{Err: text, IsUnreachable: true}
+	// Nobody was called at an address that is refused. A host that does not exist is not told from
+	// one that leads there.
+	_, isRefused := errors.AsType[*outbound.RefusedError](err)
+	return &Failure{Err: text, IsUnreachable: !isRefused}
 }

@@ -171,4 +171,9 @@ func TestRetryOn(t *testing.T) {
 	require.ErrorAs(t, err, &failure)
 	require.False(t, failure.IsFinal, "without an answer, it is tried again")
 	require.True(t, failure.IsUnreachable)
+
+	at := NewHTTP(HTTPConfig{})
+	_, err = at.Execute(t.Context(), newRun(t, fields{"url": "http://169.254.169.254/"}, nil))
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.IsUnreachable, "an address that is refused was not called")
 }

@@ -65,7 +65,7 @@ func (s *Service) mergeSecret(target Target, field string, given map[string]any,
 	if len(kept) == 0 {
 		return nil, nil
 	}
-	visible, err := json.Marshal(map[string]any{"type": target["type"], "url": target["url"]})
+	visible, err := json.Marshal(map[string]any{"type": target["type"], "url": target["url"], "connection": target["connection"]})
 	if err != nil {
 		return nil, fmt.Errorf("encode the target: %w", err)
 	}

@@ -62,17 +62,20 @@ const (
 // outcomeOf tells failures of a connection, which are no answer at all and those of a proxy whose
 // service is away, from those of a job.
 func outcomeOf(result *executor.Result, err error) outcome {
-	if _, isCanceled := errors.AsType[runs.Canceled](err); isCanceled || (result == nil && !errors.Is(err, runs.ErrDeadline) && err != nil) {
+	if _, isCanceled := errors.AsType[runs.Canceled](err); isCanceled {
+		return nothing
+	}
+	failure, _ := errors.AsType[*executor.Failure](err)
+	switch {
+	case err == nil:
+		return works
+	case errors.Is(err, runs.ErrDeadline), failure != nil && failure.IsUnreachable:
+		return fails
+	case result == nil || result.StatusCode == 0:
 		return nothing // nobody was called
 	}
-	if err == nil {
-		return works
-	}
-	if result == nil {
-		return fails
-	}
 	switch result.StatusCode {
-	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return fails
 	}
 	return works
@@ -121,6 +124,9 @@ func (l *limited) note(c *call, began, now time.Time, what outcome) change {
 	case what == works:
 		if b != nil {
 			b.failures = 0
+		}
+		if b != nil && now.After(b.delayedUntil) {
+			delete(l.breakers, c.connection)
 		}
 		return stays
 	case what == nothing:

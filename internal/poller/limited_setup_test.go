@@ -90,7 +90,7 @@ func (c caller) Execute(ctx context.Context, run executor.Run) (*executor.Result
 	req.Header.Set("Job", run.JobID.String())
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return &executor.Result{}, err
+		return &executor.Result{}, &executor.Failure{Err: err, IsUnreachable: true}
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_ = resp.Body.Close()
