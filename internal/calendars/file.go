@@ -92,11 +92,11 @@ func (f *file) add(event *ical.Event, date string, now time.Time) error {
 		}
 		return nil
 	}
-	text := "DTSTART:" + date + "\nRRULE:" + rule.Value
+	lines := []string{"DTSTART:" + date, "RRULE:" + rule.Value}
 	for _, except := range event.Props.Values(ical.PropExceptionDates) {
-		text += "\nEXDATE:" + except.Value
+		lines = append(lines, "EXDATE:"+except.Value)
 	}
-	parsed, err := schedule.ParseRule(text, time.UTC)
+	parsed, err := schedule.ParseRule(strings.Join(lines, "\n"), time.UTC)
 	if err != nil {
 		return fmt.Errorf("has a rule which cannot be read: %w", err)
 	}

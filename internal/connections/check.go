@@ -37,9 +37,14 @@ func checkAuth(auth *executor.ConnectionAuth) (wrong []jobs.Field) {
 		name    string
 		isGiven bool
 	}{
-		{"username", auth.Username != ""}, {"password", auth.Password != ""}, {"token", auth.Token != ""},
-		{"tokenUrl", auth.TokenURL != ""}, {"clientId", auth.ClientID != ""}, {"clientSecret", auth.ClientSecret != ""},
-		{"scopes", len(auth.Scopes) > 0}, {"audience", auth.Audience != ""},
+		{"username", auth.Username != ""},
+		{"password", auth.Password != ""},
+		{"token", auth.Token != ""},
+		{"tokenUrl", auth.TokenURL != ""},
+		{"clientId", auth.ClientID != ""},
+		{"clientSecret", auth.ClientSecret != ""},
+		{"scopes", len(auth.Scopes) > 0},
+		{"audience", auth.Audience != ""},
 	} {
 		isNeeded, isAllowed := slices.Contains(of.needed, field.name), slices.Contains(of.allowed, field.name)
 		switch {

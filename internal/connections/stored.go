@@ -78,8 +78,10 @@ func namesOf(hidden *executor.Connection) []string {
 		name    string
 		isGiven bool
 	}{
-		{"signingSecrets", len(hidden.SigningSecrets) > 0}, {"auth.password", hidden.Auth.Password != ""},
-		{"auth.token", hidden.Auth.Token != ""}, {"auth.clientSecret", hidden.Auth.ClientSecret != ""},
+		{"signingSecrets", len(hidden.SigningSecrets) > 0},
+		{"auth.password", hidden.Auth.Password != ""},
+		{"auth.token", hidden.Auth.Token != ""},
+		{"auth.clientSecret", hidden.Auth.ClientSecret != ""},
 		{"tls.clientKey", hidden.TLS.ClientKey != ""},
 	} {
 		if secret.isGiven {

@@ -26,9 +26,15 @@ func TestEachPauseIsToldOnce(t *testing.T) {
 	target := `,"target":{"type":"http","url":"` + gone.URL + `"}`
 	const fails = `,"maxAttempts":1,"pauseAfterFailures":1,"target":{"type":"http","url":"http://127.0.0.1:80/"}`
 	byHand := func(body string) func(*testing.T, instance, client.Job) {
-		return func(t *testing.T, team instance, job client.Job) { team.patch(t, job.Id, body) }
+		return func(t *testing.T, team instance, job client.Job) {
+			t.Helper()
+			team.patch(t, job.Id, body)
+		}
 	}
-	run := func(t *testing.T, team instance, job client.Job) { team.startRun(t, job.Id, "") }
+	run := func(t *testing.T, team instance, job client.Job) {
+		t.Helper()
+		team.startRun(t, job.Id, "")
+	}
 	wait := func(*testing.T, instance, client.Job) {}
 	for name, c := range map[string]struct {
 		job           string
@@ -38,6 +44,7 @@ func TestEachPauseIsToldOnce(t *testing.T) {
 		"by hand":          {onDemand, byHand(`{"status":"PAUSED","statusReason":"why"}`), "anonymous", "why"},
 		"until an instant": {onDemand, byHand(`{"status":"PAUSED","pauseUntil":"2999-01-01T00:00:00Z","statusReason":"why"}`), "anonymous", "why"},
 		"with others": {onDemand, func(t *testing.T, team instance, _ client.Job) {
+			t.Helper()
 			requireCounts(t, team.bulk(t, `{"selector":{"labelSelector":"watched"},"action":"PAUSE","reason":"why"}`), 1, 0, 0)
 		}, "anonymous", "why"},
 		"410 to an occurrence":            {perSecond + target, wait, "system", "the target answered 410 Gone"},
@@ -45,6 +52,7 @@ func TestEachPauseIsToldOnce(t *testing.T) {
 		"an occurrence that failed":       {perSecond + fails, wait, "system", "1 runs failed in a row"},
 		"a run that failed, off schedule": {onDemand + fails, run, "system", "1 runs failed in a row"},
 		"with its namespace": {onDemand, func(t *testing.T, _ instance, job client.Job) {
+			t.Helper()
 			service.updateNamespace(t, job.Namespace, client.NamespaceUpdate{Suspended: new(true)})
 		}, "system", "The namespace is suspended."},
 	} {

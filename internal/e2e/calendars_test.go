@@ -44,7 +44,7 @@ func dates(days ...time.Time) string {
 	return "[" + strings.Join(texts, ",") + "]"
 }
 
-func TestCalendarIsReplacedAndJobsFollow(t *testing.T) {
+func TestCalendarIsReplacedAndJobsFollow(t *testing.T) { //nolint:tparallel // its parts follow each other
 	t.Parallel()
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
 	tomorrow, afterwards, later := inDays(1), inDays(2), inDays(3)

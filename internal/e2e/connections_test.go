@@ -57,10 +57,10 @@ func (i instance) patchConnection(t *testing.T, key, body string) *client.Update
 	return answer
 }
 
-// calling creates a job that calls a connection when it is asked to.
-func (i instance) calling(t *testing.T, connection string) uuid.UUID {
+// calling creates a job that calls the connection crm when it is asked to.
+func (i instance) calling(t *testing.T) uuid.UUID {
 	t.Helper()
-	return i.create(t, `{"name":"calls","onDemand":true,"maxAttempts":1,"target":{"type":"http","connection":"`+connection+`","path":"/x"}}`).Id
+	return i.create(t, `{"name":"calls","onDemand":true,"maxAttempts":1,"target":{"type":"http","connection":"crm","path":"/x"}}`).Id
 }
 
 // runs starts a run of a job and returns how it has ended.
@@ -96,15 +96,15 @@ func TestAReceiverVerifiesSignedTokens(t *testing.T) {
 	var service atomic.Pointer[instance]
 	claims := make(chan map[string]any, 1)
 	receiver, _ := seen(t, func(authorization string) int {
-		answer, err := http.Get(service.Load().url + "/.well-known/jwks.json") //nolint:noctx // the test bounds it
-		if !assert.NoError(t, err) {
+		answer, err := http.Get(service.Load().url + "/.well-known/jwks.json")
+		if !assert.NoError(t, err) { //nolint:testifylint // only the goroutine of the test may stop it
 			return http.StatusInternalServerError
 		}
 		defer func() { _ = answer.Body.Close() }()
 		var keys jose.JSONWebKeySet
-		assert.NoError(t, json.NewDecoder(answer.Body).Decode(&keys))
+		assert.NoError(t, json.NewDecoder(answer.Body).Decode(&keys)) //nolint:testifylint // as above
 		token, err := jwt.ParseSigned(strings.TrimPrefix(authorization, "Bearer "), []jose.SignatureAlgorithm{jose.EdDSA})
-		if !assert.NoError(t, err) {
+		if !assert.NoError(t, err) { //nolint:testifylint // as above
 			return http.StatusUnauthorized
 		}
 		var standard jwt.Claims
@@ -119,7 +119,7 @@ func TestAReceiverVerifiesSignedTokens(t *testing.T) {
 	i := startCalling(t, testdb.New(t), receiver)
 	service.Store(&i)
 	i.connection(t, `{"key":"crm","baseUrl":"`+receiver+`","auth":{"type":"jwt","audience":"crm"}}`)
-	job := i.calling(t, "crm")
+	job := i.calling(t)
 	run := i.runs(t, job)
 	require.Equal(t, client.RunStatusSUCCEEDED, run.Status)
 	got := <-claims
@@ -149,7 +149,7 @@ func TestAccessTokensOfAProvider(t *testing.T) {
 	i := startCalling(t, testdb.New(t), receiver, p.Issuer)
 	i.connection(t, `{"key":"crm","baseUrl":"`+receiver+`","auth":{"type":"oauth2","tokenUrl":"`+p.Issuer+
 		`/token","clientId":"payments","clientSecret":"`+providerClients["payments"].Secret+`","scopes":["read"]}}`)
-	job := i.calling(t, "crm")
+	job := i.calling(t)
 	require.Equal(t, client.RunStatusSUCCEEDED, i.runs(t, job).Status)
 	first := <-headers
 	require.Equal(t, client.RunStatusSUCCEEDED, i.runs(t, job).Status)
@@ -174,7 +174,7 @@ func TestATokenIsReplacedByOneRequest(t *testing.T) {
 	one.connection(t, `{"key":"crm","baseUrl":"`+receiver+`","auth":{"type":"bearer","token":"t0ken-before"}}`)
 	var jobs []uuid.UUID
 	for range 6 {
-		jobs = append(jobs, one.calling(t, "crm"))
+		jobs = append(jobs, one.calling(t))
 	}
 	both := func() {
 		for n, job := range jobs {
@@ -209,7 +209,7 @@ func TestConnectionsKeepToTheirNamespace(t *testing.T) {
 	t.Parallel()
 	blue, red, _ := twoNamespaces(t)
 	blue.connection(t, `{"key":"crm","baseUrl":"https://crm.example.com"}`)
-	job := blue.calling(t, "crm")
+	job := blue.calling(t)
 	refused := red.refuse(t, `{"name":"x","onDemand":true,"target":{"type":"http","connection":"crm"}}`)
 	require.Equal(t, "target.connection not-found", refused[0].Field+" "+refused[0].Code)
 	got, err := red.GetConnectionWithResponse(t.Context(), "crm")

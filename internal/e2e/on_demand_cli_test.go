@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,7 +28,7 @@ func TestCommandLine_jobsOnDemand(t *testing.T) {
 	run := decoded[client.Run](t, service.punctual(t, nil, "jobs", "run", "mail", "--payload", "@"+payload, "--at", "2h", "-o", "json"))
 	require.JSONEq(t, `{"to":"ann"}`, string(run.Payload))
 	require.Equal(t, client.RunWaitingForTIME, *run.WaitingFor)
-	require.Equal(t, json.RawMessage(`{"to":"ann"}`), service.readRun(t, run.Id).Payload)
+	require.JSONEq(t, `{"to":"ann"}`, string(service.readRun(t, run.Id).Payload))
 	details := service.punctual(t, nil, "runs", "get", run.Id.String())
 	require.Contains(t, details.out, "TIME")
 	for _, wrong := range [][]string{{"mail", "payments/old", "--at", "2h"}, {"mail", "--payload", "{"}, {"--all", "--payload", "1"}} {

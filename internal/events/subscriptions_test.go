@@ -56,7 +56,7 @@ func TestWhatStarts(t *testing.T) {
 	}
 	wanted, err := e.Events.Wanted(t.Context(), "default")
 	require.NoError(t, err)
-	require.Equal(t, events.SetOf(events.RunFailed, events.ConnectionDown), wanted)
+	require.Equal(t, wanted, events.SetOf(events.RunFailed, events.ConnectionDown))
 	wanted, err = e.Events.Wanted(t.Context(), "other")
 	require.NoError(t, err)
 	require.Zero(t, wanted)

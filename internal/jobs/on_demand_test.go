@@ -139,33 +139,33 @@ func TestRunHasAPayloadOfItsOwn(t *testing.T) {
 			first := e.Begin()
 			require.JSONEq(t, `{"of":"job"}`, string(first.Payload()))
 			run := start(e, job, jobs.RunStart{Payload: json.RawMessage(payload)})
-			require.Equal(t, payload, string(run.Payload), "byte for byte")
+			requireBytes(t, payload, run.Payload, "byte for byte")
 			if policy == skip {
-				require.Equal(t, payload, string(e.Run(enginetest.IDOf(run)).Payload), "also of one that is skipped")
+				requireBytes(t, payload, e.Run(enginetest.IDOf(run)).Payload, "also of one that is skipped")
 				return
 			}
 			e.Edit(job.Job.ID, `{"payload":{"of":"another version"},"status":"PAUSED"}`)
 			e.End(first, nil)
 			second := e.Begin()
 			require.Equal(t, enginetest.IDOf(run), second.RunID())
-			require.Equal(t, payload, string(second.Payload()))
+			requireBytes(t, payload, second.Payload())
 			e.End(second, errNoLuck)
 			e.Exec(`update due set ready_at = scheduled_for`)
 			e.Exec(`update jobs set max_attempts = 2`)
 			second = e.Begin()
-			require.Equal(t, payload, string(second.Payload()), "also at the next attempt")
+			requireBytes(t, payload, second.Payload(), "also at the next attempt")
 			e.End(second, errNoLuck)
 			ended := e.Run(enginetest.IDOf(run))
 			require.Equal(t, "FAILED", ended.Status)
-			require.Equal(t, payload, string(ended.Payload))
+			requireBytes(t, payload, ended.Payload)
 			require.Empty(t, e.Runs(job.Job.ID)[0].Payload, "lists leave it out")
 			require.Empty(t, e.Run(first.RunID()).Payload, "of a run that has the job's")
 
 			again, err := e.Jobs.Retry(t.Context(), enginetest.By, enginetest.IDOf(run), nil)
 			require.NoError(t, err)
-			require.Equal(t, payload, string(again.Payload), "a retry repeats it")
+			requireBytes(t, payload, again.Payload, "a retry repeats it")
 			e.Delete(job.Job.ID)
-			require.Equal(t, payload, string(e.Run(enginetest.IDOf(run)).Payload), "it stays as long as the run")
+			requireBytes(t, payload, e.Run(enginetest.IDOf(run)).Payload, "it stays as long as the run")
 		})
 	}
 }
@@ -286,4 +286,10 @@ func TestOnDemandJobsInLists(t *testing.T) {
 	page, err = e.Jobs.List(t.Context(), enginetest.By, jobs.List{Filter: jobs.Filter{Health: []jobs.Health{jobs.HealthNeverRan}}, Max: 10})
 	require.NoError(t, err)
 	require.Len(t, page.Jobs, 2)
+}
+
+// requireBytes requires a payload to be as it was given, byte for byte.
+func requireBytes(t *testing.T, want string, got json.RawMessage, why ...any) {
+	t.Helper()
+	require.Equal(t, []byte(want), []byte(got), why...)
 }

@@ -98,7 +98,7 @@ func (e *edit) freeLater(ctx context.Context, later time.Time) (time.Time, error
 		if err != nil {
 			return at, err
 		}
-		if !isTaken && !(isDue && next.Equal(at)) {
+		if !isTaken && (!isDue || !next.Equal(at)) {
 			return at, nil
 		}
 		at = later.Add(rand.N(spread).Truncate(time.Microsecond)) //nolint:gosec // spreading needs no secrecy

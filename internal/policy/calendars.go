@@ -182,6 +182,7 @@ func filtered(job *db.Job, grid schedule.Grid) (schedule.Grid, error) {
 		f.Moves = schedule.ToNextDay
 	case db.OnSkippedPREVIOUSDAY:
 		f.Moves = schedule.ToPreviousDay
+	default: // it is dropped
 	}
 	return f, nil
 }

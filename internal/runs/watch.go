@@ -33,6 +33,7 @@ func (w *watched) add(e *Ended, wanted events.Set) {
 		if e.Job.ExpectSuccessWithinSeconds != nil {
 			w.expected = append(w.expected, e)
 		}
+	default: // nothing is noted of it
 	}
 }
 

@@ -84,6 +84,7 @@ func (f *Filtered) Kept(t time.Time) iter.Seq[Kept] {
 			from = t.Add(-reach)
 		case ToPreviousDay:
 			settles = -reach
+		default: // nothing moves
 		}
 		var waiting []Kept // sorted: those that an instant yet to come may precede
 		for kept, named := range f.walk(from) {

@@ -44,7 +44,7 @@ func ParseRule(text string, zone *time.Location) (*Rule, error) {
 		switch {
 		case strings.HasPrefix(params, "TZID="):
 			return nil, wrongRule("%s has a TZID; give the time zone as timeZone", name)
-		case hasParams && !(isDate && (name == "DTSTART" || name == "EXDATE")):
+		case hasParams && (!isDate || name != "DTSTART" && name != "EXDATE"):
 			return nil, wrongRule("the parameter %s of %s is not known", quote(params), quote(name))
 		case name == "DTSTART" && !start.IsZero() || name == "RRULE" && rule != "":
 			return nil, wrongRule("there is more than one %s", name)
@@ -203,6 +203,7 @@ func (r *Rule) complete(options rrule.ROption, start time.Time) {
 	case rrule.WEEKLY:
 		sinceMonday := (int(midnight.Weekday()) + 6) % 7
 		midnight = midnight.AddDate(0, 0, -((sinceMonday - options.Wkst.Day() + 7) % 7))
+	default: // a day is the longest period that is left
 	}
 	options.Dtstart = midnight
 	r.options = options

@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func (n naiveRule) names(day time.Time) bool {
 	byDay := slices.ContainsFunc(n.days, func(wanted string) bool {
 		nth, isOf := strings.CutSuffix(wanted, weekdays[day.Weekday()])
 		first, last := (day.Day()+6)/7, (monthEnd(day)-day.Day())/7+1
-		return isOf && (nth == "" || nth == fmt.Sprint(first) || nth == fmt.Sprintf("-%d", last))
+		return isOf && (nth == "" || nth == strconv.Itoa(first) || nth == fmt.Sprintf("-%d", last))
 	})
 	byStart := true
 	passed := 0

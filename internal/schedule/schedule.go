@@ -52,7 +52,7 @@ func (s Schedule) After(t time.Time) iter.Seq[time.Time] {
 	many, ok := s.Grid.(walker)
 	return func(yield func(time.Time) bool) {
 		if !ok {
-			for next, ok := s.Next(t); ok && yield(next); next, ok = s.Next(next) { //nolint:revive // all is said
+			for next, ok := s.Next(t); ok && yield(next); next, ok = s.Next(next) {
 			}
 			return
 		}
