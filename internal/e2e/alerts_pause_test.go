@@ -49,8 +49,8 @@ func TestEachPauseIsToldOnce(t *testing.T) {
 		}, "anonymous", "why"},
 		"410 to an occurrence":            {perSecond + target, wait, "system", "the target answered 410 Gone"},
 		"410 to a run by hand":            {onDemand + target, run, "system", "the target answered 410 Gone"},
-		"an occurrence that failed":       {perSecond + fails, wait, "system", "1 runs failed in a row"},
-		"a run that failed, off schedule": {onDemand + fails, run, "system", "1 runs failed in a row"},
+		"an occurrence that failed":       {perSecond + fails, wait, "system", "1 run failed"},
+		"a run that failed, off schedule": {onDemand + fails, run, "system", "1 run failed"},
 		"with its namespace": {onDemand, func(t *testing.T, _ instance, job client.Job) {
 			t.Helper()
 			service.updateNamespace(t, job.Namespace, client.NamespaceUpdate{Suspended: new(true)})

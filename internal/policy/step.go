@@ -65,7 +65,12 @@ func After(job *db.Job, s schedule.Schedule, run Run) Step {
 }
 
 // FailedInARow is the reason of a pause after that many failures in a row.
-func FailedInARow(failures int) string { return fmt.Sprintf("%d runs failed in a row", failures) }
+func FailedInARow(failures int) string {
+	if failures == 1 {
+		return "1 run failed"
+	}
+	return fmt.Sprintf("%d runs failed in a row", failures)
+}
 
 // overlap skips the occurrences that came due during a run that took longer than from one
 // occurrence to the next. A run that only started late does not skip any: what came due meanwhile
