@@ -103,9 +103,17 @@ func (e *edit) startByEvents(ctx context.Context, isSuspended bool) (did started
 		}
 		return did, nil
 	}
-	left, err := e.runsLeft(ctx)
-	if err != nil || left == 0 {
-		return started{isFull: true}, err
+	left, open, err := e.runsLeft(ctx)
+	if err != nil {
+		return did, err
+	}
+	if left == 0 && open == 0 {
+		// The instance died whose run was the last one that the job was to have.
+		_, err := e.completeUnscheduled(ctx)
+		return did, err
+	}
+	if left == 0 {
+		return started{isFull: true}, nil
 	}
 	starts, err := e.takeStarts(ctx, left)
 	if err != nil {
@@ -143,20 +151,20 @@ func (e *edit) whySkipped(what start, isSuspended bool) db.RunReason {
 }
 
 // runsLeft returns how many runs a transaction may start of a job, at most: its maxRuns counts
-// those that are open, too.
-func (e *edit) runsLeft(ctx context.Context) (int, error) {
+// those that are open, too. It returns how many are, if that matters.
+func (e *edit) runsLeft(ctx context.Context) (left int, open int64, err error) {
 	most := maxInTurn
 	if e.job.OverlapPolicy == db.OverlapPolicyALLOWALL {
 		most = maxTogether
 	}
 	if e.job.MaxRuns == nil || e.job.Status != db.JobStatusACTIVE {
-		return most, nil
+		return most, 0, nil
 	}
-	open, err := e.CountOpen(ctx, e.job.ID)
+	open, err = e.CountOpen(ctx, e.job.ID)
 	if err != nil {
-		return 0, fmt.Errorf("count the job's open runs: %w", err)
+		return 0, 0, fmt.Errorf("count the job's open runs: %w", err)
 	}
-	return int(max(0, min(int64(most), *e.job.MaxRuns-e.job.RunCount-open))), nil
+	return int(max(0, min(int64(most), *e.job.MaxRuns-e.job.RunCount-open))), open, nil
 }
 
 // takeStarts takes the first events that start a job, or those that start one run together.

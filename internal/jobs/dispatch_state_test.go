@@ -83,6 +83,20 @@ func TestStartByEvents_byStateOfTheJob(t *testing.T) {
 		require.Zero(t, e.Count(`select count(*) from event_starts`))
 	})
 
+	t.Run("completes a job that had its maxRuns when the instance died", func(t *testing.T) {
+		t.Parallel()
+		e := enginetest.New(t)
+		watched, alert := watch(e, `,"maxRuns":1`)
+		fail(e, watched)
+		drive(e)
+		e.Exec(`update jobs set status = 'ACTIVE' where id = $1`, alert) // as it was before the instance completed it
+		fail(e, watched)
+		drive(e)
+		require.Equal(t, []string{"SUCCEEDED EVENT"}, endOf(e, alert))
+		require.Equal(t, db.JobStatusCOMPLETED, e.Job(alert).Job.Status)
+		require.Zero(t, e.Count(`select count(*) from event_starts`))
+	})
+
 	t.Run("pauses a job after failures in a row", func(t *testing.T) {
 		t.Parallel()
 		e := enginetest.New(t)
