@@ -13,13 +13,22 @@ import (
 )
 
 const clearFailing = `-- name: ClearFailing :many
-update jobs
+update jobs j
 set failing_since = null
-where id = any($1::uuid[]) and failing_since is not null
-returning id
+from (
+    select c.id, case when c.last_run_for >= coalesce(d.last_run_for, '-infinity') then c.failures else coalesce(d.failures, c.failures) end as failures
+    from jobs c
+    left join due d on d.job_id = c.id and d.carries_schedule
+    where c.id = any($1::uuid[])
+) c
+where j.id = c.id and j.failing_since is not null and c.failures < j.alert_after_failures
+returning j.id
 `
 
-// Notes that jobs are no longer failing. Returns those that were.
+// Notes that jobs are no longer failing: fewer of their latest runs have failed in a row than
+// alert_after_failures says. Returns those that were. A success that is older than failures which
+// are known, such as one of a backfill, changes nothing. It belongs to the transaction that has
+// stored the successful runs.
 func (q *Queries) ClearFailing(ctx context.Context, jobIds []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, clearFailing, jobIds)
 	if err != nil {
@@ -68,8 +77,27 @@ func (q *Queries) ExpectSuccesses(ctx context.Context, arg ExpectSuccessesParams
 	return err
 }
 
-const markFailing = `-- name: MarkFailing :many
+const lockCompleted = `-- name: LockCompleted :exec
 
+select id
+from jobs
+where id = any($1::uuid[])
+order by id
+for no key update
+`
+
+// What is told of jobs and queues beyond single runs: that a job fails, recovers or has not
+// succeeded for too long, and that nobody serves a queue. Each is told once, because one statement
+// notes it for all instances, in the transaction that tells it.
+// Locks the jobs of a completion that changes jobs, in one order for all and before it locks rows
+// of due, as edits do. Otherwise it would deadlock with edits of these jobs, which wait a second
+// for that to be found.
+func (q *Queries) LockCompleted(ctx context.Context, jobIds []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, lockCompleted, jobIds)
+	return err
+}
+
+const markFailing = `-- name: MarkFailing :many
 update jobs j
 set failing_since = now()
 from (
@@ -88,9 +116,6 @@ type MarkFailingRow struct {
 	Failures int16     `json:"failures"`
 }
 
-// What is told of jobs and queues beyond single runs: that a job fails, recovers or has not
-// succeeded for too long, and that nobody serves a queue. Each is told once, because one statement
-// notes it for all instances, in the transaction that tells it.
 // Notes that jobs are failing, of those that are not noted as such and of which so many runs in a
 // row have failed as alert_after_failures says. Returns them with that number. It belongs to the
 // transaction that has stored the failed runs: of the completions of one job that count off its

@@ -25,7 +25,7 @@ func (s Store) complete(ctx context.Context, batch []*Ended) ([]db.CompleteRow, 
 	}
 	params := completion(batch)
 	for {
-		rows, err := s.completeAndTell(ctx, params, &happened)
+		rows, err := s.completeAndTell(ctx, batch, params, &happened)
 		switch {
 		case isMissingPartition(err):
 			err = s.createPartitions(ctx, params)

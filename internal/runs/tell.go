@@ -154,7 +154,9 @@ func (e *Ended) isLate() bool {
 
 // completeAndTell completes runs. If that starts jobs, or if something is to be noted of the jobs
 // of the runs, all is one transaction; otherwise the completion is all that there is.
-func (s Store) completeAndTell(ctx context.Context, params db.CompleteParams, all *happened) ([]db.CompleteRow, error) {
+func (s Store) completeAndTell(
+	ctx context.Context, batch []*Ended, params db.CompleteParams, all *happened,
+) ([]db.CompleteRow, error) {
 	if !all.starts && all.watched.isEmpty() {
 		rows, err := s.Queries.Complete(ctx, params)
 		if err == nil && len(all.events) > 0 {
@@ -166,6 +168,9 @@ func (s Store) completeAndTell(ctx context.Context, params db.CompleteParams, al
 	var committed func()
 	err := pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) (err error) {
 		q := db.New(tx)
+		if err := all.watched.lock(ctx, q, batch); err != nil {
+			return fmt.Errorf("lock the jobs of runs: %w", err)
+		}
 		if rows, err = q.Complete(ctx, params); err != nil {
 			return err
 		}

@@ -17,17 +17,18 @@ type watched struct {
 }
 
 // add adds a run, if something may have to be noted. wanted are the types of events that somebody
-// wants to know of the namespace: whether a job is failing is noted only if somebody does.
+// wants to know of the namespace: whether a job is failing is noted only if somebody does. Of a run
+// off the schedule, what is known of the others is as old as its claim, and they may have ended
+// since then.
 func (w *watched) add(e *Ended, wanted events.Set) {
+	isNoted := wanted.Has(events.JobFailing) || wanted.Has(events.JobRecovered)
 	switch e.status {
 	case db.RunStatusFAILED:
-		// Of a run off the schedule, the number of failures is known when it is stored.
-		mayBe := e.isOffSchedule() || e.failures()+1 >= e.Job.AlertAfterFailures
-		if mayBe && e.Job.FailingSince == nil && (wanted.Has(events.JobFailing) || wanted.Has(events.JobRecovered)) {
+		if isNoted && (e.isOffSchedule() || (e.Job.FailingSince == nil && e.failures()+1 >= e.Job.AlertAfterFailures)) {
 			w.failed = append(w.failed, e)
 		}
 	case db.RunStatusSUCCEEDED:
-		if e.Job.FailingSince != nil {
+		if e.Job.FailingSince != nil || (isNoted && e.isOffSchedule()) {
 			w.recovered = append(w.recovered, e)
 		}
 		if e.Job.ExpectSuccessWithinSeconds != nil {
@@ -38,6 +39,25 @@ func (w *watched) add(e *Ended, wanted events.Set) {
 }
 
 func (w *watched) isEmpty() bool { return len(w.failed)+len(w.recovered)+len(w.expected) == 0 }
+
+// lock locks the jobs of a batch that its completion changes or of which something is to be noted.
+func (w *watched) lock(ctx context.Context, q *db.Queries, batch []*Ended) error {
+	if w.isEmpty() {
+		return nil
+	}
+	var ids []uuid.UUID
+	for _, all := range [][]*Ended{w.failed, w.recovered, w.expected} {
+		for _, e := range all {
+			ids = append(ids, e.Due.JobID)
+		}
+	}
+	for _, e := range batch {
+		if e.isOffSchedule() || e.step.FinalStatus != "" {
+			ids = append(ids, e.Due.JobID)
+		}
+	}
+	return q.LockCompleted(ctx, ids)
+}
 
 // note notes what there is to note of the runs that were stored, and returns what happened to their
 // jobs by that.

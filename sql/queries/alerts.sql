@@ -2,6 +2,16 @@
 -- succeeded for too long, and that nobody serves a queue. Each is told once, because one statement
 -- notes it for all instances, in the transaction that tells it.
 
+-- name: LockCompleted :exec
+-- Locks the jobs of a completion that changes jobs, in one order for all and before it locks rows
+-- of due, as edits do. Otherwise it would deadlock with edits of these jobs, which wait a second
+-- for that to be found.
+select id
+from jobs
+where id = any(@job_ids::uuid[])
+order by id
+for no key update;
+
 -- name: MarkFailing :many
 -- Notes that jobs are failing, of those that are not noted as such and of which so many runs in a
 -- row have failed as alert_after_failures says. Returns them with that number. It belongs to the
@@ -21,11 +31,20 @@ where j.id = c.id and j.failing_since is null and j.deleted_at is null and c.fai
 returning j.id, c.failures;
 
 -- name: ClearFailing :many
--- Notes that jobs are no longer failing. Returns those that were.
-update jobs
+-- Notes that jobs are no longer failing: fewer of their latest runs have failed in a row than
+-- alert_after_failures says. Returns those that were. A success that is older than failures which
+-- are known, such as one of a backfill, changes nothing. It belongs to the transaction that has
+-- stored the successful runs.
+update jobs j
 set failing_since = null
-where id = any(@job_ids::uuid[]) and failing_since is not null
-returning id;
+from (
+    select c.id, case when c.last_run_for >= coalesce(d.last_run_for, '-infinity') then c.failures else coalesce(d.failures, c.failures) end as failures
+    from jobs c
+    left join due d on d.job_id = c.id and d.carries_schedule
+    where c.id = any(@job_ids::uuid[])
+) c
+where j.id = c.id and j.failing_since is not null and c.failures < j.alert_after_failures
+returning j.id;
 
 -- name: NoteSuccesses :many
 -- Notes that jobs have succeeded at an instant each, of those that are expected to. Returns those
