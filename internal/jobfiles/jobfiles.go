@@ -128,14 +128,16 @@ func filesOf(path string) (files []string, err error) {
 	return files, err
 }
 
-func readFile(file string, in io.Reader) ([]Definition, error) {
-	var text []byte
-	var err error
+// ReadText reads a file, or in, which is called "-".
+func ReadText(file string, in io.Reader) ([]byte, error) {
 	if file == "-" {
-		text, err = io.ReadAll(in)
-	} else {
-		text, err = os.ReadFile(file) //nolint:gosec // the user names the files
+		return io.ReadAll(in)
 	}
+	return os.ReadFile(file) //nolint:gosec // the user names the files
+}
+
+func readFile(file string, in io.Reader) ([]Definition, error) {
+	text, err := ReadText(file, in)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"punctual/gen/client"
+	"punctual/internal/jobfiles"
+)
+
+type calendarsCmd struct {
+	List   listCalendars   `cmd:"" help:"List calendars."`
+	Get    getCalendars    `cmd:"" help:"Show calendars with all their days."`
+	Apply  applyCalendars  `cmd:"" help:"Make calendars be as files say."`
+	Import importCalendar  `cmd:"" help:"Make a calendar be the all-day events of an iCalendar file."`
+	Delete deleteCalendars `cmd:"" help:"Delete calendars that no job names."`
+}
+
+type listCalendars struct {
+	Globals   `embed:""`
+	ListFlags `embed:""`
+}
+
+// Run lists calendars.
+func (c *listCalendars) Run(ctx context.Context, s *Session) error {
+	return calendarTable.list(ctx, s, c.ListFlags, func(ctx context.Context, cursor *client.Cursor, limit *client.Limit) (*http.Response, error) {
+		return s.ListCalendars(ctx, &client.ListCalendarsParams{Cursor: cursor, Limit: limit})
+	})
+}
+
+var calendarTable = table[client.Calendar]{
+	columns: []column[client.Calendar]{
+		{"Key", calendarName},
+		{"Time zone", func(c client.Calendar) string { return c.TimeZone }},
+		{"Dates", func(c client.Calendar) string { return strconv.Itoa(len(c.Dates)) }},
+		{"Ranges", func(c client.Calendar) string { return strconv.Itoa(len(c.Ranges)) }},
+		{"Yearly", func(c client.Calendar) string { return strconv.Itoa(len(c.Yearly)) }},
+		{"Weekdays", func(c client.Calendar) string { return weekdaysOf(c) }},
+		{"Valid until", validUntil},
+		{"Updated", func(c client.Calendar) string { return when(&c.UpdatedAt) }},
+	},
+	name: calendarName,
+}
+
+func calendarName(c client.Calendar) string { return c.Key }
+
+func weekdaysOf(c client.Calendar) string {
+	names := make([]string, len(c.Weekdays))
+	for i, day := range c.Weekdays {
+		names[i] = string(day)
+	}
+	text := strings.Join(names, ",")
+	return orDash(&text)
+}
+
+func validUntil(c client.Calendar) string {
+	switch {
+	case c.ValidUntil == nil:
+		return "-"
+	case c.IsRunningOut:
+		return c.ValidUntil.String() + " (runs out)"
+	default:
+		return c.ValidUntil.String()
+	}
+}
+
+type getCalendars struct {
+	Globals `embed:""`
+	Keys    []string `arg:"" name:"key" help:"The keys of the calendars."`
+}
+
+// Run shows calendars.
+func (c *getCalendars) Run(ctx context.Context, s *Session) error {
+	var all []client.Calendar
+	for _, key := range c.Keys {
+		calendar, err := answer[client.Calendar](s.GetCalendar(ctx, key))
+		if err != nil {
+			return err
+		}
+		all = append(all, calendar)
+	}
+	return calendarTable.show(s, all)
+}
+
+type applyCalendars struct {
+	Globals `embed:""`
+	Files   []string `name:"filename" short:"f" required:"" placeholder:"FILE|DIR|-" help:"Files or directories with calendars in YAML or JSON. A dash is the standard input."`
+}
+
+// Run makes calendars be as files say, one by one. Days that a file does not have are in none.
+func (c *applyCalendars) Run(ctx context.Context, s *Session) error {
+	definitions, err := jobfiles.Read(c.Files, s.In)
+	if err != nil {
+		return err
+	}
+	bodies := make([]map[string]json.RawMessage, len(definitions))
+	for i, definition := range definitions {
+		text, err := definition.JSON(os.LookupEnv)
+		if err == nil {
+			err = json.Unmarshal(text, &bodies[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i, body := range bodies {
+		if err := s.applyCalendar(ctx, definitions[i].Key, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyCalendar replaces a calendar, or creates it if there is none with its key.
+func (s *Session) applyCalendar(ctx context.Context, key string, fields map[string]json.RawMessage) error {
+	delete(fields, "key")
+	replacement, err := json.Marshal(fields)
+	if err != nil {
+		return fmt.Errorf("encode the request: %w", err)
+	}
+	replaced, err := s.ReplaceCalendarWithBody(ctx, key, "application/json", bytes.NewReader(replacement))
+	if err != nil || replaced.StatusCode != http.StatusNotFound {
+		if err := done(replaced, err); err != nil {
+			return err
+		}
+		return s.say("Applied: the calendar %s.", key)
+	}
+	_ = replaced.Body.Close()
+	if fields["key"], err = json.Marshal(key); err != nil {
+		return fmt.Errorf("encode the request: %w", err)
+	}
+	whole, err := json.Marshal(fields)
+	if err != nil {
+		return fmt.Errorf("encode the request: %w", err)
+	}
+	if err := done(s.CreateCalendarWithBody(ctx, nil, "application/json", bytes.NewReader(whole))); err != nil {
+		return err
+	}
+	return s.say("Created: the calendar %s.", key)
+}
+
+type importCalendar struct {
+	Globals    `embed:""`
+	File       string  `arg:"" placeholder:"FILE|-" help:"The file. A dash is the standard input, and needs --as."`
+	As         string  `name:"as" placeholder:"KEY" help:"The key of the calendar. The default is the name of the file without its ending."`
+	TimeZone   *string `placeholder:"ZONE" help:"The time zone in which its days begin and end. The default is UTC."`
+	ValidUntil *string `placeholder:"DATE" help:"The last day of which the calendar knows something, such as 2027-12-31."`
+}
+
+// Run makes a calendar be the days of a file, and nothing else.
+func (c *importCalendar) Run(ctx context.Context, s *Session) error {
+	key := c.As
+	if key == "" && c.File != "-" {
+		key = strings.TrimSuffix(filepath.Base(c.File), filepath.Ext(c.File))
+	}
+	if key == "" {
+		return usage("give the calendar a key with --as")
+	}
+	text, err := jobfiles.ReadText(c.File, s.In)
+	if err != nil {
+		return err
+	}
+	fields := map[string]json.RawMessage{}
+	values := map[string]*string{"iCalendar": new(string(text)), "timeZone": c.TimeZone, "validUntil": c.ValidUntil}
+	for name, value := range values {
+		if value == nil {
+			continue
+		}
+		if fields[name], err = json.Marshal(*value); err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+	}
+	return s.applyCalendar(ctx, key, fields)
+}
+
+type deleteCalendars struct {
+	Globals `embed:""`
+	Keys    []string `arg:"" name:"key" help:"The keys of the calendars."`
+	Yes     bool     `short:"y" help:"Do not ask. Needed without a terminal."`
+}
+
+// Run deletes calendars.
+func (c *deleteCalendars) Run(ctx context.Context, s *Session) error {
+	if !c.Yes {
+		if err := s.confirm(ctx, "delete "+count(len(c.Keys), "calendar")); err != nil {
+			return err
+		}
+	}
+	for _, key := range c.Keys {
+		if err := done(s.DeleteCalendar(ctx, key)); err != nil {
+			return err
+		}
+		if err := s.say("Deleted: the calendar %s.", key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
