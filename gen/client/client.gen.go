@@ -2031,7 +2031,8 @@ type Heartbeat struct {
 // time. Each value is escaped for where it stands. `{{"{{"}}` is `{{` itself.
 type HttpTarget struct {
 	// Body The body of the request. The default with `POST`, `PUT` and `PATCH` is the payload of
-	// the job, as JSON.
+	// the run, as JSON. If `headers` have no `Content-Type`, a body that is JSON is sent as
+	// `application/json`, and another one without a type.
 	Body *string `json:"body,omitempty"`
 
 	// Connection The key of the connection to call. Its headers, credentials and signing secrets come in

@@ -148,7 +148,10 @@ func withoutDefaults(contract jobfiles.Fields, target *yaml.Node) *yaml.Node {
 	for i := 0; i < len(target.Content); i += 2 {
 		name, value := target.Content[i], target.Content[i+1]
 		isEmpty := value.Kind != yaml.ScalarNode && len(value.Content) == 0
-		text, _ := json.Marshal(value.Value)
+		text := []byte(value.Value)
+		if value.Tag == "!!str" {
+			text, _ = json.Marshal(value.Value) // never fails
+		}
 		if !isEmpty && !isDefault(contract, "target."+name.Value, text) && value.Tag != "!!null" {
 			kept.Content = append(kept.Content, name, value)
 		}

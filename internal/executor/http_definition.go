@@ -45,10 +45,10 @@ func decodeHTTP(definition, secrets json.RawMessage) (def httpDefinition, sec ht
 	return def, sec, nil
 }
 
-// content returns the body of the request, and reports whether that is the payload.
-func (d httpDefinition) content(payload json.RawMessage) (content []byte, isPayload bool) {
+// content returns the body of the request, and reports whether that is JSON.
+func (d httpDefinition) content(payload json.RawMessage) (content []byte, isJSON bool) {
 	if d.Body != nil {
-		return []byte(*d.Body), false
+		return []byte(*d.Body), json.Valid([]byte(*d.Body))
 	}
 	switch d.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:

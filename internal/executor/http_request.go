@@ -20,14 +20,14 @@ import (
 // request returns the request of one attempt that is made at now. Punctual's own headers replace
 // the user's.
 func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecrets, now time.Time) (*http.Request, error) {
-	content, isPayload := d.content(run.Payload)
+	content, isJSON := d.content(run.Payload)
 	req, err := http.NewRequestWithContext(ctx, d.Method, d.URL, bytes.NewReader(content))
 	if err != nil {
 		return nil, errors.New("the target's url or method is not valid")
 	}
 	header := req.Header
 	header.Set("User-Agent", "Punctual")
-	if isPayload {
+	if isJSON {
 		header.Set("Content-Type", "application/json")
 	}
 	for _, headers := range []map[string]string{d.Headers, secrets.Headers} {

@@ -62,6 +62,7 @@ func TestRequestBody(t *testing.T) {
 		"DELETE and a body": {fields{"method": "DELETE", "body": "all"}, "all", ""},
 		"a body":            {fields{"body": "a=1"}, "a=1", ""},
 		"an empty body":     {fields{"body": ""}, "", ""},
+		"JSON as a body":    {fields{"body": "{\"a\": 1}"}, `{"a": 1}`, "application/json"},
 		"a type": {
 			fields{"headers": fields{"content-type": "application/vnd.api+json"}},
 			payload, "application/vnd.api+json",

@@ -79,7 +79,7 @@ func parsePlaceholder(inside string) (p part, err error) {
 	p.name = strings.TrimSpace(name)
 	kind, isKnown := kinds[p.name]
 	if !isKnown {
-		return p, fmt.Errorf("has the placeholder %q, which there is not", p.name)
+		return p, fmt.Errorf("has the placeholder %q, which does not exist", p.name)
 	}
 	if !hasFilter {
 		return p, nil

@@ -185,6 +185,7 @@ func TestParseRuleRefuses(t *testing.T) {
 		"DTSTART;TZID=Europe/Berlin:20260106T090000\nRRULE:FREQ=DAILY": "give the time zone as timeZone",
 		"DTSTART;X=1:20260106T090000\nRRULE:FREQ=DAILY":                "not known",
 		start + "FREQ=DAILY\nRRULE:FREQ=DAILY":                         "more than one RRULE",
+		"FREQ=WEEKLY;BYDAY=TU":                                         "begins with RRULE:",
 		start + "FREQ=DAILY\nRDATE:20260106T090000":                    `"RDATE" is not known`,
 		start + "FREQ=HOURLY":                                          "not supported",
 		start + "FREQ=SECONDLY":                                        "not supported",
