@@ -14,10 +14,19 @@ import (
 	"punctual/internal/labels"
 )
 
-// staleAfter bounds how old what an instance knows of startsOn may be when it is used. Instances
-// hear of changes at once; this is for one that hears nothing. A job starts, or starts no longer,
-// on what happens so much after it was changed.
-const staleAfter = 5 * time.Second
+const (
+	// staleAfter bounds how old what an instance knows of startsOn may be when it is used.
+	// Instances hear of changes at once; this is for one that hears nothing. A job starts, or
+	// starts no longer, on what happens so much after it was changed.
+	staleAfter = 5 * time.Second
+	// many is from how many jobs on reading them all is work: thousands that are created one after
+	// the other must not be read as often. Then one caller at a time reads them, a moment before
+	// they are stale or after a change, and no more than a tenth of the time goes into it, as far
+	// as staleAfter allows.
+	many         = 1000
+	refreshAfter = staleAfter * 4 / 5
+	restFactor   = 10
+)
 
 // subscriptions are the jobs that events start, as they were when they were read. Safe for
 // concurrent use.
@@ -25,8 +34,14 @@ type subscriptions struct {
 	mu      sync.Mutex
 	current index
 	readAt  time.Time // zero: they have to be read
-	// forgotten counts the calls of forget. What was read before one is not kept after it.
-	forgotten int
+	// forgotten counts the calls of forget, and isForgotten is whether there was one since readAt.
+	// What was read before a call is not taken for fresh after it.
+	forgotten   int
+	isForgotten bool
+	// readers is how many callers are reading; rest is for how long nobody need read again after
+	// readAt, of many jobs; zero: there are few.
+	readers int
+	rest    time.Duration
 }
 
 // index finds subscriptions, by namespace.
@@ -56,34 +71,60 @@ type subscription struct {
 // it read with that, so that it need not wait for a second connection.
 func (s *subscriptions) read(ctx context.Context, q *db.Queries) (index, error) {
 	s.mu.Lock()
-	current, isFresh, forgotten := s.current, time.Since(s.readAt) < staleAfter, s.forgotten
+	current, forgotten, mayUse := s.current, s.forgotten, s.mayUse()
+	if !mayUse {
+		s.readers++
+	}
 	s.mu.Unlock()
-	if isFresh {
+	if mayUse {
 		return current, nil
 	}
 	began := time.Now()
-	rows, err := q.ListStartsOn(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read which jobs events start: %w", err)
-	}
-	found, err := newIndex(rows)
+	found, count, err := readIndex(ctx, q)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers--
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.forgotten == forgotten {
-		s.current, s.readAt = found, began
+	if s.rest = 0; count >= many {
+		s.rest = restFactor * time.Since(began)
+	}
+	if s.forgotten == forgotten || s.rest > 0 {
+		s.current, s.readAt, s.isForgotten = found, began, s.forgotten != forgotten
 	}
 	return found, nil
 }
 
-// forget makes the next use read the subscriptions again.
+// mayUse reports whether what was read last may be used.
+func (s *subscriptions) mayUse() bool {
+	age := time.Since(s.readAt)
+	switch {
+	case age >= staleAfter:
+		return false
+	case s.rest > 0 && (s.readers > 0 || age < s.rest):
+		return true
+	default:
+		return !s.isForgotten && (s.rest == 0 || age < refreshAfter)
+	}
+}
+
+// forget makes a next use read the subscriptions again.
 func (s *subscriptions) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.readAt = time.Time{}
+	s.isForgotten = true
 	s.forgotten++
+}
+
+// readIndex reads the jobs that events start, and counts them.
+func readIndex(ctx context.Context, q *db.Queries) (found index, count int, err error) {
+	rows, err := q.ListStartsOn(ctx)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read which jobs events start: %w", err)
+	}
+	found, err = newIndex(rows)
+	return found, len(rows), err
 }
 
 func newIndex(rows []db.ListStartsOnRow) (index, error) {
