@@ -44,6 +44,8 @@ func ParseRule(text string, zone *time.Location) (*Rule, error) {
 		switch {
 		case strings.HasPrefix(params, "TZID="):
 			return nil, wrongRule("%s has a TZID; give the time zone as timeZone", name)
+		case strings.HasPrefix(name, "FREQ="):
+			return nil, wrongRule("a line with a rule begins with RRULE:, such as RRULE:FREQ=WEEKLY;BYDAY=TU")
 		case hasParams && (!isDate || name != "DTSTART" && name != "EXDATE"):
 			return nil, wrongRule("the parameter %s of %s is not known", quote(params), quote(name))
 		case name == "DTSTART" && !start.IsZero() || name == "RRULE" && rule != "":
