@@ -104,7 +104,7 @@ func TestAReceiverVerifiesSignedTokens(t *testing.T) {
 		var keys jose.JSONWebKeySet
 		assert.NoError(t, json.NewDecoder(answer.Body).Decode(&keys)) //nolint:testifylint // as above
 		token, err := jwt.ParseSigned(strings.TrimPrefix(authorization, "Bearer "), []jose.SignatureAlgorithm{jose.EdDSA})
-		if !assert.NoError(t, err) { //nolint:testifylint // as above
+		if !assert.NoError(t, err) {
 			return http.StatusUnauthorized
 		}
 		var standard jwt.Claims
