@@ -233,3 +233,24 @@ func TestConnectionsKeepToTheirNamespace(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "https://other.example.com", still.JSON200.BaseUrl)
 }
+
+// The secrets of a job go where they were sent: the job keeps them while it stays with its
+// connection, and its connection stays at its host.
+func TestSecretsOfJobsDoNotMoveWithTheirConnection(t *testing.T) {
+	t.Parallel()
+	i := startCalling(t, testdb.New(t))
+	i.connection(t, `{"key":"crm","baseUrl":"https://crm.example.com"}`)
+	i.connection(t, `{"key":"evil","baseUrl":"https://evil.example.com"}`)
+	job := i.create(t, `{"name":"x","onDemand":true,"target":{"type":"http","connection":"crm","secretHeaders":{"X-Key":"s3cret-of-job"}}}`)
+	changed := i.patch(t, job.Id, `{"target":{"secretHeaders":{"X-Other":"s3cret-too"}}}`)
+	require.Equal(t, http.StatusOK, changed.StatusCode(), "%s", changed.Body)
+	for _, target := range []string{`{"connection":"evil"}`, `{"connection":"evil","secretHeaders":{"X-Other":"new"}}`, `{"connection":null,"url":"https://evil.example.com"}`} {
+		require.Equal(t, http.StatusBadRequest, i.patch(t, job.Id, `{"target":`+target+`}`).StatusCode(), target)
+	}
+	moved := i.patchConnection(t, "crm", `{"baseUrl":"https://evil.example.com"}`)
+	require.Equal(t, http.StatusBadRequest, moved.StatusCode(), "%s", moved.Body)
+	require.Equal(t, "baseUrl conflicting", (*moved.ApplicationproblemJSON400.Errors)[0].Field+" "+(*moved.ApplicationproblemJSON400.Errors)[0].Code)
+	require.Equal(t, http.StatusOK, i.patchConnection(t, "crm", `{"baseUrl":"https://crm.example.com/v2"}`).StatusCode())
+	i.patch(t, job.Id, `{"target":{"secretHeaders":null}}`)
+	require.Equal(t, http.StatusOK, i.patchConnection(t, "crm", `{"baseUrl":"https://new.example.com"}`).StatusCode())
+}
