@@ -65,6 +65,58 @@ func (q *Queries) CancelEarlier(ctx context.Context, arg CancelEarlierParams) ([
 	return items, nil
 }
 
+const freeHeldRuns = `-- name: FreeHeldRuns :many
+with held as (
+    -- The runs that wait for an end of a blackout.
+    select d.job_id, d.scheduled_for
+    from due d
+    join jobs j on j.id = d.job_id
+    where j.namespace = $2 and d.lease_id is null and d.held_until = d.ready_at and d.held_until > now()
+      and d.held_until <> greatest($1::timestamptz, d.scheduled_for)
+    order by d.job_id, d.scheduled_for
+    for update of d
+)
+update due d
+set ready_at = greatest($1, d.scheduled_for), held_until = greatest($1, d.scheduled_for)
+from held h
+where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
+returning d.queue, d.ready_at
+`
+
+type FreeHeldRunsParams struct {
+	Until     time.Time `json:"until"`
+	Namespace string    `json:"namespace"`
+}
+
+type FreeHeldRunsRow struct {
+	Queue   *string   `json:"queue"`
+	ReadyAt time.Time `json:"ready_at"`
+}
+
+// Moves the runs of a namespace that a blackout holds to when they may start by its blackouts of
+// now. Returns their queues. The caller holds LockNamespace, so it sees what was put back before,
+// and what is put back later goes by the new blackouts (LockBlackouts). The rows are locked in one
+// order, and those that were claimed or moved meanwhile stay as they are.
+func (q *Queries) FreeHeldRuns(ctx context.Context, arg FreeHeldRunsParams) ([]FreeHeldRunsRow, error) {
+	rows, err := q.db.Query(ctx, freeHeldRuns, arg.Until, arg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FreeHeldRunsRow
+	for rows.Next() {
+		var i FreeHeldRunsRow
+		if err := rows.Scan(&i.Queue, &i.ReadyAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const holdRuns = `-- name: HoldRuns :exec
 with held as (
     -- The batch.

@@ -287,6 +287,41 @@ func (q *Queries) ListNamespacesBehind(ctx context.Context) ([]ListNamespacesBeh
 	return items, nil
 }
 
+const lockBlackouts = `-- name: LockBlackouts :many
+select name, blackouts
+from namespaces
+where name = any($1::text[])
+order by name
+for share
+`
+
+type LockBlackoutsRow struct {
+	Name      string `json:"name"`
+	Blackouts []byte `json:"blackouts"`
+}
+
+// The blackouts of namespaces, which stay as they are until the end of the transaction, in which
+// runs are put back. They are locked in one order, and a change of one waits.
+func (q *Queries) LockBlackouts(ctx context.Context, names []string) ([]LockBlackoutsRow, error) {
+	rows, err := q.db.Query(ctx, lockBlackouts, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockBlackoutsRow
+	for rows.Next() {
+		var i LockBlackoutsRow
+		if err := rows.Scan(&i.Name, &i.Blackouts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockNamespace = `-- name: LockNamespace :one
 select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
 from namespaces

@@ -154,7 +154,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.known = namespaces.NewCache(db.New(a.pools.access))
 	handler, err := api.New(api.Config{
 		Events:      a.stream,
-		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays}),
+		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays, Announce: a.announcer.Announce}),
 		Connections: connections.New(connections.Config{Pool: a.pools.api, Secrets: c.SecretKeys, Checker: caller, Changed: a.connections.Forget}),
 		Signer:      tokenSigner,
 		Calendars: calendars.New(calendars.Config{

@@ -251,9 +251,9 @@ func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow, takers m
 	for i := range rows {
 		holders[rows[i].Claimed.LeaseID] = rows[i].Holder
 	}
-	claims, kept, params := b.runs.Hold(now, claims)
+	claims, kept := b.runs.Hold(now, claims)
 	if len(kept) > 0 {
-		b.runs.PutBack(ctx, params)
+		b.runs.PutBack(ctx, now, kept)
 	}
 	var attempts []*runs.Attempt
 	var over []*runs.Ended

@@ -105,10 +105,54 @@ func (b *Blackouts) Refresh(ctx context.Context) error {
 
 // Until returns the end of the blackout of a namespace that holds at an instant, and of those that
 // follow without a gap; zero if there is none.
-func (b *Blackouts) Until(namespace string, at time.Time) (until time.Time) {
+func (b *Blackouts) Until(namespace string, at time.Time) time.Time {
 	b.mu.RLock()
 	all := b.known[namespace]
 	b.mu.RUnlock()
+	return untilOf(all, at)
+}
+
+// Lock returns Until for some namespaces, of which the blackouts stay as they are until the end of
+// a transaction.
+func (*Blackouts) Lock(ctx context.Context, tx *db.Queries, names []string) (func(string, time.Time) time.Time, error) {
+	rows, err := tx.LockBlackouts(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("lock the blackouts of namespaces: %w", err)
+	}
+	locked := make(map[string][]Blackout, len(rows))
+	for _, row := range rows {
+		if locked[row.Name], err = BlackoutsOf(db.Namespace{Name: row.Name, Blackouts: row.Blackouts}); err != nil {
+			return nil, err
+		}
+	}
+	return func(namespace string, at time.Time) time.Time { return untilOf(locked[namespace], at) }, nil
+}
+
+// freeHeld makes the runs of a namespace that were put back wait for the end of the blackout that
+// it has now, if it has one. It returns when the first of each queue is due.
+func freeHeld(ctx context.Context, tx *db.Queries, row db.Namespace, all []Blackout) (map[string]time.Time, error) {
+	until := untilOf(all, row.UpdatedAt)
+	if until.IsZero() {
+		until = row.UpdatedAt
+	}
+	moved, err := tx.FreeHeldRuns(ctx, db.FreeHeldRunsParams{Namespace: row.Name, Until: until})
+	if err != nil {
+		return nil, fmt.Errorf("move the runs that a blackout holds: %w", err)
+	}
+	first := map[string]time.Time{}
+	for _, m := range moved {
+		queue := ""
+		if m.Queue != nil {
+			queue = *m.Queue
+		}
+		if known, ok := first[queue]; !ok || m.ReadyAt.Before(known) {
+			first[queue] = m.ReadyAt
+		}
+	}
+	return first, nil
+}
+
+func untilOf(all []Blackout, at time.Time) (until time.Time) {
 	for range all { // as often as one may lead into another
 		for _, one := range all {
 			if !at.Before(one.From) && at.Before(one.To) {

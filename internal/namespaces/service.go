@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -30,6 +31,9 @@ type Config struct {
 	// RetentionDays is how many days the service keeps runs. Default: for ever. No namespace keeps
 	// them longer.
 	RetentionDays int
+	// Announce tells that something has become due at an instant in a queue, or in none if its name
+	// is empty. It must not block. Default: it is found out later.
+	Announce func(queue string, readyAt time.Time)
 }
 
 // Service changes namespaces. Make it with New. Safe for concurrent use.
@@ -41,7 +45,12 @@ type Service struct {
 }
 
 // New returns a Service.
-func New(c Config) *Service { return &Service{c, db.New(c.Pool)} }
+func New(c Config) *Service {
+	if c.Announce == nil {
+		c.Announce = func(string, time.Time) {}
+	}
+	return &Service{c, db.New(c.Pool)}
+}
 
 // Create stores a namespace. It returns a Conflict if there is one of this name, or an Invalid.
 func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (db.Namespace, error) {
@@ -116,6 +125,7 @@ func (s *Service) Update(ctx context.Context, by access.Caller, name string, cha
 	if err := s.check(change); err != nil {
 		return db.Namespace{}, err
 	}
+	var freed map[string]time.Time
 	err = s.transact(ctx, by, name, "updateNamespace", change.fields(), func(q *db.Queries) error {
 		before, err := found(q.LockNamespace(ctx, name))
 		if err != nil {
@@ -130,9 +140,19 @@ func (s *Service) Update(ctx context.Context, by access.Caller, name string, cha
 			RequestsPerSecond: after.RequestsPerSecond, RunRetentionDays: after.RunRetentionDays, Blackouts: after.Blackouts,
 			IsSuspended: isSuspended,
 		})
+		if err != nil || !change.Blackouts.IsGiven {
+			return err
+		}
+		freed, err = freeHeld(ctx, q, row, change.Blackouts.Value)
 		return err
 	})
-	return row, err
+	if err != nil {
+		return db.Namespace{}, err
+	}
+	for queue, readyAt := range freed {
+		s.Announce(queue, readyAt)
+	}
+	return row, nil
 }
 
 // Delete hides a namespace and revokes its keys. It returns access.ErrNoNamespace, or a Conflict if

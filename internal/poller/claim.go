@@ -70,17 +70,19 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, calls []call, d
 		}
 		p.inFlight.Done()
 	}
-	rows, kept, params := p.runs.Hold(p.clock.Now(), rows)
+	now := p.clock.Now()
+	going, kept := p.runs.Hold(now, rows)
 	if len(kept) > 0 {
+		calls = callsOf(going, rows, calls)
 		go func() {
-			p.runs.PutBack(held.Context, params)
+			p.runs.PutBack(held.Context, now, kept)
 			for range kept {
 				released()
 			}
 		}()
 	}
-	batch := make([]run, len(rows))
-	for i, claimed := range p.runs.Open(held.Context, p.clock.Now(), rows) {
+	batch := make([]run, len(going))
+	for i, claimed := range p.runs.Open(held.Context, p.clock.Now(), going) {
 		claimed.Holder = held.Holder
 		batch[i] = run{claimed: claimed, lease: held, released: released}
 		if calls != nil {
@@ -90,6 +92,20 @@ func (p *Poller) startAll(held *lease.Lease, rows []db.ClaimRow, calls []call, d
 	for i := range batch {
 		go p.execute(ctx, &batch[i])
 	}
+}
+
+// callsOf returns the calls of those rows of a claim that go on.
+func callsOf(going, rows []db.ClaimRow, calls []call) (of []call) {
+	if calls == nil {
+		return nil
+	}
+	for i := range rows {
+		if n := len(of); n < len(going) && going[n].Claimed.JobID == rows[i].Claimed.JobID &&
+			going[n].Claimed.ScheduledFor.Equal(rows[i].Claimed.ScheduledFor) {
+			of = append(of, calls[i])
+		}
+	}
+	return of
 }
 
 // claim claims up to limit due runs under the instance's lease.

@@ -67,6 +67,11 @@ func (p *Poller) claimLimited(ctx context.Context, queues []string, done func())
 		p.lookAgain(queues, busyDelay)
 		return 0, err
 	}
+	if err := p.runs.Refresh(ctx); err != nil {
+		p.freeLimited(slots)
+		p.lookAgain(queues, busyDelay)
+		return 0, err
+	}
 	rows, calls, err := p.claimWithin(held, queues, slots)
 	p.freeLimited(slots - len(rows))
 	if err != nil {
@@ -132,7 +137,7 @@ func (p *Poller) claimWithin(held *lease.Lease, queues []string, limit int) (row
 			connection: row.ConnectionID, queue: *row.Claimed.Queue, startAt: row.Claimed.ReadyAt, isAdaptive: row.IsAdaptive,
 			isProbe: row.IsDown,
 		}
-		if row.WasUnserved { // so that the misfire policy decides
+		if row.WasUnserved { // or held by a blackout: so that the misfire policy decides
 			row.Claimed.ReadyAt = row.Claimed.ScheduledFor
 		}
 		rows[i] = db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/clock"
 	"punctual/internal/database"
 	"punctual/internal/events"
 	"punctual/internal/history"
@@ -136,7 +137,7 @@ func (e *Ended) ofJob(kind events.Type, failures int32) events.Event {
 
 // isLate reports whether the run started later than its job allows after it might start. Of a run
 // that was tried again the row does not say when that was; then it was its instant, unless it had
-// to wait for a limit of its connection, or was backfilled.
+// to wait for a limit of its connection, or was backfilled. Being held by a blackout is not late.
 func (e *Ended) isLate() bool {
 	row := &e.Due
 	if e.Job.LateAfterSeconds == nil || e.attempt == 0 {
@@ -148,6 +149,9 @@ func (e *Ended) isLate() bool {
 			return false
 		}
 		from = row.ScheduledFor
+	}
+	if held := row.HeldUntil; held != nil && !e.started.Before(*held) {
+		from = clock.Later(from, *held) // a blackout held it, or an occurrence that it stands for
 	}
 	return e.started.Sub(from) > time.Duration(*e.Job.LateAfterSeconds)*time.Second
 }

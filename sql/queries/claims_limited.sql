@@ -165,7 +165,8 @@ with state as materialized (
     where p.place <= p.places
 ), candidate as materialized (
     -- The rows to claim, locked. They are looked up by key, whatever PostgreSQL knows of the queue.
-    select d.job_id, d.scheduled_for, t.start_at, t.ready_at = t.scheduled_for and t.ready_at < t.served_since as was_unserved
+    select d.job_id, d.scheduled_for, t.start_at,
+        d.held_until = t.ready_at or (t.ready_at = t.scheduled_for and t.ready_at < t.served_since) as was_unserved
     from due d
     join (
         select

@@ -65,6 +65,27 @@ from held h
 join job j on j.id = h.job_id
 where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.token = h.token and d.lease_id is not null;
 
+-- name: FreeHeldRuns :many
+-- Moves the runs of a namespace that a blackout holds to when they may start by its blackouts of
+-- now. Returns their queues. The caller holds LockNamespace, so it sees what was put back before,
+-- and what is put back later goes by the new blackouts (LockBlackouts). The rows are locked in one
+-- order, and those that were claimed or moved meanwhile stay as they are.
+with held as (
+    -- The runs that wait for an end of a blackout.
+    select d.job_id, d.scheduled_for
+    from due d
+    join jobs j on j.id = d.job_id
+    where j.namespace = @namespace and d.lease_id is null and d.held_until = d.ready_at and d.held_until > now()
+      and d.held_until <> greatest(@until::timestamptz, d.scheduled_for)
+    order by d.job_id, d.scheduled_for
+    for update of d
+)
+update due d
+set ready_at = greatest(@until, d.scheduled_for), held_until = greatest(@until, d.scheduled_for)
+from held h
+where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
+returning d.queue, d.ready_at;
+
 -- name: Split :exec
 -- For jobs whose runs may overlap: detaches the schedule from a claimed run and puts it on its next
 -- occurrence at once, so that it does not wait for the run to end. An instance that dies before

@@ -107,6 +107,15 @@ union all
     limit @max_rows
 );
 
+-- name: LockBlackouts :many
+-- The blackouts of namespaces, which stay as they are until the end of the transaction, in which
+-- runs are put back. They are locked in one order, and a change of one waits.
+select name, blackouts
+from namespaces
+where name = any(@names::text[])
+order by name
+for share;
+
 -- name: ListBlackouts :many
 -- The blackouts of all namespaces that have any. Instances look at them when they claim; no caller
 -- sees the answer.
