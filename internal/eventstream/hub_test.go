@@ -89,8 +89,9 @@ func TestHub_goesOn(t *testing.T) {
 		s.Close()
 		one.publish("d")
 		again := two.follow(t, blue, s.last)
-		two.publish("e")
-		again.requireNext(t, "c", "d", "e")
+		again.requireNext(t, "c", "d")
+		two.publish("e") // not before: what two instances publish at a time may come in any order
+		again.requireNext(t, "e")
 	})
 	t.Run("after the place that it has come to without an event", func(t *testing.T) {
 		t.Parallel()
