@@ -124,9 +124,12 @@ func insert(sorted []Kept, kept Kept) []Kept {
 // walk returns the instants of the inner grid after t, in order, and what becomes of each: a zero
 // Kept if nothing does. It jumps over stretches in which nothing is kept.
 func (f *Filtered) walk(t time.Time) iter.Seq2[Kept, time.Time] {
-	lead := time.Duration(0)
+	lead, back := time.Duration(0), time.Duration(0)
 	if f.Moves != Drop {
 		lead = reach
+	}
+	if f.Moves == ToPreviousDay {
+		back = reach
 	}
 	return func(yield func(Kept, time.Time) bool) {
 		var last time.Time // the last instant of which something became
@@ -145,7 +148,8 @@ func (f *Filtered) walk(t time.Time) iter.Seq2[Kept, time.Time] {
 			if isKept {
 				continue
 			}
-			opens, ok := f.opens(named)
+			// Later on this day, at another time, an instant may be moved back to where this one is not.
+			opens, ok := f.opens(named.Add(-back))
 			if !ok {
 				return
 			}

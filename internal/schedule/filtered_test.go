@@ -224,3 +224,23 @@ func TestFilteredKeepsPartsOfASecond(t *testing.T) {
 	_, ok = s.Next(at.AddDate(0, 0, -9))
 	assert.False(t, ok, "moved before the start")
 }
+
+// TestFilteredMovesBackToAPartOfADay: what counts of a day of the job, by calendars in other zones,
+// may begin at noon. Then an instant in the morning is none, and one in the evening is moved.
+func TestFilteredMovesBackToAPartOfADay(t *testing.T) {
+	t.Parallel()
+	newYork := load("America/New_York")
+	on := func(zone *time.Location) *schedule.Days {
+		return naiveDays{zone: zone, dates: map[string]bool{"2034-05-20": true}}.days(t)
+	}
+	cron, err := schedule.ParseCron("15 0,23 31 * *", newYork, 0)
+	require.NoError(t, err)
+	f := &schedule.Filtered{
+		Grid: cron, Moves: schedule.ToPreviousDay, Zone: newYork,
+		Only: []*schedule.Days{on(load("Asia/Tokyo"))},
+		Skip: []*schedule.Days{on(newYork)},
+	}
+	next, ok := f.Next(time.Date(2034, 1, 1, 0, 0, 0, 0, time.UTC))
+	require.True(t, ok)
+	require.Equal(t, time.Date(2034, 5, 19, 23, 15, 0, 0, newYork).UTC(), next.UTC())
+}
