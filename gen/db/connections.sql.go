@@ -381,8 +381,8 @@ type UpdateConnectionParams struct {
 	Namespace      string    `json:"namespace"`
 }
 
-// The caller holds LockConnection. updated_at tells one state from another, also if this transaction
-// began before the one that has changed the connection last.
+// The caller holds LockConnection. updated_at tells one state from another, also if this
+// transaction began before the one that has changed the connection last.
 func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionParams) (Connection, error) {
 	row := q.db.QueryRow(ctx, updateConnection,
 		arg.BaseUrl,

@@ -49,8 +49,8 @@ where namespace = @namespace and key = @key
 for key share;
 
 -- name: UpdateConnection :one
--- The caller holds LockConnection. updated_at tells one state from another, also if this transaction
--- began before the one that has changed the connection last.
+-- The caller holds LockConnection. updated_at tells one state from another, also if this
+-- transaction began before the one that has changed the connection last.
 update connections
 set base_url = @base_url, definition = @definition, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id,
     secret_names = @secret_names, max_concurrency = @max_concurrency, max_per_second = @max_per_second, is_adaptive = @is_adaptive,
