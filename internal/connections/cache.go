@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// knownFor is how long a connection is known without being read again. Instances hear of changes
-	// at once; this bounds how long one that hears nothing goes by what was.
+	// knownFor is how long a connection is known without being read again. Instances hear of
+	// changes at once; this bounds how long one that hears nothing goes by what was.
 	knownFor = 5 * time.Second
-	// maxKnown bounds the memory of a Cache. When it has so many connections it forgets all of them.
+	// maxKnown bounds the memory of a Cache. When it has so many connections it forgets all of
+	// them.
 	maxKnown = 10_000
 	// readWithin bounds one read. It serves all runs that wait for it, so none of them ends it.
 	readWithin = 5 * time.Second

@@ -11,8 +11,8 @@ import (
 	"punctual/internal/testdb"
 )
 
-// Connections are applied from files, listed, shown and deleted by the command line, which prints no
-// secret.
+// Connections are applied from files, listed, shown and deleted by the command line, which prints
+// no secret.
 func TestCommandLine_connections(t *testing.T) {
 	t.Parallel()
 	service := startCalling(t, testdb.New(t))
