@@ -130,6 +130,15 @@ assert [item["id"] for item in bulk["items"]] == failed, bulk
 assert call("backfillJob", of, body={"from": days_ago(2), "to": days_ago(0.1)})["runs"] == 2
 assert call("deleteJob", of) is None
 
+# Calendars.
+calendar = {"key": "snake-holidays"}
+call("createCalendar", body={**calendar, "yearly": ["07-16"]})
+longer = call("replaceCalendar", calendar, body={"yearly": ["07-16"], "weekdays": ["SUNDAY"]})
+assert longer["weekdays"] == ["SUNDAY"] and call("getCalendar", calendar) == longer, longer
+assert longer in call("listCalendars")["items"]
+refused("calendar-exists", "createCalendar", body=calendar)
+call("deleteCalendar", calendar)
+
 # Connections.
 connection = {"key": "snake-pit"}
 made = call("createConnection", body={**connection, "baseUrl": "https://example.com/pit"})

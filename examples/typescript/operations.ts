@@ -136,6 +136,16 @@ assert.deepEqual(await expect(201, api.POST("/api/v1/jobs/batch", once)), batch)
 const gone = { selector: { labelSelector: "team=typed" }, action: "DELETE" as const };
 assert.equal((await expect(200, api.POST("/api/v1/jobs/bulk", { body: gone }))).changed, 3);
 
+// Calendars.
+const holidays = { params: { path: { key: "typed" } } };
+await expect(201, api.POST("/api/v1/calendars", { body: { key: "typed", yearly: ["12-25"] } }));
+const longer = { yearly: ["12-25", "12-26"], weekdays: ["SUNDAY" as const] };
+const replaced = await expect(200, api.PUT("/api/v1/calendars/{key}", { ...holidays, body: longer }));
+assert.deepEqual([replaced.yearly, replaced.weekdays], [longer.yearly, longer.weekdays]);
+assert.deepEqual(await expect(200, api.GET("/api/v1/calendars/{key}", holidays)), replaced);
+assert.deepEqual((await expect(200, api.GET("/api/v1/calendars"))).items, [replaced]);
+await expect(204, api.DELETE("/api/v1/calendars/{key}", holidays));
+
 // Connections.
 const to = { params: { path: { key: "typed" } } };
 await expect(201, api.POST("/api/v1/connections", { body: { key: "typed", baseUrl: "https://example.com" } }));

@@ -196,48 +196,48 @@ func (e EventGroupType) Valid() bool {
 	}
 }
 
-// Defines values for EventType.
+// Defines values for EventName.
 const (
-	EventTypeConnectionDown      EventType = "connection.down"
-	EventTypeConnectionRecovered EventType = "connection.recovered"
-	EventTypeJobCompleted        EventType = "job.completed"
-	EventTypeJobFailing          EventType = "job.failing"
-	EventTypeJobOverdue          EventType = "job.overdue"
-	EventTypeJobPaused           EventType = "job.paused"
-	EventTypeJobRecovered        EventType = "job.recovered"
-	EventTypeQueueUnattended     EventType = "queue.unattended"
-	EventTypeRunFailed           EventType = "run.failed"
-	EventTypeRunLate             EventType = "run.late"
-	EventTypeRunSkipped          EventType = "run.skipped"
-	EventTypeRunSucceeded        EventType = "run.succeeded"
+	EventNameConnectionDown      EventName = "connection.down"
+	EventNameConnectionRecovered EventName = "connection.recovered"
+	EventNameJobCompleted        EventName = "job.completed"
+	EventNameJobFailing          EventName = "job.failing"
+	EventNameJobOverdue          EventName = "job.overdue"
+	EventNameJobPaused           EventName = "job.paused"
+	EventNameJobRecovered        EventName = "job.recovered"
+	EventNameQueueUnattended     EventName = "queue.unattended"
+	EventNameRunFailed           EventName = "run.failed"
+	EventNameRunLate             EventName = "run.late"
+	EventNameRunSkipped          EventName = "run.skipped"
+	EventNameRunSucceeded        EventName = "run.succeeded"
 )
 
-// Valid indicates whether the value is a known member of the EventType enum.
-func (e EventType) Valid() bool {
+// Valid indicates whether the value is a known member of the EventName enum.
+func (e EventName) Valid() bool {
 	switch e {
-	case EventTypeConnectionDown:
+	case EventNameConnectionDown:
 		return true
-	case EventTypeConnectionRecovered:
+	case EventNameConnectionRecovered:
 		return true
-	case EventTypeJobCompleted:
+	case EventNameJobCompleted:
 		return true
-	case EventTypeJobFailing:
+	case EventNameJobFailing:
 		return true
-	case EventTypeJobOverdue:
+	case EventNameJobOverdue:
 		return true
-	case EventTypeJobPaused:
+	case EventNameJobPaused:
 		return true
-	case EventTypeJobRecovered:
+	case EventNameJobRecovered:
 		return true
-	case EventTypeQueueUnattended:
+	case EventNameQueueUnattended:
 		return true
-	case EventTypeRunFailed:
+	case EventNameRunFailed:
 		return true
-	case EventTypeRunLate:
+	case EventNameRunLate:
 		return true
-	case EventTypeRunSkipped:
+	case EventNameRunSkipped:
 		return true
-	case EventTypeRunSucceeded:
+	case EventNameRunSucceeded:
 		return true
 	default:
 		return false
@@ -1270,7 +1270,7 @@ type Calendar struct {
 	// CreatedAt When the calendar was created.
 	CreatedAt time.Time `json:"createdAt"`
 
-	// Dates Single days.
+	// Dates Single days. The default is none.
 	Dates CalendarDates `json:"dates"`
 
 	// IsRunningOut Whether `validUntil` is less than 30 days ahead.
@@ -1281,7 +1281,7 @@ type Calendar struct {
 	// Example: berlin
 	Key CalendarKey `json:"key"`
 
-	// Ranges Ranges of days.
+	// Ranges Ranges of days. The default is none.
 	Ranges CalendarRanges `json:"ranges"`
 
 	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
@@ -1305,16 +1305,16 @@ type Calendar struct {
 	// Example: 2026-12-31
 	ValidUntil *CalendarValidUntil `json:"validUntil"`
 
-	// Weekdays Days of each week.
+	// Weekdays Days of each week. The default is none.
 	Weekdays CalendarWeekdays `json:"weekdays"`
 
-	// Yearly Days of each year, as month and day.
+	// Yearly Days of each year, as month and day. The default is none.
 	Yearly CalendarYearly `json:"yearly"`
 }
 
 // CalendarCreate A new calendar.
 type CalendarCreate struct {
-	// Dates Single days.
+	// Dates Single days. The default is none.
 	Dates *CalendarDates `json:"dates,omitempty"`
 
 	// ICalendar The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
@@ -1326,7 +1326,7 @@ type CalendarCreate struct {
 	// Example: berlin
 	Key CalendarKey `json:"key"`
 
-	// Ranges Ranges of days.
+	// Ranges Ranges of days. The default is none.
 	Ranges *CalendarRanges `json:"ranges,omitempty"`
 
 	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
@@ -1342,10 +1342,10 @@ type CalendarCreate struct {
 	// Example: 2026-12-31
 	ValidUntil *CalendarValidUntil `json:"validUntil,omitempty"`
 
-	// Weekdays Days of each week.
+	// Weekdays Days of each week. The default is none.
 	Weekdays *CalendarWeekdays `json:"weekdays,omitempty"`
 
-	// Yearly Days of each year, as month and day.
+	// Yearly Days of each year, as month and day. The default is none.
 	Yearly *CalendarYearly `json:"yearly,omitempty"`
 }
 
@@ -1354,7 +1354,7 @@ type CalendarCreate struct {
 // Example: 2026-04-03
 type CalendarDate = openapi_types.Date
 
-// CalendarDates Single days.
+// CalendarDates Single days. The default is none.
 type CalendarDates = []CalendarDate
 
 // CalendarFile The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
@@ -1394,19 +1394,19 @@ type CalendarRange struct {
 	To CalendarDate `json:"to"`
 }
 
-// CalendarRanges Ranges of days.
+// CalendarRanges Ranges of days. The default is none.
 type CalendarRanges = []CalendarRange
 
 // CalendarReplace What a calendar is to be. Lists that are not given are empty.
 type CalendarReplace struct {
-	// Dates Single days.
+	// Dates Single days. The default is none.
 	Dates *CalendarDates `json:"dates,omitempty"`
 
 	// ICalendar The text of an iCalendar file (RFC 5545). Its all-day events become `dates` and `ranges`, in
 	// addition to those that are given.
 	ICalendar *CalendarFile `json:"iCalendar,omitempty"`
 
-	// Ranges Ranges of days.
+	// Ranges Ranges of days. The default is none.
 	Ranges *CalendarRanges `json:"ranges,omitempty"`
 
 	// TimeZone The IANA name of the time zone in which the days are. The default is UTC.
@@ -1422,10 +1422,10 @@ type CalendarReplace struct {
 	// Example: 2026-12-31
 	ValidUntil *CalendarValidUntil `json:"validUntil,omitempty"`
 
-	// Weekdays Days of each week.
+	// Weekdays Days of each week. The default is none.
 	Weekdays *CalendarWeekdays `json:"weekdays,omitempty"`
 
-	// Yearly Days of each year, as month and day.
+	// Yearly Days of each year, as month and day. The default is none.
 	Yearly *CalendarYearly `json:"yearly,omitempty"`
 }
 
@@ -1441,10 +1441,10 @@ type CalendarTimeZone = string
 // Example: 2026-12-31
 type CalendarValidUntil = openapi_types.Date
 
-// CalendarWeekdays Days of each week.
+// CalendarWeekdays Days of each week. The default is none.
 type CalendarWeekdays = []Weekday
 
-// CalendarYearly Days of each year, as month and day.
+// CalendarYearly Days of each year, as month and day. The default is none.
 type CalendarYearly = []string
 
 // CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
@@ -1840,10 +1840,7 @@ type EventGroup struct {
 // EventGroupType That these are several events.
 type EventGroupType string
 
-// EventTimestamp When it happened.
-type EventTimestamp = time.Time
-
-// EventType What happened.
+// EventName What happened.
 //
 //   - `run.succeeded`: a run has succeeded.
 //   - `run.failed`: a run has failed, and is not tried again.
@@ -1860,7 +1857,10 @@ type EventTimestamp = time.Time
 //   - `queue.unattended`: a run has waited for a minute in a queue that no worker serves.
 //   - `connection.down`: calls of a connection fail, and runs wait for it.
 //   - `connection.recovered`: calls of the connection succeed again.
-type EventType string
+type EventName string
+
+// EventTimestamp When it happened.
+type EventTimestamp = time.Time
 
 // EventsLost Some events may be missing in the stream.
 type EventsLost struct {
@@ -2137,7 +2137,7 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
+// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"followRedirects":false,"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
 	// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
 	AlertAfterFailures AlertAfterFailures `json:"alertAfterFailures"`
@@ -2315,7 +2315,8 @@ type Job struct {
 	// An occurrence that would be moved by more than a month is none. Two that meet are one.
 	OnSkipped OnSkipped `json:"onSkipped"`
 
-	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
+	// `skipOn`. The default is none.
 	OnlyOn OnlyOn `json:"onlyOn"`
 
 	// OverdueSince Since when a success is overdue by `expectSuccessWithinSeconds`; null if none is.
@@ -2377,7 +2378,7 @@ type Job struct {
 	RunHistory RunHistory `json:"runHistory"`
 
 	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
-	// `onSkipped`. It counts as no run.
+	// `onSkipped`. It counts as no run. The default is none.
 	SkipOn SkipOn `json:"skipOn"`
 
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
@@ -2676,7 +2677,8 @@ type JobCreate struct {
 	// An occurrence that would be moved by more than a month is none. Two that meet are one.
 	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
 
-	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
+	// `skipOn`. The default is none.
 	OnlyOn *OnlyOn `json:"onlyOn,omitempty"`
 
 	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
@@ -2723,7 +2725,7 @@ type JobCreate struct {
 	RunHistory *RunHistory `json:"runHistory,omitempty"`
 
 	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
-	// `onSkipped`. It counts as no run.
+	// `onSkipped`. It counts as no run. The default is none.
 	SkipOn *SkipOn `json:"skipOn,omitempty"`
 
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
@@ -3054,7 +3056,8 @@ type JobUpdate struct {
 	// An occurrence that would be moved by more than a month is none. Two that meet are one.
 	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
 
-	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
+	// `skipOn`. The default is none.
 	OnlyOn *OnlyOn `json:"onlyOn,omitempty"`
 
 	// OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
@@ -3107,7 +3110,7 @@ type JobUpdate struct {
 	RunHistory *RunHistory `json:"runHistory,omitempty"`
 
 	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
-	// `onSkipped`. It counts as no run.
+	// `onSkipped`. It counts as no run. The default is none.
 	SkipOn *SkipOn `json:"skipOn,omitempty"`
 
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
@@ -3155,7 +3158,7 @@ type JobUpdateStatus string
 
 // JobVersion A version of a job, and how it differs from the one before.
 //
-// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"runAt":null,"runCount":1,"runHistory":"ALL","startAt":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
+// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
 type JobVersion struct {
 	// Changes The fields in which this version differs from the one before, by name; null if there is
 	// none before, or if it is not kept any more.
@@ -3787,7 +3790,8 @@ type OnDemand = bool
 // An occurrence that would be moved by more than a month is none. Two that meet are one.
 type OnSkipped string
 
-// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
+// `skipOn`. The default is none.
 type OnlyOn = []CalendarKey
 
 // OverlapPolicy What to do with an occurrence that is due while another run of the job is open.
@@ -4483,7 +4487,8 @@ type SchedulePreview struct {
 	// An occurrence that would be moved by more than a month is none. Two that meet are one.
 	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
 
-	// OnlyOn Calendars. Only occurrences on days that are in one of them count, as in `skipOn`.
+	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
+	// `skipOn`. The default is none.
 	OnlyOn *OnlyOn `json:"onlyOn,omitempty"`
 
 	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
@@ -4501,7 +4506,7 @@ type SchedulePreview struct {
 	RunAt *RunAt `json:"runAt,omitempty"`
 
 	// SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
-	// `onSkipped`. It counts as no run.
+	// `onSkipped`. It counts as no run. The default is none.
 	SkipOn *SkipOn `json:"skipOn,omitempty"`
 
 	// StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
@@ -4531,7 +4536,7 @@ type Scope string
 type Scopes = []Scope
 
 // SkipOn Calendars. An occurrence on a day that is in one of them is none, or is moved: see
-// `onSkipped`. It counts as no run.
+// `onSkipped`. It counts as no run. The default is none.
 type SkipOn = []CalendarKey
 
 // StartAt The earliest possible occurrence. With an interval, it is exactly the first one and may be
@@ -4545,7 +4550,7 @@ type StartAt = time.Time
 // Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
 type StartsOn struct {
 	// Events The types of the events.
-	Events []EventType `json:"events"`
+	Events []EventName `json:"events"`
 
 	// GroupWithinSeconds Collects the events of so many seconds from the first on, and starts one run for all of
 	// them. Its payload is an `EventGroup`.
@@ -4775,7 +4780,7 @@ type CreateConnectionParams struct {
 // StreamEventsParams defines parameters for StreamEvents.
 type StreamEventsParams struct {
 	// Type Return only events of these types, separated by commas.
-	Type *[]EventType `form:"type,omitempty" json:"type,omitempty"`
+	Type *[]EventName `form:"type,omitempty" json:"type,omitempty"`
 
 	// JobId Return only events of this job.
 	JobId *openapi_types.UUID `form:"jobId,omitempty" json:"jobId,omitempty"`
@@ -11964,6 +11969,8 @@ type GetJwksResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Jwks
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -11977,6 +11984,11 @@ type GetJwksResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetJwksResponse) GetJSON200() *Jwks {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJwksResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -12613,8 +12625,6 @@ type ReplaceCalendarResponse struct {
 	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
-	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationproblemJSON409 *Conflict
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -12654,11 +12664,6 @@ func (r ReplaceCalendarResponse) GetApplicationproblemJSON403() *Forbidden {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r ReplaceCalendarResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
-}
-
-// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ReplaceCalendarResponse) GetApplicationproblemJSON409() *Conflict {
-	return r.ApplicationproblemJSON409
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -19501,6 +19506,13 @@ func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -20203,13 +20215,6 @@ func ParseReplaceCalendarResponse(rsp *http.Response) (*ReplaceCalendarResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationproblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge

@@ -17,7 +17,7 @@ import (
 
 type followEvents struct {
 	Globals  `embed:""`
-	Type     []client.EventType `group:"filter" placeholder:"TYPE" help:"Events of these types, such as run.failed or job.paused."`
+	Type     []client.EventName `group:"filter" placeholder:"TYPE" help:"Events of these types, such as run.failed or job.paused."`
 	Job      string             `group:"filter" placeholder:"JOB" help:"Events of the job with this key or id."`
 	Selector string             `group:"filter" short:"l" placeholder:"SELECTOR" help:"Events of jobs whose labels match: team=payments,env in (prod,stage),!legacy."`
 	After    string             `group:"filter" placeholder:"ID" help:"Go on after the event with this id, which -o name prints."`

@@ -111,7 +111,8 @@ func definition(job map[string]json.RawMessage) ([]byte, error) {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	for _, name := range contract.Names {
 		value := job[name]
-		if value == nil || string(value) == "null" || isDefault(contract, name, value) {
+		isEmpty := string(value) == "[]" && name != "payload" // the contract states no defaults of lists
+		if value == nil || string(value) == "null" || isEmpty || isDefault(contract, name, value) {
 			continue
 		}
 		child, err := jobfiles.FromJSON(value)

@@ -31,7 +31,7 @@ func (a *accessTable) row(t *testing.T, op *operation) (cells []string) {
 	t.Helper()
 	require.Equal(t, slices.Contains(openToAll, op.OperationID), isOpen(op), "whether everybody may do it")
 	valid := a.valid(t, op)
-	if text := string(valid.body); text == "{}" { // a worker that gets nothing does not wait
+	if op.OperationID == "leaseRuns" { // a worker that gets nothing does not wait
 		valid.body = []byte(`{"waitSeconds":0}`)
 	}
 	for _, column := range columns {

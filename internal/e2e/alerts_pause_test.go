@@ -59,7 +59,7 @@ func TestEachPauseIsToldOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			team := service.in(t, service.namespace(t, client.NamespaceCreate{}).Name)
-			s := team.follow(t, client.StreamEventsParams{Type: &[]client.EventType{"job.paused"}, LabelSelector: new("watched")})
+			s := team.follow(t, client.StreamEventsParams{Type: &[]client.EventName{"job.paused"}, LabelSelector: new("watched")})
 			alert := team.create(t, `{"name":"alert","startsOn":{"events":["job.paused"],"jobs":{"labelSelector":"watched"}}}`)
 			job := team.create(t, `{"name":"watched","labels":{"watched":""},`+c.job+`}`)
 			c.pause(t, team, job)

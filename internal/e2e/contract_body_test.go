@@ -216,6 +216,9 @@ func (m *mutator) walkObject(body any, s *openapi3.Schema, at []string) {
 		with := body
 		if given[name] == nil {
 			with = put(body, child(name), sample(property))
+			if s.MaxProps != nil && len(given) >= int(*s.MaxProps) { // it takes the place of the others
+				with = put(body, at, map[string]any{name: sample(property)})
+			}
 		}
 		if given[name] != nil {
 			gone := mutation{

@@ -285,6 +285,9 @@ func (c *contract) bodyProbes(t *testing.T, op *operation) (probes []probe) {
 			if list, isItem := strings.CutSuffix(m.field, ".0"); isItem && v == accepted {
 				v, loosely = op.verdict(v, "body", list), true // a rule about the list as a whole names the list
 			}
+			if before, _, isPart := strings.Cut(m.field, "startsOn."); isPart && v == accepted {
+				v, loosely = op.verdict(v, "body", before+"startsOn"), true // so does the one about kinds of schedules
+			}
 			add(m.name, jsonType, body, v, func(p *probe) {
 				p.in, p.field, p.loosely, p.secret = "body", m.field, loosely, m.secret
 			})

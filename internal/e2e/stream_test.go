@@ -57,11 +57,11 @@ func TestStream_filters(t *testing.T) {
 	for name, params := range map[string]client.StreamEventsParams{
 		"job": {JobId: &wanted.Id}, "key": {Key: &[]client.JobKeyGiven{"zero", "one"}},
 		"labels": {LabelSelector: new("team=red")},
-		"all":    {JobId: &wanted.Id, LabelSelector: new("team"), Type: &[]client.EventType{"job.paused", "run.failed"}},
+		"all":    {JobId: &wanted.Id, LabelSelector: new("team"), Type: &[]client.EventName{"job.paused", "run.failed"}},
 	} {
 		streams[name] = service.follow(t, params)
 	}
-	failures := service.follow(t, client.StreamEventsParams{Type: &[]client.EventType{"run.failed"}})
+	failures := service.follow(t, client.StreamEventsParams{Type: &[]client.EventName{"run.failed"}})
 	for _, job := range append(others, wanted) {
 		service.pause(t, job)
 	}
@@ -71,7 +71,7 @@ func TestStream_filters(t *testing.T) {
 	require.Empty(t, failures.events)
 
 	for _, params := range []client.StreamEventsParams{
-		{LabelSelector: new("=")}, {Type: &[]client.EventType{"nothing"}}, {Key: &[]client.JobKeyGiven{}}, {LastEventID: new("")},
+		{LabelSelector: new("=")}, {Type: &[]client.EventName{"nothing"}}, {Key: &[]client.JobKeyGiven{}}, {LastEventID: new("")},
 	} {
 		response, err := service.StreamEvents(t.Context(), &params)
 		require.NoError(t, err)

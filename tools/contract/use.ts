@@ -42,7 +42,7 @@ function check(name: string, got: { payload: unknown }, run: { status: string; r
   assert.equal(created.status, 201);
   const got = await orval.getJob(created.data.id, { headers });
   assert.equal(got.status, 200);
-  const run = await orval.runJob(created.data.id, undefined, { headers });
+  const run = await orval.runJob(created.data.id, {}, undefined, { headers });
   assert.equal(run.status, 202);
   check("orval", got.data, run.data);
 }
