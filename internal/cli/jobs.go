@@ -118,13 +118,17 @@ func jobName(j client.Job) string {
 
 // scheduleOf shows when a job is due.
 func scheduleOf(j client.Job) string {
+	zone := ""
+	if j.TimeZone != nil {
+		zone = " (" + *j.TimeZone + ")"
+	}
 	switch {
 	case j.Cron != nil:
-		zone := ""
-		if j.TimeZone != nil {
-			zone = " (" + *j.TimeZone + ")"
-		}
 		return *j.Cron + zone
+	case j.Rrule != nil:
+		_, rule, _ := strings.Cut(strings.ToUpper(*j.Rrule), "RRULE:")
+		rule, _, _ = strings.Cut(rule, "\n")
+		return strings.TrimSpace(rule) + zone
 	case j.IntervalInSeconds != nil:
 		return "every " + interval(time.Duration(*j.IntervalInSeconds)*time.Second)
 	case j.RunAt != nil:

@@ -35,8 +35,8 @@ func (c *nextRuns) Run(ctx context.Context, s *Session) error {
 type preview struct {
 	Globals   `embed:""`
 	countFlag `embed:""`
-	Schedule  string `arg:"" help:"A cron expression in quotes, such as \"30 9 * * MON-FRI\", or an interval such as 90m."`
-	TimeZone  string `placeholder:"ZONE" help:"The time zone of the cron expression, such as Europe/Berlin. Default: UTC."`
+	Schedule  string `arg:"" help:"A cron expression in quotes, such as \"30 9 * * MON-FRI\", an interval such as 90m, or the lines of a recurrence rule."`
+	TimeZone  string `placeholder:"ZONE" help:"The time zone of the cron expression or the rule, such as Europe/Berlin. Default: UTC."`
 	After     *ahead `placeholder:"WHEN" help:"Show what comes after this: an instant, or a duration from now such as 3d. Default: now."`
 }
 
@@ -48,6 +48,8 @@ func (c *preview) Run(ctx context.Context, s *Session) error {
 			return usage("an interval has whole seconds")
 		}
 		ask.IntervalInSeconds = new(int64(every / time.Second))
+	} else if strings.Contains(strings.ToUpper(c.Schedule), "RRULE:") {
+		ask.Rrule = &c.Schedule
 	} else {
 		ask.Cron = new(strings.TrimSpace(c.Schedule))
 	}
@@ -66,7 +68,14 @@ var occurrenceTable = table[client.Occurrence]{
 		{"DUE", func(o client.Occurrence) string { return when(&o.ScheduledFor) }},
 		{"LOCAL TIME", func(o client.Occurrence) string { return o.LocalTime }},
 		{"NOTE", func(o client.Occurrence) string {
-			return map[bool]string{true: "moved, because clocks change", false: ""}[o.MovedByClockChange]
+			switch {
+			case o.MovedByCalendar:
+				return "moved by a calendar"
+			case o.MovedByClockChange:
+				return "moved, because clocks change"
+			default:
+				return ""
+			}
 		}},
 	},
 	name: func(o client.Occurrence) string { return o.ScheduledFor.UTC().Format(time.RFC3339Nano) },
