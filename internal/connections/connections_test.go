@@ -137,9 +137,9 @@ func TestMovesAskForSecrets(t *testing.T) {
 		"a limit":                  {header + signed, `{"maxPerSecond":1}`, ""},
 	} {
 		b.make(row.have)
-		_, err := b.Service.Update(t.Context(), by, "crm", change(t, row.change))
+		_, err := b.Update(t.Context(), by, "crm", change(t, row.change))
 		if row.want == "" {
-			assert.NoError(t, err, name)
+			require.NoError(t, err, name)
 		} else {
 			assert.Equal(t, row.want, strings.ReplaceAll(strings.Join(faults(t, err), " "), " secret-required", ""), name)
 		}
@@ -147,9 +147,9 @@ func TestMovesAskForSecrets(t *testing.T) {
 	}
 	// The secret of one way to authenticate is not that of another.
 	b.make(`,"auth":{"type":"basic","username":"u","password":"s3cret"}`)
-	_, err := b.Service.Update(t.Context(), by, "crm", change(t, `{"auth":{"type":"none"}}`))
+	_, err := b.Update(t.Context(), by, "crm", change(t, `{"auth":{"type":"none"}}`))
 	require.NoError(t, err)
-	view, err := b.Service.Update(t.Context(), by, "crm", change(t, `{"auth":{"type":"basic","username":"u"}}`))
+	view, err := b.Update(t.Context(), by, "crm", change(t, `{"auth":{"type":"basic","username":"u"}}`))
 	require.NoError(t, err)
 	require.Empty(t, view.SecretNames)
 	require.Zero(t, b.Count(`select count(*) from audit a where a::text like '%s3cret%'`))
@@ -162,9 +162,9 @@ func TestConnectionsOfAnotherNamespace(t *testing.T) {
 	b := setup(t)
 	b.make("")
 	stranger := access.Anonymous("other")
-	_, err := b.Service.Get(t.Context(), stranger, "crm")
+	_, err := b.Get(t.Context(), stranger, "crm")
 	require.ErrorIs(t, err, connections.ErrNotFound)
-	_, err = b.Service.Update(t.Context(), stranger, "crm", change(t, `{"maxConcurrency":1}`))
+	_, err = b.Update(t.Context(), stranger, "crm", change(t, `{"maxConcurrency":1}`))
 	require.ErrorIs(t, err, connections.ErrNotFound)
 	require.ErrorIs(t, b.Service.Delete(t.Context(), stranger, "crm"), connections.ErrNotFound)
 	all, err := b.List(t.Context(), stranger, "", 10)
@@ -201,7 +201,7 @@ func TestCacheKnowsTheLastState(t *testing.T) {
 	require.NoError(t, err)
 	var now time.Time
 	require.NoError(t, early.QueryRow(t.Context(), `select now()`).Scan(&now))
-	_, err = b.Service.Update(t.Context(), by, "crm", change(t, `{"baseUrl":"https://crm.example.com/second"}`))
+	_, err = b.Update(t.Context(), by, "crm", change(t, `{"baseUrl":"https://crm.example.com/second"}`))
 	require.NoError(t, err)
 	require.Equal(t, "https://crm.example.com/second", known().BaseURL)
 	q := db.New(early)

@@ -75,7 +75,9 @@ func TestPathsStayWithTheirConnection(t *testing.T) {
 	h, _ := connected(t, Connection{BaseURL: server.URL + "/base"}, nil, server.Listener.Addr())
 	for path, want := range map[string]string{
 		"/a..b/...;x/..a%2Fb?c=../d": "/base/a..b/...;x/..a%2Fb?c=../d",
-		"//example.com/x": "/base//example.com/x", "/@example.com": "/base/@example.com", "/a?u=http://x": "/base/a?u=http://x",
+		"//example.com/x":            "/base//example.com/x",
+		"/@example.com":              "/base/@example.com",
+		"/a?u=http://x":              "/base/a?u=http://x",
 	} {
 		require.Empty(t, h.Check(fields{"connection": "crm", "path": path}.json(t), nil), path)
 		_, err := through(t, h, fields{"path": path}, nil)

@@ -58,24 +58,24 @@ func (p *Poller) freeLimited(n int) {
 func (p *Poller) claimLimited(ctx context.Context, queues []string, done func()) (int, error) {
 	slots := p.reserveLimited()
 	if slots == 0 {
-		p.lookAgain(queues, busyDelay)
+		p.lookAgain(queues)
 		return 0, nil
 	}
 	held, err := p.Lease.Hold(ctx)
 	if err != nil {
 		p.freeLimited(slots)
-		p.lookAgain(queues, busyDelay)
+		p.lookAgain(queues)
 		return 0, err
 	}
 	if err := p.runs.Refresh(ctx); err != nil {
 		p.freeLimited(slots)
-		p.lookAgain(queues, busyDelay)
+		p.lookAgain(queues)
 		return 0, err
 	}
 	rows, calls, err := p.claimWithin(held, queues, slots)
 	p.freeLimited(slots - len(rows))
 	if err != nil {
-		p.lookAgain(queues, busyDelay)
+		p.lookAgain(queues)
 		return 0, err
 	}
 	p.startAll(held, rows, calls, func() {
@@ -85,9 +85,9 @@ func (p *Poller) claimLimited(ctx context.Context, queues []string, done func())
 	return len(rows), nil
 }
 
-func (p *Poller) lookAgain(queues []string, after time.Duration) {
+func (p *Poller) lookAgain(queues []string) {
 	for _, queue := range queues {
-		p.limited.look(queue, p.clock.Now().Add(after))
+		p.limited.look(queue, p.clock.Now().Add(busyDelay))
 	}
 }
 
