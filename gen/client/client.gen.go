@@ -2312,7 +2312,8 @@ type Job struct {
 	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
 	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
 	//
-	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	// An occurrence that would be moved by more than 31 days is none. Two that meet are one. A
+	// schedule whose occurrences are moved has at most 24 of them on a day.
 	OnSkipped OnSkipped `json:"onSkipped"`
 
 	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
@@ -2358,6 +2359,9 @@ type Job struct {
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
 	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
 	// rules for fixed times of `cron` hold.
+	//
+	// `FREQ` is `DAILY`, `WEEKLY`, `MONTHLY` or `YEARLY`, `INTERVAL` at most 1000, and `COUNT` at
+	// most 366. Lines with `EXDATE` leave out single times.
 	//
 	//
 	// Example: DTSTART:20260106T090000
@@ -2674,7 +2678,8 @@ type JobCreate struct {
 	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
 	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
 	//
-	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	// An occurrence that would be moved by more than 31 days is none. Two that meet are one. A
+	// schedule whose occurrences are moved has at most 24 of them on a day.
 	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
 
 	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
@@ -2708,6 +2713,9 @@ type JobCreate struct {
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
 	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
 	// rules for fixed times of `cron` hold.
+	//
+	// `FREQ` is `DAILY`, `WEEKLY`, `MONTHLY` or `YEARLY`, `INTERVAL` at most 1000, and `COUNT` at
+	// most 366. Lines with `EXDATE` leave out single times.
 	//
 	//
 	// Example: DTSTART:20260106T090000
@@ -3053,7 +3061,8 @@ type JobUpdate struct {
 	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
 	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
 	//
-	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	// An occurrence that would be moved by more than 31 days is none. Two that meet are one. A
+	// schedule whose occurrences are moved has at most 24 of them on a day.
 	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
 
 	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
@@ -3093,6 +3102,9 @@ type JobUpdate struct {
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
 	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
 	// rules for fixed times of `cron` hold.
+	//
+	// `FREQ` is `DAILY`, `WEEKLY`, `MONTHLY` or `YEARLY`, `INTERVAL` at most 1000, and `COUNT` at
+	// most 366. Lines with `EXDATE` leave out single times.
 	//
 	//
 	// Example: DTSTART:20260106T090000
@@ -3787,7 +3799,8 @@ type OnDemand = bool
 // - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
 // - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
 //
-// An occurrence that would be moved by more than a month is none. Two that meet are one.
+// An occurrence that would be moved by more than 31 days is none. Two that meet are one. A
+// schedule whose occurrences are moved has at most 24 of them on a day.
 type OnSkipped string
 
 // OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
@@ -3954,6 +3967,9 @@ type QueuePage struct {
 // `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
 // `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
 // rules for fixed times of `cron` hold.
+//
+// `FREQ` is `DAILY`, `WEEKLY`, `MONTHLY` or `YEARLY`, `INTERVAL` at most 1000, and `COUNT` at
+// most 366. Lines with `EXDATE` leave out single times.
 //
 // Example: DTSTART:20260106T090000
 // RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
@@ -4484,7 +4500,8 @@ type SchedulePreview struct {
 	// - `NEXT_DAY`: it is at the same local time of the next day that is not left out.
 	// - `PREVIOUS_DAY`: it is at the same local time of the day before that is not left out.
 	//
-	// An occurrence that would be moved by more than a month is none. Two that meet are one.
+	// An occurrence that would be moved by more than 31 days is none. Two that meet are one. A
+	// schedule whose occurrences are moved has at most 24 of them on a day.
 	OnSkipped *OnSkipped `json:"onSkipped,omitempty"`
 
 	// OnlyOn Calendars. If there are any, only occurrences on days that are in one of them count, as in
@@ -4495,6 +4512,9 @@ type SchedulePreview struct {
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
 	// `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
 	// rules for fixed times of `cron` hold.
+	//
+	// `FREQ` is `DAILY`, `WEEKLY`, `MONTHLY` or `YEARLY`, `INTERVAL` at most 1000, and `COUNT` at
+	// most 366. Lines with `EXDATE` leave out single times.
 	//
 	//
 	// Example: DTSTART:20260106T090000

@@ -206,9 +206,9 @@ func (f *Filtered) keeps(at int64) (keeps bool, until int64) {
 }
 
 // opens returns the first instant from t on that is on a day that counts, or false if there is none
-// before the horizon.
+// before the horizon or the year 10000.
 func (f *Filtered) opens(t time.Time) (time.Time, bool) {
-	last := t.Add(horizon).Unix()
+	last := min(t.Add(horizon).Unix(), endOfTime) // nothing is known of later days
 	for at := t.Unix(); at < last; {
 		keeps, until := f.keeps(at)
 		if keeps {
