@@ -112,6 +112,9 @@ func sampleVariant(s *openapi3.Schema, variant *openapi3.SchemaRef) any {
 		return value
 	}
 	object = maps.Clone(object)
+	if url := flatten(variant).Properties["url"]; url != nil && object["url"] == nil {
+		object["url"] = sample(url) // either it or a connection is required
+	}
 	object[s.Discriminator.PropertyName] = variant.Ref[strings.LastIndex(variant.Ref, "/")+1:]
 	for name, mapped := range s.Discriminator.Mapping {
 		if mapped.Ref == variant.Ref {

@@ -79,8 +79,12 @@ var stricter = map[string]string{
 	"applyJobs body prune":             "is a selector",
 
 	"createJob body key":                     "is not that of another job",
+	"createJob body target.connection":       "is the key of one, instead of a URL",
+	"createJob body target.path":             "is given together with a connection",
 	"createJob body target.url":              "is a URL that may be reached",
 	"createJob body target.signingSecrets.0": "is a key of Standard Webhooks",
+	"updateJob body target.connection":       "is the key of one, instead of a URL",
+	"updateJob body target.path":             "is given together with a connection",
 	"updateJob body target.url":              "is a URL that may be reached",
 	"updateJob body target.signingSecrets.0": "is a key of Standard Webhooks",
 	"updateJob body statusReason":            "is given together with the status",

@@ -90,7 +90,7 @@ func (s *StartsOn) Check() (faults []Fault) {
 	for _, kind := range s.Events {
 		switch kind {
 		case QueueUnattended, ConnectionDown, ConnectionRecovered:
-			faults = append(faults, Fault{"jobs", "cannot be combined with " + string(kind)})
+			faults = append(faults, Fault{"events", string(kind) + " cannot be combined with jobs"}, Fault{"jobs", "cannot be combined with " + string(kind)})
 		default:
 		}
 	}
