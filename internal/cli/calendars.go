@@ -42,7 +42,7 @@ var calendarTable = table[client.Calendar]{
 		{"Dates", func(c client.Calendar) string { return strconv.Itoa(len(c.Dates)) }},
 		{"Ranges", func(c client.Calendar) string { return strconv.Itoa(len(c.Ranges)) }},
 		{"Yearly", func(c client.Calendar) string { return strconv.Itoa(len(c.Yearly)) }},
-		{"Weekdays", func(c client.Calendar) string { return weekdaysOf(c) }},
+		{"Weekdays", weekdaysOf},
 		{"Valid until", validUntil},
 		{"Updated", func(c client.Calendar) string { return when(&c.UpdatedAt) }},
 	},

@@ -49,10 +49,10 @@ func (i instance) connection(t *testing.T, body string) client.Connection {
 	return *created.JSON201
 }
 
-// patchConnection changes a connection.
-func (i instance) patchConnection(t *testing.T, key, body string) *client.UpdateConnectionResponse {
+// patchConnection changes the connection crm.
+func (i instance) patchConnection(t *testing.T, body string) *client.UpdateConnectionResponse {
 	t.Helper()
-	answer, err := i.UpdateConnectionWithBodyWithResponse(t.Context(), key, "application/json", strings.NewReader(body))
+	answer, err := i.UpdateConnectionWithBodyWithResponse(t.Context(), "crm", "application/json", strings.NewReader(body))
 	require.NoError(t, err)
 	return answer
 }
@@ -158,7 +158,7 @@ func TestAccessTokensOfAProvider(t *testing.T) {
 		return i.runs(t, job).Status == client.RunStatusSUCCEEDED && <-headers != first
 	}, patience, 200*time.Millisecond, "another token comes before the first one ends")
 
-	require.Equal(t, http.StatusOK, i.patchConnection(t, "crm", `{"auth":{"type":"oauth2","tokenUrl":"`+p.Issuer+
+	require.Equal(t, http.StatusOK, i.patchConnection(t, `{"auth":{"type":"oauth2","tokenUrl":"`+p.Issuer+
 		`/token","clientId":"payments","clientSecret":"wr0ng-secret","scopes":["read"]}}`).StatusCode())
 	failed := i.runs(t, job)
 	require.Equal(t, client.RunStatusFAILED, failed.Status)
@@ -185,7 +185,7 @@ func TestATokenIsReplacedByOneRequest(t *testing.T) {
 	for range jobs {
 		require.Equal(t, "Bearer t0ken-before", <-headers)
 	}
-	answer := two.patchConnection(t, "crm", `{"auth":{"type":"bearer","token":"t0ken-after"}}`)
+	answer := two.patchConnection(t, `{"auth":{"type":"bearer","token":"t0ken-after"}}`)
 	require.Equal(t, http.StatusOK, answer.StatusCode(), "%s", answer.Body)
 	require.NotContains(t, string(answer.Body), "t0ken")
 	changed := time.Now()
@@ -199,7 +199,7 @@ func TestATokenIsReplacedByOneRequest(t *testing.T) {
 	}, patience, 10*time.Millisecond, "all runs use the new token")
 	require.Less(t, time.Since(changed), 10*time.Second)
 
-	moved := two.patchConnection(t, "crm", `{"baseUrl":"https://crm.example.com"}`)
+	moved := two.patchConnection(t, `{"baseUrl":"https://crm.example.com"}`)
 	require.Equal(t, http.StatusBadRequest, moved.StatusCode())
 	require.Equal(t, "auth.token secret-required", (*moved.ApplicationproblemJSON400.Errors)[0].Field+" "+(*moved.ApplicationproblemJSON400.Errors)[0].Code)
 }
@@ -247,10 +247,10 @@ func TestSecretsOfJobsDoNotMoveWithTheirConnection(t *testing.T) {
 	for _, target := range []string{`{"connection":"evil"}`, `{"connection":"evil","secretHeaders":{"X-Other":"new"}}`, `{"connection":null,"url":"https://evil.example.com"}`} {
 		require.Equal(t, http.StatusBadRequest, i.patch(t, job.Id, `{"target":`+target+`}`).StatusCode(), target)
 	}
-	moved := i.patchConnection(t, "crm", `{"baseUrl":"https://evil.example.com"}`)
+	moved := i.patchConnection(t, `{"baseUrl":"https://evil.example.com"}`)
 	require.Equal(t, http.StatusBadRequest, moved.StatusCode(), "%s", moved.Body)
 	require.Equal(t, "baseUrl conflicting", (*moved.ApplicationproblemJSON400.Errors)[0].Field+" "+(*moved.ApplicationproblemJSON400.Errors)[0].Code)
-	require.Equal(t, http.StatusOK, i.patchConnection(t, "crm", `{"baseUrl":"https://crm.example.com/v2"}`).StatusCode())
+	require.Equal(t, http.StatusOK, i.patchConnection(t, `{"baseUrl":"https://crm.example.com/v2"}`).StatusCode())
 	i.patch(t, job.Id, `{"target":{"secretHeaders":null}}`)
-	require.Equal(t, http.StatusOK, i.patchConnection(t, "crm", `{"baseUrl":"https://new.example.com"}`).StatusCode())
+	require.Equal(t, http.StatusOK, i.patchConnection(t, `{"baseUrl":"https://new.example.com"}`).StatusCode())
 }

@@ -293,5 +293,5 @@ const ownPayload = `{"n": 12345678901234567890.10,  "a":[1 ,2]}`
 // requireBytes requires what was kept of ownPayload to be as it was given, byte for byte.
 func requireBytes(t *testing.T, got json.RawMessage, why ...any) {
 	t.Helper()
-	require.Equal(t, []byte(ownPayload), []byte(got), why...)
+	require.True(t, ownPayload == string(got), why...) //nolint:testifylint // JSONEq would not see another form
 }
