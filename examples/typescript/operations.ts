@@ -60,6 +60,7 @@ assert.deepEqual(audit.items.map((entry) => [entry.operation, entry.result]), [[
 const stop = new AbortController();
 const { data: happening } = await api.GET("/api/v1/events", {
   params: { query: { jobId: job.id }, header: { "Last-Event-ID": "nobody-knows-1" } }, parseAs: "stream", signal: stop.signal,
+  baseUrl: process.env["PUNCTUAL_STREAM_URL"] ?? process.env["PUNCTUAL_URL"]!, // a proxy may wait for the end of a response
 });
 let text = "";
 for await (const chunk of happening!.pipeThrough(new TextDecoderStream())) {

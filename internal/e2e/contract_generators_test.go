@@ -51,7 +51,8 @@ func TestValidatingProxy(t *testing.T) {
 	t.Parallel()
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
 	proxy := startProxy(t, service.url)
-	calls := runTypeScript(t, "operations.js", []string{"PUNCTUAL_URL=" + proxy})
+	// Prism waits for the end of a response, and a stream has none.
+	calls := runTypeScript(t, "operations.js", []string{"PUNCTUAL_URL=" + proxy, "PUNCTUAL_STREAM_URL=" + service.url})
 	for line := range calls.lines {
 		t.Log(line)
 	}
