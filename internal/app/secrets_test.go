@@ -51,5 +51,5 @@ func TestStart_warnsOfMissingKeys(t *testing.T) {
 	store("lost-1")
 	store("lost-1")
 	store("lost-2")
-	require.Contains(t, start(), `"jobs":3,"missingKeys":"lost-1,lost-2"`)
+	require.Contains(t, start(), `"jobsAndConnections":3,"missingKeys":"lost-1,lost-2"`)
 }
