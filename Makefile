@@ -33,11 +33,11 @@ generate: ## Generate gen/ from openapi.yaml and sql/.
 
 .PHONY: test
 test: ## Run all tests, with the race detector if there is a C compiler.
-	$(WITH_DATABASE) go test $(RACE) ./...
+	$(WITH_DATABASE) go test $(RACE) -timeout 20m ./...
 
 .PHONY: e2e
 e2e: ## Run the tests of the service as a whole; ARGS holds flags.
-	$(WITH_DATABASE) go test $(RACE) $(ARGS) ./internal/e2e
+	$(WITH_DATABASE) go test $(RACE) -timeout 20m $(ARGS) ./internal/e2e
 
 .PHONY: soak
 soak: ## Run a thousand jobs every second on three instances for a minute, and look for gaps.

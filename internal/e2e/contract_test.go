@@ -30,7 +30,7 @@ func TestContract(t *testing.T) {
 			op := &operation{Operation: item.GetOperation(method), method: method, path: path, item: item}
 			t.Run(op.OperationID, func(t *testing.T) {
 				t.Parallel()
-				c.sendAll(t, c.operationProbes(t, op))
+				c.sendAll(t, sampled(c.operationProbes(t, op)))
 			})
 		}
 		t.Run("methods of "+path, func(t *testing.T) {
@@ -43,6 +43,25 @@ func TestContract(t *testing.T) {
 		c.sendAll(t, c.unknownPathProbes(t))
 	})
 	t.Cleanup(func() { t.Logf("%d requests to %d paths", c.sent.Load(), c.spec.Paths.Len()) })
+}
+
+// sampleOf is which part of the probes of jobs within a request is sent: one of so many.
+const sampleOf = 10
+
+// sampled leaves out most probes of the fields of a job within a list of jobs or a change of many.
+// They are the fields of createJob and updateJob, to which all probes are sent.
+func sampled(all []probe) (some []probe) {
+	n := 0
+	for _, p := range all {
+		first, rest, _ := strings.Cut(p.field, ".")
+		if p.in == "body" && rest != "" && slices.Contains([]string{"jobs", "definitions", "patch"}, first) {
+			if n++; n%sampleOf != 0 {
+				continue
+			}
+		}
+		some = append(some, p)
+	}
+	return some
 }
 
 // contract is a service and its contract.
