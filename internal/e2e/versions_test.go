@@ -116,8 +116,8 @@ func TestVersions(t *testing.T) {
 
 	for i, want := range []string{
 		`[{"field":"status","from":"ACTIVE","to":"PAUSED"},{"field":"statusReason","from":null,"to":"a pause"}]`,
-		`[{"field":"target","from":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://example.com"},
-			"to":{"expectStatus":[],"headers":{},"method":"POST","type":"http","url":"https://example.com/b"}},
+		`[{"field":"target","from":{"expectStatus":[],"followRedirects":false,"headers":{},"method":"POST","type":"http","url":"https://example.com"},
+			"to":{"expectStatus":[],"followRedirects":false,"headers":{},"method":"POST","type":"http","url":"https://example.com/b"}},
 			{"field":"targetSecrets","from":["secretHeaders.A"],"to":["secretHeaders.A","secretHeaders.B"]}]`,
 		`[{"field":"targetSecrets","from":["secretHeaders.A"],"to":["secretHeaders.A"]}]`,
 		`[{"field":"payload","from":` + payload + `,"to":{"b":2}},{"field":"timeZone","from":"UTC","to":"Europe/Berlin"}]`,
