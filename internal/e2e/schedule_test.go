@@ -51,7 +51,7 @@ func TestCreateJob(t *testing.T) {
 		t.Parallel()
 		service, _ := setup(t)
 		for body, fields := range map[string][]string{
-			`{"name":"x"}`: {"intervalInSeconds", "cron", "runAt"},
+			`{"name":"x"}`: {"intervalInSeconds", "cron", "rrule", "runAt", "onDemand", "startsOn"},
 			`{"name":"x","intervalInSeconds":1,"cron":"* * * * *"}`:            {"intervalInSeconds", "cron"},
 			`{"name":"x","cron":"61 * * * *"}`:                                 {"cron"},
 			`{"name":"x","cron":"CRON_TZ=UTC 0 0 * * *"}`:                      {"cron"},

@@ -185,7 +185,9 @@ func goToSameHost(a, b json.RawMessage) bool {
 		}
 		return place
 	}
-	return of(a) == of(b)
+	before, after := of(a), of(b)
+	goesNowhere := after.kind == before.kind && after.host == "" && after.connection == ""
+	return after == before || goesNowhere // what goes nowhere is refused for that
 }
 
 // namesIn names what a secret field contains: the members of an object, or the field itself, or
