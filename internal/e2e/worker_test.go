@@ -27,9 +27,11 @@ func (i instance) waitAtQueue(t *testing.T, n int, body string) <-chan *client.L
 	for range n {
 		go func() {
 			got, err := i.LeaseRunsWithBodyWithResponse(t.Context(), "q", "application/json", strings.NewReader(body))
-			if assert.NoError(t, err) {
-				leases <- got.JSON200 // nil: there was none
+			if !assert.NoError(t, err) {
+				leases <- nil // or the test would wait for ever
+				return
 			}
+			leases <- got.JSON200 // nil: there was none
 		}()
 	}
 	return leases
