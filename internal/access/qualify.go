@@ -30,8 +30,14 @@ func QualifiedOrNil(namespace string, name *string) *string {
 
 // Unqualified returns the name within its namespace that Qualified was given.
 func Unqualified(qualified string) string {
-	_, name, _ := strings.Cut(qualified, "/")
+	_, name := Split(qualified)
 	return name
+}
+
+// Split returns the namespace and the name that Qualified was given.
+func Split(qualified string) (namespace, name string) {
+	namespace, name, _ = strings.Cut(qualified, "/")
+	return namespace, name
 }
 
 // QualifiedQueues returns the queues that the caller may serve, qualified. Nil: all of its

@@ -3,12 +3,12 @@ package broker
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/database"
 	"punctual/internal/events"
 )
@@ -70,7 +70,7 @@ func (b *Broker) tellUnattended(ctx context.Context, q *db.Queries) (rows []db.L
 	}
 	what := make([]events.Event, len(noted))
 	for i, row := range noted {
-		namespace, queue, _ := strings.Cut(row.Queue, "/")
+		namespace, queue := access.Split(row.Queue)
 		what[i] = events.OfQueue(events.QueueUnattended, now, namespace, queue, row.Since)
 	}
 	committed, err = b.Events.Tell(ctx, q, what...)

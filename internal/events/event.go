@@ -1,7 +1,6 @@
 package events
 
 import (
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -10,6 +9,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/instant"
 	"punctual/internal/labels"
+	"punctual/internal/sanitize"
 )
 
 // Event is something that happened. Its JSON is that of the contract's Event. Make it with OfRun,
@@ -205,8 +205,7 @@ func firstLine(text string) *string {
 	if text == "" {
 		return nil
 	}
-	line, _, _ := strings.Cut(text, "\n")
-	line = strings.TrimSuffix(line, "\r")
+	line := sanitize.FirstLine(text)
 	if utf8.RuneCountInString(line) > maxErrorLength {
 		line = string([]rune(line)[:maxErrorLength])
 	}

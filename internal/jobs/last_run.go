@@ -3,13 +3,13 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
 	"punctual/internal/history"
+	"punctual/internal/sanitize"
 )
 
 // LastRun is a job's last run that has ended: the latest by ScheduledFor. What was skipped because
@@ -94,8 +94,7 @@ func (s *Service) readEnds(ctx context.Context, views ...*View) error {
 		last := lastRuns[end.JobID]
 		last.Reason, last.FinishedAt = end.Reason, &end.FinishedAt
 		if end.Error != nil {
-			line, _, _ := strings.Cut(*end.Error, "\n")
-			last.Error = new(strings.TrimSuffix(line, "\r"))
+			last.Error = new(sanitize.FirstLine(*end.Error))
 		}
 	}
 	return nil

@@ -31,8 +31,9 @@ func parseDate(filter string) (layout string, zone *time.Location, err error) {
 	if err != nil {
 		return "", nil, errFilter
 	}
-	if zone, err = policy.LoadZone(name); err != nil || name == "" || name == "Local" {
+	if name == "" || !policy.IsZone(name) {
 		return "", nil, fmt.Errorf("writes a date in %q, which is not the IANA name of a time zone", name)
 	}
-	return layout, zone, nil
+	zone, err = policy.LoadZone(name)
+	return layout, zone, err
 }

@@ -3,13 +3,13 @@ package runs
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/database"
 	"punctual/internal/events"
@@ -145,7 +145,7 @@ func (e *Ended) isLate() bool {
 	}
 	from := row.ReadyAt
 	if row.Attempt > 1 {
-		if row.Trigger == db.RunTriggerBACKFILL || (row.Queue != nil && strings.Contains(*row.Queue, "/=")) {
+		if row.Trigger == db.RunTriggerBACKFILL || (row.Queue != nil && access.IsConnection(*row.Queue)) {
 			return false
 		}
 		from = row.ScheduledFor

@@ -31,6 +31,12 @@ func Cut(s string, limit int) string {
 	return s[:limit]
 }
 
+// FirstLine returns the first line of s, without its end.
+func FirstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return strings.TrimSuffix(line, "\r")
+}
+
 // Visible returns s with a visible escape, such as \u001b, for each character that would change how
 // a terminal or a browser shows the text around it: control characters except tab and newline, and
 // marks of writing direction.
