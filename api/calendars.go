@@ -67,10 +67,7 @@ func (s *handlers) ListCalendars(ctx context.Context, r server.ListCalendarsRequ
 	if err != nil {
 		return nil, err
 	}
-	if len(views) > int(page.Limit) {
-		views = views[:page.Limit]
-		page.NextCursor = new(encodeCursor([]byte(views[page.Limit-1].Key)))
-	}
+	views, page.NextCursor = cutPage(views, page.Limit, func(last calendars.View) string { return keyCursor(last.Key) })
 	page.Items = encodeAll(views, encodeCalendar)
 	return server.ListCalendars200JSONResponse(page), nil
 }

@@ -64,10 +64,7 @@ func (s *handlers) ListConnections(ctx context.Context, r server.ListConnections
 	if err != nil {
 		return nil, err
 	}
-	if len(views) > int(page.Limit) {
-		views = views[:page.Limit]
-		page.NextCursor = new(encodeCursor([]byte(views[page.Limit-1].Key)))
-	}
+	views, page.NextCursor = cutPage(views, page.Limit, func(last connections.View) string { return keyCursor(last.Key) })
 	page.Items = encodeAll(views, encodeConnection)
 	return server.ListConnections200JSONResponse(page), nil
 }

@@ -72,8 +72,21 @@ func cursorOf(raw []byte) (cursor, error) {
 // page.
 func keyFromCursor(given *string) (string, error) {
 	key, err := base64.RawURLEncoding.DecodeString(orDefault(given, ""))
-	if err != nil || !utf8.Valid(key) || bytes.ContainsRune(key, 0) {
+	if err != nil || !utf8.Valid(key) || bytes.IndexByte(key, 0) >= 0 { // which no text of PostgreSQL can have
 		return "", invalidCursor()
 	}
 	return string(key), nil
+}
+
+// keyCursor returns the cursor from which keyFromCursor reads a key.
+func keyCursor(key string) string { return encodeCursor([]byte(key)) }
+
+// cutPage returns the items of a page and the cursor of the next page, which is nil on the last
+// page. It is given one item more than a page may have, if there are so many.
+func cutPage[T any](found []T, limit int32, cursorAfter func(last T) string) (items []T, next *string) {
+	if len(found) <= int(limit) {
+		return found, nil
+	}
+	items = found[:limit]
+	return items, new(cursorAfter(items[limit-1]))
 }

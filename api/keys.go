@@ -41,11 +41,9 @@ func (s *handlers) ListKeys(ctx context.Context, r server.ListKeysRequestObject)
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
-	if len(views) > int(page.Limit) {
-		views = views[:page.Limit]
-		last := views[page.Limit-1]
-		page.NextCursor = new(cursor{at: last.CreatedAt, id: [16]byte([]byte(last.ID))}.String())
-	}
+	views, page.NextCursor = cutPage(views, page.Limit, func(last keys.View) string {
+		return cursor{at: last.CreatedAt, id: [16]byte([]byte(last.ID))}.String()
+	})
 	page.Items = encodeAll(views, encodeKey)
 	return server.ListKeys200JSONResponse(page), nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 
 	"punctual/gen/db"
@@ -57,18 +56,15 @@ func (s *handlers) DeleteNamespace(ctx context.Context, r server.DeleteNamespace
 // ListNamespaces reads a page of namespaces.
 func (s *handlers) ListNamespaces(ctx context.Context, r server.ListNamespacesRequestObject) (server.ListNamespacesResponseObject, error) {
 	page := server.NamespacePage{Limit: orDefault(r.Params.Limit, defaultLimit)}
-	after, err := base64.RawURLEncoding.DecodeString(orDefault(r.Params.Cursor, ""))
-	if err != nil || len(after) > 0 && !access.IsNamespace(string(after)) {
+	after, err := keyFromCursor(r.Params.Cursor)
+	if err != nil || after != "" && !access.IsNamespace(after) {
 		return nil, invalidCursor()
 	}
-	rows, err := s.Namespaces.List(ctx, access.From(ctx), string(after), page.Limit+1)
+	rows, err := s.Namespaces.List(ctx, access.From(ctx), after, page.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) > int(page.Limit) {
-		rows = rows[:page.Limit]
-		page.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(rows[page.Limit-1].Name)))
-	}
+	rows, page.NextCursor = cutPage(rows, page.Limit, func(last db.Namespace) string { return keyCursor(last.Name) })
 	page.Items = encodeAll(rows, encodeNamespace)
 	return server.ListNamespaces200JSONResponse(page), nil
 }

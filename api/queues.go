@@ -1,11 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
-	"unicode/utf8"
 
 	"punctual/gen/db"
 	"punctual/gen/server"
@@ -19,23 +16,21 @@ const maxWaiting = 10_000
 // ListQueues reads a page of the queues of the namespace.
 func (s *handlers) ListQueues(ctx context.Context, r server.ListQueuesRequestObject) (server.ListQueuesResponseObject, error) {
 	page := server.QueuePage{Limit: orDefault(r.Params.Limit, defaultLimit)}
-	after, err := base64.RawURLEncoding.DecodeString(orDefault(r.Params.Cursor, ""))
-	if err != nil || !utf8.Valid(after) || bytes.IndexByte(after, 0) >= 0 { // which no text can have
-		return nil, invalidCursor()
+	after, err := keyFromCursor(r.Params.Cursor)
+	if err != nil {
+		return nil, err
 	}
 	namespace := access.From(ctx).Namespace
 	rows, err := s.queries.ListQueues(ctx, db.ListQueuesParams{
-		After: access.Qualified(namespace, string(after)), Before: access.QueuesEnd(namespace),
+		After: access.Qualified(namespace, after), Before: access.QueuesEnd(namespace),
 		MaxRows: page.Limit + 1, MaxCount: maxWaiting + 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the queues: %w", err)
 	}
-	if len(rows) > int(page.Limit) {
-		rows = rows[:page.Limit]
-		last := access.Unqualified(rows[page.Limit-1].Queue)
-		page.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(last)))
-	}
+	rows, page.NextCursor = cutPage(rows, page.Limit, func(last db.ListQueuesRow) string {
+		return keyCursor(access.Unqualified(last.Queue))
+	})
 	page.Items = encodeAll(rows, encodeQueue)
 	return server.ListQueues200JSONResponse(page), nil
 }
