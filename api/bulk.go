@@ -86,10 +86,7 @@ func decodeBulk(r server.JobBulk) (b jobs.Bulk, err error) {
 		fault.Name = "selector." + fault.Name
 		wrong = append(wrong, fault)
 	}
-	if len(wrong) > 0 {
-		return b, &jobs.Invalid{Fields: wrong}
-	}
-	return b, nil
+	return b, jobs.InvalidIfAny(wrong)
 }
 
 // decodeSelector returns which jobs a selector means, and its fields that are wrong.

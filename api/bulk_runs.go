@@ -65,8 +65,5 @@ func decodeRunBulk(r server.RunBulk) (b jobs.RunBulk, err error) {
 		}
 	}
 	b.After = history.Place{At: after.at, Job: after.id}
-	if len(wrong) > 0 {
-		return b, &jobs.Invalid{Fields: wrong}
-	}
-	return b, nil
+	return b, jobs.InvalidIfAny(wrong)
 }

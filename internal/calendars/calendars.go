@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
@@ -91,7 +89,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Request) (
 		row, err = q.CreateCalendar(ctx, db.CreateCalendarParams{
 			ID: id, Namespace: by.Namespace, Key: given.Key, Definition: definition, ValidUntil: validUntil, UpdatedBy: by.Actor,
 		})
-		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == pgerrcode.UniqueViolation {
+		if database.IsUniqueViolation(err) {
 			return &jobs.Conflict{Code: Exists, Detail: "There is a calendar with this key."}
 		}
 		return err

@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
@@ -99,7 +97,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 		return View{}, fmt.Errorf("make the id of a connection: %w", err)
 	}
 	after := given.applyTo(newConnection())
-	if err := invalid(s.check(&after)); err != nil {
+	if err := jobs.InvalidIfAny(s.check(&after)); err != nil {
 		return View{}, err
 	}
 	stored, err := s.store(id, &after)
@@ -112,7 +110,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 			SealedSecrets: stored.sealed, SecretsKeyID: stored.keyID, SecretNames: stored.names,
 			MaxConcurrency: after.MaxConcurrency, MaxPerSecond: after.MaxPerSecond, IsAdaptive: after.IsAdaptive, UpdatedBy: by.Actor,
 		})
-		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == pgerrcode.UniqueViolation {
+		if database.IsUniqueViolation(err) {
 			return &jobs.Conflict{Code: Exists, Detail: "There is a connection with this key."}
 		}
 		return err
@@ -175,7 +173,7 @@ func (s *Service) Update(ctx context.Context, by access.Caller, key string, chan
 				wrong = append(wrong, errMove)
 			}
 		}
-		if err := invalid(wrong); err != nil {
+		if err := jobs.InvalidIfAny(wrong); err != nil {
 			return err
 		}
 		stored, err := s.store(row.ID, &after)
@@ -247,11 +245,4 @@ func (s *Service) transact(
 		s.Changed()
 	}
 	return err
-}
-
-func invalid(wrong []jobs.Field) error {
-	if len(wrong) == 0 {
-		return nil
-	}
-	return &jobs.Invalid{Fields: wrong}
 }

@@ -39,10 +39,10 @@ func (s *Service) store(id uuid.UUID, c *connection) (stored, error) {
 	}
 	names := namesOf(&hidden)
 	if _, hasKey := s.Secrets.Current(); c.Auth.Type == executor.AuthJWT && !hasKey {
-		return stored{}, invalid([]jobs.Field{{
+		return stored{}, &jobs.Invalid{Fields: []jobs.Field{{
 			Name: "auth.type", Code: jobs.SecretKeyMissing,
 			Detail: "cannot be jwt: the operator has configured no key for secrets (SECRET_KEYS), and those that sign are secrets",
-		}})
+		}}}
 	}
 	if len(names) == 0 {
 		return stored{definition: definition, names: names}, nil
@@ -60,7 +60,7 @@ func (s *Service) store(id uuid.UUID, c *connection) (stored, error) {
 				Detail: "cannot be stored: the operator has configured no key for secrets (SECRET_KEYS)",
 			})
 		}
-		return stored{}, invalid(wrong)
+		return stored{}, &jobs.Invalid{Fields: wrong}
 	}
 	if err != nil {
 		return stored{}, fmt.Errorf("seal the secrets of the connection: %w", err)

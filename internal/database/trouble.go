@@ -65,3 +65,9 @@ func diagnoseCode(code string) Trouble {
 		return NoTrouble
 	}
 }
+
+// IsUniqueViolation reports whether a unique index has refused a row: there is one with its key.
+func IsUniqueViolation(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && refused.Code == pgerrcode.UniqueViolation
+}

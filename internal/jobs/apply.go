@@ -211,7 +211,7 @@ func (s *Service) storeEdits(ctx context.Context, e *edit, all []Applied, isDryR
 		}
 		wrong = append(wrong, faults...)
 	}
-	return invalid(wrong)
+	return InvalidIfAny(wrong)
 }
 
 func count(all []Applied, outcome Outcome) (n int) {

@@ -34,7 +34,7 @@ func (s *Service) plan(e *edit, a Apply, jobs []Definition) ([]Applied, error) {
 	if len(all)-len(a.Definitions) > maxPruned {
 		wrong = append(wrong, Field{"prune", TooLarge, fmt.Sprintf("would delete more than %d jobs; delete some of them first", maxPruned)})
 	}
-	return all, invalid(wrong)
+	return all, InvalidIfAny(wrong)
 }
 
 // planOne returns what is to become of the job of a definition. before is nil if there is none.
@@ -46,7 +46,7 @@ func (s *Service) planOne(e *edit, before *Definition, given Change) (Applied, e
 	one := e.of(before)
 	after, wrong, err := s.replaced(&one, given)
 	if err == nil {
-		err = invalid(wrong)
+		err = InvalidIfAny(wrong)
 	}
 	if conflict, ok := errors.AsType[*Conflict](err); ok {
 		err = &Conflict{conflict.Code, fmt.Sprintf("The job %s: %s", *before.Key, conflict.Detail)}

@@ -63,7 +63,7 @@ func (s *Service) preparePartitions(ctx context.Context, by access.Caller, id uu
 	if err != nil {
 		return err
 	}
-	if err := invalid(s.checkWindow(by, from, to, now)); err != nil {
+	if err := InvalidIfAny(s.checkWindow(by, from, to, now)); err != nil {
 		return err
 	}
 	occurrences, err := occurrencesIn(&view.Job, from, clock.Earlier(to, now))

@@ -126,7 +126,7 @@ func (s *Service) checkBulk(ctx context.Context, b Bulk) error {
 	if err != nil {
 		return err
 	}
-	return invalid(checkPauseUntil(b.PauseUntil, db.JobStatusPAUSED, now))
+	return InvalidIfAny(checkPauseUntil(b.PauseUntil, db.JobStatusPAUSED, now))
 }
 
 // changeEach changes jobs, some at a time, and begins with no other after an instant. It returns

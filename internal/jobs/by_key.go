@@ -146,7 +146,7 @@ func (s *Service) createWith(ctx context.Context, e *edit, given Change) (View, 
 func (s *Service) replace(ctx context.Context, e *edit, given Change) (View, effect, error) {
 	after, wrong, err := s.replaced(e, given)
 	if err == nil {
-		err = invalid(wrong)
+		err = InvalidIfAny(wrong)
 	}
 	if err != nil {
 		return View{}, 0, err

@@ -49,5 +49,5 @@ func (e *edit) holdConnections(ctx context.Context, all []newcomer) error {
 		}
 		wrong = append(wrong, faults...)
 	}
-	return invalid(wrong)
+	return InvalidIfAny(wrong)
 }

@@ -126,7 +126,7 @@ func (s *Service) newJob(by access.Caller, given Change, known calendars, now ti
 	if err != nil {
 		return nil, err
 	}
-	return job, invalid(wrong)
+	return job, InvalidIfAny(wrong)
 }
 
 // define makes a job be as a request for a new one says, with the defaults of the contract for what

@@ -64,8 +64,8 @@ func (e *Invalid) Error() string {
 	return "the request is not valid: " + strings.Join(names, "; ")
 }
 
-// invalid returns an Invalid, or nil if no field is wrong.
-func invalid(fields []Field) error {
+// InvalidIfAny returns an Invalid, or nil if no field is wrong.
+func InvalidIfAny(fields []Field) error {
 	if len(fields) == 0 {
 		return nil
 	}

@@ -81,7 +81,7 @@ func (s *Service) newcomers(e *edit, given []Change) ([]newcomer, error) {
 		}
 		all[i], wrong = job, append(wrong, faults...)
 	}
-	return all, invalid(wrong)
+	return all, InvalidIfAny(wrong)
 }
 
 // newcomer returns the job that a request for a new one stands for, or an Invalid.

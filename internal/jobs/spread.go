@@ -85,7 +85,7 @@ func (s *Service) giveDays(ctx context.Context, by access.Caller, id uuid.UUID) 
 		now := e.job
 		days, wrong := known.days(&now)
 		if len(wrong) > 0 {
-			return invalid(wrong) // a calendar that is named is not deleted
+			return InvalidIfAny(wrong) // a calendar that is named is not deleted
 		}
 		if now.CalendarDays = days; effectOf(&e.job, &now) == 0 {
 			return nil

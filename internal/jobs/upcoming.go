@@ -40,7 +40,7 @@ func (s *Service) Preview(ctx context.Context, by access.Caller, given Change, a
 	if err != nil {
 		return nil, err
 	}
-	if err := invalid(append(completeSchedule(&job, nil, now), known.give(&job, nil)...)); err != nil {
+	if err := InvalidIfAny(append(completeSchedule(&job, nil, now), known.give(&job, nil)...)); err != nil {
 		return nil, err
 	}
 	if after == nil {

@@ -113,7 +113,7 @@ func (s *Service) changed(ctx context.Context, e *edit, change Change) (*Definit
 	if change.StatusReason.IsGiven && !change.Status.IsGiven {
 		wrong = append(wrong, Field{"statusReason", Conflicting, "can be given only together with status"})
 	}
-	return &after, invalid(wrong)
+	return &after, InvalidIfAny(wrong)
 }
 
 // store stores an edited job, and does with its due rows what the edit requires.

@@ -40,10 +40,7 @@ func (r Request) check(by access.Caller, now time.Time) error {
 			Name: "isServiceWide", Code: jobs.NotAllowed, Detail: "is only for callers who are not bound to a namespace themselves",
 		})
 	}
-	if len(wrong) > 0 {
-		return &jobs.Invalid{Fields: wrong}
-	}
-	return nil
+	return jobs.InvalidIfAny(wrong)
 }
 
 func (r Request) params(by access.Caller, plain Plain, now time.Time) db.CreateKeyParams {
