@@ -358,13 +358,12 @@ func (q *Queries) ResealConnection(ctx context.Context, arg ResealConnectionPara
 	return result.RowsAffected(), nil
 }
 
-const updateConnection = `-- name: UpdateConnection :one
+const updateConnection = `-- name: UpdateConnection :exec
 update connections
 set base_url = $1, definition = $2, sealed_secrets = $3, secrets_key_id = $4,
     secret_names = $5, max_concurrency = $6, max_per_second = $7, is_adaptive = $8,
     updated_at = greatest(now(), updated_at + interval '1 microsecond'), updated_by = $9
 where id = $10 and namespace = $11
-returning id, namespace, key, base_url, definition, sealed_secrets, secrets_key_id, secret_names, max_concurrency, max_per_second, is_adaptive, created_at, updated_at, updated_by
 `
 
 type UpdateConnectionParams struct {
@@ -383,8 +382,8 @@ type UpdateConnectionParams struct {
 
 // The caller holds LockConnection. updated_at tells one state from another, also if this
 // transaction began before the one that has changed the connection last.
-func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionParams) (Connection, error) {
-	row := q.db.QueryRow(ctx, updateConnection,
+func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionParams) error {
+	_, err := q.db.Exec(ctx, updateConnection,
 		arg.BaseUrl,
 		arg.Definition,
 		arg.SealedSecrets,
@@ -397,22 +396,5 @@ func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionPara
 		arg.ID,
 		arg.Namespace,
 	)
-	var i Connection
-	err := row.Scan(
-		&i.ID,
-		&i.Namespace,
-		&i.Key,
-		&i.BaseUrl,
-		&i.Definition,
-		&i.SealedSecrets,
-		&i.SecretsKeyID,
-		&i.SecretNames,
-		&i.MaxConcurrency,
-		&i.MaxPerSecond,
-		&i.IsAdaptive,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-		&i.UpdatedBy,
-	)
-	return i, err
+	return err
 }

@@ -104,8 +104,9 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 	if err != nil {
 		return View{}, err
 	}
-	err = s.transact(ctx, by, given.Key, "createConnection", given.fields(), func(q *db.Queries) error {
-		_, err := q.CreateConnection(ctx, db.CreateConnectionParams{
+	var row db.Connection
+	err = s.transact(ctx, by, given.Key, "createConnection", given.fields(), func(q *db.Queries) (err error) {
+		row, err = q.CreateConnection(ctx, db.CreateConnectionParams{
 			ID: id, Namespace: by.Namespace, Key: given.Key, BaseUrl: after.BaseURL, Definition: stored.definition,
 			SealedSecrets: stored.sealed, SecretsKeyID: stored.keyID, SecretNames: stored.names,
 			MaxConcurrency: after.MaxConcurrency, MaxPerSecond: after.MaxPerSecond, IsAdaptive: after.IsAdaptive, UpdatedBy: by.Actor,
@@ -118,7 +119,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 	if err != nil {
 		return View{}, err
 	}
-	return s.Get(ctx, by, given.Key)
+	return newView(db.GetConnectionRow{Connection: row})
 }
 
 // Get returns a connection, or ErrNotFound.
@@ -180,12 +181,11 @@ func (s *Service) Update(ctx context.Context, by access.Caller, key string, chan
 		if err != nil {
 			return err
 		}
-		_, err = q.UpdateConnection(ctx, db.UpdateConnectionParams{
+		return q.UpdateConnection(ctx, db.UpdateConnectionParams{
 			ID: row.ID, Namespace: by.Namespace, BaseUrl: after.BaseURL, Definition: stored.definition,
 			SealedSecrets: stored.sealed, SecretsKeyID: stored.keyID, SecretNames: stored.names,
 			MaxConcurrency: after.MaxConcurrency, MaxPerSecond: after.MaxPerSecond, IsAdaptive: after.IsAdaptive, UpdatedBy: by.Actor,
 		})
-		return err
 	})
 	if err != nil {
 		return View{}, err

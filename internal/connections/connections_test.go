@@ -208,11 +208,10 @@ func TestCacheKnowsTheLastState(t *testing.T) {
 	row, err := q.LockConnection(t.Context(), db.LockConnectionParams{Namespace: by.Namespace, Key: "crm"})
 	require.NoError(t, err)
 	require.True(t, row.UpdatedAt.After(now))
-	_, err = q.UpdateConnection(t.Context(), db.UpdateConnectionParams{
+	require.NoError(t, q.UpdateConnection(t.Context(), db.UpdateConnectionParams{
 		ID: row.ID, Namespace: by.Namespace, BaseUrl: "https://crm.example.com/last", Definition: row.Definition,
 		SecretNames: row.SecretNames, MaxConcurrency: row.MaxConcurrency, UpdatedBy: "test",
-	})
-	require.NoError(t, err)
+	}))
 	require.NoError(t, early.Commit(t.Context()))
 	b.cache.Forget()
 	require.Equal(t, "https://crm.example.com/last", known().BaseURL)

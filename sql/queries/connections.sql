@@ -48,15 +48,14 @@ from connections
 where namespace = @namespace and key = @key
 for key share;
 
--- name: UpdateConnection :one
+-- name: UpdateConnection :exec
 -- The caller holds LockConnection. updated_at tells one state from another, also if this
 -- transaction began before the one that has changed the connection last.
 update connections
 set base_url = @base_url, definition = @definition, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id,
     secret_names = @secret_names, max_concurrency = @max_concurrency, max_per_second = @max_per_second, is_adaptive = @is_adaptive,
     updated_at = greatest(now(), updated_at + interval '1 microsecond'), updated_by = @updated_by
-where id = @id and namespace = @namespace
-returning *;
+where id = @id and namespace = @namespace;
 
 -- name: IsConnectionUsed :one
 -- Whether a job uses a connection, or one with secrets of its own. The caller holds LockConnection,
