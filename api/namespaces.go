@@ -81,7 +81,7 @@ func encodeNamespace(row db.Namespace) server.Namespace {
 
 // encodeBlackouts makes the API's blackouts of the stored ones.
 func encodeBlackouts(row db.Namespace) server.Blackouts {
-	all, _ := namespaces.BlackoutsOf(row) // they were checked when they were stored
+	all, _ := namespaces.DecodeBlackouts(row.Blackouts) // they were checked when they were stored
 	return encodeAll(all, func(b namespaces.Blackout) server.Blackout {
 		return server.Blackout{From: instant.Time{Time: b.From}, To: instant.Time{Time: b.To}, Reason: &b.Reason}
 	})

@@ -71,34 +71,40 @@ with held as (
     select d.job_id, d.scheduled_for
     from due d
     join jobs j on j.id = d.job_id
-    where j.namespace = $2 and d.lease_id is null and d.held_until = d.ready_at and d.held_until > now()
-      and d.held_until <> greatest($1::timestamptz, d.scheduled_for)
+    where j.namespace = $1 and d.lease_id is null and d.held_until = d.ready_at and d.held_until > now()
+      and d.held_until <> greatest($2::timestamptz, d.scheduled_for)
     order by d.job_id, d.scheduled_for
     for update of d
+),
+moved as (
+    update due d
+    set ready_at = greatest($2, d.scheduled_for), held_until = greatest($2, d.scheduled_for)
+    from held h
+    where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
+    returning d.queue, d.ready_at
 )
-update due d
-set ready_at = greatest($1, d.scheduled_for), held_until = greatest($1, d.scheduled_for)
-from held h
-where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
-returning d.queue, d.ready_at
+select coalesce(queue, '')::text as queue, min(ready_at)::timestamptz as ready_at
+from moved
+group by queue
 `
 
 type FreeHeldRunsParams struct {
-	Until     time.Time `json:"until"`
 	Namespace string    `json:"namespace"`
+	Until     time.Time `json:"until"`
 }
 
 type FreeHeldRunsRow struct {
-	Queue   *string   `json:"queue"`
+	Queue   string    `json:"queue"`
 	ReadyAt time.Time `json:"ready_at"`
 }
 
 // Moves the runs of a namespace that a blackout holds to when they may start by its blackouts of
-// now. Returns their queues. The caller holds LockNamespace, so it sees what was put back before,
-// and what is put back later goes by the new blackouts (LockBlackouts). The rows are locked in one
-// order, and those that were claimed or moved meanwhile stay as they are.
+// now. Returns when the first of each queue is due; an empty name stands for no queue. The caller
+// holds LockNamespace, so it sees what was put back before, and what is put back later goes by the
+// new blackouts (LockBlackouts). The rows are locked in one order, and those that were claimed or
+// moved meanwhile stay as they are.
 func (q *Queries) FreeHeldRuns(ctx context.Context, arg FreeHeldRunsParams) ([]FreeHeldRunsRow, error) {
-	rows, err := q.db.Query(ctx, freeHeldRuns, arg.Until, arg.Namespace)
+	rows, err := q.db.Query(ctx, freeHeldRuns, arg.Namespace, arg.Until)
 	if err != nil {
 		return nil, err
 	}

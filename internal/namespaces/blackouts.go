@@ -40,13 +40,27 @@ func encodeBlackouts(all []Blackout) []byte {
 	return raw
 }
 
-// BlackoutsOf returns the blackouts of a namespace.
-func BlackoutsOf(row db.Namespace) (all []Blackout, err error) {
-	if row.Blackouts == nil {
+// DecodeBlackouts returns the blackouts that a namespace stores.
+func DecodeBlackouts(stored []byte) (all []Blackout, err error) {
+	if stored == nil {
 		return []Blackout{}, nil
 	}
-	if err := json.Unmarshal(row.Blackouts, &all); err != nil {
-		return nil, fmt.Errorf("decode the blackouts of %s: %w", row.Name, err)
+	if err := json.Unmarshal(stored, &all); err != nil {
+		return nil, fmt.Errorf("decode the blackouts: %w", err)
+	}
+	return all, nil
+}
+
+// byNamespace returns the blackouts of rows by the names of their namespaces.
+func byNamespace[Row db.ListBlackoutsRow | db.LockBlackoutsRow](rows []Row) (map[string][]Blackout, error) {
+	all := make(map[string][]Blackout, len(rows))
+	for _, row := range rows {
+		row := db.ListBlackoutsRow(row)
+		decoded, err := DecodeBlackouts(row.Blackouts)
+		if err != nil {
+			return nil, fmt.Errorf("the namespace %s: %w", row.Name, err)
+		}
+		all[row.Name] = decoded
 	}
 	return all, nil
 }
@@ -89,11 +103,9 @@ func (b *Blackouts) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the blackouts of namespaces: %w", err)
 	}
-	known := map[string][]Blackout{}
-	for _, row := range rows {
-		if known[row.Name], err = BlackoutsOf(db.Namespace{Name: row.Name, Blackouts: row.Blackouts}); err != nil {
-			return err
-		}
+	known, err := byNamespace(rows)
+	if err != nil {
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,35 +131,23 @@ func (*Blackouts) Lock(ctx context.Context, tx *db.Queries, names []string) (fun
 	if err != nil {
 		return nil, fmt.Errorf("lock the blackouts of namespaces: %w", err)
 	}
-	locked := make(map[string][]Blackout, len(rows))
-	for _, row := range rows {
-		if locked[row.Name], err = BlackoutsOf(db.Namespace{Name: row.Name, Blackouts: row.Blackouts}); err != nil {
-			return nil, err
-		}
+	locked, err := byNamespace(rows)
+	if err != nil {
+		return nil, err
 	}
 	return func(namespace string, at time.Time) time.Time { return untilOf(locked[namespace], at) }, nil
 }
 
 // freeHeld makes the runs of a namespace that were put back wait for the end of the blackout that
 // it has now, if it has one. It returns when the first of each queue is due.
-func freeHeld(ctx context.Context, tx *db.Queries, row db.Namespace, all []Blackout) (map[string]time.Time, error) {
+func freeHeld(ctx context.Context, tx *db.Queries, row db.Namespace, all []Blackout) ([]db.FreeHeldRunsRow, error) {
 	until := untilOf(all, row.UpdatedAt)
 	if until.IsZero() {
 		until = row.UpdatedAt
 	}
-	moved, err := tx.FreeHeldRuns(ctx, db.FreeHeldRunsParams{Namespace: row.Name, Until: until})
+	first, err := tx.FreeHeldRuns(ctx, db.FreeHeldRunsParams{Namespace: row.Name, Until: until})
 	if err != nil {
 		return nil, fmt.Errorf("move the runs that a blackout holds: %w", err)
-	}
-	first := map[string]time.Time{}
-	for _, m := range moved {
-		queue := ""
-		if m.Queue != nil {
-			queue = *m.Queue
-		}
-		if known, ok := first[queue]; !ok || m.ReadyAt.Before(known) {
-			first[queue] = m.ReadyAt
-		}
 	}
 	return first, nil
 }

@@ -125,7 +125,7 @@ func (s *Service) Update(ctx context.Context, by access.Caller, name string, cha
 	if err := s.check(change); err != nil {
 		return db.Namespace{}, err
 	}
-	var freed map[string]time.Time
+	var freed []db.FreeHeldRunsRow
 	err = s.transact(ctx, by, name, "updateNamespace", change.fields(), func(q *db.Queries) error {
 		before, err := found(q.LockNamespace(ctx, name))
 		if err != nil {
@@ -149,8 +149,8 @@ func (s *Service) Update(ctx context.Context, by access.Caller, name string, cha
 	if err != nil {
 		return db.Namespace{}, err
 	}
-	for queue, readyAt := range freed {
-		s.Announce(queue, readyAt)
+	for _, first := range freed {
+		s.Announce(first.Queue, first.ReadyAt)
 	}
 	return row, nil
 }

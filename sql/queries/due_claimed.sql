@@ -67,9 +67,10 @@ where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.token = h.
 
 -- name: FreeHeldRuns :many
 -- Moves the runs of a namespace that a blackout holds to when they may start by its blackouts of
--- now. Returns their queues. The caller holds LockNamespace, so it sees what was put back before,
--- and what is put back later goes by the new blackouts (LockBlackouts). The rows are locked in one
--- order, and those that were claimed or moved meanwhile stay as they are.
+-- now. Returns when the first of each queue is due; an empty name stands for no queue. The caller
+-- holds LockNamespace, so it sees what was put back before, and what is put back later goes by the
+-- new blackouts (LockBlackouts). The rows are locked in one order, and those that were claimed or
+-- moved meanwhile stay as they are.
 with held as (
     -- The runs that wait for an end of a blackout.
     select d.job_id, d.scheduled_for
@@ -79,12 +80,17 @@ with held as (
       and d.held_until <> greatest(@until::timestamptz, d.scheduled_for)
     order by d.job_id, d.scheduled_for
     for update of d
+),
+moved as (
+    update due d
+    set ready_at = greatest(@until, d.scheduled_for), held_until = greatest(@until, d.scheduled_for)
+    from held h
+    where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
+    returning d.queue, d.ready_at
 )
-update due d
-set ready_at = greatest(@until, d.scheduled_for), held_until = greatest(@until, d.scheduled_for)
-from held h
-where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for
-returning d.queue, d.ready_at;
+select coalesce(queue, '')::text as queue, min(ready_at)::timestamptz as ready_at
+from moved
+group by queue;
 
 -- name: Split :exec
 -- For jobs whose runs may overlap: detaches the schedule from a claimed run and puts it on its next
