@@ -86,19 +86,12 @@ func (e *edit) skipAll(ctx context.Context, starts []start, reasons []db.RunReas
 func (e *edit) freeInstants(ctx context.Context, from time.Time, count int) (free []time.Time, err error) {
 	for ; len(free) < count; from = from.Add(time.Duration(count) * time.Microsecond) {
 		to := from.Add(time.Duration(count-1) * time.Microsecond)
-		taken := map[int64]bool{} // by microseconds
-		due, err := e.ListDueInstants(ctx, db.ListDueInstantsParams{JobID: e.job.ID, Earliest: from, Latest: to})
+		instants, err := e.takenInstants(ctx, from, to)
 		if err != nil {
-			return nil, fmt.Errorf("look for runs at the same instants: %w", err)
+			return nil, err
 		}
-		for _, at := range due {
-			taken[at.UnixMicro()] = true
-		}
-		stored, err := e.history.ListRunInstants(ctx, db.ListRunInstantsParams{JobID: e.job.ID, Earliest: from, Latest: to})
-		if err != nil {
-			return nil, fmt.Errorf("look for ended runs at the same instants: %w", err)
-		}
-		for _, at := range stored {
+		taken := make(map[int64]bool, len(instants)) // by microseconds
+		for _, at := range instants {
 			taken[at.UnixMicro()] = true
 		}
 		for at := from; !at.After(to) && len(free) < count; at = at.Add(time.Microsecond) {
@@ -108,6 +101,19 @@ func (e *edit) freeInstants(ctx context.Context, from time.Time, count int) (fre
 		}
 	}
 	return free, nil
+}
+
+// takenInstants returns the instants between two, which are included, that runs of the job have.
+func (e *edit) takenInstants(ctx context.Context, from, to time.Time) ([]time.Time, error) {
+	due, err := e.ListDueInstants(ctx, db.ListDueInstantsParams{JobID: e.job.ID, Earliest: from, Latest: to})
+	if err != nil {
+		return nil, fmt.Errorf("look for runs at the same instants: %w", err)
+	}
+	stored, err := e.history.ListRunInstants(ctx, db.ListRunInstantsParams{JobID: e.job.ID, Earliest: from, Latest: to})
+	if err != nil {
+		return nil, fmt.Errorf("look for ended runs at the same instants: %w", err)
+	}
+	return append(due, stored...), nil
 }
 
 // sortStarts sorts events as they happened.

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -94,26 +93,13 @@ func (e *edit) freeLater(ctx context.Context, later time.Time) (time.Time, error
 	at := later
 	for spread := firstSpread; ; spread = min(2*spread, maxSpread) {
 		next, isDue := when.Next(at.Add(-time.Microsecond))
-		isTaken, err := e.isTaken(ctx, at)
+		taken, err := e.takenInstants(ctx, at, at)
 		if err != nil {
 			return at, err
 		}
-		if !isTaken && (!isDue || !next.Equal(at)) {
+		if len(taken) == 0 && (!isDue || !next.Equal(at)) {
 			return at, nil
 		}
 		at = later.Add(rand.N(spread).Truncate(time.Microsecond)) //nolint:gosec // spreading needs no secrecy
 	}
-}
-
-// isTaken reports whether a run of the job has an instant.
-func (e *edit) isTaken(ctx context.Context, at time.Time) (bool, error) {
-	due, err := e.ListDueInstants(ctx, db.ListDueInstantsParams{JobID: e.job.ID, Earliest: at, Latest: at})
-	if err != nil {
-		return false, fmt.Errorf("look for a run at the same instant: %w", err)
-	}
-	stored, err := e.history.ListRunInstants(ctx, db.ListRunInstantsParams{JobID: e.job.ID, Earliest: at, Latest: at})
-	if err != nil {
-		return false, fmt.Errorf("look for an ended run at the same instant: %w", err)
-	}
-	return len(due)+len(stored) > 0, nil
 }
