@@ -1,12 +1,11 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -30,23 +29,33 @@ type listCalendars struct {
 
 // Run lists calendars.
 func (c *listCalendars) Run(ctx context.Context, s *Session) error {
-	return calendarTable.list(ctx, s, c.ListFlags, func(ctx context.Context, cursor *client.Cursor, limit *client.Limit) (*http.Response, error) {
+	return calendars.table.list(ctx, s, c.ListFlags, func(ctx context.Context, cursor *client.Cursor, limit *client.Limit) (*http.Response, error) {
 		return s.ListCalendars(ctx, &client.ListCalendarsParams{Cursor: cursor, Limit: limit})
 	})
 }
 
-var calendarTable = table[client.Calendar]{
-	columns: []column[client.Calendar]{
-		{"Key", calendarName},
-		{"Time zone", func(c client.Calendar) string { return c.TimeZone }},
-		{"Dates", func(c client.Calendar) string { return strconv.Itoa(len(c.Dates)) }},
-		{"Ranges", func(c client.Calendar) string { return strconv.Itoa(len(c.Ranges)) }},
-		{"Yearly", func(c client.Calendar) string { return strconv.Itoa(len(c.Yearly)) }},
-		{"Weekdays", weekdaysOf},
-		{"Valid until", validUntil},
-		{"Updated", func(c client.Calendar) string { return when(&c.UpdatedAt) }},
+var calendars = keyed[client.Calendar]{
+	noun: "calendar",
+	table: table[client.Calendar]{
+		columns: []column[client.Calendar]{
+			{"Key", calendarName},
+			{"Time zone", func(c client.Calendar) string { return c.TimeZone }},
+			{"Dates", func(c client.Calendar) string { return strconv.Itoa(len(c.Dates)) }},
+			{"Ranges", func(c client.Calendar) string { return strconv.Itoa(len(c.Ranges)) }},
+			{"Yearly", func(c client.Calendar) string { return strconv.Itoa(len(c.Yearly)) }},
+			{"Weekdays", weekdaysOf},
+			{"Valid until", validUntil},
+			{"Updated", func(c client.Calendar) string { return when(&c.UpdatedAt) }},
+		},
+		name: calendarName,
 	},
-	name: calendarName,
+	definition: jobfiles.Definition.JSON,
+	get:        (*client.Client).GetCalendar,
+	set:        (*client.Client).ReplaceCalendarWithBody,
+	create: func(ctx context.Context, c *client.Client, body io.Reader) (*http.Response, error) {
+		return c.CreateCalendarWithBody(ctx, nil, "application/json", body)
+	},
+	remove: (*client.Client).DeleteCalendar,
 }
 
 func calendarName(c client.Calendar) string { return c.Key }
@@ -78,15 +87,7 @@ type getCalendars struct {
 
 // Run shows calendars.
 func (c *getCalendars) Run(ctx context.Context, s *Session) error {
-	var all []client.Calendar
-	for _, key := range c.Keys {
-		calendar, err := answer[client.Calendar](s.GetCalendar(ctx, key))
-		if err != nil {
-			return err
-		}
-		all = append(all, calendar)
-	}
-	return calendarTable.show(s, all)
+	return calendars.showAll(ctx, s, c.Keys)
 }
 
 type applyCalendars struct {
@@ -96,54 +97,7 @@ type applyCalendars struct {
 
 // Run makes calendars be as files say, one by one. Days that a file does not have are in none.
 func (c *applyCalendars) Run(ctx context.Context, s *Session) error {
-	definitions, err := jobfiles.Read(c.Files, s.In)
-	if err != nil {
-		return err
-	}
-	bodies := make([]map[string]json.RawMessage, len(definitions))
-	for i, definition := range definitions {
-		text, err := definition.JSON(os.LookupEnv)
-		if err == nil {
-			err = json.Unmarshal(text, &bodies[i])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for i, body := range bodies {
-		if err := s.applyCalendar(ctx, definitions[i].Key, body); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// applyCalendar replaces a calendar, or creates it if there is none with its key.
-func (s *Session) applyCalendar(ctx context.Context, key string, fields map[string]json.RawMessage) error {
-	delete(fields, "key")
-	replacement, err := json.Marshal(fields)
-	if err != nil {
-		return fmt.Errorf("encode the request: %w", err)
-	}
-	replaced, err := s.ReplaceCalendarWithBody(ctx, key, "application/json", bytes.NewReader(replacement))
-	if err != nil || replaced.StatusCode != http.StatusNotFound {
-		if err := done(replaced, err); err != nil {
-			return err
-		}
-		return s.say("Applied: the calendar %s.", key)
-	}
-	_ = replaced.Body.Close()
-	if fields["key"], err = json.Marshal(key); err != nil {
-		return fmt.Errorf("encode the request: %w", err)
-	}
-	whole, err := json.Marshal(fields)
-	if err != nil {
-		return fmt.Errorf("encode the request: %w", err)
-	}
-	if err := done(s.CreateCalendarWithBody(ctx, nil, "application/json", bytes.NewReader(whole))); err != nil {
-		return err
-	}
-	return s.say("Created: the calendar %s.", key)
+	return calendars.applyFiles(ctx, s, c.Files)
 }
 
 type importCalendar struct {
@@ -177,7 +131,7 @@ func (c *importCalendar) Run(ctx context.Context, s *Session) error {
 			return fmt.Errorf("encode the request: %w", err)
 		}
 	}
-	return s.applyCalendar(ctx, key, fields)
+	return calendars.apply(ctx, s, key, fields)
 }
 
 type deleteCalendars struct {
@@ -188,18 +142,5 @@ type deleteCalendars struct {
 
 // Run deletes calendars.
 func (c *deleteCalendars) Run(ctx context.Context, s *Session) error {
-	if !c.Yes {
-		if err := s.confirm(ctx, "delete "+count(len(c.Keys), "calendar")); err != nil {
-			return err
-		}
-	}
-	for _, key := range c.Keys {
-		if err := done(s.DeleteCalendar(ctx, key)); err != nil {
-			return err
-		}
-		if err := s.say("Deleted: the calendar %s.", key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return calendars.deleteAll(ctx, s, c.Keys, c.Yes)
 }
