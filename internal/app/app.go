@@ -76,6 +76,7 @@ type App struct {
 	replaced    chan struct{} // holds a value if a calendar was replaced
 	events      *events.Teller
 	blackouts   *namespaces.Blackouts
+	observers   []events.Observer // those who count runs; New adds them before anything runs
 	stopping    chan struct{} // closed when the instance is about to stop
 }
 
@@ -134,16 +135,17 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.events = events.New(events.Config{Queries: database.PlanEach(a.pools.engine), Wake: a.eventsStarted, Follower: a.stream})
 	service := jobs.New(jobs.Config{
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Events: a.events, Contract: contract, Targets: targets,
-		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays,
+		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays, Observe: a.observe,
 	})
 	a.pauser = jobs.New(jobs.Config{
 		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, Events: a.events, RetentionDays: c.RunRetentionDays,
+		Observe: a.observe,
 	})
 	a.blackouts = namespaces.NewBlackouts(db.New(a.pools.engine))
 	a.broker = broker.New(broker.Config{
 		Blackouts: a.blackouts,
 		Pool:      a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
-		Events: a.events, LogRuns: c.LogRuns,
+		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe,
 	})
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
@@ -177,7 +179,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Blackouts: a.blackouts,
 		Pool:      a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
-		Events: a.events, LogRuns: c.LogRuns,
+		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe,
 	})
 
 	a.listener = notify.NewListener(notify.ListenerConfig{

@@ -33,6 +33,8 @@ type Config struct {
 	Events *events.Teller
 	// Blackouts are the times in which no run starts. Default: none.
 	Blackouts runs.Blackouts
+	// Observe gets to know of each run that has ended and is stored. Default: nobody looks on.
+	Observe events.Observer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Jobs changes a job when one of its runs ends in a way that requires it.
@@ -74,7 +76,10 @@ func New(c Config) *Broker {
 		c.Announce = func(string, time.Time) {}
 	}
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
-	b.runs = runs.Store{Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, LogRuns: c.LogRuns, Blackouts: c.Blackouts}
+	b.runs = runs.Store{
+		Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, Blackouts: c.Blackouts,
+		Observe: c.Observe, LogRuns: c.LogRuns,
+	}
 	return b
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/clock"
 	"punctual/internal/instant"
 	"punctual/internal/labels"
 	"punctual/internal/sanitize"
@@ -81,9 +82,37 @@ type Run struct {
 	Attempt      int16
 	Occurrences  int64
 	Error        string // empty: there is none
+	// HeldUntil is the end of the blackout that has held it last. Zero: none has, or it is not
+	// known.
+	HeldUntil time.Time
 	// Depth is the event_depth of its row of due: how many runs come before it in the chain.
 	Depth *int16
 }
+
+// Lateness returns how long after it was due the run began. Being held by a blackout is not late.
+// It reports false of a run that has not begun, or that was backfilled: it was due long ago.
+func (r Run) Lateness() (late time.Duration, ok bool) {
+	if r.StartedAt.IsZero() || r.Trigger == db.RunTriggerBACKFILL {
+		return 0, false
+	}
+	due := r.ScheduledFor
+	if !r.StartedAt.Before(r.HeldUntil) {
+		due = clock.Later(due, r.HeldUntil)
+	}
+	return r.StartedAt.Sub(due), true
+}
+
+// Duration returns the time from the start of the first attempt to the end of the run. It reports
+// false of a run that has not begun.
+func (r Run) Duration() (took time.Duration, ok bool) {
+	return r.FinishedAt.Sub(r.StartedAt), !r.StartedAt.IsZero()
+}
+
+// Observer looks on at runs that have ended and are stored, to count them. The run is a row of the
+// history, or would be one if the job kept all; a skipped one stands for its Occurrences. The target
+// is the name of its type, or empty if it is not known. It must not block, nor keep or change the
+// job.
+type Observer func(job *db.Job, target string, run Run)
 
 // OfRun returns what happened to a run of a job that has ended.
 func OfRun(kind Type, job *db.Job, run Run) Event {

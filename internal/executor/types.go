@@ -17,7 +17,7 @@ var (
 
 // Execute calls the executor of the run's type of target.
 func (b ByType) Execute(ctx context.Context, run Run) (*Result, error) {
-	name := typeOf(run.Definition)
+	name := TypeOf(run.Definition)
 	executor, ok := b[name]
 	if !ok {
 		return nil, fmt.Errorf("this instance does not execute targets of type %q", name)
@@ -27,7 +27,7 @@ func (b ByType) Execute(ctx context.Context, run Run) (*Result, error) {
 
 // Check returns the faults that the executor of its type finds in a definition.
 func (b ByType) Check(definition, secrets json.RawMessage) []Fault {
-	if checker, ok := b[typeOf(definition)].(Checker); ok {
+	if checker, ok := b[TypeOf(definition)].(Checker); ok {
 		return checker.Check(definition, secrets)
 	}
 	return nil
@@ -43,7 +43,14 @@ func QueueOf(definition json.RawMessage) *string {
 	return target.Queue
 }
 
-func typeOf(definition json.RawMessage) string {
+// plainLog is the definition of a target without fields.
+const plainLog = `{"type":"log"}`
+
+// TypeOf returns the name of the type of a target, or the empty name if it is none.
+func TypeOf(definition json.RawMessage) string {
+	if string(definition) == plainLog {
+		return "log" // nothing to allocate for
+	}
 	var target struct {
 		Type string `json:"type"`
 	}

@@ -44,6 +44,9 @@ type Config struct {
 	Logger *slog.Logger // default: slog.Default
 	// Events tells what happens to jobs and runs. Default: nobody is told.
 	Events *events.Teller
+	// Observe gets to know of each run that a change has ended: skipped, or canceled before it began.
+	// Default: nobody looks on.
+	Observe events.Observer
 	// Announce is told, after the commit, that something is due at readyAt, by the
 	// database's clock: for the workers of a queue, or for instances, whose queue is the empty one.
 	// It must not block. Default: nobody is told, and what is due is found by polling.
@@ -96,6 +99,9 @@ func New(c Config) *Service {
 	}
 	if c.Announce == nil {
 		c.Announce = func(string, time.Time) {}
+	}
+	if c.Observe == nil {
+		c.Observe = func(*db.Job, string, events.Run) {}
 	}
 	if c.Targets == nil {
 		c.Targets = executor.ByType{}

@@ -249,6 +249,11 @@ func (e *edit) dropBuffered(ctx context.Context, row *db.Due, status db.RunStatu
 		e.tellSkipped(events.Run{
 			ScheduledFor: *row.BufferedFor, Reason: reason, Trigger: bufferedTrigger(row), Depth: row.BufferedEventDepth,
 		})
+		return nil
 	}
+	e.noteEnd(events.Run{
+		ID: runid.New(row.JobID, *row.BufferedFor), Status: status, Reason: reason, Trigger: bufferedTrigger(row),
+		ScheduledFor: *row.BufferedFor, FinishedAt: e.now, Occurrences: 1,
+	})
 	return nil
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Events *events.Teller
 	// Blackouts are the times in which no run starts. Default: none.
 	Blackouts runs.Blackouts
+	// Observe gets to know of each run that has ended and is stored. Default: nobody looks on.
+	Observe events.Observer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Announce is told when the end of a run makes something due that others may wait for: the
@@ -131,7 +133,10 @@ func New(c Config) *Poller {
 	if p.Announce == nil {
 		p.Announce = func(string, time.Time) {}
 	}
-	p.runs = runs.Store{Pool: c.Pool, Queries: p.queries, Logger: p.Logger, Jobs: p.Jobs, Events: c.Events, Due: p.due, LogRuns: p.LogRuns, Blackouts: c.Blackouts}
+	p.runs = runs.Store{
+		Pool: c.Pool, Queries: p.queries, Logger: p.Logger, Jobs: p.Jobs, Events: c.Events, Due: p.due, Blackouts: c.Blackouts,
+		Observe: c.Observe, LogRuns: p.LogRuns,
+	}
 	p.clock.SetBack = func(by time.Duration) {
 		p.Logger.Warn("the database's clock was set back; jobs whose next run was computed before wait this much longer, "+
 			"unless they are paused and resumed", "by", by)

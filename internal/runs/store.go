@@ -41,6 +41,8 @@ type Store struct {
 	Due func(queue *string, readyAt time.Time)
 	// Blackouts are the times in which no run starts. Nil: none.
 	Blackouts Blackouts
+	// Observe gets to know of each run that has ended and is stored. Nil: nobody looks on.
+	Observe events.Observer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 }
@@ -145,6 +147,7 @@ func (s Store) follow(ctx context.Context, batch []*Ended, stored map[key]bool) 
 		}
 		if e.retryAt.IsZero() {
 			s.logEnd(ctx, e)
+			s.observe(e)
 			if e.isOffSchedule() {
 				offSchedule = append(offSchedule, e)
 			}

@@ -13,6 +13,7 @@ import (
 	"punctual/internal/clock"
 	"punctual/internal/database"
 	"punctual/internal/events"
+	"punctual/internal/executor"
 	"punctual/internal/history"
 	"punctual/internal/runid"
 )
@@ -102,6 +103,9 @@ func (e *Ended) told() events.Run {
 	if e.attempt > 0 {
 		run.StartedAt = e.started
 	}
+	if e.Due.HeldUntil != nil {
+		run.HeldUntil = *e.Due.HeldUntil
+	}
 	if e.status == db.RunStatusSKIPPED {
 		run.Occurrences = max(int64(e.step.Skipped), 1)
 	}
@@ -114,6 +118,18 @@ func (e *Ended) skippedBehind() events.Run {
 		ID: runid.New(e.Due.JobID, e.step.SkippedFrom), Status: db.RunStatusSKIPPED, Reason: db.RunReasonOVERLAP,
 		Trigger: db.RunTriggerSCHEDULE, ScheduledFor: e.step.SkippedFrom, FinishedAt: e.finished, Occurrences: int64(e.step.Skipped),
 		Depth: e.Due.EventDepth,
+	}
+}
+
+// observe tells who looks on that a run has ended, and that occurrences were skipped during it.
+func (s Store) observe(e *Ended) {
+	if s.Observe == nil {
+		return
+	}
+	target := executor.TypeOf(e.Job.Target)
+	s.Observe(&e.Job, target, e.told())
+	if e.step.Skipped > 0 && e.status != db.RunStatusSKIPPED {
+		s.Observe(&e.Job, target, e.skippedBehind())
 	}
 }
 
