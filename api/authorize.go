@@ -22,6 +22,9 @@ type operationScopes map[string]access.Scope
 // open stands for the scope of an operation that everybody may call.
 const open access.Scope = ""
 
+// anyScope stands for the scope of an operation that every caller may call who is known.
+const anyScope access.Scope = "any"
+
 // scopesOf reads the scope of each operation from the contract. It returns an error if an operation
 // names none and does not say that it is open.
 func scopesOf(spec *openapi3.T) (operationScopes, error) {
@@ -34,7 +37,7 @@ func scopesOf(spec *openapi3.T) (operationScopes, error) {
 			}
 			name, _ := op.Extensions["x-required-scope"].(string)
 			scope := access.Scope(name)
-			if !slices.Contains(access.Scopes, scope) {
+			if scope != anyScope && !slices.Contains(access.Scopes, scope) {
 				return nil, fmt.Errorf("the contract: %s %s needs the scope %q, which there is not", method, path, name)
 			}
 			scopes[method+" "+path] = scope
@@ -106,7 +109,7 @@ func authorize(scopes operationScopes, errs errorWriter) func(http.Handler) http
 			switch {
 			case !isKnown:
 				errs.notFound(w, r)
-			case scope != open && !access.From(r.Context()).May(scope):
+			case scope != open && scope != anyScope && !access.From(r.Context()).May(scope):
 				errs.failed(w, r, errScope(scope))
 			default:
 				next.ServeHTTP(w, r)

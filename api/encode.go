@@ -36,6 +36,7 @@ func encodeJob(view jobs.View) server.Job {
 		MinBackoffSeconds: job.MinBackoffSeconds, MaxBackoffSeconds: job.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: server.RunHistory(job.RunHistory),
 		ConcurrencyGroup: job.ConcurrencyGroup, MaxConcurrency: job.MaxConcurrency,
+		Metrics: job.Metrics, PublicBadge: job.PublicBadge,
 		Status: server.JobStatus(job.Status), StatusReason: job.StatusReason,
 		PauseUntil: encodeInstant(job.PauseUntil), PauseId: job.PauseID,
 		RunCount: view.RunCount, LastRunAt: encodeInstant(view.LastRunAt), NextRunAt: encodeInstant(view.NextRunAt),

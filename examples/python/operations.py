@@ -162,6 +162,7 @@ key = call("createKey", body={"description": "snake", "scopes": ["jobs:read"]})
 assert call("getKey", {"id": key["id"]}) in call("listKeys")["items"]
 reader = Client(key=key["key"])
 assert reader.call("listJobs")["total"] >= 1
+assert "jobs:read" in reader.call("getCaller")["scopes"]
 os.environ["PUNCTUAL_KEY"] = key["key"]
 try:
     Client().call("createJob", body=definition)

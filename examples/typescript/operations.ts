@@ -172,3 +172,4 @@ assert.match(key.key!, /^punc_/);
 const shown = await expect(200, api.GET("/api/v1/keys/{id}", { params: of(key) }));
 assert.deepEqual((await expect(200, api.GET("/api/v1/keys"))).items, [shown]);
 await expect(204, api.DELETE("/api/v1/keys/{id}", { params: of(key) }));
+assert.equal((await expect(200, api.GET("/api/v1/caller"))).namespace, "default");

@@ -1447,6 +1447,30 @@ type CalendarWeekdays = []Weekday
 // CalendarYearly Days of each year, as month and day. The default is none.
 type CalendarYearly = []string
 
+// Caller Who makes a request, and what they may do.
+//
+// Example: {"actor":"key:b4xkq2mz7ahd3wce","isServiceWide":false,"namespace":"default","queues":null,"scopes":["jobs:read","jobs:write"]}
+type Caller struct {
+	// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	Actor Actor `json:"actor"`
+
+	// IsServiceWide Whether the caller can name any namespace.
+	IsServiceWide bool `json:"isServiceWide"`
+
+	// Namespace The namespace of the request.
+	//
+	// Example: default
+	Namespace string `json:"namespace"`
+
+	// Queues The queues that the caller may serve as a worker; null for all.
+	Queues *[]QueueName `json:"queues"`
+
+	// Scopes What the caller may do in this namespace.
+	Scopes []Scope `json:"scopes"`
+}
+
 // CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
 // below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
@@ -2137,7 +2161,7 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"followRedirects":false,"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
+// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"metrics":false,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"publicBadge":false,"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"followRedirects":false,"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
 	// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
 	AlertAfterFailures AlertAfterFailures `json:"alertAfterFailures"`
@@ -2272,6 +2296,10 @@ type Job struct {
 	// executed to its end, also one that was started manually, retried or backfilled.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
+	// Metrics Whether `/metrics` has metrics of this job alone: when it last succeeded, and whether a
+	// success is overdue. All jobs count in the metrics of the service.
+	Metrics JobMetrics `json:"metrics"`
+
 	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
 	// this after the first attempt; that bound doubles with each attempt, up to
 	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
@@ -2354,6 +2382,9 @@ type Job struct {
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload"`
+
+	// PublicBadge Whether everybody may see the badge of the job, which shows its name and its health.
+	PublicBadge PublicBadge `json:"publicBadge"`
 
 	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
@@ -2646,6 +2677,10 @@ type JobCreate struct {
 	// executed to its end, also one that was started manually, retried or backfilled.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
+	// Metrics Whether `/metrics` has metrics of this job alone: when it last succeeded, and whether a
+	// success is overdue. All jobs count in the metrics of the service.
+	Metrics *JobMetrics `json:"metrics,omitempty"`
+
 	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
 	// this after the first attempt; that bound doubles with each attempt, up to
 	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
@@ -2708,6 +2743,9 @@ type JobCreate struct {
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
+
+	// PublicBadge Whether everybody may see the badge of the job, which shows its name and its health.
+	PublicBadge *PublicBadge `json:"publicBadge,omitempty"`
 
 	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
@@ -2844,6 +2882,10 @@ type JobKey = string
 //
 // Example: payments/settle
 type JobKeyGiven = string
+
+// JobMetrics Whether `/metrics` has metrics of this job alone: when it last succeeded, and whether a
+// success is overdue. All jobs count in the metrics of the service.
+type JobMetrics = bool
 
 // JobName A name for people to read. It need not be unique. Control characters are refused.
 //
@@ -3029,6 +3071,10 @@ type JobUpdate struct {
 	// executed to its end, also one that was started manually, retried or backfilled.
 	MaxRuns *MaxRuns `json:"maxRuns,omitempty"`
 
+	// Metrics Whether `/metrics` has metrics of this job alone: when it last succeeded, and whether a
+	// success is overdue. All jobs count in the metrics of the service.
+	Metrics *JobMetrics `json:"metrics,omitempty"`
+
 	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
 	// this after the first attempt; that bound doubles with each attempt, up to
 	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
@@ -3097,6 +3143,9 @@ type JobUpdate struct {
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload,omitempty"`
+
+	// PublicBadge Whether everybody may see the badge of the job, which shows its name and its health.
+	PublicBadge *PublicBadge `json:"publicBadge,omitempty"`
 
 	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
@@ -3170,7 +3219,7 @@ type JobUpdateStatus string
 
 // JobVersion A version of a job, and how it differs from the one before.
 //
-// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
+// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"metrics":false,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"publicBadge":false,"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
 type JobVersion struct {
 	// Changes The fields in which this version differs from the one before, by name; null if there is
 	// none before, or if it is not kept any more.
@@ -3895,6 +3944,9 @@ type Problem struct {
 	// Type Example: about:blank
 	Type string `json:"type"`
 }
+
+// PublicBadge Whether everybody may see the badge of the job, which shows its name and its health.
+type PublicBadge = bool
 
 // Queue A queue of runs for workers, as it is now.
 type Queue struct {
@@ -5657,6 +5709,14 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
 	ReplaceCalendar(ctx context.Context, key CalendarKey, body ReplaceCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetCaller Get who makes this request
+	//
+	// Says who the service takes the caller for, in which namespace the request is, and what the
+	// caller may do there.
+	//
+	// Corresponds with GET /api/v1/caller (the `GetCaller` operationId).
+	GetCaller(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListConnections List connections by key
 	//
 	// A response with more connections after it has a `nextCursor`.
@@ -6545,6 +6605,24 @@ func (c *Client) ReplaceCalendarWithBody(ctx context.Context, key CalendarKey, c
 // Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
 func (c *Client) ReplaceCalendar(ctx context.Context, key CalendarKey, body ReplaceCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplaceCalendarRequest(c.Server, key, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCaller Get who makes this request
+//
+// Says who the service takes the caller for, in which namespace the request is, and what the
+// caller may do there.
+//
+// Corresponds with GET /api/v1/caller (the `GetCaller` operationId).
+func (c *Client) GetCaller(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCallerRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -8341,6 +8419,33 @@ func NewReplaceCalendarRequestWithBody(server string, key CalendarKey, contentTy
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetCallerRequest constructs an http.Request for the GetCaller method
+func NewGetCallerRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/caller")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -11191,6 +11296,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v1/calendars/{key} (the `ReplaceCalendar` operationId).
 	ReplaceCalendarWithResponse(ctx context.Context, key CalendarKey, body ReplaceCalendarJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCalendarResponse, error)
 
+	// GetCallerWithResponse Get who makes this request
+	//
+	// Says who the service takes the caller for, in which namespace the request is, and what the
+	// caller may do there.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/caller (the `GetCaller` operationId).
+	GetCallerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCallerResponse, error)
+
 	// ListConnectionsWithResponse List connections by key
 	//
 	// A response with more connections after it has a `nextCursor`.
@@ -12734,6 +12849,112 @@ func (r ReplaceCalendarResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReplaceCalendarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetCallerResponse401Headers the declared response headers of an HTTP 401 response for GetCaller
+type GetCallerResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetCallerResponse429Headers the declared response headers of an HTTP 429 response for GetCaller
+type GetCallerResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetCallerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Caller
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCallerResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetCallerResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCallerResponse) GetJSON200() *Caller {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCallerResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetCallerResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetCallerResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetCallerResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetCallerResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCallerResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCallerResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCallerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCallerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCallerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCallerResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -18324,6 +18545,22 @@ func (c *ClientWithResponses) ReplaceCalendarWithResponse(ctx context.Context, k
 	return ParseReplaceCalendarResponse(rsp)
 }
 
+// GetCallerWithResponse Get who makes this request
+//
+// Says who the service takes the caller for, in which namespace the request is, and what the
+// caller may do there.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/caller (the `GetCaller` operationId).
+func (c *ClientWithResponses) GetCallerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCallerResponse, error) {
+	rsp, err := c.GetCaller(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCallerResponse(rsp)
+}
+
 // ListConnectionsWithResponse List connections by key
 //
 // A response with more connections after it has a `nextCursor`.
@@ -20286,6 +20523,118 @@ func ParseReplaceCalendarResponse(rsp *http.Response) (*ReplaceCalendarResponse,
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ReplaceCalendarResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCallerResponse parses an HTTP response from a GetCallerWithResponse call
+func ParseGetCallerResponse(rsp *http.Response) (*GetCallerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCallerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Caller
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetCallerResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetCallerResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

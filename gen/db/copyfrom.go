@@ -150,6 +150,8 @@ func (r iteratorForCopyJobs) Values() ([]interface{}, error) {
 		r.rows[0].RunHistory,
 		r.rows[0].ConcurrencyGroup,
 		r.rows[0].MaxConcurrency,
+		r.rows[0].Metrics,
+		r.rows[0].PublicBadge,
 		r.rows[0].Status,
 		r.rows[0].CreatedAt,
 		r.rows[0].UpdatedAt,
@@ -163,5 +165,5 @@ func (r iteratorForCopyJobs) Err() error {
 
 // CreateJob for many jobs: stores the jobs. CopyDue and CopyAudit follow in its transaction.
 func (q *Queries) CopyJobs(ctx context.Context, arg []CopyJobsParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"jobs"}, []string{"id", "namespace", "key", "name", "description", "labels", "payload", "target", "sealed_secrets", "secrets_key_id", "secret_names", "secrets_digest", "interval_seconds", "anchor_at", "cron", "rrule", "time_zone", "run_at", "on_demand", "starts_on", "start_at", "end_at", "max_runs", "jitter_seconds", "skip_on", "only_on", "on_skipped", "calendar_days", "delete_after_completion", "misfire_policy", "catchup_window_seconds", "overlap_policy", "max_attempts", "min_backoff_seconds", "max_backoff_seconds", "attempt_deadline_seconds", "pause_after_failures", "late_after_seconds", "alert_after_failures", "expect_success_within_seconds", "run_history", "concurrency_group", "max_concurrency", "status", "created_at", "updated_at", "updated_by"}, &iteratorForCopyJobs{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"jobs"}, []string{"id", "namespace", "key", "name", "description", "labels", "payload", "target", "sealed_secrets", "secrets_key_id", "secret_names", "secrets_digest", "interval_seconds", "anchor_at", "cron", "rrule", "time_zone", "run_at", "on_demand", "starts_on", "start_at", "end_at", "max_runs", "jitter_seconds", "skip_on", "only_on", "on_skipped", "calendar_days", "delete_after_completion", "misfire_policy", "catchup_window_seconds", "overlap_policy", "max_attempts", "min_backoff_seconds", "max_backoff_seconds", "attempt_deadline_seconds", "pause_after_failures", "late_after_seconds", "alert_after_failures", "expect_success_within_seconds", "run_history", "concurrency_group", "max_concurrency", "metrics", "public_badge", "status", "created_at", "updated_at", "updated_by"}, &iteratorForCopyJobs{rows: arg})
 }

@@ -76,28 +76,28 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 const createJob = `-- name: CreateJob :one
 with checked as (
     -- One row, or none if the estimate or the attempt is refused.
-    select $45::timestamptz as created_at
+    select $47::timestamptz as created_at
     where (
-            $46::text is null
-            or exists (select from connections c where c.namespace = $2 and c.key = $46::text for key share)
+            $48::text is null
+            or exists (select from connections c where c.namespace = $2 and c.key = $48::text for key share)
         )
       and (
-            not $47::boolean
-            or $45::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+            not $49::boolean
+            or $47::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
         )
       and (
-            strpos($48::text, '~') = 0
-            or exists (select from idempotency_keys k where k.request_id = $48::text for key share)
+            strpos($50::text, '~') = 0
+            or exists (select from idempotency_keys k where k.request_id = $50::text for key share)
         )
 ), first as (
     -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
     -- on.
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
-        $1, $49::timestamptz, greatest($49::timestamptz, created_at), true,
-        $50, $51, $51::text is not null
+        $1, $51::timestamptz, greatest($51::timestamptz, created_at), true,
+        $52, $53, $53::text is not null
     from checked
-    where $49::timestamptz is not null
+    where $51::timestamptz is not null
 ), expected as (
     -- When it is to have succeeded, as ExpectSuccesses.
     insert into expected_successes (job_id, namespace, expected_by)
@@ -107,7 +107,7 @@ with checked as (
 ), audited as (
     -- Who created it, as AddToAudit.
     insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $44, $52::text, 'JOB', ($1::uuid)::text, nullif($48::text, ''), '{"version":1}'::json
+    select $2, $46, $54::text, 'JOB', ($1::uuid)::text, nullif($50::text, ''), '{"version":1}'::json
     from checked
 )
 insert into jobs (
@@ -117,7 +117,7 @@ insert into jobs (
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
     max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures,
     expect_success_within_seconds, run_history, concurrency_group, max_concurrency,
-    status, created_at, updated_at, updated_by
+    metrics, public_badge, status, created_at, updated_at, updated_by
 )
 select
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
@@ -126,9 +126,9 @@ select
     $30, $31, $32, $33, $34,
     $35, $36, $37, $38, $39,
     $40, $41, $42, $43,
-    'ACTIVE', created_at, created_at, $44
+    $44, $45, 'ACTIVE', created_at, created_at, $46
 from checked
-returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.metrics, jobs.public_badge, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
 `
 
 type CreateJobParams struct {
@@ -175,6 +175,8 @@ type CreateJobParams struct {
 	RunHistory                 RunHistory    `json:"run_history"`
 	ConcurrencyGroup           *string       `json:"concurrency_group"`
 	MaxConcurrency             *int32        `json:"max_concurrency"`
+	Metrics                    bool          `json:"metrics"`
+	PublicBadge                bool          `json:"public_badge"`
 	UpdatedBy                  string        `json:"updated_by"`
 	CreatedAt                  time.Time     `json:"created_at"`
 	Connection                 *string       `json:"connection"`
@@ -244,6 +246,8 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.RunHistory,
 		arg.ConcurrencyGroup,
 		arg.MaxConcurrency,
+		arg.Metrics,
+		arg.PublicBadge,
 		arg.UpdatedBy,
 		arg.CreatedAt,
 		arg.Connection,
@@ -294,6 +298,8 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.RunHistory,
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
+		&i.Job.Metrics,
+		&i.Job.PublicBadge,
 		&i.Job.Target,
 		&i.Job.QualifiedQueue,
 		&i.Job.QualifiedGroup,
@@ -338,7 +344,7 @@ func (q *Queries) DatabaseTime(ctx context.Context) (time.Time, error) {
 
 const getJob = `-- name: GetJob :one
 select
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
     coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running, x.overdue_since
@@ -422,6 +428,8 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.RunHistory,
 		&i.Job.ConcurrencyGroup,
 		&i.Job.MaxConcurrency,
+		&i.Job.Metrics,
+		&i.Job.PublicBadge,
 		&i.Job.Target,
 		&i.Job.QualifiedQueue,
 		&i.Job.QualifiedGroup,
@@ -678,7 +686,7 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where id = $1 and namespace = $2 and deleted_at is null
 for update
@@ -733,6 +741,8 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.RunHistory,
 		&i.ConcurrencyGroup,
 		&i.MaxConcurrency,
+		&i.Metrics,
+		&i.PublicBadge,
 		&i.Target,
 		&i.QualifiedQueue,
 		&i.QualifiedGroup,
@@ -854,9 +864,9 @@ const updateJob = `-- name: UpdateJob :exec
 with superseded as (
     -- The job as it was: the statement sees the row before its update.
     insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, $54, $42, $43, job_image(o)
+    select o.id, o.version, o.updated_at, o.updated_by, $56, $44, $45, job_image(o)
     from jobs o
-    where o.id = $57 and o.version < $53
+    where o.id = $59 and o.version < $55
 )
 update jobs j
 set name = $1, description = $2, labels = $3, payload = $4,
@@ -872,10 +882,10 @@ set name = $1, description = $2, labels = $3, payload = $4,
     late_after_seconds = $35, alert_after_failures = $36,
     expect_success_within_seconds = $37, failing_since = $38,
     run_history = $39, concurrency_group = $40, max_concurrency = $41,
-    status = $42, status_reason = $43, paused_since = $44, pause_until = $45, pause_id = $46, last_run_at = $47,
-    last_run_for = $48, last_run_status = $49, failures = $50, run_count = $51, suspended = $52, version = $53, updated_at = $54, updated_by = $55,
-    secrets_version = $56
-where j.id = $57
+    metrics = $42, public_badge = $43, status = $44, status_reason = $45, paused_since = $46, pause_until = $47, pause_id = $48, last_run_at = $49,
+    last_run_for = $50, last_run_status = $51, failures = $52, run_count = $53, suspended = $54, version = $55, updated_at = $56, updated_by = $57,
+    secrets_version = $58
+where j.id = $59
 `
 
 type UpdateJobParams struct {
@@ -920,6 +930,8 @@ type UpdateJobParams struct {
 	RunHistory                 RunHistory    `json:"run_history"`
 	ConcurrencyGroup           *string       `json:"concurrency_group"`
 	MaxConcurrency             *int32        `json:"max_concurrency"`
+	Metrics                    bool          `json:"metrics"`
+	PublicBadge                bool          `json:"public_badge"`
 	Status                     JobStatus     `json:"status"`
 	StatusReason               *string       `json:"status_reason"`
 	PausedSince                *time.Time    `json:"paused_since"`
@@ -983,6 +995,8 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.RunHistory,
 		arg.ConcurrencyGroup,
 		arg.MaxConcurrency,
+		arg.Metrics,
+		arg.PublicBadge,
 		arg.Status,
 		arg.StatusReason,
 		arg.PausedSince,

@@ -664,6 +664,8 @@ type Job struct {
 	RunHistory                 RunHistory    `json:"run_history"`
 	ConcurrencyGroup           *string       `json:"concurrency_group"`
 	MaxConcurrency             *int32        `json:"max_concurrency"`
+	Metrics                    bool          `json:"metrics"`
+	PublicBadge                bool          `json:"public_badge"`
 	Target                     []byte        `json:"target"`
 	QualifiedQueue             *string       `json:"qualified_queue"`
 	QualifiedGroup             *string       `json:"qualified_group"`

@@ -1302,6 +1302,30 @@ type CalendarWeekdays = []Weekday
 // CalendarYearly Days of each year, as month and day. The default is none.
 type CalendarYearly = []string
 
+// Caller Who makes a request, and what they may do.
+//
+// Example: {"actor":"key:b4xkq2mz7ahd3wce","isServiceWide":false,"namespace":"default","queues":null,"scopes":["jobs:read","jobs:write"]}
+type Caller struct {
+	// Actor Who did it: `key:<id>` for an API key, `user:<subject>` for an access token,
+	// `command` for a command of the operator, `anonymous` for a caller of a service that
+	// needs no key, and `system` for the service itself.
+	Actor Actor `json:"actor"`
+
+	// IsServiceWide Whether the caller can name any namespace.
+	IsServiceWide bool `json:"isServiceWide"`
+
+	// Namespace The namespace of the request.
+	//
+	// Example: default
+	Namespace string `json:"namespace"`
+
+	// Queues The queues that the caller may serve as a worker; null for all.
+	Queues *[]QueueName `json:"queues"`
+
+	// Scopes What the caller may do in this namespace.
+	Scopes []Scope `json:"scopes"`
+}
+
 // CatchupWindowSeconds Occurrences that are later than this are not executed, whatever the misfire policy. Values
 // below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
@@ -1901,7 +1925,7 @@ type JitterSeconds = int32
 
 // Job A job as it is stored.
 //
-// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"followRedirects":false,"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
+// Example: {"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"metrics":false,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"publicBadge":false,"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"expectStatus":[],"followRedirects":false,"headers":{},"method":"POST","type":"http","url":"https://reports.example.com/hooks/run"},"targetSecrets":["signingSecrets"],"timeZone":"Europe/Berlin","updatedAt":"2025-10-08T08:29:15.934208Z","updatedBy":"anonymous","version":1}
 type Job struct {
 	// AlertAfterFailures After how many failed runs in a row `job.failing` happens.
 	AlertAfterFailures AlertAfterFailures `json:"alertAfterFailures"`
@@ -2036,6 +2060,10 @@ type Job struct {
 	// executed to its end, also one that was started manually, retried or backfilled.
 	MaxRuns *MaxRuns `json:"maxRuns"`
 
+	// Metrics Whether `/metrics` has metrics of this job alone: when it last succeeded, and whether a
+	// success is overdue. All jobs count in the metrics of the service.
+	Metrics JobMetrics `json:"metrics"`
+
 	// MinBackoffSeconds The minimum time between a failed attempt and the next one. The time is random, up to twice
 	// this after the first attempt; that bound doubles with each attempt, up to
 	// `maxBackoffSeconds`. With 0 the bound starts at 2 seconds.
@@ -2118,6 +2146,9 @@ type Job struct {
 	//
 	// Example: {"report":"sales"}
 	Payload Payload `json:"payload"`
+
+	// PublicBadge Whether everybody may see the badge of the job, which shows its name and its health.
+	PublicBadge PublicBadge `json:"publicBadge"`
 
 	// Rrule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
 	// `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
@@ -2395,6 +2426,10 @@ type JobKey = string
 // Example: payments/settle
 type JobKeyGiven = string
 
+// JobMetrics Whether `/metrics` has metrics of this job alone: when it last succeeded, and whether a
+// success is overdue. All jobs count in the metrics of the service.
+type JobMetrics = bool
+
 // JobName A name for people to read. It need not be unique. Control characters are refused.
 //
 // Example: nightly-report
@@ -2493,7 +2528,7 @@ type JobUpdate = jobs.Change
 
 // JobVersion A version of a job, and how it differs from the one before.
 //
-// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
+// Example: {"changes":[{"field":"cron","from":"0 9 * * MON-FRI","to":"30 9 * * MON-FRI"}],"job":{"alertAfterFailures":1,"attemptDeadlineSeconds":300,"catchupWindowSeconds":null,"concurrencyGroup":null,"consecutiveFailures":0,"createdAt":"2025-10-08T08:29:15.934208Z","cron":"30 9 * * MON-FRI","deleteAfterCompletion":false,"description":"","endAt":null,"expectSuccessWithinSeconds":null,"failingSince":null,"health":"OK","id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","intervalInSeconds":null,"isRunning":false,"jitterSeconds":0,"key":"reports/weekday","labels":{"team":"payments"},"lastRun":{"error":null,"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED"},"lastRunAt":"2025-10-09T07:30:00.000812Z","lateAfterSeconds":null,"maxAttempts":3,"maxBackoffSeconds":600,"maxConcurrency":null,"maxRuns":null,"metrics":false,"minBackoffSeconds":5,"misfirePolicy":"FIRE_ONCE","name":"weekday-report","namespace":"default","nextRunAt":"2025-10-10T07:30:00.000000Z","onDemand":false,"onSkipped":"DROP","onlyOn":[],"overdueSince":null,"overlapPolicy":"SKIP","pauseAfterFailures":null,"pauseId":null,"pauseUntil":null,"payload":{"report":"sales"},"publicBadge":false,"rrule":null,"runAt":null,"runCount":1,"runHistory":"ALL","skipOn":[],"startAt":null,"startsOn":null,"status":"ACTIVE","statusReason":null,"target":{"type":"log"},"targetSecrets":[],"timeZone":"Europe/Berlin","updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2},"updatedAt":"2025-10-09T09:12:40.120455Z","updatedBy":"anonymous","version":2}
 type JobVersion struct {
 	// Changes The fields in which this version differs from the one before, by name; null if there is
 	// none before, or if it is not kept any more.
@@ -3120,6 +3155,9 @@ type Problem struct {
 	// Type Example: about:blank
 	Type string `json:"type"`
 }
+
+// PublicBadge Whether everybody may see the badge of the job, which shows its name and its health.
+type PublicBadge = bool
 
 // Queue A queue of runs for workers, as it is now.
 type Queue struct {
@@ -4429,6 +4467,9 @@ type ServerInterface interface {
 	// ReplaceCalendar Replace a calendar
 	// (PUT /api/v1/calendars/{key})
 	ReplaceCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey)
+	// GetCaller Get who makes this request
+	// (GET /api/v1/caller)
+	GetCaller(w http.ResponseWriter, r *http.Request)
 	// ListConnections List connections by key
 	// (GET /api/v1/connections)
 	ListConnections(w http.ResponseWriter, r *http.Request, params ListConnectionsParams)
@@ -4615,6 +4656,12 @@ func (_ Unimplemented) GetCalendar(w http.ResponseWriter, r *http.Request, key C
 // ReplaceCalendar Replace a calendar
 // (PUT /api/v1/calendars/{key})
 func (_ Unimplemented) ReplaceCalendar(w http.ResponseWriter, r *http.Request, key CalendarKey) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetCaller Get who makes this request
+// (GET /api/v1/caller)
+func (_ Unimplemented) GetCaller(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -5203,6 +5250,20 @@ func (siw *ServerInterfaceWrapper) ReplaceCalendar(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ReplaceCalendar(w, r, key)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetCaller operation middleware
+func (siw *ServerInterfaceWrapper) GetCaller(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetCaller(w, r)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -7436,6 +7497,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Put(options.BaseURL+"/api/v1/calendars/{key}", wrapper.ReplaceCalendar)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/caller", wrapper.GetCaller)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/connections", wrapper.ListConnections)
 	})
 	r.Group(func(r chi.Router) {
@@ -8706,6 +8770,151 @@ type ReplaceCalendar503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReplaceCalendar503ApplicationProblemPlusJSONResponse) VisitReplaceCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCallerRequestObject struct {
+}
+
+type GetCallerResponseObject interface {
+	VisitGetCallerResponse(w http.ResponseWriter) error
+}
+
+type GetCaller200JSONResponse Caller
+
+func (response GetCaller200JSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller400ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller401ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller403ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller404ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller429ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller500ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCaller503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetCaller503ApplicationProblemPlusJSONResponse) VisitGetCallerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -16711,6 +16920,9 @@ type StrictServerInterface interface {
 	// ReplaceCalendar Replace a calendar
 	// (PUT /api/v1/calendars/{key})
 	ReplaceCalendar(ctx context.Context, request ReplaceCalendarRequestObject) (ReplaceCalendarResponseObject, error)
+	// GetCaller Get who makes this request
+	// (GET /api/v1/caller)
+	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
 	// ListConnections List connections by key
 	// (GET /api/v1/connections)
 	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
@@ -17080,6 +17292,30 @@ func (sh *strictHandler) ReplaceCalendar(w http.ResponseWriter, r *http.Request,
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReplaceCalendarResponseObject); ok {
 		if err := validResponse.VisitReplaceCalendarResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCaller operation middleware
+func (sh *strictHandler) GetCaller(w http.ResponseWriter, r *http.Request) {
+	var request GetCallerRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCaller(ctx, request.(GetCallerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCaller")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetCallerResponseObject); ok {
+		if err := validResponse.VisitGetCallerResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -18586,562 +18822,569 @@ var swaggerSpec = []string{
 	"oeZmIDQBwRqO3LjIRzzCvdYihyGaqEfeKoZq1GftShM8IJGr5oC2DVYOW9ZW+8RHfEkzTJmAL4qbxlLm",
 	"umJUInXGM+Dt3WFmd0N67A+6e32P9LjRWtUg8MYCv1FTND4OtQSP46z6Q1We+rzGUIMOikr6cU32+t4e",
 	"wDUjVTsHVsO54IDZF4PgvXHs5cL2B93BQada0jX8sd99+em/+z+G3cGnL7vm7x/7g08/KhHsv/d+DPuf",
-	"vvRKX+V09w4PfTdIPpkVC/RPV1IA3DmeO158eyvoIlHot02kvSlMOfoAUDMV8Xj8Vz3yd5oWTI74mKVi",
-	"SfohmYiC52rt+qFnwTDDtxkNcLjvJhfs9Q/2DsNqWk/YSpCObPZacD3F1TeZKBatsU2w1zRNdXXYSlnt",
-	"G/UmkTO1EjoleWh99dGcfna+EpVRnsb/BrexYn4BOP/gKwaqQvbIRyzYrqGv6S0jeZFxGegwcnXB5V1d",
-	"1V2XGtkiwKS+NA/xyb4WnLOWUNQjMrFPN9s8aUwXeXK3+Xa2fR6ZN+6DDi3y2Q5vqtb3QWdMJfuQpdu/",
-	"+Eq/cB9sZ6Mt5/8gK62TCrvd+L7VL2xp7rHvaYNPlU63f/199T3s6YJlyFV26qd86z7oLIpxmkzesVVL",
-	"eA8+BxCPgETL2eL2J7w61cYe7gdGrJDJDcdyd1i/xDKyRZbc0RyUaFOY2/DljcG7TuEVHwpo7UuSYXKI",
-	"kqeAkZj6ld6rQJFzz5TJ2DyS3Gv56ZLow0U0hKxQnZBNY4Y+vSsAeNdZbBmbsESxHQg6l7eYAKL4SaDj",
-	"EiL1h0STPnbw5vzjme17SpPUpmP2yDnGNQBoBkKmKLEuF5rDQXIJI8syunnESXUQGZsoPsjiqgfxw0Un",
-	"6ODQO0FHDcHrN4T12BRs6ZxNkxT84SKqpEQisPVGkQY+d5XwCfNaxyYwVe75KC5i7ZNqKK0cYuNY8nQH",
-	"bnGdysc6M2xfv6c7oyS+5gjhZ1xgLoAcDemV62p82tDPQ9fW66EwF0jJqvVVhDtRMokKL2sw2hq/DMrL",
-	"0BzuKlFXaK6yPg92dDRvVVeDwxXxu/sUeWBZZsXW9gcvicjIQbiHElLkAK5EACME1lYrTzWuySQfcaV6",
-	"SAGSDTKApp+wdplvNn/YWni6L641+yaehMU4WmTiDkvjScjZgXoHIw78T72O7BNQ8NWhhd/HVCaTaEjG",
-	"K8z8V9qtVucWVMqlyOIIzc/PD/vPv9QvAQyIfgvYvm5z+Pwg1G2EoqsBtqmBBpSJACYE+kbdPcB6sbsP",
-	"WRrhfkzShPHcxcpQzFd/bP8lhDSTW8YWsgxJ0zk2OI6fl7keRNvH1W0rS7h2kxpsIB5hx1OazKXSXmUU",
-	"kEgW4wiGUQ2cDkhEC7Vc6j+J0kEi9VtCc/US+7xQ//k5T+A/YnwS639gXmQEXvoIY7QJifQ4oh5+Fhiw",
-	"MWtEBpdc30EaKA9kVremGYDORc96S5amXQDGefbz8lb2EELCl6alB95i9oXpiSmuqkclZ0BQisVEJqxH",
-	"00FgxGm1mxROSi3MMtx/sdHggdTQFvShaUWNT3/VF8q51SeugA+uk5UsM4D2tQ+96L8c7O47MQeuRXjU",
-	"T2F+eGy9X938nS2yS+CQmFW0gZkV6W/HdXXdY02R0NZo83jF4NTCpJHtPMlaGzbjlSEyVs4dWBPi7AFL",
-	"SCTClsQkTaDeA6ZePISaDRCPERc1PC3srfovTLcTdHAonaDz8zL3CpCGcfsXUD21Vks/5WzewJo4AU/X",
-	"X8yvSmW1gYoQzfJ8EamLF/4lI/Lh8hQ4lygqzD4gvxQIpxaTaUZv5uqsAd+JlGaiA91wC9Q9nKZiWQKr",
-	"lQoKfGX47Nkkm/f0r72JmD+ji+QBG1dO8jGBFhVZ9H+2ceFfXfHHK+HbXVfhqvKa6gcV/6tSVd+yo+p7",
-	"D1Ks1ioMmyJEbFeyp0F+dnXPlD2gg8b+fXyn8c08LkED1aFxFtecqJjmtEVqWPPWpGIu3IlEK7UU1r1Z",
-	"1k/RGazZGksAClGxWPIWNXw3rdCt6ODM1Y7Bx+GV+ilzOl9smhhs3LVt7Vx4a3bSTfZ3dkbNuDLGnjW5",
-	"bEYb0jh15cADJIf195dzmv28/bdNste9q8c1VTfs38IBgtwOGkgNnIXa+7IiarhDcUQq31S2CMaxbXcN",
-	"x5lk898nFqeNaVfg15qoT0faiSEN+K1W3MEX0VTgt/No+DM7K+hsG4GiWm6PpnhUm4DWA2VZiNwAGfuG",
-	"qtkCQvWtdFxQj3wnxnLES1fMVjOqTWkr15Se4g4RVM7V8dgYqpKD/WtEUe19lz9FBFWLPPJIxufldQhA",
-	"k2WrqpD/CEbnDUJsE4wa2/DO4rMr0Wtr9utxgSxnkk1+ej999x8vsxffvPv+l+x6+fOHizcvTk4vfjgR",
-	"g1N6Sq+WdWUj3EFvHjSCANbN/DqVO1gZvYbFGqvMswKqDfBYx21IDSG4Eur60rmihSxo6pGkPNLXa/V4",
-	"Cki5sNIXx+9Rt5uUD6xLDEviASgsqnll0J4p7areHfGKQcqGuoJfn05mCWd6Ig2X8+HBwd5hq0XIGWyL",
-	"HOkMGifjMTXOxFIGeNUDqtBMQ3RvPYzWq9xxDdprrjGibT7ltRjB6p+tz5C0s92wfTN6x7y2w5mQ+UMM",
-	"E2s42gfwIuysn2tsnppo1CNvHVylarihzOlK5+CtIPSrA+N2v9X/V9by/9LYfxeN/Q9WytFX501hP6oi",
-	"8jixIzWR7k/K7maf88uCrw1/URPQaAcQlFRRsWeI5qt6jouUPZFb1s26tiP0CmmZ4MefFxmTsi14KQN1",
-	"xjTBS2aa3Fk0uC/mCS9yFpCZKLLAxINC+F9g/mOCRBm7/dKiCI24TD4H1eBRjZ+iS49jXRUdKIecEURp",
-	"aevlkS+i747OooBE78/Poi+/Joiq8nzEVeurgsd0ZXyV/aB/oFt2316eqH9+9awfardkP+zuh88OIozs",
-	"S2QuA4Ih1li8LmcL2SPRYNAdlM60t5cnXfVhXTRKF8Yx0wCoe3QXnkZmUm7QLEgPuELRqeq3nDU00RGu",
-	"SR6Q6OA0Kt9/myXYhRqF28v787P/PYhACND9vBewBiTqH3y0g1Avw2DxKcmF6RLjX8EbyhnNmMwNZGL/",
-	"APIWoG/9OVi404/OwLDqWpdE30ZYrg3WwPRKYpYldwaKOq8fT4yJWWSMxlhwnkTfkq/w/yM9KEVkqca6",
-	"/n/4h9rI/xfTRP9LEZn+JwzTxhH/PxtVnIHIlEGt37kE+vjqqzcO4Zq4VUO0X31FJmI+VlIeSu9/Tz4n",
-	"DM5GjxwRdVBRCJlDZUCWYK1bFCCHIx6FJCT9PfIVUYRnuIHQmkF/T3/R/IB7AeC3pSBK8qXQgDU6puCr",
-	"KCB0xOtfH4t8NiTwya+aX8S+lRKaGgh8aPlsYNqWjUZcF94mIo5hlnqtgLdNUjG5NeUjv/oqIJRMk88s",
-	"1nFOgOcumNQhsYm0mC9anqtiJQEMGaC9kBu6CDSSb71DrKdI8qWuxBUXzOlLteuRS7ZgFGJAwTRn6u2M",
-	"OBz3kqC0vM9SupD6I3X/zl5IXkJzzTM2SpEbI5PeAAQoxIG8ttifFeNTS6ZKFU00KcFElyX2T/T6/P3F",
-	"6fH18ZvIn1Z+zL3xTRjMn6vDvhBSJuOUOTBaPfJdkudKzKYr9VXDJRRpai0teUSs1jGPWXxZ8CtdI8Pr",
-	"PoZnKDhb3BJ1dWr8STyUke0lcu29Vx9evz4+fuPCbASd10dnr4/xn1fvTi4uWrA3WrwEVyapwYwErcyB",
-	"xdES2VyN9iqnPKZZTD6y8UyIW+vrRTSzVSpoXJ3ViFOO+ZcGk6XMYohpTq3mk2eMwjcwWRMpV3B2PgXM",
-	"orUA0oX2ftwHG+Wc7RoCVOZ2TesemE3toRVGpG/VVJ4KmQPM0gYERqdjL83pJFgMWYDA9o+J2nOdIxBh",
-	"7VyRpmyijuFUZO0ILO1uIr17HhdR4SO8b00FEDs6QKxhWQOnEtICmsZDfG8deJ2+tQIbt98Pw4pxqul2",
-	"h6V0WY7j1qmYS2tiKk7SDuoPcQtda3OCZDog+Y5lNHX2wbAN/Qvs/FO7g2CwfrtH1W2lRVdFVLKYTBiL",
-	"WRwNNb8AHEvza882xOIwlVb4U2CMbOpGRoR7LOZWfuM2WSycdzUUks1owTRxi74qlSCBAEe6A3WL2Ler",
-	"XBqQLTVPq6bOMBKpv+FStKdLZ4VBuV9iEbPJPLmZadaoA/GcojfDqnvGVsaZUaWuYM0cKklEG9V3cC46",
-	"OA8K56ivCj5hOv4vd6oZu2HZegT2Jzt54OoV3VWPEvQf1TgulNLU3EPVH+Le1sqr4I8BRh0uWCYFV32N",
-	"K7C5ZR8G87Xejf29bKqH4zSc6Z23YwOZU4v/Efu8YJP8qoDoyypbVGsIgjouo7uGie1OB1ECgHOv4DTP",
-	"gUQqNLukieGrlKCOiTsKb+GycgGFelmGlkDdbc3Ba+Pza3Y32BA8E0Au6oOIE5g3+nH313ZWM2Trudkz",
-	"5fCSyvlF5CR9TPUf+uDpv1KMdXZIW/9Veqfxb6QI/YfdV/233tSOBtF21rnq8t7NCa6Z17XLl5+q4Ilz",
-	"gXtFLnPrGQhhLKxnhC4Uiba9fD86sJLQi+7bHfU2UKJnJahrPkt2wBL14XiqzpDV7dLXTun8v8+F6t0Y",
-	"z22aqr192qu0lRX5padUgNSOXE6P10QISuzFZPu4nNHWU1NXBMgtsrRipFTmI67fBv4Oj3S+SyIRYpHl",
-	"PeKYM5OSoQOquWJnkCuqmFFgAFDVJTHiAFjqy1Q2OR2JJMiTWfyQDNGt3PBvgWHpolleQVDHFODQzH3L",
-	"Y7z9BNZixMB9LAwpOCsnrxop8qgAkKeMSjbiWhiwZctFZvi+qcf6RXR6fHR1/NPxf16cXB6/ib70hqG3",
-	"jb0Kkg2FaLBpgDvZJ7XUnnbvPBSibM+3MkuEq+PF/DTC1quVv+6ieV4dZ6kCR1ula00TnsjZhsxNM1q4",
-	"NR4Ck7xBDdWJPFvjJMIrBiZRy5JbTaDEN4UgEUVmduWgkBbN0oTJXFe8R4nRoKNvjb9dY2OG3NyhVhbe",
-	"UItdMQds0aECH9tzCx96rPZgm6/JoLRSRcsp3eKp1bgZsRaa1WO2/PVetoG0ARv/K7hHt0O0gRewgHXj",
-	"AoQZBBsuQljBY/9pPeJEF4x2V1Iv304Aq4r5Z0JJ/YBrmombjM4BqFq9pFOMwKTOKAeUjDMI4o6ZvU1p",
-	"HDuaoJ6nFtVxdIm0Vy400tWqu/DU4toiigBYQ/WkMrKgGZ2zHOAtuiSCoYLNJArMX0j4+ntozscqbMjD",
-	"VWO48UQ2x05yIbpyTtNU9aH+SGl2w9wOAoTfALOpKenhBklJHSil7sAi126OsSi4URy4yLsYRlhZB92V",
-	"elm9iy50sBWXr+mSwJX5mJLdpa1dt1I/lUrFNE0mOeqZ5bvWxD1NcrsoeDjwm+pO76JyVdbrNG4RrZUh",
-	"nDDc/mNGYuM1Sng3n7EuovKr1dQ/LKg0G2LM54msYvjDvZpwWzZBZ8+lMcu6Su3u2ioDNvu5WnXAVosA",
-	"c0ki3S+JO0MwanuVwt11qi7oDnXpBsh1E1otd2szwPvoL+/eslVXU7B+2y0Cg/V6SS4I45Nspdi5zitX",
-	"C1rpqHY8dE6VqfmMWWKlyUPRw1SRVfWMoEhlqqsoplc2B6ag9FS+wmYslQ23gT0BnbUAyOULmvhtbeoc",
-	"BJ+c9FvLdbUlc6kD5TBoHRQUi1x+jbhVttCxxsYnlCxnIq3FAIKv/o6mJ1aY9kEuczfNSPWHsC0zVDmz",
-	"lU0I3izyJ2UB7jrQsI95g932bCO0Oqj7JsoD0Ul6O4UVbwsA8i2jKcbNNAczg2cGgVGLsM1LRFr/h1nR",
-	"83eb102/5VujbxnN8jGjLfIu5XKp+LcgVA0Rm9YqpkzUUFP40qdKMbpKtdjnw71w2D/oheFef+Crl1J2",
-	"4w/RkA5Et9K+Yq0Ao/iv6FMygp2k1OKI6OuYxUMic7EAqzV65iH/PZpShGlwbdcboz/q4b3bFODDUUJu",
-	"dMEB5tncA3ZdCfucQ4M1nrL1G10OJCjX07vteb64hpDSHePTrnRFRka+vb6+sMJiM4MZc4R1sjvwLJpl",
-	"yR3TJsIRN0nGtcrKUY+8WlkVVvB0ZaBLaBxnTEoGsdELkeWSvMBIjv39PRDIxwy3Vcnwbv13eAi3NYKg",
-	"yx45Ru97VGQp5gKWli1whJtVBZHqiK/I4PPncj6JJK4ir24t7X1U6pU2fKKTEQvWopCHeKcE67Rj9v+I",
-	"H4R7ZQS2UUUApgBWtQIK0CP7/RAtAtLGKxFbsd8W2MVhjriVO7D2CS5KkU/EnA21OxgCKcB+qj05am91",
-	"WIixMjFdkVdaN+OIQ0lca7zHvQUhE6oF6Nx1UeSLIoc1PHbCm01uu7QdD7XkWi/ZO6wFgGQFD0okKXVk",
-	"KkT3hsXFIsXoz/HK2mgvdHRZ1+Y7KTnJ/vqdGHcxId7+dFnw+k9XOvoq7r4VWRRAaI99eGQS5lHgyeiE",
-	"LWjGeB6RLz7uvSbX6hfyWvCcfc41SsES3b3dBL5j/rL2LAtsh7/L5IZTEPHIFw2PMen3wl74ZUASE+yj",
-	"S6hG1RjBCLYCiD7QWawBifQe6A8qSopArQD9FiAzZyATyiGJfvstK3gvie/voUQc/mkC0+K3IlMPTDO9",
-	"L+YnRaz4pvnrlq3cP9WNDH8DgwY7vq1gH2FhoHMeqdZgKewptmbe17+Y1bu/19MxT2Ka0x4CHtzfRzZo",
-	"ZUUcYdxQGbQlR9yKs8hcyDJLcqj/rEb2q+Bs6F0C8t8Y7DPqDMJQVwobdcioirg46sDQa8EA34h/U2dy",
-	"ykAAHnGMVoHDY9UQJid0ob0eS5RIwXihNB814VFH/U+tQCLV35Eu8+ezdoFA5r1xqxwFldqKeRG35eL8",
-	"6hrOyYdrveJQEDdqBjBg3A6cYCrJd1fnZxC8VJIf0BsXJIJzwvPuNeqYFMdiuKh6s4RzkOomWeChTwR/",
-	"BvASOjKotCBa6y0FXbQRfz84HPT3932R72tA25wstnq6AsLroCfU8k4n7QTDBWtQWwCk7YfMNtFdcGWb",
-	"NLllUq9D9btlxLlXWiUQSYl8raE4aKGAfZszys2d2bBSK0lMTNUV2/PKYY0UsYOXLx3D9MAB/XWMrOtR",
-	"H9DUfMniJGOTXG4fXZWZV4DBGot1GQkxTe5YUIM8nLN8JtDMrUgZDzTss5JoANdhxia3BtihDFaDGkWa",
-	"eZMbYcIsodMZ3tbpqg33Z/ZnZ5H2yPEdy1ZwepczAWwU5A1j05CMaaggojvTxdYaeVqw2BmbQqVXxfPw",
-	"iEsBD/RMPScRIianI25uanvyN6aw4p5VwXkVs3P8Vd8cq7++PT560wnMs4sP19sVBcfId6890GBJVEBt",
-	"mpMbEgrKvImDRLiKZEo4BgqQcyU9YxS1K9/WmcYzkCGeZQyC8jdCUjj845nfsJ9nq3O+NkgPOQPKl2Vg",
-	"d1ZwTO8qo060sOyycstP5IjrirRlsTIGl2CTv0DVPy19lneBK9DTdElX+uMj7vjnd+ZH/Z35kR9TV/5Z",
-	"KZE6GJZER0U+E1nyK0W6eWhOpHx4JqQS4xvi7pBEmPKIEsdgX7Ggw30yXulsPo1pOeIiC3RwiJWfy1yx",
-	"JoQVCoUOVib5IrrrU4DSWs6kgcykfMRZPDg46L+s577tDZRC2BxLj1wLkiEAPaGqdQDqICL9wxBHfDlL",
-	"Ujaszh8qW6o9UuNzp6HBlGs0+o+WFFrHGZrl+cKPI/RYuJ6eF3THBdzZjc09EIToRNvuvBnomYDQAScx",
-	"MfFZ+dCtpz67daXmJNdlS6USIlF/l4TeiC090ptTo1yj5EYLGVi7jtvNYg4UJZohwBeFhRUITZM7BjEU",
-	"GeNsaXIe09Ti3m/vZW6HpgLxyURN652xHvLSsRrZ0OsqgS3ZuNt/tj/YH3jvQJH6UM4+6q2KBZNbo7Ib",
-	"iroUaVvB/LUu7iT3lvBeu2y7VMM3XhhDh4ooq2sV9vq9sLNVPpqu/2m+b1ay6h0vz0eD0tYdydNEtpi5",
-	"LYRFmV6LRPhIVAjLDDYFOWNv6wYPu+/DLT66OMF6oxjdWKv2j/av89PT40tspSlb4jZVAhCPLk5AjlWN",
-	"vTz6pOHwaQMpBO5TJslbj55RYDj7nJcqU8441ASoks1h+LtEKGGeSmUCWrxv4Lm8YSnUoVDqqYPtXyaj",
-	"YZStk380ZvmSMa4zDNVW1PPVLFJASlebs902YaW8ONyvo/h7ZtyeM+uBmnc8O80QaFhjv+G+M9xTQ5l4",
-	"SyWobQFjSq18gP1dwom+Y+WHwgpufOlLenEdvhgOXg77B72Xe/uD8MUPgOQLk/KkYsX+XCqvig9nAT6H",
-	"42JrwgaxhY681YjW+NtMu/k65+86eLF2wv7Ll5PBNOwejPus+3yyR7sv4+esuzftjwd0f3IQHyqu13So",
-	"6i5t5RI78J+rVBzqlOQOSjfyma6HohgkHTNM784ZnXeGnQVdzSGVQt3TVOa6bLCOSdPzcgK/mm68MOwN",
-	"9vr7h1DavJzgcxZ2n+9Pwu7zMAy9EzQxX/gR12ba8hksBfeDRnEuZGfoZGqV428dZhiGL/qDH2AZqskD",
-	"ZhBz+lkb7xUFw9+v6ORWTKe24SEcsRqIgH37suBlZwmvvwzZf1DT4wJKenSGnbcnl8c/nZ+9Pjb33dDU",
-	"POpa4dSBcLMMqpJJbqfbD33LJfgbNqc8tgQj+JUOHx923lyeX0CbFPT0Hz8FHR1GWiFk9VtKF3bcV+9O",
-	"LsB5X0hW4wr4Ajw5iSt/aixy8wsYgxW56ZkOO5KmWHMqy4rUfjvDWdo/XmOqUx/++DZR7EoN6ej0VNHG",
-	"bbIwEwE5oXzVeA2cv5GMjl5fn/z92BLWZYUyc+sarRo+1QcahkO9wKW1zTEeGauQZsqg/Whdx6oo+sj2",
-	"PKpKgWhSMBqrPf9Y16c/ufW6GmWdHMj6DUzUQZvvUC74ai4K6Qhjw37Dae+7ITYg1TffuG+/Ujb05X/r",
-	"vu0W2lQVzPPOve/W2pi8WG1/33LDtebt6ftfZ9uCkqcDpU22UqAaFlRjw0N2CsvBRGCLBir9CTPBtTVL",
-	"iVthWV9BZwhnTBZzX0A4ChprBYtt6rrYhKJdC7rglb5hqavIFPet1/36bvz51nWz2cY02DdO63srSmxI",
-	"oIBG9+tljQ1dtL95X5dQvNtUSY8rcU2NbuxmetmkHyJVhyVKiXHOQTqY6I14mSSHQRzoqJRiztAdQCEz",
-	"VYDiP9RP0d2LLJuI+sBENuK1PDqIvrB9OmZzySopzw9LOp/ZeK0NG68Du6wZZaN5JPEpUusVyfoL9xWp",
-	"8Lf2ghMFdxUWyAHR2rM//f/nun60dvKVxrsC45Si6br2p9iqKq2ufwGbVeXD9sgsZLOYf6qWy+YBlMRt",
-	"wz45eziIQVME3TSPWvv7mri6/vX3TtN7r2C78f3aCztjaXkRtFBg3vgiNLv3ytQb3m28cN+QwTf14DZ2",
-	"rIgbyNqgKFfwl9dnSNimpVsC7AosFfxGMciqJa1UBZqWzt1QplTzJy2nVGoc69fp3LS7ryglm14yDe9L",
-	"vWXTK9Dqvq7brCk7RW1yX5lYB3Vm1qQyu6WToJbXY26cmsa1YYKVxvd+xWx9FxfNN+4dNW69Q2BcpLcG",
-	"rdAGAmK2oiG22uLMqPR5DzYui6tIbjEhW0nYUTfXv4TNSh10Q4IZM7bAy0KXWTbnbkNeGop6pTq7rXdn",
-	"qe6fMqUPbKhJpq6sLRE9XKV54yhNy/tSs17/zhW2une07w0v6Gb3roK+xSvSfkXHIW1gyFpvv69r+W2J",
-	"l0bUBWg0eCPQ97/1coAzWVf7kTSJlbS7VbU5a1JYN2Ydk91U+h9TOLEaPdaCIVwJNuhVHP/bhMBvWzDc",
-	"LRT+iGJ6EPf8sQ5xi2GOmG1lQ581h2pUxX3iwntrPWbVtOGa/+xnMR6SvusM1bpyoPHeGJmLjJXhVSNe",
-	"BgdQM0FJfHV/q0q8Bxu+zQdnKjNofEj0yrkTs9J7yWYtkdepN/CmCplMUEMRhvsaduqIFA6bKHmM0bBL",
-	"obKuvFj+ZWUGV+RoMxbUhcUWa1L9tq7K5j651SeDt5q+vNe5R4cIfDa4teaEym3gMW95Si5qhltjo5WL",
-	"uRQbrOLsaqh+E1jNPFET1UqFz7kzXZ3OFXqr1RxL//H2dR2/E+OjxQKLl++QEfOGTRMOjW2th0AXZDdQ",
-	"29EtW0U131pcvgZYbO0erDbHTpvrwLEFf7h+3bn/1LDaVr79Wwv6OhStULcKBGXoGHTOWCwJxRkhf+IC",
-	"QCcheNvEpm4d2/CdGOsyVpXIon4YekJ242yltf8tcRAFkXRlzE9KjIIUWjRL+Y0fi6zg3tAdYHZEspQp",
-	"ho9FLXQkIuBpJnmASwCxXRglpkG66dygiTjrrp6CFxgwlqBeoShy6KaiRzj5oozO/2Z9d/WwrXC38CWX",
-	"AlrOwis1rx3PwhlbopO7ETehfvXfjVioXehL72koZ55w8/eGwAsYV9sKFOntjguAIokgMYRqY2Srf0Fo",
-	"S1JBl0QXRx+ujqMh6lLlWSxDUyY5BEj5cGIcsACx5PgjBoFcHl99eK+6RYu/p1/sQbf+cBYN0RJWGhEh",
-	"3hDR3Sp3X6Tzy6QSlk2org7mFeqsYRQK5IUMS5WRzSHIdKEITWOrYb1sCJqOhhq91NSSdSJVYIU6QQfn",
-	"pP7x4Wy7qOvJupooZdEUG22tE2ARvKm3e7TkA3gWAAcBB4E6NXafINTfy7Wc8jJlcaIw2KraTEkCEDhU",
-	"ZujxOGWyt7FSz6bSQwvDRjYcZl0tYZ35AYu6mtNRxspQe1Lqs7gRmC0KEACNqHDC2XLEEY16m6DGh5oh",
-	"1hRV04gfTCxSuGgzRmNTvRYnijlV+vAq/WDMJmKu0z8jVx6LdGgRLWKNGa9uk1yIZrZTE5P4Ifns5jbc",
-	"RhE3TRup6eZBYDjiGmZ8afF/PFx3zCaOXRXFMICAUnc+Lpqt1tIEZ0HdcpP2hogjpUnGwcfZIsbW5QW+",
-	"s29AJdTWlWjBLtKVoWvH8NDkBhozcPupTBBZBDDqdpzSbuGQag+/E2Of/QCkqM2jdrkVs+IYmSY23rBy",
-	"/gVkC+sEugjGGI24cZEHyGpZTIqFOnz9kIRh2AKN5svngCGfyNfUmLBb8bh1Ou4cEQApJ5F+O7LiQXMj",
-	"H1TDS0/dlvGy7isUR3EI5puldHl09MPRzYv34bsXR6/mk9Plx88HL84X/e7FZ/nL9dt+0coPNzHqoBbU",
-	"CC99jVm3y0QysBAblocnJNJmEIB5B3gejQE34tDYy603GuAK/sBDbirryJlmJVudjZZSaIbOm+QTWCbk",
-	"jtUeZ8s+ynVv4ZSPqAsMZrXjz3SSpyuDdBQ1bDdRQCKlrkLh+KxIma4gfwS15o3RRhfAcPK2q7AKVXXY",
-	"4xE/DB13YT+0Cq/Fy+hULPy56Aw7K1HA0v8VpfSgKKW/Qm6eIuTmaaI7/qHjMP4KZPiXCGT4x/bp/yN4",
-	"yv9RHcz/RN7enT2nO7siPZXJN1WdBwn6YZXtwOR4j7Lam+ptVyINdPyWxTKGZ2pSm2vGg4pUfwnRwRbF",
-	"aUz5LRYTAM0gl2SapEz2yJG8NWAtcywZokHSG0bmpp2gxThgy8JsUz1fl91z3SMaj52igWFNntCehVPu",
-	"uOBXBmPKIA4chCFC3p/skJCDeEFe78vPmktunbvhy7DICn6yQ/pMM1WhitW+IVOnJF1bMeB++yI0eo8a",
-	"Vmw/kLXwRAOZ7FqwqxZxYuLPwE+GRuOywspGfe6pQ+ofB91dlsZRMr75HDR2sMvWhJRunK8m3aepX2kI",
-	"e1sJ0VL7w2Ig171jMdms0LE2XA8NBS7qfoCx6O0hfA1rw4Pj8/R59e1BVnBrqrPVKp0CF5VYSyyZY5LK",
-	"dzZlbB/MVFaEcUPxIFpe0iTu7Vw01I0NQYq0xFRSiVmoNqd/LYqAagNwzfmPJ+0PKU9RrafkOJqeqLrK",
-	"kxazKBMO1vnuSaJxcNyCXbKssqk226AugqXujVPYx7oT0SH39ujk9OTsG90AgrFs6SZFYTYyURcswGqm",
-	"R+DDK2v1jBnjWOBWZI4l1NTtMdEEQJw2S91AOJZFCzVos84dNdjP0yJDgKCyIiG8d3b89+PLny6PzqKh",
-	"PnFOsakV072fv4PHJePWMKEVpyOk8+ql6AQdNT/wOaq16wQdO8JO0LFf9fogv7PMd31suNqJKiA81HrH",
-	"2MPJTAgJC2Qjx9CD7gCDnmCVVsQWMjdvGXEO6w144jqErEfOijSt13fiDehqIyY+kyzPIWJrt4KX6xDo",
-	"nnU//RYGg4P9+zax8h1bfZPcMb4J1flplo/g6gEc5able+QyPW5Z/EDXR7ggPi/jSQ7hPMbxg/PsAUhp",
-	"JlI1qYxOcpZVsNeq+gVPbmZ56oi+T+9k/E6ML6i/fsWCmjr54CjX7qHHYna0OKgcH/tmpzq6EAQ4LmCY",
-	"lWXrh1tJmg9y/6iPWd+P4CXDbozigS6fG7ZNiGtlGDqCOtXVfQEKY7wiOPzqymzleMtFTtNtPIV+Bx+4",
-	"hfUP6m8NZKrDCg1sMwBOwTVbx8vbYZAP9A3Cu1HTS6c9N3VPYYurCSnWLFd9RC2SxZXj098p7slGOpFr",
-	"cLg6sXEa3tPWG3BCjsC9Vy3vnmnVHaCg7OUzT7g7iH6zuspu7o+yNkAl0bM6KwjyQ+3UigYSLQoIA4Mv",
-	"7hKzVqaKljFrh2sD1oJO4gPaaRlbEsveTlj2O4TOgVfhImPT5POmmb6zDfGt7SegGu+yoFYa2HUu4PS4",
-	"2jKE5bTSuEwsbatHjZODg2DFZZQ5/eRUyB0AwWrFsCsT398w620cABc0y8+n5nC0evm/q8RiuNlgZQmb",
-	"SL8dOeagrQwUUI1y00ChorQZp1y7FY9f9Uo6UbngexsWHK3X11rt3PCB67Lx/X0Lg9bm5dJU7Ma9N29E",
-	"kcV4ITalJKPYuB3oTI8yrr5FgWkj/C6JEFnF0SbB2gZw/NLqbT2/4qm1ORdty5aFrYBVPEglLIOpynAF",
-	"cBnjda9detGIEy2nqB7rcbZOgIN6qQxv0OUtqyX2Mfp8vCp7r2GuGRgajx7ZsvTXFYqqC8VYamvqJHuZ",
-	"T6XiphMYCBqsjNj2CR2MuWsIiT7+Rvvqkbe1616pGhjRI3O6spE1NDNIEpOUUaVwaDx+DVDLR3xsAoXO",
-	"nyAqxdm1EdegrLJKQ3UINsc14eRdlKrP/WYR5a8olL+iUP7FolB2CCxBX+pf4SV/hZf8FV5SAWL4p8I9",
-	"+KcEIWiXgKupVkqSdEVDJVXqykJasEX3oKyKsjqhSkmlde+GlZ8rqWLrJcxPD3YomtoNyKn9qStQciIX",
-	"N2jdspWb8kJGvd/FPrxLdJCO13lojNAfEA/09zYUgSMXNYDqaAoek5lYAqB4Mp2yzKk2r3TdMmnNrdao",
-	"79nhj7aKs8nExxLMnWYGMoRWNzKT7z+Bk/MvoOC/gIL/Agr+Cyj4XxwoWN8DqbjxQfY+AKL35XX4ctgf",
-	"DPfDXn8Q7h8cbAXRO7h/8u58mZKyLQIO7D0Jt+6cRNqLa80dFZDxChzVzQC5EeduO5FV4Op0tVG+AvdZ",
-	"rRbOuosdLFOlPNASBGWtuPaeS8+ncHVu9CB76+JpyH03lTNlU4R9WFoICGmQnXpgwAKKjgLroTzKTWqV",
-	"PeWRBgxUchgXZsWH1rpWJkFysVSrtAX6kjvIJZVkTmPr1YN/lVvb+4fCVeo9EgNpE3ZMYM8A0kWLJ1WL",
-	"ctsHL+jvPkUAgxEj/4pj8MYxrHWYt2ynPFos0sTvyvdmn7sZpPjq0+ej176zW+62Fpp3/YYHx/tPT3m3",
-	"56IFXkbHbllfWA2MJ8Aqa3kZuABTBTCgeGsHoSaQlvgh7GzHxTb4QNst9tYZzrWvwBXk+GIek99siKot",
-	"m1kvg6WMttP2eh1x+kky8G6zKUX6SKaqx+Pd3K1rOX0nBf/I/MGfR1jX+CMbk3ds5cm0SFuqwdH0RmRJ",
-	"PptXueJx/ObqyI+rf+fvaFJkd6zeCRQ59HVzu7li3C1z8WqcV/OW4FfruyxfLsdy/u7CK1FI1l5nDfOk",
-	"qv3I5MbXz2f/kMpSkL2N94iaFy4MDiuATfMSwvJWbiIBcsU8VOuPpamOdIeYhpIgN1E1fNg3lxZqBhS0",
-	"anUpn4xbt075DTn9wTCs6a26JaguEzHXMJH1ZSnmY06TVCMimmqEnUG4H3bDfnevr7SiukoMhorx/ufb",
-	"XwbzX5/TWby3hISERF4h0OjHJC6j8ZRU8kEyxxrkV8khogXKtyRzqqTHT7jATObywlgbrCLL7sSt26ec",
-	"iAW+jZ57eL2uozaVtS0KdKiNemCBDlbK8s38L/3YfGMImIHDyJaVMNhNUAo1KiTLnIeyAPqCFnzEKab0",
-	"5OKW8YBEer8jsEBjTWT4AXKvQMqKrDYbVapjt1TE3RjMVvfwtle2rKyrblfJ/THAtA/PQkriLUZ8EmOJ",
-	"iArJrolChfEiv4SATUvEGDdfq8oLT4lOXWvKY7dt6Q3wEUDpDezmYeGkWrHhIXnFaMYyMirCcG9yy1bw",
-	"DxYZF4Ob6pkL1emIA8klgmvwq5addw/sxlMBOkchFfPKBfCvhEOJd521Iht5VerbkPWY5DYDA/lfrTar",
-	"TctFiL4Hk8MW1QZqFQb0Vo9FoY6bqJcB0HDK3WUSb5eaaFib7/P4rPrtOV1htUp1Q1CCHE2PQtPf1ldY",
-	"JQZwkxnHw29bM0ZN28qo5/SWYcYobqMzaC4IKJCoNwP8oleQ3lyh0mH+G+lTt33SSg7mrtngC8VWW8Ox",
-	"v2MrEz+5CXS6yrXquNN6eJbsfNvqQBa70Y3lleXycHfFK+yhRdzZEmCpAvZbPxYxW6QC3Cu2jO5MLDru",
-	"Ra+0nGHGqE4mlEOort3xwfn+cVeZVbKmRV5krEeOwEQzxEyo7YUHz8W0FTzm+osKrgZKJjRNWUaWM2HM",
-	"xIbVgSHLvjHiyIkQNbJyXTiX2ZNwNz02rEUPhxdjpBmBDSeRFuuUuGKWVM1Of0DzFDvyHSzdFQZZiZBf",
-	"F7mstPbkl4Lpx7qa+5PzT4d+tmSfFfDRLfBHd2NmDZhkD+Np4QoNKI+6QFxIVi6GklYBk7oNx2OnPLyK",
-	"ovP0MRYoTq7TOsusS6Up68xJShY0yx2FXot+1bF7FC1nBv3D6gQOG2mSg+7zT7/1D+/bRr69Ad6ozo+x",
-	"E3lV6X92q/v+i+wozK5+vTsq/+8JrO7v3GyjFjQcRVU22xfLXSLa7++ZbVuKMhvzH9T4dIxXmU9//J8X",
-	"J5cQtxXZ69dkyMgSgvv47+fvoJWtcDgrJT5rJPMHe+lPAEY2dOON+6pE3rbKM7+5K3m4t4UEWV0TBI4D",
-	"OH6WY445ydhc3DHFIyDs5Gv8Ty1VQHGVuJEq0AjIZ/wOvk4h9iplN9TEXeCN587lcN9DaKf1VLBahTB4",
-	"ItHsPF7p4ks4YCsPyRXP6WdFi++KMcs4y5kcGrxLBFWSbEEzsImMV2iykMGI6+xIdJhjFQVBZiKNeySq",
-	"YP5HAf7wvyq/MH6nhvDFIhNxQGARvoyCEYcHXOTqWc5k/iV4kGFtIvKFhZ+RxWRmNuHLgET/q9mEC86+",
-	"bGJIe2oOPORuObVRR1sSn4fYtOT4W4PyAFsG7to7moKgJjRosNnMtfvXIzp9HnR6yBg+3BvxlKlpyoDE",
-	"yU2Sy4BEXbW4P+nckp4ujKHkHV0S4s3ZFXYEdSGITKmcqQ9PM8G1xNMjRyMOo4QanfNFviIiq3y5TF4r",
-	"ZYIeeSXyGXI+6J1xnWNICY4TcHNhpC0HR1GO2plm0Nd2Z8cGhjUvmRJuycW0sMXiICMSYj8iN8QraoNJ",
-	"wopPSypHXGKMkgu54xYeEJkLDF/WghIFz3skwvAytWll/JoJqoDwtgh5UDkKU87AxJzgWjaALSqEuxNU",
-	"VFbwf5MIGLWVzcUNvGuP3zBpp481Nq5z87SgGDXBk2x48YbQbx1idV8P/NtYYzou0Pq7dOePVhLQRXax",
-	"bm9n1Kin4vosG9YSkRnAo8q0Klu5DvXo1JMW09S91JHToDugiEIFD+N3idReqRZRj3ykSZ7wG62SWt2L",
-	"kongnAEWvz04I65PTq2EApxkDauTSPh2C3y6Vdv2+gd7hzXFLdzGKnbKqGwxpmTJzUwPHtVoxS81hBBk",
-	"nwZlFqkWuGp+p6pzqBYe2j/oheFgv1+PYo1Z9+U4POw+Z4N+98UkjLsHB3R/uk/703A8QBQsDLTWgdCb",
-	"g6J3iZHdHcuwDbBwbbTlTsG34KHpDA8Onj8Pw8PnL/sv958/f/7SU4NqG7tTqrZcMTBJCp4yqcRFi/5N",
-	"2OccHiX5DmanjdwMvokaeZLL8nNyOx5XcNmKD+fYiXBmSsqTAaE5/J0bf8pWiiYch1iXuV4fjxDXrZ1F",
-	"S9Un6PMSeeUu5s0KSvuSJnkZbt7Yd5h5hYOZkjUHgY+dmdpZuGJKGZWWnTnUgKwJFrnCB9SCxwmTiqvl",
-	"CS/YiLNUMl1vXrtg1KYkcwY7MRcyJwfWS6NYWtZWV9HytMMKOxv4q0XYhL5yytuV6EHSEbgEG41imwxi",
-	"lf1xBrMXtq+/IOotfVXERfPOby5Jjb97xoEZ6BUoA/1bsAEYDZsFLahWEhcMRO8EApsiA1D3avW7ZCHd",
-	"t52l2CsZH5XoeZZQE+ncWZ7oH3OBbIqCTSTRbQMMtO6TlojY5o48dWL5VqJjYIsGqtMHTmY9jh55w+Ji",
-	"kSYTJdIAfsS22KZPCpS6I/Dp7smXTy7lfo08MGN5tgospGGW3CScpnB2dyiFq6/0DXly0Mh78+D7FbRQ",
-	"DRJaE4MNja8tiYqL5r28xM21zcbYBboqSwzqH2plL8i75FUJZAZf1DW3SSpurL8O/Vdg7Kbpkq4kQs+y",
-	"WHuSqifYAI+6aBzbwYL6Jvu+mt5eMvHtbhS9wPqutKdQQ4VyRkyJpB454qa1RUBJhcxH3FY3TbjMKcfS",
-	"2JqbgbYgN12bW1xW733J+Ha2h+uL3CmKJmOWLxkAA2u8ZzMbE2oEhm+wLhwZOSxqpGdFm+by4nA/3Hjl",
-	"vW+AAnhMJkYRg/pu9UTIqAybMbIO8HzILr7UlGPsPzfqjS02ob4Nm3Wx9/Tzd96Cntb7p0N03fATYw8L",
-	"iIXJVesuLbG5ESB8pcm1N+Lgb1eqqi2FDeg84AfDue6HL+1+TkTMSJQL0VUD6aqBNBD8wnA3z2K45aJc",
-	"tor/5dmzYLlZCc5vwe8M+q6TJq4r7yomj8fK4u6OuO0LI6CUqhQQmkr0c1t8XjACsFjtTEHTdBXA1ZCo",
-	"9c/ImE5up0mamqJM7aq7XpeH0IsPm8Ie4wPvIcYP7HyIIY5YvaNohPJYzANtQM2XyYSNOMpINvgKeZ7u",
-	"72tcM4wWiEUxTpks666XkhV0OOJRIwc00pXMQsREg34ws1BJNwOjVjwNN0m4gWxptQhdY2BJBmbYylLm",
-	"yyrMlpgCzfwsxtVj2CNHZJIJTpiF2yHzQl0AxkNDUjGhKfTu+G8mqZDaEKOWDkyzPfI6FZNbW7E+Fo5V",
-	"tnpED9eeUJ8RaUtCrMGblLqHm2zbWtQXaGGeSMV5nNUburkjXJRXIpZWNKYoHT5YIl6LDO/RhJPIlw8f",
-	"ofUZr13cxwyu5PLb9rHRXfuhobIRB2Mggs3netg9jfltpxsN7ficCgkIvNkl0dW7kwuniQOSPe+RkymR",
-	"7I5lNK3TkvUc41SBJJTiSFXXExaMOLF9ChPQid/uleM7Oj11vo2ENDX1gEf8CId3cfwmqvJHVhlOxado",
-	"WGbVb+puvs5eNgPwOk7P2mMuj1yI6GoAfM3oOE4V7yhMgvD2se8egEO95OMkTdVN6dRvwYvahvvUOcZh",
-	"WVhPv9xZF5de8EuWM64+/YaubEK3LOQCHA1WyLa/lDHs3rxkzwQbNiNnoTYUGLUN74Otgt/LrXpQCPwO",
-	"kXeWYmrxd/NSlNoA9ATN7v27uBHpqf7GlmBNjeIc3giw9aBB9RfufWS0hVPIbX9fIbkNsV224X2NLBuO",
-	"/rKOSJU4wFGuX3zSUNttkrCrNApM1ZfouYZQffWt6lG1hg699OUPsW3sYuCcVHeDqsteDcktV8Cn51r6",
-	"e0RR0zJokpwq5cqHRwkGFeBS+ndex83ZnufWuOkTcbO/WM3/LFbzgJpyTiTzw5Ckyg7g+146aA+lq7C7",
-	"rcrLbZA8Kjb2h8QGVUliQ7kPO/whScWSZd0JOIzqsToAmrVazBiXpS6EAmU1LNUKQ7X4o41RhF/of0AM",
-	"4WH/3vz+5f9dP8ntA1UdQnlkuGopx/5LBK1+P0/l+Ju0+GH5BOGpdu2eAC3ZuaN2xkx2QinVWBtRXpbt",
-	"D8JwC5jif8Hr6X/8TfNH3irnVrNuntFzcB3InPJcafpo1qTGqBkXHs8mGI+ukzb+Do5B06UO1QQ71q9O",
-	"tS7jSIICk5dvX5O9vb2XxDooxHQqWf1cKA30sBvudQcvr8M91ED/PVSqqLdKhrhj8avVa5oyHtNsfSZt",
-	"TFcmVNDAXNnAD4vsCasauPGLkUVei/xZtWYQqZjc6q1cO47SLtc6HMeo1xwQJRP1qZGG72jLj9rBfVkS",
-	"wQPUlpq7sCQc78o098zHw0ti1rhxbnRGuJ0zrWJqUmJSXmT80WEa5chOE9nm+Aerd9XwRp3TwGiWJkzm",
-	"aOSuKTRaPvixcgTLU/HiOhxgeNe/h308FY1DoC82H10aK1AjeMz23q8Fj90HLSPxnM9dRoKad9tAXl7D",
-	"7LYZyF7oLMngqZdE9R7Wl6QZNrebeOfw6oej1pw7KN3bZ2k61Twc9sy12wtMvqbwXiIJlZDSIoyzS8MM",
-	"5EIHsNIR1zGmgNSkeBjjeaZzf+Iio+NUZ2O2salzFzi8NPtriEs/pJeY60NVsbgLrr5JV8hGIwSVxGog",
-	"iJQZkZRRJZKJIjf2dvWdaGhtRtzWp/zP65/eHH1vH5l7oupYqQi89tOaqwN+E36qS6KLy+O/n5x/uNqh",
-	"V9UhAiy29TviHqeDgTIjQO1kvHJqmO31Va+yDN2/XgqNHsgYCrbocx9xeyVivSSXn2FdNNU5AGFrD8dg",
-	"33gB7FZUrfl6T83adoKOuyheg/65BYivUoI52RKcHWW1NspXAVJxhf9ynLUV3hPuVB2ao4NCl8EecUM5",
-	"jbDqsubmdthUeow697DM8R2EW2X1ntfB7te7v6jX/RQXagOTlFXzMKbu3S8WjJvzoP1K2gVoXDym3Our",
-	"D2/fHl/+dH52HA3L2ENbmRUD6AT6u4Ej+FxY1UGOOIGeJH7h6PT0/GPNwZSA1FrGtOSQHbSgGU1Tluqq",
-	"Q0dnr49Pfzq//vb4MhqSCeUTllZHhnzOHZEzlOoHHu/GqtMOLmygk1nKWergzR0qGVXPlPaKlRvTCTq2",
-	"907QcdfFf8JcKlN/ZC2QNCW1bUNO5IoxElUQiKNq9Z415IYsdalD4up052lVOgdwUOpw20ymdsJye+Bi",
-	"+VRk5XT5xJvllIDzWqTKtO5KvV2YGOUrMtGRymsibfceZhO88NbWWBdwo0NGQO4wxf7b4m50hboGQwZw",
-	"iy0iqXaNR7ioVPjwaE46hS2GAd4IvGPGJpN+WMJI6Ni9JmPG8r76ck/kiBvWQ05yiORQN3gF1AMJTWct",
-	"o+kJbrqkevoyKyHZWuFYPjrJwVRlfte5NzaJGWtdSMRHwor92pbhmqBzO1t15Ea8aqGOBZOPwUy6KIN0",
-	"a8TNV4jCB6mYOpwIwkrJDcvBnT9e5VhQGf6BLv4llcaRhISnxcYVkcmvUDzahLhJps+ugMgHkqrOiSYJ",
-	"K6jlYtEjZx9OW9AfcIekQHxsJiE6LmZsgekMnAzCkKTsjqWyYQ5sZvjUV6tS10IK3ruky/dMSlqzHSnx",
-	"pSsWaPDsLgRYjKxUcZGJccrmviXGNMcA8VEW2E6t1+Xb1+Tl/sFzDx6uaL0rEkmWmeA3Qa3Y9xFGAt4y",
-	"tpBw5c4Z5Qm/6ZEztoRnEkISx4zQOGbxkOQZUzcsH/GC33KxRNlNFy60VUzwQtkPwyGJEn5H0yTuan0l",
-	"wif9IYkmGYsZzxOayq5Rs7BCXfm7flu/tTckESCMVNqDStPlIu/SNBVL/NEF6HJaKwknmgmZ19tPMiFl",
-	"FwPA9df2hyT6WYyh5VQUPNbV8qo/3LJV9QeNUe3+CF+1J7PavEwlrP2uJdZGPwuaz5wfcawHQxLNWT4T",
-	"cWVi+PDlsBw3MBEzkRmVzR90hDb+qOavEXb15zXuendCuepvzLoCIIkxd55K1sU8KtyFnKasC+Ht6s9y",
-	"CdjnRObSuzKQ111tnciuvmmqv1uuCHn/lXBW7FkNX22Q+Vxlub0/JrxbSFbZgMpY7a9lwyRm84XIGZ+s",
-	"4GPlE/UXTTNG41VXO/TVz5TLJcu6qTDHoT8YlnSjAxfM6uuvYzt1ANQF0VWTBbaoH6j9L7gsFopxsbg7",
-	"Z3FCgQVhg4H6Qn2gGVOMUjdQRGKX0Fj74dmBPsdo6+5i8jc+UOOJaU7Hat8LTu9oAmxSDd7+DoKnoHqb",
-	"qn+pDYf10cubSFmwrNJVzSZd4yf+kKOcorTgwv+UONn6xod+vOi7MMUWoUl/39RxqEIoBxiABxLH0uW8",
-	"xtLe26n4wjEkOt+3gvRtyuFJbMKLxRtK1Y2Ikkz0n13tpOlC9WHEmFS3pm6QipsWfMgy89uu8H64nf8y",
-	"T3KTT2z25hWNyWX7dtq0EPsCHYsiH45Tym87W+WHmM+6mHdC4+YBrfiMev9h6ivXZXu4cGzW4dTmdMig",
-	"jGZU+kbHm9i5EXq8TIPV3SLUyXYJatuEkVTgzkQaM5lfqjO4RbyXFqG1rQZsBS66J9di54OFziVm3G+/",
-	"RCjx0VjDhZUpmCYBEiwFSsKGAPd+SMIwbFFT/ImgCb85ka9paRb1mXNLq16k34lwkOovv6tKb+6RvN1m",
-	"wgYpTkwtVejcBTtj0H8VewVUPBNfLYMKpuqI0xux5fz9MXFmi5qrUyemwBB8fbKtp+34jvG8RYg1tQ/U",
-	"NlJtx26cMHXprIEhbL5QQYbdKfZq9/Lrer10Xag1J43qfMUkl4+IXzRQoTjQ2ud9WwDpCTmdbyxJDNt0",
-	"bVs7PHrNvrl1tnEzCk7zHD30n7Zm4+ajAe51KyltEw/Vyshrdpn+ehyno+4PGL/0U/dT+Ufvp26LfQbG",
-	"t30oE+JbPjaMCW+zv6rdPE21m1qdV1/+um1BMl0tPTFeCPKFUuMPDvYPvkRoCyc7SExJZOqgRSC2ccZi",
-	"SeiIR2+ur66PLq+jQFvlEjcndyGkTMapaxDvkejt5fF//O3j8fG70++/Pjm7Pr78+9Hp3wZfv/r+zdH3",
-	"f7v+EIFgWnY9HISDw7AfHl6HL8MwDCPjt6A5eTkMQ7Xy7I5lK32fkOuCyZiuegRMcRAMYcqfgtthxNXs",
-	"8XBNk8+KfdtpQil6FG5GfMRhrPDB6M3Ryen3Sj/Akat/vT8/u/729Hu0w39/fHSJP5s5RU5yTxii8Sd6",
-	"ff7h7Fo9GXF4tHd42COnCTcZa9Hxf745uj7WvkgiipzIhN+kGD9Ttwt1WtZoxC8vP5weDzcsdYOlNHjK",
-	"Runo8iHYsg6ULCZ/AvKvBOhfJT1Z3N9mKipA0ZpKtV+PuC/3lLwX2t9XTTcdvKwt3yDcGap2s3H4kklR",
-	"ZBO2FZpBYHDPoJ5CXkPMsFOHQHcHOBMzZi3gk8hG3FgBGpB/294U6nL4d+/lYGZ03X6j3ibcKHhKs6TS",
-	"TXYwV+x35686Qefyw1kn6Lw7/r4TdM6O3h9fXRxBAtfr87Oz49fXJ+dn4Oo4PT57c+R3c3jhOc55xWFX",
-	"+jYE+nsszELplFlWS4Al9VgbF/8JXTuXppMyPQrirqCcBv4dFxlUM3ifpGkiTXzjYC8MqiVYS3ATt9is",
-	"6tkABPz46Xcr1Lo7CNW7lvKza/CpfnYKI/exQitnUlYXJgw6jrcUK4BWanVmTCJM5LqVFUW+KNQS/Tbq",
-	"ZGIpR53h/uC+Yx6cyOus4BMsTWUCekDrfg0WagyxBeCN8+lDy9dm+ZptKgvVegrdthQpzZIbxVKGnavX",
-	"3x6/+XB6XArMbw0d3T8QcsZCSZT1uPQUti1D1zwPa/EMFUvIBRkz7SStZWSBq041cmqFWqsvKI8mEOYx",
-	"/qPyrG4EuNFhLeBTt5n4YL4SnLn2Bd0kTrBQIOX6Bwxe0Ch7E+Nq84DXbIbl9dL9b+tgtzDQQtxqNKEk",
-	"l9WM+QrygHVGgnZn0itG3NCIni369dGUJBZM81CL9on5yhYFyA9KsPn2bEHfNMXs1cSQT1ar8ySxyejb",
-	"uJwu4/UBvpfoDEac13NCaOiZktrUzBeZgPJGGGhmbBv2ptalAZTGgG5QxAEjV1hUBoRPx8WtelS/GXwQ",
-	"rfU5Wf0QUSAhDxtyCUYcsLJMDMNW6KO1G8aLcVqBanAZxFSgC4eMVza8Q3Dtd/a0R8AZpypkkvlQZ+KE",
-	"xeSL6PT46Or4J4Ox/eUuRYHdWfnUyd1AV1vI/ffGYtXWcKjS6wTMGKiM8pIMwIOcG03LxeCyZ3YIpxuI",
-	"N18KhJSR1ZLCeVMUhfNsWcX+CzJWf9GMjXgV6VcJ8HOHG/kZ2+8O8aVr2G1A+NLxdQ4k2HqYuhJLoxo5",
-	"4VT13Ljlrujj+54prl2HV66zHMuMKkTpABtbRjziW3PiRmXlzVzZL7u1XkEYplOjmQZsi7lWa9b6GYUw",
-	"AJDG4EbFIGILi1Mi3xjwWiI4WRTZQkj24HunIoSul50a0X3o1Sog1YvHWLxSH+d+QNjnCVsYg3glZDAY",
-	"cTSaaMhffQX4sDlMBFTgcXlANLO71L0RvzbHnDZgYADmpeaBaHFBIJDQ2oSH3XHzHgAoXeoAG1+Bhq4w",
-	"v57buPB6zmaiwphnSa0KIHjRkDR7DxHl/lxk7GyToL7t8Xx4jbKt4LkdZO66atQmF5oVw9i1oAb/Xp46",
-	"jEem+dcoTi0TiXjxW3F1q5FtHP61bnlf1di8phNa0p4a6sXx2ZuTs28iLUhqf5q00MZgebaQVvZZuUtT",
-	"kQHK0yzhN4GVK6FehYlJlSa+9uP55TuIXK1C74KoKm1Yd2mZgZaVgk+lFQo1t1wR50TcsWxlX3794fLy",
-	"+Oz19z99c3n+4QL6WKQQLshNHwYuz6LfdUl0ffL+OEJJBtIeTFqJFbFNMkR9WapRtTjHhoGpPqxO0FEf",
-	"7HzaSAg+uEwHJlPJGxW8zCaQvEvSJVmVTGsNyGZ5jGsI9N4rukV59KnvRvWy3LahLlQvyYqQU9GqHD27",
-	"Qv5ep0XBj1qMFRi8Wk9LreUkQjSsqdiBZXhAPdGGd4PZNTSl4tmIl28bWKvHmBQuC/6qSG93RS8tw+Vz",
-	"oWcG57IJITzx4z9ApaHry++joZaU8gpaOQbmGsRtsKRI6casV6PVq8ELOuHDOUPwKRuB7jXKTtZ5z0r3",
-	"mvWgYcSZjnHuNarU1E3WTasIVqLfPrtNoNRDsOKwzB04Tp6u/AERjiPSppeG4S7436V8qCO9ZpTHaS0e",
-	"ZYugdE+JPKfy0abb1DRtJOeaB4EhtJZDqmj8srTEetPuHB0KqzeAjo/JZhMxLwHomnHC6CvYJHijp7c0",
-	"MDhwmMaouKX10iUeH7Ho6xOSREywQJlk7UTXEUmTmEjhJx9koDtMC4EHMfbfCxfVPqXdXO+wn74qBA90",
-	"hevlsN7wxM264wKDkQyHe4xbPOgU/IHkYjA45EwTZe8BEUfGD///s/emzW0b2fr4V+li1b8m8YUoanE8",
-	"puu+kC05lmNLHi1xzQzzD5pEk4QFdvNiEcNJ+bv/qs85vQAEuEiyLWdYeRFLwtLd6OUsz3ke0wa/PfaD",
-	"2wnWsJpeIZNuY3gAUyhUF057N7jE8GvCiprcpjEMdU/cHI2RUN8uQI91lo94LE2JaSqmXPeNlE5DBEbb",
-	"ChMEpLJrQtYTwhRqJEdSpVTTgAFOKBOxhzG5lj+x9/HLOmZtk7JZPk8/glV6jtfej9Ycb234IuujvEhD",
-	"wecYI4CXTb0c2DB2qyR4PuYUsgP7jz2FWvQNMnxfJWvnoc/sqbcyR1fI0w2yj186s/b66PQdpNVqUmhl",
-	"TNmKAaeZoj85rezP66P7aKLcKz235t6/kWSZqeIxoimdjleu1KTh9iDaZnG+Qtbs0UaM1xSRuDty8z7h",
-	"RyzcM4HHuhBenVj95kE4XOQPoyq3RiCM6vM2YJ75roJcVQ26O4WXlkBsl0Qk8EvWRSZcKKISgGgMO7jI",
-	"RDk40CyI9/UgvXoyWhAB9rttLTT4I1GL4E8Jz8XDon4vCknlzqvtvCFeaBIHxi5jSXxjPI5Fo7C1pnil",
-	"CZOaWY+jUC/F5E6NQ5BU0cYeaGeWLHdQWUmhAgvyUNo2TGvX5N0MPQhqLOomkhfeWUN7gGqnRTk0yI6w",
-	"RhiQlWqIUMPMkDeQgSYFTwUkr/VfH4T2H/qD24bXD9xB6n1Qk2I33wwsa5FMgdJEqjwoRbjR5gltSKvW",
-	"H7239bxsXV8U8k2c5SqtMPQjd0G1jybiZaeXqfAa4zNMhBoZGUhtmRg/d7C71xcnl2GJw59gIAY5VBHZ",
-	"hnaYG5uAhetj4OvjdZu54Q0u+Bb/fhf8uzVWlqKHxhzryvHwq7V3MfYDwm7ThMeW/Ob96eXr0wujEe+B",
-	"TbWdgjoNzgFv1pOIca7HEyKTOv/15OLdEeRF6klTZsA8BK2e8XlAYuaM2FPYFOhT8FllFE3X02A0kI9F",
-	"AA4GjJtQTyj5AOXT+Irjk6Pjd6dn+i2IXzSv4SV8mboBLIChNgjr1cFCfObb85e/fzi6vrQPK+fz/N3c",
-	"iSPbO49PUHOnfCvhNZbce3Hyj+uTy6uyWL+JJFpzFrX/fz05u/r9+OTD1Rtk58K4CkQ6+sJQvscyR8kf",
-	"SNcPxjyW5Ugw0qI5aRU9uP15LXMPTbZW0KL50Qpapa/bCloLn6IVtNxQ0g80Oq2gZfvbClpeh9ZIeXmr",
-	"6+f4VtSrI8KfiSaLhfaGsP3NelXfi8RIEi9N2FR04L5Q3GlpTD13LCaYLaEYlHTCR54SnHKYL2PsrNQ6",
-	"Xw9aCrQ6dKVN35gMdBUKtp7/6YzCppDFoa/nByuT/v3m6uqDjakFpBkP+yE8s6o2yrOevL56vfP3NrtE",
-	"nghzhR3aCKiRMgeogdwCpKghmxj+OxURH+Qi+i00hHLQpJ6MQQeNhNECg6kFYBLR8JnySSSpIO6SERo7",
-	"KVHVUMv13wZK5jyWPan/kaqkRCUjIzbh6Q0CRFMUAo/iFPPvXSayAZ8KqoPWb52rgkVxNk34nBmK6Qb7",
-	"vASRX0JPS/gyiOdTs2F/jzPrJNRwzXpY+1q6YAyIAvNL3VeuntKIcJP1AfxVWK9qCsy1rTFbTrO1bqwa",
-	"13WFUrqhJIp4B31dQL/iyRjHvrhXRhi7zNezJMIc/ZSe/CG8uD77/eLk6uTs6vT87Pfjo39ehj96FXpA",
-	"uaDvnqisyrD8bLlk8tM7FER5CchN0+Q2Mc6unJk/4flg7PkEJi1hE9hGHGToQAMphd+hBAGJGj8aef04",
-	"AsqVYaomIVbp5SoMylBZ2Ff3D9lYFSmd1Kso2fXzFj/9BZTgw6OroNoF1i/LN7iBUnrW9Mo4H3uslplg",
-	"Me7W1lFZGbRzFJU2P21+XvRhGkK3F1X9y3WihQnvi+RyzXz3u9LFpVjnWsOCl2dr06JULKPKOK0YJRcr",
-	"XKtteLnYqHEuwOja9dOKZuVqw4l7r0nrBT7XGgW6fqNR8BB5bhieLh2Gz/Vb+6W24e+C9yH2U/AB2uyI",
-	"hYSdDRHKz3PHkKMNOj2MglNkned+toNihPpkIEVfK8sNtRgGPD2seL3aSlQL1HIehLfKMreQ7lJV0tml",
-	"PNa13KF3E9vWg7ayfgNhXS+QHdkn5p1tBhTDfLZ7oo2qsSMAnKcWl4aF8IveuE8oGnifridVukiEROlC",
-	"Q2wHb2TDlA+MxW2rpRFZr79kPPTDBT1ZJlmlRucVLYYukeKVgfkiSbL1tcWbl0XtTrbjIK1dVh1WGXmV",
-	"CjBJTRUiOujXZ2d4o/N59L0YrAB8q5NVXoKTJU1MU3BZfp7NELjIYn1MA4PmPojOXmdw2TZ4QPthvPB4",
-	"g0Qu31fmBj7V3wiPoZBl2kKcjStc2TSkWE59hv/yC0ptCtw0lBQyP5wcNznGV027MGxexBXnRUWwO5RX",
-	"p/5YUvASle8OC98fnV0fQSS3hiXeI/I9evXL69N3Cxeamg/G2QyUVk0ABxGQpWtx7/PWhhfBwS/vCjTt",
-	"kiG1X1XBPXqVt9iDVtAybYTQA8Ii4dm143pJA/IhFbexmG2sNmQGtM1O/uCDPJmbkxDJ7255cipNKC0g",
-	"+oqAhWlaJIJs2bSQR3nIaL+hOF75BBigisbToKUf0Oq2Djpsnz3R/1Gq619K6o6dFLrJuy9FmsRyEQwB",
-	"u9PiBHoXZ2XBC6Pj7BkLi2Tqs7tnYAdGFWQ9lQUUEflser+Ctj1V8sRW0wD6QlLCeUW69wjesfDdVt15",
-	"unCDdtp9WYSlvbQXwl2GLn/5LXCVtpxTYpJZrqpU4p1BpMDROtU6OCBIp79SOQmvKpsCS2+gyz77E3hF",
-	"/M5cV3vGXQ5UXfZ5Bzgxs24qeARgbA6sz1ng6nrNIiYANlw+S+NchF3aVwMjK6Yvx8A1PARv0A+yN1AJ",
-	"BJ40gd3tIrdHUoHHjk8ius4LvavxdqpBDruUQrAdMqlo6WXkeDSJZdj1VO4CdiPmma1g5UUUI3P+mWJA",
-	"mcuIXznzy4nLG7AdWgQwUDcwYe9+WOino3drBS1oWcPurKZ1gBsbfb0Rc2OUGaxlKa/1b/ua39Z0RXAW",
-	"fV7meNTLPVzaZdIodXG0RO8EttqSqgVBu7BsJ0PBji7LhOhJX9NKG84uO458Bt9a+uKyyRvQzbLySbXs",
-	"Ux9JC8NswwHhYAUdr155pRQUcZ0Dfpby01Oe5fcpGLkkvYYNTQHoGaSJ/EySdQhBf8caMeQLorNOzpap",
-	"Fw8BVhPiSKgCmbMrzgvVVKmZ1Oar0YLT5rnn1uAkAH8DWO3N643WPD0BqncX+cyxL7TEAZWDBI76Jyog",
-	"w+jqJxIXrMSAWrngk/+d8vkEnvP586pUh3lh3ZTRH8lGXykZt+5chuE0ML7yTN50iUPtm/4ssbxsysW8",
-	"Uokegsxrqm54pjCeTDFrpP3w5zJxz5dmiCsMRIqKCboe3oThkubLz7pp4aZImNq6FfNBN5j85yaQq+/1",
-	"ew7ePMR03XzWzrHulBucckwdNjPd055EwnCotVCTfiwNU5i7FYkOUVmhdDxityvx31URYX0eNqhSL0a5",
-	"9MVrz0JErdZGIO8wEe8Tb100nSoJF1qIK1SVaRXa3XJD9Ut6iX73pS/OuVT5rCEBQxgECFaImf5ImSm+",
-	"KBkDNHUX019XkGgsoaL+NJclarQgxIr2B8UDFtNDRh+nKjkLls8OlE3qH4kVv2uFZ5mQg3Q+zW1fbrV/",
-	"DLqH4BOGmBClLKkvxwOYJ5NvwhyqfWsmcpdZxd8a2zJSAkIbPTmKb4WH9BqysEiT0FN5GNtEVBTrkZjE",
-	"ktPcm/DplOiIx3k+bZqGb/J8SgMdwKg2TVc1speh8bYckkgXO193TpUT8AHBqRLnQ1BkXLpK7Gs/B8uv",
-	"9Dqy6tJyC39brgFiJ6ITIa3fgutAiVcuy1bOnufKUmv25yAF8uzg+U/dqsYx3Bu4dJzFYfUkrQkqVV9b",
-	"RrnNzmHfyMhEyViIdPFZSCpaOFXf2F+mgk1EOsLAr17iGA5nR+R8hKBNYDL/ON1nY5WYvtpp3pPQGKOu",
-	"UzeXfX4BmPwILBjxGOvkcWQoVa+3fiAhqBpJRZq0ujDrs+7uLpXxtOmC9kBNdm/3d1PEEC6ePQse7JXn",
-	"By9+3tOjs6MSEU5JsJeYUVVqgksLPsD11SsqIiPRN8PG4lCA5fBRWaP9cGPq0SuDyamZqkIOEMN3IyiA",
-	"jrzfeiOFeCGXkTIoysD3Pw2XkuHrImVLPfQ9CSz/NnILRXIDnqYOXWH7+vTps2edzk/Pnu89P3z27Nnz",
-	"OmIVYzY973Se7T1/vv/08Nlh5/nzvVUW1K88KVBMq4FdCADONr5pYqMjjjPOLEZeFk0qfamDDnsOAcD3",
-	"52c7ry9OW19Kbwj68hKi5cs6g/H0hTbbgwcMQanw1xkbi1R0WfVAs5myjE9ET8IpbyL13CZXJoLbYniD",
-	"2hmp3M4RfHNlZn+t4fpIJXw1+Dvt6hvskxA3JdTd+RkKal5dn1zivz6eHJ+Zf1+9ub6gf76+OMV/XB5d",
-	"XV/QP6/PmvQ3S6j9ehaHEijLovBPHc1YqciA+dnMFyxcANxQuqonZ7WYpEX5LdAOQX0U9+vAHhpjngxN",
-	"TUWaqhHPRU9OeZwGpmr9+n9ev3593ACeKp3Amzk1H4rcs+1i6TQEyvodJMeuDVFkHERXda4KI7iA0Tl0",
-	"4C6hX8hyQUK+ocevgn5c10PIZSwSgzgSbGxpmnV7DFgZVgFhlRfA7pvrDVjhFJqZZIGtW3WDL/ytzsXI",
-	"xKBI43x+qV+LzesLntbtkUeSHX04heDeD6H2HX5vt8MfDX0nh9Iad3TooTqfCnl6zF6hC8hQEsjtsHpM",
-	"tLnak3rIB0oO41EBRdVweuCfrVo7ZcrUVNj6PUgjd1n4h9UF24ELwjY7MhCvnoSIXqLUtM8HN4xHUaob",
-	"iiloqaA/hUz07yD2Qo1iM66d2UyxH8Kj66s3hlsRvg94KjhMdlDByvarGdGEambOQ1epLDtEpkCV2Rvc",
-	"bcPurU9bd7/uB56jviefl0WSjJ6suy10MlwqdXqzrt71RlDuNNZtRhuxZVRpWh/Iddw582rnjIs8jSFC",
-	"+RlYQ9GzPFaD2iBSnLFIDYqJkLknLqhdslxILLQCeONISPws4NujgberpkLyadye80mCOaJhDQDHNBUC",
-	"M5i1pMSCNlzYB5Xlo1Rc/uOdnjRPnnxS/SdPTPrY0s0g77WQ9GOc4xy1+pKOaYf7WAKMBT154kKpT56Q",
-	"sinMcBd2NuqSwuUre/LJk7SQT57QegC6GuW2GAMJgDfQEfHkCfi4T54Y+iHUb8bNjtAYT56w0xL5KvNk",
-	"dlgUi8zVSA2UzGOpbQORZGKmDw2CzlTqrIBekxv3ZsLnDNwcA6QAEM8sHog2OxZRMU1ifSyZkoy0kH/L",
-	"WGw8HcAHV0k6HZ0slyzUiy2salVqZ+bUU0b7RczDwPVM/zmOQhqgV0reItY0e/IE0/Kn+C1xzLRPdnBw",
-	"8JzFUtvoeMJO4kGqDGSbHRPsFW9An8dRe+4YJSyKUhVlMgiVgijuRCzKXRL1oate9Klt6cmI8EVRR+0e",
-	"WY4JPbdkMTEm3QziooyzCf+kUsOg2SUeCrPo6UQE4LPqSQYbzo0kwMAJyERACRsuIqNi+UPIp/gpYyV3",
-	"6bf/o820MLD6lj+SkLZ2RfuJ0OdqhHoYGQjFoURbSJs8fOqSMlt1h9QtIogTjluG1MCUkoshBF7WLa3V",
-	"KTVptKjN3vJbfglbhm5RirWNVqW0L+ZKRmz//396YKVII8V8jgoav8sZH41Eyq5PWTZWs6zLCkAf6rM5",
-	"Q4Y5VtFAxT02iQdCYnUFbbBHUz4Yi539dsfud8ahnc1mbQ5/bqt0tEv3ZrvvTl+dnF2ewD1Ons3uf62g",
-	"dWvIVVud9h5eRXuo9l3anfZBC1QOxrBX77ZnIkl2YNbufprdZO1PBAi1YbnqsTYt+kk8wARmf253xFQM",
-	"hP4uevrFw5jOcjAV4JN4MWKS8+BFPjahtJ7UBwsLP830aQUyquDLfBR99ouYs0uRowzLs6d7z+iUtrYD",
-	"EGyMRP52doMl2/TBdPv3Ox2EccicaEz86Ww6iwbZykiyfj4ceYujgiHpz0HrEF9Y9xzbsN2XPDISevqW",
-	"/eerb7lS6j2Xc7Pf6PuervOqU4r7Xor0VqRWo/Bp52D1vZdoXl07fceSPYk6DFkxmfB03uq2fhY2NYyZ",
-	"l3iE3DB6DmjbgY8greVNhdZv+oG7fBrv3u7tQh68cfK9s5FW++UNNxSyDEGlGlYoUkbSUwmBqaom4lak",
-	"gSf5SNRcJsnz0VDplnSJZ/5LLH8kgdKTGNhG2RvB07wveO4DATJ4tnEnjJmHtzAR69OVFPMtFQ4eQgqC",
-	"0kCzapGN4LXwEmUcch+hDZgodZOhVwKloCLqSVcLSw+jMxxqdi3ocyhmthgRbg2xdBbsRmmJzLM8ThK8",
-	"g/dkuRmQPA5TK/ASQvbYNgkSU9Qdg9rFLwUMczXrWY/REcwHvV2ZQ7QxmOwu2aVi3aYIsXflO6iY1RdW",
-	"wNUQ+cco5szS1PGBdhlAzcDGVW/EvDv9v3E+n/9nfLv/rEhvDsdQ1QcW9f8VIp07g5oTn9x6u82RSRot",
-	"ax1S8pqB8xpWTCOei7eq39gae9f6LdKfQ0Tn9sYVjcMVk1nxG1fdcBPLqKldqS+ps27TSjo8mzRLGF0e",
-	"DK7EGTC2pLBzrGohMoVs1L7TaFXrZiVeLTP3jAuiUkRZNzUNCmv8Rq0HW75XgxBV0tikXG3eoN++4CkO",
-	"sxi4DGqOcsdm4HBZdz3VO3urb7mW2gpSafwfhCEernMsv1ZpP44izGcfdg5X3+FIlVT+Wpu+36XZYQ0N",
-	"QM3OxsqeyXqOBkyKmT4HIXjqmRtoVUAKsBxC0lsyAOB8G8SIhWWNdkjtWW1vW3pa155yFqb25U+6L7mu",
-	"TDdWLy07Vtul9TiXlpvM/bm25n3b3U7W+gXlUKmfg9ZUZbXrxzwEIw2ZgCQI1PtCGMNmV9sMAECQeXVt",
-	"iiULERlNMH7Ebod1ViRCes3U3HiBeZEmCHf+ZsXcX6povsbSoTQYLLaxSuKIap7dgF+qiWD2T0ELYjpE",
-	"nyhgyPc7+z/tdA53Otpztz/8pD/ADZBY9k3SuLEcAR4bR9cyjxOkdvxpZ29/52CvFRiaS3hVbWprrg94",
-	"7ey1Ons7HX3L3v7O/lP6/0/ahfscbLhJvILvgtuES2ZQJq+yRe09+BbV5MT78xIjTnrHJuyEfvg7he9t",
-	"iIzwfOxYgGb2ce1WtZP+cFVtn89/1T2xs8ae+ErJYRIjJuNw72CtG/S8uFLqHU8RynO493SdkciKqfbQ",
-	"RfReRDG/IsjS4f7+GjtwaVu4EEUmvvNtH9cj43bObrrlY21BrSG1++eNmH/GJZOIXCw9ESAy8Mnu+hRj",
-	"MYRFP4Tmwp1Y7hSZCH9ctKnwYm/Pr+wnh/Wr11/8VtDqL7AW77UEv9sJfYyFO/ee0IHxARaizc0TrPPV",
-	"D6y/3ET9bufdzyK/x6SzhnPZSq1NN1ixa8/KgPgLIL9t+AXN92bzY+1iJG381mKZLgwq1KOdsY0ylTAU",
-	"qcdNHdK5iBh3pa8By8YqzZO5rYEVPYnkXnWWPWFRS6vwrpb5MEZQqfuMR9LT/4c/e5a5/Uur23p58vPp",
-	"WfdXI8rdS3vy15OLy9Pzs+5+u6N//HBxfnx63N3Z3f1D/0g3QF20/vn69Li7p/8BevXvPxi9+r0rInq3",
-	"f7u4evHr0bvrk/89Pro6wcsOOwf6zydnx94T4Se/QTBF672Pc8jv17kfKQRJYfohW4/1GvaBt0zhb57t",
-	"oFOgZ0dzNfTmDgJNqvU8hK+/4bo5SjGov9wO/G2M7+9126fp+rAGtJcm3SwW6aXaN49Gem/9vuORtiNr",
-	"RCS9ArZtTPJxxiS9Sb0YlfQRBfeIS9rHmMgkMgiC6VLCo2UA39QNifNMNyYwCKhQm18IfTIVYT25qsTs",
-	"BaOSnCy0BWWW08+UkjWHN22zv22AU+nJXbGj7BjC8JwfFfmYIeDJWhrmrkESC5lDv6YOz4S/xUKFVreV",
-	"HcA/tDmBBAX/bsXyVsUDgXWT6kbI6xKUKlGjWJYqgwxhu0FK6wbs63nR55ko39yPkySWI//2lg274t+Q",
-	"CizhsVzadU6wadTYm8R5VjcGRKbrumlKJhGIXNvGQTopdY9PY9vGQTrBcppXDuhO3Hv8jw9GQaDVfdrZ",
-	"xEaz8+0bhXHdfG8y00oL+SFCufaB22DuNpj73QRz/YNh/bNykTOmwSxdK7LrlqKL7YIM30Jo1165Orjr",
-	"d2zN8G5pS9gGeP86Ad4Hm+RLYr1L5lvnm5xr24jvI4v43m0W3j3qWzJIHjruax/uIr88H4wXd9ZzaYmh",
-	"oDSFcNcGkoyxMaJoHyQC8FFU8oHIbS5ZX2CJP7uwYiAgA9CTGLzgbChmlr7H0NIatWFtnWEdTAC8Xkli",
-	"a55Qy79EwOE3znBwsDIFx2wcJwK5FEagQW6rlMYqy7uOw4NQ4wyrBQP4M5T8kBZZSKZ6aJQYQuOdhIFl",
-	"x9VeHogEAQECNnKk4MGpYD+QW2gnTvhjm10qbLrXEBbmSdYecGQh0P/OYKpr2y1ss4/QJaxaM632zkMg",
-	"l3UCEMROFbgOeAwOpc6CPgRU/8PpDadKLEfhj13gTPMZskCcA6vJ3JvJaY6dq1zn5CKUubIF39VHtfpR",
-	"nrlEdH/olvleWdlH2u+Am6NynleyBS76Z1zLRsdOHswWvbo7+V7XMCxfPUC+ie/1lw+Sfyde0HfryJiV",
-	"+UUcGUd71xBaz/JU8AlUMkHvdmCjxtu6Pi4+M8eEpQGtp8wC6jmpZj0JrHOWYN0/3xDeD2nTEF4V0nlJ",
-	"9bJ66whYGPGchyUeupDpI/Pt5fkZVuuEMdLnD/WR8I5n+Q5ctnN6DFVDoHtMkamBmkB1NpYn20piATWh",
-	"e0970lW89iSq0sDI0NMTpW6wlCeA8xQrugupz4I2O8JDnHgl02KKO78lmzZlGPOp6MmQyM0SleVE8I2c",
-	"jmoiDN3oJM4yKMACViQ9pKZqW/9f9w10zqAgKSOStLAnQYXO5+MsnzLYpROcEytsMb88osSllxFhYsAy",
-	"oZ+QI6OSHl9O+v7TBLR+iPeitmCiWvjy5cgWgTN4DiWkQ5VOVpRC+V11EiV1XTAKuzVlH/VCJuu++FMz",
-	"IeC9xhyt5Q2H/K7MgnWjvipfVlFuqRWi1Ave1+TxyNx5msa3giRsafWOtBFpT+k4bzcRQZQ2j9IweSxV",
-	"+9Rnj6Zq86qeXPyR4768g41c3zCB9jXZJPiwbWrv0Z3wr1WSqFnpLPVOeMeHudx19g516/utUUZsr3V5",
-	"Np7EtyJgKolsJVGbnUsroks0qKrI9UkXDyCMieW8PalPvASlBoF2CLVBs6bq1lPb1C9or5uX6F43rQ7n",
-	"L28XyKPMfZcnK23xlF30loub+6tWjP4z3b8ziyNiYvPXkaEirl1CZ16hXWCIlcJMpcZmswyPbfY6TpD9",
-	"JIpYMe16hNm5WpCrm4CF+YGP9IJLVTFCwjPQle7PPanlFH6c8pEI0ebsz1lf5WOsh19AxIDZAOdcT9Zi",
-	"YV6YmnjDCA9iBdqMgL+zgbIsr8RXAxKFYqpfie3oyVTwwRjO1BJb+l6HdTodFC1ghDmBpiFLyNTwnAgI",
-	"b6G1DGSKf2fv45cYI+nJmhp9/cQX+Da/L3r3iaxLAp+icQ96qz/zGpFHxyOARO8jEaDpvcfUIuf9XkU1",
-	"2n64JntxilR/NebiAiPkXqezikh7DXvq/hwBwOCXRm5Q9HAaHgT9NUDFIww88Ks+YKICqJjSQkrtMgGN",
-	"Hq0jI69VAn7o6zOlpMjyF5VHIYQExKIgdgjPSiwHf9046yW6ds36W9W/1NevMM7RJIdWY6EeyrRm6CRo",
-	"i67NXunj0MZbJzxfUsIO/1u3jR94mp8P0e1Zu5k3goRmM6/sHxraavQOPqRiGP+xdrt+sXd8fgDrfrEf",
-	"jfKH9/KCSHLxLo5QnZTiwcO5nq7X+LHmU+w7sg83MQ/AXzfikXir+lfurvWnFAR+Zpz063UTgY+xqWVI",
-	"1rhuozyayDUaZNxzj9qSgXxCU2OqHJhrtwuu3nDtgWNqxeY3nsjELbt6Kuv3OOm9zaMpunUNCqGHX2Ja",
-	"L4wBGnpjwZN8fK9FjY+406J+g7dupI+6ae9tWq5fJDcmo+VWeggSA6dRCEYb6g00WxFw6UZxpy+JQH6r",
-	"+quhx2AWbv2uR+l3fULr2PhX8OOd4cU/x7fCp/5cIVXoKxQuajMhLRlGInoyJOG3MPCFbRzxaIy6Nu5m",
-	"l5dLBTdKqk5AowFn/Fb1vy3A2IgQ+iBb/TsmrOpghUHCT8U6AccFQnLcP4gJYYekfoNl8r9Lq50CkuOo",
-	"wIGRDo/k+xGDAFSYMh6Nc/YDQgIuT15dnFz9/svJPy9/rGn9G099csL/MBSwoFBpDGj9uGTtbliC7pIo",
-	"hP7FEe0bhJNtvYR0NaXqYa+PR9qLIYQFkFaPMzH4/f3wl388T//+8y///L/0avbp+sPx30/fffjXqdp/",
-	"x9/xy5lHUw0DFawh5zBW6iYzig5Lx95M8/L4XwkJVloASwHGHXWNDY04JAiN15yoUanib1GZ8ifEUF8U",
-	"ksTM3XGLNIDlgYd6ubkq8DBQclCBEJwbZTJcm1YNxDINI2CxRBACv4L02iulxwk/EwJ9LFXZJJYYzCfp",
-	"ydZ+57Cz09nbOdi76jzvHnS6nc6/YNyM5EsJ2aDt2hrO9QmfG1nnFeN00HFjk4+LSV/yONG7akUvu2Xl",
-	"08oD1y8GN4D8L6YQJinPWaJZb8UTPoJAKk0r6ssmyIq3qv9t4Ox6W22IzNLH99hvrT51Bc5+csVHTS+i",
-	"y3bhms/BhtB3SvNtMe9bzPv3gHn/BEbKuibbIipE/3pXL2YwTupNOXxZ5sTRbFwpY5EiyfI4ywPLNelF",
-	"9aJ4OBSplSGMUxaJYSxBGyPoSagPEvyWHo/hW1/dCeiRw2mRv1X9l/rzhRBZM6HHaVpIgeyrPMkUHRwZ",
-	"ltM7jwtZXLFyDaPwmFPAGBRiKwxdLYE6kzjLu6yY6jNyD0LaJmjPjpIEZPZjh4ghSdU85TLjhPYDNlng",
-	"2wRFVkMB7voP4WI+ERGQfBFreNCTltbUXZq1D9pgKBNz/oBL7NQeex+/RKSKYvAhXdweEgnAUW+/DDXI",
-	"KLgpGaGmB7uaKWOmOXEFeIr+zj3JPer7iQL8DASAhkCJORjjpzOfJUrnF4UMkVYSSA08/YGZKpKIRi5A",
-	"iS7TLPi0NRY5dKw+ev81LfJ8pipm1kyRxjNUOSozgQ3KR/BJ2Yax3xPaTlaur7GOhWxGznQ3E3kOdAyg",
-	"xIiNAKBAyymeWoPjEi5m9i9LFdvrzZeftP1SaQNaVWu24QIuZoMiy9VEfyOAU+tVWiPVuom1cgSb1FfG",
-	"f+opp18c6wPjc708Y18QqzauAzAgtjbB1ib42jbBe35D53NfoKYA7P9q6J04GWzD97cY+qY+YrnF4J+e",
-	"0LLFY7Lr58MtA3vpwCS3wJyUPWmPSkcADnHFpUckA2menN9ALYGecOOSvqEaMp71JAhfhTYCFC6NDz3G",
-	"48j4wKWCa8Q3/PvPGkfZcz6LTDvEzz6v8p6DtZ7z94Xn7O90Ss/5bbMT4CVMuq/vrmY4naMlbuuCbIvn",
-	"uG7Pgu1Z8I38Q9jMNgzrN+34RXLTvOEfI7jWyAvkytpCLuNlvC02jGWUAVKE9aF5XXd1nFmWc32E9SRq",
-	"UKErBUCkJEFju9a1KNtivlzImMsoMUdST/qgosC4fD7AJU5ZHGUvHLQHVINBetR78yK0inxaJxNG76fS",
-	"LzisDK6LIMltdqW37akAMRNP427M00kisszoZ/UkVDdcXJ+FBllmAFyoNJeNwbXqQw4kvD579ebo7OeT",
-	"4xCq6KxYHLrvnhuqvS7wwWp8Y0B+AaoMyg7iPGOQ0oTiCRJzgUwkjoUEzTObxqSuZcVEsE8FYfucW07g",
-	"NMxzBvRO1ELuk5Qu9NbWDxq5xDAtTJFLiOLNdcc0TKRvf0zbYlLPVlO3ZhxcpeBYZaV6PDSQWt3Wh6Or",
-	"V29aXlWqiwiXMwnGtSqlEiCJADpGTsbfQXw8P68V+BgSI/8IfC/6A5V78AG+OQcX928Z9sVqMsajcVNP",
-	"ri9PWvRAx8/tjIyfuh00DvSA88yesRHPeZ8jj8IkHgE4oN0qdyop4YpqvU2citVyRpiepHzDc28648Ss",
-	"7cnFyeX1+5NKC0xKvtvq7D1/Ptgfdnae9vfEzrPBAd95Hj0TOwfDvf4+Pxw8jX4Sm8brX+ot+Os7wPq1",
-	"eoySfOsCb82eR232wKYU0IETMMAJBLZuPKXo8IOaRfOdGzFfgxkGorn6b+BUMsNvEGdsmArCtNYdYvYm",
-	"CH5vfpAN36PX9Nu6zDHlDOxfj+hzjYXxIYV4KBhHr3mcfO/LwpLHkMlNJH6bz/5myhhvgn7Js2iJC37n",
-	"DPHnLbXMY6KWufMcvQuvjJ437IhlCc/G2guMwZkisW7w1f6//dfhF+CcKRXTNnKNVzKvEB6dQATTYGUo",
-	"u0nlBwj1p/Sp9SS1e0xan96ve5LyrqqwetOZKWsxZeXGvcwU44keYDixEjE02uZx5rGahKTGG6IPTKqM",
-	"EUL6xgKcHA/kg9a1K5Qw9DlKusKkAUJ9RGTrd+NhT+qXSTGzUTbjezoQIMrlD1LhKu5RWds8GPoA2vIZ",
-	"EuHERpkXr3McMNotA0cXU5unw50zJcUOnKtd9iQsjTVKLuJnCyxsEe6CG0I9aHBRanjk4a00crZ5EOx+",
-	"4SrL/KBDnLHDvf06Y8FLk9/dUgjWuFSPgG9YPDaI4zqZyo+If2T3xj9+KczV1zo57VJmUs3a7JTgHPcA",
-	"XelXfV3MGC65LUzse/CH726Bb/mE7pAEUKk5ax7AA6j6v3/G0VK/1yxRfUBLxYZFClaAJ4QCQfpCOksG",
-	"vHYRQWVlLAsBMVLdYCExtxZnPannRxqJKGD9Iq8+nSNM/AXj7smocg6fh1J0eFNu36cfG17+cvrhA0TM",
-	"rwzBkRoybnlbdV8GXJI4eF/Yyuk4YkiIgNaAnoL68JqKNFZRTwoJyYQ8Y3TSZ/oxUuVLff6tu7919+/n",
-	"7j+wj79177fu/b3d+y/h08eR79LX++tQEdlssa1RO3kfWliD0Z1S4gz8+UzkwNqWF1moj7kQEmTHpbxp",
-	"nNdcd/Tq6vTXk7DL4rwn3UlJlaTaRv2jVBNHRKfGYW6zc3cCs6hIDSaYWodQ6J4Uf4hBkYMnKgWzpyMc",
-	"q/ZdmKhj4dvzl79T+/WhKiPMCPp8J9q58I9v4rJz5xD2OQpcttn6+ARhhiAI/dU/uTBi0ZPWjjCYYvD0",
-	"vRvsKwx4THcNc+JUgEi5vwyS0mAWvDp//+HdyZX+MpjyNt8WaX0JXJ2picB3YpDGJHaNc+8HnSzLUgWZ",
-	"bcMyNpjCKrEUHx1v8NY2vBCwfKY8sXgy+TD005MASQBfmoD76lakWArmQNxdHx2uBweiQ4d7+3qMK2GU",
-	"UXwrpCvN9LhtKYKiP7tBUViJEDR9mJrix58E1fBG57mbXgMViZ40ijE7eO9OX+zo20UUttnpkIVedSDw",
-	"QCZqJlL9/Uo2YEzgdvNlyFLEeJX+6hCRKqYw8+iPhqomZ0oOBH1/7QPaAlNgf8xsjQNW/bvFBzPW/rGm",
-	"BtWBTGYcgBgAgDRf0MbH+HAoBjkapa6qgczXgEndL9dZvTQKrC2PJTvsdNgkC3qyLwa4xKXlWILyNnjW",
-	"IOExgCxzE+5rZii+v3n6cEEjYk7F4S1Fj2rCRR3290q06A71ld4b7QXLKwP3kFC5EUpBc8F/ChGUEGwC",
-	"uAjhNxc+MgJDVfpz94XeelJB4et2awXiYdkb8XyBJ3gls3Xdv7545z/BXb1pyevtPkFVNgqofRte6FUB",
-	"tQUm6K3xug0WfQfk0wEZgBAzgk3igUoM/4yjz7t9PrgZxkmCUKnHYdHXwlkvgUeZTlNX4eZRTEhg0ANc",
-	"p4zUjHlWJ9w0F7kXQjLUZlLN2kApPfdLyokSBwwSE3GyGb9+kYNx4ymahaSoRia1A4+CiVeDH+368bZS",
-	"QaRuqm4cZvQSJItG0utqDKtk5YQW3/5apWEA+cHSUBDhWF8MVSrQ8NZNGwKhTY1NYabGNyfdiPh8kapA",
-	"/9I743yFYNADvgLQIuEWjVYw/m3f+9sGJ9tLGo+PMKbrHW/7D3a8mbc3nXF2UnsVDzMKiBqXcat+sAX+",
-	"fbXTy0xYYMsXkb/feWeXnrYNZ5fDkzecXdo0/a6OLd8JlGoGTijPmSVPInJ0E13xvNEKIINKtM1fSZbA",
-	"RKpAgscLj5hDzzmV3HC+emo77pQpJFN9MafyfzoQp8CSYpV8pD0b/WbSRpMFNimrLyhlcQh8oX8MX9AP",
-	"L69fvz65+P387ASwGC4mYPkHcPiUdvth1OLMRb56Mh7aBkHgCO5f4i2nhXyIQ62GWs7hRyoD548S9izO",
-	"dKfa7EzlLFcjhOLYCAsqbigCwPRVZJ8A8SI9a5tJVsvENuueb+f+XfqHNI6EIai7s9oRz6uMPkcLawEu",
-	"ClhfZHFkCCf8w30ZUQ+tnWW0Qh6IpNoKkh9ZXA3+6737wRQhS+Jgp7MHm0YZl7KBRYH0jkBw+/lutoM/",
-	"1BR1anqpudS+VSBv/dpNXWJ5QBC5am0YWm4M8bo07l1VcPV7/uvwHVtr5/uwdmBF4TH/cNbNKgkJCNZr",
-	"Qx+pbDEKTUdJgKWTyNda9g0bKOr17UbxsJaifgmFO5DQbXqe3oUCfcWFljAXEILrXI6B23Wvvkrj0Qgo",
-	"VNa6PHut3dI1r71SrS9KBntRyNVksHoSbJVdHxUHLIT7/pYRd6T0lC/W22keX9a+dr8rpgM10Rcs3/Nm",
-	"tnbduElzzPAbaTsrBwFUK3HGxGSaz0260xCXqNwm7Ju2tWvToDVGjcQhPJWKUnhPsRRYp5sJ0Au5viyC",
-	"wwm8gvu+LIe0e9syBR+vuwETPE1iJ1+03U4e43ZSgaNk3ysEqHYzMYjOxs3kyrJUGyRI7Cp4EHw/4xbD",
-	"jmUjkHGoRZm4QMyN0DaUC0Z4RT4GaRHnmUiGENJxgBcqqjGYH9BJTiHzo38V50Y7aMjjpEj1nYhnkUqK",
-	"F+RiEcaJF1GcEyaiVMOiLbq+ENJgjyPSzpQjo+sDcQvYCFXqwCL4RLNt3ohp3mZHPXknGSFWoyJkPtYS",
-	"+/JX8z2/uI35hen4qSOrDTE7KNvd8zHunubzNBpkf509dPdP+tfnJUrFENITSZKBu/nJTvSQ6LrtLpt7",
-	"2aigFtBMd7a+ykJssmeovdvV97igyh5s83vGLQerFe7sBKx9/623RlY2Ipb5wX5rhWKdvwfciPk66qXA",
-	"Nl2VGA+Q9Nmjm4aMEyqRRpDxSgVLxa26QYTwgCcJ6A0oSBSBlKKerkDD5EmXw2MzQdaWrx0JDWkIakEb",
-	"TUyrJ9cPav0i5t+5tfGLmK82M2DotuI/j9LWQE3xBvsC1mj9dsejCdBJN6SkEUlEK2XM7VomxwSo98Ib",
-	"MQ8hq0O48L5g2VjNJLHisI9jBeKPGRj7cQ655Uj15AxJ5DJkhcsYTxI1C5DIIfO3CaNVbESKKa1rdoZG",
-	"jtc7FdI/JBzJCNP6uUQ9fABiZ9NUjVI+If+QyCKQjlRGUJqYEZdhijFzj4m8+pUiMU0UFMnb5O9YoTqe",
-	"Hltz6hlFXQ/s91uTnIprqn4caapAvEoKZkQBG5vkiafQV2vOvAYojYK6wCiO8pvfcnp3axPG2V/E/Nso",
-	"pMCsqbcUiTLKg10NuNTrBeoWTInCXZOeUsz0G7aF7dsM6Peif1IuYl95ToESuD5adlCTqqoDrh+wsqb9",
-	"KEk8fXIEtdpzjeptONVPwbGW5Xye+boigcPeYMVFT4YXJ7+e/+JK//TBhP0zescVBQ+shKeiKZQQsYid",
-	"Ga+HIsFTa1m6GqrDab8x5+TWQX0k8//Cmx8b2mlN1d1fmLxt+aEWmBJC5ioIt7PtcYVDNp9qG0Q/yOzY",
-	"PPqxYs6dRpVwQyK47jMEHZ144WbIXnjGV8b2nvyRg/dj3w9l4PAvo6Vqs9JtdglcKcx2kGn/aV69fpcd",
-	"1B0TvqbjF9sP3tiXNOwK2Mk4YwJ6vlVS8CzN73YnwVnMOH5dbzuxDlrtjmL+6ptq1rvPlmQKSvE+F+rT",
-	"/qcL9lGcD7wnAeR8DfE998o7QdfOXIu/61if7cfqiJ8bsW3c73HG/dwXYv05/OStSm+N3Sn6B8QovLIK",
-	"S0H38krEuB7WK/wQ+mF3++rwRwBc9aQkxnnHzeWeU2LVdhwjprhS25hWtGcEoAbL3SWxCGIJFwUL7Yt2",
-	"gCgxWyISZafMtw0jYsFoNTrnBgyRFXhRY0ju45jnEIeNM5ansYiYKvI2KnODykZ3r9OBzM8p0R+U5KPJ",
-	"QBJ/TEUaG4FCIzn5QaR4cau73wHdqAtTf3rM51mr+wyKKxIey+W90D7Eqo7oxhpbrh8nCQBhBJ+0nRlH",
-	"v96kZNN+6m8TNXQzrcGgKi0PjCDeK1Jon7eNF27jhd9LvFB6+/GGpxzEDr0jaTF66B60+6f+9/IoYnX7",
-	"RYFEPB/NkfaDd9ZIle8AvDj8keRmRQzIPwIT2it7MiQa77D0gDjbMb//0SpQLCbVyznzhSO8J9c+w5u5",
-	"Lf1jcb1IZGn3+quyVf73OIKWo/LhF2RziHPJrOt8g3N4G+B8XAHOe0zFdYKdxmHJy3OgNopIftjdwp7O",
-	"PNFPuTdx5QsmiyRhqZioW4GywpM4rzkZSs5dTy49Gdg5Hl02jXYD1TTanSPaO5tIG4oZJdOAhG9i5BjC",
-	"rMimEBnsMj08IXIX4WFo6m3wVF3EjWVjlea6/ZapCz2+dk+GQ55kIiQCpIzQZTUq7yUNxkxNBFTOj3lk",
-	"lC0w74c/tNmRjRpxOcffBjW0mh5zZl6uddGfpy/ymRCyzS5KLIA92RejQgJdQbU5GePZDeLvAzbSHwWG",
-	"7x1yCI1VgtD8mVHcwCoE/SSjxGm4CyWUO7218o3g/UIvS5yUjZSB5f33IX1Z4qPTowl/JvyLnrGGrcF3",
-	"B63Dut/ksOopvwZ9nr9lOBI9My9bXZhKuNfA78oPusRfrvUktDU3d0a/DT/eBs7oIlfeX42CfMtDdwce",
-	"Opr6JSa6L+q8GQDZSiQyXrjoNkGkMR6MMcw443EeEEdWnCTaTxqoiTCYZMh/RETK05N4o0HI8ewGtmQs",
-	"wqWwbFNW4R/Y7u86owB9WJ1NwJHfZhIeZybBWxsOiq+nNBB2UwZv3YyfV0WxsEZ3/4T/f6Zc/lrJe9/4",
-	"hrsDKLxEezfEtoREbg1rWzegzY4kKyTYcvAAwFthjXdPwmNwVZJ5AhArILatt+oN5PVuZj0sEs+kr824",
-	"fAQ6KhA5Z6Hegxw4QKXAf4TcfWAe5UUqQTo8U0qSCZdCL6GYVI8bWffaSsyQAwzud1InmKYngO4Lhzgw",
-	"eXumXYUjOuO53hKpXhXHHLnFkbiykFmbvSLBt4ANeZzg9k/v4Li3enpzuboRsj7fqm8hopC7m5r9ReXu",
-	"axjaXEgcCMRhU1+I4ImcN2vF+aALTIVM+B/Qtu5eJ2h5X6nVfeqQ1GYu7ezBGgB+6ioxZaptfpudouie",
-	"n/nYwGR8B0Nm9suvay/Cu5cjQYyqvqM/j3Ocl3Ag1AYOz5CMdcaR+ium2uQ8ngjtj91QgcFf9kDZmp4b",
-	"nWIwz+weCcEIs2XfHaeyBrUSVcIv0CvpFiRJUwijkXLpBYYselINfd2qLGC5UqgYoYqchdqtJ3WJXAEZ",
-	"YkLNUZk9LEHLYP+QjVWRZm32Ok70KduTPIpYMe0S2SRU9ig20ftlSfDDqGXUEkCxZSAaRnaf5ZFcLObH",
-	"MwOMaKkkElVWHsOkuBVpPhbIg8zxmYlSNxBM4his0ue7LYiEc6jB2P6vpJ6q8k5qs4E0TC1bdZyVClgr",
-	"lDOfVP80am1YtLpqrHhfJJciEYOcBndFO0nipbRUbMgSeaqhHxiTJPpuOlL1dfuHPQmrwFytV00zLyaQ",
-	"RNd2OeK52NFn0DrFumt3Y50uIP94Q4NztXlztxRiW4dwqUNYPcfuySlWOVd3+0VyA/5frTN0IfI0xmLP",
-	"AZcDkWTOicgdUw5uIWwYyygL4I/9OVrW+jzJ+JyIwPpigF5kT+rHIEgUMyVjLqNEWMeLuGYWSdReOKkf",
-	"ngo4CUvaR2Ouj9bSCRZYyxdKe8wbyQkCjfIBnXUkke03DLsJ7D2JkiMUoiTOrJTK58ltqZ6+dmAMrMoK",
-	"kIHJEINTqccMNyfrw7mh5YOcyI6GKjX6Z6RVwFmtUAEva4ESgxChzcxnFJGnRt6T4fXZqzdHZz+fHNNg",
-	"ZQpGt0oLkBWDgRAgGopU0BcnVxf/DMF+AKvL/P7V0dmrk3d6bz9FIyhMC/kmznKVzkNLBwFEs6+PTt9d",
-	"X5xchiA0JfJ07gmZmveZUyYVE6GtjIaKY4h83snCeFCsIPSimvHQHYNFMASBFTQLZTwa576nix9c36BH",
-	"Vh8n5nz2VROofrdztb/vVBOM8tC/W3pIT471XkBKCq7e9ydPSWETNuGXepv4yi4tvfZCZEVSW+TwsbSn",
-	"2J1pW+awBch9i4JCvcLtDssmXM4NacDdCYbhjDbltE2onIvijvRL/qaF29I6dOROISq7iafTNTnM6VIY",
-	"M9rV17rPXvxg7Odb0NCjAg2tzcF9V14oYqL/skRsdqHu4vrfsCDyy7WxKc/h6TpIBUAXIweij1Q1EZkx",
-	"40CNVmmr+HTIuDSqnlhZqG+J5SjQXrW4FalVvDVKAgidyRXLcjXtllQz0aiLh7Gh7OTVnEbJWKfsiYmE",
-	"kaY9EKPapIlTT6nphC1jMT0AU95Kr8K+lGUVPbA6K7vW+ITPXrsVbyoNkRZSErXyqu3xgi59qM2RyFQp",
-	"0mF1IgT4BH9Bgr3/HrzwKzRL7q954O10lGl8hHtdZW1SQ83qvKtjp4p8WuRVCBrsGhQDkIyu8fVw6C4Y",
-	"hqyYQE3cfhuE7m6EbHWfPn32rNP56dnzveeHz549e76Za0b5XsuOucpBO6wL86CYuNs9tfcdXl6/enVy",
-	"cgwqMFtxlm0icIPNhhacqVOPKrvO3ZKAuOtoR+XR7zi6kffdbYaxrIpmnylruwy4ZGORTP2dRsBXhN6n",
-	"ZF4hZfmgyHI1ESkWGubpHL4ZgmuXbENBXSjrqKz8junF5oawaQpa3giKYcM4FbYVgGop4ToeZEd8jazr",
-	"D7gdGrEsDKMC5gGCnrBNYrgtZPFQj7dnHSdimJP+XU96dmg8dOhymh7aRB7zXBuW2512u9NuEnYC8Xrw",
-	"4zzfjKI5D7PjEn7s0bu0F4THo7cbDxFhhuzIOJd65yRunNwyPsJSN6Pn9DtVIfN6IjiDj2vdL1NgR9b/",
-	"pERPhN3w99UH2R7p+ffYHvFM3xqF261qs62KcIgPbxNaM+VR709WXdhI7TpWFKhQy1kkhrGMc+LMN6T2",
-	"LIT+nQ9Dnz0CtXrhxzgCqBqg4NJ4pO1Gl37Xv0VYtgur+Vf9LVsQHLxyr+jJJnHhgCXxjSBeNF8jlpRN",
-	"WX/uctSQu6Z6x1J+GsF6JkFOITjDyUt5a+wH5MhnoGdM9DNYPpd1e2iRzmKzaZoQIZLP1O/feTrH3fsR",
-	"qAp/PWHg+8Ul8XOsFZekSx8kLklT8V5cK1s52o0jnf/Fadz7R0nNjprtTlNxG4tZM8jqV57EERDPcyeT",
-	"qHc8BBPbJEdJtM/umLlKkcx4DqzGbfZapYzLnhR/TFORgf4KgnLeAMRGbz7gzuoDQXk15HA0kKoYtTkA",
-	"dEWRCX0zi8RUIFgJMzFl5ZWaTZaeckl9upelPEjVAm+V/h3zuzkWkg0SNbjJqBS2BK0Zgra5lQPff3a1",
-	"58FnUNSxexDQq1oHHbbPnuj/9ESIJ+JfUEDSOilSNRW7L0WaxBK+eUy1z9U4CTN/MAAxlLBz39FvHr3/",
-	"qXvcqXRFLYedTp14emfvCjpgxdORlLta5EIf2H9dWshlMuxrb9vm436gWf6VMUJbuctt6cqD7Ps0f70t",
-	"2Nv+7Wa+Hr42iW/Ff5YBdt7Ft0KKLGtA7SzvyhvBk3w8v9O81V0WgyKN83mr++/fymXjYnCjt1A4EvAQ",
-	"UGCMxxnjukvegIyhDahbsgs40v80c8iWM/6EOkUOyYjnvI+1adkMCrdlZEVucI3b6ggjscXOJcvGRR6p",
-	"mezJOGdU5ceedg5wTQfWTaDS8UzPmBKgwBXAaZ+o7vAaifxC8Cj+Jt/pnrN67U9sP4x2uGCUaj9y+Zl/",
-	"aqfHllG9AYtcv0r/ui94WvdTUHuDbh0s5iZv3YiwIiOL+YpxxiI1KCZCAnlmkSatbmu3xhc7Kj8gnPAb",
-	"8PtD66OC2GqcsQkfjGMp3OPGeT7t7u4masCTscry7kGn0wFcMA1P9V1IkBcY8h09kbF0DAuhS6U8dVVB",
-	"ZgOye413i9t/6vxNjj7+GOHVpqbjBfYxIDxiQNhq3a4+H9wM9brA2g/7GrBy69XupqnK1UAlSHSDsZiA",
-	"2Bp4avcKZHWYQ40PEdwAGAjf5EKwWHfOosIg3l2pYEBlzz5Re3/ulUUHVHuNi36sZq4kAVnO2Qkq/+oL",
-	"enLAUyhhoJDP31zRM4D8IXru5e4joO6BKzBccth5jjJBZfUQ3DJo4GxwKqhjfGUcuFFNiR/qdlErP6l+",
-	"gKEa6jw+KmADJclmmbNRqoopNOJGzFlfJEqO9KN6skQPhQNjY9fILTQERGqSkG6Ur3Xs98AjAanrhLJM",
-	"RjMqQY/A2vYmD6gO163BD6fAktjFQFcqIiHzmCfQHJLfgqmh+wagf9CcCrx+VliwVAoF5GPRk7OxSuwu",
-	"gc2a8DkV0wN8Kc5ICU1bxgG6CLFP0+R8HIXhqSgeaetQDeFwcUyv7EiyELhQQtguB56CjplBc2w9jHpF",
-	"QA1UFvUuBhfEWU/OVJpTrSewYZU+CKhD1K9F6i6tsFDvVI54QX9rHGo4V68v3hlofAAtogAKTmn3MWDs",
-	"elKvpkkxgLoY3cec35TnyUBJKaBGoa51x3wOSV7cF6DqNlJYuEHUWvaPPNEfFRivKDRj3sATISPevJrG",
-	"fDoVEmX6DRMDcYtlWAkLf/ceKW6BK7lxZ3M7l6dV6d1vOdZqt23VFxlJc3O9tyb6UhphlQ7GIstBodtv",
-	"ER2tn3/7/P8CAAD//w==",
+	"vvRKX+V09w4PvTdIyloynLDuNHXCmqF8M4YbrTT055pQ+3opnU4j1k1fSw5CVqcsK2Jin0wNdQze+bED",
+	"YKwZo9pIp4FZO58eGby+QxiezrCaUI58i/JVVa5uWrQqIGAtcYZlMRYb8V3la+XaPCpQzME81WFhapeX",
+	"IrtlmY5F1xGGDwsWazn+ZRxUSxzWR88AY4GKSyKrK/yYSKya/GeCvl0gtiox2CHbdfZLivlkViww1KOS",
+	"TeNO8twJiLEClq63hiEQibRCl/bMxgEcO8WHPa7gHvk7TQsmR3zMUrEk/ZBMRMFzta390MN7MFm+GVhz",
+	"uO/m6ez1D/YOw2qGXNi6uY6a81pwPcXVN5koFq1hgsA2aZrqQsuVCvU36k0iZ2oldHb/0Ia9RHP62flK",
+	"VAZMG1c2CLZKjgjAjw5fMagvskc+0iRP+I1Gkae3jORFxmWgMzKUrJh3l7oRVu3ZIlarvjQPCW94LThn",
+	"LVHdR2Rin252H9CYLvLkbrOga/s8Mm/cBx1a5LMd3lSt74POmEr2IUu3f/GVfuE+2M7dUc7/QQ4PJ6t8",
+	"u/F9q1/Y0nJq39O20yqdbv/6++p72NMFy5Cr7NRP+Za6H4txmkzesVXLTYHPAQ8nINFytrj9CaVQtbGH",
+	"+4G5nWRyw7FyJJYCsoxskSV3NAd7lKlxbxj1xjh4p4aRD1C39iXJMM9KqSbASEwpWK9Upci5ZyrObB5J",
+	"7jWidkn04SIawvWksQ1ozNA9fgW1EnRCaMYmLFFsB/I35C3mUil+EugQn0j9IdE7hh28Of94Zvue0iS1",
+	"mc09co4hQoA/g+hDSkPKheZwkKfFyLKUUEacVAeRsYnigyyuOuM/XHSCDg69E3TUELwueFiPTXHLztk0",
+	"+fUfLqJKdjFixG/UDuBzVwn3CUvws5oq93wUF7H2STWUVg6xcSx5ugO3uE7lY/2Ctq/f0zNYEl9zhPAz",
+	"LjAXQI6G9Mp1NeEh0M9D19br7DMXSMmq9VWEO1EyiQovazDaGr8MysvQHO4qUVdorrI+D/YZNm9V1xiC",
+	"K+LXMBR5YIVzxdb2By+JyMhBuIcSUuRgF0VGRUtTK081rskkH3ElzksBkg0ygKaCUrvMN1sSbVlJ3RfX",
+	"RrImNIuFC1tk4g6rTEpIf4PSISMO/E+9juwThH51aOH3MZXJJBqS8QpBNJSUri0jCyrlUmRxhJ6c54f9",
+	"51/qlwBRR78FbF+3OXx+EOo2QtHVANvU8DdKVclkE9youwdYL3b3IUsj3I9JmjCeu7Azivnqj+2/hOwA",
+	"csvYQpbRnTpdDcfx8zLXg2j7uLptZVn5wGTZG7RU2PGUJnNJokTKKCCRLMYRDKOagxCQiBZqudR/EqWD",
+	"ROq3hObqJfZ5of7zc57Af8T4JNb/wBTjCAJeIkx3ICTS44h6+FlgwMZCGBmIf30HacxJkFnd8oCA3xg9",
+	"6y1ZmnYBY+rZz8tb2UM0Fl/Gox54iwcFpiemuKoe6xYDglIsJjIRcpoOAiNOq92kcFJqEcvh/ouNtkOk",
+	"hrb4KU0ranz6q76o6K0+cQV8cJ2sZJkBtK996EX/5WB3N6Q5cC3Co34K88Nj6/3q5u9skagFh8Ssoo1x",
+	"rkh/O66r62luioS23KHHwQynFiaNbOdJ1tqwGa8MkbFy7sCaELISWEIi0X4SkzSB0imYxfQQajaYVkZc",
+	"1EjPsLfqvzDdTtDBoXSCzs/L3CtAGsbtX0D11DoA/JSzeQNr4gQ8XX8xvyqV1QbASDTL80WkLl74l4zI",
+	"h8tT4FyiqDD7gPxSIDJhTKYZvZmrswZ8J1KaiY4ZxS1Q93CaimWJUVgqKPCV4bNnk2ze07/2JmL+jC6S",
+	"B2xcOcnHxCxVZNH/2caFf3XFH6+Eb3ddhavKa6ofVPyvSlV9y46q7z1IsVqrMGwKtrJdyZ7Gy9rV01n2",
+	"gL5O+/fxnYYK9FizDeqNhixdc6JimtMWqWHNW5OKuXAnEq14JNa9WZYi0vb9bI0lAIWoWCx5ixq+m1bo",
+	"2uSdudox+Di8Uj9lTueLTRODjbu2rZ0Lb81OurgZzs6oGVfG2LMml83AXRrysRx4gOSw/v5yTrOft/+2",
+	"Sfa6d/W4puqG/VtkTZDbQQOp4RxRe19WRA13KI5I5ZvKFnFttu2ukW2TbP77hLW1Me0KkmETQO1IOzGk",
+	"wZHWijv4IpoK/HYeDX+SdAXocCPmWsvt0RSPahPQeqAsa/obTHDfUF0HI1/pELse+U6M5YiXrpitZlSb",
+	"0lauKT3FHYIRnavjseGIJQf71whI3Psuf4pgxBZ55JGMz8vrEMspy1ZVIf8RjM4bz9smGDW24Z0tdaBE",
+	"r63Zr8cFspxJNvnp/fTdf7zMXnzz7vtfsuvlzx8u3rw4Ob344UQMTukpvVrWlY1wB7150IinWTfz61Tu",
+	"YGX0GhZrrDLPCijcwWMdAiU1GudKmMAVdWnIgqYeScojfb1Wj6cAOg0rfXH8HnW7SfnAusSwuiTgK6Oa",
+	"V8a/mirJ6t0RrxikbNQ4+PXpZJZwpifScDkfHhzsHbZahJzBtsiRzqBxMh5T40wsZYBXPQB0zTTa/dbD",
+	"aL3KHdegveYaI9rmU16LEaz+2fpk4zIAZv32zegd89oOZ0LmDzFMrOFoH8CLsLN+rmGuaqJRj7x1IMqq",
+	"kbsypyudzrqCKMoOjNv9Vv9fWcv/S2P/XTT2P1gpR1+dFw3iqApu5cSO1ES6PwkogX3OLwu+NvxFTUAD",
+	"h0BQUkXFniEwtuo5LlL2RG5ZF8DAjtArpGWCH39eZEzKtuClDNQZ0wQvmWlyZ4EVv5gnvMhZQGaiyAIT",
+	"Wg2RtIH5j4m3Zuz2SwvINeIy+RxU47A1FJGu4o8linSgHHJGEKWlLT1Jvoi+OzqLAhK9Pz+LvvyaIEDR",
+	"8xFXra8KHtOV8VX2g/6Bbtl9e3mi/vnVs36o3ZL9sLsfPjuIMLIvkbkMCGYrYB3InC1kj0SDQXdQOtPe",
+	"Xp501Yd1/TVdY8pMA6pGoLvwNDKTcuPPQXrAFYpOVb/lrKGJDhZP8oBEB6dR+f7bLMEu1CjcXt6fn/3v",
+	"QQRCgO7nvYA1IFH/4KMdhHoZBotPSS5MlxhKDt5QzmjGZG7QR/sHkAIEfevPwcKdfnQGhgUMuyT6NsLK",
+	"h7AGplcSsyy5M6juef14YkzMImM0Br16SKJvyVf4/5EelCKyVMPG/z/8Q23k/4tpov+liEz/E4ZpQ/L/",
+	"nw3Qz0BkyqBs9lwCfXz11RuHcE0IuCHar74iEzEfKykPpfe/J58TBmejR46IOqgohMyhyCZLsGw0CpDD",
+	"EY9CEpL+HvmKKMIz3EBozaC/p79ofsC9ABzpUhAl+VJo7CcdU/BVFBA64vWvj0U+GxL45FfNL2LfSglN",
+	"TTUJaPlsYNqWjUZc17AnIo5hlnqtgLdNUjG5NZVYv/oqIJRMk88s1nFOUBpBMKlDYhNp4ZO0PFeFHQNE",
+	"PwBOIjd0EWhQ7HqHWJqU5Etd1C4umNOXatcjl2zBKMSAgmnOlK4acTjuJUFpeZ+ldCH1R+r+nb2QvITm",
+	"mmdslCI3Ria9ATRdiAN5bWF0K8anlqSvKjBvUuLyLksYrej1+fuL0+Pr4zeRP579mHvjmzAvJleHfSGk",
+	"TMYpcxDpeuS7JM9NZDdLDZdQpKm1tOQRsVrHPGbxZcGvdLkZr/sYnqHgbCGA1NWpoVzxUEa2l8i19159",
+	"eP36+PiNi1gTdF4fnb0+xn9evTu5uGiBsWnxElyZ/CAzErQyBxaSTmRzNdqrnPKYZjH5yMYzIW6trxeB",
+	"AVepoHF1ViNOOaYyG3ijMiEopjm1mk+eMQrfwLxnpFzB2fkU4L/WYrEX2vtxH2yUc7ZrCIkE2zWte2A2",
+	"tYdWGJG+VVN5KmQOiGUbwEydjr00p/PJMWQBAts/JmrPdY5AhGWoRZqyiTqGU5G1gxm1u4n07nlcRIWP",
+	"8L41xXTs6AD8iWUNyFdIC2gaD/G9dTiQ+tYKbNx+Pwwrxqmm2x2W0mU5jltnXQ4HTtIO6g9xC11rc4Jk",
+	"OiD5jmU0dfbBsA39C+z8U7uDYLB+u0fVbaVFV0VUsphMGItZHA01vwBIWPNrzzbEOkuVVvhTYIxs6kbG",
+	"YhFYF7H8xm2yWDjvalQxm9GCiAsWyFgqQQKxwnQH6haxb1e5NIDEap5WTZ1hJFJ/w6VoT5dOsITK2cSC",
+	"z5N5cjPTrFEH4jn1o4ZV94wtMjWjSl3B8lNUkog2ClnhXHRwHtSgUl8VfMJ0/F/uFAZ3w7L1COxPdvLA",
+	"1Su6qx4l6D+qcVwopam5h6o/hJCuVSrCHwOMOlywTAqu+hpXEKjLPgx8cr0b+3vZVA/HaTjTO2/HBjKn",
+	"Fv8j9nnBJvlVAdGXVbao1hAEdVxGdw0T250OooS0rF7BaZ4DiVRodkkTw1cpQR0TdxTewmXlQifAoSVQ",
+	"d1tz8Nr4/JrdDTYEzwSQi/ogQm7mjX7c/bWd1QzZem72TDm8pHJ+EYRMH1P9hz54+q8UY50d0tZ/ld5p",
+	"/BspQv9h91X/rTfVpL8561x1ee/mBNfM69rly09VO8i5wL0il7n1DBo31qg0QheKRNtevh8dhFboRfft",
+	"jnobVN6zEh85nyU7wPL6IHFVZ8jqdulrJ2SM3+dC9W6M5zZN1d4+7VXayor80lMqQGpHLqfHayIEJfZi",
+	"sn1czmhLE6orAuQWWVoxUirzEddvA3+HRzrfJZGIVsryHnHMmUnJ0KFAgGJnkCuqmFFgsITVJTHigP3r",
+	"S/o3OR2JJMiTWfyQDNGt3PBvgWHp+nNeQVDHFODQzH3LY7z9BJY1xcB9rLEqOCsnrxop8qhg+aeMSjbi",
+	"Whgw4QhgQUS+b0obfxGdHh9dHf90/J8XJ5fHb6IvvWHobWOv4s1DTSdsGuBO9kkttafdOw81XdvzrcwS",
+	"4ep44XONsPVq5U/wN8+r4yxV4GirdK1pwhM525C5aUYLt8ZDEMc3qKE6kWdryFF4xSCOallyqwmUUMEQ",
+	"JKLIzK4c1KSjWZowCSgaE8pRYjSFBraGsq+nqGtyc4daWXhDLXbFHNxShwp8bM+tIeqx2oNtviaD0kpB",
+	"OqcKkqfs6WbwZ2hWj9nyl07aBh0KbPyv4B7dDhwKXsBa8I0LEGYQbLgIYQWP/af1iBNde91dSQfdYWus",
+	"YsX8M6GkfoAIzsRNRueA+a5e0ilGYFJnlAPgzBkEccfM3qY0jh1NUM9Ti+o4ukTaKxca6cLvXXhqIaIR",
+	"RQCsoXpSGVnQjM5ZDkgxXRLBUMFmEgXmLyR8/T0052NBQ+ThqjHceCKbYye5EF05p2mq+lB/pDS7YW4H",
+	"ASLZgNnUVMdxg6SkDpRSd2CRazfHWBTcKA5c5F0MI6ysg+5KvazeRRc62IrL13R17cp8TPX70tauW6mf",
+	"SqVimiaTHPXM8l1r4p4muV0UPBz4TXWnd1G5KkvfGreI1soQmRtu/zEjsfEaJbybz1gXC1yo1dQ/LKg0",
+	"G2LM54mslsOAezXhtgKJzp5LY5Z1ldrdtQU7bPZztYCHLbwC5pJEul8Sd4Zg1PYqhbvrFDDRHeoqKJDr",
+	"JrRa7pY5gffRX969ZauupmD9tltPCUtfk1wQxifZSrFznVeuFrTSUe146JwqUz4ds8RKk4eih6kiq+oZ",
+	"QZHKFCpSTK9sDkxB6al8hc1YKhtuA3sCOmuxxMsXNPHbMu85CD456bdWvmtL5lIHymHQOigoFrn8GiHg",
+	"bM1wXWaCULKcibQWAwi++juanlhh2odezt00I9UfIiDNUOXMVjYheLPIn5S17OuY3T7mDXbbs41VCkDd",
+	"N1EeiE7S2ymseFsAkG8ZTTFupjmYGTwzYKZahG1eItL6P8yKnr/bvG76Ld8afctolo8ZbZF3KZdLxb8F",
+	"oWqI2LSGCzVRQ03hS58qdR0rhZefD/fCYf+gF4Z7/YGv9FDZjT9EQzpo90r7irUCjOK/ok/JCHaSUosj",
+	"oq9jFg+JzMUCrNbomYf890iJ2FENzmJj9Ec9vHebWpY4SsiNLjggppt7wK4rYZ9zaLDGU7Z+o8uBBOV6",
+	"erc9zxfXEFK6Y3zalS5uysi319cXVlhsZjBjjrBOdgeeRbMsuWPaRDjiJsm4VqQ86pFXK6vCCp6uDHQJ",
+	"jeOMSckgNnohslySFxjJsb+/BwL5mOG2Khm+LL4qEM4LbmusJyB75Bi971GRpZgLWFq2wBFuVhVEqiO+",
+	"IoPPn8v5JJK4iry6tbT3UalX2vCJTkas/YxCHkIHExBIdfb/iB+Ee2UEtlFFAKYAVrUCCtAj+/0QLQLS",
+	"xivBUgOjtgBjOMwRt3IHlhHCRSnyiZizoXYHQyAF2E+1J0ftrQ4LMVYmpotbS+tmHHGoLm2N97i3IGRC",
+	"4Q2duy6KfFHksIbHTnizyW2XtuOhllzr1a+HtQCQrOBBiSSljkyF6N6wuFikGP05Xlkb7YWOLuvafCcl",
+	"J9lfvxPjLibE258uC17/6UpHX8XdtyKLAgjtsQ+PTMI8CjwZnbAFzRjPI/LFx73X5Fr9Ql4LnrPPuUYp",
+	"WKK7t5vAd8xf1p5lMSLxd5nccAoiHvmi4TEm/V7YC78MSGKCfXQ14qgaIxjBVgDRBzqLNSCR3gP9QUVJ",
+	"EagVoN8C+uwMZEI5JNFvv2UF7yXx/T1UW8Q/TWBa/FZk6oFppvfF/KSIFd80f92ylfunupHhb2DQYMcH",
+	"yRcCWbDG1jmPVGuwFPYUWzPv61/M6t3f6+mYJzHNaQ8BD+7vIxu0siKOMG6oDNqSI27FWWQuZJklOZRS",
+	"VyP7VXA29C4B+W8M9hl1BmGoi+6NOmRUBS8ddWDotWCAb8S/qTM5ZSAAjzhGq8DhsWoIkxO60F6PJUqk",
+	"YLxQmo+a8Kij/qdWIJHq70hXzPRZu0Ag8964VY6CSm3FvIjbcnF+dQ3n5MO1XnGoLR01AxgwbgdOMJXk",
+	"u6vzMwheKskP6I0LEsE54Xn3GnVMimMxXFS9WcI5SHWTLPDQJ4I/A3gJHRlUWhCt9ZaCLtqIvx8cDvr7",
+	"+77I9zWgbU4WWz1dAeF10BNqeaeTdoLhgjWoLcCk96PPm+guuLJNmtwyqZd0+90y4twrrRKIpES+1lAc",
+	"tFDAvs0Z5ebObFiplSQmpuqK7XnlsEaK2MHLl45heuDgZztG1vWoD2hqvmRxkrFJLrePrsrMK8BgjcW6",
+	"jISYJncsqEEezlk+E2jmVqSMBxr2WUk0gOswY5NbA+xQBqtBuS/NvMmNMGGW0OkMb+t01Yb7M/uzs0h7",
+	"5PiOZSs4vcuZADYK8oaxaUjGNFQQ0Z3puoWNPC1Y7IxNoWiy4nl4xKWAB3qmnpMIEZPTETc3tT35G1NY",
+	"cc+qONeK2Tn+qm+O1V/fHh+96QTm2cWH6+3q62Pku9ceaLAkKqA2zckNCQVl3sRBIlxFMiUcAwXIuZKe",
+	"MYralW/rTOMZyBDPMgZB+RshKRz+8cxv2M+z1TlfG6SHnAHlyzKwOys4pneVUSdaWHZZueUncsR1ceey",
+	"7h+DS7DJX6CAppY+y7vAFehpuqQr/fERd/zzO/Oj/s78yA9PLf+slEgdDEuioyKfiSz5lSLdPDQnUj48",
+	"E1KJ8Q1xd0giTHlEiWOwr1jQ4T4Zr3Q2n8a0HHGRBTo4xMrPZa5YE8IKhUIHK5N8Ed31KUBpLWfSQGZS",
+	"PuIsHhwc9F/Wc9/2BkohbI6lR64FybCWA6GqdQDqIBbNgCGO+HKWpGxYnT8UiVV7lABgdzkNjUteo9F/",
+	"tKTQOs7QLM8Xfhyhx8L19LygOy7gzm5s7oEgRCfadufNQM8EhA44iYmJz8qHbj312a2Lnie5rgAslRCJ",
+	"+rsk9EZs6ZHenBrlGiU3WsjA2nXcbhZzoCjRDAG+KKxRQmia3DGIocgYZ0uT85imtoTE9l7mdmgqEJ9M",
+	"1LTeGeshLx2rkQ29rhLYko27/Wf7g/2B9w4UaSsMeoIpD1tDnRuKuhQpa4G0XeviTnJvNfy1y3bHMtmq",
+	"8+iHNTK2dKiIsrpWYa/fCztb5aPpUrrm+2Ylq97x8nw0KG3dkTxNZIuZ20JYlOm1SISPRIWwzGBTkDP2",
+	"tm7wsPs+3OKjixMs3YvRjWgTnwieZ3Ri7F/np6fHl9hKU7bEbaoEIB5dnIAcqxp7efRJw+HTBlII3KdM",
+	"krcePaPAcPY5L1WmnHEor1Elm8Pwd4lQwjyVygS0eN/Ac3nDUijpotRTB9u/TEbDKFsn/2jM8iVjXGcY",
+	"qq2o56tZpICUrjZnu23CSnlxuF9H8ffMuD1n1gM171b8aIRAwxr7Dfed4Z4aysRbKgELfUwa5QPs7xJO",
+	"9B0rPxRWcONLX9KL6/DFcPBy2D/ovdzbH4QvfgAkX5iUJxUr9udSeVV8OAvwORwXWxM2iC105K1GtMbf",
+	"ZtrN1zl/18GLtRP2X76cDKZh92DcZ93nkz3afRk/Z929aX88oPuTg/gQSlM0zxd2aYsA2YH/XKXiUKck",
+	"d1C6kc90aSHFIOmYYXp3zui8M+ws6GoOqRTqnqYy1xW4dUyanpcT+NV044Vhb7DX3z8Mf6hM8DkLu8/3",
+	"J2H3eRiG3gmamC9T96W0mbZ8Bqsq/qBRnAvZGTqZWuX4W4cZhuGL/uAHWIZq8oAZxJx+1sZ7RcHw9ys6",
+	"uRXTqW14CEesBiJg374seNkZy7NkUvrO5gmvdwbZgFDj4wJKfHSGnbcnl8c/nZ+9Pjb339CUE+taYdVf",
+	"R8fJLLfT74e+5RP8DZtTHtuhCX6lw8mHnTeX5xfQJgW9/cdPQUeHlVYIW/2W0oUd99W7kwtw5heS1bgE",
+	"vgBPTuLKnxqb3PwCxmFFfnqmw46kKZZzQy3sFY1vynJCWVakdjwZztz+8RrTofrwx7eJYmlqmEenp4p+",
+	"bpOFmRzIEuWrxrPg/I2kdvT6+uTvx5b4LivUm1v3adU4qj7QMC7q4ZcWOcfAZCxHmnGDhqT1IavG6GPd",
+	"86gzBSJOwWishv1jXef+5JbHa1RRc2DtNzBaB5G+Q7ngq7kopCOwDfvNWk2eW2QDmn3zjfv2a2dDX/63",
+	"7ttuqk1F+Dzv3Ptuto0JjtX29y23YGtun5YRdEYuKII6mNpkNAWqYUE1fjxksCj2BFYJXaNT6ViYLa4t",
+	"XkokC8saDDqLOGOymPuCxlEYWSt8bFP7xSYd7Vr0Ba/9DUtdRa+4bxUJ1nfjz8mum9Y2psq+cVrfW3Fj",
+	"Q5IFNLpfL49s6KL9zfu6FOPdpkoKXYl9avRnNxvMJgYRqToskUyMAw9SxkRvxMtEOgz0QGemFHOGLgMK",
+	"2asCjAND/RRdwsiyiagPTGQjXsu1gwgN26djWpeskhb9sMT0mY3p2rDxOvjLmlo2mlASn7K1Xtmsv3Bf",
+	"kRx/ay9KUXBXqYE8Ea1h+yECfq7rUGsnX2m8K3hOKb6ua3+KraoS7foXsFlVhmyP3kI2izmqarlsrkBJ",
+	"3DY0lLOHAx00xdRN86i1v6+JtOtff+80vfcKvxvfr72wM96WF2ULheqNL0Kze0fu3khV73XLe69wvuGD",
+	"jRfuG8L8ph7cxo55csOobfnFzaUmLaCnLTtp/R1gsGCp4DeKq25df3JH+CrV/EnrNJWqy/p1Ojft7iva",
+	"zaaXTMP7UgHa9Aq0uq8rSWvqWVGbNVhm7EEBmzU50m5NJigS9phrqqa6bZhgpfG9X8Nb38VF8417Rx9c",
+	"72kYF+mtgUG0EYaYBmmIrbY4Myp9bomNy+JqpFtMyFb7dvTW9S9hs7oyu+Etp+m9VXk35LwxY568LHQR",
+	"dXNiN6TKoWRZas/bOpyW6rorswzBrJtk6obcEmTE1dE3jtK0vC8V+Q31YbHVvaPsb3hBN7t37QFbvCLt",
+	"V3Ro1AZWrs0E93WjQlsuqJGsAa0N3gi0uGEdL+Df1gWIJE1iJVxvVQDPWjDWjVmHiTdtDI+p5VgNaGuB",
+	"Na7EP/QqsQjbROXnTqn6tRM07R5X3w9CsT/WUXcx8hITwGw0tuZtjUK9T1wLcK0Tr5rJXHPp/SzGQ9J3",
+	"/bNaNQ80BB0jc5GxMuJrxMt4BWomKImvFHHVZuCBq29zC5piERqyEh2F7sSsslAyaEvkdeoNvNlLJjnV",
+	"UIThvoadOsKIwyZKHmMU+lKGretKln9ZacMVVtpsE3Uxs8V4Vb/nq6qAT+L1ifytljavIOBRWQKfyW+t",
+	"9aJyG3isab4qkFqQr16tlhHX2Gvlqi8FEau/u4qy3xJXs5LUhL9S73TuUle1dMXoauHJ0tW9fQnK78T4",
+	"aLFIVzsm77xh04RDY1uWIsBoI4sKHt2yVVRzA8blawAb1+5sa/NBtXk1HJP0h+vXnftmof/Kt39rAYqH",
+	"+hrqtoH4ER0uzxmLJaE4I+RbXAA+JsSZmzDarcMwvhNjXXGrEgTVD0NPdHGcrbQRYkvIRkEkXRkrmBKv",
+	"INsXrWN+G8wiK7g3ygiYIJEsZeoiwPobOmgSoD+TPMAlgDA0DGjTeOJ0boBPnHVXT8FhDXBQUFpRFDl0",
+	"U9FMnNRWRud/s27GeoRZuFuklUsBLWfhlZrXjmfhjC3RH98I8VC/+u9MrCkv9GX4NJQzT7j5e0OMCIyr",
+	"bQWK9HbHBUBRRZAYosoxCNe/ILQl/6FLooujD1fH0RC1s/IsllE0kxxiuXyQNg6ugVhy/BHjVS6Prz68",
+	"V92i48HTL/agW384i4ZokCttmRAaiUB0lTsx0qlwUgnRJqpYxx0LddYwYAZSWIalEsrmEA+7UISmYeCw",
+	"tDfEd0dDDbRqyt46QTWwQp2gg3NS//hwtl2A+GRd+ZayvosNDNe5uogz1ds9sPMBPAswjoCDQEkdu0+Q",
+	"leDlWk4lnLKOUhhsVRinJAGIcSqTCXmcMtnbWFRoU5WkhWEjGw6zLuywzqCB9WfN6SjDeqg9KfVZ3AhM",
+	"bAW0gkYAO+FsOeIInL1N/OVDDRtr6r9pcBImFilctBmjsSm0ixPF9C99eJXeMGYTMdeZqpErj0U6CooW",
+	"sYa3V7dJLkQzMasJn/yQ1HtzG26joJumjSx68yAwHHENM760UEUerjtmE8dSi2IYoFWpOx8XzRaWaeLI",
+	"oM65SatDcJTSVONA+WwRDuzyAt/ZN/gXautKYGMXlMvQtWOQaHIDDW+4/VQmCIICcHo7Tmm3yE21h9+J",
+	"sc+uAFLU5lG73IpZcYxMExsaWTn/AhKbda5fBGOMRtx46gNktSwmxUIdvn5IwjBsQXHzpZ7AkE/ka2qM",
+	"4q3Q4TpzeI5ghZSTSL8dWfGguZEPKjemp24rjlkvGoqjOATzzVK6PDr64ejmxfvw3YujV/PJ6fLj54MX",
+	"54t+9+Kz/OX6bb9o5YebGHVQi7+El77GBOFlIhnYnA3LwxMSafMIINIDkpCGqxtxaOzl1hsNcwV/4CE3",
+	"RYDkTLOSrc5GS9U2Q+dN8gksE3LHao+zZR/lurdwykeUMAZz2/FnOsnTlQFliho2nSggkVJXocZ9VqRM",
+	"F7s/grL4xpija3U4KeZVBIiqOuxxzB+GjteyH1qF10J7dCo+g1x0hp2VKGDp/wqWelCw1F+RP08R+fM0",
+	"QSb/0OEgf8VT/BVP0RZP8Y8dWvCP4LD/5/Nz/xM5nXd24O7sEfXUbN9Ujx8E9ofV/AML5z2Khm+ql2uJ",
+	"wdDxGzLLIKSpSfqu2SoqSsQlxERbfKsx5bdYZgEUkVySaZIy2SNH8tbA2MyxmIqGj2/YtJtmiRZbhC2Y",
+	"s76sB4Lu6YKErjdGI9VTtGesyaDas0DTHRcWzKBvGSyGgzDEYgAnO6QqIZKS19nzs+avW2ex+HJNsoKf",
+	"7JBY1EzQqKLYb8hhKknX1lK43748j96jhtHcD/EtPOFMJu8YzLhFnJgAOnDLoY26rD2zUX186kSCx4Ga",
+	"l0WDlEphPgeNHVS3NYG0G+erSfdpKnsawt5WILXU/rAgznXvWLQ6K66sjTdEu4RbjyDACPz2GMSGcePB",
+	"AYb6vPr2ICu4tQzaOp5O6Y9KsCgWEzLp9jtbTraPqSpr5bixhJAjIGkS93Yup+qGqCBFWmIqqcQsVFuM",
+	"QS1ogWp7cy3WAE/aH1K4o1ppyvFrPVHdmSct81GmWawLFSCJRghyS5nJsv6o2myDRwmGwTdOySPrvUT/",
+	"39ujk9OTs290A4gJs0WtFIXZAEldygHrvB6By7CsYjRmjGPpX5E5hldT0cgELwBx2vx9A25ZlnPUcNY6",
+	"q9agYk+LDKGTylqN8N7Z8d+PL3+6PDqLhvrEOWW4Vkz3fv4OHpeMWwOoVnyckOisl6ITdNT8wMWp1q4T",
+	"dOwIO0HHftXr8vzOMt/1we1qJ6pQ+VAFH0MgJzMhJCyQDWBDh70DmXqC9WsRdcncvGXIPKw3IK3rSLYe",
+	"OSvStF75ijdAvY2Y+EyyPIfAsd1Kga7D5nvW/fRbGAwO9u/bxMp3bPVNcsf4Jrzrp1k+gqsHQJ2blu+R",
+	"y/S4ZXlfWjO282xHz7QBBOs36j8s2DsAJ6SCs6FdITj5tngXHtilya+yVX+cm7dHjtIUfUToRNeLWPmW",
+	"W6/N63b5rhQ+GjZytds+j+1JDqFRxomGm9gDbNpMpGrHMjrJWVaB3KsqTzy5meWpI9c/vcP2OzG+oP6y",
+	"JQt6o+kYgg60q+2xUC0tzj4nXmFzgAK6YwQ4gWCYlWXrh1uJ0Q9ypamPWT+a4OVt1BjFA91nN2ybMOLK",
+	"MHSUeqqLOgMCynhFcPjVldnKiZmLnKbbeF39zlJwsesf1N8av1aHaBq0bsAZAxmiDpO4wyAf6GeFd6Om",
+	"x1Pzqvrxb3HbIcWa5aqPqEVsunLiI3aKIbNRY+QanNdOnKFGdbVlJpzwLXCVVqv6Z9ouAQhg9madJ9wd",
+	"RL9ZVGc3V1JZEqKSu1udFQRMoupt5R6J5hJE/8EXd4n/K7N/y/i/w7XBf0En8eErtYwtiWVvpxIGO4Qh",
+	"gofmImPT5POmmb6zDfGt7SegGu+yoFbU2XUu4EC62jIc6LTSuMwVbitDjpODg2B1ARSo/eRUyB1w4Go1",
+	"0CsT398w6238Ihc0y8+n5nC0Rkx8V4lrcXP1yspFkX47cmxdW1lfoAjppoFCIXEzTrl2Kx6/6pWUrXLB",
+	"9zYsOJrmr7VOveED12Xj+/sWBq1t56Ud3M0haN6IIovxQmxKSUZrczvQ2TRljkKLdtZG+F0SIViOoyqD",
+	"KRGqMEirlPb8WrVWVV2QNVsNuII/8iB9twxMK0M/wP2O1712j0YjTrSconqsxyw7wSLqpTJURFc1VU3K",
+	"oWEk/3hV9l6D2jPIQh4luWXprysUVReKscLa1EmoM59KxU0nMKhCWBCz7RM6sHXXcBx9/I1q2SNva9e9",
+	"UjUwOkrmdGWjlGhmwEEmKaNK4dBlGDQuMR/xsQm6On+CCB9n10ZcY/HKKg3Vkfccv4uTw1KqPvebRZS/",
+	"Inr+iuj5F4vo2SFIBx3Ff4Xq/BWq81eozuOxNf6CsvjnxZVoF7irWXJKcHUlUSXE6vpVWo5GV6usSs46",
+	"F04JwXVPkRXXK1l+6wXaTw92zpoKIXgx+LOOoLBJLm7QmGbrg+WFjHq/izl6l0grHfv00HirPyC26u9t",
+	"wBBHLhAE1ZEpPCYzsQTY+mQ6ZZkssaqVal3mG7o1QfW1PvzR1go34ApY6LvTTB6HqPhGUvn9J3AY/wVH",
+	"/Rcc9V9w1H/BUf8FR70RjlrfFam48QFDPwAI+uV1+HLYHwz3w15/EO4fHGwFBD24f/LufImwsi3iEExQ",
+	"CbcepkTay23NPRaQ8Qp8582AxBHnbjuRVfANdd1bvgKPXq0q07rLH4xlpczQEnRmDcv2LkzPp3C9bnRq",
+	"eys06uIPbqZuyqaI6rG0CB/SAHr1wKYGFB0F1ml6lJvMOXvyI40wqWQ1LsyKD63Br8xx5WKpVmkL0C13",
+	"kEsqyZzG1tEI/yq3tvcPBafVeyT01SZooMCeAaSLFueuFve2j6fQ332KmAojav4VWuENrVjrw2/ZTnm0",
+	"WKSJP7rACy7gJgjjq08PN1D7zm6p+Vqw3vUbHrT4Px3RwJ6LFvQgHeZl3XM1rKUA6/3lZSwFTBWwnuKt",
+	"fZaaQFpCmrCzHRfbwD9tt9hbJ7DXvgJXkOMeekz6uiGqtmR1vQyWMtpO2+t1xOknycC7zaYo7iOZqh6P",
+	"d3O3rir2nRT8I/MH2x5hhe2PbEzesZUnsyVtqUtI0xuRJflsXuWKx/GbqyN/9YY7f0eTIrtj9U6g3Kav",
+	"m9vNtQtvmQtH5LyatwQbW3dq+XI5lvN3F16JQrL2in+Yl1btRyY3vn4++4dUFiXtbbxH1LxwYXBYAWya",
+	"lxCWt3ITCZAr5qFaf3hPdaQ7hFmUBLmJquHDvrm0UDOA3FXrnPlk3LoFy2/s6Q+GYU2X1S1BdZmIuUYH",
+	"rS9LMR9zmqQaCNPUxewMwv2wG/a7e32lFdXVZDBmjPc/3/4ymP/6nM7ivSUkgCTyCgODPyZxqY0qqeSD",
+	"ZI7FyK+mQ5ANFAlK5lRJj59wgZnM5YWxSFhFlt2JW7dPORELfBuDCeD1uo7aVNa2KAOjNuqBZWBYKcs3",
+	"8+30Y/ONIUBCDiNbvMRAc0FR3qiQLHMeygLoC1rwEacYyJ2LW8YDEun9jsBKjdW54QfIdQMpK7LabFSJ",
+	"4m6pzbwxvq7udG6vsVpZV92ukmtl8IgfnvWVxFuM+CTGQiQVkl0TGAvjRX4JMaSWiDFPoVYfGp4SnSrY",
+	"lMdu29JJ4CMAzhzYzcPyXLWy10PyitGMZWRUhOHe5Jat4B8sMm4IN7U2F6rTEQeSSwTX2GYtO+8e2I2n",
+	"AnSOQirmlQvgXwkn0+SO6Swh2chjU9+GLNMktxkvyP9qVYJtGjQiMD6YHLYoT1ErSaG3eiwKddxEvW6E",
+	"Tn/oLpN4u1RQw9p8n8dn1W/P6QrrpqobghLkaHoUmv62vsIqYYmbzDgeftuaoWvaVkY9p7cMM3RxG51B",
+	"c0FAgUS9GdA1vYL05lqpDvPfSJ+67ZOW/jB3zQZ/KbbaGoX/HVuZkM5NWONVrlWHG9fDs2Tn21YHkdoN",
+	"uCyvLJeHuyteYQ8t4s6W+FkVLOf6sYjZIhXggrFJRzOx6LgXvdJyhhmjOnlTDqHOe8eH1vzHXWVWyZoW",
+	"eZGxHjkCE80QM8+2Fx48F9NW6KfrLyq4GiiZ0DRlGVnOhDETG1YHhiz7xogjJ0JQ0LZ0ryfhbnpsMGg8",
+	"vBi2zQhsOIm0WKfEFbOkanb6A5qn2JHvYOmuMMhK0P66YGqltSe/FEw/Vpzi9+CfDv1syT4r2LJbwMvu",
+	"xswaKNgextPCFRrQKXWBuJCsXAxMVaR5K27KTqmBFUXn6eMwUJxcp3WWWa5KU9aZqpQsaJY7Cr0W/apj",
+	"9yhazgz6h9UJHDbSUgfd559+6x/et418ewO8UZ0fYyfyqtL/7Fb3/RfZUZhd/Xp3VP7fE1jd37kJUC3o",
+	"Q4qqbHY1FlVFMOffM7u5FGU2pmSo8ek4sBK/4Pg/L04uIbYrstevSdqRJcL68d/P30ErW0dzVkp81kjm",
+	"DwjTnwAIdOjGGxtWCQZulWd+c1fycG8LCbK6JogLCNUWWI45/SRjc3HHFI+A0JSv8T+17AXFVeJG9kIj",
+	"R4DxO/g6hfislN1QE5uBN547l8N9D6Gd1rPTaiXl4IlEs/N4pWtu4YCtPCRXPKefFS2+K8Ys4yxncmjg",
+	"TBHESrIFzcAmMl6hyUIGI64TNtFhjkUyBJmJNO6RqFLSIQrwh/9V+YXxOzWELxaZiAMCi/BlFIw4POAi",
+	"V89yJvMvwYMMaxORLyzcjywmM7MJXwYk+l/NJlxw9mUTItxTUuIhd8upjUzakvg8xKYlx98alAdYPnDX",
+	"3tEUBDWhMaHNZq7dvx7RGf2g00MS8+HeiKdMTVMGJE5uklwGJOqqxf1Jp7v0dN0TJe/oih9vzq6wIyj7",
+	"QWRK5Ux9eJoJriWeHjkacRglVIKdL/IVEVnly2U+XSkT9Mgrkc+Q80HvjOu0R0pwnACLDCNtOTiKctTO",
+	"NAPDtjs7NnisecmU8FYuhoitLghJmhD7EblhYFEbLBUW+lpSOeIS45ZciCO3roTIXNz/sgSYKHjeIxGG",
+	"oKlNK2PcTFAFhMBFyIPKUZhqFSbmBNeyASRSIdydoLmygv+bRICurWwubnBee/yGyYR9rLFxnZunBTWq",
+	"CVZlQ5A3hIfrEKv7enDgxkrmcYHW36U7f7SSgC6yi3V7O6NGPTvYZ9mwlojMAExVplXZynUoU6eeTJ2m",
+	"7qWOnAY5AkUUCrQYv0uk9kq1iHrkI03yhN9oldTqXpRMBOcMSi3YgzPi+uTUKmTASdYwRomEb7eg41u1",
+	"ba9/sHdYU9zCbaxip4zKFmNKltzM9OBRjVb8UkM2QUJsUCa2aoGr5neqOodqIaT9g14YDvb79UjXmHVf",
+	"jsPD7nM26HdfTMK4e3BA96f7tD8NxwNEHcNgbB0svTlwepc42t2xI9sAItdGYO4UoAsems7w4OD58zA8",
+	"fP6y/3L/+fPnLz0lxraxO6VqyxUDk6TgKZNKXLTg7oR9zuFRku9gdtrIzeCbqJEnuSw/J7fjcQWXrXh8",
+	"jp0IZ6akPBkQmsPfufGnbKVownGIdTH19fEIcd3aWbQU9YI+L5FX7mLerIDwL2mSlyHpjX2HmVc4mKlI",
+	"dBD42JkpjYYrppRRadmZQw3ImmCRK3xALXicMKm4Wp7wgo04SyVbIhKMdsGoTUnmDHZiLmRODqyXRrG0",
+	"rK2cpuVphxV2NvAXA7E5huWUt6vAhKQjcAk2GsU2GcQq++MMZi9sX39B1Fv6qoiL5p3fXJIaf/eMA5Pi",
+	"K+gK+rdgAxAdNgtagLYkLhiI3gkENkUGEPDV6nfJVLpvO0uxVzI+KtEKLaEm0rmzPNE/5gLZFAWbSKLb",
+	"Bhho3SctEbHNHXnqXPetRMfA1oRUpw+czHocPfKGxcUiTSZKpAFIi22xZJ8UmHZHoNndUzufXMr9Gnlg",
+	"xvJsFVgIySy5SThN4ezuUAFZX+kbcumgkffmwfcr6KwalLUmBhsaX1sJFxfNe3mJm2ubjbELmlaWGJRF",
+	"1MpekHfJqxJbDb6oS62TVNzUQQLJSU5ouqQraaAItSepeoIN0KsLELIdDKtvsu+rGfclE9/uRtELrO9K",
+	"ewo1NCtnxFTA6pEjblpbUJZUyHzEbfHahMuccqyIrrkZaAty07W5xWX13ocPYGd7uL6GoaJoMmb5kgEQ",
+	"s8bXNrMxoUZg+AbrwpGRw6JGyla0aS4vDvfDjVfe+wZOgcdkYhQxKN9XT5aMyrAZI+sYcMweudSUY+w/",
+	"N+qNLTahvg2bdbH39PN33nqt1vunQ3Td8BNjDwuIhSVW6y4tsbkRIHylybU34uBvV6qqrYAOgEHgB8O5",
+	"7ocv7X5ORMxIlAvRVQPpqoE0QAXDcDfPYrjloly2iv/l2bPgxFlZDMHi8Rm0YyeVXBdWVkwej5XFOR5x",
+	"2xdGQClVKSA0lejntnjIYARgsdqZgqbpKoCrIVHrn5ExndxOkzQ1NbfaVXe9Lg+hFx/yhT3GB95DjB/Y",
+	"+RBDHLF6R9EI5bGYB9qAmi+TCRtxlJFs8BXyPN3f17hmGC0Qi2KcMlmW2y8lK+hwxKNGnmikC9WFCNMG",
+	"/WBmoZJuBkateBpuknCDItNqEbrGwJIMzLCVpcyXVeQvMQWa+VmMq8ewR47IJBOcMIsAROaFugCMh4ak",
+	"YkJT6N3x30xSIbUhRi0dmGZ75HUqJga5TpJYOFbZ6hE9XHtCfUakLQmxBp5S6h5uAm5rzWaghXkiFedx",
+	"Vm/o5o5wUV6JWDnTmKJ0+GCJMC4yvEcTTiJfznyE1me8dnEfM7iSy2/bx0Z37YeGykYcjIEI7p/rYfc0",
+	"xrqdbjS043MqUiAWaJdEV+9OLpwmDij5vEdOpkSyO5bRtE5L1nOMUwWSUIojVV1PWDDixPYpTEAnfrtX",
+	"ju/o9NT5NhLS1JR7HvEjHN7F8Zuoyh9ZZTgVn6JhmVW/qbv5OqPZDMDrOD1rj7k8ciG5qwHwNaPjOFW8",
+	"ozAJwtvHvnswF/WSj5M0VTelUy8HL2ob7lPnGIdl3UT9cmddXHrBL1nOuPr0G7qySd6ykAtwNFgh2/5S",
+	"xrB785I9E2zYjJyF2lA/1ja8D7YKfi+36kEh8DtE3lmKqcXfzUtRagP2FDS79+/iRhyp+htbQkE1iqF4",
+	"I8DWAwvVX7j3kdEWTiG3/X2F5DbEdtmG9zWybDj6y7otVeIAR7l+8UlDbbdJwq7SKDBVX6LnGkL11ROr",
+	"R9UaOvTSlz/EtrGLgXNS3Q2qLns1JLdcAZ+ea+nvETVry6BJcqqUKx9EJhhUgEvp33kdW2d7nlvjpk/E",
+	"zf5iNf+zWM0Davg5kcwPQ5sqO4Dve+mgPZSuwu62Kue3QfKo2NgfEhtUJYkN5VXs8IckFUuWdSfgMKrH",
+	"6gCw1moxY1yWuhAKlNWwVCsM1eKPNkYRfqH/ATGEh/178/uX/3f9JLcPVHUI5ZHhqqUc+y8RtPr9PJXj",
+	"b9Lih+UThKfatXsCAGfnjtoZxtkJpVRjbUR5WbY/CMMtkJP/Ba+n//E3zR95q5xbzbp5Rs/BdSBzynOl",
+	"6aNZkxqjZlx4PJtgPLpO2vg7OAZNlzpUE+xYvzrV0YwjCQp6Xr59Tfb29l4S66AQ06lk9XOhNNDDbrjX",
+	"Hby8DvdQA/33UKmi3sId4o7Fr1avacp4TLP1mbQxXZlQQQNzZQM/LPonrGrgxi9GFo0t8mfVmkGkYnKr",
+	"t3LtOEq7XOtwHKNec0CUTNSnRhq+oy0/agf3ZUkED1Bbau7CknC8K9PcMx8PL4lZ48a50Rnhds60iqlJ",
+	"iUl5kfFHh2mUIztNZJvjH6zeVcMbdU4Do1maMJmjkbum0Gj54MfKESxPxYvrcIDhXf8e9vFUNA6BATj0",
+	"0KWxAjWCx2zv/Vrw2H3QMhLP+dxlJKh5tw3k5TXMbpuB7IXOkgyeeklU72F9SZphc7uJdw6vfjhqzbmD",
+	"Ab59lqZTYMRhz1y7vcDka8r4JZJQCSktwji7NMxALnQAKx1xHWMKSE2KhzGeZzr3Jy4yOk51NmYbmzp3",
+	"YclLs7+GvfRDeom5PlQVi7vg6pt0hWw0QlBJLFCC6JkRSRlVIpkocmNvV9+JhtZmxG090P+8/unN0ff2",
+	"kbknqo6VisBrP625OuA34ae6JLq4PP77yfmHqx16VR0iwGJbvyPucToYKDMC1E7GK6es2l5f9SrL0P3r",
+	"pdDogYyhYIs+9xG3VyKWcHL5GZZqU50DWLb2cAz2jRfAbkXVmq/31KxtJ+i4i+I16J9b+PkqJZiTLcHZ",
+	"URaQo3wVIBVX+C/HWVvhPeFOIaQ5Oih02fERN5TTCKsua5xuh02lx6hzD8sc30G4VVbveR1Kf737i3rd",
+	"T3GhNjBJWTUPY+re/WLBuDkP2q+kXYDGxWPK67768Pbt8eVP52fH0bCMPbSVcDGATqC/GziCz4VVHeSI",
+	"E+hJ4heOTk/PP9YcTAlIrWVMSw7ZQQua0TRlqS6EdHT2+vj0p/Prb48voyGZUD5haXVkyOfcETlDqX7g",
+	"8W6sOu3gwgY6maWcpQ7e3KG4UvVMaa9YuTGdoGN77wQdd138J8ylMvVH1gJJU1LbNuRErhgjUQWVOKoW",
+	"FFpDbshSlzokrk53nlalcwAHpQ63zWRqJyy3By6WT0VWTpdPvFlOVTqvRapM667UN4aJUb4iEx2pvCbS",
+	"du9hNsELb+WOdQE3OmQE5A7wvmdi2RZ3o4vmNRgygFtsEUm1azzCRaV+iEdz0ilsMQzwRuAdMzaZ9MMS",
+	"RkLH7jUZM1Yc1pd7IkfcsB5ykkMkh7rBK6AeSGg6axlNT3DTJdXTl1kJydZmx3LdSQ6mKvO7zr2xScxY",
+	"D0MiPhJAQRhbhmuCzu1s1ZEb8aqFOhZMPgYz6aIM0q0RN18hCh+kYupwIggrJTcsB3f+eJVjjWf4B7r4",
+	"l1QaRxISnhYbV0Qmv0KxbhPiJpk+uwIiH0iqOieaJKyglotFj5x9OG1Bf8AdkgLxsZmE6LiYsQWmM3Ay",
+	"CEOSsjuWyoY5sJnhU1+tSu0LKXjvki7fMylpzXakxJeuWKDBs7sQYDGyUsVFJsYpm/uWGNMcA8RHWWA7",
+	"tV6Xb1+Tl/sHzz14uKL1rkgkWWaC3wS14upHGAl4y9hCwpU7Z5Qn/KZHztgSnkkISRwzQuOYxUOSZ0zd",
+	"sHzEC37LxRJlN11L0VY6wQtlPwyHJEr4HU2TuKv1lQif9IckmmQsZjxPaCq7Rs3Connl7/pt/dbekESA",
+	"MFJpDypNl4u8S9NULPFHF6DLaa0knGgmZF5vP8mElF0MANdf2x+S6GcxhpZTUfBYF/Cr/nDLVtUfNEa1",
+	"+yN81Z7MavMylbD2u5ZYG/0saD5zfsSxHgxJNGf5TMSVieHDl8Ny3MBEzERmVDZ/sMXi1Y9q/hphV39e",
+	"4653J5Sr/sasKwCSGHPnqWRdzKPCXchpyroQ3q7+LJeAfU5kLr0rA3nd1daJ7Oqbpvq75YqQ918JZ8We",
+	"1fDVBpnPVZbb+2PCu4VklQ2ojNX+WjZMYjZfiJzxyQo+Vj5Rf9E0YzRedbVDX/1MuVyyrJsKcxz6g2FJ",
+	"Nzpwway+/jq2UwdAXRBdNVlgi/qB2v+Cy2KhGBeLu3MWJxRYEDYYqC/UB5oxxSh1A0UkdgmNtR+eHehz",
+	"jLbuLiZ/4wM1npjmdKz2veD0jibAJtXg7e8geAqqt6n6l9pwWB+9vImUBcsqXdVs0jV+4g85yilKCy78",
+	"T4mTrW986MeLvgtTbBGa9PdNHYcqhHKAAXggcSxdzmss7b2dii8cQ6LzfStI36YcnsQmvFi8oVTdiCjJ",
+	"RP/Z1U6aLhRERoxJdWvqBqm4acGHLDO/7Qrvh9v5L/MkN/nEZm9e0Zhctm+nTQuxL9CxKPLhOKX8trNV",
+	"foj5rIt5JzRuHtCKz6h3US0nt51dT0nBK5DhEOMMJZmx6sRRuQItVsuZWEoLW4Zrjxm1aT5rs9L9hylF",
+	"Xdc54CK02ZBTm2sigzLKUulBHW/C6UZI9DI9V3eLECzbJc5tE95SgWETacxkfql4wxZxaFq01zYksGG4",
+	"qKNci8MPFoaXiASw/RKhJEpjDWNWpoaaxEywYCjJHwLv+yEJw7BFffInqCb85kS+pqW51keOpbUx0u9E",
+	"OEj1l9+Fpjf3SN5uM2GDYCemlip0ToWdMejliu0DWp+J+5ZBBet1xOmN2HL+/lg9s0XN1akTU2AIvj5Z",
+	"HxcAojy+YzxvEa5NTQa1jVTb1xsnTF2Ga+ARmy9UEGt3ignbvVK9Xi9dw2rNSaM6jzLJ5SPiKg2EKQ60",
+	"9nnfFkDaRE7nG6s3wzZd29bO3bFm39yS5LgZBad5jpEDn7a+XsxHA9zrVlLaJk6rlZHX7EX99fhSR90f",
+	"MK7qp+6n8o/eT90WuxGMb/sQK8TdfGx4Fd5mf1XheZoqPLUatb68etuCZLqwfGK8I+SLy7evycHB/sGX",
+	"CLnhZC2JKYlMfbYIxEnOWCwJHfHozfXV9dHldWTEmsTNFV4IKZNx6hrqeyR6e3n8H3/7eHz87vT7r0/O",
+	"ro8v/350+rfB16++f3P0/d+uP0QgMJddDwfh4DDsh4fX4cswDMPI+FNoTl4Ow1CtPIhe+j4h1wWTMV31",
+	"CJgIIUjDlG4Fd8iIq9nj4ZomnxX7ttOEqv0o3Iz4iMNY4YPRm6OT0++V3oIjV/96f352/e3p9+gf+P74",
+	"6BJ/NnOKnKSjMESjVPT6/MPZtXoy4vBo7/CwR04TbjLpouP/fHN0fax9pEQUOZEJv0kxrqdur+q0rNGI",
+	"X15+OD0ebljqBktp8JSN0tHlQzBvHYhbTEoFRGIJkMRKerJ4xM0UWYDINVV2vx5xX04seS+0H7KaBjt4",
+	"WVu+QbgzhO5mo/Ulk6LIJmwrlIXA4LFBnYe8huRhpw4B+A6gJ2byWiAqkY24sU40oAi3vSnU5fDv3svB",
+	"zOi6/Ua9TbhRPJXGS6WbhGGu2O/OX3WCzuWHs07QeXf8fSfonB29P766OILEstfnZ2fHr69Pzs/ABXN6",
+	"fPbmyO9+8cKGnPOKI7H0uQj0Q1n4h9JZtKyWJkvqMUAuLhW6nC5NJ2XaFsSDQZkP/DsuMqiy8D5J00Sa",
+	"uMvBXhhUy8eWoCtuoVzVswEu+PHT71ZkdndwrHctpXPX4Gb97BR17mN1Wc6krC5MGHQcLy5WJq3UEM2Y",
+	"RPjKdSsrinxRqCX6bdTJxFKOOsP9wX3HPDiR11nBJ1gyywQagTXgNVjOMfQXAEHOpw8tvZvla7apLLLr",
+	"KdLbUjw1S24USxl2rl5/e/zmw+lxKTC/NXR0/0AoHAtxUdYJ01PYtjxe8zysxVlULCEXZMy087aWKQYu",
+	"RNXIqWFqrdGgPJoAncf4tcqzuhF4R4fbgK/fIgSAWU1w5toXdJM4wQKGlOsfMKhCo/9NjAvQA6qzGS7Y",
+	"S/e/rYMDwwAQcatRjpJcVjP5K4gI1kkK2p1J+xhxQyN6thhvgKYksWCah1oUUsyjtuhEfrCEzbdnCyqo",
+	"KcSvJoZ8slo1KIlNpuHG5XQZrw+IvkSNMOK8nhNCVs+U1KZmvsgElF3CADhj27A3tS5ZoDQGdM8iPhm5",
+	"wmI3IHw6rnfVo/rN4JZorc9BG4BIBwn54ZDjMOKA4WViK7ZCRa3dMF7s1QqEhMsgpgJdS2S8smEngmt/",
+	"uKc9AuE41SqTzIeGEycsJl9Ep8dHV8c/GezvL3cpVuzOyqdO7gYG20LuvzdGrLbSQ/VgJ5DHQHiUl2QA",
+	"nu3caFouNpg9s0M43UC8+VIg1I2sljrOm6KosUEjq9h/QcbqL5qxEa8iECsBfu5wIz9j+92hx3RtvQ3I",
+	"Yzruz4EqWw+fV2J8VCM6nGqjG7fcFX183zNFv+uwz3WWY5lRhSgdwGXLiEd8a07cqPi8mSv7ZbfWKwjD",
+	"h2o004CTMddqzVo/oxCeANIY3KgY3GzhekpEHgOqSwQniyJbCMkefO9UhND1slMj6hC9bQWkoPEYi2rq",
+	"49wPCPs8YQtjEK+EMgYjjkYTDUWsrwAfZoiJzAo8Lg+IsnaXujfi1+aY0wY8DcDP1DwQLS4IBDham4ix",
+	"O57fA4CuSx1g4yvQ0BXm13MbF/bP2UxUGPMsqVUnBC8akmbvIaLcn4vYnW0S1Lc9ng+vnbYVbLiDGF5X",
+	"jdrkQrNiGFMX1GDpy1OHcdI0/xrFqWUiEcd+K65uNbKNw7/WLe+rGpvXdEJL2lNDvTg+e3Ny9k2kBUnt",
+	"T5MWchkszxZqyz4rd2kqMkCfmiX8JrByJdTRMLGy0sT9fjy/fAcRtVVIYBBVpQ03Ly0z0LJSiKq0QqHm",
+	"livinIg7lq3sy68/XF4en73+/qdvLs8/XEAfixTCGLnpw8D4WVS+LomuT94fRyjJQDqGSXexIrZJ0qgv",
+	"SzXaF+fYMDDVh9UJOuqDnU8bCcEH4+nAdyp5o4Lj2QS4///Ze9Pmto1sffyrdLHqX5P4QhS12B7TdV/I",
+	"lhzLsSWNlrhmhvkHTaIpwgK7ebGI5qT83X/V55xeAAJcJNmWM6y8iCVh6W70cpbnPI8/pd20cpvWAvJP",
+	"t4wrzPi1R3SD81jnvhvXy+62c+5C+ZAsGTklr8rzs0vTvzZpUciDhmAFgmqr5bKVWklA6RolEZQHAveE",
+	"Au+GS6xrJOxFT7q7Dd3WfUIK54V8VSQ367KqOhh/rqhnsC7nqY0H9bwUoIB0ef7PsEuWUl5iUUfAsGEC",
+	"h0hKlvlY+jKKvgxeoEIUbw3BqywyvjYoO1iUPXPpNZtBQyQcYa/bc+o51ZD1fFQEFfJXr7pTaPUwVELO",
+	"co8mVCazekCEl4i0Za+dzjq85M4+JATaiMsoqeBRVgDL10j3eYpMy05Tc+lc0bD5Q2AmWsMi1XP83EVi",
+	"a8sBPR8KVSXAx8ciuIEaO2K8efwy5gqWGd6Y6XUBBo+m0wQVV4xe+pOnbrLQ8QnFKwYs4Iq/PdQfy3gc",
+	"sUzVTx/cQNfoFhIiYk1CLY1Vc5fWS73D96xTR7hjKpyGw2bDY78aUCoEI5kd7j5p8aBVyDtOF8MNko1o",
+	"UrbvgDgyeXjTBr899oPbCdawml4jw29jeABTKFSvTns3uMTwa8KwmtymMQx1T9wcjZHo3y5Ajw2XX/NY",
+	"mtLXVEy47hspsIYI2LaVLwiUZVeE+CfkK9RuXkuVUq0FBjgt9BEOY3Itn7EP8as6xm+Tslk8Tz+CVXqK",
+	"196Pbh1vbfgiq6O8SNvB5z4jgJdNvezZMHarJMQ+4hSyA/uPPYUa+TUyfN8ka+ehz+yptzRHV8jjNbKP",
+	"Xzuz9ubg+D2k1WpSaGVM2ZIBp5miPzmt7C+ro/tootwrPbfi3r+WlJqpLjJiLp2OV0bVpC33IJprcb5E",
+	"bu3RRoxXFLe4O3LzPuFHLCg0gce6EF6diP76QThc5A+jdrdCIIzqBtdgxPmhglxVbbw7hZcWQGwXRCTw",
+	"S9ZFJlwoohKAaAw7uMhEOTjQLNT37SC9ejJaEAH2u20tNPgjUZ7gTwnPxcOifs8LSWXYy+28IV5oEgfG",
+	"LmNJfGM8jnmjsLWiqKYJk5pZj6NQLxHlTo19kHrRxh5oepYsd1B/SaEyDPJQ2jZMa9fk3Qw9CGrM6zmS",
+	"F95ZQROBarpFOTTIDrB2GZCVaohQw8yQSpCBJgVPBSSv9V8fRI4A+oPbhtcP3EHqfVCTYjffDCxrkUyA",
+	"akWqPChFuNHmCW1Iq9Yfvbf1vGhdnxfybZzlKq0oByCnQrWPJuJlp5epPBvhM0yEGpkiSAWamEi3sLtX",
+	"50cXYUlbgGAgBjlUEf+Gdpgbm4CFq2Pg6+N167nhDS74Bv9+F/y7NVYWoodGHKvu8PCrtXcx9gOCc5OE",
+	"x5aU58PxxZvjc6Nd74FNtZ2C+hHOAW/WuYhxrsdjIrk6/e3o/P0B5EXqyVymwIgErZ7yWUAi64xYXdgE",
+	"aF3wWWUUTdfThjSQj3kADgaMm1BPKEUBZd34isOjg8P3xyf6LYhfNK/hJXyZugEsgKFcCOtVy0J85rvT",
+	"V3+cHVxd2IeV83n+bu5Em+2dh0eoBVS+lfAaC+49P/rH1dEF3mn5N0wk0ZqzcOnRb0cnl38cHp1dvkXW",
+	"MIyrQKSjLwwVfSxzlCKCdP1gxGNZjgQjXZuTfNGD25/VMgrRZGsFLZofraBV+rqtoDX3KVpByw0l/UCj",
+	"0wpatr+toOV1aIWUl7e6folvRb1qI/yZ6LtYaG8I29+tV/W9SIxU8sKETUWf7ivFnRbG1HPHroLZEopB",
+	"SSfI5CnUKYf5MsbOUg321aClQPdDV9r0jclAV6Fgq/mfzihsClns+zqDsDLp328vL89sTC0gLXvYD+GZ",
+	"VRVUnvXk1eWbrb+32QXyV5gr7NBGQNmUOUAN5BYgRQ3ZxPDfqYj4IBfR76EhuoMm9WQM+mwk2BYYTC0A",
+	"k4ge0JRPInkGcapco7GTEoUOtVz/baBkzmPZk/ofqUpKFDcyYmOe3iBANEWB8ihOMf/eZSIb8ImgOmj9",
+	"1pkqWBRnk4TPmKG+brDPSxD5BbS5hC+DeD41G/b3OLNOQg0Hroe1r6UxxoAoMNLUfeXqKY0IN1kfwF+G",
+	"9aqmwFzbGrPlNFvrxqpxXVeorhtKoogP0dcr9CuejHHsi45lhLHLfJ1NIvLRT+nJn8Lzq5M/zo8uj04u",
+	"j09P/jg8+OdF+LNXoQdUEPruscqqzM/PF0s5P71DQZSXgFw3TW4T4+zSmfljng9Gnk9g0hI2gW1ES4YO",
+	"NJBS+B1KEJBA8qOR/Y8joIIZpmocYpVersKgDJWFfXV3n41UkdJJvYwqXj9v/tOfQwk+PLoKqp1jI7M8",
+	"iGsouGdNr4zzkce2mQkW425tHZWlQTtHnWnz0+bneR+mIXR7XtXlXCVamPC+SC5WzHe/L11cinWuNCx4",
+	"ebYyXUvFMqqM05JRcrHCldqGl4u1GucCjK5dz5Y0K1drTtx7TVov8LnSKND1a42Ch8hzw/B04TB8qd/a",
+	"L7QNfxe8D7Gygg/QZgcsJOxsiFB+njvmHm3Q6WEUnCLrPPezHRQj1CcDKQ1buXCoxTDg6WHF69VWopqj",
+	"vPMgvFX2u7l0l6qS4S7k167lNL2bCLgetKX1GwjreomszT5h8HQ9oBjms90TbVSNHQDgPLW4NCyEn/fG",
+	"faLTwPt0PanSeYImShcawj14IxumfGAsblstjch6/SXjoR8u6Mky+Ss1Oq9oRHSJrK8MzBdJkq2ued68",
+	"LGp3si0Hae2y6rDKyKtUgElqqhDRQb86OcEbnc+j78VgBeBbndzzApwsaXWagsvy82yGwEUW62MaGDT3",
+	"QXT2OoPLtsED2g/juccbJHL5vjJn8bH+RngMhSzTFuJ0VOHwpiHFcuoT/JdfUGpT4KahpNx5dnTY5Bhf",
+	"Nu3CsHkRh50XFcHuUF6d+mPJyksUw1ss/HBwcnUAkdwa9nqPYPjg9a9vjt/PXWhqPhhnU1CANQEcRECW",
+	"rsW9z1sbXgQHv7wr0LRLhlSIVQX36FXeYg9aQcu0EUIPCIuEZ9eO6wUNyFkqbmMxXVsFyQxomx195oM8",
+	"mZmTEEn5bnlyLE0oLSD6ioCFaVokgmzZtJAHechov6E4XvkEGKC6x9OgpR/Q6rb2OmyXPdH/UarrX0rq",
+	"jh0Vusnbr0SaxHIeDAG70/wEeh9nZSEOoy/tGQvzJO/Tu2dgB0atZDX1BxQ3+WJ6v4ROPlXyyFbTAPpC",
+	"UsJ5Sbr3AN4x992W3Xk8d4N22n25hoW9tBfCXYbGf/EtcJW2nFNiklms9lTinUGkwMEq1To4IEjzv1TR",
+	"Ca8qmwILb6DLvvgTeEn8zlxXe8ZdDFRd9nkLuDqzbip4BGBsDmzUWeDqes0iJgA2XD5N41yEXdpXAyN3",
+	"pi/HwDU8BG/QD7I3UAkEnjSB3e0it0dSgceWT266ygu9q/F2qkEOu5RCsB0yqWjpZeR4NI5l2PXU9wJ2",
+	"I2aZrWDlRRQjo/+JYkDly4j3OfPLicsbsB1aBDBQNzBh736Y66ejd2sFLWhZw+6sJnWAGxt9vREzY5QZ",
+	"rGUpr/Vv+5rfV3RFcBZ9WeR41MtQXNhl0ijBcbBAhwW22pLaBkG7sGwnQyGRLsuE6Elfa0sbzi47jnwG",
+	"31uS46LJG9DNsrJOtexTH0mjw2zDAeFgBR2vXnmlFBRxnQF+lvLTE57l9ykYuSAdiTVNAegZpIn8TJJ1",
+	"CEEXyBox5Auis07OlqkXDwFWE+JIqAIZvSvOC9VUqanU5qvRqNPmuefW4CQAfwPY9s3rjQY+PQGqd+d5",
+	"1rEvtMQBlYMEjvonKiDD6OonEj2sxIBaueDj/53w2Rie8+XLslSHeWHdlNEfyUZfKRm36lyG4TQwvvJM",
+	"XneJQ+2b/iyxvGjKxbxWiR6CzGuqbnimMJ5MMWuk/fDnMnHil2aIKwxEiooxuh7ehOGS5ssvumnhukiY",
+	"2roV80HXmPynJpCr7/V7Dt48xHTdfNbOse6UG5xyTB02M93TnkQic6i1UON+LA1TmLsViQ5R8aF0PGK3",
+	"K/HfZRFhfR42qGXPR7n0xSvPQkSt1kYg7zAR7xNvnTedKgkXWohL1J5pFdrdck1VTnqJfveFLxq6UJGt",
+	"IQFDGAQIVoip/kiZKb4oGQM0defTX5eQaCyhov40lyXqek4gFu0PigfMp4eMbk9VChcsny0om9Q/Elt/",
+	"1wriMiEH6WyS277cav8Y9BjBJwwxIUpZUl8mCDBPJt+EOVT71kzkLrOKvzW2ZaQEhDZ68jq+FR7Sa8jC",
+	"Ik1CT31iZBNRUaxHYhxLTnNvzCcToiMe5fmkaRq+zfMJDXQAo9o0XdW1vQyNt8WQRLrY+bozqpyADwhO",
+	"lTgdglLkwlViX/slWHyl15Fll5Zb+PtibRI7EZ04av0WXAdKvHRZtnL2PFeWWrM/A4mS53svnnWr2stw",
+	"b+DScRaH1ZO0JqhUfWV55zY7hX0jIxMlYyHS2GchqXvhVH1rf5kKNhbpNQZ+9RLHcDg7IOcjBM0Ek/nH",
+	"6T4dqcT01U7znoTGGNWfurns8wvA5EdgwTWPsU4eR4ZS9XrrBxKCqpFUpEmrC7M+625vUxlPmy5oD9R4",
+	"+3Z3O0UM4fzZM+fBXnp+8PznPT44OSgR4ZSEhIkZVaUmuDTnA1xdvqYiMhKjM2wsDgVYDh+VteP316Ye",
+	"vTSYnJqpKuQAMXw3ggLoyPutN1KIF3IZKYOiDHz/03ApGb4uUtzUQ9+ToD5gI7dQJDfgaerQFbavT58+",
+	"f97pPHv+YufF/vPnz1/UEasYs+lFp/N858WL3af7z/c7L17sLLOgfuNJgSJfDexCAHC28U0TG73mOOPM",
+	"YuRlMafSl9rrsBcQAPxwerL15vy49bV0kKAvryBavqgzGE+fa7M9eMAQlAp/nbGRSEWXVQ80mynL+Fj0",
+	"JJzyJlLPbXJlLLgthjeonWuV2zmCb67M7G81XB+phK8Gf6ddfYN9EuKmhLo7PUGhz8urowv818ejwxPz",
+	"78u3V+f0zzfnx/iPi4PLq3P659VJky5oCbVfz+JQAmVZFP6xoxkrFRkwP5v5koVzgBtKV/XktBaTNC8L",
+	"BpomqNvifh3YQ2PEk6GpqUhTdc1z0ZMTHqeBqVq/+p83b94cNoCnSifwek7NWZF7tl0snYZAWb+DZOK1",
+	"IYqMg+iqzlRhBBcwOocO3AX0C1kuSGA49PhV0I/regi5jEViEEeCjSxNs26PASvDKiCs8hzYfX29ASvo",
+	"QjOTLLBVq27whb/XuRiZGBRpnM8u9GuxeX3B07o98kCyg7NjCO79FGrf4Y92O/zZ0HdyKK1xR4ceqtOJ",
+	"kMeH7DW6gAylitwOq8dEm6s9qYd8oOQwvi6gqBpOD/yzVZGnTJmaCFu/B2nkLgs/W72yLbggbLMDA/Hq",
+	"SYjoJUpN+nxww3gUpbqhmIKWCvpTyET/DmIv1Cg25dqZzRT7KTy4unxruBXh+4CngsNkBxWsbL+aEU2o",
+	"ZuY8dJXKckhkClSZvcHdNuze+rR19+t+4Dnqe/J5WbzJ6Ny620InD6ZSp4Pr6l1vBOVOY91mtBFbRpWm",
+	"dUau49aJVztnXORJDBHKL8Aaip7loRrUBpHijEVqUIyFzD3RQ+2S5UJioRXAG6+FxM8Cvj0aeNtqIiSf",
+	"xO0ZHyeYIxrWAHBMUyEwg1lLSixow4WdqSy/TsXFP97rSfPkySfVf/LEpI8t3QzyXgtJP8Y5zlGre+mY",
+	"driPJcBY0JMnLpT65AkprsIMd2Fno3opXL6yJ588SQv55AmtB6CrUW6LMZAAeAMdEU+egI/75ImhH0Jd",
+	"adzsCI3x5Ak7LpGvMk9mh0WxyFyN1EDJPJbaNhBJJqb60CDoTKXOCug1uXFvxnzGwM0xQAoA8UzjgWiz",
+	"QxEVkyTWx5IpyUgL+beMxcbTAXxwlaTT0clyyUK92MKqhqZ2Zo49xbZfxSwMXM/0n+MopAF6reQtYk2z",
+	"J08wLX+M3xLHTPtke3t7L1gstY2OJ+w4HqTKQLbZIcFe8Qb0eRy155ZR6KIoVVEmg1ApiPWOxbwMJ1Ef",
+	"uupFn9qWnowIXxSb1O6R5ZjQc0sWY2PSTSEuyjgb808qNQyaXeKhMIueTkQAPqueZLDh3EgCDByBTASU",
+	"sOEiMuqaP4V8gp8yVnKbfvs/2kwLA6u7+TMJfGtXtJ8Ifa5GqIeRgYAdSseFtMnDpy4pxlV3SN0igjjh",
+	"uGVIDUwpuRhC4GU91Vr9VJNGi9rsHb/lF7Bl6BalWNto1VP7YqZkxHb//6d7ViI1UsznqKDxu5jy62uR",
+	"sqtj1CnrsgLQh/pszpBhjlW0WXGPTeKBkFhdQRvswYQPRmJrt92x+51xaKfTaZvDn9sqvd6me7Pt98ev",
+	"j04ujuAeJxtn979W0Lo15KqtTnsHr6I9VPsu7U57rwUqByPYq7fbU5EkWzBrtz9Nb7L2JwKE2rBc9Vib",
+	"gAAcJjD7M7sjpmIg9HfR0y8exnSWg6kAn8SLEZOcBy/ykQml9aQ+WFj4aapPK5B3BV/mo+izX8WMXYgc",
+	"ZVieP915Tqe0tR2AYONa5O+mN1iyTR9Mt3+300EYh8yJxsSfzqazaJAtjSTr58ORNz8qGJL+ErT28YV1",
+	"z7EN237FIyPtp2/ZfbH8lkulPnA5M/uNvu/pKq86prjvhUhvRWq1E5929pbfe4Hm1ZXTnSzZk6jDkBXj",
+	"MU9nrW7rF2FTw5h5ia+RG0bPAW078GtIa3lTofW7fuA2n8TbtzvbkAdvnHzvbaTVfnnDDYUsQ1CphhWK",
+	"lJH0VEJgqqqxuBVp4ElREjWXSfJ8NFS6Jb3kqf8Syx9JoPQkBrZR9lbwNO8LnvtAgAyebdwJY+bhLUzE",
+	"+nQlJX9LhYOHkIKgNNCsWmQjeC28RBmH3EdoAyZK3WTolUApqIh60tXC0sPoDIeaXQv6HIqpLUaEW0Ms",
+	"nQW7UVoi8yyPkwTv4D1ZbgYkj8PUCryEkD22TYLEFHXHoHbxSwHDXM161mN0APNBb1fmEG0MJrtLtqlY",
+	"tylC7F35Hipm9YUVcDVE/jGKObU0dXygXQZQM7Bx1Rsx607+b5TPZv8Z3e4+L9Kb/RFU9YFF/X+FSGfO",
+	"oObEJ7fabnNgkkaLWoeUvGbgvIYVk4jn4p3qN7bG3rV6i/TnENGpvXFJ43DFZFb8xlU33MQyampX6kvq",
+	"rNq0kg7POs0SRpcHgytxBowtKewcy1qITCFrte84Wta6aYlXy8w944KoFFHWTU2Dwhq/UavBlu/VIESV",
+	"NDYpV+s36PeveIrDLAYug5qj3LEZOFzWXU/1zs7yW66ktoJUGv8HYYj7qxzLb1Taj6MI89n7nf3ldzhS",
+	"JZW/0abvD2l2WEMDULPTkbJnsp6jAZNiqs9BCJ565gZaFZACLIeQ9JYMADjfBjFiYVmjHVJ7VtvbFp7W",
+	"taechal9/ZPua64r043lS8uO1WZpPc6l5SZzf6ated92t5O1fkE5VOqXoDVRWe36MQ/BSEMmIAkC9b4Q",
+	"xrDZ1TYDABBkXl2bYslCREYTjB+x22GdFYmQXjM1115gXqQJwp2/W5H5VyqarbB0KA0Gi22kkjiimmc3",
+	"4BdqLJj9U9CCmA7RJwoY8t3O7rOtzv5WR3vu9odn+gPcAIll3ySNG8sR4LFxdCXzOEFqx2dbO7tbezut",
+	"wNBcwqtqU1szfcBrZ6/V2dnq6Ft2drd2n9L/n2kX7kuw5ibxGr4LbhMumUGZvMoWtfPgW1STE+/PS4w4",
+	"6R2bsBP64e8VvrchMsLzkWMBmtrHtVvVTvrDVbV9vvxV98TOCnviayWHSYyYjP2dvZVu0PPiUqn3PEUo",
+	"z/7O01VGIism2kMX0QcRxfySIEv7u7sr7MClbeFcFJn4wbd9XI+M2zm77paPtQW1htT2nzdi9gWXTCJy",
+	"sfBEgMjAJ7vrU4zFEBb9FJoLt2K5VWQi/HnepsKLvT2/sp/s169ef/FbQau/wFq81xL8YSf0IRbu3HtC",
+	"B8YHmIs2N0+wzjc/sP5yE/WHnXe/iPwek84azmUrtTbdYMWuPSsD4i+A/LbhFzTfm82PlYuRtPFbi2U6",
+	"N6hQj3bGNspUwlCkHjd1SOciYtyVvgYsG6k0T2a2Blb0JJJ71Vn2hEUtrcK7WubDGEGl7jMeSE//H/7s",
+	"Web2L61u69XRL8cn3d+MKHcv7cnfjs4vjk9Purvtjv7x7Pz08Piwu7W9/Vn/SDdAXbT++er4sLuj/wF6",
+	"9R/OjF79ziURvdu/nV++/O3g/dXR/x4eXB7hZfudPf3no5ND74nwk98gmKL13scp5Pfr3I8UgqQw/ZCt",
+	"x3oNu8BbpvA3z7fQKdCzo7kaen0HgSbVah7Ct99w3RylGNRfbgf+Psb3j7rt03R9aAM6QWxZbRjyAuFL",
+	"qsR1lvMbyrzj3WyoUiAixDS9w4aVwWNemhO2Xbp5zGeEgkhFQ879NTby6y7JRCxakIlIN4HER2kI6dk5",
+	"phnpSH28lQFVfw2ReTkrrwYPNLBeZN4Dnqwfm/fe+mNH521HVojPe+Wcm4X1OCP03qSej9H7+Jp7ROnt",
+	"Y0ycns4YfUyU0JkZbMO6IXGe6cYEBg8YamcEgYCmPrInlxVcvmRUoJaFtrzSMlyawsrmYL9t9vcN9ys9",
+	"uStehR1DGJ7TgyIfMYT/Wbvb3DVIYiFz6NfEofvwt1i20+q2sj34hzauka7j361Y3qp4ILCKWN0IeVUC",
+	"FibqOpalOjkjX2DqBnQDdvW86PNMlG/ux0kSy2v/9pZNQuDfkBgv4bFc2HVORQSoODmO86xuDIha2nXT",
+	"FBAjLL+2jYN0XOoen8S2jYN0jMVlr13ZBzFR8s9nRk+j1X3aWcdjsfPtOyU13HxvspFKC/khEhv2gZvU",
+	"xia18cOkNvyDYfWzcp5BqcEsXSnP4Zaiy3SAKOVcosNeuTzV4XdsxWRHaUvYpDv+OumOB5vkCzIfC+Zb",
+	"57uca5v8xyPLf9xtFt49B1IySB46C2If7vIgPB+M5nfWU2lp0qBQi6oQTJwNI8UkWDBIBKAFqQAK6xi4",
+	"ZH2BhBfs3ErjgChGT2LwgrOhmFoyK0PSbLS3tXWGVWEBsNwlia0AzKDQoERH4zfOMNKwMiHNdBQnAplF",
+	"rkGR39bsjVSWdx2jDdVQMKydDeDPUABHynwhmeqh0SUJjXcSBpYrWnt5IJkFdCDYyGsFD04F+4ncQjtx",
+	"wp/b7EJh072GsDBPsvaAIyeH/ncGU13bbmGbfYQuYQ2nabV3HgLVspNDIa62wHXA4zMpdRbUUoALA05v",
+	"OFVieR3+3AUGQZ8vDqRqsLbSvZmc5ti5ynVOLgL7K1vwXX1Uq6bmmUtEfolume+VlX2k3Q64OSrneSV3",
+	"5mLhxrVsdOzk3nTeq7uT73UFw/LN00Xr+F5/+ZTRD+IF/bCOjFmZX8WRcSSQDaH1LE8FH0NdH/RuCzZq",
+	"vK3rV4lk5piwpLj1BHJAxCjVtCeBg9HKDfjnGxa7AIgghFeFdF5S9bjeOgIWRjznYYmVMWT6yHx3cXqC",
+	"ua0wRjGJoT4S3vMs34LLto4PoYYOVMApMjVQY+AqwGJ9W1cvoEJ652lPuvrvnkSNJhgZenqi1A0WtgVw",
+	"niK/QSH1WdBmB3iIE8tqWkxw57fU66YoaTYRPRkS1V+ispzo7pHhVI2FId8dx1kG5YjAEaaH1HAY6P/r",
+	"voHqH5TnZUQZGPYkaDL67LTlUwa7dIRzYokt5hcLlZglM6IPDVgm9BNy5BfT44si0uLzJAHlK2KBqS0f",
+	"qpaBfT3qUWDQnkFB9VCl4yWFgX5XnWBPXReM3nRNEVS9rM+qL/7UTI95rzFHa3nNIb8rz2bdqC/Ll1V0",
+	"jGplWfWC9xWqPGkDnqbxrSBBZ1q919qItKd0nLebaFFKm0dpmDzOtl3qs0fatn6NWy4+57gvb2EjVzdM",
+	"oH1NNgk+bJPae3Qn/BuVJGpaOku9E96xwy52nb1D3fp+KxTV22tdno0n8a0ImEoiW1fXZqfSSkoTKbAq",
+	"cn3SxQMIY2Jxe0/qEy9B4U0g4UKl3Kyp1vvYNvUr2uvmJbrXTavD+cubBfIoc9/lyUpbPGUXveXi5v6y",
+	"FaP/TPdvTeOIeAn9dWSIuWuX0IlXdhoYmrEwU6mx2SzfaZu9iRPkAooiVky6Hn18rubEG8dgYZ7xa73g",
+	"UlVcI/0fqKz3Z57weAo/Tvi1CNHm7M9YX+UjZIeYQ8SA2QDnXE/WYmFeGoYIo48A0h3ajIC/s4GynMfE",
+	"3gSCnWKiX4nt6MlU8MEIztSSdsBOh3U6HZTwYIQ5gaYhZ87EsP4ICG+htQzUon9nH+JXGCPpyRrGCv3E",
+	"l/g2vy9694msSwKfonEPeqc/8wqRR8eqgbIH1yJA03uHqXkFiJ2Khrr9cE324gSJL2vMxTl+1J1OZxmt",
+	"/Ar21P0ZM4DPMo3coOjhNKwg+muApk0YeFBwfcBEBRCTpYWU2mUCUklaR0ZsrgT80NdnSkmR5S8rj0II",
+	"CUinQewQnpVYRYq6cdZLdGUGh3eqf6GvX2Kco0kOrcayVRQtJgSctuja7LU+Dm28dczzBYQO8L9V23jG",
+	"0/x0iG7Pys28ESS7nHkkGNDQVqN3cJaKYfx55Xb9au/48gDW/Xw/GsVA7+UFkQDpXRyhOmHRvYdzPV2v",
+	"8WPNJth35OJu4uGAv67FqvJO9S/dXatPKQj8THmcYwYkzpC8tallSF26aqM80tQVGmTcc4/olYGYSFNj",
+	"qoywK7cLrl5z7YFjmhaSgQrD2hOZmJaXT2X9HidEuX40RbeuQS93/2tM67kxQENvJHiSj+61qPERd1rU",
+	"b/HWtdSC1+29Tcv1i+TGZLTcSg9BcOM4CsFoQ/WNZisCLl0r7vQ1EcjvVH859BjMwo3f9Sj9rk9oHRv/",
+	"Cn68M7z4l/hW+ES4S4Q7fb3OeaUyrF7BSERPhiSDGAa+zJOj4Y1R5cnd7PJyqeBGV9jJyTTgjN+p/vcF",
+	"GBtJTh9kq3/HhNXgrPCp+KlYJ2c6R8+P+wfxgmyR8HWwSAx7Ye1fQOI0FTgwkkO+vbw8sxgEIIaV8fUo",
+	"Zz8hJODi6PX50eUfvx798+Lnmta/9bRYx/yzIUQGvVZjQOvHJSt3w9LVlyRS9C8OaN8gnGzrFaSrKVUP",
+	"e318rb0YQlgAhfsoE4M/Pgx//ceL9O+//PrP/0svp5+uzg7/fvz+7F/Havc9f88vph5pOwxUsIK4yUip",
+	"m8zomywcezPNy+N/KSRYaQEsBRh3VPk2pPqQIDRec6KuS/Wv8zqtzxBDfV5IkvZ3xy2SYpYHHqpHZ6rA",
+	"w0DJQQVCcGp0+nBtWm0cy7uNgMUSXQ78CtJrr5UeJ/xMCPSxxH3jWGIwn4RYW7ud/c5WZ2drb+ey86K7",
+	"1+l2Ov+CcTMCSCVkg7ZraxQIxnxmRM6XjNNex41NPirGfcnjRO+qFfX4lhUTLA9cvxjcAPK/mECYpDxn",
+	"SXSgFY/5NQRSaVpRX9ZBVrxT/e8DZ9fbakNklj6+xwVt1dorcPajS37d9CK6bBuu+RKsCX2nNN8G877B",
+	"vP8ImPdPYKSsarLNo0L0r7f1YgbjpN6Uw5dlTirQxpUyFikS8I+zPLDMq15UL4qHQ5FaUc44ZZEYxhKU",
+	"YoKehPogwW/p8Ri+9bXOgCw8nBT5O9V/pT9fCJE1E3qcpIUUyEXMk0zRwZFhlbPzuJDTGCvXMAqPOQWM",
+	"QSG2wpA3E6gzibO8y4qJPiN3IKRtgvbsIEl6EqCDFhFDAsN5ymXGCe0H3MrAPgv6xIYQ3/UfwsV8LCKg",
+	"vCMO/aAnLcmvuzRr77XBUCYdiQGX2Kkd9iF+hUgVxeBDurg9JBJAscF+GWqQ0TNUMkKFG3Y5VcZMc1Ij",
+	"8BT9nXuSe0IQYwX4GQgADYEgdjDCT2c+S5TOzgsZIskqUHx4ahxTVSQRjVyAgnWmWfBpayxy6Fh99P5b",
+	"WuT5VFXMrKkixXOoclRmAhuUj+Djsg1jvye0nazcjmflYiGbEffdzkSeAzkJ6JJiIwAo0HL6v9bguICL",
+	"mf3LIssxqDdfnmn7pdIGtKpWbMM5XMwGRZarsf5GAKfWq7RGuHgda+UANqlvjP/UU06/ONYHxpd6sdK+",
+	"II55XAdgQGxsgo1N8K1tgg/8hs7nvkCFDdj/1dA7cTLYhu9vMfRNfcRii8E/PaFl88dk18+HWz2C0oFJ",
+	"boE5KXvSHpWODh/iiguPSAZCVcifwpmecKOS2qcaMp71JMjAhTYCFC6MDz3G48j4wKWCa8Q3/PvPGkfZ",
+	"cz6LTDvEz78s856DlZ7z97nn7G51Ss/5fb0T4BVMum/vrmY4naMFbuuciJHnuG7Ogs1Z8J38Q9jM1gzr",
+	"N+34RXLTvOEfIrjWiG3kytpCLuNlvC02jGWUAVKE9aF5XXd1nFnOf32E9SQqsqErBUCkJEFju9a1KNti",
+	"vnjOiMsoMUdST/qgosC4fD7AJU5ZHGUvHbQHNLRBiNd78zy0inxaJ5pH76fSLzisDK6LIMltdqm37YkA",
+	"aR9P8XHE03EissyoyfUkVDecX52EBllmAFyou5iNwLXqQw4kvDp5/fbg5JejwxCq6Kx0IrrvnhuqvS7w",
+	"wWp8Y0B+AaoMyg7iPGOQ0oTiCZI2gkwkjoUEBUCbxqSuZcVYsE8FYfucW07gNMxzBvROVAbvk7A09NbW",
+	"Dxrx0DAtTJFLiFLmdcc0TKTvf0zbYlLPVlO3ZhxcpeBIZaV6PDSQWt3W2cHl67ctryrVRYTLmQTjWpVS",
+	"CZBEAFUvQtx0//QgPp6f1wp8DIkRQwW+F/2Byj04g2/OwcX9W4Z9sQql8fWoqSdXF0cteqBjq3dGxrNu",
+	"B40DPeA8s2dsxHPe58ijMI6vARzQbpU7lZRwRbXeJk7FajkjTE8ix+O5N51xYtb25Pzo4urDUaUFJiXf",
+	"bXV2XrwY7A47W0/7O2Lr+WCPb72InoutveFOf5fvD55Gz8S68fpXegv+9g6wfq0eoyTfuMAbs+dRmz2w",
+	"KQV04AQMcAKBrRtPKTr8oGbRbOtGzFZghoForv4bOJXM8BvEGRumgjCtdYeYvQmC3+sfZMMP6DX9vipz",
+	"TDkD+9ejvV1hYZylEA8F4+gNj5MffVlY8hgyuYnEb/3Z30wZ403Qr3kWLXDB75wh/rKhlnlM1DJ3nqN3",
+	"4ZXR84YdsCzh2Uh7gTE4UyRdD77a/7f7JvwKnDOlYtpG5v1K5hXCo2PLAG39PygvAtlNgPpT+tR6kto9",
+	"JuVb79c9SXlXVVj19cyUtZiycuNeZorxRA8wnFiJGBql/zjzWE1C0qYO0QcmjdIIIX0jAU6OB/JB69oV",
+	"Shj6HCVdYdIAoT4isvW78bAn9cukmNoom/E9HQgQvioAtWyQF3XmzYOhD7rrMGyTnBz9nqTrHAeMdsvA",
+	"0cXU5vFw60RJsQXnapc9CUtjjQKk+NkCC1uEu+CGUA8aXJQaVQV4K42cbR4Eu1+6yjI/6BBnbH9nt85Y",
+	"8NLkd7cUghUu1SPgGxaPDeK4SqbyI+If2b3xj18Lc/WtTk67lJlU0zY7JjjHPUBX+lXfFjOGS24DE/sR",
+	"/OG7W+AbPqE7JAFUas6aB/AAqv7vn3G00O81S1Qf0FKxYZGCFeDJAkGQvpDOkgGvXURQWRnLQkCMVDdY",
+	"SMytxVlP6vmRRiIKWL/Iq0/nCBN/ybh7Mmr+w+ehFB3elNv36ceGF78en51BxPzSEBypIeOWt1X3ZcAl",
+	"SeX3ha2cjiOGhAhoDegpqA+viUhjFfWkkJBMyDNGJ32mHyNVvtDn37j7G3f/fu7+A/v4G/d+497f273/",
+	"Gj59HPkufb2/DhWRzRbbCrWT96GFNRjdCSXOwJ/PRA6sbXmRhfqYCyFBdljKm8Z5zXUHry+PfzsKuyzO",
+	"e9KdlFRJqm3Uz6WaOCI6NQ5zm526E5hFRWowwdQ6hEL3pPgsBkUOnqgUzJ6OcKzad2GijoXvTl/9Qe3X",
+	"h6qMMCPo851o58I/vonLzp1D2OcocNlm6+MThBmCIPRX/+TCiEVPWjvCYIrB0/dusK8w4DHdNcyJUwEi",
+	"5f4ySEqDWfD69MPZ+6NL/WUw5W2+LdL6Erg6U2OB78QgjUnsGufeDzpZlqUKMtuGZWwwhVViKT463uCt",
+	"bXghYPlUgS7TwLBJgodHul8ASQBfmoD76lakWArmQNxdHx2uBweiQ/s7u3qMK2GU6/hWSFea6XHbUgRF",
+	"f3aDorASIWj6MDXBjz8OquGNzgs3vQYqEj1pFGO28N6tvtjSt4sobLPjIQu96kDggUzUVKT6+5VswJjA",
+	"7ebLkKWI8Sr91SEiVUxg5tEfDVVNzpQcCPr+2ge0BabA/pjZGges+neLD2as/WNNDaoDmUw5ADEAAGm+",
+	"oI2P8eFQDHI0Sl1VA5mvAZO6X66zemkUWFseS7bf6bBxFvRkXwxwiUvLsQTlbfCsQcJjAFnmJtzXzFB8",
+	"f/P04YJGxJyKw1uKHtWEizrs75Vo0R3qK7032gsWVwbuIKFyI5SC5oL/FCIoIdgEcBHCb859ZASGqvTn",
+	"7gu99aSCwtft1hLEw6I34vkCT/BKZuu6f3X+3n+Cu3rdktfbXYKqrBVQ+z680MsCanNM0BvjdRMs+gHI",
+	"pwMyACFmBJvEA5UY/hlHX7b7fHAzjJMEoVKPw6KvhbNeAI8ynaauws2jmJDAoAe4ThmpKfOsTrhpJnIv",
+	"hGSozaSatoFSeuaXlBMlDhgkJuJkM379IgfjxlM0C0lRjUxqBx4FE68GP9r1422lgkjdVN04zOglSBaN",
+	"pNfVGFbJygktvv2NSsMA8oOloSDCsb4YqlSg4a2bNgRCmxqbwkyN7066EfHZPFWB/qV3xvl62aCOfQmg",
+	"RcItGuVs/Nuu97c1TrZXNB4fYUxXO952H+x4M29vOuPspPYqHqYUEDUu40b9YAP8+2anl5mwwJYvIn+/",
+	"884uPW0bzi6HJ284u7Rp+kMdW74TKNUUnFCeM0ueROToJrrieaMVQAaVaJu/kiyBiVSBBI8XHjGHnnMq",
+	"ueF89dR23ClTSKb6Ykbl/3QgToAlxSr5SHs2+s2kjSYLbFJWX1DK4hD4Qv8YvqQfXl29eXN0/sfpyRFg",
+	"MVxMwPIP4PAp7fbDqMWZi3z1ZDy0DYLAEdy/wFtOC/kQh1oNtZzDj1QGzh8l7Fmc6U612YnKWa6uEYpj",
+	"IyyouKEIANNXkX0CxIv0rG0mWS0T26x6vp36d+kf0jgShqDuzmpHPK8y+hzMrQW4KGB9kcWRIZzwD/dF",
+	"RD20dhbRCnkgkmorSH5kfjX4r/fuB1OELIm9rc4ObBplXMoaFgXSOwLB7Ze72Q7+UFPUqeml5lL7VoG8",
+	"9Ss3dYHlAUHkqrVhaLkxxOvSuHdVwdXv+a/Dd2ysnR/D2oEVhcf8w1k3yyQkIFivDX2kssUoNB0lAZZO",
+	"Il9r2TdsoKjXtxvFw1qK+gUU7kBCt+55ehcK9CUXWsJcQAiucjkGble9+jKNr6+BQmWly7M32i1d8dpL",
+	"1fqqZLDnhVxOBqsnwUbZ9VFxwEK4728ZcUdKT/litZ3m8WXta/e7YjJQY33B4j1vamvXjZs0wwy/kbaz",
+	"chBAtRJnTIwn+cykOw1xicptwr5pW7syDVph1EgcwlOpKIX3FEuBdbqZAL2Qq8siOJzAa7jv63JIu7ct",
+	"UvDxuhswwdMkdvJFm+3kMW4nFThK9qNCgGo3E4PobNxMLi1LtUGCxK6CB8H3U24x7Fg2AhmHWpSJC8Tc",
+	"CG1DuWCEV+RjkBZxnolkCCEdB3ihohqD+QGd5BQyP/pXcW60g4Y8TopU34l4FqmkeEkuFmGceBHFOWEi",
+	"SjUs2qLrCyEN9jgi7Ux5bXR9IG4BG6FKHVgEn2i2zRsxydvsoCfvJCPEalSEzMdaYF/+Zr7nV7cxvzId",
+	"P3VkuSFmB2Wzez7G3dN8nkaD7K+zh27/Sf/6skCpGEJ6IkkycDc/2YkeEl233WVzLxsV1AKa6c7WN1mI",
+	"TfYMtXez+h4XVNmDbf7IuOVgucKdnYC177/11sjSRsQy39ttLVGs8/eAGzFbRb0U2KarEuMBkj57dNOQ",
+	"cUIl0ggyXqlgqbhVN4gQHvAkAb0BBYkikFLU0xVomDzpcnhsJsja8rUjoSENQS1oo4lp9eTqQa1fxewH",
+	"tzZ+FbPlZgYM3Ub851HaGqgp3mBfwBqt3+54NAY66YaUNCKJaKWMuF3L5JgA9V54I2YhZHUIF94XLBup",
+	"qSRWHPZxpED8MQNjP84htxypnpwiiVyGrHAZ40mipgESOWT+NmG0io1IMaV1zc7QyPF6p0L6h4QjGWFa",
+	"P5eohw9A7GySquuUj8k/JLIIpCOVEZQmZsRlmGLM3GMir36lSEwSBUXyNvk7UqiOp8fWnHpGUdcD+/3e",
+	"JKfimqofR5oqEK+SghlRwMYmeeIp9NWaM68BSqOgLjCKo/zut5ze3VqHcfZXMfs+Cikwa+otRaKM8mBX",
+	"Ay71eoG6BVOicNekpxRT/YZNYfsmA/qj6J+Ui9iXnlOgBK6Pli3UpKrqgOsHLK1pP0gST58cQa32XKN6",
+	"G071U3CsZTmfZb6uSOCwN1hx0ZPh+dFvp7+60j99MGH/jN5xRcEDK+GpaAolRCxiZ8rroUjw1FqWrobq",
+	"cNpvzDm5cVAfyfw/9+bHmnZaU3X3VyZvW3yoBaaEkLkKws1se1zhkPWn2hrRDzI71o9+LJlzx1El3JAI",
+	"rvsMQUcnXrgeshee8Y2xvUefc/B+7PuhDBz+ZbRUbVa6zS6AK4XZDjLtP82q12+zvbpjwtd0/Gr7wVv7",
+	"koZdATsZZ0xAzzdKCp6l+cPuJDiLGcev620n1kGr3VHMX31TzXr32YJMQSne50J92v90wT6K84H3JICc",
+	"ryG+5155J+jaiWvxDx3rs/1YHvFzI7aJ+z3OuJ/7Qqw/g5+8VemtsTtF/4AYhVdWYSnoXl6JGNfDeoWf",
+	"Qj/sbl8d/gyAq56UxDjvuLncc0qs2o5jxBRXahvTivZcA6jBcndJLIJYwEXBQvuiLSBKzBaIRNkp833D",
+	"iFgwWo3OuQFDZAVe1BiS+zjiOcRh44zlaSwipoq8jcrcoLLR3el0IPNzTPQHJfloMpDE54lIYyNQaCQn",
+	"z0SKF7e6ux3QjTo39aeHfJa1us+huCLhsVzcC+1DLOuIbqyx5fpxkgAQRvBx25lx9Ot1Sjbtp/4+UUM3",
+	"0xoMqtLywAjivSKF9nmbeOEmXvijxAultx+vecpB7NA7kuajh+5B23/qfy+OIla3XxRIxPPRHGk/eWeN",
+	"VPkWwIvDn0luVsSA/CMwob2yJ0Oi8Q5LD4izLfP7n60CxXxSvZwznzvCe3LlM7yZ29I/FleLRJZ2r78q",
+	"W+V/jyNoOSoffkE2hzgXzLrOdziHNwHOxxXgvMdUXCXYaRyWvDwHaqOI5IfdLezpzBP9lHsTV75kskgS",
+	"loqxuhUoKzyO85qToeTc9eTCk4Gd4tFl02g3UE2j3TmivbOJtKGYUjINSPjGRo4hzIpsApHBLtPDEyJ3",
+	"ER6Gpt4GT9V53Fg2Ummu22+ZutDja/dkOORJJkIiQMoIXVaj8l7SYMzUWEDl/IhHRtkC8374Q5sd2KgR",
+	"lzP8bVBDq+kxZ+blWhf9efoinwoh2+y8xALYk31xXUigK6g2J2M8u0H8fcCu9UeB4XuPHEIjlSA0f2oU",
+	"N7AKQT/JKHEa7kIJ5U7vrHwjeL/QyxInZSNlYHn/fUhflvjo9GjCnwn/omesYWvw3UHrsO42Oax6yq9A",
+	"n+dvGY5Ez8zLVhemEu418Lvygy7wlys9CW3N9Z3R78OPt4YzOs+V91ejIN/w0N2Bh46mfomJ7qs6bwZA",
+	"thSJjBfOu00QaYwHIwwzTnmcB8SRFSeJ9pMGaiwMJhnyHxGR8vQk3mgQcjy7gS0Zi3ApLNuUVfgHtvuH",
+	"zihAH5ZnE3DkN5mEx5lJ8NaGg+LrKQ2E3ZTBWzXj51VRzK3R7T/h/18ol79S8t43vuHuAAov0d4NsS0h",
+	"kVvD2tYNaLMDyQoJthw8APBWWOPdk/AYXJVkngDECoht6616A3m9m1kPi8Qz6WszLh+BjgpEzlmo9yAH",
+	"DlAp8B8hdx+YR3mRSpAOz5SSZMKl0EsoJtXjRta9thIz5ACD+53UCabpCaD70iEOTN6eaVfhgM54rrdE",
+	"qlfFMUducSSuLGTWZq9J8C1gQx4nuP3TOzjurZ7eXK5uhKzPt+pbiCjk7qZmf165+wqGNhcSBwJx2NQX",
+	"Ingi581acT7oAlMhY/4Z2tbd6QQt7yu1uk8dktrMpa0dWAPAT10lpky1zW+zUxTd8zMfa5iM72HIzH75",
+	"be1FePdiJIhR1Xf053GO8xIOhNrA4QmSsU45Un/FVJucx2Oh/bEbKjD4yx4oG9NzrVMM5pndIyEYYbbs",
+	"u+NUVqBWokr4OXol3YIkaQphNFIuvcSQRU+qoa9blQUsVwoVI1SRs1C79aQukSsgQ0yoOSqzhyVoGezu",
+	"s5Eq0qzN3sSJPmV7kkcRKyZdIpuEyh7Fxnq/LAl+GLWMWgIotghEw8juszyS88X8eGaAES2VRKLKymOY",
+	"FLcizUcCeZA5PjNR6gaCSRyDVfp8twWRcA41GNv/ldRTVd5JbTaQhqllq46zUgFrhXLmk+ofR601i1aX",
+	"jRXvi+RCJGKQ0+AuaSdJvJSWig1ZIk819ANjkkTfTUeqvm53vydhFZir9app5sUEkujaLkc8F1v6DFql",
+	"WHflbqzSBeQfb2hwrtZv7oZCbOMQLnQIq+fYPTnFKufqdr9IbsD/q3WGzkWexljsOeByIJLMORG5Y8rB",
+	"LYQNYxllAfyxP0PLWp8nGZ8REVhfDNCL7En9GASJYqZkxGWUCOt4EdfMPInaSyf1w1MBJ2FJ+2jE9dFa",
+	"OsECa/lCaY95IzlBoFE+oLOOJLL9hmE3gb0nUfIahSiJMyul8nlyW6qnrx0YA6uyAmRgMsTgVOoxw83J",
+	"+nBuaPkgJ7KjoUqN/hlpFXBWK1TAy1qgxCBEaDPzGUXkqZH3ZHh18vrtwckvR4c0WJmC0a3SAmTFYCAE",
+	"iIYiFfT50eX5P0OwH8DqMr9/fXDy+ui93tuP0QgK00K+jbNcpbPQ0kEA0eybg+P3V+dHFyEITYk8nXlC",
+	"puZ95pRJxVhoK6Oh4hgin3eyMB4UKwi9qGY8dMdgEQxBYAXNQhlfj3Lf08UPrm/QI6uPE3M++6oJVL/b",
+	"udzddaoJRnno3y09pEeHei8gJQVX7/vMU1JYh034ld4mvrFLS689F1mR1BY5fCztKXZn2pQ5bABy36Og",
+	"UK9wu8OyMZczQxpwd4JhOKNNOW0TKue8uCP9kr9p4ba0Ch25U4jKbuLJZEUOc7oUxox29ZXusxc/GPv5",
+	"BjT0qEBDK3Nw35UXipjovy4Rm12o27j+1yyI/HptbMpzeLoOUgHQxciB6CNVjUVmzDhQo1XaKj4eMi6N",
+	"qidWFupbYnkdaK9a3IrUKt4aJQGEzuSKZbmadEuqmWjUxcPYUHbyak6jZKxT9sREwkjTHohRbdLEqafU",
+	"dMKWsZgegClvpVdhX8qyih5YnZVda3zCZ6/diteVhkgLKYlaedn2eE6XPtTmSGSqFOmwOhECfIK/IMHe",
+	"fw9e+DWaJffXPPB2Oso0PsK9rrI2qaFmdd7VsVNFPinyKgQNdg2KAUhG1/h6OHQXDENWjKEmbrcNQnc3",
+	"Qra6T58+f97pPHv+YufF/vPnz1+s55pRvteyYy5z0PbrwjwoJu52T+19hxdXr18fHR2CCsxGnGWTCFxj",
+	"s6EFZ+rUo8quc7ckIO462lF59DuObuR9d5thLKui2SfK2i4DLtlIJBN/pxHwFaH3KZlXSFk+KLJcjUWK",
+	"hYZ5OoNvhuDaBdtQUBfKOigrv2N6sbkhbJKCljeCYtgwToVtBaBaSriOB9kR3yDr+gNuh0YsC8OogHmA",
+	"oCdskxhuC1k81OPtWceJGOakf9eTnh0aDx26nKaHNpFHPNeG5Wan3ey064SdQLwe/DjPN6NozsPsuIQf",
+	"e/Qu7Tnh8ejtxkNEmCE7MM6l3jmJGye3jI+w1M3oOf1OVci8ngjO4ONa98sU2JH1PynRE2E3/H31QbZH",
+	"ev49tkc80zdG4WarWm+rIhziw9uE1kx51PuTVRc2UruOFQUq1HIWiWEs45w48w2pPQuhf6fD0GePQK1e",
+	"+DGOAKoGKLg0vtZ2o0u/698iLNuF1fyr/pbNCQ5eulf0ZJO4cMCS+EYQL5qvEUvKpqw/czlqyF1TvWMp",
+	"P41gPZMgpxCc4eSlvDX2A3LkU9AzJvoZLJ/Luj20SKex2TRNiBDJZ+r37zyd4e79CFSFv50w8P3ikvg5",
+	"VopL0qUPEpekqXgvrpWNHO3akc7/4jTu/aOkZkfNtiepuI3FtBlk9RtP4giI57mTSdQ7HoKJbZKjJNpn",
+	"d8xcpUhmPANW4zZ7o1LGZU+Kz5NUZKC/gqCctwCx0ZsPuLP6QFBeDTkcDaQqRm0OAF1RZELfzCIxEQhW",
+	"wkxMWXmlZpOlp1xQn+5lKQ9SNcdbpX/H/G6OhGSDRA1uMiqFLUFrhqBtbuXAd59f7njwGRR17O4F9KrW",
+	"Xoftsif6Pz0R4rH4FxSQtI6KVE3E9iuRJrGEbx5T7XM1TsLMHwxADCXs3Hf0m0fvf+oedyxdUct+p1Mn",
+	"nt7ZuYQOWPF0JOWuFrnQB/ZflxZykQz7ytu2+bhnNMu/MUZoI3e5KV15kH2f5q+3BXvbv93MV8PXJvGt",
+	"+M8iwM77+FZIkWUNqJ3FXXkreJKPZneat7rLYlCkcT5rdf/9e7lsXAxu9BYKRwIeAgqM8ThjXHfJG5AR",
+	"tAF1S7YBR/qfZg7ZcsafUKfIIRnxnPexNi2bQuG2jKzIDa5xWx1hJLbYqWTZqMgjNZU9GeeMqvzY084e",
+	"runAuglUOp7pGVMCFLgCOO0T1R1e1yI/FzyKv8t3uuesXvkT2w+jHS4YpdqPXH7mn9rpsWVUb8Ei16/S",
+	"v+4Lntb9FNTeoFsHi7nJWzcirMjIYr5inLFIDYqxkECeWaRJq9varvHFDsoPCMf8Bvz+0PqoILYaZ2zM",
+	"B6NYCve4UZ5PutvbiRrwZKSyvLvX6XQAF0zDU30XEuQFhnxHT2QsHcNC6FIpT11VkNmA7F7j3eL2nzp/",
+	"k6OPP0J4tanpeIl9DAiPGBC2Wrerzwc3Q70usPbDvgas3Hq1u0mqcjVQCRLdYCwmILYGntq9AlkdZlDj",
+	"QwQ3AAbCN7kQLNads6gwiHdXKhhQ2bNP1N6feWXRAdVe46IfqakrSUCWc3aEyr/6gp4c8BRKGCjk8zdX",
+	"9Awgf4iee7n7CKh74AoMl+x3XqBMUFk9BLcMGjgbnArqGF8ZB25UU+KHul3Uyk+qH2CohjqPjwrYQEmy",
+	"WWbsOlXFBBpxI2asLxIlr/WjerJED4UDY2PXyC00BERqkpBulK917PfAIwGp64SyTEZTKkGPwNr2Jg+o",
+	"DtetwbNjYEnsYqArFZGQecwTaA7Jb8HU0H0D0D9oTgVePyssWCqFAvKR6MnpSCV2l8BmjfmMiukBvhRn",
+	"pISmLeMAXYTYp2lyPo7C8FQUX2vrUA3hcHFMr+xAshC4UELYLgeego6ZQTNsPYx6RUANVBb1LgYXxFlP",
+	"TlWaU60nsGGVPgioQ9SvReourbBQ71SOeEF/axxqOFevzt8baHwALaIACk5p9zFg7HpSr6ZxMYC6GN3H",
+	"nN+U58lASSmgRqGudYd8Bkle3Beg6jZSWLhB1Fr2jzzRHxUYryg0Y97AEyEj3ryaRnwyERJl+g0TA3GL",
+	"ZVgJC3/3HilugSu5cWdzO5enVendbznWardt1RcZSXNzvbcm+lIaYZUORiLLQaHbbxEdrV9+//L/AgAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -34,6 +34,7 @@ type Commands struct {
 	Queues      listQueues     `cmd:"" group:"admin" help:"List the queues that have work or workers."`
 	Instances   listInstances  `cmd:"" group:"admin" help:"List the instances of the service."`
 	Namespaces  namespacesCmd  `cmd:"" group:"admin" help:"List, read, create, change, suspend and delete namespaces."`
+	Whoami      whoami         `cmd:"" group:"admin" help:"Show who the service takes you for, and what you may do."`
 	Completion  completion     `cmd:"" group:"program" help:"Print what makes a shell complete commands and flags."`
 
 	Crontab crontabCmd `cmd:"" group:"jobs" help:"Turn a crontab into jobs."`

@@ -92,6 +92,9 @@ func (a *accessTable) attempts(op *operation, column string, valid probe) (tries
 	scope := scopeOf(op)
 	switch column {
 	case "wrong scope":
+		if scope == anyScope { // none is wrong
+			return []attempt{with(http.StatusOK, "", "Bearer "+a.keys[ownerNamespace].only[scope])}
+		}
 		tries = append(tries, with(http.StatusForbidden, "scope-required", "Bearer "+a.keys[ownerNamespace].without[scope]))
 		if isServiceWide(op) {
 			tries = append(tries, with(http.StatusForbidden, "service-wide-required", "Bearer "+a.keys[ownerNamespace].only[scope]))

@@ -89,6 +89,9 @@ func newAccessTable(t *testing.T) *accessTable {
 	return a
 }
 
+// anyScope is what an operation needs that everybody may call who is known.
+const anyScope access.Scope = "any"
+
 // keysOf are keys of one namespace, by a scope: with that scope only, and with all other ones.
 type keysOf struct{ only, without map[access.Scope]string }
 
@@ -99,6 +102,7 @@ func (g guarded) keysOf(t *testing.T, namespace string) keysOf {
 		_, all.only[scope] = g.key(t, namespace, scope)
 		_, all.without[scope] = g.key(t, namespace, allBut(scope)...)
 	}
+	_, all.only[anyScope] = g.key(t, namespace, access.Workers)
 	return all
 }
 

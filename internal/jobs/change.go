@@ -70,6 +70,8 @@ type Change struct {
 	RunHistory                 Optional[db.RunHistory]    `json:"runHistory"`
 	ConcurrencyGroup           Optional[*string]          `json:"concurrencyGroup"`
 	MaxConcurrency             Optional[*int32]           `json:"maxConcurrency"`
+	Metrics                    Optional[bool]             `json:"metrics"`
+	PublicBadge                Optional[bool]             `json:"publicBadge"`
 
 	Status       Optional[db.JobStatus] `json:"status"`
 	StatusReason Optional[*string]      `json:"statusReason"`
@@ -117,6 +119,8 @@ func (c *Change) applyTo(job *Definition) {
 	Set(&job.RunHistory, c.RunHistory)
 	Set(&job.ConcurrencyGroup, c.ConcurrencyGroup)
 	Set(&job.MaxConcurrency, c.MaxConcurrency)
+	Set(&job.Metrics, c.Metrics)
+	Set(&job.PublicBadge, c.PublicBadge)
 	if c.Status.IsGiven {
 		// Who gives a status decides it, whatever becomes of the namespace.
 		job.Status, job.StatusReason, job.Suspended = c.Status.Value, nil, false

@@ -67,6 +67,8 @@ var effects = map[string]effect{
 	"LateAfterSeconds":           stores,
 	"AlertAfterFailures":         stores,
 	"ExpectSuccessWithinSeconds": stores,
+	"Metrics":                    stores,
+	"PublicBadge":                stores,
 	"FailingSince":               stores,
 	"Status":                     reschedules,
 	"StatusReason":               stores,

@@ -20,7 +20,7 @@ func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		LateAfterSeconds: j.LateAfterSeconds, AlertAfterFailures: j.AlertAfterFailures, ExpectSuccessWithinSeconds: j.ExpectSuccessWithinSeconds,
-		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency, Metrics: j.Metrics, PublicBadge: j.PublicBadge,
 		CreatedAt: now, UpdatedBy: j.UpdatedBy, ScheduledFor: firstOrNil(first), QualifiedQueue: j.QualifiedQueue,
 		QualifiedGroup: j.QualifiedGroup,
 	}
@@ -40,7 +40,7 @@ func copyParams(j *Definition) db.CopyJobsParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		LateAfterSeconds: j.LateAfterSeconds, AlertAfterFailures: j.AlertAfterFailures, ExpectSuccessWithinSeconds: j.ExpectSuccessWithinSeconds,
-		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency, Metrics: j.Metrics, PublicBadge: j.PublicBadge,
 		Status: j.Status, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy,
 	}
 }
@@ -59,7 +59,7 @@ func updateParams(j *Definition) db.UpdateJobParams {
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		LateAfterSeconds: j.LateAfterSeconds, AlertAfterFailures: j.AlertAfterFailures, ExpectSuccessWithinSeconds: j.ExpectSuccessWithinSeconds,
-		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency,
+		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency, Metrics: j.Metrics, PublicBadge: j.PublicBadge,
 		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, PauseUntil: j.PauseUntil, PauseID: j.PauseID, LastRunAt: j.LastRunAt,
 		LastRunFor: j.LastRunFor, LastRunStatus: j.LastRunStatus, Failures: j.Failures, FailingSince: j.FailingSince, RunCount: j.RunCount, Suspended: j.Suspended,
 		Version: j.Version, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy, SecretsVersion: j.SecretsVersion,

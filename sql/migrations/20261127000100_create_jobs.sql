@@ -77,6 +77,9 @@ create table jobs (
     -- At most max_concurrency runs of all jobs of one group execute at a time, over all instances.
     concurrency_group text,
     max_concurrency integer,
+    -- Whether it has metrics of its own, and whether everybody may see how it is.
+    metrics boolean not null default false,
+    public_badge boolean not null default false,
 
     -- What executes the runs, as openapi.yaml describes it, without its secrets. json, like the
     -- payload.

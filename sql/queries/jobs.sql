@@ -54,7 +54,7 @@ insert into jobs (
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
     max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures,
     expect_success_within_seconds, run_history, concurrency_group, max_concurrency,
-    status, created_at, updated_at, updated_by
+    metrics, public_badge, status, created_at, updated_at, updated_by
 )
 select
     @id, @namespace, @key, @name, @description, @labels, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names, @secrets_digest,
@@ -63,7 +63,7 @@ select
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
     @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @late_after_seconds, @alert_after_failures,
     sqlc.narg(expect_success_within_seconds), @run_history, @concurrency_group, @max_concurrency,
-    'ACTIVE', created_at, created_at, @updated_by
+    @metrics, @public_badge, 'ACTIVE', created_at, created_at, @updated_by
 from checked
 returning sqlc.embed(jobs), clock_timestamp()::timestamptz as read_at;
 
@@ -161,7 +161,7 @@ set name = @name, description = @description, labels = @labels, payload = @paylo
     late_after_seconds = @late_after_seconds, alert_after_failures = @alert_after_failures,
     expect_success_within_seconds = @expect_success_within_seconds, failing_since = @failing_since,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
-    status = @status, status_reason = @status_reason, paused_since = @paused_since, pause_until = @pause_until, pause_id = @pause_id, last_run_at = @last_run_at,
+    metrics = @metrics, public_badge = @public_badge, status = @status, status_reason = @status_reason, paused_since = @paused_since, pause_until = @pause_until, pause_id = @pause_id, last_run_at = @last_run_at,
     last_run_for = @last_run_for, last_run_status = @last_run_status, failures = @failures, run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by,
     secrets_version = @secrets_version
 where j.id = @id;

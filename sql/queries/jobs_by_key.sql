@@ -69,7 +69,7 @@ insert into jobs (
     misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds,
     max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures,
     expect_success_within_seconds, run_history, concurrency_group, max_concurrency,
-    status, created_at, updated_at, updated_by
+    metrics, public_badge, status, created_at, updated_at, updated_by
 ) values (
     @id, @namespace, @key, @name, @description, @labels, @payload, @target, @sealed_secrets, @secrets_key_id, @secret_names, @secrets_digest,
     @interval_seconds, @anchor_at, @cron, @rrule, @time_zone, @run_at, @on_demand, @starts_on, @start_at, @end_at, @max_runs, @jitter_seconds,
@@ -77,7 +77,7 @@ insert into jobs (
     @misfire_policy, @catchup_window_seconds, @overlap_policy, @max_attempts, @min_backoff_seconds,
     @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @late_after_seconds, @alert_after_failures,
     @expect_success_within_seconds, @run_history, @concurrency_group, @max_concurrency,
-    @status, @created_at, @updated_at, @updated_by
+    @metrics, @public_badge, @status, @created_at, @updated_at, @updated_by
 );
 
 -- name: CopyDue :copyfrom
