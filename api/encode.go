@@ -17,6 +17,7 @@ import (
 const (
 	defaultLimit       int32 = 10
 	defaultOccurrences int32 = 10
+	defaultRecent      int32 = 30
 )
 
 // encodeJob makes the API's job of a view of one.
@@ -113,12 +114,7 @@ func encodeRun(row jobs.Run) (server.Run, error) {
 	if row.JobDeletedAt == nil {
 		out.JobName = &row.JobName
 	}
-	if row.StartedAt != nil {
-		out.LatenessMilliseconds = new(row.StartedAt.Sub(row.ScheduledFor).Milliseconds())
-		if row.FinishedAt != nil {
-			out.DurationMilliseconds = new(row.FinishedAt.Sub(*row.StartedAt).Milliseconds())
-		}
-	}
+	out.LatenessMilliseconds, out.DurationMilliseconds = durationsOf(row.ScheduledFor, row.StartedAt, row.FinishedAt)
 	if row.FinishedAt != nil && row.Attempt > 0 {
 		out.JobVersion = new(orDefault(row.JobVersion, 1))
 	}
@@ -131,6 +127,19 @@ func encodeRun(row jobs.Run) (server.Run, error) {
 		}
 	}
 	return out, nil
+}
+
+// durationsOf returns how late a run started and how long it took, in milliseconds; nil if it has
+// not started, or not ended.
+func durationsOf(scheduledFor time.Time, startedAt, finishedAt *time.Time) (lateness, duration *int64) {
+	if startedAt == nil {
+		return nil, nil
+	}
+	lateness = new(startedAt.Sub(scheduledFor).Milliseconds())
+	if finishedAt != nil {
+		duration = new(finishedAt.Sub(*startedAt).Milliseconds())
+	}
+	return lateness, duration
 }
 
 func encodeInstant(t *time.Time) *instant.Time {

@@ -107,6 +107,8 @@ assert.equal(backfill.runs, 2);
 const night = { from: daysAgo(1), to: daysAgo(-1), jobId: job.id, status: ["FAILED" as const, "CANCELED" as const] };
 const lastNight = await expect(200, api.GET("/api/v1/runs", { params: { query: night } }));
 assert.ok(lastNight.items.some((run) => run.id === doomed.id), "what failed is found");
+const latest = await expect(200, api.GET("/api/v1/runs/recent", { params: { query: { jobId: [job.id], count: 30 } } }));
+assert.ok(latest.items[0]?.runs.some((run) => run.id === doomed.id && run.status === "FAILED"), "what failed is among the latest");
 const selected = { selector: { ids: [doomed.id] }, action: "RETRY" as const, dryRun: true };
 const retries = await expect(200, api.POST("/api/v1/runs/bulk", { body: selected }));
 assert.deepEqual(retries.items.map((run) => run.id), [doomed.id]);

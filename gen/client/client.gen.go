@@ -4015,6 +4015,71 @@ type QueuePage struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
+// RecentRun How a run went, in short. The fields are those of `Run`.
+type RecentRun struct {
+	// DurationMilliseconds How long the run took; null while it is open, and if there was no attempt.
+	DurationMilliseconds *int64 `json:"durationMilliseconds"`
+
+	// Id The id of the run.
+	Id openapi_types.UUID `json:"id"`
+
+	// LatenessMilliseconds How long after `scheduledFor` the first attempt started; null if none has.
+	LatenessMilliseconds *int64 `json:"latenessMilliseconds"`
+
+	// Occurrences The number of occurrences that this run stands for.
+	Occurrences int64 `json:"occurrences"`
+
+	// Reason Why the run has its status; null if there is nothing to explain.
+	//
+	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+	//   expired.
+	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+	// - `JOB_PAUSED`: the job was paused before the run ended.
+	// - `JOB_DELETED`: the job was deleted before the run ended.
+	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
+	Reason *RunReason `json:"reason"`
+
+	// ScheduledFor When the job was due, or when the run was requested.
+	ScheduledFor time.Time `json:"scheduledFor"`
+
+	// Status - `PENDING`: the run is due and no attempt has started.
+	// - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
+	// - `SUCCEEDED`: an attempt succeeded.
+	// - `FAILED`: the last attempt failed.
+	// - `CANCELED`: the run was canceled before it succeeded.
+	// - `SKIPPED`: the run was not executed. Its `reason` says why.
+	Status RunStatus `json:"status"`
+
+	// Trigger What created the run.
+	//
+	// - `SCHEDULE`: the schedule of the job.
+	// - `MANUAL`: a request to start a run.
+	// - `BACKFILL`: a request to backfill a window.
+	// - `RETRY`: a request to retry another run.
+	// - `EVENT`: an event that the job starts on.
+	Trigger RunTrigger `json:"trigger"`
+}
+
+// RecentRunList The latest runs of some jobs.
+type RecentRunList struct {
+	Items []RecentRuns `json:"items"`
+}
+
+// RecentRuns The latest runs of a job.
+//
+// Example: {"jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","runs":[{"durationMilliseconds":230,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","latenessMilliseconds":0,"occurrences":1,"reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED","trigger":"SCHEDULE"}]}
+type RecentRuns struct {
+	// JobId The id of the job.
+	JobId openapi_types.UUID `json:"jobId"`
+
+	// Runs The runs, newest first.
+	Runs []RecentRun `json:"runs"`
+}
+
 // RecurrenceRule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
 // `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
 // `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
@@ -5172,6 +5237,15 @@ type ChangeRunsParams struct {
 	// again. If an instance died before it could answer, the answer is made of what the request
 	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListRecentRunsParams defines parameters for ListRecentRuns.
+type ListRecentRunsParams struct {
+	// JobId The ids of the jobs, separated by commas.
+	JobId []openapi_types.UUID `form:"jobId" json:"jobId"`
+
+	// Count The maximum number of runs of each job.
+	Count *int32 `form:"count,omitempty" json:"count,omitempty"`
 }
 
 // RetryRunParams defines parameters for RetryRun.
@@ -6337,6 +6411,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
 	ChangeRuns(ctx context.Context, params *ChangeRunsParams, body ChangeRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRecentRuns List the latest runs of some jobs
+	//
+	// Lists the latest runs of each of up to 100 jobs by one request: those that are open and due,
+	// and those that have ended, of the last 30 days. It says of each run what a chart of a list
+	// of jobs shows, and no more. What `runHistory` does not keep is not in it.
+	//
+	// Corresponds with GET /api/v1/runs/recent (the `ListRecentRuns` operationId).
+	ListRecentRuns(ctx context.Context, params *ListRecentRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRun Get a run
 	//
@@ -7774,6 +7857,25 @@ func (c *Client) ChangeRunsWithBody(ctx context.Context, params *ChangeRunsParam
 // Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
 func (c *Client) ChangeRuns(ctx context.Context, params *ChangeRunsParams, body ChangeRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeRunsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRecentRuns List the latest runs of some jobs
+//
+// Lists the latest runs of each of up to 100 jobs by one request: those that are open and due,
+// and those that have ended, of the last 30 days. It says of each run what a chart of a list
+// of jobs shows, and no more. What `runHistory` does not keep is not in it.
+//
+// Corresponds with GET /api/v1/runs/recent (the `ListRecentRuns` operationId).
+func (c *Client) ListRecentRuns(ctx context.Context, params *ListRecentRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRecentRunsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10785,6 +10887,72 @@ func NewChangeRunsRequestWithBody(server string, params *ChangeRunsParams, conte
 	return req, nil
 }
 
+// NewListRecentRunsRequest constructs an http.Request for the ListRecentRuns method
+func NewListRecentRunsRequest(server string, params *ListRecentRunsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/runs/recent")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.JobId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "jobId", params.JobId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Count != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", *params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetRunRequest constructs an http.Request for the GetRun method
 func NewGetRunRequest(server string, id openapi_types.UUID) (*http.Request, error) {
 	var err error
@@ -11972,6 +12140,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/runs/bulk (the `ChangeRuns` operationId).
 	ChangeRunsWithResponse(ctx context.Context, params *ChangeRunsParams, body ChangeRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeRunsResponse, error)
+
+	// ListRecentRunsWithResponse List the latest runs of some jobs
+	//
+	// Lists the latest runs of each of up to 100 jobs by one request: those that are open and due,
+	// and those that have ended, of the last 30 days. It says of each run what a chart of a list
+	// of jobs shows, and no more. What `runHistory` does not keep is not in it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/runs/recent (the `ListRecentRuns` operationId).
+	ListRecentRunsWithResponse(ctx context.Context, params *ListRecentRunsParams, reqEditors ...RequestEditorFn) (*ListRecentRunsResponse, error)
 
 	// GetRunWithResponse Get a run
 	//
@@ -17474,6 +17653,112 @@ func (r ChangeRunsResponse) ContentType() string {
 	return ""
 }
 
+// ListRecentRunsResponse401Headers the declared response headers of an HTTP 401 response for ListRecentRuns
+type ListRecentRunsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListRecentRunsResponse429Headers the declared response headers of an HTTP 429 response for ListRecentRuns
+type ListRecentRunsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type ListRecentRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RecentRunList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListRecentRunsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListRecentRunsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRecentRunsResponse) GetJSON200() *RecentRunList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListRecentRunsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListRecentRunsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListRecentRunsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListRecentRunsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListRecentRunsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListRecentRunsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListRecentRunsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRecentRunsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRecentRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRecentRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRecentRunsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetRunResponse401Headers the declared response headers of an HTTP 401 response for GetRun
 type GetRunResponse401Headers struct {
 	WWWAuthenticate *string
@@ -19544,6 +19829,23 @@ func (c *ClientWithResponses) ChangeRunsWithResponse(ctx context.Context, params
 		return nil, err
 	}
 	return ParseChangeRunsResponse(rsp)
+}
+
+// ListRecentRunsWithResponse List the latest runs of some jobs
+//
+// Lists the latest runs of each of up to 100 jobs by one request: those that are open and due,
+// and those that have ended, of the last 30 days. It says of each run what a chart of a list
+// of jobs shows, and no more. What `runHistory` does not keep is not in it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/runs/recent (the `ListRecentRuns` operationId).
+func (c *ClientWithResponses) ListRecentRunsWithResponse(ctx context.Context, params *ListRecentRunsParams, reqEditors ...RequestEditorFn) (*ListRecentRunsResponse, error) {
+	rsp, err := c.ListRecentRuns(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRecentRunsResponse(rsp)
 }
 
 // GetRunWithResponse Get a run
@@ -25448,6 +25750,118 @@ func ParseChangeRunsResponse(rsp *http.Response) (*ChangeRunsResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ChangeRunsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRecentRunsResponse parses an HTTP response from a ListRecentRunsWithResponse call
+func ParseListRecentRunsResponse(rsp *http.Response) (*ListRecentRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRecentRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RecentRunList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListRecentRunsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListRecentRunsResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

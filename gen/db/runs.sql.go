@@ -220,6 +220,90 @@ func (q *Queries) ListEnds(ctx context.Context, arg ListEndsParams) ([]ListEndsR
 	return items, nil
 }
 
+const listRecentRuns = `-- name: ListRecentRuns :many
+select j.id as job_id, n.scheduled_for, n.status, n.reason, n.trigger, n.started_at, n.finished_at, n.occurrences
+from (select unnest((select $1::uuid[])) as id) i
+join jobs j on j.id = i.id
+cross join lateral (
+    (
+        select o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.started_at,
+            null::timestamptz as finished_at, 1 as occurrences
+        from open_runs o
+        where o.job_id = j.id and o.scheduled_for >= $3::timestamptz and o.scheduled_for < $4::timestamptz
+    )
+    union all
+    (
+        select r.scheduled_for, r.status::text, r.reason, r.trigger, r.started_at, r.finished_at, r.occurrences
+        from runs r
+        where r.job_id = j.id and r.scheduled_for >= $3::timestamptz and r.scheduled_for < $4::timestamptz
+        order by r.scheduled_for desc
+        limit $2
+    )
+    order by scheduled_for desc
+    limit $2
+) n
+where j.namespace = $5 and j.deleted_at is null
+order by j.id, n.scheduled_for desc
+`
+
+type ListRecentRunsParams struct {
+	JobIds    []uuid.UUID `json:"job_ids"`
+	MaxRows   int32       `json:"max_rows"`
+	Since     time.Time   `json:"since"`
+	Before    time.Time   `json:"before"`
+	Namespace string      `json:"namespace"`
+}
+
+type ListRecentRunsRow struct {
+	JobID        uuid.UUID  `json:"job_id"`
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	Status       string     `json:"status"`
+	Reason       *RunReason `json:"reason"`
+	Trigger      RunTrigger `json:"trigger"`
+	StartedAt    *time.Time `json:"started_at"`
+	FinishedAt   *time.Time `json:"finished_at"`
+	Occurrences  int32      `json:"occurrences"`
+}
+
+// Returns the latest runs of some jobs of a namespace from one instant on and before another, up to
+// @max_rows of each, those of a job newest first: open and ended ones in one snapshot. A lateral
+// join with a limit reads as many runs of a job as it returns, from the newest partition back,
+// however many it has. Like ListRuns, it locks each partition that holds a part of this time.
+func (q *Queries) ListRecentRuns(ctx context.Context, arg ListRecentRunsParams) ([]ListRecentRunsRow, error) {
+	rows, err := q.db.Query(ctx, listRecentRuns,
+		arg.JobIds,
+		arg.MaxRows,
+		arg.Since,
+		arg.Before,
+		arg.Namespace,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListRecentRunsRow
+	for rows.Next() {
+		var i ListRecentRunsRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.ScheduledFor,
+			&i.Status,
+			&i.Reason,
+			&i.Trigger,
+			&i.StartedAt,
+			&i.FinishedAt,
+			&i.Occurrences,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listRuns = `-- name: ListRuns :many
 (
     select

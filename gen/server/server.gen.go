@@ -3226,6 +3226,71 @@ type QueuePage struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
+// RecentRun How a run went, in short. The fields are those of `Run`.
+type RecentRun struct {
+	// DurationMilliseconds How long the run took; null while it is open, and if there was no attempt.
+	DurationMilliseconds *int64 `json:"durationMilliseconds"`
+
+	// Id The id of the run.
+	Id openapi_types.UUID `json:"id"`
+
+	// LatenessMilliseconds How long after `scheduledFor` the first attempt started; null if none has.
+	LatenessMilliseconds *int64 `json:"latenessMilliseconds"`
+
+	// Occurrences The number of occurrences that this run stands for.
+	Occurrences int64 `json:"occurrences"`
+
+	// Reason Why the run has its status; null if there is nothing to explain.
+	//
+	// - `MISFIRE`: the occurrence was missed, because no instance could execute it in time.
+	// - `OVERLAP`: another run of the job was in its way, by the overlap policy.
+	// - `LEASE_EXPIRED`: the lease of the instance or worker that executed the last attempt
+	//   expired.
+	// - `DEADLINE_EXCEEDED`: the last attempt took longer than `attemptDeadlineSeconds`.
+	// - `JOB_PAUSED`: the job was paused before the run ended.
+	// - `JOB_DELETED`: the job was deleted before the run ended.
+	// - `REQUESTED`: somebody canceled the run.
+	// - `EVENT_DEPTH`: it would have been the ninth run in a chain of runs that start each other
+	//   by events.
+	Reason *RunReason `json:"reason"`
+
+	// ScheduledFor When the job was due, or when the run was requested.
+	ScheduledFor instant.Time `json:"scheduledFor"`
+
+	// Status - `PENDING`: the run is due and no attempt has started.
+	// - `RUNNING`: an attempt is executing, or the run waits for its next attempt.
+	// - `SUCCEEDED`: an attempt succeeded.
+	// - `FAILED`: the last attempt failed.
+	// - `CANCELED`: the run was canceled before it succeeded.
+	// - `SKIPPED`: the run was not executed. Its `reason` says why.
+	Status RunStatus `json:"status"`
+
+	// Trigger What created the run.
+	//
+	// - `SCHEDULE`: the schedule of the job.
+	// - `MANUAL`: a request to start a run.
+	// - `BACKFILL`: a request to backfill a window.
+	// - `RETRY`: a request to retry another run.
+	// - `EVENT`: an event that the job starts on.
+	Trigger RunTrigger `json:"trigger"`
+}
+
+// RecentRunList The latest runs of some jobs.
+type RecentRunList struct {
+	Items []RecentRuns `json:"items"`
+}
+
+// RecentRuns The latest runs of a job.
+//
+// Example: {"jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","runs":[{"durationMilliseconds":230,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","latenessMilliseconds":0,"occurrences":1,"reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"SUCCEEDED","trigger":"SCHEDULE"}]}
+type RecentRuns struct {
+	// JobId The id of the job.
+	JobId openapi_types.UUID `json:"jobId"`
+
+	// Runs The runs, newest first.
+	Runs []RecentRun `json:"runs"`
+}
+
 // RecurrenceRule A recurrence rule of iCalendar (RFC 5545), at local times of `timeZone`. It needs a
 // `DTSTART`, which is the first possible occurrence. `FREQ=WEEKLY;INTERVAL=2;BYDAY=TU` with
 // `DTSTART:20260106T090000` is due at 9:00 on every second Tuesday. When clocks change, the
@@ -4364,6 +4429,15 @@ type ChangeRunsParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListRecentRunsParams defines parameters for ListRecentRuns.
+type ListRecentRunsParams struct {
+	// JobId The ids of the jobs, separated by commas.
+	JobId []openapi_types.UUID `form:"jobId" json:"jobId"`
+
+	// Count The maximum number of runs of each job.
+	Count *int32 `form:"count,omitempty" json:"count,omitempty"`
+}
+
 // RetryRunParams defines parameters for RetryRun.
 type RetryRunParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run.
@@ -4584,6 +4658,9 @@ type ServerInterface interface {
 	// ChangeRuns Retry or cancel many runs
 	// (POST /api/v1/runs/bulk)
 	ChangeRuns(w http.ResponseWriter, r *http.Request, params ChangeRunsParams)
+	// ListRecentRuns List the latest runs of some jobs
+	// (GET /api/v1/runs/recent)
+	ListRecentRuns(w http.ResponseWriter, r *http.Request, params ListRecentRunsParams)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
@@ -4890,6 +4967,12 @@ func (_ Unimplemented) ListRuns(w http.ResponseWriter, r *http.Request, params L
 // ChangeRuns Retry or cancel many runs
 // (POST /api/v1/runs/bulk)
 func (_ Unimplemented) ChangeRuns(w http.ResponseWriter, r *http.Request, params ChangeRunsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRecentRuns List the latest runs of some jobs
+// (GET /api/v1/runs/recent)
+func (_ Unimplemented) ListRecentRuns(w http.ResponseWriter, r *http.Request, params ListRecentRunsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -7127,6 +7210,52 @@ func (siw *ServerInterfaceWrapper) ChangeRuns(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListRecentRuns operation middleware
+func (siw *ServerInterfaceWrapper) ListRecentRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRecentRunsParams
+
+	// ------------- Required query parameter "jobId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, true, "jobId", r.URL.Query(), &params.JobId, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "jobId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "jobId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "count", r.URL.Query(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "count"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "count", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRecentRuns(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetRun operation middleware
 func (siw *ServerInterfaceWrapper) GetRun(w http.ResponseWriter, r *http.Request) {
 
@@ -7630,6 +7759,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/runs/bulk", wrapper.ChangeRuns)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/runs/recent", wrapper.ListRecentRuns)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/schedules/preview", wrapper.PreviewSchedule)
@@ -15567,6 +15699,152 @@ func (response ChangeRuns503ApplicationProblemPlusJSONResponse) VisitChangeRunsR
 	return err
 }
 
+type ListRecentRunsRequestObject struct {
+	Params ListRecentRunsParams
+}
+
+type ListRecentRunsResponseObject interface {
+	VisitListRecentRunsResponse(w http.ResponseWriter) error
+}
+
+type ListRecentRuns200JSONResponse RecentRunList
+
+func (response ListRecentRuns200JSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentRuns400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecentRuns400ApplicationProblemPlusJSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentRuns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecentRuns401ApplicationProblemPlusJSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentRuns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecentRuns403ApplicationProblemPlusJSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentRuns404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecentRuns404ApplicationProblemPlusJSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentRuns429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecentRuns429ApplicationProblemPlusJSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentRuns500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecentRuns500ApplicationProblemPlusJSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentRuns503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRecentRuns503ApplicationProblemPlusJSONResponse) VisitListRecentRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRunRequestObject struct {
 	Id openapi_types.UUID `json:"id"`
 }
@@ -17037,6 +17315,9 @@ type StrictServerInterface interface {
 	// ChangeRuns Retry or cancel many runs
 	// (POST /api/v1/runs/bulk)
 	ChangeRuns(ctx context.Context, request ChangeRunsRequestObject) (ChangeRunsResponseObject, error)
+	// ListRecentRuns List the latest runs of some jobs
+	// (GET /api/v1/runs/recent)
+	ListRecentRuns(ctx context.Context, request ListRecentRunsRequestObject) (ListRecentRunsResponseObject, error)
 	// GetRun Get a run
 	// (GET /api/v1/runs/{id})
 	GetRun(ctx context.Context, request GetRunRequestObject) (GetRunResponseObject, error)
@@ -18427,6 +18708,32 @@ func (sh *strictHandler) ChangeRuns(w http.ResponseWriter, r *http.Request, para
 	}
 }
 
+// ListRecentRuns operation middleware
+func (sh *strictHandler) ListRecentRuns(w http.ResponseWriter, r *http.Request, params ListRecentRunsParams) {
+	var request ListRecentRunsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRecentRuns(ctx, request.(ListRecentRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRecentRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRecentRunsResponseObject); ok {
+		if err := validResponse.VisitListRecentRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetRun operation middleware
 func (sh *strictHandler) GetRun(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	var request GetRunRequestObject
@@ -18689,702 +18996,709 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Ld9u2li/+VXB171rTdiiFkh9J1HXWvU7itG4c22M7J9NWmRISIYs1BagEaUXt+P/Z/wt7AyBIgnrY",
-	"bnvmnM6ssxqLIIjHxsZ+/vZvnYmYLwRnPJed4W8d9pnOFymDf18W/C1NUharP2Qxn9Ns1Rl2jkhWcJLP",
-	"aE6m8JjQnDA6mRGa52y+yDtB546mBVOvmZ+Gg6AzoXzC0kv2S8FkzuKjvDPkRZqqB4Vk8auV+TsuMpon",
-	"gr9P0jSRbCJ4LDvDw73+86DDskxknWGHcrlkGYvJQRiSE56zjNOUXLHsjmXkGBoFHfaZTYocu+7IyYzF",
-	"Rcqybv/Z/qDf7wQdHP8RjlF2hj86A+4/9bcSnsgZTrszCAcH3X7Y7YfX4fPhXjgMw16419/fD3/oBJ2M",
-	"USm4WY2MySLN1WL612UvDDqiyBeF6liIheyYv0/kdVbwCc3VFk5pKlnQkTnNC/laxKwzPAjDe/gly9eN",
-	"Kwxfhvs/dO4/bZzEYW+v/+J5v68mkcSdYSfsv3w5icPDbhxOwu7zMAy7L+PnrLs37Y8HdH9yEB+yTtD5",
-	"WYxPbPPBNOwejPus+3yyR9uav2NqmTO2EFkuny0Zu43pCh+d0TnrDDv6ty62wUd/Z5lM1Mr2g05Kc8aZ",
-	"lNXFVGs5mRRZxvhEnYL+rrvRHzxuNzKWZ6vzqfmcIaT4LVBiy/6EIdDNtjtpvtsZdt4enZwev7G/XFbm",
-	"mmfJzQ1T3716/e3xmw+nx52gs6RJnvAbGI9qdn8fKE5xyfIsWcMqMnguCeUin7GMCM68fCJ8NJ/AZ/rs",
-	"6j+cs4m/NE5+jbixlUvDk24cPg+7z/vT/X8MGsYh+skYn21HyeYvTXfbntn1lHk43Nvr9fcODxqUqena",
-	"EODF8dmbk7NvNlLg5fH15fdryK/gPOE3reSnKUB6aa7/e9PcVnfPBgp8zsLu8/1/KC66jgLDB5LfWrYX",
-	"vtyW7dVavugPKmzv8sPZ2TZUt5nvXd0mi0Wd771PpGQxcRYAqVBJEYQLS47xPzILLI/03nX4YhjCWvbD",
-	"cICr/j+WMj28ca8kzs77k6u3J5fHnd+JQmvs7+rdycXFk1zAV/iNVg6YSBIXivqW/5Pu3ReH+929/UG/",
-	"+7x/EP5T37sbyerl8GBveLDfG4Qv9/YOn+ZWfX909uHodA1RFZMJY/EaspK2xe9zsw6UevNUnMw9nYO9",
-	"/v7hPz4n+/00lUFFcfxt1MnEUo46w/3B/dY6y2AHneXJLu+rD69fHx+/eSzXvA86M0ZjloGx4/iagvQY",
-	"MznJkkUOi9+5njFyh1tBxJTkM0Z+FmOScPJLIXImAzIVGYlOpt33NJ/Moh5cG78USaYWLM8Khssxp45x",
-	"pTPsjDr9UacTdPLVQv0p80wJrzCmBc3onOV6WK+LTKoh+wYWcfY5xwaRGd0iY3eJKCRZ0BvWIye5JBPB",
-	"c8bhAhAL+kvB1CAT1ckvBcsUKXKkwwl+yx3xnH4+Zfwmn8FWh0FnnnDzQ785/KBzErP5QuSMT1ZA+PVx",
-	"H5Gcfc7NaCdpwnj+b5JMZiKZMOQoc3rLJElyIumUkVyQjC0YzeGFDNnIkCyTfJZwMtgnM1FkMiB0xFW7",
-	"PFEfgsfwgqRzhp+8YbmEn6ZJJnOCNp2AUB4riWyW8Bu4IgVnhBI8JCRP5qxHrmdsxMuOoG+jxuoBqVcz",
-	"NlUMDZ/vDwbY93KWpMz5rvPCmCX8ZsQly+5YHOj3wpc9ck1v1SA4W5KM8ljM4cOB4rUzQiWh5MOHkzdI",
-	"e2B4w+HngowZzKA34iOuSAQGrDZerzdNU5bBuNSfat/lgk7YkMBsJJnTFSkks0vXIx+17GBtYGqYI74f",
-	"9gOyH+4FZH/wkoiMHHz+TGZU7STlN6xcUyN7ZGzO5mPVQ0CkwJ8pcbYMzAMjTm9ownvkZEooJwmXubo+",
-	"SJywmIzZVGRMUcZEFGlst1ANFv+tPjSnMVPzXc6qNDPianhqdfRS/yzGEpYiK7hUy5rP2IrQjJHxSv2b",
-	"90bcnBRkFOVRcci8q+i87cwcHNSPzELdjZnq879+HI0+D/rd0ejz8+NP//5/Ot7zNAXG0sIAFNOyR9/w",
-	"qbw2cbUoU5GV5BMB94kCtW2UpIk053EOP0VfRSOuSIvyFWyE4Xpq/Qzd64/VF3+/P6icKKQGuW4lNets",
-	"W8K+h+04a/jFaPTVf3/x8dmX/3fU+fG/Rp1PX406X/xIRqP801eB/m/t8Zdffdm21meCs5b1/qhIJvoq",
-	"CupLK3i6UkdvkjGaM7NYX5MEFk7Rq2rDPCu1flXUWDxLw3gx7wx/7HzV+eSbwykds/SKpWyS+66NS5YX",
-	"GccxwwEZs1TwG6kmAOdhOROSkVT1oo5SjsxFEqm7bLs70sp33QH/n4xNO8PO/35WOhqe4VP5rDpaGH8y",
-	"T3I/tc/p52RezAkvFB9RJJvkbK4WV60vXnhto4Ne3VHFbEpBOuqHQWcqsjlVAkjC871BJ+joT4FNFogP",
-	"/ypvvITnTIkY1vip5A+5fr2BzQDnUcPFEycVKcG7AZFMXf25YnQrMhHzOZU98CssUpC1tPjlm58W/NwJ",
-	"wtpsWn879G+SO8Y79zDzE3yzjzM3f9mp0yyjqw74DVYgy6jV61gdNC8ke9hCSP3yo1ZCC4kPWQkcfHUR",
-	"Dndfg2uUPh+2Blp0fdwaGPn3IYugR19dhYPdV0G+zcR8myUAfhO5KkOk2CMXubnvgf+gJJC3HfCp+po7",
-	"X3ukY5qzrpLjvCxfjfRaPGKcO4wxF7uPEJQruRBcH6pXNNaatPpLS/agcS8WaTIBLe/ZIhPjlM3//WfQ",
-	"iao+3WnC0royr+SsO5omMcGnjiI/AVrr6Oddfe11gk7McpqkmjM7t6HaN2gLxKrUdnSr6o5yIbpyTtPU",
-	"7UIz9Hkh1Z4TmpOUUZkT9JrCeIHhZnc0PeFXWn/VizwW8Qpck3oQoJ0fxPvskIas+4IeDLr705B2X072",
-	"XnYP6eE0HPfjwWSPORrlvuLyeZIDEb+iMbm08zSkPhZFPhynlN/irmx3v13gTuArzRvNu24kwmWLUDwH",
-	"saGyP7KnzthrwadpMnkoHaAgciqQkEpiuC6FFC1WNtSWVMjcQyP4Vlc/rdBHtQutmyWS1KToiv4gxZyB",
-	"DBmQcZGTJJeO8KQ+AnoZoUWc5CRnaSpRoElyt5seeSsyLbFJpUExHoPa4QwFFa1btjLK+4Op6GVJRXZ7",
-	"Wkgo6DDeMKsBTRQcJoCPm8ucFbw7o7JrnlcPovvyHzudpKL4n/APkjUn16AlmSdpioowQT3Yx30cMrll",
-	"q27Cu4Vk7tyPtiAuo3Dr7/TIJZoVkpykNGeZEoFvmEtpf+wC/izGb1jKch9RKO1rqbRX3aC5Rj+Lcbd8",
-	"WieKf5P1Lv7wub1jq+PPicQoI/fyQX3S6JfqqN6CQu2bodp9hr3UJmlNGail4nSNEeiWrciCrubIm1me",
-	"p+yPnf8tWx2lGaPx6jVoifGmowEsDJsS2rIgajEo9trVbdczXrdTsyzj/c+3vwzmvz6ns3hvOWGBlnQk",
-	"m2QMj+hMLLUkJPiEqXNzJ24ZSXI0cGm91xgGVKcOW62dwj922ZUY4eFC8DPyyc8LsNQ2FxfadMvnlWVt",
-	"dAB2k5lIY3WRa3sSX5G5yP5gQrPHwHfWro05Ag1B5ZnxzN8+85837MfpwmG86rc/adYn8o3R6+ubXo4U",
-	"5BpF48uZgJ8JrwUjNdYgkV1jMGjlO7oBmVCOysufw2rtgM5Efjxf5Kt1S6FI+Gcxlmsnz0XeZdDTWp6r",
-	"+ukRvMLAmIjc50+a/VUhFy0SVjlsOAqm3bolcFu1LIHb19DaPxULnNMVGbObRKlZJPmDF0QsGG8XMiEU",
-	"ZY2gCVu/TtC0Hfyxs8Lbqcne9LUlnUOoFsA7P920i027Y9a1TStTNV1qdSinmZISaaae0NT4e8x9OurQ",
-	"UUddoomxnJY+DMFgwUZ8Ru+YujGwlfkdhgonp0e+Se4YoWlq7mFU/KpjQPt9DHf5iKuP54JcHb++PL7+",
-	"6d3x91d/8Jb4IwVcYvGGCtTUGreNl+Jsgz92erm49R0k+Bks/EUeU79oLnOasi524JmUVv5BpoidaxRe",
-	"GBp9Fg4Z7LjSTxoCyB+9GOI95avv1M2xnr1OCzD11JckF6I7p3zV1ZdPC09VnBPOSj8M0T3xxZx+Vp/9",
-	"EmVPZEEkE2IOztD+Hy5yPZUpSH2cOSEGgaKNQG+0yFw5w7ALmqZiCbTSI1eMkUgtbgTrEuGCRsZSlDOe",
-	"XwtxqvjGAw1GMvnVI0qPRQyadS4ESaH35marNl2146ZBZbdND/AwI/mMctIP918cPD8k41XO5GN3s79X",
-	"7qa265Fjnif5ilwLQU71oH7X3fVOkrxPXn2tZAJwg4ssJwL+rfZdnXPuOGeB+HNB1G6t1NNcjDhqXkG1",
-	"10PVbW8Ezpy3IhsncYyM6wF7PmuYB49QYC54zDJ7yTEwqSR44hVlZoxOZl5eqHoEqQKI13fZYkdU3oLT",
-	"Wp3uW7aCkIFExxFA36iQUklSMaGp6latynil1kyIxZhObkecxnHGpMQwGLFgGc1FBlwFzw5qrGhm/eLo",
-	"9PT84/Gbn749v7q++vLRPMShunIb2sW0LLlJeH2tF/QGeILNmcBWzWWdZELKrn3s2MX8XRDJeI7XjJ4k",
-	"WlPXL/+IY4gLBjP/wSv0S8EK5rcd4aPmqsDv66hNyUyKGsAiCBZn7Aud+oGOk1EynAQd0YRJ/MFTlxOx",
-	"qE+dwI8Q75JImfAbn+ChmnRtOFpl8ok5EInghDMWo+kNe1XcZrjMkpz90TNF+vuYxJ67RgcvJZKMRaF2",
-	"RoDvdJ0VQ/fXXSaxfyHOgYuYrpczYX2P3k8AtcQCL90/cmme6iLSE1XTULM0U7ECg2aGSx20pWkLxIhv",
-	"GU3z2WrNVWKukO1Giv21DdRqTYkkM/wyjKIaX3jJCokaxwNut8y+XKUzMIuWYTG1SL8t/BO6Y5cP16IF",
-	"ZzT2OikqoX+K8toj/B5JfYNBSX0f+CITEyYlHadMy0a/u7yrxIioNv2ITNTP3gBLdLQjDegMXEzAxfzb",
-	"B3rDaZIWGfPZEfAixMhyr0ccx9BlOv3XK8bg63i3Wq9XrKT6GGhLsdxU3DxyMw9c93VbevLvu5ue+abi",
-	"xnp0cHGklhsrAXQxbOmZY7V8q1jvAze0vAwqW3om0OZtH4OErTjgFNzDiWzxsVStoFMYmc8SzsXvZwrf",
-	"Lzf3TOTkrR7E77mhdlKeVTOWLpEROlFcozSC2EvTSfLF7X3crv4sxv79VA/8nsKN2+U4CJWAF6v5PEUM",
-	"wC67BY5B/8zaXX4bZ2Y9cHpmf/CUtj2C/wSnLehkBfdPUz1ot6mvnVpW8D9z/+5M5pFvWuZhc2r6yebp",
-	"uf1UDF5g2zTy9y1b5E/nQ/3TWWhp0dOs09Iv8MeLDILaIBGihFx5AKfUYU/VzbsScwYWKDe+Si/7mp00",
-	"fdVkGxOpYbZwj4yVMrHskUtGYxsWAJFWkGTCluT4mt4QKokJ9n+0Tc+RXt21I2+NvNYWdLXOLY5RI0rX",
-	"EMXNjFRi8F2TiNdZrC6dta7y6oWjrhpykldX8k9alqeSAltyRNAwWebIIe1/XeqcJnovmcx65Dwr0yZg",
-	"0Ubc7khU2ZKouieYTeHJ6PPNSDd7Bm1gOlcown7g9I4mqdKEHngEY5rTcSPu5EwQ+6BJPOZRt3A+Xzt3",
-	"po3j29S20B65zlYEE6ceq0k4Rgm9IuRDZUxt4X9SFixrzDmJGZraF5m4SzDFpaFKwavrpt7opbkG2kSp",
-	"hVHXAXzHsmSaVFeJHF2cqCMoyY0ggpOlyG7BzvEnrZ64Y1kqaNN7KgSZq1tQj0oSmkMUlmcZnT7qy+fY",
-	"UkBT48CMax1DyuWE8j+fmp6KH9kTo7WWrchIt3U8GjIXi4WiDrUwOkERQ0a1m+Ua3aHauSQfGpGNzooa",
-	"kIjaIyBUTJjU8CEQDb7Or2q2tUIKhpigv5r65vsAWmOmmZjjnWXdKZZA9DI81hbl+FvVIGHSl+UMttWd",
-	"wOqQzBObXuxXotYvkuMWmNNbRvpheUbAJYepwX/KnJ/qYIBLJ68GxSHZ6y2GaxwSafM6B/LuvnPrXtKc",
-	"tSTxmVTilE3zMuUJdkxWslNv2WrU+Tr7W/h1/rd+QEalYgg/7w/U7xFe+OWCeLJ7zFi6FyJNJit/XiEO",
-	"wKEZkF8hvVC6tg/MCiZxRqf5iEfw327C8ml3lucLuki6Gc0Z9NbVCxJ5pvXL3/rh18vmvNTv8EBN7PiO",
-	"qVXGhIdcOC4KDK1FMp8B095iHVierbpH05x5UkLhZzITS9xnDQ8B1kn3HnCSc9elQ6rPfeC0yGciS359",
-	"sB6jE152sY1MMgb8naaya173HGyP2coyvKFWQAt+y8WSBya6Rr2UQdRzeUHgDpvXTa6MyObkSE8eZjkk",
-	"rxjNWEZGRRjuTRQJqH88XqXtu/Z7Z71b2aXxE9aX1Fm3Davqc6BdQUINNwIVLC+vrPDwH3NBnsyjVi4Q",
-	"3J56mTE4z71N1wTpVBjox48fu2rFVKcTmrPmif1WLNXxBA3b+XxvLRfAgymLxUJkOYvfszih16vFQ7Wc",
-	"fLVo8cbPVc8EnjfJqShH0IWGXd2wGRNk0wFrHkZ/YmGLl7+tEyezUIdHda9xIG46/mPTCvsHLk3amRNY",
-	"fKI/+IcEHikqjOqLEPU65YdgV4/8qAEfZ4LESUySfEiiW7Ya4tlNYjy6EUG0CMMEAhIVkmW6lSzGP7NJ",
-	"XmvqcohgxCPIcOaxfk70n4avmtidgESUC76ai0LapngxiinIZii1K1l2xDGswYSwwJGTK5mzeaTdPo6Y",
-	"n0uWTvEmdcAn9tZiT/z4X6PR5zDsjkaf+29Ho8/P3376yoMsEXSOUpblcM++RYejrEIQBOuvZI2yDGkl",
-	"GC4mliT6WYx76knCbyIyo4sF48AC2sEMLJRG6/UddI4UjbD4O/S4eOS3MQOtQEzBP60G0Qk6i0ztUJ44",
-	"OcbSL2zpQGZQNuJkOmU6eHWr/PS36uXXYJZUY62noaO84IkliB0789eEF2lKEiXekSXgyIyZSYuqrF9R",
-	"gAShmqM5COGcGrur9ZB1A/8O8t8syIKDzFUZbJdEry+Pj66P30RDbQVbUo+36pateiOuWn97dPaNaQ2N",
-	"zJqi2qYk2JhNEw5mQHznw1nzLfUVkCXd5kTSlcR3Li4/nDVe0OktAZBEIdVV57490x3iYBXT1sgleoqd",
-	"oKMH0gk6dlCdoIMf88OblNhaP3ZQDIQ90gsaGNIr3xXAfICyER7uDaNxmnBm0sjdgwjHvR14xMCoGeLX",
-	"KHfrD92Lw/0tTl0RJ/kxzzMfYhZ3IrXg3DRSpBEYQmOL/dahyMXVAg0Xv8zy1erX2d3geZHd7s86QYfm",
-	"DWDB/mC4H/b6g374ct8i4m1529nBqSOziGnOvgO3gntxPp+8YIP4IOzu96fPu/vT/qT7Mg5Zd0D7473J",
-	"fnzADqe4jaLIJmwXhD3zDsoyne/OX3XcA2Z40Y+dSSa4Igzr3xoA2lqFc1Fz/607zHhJ3uNCNnmk0ily",
-	"zZBrHGUN0sM23IspAvGxqEZfzp5smIsiPBaf2/b3lY1bPx7dMADWAZkrJPrPrjZidE/iyChJ6urVDVJx",
-	"U3Jgy+JGHCz4BmzKTVgF10EtTCgglET/H0rR1OABTYUS/0BNt4HJCK4GEgH4GOiCZjlcrGKam42SAD0W",
-	"o0id3TGrUm/k/C69bkBWKVve12l2uzehbeXu2Livl9i0zjeBZKjillSDNZXkUhtbZYouZdhxeDmt+vgF",
-	"vWE++D8TkJwb8Iam/GBlga2EAod3emSC9NF4UpaxepGimry8BGVsAW2bVBEbVXv42NeEjiEuW+ijQmXe",
-	"HEXn6OiHo5sX78N3L45ezSeny4+fD16cL/rdi8/yl+u3/aKz6d7EVTVL07qBly1CCkiBRgYshXMlX5CP",
-	"cPCsjKdOt9KBY7ZgPJZmYs4LZ05UNQL0UZ3yhkewwZ41T/MMSfU8LtJbfT2CwqJD7LSUagSQi6MPV8ed",
-	"oHN5fPXhPfzjw5mSO46uX3/bCTpvjk+Pr4898oeSDSxAQ4Ptg/LrkY8IBWk+ASROtYcw83KXxkKkjALn",
-	"RXOTPGq7V4x9UrcLtBQbCya3v2fWSecY/WuBX0pRHYDLDaaKK66XdAn3q+d7DSldXlWjvNtX8hZhO0DP",
-	"S9PSFiv9y6exeX9rcU2bW6vg292hLriud7Es33Bx3vU9t0x4DNcMoWRMJ7fTJE29gmKTgSyUML359nVp",
-	"HfZInR54N3aJfuM84ZUPPE/SNVQHjUwSopH3AWSzngKkRqHuhnnLMNbSJmZf+GeuMzMsumUlecMcBRPY",
-	"jhc5xTXf6hr5D9U9ADJ7aDYreNuGWCBsdeQ1mPFW667U+U2EBSp/eQB93bfTEeRytHwCn7k+DzsHRxXe",
-	"auGuIDvl3ocK50IzN0lr1aCbKvVaU3uE8IaRPk0l3fd86+rEr22F5WwnPqcx22pp7+tXZtD53L0RXf0j",
-	"GCkv6fI9k5KipaIhZvslA3sxKtkZkrYc1Q+GnCCcc0YntYwtNGBhcmik7xmliEXBiEewruoP8gVeRjru",
-	"XZZn2UltlzRRuiUsv81tt7z3SyV1j3iEZxw79bSC0WVMgx9gFF/dutZfb1076v5Au796gXGDzivNU1uE",
-	"gZLpYtJ4eXAcPbnC4Q/MidxraIVPcRMEJOGTtIgREllIy7NjTPkkGskHF2mL0/07s4+azAhfq96JPsHR",
-	"7MpHmLOOagBzEE0vnDXV4JV13aC8NPHOsQhtOZkLmZO9w0MS0xWiNvdJGIbugtd2FyAhwdBx2A373bB/",
-	"DRVMhgg7nwv32cB51tj+qRfJsoRX0rCPZthmvx0Ey/7L56GBRSYijU2yLuq6OeNwwBcsS0RcI4C112Uu",
-	"WjzadP2wNGVOi7zI2La3c40iNOJmLvyEkNLJrSjynUlAfVuNDwULHQ1tNCUbrQCULD2WZ+9WGZsMgLDs",
-	"IClnztWlLYSdTtC8xxCIfcHEItV49RQOWR0I/CGuA98Wm/kkkog7DMD43TbQx2OSOXK3rfbIAsjHBWys",
-	"Uvggpy+NSaGkTmcmX494biTOeSKnScbIAiI3VPeQBwc2bjZJYiZ7xC1DYmKcbUyo/khAciF65LLgUvVe",
-	"lgLD0D9tmjZs48cq3+gPuoP9Ct+wZYJmIk0UL6rwEtX+uctLPm0pRNnzUoNgDpti1asivX2UewY9pt63",
-	"IereCEbgQUDIRK35BRol33ixQR7TXuKvMZt+mUgG9r0tTWjGU/tbW46g/2ht7HcrX9BWcvrW7p3OvYH6",
-	"bVOta5/22RO3sO0pAjCmvVbVBOHqLz+cGcB6j5rS2LLdvV8+0yL6ZWAlHM8MUJ3dbzNuL+sp5+f1kFnv",
-	"VYKzgXRYghOOs9VlwfUz49wD867X+WUdbDa9NhbYEOtiYkdYbcKAugnOvvaFcRBJV2Q5qzu7vC4uXXXT",
-	"Z2KC2Rd8q+OtTRm7H29FDf/kx3tbM88ao9HuvOLpD/Dx9eX3+ghDOZiC/06nFtfhQQf2NU0Zj6kvtpBM",
-	"9DMdX47h1NrnX6NbtDusNX7a3mqGiu3kOfVw401sJvMGGoO9UtcWPS/ydnNlBDFeYEaLMMZVShTy90Kt",
-	"s8w0cTcNl1tcMWZY+p7JoKzKti9dYmslTiZz9oPgbNs3r037+0A7d9s3qITVBv3DTTQz+7b9XumPvVpt",
-	"7Y0tN2Dbyf29fOM+MFXYtl7Uj6b9fdBZMZqlW+/h99jaH89gd8jQq91s+xlnrJVp12g1cI6Uu3vu4q47",
-	"zghVvLMGp9iUu9/VU/7AM+iymG3efJuk7H/OyfqnIN1P662ihiRkryyuYJ93kzmUPhz+ppTkWWfYWRR8",
-	"khc0fWaANp7ZDuDrLon47p2YrqpuU7T17HfDvToP8rGfKgU2+r9K+E3KgK+jGdaA/2qgqK2N55VpVGuu",
-	"hD7lr0LfXqHFlNejnNhTQ6ZJysgXl29fk4OD/YMvERCNpmk3pivC7tSQlGgp5oxEcEK1aIuHIQpIwgFN",
-	"TVdqE64Jk2aM3CR3plxarXTXxqKBQQeAps65IkIlrTiz9FYQtIH8Uwz+hJYGcRWC95Nf0NRQsUdUqWHM",
-	"sjTZzRxNu7+G3Zef9H97P3VbLDZm8JsCIEpwv/JoPDIUwnLJf4lAiO/nf1+Nv0mfIuChws53vPEw03Al",
-	"UaFSC1YCoARkLPKZNv37hF5jsNyFR6BJcPs3drL71S62ZmEk+F1t2dMxv0sT0FuxfK3hfpdskWqAkR02",
-	"SjuGrA4BsKVkzHrkNJF5LQESOBr8BdDnf7og85dYsqVY8ifIINfOGpeegg/Xrzs+XnFydHZUsQaCy+NX",
-	"sItzJ6AClcaMNc7Yh+vXVUZ4XCjKfPbKc6cd7m8o2VvO4u+V3W5xKil5oRL2YU/TLRdL6YQkk1MoqmNm",
-	"oeZmIDQBwRqO3LjIRzzCvdYihyGaqEfeKoZq1GftShM8IJGr5oC2DVYOW9ZW+8RHfEkzTJmAL4qbxlLm",
-	"umJUInXGM+Dt3WFmd0N67A+6e32P9LjRWtUg8MYCv1FTND4OtQSP46z6Q1We+rzGUIMOikr6cU32+t4e",
-	"wDUjVTsHVsO54IDZF4PgvXHs5cL2B93BQada0jX8sd99+em/+z+G3cGnL7vm7x/7g08/KhHsv/d+DPuf",
-	"vvRKX+V09w4PvTdIyloynLDuNHXCmqF8M4YbrTT055pQ+3opnU4j1k1fSw5CVqcsK2Jin0wNdQze+bED",
-	"YKwZo9pIp4FZO58eGby+QxiezrCaUI58i/JVVa5uWrQqIGAtcYZlMRYb8V3la+XaPCpQzME81WFhapeX",
-	"IrtlmY5F1xGGDwsWazn+ZRxUSxzWR88AY4GKSyKrK/yYSKya/GeCvl0gtiox2CHbdfZLivlkViww1KOS",
-	"TeNO8twJiLEClq63hiEQibRCl/bMxgEcO8WHPa7gHvk7TQsmR3zMUrEk/ZBMRMFzta390MN7MFm+GVhz",
-	"uO/m6ez1D/YOw2qGXNi6uY6a81pwPcXVN5koFq1hgsA2aZrqQsuVCvU36k0iZ2oldHb/0Ia9RHP62flK",
-	"VAZMG1c2CLZKjgjAjw5fMagvskc+0iRP+I1Gkae3jORFxmWgMzKUrJh3l7oRVu3ZIlarvjQPCW94LThn",
-	"LVHdR2Rin252H9CYLvLkbrOga/s8Mm/cBx1a5LMd3lSt74POmEr2IUu3f/GVfuE+2M7dUc7/QQ4PJ6t8",
-	"u/F9q1/Y0nJq39O20yqdbv/6++p72NMFy5Cr7NRP+Za6H4txmkzesVXLTYHPAQ8nINFytrj9CaVQtbGH",
-	"+4G5nWRyw7FyJJYCsoxskSV3NAd7lKlxbxj1xjh4p4aRD1C39iXJMM9KqSbASEwpWK9Upci5ZyrObB5J",
-	"7jWidkn04SIawvWksQ1ozNA9fgW1EnRCaMYmLFFsB/I35C3mUil+EugQn0j9IdE7hh28Of94Zvue0iS1",
-	"mc09co4hQoA/g+hDSkPKheZwkKfFyLKUUEacVAeRsYnigyyuOuM/XHSCDg69E3TUELwueFiPTXHLztk0",
-	"+fUfLqJKdjFixG/UDuBzVwn3CUvws5oq93wUF7H2STWUVg6xcSx5ugO3uE7lY/2Ctq/f0zNYEl9zhPAz",
-	"LjAXQI6G9Mp1NeEh0M9D19br7DMXSMmq9VWEO1EyiQovazDaGr8MysvQHO4qUVdorrI+D/YZNm9V1xiC",
-	"K+LXMBR5YIVzxdb2By+JyMhBuIcSUuRgF0VGRUtTK081rskkH3ElzksBkg0ygKaCUrvMN1sSbVlJ3RfX",
-	"RrImNIuFC1tk4g6rTEpIf4PSISMO/E+9juwThH51aOH3MZXJJBqS8QpBNJSUri0jCyrlUmRxhJ6c54f9",
-	"51/qlwBRR78FbF+3OXx+EOo2QtHVANvU8DdKVclkE9youwdYL3b3IUsj3I9JmjCeu7Azivnqj+2/hOwA",
-	"csvYQpbRnTpdDcfx8zLXg2j7uLptZVn5wGTZG7RU2PGUJnNJokTKKCCRLMYRDKOagxCQiBZqudR/EqWD",
-	"ROq3hObqJfZ5of7zc57Af8T4JNb/wBTjCAJeIkx3ICTS44h6+FlgwMZCGBmIf30HacxJkFnd8oCA3xg9",
-	"6y1ZmnYBY+rZz8tb2UM0Fl/Gox54iwcFpiemuKoe6xYDglIsJjIRcpoOAiNOq92kcFJqEcvh/ouNtkOk",
-	"hrb4KU0ranz6q76o6K0+cQV8cJ2sZJkBtK996EX/5WB3N6Q5cC3Co34K88Nj6/3q5u9skagFh8Ssoo1x",
-	"rkh/O66r62luioS23KHHwQynFiaNbOdJ1tqwGa8MkbFy7sCaELISWEIi0X4SkzSB0imYxfQQajaYVkZc",
-	"1EjPsLfqvzDdTtDBoXSCzs/L3CtAGsbtX0D11DoA/JSzeQNr4gQ8XX8xvyqV1QbASDTL80WkLl74l4zI",
-	"h8tT4FyiqDD7gPxSIDJhTKYZvZmrswZ8J1KaiY4ZxS1Q93CaimWJUVgqKPCV4bNnk2ze07/2JmL+jC6S",
-	"B2xcOcnHxCxVZNH/2caFf3XFH6+Eb3ddhavKa6ofVPyvSlV9y46q7z1IsVqrMGwKtrJdyZ7Gy9rV01n2",
-	"gL5O+/fxnYYK9FizDeqNhixdc6JimtMWqWHNW5OKuXAnEq14JNa9WZYi0vb9bI0lAIWoWCx5ixq+m1bo",
-	"2uSdudox+Di8Uj9lTueLTRODjbu2rZ0Lb81OurgZzs6oGVfG2LMml83AXRrysRx4gOSw/v5yTrOft/+2",
-	"Sfa6d/W4puqG/VtkTZDbQQOp4RxRe19WRA13KI5I5ZvKFnFttu2ukW2TbP77hLW1Me0KkmETQO1IOzGk",
-	"wZHWijv4IpoK/HYeDX+SdAXocCPmWsvt0RSPahPQeqAsa/obTHDfUF0HI1/pELse+U6M5YiXrpitZlSb",
-	"0lauKT3FHYIRnavjseGIJQf71whI3Psuf4pgxBZ55JGMz8vrEMspy1ZVIf8RjM4bz9smGDW24Z0tdaBE",
-	"r63Zr8cFspxJNvnp/fTdf7zMXnzz7vtfsuvlzx8u3rw4Ob344UQMTukpvVrWlY1wB7150IinWTfz61Tu",
-	"YGX0GhZrrDLPCijcwWMdAiU1GudKmMAVdWnIgqYeScojfb1Wj6cAOg0rfXH8HnW7SfnAusSwuiTgK6Oa",
-	"V8a/mirJ6t0RrxikbNQ4+PXpZJZwpifScDkfHhzsHbZahJzBtsiRzqBxMh5T40wsZYBXPQB0zTTa/dbD",
-	"aL3KHdegveYaI9rmU16LEaz+2fpk4zIAZv32zegd89oOZ0LmDzFMrOFoH8CLsLN+rmGuaqJRj7x1IMqq",
-	"kbsypyudzrqCKMoOjNv9Vv9fWcv/S2P/XTT2P1gpR1+dFw3iqApu5cSO1ES6PwkogX3OLwu+NvxFTUAD",
-	"h0BQUkXFniEwtuo5LlL2RG5ZF8DAjtArpGWCH39eZEzKtuClDNQZ0wQvmWlyZ4EVv5gnvMhZQGaiyAIT",
-	"Wg2RtIH5j4m3Zuz2SwvINeIy+RxU47A1FJGu4o8linSgHHJGEKWlLT1Jvoi+OzqLAhK9Pz+LvvyaIEDR",
-	"8xFXra8KHtOV8VX2g/6Bbtl9e3mi/vnVs36o3ZL9sLsfPjuIMLIvkbkMCGYrYB3InC1kj0SDQXdQOtPe",
-	"Xp501Yd1/TVdY8pMA6pGoLvwNDKTcuPPQXrAFYpOVb/lrKGJDhZP8oBEB6dR+f7bLMEu1CjcXt6fn/3v",
-	"QQRCgO7nvYA1IFH/4KMdhHoZBotPSS5MlxhKDt5QzmjGZG7QR/sHkAIEfevPwcKdfnQGhgUMuyT6NsLK",
-	"h7AGplcSsyy5M6juef14YkzMImM0Br16SKJvyVf4/5EelCKyVMPG/z/8Q23k/4tpov+liEz/E4ZpQ/L/",
-	"nw3Qz0BkyqBs9lwCfXz11RuHcE0IuCHar74iEzEfKykPpfe/J58TBmejR46IOqgohMyhyCZLsGw0CpDD",
-	"EY9CEpL+HvmKKMIz3EBozaC/p79ofsC9ABzpUhAl+VJo7CcdU/BVFBA64vWvj0U+GxL45FfNL2LfSglN",
-	"TTUJaPlsYNqWjUZc17AnIo5hlnqtgLdNUjG5NZVYv/oqIJRMk88s1nFOUBpBMKlDYhNp4ZO0PFeFHQNE",
-	"PwBOIjd0EWhQ7HqHWJqU5Etd1C4umNOXatcjl2zBKMSAgmnOlK4acTjuJUFpeZ+ldCH1R+r+nb2QvITm",
-	"mmdslCI3Ria9ATRdiAN5bWF0K8anlqSvKjBvUuLyLksYrej1+fuL0+Pr4zeRP579mHvjmzAvJleHfSGk",
-	"TMYpcxDpeuS7JM9NZDdLDZdQpKm1tOQRsVrHPGbxZcGvdLkZr/sYnqHgbCGA1NWpoVzxUEa2l8i19159",
-	"eP36+PiNi1gTdF4fnb0+xn9evTu5uGiBsWnxElyZ/CAzErQyBxaSTmRzNdqrnPKYZjH5yMYzIW6trxeB",
-	"AVepoHF1ViNOOaYyG3ijMiEopjm1mk+eMQrfwLxnpFzB2fkU4L/WYrEX2vtxH2yUc7ZrCIkE2zWte2A2",
-	"tYdWGJG+VVN5KmQOiGUbwEydjr00p/PJMWQBAts/JmrPdY5AhGWoRZqyiTqGU5G1gxm1u4n07nlcRIWP",
-	"8L41xXTs6AD8iWUNyFdIC2gaD/G9dTiQ+tYKbNx+Pwwrxqmm2x2W0mU5jltnXQ4HTtIO6g9xC11rc4Jk",
-	"OiD5jmU0dfbBsA39C+z8U7uDYLB+u0fVbaVFV0VUsphMGItZHA01vwBIWPNrzzbEOkuVVvhTYIxs6kbG",
-	"YhFYF7H8xm2yWDjvalQxm9GCiAsWyFgqQQKxwnQH6haxb1e5NIDEap5WTZ1hJFJ/w6VoT5dOsITK2cSC",
-	"z5N5cjPTrFEH4jn1o4ZV94wtMjWjSl3B8lNUkog2ClnhXHRwHtSgUl8VfMJ0/F/uFAZ3w7L1COxPdvLA",
-	"1Su6qx4l6D+qcVwopam5h6o/hJCuVSrCHwOMOlywTAqu+hpXEKjLPgx8cr0b+3vZVA/HaTjTO2/HBjKn",
-	"Fv8j9nnBJvlVAdGXVbao1hAEdVxGdw0T250OooS0rF7BaZ4DiVRodkkTw1cpQR0TdxTewmXlQifAoSVQ",
-	"d1tz8Nr4/JrdDTYEzwSQi/ogQm7mjX7c/bWd1QzZem72TDm8pHJ+EYRMH1P9hz54+q8UY50d0tZ/ld5p",
-	"/BspQv9h91X/rTfVpL8561x1ee/mBNfM69rly09VO8i5wL0il7n1DBo31qg0QheKRNtevh8dhFboRfft",
-	"jnobVN6zEh85nyU7wPL6IHFVZ8jqdulrJ2SM3+dC9W6M5zZN1d4+7VXayor80lMqQGpHLqfHayIEJfZi",
-	"sn1czmhLE6orAuQWWVoxUirzEddvA3+HRzrfJZGIVsryHnHMmUnJ0KFAgGJnkCuqmFFgsITVJTHigP3r",
-	"S/o3OR2JJMiTWfyQDNGt3PBvgWHp+nNeQVDHFODQzH3LY7z9BJY1xcB9rLEqOCsnrxop8qhg+aeMSjbi",
-	"Whgw4QhgQUS+b0obfxGdHh9dHf90/J8XJ5fHb6IvvWHobWOv4s1DTSdsGuBO9kkttafdOw81XdvzrcwS",
-	"4ep44XONsPVq5U/wN8+r4yxV4GirdK1pwhM525C5aUYLt8ZDEMc3qKE6kWdryFF4xSCOallyqwmUUMEQ",
-	"JKLIzK4c1KSjWZowCSgaE8pRYjSFBraGsq+nqGtyc4daWXhDLXbFHNxShwp8bM+tIeqx2oNtviaD0kpB",
-	"OqcKkqfs6WbwZ2hWj9nyl07aBh0KbPyv4B7dDhwKXsBa8I0LEGYQbLgIYQWP/af1iBNde91dSQfdYWus",
-	"YsX8M6GkfoAIzsRNRueA+a5e0ilGYFJnlAPgzBkEccfM3qY0jh1NUM9Ti+o4ukTaKxca6cLvXXhqIaIR",
-	"RQCsoXpSGVnQjM5ZDkgxXRLBUMFmEgXmLyR8/T0052NBQ+ThqjHceCKbYye5EF05p2mq+lB/pDS7YW4H",
-	"ASLZgNnUVMdxg6SkDpRSd2CRazfHWBTcKA5c5F0MI6ysg+5KvazeRRc62IrL13R17cp8TPX70tauW6mf",
-	"SqVimiaTHPXM8l1r4p4muV0UPBz4TXWnd1G5KkvfGreI1soQmRtu/zEjsfEaJbybz1gXC1yo1dQ/LKg0",
-	"G2LM54mslsOAezXhtgKJzp5LY5Z1ldrdtQU7bPZztYCHLbwC5pJEul8Sd4Zg1PYqhbvrFDDRHeoqKJDr",
-	"JrRa7pY5gffRX969ZauupmD9tltPCUtfk1wQxifZSrFznVeuFrTSUe146JwqUz4ds8RKk4eih6kiq+oZ",
-	"QZHKFCpSTK9sDkxB6al8hc1YKhtuA3sCOmuxxMsXNPHbMu85CD456bdWvmtL5lIHymHQOigoFrn8GiHg",
-	"bM1wXWaCULKcibQWAwi++juanlhh2odezt00I9UfIiDNUOXMVjYheLPIn5S17OuY3T7mDXbbs41VCkDd",
-	"N1EeiE7S2ymseFsAkG8ZTTFupjmYGTwzYKZahG1eItL6P8yKnr/bvG76Ld8afctolo8ZbZF3KZdLxb8F",
-	"oWqI2LSGCzVRQ03hS58qdR0rhZefD/fCYf+gF4Z7/YGv9FDZjT9EQzpo90r7irUCjOK/ok/JCHaSUosj",
-	"oq9jFg+JzMUCrNbomYf890iJ2FENzmJj9Ec9vHebWpY4SsiNLjggppt7wK4rYZ9zaLDGU7Z+o8uBBOV6",
-	"erc9zxfXEFK6Y3zalS5uysi319cXVlhsZjBjjrBOdgeeRbMsuWPaRDjiJsm4VqQ86pFXK6vCCp6uDHQJ",
-	"jeOMSckgNnohslySFxjJsb+/BwL5mOG2Khm+LL4qEM4LbmusJyB75Bi971GRpZgLWFq2wBFuVhVEqiO+",
-	"IoPPn8v5JJK4iry6tbT3UalX2vCJTkas/YxCHkIHExBIdfb/iB+Ee2UEtlFFAKYAVrUCCtAj+/0QLQLS",
-	"xivBUgOjtgBjOMwRt3IHlhHCRSnyiZizoXYHQyAF2E+1J0ftrQ4LMVYmpotbS+tmHHGoLm2N97i3IGRC",
-	"4Q2duy6KfFHksIbHTnizyW2XtuOhllzr1a+HtQCQrOBBiSSljkyF6N6wuFikGP05Xlkb7YWOLuvafCcl",
-	"J9lfvxPjLibE258uC17/6UpHX8XdtyKLAgjtsQ+PTMI8CjwZnbAFzRjPI/LFx73X5Fr9Ql4LnrPPuUYp",
-	"WKK7t5vAd8xf1p5lMSLxd5nccAoiHvmi4TEm/V7YC78MSGKCfXQ14qgaIxjBVgDRBzqLNSCR3gP9QUVJ",
-	"EagVoN8C+uwMZEI5JNFvv2UF7yXx/T1UW8Q/TWBa/FZk6oFppvfF/KSIFd80f92ylfunupHhb2DQYMcH",
-	"yRcCWbDG1jmPVGuwFPYUWzPv61/M6t3f6+mYJzHNaQ8BD+7vIxu0siKOMG6oDNqSI27FWWQuZJklOZRS",
-	"VyP7VXA29C4B+W8M9hl1BmGoi+6NOmRUBS8ddWDotWCAb8S/qTM5ZSAAjzhGq8DhsWoIkxO60F6PJUqk",
-	"YLxQmo+a8Kij/qdWIJHq70hXzPRZu0Ag8964VY6CSm3FvIjbcnF+dQ3n5MO1XnGoLR01AxgwbgdOMJXk",
-	"u6vzMwheKskP6I0LEsE54Xn3GnVMimMxXFS9WcI5SHWTLPDQJ4I/A3gJHRlUWhCt9ZaCLtqIvx8cDvr7",
-	"+77I9zWgbU4WWz1dAeF10BNqeaeTdoLhgjWoLcCk96PPm+guuLJNmtwyqZd0+90y4twrrRKIpES+1lAc",
-	"tFDAvs0Z5ebObFiplSQmpuqK7XnlsEaK2MHLl45heuDgZztG1vWoD2hqvmRxkrFJLrePrsrMK8BgjcW6",
-	"jISYJncsqEEezlk+E2jmVqSMBxr2WUk0gOswY5NbA+xQBqtBuS/NvMmNMGGW0OkMb+t01Yb7M/uzs0h7",
-	"5PiOZSs4vcuZADYK8oaxaUjGNFQQ0Z3puoWNPC1Y7IxNoWiy4nl4xKWAB3qmnpMIEZPTETc3tT35G1NY",
-	"cc+qONeK2Tn+qm+O1V/fHh+96QTm2cWH6+3q62Pku9ceaLAkKqA2zckNCQVl3sRBIlxFMiUcAwXIuZKe",
-	"MYralW/rTOMZyBDPMgZB+RshKRz+8cxv2M+z1TlfG6SHnAHlyzKwOys4pneVUSdaWHZZueUncsR1ceey",
-	"7h+DS7DJX6CAppY+y7vAFehpuqQr/fERd/zzO/Oj/s78yA9PLf+slEgdDEuioyKfiSz5lSLdPDQnUj48",
-	"E1KJ8Q1xd0giTHlEiWOwr1jQ4T4Zr3Q2n8a0HHGRBTo4xMrPZa5YE8IKhUIHK5N8Ed31KUBpLWfSQGZS",
-	"PuIsHhwc9F/Wc9/2BkohbI6lR64FybCWA6GqdQDqIBbNgCGO+HKWpGxYnT8UiVV7lABgdzkNjUteo9F/",
-	"tKTQOs7QLM8Xfhyhx8L19LygOy7gzm5s7oEgRCfadufNQM8EhA44iYmJz8qHbj312a2Lnie5rgAslRCJ",
-	"+rsk9EZs6ZHenBrlGiU3WsjA2nXcbhZzoCjRDAG+KKxRQmia3DGIocgYZ0uT85imtoTE9l7mdmgqEJ9M",
-	"1LTeGeshLx2rkQ29rhLYko27/Wf7g/2B9w4UaSsMeoIpD1tDnRuKuhQpa4G0XeviTnJvNfy1y3bHMtmq",
-	"8+iHNTK2dKiIsrpWYa/fCztb5aPpUrrm+2Ylq97x8nw0KG3dkTxNZIuZ20JYlOm1SISPRIWwzGBTkDP2",
-	"tm7wsPs+3OKjixMs3YvRjWgTnwieZ3Ri7F/np6fHl9hKU7bEbaoEIB5dnIAcqxp7efRJw+HTBlII3KdM",
-	"krcePaPAcPY5L1WmnHEor1Elm8Pwd4lQwjyVygS0eN/Ac3nDUijpotRTB9u/TEbDKFsn/2jM8iVjXGcY",
-	"qq2o56tZpICUrjZnu23CSnlxuF9H8ffMuD1n1gM171b8aIRAwxr7Dfed4Z4aysRbKgELfUwa5QPs7xJO",
-	"9B0rPxRWcONLX9KL6/DFcPBy2D/ovdzbH4QvfgAkX5iUJxUr9udSeVV8OAvwORwXWxM2iC105K1GtMbf",
-	"ZtrN1zl/18GLtRP2X76cDKZh92DcZ93nkz3afRk/Z929aX88oPuTg/gQSlM0zxd2aYsA2YH/XKXiUKck",
-	"d1C6kc90aSHFIOmYYXp3zui8M+ws6GoOqRTqnqYy1xW4dUyanpcT+NV044Vhb7DX3z8Mf6hM8DkLu8/3",
-	"J2H3eRiG3gmamC9T96W0mbZ8Bqsq/qBRnAvZGTqZWuX4W4cZhuGL/uAHWIZq8oAZxJx+1sZ7RcHw9ys6",
-	"uRXTqW14CEesBiJg374seNkZy7NkUvrO5gmvdwbZgFDj4wJKfHSGnbcnl8c/nZ+9Pjb339CUE+taYdVf",
-	"R8fJLLfT74e+5RP8DZtTHtuhCX6lw8mHnTeX5xfQJgW9/cdPQUeHlVYIW/2W0oUd99W7kwtw5heS1bgE",
-	"vgBPTuLKnxqb3PwCxmFFfnqmw46kKZZzQy3sFY1vynJCWVakdjwZztz+8RrTofrwx7eJYmlqmEenp4p+",
-	"bpOFmRzIEuWrxrPg/I2kdvT6+uTvx5b4LivUm1v3adU4qj7QMC7q4ZcWOcfAZCxHmnGDhqT1IavG6GPd",
-	"86gzBSJOwWishv1jXef+5JbHa1RRc2DtNzBaB5G+Q7ngq7kopCOwDfvNWk2eW2QDmn3zjfv2a2dDX/63",
-	"7ttuqk1F+Dzv3Ptuto0JjtX29y23YGtun5YRdEYuKII6mNpkNAWqYUE1fjxksCj2BFYJXaNT6ViYLa4t",
-	"XkokC8saDDqLOGOymPuCxlEYWSt8bFP7xSYd7Vr0Ba/9DUtdRa+4bxUJ1nfjz8mum9Y2psq+cVrfW3Fj",
-	"Q5IFNLpfL49s6KL9zfu6FOPdpkoKXYl9avRnNxvMJgYRqToskUyMAw9SxkRvxMtEOgz0QGemFHOGLgMK",
-	"2asCjAND/RRdwsiyiagPTGQjXsu1gwgN26djWpeskhb9sMT0mY3p2rDxOvjLmlo2mlASn7K1Xtmsv3Bf",
-	"kRx/ay9KUXBXqYE8Ea1h+yECfq7rUGsnX2m8K3hOKb6ua3+KraoS7foXsFlVhmyP3kI2izmqarlsrkBJ",
-	"3DY0lLOHAx00xdRN86i1v6+JtOtff+80vfcKvxvfr72wM96WF2ULheqNL0Kze0fu3khV73XLe69wvuGD",
-	"jRfuG8L8ph7cxo55csOobfnFzaUmLaCnLTtp/R1gsGCp4DeKq25df3JH+CrV/EnrNJWqy/p1Ojft7iva",
-	"zaaXTMP7UgHa9Aq0uq8rSWvqWVGbNVhm7EEBmzU50m5NJigS9phrqqa6bZhgpfG9X8Nb38VF8417Rx9c",
-	"72kYF+mtgUG0EYaYBmmIrbY4Myp9bomNy+JqpFtMyFb7dvTW9S9hs7oyu+Etp+m9VXk35LwxY568LHQR",
-	"dXNiN6TKoWRZas/bOpyW6rorswzBrJtk6obcEmTE1dE3jtK0vC8V+Q31YbHVvaPsb3hBN7t37QFbvCLt",
-	"V3Ro1AZWrs0E93WjQlsuqJGsAa0N3gi0uGEdL+Df1gWIJE1iJVxvVQDPWjDWjVmHiTdtDI+p5VgNaGuB",
-	"Na7EP/QqsQjbROXnTqn6tRM07R5X3w9CsT/WUXcx8hITwGw0tuZtjUK9T1wLcK0Tr5rJXHPp/SzGQ9J3",
-	"/bNaNQ80BB0jc5GxMuJrxMt4BWomKImvFHHVZuCBq29zC5piERqyEh2F7sSsslAyaEvkdeoNvNlLJjnV",
-	"UIThvoadOsKIwyZKHmMU+lKGretKln9ZacMVVtpsE3Uxs8V4Vb/nq6qAT+L1ifytljavIOBRWQKfyW+t",
-	"9aJyG3isab4qkFqQr16tlhHX2Gvlqi8FEau/u4qy3xJXs5LUhL9S73TuUle1dMXoauHJ0tW9fQnK78T4",
-	"aLFIVzsm77xh04RDY1uWIsBoI4sKHt2yVVRzA8blawAb1+5sa/NBtXk1HJP0h+vXnftmof/Kt39rAYqH",
-	"+hrqtoH4ER0uzxmLJaE4I+RbXAA+JsSZmzDarcMwvhNjXXGrEgTVD0NPdHGcrbQRYkvIRkEkXRkrmBKv",
-	"INsXrWN+G8wiK7g3ygiYIJEsZeoiwPobOmgSoD+TPMAlgDA0DGjTeOJ0boBPnHVXT8FhDXBQUFpRFDl0",
-	"U9FMnNRWRud/s27GeoRZuFuklUsBLWfhlZrXjmfhjC3RH98I8VC/+u9MrCkv9GX4NJQzT7j5e0OMCIyr",
-	"bQWK9HbHBUBRRZAYosoxCNe/ILQl/6FLooujD1fH0RC1s/IsllE0kxxiuXyQNg6ugVhy/BHjVS6Prz68",
-	"V92i48HTL/agW384i4ZokCttmRAaiUB0lTsx0qlwUgnRJqpYxx0LddYwYAZSWIalEsrmEA+7UISmYeCw",
-	"tDfEd0dDDbRqyt46QTWwQp2gg3NS//hwtl2A+GRd+ZayvosNDNe5uogz1ds9sPMBPAswjoCDQEkdu0+Q",
-	"leDlWk4lnLKOUhhsVRinJAGIcSqTCXmcMtnbWFRoU5WkhWEjGw6zLuywzqCB9WfN6SjDeqg9KfVZ3AhM",
-	"bAW0gkYAO+FsOeIInL1N/OVDDRtr6r9pcBImFilctBmjsSm0ixPF9C99eJXeMGYTMdeZqpErj0U6CooW",
-	"sYa3V7dJLkQzMasJn/yQ1HtzG26joJumjSx68yAwHHENM760UEUerjtmE8dSi2IYoFWpOx8XzRaWaeLI",
-	"oM65SatDcJTSVONA+WwRDuzyAt/ZN/gXautKYGMXlMvQtWOQaHIDDW+4/VQmCIICcHo7Tmm3yE21h9+J",
-	"sc+uAFLU5lG73IpZcYxMExsaWTn/AhKbda5fBGOMRtx46gNktSwmxUIdvn5IwjBsQXHzpZ7AkE/ka2qM",
-	"4q3Q4TpzeI5ghZSTSL8dWfGguZEPKjemp24rjlkvGoqjOATzzVK6PDr64ejmxfvw3YujV/PJ6fLj54MX",
-	"54t+9+Kz/OX6bb9o5YebGHVQi7+El77GBOFlIhnYnA3LwxMSafMIINIDkpCGqxtxaOzl1hsNcwV/4CE3",
-	"RYDkTLOSrc5GS9U2Q+dN8gksE3LHao+zZR/lurdwykeUMAZz2/FnOsnTlQFliho2nSggkVJXocZ9VqRM",
-	"F7s/grL4xpija3U4KeZVBIiqOuxxzB+GjteyH1qF10J7dCo+g1x0hp2VKGDp/wqWelCw1F+RP08R+fM0",
-	"QSb/0OEgf8VT/BVP0RZP8Y8dWvCP4LD/5/Nz/xM5nXd24O7sEfXUbN9Ujx8E9ofV/AML5z2Khm+ql2uJ",
-	"wdDxGzLLIKSpSfqu2SoqSsQlxERbfKsx5bdYZgEUkVySaZIy2SNH8tbA2MyxmIqGj2/YtJtmiRZbhC2Y",
-	"s76sB4Lu6YKErjdGI9VTtGesyaDas0DTHRcWzKBvGSyGgzDEYgAnO6QqIZKS19nzs+avW2ex+HJNsoKf",
-	"7JBY1EzQqKLYb8hhKknX1lK43748j96jhtHcD/EtPOFMJu8YzLhFnJgAOnDLoY26rD2zUX186kSCx4Ga",
-	"l0WDlEphPgeNHVS3NYG0G+erSfdpKnsawt5WILXU/rAgznXvWLQ6K66sjTdEu4RbjyDACPz2GMSGcePB",
-	"AYb6vPr2ICu4tQzaOp5O6Y9KsCgWEzLp9jtbTraPqSpr5bixhJAjIGkS93Yup+qGqCBFWmIqqcQsVFuM",
-	"QS1ogWp7cy3WAE/aH1K4o1ppyvFrPVHdmSct81GmWawLFSCJRghyS5nJsv6o2myDRwmGwTdOySPrvUT/",
-	"39ujk9OTs290A4gJs0WtFIXZAEldygHrvB6By7CsYjRmjGPpX5E5hldT0cgELwBx2vx9A25ZlnPUcNY6",
-	"q9agYk+LDKGTylqN8N7Z8d+PL3+6PDqLhvrEOWW4Vkz3fv4OHpeMWwOoVnyckOisl6ITdNT8wMWp1q4T",
-	"dOwIO0HHftXr8vzOMt/1we1qJ6pQ+VAFH0MgJzMhJCyQDWBDh70DmXqC9WsRdcncvGXIPKw3IK3rSLYe",
-	"OSvStF75ijdAvY2Y+EyyPIfAsd1Kga7D5nvW/fRbGAwO9u/bxMp3bPVNcsf4Jrzrp1k+gqsHQJ2blu+R",
-	"y/S4ZXlfWjO282xHz7QBBOs36j8s2DsAJ6SCs6FdITj5tngXHtilya+yVX+cm7dHjtIUfUToRNeLWPmW",
-	"W6/N63b5rhQ+GjZytds+j+1JDqFRxomGm9gDbNpMpGrHMjrJWVaB3KsqTzy5meWpI9c/vcP2OzG+oP6y",
-	"JQt6o+kYgg60q+2xUC0tzj4nXmFzgAK6YwQ4gWCYlWXrh1uJ0Q9ypamPWT+a4OVt1BjFA91nN2ybMOLK",
-	"MHSUeqqLOgMCynhFcPjVldnKiZmLnKbbeF39zlJwsesf1N8av1aHaBq0bsAZAxmiDpO4wyAf6GeFd6Om",
-	"x1Pzqvrxb3HbIcWa5aqPqEVsunLiI3aKIbNRY+QanNdOnKFGdbVlJpzwLXCVVqv6Z9ouAQhg9madJ9wd",
-	"RL9ZVGc3V1JZEqKSu1udFQRMoupt5R6J5hJE/8EXd4n/K7N/y/i/w7XBf0En8eErtYwtiWVvpxIGO4Qh",
-	"gofmImPT5POmmb6zDfGt7SegGu+yoFbU2XUu4EC62jIc6LTSuMwVbitDjpODg2B1ARSo/eRUyB1w4Go1",
-	"0CsT398w6238Ihc0y8+n5nC0Rkx8V4lrcXP1yspFkX47cmxdW1lfoAjppoFCIXEzTrl2Kx6/6pWUrXLB",
-	"9zYsOJrmr7VOveED12Xj+/sWBq1t56Ud3M0haN6IIovxQmxKSUZrczvQ2TRljkKLdtZG+F0SIViOoyqD",
-	"KRGqMEirlPb8WrVWVV2QNVsNuII/8iB9twxMK0M/wP2O1712j0YjTrSconqsxyw7wSLqpTJURFc1VU3K",
-	"oWEk/3hV9l6D2jPIQh4luWXprysUVReKscLa1EmoM59KxU0nMKhCWBCz7RM6sHXXcBx9/I1q2SNva9e9",
-	"UjUwOkrmdGWjlGhmwEEmKaNK4dBlGDQuMR/xsQm6On+CCB9n10ZcY/HKKg3Vkfccv4uTw1KqPvebRZS/",
-	"Inr+iuj5F4vo2SFIBx3Ff4Xq/BWq81eozuOxNf6CsvjnxZVoF7irWXJKcHUlUSXE6vpVWo5GV6usSs46",
-	"F04JwXVPkRXXK1l+6wXaTw92zpoKIXgx+LOOoLBJLm7QmGbrg+WFjHq/izl6l0grHfv00HirPyC26u9t",
-	"wBBHLhAE1ZEpPCYzsQTY+mQ6ZZkssaqVal3mG7o1QfW1PvzR1go34ApY6LvTTB6HqPhGUvn9J3AY/wVH",
-	"/Rcc9V9w1H/BUf8FR70RjlrfFam48QFDPwAI+uV1+HLYHwz3w15/EO4fHGwFBD24f/LufImwsi3iEExQ",
-	"CbcepkTay23NPRaQ8Qp8582AxBHnbjuRVfANdd1bvgKPXq0q07rLH4xlpczQEnRmDcv2LkzPp3C9bnRq",
-	"eys06uIPbqZuyqaI6rG0CB/SAHr1wKYGFB0F1ml6lJvMOXvyI40wqWQ1LsyKD63Br8xx5WKpVmkL0C13",
-	"kEsqyZzG1tEI/yq3tvcPBafVeyT01SZooMCeAaSLFueuFve2j6fQ332KmAojav4VWuENrVjrw2/ZTnm0",
-	"WKSJP7rACy7gJgjjq08PN1D7zm6p+Vqw3vUbHrT4Px3RwJ6LFvQgHeZl3XM1rKUA6/3lZSwFTBWwnuKt",
-	"fZaaQFpCmrCzHRfbwD9tt9hbJ7DXvgJXkOMeekz6uiGqtmR1vQyWMtpO2+t1xOknycC7zaYo7iOZqh6P",
-	"d3O3rir2nRT8I/MH2x5hhe2PbEzesZUnsyVtqUtI0xuRJflsXuWKx/GbqyN/9YY7f0eTIrtj9U6g3Kav",
-	"m9vNtQtvmQtH5LyatwQbW3dq+XI5lvN3F16JQrL2in+Yl1btRyY3vn4++4dUFiXtbbxH1LxwYXBYAWya",
-	"lxCWt3ITCZAr5qFaf3hPdaQ7hFmUBLmJquHDvrm0UDOA3FXrnPlk3LoFy2/s6Q+GYU2X1S1BdZmIuUYH",
-	"rS9LMR9zmqQaCNPUxewMwv2wG/a7e32lFdXVZDBmjPc/3/4ymP/6nM7ivSUkgCTyCgODPyZxqY0qqeSD",
-	"ZI7FyK+mQ5ANFAlK5lRJj59wgZnM5YWxSFhFlt2JW7dPORELfBuDCeD1uo7aVNa2KAOjNuqBZWBYKcs3",
-	"8+30Y/ONIUBCDiNbvMRAc0FR3qiQLHMeygLoC1rwEacYyJ2LW8YDEun9jsBKjdW54QfIdQMpK7LabFSJ",
-	"4m6pzbwxvq7udG6vsVpZV92ukmtl8IgfnvWVxFuM+CTGQiQVkl0TGAvjRX4JMaSWiDFPoVYfGp4SnSrY",
-	"lMdu29JJ4CMAzhzYzcPyXLWy10PyitGMZWRUhOHe5Jat4B8sMm4IN7U2F6rTEQeSSwTX2GYtO+8e2I2n",
-	"AnSOQirmlQvgXwkn0+SO6Swh2chjU9+GLNMktxkvyP9qVYJtGjQiMD6YHLYoT1ErSaG3eiwKddxEvW6E",
-	"Tn/oLpN4u1RQw9p8n8dn1W/P6QrrpqobghLkaHoUmv62vsIqYYmbzDgeftuaoWvaVkY9p7cMM3RxG51B",
-	"c0FAgUS9GdA1vYL05lqpDvPfSJ+67ZOW/jB3zQZ/KbbaGoX/HVuZkM5NWONVrlWHG9fDs2Tn21YHkdoN",
-	"uCyvLJeHuyteYQ8t4s6W+FkVLOf6sYjZIhXggrFJRzOx6LgXvdJyhhmjOnlTDqHOe8eH1vzHXWVWyZoW",
-	"eZGxHjkCE80QM8+2Fx48F9NW6KfrLyq4GiiZ0DRlGVnOhDETG1YHhiz7xogjJ0JQ0LZ0ryfhbnpsMGg8",
-	"vBi2zQhsOIm0WKfEFbOkanb6A5qn2JHvYOmuMMhK0P66YGqltSe/FEw/Vpzi9+CfDv1syT4r2LJbwMvu",
-	"xswaKNgextPCFRrQKXWBuJCsXAxMVaR5K27KTqmBFUXn6eMwUJxcp3WWWa5KU9aZqpQsaJY7Cr0W/apj",
-	"9yhazgz6h9UJHDbSUgfd559+6x/et418ewO8UZ0fYyfyqtL/7Fb3/RfZUZhd/Xp3VP7fE1jd37kJUC3o",
-	"Q4qqbHY1FlVFMOffM7u5FGU2pmSo8ek4sBK/4Pg/L04uIbYrstevSdqRJcL68d/P30ErW0dzVkp81kjm",
-	"DwjTnwAIdOjGGxtWCQZulWd+c1fycG8LCbK6JogLCNUWWI45/SRjc3HHFI+A0JSv8T+17AXFVeJG9kIj",
-	"R4DxO/g6hfislN1QE5uBN547l8N9D6Gd1rPTaiXl4IlEs/N4pWtu4YCtPCRXPKefFS2+K8Ys4yxncmjg",
-	"TBHESrIFzcAmMl6hyUIGI64TNtFhjkUyBJmJNO6RqFLSIQrwh/9V+YXxOzWELxaZiAMCi/BlFIw4POAi",
-	"V89yJvMvwYMMaxORLyzcjywmM7MJXwYk+l/NJlxw9mUTItxTUuIhd8upjUzakvg8xKYlx98alAdYPnDX",
-	"3tEUBDWhMaHNZq7dvx7RGf2g00MS8+HeiKdMTVMGJE5uklwGJOqqxf1Jp7v0dN0TJe/oih9vzq6wIyj7",
-	"QWRK5Ux9eJoJriWeHjkacRglVIKdL/IVEVnly2U+XSkT9Mgrkc+Q80HvjOu0R0pwnACLDCNtOTiKctTO",
-	"NAPDtjs7NnisecmU8FYuhoitLghJmhD7EblhYFEbLBUW+lpSOeIS45ZciCO3roTIXNz/sgSYKHjeIxGG",
-	"oKlNK2PcTFAFhMBFyIPKUZhqFSbmBNeyASRSIdydoLmygv+bRICurWwubnBee/yGyYR9rLFxnZunBTWq",
-	"CVZlQ5A3hIfrEKv7enDgxkrmcYHW36U7f7SSgC6yi3V7O6NGPTvYZ9mwlojMAExVplXZynUoU6eeTJ2m",
-	"7qWOnAY5AkUUCrQYv0uk9kq1iHrkI03yhN9oldTqXpRMBOcMSi3YgzPi+uTUKmTASdYwRomEb7eg41u1",
-	"ba9/sHdYU9zCbaxip4zKFmNKltzM9OBRjVb8UkM2QUJsUCa2aoGr5neqOodqIaT9g14YDvb79UjXmHVf",
-	"jsPD7nM26HdfTMK4e3BA96f7tD8NxwNEHcNgbB0svTlwepc42t2xI9sAItdGYO4UoAsems7w4OD58zA8",
-	"fP6y/3L/+fPnLz0lxraxO6VqyxUDk6TgKZNKXLTg7oR9zuFRku9gdtrIzeCbqJEnuSw/J7fjcQWXrXh8",
-	"jp0IZ6akPBkQmsPfufGnbKVownGIdTH19fEIcd3aWbQU9YI+L5FX7mLerIDwL2mSlyHpjX2HmVc4mKlI",
-	"dBD42JkpjYYrppRRadmZQw3ImmCRK3xALXicMKm4Wp7wgo04SyVbIhKMdsGoTUnmDHZiLmRODqyXRrG0",
-	"rK2cpuVphxV2NvAXA7E5huWUt6vAhKQjcAk2GsU2GcQq++MMZi9sX39B1Fv6qoiL5p3fXJIaf/eMA5Pi",
-	"K+gK+rdgAxAdNgtagLYkLhiI3gkENkUGEPDV6nfJVLpvO0uxVzI+KtEKLaEm0rmzPNE/5gLZFAWbSKLb",
-	"Bhho3SctEbHNHXnqXPetRMfA1oRUpw+czHocPfKGxcUiTSZKpAFIi22xZJ8UmHZHoNndUzufXMr9Gnlg",
-	"xvJsFVgIySy5SThN4ezuUAFZX+kbcumgkffmwfcr6KwalLUmBhsaX1sJFxfNe3mJm2ubjbELmlaWGJRF",
-	"1MpekHfJqxJbDb6oS62TVNzUQQLJSU5ouqQraaAItSepeoIN0KsLELIdDKtvsu+rGfclE9/uRtELrO9K",
-	"ewo1NCtnxFTA6pEjblpbUJZUyHzEbfHahMuccqyIrrkZaAty07W5xWX13ocPYGd7uL6GoaJoMmb5kgEQ",
-	"s8bXNrMxoUZg+AbrwpGRw6JGyla0aS4vDvfDjVfe+wZOgcdkYhQxKN9XT5aMyrAZI+sYcMweudSUY+w/",
-	"N+qNLTahvg2bdbH39PN33nqt1vunQ3Td8BNjDwuIhSVW6y4tsbkRIHylybU34uBvV6qqrYAOgEHgB8O5",
-	"7ocv7X5ORMxIlAvRVQPpqoE0QAXDcDfPYrjloly2iv/l2bPgxFlZDMHi8Rm0YyeVXBdWVkwej5XFOR5x",
-	"2xdGQClVKSA0lejntnjIYARgsdqZgqbpKoCrIVHrn5ExndxOkzQ1NbfaVXe9Lg+hFx/yhT3GB95DjB/Y",
-	"+RBDHLF6R9EI5bGYB9qAmi+TCRtxlJFs8BXyPN3f17hmGC0Qi2KcMlmW2y8lK+hwxKNGnmikC9WFCNMG",
-	"/WBmoZJuBkateBpuknCDItNqEbrGwJIMzLCVpcyXVeQvMQWa+VmMq8ewR47IJBOcMIsAROaFugCMh4ak",
-	"YkJT6N3x30xSIbUhRi0dmGZ75HUqJga5TpJYOFbZ6hE9XHtCfUakLQmxBp5S6h5uAm5rzWaghXkiFedx",
-	"Vm/o5o5wUV6JWDnTmKJ0+GCJMC4yvEcTTiJfznyE1me8dnEfM7iSy2/bx0Z37YeGykYcjIEI7p/rYfc0",
-	"xrqdbjS043MqUiAWaJdEV+9OLpwmDij5vEdOpkSyO5bRtE5L1nOMUwWSUIojVV1PWDDixPYpTEAnfrtX",
-	"ju/o9NT5NhLS1JR7HvEjHN7F8Zuoyh9ZZTgVn6JhmVW/qbv5OqPZDMDrOD1rj7k8ciG5qwHwNaPjOFW8",
-	"ozAJwtvHvnswF/WSj5M0VTelUy8HL2ob7lPnGIdl3UT9cmddXHrBL1nOuPr0G7qySd6ykAtwNFgh2/5S",
-	"xrB785I9E2zYjJyF2lA/1ja8D7YKfi+36kEh8DtE3lmKqcXfzUtRagP2FDS79+/iRhyp+htbQkE1iqF4",
-	"I8DWAwvVX7j3kdEWTiG3/X2F5DbEdtmG9zWybDj6y7otVeIAR7l+8UlDbbdJwq7SKDBVX6LnGkL11ROr",
-	"R9UaOvTSlz/EtrGLgXNS3Q2qLns1JLdcAZ+ea+nvETVry6BJcqqUKx9EJhhUgEvp33kdW2d7nlvjpk/E",
-	"zf5iNf+zWM0Davg5kcwPQ5sqO4Dve+mgPZSuwu62Kue3QfKo2NgfEhtUJYkN5VXs8IckFUuWdSfgMKrH",
-	"6gCw1moxY1yWuhAKlNWwVCsM1eKPNkYRfqH/ATGEh/178/uX/3f9JLcPVHUI5ZHhqqUc+y8RtPr9PJXj",
-	"b9Lih+UThKfatXsCAGfnjtoZxtkJpVRjbUR5WbY/CMMtkJP/Ba+n//E3zR95q5xbzbp5Rs/BdSBzynOl",
-	"6aNZkxqjZlx4PJtgPLpO2vg7OAZNlzpUE+xYvzrV0YwjCQp6Xr59Tfb29l4S66AQ06lk9XOhNNDDbrjX",
-	"Hby8DvdQA/33UKmi3sId4o7Fr1avacp4TLP1mbQxXZlQQQNzZQM/LPonrGrgxi9GFo0t8mfVmkGkYnKr",
-	"t3LtOEq7XOtwHKNec0CUTNSnRhq+oy0/agf3ZUkED1Bbau7CknC8K9PcMx8PL4lZ48a50Rnhds60iqlJ",
-	"iUl5kfFHh2mUIztNZJvjH6zeVcMbdU4Do1maMJmjkbum0Gj54MfKESxPxYvrcIDhXf8e9vFUNA6BATj0",
-	"0KWxAjWCx2zv/Vrw2H3QMhLP+dxlJKh5tw3k5TXMbpuB7IXOkgyeeklU72F9SZphc7uJdw6vfjhqzbmD",
-	"Ab59lqZTYMRhz1y7vcDka8r4JZJQCSktwji7NMxALnQAKx1xHWMKSE2KhzGeZzr3Jy4yOk51NmYbmzp3",
-	"YclLs7+GvfRDeom5PlQVi7vg6pt0hWw0QlBJLFCC6JkRSRlVIpkocmNvV9+JhtZmxG090P+8/unN0ff2",
-	"kbknqo6VisBrP625OuA34ae6JLq4PP77yfmHqx16VR0iwGJbvyPucToYKDMC1E7GK6es2l5f9SrL0P3r",
-	"pdDogYyhYIs+9xG3VyKWcHL5GZZqU50DWLb2cAz2jRfAbkXVmq/31KxtJ+i4i+I16J9b+PkqJZiTLcHZ",
-	"URaQo3wVIBVX+C/HWVvhPeFOIaQ5Oih02fERN5TTCKsua5xuh02lx6hzD8sc30G4VVbveR1Kf737i3rd",
-	"T3GhNjBJWTUPY+re/WLBuDkP2q+kXYDGxWPK67768Pbt8eVP52fH0bCMPbSVcDGATqC/GziCz4VVHeSI",
-	"E+hJ4heOTk/PP9YcTAlIrWVMSw7ZQQua0TRlqS6EdHT2+vj0p/Prb48voyGZUD5haXVkyOfcETlDqX7g",
-	"8W6sOu3gwgY6maWcpQ7e3KG4UvVMaa9YuTGdoGN77wQdd138J8ylMvVH1gJJU1LbNuRErhgjUQWVOKoW",
-	"FFpDbshSlzokrk53nlalcwAHpQ63zWRqJyy3By6WT0VWTpdPvFlOVTqvRapM667UN4aJUb4iEx2pvCbS",
-	"du9hNsELb+WOdQE3OmQE5A7wvmdi2RZ3o4vmNRgygFtsEUm1azzCRaV+iEdz0ilsMQzwRuAdMzaZ9MMS",
-	"RkLH7jUZM1Yc1pd7IkfcsB5ykkMkh7rBK6AeSGg6axlNT3DTJdXTl1kJydZmx3LdSQ6mKvO7zr2xScxY",
-	"D0MiPhJAQRhbhmuCzu1s1ZEb8aqFOhZMPgYz6aIM0q0RN18hCh+kYupwIggrJTcsB3f+eJVjjWf4B7r4",
-	"l1QaRxISnhYbV0Qmv0KxbhPiJpk+uwIiH0iqOieaJKyglotFj5x9OG1Bf8AdkgLxsZmE6LiYsQWmM3Ay",
-	"CEOSsjuWyoY5sJnhU1+tSu0LKXjvki7fMylpzXakxJeuWKDBs7sQYDGyUsVFJsYpm/uWGNMcA8RHWWA7",
-	"tV6Xb1+Tl/sHzz14uKL1rkgkWWaC3wS14upHGAl4y9hCwpU7Z5Qn/KZHztgSnkkISRwzQuOYxUOSZ0zd",
-	"sHzEC37LxRJlN11L0VY6wQtlPwyHJEr4HU2TuKv1lQif9IckmmQsZjxPaCq7Rs3Connl7/pt/dbekESA",
-	"MFJpDypNl4u8S9NULPFHF6DLaa0knGgmZF5vP8mElF0MANdf2x+S6GcxhpZTUfBYF/Cr/nDLVtUfNEa1",
-	"+yN81Z7MavMylbD2u5ZYG/0saD5zfsSxHgxJNGf5TMSVieHDl8Ny3MBEzERmVDZ/sMXi1Y9q/hphV39e",
-	"4653J5Sr/sasKwCSGHPnqWRdzKPCXchpyroQ3q7+LJeAfU5kLr0rA3nd1daJ7Oqbpvq75YqQ918JZ8We",
-	"1fDVBpnPVZbb+2PCu4VklQ2ojNX+WjZMYjZfiJzxyQo+Vj5Rf9E0YzRedbVDX/1MuVyyrJsKcxz6g2FJ",
-	"Nzpwway+/jq2UwdAXRBdNVlgi/qB2v+Cy2KhGBeLu3MWJxRYEDYYqC/UB5oxxSh1A0UkdgmNtR+eHehz",
-	"jLbuLiZ/4wM1npjmdKz2veD0jibAJtXg7e8geAqqt6n6l9pwWB+9vImUBcsqXdVs0jV+4g85yilKCy78",
-	"T4mTrW986MeLvgtTbBGa9PdNHYcqhHKAAXggcSxdzmss7b2dii8cQ6LzfStI36YcnsQmvFi8oVTdiCjJ",
-	"RP/Z1U6aLhRERoxJdWvqBqm4acGHLDO/7Qrvh9v5L/MkN/nEZm9e0Zhctm+nTQuxL9CxKPLhOKX8trNV",
-	"foj5rIt5JzRuHtCKz6h3US0nt51dT0nBK5DhEOMMJZmx6sRRuQItVsuZWEoLW4Zrjxm1aT5rs9L9hylF",
-	"Xdc54CK02ZBTm2sigzLKUulBHW/C6UZI9DI9V3eLECzbJc5tE95SgWETacxkfql4wxZxaFq01zYksGG4",
-	"qKNci8MPFoaXiASw/RKhJEpjDWNWpoaaxEywYCjJHwLv+yEJw7BFffInqCb85kS+pqW51keOpbUx0u9E",
-	"OEj1l9+Fpjf3SN5uM2GDYCemlip0ToWdMejliu0DWp+J+5ZBBet1xOmN2HL+/lg9s0XN1akTU2AIvj5Z",
-	"HxcAojy+YzxvEa5NTQa1jVTb1xsnTF2Ga+ARmy9UEGt3ignbvVK9Xi9dw2rNSaM6jzLJ5SPiKg2EKQ60",
-	"9nnfFkDaRE7nG6s3wzZd29bO3bFm39yS5LgZBad5jpEDn7a+XsxHA9zrVlLaJk6rlZHX7EX99fhSR90f",
-	"MK7qp+6n8o/eT90WuxGMb/sQK8TdfGx4Fd5mf1XheZoqPLUatb68etuCZLqwfGK8I+SLy7evycHB/sGX",
-	"CLnhZC2JKYlMfbYIxEnOWCwJHfHozfXV9dHldWTEmsTNFV4IKZNx6hrqeyR6e3n8H3/7eHz87vT7r0/O",
-	"ro8v/350+rfB16++f3P0/d+uP0QgMJddDwfh4DDsh4fX4cswDMPI+FNoTl4Ow1CtPIhe+j4h1wWTMV31",
-	"CJgIIUjDlG4Fd8iIq9nj4ZomnxX7ttOEqv0o3Iz4iMNY4YPRm6OT0++V3oIjV/96f352/e3p9+gf+P74",
-	"6BJ/NnOKnKSjMESjVPT6/MPZtXoy4vBo7/CwR04TbjLpouP/fHN0fax9pEQUOZEJv0kxrqdur+q0rNGI",
-	"X15+OD0ebljqBktp8JSN0tHlQzBvHYhbTEoFRGIJkMRKerJ4xM0UWYDINVV2vx5xX04seS+0H7KaBjt4",
-	"WVu+QbgzhO5mo/Ulk6LIJmwrlIXA4LFBnYe8huRhpw4B+A6gJ2byWiAqkY24sU40oAi3vSnU5fDv3svB",
-	"zOi6/Ua9TbhRPJXGS6WbhGGu2O/OX3WCzuWHs07QeXf8fSfonB29P766OILEstfnZ2fHr69Pzs/ABXN6",
-	"fPbmyO9+8cKGnPOKI7H0uQj0Q1n4h9JZtKyWJkvqMUAuLhW6nC5NJ2XaFsSDQZkP/DsuMqiy8D5J00Sa",
-	"uMvBXhhUy8eWoCtuoVzVswEu+PHT71ZkdndwrHctpXPX4Gb97BR17mN1Wc6krC5MGHQcLy5WJq3UEM2Y",
-	"RPjKdSsrinxRqCX6bdTJxFKOOsP9wX3HPDiR11nBJ1gyywQagTXgNVjOMfQXAEHOpw8tvZvla7apLLLr",
-	"KdLbUjw1S24USxl2rl5/e/zmw+lxKTC/NXR0/0AoHAtxUdYJ01PYtjxe8zysxVlULCEXZMy087aWKQYu",
-	"RNXIqWFqrdGgPJoAncf4tcqzuhF4R4fbgK/fIgSAWU1w5toXdJM4wQKGlOsfMKhCo/9NjAvQA6qzGS7Y",
-	"S/e/rYMDwwAQcatRjpJcVjP5K4gI1kkK2p1J+xhxQyN6thhvgKYksWCah1oUUsyjtuhEfrCEzbdnCyqo",
-	"KcSvJoZ8slo1KIlNpuHG5XQZrw+IvkSNMOK8nhNCVs+U1KZmvsgElF3CADhj27A3tS5ZoDQGdM8iPhm5",
-	"wmI3IHw6rnfVo/rN4JZorc9BG4BIBwn54ZDjMOKA4WViK7ZCRa3dMF7s1QqEhMsgpgJdS2S8smEngmt/",
-	"uKc9AuE41SqTzIeGEycsJl9Ep8dHV8c/GezvL3cpVuzOyqdO7gYG20LuvzdGrLbSQ/VgJ5DHQHiUl2QA",
-	"nu3caFouNpg9s0M43UC8+VIg1I2sljrOm6KosUEjq9h/QcbqL5qxEa8iECsBfu5wIz9j+92hx3RtvQ3I",
-	"Yzruz4EqWw+fV2J8VCM6nGqjG7fcFX183zNFv+uwz3WWY5lRhSgdwGXLiEd8a07cqPi8mSv7ZbfWKwjD",
-	"h2o004CTMddqzVo/oxCeANIY3KgY3GzhekpEHgOqSwQniyJbCMkefO9UhND1slMj6hC9bQWkoPEYi2rq",
-	"49wPCPs8YQtjEK+EMgYjjkYTDUWsrwAfZoiJzAo8Lg+IsnaXujfi1+aY0wY8DcDP1DwQLS4IBDham4ix",
-	"O57fA4CuSx1g4yvQ0BXm13MbF/bP2UxUGPMsqVUnBC8akmbvIaLcn4vYnW0S1Lc9ng+vnbYVbLiDGF5X",
-	"jdrkQrNiGFMX1GDpy1OHcdI0/xrFqWUiEcd+K65uNbKNw7/WLe+rGpvXdEJL2lNDvTg+e3Ny9k2kBUnt",
-	"T5MWchkszxZqyz4rd2kqMkCfmiX8JrByJdTRMLGy0sT9fjy/fAcRtVVIYBBVpQ03Ly0z0LJSiKq0QqHm",
-	"livinIg7lq3sy68/XF4en73+/qdvLs8/XEAfixTCGLnpw8D4WVS+LomuT94fRyjJQDqGSXexIrZJ0qgv",
-	"SzXaF+fYMDDVh9UJOuqDnU8bCcEH4+nAdyp5o4Lj2QS4///Ze9Pmto1sffyrdLHqX5P4QhS12B7TdV/I",
-	"lhzLsSWNlrhmhvkHTaIpwgK7ebGI5qT83X/V55xeAAJcJNmWM6y8iCVh6W70cpbnPI8/pd20cpvWAvJP",
-	"t4wrzPi1R3SD81jnvhvXy+62c+5C+ZAsGTklr8rzs0vTvzZpUciDhmAFgmqr5bKVWklA6RolEZQHAveE",
-	"Au+GS6xrJOxFT7q7Dd3WfUIK54V8VSQ367KqOhh/rqhnsC7nqY0H9bwUoIB0ef7PsEuWUl5iUUfAsGEC",
-	"h0hKlvlY+jKKvgxeoEIUbw3BqywyvjYoO1iUPXPpNZtBQyQcYa/bc+o51ZD1fFQEFfJXr7pTaPUwVELO",
-	"co8mVCazekCEl4i0Za+dzjq85M4+JATaiMsoqeBRVgDL10j3eYpMy05Tc+lc0bD5Q2AmWsMi1XP83EVi",
-	"a8sBPR8KVSXAx8ciuIEaO2K8efwy5gqWGd6Y6XUBBo+m0wQVV4xe+pOnbrLQ8QnFKwYs4Iq/PdQfy3gc",
-	"sUzVTx/cQNfoFhIiYk1CLY1Vc5fWS73D96xTR7hjKpyGw2bDY78aUCoEI5kd7j5p8aBVyDtOF8MNko1o",
-	"UrbvgDgyeXjTBr899oPbCdawml4jw29jeABTKFSvTns3uMTwa8KwmtymMQx1T9wcjZHo3y5Ajw2XX/NY",
-	"mtLXVEy47hspsIYI2LaVLwiUZVeE+CfkK9RuXkuVUq0FBjgt9BEOY3Itn7EP8as6xm+Tslk8Tz+CVXqK",
-	"196Pbh1vbfgiq6O8SNvB5z4jgJdNvezZMHarJMQ+4hSyA/uPPYUa+TUyfN8ka+ehz+yptzRHV8jjNbKP",
-	"Xzuz9ubg+D2k1WpSaGVM2ZIBp5miPzmt7C+ro/tootwrPbfi3r+WlJqpLjJiLp2OV0bVpC33IJprcb5E",
-	"bu3RRoxXFLe4O3LzPuFHLCg0gce6EF6diP76QThc5A+jdrdCIIzqBtdgxPmhglxVbbw7hZcWQGwXRCTw",
-	"S9ZFJlwoohKAaAw7uMhEOTjQLNT37SC9ejJaEAH2u20tNPgjUZ7gTwnPxcOifs8LSWXYy+28IV5oEgfG",
-	"LmNJfGM8jnmjsLWiqKYJk5pZj6NQLxHlTo19kHrRxh5oepYsd1B/SaEyDPJQ2jZMa9fk3Qw9CGrM6zmS",
-	"F95ZQROBarpFOTTIDrB2GZCVaohQw8yQSpCBJgVPBSSv9V8fRI4A+oPbhtcP3EHqfVCTYjffDCxrkUyA",
-	"akWqPChFuNHmCW1Iq9Yfvbf1vGhdnxfybZzlKq0oByCnQrWPJuJlp5epPBvhM0yEGpkiSAWamEi3sLtX",
-	"50cXYUlbgGAgBjlUEf+Gdpgbm4CFq2Pg6+N167nhDS74Bv9+F/y7NVYWoodGHKvu8PCrtXcx9gOCc5OE",
-	"x5aU58PxxZvjc6Nd74FNtZ2C+hHOAW/WuYhxrsdjIrk6/e3o/P0B5EXqyVymwIgErZ7yWUAi64xYXdgE",
-	"aF3wWWUUTdfThjSQj3kADgaMm1BPKEUBZd34isOjg8P3xyf6LYhfNK/hJXyZugEsgKFcCOtVy0J85rvT",
-	"V3+cHVxd2IeV83n+bu5Em+2dh0eoBVS+lfAaC+49P/rH1dEF3mn5N0wk0ZqzcOnRb0cnl38cHp1dvkXW",
-	"MIyrQKSjLwwVfSxzlCKCdP1gxGNZjgQjXZuTfNGD25/VMgrRZGsFLZofraBV+rqtoDX3KVpByw0l/UCj",
-	"0wpatr+toOV1aIWUl7e6folvRb1qI/yZ6LtYaG8I29+tV/W9SIxU8sKETUWf7ivFnRbG1HPHroLZEopB",
-	"SSfI5CnUKYf5MsbOUg321aClQPdDV9r0jclAV6Fgq/mfzihsClns+zqDsDLp328vL89sTC0gLXvYD+GZ",
-	"VRVUnvXk1eWbrb+32QXyV5gr7NBGQNmUOUAN5BYgRQ3ZxPDfqYj4IBfR76EhuoMm9WQM+mwk2BYYTC0A",
-	"k4ge0JRPInkGcapco7GTEoUOtVz/baBkzmPZk/ofqUpKFDcyYmOe3iBANEWB8ihOMf/eZSIb8ImgOmj9",
-	"1pkqWBRnk4TPmKG+brDPSxD5BbS5hC+DeD41G/b3OLNOQg0Hroe1r6UxxoAoMNLUfeXqKY0IN1kfwF+G",
-	"9aqmwFzbGrPlNFvrxqpxXVeorhtKoogP0dcr9CuejHHsi45lhLHLfJ1NIvLRT+nJn8Lzq5M/zo8uj04u",
-	"j09P/jg8+OdF+LNXoQdUEPruscqqzM/PF0s5P71DQZSXgFw3TW4T4+zSmfljng9Gnk9g0hI2gW1ES4YO",
-	"NJBS+B1KEJBA8qOR/Y8joIIZpmocYpVersKgDJWFfXV3n41UkdJJvYwqXj9v/tOfQwk+PLoKqp1jI7M8",
-	"iGsouGdNr4zzkce2mQkW425tHZWlQTtHnWnz0+bneR+mIXR7XtXlXCVamPC+SC5WzHe/L11cinWuNCx4",
-	"ebYyXUvFMqqM05JRcrHCldqGl4u1GucCjK5dz5Y0K1drTtx7TVov8LnSKND1a42Ch8hzw/B04TB8qd/a",
-	"L7QNfxe8D7Gygg/QZgcsJOxsiFB+njvmHm3Q6WEUnCLrPPezHRQj1CcDKQ1buXCoxTDg6WHF69VWopqj",
-	"vPMgvFX2u7l0l6qS4S7k167lNL2bCLgetKX1GwjreomszT5h8HQ9oBjms90TbVSNHQDgPLW4NCyEn/fG",
-	"faLTwPt0PanSeYImShcawj14IxumfGAsblstjch6/SXjoR8u6Mky+Ss1Oq9oRHSJrK8MzBdJkq2ued68",
-	"LGp3si0Hae2y6rDKyKtUgElqqhDRQb86OcEbnc+j78VgBeBbndzzApwsaXWagsvy82yGwEUW62MaGDT3",
-	"QXT2OoPLtsED2g/juccbJHL5vjJn8bH+RngMhSzTFuJ0VOHwpiHFcuoT/JdfUGpT4KahpNx5dnTY5Bhf",
-	"Nu3CsHkRh50XFcHuUF6d+mPJyksUw1ss/HBwcnUAkdwa9nqPYPjg9a9vjt/PXWhqPhhnU1CANQEcRECW",
-	"rsW9z1sbXgQHv7wr0LRLhlSIVQX36FXeYg9aQcu0EUIPCIuEZ9eO6wUNyFkqbmMxXVsFyQxomx195oM8",
-	"mZmTEEn5bnlyLE0oLSD6ioCFaVokgmzZtJAHechov6E4XvkEGKC6x9OgpR/Q6rb2OmyXPdH/UarrX0rq",
-	"jh0Vusnbr0SaxHIeDAG70/wEeh9nZSEOoy/tGQvzJO/Tu2dgB0atZDX1BxQ3+WJ6v4ROPlXyyFbTAPpC",
-	"UsJ5Sbr3AN4x992W3Xk8d4N22n25hoW9tBfCXYbGf/EtcJW2nFNiklms9lTinUGkwMEq1To4IEjzv1TR",
-	"Ca8qmwILb6DLvvgTeEn8zlxXe8ZdDFRd9nkLuDqzbip4BGBsDmzUWeDqes0iJgA2XD5N41yEXdpXAyN3",
-	"pi/HwDU8BG/QD7I3UAkEnjSB3e0it0dSgceWT266ygu9q/F2qkEOu5RCsB0yqWjpZeR4NI5l2PXU9wJ2",
-	"I2aZrWDlRRQjo/+JYkDly4j3OfPLicsbsB1aBDBQNzBh736Y66ejd2sFLWhZw+6sJnWAGxt9vREzY5QZ",
-	"rGUpr/Vv+5rfV3RFcBZ9WeR41MtQXNhl0ijBcbBAhwW22pLaBkG7sGwnQyGRLsuE6Elfa0sbzi47jnwG",
-	"31uS46LJG9DNsrJOtexTH0mjw2zDAeFgBR2vXnmlFBRxnQF+lvLTE57l9ykYuSAdiTVNAegZpIn8TJJ1",
-	"CEEXyBox5Auis07OlqkXDwFWE+JIqAIZvSvOC9VUqanU5qvRqNPmuefW4CQAfwPY9s3rjQY+PQGqd+d5",
-	"1rEvtMQBlYMEjvonKiDD6OonEj2sxIBaueDj/53w2Rie8+XLslSHeWHdlNEfyUZfKRm36lyG4TQwvvJM",
-	"XneJQ+2b/iyxvGjKxbxWiR6CzGuqbnimMJ5MMWuk/fDnMnHil2aIKwxEiooxuh7ehOGS5ssvumnhukiY",
-	"2roV80HXmPynJpCr7/V7Dt48xHTdfNbOse6UG5xyTB02M93TnkQic6i1UON+LA1TmLsViQ5R8aF0PGK3",
-	"K/HfZRFhfR42qGXPR7n0xSvPQkSt1kYg7zAR7xNvnTedKgkXWohL1J5pFdrdck1VTnqJfveFLxq6UJGt",
-	"IQFDGAQIVoip/kiZKb4oGQM0defTX5eQaCyhov40lyXqek4gFu0PigfMp4eMbk9VChcsny0om9Q/Elt/",
-	"1wriMiEH6WyS277cav8Y9BjBJwwxIUpZUl8mCDBPJt+EOVT71kzkLrOKvzW2ZaQEhDZ68jq+FR7Sa8jC",
-	"Ik1CT31iZBNRUaxHYhxLTnNvzCcToiMe5fmkaRq+zfMJDXQAo9o0XdW1vQyNt8WQRLrY+bozqpyADwhO",
-	"lTgdglLkwlViX/slWHyl15Fll5Zb+PtibRI7EZ04av0WXAdKvHRZtnL2PFeWWrM/A4mS53svnnWr2stw",
-	"b+DScRaH1ZO0JqhUfWV55zY7hX0jIxMlYyHS2GchqXvhVH1rf5kKNhbpNQZ+9RLHcDg7IOcjBM0Ek/nH",
-	"6T4dqcT01U7znoTGGNWfurns8wvA5EdgwTWPsU4eR4ZS9XrrBxKCqpFUpEmrC7M+625vUxlPmy5oD9R4",
-	"+3Z3O0UM4fzZM+fBXnp+8PznPT44OSgR4ZSEhIkZVaUmuDTnA1xdvqYiMhKjM2wsDgVYDh+VteP316Ye",
-	"vTSYnJqpKuQAMXw3ggLoyPutN1KIF3IZKYOiDHz/03ApGb4uUtzUQ9+ToD5gI7dQJDfgaerQFbavT58+",
-	"f97pPHv+YufF/vPnz1/UEasYs+lFp/N858WL3af7z/c7L17sLLOgfuNJgSJfDexCAHC28U0TG73mOOPM",
-	"YuRlMafSl9rrsBcQAPxwerL15vy49bV0kKAvryBavqgzGE+fa7M9eMAQlAp/nbGRSEWXVQ80mynL+Fj0",
-	"JJzyJlLPbXJlLLgthjeonWuV2zmCb67M7G81XB+phK8Gf6ddfYN9EuKmhLo7PUGhz8urowv818ejwxPz",
-	"78u3V+f0zzfnx/iPi4PLq3P659VJky5oCbVfz+JQAmVZFP6xoxkrFRkwP5v5koVzgBtKV/XktBaTNC8L",
-	"BpomqNvifh3YQ2PEk6GpqUhTdc1z0ZMTHqeBqVq/+p83b94cNoCnSifwek7NWZF7tl0snYZAWb+DZOK1",
-	"IYqMg+iqzlRhBBcwOocO3AX0C1kuSGA49PhV0I/regi5jEViEEeCjSxNs26PASvDKiCs8hzYfX29ASvo",
-	"QjOTLLBVq27whb/XuRiZGBRpnM8u9GuxeX3B07o98kCyg7NjCO79FGrf4Y92O/zZ0HdyKK1xR4ceqtOJ",
-	"kMeH7DW6gAylitwOq8dEm6s9qYd8oOQwvi6gqBpOD/yzVZGnTJmaCFu/B2nkLgs/W72yLbggbLMDA/Hq",
-	"SYjoJUpN+nxww3gUpbqhmIKWCvpTyET/DmIv1Cg25dqZzRT7KTy4unxruBXh+4CngsNkBxWsbL+aEU2o",
-	"ZuY8dJXKckhkClSZvcHdNuze+rR19+t+4Dnqe/J5WbzJ6Ny620InD6ZSp4Pr6l1vBOVOY91mtBFbRpWm",
-	"dUau49aJVztnXORJDBHKL8Aaip7loRrUBpHijEVqUIyFzD3RQ+2S5UJioRXAG6+FxM8Cvj0aeNtqIiSf",
-	"xO0ZHyeYIxrWAHBMUyEwg1lLSixow4WdqSy/TsXFP97rSfPkySfVf/LEpI8t3QzyXgtJP8Y5zlGre+mY",
-	"driPJcBY0JMnLpT65AkprsIMd2Fno3opXL6yJ588SQv55AmtB6CrUW6LMZAAeAMdEU+egI/75ImhH0Jd",
-	"adzsCI3x5Ak7LpGvMk9mh0WxyFyN1EDJPJbaNhBJJqb60CDoTKXOCug1uXFvxnzGwM0xQAoA8UzjgWiz",
-	"QxEVkyTWx5IpyUgL+beMxcbTAXxwlaTT0clyyUK92MKqhqZ2Zo49xbZfxSwMXM/0n+MopAF6reQtYk2z",
-	"J08wLX+M3xLHTPtke3t7L1gstY2OJ+w4HqTKQLbZIcFe8Qb0eRy155ZR6KIoVVEmg1ApiPWOxbwMJ1Ef",
-	"uupFn9qWnowIXxSb1O6R5ZjQc0sWY2PSTSEuyjgb808qNQyaXeKhMIueTkQAPqueZLDh3EgCDByBTASU",
-	"sOEiMuqaP4V8gp8yVnKbfvs/2kwLA6u7+TMJfGtXtJ8Ifa5GqIeRgYAdSseFtMnDpy4pxlV3SN0igjjh",
-	"uGVIDUwpuRhC4GU91Vr9VJNGi9rsHb/lF7Bl6BalWNto1VP7YqZkxHb//6d7ViI1UsznqKDxu5jy62uR",
-	"sqtj1CnrsgLQh/pszpBhjlW0WXGPTeKBkFhdQRvswYQPRmJrt92x+51xaKfTaZvDn9sqvd6me7Pt98ev",
-	"j04ujuAeJxtn979W0Lo15KqtTnsHr6I9VPsu7U57rwUqByPYq7fbU5EkWzBrtz9Nb7L2JwKE2rBc9Vib",
-	"gAAcJjD7M7sjpmIg9HfR0y8exnSWg6kAn8SLEZOcBy/ykQml9aQ+WFj4aapPK5B3BV/mo+izX8WMXYgc",
-	"ZVieP915Tqe0tR2AYONa5O+mN1iyTR9Mt3+300EYh8yJxsSfzqazaJAtjSTr58ORNz8qGJL+ErT28YV1",
-	"z7EN237FIyPtp2/ZfbH8lkulPnA5M/uNvu/pKq86prjvhUhvRWq1E5929pbfe4Hm1ZXTnSzZk6jDkBXj",
-	"MU9nrW7rF2FTw5h5ia+RG0bPAW078GtIa3lTofW7fuA2n8TbtzvbkAdvnHzvbaTVfnnDDYUsQ1CphhWK",
-	"lJH0VEJgqqqxuBVp4ElREjWXSfJ8NFS6Jb3kqf8Syx9JoPQkBrZR9lbwNO8LnvtAgAyebdwJY+bhLUzE",
-	"+nQlJX9LhYOHkIKgNNCsWmQjeC28RBmH3EdoAyZK3WTolUApqIh60tXC0sPoDIeaXQv6HIqpLUaEW0Ms",
-	"nQW7UVoi8yyPkwTv4D1ZbgYkj8PUCryEkD22TYLEFHXHoHbxSwHDXM161mN0APNBb1fmEG0MJrtLtqlY",
-	"tylC7F35Hipm9YUVcDVE/jGKObU0dXygXQZQM7Bx1Rsx607+b5TPZv8Z3e4+L9Kb/RFU9YFF/X+FSGfO",
-	"oObEJ7fabnNgkkaLWoeUvGbgvIYVk4jn4p3qN7bG3rV6i/TnENGpvXFJ43DFZFb8xlU33MQyampX6kvq",
-	"rNq0kg7POs0SRpcHgytxBowtKewcy1qITCFrte84Wta6aYlXy8w944KoFFHWTU2Dwhq/UavBlu/VIESV",
-	"NDYpV+s36PeveIrDLAYug5qj3LEZOFzWXU/1zs7yW66ktoJUGv8HYYj7qxzLb1Taj6MI89n7nf3ldzhS",
-	"JZW/0abvD2l2WEMDULPTkbJnsp6jAZNiqs9BCJ565gZaFZACLIeQ9JYMADjfBjFiYVmjHVJ7VtvbFp7W",
-	"taechal9/ZPua64r043lS8uO1WZpPc6l5SZzf6ated92t5O1fkE5VOqXoDVRWe36MQ/BSEMmIAkC9b4Q",
-	"xrDZ1TYDABBkXl2bYslCREYTjB+x22GdFYmQXjM1115gXqQJwp2/W5H5VyqarbB0KA0Gi22kkjiimmc3",
-	"4BdqLJj9U9CCmA7RJwoY8t3O7rOtzv5WR3vu9odn+gPcAIll3ySNG8sR4LFxdCXzOEFqx2dbO7tbezut",
-	"wNBcwqtqU1szfcBrZ6/V2dnq6Ft2drd2n9L/n2kX7kuw5ibxGr4LbhMumUGZvMoWtfPgW1STE+/PS4w4",
-	"6R2bsBP64e8VvrchMsLzkWMBmtrHtVvVTvrDVbV9vvxV98TOCnviayWHSYyYjP2dvZVu0PPiUqn3PEUo",
-	"z/7O01VGIism2kMX0QcRxfySIEv7u7sr7MClbeFcFJn4wbd9XI+M2zm77paPtQW1htT2nzdi9gWXTCJy",
-	"sfBEgMjAJ7vrU4zFEBb9FJoLt2K5VWQi/HnepsKLvT2/sp/s169ef/FbQau/wFq81xL8YSf0IRbu3HtC",
-	"B8YHmIs2N0+wzjc/sP5yE/WHnXe/iPwek84azmUrtTbdYMWuPSsD4i+A/LbhFzTfm82PlYuRtPFbi2U6",
-	"N6hQj3bGNspUwlCkHjd1SOciYtyVvgYsG6k0T2a2Blb0JJJ71Vn2hEUtrcK7WubDGEGl7jMeSE//H/7s",
-	"Web2L61u69XRL8cn3d+MKHcv7cnfjs4vjk9Purvtjv7x7Pz08Piwu7W9/Vn/SDdAXbT++er4sLuj/wF6",
-	"9R/OjF79ziURvdu/nV++/O3g/dXR/x4eXB7hZfudPf3no5ND74nwk98gmKL13scp5Pfr3I8UgqQw/ZCt",
-	"x3oNu8BbpvA3z7fQKdCzo7kaen0HgSbVah7Ct99w3RylGNRfbgf+Psb3j7rt03R9aAM6QWxZbRjyAuFL",
-	"qsR1lvMbyrzj3WyoUiAixDS9w4aVwWNemhO2Xbp5zGeEgkhFQ879NTby6y7JRCxakIlIN4HER2kI6dk5",
-	"phnpSH28lQFVfw2ReTkrrwYPNLBeZN4Dnqwfm/fe+mNH521HVojPe+Wcm4X1OCP03qSej9H7+Jp7ROnt",
-	"Y0ycns4YfUyU0JkZbMO6IXGe6cYEBg8YamcEgYCmPrInlxVcvmRUoJaFtrzSMlyawsrmYL9t9vcN9ys9",
-	"uStehR1DGJ7TgyIfMYT/Wbvb3DVIYiFz6NfEofvwt1i20+q2sj34hzauka7j361Y3qp4ILCKWN0IeVUC",
-	"FibqOpalOjkjX2DqBnQDdvW86PNMlG/ux0kSy2v/9pZNQuDfkBgv4bFc2HVORQSoODmO86xuDIha2nXT",
-	"FBAjLL+2jYN0XOoen8S2jYN0jMVlr13ZBzFR8s9nRk+j1X3aWcdjsfPtOyU13HxvspFKC/khEhv2gZvU",
-	"xia18cOkNvyDYfWzcp5BqcEsXSnP4Zaiy3SAKOVcosNeuTzV4XdsxWRHaUvYpDv+OumOB5vkCzIfC+Zb",
-	"57uca5v8xyPLf9xtFt49B1IySB46C2If7vIgPB+M5nfWU2lp0qBQi6oQTJwNI8UkWDBIBKAFqQAK6xi4",
-	"ZH2BhBfs3ErjgChGT2LwgrOhmFoyK0PSbLS3tXWGVWEBsNwlia0AzKDQoERH4zfOMNKwMiHNdBQnAplF",
-	"rkGR39bsjVSWdx2jDdVQMKydDeDPUABHynwhmeqh0SUJjXcSBpYrWnt5IJkFdCDYyGsFD04F+4ncQjtx",
-	"wp/b7EJh072GsDBPsvaAIyeH/ncGU13bbmGbfYQuYQ2nabV3HgLVspNDIa62wHXA4zMpdRbUUoALA05v",
-	"OFVieR3+3AUGQZ8vDqRqsLbSvZmc5ti5ynVOLgL7K1vwXX1Uq6bmmUtEfolume+VlX2k3Q64OSrneSV3",
-	"5mLhxrVsdOzk3nTeq7uT73UFw/LN00Xr+F5/+ZTRD+IF/bCOjFmZX8WRcSSQDaH1LE8FH0NdH/RuCzZq",
-	"vK3rV4lk5piwpLj1BHJAxCjVtCeBg9HKDfjnGxa7AIgghFeFdF5S9bjeOgIWRjznYYmVMWT6yHx3cXqC",
-	"ua0wRjGJoT4S3vMs34LLto4PoYYOVMApMjVQY+AqwGJ9W1cvoEJ652lPuvrvnkSNJhgZenqi1A0WtgVw",
-	"niK/QSH1WdBmB3iIE8tqWkxw57fU66YoaTYRPRkS1V+ispzo7pHhVI2FId8dx1kG5YjAEaaH1HAY6P/r",
-	"voHqH5TnZUQZGPYkaDL67LTlUwa7dIRzYokt5hcLlZglM6IPDVgm9BNy5BfT44si0uLzJAHlK2KBqS0f",
-	"qpaBfT3qUWDQnkFB9VCl4yWFgX5XnWBPXReM3nRNEVS9rM+qL/7UTI95rzFHa3nNIb8rz2bdqC/Ll1V0",
-	"jGplWfWC9xWqPGkDnqbxrSBBZ1q919qItKd0nLebaFFKm0dpmDzOtl3qs0fatn6NWy4+57gvb2EjVzdM",
-	"oH1NNgk+bJPae3Qn/BuVJGpaOku9E96xwy52nb1D3fp+KxTV22tdno0n8a0ImEoiW1fXZqfSSkoTKbAq",
-	"cn3SxQMIY2Jxe0/qEy9B4U0g4UKl3Kyp1vvYNvUr2uvmJbrXTavD+cubBfIoc9/lyUpbPGUXveXi5v6y",
-	"FaP/TPdvTeOIeAn9dWSIuWuX0IlXdhoYmrEwU6mx2SzfaZu9iRPkAooiVky6Hn18rubEG8dgYZ7xa73g",
-	"UlVcI/0fqKz3Z57weAo/Tvi1CNHm7M9YX+UjZIeYQ8SA2QDnXE/WYmFeGoYIo48A0h3ajIC/s4GynMfE",
-	"3gSCnWKiX4nt6MlU8MEIztSSdsBOh3U6HZTwYIQ5gaYhZ87EsP4ICG+htQzUon9nH+JXGCPpyRrGCv3E",
-	"l/g2vy9694msSwKfonEPeqc/8wqRR8eqgbIH1yJA03uHqXkFiJ2Khrr9cE324gSJL2vMxTl+1J1OZxmt",
-	"/Ar21P0ZM4DPMo3coOjhNKwg+muApk0YeFBwfcBEBRCTpYWU2mUCUklaR0ZsrgT80NdnSkmR5S8rj0II",
-	"CUinQewQnpVYRYq6cdZLdGUGh3eqf6GvX2Kco0kOrcayVRQtJgSctuja7LU+Dm28dczzBYQO8L9V23jG",
-	"0/x0iG7Pys28ESS7nHkkGNDQVqN3cJaKYfx55Xb9au/48gDW/Xw/GsVA7+UFkQDpXRyhOmHRvYdzPV2v",
-	"8WPNJth35OJu4uGAv67FqvJO9S/dXatPKQj8THmcYwYkzpC8tallSF26aqM80tQVGmTcc4/olYGYSFNj",
-	"qoywK7cLrl5z7YFjmhaSgQrD2hOZmJaXT2X9HidEuX40RbeuQS93/2tM67kxQENvJHiSj+61qPERd1rU",
-	"b/HWtdSC1+29Tcv1i+TGZLTcSg9BcOM4CsFoQ/WNZisCLl0r7vQ1EcjvVH859BjMwo3f9Sj9rk9oHRv/",
-	"Cn68M7z4l/hW+ES4S4Q7fb3OeaUyrF7BSERPhiSDGAa+zJOj4Y1R5cnd7PJyqeBGV9jJyTTgjN+p/vcF",
-	"GBtJTh9kq3/HhNXgrPCp+KlYJ2c6R8+P+wfxgmyR8HWwSAx7Ye1fQOI0FTgwkkO+vbw8sxgEIIaV8fUo",
-	"Zz8hJODi6PX50eUfvx798+Lnmta/9bRYx/yzIUQGvVZjQOvHJSt3w9LVlyRS9C8OaN8gnGzrFaSrKVUP",
-	"e318rb0YQlgAhfsoE4M/Pgx//ceL9O+//PrP/0svp5+uzg7/fvz+7F/Havc9f88vph5pOwxUsIK4yUip",
-	"m8zomywcezPNy+N/KSRYaQEsBRh3VPk2pPqQIDRec6KuS/Wv8zqtzxBDfV5IkvZ3xy2SYpYHHqpHZ6rA",
-	"w0DJQQVCcGp0+nBtWm0cy7uNgMUSXQ78CtJrr5UeJ/xMCPSxxH3jWGIwn4RYW7ud/c5WZ2drb+ey86K7",
-	"1+l2Ov+CcTMCSCVkg7ZraxQIxnxmRM6XjNNex41NPirGfcnjRO+qFfX4lhUTLA9cvxjcAPK/mECYpDxn",
-	"SXSgFY/5NQRSaVpRX9ZBVrxT/e8DZ9fbakNklj6+xwVt1dorcPajS37d9CK6bBuu+RKsCX2nNN8G877B",
-	"vP8ImPdPYKSsarLNo0L0r7f1YgbjpN6Uw5dlTirQxpUyFikS8I+zPLDMq15UL4qHQ5FaUc44ZZEYxhKU",
-	"YoKehPogwW/p8Ri+9bXOgCw8nBT5O9V/pT9fCJE1E3qcpIUUyEXMk0zRwZFhlbPzuJDTGCvXMAqPOQWM",
-	"QSG2wpA3E6gzibO8y4qJPiN3IKRtgvbsIEl6EqCDFhFDAsN5ymXGCe0H3MrAPgv6xIYQ3/UfwsV8LCKg",
-	"vCMO/aAnLcmvuzRr77XBUCYdiQGX2Kkd9iF+hUgVxeBDurg9JBJAscF+GWqQ0TNUMkKFG3Y5VcZMc1Ij",
-	"8BT9nXuSe0IQYwX4GQgADYEgdjDCT2c+S5TOzgsZIskqUHx4ahxTVSQRjVyAgnWmWfBpayxy6Fh99P5b",
-	"WuT5VFXMrKkixXOoclRmAhuUj+Djsg1jvye0nazcjmflYiGbEffdzkSeAzkJ6JJiIwAo0HL6v9bguICL",
-	"mf3LIssxqDdfnmn7pdIGtKpWbMM5XMwGRZarsf5GAKfWq7RGuHgda+UANqlvjP/UU06/ONYHxpd6sdK+",
-	"II55XAdgQGxsgo1N8K1tgg/8hs7nvkCFDdj/1dA7cTLYhu9vMfRNfcRii8E/PaFl88dk18+HWz2C0oFJ",
-	"boE5KXvSHpWODh/iiguPSAZCVcifwpmecKOS2qcaMp71JMjAhTYCFC6MDz3G48j4wKWCa8Q3/PvPGkfZ",
-	"cz6LTDvEz78s856DlZ7z97nn7G51Ss/5fb0T4BVMum/vrmY4naMFbuuciJHnuG7Ogs1Z8J38Q9jM1gzr",
-	"N+34RXLTvOEfIrjWiG3kytpCLuNlvC02jGWUAVKE9aF5XXd1nFnOf32E9SQqsqErBUCkJEFju9a1KNti",
-	"vnjOiMsoMUdST/qgosC4fD7AJU5ZHGUvHbQHNLRBiNd78zy0inxaJ5pH76fSLzisDK6LIMltdqm37YkA",
-	"aR9P8XHE03EissyoyfUkVDecX52EBllmAFyou5iNwLXqQw4kvDp5/fbg5JejwxCq6Kx0IrrvnhuqvS7w",
-	"wWp8Y0B+AaoMyg7iPGOQ0oTiCZI2gkwkjoUEBUCbxqSuZcVYsE8FYfucW07gNMxzBvROVAbvk7A09NbW",
-	"Dxrx0DAtTJFLiFLmdcc0TKTvf0zbYlLPVlO3ZhxcpeBIZaV6PDSQWt3W2cHl67ctryrVRYTLmQTjWpVS",
-	"CZBEAFUvQtx0//QgPp6f1wp8DIkRQwW+F/2Byj04g2/OwcX9W4Z9sQql8fWoqSdXF0cteqBjq3dGxrNu",
-	"B40DPeA8s2dsxHPe58ijMI6vARzQbpU7lZRwRbXeJk7FajkjTE8ix+O5N51xYtb25Pzo4urDUaUFJiXf",
-	"bXV2XrwY7A47W0/7O2Lr+WCPb72InoutveFOf5fvD55Gz8S68fpXegv+9g6wfq0eoyTfuMAbs+dRmz2w",
-	"KQV04AQMcAKBrRtPKTr8oGbRbOtGzFZghoForv4bOJXM8BvEGRumgjCtdYeYvQmC3+sfZMMP6DX9vipz",
-	"TDkD+9ejvV1hYZylEA8F4+gNj5MffVlY8hgyuYnEb/3Z30wZ403Qr3kWLXDB75wh/rKhlnlM1DJ3nqN3",
-	"4ZXR84YdsCzh2Uh7gTE4UyRdD77a/7f7JvwKnDOlYtpG5v1K5hXCo2PLAG39PygvAtlNgPpT+tR6kto9",
-	"JuVb79c9SXlXVVj19cyUtZiycuNeZorxRA8wnFiJGBql/zjzWE1C0qYO0QcmjdIIIX0jAU6OB/JB69oV",
-	"Shj6HCVdYdIAoT4isvW78bAn9cukmNoom/E9HQgQvioAtWyQF3XmzYOhD7rrMGyTnBz9nqTrHAeMdsvA",
-	"0cXU5vFw60RJsQXnapc9CUtjjQKk+NkCC1uEu+CGUA8aXJQaVQV4K42cbR4Eu1+6yjI/6BBnbH9nt85Y",
-	"8NLkd7cUghUu1SPgGxaPDeK4SqbyI+If2b3xj18Lc/WtTk67lJlU0zY7JjjHPUBX+lXfFjOGS24DE/sR",
-	"/OG7W+AbPqE7JAFUas6aB/AAqv7vn3G00O81S1Qf0FKxYZGCFeDJAkGQvpDOkgGvXURQWRnLQkCMVDdY",
-	"SMytxVlP6vmRRiIKWL/Iq0/nCBN/ybh7Mmr+w+ehFB3elNv36ceGF78en51BxPzSEBypIeOWt1X3ZcAl",
-	"SeX3ha2cjiOGhAhoDegpqA+viUhjFfWkkJBMyDNGJ32mHyNVvtDn37j7G3f/fu7+A/v4G/d+497f273/",
-	"Gj59HPkufb2/DhWRzRbbCrWT96GFNRjdCSXOwJ/PRA6sbXmRhfqYCyFBdljKm8Z5zXUHry+PfzsKuyzO",
-	"e9KdlFRJqm3Uz6WaOCI6NQ5zm526E5hFRWowwdQ6hEL3pPgsBkUOnqgUzJ6OcKzad2GijoXvTl/9Qe3X",
-	"h6qMMCPo851o58I/vonLzp1D2OcocNlm6+MThBmCIPRX/+TCiEVPWjvCYIrB0/dusK8w4DHdNcyJUwEi",
-	"5f4ySEqDWfD69MPZ+6NL/WUw5W2+LdL6Erg6U2OB78QgjUnsGufeDzpZlqUKMtuGZWwwhVViKT463uCt",
-	"bXghYPlUgS7TwLBJgodHul8ASQBfmoD76lakWArmQNxdHx2uBweiQ/s7u3qMK2GU6/hWSFea6XHbUgRF",
-	"f3aDorASIWj6MDXBjz8OquGNzgs3vQYqEj1pFGO28N6tvtjSt4sobLPjIQu96kDggUzUVKT6+5VswJjA",
-	"7ebLkKWI8Sr91SEiVUxg5tEfDVVNzpQcCPr+2ge0BabA/pjZGges+neLD2as/WNNDaoDmUw5ADEAAGm+",
-	"oI2P8eFQDHI0Sl1VA5mvAZO6X66zemkUWFseS7bf6bBxFvRkXwxwiUvLsQTlbfCsQcJjAFnmJtzXzFB8",
-	"f/P04YJGxJyKw1uKHtWEizrs75Vo0R3qK7032gsWVwbuIKFyI5SC5oL/FCIoIdgEcBHCb859ZASGqvTn",
-	"7gu99aSCwtft1hLEw6I34vkCT/BKZuu6f3X+3n+Cu3rdktfbXYKqrBVQ+z680MsCanNM0BvjdRMs+gHI",
-	"pwMyACFmBJvEA5UY/hlHX7b7fHAzjJMEoVKPw6KvhbNeAI8ynaauws2jmJDAoAe4ThmpKfOsTrhpJnIv",
-	"hGSozaSatoFSeuaXlBMlDhgkJuJkM379IgfjxlM0C0lRjUxqBx4FE68GP9r1422lgkjdVN04zOglSBaN",
-	"pNfVGFbJygktvv2NSsMA8oOloSDCsb4YqlSg4a2bNgRCmxqbwkyN7066EfHZPFWB/qV3xvl62aCOfQmg",
-	"RcItGuVs/Nuu97c1TrZXNB4fYUxXO952H+x4M29vOuPspPYqHqYUEDUu40b9YAP8+2anl5mwwJYvIn+/",
-	"884uPW0bzi6HJ284u7Rp+kMdW74TKNUUnFCeM0ueROToJrrieaMVQAaVaJu/kiyBiVSBBI8XHjGHnnMq",
-	"ueF89dR23ClTSKb6Ykbl/3QgToAlxSr5SHs2+s2kjSYLbFJWX1DK4hD4Qv8YvqQfXl29eXN0/sfpyRFg",
-	"MVxMwPIP4PAp7fbDqMWZi3z1ZDy0DYLAEdy/wFtOC/kQh1oNtZzDj1QGzh8l7Fmc6U612YnKWa6uEYpj",
-	"IyyouKEIANNXkX0CxIv0rG0mWS0T26x6vp36d+kf0jgShqDuzmpHPK8y+hzMrQW4KGB9kcWRIZzwD/dF",
-	"RD20dhbRCnkgkmorSH5kfjX4r/fuB1OELIm9rc4ObBplXMoaFgXSOwLB7Ze72Q7+UFPUqeml5lL7VoG8",
-	"9Ss3dYHlAUHkqrVhaLkxxOvSuHdVwdXv+a/Dd2ysnR/D2oEVhcf8w1k3yyQkIFivDX2kssUoNB0lAZZO",
-	"Il9r2TdsoKjXtxvFw1qK+gUU7kBCt+55ehcK9CUXWsJcQAiucjkGble9+jKNr6+BQmWly7M32i1d8dpL",
-	"1fqqZLDnhVxOBqsnwUbZ9VFxwEK4728ZcUdKT/litZ3m8WXta/e7YjJQY33B4j1vamvXjZs0wwy/kbaz",
-	"chBAtRJnTIwn+cykOw1xicptwr5pW7syDVph1EgcwlOpKIX3FEuBdbqZAL2Qq8siOJzAa7jv63JIu7ct",
-	"UvDxuhswwdMkdvJFm+3kMW4nFThK9qNCgGo3E4PobNxMLi1LtUGCxK6CB8H3U24x7Fg2AhmHWpSJC8Tc",
-	"CG1DuWCEV+RjkBZxnolkCCEdB3ihohqD+QGd5BQyP/pXcW60g4Y8TopU34l4FqmkeEkuFmGceBHFOWEi",
-	"SjUs2qLrCyEN9jgi7Ux5bXR9IG4BG6FKHVgEn2i2zRsxydvsoCfvJCPEalSEzMdaYF/+Zr7nV7cxvzId",
-	"P3VkuSFmB2Wzez7G3dN8nkaD7K+zh27/Sf/6skCpGEJ6IkkycDc/2YkeEl233WVzLxsV1AKa6c7WN1mI",
-	"TfYMtXez+h4XVNmDbf7IuOVgucKdnYC177/11sjSRsQy39ttLVGs8/eAGzFbRb0U2KarEuMBkj57dNOQ",
-	"cUIl0ggyXqlgqbhVN4gQHvAkAb0BBYkikFLU0xVomDzpcnhsJsja8rUjoSENQS1oo4lp9eTqQa1fxewH",
-	"tzZ+FbPlZgYM3Ub851HaGqgp3mBfwBqt3+54NAY66YaUNCKJaKWMuF3L5JgA9V54I2YhZHUIF94XLBup",
-	"qSRWHPZxpED8MQNjP84htxypnpwiiVyGrHAZ40mipgESOWT+NmG0io1IMaV1zc7QyPF6p0L6h4QjGWFa",
-	"P5eohw9A7GySquuUj8k/JLIIpCOVEZQmZsRlmGLM3GMir36lSEwSBUXyNvk7UqiOp8fWnHpGUdcD+/3e",
-	"JKfimqofR5oqEK+SghlRwMYmeeIp9NWaM68BSqOgLjCKo/zut5ze3VqHcfZXMfs+Cikwa+otRaKM8mBX",
-	"Ay71eoG6BVOicNekpxRT/YZNYfsmA/qj6J+Ui9iXnlOgBK6Pli3UpKrqgOsHLK1pP0gST58cQa32XKN6",
-	"G071U3CsZTmfZb6uSOCwN1hx0ZPh+dFvp7+60j99MGH/jN5xRcEDK+GpaAolRCxiZ8rroUjw1FqWrobq",
-	"cNpvzDm5cVAfyfw/9+bHmnZaU3X3VyZvW3yoBaaEkLkKws1se1zhkPWn2hrRDzI71o9+LJlzx1El3JAI",
-	"rvsMQUcnXrgeshee8Y2xvUefc/B+7PuhDBz+ZbRUbVa6zS6AK4XZDjLtP82q12+zvbpjwtd0/Gr7wVv7",
-	"koZdATsZZ0xAzzdKCp6l+cPuJDiLGcev620n1kGr3VHMX31TzXr32YJMQSne50J92v90wT6K84H3JICc",
-	"ryG+5155J+jaiWvxDx3rs/1YHvFzI7aJ+z3OuJ/7Qqw/g5+8VemtsTtF/4AYhVdWYSnoXl6JGNfDeoWf",
-	"Qj/sbl8d/gyAq56UxDjvuLncc0qs2o5jxBRXahvTivZcA6jBcndJLIJYwEXBQvuiLSBKzBaIRNkp833D",
-	"iFgwWo3OuQFDZAVe1BiS+zjiOcRh44zlaSwipoq8jcrcoLLR3el0IPNzTPQHJfloMpDE54lIYyNQaCQn",
-	"z0SKF7e6ux3QjTo39aeHfJa1us+huCLhsVzcC+1DLOuIbqyx5fpxkgAQRvBx25lx9Ot1Sjbtp/4+UUM3",
-	"0xoMqtLywAjivSKF9nmbeOEmXvijxAultx+vecpB7NA7kuajh+5B23/qfy+OIla3XxRIxPPRHGk/eWeN",
-	"VPkWwIvDn0luVsSA/CMwob2yJ0Oi8Q5LD4izLfP7n60CxXxSvZwznzvCe3LlM7yZ29I/FleLRJZ2r78q",
-	"W+V/jyNoOSoffkE2hzgXzLrOdziHNwHOxxXgvMdUXCXYaRyWvDwHaqOI5IfdLezpzBP9lHsTV75kskgS",
-	"loqxuhUoKzyO85qToeTc9eTCk4Gd4tFl02g3UE2j3TmivbOJtKGYUjINSPjGRo4hzIpsApHBLtPDEyJ3",
-	"ER6Gpt4GT9V53Fg2Ummu22+ZutDja/dkOORJJkIiQMoIXVaj8l7SYMzUWEDl/IhHRtkC8374Q5sd2KgR",
-	"lzP8bVBDq+kxZ+blWhf9efoinwoh2+y8xALYk31xXUigK6g2J2M8u0H8fcCu9UeB4XuPHEIjlSA0f2oU",
-	"N7AKQT/JKHEa7kIJ5U7vrHwjeL/QyxInZSNlYHn/fUhflvjo9GjCnwn/omesYWvw3UHrsO42Oax6yq9A",
-	"n+dvGY5Ez8zLVhemEu418Lvygy7wlys9CW3N9Z3R78OPt4YzOs+V91ejIN/w0N2Bh46mfomJ7qs6bwZA",
-	"thSJjBfOu00QaYwHIwwzTnmcB8SRFSeJ9pMGaiwMJhnyHxGR8vQk3mgQcjy7gS0Zi3ApLNuUVfgHtvuH",
-	"zihAH5ZnE3DkN5mEx5lJ8NaGg+LrKQ2E3ZTBWzXj51VRzK3R7T/h/18ol79S8t43vuHuAAov0d4NsS0h",
-	"kVvD2tYNaLMDyQoJthw8APBWWOPdk/AYXJVkngDECoht6616A3m9m1kPi8Qz6WszLh+BjgpEzlmo9yAH",
-	"DlAp8B8hdx+YR3mRSpAOz5SSZMKl0EsoJtXjRta9thIz5ACD+53UCabpCaD70iEOTN6eaVfhgM54rrdE",
-	"qlfFMUducSSuLGTWZq9J8C1gQx4nuP3TOzjurZ7eXK5uhKzPt+pbiCjk7qZmf165+wqGNhcSBwJx2NQX",
-	"Ingi581acT7oAlMhY/4Z2tbd6QQt7yu1uk8dktrMpa0dWAPAT10lpky1zW+zUxTd8zMfa5iM72HIzH75",
-	"be1FePdiJIhR1Xf053GO8xIOhNrA4QmSsU45Un/FVJucx2Oh/bEbKjD4yx4oG9NzrVMM5pndIyEYYbbs",
-	"u+NUVqBWokr4OXol3YIkaQphNFIuvcSQRU+qoa9blQUsVwoVI1SRs1C79aQukSsgQ0yoOSqzhyVoGezu",
-	"s5Eq0qzN3sSJPmV7kkcRKyZdIpuEyh7Fxnq/LAl+GLWMWgIotghEw8juszyS88X8eGaAES2VRKLKymOY",
-	"FLcizUcCeZA5PjNR6gaCSRyDVfp8twWRcA41GNv/ldRTVd5JbTaQhqllq46zUgFrhXLmk+ofR601i1aX",
-	"jRXvi+RCJGKQ0+AuaSdJvJSWig1ZIk819ANjkkTfTUeqvm53vydhFZir9app5sUEkujaLkc8F1v6DFql",
-	"WHflbqzSBeQfb2hwrtZv7oZCbOMQLnQIq+fYPTnFKufqdr9IbsD/q3WGzkWexljsOeByIJLMORG5Y8rB",
-	"LYQNYxllAfyxP0PLWp8nGZ8REVhfDNCL7En9GASJYqZkxGWUCOt4EdfMPInaSyf1w1MBJ2FJ+2jE9dFa",
-	"OsECa/lCaY95IzlBoFE+oLOOJLL9hmE3gb0nUfIahSiJMyul8nlyW6qnrx0YA6uyAmRgMsTgVOoxw83J",
-	"+nBuaPkgJ7KjoUqN/hlpFXBWK1TAy1qgxCBEaDPzGUXkqZH3ZHh18vrtwckvR4c0WJmC0a3SAmTFYCAE",
-	"iIYiFfT50eX5P0OwH8DqMr9/fXDy+ui93tuP0QgK00K+jbNcpbPQ0kEA0eybg+P3V+dHFyEITYk8nXlC",
-	"puZ95pRJxVhoK6Oh4hgin3eyMB4UKwi9qGY8dMdgEQxBYAXNQhlfj3Lf08UPrm/QI6uPE3M++6oJVL/b",
-	"udzddaoJRnno3y09pEeHei8gJQVX7/vMU1JYh034ld4mvrFLS689F1mR1BY5fCztKXZn2pQ5bABy36Og",
-	"UK9wu8OyMZczQxpwd4JhOKNNOW0TKue8uCP9kr9p4ba0Ch25U4jKbuLJZEUOc7oUxox29ZXusxc/GPv5",
-	"BjT0qEBDK3Nw35UXipjovy4Rm12o27j+1yyI/HptbMpzeLoOUgHQxciB6CNVjUVmzDhQo1XaKj4eMi6N",
-	"qidWFupbYnkdaK9a3IrUKt4aJQGEzuSKZbmadEuqmWjUxcPYUHbyak6jZKxT9sREwkjTHohRbdLEqafU",
-	"dMKWsZgegClvpVdhX8qyih5YnZVda3zCZ6/diteVhkgLKYlaedn2eE6XPtTmSGSqFOmwOhECfIK/IMHe",
-	"fw9e+DWaJffXPPB2Oso0PsK9rrI2qaFmdd7VsVNFPinyKgQNdg2KAUhG1/h6OHQXDENWjKEmbrcNQnc3",
-	"Qra6T58+f97pPHv+YufF/vPnz1+s55pRvteyYy5z0PbrwjwoJu52T+19hxdXr18fHR2CCsxGnGWTCFxj",
-	"s6EFZ+rUo8quc7ckIO462lF59DuObuR9d5thLKui2SfK2i4DLtlIJBN/pxHwFaH3KZlXSFk+KLJcjUWK",
-	"hYZ5OoNvhuDaBdtQUBfKOigrv2N6sbkhbJKCljeCYtgwToVtBaBaSriOB9kR3yDr+gNuh0YsC8OogHmA",
-	"oCdskxhuC1k81OPtWceJGOakf9eTnh0aDx26nKaHNpFHPNeG5Wan3ey064SdQLwe/DjPN6NozsPsuIQf",
-	"e/Qu7Tnh8ejtxkNEmCE7MM6l3jmJGye3jI+w1M3oOf1OVci8ngjO4ONa98sU2JH1PynRE2E3/H31QbZH",
-	"ev49tkc80zdG4WarWm+rIhziw9uE1kx51PuTVRc2UruOFQUq1HIWiWEs45w48w2pPQuhf6fD0GePQK1e",
-	"+DGOAKoGKLg0vtZ2o0u/698iLNuF1fyr/pbNCQ5eulf0ZJO4cMCS+EYQL5qvEUvKpqw/czlqyF1TvWMp",
-	"P41gPZMgpxCc4eSlvDX2A3LkU9AzJvoZLJ/Luj20SKex2TRNiBDJZ+r37zyd4e79CFSFv50w8P3ikvg5",
-	"VopL0qUPEpekqXgvrpWNHO3akc7/4jTu/aOkZkfNtiepuI3FtBlk9RtP4giI57mTSdQ7HoKJbZKjJNpn",
-	"d8xcpUhmPANW4zZ7o1LGZU+Kz5NUZKC/gqCctwCx0ZsPuLP6QFBeDTkcDaQqRm0OAF1RZELfzCIxEQhW",
-	"wkxMWXmlZpOlp1xQn+5lKQ9SNcdbpX/H/G6OhGSDRA1uMiqFLUFrhqBtbuXAd59f7njwGRR17O4F9KrW",
-	"Xoftsif6Pz0R4rH4FxSQtI6KVE3E9iuRJrGEbx5T7XM1TsLMHwxADCXs3Hf0m0fvf+oedyxdUct+p1Mn",
-	"nt7ZuYQOWPF0JOWuFrnQB/ZflxZykQz7ytu2+bhnNMu/MUZoI3e5KV15kH2f5q+3BXvbv93MV8PXJvGt",
-	"+M8iwM77+FZIkWUNqJ3FXXkreJKPZneat7rLYlCkcT5rdf/9e7lsXAxu9BYKRwIeAgqM8ThjXHfJG5AR",
-	"tAF1S7YBR/qfZg7ZcsafUKfIIRnxnPexNi2bQuG2jKzIDa5xWx1hJLbYqWTZqMgjNZU9GeeMqvzY084e",
-	"runAuglUOp7pGVMCFLgCOO0T1R1e1yI/FzyKv8t3uuesXvkT2w+jHS4YpdqPXH7mn9rpsWVUb8Ei16/S",
-	"v+4Lntb9FNTeoFsHi7nJWzcirMjIYr5inLFIDYqxkECeWaRJq9varvHFDsoPCMf8Bvz+0PqoILYaZ2zM",
-	"B6NYCve4UZ5PutvbiRrwZKSyvLvX6XQAF0zDU30XEuQFhnxHT2QsHcNC6FIpT11VkNmA7F7j3eL2nzp/",
-	"k6OPP0J4tanpeIl9DAiPGBC2Wrerzwc3Q70usPbDvgas3Hq1u0mqcjVQCRLdYCwmILYGntq9AlkdZlDj",
-	"QwQ3AAbCN7kQLNads6gwiHdXKhhQ2bNP1N6feWXRAdVe46IfqakrSUCWc3aEyr/6gp4c8BRKGCjk8zdX",
-	"9Awgf4iee7n7CKh74AoMl+x3XqBMUFk9BLcMGjgbnArqGF8ZB25UU+KHul3Uyk+qH2CohjqPjwrYQEmy",
-	"WWbsOlXFBBpxI2asLxIlr/WjerJED4UDY2PXyC00BERqkpBulK917PfAIwGp64SyTEZTKkGPwNr2Jg+o",
-	"DtetwbNjYEnsYqArFZGQecwTaA7Jb8HU0H0D0D9oTgVePyssWCqFAvKR6MnpSCV2l8BmjfmMiukBvhRn",
-	"pISmLeMAXYTYp2lyPo7C8FQUX2vrUA3hcHFMr+xAshC4UELYLgeego6ZQTNsPYx6RUANVBb1LgYXxFlP",
-	"TlWaU60nsGGVPgioQ9SvReourbBQ71SOeEF/axxqOFevzt8baHwALaIACk5p9zFg7HpSr6ZxMYC6GN3H",
-	"nN+U58lASSmgRqGudYd8Bkle3Beg6jZSWLhB1Fr2jzzRHxUYryg0Y97AEyEj3ryaRnwyERJl+g0TA3GL",
-	"ZVgJC3/3HilugSu5cWdzO5enVendbznWardt1RcZSXNzvbcm+lIaYZUORiLLQaHbbxEdrV9+//L/AgAA",
-	"//8=",
+	"7L0Ld9u2li/+VXB171rTdihFkh9J1HXWvU7itG4c22M7J9NWnRISIYs1BagEaUXt+P/Z/wt7AyBIghJl",
+	"u+mZczqzzmosgiAeGxv7+du/d6ZisRSc8Ux2Rr932Ce6WCYM/n2Z87c0Tlik/pD5YkHTdWfUOSJpzkk2",
+	"pxmZwWNCM8LodE5olrHFMusEnTua5Ey9Zn4aDYPOlPIpSy7ZrzmTGYuOss6I50miHuSSRa/W5u8oT2kW",
+	"C/4+TpJYsqngkeyMDvcGz4MOS1ORdkYdyuWKpSwiB/0+OeEZSzlNyBVL71hKjqFR0GGf2DTPsOuOnM5Z",
+	"lCcs7Q6e7Q8Hg07QwfEf4RhlZ/SjM+DBU38r5rGc47Q7w/7woDvodwf96/7z0V5/1O/3+nuD/f3+D52g",
+	"kzIqBTerkTKZJ5laTP+67PWDjsizZa46FmIpO+bvE3md5nxKM7WFM5pIFnRkRrNcvhYR64wO+v17+CXN",
+	"No2r33/Z3/+hc//T1kkc9vYGL54PBmoScdQZdfqDly+nUf+wG/Wn/e7zfr/ffRk9Z9292WAypPvTg+iQ",
+	"dYLOL2JyYpsPZ/3uwWTAus+ne7Sp+TumljllS5Fm8tmKsduIrvHRGV2wzqijf+tiG3z0d5bKWK3sIOgk",
+	"NGOcSVleTLWW02mepoxP1SkY7Lobg+HjdiNlWbo+n5nPGUKK3gIlNuxPvw9003YnzXc7o87bo5PT4zf2",
+	"l8vSXLM0vrlh6rtXr789fvPh9LgTdFY0zmJ+A+NRze7vA8UpLlmWxhtYRQrPJaFcZHOWEsGZl0/0H80n",
+	"8Jk+u/oP52ziL7WTXyFubOXS8LQb9Z/3u88Hs/1/DBrGIfrJGJ+1o2Tzl6a7tmd2M2Uejvb2eoO9w4Ma",
+	"ZWq6NgR4cXz25uTsm60UeHl8ffn9BvLLOY/5TSP5aQqQXpob/NE01+ru2UKBz1m/+3z/H4qLbqLA/gPJ",
+	"byPb679sy/YqLV8MhiW2d/nh7KwN1W3ne1e38XJZ5XvvYylZRJwFQCpUUgThwpJj9I/MAosjvXfdfzHq",
+	"w1oO+v0hrvr/WMr08Ma9gjg770+u3p5cHnf+IAqtsL+rdycXF09yAV/hNxo5YCxJlCvqW/1PundfHO53",
+	"9/aHg+7zwUH/n/re3UpWL0cHe6OD/d6w/3Jv7/BpbtX3R2cfjk43EFU+nTIWbSAraVv8MTfrUKk3T8XJ",
+	"3NM53BvsH/7jc7I/TlMZlhTH38edVKzkuDPaH9631lmGO+gsT3Z5X314/fr4+M1jueZ90JkzGrEUjB3H",
+	"1xSkx4jJaRovM1j8zvWckTvcCiJmJJsz8ouYkJiTX3ORMRmQmUhJeDLrvqfZdB724Nr4NY9TtWBZmjNc",
+	"jgV1jCudUWfcGYw7naCTrZfqT5mlSniFMS1pShcs08N6nadSDdk3sJCzTxk2CM3olim7i0UuyZLesB45",
+	"ySSZCp4xDheAWNJfc6YGGatOfs1ZqkiRIx1O8VvuiBf00ynjN9kctrofdBYxNz8M6sMPOicRWyxFxvh0",
+	"DYRfHfcRydinzIx2msSMZ/8myXQu4ilDjrKgt0ySOCOSzhjJBEnZktEMXkiRjYzIKs7mMSfDfTIXeSoD",
+	"Qsdctcti9SF4DC9IumD4yRuWSfhpFqcyI2jTCQjlkZLI5jG/gStScEYowUNCsnjBeuR6zsa86Aj6Nmqs",
+	"HpB6NWUzxdDw+f5wiH2v5nHCnO86L0xYzG/GXLL0jkWBfq//skeu6a0aBGcrklIeiQV8OFC8dk6oJJR8",
+	"+HDyBmkPDG84/EyQCYMZ9MZ8zBWJwIDVxuv1pknCUhiX+lPtu1zSKRsRmI0kC7omuWR26Xrko5YdrA1M",
+	"DXPM9/uDgOz39wKyP3xJREoOPn0ic6p2kvIbVqypkT1StmCLieohIFLgz5Q4WwbmgTGnNzTmPXIyI5ST",
+	"mMtMXR8killEJmwmUqYoYyryJLJbqAaL/1YfWtCIqfmu5mWaGXM1PLU6eql/ERMJS5HmXKplzeZsTWjK",
+	"yGSt/s17Y25OCjKK4qg4ZN5VdN50Zg4Oqkdmqe7GVPX5Xz+Ox5+Gg+54/On58U///n863vM0A8bSwAAU",
+	"07JH3/CprDJxtSgzkRbkEwL3CQO1bZQksTTncQE/hV+FY65Ii/I1bIThemr9DN3rj1UXf38wLJ0opAa5",
+	"aSU162xawoGH7Thr+MV4/NV/f/Hx2Zf/d9z58b/GnZ++Gne++JGMx9lPXwX6v5XHX371ZdNanwnOGtb7",
+	"oyKZ8KswqC6t4MlaHb1pymjGzGJ9TWJYOEWvqg3zrNTmVVFj8SwN4/miM/qx81XnJ98cTumEJVcsYdPM",
+	"d21csixPOY4ZDsiEJYLfSDUBOA+ruZCMJKoXdZQyZC6SSN1l092RlL7rDvj/pGzWGXX+97PC0fAMn8pn",
+	"5dHC+ONFnPmpfUE/xYt8QXiu+Igi2ThjC7W4an3xwmsaHfTqjipiMwrS0aAfdGYiXVAlgMQ82xt2go7+",
+	"FNhkgfjwr+LGi3nGlIhhjZ9K/pCb1xvYDHAeNVw8cVKRErwbEMnU1Z8pRrcmU7FYUNkDv8IyAVlLi1++",
+	"+WnBz50grM229bdD/ya+Y7xzDzM/wTcHOHPzl506TVO67oDfYA2yjFq9jtVBs1yyhy2E1C8/aiW0kPiQ",
+	"lcDBlxfhcPc1uEbp82FroEXXx62BkX8fsgh69OVVONh9FeTbVCzaLAHwm9BVGULFHrnIzH0P/Aclgazp",
+	"gM/U19z52iMd0Yx1lRznZflqpNfiEePcYYyZ2H2EoFzJpeD6UL2ikdak1V9asgeNe7lM4iloec+WqZgk",
+	"bPHvv4BOVPbpzmKWVJV5JWfd0SSOCD51FPkp0FpHP+/qa68TdCKW0TjRnNm5DdW+QVsgVqW2o1tVd5QJ",
+	"0ZULmiRuF5qhL3Kp9pzQjCSMyoyg1xTGCww3vaPJCb/S+qte5ImI1uCa1IMA7fwg2meHtM+6L+jBsLs/",
+	"69Puy+ney+4hPZz1J4NoON1jjka5r7h8FmdAxK9oRC7tPA2pT0SejSYJ5be4K+3utwvcCXylfqN5142E",
+	"uGwhiucgNpT2R/bUGXst+CyJpw+lAxRETgUSUkEM14WQosXKmtqSCJl5aATf6uqnJfood6F1s1iSihRd",
+	"0h+kWDCQIQMyyTMSZ9IRntRHQC8jNI/ijGQsSSQKNHHmdtMjb0WqJTapNCjGI1A7nKGgonXL1kZ5fzAV",
+	"vSyoyG5PAwkFHcZrZjWgiZzDBPBxfZnTnHfnVHbN8/JBdF/+vNOJS4r/Cf8gWX1yNVqSWZwkqAgT1IN9",
+	"3Mchk1u27sa8m0vmzv2oBXEZhVt/p0cu0awQZyShGUuVCHzDXEr7vAv4i5i8YQnLfEShtK+V0l51g/oa",
+	"/SIm3eJplSj+TVa7+Oxze8fWx59iiVFG7uWD+qTRL9VRvQWF2jdDtfsMe6lM0poyUEvF6Roj0C1bkyVd",
+	"L5A3syxL2Oed/y1bHyUpo9H6NWiJ0bajASwMmxLasCBqMSj22tVtNzNet1OzLJP9T7e/Dhe/PafzaG81",
+	"ZYGWdCSbpgyP6FystCQk+JSpc3MnbhmJMzRwab3XGAZUpw5brZzCz7vsSozwcCH4GfnkpyVYauuLC226",
+	"xfPSstY6ALvJXCSRusi1PYmvyUKkn5nQ7DHwnbVrY45AQ1BxZjzzt8/85w37cbpwGK/67U+a9Yl8Y/T6",
+	"6qYXIwW5RtH4ai7gZ8IrwUi1NYhl1xgMGvmObkCmlKPy8uewWjugM5EdL5bZetNSKBL+RUzkxslzkXUZ",
+	"9LSR56p+egSvMDAmIvf5k2Z/lctlg4RVDBuOgmm3aQncVg1L4PY1svZPxQIXdE0m7CZWahaJP/OCiCXj",
+	"zUImhKJsEDRh6zcJmraDzzsrvJ3q7E1fW9I5hGoBvPPTTbvYtDthXdu0NFXTpVaHMpoqKZGm6glNjL/H",
+	"3KfjDh131CUaG8tp4cMQDBZszOf0jqkbA1uZ32GocHJ65Jv4jhGaJOYeRsWvPAa030dwl4+5+ngmyNXx",
+	"68vj65/fHX9/9Zm3xB8p4BKLN1Sgota4bbwUZxt83ull4tZ3kOBnsPDnWUT9ornMaMK62IFnUlr5B5ki",
+	"cq5ReGFk9Fk4ZLDjSj+pCSCfezHEe8rX36mbYzN7neVg6qkuSSZEd0H5uqsvnwaeqjgnnJVBv4/uiS8W",
+	"9JP67JcoeyILIqkQC3CGDj67yPVUpiD1ceaEGASKNgK90SJ15QzDLmiSiBXQSo9cMUZCtbghrEuICxoa",
+	"S1HGeHYtxKniGw80GMn4N48oPRERaNaZECSB3uubrdp01Y6bBqXdNj3Aw5Rkc8rJoL//4uD5IZmsMyYf",
+	"u5uDvWI3tV2PHPMsztbkWghyqgf1h+6ud5LkffzqayUTgBtcpBkR8G+17+qcc8c5C8SfCaJ2a62eZmLM",
+	"UfMKyr0eqm57Y3DmvBXpJI4iZFwP2PN5zTx4hAJzziOW2kuOgUklxhOvKDNldDr38kLVI0gVQLy+yxY7",
+	"ovIWnNbqdN+yNYQMxDqOAPpGhZRKkogpTVS3alUma7VmQiwndHo75jSKUiYlhsGIJUtpJlLgKnh2UGNF",
+	"M+sXR6en5x+P3/z87fnV9dWXj+YhDtUV29AspqXxTcyra72kN8ATbM4Etqov6zQVUnbtY8cu5u+CSMYz",
+	"vGb0JNGaunn5xxxDXDCY+TOv0K85y5nfdoSP6qsCv2+iNiUzKWoAiyBYnLEvdOoHOk5GyXASdEQTJvGZ",
+	"py6nYlmdOoEfId4lljLmNz7BQzXp2nC00uRjcyBiwQlnLELTG/aquM1olcYZ+9wzRfr7GEeeu0YHL8WS",
+	"TESudkaA73STFUP3113FkX8hzoGLmK5Xc2F9j95PALVEAi/dz7k0T3UR6YmqaahZmqlYgUEzw5UO2tK0",
+	"BWLEt4wm2Xy94SoxV0i7kWJ/TQO1WlMsyRy/DKMoxxdeslyixvGA2y21L5fpDMyiRVhMJdKvhX9Cd+zy",
+	"4Uq04JxGXidFKfRPUV5zhN8jqW84LKjvA1+mYsqkpJOEadnoD5d3lRgRVqYfkqn62RtgiY52pAGdgYsJ",
+	"uJh/+0BvOI2TPGU+OwJehBhZ7vWI4xi6TKf/esUYfB3vVuv1ipRUHwFtKZabiJtHbuaB675uSk/+Y3fT",
+	"M99E3FiPDi6O1HJjKYAugi09c6yWbxXrfeCGFpdBaUvPBNq87WOQsBUHnIF7OJYNPpayFXQGI/NZwrn4",
+	"40zh+8XmnomMvNWD+CM31E7Ks2rG0iVSQqeKaxRGEHtpOkm+uL2P29VfxMS/n+qB31O4dbscB6ES8CI1",
+	"n6eIAdhlt8Ax6J9Zs8tv68ysB07P7DNPqe0R/Cc4bUEnzbl/mupBs01949TSnP+Z+3dnMo980zIP61PT",
+	"T7ZPz+2nZPAC26aRv2/ZMns6H+qfzkILi55mnZZ+gT9epBDUBokQBeTKAzilDnsqb96VWDCwQLnxVXrZ",
+	"N+yk6asi25hIDbOFe2SilIlVj1wyGtmwAIi0giQTtiLH1/SGUElMsP+jbXqO9OquHXlr5LWmoKtNbnGM",
+	"GlG6hshv5qQUg++aRLzOYnXpbHSVly8cddWQk6y8kn/SsjyVFNiQI4KGySJHDmn/60LnNNF78XTeI+dp",
+	"kTYBizbmdkfC0paE5T3BbApPRp9vRrrZM2gD07lCEfYDp3c0TpQm9MAjGNGMTmpxJ2eC2Ad14jGPurnz",
+	"+cq5M20c36a2hfbIdbommDj1WE3CMUroFSEfSmNqCv+TMmdpbc5xxNDUvkzFXYwpLjVVCl7dNPVaL/U1",
+	"0CZKLYy6DuA7lsazuLxK5OjiRB1BSW4EEZysRHoLdo4/afXEHUsTQeveUyHIQt2CelSS0AyisDzL6PRR",
+	"XT7HlgKaGgdmXOkYUi6nlP/51PRU/MieGK21tCIj3dbxaMhMLJeKOtTC6ARFDBnVbpZrdIdq55J8aEQ2",
+	"OisqQCJqj4BQMWFSw4dANPgmv6rZ1hIpGGKC/irqm+8DaI2ZpWKBd5Z1p1gC0cvwWFuU429Vg4RJXxYz",
+	"aKs7gdUhXsQ2vdivRG1eJMctsKC3jAz6xRkBlxymBv8pc36qgwEunawcFIdkr7cYrnFIpM2qHMi7+86t",
+	"e0kz1pDEZ1KJEzbLipQn2DFZyk69Zetx5+v0b/2vs78NAjIuFEP4eX+ofg/xwi8WxJPdY8bSvRBJPF37",
+	"8wpxAA7NgPwK6YXStX1gVjCJUjrLxjyE/3Zjls268yxb0mXcTWnGoLeuXpDQM61f/zbof72qz0v9Dg/U",
+	"xI7vmFplTHjIhOOiwNBaJPM5MO0W68CydN09mmXMkxIKP5O5WOE+a3gIsE6694CTnLspHVJ97gOneTYX",
+	"afzbg/UYnfCyi21kmjLg7zSRXfO652B7zFaW4Y20AprzWy5WPDDRNeqlFKKeiwsCd9i8bnJlRLogR3ry",
+	"MMsRecVoylIyzvv9vakiAfWPx6u0A9d+76x3I7s0fsLqkjrrtmVVfQ60K0io4UagguXlpRUe/WMuyJN5",
+	"1IoFgttTLzMG57m36YYgnRID/fjxY1etmOp0SjNWP7HfipU6nqBhO5/vbeQCeDBlvlyKNGPRexbF9Hq9",
+	"fKiWk62XDd74heqZwPM6OeXFCLrQsKsb1mOCbDpgxcPoTyxs8PI3deJkFurwqO41DsRNx39sWuHgwKVJ",
+	"O3MCi0/0Bz9L4JGiwrC6CGGvU3wIdvXIjxrwcS5IFEckzkYkvGXrEZ7dOMKjGxJEizBMICBhLlmqW8l8",
+	"8gubZpWmLocIxjyEDGce6edE/2n4qondCUhIueDrhcilbYoXo5iBbIZSu5JlxxzDGkwICxw5uZYZW4Ta",
+	"7eOI+ZlkyQxvUgd8Ym8j9sSP/zUef+r3u+Pxp8Hb8fjT87c/feVBlgg6RwlLM7hn36LDUZYhCILNV7JG",
+	"WYa0EgwXEysS/iImPfUk5jchmdPlknFgAc1gBhZKo/H6DjpHikZY9B16XDzy24SBViBm4J9Wg+gEnWWq",
+	"diiLnRxj6Re2dCAzKBtRPJsxHbzaKj/9rXr5NZgl1ViraegoL3hiCSLHzvw14XmSkFiJd2QFODITZtKi",
+	"SuuX5yBBqOZoDkI4p9ruaj1k08C/g/w3C7LgIHOVBtsl4evL46Pr4zfhSFvBVtTjrbpl696Yq9bfHp19",
+	"Y1pDI7OmqLYpCTZis5iDGRDf+XBWf0t9BWRJtzmRdC3xnYvLD2e1F3R6SwAkkUt11blvz3WHOFjFtDVy",
+	"iZ5iJ+jogXSCjh1UJ+jgx/zwJgW21o8dFANhj/SCBob0incFMB+gbISHe8NolMScmTRy9yDCcW8GHjEw",
+	"aob4Ncrd5kP34nC/xanLozg75lnqQ8ziTqQWnJtaijQCQ2hssd87FLm4WqDR8td5tl7/Nr8bPs/T2/15",
+	"J+jQrAYsOBiO9vu9wXDQf7lvEfFa3nZ2cOrILCOase/AreBenM+nL9gwOuh39wez59392WDafRn1WXdI",
+	"B5O96X50wA5nuI0iT6dsF4Q98w7KMp3vzl913ANmeNGPnWkquCIM698aAtpaiXNRc/9tOsx4Sd7jQtZ5",
+	"pNIpMs2QKxxlA9JDG+7FFIH4WFStL2dPtsxFER6Lzm37+9LGbR6PbhgA64DMFRL+Z1cbMbonUWiUJHX1",
+	"6gaJuCk4sGVxYw4WfAM25SasguugEiYUEErC/w+laGrwgGZCiX+gptvAZARXA4kAfAx0SdMMLlYxy8xG",
+	"SYAei1CkTu+YVam3cn6XXrcgqxQt76s02+5NaFu6O7bu6yU2rfJNIBmquCXVYE0FuVTGVpqiSxl2HF5O",
+	"qz5+QW+YD/7PBCRnBryhLj9YWaCVUODwTo9MkDwaT8oyVi9SVJ2XF6CMDaBt0zJio2oPH/ua0AnEZQt9",
+	"VKjM6qPoHB39cHTz4n3/3YujV4vp6erjp4MX58tB9+KT/PX67SDvbLs3cVXN0jRu4GWDkAJSoJEBC+Fc",
+	"yRfkIxw8K+Op06104IgtGY+kmZjzwpkTVY0AfVSnvOERrLFnzdM8Q1I9T/LkVl+PoLDoEDstpRoB5OLo",
+	"w9VxJ+hcHl99eA//+HCm5I6j69ffdoLOm+PT4+tjj/yhZAML0FBj+6D8euQjQkGajwGJU+0hzLzYpYkQ",
+	"CaPAedHcJI+a7hVjn9TtAi3FRoLJ9vfMJukco38t8EshqgNwucFUccX1gi7hfvV8ryaly6tylHfzSt4i",
+	"bAfoeUlS2GKlf/k0Nu/vDa5pc2vlvN0d6oLrehfL8g0X513fc6uYR3DNEEomdHo7i5PEKyjWGchSCdPb",
+	"b1+X1mGP1OmBdyOX6LfOE175wLM42UB10MgkIRp5H0A2qylAahTqblg0DGMjbWL2hX/mOjPDoluWkjfM",
+	"UTCB7XiRU1zzVtfIf6juAZDZQ7Npzps2xAJhqyOvwYxbrbtS57cRFqj8xQH0dd9MR5DL0fAJfOb6POwc",
+	"HFW41cJdQXbKvQ8VzoVmrpPWukY3Zeq1pvYQ4Q1DfZoKuu/51tWJX2uF5WwnvqARa7W099UrM+h86t6I",
+	"rv4RjJSXdPWeSUnRUlETs/2Sgb0YlewMSVuO6gdDjhHOOaXTSsYWGrAwOTTU94xSxMJgzENYV/UH+QIv",
+	"Ix33Louz7KS2Sxor3RKW3+a2W977pZK6xzzEM46delrB6FKmwQ8wiq9qXRtstq4ddX+g3d+8wLhB55Xm",
+	"qQ3CQMF0MWm8ODiOnlzi8AfmRO7VtMKnuAkCEvNpkkcIiSyk5dkRpnwSjeSDi9TidP/B7KMiM8LXynei",
+	"T3A0u/IR5qyjGsAcRJMLZ001eGVVNyguTbxzLEJbRhZCZmTv8JBEdI2ozQPS7/fdBa/sLkBCgqHjsNsf",
+	"dPuDa6hgMkLY+Uy4z4bOs9r2z7xIlgW8koZ9NMM2++0gWA5ePu8bWGQiksgk66KumzEOB3zJ0lhEFQLY",
+	"eF1mosGjTTcPS1PmLM/ylLW9nSsUoRE3M+EnhIROb0We7UwC6ttqfChY6GhooynZaAWgZOmxPHu3ythk",
+	"AIRlB0k5da4ubSHsdIL6PYZA7EsmlonGq6dwyKpA4A9xHfi22MwnlkTcYQDGH7aBPh4TL5C7tdojCyAf",
+	"5bCxSuGDnL4kIrmSOp2ZfD3mmZE4F7GcxSkjS4jcUN1DHhzYuNk0jpjsEbcMiYlxtjGh+iMByYTokcuc",
+	"S9V7UQoMQ/+0adqwjR/LfGMw7A73S3zDlgmaiyRWvKjES1T75y4v+amlEGXPSwWCuV8Xq17lye2j3DPo",
+	"MfW+DVH3RjACDwJCJmrNL9Ao+caLDfKY9hJ/jdn0q1gysO+1NKEZT+3vTTmC/qO1td9WvqBWcnpr907n",
+	"3kD9NqnWlU/77IktbHuKAIxpr1E1Qbj6yw9nBrDeo6bUtmx375fPtIh+GVgJxzMDVGf324zby3qK+Xk9",
+	"ZNZ7FeNsIB2W4ISjdH2Zc/3MOPfAvOt1flkHm02vjQQ2xLqY2BFWmzCgboKzr31hHETSNVnNq84ur4tL",
+	"V930mZhg9jlvdby1KWP3462o4Z/8eLc182wwGu3OK57+AB9fX36vjzCUg8n5H3RqcR0edGBf04TxiPpi",
+	"C8lUP9Px5RhOrX3+FbpFu8NG46ftrWKoaCfPqYdbb2IzmTfQGOyVurboeZ41mytDiPECM1qIMa5SopC/",
+	"19c6y1wTd91w2eKKMcPS90wKZVXavnSJrZU4GS/YD4Kztm9em/b3gXbuNm9QAasN+oebaGb2rf1e6Y+9",
+	"Wrf2xhYb0HZyfy/euA9MFbbWi/rRtL8POmtG06T1Hn6Prf3xDHaHDL3azbafccZamnaFVgPnSLm75y7u",
+	"puOMUMU7a3CKTbn7XT7lDzyDLotp8+bbOGH/c07WPwXp/rTZKmpIQvaK4gr2eTdeQOnD0e9KSZ53Rp1l",
+	"zqdZTpNnBmjjme0Avu6SiO/eiei67DZFW89+t79X5UE+9lOmwFr/VzG/SRjwdTTDGvBfDRTV2nhemka5",
+	"5krfp/yV6NsrtJjyepQTe2rILE4Y+eLy7WtycLB/8CUCotEk6UZ0TdidGpISLcWCkRBOqBZt8TCEAYk5",
+	"oKnpSm3CNWHSlJGb+M6US6uU7tpaNDDoANDUOVdEqKQVZ5beCoI2kH+GwZ/Q0iCuQvB+/CuaGkr2iDI1",
+	"TFiaxLuZo2n3t3735U/6v72fuw0WGzP4bQEQBbhfcTQeGQphueS/RCDE94u/ryffJE8R8FBi5zveeJhp",
+	"uJaoUKkFKwBQAjIR2Vyb/n1CrzFY7sIj0CTY/o2d7H6Vi61eGAl+V1v2dMzv0gT0lixfG7jfJVsmGmBk",
+	"h43SjiGrQwBsKZmwHjmNZVZJgASOBn8B9PmfLsj8JZa0FEv+BBnk2lnjwlPw4fp1x8crTo7OjkrWQHB5",
+	"/AZ2ce4EVKDSmLLaGftw/brMCI9zRZnPXnnutMP9LSV7i1n8vbTbDU4lJS+Uwj7sabrlYiWdkGRyCkV1",
+	"zCzU3AyEJiBYw5Gb5NmYh7jXWuQwRBP2yFvFUI36rF1pggckdNUc0LbBymHL2mqf+JivaIopE/BFcVNb",
+	"ykxXjIqlzngGvL07zOyuSY+DYXdv4JEet1qragReW+A3aorGx6GW4HGcVX+ozFOfVxhq0EFRST+uyF7f",
+	"2wO4YaRq58BquBAcMPsiELy3jr1Y2MGwOzzolEu69n8cdF/+9N+DH/vd4U9fds3fPw6GP/2oRLD/3vux",
+	"P/jpS6/0VUx37/DQe4MkrCHDCetOUyesGco3Y7jRWkN/bgi1r5bS6dRi3fS15CBkdYqyIib2ydRQx+Cd",
+	"HzsAxpoyqo10Gpi189Mjg9d3CMPTGVZTypFvUb4uy9V1i1YJBKwhzrAoxmIjvst8rVibRwWKOZinOixM",
+	"7fJKpLcs1bHoOsLwYcFiDce/iINqiMP66BlgJFBxiWV5hR8TiVWR/0zQtwvEViYGO2S7zn5JMZvO8yWG",
+	"epSyadxJnjsBMVbA0vXWMAQillbo0p7ZKIBjp/iwxxXcI3+nSc7kmE9YIlZk0CdTkfNMbeug7+E9mCxf",
+	"D6w53HfzdPYGB3uH/XKGXL9xcx0157Xgeorrb1KRLxvDBIFt0iTRhZZLFepv1JtEztVK6Oz+kQ17CRf0",
+	"k/OVsAiYNq5sEGyVHBGAHx2+YlBfZI98pHEW8xuNIk9vGcnylMtAZ2QoWTHrrnQjrNrTIlarujQPCW94",
+	"LThnDVHdR2Rqn253H9CILrP4bruga/s8Mm/cBx2aZ/Md3lSt74POhEr2IU3av/hKv3AftHN3FPN/kMPD",
+	"ySpvN75v9QstLaf2PW07LdNp+9ffl9/Dni5Yilxlp36Kt9T9mE+SePqOrRtuCnwOeDgBCVfz5e3PKIWq",
+	"jT3cD8ztJOMbjpUjsRSQZWTLNL6jGdijTI17w6i3xsE7NYx8gLqVL0mGeVZKNQFGYkrBeqUqRc49U3Fm",
+	"+0gyrxG1S8IPF+EIrieNbUAjhu7xK6iVoBNCUzZlsWI7kL8hbzGXSvGTQIf4hOoPid4x7ODN+ccz2/eM",
+	"xonNbO6RcwwRAvwZRB9SGlImNIeDPC1GVoWEMuakPIiUTRUfZFHZGf/hohN0cOidoKOG4HXBw3psi1t2",
+	"zqbJr/9wEZayixEjfqt2AJ+7irlPWIKf1VS556O4iJVPqqE0coitY8mSHbjFdSIf6xe0ff2RnsGC+Ooj",
+	"hJ9xgbkAcjSkV6yrCQ+Bfh66tl5nn7lAClatryLciYJJlHhZjdFW+GVQXIbmcJeJukRzpfV5sM+wfqu6",
+	"xhBcEb+GocgDK5wrtrY/fElESg76eyghhQ52UWhUtCSx8lTtmoyzMVfivBQg2SADqCsolct8uyXRlpXU",
+	"fXFtJKtDs1i4sGUq7rDKpIT0NygdMubA/9TryD5B6FeHFn6fUBlPwxGZrBFEQ0np2jKypFKuRBqF6Ml5",
+	"fjh4/qV+CRB19FvA9nWbw+cHfd1GKLoaYpsK/kahKplsght19wDrxe4+pEmI+zFNYsYzF3ZGMV/9sf2X",
+	"kB1AbhlbyiK6U6er4Th+WWV6EE0fV7etLCofmCx7g5YKO57QeCFJGEsZBiSU+SSEYZRzEAIS0lwtl/pP",
+	"rHSQUP0W00y9xD4t1X9+yWL4j5icRPofmGIcQsBLiOkOhIR6HGEPPwsM2FgIQwPxr+8gjTkJMqtbHhDw",
+	"G8NnvRVLki5gTD37ZXUre4jG4st41ANv8KDA9MQMV9Vj3WJAUIrFhCZCTtNBYMRptZsUTkolYrm//2Kr",
+	"7RCpoSl+StOKGp/+qi8qutUnroAPbpKVLDOA9pUPvRi8HO7uhjQHrkF41E9hfnhsvV/d/p0WiVpwSMwq",
+	"2hjnkvS347q6nua6SGjLHXoczHBqYdLIdp5krQ2b8coQKSvmDqwJISuBJcQS7ScRSWIonYJZTA+hZoNp",
+	"ZcRFjfQMe6v+C9PtBB0cSifo/LLKvAKkYdz+BVRPrQPATznbN7AiTsDTzRfzq0JZrQGMhPMsW4bq4oV/",
+	"yZB8uDwFziXyErMPyK85IhNGZJbSm4U6a8B3QqWZ6JhR3AJ1DyeJWBUYhYWCAl8ZPXs2TRc9/WtvKhbP",
+	"6DJ+wMYVk3xMzFJJFv2fbVz4V1f88Ur4dtdVuCq9pvpBxf+qUNVbdlR+70GK1UaFYVuwle1K9jRe1q6e",
+	"zqIH9HXav4/vNFSgx5ptUG80ZOmGExXRjDZIDRvempbMhTuRaMkjsenNohSRtu+nGywBKERFYsUb1PDd",
+	"tELXJu/M1Y7Bx+GV+ikzulhumxhs3LVt7Vx4G3bSxc1wdkbNuDTGnjW5bAfu0pCPxcADJIfN95dzmv28",
+	"/fdtste9q8fVVTfs3yJrgtwOGkgF54ja+7IkarhDcUQq31RaxLXZtrtGtk3TxR8T1tbEtEtIhnUAtSPt",
+	"xJAGR1or7uCLqCvw7Twa/iTpEtDhVsy1htujLh5VJqD1QFnU9DeY4L6hug5GvtYhdj3ynZjIMS9cMa1m",
+	"VJlSK9eUnuIOwYjO1fHYcMSCg/1rBCTufZc9RTBigzzySMbn5XWI5ZSm67KQ/whG543nbRKMatvwzpY6",
+	"UKJXa/brcYGs5pJNf34/e/cfL9MX37z7/tf0evXLh4s3L05OL344EcNTekqvVlVlo7+D3jysxdNsmvl1",
+	"InewMnoNixVWmaU5FO7gkQ6BkhqNcy1M4Iq6NGROE48k5ZG+XqvHMwCdhpW+OH6Put20eGBdYlhdEvCV",
+	"Uc0r4l9NlWT17piXDFI2ahz8+nQ6jznTE6m5nA8PDvYOGy1CzmAb5Ehn0DgZj6lxLlYywKseALrmGu2+",
+	"9TAar3LHNWivudqI2nzKazGC1T/bnGxcBMBs3r45vWNe2+FcyOwhhokNHO0DeBF21s81zFVFNOqRtw5E",
+	"WTlyV2Z0rdNZ1xBF2YFxu98a/Ctr+X9p7H+Ixv6ZlXL01XnRII7K4FZO7EhFpPuTgBLYp+wy5xvDX9QE",
+	"NHAIBCWVVOw5AmOrnqM8YU/klnUBDOwIvUJaKvjxp2XKpGwKXkpBnTFN8JKZxXcWWPGLRczzjAVkLvI0",
+	"MKHVEEkbmP+YeGvGbr+0gFxjLuNPQTkOW0MR6Sr+WKJIB8ohZwRRWtrSk+SL8LujszAg4fvzs/DLrwkC",
+	"FD0fc9X6KucRXRtf5SAYHOiW3beXJ+qfXz0b9LVbctDv7vefHYQY2RfLTAYEsxWwDmTGlrJHwuGwOyyc",
+	"aW8vT7rqw7r+mq4xZaYBVSPQXXgamkm58ecgPeAKhaeq32LW0EQHi8dZQMKD07B4/20aYxdqFG4v78/P",
+	"/vcwBCFA9/NewBqQcHDw0Q5CvQyDxackE6ZLDCUHbyhnNGUyM+ijgwNIAYK+9edg4U4/OgPDAoZdEn4b",
+	"YuVDWAPTK4lYGt8ZVPesejwxJmaZMhqBXj0i4bfkK/z/UA9KEVmiYeP/H/6hNvL/RTTW/1JEpv8Jw7Qh",
+	"+f/PBuinIDKlUDZ7IYE+vvrqjUO4JgTcEO1XX5GpWEyUlIfS+9/jTzGDs9EjR0QdVBRCFlBkk8VYNhoF",
+	"yNGYh33SJ4M98hVRhGe4gdCawWBPf9H8gHsBONKFIEqyldDYTzqm4KswIHTMq1+fiGw+IvDJr+pfxL6V",
+	"EpqYahLQ8tnQtC0ajbmuYU9EFMEs9VoBb5smYnprKrF+9VVAKJnFn1ik45ygNIJgUofExtLCJ2l5rgw7",
+	"Boh+AJxEbugy0KDY1Q6xNCnJVrqoXZQzpy/Vrkcu2ZJRiAEF05wpXTXmcNwLgtLyPkvoUuqPVP07e33y",
+	"EpprnrFVitwamfQG0HQhDuS1hdEtGZ8akr7KwLxxgcu7KmC0wtfn7y9Oj6+P34T+ePZj7o1vwryYTB32",
+	"pZAyniTMQaTrke/iLDOR3SwxXEKRptbS4kfEah3ziEWXOb/S5Wa87mN4hoKzhQBSV6eGcsVDGdpeQtfe",
+	"e/Xh9evj4zcuYk3QeX109voY/3n17uTiogHGpsFLcGXyg8xI0MocWEg6kS7UaK8yyiOaRuQjm8yFuLW+",
+	"XgQGXCeCRuVZjTnlmMps4I2KhKCIZtRqPlnKKHwD856RcgVn5zOA/9qIxZ5r78d9sFXOadcQEgnaNa16",
+	"YLa1h1YYkd6qqTwVMgPEsi1gpk7HXprT+eQYsgCB7R9jtec6RyDEMtQiSdhUHcOZSJvBjJrdRHr3PC6i",
+	"3Ed435piOnZ0AP7E0hrkK6QF1I2H+N4mHEh9awU2bn/Q75eMU3W3Oyyly3Ict86mHA6cpB3UZ3ELXWtz",
+	"gmQ6IPmOpTRx9sGwDf0L7PxTu4NgsH67R9ltpUVXRVQyn04Zi1gUjjS/AEhY82vPNsQ6S6VW+FNgjGzq",
+	"RsZiEVgXsfjGbbxcOu9qVDGb0YKICxbIWCpBArHCdAfqFrFvl7k0gMRqnlZOnWEkVH/DpWhPl06whMrZ",
+	"xILPk0V8M9esUQfiOfWjRmX3jC0yNadKXcHyU1SSkNYKWeFcdHAe1KBSXxV8ynT8X+YUBnfDsvUI7E92",
+	"8sDVS7qrHiXoP6pxlCulqb6Hqj+EkK5UKsIfA4w6XLJUCq76mpQQqIs+DHxytRv7e9FUD8dpONc7b8cG",
+	"MqcW/0P2acmm2VUO0ZdltqjWEAR1XEZ3DWPbnQ6ihLSsXs5plgGJlGh2RWPDVylBHRN3FN7CZeVCJ8Ch",
+	"JVB3W3Hw2vj8it0NNgTPBJCL+iBCbma1ftz9tZ1VDNl6bvZMObykdH4RhEwfU/2HPnj6rwRjnR3S1n8V",
+	"3mn8GylC/2H3Vf+tN9WkvznrXHZ57+YE18zr2uXLT1U7yLnAvSKXufUMGjfWqDRCF4pEbS/fjw5CK/Si",
+	"+3ZH3QaV96zAR87m8Q6wvD5IXNUZsrpd+toJGeOPuVC9G+O5TRO1t097lTayIr/0lAiQ2pHL6fGaCEGJ",
+	"vZhsH5cz2tKE6ooAuUUWVoyEymzM9dvA3+GRzneJJaKVsqxHHHNmXDB0KBCg2BnkiipmFBgsYXVJjDlg",
+	"//qS/k1ORywJ8mQWPSRDtJUb/i0wLF1/zisI6pgCHJq5b3mEt5/AsqYYuI81VgVnxeRVI0UeJSz/hFHJ",
+	"xlwLAyYcASyIyPdNaeMvwtPjo6vjn4//8+Lk8vhN+KU3DL1p7GW8eajphE0D3MkBqaT2NHvnoaZrc76V",
+	"WSJcHS98rhG2Xq39Cf7meXmchQoctkrXmsU8lvMtmZtmtHBrPARxfIsaqhN5WkOOwisGcVTLkq0mUEAF",
+	"Q5CIIjO7clCTjqZJzCSgaEwpR4nRFBpoDWVfTVHX5OYOtbTwhlrsijm4pQ4V+NieW0PUY7UH23xFBqWl",
+	"gnROFSRP2dPt4M/QrBqz5S+d1AYdCmz8r+AebQcOBS9gLfjaBQgzCLZchLCCx/7TesSJrr3urqSD7tAa",
+	"q1gx/1QoqR8gglNxk9IFYL6rl3SKEZjUGeUAOHMGQdwRs7cpjSJHE9Tz1KI6ji6W9sqFRrrwexeeWoho",
+	"RBEAa6ieVEqWNKULlgFSTJeEMFSwmYSB+QsJX38PzflY0BB5uGoMN55IF9hJJkRXLmiSqD7UHwlNb5jb",
+	"QYBINmA2NdVx3CApqQOl1B2YZ9rNMRE5N4oDF1kXwwhL66C7Ui+rd9GFDrbi4jVdXbs0H1P9vrC161bq",
+	"p0KpmCXxNEM9s3jXmrhncWYXBQ8HflPd6V1UrorSt8YtorUyROaG23/CSGS8RjHvZnPWxQIXajX1D0sq",
+	"zYYY83ksy+Uw4F6Nua1AorPnkoilXaV2d23BDpv9XC7gYQuvgLkklu6XxJ0hGLW9SuHuOgVMdIe6Cgrk",
+	"ugmtlrtlTuB99Jd3b9m6qylYv+3WU8LS1yQThPFpulbsXOeVqwUtdVQ5HjqnypRPxyyxwuSh6GGmyKp8",
+	"RlCkMoWKFNMrmgNTUHoqX2Mzlsia28CegM5GLPHiBU38tsx7BoJPRgaNle+akrnUgXIYtA4KikQmv0YI",
+	"OFszXJeZIJSs5iKpxACCr/6OJidWmPahl3M3zUj1hwhIc1Q507VNCN4u8sdFLfsqZrePeYPd9mxrlQJQ",
+	"902UB6KT9HYKK24LAPItownGzdQHM4dnBsxUi7D1S0Ra/4dZ0fN329dNv+Vbo28ZTbMJow3yLuVypfi3",
+	"IFQNEZtWcKGmaqgJfOmnUl3HUuHl56O9/mhw0Ov39wZDX+mhoht/iIZ00O6V9hVpBRjFf0WfkhHsJKEW",
+	"R0RfxywaEZmJJVit0TMP+e+hErHDCpzF1uiPanhvm1qWOErIjc45IKabe8CuK2GfMmiwwVO2eaOLgQTF",
+	"enq3PcuW1xBSumN82pUubsrIt9fXF1ZYrGcwY46wTnYHnkXTNL5j2kQ45ibJuFKkPOyRV2urwgqerA10",
+	"CY2ilEnJIDZ6KdJMkhcYybG/vwcC+YThtioZvii+KhDOC25rrCcge+QYve9hniaYC1hYtsARblYVRKoj",
+	"vibDT5+K+cSSuIq8urW091GpV9rwiU5GrP2MQh5CBxMQSHX2/5gf9PeKCGyjigBMAaxqCRSgR/YHfbQI",
+	"SBuvBEsNjNoCjOEwx9zKHVhGCBclz6ZiwUbaHQyBFGA/1Z4ctbc6LMRYmZgubi2tm3HMobq0Nd7j3oKQ",
+	"CYU3dO66yLNlnsEaHjvhzSa3XdqOR1pyrVa/HlUCQNKcBwWSlDoyJaJ7w6J8mWD052RtbbQXOrqsa/Od",
+	"lJxkf/1OTLqYEG9/usx59acrHX0Vdd+KNAwgtMc+PDIJ8yjwpHTKljRlPAvJFx/3XpNr9Qt5LXjGPmUa",
+	"pWCF7t5uDN8xf1l7lsWIxN9lfMMpiHjki5rHmAx6/V7/y4DEJthHVyMOyzGCIWwFEH2gs1gDEuo90B9U",
+	"lBSCWgH6LaDPzkEmlCMS/v57mvNeHN3fQ7VF/NMEpkVvRaoemGZ6X8xPiljxTfPXLVu7f6obGf4GBg12",
+	"fJB8IZAFa2yd81C1BkthT7E1877+xaze/b2ejnkS0Yz2EPDg/j60QStr4gjjhsqgLTniVpxF5kJWaZxB",
+	"KXU1st8EZyPvEpD/xmCfcWfY7+uie+MOGZfBS8cdGHolGOAb8W/qTM4YCMBjjtEqcHisGsLklC6112OF",
+	"EikYL5TmoyY87qj/qRWIpfo71BUzfdYuEMi8N26Zo6BSWzIv4rZcnF9dwzn5cK1XHGpLh/UABozbgRNM",
+	"Jfnu6vwMgpcK8gN644KEcE541r1GHZPiWAwXVW8WcA5S3SRLPPSx4M8AXkJHBhUWRGu9paCL1uLvh4fD",
+	"wf6+L/J9A2ibk8VWTVdAeB30hFre6aSdYLhgBWoLMOn96PMmuguubJMmt4qrJd3+sIw490orBSIpka8x",
+	"FActFLBvC0a5uTNrVmoliYmZumJ7XjmsliJ28PKlY5geOvjZjpF1M+oDmpovWRSnbJrJ9tFVqXkFGKyx",
+	"WBeRELP4jgUVyMMFy+YCzdyKlPFAwz4riQZwHeZsemuAHYpgNSj3pZk3uREmzBI6neNtnaybcH/mf3YW",
+	"aY8c37F0Dad3NRfARkHeMDYNyZiGCiK6M123sJanBYudshkUTVY8D4+4FPBAz9RzEiFicjbm5qa2J39r",
+	"CivuWRnnWjE7x1/1zbH669vjozedwDy7+HDdrr4+Rr577YEGS6IEalOf3IhQUOZNHCTCVcQzwjFQgJwr",
+	"6RmjqF35tso0noEM8SxlEJS/FZLC4R/P/Ib9LF2f841BesgZUL4sArvTnGN6VxF1ooVll5VbfiLHXBd3",
+	"Lur+MbgE6/wFCmhq6bO4C1yBniYrutYfH3PHP78zPxrszI/88NTyz0qJ1MGwJDzKs7lI498o0s1DcyLl",
+	"wzMhlRhfE3dHJMSUR5Q4hvuKBR3uk8laZ/NpTMsxF2mgg0Os/FzkitUhrFAodLAyyRfh3YAClNZqLg1k",
+	"JuVjzqLhwcHgZTX3bW+oFML6WHrkWpAUazkQqloHoA5i0QwY4piv5nHCRuX5Q5FYtUcxAHYX09C45BUa",
+	"/UdLCq3iDM2zbOnHEXosXE/PC7rjAu7sxuYeCEJ0om133gz0VEDogJOYGPusfOjWU59tXfQ8znQFYKmE",
+	"SNTfJaE3oqVHentqlGuU3GohA2vXcbNZzIGiRDME+KKwRgmhSXzHIIYiZZytTM5jktgSEu29zM3QVCA+",
+	"mahpvTPWQ144VkMbel0msBWbdAfP9of7Q+8dKJJGGPQYUx5aQ50biroUCWuAtN3o4o4zbzX8jct2x1LZ",
+	"qPPohxUytnSoiLK8Vv3eoNfvtMpH06V0zffNSpa948X5qFHapiN5GssGM7eFsCjSa5EIH4kKYZnBtiBn",
+	"7G3T4GH3fbjFRxcnWLoXoxvRJj4VPEvp1Ni/zk9Pjy+xlaZsidtUCkA8ujgBOVY19vLok5rDpwmkELhP",
+	"kSRvPXpGgeHsU1aoTBnjUF6jTDaH/T8kQgnzVEoT0OJ9Dc/lDUugpItSTx1s/yIZDaNsnfyjCctWjHGd",
+	"Yai2opqvZpECErrenu22DSvlxeF+FcXfM+PmnFkP1Lxb8aMWAg1r7Dfcd0Z7aihTb6kELPQxrZUPsL9L",
+	"ONF3rPhQv4QbX/iSXlz3X4yGL0eDg97Lvf1h/8UPgOQLk/KkYkX+XCqvig9nAT6H42IbwgaxhY681YjW",
+	"+Ntcu/k65+86eLF2+oOXL6fDWb97MBmw7vPpHu2+jJ6z7t5sMBnS/elBdAilKernC7u0RYDswH8pU3Ff",
+	"pyR3ULqRz3RpIcUg6YRhenfG6KIz6izpegGpFOqepjLTFbh1TJqelxP4VXfj9fu94d5g/7D/Q2mCz1m/",
+	"+3x/2u8+7/f73gmamC9T96WwmTZ8Bqsq/qBRnHPZGTmZWsX4G4fZ7/dfDIY/wDKUkwfMIBb0kzbeKwqG",
+	"v1/R6a2YzWzDQzhiFRAB+/ZlzovOWJbG08J3toh5tTPIBoQaHxdQ4qMz6rw9uTz++fzs9bG5/0amnFjX",
+	"Cqv+OjpOZrmd/qDvWz7B37AF5ZEdmuBXOpx81HlzeX4BbRLQ23/8KejosNISYavfErq04756d3IBzvxc",
+	"sgqXwBfgyUlU+lNjk5tfwDisyE/PdNSRNMFybqiFvaLRTVFOKE3zxI4nxZnbP15jOtQA/vg2VixNDfPo",
+	"9FTRz228NJMDWaJ41XgWnL+R1I5eX5/8/dgS32WJejPrPi0bR9UHasZFPfzCIucYmIzlSDNu0JC0PmTV",
+	"GH2sex51JkfEKRiN1bB/rOrcP7nl8WpV1BxY+y2M1kGk71Au+HohcukIbKNBvVaT5xbZgmZff+O++drZ",
+	"0pf/rfumm2pbET7PO/e+m21rgmO5/X3DLdiY26dlBJ2RC4qgDqY2GU2BaphTjR8PGSyKPYFVQtfoVDoW",
+	"Zotri5cSyfpFDQadRZwymS98QeMojGwUPtrUfrFJR7sWfcFrf8tSl9Er7htFgs3d+HOyq6a1ramyb5zW",
+	"91bc2JJkAY3uN8sjW7pofvO+KsV4t6mUQldgnxr92c0Gs4lBRKoOCyQT48CDlDHRG/MikQ4DPdCZKcWC",
+	"ocuAQvaqAOPASD9FlzCybCKqAxPpmFdy7SBCw/bpmNYlK6VFPywxfW5jurZsvA7+sqaWrSaU2KdsbVY2",
+	"qy/clyTH35uLUuTcVWogT0Rr2H6IgF+qOtTGyZca7wqeU4ivm9qfYquyRLv5BWxWliGbo7eQzWKOqlou",
+	"mytQELcNDeXs4UAHdTF12zwq7e8rIu3m1987Te+9wu/W9ysv7Iy35UXZQqF664vQ7N6Ru7dS1Xvd8t4r",
+	"nG/5YO2F+5owv60Ht7Fjntwyalt+cXupSQvoactOWn8HGCxYIviN4qqt60/uCF+lmj9pnaZCddm8Tuem",
+	"3X1Ju9n2kml4XyhA216BVvdVJWlDPStqswaLjD0oYLMhR9qtyQRFwh5zTVVUty0TLDW+92t4m7u4qL9x",
+	"7+iDmz0Nkzy5NTCINsIQ0yANsVUWZ06lzy2xdVlcjbTFhGy1b0dv3fwSNqsqs1vecpreW5V3S84bM+bJ",
+	"y1wXUTcndkuqHEqWhfbc1uG0UtddkWUIZt04VTdkS5ARV0ffOkrT8r5Q5LfUh8VW946yv+UF3ezetQe0",
+	"eEXar+jQqC2sXJsJ7qtGhaZcUCNZA1obvBFoccM6XsC/rQsQSRpHSrhuVQDPWjA2jVmHiddtDI+p5VgO",
+	"aGuANS7FP/RKsQhtovIzp1T9xgmado+r7weh2B+rqLsYeYkJYDYaW/O2WqHeJ64FuNGJV85krrj0fhGT",
+	"ERm4/lmtmgcago6RhUhZEfE15kW8AjUTlMRXirhsM/DA1Te5BU2xCA1ZiY5Cd2JWWSgYtCXyKvUG3uwl",
+	"k5xqKMJwX8NOHWHEYRMFjzEKfSHDVnUly7+stOEKK022iaqY2WC8qt7zZVXAJ/H6RP5GS5tXEPCoLIHP",
+	"5LfRelG6DTzWNF8VSC3Il69Wy4gr7LV01ReCiNXfXUXZb4mrWEkqwl+hdzp3qataumJ0ufBk4epuX4Ly",
+	"OzE5Wi6T9Y7JO2/YLObQ2JalCDDayKKCh7dsHVbcgFHxGsDGNTvbmnxQTV4NxyT94fp1575e6L/07d8b",
+	"gOKhvoa6bSB+RIfLc8YiSSjOCPkWF4CPCXHmJoy2dRjGd2KiK26VgqAG/b4nujhK19oI0RKyURBJ18YK",
+	"psQryPZF65jfBrNMc+6NMgImSCRLmLoIsP6GDpoE6M84C3AJIAwNA9o0njhdGOATZ93VU3BYAxwUlFYU",
+	"eQbdlDQTJ7WV0cXfrJuxGmHW3y3SyqWAhrPwSs1rx7Nwxlboj6+FeKhf/Xcm1pQX+jJ8GspZxNz8vSVG",
+	"BMbVtAJ5crvjAqCoIkgEUeUYhOtfENqQ/9Al4cXRh6vjcITaWXEWiyiaaQaxXD5IGwfXQKw4/ojxKpfH",
+	"Vx/eq27R8eDpF3vQrT+chSM0yBW2TAiNRCC60p0Y6lQ4qYRoE1Ws446FOmsYMAMpLKNCCWULiIddKkLT",
+	"MHBY2hviu8ORBlo1ZW+doBpYoU7QwTmpf3w4axcgPt1UvqWo72IDw3WuLuJM9XYP7HwAzwKMI+AgUFLH",
+	"7hNkJXi5llMJp6ij1A9aFcYpSABinIpkQh4lTPa2FhXaViVpadjIlsOsCztsMmhg/VlzOoqwHmpPSnUW",
+	"NwITWwGtoBbATjhbjTkCZ7eJv3yoYWND/TcNTsLEMoGLNmU0MoV2caKY/qUPr9IbJmwqFjpTNXTlsVBH",
+	"QdE80vD26jbJhKgnZtXhkx+Sem9uwzYKumlay6I3DwLDETcw40sLVeThuhM2dSy1KIYBWpW683HRbGGZ",
+	"Oo4M6pzbtDoERylMNQ6UT4twYJcX+M6+wb9QW1cAG7ugXIauHYNEnRtoeMP2U5kiCArA6e04pd0iN9Ue",
+	"ficmPrsCSFHbR+1yK2bFMTKLbWhk6fwLSGzWuX4hjDEcc+OpD5DVsojkS3X4Bn3S7/cbUNx8qScw5BP5",
+	"mhqjeCN0uM4cXiBYIeUk1G+HVjyob+SDyo3pqduKY9aLhuIoDsF8s5Auj45+OLp58b7/7sXRq8X0dPXx",
+	"08GL8+Wge/FJ/nr9dpA38sNtjDqoxF/CS19jgvAqlgxszobl4QkJtXkEEOkBSUjD1Y05NPZy662GuZw/",
+	"8JCbIkByrllJq7PRULXN0HmdfALLhNyx2uNs2Uex7g2c8hEljMHcdvyJTrNkbUCZwppNJwxIqNRVqHGf",
+	"5gnTxe6PoCy+MeboWh1OinkZAaKsDnsc84d9x2s56FuF10J7dEo+g0x0Rp21yGHp/wqWelCw1F+RP08R",
+	"+fM0QSb/0OEgf8VT/BVP0RRP8Y8dWvCP4LD/5/Nz/xM5nXd24O7sEfXUbN9Wjx8E9ofV/AML5z2Khm/K",
+	"l2uBwdDxGzKLIKSZSfqu2CpKSsQlxERbfKsJ5bdYZgEUkUySWZww2SNH8tbA2CywmIqGj6/ZtOtmiQZb",
+	"hC2Ys7msB4Lu6YKErjdGI9VTtGdsyKDas0DTHRcWzKBvGSyGg34fiwGc7JCqhEhKXmfPL5q/ts5i8eWa",
+	"pDk/2SGxqJ6gUUax35LDVJCuraVw3748j96jmtHcD/EtPOFMJu8YzLh5FJsAOnDLoY26qD2zVX186kSC",
+	"x4GaF0WDlEphPgeNHVS3DYG0W+erSfdpKnsawm4rkFpqf1gQ56Z3LFqdFVc2xhuiXcKtRxBgBH5zDGLN",
+	"uPHgAEN9Xn17kObcWgZtHU+n9EcpWBSLCZl0+50tJ+1jqopaOW4sIeQISBpHvZ3LqbohKkiRlpgKKjEL",
+	"1RRjUAlaoNreXIk1wJP2WQp3lCtNOX6tJ6o786RlPoo0i02hAiTWCEFuKTNZ1B9Vm23wKMEw+MYpeWS9",
+	"l+j/e3t0cnpy9o1uADFhtqiVojAbIKlLOWCd1yNwGRZVjCaMcSz9K1LH8GoqGpngBSBOm79vwC2Lco4a",
+	"zlpn1RpU7FmeInRSUasR3js7/vvx5c+XR2fhSJ84pwzXmunez9/B44JxawDVko8TEp31UnSCjpofuDjV",
+	"2nWCjh1hJ+jYr3pdnt9Z5rs5uF3tRBkqH6rgYwjkdC6EhAWyAWzosHcgU0+wfi2iLpmbtwiZh/UGpHUd",
+	"ydYjZ3mSVCtf8RqotxETn0mWZRA4tlsp0E3YfM+6P/3eD4YH+/dNYuU7tv4mvmN8G9710ywfwdUDoM5t",
+	"y/fIZXrcsrwvrBntPNvhM20AwfqN+g8L9g7ACYngbGRXCE6+Ld6FB3Zl8qts1R/n5u2RoyRBHxE60fUi",
+	"lr7l1mvzul2+K4SPmo1c7bbPY3uSQWiUcaLhJvYAmzYVidqxlE4zlpYg98rKE49v5lniyPVP77D9Tkwu",
+	"qL9syZLeaDqGoAPtanssVEuDs8+JV9geoIDuGAFOIBhmadkG/VZi9INcaepj1o8meHEb1UbxQPfZDWsT",
+	"Rlwaho5ST3RRZ0BAmawJDr+8Mq2cmJnIaNLG6+p3loKLXf+g/tb4tTpE06B1A84YyBBVmMQdBvlAPyu8",
+	"G9Y9nppXVY9/g9sOKdYsV3VEDWLTlRMfsVMMmY0aI9fgvHbiDDWqqy0z4YRvgau0XNU/1XYJQACzN+si",
+	"5u4gBvWiOru5koqSEKXc3fKsIGASVW8r90g0lyD6D764S/xfkf1bxP8dbgz+CzqxD1+pYWxxJHs7lTDY",
+	"IQwRPDQXKZvFn7bN9J1tiG+1n4BqvMuCWlFn17mAA+mqZTjQaalxkSvcVIYcJwcHweoCKFD7ySmXO+DA",
+	"VWqglya+v2XWbfwiFzTNzmfmcDRGTHxXimtxc/WKykWhfjt0bF2trC9QhHTbQKGQuBmn3LgVj1/1UspW",
+	"seB7WxYcTfPXWqfe8oHrovH9fQOD1rbzwg7u5hDUb0SRRngh1qUko7W5HehsmiJHoUE7ayL8LgkRLMdR",
+	"lcGUCFUYpFVKe36tWquqLsiarQZcwh95kL5bBKYVoR/gfsfrXrtHwzEnWk5RPVZjlp1gEfVSESqiq5qq",
+	"JsXQMJJ/si56r0DtGWQhj5LcsPTXJYqqCsVYYW3mJNSZTyXiphMYVCEsiNn0CR3Yums4jj7+RrXskbeV",
+	"616pGhgdJTO6tlFKNDXgINOEUaVw6DIMGpeYj/nEBF2dP0GEj7NrY66xeGWZhqrIe47fxclhKVSf++0i",
+	"yl8RPX9F9PyLRfTsEKSDjuK/QnX+CtX5K1Tn8dgaf0FZ/PPiSjQL3OUsOSW4upKoEmJ1/SotR6OrVZYl",
+	"Z50Lp4TgqqfIiuulLL/NAu1PD3bOmgoheDH4s46gsEkmbtCYZuuDZbkMe3+IOXqXSCsd+/TQeKvPEFv1",
+	"9yZgiCMXCILqyBQekblYAWx9PJuxVBZY1Uq1LvIN3Zqg+lof/WhrhRtwBSz03aknj0NUfC2p/P4ncBj/",
+	"BUf9Fxz1X3DUf8FR/wVHvRWOWt8VibjxAUM/AAj65XX/5WgwHO33e4Nhf//goBUQ9PD+ybvzJcLKpohD",
+	"MEHF3HqYYmkvtw33WEAma/Cd1wMSx5y77URawjfUdW/5Gjx6lapMmy5/MJYVMkND0Jk1LNu7MDmfwfW6",
+	"1antrdCoiz+4mboJmyGqx8oifEgD6NUDmxpQdBhYp+lRZjLn7MkPNcKkktW4MCs+sga/IseVi5VapRag",
+	"W+4gV1SSBY2soxH+VWxt7x8KTqv3SOirbdBAgT0DSBcNzl0t7rWPp9DffYqYCiNq/hVa4Q2t2OjDb9hO",
+	"ebRcJrE/usALLuAmCOOrTw83UPnObqn5WrDe9RsetPg/HdHAnosG9CAd5mXdcxWspQDr/WVFLAVMFbCe",
+	"otY+S00gDSFN2NmOi23gn9otdusE9spX4Apy3EOPSV83RNWUrK6XwVJG02l7vYk4/SQZeLfZFMV9JFPV",
+	"4/FubuuqYt9JwT8yf7DtEVbY/sgm5B1bezJbkoa6hDS5EWmczRdlrngcvbk68ldvuPN3NM3TO1btBMpt",
+	"+rq53V678Ja5cETOq1lDsLF1pxYvF2M5f3fhlSgka674h3lp5X5kfOPr55N/SEVR0t7We0TNCxcGhxXA",
+	"pnkJYXUrt5EAuWIeqvWH95RHukOYRUGQ26gaPuybSwM1A8hduc6ZT8atWrD8xp7BcNSv6LK6JaguU7HQ",
+	"6KDVZckXE07jRANhmrqYnWF/v9/tD7p7A6UVVdVkMGZM9j/d/jpc/PaczqO9FSSAxPIKA4M/xlGhjSqp",
+	"5INkjsXIr6ZDkA0UCYoXVEmPP+ECM5nJC2ORsIosuxO3bp9yKpb4NgYTwOtVHbWurLUoA6M26oFlYFgh",
+	"y9fz7fRj840RQEKOQlu8xEBzQVHeMJcsdR7KHOgLWvAxpxjInYlbxgMS6v0OwUqN1bnhB8h1AykrtNps",
+	"WIribqjNvDW+rup0bq6xWlpX3a6Ua2XwiB+e9RVHLUZ8EmEhkhLJbgiMhfEiv4QYUkvEmKdQqQ8NT4lO",
+	"FazLY7dN6STwEQBnDuzmYXmuStnrEXnFaMpSMs77/b3pLVvDP1ho3BBuam0mVKdjDiQXC66xzRp23j2w",
+	"W08F6By5VMwrE8C/Yk5m8R3TWUKylsemvg1ZpnFmM16Q/1WqBNs0aERgfDA5tChPUSlJobd6InJ13ES1",
+	"boROf+iu4qhdKqhhbb7P47Pytxd0jXVT1Q1BCXI0PQpNf62vsFJY4jYzjoffNmbomralUS/oLcMMXdxG",
+	"Z9BcEFAgUW8GdE2vIL29VqrD/LfSp277pKU/zF2zxV+KrVqj8L9jaxPSuQ1rvMy1qnDjeniW7Hzb6iBS",
+	"uwGXxZXl8nB3xUvsoUHcaYmfVcJyrh6LiC0TAS4Ym3Q0F8uOe9ErLWeUMqqTN+UI6rx3fGjNn+8qs0rW",
+	"LM/ylPXIEZhoRph51l548FxMrdBPN19UcDVQMqVJwlKymgtjJjasDgxZ9o0xR06EoKBN6V5Pwt302GDQ",
+	"eHgxbJsR2HASarFOiStmSdXs9Ac0T7Ej38HSXWKQpaD9TcHUSmuPf82Zfqw4xR/BPx36ack+S9iyLeBl",
+	"d2NmNRRsD+Np4Ao16JSqQJxLViwGpirSrBE3ZafUwJKi8/RxGChObtI6iyxXpSnrTFVKljTNHIVei37l",
+	"sXsULWcGg8PyBA5raanD7vOffh8c3jeNvL0B3qjOj7ETeVXpf3ar+/6L9KifXv12d1T83xNY3d+5CVAN",
+	"6EOKqmx2NRZVRTDnPzK7uRBltqZkqPHpOLACv+D4Py9OLiG2K7TXr0nakQXC+vHfz99BK1tHc15IfNZI",
+	"5g8I058ACHToxhsbVgoGbpRnfndX8nCvhQRZXhPEBYRqCyzDnH6SsoW4Y4pHQGjK1/ifSvaC4ipRLXuh",
+	"liPA+B18nUJ8VsJuqInNwBvPncvhvofQTqvZaZWScvBEotl5stY1t3DAVh6Sa57RT4oW3+UTlnKWMTky",
+	"cKYIYiXZkqZgE5ms0WQhgzHXCZvoMMciGYLMRRL1SFgq6RAG+MP/Kv3C+J0awhfLVEQBgUX4MgzGHB5w",
+	"kalnGZPZl+BBhrUJyRcW7kfm07nZhC8DEv6vehMuOPuyDhHuKSnxkLvl1EYmtSQ+D7FpyfH3GuUBlg/c",
+	"tXc0AUFNaExos5kb969HdEY/6PSQxHy4N+YJU9OUAYnimziTAQm7anF/1ukuPV33RMk7uuLHm7Mr7AjK",
+	"fhCZUDlXH56lgmuJp0eOxhxGCZVgF8tsTURa+nKRT1fIBD3ySmRz5HzQO+M67ZESHCfAIsNIGw6Oohy1",
+	"M/XAsHZnxwaP1S+ZAt7KxRCx1QUhSRNiP0I3DCxsgqXCQl8rKsdcYtySC3Hk1pUQqYv7X5QAEznPeiTE",
+	"EDS1aUWMmwmqgBC4EHlQMQpTrcLEnOBa1oBESoS7EzRXmvN/kwjQ1crm4gbnNcdvmEzYxxobN7l5GlCj",
+	"6mBVNgR5S3i4DrG6rwYHbq1kHuVo/V2580crCegiu1i32xk1qtnBPsuGtUSkBmCqNK3SVm5CmTr1ZOrU",
+	"dS915DTIESiiUKDF+F1CtVeqRdgjH2mcxfxGq6RW96JkKjhnUGrBHpwx1yenUiEDTrKGMYolfLsBHd+q",
+	"bXuDg73DiuLWb2MVO2VUNhhT0vhmrgeParTilxqyCRJigyKxVQtcFb9T2TlUCSEdHPT6/eH+oBrpGrHu",
+	"y0n/sPucDQfdF9N+1D04oPuzfTqY9SdDRB3DYGwdLL09cHqXONrdsSObACI3RmDuFKALHprO6ODg+fN+",
+	"//D5y8HL/efPn7/0lBhrY3dK1JYrBiZJzhMmlbhowd0J+5TBozjbwey0lZvBN1EjjzNZfE6243E5l414",
+	"fI6dCGempDwZEJrB35nxp7RSNOE4RLqY+uZ4hKhq7cwbinpBn5fIK3cxb5ZA+Fc0zoqQ9Nq+w8xLHMxU",
+	"JDoIfOzMlEbDFVPKqLTszKEGZE2wyCU+oBY8iplUXC2Lec7GnCWSrRAJRrtg1KbECwY7sRAyIwfWS6NY",
+	"WtpUTtPytMMSOxv6i4HYHMNiyu0qMCHpCFyCrUaxbQax0v44g9nrN6+/IOotfVVEef3Ory9Jhb97xoFJ",
+	"8SV0Bf1bsAWIDpsFDUBbEhcMRO8YAptCAwj4av2HZCrdN52lyCsZHxVohZZQY+ncWZ7oH3OBbIuCjSXR",
+	"bQMMtB6QhojY+o48da57K9ExsDUh1ekDJ7MeR4+8YVG+TOKpEmkA0qItluyTAtPuCDS7e2rnk0u5XyMP",
+	"TFmWrgMLIZnGNzGnCZzdHSog6yt9Sy4dNPLePPh+CZ1Vg7JWxGBD4xsr4eKieS8vcXNtszF2QdNKY4Oy",
+	"iFrZC/IuflVgq8EXdal1koibKkggOckITVZ0LQ0UofYklU+wAXp1AULawbD6Jvu+nHFfMPF2N4peYH1X",
+	"2lOooVk5I6YCVo8ccdPagrIkQmZjbovXxlxmlGNFdM3NQFuQ267NFpfVex8+gJ3t4eYahoqiyYRlKwZA",
+	"zBpf28zGhBqB4RusC0dGDgtrKVvhtrm8ONzvb73y3tdwCjwmE6OIQfm+arJkWITNGFnHgGP2yKWmHGP/",
+	"uVFvtNiE6jZs18Xe00/feeu1Wu+fDtF1w0+MPSwgFpZYrbu0xOZGgPC1JtfemIO/XamqtgI6AAaBHwzn",
+	"ut9/afdzKiJGwkyIrhpIVw2kBirY7+/mWey3XJTLRvG/OHsWnDgtiiFYPD6DduykkuvCyorJ47GyOMdj",
+	"bvvCCCilKgWEJhL93BYPGYwALFI7k9MkWQdwNcRq/VMyodPbWZwkpuZWs+qu1+Uh9OJDvrDH+MB7iPED",
+	"Ox9iiCNW7ygaoTwSi0AbULNVPGVjjjKSDb5Cnqf7+xrXDKMFIpFPEiaLcvuFZAUdjnlYyxMNdaG6PsK0",
+	"QT+YWaikm6FRK56Gm8TcoMg0WoSuMbAkBTNsaSmzVRn5S8yAZn4Rk/Ix7JEjMk0FJ8wiAJFFri4A46Eh",
+	"iZjSBHp3/DfTREhtiFFLB6bZHnmdiKlBrpMkEo5VtnxEDzeeUJ8RqSUhVsBTCt3DTcBtrNkMtLCIpeI8",
+	"zuqN3NwRLoorEStnGlOUDh8sEMZFivdozEnoy5kP0fqM1y7uYwpXcvFt+9joroO+obIxB2Mggvtnetg9",
+	"jbFupxuO7PicihSIBdol4dW7kwuniQNKvuiRkxmR7I6lNKnSkvUc41SBJJTiSFXXUxaMObF9ChPQid/u",
+	"FeM7Oj11vo2ENDPlnsf8CId3cfwmLPNHVhpOyadoWGbZb+puvs5oNgPwOk7PmmMuj1xI7nIAfMXoOEkU",
+	"78hNgnD72HcP5qJe8kmcJOqmdOrl4EVtw32qHOOwqJuoX+5sikvP+SXLGFeffkPXNslb5nIJjgYrZNtf",
+	"ihh2b16yZ4I1m5GzUFvqx9qG90Gr4Pdiqx4UAr9D5J2lmEr83aIQpbZgT0Gze/8ubsWRqr7REgqqVgzF",
+	"GwG2GVio+sK9j4xaOIXc9vclktsS22Ub3lfIsuboL+q2lIkDHOX6xScNtW2ThF2mUWCqvkTPDYTqqydW",
+	"jao1dOilL3+IbW0XA+ekuhtUXvZySG6xAj4919LfI2rWFkGT5FQpVz6ITDCoAJfSv/Mqtk57nlvhpk/E",
+	"zf5iNf+zWM0Davg5kcwPQ5sqOoDve+mgOZSuxO5alfPbInmUbOwPiQ0qk8SW8ip2+COSiBVLu1NwGFVj",
+	"dQBYa72cMy4LXQgFynJYqhWGKvFHW6MIv9D/gBjCw8G9+f3L/7t5ku0DVR1CeWS4aiHH/ksErX6/SOTk",
+	"myT/YfUE4al27Z4AwNm5o3aGcXZCKdVYa1Felu0P+/0WyMn/gtfT//ib5nPeKudWs66f0XNwHciM8kxp",
+	"+mjWpMaoGeUezyYYj67jJv4OjkHTpQ7VBDvWb051NONIgoKel29fk729vZfEOijEbCZZ9VwoDfSw29/r",
+	"Dl9e9/dQA/33vlJFvYU7xB2LXq1f04TxiKabM2kjujahggbmygZ+WPRPWNXAjV8MLRpb6M+qNYNIxPRW",
+	"b+XGcRR2ucbhOEa9+oAomapPjTV8R1N+1A7uy4IIHqC2VNyFBeF4V6a+Zz4eXhCzxo1zozP67ZxpJVOT",
+	"EpOyPOWPDtMoRnYayybHP1i9y4Y36pwGRtMkZjJDI3dFodHywY+lI1icihfX/SGGd/17f4CnonYIDMCh",
+	"hy6NFagWPGZ7H1SCx+6DhpF4zucuI0HNu2kgL69hdm0Gstd3lmT41Euieu9Xl6QeNrebeOfw6oej1pw7",
+	"GODtszSdAiMOe+ba7QUmX1PGL5aESkhpEcbZpWEGMqEDWOmY6xhTQGpSPIzxLNW5P1Ge0kmiszGb2NS5",
+	"C0temP017KUf0kss9KEqWdwFV9+ka2SjIYJKYoESRM8MScKoEslEnhl7u/pOOLI2I27rgf7n9c9vjr63",
+	"j8w9UXaslARe+2nN1QG/CT/VJeHF5fHfT84/XO3Qq+oQARab+h1zj9PBQJkRoHYyWTtl1fYGqldZhO5f",
+	"r4RGD2QMBVv0uY+5vRKxhJPLz7BUm+ocwLK1h2O4b7wAdivK1ny9p2ZtO0HHXRSvQf/cws+XKcGcbAnO",
+	"jqKAHOXrAKm4xH85ztoK7zF3CiEt0EGhy46PuaGcWlh1UeO0HTaVHqPOPSxyfIf9Vlm951Uo/c3uL+p1",
+	"P0W52sA4YeU8jJl794sl4+Y8aL+SdgEaF48pr/vqw9u3x5c/n58dh6Mi9tBWwsUAOoH+buAIPhdWeZBj",
+	"TqAniV84Oj09/1hxMMUgtRYxLRlkBy1pSpOEJboQ0tHZ6+PTn8+vvz2+DEdkSvmUJeWRIZ9zR+QMpfyB",
+	"x7uxqrSDCxvoZJZiljp4c4fiSuUzpb1ixcZ0go7tvRN03HXxnzCXytQfaQMkTUFtbciJXDFGwhIqcVgu",
+	"KLSB3JClrnRIXJXuPK0K5wAOSh1um8nUTFhuD1ysnoqsnC6feLOcqnRei1SR1l2qbwwTo3xNpjpSeUOk",
+	"7d7DbIIX3sodmwJudMgIyB3gfU/FqinuRhfNqzFkALdoEUm1azzCRal+iEdz0ilsEQzwRuAdMzGZ9KMC",
+	"RkLH7tUZM1Yc1pd7LMfcsB5ykkEkh7rBS6AeSGg6axlNT3DTxeXTl1oJydZmx3LdcQamKvO7zr2xScxY",
+	"D0MiPhJAQRhbhmuCzuxs1ZEb87KFOhJMPgYz6aII0q0QN18jCh+kYupwIggrJTcsA3f+ZJ1hjWf4B7r4",
+	"V1QaRxISnhYb10TGv0GxbhPiJpk+uwIiH0iiOieaJKyglollj5x9OG1Af8AdkgLxsZmE6LiIsSWmM3Ay",
+	"7PdJwu5YImvmwHqGT3W1SrUvpOC9S7p6z6SkFduREl+6YokGz+5SgMXIShUXqZgkbOFbYkxzDBAfZYnt",
+	"1Hpdvn1NXu4fPPfg4YrGuyKWZJUKfhNUiqsfYSTgLWNLCVfuglEe85seOWMreCYhJHHCCI0iFo1IljJ1",
+	"w/Ixz/ktFyuU3XQtRVvpBC+U/X5/RMKY39EkjrpaXwnxyWBEwmnKIsazmCaya9QsLJpX/K7f1m/tjUgI",
+	"CCOl9qDSdLnIujRJxAp/dAG6nNZKwgnnQmbV9tNUSNnFAHD9tf0RCX8RE2g5EzmPdAG/8g+3bF3+QWNU",
+	"uz/CV+3JLDcvUgkrv2uJtdbPkmZz50cc68GIhAuWzUVUmhg+fDkqxg1MxExkTmX9B1ssXv2o5q8RdvXn",
+	"Ne56d0q56m/CugIgiTF3nkrWxTwq3IWMJqwL4e3qz2IJ2KdYZtK7MpDXXW4dy66+acq/W64Ief+lcFbs",
+	"WQ1fbZD5XGm5vT/GvJtLVtqA0ljtr0XDOGKLpcgYn67hY8UT9RdNUkajdVc79NXPlMsVS7uJMMdhMBwV",
+	"dKMDF8zq669jO3UA1AXRVZMFtqgfqP3PucyXinGxqLtgUUyBBWGDofpCdaApU4xSN1BEYpfQWPvh2YE+",
+	"x2jr7mLyNz5Q44loRidq33NO72gMbFIN3v4OgqegepvKf6kNh/XRyxtLmbO01FXFJl3hJ/6Qo4yitODC",
+	"/xQ42frGh3686LswxQahSX/f1HEoQygHGIAHEsfK5bzG0t7bqfjCMSQ63zeC9G3L4YltwovFG0rUjYiS",
+	"TPifXe2k6UJBZMSYVLembpCImwZ8yCLz267wfr+d/zKLM5NPbPbmFY3IZfN22rQQ+wKdiDwbTRLKbzut",
+	"8kPMZ13MO6Fx84BWfEa9i3I5uXZ2PSUFr0GGQ4wzlGQmqhNH5Qq0WC3nYiUtbBmuPWbUJtm8yUr3H6YU",
+	"dVXngIvQZkPObK6JDIooS6UHdbwJp1sh0Yv0XN0tQrC0S5xrE95SgmETScRkdql4Q4s4NC3aaxsS2DBc",
+	"1FGuxeEHC8MrRAJov0QoidJIw5gVqaEmMRMsGEryh8D7QZ/0+/0G9cmfoBrzmxP5mhbmWh85FtbGUL8T",
+	"4iDVX34Xmt7cI3nbZsIGwU7MLFXonAo7Y9DLFdsHtD4T9y2DEtbrmNMb0XL+/lg9s0X11akSU2AIvjpZ",
+	"HxcAojy+YzxrEK5NTQa1jVTb12snTF2GG+AR6y+UEGt3ignbvVK9Xi9dw2rDSaM6jzLO5CPiKg2EKQ60",
+	"8nnfFkDaREYXW6s3wzZd29bO3bFh39yS5LgZOadZhpEDP7W+XsxHA9zrRlJqE6fVyMgr9qLBZnypo+4P",
+	"GFf1c/en4o/ez90GuxGMr32IFeJuPja8Cm+zv6rwPE0Vnks2ZdwPNvWtWJkDzLTZHtJl0ICjxdlSIazw",
+	"Muehh5flKUCIv4+TJJYbgXYMMgX6IsStvpPRao0CidIe0VZjsawwG8fmuPtT7rYbDp8OlimhGeNMypYz",
+	"RsNpGa+rnkhnUg4rcsqcyt7D5us4QrZd2zWfCeoKOQTQ8ciWBKknOm4MyPhnhK9ykKuCTpbGNzeIyLHl",
+	"nWvdsiXclem4lvHvJb3AfwbLJLCRPTQHzBR4dCDUgYwG1X0fyeftp+Uj4iycTtoMnhoMC8e2uyMklMWn",
+	"8nO94d6OiFR+VtKvnN7BU5eAdUi3c/X62+M3H06PfbEzTwoMshnpKSCcrUqRV7vR0VYyMmgajVhOlYLu",
+	"PhAa24KkeQKXYmxCCcgXl29fk4OD/YMvEZ/KSfFVl6cpZhqC7YUzpq7XMQ/fXF9dH11eh8YGELvAGksh",
+	"ZTxJXK92j4RvL4//428fj4/fnX7/9cnZ9fHl349O/zb8+tX3b46+/9v1hxCsS0XXo2F/eNgf9A+v+y8V",
+	"TYQm+IBm5OWo31diCtgptPJFrnMmI7ruEeC3ENFo6pxD7MCYq9mjJDqLPyldx05zmgoeoiVgzMccxgof",
+	"DN8cnZx+HwYkxJGrf70/P7v+9vR7dKZ/f3x0iT+bOYVOhm6/j1JB+Pr8w9m1ejLm8Gjv8LBHTmNu0s7D",
+	"4/98c3R9rAOKiMgzImN+k2AQbNW502lYozG/vPxwejzastQ1+bsmgG81JVw+BCDewYNHBAeA75eA369k",
+	"NgveX8eTADx5U5L+6zH3AUiQ90IH7ZQxI4YvK8s37O+MN79dcLlkUuTplLXiPIEBL4WiSFkF9spOHaQE",
+	"B/0aYS8saqNIx9yY8mu4vW3VKqVJ/btXkzIzum5WP29jbqy0/AZTa4uMRaOPfnf+qhN0Lj+cdYLOu+Pv",
+	"O0Hn7Oj98dXFEWRhvz4/Ozt+fX1yfgbxCqfHZ2+O/LEKXoXgnJeibooABYFBG1akKiIrVuU6nnE1YNYF",
+	"ccT4jEvTSZHjDMHTUBML/95ws5ZqrRcIZW5VedWzQfn58ac/rCL77kiS7xrqzG8AmfylKEurVvCBskLK",
+	"JGI9b1pZkWfLXC3R7+NOKlZy3BntD+875sGJvE5zPsX6kiYqF8SK1+BmxjwZQM86nz1USEmzDdtUVKT3",
+	"ijPeSuN1Ecdal94aOrp/IG6cxYMqimrqKbStJVs/DxtBiRVLyASZMB3pVEmrhngb1cgp+G1dt2BpNdGs",
+	"jwkCKc7qVk1ax6ZCYJyF0wG9UnDmKrm6SRRjtV/K9Q8YgaihcqcmXsYjaG7H1n+4hUJDAsaZrGjrLnyQ",
+	"jSgCU6jJkRxzQyOf1czRAKH9cb62E0M+WS6xF0cmLX/rcrqM11e1pYBYMrYvPSes7zBXUpua+TIVUKMQ",
+	"o8WNI8De1Lq+T0jEDGOZEMyTXGFlOBA+nTg11aP6zSh72kTqQPNAWKAEMBVICBxzALw0gYitIMQrN4wX",
+	"qLyEt+QyiJnAOAwyWdsYTcF18JinPaLGOaWd49QHHRfFLCJfhKfHR1fHP5tCGV/uUtnfnZXP9robcnoD",
+	"uf/RgOrapQ2l9p2oV4N3VVySAYSBZUbTcoE07ZkdwekG4s1WAnHhKubQrC6KGoctsor9F2Si/qIpG/OK",
+	"+S/mZOFwIz9j+8NxOnUh2i0wnTpI3sH13Iw1WwBilcMfndLcW7fcFX1839PRMbUaCVWWY5lRiSid6gSW",
+	"EY95a06MWs5OOs3nNhmTI8QyhRsVM4Estl0BX2cQ6IngZJmnSyHZg++dpzY36+M8CAj7NGVL4z0uxf0H",
+	"Y45GE43br68AH8CWCWMOPPEBkJLkLnVvzK/NMac1LDfAaqu46xv89S2M5LuD3z7ArF7oAFtfgYauML+Z",
+	"27gYuc5mosKYpXGllC+EnCBp9h4iyv25/oF0m6D+EI/OboVGd3dSlFWjJrnQrBgGoAeVGi7FqcOkIpp9",
+	"jeLUKpZY9KUVV3+Av6SssXlNJ7SgPTXUi+OzNydn34RakNTBJ9LWJwA3rcWltM+KXZqJFKAa5zG/Caxc",
+	"CUWnTGLJ/8/emza3bWThwn+li1VvTeILUdRie0zX/SBbcqzEljRa4poZ+g2aRFOEBXZzsIjmpPzfb/U5",
+	"pxeAABdJtuUMKx9iSVi6G72c5TnPk5kimQ+n579B+UmZPx9M1czWZrnIDFxZUm10USj03HI9OQfqVqQz",
+	"e/Prq/Pzo5PX//zjl/PTqzN4xiQBzL80zzCct5bCdouFl8fvj0K0ZKB20dSGWhPbVDRWh6VcGoN9nAsw",
+	"VZvVClr6ha2PSydCXQ7M47rW9kaJ9HpeDcaf0n62zGxaC5iy3TKuyMisl1qbd9+N62V32zl3oXxIloyc",
+	"klfl+dml6V+btCjkQUOwAitQqtwSFWIBKGkxsluopQfuCQXeDfFmF2sGIfjv7jbclPcJKZwX8lWR3KxL",
+	"Qe5q3nJFPYN1Oa8DMKgncQK5wMvzf4ZdspTykuQIVtcY2QyIpGSZX3hWLjkrI/2oatNbQ/AqW0ZWG5Qd",
+	"LIKaOCyKhZsgbJwKldpzUnPVkPV8VCSd2TjwSiXqCq0e2BEB9OM4tWUyq0cPeqgdyxHR6awj4uHsQ4Jr",
+	"j7iMEpG116wsq9G59eQLl52m5tI5hg3zh8BMtIZFquf4uYvE1tbOez4UZkTBx8eK8YEaOxbZ+WIfzBUs",
+	"M7wRFuUCDB6ntQkqrhi99CdP3WSh4xMqPQ2yzjGleBB5lvE4Ypmqnz64ga7RLWQPxgK+Ws7H5i6th1+A",
+	"71mXdb4jboyGw0LHYr90XipE7pod7j4YsqBVyDtOF0OklY1oUrbvAM81oDXTBr899oPbCdawml4jHX5j",
+	"eABTKETuQns3uMTwayr4MLlNYxjqnrg5GqMqjl2AHnU8v+axNDwRqZhw3TeSKw+xusmWiWJVCbui8jgP",
+	"VxdfS5VSYSIGOG2dABzG5Fo+Y+/jV3XyGCZls3iefgCr9BSvvZ82Cd7a8EVWh0QTys4nCiU0tE297Nkw",
+	"dgu3imyiZIZ14xCyA/uPPQVCmTUyfN8ka+dBte2ptzRHV8jjNbKPXzuz9ubg+F0jSqgEwF4y4DRT9Cen",
+	"lf1ldSg8TZR7pedW3PvX0h01pbhG+azT8WqOm4RYH0SgNM6XaJM+2ojxikpQdy9zuE/4EavvF+FcHwTb",
+	"Sov8YTDIKwTCqMh+Dfq4HyrIVRWSfQg4rl+PsiAigV9yLeBuY9jBRSbKwYFmVdtvV/+iJ6MFEWC/29ZC",
+	"gz8SPxj+lPBcPGyJzHkhibNkuZ03xAtN4sDYZSyJb4zHMW8UtlZUoDZhUjPrcRTq9RTdqbEPumja2AMB",
+	"7JLlDlJpKZRRQx5K24Zp7Zq8m6EHQY158WPywjsrCAgRAYoohwbZARJ9ALJSDRFqmBkGJjLQpOCpgOS1",
+	"/uuDaPdAf3Db8PqBO0i9D2pS7OabgWUtkgnwkkmVB6UIN9o8oQ1p1fqj97aeF63r80K+jbNcpRWZHSQg",
+	"qvbRRLzs9DJl2iN8holQI60SRK+tDswWdvfq/OgiLAnxEAzEIIfKMSxsh7mxCVi4esFYfbxuzTKCehd8",
+	"Uyx2l2Ixa6wsRA+NOJao4+FXa+9i7AfUWScJjy2D3fvjizfH50dht0rxpu0UFFtyDnizKFSMcz0eEyPk",
+	"6e9H5+8OIC9Sz3w2BfpAaPWUzwLWx94QBRqbAAcaPquMoul6QsoG8jEPwMGAcRPqCXWbgAMFX3F4dHD4",
+	"7vhEvwXxi+Y1vIQvUzeABTD8RGG9xGeIz/z19NUfZwdXF/Zh5Xyev5tbnI678/AIhfPKtxJeY8G950f/",
+	"uDq6wDstWZWJJFpzFi49+v3o5PKPw6Ozy7dIsYlxFYh09IXRbYlljrp9kK4fjHgsy5Fg5DZ1+mh6cPuz",
+	"Wvo9mmytoEXzoxW0Sl+3FbTmPkUraLmhpB9odFpBy/a3FbS8Dq2Q8vJW1y/xraiXOIY/E9clVFviDWH7",
+	"u/WqvhewHpYmbCpirl8p7rQwpp47KjLMllAMSjr1Qk/OVTnMlzF2aryVuxS/AjceXWnTNyYDXYWCreZ/",
+	"OqOwKWSx74vywsqkf7+9vDyzMTWE9xOWA55ZlQznWU9eXb7Z+nubXSDZk7nCDm0E/IaZA9RAbgFS1JBN",
+	"DP+diogPchF9DA0rLDSpJ2MQMyV108BgagGYRFy6hmsAmaaIgOwajZ2U+Oao5fpvAyVzHsue1P9IVVLi",
+	"g5MRG/P0BgGiaYwkcHGK+fcuE9mATwSRhui3zlTBojibJHzGjE5Eg31egsgv4JgnfBnE86nZsL/HmXUS",
+	"agjjPax9Lec/BkSBvq3uK1dPaUS4yfoA/jKsVzUF5trWXIiKs7VurBrXdUUXoqEkisiDfXFfv+LJGMe+",
+	"QmdGGLvMF6Um1jv9lJ78KTy/Ovnj/Ojy6OTy+PTkj8ODf16EP3sVesCbpO8eq6wqk/B8oQzns6d3KIjy",
+	"EpDrpsltYpxdOjN/zPPByPMJTFrCJrCNwtfQgQZSCr9DCQKyLX+g7HgYR8CbNkzVOMQqvVyFQRkqC/vq",
+	"7j4bqSKlk3qZrop+3vynPwe+Gnh0FVQ7R91pSYNXDoDFdfs3vjLORx41dSZYjLu1dVSWBu0cz7TNT5uf",
+	"532YhtDteVXEejXGgr5ILlbMd78rXVyKda40LHh5tnoJb9kyqozTklFyscKV2oaXi7Ua5wKMrl3PljQr",
+	"V2tO3HtNWi/wudIo0PVrjYKHyHPD8HThMHyp39ovtA1/F7wPUZiDD9BmBywk7GyIUH6eO5o7bdDpYRSc",
+	"Ius897MdFCPUJwPJ8tMRQrUYBjw9rHi92kpUc/ywHoS3ShU7l+5SVeb4hWIUtQTgdwINw6Atrd9AWNdL",
+	"lDjw2fWn6wHFMJ/tnmijauwAAOepxaVhIfy8N+6zggfep+tJY6/6bIaULjTstPBGNkz5wFjctloakfX6",
+	"S8ZDP1zQk2WmdGp0XhFU6hKzbRmYL5JkEbfyfGCmYVnU7mRbDtLaZdVhlZFXqQCT1FQhooN+dXKCNzqf",
+	"R9+LwQrAtxIU1DJ51eJkSdjaFFyWn2czBC6yWB/TwKC5D6Kz1xlctg0e0H4Yzz3eIJHL95UJ/o/1N8Jj",
+	"KGSZthCno4rgBQ0pllOf4L/8glKbAjcNJZnrs6PDJsf4smkXhs2LCF+9qAh2h/Lq1B+r7FHi499i4fuD",
+	"k6sDiOTWSL14bPwHr397c/xu7kJT88E4m4JcugngIAKydC3ufd7a8CI4+OVdgaZdMiTZryq4R6/yFnvQ",
+	"ClqmjRB6QFgkPLt2XC9oQM5ScRuL6dqSgWZA2+zoMx/kycychMhge8uTY2lCaQHRVwQsTNMiEWTLpoU8",
+	"yENG+w3F8conwAClsJ4GLf2AVre112G77In+j1Jd/1JSd+yo0E3efiXSJJbzYAjYneYn0Ls4K6tW4S5W",
+	"MhbmFVGmd8/ADoy012pSSagE9sX0fon2Sqrkka2mAfSFpITzknTvAbxj7rstu/N47gbttPvaRgt7aS+E",
+	"u4zmzeJb4CptOafEJLOEwsbnnUGkwMEq1To4IKiJs1T+EK8qmwILb6DLvvgTeEn8zlxXe8ZdDFRd9nkL",
+	"iK2zbip4BGBsDtINWeDqes0iJgA2XD5N41yEXdpXA6MNqi/HwDXSVMEN+kH2BiqBwJMmsLtd5PZIKvDY",
+	"8pnAV3mhdzXeTjXIYZdSCLZDJhUtvYwcj8axDLueVG3AbsQssxWsvIhilL85UQx47xmJJGR+OXF5A7ZD",
+	"iwAG6gbRINkf5vrpuFBbQQta1rA7q0kd4MZGX2/EzBhlBmtZymv9277m44quCM6iL4scj3rNpgu7TBr1",
+	"qg4WiJbBVluSpiJoF5btZKi61WWZED3pC1Nqw9llx5HP4HvrV100eQO6WVYDsZZ96gMJWpltOCAcrKDj",
+	"1SuvlIIirjPAz1J+esKz/D4FIxckurSmKQA9gzSRn0myDiGI6FkjhnxBdNbJ2TL14iHAakIcCVWg/EXF",
+	"eaGaKjWV2nw1gq7aPPfcGpwE4G+ANI15vaRJRk+A6t15URLsCy1xQOUg27H+iQrIMLr6iRSCKzGgVi74",
+	"+P9O+GwMz/nyZVmqw7ywbsroj2Sjr5SMW3Uuw3AaGF95Jq+7xKH2TX+WWF405WJeq0QPQeY1FYkNMZ5M",
+	"MWuk/fDnMgnIlGaIKwxEiooxuh7ehOGS5ssvumnhukiY2roV80HXmPynJpCr7/V7Dt48xHTdfNbOse6U",
+	"G5xyTB02M93TnkTVD6i1UON+LA1TmLsVWYFRHql0PGK3K/HfZRFhfR7Of1IQ1Z+PcumLV56FiFqtjUDe",
+	"YSLeJ946bzpVEi60ED8uFrGmVWh3yzUlrOkl+t0XvsL2QvnShgQMYRAgWCGm+iNlpviiZAzQ1J1Pf11C",
+	"orGEivrTXJao6zk1dbQ/KB4wnx4yIndV3XiwfLagbFL/SNI2Xasez4QcpLNJbvtyq/1jEC8GnzDEhChl",
+	"SX1NPcA8mXwT5lDtWzORu8wq/tbYlpESENroyev4VnhIryELizQJPammkU1ERbEeiXEsOc29MZ9MiLt/",
+	"lOeTpmn4Ns8nNNABjGrTdFXX9jI03hZDEuli5+vOqHICPiA4VeJ0CKSqC1eJfe2XYPGVXkeWXVpu4cfF",
+	"Ql52Ijol8fotuA6U6JFql7PnubLUmv0Z6Hk933vxrIv5ylRoqzJjHO8NXDrO4rB6ktYElapX5rTenlGQ",
+	"Lsv5zJZw8VS02SnsGxmZKBkLUfMlC0kKE6fqW/vLVLCxSK8x8KuXOIbD2QE5HyEIDJnMP0736Uglpq92",
+	"mvckNMZI5NXNZZ9fACY/AguueYx18jgylKrXWz+QEFSNpCJNWl2Y9Vl3e5vKeNp0QXugxtu3u9spYgjn",
+	"z545D/bS84PnP+/xwclBiQinpLpPzKgqNcGlOR/g6vI1FZGRcqthY3EowHL4qFTy+2x/berRS4PJqZmq",
+	"Qg4Qw3cjKICOIhl6I4V4IZeRMijKwPc/DZeS4esieWo99D0JUj02cgtFcgOepg5dYfv69Onz553Os+cv",
+	"dl7sP3/+/EUdsYoxm150Os93XrzYfbr/fL/z4sXOMgvqd54UqIjZwC4EAGcb3zSx0WuOM84sRl5WPix9",
+	"qb0OewEBwPenJ1tvzo9bX0s0EPryCqLlizqD8fS5NtuDBwxBqfDXGRuJVHRZ9UCzmbKMj0VPwilvIvXc",
+	"JlfGgttieIPauVa5nSP45srM/lbD9YFK+Grwd9rVN9gnIW5KqLvTE1TFvrw6usB/fTg6PDH/vnx7dU7/",
+	"fHN+jP+4OLi8Oqd/Xp00iWiXUPv1LA4lUJZF4R87mrFSkQHzs5kvWTgHuKF0VU9OazFJ8xqaIACGImfu",
+	"14E9NEY8GZqaijRV1zwXPTnhcRqYqvWr//PmzZvDBvBU6QRez6k5K3LPtoulE9wpi13hmQmGKDIOoqs6",
+	"U4VRJ8LoHDpwF9AvZLkgNf7Q41dBP67rIeQyFolBHAk2sjTNuj0GrAyrgLDKc2D39cV5rPoZzUyywFat",
+	"usEXfqxzMTIxKNI4n13o12Lz+oKndXvkgWQHZ8cQ3Psp1L7DH+12+LOh7+RQWuOODj1UpxMhjw/Za3QB",
+	"Ger6uR1Wj4k2V3tSD/lAyWF8XUBRNZwe+OdYSXQsKFOmJsLW70EaucvCz1bccwsuCNvswEC8ehIieolS",
+	"kz4f3DAeRaluKKagpYL+FDLRv4PYCzWKTbl2ZjPFfgoPri7fGm5F+D7gqeAw2UEFK9uvZkQTqpk5D12l",
+	"snYgmQJVZm9wtw27tz5t3f26H3iO+p58XlY6NKLw7rbQaWmq1InGu3rXG0G501i3GW3ElpFwa52R67h1",
+	"4tXOGRd5EkOE8guwhqJneagGtUGkOGORGhRjIXNPIVi7ZLmQWGgF8MZrIfGzgG+PBt62mgjJJ3F7xscJ",
+	"5oiGNQAc01QIzGDWkhIL2nBhZyrLr1Nx8Y93etI8efJJ9Z88MeljSzeDvNdC0o9xjnPUikQ7ph3uYwkw",
+	"FvTkiQulPnlC8uQww13Y2UhEC5ev7MknT9JCPnlC6wHoapTbYgwkAN5AR8STJ+DjPnli6Idg+tBmR2iM",
+	"J0/YcYl8lXmadCyKReZqpAZK5rHUtoFIMjHVhwZBZyp1VkCvyY17M+YzBm6OAVIAiGcaD0SbHYqomCSx",
+	"PpZMSUZayL9lLDaeDuCDqySdjk6WSxbqxRZWBae1M3PsyZv+JmZh4Hqm/xxHIQ3QayVvEWuaPXmCaflj",
+	"/JY4Zton29vbe8FiqW10PGHH8SBVBrLNDgn2ijegz+OoPbeMnCVFqYoyGYRKQdl+LOY1q4n60FUv+tS2",
+	"9GRE+KIys3aPLMeEnluyGBuTbgpxUcbZmH9SqWHQ7BIPhVn0dCIC8Fn1JIMN50YSYOAIZCKghA0XkZGi",
+	"/inkE/yUsZLb9Nv/o820MLAi1T9j97l2RfuJ0OdqhHoYGai9os5qSJs8fOqSvGp1h9QtIogTjluG1MCU",
+	"koshBF4WH68VGzdptKjNfuW3/AK2DN2iFGsbrdR4X8yUjNju//90z+qJR4r5HBU0fhdTfn0tUnZ1jKKe",
+	"XVYA+lCfzRkyzLGKkDnusUk8EBKrK2iDPZjwwUhs7bY7dr8zDu10Om1z+HNbpdfbdG+2/e749dHJxRHc",
+	"4zRW7f7XClq3hly11Wnv4FW0h2rfpd1p77VA5WAEe/V2eyqSZAtm7fan6U3W/kSAUBuWqx5rE1BLxQRm",
+	"f2Z3xFQMhP4uevrFw5jOcjAV4JN4MWKS8+BFPjKhtJ7UBwsLP031aQVa6ODLfBB99puYsQuRowzL86c7",
+	"z+mUtrYDEGxci/zX6Q2WbNMH0+3f7XQQxiFzojHxp7PpLBpkSyPJ+vlw5M2PCoakvwStfXxh3XNsw7Zf",
+	"8cjo4Opbdl8sv+VSqfdczsx+o+97usqrjinueyHSW5FaoeGnnb3l916geXXlRJpL9iTqMGTFeMzTWavb",
+	"+kXY1DBmXuJr5IbRc0DbDvwa0lreVGh91A/c5pN4+3ZnG/LgjZPvnY202i9vuKGQZQgq1bBCkTKSnkoI",
+	"TFU1FrciDTzdZqLmMkmeD4ZK127UVg3DvMTyRxIoPYmBbZS9FTzN+4LnPhAgg2cbd8KYeXgLE7E+XeGs",
+	"OnBUOHgIKQhKA82qRTaC18JLlHHIfYQ2YKLUTYZeCZSCiqgnXS0sPYzOcKjZtaDPoZjaYkS4NcTSWbAb",
+	"pSUyz/I4SfAO3pPlZkDyOEytwEsI2WPbJEhMUXcMahe/FDDM1axnPUYHMB/0dmUO0cZgsrtkm4p1myLE",
+	"3pXvoGJWX1gBV0PkH6OYU0tTxwfaZQA1AxtXvRGz7uQ/o3w2++/odvd5kd7sj6CqDyzq/xQinTmDmhOf",
+	"3Gq7zYFJGi1qHVLymoHzGlZMIp6LX1W/sTX2rtVbpD+HiE7tjUsahysms+I3rrrhJpZRU7tSX1Jn1aaV",
+	"dHjWaZYwujwYXIkzYGxJYedY1kJkClmrfcfRstZNS7xaZu4ZF0SliLJuahoU1viNWg22fK8GIaqksUm5",
+	"Wr9BH7/iKQ6zGLgMao5yx2bgcFl3PdU7O8tvuZLaClJp/F+EIe6vciy/UWk/jiLMZ+939pff4UiVVP5G",
+	"m74/pNlhDQ1AzU5Hyp7Jeo6WZQY9cwOtCkgBlkNIeksGAJxvgxixsKzRDqk9q+1tC0/r2lPOwtS+/kn3",
+	"NdeV6cbypWXHarO0HufScpO5P9PWvG+728lav6AcKvVL0JqorHb9mIdgpCETkASBel8IY9jsapsBAAgy",
+	"r65NsWQhIqMJxo/Y7bDOikRIr5maay8wL9IE4c6PGHoXWf5KRbMVlg6lwWCxjVQSR1Tz7Ab8Qo0Fs38K",
+	"WhDTIfpEAUO+29l9ttXZ3+poz93+8Ex/gBsgseybpHFjOQI8No6uZB4nSO34bGtnd2tvpxUYmkt4VW1q",
+	"a6YPeO3stTo7Wx19y87u1u5T+v8z7cJ9CdbcJF7Dd8FtwiUzKJNX2aJ2HnyLanLi/XmJESe9YxN2Qj/8",
+	"ncL3NkRGeD5yLEBT+7h2q9pJf7iqts+Xv+qe2FlhT3yt5DCJEZOxv7O30g16Xlwq9Y6nCOXZ33m6ykhk",
+	"xUR76CJ6L6KYXxJkaX93d4UduLQtnIsiEz/4to/rkXE7Z9fd8rG2oNaQ2v7zRsy+4JJJRC4WnggQGfhk",
+	"d32KsRjCop9Cc+FWLLeKTIQ/z9tUeLG351f2k/361esvfito9RdYi/dagj/shD7Ewp17T+jA+ABz0ebm",
+	"Cdb55gfWX26i/rDz7heR32PSWcO5bKXWphus2LVnZUD8BZDfNvyC5nuz+bFyMZI2fmuxTOcGFerRzthG",
+	"mUoYitTjpg7pXESMu9LXgGUjlebJzNbAip5Ecq86y56wqKVVeFfLfBgjqNR9xgPp6f/Dnz3L3P6l1W29",
+	"Ovrl+KT7uxHl7qU9+fvR+cXx6Ul3t93RP56dnx4eH3a3trc/6x/pBqiL1j9fHR92d/Q/QK/+/ZnRq9+5",
+	"JKJ3+7fzy5e/H7y7Ovq/hweXR3jZfmdP//no5NB7IvzkNwimaL33cQr5/Tr3I4UgKUw/ZOuxXsMu8JYp",
+	"/M3zLXQK9OxoroZe30GgSbWah/DtN1w3RykG9Zfbgb+P8f2jbvs0XR/agE4QW1YbhrxA+JIqcZ3l/IYy",
+	"73g3G6oUiAgxTe+wYWXwmJfmhG2Xbh7zGaEgUtGQc3+Njfy6SzIRixZkItJNIPFRGkJ6do5pRjpSH29l",
+	"QNVfQ2RezsqrwQMNrBeZ94An68fmvbf+2NF525EV4vNeOedmYT3OCL03qedj9D6+5h5RevsYE6enM0Yf",
+	"EyV0ZgbbsG5InGe6MYHBA4baGUEgoKmP7MllBZcvGRWoZaEtr7QMl6awsjnYb5v9fcP9Sk/uildhxxCG",
+	"5/SgyEcM4X/W7jZ3DZJYyBz6NXHoPvwtlu20uq1sD/6hjWuk6/h3K5a3Kh4IrCJWN0JelYCFibqOZalO",
+	"zsgXmLoB3YBdPS/6PBPlm/txksTy2r+9ZZMQ+Dckxkt4LBd2nVMRASpOjuM8qxsDopZ23TQFxAjLr23j",
+	"IB2XuscnsW3jIB1jcdlrV/ZBTJT885nR02h1n3bW8VjsfPtOSQ0335tspNJCfojEhn3gJrWxSW38MKkN",
+	"/2BY/aycZ1BqMEtXynO4pegyHSBKOZfosFcuT3X4HVsx2VHaEjbpjr9OuuPBJvmCzMeC+db5LufaJv/x",
+	"yPIfd5uFd8+BlAySh86C2Ie7PAjPB6P5nfVUWpo0KNSiKgQTZ8NIMQkWDBIBaEEqgMI6Bi5ZXyDhBTu3",
+	"0jggitGTGLzgbCimlszKkDQb7W1tnWFVWAAsd0liKwAzKDQo0dH4jTOMNKxMSDMdxYlAZpFrUOS3NXsj",
+	"leVdx2hDNRQMa2cD+DMUwJEyX0imemh0SULjnYSB5YrWXh5IZgEdCDbyWsGDU8F+IrfQTpzw5za7UNh0",
+	"ryEszJOsPeDIyaH/ncFU17Zb2GYfoEtYw2la7Z2HQLXs5FCIqy1wHfD4TEqdBbUU4MKA0xtOlVhehz93",
+	"gUHQ54sDqRqsrXRvJqc5dq5ynZOLwP7KFnxXH9WqqXnmEpFfolvme2VlH2m3A26OynleyZ25WLhxLRsd",
+	"O7k3nffq7uR7XcGwfPN00Tq+118+ZfSDeEE/rCNjVuZXcWQcCWRDaD3LU8HHUNcHvduCjRpv6/pVIpk5",
+	"Jiwpbj2BHBAxSjXtSeBgtHID/vmGxS4AIgjhVSGdl1Q9rreOgIURz3lYYmUMmT4yf704PcHcVhijmMRQ",
+	"HwnveJZvwWVbx4dQQwcq4BSZGqgxcBVgsb6tqxdQIb3ztCdd/XdPokYTjAw9PVHqBgvbAjhPkd+gkPos",
+	"aLMDPMSJZTUtJrjzW+p1U5Q0m4ieDInqL1FZTnT3yHCqxsKQ747jLINyROAI00NqOAz0/3XfQPUPyvMy",
+	"ogwMexI0GX122vIpg106wjmxxBbzi4VKzJIZ0YcGLBP6CTnyi+nxRRFp8XmSgPIVscDUlg9Vy8C+HvUo",
+	"MGjPoKB6qNLxksJAv6tOsKeuC0ZvuqYIql7WZ9UXf2qmx7zXmKO1vOaQ35Vns27Ul+XLKjpGtbKsesH7",
+	"ClWetAFP0/hWkKAzrd5rbUTaUzrO2020KKXNozRMHmfbLvXZI21bv8YtF59z3Je3sJGrGybQviabBB+2",
+	"Se09uhP+jUoSNS2dpd4J79hhF7vO3qFufb8ViurttS7PxpP4VgRMJZGtq2uzU2klpYkUWBW5PuniAYQx",
+	"sbi9J/WJl6DwJpBwoVJu1lTrfWyb+hXtdfMS3eum1eH85c0CeZS57/JkpS2esovecnFzf9mK0X+m+7em",
+	"cUS8hP46MsTctUvoxCs7DQzNWJip1Nhslu+0zd7ECXIBRRErJl2PPj5Xc+KNY7Awz/i1XnCpKq6R/g9U",
+	"1vszT3g8hR8n/FqEaHP2Z6yv8hGyQ8whYsBsgHOuJ2uxMC8NQ4TRRwDpDm1GwN/ZQFnOY2JvAsFOMdGv",
+	"xHb0ZCr4YARnakk7YKfDOp0OSngwwpxA05AzZ2JYfwSEt9BaBmrRv7P38SuMkfRkDWOFfuJLfJvfF737",
+	"RNYlgU/RuAf9qj/zCpFHx6qBsgfXIkDTe4epeQWInYqGuv1wTfbiBIkva8zFOX7UnU5nGa38CvbU/Rkz",
+	"gM8yjdyg6OE0rCD6a4CmTRh4UHB9wEQFEJOlhZTaZQJSSVpHRmyuBPzQ12dKSZHlLyuPQggJSKdB7BCe",
+	"lVhFirpx1kt0ZQaHX1X/Ql+/xDhHkxxajWWrKFpMCDht0bXZa30c2njrmOcLCB3gf6u28Yyn+ekQ3Z6V",
+	"m3kjSHY580gwoKGtRu/gLBXD+PPK7frN3vHlAaz7+X40ioHeywsiAdK7OEJ1wqJ7D+d6ul7jx5pNsO/I",
+	"xd3EwwF/XYtV5VfVv3R3rT6lIPAz5XGOGZA4Q/LWppYhdemqjfJIU1dokHHPPaJXBmIiTY2pMsKu3C64",
+	"es21B45pWkgGKgxrT2RiWl4+lfV7nBDl+tEU3boGvdz9rzGt58YADb2R4Ek+uteixkfcaVG/xVvXUgte",
+	"t/c2LdcvkhuT0XIrPQTBjeMoBKMN1TearQi4dK2409dEIP+q+suhx2AWbvyuR+l3fULr2PhX8OOd4cW/",
+	"xLfCJ8JdItzp63XOK5Vh9QpGInoyJBnEMPBlnhwNb4wqT+5ml5dLBTe6wk5OpgFn/Kvqf1+AsZHk9EG2",
+	"+ndMWA3OCp+Kn4p1cqZz9Py4fxAvyBYJXweLxLAX1v4FJE5TgQMjOeTby8szi0EAYlgZX49y9hNCAi6O",
+	"Xp8fXf7x29E/L36uaf1bT4t1zD8bQmTQazUGtH5csnI3LF19SSJF/+KA9g3CybZeQbqaUvWw18fX2osh",
+	"hAVQuI8yMfjj/fC3f7xI//7Lb//8T3o5/XR1dvj343dn/zpWu+/4O34x9UjbYaCCFcRNRkrdZEbfZOHY",
+	"m2leHv9LIcFKC2ApwLijyrch1YcEofGaE3Vdqn+d12l9hhjq80KStL87bpEUszzwUD06UwUeBkoOKhCC",
+	"U6PTh2vTauNY3m0ELJbocuBXkF57rfQ44WdCoI8l7hvHEoP5JMTa2u3sd7Y6O1t7O5edF929TrfT+ReM",
+	"mxFAKiEbtF1bo0Aw5jMjcr5knPY6bmzyUTHuSx4neletqMe3rJhgeeD6xeAGkP/FBMIk5TlLogOteMyv",
+	"IZBK04r6sg6y4lfV/z5wdr2tNkRm6eN7XNBWrb0CZz+65NdNL6LLtuGaL8Ga0HdK820w7xvM+4+Aef8E",
+	"RsqqJts8KkT/elsvZjBO6k05fFnmpAJtXCljkSIB/zjLA8u86kX1ong4FKkV5YxTFolhLEEpJuhJqA8S",
+	"/JYej+FbX+sMyMLDSZH/qvqv9OcLIbJmQo+TtJACuYh5kik6ODKscnYeF3IaY+UaRuExp4AxKMRWGPJm",
+	"AnUmcZZ3WTHRZ+QOhLRN0J4dJElPAnTQImJIYDhPucw4of2AWxnYZ0Gf2BDiu/5DuJiPRQSUd8ShH/Sk",
+	"Jfl1l2btvTYYyqQjMeASO7XD3sevEKmiGHxIF7eHRAIoNtgvQw0yeoZKRqhwwy6nyphpTmoEnqK/c09y",
+	"TwhirAA/AwGgIRDEDkb46cxnidLZeSFDJFkFig9PjWOqiiSikQtQsM40Cz5tjUUOHauP3n9LizyfqoqZ",
+	"NVWkeA5VjspMYIPyEXxctmHs94S2k5Xb8axcLGQz4r7bmchzICcBXVJsBAAFWk7/1xocF3Axs39ZZDkG",
+	"9ebLM22/VNqAVtWKbTiHi9mgyHI11t8I4NR6ldYIF69jrRzAJvWN8Z96yukXx/rA+FIvVtoXxDGP6wAM",
+	"iI1NsLEJvrVN8J7f0PncF6iwAfu/GnonTgbb8P0thr6pj1hsMfinJ7Rs/pjs+vlwq0dQOjDJLTAnZU/a",
+	"o9LR4UNcceERyUCoCvlTONMTblRS+1RDxrOeBBm40EaAwoXxocd4HBkfuFRwjfiGf/9Z4yh7zmeRaYf4",
+	"+Zdl3nOw0nP+Pvec3a1O6Tkf1zsBXsGk+/buaobTOVrgts6JGHmO6+Ys2JwF38k/hM1szbB+045fJDfN",
+	"G/4hgmuN2EaurC3kMl7G22LDWEYZIEVYH5rXdVfHmeX810dYT6IiG7pSAERKEjS2a12Lsi3mi+eMuIwS",
+	"cyT1pA8qCozL5wNc4pTFUfbSQXtAQxuEeL03z0OryKd1onn0fir9gsPK4LoIktxml3rbngiQ9vEUH0c8",
+	"HSciy4yaXE9CdcP51UlokGUGwIW6i9kIXKs+5EDCq5PXbw9Ofjk6DKGKzkonovvuuaHa6wIfrMY3BuQX",
+	"oMqg7CDOMwYpTSieIGkjyETiWEhQALRpTOpaVowF+1QQts+55QROwzxnQO9EZfA+CUtDb239oBEPDdPC",
+	"FLmEKGVed0zDRPr+x7QtJvVsNXVrxsFVCo5UVqrHQwOp1W2dHVy+ftvyqlJdRLicSTCuVSmVAEkEUPUi",
+	"xE33Tw/i4/l5rcDHkBgxVOB70R+o3IMz+OYcXNy/ZdgXq1AaX4+aenJ1cdSiBzq2emdkPOt20DjQA84z",
+	"e8ZGPOd9jjwK4/gawAHtVrlTSQlXVOtt4lSsljPC9CRyPJ570xknZm1Pzo8urt4fVVpgUvLdVmfnxYvB",
+	"7rCz9bS/I7aeD/b41ovoudjaG+70d/n+4Gn0TKwbr3+lt+Bv7wDr1+oxSvKNC7wxex612QObUkAHTsAA",
+	"JxDYuvGUosMPahbNtm7EbAVmGIjm6r+BU8kMv0GcsWEqCNNad4jZmyD4vf5BNnyPXtPHVZljyhnYvx7t",
+	"7QoL4yyFeCgYR294nPzoy8KSx5DJTSR+68/+ZsoYb4J+zbNogQt+5wzxlw21zGOilrnzHL0Lr4yeN+yA",
+	"ZQnPRtoLjMGZIul68NX+v9034VfgnCkV0zYy71cyrxAeHVsGaOv/QXkRyG4C1J/Sp9aT1O4xKd96v+5J",
+	"yruqwqqvZ6asxZSVG/cyU4wneoDhxErE0Cj9x5nHahKSNnWIPjBplEYI6RsJcHI8kA9a165QwtDnKOkK",
+	"kwYI9RGRrd+Nhz2pXybF1EbZjO/pQIDwVQGoZYO8qDNvHgx90F2HYZvk5Oj3JF3nOGC0WwaOLqY2j4db",
+	"J0qKLThXu+xJWBprFCDFzxZY2CLcBTeEetDgotSoKsBbaeRs8yDY/dJVlvlBhzhj+zu7dcaClya/u6UQ",
+	"rHCpHgHfsHhsEMdVMpUfEP/I7o1//FqYq291ctqlzKSattkxwTnuAbrSr/q2mDFcchuY2I/gD9/dAt/w",
+	"Cd0hCaBSc9Y8gAdQ9X//jKOFfq9ZovqAlooNixSsAE8WCIL0hXSWDHjtIoLKylgWAmKkusFCYm4tznpS",
+	"z480ElHA+kVefTpHmPhLxt2TUfMfPg+l6PCm3L5PPza8+O347Awi5peG4EgNGbe8rbovAy5JKr8vbOV0",
+	"HDEkREBrQE9BfXhNRBqrqCeFhGRCnjE66TP9GKnyhT7/xt3fuPv3c/cf2MffuPcb9/7e7v3X8OnjyHfp",
+	"6/11qIhstthWqJ28Dy2swehOKHEG/nwmcmBty4ss1MdcCAmyw1LeNM5rrjt4fXn8+1HYZXHek+6kpEpS",
+	"baN+LtXEEdGpcZjb7NSdwCwqUoMJptYhFLonxWcxKHLwRKVg9nSEY9W+CxN1LPz19NUf1H59qMoIM4I+",
+	"34l2Lvzjm7js3DmEfY4Cl222Pj5BmCEIQn/1Ty6MWPSktSMMphg8fe8G+woDHtNdw5w4FSBS7i+DpDSY",
+	"Ba9P35+9O7rUXwZT3ubbIq0vgaszNRb4TgzSmMSuce79oJNlWaogs21YxgZTWCWW4qPjDd7ahhcClk8V",
+	"6DINDJskeHik+wWQBPClCbivbkWKpWAOxN310eF6cCA6tL+zq8e4Eka5jm+FdKWZHrctRVD0ZzcoCisR",
+	"gqYPUxP8+OOgGt7ovHDTa6Ai0ZNGMWYL793qiy19u4jCNjsestCrDgQeyERNRaq/X8kGjAncbr4MWYoY",
+	"r9JfHSJSxQRmHv3RUNXkTMmBoO+vfUBbYArsj5mtccCqf7f4YMbaP9bUoDqQyZQDEAMAkOYL2vgYHw7F",
+	"IEej1FU1kPkaMKn75Tqrl0aBteWxZPudDhtnQU/2xQCXuLQcS1DeBs8aJDwGkGVuwn3NDMX3N08fLmhE",
+	"zKk4vKXoUU24qMP+XokW3aG+0nujvWBxZeAOEio3QiloLvhPIYISgk0AFyH85txHRmCoSn/uvtBbTyoo",
+	"fN1uLUE8LHojni/wBK9ktq77V+fv/Ce4q9cteb3dJajKWgG178MLvSygNscEvTFeN8GiH4B8OiADEGJG",
+	"sEk8UInhn3H0ZbvPBzfDOEkQKvU4LPpaOOsF8CjTaeoq3DyKCQkMeoDrlJGaMs/qhJtmIvdCSIbaTKpp",
+	"GyilZ35JOVHigEFiIk4249cvcjBuPEWzkBTVyKR24FEw8Wrwo10/3lYqiNRN1Y3DjF6CZNFIel2NYZWs",
+	"nNDi29+oNAwgP1gaCiIc64uhSgUa3rppQyC0qbEpzNT47qQbEZ/NUxXoX3pnnK+XDerYlwBaJNyiUc7G",
+	"v+16f1vjZHtF4/EBxnS14233wY438/amM85Oaq/iYUoBUeMybtQPNsC/b3Z6mQkLbPki8vc77+zS07bh",
+	"7HJ48oazS5umP9Sx5TuBUk3BCeU5s+RJRI5uoiueN1oBZFCJtvkryRKYSBVI8HjhEXPoOaeSG85XT23H",
+	"nTKFZKovZlT+TwfiBFhSrJKPtGej30zaaLLAJmX1BaUsDoEv9I/hS/rh1dWbN0fnf5yeHAEWw8UELP8A",
+	"Dp/Sbj+MWpy5yFdPxkPbIAgcwf0LvOW0kA9xqNVQyzn8SGXg/FHCnsWZ7lSbnaic5eoaoTg2woKKG4oA",
+	"MH0V2SdAvEjP2maS1TKxzarn26l/l/4hjSNhCOrurHbE8yqjz8HcWoCLAtYXWRwZwgn/cF9E1ENrZxGt",
+	"kAciqbaC5EfmV4P/eu9+MEXIktjb6uzAplHGpaxhUSC9IxDcfrmb7eAPNUWdml5qLrVvFchbv3JTF1ge",
+	"EESuWhuGlhtDvC6Ne1cVXP2e/zl8x8ba+TGsHVhReMw/nHWzTEICgvXa0EcqW4xC01ESYOkk8rWWfcMG",
+	"inp9u1E8rKWoX0DhDiR0656nd6FAX3KhJcwFhOAql2PgdtWrL9P4+hooVFa6PHuj3dIVr71Ura9KBnte",
+	"yOVksHoSbJRdHxUHLIT7/pYRd6T0lC9W22keX9a+dr8rJgM11hcs3vOmtnbduEkzzPAbaTsrBwFUK3HG",
+	"xHiSz0y60xCXqNwm7Ju2tSvToBVGjcQhPJWKUnhPsRRYp5sJ0Au5uiyCwwm8hvu+Loe0e9siBR+vuwET",
+	"PE1iJ1+02U4e43ZSgaNkPyoEqHYzMYjOxs3k0rJUGyRI7Cp4EHw/5RbDjmUjkHGoRZm4QMyN0DaUC0Z4",
+	"RT4GaRHnmUiGENJxgBcqqjGYH9BJTiHzo38V50Y7aMjjpEj1nYhnkUqKl+RiEcaJF1GcEyaiVMOiLbq+",
+	"ENJgjyPSzpTXRtcH4hawEarUgUXwiWbbvBGTvM0OevJOMkKsRkXIfKwF9uXv5nt+dRvzK9PxU0eWG2J2",
+	"UDa752PcPc3naTTI/jp76Paf9K8vC5SKIaQnkiQDd/OTnegh0XXbXTb3slFBLaCZ7mx9k4XYZM9Qezer",
+	"73FBlT3Y5o+MWw6WK9zZCVj7/ltvjSxtRCzzvd3WEsU6fw+4EbNV1EuBbboqMR4g6bNHNw0ZJ1QijSDj",
+	"lQqWilt1gwjhAU8S0BtQkCgCKUU9XYGGyZMuh8dmgqwtXzsSGtIQ1II2mphWT64e1PpNzH5wa+M3MVtu",
+	"ZsDQbcR/HqWtgZriDfYFrNH67Y5HY6CTbkhJI5KIVsqI27VMjglQ74U3YhZCVodw4X3BspGaSmLFYR9G",
+	"CsQfMzD24xxyy5HqySmSyGXICpcxniRqGiCRQ+ZvE0ar2IgUU1rX7AyNHK93KqR/SDiSEab1c4l6+ADE",
+	"ziapuk75mPxDIotAOlIZQWliRlyGKcbMPSby6leKxCRRUCRvk78jhep4emzNqWcUdT2w38cmORXXVP04",
+	"0lSBeJUUzIgCNjbJE0+hr9aceQ1QGgV1gVEc5aPfcnp3ax3G2d/E7PsopMCsqbcUiTLKg10NuNTrBeoW",
+	"TInCXZOeUkz1GzaF7ZsM6I+if1IuYl96ToESuD5atlCTqqoDrh+wtKb9IEk8fXIEtdpzjeptONVPwbGW",
+	"5XyW+boigcPeYMVFT4bnR7+f/uZK//TBhP0zescVBQ+shKeiKZQQsYidKa+HIsFTa1m6GqrDab8x5+TG",
+	"QX0k8//cmx9r2mlN1d1fmbxt8aEWmBJC5ioIN7PtcYVD1p9qa0Q/yOxYP/qxZM4dR5VwQyK47jMEHZ14",
+	"4XrIXnjGN8b2Hn3Owfux74cycPiX0VK1Wek2uwCuFGY7yLT/NKtev8326o4JX9Pxq+0Hb+1LGnYF7GSc",
+	"MQE93ygpeJbmD7uT4CxmHL+ut51YB612RzF/9U01691nCzIFpXifC/Vp/9MF+yjOB96TAHK+hviee+Wd",
+	"oGsnrsU/dKzP9mN5xM+N2Cbu9zjjfu4Lsf4MfvJWpbfG7hT9A2IUXlmFpaB7eSViXA/rFX4K/bC7fXX4",
+	"MwCuelIS47zj5nLPKbFqO44RU1ypbUwr2nMNoAbL3SWxCGIBFwUL7Yu2gCgxWyASZafM9w0jYsFoNTrn",
+	"BgyRFXhRY0juw4jnEIeNM5ansYiYKvI2KnODykZ3p9OBzM8x0R+U5KPJQBKfJyKNjUChkZw8Eyle3Oru",
+	"dkA36tzUnx7yWdbqPofiioTHcnEvtA+xrCO6scaW68dJAkAYwcdtZ8bRr9cp2bSf+vtEDd1MazCoSssD",
+	"I4j3ihTa523ihZt44Y8SL5TefrzmKQexQ+9Imo8eugdt/6n/vTiKWN1+USARz0dzpP3knTVS5VsALw5/",
+	"JrlZEQPyj8CE9sqeDInGOyw9IM62zO9/tgoU80n1cs587gjvyZXP8GZuS/9YXC0SWdq9/qpslf87jqDl",
+	"qHz4Bdkc4lww6zrf4RzeBDgfV4DzHlNxlWCncVjy8hyojSKSH3a3sKczT/RT7k1c+ZLJIklYKsbqVqCs",
+	"8DjOa06GknPXkwtPBnaKR5dNo91ANY1254j2zibShmJKyTQg4RsbOYYwK7IJRAa7TA9PiNxFeBiaehs8",
+	"VedxY9lIpbluv2XqQo+v3ZPhkCeZCIkAKSN0WY3Ke0mDMVNjAZXzIx4ZZQvM++EPbXZgo0ZczvC3QQ2t",
+	"psecmZdrXfTn6Yt8KoRss/MSC2BP9sV1IYGuoNqcjPHsBvH3AbvWHwWG7x1yCI1UgtD8qVHcwCoE/SSj",
+	"xGm4CyWUO/1q5RvB+4VeljgpGykDy/vvQ/qyxEenRxP+TPgXPWMNW4PvDlqHdbfJYdVTfgX6PH/LcCR6",
+	"Zl62ujCVcK+B35UfdIG/XOlJaGuu74x+H368NZzRea68vxoF+YaH7g48dDT1S0x0X9V5MwCypUhkvHDe",
+	"bYJIYzwYYZhxyuM8II6sOEm0nzRQY2EwyZD/iIiUpyfxRoOQ49kNbMlYhEth2aaswj+w3T90RgH6sDyb",
+	"gCO/ySQ8zkyCtzYcFF9PaSDspgzeqhk/r4pibo1u/wn//0K5/JWS977xDXcHUHiJ9m6IbQmJ3BrWtm5A",
+	"mx1IVkiw5eABgLfCGu+ehMfgqiTzBCBWQGxbb9UbyOvdzHpYJJ5JX5tx+QB0VCByzkK9BzlwgEqB/wi5",
+	"+8A8yotUgnR4ppQkEy6FXkIxqR43su61lZghBxjc76ROME1PAN2XDnFg8vZMuwoHdMZzvSVSvSqOOXKL",
+	"I3FlIbM2e02CbwEb8jjB7Z/ewXFv9fTmcnUjZH2+Vd9CRCF3NzX788rdVzC0uZA4EIjDpr4QwRM5b9aK",
+	"80EXmAoZ88/Qtu5OJ2h5X6nVfeqQ1GYube3AGgB+6ioxZaptfpudouien/lYw2R8B0Nm9stvay/Cuxcj",
+	"QYyqvqM/j3Ocl3Ag1AYOT5CMdcqR+ium2uQ8Hgvtj91QgcFf9kDZmJ5rnWIwz+weCcEIs2XfHaeyArUS",
+	"VcLP0SvpFiRJUwijkXLpJYYselINfd2qLGC5UqgYoYqchdqtJ3WJXAEZYkLNUZk9LEHLYHefjVSRZm32",
+	"Jk70KduTPIpYMekS2SRU9ig21vtlSfDDqGXUEkCxRSAaRnaf5ZGcL+bHMwOMaKkkElVWHsOkuBVpPhLI",
+	"g8zxmYlSNxBM4his0ue7LYiEc6jB2P6fpJ6q8k5qs4E0TC1bdZyVClgrlDOfVP84aq1ZtLpsrHhfJBci",
+	"EYOcBndJO0nipbRUbMgSeaqhHxiTJPpuOlL1dbv7PQmrwFytV00zLyaQRNd2OeK52NJn0CrFuit3Y5Uu",
+	"IP94Q4NztX5zNxRiG4dwoUNYPcfuySlWOVe3+0VyA/5frTN0LvI0xmLPAZcDkWTOicgdUw5uIWwYyygL",
+	"4I/9GVrW+jzJ+IyIwPpigF5kT+rHIEgUMyUjLqNEWMeLuGbmSdReOqkfngo4CUvaRyOuj9bSCRZYyxdK",
+	"e8wbyQkCjfIBnXUkke03DLsJ7D2JktcoREmcWSmVz5PbUj197cAYWJUVIAOTIQanUo8Zbk7Wh3NDywc5",
+	"kR0NVWr0z0irgLNaoQJe1gIlBiFCm5nPKCJPjbwnw6uT128PTn45OqTByhSMbpUWICsGAyFANBSpoM+P",
+	"Ls//GYL9AFaX+f3rg5PXR+/03n6MRlCYFvJtnOUqnYWWDgKIZt8cHL+7Oj+6CEFoSuTpzBMyNe8zp0wq",
+	"xkJbGQ0VxxD5vJOF8aBYQehFNeOhOwaLYAgCK2gWyvh6lPueLn5wfYMeWX2cmPPZV02g+t3O5e6uU00w",
+	"ykP/bukhPTrUewEpKbh632eeksI6bMKv9DbxjV1aeu25yIqktsjhQ2lPsTvTpsxhA5D7HgWFeoXbHZaN",
+	"uZwZ0oC7EwzDGZ2KAS2mJS5wwnN9HhiTATV3hnSm7nQ66Aj3Z5Dmpf2t6+/yetO3fnRUiAB1/eboYXCv",
+	"9x3cvQ6L+CzDal0+y/wFifse4BLSHHd/7QqCew0tykZq6rAB+kwnIr7SsWFVFW6EmJgTAZgqGp1NGLj6",
+	"A6GuPM0XDsoClgl9T44RgoEaj3nWRi6FREWCctOL/bXmQHWci3G2giMHsc5jvNiiw+lHezFPUxDYKWT8",
+	"n0LQn2l/zvIZBNb1e1r1XEbzfKilKbTAL52nQiVnqdXd6wQ1pEb4JvzrYoajr3mymHmxiCMV0aTEsphG",
+	"gLWh/CQANaZggzpgCAyVjazPW67tnnTAD1hGUiGhpI3BkKQooEICJyulCpjhGx/tsfpolX03U2OcPvf2",
+	"zgyRQhMe87y4I/Geb66iQbqKEIXTBsxu4slkRfUKuhSGjuz5le6zFz+Y7sUGLvqo4KIrqy/clRGQNEi+",
+	"LgWnXajbaPmtWQr/9drYlOH2FH2kAoijEYLSzpQai8w48KBDrpQEgWgujZ4z1pTrW2J5HbApkotZrXOj",
+	"IYNnY65YlqtJt6SXjMZbPIwNWTOvZrNLYRrKm5scSK6QnUx8zl263Olm1XTCFjCaHkAQx4puw76UZRUl",
+	"yLr4Sm3YAT577Va8rihQWkhJpPrLtsdzuvShNkei0aYYt1UIEhAN+gtSq/7vVIq8Rof0/mo33k5HGJNH",
+	"uNdV1iY11KzOu4b0VJFPirwKPoZdg6K/ktE1vhIa3QXDkBVjqIbebYPE6Y2Qre7Tp8+fdzrPnr/YebH/",
+	"/PnzF+sF5QjpY3mRl4Xm9usC/APt20Ru9xzxjIUXV69fHx0dgv7XRpZrAwFZY7OhBWcYSqLKrnM3+Afu",
+	"OtpRefQ7jm7kfXebYSx5Ut5sTpS1XQZcspFIJv5OI+ArQu9TMq8wtjAoslyNRYol5nk6g29mQleN21BQ",
+	"l8Q4IOChaQgAS5obwiZpLHMsr1WSDeNU2FYAnrGE6HuQHfEN6m084HZoZBIxgQZoNwjVwDaJiZaQxUM9",
+	"3p51nIhhTsqnPenZofHQ1RXR9NAm8oj/VQI8m532GyYcdHcobu98M4rmPMyOS8jhR+/SnhMSm95uPEQE",
+	"mLMD41zqnZNY0XLL9QtL3YyeU25WhczrKUANMrp1vxyxHVn/kxIxHXbD31cfZHuk599je8QzfWMUbraq",
+	"9bYqQqA/vE1ozZRHvT9ZXXkjsu74sKA2OWeRGMYyzkktxciZsBD6dzoMfd4gVGmHH+MIsqiYo4qvtd3o",
+	"gFf6t1iQ48Jq/lV/y+akZi/dK3qySVY+YEl8I4gR01cHJ01r1p85dBKglqjSvYRMQpi2gUZRCM6wsRNi",
+	"CfsB6KgpKNkT8RimyLJuDy3SaWw2TRMiRNqx+v07T2e4ez8CPflvJwl/v7gkfo6V4pJ06YPEJWkq3otl",
+	"ayNEvnak838YwHP/KKnZUbPtSSpuYzFthtf+zpM4AskR7gRy9Y6HZSQ2yVGSa7U7Zq5SpLGfAZ99m71R",
+	"KeOyJ8XnSSoyUN5COOZbAFfqzQfcWX0gKI89BI4G0pOkNgeAqysyoW9mkZgIhKliJqasuVWzydJTLqhP",
+	"97KUB6maYyzUv2N+N0dCskGiBjcZkSCUQJXDHMoBdzu7z7Y6e1u7zy93POAkYli6ewG9qrXXYbvsif5P",
+	"T4R4LP4FpYOtoyJVE7H9SqRJLOGbx8R6UY2TMPMHAw1G8VL3Hf3m0fufuscdS1fOuN/pALYzzUviLZ2d",
+	"S+gAgTmDFsoxVMsb6QP7r0sL2SwDs4Y/YT7uGc3yb4wO3Qgdb4oWH2Tfp/nrbcHe9m8389WwO0l8K/67",
+	"CLDzLr4VUmRZA2pncVfeCp7ko9md5q3ushgUaZzPWt1/fywThojBjd5C4UjAQ0CBMR5njOsueQMygjag",
+	"YtU2VBD8t5k9vJzxp3oDZA+OeM77WJWcTYGyQ0ZW3gzXuK2LM+KK7FSybFTkkZrKnoxzRvXd7GlnD9d0",
+	"YN0EIg3J9IwpAQpc6bP2ieoOr2uRnwsexd/lO91zVq/8ie2H0Q4XjFLtRy4/80/t9NgC2rdgketX6V/3",
+	"BU/rfgpqb9Ctg8Xc5K0b+W3k4jJfMc5YpAbFWEigTS7SpNVtbdf4YgflB4RjfgN+f2h9VJDZjjM25oNR",
+	"LIV73CjPJ93t7UQNeDJSWd7d63Q6UBFCw1N9F1KjBoZ2DaDTSM4IFBglUHBdPajZgOxe493i9p86f5Oj",
+	"jz9ChLTB7b7EPgaERA+oqka3q88HN0O9LrDqz74GrNx6bPAkVbkaqAQpzjAWExAOlqd2r0A+nxlUdxK1",
+	"GYCB8E0uBIuMIywqTK2TKxIPiPDCl+jozzxCjIBYN3DRj9TUIcxR34Idoea7vqAnBzyF4jUK+fzN0V1A",
+	"eRdEz73cfQRIb7gCwyX7nRcoEFfWjcItgwbOBqeCOq5vxoEV2xR3o2IjtfKT6gcYqqHO46MCNlCSbJYZ",
+	"u05VMYFG3IgZ64tEyWv9qJ4sEQPiwNjYNbLKDaEWIUlIMdBXufd74NE/1XVCWQ67KZGPRGBte5MH9Obr",
+	"1uDZMfDjdjHQlYpIyDzmCTSHhBdhaui+QbkXqA0GXj8r/IcqBeqQkejJ6UgldpfAZo35jGhUAL4UZ6SB",
+	"qS3jAF2E2Cfocz6OwvBUFF9r61AN4XBxHN/sQLIQWLBC2C4HnnaamUEzbD2MekU6E/R19S4GF8RZT05V",
+	"mlOVP/Aglj4I6ALVr0XqLq2wUO9UjnJHf2scajhXr87fGQB/AC2iAApOafcxYOx6Uq+mcTGAikjdx5zf",
+	"lOfJQEkpoDqtrnWHUPJh8PEAnScwe0qkivaPPNEfFSD0FJoxb+CJkBFvXk0jPpkICfPCcvAQq2SGHAjw",
+	"d++R4hZY8ht3NrdzeSrF3v2WXbN221Z9gfw1ieJ6b030pTTCKh2MRJanPFep3yI6Wr98/PL/AgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

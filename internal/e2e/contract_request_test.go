@@ -30,13 +30,7 @@ func (c *contract) valid(t *testing.T, op *operation) probe {
 		}
 	}
 	p.path = strings.Join(segments, "/")
-	var query []string
-	for _, parameter := range op.parameters("query") {
-		if parameter.Required {
-			query = append(query, parameter.Name+"="+url.QueryEscape(textOf(sample(parameter.Schema))))
-		}
-	}
-	p.query = strings.Join(query, "&")
+	p.query = op.requiredQuery("")
 	for _, parameter := range op.parameters("header") {
 		if parameter.Required {
 			p.header.Set(parameter.Name, textOf(sample(parameter.Schema)))
@@ -103,7 +97,7 @@ func (c *contract) parameterProbes(t *testing.T, op *operation) (probes []probe)
 	add := func(name, query string, v verdict, in, field string) {
 		p := valid
 		p.name, p.verdict, p.in, p.field = "query "+name, v, in, field
-		p.query = strings.TrimPrefix(valid.query+"&"+query, "&")
+		p.query = strings.TrimPrefix(op.requiredQuery(field)+"&"+query, "&")
 		probes = append(probes, c.on(t, p))
 	}
 	add("without anything in it", "&&", accepted, "", "")
@@ -126,7 +120,7 @@ func (c *contract) parameterProbes(t *testing.T, op *operation) (probes []probe)
 		add(name+" as an array", name+"[]="+text, refused, "query", name+"[]")
 		if parameter.Required {
 			p := valid
-			p.name, p.query, p.verdict, p.in, p.field = "without "+name, "", refused, "query", name
+			p.name, p.query, p.verdict, p.in, p.field = "without "+name, op.requiredQuery(name), refused, "query", name
 			probes = append(probes, p)
 		}
 	}

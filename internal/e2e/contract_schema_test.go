@@ -184,6 +184,12 @@ func textOf(value any) string {
 		return v
 	case float64:
 		return wholeText(v)
+	case []any: // as in a query
+		texts := make([]string, len(v))
+		for i := range v {
+			texts[i] = textOf(v[i])
+		}
+		return strings.Join(texts, ",")
 	default:
 		return fmt.Sprint(v)
 	}

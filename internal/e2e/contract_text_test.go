@@ -12,6 +12,17 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
+// requiredQuery returns a query with the parameters that are required, except one.
+func (op *operation) requiredQuery(except string) string {
+	var query []string
+	for _, parameter := range op.parameters("query") {
+		if parameter.Required && parameter.Name != except {
+			query = append(query, parameter.Name+"="+url.QueryEscape(textOf(sample(parameter.Schema))))
+		}
+	}
+	return strings.Join(query, "&")
+}
+
 // textMutation is a value of a parameter, as sent in a path or a query.
 type textMutation struct {
 	name, escaped string

@@ -123,6 +123,32 @@ func TestList(t *testing.T) {
 		}
 	})
 
+	t.Run("the latest runs of jobs are those of 30 days, from few partitions at a time", func(t *testing.T) {
+		t.Parallel()
+		before := today().AddDate(0, 0, 1)
+		recent := func(conn db.DBTX, maxRows int) map[uuid.UUID][]db.ListRecentRunsRow {
+			found, err := history.Recent(t.Context(), conn, "default", []uuid.UUID{job, uuid.Must(uuid.NewV7()), other}, before, maxRows)
+			require.NoError(t, err)
+			return found
+		}
+		found := recent(pool, 30)
+		require.Len(t, found, 2, "there are two such jobs")
+		require.Len(t, found[job], 1, "the others are older")
+		require.Equal(t, all[1], found[job][0].ScheduledFor.UTC())
+		require.Len(t, found[other], 30)
+		for n, row := range found[other] {
+			require.Equal(t, all[n], row.ScheduledFor.UTC(), "the latest runs, newest first, over more partitions than one statement reads")
+		}
+		require.Len(t, recent(pool, 3)[other], 3)
+		for range 10 {
+			require.LessOrEqual(t, countLocks(t, pool, func(conn db.DBTX) {
+				found, err := history.Recent(t.Context(), conn, "default", []uuid.UUID{other}, before, 10)
+				require.NoError(t, err)
+				require.Len(t, found[other], 10)
+			}), 16*locksOfPartition)
+		}
+	})
+
 	t.Run("the ends of runs are read from the partitions of their instants", func(t *testing.T) {
 		t.Parallel()
 		ids, at := []uuid.UUID{job, other, job, uuid.Must(uuid.NewV7())}, []time.Time{sparse[4], all[0], all[3], all[0]}

@@ -52,6 +52,35 @@ union all
 order by scheduled_for desc
 limit @max_rows;
 
+-- name: ListRecentRuns :many
+-- Returns the latest runs of some jobs of a namespace from one instant on and before another, up to
+-- @max_rows of each, those of a job newest first: open and ended ones in one snapshot. A lateral
+-- join with a limit reads as many runs of a job as it returns, from the newest partition back,
+-- however many it has. Like ListRuns, it locks each partition that holds a part of this time.
+select j.id as job_id, n.scheduled_for, n.status, n.reason, n.trigger, n.started_at, n.finished_at, n.occurrences
+from (select unnest((select @job_ids::uuid[])) as id) i
+join jobs j on j.id = i.id
+cross join lateral (
+    (
+        select o.scheduled_for, o.status, null::run_reason as reason, o.trigger, o.started_at,
+            null::timestamptz as finished_at, 1 as occurrences
+        from open_runs o
+        where o.job_id = j.id and o.scheduled_for >= @since::timestamptz and o.scheduled_for < @before::timestamptz
+    )
+    union all
+    (
+        select r.scheduled_for, r.status::text, r.reason, r.trigger, r.started_at, r.finished_at, r.occurrences
+        from runs r
+        where r.job_id = j.id and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
+        order by r.scheduled_for desc
+        limit @max_rows
+    )
+    order by scheduled_for desc
+    limit @max_rows
+) n
+where j.namespace = @namespace and j.deleted_at is null
+order by j.id, n.scheduled_for desc;
+
 -- name: RunsPageStart :one
 -- Returns where a partition begins: the newest that begins before an instant, or, after skipping
 -- some, an older one. It returns 1970, before which nothing can be scheduled, if there is none.
