@@ -65,13 +65,13 @@ func TestSlowClients(t *testing.T) {
 		at                 instance
 		within             time.Duration
 	}{
-		{"a header", "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow:", "", service, 13 * time.Second},
-		{"a body", post + "\r\n{", "HTTP/1.1 400 ", service, 14 * time.Second},
-		{"a body of a report", strings.Replace(post, "/jobs ", "/runs/0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e/complete ", 1) + "\r\n{", "HTTP/1.1 400 ", service, 14 * time.Second},
-		{"a body that nobody takes", strings.Replace(post, "POST /api/v1/jobs", "GET /livez", 1) + "\r\n", "HTTP/1.1 400 ", service, 14 * time.Second},
-		{"a body without a key", post + "\r\n", "HTTP/1.1 401 ", strict, time.Second},
-		{"a small body without a key", strings.Replace(post, "1000000", "1000", 1) + "\r\n", "HTTP/1.1 401 ", strict, 14 * time.Second},
-		{"a body for nothing", strings.Replace(post, "/api/v1/jobs", "/api/v1/nothing", 1) + "\r\n", "HTTP/1.1 404 ", service, time.Second},
+		{"a header", "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow:", "", service, 20 * time.Second},
+		{"a body", post + "\r\n{", "HTTP/1.1 400 ", service, 20 * time.Second},
+		{"a body of a report", strings.Replace(post, "/jobs ", "/runs/0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e/complete ", 1) + "\r\n{", "HTTP/1.1 400 ", service, 20 * time.Second},
+		{"a body that nobody takes", strings.Replace(post, "POST /api/v1/jobs", "GET /livez", 1) + "\r\n", "HTTP/1.1 400 ", service, 20 * time.Second},
+		{"a body without a key", post + "\r\n", "HTTP/1.1 401 ", strict, 5 * time.Second},
+		{"a small body without a key", strings.Replace(post, "1000000", "1000", 1) + "\r\n", "HTTP/1.1 401 ", strict, 20 * time.Second},
+		{"a body for nothing", strings.Replace(post, "/api/v1/jobs", "/api/v1/nothing", 1) + "\r\n", "HTTP/1.1 404 ", service, 5 * time.Second},
 	} {
 		conn := c.at.dial(t, c.text)
 		clients.Go(func() error {
@@ -98,12 +98,12 @@ func TestSlowClients_steady(t *testing.T) {
 	conn := service.dial(t, fmt.Sprintf("POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(body)))
 	each := time.NewTicker(100 * time.Millisecond)
 	defer each.Stop()
-	for rest := body; len(rest) > 0; { // 100 kB/s for 10.3 s
+	for began, sent := time.Now(), 0; sent < len(body); { // 100 kB/s for 10.3 s
 		<-each.C
-		n := min(len(rest), 10_000)
-		_, err := conn.Write(rest[:n])
+		n := min(len(body), int(time.Since(began).Seconds()*100_000))
+		_, err := conn.Write(body[sent:n])
 		require.NoError(t, err)
-		rest = rest[n:]
+		sent = n
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)

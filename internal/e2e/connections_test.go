@@ -135,8 +135,8 @@ func TestAReceiverVerifiesSignedTokens(t *testing.T) {
 // Access tokens come from a real provider. One serves many runs; a run after its end gets another.
 func TestAccessTokensOfAProvider(t *testing.T) {
 	t.Parallel()
-	// A token is sent for four seconds: ten are left for clocks that differ.
-	p := startProvider(t, "DEFAULT_RESOURCE="+tokenAudience, "TOKEN_SECONDS=14")
+	// A token is sent for eight seconds: ten are left for clocks that differ.
+	p := startProvider(t, "DEFAULT_RESOURCE="+tokenAudience, "TOKEN_SECONDS=18")
 	verifier := p.Key.Public()
 	receiver, headers := seen(t, func(authorization string) int {
 		token, err := jwt.ParseSigned(strings.TrimPrefix(authorization, "Bearer "), []jose.SignatureAlgorithm{jose.RS256})

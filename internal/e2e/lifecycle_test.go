@@ -171,7 +171,7 @@ func TestHealth(t *testing.T) {
 		t.Parallel()
 		url := testdb.New(t)
 		service := start(t, app.Config{
-			Role: app.RoleAll, Database: app.DatabaseConfig{URL: url}, ShutdownDelay: 2 * time.Second,
+			Role: app.RoleAll, Database: app.DatabaseConfig{URL: url}, ShutdownDelay: 5 * time.Second,
 		})
 		ready, err := service.GetReadinessWithResponse(t.Context())
 		require.NoError(t, err)
@@ -184,7 +184,7 @@ func TestHealth(t *testing.T) {
 			require.NoError(c, err, "it still serves")
 			require.Equal(c, http.StatusServiceUnavailable, ready.StatusCode())
 			require.Equal(c, "The instance is stopping.", ready.ApplicationproblemJSON503.Detail)
-		}, 2*time.Second, 10*time.Millisecond)
+		}, 5*time.Second, 10*time.Millisecond)
 		live, err := service.GetLivenessWithResponse(t.Context())
 		require.NoError(t, err, "it still serves")
 		require.Equal(t, http.StatusOK, live.StatusCode())

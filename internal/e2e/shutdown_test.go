@@ -115,7 +115,7 @@ func TestShutdown(t *testing.T) {
 		require.NoError(t, goes.stop())
 		stopped := len(waitForRuns(t, stays, job.Id, 3))
 		for _, run := range waitForRuns(t, stays, job.Id, stopped+2) {
-			assert.Less(t, run.StartedAt.Sub(run.ScheduledFor), 500*time.Millisecond, "%s is in time", run.ScheduledFor)
+			assert.Less(t, run.StartedAt.Sub(run.ScheduledFor), 5*time.Second, "%s is in time", run.ScheduledFor)
 		}
 	})
 	t.Run("gives runs back at once", func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestShutdown(t *testing.T) {
 		<-gone
 		select {
 		case <-began:
-		case <-time.After(2 * time.Second):
+		case <-time.After(5 * time.Second): // the lease would run out later
 			assert.Fail(t, "another instance makes another attempt at once")
 		}
 	})

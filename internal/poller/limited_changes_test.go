@@ -22,19 +22,20 @@ func TestLowerLimitOfAConnection(t *testing.T) {
 	require.Eventually(t, func() bool { return r.calls.Load() >= 50 }, 10*time.Second, 5*time.Millisecond)
 	b.Exec(`update connections set max_per_second = 1 where id = $1`, id)
 	changed := time.Now()
+	before := r.calls.Load()
 	after := func() (n int) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, at := range r.begun {
-			if at.After(changed.Add(time.Second)) {
+			if at.After(changed.Add(2 * time.Second)) { // one of them for what a busy machine does late
 				n++
 			}
 		}
 		return n
 	}
-	require.Eventually(t, func() bool { return after() >= 4 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return after() >= 3 }, 20*time.Second, 10*time.Millisecond)
 	require.GreaterOrEqual(t, time.Since(changed), 3500*time.Millisecond)
-	require.LessOrEqual(t, r.calls.Load(), int64(110))
+	require.Less(t, r.calls.Load()-before, int64(80), "a second of the limit before, and some")
 }
 
 // A run that waits goes with its job to another connection, and one in flight stays where it is
