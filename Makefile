@@ -5,6 +5,7 @@ SQLC         := go tool -modfile=tools/generate/go.mod sqlc
 OAPI_CODEGEN := go tool -modfile=tools/generate/go.mod oapi-codegen
 LINT         := go tool -modfile=tools/lint/go.mod golangci-lint
 GOVULNCHECK  := go tool -modfile=tools/lint/go.mod govulncheck
+TEMPL        := go tool -modfile=tools/generate/go.mod templ
 OASDIFF      := go tool -modfile=tools/contract/go.mod oasdiff
 
 # Starts a PostgreSQL for the tests, says which one, stops it after them, and lists the tests that were skipped because
@@ -21,14 +22,15 @@ help: ## List the targets.
 .PHONY: run
 run: ## Run the service on http://localhost:3000, with the built-in PostgreSQL unless DATABASE_URL is set.
 	go build -o bin/punctual ./cmd/punctual
-	@echo 'Open http://localhost:3000/docs. The log says where the data is. Press Ctrl-C to stop.'
+	@echo 'Open http://localhost:3000. The log says where the data is. Press Ctrl-C to stop.'
 	exec bin/punctual serve --embedded
 
 .PHONY: generate
-generate: ## Generate gen/ from openapi.yaml and sql/.
+generate: ## Generate gen/ from openapi.yaml and sql/, and the code of the templates in ui/.
 	$(OAPI_CODEGEN) -config oapi-codegen.yaml openapi.yaml
 	$(OAPI_CODEGEN) -config gen/client/oapi-codegen.yaml openapi.yaml
 	$(SQLC) generate
+	$(TEMPL) generate -path ui -log-level warn
 	go run ./tools/jobschema
 
 .PHONY: test

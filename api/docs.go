@@ -33,7 +33,6 @@ func mountDocs(r chi.Router, version string, errs errorWriter) error {
 	docs := notFoundAsProblem(pageHeaders(ui("Punctual", "/openapi.json", "/docs"), "/docs"), errs).ServeHTTP
 	r.Get("/docs", docs)
 	r.Get("/docs/*", docs)
-	r.Get("/", http.RedirectHandler("/docs", http.StatusFound).ServeHTTP)
 	r.Get("/openapi.json", serve("application/json", specJSON))
 	r.Get("/openapi.yaml", serve("application/yaml", punctual.OpenAPI))
 	return nil

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/internal/access"
+	"punctual/internal/inprocess"
 	"punctual/internal/logging"
 )
 
@@ -73,7 +75,8 @@ func withCaller(r *http.Request, caller access.Caller) *http.Request {
 }
 
 // logRequests logs each request, without its query and body, which may contain secrets. Probes are
-// logged at DEBUG only, because there are many of them.
+// logged at DEBUG only, because there are many of them, and so are the requests that a page consists
+// of.
 func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +84,7 @@ func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 			answer := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
 				level := slog.LevelInfo
-				if r.URL.Path == "/livez" || r.URL.Path == "/readyz" {
+				if r.URL.Path == "/livez" || r.URL.Path == "/readyz" || strings.HasPrefix(r.URL.Path, "/assets/") || inprocess.Is(r.Context()) {
 					level = slog.LevelDebug
 				}
 				known := requestOf(r.Context())

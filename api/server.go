@@ -76,6 +76,9 @@ type Config struct {
 	AuthFailuresPerMinute int
 	// HealthOnly serves nothing but /livez and /readyz.
 	HealthOnly bool
+	// Pages makes the handler of all paths that are not the API's. It asks the API through the
+	// transport, with the credentials of its callers. Nil: there is nothing at these paths.
+	Pages func(http.RoundTripper) (http.Handler, error)
 }
 
 // handlers implements the generated interface, one file for each noun.
@@ -142,8 +145,11 @@ func New(c Config) (http.Handler, error) {
 		}
 		server.HandlerWithOptions(strict, server.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.invalid})
 	})
-	if !c.HealthOnly {
-		err = mountDocs(root, c.Version, errs)
+	if c.HealthOnly {
+		return root, nil
 	}
-	return root, err
+	if err := mountDocs(root, c.Version, errs); err != nil {
+		return nil, err
+	}
+	return root, mountPages(root, c.Pages, errs)
 }

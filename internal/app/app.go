@@ -168,7 +168,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Pool:        a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
 		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
-		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute,
+		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute, Pages: a.newPages,
 	})
 	if err != nil {
 		return nil, err

@@ -99,11 +99,11 @@ func TestHTTP(t *testing.T) {
 		t.Parallel()
 		service.send(t, http.MethodGet, "/docs/nothing.js", nil).requireProblem(t, http.StatusNotFound)
 	})
-	t.Run("the root leads to the documentation", func(t *testing.T) {
+	t.Run("the root is the dashboard, which leads to the documentation", func(t *testing.T) {
 		t.Parallel()
 		got := service.send(t, http.MethodGet, "/", nil)
-		require.Equal(t, http.StatusFound, got.status)
-		require.Equal(t, "/docs", got.header.Get("Location"))
+		require.Equal(t, http.StatusOK, got.status)
+		require.Contains(t, got.body, `href="/docs"`)
 	})
 	t.Run("headers for browsers and caches", func(t *testing.T) {
 		t.Parallel()

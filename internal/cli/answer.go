@@ -2,43 +2,32 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
-	"punctual/gen/client"
+	"punctual/internal/answers"
 )
 
-// maxAnswer is the longest answer that is read, in bytes. A page is at most 8 MiB.
-const maxAnswer = 64 << 20
-
-// refused is a problem that the service has answered with.
-type refused struct{ client.Problem }
+// refused is a problem that the service has answered with, and what to do about it at the command
+// line.
+type refused struct{ *answers.Refused }
 
 // Error returns the problem as a sentence, and the fields that are wrong, one a line.
 func (e *refused) Error() string {
-	var text strings.Builder
-	text.WriteString(strings.TrimSpace(e.Detail))
-	if e.Detail == "" {
-		text.WriteString(e.Title)
-	}
-	if e.Errors != nil {
-		for _, field := range *e.Errors {
-			fmt.Fprintf(&text, "\n  %s: %s", field.Field, field.Detail)
-		}
-	}
+	text := e.Refused.Error()
 	if hint := hints[e.Code]; hint != "" {
-		text.WriteString("\n  " + hint)
+		text += "\n  " + hint
 	}
 	if e.Status >= http.StatusInternalServerError && e.RequestId != nil {
-		fmt.Fprintf(&text, "\n  request: %s", *e.RequestId)
+		text += "\n  request: " + *e.RequestId
 	}
-	return text.String()
+	return text
 }
+
+// Unwrap returns the problem.
+func (e *refused) Unwrap() error { return e.Refused }
 
 // hints say what to do about a problem at the command line.
 var hints = map[string]string{ //nolint:gosec // no credentials, but where they go
@@ -48,54 +37,41 @@ var hints = map[string]string{ //nolint:gosec // no credentials, but where they 
 }
 
 // isRefused reports whether the service has refused a request with that code.
-func isRefused(err error, code string) bool {
-	problem := (*refused)(nil)
-	return errors.As(err, &problem) && problem.Code == code
-}
+func isRefused(err error, code string) bool { return answers.IsRefused(err, code) }
 
 // answer decodes what the service has answered to a request of the generated client.
-func answer[T any](response *http.Response, err error) (value T, _ error) {
-	body, err := read(response, err)
-	if err != nil {
-		return value, err
-	}
-	if err := json.Unmarshal(body, &value); err != nil {
-		return value, fmt.Errorf("the answer of the service is not what its contract says; is the URL right? %w", err)
-	}
-	return value, nil
+func answer[T any](response *http.Response, err error) (T, error) {
+	value, failure := answers.Of[T](response, err)
+	return value, explain(response, err, failure)
 }
 
 // done is for requests whose answer has no body.
 func done(response *http.Response, err error) error {
-	_, err = read(response, err)
-	return err
+	return explain(response, err, answers.Done(response, err))
 }
 
-func read(response *http.Response, err error) ([]byte, error) {
-	if errors.Is(err, context.Canceled) {
-		return nil, err
+// explain makes an error for users of what a request has come to. unsent is why it could not be
+// sent.
+func explain(response *http.Response, unsent, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
 	}
-	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*url.Error](unsent); ok {
 		host := ""
 		if u, parseErr := url.Parse(failed.URL); parseErr == nil {
 			host = u.Host
 		}
-		return nil, &unreachable{host, err}
+		return &unreachable{host, unsent}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("the request cannot be sent: %w", err)
+	if unsent != nil {
+		return fmt.Errorf("the request cannot be sent: %w", unsent)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return nil, &unreachable{response.Request.URL.Host, err}
+	host := response.Request.URL.Host
+	if problem, ok := errors.AsType[*answers.Refused](err); ok {
+		return &refused{problem}
 	}
-	if response.StatusCode < http.StatusMultipleChoices {
-		return body, nil
+	if errors.Is(err, answers.ErrForeign) {
+		return fmt.Errorf("%s answers not as the service does; is the URL right? %w", host, err)
 	}
-	problem := &refused{}
-	if json.Unmarshal(body, &problem.Problem) != nil || problem.Code == "" {
-		return nil, fmt.Errorf("%s has answered %s, and not as the service does; is the URL right?", response.Request.URL.Host, response.Status)
-	}
-	return nil, problem
+	return &unreachable{host, err}
 }

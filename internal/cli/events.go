@@ -52,7 +52,7 @@ func (c *followEvents) Run(ctx context.Context, s *Session) error {
 		HTTPClient: sender(0), Backoff: sse.Backoff{MaxInterval: maxReconnectWait},
 		ResponseValidator: func(r *http.Response) error {
 			if r.StatusCode != http.StatusOK {
-				_, refusal = read(r, nil)
+				refusal = done(r, nil)
 				return refusal
 			}
 			hasBegun = true

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"punctual/internal/durations"
+
 	"github.com/google/uuid"
 
 	"punctual/gen/client"
@@ -101,7 +103,7 @@ var jobTable = table[client.Job]{
 			if j.LastRun == nil {
 				return "-"
 			}
-			return string(j.LastRun.Status) + " " + distance(time.Until(j.LastRun.ScheduledFor))
+			return string(j.LastRun.Status) + " " + durations.FromNow(time.Until(j.LastRun.ScheduledFor))
 		}},
 		{"NEXT RUN", func(j client.Job) string { return when(j.NextRunAt) }},
 	},
@@ -130,7 +132,7 @@ func scheduleOf(j client.Job) string {
 		rule, _, _ = strings.Cut(rule, "\n")
 		return strings.TrimSpace(rule) + zone
 	case j.IntervalInSeconds != nil:
-		return "every " + interval(time.Duration(*j.IntervalInSeconds)*time.Second)
+		return "every " + durations.Interval(time.Duration(*j.IntervalInSeconds)*time.Second)
 	case j.RunAt != nil:
 		return "once"
 	case j.OnDemand:

@@ -1,8 +1,8 @@
 // An OpenID Connect provider for tests: it listens on the port PORT, or on a free one, and prints
 // its issuer and its private key, as JSON. The clients are those of CLIENTS, as JSON, each with the
 // claims that its tokens get. Tokens are for the resource that is asked for, or else for
-// DEFAULT_RESOURCE, and last for TOKEN_SECONDS. The key is the one of KEY or a new one. Each line of
-// the input makes it replace its key and print again.
+// DEFAULT_RESOURCE, and last for TOKEN_SECONDS. The key is the one of KEY or a new one. Each line
+// of the input makes it replace its key and print again.
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { exportJWK, generateKeyPair } from "jose";

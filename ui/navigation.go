@@ -1,0 +1,44 @@
+package ui
+
+import "strings"
+
+// htmxConfig switches off what the policy of pages forbids, and what they do not use.
+const htmxConfig = `{"extensions":"sse","includeIndicatorCSS":false,"history":"reload","mode":"same-origin"}`
+
+// entry is a page that the navigation has.
+type entry struct {
+	path, label string
+	// key opens it, after g.
+	key string
+	// scope is what a caller needs. Empty: any.
+	scope string
+	// isServiceWide says that only callers who are not bound to a namespace may see it.
+	isServiceWide bool
+}
+
+// entries are the pages of the navigation, in its order.
+var entries = []entry{
+	{path: "/", label: "Home", key: "h"},
+	{path: "/instances", label: "Instances", key: "i", scope: "jobs:read", isServiceWide: true},
+}
+
+// navigation returns the pages that the caller may see.
+func (p *page) navigation() (shown []entry) {
+	for _, e := range entries {
+		if (e.scope == "" || p.can(e.scope)) && (!e.isServiceWide || p.caller.isServiceWide) {
+			shown = append(shown, e)
+		}
+	}
+	return shown
+}
+
+// current is the value of aria-current: whether the page is this one, or one below it.
+func (e entry) current(p *page) string {
+	if p.URL.Path == e.path {
+		return "page"
+	}
+	if e.path != "/" && strings.HasPrefix(p.URL.Path, e.path+"/") {
+		return "true"
+	}
+	return "false"
+}

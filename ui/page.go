@@ -1,0 +1,141 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"punctual/gen/client"
+	"punctual/internal/answers"
+)
+
+// page is a request for a page, and what is known of whoever looks at it.
+type page struct {
+	*client.Client // asks the API with the rights of the caller
+	*http.Request
+	w         http.ResponseWriter
+	dashboard *dashboard
+	caller    caller
+	prefers   preferences
+	// now is when the page is made.
+	now time.Time
+	// status is that of the answer.
+	status int
+	// notice is what has just been done, to be shown once.
+	notice notice
+}
+
+// caller is who looks at a page.
+type caller struct {
+	actor, namespace string
+	isServiceWide    bool
+	scopes           []string
+}
+
+// can reports whether the caller has a scope. What they may not do is not shown.
+func (p *page) can(scope string) bool { return slices.Contains(p.caller.scopes, scope) }
+
+// serve makes a handler of a function that shows a page, or redirects.
+func (d *dashboard) serve(show func(*page) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := &page{Request: r, w: w, dashboard: d, prefers: preferencesOf(r), now: time.Now(), status: http.StatusOK}
+		p.Client = &client.Client{
+			Server: d.api.Server, Client: d.api.Client, RequestEditors: []client.RequestEditorFn{p.identify},
+		}
+		err := p.know()
+		if err == nil {
+			p.takeNotice()
+			err = show(p)
+		}
+		if err != nil {
+			p.fail(err)
+		}
+	})
+}
+
+// identify makes a request to the API one of the caller: it comes from the same address, for the
+// same host, in the namespace that was chosen.
+func (p *page) identify(_ context.Context, r *http.Request) error {
+	r.Host, r.RemoteAddr = p.Host, p.RemoteAddr
+	if id := p.w.Header().Get("X-Request-Id"); id != "" {
+		r.Header.Set("X-Request-Id", id)
+	}
+	if p.prefers.namespace != "" {
+		r.Header.Set("Punctual-Namespace", p.prefers.namespace)
+	}
+	return nil
+}
+
+// know finds out who the caller is.
+func (p *page) know() error {
+	p.caller = caller{
+		actor: "anonymous", namespace: "default", isServiceWide: true,
+		scopes: []string{"jobs:read", "jobs:write", "workers", "admin"},
+	}
+	return nil
+}
+
+// show answers with a page, within the frame that all pages have.
+func (p *page) show(title string, content templ.Component) error {
+	p.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	p.w.WriteHeader(p.status)
+	if p.Method == http.MethodHead {
+		return nil
+	}
+	ctx := templ.WithChildren(p.Context(), content)
+	if err := layout(p, title).Render(ctx, p.w); err != nil {
+		p.dashboard.Logger.DebugContext(p.Context(), "page not written", "error", err) // the client has gone
+	}
+	return nil
+}
+
+// redirect answers a form that was accepted.
+func (p *page) redirect(path string) error {
+	http.Redirect(p.w, p.Request, path, http.StatusSeeOther)
+	return nil
+}
+
+// back answers a form that can be on any page, with the page that it was on.
+func (p *page) back() error { return p.redirect(localPath(p.PostFormValue("back"))) }
+
+// localPath returns a path of this service, with its query. What is none becomes the home page, so
+// that nobody can be led elsewhere.
+func localPath(path string) string {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+		return "/"
+	}
+	return path
+}
+
+// path is that of the page, with its query.
+func (p *page) path() string { return p.URL.RequestURI() }
+
+// fail shows an error as a page.
+func (p *page) fail(err error) {
+	if p.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // the client has gone
+	}
+	problem := client.Problem{
+		Status: http.StatusInternalServerError, Code: "internal-error", Title: "The page cannot be shown",
+		Detail: "Something went wrong. The log of the service says what.",
+	}
+	if refused, is := errors.AsType[*answers.Refused](err); is {
+		problem = refused.Problem
+	} else {
+		p.dashboard.Logger.ErrorContext(p.Context(), "page not shown", "error", err)
+	}
+	p.status = int(problem.Status)
+	_ = p.show(problem.Title, problemPage(p, problem))
+}
+
+// notFound is the page of what does not exist.
+func notFound(p *page) error {
+	return &answers.Refused{Problem: client.Problem{
+		Status: http.StatusNotFound, Code: "path-not-found", Title: "Not found", Detail: "There is no such page.",
+	}}
+}
