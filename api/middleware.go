@@ -75,8 +75,8 @@ func withCaller(r *http.Request, caller access.Caller) *http.Request {
 }
 
 // logRequests logs each request, without its query and body, which may contain secrets. Probes are
-// logged at DEBUG only, because there are many of them, and so are the requests that a page consists
-// of.
+// logged at DEBUG only, because there are many of them, and so are the requests that a page
+// consists of.
 func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,10 +6,8 @@ package ui
 
 //lint:file-ignore SA4006 This context is only used if a nested component is present.
 
-import (
-	"github.com/a-h/templ"
-	templruntime "github.com/a-h/templ/runtime"
-)
+import "github.com/a-h/templ"
+import templruntime "github.com/a-h/templ/runtime"
 
 // formProblem says at the head of a form that it was refused, and what is wrong besides its fields.
 // Render it after them: the style puts it first.
@@ -89,8 +87,8 @@ func formProblem(f *form) templ.Component {
 	})
 }
 
-// field is a field of a form: a label, what is entered (children, with fieldAttributes), a hint, and
-// what is wrong with it. more are fields of the API whose errors stand here, too.
+// field is a field of a form: a label, what is entered (children, with fieldAttributes), a hint,
+// and what is wrong with it. more are fields of the API whose errors stand here, too.
 func field(f *form, name, label, hint string, more ...string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

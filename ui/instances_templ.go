@@ -6,13 +6,12 @@ package ui
 
 //lint:file-ignore SA4006 This context is only used if a nested component is present.
 
+import "github.com/a-h/templ"
+import templruntime "github.com/a-h/templ/runtime"
+
 import (
-	"strings"
-
-	"github.com/a-h/templ"
-	templruntime "github.com/a-h/templ/runtime"
-
 	"punctual/gen/client"
+	"strings"
 )
 
 func instancesPage(p *page, instances []client.Instance) templ.Component {

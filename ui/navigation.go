@@ -1,6 +1,10 @@
 package ui
 
-import "strings"
+import (
+	"strings"
+
+	"punctual/gen/client"
+)
 
 // htmxConfig switches off what the policy of pages forbids, and what they do not use.
 const htmxConfig = `{"extensions":"sse","includeIndicatorCSS":false,"history":"reload","mode":"same-origin"}`
@@ -11,7 +15,7 @@ type entry struct {
 	// key opens it, after g.
 	key string
 	// scope is what a caller needs. Empty: any.
-	scope string
+	scope client.Scope
 	// isServiceWide says that only callers who are not bound to a namespace may see it.
 	isServiceWide bool
 }
@@ -19,13 +23,13 @@ type entry struct {
 // entries are the pages of the navigation, in its order.
 var entries = []entry{
 	{path: "/", label: "Home", key: "h"},
-	{path: "/instances", label: "Instances", key: "i", scope: "jobs:read", isServiceWide: true},
+	{path: "/instances", label: "Instances", key: "i", scope: client.ScopeJobsRead, isServiceWide: true},
 }
 
 // navigation returns the pages that the caller may see.
 func (p *page) navigation() (shown []entry) {
 	for _, e := range entries {
-		if (e.scope == "" || p.can(e.scope)) && (!e.isServiceWide || p.caller.isServiceWide) {
+		if (e.scope == "" || p.can(e.scope)) && (!e.isServiceWide || p.caller.IsServiceWide) {
 			shown = append(shown, e)
 		}
 	}

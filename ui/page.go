@@ -20,7 +20,7 @@ type page struct {
 	*http.Request
 	w         http.ResponseWriter
 	dashboard *dashboard
-	caller    caller
+	caller    client.Caller
 	prefers   preferences
 	// now is when the page is made.
 	now time.Time
@@ -30,15 +30,9 @@ type page struct {
 	notice notice
 }
 
-// caller is who looks at a page.
-type caller struct {
-	actor, namespace string
-	isServiceWide    bool
-	scopes           []string
-}
-
-// can reports whether the caller has a scope. What they may not do is not shown.
-func (p *page) can(scope string) bool { return slices.Contains(p.caller.scopes, scope) }
+// can reports whether the caller has a scope in the namespace of the page. What they may not do is
+// not shown.
+func (p *page) can(scope client.Scope) bool { return slices.Contains(p.caller.Scopes, scope) }
 
 // serve makes a handler of a function that shows a page, or redirects.
 func (d *dashboard) serve(show func(*page) error) http.Handler {
@@ -71,13 +65,17 @@ func (p *page) identify(_ context.Context, r *http.Request) error {
 	return nil
 }
 
-// know finds out who the caller is.
-func (p *page) know() error {
-	p.caller = caller{
-		actor: "anonymous", namespace: "default", isServiceWide: true,
-		scopes: []string{"jobs:read", "jobs:write", "workers", "admin"},
+// know finds out who the caller is. A namespace that is not theirs, or that was deleted, is
+// forgotten.
+func (p *page) know() (err error) {
+	p.caller, err = answers.Of[client.Caller](p.GetCaller(p.Context()))
+	if answers.IsRefused(err, "namespace-not-found") && p.prefers.namespace != "" {
+		p.complain("There is no namespace " + p.prefers.namespace + " that you may see.")
+		p.setCookie(namespaceCookie, "", 0)
+		p.prefers.namespace = ""
+		p.caller, err = answers.Of[client.Caller](p.GetCaller(p.Context()))
 	}
-	return nil
+	return err
 }
 
 // show answers with a page, within the frame that all pages have.
@@ -134,7 +132,7 @@ func (p *page) fail(err error) {
 }
 
 // notFound is the page of what does not exist.
-func notFound(p *page) error {
+func notFound(*page) error {
 	return &answers.Refused{Problem: client.Problem{
 		Status: http.StatusNotFound, Code: "path-not-found", Title: "Not found", Detail: "There is no such page.",
 	}}

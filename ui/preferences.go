@@ -83,7 +83,7 @@ func (p *page) setCookie(name, value string, maxAge int) {
 	if value == "" {
 		maxAge = -1
 	}
-	http.SetCookie(p.w, &http.Cookie{
+	http.SetCookie(p.w, &http.Cookie{ //nolint:gosec // it is no secret, and without TLS it has to work, too
 		Name: name, Value: url.QueryEscape(value), Path: "/", MaxAge: maxAge, SameSite: http.SameSiteLaxMode, Secure: p.isSecure(),
 	})
 }

@@ -796,6 +796,12 @@ type SchemaMigration struct {
 	Version string `json:"version"`
 }
 
+type Session struct {
+	ID        []byte    `json:"id"`
+	Sealed    []byte    `json:"sealed"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 type TokenKey struct {
 	ID           uuid.UUID `json:"id"`
 	SealedKey    []byte    `json:"sealed_key"`

@@ -77,7 +77,7 @@ type App struct {
 	events      *events.Teller
 	blackouts   *namespaces.Blackouts
 	observers   []events.Observer // those who count runs; New adds them before anything runs
-	stopping    chan struct{} // closed when the instance is about to stop
+	stopping    chan struct{}     // closed when the instance is about to stop
 }
 
 // New connects to the database, applies missing migrations, and listens. Nothing is served or

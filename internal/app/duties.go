@@ -23,6 +23,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Purge(q),
 		maintenance.Instances(q),
 		maintenance.Idempotency(q),
+		maintenance.Sessions(q),
 	}
 	if days := a.config.RunRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Retention(q, days))

@@ -142,4 +142,6 @@ func (b *tab) resize(width, height int64) {
 }
 
 // quoted is a text as JavaScript writes it.
-func quoted(text string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"` }
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
+}

@@ -3,7 +3,6 @@ package inprocess
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -77,9 +76,6 @@ func (b *answerBody) Close() error {
 	return b.PipeReader.Close()
 }
 
-// errAborted says that the handler has ended the connection instead of answering.
-var errAborted = errors.New("the handler aborted the request")
-
 // writer is what a handler writes its answer to.
 type writer struct {
 	header   http.Header
@@ -99,8 +95,8 @@ func (w *writer) serve(handler http.Handler, r *http.Request) {
 			w.WriteHeader(http.StatusOK)
 			_ = w.body.Close()
 		default:
-			err := errAborted
-			if reason != http.ErrAbortHandler {
+			err, isError := reason.(error)
+			if !isError {
 				err = fmt.Errorf("the handler panicked: %v", reason)
 			}
 			w.once.Do(func() {
