@@ -27,11 +27,12 @@ import (
 	"punctual/internal/namespaces"
 	"punctual/internal/ratelimit"
 	"punctual/internal/signer"
+	"punctual/internal/stats"
 )
 
 // Config is what the API needs. Zero means default, except for Pool, Queues, Jobs, Connections,
-// Calendars, Signer, Keys, Namespaces, Known, Events and Idempotency. With HealthOnly, only Pool is
-// required.
+// Calendars, Signer, Keys, Namespaces, Known, Events, Idempotency and Stats. With HealthOnly, only
+// Pool is required.
 type Config struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
 	Pool   *pgxpool.Pool
@@ -51,6 +52,8 @@ type Config struct {
 	Signer *signer.Signer
 	// Calendars changes the days that jobs leave out.
 	Calendars *calendars.Service
+	// Stats reads how many runs have ended.
+	Stats *stats.Reader
 	// Keys makes, shows and revokes keys.
 	Keys *keys.Service
 	// Namespaces changes namespaces, and Known has their limits.
@@ -93,8 +96,8 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
 	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Connections == nil || c.Calendars == nil || c.Signer == nil || c.Keys == nil || c.Namespaces == nil ||
-		c.Known == nil || c.Events == nil || c.Idempotency == nil) {
-		return nil, errors.New("api: Pool, Queues, Jobs, Connections, Calendars, Signer, Keys, Namespaces, Known, Events and Idempotency are required")
+		c.Known == nil || c.Events == nil || c.Idempotency == nil || c.Stats == nil) {
+		return nil, errors.New("api: Pool, Queues, Jobs, Connections, Calendars, Signer, Keys, Namespaces, Known, Events, Idempotency and Stats are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)

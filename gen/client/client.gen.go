@@ -940,6 +940,27 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for StatsStep.
+const (
+	StatsStepDAY    StatsStep = "DAY"
+	StatsStepHOUR   StatsStep = "HOUR"
+	StatsStepMINUTE StatsStep = "MINUTE"
+)
+
+// Valid indicates whether the value is a known member of the StatsStep enum.
+func (e StatsStep) Valid() bool {
+	switch e {
+	case StatsStepDAY:
+		return true
+	case StatsStepHOUR:
+		return true
+	case StatsStepMINUTE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Weekday.
 const (
 	WeekdayFRIDAY    Weekday = "FRIDAY"
@@ -1012,6 +1033,24 @@ const (
 func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
 	switch e {
 	case PutJobByKeyParamsIfNoneMatchAsterisk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetStatsParamsStep.
+const (
+	GetStatsParamsStepHOUR   GetStatsParamsStep = "HOUR"
+	GetStatsParamsStepMINUTE GetStatsParamsStep = "MINUTE"
+)
+
+// Valid indicates whether the value is a known member of the GetStatsParamsStep enum.
+func (e GetStatsParamsStep) Valid() bool {
+	switch e {
+	case GetStatsParamsStepHOUR:
+		return true
+	case GetStatsParamsStepMINUTE:
 		return true
 	default:
 		return false
@@ -1830,6 +1869,19 @@ type CronExpression = string
 
 // DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 type DeleteAfterCompletion = bool
+
+// DurationQuantiles How long runs took from the start of the first attempt to their end, the waits between
+// attempts included. Null: no run has begun.
+type DurationQuantiles struct {
+	// P50 Half of the runs took no longer.
+	P50 float64 `json:"p50"`
+
+	// P95 95 % of the runs took no longer.
+	P95 float64 `json:"p95"`
+
+	// P99 99 % of the runs took no longer.
+	P99 float64 `json:"p99"`
+}
 
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = time.Time
@@ -3491,6 +3543,22 @@ type LastRun struct {
 // count. The default is that no run is late.
 type LateAfterSeconds = int64
 
+// LatenessQuantiles How long after their instant runs began, or after the end of the blackout that held them.
+// Backfilled runs do not count. Null: no run has begun.
+type LatenessQuantiles struct {
+	// Max How late the latest run was.
+	Max float64 `json:"max"`
+
+	// P50 Half of the runs were not later.
+	P50 float64 `json:"p50"`
+
+	// P95 95 % of the runs were not later.
+	P95 float64 `json:"p95"`
+
+	// P99 99 % of the runs were not later.
+	P99 float64 `json:"p99"`
+}
+
 // Lease The right of a worker to execute runs, until it expires.
 //
 // Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779}]}
@@ -4706,6 +4774,80 @@ type StartsOn struct {
 	} `json:"jobs,omitempty"`
 }
 
+// Stats How many runs have ended in a time, and how late and how long they were.
+type Stats struct {
+	// From The first instant.
+	From time.Time `json:"from"`
+
+	// IsComplete False if runs are missing because the namespace had too many labels: each instance
+	// counts runs of at most 1 000 of them in a minute. Without `label`, no run is missing.
+	IsComplete bool `json:"isComplete"`
+
+	// Items One item for each step, also for those in which no run has ended.
+	Items []StatsItem `json:"items"`
+
+	// Step How long each item lasts. A day is one of UTC.
+	Step StatsStep `json:"step"`
+
+	// To The instant after the last.
+	To time.Time `json:"to"`
+
+	// Totals The runs of all steps.
+	Totals StatsTotals `json:"totals"`
+}
+
+// StatsItem The runs of one step.
+type StatsItem struct {
+	// Canceled The number of runs that were canceled.
+	Canceled int64 `json:"canceled"`
+
+	// DurationMilliseconds How long runs took from the start of the first attempt to their end, the waits between
+	// attempts included. Null: no run has begun.
+	DurationMilliseconds *DurationQuantiles `json:"durationMilliseconds"`
+
+	// Failed The number of runs that failed.
+	Failed int64 `json:"failed"`
+
+	// LatenessMilliseconds How long after their instant runs began, or after the end of the blackout that held them.
+	// Backfilled runs do not count. Null: no run has begun.
+	LatenessMilliseconds *LatenessQuantiles `json:"latenessMilliseconds"`
+
+	// Skipped The number of occurrences that were not executed.
+	Skipped int64 `json:"skipped"`
+
+	// StartsAt The first instant of the step.
+	StartsAt time.Time `json:"startsAt"`
+
+	// Succeeded The number of runs that succeeded.
+	Succeeded int64 `json:"succeeded"`
+}
+
+// StatsStep How long each item lasts. A day is one of UTC.
+type StatsStep string
+
+// StatsTotals The runs of all steps.
+type StatsTotals struct {
+	// Canceled The number of runs that were canceled.
+	Canceled int64 `json:"canceled"`
+
+	// DurationMilliseconds How long runs took from the start of the first attempt to their end, the waits between
+	// attempts included. Null: no run has begun.
+	DurationMilliseconds *DurationQuantiles `json:"durationMilliseconds"`
+
+	// Failed The number of runs that failed.
+	Failed int64 `json:"failed"`
+
+	// LatenessMilliseconds How long after their instant runs began, or after the end of the blackout that held them.
+	// Backfilled runs do not count. Null: no run has begun.
+	LatenessMilliseconds *LatenessQuantiles `json:"latenessMilliseconds"`
+
+	// Skipped The number of occurrences that were not executed.
+	Skipped int64 `json:"skipped"`
+
+	// Succeeded The number of runs that succeeded.
+	Succeeded int64 `json:"succeeded"`
+}
+
 // Suspended Whether the jobs of the namespace are paused and new ones refused.
 //
 // Example: false
@@ -5264,6 +5406,31 @@ type RetryRunParams struct {
 	// has done, with jobs and runs as they are by then.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
+
+// GetStatsParams defines parameters for GetStats.
+type GetStatsParams struct {
+	// From The first instant, rounded down to a step. The default is a day before `to`.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The instant after the last, rounded up to a step. The default is now.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step How long each item lasts. There are at most 1 500 of them. The default is `MINUTE` if
+	// that is possible, and `HOUR` otherwise.
+	Step *GetStatsParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Label Count only runs of jobs that had this label when they ran: a name, `=` and a value.
+	Label *string `form:"label,omitempty" json:"label,omitempty"`
+
+	// Trigger Return only runs with one of these triggers, separated by commas.
+	Trigger *RunTriggers `form:"trigger,omitempty" json:"trigger,omitempty"`
+
+	// TargetType Count only runs of jobs with this type of target.
+	TargetType *JobTargetType `form:"targetType,omitempty" json:"targetType,omitempty"`
+}
+
+// GetStatsParamsStep defines parameters for GetStats.
+type GetStatsParamsStep string
 
 // CreateCalendarJSONRequestBody defines body for CreateCalendar for application/json ContentType.
 type CreateCalendarJSONRequestBody = CalendarCreate
@@ -6515,6 +6682,18 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
 	PreviewSchedule(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetStats Count runs, and how late and how long they were, over time
+	//
+	// Adds up the runs of the namespace that have ended, by the minute or the hour in which they
+	// ended. Instances add to these numbers once a minute, so the latest minute is not complete.
+	// What an instance has counted since then is lost if it dies.
+	//
+	// The quantiles are computed from buckets, and at most 4 % off. Minutes are kept for two days,
+	// hours as long as runs are.
+	//
+	// Corresponds with GET /api/v1/stats (the `GetStats` operationId).
+	GetStats(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLiveness Check whether the process is alive
 	//
@@ -8081,6 +8260,28 @@ func (c *Client) PreviewScheduleWithBody(ctx context.Context, contentType string
 // Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
 func (c *Client) PreviewSchedule(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPreviewScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetStats Count runs, and how late and how long they were, over time
+//
+// Adds up the runs of the namespace that have ended, by the minute or the hour in which they
+// ended. Instances add to these numbers once a minute, so the latest minute is not complete.
+// What an instance has counted since then is lost if it dies.
+//
+// The quantiles are computed from buckets, and at most 4 % off. Minutes are kept for two days,
+// hours as long as runs are.
+//
+// Corresponds with GET /api/v1/stats (the `GetStats` operationId).
+func (c *Client) GetStats(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStatsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11278,6 +11479,120 @@ func NewPreviewScheduleRequestWithBody(server string, contentType string, body i
 	return req, nil
 }
 
+// NewGetStatsRequest constructs an http.Request for the GetStats method
+func NewGetStatsRequest(server string, params *GetStatsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/stats")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Step != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "step", *params.Step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Trigger != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "trigger", *params.Trigger, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TargetType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "targetType", *params.TargetType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetLivenessRequest constructs an http.Request for the GetLiveness method
 func NewGetLivenessRequest(server string) (*http.Request, error) {
 	var err error
@@ -12252,6 +12567,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/schedules/preview (the `PreviewSchedule` operationId).
 	PreviewScheduleWithResponse(ctx context.Context, body PreviewScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewScheduleResponse, error)
+
+	// GetStatsWithResponse Count runs, and how late and how long they were, over time
+	//
+	// Adds up the runs of the namespace that have ended, by the minute or the hour in which they
+	// ended. Instances add to these numbers once a minute, so the latest minute is not complete.
+	// What an instance has counted since then is lost if it dies.
+	//
+	// The quantiles are computed from buckets, and at most 4 % off. Minutes are kept for two days,
+	// hours as long as runs are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/stats (the `GetStats` operationId).
+	GetStatsWithResponse(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*GetStatsResponse, error)
 
 	// GetLivenessWithResponse Check whether the process is alive
 	//
@@ -18585,6 +18914,112 @@ func (r PreviewScheduleResponse) ContentType() string {
 	return ""
 }
 
+// GetStatsResponse401Headers the declared response headers of an HTTP 401 response for GetStats
+type GetStatsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetStatsResponse429Headers the declared response headers of an HTTP 429 response for GetStats
+type GetStatsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetStatsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Stats
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetStatsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetStatsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStatsResponse) GetJSON200() *Stats {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStatsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStatsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStatsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStatsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetLivenessResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -20013,6 +20448,26 @@ func (c *ClientWithResponses) PreviewScheduleWithResponse(ctx context.Context, b
 		return nil, err
 	}
 	return ParsePreviewScheduleResponse(rsp)
+}
+
+// GetStatsWithResponse Count runs, and how late and how long they were, over time
+//
+// Adds up the runs of the namespace that have ended, by the minute or the hour in which they
+// ended. Instances add to these numbers once a minute, so the latest minute is not complete.
+// What an instance has counted since then is lost if it dies.
+//
+// The quantiles are computed from buckets, and at most 4 % off. Minutes are kept for two days,
+// hours as long as runs are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/stats (the `GetStats` operationId).
+func (c *ClientWithResponses) GetStatsWithResponse(ctx context.Context, params *GetStatsParams, reqEditors ...RequestEditorFn) (*GetStatsResponse, error) {
+	rsp, err := c.GetStats(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStatsResponse(rsp)
 }
 
 // GetLivenessWithResponse Check whether the process is alive
@@ -26742,6 +27197,118 @@ func ParsePreviewScheduleResponse(rsp *http.Response) (*PreviewScheduleResponse,
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers PreviewScheduleResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetStatsResponse parses an HTTP response from a GetStatsWithResponse call
+func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStatsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Stats
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetStatsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetStatsResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

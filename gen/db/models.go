@@ -786,6 +786,23 @@ type Run struct {
 	CausedBy          *uuid.UUID `json:"caused_by"`
 }
 
+type RunStat struct {
+	Namespace     string     `json:"namespace"`
+	Label         string     `json:"label"`
+	StartsAt      time.Time  `json:"starts_at"`
+	IsHour        bool       `json:"is_hour"`
+	Trigger       RunTrigger `json:"trigger"`
+	TargetType    string     `json:"target_type"`
+	Succeeded     int64      `json:"succeeded"`
+	Failed        int64      `json:"failed"`
+	Canceled      int64      `json:"canceled"`
+	Skipped       int64      `json:"skipped"`
+	LabelsLeftOut int64      `json:"labels_left_out"`
+	MaxLateness   int64      `json:"max_lateness"`
+	Lateness      []int64    `json:"lateness"`
+	Duration      []int64    `json:"duration"`
+}
+
 type RunsPartition struct {
 	Name     string    `json:"name"`
 	FirstDay time.Time `json:"first_day"`

@@ -906,6 +906,27 @@ func (e Scope) Valid() bool {
 	}
 }
 
+// Defines values for StatsStep.
+const (
+	StatsStepDAY    StatsStep = "DAY"
+	StatsStepHOUR   StatsStep = "HOUR"
+	StatsStepMINUTE StatsStep = "MINUTE"
+)
+
+// Valid indicates whether the value is a known member of the StatsStep enum.
+func (e StatsStep) Valid() bool {
+	switch e {
+	case StatsStepDAY:
+		return true
+	case StatsStepHOUR:
+		return true
+	case StatsStepMINUTE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Weekday.
 const (
 	WeekdayFRIDAY    Weekday = "FRIDAY"
@@ -978,6 +999,24 @@ const (
 func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
 	switch e {
 	case PutJobByKeyParamsIfNoneMatchAsterisk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetStatsParamsStep.
+const (
+	GetStatsParamsStepHOUR   GetStatsParamsStep = "HOUR"
+	GetStatsParamsStepMINUTE GetStatsParamsStep = "MINUTE"
+)
+
+// Valid indicates whether the value is a known member of the GetStatsParamsStep enum.
+func (e GetStatsParamsStep) Valid() bool {
+	switch e {
+	case GetStatsParamsStepHOUR:
+		return true
+	case GetStatsParamsStepMINUTE:
 		return true
 	default:
 		return false
@@ -1596,6 +1635,19 @@ type CronExpression = string
 
 // DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 type DeleteAfterCompletion = bool
+
+// DurationQuantiles How long runs took from the start of the first attempt to their end, the waits between
+// attempts included. Null: no run has begun.
+type DurationQuantiles struct {
+	// P50 Half of the runs took no longer.
+	P50 float64 `json:"p50"`
+
+	// P95 95 % of the runs took no longer.
+	P95 float64 `json:"p95"`
+
+	// P99 99 % of the runs took no longer.
+	P99 float64 `json:"p99"`
+}
 
 // EndAt The latest possible occurrence. Jitter may delay that one beyond it.
 type EndAt = instant.Time
@@ -2800,6 +2852,22 @@ type LastRun struct {
 // count. The default is that no run is late.
 type LateAfterSeconds = int64
 
+// LatenessQuantiles How long after their instant runs began, or after the end of the blackout that held them.
+// Backfilled runs do not count. Null: no run has begun.
+type LatenessQuantiles struct {
+	// Max How late the latest run was.
+	Max float64 `json:"max"`
+
+	// P50 Half of the runs were not later.
+	P50 float64 `json:"p50"`
+
+	// P95 95 % of the runs were not later.
+	P95 float64 `json:"p95"`
+
+	// P99 99 % of the runs were not later.
+	P99 float64 `json:"p99"`
+}
+
 // Lease The right of a worker to execute runs, until it expires.
 //
 // Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779}]}
@@ -3898,6 +3966,80 @@ type StartAt = instant.Time
 // Example: {"events":["job.failing","job.recovered"],"jobs":{"labelSelector":"team=payments"}}
 type StartsOn = events.StartsOn
 
+// Stats How many runs have ended in a time, and how late and how long they were.
+type Stats struct {
+	// From The first instant.
+	From instant.Time `json:"from"`
+
+	// IsComplete False if runs are missing because the namespace had too many labels: each instance
+	// counts runs of at most 1 000 of them in a minute. Without `label`, no run is missing.
+	IsComplete bool `json:"isComplete"`
+
+	// Items One item for each step, also for those in which no run has ended.
+	Items []StatsItem `json:"items"`
+
+	// Step How long each item lasts. A day is one of UTC.
+	Step StatsStep `json:"step"`
+
+	// To The instant after the last.
+	To instant.Time `json:"to"`
+
+	// Totals The runs of all steps.
+	Totals StatsTotals `json:"totals"`
+}
+
+// StatsItem The runs of one step.
+type StatsItem struct {
+	// Canceled The number of runs that were canceled.
+	Canceled int64 `json:"canceled"`
+
+	// DurationMilliseconds How long runs took from the start of the first attempt to their end, the waits between
+	// attempts included. Null: no run has begun.
+	DurationMilliseconds *DurationQuantiles `json:"durationMilliseconds"`
+
+	// Failed The number of runs that failed.
+	Failed int64 `json:"failed"`
+
+	// LatenessMilliseconds How long after their instant runs began, or after the end of the blackout that held them.
+	// Backfilled runs do not count. Null: no run has begun.
+	LatenessMilliseconds *LatenessQuantiles `json:"latenessMilliseconds"`
+
+	// Skipped The number of occurrences that were not executed.
+	Skipped int64 `json:"skipped"`
+
+	// StartsAt The first instant of the step.
+	StartsAt instant.Time `json:"startsAt"`
+
+	// Succeeded The number of runs that succeeded.
+	Succeeded int64 `json:"succeeded"`
+}
+
+// StatsStep How long each item lasts. A day is one of UTC.
+type StatsStep string
+
+// StatsTotals The runs of all steps.
+type StatsTotals struct {
+	// Canceled The number of runs that were canceled.
+	Canceled int64 `json:"canceled"`
+
+	// DurationMilliseconds How long runs took from the start of the first attempt to their end, the waits between
+	// attempts included. Null: no run has begun.
+	DurationMilliseconds *DurationQuantiles `json:"durationMilliseconds"`
+
+	// Failed The number of runs that failed.
+	Failed int64 `json:"failed"`
+
+	// LatenessMilliseconds How long after their instant runs began, or after the end of the blackout that held them.
+	// Backfilled runs do not count. Null: no run has begun.
+	LatenessMilliseconds *LatenessQuantiles `json:"latenessMilliseconds"`
+
+	// Skipped The number of occurrences that were not executed.
+	Skipped int64 `json:"skipped"`
+
+	// Succeeded The number of runs that succeeded.
+	Succeeded int64 `json:"succeeded"`
+}
+
 // Suspended Whether the jobs of the namespace are paused and new ones refused.
 //
 // Example: false
@@ -4455,6 +4597,31 @@ type RetryRunParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetStatsParams defines parameters for GetStats.
+type GetStatsParams struct {
+	// From The first instant, rounded down to a step. The default is a day before `to`.
+	From *instant.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The instant after the last, rounded up to a step. The default is now.
+	To *instant.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step How long each item lasts. There are at most 1 500 of them. The default is `MINUTE` if
+	// that is possible, and `HOUR` otherwise.
+	Step *GetStatsParamsStep `form:"step,omitempty" json:"step,omitempty"`
+
+	// Label Count only runs of jobs that had this label when they ran: a name, `=` and a value.
+	Label *string `form:"label,omitempty" json:"label,omitempty"`
+
+	// Trigger Return only runs with one of these triggers, separated by commas.
+	Trigger *RunTriggers `form:"trigger,omitempty" json:"trigger,omitempty"`
+
+	// TargetType Count only runs of jobs with this type of target.
+	TargetType *JobTargetType `form:"targetType,omitempty" json:"targetType,omitempty"`
+}
+
+// GetStatsParamsStep defines parameters for GetStats.
+type GetStatsParamsStep string
+
 // CreateCalendarJSONRequestBody defines body for CreateCalendar for application/json ContentType.
 type CreateCalendarJSONRequestBody = CalendarCreate
 
@@ -4682,6 +4849,9 @@ type ServerInterface interface {
 	// PreviewSchedule Preview a schedule
 	// (POST /api/v1/schedules/preview)
 	PreviewSchedule(w http.ResponseWriter, r *http.Request)
+	// GetStats Count runs, and how late and how long they were, over time
+	// (GET /api/v1/stats)
+	GetStats(w http.ResponseWriter, r *http.Request, params GetStatsParams)
 	// GetLiveness Check whether the process is alive
 	// (GET /livez)
 	GetLiveness(w http.ResponseWriter, r *http.Request)
@@ -5015,6 +5185,12 @@ func (_ Unimplemented) RetryRun(w http.ResponseWriter, r *http.Request, id opena
 // PreviewSchedule Preview a schedule
 // (POST /api/v1/schedules/preview)
 func (_ Unimplemented) PreviewSchedule(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetStats Count runs, and how late and how long they were, over time
+// (GET /api/v1/stats)
+func (_ Unimplemented) GetStats(w http.ResponseWriter, r *http.Request, params GetStatsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -7463,6 +7639,104 @@ func (siw *ServerInterfaceWrapper) PreviewSchedule(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// GetStats operation middleware
+func (siw *ServerInterfaceWrapper) GetStats(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetStatsParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "step" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step", r.URL.Query(), &params.Step, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "step"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "step", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "label" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", r.URL.Query(), &params.Label, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "label"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "label", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "trigger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "trigger", r.URL.Query(), &params.Trigger, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "trigger"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "trigger", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "targetType" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "targetType", r.URL.Query(), &params.TargetType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "targetType"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "targetType", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetStats(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetLiveness operation middleware
 func (siw *ServerInterfaceWrapper) GetLiveness(w http.ResponseWriter, r *http.Request) {
 
@@ -7765,6 +8039,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/schedules/preview", wrapper.PreviewSchedule)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/stats", wrapper.GetStats)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/livez", wrapper.GetLiveness)
@@ -17085,6 +17362,152 @@ func (response PreviewSchedule503ApplicationProblemPlusJSONResponse) VisitPrevie
 	return err
 }
 
+type GetStatsRequestObject struct {
+	Params GetStatsParams
+}
+
+type GetStatsResponseObject interface {
+	VisitGetStatsResponse(w http.ResponseWriter) error
+}
+
+type GetStats200JSONResponse Stats
+
+func (response GetStats200JSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats400ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats401ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats403ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats404ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats429ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats500ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStats503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetStats503ApplicationProblemPlusJSONResponse) VisitGetStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetLivenessRequestObject struct {
 }
 
@@ -17339,6 +17762,9 @@ type StrictServerInterface interface {
 	// PreviewSchedule Preview a schedule
 	// (POST /api/v1/schedules/preview)
 	PreviewSchedule(ctx context.Context, request PreviewScheduleRequestObject) (PreviewScheduleResponseObject, error)
+	// GetStats Count runs, and how late and how long they were, over time
+	// (GET /api/v1/stats)
+	GetStats(ctx context.Context, request GetStatsRequestObject) (GetStatsResponseObject, error)
 	// GetLiveness Check whether the process is alive
 	// (GET /livez)
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
@@ -18943,6 +19369,32 @@ func (sh *strictHandler) PreviewSchedule(w http.ResponseWriter, r *http.Request)
 	}
 }
 
+// GetStats operation middleware
+func (sh *strictHandler) GetStats(w http.ResponseWriter, r *http.Request, params GetStatsParams) {
+	var request GetStatsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStats(ctx, request.(GetStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStats")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetStatsResponseObject); ok {
+		if err := validResponse.VisitGetStatsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetLiveness operation middleware
 func (sh *strictHandler) GetLiveness(w http.ResponseWriter, r *http.Request) {
 	var request GetLivenessRequestObject
@@ -18996,709 +19448,731 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Ld9u2li/+VXB171rTdihFkh9J1HXWvU7itG4c22M7J9NWnRISIYs1BagEaUXt+P/Z/wt7AyBIghJl",
-	"u+mZczqzzmosgiAeGxv7+du/d6ZisRSc8Ux2Rr932Ce6WCYM/n2Z87c0Tlik/pD5YkHTdWfUOSJpzkk2",
-	"pxmZwWNCM8LodE5olrHFMusEnTua5Ey9Zn4aDYPOlPIpSy7ZrzmTGYuOss6I50miHuSSRa/W5u8oT2kW",
-	"C/4+TpJYsqngkeyMDvcGz4MOS1ORdkYdyuWKpSwiB/0+OeEZSzlNyBVL71hKjqFR0GGf2DTPsOuOnM5Z",
-	"lCcs7Q6e7Q8Hg07QwfEf4RhlZ/SjM+DBU38r5rGc47Q7w/7woDvodwf96/7z0V5/1O/3+nuD/f3+D52g",
-	"kzIqBTerkTKZJ5laTP+67PWDjsizZa46FmIpO+bvE3md5nxKM7WFM5pIFnRkRrNcvhYR64wO+v17+CXN",
-	"No2r33/Z3/+hc//T1kkc9vYGL54PBmoScdQZdfqDly+nUf+wG/Wn/e7zfr/ffRk9Z9292WAypPvTg+iQ",
-	"dYLOL2JyYpsPZ/3uwWTAus+ne7Sp+TumljllS5Fm8tmKsduIrvHRGV2wzqijf+tiG3z0d5bKWK3sIOgk",
-	"NGOcSVleTLWW02mepoxP1SkY7Lobg+HjdiNlWbo+n5nPGUKK3gIlNuxPvw9003YnzXc7o87bo5PT4zf2",
-	"l8vSXLM0vrlh6rtXr789fvPh9LgTdFY0zmJ+A+NRze7vA8UpLlmWxhtYRQrPJaFcZHOWEsGZl0/0H80n",
-	"8Jk+u/oP52ziL7WTXyFubOXS8LQb9Z/3u88Hs/1/DBrGIfrJGJ+1o2Tzl6a7tmd2M2Uejvb2eoO9w4Ma",
-	"ZWq6NgR4cXz25uTsm60UeHl8ffn9BvLLOY/5TSP5aQqQXpob/NE01+ru2UKBz1m/+3z/H4qLbqLA/gPJ",
-	"byPb679sy/YqLV8MhiW2d/nh7KwN1W3ne1e38XJZ5XvvYylZRJwFQCpUUgThwpJj9I/MAosjvXfdfzHq",
-	"w1oO+v0hrvr/WMr08Ma9gjg770+u3p5cHnf+IAqtsL+rdycXF09yAV/hNxo5YCxJlCvqW/1PundfHO53",
-	"9/aHg+7zwUH/n/re3UpWL0cHe6OD/d6w/3Jv7/BpbtX3R2cfjk43EFU+nTIWbSAraVv8MTfrUKk3T8XJ",
-	"3NM53BvsH/7jc7I/TlMZlhTH38edVKzkuDPaH9631lmGO+gsT3Z5X314/fr4+M1jueZ90JkzGrEUjB3H",
-	"1xSkx4jJaRovM1j8zvWckTvcCiJmJJsz8ouYkJiTX3ORMRmQmUhJeDLrvqfZdB724Nr4NY9TtWBZmjNc",
-	"jgV1jCudUWfcGYw7naCTrZfqT5mlSniFMS1pShcs08N6nadSDdk3sJCzTxk2CM3olim7i0UuyZLesB45",
-	"ySSZCp4xDheAWNJfc6YGGatOfs1ZqkiRIx1O8VvuiBf00ynjN9kctrofdBYxNz8M6sMPOicRWyxFxvh0",
-	"DYRfHfcRydinzIx2msSMZ/8myXQu4ilDjrKgt0ySOCOSzhjJBEnZktEMXkiRjYzIKs7mMSfDfTIXeSoD",
-	"Qsdctcti9SF4DC9IumD4yRuWSfhpFqcyI2jTCQjlkZLI5jG/gStScEYowUNCsnjBeuR6zsa86Aj6Nmqs",
-	"HpB6NWUzxdDw+f5wiH2v5nHCnO86L0xYzG/GXLL0jkWBfq//skeu6a0aBGcrklIeiQV8OFC8dk6oJJR8",
-	"+HDyBmkPDG84/EyQCYMZ9MZ8zBWJwIDVxuv1pknCUhiX+lPtu1zSKRsRmI0kC7omuWR26Xrko5YdrA1M",
-	"DXPM9/uDgOz39wKyP3xJREoOPn0ic6p2kvIbVqypkT1StmCLieohIFLgz5Q4WwbmgTGnNzTmPXIyI5ST",
-	"mMtMXR8killEJmwmUqYoYyryJLJbqAaL/1YfWtCIqfmu5mWaGXM1PLU6eql/ERMJS5HmXKplzeZsTWjK",
-	"yGSt/s17Y25OCjKK4qg4ZN5VdN50Zg4Oqkdmqe7GVPX5Xz+Ox5+Gg+54/On58U///n863vM0A8bSwAAU",
-	"07JH3/CprDJxtSgzkRbkEwL3CQO1bZQksTTncQE/hV+FY65Ii/I1bIThemr9DN3rj1UXf38wLJ0opAa5",
-	"aSU162xawoGH7Thr+MV4/NV/f/Hx2Zf/d9z58b/GnZ++Gne++JGMx9lPXwX6v5XHX371ZdNanwnOGtb7",
-	"oyKZ8KswqC6t4MlaHb1pymjGzGJ9TWJYOEWvqg3zrNTmVVFj8SwN4/miM/qx81XnJ98cTumEJVcsYdPM",
-	"d21csixPOY4ZDsiEJYLfSDUBOA+ruZCMJKoXdZQyZC6SSN1l092RlL7rDvj/pGzWGXX+97PC0fAMn8pn",
-	"5dHC+ONFnPmpfUE/xYt8QXiu+Igi2ThjC7W4an3xwmsaHfTqjipiMwrS0aAfdGYiXVAlgMQ82xt2go7+",
-	"FNhkgfjwr+LGi3nGlIhhjZ9K/pCb1xvYDHAeNVw8cVKRErwbEMnU1Z8pRrcmU7FYUNkDv8IyAVlLi1++",
-	"+WnBz50grM229bdD/ya+Y7xzDzM/wTcHOHPzl506TVO67oDfYA2yjFq9jtVBs1yyhy2E1C8/aiW0kPiQ",
-	"lcDBlxfhcPc1uEbp82FroEXXx62BkX8fsgh69OVVONh9FeTbVCzaLAHwm9BVGULFHrnIzH0P/Aclgazp",
-	"gM/U19z52iMd0Yx1lRznZflqpNfiEePcYYyZ2H2EoFzJpeD6UL2ikdak1V9asgeNe7lM4iloec+WqZgk",
-	"bPHvv4BOVPbpzmKWVJV5JWfd0SSOCD51FPkp0FpHP+/qa68TdCKW0TjRnNm5DdW+QVsgVqW2o1tVd5QJ",
-	"0ZULmiRuF5qhL3Kp9pzQjCSMyoyg1xTGCww3vaPJCb/S+qte5ImI1uCa1IMA7fwg2meHtM+6L+jBsLs/",
-	"69Puy+ney+4hPZz1J4NoON1jjka5r7h8FmdAxK9oRC7tPA2pT0SejSYJ5be4K+3utwvcCXylfqN5142E",
-	"uGwhiucgNpT2R/bUGXst+CyJpw+lAxRETgUSUkEM14WQosXKmtqSCJl5aATf6uqnJfood6F1s1iSihRd",
-	"0h+kWDCQIQMyyTMSZ9IRntRHQC8jNI/ijGQsSSQKNHHmdtMjb0WqJTapNCjGI1A7nKGgonXL1kZ5fzAV",
-	"vSyoyG5PAwkFHcZrZjWgiZzDBPBxfZnTnHfnVHbN8/JBdF/+vNOJS4r/Cf8gWX1yNVqSWZwkqAgT1IN9",
-	"3Mchk1u27sa8m0vmzv2oBXEZhVt/p0cu0awQZyShGUuVCHzDXEr7vAv4i5i8YQnLfEShtK+V0l51g/oa",
-	"/SIm3eJplSj+TVa7+Oxze8fWx59iiVFG7uWD+qTRL9VRvQWF2jdDtfsMe6lM0poyUEvF6Roj0C1bkyVd",
-	"L5A3syxL2Oed/y1bHyUpo9H6NWiJ0bajASwMmxLasCBqMSj22tVtNzNet1OzLJP9T7e/Dhe/PafzaG81",
-	"ZYGWdCSbpgyP6FystCQk+JSpc3MnbhmJMzRwab3XGAZUpw5brZzCz7vsSozwcCH4GfnkpyVYauuLC226",
-	"xfPSstY6ALvJXCSRusi1PYmvyUKkn5nQ7DHwnbVrY45AQ1BxZjzzt8/85w37cbpwGK/67U+a9Yl8Y/T6",
-	"6qYXIwW5RtH4ai7gZ8IrwUi1NYhl1xgMGvmObkCmlKPy8uewWjugM5EdL5bZetNSKBL+RUzkxslzkXUZ",
-	"9LSR56p+egSvMDAmIvf5k2Z/lctlg4RVDBuOgmm3aQncVg1L4PY1svZPxQIXdE0m7CZWahaJP/OCiCXj",
-	"zUImhKJsEDRh6zcJmraDzzsrvJ3q7E1fW9I5hGoBvPPTTbvYtDthXdu0NFXTpVaHMpoqKZGm6glNjL/H",
-	"3KfjDh131CUaG8tp4cMQDBZszOf0jqkbA1uZ32GocHJ65Jv4jhGaJOYeRsWvPAa030dwl4+5+ngmyNXx",
-	"68vj65/fHX9/9Zm3xB8p4BKLN1Sgota4bbwUZxt83ull4tZ3kOBnsPDnWUT9ornMaMK62IFnUlr5B5ki",
-	"cq5ReGFk9Fk4ZLDjSj+pCSCfezHEe8rX36mbYzN7neVg6qkuSSZEd0H5uqsvnwaeqjgnnJVBv4/uiS8W",
-	"9JP67JcoeyILIqkQC3CGDj67yPVUpiD1ceaEGASKNgK90SJ15QzDLmiSiBXQSo9cMUZCtbghrEuICxoa",
-	"S1HGeHYtxKniGw80GMn4N48oPRERaNaZECSB3uubrdp01Y6bBqXdNj3Aw5Rkc8rJoL//4uD5IZmsMyYf",
-	"u5uDvWI3tV2PHPMsztbkWghyqgf1h+6ud5LkffzqayUTgBtcpBkR8G+17+qcc8c5C8SfCaJ2a62eZmLM",
-	"UfMKyr0eqm57Y3DmvBXpJI4iZFwP2PN5zTx4hAJzziOW2kuOgUklxhOvKDNldDr38kLVI0gVQLy+yxY7",
-	"ovIWnNbqdN+yNYQMxDqOAPpGhZRKkogpTVS3alUma7VmQiwndHo75jSKUiYlhsGIJUtpJlLgKnh2UGNF",
-	"M+sXR6en5x+P3/z87fnV9dWXj+YhDtUV29AspqXxTcyra72kN8ATbM4Etqov6zQVUnbtY8cu5u+CSMYz",
-	"vGb0JNGaunn5xxxDXDCY+TOv0K85y5nfdoSP6qsCv2+iNiUzKWoAiyBYnLEvdOoHOk5GyXASdEQTJvGZ",
-	"py6nYlmdOoEfId4lljLmNz7BQzXp2nC00uRjcyBiwQlnLELTG/aquM1olcYZ+9wzRfr7GEeeu0YHL8WS",
-	"TESudkaA73STFUP3113FkX8hzoGLmK5Xc2F9j95PALVEAi/dz7k0T3UR6YmqaahZmqlYgUEzw5UO2tK0",
-	"BWLEt4wm2Xy94SoxV0i7kWJ/TQO1WlMsyRy/DKMoxxdeslyixvGA2y21L5fpDMyiRVhMJdKvhX9Cd+zy",
-	"4Uq04JxGXidFKfRPUV5zhN8jqW84LKjvA1+mYsqkpJOEadnoD5d3lRgRVqYfkqn62RtgiY52pAGdgYsJ",
-	"uJh/+0BvOI2TPGU+OwJehBhZ7vWI4xi6TKf/esUYfB3vVuv1ipRUHwFtKZabiJtHbuaB675uSk/+Y3fT",
-	"M99E3FiPDi6O1HJjKYAugi09c6yWbxXrfeCGFpdBaUvPBNq87WOQsBUHnIF7OJYNPpayFXQGI/NZwrn4",
-	"40zh+8XmnomMvNWD+CM31E7Ks2rG0iVSQqeKaxRGEHtpOkm+uL2P29VfxMS/n+qB31O4dbscB6ES8CI1",
-	"n6eIAdhlt8Ax6J9Zs8tv68ysB07P7DNPqe0R/Cc4bUEnzbl/mupBs01949TSnP+Z+3dnMo980zIP61PT",
-	"T7ZPz+2nZPAC26aRv2/ZMns6H+qfzkILi55mnZZ+gT9epBDUBokQBeTKAzilDnsqb96VWDCwQLnxVXrZ",
-	"N+yk6asi25hIDbOFe2SilIlVj1wyGtmwAIi0giQTtiLH1/SGUElMsP+jbXqO9OquHXlr5LWmoKtNbnGM",
-	"GlG6hshv5qQUg++aRLzOYnXpbHSVly8cddWQk6y8kn/SsjyVFNiQI4KGySJHDmn/60LnNNF78XTeI+dp",
-	"kTYBizbmdkfC0paE5T3BbApPRp9vRrrZM2gD07lCEfYDp3c0TpQm9MAjGNGMTmpxJ2eC2Ad14jGPurnz",
-	"+cq5M20c36a2hfbIdbommDj1WE3CMUroFSEfSmNqCv+TMmdpbc5xxNDUvkzFXYwpLjVVCl7dNPVaL/U1",
-	"0CZKLYy6DuA7lsazuLxK5OjiRB1BSW4EEZysRHoLdo4/afXEHUsTQeveUyHIQt2CelSS0AyisDzL6PRR",
-	"XT7HlgKaGgdmXOkYUi6nlP/51PRU/MieGK21tCIj3dbxaMhMLJeKOtTC6ARFDBnVbpZrdIdq55J8aEQ2",
-	"OisqQCJqj4BQMWFSw4dANPgmv6rZ1hIpGGKC/irqm+8DaI2ZpWKBd5Z1p1gC0cvwWFuU429Vg4RJXxYz",
-	"aKs7gdUhXsQ2vdivRG1eJMctsKC3jAz6xRkBlxymBv8pc36qgwEunawcFIdkr7cYrnFIpM2qHMi7+86t",
-	"e0kz1pDEZ1KJEzbLipQn2DFZyk69Zetx5+v0b/2vs78NAjIuFEP4eX+ofg/xwi8WxJPdY8bSvRBJPF37",
-	"8wpxAA7NgPwK6YXStX1gVjCJUjrLxjyE/3Zjls268yxb0mXcTWnGoLeuXpDQM61f/zbof72qz0v9Dg/U",
-	"xI7vmFplTHjIhOOiwNBaJPM5MO0W68CydN09mmXMkxIKP5O5WOE+a3gIsE6694CTnLspHVJ97gOneTYX",
-	"afzbg/UYnfCyi21kmjLg7zSRXfO652B7zFaW4Y20AprzWy5WPDDRNeqlFKKeiwsCd9i8bnJlRLogR3ry",
-	"MMsRecVoylIyzvv9vakiAfWPx6u0A9d+76x3I7s0fsLqkjrrtmVVfQ60K0io4UagguXlpRUe/WMuyJN5",
-	"1IoFgttTLzMG57m36YYgnRID/fjxY1etmOp0SjNWP7HfipU6nqBhO5/vbeQCeDBlvlyKNGPRexbF9Hq9",
-	"fKiWk62XDd74heqZwPM6OeXFCLrQsKsb1mOCbDpgxcPoTyxs8PI3deJkFurwqO41DsRNx39sWuHgwKVJ",
-	"O3MCi0/0Bz9L4JGiwrC6CGGvU3wIdvXIjxrwcS5IFEckzkYkvGXrEZ7dOMKjGxJEizBMICBhLlmqW8l8",
-	"8gubZpWmLocIxjyEDGce6edE/2n4qondCUhIueDrhcilbYoXo5iBbIZSu5JlxxzDGkwICxw5uZYZW4Ta",
-	"7eOI+ZlkyQxvUgd8Ym8j9sSP/zUef+r3u+Pxp8Hb8fjT87c/feVBlgg6RwlLM7hn36LDUZYhCILNV7JG",
-	"WYa0EgwXEysS/iImPfUk5jchmdPlknFgAc1gBhZKo/H6DjpHikZY9B16XDzy24SBViBm4J9Wg+gEnWWq",
-	"diiLnRxj6Re2dCAzKBtRPJsxHbzaKj/9rXr5NZgl1ViraegoL3hiCSLHzvw14XmSkFiJd2QFODITZtKi",
-	"SuuX5yBBqOZoDkI4p9ruaj1k08C/g/w3C7LgIHOVBtsl4evL46Pr4zfhSFvBVtTjrbpl696Yq9bfHp19",
-	"Y1pDI7OmqLYpCTZis5iDGRDf+XBWf0t9BWRJtzmRdC3xnYvLD2e1F3R6SwAkkUt11blvz3WHOFjFtDVy",
-	"iZ5iJ+jogXSCjh1UJ+jgx/zwJgW21o8dFANhj/SCBob0incFMB+gbISHe8NolMScmTRy9yDCcW8GHjEw",
-	"aob4Ncrd5kP34nC/xanLozg75lnqQ8ziTqQWnJtaijQCQ2hssd87FLm4WqDR8td5tl7/Nr8bPs/T2/15",
-	"J+jQrAYsOBiO9vu9wXDQf7lvEfFa3nZ2cOrILCOase/AreBenM+nL9gwOuh39wez59392WDafRn1WXdI",
-	"B5O96X50wA5nuI0iT6dsF4Q98w7KMp3vzl913ANmeNGPnWkquCIM698aAtpaiXNRc/9tOsx4Sd7jQtZ5",
-	"pNIpMs2QKxxlA9JDG+7FFIH4WFStL2dPtsxFER6Lzm37+9LGbR6PbhgA64DMFRL+Z1cbMbonUWiUJHX1",
-	"6gaJuCk4sGVxYw4WfAM25SasguugEiYUEErC/w+laGrwgGZCiX+gptvAZARXA4kAfAx0SdMMLlYxy8xG",
-	"SYAei1CkTu+YVam3cn6XXrcgqxQt76s02+5NaFu6O7bu6yU2rfJNIBmquCXVYE0FuVTGVpqiSxl2HF5O",
-	"qz5+QW+YD/7PBCRnBryhLj9YWaCVUODwTo9MkDwaT8oyVi9SVJ2XF6CMDaBt0zJio2oPH/ua0AnEZQt9",
-	"VKjM6qPoHB39cHTz4n3/3YujV4vp6erjp4MX58tB9+KT/PX67SDvbLs3cVXN0jRu4GWDkAJSoJEBC+Fc",
-	"yRfkIxw8K+Op06104IgtGY+kmZjzwpkTVY0AfVSnvOERrLFnzdM8Q1I9T/LkVl+PoLDoEDstpRoB5OLo",
-	"w9VxJ+hcHl99eA//+HCm5I6j69ffdoLOm+PT4+tjj/yhZAML0FBj+6D8euQjQkGajwGJU+0hzLzYpYkQ",
-	"CaPAedHcJI+a7hVjn9TtAi3FRoLJ9vfMJukco38t8EshqgNwucFUccX1gi7hfvV8ryaly6tylHfzSt4i",
-	"bAfoeUlS2GKlf/k0Nu/vDa5pc2vlvN0d6oLrehfL8g0X513fc6uYR3DNEEomdHo7i5PEKyjWGchSCdPb",
-	"b1+X1mGP1OmBdyOX6LfOE175wLM42UB10MgkIRp5H0A2qylAahTqblg0DGMjbWL2hX/mOjPDoluWkjfM",
-	"UTCB7XiRU1zzVtfIf6juAZDZQ7Npzps2xAJhqyOvwYxbrbtS57cRFqj8xQH0dd9MR5DL0fAJfOb6POwc",
-	"HFW41cJdQXbKvQ8VzoVmrpPWukY3Zeq1pvYQ4Q1DfZoKuu/51tWJX2uF5WwnvqARa7W099UrM+h86t6I",
-	"rv4RjJSXdPWeSUnRUlETs/2Sgb0YlewMSVuO6gdDjhHOOaXTSsYWGrAwOTTU94xSxMJgzENYV/UH+QIv",
-	"Ix33Louz7KS2Sxor3RKW3+a2W977pZK6xzzEM46delrB6FKmwQ8wiq9qXRtstq4ddX+g3d+8wLhB55Xm",
-	"qQ3CQMF0MWm8ODiOnlzi8AfmRO7VtMKnuAkCEvNpkkcIiSyk5dkRpnwSjeSDi9TidP/B7KMiM8LXynei",
-	"T3A0u/IR5qyjGsAcRJMLZ001eGVVNyguTbxzLEJbRhZCZmTv8JBEdI2ozQPS7/fdBa/sLkBCgqHjsNsf",
-	"dPuDa6hgMkLY+Uy4z4bOs9r2z7xIlgW8koZ9NMM2++0gWA5ePu8bWGQiksgk66KumzEOB3zJ0lhEFQLY",
-	"eF1mosGjTTcPS1PmLM/ylLW9nSsUoRE3M+EnhIROb0We7UwC6ttqfChY6GhooynZaAWgZOmxPHu3ythk",
-	"AIRlB0k5da4ubSHsdIL6PYZA7EsmlonGq6dwyKpA4A9xHfi22MwnlkTcYQDGH7aBPh4TL5C7tdojCyAf",
-	"5bCxSuGDnL4kIrmSOp2ZfD3mmZE4F7GcxSkjS4jcUN1DHhzYuNk0jpjsEbcMiYlxtjGh+iMByYTokcuc",
-	"S9V7UQoMQ/+0adqwjR/LfGMw7A73S3zDlgmaiyRWvKjES1T75y4v+amlEGXPSwWCuV8Xq17lye2j3DPo",
-	"MfW+DVH3RjACDwJCJmrNL9Ao+caLDfKY9hJ/jdn0q1gysO+1NKEZT+3vTTmC/qO1td9WvqBWcnpr907n",
-	"3kD9NqnWlU/77IktbHuKAIxpr1E1Qbj6yw9nBrDeo6bUtmx375fPtIh+GVgJxzMDVGf324zby3qK+Xk9",
-	"ZNZ7FeNsIB2W4ISjdH2Zc/3MOPfAvOt1flkHm02vjQQ2xLqY2BFWmzCgboKzr31hHETSNVnNq84ur4tL",
-	"V930mZhg9jlvdby1KWP3462o4Z/8eLc182wwGu3OK57+AB9fX36vjzCUg8n5H3RqcR0edGBf04TxiPpi",
-	"C8lUP9Px5RhOrX3+FbpFu8NG46ftrWKoaCfPqYdbb2IzmTfQGOyVurboeZ41mytDiPECM1qIMa5SopC/",
-	"19c6y1wTd91w2eKKMcPS90wKZVXavnSJrZU4GS/YD4Kztm9em/b3gXbuNm9QAasN+oebaGb2rf1e6Y+9",
-	"Wrf2xhYb0HZyfy/euA9MFbbWi/rRtL8POmtG06T1Hn6Prf3xDHaHDL3azbafccZamnaFVgPnSLm75y7u",
-	"puOMUMU7a3CKTbn7XT7lDzyDLotp8+bbOGH/c07WPwXp/rTZKmpIQvaK4gr2eTdeQOnD0e9KSZ53Rp1l",
-	"zqdZTpNnBmjjme0Avu6SiO/eiei67DZFW89+t79X5UE+9lOmwFr/VzG/SRjwdTTDGvBfDRTV2nhemka5",
-	"5krfp/yV6NsrtJjyepQTe2rILE4Y+eLy7WtycLB/8CUCotEk6UZ0TdidGpISLcWCkRBOqBZt8TCEAYk5",
-	"oKnpSm3CNWHSlJGb+M6US6uU7tpaNDDoANDUOVdEqKQVZ5beCoI2kH+GwZ/Q0iCuQvB+/CuaGkr2iDI1",
-	"TFiaxLuZo2n3t3735U/6v72fuw0WGzP4bQEQBbhfcTQeGQphueS/RCDE94u/ryffJE8R8FBi5zveeJhp",
-	"uJaoUKkFKwBQAjIR2Vyb/n1CrzFY7sIj0CTY/o2d7H6Vi61eGAl+V1v2dMzv0gT0lixfG7jfJVsmGmBk",
-	"h43SjiGrQwBsKZmwHjmNZVZJgASOBn8B9PmfLsj8JZa0FEv+BBnk2lnjwlPw4fp1x8crTo7OjkrWQHB5",
-	"/AZ2ce4EVKDSmLLaGftw/brMCI9zRZnPXnnutMP9LSV7i1n8vbTbDU4lJS+Uwj7sabrlYiWdkGRyCkV1",
-	"zCzU3AyEJiBYw5Gb5NmYh7jXWuQwRBP2yFvFUI36rF1pggckdNUc0LbBymHL2mqf+JivaIopE/BFcVNb",
-	"ykxXjIqlzngGvL07zOyuSY+DYXdv4JEet1qragReW+A3aorGx6GW4HGcVX+ozFOfVxhq0EFRST+uyF7f",
-	"2wO4YaRq58BquBAcMPsiELy3jr1Y2MGwOzzolEu69n8cdF/+9N+DH/vd4U9fds3fPw6GP/2oRLD/3vux",
-	"P/jpS6/0VUx37/DQe4MkrCHDCetOUyesGco3Y7jRWkN/bgi1r5bS6dRi3fS15CBkdYqyIib2ydRQx+Cd",
-	"HzsAxpoyqo10Gpi189Mjg9d3CMPTGVZTypFvUb4uy9V1i1YJBKwhzrAoxmIjvst8rVibRwWKOZinOixM",
-	"7fJKpLcs1bHoOsLwYcFiDce/iINqiMP66BlgJFBxiWV5hR8TiVWR/0zQtwvEViYGO2S7zn5JMZvO8yWG",
-	"epSyadxJnjsBMVbA0vXWMAQillbo0p7ZKIBjp/iwxxXcI3+nSc7kmE9YIlZk0CdTkfNMbeug7+E9mCxf",
-	"D6w53HfzdPYGB3uH/XKGXL9xcx0157Xgeorrb1KRLxvDBIFt0iTRhZZLFepv1JtEztVK6Oz+kQ17CRf0",
-	"k/OVsAiYNq5sEGyVHBGAHx2+YlBfZI98pHEW8xuNIk9vGcnylMtAZ2QoWTHrrnQjrNrTIlarujQPCW94",
-	"LThnDVHdR2Rqn253H9CILrP4bruga/s8Mm/cBx2aZ/Md3lSt74POhEr2IU3av/hKv3AftHN3FPN/kMPD",
-	"ySpvN75v9QstLaf2PW07LdNp+9ffl9/Dni5Yilxlp36Kt9T9mE+SePqOrRtuCnwOeDgBCVfz5e3PKIWq",
-	"jT3cD8ztJOMbjpUjsRSQZWTLNL6jGdijTI17w6i3xsE7NYx8gLqVL0mGeVZKNQFGYkrBeqUqRc49U3Fm",
-	"+0gyrxG1S8IPF+EIrieNbUAjhu7xK6iVoBNCUzZlsWI7kL8hbzGXSvGTQIf4hOoPid4x7ODN+ccz2/eM",
-	"xonNbO6RcwwRAvwZRB9SGlImNIeDPC1GVoWEMuakPIiUTRUfZFHZGf/hohN0cOidoKOG4HXBw3psi1t2",
-	"zqbJr/9wEZayixEjfqt2AJ+7irlPWIKf1VS556O4iJVPqqE0coitY8mSHbjFdSIf6xe0ff2RnsGC+Ooj",
-	"hJ9xgbkAcjSkV6yrCQ+Bfh66tl5nn7lAClatryLciYJJlHhZjdFW+GVQXIbmcJeJukRzpfV5sM+wfqu6",
-	"xhBcEb+GocgDK5wrtrY/fElESg76eyghhQ52UWhUtCSx8lTtmoyzMVfivBQg2SADqCsolct8uyXRlpXU",
-	"fXFtJKtDs1i4sGUq7rDKpIT0NygdMubA/9TryD5B6FeHFn6fUBlPwxGZrBFEQ0np2jKypFKuRBqF6Ml5",
-	"fjh4/qV+CRB19FvA9nWbw+cHfd1GKLoaYpsK/kahKplsght19wDrxe4+pEmI+zFNYsYzF3ZGMV/9sf2X",
-	"kB1AbhlbyiK6U6er4Th+WWV6EE0fV7etLCofmCx7g5YKO57QeCFJGEsZBiSU+SSEYZRzEAIS0lwtl/pP",
-	"rHSQUP0W00y9xD4t1X9+yWL4j5icRPofmGIcQsBLiOkOhIR6HGEPPwsM2FgIQwPxr+8gjTkJMqtbHhDw",
-	"G8NnvRVLki5gTD37ZXUre4jG4st41ANv8KDA9MQMV9Vj3WJAUIrFhCZCTtNBYMRptZsUTkolYrm//2Kr",
-	"7RCpoSl+StOKGp/+qi8qutUnroAPbpKVLDOA9pUPvRi8HO7uhjQHrkF41E9hfnhsvV/d/p0WiVpwSMwq",
-	"2hjnkvS347q6nua6SGjLHXoczHBqYdLIdp5krQ2b8coQKSvmDqwJISuBJcQS7ScRSWIonYJZTA+hZoNp",
-	"ZcRFjfQMe6v+C9PtBB0cSifo/LLKvAKkYdz+BVRPrQPATznbN7AiTsDTzRfzq0JZrQGMhPMsW4bq4oV/",
-	"yZB8uDwFziXyErMPyK85IhNGZJbSm4U6a8B3QqWZ6JhR3AJ1DyeJWBUYhYWCAl8ZPXs2TRc9/WtvKhbP",
-	"6DJ+wMYVk3xMzFJJFv2fbVz4V1f88Ur4dtdVuCq9pvpBxf+qUNVbdlR+70GK1UaFYVuwle1K9jRe1q6e",
-	"zqIH9HXav4/vNFSgx5ptUG80ZOmGExXRjDZIDRvempbMhTuRaMkjsenNohSRtu+nGywBKERFYsUb1PDd",
-	"tELXJu/M1Y7Bx+GV+ikzulhumxhs3LVt7Vx4G3bSxc1wdkbNuDTGnjW5bAfu0pCPxcADJIfN95dzmv28",
-	"/fdtste9q8fVVTfs3yJrgtwOGkgF54ja+7IkarhDcUQq31RaxLXZtrtGtk3TxR8T1tbEtEtIhnUAtSPt",
-	"xJAGR1or7uCLqCvw7Twa/iTpEtDhVsy1htujLh5VJqD1QFnU9DeY4L6hug5GvtYhdj3ynZjIMS9cMa1m",
-	"VJlSK9eUnuIOwYjO1fHYcMSCg/1rBCTufZc9RTBigzzySMbn5XWI5ZSm67KQ/whG543nbRKMatvwzpY6",
-	"UKJXa/brcYGs5pJNf34/e/cfL9MX37z7/tf0evXLh4s3L05OL344EcNTekqvVlVlo7+D3jysxdNsmvl1",
-	"InewMnoNixVWmaU5FO7gkQ6BkhqNcy1M4Iq6NGROE48k5ZG+XqvHMwCdhpW+OH6Put20eGBdYlhdEvCV",
-	"Uc0r4l9NlWT17piXDFI2ahz8+nQ6jznTE6m5nA8PDvYOGy1CzmAb5Ehn0DgZj6lxLlYywKseALrmGu2+",
-	"9TAar3LHNWivudqI2nzKazGC1T/bnGxcBMBs3r45vWNe2+FcyOwhhokNHO0DeBF21s81zFVFNOqRtw5E",
-	"WTlyV2Z0rdNZ1xBF2YFxu98a/Ctr+X9p7H+Ixv6ZlXL01XnRII7K4FZO7EhFpPuTgBLYp+wy5xvDX9QE",
-	"NHAIBCWVVOw5AmOrnqM8YU/klnUBDOwIvUJaKvjxp2XKpGwKXkpBnTFN8JKZxXcWWPGLRczzjAVkLvI0",
-	"MKHVEEkbmP+YeGvGbr+0gFxjLuNPQTkOW0MR6Sr+WKJIB8ohZwRRWtrSk+SL8LujszAg4fvzs/DLrwkC",
-	"FD0fc9X6KucRXRtf5SAYHOiW3beXJ+qfXz0b9LVbctDv7vefHYQY2RfLTAYEsxWwDmTGlrJHwuGwOyyc",
-	"aW8vT7rqw7r+mq4xZaYBVSPQXXgamkm58ecgPeAKhaeq32LW0EQHi8dZQMKD07B4/20aYxdqFG4v78/P",
-	"/vcwBCFA9/NewBqQcHDw0Q5CvQyDxackE6ZLDCUHbyhnNGUyM+ijgwNIAYK+9edg4U4/OgPDAoZdEn4b",
-	"YuVDWAPTK4lYGt8ZVPesejwxJmaZMhqBXj0i4bfkK/z/UA9KEVmiYeP/H/6hNvL/RTTW/1JEpv8Jw7Qh",
-	"+f/PBuinIDKlUDZ7IYE+vvrqjUO4JgTcEO1XX5GpWEyUlIfS+9/jTzGDs9EjR0QdVBRCFlBkk8VYNhoF",
-	"yNGYh33SJ4M98hVRhGe4gdCawWBPf9H8gHsBONKFIEqyldDYTzqm4KswIHTMq1+fiGw+IvDJr+pfxL6V",
-	"EpqYahLQ8tnQtC0ajbmuYU9EFMEs9VoBb5smYnprKrF+9VVAKJnFn1ik45ygNIJgUofExtLCJ2l5rgw7",
-	"Boh+AJxEbugy0KDY1Q6xNCnJVrqoXZQzpy/Vrkcu2ZJRiAEF05wpXTXmcNwLgtLyPkvoUuqPVP07e33y",
-	"EpprnrFVitwamfQG0HQhDuS1hdEtGZ8akr7KwLxxgcu7KmC0wtfn7y9Oj6+P34T+ePZj7o1vwryYTB32",
-	"pZAyniTMQaTrke/iLDOR3SwxXEKRptbS4kfEah3ziEWXOb/S5Wa87mN4hoKzhQBSV6eGcsVDGdpeQtfe",
-	"e/Xh9evj4zcuYk3QeX109voY/3n17uTiogHGpsFLcGXyg8xI0MocWEg6kS7UaK8yyiOaRuQjm8yFuLW+",
-	"XgQGXCeCRuVZjTnlmMps4I2KhKCIZtRqPlnKKHwD856RcgVn5zOA/9qIxZ5r78d9sFXOadcQEgnaNa16",
-	"YLa1h1YYkd6qqTwVMgPEsi1gpk7HXprT+eQYsgCB7R9jtec6RyDEMtQiSdhUHcOZSJvBjJrdRHr3PC6i",
-	"3Ed435piOnZ0AP7E0hrkK6QF1I2H+N4mHEh9awU2bn/Q75eMU3W3Oyyly3Ict86mHA6cpB3UZ3ELXWtz",
-	"gmQ6IPmOpTRx9sGwDf0L7PxTu4NgsH67R9ltpUVXRVQyn04Zi1gUjjS/AEhY82vPNsQ6S6VW+FNgjGzq",
-	"RsZiEVgXsfjGbbxcOu9qVDGb0YKICxbIWCpBArHCdAfqFrFvl7k0gMRqnlZOnWEkVH/DpWhPl06whMrZ",
-	"xILPk0V8M9esUQfiOfWjRmX3jC0yNadKXcHyU1SSkNYKWeFcdHAe1KBSXxV8ynT8X+YUBnfDsvUI7E92",
-	"8sDVS7qrHiXoP6pxlCulqb6Hqj+EkK5UKsIfA4w6XLJUCq76mpQQqIs+DHxytRv7e9FUD8dpONc7b8cG",
-	"MqcW/0P2acmm2VUO0ZdltqjWEAR1XEZ3DWPbnQ6ihLSsXs5plgGJlGh2RWPDVylBHRN3FN7CZeVCJ8Ch",
-	"JVB3W3Hw2vj8it0NNgTPBJCL+iBCbma1ftz9tZ1VDNl6bvZMObykdH4RhEwfU/2HPnj6rwRjnR3S1n8V",
-	"3mn8GylC/2H3Vf+tN9WkvznrXHZ57+YE18zr2uXLT1U7yLnAvSKXufUMGjfWqDRCF4pEbS/fjw5CK/Si",
-	"+3ZH3QaV96zAR87m8Q6wvD5IXNUZsrpd+toJGeOPuVC9G+O5TRO1t097lTayIr/0lAiQ2pHL6fGaCEGJ",
-	"vZhsH5cz2tKE6ooAuUUWVoyEymzM9dvA3+GRzneJJaKVsqxHHHNmXDB0KBCg2BnkiipmFBgsYXVJjDlg",
-	"//qS/k1ORywJ8mQWPSRDtJUb/i0wLF1/zisI6pgCHJq5b3mEt5/AsqYYuI81VgVnxeRVI0UeJSz/hFHJ",
-	"xlwLAyYcASyIyPdNaeMvwtPjo6vjn4//8+Lk8vhN+KU3DL1p7GW8eajphE0D3MkBqaT2NHvnoaZrc76V",
-	"WSJcHS98rhG2Xq39Cf7meXmchQoctkrXmsU8lvMtmZtmtHBrPARxfIsaqhN5WkOOwisGcVTLkq0mUEAF",
-	"Q5CIIjO7clCTjqZJzCSgaEwpR4nRFBpoDWVfTVHX5OYOtbTwhlrsijm4pQ4V+NieW0PUY7UH23xFBqWl",
-	"gnROFSRP2dPt4M/QrBqz5S+d1AYdCmz8r+AebQcOBS9gLfjaBQgzCLZchLCCx/7TesSJrr3urqSD7tAa",
-	"q1gx/1QoqR8gglNxk9IFYL6rl3SKEZjUGeUAOHMGQdwRs7cpjSJHE9Tz1KI6ji6W9sqFRrrwexeeWoho",
-	"RBEAa6ieVEqWNKULlgFSTJeEMFSwmYSB+QsJX38PzflY0BB5uGoMN55IF9hJJkRXLmiSqD7UHwlNb5jb",
-	"QYBINmA2NdVx3CApqQOl1B2YZ9rNMRE5N4oDF1kXwwhL66C7Ui+rd9GFDrbi4jVdXbs0H1P9vrC161bq",
-	"p0KpmCXxNEM9s3jXmrhncWYXBQ8HflPd6V1UrorSt8YtorUyROaG23/CSGS8RjHvZnPWxQIXajX1D0sq",
-	"zYYY83ksy+Uw4F6Nua1AorPnkoilXaV2d23BDpv9XC7gYQuvgLkklu6XxJ0hGLW9SuHuOgVMdIe6Cgrk",
-	"ugmtlrtlTuB99Jd3b9m6qylYv+3WU8LS1yQThPFpulbsXOeVqwUtdVQ5HjqnypRPxyyxwuSh6GGmyKp8",
-	"RlCkMoWKFNMrmgNTUHoqX2Mzlsia28CegM5GLPHiBU38tsx7BoJPRgaNle+akrnUgXIYtA4KikQmv0YI",
-	"OFszXJeZIJSs5iKpxACCr/6OJidWmPahl3M3zUj1hwhIc1Q507VNCN4u8sdFLfsqZrePeYPd9mxrlQJQ",
-	"902UB6KT9HYKK24LAPItownGzdQHM4dnBsxUi7D1S0Ra/4dZ0fN329dNv+Vbo28ZTbMJow3yLuVypfi3",
-	"IFQNEZtWcKGmaqgJfOmnUl3HUuHl56O9/mhw0Ov39wZDX+mhoht/iIZ00O6V9hVpBRjFf0WfkhHsJKEW",
-	"R0RfxywaEZmJJVit0TMP+e+hErHDCpzF1uiPanhvm1qWOErIjc45IKabe8CuK2GfMmiwwVO2eaOLgQTF",
-	"enq3PcuW1xBSumN82pUubsrIt9fXF1ZYrGcwY46wTnYHnkXTNL5j2kQ45ibJuFKkPOyRV2urwgqerA10",
-	"CY2ilEnJIDZ6KdJMkhcYybG/vwcC+YThtioZvii+KhDOC25rrCcge+QYve9hniaYC1hYtsARblYVRKoj",
-	"vibDT5+K+cSSuIq8urW091GpV9rwiU5GrP2MQh5CBxMQSHX2/5gf9PeKCGyjigBMAaxqCRSgR/YHfbQI",
-	"SBuvBEsNjNoCjOEwx9zKHVhGCBclz6ZiwUbaHQyBFGA/1Z4ctbc6LMRYmZgubi2tm3HMobq0Nd7j3oKQ",
-	"CYU3dO66yLNlnsEaHjvhzSa3XdqOR1pyrVa/HlUCQNKcBwWSlDoyJaJ7w6J8mWD052RtbbQXOrqsa/Od",
-	"lJxkf/1OTLqYEG9/usx59acrHX0Vdd+KNAwgtMc+PDIJ8yjwpHTKljRlPAvJFx/3XpNr9Qt5LXjGPmUa",
-	"pWCF7t5uDN8xf1l7lsWIxN9lfMMpiHjki5rHmAx6/V7/y4DEJthHVyMOyzGCIWwFEH2gs1gDEuo90B9U",
-	"lBSCWgH6LaDPzkEmlCMS/v57mvNeHN3fQ7VF/NMEpkVvRaoemGZ6X8xPiljxTfPXLVu7f6obGf4GBg12",
-	"fJB8IZAFa2yd81C1BkthT7E1877+xaze/b2ejnkS0Yz2EPDg/j60QStr4gjjhsqgLTniVpxF5kJWaZxB",
-	"KXU1st8EZyPvEpD/xmCfcWfY7+uie+MOGZfBS8cdGHolGOAb8W/qTM4YCMBjjtEqcHisGsLklC6112OF",
-	"EikYL5TmoyY87qj/qRWIpfo71BUzfdYuEMi8N26Zo6BSWzIv4rZcnF9dwzn5cK1XHGpLh/UABozbgRNM",
-	"Jfnu6vwMgpcK8gN644KEcE541r1GHZPiWAwXVW8WcA5S3SRLPPSx4M8AXkJHBhUWRGu9paCL1uLvh4fD",
-	"wf6+L/J9A2ibk8VWTVdAeB30hFre6aSdYLhgBWoLMOn96PMmuguubJMmt4qrJd3+sIw490orBSIpka8x",
-	"FActFLBvC0a5uTNrVmoliYmZumJ7XjmsliJ28PKlY5geOvjZjpF1M+oDmpovWRSnbJrJ9tFVqXkFGKyx",
-	"WBeRELP4jgUVyMMFy+YCzdyKlPFAwz4riQZwHeZsemuAHYpgNSj3pZk3uREmzBI6neNtnaybcH/mf3YW",
-	"aY8c37F0Dad3NRfARkHeMDYNyZiGCiK6M123sJanBYudshkUTVY8D4+4FPBAz9RzEiFicjbm5qa2J39r",
-	"CivuWRnnWjE7x1/1zbH669vjozedwDy7+HDdrr4+Rr577YEGS6IEalOf3IhQUOZNHCTCVcQzwjFQgJwr",
-	"6RmjqF35tso0noEM8SxlEJS/FZLC4R/P/Ib9LF2f841BesgZUL4sArvTnGN6VxF1ooVll5VbfiLHXBd3",
-	"Lur+MbgE6/wFCmhq6bO4C1yBniYrutYfH3PHP78zPxrszI/88NTyz0qJ1MGwJDzKs7lI498o0s1DcyLl",
-	"wzMhlRhfE3dHJMSUR5Q4hvuKBR3uk8laZ/NpTMsxF2mgg0Os/FzkitUhrFAodLAyyRfh3YAClNZqLg1k",
-	"JuVjzqLhwcHgZTX3bW+oFML6WHrkWpAUazkQqloHoA5i0QwY4piv5nHCRuX5Q5FYtUcxAHYX09C45BUa",
-	"/UdLCq3iDM2zbOnHEXosXE/PC7rjAu7sxuYeCEJ0om133gz0VEDogJOYGPusfOjWU59tXfQ8znQFYKmE",
-	"SNTfJaE3oqVHentqlGuU3GohA2vXcbNZzIGiRDME+KKwRgmhSXzHIIYiZZytTM5jktgSEu29zM3QVCA+",
-	"mahpvTPWQ144VkMbel0msBWbdAfP9of7Q+8dKJJGGPQYUx5aQ50biroUCWuAtN3o4o4zbzX8jct2x1LZ",
-	"qPPohxUytnSoiLK8Vv3eoNfvtMpH06V0zffNSpa948X5qFHapiN5GssGM7eFsCjSa5EIH4kKYZnBtiBn",
-	"7G3T4GH3fbjFRxcnWLoXoxvRJj4VPEvp1Ni/zk9Pjy+xlaZsidtUCkA8ujgBOVY19vLok5rDpwmkELhP",
-	"kSRvPXpGgeHsU1aoTBnjUF6jTDaH/T8kQgnzVEoT0OJ9Dc/lDUugpItSTx1s/yIZDaNsnfyjCctWjHGd",
-	"Yai2opqvZpECErrenu22DSvlxeF+FcXfM+PmnFkP1Lxb8aMWAg1r7Dfcd0Z7aihTb6kELPQxrZUPsL9L",
-	"ONF3rPhQv4QbX/iSXlz3X4yGL0eDg97Lvf1h/8UPgOQLk/KkYkX+XCqvig9nAT6H42IbwgaxhY681YjW",
-	"+Ntcu/k65+86eLF2+oOXL6fDWb97MBmw7vPpHu2+jJ6z7t5sMBnS/elBdAilKernC7u0RYDswH8pU3Ff",
-	"pyR3ULqRz3RpIcUg6YRhenfG6KIz6izpegGpFOqepjLTFbh1TJqelxP4VXfj9fu94d5g/7D/Q2mCz1m/",
-	"+3x/2u8+7/f73gmamC9T96WwmTZ8Bqsq/qBRnHPZGTmZWsX4G4fZ7/dfDIY/wDKUkwfMIBb0kzbeKwqG",
-	"v1/R6a2YzWzDQzhiFRAB+/ZlzovOWJbG08J3toh5tTPIBoQaHxdQ4qMz6rw9uTz++fzs9bG5/0amnFjX",
-	"Cqv+OjpOZrmd/qDvWz7B37AF5ZEdmuBXOpx81HlzeX4BbRLQ23/8KejosNISYavfErq04756d3IBzvxc",
-	"sgqXwBfgyUlU+lNjk5tfwDisyE/PdNSRNMFybqiFvaLRTVFOKE3zxI4nxZnbP15jOtQA/vg2VixNDfPo",
-	"9FTRz228NJMDWaJ41XgWnL+R1I5eX5/8/dgS32WJejPrPi0bR9UHasZFPfzCIucYmIzlSDNu0JC0PmTV",
-	"GH2sex51JkfEKRiN1bB/rOrcP7nl8WpV1BxY+y2M1kGk71Au+HohcukIbKNBvVaT5xbZgmZff+O++drZ",
-	"0pf/rfumm2pbET7PO/e+m21rgmO5/X3DLdiY26dlBJ2RC4qgDqY2GU2BaphTjR8PGSyKPYFVQtfoVDoW",
-	"Zotri5cSyfpFDQadRZwymS98QeMojGwUPtrUfrFJR7sWfcFrf8tSl9Er7htFgs3d+HOyq6a1ramyb5zW",
-	"91bc2JJkAY3uN8sjW7pofvO+KsV4t6mUQldgnxr92c0Gs4lBRKoOCyQT48CDlDHRG/MikQ4DPdCZKcWC",
-	"ocuAQvaqAOPASD9FlzCybCKqAxPpmFdy7SBCw/bpmNYlK6VFPywxfW5jurZsvA7+sqaWrSaU2KdsbVY2",
-	"qy/clyTH35uLUuTcVWogT0Rr2H6IgF+qOtTGyZca7wqeU4ivm9qfYquyRLv5BWxWliGbo7eQzWKOqlou",
-	"mytQELcNDeXs4UAHdTF12zwq7e8rIu3m1987Te+9wu/W9ysv7Iy35UXZQqF664vQ7N6Ru7dS1Xvd8t4r",
-	"nG/5YO2F+5owv60Ht7Fjntwyalt+cXupSQvoactOWn8HGCxYIviN4qqt60/uCF+lmj9pnaZCddm8Tuem",
-	"3X1Ju9n2kml4XyhA216BVvdVJWlDPStqswaLjD0oYLMhR9qtyQRFwh5zTVVUty0TLDW+92t4m7u4qL9x",
-	"7+iDmz0Nkzy5NTCINsIQ0yANsVUWZ06lzy2xdVlcjbTFhGy1b0dv3fwSNqsqs1vecpreW5V3S84bM+bJ",
-	"y1wXUTcndkuqHEqWhfbc1uG0UtddkWUIZt04VTdkS5ARV0ffOkrT8r5Q5LfUh8VW946yv+UF3ezetQe0",
-	"eEXar+jQqC2sXJsJ7qtGhaZcUCNZA1obvBFoccM6XsC/rQsQSRpHSrhuVQDPWjA2jVmHiddtDI+p5VgO",
-	"aGuANS7FP/RKsQhtovIzp1T9xgmado+r7weh2B+rqLsYeYkJYDYaW/O2WqHeJ64FuNGJV85krrj0fhGT",
-	"ERm4/lmtmgcago6RhUhZEfE15kW8AjUTlMRXirhsM/DA1Te5BU2xCA1ZiY5Cd2JWWSgYtCXyKvUG3uwl",
-	"k5xqKMJwX8NOHWHEYRMFjzEKfSHDVnUly7+stOEKK022iaqY2WC8qt7zZVXAJ/H6RP5GS5tXEPCoLIHP",
-	"5LfRelG6DTzWNF8VSC3Il69Wy4gr7LV01ReCiNXfXUXZb4mrWEkqwl+hdzp3qataumJ0ufBk4epuX4Ly",
-	"OzE5Wi6T9Y7JO2/YLObQ2JalCDDayKKCh7dsHVbcgFHxGsDGNTvbmnxQTV4NxyT94fp1575e6L/07d8b",
-	"gOKhvoa6bSB+RIfLc8YiSSjOCPkWF4CPCXHmJoy2dRjGd2KiK26VgqAG/b4nujhK19oI0RKyURBJ18YK",
-	"psQryPZF65jfBrNMc+6NMgImSCRLmLoIsP6GDpoE6M84C3AJIAwNA9o0njhdGOATZ93VU3BYAxwUlFYU",
-	"eQbdlDQTJ7WV0cXfrJuxGmHW3y3SyqWAhrPwSs1rx7Nwxlboj6+FeKhf/Xcm1pQX+jJ8GspZxNz8vSVG",
-	"BMbVtAJ5crvjAqCoIkgEUeUYhOtfENqQ/9Al4cXRh6vjcITaWXEWiyiaaQaxXD5IGwfXQKw4/ojxKpfH",
-	"Vx/eq27R8eDpF3vQrT+chSM0yBW2TAiNRCC60p0Y6lQ4qYRoE1Ws446FOmsYMAMpLKNCCWULiIddKkLT",
-	"MHBY2hviu8ORBlo1ZW+doBpYoU7QwTmpf3w4axcgPt1UvqWo72IDw3WuLuJM9XYP7HwAzwKMI+AgUFLH",
-	"7hNkJXi5llMJp6ij1A9aFcYpSABinIpkQh4lTPa2FhXaViVpadjIlsOsCztsMmhg/VlzOoqwHmpPSnUW",
-	"NwITWwGtoBbATjhbjTkCZ7eJv3yoYWND/TcNTsLEMoGLNmU0MoV2caKY/qUPr9IbJmwqFjpTNXTlsVBH",
-	"QdE80vD26jbJhKgnZtXhkx+Sem9uwzYKumlay6I3DwLDETcw40sLVeThuhM2dSy1KIYBWpW683HRbGGZ",
-	"Oo4M6pzbtDoERylMNQ6UT4twYJcX+M6+wb9QW1cAG7ugXIauHYNEnRtoeMP2U5kiCArA6e04pd0iN9Ue",
-	"ficmPrsCSFHbR+1yK2bFMTKLbWhk6fwLSGzWuX4hjDEcc+OpD5DVsojkS3X4Bn3S7/cbUNx8qScw5BP5",
-	"mhqjeCN0uM4cXiBYIeUk1G+HVjyob+SDyo3pqduKY9aLhuIoDsF8s5Auj45+OLp58b7/7sXRq8X0dPXx",
-	"08GL8+Wge/FJ/nr9dpA38sNtjDqoxF/CS19jgvAqlgxszobl4QkJtXkEEOkBSUjD1Y05NPZy662GuZw/",
-	"8JCbIkByrllJq7PRULXN0HmdfALLhNyx2uNs2Uex7g2c8hEljMHcdvyJTrNkbUCZwppNJwxIqNRVqHGf",
-	"5gnTxe6PoCy+MeboWh1OinkZAaKsDnsc84d9x2s56FuF10J7dEo+g0x0Rp21yGHp/wqWelCw1F+RP08R",
-	"+fM0QSb/0OEgf8VT/BVP0RRP8Y8dWvCP4LD/5/Nz/xM5nXd24O7sEfXUbN9Wjx8E9ofV/AML5z2Khm/K",
-	"l2uBwdDxGzKLIKSZSfqu2CpKSsQlxERbfKsJ5bdYZgEUkUySWZww2SNH8tbA2CywmIqGj6/ZtOtmiQZb",
-	"hC2Ys7msB4Lu6YKErjdGI9VTtGdsyKDas0DTHRcWzKBvGSyGg34fiwGc7JCqhEhKXmfPL5q/ts5i8eWa",
-	"pDk/2SGxqJ6gUUax35LDVJCuraVw3748j96jmtHcD/EtPOFMJu8YzLh5FJsAOnDLoY26qD2zVX186kSC",
-	"x4GaF0WDlEphPgeNHVS3DYG0W+erSfdpKnsawm4rkFpqf1gQ56Z3LFqdFVc2xhuiXcKtRxBgBH5zDGLN",
-	"uPHgAEN9Xn17kObcWgZtHU+n9EcpWBSLCZl0+50tJ+1jqopaOW4sIeQISBpHvZ3LqbohKkiRlpgKKjEL",
-	"1RRjUAlaoNreXIk1wJP2WQp3lCtNOX6tJ6o786RlPoo0i02hAiTWCEFuKTNZ1B9Vm23wKMEw+MYpeWS9",
-	"l+j/e3t0cnpy9o1uADFhtqiVojAbIKlLOWCd1yNwGRZVjCaMcSz9K1LH8GoqGpngBSBOm79vwC2Lco4a",
-	"zlpn1RpU7FmeInRSUasR3js7/vvx5c+XR2fhSJ84pwzXmunez9/B44JxawDVko8TEp31UnSCjpofuDjV",
-	"2nWCjh1hJ+jYr3pdnt9Z5rs5uF3tRBkqH6rgYwjkdC6EhAWyAWzosHcgU0+wfi2iLpmbtwiZh/UGpHUd",
-	"ydYjZ3mSVCtf8RqotxETn0mWZRA4tlsp0E3YfM+6P/3eD4YH+/dNYuU7tv4mvmN8G9710ywfwdUDoM5t",
-	"y/fIZXrcsrwvrBntPNvhM20AwfqN+g8L9g7ACYngbGRXCE6+Ld6FB3Zl8qts1R/n5u2RoyRBHxE60fUi",
-	"lr7l1mvzul2+K4SPmo1c7bbPY3uSQWiUcaLhJvYAmzYVidqxlE4zlpYg98rKE49v5lniyPVP77D9Tkwu",
-	"qL9syZLeaDqGoAPtanssVEuDs8+JV9geoIDuGAFOIBhmadkG/VZi9INcaepj1o8meHEb1UbxQPfZDWsT",
-	"Rlwaho5ST3RRZ0BAmawJDr+8Mq2cmJnIaNLG6+p3loKLXf+g/tb4tTpE06B1A84YyBBVmMQdBvlAPyu8",
-	"G9Y9nppXVY9/g9sOKdYsV3VEDWLTlRMfsVMMmY0aI9fgvHbiDDWqqy0z4YRvgau0XNU/1XYJQACzN+si",
-	"5u4gBvWiOru5koqSEKXc3fKsIGASVW8r90g0lyD6D764S/xfkf1bxP8dbgz+CzqxD1+pYWxxJHs7lTDY",
-	"IQwRPDQXKZvFn7bN9J1tiG+1n4BqvMuCWlFn17mAA+mqZTjQaalxkSvcVIYcJwcHweoCKFD7ySmXO+DA",
-	"VWqglya+v2XWbfwiFzTNzmfmcDRGTHxXimtxc/WKykWhfjt0bF2trC9QhHTbQKGQuBmn3LgVj1/1UspW",
-	"seB7WxYcTfPXWqfe8oHrovH9fQOD1rbzwg7u5hDUb0SRRngh1qUko7W5HehsmiJHoUE7ayL8LgkRLMdR",
-	"lcGUCFUYpFVKe36tWquqLsiarQZcwh95kL5bBKYVoR/gfsfrXrtHwzEnWk5RPVZjlp1gEfVSESqiq5qq",
-	"JsXQMJJ/si56r0DtGWQhj5LcsPTXJYqqCsVYYW3mJNSZTyXiphMYVCEsiNn0CR3Yums4jj7+RrXskbeV",
-	"616pGhgdJTO6tlFKNDXgINOEUaVw6DIMGpeYj/nEBF2dP0GEj7NrY66xeGWZhqrIe47fxclhKVSf++0i",
-	"yl8RPX9F9PyLRfTsEKSDjuK/QnX+CtX5K1Tn8dgaf0FZ/PPiSjQL3OUsOSW4upKoEmJ1/SotR6OrVZYl",
-	"Z50Lp4TgqqfIiuulLL/NAu1PD3bOmgoheDH4s46gsEkmbtCYZuuDZbkMe3+IOXqXSCsd+/TQeKvPEFv1",
-	"9yZgiCMXCILqyBQekblYAWx9PJuxVBZY1Uq1LvIN3Zqg+lof/WhrhRtwBSz03aknj0NUfC2p/P4ncBj/",
-	"BUf9Fxz1X3DUf8FR/wVHvRWOWt8VibjxAUM/AAj65XX/5WgwHO33e4Nhf//goBUQ9PD+ybvzJcLKpohD",
-	"MEHF3HqYYmkvtw33WEAma/Cd1wMSx5y77URawjfUdW/5Gjx6lapMmy5/MJYVMkND0Jk1LNu7MDmfwfW6",
-	"1antrdCoiz+4mboJmyGqx8oifEgD6NUDmxpQdBhYp+lRZjLn7MkPNcKkktW4MCs+sga/IseVi5VapRag",
-	"W+4gV1SSBY2soxH+VWxt7x8KTqv3SOirbdBAgT0DSBcNzl0t7rWPp9DffYqYCiNq/hVa4Q2t2OjDb9hO",
-	"ebRcJrE/usALLuAmCOOrTw83UPnObqn5WrDe9RsetPg/HdHAnosG9CAd5mXdcxWspQDr/WVFLAVMFbCe",
-	"otY+S00gDSFN2NmOi23gn9otdusE9spX4Apy3EOPSV83RNWUrK6XwVJG02l7vYk4/SQZeLfZFMV9JFPV",
-	"4/FubuuqYt9JwT8yf7DtEVbY/sgm5B1bezJbkoa6hDS5EWmczRdlrngcvbk68ldvuPN3NM3TO1btBMpt",
-	"+rq53V678Ja5cETOq1lDsLF1pxYvF2M5f3fhlSgka674h3lp5X5kfOPr55N/SEVR0t7We0TNCxcGhxXA",
-	"pnkJYXUrt5EAuWIeqvWH95RHukOYRUGQ26gaPuybSwM1A8hduc6ZT8atWrD8xp7BcNSv6LK6JaguU7HQ",
-	"6KDVZckXE07jRANhmrqYnWF/v9/tD7p7A6UVVdVkMGZM9j/d/jpc/PaczqO9FSSAxPIKA4M/xlGhjSqp",
-	"5INkjsXIr6ZDkA0UCYoXVEmPP+ECM5nJC2ORsIosuxO3bp9yKpb4NgYTwOtVHbWurLUoA6M26oFlYFgh",
-	"y9fz7fRj840RQEKOQlu8xEBzQVHeMJcsdR7KHOgLWvAxpxjInYlbxgMS6v0OwUqN1bnhB8h1AykrtNps",
-	"WIribqjNvDW+rup0bq6xWlpX3a6Ua2XwiB+e9RVHLUZ8EmEhkhLJbgiMhfEiv4QYUkvEmKdQqQ8NT4lO",
-	"FazLY7dN6STwEQBnDuzmYXmuStnrEXnFaMpSMs77/b3pLVvDP1ho3BBuam0mVKdjDiQXC66xzRp23j2w",
-	"W08F6By5VMwrE8C/Yk5m8R3TWUKylsemvg1ZpnFmM16Q/1WqBNs0aERgfDA5tChPUSlJobd6InJ13ES1",
-	"boROf+iu4qhdKqhhbb7P47Pytxd0jXVT1Q1BCXI0PQpNf62vsFJY4jYzjoffNmbomralUS/oLcMMXdxG",
-	"Z9BcEFAgUW8GdE2vIL29VqrD/LfSp277pKU/zF2zxV+KrVqj8L9jaxPSuQ1rvMy1qnDjeniW7Hzb6iBS",
-	"uwGXxZXl8nB3xUvsoUHcaYmfVcJyrh6LiC0TAS4Ym3Q0F8uOe9ErLWeUMqqTN+UI6rx3fGjNn+8qs0rW",
-	"LM/ylPXIEZhoRph51l548FxMrdBPN19UcDVQMqVJwlKymgtjJjasDgxZ9o0xR06EoKBN6V5Pwt302GDQ",
-	"eHgxbJsR2HASarFOiStmSdXs9Ac0T7Ej38HSXWKQpaD9TcHUSmuPf82Zfqw4xR/BPx36ack+S9iyLeBl",
-	"d2NmNRRsD+Np4Ao16JSqQJxLViwGpirSrBE3ZafUwJKi8/RxGChObtI6iyxXpSnrTFVKljTNHIVei37l",
-	"sXsULWcGg8PyBA5raanD7vOffh8c3jeNvL0B3qjOj7ETeVXpf3ar+/6L9KifXv12d1T83xNY3d+5CVAN",
-	"6EOKqmx2NRZVRTDnPzK7uRBltqZkqPHpOLACv+D4Py9OLiG2K7TXr0nakQXC+vHfz99BK1tHc15IfNZI",
-	"5g8I058ACHToxhsbVgoGbpRnfndX8nCvhQRZXhPEBYRqCyzDnH6SsoW4Y4pHQGjK1/ifSvaC4ipRLXuh",
-	"liPA+B18nUJ8VsJuqInNwBvPncvhvofQTqvZaZWScvBEotl5stY1t3DAVh6Sa57RT4oW3+UTlnKWMTky",
-	"cKYIYiXZkqZgE5ms0WQhgzHXCZvoMMciGYLMRRL1SFgq6RAG+MP/Kv3C+J0awhfLVEQBgUX4MgzGHB5w",
-	"kalnGZPZl+BBhrUJyRcW7kfm07nZhC8DEv6vehMuOPuyDhHuKSnxkLvl1EYmtSQ+D7FpyfH3GuUBlg/c",
-	"tXc0AUFNaExos5kb969HdEY/6PSQxHy4N+YJU9OUAYnimziTAQm7anF/1ukuPV33RMk7uuLHm7Mr7AjK",
-	"fhCZUDlXH56lgmuJp0eOxhxGCZVgF8tsTURa+nKRT1fIBD3ySmRz5HzQO+M67ZESHCfAIsNIGw6Oohy1",
-	"M/XAsHZnxwaP1S+ZAt7KxRCx1QUhSRNiP0I3DCxsgqXCQl8rKsdcYtySC3Hk1pUQqYv7X5QAEznPeiTE",
-	"EDS1aUWMmwmqgBC4EHlQMQpTrcLEnOBa1oBESoS7EzRXmvN/kwjQ1crm4gbnNcdvmEzYxxobN7l5GlCj",
-	"6mBVNgR5S3i4DrG6rwYHbq1kHuVo/V2580crCegiu1i32xk1qtnBPsuGtUSkBmCqNK3SVm5CmTr1ZOrU",
-	"dS915DTIESiiUKDF+F1CtVeqRdgjH2mcxfxGq6RW96JkKjhnUGrBHpwx1yenUiEDTrKGMYolfLsBHd+q",
-	"bXuDg73DiuLWb2MVO2VUNhhT0vhmrgeParTilxqyCRJigyKxVQtcFb9T2TlUCSEdHPT6/eH+oBrpGrHu",
-	"y0n/sPucDQfdF9N+1D04oPuzfTqY9SdDRB3DYGwdLL09cHqXONrdsSObACI3RmDuFKALHprO6ODg+fN+",
-	"//D5y8HL/efPn7/0lBhrY3dK1JYrBiZJzhMmlbhowd0J+5TBozjbwey0lZvBN1EjjzNZfE6243E5l414",
-	"fI6dCGempDwZEJrB35nxp7RSNOE4RLqY+uZ4hKhq7cwbinpBn5fIK3cxb5ZA+Fc0zoqQ9Nq+w8xLHMxU",
-	"JDoIfOzMlEbDFVPKqLTszKEGZE2wyCU+oBY8iplUXC2Lec7GnCWSrRAJRrtg1KbECwY7sRAyIwfWS6NY",
-	"WtpUTtPytMMSOxv6i4HYHMNiyu0qMCHpCFyCrUaxbQax0v44g9nrN6+/IOotfVVEef3Ory9Jhb97xoFJ",
-	"8SV0Bf1bsAWIDpsFDUBbEhcMRO8YAptCAwj4av2HZCrdN52lyCsZHxVohZZQY+ncWZ7oH3OBbIuCjSXR",
-	"bQMMtB6QhojY+o48da57K9ExsDUh1ekDJ7MeR4+8YVG+TOKpEmkA0qItluyTAtPuCDS7e2rnk0u5XyMP",
-	"TFmWrgMLIZnGNzGnCZzdHSog6yt9Sy4dNPLePPh+CZ1Vg7JWxGBD4xsr4eKieS8vcXNtszF2QdNKY4Oy",
-	"iFrZC/IuflVgq8EXdal1koibKkggOckITVZ0LQ0UofYklU+wAXp1AULawbD6Jvu+nHFfMPF2N4peYH1X",
-	"2lOooVk5I6YCVo8ccdPagrIkQmZjbovXxlxmlGNFdM3NQFuQ267NFpfVex8+gJ3t4eYahoqiyYRlKwZA",
-	"zBpf28zGhBqB4RusC0dGDgtrKVvhtrm8ONzvb73y3tdwCjwmE6OIQfm+arJkWITNGFnHgGP2yKWmHGP/",
-	"uVFvtNiE6jZs18Xe00/feeu1Wu+fDtF1w0+MPSwgFpZYrbu0xOZGgPC1JtfemIO/XamqtgI6AAaBHwzn",
-	"ut9/afdzKiJGwkyIrhpIVw2kBirY7+/mWey3XJTLRvG/OHsWnDgtiiFYPD6DduykkuvCyorJ47GyOMdj",
-	"bvvCCCilKgWEJhL93BYPGYwALFI7k9MkWQdwNcRq/VMyodPbWZwkpuZWs+qu1+Uh9OJDvrDH+MB7iPED",
-	"Ox9iiCNW7ygaoTwSi0AbULNVPGVjjjKSDb5Cnqf7+xrXDKMFIpFPEiaLcvuFZAUdjnlYyxMNdaG6PsK0",
-	"QT+YWaikm6FRK56Gm8TcoMg0WoSuMbAkBTNsaSmzVRn5S8yAZn4Rk/Ix7JEjMk0FJ8wiAJFFri4A46Eh",
-	"iZjSBHp3/DfTREhtiFFLB6bZHnmdiKlBrpMkEo5VtnxEDzeeUJ8RqSUhVsBTCt3DTcBtrNkMtLCIpeI8",
-	"zuqN3NwRLoorEStnGlOUDh8sEMZFivdozEnoy5kP0fqM1y7uYwpXcvFt+9joroO+obIxB2Mggvtnetg9",
-	"jbFupxuO7PicihSIBdol4dW7kwuniQNKvuiRkxmR7I6lNKnSkvUc41SBJJTiSFXXUxaMObF9ChPQid/u",
-	"FeM7Oj11vo2ENDPlnsf8CId3cfwmLPNHVhpOyadoWGbZb+puvs5oNgPwOk7PmmMuj1xI7nIAfMXoOEkU",
-	"78hNgnD72HcP5qJe8kmcJOqmdOrl4EVtw32qHOOwqJuoX+5sikvP+SXLGFeffkPXNslb5nIJjgYrZNtf",
-	"ihh2b16yZ4I1m5GzUFvqx9qG90Gr4Pdiqx4UAr9D5J2lmEr83aIQpbZgT0Gze/8ubsWRqr7REgqqVgzF",
-	"GwG2GVio+sK9j4xaOIXc9vclktsS22Ub3lfIsuboL+q2lIkDHOX6xScNtW2ThF2mUWCqvkTPDYTqqydW",
-	"jao1dOilL3+IbW0XA+ekuhtUXvZySG6xAj4919LfI2rWFkGT5FQpVz6ITDCoAJfSv/Mqtk57nlvhpk/E",
-	"zf5iNf+zWM0Davg5kcwPQ5sqOoDve+mgOZSuxO5alfPbInmUbOwPiQ0qk8SW8ip2+COSiBVLu1NwGFVj",
-	"dQBYa72cMy4LXQgFynJYqhWGKvFHW6MIv9D/gBjCw8G9+f3L/7t5ku0DVR1CeWS4aiHH/ksErX6/SOTk",
-	"myT/YfUE4al27Z4AwNm5o3aGcXZCKdVYa1Felu0P+/0WyMn/gtfT//ib5nPeKudWs66f0XNwHciM8kxp",
-	"+mjWpMaoGeUezyYYj67jJv4OjkHTpQ7VBDvWb051NONIgoKel29fk729vZfEOijEbCZZ9VwoDfSw29/r",
-	"Dl9e9/dQA/33vlJFvYU7xB2LXq1f04TxiKabM2kjujahggbmygZ+WPRPWNXAjV8MLRpb6M+qNYNIxPRW",
-	"b+XGcRR2ucbhOEa9+oAomapPjTV8R1N+1A7uy4IIHqC2VNyFBeF4V6a+Zz4eXhCzxo1zozP67ZxpJVOT",
-	"EpOyPOWPDtMoRnYayybHP1i9y4Y36pwGRtMkZjJDI3dFodHywY+lI1icihfX/SGGd/17f4CnonYIDMCh",
-	"hy6NFagWPGZ7H1SCx+6DhpF4zucuI0HNu2kgL69hdm0Gstd3lmT41Euieu9Xl6QeNrebeOfw6oej1pw7",
-	"GODtszSdAiMOe+ba7QUmX1PGL5aESkhpEcbZpWEGMqEDWOmY6xhTQGpSPIzxLNW5P1Ge0kmiszGb2NS5",
-	"C0temP017KUf0kss9KEqWdwFV9+ka2SjIYJKYoESRM8MScKoEslEnhl7u/pOOLI2I27rgf7n9c9vjr63",
-	"j8w9UXaslARe+2nN1QG/CT/VJeHF5fHfT84/XO3Qq+oQARab+h1zj9PBQJkRoHYyWTtl1fYGqldZhO5f",
-	"r4RGD2QMBVv0uY+5vRKxhJPLz7BUm+ocwLK1h2O4b7wAdivK1ny9p2ZtO0HHXRSvQf/cws+XKcGcbAnO",
-	"jqKAHOXrAKm4xH85ztoK7zF3CiEt0EGhy46PuaGcWlh1UeO0HTaVHqPOPSxyfIf9Vlm951Uo/c3uL+p1",
-	"P0W52sA4YeU8jJl794sl4+Y8aL+SdgEaF48pr/vqw9u3x5c/n58dh6Mi9tBWwsUAOoH+buAIPhdWeZBj",
-	"TqAniV84Oj09/1hxMMUgtRYxLRlkBy1pSpOEJboQ0tHZ6+PTn8+vvz2+DEdkSvmUJeWRIZ9zR+QMpfyB",
-	"x7uxqrSDCxvoZJZiljp4c4fiSuUzpb1ixcZ0go7tvRN03HXxnzCXytQfaQMkTUFtbciJXDFGwhIqcVgu",
-	"KLSB3JClrnRIXJXuPK0K5wAOSh1um8nUTFhuD1ysnoqsnC6feLOcqnRei1SR1l2qbwwTo3xNpjpSeUOk",
-	"7d7DbIIX3sodmwJudMgIyB3gfU/FqinuRhfNqzFkALdoEUm1azzCRal+iEdz0ilsEQzwRuAdMzGZ9KMC",
-	"RkLH7tUZM1Yc1pd7LMfcsB5ykkEkh7rBS6AeSGg6axlNT3DTxeXTl1oJydZmx3LdcQamKvO7zr2xScxY",
-	"D0MiPhJAQRhbhmuCzuxs1ZEb87KFOhJMPgYz6aII0q0QN18jCh+kYupwIggrJTcsA3f+ZJ1hjWf4B7r4",
-	"V1QaRxISnhYb10TGv0GxbhPiJpk+uwIiH0iiOieaJKyglollj5x9OG1Af8AdkgLxsZmE6LiIsSWmM3Ay",
-	"7PdJwu5YImvmwHqGT3W1SrUvpOC9S7p6z6SkFduREl+6YokGz+5SgMXIShUXqZgkbOFbYkxzDBAfZYnt",
-	"1Hpdvn1NXu4fPPfg4YrGuyKWZJUKfhNUiqsfYSTgLWNLCVfuglEe85seOWMreCYhJHHCCI0iFo1IljJ1",
-	"w/Ixz/ktFyuU3XQtRVvpBC+U/X5/RMKY39EkjrpaXwnxyWBEwmnKIsazmCaya9QsLJpX/K7f1m/tjUgI",
-	"CCOl9qDSdLnIujRJxAp/dAG6nNZKwgnnQmbV9tNUSNnFAHD9tf0RCX8RE2g5EzmPdAG/8g+3bF3+QWNU",
-	"uz/CV+3JLDcvUgkrv2uJtdbPkmZz50cc68GIhAuWzUVUmhg+fDkqxg1MxExkTmX9B1ssXv2o5q8RdvXn",
-	"Ne56d0q56m/CugIgiTF3nkrWxTwq3IWMJqwL4e3qz2IJ2KdYZtK7MpDXXW4dy66+acq/W64Ief+lcFbs",
-	"WQ1fbZD5XGm5vT/GvJtLVtqA0ljtr0XDOGKLpcgYn67hY8UT9RdNUkajdVc79NXPlMsVS7uJMMdhMBwV",
-	"dKMDF8zq669jO3UA1AXRVZMFtqgfqP3PucyXinGxqLtgUUyBBWGDofpCdaApU4xSN1BEYpfQWPvh2YE+",
-	"x2jr7mLyNz5Q44loRidq33NO72gMbFIN3v4OgqegepvKf6kNh/XRyxtLmbO01FXFJl3hJ/6Qo4yitODC",
-	"/xQ42frGh3686LswxQahSX/f1HEoQygHGIAHEsfK5bzG0t7bqfjCMSQ63zeC9G3L4YltwovFG0rUjYiS",
-	"TPifXe2k6UJBZMSYVLembpCImwZ8yCLz267wfr+d/zKLM5NPbPbmFY3IZfN22rQQ+wKdiDwbTRLKbzut",
-	"8kPMZ13MO6Fx84BWfEa9i3I5uXZ2PSUFr0GGQ4wzlGQmqhNH5Qq0WC3nYiUtbBmuPWbUJtm8yUr3H6YU",
-	"dVXngIvQZkPObK6JDIooS6UHdbwJp1sh0Yv0XN0tQrC0S5xrE95SgmETScRkdql4Q4s4NC3aaxsS2DBc",
-	"1FGuxeEHC8MrRAJov0QoidJIw5gVqaEmMRMsGEryh8D7QZ/0+/0G9cmfoBrzmxP5mhbmWh85FtbGUL8T",
-	"4iDVX34Xmt7cI3nbZsIGwU7MLFXonAo7Y9DLFdsHtD4T9y2DEtbrmNMb0XL+/lg9s0X11akSU2AIvjpZ",
-	"HxcAojy+YzxrEK5NTQa1jVTb12snTF2GG+AR6y+UEGt3ignbvVK9Xi9dw2rDSaM6jzLO5CPiKg2EKQ60",
-	"8nnfFkDaREYXW6s3wzZd29bO3bFh39yS5LgZOadZhpEDP7W+XsxHA9zrRlJqE6fVyMgr9qLBZnypo+4P",
-	"GFf1c/en4o/ez90GuxGMr32IFeJuPja8Cm+zv6rwPE0Vnks2ZdwPNvWtWJkDzLTZHtJl0ICjxdlSIazw",
-	"Muehh5flKUCIv4+TJJYbgXYMMgX6IsStvpPRao0CidIe0VZjsawwG8fmuPtT7rYbDp8OlimhGeNMypYz",
-	"RsNpGa+rnkhnUg4rcsqcyt7D5us4QrZd2zWfCeoKOQTQ8ciWBKknOm4MyPhnhK9ykKuCTpbGNzeIyLHl",
-	"nWvdsiXclem4lvHvJb3AfwbLJLCRPTQHzBR4dCDUgYwG1X0fyeftp+Uj4iycTtoMnhoMC8e2uyMklMWn",
-	"8nO94d6OiFR+VtKvnN7BU5eAdUi3c/X62+M3H06PfbEzTwoMshnpKSCcrUqRV7vR0VYyMmgajVhOlYLu",
-	"PhAa24KkeQKXYmxCCcgXl29fk4OD/YMvEZ/KSfFVl6cpZhqC7YUzpq7XMQ/fXF9dH11eh8YGELvAGksh",
-	"ZTxJXK92j4RvL4//428fj4/fnX7/9cnZ9fHl349O/zb8+tX3b46+/9v1hxCsS0XXo2F/eNgf9A+v+y8V",
-	"TYQm+IBm5OWo31diCtgptPJFrnMmI7ruEeC3ENFo6pxD7MCYq9mjJDqLPyldx05zmgoeoiVgzMccxgof",
-	"DN8cnZx+HwYkxJGrf70/P7v+9vR7dKZ/f3x0iT+bOYVOhm6/j1JB+Pr8w9m1ejLm8Gjv8LBHTmNu0s7D",
-	"4/98c3R9rAOKiMgzImN+k2AQbNW502lYozG/vPxwejzastQ1+bsmgG81JVw+BCDewYNHBAeA75eA369k",
-	"NgveX8eTADx5U5L+6zH3AUiQ90IH7ZQxI4YvK8s37O+MN79dcLlkUuTplLXiPIEBL4WiSFkF9spOHaQE",
-	"B/0aYS8saqNIx9yY8mu4vW3VKqVJ/btXkzIzum5WP29jbqy0/AZTa4uMRaOPfnf+qhN0Lj+cdYLOu+Pv",
-	"O0Hn7Oj98dXFEWRhvz4/Ozt+fX1yfgbxCqfHZ2+O/LEKXoXgnJeibooABYFBG1akKiIrVuU6nnE1YNYF",
-	"ccT4jEvTSZHjDMHTUBML/95ws5ZqrRcIZW5VedWzQfn58ac/rCL77kiS7xrqzG8AmfylKEurVvCBskLK",
-	"JGI9b1pZkWfLXC3R7+NOKlZy3BntD+875sGJvE5zPsX6kiYqF8SK1+BmxjwZQM86nz1USEmzDdtUVKT3",
-	"ijPeSuN1Ecdal94aOrp/IG6cxYMqimrqKbStJVs/DxtBiRVLyASZMB3pVEmrhngb1cgp+G1dt2BpNdGs",
-	"jwkCKc7qVk1ax6ZCYJyF0wG9UnDmKrm6SRRjtV/K9Q8YgaihcqcmXsYjaG7H1n+4hUJDAsaZrGjrLnyQ",
-	"jSgCU6jJkRxzQyOf1czRAKH9cb62E0M+WS6xF0cmLX/rcrqM11e1pYBYMrYvPSes7zBXUpua+TIVUKMQ",
-	"o8WNI8De1Lq+T0jEDGOZEMyTXGFlOBA+nTg11aP6zSh72kTqQPNAWKAEMBVICBxzALw0gYitIMQrN4wX",
-	"qLyEt+QyiJnAOAwyWdsYTcF18JinPaLGOaWd49QHHRfFLCJfhKfHR1fHP5tCGV/uUtnfnZXP9robcnoD",
-	"uf/RgOrapQ2l9p2oV4N3VVySAYSBZUbTcoE07ZkdwekG4s1WAnHhKubQrC6KGoctsor9F2Si/qIpG/OK",
-	"+S/mZOFwIz9j+8NxOnUh2i0wnTpI3sH13Iw1WwBilcMfndLcW7fcFX1839PRMbUaCVWWY5lRiSid6gSW",
-	"EY95a06MWs5OOs3nNhmTI8QyhRsVM4Estl0BX2cQ6IngZJmnSyHZg++dpzY36+M8CAj7NGVL4z0uxf0H",
-	"Y45GE43br68AH8CWCWMOPPEBkJLkLnVvzK/NMac1LDfAaqu46xv89S2M5LuD3z7ArF7oAFtfgYauML+Z",
-	"27gYuc5mosKYpXGllC+EnCBp9h4iyv25/oF0m6D+EI/OboVGd3dSlFWjJrnQrBgGoAeVGi7FqcOkIpp9",
-	"jeLUKpZY9KUVV3+Av6SssXlNJ7SgPTXUi+OzNydn34RakNTBJ9LWJwA3rcWltM+KXZqJFKAa5zG/Caxc",
-	"CUWnTGLJ/8/emza3bWThwn+li1VvTeILUdRie0zX/SBbcqzEljRa4poZ+g2aRFOEBXZzsIjmpPzfb/U5",
-	"pxeAABdJtuUMKx9iSVi6G72c5TnPk5kimQ+n579B+UmZPx9M1czWZrnIDFxZUm10USj03HI9OQfqVqQz",
-	"e/Prq/Pzo5PX//zjl/PTqzN4xiQBzL80zzCct5bCdouFl8fvj0K0ZKB20dSGWhPbVDRWh6VcGoN9nAsw",
-	"VZvVClr6ha2PSydCXQ7M47rW9kaJ9HpeDcaf0n62zGxaC5iy3TKuyMisl1qbd9+N62V32zl3oXxIloyc",
-	"klfl+dml6V+btCjkQUOwAitQqtwSFWIBKGkxsluopQfuCQXeDfFmF2sGIfjv7jbclPcJKZwX8lWR3KxL",
-	"Qe5q3nJFPYN1Oa8DMKgncQK5wMvzf4ZdspTykuQIVtcY2QyIpGSZX3hWLjkrI/2oatNbQ/AqW0ZWG5Qd",
-	"LIKaOCyKhZsgbJwKldpzUnPVkPV8VCSd2TjwSiXqCq0e2BEB9OM4tWUyq0cPeqgdyxHR6awj4uHsQ4Jr",
-	"j7iMEpG116wsq9G59eQLl52m5tI5hg3zh8BMtIZFquf4uYvE1tbOez4UZkTBx8eK8YEaOxbZ+WIfzBUs",
-	"M7wRFuUCDB6ntQkqrhi99CdP3WSh4xMqPQ2yzjGleBB5lvE4Ypmqnz64ga7RLWQPxgK+Ws7H5i6th1+A",
-	"71mXdb4jboyGw0LHYr90XipE7pod7j4YsqBVyDtOF0OklY1oUrbvAM81oDXTBr899oPbCdawml4jHX5j",
-	"eABTKETuQns3uMTwayr4MLlNYxjqnrg5GqMqjl2AHnU8v+axNDwRqZhw3TeSKw+xusmWiWJVCbui8jgP",
-	"VxdfS5VSYSIGOG2dABzG5Fo+Y+/jV3XyGCZls3iefgCr9BSvvZ82Cd7a8EVWh0QTys4nCiU0tE297Nkw",
-	"dgu3imyiZIZ14xCyA/uPPQVCmTUyfN8ka+dBte2ptzRHV8jjNbKPXzuz9ubg+F0jSqgEwF4y4DRT9Cen",
-	"lf1ldSg8TZR7pedW3PvX0h01pbhG+azT8WqOm4RYH0SgNM6XaJM+2ojxikpQdy9zuE/4EavvF+FcHwTb",
-	"Sov8YTDIKwTCqMh+Dfq4HyrIVRWSfQg4rl+PsiAigV9yLeBuY9jBRSbKwYFmVdtvV/+iJ6MFEWC/29ZC",
-	"gz8SPxj+lPBcPGyJzHkhibNkuZ03xAtN4sDYZSyJb4zHMW8UtlZUoDZhUjPrcRTq9RTdqbEPumja2AMB",
-	"7JLlDlJpKZRRQx5K24Zp7Zq8m6EHQY158WPywjsrCAgRAYoohwbZARJ9ALJSDRFqmBkGJjLQpOCpgOS1",
-	"/uuDaPdAf3Db8PqBO0i9D2pS7OabgWUtkgnwkkmVB6UIN9o8oQ1p1fqj97aeF63r80K+jbNcpRWZHSQg",
-	"qvbRRLzs9DJl2iN8holQI60SRK+tDswWdvfq/OgiLAnxEAzEIIfKMSxsh7mxCVi4esFYfbxuzTKCehd8",
-	"Uyx2l2Ixa6wsRA+NOJao4+FXa+9i7AfUWScJjy2D3fvjizfH50dht0rxpu0UFFtyDnizKFSMcz0eEyPk",
-	"6e9H5+8OIC9Sz3w2BfpAaPWUzwLWx94QBRqbAAcaPquMoul6QsoG8jEPwMGAcRPqCXWbgAMFX3F4dHD4",
-	"7vhEvwXxi+Y1vIQvUzeABTD8RGG9xGeIz/z19NUfZwdXF/Zh5Xyev5tbnI678/AIhfPKtxJeY8G950f/",
-	"uDq6wDstWZWJJFpzFi49+v3o5PKPw6Ozy7dIsYlxFYh09IXRbYlljrp9kK4fjHgsy5Fg5DZ1+mh6cPuz",
-	"Wvo9mmytoEXzoxW0Sl+3FbTmPkUraLmhpB9odFpBy/a3FbS8Dq2Q8vJW1y/xraiXOIY/E9clVFviDWH7",
-	"u/WqvhewHpYmbCpirl8p7rQwpp47KjLMllAMSjr1Qk/OVTnMlzF2aryVuxS/AjceXWnTNyYDXYWCreZ/",
-	"OqOwKWSx74vywsqkf7+9vDyzMTWE9xOWA55ZlQznWU9eXb7Z+nubXSDZk7nCDm0E/IaZA9RAbgFS1JBN",
-	"DP+diogPchF9DA0rLDSpJ2MQMyV108BgagGYRFy6hmsAmaaIgOwajZ2U+Oao5fpvAyVzHsue1P9IVVLi",
-	"g5MRG/P0BgGiaYwkcHGK+fcuE9mATwSRhui3zlTBojibJHzGjE5Eg31egsgv4JgnfBnE86nZsL/HmXUS",
-	"agjjPax9Lec/BkSBvq3uK1dPaUS4yfoA/jKsVzUF5trWXIiKs7VurBrXdUUXoqEkisiDfXFfv+LJGMe+",
-	"QmdGGLvMF6Um1jv9lJ78KTy/Ovnj/Ojy6OTy+PTkj8ODf16EP3sVesCbpO8eq6wqk/B8oQzns6d3KIjy",
-	"EpDrpsltYpxdOjN/zPPByPMJTFrCJrCNwtfQgQZSCr9DCQKyLX+g7HgYR8CbNkzVOMQqvVyFQRkqC/vq",
-	"7j4bqSKlk3qZrop+3vynPwe+Gnh0FVQ7R91pSYNXDoDFdfs3vjLORx41dSZYjLu1dVSWBu0cz7TNT5uf",
-	"532YhtDteVXEejXGgr5ILlbMd78rXVyKda40LHh5tnoJb9kyqozTklFyscKV2oaXi7Ua5wKMrl3PljQr",
-	"V2tO3HtNWi/wudIo0PVrjYKHyHPD8HThMHyp39ovtA1/F7wPUZiDD9BmBywk7GyIUH6eO5o7bdDpYRSc",
-	"Ius897MdFCPUJwPJ8tMRQrUYBjw9rHi92kpUc/ywHoS3ShU7l+5SVeb4hWIUtQTgdwINw6Atrd9AWNdL",
-	"lDjw2fWn6wHFMJ/tnmijauwAAOepxaVhIfy8N+6zggfep+tJY6/6bIaULjTstPBGNkz5wFjctloakfX6",
-	"S8ZDP1zQk2WmdGp0XhFU6hKzbRmYL5JkEbfyfGCmYVnU7mRbDtLaZdVhlZFXqQCT1FQhooN+dXKCNzqf",
-	"R9+LwQrAtxIU1DJ51eJkSdjaFFyWn2czBC6yWB/TwKC5D6Kz1xlctg0e0H4Yzz3eIJHL95UJ/o/1N8Jj",
-	"KGSZthCno4rgBQ0pllOf4L/8glKbAjcNJZnrs6PDJsf4smkXhs2LCF+9qAh2h/Lq1B+r7FHi499i4fuD",
-	"k6sDiOTWSL14bPwHr397c/xu7kJT88E4m4JcugngIAKydC3ufd7a8CI4+OVdgaZdMiTZryq4R6/yFnvQ",
-	"ClqmjRB6QFgkPLt2XC9oQM5ScRuL6dqSgWZA2+zoMx/kycychMhge8uTY2lCaQHRVwQsTNMiEWTLpoU8",
-	"yENG+w3F8conwAClsJ4GLf2AVre112G77In+j1Jd/1JSd+yo0E3efiXSJJbzYAjYneYn0Ls4K6tW4S5W",
-	"MhbmFVGmd8/ADoy012pSSagE9sX0fon2Sqrkka2mAfSFpITzknTvAbxj7rstu/N47gbttPvaRgt7aS+E",
-	"u4zmzeJb4CptOafEJLOEwsbnnUGkwMEq1To4IKiJs1T+EK8qmwILb6DLvvgTeEn8zlxXe8ZdDFRd9nkL",
-	"iK2zbip4BGBsDtINWeDqes0iJgA2XD5N41yEXdpXA6MNqi/HwDXSVMEN+kH2BiqBwJMmsLtd5PZIKvDY",
-	"8pnAV3mhdzXeTjXIYZdSCLZDJhUtvYwcj8axDLueVG3AbsQssxWsvIhilL85UQx47xmJJGR+OXF5A7ZD",
-	"iwAG6gbRINkf5vrpuFBbQQta1rA7q0kd4MZGX2/EzBhlBmtZymv9277m44quCM6iL4scj3rNpgu7TBr1",
-	"qg4WiJbBVluSpiJoF5btZKi61WWZED3pC1Nqw9llx5HP4HvrV100eQO6WVYDsZZ96gMJWpltOCAcrKDj",
-	"1SuvlIIirjPAz1J+esKz/D4FIxckurSmKQA9gzSRn0myDiGI6FkjhnxBdNbJ2TL14iHAakIcCVWg/EXF",
-	"eaGaKjWV2nw1gq7aPPfcGpwE4G+ANI15vaRJRk+A6t15URLsCy1xQOUg27H+iQrIMLr6iRSCKzGgVi74",
-	"+P9O+GwMz/nyZVmqw7ywbsroj2Sjr5SMW3Uuw3AaGF95Jq+7xKH2TX+WWF405WJeq0QPQeY1FYkNMZ5M",
-	"MWuk/fDnMgnIlGaIKwxEiooxuh7ehOGS5ssvumnhukiY2roV80HXmPynJpCr7/V7Dt48xHTdfNbOse6U",
-	"G5xyTB02M93TnkTVD6i1UON+LA1TmLsVWYFRHql0PGK3K/HfZRFhfR7Of1IQ1Z+PcumLV56FiFqtjUDe",
-	"YSLeJ946bzpVEi60ED8uFrGmVWh3yzUlrOkl+t0XvsL2QvnShgQMYRAgWCGm+iNlpviiZAzQ1J1Pf11C",
-	"orGEivrTXJao6zk1dbQ/KB4wnx4yIndV3XiwfLagbFL/SNI2Xasez4QcpLNJbvtyq/1jEC8GnzDEhChl",
-	"SX1NPcA8mXwT5lDtWzORu8wq/tbYlpESENroyev4VnhIryELizQJPammkU1ERbEeiXEsOc29MZ9MiLt/",
-	"lOeTpmn4Ns8nNNABjGrTdFXX9jI03hZDEuli5+vOqHICPiA4VeJ0CKSqC1eJfe2XYPGVXkeWXVpu4cfF",
-	"Ql52Ijol8fotuA6U6JFql7PnubLUmv0Z6Hk933vxrIv5ylRoqzJjHO8NXDrO4rB6ktYElapX5rTenlGQ",
-	"Lsv5zJZw8VS02SnsGxmZKBkLUfMlC0kKE6fqW/vLVLCxSK8x8KuXOIbD2QE5HyEIDJnMP0736Uglpq92",
-	"mvckNMZI5NXNZZ9fACY/AguueYx18jgylKrXWz+QEFSNpCJNWl2Y9Vl3e5vKeNp0QXugxtu3u9spYgjn",
-	"z545D/bS84PnP+/xwclBiQinpLpPzKgqNcGlOR/g6vI1FZGRcqthY3EowHL4qFTy+2x/berRS4PJqZmq",
-	"Qg4Qw3cjKICOIhl6I4V4IZeRMijKwPc/DZeS4esieWo99D0JUj02cgtFcgOepg5dYfv69Onz553Os+cv",
-	"dl7sP3/+/EUdsYoxm150Os93XrzYfbr/fL/z4sXOMgvqd54UqIjZwC4EAGcb3zSx0WuOM84sRl5WPix9",
-	"qb0OewEBwPenJ1tvzo9bX0s0EPryCqLlizqD8fS5NtuDBwxBqfDXGRuJVHRZ9UCzmbKMj0VPwilvIvXc",
-	"JlfGgttieIPauVa5nSP45srM/lbD9YFK+Grwd9rVN9gnIW5KqLvTE1TFvrw6usB/fTg6PDH/vnx7dU7/",
-	"fHN+jP+4OLi8Oqd/Xp00iWiXUPv1LA4lUJZF4R87mrFSkQHzs5kvWTgHuKF0VU9OazFJ8xqaIACGImfu",
-	"14E9NEY8GZqaijRV1zwXPTnhcRqYqvWr//PmzZvDBvBU6QRez6k5K3LPtoulE9wpi13hmQmGKDIOoqs6",
-	"U4VRJ8LoHDpwF9AvZLkgNf7Q41dBP67rIeQyFolBHAk2sjTNuj0GrAyrgLDKc2D39cV5rPoZzUyywFat",
-	"usEXfqxzMTIxKNI4n13o12Lz+oKndXvkgWQHZ8cQ3Psp1L7DH+12+LOh7+RQWuOODj1UpxMhjw/Za3QB",
-	"Ger6uR1Wj4k2V3tSD/lAyWF8XUBRNZwe+OdYSXQsKFOmJsLW70EaucvCz1bccwsuCNvswEC8ehIieolS",
-	"kz4f3DAeRaluKKagpYL+FDLRv4PYCzWKTbl2ZjPFfgoPri7fGm5F+D7gqeAw2UEFK9uvZkQTqpk5D12l",
-	"snYgmQJVZm9wtw27tz5t3f26H3iO+p58XlY6NKLw7rbQaWmq1InGu3rXG0G501i3GW3ElpFwa52R67h1",
-	"4tXOGRd5EkOE8guwhqJneagGtUGkOGORGhRjIXNPIVi7ZLmQWGgF8MZrIfGzgG+PBt62mgjJJ3F7xscJ",
-	"5oiGNQAc01QIzGDWkhIL2nBhZyrLr1Nx8Y93etI8efJJ9Z88MeljSzeDvNdC0o9xjnPUikQ7ph3uYwkw",
-	"FvTkiQulPnlC8uQww13Y2UhEC5ev7MknT9JCPnlC6wHoapTbYgwkAN5AR8STJ+DjPnli6Idg+tBmR2iM",
-	"J0/YcYl8lXmadCyKReZqpAZK5rHUtoFIMjHVhwZBZyp1VkCvyY17M+YzBm6OAVIAiGcaD0SbHYqomCSx",
-	"PpZMSUZayL9lLDaeDuCDqySdjk6WSxbqxRZWBae1M3PsyZv+JmZh4Hqm/xxHIQ3QayVvEWuaPXmCaflj",
-	"/JY4Zton29vbe8FiqW10PGHH8SBVBrLNDgn2ijegz+OoPbeMnCVFqYoyGYRKQdl+LOY1q4n60FUv+tS2",
-	"9GRE+KIys3aPLMeEnluyGBuTbgpxUcbZmH9SqWHQ7BIPhVn0dCIC8Fn1JIMN50YSYOAIZCKghA0XkZGi",
-	"/inkE/yUsZLb9Nv/o820MLAi1T9j97l2RfuJ0OdqhHoYGai9os5qSJs8fOqSvGp1h9QtIogTjluG1MCU",
-	"koshBF4WH68VGzdptKjNfuW3/AK2DN2iFGsbrdR4X8yUjNju//90z+qJR4r5HBU0fhdTfn0tUnZ1jKKe",
-	"XVYA+lCfzRkyzLGKkDnusUk8EBKrK2iDPZjwwUhs7bY7dr8zDu10Om1z+HNbpdfbdG+2/e749dHJxRHc",
-	"4zRW7f7XClq3hly11Wnv4FW0h2rfpd1p77VA5WAEe/V2eyqSZAtm7fan6U3W/kSAUBuWqx5rE1BLxQRm",
-	"f2Z3xFQMhP4uevrFw5jOcjAV4JN4MWKS8+BFPjKhtJ7UBwsLP031aQVa6ODLfBB99puYsQuRowzL86c7",
-	"z+mUtrYDEGxci/zX6Q2WbNMH0+3f7XQQxiFzojHxp7PpLBpkSyPJ+vlw5M2PCoakvwStfXxh3XNsw7Zf",
-	"8cjo4Opbdl8sv+VSqfdczsx+o+97usqrjinueyHSW5FaoeGnnb3l916geXXlRJpL9iTqMGTFeMzTWavb",
-	"+kXY1DBmXuJr5IbRc0DbDvwa0lreVGh91A/c5pN4+3ZnG/LgjZPvnY202i9vuKGQZQgq1bBCkTKSnkoI",
-	"TFU1FrciDTzdZqLmMkmeD4ZK127UVg3DvMTyRxIoPYmBbZS9FTzN+4LnPhAgg2cbd8KYeXgLE7E+XeGs",
-	"OnBUOHgIKQhKA82qRTaC18JLlHHIfYQ2YKLUTYZeCZSCiqgnXS0sPYzOcKjZtaDPoZjaYkS4NcTSWbAb",
-	"pSUyz/I4SfAO3pPlZkDyOEytwEsI2WPbJEhMUXcMahe/FDDM1axnPUYHMB/0dmUO0cZgsrtkm4p1myLE",
-	"3pXvoGJWX1gBV0PkH6OYU0tTxwfaZQA1AxtXvRGz7uQ/o3w2++/odvd5kd7sj6CqDyzq/xQinTmDmhOf",
-	"3Gq7zYFJGi1qHVLymoHzGlZMIp6LX1W/sTX2rtVbpD+HiE7tjUsahysms+I3rrrhJpZRU7tSX1Jn1aaV",
-	"dHjWaZYwujwYXIkzYGxJYedY1kJkClmrfcfRstZNS7xaZu4ZF0SliLJuahoU1viNWg22fK8GIaqksUm5",
-	"Wr9BH7/iKQ6zGLgMao5yx2bgcFl3PdU7O8tvuZLaClJp/F+EIe6vciy/UWk/jiLMZ+939pff4UiVVP5G",
-	"m74/pNlhDQ1AzU5Hyp7Jeo6WZQY9cwOtCkgBlkNIeksGAJxvgxixsKzRDqk9q+1tC0/r2lPOwtS+/kn3",
-	"NdeV6cbypWXHarO0HufScpO5P9PWvG+728lav6AcKvVL0JqorHb9mIdgpCETkASBel8IY9jsapsBAAgy",
-	"r65NsWQhIqMJxo/Y7bDOikRIr5maay8wL9IE4c6PGHoXWf5KRbMVlg6lwWCxjVQSR1Tz7Ab8Qo0Fs38K",
-	"WhDTIfpEAUO+29l9ttXZ3+poz93+8Ex/gBsgseybpHFjOQI8No6uZB4nSO34bGtnd2tvpxUYmkt4VW1q",
-	"a6YPeO3stTo7Wx19y87u1u5T+v8z7cJ9CdbcJF7Dd8FtwiUzKJNX2aJ2HnyLanLi/XmJESe9YxN2Qj/8",
-	"ncL3NkRGeD5yLEBT+7h2q9pJf7iqts+Xv+qe2FlhT3yt5DCJEZOxv7O30g16Xlwq9Y6nCOXZ33m6ykhk",
-	"xUR76CJ6L6KYXxJkaX93d4UduLQtnIsiEz/4to/rkXE7Z9fd8rG2oNaQ2v7zRsy+4JJJRC4WnggQGfhk",
-	"d32KsRjCop9Cc+FWLLeKTIQ/z9tUeLG351f2k/361esvfito9RdYi/dagj/shD7Ewp17T+jA+ABz0ebm",
-	"Cdb55gfWX26i/rDz7heR32PSWcO5bKXWphus2LVnZUD8BZDfNvyC5nuz+bFyMZI2fmuxTOcGFerRzthG",
-	"mUoYitTjpg7pXESMu9LXgGUjlebJzNbAip5Ecq86y56wqKVVeFfLfBgjqNR9xgPp6f/Dnz3L3P6l1W29",
-	"Ovrl+KT7uxHl7qU9+fvR+cXx6Ul3t93RP56dnx4eH3a3trc/6x/pBqiL1j9fHR92d/Q/QK/+/ZnRq9+5",
-	"JKJ3+7fzy5e/H7y7Ovq/hweXR3jZfmdP//no5NB7IvzkNwimaL33cQr5/Tr3I4UgKUw/ZOuxXsMu8JYp",
-	"/M3zLXQK9OxoroZe30GgSbWah/DtN1w3RykG9Zfbgb+P8f2jbvs0XR/agE4QW1YbhrxA+JIqcZ3l/IYy",
-	"73g3G6oUiAgxTe+wYWXwmJfmhG2Xbh7zGaEgUtGQc3+Njfy6SzIRixZkItJNIPFRGkJ6do5pRjpSH29l",
-	"QNVfQ2RezsqrwQMNrBeZ94An68fmvbf+2NF525EV4vNeOedmYT3OCL03qedj9D6+5h5RevsYE6enM0Yf",
-	"EyV0ZgbbsG5InGe6MYHBA4baGUEgoKmP7MllBZcvGRWoZaEtr7QMl6awsjnYb5v9fcP9Sk/uildhxxCG",
-	"5/SgyEcM4X/W7jZ3DZJYyBz6NXHoPvwtlu20uq1sD/6hjWuk6/h3K5a3Kh4IrCJWN0JelYCFibqOZalO",
-	"zsgXmLoB3YBdPS/6PBPlm/txksTy2r+9ZZMQ+Dckxkt4LBd2nVMRASpOjuM8qxsDopZ23TQFxAjLr23j",
-	"IB2XuscnsW3jIB1jcdlrV/ZBTJT885nR02h1n3bW8VjsfPtOSQ0335tspNJCfojEhn3gJrWxSW38MKkN",
-	"/2BY/aycZ1BqMEtXynO4pegyHSBKOZfosFcuT3X4HVsx2VHaEjbpjr9OuuPBJvmCzMeC+db5LufaJv/x",
-	"yPIfd5uFd8+BlAySh86C2Ie7PAjPB6P5nfVUWpo0KNSiKgQTZ8NIMQkWDBIBaEEqgMI6Bi5ZXyDhBTu3",
-	"0jggitGTGLzgbCimlszKkDQb7W1tnWFVWAAsd0liKwAzKDQo0dH4jTOMNKxMSDMdxYlAZpFrUOS3NXsj",
-	"leVdx2hDNRQMa2cD+DMUwJEyX0imemh0SULjnYSB5YrWXh5IZgEdCDbyWsGDU8F+IrfQTpzw5za7UNh0",
-	"ryEszJOsPeDIyaH/ncFU17Zb2GYfoEtYw2la7Z2HQLXs5FCIqy1wHfD4TEqdBbUU4MKA0xtOlVhehz93",
-	"gUHQ54sDqRqsrXRvJqc5dq5ynZOLwP7KFnxXH9WqqXnmEpFfolvme2VlH2m3A26OynleyZ25WLhxLRsd",
-	"O7k3nffq7uR7XcGwfPN00Tq+118+ZfSDeEE/rCNjVuZXcWQcCWRDaD3LU8HHUNcHvduCjRpv6/pVIpk5",
-	"Jiwpbj2BHBAxSjXtSeBgtHID/vmGxS4AIgjhVSGdl1Q9rreOgIURz3lYYmUMmT4yf704PcHcVhijmMRQ",
-	"HwnveJZvwWVbx4dQQwcq4BSZGqgxcBVgsb6tqxdQIb3ztCdd/XdPokYTjAw9PVHqBgvbAjhPkd+gkPos",
-	"aLMDPMSJZTUtJrjzW+p1U5Q0m4ieDInqL1FZTnT3yHCqxsKQ747jLINyROAI00NqOAz0/3XfQPUPyvMy",
-	"ogwMexI0GX122vIpg106wjmxxBbzi4VKzJIZ0YcGLBP6CTnyi+nxRRFp8XmSgPIVscDUlg9Vy8C+HvUo",
-	"MGjPoKB6qNLxksJAv6tOsKeuC0ZvuqYIql7WZ9UXf2qmx7zXmKO1vOaQ35Vns27Ul+XLKjpGtbKsesH7",
-	"ClWetAFP0/hWkKAzrd5rbUTaUzrO2020KKXNozRMHmfbLvXZI21bv8YtF59z3Je3sJGrGybQviabBB+2",
-	"Se09uhP+jUoSNS2dpd4J79hhF7vO3qFufb8ViurttS7PxpP4VgRMJZGtq2uzU2klpYkUWBW5PuniAYQx",
-	"sbi9J/WJl6DwJpBwoVJu1lTrfWyb+hXtdfMS3eum1eH85c0CeZS57/JkpS2esovecnFzf9mK0X+m+7em",
-	"cUS8hP46MsTctUvoxCs7DQzNWJip1Nhslu+0zd7ECXIBRRErJl2PPj5Xc+KNY7Awz/i1XnCpKq6R/g9U",
-	"1vszT3g8hR8n/FqEaHP2Z6yv8hGyQ8whYsBsgHOuJ2uxMC8NQ4TRRwDpDm1GwN/ZQFnOY2JvAsFOMdGv",
-	"xHb0ZCr4YARnakk7YKfDOp0OSngwwpxA05AzZ2JYfwSEt9BaBmrRv7P38SuMkfRkDWOFfuJLfJvfF737",
-	"RNYlgU/RuAf9qj/zCpFHx6qBsgfXIkDTe4epeQWInYqGuv1wTfbiBIkva8zFOX7UnU5nGa38CvbU/Rkz",
-	"gM8yjdyg6OE0rCD6a4CmTRh4UHB9wEQFEJOlhZTaZQJSSVpHRmyuBPzQ12dKSZHlLyuPQggJSKdB7BCe",
-	"lVhFirpx1kt0ZQaHX1X/Ql+/xDhHkxxajWWrKFpMCDht0bXZa30c2njrmOcLCB3gf6u28Yyn+ekQ3Z6V",
-	"m3kjSHY580gwoKGtRu/gLBXD+PPK7frN3vHlAaz7+X40ioHeywsiAdK7OEJ1wqJ7D+d6ul7jx5pNsO/I",
-	"xd3EwwF/XYtV5VfVv3R3rT6lIPAz5XGOGZA4Q/LWppYhdemqjfJIU1dokHHPPaJXBmIiTY2pMsKu3C64",
-	"es21B45pWkgGKgxrT2RiWl4+lfV7nBDl+tEU3boGvdz9rzGt58YADb2R4Ek+uteixkfcaVG/xVvXUgte",
-	"t/c2LdcvkhuT0XIrPQTBjeMoBKMN1TearQi4dK2409dEIP+q+suhx2AWbvyuR+l3fULr2PhX8OOd4cW/",
-	"xLfCJ8JdItzp63XOK5Vh9QpGInoyJBnEMPBlnhwNb4wqT+5ml5dLBTe6wk5OpgFn/Kvqf1+AsZHk9EG2",
-	"+ndMWA3OCp+Kn4p1cqZz9Py4fxAvyBYJXweLxLAX1v4FJE5TgQMjOeTby8szi0EAYlgZX49y9hNCAi6O",
-	"Xp8fXf7x29E/L36uaf1bT4t1zD8bQmTQazUGtH5csnI3LF19SSJF/+KA9g3CybZeQbqaUvWw18fX2osh",
-	"hAVQuI8yMfjj/fC3f7xI//7Lb//8T3o5/XR1dvj343dn/zpWu+/4O34x9UjbYaCCFcRNRkrdZEbfZOHY",
-	"m2leHv9LIcFKC2ApwLijyrch1YcEofGaE3Vdqn+d12l9hhjq80KStL87bpEUszzwUD06UwUeBkoOKhCC",
-	"U6PTh2vTauNY3m0ELJbocuBXkF57rfQ44WdCoI8l7hvHEoP5JMTa2u3sd7Y6O1t7O5edF929TrfT+ReM",
-	"mxFAKiEbtF1bo0Aw5jMjcr5knPY6bmzyUTHuSx4neletqMe3rJhgeeD6xeAGkP/FBMIk5TlLogOteMyv",
-	"IZBK04r6sg6y4lfV/z5wdr2tNkRm6eN7XNBWrb0CZz+65NdNL6LLtuGaL8Ga0HdK820w7xvM+4+Aef8E",
-	"RsqqJts8KkT/elsvZjBO6k05fFnmpAJtXCljkSIB/zjLA8u86kX1ong4FKkV5YxTFolhLEEpJuhJqA8S",
-	"/JYej+FbX+sMyMLDSZH/qvqv9OcLIbJmQo+TtJACuYh5kik6ODKscnYeF3IaY+UaRuExp4AxKMRWGPJm",
-	"AnUmcZZ3WTHRZ+QOhLRN0J4dJElPAnTQImJIYDhPucw4of2AWxnYZ0Gf2BDiu/5DuJiPRQSUd8ShH/Sk",
-	"Jfl1l2btvTYYyqQjMeASO7XD3sevEKmiGHxIF7eHRAIoNtgvQw0yeoZKRqhwwy6nyphpTmoEnqK/c09y",
-	"TwhirAA/AwGgIRDEDkb46cxnidLZeSFDJFkFig9PjWOqiiSikQtQsM40Cz5tjUUOHauP3n9LizyfqoqZ",
-	"NVWkeA5VjspMYIPyEXxctmHs94S2k5Xb8axcLGQz4r7bmchzICcBXVJsBAAFWk7/1xocF3Axs39ZZDkG",
-	"9ebLM22/VNqAVtWKbTiHi9mgyHI11t8I4NR6ldYIF69jrRzAJvWN8Z96yukXx/rA+FIvVtoXxDGP6wAM",
-	"iI1NsLEJvrVN8J7f0PncF6iwAfu/GnonTgbb8P0thr6pj1hsMfinJ7Rs/pjs+vlwq0dQOjDJLTAnZU/a",
-	"o9LR4UNcceERyUCoCvlTONMTblRS+1RDxrOeBBm40EaAwoXxocd4HBkfuFRwjfiGf/9Z4yh7zmeRaYf4",
-	"+Zdl3nOw0nP+Pvec3a1O6Tkf1zsBXsGk+/buaobTOVrgts6JGHmO6+Ys2JwF38k/hM1szbB+045fJDfN",
-	"G/4hgmuN2EaurC3kMl7G22LDWEYZIEVYH5rXdVfHmeX810dYT6IiG7pSAERKEjS2a12Lsi3mi+eMuIwS",
-	"cyT1pA8qCozL5wNc4pTFUfbSQXtAQxuEeL03z0OryKd1onn0fir9gsPK4LoIktxml3rbngiQ9vEUH0c8",
-	"HSciy4yaXE9CdcP51UlokGUGwIW6i9kIXKs+5EDCq5PXbw9Ofjk6DKGKzkonovvuuaHa6wIfrMY3BuQX",
-	"oMqg7CDOMwYpTSieIGkjyETiWEhQALRpTOpaVowF+1QQts+55QROwzxnQO9EZfA+CUtDb239oBEPDdPC",
-	"FLmEKGVed0zDRPr+x7QtJvVsNXVrxsFVCo5UVqrHQwOp1W2dHVy+ftvyqlJdRLicSTCuVSmVAEkEUPUi",
-	"xE33Tw/i4/l5rcDHkBgxVOB70R+o3IMz+OYcXNy/ZdgXq1AaX4+aenJ1cdSiBzq2emdkPOt20DjQA84z",
-	"e8ZGPOd9jjwK4/gawAHtVrlTSQlXVOtt4lSsljPC9CRyPJ570xknZm1Pzo8urt4fVVpgUvLdVmfnxYvB",
-	"7rCz9bS/I7aeD/b41ovoudjaG+70d/n+4Gn0TKwbr3+lt+Bv7wDr1+oxSvKNC7wxex612QObUkAHTsAA",
-	"JxDYuvGUosMPahbNtm7EbAVmGIjm6r+BU8kMv0GcsWEqCNNad4jZmyD4vf5BNnyPXtPHVZljyhnYvx7t",
-	"7QoL4yyFeCgYR294nPzoy8KSx5DJTSR+68/+ZsoYb4J+zbNogQt+5wzxlw21zGOilrnzHL0Lr4yeN+yA",
-	"ZQnPRtoLjMGZIul68NX+v9034VfgnCkV0zYy71cyrxAeHVsGaOv/QXkRyG4C1J/Sp9aT1O4xKd96v+5J",
-	"yruqwqqvZ6asxZSVG/cyU4wneoDhxErE0Cj9x5nHahKSNnWIPjBplEYI6RsJcHI8kA9a165QwtDnKOkK",
-	"kwYI9RGRrd+Nhz2pXybF1EbZjO/pQIDwVQGoZYO8qDNvHgx90F2HYZvk5Oj3JF3nOGC0WwaOLqY2j4db",
-	"J0qKLThXu+xJWBprFCDFzxZY2CLcBTeEetDgotSoKsBbaeRs8yDY/dJVlvlBhzhj+zu7dcaClya/u6UQ",
-	"rHCpHgHfsHhsEMdVMpUfEP/I7o1//FqYq291ctqlzKSattkxwTnuAbrSr/q2mDFcchuY2I/gD9/dAt/w",
-	"Cd0hCaBSc9Y8gAdQ9X//jKOFfq9ZovqAlooNixSsAE8WCIL0hXSWDHjtIoLKylgWAmKkusFCYm4tznpS",
-	"z480ElHA+kVefTpHmPhLxt2TUfMfPg+l6PCm3L5PPza8+O347Awi5peG4EgNGbe8rbovAy5JKr8vbOV0",
-	"HDEkREBrQE9BfXhNRBqrqCeFhGRCnjE66TP9GKnyhT7/xt3fuPv3c/cf2MffuPcb9/7e7v3X8OnjyHfp",
-	"6/11qIhstthWqJ28Dy2swehOKHEG/nwmcmBty4ss1MdcCAmyw1LeNM5rrjt4fXn8+1HYZXHek+6kpEpS",
-	"baN+LtXEEdGpcZjb7NSdwCwqUoMJptYhFLonxWcxKHLwRKVg9nSEY9W+CxN1LPz19NUf1H59qMoIM4I+",
-	"34l2Lvzjm7js3DmEfY4Cl222Pj5BmCEIQn/1Ty6MWPSktSMMphg8fe8G+woDHtNdw5w4FSBS7i+DpDSY",
-	"Ba9P35+9O7rUXwZT3ubbIq0vgaszNRb4TgzSmMSuce79oJNlWaogs21YxgZTWCWW4qPjDd7ahhcClk8V",
-	"6DINDJskeHik+wWQBPClCbivbkWKpWAOxN310eF6cCA6tL+zq8e4Eka5jm+FdKWZHrctRVD0ZzcoCisR",
-	"gqYPUxP8+OOgGt7ovHDTa6Ai0ZNGMWYL793qiy19u4jCNjsestCrDgQeyERNRaq/X8kGjAncbr4MWYoY",
-	"r9JfHSJSxQRmHv3RUNXkTMmBoO+vfUBbYArsj5mtccCqf7f4YMbaP9bUoDqQyZQDEAMAkOYL2vgYHw7F",
-	"IEej1FU1kPkaMKn75Tqrl0aBteWxZPudDhtnQU/2xQCXuLQcS1DeBs8aJDwGkGVuwn3NDMX3N08fLmhE",
-	"zKk4vKXoUU24qMP+XokW3aG+0nujvWBxZeAOEio3QiloLvhPIYISgk0AFyH85txHRmCoSn/uvtBbTyoo",
-	"fN1uLUE8LHojni/wBK9ktq77V+fv/Ce4q9cteb3dJajKWgG178MLvSygNscEvTFeN8GiH4B8OiADEGJG",
-	"sEk8UInhn3H0ZbvPBzfDOEkQKvU4LPpaOOsF8CjTaeoq3DyKCQkMeoDrlJGaMs/qhJtmIvdCSIbaTKpp",
-	"GyilZ35JOVHigEFiIk4249cvcjBuPEWzkBTVyKR24FEw8Wrwo10/3lYqiNRN1Y3DjF6CZNFIel2NYZWs",
-	"nNDi29+oNAwgP1gaCiIc64uhSgUa3rppQyC0qbEpzNT47qQbEZ/NUxXoX3pnnK+XDerYlwBaJNyiUc7G",
-	"v+16f1vjZHtF4/EBxnS14233wY438/amM85Oaq/iYUoBUeMybtQPNsC/b3Z6mQkLbPki8vc77+zS07bh",
-	"7HJ48oazS5umP9Sx5TuBUk3BCeU5s+RJRI5uoiueN1oBZFCJtvkryRKYSBVI8HjhEXPoOaeSG85XT23H",
-	"nTKFZKovZlT+TwfiBFhSrJKPtGej30zaaLLAJmX1BaUsDoEv9I/hS/rh1dWbN0fnf5yeHAEWw8UELP8A",
-	"Dp/Sbj+MWpy5yFdPxkPbIAgcwf0LvOW0kA9xqNVQyzn8SGXg/FHCnsWZ7lSbnaic5eoaoTg2woKKG4oA",
-	"MH0V2SdAvEjP2maS1TKxzarn26l/l/4hjSNhCOrurHbE8yqjz8HcWoCLAtYXWRwZwgn/cF9E1ENrZxGt",
-	"kAciqbaC5EfmV4P/eu9+MEXIktjb6uzAplHGpaxhUSC9IxDcfrmb7eAPNUWdml5qLrVvFchbv3JTF1ge",
-	"EESuWhuGlhtDvC6Ne1cVXP2e/zl8x8ba+TGsHVhReMw/nHWzTEICgvXa0EcqW4xC01ESYOkk8rWWfcMG",
-	"inp9u1E8rKWoX0DhDiR0656nd6FAX3KhJcwFhOAql2PgdtWrL9P4+hooVFa6PHuj3dIVr71Ura9KBnte",
-	"yOVksHoSbJRdHxUHLIT7/pYRd6T0lC9W22keX9a+dr8rJgM11hcs3vOmtnbduEkzzPAbaTsrBwFUK3HG",
-	"xHiSz0y60xCXqNwm7Ju2tSvToBVGjcQhPJWKUnhPsRRYp5sJ0Au5uiyCwwm8hvu+Loe0e9siBR+vuwET",
-	"PE1iJ1+02U4e43ZSgaNkPyoEqHYzMYjOxs3k0rJUGyRI7Cp4EHw/5RbDjmUjkHGoRZm4QMyN0DaUC0Z4",
-	"RT4GaRHnmUiGENJxgBcqqjGYH9BJTiHzo38V50Y7aMjjpEj1nYhnkUqKl+RiEcaJF1GcEyaiVMOiLbq+",
-	"ENJgjyPSzpTXRtcH4hawEarUgUXwiWbbvBGTvM0OevJOMkKsRkXIfKwF9uXv5nt+dRvzK9PxU0eWG2J2",
-	"UDa752PcPc3naTTI/jp76Paf9K8vC5SKIaQnkiQDd/OTnegh0XXbXTb3slFBLaCZ7mx9k4XYZM9Qezer",
-	"73FBlT3Y5o+MWw6WK9zZCVj7/ltvjSxtRCzzvd3WEsU6fw+4EbNV1EuBbboqMR4g6bNHNw0ZJ1QijSDj",
-	"lQqWilt1gwjhAU8S0BtQkCgCKUU9XYGGyZMuh8dmgqwtXzsSGtIQ1II2mphWT64e1PpNzH5wa+M3MVtu",
-	"ZsDQbcR/HqWtgZriDfYFrNH67Y5HY6CTbkhJI5KIVsqI27VMjglQ74U3YhZCVodw4X3BspGaSmLFYR9G",
-	"CsQfMzD24xxyy5HqySmSyGXICpcxniRqGiCRQ+ZvE0ar2IgUU1rX7AyNHK93KqR/SDiSEab1c4l6+ADE",
-	"ziapuk75mPxDIotAOlIZQWliRlyGKcbMPSby6leKxCRRUCRvk78jhep4emzNqWcUdT2w38cmORXXVP04",
-	"0lSBeJUUzIgCNjbJE0+hr9aceQ1QGgV1gVEc5aPfcnp3ax3G2d/E7PsopMCsqbcUiTLKg10NuNTrBeoW",
-	"TInCXZOeUkz1GzaF7ZsM6I+if1IuYl96ToESuD5atlCTqqoDrh+wtKb9IEk8fXIEtdpzjeptONVPwbGW",
-	"5XyW+boigcPeYMVFT4bnR7+f/uZK//TBhP0zescVBQ+shKeiKZQQsYidKa+HIsFTa1m6GqrDab8x5+TG",
-	"QX0k8//cmx9r2mlN1d1fmbxt8aEWmBJC5ioIN7PtcYVD1p9qa0Q/yOxYP/qxZM4dR5VwQyK47jMEHZ14",
-	"4XrIXnjGN8b2Hn3Owfux74cycPiX0VK1Wek2uwCuFGY7yLT/NKtev8326o4JX9Pxq+0Hb+1LGnYF7GSc",
-	"MQE93ygpeJbmD7uT4CxmHL+ut51YB612RzF/9U01691nCzIFpXifC/Vp/9MF+yjOB96TAHK+hviee+Wd",
-	"oGsnrsU/dKzP9mN5xM+N2Cbu9zjjfu4Lsf4MfvJWpbfG7hT9A2IUXlmFpaB7eSViXA/rFX4K/bC7fXX4",
-	"MwCuelIS47zj5nLPKbFqO44RU1ypbUwr2nMNoAbL3SWxCGIBFwUL7Yu2gCgxWyASZafM9w0jYsFoNTrn",
-	"BgyRFXhRY0juw4jnEIeNM5ansYiYKvI2KnODykZ3p9OBzM8x0R+U5KPJQBKfJyKNjUChkZw8Eyle3Oru",
-	"dkA36tzUnx7yWdbqPofiioTHcnEvtA+xrCO6scaW68dJAkAYwcdtZ8bRr9cp2bSf+vtEDd1MazCoSssD",
-	"I4j3ihTa523ihZt44Y8SL5TefrzmKQexQ+9Imo8eugdt/6n/vTiKWN1+USARz0dzpP3knTVS5VsALw5/",
-	"JrlZEQPyj8CE9sqeDInGOyw9IM62zO9/tgoU80n1cs587gjvyZXP8GZuS/9YXC0SWdq9/qpslf87jqDl",
-	"qHz4Bdkc4lww6zrf4RzeBDgfV4DzHlNxlWCncVjy8hyojSKSH3a3sKczT/RT7k1c+ZLJIklYKsbqVqCs",
-	"8DjOa06GknPXkwtPBnaKR5dNo91ANY1254j2zibShmJKyTQg4RsbOYYwK7IJRAa7TA9PiNxFeBiaehs8",
-	"VedxY9lIpbluv2XqQo+v3ZPhkCeZCIkAKSN0WY3Ke0mDMVNjAZXzIx4ZZQvM++EPbXZgo0ZczvC3QQ2t",
-	"psecmZdrXfTn6Yt8KoRss/MSC2BP9sV1IYGuoNqcjPHsBvH3AbvWHwWG7x1yCI1UgtD8qVHcwCoE/SSj",
-	"xGm4CyWUO/1q5RvB+4VeljgpGykDy/vvQ/qyxEenRxP+TPgXPWMNW4PvDlqHdbfJYdVTfgX6PH/LcCR6",
-	"Zl62ujCVcK+B35UfdIG/XOlJaGuu74x+H368NZzRea68vxoF+YaH7g48dDT1S0x0X9V5MwCypUhkvHDe",
-	"bYJIYzwYYZhxyuM8II6sOEm0nzRQY2EwyZD/iIiUpyfxRoOQ49kNbMlYhEth2aaswj+w3T90RgH6sDyb",
-	"gCO/ySQ8zkyCtzYcFF9PaSDspgzeqhk/r4pibo1u/wn//0K5/JWS977xDXcHUHiJ9m6IbQmJ3BrWtm5A",
-	"mx1IVkiw5eABgLfCGu+ehMfgqiTzBCBWQGxbb9UbyOvdzHpYJJ5JX5tx+QB0VCByzkK9BzlwgEqB/wi5",
-	"+8A8yotUgnR4ppQkEy6FXkIxqR43su61lZghBxjc76ROME1PAN2XDnFg8vZMuwoHdMZzvSVSvSqOOXKL",
-	"I3FlIbM2e02CbwEb8jjB7Z/ewXFv9fTmcnUjZH2+Vd9CRCF3NzX788rdVzC0uZA4EIjDpr4QwRM5b9aK",
-	"80EXmAoZ88/Qtu5OJ2h5X6nVfeqQ1GYube3AGgB+6ioxZaptfpudouien/lYw2R8B0Nm9stvay/Cuxcj",
-	"QYyqvqM/j3Ocl3Ag1AYOT5CMdcqR+ium2uQ8Hgvtj91QgcFf9kDZmJ5rnWIwz+weCcEIs2XfHaeyArUS",
-	"VcLP0SvpFiRJUwijkXLpJYYselINfd2qLGC5UqgYoYqchdqtJ3WJXAEZYkLNUZk9LEHLYHefjVSRZm32",
-	"Jk70KduTPIpYMekS2SRU9ig21vtlSfDDqGXUEkCxRSAaRnaf5ZGcL+bHMwOMaKkkElVWHsOkuBVpPhLI",
-	"g8zxmYlSNxBM4his0ue7LYiEc6jB2P6fpJ6q8k5qs4E0TC1bdZyVClgrlDOfVP84aq1ZtLpsrHhfJBci",
-	"EYOcBndJO0nipbRUbMgSeaqhHxiTJPpuOlL1dbv7PQmrwFytV00zLyaQRNd2OeK52NJn0CrFuit3Y5Uu",
-	"IP94Q4NztX5zNxRiG4dwoUNYPcfuySlWOVe3+0VyA/5frTN0LvI0xmLPAZcDkWTOicgdUw5uIWwYyygL",
-	"4I/9GVrW+jzJ+IyIwPpigF5kT+rHIEgUMyUjLqNEWMeLuGbmSdReOqkfngo4CUvaRyOuj9bSCRZYyxdK",
-	"e8wbyQkCjfIBnXUkke03DLsJ7D2JktcoREmcWSmVz5PbUj197cAYWJUVIAOTIQanUo8Zbk7Wh3NDywc5",
-	"kR0NVWr0z0irgLNaoQJe1gIlBiFCm5nPKCJPjbwnw6uT128PTn45OqTByhSMbpUWICsGAyFANBSpoM+P",
-	"Ls//GYL9AFaX+f3rg5PXR+/03n6MRlCYFvJtnOUqnYWWDgKIZt8cHL+7Oj+6CEFoSuTpzBMyNe8zp0wq",
-	"xkJbGQ0VxxD5vJOF8aBYQehFNeOhOwaLYAgCK2gWyvh6lPueLn5wfYMeWX2cmPPZV02g+t3O5e6uU00w",
-	"ykP/bukhPTrUewEpKbh632eeksI6bMKv9DbxjV1aeu25yIqktsjhQ2lPsTvTpsxhA5D7HgWFeoXbHZaN",
-	"uZwZ0oC7EwzDGZ2KAS2mJS5wwnN9HhiTATV3hnSm7nQ66Aj3Z5Dmpf2t6+/yetO3fnRUiAB1/eboYXCv",
-	"9x3cvQ6L+CzDal0+y/wFifse4BLSHHd/7QqCew0tykZq6rAB+kwnIr7SsWFVFW6EmJgTAZgqGp1NGLj6",
-	"A6GuPM0XDsoClgl9T44RgoEaj3nWRi6FREWCctOL/bXmQHWci3G2giMHsc5jvNiiw+lHezFPUxDYKWT8",
-	"n0LQn2l/zvIZBNb1e1r1XEbzfKilKbTAL52nQiVnqdXd6wQ1pEb4JvzrYoajr3mymHmxiCMV0aTEsphG",
-	"gLWh/CQANaZggzpgCAyVjazPW67tnnTAD1hGUiGhpI3BkKQooEICJyulCpjhGx/tsfpolX03U2OcPvf2",
-	"zgyRQhMe87y4I/Geb66iQbqKEIXTBsxu4slkRfUKuhSGjuz5le6zFz+Y7sUGLvqo4KIrqy/clRGQNEi+",
-	"LgWnXajbaPmtWQr/9drYlOH2FH2kAoijEYLSzpQai8w48KBDrpQEgWgujZ4z1pTrW2J5HbApkotZrXOj",
-	"IYNnY65YlqtJt6SXjMZbPIwNWTOvZrNLYRrKm5scSK6QnUx8zl263Olm1XTCFjCaHkAQx4puw76UZRUl",
-	"yLr4Sm3YAT577Va8rihQWkhJpPrLtsdzuvShNkei0aYYt1UIEhAN+gtSq/7vVIq8Rof0/mo33k5HGJNH",
-	"uNdV1iY11KzOu4b0VJFPirwKPoZdg6K/ktE1vhIa3QXDkBVjqIbebYPE6Y2Qre7Tp8+fdzrPnr/YebH/",
-	"/PnzF+sF5QjpY3mRl4Xm9usC/APt20Ru9xzxjIUXV69fHx0dgv7XRpZrAwFZY7OhBWcYSqLKrnM3+Afu",
-	"OtpRefQ7jm7kfXebYSx5Ut5sTpS1XQZcspFIJv5OI+ArQu9TMq8wtjAoslyNRYol5nk6g29mQleN21BQ",
-	"l8Q4IOChaQgAS5obwiZpLHMsr1WSDeNU2FYAnrGE6HuQHfEN6m084HZoZBIxgQZoNwjVwDaJiZaQxUM9",
-	"3p51nIhhTsqnPenZofHQ1RXR9NAm8oj/VQI8m532GyYcdHcobu98M4rmPMyOS8jhR+/SnhMSm95uPEQE",
-	"mLMD41zqnZNY0XLL9QtL3YyeU25WhczrKUANMrp1vxyxHVn/kxIxHXbD31cfZHuk599je8QzfWMUbraq",
-	"9bYqQqA/vE1ozZRHvT9ZXXkjsu74sKA2OWeRGMYyzkktxciZsBD6dzoMfd4gVGmHH+MIsqiYo4qvtd3o",
-	"gFf6t1iQ48Jq/lV/y+akZi/dK3qySVY+YEl8I4gR01cHJ01r1p85dBKglqjSvYRMQpi2gUZRCM6wsRNi",
-	"CfsB6KgpKNkT8RimyLJuDy3SaWw2TRMiRNqx+v07T2e4ez8CPflvJwl/v7gkfo6V4pJ06YPEJWkq3otl",
-	"ayNEvnak838YwHP/KKnZUbPtSSpuYzFthtf+zpM4AskR7gRy9Y6HZSQ2yVGSa7U7Zq5SpLGfAZ99m71R",
-	"KeOyJ8XnSSoyUN5COOZbAFfqzQfcWX0gKI89BI4G0pOkNgeAqysyoW9mkZgIhKliJqasuVWzydJTLqhP",
-	"97KUB6maYyzUv2N+N0dCskGiBjcZkSCUQJXDHMoBdzu7z7Y6e1u7zy93POAkYli6ewG9qrXXYbvsif5P",
-	"T4R4LP4FpYOtoyJVE7H9SqRJLOGbx8R6UY2TMPMHAw1G8VL3Hf3m0fufuscdS1fOuN/pALYzzUviLZ2d",
-	"S+gAgTmDFsoxVMsb6QP7r0sL2SwDs4Y/YT7uGc3yb4wO3Qgdb4oWH2Tfp/nrbcHe9m8389WwO0l8K/67",
-	"CLDzLr4VUmRZA2pncVfeCp7ko9md5q3ushgUaZzPWt1/fywThojBjd5C4UjAQ0CBMR5njOsueQMygjag",
-	"YtU2VBD8t5k9vJzxp3oDZA+OeM77WJWcTYGyQ0ZW3gzXuK2LM+KK7FSybFTkkZrKnoxzRvXd7GlnD9d0",
-	"YN0EIg3J9IwpAQpc6bP2ieoOr2uRnwsexd/lO91zVq/8ie2H0Q4XjFLtRy4/80/t9NgC2rdgketX6V/3",
-	"BU/rfgpqb9Ctg8Xc5K0b+W3k4jJfMc5YpAbFWEigTS7SpNVtbdf4YgflB4RjfgN+f2h9VJDZjjM25oNR",
-	"LIV73CjPJ93t7UQNeDJSWd7d63Q6UBFCw1N9F1KjBoZ2DaDTSM4IFBglUHBdPajZgOxe493i9p86f5Oj",
-	"jz9ChLTB7b7EPgaERA+oqka3q88HN0O9LrDqz74GrNx6bPAkVbkaqAQpzjAWExAOlqd2r0A+nxlUdxK1",
-	"GYCB8E0uBIuMIywqTK2TKxIPiPDCl+jozzxCjIBYN3DRj9TUIcxR34Idoea7vqAnBzyF4jUK+fzN0V1A",
-	"eRdEz73cfQRIb7gCwyX7nRcoEFfWjcItgwbOBqeCOq5vxoEV2xR3o2IjtfKT6gcYqqHO46MCNlCSbJYZ",
-	"u05VMYFG3IgZ64tEyWv9qJ4sEQPiwNjYNbLKDaEWIUlIMdBXufd74NE/1XVCWQ67KZGPRGBte5MH9Obr",
-	"1uDZMfDjdjHQlYpIyDzmCTSHhBdhaui+QbkXqA0GXj8r/IcqBeqQkejJ6UgldpfAZo35jGhUAL4UZ6SB",
-	"qS3jAF2E2Cfocz6OwvBUFF9r61AN4XBxHN/sQLIQWLBC2C4HnnaamUEzbD2MekU6E/R19S4GF8RZT05V",
-	"mlOVP/Aglj4I6ALVr0XqLq2wUO9UjnJHf2scajhXr87fGQB/AC2iAApOafcxYOx6Uq+mcTGAikjdx5zf",
-	"lOfJQEkpoDqtrnWHUPJh8PEAnScwe0qkivaPPNEfFSD0FJoxb+CJkBFvXk0jPpkICfPCcvAQq2SGHAjw",
-	"d++R4hZY8ht3NrdzeSrF3v2WXbN221Z9gfw1ieJ6b030pTTCKh2MRJanPFep3yI6Wr98/PL/AgAA//8=",
+	"7L0Ld9u2li/+VXB1713TdiiFkh+J1XXWvU7inLpx7IztnExPlVtCImSxpgCVIK2oHf8/+39hbwAESVAP",
+	"203PnNOZNdNYBEE8Njb287d/60zEfCE447nsDH/rsM90vkgZ/Puy4G9okrJY/SGL+Zxmq86wc0yygpN8",
+	"RnMyhceE5oTRyYzQPGfzRd4JOnc0LZh6zfw0HASdCeUTll6yXwomcxYf550hL9JUPSgki1+uzN9xkdE8",
+	"EfxdkqaJZBPBY9kZHu71nwcdlmUi6ww7lMsly1hMDsKQnPKcZZym5IpldywjJ9Ao6LDPbFLk2HVHTmYs",
+	"LlKWdfvP9gf9fifo4PiPcYyyM/zRGXD/qb+V8ETOcNqdQTg46PbDbj+8Dp8P98JhGPbCvf7+fvj3TtDJ",
+	"GJWCm9XImCzSXC2mf132wqAjinxRqI6FWMiO+ftUXmcFn9BcbeGUppIFHZnTvJCvRMw6w4MwvIdfsnzd",
+	"uMLwKNz/e+f+08ZJHPb2+i+e9/tqEkncGXbC/tHRJA4Pu3E4CbvPwzDsHsXPWXdv2h8P6P7kID5knaDz",
+	"sxif2uaDadg9GPdZ9/lkj7Y1f8vUMmdsIbJcPlsydhvTFT46p3PWGXb0b11sg4/+xjKZqJXtB52U5owz",
+	"KauLqdZyMimyjPGJOgX9XXejP3jcbmQsz1YXU/M5Q0jxG6DElv0JQ6CbbXfSfLcz7Lw5Pj07eW1/uazM",
+	"Nc+Smxumvnv16ruT1x/OTjpBZ0mTPOE3MB7V7P4+UJzikuVZsoZVZPBcEspFPmMZEZx5+UT4aD6Bz/TZ",
+	"1X84ZxN/aZz8GnFjK5eGJ904fB52n/en+/8YNIxD9JMxPtuOks1fmu62PbPrKfNwuLfX6+8dHjQoU9O1",
+	"IcD3J+evT8//upECL0+uL39YQ34F5wm/aSU/TQHSS3P935vmtrp7NlDgcxZ2n+//Q3HRdRQYPpD81rK9",
+	"8Ghbtldr+aI/qLC9yw/n59tQ3Wa+d3WbLBZ1vvcukZLFxFkApEIlRRAuLDnG/8gssDzSe9fhi2EIa9kP",
+	"wwGu+n9byvTwxr2SODvvTq/enF6edH4nCq2xv6u3p+/fP8kFfIXfaOWAiSRxoahv+d/p3n1xuN/d2x/0",
+	"u8/7B+E/9b27kayOhgd7w4P93iA82ts7fJpb9d3x+YfjszVEVUwmjMVryEraFr/PzTpQ6s1TcTL3dA72",
+	"+vuH//ic7PfTVAYVxfG3UScTSznqDPcH91vrLIMddJYnu7yvPrx6dXLy+rFc8z7ozBiNWQbGjpNrCtJj",
+	"zOQkSxY5LH7nesbIHW4FEVOSzxj5WYxJwskvhciZDMhUZCQ6nXbf0Xwyi3pwbfxSJJlasDwrGC7HnDrG",
+	"lc6wM+r0R51O0MlXC/WnzDMlvMKYFjSjc5brYb0qMqmG7BtYxNnnHBtEZnSLjN0lopBkQW9Yj5zmkkwE",
+	"zxmHC0As6C8FU4NMVCe/FCxTpMiRDif4LXfEc/r5jPGbfAZbHQadecLND/3m8IPOaczmC5EzPlkB4dfH",
+	"fUxy9jk3o52kCeP5v0kymYlkwpCjzOktkyTJiaRTRnJBMrZgNIcXMmQjQ7JM8lnCyWCfzESRyYDQEVft",
+	"8kR9CB7DC5LOGX7yhuUSfpommcwJ2nQCQnmsJLJZwm/gihScEUrwkJA8mbMeuZ6xES87gr6NGqsHpF7N",
+	"2FQxNHy+Pxhg38tZkjLnu84LY5bwmxGXLLtjcaDfC4965JreqkFwtiQZ5bGYw4cDxWtnhEpCyYcPp6+R",
+	"9sDwhsPPBRkzmEFvxEdckQgMWG28Xm+apiyDcak/1b7LBZ2wIYHZSDKnK1JIZpeuRz5q2cHawNQwR3w/",
+	"7AdkP9wLyP7giIiMHHz+TGZU7STlN6xcUyN7ZGzO5mPVQ0CkwJ8pcbYMzAMjTm9ownvkdEooJwmXubo+",
+	"SJywmIzZVGRMUcZEFGlst1ANFv+tPjSnMVPzXc6qNDPianhqdfRS/yzGEpYiK7hUy5rP2IrQjJHxSv2b",
+	"90bcnBRkFOVRcci8q+i87cwcHNSPzELdjZnq8//9OBp9HvS7o9Hn5yef/v1/dbznaQqMpYUBKKZlj77h",
+	"U3lt4mpRpiIryScC7hMFatsoSRNpzuMcfoq+iUZckRblK9gIw/XU+hm61x+rL/5+f1A5UUgNct1KatbZ",
+	"toR9D9tx1vCr0eib//rq47Ov/8+o8+P/G3U+fTPqfPUjGY3yT98E+r+1x19/83XbWp8LzlrW+6Mimeib",
+	"KKgvreDpSh29ScZozsxifUsSWDhFr6oN86zU+lVRY/EsDePFvDP8sfNN55NvDmd0zNIrlrJJ7rs2Llle",
+	"ZBzHDAdkzFLBb6SaAJyH5UxIRlLVizpKOTIXSaTusu3uSCvfdQf8vzI27Qw7//NZ6Wh4hk/ls+poYfzJ",
+	"PMn91D6nn5N5MSe8UHxEkWySs7laXLW+eOG1jQ56dUcVsykF6agfBp2pyOZUCSAJz/cGnaCjPwU2WSA+",
+	"/Ku88RKeMyViWOOnkj/k+vUGNgOcRw0XT5xUpATvBkQydfXnitGtyETM51T2wK+wSEHW0uKXb35a8HMn",
+	"CGuzaf3t0P+a3DHeuYeZn+KbfZy5+ctOnWYZXXXAb7ACWUatXsfqoHkh2cMWQuqXH7USWkh8yErg4KuL",
+	"cLj7Glyj9PmwNdCi6+PWwMi/D1kEPfrqKhzsvgryTSbm2ywB8JvIVRkixR65yM19D/wHJYG87YBP1dfc",
+	"+dojHdOcdZUc52X5aqTX4hHj3GGMudh9hKBcyYXg+lC9pLHWpNVfWrIHjXuxSJMJaHnPFpkYp2z+7z+D",
+	"TlT16U4TltaVeSVn3dE0iQk+dRT5CdBaRz/v6muvE3RiltMk1ZzZuQ3VvkFbIFaltqNbVXeUC9GVc5qm",
+	"bheaoc8Lqfac0JykjMqcoNcUxgsMN7uj6Sm/0vqrXuSxiFfgmtSDAO38IN5nhzRk3Rf0YNDdn4a0ezTZ",
+	"O+oe0sNpOO7Hg8keczTKfcXl8yQHIn5JY3Jp52lIfSyKfDhOKb/FXdnufnuPO4GvNG8077qRCJctQvEc",
+	"xIbK/sieOmOvBJ+myeShdICCyJlAQiqJ4boUUrRY2VBbUiFzD43gW139tEIf1S60bpZIUpOiK/qDFHMG",
+	"MmRAxkVOklw6wpP6COhlhBZxkpOcpalEgSbJ3W565I3ItMQmlQbFeAxqhzMUVLRu2coo7w+moqOSiuz2",
+	"tJBQ0GG8YVYDmig4TAAfN5c5K3h3RmXXPK8eRPflLzudpKL4n/IPkjUn16AlmSdpioowQT3Yx30cMrll",
+	"q27Cu4Vk7tyPtyAuo3Dr7/TIJZoVkpykNGeZEoFvmEtpX3YBfxbj1yxluY8olPa1VNqrbtBco5/FuFs+",
+	"rRPFv8l6F198bm/Z6uRzIjHKyL18UJ80+qU6qregUPtmqHafYS+1SVpTBmqpOF1jBLplK7KgqznyZpbn",
+	"Kfuy879lq+M0YzRevQItMd50NICFYVNCWxZELQbFXru67XrG63ZqlmW8//n2l8H81+d0Fu8tJyzQko5k",
+	"k4zhEZ2JpZaEBJ8wdW7uxC0jSY4GLq33GsOA6tRhq7VT+GWXXYkRHi4EPyOf/LwAS21zcaFNt3xeWdZG",
+	"B2A3mYk0Vhe5tifxFZmL7AsTmj0GvrN2bcwRaAgqz4xn/vaZ/7xhP04XDuNVv/1Bsz6Vr41eX9/0cqQg",
+	"1ygaX84E/Ex4LRipsQaJ7BqDQSvf0Q3IhHJUXv4YVmsHdC7yk/kiX61bCkXCP4uxXDt5LvIug57W8lzV",
+	"T4/gFQbGROQ+f9Dsrwq5aJGwymHDUTDt1i2B26plCdy+htb+qVjgnK7ImN0kSs0iyRdeELFgvF3IhFCU",
+	"NYImbP06QdN28GVnhbdTk73pa0s6h1AtgHd+umkXm3bHrGubVqZqutTqUE4zJSXSTD2hqfH3mPt01KGj",
+	"jrpEE2M5LX0YgsGCjfiM3jF1Y2Ar8zsMFU5Oj/w1uWOEpqm5h1Hxq44B7fcx3OUjrj6eC3J18ury5Pqn",
+	"tyc/XH3hLfFHCrjE4g0VqKk1bhsvxdkGX3Z6ubj1HST4GSz8RR5Tv2guc5qyLnbgmZRW/kGmiJ1rFF4Y",
+	"Gn0WDhnsuNJPGgLIl14M8Y7y1ffq5ljPXqcFmHrqS5IL0Z1Tvurqy6eFpyrOCWelH4bonvhqTj+rz36N",
+	"sieyIJIJMQdnaP+Li1xPZQpSH2dOiEGgaCPQGy0yV84w7IKmqVgCrfTIFWMkUosbwbpEuKCRsRTljOfX",
+	"QpwpvvFAg5FMfvWI0mMRg2adC0FS6L252apNV+24aVDZbdMDPMxIPqOc9MP9FwfPD8l4lTP52N3s75W7",
+	"qe165ITnSb4i10KQMz2o33V3vZMk75KX3yqZANzgIsuJgH+rfVfnnDvOWSD+XBC1Wyv1NBcjjppXUO31",
+	"UHXbG4Ez543IxkkcI+N6wJ7PGubBYxSYCx6zzF5yDEwqCZ54RZkZo5OZlxeqHkGqAOL1XbbYEZW34LRW",
+	"p/uWrSBkINFxBNA3KqRUklRMaKq6VasyXqk1E2IxppPbEadxnDEpMQxGLFhGc5EBV8Gzgxormlm/Oj47",
+	"u/h48vqn7y6urq++fjQPcaiu3IZ2MS1LbhJeX+sFvQGeYHMmsFVzWSeZkLJrHzt2MX8XRDKe4zWjJ4nW",
+	"1PXLP+IY4oLBzF94hX4pWMH8tiN81FwV+H0dtSmZSVEDWATB4ox9oVM/0HEySoaToCOaMIkvPHU5EYv6",
+	"1An8CPEuiZQJv/EJHqpJ14ajVSafmAORCE44YzGa3rBXxW2GyyzJ2ZeeKdLfxyT23DU6eCmRZCwKtTMC",
+	"fKfrrBi6v+4yif0LcQFcxHS9nAnre/R+AqglFnjpfsmleaqLSE9UTUPN0kzFCgyaGS510JamLRAjvmM0",
+	"zWerNVeJuUK2Gyn21zZQqzUlkszwyzCKanzhJSskahwPuN0y+3KVzsAsWobF1CL9tvBP6I5dPlyLFpzR",
+	"2OukqIT+Kcprj/B7JPUNBiX1feCLTEyYlHScMi0b/e7yrhIjotr0IzJRP3sDLNHRjjSgM3AxARfzbx/o",
+	"DadJWmTMZ0fAixAjy70ecRxDl+n0X68Yg6/j3Wq9XrGS6mOgLcVyU3HzyM08cN3XbenJv+9ueuabihvr",
+	"0cHFkVpurATQxbCl547V8o1ivQ/c0PIyqGzpuUCbt30MErbigFNwDyeyxcdStYJOYWQ+SzgXv58pfL/c",
+	"3HORkzd6EL/nhtpJeVbNWLpERuhEcY3SCGIvTSfJF7f3cbv6sxj791M98HsKN26X4yBUAl6s5vMUMQC7",
+	"7BY4Bv0za3f5bZyZ9cDpmX3hKW17BP8JTlvQyQrun6Z60G5TXzu1rOB/5P7dmcwj37TMw+bU9JPN03P7",
+	"qRi8wLZp5O9btsifzof6h7PQ0qKnWaelX+CP7zMIaoNEiBJy5QGcUoc9VTfvSswZWKDc+Cq97Gt20vRV",
+	"k21MpIbZwj0yVsrEskcuGY1tWABEWkGSCVuSk2t6Q6gkJtj/0TY9R3p11468MfJaW9DVOrc4Ro0oXUMU",
+	"NzNSicF3TSJeZ7G6dNa6yqsXjrpqyGleXck/aFmeSgpsyRFBw2SZI4e0/22pc5rovWQy65GLrEybgEUb",
+	"cbsjUWVLouqeYDaFJ6PPNyPd7Bm0gelcoQj7gdM7mqRKE3rgEYxpTseNuJNzQeyDJvGYR93C+Xzt3Jk2",
+	"jm9T20J75DpbEUyceqwm4Rgl9IqQD5UxtYX/SVmwrDHnJGZoal9k4i7BFJeGKgWvrpt6o5fmGmgTpRZG",
+	"XQfwHcuSaVJdJXL8/lQdQUluBBGcLEV2C3aOP2j1xB3LUkGb3lMhyFzdgnpUktAcorA8y+j0UV8+x5YC",
+	"mhoHZlzrGFIuJ5T/8dT0VPzInhittWxFRrqt49GQuVgsFHWohdEJihgyqt0s1+gO1c4l+dCIbHRW1IBE",
+	"1B4BoWLCpIYPgWjwdX5Vs60VUjDEBP3V1DffB9AaM83EHO8s606xBKKX4bG2KMffqgYJk74sZ7Ct7gRW",
+	"h2Se2PRivxK1fpEct8Cc3jLSD8szAi45TA3+Q+b8VAcDXDp5NSgOyV5vMVzjkEib1zmQd/edW/eS5qwl",
+	"ic+kEqdsmpcpT7BjspKdestWo8632V/Cb/O/9AMyKhVD+Hl/oH6P8MIvF8ST3WPG0n0v0mSy8ucV4gAc",
+	"mgH5FdILpWv7wKxgEmd0mo94BP/tJiyfdmd5vqCLpJvRnEFvXb0gkWdav/ylH367bM5L/Q4P1MRO7pha",
+	"ZUx4yIXjosDQWiTzGTDtLdaB5dmqezzNmSclFH4mM7HEfdbwEGCddO8BJzl3XTqk+twHTot8JrLk1wfr",
+	"MTrhZRfbyCRjwN9pKrvmdc/B9pitLMMbagW04LdcLHlgomvUSxlEPZcXBO6wed3kyohsTo715GGWQ/KS",
+	"0YxlZFSE4d5EkYD6x+NV2r5rv3fWu5VdGj9hfUmddduwqj4H2hUk1HAjUMHy8soKD/8xF+TJPGrlAsHt",
+	"qZcZg/Pc23RNkE6FgX78+LGrVkx1OqE5a57Y78RSHU/QsJ3P99ZyATyYslgsRJaz+B2LE3q9WjxUy8lX",
+	"ixZv/Fz1TOB5k5yKcgRdaNjVDZsxQTYdsOZh9CcWtnj52zpxMgt1eFT3GgfipuM/Nq2wf+DSpJ05gcUn",
+	"+oNfJPBIUWFUX4So1yk/BLt67EcN+DgTJE5ikuRDEt2y1RDPbhLj0Y0IokUYJhCQqJAs061kMf6ZTfJa",
+	"U5dDBCMeQYYzj/Vzov80fNXE7gQkolzw1VwU0jbFi1FMQTZDqV3JsiOOYQ0mhAWOnFzJnM0j7fZxxPxc",
+	"snSKN6kDPrG3Fnvix/83Gn0Ow+5o9Ln/ZjT6/PzNp288yBJB5zhlWQ737Bt0OMoqBEGw/krWKMuQVoLh",
+	"YmJJop/FuKeeJPwmIjO6WDAOLKAdzMBCabRe30HnWNEIi79Hj4tHfhsz0ArEFPzTahCdoLPI1A7liZNj",
+	"LP3Clg5kBmUjTqZTpoNXt8pPf6NefgVmSTXWeho6ygueWILYsTN/S3iRpiRR4h1ZAo7MmJm0qMr6FQVI",
+	"EKo5moMQzqmxu1oPWTfw7yH/zYIsOMhclcF2SfTq8uT4+uR1NNRWsCX1eKtu2ao34qr1d8fnfzWtoZFZ",
+	"U1TblAQbs2nCwQyI73w4b76lvgKypNucSLqS+M77yw/njRd0eksAJFFIddW5b890hzhYxbQ1comeYifo",
+	"6IF0go4dVCfo4Mf88CYlttaPHRQDYY/0ggaG9Mp3BTAfoGyEh3vNaJwmnJk0cvcgwnFvBx4xMGqG+DXK",
+	"3fpD9+Jwf4tTV8RJfsLzzIeYxZ1ILTg3jRRpBIbQ2GK/dShycbVAw8Uvs3y1+nV2N3heZLf7s07QoXkD",
+	"WLA/GO6Hvf6gHx7tW0S8LW87Ozh1ZBYxzdn34FZwL87nkxdsEB+E3f3+9Hl3f9qfdI/ikHUHtD/em+zH",
+	"B+xwitsoimzCdkHYM++gLNP5/uJlxz1ghhf92JlkgivCsP6tAaCtVTgXNfffusOMl+Q9LmSTRyqdItcM",
+	"ucZR1iA9bMO9mCIQH4tq9OXsyYa5KMJj8YVtf1/ZuPXj0Q0DYB2QuUKi/+xqI0b3NI6MkqSuXt0gFTcl",
+	"B7YsbsTBgm/AptyEVXAd1MKEAkJJ9P+hFE0NHtBUKPEP1HQbmIzgaiARgI+BLmiWw8UqprnZKAnQYzGK",
+	"1Nkdsyr1Rs7v0usGZJWy5X2dZrd7E9pW7o6N+3qJTet8E0iGKm5JNVhTSS61sVWm6FKGHYeX06qPv6c3",
+	"zAf/ZwKScwPe0JQfrCywlVDg8E6PTJA+Gk/KMlYvUlSTl5egjC2gbZMqYqNqDx/7ltAxxGULfVSozJuj",
+	"6Bwf//345sW78O2L45fzydny4+eDFxeLfvf9Z/nL9Zt+0dl0b+KqmqVp3cDLFiEFpEAjA5bCuZIvyEc4",
+	"eFbGU6db6cAxWzAeSzMx54VzJ6oaAfqoTnnDI9hgz5qneYakeh4X6a2+HkFh0SF2Wko1Asj74w9XJ52g",
+	"c3ly9eEd/OPDuZI7jq9ffdcJOq9Pzk6uTzzyh5INLEBDg+2D8uuRjwgFaT4BJE61hzDzcpfGQqSMAudF",
+	"c5M8brtXjH1Stwu0FBsLJre/Z9ZJ5xj9a4FfSlEdgMsNpoorrpd0Cfer53sNKV1eVaO821fyFmE7QM9L",
+	"09IWK/3Lp7F5f2txTZtbq+Db3aEuuK53sSzfcHHe9T23THgM1wyhZEwnt9MkTb2CYpOBLJQwvfn2dWkd",
+	"9kidHng3dol+4zzhlQ88T9I1VAeNTBKikfcBZLOeAqRGoe6Gecsw1tImZl/4Z64zMyy6ZSV5wxwFE9iO",
+	"FznFNd/qGvkP1T0AMntoNit424ZYIGx15DWY8VbrrtT5TYQFKn95AH3dt9MR5HK0fAKfuT4POwdHFd5q",
+	"4a4gO+XehwrnQjM3SWvVoJsq9VpTe4TwhpE+TSXd93zr6sSvbYXlbCc+pzHbamnv61dm0PncvRFd/SMY",
+	"KS/p8h2TkqKloiFm+yUDezEq2RmSthzVD4acIJxzRie1jC00YGFyaKTvGaWIRcGIR7Cu6g/yFV5GOu5d",
+	"lmfZSW2XNFG6JSy/zW23vPdrJXWPeIRnHDv1tILRZUyDH2AUX9261l9vXTvu/p12f/UC4wadl5qntggD",
+	"JdPFpPHy4Dh6coXDH5gTudfQCp/iJghIwidpESMkspCWZ8eY8kk0kg8u0han+3dmHzWZEb5WvRN9gqPZ",
+	"lY8wZx3VAOYgmr531lSDV9Z1g/LSxDvHIrTlZC5kTvYOD0lMV4ja3CdhGLoLXttdgIQEQ8dhN+x3w/41",
+	"VDAZIux8LtxnA+dZY/unXiTLEl5Jwz6aYZv9dhAs+0fPQwOLTEQam2Rd1HVzxuGAL1iWiLhGAGuvy1y0",
+	"eLTp+mFpypwWeZGxbW/nGkVoxM1c+AkhpZNbUeQ7k4D6thofChY6GtpoSjZaAShZeizP3q0yNhkAYdlB",
+	"Us6cq0tbCDudoHmPIRD7golFqvHqKRyyOhD4Q1wHvi0280kkEXcYgPG7baCPxyRz5G5b7ZEFkI8L2Fil",
+	"8EFOXxqTQkmdzky+HfHcSJzzRE6TjJEFRG6o7iEPDmzcbJLETPaIW4bExDjbmFD9kYDkQvTIZcGl6r0s",
+	"BYahf9o0bdjGj1W+0R90B/sVvmHLBM1EmiheVOElqv1zl5d82lKIsuelBsEcNsWql0V6+yj3DHpMvW9D",
+	"1L0RjMCDgJCJWvMLNEq+8WKDPKa9xN9iNv0ykQzse1ua0Iyn9re2HEH/0drY71a+oK3k9K3dO517A/Xb",
+	"plrXPu2zJ25h21MEYEx7raoJwtVffjg3gPUeNaWxZbt7v3ymRfTLwEo4nhmgOrvfZtxe1lPOz+shs96r",
+	"BGcD6bAEJxxnq8uC62fGuQfmXa/zyzrYbHptLLAh1sXEjrDahAF1E5x96wvjIJKuyHJWd3Z5XVy66qbP",
+	"xASzL/hWx1ubMnY/3ooa/smP97ZmnjVGo915xdMf4JPryx/0EYZyMAX/nU4trsODDuwrmjIeU19sIZno",
+	"Zzq+HMOptc+/Rrdod1hr/LS91QwV28lz6uHGm9hM5jU0Bnulri16UeTt5soIYrzAjBZhjKuUKOTvhVpn",
+	"mWnibhout7hizLD0PZNBWZVtX7rE1kqcTObs74Kzbd+8Nu3vA+3cbd+gElYb9A830czs2/Z7pT/2crW1",
+	"N7bcgG0n97fyjfvAVGHbelE/mvb3QWfFaJZuvYc/YGt/PIPdIUOvdrPtZ5yxVqZdo9XAOVLu7rmLu+44",
+	"I1TxzhqcYlPufldP+QPPoMtitnnzTZKy/z4n65+CdD+tt4oakpC9sriCfd5N5lD6cPibUpJnnWFnUfBJ",
+	"XtD0mQHaeGY7gK+7JOK7d2K6qrpN0daz3w336jzIx36qFNjo/yrhNykDvo5mWAP+q4GitjaeV6ZRrbkS",
+	"+pS/Cn17hRZTXo9yYk8NmSYpI19dvnlFDg72D75GQDSapt2Yrgi7U0NSoqWYMxLBCdWiLR6GKCAJBzQ1",
+	"XalNuCZMmjFyk9yZcmm10l0biwYGHQCauuCKCJW04szSW0HQBvJPMfgTWhrEVQjeT35BU0PFHlGlhjHL",
+	"0mQ3czTt/hp2jz7p//Z+6rZYbMzgNwVAlOB+5dF4ZCiE5ZL/EoEQP8z/thr/NX2KgIcKO9/xxsNMw5VE",
+	"hUotWAmAEpCxyGfa9O8Teo3BchcegSbB7d/Yye5Xu9iahZHgd7VlT8f8Lk1Ab8XytYb7XbJFqgFGdtgo",
+	"7RiyOgTAlpIx65GzROa1BEjgaPAXQJ//4YLMn2LJlmLJHyCDXDtrXHoKPly/6vh4xenx+XHFGgguj1/B",
+	"Ls6dgApUGjPWOGMfrl9VGeFJoSjz2UvPnXa4v6FkbzmLv1V2u8WppOSFStiHPU23XCylE5JMzqCojpmF",
+	"mpuB0AQEazhy4yIf8Qj3WoschmiiHnmjGKpRn7UrTfCARK6aA9o2WDlsWVvtEx/xJc0wZQK+KG4aS5nr",
+	"ilGJ1BnPgLd3h5ndDemxP+ju9T3S40ZrVYPAGwv8Wk3R+DjUEjyOs+oPVXnq8xpDDTooKunHNdnrB3sA",
+	"14xU7RxYDeeCA2ZfDIL3xrGXC9sfdAcHnWpJ1/DHfvfo03/1fwy7g09fd83fP/YHn35UIth/7f0Y9j99",
+	"7ZW+yunuHR56b5CUtWQ4Yd1p6oQ1Q/lmDDdaaejPNaH29VI6nUasm76WHISsTllWxMQ+mRrqGLzzYwfA",
+	"WDNGtZFOA7N2Pj0yeH2HMDydYTWhHPkW5auqXN20aFVAwFriDMtiLDbiu8rXyrV5VKCYg3mqw8LULi9F",
+	"dssyHYuuIwwfFizWcvzLOKiWOKyPngHGAhWXRFZX+DGRWDX5zwR9u0BsVWKwQ7br7JcU88msWGCoRyWb",
+	"xp3khRMQYwUsXW8NQyASaYUu7ZmNAzh2ig97XME98jeaFkyO+JilYkn6IZmIgudqW/uhh/dgsnwzsOZw",
+	"383T2esf7B2G1Qy5sHVzHTXnleB6iqu/ZqJYtIYJAtukaaoLLVcq1N+oN4mcqZXQ2f1DG/YSzeln5ytR",
+	"GTBtXNkg2Co5IgA/OnzFoL7IHvlIkzzhNxpFnt4ykhcZl4HOyFCyYt5d6kZYtWeLWK360jwkvOGV4Jy1",
+	"RHUfk4l9utl9QGO6yJO7zYKu7fPYvHEfdGiRz3Z4U7W+DzpjKtmHLN3+xZf6hftgO3dHOf8HOTycrPLt",
+	"xvedfmFLy6l9T9tOq3S6/evvqu9hT+9Zhlxlp37Kt9T9WIzTZPKWrVpuCnwOeDgBiZazxe1PKIWqjT3c",
+	"D8ztJJMbjpUjsRSQZWSLLLmjOdijTI17w6g3xsE7NYx8gLq1L0mGeVZKNQFGYkrBeqUqRc49U3Fm80hy",
+	"rxG1S6IP76MhXE8a24DGDN3jV1ArQSeEZmzCEsV2IH9D3mIuleIngQ7xidQfEr1j2MHri4/ntu8pTVKb",
+	"2dwjFxgiBPgziD6kNKRcaA4HeVqMLEsJZcRJdRAZmyg+yOKqM/7D+07QwaF3go4agtcFD+uxKW7ZOZsm",
+	"v/7D+6iSXYwY8Ru1A/jcVcJ9whL8rKbKPR/FRax9Ug2llUNsHEue7sAtrlP5WL+g7ev39AyWxNccIfyM",
+	"C8wFkKMhvXJdTXgI9PPQtfU6+8wFUrJqfRXhTpRMosLLGoy2xi+D8jI0h7tK1BWaq6zPg32GzVvVNYbg",
+	"ivg1DEUeWOFcsbX9wRERGTkI91BCihzsosioaGlq5anGNZnkI67EeSlAskEG0FRQapf5ZkuiLSup++La",
+	"SNaEZrFwYYtM3GGVSQnpb1A6ZMSB/6nXkX2C0K8OLfw+pjKZREMyXiGIhpLStWVkQaVciiyO0JPz/LD/",
+	"/Gv9EiDq6LeA7es2h88PQt1GKLoaYJsa/kapKplsght19wDrxe4+ZGmE+zFJE8ZzF3ZGMV/9sf0jyA4g",
+	"t4wtZBndqdPVcBw/L3M9iLaPq9tWlpUPTJa9QUuFHU9pMpckSqSMAhLJYhzBMKo5CAGJaKGWS/0nUTpI",
+	"pH5LaK5eYp8X6j8/5wn8R4xPY/0PTDGOIOAlwnQHQiI9jqiHnwUGbCyEkYH413eQxpwEmdUtDwj4jdGz",
+	"3pKlaRcwpp79vLyVPURj8WU86oG3eFBgemKKq+qxbjEgKMViIhMhp+kgMOK02k0KJ6UWsRzuv9hoO0Rq",
+	"aIuf0rSixqe/6ouK3uoTV8AH18lKlhlA+9qHXvSPBru7Ic2BaxEe9VOYHx5b71c3f2eLRC04JGYVbYxz",
+	"RfrbcV1dT3NTJLTlDj0OZji1MGlkO0+y1obNeGWIjJVzB9aEkJXAEhKJ9pOYpAmUTsEspodQs8G0MuKi",
+	"RnqGvVX/hel2gg4OpRN0fl7mXgHSMG7/Aqqn1gHgp5zNG1gTJ+Dp+ov5ZamsNgBGolmeLyJ18cK/ZEQ+",
+	"XJ4B5xJFhdkH5JcCkQljMs3ozVydNeA7kdJMdMwoboG6h9NULEuMwlJBga8Mnz2bZPOe/rU3EfNndJE8",
+	"YOPKST4mZqkii/73Ni78qyv+eCV8t+sqXFVeU/2g4n9VqupbdlR970GK1VqFYVOwle1K9jRe1q6ezrIH",
+	"9HXav0/uNFSgx5ptUG80ZOmaExXTnLZIDWvemlTMhTuRaMUjse7NshSRtu9naywBKETFYslb1PDdtELX",
+	"Ju/M1Y7Bx+GV+ilzOl9smhhs3LVt7Vx4a3bSxc1wdkbNuDLGnjW5bAbu0pCP5cADJIf195dzmv28/bdN",
+	"ste9q8c1VTfs3yJrgtwOGkgN54ja+7IiarhDcUQq31S2iGuzbXeNbJtk898nrK2NaVeQDJsAasfaiSEN",
+	"jrRW3MEX0VTgt/No+JOkK0CHGzHXWm6PpnhUm4DWA2VZ099ggvuG6joY+UqH2PXI92IsR7x0xWw1o9qU",
+	"tnJN6SnuEIzoXB2PDUcsOdi/RkDi3vf5UwQjtsgjj2R8Xl6HWE5ZtqoK+Y9gdN543jbBqLENb22pAyV6",
+	"bc1+PS6Q5UyyyU/vpm//4yh78de3P/ySXS9//vD+9YvTs/d/PxWDM3pGr5Z1ZSPcQW8eNOJp1s38OpU7",
+	"WBm9hsUaq8yzAgp38FiHQEmNxrkSJnBFXRqyoKlHkvJIX6/U4ymATsNKvz95h7rdpHxgXWJYXRLwlVHN",
+	"K+NfTZVk9e6IVwxSNmoc/Pp0Mks40xNpuJwPDw72DlstQs5gW+RIZ9A4GY+pcSaWMsCrHgC6Zhrtfuth",
+	"tF7ljmvQXnONEW3zKa/FCFb/fH2ycRkAs377ZvSOeW2HMyHzhxgm1nC0D+BF2Fk/1zBXNdGoR944EGXV",
+	"yF2Z05VOZ11BFGUHxu1+q/+vrOX/qbH/Lhr7F1bK0VfnRYM4roJbObEjNZHuDwJKYJ/zy4KvDX9RE9DA",
+	"IRCUVFGxZwiMrXqOi5Q9kVvWBTCwI/QKaZngJ58XGZOyLXgpA3XGNMFLZprcWWDFr+YJL3IWkJkossCE",
+	"VkMkbWD+Y+KtGbv92gJyjbhMPgfVOGwNRaSr+GOJIh0oh5wRRGlpS0+Sr6Lvj8+jgETvLs6jr78lCFD0",
+	"fMRV66uCx3RlfJX9oH+gW3bfXJ6qf37zrB9qt2Q/7O6Hzw4ijOxLZC4DgtkKWAcyZwvZI9Fg0B2UzrQ3",
+	"l6dd9WFdf03XmDLTgKoR6C48i8yk3PhzkB5whaIz1W85a2iig8WTPCDRwVlUvv8mS7ALNQq3l3cX5/9z",
+	"EIEQoPt5J2ANSNQ/+GgHoV6GweJTkgvTJYaSgzeUM5oxmRv00f4BpABB3/pzsHBnH52BYQHDLom+i7Dy",
+	"IayB6ZXELEvuDKp7Xj+eGBOzyBiNQa8ekug78g3+b6QHpYgs1bDx/xf/UBv5f2Oa6H8pItP/hGHakPz/",
+	"awP0MxCZMiibPZdAH99889ohXBMCboj2m2/IRMzHSspD6f1vyeeEwdnokWOiDioKIXMosskSLBuNAuRw",
+	"xKOQhKS/R74hivAMNxBaM+jv6S+aH3AvAEe6FERJvhQa+0nHFHwTBYSOeP3rY5HPhgQ++U3zi9i3UkJT",
+	"U00CWj4bmLZloxHXNeyJiGOYpV4r4G2TVExuTSXWb74JCCXT5DOLdZwTlEYQTOqQ2ERa+CQtz1VhxwDR",
+	"D4CTyA1dBBoUu94hliYl+VIXtYsL5vSl2vXIJVswCjGgYJozpatGHI57SVBa3mcpXUj9kbp/Zy8kR9Bc",
+	"84yNUuTGyKTXgKYLcSCvLIxuxfjUkvRVBeZNSlzeZQmjFb26ePf+7OT65HXkj2d/raH//6OgPE9Sn7dW",
+	"aWip4DcadU+I2/K0AuBOiaurllybkTSTSDLCeIwBuRCOQ8YsXzLGR9zam2wWITkv0nRogLfURThmNwX3",
+	"Q7JUb/vFQegZOU2nDmyKHjzHAJo6vpgoKpUb8V6BYMujg2bXRwfkfz9F10eero8e33Xt9lergxPBb/ou",
+	"/hPujXTDDKlcsf2FkDIZp8zBJuyR75M8NzH+LDX3hWJSWl9PHhG1d8JjFl8W/EoXHvIGEsAzVKEsGJSi",
+	"HQ3qi+w5sr1EruX/6sOrVycnr13soqDz6vj81Qn+8+rt6fv3LYBGLf6iK5MpZkaC/obAghOKbK5Ge5VT",
+	"HtMsJh/ZeCbErfX6I0TkKhU0rs5qxCnHpHYDdFWmhsU0p1YHzjNG4RuYAY/nR3B2MQUguLWo/IX2g90H",
+	"GyXe7RpCSsl2Teu+uE3toRXmJmzVVJ4JmQN23QZYW6djL81pZAEMXoEUh4+J2nOdLRJhQXKRpmyiGPJU",
+	"ZO2wVu0OQ717Hmdh4SO870xZJTs6gAFjWQP8FxJEmmZkfG8dIqiWXwKbwdEPw4qZshmAAUvpXj6Og29d",
+	"Ng9O0g7qizgIr7VhSTIdmn7HMpo6+2DYhv4Fdv6pHYMwWL8FrOrA1EqMIipZTCaMxSyOhppfADiw+bVn",
+	"G2LFrUor/Ckw5lYlm2HZEKyQWX7jNlksnHc1vpzNbULsDQtpLZVIiahxugN1i9i3q1wa4II1T6smUTES",
+	"qb9BPLKnS6faQg11YssQkHlyM9OsUYdkOpXEhlVHnS03NqNKccVCZFSSiDZKmuFcdJgmVCNTXxV8wnQk",
+	"aO6UiHcD9PUI7E928sDVK1YMPUrQhFXjuFDqc3MPVX8IJl6rWYU/Bhh/umCZFFz1Na5gkZd9GCDtejf2",
+	"97KpHo7TcKZ33o4NtA+tCEbs84JN8qsC4nCrbFGtIahsuIzuGia2Ox1OCwl6vQKkRF6nbCVJar5KCVob",
+	"cEfhLVxWLnQqJNqEdbc1V7/N1KhZYGFD8EwAuagPIvhq3ujH3V/bWc2loedmz5TDSyrnF+Ho9DHVf+iD",
+	"p/9KMerdIW39VxmngH8jReg/7L7qv/WmmkRIZ52rwQ+7hUNo5nXt8uWnqiLlXOBekcvcegaXHauVGqEL",
+	"RaJtL9+PDlYv9KL7dke9DT7zeYmUnc+SHQCafeDIqjNkdbv0tRNGyu9zoXo3xnObpmpvn/YqbWVFa7Rc",
+	"w+X0eE2sqMReTN6XyxltkUp1RYDcIksNOaUyH3H9NvB3eKQznxKJuLUs7xHHsJ2UDB1KRSh2BlnDihkF",
+	"BlVaXRIjDijQPvgHk92TSII8mcUPyRXeKiDjDTAsXYnQKwhas4AamrlveYy3n8ACt5jCgdV2BWfl5FUj",
+	"RR6Vqg4po5KNuBYGTGAK2JKR75si119FZyfHVyc/nfzn+9PLk9fR196EhLaxVysPQHUvbBrgTvZJLcmr",
+	"PU4Dqvu2Z96ZJcLV8QIpG2Hr5coP9WCeV8dZqsDRVol704QncrYhh9eMFm6Nh2DPb1BDdUrX1uCz8IrB",
+	"ntWy5FYTKEGjIVxIlDYsNFsxmqUJk4CnMqEcJUZTcmLrogZ1sAJNbu5QKwtvqMWumINg61CBj+251WQ9",
+	"/hvw0tRkUFopTejUw/IUwN0MAw7N6tF7/iJa2+CEgbfnJdyj28GEwQsgwzcvQJhBsOEihBU88Z/WY050",
+	"FX53JR2cj61RqxXzz4SS+gEsOhM3GZ0D+r96SSebgXOFUQ7QQ+cQzh8ze5vSOHY0QT1PLarj6BJpr1xo",
+	"VHBIz+rCUwsWjngSYBfXk8rIgmZ0znLADOqSCIYKNpMoMH8h4evvoWMHS1siD1eN4cYT2Rw7yYXoyjlN",
+	"U9WH+iOl2Q1zOwgQ0wgM6KZOkhsuJ3XInLoDi1w7vMai4EZx4CLvYkBpZR10V+pl9S4GU4DXoHxN11mv",
+	"zEerxI7XRbdSP5VKxTRNJjnqmeW71tkxTXK7KHg48JvqTu+iclUWQTYOMq2VIUY73P5jRmLjP0x4N5+x",
+	"LpY6Uaupf1hQaTbEOFISWS2MAvdqwm0tGp1HmcYs6yq1u2tLt9g8+GopF1uCB8wliXS/JO4MwajtVQp3",
+	"1yllozvU9XAg61FotdwteAPvY+RE95atupqC9dtuZS0sgk5yQRifZCvFzjXCgFrQSke146Gz60whfcwX",
+	"LE0eih6miqyqZwRFKlOySjG9sjkwBaWn8hU2Y6lsOJDsCeisRZUvX9DEbwv+5yD45KTfWgOxLa1PHSiH",
+	"QevwsFjk8lsEA7TV43XBEULJcibSWjQoRG3c0fTUCtM+HHvuJpyp/hALa4YqZ7ayqeGbRX7AfjOMu4re",
+	"7mPeYLc931ivAtR9E++DODW9nQLMt4WC+Y7RFCOomoOZwTMDa6tF2OYlIq3/w6zoxdvN66bf8q3Rd4xm",
+	"+ZjRFnmXcrlU/FsQqoaITWsIYRM11BS+9KlS4bNSgvv5cC8c9g96YbjXH/iKUJXd+IN1ZMUVVvBYK8Ao",
+	"/iv6lIxgJym1iDL6OmbxkMhcLMBqjTEagIQQKRE7qgGbbIwDqgd6b1PVFEcJWfIFB+x8cw/YdSXscw4N",
+	"1njK1m90OZCgXE/vtuf54hqCi3eMVLzSZW4Z+e76+r0VFpu57JgtrmEPgGfRLEvumDYRjrhJN6+Vq496",
+	"5OXKqrCCpysDYkPjOGNSMoiSX4gsl+QFxvTs7++BQD5muK1Khi/L8AoEdoPbGitLyB45wTiMqMhSzAot",
+	"LVsQEmFWFUSqY74ig8+fy/kkkriKvLq1tPdRqVfa8IlORqwCjkIegkgTEEg1DsSIH4R7ZSy+UUXQQ65W",
+	"tQIP0SP7/RAtAtJGrsFSA6O2UHM4zBG3cgcWlMJFKfKJmLOhDgyAkBqwn2pPjtpbHSBkrExMlzmX1s04",
+	"4lBn3BrvcW9ByIQSLBrFQBT5oshhDU+cQHeDciBtx0MtudbroA9roUBZwYMSU0wdmQrRvWZxsUgxDni8",
+	"sjba9zrOsGsz35ScZH/9Xoy7CI1gf7oseP2nKx2HF3ffiCwKIMjLPjw20Ako8GR0whY0YzyPyFcf916R",
+	"a/ULeSV4zj7nGq9iie7ebgLfMX9Ze5ZFC8XfZXLDKYh45KuGx5j0e2Ev/DogiQn70nWpo2q0aARbAUQf",
+	"6HzmgER6D/QHFSVFoFaAfgs4xDOQCeWQRL/9lhW8l8T391B3E/80IYrxG5GpB6aZ3hfzkyJWfNP8dctW",
+	"7p/qRoa/gUGDHR8kXwhpwmprFzxSrcFS2FNszbyvfzGrd3+vp2OexDSnPYS+uL+PbPjSijjCuKEyaEuO",
+	"uRVnkbmQZZbkUFRfjexXwdnQuwTkvzDsa9QZhKEuvzjqkFEVxnbUgaHXggH+Kv5NnckpAwF4xDFuCQ6P",
+	"VUOYnNCF9nosUSIF44XSfNSERx31f2oFEqn+jnTtVJ+1CwQy741b5Sio1FbMi7gt7y+uruGcfLjWKw5V",
+	"xqNmAANGcMEJppJ8f3VxDmFsJfkBvXFBIjgnPO9eo45JcSyGi6o3S2APqW6SBR76RPBnADSiY8RKC6K1",
+	"3lLQRRuZGIPDQX9/35cDsQa+z8lnrCeuINASekIt73QSkDBwtAa6BtUJ/HUITJwfXNkmYXKZ1Iv7/W65",
+	"ke6VVglJUyJfaygOWihg3+aMcnNnNqzUShITU3XF9rxyWCNZ8ODoyDFMDxwkdcfIuh7/A03NlyxOMjbJ",
+	"5fZxdpl5BRissViXkRDT5I4FNfDLOctnAs3cipTxQMM+K4kGED5mbHJrID7KGDoo/KaZN7kRJuAWOp3h",
+	"bZ2u2hCgZn90PnGPnNyxbAWndzkTwEZB3jA2DcmYBo0iujNdwbKRsQeLnbEplM9WPA+PuBTwQM/UcxIh",
+	"dnY64uamtid/YzIz7lkV8VwxO8df9dcT9dd3J8evO4F59v4D/H/FAztB5/XJ2cn1iddDijkQXnugQRWp",
+	"wBs1JzckFJR5ExGLwCXJlHAMFCAXSnrGeHpXvq0zjWcgQzzLGKRnbAQncfjHM79hP89WF3xtkB5yBpQv",
+	"yxD/rOCY6FdGnWhh2WXllp/IEddlvssKkAwuwSZ/gVKqWvos7wJXoKfpkq70x0fc8c/vzI/6O/MjP1C5",
+	"/KOSY3VYNImOi3wmsuRXinTz0OxY+fCcWCXGN8TdIYkw+RUljsG+YkGH+2S80nmdGt10xEUW6OAQKz+X",
+	"WYNNMDMUCh3UVPJVdNenAKq2nEkDnkr5iLN4cHDQP6pnQe4NlELYHEuPXAuSYVUPQlXrANRBLJ8CQxzx",
+	"5SxJ2bA6fygXrPYoAej2choaob5Go/9o6cF1xKlZni/8iFKPBW7qeeGXXOil3djcA+GoTrXtzotFkAkI",
+	"HXBSVBOflQ/deuqzW5e/T3JdC1oqIRL1d0nojdjSI705Sc41Sm60kIG166TdLOaAkqIZAnxRWK2G0DS5",
+	"YxBDkTHOlib7NU1tMZHtvcztIGUgPpmoab0z1kNeOlYjG3pdJbAlG3f7z/YH+wPvHSjSVkD8BJNftga9",
+	"NxR1KVLWAm681sWdWM/29st2xzLZqvPohzUytnSoiLK6VmGv3ws7W2Um6qLK5vtmJave8fJ8NCht3ZE8",
+	"S2SLmduCmZSJ1kiEj8QHscxgU5Az9rZu8LD7PgTr4/enWMQZoxvRJj4RPM/oxNi/Ls7OTi6xlaZsidtU",
+	"CUA8fn8Kcqxq7OXRpw2HTxtcJXCfEi7BevSMAsPZ57xUmXLGodBKlWwOw98lQgnzVCoT0OJ9A9nnNUuh",
+	"uI9ST50qD2VaIkbZOploOqdJ55qqrahnLlrMiJSuNuc9bkLNeXG4X6/n4Jlxe/a0p+iAW/ulEQINa+w3",
+	"3HeGe2ooE2/RDCz5MmkUkrC/SzjRd6z8UFipIFD6kl5chy+Gg6Nh/6B3tLc/CF/8HTCdYVKepLzYn1Xn",
+	"VfHhLMDncFxsTdggttCRtxrbHH+baTdf5+JtBy/WTtg/OpoMpmH3YNxn3eeTPdo9ip+z7t60Px7Q/clB",
+	"fAhFSprnC7u05aDswH+uUnGok9M7KN3IZ7rIlGKQdMww0T9ndN4ZdhZ0NYdUCnVPU5nrWuw6Jk3Pywn8",
+	"arrxwrA32OvvH4Z/r0zwOQu7z/cnYfd5GIbeCZqYL1MBqLSZtnwG62v+XeN5F7IzdDK1yvG3DjMMwxf9",
+	"wd9hGarJA2YQc/pZG+8VBcPfL+nkVkyntuEhHLEanIR9+7LgZWcsz5JJ6TubJ7zeGeSFQrWX91DspTPs",
+	"vDm9PPnp4vzVibn/hqawXNcKq/6KSg7GgJ1+P/Qtn+Cv2Zzy2A5N8CsdTj7svL68eA9tUtDbf/wUdHRY",
+	"aYWw1W8pXdhxX709fQ/O/EKyGpfAF+DJaVz5U6PUm1/AOKzIT8902JE0xcJ+qIW9pPFNWVgqy4rUjifD",
+	"mds/XmE6VB/++C5RLE0N8/jsTNHPbbIwkwNZonzVeBacv5HUjl9dn/7txBLfZYV6c+s+rRpH1QcaxkU9",
+	"/NIi5xiYjOVIM27QkLQ+ZNUYfax7HnWmQOwxGI3VsH+s69yf3EKJjXp6ToGDDYzWqU3QoVzw1VwU0hHY",
+	"hv1m1S7PLbKhrkHzjfv2a2dDX/637ttuqk3lGD3v3Ptuto0JjtX29y23YGtun5YRdEYuKII6mNpkNAWq",
+	"YUF1JQHIYFHsibl51qe5xg3QFi8lkoVlNQ6dT54xWcx9QeMojKwVPrapAmSTjnYt/4PX/oalruKY3LeK",
+	"BOu78Wfn101rG1NlXzut7624sSHJAhrdr5dHNnTR/uZ9XYrxblMlha5EwTX6s5sNZhODiFQdlpg2xoEH",
+	"KWOiN+JlIh0GeqAzU4o5Q5cBhexVAcaBoX6KLmFk2UTUByayEa/l2kGEhu3TMa1LVkmLflhi+szGdG3Y",
+	"eB38ZU0tG00oiU/ZWq9s1l+4r0iOv7WXJym4q9RAnojWsP1gET/Xdai1k6803hVGqRRf17U/w1ZViXb9",
+	"C9isKkO2R28hm8UcVbVcNlegJG4bGsrZw4EOmmLqpnnU2t/XRNr1r79zmt57hd+N79de2Bl5zYu3hkL1",
+	"xheh2b0jd2+kqne65b1XON/wwcYL9w1hflMPbmPHPLlh1LYQ5+aioxba1RYgtf4OMFiwVPAbxVW3rkS6",
+	"I5CZav6kFbtK1WX9Ol2YdvcV7WbTS6bhfakAbXoFWt3XlaQ1lc2ozRosM/aglNGaHGm3OheUi3vMNVVT",
+	"3TZMsNL43q/hre/iffONe0cfXO9pGBfprQHEtBGGmAZpiK22ODMqfW6JjcviaqRbTMjWfXf01vUvYbO6",
+	"MrvhLafpvVV5N+S8MWOevCx0OX1zYjekyqFkWWrP2zqcluq6K7MMHYynLUFGXB194yhNy/tSkd9QKRhb",
+	"3TvK/oYXdLN71x6wxSvSfkWHRm1g5dpMcF83KrTlghrJGnD74I1AixvW8QL+bV2KStIkVsL1VqUQrQVj",
+	"3Zh1mHjTxvCYqp7VgLYWgOtK/EOvEouwTVR+ae/YMEHT7nGVHiEU+2MdfxkjLzEBzEZja97WKNn8xFUh",
+	"1zrxqpnMNZfez2I8JH3XP6tV80CDETIyFxkrI75GvIxXoGaCkviKUldtBp7CBW1uQVM2RIOXoqPQnZhV",
+	"FkoGbYm8Tr2BN3vJJKcaijDc17BTRxhx2ETJY4xCX8qwdV3J8i8rbbjCSpttoi5mthiv6vd8VRXwSbw+",
+	"kb/V0uYVBDwqS+Az+a21XlRuA481zVcPVAvy1avVMuIae61c9aUgYvV3V1H2W+JqVpKa8Ffqnc5d6qqW",
+	"rhhdLUFaurq3L0b6vRgfLxbpasfknddsmnBobAuUBBhtZPHho1u2impuwLh8DWDj2p1tbT6oNq+GY5L+",
+	"cP2qc/+pYTyufPu3lpIBUGlF3TYQP6LD5TljsSQUZ4R8iwtASoU4cxNGu3UYxvdirGuvVYKg+mHoiS6O",
+	"s5U2QmwJ3imIpCtjBVPiFWT7onXMb4NZZAX3RhkBEySSpUxdBFiJRQdNAghskge4BBCGhgFtGlmezg3w",
+	"ibPu6ik4rAEOCopsiiKHbiqaiZPayuj8L9bNWI8wC3eLtHIpoOUsvFTz2vEsnLMl+uMbIR7qV/+dCXSW",
+	"C30ZPg3lzBNu/t4QIwLjaluBIr3dcQFQVBEkhqhyDML1LwhtyX/okuj98Yerk2iI2ll5FssomkkOsVw+",
+	"SBsH10AsOf6I8SqXJ1cf3qlu0fHg6Rd70K0/nEdDDUBrbZkQGolAdJU7MdKpcFIJ0SaqWMcdC3XWMGAG",
+	"UliGpRLK5hAPu1CEpmHgsMg7xHdHQw25awogO0E1sEKdoINzUv/4cL5dgPhkXSGfstKPDQzXubqIM9Xb",
+	"PbDzATwLMI6Ag0BxJbtPkJXg5VpOTaSyolYYbFUiqSQBiHEqkwl5nDLZ21healO9rIVhIxsOsy7xsc6g",
+	"gZWIzekow3qoPSn1WdwITGwFtIJGADvhbDniCKG+TfzlQw0bayoBanASJhYpXLQZo7EpuYwTxfQvfXiV",
+	"3jBmEzHXmaqRK49FOgqKFrEudKBuk1yIZmJWE0j7Ian35jbcRkE3TRtZ9OZBYDjiGmZ8aaGKPFx3zCaO",
+	"pRbFMECrUnc+LpotMdTEkUGdc5NWh+AopanGgfLZIhzY5QW+s2/wL9TWlcDGLiiXoWvHINHkBhrecPup",
+	"TBAEBeD0dpzSbpGbag+/F2OfXQGkqM2jdrkVs+IYmSY2NLJy/gUkNutcvwjGGI248dQHyGpZTIqFOnz9",
+	"kIRh2ILi5ks9gSGfylfUGMVbQeR15vAcwQopJ5F+O7LiQXMjH1R4Tk/d1p6zXjQUR3EI5puldHl8/Pfj",
+	"mxfvwrcvjl/OJ2fLj58PXlws+t33n+Uv12/6RSs/3MSog1r8Jbz0LSYILxPJwOZsWB6ekEibR6A2ASAJ",
+	"abi6EYfGXm690TBX8AceclMOSs40K9nqbLTU7zN03iSfwDIhd6z2OFv2Ua57C6d8RDFrMLedfKaTPF0Z",
+	"UKaoYdOJAhIpdVX9F0w58A+lhat/GGOOrtripJhXESCq6rDHMX8YOl7LfmgVXgvt0an4DHLRGXZWooCl",
+	"/zNY6kHBUn9G/jxF5M/TBJn8Q4eD/BlP8Wc8RVs8xT92aME/gsP+n8/P/U/kdN7ZgbuzR9RTvb8py9Wq",
+	"qCiB/WHVH8HCeY+i4evq5VpiMHT8hswyCGlqkr5rtoqKEnEJMdEW32pM+S2WWQBFJJdkmqRM9sixvDUw",
+	"NnMspqLh4xs27aZZosUWYQvmrC/rgaB7ujSl643RSPUU7RlrMqj2LNB0x4UFM+hbBovhIAyxGMDpDqlK",
+	"iKTkdfb8rPnr1lksvlyTrOCnOyQWNRM0qij2G3KYStK1tRTuty/Po/eoYTT3Q3wLTziTyTsGM24RJyaA",
+	"DtxyaKMua89sVB+fOpHgcaDmZdEgpVKYz0FjB9VtTSDtxvlq0n2aGq+GsLcVSC21PyyIc907Fq3Oiitr",
+	"4w3RLuHWIwgwAr89BrFh3HhwgKE+r749yApuLYO2oqtT+qMSLIrFhEy6/c6Wk+1jqspaOW4sIeQISJrE",
+	"vZ0L67ohKkiRlphKKjEL1RZjUAtaoNreXIs1wJP2RQp3VCtNOX6tJ6o786RlPso0i3WhAiTRCEFuKTNZ",
+	"VqJVm23wKMEw+NopeWS9l+j/e3N8enZ6/lfdAGLCbFErRWE2QFKXcsCKv8fgMqROcUvGsQi0yBzDq6lo",
+	"ZIIXgDht/r4BtywLe2o4a51Va1Cxp0WG0EllrUZ47/zkbyeXP10en0eVQpuY4rBiuveLt/C4ZNwaQLXi",
+	"44REZ70UnaCj5gcuTrV2naBjR9gJOvarXpfn95b5rg9uVztRhcpXLXQI5GQmhIQFsgFs6LB3IFNPsZIx",
+	"oi6Zm7cMmYf1BqR1HclmKpJWc514A9TbiInPJMtzCBzbrSjsOmy+Z91Pv4XB4GD/vk2sfMtWf03uGN+E",
+	"d/00y0dw9QCoc9PyPXKZHrcs70prxnae7eiZNoBg/Ub9hwV7B+CEVHA2tCsEJ98W78IDuzT5Vbbqj3Pz",
+	"9shxmqKPCJ3oehEr33LrtXndLt+XwkfDRq522+exPc0hNMo40XATe4BNm4lU7VhGJznLKpB7VeWJJzez",
+	"PHXk+qd32H4vxu+pv2zJgt5oOoagA+1qeyxUS4uzz4lX2ByggO4YAU4gGGZl2frhVmL0g1xp6mPWjyZ4",
+	"eRs1RvFA99kN2yaMuDIMHaWe6vLegIAyXhEcfnVltnJi5iKn6TZeV7+zFFzs+gf1t8av1SGaBq0bcMZA",
+	"hqjDJO4wyAf6WeHdqOnx1Lyqfvxb3HZIsWa56iNqEZuunPiInWLIbNQYuQbntRNnqFFdbZkJJ3wLXKVB",
+	"qQ3gcmAVEMWU7M06T7g7iH6zqM5urqSyJEQld7c6KwiYRNXbyj0SzSWI/oMv7hL/V2b/lvF/h2uD/4JO",
+	"4sNXahlbEsveTiUMdghDBA/N+4xNk8+bZvrWNsS3tp+AarzLglpRZ9e5gAPpastwoLNK4zJXuK0MOU4O",
+	"DoLVBVCg9pNTIXfAgavVQK9MfH/DrLfxi7ynWX4xNYejNWLi+0pci5urV1YuivTbkWPr2sr6AkVINw0U",
+	"Combccq1W/H4Va+kbJULvrdhwdE0f6116g0fuC4b39+3MGhtOy/t4G4OQfNGFFmMF2JTSjJam9uBzqYp",
+	"cxRatLM2wu+SCMFyHFUZTIlQhUFapbTn16q1quqCrNlqwBX8kQfpu2VgWhn6Ae53vO61ezQacaLlFNVj",
+	"PWbZCRZRL5WhIrqqqWpSDg0j+cersvca1J5BFvIoyS1Lf12hqLpQjBXWpk5CnflUKm46gUEVwoKYbZ/Q",
+	"ga27huPo429Uyx55U7vulaqB0VEypysbpUQzAw4ySRlVCocuw6BxifmIj03Q1cUTRPg4uzbiGotXVmmo",
+	"jrzn+F2cHJZS9bnfLKL8GdHzZ0TPv1hEzw5BOugo/jNU589QnT9DdR6PrfEnlMU/L65Eu8BdzZJTgqsr",
+	"iSohVtev0nI0ulplVXLWuXBKCK57iqy4XsnyWy/Qfnqwc9ZUCMGLwZ91BIVNcnGDxjRbHywvZNT7XczR",
+	"u0Ra6dinh8ZbfYHYqr+1AUMcu0AQVEem8JjMxBJg65PplGWyxKpWqnWZb+jWBNXX+vBHWyvcgCtgoe9O",
+	"M3kcouIbSeX3n8Bh/Ccc9Z9w1H/CUf8JR/0nHPVGOGp9V6TixgcM/QAg6KPr8GjYHwz3w15/EO4fHGwF",
+	"BD24f/LufImwsi3iEExQCbcepkTay23NPRaQ8Qp8582AxBHnbjuRVfANdd1bvgKPXq0q07rLH4xlpczQ",
+	"EnRmDcv2LkwvpnC9bnRqeys06uIPbqZuyqaI6rG0CB/SAHr1wKYGFB0F1ml6nJvMOXvyI40wqWQ1LsyK",
+	"D63Br8xx5WKpVmkL0C13kEsqyZzG1tEI/yq3tvcPBafVeyT01SZooMCeAaSLFueuFve2j6fQ332KmAoj",
+	"av4ZWuENrVjrw2/ZTnm8WKSJP7rACy7gJgjjq08PN1D7zm6p+Vqw3vUbHrT4PxzRwJ6LFvQgHeZl3XM1",
+	"rKUA6/3lZSwFTBWwnuKtfZaaQFpCmrCzHRfbwD9tt9hbJ7DXvgJXkOMeekz6uiGqtmR1vQyWMtpO26t1",
+	"xOknycC7zaYo7iOZqh6Pd3O3rir2vRT8I/MH2x5jhe2PbEzespUnsyVtqUtI0xuRJflsXuWKJ/Hrq2N/",
+	"9YY7f0eTIrtj9U6g3Kavm9vNtQtvmQtH5LyatwQbW3dq+XI5lou3770ShWTtFf8wL63aj0xufP189g+p",
+	"LEra23iPqHnhwuCwAtg0LyEsb+UmEiBXzEO1/vCe6kh3CLMoCXITVcOHfXNpoWYAuavWOfPJuHULlt/Y",
+	"0x8Mw5ouq1uC6jIRc40OWl+WYj7mNEk1EKapi9kZhPthN+x39/pKK6qryWDMGO9/vv1lMP/1OZ3Fe0tI",
+	"AEnkFQYGf0ziUhtVUskHyRyLkV9NhyAbKBKUzKmSHj/hAjOZy/fGImEVWXYnbt0+5UQs8G0MJoDX6zpq",
+	"U1nbogyM2qgHloFhpSzfzLfTj803hgAJOYxs8RIDzQVFeaNCssx5KAugL2jBR5xiIHcubhkPSKT3OwIr",
+	"NVbnhh8g1w2krMhqs1ElirulNvPG+Lq607m9xmplXXW7Sq6VwSN+eNZXEm8x4tMYC5FUSHZNYCyMF/kl",
+	"xJBaIsY8hVp9aHhKdKpgUx67bUsngY8AOHNgNw/Lc9XKXg/JS0YzlpFREYZ7k1u2gn+wyLgh3NTaXKhO",
+	"RxxILhFcY5u17Lx7YDeeCtA5CqmYVy6AfyWcTJM7prOEZCOPTX0bskyT3Ga8IP+rVQm2adCIwPhgctii",
+	"PEWtJIXe6rEo1HET9boROv2hu0zi7VJBDWvzfR6fVb89pyusm6puCEqQo+lRaPrb+gqrhCVuMuN4+G1r",
+	"hq5pWxn1nN4yzNDFbXQGzQUBBRL1ZkDX9ArSm2ulOsx/I33qtk9a+sPcNRv8pdhqaxT+t2xlQjo3YY1X",
+	"uVYdblwPz5Kdb1sdRGo34LK8slwe7q54hT20iDtb4mdVsJzrxyJmi1SAC8YmHc3EouNe9ErLGWaM6uRN",
+	"OYQ67x0fWvOXu8qskjUt8iJjPXIMJpohZp5tLzx4Lqat0E/XX1RwNVAyoWnKMrKcCWMmNqwODFn2jRFH",
+	"ToSgoG3pXk/C3fTYYNB4eDFsmxHYcBJpsU6JK2ZJ1ez0BzRPsSPfwdJdYZCVoP11wdRKa09+KZh+rDjF",
+	"78E/HfrZkn1WsGW3gJfdjZk1ULA9jKeFKzSgU+oCcSFZuRiYqkjzVtyUnVIDK4rO08dhoDi5Tusss1yV",
+	"pqwzVSlZ0Cx3FHot+lXH7lG0nBn0D6sTOGykpQ66zz/91j+8bxv59gZ4ozo/xk7kVaX/2a3u+y+y4zC7",
+	"+vXuuPyfJ7C6v3UToFrQhxRV2exqLKqKYM6/Z3ZzKcpsTMlQ49NxYCV+wcl/vj+9hNiuyF6/JmlHlgjr",
+	"J3+7eAutbB3NWSnxWSOZPyBMfwIg0KEbb2xYJRi4VZ75zV3Jw70tJMjqmiAuIFRbYDnm9JOMzcUdUzwC",
+	"QlO+xf/UshcUV4kb2QuNHAHG7+DrFOKzUnZDTWwG3njuXA73PYR2Vs9Oq5WUgycSzc7jla65hQO28pBc",
+	"8Zx+VrT4thizjLOcyaGBM0UQK8kWNAObyHiFJgsZjLhO2ESHORbJEGQm0rhHokpJhyjAH/5H5RfG79QQ",
+	"vlpkIg4ILMLXUTDi8ICLXD3Lmcy/Bg8yrE1EvrJwP7KYzMwmfB2Q6H80m3DB2ddNiHBPSYmH3C1nNjJp",
+	"S+LzEJuWHH9rUB5g+cBde0dTENSExoQ2m7l2/3pEZ/SDTg9JzId7I54yNU0ZkDi5SXIZkKirFvcnne7S",
+	"03VPlLyjK368Pr/CjqDsB5EplTP14WkmuJZ4euR4xGGUUAl2vshXRGSVL5f5dKVM0CMvRT5Dzge9M67T",
+	"HinBcQIsMoy05eAoylE70wwM2+7s2OCx5iVTwlu5GCK2uiAkaULsR+SGgUVtsFRY6GtJ5YhLjFtyIY7c",
+	"uhIic3H/yxJgouB5j0QYgqY2rYxxM0EVEAIXIQ8qR2GqVZiYE1zLBpBIhXB3gubKCv5vEgG6trK5uMF5",
+	"7fEbJhP2scbGdW6eFtSoJliVDUHeEB6uQ6zu68GBGyuZxwVaf5fu/NFKArrILtbt7Ywa9exgn2XDWiIy",
+	"AzBVmVZlK9ehTJ15MnWaupc6chrkCBRRKNBi/C6R2ivVIuqRjzTJE36jVVKre1EyEZwzKLVgD86I65NT",
+	"q5ABJ1nDGCUSvt2Cjm/Vtr3+wd5hTXELt7GKqelzJuV/FJTnSdqGrgdhUNa2mmQk4TKnXGPsjdkN5UAj",
+	"pflVcUxTAzWlk1u1UMiiMCsSasu8pJPbaZKmWIhakli4DAVhihw8pzG7Kfg2PGJOP6/ZxypEoCLlKgGL",
+	"Ypw61IsqBLiBDkJPtzSdOodWovdcTUN9I9u266ODZtdHB+R/P0XXR56ujx7fde1YqtXBieA3gTz9Z45R",
+	"2WLBy5KbmT4xaLtRl7TGCYOBBmU2tZbya87OqkeyFrfcP+iF4WC/Xw+vjln3aBwedp+zQb/7YhLG3YMD",
+	"uj/dp/1pOB4g1B1mAOgI/c3R+rsEb+8OWNqGSro27HenqHBwC3aGBwfPn4fh4fOj/tH+8+fPjzx17bYx",
+	"dqZqyxVTkKTgKZNKR7EVBQj7nMOjJN/B1rnxCoVvohkoyWX5ObndxVpw2QoC6RgncWZKtZABoTn8nRsn",
+	"3lbWDTgOsa7gvz4IJq6b2IuWSnLQ5yVe0LvY1CuVH5Y0ycs8iMa+w8wr16Ypg3UQtN0h5YqlVObS3qEO",
+	"NeB9CItc4QNqweOESXWV5gkv2IizVLIlwg/pi0dtSjJnsBNzIXNyYF2DyNhaarjai/SwcocO/BVobGJr",
+	"OeXtyn4h6Qhcgo2W2E1W2Mr+OIPZC9vXXxD1lpZP4qIpaDaXpCZUeMaBSAwVSA/9W7AB/RCbBS3obhIX",
+	"DPS9BKLpIoNC+XL1u6TH3bedpdirjh2XEJmWUBPp3FmekDNzgWwKvU4k0W0DjO7vk5Yw7OaOPDXAwlb6",
+	"SmALkarTB5ENehw98prFxSJNJkr+AhyVbQGMnxQNeUd0493ziZ9ctfoWeWDG8mwVWNzSLLlJOE3h7O5Q",
+	"dltf6RsSOKGR9+bB9yuQwBoJuKZ7GRpfW34ZF817eYmba5sCtAuEW5YYaE80Bbwgb5OXJaAffFHX9yep",
+	"uKkjU5LTnNB0SVfS4F9q92X1BBt0YReVZjvsX99k31VhHkomvt2NohdY35X2FGo8YM6IKbvWI8fctLZI",
+	"QKmQ+Yjbismo1WEZfs3NQBeTm67NLS6rdz5QCjvbw/WFMxVFkzHLlwzQvzWou5mNiW8DbwuYtI6NHBY1",
+	"8gSjTXN5cbgfbrzy3jXAMTx2OqP9Q83IeoZuVMZqGVnHILL2yKWmHGN0vFFvbLEJ9W3YbAB4Rz9/7y0S",
+	"bF3OOi7cjXkyRtiAWCxste7SEpsbdsRXmlx7Iw5BHgm/KcvuA0oVOF9xrvvhkd3PiYgZiXIhumogXTWQ",
+	"BpJlGO7mzg63XJTLVvG/PHsWETsrK3BYEEgDse3gF+hq3orJ47Gy4NojbvvCsDulKgWEphKDKywIN1ie",
+	"WKx2pqBpugrgakjU+mdkbM0pm+xFel0eQi8+uBV7jA+8hxg/sPMhhuB19Y6iEcpjMQ+01T5fJhM24igj",
+	"WZMT8jzd37e4ZhiighYMjaHnCia6wxGPGsnJka6OGKINC/rBdFYl3QyMWvE03CThBrqo1Qx5jdFMGdit",
+	"KkuZL6twc2IKNPOzGFePYY8ck0kmOGEWdorMC3UBGLcgScWEptC74zScpEJqQ4xaOvAH9MirVEwMXGLN",
+	"clc9oodrT6jPcrklIdYQe0rdw836bi0UDrQwT6TiPM7qDd2EJS7KKxHLtRpTlI5ZLWHtRYb3aMJJ5ANq",
+	"iNDlgdcu7mMGV3L5bfvY6K790FDZiIPlEitK5HrYPQ3sb6cbDe34HBsnAtB2SXT19vS908RBwp/3yOmU",
+	"SHbHMprWacmGK+BUgSSU4khV1xMWjDixfQoTRYzf7pXjOz47c76NhDQ1duARP8bhvT95HVX5I6sMp+LI",
+	"Niyz6qx3N1+n0ZsBeL315+2BvscuDnw166JmdDQmbp2Vvn3ChQfo01jNkzRVN6VTpAkvahtjVucYh2Wx",
+	"Tv1yZ10yRMEvWc64+vRrurLIArKQC/BuWSHb/lImTniT4T0TbNiMnIXaULTYNrwPtsq4KLfqQXkXO4R7",
+	"WoqpBX3OS1FqA+AZNLv37+JG8LL6G1vijzUq8HjDDtejWdVfuPeR0RaeSLf9fYXkNgQU2ob3NbJsRJeU",
+	"xYKqxAHRGfrFJ43v3ibzv0qjwFR92cVrCNVXxK4eym3o0Etf/rjuxi4Gzkl1N6i67NU48HIFfHqupb9H",
+	"FEouI3XJmVKufLisYFABLqV/53VAp+15bo2bPhE3+5PV/PdiNQ8oHOmEzz8M4qzsAL7vpYP2+M0Ku9uq",
+	"huQGyaNiY39IQFqVJDbU9LHDH5JULFnWnYDDqB4gBmhuq8WMQQiC1oVQoKzGQlthqBb0tjF09Sv9Dwhc",
+	"Pezfm9+//j/rJ7l9dLRDKI+MkS7l2H+JSOkf5qkc/zUt/r58gphou3ZPgBru3FE7Y4c78btqrI3QQsv2",
+	"B2G4BVz3v+D19N/+pvmSt8qF1aybZ/QCXAcY5EVzbdakxqgZFx7PJhiPrpM2/g6OQdOljg8GO9avTkk+",
+	"40iCKrKXb16Rvb29I2IdFGI6lax+LpQGetgN97qDo+twDzXQfw+VKuqtFiPuWPxy9YqmjMc0W5++HdOV",
+	"iU812Go28MNCzsKqBm7QbGQhACN/KrcZRComt3or146jtMu1Dscx6jUHRMlEfWqkMWPakvJ2cF+WRPAA",
+	"taXmLiwJx7syzT3z8fCSmDVYoRudEW7nTKuYmpSYlBcZf3SYRjmys0S2Of7B6l01vFHnNDCapQmTORq5",
+	"awqNlg9+rBzB8lS8uA4HGN7172EfT0XjEBhUTQ9dGitQI3jM9t6vBY/dBy0j8ZzPXUaCmnfbQI6uYXbb",
+	"DGQvdJZk8NRLonoP60vSDJvbTbxzePXDoZIuHOD57VODnao2Dnvm2u0FJl9TOzKRhErIoxLG2aWxLXKh",
+	"o6bpiOvAZoAHUzyM8TzTCWdxkdFxqlOA29jUhYuFX5r9NdaqH0dOzPWhqljcBVffpCtkoxEimWJVHIRs",
+	"jUjKqBLJRJEbe7v6TjS0NiNui9D+5/VPr49/sI/MPVF1rFQEXvtpzdUBNAw/1SXR+8uTv51efLjaoVfV",
+	"IaJ6tvU74h6ng8HPI0DtZLxyavnt9VWvsswXuV4KDVnJGAq26HMfcXslYt0wl59hfUDVOSC0aw/HYN94",
+	"AexWVK35ek/N2naCjrsoXoP+ha15UKUEc7IlODvKqoWUrwKk4gr/5ThrK7wn3Km+NUcHha51P+KGchqx",
+	"/GVh3e0A0fQYdcJrmVg+CLdKJb+o129Y7/6iXvdTXKgNTFJWTf6Zune/WDBuzoP2K2kXoHHxmJrOLz+8",
+	"eXNy+dPF+Uk0LGMPbfllDKAT6O8GjuBzYVUHOeIEepL4heOzs4uPNQdTAlJrGdOSQ0ragmY0TVmqq28d",
+	"n786Ofvp4vq7k8toSCaUT1haHRnyOXdEzlCqH3i8G6tOO7iwgc6gKmepgzd3qOhVPVPaK1ZuTCfo2N47",
+	"QcddF/8Jc6lM/ZG14CCV1LYNOZErxkhUgcKOqlWs1pAbstSlDomr052nVekcwEGpw23T59oJy+2Bi+VT",
+	"kZXT5RNvllMK0WuRKrEEKkW1YWKUr8hERyqvibTde5hN8L23XMy6gBsdMgJyB3jfM7Fsi7vRlRobDBkQ",
+	"VbaIpNo1HuF9pWiNR3PSeZMxDPBG4B0zNvANwxK7RMfuNRkzlrnWl3siR9ywHnKaQySHusErSDJIaDpV",
+	"Hk1PcNMl1dOXWQlJr9qIY/JVkoOpyvyuc29s5jwWYZEIygX4I8aW4ZqgcztbdeRGvGqhjgWTjwHqel8G",
+	"6daIm68Q+hHyf3U4EYSVkhuWgzt/vMqxsDj8A138SyqNIwkJT4uNKyKTX6FCvAlxk0yfXQGRDyRVnRNN",
+	"ElZQy8WiR84/nLVAjuAOSYGg7ExCdFzM2ALTGTgZhCFJ2R1LZcMc2Mzwqa9WpeCKFLx3SZfvmJS0ZjtS",
+	"4ktXLNDg2V0IsBhZqeJ9JsYpm/uWGHNrAwTlWWA7tV6Xb16Ro/2D5x4QZtF6VySSLDPBb4JaRf9jjAS8",
+	"ZWwh4cqdM8oTftMj52wJzySEJI4ZoXHM4iHJM6ZuWD7iBb/lYomymy7gacvr4IWyH4ZDEiX8jqZJ3NX6",
+	"SoRP+kMSTTIWM54nNJVdo2Zhpcbyd/22fmtvSCKAtam0B5Wmy0XepWkqlvijiwrntFYSTjQTMq+3n2RC",
+	"yi4GgOuv7Q9J9LMYQ8upKHisq0ZWf7hlq+oPGhjd/RG+ak9mtXmZv1r7XUusjX4WNJ85P+JYD4YkmrN8",
+	"JuLKxPDh0bAcNzARM5EZlc0fdIQ2/qjmr2Gd9ec12H93Qrnqb8y6AnCwEbCBStbFPCrchZymrAvh7erP",
+	"cgnY50Tm0rsyACZQbZ3Irr5pqr9brghgE5VwVuxZDV9tkPlcZbm9Pya8W0hW2YDKWO2vZcMkZvOFyBmf",
+	"rOBj5RP1F00zRuNVVzv01c+UyyXLuqkwx6E/GJZ0owMXzOrrr2M7dQDUBdFVkwW2qB+o/S+4LBaKcbG4",
+	"O2dxQoEFYYOB+kJ9oBlTjFI3UERil9BY++HZgT7HaOvuIuIAPlDjiWlOx2rfC07vaAJsUg3e/g6Cp6B6",
+	"m6p/qQ2H9dHLm0hZsKzSVc0mXeMn/pCjnKK04GJOleDs+saHfryQzzDFFqFJf98UD6nidgcYgAcSx9Ll",
+	"vMbS3tup4scJZNfftyJDbsrhSWzCiwW5StWNiJJM9J9d7aTpQhVuBDZVt6ZukIqbFlDSEm7ArvB+uJ3/",
+	"Mk9yk09s9uYljcll+3batBD7Ah2LIh+OU8pvO1vlh5jPukCLQoM1Aq34jHrvqzUMt7PrKSl4BTIcAuuh",
+	"JDNWnTgqV6DFajkTS2mx8nDtMaM2zWdtVrr/MPXP6zoHXIQ2G3Jqc01kUEZZKj2o40043YjDX6bn6m4R",
+	"92e7xLltwlsq2H8ijZnMLxVv2CIOTYv22oYENgwX6pZrcfjBwvAS4Se2XyKURGmssfPK1FCTmAkWDCX5",
+	"Q+B9PyRhGLaoT/4E1YTfnMpXtDTX+sixtDZG+p1IwxJQZEZN8tKbeyxvt5mwgU0UU0sVOqfCzhj0csX2",
+	"ASLSxH3LoAIwPOL0Rmw5f3+sntmi5urUiSkwBF+frI8LAFGe3DGetwjXphCI2kaq7euNE6YuwzWYnM0X",
+	"KjDJO8WE/WLYw9ZHTa+XLpy25qRRnUeZ5PIRcZUGNxcHWvu8bwsgbSKn840lw2Gbrm1r5+5Ys29uHXzc",
+	"jILTPMfIgU9bXy/mowHudSspbROn1crIa/ai/npQs+Pu3zGu6qfup/KP3k/dFrsRjG/7ECsEe31seBXe",
+	"Zn+Wfnqa0k+XbMK4H+HsO7E0B5hpsz2ky6ABR4uzlepr0WXBIw8vKzLArX+XpGki16I7GWQK9EWIW30n",
+	"o9UaBRKlPaKtxgKoYTaOzXH3p9xtNhw+HRZYqsGctpwxGk6rIHHNRDqTcliTU2Y11KTt5+s4QjZd2w2f",
+	"CeoKBQTQ8djWoWkmOq4NyPhnxExz4NKCTp4lNzeIyLHhnWvdckuMNdNxI+PfS3qB/wxWSWAte2gPmCkB",
+	"vECoAxkNSko/ks/bT8tHxFk4nWwzeGowLBzb7o6QUBafys/1Bns7IlL5WUlYO739p6477JBu5+rVdyev",
+	"P5yd+GJnnhQYZD3SU0A4W1Yir3ajo41kZNA0WrGcLplZ8ssi9Qo9mW1BsiKFSzExoQTkq8s3r8jBwf7B",
+	"14hP5aT4qsvTVNCNwPbCGVPX64hHr6+vro8vryNjA0hcYI2FkDIZp65Xu0eiN5cn//GXjycnb89++Pb0",
+	"/Prk8m/HZ38ZfPvyh9fHP/zl+kME1qWy6+EgHByG/fDwOjxSNBGZ4AOak6NhGCoxBewUWvki1wWTMV31",
+	"CPBbiGg0xfUhdmDE1exREp0mn5WuY6c5yQSP0BIw4iMOY4UPRq+PT89+iAIS4cjVv95dnF9/d/YDOtN/",
+	"ODm+xJ/NnCInQzcMUSqIXl18OL9WT0YcHu0dHvbIWcJN2nl08p+vj69PdEAREUVOZMJvUgyCrTt3Oi1r",
+	"NOKXlx/OToYblrohfzcE8I2mhMuHVCVwihAgggPUjJBQNELJbLZiRBNPAooY5OIGDALfjrgPQIK8Ezpo",
+	"p4oZMTiqLd8g3LnIwWbB5ZJJUWQTthXnCQxiLlTiymuwV3bqICU4kOsIe2GhQkU24saU3wCL3latUprU",
+	"v3s1KTOj63b18zYxQJ4Jv8HU2jJj0eij31+87ASdyw/nnaDz9uSHTtA5P353cvX+GLKwX12cn5+8uj69",
+	"OId4hbOT89fH/lgFr0JwwStRN2WAgsCgDStSlZEVy2rx2KQeMOuCOGJ8xqXppMxxhuBpKMSGf6+5WSsF",
+	"/kuEMlvyH8IWSpSfHz9VkYa99+Rgr79/WMep/B2QJKHSoHYly2caUHI9yOTPZS1ktYIPlBUyJhFgfN3K",
+	"iiJfFGqJfht1MrGUo85wf3DfMQ9O5XVW8AkWNTVRuSBWvAI3M+bJAHrWxfShQkqWr9mmMAxf9Aet4oy3",
+	"vH1TxLHWpTeGju4fiBtn8aDKSq56CtsWMG6eh7VI2Iol5IKMmY50qqVVQ7yNauRUmbeuW7C0mmjWxwSB",
+	"lGd1oyatY1MhMM7C6YBeKThzlVzdJE6wxDTl+geMQNSwxBMTL+MRNDcXdHi4hUJDAia5rGnrLnyQjSgC",
+	"U6jJkRxxQyNf1MzRgtv+cbayE0M+Wa3rmMQmLX/jcrqM11cqqIRYMrYvPScsKjJTUpua+SITUBgTo8WN",
+	"I8De1LqoVETEFGOZEMyTXGE5QhA+nTg11aP6zSh72kTqQPNAWKAEMBVICBxxALw0gYhb4dbXbhgvOn4F",
+	"b8llEFOBcRhkvLIxmoLr4DFPe0SNc+qJW0DwCnRcnLCYfBWdnRxfnfxkqrN8vUM09Bt3Vj7b625w/S3k",
+	"/nuj+GuX9pzGrmvV4l2Vl2QAYWD/P3tf2tzGja39V1Cs99Ykvi2KkmV7TNd8kG05VmJLHi1JzQx90yAb",
+	"FGE1AU4vojkp//e3cM7B0mQ3F0neMqx8iCX1AqCxnOU5z1NYTysk0nRrtgurGyZvMdXICzcXDi0WTVGb",
+	"sMWt4uCvrG9+4pnoqbnwn1RsHOxG9RvbZ+fpJPXjFTSdBJIPeD2Xc816Qqwq/DHQg1/5yUPTp+59hI5Z",
+	"EOaY33LcZlSZlIEkhtuIe2rtnRi9nI18mi8dMmaHyGUKJypWAjluO09fZ2UPmFZsUmYTnYtbnzv3HW6m",
+	"5bwXMfFxICY2e1zB/Uc9hUETEougI6COYMvCmKMafACUJIVD3e6pC7vM+QKXG3C1zaXrG/L1awTJNye/",
+	"vUVY3fsAK2+BC0NjfvluE3LkBh8THcYik3P60QA5wanZvo0p93XzA9kqQ/02GZ3N1G03T1JUXaMmu9CO",
+	"GALQoznhIL/qsKiIF8/QnJrKHJWG1trVb5EvqXpstaET7ueeaeq7o5OXxyc/xWRIEvgkd/oEkKZ1vJTu",
+	"b/4rDXUGVI0jqa4iZ1eC0pktLMltkcxvp2e/QPlJlT8fTNXc1Wb5yAxcWZEK9VEo9NwKMzkH+kZkM3fz",
+	"i8uzs6OTF//4/aez08t38IxJCph/ZZ9hOW8dhe0Oiy+O3x7FaMlA7aKtDXUmtq1onB+WamkM9nEhwDTf",
+	"rFbUMi9svV85EepyYAHXtbE3KqTXixJE4ZQOs2V201rClO2X8Zx20WaptUX33bpebrddcBeqh2TFyKl4",
+	"VYGfXZn+tUmLUh02BCuwAmWeW2KOWABKWqzWGwo4gntCgXdLvNnFmkEI/vu7LTflXUIKZ6V6XqbXm1KQ",
+	"+5q3QlPPYF0u6gAM6kmcQKPy4uwfcZcspaIiOYLVNVY2AyIpeR4WnlVLzqpIP6raDNYQvMqVkdUGZQfL",
+	"oCYei+LgJggbp0Kl9oK+4XzIejEqks1cHHitEnWNVg/siAD68ZzaKp3VowcD1I7jiOh0NhHx8PYhwbVH",
+	"XCWpyNsbVpbViCsHmpmrTlN76QLDhv1DZCdawyI1c/zMR2Jra+cDHwozouDjY8X4QI89i+xisQ/mClYZ",
+	"3giL8gGGgNPaBhXXjF6Gk6dustDxCZWeFlnnmVICiDzLuUxYruunD26gG3QL2YOxgK+W87G5S5vhF+B7",
+	"1mWdb4kbo+Fw0DEZls4rjchdu8PdBUMWtUp1y+liibTyEU3K9i3guRa0ZtsQtsd9cDfBGlbTC6TDbwwP",
+	"YAqFyF1o7waXGH5NBR82t2kNQ9MTP0clquK4BRhQx/MrLpXlicjEhJu+kUZ+jNVNrkwUq0rYJZXHBbg6",
+	"eaV0RoWJGOB0dQJwGJNr+Zi9lc/r5DFsymb5PP0NrNJTvPZu2iR4a8MXWR8STSi7kCiU0NAu9fLQhbFb",
+	"uFXkE61yrBuHkB3Yf+wREMpskOH7Ilm7AKrtTr2VObpSHW+QffzcmbVXh8dvGlFCFQD2igGnmWI+Oa3s",
+	"T+tD4Wmi3Ck9t+bev5HYrS3FtcpnnU5Qc9yk/nsvqriyWCGI+81GjNdUgrp9mcNdwo9Yfb8M53ov2FZa",
+	"5PeDQV4jEEZF9hvQx31XQa559eL7gOOG9ShLIhL4JTcC7jaGHXxkohocaJZS/nL1L2YyOhAB9rvtLDT4",
+	"I/GD4U8pL8T9lsiclYo4S1bbeUO80CYOrF3GUnltPY5Fo7C1puy5DZPaWY+jUK+n6E+NA9BFM8YeqK5X",
+	"LHeQSsugjBryUMY2zGrX5O0MPQhqLCpukxfeWUNAiAhQRDU0yA6R6AOQlXqIUMPcMjCRgaYEzwQkr81f",
+	"70W7B/qD20bQD9xB6n1Qm2K33wwsa5FOgJdM6SKqRLjR5oldSKvWH72z9bxsXZ+V6rXMC53NyewgAdF8",
+	"H23Ey00vW6Y9wmfYCDXSKkH02unA7GB3L8+OzuOKEA/BQCxyqBrDwnbYG5uAhesXjNXH6zYsI6h3wbfF",
+	"YrcpFnPGylL00IhjiToefrX2LsZ+QJ11knLpGOzeHp+/Oj47irvzFG/GTkGxJe+AN4tCSZzrckyMkKe/",
+	"Hp29OYS8SD3z2RToA6HVUz6LWB97QxRobAIcaPisKoqmGwgpW8jHIgAHA8ZNqCfUbQIOFHzFy6PDl2+O",
+	"T8xbEL9oX8Mr+DJ9DVgAy08U10t8xvjMn0+f//7u8PLcPayazwt3c4fT8Xe+PELhvOqthNdYcu/Z0d8v",
+	"j87xTkdWZSOJzpyFS49+PTq5+P3l0buL10ixiXEViHT0hdVtkapA3T5I1w9GXKpqJBi5Tb0+mhnc/qyW",
+	"fo8mWytq0fxoRa3K121FrYVP0YpafijpBxqdVtRy/W1FraBDa6S8gtX1k7wR9RLH8GfiuoRqS7whbn+1",
+	"XtX3AtbDyoTNnJjrZ4o7LY2pF56KDLMlFINSXr0wkHPVHvNljZ0ab+U2xa/AjUdXuvSNzUDPQ8HW8z+9",
+	"UdgUsjgIRXlhZdK/X19cvHMxNYT3E5YDnjkvGc7znrq8eLXz1zY7R7Ine4Ub2gT4DXMPqIHcAqSoIZsY",
+	"/ysTCR8UInkfW1ZYaFJPSRAzJXXTyGJqAZhEXLqWawCZpoiA7AqNnYz45qjl5m8DrQouVU+Zf2Q6rfDB",
+	"qYSNeXaNANFMIgmczDD/3mUiH/CJINIQ89aZLlki80nKZ8zqRDTY5xWI/BKOecKXQTyfmg37u8ydk1BD",
+	"GB9g7Ws5/zEgCvRtdV95/pRGhJuqD+CvwnrNp8B825oLUXG21o1V47qe04VoKIki8uBQ3DeseLLGcajQ",
+	"mRPGLg9FqYn1zjylp36Izy5Pfj87ujg6uTg+Pfn95eE/zuMfgwo94E0yd491Pi+T8GSpDOfjR7coiAoS",
+	"kJumyV1inF14M3/Mi8Eo8AlsWsIlsK3C19CDBjIKv0MJArIt/0bZ8VgmwJs2zPQ4xiq9QsdRFSoL++r+",
+	"ARvpMqOTepWuinne4qc/A74aePQ8qHaButORBq8dAJN1+ze+UhajgJo6F0zibu0clZVBO88z7fLT9udF",
+	"H6YhdHs2L2K9HmNBX6Tna+a731QursQ61xoWvDxfv4S3ahnNjdOKUfKxwrXahpeLjRrnA4y+XY9XNKvQ",
+	"G07cO03aIPC51ijQ9RuNQoDI88PwaOkwfKrf2s+NDX8bvA9RmIMP0GaHLCbsbIxQfl54mjtj0JlhFJwi",
+	"67wIsx0UIzQnA8ny0xFCtRgWPD2c83qNlagX+GEDCO88VexCukvPM8cvFaOoJQC/FWgYBm1l/QbCup6h",
+	"xEHIrj/dDCiG+Wz/RBdVY4cAOM8cLg0L4Re98ZAVPAo+XU9ZezVkM6R0oWWnhTeyYcYH1uJ21dKIrDdf",
+	"Ug7DcEFPVZnSqdHFnKBSl5htq8B8kabLuJUXAzMNy6J2J9vxkNYumx9WlQSVCjBJbRUiOuiXJyd4o/d5",
+	"zL0YrAB8K0FBHZNXLU6WhK1twWX1eS5D4COL9TENDJqHIDp3ncVlu+AB7Ydy4fEWiVy9r0rwf2y+ER5D",
+	"McuNhTgdzQle0JBiOfUJ/issKHUpcNtQkrl+d/SyyTG+aNqFYfMiwtcgKoLdobw69ccpe1T4+HdY/Pbw",
+	"5PIQIrk1Ui8BG//hi19eHb9ZuNDWfDDOpiCXbgM4iICsXIt7X7A2gggOfnlfoOmWDEn26zncY1B5iz1o",
+	"RS3bRgg9ICwSnl07ruc0IO8ycSPFdGPJQDugbXb0kQ+KdGZPQmSwveHpsbKhtIjoKyIWZ1mZCrJls1Id",
+	"FjGj/YbieNUTYIBSWI+ilnlAq9t62GH77IH5j1Jd/9TKdOyoNE3efS6yVKpFMATsTosT6I3Mq6pVuItV",
+	"jIVFRZTp7TOwAyvttZ5UEiqBfbK9X6G9kml15KppAH2hKOG8It17CO9Y+G6r7jxeuME47aG20dJeugvh",
+	"Lqt5s/wWuMpYzhkxyaygsAl5ZxApcLhOtQ4OCGrirJQ/xKuqpsDSG+iyT+EEXhG/s9fVnnHnA12Xfd4B",
+	"Yuu8mwmeABibg3RDHvm6XruICYANl08zWYi4S/tqZLVBzeUYuEaaKrjBPMjdQCUQeNJEbrdL/B5JBR47",
+	"IRP4Oi8MrsbbqQY57lIKwXXIpqJVkJHjyViquBtI1UbsWsxyV8HKy0Si/M2JZsB7z0gkIQ/LiasbsBta",
+	"BDBQN4gGyf2w0E/PhdqKWtCyht1ZT+oANy76ei1m1iizWMtKXutf7jXv13RFcBZ9WuZ41Gs2nbtl0qhX",
+	"dbhEtAy22oo0FUG7sGwnR9WtLsuF6KlQmNIYzj47jnwGX1u/6rzJGzDNchqItexTv5Ggld2GI8LBCjpe",
+	"g/JKJSjiOgP8LOWnJzwv7lIwck6iSxuaAtAzSBOFmSTnEIKInjNiyBdEZ52cLVsvHgOsJsaR0CXKX8w5",
+	"L1RTpafKmK9W0NWY54Fbg5MA/A2QprGvVzTJ6AlQvbsoSoJ9oSUOqBxkOzY/UQEZRlc/kELwXAyoVQg+",
+	"/tuEz8bwnE+fVqU67Avrpoz5SC76Ssm4decyDKeF8VVn8qZLHGrfzGeR6rwpF/NCp2YI8qCpSGyI8WSK",
+	"WSPtRziXSUCmMkN8YSBSVIzR9QgmDFc0X34yTYs3RcLU1q3YD7rB5D+1gVxzb9hz8OYhpuvns3GOTaf8",
+	"4FRj6rCZmZ72FKp+QK2FHvelskxh/lZkBUZ5pMrxiN2ei/+uigib83Dxk4Ko/mKUy1y89ixE1GptBPIW",
+	"E/Eu8dZF02ku4UIL8f1yEWtahW633FDCml7yCTfcYlkKBqwaT6WCuXuzm+OSGekpkgy4H4hkZwZVJYsI",
+	"oPqwv09sbh7Tz6lepMb6fGWWC5NDj6UayzyX6qpSrOQn/4gnrNC0WcBnzruIR7DAkJ6i097RjloSQ9bp",
+	"dLz1oFzMzC+9GJ4YR2QmgFmBzWlSf3CTu0ZWvBBj2KEEnm1iEmHiCmu4zdEmFe0L9D4vzLfuuoHJYSZ/",
+	"HQzLvHOtB5ybCxvC5hejQCGd/F4MLG0QINcFT9frywVeOr/oYFJCA6lbkUNU0cMr86wuq+mHqpEEFeDp",
+	"SsDHqqnyo+DYBsocIhONpX0NyIImSMOykXtJ9/y95KqQJJK2XvGebyyFB9drZROhyvKNFu+ptDIPJY43",
+	"KBqAoa2EHddrOFoQh8UaO5wT66fZsCaE3wG21x55H2Jdpw+L+X/sUPjqoJLPzVo/1psV2zeupXPaXhpI",
+	"dHBXNpug2SygANB4c8ROoofs8uJFFVp1cnlx1Ipar08vz1pRq0n4ONwmlq5kY0SZb5dvl/Kfcyl/6ZX2",
+	"5ZaXVdJbCmVCb6IWc0OwU8hPialZcLmtt63Ef8hbWbRrLgBbVgHC/2EvSzXpui2EnOgDLiKCrK7xqzmg",
+	"CwS7doApw/xIaoZdNE/Nb4QaZLNJ4fpyIzKWiaLMFKQBYsTAETAulFEGmLuFGCFszr01F4UH0+FvbTgx",
+	"0QKyWT11JW9EAO4fsrjM0jhQ5xw57FEizUiMpeLkboz5ZEJyTaOimDStotdFMaGBjmBUm1abvnKXYbxu",
+	"eRUKXezTGzMqloUPCHF0cToEHv2li9y99lO0/MqgI6surbbw/XLtVjcRX8DXafa66+pQAh2VKmCy0I5N",
+	"vT8DCdcnD58+7iJELRNjfWM8Zrw38ggsB73vKVoTxE40N6fNToYaxHnBZ65qn2eizU5hiecUlcpZjDJ/",
+	"eUzq5zhVX7tfGn9IZFeY6zdLHBEQ7JDizTFoSlqwJ0736Uintq9umvcUNMaqItfN5ZBSCiY/YkmvuERq",
+	"JBwZQmcabx94p+bjYmWWtrow6/Pu7i5VbrfpgvZAj3dv9nczLBtZDDcs7IQXQepj8fMeH54cVrgPoXTq",
+	"PzbFiGT4OrP5xIWwr7FAkDeAxPotAZ8v/KhmDCssL48PNmabv7Aw7JqpKtQAyzauBWEmUBfNbKSQIuYq",
+	"0bZwJgpTDpY+01K0QjAVh76nQJ3RJeuBF2HAs8wDal1fHz168qTTefzk6d7TgydPnjyt49KzkbKnnc6T",
+	"vadP9x8dPDnoPH26typo9itPSxRBbyCUhJo2l9K26fArjjPOLkZeFbuufKmHHfYUcr5vT092Xp0dtz6X",
+	"TjT05TkAJJZ1BiEUC212Bw+EbJTGX+dsJDLRZfMHmgNH5XwsegpOeQvO4A5PMxbc8R9ZoPaVLtwcwTfP",
+	"zewvNVy/EWtDTcmF8Qcs3F2I64o3cHpiHICodXF5dI7/+u3o5Yn998XryzP656uzY/zH+eHF5Rn98/Kk",
+	"yX2oFGrWE3dVcPiu8PLYM8tW6kpZCGB7xuIFjDUhlHpqWgtDX5RNB81X1LX1v47coTHi6dCW0WaZvuKF",
+	"6KkJl1lkiYou//fVq1cvG/DylRN4szj2u7IIbDupvMZiVd8Uz0wwRJFkGrMTM11aQUpMyGLM/hz6hcRm",
+	"I8zRxQGlHobuu0FRRM4SMZCJgHCmj4Ha+jRYBVSetuD5ba7H6ARvaWaSBbZuoTW+8H1dVDkXgzKTxezc",
+	"vBab1xc8q9sjDxU7fHcM+dwf4kmpBr+32/GPlrGdQzW1PzrMUJ1OhDp+yV5g1J+hlLPfYc2YGHO1p8yQ",
+	"D7QayqsSeHTg9MA/S63QsSBwlJ4IR9kAyMEuiz86PfcduCA2jj6h+nsKkrip1pM+H1wzniSZaSiiDpWG",
+	"/pQqNb+DdBs1ik25MlaSZj/Eh5cXry2dNnwf8FRwmNyggpUdEligCdVMloyuUlUumkyBeTEXyLBYQRdz",
+	"2vr7TT/wHA2TN0VV3JpMi+C22Mun68z93SdPzLBQNtq0GW3EllXtbb2jbMHOSUCXYGO/EwlJ6U9AFI/J",
+	"hJd6UBspkTlL9KAcC1WQIrHZkoxLVgiFtfVQ0XIlFH4WCKSggberJ0LxiWzP+DhFWNCwJnhsmwq5OASq",
+	"EZbEGC7snc6Lq0yc//2NmTQPHnzQ/QcPLGLQMQyi1IlQ9KMscI721AK5Ig/ho5j+e/DAxxsePECLHesX",
+	"PdIAd02fQ9dK9NSDB1mpHjyg9QAMhdpvMTY9AG+gI+LBA/BxHzywjJMwfWizIwDugwfsuMK3zwIZYpZI",
+	"kfuy+IFWhVTGNhBpLqbm0CC09FxpPTCqc+vejPmMgZtjsbOA257KgWizlyIpJ6k0x5Ktws1K9ZecSevp",
+	"QEnYPC+7VxDgisVmscX2bVfGlJEwgeLjQNH+FzGLI98z82eZxDRAL7S6wfKi/MEDRGIe47fEMTM+2cOH",
+	"D58yqYyNjifsWA4ybav0mI2T4Q3o83g29x2rYE6JybLK/6UzNuEZHws8b73QkmO79oQVoZoBPRmLunIc",
+	"aS49rZiZW6ocW5NuCqlwxtmYf9CZJU3vEvWYXfR0IkKtm+4pBhuOaS687QiUwYC1ABfRJNP9VIzZDzGf",
+	"4KeUWu3Sb//XmGlxBAP49ODRkx+x+9y4ov1UmHM1QQm0HAT+UVo/pk2e8miBov78DmlaRKh2HLcc1SAI",
+	"hSUB9cD6swINAvOPiDwWEpqYsVz+xyGnkjb7md/wc9gyTIsypLMgz8GYujOtErb/f48eEgIASUcDWjIa",
+	"v/Mpv7oSGbs8Rh33Liuh4MSczTmSCjOWmknrno57bCoHQmFBLW2whxM+GImd/XbH7XfWoZ1Op20Of27r",
+	"7GqX7s133xy/ODo5P4J7vKy+2/9aUevG8um3Ou09vIr2UOO7tDvthy0QthrBXr3bnoo03YFZu/thep23",
+	"P1ANkAvLzR9rExDIR8xaf+Z2xEwMhPkuZvrJoaSzHEwF+CQBLIAU3HhZjGworafMwcLiD1NzWnEzAcGX",
+	"+U302S9ixs5Fgcp7Tx7tPaFT2tkOwKl2JYqfp9fI0kMfzLR/v9NB5K4qiLkunM62s2iQrQQPmOfDkbc4",
+	"KohC+BS1DvCFdc9xDdt9zhPaOOCW/aerb7nQ+i1XM7vfmPserfOqY0r1n4vsRmRHQEsC9z5cfe85mleX",
+	"it9wiS5baE+i9FZejsc8m7W6rZ+EQwMi2EZeIR2gmQPGduBXgGQKpkLrvXngLp/I3Zu9XYA+Nk6+Ny7S",
+	"6r68pQNFYkkgJ0BSCgKhBcJwMFX1WNyIjKR84OgnNlaL6/nNqie4jdoJoNmXOMpwqkNMJRDMs9eCZ0Vf",
+	"8CLEfubwbOtOWDMPb2FCmtMVzqpDz36Ih5CGoDQw67tiFvBaeIUlGOku0QZMtb7O0SsB9g+R9JRPTtDD",
+	"6AwHmhZX5zMUU8c/AbfGyJYCdqNy2jV5IdMU7+A9VW0G4AXjzGn6xQAYdE0CLBJ1xxZq4ZcCUuGa9WzG",
+	"6BDmg9mu7CHaGEz2l+wSP0tThDi48g2QpJgL5+rpIPKPUcypYybmA+MygICVi6tei1l38u9RMZv9Z3Sz",
+	"/6TMrg9GQOQAFvW/S5HNvEHNiUJ4vd3m0OKElrUOVRjswAUNKycJL8TPut/YGnfX+i0yn0Mkp+7GFY3D",
+	"FZM7vUNf0HotVdLUrixUUVy3aRXpxU2aJawUIwZXZA4kfRnsHKtaiORwG7XvOFnVummFStXOPQcVyLCw",
+	"rqlphF/xjVqvUu1ODUIgcWOTEEuzWYPef8ZTHGYx0FfVHOWewMpD8W97qnf2Vt9yqYwVpDP5H6w8OVjn",
+	"WH6ls75MEoQwHnQOVt/heTR18cqYvt+l2eEMDSiUmo60O5PNHK0qSwfmBloVkAKshpDMlgw1D6ENYvVh",
+	"80Y7pPasdrctPa1rTzlXmfD5T7rPua5sN1YvLTdW26X1bS4tP5n7M2PNh7a7m6z1C8oXIn2KWhOd164f",
+	"+xCMNOQCkiBA8eJAxZBdbTPAfEPm1bdJKhZjMRxVbmK5XlxnRWIVl52aGy+wINIE4c73GHoXefFcJ7M1",
+	"lg6lwWCxjXQqE6K58QN+rseCuT9FLYjpEGO2gCHf7+w/3ukc7HSM5+5+eGw+wDXwlvdt0rixAhUeK5NL",
+	"VcgU2bwf7+zt7zzca0WW2RxeVZvampkD3jh7rc7eTsfcsre/s/+I/v/YuHCfog03iRfwXXCb8MkMyuTN",
+	"bVF7975FNTnx4bzEiJPZsQk7YR7+RuN7GyIjvBh54sepe1y7Nd/JcLjmbZ9Pf9Y9sbPGnvhCq2EqEZNx",
+	"sPdwrRvMvLjQ+g3PEMpzsPdonZHIy4nx0EXyViSSXxBk6WB/f40duLItnIkyF9/5to/rkXE3Zzfd8rGc",
+	"tNaQ2v3jWsw+4ZKpr84ITgSIDHxwuz7FWCxH5Q+xvXBHqp0yF/GPizYVXhzs+XP7yUH96g0Xv9Mw/ROs",
+	"xTstwe92Qr/EWu07T+jI+gAL0ebmCdb54gfWn26ifrfz7idR3GHSOcO5aqXWphuspRFaGRB/gWI/F35B",
+	"873Z/Fi7/twYv7VYpjOLCg2YBl2jbPEzRepxU4d0LiLGPUg/YvlIZ0U68+VfPYV8rnWWPWFRK6vwtpb5",
+	"UCKo1H/GQ8WkfTSDPweWuftLq9t6fvTT8Un31xeHb45OXh6e9bKe+vXo7Pz49KS73+6YH9+dnb48ftnd",
+	"2d39aH6kG4AKx/x8efyyu2f+8fLi/OLw7buuMc47e529C9L2cX87u3j26+Gby6O/vTy8OMLLDjoPzZ+P",
+	"Tl4GT4SfwgbBFK33Pk4hv1/nfmQQJIXph5WazmvYP8AKOfjNkx10CszsaCbA2dxBoEm1nofw5TfcoEQR",
+	"Y1B/uh346xjf3+u2T9P1vg3oFLFltWHIc4Qv6Qq9bcGvKfOOd7OhzqKg/tdhw6rgsSDNCdsu3TzmM0JB",
+	"ZKIh5/4CG/l5l2Qqli3IVGTbQOI3aQiZ2TmmGel5HIOVAUQPDZF5NauuhgA0sFlkPgCebB6bD976fUfn",
+	"XUfWiM8HDB7bhfVtRuiDSb0Yow/xNXeI0rvH2Dg9nTHmmKigM3PYhk1DZJGbxkQWDxgbZwSBgLY+sqdW",
+	"FVw+Y1SglseuvNKRmtvCyuZgv2v21w33azO557wKN4YwPKeHZTFiCP9zdre9a5BKoQro18Sj+/C3WLbT",
+	"6rbyh/APY1wjQ9u/WlLdaDkQWPCrr4W6rAALU30lVaVOzipW2boB04B9My/6PBfVm/syTaW6Cm9vuSQE",
+	"/g25kFMu1dKucyoiQJHxsSzyujEgNRHfTVtAjLD82jYOsnGle3wiXRsH2RiLy174sg8iH+cf31kJtVb3",
+	"UWcTj8XNt6+U1PDzvclGqizk+0hsuAduUxvb1MZ3k9oID4b1z8pF0swGs3StPIdfij7TATrkC4kOd+Xq",
+	"VEfYsTWTHZUtYZvu+POkO+5tki/JfCyZb52vcq5t8x/fWP7jdrPw9jmQikFy31kQ93CfB+HFYFRHx+eY",
+	"caFQi6oQbJwNI8WkUTVIBaAFqQAK6xi4Yn2BhBfszLEJgQ5aT2HwgrOhmDr+Uks66BgMxZSqwiIgNk5T",
+	"VwGYQ6FBhY4mbJxlpGFVQprpSKYCmUWuNCu0r9kb6bzoekYbqqFgWDsbwZ+hAI7EmGMy1WMrRRdb7ySO",
+	"nDyI8fJAJRXoQLCRVxoenAn2A7mFbuLEP7bZucamBw1hcZHm7QFHTg7z7xymurHd4jb7DbqENZy21cF5",
+	"COoaXgGP6Hkj34GAz6TSWRDIAy4MOL3hVJHqKv6xC6TRIUUwqBNibaV/MznN0rvKdU4uAvvntuDb+qhO",
+	"QDcwl4jvHN2y0Cur+kj7HXBzdMGLudyZj4Vb17LRsVMPp4te3a18r0sYli+eLtrE9/rTp4y+Ey/ou3Vk",
+	"7Mr8LI6M5/1uCK3nRSb4GOr6oHc7sFHjbd2wSiS3x4TTQagnkAPubaWnPQW0205hKjzfsNgFQAQxvCqm",
+	"85Kqx83WEbE44QWPK0TcMTNH5s/npyeY24ol6ocNzZHwhufFDly2c/wSauhSqVxkaqDHwFWAxfqurl5A",
+	"hfTeo57y9d89hbKcMDL09FTrayxsi+A8RX6DUpmzoM0O8RAnYv2snODO79R2bFHSbCJ6KiZ251TnBSkc",
+	"Ib2gHgurt0DEwcQRZobUchiY/5u+gdAzlOflxBId9xTIcIeCBNVTBrt0hHNihS0WFgtVyMRzYoyPWC7M",
+	"EwrkFzPjy3MkVZqkIHZKLDC15UPzZWCfj20eaFtnUFA91Nl4RWFg2FWv0VjXBZR4rC2CqldyXPfFH5oZ",
+	"0e805mgtbzjkt6VWrxv1VfmyOenKWiV+s+BDUdJAzYpnmbwRCe4rtHqvjBHpTmlZtJtoUSqbR2WYAs62",
+	"fepzQNq2eY1bIT4WuC/vYCPXN0ygfU02CT5sm9r75k74VzpN9bRylgYnvBcEWO46B4e68/3WKKp31/o8",
+	"G0/ljYiYThNXV9dmp4oycYkkHQhdFuakkwMIY2Jxe0+ZEy9FrXUg4RIfJzITeVOt97Fr6me01+1LTK+b",
+	"Vof3l7cL5JvMfVcnqyVPx1uD5eLn/qoVY/5M9+9MZUK8hOE6slostUvoJCg7jSzNWJzrzNpsju+0zV7J",
+	"FLmAkoSVk26gGFToBb3uMViY7/iVWXCZLq+Q/s+sFpDbHyByhQEDDosn/ErEaHP2Z6yvixGyQywgYsBs",
+	"gHOup2qxMM8sQ4SVxAK1NmNGwN/ZQDvOY2JvAo12MTGvxHb0VCb4YARnakUuaq8D+hig2sYIcwJNQ86c",
+	"iWX9ERDeQmsZqEX/yt7K5xgj6akaxgrzxGf4trAvZvdJnEsCn6JxD/rZfOY1Io+eVQOVrq5EhKb3HtOL",
+	"ol97XpBfEuughxzVmV8TJL6sMRcX+FH3Op1VSkJr2FN3Z8wAPsss8YNihtOygpivATKGcRRAwc0Bk5RA",
+	"TJaVShmXCUglaR1ZfeEK8MNcn2utRF48m3sUQkhALRdih/Cs1ImQ1Y2zWaJrMzj8rPvn5voVxjma5NBq",
+	"LFvVquBSEQLOWHRt9sIchy7eOubFEkIH+N+6bXzHs+J0iG7P2s28FjOMMOcBCQY0tNXoHbzLxFB+XLtd",
+	"v7g7Pt2Ddb/Yj0b99zt5QaQ5fxtHqE5L/uH9uZ6+1/ixZhPsO3JxN/FwwF83YlX5Wfcv/F3rTykI/Ey5",
+	"LDADInMkb21qGVKXrtuogDR1jQZZ9zwgemWgH9fUmHlG2LXbBVdvuPbAMc1KRZJam05kYlpePZXNe7z2",
+	"+ObRFNM6f39lWh98jmm9MAZo6I0ET4vRnRY1PuJWi/o13lrp/eN77r1Ly/XL9NpmtPxKj0Fw4ziJwWhD",
+	"9Y1mKwIu3Sju9DkRyD/r/mroMZiFW7/rm/S7PqB1bP0r+PHW8OKf5I0IiXBXaLWHEu2L4rRYvYKRiJ6K",
+	"Sfk6jkJlT0/DS8pQ/mafl8sEklFX5GQacMY/6/7XBRhbFfYQZGt+x4STXZ/jUwlTsV7BfoGeH/cP4gXZ",
+	"QSJD6Cq4ZlAciL/rtnJOokxLav8iEqeZgwMjOeTri4t3DoMAxLBKXo0K9gNCAs6PXpwdXfz+y9E/zn+s",
+	"af3rQH5/zD9aQmSQ6LcGtHlcunY3HF19RSLF/OKQ9g3CybaeQ7qaUvWw18sr48UQwgIo3Ee5GPz+dvjL",
+	"359mf/3pl3/8O7uYfrh89/Kvx2/e/fNY77/hb/j5NCBth4GK1hA3GWl9nVt9k6Vjb6d5dfwvhAIrLYKl",
+	"AOOOIpWWVB8ShNZrTvVVpf51UZr/MWKoz0qVI6DaH7dIilkdeKgenekSDwOtBnMQglMrzYxr02njON5t",
+	"BCxW6HLgV5BeI3lG+EwI9HHEfWOpMJhP2vut/c5BZ6ezt/Nw76LztPuw0+10/gnjZgWQKsgGY9fWKBCM",
+	"+YyRNPSKcXrY8WNTjMpxX3EJopJ0+zsQljYLxOpHVweuXw6uAflfTiBMUp2zJDrQkmN+BYFUmlbUl02Q",
+	"FT/r/teBs5tttSEySx8/4IK2LO/zcPajC37V9CK6bBeu+RRtCH2nNN8W877FvH8PmPcPYKSsa7ItokLM",
+	"r3fNYgbjpN6Uw5flXirQxZVylmhSXJR5ETnm1SCql8jhUGROh11mLBFDqUApJuopqA8S/IYej+HbUOsM",
+	"yMLjSVn8rPvPzeeLIbJmQ4+TrFQCuYhBExlPiRyrnL3HhZzGWLmGUXjMKWAMCrEVlryZQJ2pzIsuKyfm",
+	"jKxIPrfZYZr2FEAHHSJGKjhoi4yrnBPaD7iVgX22zQ6VI8T3/YdwMR+j1rbl0I96ypH8+kvz9sM2GMqk",
+	"IzHgCju1x97K54hU0Qw+pI/bQyIBFBvcl6EGWT1DrRJUuGEXU23NNC81Ak8x37mneCAEMdaAn4EAkBOm",
+	"hk9nP0uSzc5KFSPJKlB8BGocU12mCY1chIJ1tlnwaWsscuhYffT+S1rkxVTPmVlTDUsCZ5DSdgJblI/g",
+	"46oN474ntJ2s3E5g5WIh24TPxnhqiqIAchLUKEfUAB8Hl1i5mla3dQ4XM/eXZZZjVG++PDb2y1wb0Kpa",
+	"sw1ncDEblHmhx+YbAZzarFJjEQk+/pu/aSNr5RA2qS+M/zRTzrxYmgPjU71YaV8QxzyuAzAgtjbB1ib4",
+	"0jbBW35N53NfoMIG7P96GJw4OWzDd7cY+rY+YrnFEJ6e0LLFY7Ib5sOdHkHlwCS3wJ6UPeWOSk+HD3HF",
+	"pUckA6Eq5E/hzEy4UUXtUw8Zz3sKZOBiFwGKl8aHvsXjyPrAlYJrxDf8648aRzlwPsvcOMRPPq3ynqO1",
+	"nvPXhefs73Qqz3m/2QnwHCbdl3dXc5zOyRK3dUHEKHBct2fB9iz4Sv4hbGYbhvWbdvwyvW7e8F8iuNaK",
+	"bRTa2UI+42W9LTaUKskBKcL60Lyuv1rmjvPfHGE9hYps6EoBEClN0diudS2qtlgonjPiKkntkdRTIago",
+	"si5fCHCRGZNJ/sxDe0BDG4R4gzcvQqvIp/WiefR+Kv2Cw8riugiS3GYXZtueCJD2CRQfRzwbpyLPrZpc",
+	"T0F1w9nlSWyRZRbAhbqL+Qhcqz7kQOLLkxevD09+OnoZQxWdk05E9z1wQ43XBT5YjW8MyC9AlUHZgSxy",
+	"BilNKJ4gaSPIROJYKFAAdGlM6lpejgX7UBK2z7vlBE7DPGdE70Rl8D4JS0NvXf2gFQ+Ns9IWucQoZV53",
+	"TMNE+vrHtCsmDWw1fWPHwVcKjnReqcdDA6nVbb07vHjxuhVUpfqIcDWTYF2rSioBkgig6kWIm+4fAcQn",
+	"8PNaUYghsWKowPdiPlC1B+/gm3Nwcf+SY1+cQqm8GjX15PL8qEUP9Gz13sh43O2gcWAGnOfujE14wfsc",
+	"eRTG8grAAe1WtVNpBVdU623iVJwvZ4TpSeR4vAimM07M2p6cHZ1fvj2aa4FNyXdbnb2nTwf7w87Oo/6e",
+	"2HkyeMh3niZPxM7D4V5/nx8MHiWPxabx+udmC/7yDrB5rRmjtNi6wFuz55s2e2BTiujAiRjgBCJXN55R",
+	"dPhezaLZzrWYrcEMA9Fc8zdwKpnlN5A5G2aCMK11h5i7CYLfmx9kw7foNb1flzmmmoH989HerrEw3mUQ",
+	"DwXj6BWX6fe+LBx5DJncROK3+exvpowJJujnPIuWuOC3zhB/2lLLfEvUMreeo7fhlTHzhh2yPOX5yHiB",
+	"Epwpkq4HX+1/9l/Fn4FzplJM28i8P5d5hfDo2DFAO/8PyotAdhOg/pQ+dZ6kcY9J+Tb4dU9R3lWXTn09",
+	"t2Uttqzcupe5Zjw1AwwnViqGVulf5gGrSUza1DH6wKRRmiCkbyTAyQlAPmhd+0IJS5+jlS9MGiDURySu",
+	"flcOe8q8TImpi7JZ39ODAOGrAlDLBXlRZ94+GPpgug7DNinI0e8pus5zwBi3DBxdTG0eD3dOtBI7cK52",
+	"2YO4MtYoQIqfLXKwRbgLbojNoMFFmVVVgLfSyLnmQbD7ma8sC4MOMmcHe/t1xkKQJr+9pRCtcakZgdCw",
+	"+NYgjutkKn9D/CO7M/7xc2GuvtTJ6ZYyU3raZscE57gD6Mq86stixnDJbWFi34M/fHsLfMsndIskgM7s",
+	"WXMPHsC8//uHTJb6vXaJmgNaaTYsM7ACAlkgCNKXylsy4LWLBCorpSoFxEhNg4XC3JrMe8rMjywRScT6",
+	"ZTH/dI4w8WeM+yej5j98HkrR4U2Fe595bHz+y/G7dxAxv7AER3rIuONtNX0ZcEVS+X3hKqdlwpAQAa0B",
+	"MwXN4TURmdRJTwkFyYQiZ3TS5+YxShdLff6tu7919+/m7t+zj79177fu/Z3d+8/h08skdOnr/XWoiGy2",
+	"2NaonbwLLazF6E4ocQb+fC4KYG0ryjw2x1wMCbKXlbypLGquO3xxcfzrUdxlsugpf1JSJamxUT9WauKI",
+	"6NQ6zG126k9glpSZxQRT6xAK3VPioxiUBXiiSjB3OsKx6t6FiToW/3z6/HdqvzlUVYIZwZDvxDgX4fFN",
+	"XHb+HMI+J5HPNjsfnyDMEAShv4YnF0YsesrZERZTDJ5+cIN7hQWPma5hTpwKECn3l0NSGsyCF6dv3705",
+	"ujBfBlPe9tsirS+Bq3M9FvhODNLYxK517sOgk2NZmkNmu7CMC6awuVhKiI63eGsXXohYMdWgyzSwbJLg",
+	"4ZHuF0ASwJcm4L6+ERmWgnkQdzdEh5vBgejQwd6+GeO5MMqVvBHKl2YG3LYUQTGf3aIonEQImj5MT/Dj",
+	"j6P58EbnqZ9eA52InrKKMTt4705f7JjbRRK32fGQxUF1IPBApnoqMvP9KjagJHC7/TJkKWK8ynx1iEiV",
+	"E5h59EdLVVMwrQaCvr/xAV2BKbA/5q7GAav+/eKDGev+WFOD6kEmUw5ADABA2i/o4mN8OBSDAo1SX9VA",
+	"5mvElOmX76xZGiXWlkvFDjodNs6jnuqLAS5x5TiWoLwNnjVIuQSQZWHDfc0MxXc3T+8vaETMqTi8lehR",
+	"Tbiow/46Fy26RX1l8EZ3wfLKwD0kVG6EUtBcCJ9CBCUEmwAuQvjNWYiMwFCV+dx9YbaeTFD4ut1agXhY",
+	"9kY8X+AJQclsXfcvz96ET/BXb1ryerNPUJWNAmpfhxd6VUBtgQl6a7xug0XfAfl0RAYgxIxgk7inEsM/",
+	"ZPJpt88H10OZpgiV+jYs+lo46znwKNNp6ivcAooJBQx6gOtUiZ6ywOqEm2aiCEJIltpM6WkbKKVnYUk5",
+	"UeKAQWIjTi7j1y8LMG4CRbOYFNXIpPbgUTDxavCj3TDeVimINE01jcOMXopk0Uh6PR/Dqlg5scO3v9JZ",
+	"HEF+sDIURDjWF0OdCTS8TdOGQGhTY1PYqfHVSTcSPlukKjC/DM64UC8b1LEvALRIuEWrnI1/2w/+tsHJ",
+	"9pzG4zcY0/WOt/17O97s25vOODepg4qHKQVErcu4VT/YAv++2OllJyyw5Ysk3O+Cs8tM24azy+PJG84u",
+	"Y5p+V8dW6AQqPQUnlBfMkScRObqNrgTe6Bwgg0q07V9JlsBGqkCCJwiP2EPPO5Xccr4Gajv+lCkV030x",
+	"o/J/OhAnwJLilHyUOxvDZtJGk0cuKWsuqGRxCHxhfoyf0Q/PL1+9Ojr7/fTkCLAYPibg+Adw+LRx+2HU",
+	"ZO4jXz0lh65BEDiC+5d4y1mp7uNQq6GW8/iRuYELRwl7JnPTqTY70QUr9BVCcVyEBRU3NAFg+jpxT4B4",
+	"kZm1zSSrVWKbdc+30/Au80MmE2EJ6m6tdsSLeUafw4W1ABdFrC9ymVjCifBwX0bUQ2tnGa1QACKZbwXJ",
+	"jyyuhvD1wf1gipAl8XCnswebRhWXsoFFgfSOQHD76Xa2QzjUFHVqeqm91L1VIG/92k1dYnlAEHne2rC0",
+	"3Bji9Wnc26rgmvf81+E7ttbO92HtwIrCY/7+rJtVEhIQrDeGPlLZYhSajpIISyeRr7XqGzZQ1JvbreJh",
+	"LUX9Egp3IKHb9Dy9DQX6igsdYS4gBNe5HAO36159kcmrK6BQWevy/JVxS9e89kK3PisZ7FmpVpPBmkmw",
+	"VXb9pjhgIdz3l5y4I1WgfLHeTvPtZe1r97tyMtBjc8HyPW/qatetmzTDDL+VtnNyEEC1InMmxpNiZtOd",
+	"lrhEFy5h37StXdoGrTFqJA4RqFRUwnuaZcA63UyAXqr1ZRE8TuAF3Pd5OaT925Yp+ATdjZjgWSq9fNF2",
+	"O/kWt5M5OEr+vUKAajcTi+hs3EwuHEu1RYJIX8GD4Pspdxh2LBuBjEMtysQHYq6FsaF8MCIo8rFIC1nk",
+	"Ih1CSMcDXqioxmJ+QCc5g8yP+ZUsrHbQkMu0zMydiGdRWoln5GIRxomXiSwIE1GpYTEWXV8IZbHHCWln",
+	"qiur6wNxC9gIdebBIvhEu21ei0nRZoc9dSsZIVajImQ/1hL78lf7PT+7jfmZ6fipI6sNMTco293zW9w9",
+	"7edpNMj+PHvo7h/0r09LlIohpCfSNAd384Ob6DHRdbtdtgiyUVEtoJnubH2Rhdhkz1B7t6vv24IqB7DN",
+	"7xm3HK1WuHMTsPb9N8EaWdkIqYqH+60VinXhHnAtZuuolwLb9LzEeISkzwHdNGScUIk0gYxXJlgmbvQ1",
+	"IoQHPE1Bb0BDogikFM10BRqmQLocHpsLsrZC7UhoSENQC9poY1o9tX5Q6xcx+86tjV/EbLWZAUO3Ff/5",
+	"Jm0N1BRvsC9gjdZvdzwZA510Q0oakUS0UkbcrWVyTIB6L74WsxiyOoQL7wuWj/RUESsO+22kQfwxB2Nf",
+	"FpBbTnRPTZFELkdWuJzxNNXTCIkc8nCbsFrFVqSY0rp2Z2jkeL1VIf19wpGsMG2YSzTDByB2Nsn0VcbH",
+	"5B8SWQTSkaoEShNz4jLMMGYeMJHPf6VETFINRfIu+TvSqI5nxtaeelZRNwD7vW+SU/FNNY8jTRWIVynB",
+	"rChgY5MC8RT6as2Z1wilUVAXGMVR3octp3e3NmGc/UXMvo5CCsyaekuRKKMC2NWAK7NeoG7BlijcNump",
+	"xNS8YVvYvs2Afi/6J9Ui9pXnFCiBm6NlBzWp5nXAzQNW1rQfpmmgT46gVneuUb0Np/opONbygs/yUFck",
+	"8tgbrLjoqfjs6NfTX3zpnzmYsH9W73hOwQMr4aloCiVEHGJnyuuhSPDUWpauhupw2m/sObl1UL+R+X8W",
+	"zI8N7bSm6u7PTN62/FCLbAkh8xWE29n2bYVDNp9qG0Q/yOzYPPqxYs4dJ3PhhlRw02cIOnrxws2QvfCM",
+	"L4ztPfpYgPfj3g9l4PAvq6XqstJtdg5cKcx1kBn/aTZ//S57WHdMhJqOn20/eO1e0rArYCdlzgT0fKuk",
+	"EFia3+1OgrOYcfy6wXbiHLTaHcX+NTTVnHefL8kUVOJ9PtRn/E8f7KM4H3hPAsj5GuJ7/pW3gq6d+BZ/",
+	"17E+14/VET8/Ytu437cZ9/NfiPVn8FOwKoM1dqvoHxCj8LlVWAm6V1cixvWwXuGHOAy7u1fHPwLgqqcU",
+	"Mc57bi7/nAqrtucYscWVxsZ0oj1XAGpw3F0KiyCWcFGw2L1oB4gS8yUiUW7KfN0wIhaMzkfn/IAhsgIv",
+	"agzJ/TbiBcRhZc6KTIqE6bJoozI3qGx09zodyPwcE/1BRT6aDCTxcSIyaQUKreTkO5Hhxa3ufgd0o85s",
+	"/elLPstb3SdQXJFyqZb3wvgQqzpiGmttub5MUwDCCD5uezOOfr1Jyab71F8nauhnWoNBVVkeGEG8U6TQ",
+	"PW8bL9zGC7+XeKEK9uMNTzmIHQZH0mL00D9o9w/z7+VRxPntFwUS8Xy0R9oPwVmjdLED8OL4R5KbFRKQ",
+	"fwQmdFf2VEw03nHlATLfsb//0SlQLCbVqznzhSO8p9Y+w5u5LcNjcb1IZGX3+rOyVf73OIKOo/L+F2Rz",
+	"iHPJrOt8hXN4G+D8tgKcd5iK6wQ7rcNSVOdAbRSR/LDbhT29eWKecmfiymdMlWnKMjHWNwJlhceyqDkZ",
+	"Ks5dTy09GdgpHl0ujXYN1TTGnSPaO5dIG4opJdOAhG9s5RjivMwnEBnsMjM8MXIX4WFo623wVF3EjeUj",
+	"nRWm/Y6pCz2+dk/FQ57mIiYCpJzQZTUq7xUNxlyPBVTOj3hilS0w74c/tNmhixpxNcPfRjW0mgFzZlGt",
+	"dTGfpy+KqRCqzc4qLIA91RdXpQK6gvnm5Izn14i/j9iV+SgwfG+QQ2ikU4TmT63iBlYhmCdZJU7LXaig",
+	"3OlnJ98I3i/0ssJJ2UgZWN1/79OXJT46M5rwZ8K/mBlr2RpCd9A5rPtNDquZ8mvQ54VbhifRs/Oy1YWp",
+	"hHsN/K76oHP85VpPQltzc2f06/DjbeCMLnLl/dkoyLc8dLfgoaOpX2Gi+6zOmwWQrUQi44WLbhNEGuVg",
+	"hGHGKZdFRBxZMk2NnzTQY2ExyZD/SIiUp6fwRouQ4/k1bMlYhEth2aaswt+x3d91RgH6sDqbgCO/zSR8",
+	"m5mEYG14KL6Z0kDYTRm8dTN+QRXFwhrd/QP+/4ly+Wsl70PjG+6OoPAS7d0Y2xITuTWsbdOANjtUrFRg",
+	"y8EDAG+FNd49BY/BVUnmCUCsgNi23qq3kNfbmfWwSAKTvjbj8hvQUYHIOYvNHuTBAToD/iPk7gPzqCgz",
+	"BdLhudaKTLgMegnFpGbcyLo3VmKOHGBwv5c6wTQ9AXSfecSBzdsz4yoc0hnPzZZI9ao45sgtjsSVpcrb",
+	"7AUJvkVsyGWK2z+9g+PeGujNFfpaqPp8q7mFiEJub2r2F5W7L2FoC6FwIBCHTX0hgidy3pwVF4IuMBUy",
+	"5h+hbd29TtQKvlKr+8gjqe1c2tmDNQD81PPElJmx+V12iqJ7YeZjA5PxDQyZ3S+/rL0I716OBLGq+p7+",
+	"XBY4L+FAqA0cniAZ65Qj9Zek2uRCjoXxx66pwOBPe6BsTc+NTjGYZ26PhGCE3bJvj1NZg1qJKuEX6JVM",
+	"C9K0KYTRSLn0DEMWPaWHoW5VHrFCa1SM0GXBYuPWk7pEoYEMMaXm6NwdlqBlsH/ARrrM8jZ7JVNzyvYU",
+	"TxJWTrpENgmVPZqNzX5ZEfywahm1BFBsGYiGkd3neCQXi/nxzAAjWmmFRJVzj2FK3IisGAnkQeb4zFTr",
+	"awgmcQxWmfPdFUTCOdRgbP9XUk/N804as4E0TB1btcwrBaxzlDMfdP84aW1YtLpqrHhfpOciFYOCBndF",
+	"O0nipbJUXMgSeaqhHxiTJPpuOlLNdfsHPQWrwF5tVk0zLyaQRNd2OeGF2DFn0DrFumt3Y50uIP94Q4ML",
+	"vXlztxRiW4dwqUM4f47dkVNs7lzd7ZfpNfh/tc7QmSgyicWeA64GIs29E1F4phzcQthQqiSP4I/9GVrW",
+	"5jzJ+YyIwPpigF5kT5nHIEgUMyUjrpJUOMeLuGYWSdSeeakfngk4CSvaRyNujtbKCRY5yxdKe+wbyQkC",
+	"jfIBnXUkkR02DLsJ7D2pVlcoREmcWRmVz5PbMn/6uoGxsConQAYmgwSn0owZbk7Oh/NDywcFkR0NdWb1",
+	"z0irgLNaoQJe1QIlBiFCm9nPKJJAjbyn4suTF68PT346ekmDlWsY3XlagLwcDIQA0VCkgj47ujj7Rwz2",
+	"A1hd9vcvDk9eHL0xe/sxGkFxVqrXMi90NosdHQQQzb46PH5zeXZ0HoPQlCiyWSBkat9nT5lMjIWxMhoq",
+	"jiHyeSsL416xgtCL+YyH6RgsgiEIrKBZqOTVqAg9Xfzg5gYzsuY4sedzqJpA9budi/19r5pglYf+1TJD",
+	"evTS7AWkpODrfR8HSgqbsAk/N9vEF3Zp6bVnIi/T2iKH3yp7ituZtmUOW4Dc1ygoNCvc7bBszNXMkgbc",
+	"nmAYzuhMDGgxrXCBU16Y88CaDKi5M6Qzda/TQUe4P4M0L+1v3XCXN5u+86OTUkSo67dAD4N7fejgPuyw",
+	"hM9yrNblszxckLjvAS4hK3D3N64guNfQonykpx4bYM50IuKrHBtOVeFaiIk9EYCpotHZhIGrPxDqytNC",
+	"4aA8Yrkw9xQYIRjo8ZjnbeRSSHUiKDe93F9rDlTLQozzNRw5iHUe48UOHU4/uot5loHATqnkv0tBf6b9",
+	"OS9mEFg372nVcxkt8qFWptASv3SRCpWcpVb3YSeqITXCN+FflzMcfc6Txc6LZRypiCYllsUsAawN5ScB",
+	"qDEFG9QDQ2CoXGR90XJt95QHfsAyUhoJJV0MhiRFARUSeVkpXcIM3/po36qPNrfv5nqM0+fO3pklUmjC",
+	"Y56VtyTeC81VNEjXEaLw2oD5tZxM1lSvoEth6MieX+s+d/G96V5s4aLfFFx0bfWF2zICkgbJ56XgdAt1",
+	"Fy2/DUvhP18bmzLcgaKP0gBxtEJQxpnSY5FbBx50yLVWIBDNldVzxppyc4tUVxGbIrmY0zq3GjJ4Nhaa",
+	"5YWedCt6yWi8yaG0ZM18PptdCdNQ3tzmQAqN7GTiY+HT5V43q6YTroDR9gCCOE50G/alPJ9TgqyLr9SG",
+	"HeCz127Fm4oCZaVSRKq/ans8o0vva3MkGm2KcTuFIAHRoD8htep/T6XIC3RI7652E+x0hDH5Bve6ubVJ",
+	"DbWr87YhPV0Wk7KYBx/DrkHRX8XomlAJje6CYcjLMVRD77dB4vRaqFb30aMnTzqdx0+e7j09ePLkydPN",
+	"gnKE9HG8yKtCcwd1Af6B8W0Sv3uOeM7i88sXL46OXoL+11aWawsB2WCzoQVnGUqSuV3ndvAP3HWMo/LN",
+	"7zimkXfdbYZS8bS62ZxoZ7sMuGIjkU7CnUbAV4TeZ2ReYWxhUOaFHosMS8yLbAbfzIauGrehqC6JcUjA",
+	"Q9sQAJY0N4RNMqkKLK/Vig1lJlwrAM9YQfTdy474CvU27nE7tDKJmEADtBuEamCbxERLzOTQjHdgHadi",
+	"WJDyaU8Fdqgc+roimh7GRB7xP0uAZ7vTfsGEg+kOxe29b0bRnPvZcQk5/M27tGeExKa3Ww8RAebs0DqX",
+	"ZuckVrTCcf3CUrej55WbdamKegpQi4xu3S1H7EY2/KRETIfdCPfVe9ke6fl32B7xTN8ahdutarOtihDo",
+	"928TOjPlm96fnK68FVn3fFhQm1ywRAylkgWppVg5ExZD/06HccgbhCrt8KNMIIuKOSp5ZexGD7wyv8WC",
+	"HB9WC6/6S74gNXvhX9FTTbLyEUvltSBGzFAdnDStWX/m0UmAWqJK9woyCWHaFhpFITjLxk6IJewHoKOm",
+	"oGRPxGOYIsu7PbRIp9JumjZEiLRj9ft3kc1w9/4G9OS/nCT83eKS+DnWikvSpfcSl6SpeCeWra0Q+caR",
+	"zv9iAM/do6R2R813J5m4kWLaDK/9lacyAckR7gVyzY6HZSQuyVGRa3U7ZqEzpLGfAZ99m73SGeOqp8TH",
+	"SSZyUN5COOZrAFeazQfcWXMg6IA9BI4G0pOkNkeAqytzYW5miZgIhKliJqaquVWzydJTzqlPd7KUB5le",
+	"YCw0v2NhN0dCsUGqB9c5kSBUQJXDAsoB9zv7j3c6D3f2n1zsBcBJxLB0H0b0qtbDDttnD8x/ZiLIsfgn",
+	"lA62jspMT8Tuc5GlUsE3l8R6MR8nYfYPFhqM4qX+O4bNo/c/8o87Vr6c8aDTAWxnVlTEWzp7F9ABAnNG",
+	"LZRjmC9vpA8cvi4rVbMMzAb+hP2472iWf2F06FboeFu0eC/7Ps3fYAsOtn+3mW+E3ckLXiwh1U4SrHMI",
+	"qjuqRBgLSMs+kkyNpSoLwYjYaKTLOUwaFCeIpM2OHSsUTyAFX4xEbjULc4h7ME6PixgIADoUE71E2jgI",
+	"xvPbPfUbRZpcFn8ESsilMiZ/LhU0XIBrkuq8YHLIZMESKXKsXADiAK4KmQokDjbPLgtLj9QvB9eiIBgo",
+	"0VSxA/Y/TA+HbfYWWoX3XYtJgWb0VAPqNLJ1ZRyLNMz/sTyynkzpShTn8InWQJPgzk37aMQyqnZM9FSh",
+	"5mFeiMlCnRg37fqiZW7g4mIrA0aglOdBoxEI3NDkey9tW2jiaz3FzwNQSVmIMbQvh6ZQQY/98HvsUafj",
+	"imDn2xq/PT65vDiKmRwaiwS9z4nOc9lPqYo1fn16eRYz5x82982MRqV3QpVjs/jxJa2oZR4F5RSreggK",
+	"/9XKzg8B5jNBxy/lfZE6TMqMZVx1ifUgYvHfYkLEwInd3Gx4SrXdjkSjEHz8twmfWZLoMf/4RqirYtTq",
+	"HhCG2P68D9x2Zn9tdVv/96/DnX/ynf90dp62d3/fef+/fwt+8fvO+wf/71aVpsvrYZsGjWIkMmfmjTAX",
+	"IJjR5DTjX+FAitZXFr7wd31e0DHuOE2OLu7M/z02ynec4DazFSHbZp2OzKYG1Mj2B7PDOYR4BJEgZrdI",
+	"a1bAXFjLpEjljfjPMgzwG3kjlMjzBiDw8u6+FjwtRrNbTTMzLGJQZrKYtbr/el/lIBODa7PDgZeJfqWG",
+	"+J45G02XgsEYQRtQBHMXihL/02w7VUGEVMKIggQJL3gfiU7yKbCAmS9Ciqm4Cl2pvdVrZqeK5aOyMMd5",
+	"T8mCEWUMe9R5iEswcpFH4iHLzayqYBQ9m8qVKPIGg+NM8ER+le90x5m/9id2H2bAFY5S7UeuPvMPcx44",
+	"y/c1BPnMq8yv+4JndT9FtTeY1sGCb7LkiL2O6D3tV5Q5S/SgNCelOVjKLG11W7s1x9Rh9QHxmF+D/R67",
+	"sLdW+LwxH4ykEv5xo6KYdHd3Uz3g6UjnRfdhp9OBIlManoUjEShEI8vkCtVYyPcMrFqVOqO6I9X6NM59",
+	"CW7xLk1dCJtj2mCERVe2FOgZ9jGi4raICnVNu/p8cD006wKJBNxrIHBWb6ZOMl3ogU6RNRXTOxG5McYG",
+	"pL0CKQJnYNgTWyrgi/FNPquLJGYsKW35tOediYhDK1T96s8Cjq2IiLxw0Zvt2xWtkSt1BD/DBT014BnU",
+	"w5Pr9hfPoAUV45CQD+CACRSPwRWYgTnoPEXN2aoUJW4ZNHAu3xXVyYcwDkIbli8GRaCplR90P8LsD3Ue",
+	"HxWxgVYUBpmxq0yXE2jEtTAeijmuzKN6qsI1jAPj0uFIVDuE8sY0JRFiS0Smlaj0IGCUrOuEdrS4U+Iz",
+	"S8AYDiYPLxOicZlbg++OgXK/i7mzTCRCFZKn0BzScoapYfoGFeQgYBwF/ZyjVDZepMbS++lIp26XwGaN",
+	"+YyY2QARLXOS1TYOdIQWvAw5f33YVGPGK5FXxpjTQzhcvGwIO1QsBmLNGLbLQSDHamfQDFsPoz6nxg0e",
+	"u9nF4AKZ99RUZwURBwG1cuWDgNRg/Vqk7tIKi81O5Vn8zLfGoYZz9fLsja0JjKBFlJPBKe0/Boydccmn",
+	"bFyCpwd9LPh1dZ4MtFICCt7rWvcSqkhteAM8AqqPy4in2f2Rp+ajoi9VhvNowFOhEt68mkZ8MhEK5oWj",
+	"9SOi6hxpleDvwSPFDfhUjTub37kKP7zB/Y6wu1XvILu64UoAaA1LM9zi0dWoORZ0XyDlXqq52btT0xT6",
+	"gjobjEReZLzQWdhjOro/vf/0/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -31,6 +31,7 @@ var acrossNamespaces = map[string][]string{
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "ClaimGrouped", "NextReady", "ListCanceled", "ListLimited", "LockLimited", "ClaimLimited", "NextLimited", "MarkConnectionDown", "MarkConnectionUp"},
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListTaken", "ListRevised", "RequeueFailed", "HoldRuns", "Split", "CancelEarlier", "CountFailures", "LockCompleted", "MarkFailing", "ClearFailing", "NoteSuccesses"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "RenewLeaseAndInstance", "ExpireLease"},
+	"an instance counts the runs that it has stored":                                     {"AddRunStats"},
 	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "TakeOverdue", "ListSpreading", "MarkSpread", "ListRunningOut", "ListStarted", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal", "ListSealedConnections", "ResealConnection"},
 	"an instance knows which jobs events start, each by its namespace":                   {"ListStartsOn"},
@@ -47,7 +48,7 @@ var (
 	sqlComment     = regexp.MustCompile(`(?m)--.*$`)
 	// walledTable matches where a statement reads or changes a table whose rows belong to
 	// namespaces.
-	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|connections|calendars|due|runs|open_runs|leases|find_jobs|event_starts)\b`)
+	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|connections|calendars|due|runs|open_runs|leases|find_jobs|event_starts|run_stats)\b`)
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)

@@ -29,10 +29,12 @@ import (
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
 	"punctual/internal/lease"
+	"punctual/internal/maintenance"
 	"punctual/internal/namespaces"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
 	"punctual/internal/signer"
+	"punctual/internal/stats"
 )
 
 // App is one instance of the service. Create it with New, then call Run. What is started last is
@@ -76,6 +78,7 @@ type App struct {
 	replaced    chan struct{} // holds a value if a calendar was replaced
 	events      *events.Teller
 	blackouts   *namespaces.Blackouts
+	stats       *stats.Collector
 	observers   []events.Observer // those who count runs; New adds them before anything runs
 	stopping    chan struct{}     // closed when the instance is about to stop
 }
@@ -133,6 +136,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 	a.events = events.New(events.Config{Queries: database.PlanEach(a.pools.engine), Wake: a.eventsStarted, Follower: a.stream})
+	a.stats = stats.NewCollector(db.New(a.pools.engine))
+	a.observers = append(a.observers, a.stats.Observe)
 	service := jobs.New(jobs.Config{
 		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Events: a.events, Contract: contract, Targets: targets,
 		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays, Observe: a.observe,
@@ -162,6 +167,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Calendars: calendars.New(calendars.Config{
 			Pool: a.pools.api, Replaced: func() { a.announcer.Announce(jobs.CalendarsChanged, time.Time{}) },
 		}),
+		Stats:       stats.NewReader(a.pools.api),
 		Keys:        keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
 		Known:       a.known,
 		Idempotency: idempotency.New(idempotency.Config{Pool: a.pools.api, Logger: log, Instance: a.instance.ID()}),
@@ -236,6 +242,7 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.announcer.Run(drained) })
 	background.Go(func() { a.stream.Run(drained) })
 	background.Go(func() { a.instance.Run(drained) })
+	background.Go(func() { maintenance.AddStats(a.stats.Flush).Run(drained, a.log) })
 	if a.config.Role != RoleAPI {
 		background.Go(func() { a.lease.Run(drained) })
 		for _, duty := range a.duties() {

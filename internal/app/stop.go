@@ -48,6 +48,11 @@ func (a *App) close() error {
 	if a.socket != nil {
 		_ = a.socket.Close() // the server has closed it if it was serving
 	}
+	if a.stats != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
+		defer cancel()
+		errs = append(errs, a.stats.Flush(ctx))
+	}
 	if a.lease != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
 		defer cancel()

@@ -109,9 +109,9 @@ func (r Run) Duration() (took time.Duration, ok bool) {
 }
 
 // Observer looks on at runs that have ended and are stored, to count them. The run is a row of the
-// history, or would be one if the job kept all; a skipped one stands for its Occurrences. The target
-// is the name of its type, or empty if it is not known. It must not block, nor keep or change the
-// job.
+// history, or would be one if the job kept all; a skipped one stands for its Occurrences. The
+// target is the name of its type, or empty if it is not known. It must not block, nor keep or
+// change the job.
 type Observer func(job *db.Job, target string, run Run)
 
 // OfRun returns what happened to a run of a job that has ended.
