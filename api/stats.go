@@ -35,7 +35,7 @@ func statsError(doing string, err error) error {
 	}
 	code := jobs.Conflicting
 	switch bad.Why {
-	case stats.IsEmpty:
+	case stats.IsEmpty, stats.IsTooEarly:
 	case stats.IsTooLong:
 		code = jobs.TooLarge
 	case stats.IsTooOld:

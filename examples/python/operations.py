@@ -170,5 +170,7 @@ try:
 except Problem as problem:
     assert (problem.status, problem.code) == (403, "scope-required"), problem
 call("revokeKey", {"id": key["id"]})
+numbers = call("getStats", {"label": "team=snakes", "step": "HOUR"})
+assert numbers["items"][0]["succeeded"] == 0, numbers
 assert "jobs:read" in call("getCaller")["scopes"]
 assert call("listInstances")["items"], "the instance that answers is listed"

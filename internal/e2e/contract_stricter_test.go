@@ -60,6 +60,8 @@ var stricter = map[string]string{
 	"listAudit query cursor":       "is one that the list gave",
 	"listKeys query cursor":        "is one that the list gave",
 	"listQueues query cursor":      "is one that the list gave",
+	"getStats query from":          "is before to, and as many steps as there may be",
+	"getStats query to":            "is after from",
 
 	"createKey body queues":    "is given together with the scope workers",
 	"createKey body expiresAt": "is in the future",

@@ -31,9 +31,10 @@ type Why string
 
 // Why a window may be refused.
 const (
-	IsEmpty   Why = "must be before to"
-	IsTooLong Why = "must be at most 1 500 steps before to"
-	IsTooOld  Why = "must not be more than two days ago with the step MINUTE"
+	IsEmpty    Why = "must be before to"
+	IsTooEarly Why = "must be after 1970 began"
+	IsTooLong  Why = "must be at most 1 500 steps before to"
+	IsTooOld   Why = "must not be more than two days ago with the step MINUTE"
 )
 
 func (b BadWindow) Error() string { return b.Field + " " + string(b.Why) }
@@ -90,7 +91,11 @@ func (a Asked) bounds(now time.Time, usual time.Duration) (Window, error) {
 		w.From = *a.From
 	}
 	w.From = clock.Later(w.From, clock.StartOfTime)
-	if !w.From.Before(w.To) {
+	switch {
+	case w.From.Before(w.To):
+	case a.From == nil:
+		return w, BadWindow{"to", IsTooEarly}
+	default:
 		return w, BadWindow{"from", IsEmpty}
 	}
 	return w, nil
