@@ -23,6 +23,8 @@ type entry struct {
 // entries are the pages of the navigation, in its order.
 var entries = []entry{
 	{path: "/", label: "Home", key: "h"},
+	{path: "/runs", label: "Runs", key: "r", scope: client.ScopeJobsRead},
+	{path: "/queues", label: "Queues", key: "q", scope: client.ScopeJobsRead},
 	{path: "/instances", label: "Instances", key: "i", scope: client.ScopeJobsRead, isServiceWide: true},
 }
 

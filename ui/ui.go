@@ -30,9 +30,16 @@ type dashboard struct {
 
 // pages are the handlers of all pages and forms, by method and path.
 var pages = map[string]func(*page) error{
-	"GET /{$}":          showHome,
-	"GET /instances":    listInstances,
-	"POST /preferences": savePreferences,
+	"GET /{$}":               showHome,
+	"GET /instances":         listInstances,
+	"POST /preferences":      savePreferences,
+	"GET /queues":            listQueues,
+	"GET /runs":              listRuns,
+	"GET /runs/bulk":         confirmBulk,
+	"POST /runs/bulk":        changeManyRuns,
+	"GET /runs/{id}":         showRun,
+	"POST /runs/{id}/retry":  retryRun,
+	"POST /runs/{id}/cancel": cancelRun,
 }
 
 // New returns the handler of the dashboard. It serves every path, and says of those that it does

@@ -26,6 +26,10 @@ func at(path string) func(*testing.T, instance) string {
 var shownPages = []shownPage{
 	{"Home", at("/")},
 	{"Instances", at("/instances")},
+	{"Queues", queuesShown},
+	{"Runs", runsShown},
+	{"Retry runs", at("/runs/bulk?action=RETRY&status=FAILED")},
+	{"Run of import", func(t *testing.T, service instance) string { return "/runs/" + service.failedRuns(t, 1)[0].Id.String() }},
 }
 
 // TestPages looks at each page in the ways in which people look: on a phone and on a large screen,
