@@ -76,18 +76,24 @@ func withCaller(r *http.Request, caller access.Caller) *http.Request {
 
 // logRequests logs each request, without its query and body, which may contain secrets. Probes are
 // logged at DEBUG only, because there are many of them, and so are the requests that a page
-// consists of.
-func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
+// consists of. If there is a meter, it measures them, by the operations' names.
+func logRequests(log *slog.Logger, meter Meter, operations map[string]string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begun := time.Now()
+			ended := func(string, int) {}
+			if meter != nil {
+				ended = meter.Begin()
+			}
 			answer := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
 				level := slog.LevelInfo
-				if r.URL.Path == "/livez" || r.URL.Path == "/readyz" || strings.HasPrefix(r.URL.Path, "/assets/") || inprocess.Is(r.Context()) {
+				if r.URL.Path == "/livez" || r.URL.Path == "/readyz" || r.URL.Path == metricsPath ||
+					strings.HasPrefix(r.URL.Path, "/assets/") || inprocess.Is(r.Context()) {
 					level = slog.LevelDebug
 				}
 				known := requestOf(r.Context())
+				ended(operations[withoutHead(r.Method)+" "+known.pattern], answer.Status())
 				log.LogAttrs(r.Context(), level, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 					slog.Int("status", answer.Status()), slog.Int("bytes", answer.BytesWritten()),
 					slog.Duration("duration", time.Since(begun)), slog.String("actor", known.actor),
@@ -96,4 +102,12 @@ func logRequests(log *slog.Logger) func(http.Handler) http.Handler {
 			next.ServeHTTP(answer, r)
 		})
 	}
+}
+
+// withoutHead returns the method by which a request is routed: HEAD as GET.
+func withoutHead(method string) string {
+	if method == http.MethodHead {
+		return http.MethodGet
+	}
+	return method
 }

@@ -77,7 +77,14 @@ type Config struct {
 	// AuthFailuresPerMinute is how many credentials that are not valid an address may send in a
 	// minute. Default: 600.
 	AuthFailuresPerMinute int
-	// HealthOnly serves nothing but /livez and /readyz.
+	// Metrics serves the metrics of the instance. Nil: nothing does. OpenMetrics is whether they are
+	// for everybody who reaches the service; otherwise only a caller who is not bound to one
+	// namespace gets them, with the scope metrics:read.
+	Metrics     http.Handler
+	OpenMetrics bool
+	// Meter measures requests. Nil: nobody does.
+	Meter Meter
+	// HealthOnly serves nothing but /livez, /readyz and the metrics.
 	HealthOnly bool
 	// Pages makes the handler of all paths that are not the API's. It asks the API through the
 	// transport, with the credentials of its callers. Nil: there is nothing at these paths.
@@ -124,7 +131,7 @@ func New(c Config) (http.Handler, error) {
 
 	attempts := ratelimit.NewAttempts(c.AuthFailuresPerMinute)
 	root := chi.NewRouter()
-	root.Use(withRequestID, logRequests(c.Logger), errs.recoverPanic, secureHeaders, answerHead, paceBodies)
+	root.Use(withRequestID, logRequests(c.Logger, c.Meter, operationIDs(spec)), errs.recoverPanic, secureHeaders, answerHead, paceBodies)
 	if c.Authenticator == nil {
 		root.Use(protectOpen(c.AllowedHosts, errs))
 	}
@@ -133,6 +140,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	root.NotFound(errs.notFound)
 	root.MethodNotAllowed(errs.methodNotAllowed)
+	mountMetrics(root, c, attempts, errs)
 	root.Group(func(r chi.Router) {
 		r.Use(unlessOpen(scopes, chi.Chain(
 			authenticate(c.Authenticator, attempts, errs), limitRate(limitOfKey, errs),

@@ -916,6 +916,7 @@ const (
 	ScopeConnectionsWrite Scope = "connections:write"
 	ScopeJobsRead         Scope = "jobs:read"
 	ScopeJobsWrite        Scope = "jobs:write"
+	ScopeMetricsRead      Scope = "metrics:read"
 	ScopeRunsWrite        Scope = "runs:write"
 	ScopeWorkers          Scope = "workers"
 )
@@ -930,6 +931,8 @@ func (e Scope) Valid() bool {
 	case ScopeJobsRead:
 		return true
 	case ScopeJobsWrite:
+		return true
+	case ScopeMetricsRead:
 		return true
 	case ScopeRunsWrite:
 		return true
@@ -4730,6 +4733,7 @@ type SchedulePreview struct {
 // - `runs:write`: start, cancel, retry and backfill runs.
 // - `connections:write`: create, change and delete connections.
 // - `workers`: lease runs and report on them.
+// - `metrics:read`: read `/metrics`, which tells of all namespaces; it needs a key that is not bound to one.
 // - `admin`: namespaces, keys and the audit.
 //
 // No scope includes another one.

@@ -26,11 +26,12 @@ const (
 	RunsWrite        Scope = "runs:write"
 	ConnectionsWrite Scope = "connections:write"
 	Workers          Scope = "workers"
+	MetricsRead      Scope = "metrics:read"
 	Admin            Scope = "admin"
 )
 
 // Scopes lists all scopes.
-var Scopes = []Scope{JobsRead, JobsWrite, RunsWrite, ConnectionsWrite, Workers, Admin}
+var Scopes = []Scope{JobsRead, JobsWrite, RunsWrite, ConnectionsWrite, Workers, MetricsRead, Admin}
 
 // Caller is who makes a request. The zero Caller may do nothing, in no namespace.
 type Caller struct {

@@ -30,6 +30,7 @@ import (
 	"punctual/internal/keys"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
+	"punctual/internal/metrics"
 	"punctual/internal/namespaces"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
@@ -58,6 +59,7 @@ type App struct {
 	database  *Database
 	pools     pools
 	socket    net.Listener
+	clients   *boundedSocket // the same, with its bound
 	server    *http.Server
 	instance  *instances.Registry
 	lease     *lease.Keeper
@@ -80,7 +82,10 @@ type App struct {
 	blackouts   *namespaces.Blackouts
 	stats       *stats.Collector
 	observers   []events.Observer // those who count runs; New adds them before anything runs
-	stopping    chan struct{}     // closed when the instance is about to stop
+	metrics     *metrics.Registry // nil: nothing is measured
+	// metricsServer serves metrics on a port of their own. Nil: it has none.
+	metricsServer *metricsServer
+	stopping      chan struct{} // closed when the instance is about to stop
 }
 
 // New connects to the database, applies missing migrations, and listens. Nothing is served or
@@ -120,7 +125,8 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 
-	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log})
+	measured := a.measure()
+	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log, Sent: measured.announced})
 	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.pools.engine), Logger: log})
 	a.connections = connections.NewCache(db.New(a.pools.engine), c.SecretKeys)
 	tokenSigner := signer.New(db.New(a.pools.engine), c.SecretKeys)
@@ -144,13 +150,14 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	})
 	a.pauser = jobs.New(jobs.Config{
 		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, Events: a.events, RetentionDays: c.RunRetentionDays,
-		Observe: a.observe,
+		Observe:       a.observe,
+		EventsStarted: measured.eventsStarted,
 	})
 	a.blackouts = namespaces.NewBlackouts(db.New(a.pools.engine))
 	a.broker = broker.New(broker.Config{
 		Blackouts: a.blackouts,
 		Pool:      a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
-		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe,
+		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs,
 	})
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
@@ -175,17 +182,18 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
 		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
 		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute, Pages: a.newPages,
+		Metrics: measured.handler, OpenMetrics: c.Metrics == MetricsOpen, Meter: measured.requests,
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.server = newServer(handler, log)
-	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log, Instance: a.instance})
+	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log, Instance: a.instance, Renewed: measured.leaseRenewed})
 	a.poller = poller.New(poller.Config{
 		Blackouts: a.blackouts,
 		Pool:      a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
-		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe,
+		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs,
 	})
 
 	a.listener = notify.NewListener(notify.ListenerConfig{
@@ -193,7 +201,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 			return database.Connect(ctx, a.database.Direct)
 		},
 		Logger: log, Due: a.due, Missed: a.unheard, Canceled: a.poller.Cancel,
-		AccessChanged: a.accessChanged, Event: a.stream.Hear,
+		AccessChanged: a.accessChanged, Event: a.stream.Hear, Heard: measured.heard, Listening: measured.listening,
 	})
 
 	if err := a.instance.Renew(ctx); err != nil { // before it does anything
@@ -203,7 +211,11 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.socket, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	a.socket = bound(a.server, a.socket, c.maxConnections(ctx, openFiles(), log), log)
+	a.clients = bound(a.server, a.socket, c.maxConnections(ctx, openFiles(), log), log)
+	a.socket = a.clients
+	if err := a.listenForMetrics(ctx); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -231,6 +243,7 @@ func (a *App) Run(ctx context.Context) error {
 			fail(fmt.Errorf("serve: %w", err))
 		}
 	})
+	background.Go(func() { a.metricsServer.serve(drained, fail) })
 	background.Go(func() {
 		select {
 		case <-a.database.Failed():

@@ -30,6 +30,16 @@ const (
 	AuthOff      Auth = "off"
 )
 
+// Metrics says who gets the metrics.
+type Metrics string
+
+// The values of METRICS. Empty means on.
+const (
+	MetricsOn   Metrics = "on"
+	MetricsOpen Metrics = "open"
+	MetricsOff  Metrics = "off"
+)
+
 // Config is everything that can be configured. The tags make each field a flag, an environment
 // variable and a help text.
 type Config struct {
@@ -53,7 +63,7 @@ type Config struct {
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
 
-	EngineConnections   int           `help:"Database connections for claiming, completing and leasing runs. Default: pool_max_conns of DATABASE_URL, or 10. An instance uses five more: for its lease, for notifications, for /readyz, and two to find out who makes a request." env:"ENGINE_CONNECTIONS"`
+	EngineConnections   int           `help:"Database connections for claiming, completing and leasing runs. Default: pool_max_conns of DATABASE_URL, or 10. An instance uses six more: for its lease, for notifications, for /readyz, for /metrics, and two to find out who makes a request." env:"ENGINE_CONNECTIONS"`
 	APIConnections      int           `name:"api-connections" help:"Database connections for API requests. Default: pool_max_conns of DATABASE_URL, or 10." env:"API_CONNECTIONS"`
 	APIStatementTimeout time.Duration `name:"api-statement-timeout" help:"How long a database statement of an API request may take. After that the request is answered with 503." default:"10s" env:"API_STATEMENT_TIMEOUT"`
 
@@ -61,6 +71,9 @@ type Config struct {
 
 	OutboundAllowCIDRs []netip.Prefix `name:"outbound-allow-cidrs" help:"Networks that http targets may call although they are not public." env:"OUTBOUND_ALLOW_CIDRS"`
 	OutboundAllowPorts []uint16       `name:"outbound-allow-ports" help:"Ports that http targets may call in addition to 80 and 443." env:"OUTBOUND_ALLOW_PORTS"`
+
+	Metrics     Metrics `help:"Whether /metrics serves metrics for Prometheus: on, open or off. Where callers need a key, on asks for one that has the scope metrics:read and is not bound to a namespace; open asks for none." enum:",on,open,off" default:"on" env:"METRICS"`
+	MetricsPort uint16  `help:"A port of its own for /metrics, where nobody needs a key: keep others from it by the network. 0: the service's own port serves it." default:"0" env:"METRICS_PORT"`
 
 	LogRuns bool `help:"Log each run that ends. Failed runs are logged in any case." env:"LOG_RUNS"`
 
@@ -115,6 +128,14 @@ func (c Config) Validate() error {
 		}
 	default:
 		errs = append(errs, fmt.Errorf("AUTH is %q, which is neither required nor off", string(c.Auth)))
+	}
+	switch c.Metrics {
+	case "", MetricsOn, MetricsOpen, MetricsOff:
+	default:
+		errs = append(errs, fmt.Errorf("METRICS is %q, which is none of on, open and off", string(c.Metrics)))
+	}
+	if c.MetricsPort != 0 && c.MetricsPort == c.Port {
+		errs = append(errs, fmt.Errorf("METRICS_PORT is %d like PORT: leave it out, or choose another", c.MetricsPort))
 	}
 	for _, host := range c.AllowedHosts {
 		if strings.ContainsAny(host, ":/* ") && !isAddress(host) || host == "" {

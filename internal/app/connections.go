@@ -78,7 +78,7 @@ type boundedSocket struct {
 const warnEach = time.Minute
 
 // bound makes a server serve at most limit connections of a socket at a time.
-func bound(server *http.Server, socket net.Listener, limit int, log *slog.Logger) net.Listener {
+func bound(server *http.Server, socket net.Listener, limit int, log *slog.Logger) *boundedSocket {
 	s := &boundedSocket{Listener: socket, log: log, slots: make(chan struct{}, limit), closing: make(chan struct{})}
 	s.close = sync.OnceValue(func() error {
 		close(s.closing)
@@ -113,6 +113,9 @@ func (s *boundedSocket) Accept() (net.Conn, error) {
 	}
 	return conn, err
 }
+
+// open returns how many connections are open, and how many may be.
+func (s *boundedSocket) open() (open, allowed int) { return len(s.slots), cap(s.slots) }
 
 // Close closes the socket, but no connection.
 func (s *boundedSocket) Close() error { return s.close() }

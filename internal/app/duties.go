@@ -31,5 +31,10 @@ func (a *App) duties() []maintenance.Duty {
 	if days := a.config.AuditRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Audit(q, days))
 	}
+	if a.metrics != nil {
+		for i := range duties {
+			duties[i].Done = a.metrics.Engine.Duty(duties[i].Name, duties[i].Every)
+		}
+	}
 	return duties
 }

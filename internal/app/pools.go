@@ -14,7 +14,7 @@ import (
 
 // pools are the connections of an instance, one pool for each use, so that no use can starve
 // another. With the connection that listens for notifications, an instance has at most
-// ENGINE_CONNECTIONS + API_CONNECTIONS + 5 of them.
+// ENGINE_CONNECTIONS + API_CONNECTIONS + 6 of them.
 type pools struct {
 	// engine claims, completes, leases runs to workers, and does the duties.
 	engine *pgxpool.Pool
@@ -28,6 +28,8 @@ type pools struct {
 	// probe answers /readyz on a single connection. An overloaded API is no reason to say that the
 	// instance is not ready: a load balancer would then take all instances away.
 	probe *pgxpool.Pool
+	// metrics reads metrics on a single connection. They are wanted most when others are busy.
+	metrics *pgxpool.Pool
 }
 
 const (
@@ -37,11 +39,13 @@ const (
 	statementWithin = 10 * time.Second
 	// accessConnections is enough for thousands of keys a second.
 	accessConnections = 2
+	// measureWithin is how long a statement may take that reads metrics.
+	measureWithin = 2 * time.Second
 )
 
 // openPools opens the pools without connecting yet.
 func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
-	var errs [5]error
+	var errs [6]error
 	p.engine, errs[0] = database.OpenLimited(ctx, url, database.Limits{Connections: c.EngineConnections})
 	p.api, errs[1] = database.OpenLimited(ctx, url, database.Limits{
 		Connections: c.APIConnections, Acquire: acquireWithin, Statement: cmp.Or(c.APIStatementTimeout, statementWithin),
@@ -53,6 +57,9 @@ func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
 	p.access, errs[4] = database.OpenLimited(ctx, url, database.Limits{
 		Connections: accessConnections, Acquire: acquireWithin, Statement: statementWithin,
 	})
+	p.metrics, errs[5] = database.OpenLimited(ctx, url, database.Limits{
+		Connections: 1, Acquire: measureWithin, Statement: measureWithin,
+	})
 	return p, errors.Join(errs[:]...)
 }
 
@@ -60,7 +67,7 @@ func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
 func (p pools) check(ctx context.Context) error { return database.Check(ctx, db.New(p.probe)) }
 
 func (p pools) close() {
-	for _, pool := range []*pgxpool.Pool{p.probe, p.lease, p.access, p.api, p.engine} {
+	for _, pool := range []*pgxpool.Pool{p.metrics, p.probe, p.lease, p.access, p.api, p.engine} {
 		if pool != nil {
 			pool.Close()
 		}

@@ -48,6 +48,7 @@ func (a *App) close() error {
 	if a.socket != nil {
 		_ = a.socket.Close() // the server has closed it if it was serving
 	}
+	a.metricsServer.close()
 	if a.stats != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
 		defer cancel()

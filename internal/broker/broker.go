@@ -37,6 +37,8 @@ type Config struct {
 	Observe events.Observer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
+	// Meter measures claims and runs. Default: nobody does.
+	Meter runs.Meter
 	// Jobs changes a job when one of its runs ends in a way that requires it.
 	Jobs runs.Jobs
 	// PollInterval is the longest it goes without reading the database while workers wait, and so
@@ -78,7 +80,7 @@ func New(c Config) *Broker {
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
 	b.runs = runs.Store{
 		Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, Blackouts: c.Blackouts,
-		Observe: c.Observe, LogRuns: c.LogRuns,
+		Observe: c.Observe, Meter: c.Meter, Now: b.clock.Now, LogRuns: c.LogRuns,
 	}
 	return b
 }

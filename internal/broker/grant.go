@@ -205,7 +205,11 @@ func (b *Broker) grant(ctx context.Context, name string, waiting []*waiter) (cla
 	if err := b.runs.Refresh(ctx); err != nil {
 		return 0, err
 	}
+	begun := time.Now()
 	rows, err := b.queries.ClaimQueued(ctx, params)
+	if b.Meter != nil {
+		b.Meter.Claimed(runs.ClaimWorkers, len(rows), time.Since(begun), err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("claim for workers: %w", err)
 	}

@@ -136,6 +136,13 @@ func (h *Hub) AccessChanged() {
 	h.record.wakeAll()
 }
 
+// Followers returns how many follow events at this instance.
+func (h *Hub) Followers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.followers
+}
+
 // Close ends all followers, and takes no new ones.
 func (h *Hub) Close() {
 	h.mu.Lock()

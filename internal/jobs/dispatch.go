@@ -84,6 +84,9 @@ func (s *Service) startByEvents(ctx context.Context, by access.Caller, id uuid.U
 		s.announce(did.queue, did.at)
 	}
 	s.announceCanceled(ctx, did.canceled, db.RunReasonOVERLAP)
+	if s.EventsStarted != nil && did.events > 0 {
+		s.EventsStarted(did.events)
+	}
 	return did.isFull, nil
 }
 
@@ -94,6 +97,8 @@ type started struct {
 	queue    *string
 	canceled []uuid.UUID
 	isFull   bool
+	// events is how many events have started runs, executed or skipped.
+	events int
 }
 
 func (e *edit) startByEvents(ctx context.Context, isSuspended bool) (did started, err error) {
@@ -115,7 +120,7 @@ func (e *edit) startByEvents(ctx context.Context, isSuspended bool) (did started
 	if left == 0 {
 		return started{isFull: true}, nil
 	}
-	starts, err := e.takeStarts(ctx, left)
+	starts, err := e.takeStarts(ctx, left, &did)
 	if err != nil {
 		return did, err
 	}
@@ -168,18 +173,19 @@ func (e *edit) runsLeft(ctx context.Context) (left int, open int64, err error) {
 }
 
 // takeStarts takes the first events that start a job, or those that start one run together.
-func (e *edit) takeStarts(ctx context.Context, most int) ([]start, error) {
+func (e *edit) takeStarts(ctx context.Context, most int, did *started) ([]start, error) {
 	var on events.StartsOn
 	if err := json.Unmarshal(e.job.StartsOn, &on); err != nil {
 		return nil, fmt.Errorf("read which events start the job: %w", err)
 	}
 	if on.GroupWithinSeconds > 0 {
-		return e.takeGroup(ctx)
+		return e.takeGroup(ctx, did)
 	}
 	rows, err := e.history.TakeEventStarts(ctx, db.TakeEventStartsParams{JobID: e.job.ID, MaxRows: int32(most)})
 	if err != nil {
 		return nil, fmt.Errorf("take what events start: %w", err)
 	}
+	did.events = len(rows)
 	sortStarts(rows)
 	starts := make([]start, len(rows))
 	for i := range rows {
@@ -190,7 +196,7 @@ func (e *edit) takeStarts(ctx context.Context, most int) ([]start, error) {
 }
 
 // takeGroup takes the events that start one run together.
-func (e *edit) takeGroup(ctx context.Context) ([]start, error) {
+func (e *edit) takeGroup(ctx context.Context, did *started) ([]start, error) {
 	row, err := e.history.TakeEventGroup(ctx, db.TakeEventGroupParams{JobID: e.job.ID, MaxBytes: events.MaxGroupBytes})
 	if err != nil {
 		return nil, fmt.Errorf("take the events that start one run: %w", err)
@@ -198,6 +204,7 @@ func (e *edit) takeGroup(ctx context.Context) ([]start, error) {
 	if row.Count == 0 {
 		return nil, nil // another instance was quicker
 	}
+	did.events = int(row.Count)
 	payload, err := events.Group(e.now, row.Count, row.Events)
 	if err != nil {
 		return nil, err

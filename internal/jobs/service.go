@@ -61,6 +61,9 @@ type Config struct {
 	// RetentionDays is how many days runs are kept. Default: for ever. An occurrence that is older
 	// cannot be backfilled, and is not recorded as skipped.
 	RetentionDays int
+	// EventsStarted is called after the commit with how many events have started runs. Default:
+	// nobody is told.
+	EventsStarted func(events int)
 }
 
 // Contract is what the contract of the API says of jobs, so that it is written nowhere else.

@@ -34,6 +34,8 @@ type Config struct {
 	// length, for example of the network, costs a live instance its runs. The lease is renewed
 	// three times in this time. Default 9 s.
 	Duration time.Duration
+	// Renewed is called after each try to renew the lease. Default: nobody is told.
+	Renewed func(err error)
 }
 
 // Keeper holds one lease at a time and renews it. Safe for concurrent use.
@@ -74,6 +76,9 @@ func (l *Lease) extend(d time.Duration) {
 func NewKeeper(c Config) *Keeper {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Duration = cmp.Or(c.Duration, 9*time.Second)
+	if c.Renewed == nil {
+		c.Renewed = func(error) {}
+	}
 	return &Keeper{Config: c}
 }
 
@@ -124,9 +129,11 @@ func (k *Keeper) Run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
+			k.Renewed(err)
 			outage.Failed(ctx, err)
 			next = k.Duration / 20
 		case renewed:
+			k.Renewed(nil)
 			outage.Worked(ctx)
 		}
 		timer.Reset(next)

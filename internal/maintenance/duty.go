@@ -23,6 +23,8 @@ type Duty struct {
 	Wake <-chan struct{}
 	// Pass does the task once.
 	Pass func(ctx context.Context) (Result, error)
+	// Done is called after each pass. Default: nobody is told.
+	Done func(err error)
 }
 
 // Result is the outcome of one pass.
@@ -59,6 +61,9 @@ func (d Duty) Run(ctx context.Context, log *slog.Logger) {
 		result, err := d.Pass(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if d.Done != nil {
+			d.Done(err)
 		}
 		if result.Count > 0 {
 			log.InfoContext(ctx, "maintenance task finished", "count", result.Count, "left", result.Left)

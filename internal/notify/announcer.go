@@ -31,6 +31,8 @@ const (
 type AnnouncerConfig struct {
 	Queries *db.Queries
 	Logger  *slog.Logger
+	// Sent is called after each try to send announcements, with how many. Default: nobody is told.
+	Sent func(announcements int, err error)
 }
 
 // Announcer tells all instances when something becomes due. Make it with NewAnnouncer and Run it.
@@ -49,6 +51,9 @@ type Announcer struct {
 // NewAnnouncer returns an Announcer that collects announcements until it is Run.
 func NewAnnouncer(c AnnouncerConfig) *Announcer {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Sent == nil {
+		c.Sent = func(int, error) {}
+	}
 	return &Announcer{AnnouncerConfig: c, earliest: map[string]time.Time{}, pending: make(chan struct{}, 1)}
 }
 
@@ -105,7 +110,9 @@ func (a *Announcer) send(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
-	if err := a.Queries.NotifyDue(ctx, params); err != nil {
+	err := a.Queries.NotifyDue(ctx, params)
+	a.Sent(len(due), err)
+	if err != nil {
 		for queue, readyAt := range due {
 			a.Announce(queue, readyAt)
 		}

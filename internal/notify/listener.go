@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// The channels besides punctual_due, as in sql/queries.
+	// The channels, as in sql/queries.
+	dueChannel      = "punctual_due"
 	canceledChannel = "punctual_canceled"
 	accessChannel   = "punctual_access"
 	eventsChannel   = "punctual_events"
@@ -47,7 +48,16 @@ type ListenerConfig struct {
 	Event func(payload string)
 	// Missed is called if notifications may have been missed. It must not block.
 	Missed func()
+	// Heard is called with the channel of each notification. It must not block. Default: nobody is
+	// told.
+	Heard func(channel string)
+	// Listening is called when the listener begins to hear notifications, and when it no longer
+	// does. Default: nobody is told.
+	Listening func(listens bool)
 }
+
+// Channels are the channels on which instances notify each other.
+var Channels = []string{dueChannel, canceledChannel, accessChannel, eventsChannel}
 
 // Listener hears the notifications of all instances. Make it with NewListener and Run it.
 type Listener struct{ ListenerConfig }
@@ -60,6 +70,12 @@ func NewListener(c ListenerConfig) *Listener {
 	}
 	if c.Event == nil {
 		c.Event = func(string) {}
+	}
+	if c.Heard == nil {
+		c.Heard = func(string) {}
+	}
+	if c.Listening == nil {
+		c.Listening = func(bool) {}
 	}
 	return &Listener{c}
 }
@@ -96,6 +112,8 @@ func (l *Listener) listen(ctx context.Context, listening func()) (err error) {
 		return fmt.Errorf("listen: %w", err)
 	}
 	listening()
+	l.Listening(true)
+	defer l.Listening(false)
 	l.Missed()
 	for {
 		heard, err := l.next(ctx, conn)
@@ -111,6 +129,7 @@ func (l *Listener) listen(ctx context.Context, listening func()) (err error) {
 // tell passes a notification on. One that cannot be read comes from another version, so it counts
 // as missed.
 func (l *Listener) tell(heard *pgconn.Notification) {
+	l.Heard(heard.Channel)
 	if heard.Channel == eventsChannel {
 		l.Event(heard.Payload)
 		return

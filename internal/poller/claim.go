@@ -123,9 +123,11 @@ func (p *Poller) claim(ctx context.Context, limit int) ([]db.ClaimRow, *lease.Le
 	p.horizon = p.clock.Now().Add(claimAhead)
 	// A claim in progress is not canceled when claiming stops: it may have been committed, and then
 	// its runs would wait for the lease to expire. The lease bounds it instead.
+	begun := time.Now()
 	rows, err := p.queries.Claim(held.Context, db.ClaimParams{
 		Token: runs.NewToken(), LeaseID: held.ID, MaxRows: int32(limit), Since: p.watermark.get(), Ahead: claimAhead,
 	})
+	p.measureClaim(runs.ClaimAtOnce, len(rows), begun, err)
 	if err != nil {
 		p.lost()
 		return nil, nil, fmt.Errorf("claim: %w", err)

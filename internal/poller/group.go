@@ -2,6 +2,7 @@ package poller
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,7 @@ import (
 // group do not wait for that.
 func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow, err error) {
 	var claimed []db.ClaimGroupedRow
+	begun := time.Now()
 	err = pgx.BeginTxFunc(held.Context, p.Pool, database.Locking, func(tx pgx.Tx) error {
 		q := p.queries.WithTx(tx)
 		if err := q.TakeTurn(held.Context); err != nil {
@@ -27,6 +29,7 @@ func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow,
 		})
 		return err
 	})
+	p.measureClaim(runs.ClaimGroups, len(claimed), begun, err)
 	if err != nil {
 		p.lost()
 		return nil, fmt.Errorf("claim runs of concurrency groups: %w", err)

@@ -97,7 +97,7 @@ func (p *Poller) lookAgain(queues []string) {
 func (p *Poller) claimWithin(held *lease.Lease, queues []string, limit int) (rows []db.ClaimRow, calls []call, err error) {
 	var claimed []db.ClaimLimitedRow
 	var next []db.NextLimitedRow
-	token := runs.NewToken()
+	token, begun := runs.NewToken(), time.Now()
 	p.claims.add(token, 0) // before it is claimed: FreeLost frees what is held under unknown tokens
 	err = pgx.BeginTxFunc(held.Context, p.Pool, database.Locking, func(tx pgx.Tx) error {
 		q := p.queries.WithTx(tx)
@@ -118,6 +118,7 @@ func (p *Poller) claimWithin(held *lease.Lease, queues []string, limit int) (row
 		next, err = q.NextLimited(held.Context, db.NextLimitedParams{ConnectionIds: ids, Queues: names})
 		return err
 	})
+	p.measureClaim(runs.ClaimConnections, len(claimed), begun, err)
 	if err != nil {
 		p.claims.forget(token)
 		p.lost()

@@ -45,6 +45,8 @@ type Config struct {
 	Observe events.Observer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
+	// Meter measures claims and runs. Default: nobody does.
+	Meter runs.Meter
 	// Announce is told when the end of a run makes something due that others may wait for: the
 	// workers of a queue, or, when Run has returned, other instances, whose queue is the empty one.
 	// It must not block. Default: others find it by polling.
@@ -135,7 +137,7 @@ func New(c Config) *Poller {
 	}
 	p.runs = runs.Store{
 		Pool: c.Pool, Queries: p.queries, Logger: p.Logger, Jobs: p.Jobs, Events: c.Events, Due: p.due, Blackouts: c.Blackouts,
-		Observe: c.Observe, LogRuns: p.LogRuns,
+		Observe: c.Observe, Meter: c.Meter, Now: p.clock.Now, LogRuns: p.LogRuns,
 	}
 	p.clock.SetBack = func(by time.Duration) {
 		p.Logger.Warn("the database's clock was set back; jobs whose next run was computed before wait this much longer, "+
@@ -233,6 +235,21 @@ func (p *Poller) Pass(ctx context.Context) (int, error) {
 
 // Executing returns how many runs this instance holds.
 func (p *Poller) Executing() int { return p.claims.runs() }
+
+// Slots returns for how many runs there is room, and how much of it is taken.
+func (p *Poller) Slots() (taken, room int) { return len(p.slots), cap(p.slots) }
+
+// ConnectionSlots is Slots for runs of connections, which are among them.
+func (p *Poller) ConnectionSlots() (taken, room int) {
+	return len(p.limited.slots), cap(p.limited.slots)
+}
+
+// measureClaim measures a claim that began at begun.
+func (p *Poller) measureClaim(kind runs.ClaimKind, n int, begun time.Time, err error) {
+	if p.Meter != nil {
+		p.Meter.Claimed(kind, n, time.Since(begun), err)
+	}
+}
 
 // errStopped is why work is interrupted when Drain has waited long enough.
 var errStopped = errors.New("the instance stopped")

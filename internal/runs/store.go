@@ -45,6 +45,9 @@ type Store struct {
 	Observe events.Observer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
+	// Meter measures what is stored. Nil: nobody does. With it, Now is the database's time.
+	Meter Meter
+	Now   func() time.Time
 }
 
 // Saved is what became of a batch that was to be stored. What it does not name is stored.
@@ -91,6 +94,10 @@ func (s Store) Save(ctx context.Context, batch []*Ended) Saved {
 // are to be tried again. It returns the runs that were completed or taken over by others, and, with
 // an error, those that are still to be stored.
 func (s Store) saveTogether(ctx context.Context, batch []*Ended) (lost, left []*Ended, err error) {
+	if s.Meter != nil {
+		begun := time.Now()
+		defer func() { s.measureBatch(batch, begun, err) }()
+	}
 	var again, over []*Ended
 	for _, e := range batch {
 		if e.retryAt.IsZero() {

@@ -1,0 +1,107 @@
+-- What the metrics of an instance say of the service as a whole. All of it is bounded: it looks at
+-- no more than @max_rows rows of a kind, however many there are, and nobody waits for it. Each
+-- statement is a single snapshot that changes nothing.
+
+-- name: MeasureDue :one
+-- How many rows are ready that instances could claim at once, and how many that wait for their
+-- concurrency group, of the @max_rows rows that have been ready for longest. Also for how long the
+-- first of the former has been.
+select count(*) filter (where r.concurrency_group is null)::integer as due,
+    count(*) filter (where r.concurrency_group is not null)::integer as grouped,
+    coalesce(extract(epoch from now() - min(r.ready_at) filter (where r.concurrency_group is null)), 0)::double precision as oldest_age
+from (
+    select d.ready_at, d.concurrency_group, d.lease_id
+    from due d
+    where not d.awaits_worker and d.ready_at <= now()
+    order by d.ready_at
+    limit @max_rows
+) r
+where r.lease_id is null;
+
+-- name: MeasureConnections :many
+-- The first @max_connections connections by name: whether each is down, and how many runs wait for
+-- its limits, counted up to @max_rows.
+select c.namespace, c.key, (s.down_since is not null)::boolean as is_down,
+    (
+        select count(*)
+        from (
+            select
+            from due d
+            where d.queue = c.namespace || '/=' || c.key and strpos(d.queue, '/=') > 0 and d.awaits_worker and d.ready_at <= now()
+            limit @max_rows
+        ) w
+    )::integer as waiting
+from connections c
+left join connection_states s on s.connection_id = c.id
+order by c.namespace, c.key
+limit @max_connections;
+
+-- name: MeasureState :one
+-- How many connections there are and how many of them are down; how many events wait to start a
+-- run, and for how long the first of those that it looks at; how many jobs are overdue, and how
+-- many queues nobody serves; how many instances are alive.
+select
+    (select count(*) from connections)::integer as connections,
+    (
+        select count(*)
+        from connection_states s
+        join connections c on c.id = s.connection_id
+        where s.down_since is not null
+    )::integer as connections_down,
+    p.pending::integer as events_pending,
+    p.oldest_age::double precision as events_oldest_age,
+    (
+        select count(*)
+        from (
+            select
+            from expected_successes x
+            where x.overdue_since is not null
+            limit @max_rows
+        ) o
+    )::integer as overdue_jobs,
+    (select count(*) from unattended_queues)::integer as unattended_queues,
+    (select count(*) from instances i where i.expires_at > now())::integer as instances
+from (
+    select count(*) as pending, greatest(coalesce(extract(epoch from now() - min(e.ready_at)), 0), 0) as oldest_age
+    from (
+        select ready_at
+        from event_starts
+        limit @max_rows
+    ) e
+) p;
+
+-- name: MeasureFailing :one
+-- How many jobs have failed last, that are active and that are paused, each counted up to
+-- @max_rows. Of the job and the row of due that carries its schedule, the one with the later run
+-- counts.
+select
+    (
+        select count(*)
+        from (
+            select
+            from due d
+            join jobs j on j.id = d.job_id
+            where d.carries_schedule and (d.last_run_status <> 'SUCCEEDED' or d.failures > 0) and d.last_run_status = 'FAILED'
+              and j.deleted_at is null and coalesce(j.last_run_for, '-infinity') <= d.last_run_for
+            limit @max_rows
+        ) f
+    )::integer + (
+        select count(*)
+        from (
+            select
+            from jobs j
+            left join due d on d.job_id = j.id and d.carries_schedule
+            where j.last_run_status = 'FAILED' and j.deleted_at is null and (j.last_run_status <> 'SUCCEEDED' or j.failures > 0) and j.status = 'ACTIVE'
+              and j.last_run_for > coalesce(d.last_run_for, '-infinity')
+            limit @max_rows
+        ) f
+    )::integer as active,
+    (
+        select count(*)
+        from (
+            select
+            from jobs j
+            where j.last_run_status = 'FAILED' and j.deleted_at is null and (j.last_run_status <> 'SUCCEEDED' or j.failures > 0) and j.status = 'PAUSED'
+            limit @max_rows
+        ) f
+    )::integer as paused;
