@@ -23,6 +23,7 @@ type entry struct {
 // entries are the pages of the navigation, in its order.
 var entries = []entry{
 	{path: "/", label: "Home", key: "h"},
+	{path: "/jobs", label: "Jobs", key: "j", scope: client.ScopeJobsRead},
 	{path: "/runs", label: "Runs", key: "r", scope: client.ScopeJobsRead},
 	{path: "/queues", label: "Queues", key: "q", scope: client.ScopeJobsRead},
 	{path: "/instances", label: "Instances", key: "i", scope: client.ScopeJobsRead, isServiceWide: true},

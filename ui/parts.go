@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,4 +133,49 @@ func fieldAttributes(f *form, name, hint string) templ.Attributes {
 		attributes["aria-invalid"] = "true"
 	}
 	return attributes
+}
+
+// healthKind returns what the health of a job means.
+func healthKind(health client.JobHealth) kind {
+	switch health {
+	case client.JobHealthOK:
+		return good
+	case client.JobHealthFAILING:
+		return bad
+	case client.JobHealthLATE:
+		return warning
+	case client.JobHealthPAUSED, client.JobHealthCOMPLETED, client.JobHealthNEVERRAN:
+		return quiet
+	default:
+		return quiet
+	}
+}
+
+// sortedLabels writes labels as selectors have them, in the order of their names.
+func sortedLabels(labels client.Labels) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		all = append(all, name+"="+labels[name])
+	}
+	return all
+}
+
+// jobsWith is the path of the jobs that a field of the filter selects.
+func jobsWith(field, value string) string { return "/jobs?" + url.Values{field: {value}}.Encode() }
+
+func jobPath(job client.Job) string { return "/jobs/" + job.Id.String() }
+
+// zoneOf is the zone of the schedule of a job.
+func zoneOf(job client.Job) string {
+	if job.TimeZone == nil {
+		return "UTC"
+	}
+	return *job.TimeZone
+}
+
+// textOf returns a text that may be missing.
+func textOf(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }

@@ -40,6 +40,13 @@ var pages = map[string]func(*page) error{
 	"GET /runs/{id}":         showRun,
 	"POST /runs/{id}/retry":  retryRun,
 	"POST /runs/{id}/cancel": cancelRun,
+
+	"GET /jobs":                 listJobs,
+	"GET /jobs/bulk":            askBulk,
+	"POST /jobs/bulk":           doBulk,
+	"POST /jobs/{id}/run-now":   runNow,
+	"POST /jobs/{id}/pause-now": pauseNow,
+	"POST /jobs/{id}/resume":    resumeNow,
 }
 
 // New returns the handler of the dashboard. It serves every path, and says of those that it does

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"punctual/gen/client"
 	"punctual/internal/jobfiles"
@@ -46,7 +43,7 @@ func (c *exportJobs) Run(ctx context.Context, s *Session) error {
 			keyless++
 			continue
 		}
-		if exported[*key], err = definition(job); err != nil {
+		if exported[*key], err = jobfiles.YAML(job); err != nil {
 			return fmt.Errorf("job %s: %w", *key, err)
 		}
 	}
@@ -98,64 +95,4 @@ func fileOf(key string) string {
 		}
 	}
 	return strings.Join(parts, "/") + ".yaml"
-}
-
-// definition returns a job as YAML, without defaults, without its state, and with a comment that
-// names the secrets.
-func definition(job map[string]json.RawMessage) ([]byte, error) {
-	contract := jobfiles.Contract()
-	var names []string
-	if err := json.Unmarshal(job["targetSecrets"], &names); err != nil {
-		return nil, fmt.Errorf("read the names of its secrets: %w", err)
-	}
-	node := &yaml.Node{Kind: yaml.MappingNode}
-	for _, name := range contract.Names {
-		value := job[name]
-		isEmpty := string(value) == "[]" && name != "payload" // the contract states no defaults of lists
-		if value == nil || string(value) == "null" || isEmpty || isDefault(contract, name, value) {
-			continue
-		}
-		child, err := jobfiles.FromJSON(value)
-		if err != nil {
-			return nil, err
-		}
-		if name == "target" {
-			child = withoutDefaults(contract, child)
-		}
-		node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, child)
-	}
-	var out bytes.Buffer
-	if len(names) > 0 {
-		fmt.Fprintf(&out, "# Secrets cannot be read, and stay as they are if they are left out: %s.\n", strings.Join(names, ", "))
-		fmt.Fprintf(&out, "# To give one here, write it as %q.\n", "${env:NAME_OF_A_VARIABLE}")
-	}
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(node); err != nil {
-		return nil, fmt.Errorf("write YAML: %w", err)
-	}
-	return out.Bytes(), encoder.Close()
-}
-
-// isDefault reports whether a field has its default.
-func isDefault(contract jobfiles.Fields, name string, value json.RawMessage) bool {
-	var compact bytes.Buffer
-	return contract.Defaults[name] != nil && json.Compact(&compact, contract.Defaults[name]) == nil && compact.String() == string(value)
-}
-
-// withoutDefaults returns a target without the fields that have their defaults.
-func withoutDefaults(contract jobfiles.Fields, target *yaml.Node) *yaml.Node {
-	kept := &yaml.Node{Kind: yaml.MappingNode}
-	for i := 0; i < len(target.Content); i += 2 {
-		name, value := target.Content[i], target.Content[i+1]
-		isEmpty := value.Kind != yaml.ScalarNode && len(value.Content) == 0
-		text := []byte(value.Value)
-		if value.Tag == "!!str" {
-			text, _ = json.Marshal(value.Value) // never fails
-		}
-		if !isEmpty && !isDefault(contract, "target."+name.Value, text) && value.Tag != "!!null" {
-			kept.Content = append(kept.Content, name, value)
-		}
-	}
-	return kept
 }

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"punctual/internal/durations"
-
 	"github.com/google/uuid"
 
 	"punctual/gen/client"
+	"punctual/internal/durations"
+	"punctual/internal/schedulewords"
 )
 
 type jobsCmd struct {
@@ -120,28 +120,11 @@ func jobName(j client.Job) string {
 
 // scheduleOf shows when a job is due.
 func scheduleOf(j client.Job) string {
-	zone := ""
-	if j.TimeZone != nil {
-		zone = " (" + *j.TimeZone + ")"
+	schedule := schedulewords.Of(j)
+	if zone := schedule.Zone(); j.TimeZone != nil && zone != "" {
+		return schedule.Raw() + " (" + zone + ")"
 	}
-	switch {
-	case j.Cron != nil:
-		return *j.Cron + zone
-	case j.Rrule != nil:
-		_, rule, _ := strings.Cut(strings.ToUpper(*j.Rrule), "RRULE:")
-		rule, _, _ = strings.Cut(rule, "\n")
-		return strings.TrimSpace(rule) + zone
-	case j.IntervalInSeconds != nil:
-		return "every " + durations.Interval(time.Duration(*j.IntervalInSeconds)*time.Second)
-	case j.RunAt != nil:
-		return "once"
-	case j.OnDemand:
-		return "on demand"
-	case j.StartsOn != nil:
-		return "by events"
-	default:
-		return "-"
-	}
+	return schedule.Raw()
 }
 
 type getJobs struct {

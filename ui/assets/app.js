@@ -4,6 +4,7 @@ import "./preferences.js";
 import "./dialogs.js";
 import "./keyboard.js";
 import "./charts.js";
+import "./saved.js";
 import "./live.js";
 
 document.documentElement.classList.add("scripted");
