@@ -14,8 +14,8 @@ import (
 	"strconv"
 )
 
-// bulkBar begins a bulk change: of the jobs whose boxes are checked, or of all that match the filter.
-// It changes nothing yet.
+// bulkBar begins a bulk change: of the jobs whose boxes are checked, or of all that match the
+// filter. It changes nothing yet.
 func bulkBar(p *page, l jobList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -11,9 +11,9 @@ import (
 	"punctual/gen/client"
 )
 
-// jobFilter is which jobs a list shows. Its fields are parameters of the URL, by the names that they
-// have in the API; those that can have several values have them separated by commas, or are given
-// several times. q is what is in the one box for all.
+// jobFilter is which jobs a list shows. Its fields are parameters of the URL, by the names that
+// they have in the API; those that can have several values have them separated by commas, or are
+// given several times. q is what is in the one box for all.
 type jobFilter struct{ url.Values }
 
 // The choices of filters.

@@ -986,7 +986,7 @@ func jobState(job client.Job) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = badge(healthKind(job.Health), words(string(job.Health))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = badge(healthKind(job.Health), healthText(job.Health)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

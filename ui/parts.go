@@ -151,6 +151,13 @@ func healthKind(health client.JobHealth) kind {
 	}
 }
 
+func healthText(health client.JobHealth) string {
+	if health == client.JobHealthOK {
+		return "OK"
+	}
+	return words(string(health))
+}
+
 // sortedLabels writes labels as selectors have them, in the order of their names.
 func sortedLabels(labels client.Labels) (all []string) {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {

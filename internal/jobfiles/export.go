@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// YAML returns a job, as the service answers it, as the YAML of a definition: without defaults, without
-// its state, and with a comment that names the secrets.
+// YAML returns a job, as the service answers it, as the YAML of a definition: without defaults,
+// without its state, and with a comment that names the secrets.
 func YAML(job map[string]json.RawMessage) ([]byte, error) {
 	var names []string
 	if err := json.Unmarshal(job["targetSecrets"], &names); err != nil {
