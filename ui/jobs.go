@@ -10,12 +10,8 @@ import (
 	"punctual/internal/answers"
 )
 
-const (
-	// jobsPerPage is how many jobs a page of the list has.
-	jobsPerPage = 50
-	// recentRuns is how many runs a row shows, the most that the API lists.
-	recentRuns = 30
-)
+// recentRuns is how many runs a row shows, the most that the API lists.
+const recentRuns = 30
 
 // jobRow is a job in the list, with its latest runs, newest first.
 type jobRow struct {
@@ -42,7 +38,7 @@ func listJobs(p *page) error {
 	if err != nil && !l.form.refused(p, err) {
 		return err
 	}
-	l.next, l.total = found.NextCursor, counted(found.Total, found.TotalIsCapped, "job")
+	l.next, l.total = found.NextCursor, countedTo(found.Total, found.TotalIsCapped, "job")
 	if l.rows, err = p.rowsOf(found.Items); err != nil {
 		return err
 	}
@@ -88,7 +84,7 @@ func (p *page) rowsOf(jobs []client.Job) (rows []jobRow, err error) {
 // jobAction is a button that does something to one job.
 func jobAction(done string, act func(*page, uuid.UUID) (*http.Response, error)) func(*page) error {
 	return func(p *page) error {
-		id, err := p.id("id")
+		id, err := p.id()
 		if err != nil {
 			return err
 		}
@@ -101,7 +97,7 @@ func jobAction(done string, act func(*page, uuid.UUID) (*http.Response, error)) 
 
 var (
 	runNow = jobAction("A run was started.", func(p *page, id uuid.UUID) (*http.Response, error) {
-		return p.RunJob(p.Context(), id, nil, client.RunStart{})
+		return p.RunJob(p.Context(), id, &client.RunJobParams{IdempotencyKey: p.once()}, client.RunStart{})
 	})
 	pauseNow = jobAction("The job is paused.", func(p *page, id uuid.UUID) (*http.Response, error) {
 		return p.UpdateJob(p.Context(), id, nil, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
@@ -110,12 +106,3 @@ var (
 		return p.UpdateJob(p.Context(), id, nil, client.JobUpdate{Status: new(client.JobUpdateStatusACTIVE)})
 	})
 )
-
-// id reads an id of the path. What is none is a page that does not exist.
-func (p *page) id(name string) (uuid.UUID, error) {
-	id, err := uuid.Parse(p.PathValue(name))
-	if err != nil {
-		return id, notFound(p)
-	}
-	return id, nil
-}

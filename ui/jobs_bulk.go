@@ -52,8 +52,8 @@ func jobHeads(p *page) []string {
 	return heads
 }
 
-// bulk is a bulk change: which jobs, what is done to them, and how far it is.
-type bulk struct {
+// jobBulk is a bulk change: which jobs, what is done to them, and how far it is.
+type jobBulk struct {
 	bulkAction
 	// query is the URL's, which says which jobs: of a filter, or single ones.
 	query   url.Values
@@ -71,20 +71,20 @@ type bulk struct {
 const maxFailures = 50
 
 // bulkOf reads which bulk change the query is about.
-func bulkOf(p *page) (*bulk, error) {
+func bulkOf(p *page) (*jobBulk, error) {
 	query := p.URL.Query()
 	n := slices.IndexFunc(bulkActions, func(a bulkAction) bool { return string(a.action) == query.Get("action") })
 	if n < 0 || !slices.Contains(p.bulkActions(), bulkActions[n]) {
 		return nil, notFound(p)
 	}
-	return &bulk{bulkAction: bulkActions[n], query: query, form: &form{}}, nil
+	return &jobBulk{bulkAction: bulkActions[n], query: query, form: &form{}}, nil
 }
 
 // isSelected reports whether the change is of the jobs whose boxes are checked.
-func (b *bulk) isSelected() bool { return b.query.Get("of") != "all" }
+func (b *jobBulk) isSelected() bool { return b.query.Get("of") != "all" }
 
 // selector says which jobs. Without a filter, all of them have one of the statuses.
-func (b *bulk) selector() client.JobSelector {
+func (b *jobBulk) selector() client.JobSelector {
 	if b.isSelected() {
 		var ids []uuid.UUID
 		for _, text := range b.query["id"] {
@@ -103,7 +103,7 @@ func (b *bulk) selector() client.JobSelector {
 }
 
 // back is the path of the list that the change began on.
-func (b *bulk) back() string {
+func (b *jobBulk) back() string {
 	query := url.Values{}
 	for name, values := range b.query {
 		if !slices.Contains([]string{"action", "of", "id", "cursor"}, name) {
@@ -126,15 +126,15 @@ func askBulk(p *page) error {
 	return b.ask(p)
 }
 
-func (b *bulk) ask(p *page) error {
+func (b *jobBulk) ask(p *page) error {
 	result, err := answers.Of[client.JobBulkResult](p.ChangeJobs(p.Context(), nil, client.JobBulk{
 		Selector: b.selector(), Action: b.action, DryRun: new(true), Limit: new(int32(1)),
 	}))
 	if err != nil && !b.form.refused(p, err) {
 		return err
 	}
-	b.matched, b.isNone = counted(result.Matched, result.MatchedIsCapped, "job"), result.Matched == 0
-	return p.show(b.verb+" jobs", bulkPage(p, b))
+	b.matched, b.isNone = countedTo(result.Matched, result.MatchedIsCapped, "job"), result.Matched == 0
+	return p.show(b.verb+" jobs", jobBulkPage(p, b))
 }
 
 // doBulk does a part of a bulk change. The page that it answers goes on with the next one.
@@ -153,7 +153,7 @@ func doBulk(p *page) error {
 	if id, err := uuid.Parse(b.pauseID); err == nil {
 		request.PauseId = &id
 	}
-	if request.PauseUntil, err = b.form.instant(p, "pauseUntil"); err == nil {
+	if request.PauseUntil, err = p.instant("pauseUntil", b.form.Get("pauseUntil")); err == nil {
 		err = b.step(p, request)
 	}
 	if err != nil && !b.form.refused(p, err) {
@@ -166,7 +166,7 @@ func doBulk(p *page) error {
 }
 
 // read takes what was done so far from the form.
-func (b *bulk) read() {
+func (b *jobBulk) read() {
 	number := func(name string) int64 {
 		n, _ := strconv.ParseInt(b.form.Get(name), 10, 64) // a form that was tampered with counts from zero
 		return n
@@ -176,7 +176,7 @@ func (b *bulk) read() {
 }
 
 // step does the next part, and adds up what came of it.
-func (b *bulk) step(p *page, request client.JobBulk) error {
+func (b *jobBulk) step(p *page, request client.JobBulk) error {
 	result, err := answers.Of[client.JobBulkResult](p.ChangeJobs(p.Context(), nil, request))
 	if err != nil {
 		return err
@@ -200,19 +200,19 @@ func (b *bulk) step(p *page, request client.JobBulk) error {
 }
 
 // outcome says what was done so far.
-func (b *bulk) outcome() string {
-	parts := []string{b.past + " " + plural(b.changed, "job")}
+func (b *jobBulk) outcome() string {
+	parts := []string{b.past + " " + counted(int(b.changed), "job")}
 	if b.unchanged > 0 {
-		parts = append(parts, plural(b.unchanged, "job")+" had nothing to do")
+		parts = append(parts, counted(int(b.unchanged), "job")+" had nothing to do")
 	}
 	if b.failed > 0 {
-		parts = append(parts, plural(b.failed, "job")+" could not be changed")
+		parts = append(parts, counted(int(b.failed), "job")+" could not be changed")
 	}
 	return strings.Join(parts, "; ") + "."
 }
 
 // bulkMeaning says what a bulk change does, where that may surprise.
-func bulkMeaning(b *bulk) string {
+func bulkMeaning(b *jobBulk) string {
 	switch b.action {
 	case client.JobBulkActionPAUSE:
 		return "Those that are paused already keep their own pause."

@@ -119,8 +119,8 @@ func bulkBar(p *page, l jobList) templ.Component {
 	})
 }
 
-// bulkPage says how many jobs it is about, and asks.
-func bulkPage(p *page, b *bulk) templ.Component {
+// jobBulkPage says how many jobs it is about, and asks.
+func jobBulkPage(p *page, b *jobBulk) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -305,7 +305,7 @@ func bulkPage(p *page, b *bulk) templ.Component {
 	})
 }
 
-func bulkFields(p *page, b *bulk) templ.Component {
+func bulkFields(p *page, b *jobBulk) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -329,7 +329,7 @@ func bulkFields(p *page, b *bulk) templ.Component {
 			}
 		}
 		if b.verb == "Pause" {
-			templ_7745c5c3_Err = textField(b.form, "pauseUntil", "datetime-local", "Until", "In the zone "+p.inputZone().String()+". Empty: until somebody resumes them.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textField(b.form, "pauseUntil", "datetime-local", "Until", "In the zone "+p.zoneName()+". Empty: until somebody resumes them.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -339,7 +339,7 @@ func bulkFields(p *page, b *bulk) templ.Component {
 }
 
 // bulkProgress says how far a bulk change is, and goes on by itself if scripts run.
-func bulkProgress(p *page, b *bulk) templ.Component {
+func bulkProgress(p *page, b *jobBulk) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -429,9 +429,9 @@ func bulkProgress(p *page, b *bulk) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var22 string
-				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(textOf(job.Detail))
+				templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(deref(job.Detail))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `jobs_bulk.templ`, Line: 74, Col: 101}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `jobs_bulk.templ`, Line: 74, Col: 100}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var22))
 				if templ_7745c5c3_Err != nil {
@@ -503,7 +503,7 @@ func bulkProgress(p *page, b *bulk) templ.Component {
 }
 
 // bulkNext is the form that goes on: by itself, unless there is something to be read first.
-func bulkNext(p *page, b *bulk) templ.Component {
+func bulkNext(p *page, b *jobBulk) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

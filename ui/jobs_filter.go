@@ -33,16 +33,7 @@ var (
 )
 
 // list returns the values of a field that can have several.
-func (f jobFilter) list(name string) (all []string) {
-	for _, values := range f.Values[name] {
-		for value := range strings.SplitSeq(values, ",") {
-			if value != "" && !slices.Contains(all, value) {
-				all = append(all, value)
-			}
-		}
-	}
-	return all
-}
+func (f jobFilter) list(name string) []string { return deref(listed[string](f.Values, name)) }
 
 // box says what is searched for by what stands in the box: a field of the API and its value. A text
 // with =, a comma or ! selects labels; one with a slash, or of one or two letters, is the beginning
@@ -96,8 +87,8 @@ func (f jobFilter) selector() (s client.JobSelector) {
 	s = client.JobSelector{
 		Name: f.text("name"), KeyPrefix: f.text("keyPrefix"), LabelSelector: f.text("labelSelector"), Queue: f.text("queue"),
 		ConcurrencyGroup: f.text("concurrencyGroup"), TargetType: (*client.JobTargetType)(f.text("targetType")),
-		Status: listOf[client.JobStatus](f.list("status")), Health: listOf[client.JobHealth](f.list("health")),
-		LastRunStatus: listOf[client.EndedRunStatus](f.list("lastRunStatus")),
+		Status: listed[client.JobStatus](f.Values, "status"), Health: listed[client.JobHealth](f.Values, "health"),
+		LastRunStatus: listed[client.EndedRunStatus](f.Values, "lastRunStatus"),
 	}
 	if id, err := uuid.Parse(f.Get("pauseId")); err == nil {
 		s.PauseId = &id
@@ -114,7 +105,7 @@ func (f jobFilter) params() *client.ListJobsParams {
 	return &client.ListJobsParams{
 		Name: s.Name, KeyPrefix: s.KeyPrefix, LabelSelector: s.LabelSelector, Queue: s.Queue, ConcurrencyGroup: s.ConcurrencyGroup,
 		TargetType: s.TargetType, Status: s.Status, Health: s.Health, LastRunStatus: s.LastRunStatus, PauseId: s.PauseId,
-		Cursor: given(f.Get("cursor")), Sort: (*client.JobSort)(given(f.Get("sort"))), Limit: new(client.Limit(jobsPerPage)),
+		Cursor: given(f.Get("cursor")), Sort: given(client.JobSort(f.Get("sort"))), Limit: new(itemsOfPage),
 	}
 }
 
@@ -147,24 +138,4 @@ func (f jobFilter) clean() string {
 		return "/jobs"
 	}
 	return "/jobs?" + kept.Encode()
-}
-
-// given returns a pointer to a value, or nil if it is empty.
-func given[T comparable](value T) *T {
-	if value == *new(T) {
-		return nil
-	}
-	return &value
-}
-
-// listOf returns the values of an enumeration, or nil if there are none.
-func listOf[T ~string](values []string) *[]T {
-	var all []T
-	for _, value := range values {
-		all = append(all, T(value))
-	}
-	if all == nil {
-		return nil
-	}
-	return &all
 }

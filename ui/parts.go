@@ -178,11 +178,3 @@ func zoneOf(job client.Job) string {
 	}
 	return *job.TimeZone
 }
-
-// textOf returns a text that may be missing.
-func textOf(text *string) string {
-	if text == nil {
-		return ""
-	}
-	return *text
-}

@@ -6,10 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"punctual/gen/client"
-	"punctual/internal/durations"
 )
 
 const (
@@ -92,7 +90,7 @@ func runTitle(r client.RecentRun) string {
 		text += fmt.Sprintf(" (%d occurrences)", r.Occurrences)
 	}
 	if r.DurationMilliseconds != nil {
-		text += ", took " + milliseconds(*r.DurationMilliseconds)
+		text += ", took " + milliseconds(r.DurationMilliseconds)
 	}
 	return text + ", " + r.ScheduledFor.UTC().Format("2006-01-02 15:04:05 MST")
 }
@@ -119,9 +117,9 @@ func stripText(runs []client.RecentRun) string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[status], strings.ToLower(string(status))))
 		}
 	}
-	text := "Last " + plural(int64(len(runs)), "run") + ": " + strings.Join(parts, ", ")
+	text := "Last " + counted(len(runs), "run") + ": " + strings.Join(parts, ", ")
 	if longest >= 0 {
-		text += "; the longest took " + milliseconds(longest)
+		text += "; the longest took " + milliseconds(&longest)
 	}
 	return text + "."
 }
@@ -138,32 +136,13 @@ func lateness(runs []client.RecentRun) string {
 		return "–"
 	}
 	slices.Sort(all)
-	return milliseconds(all[(len(all)*95+99)/100-1])
+	return milliseconds(&all[(len(all)*95+99)/100-1])
 }
 
-func milliseconds(ms int64) string { return durations.Short(time.Duration(ms) * time.Millisecond) }
-
-// plural writes a number of things.
-func plural(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return grouped(n) + " " + thing + "s"
-}
-
-// counted is plural for a count that may have ended early.
-func counted(n int64, isCapped bool, thing string) string {
+// countedTo is counted for a number that may have ended early.
+func countedTo(n int64, isCapped bool, noun string) string {
 	if isCapped {
-		return "More than " + plural(n, thing)
+		return "more than " + counted(int(n), noun)
 	}
-	return plural(n, thing)
-}
-
-// grouped writes a number with its thousands apart.
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "\u202f" + text[i:]
-	}
-	return text
+	return counted(int(n), noun)
 }
