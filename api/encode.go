@@ -17,7 +17,7 @@ import (
 const (
 	defaultLimit       int32 = 10
 	defaultOccurrences int32 = 10
-	defaultRecent      int32 = 30
+	defaultTroubled    int32 = 50
 )
 
 // encodeJob makes the API's job of a view of one.

@@ -13,7 +13,7 @@ import (
 
 // ListRecentRuns reads the latest runs of some jobs.
 func (s *handlers) ListRecentRuns(ctx context.Context, r server.ListRecentRunsRequestObject) (server.ListRecentRunsResponseObject, error) {
-	found, err := s.Jobs.RecentRuns(ctx, access.From(ctx), r.Params.JobId, orDefault(r.Params.Count, defaultRecent))
+	found, err := s.Jobs.RecentRuns(ctx, access.From(ctx), r.Params.JobId, orDefault(r.Params.Count, jobs.MaxRecent))
 	if err != nil {
 		return nil, fmt.Errorf("list the latest runs of jobs: %w", err)
 	}

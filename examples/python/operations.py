@@ -127,6 +127,8 @@ night = {"from": days_ago(1), "to": days_ago(-1), "status": ["FAILED"], "jobId":
 assert [run["id"] for run in client.items("listRuns", night)] == failed
 latest = call("listRecentRuns", {"jobId": [job["id"]], "count": 30})["items"][0]
 assert latest["jobId"] == job["id"] and doomed["id"] in [run["id"] for run in latest["runs"]], latest
+attention = {of["problem"]: of["items"] for of in call("getAttention")["jobs"]}
+assert set(attention) == {"FAILING", "OVERDUE", "LATE", "PAUSED_BY_SERVICE"}, attention
 bulk = call("changeRuns", body={"selector": {"ids": failed}, "action": "RETRY", "dryRun": True})
 assert [item["id"] for item in bulk["items"]] == failed, bulk
 assert call("backfillJob", of, body={"from": days_ago(2), "to": days_ago(0.1)})["runs"] == 2

@@ -103,6 +103,10 @@ const window = { from: daysAgo(2), to: daysAgo(0.1) };
 const backfill = await expect(202, api.POST("/api/v1/jobs/{id}/backfill", { params: of(job), body: window }));
 assert.equal(backfill.runs, 2);
 
+// What needs attention.
+const attention = await expect(200, api.GET("/api/v1/attention"));
+assert.deepEqual(attention.jobs.map((of) => of.problem), ["FAILING", "OVERDUE", "LATE", "PAUSED_BY_SERVICE"]);
+
 // Runs of all jobs, and many at once.
 const night = { from: daysAgo(1), to: daysAgo(-1), jobId: job.id, status: ["FAILED" as const, "CANCELED" as const] };
 const lastNight = await expect(200, api.GET("/api/v1/runs", { params: { query: night } }));

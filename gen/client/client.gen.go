@@ -445,6 +445,30 @@ func (e JobHealth) Valid() bool {
 	}
 }
 
+// Defines values for JobProblem.
+const (
+	JobProblemFAILING         JobProblem = "FAILING"
+	JobProblemLATE            JobProblem = "LATE"
+	JobProblemOVERDUE         JobProblem = "OVERDUE"
+	JobProblemPAUSEDBYSERVICE JobProblem = "PAUSED_BY_SERVICE"
+)
+
+// Valid indicates whether the value is a known member of the JobProblem enum.
+func (e JobProblem) Valid() bool {
+	switch e {
+	case JobProblemFAILING:
+		return true
+	case JobProblemLATE:
+		return true
+	case JobProblemOVERDUE:
+		return true
+	case JobProblemPAUSEDBYSERVICE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JobSort.
 const (
 	JobSortCreatedAt JobSort = "createdAt"
@@ -1098,6 +1122,19 @@ type AppliedJobResult string
 
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
+
+// Attention What needs attention now.
+type Attention struct {
+	// Connections The connections that are `DOWN`, the latest first.
+	Connections []DownConnection `json:"connections"`
+
+	// Jobs The jobs by problem. Each problem is there, also if no job has it.
+	Jobs []TroubledJobs `json:"jobs"`
+
+	// Queues The queues in which a run has waited for over a minute while no worker asks for it;
+	// those that wait the longest first.
+	Queues []UnattendedQueue `json:"queues"`
+}
 
 // AuditEntry An operation that changed something.
 //
@@ -1872,6 +1909,29 @@ type CronExpression = string
 
 // DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 type DeleteAfterCompletion = bool
+
+// DownConnection A connection that is down.
+//
+// Example: {"baseUrl":"https://crm.example.com/api","key":"crm","reason":"status 503","since":"2025-10-09T07:30:00.000000Z"}
+type DownConnection struct {
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl ConnectionBaseUrl `json:"baseUrl"`
+
+	// Key The key of a connection, which is unique in the namespace.
+	//
+	// Example: crm
+	Key ConnectionKey `json:"key"`
+
+	// Reason Why.
+	Reason *string `json:"reason"`
+
+	// Since Since when it is down.
+	Since time.Time `json:"since"`
+}
 
 // DurationQuantiles How long runs took from the start of the first attempt to their end, the waits between
 // attempts included. Null: no run has begun.
@@ -2977,6 +3037,13 @@ type JobPage struct {
 	// Example: false
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
+
+// JobProblem - `FAILING`: the last runs have failed (`health`).
+//   - `OVERDUE`: the job has not succeeded within `expectSuccessWithinSeconds`.
+//   - `LATE`: a run is due since more than a minute, and nobody executes it.
+//   - `PAUSED_BY_SERVICE`: the service has paused the job: `pauseAfterFailures` runs have failed
+//     in a row, the target has answered 410, or nothing would be due any more.
+type JobProblem string
 
 // JobSelector Which jobs. Those that match all of the fields that are given, of which there has to be one.
 type JobSelector struct {
@@ -4885,6 +4952,88 @@ type TimeZone = string
 // Example: 5577006791947779
 type Token = int64
 
+// TroubledJob A job with a problem.
+//
+// Example: {"consecutiveFailures":3,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","key":"reports/weekday","labels":{"team":"reports"},"lastRun":{"error":"status 502","finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"FAILED"},"name":"weekday-report","reason":"status 502","since":"2025-10-09T07:30:00.231460Z"}
+type TroubledJob struct {
+	// ConsecutiveFailures How many of the latest runs failed in a row.
+	ConsecutiveFailures int32 `json:"consecutiveFailures"`
+
+	// Id The id of the job.
+	Id openapi_types.UUID `json:"id"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
+	// letters, digits, `-`, `_` and `.`, and may have a DNS name and a slash in front of it. A
+	// value is empty or has up to 63 of these characters. Both begin and end with a letter or
+	// digit.
+	//
+	//
+	// Example: {"env":"prod","team":"payments"}
+	Labels Labels `json:"labels"`
+
+	// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. What was
+	// skipped because of another run or of a pause does not count. `reason`, `finishedAt` and
+	// `error` are null if the run is not kept.
+	LastRun *LastRun `json:"lastRun"`
+
+	// Name A name for people to read. It need not be unique. Control characters are refused.
+	//
+	// Example: nightly-report
+	Name JobName `json:"name"`
+
+	// Reason Why, for people: such as the first line of the last error, or what a run waits for.
+	Reason string `json:"reason"`
+
+	// Since Since when the job has the problem. With `FAILING`, it is when the first of the runs
+	// that failed in a row was due, as far back as its 30 latest runs tell. With `LATE`, it is
+	// when the run was due.
+	Since time.Time `json:"since"`
+}
+
+// TroubledJobs The jobs that have a problem.
+type TroubledJobs struct {
+	// Count The number of jobs that have it, counted up to 1 000.
+	Count int32 `json:"count"`
+
+	// CountIsCapped Whether more than `count` jobs have it.
+	CountIsCapped bool `json:"countIsCapped"`
+
+	// Items Some of these jobs, up to `limit`: those that have it since a short time first, and
+	// with `FAILING` those with the latest run, as far as they were counted.
+	Items []TroubledJob `json:"items"`
+
+	// Problem - `FAILING`: the last runs have failed (`health`).
+	// - `OVERDUE`: the job has not succeeded within `expectSuccessWithinSeconds`.
+	// - `LATE`: a run is due since more than a minute, and nobody executes it.
+	// - `PAUSED_BY_SERVICE`: the service has paused the job: `pauseAfterFailures` runs have failed
+	//   in a row, the target has answered 410, or nothing would be due any more.
+	Problem JobProblem `json:"problem"`
+}
+
+// UnattendedQueue A queue in which runs wait and that no worker serves.
+//
+// Example: {"name":"reports","since":"2025-10-09T07:30:00.000000Z","waiting":12,"waitingIsCapped":false}
+type UnattendedQueue struct {
+	// Name The name of a queue of runs for workers.
+	Name QueueName `json:"name"`
+
+	// Since Since when the first of them waits.
+	Since time.Time `json:"since"`
+
+	// Waiting The number of runs that wait, counted up to 1 000.
+	Waiting int32 `json:"waiting"`
+
+	// WaitingIsCapped Whether more than `waiting` runs wait.
+	WaitingIsCapped bool `json:"waitingIsCapped"`
+}
+
 // ValueAfter The value that the request gave the field, any JSON value.
 //
 // Example: 30 9 * * MON-FRI
@@ -4986,6 +5135,12 @@ type Unauthorized = Problem
 
 // UnsupportedMediaType An error, as a problem of RFC 9457.
 type UnsupportedMediaType = Problem
+
+// GetAttentionParams defines parameters for GetAttention.
+type GetAttentionParams struct {
+	// Limit The maximum number of jobs of each problem, of queues and of connections.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
@@ -5884,6 +6039,16 @@ type ClientInterface interface {
 	// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
 	GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetAttention What needs attention now
+	//
+	// Says what is wrong in the namespace now, and why: jobs that fail, are late or overdue, or
+	// that the service has paused; queues that no worker serves; connections that are down. A job
+	// with several problems is listed with each. It takes as long with a million jobs as with
+	// ten.
+	//
+	// Corresponds with GET /api/v1/attention (the `GetAttention` operationId).
+	GetAttention(ctx context.Context, params *GetAttentionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAudit List who changed what, newest first
 	//
 	// Lists the operations that changed something in the namespace, by whomever, with what came of
@@ -6721,6 +6886,26 @@ type ClientInterface interface {
 // Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
 func (c *Client) GetJwks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJwksRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAttention What needs attention now
+//
+// Says what is wrong in the namespace now, and why: jobs that fail, are late or overdue, or
+// that the service has paused; queues that no worker serves; connections that are down. A job
+// with several problems is listed with each. It takes as long with a million jobs as with
+// ten.
+//
+// Corresponds with GET /api/v1/attention (the `GetAttention` operationId).
+func (c *Client) GetAttention(ctx context.Context, params *GetAttentionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAttentionRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8346,6 +8531,60 @@ func NewGetJwksRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetAttentionRequest constructs an http.Request for the GetAttention method
+func NewGetAttentionRequest(server string, params *GetAttentionParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/attention")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -11705,6 +11944,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /.well-known/jwks.json (the `GetJwks` operationId).
 	GetJwksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetJwksResponse, error)
 
+	// GetAttentionWithResponse What needs attention now
+	//
+	// Says what is wrong in the namespace now, and why: jobs that fail, are late or overdue, or
+	// that the service has paused; queues that no worker serves; connections that are down. A job
+	// with several problems is listed with each. It takes as long with a million jobs as with
+	// ten.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/attention (the `GetAttention` operationId).
+	GetAttentionWithResponse(ctx context.Context, params *GetAttentionParams, reqEditors ...RequestEditorFn) (*GetAttentionResponse, error)
+
 	// ListAuditWithResponse List who changed what, newest first
 	//
 	// Lists the operations that changed something in the namespace, by whomever, with what came of
@@ -12676,6 +12927,112 @@ func (r GetJwksResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetJwksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAttentionResponse401Headers the declared response headers of an HTTP 401 response for GetAttention
+type GetAttentionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetAttentionResponse429Headers the declared response headers of an HTTP 429 response for GetAttention
+type GetAttentionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetAttentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Attention
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetAttentionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetAttentionResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAttentionResponse) GetJSON200() *Attention {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetAttentionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetAttentionResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetAttentionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetAttentionResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetAttentionResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetAttentionResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetAttentionResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAttentionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAttentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAttentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAttentionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19143,6 +19500,24 @@ func (c *ClientWithResponses) GetJwksWithResponse(ctx context.Context, reqEditor
 	return ParseGetJwksResponse(rsp)
 }
 
+// GetAttentionWithResponse What needs attention now
+//
+// Says what is wrong in the namespace now, and why: jobs that fail, are late or overdue, or
+// that the service has paused; queues that no worker serves; connections that are down. A job
+// with several problems is listed with each. It takes as long with a million jobs as with
+// ten.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/attention (the `GetAttention` operationId).
+func (c *ClientWithResponses) GetAttentionWithResponse(ctx context.Context, params *GetAttentionParams, reqEditors ...RequestEditorFn) (*GetAttentionResponse, error) {
+	rsp, err := c.GetAttention(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAttentionResponse(rsp)
+}
+
 // ListAuditWithResponse List who changed what, newest first
 //
 // Lists the operations that changed something in the namespace, by whomever, with what came of
@@ -20557,6 +20932,118 @@ func ParseGetJwksResponse(rsp *http.Response) (*GetJwksResponse, error) {
 	switch {
 	case rsp.StatusCode == 429:
 		var headers GetJwksResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAttentionResponse parses an HTTP response from a GetAttentionWithResponse call
+func ParseGetAttentionResponse(rsp *http.Response) (*GetAttentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAttentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Attention
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetAttentionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetAttentionResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -678,6 +678,7 @@ type Job struct {
 	PausedSince                *time.Time    `json:"paused_since"`
 	PauseUntil                 *time.Time    `json:"pause_until"`
 	PauseID                    *uuid.UUID    `json:"pause_id"`
+	PausedByService            bool          `json:"paused_by_service"`
 	LastRunAt                  *time.Time    `json:"last_run_at"`
 	RunCount                   int64         `json:"run_count"`
 	LastRunFor                 *time.Time    `json:"last_run_for"`

@@ -429,6 +429,30 @@ func (e JobHealth) Valid() bool {
 	}
 }
 
+// Defines values for JobProblem.
+const (
+	JobProblemFAILING         JobProblem = "FAILING"
+	JobProblemLATE            JobProblem = "LATE"
+	JobProblemOVERDUE         JobProblem = "OVERDUE"
+	JobProblemPAUSEDBYSERVICE JobProblem = "PAUSED_BY_SERVICE"
+)
+
+// Valid indicates whether the value is a known member of the JobProblem enum.
+func (e JobProblem) Valid() bool {
+	switch e {
+	case JobProblemFAILING:
+		return true
+	case JobProblemLATE:
+		return true
+	case JobProblemOVERDUE:
+		return true
+	case JobProblemPAUSEDBYSERVICE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JobSort.
 const (
 	JobSortCreatedAt JobSort = "createdAt"
@@ -1065,6 +1089,19 @@ type AppliedJobResult string
 // AttemptDeadlineSeconds The maximum duration of one attempt.
 type AttemptDeadlineSeconds = int32
 
+// Attention What needs attention now.
+type Attention struct {
+	// Connections The connections that are `DOWN`, the latest first.
+	Connections []DownConnection `json:"connections"`
+
+	// Jobs The jobs by problem. Each problem is there, also if no job has it.
+	Jobs []TroubledJobs `json:"jobs"`
+
+	// Queues The queues in which a run has waited for over a minute while no worker asks for it;
+	// those that wait the longest first.
+	Queues []UnattendedQueue `json:"queues"`
+}
+
 // AuditEntry An operation that changed something.
 //
 // Example: {"actor":"key:pqhtyyzhv27urk4h","at":"2025-10-09T09:12:40.121094Z","id":"5d4e6a0e-8a52-4f0a-9c39-6a6f0b1d2c3e","operation":"updateJob","requestId":"7c8e2d50-41f7-4f1c-9d0e-2a1b3c4d5e6f","resourceId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","resourceType":"JOB","result":{"fields":["cron"],"version":2}}
@@ -1638,6 +1675,29 @@ type CronExpression = string
 
 // DeleteAfterCompletion Whether the job is deleted when it is `COMPLETED`.
 type DeleteAfterCompletion = bool
+
+// DownConnection A connection that is down.
+//
+// Example: {"baseUrl":"https://crm.example.com/api","key":"crm","reason":"status 503","since":"2025-10-09T07:30:00.000000Z"}
+type DownConnection struct {
+	// BaseUrl An `http` or `https` URL without credentials, query and fragment. The `path` of a target
+	// follows it.
+	//
+	//
+	// Example: https://crm.example.com/api
+	BaseUrl ConnectionBaseUrl `json:"baseUrl"`
+
+	// Key The key of a connection, which is unique in the namespace.
+	//
+	// Example: crm
+	Key ConnectionKey `json:"key"`
+
+	// Reason Why.
+	Reason *string `json:"reason"`
+
+	// Since Since when it is down.
+	Since instant.Time `json:"since"`
+}
 
 // DurationQuantiles How long runs took from the start of the first attempt to their end, the waits between
 // attempts included. Null: no run has begun.
@@ -2520,6 +2580,13 @@ type JobPage struct {
 	// Example: false
 	TotalIsCapped bool `json:"totalIsCapped"`
 }
+
+// JobProblem - `FAILING`: the last runs have failed (`health`).
+//   - `OVERDUE`: the job has not succeeded within `expectSuccessWithinSeconds`.
+//   - `LATE`: a run is due since more than a minute, and nobody executes it.
+//   - `PAUSED_BY_SERVICE`: the service has paused the job: `pauseAfterFailures` runs have failed
+//     in a row, the target has answered 410, or nothing would be due any more.
+type JobProblem string
 
 // JobSelector Which jobs. Those that match all of the fields that are given, of which there has to be one.
 type JobSelector struct {
@@ -4075,6 +4142,88 @@ type TimeZone = string
 // Example: 5577006791947779
 type Token = int64
 
+// TroubledJob A job with a problem.
+//
+// Example: {"consecutiveFailures":3,"id":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","key":"reports/weekday","labels":{"team":"reports"},"lastRun":{"error":"status 502","finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","reason":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","status":"FAILED"},"name":"weekday-report","reason":"status 502","since":"2025-10-09T07:30:00.231460Z"}
+type TroubledJob struct {
+	// ConsecutiveFailures How many of the latest runs failed in a row.
+	ConsecutiveFailures int32 `json:"consecutiveFailures"`
+
+	// Id The id of the job.
+	Id openapi_types.UUID `json:"id"`
+
+	// Key The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	Key *JobKey `json:"key"`
+
+	// Labels Names and values to select jobs by, in the syntax of Kubernetes. A name has up to 63
+	// letters, digits, `-`, `_` and `.`, and may have a DNS name and a slash in front of it. A
+	// value is empty or has up to 63 of these characters. Both begin and end with a letter or
+	// digit.
+	//
+	//
+	// Example: {"env":"prod","team":"payments"}
+	Labels Labels `json:"labels"`
+
+	// LastRun The latest run of the job that has ended, by `scheduledFor`; null if there is none. What was
+	// skipped because of another run or of a pause does not count. `reason`, `finishedAt` and
+	// `error` are null if the run is not kept.
+	LastRun *LastRun `json:"lastRun"`
+
+	// Name A name for people to read. It need not be unique. Control characters are refused.
+	//
+	// Example: nightly-report
+	Name JobName `json:"name"`
+
+	// Reason Why, for people: such as the first line of the last error, or what a run waits for.
+	Reason string `json:"reason"`
+
+	// Since Since when the job has the problem. With `FAILING`, it is when the first of the runs
+	// that failed in a row was due, as far back as its 30 latest runs tell. With `LATE`, it is
+	// when the run was due.
+	Since instant.Time `json:"since"`
+}
+
+// TroubledJobs The jobs that have a problem.
+type TroubledJobs struct {
+	// Count The number of jobs that have it, counted up to 1 000.
+	Count int32 `json:"count"`
+
+	// CountIsCapped Whether more than `count` jobs have it.
+	CountIsCapped bool `json:"countIsCapped"`
+
+	// Items Some of these jobs, up to `limit`: those that have it since a short time first, and
+	// with `FAILING` those with the latest run, as far as they were counted.
+	Items []TroubledJob `json:"items"`
+
+	// Problem - `FAILING`: the last runs have failed (`health`).
+	// - `OVERDUE`: the job has not succeeded within `expectSuccessWithinSeconds`.
+	// - `LATE`: a run is due since more than a minute, and nobody executes it.
+	// - `PAUSED_BY_SERVICE`: the service has paused the job: `pauseAfterFailures` runs have failed
+	//   in a row, the target has answered 410, or nothing would be due any more.
+	Problem JobProblem `json:"problem"`
+}
+
+// UnattendedQueue A queue in which runs wait and that no worker serves.
+//
+// Example: {"name":"reports","since":"2025-10-09T07:30:00.000000Z","waiting":12,"waitingIsCapped":false}
+type UnattendedQueue struct {
+	// Name The name of a queue of runs for workers.
+	Name QueueName `json:"name"`
+
+	// Since Since when the first of them waits.
+	Since instant.Time `json:"since"`
+
+	// Waiting The number of runs that wait, counted up to 1 000.
+	Waiting int32 `json:"waiting"`
+
+	// WaitingIsCapped Whether more than `waiting` runs wait.
+	WaitingIsCapped bool `json:"waitingIsCapped"`
+}
+
 // ValueAfter The value that the request gave the field, any JSON value.
 //
 // Example: 30 9 * * MON-FRI
@@ -4176,6 +4325,12 @@ type Unauthorized = Problem
 
 // UnsupportedMediaType An error, as a problem of RFC 9457.
 type UnsupportedMediaType = Problem
+
+// GetAttentionParams defines parameters for GetAttention.
+type GetAttentionParams struct {
+	// Limit The maximum number of jobs of each problem, of queues and of connections.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
@@ -4694,6 +4849,9 @@ type ServerInterface interface {
 	// GetJwks Get the keys of signed tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(w http.ResponseWriter, r *http.Request)
+	// GetAttention What needs attention now
+	// (GET /api/v1/attention)
+	GetAttention(w http.ResponseWriter, r *http.Request, params GetAttentionParams)
 	// ListAudit List who changed what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
@@ -4871,6 +5029,12 @@ type Unimplemented struct{}
 // GetJwks Get the keys of signed tokens
 // (GET /.well-known/jwks.json)
 func (_ Unimplemented) GetJwks(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetAttention What needs attention now
+// (GET /api/v1/attention)
+func (_ Unimplemented) GetAttention(w http.ResponseWriter, r *http.Request, params GetAttentionParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -5224,6 +5388,39 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJwks(w, r)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAttention operation middleware
+func (siw *ServerInterfaceWrapper) GetAttention(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAttentionParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAttention(w, r, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -7886,6 +8083,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/attention", wrapper.GetAttention)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/audit", wrapper.ListAudit)
 	})
 	r.Group(func(r chi.Router) {
@@ -8191,6 +8391,152 @@ type GetJwks503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJwks503ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttentionRequestObject struct {
+	Params GetAttentionParams
+}
+
+type GetAttentionResponseObject interface {
+	VisitGetAttentionResponse(w http.ResponseWriter) error
+}
+
+type GetAttention200JSONResponse Attention
+
+func (response GetAttention200JSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttention400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetAttention400ApplicationProblemPlusJSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttention401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAttention401ApplicationProblemPlusJSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttention403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAttention403ApplicationProblemPlusJSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttention404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetAttention404ApplicationProblemPlusJSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttention429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAttention429ApplicationProblemPlusJSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttention500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetAttention500ApplicationProblemPlusJSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttention503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAttention503ApplicationProblemPlusJSONResponse) VisitGetAttentionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -17607,6 +17953,9 @@ type StrictServerInterface interface {
 	// GetJwks Get the keys of signed tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
+	// GetAttention What needs attention now
+	// (GET /api/v1/attention)
+	GetAttention(ctx context.Context, request GetAttentionRequestObject) (GetAttentionResponseObject, error)
 	// ListAudit List who changed what, newest first
 	// (GET /api/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
@@ -17833,6 +18182,32 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetJwksResponseObject); ok {
 		if err := validResponse.VisitGetJwksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAttention operation middleware
+func (sh *strictHandler) GetAttention(w http.ResponseWriter, r *http.Request, params GetAttentionParams) {
+	var request GetAttentionRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAttention(ctx, request.(GetAttentionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAttention")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAttentionResponseObject); ok {
+		if err := validResponse.VisitGetAttentionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -19452,732 +19827,750 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Ld9u2li/+VXB1713TdiiFkh+J1XXWvU7inLpx7IztnExPlVtCImSxpgCVIK2oHf8/+39hbwAESVAP",
-	"203PnNOZNdNYBEE8Njb287d/60zEfCE447nsDH/rsM90vkgZ/Puy4G9okrJY/SGL+Zxmq86wc0yygpN8",
-	"RnMyhceE5oTRyYzQPGfzRd4JOnc0LZh6zfw0HASdCeUTll6yXwomcxYf550hL9JUPSgki1+uzN9xkdE8",
-	"EfxdkqaJZBPBY9kZHu71nwcdlmUi6ww7lMsly1hMDsKQnPKcZZym5IpldywjJ9Ao6LDPbFLk2HVHTmYs",
-	"LlKWdfvP9gf9fifo4PiPcYyyM/zRGXD/qb+V8ETOcNqdQTg46PbDbj+8Dp8P98JhGPbCvf7+fvj3TtDJ",
-	"GJWCm9XImCzSXC2mf132wqAjinxRqI6FWMiO+ftUXmcFn9BcbeGUppIFHZnTvJCvRMw6w4MwvIdfsnzd",
-	"uMLwKNz/e+f+08ZJHPb2+i+e9/tqEkncGXbC/tHRJA4Pu3E4CbvPwzDsHsXPWXdv2h8P6P7kID5knaDz",
-	"sxif2uaDadg9GPdZ9/lkj7Y1f8vUMmdsIbJcPlsydhvTFT46p3PWGXb0b11sg4/+xjKZqJXtB52U5owz",
-	"KauLqdZyMimyjPGJOgX9XXejP3jcbmQsz1YXU/M5Q0jxG6DElv0JQ6CbbXfSfLcz7Lw5Pj07eW1/uazM",
-	"Nc+Smxumvnv16ruT1x/OTjpBZ0mTPOE3MB7V7P4+UJzikuVZsoZVZPBcEspFPmMZEZx5+UT4aD6Bz/TZ",
-	"1X84ZxN/aZz8GnFjK5eGJ904fB52n/en+/8YNIxD9JMxPtuOks1fmu62PbPrKfNwuLfX6+8dHjQoU9O1",
-	"IcD3J+evT8//upECL0+uL39YQ34F5wm/aSU/TQHSS3P935vmtrp7NlDgcxZ2n+//Q3HRdRQYPpD81rK9",
-	"8Ghbtldr+aI/qLC9yw/n59tQ3Wa+d3WbLBZ1vvcukZLFxFkApEIlRRAuLDnG/8gssDzSe9fhi2EIa9kP",
-	"wwGu+n9byvTwxr2SODvvTq/enF6edH4nCq2xv6u3p+/fP8kFfIXfaOWAiSRxoahv+d/p3n1xuN/d2x/0",
-	"u8/7B+E/9b27kayOhgd7w4P93iA82ts7fJpb9d3x+YfjszVEVUwmjMVryEraFr/PzTpQ6s1TcTL3dA72",
-	"+vuH//ic7PfTVAYVxfG3UScTSznqDPcH91vrLIMddJYnu7yvPrx6dXLy+rFc8z7ozBiNWQbGjpNrCtJj",
-	"zOQkSxY5LH7nesbIHW4FEVOSzxj5WYxJwskvhciZDMhUZCQ6nXbf0Xwyi3pwbfxSJJlasDwrGC7HnDrG",
-	"lc6wM+r0R51O0MlXC/WnzDMlvMKYFjSjc5brYb0qMqmG7BtYxNnnHBtEZnSLjN0lopBkQW9Yj5zmkkwE",
-	"zxmHC0As6C8FU4NMVCe/FCxTpMiRDif4LXfEc/r5jPGbfAZbHQadecLND/3m8IPOaczmC5EzPlkB4dfH",
-	"fUxy9jk3o52kCeP5v0kymYlkwpCjzOktkyTJiaRTRnJBMrZgNIcXMmQjQ7JM8lnCyWCfzESRyYDQEVft",
-	"8kR9CB7DC5LOGX7yhuUSfpommcwJ2nQCQnmsJLJZwm/gihScEUrwkJA8mbMeuZ6xES87gr6NGqsHpF7N",
-	"2FQxNHy+Pxhg38tZkjLnu84LY5bwmxGXLLtjcaDfC4965JreqkFwtiQZ5bGYw4cDxWtnhEpCyYcPp6+R",
-	"9sDwhsPPBRkzmEFvxEdckQgMWG28Xm+apiyDcak/1b7LBZ2wIYHZSDKnK1JIZpeuRz5q2cHawNQwR3w/",
-	"7AdkP9wLyP7giIiMHHz+TGZU7STlN6xcUyN7ZGzO5mPVQ0CkwJ8pcbYMzAMjTm9ownvkdEooJwmXubo+",
-	"SJywmIzZVGRMUcZEFGlst1ANFv+tPjSnMVPzXc6qNDPianhqdfRS/yzGEpYiK7hUy5rP2IrQjJHxSv2b",
-	"90bcnBRkFOVRcci8q+i87cwcHNSPzELdjZnq8//9OBp9HvS7o9Hn5yef/v1/dbznaQqMpYUBKKZlj77h",
-	"U3lt4mpRpiIryScC7hMFatsoSRNpzuMcfoq+iUZckRblK9gIw/XU+hm61x+rL/5+f1A5UUgNct1KatbZ",
-	"toR9D9tx1vCr0eib//rq47Ov/8+o8+P/G3U+fTPqfPUjGY3yT98E+r+1x19/83XbWp8LzlrW+6Mimeib",
-	"KKgvreDpSh29ScZozsxifUsSWDhFr6oN86zU+lVRY/EsDePFvDP8sfNN55NvDmd0zNIrlrJJ7rs2Llle",
-	"ZBzHDAdkzFLBb6SaAJyH5UxIRlLVizpKOTIXSaTusu3uSCvfdQf8vzI27Qw7//NZ6Wh4hk/ls+poYfzJ",
-	"PMn91D6nn5N5MSe8UHxEkWySs7laXLW+eOG1jQ56dUcVsykF6agfBp2pyOZUCSAJz/cGnaCjPwU2WSA+",
-	"/Ku88RKeMyViWOOnkj/k+vUGNgOcRw0XT5xUpATvBkQydfXnitGtyETM51T2wK+wSEHW0uKXb35a8HMn",
-	"CGuzaf3t0P+a3DHeuYeZn+KbfZy5+ctOnWYZXXXAb7ACWUatXsfqoHkh2cMWQuqXH7USWkh8yErg4KuL",
-	"cLj7Glyj9PmwNdCi6+PWwMi/D1kEPfrqKhzsvgryTSbm2ywB8JvIVRkixR65yM19D/wHJYG87YBP1dfc",
-	"+dojHdOcdZUc52X5aqTX4hHj3GGMudh9hKBcyYXg+lC9pLHWpNVfWrIHjXuxSJMJaHnPFpkYp2z+7z+D",
-	"TlT16U4TltaVeSVn3dE0iQk+dRT5CdBaRz/v6muvE3RiltMk1ZzZuQ3VvkFbIFaltqNbVXeUC9GVc5qm",
-	"bheaoc8Lqfac0JykjMqcoNcUxgsMN7uj6Sm/0vqrXuSxiFfgmtSDAO38IN5nhzRk3Rf0YNDdn4a0ezTZ",
-	"O+oe0sNpOO7Hg8keczTKfcXl8yQHIn5JY3Jp52lIfSyKfDhOKb/FXdnufnuPO4GvNG8077qRCJctQvEc",
-	"xIbK/sieOmOvBJ+myeShdICCyJlAQiqJ4boUUrRY2VBbUiFzD43gW139tEIf1S60bpZIUpOiK/qDFHMG",
-	"MmRAxkVOklw6wpP6COhlhBZxkpOcpalEgSbJ3W565I3ItMQmlQbFeAxqhzMUVLRu2coo7w+moqOSiuz2",
-	"tJBQ0GG8YVYDmig4TAAfN5c5K3h3RmXXPK8eRPflLzudpKL4n/IPkjUn16AlmSdpioowQT3Yx30cMrll",
-	"q27Cu4Vk7tyPtyAuo3Dr7/TIJZoVkpykNGeZEoFvmEtpX3YBfxbj1yxluY8olPa1VNqrbtBco5/FuFs+",
-	"rRPFv8l6F198bm/Z6uRzIjHKyL18UJ80+qU6qregUPtmqHafYS+1SVpTBmqpOF1jBLplK7KgqznyZpbn",
-	"Kfuy879lq+M0YzRevQItMd50NICFYVNCWxZELQbFXru67XrG63ZqlmW8//n2l8H81+d0Fu8tJyzQko5k",
-	"k4zhEZ2JpZaEBJ8wdW7uxC0jSY4GLq33GsOA6tRhq7VT+GWXXYkRHi4EPyOf/LwAS21zcaFNt3xeWdZG",
-	"B2A3mYk0Vhe5tifxFZmL7AsTmj0GvrN2bcwRaAgqz4xn/vaZ/7xhP04XDuNVv/1Bsz6Vr41eX9/0cqQg",
-	"1ygaX84E/Ex4LRipsQaJ7BqDQSvf0Q3IhHJUXv4YVmsHdC7yk/kiX61bCkXCP4uxXDt5LvIug57W8lzV",
-	"T4/gFQbGROQ+f9Dsrwq5aJGwymHDUTDt1i2B26plCdy+htb+qVjgnK7ImN0kSs0iyRdeELFgvF3IhFCU",
-	"NYImbP06QdN28GVnhbdTk73pa0s6h1AtgHd+umkXm3bHrGubVqZqutTqUE4zJSXSTD2hqfH3mPt01KGj",
-	"jrpEE2M5LX0YgsGCjfiM3jF1Y2Ar8zsMFU5Oj/w1uWOEpqm5h1Hxq44B7fcx3OUjrj6eC3J18ury5Pqn",
-	"tyc/XH3hLfFHCrjE4g0VqKk1bhsvxdkGX3Z6ubj1HST4GSz8RR5Tv2guc5qyLnbgmZRW/kGmiJ1rFF4Y",
-	"Gn0WDhnsuNJPGgLIl14M8Y7y1ffq5ljPXqcFmHrqS5IL0Z1Tvurqy6eFpyrOCWelH4bonvhqTj+rz36N",
-	"sieyIJIJMQdnaP+Li1xPZQpSH2dOiEGgaCPQGy0yV84w7IKmqVgCrfTIFWMkUosbwbpEuKCRsRTljOfX",
-	"QpwpvvFAg5FMfvWI0mMRg2adC0FS6L252apNV+24aVDZbdMDPMxIPqOc9MP9FwfPD8l4lTP52N3s75W7",
-	"qe165ITnSb4i10KQMz2o33V3vZMk75KX3yqZANzgIsuJgH+rfVfnnDvOWSD+XBC1Wyv1NBcjjppXUO31",
-	"UHXbG4Ez543IxkkcI+N6wJ7PGubBYxSYCx6zzF5yDEwqCZ54RZkZo5OZlxeqHkGqAOL1XbbYEZW34LRW",
-	"p/uWrSBkINFxBNA3KqRUklRMaKq6VasyXqk1E2IxppPbEadxnDEpMQxGLFhGc5EBV8Gzgxormlm/Oj47",
-	"u/h48vqn7y6urq++fjQPcaiu3IZ2MS1LbhJeX+sFvQGeYHMmsFVzWSeZkLJrHzt2MX8XRDKe4zWjJ4nW",
-	"1PXLP+IY4oLBzF94hX4pWMH8tiN81FwV+H0dtSmZSVEDWATB4ox9oVM/0HEySoaToCOaMIkvPHU5EYv6",
-	"1An8CPEuiZQJv/EJHqpJ14ajVSafmAORCE44YzGa3rBXxW2GyyzJ2ZeeKdLfxyT23DU6eCmRZCwKtTMC",
-	"fKfrrBi6v+4yif0LcQFcxHS9nAnre/R+AqglFnjpfsmleaqLSE9UTUPN0kzFCgyaGS510JamLRAjvmM0",
-	"zWerNVeJuUK2Gyn21zZQqzUlkszwyzCKanzhJSskahwPuN0y+3KVzsAsWobF1CL9tvBP6I5dPlyLFpzR",
-	"2OukqIT+Kcprj/B7JPUNBiX1feCLTEyYlHScMi0b/e7yrhIjotr0IzJRP3sDLNHRjjSgM3AxARfzbx/o",
-	"DadJWmTMZ0fAixAjy70ecRxDl+n0X68Yg6/j3Wq9XrGS6mOgLcVyU3HzyM08cN3XbenJv+9ueuabihvr",
-	"0cHFkVpurATQxbCl547V8o1ivQ/c0PIyqGzpuUCbt30MErbigFNwDyeyxcdStYJOYWQ+SzgXv58pfL/c",
-	"3HORkzd6EL/nhtpJeVbNWLpERuhEcY3SCGIvTSfJF7f3cbv6sxj791M98HsKN26X4yBUAl6s5vMUMQC7",
-	"7BY4Bv0za3f5bZyZ9cDpmX3hKW17BP8JTlvQyQrun6Z60G5TXzu1rOB/5P7dmcwj37TMw+bU9JPN03P7",
-	"qRi8wLZp5O9btsifzof6h7PQ0qKnWaelX+CP7zMIaoNEiBJy5QGcUoc9VTfvSswZWKDc+Cq97Gt20vRV",
-	"k21MpIbZwj0yVsrEskcuGY1tWABEWkGSCVuSk2t6Q6gkJtj/0TY9R3p11468MfJaW9DVOrc4Ro0oXUMU",
-	"NzNSicF3TSJeZ7G6dNa6yqsXjrpqyGleXck/aFmeSgpsyRFBw2SZI4e0/22pc5rovWQy65GLrEybgEUb",
-	"cbsjUWVLouqeYDaFJ6PPNyPd7Bm0gelcoQj7gdM7mqRKE3rgEYxpTseNuJNzQeyDJvGYR93C+Xzt3Jk2",
-	"jm9T20J75DpbEUyceqwm4Rgl9IqQD5UxtYX/SVmwrDHnJGZoal9k4i7BFJeGKgWvrpt6o5fmGmgTpRZG",
-	"XQfwHcuSaVJdJXL8/lQdQUluBBGcLEV2C3aOP2j1xB3LUkGb3lMhyFzdgnpUktAcorA8y+j0UV8+x5YC",
-	"mhoHZlzrGFIuJ5T/8dT0VPzInhittWxFRrqt49GQuVgsFHWohdEJihgyqt0s1+gO1c4l+dCIbHRW1IBE",
-	"1B4BoWLCpIYPgWjwdX5Vs60VUjDEBP3V1DffB9AaM83EHO8s606xBKKX4bG2KMffqgYJk74sZ7Ct7gRW",
-	"h2Se2PRivxK1fpEct8Cc3jLSD8szAi45TA3+Q+b8VAcDXDp5NSgOyV5vMVzjkEib1zmQd/edW/eS5qwl",
-	"ic+kEqdsmpcpT7BjspKdestWo8632V/Cb/O/9AMyKhVD+Hl/oH6P8MIvF8ST3WPG0n0v0mSy8ucV4gAc",
-	"mgH5FdILpWv7wKxgEmd0mo94BP/tJiyfdmd5vqCLpJvRnEFvXb0gkWdav/ylH367bM5L/Q4P1MRO7pha",
-	"ZUx4yIXjosDQWiTzGTDtLdaB5dmqezzNmSclFH4mM7HEfdbwEGCddO8BJzl3XTqk+twHTot8JrLk1wfr",
-	"MTrhZRfbyCRjwN9pKrvmdc/B9pitLMMbagW04LdcLHlgomvUSxlEPZcXBO6wed3kyohsTo715GGWQ/KS",
-	"0YxlZFSE4d5EkYD6x+NV2r5rv3fWu5VdGj9hfUmddduwqj4H2hUk1HAjUMHy8soKD/8xF+TJPGrlAsHt",
-	"qZcZg/Pc23RNkE6FgX78+LGrVkx1OqE5a57Y78RSHU/QsJ3P99ZyATyYslgsRJaz+B2LE3q9WjxUy8lX",
-	"ixZv/Fz1TOB5k5yKcgRdaNjVDZsxQTYdsOZh9CcWtnj52zpxMgt1eFT3GgfipuM/Nq2wf+DSpJ05gcUn",
-	"+oNfJPBIUWFUX4So1yk/BLt67EcN+DgTJE5ikuRDEt2y1RDPbhLj0Y0IokUYJhCQqJAs061kMf6ZTfJa",
-	"U5dDBCMeQYYzj/Vzov80fNXE7gQkolzw1VwU0jbFi1FMQTZDqV3JsiOOYQ0mhAWOnFzJnM0j7fZxxPxc",
-	"snSKN6kDPrG3Fnvix/83Gn0Ow+5o9Ln/ZjT6/PzNp288yBJB5zhlWQ737Bt0OMoqBEGw/krWKMuQVoLh",
-	"YmJJop/FuKeeJPwmIjO6WDAOLKAdzMBCabRe30HnWNEIi79Hj4tHfhsz0ArEFPzTahCdoLPI1A7liZNj",
-	"LP3Clg5kBmUjTqZTpoNXt8pPf6NefgVmSTXWeho6ygueWILYsTN/S3iRpiRR4h1ZAo7MmJm0qMr6FQVI",
-	"EKo5moMQzqmxu1oPWTfw7yH/zYIsOMhclcF2SfTq8uT4+uR1NNRWsCX1eKtu2ao34qr1d8fnfzWtoZFZ",
-	"U1TblAQbs2nCwQyI73w4b76lvgKypNucSLqS+M77yw/njRd0eksAJFFIddW5b890hzhYxbQ1comeYifo",
-	"6IF0go4dVCfo4Mf88CYlttaPHRQDYY/0ggaG9Mp3BTAfoGyEh3vNaJwmnJk0cvcgwnFvBx4xMGqG+DXK",
-	"3fpD9+Jwf4tTV8RJfsLzzIeYxZ1ILTg3jRRpBIbQ2GK/dShycbVAw8Uvs3y1+nV2N3heZLf7s07QoXkD",
-	"WLA/GO6Hvf6gHx7tW0S8LW87Ozh1ZBYxzdn34FZwL87nkxdsEB+E3f3+9Hl3f9qfdI/ikHUHtD/em+zH",
-	"B+xwitsoimzCdkHYM++gLNP5/uJlxz1ghhf92JlkgivCsP6tAaCtVTgXNfffusOMl+Q9LmSTRyqdItcM",
-	"ucZR1iA9bMO9mCIQH4tq9OXsyYa5KMJj8YVtf1/ZuPXj0Q0DYB2QuUKi/+xqI0b3NI6MkqSuXt0gFTcl",
-	"B7YsbsTBgm/AptyEVXAd1MKEAkJJ9P+hFE0NHtBUKPEP1HQbmIzgaiARgI+BLmiWw8UqprnZKAnQYzGK",
-	"1Nkdsyr1Rs7v0usGZJWy5X2dZrd7E9pW7o6N+3qJTet8E0iGKm5JNVhTSS61sVWm6FKGHYeX06qPv6c3",
-	"zAf/ZwKScwPe0JQfrCywlVDg8E6PTJA+Gk/KMlYvUlSTl5egjC2gbZMqYqNqDx/7ltAxxGULfVSozJuj",
-	"6Bwf//345sW78O2L45fzydny4+eDFxeLfvf9Z/nL9Zt+0dl0b+KqmqVp3cDLFiEFpEAjA5bCuZIvyEc4",
-	"eFbGU6db6cAxWzAeSzMx54VzJ6oaAfqoTnnDI9hgz5qneYakeh4X6a2+HkFh0SF2Wko1Asj74w9XJ52g",
-	"c3ly9eEd/OPDuZI7jq9ffdcJOq9Pzk6uTzzyh5INLEBDg+2D8uuRjwgFaT4BJE61hzDzcpfGQqSMAudF",
-	"c5M8brtXjH1Stwu0FBsLJre/Z9ZJ5xj9a4FfSlEdgMsNpoorrpd0Cfer53sNKV1eVaO821fyFmE7QM9L",
-	"09IWK/3Lp7F5f2txTZtbq+Db3aEuuK53sSzfcHHe9T23THgM1wyhZEwnt9MkTb2CYpOBLJQwvfn2dWkd",
-	"9kidHng3dol+4zzhlQ88T9I1VAeNTBKikfcBZLOeAqRGoe6Gecsw1tImZl/4Z64zMyy6ZSV5wxwFE9iO",
-	"FznFNd/qGvkP1T0AMntoNit424ZYIGx15DWY8VbrrtT5TYQFKn95AH3dt9MR5HK0fAKfuT4POwdHFd5q",
-	"4a4gO+XehwrnQjM3SWvVoJsq9VpTe4TwhpE+TSXd93zr6sSvbYXlbCc+pzHbamnv61dm0PncvRFd/SMY",
-	"KS/p8h2TkqKloiFm+yUDezEq2RmSthzVD4acIJxzRie1jC00YGFyaKTvGaWIRcGIR7Cu6g/yFV5GOu5d",
-	"lmfZSW2XNFG6JSy/zW23vPdrJXWPeIRnHDv1tILRZUyDH2AUX9261l9vXTvu/p12f/UC4wadl5qntggD",
-	"JdPFpPHy4Dh6coXDH5gTudfQCp/iJghIwidpESMkspCWZ8eY8kk0kg8u0han+3dmHzWZEb5WvRN9gqPZ",
-	"lY8wZx3VAOYgmr531lSDV9Z1g/LSxDvHIrTlZC5kTvYOD0lMV4ja3CdhGLoLXttdgIQEQ8dhN+x3w/41",
-	"VDAZIux8LtxnA+dZY/unXiTLEl5Jwz6aYZv9dhAs+0fPQwOLTEQam2Rd1HVzxuGAL1iWiLhGAGuvy1y0",
-	"eLTp+mFpypwWeZGxbW/nGkVoxM1c+AkhpZNbUeQ7k4D6thofChY6GtpoSjZaAShZeizP3q0yNhkAYdlB",
-	"Us6cq0tbCDudoHmPIRD7golFqvHqKRyyOhD4Q1wHvi0280kkEXcYgPG7baCPxyRz5G5b7ZEFkI8L2Fil",
-	"8EFOXxqTQkmdzky+HfHcSJzzRE6TjJEFRG6o7iEPDmzcbJLETPaIW4bExDjbmFD9kYDkQvTIZcGl6r0s",
-	"BYahf9o0bdjGj1W+0R90B/sVvmHLBM1EmiheVOElqv1zl5d82lKIsuelBsEcNsWql0V6+yj3DHpMvW9D",
-	"1L0RjMCDgJCJWvMLNEq+8WKDPKa9xN9iNv0ykQzse1ua0Iyn9re2HEH/0drY71a+oK3k9K3dO517A/Xb",
-	"plrXPu2zJ25h21MEYEx7raoJwtVffjg3gPUeNaWxZbt7v3ymRfTLwEo4nhmgOrvfZtxe1lPOz+shs96r",
-	"BGcD6bAEJxxnq8uC62fGuQfmXa/zyzrYbHptLLAh1sXEjrDahAF1E5x96wvjIJKuyHJWd3Z5XVy66qbP",
-	"xASzL/hWx1ubMnY/3ooa/smP97ZmnjVGo915xdMf4JPryx/0EYZyMAX/nU4trsODDuwrmjIeU19sIZno",
-	"Zzq+HMOptc+/Rrdod1hr/LS91QwV28lz6uHGm9hM5jU0Bnulri16UeTt5soIYrzAjBZhjKuUKOTvhVpn",
-	"mWnibhout7hizLD0PZNBWZVtX7rE1kqcTObs74Kzbd+8Nu3vA+3cbd+gElYb9A830czs2/Z7pT/2crW1",
-	"N7bcgG0n97fyjfvAVGHbelE/mvb3QWfFaJZuvYc/YGt/PIPdIUOvdrPtZ5yxVqZdo9XAOVLu7rmLu+44",
-	"I1TxzhqcYlPufldP+QPPoMtitnnzTZKy/z4n65+CdD+tt4oakpC9sriCfd5N5lD6cPibUpJnnWFnUfBJ",
-	"XtD0mQHaeGY7gK+7JOK7d2K6qrpN0daz3w336jzIx36qFNjo/yrhNykDvo5mWAP+q4GitjaeV6ZRrbkS",
-	"+pS/Cn17hRZTXo9yYk8NmSYpI19dvnlFDg72D75GQDSapt2Yrgi7U0NSoqWYMxLBCdWiLR6GKCAJBzQ1",
-	"XalNuCZMmjFyk9yZcmm10l0biwYGHQCauuCKCJW04szSW0HQBvJPMfgTWhrEVQjeT35BU0PFHlGlhjHL",
-	"0mQ3czTt/hp2jz7p//Z+6rZYbMzgNwVAlOB+5dF4ZCiE5ZL/EoEQP8z/thr/NX2KgIcKO9/xxsNMw5VE",
-	"hUotWAmAEpCxyGfa9O8Teo3BchcegSbB7d/Yye5Xu9iahZHgd7VlT8f8Lk1Ab8XytYb7XbJFqgFGdtgo",
-	"7RiyOgTAlpIx65GzROa1BEjgaPAXQJ//4YLMn2LJlmLJHyCDXDtrXHoKPly/6vh4xenx+XHFGgguj1/B",
-	"Ls6dgApUGjPWOGMfrl9VGeFJoSjz2UvPnXa4v6FkbzmLv1V2u8WppOSFStiHPU23XCylE5JMzqCojpmF",
-	"mpuB0AQEazhy4yIf8Qj3WoschmiiHnmjGKpRn7UrTfCARK6aA9o2WDlsWVvtEx/xJc0wZQK+KG4aS5nr",
-	"ilGJ1BnPgLd3h5ndDemxP+ju9T3S40ZrVYPAGwv8Wk3R+DjUEjyOs+oPVXnq8xpDDTooKunHNdnrB3sA",
-	"14xU7RxYDeeCA2ZfDIL3xrGXC9sfdAcHnWpJ1/DHfvfo03/1fwy7g09fd83fP/YHn35UIth/7f0Y9j99",
-	"7ZW+yunuHR56b5CUtWQ4Yd1p6oQ1Q/lmDDdaaejPNaH29VI6nUasm76WHISsTllWxMQ+mRrqGLzzYwfA",
-	"WDNGtZFOA7N2Pj0yeH2HMDydYTWhHPkW5auqXN20aFVAwFriDMtiLDbiu8rXyrV5VKCYg3mqw8LULi9F",
-	"dssyHYuuIwwfFizWcvzLOKiWOKyPngHGAhWXRFZX+DGRWDX5zwR9u0BsVWKwQ7br7JcU88msWGCoRyWb",
-	"xp3khRMQYwUsXW8NQyASaYUu7ZmNAzh2ig97XME98jeaFkyO+JilYkn6IZmIgudqW/uhh/dgsnwzsOZw",
-	"383T2esf7B2G1Qy5sHVzHTXnleB6iqu/ZqJYtIYJAtukaaoLLVcq1N+oN4mcqZXQ2f1DG/YSzeln5ytR",
-	"GTBtXNkg2Co5IgA/OnzFoL7IHvlIkzzhNxpFnt4ykhcZl4HOyFCyYt5d6kZYtWeLWK360jwkvOGV4Jy1",
-	"RHUfk4l9utl9QGO6yJO7zYKu7fPYvHEfdGiRz3Z4U7W+DzpjKtmHLN3+xZf6hftgO3dHOf8HOTycrPLt",
-	"xvedfmFLy6l9T9tOq3S6/evvqu9hT+9Zhlxlp37Kt9T9WIzTZPKWrVpuCnwOeDgBiZazxe1PKIWqjT3c",
-	"D8ztJJMbjpUjsRSQZWSLLLmjOdijTI17w6g3xsE7NYx8gLq1L0mGeVZKNQFGYkrBeqUqRc49U3Fm80hy",
-	"rxG1S6IP76MhXE8a24DGDN3jV1ArQSeEZmzCEsV2IH9D3mIuleIngQ7xidQfEr1j2MHri4/ntu8pTVKb",
-	"2dwjFxgiBPgziD6kNKRcaA4HeVqMLEsJZcRJdRAZmyg+yOKqM/7D+07QwaF3go4agtcFD+uxKW7ZOZsm",
-	"v/7D+6iSXYwY8Ru1A/jcVcJ9whL8rKbKPR/FRax9Ug2llUNsHEue7sAtrlP5WL+g7ev39AyWxNccIfyM",
-	"C8wFkKMhvXJdTXgI9PPQtfU6+8wFUrJqfRXhTpRMosLLGoy2xi+D8jI0h7tK1BWaq6zPg32GzVvVNYbg",
-	"ivg1DEUeWOFcsbX9wRERGTkI91BCihzsosioaGlq5anGNZnkI67EeSlAskEG0FRQapf5ZkuiLSup++La",
-	"SNaEZrFwYYtM3GGVSQnpb1A6ZMSB/6nXkX2C0K8OLfw+pjKZREMyXiGIhpLStWVkQaVciiyO0JPz/LD/",
-	"/Gv9EiDq6LeA7es2h88PQt1GKLoaYJsa/kapKplsght19wDrxe4+ZGmE+zFJE8ZzF3ZGMV/9sf0jyA4g",
-	"t4wtZBndqdPVcBw/L3M9iLaPq9tWlpUPTJa9QUuFHU9pMpckSqSMAhLJYhzBMKo5CAGJaKGWS/0nUTpI",
-	"pH5LaK5eYp8X6j8/5wn8R4xPY/0PTDGOIOAlwnQHQiI9jqiHnwUGbCyEkYH413eQxpwEmdUtDwj4jdGz",
-	"3pKlaRcwpp79vLyVPURj8WU86oG3eFBgemKKq+qxbjEgKMViIhMhp+kgMOK02k0KJ6UWsRzuv9hoO0Rq",
-	"aIuf0rSixqe/6ouK3uoTV8AH18lKlhlA+9qHXvSPBru7Ic2BaxEe9VOYHx5b71c3f2eLRC04JGYVbYxz",
-	"RfrbcV1dT3NTJLTlDj0OZji1MGlkO0+y1obNeGWIjJVzB9aEkJXAEhKJ9pOYpAmUTsEspodQs8G0MuKi",
-	"RnqGvVX/hel2gg4OpRN0fl7mXgHSMG7/Aqqn1gHgp5zNG1gTJ+Dp+ov5ZamsNgBGolmeLyJ18cK/ZEQ+",
-	"XJ4B5xJFhdkH5JcCkQljMs3ozVydNeA7kdJMdMwoboG6h9NULEuMwlJBga8Mnz2bZPOe/rU3EfNndJE8",
-	"YOPKST4mZqkii/73Ni78qyv+eCV8t+sqXFVeU/2g4n9VqupbdlR970GK1VqFYVOwle1K9jRe1q6ezrIH",
-	"9HXav0/uNFSgx5ptUG80ZOmaExXTnLZIDWvemlTMhTuRaMUjse7NshSRtu9naywBKETFYslb1PDdtELX",
-	"Ju/M1Y7Bx+GV+ilzOl9smhhs3LVt7Vx4a3bSxc1wdkbNuDLGnjW5bAbu0pCP5cADJIf195dzmv28/bdN",
-	"ste9q8c1VTfs3yJrgtwOGkgN54ja+7IiarhDcUQq31S2iGuzbXeNbJtk898nrK2NaVeQDJsAasfaiSEN",
-	"jrRW3MEX0VTgt/No+JOkK0CHGzHXWm6PpnhUm4DWA2VZ099ggvuG6joY+UqH2PXI92IsR7x0xWw1o9qU",
-	"tnJN6SnuEIzoXB2PDUcsOdi/RkDi3vf5UwQjtsgjj2R8Xl6HWE5ZtqoK+Y9gdN543jbBqLENb22pAyV6",
-	"bc1+PS6Q5UyyyU/vpm//4yh78de3P/ySXS9//vD+9YvTs/d/PxWDM3pGr5Z1ZSPcQW8eNOJp1s38OpU7",
-	"WBm9hsUaq8yzAgp38FiHQEmNxrkSJnBFXRqyoKlHkvJIX6/U4ymATsNKvz95h7rdpHxgXWJYXRLwlVHN",
-	"K+NfTZVk9e6IVwxSNmoc/Pp0Mks40xNpuJwPDw72DlstQs5gW+RIZ9A4GY+pcSaWMsCrHgC6Zhrtfuth",
-	"tF7ljmvQXnONEW3zKa/FCFb/fH2ycRkAs377ZvSOeW2HMyHzhxgm1nC0D+BF2Fk/1zBXNdGoR944EGXV",
-	"yF2Z05VOZ11BFGUHxu1+q/+vrOX/qbH/Lhr7F1bK0VfnRYM4roJbObEjNZHuDwJKYJ/zy4KvDX9RE9DA",
-	"IRCUVFGxZwiMrXqOi5Q9kVvWBTCwI/QKaZngJ58XGZOyLXgpA3XGNMFLZprcWWDFr+YJL3IWkJkossCE",
-	"VkMkbWD+Y+KtGbv92gJyjbhMPgfVOGwNRaSr+GOJIh0oh5wRRGlpS0+Sr6Lvj8+jgETvLs6jr78lCFD0",
-	"fMRV66uCx3RlfJX9oH+gW3bfXJ6qf37zrB9qt2Q/7O6Hzw4ijOxLZC4DgtkKWAcyZwvZI9Fg0B2UzrQ3",
-	"l6dd9WFdf03XmDLTgKoR6C48i8yk3PhzkB5whaIz1W85a2iig8WTPCDRwVlUvv8mS7ALNQq3l3cX5/9z",
-	"EIEQoPt5J2ANSNQ/+GgHoV6GweJTkgvTJYaSgzeUM5oxmRv00f4BpABB3/pzsHBnH52BYQHDLom+i7Dy",
-	"IayB6ZXELEvuDKp7Xj+eGBOzyBiNQa8ekug78g3+b6QHpYgs1bDx/xf/UBv5f2Oa6H8pItP/hGHakPz/",
-	"awP0MxCZMiibPZdAH99889ohXBMCboj2m2/IRMzHSspD6f1vyeeEwdnokWOiDioKIXMosskSLBuNAuRw",
-	"xKOQhKS/R74hivAMNxBaM+jv6S+aH3AvAEe6FERJvhQa+0nHFHwTBYSOeP3rY5HPhgQ++U3zi9i3UkJT",
-	"U00CWj4bmLZloxHXNeyJiGOYpV4r4G2TVExuTSXWb74JCCXT5DOLdZwTlEYQTOqQ2ERa+CQtz1VhxwDR",
-	"D4CTyA1dBBoUu94hliYl+VIXtYsL5vSl2vXIJVswCjGgYJozpatGHI57SVBa3mcpXUj9kbp/Zy8kR9Bc",
-	"84yNUuTGyKTXgKYLcSCvLIxuxfjUkvRVBeZNSlzeZQmjFb26ePf+7OT65HXkj2d/raH//6OgPE9Sn7dW",
-	"aWip4DcadU+I2/K0AuBOiaurllybkTSTSDLCeIwBuRCOQ8YsXzLGR9zam2wWITkv0nRogLfURThmNwX3",
-	"Q7JUb/vFQegZOU2nDmyKHjzHAJo6vpgoKpUb8V6BYMujg2bXRwfkfz9F10eero8e33Xt9lergxPBb/ou",
-	"/hPujXTDDKlcsf2FkDIZp8zBJuyR75M8NzH+LDX3hWJSWl9PHhG1d8JjFl8W/EoXHvIGEsAzVKEsGJSi",
-	"HQ3qi+w5sr1EruX/6sOrVycnr13soqDz6vj81Qn+8+rt6fv3LYBGLf6iK5MpZkaC/obAghOKbK5Ge5VT",
-	"HtMsJh/ZeCbErfX6I0TkKhU0rs5qxCnHpHYDdFWmhsU0p1YHzjNG4RuYAY/nR3B2MQUguLWo/IX2g90H",
-	"GyXe7RpCSsl2Teu+uE3toRXmJmzVVJ4JmQN23QZYW6djL81pZAEMXoEUh4+J2nOdLRJhQXKRpmyiGPJU",
-	"ZO2wVu0OQ717Hmdh4SO870xZJTs6gAFjWQP8FxJEmmZkfG8dIqiWXwKbwdEPw4qZshmAAUvpXj6Og29d",
-	"Ng9O0g7qizgIr7VhSTIdmn7HMpo6+2DYhv4Fdv6pHYMwWL8FrOrA1EqMIipZTCaMxSyOhppfADiw+bVn",
-	"G2LFrUor/Ckw5lYlm2HZEKyQWX7jNlksnHc1vpzNbULsDQtpLZVIiahxugN1i9i3q1wa4II1T6smUTES",
-	"qb9BPLKnS6faQg11YssQkHlyM9OsUYdkOpXEhlVHnS03NqNKccVCZFSSiDZKmuFcdJgmVCNTXxV8wnQk",
-	"aO6UiHcD9PUI7E928sDVK1YMPUrQhFXjuFDqc3MPVX8IJl6rWYU/Bhh/umCZFFz1Na5gkZd9GCDtejf2",
-	"97KpHo7TcKZ33o4NtA+tCEbs84JN8qsC4nCrbFGtIahsuIzuGia2Ox1OCwl6vQKkRF6nbCVJar5KCVob",
-	"cEfhLVxWLnQqJNqEdbc1V7/N1KhZYGFD8EwAuagPIvhq3ujH3V/bWc2loedmz5TDSyrnF+Ho9DHVf+iD",
-	"p/9KMerdIW39VxmngH8jReg/7L7qv/WmmkRIZ52rwQ+7hUNo5nXt8uWnqiLlXOBekcvcegaXHauVGqEL",
-	"RaJtL9+PDlYv9KL7dke9DT7zeYmUnc+SHQCafeDIqjNkdbv0tRNGyu9zoXo3xnObpmpvn/YqbWVFa7Rc",
-	"w+X0eE2sqMReTN6XyxltkUp1RYDcIksNOaUyH3H9NvB3eKQznxKJuLUs7xHHsJ2UDB1KRSh2BlnDihkF",
-	"BlVaXRIjDijQPvgHk92TSII8mcUPyRXeKiDjDTAsXYnQKwhas4AamrlveYy3n8ACt5jCgdV2BWfl5FUj",
-	"RR6Vqg4po5KNuBYGTGAK2JKR75si119FZyfHVyc/nfzn+9PLk9fR196EhLaxVysPQHUvbBrgTvZJLcmr",
-	"PU4Dqvu2Z96ZJcLV8QIpG2Hr5coP9WCeV8dZqsDRVol704QncrYhh9eMFm6Nh2DPb1BDdUrX1uCz8IrB",
-	"ntWy5FYTKEGjIVxIlDYsNFsxmqUJk4CnMqEcJUZTcmLrogZ1sAJNbu5QKwtvqMWumINg61CBj+251WQ9",
-	"/hvw0tRkUFopTejUw/IUwN0MAw7N6tF7/iJa2+CEgbfnJdyj28GEwQsgwzcvQJhBsOEihBU88Z/WY050",
-	"FX53JR2cj61RqxXzz4SS+gEsOhM3GZ0D+r96SSebgXOFUQ7QQ+cQzh8ze5vSOHY0QT1PLarj6BJpr1xo",
-	"VHBIz+rCUwsWjngSYBfXk8rIgmZ0znLADOqSCIYKNpMoMH8h4evvoWMHS1siD1eN4cYT2Rw7yYXoyjlN",
-	"U9WH+iOl2Q1zOwgQ0wgM6KZOkhsuJ3XInLoDi1w7vMai4EZx4CLvYkBpZR10V+pl9S4GU4DXoHxN11mv",
-	"zEerxI7XRbdSP5VKxTRNJjnqmeW71tkxTXK7KHg48JvqTu+iclUWQTYOMq2VIUY73P5jRmLjP0x4N5+x",
-	"LpY6Uaupf1hQaTbEOFISWS2MAvdqwm0tGp1HmcYs6yq1u2tLt9g8+GopF1uCB8wliXS/JO4MwajtVQp3",
-	"1yllozvU9XAg61FotdwteAPvY+RE95atupqC9dtuZS0sgk5yQRifZCvFzjXCgFrQSke146Gz60whfcwX",
-	"LE0eih6miqyqZwRFKlOySjG9sjkwBaWn8hU2Y6lsOJDsCeisRZUvX9DEbwv+5yD45KTfWgOxLa1PHSiH",
-	"QevwsFjk8lsEA7TV43XBEULJcibSWjQoRG3c0fTUCtM+HHvuJpyp/hALa4YqZ7ayqeGbRX7AfjOMu4re",
-	"7mPeYLc931ivAtR9E++DODW9nQLMt4WC+Y7RFCOomoOZwTMDa6tF2OYlIq3/w6zoxdvN66bf8q3Rd4xm",
-	"+ZjRFnmXcrlU/FsQqoaITWsIYRM11BS+9KlS4bNSgvv5cC8c9g96YbjXH/iKUJXd+IN1ZMUVVvBYK8Ao",
-	"/iv6lIxgJym1iDL6OmbxkMhcLMBqjTEagIQQKRE7qgGbbIwDqgd6b1PVFEcJWfIFB+x8cw/YdSXscw4N",
-	"1njK1m90OZCgXE/vtuf54hqCi3eMVLzSZW4Z+e76+r0VFpu57JgtrmEPgGfRLEvumDYRjrhJN6+Vq496",
-	"5OXKqrCCpysDYkPjOGNSMoiSX4gsl+QFxvTs7++BQD5muK1Khi/L8AoEdoPbGitLyB45wTiMqMhSzAot",
-	"LVsQEmFWFUSqY74ig8+fy/kkkriKvLq1tPdRqVfa8IlORqwCjkIegkgTEEg1DsSIH4R7ZSy+UUXQQ65W",
-	"tQIP0SP7/RAtAtJGrsFSA6O2UHM4zBG3cgcWlMJFKfKJmLOhDgyAkBqwn2pPjtpbHSBkrExMlzmX1s04",
-	"4lBn3BrvcW9ByIQSLBrFQBT5oshhDU+cQHeDciBtx0MtudbroA9roUBZwYMSU0wdmQrRvWZxsUgxDni8",
-	"sjba9zrOsGsz35ScZH/9Xoy7CI1gf7oseP2nKx2HF3ffiCwKIMjLPjw20Ako8GR0whY0YzyPyFcf916R",
-	"a/ULeSV4zj7nGq9iie7ebgLfMX9Ze5ZFC8XfZXLDKYh45KuGx5j0e2Ev/DogiQn70nWpo2q0aARbAUQf",
-	"6HzmgER6D/QHFSVFoFaAfgs4xDOQCeWQRL/9lhW8l8T391B3E/80IYrxG5GpB6aZ3hfzkyJWfNP8dctW",
-	"7p/qRoa/gUGDHR8kXwhpwmprFzxSrcFS2FNszbyvfzGrd3+vp2OexDSnPYS+uL+PbPjSijjCuKEyaEuO",
-	"uRVnkbmQZZbkUFRfjexXwdnQuwTkvzDsa9QZhKEuvzjqkFEVxnbUgaHXggH+Kv5NnckpAwF4xDFuCQ6P",
-	"VUOYnNCF9nosUSIF44XSfNSERx31f2oFEqn+jnTtVJ+1CwQy741b5Sio1FbMi7gt7y+uruGcfLjWKw5V",
-	"xqNmAANGcMEJppJ8f3VxDmFsJfkBvXFBIjgnPO9eo45JcSyGi6o3S2APqW6SBR76RPBnADSiY8RKC6K1",
-	"3lLQRRuZGIPDQX9/35cDsQa+z8lnrCeuINASekIt73QSkDBwtAa6BtUJ/HUITJwfXNkmYXKZ1Iv7/W65",
-	"ke6VVglJUyJfaygOWihg3+aMcnNnNqzUShITU3XF9rxyWCNZ8ODoyDFMDxwkdcfIuh7/A03NlyxOMjbJ",
-	"5fZxdpl5BRissViXkRDT5I4FNfDLOctnAs3cipTxQMM+K4kGED5mbHJrID7KGDoo/KaZN7kRJuAWOp3h",
-	"bZ2u2hCgZn90PnGPnNyxbAWndzkTwEZB3jA2DcmYBo0iujNdwbKRsQeLnbEplM9WPA+PuBTwQM/UcxIh",
-	"dnY64uamtid/YzIz7lkV8VwxO8df9dcT9dd3J8evO4F59v4D/H/FAztB5/XJ2cn1iddDijkQXnugQRWp",
-	"wBs1JzckFJR5ExGLwCXJlHAMFCAXSnrGeHpXvq0zjWcgQzzLGKRnbAQncfjHM79hP89WF3xtkB5yBpQv",
-	"yxD/rOCY6FdGnWhh2WXllp/IEddlvssKkAwuwSZ/gVKqWvos7wJXoKfpkq70x0fc8c/vzI/6O/MjP1C5",
-	"/KOSY3VYNImOi3wmsuRXinTz0OxY+fCcWCXGN8TdIYkw+RUljsG+YkGH+2S80nmdGt10xEUW6OAQKz+X",
-	"WYNNMDMUCh3UVPJVdNenAKq2nEkDnkr5iLN4cHDQP6pnQe4NlELYHEuPXAuSYVUPQlXrANRBLJ8CQxzx",
-	"5SxJ2bA6fygXrPYoAej2choaob5Go/9o6cF1xKlZni/8iFKPBW7qeeGXXOil3djcA+GoTrXtzotFkAkI",
-	"HXBSVBOflQ/deuqzW5e/T3JdC1oqIRL1d0nojdjSI705Sc41Sm60kIG166TdLOaAkqIZAnxRWK2G0DS5",
-	"YxBDkTHOlib7NU1tMZHtvcztIGUgPpmoab0z1kNeOlYjG3pdJbAlG3f7z/YH+wPvHSjSVkD8BJNftga9",
-	"NxR1KVLWAm681sWdWM/29st2xzLZqvPohzUytnSoiLK6VmGv3ws7W2Um6qLK5vtmJave8fJ8NCht3ZE8",
-	"S2SLmduCmZSJ1kiEj8QHscxgU5Az9rZu8LD7PgTr4/enWMQZoxvRJj4RPM/oxNi/Ls7OTi6xlaZsidtU",
-	"CUA8fn8Kcqxq7OXRpw2HTxtcJXCfEi7BevSMAsPZ57xUmXLGodBKlWwOw98lQgnzVCoT0OJ9A9nnNUuh",
-	"uI9ST50qD2VaIkbZOploOqdJ55qqrahnLlrMiJSuNuc9bkLNeXG4X6/n4Jlxe/a0p+iAW/ulEQINa+w3",
-	"3HeGe2ooE2/RDCz5MmkUkrC/SzjRd6z8UFipIFD6kl5chy+Gg6Nh/6B3tLc/CF/8HTCdYVKepLzYn1Xn",
-	"VfHhLMDncFxsTdggttCRtxrbHH+baTdf5+JtBy/WTtg/OpoMpmH3YNxn3eeTPdo9ip+z7t60Px7Q/clB",
-	"fAhFSprnC7u05aDswH+uUnGok9M7KN3IZ7rIlGKQdMww0T9ndN4ZdhZ0NYdUCnVPU5nrWuw6Jk3Pywn8",
-	"arrxwrA32OvvH4Z/r0zwOQu7z/cnYfd5GIbeCZqYL1MBqLSZtnwG62v+XeN5F7IzdDK1yvG3DjMMwxf9",
-	"wd9hGarJA2YQc/pZG+8VBcPfL+nkVkyntuEhHLEanIR9+7LgZWcsz5JJ6TubJ7zeGeSFQrWX91DspTPs",
-	"vDm9PPnp4vzVibn/hqawXNcKq/6KSg7GgJ1+P/Qtn+Cv2Zzy2A5N8CsdTj7svL68eA9tUtDbf/wUdHRY",
-	"aYWw1W8pXdhxX709fQ/O/EKyGpfAF+DJaVz5U6PUm1/AOKzIT8902JE0xcJ+qIW9pPFNWVgqy4rUjifD",
-	"mds/XmE6VB/++C5RLE0N8/jsTNHPbbIwkwNZonzVeBacv5HUjl9dn/7txBLfZYV6c+s+rRpH1QcaxkU9",
-	"/NIi5xiYjOVIM27QkLQ+ZNUYfax7HnWmQOwxGI3VsH+s69yf3EKJjXp6ToGDDYzWqU3QoVzw1VwU0hHY",
-	"hv1m1S7PLbKhrkHzjfv2a2dDX/637ttuqk3lGD3v3Ptuto0JjtX29y23YGtun5YRdEYuKII6mNpkNAWq",
-	"YUF1JQHIYFHsibl51qe5xg3QFi8lkoVlNQ6dT54xWcx9QeMojKwVPrapAmSTjnYt/4PX/oalruKY3LeK",
-	"BOu78Wfn101rG1NlXzut7624sSHJAhrdr5dHNnTR/uZ9XYrxblMlha5EwTX6s5sNZhODiFQdlpg2xoEH",
-	"KWOiN+JlIh0GeqAzU4o5Q5cBhexVAcaBoX6KLmFk2UTUByayEa/l2kGEhu3TMa1LVkmLflhi+szGdG3Y",
-	"eB38ZU0tG00oiU/ZWq9s1l+4r0iOv7WXJym4q9RAnojWsP1gET/Xdai1k6803hVGqRRf17U/w1ZViXb9",
-	"C9isKkO2R28hm8UcVbVcNlegJG4bGsrZw4EOmmLqpnnU2t/XRNr1r79zmt57hd+N79de2Bl5zYu3hkL1",
-	"xheh2b0jd2+kqne65b1XON/wwcYL9w1hflMPbmPHPLlh1LYQ5+aioxba1RYgtf4OMFiwVPAbxVW3rkS6",
-	"I5CZav6kFbtK1WX9Ol2YdvcV7WbTS6bhfakAbXoFWt3XlaQ1lc2ozRosM/aglNGaHGm3OheUi3vMNVVT",
-	"3TZMsNL43q/hre/iffONe0cfXO9pGBfprQHEtBGGmAZpiK22ODMqfW6JjcviaqRbTMjWfXf01vUvYbO6",
-	"MrvhLafpvVV5N+S8MWOevCx0OX1zYjekyqFkWWrP2zqcluq6K7MMHYynLUFGXB194yhNy/tSkd9QKRhb",
-	"3TvK/oYXdLN71x6wxSvSfkWHRm1g5dpMcF83KrTlghrJGnD74I1AixvW8QL+bV2KStIkVsL1VqUQrQVj",
-	"3Zh1mHjTxvCYqp7VgLYWgOtK/EOvEouwTVR+ae/YMEHT7nGVHiEU+2MdfxkjLzEBzEZja97WKNn8xFUh",
-	"1zrxqpnMNZfez2I8JH3XP6tV80CDETIyFxkrI75GvIxXoGaCkviKUldtBp7CBW1uQVM2RIOXoqPQnZhV",
-	"FkoGbYm8Tr2BN3vJJKcaijDc17BTRxhx2ETJY4xCX8qwdV3J8i8rbbjCSpttoi5mthiv6vd8VRXwSbw+",
-	"kb/V0uYVBDwqS+Az+a21XlRuA481zVcPVAvy1avVMuIae61c9aUgYvV3V1H2W+JqVpKa8Ffqnc5d6qqW",
-	"rhhdLUFaurq3L0b6vRgfLxbpasfknddsmnBobAuUBBhtZPHho1u2impuwLh8DWDj2p1tbT6oNq+GY5L+",
-	"cP2qc/+pYTyufPu3lpIBUGlF3TYQP6LD5TljsSQUZ4R8iwtASoU4cxNGu3UYxvdirGuvVYKg+mHoiS6O",
-	"s5U2QmwJ3imIpCtjBVPiFWT7onXMb4NZZAX3RhkBEySSpUxdBFiJRQdNAghskge4BBCGhgFtGlmezg3w",
-	"ibPu6ik4rAEOCopsiiKHbiqaiZPayuj8L9bNWI8wC3eLtHIpoOUsvFTz2vEsnLMl+uMbIR7qV/+dCXSW",
-	"C30ZPg3lzBNu/t4QIwLjaluBIr3dcQFQVBEkhqhyDML1LwhtyX/okuj98Yerk2iI2ll5FssomkkOsVw+",
-	"SBsH10AsOf6I8SqXJ1cf3qlu0fHg6Rd70K0/nEdDDUBrbZkQGolAdJU7MdKpcFIJ0SaqWMcdC3XWMGAG",
-	"UliGpRLK5hAPu1CEpmHgsMg7xHdHQw25awogO0E1sEKdoINzUv/4cL5dgPhkXSGfstKPDQzXubqIM9Xb",
-	"PbDzATwLMI6Ag0BxJbtPkJXg5VpOTaSyolYYbFUiqSQBiHEqkwl5nDLZ21healO9rIVhIxsOsy7xsc6g",
-	"gZWIzekow3qoPSn1WdwITGwFtIJGADvhbDniCKG+TfzlQw0bayoBanASJhYpXLQZo7EpuYwTxfQvfXiV",
-	"3jBmEzHXmaqRK49FOgqKFrEudKBuk1yIZmJWE0j7Ian35jbcRkE3TRtZ9OZBYDjiGmZ8aaGKPFx3zCaO",
-	"pRbFMECrUnc+LpotMdTEkUGdc5NWh+AopanGgfLZIhzY5QW+s2/wL9TWlcDGLiiXoWvHINHkBhrecPup",
-	"TBAEBeD0dpzSbpGbag+/F2OfXQGkqM2jdrkVs+IYmSY2NLJy/gUkNutcvwjGGI248dQHyGpZTIqFOnz9",
-	"kIRh2ILi5ks9gSGfylfUGMVbQeR15vAcwQopJ5F+O7LiQXMjH1R4Tk/d1p6zXjQUR3EI5puldHl8/Pfj",
-	"mxfvwrcvjl/OJ2fLj58PXlws+t33n+Uv12/6RSs/3MSog1r8Jbz0LSYILxPJwOZsWB6ekEibR6A2ASAJ",
-	"abi6EYfGXm690TBX8AceclMOSs40K9nqbLTU7zN03iSfwDIhd6z2OFv2Ua57C6d8RDFrMLedfKaTPF0Z",
-	"UKaoYdOJAhIpdVX9F0w58A+lhat/GGOOrtripJhXESCq6rDHMX8YOl7LfmgVXgvt0an4DHLRGXZWooCl",
-	"/zNY6kHBUn9G/jxF5M/TBJn8Q4eD/BlP8Wc8RVs8xT92aME/gsP+n8/P/U/kdN7ZgbuzR9RTvb8py9Wq",
-	"qCiB/WHVH8HCeY+i4evq5VpiMHT8hswyCGlqkr5rtoqKEnEJMdEW32pM+S2WWQBFJJdkmqRM9sixvDUw",
-	"NnMspqLh4xs27aZZosUWYQvmrC/rgaB7ujSl643RSPUU7RlrMqj2LNB0x4UFM+hbBovhIAyxGMDpDqlK",
-	"iKTkdfb8rPnr1lksvlyTrOCnOyQWNRM0qij2G3KYStK1tRTuty/Po/eoYTT3Q3wLTziTyTsGM24RJyaA",
-	"DtxyaKMua89sVB+fOpHgcaDmZdEgpVKYz0FjB9VtTSDtxvlq0n2aGq+GsLcVSC21PyyIc907Fq3Oiitr",
-	"4w3RLuHWIwgwAr89BrFh3HhwgKE+r749yApuLYO2oqtT+qMSLIrFhEy6/c6Wk+1jqspaOW4sIeQISJrE",
-	"vZ0L67ohKkiRlphKKjEL1RZjUAtaoNreXIs1wJP2RQp3VCtNOX6tJ6o786RlPso0i3WhAiTRCEFuKTNZ",
-	"VqJVm23wKMEw+NopeWS9l+j/e3N8enZ6/lfdAGLCbFErRWE2QFKXcsCKv8fgMqROcUvGsQi0yBzDq6lo",
-	"ZIIXgDht/r4BtywLe2o4a51Va1Cxp0WG0EllrUZ47/zkbyeXP10en0eVQpuY4rBiuveLt/C4ZNwaQLXi",
-	"44REZ70UnaCj5gcuTrV2naBjR9gJOvarXpfn95b5rg9uVztRhcpXLXQI5GQmhIQFsgFs6LB3IFNPsZIx",
-	"oi6Zm7cMmYf1BqR1HclmKpJWc514A9TbiInPJMtzCBzbrSjsOmy+Z91Pv4XB4GD/vk2sfMtWf03uGN+E",
-	"d/00y0dw9QCoc9PyPXKZHrcs70prxnae7eiZNoBg/Ub9hwV7B+CEVHA2tCsEJ98W78IDuzT5Vbbqj3Pz",
-	"9shxmqKPCJ3oehEr33LrtXndLt+XwkfDRq522+exPc0hNMo40XATe4BNm4lU7VhGJznLKpB7VeWJJzez",
-	"PHXk+qd32H4vxu+pv2zJgt5oOoagA+1qeyxUS4uzz4lX2ByggO4YAU4gGGZl2frhVmL0g1xp6mPWjyZ4",
-	"eRs1RvFA99kN2yaMuDIMHaWe6vLegIAyXhEcfnVltnJi5iKn6TZeV7+zFFzs+gf1t8av1SGaBq0bcMZA",
-	"hqjDJO4wyAf6WeHdqOnx1Lyqfvxb3HZIsWa56iNqEZuunPiInWLIbNQYuQbntRNnqFFdbZkJJ3wLXKVB",
-	"qQ3gcmAVEMWU7M06T7g7iH6zqM5urqSyJEQld7c6KwiYRNXbyj0SzSWI/oMv7hL/V2b/lvF/h2uD/4JO",
-	"4sNXahlbEsveTiUMdghDBA/N+4xNk8+bZvrWNsS3tp+AarzLglpRZ9e5gAPpastwoLNK4zJXuK0MOU4O",
-	"DoLVBVCg9pNTIXfAgavVQK9MfH/DrLfxi7ynWX4xNYejNWLi+0pci5urV1YuivTbkWPr2sr6AkVINw0U",
-	"Combccq1W/H4Va+kbJULvrdhwdE0f6116g0fuC4b39+3MGhtOy/t4G4OQfNGFFmMF2JTSjJam9uBzqYp",
-	"cxRatLM2wu+SCMFyHFUZTIlQhUFapbTn16q1quqCrNlqwBX8kQfpu2VgWhn6Ae53vO61ezQacaLlFNVj",
-	"PWbZCRZRL5WhIrqqqWpSDg0j+cersvca1J5BFvIoyS1Lf12hqLpQjBXWpk5CnflUKm46gUEVwoKYbZ/Q",
-	"ga27huPo429Uyx55U7vulaqB0VEypysbpUQzAw4ySRlVCocuw6BxifmIj03Q1cUTRPg4uzbiGotXVmmo",
-	"jrzn+F2cHJZS9bnfLKL8GdHzZ0TPv1hEzw5BOugo/jNU589QnT9DdR6PrfEnlMU/L65Eu8BdzZJTgqsr",
-	"iSohVtev0nI0ulplVXLWuXBKCK57iqy4XsnyWy/Qfnqwc9ZUCMGLwZ91BIVNcnGDxjRbHywvZNT7XczR",
-	"u0Ra6dinh8ZbfYHYqr+1AUMcu0AQVEem8JjMxBJg65PplGWyxKpWqnWZb+jWBNXX+vBHWyvcgCtgoe9O",
-	"M3kcouIbSeX3n8Bh/Ccc9Z9w1H/CUf8JR/0nHPVGOGp9V6TixgcM/QAg6KPr8GjYHwz3w15/EO4fHGwF",
-	"BD24f/LufImwsi3iEExQCbcepkTay23NPRaQ8Qp8582AxBHnbjuRVfANdd1bvgKPXq0q07rLH4xlpczQ",
-	"EnRmDcv2LkwvpnC9bnRqeys06uIPbqZuyqaI6rG0CB/SAHr1wKYGFB0F1ml6nJvMOXvyI40wqWQ1LsyK",
-	"D63Br8xx5WKpVmkL0C13kEsqyZzG1tEI/yq3tvcPBafVeyT01SZooMCeAaSLFueuFve2j6fQ332KmAoj",
-	"av4ZWuENrVjrw2/ZTnm8WKSJP7rACy7gJgjjq08PN1D7zm6p+Vqw3vUbHrT4PxzRwJ6LFvQgHeZl3XM1",
-	"rKUA6/3lZSwFTBWwnuKtfZaaQFpCmrCzHRfbwD9tt9hbJ7DXvgJXkOMeekz6uiGqtmR1vQyWMtpO26t1",
-	"xOknycC7zaYo7iOZqh6Pd3O3rir2vRT8I/MH2x5jhe2PbEzespUnsyVtqUtI0xuRJflsXuWKJ/Hrq2N/",
-	"9YY7f0eTIrtj9U6g3Kavm9vNtQtvmQtH5LyatwQbW3dq+XI5lou3770ShWTtFf8wL63aj0xufP189g+p",
-	"LEra23iPqHnhwuCwAtg0LyEsb+UmEiBXzEO1/vCe6kh3CLMoCXITVcOHfXNpoWYAuavWOfPJuHULlt/Y",
-	"0x8Mw5ouq1uC6jIRc40OWl+WYj7mNEk1EKapi9kZhPthN+x39/pKK6qryWDMGO9/vv1lMP/1OZ3Fe0tI",
-	"AEnkFQYGf0ziUhtVUskHyRyLkV9NhyAbKBKUzKmSHj/hAjOZy/fGImEVWXYnbt0+5UQs8G0MJoDX6zpq",
-	"U1nbogyM2qgHloFhpSzfzLfTj803hgAJOYxs8RIDzQVFeaNCssx5KAugL2jBR5xiIHcubhkPSKT3OwIr",
-	"NVbnhh8g1w2krMhqs1ElirulNvPG+Lq607m9xmplXXW7Sq6VwSN+eNZXEm8x4tMYC5FUSHZNYCyMF/kl",
-	"xJBaIsY8hVp9aHhKdKpgUx67bUsngY8AOHNgNw/Lc9XKXg/JS0YzlpFREYZ7k1u2gn+wyLgh3NTaXKhO",
-	"RxxILhFcY5u17Lx7YDeeCtA5CqmYVy6AfyWcTJM7prOEZCOPTX0bskyT3Ga8IP+rVQm2adCIwPhgctii",
-	"PEWtJIXe6rEo1HET9boROv2hu0zi7VJBDWvzfR6fVb89pyusm6puCEqQo+lRaPrb+gqrhCVuMuN4+G1r",
-	"hq5pWxn1nN4yzNDFbXQGzQUBBRL1ZkDX9ArSm2ulOsx/I33qtk9a+sPcNRv8pdhqaxT+t2xlQjo3YY1X",
-	"uVYdblwPz5Kdb1sdRGo34LK8slwe7q54hT20iDtb4mdVsJzrxyJmi1SAC8YmHc3EouNe9ErLGWaM6uRN",
-	"OYQ67x0fWvOXu8qskjUt8iJjPXIMJpohZp5tLzx4Lqat0E/XX1RwNVAyoWnKMrKcCWMmNqwODFn2jRFH",
-	"ToSgoG3pXk/C3fTYYNB4eDFsmxHYcBJpsU6JK2ZJ1ez0BzRPsSPfwdJdYZCVoP11wdRKa09+KZh+rDjF",
-	"78E/HfrZkn1WsGW3gJfdjZk1ULA9jKeFKzSgU+oCcSFZuRiYqkjzVtyUnVIDK4rO08dhoDi5Tusss1yV",
-	"pqwzVSlZ0Cx3FHot+lXH7lG0nBn0D6sTOGykpQ66zz/91j+8bxv59gZ4ozo/xk7kVaX/2a3u+y+y4zC7",
-	"+vXuuPyfJ7C6v3UToFrQhxRV2exqLKqKYM6/Z3ZzKcpsTMlQ49NxYCV+wcl/vj+9hNiuyF6/JmlHlgjr",
-	"J3+7eAutbB3NWSnxWSOZPyBMfwIg0KEbb2xYJRi4VZ75zV3Jw70tJMjqmiAuIFRbYDnm9JOMzcUdUzwC",
-	"QlO+xf/UshcUV4kb2QuNHAHG7+DrFOKzUnZDTWwG3njuXA73PYR2Vs9Oq5WUgycSzc7jla65hQO28pBc",
-	"8Zx+VrT4thizjLOcyaGBM0UQK8kWNAObyHiFJgsZjLhO2ESHORbJEGQm0rhHokpJhyjAH/5H5RfG79QQ",
-	"vlpkIg4ILMLXUTDi8ICLXD3Lmcy/Bg8yrE1EvrJwP7KYzMwmfB2Q6H80m3DB2ddNiHBPSYmH3C1nNjJp",
-	"S+LzEJuWHH9rUB5g+cBde0dTENSExoQ2m7l2/3pEZ/SDTg9JzId7I54yNU0ZkDi5SXIZkKirFvcnne7S",
-	"03VPlLyjK368Pr/CjqDsB5EplTP14WkmuJZ4euR4xGGUUAl2vshXRGSVL5f5dKVM0CMvRT5Dzge9M67T",
-	"HinBcQIsMoy05eAoylE70wwM2+7s2OCx5iVTwlu5GCK2uiAkaULsR+SGgUVtsFRY6GtJ5YhLjFtyIY7c",
-	"uhIic3H/yxJgouB5j0QYgqY2rYxxM0EVEAIXIQ8qR2GqVZiYE1zLBpBIhXB3gubKCv5vEgG6trK5uMF5",
-	"7fEbJhP2scbGdW6eFtSoJliVDUHeEB6uQ6zu68GBGyuZxwVaf5fu/NFKArrILtbt7Ywa9exgn2XDWiIy",
-	"AzBVmVZlK9ehTJ15MnWaupc6chrkCBRRKNBi/C6R2ivVIuqRjzTJE36jVVKre1EyEZwzKLVgD86I65NT",
-	"q5ABJ1nDGCUSvt2Cjm/Vtr3+wd5hTXELt7GKqelzJuV/FJTnSdqGrgdhUNa2mmQk4TKnXGPsjdkN5UAj",
-	"pflVcUxTAzWlk1u1UMiiMCsSasu8pJPbaZKmWIhakli4DAVhihw8pzG7Kfg2PGJOP6/ZxypEoCLlKgGL",
-	"Ypw61IsqBLiBDkJPtzSdOodWovdcTUN9I9u266ODZtdHB+R/P0XXR56ujx7fde1YqtXBieA3gTz9Z45R",
-	"2WLBy5KbmT4xaLtRl7TGCYOBBmU2tZbya87OqkeyFrfcP+iF4WC/Xw+vjln3aBwedp+zQb/7YhLG3YMD",
-	"uj/dp/1pOB4g1B1mAOgI/c3R+rsEb+8OWNqGSro27HenqHBwC3aGBwfPn4fh4fOj/tH+8+fPjzx17bYx",
-	"dqZqyxVTkKTgKZNKR7EVBQj7nMOjJN/B1rnxCoVvohkoyWX5ObndxVpw2QoC6RgncWZKtZABoTn8nRsn",
-	"3lbWDTgOsa7gvz4IJq6b2IuWSnLQ5yVe0LvY1CuVH5Y0ycs8iMa+w8wr16Ypg3UQtN0h5YqlVObS3qEO",
-	"NeB9CItc4QNqweOESXWV5gkv2IizVLIlwg/pi0dtSjJnsBNzIXNyYF2DyNhaarjai/SwcocO/BVobGJr",
-	"OeXtyn4h6Qhcgo2W2E1W2Mr+OIPZC9vXXxD1lpZP4qIpaDaXpCZUeMaBSAwVSA/9W7AB/RCbBS3obhIX",
-	"DPS9BKLpIoNC+XL1u6TH3bedpdirjh2XEJmWUBPp3FmekDNzgWwKvU4k0W0DjO7vk5Yw7OaOPDXAwlb6",
-	"SmALkarTB5ENehw98prFxSJNJkr+AhyVbQGMnxQNeUd0493ziZ9ctfoWeWDG8mwVWNzSLLlJOE3h7O5Q",
-	"dltf6RsSOKGR9+bB9yuQwBoJuKZ7GRpfW34ZF817eYmba5sCtAuEW5YYaE80Bbwgb5OXJaAffFHX9yep",
-	"uKkjU5LTnNB0SVfS4F9q92X1BBt0YReVZjvsX99k31VhHkomvt2NohdY35X2FGo8YM6IKbvWI8fctLZI",
-	"QKmQ+Yjbismo1WEZfs3NQBeTm67NLS6rdz5QCjvbw/WFMxVFkzHLlwzQvzWou5mNiW8DbwuYtI6NHBY1",
-	"8gSjTXN5cbgfbrzy3jXAMTx2OqP9Q83IeoZuVMZqGVnHILL2yKWmHGN0vFFvbLEJ9W3YbAB4Rz9/7y0S",
-	"bF3OOi7cjXkyRtiAWCxste7SEpsbdsRXmlx7Iw5BHgm/KcvuA0oVOF9xrvvhkd3PiYgZiXIhumogXTWQ",
-	"BpJlGO7mzg63XJTLVvG/PHsWETsrK3BYEEgDse3gF+hq3orJ47Gy4NojbvvCsDulKgWEphKDKywIN1ie",
-	"WKx2pqBpugrgakjU+mdkbM0pm+xFel0eQi8+uBV7jA+8hxg/sPMhhuB19Y6iEcpjMQ+01T5fJhM24igj",
-	"WZMT8jzd37e4ZhiighYMjaHnCia6wxGPGsnJka6OGKINC/rBdFYl3QyMWvE03CThBrqo1Qx5jdFMGdit",
-	"KkuZL6twc2IKNPOzGFePYY8ck0kmOGEWdorMC3UBGLcgScWEptC74zScpEJqQ4xaOvAH9MirVEwMXGLN",
-	"clc9oodrT6jPcrklIdYQe0rdw836bi0UDrQwT6TiPM7qDd2EJS7KKxHLtRpTlI5ZLWHtRYb3aMJJ5ANq",
-	"iNDlgdcu7mMGV3L5bfvY6K790FDZiIPlEitK5HrYPQ3sb6cbDe34HBsnAtB2SXT19vS908RBwp/3yOmU",
-	"SHbHMprWacmGK+BUgSSU4khV1xMWjDixfQoTRYzf7pXjOz47c76NhDQ1duARP8bhvT95HVX5I6sMp+LI",
-	"Niyz6qx3N1+n0ZsBeL315+2BvscuDnw166JmdDQmbp2Vvn3ChQfo01jNkzRVN6VTpAkvahtjVucYh2Wx",
-	"Tv1yZ10yRMEvWc64+vRrurLIArKQC/BuWSHb/lImTniT4T0TbNiMnIXaULTYNrwPtsq4KLfqQXkXO4R7",
-	"WoqpBX3OS1FqA+AZNLv37+JG8LL6G1vijzUq8HjDDtejWdVfuPeR0RaeSLf9fYXkNgQU2ob3NbJsRJeU",
-	"xYKqxAHRGfrFJ43v3ibzv0qjwFR92cVrCNVXxK4eym3o0Etf/rjuxi4Gzkl1N6i67NU48HIFfHqupb9H",
-	"FEouI3XJmVKufLisYFABLqV/53VAp+15bo2bPhE3+5PV/PdiNQ8oHOmEzz8M4qzsAL7vpYP2+M0Ku9uq",
-	"huQGyaNiY39IQFqVJDbU9LHDH5JULFnWnYDDqB4gBmhuq8WMQQiC1oVQoKzGQlthqBb0tjF09Sv9Dwhc",
-	"Pezfm9+//j/rJ7l9dLRDKI+MkS7l2H+JSOkf5qkc/zUt/r58gphou3ZPgBru3FE7Y4c78btqrI3QQsv2",
-	"B2G4BVz3v+D19N/+pvmSt8qF1aybZ/QCXAcY5EVzbdakxqgZFx7PJhiPrpM2/g6OQdOljg8GO9avTkk+",
-	"40iCKrKXb16Rvb29I2IdFGI6lax+LpQGetgN97qDo+twDzXQfw+VKuqtFiPuWPxy9YqmjMc0W5++HdOV",
-	"iU812Go28MNCzsKqBm7QbGQhACN/KrcZRComt3or146jtMu1Dscx6jUHRMlEfWqkMWPakvJ2cF+WRPAA",
-	"taXmLiwJx7syzT3z8fCSmDVYoRudEW7nTKuYmpSYlBcZf3SYRjmys0S2Of7B6l01vFHnNDCapQmTORq5",
-	"awqNlg9+rBzB8lS8uA4HGN7172EfT0XjEBhUTQ9dGitQI3jM9t6vBY/dBy0j8ZzPXUaCmnfbQI6uYXbb",
-	"DGQvdJZk8NRLonoP60vSDJvbTbxzePXDoZIuHOD57VODnao2Dnvm2u0FJl9TOzKRhErIoxLG2aWxLXKh",
-	"o6bpiOvAZoAHUzyM8TzTCWdxkdFxqlOA29jUhYuFX5r9NdaqH0dOzPWhqljcBVffpCtkoxEimWJVHIRs",
-	"jUjKqBLJRJEbe7v6TjS0NiNui9D+5/VPr49/sI/MPVF1rFQEXvtpzdUBNAw/1SXR+8uTv51efLjaoVfV",
-	"IaJ6tvU74h6ng8HPI0DtZLxyavnt9VWvsswXuV4KDVnJGAq26HMfcXslYt0wl59hfUDVOSC0aw/HYN94",
-	"AexWVK35ek/N2naCjrsoXoP+ha15UKUEc7IlODvKqoWUrwKk4gr/5ThrK7wn3Km+NUcHha51P+KGchqx",
-	"/GVh3e0A0fQYdcJrmVg+CLdKJb+o129Y7/6iXvdTXKgNTFJWTf6Zune/WDBuzoP2K2kXoHHxmJrOLz+8",
-	"eXNy+dPF+Uk0LGMPbfllDKAT6O8GjuBzYVUHOeIEepL4heOzs4uPNQdTAlJrGdOSQ0ragmY0TVmqq28d",
-	"n786Ofvp4vq7k8toSCaUT1haHRnyOXdEzlCqH3i8G6tOO7iwgc6gKmepgzd3qOhVPVPaK1ZuTCfo2N47",
-	"QcddF/8Jc6lM/ZG14CCV1LYNOZErxkhUgcKOqlWs1pAbstSlDomr052nVekcwEGpw23T59oJy+2Bi+VT",
-	"kZXT5RNvllMK0WuRKrEEKkW1YWKUr8hERyqvibTde5hN8L23XMy6gBsdMgJyB3jfM7Fsi7vRlRobDBkQ",
-	"VbaIpNo1HuF9pWiNR3PSeZMxDPBG4B0zNvANwxK7RMfuNRkzlrnWl3siR9ywHnKaQySHusErSDJIaDpV",
-	"Hk1PcNMl1dOXWQlJr9qIY/JVkoOpyvyuc29s5jwWYZEIygX4I8aW4ZqgcztbdeRGvGqhjgWTjwHqel8G",
-	"6daIm68Q+hHyf3U4EYSVkhuWgzt/vMqxsDj8A138SyqNIwkJT4uNKyKTX6FCvAlxk0yfXQGRDyRVnRNN",
-	"ElZQy8WiR84/nLVAjuAOSYGg7ExCdFzM2ALTGTgZhCFJ2R1LZcMc2Mzwqa9WpeCKFLx3SZfvmJS0ZjtS",
-	"4ktXLNDg2V0IsBhZqeJ9JsYpm/uWGHNrAwTlWWA7tV6Xb16Ro/2D5x4QZtF6VySSLDPBb4JaRf9jjAS8",
-	"ZWwh4cqdM8oTftMj52wJzySEJI4ZoXHM4iHJM6ZuWD7iBb/lYomymy7gacvr4IWyH4ZDEiX8jqZJ3NX6",
-	"SoRP+kMSTTIWM54nNJVdo2Zhpcbyd/22fmtvSCKAtam0B5Wmy0XepWkqlvijiwrntFYSTjQTMq+3n2RC",
-	"yi4GgOuv7Q9J9LMYQ8upKHisq0ZWf7hlq+oPGhjd/RG+ak9mtXmZv1r7XUusjX4WNJ85P+JYD4YkmrN8",
-	"JuLKxPDh0bAcNzARM5EZlc0fdIQ2/qjmr2Gd9ec12H93Qrnqb8y6AnCwEbCBStbFPCrchZymrAvh7erP",
-	"cgnY50Tm0rsyACZQbZ3Irr5pqr9brghgE5VwVuxZDV9tkPlcZbm9Pya8W0hW2YDKWO2vZcMkZvOFyBmf",
-	"rOBj5RP1F00zRuNVVzv01c+UyyXLuqkwx6E/GJZ0owMXzOrrr2M7dQDUBdFVkwW2qB+o/S+4LBaKcbG4",
-	"O2dxQoEFYYOB+kJ9oBlTjFI3UERil9BY++HZgT7HaOvuIuIAPlDjiWlOx2rfC07vaAJsUg3e/g6Cp6B6",
-	"m6p/qQ2H9dHLm0hZsKzSVc0mXeMn/pCjnKK04GJOleDs+saHfryQzzDFFqFJf98UD6nidgcYgAcSx9Ll",
-	"vMbS3tup4scJZNfftyJDbsrhSWzCiwW5StWNiJJM9J9d7aTpQhVuBDZVt6ZukIqbFlDSEm7ArvB+uJ3/",
-	"Mk9yk09s9uYljcll+3batBD7Ah2LIh+OU8pvO1vlh5jPukCLQoM1Aq34jHrvqzUMt7PrKSl4BTIcAuuh",
-	"JDNWnTgqV6DFajkTS2mx8nDtMaM2zWdtVrr/MPXP6zoHXIQ2G3Jqc01kUEZZKj2o40043YjDX6bn6m4R",
-	"92e7xLltwlsq2H8ijZnMLxVv2CIOTYv22oYENgwX6pZrcfjBwvAS4Se2XyKURGmssfPK1FCTmAkWDCX5",
-	"Q+B9PyRhGLaoT/4E1YTfnMpXtDTX+sixtDZG+p1IwxJQZEZN8tKbeyxvt5mwgU0UU0sVOqfCzhj0csX2",
-	"ASLSxH3LoAIwPOL0Rmw5f3+sntmi5urUiSkwBF+frI8LAFGe3DGetwjXphCI2kaq7euNE6YuwzWYnM0X",
-	"KjDJO8WE/WLYw9ZHTa+XLpy25qRRnUeZ5PIRcZUGNxcHWvu8bwsgbSKn840lw2Gbrm1r5+5Ys29uHXzc",
-	"jILTPMfIgU9bXy/mowHudSspbROn1crIa/ai/npQs+Pu3zGu6qfup/KP3k/dFrsRjG/7ECsEe31seBXe",
-	"Zn+Wfnqa0k+XbMK4H+HsO7E0B5hpsz2ky6ABR4uzlepr0WXBIw8vKzLArX+XpGki16I7GWQK9EWIW30n",
-	"o9UaBRKlPaKtxgKoYTaOzXH3p9xtNhw+HRZYqsGctpwxGk6rIHHNRDqTcliTU2Y11KTt5+s4QjZd2w2f",
-	"CeoKBQTQ8djWoWkmOq4NyPhnxExz4NKCTp4lNzeIyLHhnWvdckuMNdNxI+PfS3qB/wxWSWAte2gPmCkB",
-	"vECoAxkNSko/ks/bT8tHxFk4nWwzeGowLBzb7o6QUBafys/1Bns7IlL5WUlYO739p6477JBu5+rVdyev",
-	"P5yd+GJnnhQYZD3SU0A4W1Yir3ajo41kZNA0WrGcLplZ8ssi9Qo9mW1BsiKFSzExoQTkq8s3r8jBwf7B",
-	"14hP5aT4qsvTVNCNwPbCGVPX64hHr6+vro8vryNjA0hcYI2FkDIZp65Xu0eiN5cn//GXjycnb89++Pb0",
-	"/Prk8m/HZ38ZfPvyh9fHP/zl+kME1qWy6+EgHByG/fDwOjxSNBGZ4AOak6NhGCoxBewUWvki1wWTMV31",
-	"CPBbiGg0xfUhdmDE1exREp0mn5WuY6c5yQSP0BIw4iMOY4UPRq+PT89+iAIS4cjVv95dnF9/d/YDOtN/",
-	"ODm+xJ/NnCInQzcMUSqIXl18OL9WT0YcHu0dHvbIWcJN2nl08p+vj69PdEAREUVOZMJvUgyCrTt3Oi1r",
-	"NOKXlx/OToYblrohfzcE8I2mhMuHVCVwihAgggPUjJBQNELJbLZiRBNPAooY5OIGDALfjrgPQIK8Ezpo",
-	"p4oZMTiqLd8g3LnIwWbB5ZJJUWQTthXnCQxiLlTiymuwV3bqICU4kOsIe2GhQkU24saU3wCL3latUprU",
-	"v3s1KTOj63b18zYxQJ4Jv8HU2jJj0eij31+87ASdyw/nnaDz9uSHTtA5P353cvX+GLKwX12cn5+8uj69",
-	"OId4hbOT89fH/lgFr0JwwStRN2WAgsCgDStSlZEVy2rx2KQeMOuCOGJ8xqXppMxxhuBpKMSGf6+5WSsF",
-	"/kuEMlvyH8IWSpSfHz9VkYa99+Rgr79/WMep/B2QJKHSoHYly2caUHI9yOTPZS1ktYIPlBUyJhFgfN3K",
-	"iiJfFGqJfht1MrGUo85wf3DfMQ9O5XVW8AkWNTVRuSBWvAI3M+bJAHrWxfShQkqWr9mmMAxf9Aet4oy3",
-	"vH1TxLHWpTeGju4fiBtn8aDKSq56CtsWMG6eh7VI2Iol5IKMmY50qqVVQ7yNauRUmbeuW7C0mmjWxwSB",
-	"lGd1oyatY1MhMM7C6YBeKThzlVzdJE6wxDTl+geMQNSwxBMTL+MRNDcXdHi4hUJDAia5rGnrLnyQjSgC",
-	"U6jJkRxxQyNf1MzRgtv+cbayE0M+Wa3rmMQmLX/jcrqM11cqqIRYMrYvPScsKjJTUpua+SITUBgTo8WN",
-	"I8De1LqoVETEFGOZEMyTXGE5QhA+nTg11aP6zSh72kTqQPNAWKAEMBVICBxxALw0gYhb4dbXbhgvOn4F",
-	"b8llEFOBcRhkvLIxmoLr4DFPe0SNc+qJW0DwCnRcnLCYfBWdnRxfnfxkqrN8vUM09Bt3Vj7b625w/S3k",
-	"/nuj+GuX9pzGrmvV4l2Vl2QAYWD/P3tf2tzGja39V1Cs99Ykvi2KkmV7TNd8kG05VmJLHi1JzQx90yAb",
-	"FGE1AU4vojkp//e3cM7B0mQ3F0neMqx8iCX1AqCxnOU5z1NYTysk0nRrtgurGyZvMdXICzcXDi0WTVGb",
-	"sMWt4uCvrG9+4pnoqbnwn1RsHOxG9RvbZ+fpJPXjFTSdBJIPeD2Xc816Qqwq/DHQg1/5yUPTp+59hI5Z",
-	"EOaY33LcZlSZlIEkhtuIe2rtnRi9nI18mi8dMmaHyGUKJypWAjluO09fZ2UPmFZsUmYTnYtbnzv3HW6m",
-	"5bwXMfFxICY2e1zB/Uc9hUETEougI6COYMvCmKMafACUJIVD3e6pC7vM+QKXG3C1zaXrG/L1awTJNye/",
-	"vUVY3fsAK2+BC0NjfvluE3LkBh8THcYik3P60QA5wanZvo0p93XzA9kqQ/02GZ3N1G03T1JUXaMmu9CO",
-	"GALQoznhIL/qsKiIF8/QnJrKHJWG1trVb5EvqXpstaET7ueeaeq7o5OXxyc/xWRIEvgkd/oEkKZ1vJTu",
-	"b/4rDXUGVI0jqa4iZ1eC0pktLMltkcxvp2e/QPlJlT8fTNXc1Wb5yAxcWZEK9VEo9NwKMzkH+kZkM3fz",
-	"i8uzs6OTF//4/aez08t38IxJCph/ZZ9hOW8dhe0Oiy+O3x7FaMlA7aKtDXUmtq1onB+WamkM9nEhwDTf",
-	"rFbUMi9svV85EepyYAHXtbE3KqTXixJE4ZQOs2V201rClO2X8Zx20WaptUX33bpebrddcBeqh2TFyKl4",
-	"VYGfXZn+tUmLUh02BCuwAmWeW2KOWABKWqzWGwo4gntCgXdLvNnFmkEI/vu7LTflXUIKZ6V6XqbXm1KQ",
-	"+5q3QlPPYF0u6gAM6kmcQKPy4uwfcZcspaIiOYLVNVY2AyIpeR4WnlVLzqpIP6raDNYQvMqVkdUGZQfL",
-	"oCYei+LgJggbp0Kl9oK+4XzIejEqks1cHHitEnWNVg/siAD68ZzaKp3VowcD1I7jiOh0NhHx8PYhwbVH",
-	"XCWpyNsbVpbViCsHmpmrTlN76QLDhv1DZCdawyI1c/zMR2Jra+cDHwozouDjY8X4QI89i+xisQ/mClYZ",
-	"3giL8gGGgNPaBhXXjF6Gk6dustDxCZWeFlnnmVICiDzLuUxYruunD26gG3QL2YOxgK+W87G5S5vhF+B7",
-	"1mWdb4kbo+Fw0DEZls4rjchdu8PdBUMWtUp1y+liibTyEU3K9i3guRa0ZtsQtsd9cDfBGlbTC6TDbwwP",
-	"YAqFyF1o7waXGH5NBR82t2kNQ9MTP0clquK4BRhQx/MrLpXlicjEhJu+kUZ+jNVNrkwUq0rYJZXHBbg6",
-	"eaV0RoWJGOB0dQJwGJNr+Zi9lc/r5DFsymb5PP0NrNJTvPZu2iR4a8MXWR8STSi7kCiU0NAu9fLQhbFb",
-	"uFXkE61yrBuHkB3Yf+wREMpskOH7Ilm7AKrtTr2VObpSHW+QffzcmbVXh8dvGlFCFQD2igGnmWI+Oa3s",
-	"T+tD4Wmi3Ck9t+bev5HYrS3FtcpnnU5Qc9yk/nsvqriyWCGI+81GjNdUgrp9mcNdwo9Yfb8M53ov2FZa",
-	"5PeDQV4jEEZF9hvQx31XQa559eL7gOOG9ShLIhL4JTcC7jaGHXxkohocaJZS/nL1L2YyOhAB9rvtLDT4",
-	"I/GD4U8pL8T9lsiclYo4S1bbeUO80CYOrF3GUnltPY5Fo7C1puy5DZPaWY+jUK+n6E+NA9BFM8YeqK5X",
-	"LHeQSsugjBryUMY2zGrX5O0MPQhqLCpukxfeWUNAiAhQRDU0yA6R6AOQlXqIUMPcMjCRgaYEzwQkr81f",
-	"70W7B/qD20bQD9xB6n1Qm2K33wwsa5FOgJdM6SKqRLjR5oldSKvWH72z9bxsXZ+V6rXMC53NyewgAdF8",
-	"H23Ey00vW6Y9wmfYCDXSKkH02unA7GB3L8+OzuOKEA/BQCxyqBrDwnbYG5uAhesXjNXH6zYsI6h3wbfF",
-	"YrcpFnPGylL00IhjiToefrX2LsZ+QJ11knLpGOzeHp+/Oj47irvzFG/GTkGxJe+AN4tCSZzrckyMkKe/",
-	"Hp29OYS8SD3z2RToA6HVUz6LWB97QxRobAIcaPisKoqmGwgpW8jHIgAHA8ZNqCfUbQIOFHzFy6PDl2+O",
-	"T8xbEL9oX8Mr+DJ9DVgAy08U10t8xvjMn0+f//7u8PLcPayazwt3c4fT8Xe+PELhvOqthNdYcu/Z0d8v",
-	"j87xTkdWZSOJzpyFS49+PTq5+P3l0buL10ixiXEViHT0hdVtkapA3T5I1w9GXKpqJBi5Tb0+mhnc/qyW",
-	"fo8mWytq0fxoRa3K121FrYVP0YpafijpBxqdVtRy/W1FraBDa6S8gtX1k7wR9RLH8GfiuoRqS7whbn+1",
-	"XtX3AtbDyoTNnJjrZ4o7LY2pF56KDLMlFINSXr0wkHPVHvNljZ0ab+U2xa/AjUdXuvSNzUDPQ8HW8z+9",
-	"UdgUsjgIRXlhZdK/X19cvHMxNYT3E5YDnjkvGc7znrq8eLXz1zY7R7Ine4Ub2gT4DXMPqIHcAqSoIZsY",
-	"/ysTCR8UInkfW1ZYaFJPSRAzJXXTyGJqAZhEXLqWawCZpoiA7AqNnYz45qjl5m8DrQouVU+Zf2Q6rfDB",
-	"qYSNeXaNANFMIgmczDD/3mUiH/CJINIQ89aZLlki80nKZ8zqRDTY5xWI/BKOecKXQTyfmg37u8ydk1BD",
-	"GB9g7Ws5/zEgCvRtdV95/pRGhJuqD+CvwnrNp8B825oLUXG21o1V47qe04VoKIki8uBQ3DeseLLGcajQ",
-	"mRPGLg9FqYn1zjylp36Izy5Pfj87ujg6uTg+Pfn95eE/zuMfgwo94E0yd491Pi+T8GSpDOfjR7coiAoS",
-	"kJumyV1inF14M3/Mi8Eo8AlsWsIlsK3C19CDBjIKv0MJArIt/0bZ8VgmwJs2zPQ4xiq9QsdRFSoL++r+",
-	"ARvpMqOTepWuinne4qc/A74aePQ8qHaButORBq8dAJN1+ze+UhajgJo6F0zibu0clZVBO88z7fLT9udF",
-	"H6YhdHs2L2K9HmNBX6Tna+a731QursQ61xoWvDxfv4S3ahnNjdOKUfKxwrXahpeLjRrnA4y+XY9XNKvQ",
-	"G07cO03aIPC51ijQ9RuNQoDI88PwaOkwfKrf2s+NDX8bvA9RmIMP0GaHLCbsbIxQfl54mjtj0JlhFJwi",
-	"67wIsx0UIzQnA8ny0xFCtRgWPD2c83qNlagX+GEDCO88VexCukvPM8cvFaOoJQC/FWgYBm1l/QbCup6h",
-	"xEHIrj/dDCiG+Wz/RBdVY4cAOM8cLg0L4Re98ZAVPAo+XU9ZezVkM6R0oWWnhTeyYcYH1uJ21dKIrDdf",
-	"Ug7DcEFPVZnSqdHFnKBSl5htq8B8kabLuJUXAzMNy6J2J9vxkNYumx9WlQSVCjBJbRUiOuiXJyd4o/d5",
-	"zL0YrAB8K0FBHZNXLU6WhK1twWX1eS5D4COL9TENDJqHIDp3ncVlu+AB7Ydy4fEWiVy9r0rwf2y+ER5D",
-	"McuNhTgdzQle0JBiOfUJ/issKHUpcNtQkrl+d/SyyTG+aNqFYfMiwtcgKoLdobw69ccpe1T4+HdY/Pbw",
-	"5PIQIrk1Ui8BG//hi19eHb9ZuNDWfDDOpiCXbgM4iICsXIt7X7A2gggOfnlfoOmWDEn26zncY1B5iz1o",
-	"RS3bRgg9ICwSnl07ruc0IO8ycSPFdGPJQDugbXb0kQ+KdGZPQmSwveHpsbKhtIjoKyIWZ1mZCrJls1Id",
-	"FjGj/YbieNUTYIBSWI+ilnlAq9t62GH77IH5j1Jd/9TKdOyoNE3efS6yVKpFMATsTosT6I3Mq6pVuItV",
-	"jIVFRZTp7TOwAyvttZ5UEiqBfbK9X6G9kml15KppAH2hKOG8It17CO9Y+G6r7jxeuME47aG20dJeugvh",
-	"Lqt5s/wWuMpYzhkxyaygsAl5ZxApcLhOtQ4OCGrirJQ/xKuqpsDSG+iyT+EEXhG/s9fVnnHnA12Xfd4B",
-	"Yuu8mwmeABibg3RDHvm6XruICYANl08zWYi4S/tqZLVBzeUYuEaaKrjBPMjdQCUQeNJEbrdL/B5JBR47",
-	"IRP4Oi8MrsbbqQY57lIKwXXIpqJVkJEbiyKTg+o4xLv0W0cPBLYGWDRpGqjaPkMOACAVAo6TipaFZYNx",
-	"Glo8GUsVd4MHROau3FXL8jKRKLVzohlw7DMSZMjD0uXqZu8+I4IlaMiIcsn9sDCmnne1FbXCUWhFLWho",
-	"w8GgJ3VYHxf4NaNA9qCFeVZSav9yb32/pheEE/jTMp+nXi7q3K3QRqmswyV6abDLV1SxCFWGFUM5Cn51",
-	"WS5ET4WamMZm94l5pFL42tJZ502OiGmWk1+sJb76jbS07AkQEQRX0MkeVHYqQcHeGUB3KTU+4Xlxl1qV",
-	"c9J72tAKgZ5BhipMYjlfFPT7nP1EbijGCcjPs6XqMSB6YhwJXaLyxpzfROVceqqM5Wy1ZI1nEHhUOAnA",
-	"1QFVHPt6RZOMngCFw4t6KNgXWvEACEKiZfMT1a5hYPcDiRPPhZ9aheDjv034bAzP+fRpVZbFvrBuypiP",
-	"5AK/lAdcdy7DcFoEYXUmb7rEoezOfBapzpvSQC90aoYgD5qKnIoYyqZwOTKOhHOZtGsqM8TXJCI7xhi9",
-	"nmDCcEXz5SfTtHhTEE5tyYz9oBtM/lMbQzb3hj2HQAKEk/18Nn656ZQfnGo4HzYz09OeQsERKPPQ475U",
-	"lqTM34qExKjMVDmZsdtzoedVwWhzPC5+UtDzXwywmYvXnoUImK0Nft5iIt4l1Ltotc3lemghvl+un02r",
-	"0O2WG6pn00s+4YZbLMv+gEHlWVwQNmB2c1wyIz1FfgP3A/H7zKCgZRF8VJ9x8DnVzdMJOZWq1Bi+r8xy",
-	"YXLoYVxjmedSXVXqpPzkH3FjxNFmAZ857yIUwmJSeopOe8d4avkTWafT8daDcuE6v/RieGIckZkAZgU2",
-	"p0l4wk3uGkXzQoxhhxJ4tolJhDkzLB83R5tUtC/Q+7wm4LrrBiaHmfx1CDDzzrUecG4ubIjYX4wCcXZy",
-	"uTGmtUFsXhc8Xa8vF3jp/KKDSQkNpG5FDsxFD6/Ms7qEqh+qRv5VQMYrAR+rpsCQ4nIbiIKITDRWFTaA",
-	"GprQFMtG7iXd8/eSq0KSPtt6dYO+sRSZXK+VTVwuyzdavKfSyjxUV96gXgGGthLxXK/haEEcFmvscPbo",
-	"tbNhzeoBhxVfe+R9dHedPixCD7BD4auDIkI3a/1Yb1bn37iWzml7aeDvwV3ZbIJms4DaQ+PNETGKHrLL",
-	"ixdVVNfJ5cVRK2q9Pr08a0WtJs3lcJtYupKNEWW+Xb5dyn/OpfylV9qXW15WxG8pigq9iVq4DyFeITUm",
-	"pmbB5bbUtxL/IW9l0a65AFhbBYP/h70s1SQptxByog+4CEayksqv5jA2EPvaAZIO8yMJKXbRPDW/EWqQ",
-	"zSaF68uNyFgmijJTkIGIEX5HmLxQwRkQ9hbdhIg999ZcFB7Hh7+1kcxEC4gX9tSVvBFBXcGQxWWWxoEw",
-	"6MjBnhJpRmIsFSd3Y8wnE1KKGhXFpGkVvS6KCQ10BKPatNr0lbsM43XLC2DoYp9ZmVGdLnxACOGL0yFQ",
-	"+C9d5O61n6LlVwYdWXVptYXvl8vGuon4Ar5Os9ddVwITSLhUsZqFdkTu/Rmoxz55+PRxF9FxmRjrG+Mx",
-	"472RB3851H9P0ZogYqS5OW12MpQ/zgs+c4QBPBNtdgpLPKeoVM5iVBjMYxJex6n62v3S+EMiu0KYgVni",
-	"CL5ghxR+jkHO0uJMcbpPRzq1fXXTvKegMVaQuW4uh2xWMPkRxnrFJbIy4cgQMNR4+0B5NR8XK7O01YVZ",
-	"n3d3d6lovE0XtAd6vHuzv5thxcpiuGFhJ7wIsi6Ln/f48OSwQrsIVVv/sdlN5OHXmU1lLoR9jQWClAXo",
-	"kwnL/edrTqrJygrBzOODjYnuLywCvGaqCjXAipFrQXANlGQzGylkp7lKtK3ZicIMhGXutOywEEzFoe8p",
-	"EIZ0OAGgZBjwLPNYXtfXR4+ePOl0Hj95uvf04MmTJ0/raPxspOxpp/Nk7+nT/UcHTw46T5/urQqa/crT",
-	"EvXXG7gsoZzOZdNtJv6K44yzi5FXdbYrX+phhz2FdPPb05OdV2fHrc8lUQ19eQ7YjGWdQfTGQpvdwQMh",
-	"G6Xx1zkbiUx02fyB5nBZOR+LnoJT3uJCuIPyjAV31EsWI36lCzdH8M1zM/tLDddvRBhRU+1h/AGLtBfi",
-	"uuINnJ4YByBqXVweneO/fjt6eWL/ffH68oz++ersGP9xfnhxeUb/vDxpch8qNaL1nGGVEgBX83nsSW0r",
-	"Ja0sxM49Y/ECvJvAUT01rUXALyq2g9wsSur6X0fu0BjxdGgreLNMX/FC9NSEyyyyHEmX//vq1auXDVD9",
-	"ygm8WRz7XVkEtp1UXt6xKq2KZyYYoshvjdmJmS6tFibmgjFmfw79Qk61Eebo4oDND0P33aAeI2eJGMhE",
-	"QDjTx0BtaRysAqqMW/D8NpeCdFq7NDPJAlu3xhtf+L4uqpyLQZnJYnZuXovN6wue1e2Rh4odvjuGfO4P",
-	"8aRUg9/b7fhHSxbPoZDbHx1mqE4nQh2/ZC8w6s9QRdrvsGZMjLnaU2bIB1oN5VUJFD5weuCfpVboWBAu",
-	"S0+EY4uARHuXxR+dlPwOXBAbR58KCnoKkrip1pM+H1wzniSZaSgm6ZWG/pQqNb+DdBs1ik25MlaSZj/E",
-	"h5cXry2TN3wf8FRwmNyggpUdcmegCdXM04yuUlWpmkyBeR2ZefRAcL/pB56jYfKmqOpqk2kR3BZ75Xad",
-	"ub/75IkZFspGmzajjdiygsGtd5Qt2DkJmBps7HciISn9CTjqMZnwUg9qIyUyZ4kelGOhChJDNluScckK",
-	"obCsH4pproTCzwKBFDTwdvVEKD6R7Rkfp4hIGtYEj21TIReHGDmCsRjDhb3TeXGVifO/vzGT5sGDD7r/",
-	"4IEFKzpyQ1RZEYp+lAXO0Z5a4HXkIXIV038PHvh4w4MHaLFj6aRHGuCu6XPoWomeevAgK9WDB7QegBxR",
-	"+y3GpgfgDXREPHgAPu6DB5bsEqYPbXaE/X3wgB1XqP5ZoIDMEilyX5E/0KqQytgGIs3F1BwaBNSeq+oH",
-	"Mndu3ZsxnzFwcyxsFyDjUzkQbfZSJOUkleZYsgXAWan+kjNpPR2oRpunhPfiBVyx2Cy22L7typgyEiZQ",
-	"fByI6f8iZnHke2b+LJOYBuiFVjdY2ZQ/eIAg0GP8ljhmxid7+PDhUyaVsdHxhB3LQaZtgSCzcTK8AX0e",
-	"TyS/Y8XTKTFZVqnHdMYmPONjgeet13hyRNueKyMUUqAnYz1ZjiPNpWc0M3NLlWNr0k0hFc44G/MPOrN8",
-	"7V1iPbOLnk5EKLPTPcVgwzHNhbcdgSgZECbgIppkup+KMfsh5hP8lFKrXfrt/xozLY5gAJ8ePHryI3af",
-	"G1e0nwpzriaovpabN8Wo6h/TJk95tEDMf36HNC0iQD2OW45CFAQAk4B6YP1ZgQaB+UdEHgtpXMxYLv/j",
-	"gFRJm/3Mb/g5bBmmRRkyaZDnYEzdmVYJ2/+/Rw8JAYB8pwEjGo3f+ZRfXYmMXR6jhHyXlVDrYs7mHPmM",
-	"GUvNpHVPxz02lQOhsJaXNtjDCR+MxM5+u+P2O+vQTqfTNoc/t3V2tUv35rtvjl8cnZwfwT1e0d/tf62o",
-	"dWOp/Fud9h5eRXuo8V3anfbDFmhqjWCv3m1PRZruwKzd/TC9ztsfqPzIheXmj7UJaPMjhK0/cztiJgbC",
-	"fBcz/eRQ0lkOpgJ8kgAWQOJxvCxGNpTWU+ZgYfGHqTmtuJmA4Mv8JvrsFzFj56JA0b8nj/ae0CntbAeg",
-	"c7sSxc/TayQIog9m2r/f6SBoWBVEmhdOZ9tZNMhWggfM8+HIWxwVRCF8iloH+MK657iG7T7nCW0ccMv+",
-	"09W3XGj9lquZ3W/MfY/WedUxpfrPRXYjsiNgRIF7H66+9xzNq0vFb7hEly20J1H1Ky/HY57NWt3WT8Kh",
-	"ARFsI6+QidDMAWM78CtAMgVTofXePHCXT+Tuzd4uICEbJ98bF2l1X94ykSKnJfAiIB8GgdACTTqYqnos",
-	"bkRGKkJw9BMRrMX1/GaFG9xG7bTX7EscWzkhPlMJ3PbsteBZ0Re8CGGnOTzbuhPWzMNbmJDmdIWz6tAT",
-	"L+IhpCEoDaT+ro4GvBZeIShGpk20AVOtr3P0SoB4RCQ95ZMT9DA6w4EhxpUYDcXUUV/ArTEStYDdqJxs",
-	"Tl7INMU7eE9VmwF4wThzcoIxAAZdkwCLRN2xNWL4pYDPuGY9mzE6hPlgtit7iDYGk/0lu0QN0xQhDq58",
-	"A/ws5sK5Uj6I/GMUc+pIkfnAuAygneXiqtdi1p38e1TMZv8Z3ew/KbPrgxFwSIBF/e9SZDNvUHNiL15v",
-	"tzm0OKFlrUMBCDtwQcPKScIL8bPuN7bG3bV+i8znEMmpu3FF43DF5E5q0dfSXkuVNLUrCwUc121aRfVx",
-	"k2YJqwKJwRWZAz9gBjvHqhYiL91G7TtOVrVuWmFxtXPPQQUyrOlrahrhV3yj1iuSu1ODEEjc2CTE0mzW",
-	"oPef8RSHWQzMWTVHuefO8sj8257qnb3Vt1wqYwXpTP4Hi14O1jmWX+msL5MEIYwHnYPVd3gKT128Mqbv",
-	"d2l2OEMDarSmI+3OZDNHq6LWgbmBVgWkAKshJLMlQ81DaINYadq80Q6pPavdbUtP69pTzlUmfP6T7nOu",
-	"K9uN1UvLjdV2aX2bS8tP5v7MWPOh7e4ma/2C8nVJn6LWROe168c+BCMNuYAkCLDLOFAxZFfbDDDfkHn1",
-	"bZKKxViHR0WjWCkY11mRWEBmp+bGCyyINEG48z2G3kVePNfJbI2lQ2kwWGwjncqEGHb8gJ/rsWDuT1EL",
-	"YjpE1i1gyPc7+493Ogc7HeO5ux8emw9wDZTpfZs0bix+hcfK5FIVMkUi8cc7e/s7D/dakSVVh1fVprZm",
-	"5oA3zl6rs7fTMbfs7e/sP6L/PzYu3Kdow03iBXwX3CZ8MoMyeXNb1N69b1FNTnw4LzHiZHZswk6Yh7/R",
-	"+N6GyAgvRp5zcuoe127NdzIcrnnb59OfdU/srLEnvtBqmErEZBzsPVzrBjMvLrR+wzOE8hzsPVpnJPJy",
-	"Yjx0kbwVieQXBFk62N9fYweubAtnoszFd77t43pk3M3ZTbd8rC6tNaR2/7gWs0+4ZOqrM4ITASIDH9yu",
-	"TzEWS4/5Q2wv3JFqp8xF/OOiTYUXB3v+3H5yUL96w8Xv5FP/BGvxTkvwu53QL7FM/M4TOrI+wEK0uXmC",
-	"db74gfWnm6jf7bz7SRR3mHTOcK5aqbXpBmtphFYGxF+g2M+FX9B8bzY/1q4/N8ZvLZbpzKJCA5JD1yhb",
-	"/EyRetzUIZ2LiHEP0o9YPtJZkc58+VdPIZVsnWVPWNTKKrytZT6UCCr1n/FQMWkfzeDPgWXu/tLqtp4f",
-	"/XR80v31xeGbo5OXh2e9rKd+PTo7Pz496e63O+bHd2enL49fdnd2dz+aH+kGYOExP18ev+zumX+8vDi/",
-	"OHz7rmuM885eZ++CZIXc384unv16+Oby6G8vDy+O8LKDzkPz56OTl8ET4aewQTBF672PU8jv17kfGQRJ",
-	"YfphpabzGvYPsEIOfvNkB50CMzuauXc2dxBoUq3nIXz5DTcoUcQY1J9uB/46xvf3uu3TdL1vAzpFbFlt",
-	"GPIc4Uu6wqxb8GvKvOPdbKizKKj/ddiwKngsSHPCtks3j/mMUBCZaMi5v8BGft4lmYplCzIV2TaQ+E0a",
-	"QmZ2jmlGegrJYGUA0UNDZF7NqqshAA1sFpkPgCebx+aDt37f0XnXkTXi8wGDx3ZhfZsR+mBSL8boQ3zN",
-	"HaL07jE2Tk9njDkmKujMHLZh0xBZ5KYxkcUDxsYZQSCgrY/sqVUFl88YFajlsSuvdHzqtrCyOdjvmv11",
-	"w/3aTO45r8KNIQzP6WFZjBjC/5zdbe8apFKoAvo18eg+/C2W7bS6rfwh/MMY18jQ9q+WVDdaDgQW/Opr",
-	"oS4rwMJUX0lVqZOzYlm2bsA0YN/Miz7PRfXmvkxTqa7C21suCYF/QxrmlEu1tOucighQ33wsi7xuDEjI",
-	"xHfTFhAjLL+2jYNsXOken0jXxkE2xuKyF77sg3jP+cd3Vr2t1X3U2cRjcfPtKyU1/HxvspEqC/k+Ehvu",
-	"gdvUxja18d2kNsKDYf2zcpFDs8EsXSvP4Zeiz3SABPpCosNduTrVEXZszWRHZUvYpjv+POmOe5vkSzIf",
-	"S+Zb56uca9v8xzeW/7jdLLx9DqRikNx3FsQ93OdBeDEY1dHxOWZcKNSiKgQbZ8NIMcljDVIBaEEqgMI6",
-	"Bq5YXyDhBTtzbEIgwdZTGLzgbCimjr/Ukg46BkMxpaqwCIiN09RVAOZQaFChowkbZxlpWJWQZjqSqUBm",
-	"kSvNCu1r9kY6L7qe0YZqKBjWzkbwZyiAIx3omEz12KrgxdY7iSOnTGK8PBBoBToQbOSVhgdngv1AbqGb",
-	"OPGPbXauselBQ1hcpHl7wJGTw/w7h6lubLe4zX6DLmENp211cB6CsIcX3yN63sh3IOAzqXQWtPmACwNO",
-	"bzhVpLqKf+wCaXRIEQzCiFhb6d9MTrP0rnKdk4vA/rkt+LY+qtPuDcwlolpHtyz0yqo+0n4H3Bxd8GIu",
-	"d+Zj4da1bHTs1MPpold3K9/rEobli6eLNvG9/vQpo+/EC/puHRm7Mj+LI+N5vxtC63mRCT6Guj7o3Q5s",
-	"1HhbN6wSye0x4SQY6gnkgHtb6WlPAe22E7cKzzcsdgEQQQyvium8pOpxs3VELE54weMKEXfMzJH58/np",
-	"Cea2YonSZUNzJLzhebEDl+0cv4QaulQqF5ka6DFwFWCxvqurF1Ahvfeop3z9d0+hIiiMDD091foaC9si",
-	"OE+R36BU5ixos0M8xIlYPysnuPM7oR9blDSbiJ6Kid051XlB4kpIL6jHwuotEHEwcYSZIbUcBub/pm+g",
-	"MQ3leTmxRMc9BQrgoSBB9ZTBLh3hnFhhi4XFQhUy8ZwY4yOWC/OEAvnFzPjyHEmVJinorBILTG350HwZ",
-	"2Odjmwfa1hkUVA91Nl5RGBh21ctD1nUB1SVri6DqRSTXffGHZkb0O405WssbDvltqdXrRn1VvmxONbPO",
-	"O4AFH+qhBkJaPMvkjUhwX6HVe2WMSHdKy6LdRItS2TwqwxRwtu1TnwPSts1r3ArxscB9eQcbub5hAu1r",
-	"sknwYdvU3jd3wr/SaaqnlbM0OOG9IMBy1zk41J3vt0ZRvbvW59l4Km9ExHSauLq6NjtVlIlLJOlA6LIw",
-	"J50cQBgTi9t7ypx4Kcq8AwmX+DiRmcibar2PXVM/o71uX2J63bQ6vL+8XSDfZO67OlkteTreGiwXP/dX",
-	"rRjzZ7p/ZyoT4iUM15HVYqldQidB2WlkacbiXGfWZnN8p232SqbIBZQkrJx0A8WgQi9IhY/BwnzHr8yC",
-	"y3R5hfR/ZrWYMz0eIHKFAQMOiyf8SsRoc/ZnrK+LEbJDLCBiwGyAc66narEwzyxDhJXEAoE0Y0bA39lA",
-	"O85jYm8CeXgxMa/EdvRUJvhgBGdqRS5qrwP6GCAYxwhzAk1DzpyJZf0REN5CaxmoRf/K3srnGCPpqRrG",
-	"CvPEZ/i2sC9m90mcSwKfonEP+tl85jUij55VA5WurkSEpvce04uiX3tMDomLURLroIcc1ZlfEyS+rDEX",
-	"F/hR9zqdVUpCa9hTd2fMAD7LLPGDYobTsoKYrwEKinEUQMHNAZOUQEyWlUoZlwlIJWkdWWnjCvDDXJ9r",
-	"rURePJt7FEJIQKgXYofwrNSJkNWNs1miazM4/Kz75+b6FcY5muTQaixb1argUhECzlh0bfbCHIcu3jrm",
-	"xRJCB/jfum18x7PidIhuz9rNvBYzjDDnAQkGNLTV6B28y8RQfly7Xb+4Oz7dg3W/2I9G6fk7eUEkd38b",
-	"R6hOxv7h/bmevtf4sWYT7DtycTfxcMBfN2JV+Vn3L/xd608pCPxMuSwwAyJzJG9tahlSl67bqIA0dY0G",
-	"Wfc8IHploB/X1Jh5Rti12wVXb7j2wDHNSkWSWptOZGJaXj2VzXu87Pnm0RTTOn9/ZVoffI5pvTAGaOiN",
-	"BE+L0Z0WNT7iVov6Nd5a6f3je+69S8v1y/TaZrT8So9BcOM4icFoQ/WNZisCLt0o7vQ5Ecg/6/5q6DGY",
-	"hVu/65v0uz6gdWz9K/jx1vDin+SNCIlwV8jEh+rwi+K0WL2CkYieikl0O45CZU9Pw0vKUP5mn5fLBJJR",
-	"V+RkGnDGP+v+1wUYWwH4EGRrfseEU3yf41MJU7FePH+Bnh/3D+IF2UEiQ+gquGZQHIi/67ZyTqJMS2r/",
-	"IhKnmYMDIznk64uLdw6DAMSwSl6NCvYDQgLOj16cHV38/svRP85/rGn960D5f8w/WkLkVveRN6DN49K1",
-	"u+Ho6isSKeYXh7RvEE629RzS1ZSqh71eXhkvhhAWQOE+ysXg97fDX/7+NPvrT7/849/ZxfTD5buXfz1+",
-	"8+6fx3r/DX/Dz6cBaTsMVLSGuMlI6+vc6pssHXs7zavjfyEUWGkRLAUYdxSptKT6kCC0XnOqryr1rwsi",
-	"/93HiKE+K1WOgGp/3CIpZnXgoXp0pks8DLQazEEITq00M65Np43jeLcRsFihy4FfQXqN5BnhMyHQxxH3",
-	"jaXCYD7J/rf2Owednc7ezsO9i87T7sNOt9P5J4ybFUCqIBuMXVujQDDmM0bS0CvG6WHHj00xKsd9xSWI",
-	"StLt70BY2iwQqx9dHbh+ObgG5H85gTBJdc6S6EBLjvkVBFJpWlFfNkFW/Kz7XwfObrbVhsgsffyAC9qy",
-	"vM/D2Y8u+FXTi+iyXbjmU7Qh9J3SfFvM+xbz/j1g3j+AkbKuybaICjG/3jWLGYyTelMOX5Z7qUAXV8pZ",
-	"oklxUeZF5JhXg6heIodDkTkddpmxRAylAqWYqKegPkjwG3o8hm9DrTMgC48nZfGz7j83ny+GyJoNPU6y",
-	"UgnkIgZNZDwlcqxy9h4Xchpj5RpG4TGngDEoxFZY8mYCdaYyL7qsnJgzsiL53GaHadpTAB10iBip4KAt",
-	"Mq5yTmg/4FYG9tk2O1SOEN/3H8LFfIxa25ZDP+opR/LrL83bD9tgKJOOxIAr7NQeeyufI1JFM/iQPm4P",
-	"iQRQbHBfhhpk9Qy1SlDhhl1MtTXTvNQIPMV8557igRDEWAN+BgJATpgaPp39LEk2OytVjCSrQPERqHFM",
-	"dZkmNHIRCtbZZsGnrbHIoWP10fsvaZEXUz1nZk01LAmcQUrbCWxRPoKPqzaM+57QdrJyO4GVi4VsEz4b",
-	"46kpigLISVCjHFEDfBxcYuVqWt3WOVzM3F+WWY5Rvfny2Ngvc21Aq2rNNpzBxWxQ5oUem28EcGqzSo1F",
-	"JPj4b/6mjayVQ9ikvjD+00w582JpDoxP9WKlfUEc87gOwIDY2gRbm+BL2wRv+TWdz32BChuw/+thcOLk",
-	"sA3f3WLo2/qI5RZDeHpCyxaPyW6YD3d6BJUDk9wCe1L2lDsqPR0+xBWXHpEMhKqQP4UzM+FGFbVPPWQ8",
-	"7ymQgYtdBCheGh/6Fo8j6wNXCq4R3/CvP2oc5cD5LHPjED/5tMp7jtZ6zl8XnrO/06k85/1mJ8BzmHRf",
-	"3l3NcTonS9zWBRGjwHHdngXbs+Ar+YewmW0Y1m/a8cv0unnDf4ngWiu2UWhnC/mMl/W22FCqJAekCOtD",
-	"87r+apk7zn9zhPUUKrKhKwVApDRFY7vWtajaYqF4zoirJLVHUk+FoKLIunwhwEVmTCb5Mw/tAQ1tEOIN",
-	"3rwIrSKf1ovm0fup9AsOK4vrIkhym12YbXsiQNonUHwc8Wycijy3anI9BdUNZ5cnsUWWWQAX6i7mI3Ct",
-	"+pADiS9PXrw+PPnp6GUMVXROOhHd98ANNV4X+GA1vjEgvwBVBmUHssgZpDSheIKkjSATiWOhQAHQpTGp",
-	"a3k5FuxDSdg+75YTOA3znBG9E5XB+yQsDb119YNWPDTOSlvkEqOUed0xDRPp6x/Trpg0sNX0jR0HXyk4",
-	"0nmlHg8NpFa39e7w4sXrVlCV6iPC1UyCda0qqQRIIoCqFyFuun8EEJ/Az2tFIYbEiqEC34v5QNUevINv",
-	"zsHF/UuOfXEKpfJq1NSTy/OjFj3Qs9V7I+Nxt4PGgRlwnrszNuEF73PkURjLKwAHtFvVTqUVXFGtt4lT",
-	"cb6cEaYnkePxIpjOODFre3J2dH759miuBTYl32119p4+HewPOzuP+nti58ngId95mjwROw+He/19fjB4",
-	"lDwWm8brn5st+Ms7wOa1ZozSYusCb82eb9rsgU0pogMnYoATiFzdeEbR4Xs1i2Y712K2BjMMRHPN38Cp",
-	"ZJbfQOZsmAnCtNYdYu4mCH5vfpAN36LX9H5d5phqBvbPR3u7xsJ4l0E8FIyjV1ym3/uycOQxZHITid/m",
-	"s7+ZMiaYoJ/zLFrigt86Q/xpSy3zLVHL3HqO3oZXxswbdsjylOcj4wVKcKZIuh58tf/ZfxV/Bs6ZSjFt",
-	"I/P+XOYVwqNjxwDt/D8oLwLZTYD6U/rUeZLGPSbl2+DXPUV5V1069fXclrXYsnLrXuaa8dQMMJxYqRha",
-	"pX+ZB6wmMWlTx+gDk0ZpgpC+kQAnJwD5oHXtCyUsfY5WvjBpgFAfkbj6XTnsKfMyJaYuymZ9Tw8ChK8K",
-	"QC0X5EWdeftg6IPpOgzbpCBHv6foOs8BY9wycHQxtXk83DnRSuzAudplD+LKWKMAKX62yMEW4S64ITaD",
-	"BhdlVlUB3koj55oHwe5nvrIsDDrInB3s7dcZC0Ga/PaWQrTGpWYEQsPiW4M4rpOp/A3xj+zO+MfPhbn6",
-	"UienW8pM6WmbHROc4w6gK/OqL4sZwyW3hYl9D/7w7S3wLZ/QLZIAOrNnzT14APP+7x8yWer32iVqDmil",
-	"2bDMwAoIZIEgSF8qb8mA1y4SqKyUqhQQIzUNFgpzazLvKTM/skQkEeuXxfzTOcLEnzHun4ya//B5KEWH",
-	"NxXufeax8fkvx+/eQcT8whIc6SHjjrfV9GXAFUnl94WrnJYJQ0IEtAbMFDSH10RkUic9JRQkE4qc0Umf",
-	"m8coXSz1+bfu/tbdv5u7f88+/ta937r3d3bvP4dPL5PQpa/316EistliW6N28i60sBajO6HEGfjzuSiA",
-	"ta0o89gcczEkyF5W8qayqLnu8MXF8a9HcZfJoqf8SUmVpMZG/VipiSOiU+swt9mpP4FZUmYWE0ytQyh0",
-	"T4mPYlAW4IkqwdzpCMeqexcm6lj88+nz36n95lBVCWYEQ74T41yExzdx2flzCPucRD7b7Hx8gjBDEIT+",
-	"Gp5cGLHoKWdHWEwxePrBDe4VFjxmuoY5cSpApNxfDklpMAtenL599+bownwZTHnbb4u0vgSuzvVY4Dsx",
-	"SGMTu9a5D4NOjmVpDpntwjIumMLmYikhOt7irV14IWLFVIMu08CySYKHR7pfAEkAX5qA+/pGZFgK5kHc",
-	"3RAdbgYHokMHe/tmjOfCKFfyRihfmhlw21IExXx2i6JwEiFo+jA9wY8/jubDG52nfnoNdCJ6yirG7OC9",
-	"O32xY24XSdxmx0MWB9WBwAOZ6qnIzPer2ICSwO32y5CliPEq89UhIlVOYObRHy1VTcG0Ggj6/sYHdAWm",
-	"wP6YuxoHrPr3iw9mrPtjTQ2qB5lMOQAxAABpv6CLj/HhUAwKNEp9VQOZrxFTpl++s2ZplFhbLhU76HTY",
-	"OI96qi8GuMSV41iC8jZ41iDlEkCWhQ33NTMU3908vb+gETGn4vBWokc14aIO++tctOgW9ZXBG90FyysD",
-	"95BQuRFKQXMhfAoRlBBsArgI4TdnITICQ1Xmc/eF2XoyQeHrdmsF4mHZG/F8gScEJbN13b88exM+wV+9",
-	"acnrzT5BVTYKqH0dXuhVAbUFJuit8boNFn0H5NMRGYAQM4JN4p5KDP+QyafdPh9cD2WaIlTq27Doa+Gs",
-	"58CjTKepr3ALKCYUMOgBrlMlesoCqxNumokiCCFZajOlp22glJ6FJeVEiQMGiY04uYxfvyzAuAkUzWJS",
-	"VCOT2oNHwcSrwY92w3hbpSDSNNU0DjN6KZJFI+n1fAyrYuXEDt/+SmdxBPnBylAQ4VhfDHUm0PA2TRsC",
-	"oU2NTWGnxlcn3Uj4bJGqwPwyOONCvWxQx74A0CLhFq1yNv5tP/jbBifbcxqP32BM1zve9u/teLNvbzrj",
-	"3KQOKh6mFBC1LuNW/WAL/Ptip5edsMCWL5JwvwvOLjNtG84ujydvOLuMafpdHVuhE6j0FJxQXjBHnkTk",
-	"6Da6Enijc4AMKtG2fyVZAhupAgmeIDxiDz3vVHLL+Rqo7fhTplRM98WMyv/pQJwAS4pT8lHubAybSRtN",
-	"HrmkrLmgksUh8IX5MX5GPzy/fPXq6Oz305MjwGL4mIDjH8Dh08bth1GTuY989ZQcugZB4AjuX+ItZ6W6",
-	"j0OthlrO40fmBi4cJeyZzE2n2uxEF6zQVwjFcREWVNzQBIDp68Q9AeJFZtY2k6xWiW3WPd9Ow7vMD5lM",
-	"hCWou7XaES/mGX0OF9YCXBSxvshlYgknwsN9GVEPrZ1ltEIBiGS+FSQ/srgawtcH94MpQpbEw53OHmwa",
-	"VVzKBhYF0jsCwe2n29kO4VBT1KnppfZS91aBvPVrN3WJ5QFB5Hlrw9JyY4jXp3Fvq4Jr3vNfh+/YWjvf",
-	"h7UDKwqP+fuzblZJSECw3hj6SGWLUWg6SiIsnUS+1qpv2EBRb263ioe1FPVLKNyBhG7T8/Q2FOgrLnSE",
-	"uYAQXOdyDNyue/VFJq+ugEJlrcvzV8YtXfPaC936rGSwZ6VaTQZrJsFW2fWb4oCFcN9fcuKOVIHyxXo7",
-	"zbeXta/d78rJQI/NBcv3vKmrXbdu0gwz/FbazslBANWKzJkYT4qZTXda4hJduIR907Z2aRu0xqiROESg",
-	"UlEJ72mWAet0MwF6qdaXRfA4gRdw3+flkPZvW6bgE3Q3YoJnqfTyRdvt5FvcTubgKPn3CgGq3UwsorNx",
-	"M7lwLNUWCSJ9BQ+C76fcYdixbAQyDrUoEx+IuRbGhvLBiKDIxyItZJGLdAghHQ94oaIai/kBneQMMj/m",
-	"V7Kw2kFDLtMyM3cinkVpJZ6Ri0UYJ14msiBMRKWGxVh0fSGUxR4npJ2prqyuD8QtYCPUmQeL4BPttnkt",
-	"JkWbHfbUrWSEWI2KkP1YS+zLX+33/Ow25mem46eOrDbE3KBsd89vcfe0n6fRIPvz7KG7f9C/Pi1RKoaQ",
-	"nkjTHNzND26ix0TX7XbZIshGRbWAZrqz9UUWYpM9Q+3drr5vC6ocwDa/Z9xytFrhzk3A2vffBGtkZSOk",
-	"Kh7ut1Yo1oV7wLWYraNeCmzT8xLjEZI+B3TTkHFCJdIEMl6ZYJm40deIEB7wNAW9AQ2JIpBSNNMVaJgC",
-	"6XJ4bC7I2gq1I6EhDUEtaKONafXU+kGtX8TsO7c2fhGz1WYGDN1W/OebtDVQU7zBvoA1Wr/d8WQMdNIN",
-	"KWlEEtFKGXG3lskxAeq9+FrMYsjqEC68L1g+0lNFrDjst5EG8cccjH1ZQG450T01RRK5HFnhcsbTVE8j",
-	"JHLIw23CahVbkWJK69qdoZHj9VaF9PcJR7LCtGEu0QwfgNjZJNNXGR+Tf0hkEUhHqhIoTcyJyzDDmHnA",
-	"RD7/lRIxSTUUybvk70ijOp4ZW3vqWUXdAOz3vklOxTfVPI40VSBepQSzooCNTQrEU+irNWdeI5RGQV1g",
-	"FEd5H7ac3t3ahHH2FzH7OgopMGvqLUWijApgVwOuzHqBugVbonDbpKcSU/OGbWH7NgP6veifVIvYV55T",
-	"oARujpYd1KSa1wE3D1hZ036YpoE+OYJa3blG9Tac6qfgWMsLPstDXZHIY2+w4qKn4rOjX09/8aV/5mDC",
-	"/lm94zkFD6yEp6IplBBxiJ0pr4ciwVNrWboaqsNpv7Hn5NZB/Ubm/1kwPza005qquz8zedvyQy2yJYTM",
-	"VxBuZ9u3FQ7ZfKptEP0gs2Pz6MeKOXeczIUbUsFNnyHo6MULN0P2wjO+MLb36GMB3o97P5SBw7+slqrL",
-	"SrfZOXClMNdBZvyn2fz1u+xh3TERajp+tv3gtXtJw66AnZQ5E9DzrZJCYGl+tzsJzmLG8esG24lz0Gp3",
-	"FPvX0FRz3n2+JFNQiff5UJ/xP32wj+J84D0JIOdriO/5V94KunbiW/xdx/pcP1ZH/PyIbeN+32bcz38h",
-	"1p/BT8GqDNbYraJ/QIzC51ZhJeheXYkY18N6hR/iMOzuXh3/CICrnlLEOO+5ufxzKqzanmPEFlcaG9OJ",
-	"9lwBqMFxdyksgljCRcFi96IdIErMl4hEuSnzdcOIWDA6H53zA4bICryoMST324gXEIeVOSsyKRKmy6KN",
-	"ytygstHd63Qg83NM9AcV+WgykMTHicikFSi0kpPvRIYXt7r7HdCNOrP1py/5LG91n0BxRcqlWt4L40Os",
-	"6ohprLXl+jJNAQgj+LjtzTj69SYlm+5Tf52ooZ9pDQZVZXlgBPFOkUL3vG28cBsv/F7ihSrYjzc85SB2",
-	"GBxJi9FD/6DdP8y/l0cR57dfFEjE89EeaT8EZ43SxQ7Ai+MfSW5WSED+EZjQXdlTMdF4x5UHyHzH/v5H",
-	"p0CxmFSv5swXjvCeWvsMb+a2DI/F9SKRld3rz8pW+d/jCDqOyvtfkM0hziWzrvMVzuFtgPPbCnDeYSqu",
-	"E+y0DktRnQO1UUTyw24X9vTmiXnKnYkrnzFVpinLxFjfCJQVHsui5mSoOHc9tfRkYKd4dLk02jVU0xh3",
-	"jmjvXCJtKKaUTAMSvrGVY4jzMp9AZLDLzPDEyF2Eh6Gtt8FTdRE3lo90Vpj2O6Yu9PjaPRUPeZqLmAiQ",
-	"ckKX1ai8VzQYcz0WUDk/4olVtsC8H/7QZocuasTVDH8b1dBqBsyZRbXWxXyeviimQqg2O6uwAPZUX1yV",
-	"CugK5puTM55fI/4+Ylfmo8DwvUEOoZFOEZo/tYobWIVgnmSVOC13oYJyp5+dfCN4v9DLCidlI2Vgdf+9",
-	"T1+W+OjMaMKfCf9iZqxlawjdQeew7jc5rGbKr0GfF24ZnkTPzstWF6YS7jXwu+qDzvGXaz0Jbc3NndGv",
-	"w4+3gTO6yJX3Z6Mg3/LQ3YKHjqZ+hYnuszpvFkC2EomMFy66TRBplIMRhhmnXBYRcWTJNDV+0kCPhcUk",
-	"Q/4jIVKensIbLUKO59ewJWMRLoVlm7IKf8d2f9cZBejD6mwCjvw2k/BtZhKCteGh+GZKA2E3ZfDWzfgF",
-	"VRQLa3T3D/j/J8rlr5W8D41vuDuCwku0d2NsS0zk1rC2TQPa7FCxUoEtBw8AvBXWePcUPAZXJZknALEC",
-	"Ytt6q95CXm9n1sMiCUz62ozLb0BHBSLnLDZ7kAcH6Az4j5C7D8yjoswUSIfnWisy4TLoJRSTmnEj695Y",
-	"iTlygMH9XuoE0/QE0H3mEQc2b8+Mq3BIZzw3WyLVq+KYI7c4EleWKm+zFyT4FrEhlylu//QOjntroDdX",
-	"6Guh6vOt5hYiCrm9qdlfVO6+hKEthMKBQBw29YUInsh5c1ZcCLrAVMiYf4S2dfc6USv4Sq3uI4+ktnNp",
-	"Zw/WAPBTzxNTZsbmd9kpiu6FmY8NTMY3MGR2v/yy9iK8ezkSxKrqe/pzWeC8hAOhNnB4gmSsU47UX5Jq",
-	"kws5FsYfu6YCgz/tgbI1PTc6xWCeuT0SghF2y749TmUNaiWqhF+gVzItSNOmEEYj5dIzDFn0lB6GulV5",
-	"xAqtUTFClwWLjVtP6hKFBjLElJqjc3dYgpbB/gEb6TLL2+yVTM0p21M8SVg56RLZJFT2aDY2+2VF8MOq",
-	"ZdQSQLFlIBpGdp/jkVws5sczA4xopRUSVc49hilxI7JiJJAHmeMzU62vIZjEMVhlzndXEAnnUIOx/V9J",
-	"PTXPO2nMBtIwdWzVMq8UsM5RznzQ/eOktWHR6qqx4n2RnotUDAoa3BXtJImXylJxIUvkqYZ+YEyS6Lvp",
-	"SDXX7R/0FKwCe7VZNc28mEASXdvlhBdix5xB6xTrrt2NdbqA/OMNDS705s3dUohtHcKlDuH8OXZHTrG5",
-	"c3W3X6bX4P/VOkNnosgkFnsOuBqINPdOROGZcnALYUOpkjyCP/ZnaFmb8yTnMyIC64sBepE9ZR6DIFHM",
-	"lIy4SlLhHC/imlkkUXvmpX54JuAkrGgfjbg5WisnWOQsXyjtsW8kJwg0ygd01pFEdtgw7Caw96RaXaEQ",
-	"JXFmZVQ+T27L/OnrBsbCqpwAGZgMEpxKM2a4OTkfzg8tHxREdjTUmdU/I60CzmqFCnhVC5QYhAhtZj+j",
-	"SAI18p6KL09evD48+enoJQ1WrmF052kB8nIwEAJEQ5EK+uzo4uwfMdgPYHXZ3784PHlx9Mbs7cdoBMVZ",
-	"qV7LvNDZLHZ0EEA0++rw+M3l2dF5DEJToshmgZCpfZ89ZTIxFsbKaKg4hsjnrSyMe8UKQi/mMx6mY7AI",
-	"hiCwgmahklejIvR08YObG8zImuPEns+hagLV73Yu9ve9aoJVHvpXywzp0UuzF5CSgq/3fRwoKWzCJvzc",
-	"bBNf2KWl156JvExrixx+q+wpbmfaljlsAXJfo6DQrHC3w7IxVzNLGnB7gmE4ozMxoMW0wgVOeWHOA2sy",
-	"oObOkM7UvU4HHeH+DNK8tL91w13ebPrOj05KEaGu3wI9DO71oYP7sMMSPsuxWpfP8nBB4r4HuISswN3f",
-	"uILgXkOL8pGeemyAOdOJiK9ybDhVhWshJvZEAKaKRmcTBq7+QKgrTwuFg/KI5cLcU2CEYKDHY563kUsh",
-	"1Ymg3PRyf605UC0LMc7XcOQg1nmMFzt0OP3oLuZZBgI7pZL/LgX9mfbnvJhBYN28p1XPZbTIh1qZQkv8",
-	"0kUqVHKWWt2HnaiG1AjfhH9dznD0OU8WOy+WcaQimpRYFrMEsDaUnwSgxhRsUA8MgaFykfVFy7XdUx74",
-	"ActIaSSUdDEYkhQFVEjkZaV0CTN866N9qz7a3L6b6zFOnzt7Z5ZIoQmPeVbekngvNFfRIF1HiMJrA+bX",
-	"cjJZU72CLoWhI3t+rfvcxfeme7GFi35TcNG11RduywhIGiSfl4LTLdRdtPw2LIX/fG1synAHij5KA8TR",
-	"CkEZZ0qPRW4deNAh11qBQDRXVs8Za8rNLVJdRWyK5GJO69xqyODZWGiWF3rSreglo/Emh9KSNfP5bHYl",
-	"TEN5c5sDKTSyk4mPhU+Xe92smk64AkbbAwjiONFt2JfyfE4Jsi6+Uht2gM9euxVvKgqUlUoRqf6q7fGM",
-	"Lr2vzZFotCnG7RSCBESD/oTUqv89lSIv0CG9u9pNsNMRxuQb3Ovm1iY11K7O24b0dFlMymIefAy7BkV/",
-	"FaNrQiU0uguGIS/HUA293waJ02uhWt1Hj5486XQeP3m69/TgyZMnTzcLyhHSx/EirwrNHdQF+AfGt0n8",
-	"7jniOYvPL1+8ODp6CfpfW1muLQRkg82GFpxlKEnmdp3bwT9w1zGOyje/45hG3nW3GUrF0+pmc6Kd7TLg",
-	"io1EOgl3GgFfEXqfkXmFsYVBmRd6LDIsMS+yGXwzG7pq3IaiuiTGIQEPbUMAWNLcEDbJpCqwvFYrNpSZ",
-	"cK0APGMF0XcvO+Ir1Nu4x+3QyiRiAg3QbhCqgW0SEy0xk0Mz3oF1nIphQcqnPRXYoXLo64poehgTecT/",
-	"LAGe7U77BRMOpjsUt/e+GUVz7mfHJeTwN+/SnhESm95uPUQEmLND61yanZNY0QrH9QtL3Y6eV27WpSrq",
-	"KUAtMrp1txyxG9nwkxIxHXYj3FfvZXuk599he8QzfWsUbreqzbYqQqDfv03ozJRven9yuvJWZN3zYUFt",
-	"csESMZRKFqSWYuVMWAz9Ox3GIW8QqrTDjzKBLCrmqOSVsRs98Mr8FgtyfFgtvOov+YLU7IV/RU81ycpH",
-	"LJXXghgxQ3Vw0rRm/ZlHJwFqiSrdK8gkhGlbaBSF4CwbOyGWsB+AjpqCkj0Rj2GKLO/20CKdSrtp2hAh",
-	"0o7V799FNsPd+xvQk/9ykvB3i0vi51grLkmX3ktckqbinVi2tkLkG0c6/4sBPHePktodNd+dZOJGimkz",
-	"vPZXnsoEJEe4F8g1Ox6WkbgkR0Wu1e2Yhc6Qxn4GfPZt9kpnjKueEh8nmchBeQvhmK8BXGk2H3BnzYGg",
-	"A/YQOBpIT5LaHAGursyFuZklYiIQpoqZmKrmVs0mS085pz7dyVIeZHqBsdD8joXdHAnFBqkeXOdEglAB",
-	"VQ4LKAfc7+w/3uk83Nl/crEXACcRw9J9GNGrWg87bJ89MP+ZiSDH4p9QOtg6KjM9EbvPRZZKBd9cEuvF",
-	"fJyE2T9YaDCKl/rvGDaP3v/IP+5Y+XLGg04HsJ1ZURFv6exdQAcIzBm1UI5hvryRPnD4uqxUzTIwG/gT",
-	"9uO+o1n+hdGhW6HjbdHivez7NH+DLTjY/t1mvhF2Jy94sYRUO0mwziGo7qgSYSwgLftIMjWWqiwEI2Kj",
-	"kS7nMGlQnCCSNjt2rFA8gRR8MRK51SzMIe7BOD0uYiAA6FBM9BJp4yAYz2/31G8UaXJZ/BEoIZfKmPy5",
-	"VNBwAa5JqvOCySGTBUukyLFyAYgDuCpkKpA42Dy7LCw9Ur8cXIuCYKBEU8UO2P8wPRy22VtoFd53LSYF",
-	"mtFTDajTyNaVcSzSMP/H8sh6MqUrUZzDJ1oDTYI7N+2jEcuo2jHRU4Wah3khJgt1Yty064uWuYGLi60M",
-	"GIFSngeNRiBwQ5PvvbRtoYmv9RQ/D0AlZSHG0L4cmkIFPfbD77FHnY4rgp1va/z2+OTy4ihmcmgsEvQ+",
-	"JzrPZT+lKtb49enlWcycf9jcNzMald4JVY7N4seXtKKWeRSUU6zqISj8Vys7PwSYzwQdv5T3ReowKTOW",
-	"cdUl1oOIxX+LCREDJ3Zzs+Ep1XY7Eo1C8PHfJnxmSaLH/OMboa6KUat7QBhi+/M+cNuZ/bXVbf3fvw53",
-	"/sl3/tPZedre/X3n/f/+LfjF7zvvH/y/W1WaLq+HbRo0ipHInJk3wlyAYEaT04x/hQMpWl9Z+MLf9XlB",
-	"x7jjNDm6uDP/99go33GC28xWhGybdToymxpQI9sfzA7nEOIRRIKY3SKtWQFzYS2TIpU34j/LMMBv5I1Q",
-	"Is8bgMDLu/ta8LQYzW41zcywiEGZyWLW6v7rfZWDTAyuzQ4HXib6lRrie+ZsNF0KBmMEbUARzF0oSvxP",
-	"s+1UBRFSCSMKEiS84H0kOsmnwAJmvggppuIqdKX2Vq+ZnSqWj8rCHOc9JQtGlDHsUechLsHIRR6Jhyw3",
-	"s6qCUfRsKleiyBsMjjPBE/lVvtMdZ/7an9h9mAFXOEq1H7n6zD/MeeAs39cQ5DOvMr/uC57V/RTV3mBa",
-	"Bwu+yZIj9jqi97RfUeYs0YPSnJTmYCmztNVt7dYcU4fVB8Rjfg32e+zC3lrh88Z8MJJK+MeNimLS3d1N",
-	"9YCnI50X3YedTgeKTGl4Fo5EoBCNLJMrVGMh3zOwalXqjOqOVOvTOPcluMW7NHUhbI5pgxEWXdlSoGfY",
-	"x4iK2yIq1DXt6vPB9dCsCyQScK+BwFm9mTrJdKEHOkXWVEzvROTGGBuQ9gqkCJyBYU9sqYAvxjf5rC6S",
-	"mLGktOXTnncmIg6tUPWrPws4tiIi8sJFb7ZvV7RGrtQR/AwX9NSAZ1APT67bXzyDFlSMQ0I+gAMmUDwG",
-	"V2AG5qDzFDVnq1KUuGXQwLl8V1QnH8I4CG1YvhgUgaZWftD9CLM/1Hl8VMQGWlEYZMauMl1OoBHXwngo",
-	"5rgyj+qpCtcwDoxLhyNR7RDKG9OURIgtEZlWotKDgFGyrhPa0eJOic8sAWM4mDy8TIjGZW4NvjsGyv0u",
-	"5s4ykQhVSJ5Cc0jLGaaG6RtUkIOAcRT0c45S2XiRGkvvpyOdul0CmzXmM2JmA0S0zElW2zjQEVrwMuT8",
-	"9WFTjRmvRF4ZY04P4XDxsiHsULEYiDVj2C4HgRyrnUEzbD2M+pwaN3jsZheDC2TeU1OdFUQcBNTKlQ8C",
-	"UoP1a5G6SyssNjuVZ/Ez3xqHGs7Vy7M3tiYwghZRTgantP8YMHbGJZ+ycQmeHvSx4NfVeTLQSgkoeK9r",
-	"3UuoIrXhDfAIqD4uI55m90eemo+KvlQZzqMBT4VKePNqGvHJRCiYF47Wj4iqc6RVgr8HjxQ34FM17mx+",
-	"5yr88Ab3O8LuVr2D7OqGKwGgNSzNcItHV6PmWNB9gZR7qeZm705NU+gL6mwwEnmR8UJnYY/p6P70/tP/",
-	"DwAA//8=",
+	"7L0Ld9u2li/+VXB1713TdihFkh+J1XXWvU7inLpx7IztNNNWuSUkQhZrClAJ0ora8f+z/xf2BkCQBCXK",
+	"dtsz53RmzTQWQRCPjY39/O3fOlOxWArOeCY7o9867DNdLBMG/77M+RsaJyxSf8h8saDpujPqHJM05ySb",
+	"04zM4DGhGWF0Oic0y9himXWCzh1NcqZeMz+NhkFnSvmUJZfsl5zJjEXHWWfE8yRRD3LJopdr83eUpzSL",
+	"BX8XJ0ks2VTwSHZGh3uD50GHpalIO6MO5XLFUhaRg36fnPKMpZwm5IqldywlJ9Ao6LDPbJpn2HVHTucs",
+	"yhOWdgfP9oeDQSfo4PiPcYyyM/rRGfDgqb8V81jOcdqdYX940B30u4P+df/5aK8/6vd7/b3B/n7/h07Q",
+	"SRmVgpvVSJnMk0wtpn9d9vpBR+TZMlcdC7GUHfP3qbxOcz6lmdrCGU0kCzoyo1kuX4mIdUYH/f49/JJm",
+	"m8bV7x/193/o3H/aOonD3t7gxfPBQE0ijjqjTn9wdDSN+ofdqD/td5/3+/3uUfScdfdmg8mQ7k8PokPW",
+	"CTo/i8mpbT6c9bsHkwHrPp/u0abmb5la5pQtRZrJZyvGbiO6xkfndME6o47+rYtt8NF3LJWxWtlB0Elo",
+	"xjiTsryYai2n0zxNGZ+qUzDYdTcGw8ftRsqydH0xM58zhBS9AUps2J9+H+im7U6a73ZGnTfHp2cnr+0v",
+	"l6W5Zml8c8PUd69efXPy+sPZSSforGicxfwGxqOa3d8HilNcsiyNN7CKFJ5LQrnI5iwlgjMvn+g/mk/g",
+	"M3129R/O2cRfaie/QtzYyqXhaTfqP+93nw9m+/8YNIxD9JMxPmtHyeYvTXdtz+xmyjwc7e31BnuHBzXK",
+	"1HRtCPD9yfnr0/O/b6XAy5Pry+83kF/OecxvGslPU4D00tzg96a5VnfPFgp8zvrd5/v/UFx0EwX2H0h+",
+	"G9le/6gt26u0fDEYltje5Yfz8zZUt53vXd3Gy2WV772LpWQRcRYAqVBJEYQLS47RPzILLI703nX/xagP",
+	"azno94e46v9tKdPDG/cK4uy8O716c3p50vmdKLTC/q7enr5//yQX8BV+o5EDxpJEuaK+1X+ne/fF4X53",
+	"b3846D4fHPT/qe/drWR1NDrYGx3s94b9o729w6e5Vd8dn384PttAVPl0yli0gaykbfH73KxDpd48FSdz",
+	"T+dwb7B/+I/PyX4/TWVYUhx/G3dSsZLjzmh/eN9aZxnuoLM82eV99eHVq5OT14/lmvdBZ85oxFIwdpxc",
+	"U5AeIyanabzMYPE713NG7nAriJiRbM7Iz2JCYk5+yUXGZEBmIiXh6az7jmbTediDa+OXPE7VgmVpznA5",
+	"FtQxrnRGnXFnMO50gk62Xqo/ZZYq4RXGtKQpXbBMD+tVnko1ZN/AQs4+Z9ggNKNbpuwuFrkkS3rDeuQ0",
+	"k2QqeMY4XABiSX/JmRpkrDr5JWepIkWOdDjFb7kjXtDPZ4zfZHPY6n7QWcTc/DCoDz/onEZssRQZ49M1",
+	"EH513MckY58zM9ppEjOe/Zsk07mIpww5yoLeMknijEg6YyQTJGVLRjN4IUU2MiKrOJvHnAz3yVzkqQwI",
+	"HXPVLovVh+AxvCDpguEnb1gm4adZnMqMoE0nIJRHSiKbx/wGrkjBGaEEDwnJ4gXrkes5G/OiI+jbqLF6",
+	"QOrVlM0UQ8Pn+8Mh9r2axwlzvuu8MGExvxlzydI7FgX6vf5Rj1zTWzUIzlYkpTwSC/hwoHjtnFBJKPnw",
+	"4fQ10h4Y3nD4mSATBjPojfmYKxKBAauN1+tNk4SlMC71p9p3uaRTNiIwG0kWdE1yyezS9chHLTtYG5ga",
+	"5pjv9wcB2e/vBWR/eERESg4+fyZzqnaS8htWrKmRPVK2YIuJ6iEgUuDPlDhbBuaBMac3NOY9cjojlJOY",
+	"y0xdHySKWUQmbCZSpihjKvIksluoBov/Vh9a0Iip+a7mZZoZczU8tTp6qX8WEwlLkeZcqmXN5mxNaMrI",
+	"ZK3+zXtjbk4KMoriqDhk3lV03nRmDg6qR2ap7sZU9fn/fhyPPw8H3fH48/OTT//+vzre8zQDxtLAABTT",
+	"skff8KmsMnG1KDORFuQTAvcJA7VtlCSxNOdxAT+FX4VjrkiL8jVshOF6av0M3euPVRd/fzAsnSikBrlp",
+	"JTXrbFrCgYftOGv4xXj81X998fHZl/9n3Pnx/407n74ad774kYzH2aevAv3fyuMvv/qyaa3PBWcN6/1R",
+	"kUz4VRhUl1bwZK2O3jRlNGNmsb4mMSycolfVhnlWavOqqLF4lobxfNEZ/dj5qvPJN4czOmHJFUvYNPNd",
+	"G5csy1OOY4YDMmGJ4DdSTQDOw2ouJCOJ6kUdpQyZiyRSd9l0dySl77oD/l8pm3VGnf/5rHA0PMOn8ll5",
+	"tDD+eBFnfmpf0M/xIl8Qnis+okg2zthCLa5aX7zwmkYHvbqjitiMgnQ06AedmUgXVAkgMc/2hp2goz8F",
+	"NlkgPvyruPFinjElYljjp5I/5Ob1BjYDnEcNF0+cVKQE7wZEMnX1Z4rRrclULBZU9sCvsExA1tLil29+",
+	"WvBzJwhrs2397dD/Ht8x3rmHmZ/imwOcufnLTp2mKV13wG+wBllGrV7H6qBZLtnDFkLqlx+1ElpIfMhK",
+	"4ODLi3C4+xpco/T5sDXQouvj1sDIvw9ZBD368ioc7L4K8k0qFm2WAPhN6KoMoWKPXGTmvgf+g5JA1nTA",
+	"Z+pr7nztkY5oxrpKjvOyfDXSa/GIce4wxkzsPkJQruRScH2oXtJIa9LqLy3Zg8a9XCbxFLS8Z8tUTBK2",
+	"+PefQScq+3RnMUuqyrySs+5oEkcEnzqK/BRoraOfd/W11wk6EctonGjO7NyGat+gLRCrUtvRrao7yoTo",
+	"ygVNErcLzdAXuVR7TmhGEkZlRtBrCuMFhpve0eSUX2n9VS/yRERrcE3qQYB2fhDts0PaZ90X9GDY3Z/1",
+	"afdounfUPaSHs/5kEA2ne8zRKPcVl8/iDIj4JY3IpZ2nIfWJyLPRJKH8Fnel3f32HncCX6nfaN51IyEu",
+	"W4jiOYgNpf2RPXXGXgk+S+LpQ+kABZEzgYRUEMN1IaRosbKmtiRCZh4awbe6+mmJPspdaN0slqQiRZf0",
+	"BykWDGTIgEzyjMSZdIQn9RHQywjNozgjGUsSiQJNnLnd9MgbkWqJTSoNivEI1A5nKKho3bK1Ud4fTEVH",
+	"BRXZ7WkgoaDDeM2sBjSRc5gAPq4vc5rz7pzKrnlePojuy3/sdOKS4n/KP0hWn1yNlmQWJwkqwgT1YB/3",
+	"ccjklq27Me/mkrlzP25BXEbh1t/pkUs0K8QZSWjGUiUC3zCX0v7YBfxZTF6zhGU+olDa10ppr7pBfY1+",
+	"FpNu8bRKFP8mq1384XN7y9Ynn2OJUUbu5YP6pNEv1VG9BYXaN0O1+wx7qUzSmjJQS8XpGiPQLVuTJV0v",
+	"kDezLEvYHzv/W7Y+TlJGo/Ur0BKjbUcDWBg2JbRhQdRiUOy1q9tuZrxup2ZZJvufb38ZLn59TufR3mrK",
+	"Ai3pSDZNGR7RuVhpSUjwKVPn5k7cMhJnaODSeq8xDKhOHbZaOYV/7LIrMcLDheBn5JOfl2CprS8utOkW",
+	"z0vLWusA7CZzkUTqItf2JL4mC5H+wYRmj4HvrF0bcwQagooz45m/feY/b9iP04XDeNVvf9KsT+Vro9dX",
+	"N70YKcg1isZXcwE/E14JRqqtQSy7xmDQyHd0AzKlHJWXP4fV2gGdi+xksczWm5ZCkfDPYiI3Tp6LrMug",
+	"p408V/XTI3iFgTERuc+fNPurXC4bJKxi2HAUTLtNS+C2algCt6+RtX8qFrigazJhN7FSs0j8By+IWDLe",
+	"LGRCKMoGQRO2fpOgaTv4Y2eFt1OdvelrSzqHUC2Ad366aRebdiesa5uWpmq61OpQRlMlJdJUPaGJ8feY",
+	"+3TcoeOOukRjYzktfBiCwYKN+ZzeMXVjYCvzOwwVTk6P/D2+Y4QmibmHUfErjwHt9xHc5WOuPp4JcnXy",
+	"6vLk+qe3J99f/cFb4o8UcInFGypQUWvcNl6Ksw3+2Oll4tZ3kOBnsPDnWUT9ornMaMK62IFnUlr5B5ki",
+	"cq5ReGFk9Fk4ZLDjSj+pCSB/9GKId5Svv1U3x2b2OsvB1FNdkkyI7oLydVdfPg08VXFOOCuDfh/dE18s",
+	"6Gf12S9R9kQWRFIhFuAMHfzhItdTmYLUx5kTYhAo2gj0RovUlTMMu6BJIlZAKz1yxRgJ1eKGsC4hLmho",
+	"LEUZ49m1EGeKbzzQYCTjXz2i9EREoFlnQpAEeq9vtmrTVTtuGpR22/QAD1OSzSkng/7+i4Pnh2Syzph8",
+	"7G4O9ord1HY9csKzOFuTayHImR7U77q73kmSd/HLr5VMAG5wkWZEwL/Vvqtzzh3nLBB/JojarbV6mokx",
+	"R80rKPd6qLrtjcGZ80akkziKkHE9YM/nNfPgMQrMOY9Yai85BiaVGE+8osyU0encywtVjyBVAPH6Llvs",
+	"iMpbcFqr033L1hAyEOs4AugbFVIqSSKmNFHdqlWZrNWaCbGc0OntmNMoSpmUGAYjliylmUiBq+DZQY0V",
+	"zaxfHJ+dXXw8ef3TNxdX11dfPpqHOFRXbEOzmJbGNzGvrvWS3gBPsDkT2Kq+rNNUSNm1jx27mL8LIhnP",
+	"8JrRk0Rr6ublH3MMccFg5j94hX7JWc78tiN8VF8V+H0TtSmZSVEDWATB4ox9oVM/0HEySoaToCOaMIk/",
+	"eOpyKpbVqRP4EeJdYiljfuMTPFSTrg1HK00+NgciFpxwxiI0vWGvituMVmmcsT96pkh/H+PIc9fo4KVY",
+	"konI1c4I8J1usmLo/rqrOPIvxAVwEdP1ai6s79H7CaCWSOCl+0cuzVNdRHqiahpqlmYqVmDQzHClg7Y0",
+	"bYEY8Q2jSTZfb7hKzBXSbqTYX9NArdYUSzLHL8MoyvGFlyyXqHE84HZL7ctlOgOzaBEWU4n0a+Gf0B27",
+	"fLgSLTinkddJUQr9U5TXHOH3SOobDgvq+8CXqZgyKekkYVo2+t3lXSVGhJXph2SqfvYGWKKjHWlAZ+Bi",
+	"Ai7m3z7QG07jJE+Zz46AFyFGlns94jiGLtPpv14xBl/Hu9V6vSIl1UdAW4rlJuLmkZt54Lqvm9KTf9/d",
+	"9Mw3ETfWo4OLI7XcWAqgi2BLzx2r5RvFeh+4ocVlUNrSc4E2b/sYJGzFAWfgHo5lg4+lbAWdwch8lnAu",
+	"fj9T+H6xueciI2/0IH7PDbWT8qyasXSJlNCp4hqFEcRemk6SL27v43b1ZzHx76d64PcUbt0ux0GoBLxI",
+	"zecpYgB22S1wDPpn1uzy2zoz64HTM/uDp9T2CP4TnLagk+bcP031oNmmvnFqac7/zP27M5lHvmmZh/Wp",
+	"6Sfbp+f2UzJ4gW3TyN+3bJk9nQ/1T2ehhUVPs05Lv8Af36cQ1AaJEAXkygM4pQ57Km/elVgwsEC58VV6",
+	"2TfspOmrItuYSA2zhXtkopSJVY9cMhrZsACItIIkE7YiJ9f0hlBJTLD/o216jvTqrh15Y+S1pqCrTW5x",
+	"jBpRuobIb+akFIPvmkS8zmJ16Wx0lZcvHHXVkNOsvJJ/0rI8lRTYkCOChskiRw5p/+tC5zTRe/F03iMX",
+	"aZE2AYs25nZHwtKWhOU9wWwKT0afb0a62TNoA9O5QhH2A6d3NE6UJvTAIxjRjE5qcSfngtgHdeIxj7q5",
+	"8/nKuTNtHN+mtoX2yHW6Jpg49VhNwjFK6BUhH0pjagr/kzJnaW3OccTQ1L5MxV2MKS41VQpe3TT1Wi/1",
+	"NdAmSi2Mug7gO5bGs7i8SuT4/ak6gpLcCCI4WYn0Fuwcf9LqiTuWJoLWvadCkIW6BfWoJKEZRGF5ltHp",
+	"o7p8ji0FNDUOzLjSMaRcTin/86npqfiRPTFaa2lFRrqt49GQmVguFXWohdEJihgyqt0s1+gO1c4l+dCI",
+	"bHRWVIBE1B4BoWLCpIYPgWjwTX5Vs60lUjDEBP1V1DffB9AaM0vFAu8s606xBKKX4bG2KMffqgYJk74s",
+	"ZtBWdwKrQ7yIbXqxX4navEiOW2BBbxkZ9IszAi45TA3+U+b8VAcDXDpZOSgOyV5vMVzjkEibVTmQd/ed",
+	"W/eSZqwhic+kEidslhUpT7BjspSdesvW487X6d/6X2d/GwRkXCiG8PP+UP0e4oVfLIgnu8eMpfteJPF0",
+	"7c8rxAE4NAPyK6QXStf2gVnBJErpLBvzEP7bjVk2686zbEmXcTelGYPeunpBQs+0fvnboP/1qj4v9Ts8",
+	"UBM7uWNqlTHhIROOiwJDa5HM58C0W6wDy9J193iWMU9KKPxM5mKF+6zhIcA66d4DTnLupnRI9bkPnObZ",
+	"XKTxrw/WY3TCyy62kWnKgL/TRHbN656D7TFbWYY30gpozm+5WPHARNeol1KIei4uCNxh87rJlRHpghzr",
+	"ycMsR+QloylLyTjv9/emigTUPx6v0g5c+72z3o3s0vgJq0vqrNuWVfU50K4goYYbgQqWl5dWePSPuSBP",
+	"5lErFghuT73MGJzn3qYbgnRKDPTjx49dtWKq0ynNWP3EfiNW6niChu18vreRC+DBlPlyKdKMRe9YFNPr",
+	"9fKhWk62XjZ44xeqZwLP6+SUFyPoQsOubliPCbLpgBUPoz+xsMHL39SJk1mow6O61zgQNx3/sWmFgwOX",
+	"Ju3MCSw+0R/8QwKPFBWG1UUIe53iQ7Crx37UgI9zQaI4InE2IuEtW4/w7MYRHt2QIFqEYQIBCXPJUt1K",
+	"5pOf2TSrNHU5RDDmIWQ480g/J/pPw1dN7E5AQsoFXy9ELm1TvBjFDGQzlNqVLDvmGNZgQljgyMm1zNgi",
+	"1G4fR8zPJEtmeJM64BN7G7Enfvx/4/Hnfr87Hn8evBmPPz9/8+krD7JE0DlOWJrBPfsGHY6yDEEQbL6S",
+	"NcoypJVguJhYkfBnMempJzG/CcmcLpeMAwtoBjOwUBqN13fQOVY0wqJv0ePikd8mDLQCMQP/tBpEJ+gs",
+	"U7VDWezkGEu/sKUDmUHZiOLZjOng1Vb56W/Uy6/ALKnGWk1DR3nBE0sQOXbmrwnPk4TESrwjK8CRmTCT",
+	"FlVavzwHCUI1R3MQwjnVdlfrIZsG/i3kv1mQBQeZqzTYLglfXZ4cX5+8DkfaCraiHm/VLVv3xly1/ub4",
+	"/O+mNTQya4pqm5JgIzaLOZgB8Z0P5/W31FdAlnSbE0nXEt95f/nhvPaCTm8JgCRyqa469+257hAHq5i2",
+	"Ri7RU+wEHT2QTtCxg+oEHfyYH96kwNb6sYNiIOyRXtDAkF7xrgDmA5SN8HCvGY2SmDOTRu4eRDjuzcAj",
+	"BkbNEL9Gudt86F4c7rc4dZm6grTXxXPokJNR0wrM7bVjNxWcs6l63nD2nAaFth++vvh4rlFtlD4nsyJv",
+	"p9WhfC1W/JXt2Xcuf9Zx4l6LsVR6lZY0euSETufmL4grVocgIDSRQh1ZfRK03tN2hNepyCcJMDXpGx/G",
+	"/PlHqOMBY66jXalNRFjRWN3l6iYRd0zdRIuY5xnTiF9cgFVRPTBW6jj7eswx9QzRYGmc6RAQflMsPKIC",
+	"tZnYBw4kEbHoPyAEsja3yonR0fZ6vkGJYrxHJo/i7IRnqQ/IjTsBhDCdWuY+4pVoyLvfOhSFC3VuR8tf",
+	"5tl6/ev8bvg8T2/3552gQ7Ma3uVgONrv9wbDQf9o3wI1thTC7OAUJ19GNGPfgrfLleeeT1+wYXTQ7+4P",
+	"Zs+7+7PBtHsU9Vl3SAeTvel+dMAOZ8hdRJ5O2S7Aj+YdFLE731687Lh831yRP3amqeBq8a3bdQgggKWT",
+	"TY1YtokYUHa7x4WscxGl6mZaTqhcdBsASNpcqkwRiO/mrPXl7MmWuSjCY9GFbX9f2rjN49ENA7jRIKGK",
+	"hP/Z1ba17mkUGt1dSYS6QSJuCsHA3rxjDo4lg4Hm5lGDR6sSvRYQSsL/D5U7amCqZkJpJWA9svHyiPkH",
+	"giq4vuiSphnIe2KWmY2SgIgXoaaX3jFr6dkqkLj0ugXwp2h5X6XZdm9C25JIs3VfL7FplTkByVB1iVON",
+	"IVaQS2VspSm6lGHH0cjN3tMb5kOlNHHymcEUqd+vliW34s0O7/RcOcmjYc4sY/UCmNVFjAIrtAFLcFoG",
+	"ElXt4WNfEzqBdAGhjwqVWX0UnePjH45vXrzrv31x/HIxPVt9/Hzw4mI56L7/LH+5fjPIO9vEOVxVszSN",
+	"G3jZIDuDnGRUk0JnVGIv+QgHz6oe6nQr0SdiS8YjaSbmvHDuBPsjbiTVmZh4BGvsuVl0Uz1P8uRWX4+g",
+	"R+vIT608Gbn4/fGHq5NO0Lk8ufrwDv7x4VyJw8fXr77pBJ3XJ2cn1ycesViJrBY3pMb2wSbjEdsJBSUz",
+	"BoBYtYcw82KXJkIkjALnRSuoPG66V4zZXLcLtHIVCSbb3zOblEYMSrd4RIUGCXj6BurHlZoKuoT71fO9",
+	"mvIor8rJB80reYtoMmB+SJLCRSD9y6choxvkX3tr5bzdHepiPnsXy/INt/yAvudWMY/gmiGUTOj0dhYn",
+	"iVd/qTOQpdLxtt++Lq3DHqnTA+9GLtFvnSe88oFncbKB6qCRyY01aihgv1Yz09Qo1N2waBjGRtpsoSBY",
+	"0NVSTpE5CibfAi9yimve6hoBwR5wwj00m+a8aUMsPrs68hpju9W6pznfSlhgiSoOoK/7ZjqCFKOGT+Az",
+	"1xVn5+BYaFot3BUkTd37wApdxPA6aa1rdFOmXusBChF1M9SnqaD7nm9dnbDKVhDjduILGrFWS3tfvTKD",
+	"zufujejqH8F2fklX75iUFA1oNTHbLxnYi1HJzpBL6Kh+MOQYUcZTOq0kEqJdFXOWQ33PKEUsDMY8hHVV",
+	"f5Av8DLS6RiyOMsO4oKksdItYfkt5ILlvV8qqXvMQzzj2KmnFYwuZRqTA4NLq0bfwWaj73H3B9r91YvX",
+	"HHReap7aIAwUTBexDIqD4+jJJQ5/YE7kXk0rfIqbICAxnyZ5hEjd1jIxp5G2dGiAKVykFqf7d2YfFZkR",
+	"vla+E32Co9mVjzBnHWwDVkqavHfWVGOqVnWD4tLEO8cCB2ZkIWRG9g4PSUTXCCY+IP1+313wyu4CUikY",
+	"Og67/UG3P7iGwjojrIaQCffZ0HlW2/6ZF2C1QP3SaKRm2Ga/HWDVwdHzvkHrJiKJTA456rrG1rhkaSyi",
+	"CgFsvC4z0RBoQTcPS1PmLM/ylLW9nSsUoYFgM+EnhIROb0We7UwC6tuFEVAH6RtNyQbRACVLj0PEu1XG",
+	"JgPYQDtIyqlzdWnDdacT1O8xrA+wZGKZ6DIKFA5ZFZ/+IR4t3xab+cQSDKK/6wb6eEy8cA21W/bI1jWI",
+	"cthYpfBBqmkSkVxJnc5MwGqrJc5FLGdxysgSAopU95CeCa4XNo0jJnvErY5jQu8LIzB+JCCZED1ymXOp",
+	"ei8q1GFEqvaYGLbxY5lvDIbd4X6Jb9jqVXORxIoXlXiJav/c5SWfWgpR9rxUkMH7dbHqZZ7cPspriI58",
+	"79uQDGIEI3BsIZKn1vwCXbzBBFeAPKadCF8jyMMqlgzsey1NaCaA4Lem1FX/0drabysXZSs5vbXXsXNv",
+	"EKibVOvKp332xBa2PUUAxrTXqJpgFYXLD8bj5FNTalu2u1PWZ1pEdyGshOMwBKqz+23G7WU9xfy8jlvr",
+	"VI1xNpClTXDCUbq+zLl+ZnzOYN71+mSt39dmfUcCG2K5VuwIi6AYrEHB2de+6CIi6Zqs5lUfrNfzqovB",
+	"+kxMMPuctzre2pSx+/FW1PBPfrzbmnk2GI125xVPf4BPri+/10cYqhTl/Hc6tbgODzqwr2jCeER9Ia9k",
+	"qp/ptAeM8tehKBW6RbvDRuOn7a1iqGgnz6mHW29iM5nX0Bjslbrk7UWeNZsrQwg9BDNaiKHXUqKQv9fX",
+	"OstcE3fdcNniijHD0vdMCtV+2r50ia2VOBkv2A+Cs7ZvXpv294F27jZvUIH2DvqHm/9o9q39XumPvVy3",
+	"9sYWG9B2ct8Vb9wHpjhg60X9aNrfB501o2nSeg+/x9b+MBu7Q4Ze7WbbzzhjLU27QquBc6Tc3XMXd9Nx",
+	"RgTtnTU4xabc/S6f8geeQZfFtHnzTZyw/z4n65+CdD9ttooakpC9ouaHfd6NF1CRc/SbUpLnnVFnmfNp",
+	"ltPkmcF/eWY7gK+7JOK7dyK6LrtN0daz3+3vVXmQj/2UKbDW/1XMbxIGfB3NsAaTWuOXtTael6ZRLgXU",
+	"9yl/Jfr2Ci2m6iPlxJ4aMosTRr64fPOKHBzsH3yJOH00SboRXRN2p4akREuxYCSEE6pFWzwMYUBiDiB/",
+	"uoCgcE2YNGXkJr4zVfwqFeW21rIMOoB/dsEVESppxZmlt7ClzS+ZYUwytDRAwJBTEv+CpoaSPaJMDROW",
+	"JvFu5mja/bXfPfqk/9v7qdtgsTGD3xYAUWBOFkfjkaEQlkv+SwRCfL/4bj35e/IUAQ8ldr7jjYcJsGuJ",
+	"CpVasAKXJyATkc216d8n9BqD5S48Ak2C7d/Yye5Xudjq9brgd7VlT8f8Lk2cecnytYH7XbJlonFvdtgo",
+	"7RiyOgSg6ZIJ65GzWGaVvFzgaPAXIPL/6YLMX2JJS7HkT5BBrp01LjwFH65fdXy84vT4/LhkDQSXx69g",
+	"F+dOQAUqjSmrnbEP16/KjPAkV5T57KXnTjvc31JJupjFd6XdbnAqKXmhFPZhT9MtFyvphCSTM6j1ZGah",
+	"5maQXQFYHY7cJM/GPMS91iKHIZqwR94ohmrUZ+1KEzwgoavmgLYNVg5bbVn7xMd8RVPM5IEvipvaUma6",
+	"kFksdSI+wEDeIeBATXocDLt7A4/0uNVaVSPw2gK/VlM0Pg61BI/jrPpDZZ76vMJQgw6KSvpxRfb63h7A",
+	"DSNVOwdWw4XgACUZgeC9dezFwg6G3eFBp1xpuP/joHv06b8GP/a7w09fds3fPw6Gn35UIth/7f3YH3z6",
+	"0it9FdPdOzz03iAJa0i8w3Lo1AlrhqriGG601oi0G0LtqxWeOrVYN30tOcBtnaLajYl9MqX9MXgHcwlG",
+	"KaPaSKfxgjufHhm8vkMYnk78m1KOfIvydVmurlu0Sth0DXGGRY0gG/Fd5mvF2jwqUMyB4tVhYWqXMWdE",
+	"x6LrCMOHBYs1HP8iDqohDuujZ4CRQMUlluUVfkwkVkX+M0HfLj5gmRjskO06+yXFbDrPlxjqUUrycid5",
+	"4QTEWAFLlwHEEIhYWqFLe2ajAI6d4sMeV3CPfEeTnMkxn7BErMigT6Yi55na1kHfw3sQw6EeWHO476aP",
+	"7Q0O9g775cTNfuPmOmrOK8H1FNd/T0W+bAwTBLZJk0TX/zYxU+AGuVFvEjlXK6FBJ0Y27CVc0M/OV8Ii",
+	"YNq4skGwVXJEoFOkksSCEcke+UjjLOY3urgBvWUky1MuAzcnqrvSjZzcqM3KcXVpHhLe4OSz+ZwH9ul2",
+	"9wGN6DKL77YLurbPY/PGfdCheTbf4U3V+j7oTKhkH9Kk/Ysv9Qv3QTt3RzH/Bzk8HLCDduP7Rr/Q0nJq",
+	"39O20zKdtn/9Xfk97Ok9S5Gr7NRP8Za6H/NJEk/fsnXDTYHPAaYpIOFqvrz9CaVQtbGH+4G5nWR8w7Gg",
+	"KVaosoxsmcZ3NAN7lKykE26Ng3dKa/lwnitfkgzzrJRqAozEVCj2SlWKnHumENL2kWReI2qXhB/ehyO4",
+	"njTkBo0YusevoISHzlNO2ZTFiu1A/oa8xVwqxU8CHeITqj8kesewA0iGNX3PaJzYhPseucAQIYBFQlAs",
+	"pSFlQnM4yNNiZFVIKGNOyoNI2VTxQRaVnfEf3neCDg69E3TUELwueFiPbXHLztk0sA8f3oelpHcsXbBV",
+	"O4DPXcXcJyzBz2qq3PNRXMTKJ9VQGjnE1rFkyQ7c4jqRj/UL2r5+T89gQXz1EcLPuMBcADka0ivW1YSH",
+	"QD8PXVuvs89cIAWr1lcR7kTBJEq8rMZoK/wyKC5Dc7jLRF2iudL6PNhnWL9VXWMIrohfw1DkgYX3FVvb",
+	"Hx4RkZKD/h5KSKEDqRUaFS1JrDxVuybjbMyVOC8FSDbIAOoKSuUy325JtNVOdV9cG8nqiEEWxW6Zijss",
+	"fioh/Q0q2ow58D/1OrJPEPrVoYXfJ1TG03BEJmvEdlFSuraMLKmUK5FGIXpynh8Onn+pXwKgJ/0WsH3d",
+	"5vD5QV+3EYquhtimAgtTqEomm+BG3T3AerG7D2kS4n5Mk5jxzEVDUsxXf2z/CLIDyC1jS1lEd+p0NRzH",
+	"z6tMD6Lp4+q2lUVBDgP+YEB8YccTGi8kCWMpw4CEMp+EMIxyDkJAQpqr5VL/iZUOEqrfYpqpl9jnpfrP",
+	"z1kM/xGT00j/A1OMQwh4CTHdgZBQjyPs4WeBARsLYWgqT+g7SEOhgszqVq0EWNHwWW/FkqQL0GfPfl7d",
+	"yh6CBPkyHvXAGzwoMD0xw1X1WLcYEJRiMaGJkNN0EBhxWu0mhZNSiVju77/YajtEamiKn9K0osanv+qL",
+	"im71iSvgg5tkJcsMoH3lQy8GR8Pd3ZDmwDUIj/opzA+Prfer27/TIlELDolZRRvjXJL+dlxX19NcFwlt",
+	"FU6PgxlOLUwa2c6TrLVhM14ZImXF3IE1IZIqsIRYov0kIkkMFX0wi+kh1Gyg1oy4qAHIYW/Vf2G6naCD",
+	"Q+kEnZ9XmVeANIzbv4DqqXUA+Cln+wZWxAl4uvliflkoqzWAkXCeZctQXbzwLxmSD5dnwLlEXmL2Afkl",
+	"R8DMiMxSerNQZw34Tqg0Ex0zilug7uEkEasCOrNQUOAro2fPpumip3/tTcXiGV3GD9i4YpKPiVkqyaL/",
+	"vY0L/+qKP14J3+y6Clel11Q/qPhfFap6y47K7z1IsdqoMGwLtirwhnoaxm1XT6eDWHRfOmIndxrB0mPN",
+	"Nqg3Gkl3w4mKaEa3gWdtQt7amURLHolNbxYVsrR9P91gCUAhKhIr3qCG76YVujZ5Z652DD4Or9RPmdHF",
+	"ctvEYOOubWvnwtuwky5uhrMzasalMfasyWU7npxGIi0GHiA5bL6/nNPs5+2/bZO97l09rq66Yf8W8BXk",
+	"dtBAKjhH1N6XJVHDHYojUvmm0iKuzbbdNbJtmi5+n7C2JqZdAtis4/odayeGNPDmWnEHX0RdgW/n0fAn",
+	"SZfwN7dCATbcHnXxqDIBrQdKTCd1oep9Q3UdjHytQ+x65FsxkWNeuGJazagypVauKT3FHYIRnavjseGI",
+	"G8EK/wkDEve+zZ4iGLFBHnkk4/PyOsRyStN1Wch/BKPzxvM2CUa1bXhrK3Ao0as1+/W4QFZzyaY/vZu9",
+	"/Y+j9MXf337/S3q9+vnD+9cvTs/e/3Aqhmf0jF6tqspGfwe9eViLp9k08+tE7mBl9BoWK6wyS3OoJ8Mj",
+	"HQIlNUjsWpjAFXVpyJwmHknKI329Uo9ngIUOK/3+5B3qdtPigXWJYdFTgP1GNa+IfzXFu9W7Y14ySNmo",
+	"cfDr0+k85kxPpOZyPjw42DtstAg5g22QI51B42Q8psa5WMkAr3oA6JrrIgyth9F4lTuuQXvN1UbU5lNe",
+	"ixGs/vnmZOMiAGbz9s3pHfPaDudCZg8xTGzgaB/Ai7Czfq5hriqiUY+8cSDKypG7MqNrnc66hijKDozb",
+	"/dbgX1nL/0tj/1009j9YKUdfnRcN4rgMbuXEjlREuj8JKIF9zi5zvjH8RU1AA4dAUFJJxZ4jXrvqOcoT",
+	"9kRuWRfAwI7QK6Slgp98XqZMyqbgpRTUGdMEL5lZfGeBFb9AGOuAzEWeBia0GiJpA/MfE2/N2O2XFpBr",
+	"zGX8OSjHYWsoIqm5O1TO0oFyyBlBlJa2Iir5Ivz2+DwMSPju4jz88muCAEXPx1y1vsp5RNfGVzkIBge6",
+	"ZffN5an651fPBn3tlhz0u/v9ZwchRvbFMpMBwWwFLE+asaXskXA47A4LZ9qby9Ou+rAuC6hLn5lpQDET",
+	"dBeehWZSbvw5SA+4QuGZ6reYNTTRweJxFpDw4Cws3n+TxtiFGoXby7uL8/85DEEI0P28E7AGJBwcfLSD",
+	"UC/DYPEpyYTpEkPJwRvKGU2ZzAz66OAAUoCgb/05WLizj87AsK5ml4TfhFiQE9bA9EoilsZ3pthAVj2e",
+	"GBOzTBmNQK8ekfAb8hX+b6gHpYgs0dUM/i/+oTby/0Y01v9SRKb/CcO0Ifn/1wbopyAypVDNfSGBPr76",
+	"6rVDuCYE3BDtV1+RqVhMlJSH0vt38eeYwdnokWOiDioKIQuo/cpirGaOAuRozMM+6ZPBHvmKKMIz3EBo",
+	"zWCwp79ofsC9ABzpQhAl2Upo7CcdU/BVGBA65tWvT0Q2HxH45Ff1L2LfSglNTJETaPlsaNoWjcYcccs4",
+	"EVEEs9RrBbxtmojprSkQ/NVXAaFkFn9mkY5zgoodgkkdEhtLC5+k5bky7Bgg+gFwErmhy0CDYlc7xIq5",
+	"JFvpWotRzpy+VLseuWRLRiEGFExzpqLamMNxLwhKy/ssoUupP1L17+z1yRE01zxjqxS5NTLpNaDpQhzI",
+	"KwujWzI+NSR9lYF54wKXd1XAaIWvLt69Pzu5Pnkd+uPZK7UXNseq2kMrVrySL2DFvS0eMLhLtS3PQk4h",
+	"oCY5gBRmiQFjJSD/56O9/qjf72HerQfK7jHS5kP8QhtM5+1C47ZGxcWllX4ADFo1EEvqoKgNFvfXujzJ",
+	"f+SUZ3Hic90rdT0R/EZDMApxW7BuQF8qQJbV+dM2RX1jxClhPMLobIjNIhOWrRjjY26NjzallJznSTIy",
+	"KGxKKpqwm5z78XnK1LA86HtGTpOZg6GjB88xmqoKNgflPoolRiEDyO7ooN710QH530/R9ZGn66PHd10h",
+	"DLU6OBH8po8STrg37PG6KPGyFFLGk4Q5QJU98m2cZSbhgyVGeFA3ljbexI8I4TzhEYsuc36li6N5o0qQ",
+	"k4A+bZHBFO1ohGe8q0PbS+i6ga4+vHp1cvLaBbIKOq+Oz1+d4D+v3p6+f9+AbtXgPLwyaYNmJOh8CixS",
+	"pUgXarRXGeURTSPykU3mQtzaEBDEC10ngkblWY055YhwYFDPijzBiGbUGkSylFH4BsIh4PkRnF3MABVw",
+	"Y4mGXDtF74Ot6k+7hpBf1K5p1TG7rT20wkSVVk3lmZAZABluwTh2OvbSnIaZwEgmyHf5GKs916lDIdDf",
+	"VCQJm9pyP00YZ83eY717Hs9x7iO8b0zpNzs6wIRjaQ0JGrKF6j4FfG8TPKwWZgObzjPo90s263o0Diyl",
+	"K4k43t5NqV04STuoP8RbfK2tjJLpPIU7ltLE2QfDNvQvsPNP7SWGwfrNoWVvttZoFVHJfDplLGJROHKK",
+	"Tdlfe7YhVgUstcKfAmN7V4I61pDBKr7FN27j5dJ5V4MN2kQ3BGKx+OZS6RcIIag7ULeIfbvMpQE7WvO0",
+	"ckYdI6H6G2Rle7p03vXPYqK0QVOTgizim7lmjTo+16l2OCp7bW1JxDm9Y6ZYIpUkpLWyizgXHbMLFRPV",
+	"V4US2zAs2Mjj1WwNPQL7k508cPWSSUuPEswiqnGUs8C3h6o/RJav1NXDHwMMRl6yVAqu+pqUgOmLPgyq",
+	"erUb+3vRVA/HaTjXO2/HBqqotgqE7POSTbOrHIKyy2xRrSHo77iM7hrGtjsdWw3Zmr3cFisr0axTRs1W",
+	"UIMdhbdwWYtaauAg0N1W4j5s2k7FHA8bgmcCyAWqrmE5tlo/7v7azir+LT03e6YcXlI6v4hNqI+p/kMf",
+	"PP1XgikQDmnrv4qgFfwbKUL/YfdV/6031WTFOutcjoTZLTZGM69rly8/VUkx5wL3ilzm1jMg/VhR2Qhd",
+	"KBK1vXw/OsDN0Ivu2x11G7Du8wI2PZvHO6B1+5CyVWfI6nbpayfAnN/nQvVujOc2TdTePu1V2siKNmi5",
+	"hsvp8ZrAYYm9mCRAlzPaQrrqigC5RRYackJlNub6beDv8EinwcUSQYxZ1iOOlyMuGDrUDYFqnncsBWYU",
+	"GIhxdUmMOUCC+7BATKpXLAnyZBY9JHG8VXTOG2BYulqqVxC0ZgE1NHPf8ghvP4FFuDGfByuCC86KyatG",
+	"ijxKJT4SRiUbcy0MmCglcCwg3zeF+L8Iz06Or05+OvnP96eXJ6/DL73ZKU1jL5ehgFJv2DTAnRyQSsZf",
+	"c9AOVCBvTsM0S4Sr40XVNsLWy7Uf98M8L4+zUIHDVqaqWcxjOd+S0G1GC7fGQwoRbFFDdX5fayRieMUA",
+	"EWtZstUECgRxiB0ThQ0LzVaMpknMJIDrTClHidHUH2ld4aKKXKHJzR1qaeENtdgVc+CMHSrwsT234rXH",
+	"ugsuu4oMSkt1Kp3iaJ4i3dsx4aFZNZTTX1GtDWgcuP5ewj3aDjMOXgAZvn4BwgyCLRchrOCJ/7QecxJz",
+	"jbBUrKQD+tIawlwx/1QoqR+Qw1Nxk9IFlIJQL+nMQ/C0McoBh+occjsiZm9TGkWOJqjnqUV1HF0s7ZUL",
+	"jXIOuXpdeGqR4xFcBJwkelIpWdKULlgGAFJdEsJQwWYSBuYvJHz9PfTyYZ1T5OGqMdx4Il1gJ5kQXbmg",
+	"SaL6UH8kNL1hbgcBAlyBN8UUzXJjJ6WOn1R3YJ5p7+dE5NwoDlxkXYwuLq2D7kq9rN7FyBpwIRWvUbyG",
+	"SvPRKrHjgtOt1E+FUjFL4mmGembxrvV8zeLMLgoeDvymutO7qFwVhdqNt1RrZQjYD7f/hJHIOJNj3s3m",
+	"rIt1b9Rq6h+WVJoNMV61WJar5MC9GnNbmEgn1SYRS7tK7e7aOj4WFKFc18fWYwJzSSzdL4k7QzBqe5XC",
+	"3XXqGukOdXEkSIEVWi13qx/B+xhG071l666mYP22W2aNC6z4Jgjj03St2LmGm1ALWuqocjx0qiX4TCdM",
+	"J48WJg9FDzNFVuUzgiKVqV+mmF7RHJiC0lP5GpuxRNa8ifYEdDaWGChe0MRvxkkzEHwyMmgsiNmU46kO",
+	"lMOgdaxgJDL5NSJDAh+CeoxYfYZQspqLpBIaDCE8dzQ5tcK0r6gBd7MPVX8IjDZHlTNdW5yA7SI/AAEa",
+	"xl2G8vcxb7Dbnm8tXgLqvgn+QtCi3k7ZBm1xgb5hNMFwuvpg5vDMYBxrEbZ+iUjr/zArevF2+7rpt3xr",
+	"9A2jaTZhtEHepVyuFP8WhKohYtOK+3eqhprAlz6Vyr3W3biDg16/vzcY+ty4RTf+yC1ZcoXlPNIKMIr/",
+	"ij4lI9hJQi28kL6OWTQiMhNLsFpjwA7AYoRKxA4rKDdbg8KqUf9tStziKAEyIedQSMHcA3ZdCfucQYMN",
+	"nrLNG10MJCjW07vtWba8hkjzHcNWr3TNY0a+ub5+b4XFOrABQgdoDAzgWTRN4zumTYRjbrAHXjMaJTFn",
+	"hW3w5dqqsIIna4NoRKMoZVIySJlYijST5AUGeO3v74FAPmG4rUqGL2oyC0T5g9say4zIHjnBoJwwTxNM",
+	"ES4sWxAfY1YVRKpjvibDz5+L+cSSuIq8urW091GpV9rwiU5GLAmPQh4iihMQSDUoyJgf9PeKxAyjiqCH",
+	"XK1qCSukR/YHfbQISBvGCEsNjNriDuIwx9zKHVhdDBclz6ZiwUY6ygDiq8B+qj05am91tJixMjFd815a",
+	"N+OYQ9F5a7zHvQUhE+rxaEgLkWfLPIM1PHGyHgzkhbQdj7TkWi2KP6rEhaU5DwqAOXVkSkT3mkX5MsGg",
+	"8Mna2mjf66DTrk2DVHKS/fVbMekiTob96TLn1Z+udFBm1H0j0jCAiD/78NjgaKDAk9IpW9KU8SwkX3zc",
+	"e0Wu1S/kleAZ+5xp8JIVunu7MXzH/GXtWRY6Fn+X8Q2nIOKRL2oeYzLo9Xv9LwMSmxhAXaQ8LIcOh7AV",
+	"QPSBTm4PSKj3QH9QUVIIagXotwBKPQeZUI5I+Ntvac57cXR/D0VY8U8Trxq9Eal6YJrpfTE/KWLFN81f",
+	"t2zt/qluZPgbGDTY8UHyhfg2LL13wUPVGiyFPcXWzPv6F7N69/d6OuZJRDPaQxyU+/vQxrKtiSOMGyqD",
+	"tuSYW3EWmQtZpXGWMZ0e96vgbORdAvJfGAM47gz7fV2Lc9wh4zKm8bgDQ68EA/xd/Js6kzMGAvCYYxAb",
+	"HB6rhjA5pUvt9VihRArGC6X5qAmPO+r/1ArEUv0d6kK6PmsXCGTeG7fMUVCpLZkXcVveX1xdwzn5cK1X",
+	"HErOh/UABgzngxNMJfn26uIcYhoL8gN644KEcE541r1GHZPiWAwXVW8WKC9S3SRLPPSx4M8AdUYHDBYW",
+	"RGu9paCL1tJyhofDwf6+LyFmQ3yck9xazWJC1C30hFre6WSjYRRxBYEPSlX4i1KYoE+4sk327CquVnr8",
+	"3RJl3SutFJ+oRL7GUBy0UMC+LRjl5s6sWamVJCZm6orteeWwWubowdGRY5geOrD6jpF1MxgMmpovWRSn",
+	"bJrJ9kGXqXkFGKyxWBeRELP4jgUVJNQFy+YCzdyKlPFAwz4riQbgXuZsemvwXooYOqgCqJk3uREm+ho6",
+	"neNtnayb4MDmf3ZyeY+c3LF0Dad3NRfARkHeMDYNyZhGECO6M13OtJa+CYudshnUUlc8D4+4FPBAz9Rz",
+	"EiGQejbm5qa2J39rZjvuWRn+XjE7x1/19xP11zcnx687gXn2/gP8f8UDO0Hn9cnZyfWJ10OKCTFee6CB",
+	"mClhXdUnNyIUlHkTHo0oNvGMcAwUIBdKesbkCle+rTKNZyBDPEsZ5OpsRapx+Mczv2E/S9cXfGOQHnIG",
+	"lC+LfI8055j1WUSdaGHZZeWWn8gx1zXfi3KgDC7BOn+Burpa+izuAlegp8mKrvXHx9zxz+/MjwY78yM/",
+	"ar38szKldYw8CY/zbC7S+FeKdPPQVGn58ARpJcbXxN0RCTETGiWO4b5iQYf7ZLLWSb4a6nbMRRro4BAr",
+	"PxcppHVkOxQKHQhd8kV4N6CAsLeaS4OkS/mYs2h4cDA4qqbE7g2VQlgfS49cC5JiiRdCVesA1EGspQND",
+	"HPPVPE7YqDx/qB2t9igGHP9iGrpcQYVG/9FyxavwY/MsW/rhxR6L4tXzYnG5WQi7sbkHYpOdatudF5gi",
+	"FRA64OQrxz4rH7r11Ge3OKExKlzX+8DC4FIJkai/S0JvREuP9PaMSdcoudVCBtauk2azmINQi2YI8EVh",
+	"6SJCk/iOQQxFyjhbmVToJLGVZdp7mZsR60B8MlHTemesh7xwrIY29LpMYCs26Q6e7Q/3h947UCSN1RFi",
+	"zIRqXQHBUNSlSFgD0vVGF3dsPdvtl+2OpbJR59EPK2Rs6VARZXmt+r1Br99plaaqK2yb75uVLHvHi/NR",
+	"o7RNR/Islg1mbotsU2TdIxE+EizGMoNtQc7Y26bBw+774MyP359iRW+MbkSb+FTwLKVTY/+6ODs7ucRW",
+	"mrIlblMpAPH4/SnIsaqxl0ef1hw+TdilwH0K7Azr0TMKDGefs0JlyhiHqjtlsjns/y4RSpinUpqAFu9r",
+	"ME+vWQKVnpR66pT8KHJUMcrWSUvUOU068VhtRTWN1QKIJHS9PQl2G4TSi8P9anEPz4ybU+k9FSjcQkC1",
+	"EGhYY7/hvjPaU0OZeiuoYP2faa2qiP1dwom+Y8WH+qVyEoUv6cV1/8VoeDQaHPSO9vaH/Rc/AMA3TMqT",
+	"oRn5Uyy9Kj6cBfgcjottCBvEFjryVgPd429z7ebrXLzt4MXa6Q+OjqbDWb97MBmw7vPpHu0eRc9Zd282",
+	"mAzp/vQgOoSKNfXzhV3a2mB24D+XqbhvsitRupHPdMUxxSDphCHqQ8boojPqLOl6AakU6p6mMtOF+XVM",
+	"mp6XE/jlzcYc7g32D/s/lCb4nPW7z/en/e7zfr/vnaCJ+TLloAqb6Zakz8B6Pp1MrWL8jcPs9/svBsMf",
+	"YBnKyQNmEAv6WRvvFQXD3y/p9FbMZrbhIRyxCraIffsy50VnLEvjaeE7W8S82hkkCUPpn/dQ+acz6rw5",
+	"vTz56eL81Ym5/0amymDXCqv+8loO4ISd/qDvWz7BX7MF5ZEdmuBXOpx81Hl9efEe2iSgt//4KejosNIS",
+	"YavfErq04756e/oenPm5ZBUugS/Ak9Oo9KcuWWB+AeOwIj8901FH0gSrPKIW9pJGN0WVsTTNEzueFGdu",
+	"/3iF6VAD+OObWLE0NczjszNFP7fx0kwOZIniVeNZcP5GUjt+dX363YklvssS9WbWfVo2jqoP1IyLeviF",
+	"Rc4xMBnLkWbcoCFpfciqMfpY9zzqTI5AdDAaq2H/WNW5P7lVM2vFFZ1qF1sYrVOookO54OuFyKUjsI0G",
+	"9RJunltkS5GL+hv3zdfOlr78b9033VTbanN63rn33WxbExzL7e8bbsHG3D4tI+iMXFAEdTC1yWgKVMOc",
+	"6rISkMGi2BNz86xPMw0ioS1eSiTrF6VZNLhAymS+8AWNozCyUfhoUxLKJh3tWgsKr/0tS10GtblvFAk2",
+	"d+OHaqia1ramyr52Wt9bcWNLkgU0ut8sj2zpovnN+6oU492mUgpdAYls9Gc3G8wmBhGAHSgAjowDD1LG",
+	"RG/Mi0Q6DPRAZ6YUC4YuAwrZqwKMAyP9FF3CyLKJqA5MpGNeybWDCA3bp2Nal6yUFv2wxPS5jenasvE6",
+	"+MuaWraaUGKfsrVZ2ay+cF+SHH9rrlWTc1epgTwRrWH7kUN+rupQGydfarwrplYhvm5qf4atyhLt5hew",
+	"WVmGbI7eQjaLOapquWyuQEHcNjSUs4cDHdTF1G3zqLS/r4i0m19/5zS99wq/W9+vvLAzDJ8XfA+F6q0v",
+	"QrN7R+7eSlXvdMt7r3C+5YO1F+5rwvy2HtzGjnlyy6htVdbtFWgtzq+tRmv9HWCwYIngN4qrti5LuyOq",
+	"nWr+pOXbCtVl8zpdmHb3Je1m20um4X2hAG17BVrdV5WkDYA+1GYNFhl7UNdqQ460W6oNagc+5pqqqG5b",
+	"JlhqfO/X8DZ38b7+xr2jD272NEzy5Nago9oIQ0yDNMRWWZw5lT63xNZlcTXSFhPClvclvXXzS9isqsxu",
+	"ectpem9V3i05b8yYJy9z9BKk5sRuSZVDybLQnts6nFbquiuyDB2Mp5YgI66OvnWUpuV9ochvKRuNre4d",
+	"ZX/LC7rZvWsPaPGKtF/RoVFbWLk2E9xXjQpNuaBGsgYQR3gj0OKGdbyAf1vXJZM0jpRw3aouprVgbBqz",
+	"DhOv2xgeU+K1HNDWgHZein/olWIR2kTlF/aOLRM07R5X9hNCsT9Wwbgx8hITwGw0tuZttfrdT1widKMT",
+	"r5zJXHHp/SwmIzJw/bNaNQ80MiUjC5GyIuJrzIt4BWomKImvQnnZZuCpYtHkFjQ1ZDSSLToK3YlZZaFg",
+	"0JbIq9QbeLOXTHKqoQjDfQ07dYQRh00UPMYo9IUMW9WVLP+y0oYrrDTZJqpiZoPxqnrPl1UBn8TrE/kb",
+	"LW1eQcCjsgQ+k99G60XpNvBY03zFYbUgX75aLSOusNfSVV8IIlZ/dxVlvyWuYiWpCH+F3uncpa5q6YrR",
+	"5Xq0hau7fWXab8XkeLlM1jsm77xms5hDY1utJsBoI1ssILxl67DiBoyK1wA2rtnZ1uSDavJqOCbpD9ev",
+	"Ovefasbj0rd/a6gfAWV31G0D8SM6XJ4zFklCcUbIt7gA2FyIMzdhtK3DML4VE12IrxQENej3PdHFUbrW",
+	"RoiWSK6CSLo2VjAlXkG2L1rH/DaYZZpzb5QRMEEiWcLURYBleXTQJCACx1mASwBhaBjQpssM0IUBPnHW",
+	"XT0FhzXAQUHFVZFn0E1JM3FSWxld/M26GasRZv3dIq1cCmg4Cy/VvHY8C+dshf74WoiH+tV/ZwKdZUJf",
+	"hk9DOYuYm7+3xIjAuJpWIE9ud1wAFFUEiSCqHINw/QtCG/IfuiR8f/zh6iQcoXZWnMUiimaaQSyXD9LG",
+	"wTUQK44/YrzK5cnVh3eqW3Q8ePrFHnTrD+fhSAPQWlsmhEYiEF3pTgx1KpxUQrSJKtZxx0KdNQyYgRSW",
+	"UaGEsgXEwy4VoWkYOKz4D/Hd4UjjL5tq2E5QDaxQJ+jgnNQ/Ppy3CxCfbqrqVJR9soHhOlcXcaZ6uwd2",
+	"PoBnAcYRcBCotGX3CbISvFzLKZBVlFfrB63qZRUkADFORTIhjxIme1trjW0rnrY0bGTLYdb1XjYZNLAs",
+	"tTkdRVgPtSelOosbgYmtgFZQC2AnnK3GHPH028RfPtSwsQHbWoOTMLFM4KJNGY1M/W2cKKZ/6cOr9IYJ",
+	"m4qFzlQNXXks1FFQNI901Qt1m2RC1BOz6qjqD0m9N7dhGwXdNK1l0ZsHgeGIG5jxpYUq8nDdCZs6lloU",
+	"wwCtSt35uGi23lQdRwZ1zm1aHYKjFKYaB8qnRTiwywt8Z9/gX6itK4CNXVAuQ9eOQaLODTS8YfupTBEE",
+	"BeD0dpzSbpGbag+/FROfXQGkqO2jdrkVs+IYmcU2NLJ0/gUkNutcvxDGGI658dQHyGpZRPKlOnyDPun3",
+	"+w0obr7UExjyqXxFjVG8saKAzhxeIFgh5STUb4dWPKhv5IOqEOqp20KE1ouG4igOwXyzkC6Pj384vnnx",
+	"rv/2xfHLxfRs9fHzwYuL5aD7/rP85frNIG/kh9sYdVCJv4SXvsYE4VUsGdicDcvDExJq8wgUqgAkIQ1X",
+	"N+bQ2Muttxrmcv7AQ25qg8m5ZiWtzkZDMUdD53XyCSwTcsdqj7NlH8W6N3DKR1Q2B3PbyWc6zZK1AWUK",
+	"azadMCChUlfVf8GUA/9QWrj6hzHm6BI+Top5GQGirA57HPOHfcdrOehbhddCe3RKPoNMdEadtchh6f8K",
+	"lnpQsNRfkT9PEfnzNEEm/9DhIH/FU/wVT9EUT/GPHVrwj+Cw/+fzc/8TOZ13duDu7BGtiIZwvD5trggK",
+	"AvvDSoGChfMeRcPX5cu1wGDo+A2ZRRDSzCR9V2wVJSXiEmKiLb7VhPJbLLMAikgmySxOmOyRY3lrYGwW",
+	"WExFw8fXbNp1s0SDLcIWzNlc1gNB93SdUtcbo5HqKdozNmRQ7Vmg6Y4LC2bQt4gtvdbHYgCnO6QqIZKS",
+	"19nzs+avrbNYfLkmac5Pd0gsqidolFHst+QwFaRrayncty/Po/eoZjT3Q3wLTziTyTsGM24exSaADtxy",
+	"aKMuas9sVR+fOpHgcaDmRdEgpVKYz0FjB9VtQyDt1vlq0n2agr+GsNsKpJbaHxbEuekdi1ZnxZWN8YZo",
+	"l3DrEQQYgd8cg1gzbjw4wFCfV98epDm3lkFb3tcp/VEKFsViQibdfmfLSfuYqqJWjhtLCDkCksZRb+cq",
+	"y26IClKkJaaCSsxCNcUYVIIWqLY3V2IN8KT9IYU7ypWmHL/WE9WdedIyH0WaxaZQARJrhCC3lJksyhKr",
+	"zTZ4lGAYfO2UPLLeS/T/vTk+PTs9/7tuADFhtqiVojAbIKlLOWD552NwGVKnuCXjWBFcpI7h1VQ0MsEL",
+	"QJw2f9+AWxZVXjWctc6qNajYszxF6KSiViO8d37y3cnlT5fH52Gp0CamOKyZ7v3iLTwuGLcGUC35OCHR",
+	"WS9FJ+io+YGLU61dJ+jYEXaCjv2q1+X5rWW+m4Pb1U6UofJVCx0COZ0LIWGBbAAbOuwdyNRTLGuNqEvm",
+	"5i1C5mG9AWldR7KZiqTlXCdeA/U2YuIzybIMAsd2qxC8CZvvWffTb/1geLB/3yRWvmXrv8d3jG/Du36a",
+	"5SO4egDUuW35HrlMj1uWd4U1o51nO3ymDSBYv1H/YcHeATghEZyN7ArBybfFu/DArkx+la3649y8PXKc",
+	"JOgjQie6XsTSt9x6bV63y7eF8FGzkavd9nlsTzMIjTJONNzEHmDTpiJRO5bSacbSEuReWXni8c08Sxy5",
+	"/ukdtt+KyXvqL1uypDeajiHoQLvaHgvV0uDsc+IVtgcooDtGgBMIhllatkG/lRj9IFea+pj1owle3Ea1",
+	"UTzQfXbD2oQRl4aho9QTXesdEFAma4LDL69MKydmJjKatPG6+p2l4GLXP6i/NX6tDtE0aN2AMwYyRBUm",
+	"cYdBPtDPCu+GdY+n5lXV49/gtkOKNctVHVGD2PQ+FZOELbwxXn4ZR5YKZn5hFk1jW198d3L5+sNJm1qR",
+	"G+tE1uUlnWWGis2ushKKJD+9/P6nq5PL705fnXgKiZQ18xEJ68bUsLYAY06cvPsis0FXwZEryIfeHyAV",
+	"mugJE/ABM1K6uJpPWbQqpCq9pFX5yplMk0h15QS/7BQgaEMCyTVEJjhBpBqy19YQcWLzwA8eFKoe0jqW",
+	"eFGTtWLTIubuIAb1ikm7+QmLeh+lxOzyrCAaFu0qVqiVaAtDaCd8cZfgziK1uwjuPNwY2Rl0Yh94VsPY",
+	"4kj2dqpPsUOMKbjf3qdsFn/eNtO3tiG+1X4CqvEuC2rl2F3nAt7Bq5axXmelxkUieFONeZwcHASr6KG2",
+	"5CenXO4A8lcpcF+a+P6WWbdxer2naXYxM4ejMRzm21LQkpuIWZSlCvXbocMuW5nWoMLstoFClXgzTrlx",
+	"Kx6/6qV8vGLB97YsOPL2a20w2fKB66Lx/b3/9r3SjpHCyeEmiNTFHZFGKO3URWBzb7gd6FSpIgGl6Z5o",
+	"WO0uCREJybnO4QKEEhvSWhx6fpOJtkO4CHq21HMJXOZBxowi6rCI64HYCpTltO87hAsahFDVYzUg3YkE",
+	"Ui8VcUC6ZK1qUgwN0zQm66L3Co6igY3yWEAalv66RFFVjQfL582cbEnzqUTcdAIDGYXVTps+oaOWd421",
+	"0sff2A165E3luldCHYa+yYyubQgaTQ3yyzRhVGmTusaGBp3mYz4xEXUXTxC+5ezamGugZVmmoSqsouNU",
+	"cxKUCr32fruI8le41l/hWv9i4Vo7RGBhFMBfcVh/xWH9FYf1eOCUv3BK/nlBQ5oF7nIKpBJcXUlUCbG6",
+	"OJmWo9GPLsuSs050VEJw1Q1oxfVSCudmgfbTgz3vpvwLXgz+lDKoWpOJG7SU2uJvWS7D3u/ia9gljE4H",
+	"tj00mO4PCJz7rgn149hF+aA67IhHZC5WUJMgns1YKgsgcqVaF8mkbsFXfa2PfrSF4A1yBlZx79SRASDl",
+	"oYYYcP8JogH+whr/C2v8L6zxv7DG/8Ia34o1ru+KRNz4UL8fgPJ9dN0/Gg2Go/1+bzDs7x8ctEL5Ht4/",
+	"eXe+LGfZFE4KJqiYWw9TLO3ltuEeC8hkDYER9WjTMeduO5GWwCt1UeOSh66VgRmMZYXM0BBRaA3L9i5M",
+	"LmZwvW6NWPCW39SVPdw07ITNELJlZeFbpEFr64FNDSg6DKxH/DgzaZH25IcaPlTJalyYFR9Zg1+RwMzF",
+	"Sq1SC0Q1d5ArKsmCRtbRCP8qtrb3D4WV1nskrtk23KfAngGkiwbPvRb32gfL6O8+RcCMETX/ipvxxs1s",
+	"DNBo2E55vFwmsT90xIsc4WZ/46tPjyVR+c5uuAtasN71G55SAH86XIU9Fw3QUDqGz7rnKkBaARZzzIpY",
+	"CpgqAHlFrX2WmkAa4tWwsx0X22B7tVvs1ugEla/AFeS4hx6DTWCIqgmJQC+DpYym0/ZqE3H6STLwbrOp",
+	"ePxIpqrH493c1iXjvpWCf2T+SOpjLJ/+kU3IW7b2pC0lDUUnaXIj0jibL8pc8SR6fXXsL81x5+9omqd3",
+	"rNoJ1FL1dXO7vTDlLXOxppxXs4ZIcutOLV4uxnLx9r1XopCsuZwjJh2W+5Hxja+fz/4hFRVne1vvETUv",
+	"XBgcVgCb5iWE1a3cRgLkinmo1h/eUx7pDmEWBUFuo2r4sG8uDdQMCIblInY+GbdqwfIbewbDUb+iy+qW",
+	"oLpMxUJDv1aXJV9MOI0TjXJqip52hv39frc/6O4NlFZUVZPBmDHZ/3z7y3Dx63M6j/ZWkN0TyysMR/wY",
+	"R4U2qqSSD5I5FiO/mg5BNlABKl5QJT1+wgVmMpPvjUXCKrLsTty6fcqpWOLbGEwAr1d11Lqy1qLGj9qo",
+	"B9b4YYUsX0+m1I/NN0aA9zkKbWUag7sGFZfDXLLUeShzoC9owcecYpR+Jm4ZD0io9zsEKzWWXocfIJER",
+	"pKzQarNhKUS/ofD21vi6qtO5uYBuaV11u1IinQGbfnhKXxy1GPFphFVmSiS7IeoZxov8EmJILRFjEkql",
+	"+Dc8JToPtC6P3TblCsFHAHk7sJuHtdcqNc1H5CWjKUvJOO/396a3bA3/YKFxQ7h505lQnY45kFwsuAau",
+	"a9h598BuPRWgc+RSMa9MmMjoWXzHdFizrCUpqm9DoHKc2XQm5H+VEtA2xx3hNR9MDi1qj1Tqjeitnohc",
+	"HTdRLQqig667qzhql+drWJvv8/is/O0FXWNRXHVDUIIcTY9C01/rK6wUlrjNjOPht43p16ZtadQLessw",
+	"nhy30Rk0FwQUSNSbATrVK0hvL4TrMP+t9KnbPmldF3PXbPGXYqvWJRbesrUJ6dwGJF/mWlUseT08S3a+",
+	"bXXgxt2Ay+LKcnm4u+Il9tAg7rQERysBdVePRcSWiQAXjM0om4tlx73olZYzShnVmblyBEX8Oz4o7j/u",
+	"KrNK1izP8pT1yDGYaEaYVtheePBcTK2gbTdfVHA1UDKlScJSspoLYyY2rA4MWfaNMUdOhIivTbl8T8Ld",
+	"9Nhg0Hh4MWybEdhwEmqxTokrZknV7PQHNE+xI9/B0l1ikKWg/U3B1Eprj3/JmX6sOMXvwT8d+mnJPkvA",
+	"wS2wg3djZjWIcw/jaeAKNVycqkCcS1YsBuah0qwRFGenvM+SovP0cRgoTm7SOosUZqUp6zRkSpY0zRyF",
+	"Xot+5bF7FC1nBoPD8gQOaznHw+7zT78NDu+bRt7eAG9U58fYibyq9D+71X3/RXrcT69+vTsu/ucJrO5v",
+	"3QSoBmgpRVU2dR4r5iJS9++Zul6IMltTMtT4dBxYAU5x8p/vTy8htiu0169J2pEFfP7JdxdvoZUtkjov",
+	"JD5rJPMHhOlPAL49dOONDSsFAzfKM7+5K3m410KCLK8Jgj5CKQ2WIWADSdlC3DHFIyA05Wv8TyV7QXGV",
+	"qJa9UMsRYPwOvk4hPithN9TEZuCN587lcN9DaGfV7LRKvUB4ItHsPFnrgmo4YCsPyTXP6GdFi2/zCUs5",
+	"y5gcGaxaRCiTbElTsIlM1miykMGY64RNdJhjBRRB5iKJeiQs1esIA/zhf5R+YfxODeGLZSqigMAifBkG",
+	"Yw4PuMjUs4zJ7EvwIMPahOQLi+Uk8+ncbMKXAQn/R70JF5x9Wcd/99QLecjdcmYjk1oSn4fYtOT4W43y",
+	"AKgJ7to7moCgJjTgt9nMjfvXIxquAXR6yFA/3BvzhKlpyoBE8U2cyYCEXbW4P+l0l54uaqPkHV3O5fX5",
+	"FXYENV2ITKicqw/PUsG1xNMjx2MOo4Qyv4tltiYiLX25yKcrZIIeeSmyOXI+6J1xnfZICY4TMK9hpA0H",
+	"R1GO2pl6YFi7s2ODx+qXTIFd5gLE2NKRkKQJsR+hGwYWNmGOYRW3FZVjLjFuycWvcouGiNQt6lDUdxM5",
+	"z3okxBA0tWlFjJsJqoAQuBB5UDEKk+JuYk5wLWsoMSXC3Ql3Lc35v0lEX2tlc3GD85rjN0wm7GONjZvc",
+	"PA2QYHUkMhuCvCU8XIdY3VeDA7eWqY9ytP6u3PmjlQR0kV2s2+2MGtXsYJ9lw1oiUoMeVppWaSs3QYid",
+	"eTJ16rqXOnIakQEUUai+Y/wuodor1SLskY80zmJ+o1VSq3tRMhWcM6ijYQ/OmOuTUyl/AidZY1TFEr7d",
+	"UPrAqm17g4O9w4ri1m9jFVPT50zK/8gpz+KkCToRwqCsbTVOScxlRrmGxpiwG8qBRgrzq+KYpsBtQqe3",
+	"aqGQRWFWJBQOekmnt7M4SbDKuCSRcBkKYlA5YF0TdpPzNjxiQT9v2Mcy/qMi5TIBi3ySONSLKgS4gQ76",
+	"nm5pMnMOrUTvuZqG+kbatuujg3rXRwfkfz9F10eero8e33XlWKrVwYngN4E8/WeOUdlgwUvjm7k+MWi7",
+	"UZe0BjaBgQZFNrWW8ivOzrJHshK3PDjo9fvD/UE1vDpi3aNJ/7D7nA0H3RfTftQ9OKD7s306mPUnQ8Qx",
+	"xAwAHaG/PVp/l+Dt3dFomyBnN4b97hQVDm7Bzujg4Pnzfv/w+dHgaP/58+dHnqKFbYydidpyxRQkyXnC",
+	"pNJRbLkIwj5n8CjOdrB1br1C4ZtoBoozWXxOtrtYcy4bET4d4yTOTKkWMiA0g78z48RrZd2A46Duu+1B",
+	"MFHVxJ43lAmEPi/xgt7Fpl4q67GicVbkQdT2HWZeujZNjbODoOkOKVYsoTKT9g51qAHvQ1jkEh9QCx7F",
+	"TKqrNIt5zsacJZKtEFtKXzxqU+IFg51YCJmRA+saRMbWUKDXXqSHpTt06C8vZBNbiym3q+mGpCNwCbZa",
+	"YrdZYUv74wxmr9+8/oKot7R8EuV1QbO+JBWhwjMORGIoQXro34It0JbYLGiA7pMO8lQM0XShgRh9uf5d",
+	"0uPum85S5FXHjgv8U0uosXTuLE/ImblAtoVex5LotgFG9w9IQxh2fUeeGmChlb4S2Cqz6vRBZIMeR4+8",
+	"ZlG+TOKpkr8AR6UtOvWTQl3vCF29ez7xk6tWXyMPTFmWrgMLSpvGNzGnCZzdHWqq6yt9SwInNPLePPh+",
+	"Ce9ZwzxXdC9D4xtra+OieS8vcXNtU4B2gXBLY4PbiqaAF+Rt/LJAa4QvqsMJt5C4qcKOktOM0GRF19Lg",
+	"9mn3ZfkEG+hoF5WmHbCzb7LvyjAPBRNvd6PoBdZ3pT2FGuyZM2Jq6vXIMTetLRJQImQ25rYcNmp1U4Yh",
+	"9cDNQBeT267NFpfVOx8ohZ3t4eaqqIqiyYRlKwbQ7hqG0czGxLeBtwVMWsdGDgtreYLhtrm8ONzvb73y",
+	"3tXAMTx2OqP9Q0HQaoZuWMRqGVnHwO32yKWmHGN0vFFvtNiE6jZsNwC8o5+/9VaAti5nHRfuxjwZI2xA",
+	"LNC5Wndpic0NO+JrTa69MYcgj5jfAGUCnCWgVIHzFee63z+y+zkVESNhJkRXDaSrBlKDKe33d3Nn91su",
+	"ymWj+F+cPQt3nhblVSwIpMFPd/ALdKl2xeTxWFnk9DG3fWHYnVKVAkITicEVFmEdLE8sUjuT0yRZB3A1",
+	"xGr9UzKx5pRt9iK9Lg+hFx/cij3GB95DjB/Y+RBD8Lp6R9EI5ZFYBNpqn63iKRtzlJGsyQl5nu7va1wz",
+	"DFFBC4bG0HMFE93hmIe15ORQl77sow0L+sF0ViXdDI1a8TTcJOYGuqjRDHmN0Uwp2K1KS5mtynBzYgY0",
+	"87OYlI9hjxyTaSo4YRZ2iixydQEYtyBJxJQm0LvjNJwmQmpDjFo68Af0yKtETA1cYsVyVz6ihxtPqM9y",
+	"2ZIQK4g9he7hZn03VoEHWljEUnEeZ/VGbsISF8WViLV4jSlKx6wWOLwixXs05iT0ATWE6PLAaxf3MYUr",
+	"ufi2fWx010HfUNmYg+VypVGFcdg9XbXBTjcc2fE5Nk4EoO2S8Ort6XuniVPmYNEjpzMi2R1LaVKlJRuu",
+	"gFMFkgAEX9X1lAVjTmyfwkQR47d7xfiOz86cbyMhzYwdeMyPcXjvT16HZf7ISsMpObINy6xACDubr9Po",
+	"zQC83vrz5kDfYxfkv5x1UTE6GhO3zkpvn3DhAfo0VvM4SdRN6VTgwovaxphVOcZhUYlVv9zZlAyR80uW",
+	"Ma4+/ZquLbKAzOUSvFtWyLa/FIkT3mR4zwRrNiNnobZUpLYN74NWGRfFVj0o72KHcE9LMZWgz0UhSm0B",
+	"PINm9/5d3ApeVn2jJf5YrbySN+xwM5pV9YV7Hxm18ES67e9LJLcloNA2vK+QZS26pKgEVSYOiM7QLz5p",
+	"fHebzP8yjQJT9WUXbyBUX4XCaii3oUMvffnjumu7GDgn1d2g8rKX48CLFfDpuZb+HlEFu4jUJWdKufLh",
+	"siLkvOJS+ndeBXRqz3Mr3PSJuNlfrOa/F6t5QFVQJ3z+YRBnRQfwfS8dNMdvlthdqwKhWySPko39IQFp",
+	"ZZLYUrDJDn9EErFiaXcKDqNqgBigua2XcwYhCFoXQoGyHAtthaFK0NvW0NUv9D8gcPVwcG9+//L/bJ5k",
+	"++hoh1AeGSNdyLH/EpHS3y8SOfl7kv+weoKYaLt2T4Aa7txRO2OHO/G7aqy10ELL9of9fgu47n/B6+m/",
+	"/U3zR94qF1azrp/RC3AdYJAXzbRZkxqjZpR7PJtgPLqOm/g7OAZNlzo+GOxYvzr1Fo0jCUoEX755Rfb2",
+	"9o6IdVCI2Uyy6rlQGuhht7/XHR5d9/dQA/33vlJFvdVixB2LXq5f0YTxiKab07cjujbxqQZbzQZ+WMhZ",
+	"WNXADZoNLQRg6E/lNoNIxPRWb+XGcRR2ucbhOEa9+oAomapPjTVmTFNS3g7uy4IIHqC2VNyFBeF4V6a+",
+	"Zz4eXhCzBit0ozP67ZxpJVOTEpOyPOWPDtMoRnYWyybHP1i9y4Y36pwGRtMkZjJDI3dFodHywY+lI1ic",
+	"ihfX/SGGd/17f4CnonYIDKqmhy6NFagWPGZ7H1SCx+6DhpF4zucuI0HNu2kgR9cwuzYD2es7SzJ86iVR",
+	"vferS1IPm9tNvHN49cOhki4c4Pn2qcFOVRuHPXPt9gKTrykMGktCJeRRCePs0tgWmdBR03TMdWAzwIMp",
+	"HsZ4luqEsyhP6STRKcBNbOrCxcIvzP4aa9WPIycW+lCVLO6Cq2/SNbLREJFMsSoOQraGJGFUiWQiz4y9",
+	"XX0nHFmbEbcVhv/z+qfXx9/bR+aeKDtWSgKv/bTm6gAahp/qkvD95cl3pxcfrnboVXWIqJ5N/Y65x+lg",
+	"S/MBtZPJ2qk1uDdQvcoiX+R6JTRkJWMo2KLPfcztlYh1w1x+hsUfVeeA0K49HMN94wWwW1G25us9NWvb",
+	"CTruongN+he25kGZEszJluDsKEpSUr4OkIpL/JfjrK3wHnOn+tYCHRQgpcR8zA3l1GL5i6rJ7QDR9Bh1",
+	"wmuRWD7st0olv6jWb9js/qJe91OUqw2ME1ZO/pm5d79YMm7Og/YraRegcfGYIpQvP7x5c3L508X5STgq",
+	"Yg9tbW0MoBPo7waO4HNhlQc55gR6kviF47Ozi48VB1MMUmsR05JBStqSpjRJWKKrbx2fvzo5++ni+puT",
+	"y3BEppRPWVIeGfI5d0TOUMofeLwbq0o7uLCBzqAqZqmDN3eo6FU+U9orVmxMJ+jY3jtBx10X/wlzqUz9",
+	"kTbgIBXU1oacyBVjJCxBYYflKlYbyA1Z6kqHxFXpztOqcA7goNThtulzzYTl9sDF6qnIyunyiTfLKYXo",
+	"tUgVWAKliukwMcrXZKojlTdE2u49zCb43lsuZlPAjQ4ZAbnD1J9tirvRlRprDBkQVVpEUu0aj/C+VLTG",
+	"ozlRU2tXDfBG4B0zMfANowK7RMfu1Rkz1jDXl3ssx9ywHnKaQSSHusFLSDJIaDpVHk1PcNPF5dOXWglJ",
+	"r9qYY/JVnIGpypYJxtwbmzmPRVgkgnIB/oixZbgm6MzOVh25MS9bqCPB5GOAut4XQboV4uZrhH6E/F8d",
+	"ToRlim9YBu78yTrDqvHwD3Txr6g0jiQkPC02romMf4Xy/ybETTJ9dgVEPpBEdU40SVhBLRPLHjn/cNYA",
+	"OYI7JAWCsjMJ0XERY0tMZ+Bk2O+ThN2xRNbMgfUMn+pqlQquSMF7l3T1jklJK7YjJb50xRINnt2lAIuR",
+	"lSoay2Ufc8ytDRCUZ4nt1HpdvnlFjvYPnntAmEXjXRFLskoFv9HuilTcpHQB+eIQCXjL2FLClbtglMf8",
+	"pkfO2QqeSQhJnDBCo4hFI5KlTN2wfMxzfsvFCmU3XcDTltfBC2W/3x+RMOZ3NImjrtZXQnwyGJFwmrKI",
+	"8SymiewaNQsrNRa/67f1W3sjEgKsTak9qDRdLrIuTRKxwh9dVDintZJwwrmQWbX9NBVSdjEAXH9tf0TC",
+	"n8UEWs5EziNdNbL8wy1bl3/QwOjuj/BVezLLzYv81crvWmKt9bOk2dz5Ecd6MCLhgmVzEZUmhg+PRsW4",
+	"gYmYicyprP9gK6urH9X8Nayz/rwG++9OKVf9TVhXAA42AjZQybqYR4W7kNGEdSG8Xf1ZLAH7HMtMelcG",
+	"wATKrWPZ1TdN+XfLFQFsohTOij2r4asNMp8rLbf3x5h3c8lKG1Aaq/21aBhHbLEUGePTNXyseKL+oknK",
+	"aLTuaoe++hkLuXcTYY7DYDgq6EYHLpjV11/HduoAqAuiqyYLbFE/UPufc5kvFeNiUXfBopgCC8IGQ/WF",
+	"6kBTphilbqCIxC6hsfbDswN9jtHW3UXEAXygxhPRjE7Uvuec3tEY2KQavP0dBE9B9TaV/1IbDuujlzeW",
+	"MmdpqauKTbrCT/whRxlFacHFnCrA2fWND/14IZ9hig1Ck/6+KR5Sxu0OMAAPJI6Vy3mNpb23U8WPE8iu",
+	"v29EhtyWwxPbhBcLcpWoGxElmfA/u9pJ04Uq3Ahsqm5N3SARNw2gpAXcgF3h/X47/2UWZyaf2OzNSxqR",
+	"y+bttGkh9gU6EXk2miSU33Za5YeYz7pAi0KDNQKt+Ix678s1DNvZ9ZQUvAYZDoH1UJKZqE4clSvQYrWc",
+	"i5W0WHm49phRm2TzJivdf5j651WdAy5Cmw05s7kmMiiiLJUe1PEmnG7F4S/Sc3W3iPvTLnGuTXhLCftP",
+	"JBGT2aXiDS3i0LRor21IYMNwoW65FocfLAyvEH6i/RKhJEojjZ1XpIaaxEywYCjJHwLvB33S7/cb1Cd/",
+	"gmrMb07lK1qYa33kWFgbQ/1OqGEJKDKjOnnpzT2Wt20mbGATxcxShc6psDMGvVyxfYCINHHfMigBDI85",
+	"vREt5++P1TNbVF+dKjEFhuCrk/VxASDKkzvGswbh2hQCUdtItX29dsLUZbgBk7P+QgkmeaeYsF8Me2h9",
+	"1PR66cJpG04a1XmUcSYfEVdpcHNxoJXP+7YA0iYyuthaMhy26dq2du6ODfvm1sHHzcg5zTKMHPjU+nox",
+	"Hw1wrxtJqU2cViMjr9iLBptBzY67P2Bc1U/dT8UfvZ+6DXYjGF/7ECsEe31seBXeZn+Vfnqa0k+XbMq4",
+	"H+HsG7EyB5hpsz2ky6ABR4uzpepr4WXOQw8vy1PArX8XJ0ksN6I7GWQK9EWIW30no9UaBRKlPaKtxgKo",
+	"YTaOzXH3p9xtNxw+HRZYosGcWs4YDadlkLh6Ip1JOazIKfMKalL7+TqOkG3Xds1ngrpCDgF0PLJ1aOqJ",
+	"jhsDMv4ZMdMcuLSgk6XxzQ0icmx551q3bImxZjquZfx7SS/wn8EyCWxkD80BMwWAFwh1IKNBSelH8nn7",
+	"afmIOAunkzaDpwbDwrHt7ggJZfGp/FxvuLcjIpWflfQrp3fw1HWHHdLtXL365uT1h7MTX+zMkwKDbEZ6",
+	"Cghnq1Lk1W50tJWMDJpGI5bTJTNLfpknXqEntS1ImidwKcYmlIB8cfnmFTk42D/4EvGpnBRfdXmaCroh",
+	"2F44Y+p6HfPw9fXV9fHldWhsALELrLEUUsaTxPVq90j45vLkP/728eTk7dn3X5+eX59cfnd89rfh1y+/",
+	"f338/d+uP4RgXSq6Hg37w8P+oH943T9SNBGa4AOakaNRv6/EFLBTaOWLXOdMRnTdI8BvIaLRFNeH2IEx",
+	"V7NHSXQWf1a6jp3mNBU8REvAmI85jBU+GL4+Pj37PgxIiCNX/3p3cX79zdn36Ez//uT4En82cwqdDN1+",
+	"H6WC8NXFh/Nr9WTM4dHe4WGPnMXcpJ2HJ//5+vj6RAcUEZFnRMb8JsEg2Kpzp9OwRmN+efnh7GS0Zalr",
+	"8ndNAN9qSrh8SFUCpwgBIjhAzQgJRSOUzGYrRtTxJKCIQSZuwCDw9Zj7ACTIO6GDdsqYEcOjyvIN+zsX",
+	"OdguuFwyKfJ0ylpxnsAg5kIlrqwCe2WnDlKCA7mOsBcWKlSkY25M+TWw6LZqldKk/t2rSZkZXTern7ex",
+	"AfKM+Q2m1hYZi0Yf/fbiZSfoXH447wSdtyffd4LO+fG7k6v3x5CF/eri/Pzk1fXpxTnEK5ydnL8+9scq",
+	"eBWCC16KuikCFAQGbViRqoisWJWLx8bVgFkXxBHjMy5NJ0WOMwRPQyE2/HvDzVoq8F8glNmS/xC2UKD8",
+	"/PipjDTsvSeHe4P9wypO5e+AJAmVBrUrWT7TgJKbQSZ/LmohqxV8oKyQMokA45tWVuTZMldL9Nu4k4qV",
+	"HHdG+8P7jnlwKq/TnE+xqKmJygWx4hW4mTFPBtCzLmb/P3tv2ty2ka2Pf5Uu1v9Xk/hCFLXYjumaF7It",
+	"x0oUyaMlrpmhb9AkmiIssJsXDYjmpPzd/9XnnF5AAlwkecuo8iKWhKW70ctZnvM8tzVS8mLJZ+p0Oj/t",
+	"7DaaM7Xy9osmjosuvbbz6NMteeMcH5RXcqUurCtgvLgeljJhmy2hUKwvCOk0V1YNeBtzUaAy71K3EGm1",
+	"aNa7gED8Wl3pSRM2FYBxjk4H/EolRejk0iVJihLTXNIvEIFItMQDi5epMTRXCzrcPkJBlIBpoee89ZA+",
+	"yCGKIBRqayR70s6RLxrmaOBtfzeauY7hPlnVdUwTW5a/cjjDjbdOKshTLNnYF/UJRUVGxmozPZ/kCoQx",
+	"ES1uEwHupCZRqZipIWKZkMyTnaMcIRifAU7NPNH8zjp7FCINqHkAFqiBTAUKAnsSCC8tEHEt3vq5E6aW",
+	"Hb/CtxRuEEOFOAzWnzmMppIEHqu5HlnjAj1xRwheoY5LUpGwH+Ljw4Pzwz+sOsuPG6ChX4e9qou9bkbX",
+	"3zDdPzeLP6W0xzwJU6uO78ofkhHAwArraYVEmm7NdmF1w+Qtpgp54ebCocWiKWoTtrhV7P/E+uYnnoue",
+	"nAv/pZKNg92ofmP77DydpH68gqaTQPIBr+dyrllPiFWFPwZ68Cs/eWj61L2P0DELwhzzW47bjCqTMpDE",
+	"cBtxT669E6OXs5FP86VDxuwAuUzhRMVKIMdt5+nrrOwBU5JNynyitLj1uXPf4WZazjsREx8HYmKzxxXc",
+	"f9STGDQhsQg6AuoItiyMOarBB0BJUjjU7Z68sMucL3C5AVfbXLq+IV+/RpB8c/LbW4TVvQ+w8ha4MDTm",
+	"l+82IUdu8DHRYSzydE4/GiAnODXbtzHlvm5+IF9lqN8mo7OZuu3mSYqqa9RkF9oRQwB6NCcc5FcdFhXx",
+	"4jmaU9NUo9LQWrv6LfIlVY+tNnTC/dwzTX17ePLq6OTnmAxJAp9op08AaVrHS+n+5r/SUOVA1ThK5VXk",
+	"7EpQOrOFJdoWybw7PfsVyk+q/PlgqmpXm+UjM3BlRSrUR6HQcyvM5ByoG5HP3M0vL8/ODk9e/vOPn89O",
+	"L9/CMyYZYP6lfYblvHUUtlssvjj67TBGSwZqF21tqDOxbUXj/LBUS2OwjwsBpvlmtaKWeWHr/cqJUJcD",
+	"C7iujb1RIb1elCAKp3SYLbOb1hKmbL+M57SLNkutLbrv1vVyu+2Cu1A9JCtGTsWrCvzsyvSvTVqU8qAh",
+	"WIEVKPPcEnPEAlDSYrXeUMAR3BMKvFvizS7WDELw399tuSnvElI4K+WLMrvelILc17wVinoG63JRB2BQ",
+	"T+IEGpUXZ/+Mu2QpFRXJEayusbIZEEnROiw8q5acVZF+VLUZrCF4lSsjqw3KDpZBTTwWxcFNEDZOhUrt",
+	"BX3D+ZD1YlQkn7k48Fol6gqtHtgRAfTjObVlNqtHDwaoHccR0elsIuLh7UOCa4+4TDKh2xtWltWIKwea",
+	"matOU3vpAsOG/UNkJ1rDIjVz/MxHYmtr5wMfCjOi4ONjxfhAjT2L7GKxD+YKVhneCIvyAYaA09oGFdeM",
+	"XoaTp26y0PEJlZ4WWeeZUgKIPNM8TZhW9dMHN9ANuoXswVjAV8v52NylzfAL8D3rss63xI3RcDjoWBqW",
+	"zkuFyF27w90FQxa1SnnL6WKJtPSIJmX7FvBcC1qzbQjb4z64m2ANq+kl0uE3hgcwhULkLrR3g0sMv6aC",
+	"D5vbtIah6Ymfoymq4rgFGFDH8yueSssTkYsJN30jjfwYq5tcmShWlbBLKo8LcHXplVQ5FSZigNPVCcBh",
+	"TK7lE/Zb+qJOHsOmbJbP03dglZ7itXfTJsFbG77I+pBoQtmFRKGEhnaplz0Xxm7hVqEnSmqsG4eQHdh/",
+	"7DEQymyQ4fsiWbsAqu1OvZU5ulIebZB9/NyZtdcHR8eNKKEKAHvFgNNMMZ+cVvan9aHwNFHulJ5bc+/f",
+	"SOzWluJa5bNOJ6g5blL/vRdV3LRYIYj7zUaM11SCun2Zw13Cj1h9vwznei/YVlrk94NBXiMQRkX2G9DH",
+	"fVdBrnn14vuA44b1KEsiEvglNwLuNoYdfGSiGhxollL+cvUvZjI6EAH2u+0sNPgj8YPhTxkvxP2WyJyV",
+	"kjhLVtt5Q7zQJg6sXcay9Np6HItGYWtN2XMbJrWzHkehXk/Rnxr7oItmjD1QXa9Y7iCVlkMZNeShjG2Y",
+	"167J2xl6ENRYVNwmL7yzhoAQEaCIamiQHSDRByAr1RChhtoyMJGBJgXPBSSvzV/vRbsH+oPbRtAP3EHq",
+	"fVCbYrffDCxrkU2Al0yqIqpEuNHmiV1Iq9YfvbP1vGxdn5XyTaoLlc/J7CAB0XwfbcTLTS9bpj3CZ9gI",
+	"NdIqQfTa6cBsYXcvzw7P44oQD8FALHKoGsPCdtgbm4CF6xeM1cfrNiwjqHfBH4rFblMs5oyVpeihEccS",
+	"dTz8au1djP2AOusk46ljsPvt6Pz10dlh3J2neDN2CooteQe8WRQqxbmejokR8vT3w7PjA8iL1DOfTYE+",
+	"EFo95bOI9bE3RIHGJsCBhs+qomi6gZCyhXwsAnAwYNyEekLdJuBAwVe8Ojx4dXx0Yt6C+EX7Gl7Bl6lr",
+	"wAJYfqK4XuIzxmf+cvrij7cHl+fuYdV8XribO5yOv/PVIQrnVW8lvMaSe88O/3F5eI53OrIqG0l05ixc",
+	"evj74cnFH68O3168QYpNjKtApKMvrG5LKgvU7YN0/WDEU1mNBCO3qddHM4Pbn9XS79Fka0Utmh+tqFX5",
+	"uq2otfApWlHLDyX9QKPTilquv62oFXRojZRXsLp+Tm9EvcQx/Jm4LqHaEm+I21+tV/W9gPWwMmEzJ+b6",
+	"meJOS2Pqhaciw2wJxaCkVy8M5FyVx3xZY6fGW7lN8Stw49GVLn1jM9DzULD1/E9vFDaFLPZDUV5YmfTv",
+	"NxcXb11MDeH9hOWAZ85LhnPdk5cXr7d+arNzJHuyV7ihTYDfUHtADeQWIEUN2cT437lI+KAQyfvYssJC",
+	"k3oyBTFTUjeNLKYWgEnEpWu5BpBpigjIrtDYyYlvjlpu/jZQsuCp7Enzj1xlFT44mbAxz68RIJqnSAKX",
+	"5ph/7zKhB3wiiDTEvHWmSpakepLxGbM6EQ32eQUiv4RjnvBlEM+nZsP+nmrnJNQQxgdY+1rOfwyIAn1b",
+	"3VeeP6UR4SbrA/irsF7zKTDftuZCVJytdWPVuK7ndCEaSqKIPDgU9w0rnqxxHCp0asLY6VCUmljvzFN6",
+	"8of47PLkj7PDi8OTi6PTkz9eHfzzPP4xqNAD3iRz91jpeZmEp0tlOJ88vkVBVJCA3DRN7hLj7MKb+WNe",
+	"DEaBT2DTEi6BbRW+hh40kFP4HUoQkG35HWXH4zQB3rRhrsYxVukVKo6qUFnYV3f32UiVOZ3Uq3RVzPMW",
+	"P/0Z8NXAo+dBtQvUnY40eO0AWFq3f+Mr02IUUFNrwVLcrZ2jsjJo53mmXX7a/rzowzSEbs/mRazXYyzo",
+	"i+x8zXz3ceXiSqxzrWHBy/X6JbxVy2hunFaMko8VrtU2vFxs1DgfYPTterKiWYXacOLeadIGgc+1RoGu",
+	"32gUAkSeH4bHS4fhU/3Wfm5s+NvgfYjCHHyANjtgMWFnY4Ty88LT3BmDzgyj4BRZ50WY7aAYoTkZSJaf",
+	"jhCqxbDg6eGc12usRLXADxtAeOepYhfSXWqeOX6pGEUtAfitQMMwaCvrNxDW9RwlDkJ2/elmQDHMZ/sn",
+	"uqgaOwDAee5waVgIv+iNh6zgUfDpetLaqyGbIaULLTstvJENcz6wFrerlkZkvfmS6TAMF/RklSmdGl3M",
+	"CSp1idm2CswXWbaMW3kxMNOwLGp3si0Pae2y+WGVSVCpAJPUViGig355coI3ep/H3IvBCsC3EhTUMXnV",
+	"4mRJ2NoWXFaf5zIEPrJYH9PAoHkIonPXWVy2Cx7QfpguPN4ikav3VQn+j8w3wmMoZtpYiNPRnOAFDSmW",
+	"U5/gv8KCUpcCtw0lmeu3h6+aHOOLpl0YNi8ifA2iItgdyqtTf5yyR4WPf4vFvx2cXB5AJLdG6iVg4z94",
+	"+evro+OFC23NB+NsCnLpNoCDCMjKtbj3BWsjiODgl/cFmm7JkGS/msM9BpW32INW1LJthNADwiLh2bXj",
+	"ek4D8jYXN6mYbiwZaAe0zQ4/8kGRzexJiAy2Nzw7kjaUFhF9RcTiPC8zQbZsXsqDIma031Acr3oCDFAK",
+	"63HUMg9odVt7HbbLHpn/KNX1LyVNxw5L0+TtFyLPUrkIhoDdaXECHae6qlqFu1jFWFhURJnePgM7sNJe",
+	"60kloRLYJ9v7FdoruZKHrpoG0BeSEs4r0r0H8I6F77bqzqOFG4zTHmobLe2luxDuspo3y2+Bq4zlnBOT",
+	"zAoKm5B3BpECB+tU6+CAoCbOSvlDvKpqCiy9gS77FE7gFfE7e13tGXc+UHXZ5y0gttbdXPAEwNgcpBt0",
+	"5Ot67SImADZcPs3TQsRd2lcjqw1qLsfANdJUwQ3mQe4GKoHAkyZyu13i90gq8NgKmcDXeWFwNd5ONchx",
+	"l1IIrkM2FS2DjNxYFHk6qI5DvE2/dfRAYGuARZNlgartc+QAAFIh4DipaFlYNhinocWTcSrjbvCAyNyl",
+	"XbUsL5MUpXZOFAOOfUaCDDosXa5u9u4zIliChowol9wPC2PqeVdbUSschVbUgoY2HAxqUof1cYFfMwpk",
+	"D1qYZyWl9m/31vdrekE4gT8t83nq5aLO3QptlMo6WKKXBrt8RRWLUGVYMaRR8KvLtBA9GWpiGpvdJ+aR",
+	"SuFrS2edNzkipllOfrGW+OodaWnZEyAiCK6gkz2o7JSCgr0zgO5SanzCdXGXWpVz0nva0AqBnkGGKkxi",
+	"OV8U9Puc/URuKMYJyM+zpeoxIHpiHAlVovLGnN9E5VxqKo3lbLVkjWcQeFQ4CcDVAVUc+3pJk4yeAIXD",
+	"i3oo2Bda8QAIQqJl8xPVrmFg9wOJE8+Fn1qF4OO/T/hsDM/59GlVlsW+sG7KmI/kAr+UB1x3LsNwWgRh",
+	"dSZvusSh7M58llSeN6WBXqrMDIEOmoqcihjKpnA5Mo6Ec5m0ayozxNckIjvGGL2eYMJwSfPlZ9O0eFMQ",
+	"Tm3JjP2gG0z+UxtDNveGPYdAAoST/Xw2frnplB+cajgfNjPT055EwREo81DjfiotSZm/FQmJUZmpcjJj",
+	"t+dCz6uC0eZ4XPykoOe/GGAzF689CxEwWxv8vMVEvEuod9Fqm8v10EJ8v1w/m1ah2y03VM+ml3zCDbdY",
+	"lv0Bg8qzuCBswOzmuGRGaor8Bu4H4veZQUHLIvioPuPgc6qbpxM0larUGL6vzXJh6dDDuMap1qm8qtRJ",
+	"+ck/4saIo80CPrPuIhTCYlJ6kk57x3hq+RNZp9Px1oN04Tq/9GJ4YhyRmQBmBTanSXjCTe4aRfNCjGGH",
+	"Eni2iUmEOTMsHzdHWyppX6D3eU3AddcNTA4z+esQYOadaz3g3FzYELG/GAXi7ORyY0xrg9i8Kni2Xl8u",
+	"8NL5RQeTEhpI3YocmIseXplndQlVP1SN/KuAjJcCPlZNgSHF5TYQBRG5aKwqbAA1NKEplo3cK7rnHyWX",
+	"RUr6bOvVDfrGUmRyvVY2cbks32jxnkordaiuvEG9AgxtJeK5XsPRgjgo1tjh7NFrZ8Oa1QMOK772yPvo",
+	"7jp9WIQeYIfCVwdFhG7W+rHerM6/cS2d0/bSwN+Du7LZBM1mAbWHxpsjYhQ1ZJcXL6uorpPLi8NW1Hpz",
+	"ennWilpNmsvhNrF0JRsjynw7/bCU/5pL+UuvtC+3vKyI31IUFXoTtXAfQrxCakxMzYLTttS3Ev8hb2XR",
+	"rrkAWFsFg/+nvSxTJCm3EHKiD7gIRrKSyq/nMDYQ+9oCkg7zIwkpdtE8Nb8RcpDPJoXry43IWS6KMpeQ",
+	"gYgRfkeYvFDBGRD2Ft2EiD33Vi0Kj+PD39pIZqIExAt78iq9EUFdwZDFZZ7FgTDoyMGektSMxDiVnNyN",
+	"MZ9MSClqVBSTplX0pigmNNARjGrTalNX7jKM1y0vgKGLfWZlRnW68AEhhC9Oh0Dhv3SRu9d+ipZfGXRk",
+	"1aXVFr5fLhvrJuJL+DrNXnddCUwg4VLFahbKEbn3Z6Ae+3Tv2ZMuouNyMVY3xmPGeyMP/nKo/56kNUHE",
+	"SHNz2uxkKH+sCz5zhAE8F212CktcU1RKsxgVBnVMwus4Vd+4Xxp/SORXCDMwSxzBF+yAws8xyFlanClO",
+	"9+lIZbavbpr3JDTGCjLXzeWQzQomP8JYr3iKrEw4MgQMNd4+UF7Nx8XKPGt1Ydbr7vY2FY236YL2QI23",
+	"b3a3c6xYWQw3LOyEF0HWZfHzHh2cHFRoF6Fq6z82u4k8/Cq3qcyFsK+xQJCyAH0yYbn/fM1JNVlZIZh5",
+	"sr8x0f2FRYDXTFUhB1gxci0IroGSbGYjhew0l4myNTtRmIGwzJ2WHRaCqTj0PQnCkA4nAJQMA57nHsvr",
+	"+vr48dOnnc6Tp892nu0/ffr0WR2Nn42UPet0nu48e7b7eP/pfufZs51VQbOLXJX9TCS/qH4d7B/KLSCy",
+	"bYWd2/PJZakBrnEjvID7XshXvprK4LqBxwDDCHDACT72l6BxpK10lGVjcMQLu63PRq1+H0onhN5wQpOL",
+	"LA32LdUuadS8W9qbT4tK2zXfpzFk5eCwXpqGGIMtRWV7Kd1o53baVusiRa83KfD3s2dlkHF+Ri2/QVtF",
+	"F7kZf0DeXL8W1up23SFU1DI8AGqJaB6APdKxDDqIVJMS7krRRGujWS4Tu+YxuwXoKWQvxNxWraQpwdQD",
+	"f8dNHk97yc3EyiGrzahkb69TmXeFyDL73uODi0P70p5c4MtMSrERwG2B3+8aSuhJm5PmjR2uoH6+bi35",
+	"eVPnLwS7a4NPTIkHqHE3dm24zc6v5FKupBaZe1xaLIi3AhfsmioA5s6NdFvhjhhbQQ1obxKePfdEYloQ",
+	"0ALbHUNpaLUgmN7A4EMxjhKBaGrAhCT2omll7tIDHK7Wzzk3K61liKEFHL4NktDhkVoT/KUPvMbG8Zau",
+	"nJ+z9gkWCjX/paIlqmSXTi90hTSzC4E7CV7CX/CCSWWrS7XIb4SeswnoWLOn9fKTyx+QTrd4Z7dGNRg8",
+	"4k910rMb6ceutwfWSDSvH2jcWH/Z3HCXdfr5FJY3Vy/Wjcq4v/OsFAf1GEJgTQfiBofbtJjPK46+jXX7",
+	"jJnyy/npCV5frUPf67BnAGz87fRk6/XZUQ1sYplXG6YC9XU62VIT9Gi3JgoSgC6PCX15ASjgZZ1BnPBC",
+	"m12IAzYwqfDXmo1ELrpsPnTidirNx6InIZ5kEcjcgcbHgjuST1uNeKUK543gm+d8qC81XO/IpK/ZbBLu",
+	"rE5jBlfizqcnrw7+2YpaF5eH5/ivd4evTuy/L95cntE/X58d4T/ODy4uz+iflydNgeoKG0k9O22l2NSx",
+	"ixx5+YQKeQoLqzSes3ihkJBg+GC71NRattnJ5fF8LWgqgZ4v+HXkLMMRz4aWKybP1RUvRE9OeJpHlo3z",
+	"8n9ev379qsEQrMR6NkNMvC2LIIqYSi8kXhXxx7MDQp6opII4mJkqreo6og4RHXIO/UL23hGiweKANxpB",
+	"It2g8lezRAzSREDi3GfbLQkDrALiYFgwpDYXHbfMRHZmUqxvXTYhfOH7OvyCsSfztJidm9di8/qC53V7",
+	"5IFkB2+PADn4Qzwp5eCPdjv+0coScaAM8kEKM1SnEyGPXrGXiC9hqdalJYSAmpaJyHmh8p40Qz5Qcphe",
+	"lUAWCXEK/HOqJIawqQJATYTjJQNIZ5fFH7dsp7fggrjNDmzpak8CXDBTaoLGfpLkpqEIB5UK+lPKzPwO",
+	"gF3UKDblstBMK/ZDfHB58cZqxsD3gTMKh8kNKsRzQ5Y2DNY1K4JgUN76LLZYB4JO84qF8zjV4H7TD4zY",
+	"hDCh8ABLtQ1iBbfFFOxCInj7dw/TMcNCJqdpM0YjWy5i8JZwKVsnASeYNTQnKXjAn0ANCWErr9Sg1v9I",
+	"NUvUoBwLWaAbBlvSNE+NjYhOKZRtXwmJnwXMIAwlbquJkHyStmd8nCH2fVgDU7BNBdQXVmNQ1CRnSrK3",
+	"ShdXuTj/x7GZNI8efVD9R49sWYyj0UY9PyHpx7TAOdqTCwziPKyRQqDZo0c+s/XoEcaGkaTDY1px1/Ro",
+	"TSVFTz56lJfy0SNaD0DDrfwWY4Eo8AY6Ih49gmzKo0eWVh2mD212VGX26BE7qohKwQoO9JK0534aKFmk",
+	"0tgGItNiag4N8mfm+KNANojbQPqYzxgE1G2BGBQnTtOBaLNXIiknWWqOJUs1k5fyb5qlNqYOvAfz4kNe",
+	"JstYj2axxfZtV8aUSWECxUeJGE9UYTbtrV/FLI58z8yf0ySmAXqp5A3W0OtHj7Dc6Ai/JY7Z2euXbG9v",
+	"75nxQy4vXuIJO04HubJUFMxmZPEGjK57yaItZsVL8d6ySnKrcjbhOR8LPG+9mqiTdPGsbKFkFz0ZmQs0",
+	"jjRPPXeumVuyHFuTbgqgS8bZmH9QuVUG6hK/rl30dCICoYPqSQYbjmkuvO0Q5G8h4oOLiPw/9kPMJ/gp",
+	"UyW36bf/Y8y0OIIBfLb/+OmPNn6rC2PYmXM1QZ1fbd4Uw3N1TJs8IbbQ8oA+ze+QpkVUuonjplHyjEoN",
+	"UsDXsv6sQIPA/CMir4fU1GZMp/9xkP2kzX7hN/wctgzTohw528i/MabuTMmE7f7v4z3CmiKzfsC9S+N3",
+	"PuVXVyJnl0dMj9RUd1kJVdXmbNaonMFYZiatezrusVk6EFKHvuvBhA9GYmu33XH7nU2dTKfTNoc/t1V+",
+	"tU336u3jo5eHJ+eHcA+UpRRZuFW3otaNFY1qddo7eBXtocZ3aXfaey1Qbx3BXr3dnoos24JZu/1heq3b",
+	"Hyh86BLA88fapOxn6QCLJfoztyPmYiDMdzHTLx2mdJaDqQCfJACgkkwxL4uRTdr2pDlYWPxhak4rbiYg",
+	"+DLvRJ/9KmbsXBQoL/308c5TOqWd7QDEwVei+GV6jVSU9MFM+3c7HYpQF0TPHE5n21k0yFZGS8zz4chb",
+	"HBXEu36KWvv4wrrnuIZtv+AJbRxwy+6z1bdcKPUblzO735j7Hq/zqiMClZ6L/Ebkh5DGgHv3Vt97jubV",
+	"peQ3PEWXLbQnUV9Wl+Mxz2etbutn4epOENadXiHntZkDxnbgV4CZD6ZC67154DafpNs3O9sQNbKc5rUT",
+	"8Nyd2akxIZS8sqR/gbWkplacd9YNgpVDnmYR7Cao+JVDwTUJJFEsOeRDGTnysOcWSV0bmHpemdsuE5yo",
+	"qTTmBpRsw4y3qly0iWrg+ElBUBiB23wwgoqVgl8L7WhaaGsFiiQlsUNck8R5YXU2FlbDgRtMs97tKYTS",
+	"/WtwAlp4CWzW1OJoDlReXdZta0j+XynymbcjkW8vChaZQ5U8XqqevbsKjv/p/Wdc7X78apY8AF6o2sxe",
+	"d+vl39lZfculNNulytP/YB3m/jrr97XK+2mSIKp+v7O/+g7PKq2K1+aM/C73J7cj1X0msz8Em5HfcwCO",
+	"UnUyW92gpK+yU5UJ0mvW7lLHDn3kVqVV50CdB+AKRI7I+e0rwkNVjc1mQcq6sOGROIqtdXlnxQydSen0",
+	"yO1LnIIXVUHiXtNmbwTPi77gRViKqeHZNvBhHVLankRq/ACwqg+8GAGaywqAWiB057glYO/kFdEeVJ9A",
+	"bzVT6lpj/AQ2B5H0pN956GHkbQBrqqPdGIqpo4PEZA2Sl4KHK52UrC7SLKNkV09Wm4HZvtxJ7GPOzzUJ",
+	"6nOoO5Y3Bb8UaPzU7LVmjA5gPixstHXT11+yTXSpTaip4Mpj2EPNhXP0NoCGQ2TP1AkF8UGhctSTdlij",
+	"azHrTv5vVMxm/xnd7D4t8+v9Udy0ZXNS9Flzp7S1M8tah6KIduCChpWThBfiF9VvbI27a/0Wmc8hklN3",
+	"44rG4YqxrFLGkLcEK9epTJraZefQBUbg1mvaWXjTJs0SNA0pDJxqwDbksHOsaiFytW/UvqNkVeumFWUT",
+	"O/ccfD5HnpumplFNh2/Uenn1OzUIi2sbm4T1JZs16LNaIGYWA5t0jQXi+aR9tfqDAfKtGSDAWzIdKXcm",
+	"mzkaMSmm5hyENE9oi8ApUm+HIA9AaIMMbO18ox1Se1a725ae1rWnnKvW//wn3edcV7Ybq5eWG6uHpfVt",
+	"Li0/mfszhggrF2Vwk3WlYR+1JkrXrh/7EIyJagHpWmBcdYW2gDhuM6iDBjSyb1MqWYzcNESkhOw5cZ0V",
+	"iaQqdmpuvMCCmDgkZt5jklDo4oVKZmssHUrYw2IbqSxNiHXWDzjgptyfohZEn0nASsCQ73Z2n2x19rc6",
+	"e63I//DEfACE3/YtkLqREAoemyaXskgzBPM82drZ3drbaUUWwgqvqk3Cz8wBPzN/7uxsdcwtO7tbu4/p",
+	"/09a72Gxb7ZJvITvgtuET7sS5mBui9q59y2qKdwYzkuMjZsdm+oJzMOPFb63IYbLi5HXYZi6x7Vb850M",
+	"h2ve9vn0V90TO2vsiS+VHGYpoo72d/bWusHMiwuljnmO5S37O4/XGQldToyHLpLfRJLyCyrj2d/dXWMH",
+	"rmwLZ6LU4jvf9nE9Mu7m7KZbPjIu1RpS239ei9knXDL1jAXBiQCRgQ9u16cYi5WM+CG2F26lcqvUIv5x",
+	"0abCi4M9f24/2a9fveHip/f9JeyTOy3B73ZCv0LqtDtP6Mj6AAuZgOYJ1vniB9ZfbqJ+t/PuZ1HcYdI5",
+	"w3lVZulaOOxlaGVA/AUIcFz4Bc33ZvNjbU42Y/zWoi7PbKVkQPzvGsWqlRK4qQPwBKuofeF6hEUA2cxT",
+	"ovQkyqvUWfZUn1lZhbe1zIcpot/9ZzyQLLWPZvDnwDJ3f2l1Wy8Ofz466f7+8uD48OTVwVkv78nfD8/O",
+	"j05Purvtjvnx7dnpq6NX3a3t7Y/mR7oBmGnNz5dHr7o75h+vLs4vDn572zXGeWens3NB8Hr3t7OL578f",
+	"HF8e/v3VwcUhXrbf2TN/Pjx5FTwRfgobBFO03vs4BSRSnfuRQ5AUph+yFzmvYXcfWWPgN0+30Ckws6OZ",
+	"j3ZzB4Em1XoewpffcAPaHoxB/eV24K9jfH+v2z5N1/s2oDNEwS4DbagKugIxDrQDZwLwqVHAieXgHFWY",
+	"a5DmhG2Xbh7zGeG1ctGAh3iJjfy8SzITyxZkJvKHQOI3aQiZ2TmmGellFYKVAeSHDZF5OauuhgDetFlk",
+	"PoARbR6bD976fUfnXUfWiM+H6KOHhfVNRuiDSb0Yow+RgHeI0rvH2Dg9nTHmmKjgyDVsw6YhaaFNYyIL",
+	"r4uNM4KQZcsZ1JOrSIieMyJt0bGjHHKVw5ZsqDnY75r9dcP9ykzuOa/CjSEMz+lBWYwYApWd3W3vGmSp",
+	"kAX0a+JxyPhbLDBsdVt6D/5hjGtkLf93K5U3Kh0ILCFW10JeViDQmbpKZYU7xgpI2won04BdMy/6XIvq",
+	"zf00y1J5Fd7uOEDobyhNlPFULu06p3In8/EBcaTrxoDEPX03bZErFhDVtnGQjyvd45PUtXGQjxEJ+dIX",
+	"qJEWGP/41iqat7qPO5t4LG6+faWkhp/vTTZSZSHfR2LDPfAhtfGQ2vhuUhvhwbD+WbmoK9Fglq6V5/BL",
+	"0Wc6Sl2X6HBXrk51hB1bM9lR2RIe0h1/nXTHvU3yJZmPJfOt81XOtYf8xzeW/7jdLLx9DqRikNx3FsQ9",
+	"3OdBeDEY1VHUO7UYKCmlKgQbZ8NIMUlGDzIBaEEq1cQ6Bi5ZXyAJJDtzJDMgS96TGLzgbCimTtPDEvE7",
+	"Vn8xpfrVCMR+sszVKmsoNKhQtIaNsyytrErSOh2lmUBOpSvFCuWri0dKF13P8ko1FAyr/CP4M5TqgiDV",
+	"kMVkqsdWGT623kkcObVO4+VpqGiHylxo5JWCB+eC/UBuoZs48Y9tdq6w6UFDWFxkuj3gyFNp/g0lZbmx",
+	"3eI2ewddwmpz2+rgPASxSy9IT5I1ke9AwPFZ6Szo1QM/JJzecKqk8ir+sQtCSqFsTqFcFbh/MznNqXeV",
+	"65xcBPbPbcG39VGxiKziqL0k+TFmC8ycV1b1kXY74OaoghdzuTMfC7euZaNjJ/emi17drXyvSxiWL54u",
+	"2sT3+sunjL4TL+i7dWTsyvwsjozXwmoIresiF3wMFcjQuy3YqPG2blglou0x4WQJ60nVQY9KqmlPghSV",
+	"E3wOzzcsdgEQQQyvium8JJ4Ls3VELE54weOKOFXMzJH5y/npCea24hTlvIfmSDjmutiCy7aOXkENHbB0",
+	"UmRqoMbAqoK0Io4BRACXw87jnvRMFT15AWIWMDL09Eypayxsi+A8RSaWUpqzoM0O8BAnsbm8nODO78Rv",
+	"bVHSbCJ6MibFo0zpggSHkXJfjYXVICQxHeLNNkNq2VbM/6lUmrgBNCknxT1pbhOhSF/1lMEuHeKcWGGL",
+	"hcVCFYEtTSpqEdPCPKFAzm0zvpyIByeZSjxnfm350HwZ2OdTYAMpkxlQPwxVPl5RGBh2NdWWCLeuCx9U",
+	"f65UbAVd7rov/tCsEnanMUdrecMhv63cWN2or8qXVeXFojrvABZ8hXfXi0vzPE9vRIL7Cq3eK2NEulMa",
+	"ORVrCZwqm0dlmAIec1tkHxCZb17jVoiPBe7LW9jI9Q0TaF+TTYIPe0jtfXMn/GuVZWpaOUuDE96L5K1d",
+	"UO98vzWK6t21Ps/Gs/RGRExliaura7NTSZm4JCWKDVUW5qRLB8Jzb/SkOfEy8GaQLlB8nKS50E213keu",
+	"qZ/RXrcvMb1uWh3eX35YIN9k7rs6Wa2gGN4aLBc/91etGPNnun9rmibEoBquI6tPWruEToKy08gSIsZa",
+	"5dZmcxogbfY6zZC1LElYOekGKrqFYmNeDEYBinYMFuZbfmUWXK7KK6K9NoPQn7F4gMgVBlxdLJ7wKxGj",
+	"zdmfsb4qRsgOsYCIQa4bc871ZC0W5rlliLAy0SAabswI+DsbKKcDRDxzXM5YIibmldiOnswFH4zgTK1I",
+	"KO90QDMSRNQZYU6gacjuNbH8ZALCW2gtg9zGT+y39EVEBD01jBXmic/xbWFfzO6TOJcEPkXjHgRc72tE",
+	"Hj2rBqo/X4kITe8dphaFsHdYOiTW2JT4UT3kqM78miBFb425uKAZstPprKTzib4AYwYw7+aJHxQznJYV",
+	"xHyNs1IeFHEUQMGBzakExqi8lNK4TEB/S+uoGAnZk3PAD3O9VkoKXTyfexRCSMwFGDuEZ2VOmLtunDVK",
+	"dqxJU6b65+b6FcY5muTQaixbVbLgqSQEnLHo2uylOQ5dvHXMiyWEDsTbvV4b3/K8OB2i27N2M6/FDCPM",
+	"OiDBgIa2Gr2Dt7kYph/Xbtev7o5P92DdL/ZjwQNC8ZU7ep6k+nIbR+gcb624QXv353r6XuPHmk2w76hP",
+	"1cTDAX/diFXlF9W/8HetP6W87gAE8VON9GZNLUOS5XUbFdA7r9Eg654HlNQMNNWbGjPPXb12u+DqDdce",
+	"OKZ5KUlmetOJTJzwq6cyCZ2c33JGH5rW+fsr03r/c0zrhTFAQ28keFaM7rSo8RG3WtRv8NZK75/cc+9d",
+	"Wq5fZtc2o+VXegzMiUdJHNAoNlsRcOlGcafPiUD+RfVXQ4/BLHzwu75Jv+sDWsfWv4Ifbw0v/jm9ESFl",
+	"N6RtISZ+w7MjiVlGHUdWcRBi+DkYkWRW2hj6Dc+wegUjET2JYW6wNgNBGE8YTmrJ/mafl8sF0uZXJFYb",
+	"cMa/qP7XBRibgZkH2ZrfMfFxkgutAdxV4VMJU7F4d63uSoO0HblmUByIv+u2NCeh4iW1fxEJts7BgZHG",
+	"9s3FxVuHQQBWVJlejQr2A0ICzg9fnh1e/PHr4T/Pf6xp/Ru2C41/hD6RpW5vdR97A9o8Llu7G05YoyIb",
+	"an5xQPsG4WRbLyBdTal61Ce6Ml4MISxAbGKkxeCP34a//uNZ/tPPv/7z//KL6YfLt69+Ojp++68jtXvM",
+	"j/n5NJCXgIGK1hD8HCl1ra3m59Kxt9O8Ov4XQoKVFsFSgHEfp7IshJX/gASh9ZozdVWpf51fpq3uE8RQ",
+	"n5VSI6DaH7dIilkdeKgenakSDwNFuk5BWaoUJOsFa9PpxTqFAAQsVuhy4FeQXnupzDjhZ0KgjyPuG6cS",
+	"g/mwlUAJ635nq7Oztbdz0XmGulb/gnGzosAVZAOoKi5qpYz5DFiPMz5ZMU57HT82xagc9yVPQbGObn+r",
+	"snQAC+T4+PTdHwfHx9WB65eDa0D+lxMIk1TnLMmjtNIxv4JAKk0r6ssmyIpfVP/rwNlBeq0+MksfP2Ct",
+	"dyqec3D2wwt+1fQiumwbrvkUbQh9pzTfA+b9AfP+PWDeP4CRsq7JtogKMb/eNosZjJN6Uw5fpr18vosr",
+	"aZYoiHGJj6kuIse8GkT1knQ4FDlGT4uRSHOWiGEqQdMq6kmoDxL8hh6P4dtQ/xtkDeJJWfyi+i/M54sh",
+	"smZDj5O8lAK5iHmmFR0cGqucFwQ8oXINo/CYU8AYFGIrLHkzgTqzVBfdUPHPBe3ZQZb1JEAHHSImlXDQ",
+	"FjmXmhPaD7iVgX22zQ6kk+7w/YdwMR+jCqtV+4h60pH8+kt1e68NhjIp3gy4xE7tsN/SF4hUUQw+pI/b",
+	"QyIBtGXcl6EGWY1/JRPU4mIXU2XNNC+KBE8x37kneSBZM1aAn4EA0BAIYgcj/HT2syT57KyUMZKsAsVH",
+	"oBs0VWWW0MiRDqhtFnzaGoscOlYfvf+SFnkxVXNm1lSRFCpUOSo7gS3KR/Bx1YZx3xPaTlZuJ7BysZBt",
+	"wmdjPDVFUWSiTnDbXhKIVZ/Dxcz9ZZnlGNWbL0+M/TLXBrSq1mzDGVzMBqUu1Nh8I4BTm1VqLCLBx3/3",
+	"N21krRzAJvWF8Z9mypkXp+bAaNAz6AvimMd1AAbEg03wYBN8aZvgN35N53NfoBYQ7P9qGJw4Grbhu1sM",
+	"fVsfsdxiCE9PaNniMdkN8+FOj6ByYJJbYE/KnnRHpafDh7ji0iOSgaQeacQwM+Gc3Q/xEzVkXPckCFbG",
+	"LgIUL40PfYvHkfWBKwXXiG/49581jnLgfJbaOMRPP63ynqO1nvPTwnN2tzqV57zf7AR4AZPuy7urGqdz",
+	"ssRtXZBbCxzXh7Pg4Sz4Sv4hbGYbhvWbdvwyu27e8F8huNaKbRTK2UIsEAhDb4sNU5loQIqwPjSv669O",
+	"teP8N0dYT6J2JLpSAETKsojU7mtci6otFornjLhMMnsk9WQIKoqsyxcCXNKcpYl+7qE9ZoGPQTI8ePMi",
+	"tIp8Wi/vSe+n0i84rCyuiyDJbXZhtu2JAGmfQJt2xPNxJrS2upc9CdUNZ5cnsUWWWQAXKsTqEbhWfciB",
+	"xJcnL98cnPx8+CqGKjon8orue+CGGq8LfLAa3xiQX4Aqg7KDtNAMUppQPEHSRpCJxLGQoFXq0pjUNV2O",
+	"BftQErbPu+UETsM8Z0TvRGF/4Jpp9yT01tUPWpnjOC9tkUscsUKp2mMaJtLXP6ZdMWlgq6kbOw6+UnCk",
+	"dKUeDw2kVrf19uDi5ZtWUJXqI8LVTIJ1rSqpBEgigP4gIW66fwYQn8DPa0UhhsTKNgPfi/lA1R68hW/O",
+	"wcX9m8a+OC3l9GrU1JPL88MWPdCz1Xsj40m3g8aBGXCu3Rmb8IL3OfIojNMrAAe0W9VOZRVcUa23iVNx",
+	"vpwRpieR4/EimM44MWt7cnZ4fvnb4VwLbEq+2+rsPHs22B12th73d8TW08Ee33qWPBVbe8Od/i7fHzxO",
+	"nohN4/UvzBb85R1g81ozRlnx4AI/mD3ftNkDm1JEB07EACcQubrxnKLD92oWzbauxWwNZhiI5pq/gVPJ",
+	"LL9BqtkwF4RprTvE3E0Q/N78IBv+hl7T+3WZY6oZ2L8e7e0aC+NtDvFQMI5e8zT73peFI48hk5tI/Daf",
+	"/c2UMcEE/Zxn0RIX/NYZ4k8P1DLfErXMrefobXhlzLxhB0xnXI+MF5iSQnZaFEKCr/b/dl/Hn4FzplJM",
+	"28i8P5d5hfDo2DFAO/8PyotAdhOg/pQ+dZ6kcY9J+Tb4dU9S3lWVQNePhCdU1mLLyq17qRXjmRlgOLEy",
+	"MSzI40x1wGoSk4p+jD4waZQmCOkbCXByApAPWte+UMLS5yjpC5MGCPURiavfTYc9aV4mxdRF2azv6UGA",
+	"8FUBqOWCvODauAdDH0zXYdgmBTn6PUnXeQ4Y45aBo4upzaPh1omSYgvO1S57FFfGGgVI8bNFDrYId8EN",
+	"sRk0uCi3qgrwVho51zwIdj/3lWVh0CHVbH9nt85YCNLkt7cUojUuNSMQGhbfGsRxnUzlO8Q/sjvjHz8X",
+	"5upLnZxuKTOppqCkD3COO4CuzKu+LGYMl9wDTOx78Idvb4E/8AndIgmgcnvW3IMHMO///pkmS/1eu0TN",
+	"AS0VG5Y5WAGBLBAE6UvpLRnw2kUClZWpLAXESE2DhcTcWqp70syPPBFJxPplMf90jjDx54z7J6PmP3we",
+	"StHhTYV7n3lsfP7r0du3EDG/sARHasi44201fRlwSVL5feEqp9OEISECWgNmCprDayLyVCU9KSQkEwrN",
+	"6KTX5jFSFUt9/gd3/8Hdv5u7f88+/oN7/+De39m9/xw+fZqELn29vw4Vkc0W2xq1k3ehhbUY3QklzsCf",
+	"16IA1rai1LE55mJIkL2q5E3Toua6g5cXR78fxl2WFj3pT0qqJDU26sdKTRwRnVqHuc1O/QnMkjK3mGBq",
+	"HUKhe1J8FIOyAE9UCuZORzhW3bswUcfiX05f/EHtN4eqTDAjGPKdGOciPL6Jy86fQ9jnJPLZZufjE4QZ",
+	"giD01/DkwohFTzo7wmKKwdMPbnCvsOAx0zXMiVMBIuX+NCSlwSx4efrb2+PDC/NlMOVtvy3S+hK4Wqux",
+	"wHdikMYmdq1zHwadHMvSHDLbhWVcMIXNxVJCdLzFW7vwQsSKqQJdpoFlkwQPj3S/AJIAvjQB99WNyLEU",
+	"zIO4uyE63AwORIf2d3bNGM+FUa7SGyF9aWbAbUsRFPPZLYrCSYSg6cPUBD/+OJoPb3Se+ek1UInoSasY",
+	"s4X3bvXFlrldJHGbHQ1ZHFQHAg9kpqYiN9+vYgOmBG63X4YsRYxXma8OEalyAjOP/mipagqm5EDQ9zc+",
+	"oCswBfZH7WocsOrfLz6Yse6PNTWoHmQy5QDEAACk/YIuPsaHQzEo0Cj1VQ1kvkZMmn75zpqlUWJteSrZ",
+	"fqfDxjrqyb4Y4BKXjmMJytvgWYOMpwCyLGy4r5mh+O7m6f0FjYg5FYe3Ej2qCRd12E9z0aJb1FcGb3QX",
+	"LK8M3EFC5UYoBc2F8ClEUEKwCeAihN+chcgIDFWZz90XZuvJBYWv260ViIdlb8TzBZ4QlMzWdf/y7Dh8",
+	"gr9605LXm12CqmwUUPs6vNCrAmoLTNAPxutDsOg7IJ+OyACEmBFsEvdUYvhnmnza7vPB9TDNMoRKfRsW",
+	"fS2c9Rx4lOk09RVuAcWEBAY9wHXKRE1ZYHXCTTNRBCEkS20m1bQNlNKzsKScKHHAILERJ5fx65cFGDeB",
+	"ollMimpkUnvwKJh4NfjRbhhvqxREmqaaxmFGL0OyaCS9no9hVayc2OHbX6s8jiA/WBkKIhzri6HKBRre",
+	"pmlDILSpsSns1PjqpBsJny1SFZhfBmdcqJcN6tgXAFok3KJVzsa/7QZ/2+Bke0Hj8Q7GdL3jbffejjf7",
+	"9qYzzk3qoOJhSgFR6zI+qB88AP++2OllJyyw5Ysk3O+Cs8tM24azy+PJG84uY5p+V8dW6ARKNQUnlBfM",
+	"kScRObqNrgTe6Bwgg0q07V9JlsBGqkCCJwiP2EPPO5Xccr4Gajv+lCklU30xo/J/OhAnwJLilHykOxvD",
+	"ZtJGoyOXlDUXVLI4BL4wP8bP6YcXl69fH579cXpyCFgMHxNw/AM4fMq4/TBqqfaRr55Mh65BEDiC+5d4",
+	"y3kp7+NQq6GW8/iRuYELRwl7lmrTqTY7UQUr1BVCcVyEBRU3FAFg+ipxT4B4kZm1zSSrVWKbdc+30/Au",
+	"80OeJsIS1N1a7YgX84w+BwtrAS6KWF/oNLGEE+Hhvoyoh9bOMlqhAEQy3wqSH1lcDeHrg/vBFCFLYm+r",
+	"swObRhWXsoFFgfSOQHD76Xa2QzjUFHVqeqm91L1VIG/92k1dYnlAEHne2rC03Bji9Wnc26rgmvf81+E7",
+	"Hqyd78PagRWFx/z9WTerJCQgWG8MfaSyxSg0HSURlk4iX2vVN2ygqDe3W8XDWor6JRTuQEK36Xl6Gwr0",
+	"FRc6wlxACK5zOQZu1736Ik+vroBCZa3L9Wvjlq557YVqfVYy2LNSriaDNZPgQdn1m+KAhXDf3zRxR8pA",
+	"+WK9nebby9rX7nflZKDG5oLle97U1a5bN2mGGX4rbefkIIBqJdVMjCfFzKY7LXGJKlzCvmlbu7QNWmPU",
+	"SBwiUKmohPcUy4F1upkAvZTryyJ4nMBLuO/zckj7ty1T8Am6GzHB8yz18kUP28m3uJ3MwVH09woBqt1M",
+	"LKKzcTO5cCzVFgmS+goeBN9PucOwY9kIZBxqUSY+EHMtjA3lgxFBkY9FWqSFFtkQQjoe8EJFNRbzAzrJ",
+	"OWR+zK/SwmoHDXmalbm5E/EsUknxnFwswjjxMkkLwkRUaliMRdcXQlrscULamfLK6vpA3AI2QpV7sAg+",
+	"0W6b12JStNlBT95KRojVqAjZj7XEvvzdfs/PbmN+Zjp+6shqQ8wNysPu+S3unvbzNBpkf509dPtP+ten",
+	"JUrFENITWabB3fzgJnpMdN1uly2CbFRUC2imO1tfZCE22TPU3ofV921BlQPY5veMW45WK9y5CVj7/ptg",
+	"jaxsRCqLvd3WCsW6cA+4FrN11EuBbXpeYjxC0ueAbhoyTqhEmkDGKxcsFzfqGhHCA55loDegIFEEUopm",
+	"ugINUyBdDo/VgqytUDsSGtIQ1II22phWT64f1PpVzL5za+NXMVttZsDQPYj/fJO2BmqKN9gXsEbrtzue",
+	"jIFOuiEljUgiWikj7tYyOSZAvRdfi1kMWR3ChfcF0yM1lcSKw96NFIg/ajD20wJyy4nqySmSyGlkhdOM",
+	"Z5maRkjkoMNtwmoVW5FiSuvanaGR4/VWhfT3CUeywrRhLtEMH4DY2SRXVzkfk39IZBFIRyoTKE3UxGWY",
+	"Y8w8YCKf/0qJmGQKiuRd8nekUB3PjK099ayibgD2e98kp+Kbah5HmioQr5KCWVHAxiYF4in01ZozrxFK",
+	"o6AuMIqjvA9bTu9ubcI4+6uYfR2FFJg19ZYiUUYFsKsBl2a9QN2CLVG4bdJTiql5w0Nh+0MG9HvRP6kW",
+	"sa88p0AJ3BwtW6hJNa8Dbh6wsqb9IMsCfXIEtbpzjeptONVPwbGmCz7Toa5I5LE3WHHRk/HZ4e+nv/rS",
+	"P3MwYf+s3vGcggdWwlPRFEqIOMTOlNdDkeCptSxdDdXhtN/Yc/LBQf1G5v9ZMD82tNOaqrs/M3nb8kMt",
+	"siWEzFcQPsy2byscsvlU2yD6QWbH5tGPFXPuKJkLN2SCmz5D0NGLF26G7IVnfGFs7+HHArwf934oA4d/",
+	"WS1Vl5Vus3PgSmGug8z4T7P567fZXt0xEWo6frb94I17ScOugJ1MNRPQ8wclhcDS/G53EpzFjOPXDbYT",
+	"56DV7ij2r6Gp5rx7vSRTUIn3+VCf8T99sI/ifOA9CSDna4jv+VfeCrp24lv8Xcf6XD9WR/z8iD3E/b7N",
+	"uJ//Qqw/g5+CVRmssVtF/4AYhc+twkrQvboSMa6H9Qo/xGHY3b06/hEAVz0piXHec3P551RYtT3HiC2u",
+	"NDamE+25AlCD4+6SWASxhIuCxe5FW0CUqJeIRLkp83XDiFgwOh+d8wOGyAq8qDEk927EC4jDppoVeSoS",
+	"psqijcrcoLLR3el0IPNzRPQHFfloMpDEx4nIUytQaCUn34ocL251dzugG3Vm609f8ZludZ9CcUXGU7m8",
+	"F8aHWNUR01hry/XTLAMgjODjtjfj6NeblGy6T/11ooZ+pjUYVJXlgRHEO0UK3fMe4oUP8cLvJV4og/14",
+	"w1MOYofBkbQYPfQP2v7T/Ht5FHF++0WBRDwf7ZH2Q3DWSFVsAbw4/pHkZkUKyD8CE7orezImGu+48oBU",
+	"b9nf/+gUKBaT6tWc+cIR3pNrn+HN3JbhsbheJLKye/1V2Sr/exxBx1F5/wuyOcS5ZNZ1vsI5/BDg/LYC",
+	"nHeYiusEO63DUlTnQG0Ukfyw24U9vXlinnJn4srnTJZZxnIxVjcCZYXHaVFzMlScu55cejKwUzy6XBrt",
+	"GqppjDtHtHcukTYUU0qmAQnf2MoxxLrUE4gMdpkZnhi5i/AwtPU2eKou4sb0SOWFab9j6kKPr92T8ZBn",
+	"WsREgKQJXVaj8l7RYNRqLKByfsQTq2yBeT/8oc0OXNSIyxn+Nqqh1QyYM4tqrYv5PH1RTIWQbXZWYQHs",
+	"yb64KiXQFcw3RzOurxF/H7Er81Fg+I6RQ2ikMoTmT63iBlYhmCdZJU7LXSih3OkXJ98I3i/0ssJJ2UgZ",
+	"WN1/79OXJT46M5rwZ8K/mBlr2RpCd9A5rLtNDquZ8mvQ54VbhifRs/Oy1YWphHsN/K76oHP85VpPQltz",
+	"c2f06/DjbeCMLnLl/dUoyB946G7BQ0dTv8JE91mdNwsgW4lExgsX3SaINKaDEYYZpzwtIuLISrPM+EkD",
+	"NRYWkwz5j4RIeXoSb7QIOa6vYUvGIlwKyzZlFf6B7f6uMwrQh9XZBBz5h0zCt5lJCNaGh+KbKQ2E3ZTB",
+	"WzfjF1RRLKzR7T/h/58ol79W8j40vuHuCAov0d6NsS0xkVvD2jYNaLMDyUoJthw8APBWWOPdk/AYXJVk",
+	"ngDECoht6616C3m9nVkPiyQw6WszLu+AjgpEzlls9iAPDlA58B8hdx+YR0WZS5AO10pJMuFy6CUUk5px",
+	"I+veWIkaOcDgfi91gml6Aug+94gDm7dnxlU4oDOemy2R6lVxzJFbHIkrS6nb7CUJvkVsyNMMt396B8e9",
+	"NdCbK9S1kPX5VnMLEYXc3tTsLyp3X8LQFkLiQCAOm/pCBE/kvDkrLgRdYCpkzD9C27o7nagVfKVW97FH",
+	"Utu5tLUDawD4qeeJKXNj87vsFEX3wszHBibjMQyZ3S+/rL0I716OBLGq+p7+PC1wXsKBUBs4PEEy1ilH",
+	"6q+UapOLdCyMP3ZNBQZ/2QPlwfTc6BSDeeb2SAhG2C379jiVNaiVqBJ+gV7JtCDLmkIYjZRLzzFk0ZNq",
+	"GOpW6YgVSqFihCoLFhu3ntQlCgVkiBk1R2l3WIKWwe4+G6ky1232Os3MKduTPElYOekS2SRU9ig2Nvtl",
+	"RfDDqmXUEkCxZSAaRnaf45FcLObHMwOMaKkkElXOPYZJcSPyYiSQB5njMzOlriGYxDFYZc53VxAJ51CD",
+	"sf1fST01zztpzAbSMHVs1amuFLDOUc58UP2jpLVh0eqqseJ9kZ2LTAwKGtwV7SSJl8pScSFL5KmGfmBM",
+	"kui76Ug11+3u9ySsAnu1WTXNvJhAEl3b5YQXYsucQesU667djXW6gPzjDQ0u1ObNfaAQe3AIlzqE8+fY",
+	"HTnF5s7V7X6ZXYP/V+sMnYkiT7HYc8DlQGTaOxGFZ8rBLYQNU5noCP7Yn6Flbc4TzWdEBNYXA/Qie9I8",
+	"BkGimCkZcZlkwjlexDWzSKL23Ev98FzASVjRPhpxc7RWTrDIWb5Q2mPfSE4QaJQP6KwjieywYdhNYO/J",
+	"lLxCIUrizMqpfJ7clvnT1w2MhVU5ATIwGVJwKs2Y4ebkfDg/tHxQENnRUOVW/4y0CjirFSrgVS1QYhAi",
+	"tJn9jCIJ1Mh7Mr48efnm4OTnw1c0WFrB6M7TAuhyMBACREORCvrs8OLsnzHYD2B12d+/PDh5eXhs9vYj",
+	"NILivJRvUl2ofBY7Ogggmn19cHR8eXZ4HoPQlCjyWSBkat9nT5lcjIWxMhoqjiHyeSsL416xgtCL+YyH",
+	"6RgsgiEIrKBZKNOrURF6uvjBzQ1mZM1xYs/nUDWB6nc7F7u7XjXBKg/9u2WG9PCV2QtIScHX+z4JlBQ2",
+	"YRN+YbaJL+zS0mvPhC6z2iKHd5U9xe1MD2UODwC5r1FQaFa422HZmMuZJQ24PcEwnNG5GNBiWuECZ7ww",
+	"54E1GVBzZ0hn6k6ng45wfwZpXtrfuuEubzZ950cnpYhQ12+BHgb3+tDB3euwhM80VuvymQ4XJO57gEvI",
+	"C9z9jSsI7jW0SI/U1GMDzJlORHyVY8OpKlwLMbEnAjBVNDqbMHD1B0JdeVooHKQjpoW5p8AIwUCNx1y3",
+	"kUshU4mg3PRyf605UJ0WYqzXcOQg1nmEFzt0OP3oLuZ5DgI7pUz/rxT0Z9qfdTGDwLp5T6uey2iRD7Uy",
+	"hZb4pYtUqOQstbp7naiG1AjfhH9dznD0OU8WOy+WcaQimpRYFvMEsDaUnwSgxhRsUA8MgaFykfVFy7Xd",
+	"kx74ActIKiSUdDEYkhQFVEjkZaVUCTP8wUf7Vn20uX1XqzFOnzt7Z5ZIoQmPeVbekngvNFfRIF1HiMJr",
+	"A+rrdDJZU72CLoWhI3t+rfvcxfeme/EAF/2m4KJrqy/clhGQNEg+LwWnW6jbaPltWAr/+drYlOEOFH2k",
+	"AoijFYIyzpQaC20deNAhV0qCQDSXVs8Za8rNLam8itgUycWc1rnVkMGzsVBMF2rSreglo/GWDlNL1szn",
+	"s9mVMA3lzW0OpFDITiY+Fj5d7nWzajrhChhtDyCI40S3YV/Sek4Jsi6+Uht2gM9euxVvKgqUl1ISqf6q",
+	"7fGMLr2vzZFotCnG7RSCBESD/oLUqv89lSIv0SG9u9pNsNMRxuQb3Ovm1iY11K7O24b0VFlMymIefAy7",
+	"BkV/JaNrQiU0uguGQZdjqIbebYPE6bWQre7jx0+fdjpPnj7bebb/9OnTZ5sF5Qjp43iRV4Xm9usC/APj",
+	"2yR+9xxxzeLzy5cvDw9fgf7XgyzXAwRkg82GFpxlKEnmdp3bwT9w1zGOyje/45hG3nW3GaaSZ9XN5kQ5",
+	"22XAJRuJbBLuNAK+IvQ+J/MKYwuDUhdqLHIsMS/yGXwzG7pq3IaiuiTGAQEPbUMAWNLcEDbJU1lgea2S",
+	"bJjmwrUC8IwVRN+97IivUW/jHrdDK5OICTRAu0GoBrZJTLTELB2a8Q6s40wMC1I+7cnADk2Hvq6Ipocx",
+	"kUf8rxLgedhpv2DCwXSH4vbeN6Nozv3suIQc/uZd2jNCYtPbrYeIAHN2YJ1Ls3MSK1rhuH5hqdvR88rN",
+	"qpRFPQWoRUa37pYjdiMbflIipsNuhPvqvWyP9Pw7bI94pj8YhQ9b1WZbFSHQ798mdGbKN70/OV15K7Lu",
+	"+bCgNrlgiRimMi1ILcXKmbAY+nc6jEPeIFRphx/TBLKomKNKr4zd6IFX5rdYkOPDauFVf9MLUrMX/hU9",
+	"2SQrH7EsvRbEiBmqg5OmNevPPDoJUEtU6V5BJiFM20KjKARn2dgJsYT9AHTUFJTsiXgMU2S620OLdJra",
+	"TdOGCJF2rH7/LvIZ7t7fgJ78l5OEv1tcEj/HWnFJuvRe4pI0Fe/EsvUgRL5xpPO/GMBz9yip3VH19iQX",
+	"N6mYNsNrf+dZmoDkCPcCuWbHwzISl+SoyLW6HbNQOdLYz4DPvs1eq5xx2ZPi4yQXGpS3EI75BsCVZvMB",
+	"d9YcCCpgD4GjgfQkqc0R4OpKLczNLBETgTBVzMRUNbdqNll6yjn16U6W8iBXC4yF5ncs7OZISDbI1OBa",
+	"EwlCBVQ5LKAccLez+2Srs7e1+/RiJwBOIoaluxfRq1p7HbbLHpn/zERIx+JfUDrYOixzNRHbL0SepRK+",
+	"eUqsF/NxEmb/YKHBKF7qv2PYPHr/Y/+4I+nLGfc7HcB25kVFvKWzcwEdIDBn1EI5hvnyRvrA4evyUjbL",
+	"wGzgT9iP+5Zm+RdGhz4IHT8ULd7Lvk/zN9iCg+3fbeYbYXd0wYslpNpJgnUOQXVHlQhjAWnZR5KpcSrL",
+	"QjAiNhqpcg6TBsUJImmzI8cKxRNIwRcjoa1moYa4B+P0uIiBAKBDMdFLUhsHwXh+uyffUaTJZfFHoIRc",
+	"SmPy61RCwwW4JpnSBUuHLC1YkgqNlQtAHMBlkWYCiYPNs8vC0iP1y8G1KAgGSjRVbJ/9P6aGwzb7DVqF",
+	"912LSYFm9FQB6jSydWUcizTM/7E8sp5M6UoU5/CJ1kCT4M5N+2jEcqp2TNRUouahLsRkoU6Mm3Z90TI3",
+	"cHGxlQEjUMZ10GgEAjc0+d5L2xaa+EZN8fMAVDItxBjap6EpVNBjP/wOe9zpuCLY+bbGvx2dXF4cxiwd",
+	"GosEvc+J0jrtZ1TFGr85vTyLmfMPm/tmRqPSOyHLsVn8+JJW1DKPgnKKVT0Ehf9qZeeHAPOZoOOX8b7I",
+	"HCZlxnIuu8R6ELH47zEhYuDEbm42PKXabkeiUQg+/vuEzyxJ9Jh/PBbyqhi1uvuEIbY/7wK3ndlfW93W",
+	"//77YOtffOs/na1n7e0/tt7/z9+DX/yx9f7R/3erStPl9bBNg0YxklQz80aYCxDMaHKa8a9wIEXrKwtf",
+	"+Ls+L+gYd5wmRxd35v8eG+U7TnCb2YqQbbNOR2ZTA2pk+4PZ4RxCPIJIELNbpDUrYC6sZVJk6Y34zzIM",
+	"8HF6I6TQugEIvLy7bwTPitHsVtPMDIsYlHlazFrdf7+vcpCJwbXZ4cDLRL9SQXzPnI2mS8FgjKANKIK5",
+	"DUWJ/2m2naogQiphREGChBe8j0QnegosYOaLkGIqrkJXam/1mtmpZHpUFuY478m0YEQZwx539nAJRi7y",
+	"SDxk2syqCkbRs6lciUI3GBxngifpV/lOd5z5a39i92EGXOIo1X7k6jP/NOeBs3zfQJDPvMr8ui94XvdT",
+	"VHuDaR0s+CZLjtjriN7TfsVUs0QNSnNSmoOlzLNWt7Vdc0wdVB8Qj/k12O+xC3sric8b88EolcI/blQU",
+	"k+72dqYGPBspXXT3Op0OFJnS8CwciUAhGlkmV6jGQr5nYNWq1BnVHanWp3HuS3CLd2nqQtgc0wYjLLqy",
+	"pUDPsY8RFbdFVKhr2tXng+uhWRdIJOBeA4GzejN1kqtCDVSGrKmY3onIjTE2IO0VSBE4A8Oe2FIBX4xv",
+	"8lldJDFjSWnLpz3vTEQcWqHqV38WcGxFROSFi95s365ojVypQ/gZLujJAc+hHp5ct795Bi2oGIeEfAAH",
+	"TKB4DK7ADMx+5xlqzlalKHHLoIFz+a6oTj6EcRDasHwxKAJNrfyg+hFmf6jz+KiIDZSkMMiMXeWqnEAj",
+	"roXxUMxxZR7VkxWuYRwYlw5HotohlDdmGYkQWyIyJUWlBwGjZF0nlKPFnRKfWQLGcDB5eJkQjcvcGnx7",
+	"BJT7Xcyd5SIRskh5Bs0hLWeYGqZvUEEOAsZR0M85SmXjRSosvZ+OVOZ2CWzWmM+ImQ0Q0akmWW3jQEdo",
+	"wach568PmyrMeCXplTHm1BAOFy8bwg4ki4FYM4btchDIsdoZNMPWw6jPqXGDx252Mbgg1T05VXlBxEFA",
+	"rVz5ICA1WL8Wqbu0wmKzU3kWP/OtcajhXL08O7Y1gRG0iHIyOKX9x4CxMy75lI1L8PSgjwW/rs6TgZJS",
+	"QMF7XeteQRWpDW+AR0D1cTnxNLs/8sx8VPSlynAeDXgmZMKbV9OITyZCwrxwtH5EVK2RVgn+HjxS3IBP",
+	"1fC8VLNpbgxAqaZ2Zs/CiV2QJk/z1ui3vsJ/n+ARjvG7Ve9hu8LjSgRpDVM1PCPQV6k5V1RfIGdfprjZ",
+	"/DPTFJoCKh+MhC5yXqg8HDI6+z+9//T/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -28,6 +28,7 @@ type Commands struct {
 	Jobs        jobsCmd        `cmd:"" group:"jobs" help:"List, read, pause, resume, start and delete jobs; apply those in files."`
 	Runs        runsCmd        `cmd:"" group:"jobs" help:"List, read, watch, retry and cancel runs."`
 	Events      followEvents   `cmd:"" group:"jobs" help:"Print what happens, until Ctrl-C."`
+	Attention   attention      `cmd:"" group:"jobs" help:"Say what is wrong now, and why: jobs, queues and connections."`
 	Preview     preview        `cmd:"" group:"jobs" help:"Show when a schedule would be due."`
 	Calendars   calendarsCmd   `cmd:"" group:"jobs" help:"List, read, apply, import and delete calendars, the days that jobs leave out."`
 	Connections connectionsCmd `cmd:"" group:"jobs" help:"List, read, apply and delete connections, the services that jobs call."`

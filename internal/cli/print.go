@@ -122,7 +122,7 @@ func plain(text string) string {
 
 // colors are those of the words that say how something is.
 var colors = map[string]int{
-	"OK": 32, "SUCCEEDED": 32, "FAILING": 31, "FAILED": 31, "LATE": 33, "SKIPPED": 33, "CANCELED": 33, "PAUSED": 33, "RUNNING": 36,
+	"OK": 32, "SUCCEEDED": 32, "FAILING": 31, "FAILED": 31, "DOWN": 31, "UNATTENDED": 31, "OVERDUE": 33, "PAUSED_BY_SERVICE": 31, "LATE": 33, "SKIPPED": 33, "CANCELED": 33, "PAUSED": 33, "RUNNING": 36,
 }
 
 // painter returns what colors a cell. Each cell gets codes of the same length, since tabwriter

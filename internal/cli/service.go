@@ -25,9 +25,7 @@ func (c *listQueues) Run(ctx context.Context, s *Session) error {
 var queueTable = table[client.Queue]{
 	columns: []column[client.Queue]{
 		{"QUEUE", func(q client.Queue) string { return q.Name }},
-		{"WAITING", func(q client.Queue) string {
-			return strconv.Itoa(int(q.Waiting)) + map[bool]string{true: "+", false: ""}[q.WaitingIsCapped]
-		}},
+		{"WAITING", func(q client.Queue) string { return counted(q.Waiting, q.WaitingIsCapped) }},
 		{"OLDEST", func(q client.Queue) string { return when(q.OldestReadyAt) }},
 		{"LEASED", func(q client.Queue) string { return strconv.Itoa(int(q.Leased)) }},
 		{"WORKERS ASKING", func(q client.Queue) string { return strconv.Itoa(int(q.WorkersAsking)) }},

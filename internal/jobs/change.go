@@ -124,7 +124,7 @@ func (c *Change) applyTo(job *Definition) {
 	if c.Status.IsGiven {
 		// Who gives a status decides it, whatever becomes of the namespace.
 		job.Status, job.StatusReason, job.Suspended = c.Status.Value, nil, false
-		job.PauseUntil, job.PauseID = nil, c.pauseID
+		job.PauseUntil, job.PauseID, job.PausedByService = nil, c.pauseID, false
 	}
 	Set(&job.StatusReason, c.StatusReason)
 	setInstant(&job.PauseUntil, c.PauseUntil)

@@ -74,6 +74,7 @@ var effects = map[string]effect{
 	"StatusReason":               stores,
 	"PauseUntil":                 stores,
 	"PauseID":                    stores,
+	"PausedByService":            stores,
 	"Suspended":                  stores,
 }
 

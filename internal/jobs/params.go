@@ -60,7 +60,8 @@ func updateParams(j *Definition) db.UpdateJobParams {
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		LateAfterSeconds: j.LateAfterSeconds, AlertAfterFailures: j.AlertAfterFailures, ExpectSuccessWithinSeconds: j.ExpectSuccessWithinSeconds,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency, Metrics: j.Metrics, PublicBadge: j.PublicBadge,
-		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, PauseUntil: j.PauseUntil, PauseID: j.PauseID, LastRunAt: j.LastRunAt,
+		Status: j.Status, StatusReason: j.StatusReason, PausedSince: j.PausedSince, PauseUntil: j.PauseUntil, PauseID: j.PauseID, PausedByService: j.PausedByService,
+		LastRunAt:  j.LastRunAt,
 		LastRunFor: j.LastRunFor, LastRunStatus: j.LastRunStatus, Failures: j.Failures, FailingSince: j.FailingSince, RunCount: j.RunCount, Suspended: j.Suspended,
 		Version: j.Version, UpdatedAt: j.UpdatedAt, UpdatedBy: j.UpdatedBy, SecretsVersion: j.SecretsVersion,
 	}

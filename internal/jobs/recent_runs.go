@@ -13,6 +13,9 @@ import (
 // RecentRun is a run in short.
 type RecentRun = db.ListRecentRunsRow
 
+// MaxRecent is how many of the latest runs of a job are read at most.
+const MaxRecent int32 = 30
+
 // RecentRuns returns the latest runs of jobs of the caller's namespace, newest first, by job: at
 // most so many of each, of the last 30 days. Runs that were asked for at an instant to come are not
 // among them.

@@ -96,7 +96,7 @@ func (s *Service) giveDays(ctx context.Context, by access.Caller, id uuid.UUID) 
 			_, isEmptied = errors.AsType[*Invalid](err)
 		}
 		if isEmptied {
-			now.Status, now.StatusReason = db.JobStatusPAUSED, new(emptiedReason)
+			now.Status, now.StatusReason, now.PausedByService = db.JobStatusPAUSED, new(emptiedReason), true
 		}
 		if err := s.store(ctx, &e, &now, effectOf(&e.job, &now)); err != nil {
 			return err

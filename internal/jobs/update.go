@@ -153,6 +153,7 @@ func (s *Service) store(ctx context.Context, e *edit, after *Definition, does ef
 			return err
 		}
 	}
+	after.PausedByService = after.PausedByService && after.Status == db.JobStatusPAUSED
 	if err := e.UpdateJob(ctx, updateParams(after)); err != nil {
 		return fmt.Errorf("store the job: %w", err)
 	}
@@ -191,6 +192,7 @@ func (s *Service) pause(ctx context.Context, by access.Caller, id uuid.UUID, rea
 		}
 		after := e.job
 		after.Status, after.StatusReason, after.Suspended = db.JobStatusPAUSED, &reason, isSuspended
+		after.PausedByService = !isSuspended
 		if err := s.store(ctx, &e, &after, effectOf(&e.job, &after)); err != nil {
 			return err
 		}

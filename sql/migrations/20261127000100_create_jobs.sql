@@ -110,6 +110,9 @@ create table jobs (
     pause_until timestamptz,
     -- The bulk change that has paused the job. Null: none has.
     pause_id uuid,
+    -- Whether the service has paused it because of how its runs ended, or because it would never be
+    -- due. A request that gives a status has decided otherwise.
+    paused_by_service boolean not null default false,
     -- The start of the last run, and the number of runs, at the time the job last left ACTIVE.
     -- While the job is active, the due row that carries its schedule has the newer values: it
     -- replaces last_run_at, and its run_count is added to this one.
@@ -157,6 +160,7 @@ create table jobs (
     constraint jobs_ends_after_start check (end_at >= start_at),
     constraint jobs_paused_since_when_paused check ((status = 'PAUSED') = (paused_since is not null)),
     constraint jobs_pause_when_paused check (status = 'PAUSED' or num_nonnulls(pause_until, pause_id) = 0),
+    constraint jobs_paused_by_service_when_paused check (status = 'PAUSED' or not paused_by_service),
     constraint jobs_last_run_is_known check ((last_run_for is null) = (last_run_status is null)),
     constraint jobs_updated_after_created check (updated_at >= created_at),
     constraint jobs_secrets_have_key check (
@@ -187,6 +191,7 @@ create index jobs_pause_until on jobs (pause_until) where pause_until is not nul
 -- are not in it.
 create index jobs_not_succeeded on jobs (namespace, last_run_status, created_at desc, id desc)
 where deleted_at is null and (last_run_status <> 'SUCCEEDED' or failures > 0);
+create index jobs_paused_by_service on jobs (namespace, paused_since desc, id) where paused_by_service and deleted_at is null;
 create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id is not null;
 -- A run's id ends with the last eight bytes of its job's id. This index leads from there to the
 -- job.

@@ -38,6 +38,7 @@ create table expected_successes (
 ) with (fillfactor = 50);
 
 create index expected_successes_missing on expected_successes (expected_by) where overdue_since is null;
+create index expected_successes_overdue on expected_successes (namespace, overdue_since desc) where overdue_since is not null;
 
 -- The queues of which queue.unattended was told, and that nobody has served since.
 create table unattended_queues (

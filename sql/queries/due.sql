@@ -164,6 +164,7 @@ with completion as (
         status = coalesce(f.final_status, j.status),
         status_reason = case when f.final_status is null then j.status_reason else f.status_reason end,
         paused_since = case when f.final_status is null then j.paused_since when f.final_status = 'PAUSED' then f.scheduled_for end,
+        paused_by_service = case when f.final_status is null then j.paused_by_service else f.final_status = 'PAUSED' end,
         deleted_at = case when f.completes and j.delete_after_completion then least(j.deleted_at, f.finished_at) else j.deleted_at end,
         key = case when f.completes and j.delete_after_completion then null else j.key end,
         name = case when f.completes and j.delete_after_completion then 'deleted' else j.name end,

@@ -161,7 +161,7 @@ set name = @name, description = @description, labels = @labels, payload = @paylo
     late_after_seconds = @late_after_seconds, alert_after_failures = @alert_after_failures,
     expect_success_within_seconds = @expect_success_within_seconds, failing_since = @failing_since,
     run_history = @run_history, concurrency_group = @concurrency_group, max_concurrency = @max_concurrency,
-    metrics = @metrics, public_badge = @public_badge, status = @status, status_reason = @status_reason, paused_since = @paused_since, pause_until = @pause_until, pause_id = @pause_id, last_run_at = @last_run_at,
+    metrics = @metrics, public_badge = @public_badge, status = @status, status_reason = @status_reason, paused_since = @paused_since, pause_until = @pause_until, pause_id = @pause_id, paused_by_service = @paused_by_service, last_run_at = @last_run_at,
     last_run_for = @last_run_for, last_run_status = @last_run_status, failures = @failures, run_count = @run_count, suspended = @suspended, version = @version, updated_at = @updated_at, updated_by = @updated_by,
     secrets_version = @secrets_version
 where j.id = @id;
