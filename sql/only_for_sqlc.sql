@@ -2,6 +2,7 @@
 
 -- PostgreSQL gives every table this column.
 alter table due add column ctid tid;
+alter table run_stats add column ctid tid;
 
 -- The rows of due that a claim returns. The queries name their common table expression so: they
 -- return all columns of due, of which these are not null in a row that is held.

@@ -802,6 +802,7 @@ type RunStat struct {
 	MaxLateness   int64      `json:"max_lateness"`
 	Lateness      []int64    `json:"lateness"`
 	Duration      []int64    `json:"duration"`
+	Ctid          pgtype.TID `json:"ctid"`
 }
 
 type RunsPartition struct {

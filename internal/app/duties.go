@@ -22,6 +22,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
 		maintenance.Purge(q),
 		maintenance.Instances(q),
+		maintenance.CoarsenStats(q, a.config.RunRetentionDays),
 		maintenance.Idempotency(q),
 		maintenance.Sessions(q),
 	}

@@ -23,6 +23,9 @@ func TestPurge(t *testing.T) {
 	_, err = pool.Exec(t.Context(), `insert into keys (id, namespace, secret_sha256, description, scopes, created_by, revoked_at)
 		select name, nullif(name, 'default'), sha256('x'), '', '{admin}', 'test', now() from namespaces`)
 	require.NoError(t, err)
+	for _, name := range []string{"empty", "there"} {
+		addStats(t, pool, name, 0, 1)
+	}
 	purge := func() []string {
 		t.Helper()
 		_, err := maintenance.Purge(q).Pass(t.Context())
@@ -36,6 +39,8 @@ func TestPurge(t *testing.T) {
 		return left
 	}
 	require.Equal(t, []string{"default", "fresh", "there", "with-a-deleted-job", "with-a-job"}, purge())
+	require.Zero(t, count(t, pool, "select count(*) from run_stats where namespace = 'empty'"), "nor what was counted of its runs")
+	require.Equal(t, 120, count(t, pool, "select count(*) from run_stats"))
 	_, err = maintenance.Retention(q, 4).Pass(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"default", "fresh", "there", "with-a-job"}, purge(), "its jobs are purged")

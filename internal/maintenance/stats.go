@@ -2,7 +2,11 @@ package maintenance
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"punctual/gen/db"
+	"punctual/internal/stats"
 )
 
 // StatsEvery is how often an instance adds what it has counted of runs. What it has counted since
@@ -13,5 +17,35 @@ const StatsEvery = time.Minute
 func AddStats(flush func(context.Context) error) Duty {
 	return Duty{Name: "add what was counted of runs", Every: StatsEvery, Pass: func(ctx context.Context) (Result, error) {
 		return Result{}, flush(ctx)
+	}}
+}
+
+const (
+	// statsBatch is how many rows a pass makes hours of, and how many it deletes at most.
+	statsBatch = 20_000
+	// coarsenEvery is the time between two passes. A batch has more rows than minutes come
+	// meanwhile, as a rule.
+	coarsenEvery = 10 * time.Minute
+	// nextStatsAfter is the pause before the next pass if some rows are left.
+	nextStatsAfter = time.Second
+)
+
+// CoarsenStats makes hours of the minutes of what was counted of runs, when they are old, and
+// deletes the hours that are older than runs are kept: days, or fewer in their namespace. 0 is for
+// ever. Several instances may do it at once.
+func CoarsenStats(q *db.Queries, days int) Duty {
+	return Duty{Name: "make hours of the minutes of stats", Every: coarsenEvery, Pass: func(ctx context.Context) (result Result, err error) {
+		minutes, err := q.CoarsenRunStats(ctx, db.CoarsenRunStatsParams{Kept: stats.MinutesKept, MaxRows: statsBatch})
+		if err != nil {
+			return result, fmt.Errorf("make hours of minutes: %w", err)
+		}
+		hours, err := q.PurgeRunStats(ctx, db.PurgeRunStatsParams{Days: int32(days), MaxRows: statsBatch})
+		if err != nil {
+			return result, fmt.Errorf("delete old hours: %w", err)
+		}
+		if result.Count = minutes + hours; minutes == statsBatch || hours == statsBatch {
+			result.Next = nextStatsAfter
+		}
+		return result, nil
 	}}
 }

@@ -32,7 +32,8 @@ create table run_stats (
 );
 
 -- What is to become an hour, and what is to be deleted.
-create index run_stats_by_time on run_stats (is_hour, starts_at);
+create index run_stats_minutes on run_stats (starts_at) where not is_hour;
+create index run_stats_hours on run_stats (namespace, starts_at) where is_hour;
 
 -- migrate:down
 

@@ -87,6 +87,10 @@ with gone as (
     delete from keys k
     using gone g
     where k.namespace = g.name
+), uncounted as (
+    delete from run_stats s
+    using gone g
+    where s.namespace = g.name
 )
 select count(*)
 from gone;

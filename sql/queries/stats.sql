@@ -55,3 +55,83 @@ select exists (
     where s.namespace = @namespace and s.label = '' and s.starts_at >= @since::timestamptz and s.starts_at < @before::timestamptz
       and s.labels_left_out > 0
 );
+
+-- name: CoarsenRunStats :one
+-- Makes hours of some minutes of hours that are over for longer than @kept. Returns how many rows
+-- of minutes that were. Safe from many sessions at once: each takes rows that no other has taken,
+-- and adds them to the hours as AddRunStats does.
+with old as (
+    -- Some rows of minutes, locked.
+    select s.ctid
+    from run_stats s
+    where not s.is_hour and s.starts_at < date_trunc('hour', now() - @kept::interval, 'UTC')
+    order by s.starts_at
+    limit @max_rows
+    for update of s skip locked
+), removed as (
+    delete from run_stats s
+    where s.ctid = any(array(select o.ctid from old o))
+    returning s.namespace, s.label, s.starts_at, s.trigger, s.target_type, s.succeeded, s.failed, s.canceled, s.skipped, s.labels_left_out,
+        s.max_lateness, s.lateness, s.duration
+), hours as (
+    select r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC') as starts_at, r.trigger, r.target_type,
+        sum(r.succeeded)::bigint as succeeded, sum(r.failed)::bigint as failed, sum(r.canceled)::bigint as canceled,
+        sum(r.skipped)::bigint as skipped, sum(r.labels_left_out)::bigint as labels_left_out, max(r.max_lateness) as max_lateness
+    from removed r
+    group by 1, 2, 3, 4, 5
+), latenesses as (
+    -- Each bucket once.
+    select b.namespace, b.label, b.starts_at, b.trigger, b.target_type, array_agg((b.bucket << 40) + b.n order by b.bucket) as counts
+    from (
+        select r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC') as starts_at, r.trigger, r.target_type,
+            e >> 40 as bucket, sum(e & 1099511627775)::bigint as n
+        from removed r, unnest(r.lateness) e
+        group by 1, 2, 3, 4, 5, 6
+    ) b
+    group by 1, 2, 3, 4, 5
+), durations as (
+    select b.namespace, b.label, b.starts_at, b.trigger, b.target_type, array_agg((b.bucket << 40) + b.n order by b.bucket) as counts
+    from (
+        select r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC') as starts_at, r.trigger, r.target_type,
+            e >> 40 as bucket, sum(e & 1099511627775)::bigint as n
+        from removed r, unnest(r.duration) e
+        group by 1, 2, 3, 4, 5, 6
+    ) b
+    group by 1, 2, 3, 4, 5
+), added as (
+    insert into run_stats (
+        namespace, label, starts_at, is_hour, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
+        max_lateness, lateness, duration
+    )
+    select h.namespace, h.label, h.starts_at, true, h.trigger, h.target_type, h.succeeded, h.failed, h.canceled, h.skipped,
+        h.labels_left_out, h.max_lateness, coalesce(l.counts, '{}'), coalesce(d.counts, '{}')
+    from hours h
+    left join latenesses l using (namespace, label, starts_at, trigger, target_type)
+    left join durations d using (namespace, label, starts_at, trigger, target_type)
+    order by h.namespace, h.label, h.starts_at, h.trigger, h.target_type
+    on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
+    set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
+        canceled = run_stats.canceled + excluded.canceled, skipped = run_stats.skipped + excluded.skipped,
+        labels_left_out = run_stats.labels_left_out + excluded.labels_left_out,
+        max_lateness = greatest(run_stats.max_lateness, excluded.max_lateness),
+        lateness = run_stats.lateness || excluded.lateness, duration = run_stats.duration || excluded.duration
+)
+select count(*)
+from removed;
+
+-- name: PurgeRunStats :execrows
+-- Deletes some hours that are older than runs are kept: @days, or fewer in their namespace. 0 is for
+-- ever. A row that somebody adds to meanwhile is left to the next call.
+delete from run_stats s
+where s.ctid = any(array(
+    select h.ctid
+    from namespaces n
+    cross join lateral (
+        select r.ctid
+        from run_stats r
+        where r.namespace = n.name and r.is_hour
+          and r.starts_at < now() - make_interval(days => least(n.run_retention_days, nullif(@days::integer, 0)))
+        limit @max_rows
+    ) h
+    limit @max_rows
+));
