@@ -15,10 +15,10 @@ const (
 	// maxLabels is how many labels of the runs of a namespace are counted in a minute. It bounds
 	// the rows that a namespace with a label for each job makes.
 	maxLabels = 1000
-	// rowsPerFlush is how many rows one statement adds at most.
-	rowsPerFlush = 10_000
-	// maxKept is how many rows are kept while they cannot be added.
-	maxKept = 100_000
+	// rowsPerBatch is how many rows one statement adds at most.
+	rowsPerBatch = 10_000
+	// maxKept is how many batches are kept while they cannot be added: an hour, as a rule.
+	maxKept = 60
 )
 
 // Collector counts the runs that this instance stores. Make it with NewCollector. Safe for
@@ -32,8 +32,9 @@ type Collector struct {
 	spare []*cell
 
 	flushing sync.Mutex
-	// kept are rows that could not be added. Only who holds flushing uses it.
-	kept []row
+	// kept are the rows that are to be added, in batches without two rows of one key. Only who holds
+	// flushing uses it.
+	kept [][]row
 }
 
 // NewCollector returns a Collector that has counted nothing.
@@ -150,16 +151,16 @@ type row struct {
 func (c *Collector) Flush(ctx context.Context) error {
 	c.flushing.Lock()
 	defer c.flushing.Unlock()
-	c.kept = append(c.kept, c.take()...)
+	c.kept = slices.AppendSeq(c.kept, slices.Chunk(c.take(), rowsPerBatch))
+	if len(c.kept) > maxKept {
+		c.kept = slices.Delete(c.kept, 0, len(c.kept)-maxKept)
+	}
 	for len(c.kept) > 0 {
-		batch := c.kept[:min(len(c.kept), rowsPerFlush)]
-		if err := c.queries.AddRunStats(ctx, params(batch)); err != nil {
-			c.kept = slices.Clone(c.kept[max(0, len(c.kept)-maxKept):])
+		if err := c.queries.AddRunStats(ctx, params(c.kept[0])); err != nil {
 			return fmt.Errorf("add what was counted of runs: %w", err)
 		}
-		c.kept = c.kept[len(batch):]
+		c.kept = slices.Delete(c.kept, 0, 1)
 	}
-	c.kept = nil
 	return nil
 }
 
