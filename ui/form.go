@@ -75,9 +75,7 @@ func (f *form) rest() (all []client.FieldError) {
 
 // badForm is the error for a form that cannot be read.
 func badForm(err error) error {
-	return &answers.Refused{Problem: client.Problem{
-		Status: http.StatusBadRequest, Code: "invalid-request", Title: "Bad Request", Detail: "The form cannot be read: " + err.Error(),
-	}}
+	return refusal(http.StatusBadRequest, "invalid-request", "The form cannot be read: "+err.Error())
 }
 
 // acted ends an action that is a button on some page: the page is shown again, and says that it was

@@ -1,11 +1,6 @@
 package ui
 
-import (
-	"net/http"
-
-	"punctual/gen/client"
-	"punctual/internal/answers"
-)
+import "net/http"
 
 // policy lets a page use what this service serves, and nothing that stands in the page itself.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -27,11 +22,8 @@ func pageHeaders(next http.Handler) http.Handler {
 // refuseCrossOrigin refuses forms that a page of another origin sends with the cookies of ours.
 func (d *dashboard) refuseCrossOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(d.serve(func(*page) error {
-		return &answers.Refused{Problem: client.Problem{
-			Status: http.StatusForbidden, Code: "cross-origin", Title: "Forbidden",
-			Detail: "The request comes from a page of another site. Nothing has changed.",
-		}}
+	protection.SetDenyHandler(d.serveOpen(func(*page) error {
+		return refusal(http.StatusForbidden, "cross-origin", "The request comes from a page of another site. Nothing has changed.")
 	}))
 	return protection.Handler(next)
 }

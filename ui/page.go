@@ -26,6 +26,8 @@ type page struct {
 	now time.Time
 	// status is that of the answer.
 	status int
+	// trying are the credentials of somebody who is about to sign in.
+	trying string
 	// notice is what has just been done, to be shown once.
 	notice notice
 }
@@ -36,31 +38,52 @@ func (p *page) can(scope client.Scope) bool { return slices.Contains(p.caller.Sc
 
 // serve makes a handler of a function that shows a page, or redirects.
 func (d *dashboard) serve(show func(*page) error) http.Handler {
+	return d.serveOpen(func(p *page) error {
+		if err := p.know(); err != nil {
+			return err
+		}
+		p.takeNotice()
+		return show(p)
+	})
+}
+
+// serveOpen is serve for pages that do not know who looks at them.
+func (d *dashboard) serveOpen(show func(*page) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := &page{Request: r, w: w, dashboard: d, prefers: preferencesOf(r), now: time.Now(), status: http.StatusOK}
-		p.Client = &client.Client{
-			Server: d.api.Server, Client: d.api.Client, RequestEditors: []client.RequestEditorFn{p.identify},
-		}
-		err := p.know()
-		if err == nil {
-			p.takeNotice()
-			err = show(p)
-		}
-		if err != nil {
+		p := d.newPage(w, r)
+		if err := show(p); err != nil {
 			p.fail(err)
 		}
 	})
 }
 
+func (d *dashboard) newPage(w http.ResponseWriter, r *http.Request) *page {
+	p := &page{Request: r, w: w, dashboard: d, prefers: preferencesOf(r), now: time.Now(), status: http.StatusOK}
+	p.Client = &client.Client{
+		Server: d.api.Server, Client: d.api.Client, RequestEditors: []client.RequestEditorFn{p.identify},
+	}
+	return p
+}
+
 // identify makes a request to the API one of the caller: it comes from the same address, for the
-// same host, in the namespace that was chosen.
-func (p *page) identify(_ context.Context, r *http.Request) error {
+// same host, with their credentials, in the namespace that was chosen.
+func (p *page) identify(ctx context.Context, r *http.Request) error {
 	r.Host, r.RemoteAddr = p.Host, p.RemoteAddr
 	if id := p.w.Header().Get("X-Request-Id"); id != "" {
 		r.Header.Set("X-Request-Id", id)
 	}
 	if p.prefers.namespace != "" {
 		r.Header.Set("Punctual-Namespace", p.prefers.namespace)
+	}
+	credentials := p.trying
+	if credentials == "" {
+		var err error
+		if credentials, err = p.credentials(ctx); err != nil {
+			return err
+		}
+	}
+	if credentials != "" {
+		r.Header.Set("Authorization", "Bearer "+credentials)
 	}
 	return nil
 }
@@ -70,7 +93,7 @@ func (p *page) identify(_ context.Context, r *http.Request) error {
 func (p *page) know() (err error) {
 	p.caller, err = answers.Of[client.Caller](p.GetCaller(p.Context()))
 	if answers.IsRefused(err, "namespace-not-found") && p.prefers.namespace != "" {
-		p.complain("There is no namespace " + p.prefers.namespace + " that you may see.")
+		p.notice = notice{text: "There is no namespace " + p.prefers.namespace + " that you may see.", isFailed: true}
 		p.setCookie(namespaceCookie, "", 0)
 		p.prefers.namespace = ""
 		p.caller, err = answers.Of[client.Caller](p.GetCaller(p.Context()))
@@ -124,6 +147,11 @@ func (p *page) fail(err error) {
 	}
 	if refused, is := errors.AsType[*answers.Refused](err); is {
 		problem = refused.Problem
+		if problem.Status == http.StatusUnauthorized && p.session() != nil {
+			_ = p.session().Destroy(p.Context()) // it is of no use any more, or there is none
+			_ = p.signIn()
+			return
+		}
 	} else {
 		p.dashboard.Logger.ErrorContext(p.Context(), "page not shown", "error", err)
 	}
@@ -133,7 +161,5 @@ func (p *page) fail(err error) {
 
 // notFound is the page of what does not exist.
 func notFound(*page) error {
-	return &answers.Refused{Problem: client.Problem{
-		Status: http.StatusNotFound, Code: "path-not-found", Title: "Not found", Detail: "There is no such page.",
-	}}
+	return refusal(http.StatusNotFound, "path-not-found", "There is no such page.")
 }

@@ -178,3 +178,5 @@ func zoneOf(job client.Job) string {
 	}
 	return *job.TimeZone
 }
+
+func escapeQuery(text string) string { return url.QueryEscape(text) }

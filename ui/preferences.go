@@ -84,9 +84,6 @@ func (p *page) setCookie(name, value string, maxAge int) {
 		maxAge = -1
 	}
 	http.SetCookie(p.w, &http.Cookie{ //nolint:gosec // it is no secret, and without TLS it has to work, too
-		Name: name, Value: url.QueryEscape(value), Path: "/", MaxAge: maxAge, SameSite: http.SameSiteLaxMode, Secure: p.isSecure(),
+		Name: name, Value: url.QueryEscape(value), Path: "/", MaxAge: maxAge, SameSite: http.SameSiteLaxMode, Secure: p.dashboard.isSecure(p.Request),
 	})
 }
-
-// isSecure reports whether the browser reaches the service by TLS, which a proxy may end.
-func (p *page) isSecure() bool { return p.TLS != nil || p.Header.Get("X-Forwarded-Proto") == "https" }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
+	"github.com/alexedwards/scs/v2"
 	"github.com/go-chi/chi/v5/middleware"
 
 	"punctual/gen/client"
@@ -20,19 +22,28 @@ type Config struct {
 	Logger *slog.Logger
 	// Version is the version of the service.
 	Version string
+	// Sessions stores who is signed in. Nil: the API asks nobody who they are.
+	Sessions scs.Store
+	// SessionLifetime is how long somebody stays signed in. Default: 12 hours.
+	SessionLifetime time.Duration
+	// Provider signs people in with their accounts. Without an issuer, only keys do.
+	Provider Provider
+	// PublicURL is where browsers reach the service. Default: what they ask for.
+	PublicURL string
 }
 
 // dashboard serves the pages.
 type dashboard struct {
 	Config
-	api *client.Client
+	api      *client.Client
+	sessions sessions
+	provider *provider
 }
 
 // pages are the handlers of all pages and forms, by method and path.
 var pages = map[string]func(*page) error{
 	"GET /{$}":               showHome,
 	"GET /instances":         listInstances,
-	"POST /preferences":      savePreferences,
 	"GET /queues":            listQueues,
 	"GET /runs":              listRuns,
 	"GET /runs/bulk":         confirmBulk,
@@ -49,6 +60,16 @@ var pages = map[string]func(*page) error{
 	"POST /jobs/{id}/resume":    resumeNow,
 }
 
+// openPages are those for people who are not signed in.
+var openPages = map[string]func(*page) error{
+	"POST /preferences":     savePreferences,
+	"GET /sign-in":          showSignIn,
+	"POST /sign-in":         signInByKey,
+	"GET /sign-in/provider": goToProvider,
+	"GET /sign-in/returned": returnFromProvider,
+	"POST /sign-out":        signOut,
+}
+
 // New returns the handler of the dashboard. It serves every path, and says of those that it does
 // not know that there is nothing.
 func New(c Config) (http.Handler, error) {
@@ -61,12 +82,17 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dashboard{Config: c, api: api}
+	c.SessionLifetime = cmp.Or(c.SessionLifetime, 12*time.Hour)
+	d := &dashboard{Config: c, api: api, provider: newProvider(c.Provider)}
+	d.sessions = d.newSessions()
 	mux := http.NewServeMux()
 	for pattern, show := range pages {
-		mux.Handle(pattern, d.serve(show))
+		mux.Handle(pattern, d.load(d.serve(show)))
 	}
-	mux.Handle("/", d.serve(notFound))
+	for pattern, show := range openPages {
+		mux.Handle(pattern, d.load(d.serveOpen(show)))
+	}
+	mux.Handle("/", d.load(d.serve(notFound)))
 	mux.HandleFunc("GET "+assetsPath, serveAsset)
 	handler := middleware.Compress(5, "text/html")(mux)
 	return pageHeaders(d.refuseCrossOrigin(handler)), nil

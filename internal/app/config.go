@@ -60,6 +60,8 @@ type Config struct {
 	OIDCAudience string      `name:"oidc-audience" help:"What an access token has to have in its claim aud." env:"OIDC_AUDIENCE"`
 	OIDCGrants   oidc.Grants `name:"oidc-grants" help:"Which claims give which rights: a JSON array of objects with claim, value, namespace (* is all) and scopes." env:"OIDC_GRANTS"`
 
+	Pages PagesConfig `embed:""`
+
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
 	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
 
@@ -117,6 +119,9 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("OIDC_GRANTS: %w", err))
 	}
 	if err := oidc.Validate(c.OIDCIssuer, c.OIDCAudience, c.OIDCGrants); err != nil {
+		errs = append(errs, err)
+	}
+	if err := c.Pages.validate(c.OIDCIssuer); err != nil {
 		errs = append(errs, err)
 	}
 	switch c.Auth {

@@ -22,6 +22,8 @@ type tab struct {
 	url string
 	// expected are complaints that the test makes happen, by parts of their texts.
 	expected []string
+	// elsewhere is where pages may lead besides the service.
+	elsewhere string
 }
 
 // openTab opens a browser for the dashboard of an instance.
@@ -37,7 +39,7 @@ func openTab(t *testing.T, service instance, more ...chromedp.ExecAllocatorOptio
 		for _, request := range requests {
 			to, err := url.Parse(request)
 			require.NoError(t, err)
-			assert.True(t, to.Host == here.Host || to.Scheme == "data", "a page asks another host: %s", request)
+			assert.True(t, to.Host == here.Host || to.Scheme == "data" || shown.elsewhere != "" && strings.HasPrefix(request, shown.elsewhere), "a page asks another host: %s", request)
 		}
 		for _, complaint := range complaints {
 			assert.True(t, shown.expects(complaint), "the browser complains: %s", complaint)
@@ -112,7 +114,7 @@ func (b *tab) until(expression, format string, args ...any) {
 	require.Eventually(b.t, func() bool {
 		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
 		return err == nil && is
-	}, 15*time.Second, 20*time.Millisecond, format, args)
+	}, 15*time.Second, 20*time.Millisecond, append([]any{format}, args...)...)
 }
 
 // click clicks on an element as soon as it is visible.
@@ -144,4 +146,13 @@ func (b *tab) resize(width, height int64) {
 // quoted is a text as JavaScript writes it.
 func quoted(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
+}
+
+// clickSummary opens the menu of a name.
+func clickSummary(name string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[any](
+			`[...document.querySelectorAll("summary")].find(e => e.innerText.trim() === `+quoted(name)+`).click()`))
+		return err
+	})
 }

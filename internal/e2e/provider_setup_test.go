@@ -32,6 +32,9 @@ type providerClient struct {
 	ID     string         `json:"id"`
 	Secret string         `json:"secret"`
 	Claims map[string]any `json:"claims"`
+	// People are those who sign in to the client by a browser, each with the claims that their
+	// tokens get. Such a client gets no tokens by itself.
+	People map[string]map[string]any `json:"people,omitempty"`
 }
 
 // providerClients are those of each provider, by id. The grants of withTokens are for their claims.
@@ -46,6 +49,12 @@ func init() {
 	} {
 		providerClients[id] = providerClient{ID: id, Secret: "provider-secret-of-" + id, Claims: claims}
 	}
+	providerClients["dashboard"] = providerClient{ID: "dashboard", Secret: "provider-secret-of-dashboard", People: map[string]map[string]any{
+		"paula": {"groups": []string{"payments-devs"}},
+		"rita":  {"groups": []string{"payments-readers"}},
+		"olga":  {"groups": []string{"staff", "ops"}},
+		"steve": {"groups": []string{"staff"}},
+	}}
 }
 
 // withTokens lets the service accept tokens of an issuer.
