@@ -11,6 +11,7 @@ import (
 	"punctual/internal/jobs"
 	"punctual/internal/labels"
 	"punctual/internal/runid"
+	"punctual/internal/traceid"
 )
 
 // What the contract says where a request says nothing.
@@ -76,15 +77,15 @@ func encodeLabels(set labels.Set) server.Labels {
 }
 
 // encodeFound is encodeRun for a run that was looked for.
-func encodeFound(run jobs.Run, err error) (server.Run, error) {
+func (s *handlers) encodeFound(run jobs.Run, err error) (server.Run, error) {
 	if err != nil {
 		return server.Run{}, err
 	}
-	return encodeRun(run)
+	return s.encodeRun(run)
 }
 
 // encodeRun makes the API's run of the database's.
-func encodeRun(row jobs.Run) (server.Run, error) {
+func (s *handlers) encodeRun(row jobs.Run) (server.Run, error) {
 	failed := []server.FailedAttempt{}
 	if row.FailedAttempts != nil {
 		if err := json.Unmarshal(row.FailedAttempts, &failed); err != nil {
@@ -115,6 +116,9 @@ func encodeRun(row jobs.Run) (server.Run, error) {
 		out.JobName = &row.JobName
 	}
 	out.LatenessMilliseconds, out.DurationMilliseconds = durationsOf(row.ScheduledFor, row.StartedAt, row.FinishedAt)
+	if s.Traces != nil {
+		out.TraceId = new(traceid.OfRun(out.Id).TraceID().String())
+	}
 	if row.FinishedAt != nil && row.Attempt > 0 {
 		out.JobVersion = new(orDefault(row.JobVersion, 1))
 	}

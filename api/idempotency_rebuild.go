@@ -106,6 +106,6 @@ func (s *handlers) runOf(ctx context.Context, by access.Caller, entry *idempoten
 	if err := json.Unmarshal(entry.Result, &result); err != nil {
 		return server.Run{}, fmt.Errorf("an entry of the audit: %w", err)
 	}
-	run, err := encodeFound(s.Jobs.GetRun(ctx, by, result.RunID))
+	run, err := s.encodeFound(s.Jobs.GetRun(ctx, by, result.RunID))
 	return run, gone(err, jobs.ErrRunNotFound)
 }

@@ -80,10 +80,11 @@ func (s *handlers) RunJob(ctx context.Context, r server.RunJobRequestObject) (se
 		what.OverlapPolicy = cmp.Or(what.OverlapPolicy, (*db.OverlapPolicy)(r.Body.OverlapPolicy))
 		what.Payload, what.At = r.Body.Payload, decodeInstant(r.Body.StartAt)
 	}
-	run, err := encodeFound(s.Jobs.StartRun(ctx, access.From(ctx), r.Id, what))
+	run, err := s.encodeFound(s.Jobs.StartRun(ctx, access.From(ctx), r.Id, what))
 	if err != nil {
 		return nil, fmt.Errorf("run a job: %w", err)
 	}
+	linkRun(ctx, run.Id)
 	return runStarted(run), nil
 }
 

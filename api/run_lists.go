@@ -28,7 +28,7 @@ func (s *handlers) ListRuns(ctx context.Context, r server.ListRunsRequestObject)
 		}
 		filter.Labels = selector
 	}
-	page, err := runPage(p.Cursor, p.Limit, func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error) {
+	page, err := s.runPage(p.Cursor, p.Limit, func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error) {
 		return s.Jobs.FindRuns(ctx, access.From(ctx), filter, after, limit)
 	})
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 	if _, err := s.Jobs.Get(ctx, access.From(ctx), r.Id); err != nil {
 		return nil, fmt.Errorf("list a job's runs: %w", err)
 	}
-	page, err := runPage(p.Cursor, p.Limit, func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error) {
+	page, err := s.runPage(p.Cursor, p.Limit, func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error) {
 		return s.Jobs.FindRunsOf(ctx, access.From(ctx), r.Id, filter, after, limit)
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *handlers) ListJobRuns(ctx context.Context, r server.ListJobRunsRequestO
 
 // runPage makes a page of what find returns after a place: at most so many runs, and where the list
 // goes on.
-func runPage(given *string, limit *int32, find func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error)) (page server.RunPage, err error) {
+func (s *handlers) runPage(given *string, limit *int32, find func(after history.Place, limit int32) ([]jobs.Run, *history.Place, error)) (page server.RunPage, err error) {
 	page.Limit = orDefault(limit, defaultLimit)
 	after, err := decodeCursor(given, cursor{at: clock.EndOfTime})
 	if err != nil {
@@ -72,7 +72,7 @@ func runPage(given *string, limit *int32, find func(after history.Place, limit i
 	if next != nil {
 		page.NextCursor = new(cursor{next.At, next.Job}.String())
 	}
-	page.Items, err = encodeEach(runs, encodeRun)
+	page.Items, err = encodeEach(runs, s.encodeRun)
 	return page, err
 }
 

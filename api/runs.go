@@ -11,7 +11,7 @@ import (
 
 // GetRun reads one run, open or ended.
 func (s *handlers) GetRun(ctx context.Context, r server.GetRunRequestObject) (server.GetRunResponseObject, error) {
-	run, err := encodeFound(s.Jobs.GetRun(ctx, access.From(ctx), r.Id))
+	run, err := s.encodeFound(s.Jobs.GetRun(ctx, access.From(ctx), r.Id))
 	if err != nil {
 		return nil, fmt.Errorf("get a run: %w", err)
 	}
@@ -20,10 +20,11 @@ func (s *handlers) GetRun(ctx context.Context, r server.GetRunRequestObject) (se
 
 // RetryRun starts a run that repeats another.
 func (s *handlers) RetryRun(ctx context.Context, r server.RetryRunRequestObject) (server.RetryRunResponseObject, error) {
-	run, err := encodeFound(s.Jobs.Retry(ctx, access.From(ctx), r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
+	run, err := s.encodeFound(s.Jobs.Retry(ctx, access.From(ctx), r.Id, (*db.OverlapPolicy)(r.Params.OverlapPolicy)))
 	if err != nil {
 		return nil, fmt.Errorf("retry a run: %w", err)
 	}
+	linkRun(ctx, run.Id)
 	return runRetried(run), nil
 }
 
@@ -33,7 +34,7 @@ func runRetried(run server.Run) server.RetryRun202JSONResponse {
 
 // CancelRun makes a run end.
 func (s *handlers) CancelRun(ctx context.Context, r server.CancelRunRequestObject) (server.CancelRunResponseObject, error) {
-	run, err := encodeFound(s.Jobs.Cancel(ctx, access.From(ctx), r.Id))
+	run, err := s.encodeFound(s.Jobs.Cancel(ctx, access.From(ctx), r.Id))
 	if err != nil {
 		return nil, fmt.Errorf("cancel a run: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"punctual/gen/db"
 	"punctual/gen/server"
@@ -77,6 +78,8 @@ type Config struct {
 	// AuthFailuresPerMinute is how many credentials that are not valid an address may send in a
 	// minute. Default: 600.
 	AuthFailuresPerMinute int
+	// Traces makes spans of requests. Nil: there are no traces.
+	Traces trace.TracerProvider
 	// Metrics serves the metrics of the instance. Nil: nothing does. OpenMetrics is whether they are
 	// for everybody who reaches the service; otherwise only a caller who is not bound to one
 	// namespace gets them, with the scope metrics:read.
@@ -131,7 +134,11 @@ func New(c Config) (http.Handler, error) {
 
 	attempts := ratelimit.NewAttempts(c.AuthFailuresPerMinute)
 	root := chi.NewRouter()
-	root.Use(withRequestID, logRequests(c.Logger, c.Meter, operationIDs(spec)), errs.recoverPanic, secureHeaders, answerHead, paceBodies)
+	root.Use(withRequestID)
+	if c.Traces != nil {
+		root.Use(traceRequests(c.Traces))
+	}
+	root.Use(logRequests(c.Logger, c.Meter, operationIDs(spec)), errs.recoverPanic, secureHeaders, answerHead, paceBodies)
 	if c.Authenticator == nil {
 		root.Use(protectOpen(c.AllowedHosts, errs))
 	}

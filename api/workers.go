@@ -14,6 +14,7 @@ import (
 	"punctual/internal/executor"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
+	"punctual/internal/traceid"
 )
 
 // What the contract says where a worker says nothing.
@@ -43,18 +44,19 @@ func (s *handlers) LeaseRuns(ctx context.Context, r server.LeaseRunsRequestObjec
 		return server.LeaseRuns204Response{}, nil
 	}
 	return server.LeaseRuns200JSONResponse{
-		Id: lease.ID, ExpiresAt: instant.Time{Time: lease.ExpiresAt}, Runs: encodeAll(lease.Runs, encodeLeased),
+		Id: lease.ID, ExpiresAt: instant.Time{Time: lease.ExpiresAt}, Runs: encodeAll(lease.Runs, s.encodeLeased),
 	}, nil
 }
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
 
 // encodeLeased returns the API's leased run.
-func encodeLeased(a *broker.LeasedRun) server.LeasedRun {
+func (s *handlers) encodeLeased(a *broker.LeasedRun) server.LeasedRun {
 	return server.LeasedRun{
 		Id: a.RunID(), Token: a.Due.Token, JobId: a.Due.JobID, JobName: a.Job.Name,
 		ScheduledFor: instant.Time{Time: a.Instant()}, Attempt: int32(a.Due.Attempt),
 		AttemptDeadlineSeconds: a.Job.AttemptDeadlineSeconds, Payload: a.Payload(),
+		Traceparent: traceid.Parent(s.Queues.SpanOf(a)),
 	}
 }
 

@@ -2158,7 +2158,7 @@ type Heartbeat struct {
 //   - `Idempotency-Key`: the id of the run, the same at each attempt. Deduplicate by it.
 //   - `Punctual-Namespace`, `Punctual-Job-Id`, `Punctual-Run-Id`, `Punctual-Scheduled-For`,
 //     `Punctual-Attempt`.
-//   - `traceparent` (W3C Trace Context).
+//   - `traceparent` (W3C Trace Context): a run is a trace, and the request a span of it.
 //   - `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks 1.0.0), if
 //     there are `signingSecrets`.
 //
@@ -3631,7 +3631,7 @@ type LatenessQuantiles struct {
 
 // Lease The right of a worker to execute runs, until it expires.
 //
-// Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779}]}
+// Example: {"expiresAt":"2025-10-09T07:30:15.002410Z","id":"0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2","runs":[{"attempt":1,"attemptDeadlineSeconds":300,"id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobName":"weekday-report","payload":{"report":"sales"},"scheduledFor":"2025-10-09T07:30:00.000000Z","token":5577006791947779,"traceparent":"00-34d717560f5c70ad37782d0352630385-20a9a551911effb7-01"}]}
 type Lease struct {
 	// ExpiresAt When the lease ends unless a heartbeat extends it.
 	ExpiresAt time.Time `json:"expiresAt"`
@@ -3695,6 +3695,10 @@ type LeasedRun struct {
 	//
 	// Example: 5577006791947779
 	Token Token `json:"token"`
+
+	// Traceparent The attempt in W3C Trace Context. What the worker does for the run belongs under it. An
+	// `http` target gets the same as a header.
+	Traceparent string `json:"traceparent"`
 }
 
 // LogTarget Writes the first 8 KiB of the payload to the log of the service. It always succeeds.
@@ -4245,7 +4249,7 @@ type ResourceType string
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
-// Example: {"attempt":1,"cancelRequestedAt":null,"causedBy":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"trigger":"SCHEDULE","waitingFor":null}
+// Example: {"attempt":1,"cancelRequestedAt":null,"causedBy":null,"durationMilliseconds":230,"error":null,"executedBy":null,"failedAttempts":[],"finishedAt":"2025-10-09T07:30:00.231460Z","id":"0199c7e0-74c0-7000-9d7e-3f1b2a4c5d6e","jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","jobVersion":1,"latenessMilliseconds":0,"occurrences":1,"reason":null,"result":{"durationMilliseconds":230,"output":"{\"rows\":42}","outputIsTruncated":false,"statusCode":200},"retryOf":null,"scheduledFor":"2025-10-09T07:30:00.000000Z","startedAt":"2025-10-09T07:30:00.000812Z","status":"SUCCEEDED","statusReason":null,"traceId":"34d717560f5c70ad37782d0352630385","trigger":"SCHEDULE","waitingFor":null}
 type Run struct {
 	// Attempt The number of attempts that were started.
 	Attempt int32 `json:"attempt"`
@@ -4351,6 +4355,11 @@ type Run struct {
 
 	// StatusReason Why the job was paused, if the run is `SKIPPED` for that; otherwise null.
 	StatusReason *string `json:"statusReason"`
+
+	// TraceId The id of the run's trace, in W3C Trace Context: the first 16 bytes of the SHA-256 of
+	// `id`. Null if the service exports no traces. Whether the trace was kept, the run does
+	// not know.
+	TraceId *string `json:"traceId"`
 
 	// Trigger What created the run.
 	//

@@ -36,6 +36,7 @@ import (
 	"punctual/internal/poller"
 	"punctual/internal/signer"
 	"punctual/internal/stats"
+	"punctual/internal/tracing"
 )
 
 // App is one instance of the service. Create it with New, then call Run. What is started last is
@@ -81,6 +82,7 @@ type App struct {
 	events      *events.Teller
 	blackouts   *namespaces.Blackouts
 	stats       *stats.Collector
+	traces      *tracing.Tracing  // nil if there are none
 	observers   []events.Observer // those who count runs; New adds them before anything runs
 	metrics     *metrics.Registry // nil: nothing is measured
 	// metricsServer serves metrics on a port of their own. Nil: it has none.
@@ -108,13 +110,16 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		}
 	}()
 
+	if a.traces, err = tracing.New(ctx, tracing.Config{Version: Version(), Instance: lease.Holder(), Logger: log}); err != nil {
+		return nil, err
+	}
 	if a.database, err = OpenDatabase(ctx, c.Database, log); err != nil {
 		return nil, err
 	}
 	if err := database.Migrate(ctx, a.database.Direct, log); err != nil {
 		return nil, err
 	}
-	if a.pools, err = openPools(ctx, a.database.URL, c); err != nil {
+	if a.pools, err = openPools(ctx, a.database.URL, c, a.traces.Statements()); err != nil {
 		return nil, err
 	}
 
@@ -157,7 +162,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.broker = broker.New(broker.Config{
 		Blackouts: a.blackouts,
 		Pool:      a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
-		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs,
+		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs, Tracer: a.traces.OfRuns(),
 	})
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
@@ -183,6 +188,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
 		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute, Pages: a.newPages,
 		Metrics: measured.handler, OpenMetrics: c.Metrics == MetricsOpen, Meter: measured.requests,
+		Traces: a.traces.OfRequests(),
 	})
 	if err != nil {
 		return nil, err
@@ -193,7 +199,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		Blackouts: a.blackouts,
 		Pool:      a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
 		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
-		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs,
+		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs, Tracer: a.traces.OfRuns(),
 	})
 
 	a.listener = notify.NewListener(notify.ListenerConfig{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
@@ -43,20 +44,21 @@ const (
 	measureWithin = 2 * time.Second
 )
 
-// openPools opens the pools without connecting yet.
-func openPools(ctx context.Context, url string, c Config) (p pools, err error) {
+// openPools opens the pools without connecting yet. The tracer is told of the statements of those
+// that requests use.
+func openPools(ctx context.Context, url string, c Config, tracer pgx.QueryTracer) (p pools, err error) {
 	var errs [6]error
-	p.engine, errs[0] = database.OpenLimited(ctx, url, database.Limits{Connections: c.EngineConnections})
-	p.api, errs[1] = database.OpenLimited(ctx, url, database.Limits{
+	p.engine, errs[0] = database.OpenTraced(ctx, url, database.Limits{Connections: c.EngineConnections}, tracer)
+	p.api, errs[1] = database.OpenTraced(ctx, url, database.Limits{
 		Connections: c.APIConnections, Acquire: acquireWithin, Statement: cmp.Or(c.APIStatementTimeout, statementWithin),
-	})
+	}, tracer)
 	p.lease, errs[2] = database.OpenLimited(ctx, url, database.Limits{Connections: 1})
 	p.probe, errs[3] = database.OpenLimited(ctx, url, database.Limits{
 		Connections: 1, Acquire: acquireWithin, Statement: statementWithin,
 	})
-	p.access, errs[4] = database.OpenLimited(ctx, url, database.Limits{
+	p.access, errs[4] = database.OpenTraced(ctx, url, database.Limits{
 		Connections: accessConnections, Acquire: acquireWithin, Statement: statementWithin,
-	})
+	}, tracer)
 	p.metrics, errs[5] = database.OpenLimited(ctx, url, database.Limits{
 		Connections: 1, Acquire: measureWithin, Statement: measureWithin,
 	})

@@ -64,6 +64,7 @@ func (a *App) close() error {
 		defer cancel()
 		errs = append(errs, a.instance.Release(ctx))
 	}
+	a.traces.Close()
 	a.pools.close()
 	if a.database != nil {
 		errs = append(errs, a.database.Close())

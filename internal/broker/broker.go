@@ -35,6 +35,8 @@ type Config struct {
 	Blackouts runs.Blackouts
 	// Observe gets to know of each run that has ended and is stored. Default: nobody looks on.
 	Observe events.Observer
+	// Tracer makes traces of the runs. Default: nobody does.
+	Tracer runs.Tracer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Meter measures claims and runs. Default: nobody does.
@@ -80,7 +82,7 @@ func New(c Config) *Broker {
 	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
 	b.runs = runs.Store{
 		Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, Blackouts: c.Blackouts,
-		Observe: c.Observe, Meter: c.Meter, Now: b.clock.Now, LogRuns: c.LogRuns,
+		Observe: c.Observe, Meter: c.Meter, Tracer: c.Tracer, Now: b.clock.Now, LogRuns: c.LogRuns,
 	}
 	return b
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"punctual/gen/db"
 	"punctual/internal/runs"
@@ -37,6 +38,9 @@ type Lease struct {
 
 // LeasedRun is an attempt that a worker makes.
 type LeasedRun = runs.Attempt
+
+// SpanOf returns the span of an attempt, of which what the worker does is a child.
+func (b *Broker) SpanOf(run *LeasedRun) trace.SpanContext { return b.runs.SpanOf(run) }
 
 // waiter is a worker that waits.
 type waiter struct {

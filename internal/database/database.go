@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -40,6 +41,11 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 
 // OpenLimited is Open with limits.
 func OpenLimited(ctx context.Context, url string, l Limits) (*pgxpool.Pool, error) {
+	return OpenTraced(ctx, url, l, nil)
+}
+
+// OpenTraced is OpenLimited with a tracer that is told of each statement. Nil: nobody is told.
+func OpenTraced(ctx context.Context, url string, l Limits, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database url: %w", err)
@@ -57,6 +63,12 @@ func OpenLimited(ctx context.Context, url string, l Limits) (*pgxpool.Pool, erro
 	leaveReadOnly(config.ConnConfig)
 	if l.Acquire > 0 || l.Statement > 0 {
 		limitTime(config.ConnConfig, l)
+	}
+	if tracer != nil && config.ConnConfig.Tracer != nil {
+		tracer = multitracer.New(tracer, config.ConnConfig.Tracer)
+	}
+	if tracer != nil {
+		config.ConnConfig.Tracer = tracer
 	}
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		registerUUID(conn.TypeMap())

@@ -15,6 +15,7 @@ import (
 	"punctual/gen/server"
 	"punctual/internal/app"
 	"punctual/internal/testdb"
+	"punctual/internal/traceid"
 )
 
 // A client that is generated for another language can call each operation of the contract.
@@ -94,7 +95,7 @@ func TestTypeScriptReceiverVerifiesRequests(t *testing.T) {
 		} {
 			assert.Equal(t, want, got.Headers[header], "%s of attempt %s", header, attempt)
 		}
-		assert.Regexp(t, "^00-"+strings.ReplaceAll(run.Id.String(), "-", "")+"-[0-9a-f]{16}-01$", got.Headers["traceparent"])
+		assert.Regexp(t, "^00-"+traceid.OfRun(run.Id).TraceID().String()+"-[0-9a-f]{16}-01$", got.Headers["traceparent"])
 	}
 	assert.NotEqual(t, one.Headers["traceparent"], two.Headers["traceparent"], "each attempt is a span of its own")
 	service.waitForRun(t, run.Id, client.RunStatusSUCCEEDED)

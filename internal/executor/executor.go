@@ -36,6 +36,8 @@ type Run struct {
 	// Secrets is a JSON object of the fields that the contract marks write-only, or nil if there
 	// are none.
 	Secrets json.RawMessage
+	// Trace notes the requests that are sent. Nil: nobody wants to know.
+	Trace *Trace
 }
 
 // Result is what is kept of an attempt, whether it succeeded or not.

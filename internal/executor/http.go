@@ -80,6 +80,7 @@ func (h *HTTP) Execute(ctx context.Context, run Run) (*Result, error) {
 	defer func() { _ = resp.Body.Close() }()
 	result := &Result{StatusCode: resp.StatusCode}
 	result.Output, result.OutputIsTruncated = readOutput(resp.Header, resp.Body, x.hide)
+	run.Trace.end(resp)
 	result.Duration = time.Since(began)
 	return result, def.judge(resp, time.Now())
 }
@@ -131,7 +132,9 @@ func (x *exchange) send(ctx context.Context) (*http.Response, error) {
 		return nil, &Failure{Err: err, IsFinal: true}
 	}
 	for client := x.home; ; {
+		x.run.Trace.begin(req)
 		resp, err := client.Do(req)
+		x.run.Trace.end(resp)
 		if err != nil || !x.def.isToFollow(resp) {
 			return resp, err
 		}

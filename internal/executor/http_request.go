@@ -3,18 +3,16 @@ package executor
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"punctual/internal/instant"
+	"punctual/internal/traceid"
 )
 
 // request returns the request of one attempt that is made at now. Punctual's own headers replace
@@ -41,7 +39,9 @@ func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecret
 	header.Set("Punctual-Run-Id", run.ID.String())
 	header.Set("Punctual-Scheduled-For", format(run.ScheduledFor))
 	header.Set("Punctual-Attempt", strconv.Itoa(run.Attempt))
-	header.Set("traceparent", traceParent(run.ID))
+	if run.Trace == nil { // otherwise each request gets another one when it is sent
+		header.Set(traceParentHeader, traceid.Parent(childOf(traceid.OfRun(run.ID))))
+	}
 	if len(secrets.SigningSecrets) > 0 {
 		signature, err := sign(run.ID.String(), now, content, secrets.SigningSecrets)
 		if err != nil {
@@ -52,14 +52,6 @@ func (d httpDefinition) request(ctx context.Context, run Run, secrets httpSecret
 		header.Set(standardwebhooks.HeaderWebhookSignature, signature)
 	}
 	return req, nil
-}
-
-// traceParent returns a traceparent of W3C Trace Context. A run is a trace, each attempt a sampled
-// span of it.
-func traceParent(runID uuid.UUID) string {
-	var span [8]byte
-	_, _ = rand.Read(span[:]) // never fails
-	return fmt.Sprintf("00-%x-%x-01", runID[:], span)
 }
 
 // format returns an instant as the API writes it.

@@ -3,13 +3,14 @@ package executor
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"punctual/internal/traceid"
 )
 
 const (
@@ -43,7 +44,7 @@ func TestRequestTellsOfTheRun(t *testing.T) {
 	} {
 		assert.Equal(t, want, request.Header.Get(name), "%s", name)
 	}
-	assert.Regexp(t, "^00-"+strings.ReplaceAll(runID.String(), "-", "")+"-[0-9a-f]{16}-01$", request.Header.Get("Traceparent"),
+	assert.Regexp(t, "^00-"+traceid.OfRun(runID).TraceID().String()+"-[0-9a-f]{16}-01$", request.Header.Get("Traceparent"),
 		"attempts of a run share a trace")
 }
 

@@ -68,6 +68,7 @@ func (p *Poller) attempt(ctx context.Context, r *run, a *runs.Attempt) *runs.End
 	a.Begin(p.clock.Now())
 	result, err := p.call(ctx, a)
 	if !r.lease.Held() || (err != nil && p.work.Err() != nil) {
+		p.runs.TraceLeft(a, err)
 		p.leave(r, err)
 		return nil
 	}
@@ -96,6 +97,10 @@ func (p *Poller) call(ctx context.Context, a *runs.Attempt) (result *executor.Re
 	if err != nil {
 		return nil, err
 	}
+	var noted *executor.Trace
+	if p.Tracer != nil {
+		noted = p.runs.Trace(a)
+	}
 	result, err = p.Executor.Execute(attempt, executor.Run{
 		ID:           attempt.run,
 		JobID:        a.Due.JobID,
@@ -107,6 +112,7 @@ func (p *Poller) call(ctx context.Context, a *runs.Attempt) (result *executor.Re
 		Payload:      a.Payload(),
 		Definition:   a.Job.Target,
 		Secrets:      opened,
+		Trace:        noted,
 	})
 	if err == nil {
 		return result, nil

@@ -43,6 +43,8 @@ type Config struct {
 	Blackouts runs.Blackouts
 	// Observe gets to know of each run that has ended and is stored. Default: nobody looks on.
 	Observe events.Observer
+	// Tracer makes traces of the runs. Default: nobody does.
+	Tracer runs.Tracer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Meter measures claims and runs. Default: nobody does.
@@ -137,7 +139,7 @@ func New(c Config) *Poller {
 	}
 	p.runs = runs.Store{
 		Pool: c.Pool, Queries: p.queries, Logger: p.Logger, Jobs: p.Jobs, Events: c.Events, Due: p.due, Blackouts: c.Blackouts,
-		Observe: c.Observe, Meter: c.Meter, Now: p.clock.Now, LogRuns: p.LogRuns,
+		Observe: c.Observe, Meter: c.Meter, Tracer: c.Tracer, Now: p.clock.Now, LogRuns: p.LogRuns,
 	}
 	p.clock.SetBack = func(by time.Duration) {
 		p.Logger.Warn("the database's clock was set back; jobs whose next run was computed before wait this much longer, "+

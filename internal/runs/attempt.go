@@ -29,7 +29,7 @@ const maxErrorLength = 4096
 // End returns how the attempt ended, now. The error is as of executor.Executor, or Canceled, or one
 // that wraps ErrDeadline; nil if the attempt succeeded.
 func (a *Attempt) End(now time.Time, result *executor.Result, err error) *Ended {
-	a.finished = clock.Later(now, a.began)
+	a.finished, a.isMade = clock.Later(now, a.began), true
 	a.result = encodeResult(result)
 	if a.Due.AwaitsWorker {
 		a.executedBy = a.Holder

@@ -15,6 +15,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/clock"
+	"punctual/internal/executor"
 	"punctual/internal/policy"
 	"punctual/internal/runid"
 	"punctual/internal/schedule"
@@ -54,6 +55,13 @@ type run struct {
 	// Holder names who executes the run, as its lease says.
 	Holder string
 
+	// claimedAt is when the run was claimed.
+	claimedAt time.Time
+	// isMade is whether an attempt was made under the claim, and has ended.
+	isMade bool
+	// trace has the requests of the attempt; nil if there are no traces.
+	trace *executor.Trace
+
 	status db.RunStatus
 	reason db.RunReason // empty if there is none
 	// attempt is the number of the last attempt that was begun; 0 if none was.
@@ -85,7 +93,7 @@ type run struct {
 func newClaimed(row *db.ClaimRow) *Claimed {
 	return &Claimed{run{
 		Due: row.Claimed, Job: row.Job, attempt: row.Claimed.Attempt, started: row.Claimed.StartedAt,
-		jobVersion: row.Job.Version,
+		jobVersion: row.Job.Version, claimedAt: row.ReadAt,
 	}}
 }
 
@@ -155,7 +163,7 @@ func (a *Attempt) Begin(now time.Time) {
 // had a version.
 func Resume(row *db.ClaimRow, leasedAt time.Time, version int32) *Attempt {
 	a := (*Attempt)(newClaimed(row))
-	a.jobVersion = version
+	a.jobVersion, a.claimedAt = version, leasedAt
 	a.began = clock.Later(leasedAt, a.started)
 	return a
 }

@@ -43,6 +43,8 @@ type Store struct {
 	Blackouts Blackouts
 	// Observe gets to know of each run that has ended and is stored. Nil: nobody looks on.
 	Observe events.Observer
+	// Tracer makes traces of the runs. Nil: nobody does.
+	Tracer Tracer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
 	// Meter measures what is stored. Nil: nobody does. With it, Now is the database's time.
@@ -151,6 +153,9 @@ func (s Store) follow(ctx context.Context, batch []*Ended, stored map[key]bool) 
 		if stored != nil && !stored[keyOf(e.Due.JobID, e.Due.ScheduledFor)] {
 			missing = append(missing, e)
 			continue
+		}
+		if s.Tracer != nil {
+			s.Tracer.Ended(e.traced())
 		}
 		if e.retryAt.IsZero() {
 			s.logEnd(ctx, e)
