@@ -329,7 +329,7 @@ func bulkFields(p *page, b *jobBulk) templ.Component {
 			}
 		}
 		if b.verb == "Pause" {
-			templ_7745c5c3_Err = textField(b.form, "pauseUntil", "datetime-local", "Until", "In the zone "+p.zoneName()+". Empty: until somebody resumes them.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textField(b.form, "pauseUntil", "datetime-local", "Until", "In the zone "+p.location().String()+". Empty: until somebody resumes them.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

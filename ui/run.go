@@ -185,12 +185,18 @@ func deref[T any](value *T) (zero T) {
 }
 
 // shownJSON writes JSON for people. Numbers and texts stay as they were given.
-func shownJSON(raw []byte) string {
-	var indented bytes.Buffer
-	if json.Indent(&indented, raw, "", "  ") != nil {
-		return sanitize.Visible(string(raw))
+func shownJSON(raw []byte) string { return sanitize.Visible(indented(raw)) }
+
+// escapes are characters that an answer of the API has escaped, for no reason that counts here.
+var escapes = strings.NewReplacer(`\\`, `\\`, `\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
+
+// indented writes JSON with a line for each value, for people who edit it.
+func indented(raw []byte) string {
+	var out bytes.Buffer
+	if json.Indent(&out, raw, "", "  ") != nil {
+		return string(raw)
 	}
-	return sanitize.Visible(indented.String())
+	return escapes.Replace(out.String())
 }
 
 // shownOutput writes what a target has answered: JSON with its lines indented, or as it came.

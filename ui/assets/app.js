@@ -5,6 +5,7 @@ import "./dialogs.js";
 import "./keyboard.js";
 import "./charts.js";
 import "./saved.js";
+import "./copy.js";
 import "./live.js";
 
 document.documentElement.classList.add("scripted");
