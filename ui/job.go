@@ -96,7 +96,7 @@ func (j *shownJob) define(p *page, fields map[string]json.RawMessage) error {
 // curl writes a request as a command for a shell. The key is not in it.
 func (p *page) curl(method, path, body string) string {
 	scheme := "http"
-	if p.isSecure() {
+	if p.dashboard.isSecure(p.Request) {
 		scheme = "https"
 	}
 	lines := []string{"curl -X " + method + " " + quotedForShell(scheme+"://"+p.Host+path)}
