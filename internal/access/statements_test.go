@@ -40,7 +40,7 @@ var acrossNamespaces = map[string][]string{
 	"it finds the request by an id that only the service makes":                          {"HoldAttempt", "ListAttempt"},
 	"it counts what another statement looks at, and no caller sees the count":            {"CountRunsWithin"},
 	"it bounds what another statement looks at, and no caller sees the bound":            {"FindReadyAt"},
-	"the operator's metrics count over all namespaces":                                   {"MeasureDue", "MeasureConnections", "MeasureState", "MeasureFailing"},
+	"the operator's metrics count over all namespaces":                                   {"MeasureDue", "MeasureConnections", "MeasureState", "MeasureFailing", "MeasureJobs"},
 	"it reads no row": {"CheckTables"},
 }
 

@@ -106,11 +106,7 @@ func (e *Engine) Heard(channel string) {
 
 // Listening notes whether the instance hears notifications.
 func (e *Engine) Listening(listens bool) {
-	if listens {
-		e.listening.Set(1)
-	} else {
-		e.listening.Set(0)
-	}
+	e.listening.Set(number(listens))
 }
 
 // EventsStarted notes events of which runs were made.

@@ -2,7 +2,7 @@
 // Registry; the parts of the service know only functions or small interfaces that it gives them.
 //
 // The number of series is bounded, however many jobs, queues and connections there are: see
-// maxQueues and maxConnections.
+// maxQueues, maxConnections and maxJobs.
 package metrics
 
 import (

@@ -192,6 +192,7 @@ create index jobs_pause_until on jobs (pause_until) where pause_until is not nul
 create index jobs_not_succeeded on jobs (namespace, last_run_status, created_at desc, id desc)
 where deleted_at is null and (last_run_status <> 'SUCCEEDED' or failures > 0);
 create index jobs_paused_by_service on jobs (namespace, paused_since desc, id) where paused_by_service and deleted_at is null;
+create index jobs_with_metrics on jobs (namespace, id) where metrics and deleted_at is null;
 create index jobs_by_secrets_key on jobs (secrets_key_id) where secrets_key_id is not null;
 -- A run's id ends with the last eight bytes of its job's id. This index leads from there to the
 -- job.

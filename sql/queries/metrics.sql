@@ -71,8 +71,8 @@ from (
 ) p;
 
 -- name: MeasureFailing :one
--- How many jobs have failed last, that are active and that are paused, each counted up to
--- @max_rows. Of the job and the row of due that carries its schedule, the one with the later run
+-- How many active jobs have failed last, and how many jobs the service has paused, each counted up
+-- to @max_rows. Of the job and the row of due that carries its schedule, the one with the later run
 -- counts.
 select
     (
@@ -101,7 +101,44 @@ select
         from (
             select
             from jobs j
-            where j.last_run_status = 'FAILED' and j.deleted_at is null and (j.last_run_status <> 'SUCCEEDED' or j.failures > 0) and j.status = 'PAUSED'
+            where j.paused_by_service and j.deleted_at is null
             limit @max_rows
         ) f
     )::integer as paused;
+
+-- name: MeasureJobs :many
+-- The first @max_jobs jobs that want metrics of their own, with when the last run that has
+-- succeeded began, in seconds since 1970, and whether a success is overdue. Where the last run has
+-- succeeded, that is known; otherwise its runs tell, of which it reads little more than those that
+-- have failed since. Zero: none has succeeded, or its history is gone.
+select j.namespace, coalesce(j.key, j.id::text)::text as name, (x.overdue_since is not null)::boolean as is_overdue,
+    coalesce(extract(epoch from case
+        when l.status = 'SUCCEEDED' then l.started_at
+        else (
+            select r.started_at
+            from (
+                select o.started_at, o.status
+                from runs o
+                where o.job_id = j.id
+                order by o.scheduled_for desc
+                limit l.failures + 100
+            ) r
+            where r.status = 'SUCCEEDED'
+            limit 1
+        )
+    end), 0)::double precision as succeeded_at
+from (
+    select id, namespace, key, last_run_for, last_run_status, last_run_at, failures
+    from jobs
+    where metrics and deleted_at is null
+    order by namespace, id
+    limit @max_jobs
+) j
+left join expected_successes x on x.job_id = j.id
+left join due d on d.job_id = j.id and d.carries_schedule
+cross join lateral (
+    select case when later.is_of_job then j.last_run_status else d.last_run_status end as status,
+        case when later.is_of_job then j.last_run_at else d.last_run_at end as started_at,
+        case when later.is_of_job then j.failures else coalesce(d.failures, 0) end as failures
+    from (select j.last_run_for >= coalesce(d.last_run_for, '-infinity') as is_of_job) later
+) l;
