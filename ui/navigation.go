@@ -6,8 +6,9 @@ import (
 	"punctual/gen/client"
 )
 
-// htmxConfig switches off what the policy of pages forbids, and what they do not use.
-const htmxConfig = `{"extensions":"sse","includeIndicatorCSS":false,"history":"reload","mode":"same-origin"}`
+// htmxConfig switches off what the policy of pages forbids, and what they do not use. What somebody
+// has opened stays open when a part of a page is replaced.
+const htmxConfig = `{"extensions":"sse","includeIndicatorCSS":false,"history":"reload","mode":"same-origin","morphIgnore":["data-htmx-powered","open"]}`
 
 // entry is a page that the navigation has.
 type entry struct {

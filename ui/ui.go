@@ -43,6 +43,7 @@ type dashboard struct {
 // pages are the handlers of all pages and forms, by method and path.
 var pages = map[string]func(*page) error{
 	"GET /{$}":               showHome,
+	"GET /live":              live,
 	"GET /instances":         listInstances,
 	"GET /queues":            listQueues,
 	"GET /runs":              listRuns,

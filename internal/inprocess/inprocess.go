@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // Transport is an http.RoundTripper that hands requests to a handler. The answer is there as soon
@@ -132,3 +133,6 @@ func (w *writer) Write(p []byte) (int, error) {
 
 // Flush begins the answer, as all that is written is read at once.
 func (w *writer) Flush() { w.WriteHeader(http.StatusOK) }
+
+// SetWriteDeadline does nothing: who reads the answer is as slow as its own client, whom it bounds.
+func (w *writer) SetWriteDeadline(time.Time) error { return nil }
