@@ -37,7 +37,6 @@ create table expected_successes (
     overdue_since timestamptz
 ) with (fillfactor = 50);
 
-create index expected_successes_overdue on expected_successes (job_id) where overdue_since is not null;
 create index expected_successes_missing on expected_successes (expected_by) where overdue_since is null;
 create index expected_successes_overdue on expected_successes (namespace, overdue_since desc) where overdue_since is not null;
 
