@@ -19,6 +19,7 @@ const (
 	defaultLimit       int32 = 10
 	defaultOccurrences int32 = 10
 	defaultTroubled    int32 = 50
+	defaultUpcoming    int32 = 500
 )
 
 // encodeJob makes the API's job of a view of one.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"punctual/internal/access"
 	"punctual/internal/instant"
 	"punctual/internal/jobs"
+	"punctual/internal/labels"
 )
 
 // PreviewSchedule says when a schedule would be due.
@@ -36,6 +38,31 @@ func (s *handlers) ListUpcoming(ctx context.Context, r server.ListUpcomingReques
 		return nil, fmt.Errorf("list a job's next occurrences: %w", err)
 	}
 	return server.ListUpcoming200JSONResponse{Items: encodeAll(all, encodeOccurrence)}, nil
+}
+
+// ListUpcomingRuns says when all jobs are due next.
+func (s *handlers) ListUpcomingRuns(ctx context.Context, r server.ListUpcomingRunsRequestObject) (server.ListUpcomingRunsResponseObject, error) {
+	selector, err := labels.ParseSelector(orDefault(r.Params.LabelSelector, ""))
+	if err != nil {
+		return nil, invalidQuery("labelSelector", jobs.WrongFormat, err.Error())
+	}
+	all, completeUntil, err := s.Jobs.UpcomingRuns(
+		ctx, access.From(ctx), selector, decodeInstant(r.Params.To), orDefault(r.Params.Limit, defaultUpcoming),
+	)
+	if invalid, ok := errors.AsType[*jobs.Invalid](err); ok { // which speaks of the query
+		return nil, invalidQuery(invalid.Fields[0].Name, invalid.Fields[0].Code, invalid.Fields[0].Detail)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the next occurrences of all jobs: %w", err)
+	}
+	return server.ListUpcomingRuns200JSONResponse{
+		CompleteUntil: instant.Time{Time: completeUntil},
+		Items: encodeAll(all, func(run jobs.UpcomingRun) server.UpcomingRun {
+			return server.UpcomingRun{
+				ScheduledFor: instant.Time{Time: run.ScheduledFor}, JobId: run.JobID, JobKey: run.JobKey, JobName: run.JobName,
+			}
+		}),
+	}, nil
 }
 
 func encodeOccurrence(o jobs.Occurrence) server.Occurrence {

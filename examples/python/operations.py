@@ -68,6 +68,8 @@ assert versions[0]["changes"] == [{"field": "name", "from": "snake", "to": "rena
 assert call("getJobVersion", {**of, "version": 1})["job"]["name"] == "snake"
 assert call("listAudit", {"resourceId": job["id"], "limit": 1})["items"][0]["operation"] == "updateJob"
 assert call("listUpcoming", {**of, "count": 1})["items"][0]["scheduledFor"] == job["nextRunAt"]
+ahead = call("listUpcomingRuns", {"to": days_ago(-0.9), "labelSelector": "team=snakes"})
+assert [run["scheduledFor"] for run in ahead["items"]] == [job["nextRunAt"]], ahead
 assert len(call("previewSchedule", body={"cron": "@daily", "count": 2})["items"]) == 2
 
 # What happens. An id that the service does not know is answered with what may be missing.

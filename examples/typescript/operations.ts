@@ -72,6 +72,8 @@ assert.match(text, /^event: events\.lost$/m);
 
 const upcoming = await expect(200, api.GET("/api/v1/jobs/{id}/upcoming", { params: { ...of(job), query: { count: 2 } } }));
 assert.equal(upcoming.items[0]?.scheduledFor, job.nextRunAt);
+const next = await expect(200, api.GET("/api/v1/upcoming", { params: { query: { to: daysAgo(-0.9), limit: 5 } } }));
+assert.ok(next.items.some((run) => run.jobId === job.id && run.scheduledFor === job.nextRunAt), "the job is among those that are due next");
 const preview = await expect(200, api.POST("/api/v1/schedules/preview", { body: { cron: "@daily", count: 2 } }));
 assert.equal(preview.items.length, 2);
 

@@ -645,6 +645,90 @@ func (q *Queries) ListPaused(ctx context.Context, arg ListPausedParams) ([]uuid.
 	return items, nil
 }
 
+const listSchedules = `-- name: ListSchedules :many
+select
+    j.id, j.key, j.name, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs,
+    j.jitter_seconds, j.on_skipped, j.calendar_days, j.run_count, d.scheduled_for, d.ready_at, d.revised_at, d.run_count as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
+from (select unnest((select $1::uuid[])) as id) i
+join jobs j on j.id = i.id
+join due d on d.job_id = j.id and d.carries_schedule
+where j.namespace = $2 and j.deleted_at is null
+`
+
+type ListSchedulesParams struct {
+	Ids       []uuid.UUID `json:"ids"`
+	Namespace string      `json:"namespace"`
+}
+
+type ListSchedulesRow struct {
+	ID              uuid.UUID  `json:"id"`
+	Key             *string    `json:"key"`
+	Name            string     `json:"name"`
+	IntervalSeconds *int64     `json:"interval_seconds"`
+	AnchorAt        *time.Time `json:"anchor_at"`
+	Cron            *string    `json:"cron"`
+	Rrule           *string    `json:"rrule"`
+	TimeZone        *string    `json:"time_zone"`
+	RunAt           *time.Time `json:"run_at"`
+	StartAt         *time.Time `json:"start_at"`
+	EndAt           *time.Time `json:"end_at"`
+	MaxRuns         *int64     `json:"max_runs"`
+	JitterSeconds   int32      `json:"jitter_seconds"`
+	OnSkipped       OnSkipped  `json:"on_skipped"`
+	CalendarDays    []byte     `json:"calendar_days"`
+	RunCount        int64      `json:"run_count"`
+	ScheduledFor    time.Time  `json:"scheduled_for"`
+	ReadyAt         time.Time  `json:"ready_at"`
+	RevisedAt       *time.Time `json:"revised_at"`
+	DueRunCount     int64      `json:"due_run_count"`
+	Running         bool       `json:"running"`
+}
+
+// When the active jobs with some ids are due: what package policy knows of a job, and the row of
+// due that carries the schedule. It does not read payloads, of which many jobs have megabytes.
+func (q *Queries) ListSchedules(ctx context.Context, arg ListSchedulesParams) ([]ListSchedulesRow, error) {
+	rows, err := q.db.Query(ctx, listSchedules, arg.Ids, arg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListSchedulesRow
+	for rows.Next() {
+		var i ListSchedulesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Key,
+			&i.Name,
+			&i.IntervalSeconds,
+			&i.AnchorAt,
+			&i.Cron,
+			&i.Rrule,
+			&i.TimeZone,
+			&i.RunAt,
+			&i.StartAt,
+			&i.EndAt,
+			&i.MaxRuns,
+			&i.JitterSeconds,
+			&i.OnSkipped,
+			&i.CalendarDays,
+			&i.RunCount,
+			&i.ScheduledFor,
+			&i.ReadyAt,
+			&i.RevisedAt,
+			&i.DueRunCount,
+			&i.Running,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const matchJobs = `-- name: MatchJobs :many
 
 with matching as materialized (

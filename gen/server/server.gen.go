@@ -4233,6 +4233,37 @@ type UnattendedQueue struct {
 	WaitingIsCapped bool `json:"waitingIsCapped"`
 }
 
+// UpcomingRun An instant at which a job will be due.
+type UpcomingRun struct {
+	// JobId The id of the job.
+	JobId openapi_types.UUID `json:"jobId"`
+
+	// JobKey The name of the job for programs. The client chooses it when it creates the job. It is
+	// unique in the namespace and never changes. Null: the job has none.
+	//
+	//
+	// Example: payments/settle
+	JobKey *JobKey `json:"jobKey"`
+
+	// JobName A name for people to read. It need not be unique. Control characters are refused.
+	//
+	// Example: nightly-report
+	JobName JobName `json:"jobName"`
+
+	// ScheduledFor When the job is due.
+	ScheduledFor instant.Time `json:"scheduledFor"`
+}
+
+// UpcomingRunList The next occurrences of many jobs, earliest first.
+//
+// Example: {"completeUntil":"2026-03-28T08:00:00.000000Z","items":[{"jobId":"0199c2f0-5b1e-7c3a-9d7e-3f1b2a4c5d6e","jobKey":"reports/weekday","jobName":"weekday-report","scheduledFor":"2026-03-28T07:30:00.000000Z"}]}
+type UpcomingRunList struct {
+	// CompleteUntil All occurrences before this instant are in the list. It is `to`, unless there are more
+	// than `limit`, or very many jobs.
+	CompleteUntil instant.Time  `json:"completeUntil"`
+	Items         []UpcomingRun `json:"items"`
+}
+
 // ValueAfter The value that the request gave the field, any JSON value.
 //
 // Example: 30 9 * * MON-FRI
@@ -4790,6 +4821,19 @@ type GetStatsParams struct {
 // GetStatsParamsStep defines parameters for GetStats.
 type GetStatsParamsStep string
 
+// ListUpcomingRunsParams defines parameters for ListUpcomingRuns.
+type ListUpcomingRunsParams struct {
+	// To Return only occurrences before this instant, which is at most 24 hours ahead. The
+	// default is in an hour.
+	To *instant.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit The maximum number of occurrences to return.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// LabelSelector Return only what belongs to jobs whose labels match this selector.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+}
+
 // CreateCalendarJSONRequestBody defines body for CreateCalendar for application/json ContentType.
 type CreateCalendarJSONRequestBody = CalendarCreate
 
@@ -5023,6 +5067,9 @@ type ServerInterface interface {
 	// GetStats Count runs, and how late and how long they were, over time
 	// (GET /api/v1/stats)
 	GetStats(w http.ResponseWriter, r *http.Request, params GetStatsParams)
+	// ListUpcomingRuns List the next occurrences of all jobs
+	// (GET /api/v1/upcoming)
+	ListUpcomingRuns(w http.ResponseWriter, r *http.Request, params ListUpcomingRunsParams)
 	// GetLiveness Check whether the process is alive
 	// (GET /livez)
 	GetLiveness(w http.ResponseWriter, r *http.Request)
@@ -5368,6 +5415,12 @@ func (_ Unimplemented) PreviewSchedule(w http.ResponseWriter, r *http.Request) {
 // GetStats Count runs, and how late and how long they were, over time
 // (GET /api/v1/stats)
 func (_ Unimplemented) GetStats(w http.ResponseWriter, r *http.Request, params GetStatsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListUpcomingRuns List the next occurrences of all jobs
+// (GET /api/v1/upcoming)
+func (_ Unimplemented) ListUpcomingRuns(w http.ResponseWriter, r *http.Request, params ListUpcomingRunsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -7947,6 +8000,65 @@ func (siw *ServerInterfaceWrapper) GetStats(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// ListUpcomingRuns operation middleware
+func (siw *ServerInterfaceWrapper) ListUpcomingRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUpcomingRunsParams
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUpcomingRuns(w, r, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetLiveness operation middleware
 func (siw *ServerInterfaceWrapper) GetLiveness(w http.ResponseWriter, r *http.Request) {
 
@@ -8255,6 +8367,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/stats", wrapper.GetStats)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/upcoming", wrapper.ListUpcomingRuns)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/livez", wrapper.GetLiveness)
@@ -17867,6 +17982,152 @@ func (response GetStats503ApplicationProblemPlusJSONResponse) VisitGetStatsRespo
 	return err
 }
 
+type ListUpcomingRunsRequestObject struct {
+	Params ListUpcomingRunsParams
+}
+
+type ListUpcomingRunsResponseObject interface {
+	VisitListUpcomingRunsResponse(w http.ResponseWriter) error
+}
+
+type ListUpcomingRuns200JSONResponse UpcomingRunList
+
+func (response ListUpcomingRuns200JSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingRuns400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingRuns400ApplicationProblemPlusJSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingRuns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingRuns401ApplicationProblemPlusJSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingRuns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingRuns403ApplicationProblemPlusJSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingRuns404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingRuns404ApplicationProblemPlusJSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingRuns429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingRuns429ApplicationProblemPlusJSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingRuns500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingRuns500ApplicationProblemPlusJSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingRuns503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingRuns503ApplicationProblemPlusJSONResponse) VisitListUpcomingRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetLivenessRequestObject struct {
 }
 
@@ -18127,6 +18388,9 @@ type StrictServerInterface interface {
 	// GetStats Count runs, and how late and how long they were, over time
 	// (GET /api/v1/stats)
 	GetStats(ctx context.Context, request GetStatsRequestObject) (GetStatsResponseObject, error)
+	// ListUpcomingRuns List the next occurrences of all jobs
+	// (GET /api/v1/upcoming)
+	ListUpcomingRuns(ctx context.Context, request ListUpcomingRunsRequestObject) (ListUpcomingRunsResponseObject, error)
 	// GetLiveness Check whether the process is alive
 	// (GET /livez)
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
@@ -19783,6 +20047,32 @@ func (sh *strictHandler) GetStats(w http.ResponseWriter, r *http.Request, params
 	}
 }
 
+// ListUpcomingRuns operation middleware
+func (sh *strictHandler) ListUpcomingRuns(w http.ResponseWriter, r *http.Request, params ListUpcomingRunsParams) {
+	var request ListUpcomingRunsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUpcomingRuns(ctx, request.(ListUpcomingRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUpcomingRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUpcomingRunsResponseObject); ok {
+		if err := validResponse.VisitListUpcomingRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetLiveness operation middleware
 func (sh *strictHandler) GetLiveness(w http.ResponseWriter, r *http.Request) {
 	var request GetLivenessRequestObject
@@ -20257,336 +20547,341 @@ var swaggerSpec = []string{
 	"K5FXu9HRRjIy2BqtIFaXzCz5ZZF6hZ7MtiBZkcKlmJhQAvLV5euX5OBg/+BrBOZyUnzV5WlKEEdge+GM",
 	"qet1xKNX11fXJ5fXkbEBJC6wxkJImYxT16vdI9Hry9N//7ePp6dvzn/89uzd9enlDyfn/zb49sWPr05+",
 	"/LfrDxFYl8quh4NwcBj2w8Pr8FjRRGSCD2hOjodhqMQUsFNo5YtcF0zGdNUjwG8holHq2GuIHRhxNXuU",
-	"RKfJZ6Xr2GlOMsEjtASM+IjDWOGD0auTs/Mfo4BEOHL1r7fv311/9/+z96bNbRtZ2/Bf6WK9T03iG6Ko",
-	"xfaYrvlAS3KsRJY8WpI3M/QTNImmCAvs5o0GRXNS/u9P9TmnF5AAF0neMqp8iCVh6W70cpbrXNfJ75hM",
-	"//2oc46/tn2KgwrdVgutgvjg7Or00vylK+FPe8+eNdlJKm3ZeXz0/x92Lo8IUMTUpGA6ldcZgmDnkzuN",
-	"mjHqyvPzq5Oj9oqhXrC/FwzwlaGE87vIOgQqDsjgAKIbGlQ3jM3mJDcW+SRABaJQ1xAQeNmVVQQS7K0i",
-	"0E6ZM2L3xdzw7bY2VolYbbicC60meV+stfNElnIYpMyKOb4v13WwEgLOeqS9cFyrKu9KG8pfYNte160y",
-	"ntT/VHpStkeX9e7nTWqZUFN5jaW1vmLR+qM/n71qRI3zq9NG1Pjl6PdG1DjtvD26eNeBKuyDs9PTo4PL",
-	"47NTwCucHJ0edqqxCpUOwZksoW48QEEhaMOZVB5ZMS2r76bzgNmQBRPxGef2Ib7GGcDToGSHPy85WYnU",
-	"Ga/z1Gz2Nwhb8Cw//35fpmquPCd393b2n80TfX4GKk6QaqRUst4mRs7lLJ0fvJi0GcE72gq50MjQvmxk",
-	"1aQYT8wQ/dlt5Gqqu432/u6nhv3Dsb7MJ7KPqrAWlQtmxQGkmbFOBmjDzgZ3NVLyYslnarVaf9/ZrTVn",
-	"8JfnpY4D/RV8pVXUo9X2kAtFvbaT7tMd2fUceZTXzaX+risXvbh4lvKOm/2jUKwnCBY1V4MN4BxzUaDp",
-	"7/K8EJa10Nf7IEb8wl7pdhOQFVB0jnsHnFAlRegR0yVJioLeXNIvEK5IJNB9C66psEpXy2fcPZxBxIlp",
-	"oedc+5BryMGPIG5qCyq70s6RLxoTqWHJ/204cx3DTbWsopkmtoZ/5XCGu3SVMJPnY7KBMuoTSrgMjYln",
-	"ej7OFciQIrTcZg3csU4SXjFTAwQ+IeUpu0DxR7BUA1CbeaL5nfUMKZ4a8PgAhlAD8wpUD3Yl0IJa1OJa",
-	"KgFzx1GlFkGJnCncIAYKQRusN3OATiUJaVZxPVLMBertjn69xDOXpCJhP8QnR52Loz+sFs6PG0CnX4e9",
-	"qgrUbiaOUDPdP7dmAuW/RzwJ87COHMufqBFgxgrrloV0o27NtmF1w+QtpgpJ5OZip8Wi3Wqzu7hV7P+d",
-	"9cxPPBddORcrTCUbBbtR9cb22dlMSWt6BZkpIeoD9tPljLyePauMlQzU91d+8tBOqnofQWkWZFDmtxy3",
-	"GZUmZSBA4jbirlx7J0aXaCMH6EvHl1kHGV/hRMWyIUeE57nurMgEU5KNJ/lYaXHnc+ehY9O0nHciJj72",
-	"xdimmktFAlFXYoSFpDnoCKhi47KY56gCTAD1S+FQN7vy0i5zvkD8BsRuc7n9muT+GhH1zSmC7xCD9w7D",
-	"ylvgwtDyX77bhEzCwcdE77LI0zm1bsCn4NRs3sWU+7rJhHyVoX6X9M9mWsKbZzTKflSdXWhHDNHq0ZxM",
-	"k191WIHEi5doTk1TjbpOa+3qzn1beZr/TTO4OKrkhm4Hg73zDCDoDqd38aaztfv0GViNcZrEJJCXlviK",
-	"zXI2TruZjPAeDZFRV7cJv4PxuBHjInJDkSihkfPxxpWbLAjSBIGkgE+6Mop0h2xT2YWtDDxxvxjNt3t3",
-	"dHp4fPpTTJY1QXe0k7WAJLdj9XR/89N2oHLo9DCV15EztEFoz5blaFti9NvZ+S9QvFOWXQDbXbvKNh/X",
-	"gitLSrU+hoeubGFWa1/dinzmbj64Oj8/Oj34/Y+fzs+u3sEzxhlUTEj7DMsY7AiAt1h8efz2KEbTDio/",
-	"bWWt8zlsPej8sJQLi7CPC+G5+WY1ooZ5YeP9ypVRlUEMeMONAVYiEF9UwArXeJhrtLv4EtZxv6/NSWdt",
-	"lphcjGdYX9QdPwv+U9lqKFl9JTczCDyUpr/fUSqTPxPZqYnjYCXPPEfHHEEDlAZZ0UFUEgXPjRIYlsC0",
-	"jbWXkETxd1uOz/tEW84n8tUku9mUyt3XDhaKegYrdFFIol9NhgViqZfnv8dtMiKLkmYNVilZ3RUIMmkd",
-	"FvCVS/fKiEmqfg1WE7zKleNVBrf7yyA7HtPjYDsIv6eCr+aC0OZ86H8xYJTPXDx9rVJ/hQYh7I0AnvLc",
-	"5DKbVaMwA/ST49potTZRgfGmM8Heh1wmmdDNDSv0KlS+A/HWVYaGvXSBqcT+IbITrWaRmjl+7iPalRwE",
-	"gXuJmWUIf2DlfV+NPBvvYtEU5lxW+SQIL/Oxl4Ab3MZb1wzshpOnarLQQQoVsxah6BlnglIDpnmaMK2q",
-	"pw9upRt0C1mYsRCykjuzvkub4UDge1Zl7++Iv6PhcBC8NKQgkAoR0HaHuw8WL2pM5B2niyUk00OalM07",
-	"wJwt+M+2IWyP++BugtWspgOUFaiNnGAqikhyaO+GaAH8mgpnbI7YmoimJ36Opiir5BZgQMHPr3kqLd9G",
-	"Lsbc9K3Jzsx5G2OVmCu3xeocdkVlhgE+Mb2WKqcCT4z9unoLOIzJ637G3qavqmRGbOpr+Tz9DezTM7x2",
-	"Q3GbeYww/Lbmi6wPLSe0Yki4Sqhyl5XacxH+Bm4Veqykxvp7cHDAEmRPgZhng0zpF8l+BpB3d+qtzHVO",
-	"5PEGWdzPnaF83Tk+qUVblYDsKwacZor55LSyP61fUkAT5V6ZyzX3/o1Ul21Js5XOa7WC2u06GeoHkWdO",
-	"ixXKzN9sMH1NKbG7l4vcJzKLLAbL8MIPghGmRf4wWO41YoREVrABDd93Ff+bl9F+CFhzWNezJDaBX3Ij",
-	"AHRtAMLHKMphgnpN7y9XR2Qmo8NXYL+bzkKDPxLPGv6U8UI8bKnR+UQS98tqO2+AF9qcirXLWJbeWI9j",
-	"0ShsrKm/byPIdtbjKFQLcvpTYx/05YyxB/L/JcsdJOdyKEeHFJ2xDfPKNXk3Qw+CGovS7+SFt9YQYiIi",
-	"GVEOErIOEqYAQlUNELKpLZMVGWhS8FxAXt/89UE0kKA/uG0E/cAdpNoHtegD+83AshbZGPjdpAoi3qlm",
-	"Mdo8sQtpVfqj97ael63r84l8k+pC5XNyRUjkNN9HG/Fy08uWuw/xGTZWjfRUEMd2ejpb2N2r86OLuCRo",
-	"RAgZC6oqx7CwHfbGOoDm+oV31fG6Dcsxql3wx6K7uxTdOWNlKbBqyLHUHw+/SnsXYz8g7zvOeOqYAN8e",
-	"X7w+Pj+K2/NUecZOQdEq74DXi2ulONfTETFrnv16dH7SgQxJNYPcFGgYodVTPotYD3tDVHJsDFxy+Kwy",
-	"wKgdKHFbNMwiNgkDxnWAMNS/Ai4ZfMXhUefw5PjUvAVxoPY1vAS9UzcAk7A8T3G1cGqMz/z57NUf7zpX",
-	"F+5h5VRnuJs7CJO/8/AIBQjLtxKUZcm950f/vDq6wDsd6ZeNJDpzFi49+vXo9PKPw6N3l2+QqhTjKhDp",
-	"6Amrf5PKAvUPAcnQH/JUliPByBHrdebM4PZmlTSGNNkaUYPmRyNqlL5uI2osfIpG1PBDST/Q6DSihutv",
-	"I2oEHVoj+RWsrp/SW1GtkQ1/Js5QqFrFG+LmV+tVdS9gPaxM2MyJ4n6muNPSmHrhKd0wW0IxKOlVIANZ",
-	"XOXhcNbYqcp836GIGDgG6UqXvrG56HmU3Hr+pzcK60IW+6G4MaxM+veby8t3LqaGZRIEc4FnzmvOc92V",
-	"V5evt/7eZBdImmWvcEObAE+k9lgjyC1AshqyifG/c5HwfiGS97Fl14UmdWUKorCkEhtZuDFgtoiT2HI2",
-	"IGMXEbldo7GTE28ftdz8ra9kwVPZleYfucpKvHoyYSOe3yB2Nk+RTC/NMRPfZkL3+VgQ+Yp560xNWJLq",
-	"ccZnzOpt1NjnpVKDJVz9BL2DeD41G/b3VDsnoYJ4P6hZqNROwIAo0OBVfeX5UxrBf7I6gL8KBjefAvNt",
-	"qy/oxdlaNVa163pOX6OmtIxImEOR5LByzBrHodKpJvihLoFlkD3QPKUrf4jPr07/OD+6PDq9PD47/eOw",
-	"8/tF/GNQ6Qj8U+bukdLzchPPl8qZPnt6h8KyIAG5aZrcJcbZpTfzR7zoDwOfwKYlXALbKqUNPGggp/A7",
-	"VGcga/VvlB2P0wT45wa5GsVY7VioOCqjiGFf3d1nQzXJ6aRepU9jnrf46c+B9wcePY83XqBAdeTLawfA",
-	"0qr9G1+ZFsOA4lsLluJu7RyVlUE7z9ft8tP250UfpiZ0ez4vBr4e80NPZBdr5rtPSheXYp1rDQtertcv",
-	"hS5bRnPjtGKUfKxwrbbh5WKjxvkAo2/XsxXNKtSGE/dekzYIfK41CnT9RqMQYPP8MDxdOgyfqrf2C2PD",
-	"3wXvQ1Tw4AM0WYfFBCuOscqBF54u0Bh0ZhgFp8g6L8JsB8UIzcmAssz2CKEyFYsrH8x5vcZKVAs8uwG6",
-	"eZ5ydyHdpeYZ+JeKelQSqd8JTw2DtrK0BWFdL1EqIlQpmG4GFMN8tn+ii6qxDmDxc4dLQ0KBRW88ZFeP",
-	"gk/XldZeDVkhKV1oWX7hjWyQ8761uF3VORYdmC+ZDsJwQVeWGeep0cWcMFWbGILLNQsiy5ZxVC8GZmqW",
-	"ReVOtuXBrW02P6wyCYo4YJLaAk100K9OT/FG7/OYezFYAUhXAoU6RrRKxCwJhNvC1fLzXIbARxarYxoY",
-	"NA9BdO46C1l3wQPaD9OFx1uQdvm+slDCsflGeAzFTBsLcTqcEw6hIcWy9FP8V1iY61LgtqEkF/7u6LDO",
-	"Mb6s24Vh8yLi3CAqgt2hvDr1xymklHQNtlj8tnN61YFIboVkTqBq0Dn45fXxycKFthyGcTYF2XkbwEEE",
-	"ZOla3PuCtRFEcPDL+9pVt2RQUoKpOdxjUJSMPWhEDdtGCD0gLBKeXTmuFzQg73Jxm4rpxtKLdkCb7Ogj",
-	"7xfZzJ6EyAR8y7NjaUNpEdGARCzO80kmyJbNJ7JTxIz2G4rjlU+APkqKPY0a5gGNdmOvxXbZE/Mfpbr+",
-	"paTp2NHENHn7lcizVC6CIWB3WpxAJ6kuq3/hLlYyFhaVZaZ3z8D2rUTaepJTqKj2yfZ+hYZNruSRKzQC",
-	"9IWkhPOKdG8H3rHw3Vbdebxwg3HaQ42opb10F8JdVjto+S1wlbGcc2LkWUEFFPL3IFKgs04hEw4Iagut",
-	"lJHEq8qmwNIb6LJP4QReEb+z11WecRd9VZV93gKCcN3OBU8AjM1BAkNHvuTZLmICYMPl0zwtRNymfTWy",
-	"GqvmcgxcI90X3GAe5G6gYgg8aSK32yV+j6RSj62QUX2dFwZX4+1Unh23KYXgOmRT0TLIyI1Ekaf98jjE",
-	"2/RbR7MEtgZYNFkWqAO/RHoEIGcCrpiSJohl1XFaZDwZpTJuBw+IzF3aFRLzSZKiZNGpYqBVwEjYQodV",
-	"3eXN3n1GBEvQkBF1lfthYUw9f20jaoSj0Iga0NCag0GNq7A+LvBrRoHsQQvzLKXU/u3e+n5NLwgn8Kdl",
-	"Pk+17NaFW6G1kmOdJbpzsMuX1MUIVYa1QxqF09pMC9GVobaosdl9Yh5ZJr62BNlFnSNimuVkLCsJxH4j",
-	"TTJ7AkQEwRV0sgdFr1JQsHcG0F1KjY+5Lu5Tq3JBulkbWiHQM8hQhUks54uCDqKzn8gNxTgB+Xm2ij8G",
-	"RE+MI6EmqGAy5zdRYZeaSmM5W01e4xkEHhVOAnB1QF3Ivl7SJKMnQE31oq4M9oVWPACCkLDa/ERVbBjY",
-	"/UAiz3Php0Yh+OgfYz4bwXM+fVqVZbEvrJoy5iO5wC/lAdedyzCcFkFYnsmbLnEowDOfJZUXdWmgA5WZ",
-	"IdBBU5GbEkPZFC5HMpZwLpMGUGmG+OpEJA4ZodcTTBguab78ZJoWbwrCqSyZsR90g8l/ZmPI5t6w5xBI",
-	"gHCyn8/GLzed8oNTDufDZmZ62pUo3AJlHmrUS6Ule/O3IrEzKlyVTmbs9lzoeVUw2hyPi5/0Z9OpxQCb",
-	"uXjtWYiA2crg5x0m4n1CvYtW21yuhxbi++U65LQK3W65oQo5veQTbrjFsuwPGFSe4AZhA2Y3xyUzVFOk",
-	"fnA/EPXRDApaFsFH1RkHn1PdPJ2gqVSlwvB9bZYLSwcexjVKtU7ldalOyk/+ITdGHG0W8Jl1G6EQFpPS",
-	"lXTaO+ZYy0PJWq2Wtx6kC9f5pRfDE+OIzAQwK7A5dQIebnJXKMMXYgQ7lMCzTYwjzJlhZb052lJJ+wK9",
-	"z2srrrtuYHKYyV+FADPvXOsBF+bCmoj95TAQuSeXG2NaG8TmVcGz9fpyiZfOLzqYlNBA6lbkwFz08NI8",
-	"q0qo+qGq5bEFZLwU8LEqCgwpLreBuIrIRW1VYQ2ooQ5NsWzkDumef064LFLSuVuvbtA3liKT67WyjuZm",
-	"+UaL95RaqUOV6g3qFWBoSxHP9RqOFkSnWGOHs0evnQ1rVg84rPjaI++ju+v0YRF6gB0KXx0UEbpZ68d6",
-	"s4r/2rV0QdtLDbUR7spmEzSbBdQeGm+OOGPUgF1dHpRRXadXl0eNqPHm7Oq8ETXqtKvDbWLpSjZGlPl2",
-	"+nEp/zWX8pdeaV9ueVkxxKUoKvQmKuE+hHiF1JiYmgWnbalvKf5D3sqiXXMJsLYSBv9Pe1mmSJpvIeRE",
-	"H3ARjGSlqV/PYWwg9rUFJB3mRxKkbKN5an4jZD+fjQvXl1uRs1wUk1xCBiJG+B1h8kIlbEDYW3QTIvbc",
-	"W7UoPI4Pf2sjmYkSEC/syuv0VgR1BQMWT/IsDgRWhw72lKRmJEap5ORujPh4TIpbw6IY162iN0UxpoGO",
-	"YFTrVpu6dpdhvG55AQxd7DMrM6rThQ8IIXxxNgAphKWL3L32U7T8yqAjqy4tt/D9cvldNxEP4OvUe91V",
-	"JTCBFE4Zq1koR4jfm4EK7/O9F8/aiI7LxUjdGo8Z7408+Muh/ruS1gRRJM3NabOToYy0LvjMEQbwXDTZ",
-	"GSxxTVEpzWJUatQxCdjjVH3jfmn8IZFfI8zALHEEX7AOhZ9jkAW1OFOc7tOhymxf3TTvSmiMFbaumssh",
-	"0RdMfoSxXvMU+ZlwZAgYarx9YAObj4tN8qzRhlmv29vbVDTepAuafTXavt3dzrFiZTHcsLATXgZZl8XP",
-	"e9w57ZQYKaFq6z82u4l6Biq3qcyFsK+xQJCyAH0yYWkRfc1JOVlZIph5tr+xYMClRYBXTFUh+1gxciMI",
-	"roHSdmYjhew0l4myNTtRmIGwpKaWOBeCqTj0XQkCmw4nAJQMfZ7nHsvr+vr06fPnrdaz5y92Xuw/f/78",
-	"RRXDoY2UvWi1nu+8eLH7dP/5fuvFi51VQbPLXE16mUh+Vr0q2D+UW0Bk2wpkN+eTy1IDXONWeCH8vZD3",
-	"fTWVwU0NjwGGEeCAE3zkL0HjSFsJLsvG4IgXdhufjaL+IRRjCL3hBDsXWRrsW8pd0qgduLQ3nxYVyyu+",
-	"T23IysFhvcQPkSlb9s7mUibW1t00wtZFit5sUuDvZ8/KIOP8jFp+g7bKOHIz/oC8vn4trNVtu0OoqGR4",
-	"ANQS0TwAsabjG3QQqTpF4ZXik9ZGs1wmds1jdgvQU8hjiLmtSmlYgqkH/o6bPJ4RlJuJlUNWm1HJ3l6r",
-	"NO8KkWX2vSedyyP70q5coBJNJmIjgNsC098NlNCTxinNGztcQf181Vry86bKXwh21xqfmBIPUONu7Npw",
-	"m51fyRO5klpk7nFpsSCCCzS5awokmDs30r+FO2JsBTWguUl49sITiWlBQAtsdwyloeWCYHoDgw/FOEot",
-	"oqkBE5LYi6aluUsPcLhaP+fcrLSWIYYWcPg2SEKHR2pF8Jc+8Bobxzu6cn7O2idYKNT8l4qWqLtdOd3V",
-	"FRLXLgTupIwJf8ELJpWtLtUivxV6ziagY82e1stPLn9AOv3nnd0K9WXwiD9VSfhupMO73h5YIXW9fqBx",
-	"Yx1rc8N91unnU6reXAVa1yoM/8qziehUYwiBUB6IGxxu02I+rzn6NtbtM2bKzxdnp3h9uQ59r8VeALDx",
-	"7dnp1uvz4wrYxDKvNkwF6pt0vKXG6NFujRUkAF0eE/ryClDAyzqDOOGFNrsQB2xgUuGvNRuKXLTZfOjE",
-	"7VSaj0RXQjzJIpC5A42PBHckn7Ya8VoVzhvBN8/5UF9quH4jk75is0m4szqNGVyKO5+dHnZ+b0SNy6uj",
-	"C/zXb0eHp/bfl2+uzumfr8+P8R8Xncurc/rn1WldoLrERlLNTlsqNnXsIsdeWaJEnsLCKo2XLF4oJCQY",
-	"PtguFbWWTXZ6dTJfC5pKoOcLfh05y3DIs4Hlislzdc0L0ZVjnuaRZeO8+p/Xr18f1hiCpVjPZoiJd5Mi",
-	"iCKm0guyhxraNjoDIU8UmUEczExNrHo9og4RHXIB/UL23iGiweKAQRpBIu2g8lezRPTTREDi3GfbLQkD",
-	"rALiYFgwpDYXb7fMRHZmUqxvXTYhfOH7KvyCsSfztJhdmNdi83qC51V7ZEeyzrtjQA7+EI8nsv9Hsxn/",
-	"aBWbOFAG+SCFGaqzsZDHh+wA8SUs1XpiCSGgpmUscl6ovCvNkPeVHKTXEyCLhDgF/jlVEkPYVAGgxsLx",
-	"kgGks83ij1u201twQdxkHVu62pUAF8yUGqOxnyS5aSjCQaWC/kxkZn4HwC5qFJtyWWimFfsh7lxdvrFy",
-	"OvB94IzCYXKDCvHckKUNg3X1YikYlLc+iy3WgaDTvPLjPE41uN/0AyM2IUwoPMBSbYNYwW0xBbuQEt7+",
-	"3cN0zLCQyWnajNHIhosYvCNcytZpwAlmDc1xCh7wJxCKQtjKoepX+h+pZonqT0ZCFuiGwZY0zVNjI6JT",
-	"CmXb10LiZwEzCEOJ22osJB+nzRkfZYh9H1TAFGxTAfWF1RgUNcmZkuyd0sV1Li7+eWImzZMnH1TvyRNb",
-	"FuNotFEXUUj6MS1wjnblAoM4D2ukEGj25InPbD15grFhJOnwmFbcNT1aU0nRlU+e5BP55AmtB6DhVn6L",
-	"sUAUeAMdEU+eQDblyRNLsA7ThzY7qjJ78oQdl/S2YAUHUlLacz/1lSxSaWwDkWkxNYcG+TNz/FGgqMRt",
-	"IH3EZwwC6rZADIoTp2lfNNmhSCbjLDXHkqWaQbWH1MbUgfdgXpfJK4gZ69Estti+7dqYMilMoPg4EaOx",
-	"KsymvfWLmMWR75n5c5rENEAHSt5iDb1+8gTLjY7xW+KYnb8+YHt7ey+MH3J1eYAn7Cjt58pSUTCbkcUb",
-	"MLru1Zy2mBWBxXsnZZJblbMxz/lI4HnrVVmd2o1nZQvVzOjJyFygcaR56rlzzdySk5E16aYAumScjfgH",
-	"lVvRpDbx69pFTyciEDqormQs0LfYYkcgIwwRH1xE5P+xH2I+xk+ZKrlNv/0fY6bFEQzgi/2nz3+08Vtd",
-	"GMPOnKsJ6iVr86YYnqtj2uQJsYWWB/Rpfoc0LaLSTRw3jWpwVGqQAr4WBEFg+zD/iMjrIaG5GdPpfxxk",
-	"P2myn/ktv4Atw7QoR8428m+MqTtTMmG7//fpHmFNkVk/4N6l8buY8utrkbOrY6aHaqrbbAJV1eZs1qih",
-	"wVhmJq17Ou6xWdoXUoe+a2fM+0Oxtdtsuf3Opk6m02mTw5+bKr/epnv19snxwdHpxRHcA2UpRRZu1Y2o",
-	"cWv1tBqt5g5eRXuo8V2areZeA8RLhrBXbzenIsu2YNZuf5je6OYHCh+6BPD8sTae9LK0j8USvZnbEXPR",
-	"F+a7mOmXDlI6y8FUgE8SAFBJ7plPiqFN2nalOVhY/GFqTituJiD4Mr+JHvtFzNiFKFCm+/nTned0Sjvb",
-	"AYiDr0Xx8/QGqSjpg5n277ZaFKEuiJ45nM62s2iQrYyWmOfDkbc4Koh3/RQ19vGFVc9xDdt+xRPaOOCW",
-	"3Rerb7lU6i2XM7vfmPuervOqYwKVXoj8VuRHkMaAe/dW33uB5tWV5Lc8RZcttCdRp1dPRiOezxrtxk/C",
-	"1Z0grDu9Rs5rMweM7cCvATMfTIXGe/PAbT5Ot293tiFqZDnNKyfghTuzU2NCKHltSf8Ca0lNrcjxrB0E",
-	"Kwc8zSLYTVAMLYeCa9KOolhyyIcydORhLy2SujIw9bI0t10mOFFTacwNKNmGGW8Fy2gT1cDxk4IwMwK3",
-	"eX8IFSsFvxHa0bTQ1goUSUpih7gmqfjC6mwsrIaOG0yz3u0pBHn/dTgBLbwENmtqcTQHKi8v66Y1JP93",
-	"IvKZtyORby8KFplDlTxdqkK+uwqO/+n9Z1ztfvwqljwAXqjazF535+Xf2ll9y5U026XK0/9gHeb+Ouv3",
-	"tcp7aZIgqn6/tb/6Ds8qrYrX5oz8LvcntyNVfSazPwSbkd9zAI5SdjIb7aCkr7RTTRKk16zcpU4c+sit",
-	"SqvOgToPwBWIHJHz21eEh6oamc2CRIdhwyNxFFvr8pvVeXQmpdN1ty9xWl5UBYl7TZO9ETwveoIXYSmm",
-	"hmfbwId1SGl7EqnxA8Cq7ngxAjSXFQC1QAPQcUvA3slLoj2oPoHeaqbUjcb4CWwOIulKv/PQw8jbANZU",
-	"R7sxEFNHB4nJGiQvBQ9XOpVdXaRZRsmuriw3A7N9OQn7HyeY83NNgvoc6o7lTcEvBRo/FXutGaMOzIeF",
-	"jbZq+vpLtokutQ41FVx5AnuouXCO3gbQcIjsmTqhIN4vVI5S2w5rdCNm7fH/DovZ7D/D293nk/xmfxjX",
-	"bdmcFH3W3Clt7cyy1qFepB24oGGTccIL8bPq1bbG3bV+i8znEMmZu3FF43DFWFYpY8hbgpWbVCZ17bJz",
-	"6BIjcOs17Ty8aZNmCZqGFAZONWAbctg5VrUQudo3at9xsqp105KyiZ17Dj6fI89NXdOopsM3ar28+r0a",
-	"hMW1tU3C+pLNGvRZLRAzi4FNusIC8XzSvlr90QD51gwQ4C2ZDpU7k80cjZgUU3MOQpontEXgFKm2Q5AH",
-	"ILRB+rZ2vtYOqTyr3W1LT+vKU85V63/+k+5zrivbjdVLy43V49L6NpeWn8y9GUOElYsyuMm60rCPGmOl",
-	"K9ePfQjGRLWAdC0wrrpCW0AcNxnUQQMa2bcplSxGbhoiUkL2nLjKikRSFTs1N15gQUwcEjPvMUkodPFK",
-	"JbM1lg4l7GGxDVWWJsQ66wcccFPuT1EDos8kYCVgyHdbu8+2Wvtbrb1G5H94Zj4Awm97FkhdSwgFj02T",
-	"K1mkGYJ5nm3t7G7t7TQiC2GFV1Um4WfmgJ+ZP7d2tlrmlp3drd2n9P9njfew2DfbJA7gu+A24dOuhDmY",
-	"26J2HnyLqgs3hvMSY+Nmx6Z6AvPwE4XvrYnh8mLodRim7nHNxnwnw+Gat30+/VX3xNYae+KBkoMsRdTR",
-	"/s7eWjeYeXGp1AnPsbxlf+fpOiOhJ2PjoYvkrUhSfkllPPu7u2vswKVt4VxMtPjOt31cj4y7Obvplo+M",
-	"S5WG1PafN2L2CZdMNWNBcCJAZOCD2/UpxmIlI36I7YVbqdyaaBH/uGhT4cXBnj+3n+xXr95w8dP7/hL2",
-	"yb2W4Hc7oQ+ROu3eEzqyPsBCJqB+grW++IH1l5uo3+28+0kU95h0znBelVm6EQ57GVoZEH8BAhwXfkHz",
-	"vd78WJuTzRi/lajLc1spGRD/u0axcqUEbuoAPMEqal+4HmERQDbzlChdifIqVZY91WeWVuFdLfNBiuh3",
-	"/xk7kqX20Qz+HFjm7i+NduPV0U/Hp+1fDzonR6eHnfNu3pW/Hp1fHJ+dtnebLfPju/Ozw+PD9tb29kfz",
-	"I90AzLTm56vjw/aO+cfh5cVl5+27tjHOWzutnUuC17u/nV++/LVzcnX0j8PO5RFett/aM38+Oj0Mngg/",
-	"hQ2CKVrtfZwBEqnK/cghSArTD9mLnNewu4+sMfCb51voFJjZUc9Hu7mDQJNqPQ/hy2+4AW0PxqD+cjvw",
-	"1zG+v9dtn6brQxvQGaJgl4E2VAldgRgH2oEzAfjUKODEcnCOMsw1SHPCtks3j/iM8Fq5qMFDHGAjP++S",
-	"zMSyBZmJ/DGQ+E0aQmZ2jmhGelmFYGUA+WFNZF7OyqshgDdtFpkPYESbx+aDt37f0XnXkTXi8yH66HFh",
-	"fZMR+mBSL8boQyTgPaL07jE2Tk9njDkmSjhyDduwaUhaaNOYyMLrYuOMIGTZcgZ15SoSopeMSFt07CiH",
-	"XOWwJRuqD/a7Zn/dcL8yk3vOq3BjCMNz1pkUQ4ZAZWd327v6WSpkAf0aexwy/hYLDBvtht6DfxjjGlnL",
-	"/91I5a1K+wJLiNWNkFclCHSmrlNZ4o6xAtK2wsk0YNfMix7XonxzL82yVF6HtzsOEPobShNlPJVLu86p",
-	"3Ml8fEAc6aoxIHFP301b5IoFRJVt7OejUvf4OHVt7OcjREIe+AI10gLjH99ZRfNG+2lrE4/FzbevlNTw",
-	"873ORiot5IdIbLgHPqY2HlMb301qIzwY1j8rF3UlaszStfIcfin6TMdEVyU63JWrUx1hx9ZMdpS2hMd0",
-	"x18n3fFgk3xJ5mPJfGt9lXPtMf/xjeU/7jYL754DKRkkD50FcQ/3eRBe9IdVFPVOLQZKSqkKwcbZMFJM",
-	"ktH9TABakEo1sY6BS9YTSALJzh3JDMiSdyUGLzgbiKnT9LBE/I7VX0ypfjUCsZ8sc7XKGgoNShStYeMs",
-	"Sysrk7ROh2kmkFPpWrFC+eriodJF27O8Ug0Fwyr/CP4MpbogSDVgMZnqsVWGj613EkdOrdN4eRoq2qEy",
-	"Fxp5reDBuWA/kFvoJk78Y5NdKGx60BAWF5lu9jnyVJp/Q0lZbmy3uMl+gy5htbltdXAegtilF6QnyZrI",
-	"dyDg+Cx1FvTqgR8STm84VVJ5Hf/YBiGlUDanUK4K3L+ZnObUu8pVTi4C++e24Lv6qFhEVnLUDkh+jNkC",
-	"M+eVlX2k3Ra4OargxVzuzMfCrWtZ69jJvemiV3cn3+sKhuWLp4s28b3+8imj78QL+m4dGbsyP4sj47Ww",
-	"akLrusgFH0EFMvRuCzZqvK0dVoloe0w4WcJqUnXQo5Jq2pUgReUEn8PzDYtdAEQQw6tiOi+J58JsHRGL",
-	"E17wuCROFTNzZP58cXaKua04RTnvgTkSTrgutuCyreNDqKEDlk6KTPXVCFhVkFbEMYAI4HLYedqVnqmi",
-	"Ky9BzAJGhp6eKXWDhW0RnKfIxDKR5ixosg4e4iQ2l0/GuPM78VtblDQbi66MSfEoU7ogwWGk3FcjYTUI",
-	"SUyHeLPNkFq2FfN/KpUmbgBNyklxV5rbRCjSVz5lsEtHOCdW2GJhsVBJYEuTilrEtDBPKJBz24wvJ+LB",
-	"caYSz5lfWT40Xwb2+RTYQMpkBtQPA5WPVhQGhl1NtSXCrerCB9WbKxVbQZe77os/1KuE3WvM0VrecMjv",
-	"KjdWNeqr8mVlebGoyjuABV/i3fXi0jzP01uR4L5Cq/faGJHulEZOxUoCp9LmURqmgMfcFtkHROab17gV",
-	"4mOB+/IWNnJ9wwTaV2eT4MMeU3vf3An/WmWZmpbO0uCE9yJ5axfUO99vjaJ6d63Ps/EsvRURU1ni6uqa",
-	"7ExSJi5JiWJDTQpz0qV94bk3utKceBl4M0gXKD6O01zoulrvY9fUz2iv25eYXtetDu8vPy6QbzL3XZ6s",
-	"VlAMbw2Wi5/7q1aM+TPdvzVNE2JQDdeR1SetXEKnQdlpZAkRY61ya7M5DZAme51myFqWJGwybgcquoVi",
-	"I170hwGKdgQW5jt+bRZcribXRHttBqE3Y3EfkSsMuLpYPObXIkabszdjPVUMkR1iARGDXDfmnOvKSizM",
-	"S8sQYWWiQTTcmBHwd9ZXTgeIeOa4nLFEjM0rsR1dmQveH8KZWpJQ3mmBZiSIqDPCnEDTkN1rbPnJBIS3",
-	"0FoGuY2/s7fpq4gIeioYK8wTX+Lbwr6Y3SdxLgl8ito9CLje14g8elYNVH++FhGa3jtMLQph77B0QKyx",
-	"KfGjeshRlfk1RoreCnNxQTNkp9VaSecTfQHGDGDezRM/KGY4LSuI+RrnE9kp4iiAggOb0wQYo/KJlMZl",
-	"AvpbWkfFUMiunAN+mOu1UlLo4uXcoxBCYi7A2CE8K3PC3FXjrFGyY02aMtW7MNevMM7RJIdWY9mqkgVP",
-	"JSHgjEXXZAfmOHTx1hEvlhA6EG/3em18x/PibIBuz9rNvBEzjDDrgAQDGtqo9Q7e5WKQfly7Xb+4Oz49",
-	"gHW/2I8FDwjFV+7peZLqy10coQu8teQG7T2c6+l7jR9rNsa+oz5VHQ8H/HUjVpWfVe/S37X+lPK6AxDE",
-	"TzXSm9W1DEmW121UQO+8RoOsex5QUjPQVK9rzDx39drtgqs3XHvgmOYTSTLTm05k4oRfPZVJ6OTijjP6",
-	"yLTO31+a1vufY1ovjAEaekPBs2J4r0WNj7jTon6Dt5Z6/+yBe+/Scr1JdmMzWn6lx8CceJzEAY1ivRUB",
-	"l24Ud/qcCOSfVW819BjMwke/65v0uz6gdWz9K/jxzvDin9JbEVJ2Q9oWYuK3PDuWmGXUcWQVByGGn4MR",
-	"SWaljaHf8gyrVzAS0ZUY5gZrMxCE8YThpJbsb/Z5uVwgbX5JYrUGZ/yz6n1dgLEZmHmQrfkdEx/HudAa",
-	"wF0lPpUwFYt3V+qu1EjbkWsGxYH4u3ZDcxIqXlL7F5Fg6xwcGGls31xevnMYBGBFlen1sGA/ICTg4ujg",
-	"/Ojyj1+Ofr/4saL1b9guNP4J+kSWur3RfuoNaPO4bO1uOGGNkmyo+UWH9g3CyTZeQbqaUvWoT3RtvBhC",
-	"WIDYxFCL/h9vB7/880X+959++f1/88vph6t3h38/Pnn3r2O1e8JP+MU0kJeAgYrWEPwcKnWjrebn0rG3",
-	"07w8/pdCgpUWwVKAcR+lclIIK/8BCULrNWfqulT/Or9MG+1niKE+n0iNgGp/3CIpZnngoXp0piZ4GCjS",
-	"dQrKUqUgWS9Ym04v1ikEIGCxRJcDv4L02oEy44SfCYE+jrhvlEoM5sNWAiWs+62t1s7W3s5l6wXqWv0L",
-	"xs2KApeQDaCquKiVMuIzYD3O+HjFOO21/NgUw8moJ3kKinV0+zuVpX1YICcnZ7/90Tk5KQ9cb9K/AeT/",
-	"ZAxhkvKcJXmURjri1xBIpWlFfdkEWfGz6n0dODtIr1VHZunjB6z1TsVzDs5+dMmv615El23DNZ+iDaHv",
-	"lOZ7xLw/Yt6/B8z7BzBS1jXZFlEh5tfbZjGDcVJtyuHLtJfPd3ElzRIFMS7xMdVF5JhXg6hekg4GIsfo",
-	"aTEUac4SMUglaFpFXQn1QYLf0uMxfBvqf4OsQTyeFD+r3ivz+WKIrNnQ4zifSIFcxDzTig4OjVXOCwKe",
-	"ULmGUXjMKWAMCrEVlryZQJ1Zqot2qPjngvask2VdCdBBh4hJJRy0Rc6l5oT2A25lYJ9tso500h2+/xAu",
-	"5iNUYbVqH1FXOpJff6lu7jXBUCbFmz6X2Kkd9jZ9hUgVxeBD+rg9JBJAW8Z9GWqQ1fhXMkEtLnY5VdZM",
-	"86JI8BTznbuSB5I1IwX4GQgADYAgtj/ET2c/S5LPzicyRpJVoPgIdIOmapIlNHKkA2qbBZ+2wiKHjlVH",
-	"77+kRV5M1ZyZNVUkhQpVjspOYIvyEXxUtmHc94S2k5XbCqxcLGQb89kIT01RFJmoEty2lwRi1RdwMXN/",
-	"WWY5RtXmyzNjv8y1Aa2qNdtwDhez/kQXamS+EcCpzSo1FpHgo3/4mzayVjqwSX1h/KeZcubFqTkwavQM",
-	"eoI45nEdgAHxaBM82gRf2iZ4y2/ofO4J1AKC/V8NghNHwzZ8f4uhZ+sjllsM4ekJLVs8JtthPtzpEZQO",
-	"THIL7EnZle6o9HT4EFdcekQykNQjjRhmJpyz+yF+ogaM664EwcrYRYDipfGhb/E4sj5wqeAa8Q3//rPC",
-	"UQ6cz4k2DvHzT6u852it5/x94Tm7W63Sc95vdgK8gkn35d1VjdM5WeK2LsitBY7r41nweBZ8Jf8QNrMN",
-	"w/p1O/4ku6nf8A8RXGvFNgrlbCEWCISht8UGqUw0IEVYD5rX9len2nH+myOsK1E7El0pACJlWURq9xWu",
-	"RdkWC8VzhlwmmT2SujIEFUXW5QsBLmnO0kS/9NAes8BHIBkevHkRWkU+rZf3pPdT6RccVhbXRZDkJrs0",
-	"2/ZYgLRPoE075PkoE1pb3cuuhOqG86vT2CLLLIALFWL1EFyrHuRA4qvTgzed05+ODmOoonMir+i+B26o",
-	"8brAB6vwjQH5BagyKDtIC80gpQnFEyRtBJlIHAsJWqUujUld05ORYB8mhO3zbjmB0zDPGdE7UdgfuGaa",
-	"XQm9dfWDVuY4zie2yCWOWKFU5TENE+nrH9OumDSw1dStHQdfKThUulSPhwZSo91417k8eNMIqlJ9RLic",
-	"SbCuVSmVAEkE0B8kxE37zwDiE/h5jSjEkFjZZuB7MR+o3IN38M05uLh/09gXp6WcXg/renJ1cdSgB3q2",
-	"em9kPGu30DgwA861O2MTXvAeRx6FUXoN4IBmo9yprIQrqvQ2cSrOlzPC9CRyPF4E0xknZmVPzo8urt4e",
-	"zbXApuTbjdbOixf93UFr62lvR2w97+/xrRfJc7G1N9jp7fL9/tPkmdg0Xv/KbMFf3gE2rzVjlBWPLvCj",
-	"2fNNmz2wKUV04EQMcAKRqxvPKTr8oGbRbOtGzNZghoForvkbOJXM8hukmg1yQZjWqkPM3QTB780PssFb",
-	"9Jrer8scU87A/vVob9dYGO9yiIeCcfSap9n3viwceQyZ3ETit/nsr6eMCSbo5zyLlrjgd84Qf3qklvmW",
-	"qGXuPEfvwitj5g3rMJ1xPTReYEoK2WlRCAm+2v/ZfR1/Bs6ZUjFtLfP+XOYVwqMjxwDt/D8oLwLZTYD6",
-	"U/rUeZLGPSbl2+DXXUl5VzUBun4kPKGyFltWbt1LrRjPzADDiZWJQUEeZ6oDVpOYVPRj9IFJozRBSN9Q",
-	"gJMTgHzQuvaFEpY+R0lfmNRHqI9IXP1uOuhK8zIppi7KZn1PDwKErwpALRfkBdfGPRj6YLoOwzYuyNHv",
-	"SrrOc8AYtwwcXUxtHg+2TpUUW3CuttmTuDTWKECKny1ysEW4C26IzaDBRblVVYC30si55kGw+6WvLAuD",
-	"Dqlm+zu7VcZCkCa/u6UQrXGpGYHQsPjWII7rZCp/Q/wjuzf+8XNhrr7UyemWMpNqCkr6AOe4B+jKvOrL",
-	"YsZwyT3CxL4Hf/juFvgjn9AdkgAqt2fNA3gA8/7vn2my1O+1S9Qc0FKxwSQHKyCQBYIg/UR6Swa8dpFA",
-	"ZWUqJwJipKbBQmJuLdVdaeZHnogkYr1JMf90jjDxl4z7J6PmP3weStHhTYV7n3lsfPHL8bt3EDG/tARH",
-	"asC44201felzSVL5PeEqp9OEISECWgNmCprDayzyVCVdKSQkEwrN6KTX5jFSFUt9/kd3/9Hdv5+7/8A+",
-	"/qN7/+je39u9/xw+fZqELn21vw4VkfUW2xq1k/ehhbUY3TElzsCf16IA1rZiomNzzMWQIDss5U3TouK6",
-	"zsHl8a9HcZulRVf6k5IqSY2N+rFUE0dEp9ZhbrIzfwKzZJJbTDC1DqHQXSk+iv6kAE9UCuZORzhW3bsw",
-	"Ucfin89e/UHtN4eqTDAjGPKdGOciPL6Jy86fQ9jnJPLZZufjE4QZgiD01/DkwohFVzo7wmKKwdMPbnCv",
-	"sOAx0zXMiVMBIuX+NCSlwSw4OHv77uTo0nwZTHnbb4u0vgSu1mok8J0YpLGJXevch0Enx7I0h8x2YRkX",
-	"TGFzsZQQHW/x1i68ELFiqkCXqW/ZJMHDI90vgCSAL03AfXUrciwF8yDudogON4MD0aH9nV0zxnNhlOv0",
-	"Vkhfmhlw21IExXx2i6JwEiFo+jA1xo8/iubDG60Xfnr1VSK60irGbOG9Wz2xZW4XSdxkxwMWB9WBwAOZ",
-	"qanIzfcr2YApgdvtlyFLEeNV5qtDRGoyhplHf7RUNQVTsi/o+xsf0BWYAvujdjUOWPXvFx/MWPfHihpU",
-	"DzKZcgBiAADSfkEXH+ODgegXaJT6qgYyXyMmTb98Z83SmGBteSrZfqvFRjrqyp7o4xKXjmMJytvgWf2M",
-	"pwCyLGy4r56h+P7m6cMFjYg5FYe3FD2qCBe12N/nokV3qK8M3uguWF4ZuIOEyrVQCpoL4VOIoIRgE8BF",
-	"CL85D5ERGKoyn7snzNaTCwpfNxsrEA/L3ojnCzwhKJmt6v7V+Un4BH/1piWvt7sEVdkooPZ1eKFXBdQW",
-	"mKAfjdfHYNF3QD4dkQEIMSPYJB6oxPDPNPm03eP9m0GaZQiV+jYs+ko46wXwKNNp6ivcAooJCQx6gOuU",
-	"iZqywOqEm2aiCEJIltpMqmkTKKVnYUk5UeKAQWIjTi7j15sUYNwEimYxKaqRSe3Bo2DiVeBH22G8rVQQ",
-	"aZpqGocZvQzJopH0ej6GVbJyYodvf63yOIL8YGkoiHCsJwYqF2h4m6YNgNCmwqawU+Ork24kfLZIVWB+",
-	"GZxxoV42qGNfAmiRcItWORv/thv8bYOT7RWNx28wpusdb7sPdrzZt9edcW5SBxUPUwqIWpfxUf3gEfj3",
-	"xU4vO2GBLV8k4X4XnF1m2tacXR5PXnN2GdP0uzq2QidQqik4obxgjjyJyNFtdCXwRucAGVSibf9KsgQ2",
-	"UgUSPEF4xB563qnklvM1UNvxp8xEMtUTMyr/pwNxDCwpTslHurMxbCZtNDpySVlzQSmLQ+AL82P8kn54",
-	"dfX69dH5H2enR4DF8DEBxz+Aw6eM2w+jlmof+erKdOAaBIEjuH+Jt5xP5EMcahXUch4/Mjdw4Shhz1Jt",
-	"OtVkp6pghbpGKI6LsKDihiIATE8l7gkQLzKztp5ktUxss+75dhbeZX7I00RYgro7qx3xYp7Rp7OwFuCi",
-	"iPWEThNLOBEe7suIemjtLKMVCkAk860g+ZHF1RC+PrgfTBGyJPa2WjuwaZRxKRtYFEjvCAS3n+5mO4RD",
-	"TVGnupfaS91bBfLWr93UJZYHBJHnrQ1Ly40hXp/GvasKrnnPfx2+49Ha+T6sHVhReMw/nHWzSkICgvXG",
-	"0EcqW4xC01ESYekk8rWWfcMainpzu1U8rKSoX0LhDiR0m56nd6FAX3GhI8wFhOA6l2Pgdt2rL/P0+hoo",
-	"VNa6XL82buma116qxmclgz2fyNVksGYSPCq7flMcsBDu+5sm7kgZKF+st9N8e1n7yv1uMu6rkblg+Z43",
-	"dbXr1k2aYYbfSts5OQigWkk1E6NxMbPpTktcogqXsK/b1q5sg9YYNRKHCFQqSuE9xXJgna4nQJ/I9WUR",
-	"PE7gAO77vBzS/m3LFHyC7kZM8DxLvXzR43byLW4nc3AU/b1CgCo3E4vorN1MLh1LtUWCpL6CB8H3U+4w",
-	"7Fg2AhmHSpSJD8TcCGND+WBEUORjkRZpoUU2gJCOB7xQUY3F/IBOcg6ZH/OrtLDaQQOeZpPc3Il4Fqmk",
-	"eEkuFmGc+CRJC8JElGpYjEXXE0Ja7HFC2pny2ur6QNwCNkKVe7AIPtFumzdiXDRZpyvvJCPEKlSE7Mda",
-	"Yl/+ar/nZ7cxPzMdP3VktSHmBuVx9/wWd0/7eWoNsr/OHrr9J/3r0xKlYgjpiSzT4G5+cBM9Jrput8sW",
-	"QTYqqgQ0052NL7IQ6+wZau/j6vu2oMoBbPN7xi1HqxXu3ASsfP9tsEZWNiKVxd5uY4ViXbgH3IjZOuql",
-	"wDY9LzEeIelzQDcNGSdUIk0g45ULlotbdYMI4T7PMtAbUJAoAilFM12BhimQLofHakHWVqgdCQ2pCWpB",
-	"G21MqyvXD2r9ImbfubXxi5itNjNg6B7Ff75JWwM1xWvsC1ij1dsdT0ZAJ12TkkYkEa2UIXdrmRwToN6L",
-	"b8QshqwO4cJ7gumhmkpixWG/DRWIP2ow9tMCcsuJ6sopkshpZIXTjGeZmkZI5KDDbcJqFVuRYkrr2p2h",
-	"luP1ToX0DwlHssK0YS7RDB+A2Nk4V9c5H5F/SGQRSEcqEyhN1MRlmGPMPGAin/9KiRhnCorkXfJ3qFAd",
-	"z4ytPfWsom4A9ntfJ6fim2oeR5oqEK+SgllRwNomBeIp9NXqM68RSqOgLjCKo7wPW07vbmzCOPuLmH0d",
-	"hRSYNdWWIlFGBbCrPpdmvUDdgi1RuGvSU4qpecNjYftjBvR70T8pF7GvPKdACdwcLVuoSTWvA24esLKm",
-	"vZNlgT45glrduUb1Npzqp+BY0wWf6VBXJPLYG6y46Mr4/OjXs1986Z85mLB/Vu94TsEDK+GpaAolRBxi",
-	"Z8qroUjw1EqWrprqcNpv7Dn56KB+I/P/PJgfG9ppddXdn5m8bfmhFtkSQuYrCB9n27cVDtl8qm0Q/SCz",
-	"Y/Pox4o5d5zMhRsywU2fIejoxQs3Q/bCM74wtvfoYwHej3s/lIHDv6yWqstKN9kFcKUw10Fm/KfZ/PXb",
-	"bK/qmAg1HT/bfvDGvaRmV8BOppoJ6PmjkkJgaX63OwnOYsbx6wbbiXPQKncU+9fQVHPevV6SKSjF+3yo",
-	"z/ifPthHcT7wngSQ89XE9/wr7wRdO/Ut/q5jfa4fqyN+fsQe437fZtzPfyHWm8FPwaoM1tidon9AjMLn",
-	"VmEp6F5eiRjXw3qFH+Iw7O5eHf8IgKuulMQ477m5/HNKrNqeY8QWVxob04n2XAOowXF3SSyCWMJFwWL3",
-	"oi0gStRLRKLclPm6YUQsGJ2PzvkBQ2QFXlQbkvttyAuIw6aaFXkqEqYmRROVuUFlo73TakHm55joD0ry",
-	"0WQgiY9jkadWoNBKTr4TOV7caO+2QDfq3NafHvKZbrSfQ3FFxlO5vBfGh1jVEdNYa8v10iwDIIzgo6Y3",
-	"4+jXm5Rsuk/9daKGfqbVGFSl5YERxHtFCt3zHuOFj/HC7yVeKIP9eMNTDmKHwZG0GD30D9r+0/x7eRRx",
-	"fvtFgUQ8H+2R9kNw1khVbAG8OP6R5GZFCsg/AhO6K7syJhrvuPSAVG/Z3//oFCgWk+rlnPnCEd6Va5/h",
-	"9dyW4bG4XiSytHv9Vdkq/3scQcdR+fALsj7EuWTWtb7COfwY4Py2Apz3mIrrBDutw1KU50BlFJH8sLuF",
-	"Pb15Yp5yb+LKl0xOsozlYqRuBcoKj9Ki4mQoOXddufRkYGd4dLk02g1U0xh3jmjvXCJtIKaUTAMSvpGV",
-	"Y4j1RI8hMthmZnhi5C7Cw9DW2+Cpuogb00OVF6b9jqkLPb5mV8YDnmkREwGSJnRZhcp7SYNRq5GAyvkh",
-	"T6yyBeb98Icm67ioEZcz/G1UQasZMGcW5VoX83l6opgKIZvsvMQC2JU9cT2RQFcw3xzNuL5B/H3Ers1H",
-	"geE7QQ6hocoQmj+1ihtYhWCeZJU4LXehhHKnn518I3i/0MsSJ2UtZWB5/31IX5b46Mxowp8J/2JmrGVr",
-	"CN1B57Du1jmsZsqvQZ8XbhmeRM/Oy0YbphLuNfC78oMu8JdrPQltzc2d0a/Dj7eBM7rIlfdXoyB/5KG7",
-	"Aw8dTf0SE91ndd4sgGwlEhkvXHSbINKY9ocYZpzytIiIIyvNMuMn9dVIWEwy5D8SIuXpSrzRIuS4voEt",
-	"GYtwKSxbl1X4J7b7u84oQB9WZxNw5B8zCd9mJiFYGx6Kb6Y0EHZTBm/djF9QRbGwRrf/hP9/olz+Wsn7",
-	"0PiGuyMovER7N8a2xERuDWvbNKDJOpJNJNhy8ADAW2GNd1fCY3BVknkCECsgtq226i3k9W5mPSySwKSv",
-	"zLj8BnRUIHLOYrMHeXCAyoH/CLn7wDwqJrkE6XCtlCQTLodeQjGpGTey7o2VqJEDDO73UieYpieA7kuP",
-	"OLB5e2ZchQ6d8dxsiVSvimOO3OJIXDmRuskOSPAtYgOeZrj90zs47q2B3lyhboSszreaW4go5O6mZm9R",
-	"ufsKhrYQEgcCcdjUFyJ4IufNWXEh6AJTISP+EdrW3mlFjeArNdpPPZLazqWtHVgDwE89T0yZG5vfZaco",
-	"uhdmPjYwGU9gyOx++WXtRXj3ciSIVdX39OdpgfMSDoTKwOEpkrFOOVJ/pVSbXKQjYfyxGyow+MseKI+m",
-	"50anGMwzt0dCMMJu2XfHqaxBrUSV8Av0SqYFWVYXwqilXHqJIYuuVINQt0pHrFAKFSPUpGCxcetJXaJQ",
-	"QIaYUXOUdoclaBns7rOhmuS6yV6nmTllu5InCZuM20Q2CZU9io3MflkS/LBqGZUEUGwZiIaR3ed4JBeL",
-	"+fHMACNaKolElXOPYVLcirwYCuRB5vjMTKkbCCZxDFaZ890VRMI5VGNs/1dST83zThqzgTRMHVt1qksF",
-	"rHOUMx9U7zhpbFi0umqseE9kFyIT/YIGd0U7SeKltFRcyBJ5qqEfGJMk+m46Us11u/tdCavAXm1WTT0v",
-	"JpBEV3Y54YXYMmfQOsW6a3djnS4g/3hNgwu1eXMfKcQeHcKlDuH8OXZPTrG5c3W7N8luwP+rdIbORZGn",
-	"WOzZ57IvMu2diMIz5eAWwgapTHQEf+zN0LI254nmMyIC64k+epFdaR6DIFHMlAy5TDLhHC/imlkkUXvp",
-	"pX54LuAkLGkfDbk5WksnWOQsXyjtsW8kJwg0yvt01pFEdtgw7Caw92RKXqMQJXFm5VQ+T27L/OnrBsbC",
-	"qpwAGZgMKTiVZsxwc3I+nB9a3i+I7Gigcqt/RloFnFUKFfCyFigxCBHazH5GkQRq5F0ZX50evOmc/nR0",
-	"SIOlFYzuPC2AnvT7QoBoKFJBnx9dnv8eg/0AVpf9/UHn9ODoxOztx2gExflEvkl1ofJZ7OgggGj2def4",
-	"5Or86CIGoSlR5LNAyNS+z54yuRgJY2XUVBxD5PNOFsaDYgWhF/MZD9MxWAQDEFhBs1Cm18Mi9HTxg5sb",
-	"zMia48Sez6FqAtXvti53d71qglUe+nfDDOnRodkLSEnB1/s+C5QUNmETfmW2iS/s0tJrz4WeZJVFDr+V",
-	"9hS3Mz2WOTwC5L5GQaFZ4W6HZSMuZ5Y04O4Ew3BG56JPi2mFC5zxwpwH1mRAzZ0Bnak7rRY6wr0ZpHlp",
-	"f2uHu7zZ9J0fnUxEhLp+C/QwuNeHDu5eiyV8prFal890uCBx3wNcQl7g7m9cQXCvoUV6qKYeG2DOdCLi",
-	"Kx0bTlXhRoixPRGAqaLW2YSBqz4QqsrTQuEgHTEtzD0FRgj6ajTiuolcCplKBOWml/tr9YHqtBAjvYYj",
-	"B7HOY7zYocPpR3cxz3MQ2JnI9H8ngv5M+7MuZhBYN+9pVHMZLfKhlqbQEr90kQqVnKVGe68VVZAa4Zvw",
-	"r8sZjj7nyWLnxTKOVESTEstingDWhvKTANSYgg3qgSEwVC6yvmi5NrvSAz9gGUmFhJIuBkOSooAKibys",
-	"lJrADH/00b5VH21u39VqhNPn3t6ZJVKow2OeT+5IvBeaq2iQriNE4bUB9U06Hq+pXkGXwtCRPb/Wfe7i",
-	"B9O9eISLflNw0bXVF+7KCEgaJJ+XgtMt1G20/DYshf98bazLcAeKPlIBxNEKQRlnSo2Etg486JArJUEg",
-	"mkur54w15eaWVF5HbIrkYk7r3GrI4NlYKKYLNW6X9JLReEsHqSVr5vPZ7FKYhvLmNgdSKGQnEx8Lny73",
-	"ulkVnXAFjLYHEMRxotuwL2k9pwRZFV+pDDvAZ6/cijcVBconUhKp/qrt8ZwufajNkWi0KcbtFIIERIP+",
-	"gtSq/z2VIgfokN5f7SbY6Qhj8g3udXNrkxpqV+ddQ3pqUownxTz4GHYNiv5KRteESmh0FwyDnoygGnq3",
-	"CRKnN0I22k+fPn/eaj17/mLnxf7z589fbBaUI6SP40VeFZrbrwrw941vk/jdc8g1iy+uDg6Ojg5B/+tR",
-	"lusRArLBZkMLzjKUJHO7zt3gH7jrGEflm99xTCPvu9sMUsmz8mZzqpzt0ueSDUU2DncaAV8Rep+TeYWx",
-	"hf5EF2okciwxL/IZfDMbuqrdhqKqJEaHgIe2IQAsqW8IG+epLLC8Vkk2SHPhWgF4xhKi70F2xNeot/GA",
-	"26GVScQEGqDdIFQD2yQmWmKWDsx4B9ZxJgYFKZ92ZWCHpgNfV0TTw5jIQ/5XCfA87rRfMOFgukNxe++b",
-	"UTTnYXZcQg5/8y7tOSGx6e3WQ0SAOetY59LsnMSKVjiuX1jqdvS8crOayKKaAtQioxv3yxG7kQ0/KRHT",
-	"YTfCffVBtkd6/j22RzzTH43Cx61qs62KEOgPbxM6M+Wb3p+crrwVWfd8WFCbXLBEDFKZFqSWYuVMWAz9",
-	"OxvEIW8QqrTDj2kCWVTMUaXXxm70wCvzWyzI8WG18Kq/6QWp2Uv/iq6sk5WPWJbeCGLEDNXBSdOa9WYe",
-	"nQSoJap0LyGTEKZtoVEUgrNs7IRYwn4AOmoKSvZEPIYpMt3uokU6Te2maUOESDtWvX8X+Qx3729AT/7L",
-	"ScLfLy6Jn2OtuCRd+iBxSZqK92LZehQi3zjS+V8M4Ll/lNTuqHp7nIvbVEzr4bW/8ixNQHKEe4Fcs+Nh",
-	"GYlLcpTkWt2OWagcaexnwGffZK9VzrjsSvFxnAsNylsIx3wD4Eqz+YA7aw4EFbCHwNFAepLU5ghwdRMt",
-	"zM0sEWOBMFXMxJQ1tyo2WXrKBfXpXpZyP1cLjIXmdyzs5lBI1s9U/0YTCUIJVDkooBxwt7X7bKu1t7X7",
-	"/HInAE4ihqW9F9GrGnsttsuemP/MREhH4l9QOtg4muRqLLZfiTxLJXzzlFgv5uMkzP7BQoNRvNR/x7B5",
-	"9P6n/nHH0pcz7rdagO3Mi5J4S2vnEjpAYM6ogXIM8+WN9IHD1+UTWS8Ds4E/YT/uO5rlXxgd+ih0/Fi0",
-	"+CD7Ps3fYAsOtn+3mW+E3dEFL5aQaicJ1jkE1R1lIowFpGUPSaZGqZwUghGx0VBN5jBpUJwgkiY7dqxQ",
-	"PIEUfDEU2moWaoh7ME6PixgIADoUE70ktXEQjOc3u/I3ijS5LP4QlJAn0pj8OpXQcAGuSaZ0wdIBSwuW",
-	"pEJj5QIQB3BZpJlA4mDz7Elh6ZF6k/6NKAgGSjRVbJ/9H6YGgyZ7C63C+27EuEAzeqoAdRrZujKORRrm",
-	"/1geWU2mdC2KC/hEa6BJcOemfTRiOVU7JmoqUfNQF2K8UCfGTbu+aJkbuLjYyoARKOM6aDQCgWua/OCl",
-	"bQtNfKOm+HkAKpkWYgTt09AUKuixH36HPW21XBHsfFvjt8enV5dHMUsHxiJB73OstE57GVWxxm/Ors5j",
-	"5vzD+r6Z0Sj1TsjJyCx+fEkjaphHQTnFqh6Cwn+5svNDgPlM0PHLeE9kDpMyYzmXbWI9iFj8j5gQMXBi",
-	"1zcbnlJutyPRKAQf/WPMZ5YkesQ/ngh5XQwb7X3CENufd4HbzuyvjXbj//67s/UvvvWf1taL5vYfW+//",
-	"5x/BL/7Yev/k/7tTpenyeti6QaMYSaqZeSPMBQhm1DnN+Fc4kKL1lYUv/V2fF3SMO06do4s783+PjfId",
-	"J7jNbEXItlmnQ7OpATWy/cHscA4hHkEkiNkt0poVMBfWMimy9Fb8ZxkG+CS9FVJoXQMEXt7dN4JnxXB2",
-	"p2lmhkX0J3lazBrtf78vc5CJ/o3Z4cDLRL9SQXzPnI2mS8FgDKENKIK5DUWJ/6m3ncogQiphREGChBe8",
-	"h0QnegosYOaLkGIqrkJXam/1mtmZZHo4Kcxx3pVpwYgyhj1t7eESjFzkkXjItJlVJYyiZ1O5FoWuMTjO",
-	"BU/Sr/Kd7jnz1/7E7sP0ucRRqvzI5Wf+ac4DZ/m+gSCfeZX5dU/wvOqnqPIG0zpY8HWWHLHXEb2n/Yqp",
-	"ZonqT8xJaQ6WSZ412o3timOqU35APOI3YL/HLuytJD5vxPvDVAr/uGFRjNvb25nq82yodNHea7VaUGRK",
-	"w7NwJAKFaGSZXKEaC/megVWrVGdUdaRan8a5L8Et3qWpCmFzTBsMsejKlgK9xD5GVNwWUaGuaVeP928G",
-	"Zl0gkYB7DQTOqs3Uca4K1VcZsqZieiciN8bYgLRXIEXgDAx7YksFfDG+yWd1kcSMJRNbPu15ZyLi0ApV",
-	"v3qzgGMrIiIvXPRm+3ZFa+RKHcHPcEFX9nkO9fDkuv3NM2hBxTgk5AM4YALFY3AFZmD2Wy9Qc7YsRYlb",
-	"Bg2cy3dFVfIhjIPQhuWLQRFoauUH1Ysw+0Odx0dFrK8khUFm7DpXkzE04kYYD8UcV+ZRXVniGsaBcelw",
-	"JKodQHljlpEIsSUiU1KUehAwSlZ1Qjla3CnxmSVgDAeTh08SonGZW4PvjoFyv425s1wkQhYpz6A5pOUM",
-	"U8P0DSrIQcA4Cvo5R6lsvEiFpffTocrcLoHNGvEZMbMBIjrVJKttHOgILfg05Pz1YVOFGa8kvTbGnBrA",
-	"4eJlQ1hHshiINWPYLvuBHKudQTNsPYz6nBo3eOxmF4MLUt2VU5UXRBwE1MqlDwJSg9VrkbpLKyw2O5Vn",
-	"8TPfGocaztWr8xNbExhBiygng1PafwwYO+OST9loAp4e9LHgN+V50ldSCih4r2rdIVSR2vAGeARUH5cT",
-	"T7P7I8/MR0VfahLOoz7PhEx4/Woa8vFYSJgXjtaPiKo10irB34NHilvwqWqel2o2zY0BKNXUzuxZOLEL",
-	"0uSp3xr91lf47xM8wjF+N6o9bFd4XIogrWGqhmcE+ioV54rqCeTsyxQ3m39mmkJTQOX9odBFzguVh0NG",
-	"Z/+n95/+XwAAAP//",
+	"RKfJZ6Xr2GlOMsEjtASM+IjDWOGD0auTs/Mfo4BEOHL1r7fv311/9/+z96bNbRtZ2/Bf6WK9T92Jb4ii",
+	"FtsxXfOBluVYiSx5tMRvJvQTgERThAV2c9CAaE7K//2pPuf0AhDgIslbRpUPsSQs3Y1eznKd6zr+HZPp",
+	"vx/2zvDXpk+hV6Hb6aBVEB6cXp5c6L/0Bfxp78mTNjtOhCk7Dw///5e9i0MCFDFZ5Ewl4ipFEGw1udNq",
+	"GKO+ODu7PD7srhjqBft7wQBfGUo4u42sg6figAwOILqhQHVD22xWcmORTwJUIHJ5BQGB531RRyDB3kgC",
+	"7ZQ5I3afVYZvt7OxSsRqw+WMK1lkQ77WzhMYymGQMssrfF+262AleJz1SHthuVZl1hcmlL/Atr2uW6U9",
+	"qf+t9aRMjy6a3c/rxDChJuIKS2tdxaLxR385fdEKWmeXJ62g9evh762gddJ7c3j+tgdV2AenJyeHBxdH",
+	"pyeAVzg+PHnZq8cq1DoEp6KEunEABYmgDWtSOWTFrKy+m1QBsz4LJuIzzsxDXI0zgKdByQ5/XnKyEqkz",
+	"Xueo2cxvELbgWH7+eF+maq49J3f3dvafVIk+PwMVJ0g1UipZbRMj53KWzg9OTFqP4C1thYwrZGhfNrKy",
+	"yKeFHqK/+q1MzlS/1d3f/dQyfzhSF1khhqgKa1C5YFYcQJoZ62SANux0dFsjJcuXfKZOp/PTzm6jOYO/",
+	"PCt1HOiv4Cutoh6tt4dsKOqVmXSfbsmuZ8mjnG4u9XdduejFxbOUd1zvH7lkA06wqEoNNoBz9EWepr/N",
+	"80JY1kBf74IYcQt7pdtNQFZA0VnuHXBCpeC+R0yXxAkKekeCfoFwRSKBHhpwTY1Vulo+4/bhDCJOTHJV",
+	"ce19riELP4K4qSmo7AszR75oTKSBJf/deG47hptqWUUziU0N/8rh9HfpOmEmx8dkAmXUJ5RwGWsTT/d8",
+	"mkmQIUVoucka2GOdJLxCJkcIfELKU3aO4o9gqXqgNv1E/TvjGVI81ePxAQyhAuYVqB7sC6AFNajFtVQC",
+	"KsdRrRZBiZzJ3yBGEkEbbDC3gE4pCGlWcz1SzHnq7ZZ+vcQzFyc8Zj+Ex4e988M/jRbOjxtAp1/5vaoL",
+	"1G4mjtAw3T+3ZgLlvydR7OdhLTmWO1EDwIzlxi3z6Ubtmu3C6obJm88kkshVYqf5ot1qsru4Vez/xAb6",
+	"pyjjfVGJFSaCTbzdqH5j++xspqQ1vYLMlBD1HvvpckZex55Vxkp66vsrP7lvJ9W9j6A0CzIo1S3Hbkal",
+	"SekJkNiNuC/W3onRJdrIAfrS8WXWQ8ZXOFGxbMgS4TmuOyMywaRg0yKbSsVvfe7cd2yalvNOwPjHIZ+a",
+	"VHOpSCDoC4ywkDQHHQF1bFwG8xzUgAmgfskf6nZfXJhlHi0QvwGxWyW335DcXyOivjlF8C1i8M5hWHkL",
+	"XOhb/st3G59J2PuY6F3mWVJR6wZ8Ck7N9m1Mua+bTMhWGeq3Sf9spiW8eUaj7Ec12YVmxBCtHlRkmtyq",
+	"wwqkKH+O5tQsUajrtNaubt23laf5/ygGFwe13NBdb7B3ngAE3eL0zl/3tnYfPwGrMUzikATykhJfsV7O",
+	"2mnXkxHeoyAyaus24XcwHtd8mgd2KGLJFXI+XttykwVBGi+Q5PFJ10aRbpFtKruwtYGnyC1G/e3eHp68",
+	"PDr5OSTLmqA7yspaQJLbsnrav7lpO5IZdHqciKvAGtogtGfKcpQpMXp3evYrFO+UZRfAdle2ss3FteDK",
+	"klKti+GhK5vr1TqUNzyb25sPLs/ODk8Ofv/z57PTy7fwjGkKFRPCPMMwBlsC4C0WXhy9OQzRtIPKT1NZ",
+	"a30OUw9aHZZyYRH2cSE8V21WK2jpF7ber1wZdRlEjzdcG2AlAvFFBSx/jfu5RrOLL2Edd/taRTprs8Tk",
+	"YjzD+KL2+Fnwn8pWQ8nqK7mZXuChNP3djlKb/ClEryGOg5U8VY6OCkEDlAYZ0UFUEgXPjRIYhsC0i7WX",
+	"kERxdxuOz7tEW84K8aJIrzelcne1g7mknsEKXRSSGNaTYYFY6sXZ72GXjMi8pFmDVUpGdwWCTEr5BXzl",
+	"0r0yYpKqX73VBK+y5Xi1we3hMsiOw/RY2A7C76ngq70gtFkN/S8GjLK5jaevVeov0SCEvRHAU46bXKTz",
+	"ehSmh36yXBudziYqMM50Jtj7OBJxylV7wwq9GpVvT7x1laFhLl1gKjF/CMxEa1ikeo6fuYh2LQeB515i",
+	"ZhnCH1h5P5QTx8a7WDSFOZdVPgnCy1zsxeMGN/HWNQO7/uSpmyx0kELFrEEoOsYZr9SAqSiJmZL10we3",
+	"0g26hSzMWAhZy53Z3KXNcCDwPeuy97fE39FwWAhe4lMQCIkIaLPD3QWLF7QKccvpYgjJ1JgmZfsWMGcD",
+	"/jNt8NtjP7idYA2r6QBlBRojJ5iKIpIc2rshWgC/psIZkyM2JqLuiZujCcoq2QXoUfBHV1EiDN9GxqeR",
+	"7lubnerzNsQqMVtui9U57JLKDD18YnIlZEYFnhj7tfUWcBiT1/2EvUle1MmMmNTX8nn6DuzTU7x2Q3Gb",
+	"KkYYftvwRdaHlhNa0SdcJVS5zUrt2Qh/C7cKNZVCYf09ODhgCbLHQMyzQab0i2Q/Pci7PfVW5joLcbRB",
+	"FvdzZyhf9Y6OG9FWJSD7igGnmaI/Oa3sT+uXFNBEuVPmcs29fyPVZVPSbKTzOh2vdrtJhvpe5JmTfIUy",
+	"8zcbTF9TSuz25SJ3icwii8EyvPC9YIRpkd8PlnuNGCGRFWxAw/ddxf+qMtr3AWv263qWxCbwS24EgG4M",
+	"QLgYRTlM0Kzp/eXqiPRktPgK7HfbWmjwR+JZw5/SKOf3W2p0Vgjifllt543wQpNTMXYZS5Nr43EsGoWt",
+	"NfX3TQTZzHochXpBTndq7IO+nDb2QP6/ZLmD5FwG5eiQotO2YVa7Jm9n6EFQY1H6nbzwzhpCTEQkw8tB",
+	"QtZDwhRAqMoRQjaVYbIiA03wKOOQ19d/vRcNJOgPbhteP3AHqfdBDfrAfDOwrHk6BX43Ib2Id6JYiDZP",
+	"aENatf7ona3nZev6rBCvE5XLrCJXhERO1T6aiJedXqbcfYzPMLFqpKeCOLbV09nC7l6eHZ6HJUEjQsgY",
+	"UFU5hoXtMDc2ATTXL7yrj9dtWI5R74I/FN3dpujOGitLgVXjCEv98fCrtXcx9gPyvtM0SiwT4Juj81dH",
+	"Z4dht0qVp+0UFK1yDnizuFaCcz2ZELPm6W+HZ8c9yJDUM8jNgIYRWj2L5gEbYG+ISo5NgUsOn1UGGHU9",
+	"JW6DhlnEJmHAuAkQhvpXwCWDr3h52Ht5fHSi34I4UPOaqAS9k9cAkzA8T2G9cGqIz/zl9MWfb3uX5/Zh",
+	"5VSnv5tbCJO78+UhChCWbyUoy5J7zw7/eXl4jnda0i8TSbTmLFx6+NvhycWfLw/fXrxGqlKMq0CkY8CN",
+	"/k0ictQ/BCTDcBwlohwJRo5YpzOnB3cwr6UxpMnWClo0P1pBq/R1W0Fr4VO0gpYbSvqBRqcVtGx/W0HL",
+	"69AayS9vdf2c3PB6jWz4M3GGQtUq3hC2v1qv6nsB62FlwqYiivuZ4k5LY+q5o3TDbAnFoIRTgfRkcaWD",
+	"wxljpy7zfYsiYuAYpCtt+sbkoqsoufX8T2cUNoUs9n1xY1iZ9O/XFxdvbUwNyyQI5gLPrGrOR6ovLi9e",
+	"bf3UZudImmWusEMbA0+kclgjyC1AshqyieEfGY+jYc7j96Fh14Um9UUCorCkEhsYuDFgtoiT2HA2IGMX",
+	"EbldobGTEW8ftVz/bShFHiWiL/Q/MpmWePVEzCZRdo3Y2SxBMr0kw0x8l3E1jKacyFf0W+eyYHGipmk0",
+	"Z0Zvo8E+L5UaLOHqJ+gdxPOp2bC/J8o6CTXE+17NQq12AgZEgQav7itXT2kE/4n6AP4qGFw1Beba1lzQ",
+	"i7O1bqwa13VFX6OhtIxImH2RZL9yzBjHvtKpIvihKoFlkD1QP6UvfgjPLk/+PDu8ODy5ODo9+fNl7/fz",
+	"8Eev0hH4p/TdE6mqchNPl8qZPnl8i8IyLwG5aZrcJsbZhTPzJ1E+HHs+gUlL2AS2UUobOdBARuF3qM5A",
+	"1up3lB0Pkxj450aZnIRY7ZjLMCijiGFf3d1nY1lkdFKv0qfRz1v89GfA+wOPruKNFyhQLfny2gGwpG7/",
+	"xlcm+dij+FacJbhbW0dlZdDO8XXb/LT5edGHaQjdnlXFwNdjfhjw9HzNfPdx6eJSrHOtYcHL1fql0GXL",
+	"qDJOK0bJxQrXahtezjdqnAswunY9WdGsXG44ce80ab3A51qjQNdvNAoeNs8Nw+Olw/Cpfms/1zb8bfA+",
+	"RAUPPkCb9VhIsOIQqxyi3NEFaoNODyOPKLIe5X62g2KE+mRAWWZzhFCZisGVjyper7YS5QLProdurlLu",
+	"LqS7ZJWBf6moRy2R+q3w1DBoK0tbENb1HKUifJWC2WZAMcxnuyfaqBrrARY/s7g0JBRY9MZ9dvXA+3R9",
+	"YexVnxWS0oWG5RfeyEZZNDQWt606x6ID/SWTkR8u6Isy4zw1Oq8IU3WJIbhcs8DTdBlH9WJgpmFZ1O5k",
+	"Ww7c2mXVYRWxV8QBk9QUaKKDfnlygjc6n0ffi8EKQLoSKNQyotUiZkkg3BSulp9nMwQuslgf08CguQ+i",
+	"s9cZyLoNHtB+mCw83oC0y/eVhRKO9DfCYyhkSluIs3FFOISGFMvST/BffmGuTYGbhpJc+NvDl02O8UXT",
+	"LgybFxHnelER7A7l1ak/ViGlpGuwxcI3vZPLHkRyayRzPFWD3sGvr46OFy405TAsYjOQnTcBHERAlq7F",
+	"vc9bG14EB7+8q121SwYlJZis4B69omTsQStomTZC6AFhkfDs2nE9pwF5m/GbhM82ll40A9pmhx+jYZ7O",
+	"zUmITMA3UXokTCgtIBqQgIVZVqScbNmsEL08ZLTfUByvfAIMUVLscdDSD2h1W3sdtsse6f8o1fUvKXTH",
+	"Dgvd5O0XPEsTsQiGgN1pcQIdJ6qs/oW7WMlYWFSWmd0+Azs0EmnrSU6hoton0/sVGjaZFIe20AjQF4IS",
+	"zivSvT14x8J3W3Xn0cIN2mn3NaKW9tJeCHcZ7aDlt8BV2nLOiJFnBRWQz9+DSIHeOoVMOCCoLbRSRhKv",
+	"KpsCS2+gyz75E3hF/M5cV3vGnQ9lXfZ5CwjCVTfjUQxg7AgkMFTgSp7NIiYANlw+y5Kch13aVwOjsaov",
+	"x8A10n3BDfpB9gYqhsCTJrC7Xez2SCr12PIZ1dd5oXc13k7l2WGXUgi2QyYVLbyM3ITnWTIsj0O4Tb+1",
+	"NEtga4BFk6aeOvBzpEcAcibgiilpghhWHatFFsWTRIRd7wGBvkvZQuKoiBOULDqRDLQKGAlbKL+qu7zZ",
+	"28+IYAkaMqKusj8sjKnjr20FLX8UWkELGtpwMMhpHdbHBn71KJA9aGCepZTaH/at79f0gnACf1rm89TL",
+	"bp3bFdooOdZbojsHu3xJXYxQZVg7pFA4rcsU533ha4tqm90l5pFl4mtLkJ03OSK6WVbGspZA7B1pkpkT",
+	"ICAILqeT3St6FZyCvXOA7lJqfBqp/C61Kuekm7WhFQI9gwyVn8SyvijoIFr7idxQjBOQn2eq+ENA9IQ4",
+	"ErJABZOK30SFXXImtOVsNHm1Z+B5VDgJwNUBdSHzekGTjJ4ANdWLujLYF1rxAAhCwmr9E1WxYWD3A4k8",
+	"V8JPrZxHk39Mo/kEnvPp06osi3lh3ZTRH8kGfikPuO5chuE0CMLyTN50iUMBnv4siThvSgMdyFQPgfKa",
+	"ityUGMqmcDmSsfhzmTSASjPEVSciccgEvR5vwkSC5svPumnhpiCc2pIZ80E3mPynJoas7/V7DoEECCe7",
+	"+az9ct0pNzjlcD5sZrqnfYHCLVDmISeDRBiyN3crEjujwlXpZMZuV0LPq4LR+nhc/KS/6E4tBtj0xWvP",
+	"QgTM1gY/bzER7xLqXbTaKrkeWojvl+uQ0yq0u+WGKuT0kk+44ebLsj9gUDmCG4QN6N0cl8xYzpD6wf5A",
+	"1EdzKGhZBB/VZxxcTnXzdIKiUpUaw/eVXi4sGTkY1yRRKhFXpTopN/nHkTbiaLOAz6y6CIUwmJS+oNPe",
+	"MscaHkrW6XSc9SBsuM4tvRCeGAZkJoBZgc1pEvCwk7tGGT7nE9ihOJ5tfBpgzgwr6/XRlgjaF+h9Tltx",
+	"3XUDk0NP/joEmH7nWg841xc2ROwvxp7IPbncGNPaIDYv8yhdry8XeGl10cGkhAZStwIL5qKHl+ZZXULV",
+	"DVUjjy0g4wWHj1VTYEhxuQ3EVXjGG6sKG0ANTWiKZSP3ku75ZxGJPCGdu/XqBl1jKTK5XiubaG6Wb7R4",
+	"T6mVylep3qBeAYa2FPFcr+FoQfTyNXY4c/Sa2bBm9YDFiq898i66u04fFqEH2CH/1V4RoZ21bqw3q/hv",
+	"XEvntL00UBvhrqw3Qb1ZQO2h9uaIM0aO2OXFQRnVdXJ5cdgKWq9PL89aQatJu9rfJpauZG1E6W+nHpby",
+	"33Mpf+mV9uWWlxFDXIqiQm+iFu5DiFdIjfGZXnDKlPqW4j/krSzaNRcAayth8P8yl6WSpPkWQk70ARfB",
+	"SEaa+lUFYwOxry0g6dA/kiBlF81T/Rsuhtl8mtu+3PCMZTwvMgEZiBDhd4TJ85WwAWFv0E2I2LNvVTx3",
+	"OD78rYlkxpJDvLAvrpIb7tUVjFhYZGnoCayOLewpTvRITBIRkbsxiaZTUtwa5/m0aRW9zvMpDXQAo9q0",
+	"2uSVvQzjdcsLYOhil1mZU50ufEAI4fPTEUghLF3k9rWfguVXeh1ZdWm5he+Xy+/aiXgAX6fZ664rgfGk",
+	"cMpYzVxaQvzBHFR4n+49e9JFdFzGJ/JGe8x4b+DAXxb13xe0JogiqTKn9U6GMtIqj+aWMCDKeJudwhJX",
+	"FJVSLESlRhWSgD1O1df2l9of4tkVwgz0EkfwBetR+DkEWVCDM8XpPhvL1PTVTvO+gMYYYeu6uewTfcHk",
+	"RxjrVZQgPxOODAFDtbcPbGDVuFiRpa0uzHrV3d6movE2XdAeysn2ze52hhUri+GGhZ3wwsu6LH7eo95J",
+	"r8RICVVb/zHZTdQzkJlJZS6EfbUFgpQF6JNxQ4voak7KycoSwcyT/Y0FAy4MArxmqnIxxIqRa05wDZS2",
+	"0xspZKcjEUtTsxP4GQhDamqIcyGYikPfFyCwaXECQMkwjLLMYXltXx8/fvq003ny9NnOs/2nT58+q2M4",
+	"NJGyZ53O051nz3Yf7z/d7zx7trMqaHaRyWKQ8vgXOaiD/UO5BUS2jUB2u5pcFgrgGjfcCeHv+bzvq6kM",
+	"rht4DDCMAAccjybuEjSOlJHgMmwMlnhht/XZKOrvQzGG0BtWsHORpcG8pdwlhdqBS3vzaVGxvOb7NIas",
+	"LBzWSfwQmbJh72wvZWLt3E4jbF2k6PUmBf5u9qwMMlZn1PIblFHGEZvxB2TN9Wt+rW7XHkJ5LcMDoJaI",
+	"5gGINS3foIVINSkKrxSfNDaa4TIxax6zW4CeQh5DzG3VSsMSTN3zd+zkcYygkZ5YGWS1GZXs7XVK8y7n",
+	"aWree9y7ODQv7YsFKtG44BsB3BaY/q6hhJ40TmnemOHy6ufr1pKbN3X+gre7NvjElHiAGndt1/rbbHUl",
+	"F2IltUjlcUm+IIILNLlrCiToOzfSv4U7QmwFNaC9SXj23BGJKU5AC2x3CKWh5YJgegODD8UilFpEUwMm",
+	"JLEXzUpzlx5gcbVuztlZaSxDDC3g8G2QhPaP1JrgL33gNTaOt3Rldc6aJxgoVPVLBUvU3S6t7uoKiWsb",
+	"ArdSxoS/iHImpKkuVTy74apiE9CxZk7r5SeXOyCt/vPObo36MnjEn+okfDfS4V1vD6yRul4/0LixjrW+",
+	"4S7r9PMpVW+uAq0aFYYvp0M5ScRVLTVfTyySgUZkfaYpwaYX98TvjEFoA+7sZCNunGpArEzv0kgWs+Iz",
+	"NQtYAvzajxfKERqQuGVbpIyVHSx5DJgLuhR5kuKm8GSrs7e1+9NF56dup7Ip0I77x19fhh9t0aK3batu",
+	"WDXKjpWuLUzytMyIX1NWg+R7RLaQqNwUg2DNWiFSrpTHvagXNJhawhyQYBOC7qD9HuvbRpvyTPpLej3B",
+	"0aAyRnUz8LcoLXivHmwMyhPA8GIB3gYcfhVhEMTEh3T3fzk/PcHry4QVex32DBDQb05Ptl6dHdXgq5aF",
+	"v3zMgLpOpltyiqGvrakEpIAFPEBfXsB3XtYZnAkLbbaxULB0hMRfK6a/f5dVY6zWpFHRhPcFBJ7NHIts",
+	"dcmER5YN2JQtX8nchi3wzZVgy5carne0Rmuskjiy7qletaUE1enJy97vraB1cXl4jv96d/jyxPz74vXl",
+	"Gf3z1dkR/uO8d3F5Rv+8PGnKaJVoi+pprEtV6ZaG6MhJ0JRYlphfzvWchQsVx1SvA05OTVF2m51cHleL",
+	"xhMBPJ7erwPrQo6jdGRIpbJMXkU574tplGSBoe29/N9Xr169bPAYS0HhzaBVb4vcSzckAug10bT0xPZN",
+	"GBdyI6hGhafJXBaZ8pjrEYvMzqFfSPM9Rtho6FHNI5qs61EEKBbzYRJzQNg4WI5ha4FVQGQtC9bFv42F",
+	"vLZ1aSjMzMykpMC6tGP4wvd1QCfteGZJPj/Xr8XmDXiU1e2RPcF6b48AYvxDOC3E8M92O/zRSLtFwC3m",
+	"opl6qE6nXBy9ZAcIRGOJUoVhjoHitynPolxmfaGHfCjFKLkqgFUWApr450QKzHVRqZCccktgCNjvLgs/",
+	"bplOb8EFYZv1TI17XwCuOJVyilGBOM50QxE3LiT0hw5AQIBSo9gsErliSrIfwt7lxWujuwXfB4xZHCY7",
+	"qJD48ekcMarfrKqE2TsT3DBVfRCdrkrEVgHt3v26Hxja9fGE/gGWKBPt9m4LKSqOB7v5u8Pz6WEh31S3",
+	"GdMWLRtafEsAtq0TjzzQnNPTBCzZT6Aoh/i2l3JYG6jQ5qgcFhOuTRRl2BtnWaKdSYxeAb/DFRf4WcBf",
+	"wpzDtpxyEU2T9jyapFgkM6rBM5mmAjwUy7bIGMuYFOytVPlVxs//eawnzaNHH+Tg0SNTP2f59lFAlQv6",
+	"MclxjvZFg3dBpYqISH30yFlnjx5hEgnZfBz4HXdNB+uWgvfFo0dZIR49ovUAfP3SbTEGsQZvoCPi0SNI",
+	"uz56ZJQYYPrQZkflqI8esaOSMB+sYE9zTjmSuKEUeSK0bcBTxWf60KDAR4VoDqTXIpNxm0RzBpk3U0kK",
+	"VcyzZMjb7CWPi2ma6GPJcFKhLExikm9AkFIVcHNSg9oo1YstNG+70qZMAhMoPIr5ZCpzvWlv/crnYeB6",
+	"pv+cxCEN0IEUN0i2oR49wrrEI/yWOGZnrw7Y3t7eM201X14c4Ak7SYaZNJw1zEA38AZMwznZty1m1KLx",
+	"3qLMhi0zNo2yaMLxvHXyzVYWy9E3+rKH9GSkOFE40lHiSLb13BLFxJh0M0Bns4hNog9owStgfUEibrPo",
+	"6UQE5hfZF4x5Qjhb7BDsfggN4yKiQBH7IYym+CkTKbbpt/+rzbQwgAF8tv/46Y8m0aNybdjpczVGYXWl",
+	"3xTCc1VImzxBO9HygD5Vd0jdIqrxxnFTKBtJNUkJAPFBOQi2D/2PgMIjpEg5Zyr5j63tidvsl+gmOoct",
+	"Q7coQ3JHCoRoU3cuRcx2/+/jPQKlowSHR9JN43c+i66ueMYuj5gay5nqsgLoF/TZrFBsh7FUT1r7dNxj",
+	"02TIhfKDXL1pNBzzrd12x+53Jsc6m83aEfy5LbOrbbpXbR8fHRyenB/CPVC/lqf+Vt0KWjdGeK/Vae/g",
+	"VbSHat+l3WnvtUDlaAx79XZ7xtN0C2bt9ofZtWp/oDyDRYpUj7VpMUiTIVZVDeZ2R8z4kOvvoqdfMkro",
+	"LAdTAT6Jh1QnXfioyMcG3dEX+mBh4YeZPq0iPQHBl3nHB+xXPmfnPEc9/6ePd57SKW1tB3Dtr3j+y+wa",
+	"OWvpg+n273Y6lMrKicfdn86ms2iQrYzG6OfDkbc4KgiM/xS09vGFdc+xDdt+EcW0ccAtu89W33Ih5ZtI",
+	"zM1+o+97vM6rjgh9fs6zG54dQr4T7t1bfe85mleXIrqJEnTZfHsSBb1VMZlE2bzVbf3MbYEa1n8kV0iO",
+	"r+eAth2iKyiu8aZC671+4HY0TbZvdrYhvGzED2on4Lk9sxNtQkhxZSIenrUkZ0YNfd71shqjKEkD2E1Q",
+	"NTEDZgYSmaOkk0+cNLYsg89NyUVtBPt5aW5byEgsZ0KbG8DtADPeKBvSJqqADCwBBXes8IiGYwja5NE1",
+	"V5bPibZW4FKTAjsU4SLq61ndsBp6djD1ejenEITD1iEPNTg02KypxUGl+qS8rNvGkPx3wbO5syORmDPw",
+	"FpmFnz3uLKvc2V1Vt/Pp/Wdc7W78apY8IOOoLNVcd+vl39lZfcul0NulzJL/YMH2/jrr95XMBkkcY/nN",
+	"fmd/9R2Ofl7mr/QZ+V3uT3ZHqvtMen/wNiO35wBurexktrpe7W9ppypi5OGt3aWOLUzRrkoj44OCMEAq",
+	"imSy1e0rwENVTvRmQerksOGRipIpintnBGGtSYlbnvcSK/pH5dK417TZax5l+YBHuV+zreDZJvBhHFLa",
+	"nnii/QCwqntOtQTNZQmIThALtSQ0sHdGJXUvlKlBbzWV8lph/AQ2Bx73hdt56GHkbQC9suXnGfGZ5Y3F",
+	"oDWyHIOHK6wct8qTNKWseF+Um4GwgIwrWWRDfhQjOMA2CQr5qDuGYAm/FIiB1ey1eox6MB8WNtq66esu",
+	"2SZe5SZ4pXflMeyh+sIKDxbAZhECOLOKYtEwlxlq8ltQ4jWfd6f/Hufz+X/GN7tPi+x6fxw2bdkRSX+t",
+	"uVOaIrtlrUNhWTNwXsOKaRzl/Bc5aGyNvWv9FunPweNTe+OKxuGKMfRz2pA3TEzXiYib2mXm0AVG4NZr",
+	"2pl/0ybN4jQNKQycKEhTZrBzrGohijps1L6jeFXrZiUJJDP3bJ1NhoRYTU2j4i/XqPVylXdqEOYWG5uE",
+	"hWibNeizWiB6FgPtfI0F4ojnHa3FgwHyrRkgQHA0G0t7Jus5GjDBZzbF7dsicIrU2yFIGOLbIENDstFo",
+	"h9Se1fa2pad17SlnaT0+/0n3OdeV6cbqpWXH6mFpfZtLy03mwZwhFNNGGexkXWnYB62pVLXrxzwEY6KK",
+	"Q7oWqJltRT6UJrQZECZA2YJrUyJYiCRWxLiGNFthnRWJ7Etmam68wLyYOCRm3mOSkKv8hYznaywdStjD",
+	"YhvLNImJntoNOAAs7Z+CFkSfSemOw5Aj5GV/q7PXCtwPT/QHQJz+wFRcNDLHwWOTuATw2dnd2ttpBQZx",
+	"A6+qTcLP9QE/13/u7Gx19C07u1u7j+n/T1rvYbFvtkkcwHfBbcKlXQlzUNmidu59i2oKN/rzEmPjesem",
+	"wiP98GOJ722I4Ub52Am2zOzj2q1qJ/3hqto+n/6ue2JnjT3xQIpRmiDqaH9nb60b9Ly4kPI4yrAObn/n",
+	"8TojoYqp9tB5/IbHSXRB9X77u7tr7MClbeGMF4p/59s+rkcW2Tm76ZaP1Gy1htT2X9d8/gmXTD21iXci",
+	"QGTgg931KcZitGV+CM2FW4nYKhQPf1y0qfBib8+v7Cf79avXX/z0vr+FfXKnJfjdTuiXyLF45wkdGB9g",
+	"IRPQPME6X/zA+ttN1O923v3M8ztMOms4r8osXXOLvfStDIi/AFOWDb+g+d5sfqxN3qiN31rU5ZkpqfYU",
+	"QmyjWLmkCjd1AJ4g3YIDXwdYLZTOHXdSX6AOU51lT4XcpVV4W8t8lCAQ3n3GnmCJeTSDP3uWuf1Lq9t6",
+	"cfjz0Un3t4Pe8eHJy95ZP+uL3w7Pzo9OT7q77Y7+8e3Z6cujl92t7e2P+ke6ASis9c+XRy+7O/ofLy/O",
+	"L3pv3na1cd7Z6excEKzd/u3s4vlvvePLw3+87F0c4mX7nT3958OTl94T4Se/QTBF672PU0Ai1bkfGQRJ",
+	"YfohzZn1Gnb3kV4KfvN0C50CPTuaias3dxBoUq3nIXz5Ddfj98IY1N9uB/46xvf3uu3TdL1vAzpFFOwy",
+	"0IYsoSsQ40A7cMoBnxp45HkWzlGGuXppTth26eZJNCe8VsYb8BAH2MjPuyRTvmxBpjx7CCR+k4aQnp0T",
+	"mpFOf8VbGcCS2hCZF/PyavDgTZtF5j0Y0eaxee+t33d03nZkjfi8jz56WFjfZITem9SLMXofCXiHKL19",
+	"jInT0xmjj4kSjlzBNqwbkuRKNyYw8LpQOyMIWTbkYn2xiq3sOSN2JxVabjJLMWBYyZqD/bbZXzfcL/Xk",
+	"rngVdgxheE57RT5mCFS2dre5a5gmXOTQr6nDIeNvscCw1W2pPfiHNq5R3uCPViJuZDLkyDUgr7m4LEGg",
+	"U3mViBLJlFGaNxVOugG7el4MIsXLNw+SNE3ElX+7JQuiv6GGWRolYmnXIyp30h8fEEeqbgxIBdh101TD",
+	"YwFRbRuH2aTUvWia2DYOswkiIQ9cgRqJBkYf3/IMqdhb3cedTTwWO9++UlLDzfcmG6m0kO8jsWEf+JDa",
+	"eEhtfDepDf9gWP+sXBSgaTBL18pzuKXoMh2Fqkt02CtXpzr8jq2Z7ChtCQ/pjr9PuuPeJvmSzMeS+db5",
+	"KufaQ/7jG8t/3G4W3j4HUjJI7jsLYh/u8iBRPhzXaVlYWSkoKaUqBBNnw0gxacsPUw5oQSrVxDqGSLAB",
+	"R7ZYdmbZqAb8KhF9gcGLiI34zIr/GMUOK//BZ1S/GoAqWJraWmUFhQYlLme/cYbOmZXZnGfjJOVIvnYl",
+	"WS5ddfFYqrzr6KCphoJhlX8Af4ZSXVCuG7GQTHUsm9e/MN5JGFhZX+3lKahoh8pcaOSVhAdnnP1AbqGd",
+	"OOGPbXYuseleQ1iYp6o9jJDQVv8bSsoybbuFbfYOuoTV5qbV3nkIqrg0Sk7bKnAd8MiAS53VvgwSycLp",
+	"DadKIq7CH7uguObra+XSVoG7N5PTnDhXuc7JRWB/ZQu+rY+KRWQlR+2AdAqZKTCzXlnZR9rtgJsj8yiv",
+	"5M5cLNy4lo2OndibLXp1t/K9LmFYvni6aBPf62+fMvpOvKDv1pExK/OzODJONK8htK7yjEcTqECG3m3B",
+	"Ro23df0qEWWOCatfWq++AMJ1Qs76AjTrrDK8f75hsQuACEJ4VUjnJfFc6K0jYGEc5VFYUrELmT4yfzk/",
+	"PcHcVpig7v9IHwnHkcq34LKto5dQQwd0vhSZGsoJsKogrYhlAOHA5bDzuC8cU0VfXIDqDYwMPT2V8hoL",
+	"2wI4T5GJpRD6LGizHh7ipEqZFVPc+a1KtilKmk95X4QkjZZKlZMyOWpzyAk3YqWkukUE+3pIDduK/j+V",
+	"ShM3gCKJtbAv9G3cV/MsnzLYpUOcEytsMb9YqKTEp0huMWCK6yfkSM6vxzcihtJpKmMnrlFbPlQtA/t8",
+	"Uo2geTQH6oeRzCYrCgP9ribKcFrWdcGwPdYUQdUzX6774g/NcoJ3GnO0ljcc8tvqEtaN+qp8WVmHMKjz",
+	"DmDBlwi6nQp9lGXJDY9xX6HVe6WNSHtKI/lqLYFTafMoDZMneGCK7D3Fg81r3HL+Mcd9eQsbub5hAu1r",
+	"sknwYQ+pvW/uhH8l01TOSmepd8I7Nc21C+qt77dGUb291uXZojS54QGTaeyoY9mpoExcnBDFhixyfdIl",
+	"Q+64N/pCn3gpeDNIF8g/TpOMq6Za7yPb1M9or5uXAI9uw+pw/vLDAvkmc9/lyWqUB/FWb7m4ub9qxeg/",
+	"0/1bsyQmBlV/HRkh49oldOKVnVpG4FDJzNhsViyozV4lKbKWxTErpl1PbjuXbBLlw7GHop2Ahfk2utIL",
+	"LpPF1diyEOszPRwicoUBVxcLp9EVD9HmHMzZQOZjZIdYQMQg140+5/qiFgvz3DBEGD15PUxgRsDf2VBa",
+	"wTDimYvEnMV8ql+J7eiLjEfDMZypJa31nQ6IywINMiPMCTQN2b2mhp+MQ3gLrWXQ5fmJvUleBETQU8NY",
+	"oZ/4HN/m90XvPrF1SeBTNO5BIAqxRuTRsWqgTPwVD9D03mFyUTF/hyUjYo1NiB/VQY7qzK8pUvTWmIsL",
+	"4kI7nc5KOp/gCzBmAPNuFrtBQapsZAXRX+OsEL08DDwoOLA5FcAYlRVCaJcJ6G9pHeVjLvqiAvzQ1ysp",
+	"BVf588qjEEKiL8DYITwrtQr+deOsHMP4GjRlcnCur19hnKNJDq3GslUp8igRhIDTFl2bHejj0MZbJ1G+",
+	"hNCBCP7Xa+PbKMtPR+j2rN3Maz7HCLPySDCgoa1G7+BtxkfJx7Xb9au949M9WPeL/VjwgFCl6Y6eJ8lD",
+	"3cYROsdbS27Q3v25nq7X+LHmU+w7Ctk18XDAXzdiVflFDi7cXetPKSdQAkH8RCG9WVPLkGR53UZ59M5r",
+	"NMi45x4lNbvKZDFtakyVu3rtdsHVG649cEyzQpAe/aYTmTjhV09lUkQ6v+WMPtStc/eXpvX+55jWC2OA",
+	"ht6YR2k+vtOixkfcalG/xltLvX9yz723ablBkV6bjJZb6SEwJx7FoUej2GxFwKUbxZ0+JwL5FzlYDT0G",
+	"s/DB7/om/a4PaB0b/wp+vDW8+OfkhvuU3ZC2hZj4TZQeCcwyqjAw0qQQw8/AiCSz0sTQb6IUq1cwEtEX",
+	"GOYGa9NTjnKE4SSr7m52ebmMI21+SYu5AWf8ixx8XYCxHpgqyFb/jvGP04wrBeCuEp+Kn4rFu2t1VxqU",
+	"eMg1g+JA/F23pSJSNF9S+xeQsnMFDow0tq8vLt5aDAKwoorkapyzHxAScH54cHZ48eevh7+f/1jT+tds",
+	"Fxr/CH0iQ93e6j52BrR+XLp2N6ywRklfWP+iR/sG4WRbLyBdTal6FDK70l4MISxAbGKs+PDPN6Nf//ks",
+	"++nnX3//d3Yx+3D59uVPR8dv/3Ukd4+j4+h85slLwEAFaygDj6W8VkYceOnYm2leHv8LLsBKC2ApwLhP",
+	"ElHk3Mh/QILQeM2pvCrVv1aXaav7BDHUZ4VQCKh2xy2SYpYHHqpH57LAw0CSAJxXlio46f/B2rTC0lYh",
+	"AAGLJboc+BWk1w5Q0Ag+EwJ9LHHfJBEYzIetBEpY9ztbnZ2tvZ2LzjPUk/oXjJtRDy8hG0B+dVErZRLN",
+	"gfU4jaYrxmmv48YmHxeTgYgSkLak29/KNBnCAjk+Pn33Z+/4uDxwg2J4Dcj/YgphkvKcJXmUVjKJriCQ",
+	"StOK+rIJsuIXOfg6cHbQaKyPzNLH91jrrThYBc5+eBFdNb2ILtuGaz4FG0LfKc33gHl/wLx/D5j3D2Ck",
+	"rGuyLaJC9K+39WIG46TelMOXKbM/e3ElxWIJMS7+MVF5YJlXvahenIxGPMPoaT7mScZiPkoEaFoFfQH1",
+	"QTy6ocdj+NbKwUYZCheH0yL/RQ5e6M8XQmTNhB6nWSE4chFHqZJ0cCiscl5Q+oXKNYzCY04BY1CIrTDk",
+	"zZ4WYNeXBrVBe9ZL074A6KBFxCQCDto8i4SKCO0H3MrAPttmoLaJ0h2u/xAujiYo12zUPoK+sCS/7lLV",
+	"3muDoUyKN8NIYKd22JvkBSJVJIMP6eL2kEgAbRn7ZahB1H19aKEWF7uYSWOmOVEkeIr+zn0ReZI1Ewn4",
+	"GQgAjYAgdjjGT2c+S5zNzwoRIskqUHx4ukEzWaQxjRwJBptmwaetscihY/XR+y9pkeczWTGzZpIEOKHK",
+	"UZoJbFA+PJqUbRj7PaHtZOV2PCsXC9mm0XyCpybP85TXKfObSzxV+3O4mNm/LLMcg3rz5Ym2XyptQKtq",
+	"zTacwcVsWKhcTvQ3Aji1XqXaIuLR5B/upo2slR5sUl8Y/6mnnH5xog+MBj2DASeOeVwHYEA82AQPNsGX",
+	"tgneRNd0Pg84agHB/i9H3omjYBu+u8UwMPURyy0G//SEli0ek10/H271CEoHJrkF5qTsC3tUOjp8iCsu",
+	"PSIZSOqRRgzTE87a/RA/kSMWqb4AwcrQRoDCpfGhb/E4Mj5wqeAa8Q1//FXjKHvOZ6G0Q/z00yrvOVjr",
+	"OT8tPGd3q1N6zvvNToAXMOm+vLuqcDrHS9zWBbk1z3F9OAsezoKv5B9aQfJ72PGL9Lp5w3+J4FojtpFL",
+	"awsxTyAMvS02SkSsACnCBtC8rrs6UZbzXx9hfYHakehKARApTdHYrnUtyraYL54zjkScmiOpL3xQUWBc",
+	"Ph/gkmQsidVzB+0x4u+B/+ZFaBX5tE7ek95PpV9wWBlcF0GS2+xCb9tTDtI+njbtOMomKVfK6F72BVQ3",
+	"nF2ehAZZZgBcqBCrxuBaDSAHEl6eHLzunfx8+DKEKjor8oruu+eGaq8LfLAa3xiQX4Aqg7KDJFcMUppQ",
+	"PEHSRpCJxLEQoFVq05jUNVVMOPtQELbPueUETsM8Z0DvBEsAuWbafQG9tfWDRuY4zApT5BIGLJey9piG",
+	"ifT1j2lbTOrZavLGjIOrFBxLVarHQwOp1W297V0cvG55VakuIlzOJBjXqpRKgCQC6A8S4qb7lwfx8fy8",
+	"VuBjSIxsM/C96A9U7sFb+OYRuLj/o7AvVks5uRo39eTy/LBFD3Rs9c7IeNLtoHGgBzxS9oyNozwaRMij",
+	"MEmuABzQbpU7lZZwRbXeJk7FajkjTE8ix4tybzrjxKztydnh+eWbw0oLTEq+2+rsPHs23B11th4PdvjW",
+	"0+FetPUsfsq39kY7g91of/g4fsI3jde/0Fvwl3eA9Wv1GKX5gwv8YPZ802YPbEoBHTgBA5xAYOvGM4oO",
+	"36tZNN+65vM1mGEgmqv/Bk4lM/wGiWKjjBOmte4QszdB8Hvzg2z0Br2m9+syx5QzsH8/2ts1FsbbDOKh",
+	"YBy9ipL0e18WljyGTG4i8dt89jdTxngT9HOeRUtc8FtniD89UMt8S9Qyt56jt+GV0fOG9ZhKIzXWXmBC",
+	"CtlJnnMBvtr/2X0VfgbOmVIxbSPzfiXzCuHRiWWAtv4flBeB7CZA/Sl9aj1J7R6T8q33676gvKssgK4f",
+	"CU+orMWUlRv3UkkWpXqA4cRK+SgnjzNRHqtJSCr6IfrApFEaI6RvzMHJ8UA+aF27QglDnyOFK0waItSH",
+	"x7Z+Nxn1hX6Z4DMbZTO+pwMBwlcFoJYN8oJrYx8MfdBdh2Gb5uTo9wVd5zhgtFsGji6mNo9GWydS8C04",
+	"V7vsUVgaaxQgxc8WWNgi3AU3hHrQ4KLMqCrAW2nkbPMg2P3cVZb5QYdEsf2d3TpjwUuT395SCNa4VI+A",
+	"b1h8axDHdTKV7xD/yO6Mf/xcmKsvdXLapcyEnIGSPsA57gC60q/6spgxXHIPMLHvwR++vQX+wCd0iySA",
+	"zMxZcw8eQNX//SuJl/q9ZonqA1pINioysAI8WSAI0hfCWTLgtfMYKisTUXCIkeoGc4G5tUT1hZ4fWczj",
+	"gA2KvPr0CGHiz1nknoya//B5KEWHN+X2ffqx4fmvR2/fQsT8whAcyRGLLG+r7sswEiSVP+C2cjqJGRIi",
+	"oDWgp6A+vKY8S2TcF1xAMiFXjE56pR8jZL7U539w9x/c/bu5+/fs4z+49w/u/Z3d+8/h0yex79LX++tQ",
+	"Edlssa1RO3kXWliD0Z1S4gz8ecVzYG3LCxXqYy6EBNnLUt40yWuu6x1cHP12GHZZkveFOympklTbqB9L",
+	"NXFEdGoc5jY7dScwi4vMYIKpdQiF7gv+kQ+LHDxRwZk9HeFYte/CRB0Lfzl98Se1Xx+qIsaMoM93op0L",
+	"//gmLjt3DmGf48Blm62PTxBmCILQX/2TCyMWfWHtCIMpBk/fu8G+woDHdNcwJ04FiJT7U5CUBrPg4PTN",
+	"2+PDC/1lMOVtvi3S+hK4WskJx3dikMYkdo1z7wedLMtSBZltwzI2mMIqsRQfHW/w1ja8ELB8JkGXaWjY",
+	"JMHDI90vgCSAL03AfXnDMywFcyDuro8O14MD0aH9nV09xpUwylVyw4UrzfS4bSmCoj+7QVFYiRA0fZic",
+	"4sefBNXwRueZm15DGfO+MIoxW3jv1oBv6dt5HLbZ0YiFXnUg8ECmcsYz/f1KNmBC4HbzZchSxHiV/uoQ",
+	"kSqmMPPoj4aqJmdSDDl9f+0D2gJTYH9UtsYBq/7d4oMZa/9YU4PqQCazCIAYAIA0X9DGx6LRiA9zNEpd",
+	"VQOZrwETul+us3ppFFhbngi23+mwiQr6YsCHuMSF5ViC8jZ41jCNEgBZ5ibc18xQfHfz9P6CRsScisNb",
+	"ih7VhIs67KdKtOgW9ZXeG+0FyysDd5BQuRFKQXPBfwoRlBBsArgI4TdnPjICQ1X6cw+43noyTuHrdmsF",
+	"4mHZG/F8gSd4JbN13b88O/af4K7etOT1ZpegKhsF1L4OL/SqgNoCE/SD8foQLPoOyKcDMgAhZgSbxD2V",
+	"GP6VxJ+2B9HwepSkKUKlvg2LvhbOeg48ynSaugo3j2JCAIMe4DpFLGfMszrhpjnPvRCSoTYTctYGSum5",
+	"X1JOlDhgkJiIk834DYocjBtP0SwkRTUyqR14FEy8Gvxo14+3lQoidVN14zCjlyJZNJJeV2NYJSsntPj2",
+	"VzILA8gPloaCCMcGfCQzjoa3btoICG1qbAozNb466UYczRepCvQvvTPO18sGdewLAC0SbtEoZ+Pfdr2/",
+	"bXCyvaDxeAdjut7xtntvx5t5e9MZZye1V/Ewo4CocRkf1A8egH9f7PQyExbY8nns73fe2aWnbcPZ5fDk",
+	"DWeXNk2/q2PLdwKFnIETGuXMkicRObqJrnjeaAWQQSXa5q8kS2AiVSDB44VHzKHnnMrIcL56ajvulCkE",
+	"kwM+p/J/OhCnwJJilXyEPRv9ZtJGowKblNUXlLI4BL7QP4bP6YcXl69eHZ79eXpyCFgMFxOw/AM4fFK7",
+	"/TBqiXKRr75IRrZBEDiC+5d4y1kh7uNQq6GWc/iRysD5o4Q9S5TuVJudyJzl8gqhODbCgoobkgAwAxnb",
+	"J0C8SM/aZpLVMrHNuufbqX+X/iFLYm4I6m6tdhTlVUaf3sJagIsCNuAqiQ3hhH+4LyPqobWzjFbIA5FU",
+	"W0HyI4urwX+9dz+YImRJ7G11dmDTKONSNrAokN4RCG4/3c528Ieaok5NLzWX2rdy5K1fu6lLLA8IIlet",
+	"DUPLjSFel8a9rQqufs9/Hb7jwdr5PqwdWFF4zN+fdbNKQgKC9drQRypbjELTURJg6STytZZ9wwaKen27",
+	"UTyspahfQuEOJHSbnqe3oUBfcaElzAWE4DqXY+B23asvsuTqCihU1rpcvdJu6ZrXXsjWZyWDPSvEajJY",
+	"PQkelF2/KQ5YCPf9jyLuSOEpX6y303x7Wfva/a6YDuVEX7B8z5vZ2nXjJs0xw2+k7awcBFCtJIrxyTSf",
+	"m3SnIS6RuU3YN21rl6ZBa4waiUN4KhWl8J5kGbBONxOgF2J9WQSHEziA+z4vh7R72zIFH6+7AeNRliZO",
+	"vuhhO/kWt5MKHEV9rxCg2s3EIDobN5MLy1JtkCCJq+BB8P0sshh2LBuBjEMtysQFYq65tqFcMMIr8jFI",
+	"iyRXPB1BSMcBXqioxmB+QCc5g8yP/lWSG+2gUZSkRabvRDyLkII/JxeLME5RESc5YSJKNSzaohtwLgz2",
+	"OCbtTHFldH0gbgEbocwcWASfaLbNaz7N26zXF7eSEWI1KkLmYy2xL38z3/Oz25ifmY6fOrLaELOD8rB7",
+	"fou7p/k8jQbZ32cP3f6L/vVpiVIxhPR4mipwNz/YiR4SXbfdZXMvGxXUAprpztYXWYhN9gy192H1fVtQ",
+	"ZQ+2+T3jloPVCnd2Ata+/8ZbIysbkYh8b7e1QrHO3wOu+Xwd9VJgm65KjAdI+uzRTUPGCZVIY8h4ZZxl",
+	"/EZeI0J4GKUp6A1ISBSBlKKerkDD5EmXw2MVJ2vL146EhjQEtaCNJqbVF+sHtX7l8+/c2viVz1ebGTB0",
+	"D+I/36StgZriDfYFrNH67S6KJ0An3ZCSRiQRrZRxZNcyOSZAvRde83kIWR3ChQ84U2M5E8SKw96NJYg/",
+	"KjD2kxxyy7HsixmSyClkhVMsSlM5C5DIQfnbhNEqNiLFlNY1O0Mjx+utCunvE45khGn9XKIePgCxs2km",
+	"r7JoQv4hkUUgHamIoTRREZdhhjFzj4m8+pViPk0lFMnb5O9YojqeHltz6hlFXQ/s975JTsU1VT+ONFUg",
+	"XiU4M6KAjU3yxFPoqzVnXgOURkFdYBRHee+3nN7d2oRx9lc+/zoKKTBr6i1FoozyYFfDSOj1AnULpkTh",
+	"tklPwWf6DQ+F7Q8Z0O9F/6RcxL7ynAIlcH20bKEmVVUHXD9gZU17L009fXIEtdpzjeptIqqfgmNN5dFc",
+	"+boigcPeYMVFX4Rnh7+d/upK//TBhP0zescVBQ+shKeiKZQQsYidWVQPRYKn1rJ0NVSH035jzskHB/Ub",
+	"mf9n3vzY0E5rqu7+zORtyw+1wJQQMldB+DDbvq1wyOZTbYPoB5kdm0c/Vsy5o7gSbkh5pPsMQUcnXrgZ",
+	"shee8YWxvYcfc/B+7PuhDBz+ZbRUbVa6zc6BK4XZDjLtP82r12+zvbpjwtd0/Gz7wWv7koZdATuZKMah",
+	"5w9KCp6l+d3uJDiLWYRf19tOrINWu6OYv/qmmvXu1ZJMQSne50J92v90wT6K84H3xIGcryG+5155K+ja",
+	"iWvxdx3rs/1YHfFzI/YQ9/s2437uC7HBHH7yVqW3xm4V/QNilKiyCktB9/JKxLge1iv8EPphd/vq8EcA",
+	"XPWFIMZ5x83lnlNi1XYcI6a4UtuYVrTnCkANlrtLYBHEEi4KFtoXbQFRoloiEmWnzNcNI2LBaDU65wYM",
+	"kRV4UWNI7t04yiEOmyiWZwmPmSzyNipzg8pGd6fTgczPEdEflOSjyUDiH6c8S4xAoZGcfMszvLjV3e2A",
+	"btSZqT99Gc1Vq/sUiivSKBHLe6F9iFUd0Y01ttwgSVMAwvBo0nZmHP16k5JN+6m/TtTQzbQGg6q0PDCC",
+	"eKdIoX3eQ7zwIV74vcQLhbcfb3jKQezQO5IWo4fuQdt/6X8vjyJWt18USMTz0RxpP3hnjZD5FsCLwx9J",
+	"bpYngPwjMKG9si9CovEOSw9I1Jb5/Y9WgWIxqV7OmS8c4X2x9hnezG3pH4vrRSJLu9ffla3yv8cRtByV",
+	"978gm0OcS2Zd5yucww8Bzm8rwHmHqbhOsNM4LHl5DtRGEckPu13Y05kn+il3Jq58zkSRpizjE3nDUVZ4",
+	"kuQ1J0PJueuLpScDO8Wjy6bRrqGaRrtzRHtnE2kjPqNkGpDwTYwcQ6gKNYXIYJfp4QmRuwgPQ1Nvg6fq",
+	"Im5MjWWW6/Zbpi70+Np9EY6iVPGQCJAUoctqVN5LGoxKTjhUzo+j2ChbYN4Pf2izno0aRWKOvw1qaDU9",
+	"5sy8XOuiP8+A5zPORZudlVgA+2LArwoBdAXV5igWqWvE3wfsSn8UGL5j5BAayxSh+TOjuIFVCPpJRonT",
+	"cBcKKHf6xco3gvcLvSxxUjZSBpb33/v0ZYmPTo8m/JnwL3rGGrYG3x20Dutuk8Oqp/wa9Hn+luFI9My8",
+	"bHVhKuFeA78rP+gcf7nWk9DW3NwZ/Tr8eBs4o4tceX83CvIHHrpb8NDR1C8x0X1W580AyFYikfHCRbcJ",
+	"Io3JcIxhxlmU5AFxZCVpqv2koZxwg0mG/EdMpDx9gTcahFykrmFLxiJcCss2ZRX+ie3+rjMK0IfV2QQc",
+	"+YdMwreZSfDWhoPi6ykNhN2UwVs34+dVUSys0e2/4P+fKJe/VvLeN77h7gAKL9HeDbEtIZFbw9rWDWiz",
+	"nmCFAFsOHgB4K6zx7gt4DK5KMk8AYgXEtvVWvYG83s6sh0XimfS1GZd3QEcFIucs1HuQAwfIDPiPkLsP",
+	"zKO8yARIhyspBZlwGfQSikn1uJF1r61EhRxgcL+TOsE0PQF0nzvEgcnbM+0q9OiMj/SWSPWqOObILY7E",
+	"lYVQbXZAgm8BG0VJits/vSPCvdXTm8vlNRf1+VZ9CxGF3N7UHCwqd1/C0OZc4EAgDpv6QgRP5LxZK84H",
+	"XWAqZBJ9hLZ1dzpBy/tKre5jh6Q2c2lrB9YA8FNXiSkzbfPb7BRF9/zMxwYm4zEMmdkvv6y9CO9ejgQx",
+	"qvqO/jzJcV7CgVAbODxBMtZZhNRfCdUm58mEa3/smgoM/rYHyoPpudEpBvPM7pEQjDBb9u1xKmtQK1El",
+	"/AK9km5BmjaFMBopl55jyKIv5MjXrVIBy6VExQhZ5CzUbj2pS+QSyBBTao5U9rAELYPdfTaWRaba7FWS",
+	"6lO2L6I4ZsW0S2STUNkj2UTvlyXBD6OWUUsAxZaBaBjZfZZHcrGYH88MMKKFFEhUWXkME/yGZ/mYIw9y",
+	"hM9MpbyGYFKEwSp9vtuCSDiHGozt/0rqqSrvpDYbSMPUslUnqlTAWqGc+SAHR3Frw6LVVWMVDXh6zlM+",
+	"zGlwV7STJF5KS8WGLJGnGvqBMUmi76YjVV+3u98XsArM1XrVNPNiAkl0bZfjKOdb+gxap1h37W6s0wXk",
+	"H29ocC43b+4DhdiDQ7jUIayeY3fkFKucq9uDIr0G/6/WGTrjeZZgsecwEkOeKudE5I4pB7cQNkpErAL4",
+	"42COlrU+T1Q0JyKwAR+iF9kX+jEIEsVMyTgSccqt40VcM4skas+d1E+UcTgJS9pH40gfraUTLLCWL5T2",
+	"mDeSEwQa5UM660gi228YdhPYe1IprlCIkjizMiqfJ7elevragTGwKitABiZDAk6lHjPcnKwP54Y2GuZE",
+	"djSSmdE/I62CiNUKFURlLVBiECK0mfmMPPbUyPsivDw5eN07+fnwJQ2WkjC6VVoAVQyHnINoKFJBnx1e",
+	"nP0egv0AVpf5/UHv5ODwWO/tR2gEhVkhXicql9k8tHQQQDT7qnd0fHl2eB6C0BTPs7knZGreZ06ZjE+4",
+	"tjIaKo4h8nkrC+NesYLQi2rGQ3cMFsEIBFbQLBTJ1Tj3PV384PoGPbL6ODHns6+aQPW7nYvdXaeaYJSH",
+	"/mjpIT18qfcCUlJw9b5PPCWFTdiEX+ht4gu7tPTaM66KtLbI4V1pT7E700OZwwNA7msUFOoVbndYNonE",
+	"3JAG3J5gGM7ojA9pMa1wgdMo1+eBMRlQc2dEZ+pOp4OO8GAOaV7a37r+Lq83fetHxwUPUNdvgR4G93rf",
+	"wd3rsDiaK6zWjebKX5C47wEuIctx99euILjX0CI1ljOHDdBnOhHxlY4Nq6pwzfnUnAjAVNHobMLA1R8I",
+	"deVpvnCQCpji+p4cIwRDOZlEqo1cCqmMOeWml/trzYHqJOcTtYYjB7HOI7zYosPpR3txlGUgsFOI5N8F",
+	"pz/T/qzyOQTW9Xta9VxGi3yopSm0xC9dpEIlZ6nV3esENaRG+Cb863KGo895sph5sYwjFdGkxLKYxYC1",
+	"ofwkADVmYIM6YAgMlY2sL1qu7b5wwA9YRkIioaSNwZCkKKBCAicrJQuY4Q8+2rfqo1X2XSUnOH3u7J0Z",
+	"IoUmPOZZcUviPd9cRYN0HSEKpw2orpPpdE31CroUho7s+bXusxffm+7FA1z0m4KLrq2+cFtGQNIg+bwU",
+	"nHahbqPlt2Ep/OdrY1OG21P0ERIgjkYISjtTcsKVceBBh1xKAQLRkTB6zlhTrm9JxFXAZkguZrXOjYYM",
+	"no25ZCqX025JLxmNt2SUGLLmqJrNLoVpKG9uciC5RHYy/jF36XKnm1XTCVvAaHoAQRwrug37klIVJci6",
+	"+Ept2AE+e+1WvKkoUFYIQaT6q7bHM7r0vjZHotGmGLdVCOIQDfobUqv+91SKHKBDene1G2+nI4zJN7jX",
+	"VdYmNdSsztuG9GSRT4u8Cj6GXYOiv4LRNb4SGt0Fw6CKCVRD77ZB4vSai1b38eOnTzudJ0+f7Tzbf/r0",
+	"6bPNgnKE9LG8yKtCc/t1Af6h9m1it3uOI8XC88uDg8PDl6D/9SDL9QAB2WCzoQVnGEriyq5zO/gH7jra",
+	"UfnmdxzdyLvuNqNERGl5szmR1nYZRoKNeTr1dxoOXxF6n5F5hbGFYaFyOeEZlpjn2Ry+mQldNW5DQV0S",
+	"o0fAQ9MQAJY0N4RNs0TkWF4rBRslGbetADxjCdF3LzviK9TbuMft0MgkYgIN0G4QqoFtEhMtIUtGerw9",
+	"6zjlo5yUT/vCs0OTkasroumhTeRx9HcJ8DzstF8w4aC7Q3F755tRNOd+dlxCDn/zLu0ZIbHp7cZDRIA5",
+	"6xnnUu+cxIqWW65fWOpm9JxysyxEXk8BapDRrbvliO3I+p+UiOmwG/6+ei/bIz3/DtsjnukPRuHDVrXZ",
+	"VkUI9Pu3Ca2Z8k3vT1ZX3oisOz4sqE3OWcxHiUhyUksxciYshP6djkKfNwhV2uHHJIYsKuaokittNzrg",
+	"lf4tFuS4sJp/1f+oBanZC/eKvmiSlQ9YmlxzYsT01cFJ05oN5g6dBKglqnQvIZMQpm2gURSCM2zshFjC",
+	"fgA6agZK9kQ8hiky1e2jRTpLzKZpQoRIO1a/f+fZHHfvb0BP/stJwt8tLomfY624JF16L3FJmop3Ytl6",
+	"ECLfONL5XwzguXuU1Oyoanua8ZuEz5rhtb9FaRKD5EjkBHL1jodlJDbJUZJrtTtmLjOksZ8Dn32bvZIZ",
+	"i0Rf8I/TjCtQ3kI45msAV+rNB9xZfSBIjz0EjgbSk6Q2B4CrKxTXN7OYTznCVDETU9bcqtlk6Snn1Kc7",
+	"WcrDTC4wFurfMb+bYy7YMJXDa0UkCCVQ5SiHcsDdzu6Trc7e1u7Tix0POIkYlu5eQK9q7XXYLnuk/9MT",
+	"IZnwf0HpYOuwyOSUb7/gWZoI+OYJsV5U4yTM/MFAg1G81H1Hv3n0/sfucUfClTPudzqA7czyknhLZ+cC",
+	"OkBgzqCFcgzV8kb6wP7rskI0y8Bs4E+Yj/uWZvkXRoc+CB0/FC3ey75P89fbgr3t327mG2F3VB7lS0i1",
+	"4xjrHLzqjjIRxgLScoAkU5NEFDlnRGw0lkUFkwbFCTxusyPLChXFkILPx1wZzUIFcQ8W0eMCBgKAFsVE",
+	"L0lMHATj+e2+eEeRJpvFH4MSciG0ya8SAQ3n4JqkUuUsGbEkZ3HCFVYuAHFAJPIk5UgcrJ9d5IYeaVAM",
+	"r3lOMFCiqWL77P8wORq12RtoFd53zac5mtEzCajTwNSVRVikof+P5ZH1ZEpXPD+HT7QGmgR3btpHA5ZR",
+	"tWMsZwI1D1XOpwt1YpFu1xctcwMXF1vpMQKlkfIajUDghibfe2nbQhNfyxl+HoBKJjmfQPsUNIUKesyH",
+	"32GPOx1bBFtta/jm6OTy4jBkyUhbJOh9TqVSySClKtbw9enlWcisf9jcNz0apd5xUUz04seXtIKWfhSU",
+	"U6zqISj8lys7P3iYzxgdvzQa8NRiUuYsi0SXWA8CFv4jJEQMnNjNzYanlNttSTRyHk3+MY3mhiR6En08",
+	"5uIqH7e6+4QhNj/vAred3l9b3db//aO39a9o6z+drWft7T+33v/vP7xf/Ln1/tH/d6tK0+X1sE2DRjGS",
+	"RDH9RpgLEMxocprxr3AgBesrC1+4uz4v6Bh3nCZHF3fm/x4b5TtOcOvZipBtvU7HelMDamTzg97hLEI8",
+	"gEgQM1ukMStgLmxiUhTToZwQNGxJFYgDug3z5IbXMx/ARhsX3MrdMCmCMtRd3wIcH0c55DBnVJGYZNZK",
+	"Umye8DTuenwi5rlUW2iikLZ4pJ5TsS98uyI3RF8IgE8EOcMreAUuaXzWKfbwK8J9dsiaAvCArKvEMmda",
+	"KgcWjXkUk5aCdzYlQndGX/KZj9P6yg2/Q7kkjqKmLRPKbOvLNx53ltZv7HQ6qyo4NmYg+Jy7rzc/HvzF",
+	"v10BRjVK5hfMbyw6r3fdNLnh/1lWeXGc3HDBlWoov1jesdc8SvPx/FYTSg8AHxZZks9b3T/el5kf+fBa",
+	"HwEQ28NonoSsit6+dJe8sRhDG1B6eBu26/80e6xl6DYVjqMMTBzl0QDppdQMuBf1OUg61bj6LMGJUcln",
+	"p4KpcZFrJ6ovkpwRURd73NnDxRbYfA+xPyo9f0rIcMdhdcVz1eDmnfEoTr7Kd7rjHF/7E9sPM4wEjlLt",
+	"Ry4/8y+9OVt74DWkVvSr9K8HPMrqfgpqb9Ctg6Xd5D8TZygZAOYrJorFclho/0SfTUWWtrqt7RrnoFd+",
+	"QDiJriFqEtpkoxT4vEk0HCeCu8eN83za3d5O5TBKx1Ll3b1OpwOnDA3PgiMCxM2B4c+GGlhk2Qcuw1J1",
+	"Z50jYyJJ1kLybnGBpLrEYYTJ2jGWuhpb5zn2MaCS4oDoEXS7BtHweqTXBdK32NdAuqLeVJhmMpdDmSJX",
+	"NSbVjXmjLS3aK3DznIOFQxzVUNWBb3JYGqSO1OYekVY4tq+AmAt9rcXB3GM2DIg+ERe9NpptqTAFsA7h",
+	"Z7igL4ZRBiwkFDD7H8dbCDwdAIPyQNgxlOzCFZj33u88Q6XvsgAwbhk0cBZlENSJNrEI5I0MSxdK71Mr",
+	"P8hBgDl36jw+KmBDKehAmrOrTBZTaMQ1n7MB106CflRflBjecWAsCAnpwUdQVJ6mJP1u6B+l4KUeeDy+",
+	"dZ2Qlox8RiySMXgL3uSJipjIsypr8O0RCJ10EbGQ8ZiLPIlSaA4p6MPU0H0D3g6QjQ+8flaI7GVGQUnt",
+	"WcjU7hLYrEk0Jz5M8j+gQFxA2DJAFyfxmdZdskoiziBOrrTZJkdwuDixJtYTLAQ64xC2y6Engm1m0Bxb",
+	"D6MOCTiP8l7SLgYXgFsks5zo2oDQvvRBQOC1fi1Sd2mFhXqnctyp+lvjUMO5enl2bCqxA2gRZcJxSruP",
+	"AWPXF3o1TQqIr0Ef8+i6PE+GUggONCN1rXsJtfsmqAzuI1UlZ8SOb/8YpfqjYgSr8OfRMEq5iKPm1TSO",
+	"plMu0D8xZKokD6CQzA7+7j2S30Akq+F5iWKzTLvdQs7MzJ77EzsnJbTmrdFtfbn7Pt4jrM5Cqz6uaeke",
+	"SnH7NQIE/hmBEaKac0UOODKlpjLSm3+qm0JTQGbDMVd5FuUy84eMzv5P7z/9vwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -29,6 +29,7 @@ type Commands struct {
 	Runs        runsCmd        `cmd:"" group:"jobs" help:"List, read, watch, retry and cancel runs."`
 	Events      followEvents   `cmd:"" group:"jobs" help:"Print what happens, until Ctrl-C."`
 	Attention   attention      `cmd:"" group:"jobs" help:"Say what is wrong now, and why: jobs, queues and connections."`
+	Upcoming    upcoming       `cmd:"" group:"jobs" help:"List when all jobs are due next, in the order of time."`
 	Preview     preview        `cmd:"" group:"jobs" help:"Show when a schedule would be due."`
 	Calendars   calendarsCmd   `cmd:"" group:"jobs" help:"List, read, apply, import and delete calendars, the days that jobs leave out."`
 	Connections connectionsCmd `cmd:"" group:"jobs" help:"List, read, apply and delete connections, the services that jobs call."`

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -30,6 +31,49 @@ func (c *nextRuns) Run(ctx context.Context, s *Session) error {
 		return err
 	}
 	return occurrenceTable.print(s, next.Items)
+}
+
+type upcoming struct {
+	Globals  `embed:""`
+	Selector string `group:"filter" short:"l" placeholder:"SELECTOR" help:"Jobs whose labels match: team=payments,env in (prod,stage),!legacy."`
+	To       *ahead `group:"filter" placeholder:"WHEN" help:"What is due before this: an instant, or a duration from now such as 3h, at most a day. Default: in an hour."`
+	Limit    int32  `group:"output" default:"50" help:"The maximum number of occurrences; 1 to 1000."`
+}
+
+// Run shows the next occurrences of all jobs.
+func (c *upcoming) Run(ctx context.Context, s *Session) error {
+	ask := client.ListUpcomingRunsParams{Limit: &c.Limit, LabelSelector: given(c.Selector)}
+	if c.To != nil {
+		ask.To = &c.To.Time
+	}
+	next, err := answer[client.UpcomingRunList](s.ListUpcomingRuns(ctx, &ask))
+	if err != nil {
+		return err
+	}
+	if err := upcomingTable.print(s, next.Items); err != nil {
+		return err
+	}
+	if len(next.Items) == int(c.Limit) {
+		fmt.Fprintf(s.Err, "The list ends before %s. --limit 1000 lists more.\n", when(&next.CompleteUntil))
+	}
+	return nil
+}
+
+var upcomingTable = table[client.UpcomingRun]{
+	columns: []column[client.UpcomingRun]{
+		{"DUE", func(r client.UpcomingRun) string { return when(&r.ScheduledFor) }},
+		{"JOB", upcomingJob},
+		{"NAME", func(r client.UpcomingRun) string { return r.JobName }},
+	},
+	name: upcomingJob,
+}
+
+// upcomingJob returns what the job is called by.
+func upcomingJob(r client.UpcomingRun) string {
+	if r.JobKey != nil {
+		return *r.JobKey
+	}
+	return r.JobId.String()
 }
 
 type preview struct {

@@ -9,6 +9,8 @@ var stricter = map[string]string{
 	"listJobRuns query cursor":               "is one that the list gave",
 	"listRuns query cursor":                  "is one that the list gave",
 	"listRuns query labelSelector":           "is a selector",
+	"listUpcomingRuns query labelSelector":   "is a selector",
+	"listUpcomingRuns query to":              "is at most a day ahead",
 	"streamEvents query labelSelector":       "is a selector",
 	"listJobs query labelSelector":           "is a selector",
 	"changeRuns body cursor":                 "is one that the answer before gave",

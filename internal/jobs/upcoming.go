@@ -59,12 +59,18 @@ func (s *Service) Upcoming(ctx context.Context, by access.Caller, id uuid.UUID, 
 	if err != nil {
 		return nil, err
 	}
-	left := view.runsLeft
-	if !view.scheduledFor.After(now) {
+	after, left := view.upcomingFrom(now)
+	return upcoming(&view.Job, after, int(min(int64(count), left)))
+}
+
+// upcomingFrom returns the instant after which the next occurrences of a job are that has one, and
+// how many maxRuns leaves.
+func (v *View) upcomingFrom(now time.Time) (after time.Time, left int64) {
+	left = v.runsLeft
+	if !v.scheduledFor.After(now) {
 		left-- // the run that is due or executes
 	}
-	after := clock.Later(view.NextRunAt.Add(-time.Microsecond), now)
-	return upcoming(&view.Job, after, int(min(int64(count), left)))
+	return clock.Later(v.NextRunAt.Add(-time.Microsecond), now), left
 }
 
 func upcoming(job *Definition, after time.Time, count int) (all []Occurrence, err error) {

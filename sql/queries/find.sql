@@ -250,6 +250,18 @@ union all
 )
 limit @max_rows;
 
+-- name: ListSchedules :many
+-- When the active jobs with some ids are due: what package policy knows of a job, and the row of
+-- due that carries the schedule. It does not read payloads, of which many jobs have megabytes.
+select
+    j.id, j.key, j.name, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs,
+    j.jitter_seconds, j.on_skipped, j.calendar_days, j.run_count, d.scheduled_for, d.ready_at, d.revised_at, d.run_count as due_run_count,
+    coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
+from (select unnest((select @ids::uuid[])) as id) i
+join jobs j on j.id = i.id
+join due d on d.job_id = j.id and d.carries_schedule
+where j.namespace = @namespace and j.deleted_at is null;
+
 -- name: ListFound :many
 -- The jobs with some ids, as GetJob returns one.
 select
