@@ -34,16 +34,7 @@ func (p *page) readJob() (job client.Job, fields map[string]json.RawMessage, err
 	if err != nil {
 		return job, nil, err
 	}
-	fields, err = answers.Of[map[string]json.RawMessage](p.GetJob(p.Context(), id))
-	if err != nil {
-		return job, nil, err
-	}
-	raw, err := json.Marshal(fields)
-	if err == nil {
-		err = json.Unmarshal(raw, &job)
-	}
-	job.Payload = fields["payload"] // byte for byte
-	return job, fields, err
+	return p.jobByID(id)
 }
 
 // showJob shows a job: how it is now, what is next, its runs, versions and definition.

@@ -68,3 +68,12 @@ func limits(job client.Job) (parts []string) {
 	}
 	return parts
 }
+
+// localOf writes an occurrence in the zone of its schedule, if the page shows it in another one.
+func (p *page) localOf(o client.Occurrence, zone string) string {
+	local, err := time.Parse(time.RFC3339, o.LocalTime)
+	if err != nil || p.zoneKind(zone) == "job" || zone == "" || zone == p.location().String() {
+		return ""
+	}
+	return local.Format("Mon 15:04") + " " + zone
+}
