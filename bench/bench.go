@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"punctual/internal/app"
+	"punctual/internal/tracing"
 )
 
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
@@ -117,6 +120,10 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 	}
 	b := &bench{Config: c, url: url, log: log}
 	var err error
+	if b.traces, err = tracing.New(ctx, tracing.Config{Version: app.Version(), Instance: "bench", Logger: log}); err != nil {
+		return nil, err
+	}
+	defer b.traces.Close()
 	if b.report.Machine, err = b.machine(ctx); err != nil {
 		return nil, err
 	}
@@ -152,4 +159,6 @@ type bench struct {
 	url    string
 	log    *slog.Logger
 	report Report
+	// traces are exported if the environment says where to, to measure what that costs.
+	traces *tracing.Tracing
 }

@@ -55,7 +55,7 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	}
 	i := &instance{lease: lease.NewKeeper(lease.Config{Queries: s.Queries, Logger: b.log, Instance: registry})}
 	c.Pool, c.Lease, c.Logger = s.pool, i.lease, b.log
-	c.Jobs = jobs.New(jobs.Config{Pool: s.pool})
+	c.Jobs, c.Tracer = jobs.New(jobs.Config{Pool: s.pool}), b.traces.OfRuns()
 	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
 	i.poller = poller.New(c)
 	polling, stopPoller := context.WithCancel(ctx)

@@ -52,6 +52,11 @@ func (r shownRun) canRetry() bool {
 	return !r.isOpen() && r.Status != client.RunStatusSUCCEEDED && r.JobName != nil
 }
 
+// traceURL is where people see a trace, or empty if that is not known.
+func (p *page) traceURL(id string) string {
+	return strings.ReplaceAll(p.dashboard.TraceURLTemplate, TraceIDPlace, id)
+}
+
 // showRun shows a run.
 func showRun(p *page) error {
 	id, err := p.id()

@@ -30,7 +30,13 @@ type Config struct {
 	Provider Provider
 	// PublicURL is where browsers reach the service. Default: what they ask for.
 	PublicURL string
+	// TraceURLTemplate is where people see a trace, with TraceIDPlace in it. Default: traces are not
+	// linked.
+	TraceURLTemplate string
 }
+
+// TraceIDPlace stands for the id of a trace in a TraceURLTemplate.
+const TraceIDPlace = "{traceId}"
 
 // dashboard serves the pages.
 type dashboard struct {

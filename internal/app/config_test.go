@@ -66,3 +66,14 @@ func TestSettingsForTokensAreChecked(t *testing.T) {
 	require.ErrorContains(t, err, `OIDC_GRANTS: grant 1: scopes: there is no scope "all"`)
 	require.ErrorContains(t, err, "OIDC_AUDIENCE is required")
 }
+
+func TestTraceURLTemplateIsChecked(t *testing.T) {
+	t.Parallel()
+	for template, isValid := range map[string]bool{
+		"": true, "https://tempo.example.com/trace/{traceId}": true, "http://localhost:16686/trace/{traceId}?uiEmbed=v0": true,
+		"https://tempo.example.com/trace": false, "javascript:alert({traceId})": false, "/trace/{traceId}": false, "https://%/{traceId}": false,
+	} {
+		err := app.Config{Host: "localhost", Pages: app.PagesConfig{TraceURLTemplate: template}}.Validate()
+		require.Equal(t, isValid, err == nil, "%q: %v", template, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"punctual/gen/db"
@@ -21,6 +22,8 @@ type PagesConfig struct {
 
 	PublicURL       string        `name:"public-url" help:"The URL at which browsers reach the dashboard, if a proxy changes the Host header or ends TLS without X-Forwarded-Proto." env:"PUBLIC_URL"`
 	SessionLifetime time.Duration `help:"How long somebody stays signed in to the dashboard." default:"12h" env:"SESSION_LIFETIME"`
+
+	TraceURLTemplate string `name:"trace-url-template" help:"The URL at which people see a trace, with {traceId} where its id belongs. The page of a run then links its trace." env:"TRACE_URL_TEMPLATE"`
 }
 
 // validate returns an error that names each value that is not allowed.
@@ -39,6 +42,10 @@ func (c PagesConfig) validate(issuer string) error {
 		(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path != "/" || u.RawQuery != "") {
 		errs = append(errs, errors.New("PUBLIC_URL must be a URL without a path, such as https://punctual.example.com"))
 	}
+	if u, err := url.Parse(c.TraceURLTemplate); c.TraceURLTemplate != "" &&
+		(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || !strings.Contains(c.TraceURLTemplate, ui.TraceIDPlace)) {
+		errs = append(errs, errors.New("TRACE_URL_TEMPLATE must be a URL with {traceId}, such as https://tempo.example.com/trace/{traceId}"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -46,6 +53,7 @@ func (c PagesConfig) validate(issuer string) error {
 func (a *App) newPages(toAPI http.RoundTripper) (http.Handler, error) {
 	c := ui.Config{
 		API: toAPI, Logger: a.log, Version: Version(), SessionLifetime: a.config.Pages.SessionLifetime, PublicURL: a.config.Pages.PublicURL,
+		TraceURLTemplate: a.config.Pages.TraceURLTemplate,
 	}
 	if a.config.needsAuth() {
 		c.Sessions = sessions.New(db.New(a.pools.access))

@@ -43,7 +43,7 @@ type Store struct {
 	Blackouts Blackouts
 	// Observe gets to know of each run that has ended and is stored. Nil: nobody looks on.
 	Observe events.Observer
-	// Tracer makes traces of the runs. Nil: nobody does.
+	// Tracer makes traces of the runs, which needs Now, too. Nil: nobody does.
 	Tracer Tracer
 	// LogRuns is whether each run that ends is logged. Failed runs are always logged.
 	LogRuns bool
@@ -154,7 +154,7 @@ func (s Store) follow(ctx context.Context, batch []*Ended, stored map[key]bool) 
 			missing = append(missing, e)
 			continue
 		}
-		if s.Tracer != nil {
+		if s.Tracer != nil && s.isKept(e) {
 			s.Tracer.Ended(e.traced())
 		}
 		if e.retryAt.IsZero() {

@@ -17,8 +17,8 @@ type Tracer interface {
 	// IsSampled reports whether the trace of a run is kept, whatever becomes of the run. Each
 	// instance says the same of a run.
 	IsSampled(run uuid.UUID) bool
-	// Ended is told of an attempt that has ended, of a run that has, or of both in one. It does not
-	// block.
+	// Ended makes the trace of an attempt that has ended, of a run that has, or of both in one. It is
+	// told of what is sampled and of failures, and does not block.
 	Ended(t *Traced)
 }
 
@@ -35,8 +35,6 @@ type Traced struct {
 	Attempt int
 	// Span is the attempt's span.
 	Span trace.SpanContext
-	// HasFailed is whether this attempt or one before it has failed or was lost.
-	HasFailed bool
 	// ClaimedAt is when the run was claimed, for a worker or ahead of its instant, and Began when
 	// the attempt began. StartedAt is when the first attempt did, if any.
 	ClaimedAt, Began, StartedAt time.Time
@@ -73,12 +71,25 @@ func (s Store) TraceLeft(a *Attempt, cause error) {
 		return
 	}
 	t := (*Ended)(a).traced()
-	t.Attempt, t.HasFailed, t.IsOver = int(a.Due.Attempt), true, false
+	t.Attempt, t.IsOver = int(a.Due.Attempt), false
 	t.FinishedAt, t.Status, t.Error = s.Now(), db.RunStatusFAILED, "left to others"
 	if cause != nil {
 		t.Error += ": " + cause.Error()
 	}
 	s.Tracer.Ended(t)
+}
+
+// isKept reports whether the trace of how a run ended, or an attempt of it, is kept: because the
+// run is sampled, or because an attempt has failed or was lost.
+func (s Store) isKept(e *Ended) bool {
+	switch {
+	case e.status == db.RunStatusFAILED || e.Due.FailedAttempts != nil:
+		return true
+	case e.trace != nil:
+		return e.trace.Attempt.IsSampled()
+	default:
+		return s.Tracer.IsSampled(e.RunID())
+	}
 }
 
 // traced returns what a trace shows of how a run, or an attempt of it, ended.
@@ -87,7 +98,6 @@ func (e *Ended) traced() *Traced {
 	t := &Traced{
 		RunID: e.RunID(), JobID: row.JobID, Namespace: job.Namespace, JobKey: e.JobKey(), JobName: job.Name,
 		Trigger: row.Trigger, ScheduledFor: row.ScheduledFor,
-		HasFailed: e.status == db.RunStatusFAILED || row.FailedAttempts != nil,
 		ClaimedAt: e.claimedAt, Began: e.began, StartedAt: e.started, FinishedAt: e.finished, ExecutedBy: e.Holder,
 		IsOver: e.retryAt.IsZero(), Status: e.status, Reason: e.reason, Error: e.error,
 	}

@@ -29,8 +29,8 @@ func (g generator) NewIDs(ctx context.Context) (id trace.TraceID, span trace.Spa
 		return given.TraceID(), given.SpanID()
 	}
 	for !id.IsValid() {
-		binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
-		binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+		fill(id[:8])
+		fill(id[8:])
 	}
 	return id, g.NewSpanID(ctx, id)
 }
@@ -41,7 +41,12 @@ func (generator) NewSpanID(ctx context.Context, _ trace.TraceID) (span trace.Spa
 		return given.SpanID()
 	}
 	for !span.IsValid() {
-		binary.NativeEndian.PutUint64(span[:], rand.Uint64()) //nolint:gosec // it is to be unique, not secret
+		fill(span[:])
 	}
 	return span
+}
+
+// fill fills 8 bytes at random.
+func fill(id []byte) {
+	binary.NativeEndian.PutUint64(id, rand.Uint64()) //nolint:gosec // ids are to be unique, not secret
 }

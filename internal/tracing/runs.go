@@ -34,11 +34,8 @@ func (r *ofRuns) IsSampled(run uuid.UUID) bool {
 	return span.SpanContext().IsSampled()
 }
 
-// Ended makes the spans of an attempt and of its run, if they are kept.
+// Ended makes the spans of an attempt, and of its run if that is over.
 func (r *ofRuns) Ended(t *runs.Traced) {
-	if !t.HasFailed && !r.IsSampled(t.RunID) {
-		return
-	}
 	if t.Attempt > 0 {
 		r.attempt(t)
 	}
