@@ -21,12 +21,17 @@ func scrape(t *testing.T, r *metrics.Registry) string {
 	return answer.Body.String()
 }
 
-// value returns the value of a series in what was scraped. The series is as it is written there.
-func value(t *testing.T, scraped, series string) float64 {
+// requireValue requires that a series, as it is written in what was scraped, has a value.
+func requireValue(t *testing.T, want float64, scraped, series string) {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\S+)$`).FindStringSubmatch(scraped)
 	require.NotNil(t, found, "there is %s in\n%s", series, scraped)
 	n, err := strconv.ParseFloat(found[1], 64)
 	require.NoError(t, err)
-	return n
+	require.InDelta(t, want, n, 1e-9, series)
+}
+
+// countSeries returns how many series of a metric were scraped.
+func countSeries(scraped, metric string) int {
+	return len(regexp.MustCompile(`(?m)^`+metric+`(?:\{.*\})? \S+$`).FindAllString(scraped, -1))
 }
