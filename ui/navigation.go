@@ -27,6 +27,11 @@ var entries = []entry{
 	{path: "/jobs", label: "Jobs", key: "j", scope: client.ScopeJobsRead},
 	{path: "/runs", label: "Runs", key: "r", scope: client.ScopeJobsRead},
 	{path: "/queues", label: "Queues", key: "q", scope: client.ScopeJobsRead},
+	{path: "/connections", label: "Connections", key: "c", scope: client.ScopeJobsRead},
+	{path: "/calendars", label: "Calendars", key: "d", scope: client.ScopeJobsRead},
+	{path: "/keys", label: "Keys", key: "k", scope: client.ScopeAdmin},
+	{path: "/audit", label: "Audit", key: "a", scope: client.ScopeAdmin},
+	{path: "/namespaces", label: "Namespaces", key: "n", scope: client.ScopeAdmin},
 	{path: "/instances", label: "Instances", key: "i", scope: client.ScopeJobsRead, isServiceWide: true},
 }
 

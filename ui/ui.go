@@ -48,10 +48,10 @@ type dashboard struct {
 
 // pages are the handlers of all pages and forms, by method and path.
 var pages = map[string]func(*page) error{
-	"GET /{$}":               showHome,
-	"GET /live":              live,
-	"GET /instances":         listInstances,
-	"GET /queues":            listQueues,
+	"GET /{$}":       showHome,
+	"GET /live":      live,
+	"GET /instances": listInstances,
+
 	"GET /runs":              listRuns,
 	"GET /runs/bulk":         confirmBulk,
 	"POST /runs/bulk":        changeManyRuns,
@@ -78,6 +78,31 @@ var pages = map[string]func(*page) error{
 	"POST /jobs/{id}/run-now":   runNow,
 	"POST /jobs/{id}/pause-now": pauseNow,
 	"POST /jobs/{id}/resume":    resumeNow,
+
+	"GET /queues":                       listQueues,
+	"GET /connections":                  listConnections,
+	"POST /connections":                 createConnection,
+	"GET /connections/{key}":            showConnection,
+	"GET /connections/{key}/edit":       editConnection,
+	"POST /connections/{key}/edit":      changeConnection,
+	"POST /connections/{key}/delete":    deleteConnection,
+	"GET /calendars":                    listCalendars,
+	"POST /calendars":                   createCalendar,
+	"GET /calendars/{key}":              showCalendar,
+	"GET /calendars/{key}/edit":         editCalendar,
+	"POST /calendars/{key}/edit":        replaceCalendar,
+	"POST /calendars/{key}/delete":      deleteCalendar,
+	"GET /audit":                        listAudit,
+	"GET /keys":                         listKeys,
+	"POST /keys":                        createKey,
+	"POST /keys/{id}/revoke":            revokeKey,
+	"GET /namespaces":                   listNamespaces,
+	"POST /namespaces":                  createNamespace,
+	"GET /namespaces/{name}":            showNamespace,
+	"POST /namespaces/{name}":           changeNamespace,
+	"POST /namespaces/{name}/suspend":   suspendNamespace,
+	"POST /namespaces/{name}/blackouts": changeBlackouts,
+	"POST /namespaces/{name}/delete":    deleteNamespace,
 }
 
 // openPages are those for people who are not signed in.
