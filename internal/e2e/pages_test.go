@@ -22,6 +22,11 @@ func at(path string) func(*testing.T, instance) string {
 	return func(*testing.T, instance) string { return path }
 }
 
+// under is a path below another one.
+func under(path func(*testing.T, instance) string, more string) func(*testing.T, instance) string {
+	return func(t *testing.T, service instance) string { return path(t, service) + more }
+}
+
 // shownPages are all pages. A new page is a line here.
 var shownPages = []shownPage{
 	{"Home", at("/")},
@@ -30,6 +35,16 @@ var shownPages = []shownPage{
 	{"Runs", runsShown},
 	{"Retry runs", at("/runs/bulk?action=RETRY&status=FAILED")},
 	{"Run of import", func(t *testing.T, service instance) string { return "/runs/" + service.failedRuns(t, 1)[0].Id.String() }},
+	{"Connections", at("/connections")},
+	{"Connection crm", connectionShown},
+	{"Edit crm", under(connectionShown, "/edit")},
+	{"Calendars", at("/calendars")},
+	{"Calendar berlin", calendarShown},
+	{"Edit berlin", under(calendarShown, "/edit")},
+	{"Keys", at("/keys")},
+	{"Audit", at("/audit")},
+	{"Namespaces", at("/namespaces")},
+	{"Namespace default", at("/namespaces/default")},
 }
 
 // TestPages looks at each page in the ways in which people look: on a phone and on a large screen,
