@@ -59,7 +59,8 @@ func TestPages(t *testing.T) {
 		for _, width := range []int64{375, 1440} {
 			b.resize(width, 900)
 			for _, theme := range []string{"light", "dark"} {
-				eval[any](b, `document.cookie = "theme=`+theme+`; path=/"`)
+				// Reading a cookie waits until the browser has stored it.
+				eval[any](b, `document.cookie = "theme=`+theme+`; path=/"; document.cookie`)
 				b.open(path)
 				assert.Equal(t, page.title, b.text("h1"), path)
 				assert.Equal(t, theme, eval[string](b, "getComputedStyle(document.documentElement).colorScheme"), path)
