@@ -28,7 +28,7 @@ func (p *page) showKeys(f *form) error {
 	return p.show("Keys", keysPage(p, f, list))
 }
 
-// createKey creates a key and shows it. It is not stored for the next page, so there is no redirect;
+// createKey creates a key and shows it. It is not stored for a next page, so there is no redirect;
 // the key of the form keeps a repetition from making another one.
 func createKey(p *page) error {
 	f, err := p.readForm()
