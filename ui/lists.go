@@ -46,12 +46,7 @@ func listed[T ~string](of url.Values, name string) *[]T {
 const fieldTime = "2006-01-02T15:04:05"
 
 // location is the zone of times that belong to no job.
-func (p *page) location() *time.Location {
-	if p.zoneKind("") == "browser" && p.prefers.browser != nil {
-		return p.prefers.browser
-	}
-	return time.UTC
-}
+func (p *page) location() *time.Location { return p.locationFor("") }
 
 // zoneName is what the zone of location is called at an instant.
 func (p *page) zoneName() string { return p.now.In(p.location()).Format("MST") }

@@ -87,19 +87,22 @@ func (p *page) zoneKind(jobZone string) string {
 	}
 }
 
-// at writes an instant in the zone that was chosen, and the zone beside it. As long as the zone of
-// the browser is not known, that is UTC.
-func (p *page) at(t time.Time, jobZone string) string {
-	location := time.UTC
+// locationFor is the zone that was chosen. As long as that of the browser is not known, it is UTC.
+func (p *page) locationFor(jobZone string) *time.Location {
 	switch p.zoneKind(jobZone) {
 	case "job":
-		location = locationOf(jobZone)
+		return locationOf(jobZone)
 	case "browser":
 		if p.prefers.browser != nil {
-			location = p.prefers.browser
+			return p.prefers.browser
 		}
 	}
-	return t.In(location).Format("2006-01-02 15:04:05 MST")
+	return time.UTC
+}
+
+// at writes an instant in the zone that was chosen, and the zone beside it.
+func (p *page) at(t time.Time, jobZone string) string {
+	return t.In(p.locationFor(jobZone)).Format("2006-01-02 15:04:05 MST")
 }
 
 // fromNow says how far away an instant is.

@@ -71,8 +71,9 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // open opens a path of the dashboard.
 func (b *tab) open(path string) {
 	b.t.Helper()
+	eval[any](b, "window.isLeft = true")
 	b.do(chromedp.Navigate(b.url + path))
-	b.sees("html.scripted")
+	b.until(`!window.isLeft && document.querySelector("html.scripted") !== null`, "%s is loaded", path)
 }
 
 // path is that of the page which is shown, with its query.
