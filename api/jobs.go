@@ -63,7 +63,15 @@ func (s *handlers) DeleteJob(ctx context.Context, r server.DeleteJobRequestObjec
 
 // BackfillJob runs the occurrences of a window that have no run.
 func (s *handlers) BackfillJob(ctx context.Context, r server.BackfillJobRequestObject) (server.BackfillJobResponseObject, error) {
-	done, err := s.Jobs.Backfill(ctx, access.From(ctx), r.Id, r.Body.From.Time, r.Body.To.Time)
+	by, from, to := access.From(ctx), r.Body.From.Time, r.Body.To.Time
+	if orDefault(r.Body.DryRun, false) {
+		plan, err := s.Jobs.PlanBackfill(ctx, by, r.Id, from, to)
+		if err != nil {
+			return nil, fmt.Errorf("count what a backfill would start: %w", err)
+		}
+		return server.BackfillJob200JSONResponse{Runs: int32(plan.Runs), Occurrences: int32(plan.Occurrences), DryRun: true}, nil
+	}
+	done, err := s.Jobs.Backfill(ctx, by, r.Id, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("backfill a job: %w", err)
 	}

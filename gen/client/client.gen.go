@@ -1224,7 +1224,7 @@ type AuditResult struct {
 	// RunId The run that was started.
 	RunId *openapi_types.UUID `json:"runId,omitempty"`
 
-	// Runs The number of runs that were started.
+	// Runs The number of runs that were started; with `dryRun`, that would be.
 	Runs *int32 `json:"runs,omitempty"`
 
 	// Scopes The scopes of the key that was created.
@@ -1245,10 +1245,13 @@ type AuditResultAction string
 // `resumeJob` (with the namespace). There may be more.
 type AuditedOperation = string
 
-// Backfill What a backfill has started.
+// Backfill What a backfill has started, or would start.
 //
-// Example: {"occurrences":5,"runs":3}
+// Example: {"dryRun":false,"occurrences":5,"runs":3}
 type Backfill struct {
+	// DryRun Whether nothing has happened, because the request said so.
+	DryRun bool `json:"dryRun"`
+
 	// Occurrences The number of occurrences in the window, including those that had a run already.
 	Occurrences int32 `json:"occurrences"`
 
@@ -1260,6 +1263,9 @@ type Backfill struct {
 //
 // Example: {"from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z"}
 type BackfillWindow struct {
+	// DryRun Only count what would be started.
+	DryRun *bool `json:"dryRun,omitempty"`
+
 	// From The first instant of the window, not before 1970 and not older than the retention period.
 	From time.Time `json:"from"`
 
@@ -6515,7 +6521,7 @@ type ClientInterface interface {
 	// request is harmless: occurrences that have a run are left alone.
 	//
 	// The retention period counts from `scheduledFor`, so a window that begins before it is
-	// refused.
+	// refused. With `dryRun` it counts the runs and starts none.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -6529,7 +6535,7 @@ type ClientInterface interface {
 	// request is harmless: occurrences that have a run are left alone.
 	//
 	// The retention period counts from `scheduledFor`, so a window that begins before it is
-	// refused.
+	// refused. With `dryRun` it counts the runs and starts none.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7741,7 +7747,7 @@ func (c *Client) UpdateJob(ctx context.Context, id openapi_types.UUID, params *U
 // request is harmless: occurrences that have a run are left alone.
 //
 // The retention period counts from `scheduledFor`, so a window that begins before it is
-// refused.
+// refused. With `dryRun` it counts the runs and starts none.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7765,7 +7771,7 @@ func (c *Client) BackfillJobWithBody(ctx context.Context, id openapi_types.UUID,
 // request is harmless: occurrences that have a run are left alone.
 //
 // The retention period counts from `scheduledFor`, so a window that begins before it is
-// refused.
+// refused. With `dryRun` it counts the runs and starts none.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12558,7 +12564,7 @@ type ClientWithResponsesInterface interface {
 	// request is harmless: occurrences that have a run are left alone.
 	//
 	// The retention period counts from `scheduledFor`, so a window that begins before it is
-	// refused.
+	// refused. With `dryRun` it counts the runs and starts none.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12572,7 +12578,7 @@ type ClientWithResponsesInterface interface {
 	// request is harmless: occurrences that have a run are left alone.
 	//
 	// The retention period counts from `scheduledFor`, so a window that begins before it is
-	// refused.
+	// refused. With `dryRun` it counts the runs and starts none.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16219,6 +16225,8 @@ type BackfillJobResponse429Headers struct {
 type BackfillJobResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Backfill
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Backfill
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
@@ -16247,6 +16255,11 @@ type BackfillJobResponse struct {
 	Headers401 *BackfillJobResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *BackfillJobResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BackfillJobResponse) GetJSON200() *Backfill {
+	return r.JSON200
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -20447,7 +20460,7 @@ func (c *ClientWithResponses) UpdateJobWithResponse(ctx context.Context, id open
 // request is harmless: occurrences that have a run are left alone.
 //
 // The retention period counts from `scheduledFor`, so a window that begins before it is
-// refused.
+// refused. With `dryRun` it counts the runs and starts none.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -20467,7 +20480,7 @@ func (c *ClientWithResponses) BackfillJobWithBodyWithResponse(ctx context.Contex
 // request is harmless: occurrences that have a run are left alone.
 //
 // The retention period counts from `scheduledFor`, so a window that begins before it is
-// refused.
+// refused. With `dryRun` it counts the runs and starts none.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -24583,6 +24596,13 @@ func ParseBackfillJobResponse(rsp *http.Response) (*BackfillJobResponse, error) 
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Backfill
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
 		var dest Backfill
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -110,6 +110,38 @@ func (q *Queries) CancelRuns(ctx context.Context, arg CancelRunsParams) error {
 	return err
 }
 
+const countMissing = `-- name: CountMissing :one
+select count(*)
+from (select unnest($1::timestamptz[]) as scheduled_for) o
+where not exists (
+    select
+    from runs r
+    where r.job_id = $2 and r.scheduled_for = o.scheduled_for
+      and r.scheduled_for between $3::timestamptz and $4::timestamptz
+)
+and not exists (select from due d where d.job_id = $2 and d.scheduled_for = o.scheduled_for)
+`
+
+type CountMissingParams struct {
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	JobID         uuid.UUID   `json:"job_id"`
+	Earliest      time.Time   `json:"earliest"`
+	Latest        time.Time   `json:"latest"`
+}
+
+// Counts the occurrences that Backfill would add. The caller holds LockDue.
+func (q *Queries) CountMissing(ctx context.Context, arg CountMissingParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countMissing,
+		arg.ScheduledFors,
+		arg.JobID,
+		arg.Earliest,
+		arg.Latest,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const dropBuffered = `-- name: DropBuffered :exec
 with dropped as (
     -- The row of the other run, without the one that waited; the values are those of before.

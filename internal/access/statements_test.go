@@ -19,7 +19,7 @@ var acrossNamespaces = map[string][]string{
 		"UpdateJob", "MarkJobDeleted", "MayBeUsedUp",
 		"LockDue", "DetachSchedule", "AttachSchedule", "AttachScheduleToRun", "RaiseRevisions", "RerouteWaiting", "EndWaiting",
 		"DropOccurrence", "RecordSkipped", "CountBackfilled", "LastBackfilled",
-		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CancelRuns",
+		"StartRun", "StartRunBeforeNext", "StartRunWithSchedule", "BufferRun", "DropBuffered", "SkipRun", "Backfill", "CountMissing", "CancelRuns",
 		"ListRunInstants", "TakeEventStarts", "TakeEventGroup", "DropEventStarts", "CountOpen", "ListDueInstants", "StartRuns", "SkipRuns",
 	},
 	"they store rows for jobs that CopyJobs has stored, with their namespace":            {"CopyDue"},

@@ -15,13 +15,14 @@ import (
 )
 
 type jobsCmd struct {
-	List   listJobs   `cmd:"" help:"List jobs, newest first."`
-	Get    getJobs    `cmd:"" help:"Show jobs with all their fields."`
-	Next   nextRuns   `cmd:"" help:"Show when a job is due next."`
-	Pause  pauseJobs  `cmd:"" help:"Pause jobs. Many at once get the id of a pause, by which just these are resumed."`
-	Resume resumeJobs `cmd:"" help:"Resume paused jobs."`
-	Run    runJobs    `cmd:"" help:"Start a run of each job."`
-	Delete deleteJobs `cmd:"" help:"Delete jobs. Their runs stay as long as all others."`
+	List     listJobs    `cmd:"" help:"List jobs, newest first."`
+	Get      getJobs     `cmd:"" help:"Show jobs with all their fields."`
+	Next     nextRuns    `cmd:"" help:"Show when a job is due next."`
+	Pause    pauseJobs   `cmd:"" help:"Pause jobs. Many at once get the id of a pause, by which just these are resumed."`
+	Resume   resumeJobs  `cmd:"" help:"Resume paused jobs."`
+	Run      runJobs     `cmd:"" help:"Start a run of each job."`
+	Backfill backfillJob `cmd:"" help:"Start a run for each occurrence of a past time that has none."`
+	Delete   deleteJobs  `cmd:"" help:"Delete jobs. Their runs stay as long as all others."`
 
 	filesCmd `embed:""`
 }

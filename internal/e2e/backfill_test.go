@@ -38,6 +38,16 @@ func TestBackfill(t *testing.T) {
 		service.backfills(t, job.Id, noon, noon, 1, 1)
 		service.executes(t, 1)
 
+		entries := count(t, pool, `select count(*) from audit`)
+		planned, err := service.BackfillJobWithResponse(t.Context(), job.Id, nil, client.BackfillWindow{
+			From: day, To: day.Add(24 * time.Hour), DryRun: new(true),
+		})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, planned.StatusCode(), "planned: %s", planned.Body)
+		require.Equal(t, client.Backfill{Runs: 4, Occurrences: 5, DryRun: true}, *planned.JSON200)
+		require.Len(t, service.listRuns(t, job.Id), 1, "nothing was started")
+		require.Equal(t, entries, count(t, pool, `select count(*) from audit`), "nor written to the audit")
+
 		service.backfills(t, job.Id, day, day.Add(24*time.Hour), 4, 5) // both bounds are in it, and noon was run
 		service.backfills(t, job.Id, day, day.Add(24*time.Hour), 0, 5)
 		service.backfills(t, job.Id, day.Add(time.Second), day.Add(time.Hour), 0, 0)

@@ -24,18 +24,21 @@ const (
 
 // Backfilled is what became of a window.
 type Backfilled struct {
-	// Runs is how many runs were started, and Occurrences how many occurrences the window has.
+	// Runs is how many runs were started, or would be, and Occurrences how many occurrences the window has.
 	Runs, Occurrences int
 }
 
 // Backfill starts a run for each occurrence from one instant to another that has none, and to which
 // the job's schedule does not come by itself. It returns ErrNotFound, or an Invalid.
 func (s *Service) Backfill(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) (done Backfilled, err error) {
-	if err := mayBegin(by); err != nil {
+	from, to = from.UTC().Truncate(time.Microsecond), to.UTC().Truncate(time.Microsecond)
+	occurrences, err := s.occurrencesToBackfill(ctx, by, id, from, to)
+	if err != nil {
 		return Backfilled{}, err
 	}
-	from, to = from.UTC().Truncate(time.Microsecond), to.UTC().Truncate(time.Microsecond)
-	if err := s.preparePartitions(ctx, by, id, from, to); err != nil {
+	// The partitions that the runs need are not left to the statement that stores those of all
+	// jobs.
+	if err := history.CreatePartitions(ctx, s.queries, occurrences); err != nil {
 		return Backfilled{}, err
 	}
 	var now time.Time
@@ -52,25 +55,44 @@ func (s *Service) Backfill(ctx context.Context, by access.Caller, id uuid.UUID, 
 	return done, nil
 }
 
-// preparePartitions checks a window, and creates the partitions that its runs need, which
-// are not left to the statement that stores the runs of all jobs.
-func (s *Service) preparePartitions(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) error {
+// PlanBackfill returns what Backfill would do, and changes nothing.
+func (s *Service) PlanBackfill(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) (plan Backfilled, err error) {
+	from, to = from.UTC().Truncate(time.Microsecond), to.UTC().Truncate(time.Microsecond)
+	if _, err := s.occurrencesToBackfill(ctx, by, id, from, to); err != nil {
+		return Backfilled{}, err
+	}
+	err = s.edit(ctx, by, id, func(e edit) error {
+		all, passed, err := e.backfillable(ctx, from, to)
+		if err != nil {
+			return err
+		}
+		missing, err := e.history.CountMissing(ctx, db.CountMissingParams{JobID: e.job.ID, ScheduledFors: passed, Earliest: from, Latest: to})
+		if err != nil {
+			return fmt.Errorf("count the occurrences: %w", err)
+		}
+		plan = Backfilled{Runs: int(missing), Occurrences: len(all)}
+		return nil
+	})
+	return plan, err
+}
+
+// occurrencesToBackfill checks a window, and returns the occurrences of the job in it.
+func (s *Service) occurrencesToBackfill(ctx context.Context, by access.Caller, id uuid.UUID, from, to time.Time) ([]time.Time, error) {
+	if err := mayBegin(by); err != nil {
+		return nil, err
+	}
 	view, err := s.get(ctx, by, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now, err := s.databaseTime(ctx, s.queries)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := InvalidIfAny(s.checkWindow(by, from, to, now)); err != nil {
-		return err
+		return nil, err
 	}
-	occurrences, err := occurrencesIn(&view.Job, from, clock.Earlier(to, now))
-	if err != nil {
-		return err
-	}
-	return history.CreatePartitions(ctx, s.queries, occurrences)
+	return occurrencesIn(&view.Job, from, clock.Earlier(to, now))
 }
 
 func (s *Service) checkWindow(by access.Caller, from, to, now time.Time) (wrong []Field) {
@@ -111,22 +133,30 @@ func occurrencesIn(job *Definition, from, to time.Time) (all []time.Time, err er
 	return all, nil
 }
 
-func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, error) {
+// backfillable returns all occurrences of a window, and those to which the schedule does not come
+// by itself.
+func (e *edit) backfillable(ctx context.Context, from, to time.Time) (all, passed []time.Time, err error) {
 	if to.After(e.now) { // which it may not be any more when the lock has been waited for
-		return Backfilled{}, &Invalid{[]Field{{"to", InTheFuture, "must not be in the future"}}}
+		return nil, nil, &Invalid{[]Field{{"to", InTheFuture, "must not be in the future"}}}
 	}
-	all, err := occurrencesIn(&e.job, from, to)
-	if err != nil {
-		return Backfilled{}, err
+	if all, err = occurrencesIn(&e.job, from, to); err != nil {
+		return nil, nil, err
 	}
 	rows, err := e.lockRows(ctx)
 	if err != nil {
-		return Backfilled{}, err
+		return nil, nil, err
 	}
-	passed := all
 	if row := findLast(rows, carriesSchedule); row != nil {
 		reached := clock.Later(row.ScheduledFor, clock.OrZero(row.RevisedAt))
-		passed = all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })]
+		return all, all[:sort.Search(len(all), func(i int) bool { return all[i].After(reached) })], nil
+	}
+	return all, all, nil
+}
+
+func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, error) {
+	all, passed, err := e.backfillable(ctx, from, to)
+	if err != nil {
+		return Backfilled{}, err
 	}
 	started, err := e.history.Backfill(ctx, db.BackfillParams{
 		JobID: e.job.ID, ScheduledFors: passed, Earliest: from, Latest: to,

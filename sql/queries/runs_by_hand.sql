@@ -104,6 +104,18 @@ where not exists (
 )
 on conflict (job_id, scheduled_for) do nothing;
 
+-- name: CountMissing :one
+-- Counts the occurrences that Backfill would add. The caller holds LockDue.
+select count(*)
+from (select unnest(@scheduled_fors::timestamptz[]) as scheduled_for) o
+where not exists (
+    select
+    from runs r
+    where r.job_id = @job_id and r.scheduled_for = o.scheduled_for
+      and r.scheduled_for between @earliest::timestamptz and @latest::timestamptz
+)
+and not exists (select from due d where d.job_id = @job_id and d.scheduled_for = o.scheduled_for);
+
 -- name: CancelRuns :exec
 -- Marks runs of a job as canceled, unless they are. The caller holds LockDue, and tells whoever
 -- executes them. A row that nobody holds is ready at once for an instance to end it.
