@@ -4,9 +4,26 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"sync"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"go.yaml.in/yaml/v3"
+
+	"punctual/gen/server"
 )
+
+// readSpec returns the contract, for the checks of requests. It is read once, because that takes
+// longer than all else at a start. Nobody changes it. An error means that the embedded spec is
+// broken.
+var readSpec = sync.OnceValues(func() (*openapi3.T, error) {
+	spec, err := server.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded spec: %w", err)
+	}
+	spec.Servers = nil  // requests are for this service, under whatever name
+	spec.Security = nil // authenticate and authorize have seen to it
+	return spec, nil
+})
 
 // contractJSON returns the contract as JSON, with the version of the service in its info. Its
 // fields are in the author's order, which Swagger UI and generators keep.

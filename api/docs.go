@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/swaggest/swgui"
@@ -13,11 +14,9 @@ import (
 
 // mountDocs serves the contract as YAML and as JSON, and Swagger UI, whose assets are in the
 // binary. version is that of the service.
-func mountDocs(r chi.Router, version string, errs errorWriter) error {
-	specJSON, err := contractJSON(punctual.OpenAPI, version)
-	if err != nil {
-		return fmt.Errorf("convert the contract to JSON: %w", err)
-	}
+func mountDocs(r chi.Router, version string, errs errorWriter) {
+	// Made when somebody asks for it, so that no start waits for it.
+	specJSON := sync.OnceValues(func() ([]byte, error) { return contractJSON(punctual.OpenAPI, version) })
 	ui := v5emb.NewWithConfig(swgui.Config{
 		SettingsUI: map[string]string{
 			"tryItOutEnabled": "true",
@@ -33,9 +32,15 @@ func mountDocs(r chi.Router, version string, errs errorWriter) error {
 	docs := notFoundAsProblem(pageHeaders(ui("Punctual", "/openapi.json", "/docs"), "/docs"), errs).ServeHTTP
 	r.Get("/docs", docs)
 	r.Get("/docs/*", docs)
-	r.Get("/openapi.json", serve("application/json", specJSON))
+	r.Get("/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		content, err := specJSON()
+		if err != nil {
+			errs.failed(w, r, fmt.Errorf("convert the contract to JSON: %w", err))
+			return
+		}
+		serve("application/json", content)(w, r)
+	})
 	r.Get("/openapi.yaml", serve("application/yaml", punctual.OpenAPI))
-	return nil
 }
 
 func serve(contentType string, content []byte) http.HandlerFunc {

@@ -15,9 +15,9 @@ import (
 // targets. So a new default or a new type of target needs nothing here. An error means that the
 // embedded spec is broken.
 func JobContract() (c jobs.Contract, err error) {
-	spec, err := server.GetSpec()
+	spec, err := readSpec()
 	if err != nil {
-		return c, fmt.Errorf("read the embedded spec: %w", err)
+		return c, err
 	}
 	defaults, err := json.Marshal(defaultsOf(spec.Components.Schemas["JobCreate"].Value))
 	if err != nil {
