@@ -69,6 +69,6 @@ func oneLine(value json.RawMessage) string {
 	case json.Unmarshal(value, &text) == nil && text != "":
 		return sanitize.Visible(text)
 	default:
-		return sanitize.Visible(string(value))
+		return sanitize.Visible(escapes.Replace(string(value)))
 	}
 }

@@ -43,11 +43,14 @@ func (p *page) bulkActions() (all []bulkAction) {
 
 func canBulk(p *page) bool { return len(p.bulkActions()) > 0 }
 
-// jobHeads are the heads of the list of jobs. Who may change nothing needs no boxes.
+// jobHeads are the heads of the list of jobs. Who may do nothing needs no boxes and no buttons.
 func jobHeads(p *page) []string {
 	heads := []string{"State", "Job", "Rule", "Last runs", "Lateness p95", "Next run"}
 	if canBulk(p) {
-		heads = slices.Concat([]string{"Select"}, heads, []string{"Do"})
+		heads = append([]string{"Select"}, heads...)
+	}
+	if p.can(client.ScopeRunsWrite) || p.can(client.ScopeJobsWrite) {
+		heads = append(heads, "Do")
 	}
 	return heads
 }

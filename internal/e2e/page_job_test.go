@@ -67,7 +67,9 @@ func TestPageJob_actions(t *testing.T) {
 	b.reads("h1", "Run of import")
 	runs := service.listRuns(t, job.Id)
 	require.Len(t, runs, 1)
-	require.JSONEq(t, `{"figures": [1, 2]}`, string(runs[0].Payload))
+	run, err := service.GetRunWithResponse(t.Context(), runs[0].Id)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"figures": [1, 2]}`, string(run.JSON200.Payload))
 
 	b.open(path + "/pause")
 	b.fill("#statusReason", "the bank is closed")
