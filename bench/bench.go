@@ -22,6 +22,8 @@ type Config struct {
 
 	Settle time.Duration `help:"How long an instance runs before it is measured, in the scenarios that last a while." default:"5s"`
 
+	Metrics bool `help:"Measure the runs for Prometheus, as the service does unless METRICS is off." default:"true" negatable:""`
+
 	Jobs              int `help:"How many due jobs drain, bare and river begin with." default:"100000"`
 	BatchSize         int `help:"The batch size of the poller; 0 is the service's default." default:"0"`
 	MaxConcurrentRuns int `help:"How many runs the poller executes at a time; 0 is the service's default." default:"0"`

@@ -12,6 +12,7 @@ import (
 	"punctual/internal/jobs"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
+	"punctual/internal/metrics"
 	"punctual/internal/poller"
 )
 
@@ -57,6 +58,10 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	c.Pool, c.Lease, c.Logger = s.pool, i.lease, b.log
 	c.Jobs, c.Tracer = jobs.New(jobs.Config{Pool: s.pool}), b.traces.OfRuns()
 	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
+	if b.Metrics {
+		measured := metrics.New(metrics.Config{}).Runs
+		c.Meter, c.Observe = measured, measured.Observe
+	}
 	i.poller = poller.New(c)
 	polling, stopPoller := context.WithCancel(ctx)
 	rest, stopRest := context.WithCancel(ctx)
