@@ -16,6 +16,8 @@ import (
 const (
 	// maxCount is up to where things are counted in the database, however many there are.
 	maxCount = 10_000
+	// maxWaiting is the same for the runs that wait in each of many queues.
+	maxWaiting = 1000
 	// maxDue is how many rows of due are looked at for those that are ready. Instances hold some of
 	// them.
 	maxDue = 5 * maxCount

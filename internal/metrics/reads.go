@@ -28,14 +28,14 @@ func (r *Registry) readsDue() func(context.Context, *db.Queries) ([]prometheus.M
 func (r *Registry) readsQueues() func(context.Context, *db.Queries) ([]prometheus.Metric, error) {
 	of := []string{"namespace", "queue"}
 	waiting := r.define(Gauge, "punctual_queue_waiting_runs",
-		"Runs that wait for a worker, counted up to 10,000. The first 100 queues by namespace and name that have runs or workers.", of...)
+		"Runs that wait for a worker, counted up to 1,000. The first 100 queues by namespace and name that have runs or workers.", of...)
 	age := r.define(Gauge, "punctual_queue_oldest_age_seconds", "For how long the first run waits that no worker has; 0 if none waits.", of...)
 	leased := r.define(Gauge, "punctual_queue_leased_runs", "Runs that workers have.", of...)
 	asking := r.define(Gauge, "punctual_queue_waiting_workers", "Requests of workers that wait for a run, at all instances.", of...)
 	leftOut := r.define(Gauge, "punctual_queues_left_out", "Whether there are more queues, of which there are no series: 1 or 0.")
 	return func(ctx context.Context, q *db.Queries) (all []prometheus.Metric, err error) {
 		// The queues of all namespaces follow each other; no name begins with what is above ASCII.
-		rows, err := q.ListQueues(ctx, db.ListQueuesParams{After: "", Before: "\x7f", MaxRows: maxQueues + 1, MaxCount: maxCount})
+		rows, err := q.ListQueues(ctx, db.ListQueuesParams{After: "", Before: "\x7f", MaxRows: maxQueues + 1, MaxCount: maxWaiting})
 		if err != nil {
 			return nil, err
 		}
@@ -64,9 +64,9 @@ func (r *Registry) readsConnections() func(context.Context, *db.Queries) ([]prom
 	of := []string{"namespace", "connection"}
 	down := r.define(Gauge, "punctual_connection_down",
 		"Whether the connection is down: 1 or 0. The first 100 connections by namespace and key.", of...)
-	waiting := r.define(Gauge, "punctual_connection_waiting_runs", "Runs that wait for the limits of the connection, counted up to 10,000.", of...)
+	waiting := r.define(Gauge, "punctual_connection_waiting_runs", "Runs that wait for the limits of the connection, counted up to 1,000.", of...)
 	return func(ctx context.Context, q *db.Queries) (all []prometheus.Metric, err error) {
-		rows, err := q.MeasureConnections(ctx, db.MeasureConnectionsParams{MaxRows: maxCount, MaxConnections: maxConnections})
+		rows, err := q.MeasureConnections(ctx, db.MeasureConnectionsParams{MaxRows: maxWaiting, MaxConnections: maxConnections})
 		if err != nil {
 			return nil, err
 		}
