@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -63,11 +65,14 @@ func unlessOpen(scopes operationScopes, middleware func(http.Handler) http.Handl
 // authenticate finds out who calls, and in which namespace. If who is nil, nobody has to say who
 // they are.
 func authenticate(
-	who *access.Authenticator, attempts *ratelimit.Attempts, errs errorWriter,
+	who *access.Authenticator, attempts *ratelimit.Attempts, public publicOperations, errs errorWriter,
 ) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			caller, err := callerOf(attempts, who, r)
+			if errors.Is(err, access.ErrNoCredentials) && public[routed(r)] {
+				caller, err = nobody(r), nil
+			}
 			if err != nil {
 				errs.failed(w, r, err)
 				return
@@ -83,6 +88,34 @@ func authenticate(
 		})
 	}
 }
+
+// publicOperations are those that show what is public to everybody, and more to callers who have
+// the scope. They ask who calls by themselves.
+type publicOperations map[string]bool
+
+func publicOf(spec *openapi3.T) publicOperations {
+	public := publicOperations{}
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			public[method+" "+path], _ = op.Extensions["x-public"].(bool)
+		}
+	}
+	return public
+}
+
+// nobodysRequests is how many requests in a second may come from an address without credentials.
+const nobodysRequests int32 = 50
+
+// nobody returns a caller without credentials, who may do nothing.
+func nobody(r *http.Request) access.Caller {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr) // one that cannot be read is an address like others
+	return access.Caller{
+		Actor: addressMark + from.Addr().String(), Namespace: access.DefaultNamespace, RequestsPerSecond: new(nobodysRequests),
+	}
+}
+
+// addressMark begins the names of callers without credentials.
+const addressMark = "address:"
 
 // callerOf returns who makes a request, and in which namespace.
 func callerOf(attempts *ratelimit.Attempts, who *access.Authenticator, r *http.Request) (caller access.Caller, err error) {
@@ -102,14 +135,14 @@ func routed(r *http.Request) string { return r.Method + " " + patternOf(r) }
 
 // authorize refuses an operation whose scope the caller does not have. It refuses everybody where
 // the contract has no operation.
-func authorize(scopes operationScopes, errs errorWriter) func(http.Handler) http.Handler {
+func authorize(scopes operationScopes, public publicOperations, errs errorWriter) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			scope, isKnown := scopes[routed(r)]
 			switch {
 			case !isKnown:
 				errs.notFound(w, r)
-			case scope != open && scope != anyScope && !access.From(r.Context()).May(scope):
+			case scope != open && scope != anyScope && !public[routed(r)] && !access.From(r.Context()).May(scope):
 				errs.failed(w, r, errScope(scope))
 			default:
 				next.ServeHTTP(w, r)

@@ -70,7 +70,7 @@ func TestAuthorizeRefusesWhatTheContractDoesNotHave(t *testing.T) {
 	t.Parallel()
 	r := chi.NewRouter()
 	r.Group(func(r chi.Router) {
-		r.Use(authorize(operationScopes{"GET /known": open}, errorWriter{slog.New(slog.DiscardHandler)}))
+		r.Use(authorize(operationScopes{"GET /known": open}, nil, errorWriter{slog.New(slog.DiscardHandler)}))
 		for _, path := range []string{"/known", "/forgotten"} {
 			r.Get(path, func(http.ResponseWriter, *http.Request) {})
 		}

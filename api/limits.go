@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,13 +25,17 @@ type limit struct {
 }
 
 func limitOfKey(c access.Caller) limit {
+	if strings.HasPrefix(c.Actor, addressMark) {
+		return limit{policy: "address", of: "address", name: c.Actor, perSecond: c.RequestsPerSecond}
+	}
 	return limit{policy: "key", of: "key", name: c.Actor, perSecond: c.RequestsPerSecond}
 }
 
 // limitOfNamespace does not hold for callers with a key or an access token for all namespaces: a
-// team that uses up its limit must not lock the operator out of its namespace.
+// team that uses up its limit must not lock the operator out of its namespace. Callers without
+// credentials are in no namespace.
 func limitOfNamespace(c access.Caller) limit {
-	if c.IsServiceWide && !c.IsAnonymous() {
+	if c.IsServiceWide && !c.IsAnonymous() || strings.HasPrefix(c.Actor, addressMark) {
 		return limit{}
 	}
 	return limit{policy: "namespace", of: "namespace " + c.Namespace, name: c.Namespace, perSecond: c.Limits.RequestsPerSecond}

@@ -30,7 +30,7 @@ func mountMetrics(r chi.Router, c Config, attempts *ratelimit.Attempts, errs err
 		return
 	}
 	if !c.OpenMetrics {
-		r = r.With(authenticate(c.Authenticator, attempts, errs), limitRate(limitOfKey, errs), mayReadMetrics(errs))
+		r = r.With(authenticate(c.Authenticator, attempts, nil, errs), limitRate(limitOfKey, errs), mayReadMetrics(errs))
 	}
 	r.Get(metricsPath, c.Metrics.ServeHTTP)
 }

@@ -122,6 +122,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	public := publicOf(spec)
 	s := &handlers{Config: c, queries: db.New(c.Pool)}
 	errs := errorWriter{c.Logger}
 	strict := server.NewStrictHandlerWithOptions(s, nil, server.StrictHTTPServerOptions{
@@ -147,10 +148,10 @@ func New(c Config) (http.Handler, error) {
 	mountMetrics(root, c, attempts, errs)
 	root.Group(func(r chi.Router) {
 		r.Use(unlessOpen(scopes, chi.Chain(
-			authenticate(c.Authenticator, attempts, errs), limitRate(limitOfKey, errs),
+			authenticate(c.Authenticator, attempts, public, errs), limitRate(limitOfKey, errs),
 			inNamespace(c.Known, errs), limitRate(limitOfNamespace, errs),
 		).Handler))
-		r.Use(authorize(scopes, errs), forServiceWide(spec, errs), checkQuery(spec, errs), checkBody(spec, errs))
+		r.Use(authorize(scopes, public, errs), forServiceWide(spec, errs), checkQuery(spec, errs), checkBody(spec, errs))
 		r.Use(unlessOpen(scopes, boundInFlight(c.MaxInFlight, errs)), validate(spec, errs), s.idempotent(spec, errs))
 		if c.HealthOnly {
 			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}

@@ -62,3 +62,21 @@ func encodeTotals(n stats.Numbers) server.StatsTotals {
 	}
 	return out
 }
+
+// GetJobStats counts the runs of a job over time.
+func (s *handlers) GetJobStats(ctx context.Context, r server.GetJobStatsRequestObject) (server.GetJobStatsResponseObject, error) {
+	// Nothing ties a job's runs to the job, so whether there is such a job has to be asked.
+	if _, err := s.Jobs.Get(ctx, access.From(ctx), r.Id); err != nil {
+		return nil, fmt.Errorf("count a job's runs: %w", err)
+	}
+	p := r.Params
+	asked := stats.Asked{From: decodeInstant(p.From), To: decodeInstant(p.To), Step: stats.Step(orDefault(p.Step, ""))}
+	all, isCapped, err := s.Stats.OfJob(ctx, r.Id, asked)
+	if err != nil {
+		return nil, statsError("count a job's runs", err)
+	}
+	return server.GetJobStats200JSONResponse{
+		From: instant.Time{Time: all.From}, To: instant.Time{Time: all.To}, Step: server.StatsStep(all.Step),
+		Items: encodeAll(all.Items, encodeStatsItem), Totals: encodeTotals(all.Totals), IsCapped: isCapped,
+	}, nil
+}

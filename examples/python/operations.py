@@ -125,6 +125,9 @@ assert retried["retryOf"] == doomed["id"], retried
 call("cancelRun", {"id": retried["id"]})
 failed = [run["id"] for run in client.items("listJobRuns", {**of, "status": ["FAILED"]})]
 assert failed == [doomed["id"]], failed
+numbers = call("getJobStats", {**of, "step": "DAY"})
+assert numbers["totals"]["failed"] == 1 and not numbers["isCapped"], numbers
+assert "<svg" in call("getJobBadge", {**of, "label": "snakes"})
 night = {"from": days_ago(1), "to": days_ago(-1), "status": ["FAILED"], "jobId": job["id"]}
 assert [run["id"] for run in client.items("listRuns", night)] == failed
 latest = call("listRecentRuns", {"jobId": [job["id"]], "count": 30})["items"][0]

@@ -172,9 +172,11 @@ class Client:
     def _send(self, method, path, headers, body, timeout):
         try:
             with self._open(method, path, headers, body, timeout) as answer:
-                content = answer.read()
+                content, kind = answer.read(), answer.headers.get_content_type()
         except http.client.HTTPException as error:  # the answer breaks off
             raise ConnectionError(str(error)) from error
+        if not kind.endswith("json"):  # the badge of a job is a picture
+            return content.decode() or None
         return json.loads(content) if content else None
 
 

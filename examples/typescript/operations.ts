@@ -119,6 +119,8 @@ const selected = { selector: { ids: [doomed.id] }, action: "RETRY" as const, dry
 const retries = await expect(200, api.POST("/api/v1/runs/bulk", { body: selected }));
 assert.deepEqual(retries.items.map((run) => run.id), [doomed.id]);
 assert.ok((await expect(200, api.GET("/api/v1/queues"))).items.some((q) => q.name === queue), "the queue is listed");
+assert.equal((await expect(200, api.GET("/api/v1/jobs/{id}/stats", { params: { ...of(job), query: { step: "DAY" } } }))).isCapped, false);
+assert.match(await expect(200, api.GET("/api/v1/jobs/{id}/badge.svg", { params: of(job), parseAs: "text" })), /<svg /);
 const numbers = await expect(200, api.GET("/api/v1/stats", { params: { query: { step: "HOUR", trigger: ["SCHEDULE"] } } }));
 assert.equal(numbers.totals.canceled, 0, "an instance adds what it has counted once a minute");
 assert.equal((await expect(200, api.GET("/api/v1/instances"))).items.length, 1, "one instance answers");

@@ -1066,6 +1066,24 @@ func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
 	}
 }
 
+// Defines values for GetJobStatsParamsStep.
+const (
+	GetJobStatsParamsStepDAY  GetJobStatsParamsStep = "DAY"
+	GetJobStatsParamsStepHOUR GetJobStatsParamsStep = "HOUR"
+)
+
+// Valid indicates whether the value is a known member of the GetJobStatsParamsStep enum.
+func (e GetJobStatsParamsStep) Valid() bool {
+	switch e {
+	case GetJobStatsParamsStepDAY:
+		return true
+	case GetJobStatsParamsStepHOUR:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetStatsParamsStep.
 const (
 	GetStatsParamsStepHOUR   GetStatsParamsStep = "HOUR"
@@ -3094,6 +3112,27 @@ type JobSelector struct {
 
 // JobSort The order of a list of jobs.
 type JobSort string
+
+// JobStats How many runs of a job have ended, and how late and how long they were.
+type JobStats struct {
+	// From The first instant.
+	From time.Time `json:"from"`
+
+	// IsCapped Whether there are more runs than are counted: only the latest 10 000 of the time are.
+	IsCapped bool `json:"isCapped"`
+
+	// Items One item for each step, also for those without a run.
+	Items []StatsItem `json:"items"`
+
+	// Step How long each item lasts. A day is one of UTC.
+	Step StatsStep `json:"step"`
+
+	// To The instant after the last.
+	To time.Time `json:"to"`
+
+	// Totals The runs of all steps.
+	Totals StatsTotals `json:"totals"`
+}
 
 // JobStatus - `ACTIVE`: the job runs by its schedule.
 //   - `PAUSED`: the job has no occurrences until it is resumed.
@@ -5429,6 +5468,15 @@ type BackfillJobParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetJobBadgeParams defines parameters for GetJobBadge.
+type GetJobBadgeParams struct {
+	// Label The text on the left. The default is the name of the job.
+	Label *string `form:"label,omitempty" json:"label,omitempty"`
+
+	// IfNoneMatch The `ETag` of a badge that the client has. If it is the same, the answer is 304.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run. Not together with the field of the
@@ -5470,6 +5518,22 @@ type ListJobRunsParams struct {
 	// To Return only runs whose `scheduledFor` is before this instant.
 	To *RunsTo `form:"to,omitempty" json:"to,omitempty"`
 }
+
+// GetJobStatsParams defines parameters for GetJobStats.
+type GetJobStatsParams struct {
+	// From The first instant, rounded down to a step. The default is seven days before `to`.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The instant after the last, rounded up to a step. The default is now.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step How long each item lasts. There are at most 1 500 of them. The default is `HOUR` for up
+	// to two days, and `DAY` otherwise.
+	Step *GetJobStatsParamsStep `form:"step,omitempty" json:"step,omitempty"`
+}
+
+// GetJobStatsParamsStep defines parameters for GetJobStats.
+type GetJobStatsParamsStep string
 
 // ListUpcomingParams defines parameters for ListUpcoming.
 type ListUpcomingParams struct {
@@ -6542,6 +6606,15 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJob(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetJobBadge Get a job's badge
+	//
+	// A picture for a page or a README: the name of the job and its `health`. If the job has a
+	// `publicBadge`, everybody may see it, and needs no key. Other badges do not exist for who may
+	// not see them.
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/badge.svg (the `GetJobBadge` operationId).
+	GetJobBadge(ctx context.Context, id openapi_types.UUID, params *GetJobBadgeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RunJobWithBody Start a run
 	//
 	// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
@@ -6577,6 +6650,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/jobs/{id}/runs (the `ListJobRuns` operationId).
 	ListJobRuns(ctx context.Context, id openapi_types.UUID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetJobStats Count a job's runs, and how late and how long they were, over time
+	//
+	// Adds up the runs of the job that have ended and are stored, by the hour or the day of their
+	// `scheduledFor`. With the `runHistory` `FAILURES`, the runs that succeeded are not among
+	// them. A day is one of UTC. The quantiles are at most 4 % off.
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/stats (the `GetJobStats` operationId).
+	GetJobStats(ctx context.Context, id openapi_types.UUID, params *GetJobStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUpcoming List a job's next occurrences
 	//
@@ -7788,6 +7870,25 @@ func (c *Client) BackfillJob(ctx context.Context, id openapi_types.UUID, params 
 	return c.Client.Do(req)
 }
 
+// GetJobBadge Get a job's badge
+//
+// A picture for a page or a README: the name of the job and its `health`. If the job has a
+// `publicBadge`, everybody may see it, and needs no key. Other badges do not exist for who may
+// not see them.
+//
+// Corresponds with GET /api/v1/jobs/{id}/badge.svg (the `GetJobBadge` operationId).
+func (c *Client) GetJobBadge(ctx context.Context, id openapi_types.UUID, params *GetJobBadgeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobBadgeRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RunJobWithBody Start a run
 //
 // Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
@@ -7844,6 +7945,25 @@ func (c *Client) RunJob(ctx context.Context, id openapi_types.UUID, params *RunJ
 // Corresponds with GET /api/v1/jobs/{id}/runs (the `ListJobRuns` operationId).
 func (c *Client) ListJobRuns(ctx context.Context, id openapi_types.UUID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListJobRunsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetJobStats Count a job's runs, and how late and how long they were, over time
+//
+// Adds up the runs of the job that have ended and are stored, by the hour or the day of their
+// `scheduledFor`. With the `runHistory` `FAILURES`, the runs that succeeded are not among
+// them. A day is one of UTC. The quantiles are at most 4 % off.
+//
+// Corresponds with GET /api/v1/jobs/{id}/stats (the `GetJobStats` operationId).
+func (c *Client) GetJobStats(ctx context.Context, id openapi_types.UUID, params *GetJobStatsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetJobStatsRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -10244,6 +10364,82 @@ func NewBackfillJobRequestWithBody(server string, id openapi_types.UUID, params 
 	return req, nil
 }
 
+// NewGetJobBadgeRequest constructs an http.Request for the GetJobBadge method
+func NewGetJobBadgeRequest(server string, id openapi_types.UUID, params *GetJobBadgeParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/%s/badge.svg", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewRunJobRequest calls the generic RunJob builder with application/json body
 func NewRunJobRequest(server string, id openapi_types.UUID, params *RunJobParams, body RunJobJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10443,6 +10639,91 @@ func NewListJobRunsRequest(server string, id openapi_types.UUID, params *ListJob
 		if params.To != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetJobStatsRequest constructs an http.Request for the GetJobStats method
+func NewGetJobStatsRequest(server string, id openapi_types.UUID, params *GetJobStatsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/jobs/%s/stats", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Step != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "step", *params.Step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -12585,6 +12866,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/jobs/{id}/backfill (the `BackfillJob` operationId).
 	BackfillJobWithResponse(ctx context.Context, id openapi_types.UUID, params *BackfillJobParams, body BackfillJobJSONRequestBody, reqEditors ...RequestEditorFn) (*BackfillJobResponse, error)
 
+	// GetJobBadgeWithResponse Get a job's badge
+	//
+	// A picture for a page or a README: the name of the job and its `health`. If the job has a
+	// `publicBadge`, everybody may see it, and needs no key. Other badges do not exist for who may
+	// not see them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/badge.svg (the `GetJobBadge` operationId).
+	GetJobBadgeWithResponse(ctx context.Context, id openapi_types.UUID, params *GetJobBadgeParams, reqEditors ...RequestEditorFn) (*GetJobBadgeResponse, error)
+
 	// RunJobWithBodyWithResponse Start a run
 	//
 	// Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
@@ -12622,6 +12914,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/jobs/{id}/runs (the `ListJobRuns` operationId).
 	ListJobRunsWithResponse(ctx context.Context, id openapi_types.UUID, params *ListJobRunsParams, reqEditors ...RequestEditorFn) (*ListJobRunsResponse, error)
+
+	// GetJobStatsWithResponse Count a job's runs, and how late and how long they were, over time
+	//
+	// Adds up the runs of the job that have ended and are stored, by the hour or the day of their
+	// `scheduledFor`. With the `runHistory` `FAILURES`, the runs that succeeded are not among
+	// them. A day is one of UTC. The quantiles are at most 4 % off.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/jobs/{id}/stats (the `GetJobStats` operationId).
+	GetJobStatsWithResponse(ctx context.Context, id openapi_types.UUID, params *GetJobStatsParams, reqEditors ...RequestEditorFn) (*GetJobStatsResponse, error)
 
 	// ListUpcomingWithResponse List a job's next occurrences
 	//
@@ -16351,6 +16654,121 @@ func (r BackfillJobResponse) ContentType() string {
 	return ""
 }
 
+// GetJobBadgeResponse200Headers the declared response headers of an HTTP 200 response for GetJobBadge
+type GetJobBadgeResponse200Headers struct {
+	CacheControl string
+	ETag         string
+}
+
+// GetJobBadgeResponse304Headers the declared response headers of an HTTP 304 response for GetJobBadge
+type GetJobBadgeResponse304Headers struct {
+	CacheControl string
+	ETag         string
+}
+
+// GetJobBadgeResponse401Headers the declared response headers of an HTTP 401 response for GetJobBadge
+type GetJobBadgeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetJobBadgeResponse429Headers the declared response headers of an HTTP 429 response for GetJobBadge
+type GetJobBadgeResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetJobBadgeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetJobBadgeResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetJobBadgeResponse304Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetJobBadgeResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetJobBadgeResponse429Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJobBadgeResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJobBadgeResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJobBadgeResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetJobBadgeResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetJobBadgeResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetJobBadgeResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetJobBadgeResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobBadgeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobBadgeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobBadgeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJobBadgeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RunJobResponse202Headers the declared response headers of an HTTP 202 response for RunJob
 type RunJobResponse202Headers struct {
 	Location string
@@ -16592,6 +17010,112 @@ func (r ListJobRunsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListJobRunsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetJobStatsResponse401Headers the declared response headers of an HTTP 401 response for GetJobStats
+type GetJobStatsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetJobStatsResponse429Headers the declared response headers of an HTTP 429 response for GetJobStats
+type GetJobStatsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type GetJobStatsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobStats
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetJobStatsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetJobStatsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetJobStatsResponse) GetJSON200() *JobStats {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetJobStatsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetJobStatsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetJobStatsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetJobStatsResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetJobStatsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetJobStatsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetJobStatsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetJobStatsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetJobStatsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetJobStatsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetJobStatsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20493,6 +21017,23 @@ func (c *ClientWithResponses) BackfillJobWithResponse(ctx context.Context, id op
 	return ParseBackfillJobResponse(rsp)
 }
 
+// GetJobBadgeWithResponse Get a job's badge
+//
+// A picture for a page or a README: the name of the job and its `health`. If the job has a
+// `publicBadge`, everybody may see it, and needs no key. Other badges do not exist for who may
+// not see them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/jobs/{id}/badge.svg (the `GetJobBadge` operationId).
+func (c *ClientWithResponses) GetJobBadgeWithResponse(ctx context.Context, id openapi_types.UUID, params *GetJobBadgeParams, reqEditors ...RequestEditorFn) (*GetJobBadgeResponse, error) {
+	rsp, err := c.GetJobBadge(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobBadgeResponse(rsp)
+}
+
 // RunJobWithBodyWithResponse Start a run
 //
 // Starts a run that is due now, or at `startAt`. The schedule of the job does not change, and
@@ -20547,6 +21088,23 @@ func (c *ClientWithResponses) ListJobRunsWithResponse(ctx context.Context, id op
 		return nil, err
 	}
 	return ParseListJobRunsResponse(rsp)
+}
+
+// GetJobStatsWithResponse Count a job's runs, and how late and how long they were, over time
+//
+// Adds up the runs of the job that have ended and are stored, by the hour or the day of their
+// `scheduledFor`. With the `runHistory` `FAILURES`, the runs that succeeded are not among
+// them. A day is one of UTC. The quantiles are at most 4 % off.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/jobs/{id}/stats (the `GetJobStats` operationId).
+func (c *ClientWithResponses) GetJobStatsWithResponse(ctx context.Context, id openapi_types.UUID, params *GetJobStatsParams, reqEditors ...RequestEditorFn) (*GetJobStatsResponse, error) {
+	rsp, err := c.GetJobStats(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetJobStatsResponse(rsp)
 }
 
 // ListUpcomingWithResponse List a job's next occurrences
@@ -24729,6 +25287,148 @@ func ParseBackfillJobResponse(rsp *http.Response) (*BackfillJobResponse, error) 
 	return response, nil
 }
 
+// ParseGetJobBadgeResponse parses an HTTP response from a GetJobBadgeWithResponse call
+func ParseGetJobBadgeResponse(rsp *http.Response) (*GetJobBadgeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobBadgeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetJobBadgeResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetJobBadgeResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetJobBadgeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetJobBadgeResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRunJobResponse parses an HTTP response from a RunJobWithResponse call
 func ParseRunJobResponse(rsp *http.Response) (*RunJobResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -24964,6 +25664,118 @@ func ParseListJobRunsResponse(rsp *http.Response) (*ListJobRunsResponse, error) 
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListJobRunsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetJobStatsResponse parses an HTTP response from a GetJobStatsWithResponse call
+func ParseGetJobStatsResponse(rsp *http.Response) (*GetJobStatsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetJobStatsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobStats
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetJobStatsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetJobStatsResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -8,6 +8,8 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const addRunStats = `-- name: AddRunStats :exec
@@ -184,6 +186,64 @@ func (q *Queries) CoarsenRunStats(ctx context.Context, arg CoarsenRunStatsParams
 	return count, err
 }
 
+const listEndedRuns = `-- name: ListEndedRuns :many
+select r.scheduled_for, r.started_at, r.finished_at, r.status, r.trigger, r.occurrences
+from runs r
+where r.job_id = $1 and r.scheduled_for >= $2::timestamptz and r.scheduled_for < $3::timestamptz
+order by r.scheduled_for desc
+limit $4
+`
+
+type ListEndedRunsParams struct {
+	JobID   uuid.UUID `json:"job_id"`
+	Since   time.Time `json:"since"`
+	Before  time.Time `json:"before"`
+	MaxRows int32     `json:"max_rows"`
+}
+
+type ListEndedRunsRow struct {
+	ScheduledFor time.Time  `json:"scheduled_for"`
+	StartedAt    *time.Time `json:"started_at"`
+	FinishedAt   time.Time  `json:"finished_at"`
+	Status       RunStatus  `json:"status"`
+	Trigger      RunTrigger `json:"trigger"`
+	Occurrences  int32      `json:"occurrences"`
+}
+
+// The stored runs of a job from one instant on and before another, newest first, narrow. Like
+// ListRuns, it locks each partition that holds a part of this time (RunsPageStart).
+func (q *Queries) ListEndedRuns(ctx context.Context, arg ListEndedRunsParams) ([]ListEndedRunsRow, error) {
+	rows, err := q.db.Query(ctx, listEndedRuns,
+		arg.JobID,
+		arg.Since,
+		arg.Before,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListEndedRunsRow
+	for rows.Next() {
+		var i ListEndedRunsRow
+		if err := rows.Scan(
+			&i.ScheduledFor,
+			&i.StartedAt,
+			&i.FinishedAt,
+			&i.Status,
+			&i.Trigger,
+			&i.Occurrences,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listRunStats = `-- name: ListRunStats :many
 select s.starts_at, s.succeeded, s.failed, s.canceled, s.skipped, s.max_lateness, s.lateness, s.duration
 from run_stats s
@@ -272,8 +332,8 @@ type PurgeRunStatsParams struct {
 	MaxRows int32 `json:"max_rows"`
 }
 
-// Deletes some hours that are older than runs are kept: @days, or fewer in their namespace. 0 is for
-// ever. A row that somebody adds to meanwhile is left to the next call.
+// Deletes some hours that are older than runs are kept: @days, or fewer in their namespace. 0 is
+// for ever. A row that somebody adds to meanwhile is left to the next call.
 func (q *Queries) PurgeRunStats(ctx context.Context, arg PurgeRunStatsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeRunStats, arg.Days, arg.MaxRows)
 	if err != nil {

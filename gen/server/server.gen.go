@@ -1032,6 +1032,24 @@ func (e PutJobByKeyParamsIfNoneMatch) Valid() bool {
 	}
 }
 
+// Defines values for GetJobStatsParamsStep.
+const (
+	GetJobStatsParamsStepDAY  GetJobStatsParamsStep = "DAY"
+	GetJobStatsParamsStepHOUR GetJobStatsParamsStep = "HOUR"
+)
+
+// Valid indicates whether the value is a known member of the GetJobStatsParamsStep enum.
+func (e GetJobStatsParamsStep) Valid() bool {
+	switch e {
+	case GetJobStatsParamsStepDAY:
+		return true
+	case GetJobStatsParamsStepHOUR:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetStatsParamsStep.
 const (
 	GetStatsParamsStepHOUR   GetStatsParamsStep = "HOUR"
@@ -2637,6 +2655,27 @@ type JobSelector struct {
 
 // JobSort The order of a list of jobs.
 type JobSort string
+
+// JobStats How many runs of a job have ended, and how late and how long they were.
+type JobStats struct {
+	// From The first instant.
+	From instant.Time `json:"from"`
+
+	// IsCapped Whether there are more runs than are counted: only the latest 10 000 of the time are.
+	IsCapped bool `json:"isCapped"`
+
+	// Items One item for each step, also for those without a run.
+	Items []StatsItem `json:"items"`
+
+	// Step How long each item lasts. A day is one of UTC.
+	Step StatsStep `json:"step"`
+
+	// To The instant after the last.
+	To instant.Time `json:"to"`
+
+	// Totals The runs of all steps.
+	Totals StatsTotals `json:"totals"`
+}
 
 // JobStatus - `ACTIVE`: the job runs by its schedule.
 //   - `PAUSED`: the job has no occurrences until it is resumed.
@@ -4619,6 +4658,15 @@ type BackfillJobParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetJobBadgeParams defines parameters for GetJobBadge.
+type GetJobBadgeParams struct {
+	// Label The text on the left. The default is the name of the job.
+	Label *string `form:"label,omitempty" json:"label,omitempty"`
+
+	// IfNoneMatch The `ETag` of a badge that the client has. If it is the same, the answer is 304.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
 // RunJobParams defines parameters for RunJob.
 type RunJobParams struct {
 	// OverlapPolicy Replaces the overlap policy of the job for this run. Not together with the field of the
@@ -4660,6 +4708,22 @@ type ListJobRunsParams struct {
 	// To Return only runs whose `scheduledFor` is before this instant.
 	To *RunsTo `form:"to,omitempty" json:"to,omitempty"`
 }
+
+// GetJobStatsParams defines parameters for GetJobStats.
+type GetJobStatsParams struct {
+	// From The first instant, rounded down to a step. The default is seven days before `to`.
+	From *instant.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The instant after the last, rounded up to a step. The default is now.
+	To *instant.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step How long each item lasts. There are at most 1 500 of them. The default is `HOUR` for up
+	// to two days, and `DAY` otherwise.
+	Step *GetJobStatsParamsStep `form:"step,omitempty" json:"step,omitempty"`
+}
+
+// GetJobStatsParamsStep defines parameters for GetJobStats.
+type GetJobStatsParamsStep string
 
 // ListUpcomingParams defines parameters for ListUpcoming.
 type ListUpcomingParams struct {
@@ -4989,12 +5053,18 @@ type ServerInterface interface {
 	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
 	BackfillJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params BackfillJobParams)
+	// GetJobBadge Get a job's badge
+	// (GET /api/v1/jobs/{id}/badge.svg)
+	GetJobBadge(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params GetJobBadgeParams)
 	// RunJob Start a run
 	// (POST /api/v1/jobs/{id}/run)
 	RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams)
 	// ListJobRuns List a job's runs, newest first
 	// (GET /api/v1/jobs/{id}/runs)
 	ListJobRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobRunsParams)
+	// GetJobStats Count a job's runs, and how late and how long they were, over time
+	// (GET /api/v1/jobs/{id}/stats)
+	GetJobStats(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params GetJobStatsParams)
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListUpcomingParams)
@@ -5256,6 +5326,12 @@ func (_ Unimplemented) BackfillJob(w http.ResponseWriter, r *http.Request, id op
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetJobBadge Get a job's badge
+// (GET /api/v1/jobs/{id}/badge.svg)
+func (_ Unimplemented) GetJobBadge(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params GetJobBadgeParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // RunJob Start a run
 // (POST /api/v1/jobs/{id}/run)
 func (_ Unimplemented) RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams) {
@@ -5265,6 +5341,12 @@ func (_ Unimplemented) RunJob(w http.ResponseWriter, r *http.Request, id openapi
 // ListJobRuns List a job's runs, newest first
 // (GET /api/v1/jobs/{id}/runs)
 func (_ Unimplemented) ListJobRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params ListJobRunsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetJobStats Count a job's runs, and how late and how long they were, over time
+// (GET /api/v1/jobs/{id}/stats)
+func (_ Unimplemented) GetJobStats(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params GetJobStatsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -6760,6 +6842,69 @@ func (siw *ServerInterfaceWrapper) BackfillJob(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// GetJobBadge operation middleware
+func (siw *ServerInterfaceWrapper) GetJobBadge(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJobBadgeParams
+
+	// ------------- Optional query parameter "label" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", r.URL.Query(), &params.Label, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "label"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "label", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJobBadge(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // RunJob operation middleware
 func (siw *ServerInterfaceWrapper) RunJob(w http.ResponseWriter, r *http.Request) {
 
@@ -6934,6 +7079,74 @@ func (siw *ServerInterfaceWrapper) ListJobRuns(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListJobRuns(w, r, id, params)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetJobStats operation middleware
+func (siw *ServerInterfaceWrapper) GetJobStats(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJobStatsParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "step" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "step", r.URL.Query(), &params.Step, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "step"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "step", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJobStats(w, r, id, params)
 	}))
 
 	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
@@ -8273,10 +8486,16 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/api/v1/jobs/{id}/backfill", wrapper.BackfillJob)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/jobs/{id}/badge.svg", wrapper.GetJobBadge)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/jobs/{id}/run", wrapper.RunJob)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/runs", wrapper.ListJobRuns)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/api/v1/jobs/{id}/stats", wrapper.GetJobStats)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/jobs/{id}/upcoming", wrapper.ListUpcoming)
@@ -13313,6 +13532,183 @@ func (response BackfillJob503ApplicationProblemPlusJSONResponse) VisitBackfillJo
 	return err
 }
 
+type GetJobBadgeRequestObject struct {
+	Id     openapi_types.UUID `json:"id"`
+	Params GetJobBadgeParams
+}
+
+type GetJobBadgeResponseObject interface {
+	VisitGetJobBadgeResponse(w http.ResponseWriter) error
+}
+
+type GetJobBadge200ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetJobBadge200ImagesvgXmlResponse struct {
+	Body          io.Reader
+	Headers       GetJobBadge200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetJobBadge200ImagesvgXmlResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/svg+xml")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetJobBadge304ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+}
+
+type GetJobBadge304Response struct {
+	Headers GetJobBadge304ResponseHeaders
+}
+
+func (response GetJobBadge304Response) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetJobBadge400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobBadge400ApplicationProblemPlusJSONResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobBadge401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobBadge401ApplicationProblemPlusJSONResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobBadge403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobBadge403ApplicationProblemPlusJSONResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobBadge404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobBadge404ApplicationProblemPlusJSONResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobBadge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobBadge429ApplicationProblemPlusJSONResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobBadge500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobBadge500ApplicationProblemPlusJSONResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobBadge503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobBadge503ApplicationProblemPlusJSONResponse) VisitGetJobBadgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RunJobRequestObject struct {
 	Id     openapi_types.UUID `json:"id"`
 	Params RunJobParams
@@ -13669,6 +14065,153 @@ type ListJobRuns503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListJobRuns503ApplicationProblemPlusJSONResponse) VisitListJobRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStatsRequestObject struct {
+	Id     openapi_types.UUID `json:"id"`
+	Params GetJobStatsParams
+}
+
+type GetJobStatsResponseObject interface {
+	VisitGetJobStatsResponse(w http.ResponseWriter) error
+}
+
+type GetJobStats200JSONResponse JobStats
+
+func (response GetJobStats200JSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStats400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobStats400ApplicationProblemPlusJSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStats401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobStats401ApplicationProblemPlusJSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStats403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobStats403ApplicationProblemPlusJSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStats404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobStats404ApplicationProblemPlusJSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStats429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobStats429ApplicationProblemPlusJSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStats500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobStats500ApplicationProblemPlusJSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJobStats503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetJobStats503ApplicationProblemPlusJSONResponse) VisitGetJobStatsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -18324,12 +18867,18 @@ type StrictServerInterface interface {
 	// BackfillJob Backfill missed occurrences
 	// (POST /api/v1/jobs/{id}/backfill)
 	BackfillJob(ctx context.Context, request BackfillJobRequestObject) (BackfillJobResponseObject, error)
+	// GetJobBadge Get a job's badge
+	// (GET /api/v1/jobs/{id}/badge.svg)
+	GetJobBadge(ctx context.Context, request GetJobBadgeRequestObject) (GetJobBadgeResponseObject, error)
 	// RunJob Start a run
 	// (POST /api/v1/jobs/{id}/run)
 	RunJob(ctx context.Context, request RunJobRequestObject) (RunJobResponseObject, error)
 	// ListJobRuns List a job's runs, newest first
 	// (GET /api/v1/jobs/{id}/runs)
 	ListJobRuns(ctx context.Context, request ListJobRunsRequestObject) (ListJobRunsResponseObject, error)
+	// GetJobStats Count a job's runs, and how late and how long they were, over time
+	// (GET /api/v1/jobs/{id}/stats)
+	GetJobStats(ctx context.Context, request GetJobStatsRequestObject) (GetJobStatsResponseObject, error)
 	// ListUpcoming List a job's next occurrences
 	// (GET /api/v1/jobs/{id}/upcoming)
 	ListUpcoming(ctx context.Context, request ListUpcomingRequestObject) (ListUpcomingResponseObject, error)
@@ -19262,6 +19811,33 @@ func (sh *strictHandler) BackfillJob(w http.ResponseWriter, r *http.Request, id 
 	}
 }
 
+// GetJobBadge operation middleware
+func (sh *strictHandler) GetJobBadge(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params GetJobBadgeParams) {
+	var request GetJobBadgeRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJobBadge(ctx, request.(GetJobBadgeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJobBadge")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetJobBadgeResponseObject); ok {
+		if err := validResponse.VisitGetJobBadgeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RunJob operation middleware
 func (sh *strictHandler) RunJob(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params RunJobParams) {
 	var request RunJobRequestObject
@@ -19319,6 +19895,33 @@ func (sh *strictHandler) ListJobRuns(w http.ResponseWriter, r *http.Request, id 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListJobRunsResponseObject); ok {
 		if err := validResponse.VisitListJobRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetJobStats operation middleware
+func (sh *strictHandler) GetJobStats(w http.ResponseWriter, r *http.Request, id openapi_types.UUID, params GetJobStatsParams) {
+	var request GetJobStatsRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetJobStats(ctx, request.(GetJobStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetJobStats")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetJobStatsResponseObject); ok {
+		if err := validResponse.VisitGetJobStatsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -20146,764 +20749,778 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Ld9u2li/+VXB1713TdiiFkl+xumbd6yTOqRsn8dhOMz1VbgmJkMWaAlSCtKJ2/P/s/4W9ARAkQT1s",
-	"Nz1zpjNrprEIgnhsbOznb//emYj5QnDGc9kZ/t5hn+l8kTL492XBX9MkZbH6QxbzOc1WnWHnhGQFJ/mM",
-	"5mQKjwnNCaOTGaF5zuaLvBN07mhaMPWa+Wk4CDoTyicsvWS/FkzmLD7JO0NepKl6UEgWv1iZv+Mio3ki",
-	"+NskTRPJJoLHsjM83OsfBR2WZSLrDDuUyyXLWEwOwpCc8ZxlnKbkimV3LCOn0CjosM9sUuTYdUdOZiwu",
-	"UpZ1+8/2B/1+J+jg+E9wjLIz/MkZcP+pv5XwRM5w2p1BODjo9sNuP7wOj4Z74TAMe+Fef38//Hsn6GSM",
-	"SsHNamRMFmmuFtO/Lnth0BFFvihUx0IsZMf8fSavs4JPaK62cEpTyYKOzGleyJciZp3hQRjewy9Zvm5c",
-	"YXgc7v+9c/9p4yQOe3v950f9vppEEneGnbB/fDyJw8NuHE7C7lEYht3j+Ih196b98YDuTw7iQ9YJOr+I",
-	"8ZltPpiG3YNxn3WPJnu0rfkbppY5YwuR5fLZkrHbmK7w0Ts6Z51hR//WxTb46AeWyUStbD/opDRnnElZ",
-	"XUy1lpNJkWWMT9Qp6O+6G/3B43YjY3m2ej81nzOEFL8GSmzZnzAEutl2J813O8PO65Oz89NX9pfLylzz",
-	"jE4YbEx/8pyy58/pgO2FbHoUHx4M9p/vh2P6/JD1Wf95RzVObm6YGuTVy+9OX304P+0EnSVN8oTfwOBV",
-	"n/f3gWIrlyzPkjV8JYPnklAu8hnLiODMy1TCRzMVfKYPuv7DOcj4S4NN1E4CtnIJftKNw6Owe9Sf7v9j",
-	"EDwO0U/z+Gw7sjd/aSLd9oCvJ+PD4d5er793eNAgY30IDLVenL57dfbubxvJ9WAQsqO9w3F4wA4Px+N+",
-	"HB9O48P+0eRocEgHh4cVcr08vb78cQ2tFpwn/KaVVjW5SC+B9v9oAt3qVttArkcs7B7t/0Px53XkGj6Q",
-	"Vtcy1PB4W4Zaa/m8P6gw1MsP795tQ6J7+/FR/+jgMJweTI5CGu8dHT0fxOHeweBwL9x7frAjR726TRaL",
-	"Okd9m0jJYuKsFpKsEmYIF5Z2439k5loyi73r8PkwhIXvh+EAt+i/LBl7uO5eScmdt2dXr88uTzt/EDnX",
-	"GOvVm7OLiy3kgKemWhxQK29NJIkLRarL/0rX//PD/e7e/qDfPeofhP/U1/9GGjweHuwND/Z7g/B4b+/w",
-	"iS73vXh6wA6P6PFketifHFB2RMO9/vOwfzAdsOfHFRp8e/Luw8n5GgosJhPG4jU0KG2LP+aCHyj97al4",
-	"pHvuB3v9/cN/fB75x6lig4pm/Puok4mlHHWG+4P7rZWywQ5K2ZPJEFcfXr48PX31RfnxfdCZMRqzDEw/",
-	"p9cUJN6YyUmWLHLYqc71jJE73DcipiSfMfKLGJOEk18LkTMZkKnISHQ27b6l+WQW9eD2+rVIMrW6eVYw",
-	"XLs5dUxNnWFn1OmPOmqoq4X6U+aZErhhTAua0TnL9bBeFplUQ/YNLOLsc44NIjO6RcbuElFIsqA3rEfO",
-	"ckkmgueMw9UiFvTXgqlBJqqTXwuWKbrlSLQT/JY74jn9fM74TT4DugiDzjzh5od+c/hB5yxm84XIGZ+s",
-	"4JTUx31CcvY5N6OdpAnj+b9IMpmJZMKQ/czpLZMkyYmkU0ZyQTK2YDSHFzLkOUOyTPJZwslgn8xEkcmA",
-	"0BFX7fJEfQgewwuSzhl+8oblEn6aJpnMCVq4AkJ5rATDWcJv4PIVnBFK8ESRPJmzHrmesREvO4K+jZ6u",
-	"B6RezdhUcT98vj8YYN/LWZIy57vOC2OW8JsRlyy7Y3Gg3wuPe+Sa3qpBcLYkGeWxmMOHA8WYZ4RKQsmH",
-	"D2evkPbADInDzwUZM5hBb8RHXJEIDFhtvF5vmqYsg3GpP9W+ywWdsCGB2UgypytSSGaXrkc+aqnEWgTV",
-	"MEd8P+wHZD/cC8j+4JiIjBx8/kxmVO0k5TesXFMj1WRszuZj1UNApMCfKXG2DOwfI05vaMJ75GxKKCcJ",
-	"l7m6a0icsJiM2VRkTFHGRBRpbLdQDRb/rT40pzFT813OqjQz4mp4anX0Uv8ixhKWIiu4VMuaz9iK0IyR",
-	"8Ur9m/dG3JwUZBTlUXHIvKvovO3MHBzUj8xCXaSZ6vP//TQafR70u6PR56PTT//6vzre8zQFxtLCABTT",
-	"skff8Km8NnG1KFORleQTAfeJArVtlKSJNOdxDj9F30QjrkiL8hVshOF6av0M3euP1Rd/vz+onCikBrlu",
-	"JTXrbFvCvoftOGv41Wj0zX9+9fHZ1/9n1Pnp/406n74Zdb76iYxG+advAv3f2uOvv/m6ba3fCc5a1vuj",
-	"IpnomyioL63g6UodvUnGaM7MYn1LElg4Ra+qDfOs1PpVUWPxLA3jxbwz/KnzTeeTbw7ndMzSK5aySe67",
-	"Ni5ZXmQcxwwHZMxSwW+kmgCch+VMSEZS1Ys6SjkyF0mk7rLt7kgr33UH/L8yNu0MO//zWel2eYZP5bPq",
-	"aGH8yTzJ/dQ+p5+TeTEnvFB8RJFskrO5Wly1vnjhtY0OenVHFbMpBVGqHwadqcjmVEkrCc/3Bp2goz8F",
-	"FmogPvyrvPESnjMlYljrrhJW5Pr1BjYDnEcNF0+cVKQE7wZEMnX154rRrchEzOdU9sDLskhBMNOymm9+",
-	"Wkp0Jwhrs2n97dD/ltwx3rmHmZ/hm32cufnLTp1mGV11wIuyAllGrV7Hard5IdnDFkLqlx+1ElqifMhK",
-	"4OCri3C4+xpco/T5sDXQouvj1sDIvw9ZBD366ioc7L4K8nUm5tssAfCbyNUvIsUeucjNfQ/8ByWBvO2A",
-	"T9XX3PnaIx3TnHWVHOdl+Wqk1+IR49xhjLnYfYSgicmF4PpQvaCxVrvVX1qyB/V8sUiTCaiEzxaZGKds",
-	"/q+/gAJV9XBPE5bWNX8lZ93RNIkJPnW0/gnQWkc/7+prrxN0YpbTJNWc2bkN1b5BWyBWpeOjk1l3lAvR",
-	"lXOapm4XmqHPC6n2nNCcpIzKnKAPGcYLDDe7o+kZv9LKrl7ksYhX4KjVg0CDSbzPDmnIus/pwaC7Pw1p",
-	"93iyd9w9pIfTcNyPB5M95qif+4rL50kORPyCxuTSztOQ+lgU+XCcUn6Lu7Ld/XaBO4GvNG8077qRCJct",
-	"QvEcxIbK/sieOmMvBZ+myeShdICCyLlAQiqJ4boUUrRY2VBbUiFzD43gW139tEIf1S60bpZIUpOiK/qD",
-	"FHMGMmRAxkVOklw6wpP6COhlhBZxkpOcpalEgSbJ3W565LXItMQmlQbFeAxqhzMUVLRu2coo7w+mouOS",
-	"iuz2tJBQ0GG8YYMDmig4TAAfN5c5K3h3RmXXPK8eRPflLzudpKL4n/EPkjUn16AlmSdpioowQT3Yx30c",
-	"Mrllq27Cu4Vk7txPtiAuo3Dr7/TIJZoVkpykNGeZEoFvmEtpX3YBfxHjVyxluY8olPa1VNqrbtBco1/E",
-	"uFs+rRPFv8h6F198bm/Y6vRzIjHmyr18UJ80+qU6qregUPtmqHafYS+1SVpTBmqpOF1jBLplK7Kgqzny",
-	"ZpbnKfuy879lq5M0YzRevQQtMd50NICFYVNCWxZELQbFXru67XrG63ZqlmW8//n218H8tyM6i/eWExZo",
-	"SUeyScbwiM7EUktCgk+YOjd34paRJEcDl9Z7jWFAdeqw1dop/LLLrsQIDxeCn5FPfl6Apba5uNCmWz6v",
-	"LGujA7CbzEQaq4tc25P4isxF9oUJzR4D31m7NuYINASVZ8Yzf/vMf96wH6cLh/Gq3/6kWZ/JV0avr296",
-	"OVKQaxSNL2cCfia8Fm3VWINEdo3BoJXv6AZkQjkqL38Oq7UDeify0/kiX61bCkXCv4ixXDt5LvIug57W",
-	"8lzVT4/gFQbGROQ+f9Lsrwq5aJGwymHDUTDt1i2B26plCdy+htb+qVjgnK7ImN0kSs0iyRdeELFgvF3I",
-	"hIiYNYImbP06QdN28GVnhbdTk73pa0s6h1AtgHd+umkXm3bHrGubVqZqutTqUE4zJSXSTD2hqfH3mPt0",
-	"1KGjjrpEE2M5LX0YgsGCjfiM3jF1Y2Ar8zsMFU5Oj/wtuWOEpqm5h1Hxq44B7fcx3OUjrj6eC3J1+vLy",
-	"9PrnN6c/Xn3hLfGHFbjE4o0rqKk1bhsvxdkGX3Z6ubj1HST4GSz8RR5Tv2guc5qyLnbgmZRW/kGmiJ1r",
-	"FF4YGn0WDhnsuNJPGgLIl14M8Zby1ffq5ljPXqcFmHrqS5IL0Z1Tvurqy6eFpyrOCWelH4bonvhqTj+r",
-	"z36NsieyIJIJMQdnaP+Li1xPZQpSH2dOiEGgaCPQGy0yV84w7IKmqVgCrfTIFWMkUosbwbpEuKCRsRTl",
-	"jOfXQpwrvvFAg5FMfvOI0mMRg2adC0FS6L252apNV+24aVDZbdMDPMxIPqOc9MP95wdHh2S8ypl87G72",
-	"98rd1HY9csrzJF+RayHIuR7UH7q73kmSt8mLb5VMAG5wkeVEwL/Vvqtzzh3nLBB/LojarZV6mosRR80r",
-	"qPZ6qLrtjcCZ81pk4ySOkXE9YM9nDfPgCQrMBY9ZZi85BiaVBE+8osyM0cnMywtVjyBVAPH6LlvsiMpb",
-	"cFqr033LVhAykOg4AugbFVIqSSomNFXdqlUZr9SaCbEY08ntiNM4zpiUGAYjFiyjuciAq+DZQY0Vzaxf",
-	"nZyfv/94+urn795fXV99/Wge4lBduQ3tYlqW3CS8vtYLegM8wSaFYKvmsk4yIWXXPnbsYv4uiGQ8x2tG",
-	"TxKtqeuXf8QxxAVjqr/wCv1asIL5bUf4qLkq8Ps6alMyk6IGsAiCxRn7Qqd+oONklAwnQUc0YRJfeOpy",
-	"Ihb1qRP4EeJdEikTfuMTPFSTrg1Hq0w+MQciEZxwxmI0vWGvitsMl1mSsy89U6S/j0nsuWt08FIiyVgU",
-	"amcE+E7XWTF0f91lEvsX4j1wEdP1cias79H7CaCWWOCl+yWX5qkuIj1RNQ01SzMVKzBoZrjUQVuatkCM",
-	"+I7RNJ+t1lwl5grZbqTYX9tArdaUSDLDL8MoqvGFl6yQqHE84HbL7MtVOgOzaBkWU4v028I/oTt2+XAt",
-	"WnBGY6+TohL6pyivPcLvkdQ3GJTU94EvMjFhUtJxyrRs9IfLu0qMiGrTj8hE/ewNsERHO9KAzkfGdGTM",
-	"Rn6gN5wmaZExnx0BL0IMQ/d6xHEMXaaTob1iDL6Od6v1esVKqo+BthTLTcXNIzfzwHVftyVr/7G76Zlv",
-	"Km6sRwcXR2q5sRJAF8OWvnOslq8V633ghpaXQWVL3wm0edvHIGErDjgF93AiW3wsVSvoFEbms4Rz8ceZ",
-	"wvfLzX0ncvJaD+KP3FA7Kc+qGUuXyAidKK5RGkHspelkMeP2Pm5XfxFj/36qB35P4cbtchyESsCL1Xye",
-	"IgZgl90Cx6B/Zu0uv40zsx44PbMvPKVtj+A/wWkLOlnB/dNUD9pt6munlhX8z9y/O5Om5JuWedicmn6y",
-	"eXpuPxWDF9g2jfx9yxb50/lQ/3QWWlr0NOu09Av88SKDoDZIhCgBaB7AKXXYU3XzrsScgQXKja/Sy75m",
-	"J01fNdnGRGqYLdwjY6VMLHvkktHYhgVApBUkmbAlOb2mN4RKYoL9H23Tc6RXd+3IayOvtQVdrXOLY9SI",
-	"0jVEcTMjlRh81yTidRarS2etq7x64airhpzl1ZX8k5blqaTAlhwRNEyWOXJI+9+WOqeJ3ksmsx55n5Vp",
-	"E7BoI253JKpsSVTdE8ym8GT0+Wakmz2DNjCdKxRhP3B6R5NUaUIPPIIxzem4EXfyThD7oEk85lG3cD5f",
-	"O3emjePb1LbQHrnOVgQTpx6rSThGCb0i5ENlTG3hf1IWLGvMOYkZmtoXmbhLMMWloUrBq+um3uiluQba",
-	"RKmFUdcBfMeyZJpUV4mcXJypIyjJjSCCk6XIbsHO8SetnrhjWSpo03sqBJmrW1CPShKaQxSWZxmdPurL",
-	"59hSQFPjwIxrHUPK5YTyP5+anoof2ROjtZatyEi3dTwaMheLhaIOtTA6QRFDRrWb5Rrdodq5JB8akY3O",
-	"ihqeidojIFRMmNQoJhANvs6vara1QgqGmKC/mvrm+wBaY6aZmOOdZd0plkD0MjzWFuX4W9UgYdKX5Qy2",
-	"1Z3A6pDME5te7Fei1i+S4xaY01tG+mF5RsAlh6nBf8qcn+pggEsnrwbFIdnrLYZrHBJp8zoH8u6+c+te",
-	"0py1JPGZVOKUTfMy5Ql2TFayU2/ZatT5Nvu38Nv83/oBGZWKIfy8P1C/R3jhlwviye4xY+leiDSZrPx5",
-	"hTgAh2ZAfoX0QunaPjArmMQZneYjHsF/uwnLp91Zni/oIulmNGfQW1cvSOSZ1q//1g+/XTbnpX6HB2pi",
-	"p3dMrTImPOTCcVFgaC2S+QyY9hbrwPJs1T2Z5syTEgo/k5lY4j5rLAmwTrr3gJOcuy4dUn3uA6dFPhNZ",
-	"8tuD9Rid8LKLbWSSMeDvNJVd87rnYHvMVpbhDbUCWvBbLpY8MNE16qUMop7LCwJ32LxucmVENicnevIw",
-	"yyF5wWjGMjIqwnBvokhA/ePxKm3ftd87693KLo2fsL6kzrptWFWfA+0KEmq4EahgeXllhYf/mAvyZB61",
-	"coHg9tTLjMF57m26JkinwkA/fvzYVSumOp3QnDVP7HdiqY4naNjO53truQAeTFksFiLLWfyWxQm9Xi0e",
-	"quXkq0WLN36ueibwvElORTmCLjTs6obNmCCbDljzMPoTC1u8/G2dOJmFOjyqe40DcdPxH5tW2D9wadLO",
-	"nMDiE/3BLxJ4pKgwqi9C1OuUH4JdPfGjBnycCRInMUnyIYlu2WqIZzeJ8ehGBNEiDBMISFRIlulWshj/",
-	"wiZ5ranLIYIRjyDDmcf6OdF/Gr5qYncCElEu+GouCmmb4sUopiCbodSuZNkRx7AGE8ICR06uZM7mkXb7",
-	"OGJ+Llk6xZvUAZ/YW4s98dP/G40+h2F3NPrcfz0afT56/ekbD7JE0DlJWZbDPfsaHY6yCkEQrL+SNeY0",
-	"pJVguJhYkugXMe6pJwm/iciMLhaMAwtoBzOwUBqt13fQOVE0wuLv0ePikd/GDLQCMQX/tBpEJ+gsMrVD",
-	"eeLkGEu/sKUDmUHZiJPplOng1a3y01+rl1+CWVKNtZ6GjvKCJ5YgduzM3xJepClJlHhHloAjM2YmLaqy",
-	"fkUBEoRqjuYghHNq7K7WQ9YN/HvIf7MgCw6MV2WwXRK9vDw9uT59FQ21FWxJPd6qW7bqjbhq/d3Ju7+Z",
-	"1tDIrCmqbUqCjdk04WAGxHc+vGu+pb4CsqTbnEi6kvjOxeWHd40XdHpLACRRSHXVuW/PdIc4WMW0NXKJ",
-	"nmIn6OiBdIKOHVQn6ODH/PAmJbbWTx0UA2GP9IIGhvTKdwUwH6BsxJJ7xWicJpyZNHL3IMJxbwceMZhr",
-	"hvg1JN76Q/f8cH+LU5erK0h7XTyHDjkZNa3A3N44dhPBOZuo5y1nz2lQavvRq/cf32lUG6XPybzM29nq",
-	"UL4SS/7S9uw7l7/oOHGvxVgqvUpLGj1ySicz8xfEFatDEBCaSqGOrD4JWu/ZdoTXmSjGKTA16Rsfxvz5",
-	"R6jjAROuo12pTURY0kTd5eomEXdM3UTzhBc504hfXIBVUT0wVuok/3bEMfUMQWlpkusQEH5TLjyiAm0z",
-	"sQ8cSCJm8b9DCGRjbrUTo6Pt9XyDCsV4j0wRJ/kpzzMfkBt3AghhOo3MfcQr0ZB3v3coChfq3A4Xv87y",
-	"1eq32d3gqMhu92edoEPzBpJmfzDcD3v9QT883reojlsKYXZwipMvYpqz78Hb5cpzR5PnbBAfhN39/vSo",
-	"uz/tT7rHcci6A9of70324wN2OEXuIopM4w9uiRJp3kERu/P9+xcdl++bK/KnziQTXC2+dbsOAASwcrKp",
-	"EcvWEQPKbve4kE0uolTdXMsJtYtuDQDJNpcqUwTiuzkbfTl7smEuivBY/N62v69s3Prx6IYB3GiQUEWi",
-	"/+hq21r3LI6M7q4kQt0gFTelYGBv3hEHx5LBQHPzqMGjVYteCwgl0f+Hyh01MFVTobQSsB7ZeHnE/ANB",
-	"FVxfdEGzHOQ9Mc3NRklAxItR08vumLX0bBRIXHrdAPhTtryv0+x2b0LbikizcV8vsWmdOQHJUHWJU40h",
-	"VpJLbWyVKbqUYcfRys0u6A3zoVKaOPncYIo071fLkrfizQ7v9Fw56aNhzixj9QKYNUWMEiu0BUtwUgUS",
-	"Ve3hY98SOoZ0AaGPCpV5cxSdk5O/n9w8fxu+eX7yYj45X378fPD8/aLfvfgsf71+3S86m8Q5XFWzNK0b",
-	"eNkiO4OcZFSTUmdUYi/5CAfPqh7qdCvRJ2YLxmNpJua88M4J9kfcSKozMfEINthzu+imeh4X6a2+HkGP",
-	"1pGfWnkycvHFyYer007QuTy9+vAW/vHhnRKHT65fftcJOq9Oz0+vTz1isRJZLW5Ig+2DTcYjthMKSmYC",
-	"ALFqD2Hm5S6NhUgZBc6LVlB50navGLO5bhdo5SoWTG5/z6xTGjEo3eIRlRokwPobqB9XairpEu5Xz/ca",
-	"yqO8qiYftK/kLaLJgPkhTUsXgfQvn8aXbpF/7a1V8O3uUBcg2rtYlm+4VRD0PbdMeAzXDKFkTCe30yRN",
-	"vfpLk4EslI63+fZ1aR32SJ0eeDd2iX7jPOGVDzxP0jVUB41MbqxRQwH7tZ6Zpkah7oZ5yzDW0uYWCoIF",
-	"Xa3kFJmjYPIt8CKnuOZbXSMg2AOouIdms4K3bYgFc1dHXgNyb7XuWcE3EhZYosoDqLv/Fi0UUZytLgsO",
-	"KiUtTSxbUhkkILUMAJ+5jjo7Q8d+s9WyXkFK1b0PytAFH28S3qpBVVXatv6hCDE5I33WylPR8626E3S5",
-	"FQC5nficxtst7X39Qg06n7s3oqt/BMv6JV2+ZVJSNK81hHC/3GCvTSVZQ6ahoxjCkBPEIM/opJZmiFZX",
-	"zGiO9C2k1LQoGPEI1lX9Qb7Cq0ona8jypDt4DJImSvOE5beADJYzf61k8hGPkANgp55WMLqMacQODD2t",
-	"m4T7603CJ92/0+5vXjTnoPNCc9wWUaFkyYh0gMcKpwSnCH6padV42iweaOV6ODDHea+hUprX2u45A2Ci",
-	"BmKUxurCG21Ir7z/7nuK2yogCZ+kRYxo4tZ6MqOxtsZoECzcqi14zMNZ3LYnzZVr4WvVlQjM8vukXEMk",
-	"H2HyOjIITKo0vXD2UG94XZEpb3i8IC3KYU7mQuZk7/CQxHSFyOd9Eoahu/I14gJYVbDKHHbDfjfsX0Mx",
-	"oiHWeciF+2zgPFtLbtrY6h0/5GNORMFzzEG0BnpnA5pUNvVizZYAaBqY1SyKISsHY7Z/fBQa4HIi0tik",
-	"0yOhG7PrgmWJiGt0tlZyyEVLzAldPyx9AKZFXmRsW0GlRngaEzcXfjJL6eRWFPnOBKa+XdpDdb6CURpt",
-	"PBHsl/T4hrxbZcxTAJO0g9KQOfe0JqtOJ2he2lgqYcHEItUVJSiQUh2q/yHOPd8Wm/kkEmzDf+gG+lhZ",
-	"Mndt1hv2yJZ4iAvYWKX7QtZtGpNCCeDOTMCArYXveSKnScbIAmKrVPeQqQpeKDZJYiZ7xK0qZLIQSns4",
-	"fiQguRA9cllwqXovCwxicK52Hhmm9FOVK/UH3cF+hSvZemIzkSaK01U4lWp/5HKqT1tKjPa81EDSw6YM",
-	"+aJIbx/lQMWYBu/bkBdjpEDw8SGoqVaCA13HwsSZgPCp/SnfIt7FMpEMTJ1bWhNNLMXvbVm8/qO1sd+t",
-	"vLVbqSxbO2A79waMu83KUPu0z7S6hZlTEYCxcrZqaVhQ4vKDcb75NLbGlu3un/ZZWdFzCivh+E6B6ux+",
-	"m3F7WU85P68P2/qXE5wNJKyTj652OKy438HS7XVPWxe4TYCPBTbEOr7YEdaDMbCLgrNvfYFWRNIVWc7q",
-	"7mivE1pXCfZZ22D2Bd/qeGurzu7HW1HDP/nx3tbitcZ+tjuvePoDfHp9+aM+wlCwqeB/0KnFdXjQgX1J",
-	"U8Zj6ov+JRP9TGeAYMKDjsqp0S0aWdbagW1vNavMdvKcerjxJjaTeQWNwXSrKxa/L/J2jTaCKEywKEYY",
-	"hS4lCvl7odaIZpq4mxrGFleMGZa+ZzIofLTtS5fYWomTyZz9XXC27ZvXpv19oP3c7RtUAt+D/uGmgpp9",
-	"236v9MderLZ2TJcbsO3kfijfuA9MUcWtF/WjaX8fdFaMZunWe/gjtvZHHNkdMvRqN9t+xhlrZdo1Wg2c",
-	"I+Xunru4644zgonvrMEpNuXud01Vf9gZdFnMNm++TlL2X+dk/VOQ7qf1JmBDErJXlj+xz7vJHCqZDn9X",
-	"SvKsM+wsCj7JC5o+M1A4z2wH8HWXRHz3TkxXVQ8yWpL2u+FenQf52E+VAhv9XyX8JmXA19HmbOC5NZTb",
-	"1p6CyjSqVZFCn/JXoW+v0GIKYFJO7Kkh0yRl5KvL1y/JwcH+wdcIWUjTtBvTFWF3akhKtBRzRiI4oVq0",
-	"xcMQBSThgHeoaykK11JKM0ZukjtT0LBWXG9jWc+gA1Bw77kiQiWtOLP01vi0qTZTDM+GlgYTGdJrkl/R",
-	"1FCxR1SpYcyyNNnN9k67v4Xd40/6v72fuy0WGzP4TbEgJfxmeTQeGRViueR/i5iQH+c/rMZ/S58i9qPC",
-	"zne88TAXeCVRoVILVkIUBWQs8pn2MPiEXmOw3IVHoElw+zd2svvVLrZm6TL4XW3Z0zG/SxNyX7F8reF+",
-	"l2yRagigHTZKe8GsDgHAwmTMeuQ8kXktRRk4GvwFxQn+dEHmL7FkS7HkT5BBrp01Lj0FH65fdny84uzk",
-	"3UnFGgguj9/ALs6d2BJUGjPWOGMfrl9WGeFpoSjz2QvPnXa4v6GodjmLHyq73eJUUvJCJQLGnqZbLpbS",
-	"ic4m51D2ysxCzc2A3ALGPBy5cZGPeIR7rUUOQzRRj7xWDNWoz9qVJnhAIlfNAW0brBy28LQOABjxJc0w",
-	"qQm+KG4aS5nrmm6J1JgEgIh5h9gLDemxP+ju9T3S40ZrVYPAGwv8Sk3R+DjUEjyOs+oPVXnqUY2hBh0U",
-	"lfTjmuz1oz2Aa0aqdg6shnPBAVUzBsF749jLhe0PuoODTrXocvhTv3v86T/7P4Xdwaevu+bvn/qDTz8p",
-	"Eew/934K+5++9kpf5XT3Dg+9N0jKWnIQsTI8dSK8ocA6Rl6tNDjvmqyDerGrTiPsT19LDoZdpyz8Y8LA",
-	"FDWVkUqYVjHMGNVGOg2d3Pn0yDj+HSISdQ7khHLkW5SvqnJ106JVgelrCbksyyXZcI8qXyvX5lExcw4q",
-	"sY6QU7uM6TM6LF8HWz4sbq7l+JdBXy1BZx89A4wFKi6JrK7wY8LOavKfiX93oRKrxGCHbNfZLynmk1mx",
-	"wECSSr5bJeTCibuxApauiIghEIm0Qpf2zMYBHDvFhz2u4B75gaYFkyM+ZqlYkn6oQzqoJP3Qw3sQzqIZ",
-	"v3O472bS7fUP9g7Dag5r2Lq5jprzUnA9xdXfMlEsWiMmgW3SNNWl0E2AGLhBbtSbRM7USmj8jaENqonm",
-	"9LPzlaiMHTeubBBslRwR6GyxNLW4TLJHPtIkT/iNrvNAbxnJi4zLwE0P6y51IydNbL1yXF+ah4Q3OKl9",
-	"PueBfbrZfUBjusiTu82Cru3zxLxxH3Rokc92eFO1vg86YyrZhyzd/sUX+oX7YDt3Rzn/Bzk8HNyH7cb3",
-	"nX5hS8upfU/bTqt0uv3rb6vvYU8XLEOuslM/5VvqfizGaTJ5w1YtNwU+B8SqgETL2eL2Z5RC1cYe7gfm",
-	"dpLJDcfarlisyzKyRZbc0RzsUbKWWbkxJcCpMuaDvK59STJMOVOqCTASU6zZK1Upcu6ZmlCbR5J7jahd",
-	"En24iIZwPWn0ERozdI9fQTUTnbKdsQlLFNuBVBZ5i2llip8EOsQnUn9I9I5hB5AXbPqe0iS12AM98h5D",
-	"hAAhCvHBlIaUC83hIGWNkWUpoYw4qQ4iYxPFB1lcdcZ/uOgEHRx6J+ioIXhd8LAem4K0nbNpEDA+XESV",
-	"/H+s4rBRO4DPXSXcJyzBz2qq3PNRXMTaJ9VQWjnExrHk6Q7c4jqVj/UL2r7+SM9gSXzNEcLPuMBcADka",
-	"0ivX1YSHQD8PXVuvs89cICWr1lcR7kTJJCq8rMFoa/wyKC9Dc7irRF2hucr6PNhn2LxVXWMIrohfw1Dk",
-	"IReCY27N/uCYiIwchHs638NBF4uMipamVp5qXJNJPuJKnJcCJBtkAE0FpXaZb7Yk2sKvui+ujWRN8CQL",
-	"6LfIxB3WgZWQCQjFfUYc+J96HdknCP3q0MLvYyqTSTQk4xXC3CgpXVtGFlTKpcjiCD05R4f9o6/1S4B5",
-	"pd8Ctq/bHB4dhLqNUHQ1wDY1hJxSVTKpEzfq7gHWi919yNII92OSJoznLjCUYr76Y/vHkApBbhlbyDK6",
-	"U2fu4Th+WeZ6EG0fV7etLGuTGBwMg2cMO57SZC5JlEgZBSSSxTiCYVQTLgIS0UItl/pPonSQSP2W0Fy9",
-	"xD4v1H9+yRP4jxifxfofmG0dQcBLhLkdhER6HFEPPwsM2FgII1OEQ99BGhUWZFa3gCcgrEbPekuWpl1A",
-	"gXv2y/JW9hAvyZf8qQfe4kGB6YkprqrHusWAoBSLiUyEnKaDwIjTajcpnJRaxHK4/3yj7RCpoS1+StOK",
-	"Gp/+qi8qeqtPXAEfXCcrWWYA7Wsfet4/HuzuhjQHrkV41E9hfnhsvV/d/J0tstLgkJhVtDHOFelvx3V1",
-	"Pc1NkdAWJPU4mOHUwqSR7TzJWhs245UhMlbOHVgTgsoCS0gk2k9ikiZQ3AhTth5CzQZ1zoiLGosd9lb9",
-	"F6bbCTo4lE7Q+WWZewVIw7j9C6ieWgeAn3I2b2BNnICn6y/mF6Wy2sBaiWZ5vojUxQv/khH5cHkOnEsU",
-	"FWYfkF8LxA6NyTSjN3N11oDvREoz0TGjuAXqHk5TsSxRREsFBb4yfPZsks17+tfeRMyf0UXygI0rJ/mY",
-	"mKWKLPpf27jw313xxyvhu11X4arymuoHFf+rUlXfsqPqew9SrNYqDJuCrUropZ5GtNvV0+mAN91Xjtjp",
-	"nQbz9FizTS6nBhVec6JimtNNOGLrQMh2JtGKR2Ldm2WxMG3fz9ZYAlCIisWSt6jhu2mFrk3emasdg4/D",
-	"K/VT5nS+2DQx2Lhr29q58NbspAsh4uyMmnFljD1rctkMradBWcuBB0gO6+8v5zT7efvvm2Sve1ePa6pu",
-	"2L/FvgW5HTSQGuQTtfdlRdRwh+KIVL6pbBHXZtvuGtk2yeZ/TFhbG9OuYI02IQ5PtBNDGqR3rbiDL6Kp",
-	"wG/n0fDnYlegSDeiIrbcHk3xqDYBrQdKTCd1Uft9Q3UdjHylQ+x65HsxliNeumK2mlFtSlu5pvQUdwhG",
-	"dK6Ox4YjrsVt/CcMSNz7Pn+KYMQWeeSRjM/L6xDWKstWVSH/EYzOG8/bJhg1tuGNLUaiRK+t2a/HBbKc",
-	"STb5+e30zb8fZ8//9ubHX7Pr5S8fLl49Pzu/+PuZGJzTc3q1rCsb4Q5686ART7Nu5tep3MHK6DUs1lhl",
-	"nhVQWofHOgRKarzclTCBK+rSkAVNPZKUR/p6qR5PARYeVvri9C3qdpPygXWJYf1XQEBHNa+MfzV1zNW7",
-	"I14xSNmocfDr08ks4UxPpOFyPjw42DtstQg5g22RI51B42Q8psaZWMoAr3rAKpvpehRbD6P1Kndcg/aa",
-	"a4xom095LUaw+u/WJxuXATDrt29G75jXdjgTMn+IYWINR/sAXoSd9XON+FUTjXrktYPWVo3clTld6XTW",
-	"FURRdmDc7rf6/521/L809j9EY//CSjn66rxoECdVJC8ndqQm0v1JQAnsc35Z8LXhL2oCGjgEgpIqKvYM",
-	"oetVz3GRsidyy7oABnaEXiEtE/z08yJjUrYFL2WgzpgmeMlMkzuLMfkVInoHZCaKLDCh1RBJG5j/mHhr",
-	"xm6/tuhjIy6Tz0E1DltDEUnN3aGImA6UQ84IorS0xWHJV9H3J++igERv37+Lvv6WIEDR0Yir1lcFj+nK",
-	"+Cr7Qf9At+y+vjxT//zmWT/Ubsl+2N0Pnx1EGNmXyFwGBLMVsFJrzhayR6LBoDsonWmvL8+66sO6QqKu",
-	"AmemAXVd0F14HplJufHnID3gCkXnqt9y1tBEB4sneUCig/OofP91lmAXahRuL2/fv/ufgwiEAN3PWwFr",
-	"QKL+wUc7CPUyDBafklyYLjGUHLyhnNGMydwAsfYPIAUI+tafg4U7/+gMDEuMdkn0XYS1SWENTK8kZlly",
-	"Z+ou5PXjiTExi4zRGPTqIYm+I9/g/0Z6UIrIUl3Y4f/iH2oj/29ME/0vRWT6nzBMG5L/f22AfgYiUwaF",
-	"7ecS6OObb145hGtCwA3RfvMNmYj5WEl5KL3/kHxOGJyNHjkh6qCiEDKHMrgswcLuKEAORzwKSUj6e+Qb",
-	"ogjPcAOhNYP+nv6i+QH3AiC1S0GU5EuhsZ90TME3UUDoiNe/Phb5bEjgk980v4h9KyU0NfVeoOWzgWlb",
-	"NhpxREXjRMQxzFKvFfC2SSomt6ZW8jffBISSafKZxTrOCYqXCCZ1SGwiLXySlueqsGMAXwjASeSGLgKN",
-	"D17vEIsHk3ypy07GBXP6Uu165JItGIUYUDDNmeJyIw7HvSQoLe+zlC6k/kjdv7MXkmNornnGRilyY2TS",
-	"KwAWhjiQlxZReDPkWx2jOCkhipcljFb08v3bi/PT69NXkT+evVaGYn2sqj20Yslr+QJW3NvgAYO7VNvy",
-	"LOQUooeSA0hhlhgwVqlpcDTcC4dh2MO8Ww9Q3mOkzYf4hdaYzrcLjdsYFZdUVvoBMGj1QCypg6LWWNxf",
-	"6Uot/15Qniepz3Wv1PVU8BuN9CjEbcm6AX2pxJtW50/bFPWNkWSE8RijsyE2i4xZvmSMj7g1PtqUUvKu",
-	"SNOhQWFTUtGY3RTcj89TpYbFQegZOU2nDoaOHjzHaKo62BxUPimXGIUMILvjg2bXxwfkfz9F18eero8f",
-	"33WNMNTq4ETwmz5KOOXesMfrstrNQkiZjFPmwGD2yPdJnpuED5Ya4UHdWNp4kzwihPOUxyy+LPiVrhPn",
-	"jSpBTgL6tEUGU7Sjwa7xro5sL5HrBrr68PLl6ekrF8gq6Lw8effyFP959ebs4qIF3arFeXhl0gbNSAwk",
-	"rEGqFNlcjfYqpzymWUw+svFMiFsbAoJopKtU0Lg6qxGnHBEOSsRbkycY05xag0ieMQrfQDgEPD+Cs/dT",
-	"QAVcW62i0E7R+2Cj+rNdQ8gv2q5p3TG7qT20wkSVrZrKcyFzADLcAOjsdOylOQ0zgZFMkO/yMVF7rlOH",
-	"IqC/iUhTNrGVj9owztq9x3r3PJ7jwkd435kqeHZ0gAnHsgbsNWQLNX0K+N46eFgtzAY2nacfhhWbdTMa",
-	"B5bSlUQcb++61C6cpB3UF/EWX2sro2Q6T+GOZTR19sGwDf0L7PxTe4lhsH5zaNWbrTVaRVSymEwYi1kc",
-	"DZ26W/bXnm2IBRIrrfCnwNjelaCO5XSwoHH5jdtksXDe1WCDNtENgVgsmLtU+gVCCOoO1C1i365yaYCo",
-	"1jytmlHHSKT+BlnZni6dd/2LGCtt0JTnIPPkZqZZo47PdQo/DqteW1sdckbvmKkbSSWJaKMCJc5Fx+xC",
-	"8Uj1VaHENgwLNvJ4PVtDj8D+ZCcPXL1i0tKjBLOIahwXLPDtoeoPYfRrJQbxxwCDkRcsk4KrvsYVFP6y",
-	"DwMhX+/G/l421cNxGs70ztuxgSqqrQIR+7xgk/yqgKDsKltUawj6Oy6ju4aJ7U7HVkO2Zq+wddsqNOtU",
-	"lLPF5GBH4S1c1rKsHDgIdLe1uA+btlMzx8OG4JkAcoECdFiZrtGPu7+2s5p/S8/NnimHl1TOL2IT6mOq",
-	"/9AHT/+VYgqEQ9r6rzJoBf9GitB/2H3Vf+tNNVmxzjpXI2F2i43RzOva5ctPVV3NucC9Ipe59UxFAiwu",
-	"bYQuFIm2vXw/OsDN0Ivu2x31NmDd70rY9HyW7IDW7UPKVp0hq9ulr50Ac/6YC9W7MZ7bNFV7+7RXaSsr",
-	"WqPlGi6nx2sChyX2YpIAXc5oawqrKwLkFllqyCmV+Yjrt4G/wyOdBpdIBDFmeY84Xo6kZOhQJAUKm96x",
-	"DJhRYCDG1SUx4gAJ7sMCMaleiSTIk1n8kMTxraJzXgPD0oVjvYKgNQuooZn7lsd4+wmsR475PFgcXXBW",
-	"Tl41UuRRKauRMirZiGthwEQpYQ0Q4PuYqxOTr6Lz05Or059P/+Pi7PL0VfS1NzulbezVahdQ9Q6bBriT",
-	"fVLL+GsP2oFi7O1pmGaJcHW8qNpG2Hqx8uN+mOfVcZYqcLSVqWqa8ETONiR0m9HCrfGQQgQb1FCd37c1",
-	"EjG8YoCItSy51QRKBHGIHROlDQvNVoxmacIkgOtMKEeJ0VTZ2LrCRR25QpObO9TKwhtqsSvmwBk7VOBj",
-	"e27xb491F1x2NRmUVkp2OnXiPPXKN2PCQ7N6KKe/uNw2oHHg+nsB9+h2mHHwAsjwzQsQZhBsuAhhBU/9",
-	"p/WEk4RrhKVyJR3Ql60hzBXzz4SS+gE5PBM3GZ1DKQj1ks48BE8boxxwqN5BbkfM7G1K49jRBPU8taiO",
-	"o0ukvXKhUcEhV68LTy1yPIKLgJNETyojC5rROcsBQKpLIhgq2EyiwPyFhK+/h14+LPmKPFw1hhtPZHPs",
-	"JBeiK+c0TVUf6o+UZjfM7SBAgCvwppgKYW7spNTxk+oOLHLt/RyLghvFgYu8i9HFlXXQXamX1bsYWQMu",
-	"pPI1itdQZT5aJXZccLqV+qlUKqZpMslRzyzftZ6vaZLbRcHDgd9Ud3oXlauyZr3xlmqtDAH74fYfMxIb",
-	"Z3LCu/mMdbHujVpN/cOCSrMhxquWyGqVHLhXE27LHumk2jRmWVep3V1bx8eCIlTr+tiyT2AuSaT7JXFn",
-	"CEZtr1K4u07VJN2hLr0EKbBCq+VubSV4H8Nourds1dUUrN92a8pxgeXtBGF8kq0UO9dwE2pBKx3VjodO",
-	"tQSf6Zjp5NHS5KHoYarIqnpGUKQyxdoU0yubA1NQeipfYTOWyoY30Z6AztoSA+ULmvjNOGkOgk9O+q21",
-	"QdtyPNWBchi0jhWMRS6/RWRI4ENQmhKrzxBKljOR1kKDIYTnjqZnVpj2FTXgbvah6g+B0WaocmYrixOw",
-	"WeQHIEDDuKtQ/j7mDXbbdxuLl4C6b4K/ELSot1O2wba4QN8xmmI4XXMwM3hmMI61CNu8RKT1f5gVff9m",
-	"87rpt3xr9B2jWT5mtEXepVwuFf8WhKohYtOa+3eihprClz5VKt823bj9g14Y7vUHPjdu2Y0/cktWXGEF",
-	"j7UCjOK/ok/JCHaSUgsvpK9jFg+JzMUCrNYYsAOwGJESsaMays3GoLB61P821X5xlACZUHAopGDuAbuu",
-	"hH3OocEaT9n6jS4HEpTr6d32PF9cQ6T5jmGrV7r8MyPfXV9fWGGxCWyA0AEaAwN4Fs2y5I5pE+GIG+yB",
-	"V4zGacJZaRt8sbIqrODpyiAa0TjOmJQMUiYWIssleY4BXvv7eyCQjxluq5Lhy/LUAlH+4LbGMiOyR04x",
-	"KCcqshRThEvLFsTHmFUFkeqEr8jg8+dyPokkriKvbi3tfVTqlTZ8opMRq+OjkIeI4gQEUg0KMuIH4V6Z",
-	"mGFUEfSQq1WtYIX0yH4/RIuAtGGMsNTAqC3uIA5zxK3cgdXFcFGKfCLmbKijDCC+Cuyn2pOj9lZHixkr",
-	"E9Pl/6V1M4441N+3xnvcWxAyoR6PhrQQRb4ocljDUyfrwUBeSNvxUEuuZzGbL0SuOHH3DVsZ+cUtgBOU",
-	"AHPqyFSI7hWLi0WKQeHjlbXRXuig065Ng1Rykv31ezHuIk6G/emy4PWfrnRQZtx9LbIogIg/+/DE4Gig",
-	"wJPRCVvQjPE8Il993HtJrtUv5KXgOfucf20s2BATB41L/61ZIkrkgnIUdbXcje7hbgLjMn9Z+5eFmsXf",
-	"ZXLDKYiE5KuGh5n0e2Ev/DogiYkZ1PXdo2qocQRbB4ck0MnwAYn0nukPKsqLQA0BfRhArGcgQ8ohiX7/",
-	"PSt4L4nv76FCLf5p4lvj1yJTD0wzvY/mJ0Xc+Kb565at3D/VDQ5/A0MHuz9IyhAPh6X63vNItQbLYk+x",
-	"QfO+/sWs3v29no55EtOc9hA35f4+srFvK+II74YqoS054Vb8RWZEllmS50yn0/0mOBt6l4D8J8YMjjqD",
-	"MNSVQUcdMqpiII86MPRa8MDfxL+oMzxlIDCPOAa9wWGzaguTE7rQXpIlSrBg7FCakprwqKP+T61AItXf",
-	"ka4y7LOOgQDnvaGrHAiV4Io5Erfl4v3VNZyrD9d6xaFaf9QMeMDwPzjxVJLvr96/gxjIkvyA3rggEZwr",
-	"nnevUSelOBbDddWbJSqMVDfPAplEIvgzQKnRAYalxdFaeynoro00nsHhoL+/70ugWRNP5yTD1rOeEKUL",
-	"PaeW1zrZaxh1XEPsg9IW/iIWJkgUrniTbbtM6pUh/7DEWvcKrMQzKhGxNXQHLRqwb3NGubljG1ZtJbmJ",
-	"qbqSe165rZFpenB87BiyBw4Mv2OUXQ8eg6bpSxYnGZvkcvsgzcy8AgzWWLjLyIlpcseCGnLqnOUzgWZx",
-	"Rcp4oGGflQQE8DAzNrk1+DBlzB1UDdTMm9wIE60Nnc7wdk9XbfBhsz87Gb1HTu9YtoLTu5wJYKMgnxgb",
-	"iGRMI44R3Zkuf9pI94TFztgUCs0rnodHXAp4oGfqOYkQeD0dcXOz25O/MRMe96wKl6+YnePf+tup+uu7",
-	"05NXncA8u/gA/1/xwE7QeXV6fnp96vWoYgKN135oIGkq2FjNySmxQ/ViwqkR9SaZEo6BBQRKSWMyhisP",
-	"15nGM5AhnmUMcns2Its4/OOZ3xGQZ6v3fG1QH3IGlEfL/BAtQ7lRKlq4dlm55SdyxHVB/LJ8KINLsMlf",
-	"oA6vFsXKu8BVAGi6pCv98RF3/Pk786P+zvzIj3Iv/6zMah1TT6KTIp+JLPmNIt08NLVaPjyhWon9DXF3",
-	"SCLMnEaJY7CvWNDhPhmvdFKwhsYdcZEFOpjEys9lymkTCQ+FQgdyl3wV3fUpIPItZ9Ig71I+4iweHBz0",
-	"j+sptHsDpUA2x9Ij14JkWBKGUNU6APURa+/AEEd8OUtSNqzOH2pNqz1KAPe/nIYub1Cj0X+03PI6XNks",
-	"zxd+OLLHon71vNhdbtbCbmzugVhmZ9rW5wWyyASEGjj5zYnPKohuQPXZDU5rjCLX9UGwkLhUQiTq+5LQ",
-	"G7GlB3tzhqVrxNxoUQPr2Gm7Gc1BtEWzBfiusNQRoWlyxyDmImOcLU3qdJraSjTbe6XbEe5AfDJaut4Z",
-	"61EvHbGRDdWuEtiSjbv9Z/uD/YH3DhRpazWFBDOntq6YYCjqUqSsBRl7rUs8sZ7w7ZftjmWyVefRD2tk",
-	"bOlQEWV1rcJevxd2tkpr1RW5zffNSla96eX5aFDauiN5nsgWs7hFwimz9JEIHwkuY5nBpqBo7G3d4GH3",
-	"ffDnJxdnWAEcoyHRhj4RPM/oxNjL3p+fn15iK03ZErepErB4cnEGcqxq7OXRZw0HURvWKXCfEmvDegCN",
-	"AsPZ57xUmXLGoUpPlWwOwz8kognzWioT0OJ9AxbqFUuhMpRST50SIWVOK0blOmmMOgdKJyqrrainvVrA",
-	"kZSuNifNboJcen64Xy8G4plxe+q9p2KFWzioETINa+w39HeGe2ooE2/FFawXNGlUIbG/SzjRd6z8UFgp",
-	"P1H6np5fh8+Hg+Nh/6B3vLc/CJ//HQDBYVKejM7Yn5LpVfHhLMDncFxsTZghttCRuhoYH3+babdg5/2b",
-	"Dl6snbB/fDwZTMPuwbjPukeTPdo9jo9Yd2/aHw/o/uQgPoQKN83zhV3aWmJ24L9UqTg02Zgo3chnukKZ",
-	"YpB0zBAlImd03hl2FnQ1h9QLdU9TmetC/jqGTc/LCRTzZm8O9vr7h+HfKxM8YmH3aH8Sdo/CMPRO0MSI",
-	"mfJRpc10Q5JoYD2lTmZXOf7WYYZh+Lw/+DssQzXZwAxiTj9rY7+iYPj7BZ3ciunUNjyEI1bDIrFvXxa8",
-	"7IzlWTIpfW3zhNc7g6RiKBV0AZWCOsPO67PL05/fv3t5au6/oalK2LXCqr8clwNQYaffD33LJ/grNqc8",
-	"tkMT/EqHnw87ry7fX0CbFPT2nz4FHR2GWiFs9VtKF3bcV2/OLsD5X0hW4xL4Ajw5iyt/6hIH5hcwDivy",
-	"0zMddiRNsSokamEvaHxTViXLsiK148lw5vaPl5g+1Yc/vksUS1PDPDk/V/RzmyzM5ECWKF81ngXnbyS1",
-	"k5fXZz+cWuK7rFBvbt2tVeOo+kDDuKiHX1rkHAOTsRxpxg0aktaHrBqjj3XPo84UCFwHo7Ea9k91nfuT",
-	"W2WzUYzRqY6xgdE6hS06lAu+motCOgLbsN8s+ea5RTYUxWi+cd9+7Wzoy//WfdtNtamWp+ede9/NtjEh",
-	"str+vuUWbM0F1DKCzuAFRVAHX5sMqEA1LKguQwEZL4o9MTcv+yzXoBPa4qVEsrAs5aLBCDImi7kvyByF",
-	"kbXCxzYlpGyS0q61o/Da37DUVRCc+1aRYH03fmiHumltY2rtK6f1vRU3NiRlQKP79fLIhi7a37yvSzHe",
-	"baqk3JUQykZ/drPHbCIRAZiCEhDJOPAgxUz0RrxMvMPAEHRmSjFn6DKgkO0qwDgw1E/RJYwsm4j6wEQ2",
-	"4rXcPIjosH06pnXJKmnUD0tkn9kYsA0br4PFrKllowkl8Slb65XN+gv3Fcnx9/baNgV3lRrIK9Eath9p",
-	"5Je6DrV28pXGu2JwleLruvbn2Koq0a5/AZtVZcj2aC9ks5jTqpbL5haUxG1DSTl7ODBCU0zdNI9a+/ua",
-	"SLv+9bdO03uv8Lvx/doLO8P2ecH6UKje+CI0u3fk7o1U9Va3vPcK5xs+2HjhviHMb+rBbeyYJzeM2lZx",
-	"3Vyx1uIC2+q11t8BBguWCn6juOrWZWx3RMFTzZ+03Fupuqxfp/em3X1Fu9n0kml4XypAm16BVvd1JWkN",
-	"ABC1WYZlhh/UwVqTU+2WdoNag4+5pmqq24YJVhrf+zW89V1cNN+4d/TB9Z6GcZHeGjRVG5GIaZOG2GqL",
-	"M6PS55bYuCyuRrrFhLDlfUVvXf8SNqsrsxvecpreW5V3Q44cM+bJywK9BJk5sRtS61CyLLXnbR1OS3Xd",
-	"lVmJDibUlqAkro6+cZSm5X2pyG8oM42t7h1lf8MLutm9aw/Y4hVpv6JDozawcm0muK8bFdpyR41kDaCP",
-	"8EagxQ3reAH/tq5jJmkSK+F6qzqa1oKxbsw6rLxpY3hMSdhqQFsLOnol/qFXiUXYJoq/tHdsmKBp97gy",
-	"oRC6/bEO3o2Rl5gwZqO3NW9r1Pt+4pKia5141cznmkvvFzEekr7rn9WqeaCRLBmZi4yVEV8jXsYrUDNB",
-	"SXwVzas2A0/Viza3oKk5o5Fv0VHoTswqCyWDtkRep97Am+1kklkNRRjua9ipI4w4bKLkMUahL2XYuq5k",
-	"+ZeVNlxhpc02URczW4xX9Xu+qgr4JF6fyN9qafMKAh6VJfCZ/NZaLyq3gcea5ismqwX56tVqGXGNvVau",
-	"+lIQsfq7qyj7LXE1K0lN+Cv1TucudVVLV4yu1q8tXd3bV7L9XoxPFot0tWOyzys2TTg0ttVtAow2ssUF",
-	"olu2impuwLh8DWDm2p1tbT6oNq+GY5L+cP2yc/+pYTyufPv3lnoTUKZH3TYQP6LD5TljsSQUZ4R8iwuA",
-	"2YU4cxNGu3UYxvdirAv3VYKg+mHoiS6Os5U2QmyJ/CqIpCtjBVPiFWQHo3XMb4NZZAX3RhkBEySSpUxd",
-	"BFjGRwdNAoJwkge4BBCGhgFtuiwBnRugFGfd1VNwWAN8FFRoFUUO3VQ0EycVltH5v1k3Yz3CLNwt0sql",
-	"gJaz8ELNa8ez8I4t0R/fCPFQv/rvTKCzXOjL8GkoZ55w8/eGGBEYV9sKFOntjguAooogMUSVYxCuf0Fo",
-	"S/5Dl0QXJx+uTqMhamflWSyjaCY5xHL5IHAcHASx5Pgjxqtcnl59eKu6RceDp1/sQbf+8C4aasBaa8uE",
-	"0EgErqvciZFOnZNKiDZRxTruWKizhgEzkMIyLJVQNod42IUiNA0bBw0xvjsaarxmUz3bCaqBFeoEHZyT",
-	"+seHd9sFiE/WVYEqy0TZwHCd24u4VL3dAzsfwLMAEwk4CFTmsvsEWQleruUU1CrLsYXBVvW1ShKAGKcy",
-	"+ZDHKZO9jbXJNhVbWxg2suEw6/ow6wwaWMbanI4yrIfak1KfxY3ARFhAN2gEsBPOliOO+PvbxF8+1LCx",
-	"Bgtbg5kwsUjhos0YjU29bpwopn/pw6v0hjGbiLnObI1ceSzSUVC0iHWVDHWb5EI0E7OaKOwPSdU3t+E2",
-	"Crpp2si6Nw8CwxHXMONLC23k4bpjNnEstSiGAbqVuvNx0Wx9qibuDOqcm7Q6BFMpTTUO9M8W4cAuL/Cd",
-	"fYOXobauBEJ2QbwMXTsGiSY30HCI209lgqApAL+345R2i9xUe/i9GPvsCiBFbR61y62YFcfINLGhkZXz",
-	"LyARWuf6RTDGaMSNpz5AVstiUizU4euHJAzDFtQ3X+oJDPlMvqTGKN5agUBnDs8R3JByEum3IyseNDfy",
-	"QVUL9dRt4ULrRUNxFIdgvllKlycnfz+5ef42fPP85MV8cr78+Png+ftFv3vxWf56/bpftPLDTYw6qMVf",
-	"wkvfYoLwMpEMbM6G5eEJibR5BApbAPKQhrcbcWjs5dYbDXMFf+AhN7XE5Eyzkq3ORkvxR0PnTfIJLBNy",
-	"x2qPs2Uf5bq3cMpHVEIHc9vpZzrJ05UBcYoaNp0oIJFSV9V/wZQD/1BauPqHMebokj9OinkVMaKqDnsc",
-	"84eh47Xsh1bhtVAgnYrPIBedYWclClj6v4KlHhQs9Vfkz1NE/jxNkMk/dDjIX/EUf8VTtMVT/GOHFvwj",
-	"OOz/+fzc/0RO550duDt7RGuiIRyvT+sriILA/rDSoWDhvEfR8FX1ci0xGDp+Q2YZhDQ1Sd81W0VFibiE",
-	"mGiLhzWm/BbLMoAikksyTVIme+RE3hoYmzkWX9Fw8w2bdtMs0WKLsAV21pcBQZA+XdfU9cZoZHuK9ow1",
-	"GVR7Fpi648KIGbQuYku1hVg84GyHVCVEUvI6e37R/HXrLBZfrklW8LMdEouaCRpV1PsNOUwl6draC/fb",
-	"l/PRe9QwmvshwYUnnMnkHYMZt4gTE0AHbjm0UZe1ajaqj0+dSPA4EPSyyJBSKcznoLGDArcmkHbjfDXp",
-	"Pk2BYEPY2wqkltofFsS57h2LbmfFlbXxhmiXcOsXBBiB3x6D2DBuPDjAUJ9X3x5kBbeWQVsO2CkVUgkW",
-	"xeJDJt1+Z8vJ9jFVZW0dN5YQcgQkTeLezlWZ3RAVpEhLTCWVmIVqizGoBS1QbW+uxRrgSfsihT6qlakc",
-	"v9YT1al50rIgZZrFulABkmiEILf0mSzLGKvNNviVYBh85ZRIst5L9P+9Pjk7P3v3N90AYsJsESxFYTZA",
-	"Upd+wHLRJ+AypE4xTMaxgrjIHMOrqYBkgheAOG3+voGRLKvCavhrnVVrULSnRYbQSWVtR3jv3ekPp5c/",
-	"X568iyqFOTHFYcV07+/fwOOScWvA1YqPExKd9VJ0go6aH7g41dp1go4dYSfo2K96XZ7fW+a7Prhd7UQV",
-	"Wl+10CGQk5kQEhbIBrChw96BWD3DMtiIumRu3jJkHtYbkNl1JJupYFrNdeINEHAjJj6TLM8hcGy3isLr",
-	"sPmedT/9HgaDg/37NrHyDVv9LbljfBM+9tMsH8HVA6DOTcv3yGV63LK8La0Z23m2o2faAIL1HvUfFhwe",
-	"gBNSwdnQrhCcfFvsCw/s0uRX2SpBzs3bIydpij4idKLrRax8y63v5nW7fF8KHw0budptn8f2LIfQKONE",
-	"w03sAZZtJlK1Yxmd5CyrQO5VlSee3Mzy1JHrn95h+70YX1B/mZMFvdF0DEEH2tX2WKiWFmefE6+wOUAB",
-	"3TECnEAwzMqy9cOtxOgHudLUx6wfTfDyNmqM4oHusxu2TRhxZRg6Sj3VteEBAWW8Ijj86sps5cTMRU7T",
-	"bbyufmcpuNj1D+pvjV+rQzQNujfgjIEMUYdJ3GGQD/SzwrtR0+OpeVX9+Le47ZBizXLVR9QiNl1kYpyy",
-	"uTfGyy/jyEqBza/Mon2txYYfTi9ffTjdprbk2rqSTXlJZ5mhYrOrrIQiyc8vfvz56vTyh7OXp57CI1XN",
-	"fEiipjE1aizAiBMn777MbNBVc+QS8qH3+0iFJnrCBHzAjJQuruZTFa1KqUovaV2+cibTJlJdOcEvOwUI",
-	"2pBAcg2RCU4QqYbstTVHnNg88IMHpaqHtI4lYdRkrdg0T7g7iH6zwtJufsKyPkglMbs6K4iGRbuKFWol",
-	"2sIQ2glf3CW4s0ztLoM7D9dGdgadxAee1TK2JJa9nepZ7BBjCu63i4xNk8+bZvrGNsS3tp+AarzLglo5",
-	"dte5gHfwastYr/NK4zIRvK0mPU4ODoJV9FBb8pNTIXcA+asVxK9MfH/DrLdxel3QLH8/NYejNRzm+0rQ",
-	"kpuIWZaxivTbkcMutzKtQUXaTQOFqvJmnHLtVjx+1Sv5eOWC721YcOTt19pgsuED12Xj+3v/7XulHSOl",
-	"k8NNEGmKOyKLUdppisDm3nA70KlSZQJK2z3RstpdEiESknOdwwUIJTmktTj0/CYTbYdwEfRsaegKuMyD",
-	"jBll1GEZ1wOxFSjLad93BBc0CKGqx3pAuhMJpF4q44B0iVvVpBwapmmMV2XvNRxFAxvlsYC0LP11haLq",
-	"Gg+W25s62ZLmU6m46QQGMgqro7Z9Qkct7xprpY+/sRv0yOvada+EOgx9kzld2RA0mhnkl0nKqNImdY0N",
-	"DTrNR3xsIureP0H4lrNrI66BlmWVhuqwio5TzUlQKvXa+80iyl/hWn+Fa/03C9faIQILowD+isP6Kw7r",
-	"rzisxwOn/IVT8s8LGtIucFdTIJXg6kqiSojVxcm0HI1+dFmVnHWioxKC625AK65XUjjXC7SfHux5N+Vf",
-	"8GLwp5RB1Zpc3KCl1BZ/ywsZ9f4QX8MuYXQ6sO2hwXRfIHDuhzbUjxMX5YPqsCMek5lYQk2CZDplmSyB",
-	"yJVqXSaTugVi9bU+/MkWjjfIGVj1vdNEBoCUhwZiwP0niAb4C2v8L6zxv7DG/8Ia/wtrfCPWuL4rUnHj",
-	"Q/1+AMr38XV4POwPhvthrz8I9w8OtkL5Htw/eXe+LGfZFk4KJqiEWw9TIu3ltuYeC8h4BYERzWjTEedu",
-	"O5FVwCt1EeSKh24rAzMYy0qZoSWi0BqW7V2Yvp/C9boxYsFbflNX9nDTsFM2RciWpYVvkQatrQc2NaDo",
-	"KLAe8ZPcpEXakx9p+FAlq3FhVnxoDX5lAjMXS7VKWyCquYNcUknmNLaORvhXubW9fyistN4jcc024T4F",
-	"9gwgXbR47rW4t32wjP7uUwTMGFHzr7gZb9zM2gCNlu2UJ4tFmvhDR7zIEW72N7769FgSte/shrugBetd",
-	"v+EpBfCnw1XYc9ECDaVj+Kx7rgakFWAxx7yMpYCpApBXvLXPUhNIS7wadrbjYhtsr+0We2t0gtpX4Apy",
-	"3EOPwSYwRNWGRKCXwVJG22l7uY44/SQZeLfZVDx+JFPV4/Fu7tYl476Xgn9k/kjqEyyf/pGNyRu28qQt",
-	"pS1FJ2l6I7Ikn82rXPE0fnV14i/NcefvaFJkd6zeCdRS9XVzu7kw5S1zsaacV/OWSHLrTi1fLsfy/s2F",
-	"V6KQrL2cIyYdVvuRyY2vn8/+IZUVZ3sb7xE1L1wYHFYAm+YlhOWt3EQC5Ip5qNYf3lMd6Q5hFiVBbqJq",
-	"+LBvLi3UDAiG1SJ2Phm3bsHyG3v6g2FY02V1S1BdJmKuoV/ry1LMx5wmqUY5NUVPO4NwP+yG/e5eX2lF",
-	"dTUZjBnj/c+3vw7mvx3RWby3hOyeRF5hOOLHJC61USWVfJDMsRj51XQIsoEKUMmcKunxEy4wk7m8MBYJ",
-	"q8iyO3Hr9iknYoFvYzABvF7XUZvK2hY1ftRGPbDGDytl+WYypX5svjEEvM9hZCvTGNw1qLgcFZJlzkNZ",
-	"AH1BCz7iFKP0c3HLeEAivd8RWKmx9Dr8AImMIGVFVpuNKiH6LYW3N8bX1Z3O7QV0K+uq21US6QzY9MNT",
-	"+pJ4ixGfxVhlpkKya6KeYbzILyGG1BIxJqHUin/DU6LzQJvy2G1brhB8BJC3A7t5WHutVtN8SF4wmrGM",
-	"jIow3JvcshX8g0XGDeHmTedCdTriQHKJ4Bq4rmXn3QO78VSAzlFIxbxyYSKjp8kd02HNspGkqL4NgcpJ",
-	"btOZkP/VSkDbHHeE13wwOWxRe6RWb0Rv9VgU6riJelEQHXTdXSbxdnm+hrX5Po/Pqt+e0xUWxVU3BCXI",
-	"0fQoNP1tfYVVwhI3mXE8/LY1/dq0rYx6Tm8ZxpPjNjqD5oKAAol6M0CnegXpzYVwHea/kT512yet62Lu",
-	"mg3+Umy1dYmFN2xlQjo3AclXuVYdS14Pz5Kdb1sduHE34LK8slwe7q54hT20iDtbgqNVgLrrxyJmi1SA",
-	"C8ZmlM3EouNe9ErLGWaM6sxcOYQi/h0fFPeXu8qskjUt8iJjPXICJpohphVuLzx4LqatoG3XX1RwNVAy",
-	"oWnKMrKcCWMmNqwODFn2jRFHToSIr225fE/C3fTYYNB4eDFsmxHYcBJpsU6JK2ZJ1ez0BzRPsSPfwdJd",
-	"YZCVoP11wdRKa09+LZh+rDjFH8E/HfrZkn1WgIO3wA7ejZk1IM49jKeFKzRwceoCcSFZuRiYh0rzVlCc",
-	"nfI+K4rO08dhoDi5TussU5iVpqzTkClZ0Cx3FHot+lXH7lG0nBn0D6sTOGzkHA+6R59+7x/et418ewO8",
-	"UZ0fYyfyqtL/7Fb3/efZSZhd/XZ3Uv7PE1jd37gJUC3QUoqqbOo8VsxFpO4/MnW9FGU2pmSo8ek4sBKc",
-	"4vQ/Ls4uIbYrstevSdqRJXz+6Q/v30ArWyR1Vkp81kjmDwjTnwB8e+jGGxtWCQZulWd+d1fycG8LCbK6",
-	"Jgj6CKU0WI6ADSRjc3HHFI+A0JRv8T+17AXFVeJG9kIjR4DxO/g6hfislN1QE5uBN547l8N9D6Gd17PT",
-	"avUC4YlEs/N4pQuq4YCtPCRXPKefFS2+KcYs4yxncmiwahGhTLIFzcAmMl6hyUIGI64TNtFhjhVQBJmJ",
-	"NO6RqFKvIwrwh/9R+YXxOzWErxaZiAMCi/B1FIw4POAiV89yJvOvwYMMaxORryyWkywmM7MJXwck+h/N",
-	"Jlxw9nUT/91TL+Qhd8u5jUzakvg8xKYlx98blAdATXDX3tEUBDWhAb/NZq7dvx7RcA2g00OG+uHeiKdM",
-	"TVMGJE5uklwGJOqqxf1Zp7v0dFEbJe/oci6v3l1hR1DThciUypn68DQTXEs8PXIy4jBKKPM7X+QrIrLK",
-	"l8t8ulIm6JEXIp8h54PeGddpj5TgOAHzGkbacnAU5aidaQaGbXd2bPBY85IpsctcgBhbOhKSNCH2I3LD",
-	"wKI2zDGs4rakcsQlxi25+FVu0RCRuUUdyvpuouB5j0QYgqY2rYxxM0EVEAIXIQ8qR2FS3E3MCa5lAyWm",
-	"Qrg74a5lBf8XiehrW9lc3OC89vgNkwn7WGPjOjdPCyRYE4nMhiBvCA/XIVb39eDAjWXq4wKtv0t3/mgl",
-	"AV1kF+v2dkaNenawz7JhLRGZQQ+rTKuylesgxM49mTpN3UsdOY3IAIooVN8xfpdI7ZVqEfXIR5rkCb/R",
-	"KqnVvSiZCM4Z1NGwB2fE9cmplT+Bk6wxqhIJ324pfWDVtr3+wd5hTXELt7GKqelzJuW/F5TnSdoGnQhh",
-	"UNa2mmQk4TKnXENjjNkN5UAjpflVcUxT4Dalk1u1UMiiMCsSCge9oJPbaZKmWGVckli4DAUxqBywrjG7",
-	"Kfg2PGJOP6/Zxyr+oyLlKgGLYpw61IsqBLiBDkJPtzSdOodWovdcTUN9I9u26+ODZtfHB+R/P0XXx56u",
-	"jx/fde1YqtXBieA3gTz9Z45R2WLBy5KbmT4xaLtRl7QGNoGBBmU2tZbya87OqkeyFrfcP+iF4WC/Xw+v",
-	"jln3eBwedo/YoN99Pgnj7sEB3Z/u0/40HA8QxxAzAHSE/uZo/V2Ct3dHo22DnF0b9rtTVDi4BTvDg4Oj",
-	"ozA8PDruH+8fHR0dB508oxMlcwOmbycMu3v78VH/6OAwnB5MjkIa7x0dPR/E4d7B4HAv3Ht+0B2E9Jge",
-	"HPSP+302nY6PumHfV/xwG6NpqkhHMRdJCp4yqXQdW3aCsM85PEryHWymG69i+Caak5Jclp+T213QBZet",
-	"SKGOkRNnplQUGRCaw9+5cQZuZSWBY6Xuzc3BNHHdVF+0lBuEPi/xot/FNl8pD7KkSV7mUzT2HWZeuX5N",
-	"rbSDoO0uKlcspTKX9i52qAHvVVjkCj9RCx4nTKorOU94wUacpZItEaNKX2BqU5I5g52YC5mTA+tiRAbZ",
-	"UujXXsiHlbt44C9TZBNkyylvVxsOSUfgEmy06G6y5lb2xxnMXti+/oKot7ScExdNgbW5JDXhxDMORHSo",
-	"QIPo34INEJnYLGiBAJQOglUCUXmRgSp9sfpD0uzu285S7FXrTkocVUuoiXTuPk/omrmINoVwJ5LotgFm",
-	"CfRJSzh3c0eeGqhhK70nsNVq1emDCAk9jh55xeJikSYTJccBHsu2KNdPCpm9IwT27nnJT66ifYs8MGN5",
-	"tgosuG2W3CScpnB2d6jNrkWDDYmg0Oi+Ji94Yy1xc0nCyce9l+RatQdHDfucOzXm9bEA7clEuSDYtuJI",
-	"Sh6I1anJe+SEj3g0y/NFZHDpbph2mSFVaakhNnzcOd9h2P0p7B7T7vTT73uD+/KP/qHzx+D+f202xcdW",
-	"iqpAZGtk7Jq6ao7z2nLktsq7s6TeW1vcXNscql0w8LLEAN+iLeU5eZO8KOEu4fuKK8H1K27quK3kLCc0",
-	"XdKVNMCH2v9bZV0Ge9uF9dkOGds32bdVnIzy9truKtXLrYUEy340WjZnxBQlVHRladVAKaVC5iNu64mj",
-	"WjxhmJMA9ArKrNwkL2xxS7/1oXrY2R6uLyurjjIZs3zJABtf41ia2ZgAQXBXgU3wxAigUSPRMto0l+eH",
-	"++HGu/5tA13EY+g05hOoqFpPcY4Clw1U8Ip75FJTjrHa3qg3ttiE+jZstqC8pZ+/95bQtj57HVjvBo0Z",
-	"K3ZALFK8Wndpic2N2+IrTa69EYcomYTfAGUCHijAfIH3Gue6Hx7b/ZyImJEoF6KrBtJVA2ngvIbhbvEA",
-	"4ZaLctmq95Rnz+LFZ2V9GouiaQDoHQAIXetecX08VhZ6fsRtXxi3qHTEgNBUYnSKhagH0x2L1c4UNE1X",
-	"AdyJiVr/jIytPWqTwU2vy0PoxYdXY4/xgfcQ4wd2PsQQ/a/eUTRCeSzmgXZ75MtkwkYchUNrs0Oep/v7",
-	"FtcMY3zQBKRBCF2JTHc44lEjuzvStUNDNAJCP5gPrMS6gdGnnoabJNxgP7Xaca8xHCwDw19lKfNlFa9P",
-	"TIFmfhHj6jHskRMyyQQnzOJ2kXmhLgDjVyWpmNAUene8rpNUSG3JUksHDpUeeZmKicGbrJk+q0f0cO0J",
-	"9Zl+tyTEGuRRqXS5afOtZfSBFuaJVJzHWb2hm/HFRXklYjFjY8vTQb8lkLHI8B5NOIl8SBcR+ozw2sV9",
-	"zOBKLr9tHxulvR8aKhtxMP0uNSwzDruny17Y6UZDOz7HSIwIvl0SXb05u3CaOHUi5j1yNiWS3bGMpnVa",
-	"svEeOFUgCYBAVl1PWDDixPYpTBg2frtXju/k/Nz5NhLS1BjSR/wEh3dx+iqq8kdWGU4lEsCwzBoGs7P5",
-	"GofADMAb7vCuPVL6xK2SUE1bqVltjY9Ap/Vvn7HiQUo1bockTdVN6ZQww4vaBunVOcZhWcpWv9xZl01S",
-	"8EuWM64+/YquLDSDLOQC3INWyLa/lJknXjQBzwQbxjJnoTaU9LYN74OtUlbKrXpQ4soO8bKWYmpRs/NS",
-	"lNqAGAfN7v27uBH9rf7GlgBujfpU3rjN9XBg9RfufWS0hSvXbX9fIbkNEZm24X2NLBvhOWUprSpxQHiL",
-	"fvFJA+S3gU6o0igwVV969hpC9ZV4rMfCGzr00pc/ML6xi4FzUt0Nqi57NZC+XAGfnmvp7xFlxMtQZ3Ku",
-	"lCsfsC1i9isupX/ndUSs7XlujZs+ETf7i9X812I1Dyir6uQfPAwjruwAvu+lg/YA2Aq726rC6gbJo+Jc",
-	"eEhEX5UkNlS8ssMfklQsWdadgKesHmEHcHirxYxBDIfWhVCgrAaTW2GoFjW4Mfb3K/0PiPw97N+b37/+",
-	"P+snuX14uUMojwwyL+XY/xah5j/OUzn+W1r8ffkEQeV27Z4Adt25o3YGX3cCoNVYG7GZlu0PwnALvPP/",
-	"htfTf/mb5kveKu+tZt08o+/BdYBRcjTXZk1qjJpx4XHpgvHoOmnj7+C7Ml3qAGuwY/3mFKw0biWosXz5",
-	"+iXZ29s7JtZBIaZTyernQmmgh91wrzs4vg73UAP911Cpot5yO+KOxS9WL2nKeEyz9fnvMV2ZAF8DTmcj",
-	"XixmL6xq4EYdRxZDMfLnwptBpGJyq7dy7ThKu1zrcByjXnNAlEzUp0YadKctq3EHv21JBA9QW2rOw5Jw",
-	"vCvT3DMfDy+JWaM9umEp4XbOtIqpSYlJeZHxR8enlCM7T2RbxANYvauGN+qcBkazNGEyRyN3TaHR8sFP",
-	"lSNYnorn1+EA4+P+NezjqWgcAgNL6qFLYwVqRN/Z3vu16Lv7oGUknvO5y0hQ824byPE1zG6bgeyFzpIM",
-	"nnpJVO9hfUma8YK7iXcOr3441tR7B7l/+9xqpyyQw565dnuByddUVk0koRIS0YRxdmlwkFzosHM64joy",
-	"HPDVFA9jPM90xl5cZHSc6hzqNjb13i0mUJr9NVitH4hPzPWhqljcBVffpCtkoxFCwWJZIcS8jUjKqBLJ",
-	"RJEbe7v6TjS0NiNuSzT/x/XPr05+tI/MPVF1rFQEXvtpzdUBdQ0/1SXRxeXpD2fvP1zt0KvqEGFR2/od",
-	"cY/TwdY2BGon45VTrHGvr3qVZcLN9VJozE/GULBFn/uI2ysRC6+5/AyrZ6rOAeJeezgG+8YLYLeias3X",
-	"e2rWthN03EXxGvTf26IRVUowJ1uCs6Os6Un5KkAqrvBfjrO2wnvCnfJlc3RQgJSS8BE3lNNIhijLTm+H",
-	"KKfHqDOGy8z8QbhVLv77egGM9e4v6nU/xYXawCRl1eypqXv3iwXj5jxov5J2ARoXj6ni+eLD69enlz+/",
-	"f3caDcugS1ucHCMHBfq7gSP4XFjVQY44gZ4kfuHk/Pz9x5qDKQGptYxpySGnb0EzmqYs1eXLTt69PD3/",
-	"+f31d6eX0ZBMKJ+wtDoy5HPuiJyhVD/weDdWnXZwYQOdglbOUket7lASrXqmtFes3JhO0LG9d4KOuy7+",
-	"E+ZSmfojawGSKqltG3IiV4yRqIIlHlXLgK0hN2SpSx0LWKc7T6vSOYCDUofb5h+2E5bbAxfLpyIrp8sn",
-	"3iynlqTXIlWCMVRKzsPEKF+RiQ7RXhNivPcwm+CFt97OuoAbHTICcocp4NsWd6NLXTYYMkDSbBFJtWs8",
-	"wkWl6o9Hc6KmWLEa4I3AO2Zs8C+GJfiLjt1rMmYsAq8v90SOuGE95CyHSA51g1egeJDQNNYAmp7gpkuq",
-	"py+zEpJetRHH7LUkB1OVrbOMyUsWegCr2EhENQMAF2PLcE3QuZ2tOnIjXrVQx4LJxyCdXZTRyTXi5ivE",
-	"zoQEah1O5MTTJjkZr3Isuw//QBf/kkrjSELC02LjisjkN6bW3IS4SabProDIB5KqzokmCSuo5WLRI+8+",
-	"nLdgtuAOSYGo9kxCdFzM2ALzODgZhCFJ2R1LZcMc2EyRqq9WpWKNFLx3SZdvmZS0ZjtS4ktXLNDg2V0I",
-	"sBhZqaK13vgJx+TkAGOSF9hOrdfl65fkeP/gyINiLVrvikSSZSb4jXZXZOImo3NIuIdIwFvGFhKu3Dmj",
-	"POE3PfKOLeGZhJDEMSM0jlk8JHnG1A3LR7zgt1wsUXbTFVBtfSK8UPbDcEiihN/RNIm7Wl+J8El/SKJJ",
-	"xmLG84SmsmvULCx1Wf6u39Zv7Q1JBLhAlfag0nS5yLs0TcUSf3Rh9ZzWSsKJZkLm9faTTEjZxch3/bX9",
-	"IYl+EWNoORUFj3XZzeoPt2xV/UEjy7s/wlftyaw2LxOAa79ribXRz4LmM+dHHOvBkERzls9EXJkYPjwe",
-	"luMGJmImMqOy+YMtTa9+VPPXuNj687paQndCuepvzLoCgMQR8YJK1sUEMtyFnKasC8Hu6s9yCdjnRObS",
-	"uzKAxlBtnciuvmmqv1uuCGgdlXBW7FkNX22Q+Vxlub0/JrxbSFbZgMpY7a9lwyRm84XIGZ+s4GPlE/UX",
-	"TTNG41VXO/TVz1gJv5sKcxz6g2FJNzpwway+/jq2UwdAXRBdNVlgi/qB2v+Cy2KhGBeLu3MWJxRYEDYY",
-	"qC/UB5oxxSh1A0UkdgmNtR+eHehzjLbuLkI24AM1npjmdKz2veD0jibAJtXg7e8geAqqt6n6l9pwWB+9",
-	"vImUBcsqXdVs0jV+4g85yilKCy5oV4lur2986MeLmQ1TbBGa9PdN9ZUq8HmAAXggcSxdzmss7b2dSqac",
-	"AjzBfSu05qbkpcRm+liUsFTdiCjJRP/R1U6aLpQxR2RYdWvqBqm4aUF1LfEa7Arvh9v5L/MkNwnZZm9e",
-	"0Jhctm+nTQuxL9CxKPLhOKX8trNVfoj5rItUKTTaJdCKz6h3US0CuZ1dT0nBK5DhEJkQJZmx6sRRuQIt",
-	"VsuZWEoLNohrj6nEaT5rs9L9uykgX9c54CK0aaBTm2sigzLKUulBHW+m7cZCBmVesu4WgZO2yxjcJryl",
-	"Ap4o0pjJ/FLxhi3i0LRor21IYMNwsYK5FocfLAwvEb9j+yVCSZTGGnywzIk1GalgwVCSPwTe90MShmGL",
-	"+uTPzE34zZl8SUtzrY8cS2tjpN+JNK4DRWbUJC+9uSfydpsJG9xJMbVUoXMq7IxBL1dsHzA2Tdy3DCoI",
-	"zSNOb8SW8/fH6pktaq5OnZgCQ/D1yfq4ABDl6Z03S/EjYithJRW1jVTb1xsnTF2Ga0BNmy9UcKZ3ign7",
-	"1bCHrY+aXi9deW7NSaM6gTTJ5SPiKg3wMA609nnfFkDaRE7nG2uuwzZd29bO3bFm33qOUQg3o+A0zzFy",
-	"4NPW14v5aIB73UpK28RptTLymr2ovx4V7qT7d4yr+rn7qfyj93O3xW4E49s+xArRch8bXoW32V+1s56m",
-	"dtYlmzDuh4j7TizNAWbabA/pMmjA0eJspXxddFnwyMPLigyA/98maZrItfBYBpIDfRHiVt/JaLVGgURp",
-	"j2irsQh0mI1jk/v9KXebDYdPB6aWajSsLWeMhtMqyl4zkc6kHNbklFkNdmr7+TqOkE3XdsNngrpCAQF0",
-	"PLaFfJqJjmsDMv4ZQeccvLmgk2fJzQ1CkWx451q33BKkznTcyP/3kl7gP4NVEljLHtoDZkoENBDqQEaD",
-	"mtyP5PP20/IRcRZOJ9sMnhrwDse2uyOmlgX48nO9wd6OkF5+VhLWTm//qQs3O6TbuXr53emrD+envtiZ",
-	"J0VEWQ9xFRDOlpXIq93oaCMZGWyNVhCrS2aW/LJIvUJPZluQrEjhUkxMKAH56vL1S3JwsH/wNQJzOSm+",
-	"6vI0JYgjsL1wxtT1OuLRq+ur65PL68jYABIXWGMhpEzGqevV7pHo9eXpv//bx9PTN+c/fnv27vr08oeT",
-	"838bfPvix1cnP/7b9YcIrEtl18NBODgM++HhdXisaCIywQc0J8fDMFRiCtgptPJFrgsmY7rqEeC3ENEo",
-	"/3/23rS5bSNrG/4rXaz3qTvxDVHUYjumaz7QkhwrkSWPluTNhH4CkGiKiMBuDhoQzUn5vz/V55xeAAJc",
-	"JHnLqPIhloSlu9HLWa5zXYS9BuxAX+jeoyU6Sj5oX8d2c5hJEWIkoC/6AtoKLwwPe8cnv4UBC7Hl+l9v",
-	"z04v35z8hsn034565/hr06fQq9DtdNAqCA/Ork4v9V/6Av609+xZm50kwpSdh0f//2Hv8ogARUwWOVOJ",
-	"uE4RBFtN7rQaxqgvzs+vTo66K4Z6wf5eMMBXhhLO7yLr4Kk4IIMDiG4oUN3QNpuV3FjkkwAViFxeQ0Dg",
-	"ZV/UEUiwt5JAO2XOiN0XleHb7WysErHacDnnShbZkK+18wSGchikzPIK35ftOlgJHmc90l5YrlWZ9YUJ",
-	"5S+wba/rVmlP6n9rPSnTo8tm9/MmMUyoibjG0lpXsWj80Z/OXrWC1vnVaSto/Xz0WytonfbeHl2860EV",
-	"9sHZ6enRweXx2SngFU6OTg979ViFWofgTJRQNw6gIBG0YU0qh6yYldV3kypg1mfBRHzGuXmIq3EG8DQo",
-	"2eHPS05WInXG6xw1m/kNwhYcy8/v78tUzbXn5O7ezv6zKtHnJ6DiBKlGSiWrbWLkXM7S+acTk9YjeEdb",
-	"IeMKGdqXjaws8mmhh+ivfiuTM9Vvdfd3P7bMH47VZVaIIarCGlQumBUHkGbGOhmgDTsb3dVIyfIln6nT",
-	"6fyws9tozuAvz0sdB/or+EqrqEfr7SEbinptJt3HO7LrWfIop5tL/V1XLnpx8SzlHdf7Ry7ZgBMsqlKD",
-	"DeAcfZGn6W/zvBCWNdDX+yBG3MJe6XYTkBVQdJZ7B5xQKbjvEdMlcYKC3pGgXyBckUighwZcU2OVrpbP",
-	"uHs4g4gTk1xVXHufa8jCjyBuagoq+8LMkc8aE2lgyf91PLcdw021rKKZxKaGf+Vw+rt0nTCT42MygTLq",
-	"E0q4jLWJp3s+zSTIkCK03GQN7LFOEl4hkyMEPiHlKbtA8UewVD1Qm36i/p3xDCme6vH4AIZQAfMKVA/2",
-	"BdCCGtTiWioBleOoVougRM7kbxAjiaANNphbQKcUhDSruR4p5jz1dku/XuKZixMes+/Ck6PexdEfRgvn",
-	"+w2g06/9XtUFajcTR2iY7p9aM4Hy35Mo9vOwlhzLnagBYMZy45b5dKN2zXZhdcPkzWcSSeQqsdN80W41",
-	"2V3cKvZ/YAP9U5TxvqjEChPBJt5uVL+xfXI2U9KaXkFmSoh6j/10OSOvY88qYyU99f2Vn9y3k+reR1Ca",
-	"BRmU6pZjN6PSpPQESOxG3Bdr78ToEm3kAH3u+DLrIeMrnKhYNmSJ8BzXnRGZYFKwaZFNpeJ3PnceOjZN",
-	"y3knYPzDkE9NqrlUJBD0BUZYSJqDjoA6Ni6DeQ5qwARQv+QPdbsvLs0yjxaI34DYrZLbb0jurxFR35wi",
-	"+A4xeOcwrLwFLvQt/+W7jc8k7H1M9C7zLKmodQM+Badm+y6m3JdNJmSrDPW7pH820xLePKNR9qOa7EIz",
-	"YohWDyoyTW7VYQVSlL9Ec2qWKNR1WmtXt+7bytP8fxSDi4NabuiuN9g7zwCCbnF6F296W7tPn4HVGCZx",
-	"SAJ5SYmvWC9n7bTryQjvURAZtXWb8DsYjxs+zQM7FLHkCjkfb2y5yYIgjRdI8vika6NId8g2lV3Y2sBT",
-	"5Baj/nbvjk4Pj09/DMmyJuiOsrIWkOS2rJ72b27ajmQGnR4n4jqwhjYI7ZmyHGVKjH49O/8ZinfKsgtg",
-	"uytb2ebiWnBlSanWxfDQlc31ah3KW57N7c0HV+fnR6cHv/3x4/nZ1Tt4xjSFiglhnmEYgy0B8BYLL4/f",
-	"HoVo2kHlp6mstT6HqQetDku5sAj7uBCeqzarFbT0C1vvV66MugyixxuuDbASgfiiApa/xv1co9nFl7CO",
-	"u32tIp21WWJyMZ5hfFF7/Cz4T2WroWT1ldxML/BQmv5uR6lN/hSi1xDHwUqeKkdHhaABSoOM6CAqiYLn",
-	"RgkMQ2DaxdpLSKK4uw3H532iLeeFeFWkN5tSubvawVxSz2CFLgpJDOvJsEAs9fL8t7BLRmRe0qzBKiWj",
-	"uwJBJqX8Ar5y6V4ZMUnVr95qglfZcrza4PZwGWTHYXosbAfh91Tw1V4Q2qyG/hcDRtncxtPXKvWXaBDC",
-	"3gjgKcdNLtJ5PQrTQz9Zro1OZxMVGGc6E+x9HIk45aq9YYVejcq3J966ytAwly4wlZg/BGaiNSxSPcfP",
-	"XUS7loPAcy8xswzhD6y8H8qJY+NdLJrCnMsqnwThZS724nGDm3jrmoFdf/LUTRY6SKFi1iAUHeOMV2rA",
-	"VJTETMn66YNb6QbdQhZmLISs5c5s7tJmOBD4nnXZ+zvi72g4LAQv8SkIhEQEtNnh7oPFC1qFuON0MYRk",
-	"akyTsn0HmLMB/5k2+O2xH9xOsIbVdICyAo2RE0xFEUkO7d0QLYBfU+GMyREbE1H3xM3RBGWV7AL0KPij",
-	"6ygRhm8j49NI963NzvR5G2KVmC23xeocdkVlhh4+MbkWMqMCT4z92noLOIzJ637G3iav6mRGTOpr+Tz9",
-	"FezTM7x2Q3GbKkYYftvwRdaHlhNa0SdcJVS5zUrt2Qh/C7cKNZVCYf09ODhgCbKnQMyzQab0s2Q/Pci7",
-	"PfVW5joLcbxBFvdTZyhf945PGtFWJSD7igGnmaI/Oa3sj+uXFNBEuVfmcs29fyPVZVPSbKTzOh2vdrtJ",
-	"hvpB5JmTfIUy81cbTF9TSuzu5SL3icwii8EyvPCDYIRpkT8MlnuNGCGRFWxAw/dNxf+qMtoPAWv263qW",
-	"xCbwS24EgG4MQLgYRTlM0Kzp/fnqiPRktPgK7HfbWmjwR+JZw5/SKOcPW2p0Xgjifllt543wQpNTMXYZ",
-	"S5Mb43EsGoUL58sKZIGZ9TgK9YKc7tTYB305bezd8GkZZAaGzTSDcnRI0WnbMKtdk3cz9CCosSj9Tl54",
-	"Zw0hJiKS4eUgIeshYQogVOUIIZvKMFmRgSZ4lHHI6+u/PogGEvQHtw2vH7iD1PugBn1gvhlY1jydAr+b",
-	"kF7EO1EsRJsntCGtWn/03tbzsnV9Xog3icplVpErQiKnah9NxMtOL1PuPsZnmFg10lNBHNvq6Wxhd6/O",
-	"jy7CkqARIWQMqKocw8J2mBubAJrrF97Vx+s2LMeod8Efi+7uUnRnjZWlwKpxhKX+ePjV2rsY+wF532ka",
-	"JZYJ8O3xxevj86OwW6XK03YKilY5B7xZXCvBuZ5MiFnz7Jej85MeZEjqGeRmQMMIrZ5F84ANsDdEJcem",
-	"wCWHzyoDjLqeErdBwyxikzBg3AQIQ/0r4JLBVxwe9Q5Pjk/1WxAHal4TlaB38gZgEobnKawXTg3xmT+d",
-	"vfrjXe/qwj6snOr0d3MLYXJ3Hh6hAGH5VoKyLLn3/OifV0cXeKcl/TKRRGvOwqVHvxydXv5xePTu8g1S",
-	"lWJcBSIdA270bxKRo/4hIBmG4ygR5UgwcsQ6nTk9uIN5LY0hTbZW0KL50Qpapa/bCloLn6IVtNxQ0g80",
-	"Oq2gZfvbClpeh9ZIfnmr68fkltdrZMOfiTMUqlbxhrD9xXpV3wtYDysTNhVR3E8Ud1oaU88dpRtmSygG",
-	"JZwKpCeLKx0czhg7dZnvOxQRA8cgXWnTNyYXXUXJred/OqOwKWSx74sbw8qkf7+5vHxnY2pYJkEwF3hm",
-	"VXM+Un1xdfl664c2u0DSLHOFHdoYeCKVwxpBbgGS1ZBNDH/PeBwNcx6/Dw27LjSpLxIQhSWV2MDAjQGz",
-	"RZzEhrMBGbuIyO0ajZ2MePuo5fpvQynyKBF9of+RybTEqydiNomyG8TOZgmS6SUZZuK7jKthNOVEvqLf",
-	"OpcFixM1TaM5M3obDfZ5qdRgCVc/Qe8gnk/Nhv09UdZJqCHe92oWarUTMCAKNHh1X7l6SiP4T9QH8FfB",
-	"4KopMNe25oJenK11Y9W4riv6Gg2lZUTC7Isk+5Vjxjj2lU4VwQ9VCSyD7IH6KX3xXXh+dfrH+dHl0enl",
-	"8dnpH4e93y7C771KR+Cf0ndPpKrKTTxfKmf67OkdCsu8BOSmaXKbGGeXzsyfRPlw7PkEJi1hE9hGKW3k",
-	"QAMZhd+hOgNZq3+l7HiYxMA/N8rkJMRqx1yGQRlFDPvq7j4byyKjk3qVPo1+3uKnPwfeH3h0FW+8QIFq",
-	"yZfXDoAldfs3vjLJxx7Ft+Iswd3aOiorg3aOr9vmp83Piz5MQ+j2vCoGvh7zw4CnF2vmu09KF5dinWsN",
-	"C16u1i+FLltGlXFaMUouVrhW2/ByvlHjXIDRtevZimblcsOJe69J6wU+1xoFun6jUfCweW4Yni4dho/1",
-	"W/uFtuHvgvchKnjwAdqsx0KCFYdY5RDlji5QG3R6GHlEkfUo97MdFCPUJwPKMpsjhMpUDK58VPF6tZUo",
-	"F3h2PXRzlXJ3Id0lqwz8S0U9aonU74SnhkFbWdqCsK6XKBXhqxTMNgOKYT7bPdFG1VgPsPiZxaUhocCi",
-	"N+6zqwfep+sLY6/6rJCULjQsv/BGNsqiobG4bdU5Fh3oL5mM/HBBX5QZ56nReUWYqksMweWaBZ6myziq",
-	"FwMzDcuidifbcuDWLqsOq4i9Ig6YpKZAEx30q9NTvNH5PPpeDFYA0pVAoZYRrRYxSwLhpnC1/DybIXCR",
-	"xfqYBgbNfRCdvc5A1m3wgPbDZOHxBqRdvq8slHCsvxEeQyFT2kKcjSvCITSkWJZ+iv/yC3NtCtw0lOTC",
-	"3x0dNjnGl027MGxeRJzrRUWwO5RXp/5YhZSSrsEWC9/2Tq96EMmtkczxVA16Bz+/Pj5ZuNCUw7CIzUB2",
-	"3gRwEAFZuhb3Pm9teBEc/PKudtUuGZSUYLKCe/SKkrEHraBl2gihB4RFwrNrx/WCBuRdxm8TPttYetEM",
-	"aJsdfYiGeTo3JyEyAd9G6bEwobSAaEACFmZZkXKyZbNC9PKQ0X5DcbzyCTBESbGnQUs/oNVt7XXYLnui",
-	"/6NU17+k0B07KnSTt1/xLE3EIhgCdqfFCXSSqLL6F+5iJWNhUVlmdvcM7NBIpK0nOYWKah9N71do2GRS",
-	"HNlCI0BfCEo4r0j39uAdC99t1Z3HCzdop93XiFraS3sh3GW0g5bfAldpyzkjRp4VVEA+fw8iBXrrFDLh",
-	"gKC20EoZSbyqbAosvYEu++hP4BXxO3Nd7Rl3MZR12ectIAhX3YxHMYCxI5DAUIEreTaLmADYcPksS3Ie",
-	"dmlfDYzGqr4cA9dI9wU36AfZG6gYAk+awO52sdsjqdRjy2dUX+eF3tV4O5Vnh11KIdgOmVS08DJyE55n",
-	"ybA8DuE2/dbSLIGtARZNmnrqwC+RHgHImYArpqQJYlh1rBZZFE8SEXa9BwT6LmULiaMiTlCy6FQy0Cpg",
-	"JGyh/Kru8mZvPyOCJWjIiLrK/rAwpo6/thW0/FFoBS1oaMPBIKd1WB8b+NWjQPaggXmWUmq/27e+X9ML",
-	"wgn8cZnPUy+7dWFXaKPkWG+J7hzs8iV1MUKVYe2QQuG0LlOc94WvLaptdpeYR5aJLy1BdtHkiOhmWRnL",
-	"WgKxX0mTzJwAAUFwOZ3sXtGr4BTsnQN0l1Lj00jl96lVuSDdrA2tEOgZZKj8JJb1RUEH0dpP5IZinID8",
-	"PFPFHwKiJ8SRkAUqmFT8JirskjOhLWejyas9A8+jwkkArg6oC5nXC5pk9ASoqV7UlcG+0IoHQBASVuuf",
-	"qIoNA7t/kshzJfzUynk0+cc0mk/gOR8/rsqymBfWTRn9kWzgl/KA685lGE6DICzP5E2XOBTg6c+SiIum",
-	"NNCBTPUQKK+pyE2JoWwKlyMZiz+XSQOoNENcdSISh0zQ6/EmTCRovvyomxZuCsKpLZkxH3SDyX9mYsj6",
-	"Xr/nEEiAcLKbz9ov151yg1MO58NmpnvaFyjcAmUecjJIhCF7c7cisTMqXJVOZux2JfS8Khitj8fFT/qT",
-	"7tRigE1fvPYsRMBsbfDzDhPxPqHeRautkuuhhfh+uQ45rUK7W26oQk4v+Ygbbr4s+wMGlSO4QdiA3s1x",
-	"yYzlDKkf7A9EfTSHgpZF8FF9xsHlVDdPJygqVakxfF/r5cKSkYNxTRKlEnFdqpNyk38caSOONgv4zKqL",
-	"UAiDSekLOu0tc6zhoWSdTsdZD8KG69zSC+GJYUBmApgV2JwmAQ87uWuU4XM+gR2K49nGpwHmzLCyXh9t",
-	"iaB9gd7ntBXXXTcwOfTkr0OA6Xeu9YALfWFDxP5y7Inck8uNMa0NYvMyj9L1+nKJl1YXHUxKaCB1K7Bg",
-	"Lnp4aZ7VJVTdUDXy2AIyXnD4WDUFhhSX20BchWe8saqwAdTQhKZYNnKHdM8/i0jkCencrVc36BpLkcn1",
-	"WtlEc7N8o8V7Sq1Uvkr1BvUKMLSliOd6DUcLopevscOZo9fMhjWrByxWfO2Rd9HddfqwCD3ADvmv9ooI",
-	"7ax1Y71ZxX/jWrqg7aWB2gh3Zb0J6s0Cag+1N0ecMXLEri4Pyqiu06vLo1bQenN2dd4KWk3a1f42sXQl",
-	"ayNKfzv1uJT/nkv5c6+0z7e8jBjiUhQVehO1cB9CvEJqjM/0glOm1LcU/yFvZdGuuQRYWwmD/5e5LJUk",
-	"zbcQcqIPuAhGMtLUrysYG4h9bQFJh/6RBCm7aJ7q33AxzObT3Pbllmcs43mRCchAhAi/I0yer4QNCHuD",
-	"bkLEnn2r4rnD8eFvTSQzlhzihX1xndxyr65gxMIiS0NPYHVsYU9xokdikoiI3I1JNJ2S4tY4z6dNq+hN",
-	"nk9poAMY1abVJq/tZRivW14AQxe7zMqc6nThA0IIn5+NQAph6SK3r/0YLL/S68iqS8stfL9cftdOxAP4",
-	"Os1ed10JjCeFU8Zq5tIS4g/moML7fO/Fsy6i4zI+kbfaY8Z7Awf+sqj/vqA1QRRJlTmtdzKUkVZ5NLeE",
-	"AVHG2+wMlriiqJRiISo1qpAE7HGqvrG/1P4Qz64RZqCXOIIvWI/CzyHIghqcKU732Vimpq92mvcFNMYI",
-	"W9fNZZ/oCyY/wlivowT5mXBkCBiqvX1gA6vGxYosbXVh1qvu9jYVjbfpgvZQTrZvd7czrFhZDDcs7ISX",
-	"XtZl8fMe9057JUZKqNr6j8luop6BzEwqcyHsqy0QpCxAn4wbWkRXc1JOVpYIZp7tbywYcGkQ4DVTlYsh",
-	"VozccIJroLSd3kghOx2JWJqancDPQBhSU0OcC8FUHPq+AIFNixMASoZhlGUOy2v7+vTp8+edzrPnL3Ze",
-	"7D9//vxFHcOhiZS96HSe77x4sft0//l+58WLnVVBs8tMFoOUxz/JQR3sH8otILJtBLLb1eSyUADXuOVO",
-	"CH/P531fTWVw08BjgGEEOOB4NHGXoHGkjASXYWOwxAu7rU9GUf8QijGE3rCCnYssDeYt5S4p1A5c2puP",
-	"i4rlNd+nMWRl4bBO4ofIlA17Z3spE2vnbhph6yJFbzYp8HezZ2WQsTqjlt+gjDKO2Iw/IGuuX/Nrdbv2",
-	"EMprGR4AtUQ0D0CsafkGLUSqSVF4pfiksdEMl4lZ85jdAvQU8hhibqtWGpZg6p6/YyePYwSN9MTKIKvN",
-	"qGRvr1OadzlPU/Pek97lkXlpXyxQicYF3wjgtsD0dwMl9KRxSvPGDJdXP1+3lty8qfMXvN21wSemxAPU",
-	"uGu71t9mqyu5ECupRSqPS/IFEVygyV1TIEHfuZH+LdwRYiuoAe1NwrMXjkhMcQJaYLtDKA0tFwTTGxh8",
-	"KBah1CKaGjAhib1oVpq79ACLq3Vzzs5KYxliaAGHb4MktH+k1gR/6QOvsXG8oyurc9Y8wUChql8qWKLu",
-	"dmV1V1dIXNsQuJUyJvxFlDMhTXWp4tktVxWbgI41c1ovP7ncAWn1n3d2a9SXwSP+WCfhu5EO73p7YI3U",
-	"9fqBxo11rPUN91mnn06penMVaNWoMHw1HcpJIq5rqfl6YpEMNCLrM00JNr24J35jDEIbcGcnG3HjVANi",
-	"ZXqXRrKYFZ+pWcAS4Nd+vFCO0IDELdsiZazsYMljwFzQlciTFDeFZ1udva3dHy47P3Q7lU2Bdtzf//o8",
-	"/GiLFr1tW3XDqlF2rHRtYZKnZUb8mrIaJN8jsoVE5aYYBGvWCpFypTzuRb2gwdQS5oAEmxB0B+33WN82",
-	"2pRn0l/S6wmOBpUxqpuBv0RpwXv1YGNQngCGFwvwNuDw6wiDICY+pLv/08XZKV5fJqzY67AXgIB+e3a6",
-	"9fr8uAZftSz85WMG1E0y3ZJTDH1tTSUgBSzgAfryCr7zss7gTFhos42FgqUjJP5aMf39u6waY7UmjYom",
-	"vC8g8GzmWGSrSyY8smzApmz5WuY2bIFvrgRbPtdw/UprtMYqiSPrnupVW0pQnZ0e9n5rBa3Lq6ML/Nev",
-	"R4en5t+Xb67O6Z+vz4/xHxe9y6tz+ufVaVNGq0RbVE9jXapKtzREx06CpsSyxPxyrpcsXKg4pnodcHJq",
-	"irLb7PTqpFo0ngjg8fR+HVgXchylI0MqlWXyOsp5X0yjJAsMbe/V/75+/fqwwWMsBYU3g1a9K3Iv3ZAI",
-	"oNdE09IT2zdhXMiNoBoVniZzWWTKY65HLDK7gH4hzfcYYaOhRzWPaLKuRxGgWMyHScwBYeNgOYatBVYB",
-	"kbUsWBf/Nhby2taloTAzM5OSAuvSjuEL39cBnbTjmSX5/EK/Fps34FFWt0f2BOu9OwaI8XfhtBDDP9rt",
-	"8Hsj7RYBt5iLZuqhOptycXzIDhCIxhKlCsMcA8VvU55Fucz6Qg/5UIpRcl0AqywENPHPiRSY66JSITnl",
-	"lsAQsN9dFn7YMp3eggvCNuuZGve+AFxxKuUUowJxnOmGIm5cSOgPHYCAAKVGsVkkcsWUZN+FvavLN0Z3",
-	"C74PGLM4THZQIfHj0zliVL9ZVQmzdya4Yar6IDpdlYitAtq9+3U/MLTr4wn9AyxRJtrt3RZSVBwPdvN3",
-	"h+fTw0K+qW4zpi1aNrT4jgBsW6ceeaA5p6cJWLIfQVEO8W2HclgbqNDmqBwWE65NFGXYG2dZop1JjF4B",
-	"v8M1F/hZwF/CnMO2nHIRTZP2PJqkWCQzqsEzmaYCPBTLtsgYy5gU7J1U+XXGL/55oifNkyd/ysGTJ6Z+",
-	"zvLto4AqF/RjkuMc7YsG74JKFRGR+uSJs86ePMEkErL5OPA77poO1i0F74snT7JCPHlC6wH4+qXbYgxi",
-	"Dd5AR8STJ5B2ffLEKDHA9KHNjspRnzxhxyVhPljBnuacciRxQynyRGjbgKeKz/ShQYGPCtEcSK9FJuM2",
-	"ieYMMm+mkhSqmGfJkLfZIY+LaZroY8lwUqEsTGKSb0CQUhVwc1KD2ijViy00b7vWpkwCEyg8jvlkKnO9",
-	"aW/9zOdh4Hqm/5zEIQ3QgRS3SLahnjzBusRj/JY4ZuevD9je3t4LbTVfXR7gCTtJhpk0nDXMQDfwBkzD",
-	"Odm3LWbUovHeosyGLTM2jbJowvG8dfLNVhbL0Tf6sof0ZKQ4UTjSUeJItvXcEsXEmHQzQGeziE2iP9GC",
-	"V8D6gkTcZtHTiQjML7IvGPOEcLbYEdj9EBrGRUSBIvZdGE3xUyZSbNNv/1ebaWEAA/hi/+nz702iR+Xa",
-	"sNPnaozC6kq/KYTnqpA2eYJ2ouUBfarukLpFVOON46ZQNpJqkhIA4oNyEGwf+h8BhUdIkXLOVPIfW9sT",
-	"t9lP0W10AVuGblGG5I4UCNGm7lyKmO3+36d7BEpHCQ6PpJvG72IWXV/zjF0dMzWWM9VlBdAv6LNZodgO",
-	"Y6metPbpuMemyZAL5Qe5etNoOOZbu+2O3e9MjnU2m7Uj+HNbZtfbdK/aPjk+ODq9OIJ7oH4tT/2tuhW0",
-	"bo3wXqvT3sGraA/Vvku7095rgcrRGPbq7faMp+kWzNrtP2c3qv0n5RksUqR6rE2LQZoMsapqMLc7YsaH",
-	"XH8XPf2SUUJnOZgK8Ek8pDrpwkdFPjbojr7QBwsL/5zp0yrSExB8mV/5gP3M5+yC56jn//zpznM6pa3t",
-	"AK79Nc9/mt0gZy19MN3+3U6HUlk58bj709l0Fg2yldEY/Xw48hZHBYHxH4PWPr6w7jm2Yduvopg2Drhl",
-	"98XqWy6lfBuJudlv9H1P13nVMaHPL3h2y7MjyHfCvXur771A8+pKRLdRgi6bb0+ioLcqJpMom7e6rR+5",
-	"LVDD+o/kGsnx9RzQtkN0DcU13lRovdcP3I6myfbtzjaEl434Qe0EvLBndqJNCCmuTcTDs5bkzKihz7te",
-	"VmMUJWkAuwmqJmbAzEAic5R08omTxpZl8KUpuaiNYL8szW0LGYnlTGhzA7gdYMYbZUPaRBWQgSWg4I4V",
-	"HtFwDEGbPLrhyvI50dYKXGpSYIciXER9PasbVkPPDqZe7+YUgnDYOuShBocGmzW1OKhUn5SXddsYkv8u",
-	"eDZ3diQScwbeIrPws6edZZU7u6vqdj6+/4Sr3Y1fzZIHZByVpZrr7rz8Ozurb7kSeruUWfIfLNjeX2f9",
-	"vpbZIIljLL/Z7+yvvsPRz8v8tT4jv8n9ye5IdZ9J7w/eZuT2HMCtlZ3MVter/S3tVEWMPLy1u9SJhSna",
-	"VWlkfFAQBkhFkUy2un0FeKjKid4sSJ0cNjxSUTJFcb8aQVhrUuKW573Eiv5RuTTuNW32hkdZPuBR7tds",
-	"K3i2CXwYh5S2J55oPwCs6p5TLUFzWQKiE8RCLQkN7J1RSd0LZWrQW02lvFEYP4HNgcd94XYeehh5G0Cv",
-	"bPl5RnxmeWMxaI0sx+DhCivHrfIkTSkr3hflZiAsIONKFtmQH8cIDrBNgkI+6o4hWMIvBWJgNXutHqMe",
-	"zIeFjbZu+rpLtolXuQle6V15AnuovrDCgwWwWYQAzqyiWDTMZYaa/BaUeMPn3em/x/l8/p/x7e7zIrvZ",
-	"H4dNW3ZE0l9r7pSmyG5Z61BY1gyc17BiGkc5/0kOGltj71q/Rfpz8PjM3riicbhiDP2cNuQNE9NNIuKm",
-	"dpk5dIkRuPWadu7ftEmzOE1DCgMnCtKUGewcq1qIog4bte84XtW6WUkCycw9W2eTISFWU9Oo+Ms1ar1c",
-	"5b0ahLnFxiZhIdpmDfqkFoiexUA7X2OBOOJ5R2vxaIB8bQYIEBzNxtKeyXqOBkzwmU1x+7YInCL1dggS",
-	"hvg2yNCQbDTaIbVntb1t6Wlde8pZWo9Pf9J9ynVlurF6admxelxaX+fScpN5MGcIxbRRBjtZVxr2QWsq",
-	"Ve36MQ/BmKjikK4FamZbkQ+lCW0GhAlQtuDalAgWIokVMa4hzVZYZ0Ui+5KZmhsvMC8mDomZ95gk5Cp/",
-	"JeP5GkuHEvaw2MYyTWKip3YDDgBL+6egBdFnUrrjMOQIednf6uy1AvfDM/0BEKc/MBUXjcxx8NgkLgF8",
-	"dna39nZagUHcwKtqk/BzfcDP9Z87O1sdfcvO7tbuU/r/s9Z7WOybbRIH8F1wm3BpV8IcVLaonQffoprC",
-	"jf68xNi43rGp8Eg//ETiextiuFE+doItM/u4dqvaSX+4qrbPx7/rnthZY088kGKUJog62t/ZW+sGPS8u",
-	"pTyJMqyD2995us5IqGKqPXQev+VxEl1Svd/+7u4aO3BpWzjnheLf+LaP65FFds5uuuUjNVutIbX91w2f",
-	"f8QlU09t4p0IEBn40+76FGMx2jLfhebCrURsFYqH3y/aVHixt+dX9pP9+tXrL35639/CPrnXEvxmJ/Qh",
-	"cizee0IHxgdYyAQ0T7DOZz+w/nYT9Zuddz/y/B6TzhrOqzJLN9xiL30rA+IvwJRlwy9ovjebH2uTN2rj",
-	"txZ1eW5Kqj2FENsoVi6pwk0dgCdIt+DA1wFWC6Vzx53UF6jDVGfZUyF3aRXe1TIfJQiEd5+xJ1hiHs3g",
-	"z55lbv/S6rZeHf14fNr95aB3cnR62DvvZ33xy9H5xfHZaXe33dE/vjs/Ozw+7G5tb3/QP9INQGGtf746",
-	"Puzu6H8cXl5c9t6+62rjvLPT2bkkWLv92/nly196J1dH/zjsXR7hZfudPf3no9ND74nwk98gmKL13scZ",
-	"IJHq3I8MgqQw/ZDmzHoNu/tILwW/eb6FToGeHc3E1Zs7CDSp1vMQPv+G6/F7YQzqb7cDfxnj+1vd9mm6",
-	"PrQBnSIKdhloQ5bQFYhxoB045YBPDTzyPAvnKMNcvTQnbLt08ySaE14r4w14iANs5KddkilftiBTnj0G",
-	"Er9KQ0jPzgnNSKe/4q0MYEltiMyLeXk1ePCmzSLzHoxo89i899ZvOzpvO7JGfN5HHz0urK8yQu9N6sUY",
-	"vY8EvEeU3j7GxOnpjNHHRAlHrmAb1g1JcqUbExh4XaidEYQsG3KxvljFVvaSEbuTCi03maUYMKxkzcF+",
-	"2+wvG+6XenJXvAo7hjA8Z70iHzMEKlu729w1TBMucujX1OGQ8bdYYNjqttQe/EMb1yhv8HsrEbcyGXLk",
-	"GpA3XFyVINCpvE5EiWTKKM2bCifdgF09LwaR4uWbB0maJuLav92SBdHfUMMsjRKxtOsRlTvpjw+II1U3",
-	"BqQC7LppquGxgKi2jcNsUupeNE1sG4fZBJGQB65AjUQDow/veIZU7K3u084mHoudb18oqeHme5ONVFrI",
-	"D5HYsA98TG08pja+mdSGfzCsf1YuCtA0mKVr5TncUnSZjkLVJTrslatTHX7H1kx2lLaEx3TH3yfd8WCT",
-	"fEnmY8l863yRc+0x//GV5T/uNgvvngMpGSQPnQWxD3d5kCgfjuu0LKysFJSUUhWCibNhpJi05YcpB7Qg",
-	"lWpiHUMk2IAjWyw7t2xUA36diL7A4EXERnxmxX+MYoeV/+Azql8NQBUsTW2tsoJCgxKXs984Q+fMymzO",
-	"s3GSciRfu5Ysl666eCxV3nV00FRDwbDKP4A/Q6kuKNeNWEimOpbN618Y7yQMrKyv9vIUVLRDZS408lrC",
-	"gzPOviO30E6c8Ps2u5DYdK8hLMxT1R5GSGir/w0lZZm23cI2+xW6hNXmptXeeQiquDRKTtsqcB3wyIBL",
-	"ndW+DBLJwukNp0oirsPvu6C45utr5dJWgbs3k9OcOFe5zslFYH9lC76rj4pFZCVH7YB0CpkpMLNeWdlH",
-	"2u2AmyPzKK/kzlws3LiWjY6d2JstenV38r2uYFg+e7poE9/rb58y+ka8oG/WkTEr85M4Mk40ryG0rvKM",
-	"RxOoQIbebcFGjbd1/SoRZY4Jq19ar74AwnVCzvoCNOusMrx/vmGxC4AIQnhVSOcl8VzorSNgYRzlUVhS",
-	"sQuZPjJ/ujg7xdxWmKDu/0gfCSeRyrfgsq3jQ6ihAzpfikwN5QRYVZBWxDKAcOBy2HnaF46poi8uQfUG",
-	"Roaenkp5g4VtAZynyMRSCH0WtFkPD3FSpcyKKe78ViXbFCXNp7wvQpJGS6XKSZkctTnkhBuxUlLdIoJ9",
-	"PaSGbUX/n0qliRtAkcRa2Bf6Nu6reZZPGezSEc6JFbaYXyxUUuJTJLcYMMX1E3Ik59fjGxFD6TSVsRPX",
-	"qC0fqpaBfTqpRtA8mgP1w0hmkxWFgX5XE2U4Leu6YNgea4qg6pkv133xn81ygvcac7SWNxzyu+oS1o36",
-	"qnxZWYcwqPMOYMGXCLqdCn2UZcktj3FfodV7rY1Ie0oj+WotgVNp8ygNkyd4YIrsPcWDzWvccv4hx315",
-	"Cxu5vmEC7WuySfBhj6m9r+6Efy3TVM5KZ6l3wjs1zbUL6q3vt0ZRvb3W5dmiNLnlAZNp7Khj2ZmgTFyc",
-	"EMWGLHJ90iVD7rg3+kKfeCl4M0gXyD9Mk4yrplrvY9vUT2ivm5cAj27D6nD+8uMC+Spz3+XJapQH8VZv",
-	"ubi5v2rF6D/T/VuzJCYGVX8dGSHj2iV06pWdWkbgUMnM2GxWLKjNXicpspbFMSumXU9uO5dsEuXDsYei",
-	"nYCF+S661gsuk8X12LIQ6zM9HCJyhQFXFwun0TUP0eYczNlA5mNkh1hAxCDXjT7n+qIWC/PSMEQYPXk9",
-	"TGBGwN/ZUFrBMOKZi8ScxXyqX4nt6IuMR8MxnKklrfWdDojLAg0yI8wJNA3ZvaaGn4xDeAutZdDl+YG9",
-	"TV4FRNBTw1ihn/gS3+b3Re8+sXVJ4FM07kEgCrFG5NGxaqBM/DUP0PTeYXJRMX+HJSNijU2IH9VBjurM",
-	"rylS9NaYiwviQjudzko6n+AzMGYA824Wu0FBqmxkBdFf47wQvTwMPCg4sDkVwBiVFUJolwnob2kd5WMu",
-	"+qIC/NDXKykFV/nLyqMQQqIvwNghPCu1Cv5146wcw/gaNGVycKGvX2Gco0kOrcayVSnyKBGEgNMWXZsd",
-	"6OPQxlsnUb6E0IEI/tdr47soy89G6Pas3cwbPscIs/JIMKChrUbv4F3GR8mHtdv1s73j4wNY94v9WPCA",
-	"UKXpnp4nyUPdxRG6wFtLbtDew7mertf4seZT7DsK2TXxcMBfN2JV+UkOLt1d608pJ1ACQfxEIb1ZU8uQ",
-	"ZHndRnn0zms0yLjnHiU1u85kMW1qTJW7eu12wdUbrj1wTLNCkB79phOZOOFXT2VSRLq444w+0q1z95em",
-	"9f6nmNYLY4CG3phHaT6+16LGR9xpUb/BW0u9f/bAvbdpuUGR3piMllvpITAnHsehR6PYbEXApRvFnT4l",
-	"AvknOVgNPQaz8NHv+ir9rj/ROjb+Ffx4Z3jxj8kt9ym7IW0LMfHbKD0WmGVUYWCkSSGGn4ERSWaliaHf",
-	"RilWr2Akoi8wzA3Wpqcc5QjDSVbd3ezychlH2vySFnMDzvgnOfiyAGM9MFWQrf4d4x+mGVcKwF0lPhU/",
-	"FYt31+quNCjxkGsGxYH4u25LRaRovqT2LyBl5wocGGls31xevrMYBGBFFcn1OGffISTg4ujg/Ojyj5+P",
-	"frv4vqb1b9guNP4J+kSGur3VfeoMaP24dO1uWGGNkr6w/kWP9g3CybZeQbqaUvUoZHatvRhCWIDYxFjx",
-	"4R9vRz//80X2w48///bv7HL259W7wx+OT97961junkQn0cXMk5eAgQrWUAYeS3mjjDjw0rE307w8/pdc",
-	"gJUWwFKAcZ8kosi5kf+ABKHxmlN5Xap/rS7TVvcZYqjPC6EQUO2OWyTFLA88VI/OZYGHgSQBOK8sVXDS",
-	"/4O1aYWlrUIAAhZLdDnwK0ivHaCgEXwmBPpY4r5JIjCYD1sJlLDud7Y6O1t7O5edF6gn9S8YN6MeXkI2",
-	"gPzqolbKJJoD63EaTVeM017HjU0+LiYDESUgbUm3v5NpMoQFcnJy9usfvZOT8sANiuENIP+LKYRJynOW",
-	"5FFaySS6hkAqTSvqyybIip/k4MvA2UGjsT4ySx/fY6234mAVOPvRZXTd9CK6bBuu+RhsCH2nNN8j5v0R",
-	"8/4tYN7/BCNlXZNtERWif72tFzMYJ/WmHL5Mmf3ZiyspFkuIcfEPicoDy7zqRfXiZDTiGUZP8zFPMhbz",
-	"USJA0yroC6gP4tEtPR7Dt1YONspQuDicFvlPcvBKf74QImsm9DjNCsGRizhKlaSDQ2GV84LSL1SuYRQe",
-	"cwoYg0JshSFv9rQAu740qA3as16a9gVABy0iJhFw0OZZJFREaD/gVgb22TYDtU2U7nD9h3BxNEG5ZqP2",
-	"EfSFJfl1l6r2XhsMZVK8GUYCO7XD3iavEKkiGXxIF7eHRAJoy9gvQw2i7utDC7W42OVMGjPNiSLBU/R3",
-	"7ovIk6yZSMDPQABoBASxwzF+OvNZ4mx+XogQSVaB4sPTDZrJIo1p5Egw2DQLPm2NRQ4dq4/ef06LPJ/J",
-	"ipk1kyTACVWO0kxgg/Lh0aRsw9jvCW0nK7fjWblYyDaN5hM8NXmep7xOmd9c4qnaX8DFzP5lmeUY1Jsv",
-	"z7T9UmkDWlVrtuEcLmbDQuVyor8RwKn1KtUWEY8m/3A3bWSt9GCT+sz4Tz3l9IsTfWA06BkMOHHM4zoA",
-	"A+LRJni0CT63TfA2uqHzecBRCwj2fznyThwF2/D9LYaBqY9YbjH4pye0bPGY7Pr5cKtHUDowyS0wJ2Vf",
-	"2KPS0eFDXHHpEclAUo80YpiecNbuh/iJHLFI9QUIVoY2AhQujQ99jceR8YFLBdeIb/j9rxpH2XM+C6Ud",
-	"4ucfV3nPwVrP+WHhObtbndJz3m92AryCSff53VWF0zle4rYuyK15juvjWfB4Fnwh/9AKkj/Ajl+kN80b",
-	"/iGCa43YRi6tLcQ8gTD0ttgoEbECpAgbQPO67upEWc5/fYT1BWpHoisFQKQ0RWO71rUo22K+eM44EnFq",
-	"jqS+8EFFgXH5fIBLkrEkVi8dtMeIvwf+mxehVeTTOnlPej+VfsFhZXBdBElus0u9bU85SPt42rTjKJuk",
-	"XCmje9kXUN1wfnUaGmSZAXChQqwag2s1gBxIeHV68KZ3+uPRYQhVdFbkFd13zw3VXhf4YDW+MSC/AFUG",
-	"ZQdJrhikNKF4gqSNIBOJYyFAq9SmMalrqphw9mdB2D7nlhM4DfOcAb0TLAHkmmn3BfTW1g8ameMwK0yR",
-	"SxiwXMraYxom0pc/pm0xqWeryVszDq5ScCxVqR4PDaRWt/Wud3nwpuVVpbqIcDmTYFyrUioBkgigP0iI",
-	"m+5fHsTH8/NagY8hMbLNwPeiP1C5B+/gm0fg4v6Pwr5YLeXketzUk6uLoxY90LHVOyPjWbeDxoEe8EjZ",
-	"MzaO8mgQIY/CJLkGcEC7Ve5UWsIV1XqbOBWr5YwwPYkcL8q96YwTs7Yn50cXV2+PKi0wKfluq7Pz4sVw",
-	"d9TZejrY4VvPh3vR1ov4Od/aG+0MdqP94dP4Gd80Xv9Kb8Gf3wHWr9VjlOaPLvCj2fNVmz2wKQV04AQM",
-	"cAKBrRvPKDr8oGbRfOuGz9dghoForv4bOJXM8Bskio0yTpjWukPM3gTB780PstFb9Jrer8scU87A/v1o",
-	"b9dYGO8yiIeCcfQ6StJvfVlY8hgyuYnEb/PZ30wZ403QT3kWLXHB75wh/vhILfM1UcvceY7ehVdGzxvW",
-	"YyqN1Fh7gQkpZCd5zgX4av9n93X4CThnSsW0jcz7lcwrhEcnlgHa+n9QXgSymwD1p/Sp9SS1e0zKt96v",
-	"+4LyrrIAun4kPKGyFlNWbtxLJVmU6gGGEyvlo5w8zkR5rCYhqeiH6AOTRmmMkL4xByfHA/mgde0KJQx9",
-	"jhSuMGmIUB8e2/rdZNQX+mWCz2yUzfieDgQIXxWAWjbIC66NfTD0QXcdhm2ak6PfF3Sd44DRbhk4upja",
-	"PB5tnUrBt+Bc7bInYWmsUYAUP1tgYYtwF9wQ6kGDizKjqgBvpZGzzYNg90tXWeYHHRLF9nd264wFL01+",
-	"d0shWONSPQK+YfG1QRzXyVT+ivhHdm/846fCXH2uk9MuZSbkDJT0Ac5xD9CVftXnxYzhknuEiX0L/vDd",
-	"LfBHPqE7JAFkZs6aB/AAqv7vX0m81O81S1Qf0EKyUZGBFeDJAkGQvhDOkgGvncdQWZmIgkOMVDeYC8yt",
-	"Jaov9PzIYh4HbFDk1adHCBN/ySL3ZNT8h89DKTq8Kbfv048NL34+fvcOIuaXhuBIjlhkeVt1X4aRIKn8",
-	"AbeV00nMkBABrQE9BfXhNeVZIuO+4AKSCblidNIr/Rgh86U+/6O7/+ju38/df2Af/9G9f3Tv7+3efwqf",
-	"Pol9l77eX4eKyGaLbY3ayfvQwhqM7pQSZ+DPK54Da1teqFAfcyEkyA5LedMkr7mud3B5/MtR2GVJ3hfu",
-	"pKRKUm2jfijVxBHRqXGY2+zMncAsLjKDCabWIRS6L/gHPixy8EQFZ/Z0hGPVvgsTdSz86ezVH9R+faiK",
-	"GDOCPt+Jdi7845u47Nw5hH2OA5dttj4+QZghCEJ/9U8ujFj0hbUjDKYYPH3vBvsKAx7TXcOcOBUgUu5P",
-	"QVIazIKDs7fvTo4u9ZfBlLf5tkjrS+BqJScc34lBGpPYNc69H3SyLEsVZLYNy9hgCqvEUnx0vMFb2/BC",
-	"wPKZBF2moWGTBA+PdL8AkgC+NAH35S3PsBTMgbi7PjpcDw5Eh/Z3dvUYV8Io18ktF6400+O2pQiK/uwG",
-	"RWElQtD0YXKKH38SVMMbnRdueg1lzPvCKMZs4b1bA76lb+dx2GbHIxZ61YHAA5nKGc/09yvZgAmB282X",
-	"IUsR41X6q0NEqpjCzKM/GqqanEkx5PT9tQ9oC0yB/VHZGges+neLD2as/WNNDaoDmcwiAGIAANJ8QRsf",
-	"i0YjPszRKHVVDWS+BkzofrnO6qVRYG15Ith+p8MmKuiLAR/iEheWYwnK2+BZwzRKAGSZm3BfM0Px/c3T",
-	"hwsaEXMqDm8pelQTLuqwHyrRojvUV3pvtBcsrwzcQULlRigFzQX/KURQQrAJ4CKE35z7yAgMVenPPeB6",
-	"68k4ha/brRWIh2VvxPMFnuCVzNZ1/+r8xH+Cu3rTktfbXYKqbBRQ+zK80KsCagtM0I/G62Ow6Bsgnw7I",
-	"AISYEWwSD1Ri+FcSf9weRMObUZKmCJX6Oiz6WjjrBfAo02nqKtw8igkBDHqA6xSxnDHP6oSb5jz3QkiG",
-	"2kzIWRsoped+STlR4oBBYiJONuM3KHIwbjxFs5AU1cikduBRMPFq8KNdP95WKojUTdWNw4xeimTRSHpd",
-	"jWGVrJzQ4ttfyywMID9YGgoiHBvwkcw4Gt66aSMgtKkUCSa5eXaJVBzJrBsZrM1k+uI0HXE0XyQ30L/0",
-	"TkVfYRv0tC8B5khIR6O1jX/b9f4GRwwMU/kVb+QMUUxehDKaI0YZ+cJLZYf0BFwfd2/L2ufyK/o2v8KM",
-	"+NyHs3l7I1xxZlDSZDu/pCQtTUgIgu52dj9Lg0p7hFdAMqP4svHAH8UkHnGUn80YMBMWNhMe+8eHZwro",
-	"adtgCjh4foMpkOGO9u1YAb5PLeQMfPooZ5aLirjmTbDKc+4r+BaqeDd/JZUHE/gDRSMv2mRsCOejR4ZC",
-	"1xMvcod2IZgc8DmxKZB9MQXSGSuMJKyp4TeTNhoV2By3vqCUFKNtUv8Ymj3z1dXr10fnf5ydHsFB7kIs",
-	"ls4Bh08yLmIYtUS5QGJfJCPbIIjDwf1Lgg9ZIR7ixK9h6nNwnMrA+aOEPUuU7lSbncqc5fIakU02YIUC",
-	"JpLwRAMZ2ydA+E3P2mbO2jJP0LoH7pl/l/4hS2Ju+P7uLB4V5VWCpN7CWoCLAjbgKokNf4dveyzjPaK1",
-	"s4ylycPkVFtBai6Lq8F/vXc/2Glk2uxtdXZg0yjDfDYwcZAtE/iCPy4aM7sbDjUZIk0vNZfat3KUAVi7",
-	"qUssD4jJV60Nw3KOEXOXFb+rqLB+z38dXObR2vk2rB1YUXjMP5x1s0qRA3If2tBHZmAM6tNREmAlKtLf",
-	"ll3tBsZ/fbsRkKxl/F/CiA+cfpuep3dhlF9xoeUfBsDlOpdjHHzdqy+z5PoaGGnWuly91n7ymtdeytYn",
-	"5dY9L8Rqbl09CR6Fcr8qSl2Inv6PIipO4QmJrLfTfH0giNr9rpgO5URfsHzPm1kqAOMmzREwYZQCrboG",
-	"MNckivHJNJ+b7LHhgZG5xT80bWtXpkFrjBppbXiiH6VoqWQZkHg388kXYn2VCQe7OID7Pi0lt3vbMkEk",
-	"r7sB41GWJk4N6nE7+Rq3kwq6R32riKrazcQAZBs3k0tL+m2ANYkriMJahllkSwKwCgcSOLWgHReIueHa",
-	"hnLBCK9mygBXklzxdAQhHYcfoholA6EC2ekMEmn6V0lupJhGUZIWmb4T4UFCCv6SXCyCjEVFnOQEMSmV",
-	"BGmLbsC5MFDumKRIxbWRSYK4BWyEMnPYG3yi2TZv+DRvs15f3EmVidWIMpmPtcS+/MV8z09uY35idQPq",
-	"yGpDzA7K4+75Ne6e5vM0GmR/nz10+y/618clws8Q0uNpqsDd/NNO9JDYz+0um3vZqKAWH053tj7LQmyy",
-	"Z6i9j6vv60J+eyjYbxkGHqwWDLQTsPb9t94aWdmIROR7u60VAoD+HnDD5+uIwQJ5d1WxPUAObY+9GzJO",
-	"KOwaQ8Yr4yzjt/IGAdfDKE1BvkFCogiUKfV0BVYrTwkeHqs4WVu+FCc0pCGoBW00Ma2+WD+o9TOff+PW",
-	"xs98vtrMgKF71FL6Km0NlGhvsC9gjdZvd1E8AXbuhpQ0ArNopYwju5bJMQEmw/CGz0PI6hDMfsCZGsuZ",
-	"IJIh9utYgpamAmM/ySG3HMu+mCEnn0KSPcWiNJWzAHkxlL9NGOlno/lMaV2zMzRS5t6Jl+AhsVpG59fP",
-	"Jerhg5oANs3kdRZNyD8k7g1kdxUxVHoqoobMMGbuEbtXv1LMp6kEzgGb/B1LFBvUY2tOPSNQ7GEn3zep",
-	"07im6seRRA3EqwRnRmOxsUmeFg19tebMa4BKMyizjFoz7/2W07tbmxD4/sznX0ZwBmZNvaVIDFwe7GoY",
-	"Cb1eoAzEVHzcNekp+Ey/4ZEn4DED+q3IyZQ5AVaeUyCsro+WLZT4qsqq6wespAjopakn944YYXuuUflS",
-	"ROVocKypPJorX6YlcNgbLGDpi/D86Jezn10lpT6YsH9GProiiILEAlSDhoosFrEzi+qhSPDUWtKzhmJ7",
-	"2m/MOfnooH4l8//cmx8b2mlNxfKfmAtv+aEWmIpM5goyH2fb1xUO2XyqbRD9ILNj8+jHijl3HFfCDSmP",
-	"dJ8h6Oi0IDdD9sIzPjO29+hDDt6PfT9U1cO/jDStzUq32QVQzzDbQab9p3n1+m22V3dM+BKZn2w/eGNf",
-	"0rArYCcTxTj0/FGYwrM0v9mdBGcxi/DretuJddBqdxTzV99Us969WpIpKMX7XKhP+58u2EdxPvCeOHAd",
-	"NsT33CvvBF07dS3+pmN9th+rI35uxB7jfl9n3M99ITaYw0/eqvTW2J2if8AzE1VWYSnoXl6JGNfDeoXv",
-	"Qj/sbl8dfg+Aq74QRODvqM7cc0ok5Y6yxdQeahvTaiBdA6jBUqEJLIJYQu3BQvuiLeCdVEs0t+yU+bJh",
-	"RKy/rUbn3IAhsgIvagzJ/TqOcojDJorlWcJjJou8jULnIFrS3el0IPNzTGwSJTVuMpD4hynPEqP3aBQ8",
-	"3/EML251dzsgw3VuynkPo7lqdZ9DcUUaJWJ5L7QPsaojurHGlhskaQpAGB5N2s6Mo19vUkNqP/WXiRq6",
-	"mdZgUJWWB0YQ7xUptM97jBc+xgu/lXih8PbjDU85iB16R9Ji9NA9aPsv/e/lUcTq9ot6k3g+miPtO++s",
-	"ETLfAnhx+D2p9/IEkH8EJrRX9kVIrOhh6QGJ2jK//94Keiwm1cs584UjvC/WPsObqUL9Y3G9SGRp9/q7",
-	"kn/+9ziClvLz4Rdkc4hzyazrfIFz+DHA+XUFOO8xFdcJdhqHJS/PgdooIvlhdwt7OvNEP+XePKAvmSjS",
-	"lGV8Im85qjRPkrzmZCg5d32x9GRgZ3h02TTaDVTTaHeOWARtIm3EZ5RMA07DiVG3CFWhphAZ7DI9PCFS",
-	"QeFhaOpt8FRdxI2pscxy3X5LfIYeX7svwlGUKh4Sn5QidFmNaH5J0lLJCYfK+XEUG6EQzPvhD23Ws1Gj",
-	"SMzxt0ENS6lHRJqXa1305xnwfMa5aLPzEqliXwz4dSGArqDaHMUidYP4+4Bd648Cw3eClExjmSI0f2YE",
-	"TLAKQT/JCJsaKkgB5U4/WTVM8H6hlyWKz0YGxvL++5C+LNH76dGEPxP+Rc9Yw9bgu4PWYd1tclj1lF+D",
-	"jdDfMhwnoZmXrS5MJdxr4HflB13gL9d6EtqamzujX4ZucANndJF68O/G6P5I63cHWj+a+iViv0/qvBkA",
-	"2UokMl646DZBpDEZjjHMOIuSPCCOrCRNtZ80lBNuMMmQ/4iJlKcv8EaDkIvUDWzJWIRLYdmmrMI/sd3f",
-	"dEYB+rA6m4Aj/5hJ+DozCd7acFB8PaWB/5wyeOtm/LwqioU1uv0X/P8j5fLXSt77xjfcHUDhJdq7IbYl",
-	"JK5wWNu6AW3WE6wQYMvBAwBvhTXefQGPwVVJ5glArIAnuN6qN5DXu5n1sEg8k7424/Ir0FGBZjwL9R7k",
-	"wAEyA/4jS1eJVeKgxK6kFGTCZdBLKCbV40bWvbYSFXKAwf1OOQbT9ATQfekQByZvz7Sr0KMzPtJbItWr",
-	"4pgjVTvygBZCtdkB6ecFbBQlKW7/9I4I91ZPvi+XN1zU51v1LUQUcndTc7AohH4FQ5tzgQOBOGzqCxE8",
-	"kfNmrTgfdIGpkEn0AdrW3ekELe8rtbpPHZLazKWtHVgDQPddZe3MtM1vs1MU3fMzHxuYjCcwZGa//Lz2",
-	"Irx7ORIkIkPZscknOc5Lor+sCRyeIrftLELqr4Rqk/NkwrU/dkMFBn/bA+XR9NzoFIN5ZvdICEaYLfvu",
-	"OJU1qJWoEn6BXkm3IE2bQhiNlEsvMWTRF3Lky4CpgOVSIpexLHIWareexDpyCWSIKTVHKntYgjTE7j4b",
-	"yyJTbfY6SfUp2xdRHLNi2iWySajskWyi98uSfooRH6klgGLLQDSM7D7LI7lYzI9nBhjRQgokqqw8hgl+",
-	"y7N8zJFWOsJnplLeQDApwmCVPt9tQSScQw3G9n8l9VSVd1KbDSQJa8m/E1UqYK1QzvwpB8dxa8Oi1VVj",
-	"FQ14esFTPsxpcFe0kxRzSkvFhiyR9hv6gTFJYkOnI1Vft7vfF7AKzNV61TTzYgJrdW2X4yjnW/oMWqdY",
-	"d+1urNMFpHNvaHAuN2/uI4XYo0O41CGsnmP35BSrnKvbgyK9Af+v1hk653mWYLHnMBJDnirnROSOKQe3",
-	"EDZKRKwC+ONgjpY1sPpHcyICG/AhepF9oR+DIFHMlIwjEafcOl7ENbNIovbSKScB9b3MeElKahzpo7V0",
-	"ggXW8oXSHvNGcoJA8n1IZx0pjvsNw24Ce08qxTXqehJnVkbl8+S2VE9fOzAGVmX13MBkSMCp1GOGm5P1",
-	"4dzQRsOcyI5GMjNyciT9ELFa3YeoLK1KDEKENjOfkceeuHtfhFenB296pz8eHdJgKQmjW6UFUMVwyDlo",
-	"sCIV9PnR5flvIdgPYHWZ3x/0Tg+OTvTefoxGUJgV4k2icpnNQ0sHAUSzr3vHJ1fnRxch6HbxPJt7urDm",
-	"feaUyfiEayujoeIYIp93sjAeFCsIvahmPHTHYBGMQK8GzUKRXI9z39PFD65v0COrjxNzPvuSElS/27nc",
-	"3XUyDkbI6feWHtKjQ70XkLSDq/d95kk7bMIm/EpvE5/ZpaXXnnNVpHmjsoPdU+zO9Fjm8AiQ+xIFhXqF",
-	"2x3WabXci2AYzuiMD2kxrXCB0yjX54ExGVDCaERn6k6ng47wYA5pXtrfuv4urzd960fHBQ9QJnGBHgb3",
-	"et/B3euwOJorrNaN5spfkLjvAS4hy3H3164guNfQIjWWM4cN0Gc6EfGVjg2rqnDD+dScCMBU0ehswsDV",
-	"Hwh15Wm+DpMKmOL6nhwjBEM5mUSqjVwKqYw55aaX+2vNgeok5xO1hiMHsc5jvNiiw+lHe3GUZaA+VIjk",
-	"3wWnP9P+rPI5BNb1e1r1XEaLfKilKbTEL12kQiVnqdXd6wQ1pEb4JvzrcoajT3mymHmxjCMV0aTEspjF",
-	"gLWh/CQANWZggzpgCAyVjawvWq7tvnDAD1hGQiKhpI3BkEIroEICp9IlC5jhjz7a1+qjVfZdJSc4fe7t",
-	"nRkihSY85nlxR+I931xFg3QdIQontahukul0TfUKuhSGjuz5te6zFz+Y7sUjXPSrgouurb5wV0ZA0iD5",
-	"tBScdqFuo+W3YSn8p2tjU4bbU/QREiCORghKO1NywpVx4EHWXUoBetuRMPLYWFOub0nEdcBmSC5mpeON",
-	"hgyejblkKpfTbkl+Go23ZJQYsuaoms0uhWkob25yILlEdjL+IXfpcqebVdMJW8BoegBBHKthDvuSUhVh",
-	"zbr4Sm3YAT577Va8qShQVghBpPqrtsdzuvShNkei0aYYt1UI4hAN+htSq/73VIocoEN6f7Ubb6cjjMlX",
-	"uNdV1iY11KzOu4b0ZJFPi7wKPoZdg6K/gtE1vhIa3QXDoIoJVEPvtkFz9YaLVvfp0+fPO51nz1/svNh/",
-	"/vz5i82CcoT0sbzIq0Jz+3UB/qH2bWK3e44jxcKLq4ODo6ND0P96lOV6hIBssNnQgjMMJXFl17kb/AN3",
-	"He2ofPU7jm7kfXebUSKitLzZnEpruwwjwcY8nfo7DYevCL3PyLzC2MKwULmc8AxLzPNsDt/MhK4at6Gg",
-	"LonRI+ChaQgAS5obwqZZInIsr5WCjZKM21YAnrGE6HuQHfE16m084HZoZBIxgQZoNwjVwDaJiZaQJSM9",
-	"3p51nPJRTsqnfeHZocnI1RXR9NAm8jj6uwR4Hnfaz5hw0N2huL3zzSia8zA7LiGHv3qX9pyQ2PR24yEi",
-	"wJz1jHOpd05iRcst1y8sdTN6TrlZFiKvpwA1yOjW/XLEdmT9T0rEdNgNf199kO2Rnn+P7RHP9Eej8HGr",
-	"2myrIgT6w9uE1kz5qvcnqytvRNYdHxbUJucs5qNEJDmppRg5ExZC/85Goc8bhCrt8GMSQxYVc1TJtbYb",
-	"HfBK/xYLclxYzb/qf9SC1Oyle0VfNMnKByxNbjgxYvrq4KRpzQZzh04C1BJVupeQSQjTNtAoCsEZNnZC",
-	"LGE/AB01AyV7Ih7DFJnq9tEinSVm0zQhQqQdq9+/82yOu/dXoCf/+STh7xeXxM+xVlySLn2QuCRNxXux",
-	"bD0KkW8c6fwvBvDcP0pqdlS1Pc34bcJnzfDaX6I0iUFyJHICuXrHwzISm+QoybXaHTOXGdLYz4HPvs1e",
-	"y4xFoi/4h2nGFShvIRzzDYAr9eYD7qw+EKTHHgJHA+lJUpsDwNUViuubWcynHGGqmIkpa27VbLL0lAvq",
-	"070s5WEmFxgL9e+Y380xF2yYyuGNIhKEEqhylEM54G5n99lWZ29r9/nljgecRAxLdy+gV7X2OmyXPdH/",
-	"6YmQTPi/oHSwdVRkcsq3X/EsTQR884RYL6pxEmb+YKDBKF7qvqPfPHr/U/e4Y+HKGfc7HcB2ZnlJvKWz",
-	"cwkdIDBn0EI5hmp5I31g/3VZIZplYDbwJ8zHfUez/DOjQx+Fjh+LFh9k36f5623B3vZvN/ONsDsqj/Il",
-	"pNpxjHUOXnVHmQhjAWk5QJKpSSKKnDMiNhrLooJJg+IEHrfZsWWFimJIwedjroxmoYK4B4vocQEDAUCL",
-	"YqKXJCYOgvH8dl/8SpEmm8UfgxJyIbTJrxIBDefgmqRS5SwZsSRnccIVVi4AcUAk8iTlSBysn13khh5p",
-	"UAxveE4wUKKpYvvs/zA5GrXZW2gV3nfDpzma0TMJqNPA1JVFWKSh/4/lkfVkStc8v4BPtAaaBHdu2kcD",
-	"llG1YyxnAjUPVc6nC3VikW7XZy1zAxcXW+kxAqWR8hqNQOCGJj94adtCE9/IGX4egEomOZ9A+xQ0hQp6",
-	"zIffYU87HVsEW21r+Pb49OryKGTJSFsk6H1OpVLJIKUq1vDN2dV5yKx/2Nw3PRql3nFRTPTix5e0gpZ+",
-	"FJRTrOohKPyXKzv/9DCfMTp+aTTgqcWkzFkWiS6xHgQs/EdIiBg4sZubDU8pt9uSaOQ8mvxjGs0NSfQk",
-	"+nDCxXU+bnX3CUNsft4Fbju9v7a6rf/7e2/rX9HWfzpbL9rbf2y9/99/eL/4Y+v9k//vTpWmy+thmwaN",
-	"YiSJYvqNMBcgmNHkNONf4UAK1lcWvnR3fVrQMe44TY4u7sz/PTbKN5zg1rMVIdt6nY71pgbUyOYHvcNZ",
-	"hHgAkSBmtkhjVsBc2MSkKKZDOSFo2JIqEAd0G+bJLa9nPoCNNi64lbthUgRlqLu+BTg+jnPIYc6oIjHJ",
-	"rJWk2Dzhadz1+ETMc6m20EQhbfFIPadiX/h2RW6IvhAAnwhyhlfwClzR+KxT7OFXhPvskDUF4AFZV4ll",
-	"zrRUDiwa8ygmLQXvbEqE7oy+5BMfp/WVG36HckkcRU1bJpTZ1pdvPO0srd/Y6XRWVXBszEDwKXdfb348",
-	"+ot/uwKMapTML5jfWHRe77ppcsv/s6zy4iS55YIr1VB+sbxjb3iU5uP5nSaUHgA+LLIkn7e6v78vMz/y",
-	"4Y0+AiC2h9E8CVkVvX3pLnljMYY2oPTwNmzX/2n2WMvQbSocRxmYOMqjAdJLqRlwL+pzkHSqcfVZghOj",
-	"ks/OBFPjItdOVF8kOSOiLva0s4eLLbD5HmJ/VHr+lJDhjsPqmueqwc0751GcfJHvdM85vvYnth9mGAkc",
-	"pdqPXH7mX3pztvbAG0it6FfpXw94lNX9FNTeoFsHS7vJfybOUDIAzFdMFIvlsND+iT6biixtdVvbNc5B",
-	"r/yAcBLdQNQktMlGKfB5k2g4TgR3jxvn+bS7vZ3KYZSOpcq7e51OB04ZGp4FRwSImwPDnw01sMiyD1yG",
-	"perOOkfGRJKsheTd4gJJdYnDCJO1Yyx1NbbOS+xjQCXFAdEj6HYNouHNSK8LpG+xr4F0Rb2pMM1kLocy",
-	"Ra5qTKob80ZbWrRX4OY5BwuHOKqhqgPf5LA0SB2pzT0irXBsXwExF/pai4O5x2wYEH0iLnptNNtSYQpg",
-	"HcHPcEFfDKMMWEgoYPY/jrcQeDoABuWBsGMo2YUrMO+933mBSt9lAWDcMmjgLMogqBNtYhHIGxmWLpTe",
-	"p1b+KQcB5typ8/iogA2loANpzq4zWUyhETd8zgZcOwn6UX1RYnjHgbEgJKQHH0FReZqS9Luhf5SCl3rg",
-	"8fjWdUJaMvIZsUjG4C14kycqYiLPqqzBd8cgdNJFxELGYy7yJEqhOaSgD1ND9w14O0A2PvD6WSGylxkF",
-	"JbVnIVO7S2CzJtGc+DDJ/4ACcQFhywBdnMRnWnfJKok4gzi51mabHMHh4sSaWE+wEOiMQ9guh54ItplB",
-	"c2w9jDok4DzKe0m7GFwAbpHMcqJrA0L70gcBgdf6tUjdpRUW6p3Kcafqb41DDefq1fmJqcQOoEWUCccp",
-	"7T4GjF1f6NU0KSC+Bn3Mo5vyPBlKITjQjNS17hBq901QGdxHqkrOiB3f/jFK9UfFCFbhz6NhlHIRR82r",
-	"aRxNp1ygf2LIVEkeQCGZHfzdeyS/hUhWw/MSxWaZdruFnJmZPfcndk5KaM1bo9v6cvd9vEdYnYVWfVzT",
-	"0j2U4vZrBAj8MwIjRDXnihxwZEpNZaQ3/1Q3haaAzIZjrvIsymXmDxmd/R/ff/x/AQAA//8=",
+	"7L0Ld+M2lif+VbDa3TNJhlJR8qusnDm7ripXx0m9xnZ1TXeUDSERshhTgEKQVikZ/z/7/+BeAARJUKJs",
+	"J+npycyZSVkEQTwuLu7zd3/tzcRyJTjjueyNf+2xz3S5Shn8+7Lgr2mSslj9IYvlkmab3rh3RrKCk3xB",
+	"czKHx4TmhNHZgtA8Z8tV3gt6dzQtmHrN/DQeBb0Z5TOWXrKfCyZzFp/lvTEv0lQ9KCSLX2zM33GR0TwR",
+	"/G2SpolkM8Fj2RsfHwxPgh7LMpH1xj3K5ZplLCZHYUgueM4yTlNyxbI7lpFzaBT02Gc2K3LsuidnCxYX",
+	"Kcv6w2eHo+GwF/Rw/Gc4Rtkbf+8MePjU30p4Ihc47d4oHB31h2F/GF6HJ+ODcByGg/BgeHgY/r0X9DJG",
+	"peBmNTImizRXi+lfl4Mw6IkiXxWqYyFWsmf+vpDXWcFnNFdbOKepZEFP5jQv5EsRs974KAzv4Zcs3zau",
+	"MDwND//eu/9h5ySOBwfD5yfDoZpEEvfGvXB4ejqLw+N+HM7C/kkYhv3T+IT1D+bD6Ygezo7iY9YLej+J",
+	"6YVtPpqH/aPpkPVPZge0rfl3TC1zxlYiy+WzNWO3Md3go3d0yXrjnv6tj23w0V9ZJhO1ssOgl9KccSZl",
+	"dTHVWs5mRZYxPlOnYLjvbgxHj9uNjOXZ5v3cfM4QUvwaKLFlf8IQ6KbrTprv9sa912cXb85f2V8uK3PN",
+	"MzpjsDHD2XPKnj+nI3YQsvlJfHw0Onx+GE7p82M2ZMPnPdU4ublhapBXL785f/XxzXkv6K1pkif8Bgav",
+	"+ry/DxRbuWR5lmzhKxk8l4RykS9YRgRnXqYSPpqp4DN90PUfzkHGXxpsonYSsJVL8LN+HJ6E/ZPh/PAf",
+	"g+BxiH6ax2fdyN78pYm06wHfTsbH44ODwfDg+KhBxvoQGGr9cP7u1cW7v+wk16NRyE4OjqfhETs+nk6H",
+	"cXw8j4+HJ7OT0TEdHR9XyPXy/Pryb1toteA84TettKrJRXoJdPhbE2inW20HuZ6wsH9y+A/Fn7eRa/hA",
+	"Wt3KUMPTrgy11vL5cFRhqJcf373rQqIHh/HJ8OToOJwfzU5CGh+cnDwfxeHB0ej4IDx4frQnR726TVar",
+	"Okd9m0jJYuKsFpKsEmYIF5Z2439k5loyi4Pr8Pk4hIUfhuEIt+i/LBl7uO5BScm9txdXry8uz3u/ETnX",
+	"GOvVdxcfPnSQA56aanFArbw1kSQuFKmu/ytd/8+PD/sHh6Nh/2R4FP5TX/87afB0fHQwPjocjMLTg4Pj",
+	"J7rcD+L5ETs+oaez+fFwdkTZCQ0Phs/D4dF8xJ6fVmjw7dm7j2dvtlBgMZsxFm+hQWlb/DYX/Ejpb0/F",
+	"I91zPzoYHh7/4/PI304VG1U0418nvUys5aQ3Phzdd1bKRnsoZU8mQ1x9fPny/PzV78qP74PegtGYZWD6",
+	"Ob+mIPHGTM6yZJXDTvWuF4zc4b4RMSf5gpGfxJQknPxciJzJgMxFRqKLef8tzWeLaAC3189FkqnVzbOC",
+	"4dotqWNq6o17k95w0lND3azUnzLPlMANY1rRjC5Zrof1ssikGrJvYBFnn3NsEJnRrTJ2l4hCkhW9YQNy",
+	"kUsyEzxnHK4WsaI/F0wNMlGd/FywTNEtR6Kd4bfcES/p5zeM3+QLoIsw6C0Tbn4YNocf9C5itlyJnPHZ",
+	"Bk5JfdxnJGefczPaWZownv+LJLOFSGYM2c+S3jJJkpxIOmckFyRjK0ZzeCFDnjMm6yRfJJyMDslCFJkM",
+	"CJ1w1S5P1IfgMbwg6ZLhJ29YLuGneZLJnKCFKyCUx0owXCT8Bi5fwRmhBE8UyZMlG5DrBZvwsiPo2+jp",
+	"ekDq1YzNFffD54ejEfa9XiQpc77rvDBlCb+ZcMmyOxYH+r3wdECu6a0aBGdrklEeiyV8OFCMeUGoJJR8",
+	"/HjxCmkPzJA4/FyQKYMZDCZ8whWJwIDVxuv1pmnKMhiX+lPtu1zRGRsTmI0kS7ohhWR26Qbkk5ZKrEVQ",
+	"DXPCD8NhQA7Dg4Acjk6JyMjR589kQdVOUn7DyjU1Uk3Glmw5VT0ERAr8mRJny8D+MeH0hiZ8QC7mhHKS",
+	"cJmru4bECYvJlM1FxhRlzESRxnYL1WDx3+pDSxozNd/1okozE66Gp1ZHL/VPYiphKbKCS7Ws+YJtCM0Y",
+	"mW7Uv/lgws1JQUZRHhWHzPuKztvOzNFR/cis1EWaqT7/3/eTyefRsD+ZfD45/+Ff/1fPe57mwFhaGIBi",
+	"WvboGz6V1yauFmUuspJ8IuA+UaC2jZI0keY8LuGn6KtowhVpUb6BjTBcT62foXv9sfriHw5HlROF1CC3",
+	"raRmnW1LOPSwHWcNv5hMvvrPLz49+/L/THrf/79J74evJr0vvieTSf7DV4H+b+3xl1992bbW7wRnLev9",
+	"SZFM9FUU1JdW8HSjjt4sYzRnZrG+JgksnKJX1YZ5Vmr7qqixeJaG8WLZG3/f+6r3g28Ob+iUpVcsZbPc",
+	"d21csrzIOI4ZDsiUpYLfSDUBOA/rhZCMpKoXdZRyZC6SSN1l292RVr7rDvh/ZWzeG/f+57PS7fIMn8pn",
+	"1dHC+JNlkvupfUk/J8tiSXih+Igi2SRnS7W4an3xwmsbHfTqjipmcwqi1DAMenORLamSVhKeH4x6QU9/",
+	"CizUQHz4V3njJTxnSsSw1l0lrMjt6w1sBjiPGi6eOKlICd4NiGTq6s8Vo9uQmVguqRyAl2WVgmCmZTXf",
+	"/LSU6E4Q1mbX+tuh/yW5Y7x3DzO/wDeHOHPzl506zTK66YEXZQOyjFq9ntVu80Kyhy2E1C8/aiW0RPmQ",
+	"lcDBVxfheP81uEbp82FroEXXx62BkX8fsgh69NVVONp/FeTrTCy7LAHwm8jVLyLFHrnIzX0P/Aclgbzt",
+	"gM/V19z52iMd05z1lRznZflqpNfiEePcY4y52H+EoInJleD6UL2gsVa71V9asgf1fLVKkxmohM9WmZim",
+	"bPmvP4ECVfVwzxOW1jV/JWfd0TSJCT51tP4Z0FpPP+/ra68X9GKW0yTVnNm5DdW+QVsgVqXjo5NZd5QL",
+	"0ZdLmqZuF5qhLwup9pzQnKSMypygDxnGCww3u6PpBb/Syq5e5KmIN+Co1YNAg0l8yI5pyPrP6dGofzgP",
+	"af90dnDaP6bH83A6jEezA+aon4eKy+dJDkT8gsbk0s7TkPpUFPl4mlJ+i7vS7X77gDuBrzRvNO+6kQiX",
+	"LULxHMSGyv7IgTpjLwWfp8nsoXSAgsgbgYRUEsN1KaRosbKhtqRC5h4awbf6+mmFPqpdaN0skaQmRVf0",
+	"BymWDGTIgEyLnCS5dIQn9RHQywgt4iQnOUtTiQJNkrvdDMhrkWmJTSoNivEY1A5nKKho3bKNUd4fTEWn",
+	"JRXZ7WkhoaDHeMMGBzRRcJgAPm4uc1bw/oLKvnlePYjuy7/vdJKK4n/BP0rWnFyDlmSepCkqwgT1YB/3",
+	"ccjklm36Ce8XkrlzP+tAXEbh1t8ZkEs0KyQ5SWnOMiUC3zCX0n7fBfxJTF+xlOU+olDa11ppr7pBc41+",
+	"EtN++bROFP8i61387nP7jm3OPycSY67cywf1SaNfqqN6Cwq1b4Zq9xn2UpukNWWglorTNUagW7YhK7pZ",
+	"Im9meZ6y33f+t2xzlmaMxpuXoCXGu44GsDBsSmjLgqjFoNhrX7fdznjdTs2yTA8/3/48Wv5yQhfxwXrG",
+	"Ai3pSDbLGB7RhVhrSUjwGVPn5k7cMpLkaODSeq8xDKhOHbZaO4W/77IrMcLDheBn5JOfV2CpbS4utOmX",
+	"zyvL2ugA7CYLkcbqItf2JL4hS5H9zoRmj4HvrF0bcwQagsoz45m/feY/b9iP04XDeNVvf9CsL+Qro9fX",
+	"N70cKcg1isbXCwE/E16LtmqsQSL7xmDQynd0AzKjHJWXP4bV2gG9E/n5cpVvti2FIuGfxFRunTwXeZ9B",
+	"T1t5rupnQPAKA2Micp8/aPZXhVy1SFjlsOEomHbblsBt1bIEbl9ja/9ULHBJN2TKbhKlZpHkd14QsWK8",
+	"XciEiJgtgiZs/TZB03bw+84Kb6cme9PXlnQOoVoA7/x00z427U9Z3zatTNV0qdWhnGZKSqSZekJT4+8x",
+	"9+mkRyc9dYkmxnJa+jAEgwWb8AW9Y+rGwFbmdxgqnJwB+UtyxwhNU3MPo+JXHQPa72O4yydcfTwX5Or8",
+	"5eX59Y/fnf/t6nfeEn9YgUss3riCmlrjtvFSnG3w+04vF7e+gwQ/g4W/yGPqF81lTlPWxw48k9LKP8gU",
+	"sXONwgtjo8/CIYMdV/pJQwD5vRdDvKV88626Obaz13kBpp76kuRC9JeUb/r68mnhqYpzwlkZhiG6J75Y",
+	"0s/qs1+i7IksiGRCLMEZOvzdRa6nMgWpjzMnxCBQtBHojRaZK2cYdkHTVKyBVgbkijESqcWNYF0iXNDI",
+	"WIpyxvNrId4ovvFAg5FMfvGI0lMRg2adC0FS6L252apNX+24aVDZbdMDPMxIvqCcDMPD50cnx2S6yZl8",
+	"7G4OD8rd1HY9cs7zJN+QayHIGz2o33R3vZMkb5MXXyuZANzgIsuJgH+rfVfnnDvOWSD+XBC1Wxv1NBcT",
+	"jppXUO31WHU7mIAz57XIpkkcI+N6wJ4vGubBMxSYCx6zzF5yDEwqCZ54RZkZo7OFlxeqHkGqAOL1XbbY",
+	"EZW34LRWp/uWbSBkINFxBNA3KqRUklTMaKq6Vasy3ag1E2I1pbPbCadxnDEpMQxGrFhGc5EBV8Gzgxor",
+	"mlm/OHvz5v2n81c/fvP+6vrqy0fzEIfqym1oF9Oy5Cbh9bVe0RvgCTYpBFs1l3WWCSn79rFjF/N3QSTj",
+	"OV4zepJoTd2+/BOOIS4YU/07r9DPBSuY33aEj5qrAr9vozYlMylqAIsgWJyxL3TqBzpORslwEnREEybx",
+	"O09dzsSqPnUCP0K8SyJlwm98godq0rfhaJXJJ+ZAJIITzliMpjfsVXGb8TpLcvZ7zxTp71MSe+4aHbyU",
+	"SDIVhdoZAb7TbVYM3V9/ncT+hXgPXMR0vV4I63v0fgKoJRZ46f6eS/NUF5GeqJqGmqWZihUYNDNc66At",
+	"TVsgRnzDaJovNluuEnOFdBsp9tc2UKs1JZIs8Mswimp84SUrJGocD7jdMvtylc7ALFqGxdQi/Tr4J3TH",
+	"Lh+uRQsuaOx1UlRC/xTltUf4PZL6RqOS+j7yVSZmTEo6TZmWjX5zeVeJEVFt+hGZqZ+9AZboaEca0PnI",
+	"mI6M2cgP9IbTJC0y5rMj4EWIYehejziOoc90MrRXjMHX8W61Xq9YSfUx0JZiuam4eeRmHrnu67Zk7d92",
+	"Nz3zTcWN9ejg4kgtN1YC6GLY0neO1fK1Yr0P3NDyMqhs6TuBNm/7GCRsxQHn4B5OZIuPpWoFncPIfJZw",
+	"Ln47U/hhubnvRE5e60H8lhtqJ+VZNWPpEhmhM8U1SiOIvTSdLGbc3sft6k9i6t9P9cDvKdy5XY6DUAl4",
+	"sZrPU8QA7LNb4Bj0z6zd5bdzZtYDp2f2O0+p6xH8JzhtQS8ruH+a6kG7TX3r1LKC/5H7d2fSlHzTMg+b",
+	"U9NPdk/P7adi8ALbppG/b9kqfzof6h/OQkuLnmadln6BP37IIKgNEiFKAJoHcEod9lTdvCuxZGCBcuOr",
+	"9LJv2UnTV022MZEaZgsPyFQpE+sBuWQ0tmEBEGkFSSZsTc6v6Q2hkphg/0fb9Bzp1V078trIa21BV9vc",
+	"4hg1onQNUdwsSCUG3zWJeJ3F6tLZ6iqvXjjqqiEXeXUl/6BleSopsCVHBA2TZY4c0v7Xpc5poveS2WJA",
+	"3mdl2gQs2oTbHYkqWxJV9wSzKTwZfb4Z6WbPoA1M5wpF2I+c3tEkVZrQA49gTHM6bcSdvBPEPmgSj3nU",
+	"L5zP186daeP4NrUtdECusw3BxKnHahKOUUKvCPlYGVNb+J+UBcsac05ihqb2VSbuEkxxaahS8Oq2qTd6",
+	"aa6BNlFqYdR1AN+xLJkn1VUiZx8u1BGU5EYQwclaZLdg5/iDVk/csSwVtOk9FYIs1S2oRyUJzSEKy7OM",
+	"Th/15XNsKaCpcWDGtY4h5XJG+R9PTU/Fj+yJ0VpLJzLSbR2PhszFaqWoQy2MTlDEkFHtZrlGd6h2LsmH",
+	"RmSjs6KGZ6L2CAgVEyY1iglEg2/zq5ptrZCCISbor6a++T6A1ph5JpZ4Z1l3iiUQvQyPtUU5/lY1SJj0",
+	"ZTmDrroTWB2SZWLTi/1K1PZFctwCS3rLyDAszwi45DA1+A+Z81MdDHDp5NWgOCR7vcVwjUMibV7nQN7d",
+	"d27dS5qzliQ+k0qcsnlepjzBjslKduot20x6X2f/Fn6d/9swIJNSMYSfD0fq9wgv/HJBPNk9Ziz9DyJN",
+	"Zht/XiEOwKEZkF8hvVC6tg/MCiZxRuf5hEfw337C8nl/kecrukr6Gc0Z9NbXCxJ5pvXzvw3Dr9fNeanf",
+	"4YGa2PkdU6uMCQ+5cFwUGFqLZL4Apt1hHViebfpn85x5UkLhZ7IQa9xnjSUB1kn3HnCSc7elQ6rPfeS0",
+	"yBciS355sB6jE172sY3MMgb8naayb173HGyP2coyvLFWQAt+y8WaBya6Rr2UQdRzeUHgDpvXTa6MyJbk",
+	"TE8eZjkmLxjNWEYmRRgezBQJqH88XqUduvZ7Z71b2aXxE9aX1Fm3Havqc6BdQUINNwIVLC+vrPD4H3NB",
+	"nsyjVi4Q3J56mTE4z71NtwTpVBjop0+f+mrFVKczmrPmif1GrNXxBA3b+fxgKxfAgymL1UpkOYvfsjih",
+	"15vVQ7WcfLNq8cYvVc8EnjfJqShH0IeGfd2wGRNk0wFrHkZ/YmGLl7+tEyezUIdH9a9xIG46/mPTCodH",
+	"Lk3amRNYfKI/+LsEHikqjOqLEA165YdgV8/8qAGfFoLESUySfEyiW7YZ49lNYjy6EUG0CMMEAhIVkmW6",
+	"lSymP7FZXmvqcohgwiPIcOaxfk70n4avmtidgESUC75ZikLapngxijnIZii1K1l2wjGswYSwwJGTG5mz",
+	"ZaTdPo6Yn0uWzvEmdcAnDrZiT3z//yaTz2HYn0w+D19PJp9PXv/wlQdZIuidpSzL4Z59jQ5HWYUgCLZf",
+	"yRpzGtJKMFxMrEn0k5gO1JOE30RkQVcrxoEFtIMZWCiN1us76J0pGmHxt+hx8chvUwZagZiDf1oNohf0",
+	"VpnaoTxxcoylX9jSgcygbMTJfM508Gqn/PTX6uWXYJZUY62noaO84IkliB0789eEF2lKEiXekTXgyEyZ",
+	"SYuqrF9RgAShmqM5COGcGrur9ZBtA/8W8t8syIID41UZbJ9ELy/Pz67PX0VjbQVbU4+36pZtBhOuWn9z",
+	"9u4vpjU0MmuKapuSYGM2TziYAfGdj++ab6mvgCzpNieSbiS+8+Hy47vGCzq9JQCSKKS66ty3F7pDHKxi",
+	"2hq5RE+xF/T0QHpBzw6qF/TwY354kxJb6/seioGwR3pBA0N65bsCmA9QNmLJvWI0ThPOTBq5exDhuLcD",
+	"jxjMNUP8GhJv+6F7fnzY4dTl6grSXhfPoUNORk0rMLc3jt1McM5m6nnL2XMalNp+9Or9p3ca1UbpczIv",
+	"83Y6HcpXYs1f2p595/InHSfutRhLpVdpSWNAzulsYf6CuGJ1CAJCUynUkdUnQes9XUd4nYlimgJTk77x",
+	"Ycyff4Q6HjDhOtqV2kSENU3UXa5uEnHH1E20THiRM434xQVYFdUDY6VO8q8nHFPPEJSWJrkOAeE35cIj",
+	"KlCXiX3kQBIxi/8dQiAbc6udGB1tr+cbVCjGe2SKOMnPeZ75gNy4E0AI02lk7iNeiYa8+7VHUbhQ53a8",
+	"+nmRbza/LO5GJ0V2e7joBT2aN5A0h6PxYTgYjobh6aFFdewohNnBKU6+imnOvgVvlyvPncyes1F8FPYP",
+	"h/OT/uF8OOufxiHrj+hwejA7jI/Y8Ry5iygyjT/YESXSvIMidu/b9y96Lt83V+T3vVkmuFp863YdAQhg",
+	"5WRTI5ZtIwaU3e5xIZtcRKm6uZYTahfdFgCSLpcqUwTiuzkbfTl7smMuivBY/N62v69s3Pbx6IYB3GiQ",
+	"UEWi/+hr21r/Io6M7q4kQt0gFTelYGBv3gkHx5LBQHPzqMGjVYteCwgl0f+Hyh01MFVzobQSsB7ZeHnE",
+	"/ANBFVxfdEWzHOQ9Mc/NRklAxItR08vumLX07BRIXHrdAfhTtryv02y3N6FtRaTZua+X2LTOnIBkqLrE",
+	"qcYQK8mlNrbKFF3KsONo5WYf6A3zoVKaOPncYIo071fLkjvxZod3eq6c9NEwZ5axegHMmiJGiRXagiU4",
+	"qwKJqvbwsa8JnUK6gNBHhcq8OYre2dnfz26evw2/e372Yjl7s/70+ej5+9Ww/+Gz/Pn69bDo7RLncFXN",
+	"0rRu4GWL7AxyklFNSp1Rib3kExw8q3qo061En5itGI+lmZjzwjsn2B9xI6nOxMQj2GDP7aKb6nlapLf6",
+	"egQ9Wkd+auXJyMUfzj5enfeC3uX51ce38I+P75Q4fHb98pte0Ht1/ub8+twjFiuR1eKGNNg+2GQ8Yjuh",
+	"oGQmABCr9hBmXu7SVIiUUeC8aAWVZ233ijGb63aBVq5iwWT3e2ab0ohB6RaPqNQgAdbfQP24UlNJl3C/",
+	"er7XUB7lVTX5oH0lbxFNBswPaVq6CKR/+TS+dIv8a2+tgne7Q12AaO9iWb7hVkHQ99w64TFcM4SSKZ3d",
+	"zpM09eovTQayUjre7tvXpXXYI3V64N3YJfqd84RXPvI8SbdQHTQyubFGDQXs13pmmhqFuhuWLcPYSpsd",
+	"FAQLulrJKTJHweRb4EVOcc07XSMg2AOouIdms4K3bYgFc1dHXgNyd1r3rOA7CQssUeUB1N1/jRaKKM42",
+	"lwUHlZKWJpaOVAYJSC0DwGeuo87O0LHfdFrWK0ipuvdBGbrg403C2zSoqkrb1j8UISZnpM9aeSoGvlV3",
+	"gi47AZDbiS9p3G1p7+sXatD73L8Rff0jWNYv6fotk5Kiea0hhPvlBnttKskaMg0dxRCGnCAGeUZntTRD",
+	"tLpiRnOkbyGlpkXBhEewruoP8gVeVTpZQ5Yn3cFjkDRRmicsvwVksJz5SyWTT3iEHAA79bSC0WVMI3Zg",
+	"6GndJDzcbhI+6/+d9n/xojkHvRea47aICiVLRqQDPFY4JThF8EtNq8bTZvFAK9fDkTnOBw2V0rzWds8Z",
+	"ABM1EKM0VhfeaEN65f1331PcVgFJ+CwtYkQTt9aTBY21NUaDYOFWdeAxD2dxXU+aK9fC16orEZjl90m5",
+	"hkg+weR1ZBCYVGn6wdlDveF1Raa84fGCtCiHOVkKmZOD42MS0w0inw9JGIbuyteIC2BVwSpz3A+H/XB4",
+	"DcWIxljnIRfus5HzbCu5aWOrd/yQjzkTBc8xB9Ea6J0NaFLZ3Is1WwKgaWBWsyiGrByM2eHpSWiAy4lI",
+	"Y5NOj4RuzK4rliUirtHZVskhFy0xJ3T7sPQBmBd5kbGugkqN8DQmbi78ZJbS2a0o8r0JTH27tIfqfAWj",
+	"NNp4Itgv6fENebfKmKcAJmkPpSFz7mlNVr1e0Ly0sVTCiolVqitKUCClOlT/Q5x7vi0280kk2IZ/0w30",
+	"sbJk6dqsd+yRLfEQF7CxSveFrNs0JoUSwJ2ZgAFbC9/LRM6TjJEVxFap7iFTFbxQbJbETA6IW1XIZCGU",
+	"9nD8SEByIQbksuBS9V4WGMTgXO08Mkzp+ypXGo76o8MKV7L1xBYiTRSnq3Aq1f7E5VQ/dJQY7XmpgaSH",
+	"TRnyRZHePsqBijEN3rchL8ZIgeDjQ1BTrQQHuo6FiTMB4VP7U75GvIt1IhmYOjtaE00sxa9tWbz+o7Wz",
+	"307e2k4qS2cHbO/egHG3WRlqn/aZVjuYORUBGCtnq5aGBSUuPxrnm09ja2zZ/v5pn5UVPaewEo7vFKjO",
+	"7rcZt5f1lPPz+rCtfznB2UDCOvnkaofjivsdLN1e97R1gdsE+FhgQ6zjix1hPRgDuyg4+9oXaEUk3ZD1",
+	"ou6O9jqhdZVgn7UNZl/wTsdbW3X2P96KGv7Jj3dXi9cW+9n+vOLpD/D59eXf9BGGgk0F/41OLa7Dgw7s",
+	"S5oyHlNf9C+Z6Wc6AwQTHnRUTo1u0ciy1Q5se6tZZbrJc+rhzpvYTOYVNAbTra5Y/L7I2zXaCKIwwaIY",
+	"YRS6lCjkH4RaI1po4m5qGB2uGDMsfc9kUPio60uX2FqJk8mS/V1w1vXNa9P+PtB+7vYNKoHvQf9wU0HN",
+	"vnXfK/2xF5vOjulyA7pO7q/lG/eBKarYeVE/mfb3QW/DaJZ23sO/YWt/xJHdIUOvdrPtZ5yxVqZdo9XA",
+	"OVLu7rmLu+04I5j43hqcYlPuftdU9YedQZfFdHnzdZKy/zon65+CdH/YbgI2JCEHZfkT+7yfLKGS6fhX",
+	"pSQveuPequCzvKDpMwOF88x2AF93ScR378R0U/UgoyXpsB8e1HmQj/1UKbDR/1XCb1IGfB1tzgaeW0O5",
+	"dfYUVKZRrYoU+pS/Cn17hRZTAJNyYk8NmScpI19cvn5Jjo4Oj75EyEKapv2Ybgi7U0NSoqVYMhLBCdWi",
+	"LR6GKCAJB7xDXUtRuJZSmjFyk9yZgoa14no7y3oGPYCCe88VESppxZmlt8anTbWZY3g2tDSYyJBek/yM",
+	"poaKPaJKDVOWpcl+tnfa/yXsn/6g/zv4sd9isTGD3xULUsJvlkfjkVEhlkv+t4gJ+dvyr5vpX9KniP2o",
+	"sPM9bzzMBd5IVKjUgpUQRQGZinyhPQw+odcYLPfhEWgS7P7GXna/2sXWLF0Gv6stezrmd2lC7iuWry3c",
+	"75KtUg0BtMdGaS+Y1SEAWJhM2YC8SWReS1EGjgZ/QXGCP1yQ+VMs6SiW/AEyyLWzxqWn4OP1y56PV1yc",
+	"vTurWAPB5fEL2MW5E1uCSmPGGmfs4/XLKiM8LxRlPnvhudOOD3cU1S5n8dfKbrc4lZS8UImAsafplou1",
+	"dKKzyRsoe2VmoeZmQG4BYx6O3LTIJzzCvdYihyGaaEBeK4Zq1GftShM8IJGr5oC2DVYOW3haBwBM+Jpm",
+	"mNQEXxQ3jaXMdU23RGpMAkDEvEPshYb0OBz1D4Ye6XGntapB4I0FfqWmaHwcagkex1n1h6o89aTGUIMe",
+	"ikr6cU32+ps9gFtGqnYOrIZLwQFVMwbBe+fYy4Udjvqjo1616HL4/bB/+sN/Dr8P+6Mfvuybv78fjn74",
+	"Xolg/3nwfTj84Uuv9FVO9+D42HuDpKwlBxErw1MnwhsKrGPk1UaD827JOqgXu+o1wv70teRg2PXKwj8m",
+	"DExRUxmphGkV44xRbaTT0Mm9Hx4Zx79HRKLOgZxRjnyL8k1Vrm5atCowfS0hl2W5JBvuUeVr5do8KmbO",
+	"QSXWEXJqlzF9Rofl62DLh8XNtRz/MuirJejsk2eAsUDFJZHVFX5M2FlN/jPx7y5UYpUY7JDtOvslxXy2",
+	"KFYYSFLJd6uEXDhxN1bA0hURMQQikVbo0p7ZOIBjp/iwxxU8IH+lacHkhE9ZKtZkGOqQDirJMPTwHoSz",
+	"aMbvHB+6mXQHw6OD47Cawxq2bq6j5rwUXE9x85dMFKvWiElgmzRNdSl0EyAGbpAb9SaRC7USGn9jbINq",
+	"oiX97HwlKmPHjSsbBFslRwQ6WyxNLS6THJBPNMkTfqPrPNBbRvIi4zJw08P6a93ISRPbrhzXl+Yh4Q1O",
+	"ap/PeWCf7nYf0Jiu8uRut6Br+zwzb9wHPVrkiz3eVK3vg96USvYxS7u/+EK/cB90c3eU83+Qw8PBfeg2",
+	"vm/0Cx0tp/Y9bTut0mn3199W38OePrAMucpe/ZRvqfuxmKbJ7Du2abkp8DkgVgUkWi9Wtz+iFKo29vgw",
+	"MLeTTG441nbFYl2Wka2y5I7mYI+StczKnSkBTpUxH+R17UuSYcqZUk2AkZhizV6pSpHzwNSE2j2S3GtE",
+	"7ZPo44doDNeTRh+hMUP3+BVUM9Ep2xmbsUSxHUhlkbeYVqb4SaBDfCL1h0TvGHYAecGm7zlNUos9MCDv",
+	"MUQIEKIQH0xpSLnQHA5S1hhZlxLKhJPqIDI2U3yQxVVn/McPvaCHQ+8FPTUErwse1mNXkLZzNg0CxscP",
+	"USX/H6s47NQO4HNXCfcJS/Czmir3fBQXsfZJNZRWDrFzLHm6B7e4TuVj/YK2r9/SM1gSX3OE8DMuMBdA",
+	"job0ynU14SHQz0PX1uvsMxdIyar1VYQ7UTKJCi9rMNoavwzKy9Ac7ipRV2iusj4P9hk2b1XXGIIr4tcw",
+	"FHnIleCYW3M4OiUiI0fhgc73cNDFIqOipamVpxrXZJJPuBLnpQDJBhlAU0GpXea7LYm28Kvui2sjWRM8",
+	"yQL6rTJxh3VgJWQCQnGfCQf+p15H9glCvzq08PuUymQWjcl0gzA3SkrXlpEVlXItsjhCT87J8fDkS/0S",
+	"YF7pt4Dt6zbHJ0ehbiMUXY2wTQ0hp1SVTOrEjbp7gPVidx+zNML9mKUJ47kLDKWYr/7Y4SmkQpBbxlay",
+	"jO7UmXs4jp/WuR5E28fVbSvL2iQGB8PgGcOOpzRZShIlUkYBiWQxjWAY1YSLgES0UMul/pMoHSRSvyU0",
+	"Vy+xzyv1n5/yBP4jphex/gdmW0cQ8BJhbgchkR5HNMDPAgM2FsLIFOHQd5BGhQWZ1S3gCQir0bPBmqVp",
+	"H1Dgnv20vpUDxEvyJX/qgbd4UGB6Yo6r6rFuMSAoxWIiEyGn6SAw4rTaTQonpRaxHB4+32k7RGpoi5/S",
+	"tKLGp7/qi4ru9Ikr4IPbZCXLDKB97UPPh6ej/d2Q5sC1CI/6KcwPj633q7u/0yErDQ6JWUUb41yR/vZc",
+	"V9fT3BQJbUFSj4MZTi1MGtnOk6y1YTNeGSJj5dyBNSGoLLCERKL9JCZpAsWNMGXrIdRsUOeMuKix2GFv",
+	"1X9hur2gh0PpBb2f1rlXgDSM27+A6ql1APgpZ/cG1sQJeLr9Yn5RKqsNrJVokeerSF288C8ZkY+Xb4Bz",
+	"iaLC7APyc4HYoTGZZ/Rmqc4a8J1IaSY6ZhS3QN3DaSrWJYpoqaDAV8bPns2y5UD/OpiJ5TO6Sh6wceUk",
+	"HxOzVJFF/2sbF/67K/54JXyz7ypcVV5T/aDif1Wq6h07qr73IMVqq8KwK9iqhF4aaES7fT2dDnjTfeWI",
+	"nd9pME+PNdvkcmpQ4S0nKqY53YUjtg2EbG8SrXgktr1ZFgvT9v1siyUAhahYrHmLGr6fVuja5J252jH4",
+	"OLxSP2VOl6tdE4ONu7atnQtvy066ECLOzqgZV8Y4sCaX3dB6GpS1HHiA5LD9/nJOs5+3/7pL9rp39bim",
+	"6ob9W+xbkNtBA6lBPlF7X1ZEDXcojkjlm0qHuDbbdt/Itlm2/G3C2tqYdgVrtAlxeKadGNIgvWvFHXwR",
+	"TQW+m0fDn4tdgSLdiYrYcns0xaPaBLQeKDGd1EXt9w3VdTDyjQ6xG5BvxVROeOmK6TSj2pQ6uab0FPcI",
+	"RnSujseGI27FbfwnDEg8+DZ/imDEFnnkkYzPy+sQ1irLNlUh/xGMzhvP2yYYNbbhO1uMRIlendmvxwWy",
+	"Xkg2+/Ht/Lt/P82e/+W7v/2cXa9/+vjh1fOLNx/+fiFGb+gberWuKxvhHnrzqBFPs23m16ncw8roNSzW",
+	"WGWeFVBah8c6BEpqvNyNMIEr6tKQBU09kpRH+nqpHs8BFh5W+sP5W9TtZuUD6xLD+q+AgI5qXhn/auqY",
+	"q3cnvGKQslHj4Nens0XCmZ5Iw+V8fHR0cNxqEXIG2yJHOoPGyXhMjQuxlgFe9YBVttD1KDoPo/Uqd1yD",
+	"9pprjKjLp7wWI1j9d9uTjcsAmO3bt6B3zGs7XAiZP8QwsYWjfQQvwt76uUb8qolGA/LaQWurRu7KnG50",
+	"OusGoih7MG73W8P/zlr+nxr7b6Kx/85KOfrqvGgQZ1UkLyd2pCbS/UFACexzflnwreEvagIaOASCkioq",
+	"9gKh61XPcZGyJ3LLugAGdoReIS0T/PzzKmNStgUvZaDOmCZ4ycyTO4sx+QUiegdkIYosMKHVEEkbmP+Y",
+	"eGvGbr+06GMTLpPPQTUOW0MRSc3doYiYDpRDzgiitLTFYckX0bdn76KARG/fv4u+/JogQNHJhKvWVwWP",
+	"6cb4KofB8Ei37L++vFD//OrZMNRuyWHYPwyfHUUY2ZfIXAYEsxWwUmvOVnJAotGoPyqdaa8vL/rqw7pC",
+	"oq4CZ6YBdV3QXfgmMpNy489BesAVit6ofstZQxMdLJ7kAYmO3kTl+6+zBLtQo3B7efv+3f8cRSAE6H7e",
+	"ClgDEg2PPtlBqJdhsPiU5MJ0iaHk4A3ljGZM5gaIdXgEKUDQt/4cLNybT87AsMRon0TfRFibFNbA9Epi",
+	"liV3pu5CXj+eGBOzyhiNQa8ek+gb8hX+b6QHpYgs1YUd/i/+oTby/8Y00f9SRKb/CcO0Ifn/1wboZyAy",
+	"ZVDYfimBPr766pVDuCYE3BDtV1+RmVhOlZSH0vtfk88Jg7MxIGdEHVQUQpZQBpclWNgdBcjxhEchCcnw",
+	"gHxFFOEZbiC0ZjA80F80P+BeAKR2KYiSfC009pOOKfgqCgid8PrXpyJfjAl88qvmF7FvpYSmpt4LtHw2",
+	"Mm3LRhOOqGiciDiGWeq1At42S8Xs1tRK/uqrgFAyTz6zWMc5QfESwaQOiU2khU/S8lwVdgzgCwE4idzQ",
+	"VaDxwesdYvFgkq912cm4YE5fqt2AXLIVoxADCqY5U1xuwuG4lwSl5X2W0pXUH6n7dw5CcgrNNc/YKUXu",
+	"jEx6BcDCEAfy0iIK74Z8q2MUJyVE8bqE0Ypevn/74c359fmryB/PXitDsT1W1R5asea1fAEr7u3wgMFd",
+	"qm15FnIK0UPJEaQwSwwYq9Q0OBkfhOMwHGDerQco7zHS5kP8QltM591C43ZGxSWVlX4ADFo9EEvqoKgt",
+	"FvdXulLLvxeU50nqc90rdT0V/EYjPQpxW7JuQF8q8abV+dM2RX1jJBlhPMbobIjNIlOWrxnjE26Njzal",
+	"lLwr0nRsUNiUVDRlNwX34/NUqWF1FHpGTtO5g6GjB88xmqoONgeVT8olRiEDyO70qNn16RH530/R9amn",
+	"69PHd10jDLU6OBH8po8Szrk37PG6rHazElIm05Q5MJgD8m2S5ybhg6VGeFA3ljbeJI8I4TznMYsvC36l",
+	"68R5o0qQk4A+bZHBFO1osGu8qyPbS+S6ga4+vnx5fv7KBbIKei/P3r08x39efXfx4UMLulWL8/DKpA2a",
+	"kRhIWINUKbKlGu1VTnlMs5h8YtOFELc2BATRSDepoHF1VhNOOSIclIi3Jk8wpjm1BpE8YxS+gXAIeH4E",
+	"Z+/ngAq4tVpFoZ2i98FO9adbQ8gv6ta07pjd1R5aYaJKp6byjZA5ABnuAHR2OvbSnIaZwEgmyHf5lKg9",
+	"16lDEdDfTKQpm9nKR20YZ+3eY717Hs9x4SO8b0wVPDs6wIRjWQP2GrKFmj4FfG8bPKwWZgObzjMMw4rN",
+	"uhmNA0vpSiKOt3dbahdO0g7qd/EWX2sro2Q6T+GOZTR19sGwDf0L7PxTe4lhsH5zaNWbrTVaRVSymM0Y",
+	"i1kcjZ26W/bXgW2IBRIrrfCnwNjelaCO5XSwoHH5jdtktXLe1WCDNtENgVgsmLtU+gVCCOoO1C1i365y",
+	"aYCo1jytmlHHSKT+BlnZni6dd/2TmCpt0JTnIMvkZqFZo47PdQo/jqteW1sdckHvmKkbSSWJaKMCJc5F",
+	"x+xC8Uj1VaHENgwLNvJ4PVtDj8D+ZCcPXL1i0tKjBLOIahwXLPDtoeoPYfRrJQbxxwCDkVcsk4KrvqYV",
+	"FP6yDwMhX+/G/l421cNxGi70ztuxgSqqrQIR+7xis/yqgKDsKltUawj6Oy6ju4aJ7U7HVkO25qCwddsq",
+	"NOtUlLPF5GBH4S1c1rKsHDgIdLe1uA+btlMzx8OG4JkAcoECdFiZrtGPu7+2s5p/S8/NnimHl1TOL2IT",
+	"6mOq/9AHT/+VYgqEQ9r6rzJoBf9GitB/2H3Vf+tNNVmxzjpXI2H2i43RzOva5ctPVV3NucC9Ipe59UxF",
+	"AiwubYQuFIm6Xr6fHOBm6EX37Y66C1j3uxI2PV8ke6B1+5CyVWfI6vbpay/AnN/mQvVujOc2TdXePu1V",
+	"2sqKtmi5hsvp8ZrAYYm9mCRAlzPamsLqigC5RZYackplPuH6beDv8EinwSUSQYxZPiCOlyMpGToUSYHC",
+	"pncsA2YUGIhxdUlMOECC+7BATKpXIgnyZBY/JHG8U3TOa2BYunCsVxC0ZgE1NHPf8hhvP4H1yDGfB4uj",
+	"C87KyatGijwqZTVSRiWbcC0MmCglrAECfB9zdWLyRfTm/Ozq/Mfz//hwcXn+KvrSm53SNvZqtQuoeodN",
+	"A9zJIall/LUH7UAx9vY0TLNEuDpeVG0jbL3Y+HE/zPPqOEsVOOpkqponPJGLHQndZrRwazykEMEONVTn",
+	"93VGIoZXDBCxliU7TaBEEIfYMVHasNBsxWiWJkwCuM6McpQYTZWNzhUu6sgVmtzcoVYW3lCLXTEHztih",
+	"Ah/bc4t/e6y74LKryaC0UrLTqRPnqVe+GxMemtVDOf3F5bqAxoHr7wXco90w4+AFkOGbFyDMINhxEcIK",
+	"nvtP6xknCdcIS+VKOqAvnSHMFfPPhJL6ATk8EzcZXUIpCPWSzjwETxujHHCo3kFuR8zsbUrj2NEE9Ty1",
+	"qI6jS6S9cqFRwSFXrw9PLXI8gouAk0RPKiMrmtElywFAqk8iGCrYTKLA/IWEr7+HXj4s+Yo8XDWGG09k",
+	"S+wkF6IvlzRNVR/qj5RmN8ztIECAK/CmmAphbuyk1PGT6g4scu39nIqCG8WBi7yP0cWVddBdqZfVuxhZ",
+	"Ay6k8jWK11BlPloldlxwupX6qVQq5mkyy1HPLN+1nq95kttFwcOB31R3eh+Vq7JmvfGWaq0MAfvh9p8y",
+	"EhtncsL7+YL1se6NWk39w4pKsyHGq5bIapUcuFcTbsse6aTaNGZZX6ndfVvHx4IiVOv62LJPYC5JpPsl",
+	"cWcIRm2vUrj7TtUk3aEuvQQpsEKr5W5tJXgfw2j6t2zT1xSs33ZrynGB5e0EYXyWbRQ713ATakErHdWO",
+	"h061BJ/plOnk0dLkoehhrsiqekZQpDLF2hTTK5sDU1B6Kt9gM5bKhjfRnoDe1hID5Qua+M04aQ6CT06G",
+	"rbVB23I81YFyGLSOFYxFLr9GZEjgQ1CaEqvPEErWC5HWQoMhhOeOphdWmPYVNeBu9qHqD4HRFqhyZhuL",
+	"E7Bb5AcgQMO4q1D+PuYNdtt3O4uXgLpvgr8QtGiwV7ZBV1ygbxhNMZyuOZgFPDMYx1qEbV4i0vo/zIq+",
+	"/273uum3fGv0DaNZPmW0Rd6lXK4V/xaEqiFi05r7d6aGmsKXfqhUvm26cYdHgzA8GI58btyyG3/klqy4",
+	"wgoeawUYxX9Fn5IR7CSlFl5IX8csHhOZixVYrTFgB2AxIiViRzWUm51BYfWo/y7VfnGUAJlQcCikYO4B",
+	"u66Efc6hwRZP2faNLgcSlOvp3fY8X11DpPmeYatXuvwzI99cX3+wwmIT2AChAzQGBvAsmmXJHdMmwgk3",
+	"2AOvGI3ThLPSNvhiY1VYwdONQTSicZwxKRmkTKxElkvyHAO8Dg8PQCCfMtxWJcOX5akFovzBbY1lRuSA",
+	"nGNQTlRkKaYIl5YtiI8xqwoi1RnfkNHnz+V8EklcRV7dWtr7qNQrbfhEJyNWx0chDxHFCQikGhRkwo/C",
+	"gzIxw6gi6CFXq1rBChmQw2GIFgFpwxhhqYFRW9xBHOaEW7kDq4vhohT5TCzZWEcZQHwV2E+1J0ftrY4W",
+	"M1Ympsv/S+tmnHCov2+N97i3IGRCPR4NaSGKfFXksIbnTtaDgbyQtuOxllwvYrZciVxx4v53bGPkF7cA",
+	"TlACzKkjUyG6VywuVikGhU831kb7QQed9m0apJKT7K/fimkfcTLsT5cFr/90pYMy4/5rkUUBRPzZh2cG",
+	"RwMFnozO2IpmjOcR+eLTwUtyrX4hLwXP2ef8S2PBhpg4aFz6b80SUSJXlKOoq+VudA/3ExiX+cvavyzU",
+	"LP4ukxtOQSQkXzQ8zGQ4CAfhlwFJTMygru8eVUONI9g6OCSBToYPSKT3TH9QUV4EagjowwBivQAZUo5J",
+	"9OuvWcEHSXx/DxVq8U8T3xq/Fpl6YJrpfTQ/KeLGN81ft2zj/qlucPgbGDrY/UFShng4LNX3nkeqNVgW",
+	"B4oNmvf1L2b17u/1dMyTmOZ0gLgp9/eRjX3bEEd4N1QJbckZt+IvMiOyzpI8Zzqd7hfB2di7BOQ/MWZw",
+	"0huFoa4MOumRSRUDedKDodeCB/4i/kWd4TkDgXnCMegNDptVW5ic0ZX2kqxRggVjh9KU1IQnPfV/agUS",
+	"qf6OdJVhn3UMBDjvDV3lQKgEV8yRuC0f3l9dw7n6eK1XHKr1R82ABwz/gxNPJfn26v07iIEsyQ/ojQsS",
+	"wbnief8adVKKYzFcV71ZosJIdfOskEkkgj8DlBodYFhaHK21l4Lu2kjjGR2PhoeHvgSaLfF0TjJsPesJ",
+	"UbrQc2p5rZO9hlHHNcQ+KG3hL2JhgkThijfZtuukXhnyN0usda/ASjyjEhFbQ3fQogH7tmSUmzu2YdVW",
+	"kpuYqyt54JXbGpmmR6enjiF75MDwO0bZ7eAxaJq+ZHGSsVkuuwdpZuYVYLDGwl1GTsyTOxbUkFOXLF8I",
+	"NIsrUsYDDfusJCCAh1mw2a3Bhylj7qBqoGbe5EaYaG3odIG3e7ppgw9b/NHJ6ANyfseyDZze9UIAGwX5",
+	"xNhAJGMacYzoznT500a6Jyx2xuZQaF7xPDziUsADPVPPSYTA6/mEm5vdnvydmfC4Z1W4fMXsHP/WX87V",
+	"X9+cn73qBebZh4/w/xUP7AW9V+dvzq/PvR5VTKDx2g8NJE0FG6s5OSV2qF5MODWi3iRzwjGwgEApaUzG",
+	"cOXhOtN4BjLEs4xBbs9OZBuHfzzzOwLybPOebw3qQ86A8miZH6JlKDdKRQvXLiu3/EROuC6IX5YPZXAJ",
+	"NvkL1OHVolh5F7gKAE3XdKM/PuGOP39vfjTcmx/5Ue7lH5VZrWPqSXRW5AuRJb9QpJuHplbLhydUK7G/",
+	"Ie6OSYSZ0yhxjA4VCzo+JNONTgrW0LgTLrJAB5NY+blMOW0i4aFQ6EDuki+iuyEFRL71QhrkXconnMWj",
+	"o6PhaT2F9mCkFMjmWAbkWpAMS8IQqloHoD5i7R0Y4oSvF0nKxtX5Q61ptUcJ4P6X09DlDWo0+o+WW16H",
+	"K1vk+coPR/ZY1K+BF7vLzVrYj809EMvsQtv6vEAWmYBQAye/OfFZBdENqD67w2mNUeS6PggWEpdKiER9",
+	"XxJ6Izp6sHdnWLpGzJ0WNbCOnbeb0RxEWzRbgO8KSx0RmiZ3DGIuMsbZ2qROp6mtRNPdK92OcAfik9HS",
+	"9c5Yj3rpiI1sqHaVwNZs2h8+Oxwdjrx3oEhbqykkmDnVuWKCoahLkbIWZOytLvHEesK7L9sdy2SrzqMf",
+	"1sjY0qEiyupahYPhIOx1SmvVFbnN981KVr3p5floUNq2I/kmkS1mcYuEU2bpIxE+ElzGMoNdQdHY27bB",
+	"w+774M/PPlxgBXCMhkQb+kzwPKMzYy97/+bN+SW20pQtcZsqAYtnHy5AjlWNvTz6ouEgasM6Be5TYm1Y",
+	"D6BRYDj7nJcqU844VOmpks1x+JtENGFeS2UCWrxvwEK9YilUhlLqqVMipMxpxahcJ41R50DpRGW1FfW0",
+	"Vws4ktLN7qTZXZBLz48P68VAPDNuT733VKxwCwc1QqZhjf2G/t74QA1l5q24gvWCZo0qJPZ3CSf6jpUf",
+	"CivlJ0rf0/Pr8Pl4dDoeHg1ODw5H4fO/AyA4TMqT0Rn7UzK9Kj6cBfgcjottCTPEFjpSVwPj428L7Rbs",
+	"vf+uhxdrLxyens5G87B/NB2y/snsgPZP4xPWP5gPpyN6ODuKj6HCTfN8YZe2lpgd+E9VKg5NNiZKN/KZ",
+	"rlCmGCSdMkSJyBld9sa9Fd0sIfVC3dNU5rqQv45h0/NyAsW82Zujg+Hhcfj3ygRPWNg/OZyF/ZMwDL0T",
+	"NDFipnxUaTPdkSQaWE+pk9lVjr91mGEYPh+O/g7LUE02MINY0s/a2K8oGP5+QWe3Yj63DY/hiNWwSOzb",
+	"lwUvO2N5lsxKX9sy4fXOIKkYSgV9gEpBvXHv9cXl+Y/v3708N/ff2FQl7Fth1V+OywGosNMfhr7lE/wV",
+	"W1Ie26EJfqXDz8e9V5fvP0CbFPT2738IejoMtULY6reUruy4r767+ADO/0KyGpfAF+DJRVz5U5c4ML+A",
+	"cViRn57puCdpilUhUQt7QeObsipZlhWpHU+GM7d/vMT0qSH88U2iWJoa5tmbN4p+bpOVmRzIEuWrxrPg",
+	"/I2kdvby+uKv55b4LivUm1t3a9U4qj7QMC7q4ZcWOcfAZCxHmnGDhqT1IavG6GM98KgzBQLXwWishv19",
+	"Xef+wa2y2SjG6FTH2MFoncIWPcoF3yxFIR2BbTxslnzz3CI7imI037hvv3Z29OV/677tptpVy9Pzzr3v",
+	"ZtuZEFltf99yC7bmAmoZQWfwgiKog69NBlSgGhZUl6GAjBfFnpibl32Ra9AJbfFSIllYlnLRYAQZk8XS",
+	"F2SOwshW4aNLCSmbpLRv7Si89ncsdRUE575VJNjejR/aoW5a25la+8ppfW/FjR1JGdDofrs8sqOL9jfv",
+	"61KMd5sqKXclhLLRn93sMZtIRACmoAREMg48SDETgwkvE+8wMASdmVIsGboMKGS7CjAOjPVTdAkjyyai",
+	"PjCRTXgtNw8iOmyfjmldskoa9cMS2Rc2BmzHxutgMWtq2WlCSXzK1nZls/7CfUVy/LW9tk3BXaUG8kq0",
+	"hu1HGvmprkNtnXyl8b4YXKX4uq39G2xVlWi3v4DNqjJke7QXslnMaVXLZXMLSuK2oaScPRwYoSmm7ppH",
+	"rf19TaTd/vpbp+m9V/jd+X7thb1h+7xgfShU73wRmt07cvdOqnqrW957hfMdH2y8cN8Q5nf14DZ2zJM7",
+	"Rm2ruO6uWGtxgW31WuvvAIMFSwW/UVy1cxnbPVHwVPMnLfdWqi7b1+m9aXdf0W52vWQa3pcK0K5XoNV9",
+	"XUnaAgBEbZZhmeEHdbC25FS7pd2g1uBjrqma6rZjgpXG934Nb3sXH5pv3Dv64HZPw7RIbw2aqo1IxLRJ",
+	"Q2y1xVlQ6XNL7FwWVyPtMCFseV/RW7e/hM3qyuyOt5ym91bl3ZEjx4x58rJAL0FmTuyO1DqULEvtuavD",
+	"aa2uuzIr0cGE6ghK4uroO0dpWt6XivyOMtPY6t5R9ne8oJvdu/aADq9I+xUdGrWDlWszwX3dqNCWO2ok",
+	"awB9hDcCLW5Yxwv4t3UdM0mTWAnXnepoWgvGtjHrsPKmjeExJWGrAW0t6OiV+IdBJRahSxR/ae/YMUHT",
+	"7nFlQiF0+1MdvBsjLzFhzEZva97WqPf9xCVFtzrxqpnPNZfeT2I6JkPXP6tV80AjWTKyFBkrI74mvIxX",
+	"oGaCkvgqmldtBp6qF21uQVNzRiPfoqPQnZhVFkoGbYm8Tr2BN9vJJLMaijDc17BTRxhx2ETJY4xCX8qw",
+	"dV3J8i8rbbjCSpttoi5mthiv6vd8VRXwSbw+kb/V0uYVBDwqS+Az+W21XlRuA481zVdMVgvy1avVMuIa",
+	"e61c9aUgYvV3V1H2W+JqVpKa8Ffqnc5d6qqWrhhdrV9burq7V7L9VkzPVqt0s2eyzys2Tzg0ttVtAow2",
+	"ssUFolu2iWpuwLh8DWDm2p1tbT6oNq+GY5L+eP2yd/9Dw3hc+favLfUmoEyPum0gfkSHy3PGYkkozgj5",
+	"FhcAswtx5iaMtnMYxrdiqgv3VYKghmHoiS6Os402QnREfhVE0o2xginxCrKD0Trmt8GssoJ7o4yACRLJ",
+	"UqYuAizjo4MmAUE4yQNcAghDw4A2XZaALg1QirPu6ik4rAE+Ciq0iiKHbiqaiZMKy+jy36ybsR5hFu4X",
+	"aeVSQMtZeKHmtedZeMfW6I9vhHioX/13JtBZLvRl+DSUs0y4+XtHjAiMq20FivR2zwVAUUWQGKLKMQjX",
+	"vyC0Jf+hT6IPZx+vzqMxamflWSyjaGY5xHL5IHAcHASx5vgjxqtcnl99fKu6RceDp1/sQbf++C4aa8Ba",
+	"a8uE0EgErqvciZFOnZNKiDZRxTruWKizhgEzkMIyLpVQtoR42JUiNA0bBw0xvjsaa7xmUz3bCaqBFeoF",
+	"PZyT+sfHd90CxGfbqkCVZaJsYLjO7UVcqsH+gZ0P4FmAiQQcBCpz2X2CrAQv13IKapXl2MKgU32tkgQg",
+	"xqlMPuRxyuRgZ22yXcXWVoaN7DjMuj7MNoMGlrE2p6MM66H2pNRncSMwERbQDRoB7ISz9YQj/n6X+MuH",
+	"Gja2YGFrMBMmVilctBmjsanXjRPF9C99eJXeMGUzsdSZrZErj0U6CooWsa6SoW6TXIhmYlYThf0hqfrm",
+	"NuyioJumjax78yAwHHELM7600EYerjtlM8dSi2IYoFupOx8XzdanauLOoM65S6tDMJXSVONA/3QIB3Z5",
+	"ge/sG7wMtXUlELIL4mXo2jFINLmBhkPsPpUZgqYA/N6eU9ovclPt4bdi6rMrgBS1e9Qut2JWHCPzxIZG",
+	"Vs6/gERonesXwRijCTee+gBZLYtJsVKHbxiSMAxbUN98qScw5Av5khqjeGsFAp05vERwQ8pJpN+OrHjQ",
+	"3MgHVS3UU7eFC60XDcVRHIL5Zildnp39/ezm+dvwu+dnL5azN+tPn4+ev18N+x8+y5+vXw+LVn64i1EH",
+	"tfhLeOlrTBBeJ5KBzdmwPDwhkTaPQGELQB7S8HYTDo293HqnYa7gDzzkppaYXGhW0ulstBR/NHTeJJ/A",
+	"MiF3rPY4W/ZRrnsLp3xEJXQwt51/prM83RgQp6hh04kCEil1Vf0XTDnwD6WFq38YY44u+eOkmFcRI6rq",
+	"sMcxfxw6XsthaBVeCwXSq/gMctEb9zaigKX/M1jqQcFSf0b+PEXkz9MEmfxDh4P8GU/xZzxFWzzFP3Zo",
+	"wT+Cw/6fz8/9T+R03tuBu7dHtCYawvH6YXsFURDYH1Y6FCyc9ygavqperiUGQ89vyCyDkOYm6btmq6go",
+	"EZcQE23xsKaU32JZBlBEcknmScrkgJzJWwNjs8TiKxpuvmHTbpolWmwRtsDO9jIgCNKn65q63hiNbE/R",
+	"nrElg+rAAlP3XBgxg9ZFbKm2EIsHXOyRqoRISl5nz0+av3bOYvHlmmQFv9gjsaiZoFFFvd+Rw1SSrq29",
+	"cN+9nI/eo4bR3A8JLjzhTCbvGMy4RZyYADpwy6GNuqxVs1N9fOpEgseBoJdFhpRKYT4HjR0UuC2BtDvn",
+	"q0n3aQoEG8LuKpBaan9YEOe2dyy6nRVXtsYbol3CrV8QYAR+ewxiw7jx4ABDfV59e5AV3FoGbTlgp1RI",
+	"JVgUiw+ZdPu9LSfdY6rK2jpuLCHkCEiaxIO9qzK7ISpIkZaYSioxC9UWY1ALWqDa3lyLNcCT9rsU+qhW",
+	"pnL8Wk9Up+ZJy4KUaRbbQgVIohGC3NJnsixjrDbb4FeCYfCVUyLJei/R//f67OLNxbu/6AYQE2aLYCkK",
+	"swGSuvQDlos+A5chdYphMo4VxEXmGF5NBSQTvADEafP3DYxkWRVWw1/rrFqDoj0vMoROKms7wnvvzv96",
+	"fvnj5dm7qFKYE1McNkz3/v47eFwybg24WvFxQqKzXope0FPzAxenWrte0LMj7AU9+1Wvy/Nby3y3B7er",
+	"nahC66sWOgRythBCwgLZADZ02DsQqxdYBhtRl8zNW4bMw3oDMruOZDMVTKu5TrwBAm7ExGeS5TkEju1X",
+	"UXgbNt+z/g+/hsHo6PC+Taz8jm3+ktwxvgsf+2mWj+DqAVDnruV75DI9blneltaMbp7t6Jk2gGC9R/2H",
+	"BYcH4IRUcDa2KwQn3xb7wgO7NvlVtkqQc/MOyFmaoo8Ineh6ESvfcuu7ed0u35bCR8NGrnbb57G9yCE0",
+	"yjjRcBMHgGWbiVTtWEZnOcsqkHtV5YknN4s8deT6p3fYfiumH6i/zMmK3mg6hqAD7Wp7LFRLi7PPiVfY",
+	"HaCA7hgBTiAYZmXZhmEnMfpBrjT1MetHE7y8jRqjeKD77IZ1CSOuDENHqae6NjwgoEw3BIdfXZlOTsxc",
+	"5DTt4nX1O0vBxa5/UH9r/FodomnQvQFnDGSIOkziHoN8oJ8V3o2aHk/Nq+rHv8VthxRrlqs+ohax6UMm",
+	"pilbemO8/DKOrBTY/MIs2pdabPjr+eWrj+ddakturSvZlJd0lhkqNvvKSiiS/Pjibz9enV/+9eLluafw",
+	"SFUzH5OoaUyNGgsw4cTJuy8zG3TVHLmGfOjDIVKhiZ4wAR8wI6WLq/lURatSqtJLWpevnMm0iVRXTvDL",
+	"XgGCNiSQXENkghNEqiF7bc0RJzYP/OBBqeohrWNJGDVZKzYtE+4OYtissLSfn7CsD1JJzK7OCqJh0a5i",
+	"hVqJtjCEdsIX9wnuLFO7y+DO462RnUEv8YFntYwtieVgr3oWe8SYgvvtQ8bmyeddM/3ONsS3uk9ANd5n",
+	"Qa0cu+9cwDt41THW602lcZkI3laTHicHB8Eqeqgt+cmpkHuA/NUK4lcmfrhj1l2cXh9olr+fm8PRGg7z",
+	"bSVoyU3ELMtYRfrtyGGXnUxrUJF210ChqrwZp9y6FY9f9Uo+XrngBzsWHHn7tTaY7PjAddn4/t5/+15p",
+	"x0jp5HATRJrijshilHaaIrC5N9wOdKpUmYDSdk/kNN9mKYZLzyqQcPsB/eOduxBrMCKXf+hcgo0tVd+l",
+	"tG5pmNHFF7qjwST7il0mm5XDT1poHGMWhmMTR/nRpiwmS+iiTSdrKZn/nusadba0jszZKiA0lUKX51Kc",
+	"xcGmRhNoJzqGnVP06scHZatOHVyphi1Fiq+dsnOl20zxwX2KH+c07TaXa2zaXuVYTyuwYq/u3KGCFlG3",
+	"jb33SYR4X47QCgQChWektasN/IZBbW1zcSJtAfQKhNKDTHZlbG0ZvQYRRKix6AiPCMRQULVUj/W0Cyfe",
+	"Tb1URrvpQs6qSTk0PAbTTdl7DS3UgKN57HwtDOa6wjfrej0WlZw7OcHmU6m46QUGGA1rALd9Qsfm7xtR",
+	"qC85w9wG5HVNqFWqCwZ4ypxubKAlzQy+0SxlNJOABsrS2ECr8wmfmrjR908QpOjs2oRrOHFZpaE6eKjj",
+	"OnbS8Errzf1uQfzPoMQ/gxL/mwUl7hFniLEuf0Yb/hlt+Ge04ePhgf5E4/nnhcZpF7irib5KcHUlUSXE",
+	"6hJ8Wo7GaBFZlZx1Oq8SguvObiuuVxKVtwu0Pzw4vsQUOcKLwZ84CbWZcnGDiqktcZgXMhr8Jh61fYJF",
+	"dfjmQ0NGf4fw0L+2YducuVg2VAfXaYtEkpM4mc9ZJku4fcGZkzLtlkHW1/r4+19N9W2DD4OWi14T/wIS",
+	"exq4GPc/QMzLn4j6fyLq/4mo/yei/p+I+jsR9fVdkYobH7b9A7DsT6/D0/FwND4MB8NReHh01AnLfnT/",
+	"5N35cvllmxUcTFAJt37URNrLbcs9FpDpBsJ/mjHVE87ddiKrQLTqUt8VP3Qn8zMYy0qZoSVu1hqk7V2Y",
+	"vp/D9bozLsdbZFbXr3HBBlI2R2CitQUpkgaTcAA2NaDoKLBxH2e5Sf61Jz/SILlKVuPCrPjYGvzKNH0u",
+	"1mqVOuAGuoNcU0mWNLbudPhXubWDfyhEwMEj0ft2oZsF9gwgXbQY7bW41z0kTH/3KcLCjKj5Z3SYNzps",
+	"axhSy3bKs9UqTfyeOi8+iotxgK8+PWJK7Tv7oYtowXrfb3gKXvzhoCwtDkwLgKYjVa0TugYXF2DJ0ryM",
+	"GIKpAlxd3NmjqQmkJSoTO9tzsQ2CXbfF7ozBUfsKXEGOe+gxCByGqNrwNvQyWMpoO20vtxGnnyQD7zab",
+	"ut6PZKp6PN7N7VwY8Vsp+Cfmzxc4I99evX9HPrEp+Y5tPMl5aUtpVZreiCzJF8sqVzyPX12d+QvQ3Pk7",
+	"mhXZHat3AhWDfd3c7i6/estcRDXn1bwlX8K6U8uXy7G8/+6DV6KQrL1oKabWVvuRyY2vn8/+IZV1lQc7",
+	"7xE1L1wYHFYAm+YlhPWt3EUC5Ip5qNYfxFYd6R7BRCVB7qJq+LBvLi3UDDid1VKNPhm3bsHyG3uGo3FY",
+	"02V1S1BdZmKpAY7ry1Isp5wmqcbyNaV9e6PwMOyHw/7BUGlFdTUZjBnTw8+3P4+Wv5zQRXywhhy2RF5h",
+	"0O2nJC61USWVfJTMsRj51XQIJYM6Z8mSKunxB1xgJnP5wVgkrCLL7sSt26eciRW+jcEE8HpdR20qax0q",
+	"WamNemAlK1bK8s2UYf3YfGMMqLbjyNZfMuiCUFc8KiTLnIeyAPqCFnzCKeai5OKW8YBEer8jHYTEiP4B",
+	"0nVByoqsNhtVgp5aysvvjCKtO53by0RX1lW3q6SLGkj1hyeuJnGHEV/EGF9WIdktQWYwXuSXECltiRhT",
+	"rWol7uEp0dnOTXnsti0jDj4C+PKB3TysMFir3D8mLxjNWEYmRRgezG7ZBv7BIuOGcNEBcqE6nXAguURw",
+	"Dc/YsvPugd15KkDnKKRiXrkw8f/z5I7p4H3ZSMVV34Zw/CS3SXvI/2qFzm1IGoLIPpgcOlTYqVXV0Vs9",
+	"FYU6bqJe+kanFvTXSdwtm92wNt/n8Vn120u6wdLP6oagBDmaHoWmv85XWCX4dpcZx8Nv20NHddvKqJf0",
+	"lmHWBG6jM2guCCiQqDcDQLBXkN5d7tlh/jvpU7d90upF5q7Z4S/FVp0LiXzHNiZweVe5hCrXqldM0MOz",
+	"ZOfbVgdU3w0rLq8sl4e7K15hDy3iTkcIwAocff1YxGyVCnDB2LzJhVj13IteaTnjjFGdfy7H6yzJWc8H",
+	"OP/7XWVWyZoXeZGxATkDE80Yk2f3CXxuXEydAJy3X1RwNVAyo2nKMrJeCGMmNqwODFn2jQlHToS4xm3R",
+	"0U/C3fTYYNB4eDE5gRHYcBJpsU6JK2ZJ1ez0BzRPsSPfw9JdYZCV1JRtKQNKa09+Lph+rDjFb8E/Hfrp",
+	"yD4r8NgdELL3Y2YNIH8P42nhCg30p7pAXEhWLgZmW9O8Ffppr+zmiqLz9HEYKE5u0zrLRH2lKetke0pW",
+	"NMsdhV6LftWxexQtZwbD4+oEjhuZ9aP+yQ+/Do/v20be3QBvVOfH2Im8qvQ/u9X98Hl2FmZXv9ydlf/z",
+	"BFb379w0vxYANUVVNr8H60IjHv1vCdBQijI7UzLU+HQcWAnBcv4fHy4uIbYrstevSU2TZZGI87++/w5a",
+	"2VLAi1Lis0Yyf0CY/gRUcYBuvLFhlWDgVnnmV3cljw86SJDVNUFoUygYw3KEJSEZW4o7pngEhKZ8jf+p",
+	"ZS8orhI3shcaOQKM38HXKcRnpeyGmtgMvPHcuRwfegjtTT0Hs1YVE55INDtPN7psIA7YykNyw3P6WdHi",
+	"d8WUZZzlTI4NIjPi8Em2ohnYRKYbNFnIYMJ1WjI6zLHOjyALkcYDElWq0kQB/vA/Kr8wfqeG8MUqE3FA",
+	"YBG+jIIJhwdc5OpZzmT+JXiQYW0i8oVFLJPFbGE24cuARP+j2YQLzr5sVjnwVMV5yN3yxkYmdSQ+D7Fp",
+	"yfHXBuUBHBnctXc0BUFNaFh7s5lb929ANCgJ6PSAw3B8MOEpU9OUAYmTmySXAYn6anF/1OkuA126Sck7",
+	"umjRq3dX2BFULiIypXKhPjzPBNcSz4CcTTiMEopZL1f5hois8uUya7SUCQbkhcgXyPmgd8Z1ci8lOE5A",
+	"doeRthwcRTlqZ5qBYd3Ojg0ea14yJUKfC4NkC6TqVMzphkRuGFjUhqyHtQrXVE64xLglF6XNLY0jMrd0",
+	"SVnFUBQ8H5AIQ9DUppUxbiaoAkLgIuRB5SgMkIOJOcG1bGAhVQh3L3TBrOD/IhFjsJPNxQ3Oa4/fMPne",
+	"jzU2bnPztADfNfH2bAjyjvBwHWJ1Xw8O3FrKeU0BZQN97O780UoCusg+1u1uRo16DrzPsmEtEZnByKtM",
+	"q7KV24Dy3ngydZq6F+Yzw8xBEYUaU8bvEqm9Ui2iAflEkzzhN1oltboXJTPBOYNqMfbgTLg+ObUiP3CS",
+	"NRJbIuHbLQU+rNp2MDw6OK4pbmEXq5iaPmdS/ntBeZ6kbQChEAZlbatJZlOAMTGW3VAONFKaXxXHNGWc",
+	"Uzq7VQuFLAqzIqE81gs6u50naYq19CWJhctQEGnNgaSbspuCd+ERS/p5yz5WUU4VKVcJWBTT1KFeVCHA",
+	"DXQUerql6dw5tBK952oa6htZ165Pj5pdnx6R//0UXZ96uj59fNe1Y6lWByeC3wTy9J85RmWLBS9Lbhb6",
+	"xKDtRl3SGr4HBhqU2dRayq85O6seyVrc8vBoEIajw2E9vDpm/dNpeNw/YaNh//ksjPtHR/RwfkiH83A6",
+	"QrROzADQEfq7o/X3Cd7eH3O5DVh5a9jvXlHh4BbsjY+OTk7C8PjkdHh6eHJychr08ozOlMwNyNW9MOwf",
+	"HMYnw5Oj43B+NDsJaXxwcvJ8FIcHR6Pjg/Dg+VF/FNJTenQ0PB0O2Xw+PemHQ1+Jzy5G01SRjmIukhQ8",
+	"ZVLpOra4CmGfc3iU7AMWsfMqhm+iOSnJZfk52e2CLrhsxcN1jJw4M6WiyIDQHP7OjTOwk5UEjpW6N3cH",
+	"08R1U33RUlQT+rzEi34f23ylCM6aJnmZT9HYd5h55fo1FQGPgra7qFyxlMpcOnAZdnvwXi2xSgw/UQse",
+	"J0yqKzlPeMEmnKWSrRESRF9galOSJYOdWAqZkyPrYkQG2VLO2l7Ix5W7eOQvxmUTZMspd6uAiKQjcAl2",
+	"WnR3WXMr++MM5iBsX39B1FtazomLpsDaXJKacOIZByI6VABw9G/BDiBYbBa0AF1KB6ctgai8yADyvtj8",
+	"Jml2921nKfaqdWclWrAl1EQ6d58ndM1cRLtCuBNJdNsAswSGpCWcu7kjTw3U0EnvCWxNZnX6IEJCj2NA",
+	"XrG4WKXJTMlxgMfSFcv9SYHh9wR63z8v+clVtK+RB2YszzaBhXDOkpuE0xTObnushAe/55btVDmvodF9",
+	"TV7wxlri5pKEk08HL8m1ag+OGvY519aJ8oij9mSiXBBSXnEkJQ/E6tTkA3LGJzxa5PkqMuiLN0y7zJCq",
+	"tNQQGz7unO8w7H8f9k9pf/7Drwej+/KP4bHzx+j+f+02xcdWiqoAwWv895q6ao7z1qL7SB/VJfXe2uLm",
+	"2uZQ7YP0mCUG3hltKc/Jd8mLEtQVvq+4Ely/4qaOTkwuckLTNd1IA++p/b9V1mUQ5l1Yn274777Jvq3i",
+	"ZJS3V7erVC+3FhIs+9GY8JwRU3pT0ZWlVQOllAqZT7itmo9q8YxhTgLQKyizcpe80OGWfutD9bCzPd5e",
+	"PBnAyqYsXzOoAKHRWs1sTIAguKvAJnhmBNCokWgZ7ZrL8+PDcOdd/7aBLuIxdBrzCdQNrqc4R4HLBiqo",
+	"3ANyqSnHWG1v1BsdNqG+DbstKG/p52+9heKtz14H1rtBY8aKHRBbD0Gtu7TE5sZt8Y0m18GEQ5RMwm+A",
+	"MgG7DmC+wHuNcz0MT+1+zkTMSJQL0VcD6auBNNCMw3C/eICw46Jctuo95dmzVRGysgqTxYo1ZRYcAIgB",
+	"OYd4yYLrY2ULLEy47QvjFpWOqEH11FLZQgxgumOx2pmCpukmgDsxUeufkam1R+0yuOl1eQi9+PBq7DE+",
+	"8h5i/MDeh/jaoBQqGqE8FstAuz3ydTJjE47CobXZIc/T/X2Na4YxPmgC0lCbrkSmO5zwqJHdHekKuSEa",
+	"AaEfzAdWYt3I6FNPw00SbrCfWu241xgOloHhr7KU+bqK1yfmQDM/iWn1GA7IGZllghNmcbvIslAXgPGr",
+	"klTMaAq9O17XWSqktmSppQOHyoC8TMXMoKrWTJ/VI3q89YT6TL8dCbEGeVQqXW7avC9EQKjhAi0sE6k4",
+	"j7N6Yzfji4vySsSS3caWp4N+S7hukeE9mnAS+ZAuIvQZ4bWL+5jBlVx+2z42SvswNFQ24WD6XWvwcRz2",
+	"QBd3sdONxnZ8jpEYcar7JLr67uKD08SphrIckIs5keyOZTSt05KN98CpAkkA0LfqesaCCSe2zxrk6KAc",
+	"39mbN863kZDmxpA+4Wc4vA/nr6Iqf2SV4VQiAQzLrCGNO5uvcQjMALzhDu/aI6XP3Fog1bSVmtXW+Ah0",
+	"Wn/3jBUPHrBxOyRpqm5Kp1AfXtQ2SK/OMY7Lgs365d62bJKCX7KccfXpV3RjoRlkIVfgHrRCtv2lzDzx",
+	"ogl4JtgwljkLtaNwvW14H3RKWSm36kGJK3vEy1qKqUXNLktRagdiHDS79+/iTvS3+hsdAdwaVdi8cZvb",
+	"4cDqL9z7yKiDK9dtf18huR0RmbbhfY0sG+E5ZcG4KnFAeIt+8UkD5LtAJ1RpFJiqLz17C6H6CpnWY+EN",
+	"HXrpyx8Y39jFwDmp7gZVl70aSF+ugE/PtfT3iGL5ZagzeaOUKx+wLVamUFxK/87riFjdeW6Nmz4RN/uT",
+	"1fzXYjUPKB7s5B88DCOu7AC+76WD9gDYCrvrVEd4h+RRcS48JKKvShI76rrZ4Y9JKtYs68/AU1aPsAM4",
+	"vM1qwSCGQ+tCKFBWg8mtMFSLGtwZ+/uF/gdE/h4P783vX/6f7ZPsHl7uEMojg8xLOfa/Raj535apnP4l",
+	"Lf6+foKgcrt2TwC77txRe4OvOwHQaqyN2EzL9kdh2AHv/L/h9fRf/qb5PW+V91azbqnzYQpl5NqsSY1R",
+	"My48Ll0wHl0nbfwdfFemSx1gDXasX5yyrMatBJXEL1+/JAcHB6fEOijEfC5Z/VwoDfS4Hx70R6fX4QFq",
+	"oP8aKlXUW1RK3LH4xeYlTRmPabY9/z2mGxPga8DpbMSLxeyFVQ3cqOPIYihG/lx4M4hUzG71Vm4dR2mX",
+	"ax2OY9RrDoiSmfrURIPutGU17uG3LYngAWpLzXlYEo53ZZp75uPhJTFrtEc3LCXs5kyrmJqUmJQXGX90",
+	"fEo5sjeJbIt4AKt31fBGndPAaJYmTOZo5K4pNFo++L5yBMtT8fw6HGF83L+GQzwVjUNgYEk9dGmsQI3o",
+	"O9v7sBZ9dx+0jMRzPvcZCWrebQM5vYbZdRnIQegsyeipl0T1HtaXpBkvuJ945/Dqh2NNvXeQ+7vnVjtl",
+	"gRz2zLXbC0y+pn5wIgmVkIgmjLNLg4PkQoed0wnXkeGAr6Z4GON5pjP24iKj01TnULexqfduMYHS7K/B",
+	"av1AfGKpD1XF4i64+ibdIBuNEAoWywoh5m1EUkaVSCaK3Njb1XeisbUZcVuI/D+uf3x19jf7yNwTVcdK",
+	"ReC1n9ZcHVDX8FN9En24PP/rxfuPV3v0qjpEWNS2fifc43SwFTyB2sl045QkPRiqXmWZcHO9FhrzkzEU",
+	"bNHnPuH2SsTygi4/w2JlqnOAuNcejtGh8QLYraha8/WemrXtBT13UbwG/fe2aESVEszJluDsKEuoUb4J",
+	"kIor/JfjrK3wnnCnSN8SHRQgpSR8wg3lNJIhyuLq3RDl9Bh1xnCZmT8KO+Xiv68XwNju/qJe91NcqA1M",
+	"UlbNnpq7d79YMW7Og/YraRegcfGYWrUvPr5+fX754/t359G4DLq0JfgxclCgvxs4gs+FVR3khBPoSeIX",
+	"zt68ef+p5mBKQGotY1pyyOlb0YymKUt1+bKzdy/P3/z4/vqb88toTGaUz1haHRnyOXdEzlCqH3i8G6tO",
+	"O7iwgU5BK2epo1b3KIlWPVPaK1ZuTC/o2d57Qc9dF/8Jc6lM/ZG1AEmV1NaFnMgVYySqYIlH1TJgW8gN",
+	"WepaxwLW6c7TqnQO4KDU4bb5h+2E5fbAxfqpyMrp8ok3y6mY6rVIlWAMpQEOqk1A7uiGzHSI9pYQ44OH",
+	"2QQ/eOvtbAu40SEjIHeYMtVtcTe6oGuDIQMkTYdIqn3jET5Uqv54NCdqSnKrAd4IvGOmBv9iXIK/6Ni9",
+	"JmMG0BpzuSdywg3rIRc5RHKoG7wCxYOEprEG0PQEN11SPX2ZlZD0qk04Zq8lOZiqbDVxTF6y0ANYxUYi",
+	"qhkAuBhbhmuCzu1s1ZGb8KqFOhZMPgbp7EMZnVwjbr5B7ExIoNbhRE48bZKT6SZnwE3hH+jiX1NpHElI",
+	"eFps3BCZ/MLUmpsQN8n02RUQ+UBS1TnRJGEFtVysBuTdxzctmC24Q1Igqj2TEB0XM7bCPA5ORmFIUnbH",
+	"UtkwBzZTpOqrValYIwUfXNL1WyYlrdmOlPjSFys0ePZXAixGVqporap/xjE5OcCY5BW2U+t1+folOT08",
+	"OvGgWIvWuyKRZJ0JfqPdFZm4yegSEu4hEvCWsZWEK3fJKE/4zYC8Y2t4JiEkccoIjWMWj0meMXXD8gkv",
+	"+C0Xa5TddAVUW58IL5TDMByTKOF3NE3ivtZXInwyHJNolrGY8TyhqewbNQtLXZa/67f1WwdjEgEuUKU9",
+	"qDR9LvI+TVOxxh9dWD2ntZJwooWQeb39LBNS9jHyXX/tcEyin8QUWs5FwWNddrP6wy3bVH/QyPLuj/BV",
+	"ezKrzcsE4NrvWmJt9LOi+cL5Ecd6NCbRkuULEVcmhg9Px+W4gYmYiSyobP6gI7TxRzV/jYutP6+rJfRn",
+	"lKv+pqwvAEgcES+oZH1MIMNdyGnK+hDsrv4sl4B9TmQuvSsDaAzV1ons65um+rvlioDWUQlnxZ7V8NUG",
+	"mc9Vltv7Y8L7hWSVDaiM1f5aNkxitlyJnPHZBj5WPlF/0TRjNN70tUNf/Uy5XLOsnwpzHIajcUk3OnDB",
+	"rL7+OrZTB0BdEH01WWCL+oHa/4LLYqUYF4v7SxYnFFgQNhipL9QHmjHFKHUDRSR2CY21H54d6XOMtu4+",
+	"QjbgAzWemOZ0qva94PSOJsAm1eDt7yB4Cqq3qfqX2nBYH728iZQFyypd1WzSNX7iDznKKUoLLmhXiW6v",
+	"b3zox4uZDVOUbUWu4T1TfaUKfB5gAB5IHGuX8xpL+2CvkinnAE9w3wqtuSt5KbGZPhYlLFU3Ikoy0X/0",
+	"tZOmD8X6ERlW3Zq6QSpuWlBdS7wGu8KHYTf/ZZ7kJiHb7M0LGpPL9u20aSH2BToVRT6eppTf9jrlh5jP",
+	"ukiVQqNdAq34jHofqkUgu9n1lBS8ARkOkQlRkpmqThyVK9BitVyItbRgg7j2mEqc5os2Kx1gDPp0DrgI",
+	"bRro3OaayKCMslR6UM+babuzkEGZl6y7ReCkbhmDXcJbKuCJIo2ZzC8Vb+gQh6ZFe21DAhuGixXMtTj8",
+	"YGF4jfgd3ZcIJVEaa/DBMifWZKSCBUNJ/hB4PwxJGIYt6pM/MzfhNxemlH2rj6u0Nkb6nUjjOlBkRk3y",
+	"0pt7Jm+7TNjgToq5pQqdU2FnDHq5YvuAsWnivmVQQWiecHojOs7fH6tntqi5OnViCgzB1yfr4wJAlOd3",
+	"3izFT4ithJVU1DZSbV9vnDB1GW4BNW2+UMGZ3ism7GfDHjofNb1euvLclpNGdQJpkstHxFUa4GEcaO3z",
+	"vi2AtImcLnfWXIdturatnbtjy74NHKMQbkbBaZ5j5MAPna8X89EA97qVlLrEabUy8pq9aLgdFe6s/3eM",
+	"q/qx/0P5x+DHfovdCMbXPcQK0XIfG16Ft9mftbOepnbWJZsx7oeI+0aszQFm2mwP6TJowNHibKV8XXRZ",
+	"8MjDy4oMgP/fJmmayK3wWAaSA30R4lbfyWi1RoFEaY9oq7EIdJiNY5P7/Sl3uw2HTwemlmo0rI4zRsNp",
+	"FWWvmUhnUg5rcsqiBjvVfb6OI2TXtd3wmaCuUEAAHY9tIZ9mouPWgIx/RtA5B28u6OVZcnODUCQ73rnW",
+	"LTuC1JmOG/n/XtIL/GewSgJb2UN7wEyJgAZCHchoUJP7kXzeflo+Is7C6aTL4KkB73Bsu3tialmALz/X",
+	"Gx3sCenlZyVh7fQOn7pws0O6vauX35y/+vjm3Bc786SIKNshrgLC2boSebUfHe0kI4Ot0QpidcnMkl8W",
+	"qVfoyWwLkhUpXIqJCSUgX1y+fkmOjg6PvkRgLifFV12epgRxBLYXzpi6Xic8evX/s/euzW3b2vr4V8Fo",
+	"fmdOm0PL8iVJo8x+odhK49axs225/fdUOSUkQhZrCtAmSCvanXz3/2CtBRCUSF1s59bt6YvGNi8AiMu6",
+	"POt5epe9zkUvtDGA2CfWmCqt40HiZ7WbLHx90f3nP37tdn8+/e3lyVmve/FL5/Qf+y9f/Xbc+e0fvasQ",
+	"okvFo9v7rf1nrb3Ws17rhZkToQUf8Iy9aLdaxkyBOAU5X6yXCx3xeZPBfguIRk3Ya8AO9KXpPVqio/iD",
+	"8XVcN4epkiFGAvqyL6Gt8MLwuHNy+lsYsBBbbv719vys9+b0N0ym/9btXOCvbZ9Cr0K31UKrIDw6vzrr",
+	"mb/0Jfzp4NmzJjuNpS07D7v/33Gn1yVAEVN5xnQsrxMEwS4mdxo1Y9SXFxdXp932mqFesr+XDPC1oYSL",
+	"u8g6eCoOyOAAohsaVDeMzeYkN5b5JEAFIlPXEBB42ZdVBBLsrSLQTpkzYv/FwvDtt7ZWiVhvuFwIrfJ0",
+	"KDbaeQJLOQxSZtkC35frOlgJHmc90l44rlWV9qUN5S+xbW/qVhlP6n8qPSnbo169+3kTWybUWF5jaW1R",
+	"sWj90Z/OXzWCxsXVWSNo/Nz9rRE0zjpvu5fvOlCFfXR+dtY96p2cnwFe4bR7dtypxipUOgTnsoS6KQAK",
+	"CkEbzqQqkBWzsvpuvAiY9VkwEZ9xYR9S1DgDeBqU7PDnFScrkTrjdQU1m/0NwhYKlp/f35epmivPyf2D",
+	"vcNni0Sfn4CKE6QaKZWsd4mRczVL55+FmLQZwTvaCqnQyNC+amRVnk1zM0R/9Rupmul+o324/7Fh/3Ci",
+	"e2kuh6gKa1G5YFYcQZoZ62SANux8dFcjJc1WfKZWq/XD3n6tOYO/vCh1HOiv4Cutox6ttodcKOq1nXQf",
+	"78iu58ijCt1c6u+mctHLi2cl77jZPzLFBoJgUQs12ADOMRd5mv4uzwthWQt9vQ9ipFjYa91uArICis5x",
+	"74ATqqTwPWK6JIpR0JtL+gXCFYkEemjBNRVW6Xr5jLuHM4g4Mc70gmvvcw05+BHETW1BZV/aOfJZYyI1",
+	"LPm/jueuY7ipllU048jW8K8dTn+XrhJmKviYbKCM+oQSLmNj4pmeT1MFMqQILbdZA3esk4RXyNQIgU9I",
+	"ecouUfwRLFUP1GaeaH5nPUOKp3o8PoAh1MC8AtWDfQm0oBa1uJFKwMJxVKlFUCJn8jeIkULQBhvMHaBT",
+	"SUKaVVyPFHOeerujXy/xzEWxiNh34Wm3c9n9w2rhfL8FdPq136uqQO124gg10/1TayZQ/nvCIz8P68ix",
+	"ihM1AMxYZt0yn27Urdk2rG6YvNlMIYncQuw0W7ZbbXYXt4rDH9jA/MRT0ZcLscJYsom3G1VvbJ+czZS0",
+	"pteQmRKi3mM/Xc3IW7BnlbGSnvr+2k/u20lV7yMozZIMyuKW4zaj0qT0BEjcRtyXG+/E6BJt5QB97vgy",
+	"6yDjK5yoWDbkiPAKrjsrMsGUZNM8nSot7nzuPHRsmpbzXsDEh6GY2lRzqUgg6EuMsJA0Bx0BVWxcFvMc",
+	"VIAJoH7JH+pmX/bsMudLxG9A7LaQ269J7m8QUd+eIvgOMfjCYVh7C1zoW/6rdxufSdj7mOhdZmm8oNYN",
+	"+BScms27mHJfNpmQrjPU75L+2U5LePuMRtmPqrML7YghWj1YkGkqVh1WIPHsJZpTs1ijrtNGu7pz39ae",
+	"5v+tGVwcVHJDt73B3nsGEHSH07t809nZf/oMrMYwjkISyItLfMVmORun3UxGeI+GyKir24TfwXjciGkW",
+	"uKGIlNDI+Xjjyk2WBGm8QJLHJ10ZRbpDtqnswlYGnnixGM23e9c9Oz45+zEky5qgO9rJWkCS27F6ur8V",
+	"03akUuj0OJbXgTO0QWjPluVoW2L06/nFz1C8U5ZdANtdu8q2Iq4FV5aUaosYHrqymVmtQ3Ur0rm7+ejq",
+	"4qJ7dvTbHz9enF+9g2dME6iYkPYZljHYEQDvsLB38rYbomkHlZ+2stb5HLYedHFYyoVF2Mel8NxisxpB",
+	"w7yw8X7tyqjKIHq84cYAKxGILytg+WvczzXaXXwF63ixry1IZ22XmFyOZ1hf1B0/S/5T2WooWX0lN9ML",
+	"PJSmf7GjVCZ/ctmpieNgJc8iR8cCQQOUBlnRQVQSBc+NEhiWwLSNtZeQRCnuthyf94m2XOTyVZ7cbEvl",
+	"XtQOZop6Bit0WUhiWE2GBWKpvYvfwjYZkVlJswarlKzuCgSZtPYL+Mqle2XEJFW/eqsJXuXK8SqD28NV",
+	"kJ0C0+NgOwi/p4Kv5pLQ5mLofzlglM5dPH2jUn+FBiHsjQCeKrjJZTKvRmF66CfHtdFqbaMCU5jOBHsf",
+	"cxklQje3rNCrUPn2xFvXGRr20iWmEvuHwE60mkVq5vhFEdGu5CDw3EvMLEP4Ayvvh2pSsPEuF01hzmWd",
+	"T4LwsiL24nGD23jrhoFdf/JUTRY6SKFi1iIUC8YZr9SAaR5HTKvq6YNb6RbdQhZmLISs5M6s79J2OBD4",
+	"nlXZ+zvi72g4HAQv9ikIpEIEtN3h7oPFCxq5vON0sYRkekyTsnkHmLMF/9k2+O1xH9xNsJrVdISyArWR",
+	"E0xFEUkO7d0QLYBfU+GMzRFbE9H0pJijMcoquQXoUfDzax5Ly7eRiik3fWuyc3Pehlgl5sptsTqHXVGZ",
+	"oYdPjK+lSqnAE2O/rt4CDmPyup+xt/GrKpkRm/paPU9/Bfv0HK/dUtxmESMMv635IptDywmt6BOuEqrc",
+	"ZaUOXIS/gVuFniqpsf4eHBywBNlTIObZIlP6WbKfHuTdnXprc525PNkii/upM5SvOyentWirEpB9zYDT",
+	"TDGfnFb2x81LCmii3CtzueHev5Xqsi1pttJ5rZZXu10nQ/0g8sxxtkaZ+asNpm8oJXb3cpH7RGaRxWAV",
+	"XvhBMMK0yB8Gy71BjJDICrag4fum4n+LMtoPAWv263pWxCbwS24FgK4NQBQxinKYoF7T+/PVEZnJ6PAV",
+	"2O+ms9Dgj8Szhj8lPBMPW2p0kUvifllv543wQptTsXYZS+Ib63EsG4WNDfX3bQTZznochWpBzuLUOAR9",
+	"OWPsgfx/yXIHybkUytEhRWdsw7RyTd7N0IOgxrL0O3nhrQ2EmIhIRpSDhKyDhCmAUFUjhGxqy2RFBpoU",
+	"PBWQ1zd/fRANJOgPbhteP3AHqfZBLfrAfjOwrEUyBX43qbyId6xZiDZP6EJalf7ova3nVev6IpdvYp2p",
+	"dEGuCImcFvtoI15uetly9zE+w8aqkZ4K4thOT2cHu3t10b0MS4JGhJCxoKpyDAvbYW+sA2huXnhXHa/b",
+	"shyj2gV/LLq7S9GdM1ZWAqvGHEv98fCrtHcx9gPyvtOEx44J8O3J5euTi27YXqTKM3YKilYVDni9uFaM",
+	"cz2eELPm+S/di9MOZEiqGeRmQMMIrZ7xecAG2BuikmNT4JLDZ5UBRm1PiduiYZaxSRgwrgOEof4VcMng",
+	"K467nePTkzPzFsSB2tfwEvRO3QBMwvI8hdXCqSE+86fzV3+861xduoeVU53+bu4gTMWdx10UICzfSlCW",
+	"FfdedP951b3EOx3pl40kOnMWLu3+0j3r/XHcfdd7g1SlGFeBSMdAWP2bWGaofwhIhuGYx7IcCUaO2EJn",
+	"zgzuYF5JY0iTrRE0aH40gkbp6zaCxtKnaASNYijpBxqdRtBw/W0EDa9DGyS/vNX1Y3wrqjWy4c/EGQpV",
+	"q3hD2PxivaruBayHtQmbBVHcTxR3WhlTzwpKN8yWUAxKFiqQniyuKuBw1tipynzfoYgYOAbpSpe+sbno",
+	"RZTcZv5nYRTWhSwOfXFjWJn07ze93jsXU8MyCYK5wDMXNee57sur3uudH5rsEkmz7BVuaCPgidQF1ghy",
+	"C5Cshmxi+HsqIj7MRPQ+tOy60KS+jEEUllRiAws3BswWcRJbzgZk7CIit2s0dlLi7aOWm78Nlcx4LPvS",
+	"/CNVSYlXT0ZswtMbxM6mMZLpxSlm4ttM6CGfCiJfMW+dq5xFsZ4mfM6s3kaNfV4qNVjB1U/QO4jnU7Nh",
+	"f4+1cxIqiPe9moVK7QQMiAINXtVXXjylEfwnqwP462Bwiymwom31Bb04W6vGqnZdL+hr1JSWEQmzL5Ls",
+	"V45Z49hXOtUEP9QlsAyyB5qn9OV34cXV2R8X3V73rHdyfvbHcee3y/B7r9IR+KfM3ROlF+Umnq+UM332",
+	"9A6FZV4Ccts0uUuMs15h5k94Nhx7PoFNS7gEtlVKGxWggZTC71CdgazVv1J2PIwj4J8bpWoSYrVjpsKg",
+	"jCKGfXX/kI1VntJJvU6fxjxv+dNfAO8PPHoRb7xEgerIlzcOgMVV+ze+Ms7GHsW3FizG3do5KmuDdgVf",
+	"t8tP25+XfZia0O3Fohj4ZswPA5FcbpjvPi1dXIp1bjQseLnevBS6bBktjNOaUSpihRu1DS8XWzWuCDAW",
+	"7Xq2plmZ2nLi3mvSeoHPjUaBrt9qFDxsXjEMT1cOw8fqrf3S2PB3wfsQFTz4AE3WYSHBikOscuBZQRdo",
+	"DDozjIJTZJ1nfraDYoTmZEBZZnuEUJmKxZWPFrxeYyWqJZ5dD928SLm7lO5Siwz8K0U9KonU74SnhkFb",
+	"W9qCsK6XKBXhqxTMtgOKYT67eKKLqrEOYPFTh0tDQoFlb9xnVw+8T9eX1l71WSEpXWhZfuGNbJTyobW4",
+	"XdU5Fh2YLxmP/HBBX5YZ56nR2YIwVZsYgss1CyJJVnFULwdmapZF5U62U4Bb22xxWGXkFXHAJLUFmuig",
+	"X52d4Y2Fz2PuxWAFIF0JFOoY0SoRsyQQbgtXy89zGYIislgd08CguQ+ic9dZyLoLHtB+GC893oK0y/eV",
+	"hRJOzDfCYyhk2liIs/GCcAgNKZaln+G//MJclwK3DSW58Hfd4zrHuFe3C8PmRcS5XlQEu0N5deqPU0gp",
+	"6RrssPBt5+yqA5HcCskcT9Wgc/Tz65PTpQttOQzjbAay8zaAgwjI0rW493lrw4vg4JcvalfdkkFJCaYW",
+	"cI9eUTL2oBE0bBsh9ICwSHh25bhe0oC8S8VtLGZbSy/aAW2y7gc+zJK5PQmRCfiWJyfShtICogEJWJim",
+	"eSLIlk1z2clCRvsNxfHKJ8AQJcWeBg3zgEa7cdBi++yJ+Y9SXf+rpOlYNzdN3n0l0iSWy2AI2J2WJ9Bp",
+	"rMvqX7iLlYyFZWWZ2d0zsEMrkbaZ5BQqqn20vV+jYZMq2XWFRoC+kJRwXpPu7cA7lr7bujtPlm4wTruv",
+	"EbWyl+5CuMtqB62+Ba4ylnNKjDxrqIB8/h5ECnQ2KWTCAUFtobUyknhV2RRYeQNd9tGfwGvid/a6yjPu",
+	"cqiqss87QBCu26ngEYCxOUhg6KAoebaLmADYcPksjTMRtmlfDazGqrkcA9dI9wU3mAe5G6gYAk+awO12",
+	"UbFHUqnHjs+ovskLvavxdirPDtuUQnAdsqlo6WXkJiJL42F5HMJd+q2jWQJbAyyaJPHUgV8iPQKQMwFX",
+	"TEkTxLLqOC0yHk1iGba9BwTmLu0KiXkexShZdKYYaBUwErbQflV3ebN3nxHBEjRkRF3lflga04K/thE0",
+	"/FFoBA1oaM3BoKZVWB8X+DWjQPaghXmWUmq/u7e+39ALwgn8cZXPUy27delWaK3kWGeF7hzs8iV1MUKV",
+	"Ye2QRuG0NtNC9KWvLWps9iIxjywTX1qC7LLOETHNcjKWlQRiv5ImmT0BAoLgCjrZvaJXKSjYOwfoLqXG",
+	"p1xn96lVuSTdrC2tEOgZZKj8JJbzRUEH0dlP5IZinID8PFvFHwKiJ8SRUDkqmCz4TVTYpWbSWM5Wk9d4",
+	"Bp5HhZMAXB1QF7KvlzTJ6AlQU72sK4N9oRUPgCAkrDY/URUbBnb/JJHnhfBTIxN88o8pn0/gOR8/rsuy",
+	"2BdWTRnzkVzgl/KAm85lGE6LICzP5G2XOBTgmc8Sy8u6NNCRSswQaK+pyE2JoWwKlyMZiz+XSQOoNEOK",
+	"6kQkDpmg1+NNGC5pvvxomhZuC8KpLJmxH3SLyX9uY8jmXr/nEEiAcHIxn41fbjpVDE45nA+bmelpX6Jw",
+	"C5R5qMkglpbsrbgViZ1R4ap0MmO3F0LP64LR5nhc/qQ/mU4tB9jMxRvPQgTMVgY/7zAR7xPqXbbaFnI9",
+	"tBDfr9Yhp1XodsstVcjpJR9xw81WZX/AoCoIbhA2YHZzXDJjNUPqB/cDUR/NoaBlGXxUnXEocqrbpxM0",
+	"lapUGL6vzXJh8aiAcU1irWN5XaqTKib/mBsjjjYL+My6jVAIi0npSzrtHXOs5aFkrVarsB6kC9cVSy+E",
+	"J4YBmQlgVmBz6gQ83OSuUIbPxAR2KIFnm5gGmDPDynpztMWS9gV6X6GtuOm6gclhJn8VAsy8c6MHXJoL",
+	"ayL2vbEnck8uN8a0tojNq4wnm/Wlh5cuLjqYlNBA6lbgwFz08NI8q0qoFkNVy2MLyHgp4GNVFBhSXG4L",
+	"cRWRitqqwhpQQx2aYtXIHdM9/8y5zGLSudusbrBoLEUmN2tlHc3N6o0W7ym1Uvsq1VvUK8DQliKemzUc",
+	"LYhOtsEOZ49eOxs2rB5wWPGNR76I7m7Sh2XoAXbIf7VXROhmbTHW21X8166lS9peaqiNcFc2m6DZLKD2",
+	"0HhzxBmjRuyqd1RGdZ1d9bqNoPHm/OqiETTqtKv9bWLlSjZGlPl2+nEp/z2X8udeaZ9veVkxxJUoKvQm",
+	"KuE+hHiF1JiYmQWnbalvKf5D3sqyXdMDWFsJg/+XvSxRJM23FHKiD7gMRrLS1K8XMDYQ+9oBkg7zIwlS",
+	"ttE8Nb8RcpjOp5nry61IWSqyPJWQgQgRfkeYPF8JGxD2Ft2EiD33Vi2yAseHv7WRzEgJiBf25XV8K7y6",
+	"ghEL8zQJPYHVsYM9RbEZiUksObkbEz6dkuLWOMumdavoTZZNaaADGNW61aau3WUYr1tdAEMXF5mVOdXp",
+	"wgeEEL44H4EUwspF7l77MVh9pdeRdZeWW/h+tfyum4hH8HXqve6qEhhPCqeM1cyUI8QfzEGF9/nBi2dt",
+	"RMelYqJujceM9wYF+Muh/vuS1gRRJC3MabOToYy0zvjcEQbwVDTZOSxxTVEpzUJUatQhCdjjVH3jfmn8",
+	"IZFeI8zALHEEX7AOhZ9DkAW1OFOc7rOxSmxf3TTvS2iMFbaumss+0RdMfoSxXvMY+ZlwZAgYarx9YANb",
+	"jIvladJow6zX7d1dKhpv0gXNoZrs3u7vplixshxuWNoJe17WZfnznnTOOiVGSqja+rfNbqKegUptKnMp",
+	"7GssEKQsQJ9MWFrEouaknKwsEcw8O9xaMKBnEeAVU1XIIVaM3AiCa6C0ndlIITvNZaRszU7gZyAsqakl",
+	"zoVgKg59X4LApsMJACXDkKdpgeV1fX369PnzVuvZ8xd7Lw6fP3/+oorh0EbKXrRaz/devNh/evj8sPXi",
+	"xd66oFkvVfkgEdFPalAF+4dyC4hsW4Hs5mJyWWqAa9yKQgj/wOd9X09lcFPDY4BhBDjgBJ8Ul6BxpK0E",
+	"l2VjcMQL+41PRlH/EIoxhN5wgp3LLA32LeUuadQOXNmbj8uK5RXfpzZk5eCwhcQPkSlb9s7mSibW1t00",
+	"wjZFit5sU+BfzJ61QcbFGbX6Bm2VceR2/AFpff2aX6vbdodQVsnwAKglonkAYk3HN+ggUnWKwmvFJ62N",
+	"ZrlM7JrH7Bagp5DHEHNbldKwBFP3/B03eQpGUG4mVgpZbUYlewet0rzLRJLY9552el370r5cohKNcrEV",
+	"wG2J6e8GSuhJ45TmjR0ur36+ai0V86bKX/B21xqfmBIPUONu7Fp/m11cyblcSy2y8Lg4WxLBBZrcDQUS",
+	"zJ1b6d/CHSG2ghrQ3CY8e1kQiWlBQAtsdwiloeWCYHoDgw/FOEotoqkBE5LYi2aluUsPcLjaYs65WWkt",
+	"Qwwt4PBtkYT2j9SK4C994A02jnd05eKctU+wUKjFLxWsUHe7crqraySuXQjcSRkT/oJnTCpbXapFeiv0",
+	"gk1Ax5o9rVefXMUB6fSf9/Yr1JfBI/5YJeG7lQ7vZntghdT15oHGrXWszQ33WaefTql6exVoXaswfDUd",
+	"qkksryup+TpymQyUk/WZJASbXt4TvzEGoS24s+OtuHEWA2Jlepdaspg1n6lewBLg1368UI3QgMQt2yFl",
+	"nOxgyWPAXNCVzOIEN4VnO62Dnf0feq0f2q2FTYF23N//+jz8aMsWvWvb4oZVoey40LWlSZ6UGfErymqQ",
+	"fI/IFmKd2WIQrFnLZSK09rgXzYIGU0vaAxJsQtAddN9jc9toW55Jf0lvJjgaLIxR1Qz8hSe56FSDjUF5",
+	"AhheHMDbgsOvOQZBbHzIdP+ny/MzvL5MWHHQYi8AAf32/Gzn9cVJBb5qVfjLxwzom3i6o6YY+tqZKkAK",
+	"OMAD9OUVfOdVncGZsNRmFwsFS0cq/LVm5vu32WKM1Zk0mk9EX0Lg2c4x7qpLJoI7NmBbtnytMhe2wDcv",
+	"BFs+13D9Smu0wiqJuHNPzaotJajOz447vzWCRu+qe4n/+rV7fGb/3XtzdUH/fH1xgv+47PSuLuifV2d1",
+	"Ga0SbVE1jXWpKt3REJ0UEjQlliXml3O9ZOFSxTHV64CTU1GU3WRnV6eLReOxBB5P79eBcyHHPBlZUqk0",
+	"Vdc8E3055XEaWNreq/95/fr1cY3HWAoKbwetepdnXrohlkCviaalJ7Zvw7iQG0E1KjxN5ipPtcdcj1hk",
+	"dgn9QprvMcJGQ49qHtFkbY8iQLNIDONIAMKmgOVYthZYBUTWsmRd/MtayBtbl5bCzM5MSgpsSjuGL3xf",
+	"BXQyjmcaZ/NL81ps3kDwtGqP7EjWeXcCEOPvwmkuh380m+H3VtqNA7dYEc00Q3U+FfLkmB0hEI3FWueW",
+	"OQaK36Yi5ZlK+9IM+VDJUXydA6ssBDTxz7GSmOuiUiE1FY7AELDfbRZ+2LGd3oELwibr2Br3vgRccaLU",
+	"FKMCUZSahiJuXCroDx2AgAClRrEZl5lmWrHvws5V743V3YLvA8YsDpMbVEj8+HSOGNWvV1XC7J0Nbtiq",
+	"PohOL0rELgLavftNPzC06+MJ/QMs1jba7d0WUlQcD3b79wLPZ4aFfFPTZkxbNFxo8R0B2HbOPPJAe05P",
+	"Y7BkP4KiHOLbjtWwMlBhzFE1zCfCmCjasjfO0tg4kxi9An6HayHxs4C/hDmHXTUVkk/j5pxPEiySGVXg",
+	"mWxTAR6KZVtkjKVMSfZO6ew6FZf/PDWT5smTP9XgyRNbP+f49lFAVUj6Mc5wjvZljXdBpYqISH3ypLDO",
+	"njzBJBKy+RTgd9w1C1i3kqIvnzxJc/nkCa0H4OtXxRZjEWvwBjoinjyBtOuTJ1aJAaYPbXZUjvrkCTsp",
+	"CfPBCvY053RBEjdUMoulsQ1EosXMHBoU+FggmgPpNW4zbhM+Z5B5s5WkUMU8i4eiyY5FlE+T2BxLlpMK",
+	"ZWFim3wDgpRFAbdCatAYpWaxhfZt18aUiWEChSeRmExVZjbtnZ/FPAyKnpk/x1FIA3Sk5C2SbegnT7Au",
+	"8QS/JY7ZxesjdnBw8MJYzVe9IzxhJ/EwVZazhlnoBt6AabhC9m2HWbVovDcvs2GrlE15yicCz9tCvtnJ",
+	"YhX0jb7sIT0ZKU40jjSPC5JtM7dkPrEm3QzQ2YyzCf8TLXgNrC9IxG0XPZ2IwPyi+pIxTwhnh3XB7ofQ",
+	"MC4iChSx70I+xU8ZK7lLv/0fY6aFAQzgi8Onz7+3iR6dGcPOnKsRCqtr86YQnqtD2uQJ2omWB/RpcYc0",
+	"LaIabxw3jbKRVJMUAxAflINg+zD/CCg8QoqUc6bjf7vanqjJfuK3/BK2DNOiFMkdKRBiTN25khHb/7+n",
+	"BwRKRwkOj6Sbxu9yxq+vRcquTpgeq5lusxzoF8zZrFFsh7HETFr3dNxjk3gopPaDXJ0pH47Fzn6z5fY7",
+	"m2OdzWZNDn9uqvR6l+7Vu6cnR92zyy7cA/VrWeJv1Y2gcWuF9xqt5h5eRXuo8V2areZBA1SOxrBX7zZn",
+	"Ikl2YNbu/jm70c0/Kc/gkCKLx9o0HyTxEKuqBnO3I6ZiKMx3MdMvHsV0loOpAJ/EQ6qTLjzPs7FFd/Sl",
+	"OVhY+OfMnFbcTEDwZX4VA/azmLNLkaGe//One8/plHa2A7j21yL7aXaDnLX0wUz791stSmVlxOPuT2fb",
+	"WTTI1kZjzPPhyFseFQTGfwwah/jCque4hu2+4hFtHHDL/ov1t/SUesvl3O435r6nm7zqhNDnlyK9FWkX",
+	"8p1w78H6ey/RvLqS/JbH6LL59iQKeut8MuHpvNFu/ChcgRrWf8TXSI5v5oCxHfg1FNd4U6Hx3jxwl0/j",
+	"3du9XQgvW/GDygl46c7s2JgQSl7biIdnLamZVUOft72sxojHSQC7CaompsDMQCJzlHTyiZPGjmXwpS25",
+	"qIxgvyzNbQcZidRMGnMDuB1gxltlQ9pENZCBxaDgjhUefDiGoE3Gb4R2fE60tQKXmpLYIY6LqG9mdc1q",
+	"6LjBNOvdnkIQDtuEPNTi0GCzphYHC9Un5WXdtIbkv3KRzgs7Eok5A2+ROfjZ09aqyp39dXU7H99/wtVe",
+	"jF/FkgdkHJWl2uvuvPxbe+tvuZJmu1Rp/G8s2D7cZP2+VukgjiIsvzlsHa6/o6CfV9lrc0Z+k/uT25Gq",
+	"PpPZH7zNqNhzALdWdjIbba/2t7RT5RHy8FbuUqcOpuhWpZXxQUEYIBVFMtnF7SvAQ1VNzGZB6uSw4ZGK",
+	"ki2K+9UKwjqTErc87yVO9I/KpXGvabI3gqfZQPDMr9nW8Gwb+LAOKW1PIjZ+AFjVnUK1BM1lBYhOEAt1",
+	"JDSwd/KSuhfK1KC3mih1ozF+ApuDiPqy2HnoYeRtAL2y4+cZiZnjjcWgNbIcg4crnRy3zuIkoax4X5ab",
+	"gbCAVGiVp0NxEiE4wDUJCvmoO5ZgCb8UiIFV7LVmjDowH5Y22qrpW1yyS7zKdfBK78pT2EPNhQs8WACb",
+	"RQjgzCmK8WGmUtTkd6DEGzFvT/81zubzf49v95/n6c3hOKzbsjlJf224U9oiu1WtQ2FZO3Bew/JpxDPx",
+	"kxrUtsbdtXmLzOcQ0bm7cU3jcMVY+jljyFsmpptYRnXtsnOohxG4zZp24d+0TbMETUMKA8ca0pQp7Bzr",
+	"WoiiDlu17yRa17pZSQLJzj1XZ5MiIVZd06j4q2jUZrnKezUIc4u1TcJCtO0a9EktEDOLgXa+wgIpiOcL",
+	"WotHA+RrM0CA4Gg2Vu5MNnM0YFLMXIrbt0XgFKm2Q5AwxLdBhpZko9YOqTyr3W0rT+vKU87Renz6k+5T",
+	"rivbjfVLy43V49L6OpdWMZkHc4ZQTBdlcJN1rWEfNKZKV64f+xCMiWoB6VqgZnYV+VCa0GRAmABlC0Wb",
+	"YslCJLEixjWk2QqrrEhkX7JTc+sF5sXEITHzHpOEQmevVDTfYOlQwh4W21glcUT01MWAA8DS/SloQPSZ",
+	"lO4EDDlCXg53WgeNoPjhmfkAiNMf2IqLWuY4eGwclQA+e/s7B3uNwCJu4FWVSfi5OeDn5s+tvZ2WuWVv",
+	"f2f/Kf3/WeM9LPbtNokj+C64TRRpV8IcLGxRew++RdWFG/15ibFxs2NT4ZF5+KnC99bEcHk2LgRbZu5x",
+	"zcZiJ/3hWrR9Pv5d98TWBnvikZKjJEbU0eHewUY3mHnRU+qUp1gHd7j3dJOR0PnUeOgieiuimPeo3u9w",
+	"f3+DHbi0LVyIXItvfNvH9ci4m7PbbvlIzVZpSO3+dSPmH3HJVFObeCcCRAb+dLs+xVistsx3ob1wJ5Y7",
+	"uRbh98s2FV7s7fkL+8lh9er1Fz+9729hn9xrCX6zE/oYORbvPaED6wMsZQLqJ1jrsx9Yf7uJ+s3Oux9F",
+	"do9J5wzndZmlG+Gwl76VAfEXYMpy4Rc03+vNj43JG43xW4m6vLAl1Z5CiGsUK5dU4aYOwBOkWyjA1wFW",
+	"CyXzgjupL1GHqcqyp0Lu0iq8q2U+ihEIX3zGjmSxfTSDP3uWuftLo9141f3x5Kz9y1HntHt23Lnop335",
+	"S/fi8uT8rL3fbJkf312cH58ct3d2dz+YH+kGoLA2P1+dHLf3zD+Oe5e9ztt3bWOct/Zaez2Ctbu/XfRe",
+	"/tI5ver+47jT6+Jlh60D8+fu2bH3RPjJbxBM0Wrv4xyQSFXuRwpBUph+SHPmvIb9Q6SXgt8830GnwMyO",
+	"euLq7R0EmlSbeQiff8P1+L0wBvW324G/jPH9rW77NF0f2oBOEAW7CrShSugKxDjQDpwIwKcGHnmeg3OU",
+	"Ya5emhO2Xbp5wueE10pFDR7iCBv5aZdkIlYtyESkj4HEr9IQMrNzQjOy0F/xVgawpNZE5uW8vBo8eNN2",
+	"kXkPRrR9bN5767cdnXcd2SA+76OPHhfWVxmh9yb1cozeRwLeI0rvHmPj9HTGmGOihCPXsA2bhsSZNo0J",
+	"LLwuNM4IQpYtuVhfrmMre8mI3UmHjpvMUQxYVrL6YL9r9pcN9yszuRe8CjeGMDznnTwbMwQqO7vb3jVM",
+	"YiEz6Ne0wCHjb7HAsNFu6AP4hzGuUd7g90Ysb1U8FMg1oG6EvCpBoBN1HcsSyZRVmrcVTqYB+2ZeDLgW",
+	"5ZsHcZLE8tq/3ZEF0d9QwyzhsVzZdU7lTubjA+JIV40BqQAX3bTV8FhAVNnGYTopdY9PY9fGYTpBJORR",
+	"UaBGooH8wzuRIhV7o/20tY3H4ubbF0pqFPO9zkYqLeSHSGy4Bz6mNh5TG99MasM/GDY/K5cFaGrM0o3y",
+	"HMVSLDIdua5KdLgr16c6/I5tmOwobQmP6Y6/T7rjwSb5iszHivnW+iLn2mP+4yvLf9xtFt49B1IySB46",
+	"C+IeXuRBeDYcV2lZOFkpKCmlKgQbZ8NIMWnLDxMBaEEq1cQ6Bi7ZQCBbLLtwbFQDcR3LvsTgBWcjMXPi",
+	"P1axw8l/iBnVrwagCpYkrlZZQ6FBicvZb5ylc2ZlNufZOE4Ekq9dK5aporp4rHTWLuigqYaCYZV/AH+G",
+	"Ul1QrhuxkEx1LJs3v7DeSRg4WV/j5WmoaIfKXGjktYIHp4J9R26hmzjh9012qbDpXkNYmCW6OeRIaGv+",
+	"DSVlqbHdwib7FbqE1ea21d55CKq4NEqFtlVQdMAjAy511vgySCQLpzecKrG8Dr9vg+Kar6+VKVcFXryZ",
+	"nOa4cJWrnFwE9i9swXf1UbGIrOSoHZFOIbMFZs4rK/tI+y1wc1TGs4XcWRELt65lrWMnD2bLXt2dfK8r",
+	"GJbPni7axvf626eMvhEv6Jt1ZOzK/CSOTCGaVxNa11kq+AQqkKF3O7BR421tv0pE22PC6ZdWqy+AcJ1U",
+	"s74EzTqnDO+fb1jsAiCCEF4V0nlJPBdm6whYGPGMhyUVu5CZI/Ony/MzzG2FMer+j8yRcMp1tgOX7Zwc",
+	"Qw0d0PlSZGqoJsCqgrQijgFEAJfD3tO+LJgq+rIHqjcwMvT0RKkbLGwL4DxFJpZcmrOgyTp4iJMqZZpP",
+	"ced3Ktm2KGk+FX0ZkjRaonRGyuSozaEmwoqVkuoWEeybIbVsK+b/VCpN3ACaJNbCvjS3CV/Ns3zKYJe6",
+	"OCfW2GJ+sVBJiU+T3GLAtDBPyJCc34wvJ4bSaaKiQlyjsnxosQzs00k1gubRHKgfRiqdrCkM9Lsaa8tp",
+	"WdUFy/ZYUQRVzXy56Yv/rJcTvNeYo7W85ZDfVZewatTX5cvKOoRBlXcAC75E0F2o0PM0jW9FhPsKrd5r",
+	"Y0S6UxrJVysJnEqbR2mYPMEDW2TvKR5sX+OWiQ8Z7ss72MjNDRNoX51Ngg97TO19dSf8a5UkalY6S70T",
+	"vlDT3Lig3vl+GxTVu2uLPBtP4lsRMJVEBXUsO5eUiYtiothQeWZOungoCu6NvjQnXgLeDNIFig/TOBW6",
+	"rtb7xDX1E9rr9iXAo1uzOgp/+XGBfJW57/JktcqDeKu3XIq5v27FmD/T/TuzOCIGVX8dWSHjyiV05pWd",
+	"OkbgUKvU2mxOLKjJXscJspZFEcunbU9uO1NswrPh2EPRTsDCfMevzYJLVX49dizE5kwPh4hcYcDVxcIp",
+	"vxYh2pyDORuobIzsEEuIGOS6MedcX1ZiYV5ahgirJ2+GCcwI+DsbKicYRjxzXM5ZJKbmldiOvkwFH47h",
+	"TC1pre+1QFwWaJAZYU6gacjuNbX8ZALCW2gtgy7PD+xt/Coggp4KxgrzxJf4Nr8vZveJnEsCn6J2DwJR",
+	"iA0ijwWrBsrEX4sATe89ppYV8/dYPCLW2Jj4UQvIUZX5NUWK3gpzcUlcaK/VWkvnE3wGxgxg3k2jYlCQ",
+	"KhtZQczXuMhlJwsDDwoObE45MEaluZTGZQL6W1pH2VjIvlwAfpjrtVJS6OzlwqMQQmIuwNghPCtxCv5V",
+	"46wLhvENaMrU4NJcv8Y4R5McWo1lq0pmPJaEgDMWXZMdmePQxVsnPFtB6EAE/5u18R1Ps/MRuj0bN/NG",
+	"zDHCrD0SDGhoo9Y7eJeKUfxh43b97O74+ADW/XI/ljwgVGm6p+dJ8lB3cYQu8daSG3TwcK5n0Wv8WPMp",
+	"9h2F7Op4OOCvW7Gq/KQGveKuzadUIVACQfxYI71ZXcuQZHnTRnn0zhs0yLrnHiU1u05VPq1rzCJ39cbt",
+	"gqu3XHvgmKa5JD36bScyccKvn8qkiHR5xxndNa0r7i9N68NPMa2XxgANvbHgSTa+16LGR9xpUb/BW0u9",
+	"f/bAvXdpuUGe3NiMVrHSQ2BOPIlCj0ax3oqAS7eKO31KBPJParAeegxm4aPf9VX6XX+idWz9K/jxzvDi",
+	"H+Nb4VN2Q9oWYuK3PDmRmGXUYWClSSGGn4IRSWaljaHf8gSrVzAS0ZcY5gZr01OOKgjDSVa9uLnIy6UC",
+	"afNLWsw1OOOf1ODLAozNwCyCbM3vmPgwTYXWAO4q8an4qVi8u1J3pUaJh1wzKA7E37UbmpOi+Yrav4CU",
+	"nRfgwEhj+6bXe+cwCMCKKuPrcca+Q0jAZffootv74+fub5ffV7T+DduHxj9Bn8hStzfaTwsD2jwu2bgb",
+	"TlijpC9sftGhfYNwso1XkK6mVD0KmV0bL4YQFiA2MdZi+Mfb0c//fJH+8OPPv/0r7c3+vHp3/MPJ6bv/",
+	"PVH7p/yUX848eQkYqGADZeCxUjfaigOvHHs7zcvj3xMSrLQAlgKM+ySWeSas/AckCK3XnKjrUv3r4jJt",
+	"tJ8hhvoilxoB1cVxi6SY5YGH6tG5yvEwUCQA55WlSkH6f7A2nbC0UwhAwGKJLgd+Bem1IxQ0gs+EQB9H",
+	"3DeJJQbzYSuBEtbD1k5rb+dgr9d6gXpS/wvjZtXDS8gGkF9d1kqZ8DmwHid8umacDlrF2GTjfDKQPAZp",
+	"S7r9nUriISyQ09PzX//onJ6WB26QD28A+Z9PIUxSnrMkj9KIJ/waAqk0ragv2yArflKDLwNnB43G6sgs",
+	"fXyPtd6Jgy3A2bs9fl33IrpsF675GGwJfac03yPm/RHz/i1g3v8EI2VTk20ZFWJ+vWsWMxgn1aYcvkzb",
+	"/dmLK2kWKYhxiQ+xzgLHvOpF9aJ4NBIpRk+zsYhTFolRLEHTKuhLqA8S/JYej+FbJwfLUxQuDqd59pMa",
+	"vDKfL4TImg09TtNcCuQi5olWdHBorHJeUvqFyjWMwmNOAWNQiK2w5M2eFmDblwZ1QXvWSZK+BOigQ8TE",
+	"Eg7aLOVSc0L7AbcysM82GahtonRH0X8IF/MJyjVbtY+gLx3Jb3Gpbh40wVAmxZshl9ipPfY2foVIFcXg",
+	"QxZxe0gkgLaM+zLUIOq+ObRQi4v1ZsqaaYUoEjzFfOe+5J5kzUQBfgYCQCMgiB2O8dPZzxKl84tchkiy",
+	"ChQfnm7QTOVJRCNHgsG2WfBpKyxy6Fh19P5zWuTZTC2YWTNFApxQ5ajsBLYoH8EnZRvGfU9oO1m5Lc/K",
+	"xUK2KZ9P8NQUWZaIKmV+e4mnan8JFzP3l1WWY1Btvjwz9stCG9Cq2rANF3AxG+Y6UxPzjQBObVapsYgE",
+	"n/yjuGkra6UDm9Rnxn+aKWdeHJsDo0bPYCCIYx7XARgQjzbBo03wuW2Ct/yGzueBQC0g2P/VyDtxNGzD",
+	"97cYBrY+YrXF4J+e0LLlY7Lt58OdHkHpwCS3wJ6UfemOyoIOH+KKK49IBpJ6pBHDzIRzdj/ET9SIcd2X",
+	"IFgZughQuDI+9DUeR9YHLhVcI77h978qHGXP+cy1cYiff1znPQcbPeeHpefs77RKz3m/3QnwCibd53dX",
+	"NU7naIXbuiS35jmuj2fB41nwhfxDJ0j+ADt+ntzUb/jHCK61YhuZcrYQ8wTC0Ntio1hGGpAibADNaxdX",
+	"x9px/psjrC9ROxJdKQAiJQka25WuRdkW88VzxlxGiT2S+tIHFQXW5fMBLnHK4ki/LKA9Vvw98N+8DK0i",
+	"n7aQ96T3U+kXHFYW10WQ5CbrmW17KkDax9OmHfN0kgitre5lX0J1w8XVWWiRZRbAhQqxegyu1QByIOHV",
+	"2dGbztmP3eMQquicyCu6754barwu8MEqfGNAfgGqDMoO4kwzSGlC8QRJG0EmEsdCglapS2NS13Q+EezP",
+	"nLB9hVtO4DTMcwb0TrAEkGum2ZfQW1c/aGWOwzS3RS5hwDKlKo9pmEhf/ph2xaSeraZu7TgUlYJjpUv1",
+	"eGggNdqNd53e0ZuGV5VaRITLmQTrWpVSCZBEAP1BQty0//IgPp6f1wh8DImVbQa+F/OByj14B9+cg4v7",
+	"3xr74rSU4+txXU+uLrsNemDBVl8YGc/aLTQOzIBz7c7YiGd8wJFHYRJfAzig2Sh3Kinhiiq9TZyKi+WM",
+	"MD2JHI9n3nTGiVnZk4vu5dXb7kILbEq+3WjtvXgx3B+1dp4O9sTO8+EB33kRPRc7B6O9wT4/HD6Nnolt",
+	"4/WvzBb8+R1g81ozRkn26AI/mj1ftdkDm1JAB07AACcQuLrxlKLDD2oWzXduxHwDZhiI5pq/gVPJLL9B",
+	"rNkoFYRprTrE3E0Q/N7+IBu9Ra/p/abMMeUM7N+P9naDhfEuhXgoGEeveZx868vCkceQyU0kftvP/nrK",
+	"GG+CfsqzaIULfucM8cdHapmviVrmznP0LrwyZt6wDtMJ12PjBcakkB1nmZDgq/3X/uvwE3DOlIppa5n3",
+	"FzKvEB6dOAZo5/9BeRHIbgLUn9KnzpM07jEp33q/7kvKu6oc6PqR8ITKWmxZuXUvtWI8MQMMJ1YiRhl5",
+	"nLH2WE1CUtEP0QcmjdIIIX1jAU6OB/JB67oolLD0OUoWhUlDhPqIyNXvxqO+NC+TYuaibNb3LECA8FUB",
+	"qOWCvODauAdDH0zXYdimGTn6fUnXFRwwxi0DRxdTmyejnTMlxQ6cq232JCyNNQqQ4mcLHGwR7oIbQjNo",
+	"cFFqVRXgrTRyrnkQ7H5ZVJb5QYdYs8O9/SpjwUuT391SCDa41IyAb1h8bRDHTTKVvyL+kd0b//ipMFef",
+	"6+R0S5lJNQMlfYBz3AN0ZV71eTFjuOQeYWLfgj98dwv8kU/oDkkAldqz5gE8gEX/9684Wun32iVqDmip",
+	"2ChPwQrwZIEgSJ/LwpIBr11EUFkZy1xAjNQ0WEjMrcW6L838SCMRBWyQZ4tP5wgTf8l48WTU/IfPQyk6",
+	"vClz7zOPDS9/Pnn3DiLmPUtwpEaMO95W05chlySVPxCucjqOGBIioDVgpqA5vKYijVXUl0JCMiHTjE56",
+	"bR4jVbbS53909x/d/fu5+w/s4z+694/u/b3d+0/h08eR79JX++tQEVlvsW1QO3kfWliL0Z1S4gz8eS0y",
+	"YG3Lch2aYy6EBNlxKW8aZxXXdY56J790wzaLs74sTkqqJDU26odSTRwRnVqHucnOixOYRXlqMcHUOoRC",
+	"96X4IIZ5Bp6oFMydjnCsundhoo6FP52/+oPabw5VGWFG0Oc7Mc6Ff3wTl11xDmGfo6DINjsfnyDMEASh",
+	"v/onF0Ys+tLZERZTDJ6+d4N7hQWPma5hTpwKECn3pyEpDWbB0fnbd6fdnvkymPK23xZpfQlcrdVE4Dsx",
+	"SGMTu9a594NOjmVpAZntwjIumMIWYik+Ot7irV14IWDZTIEu09CySYKHR7pfAEkAX5qA++pWpFgKVoC4",
+	"2z463AwORIcO9/bNGC+EUa7jWyGL0kyP25YiKOazWxSFkwhB04epKX78SbAY3mi9KKbXUEWiL61izA7e",
+	"uzMQO+Z2EYVNdjJioVcdCDyQiZqJ1Hy/kg0YE7jdfhmyFDFeZb46RKTyKcw8+qOlqsmYkkNB39/4gK7A",
+	"FNgftatxwKr/YvHBjHV/rKhBLUAmMw5ADABA2i/o4mN8NBLDDI3SoqqBzNeASdOvorNmaeRYWx5Ldthq",
+	"sYkO+nIghrjEpeNYgvI2eNYw4TGALDMb7qtnKL6/efpwQSNiTsXhLUWPKsJFLfbDQrToDvWV3hvdBasr",
+	"A/eQULkWSkFzwX8KEZQQbAK4COE3Fz4yAkNV5nMPhNl6UkHh62ZjDeJh1RvxfIEneCWzVd2/ujj1n1Bc",
+	"vW3J6+0+QVW2Cqh9GV7odQG1JSboR+P1MVj0DZBPB2QAQswINokHKjH8K44+7g748GYUJwlCpb4Oi74S",
+	"znoJPMp0mhYVbh7FhAQGPcB1ykjNmGd1wk1zkXkhJEttJtWsCZTSc7+knChxwCCxESeX8RvkGRg3nqJZ",
+	"SIpqZFIX4FEw8Srwo20/3lYqiDRNNY3DjF6CZNFIer0YwypZOaHDt79WaRhAfrA0FEQ4NhAjlQo0vE3T",
+	"RkBos1AkGGf22SVScSSzrmWwtpPpi9N0RHy+TG5gfumdir7CNuhp9wDmSEhHq7WNf9v3/gZHDAxT+RVv",
+	"1AxRTF6Eks8Ro4x84aWyQ3oCro+7t2Xjc/kVfZtfYUZ87sPZvr0WrjizKGmynV9SkpYmJARB91v7n6VB",
+	"pT3CKyCZUXzZeuCPYhKPOMrPZgzYCQubiYj848MzBcy0rTEFCnh+rSkQXYumvr1eIUgxjYdZngp02IlB",
+	"zPzrots5ftttO7UJ35OG/FCmWYg8cBgcyLwkFO/LcJoPknj4yjQhDFD3YaAiPJO1wIgbqtaKCE70GzFv",
+	"snM4oKHhZd4DZIwBKew5llGYhxC/b5WmOtSyRcABu9YMyiCQR5QEYpQtsc9WjEIdYxygIuoY7feWGe2n",
+	"wFxqHvR/v/9fv/+h1drp9z/sve73Pzx//f7J/9tE2ACo+o0zE+IxBeNXFAWh3q35MvClYtclzSdiMSx0",
+	"0DqsZe0vwXJW9PEBaPuBfWdX317/z4dJUj4FlrL+Vds9zv2yS3jEh2OxY7avVCXLi+G1StlYzViiKE6L",
+	"w0gSITdimm2HRgicD7pk+NqwLQDKaAkGKKtSGuNwe/zDQa1apZsF+NqveIQ6i+H9/zwYyN8rG/XfNN28",
+	"g01n3Oow4FFhv+s3kaaqPG9T9CC+Ha/bj2FLNYMYOs+Y434kbRebHPJMgAU8KTHM2L/ShmATbaAg6GV3",
+	"rM9exMS5paz3xAILJzmXTA3EnNiLyJ+fAsmbEyKUzrX3m0mGvQ4cpsxcUAKhkFtifgytj/Lq6vXr7sUf",
+	"52ddcJyLlIajT8LhU0zICEYt1kXiri/jkWsQ5L3g/hXB/jSXD+FhVzDjFvDXhYHzR8mdRGkum+xMZSxT",
+	"14gkdgkiFAxThN8FS86KRhi7yMzaeo74Mi/fpg7uuX+X+SGNI2GNhzuLNfJskZCws7QW4KKADYSOI8uX",
+	"5fv6q3gGae2sYkX0MLCLrSD1tOXV4L/eux/iIhRKONhp7cGmUYbVbhFSQHZq4Of/uBw82N9yqMnxr3up",
+	"vdS9VaDszsZNXeHpQw580bu3qiJo/xYotLuK+Jv3/EfbJY/Rha/X9IIVhcf8A0UT4N7VCliANTBOPTLx",
+	"YxKdjpIAmR+Qbr4c2q5R2DG3W8HmSoWdFQo0wKG77Xl6FwWXNRc6vn8ocNjkcsw7b3p1L42vr4EBbqPL",
+	"9etUTTa9tqcan5TL/iKX67nszSR4FKb/qijsrUeH1NfSE+7abKf5Rrw5dFBrI6dRhDw3HoJ9oV7wVtA+",
+	"aIlPMfMQmA3QXDpWecrIqYj43HHi9OXi9virtcLDNJdvYvOcecjC152T06uL7iVx9BeYJZ0Ph0LAq4lv",
+	"lU+UvAYHbWJ2W/M6YvBXI3bVO0Kf7F85l1mcCEyUWDHhQ/ZfTI1G9XHWSxipDb4lqgggJCoLWGoWBBQn",
+	"zsCZ4kxnYroUfNXiVkjTZJfqDDMV1nsbkHur/P4Rz8ROFoMY1EZBVWqqhzVJuPZajtx7Ne3GRHSdkJB6",
+	"gCa+sbE4SJ3HmZhA+zQ0heiU7FfcY099et2FtoZvzq8uQvAE82lfZgogjmbMSfn5uPNb6Gnw1cuBZaKs",
+	"9iNkPjEbgnlBI2gcd37zqPo/l2YKztAafwGF6HTABE+TuBDpfDx1vhbYjMrl4rEDWFIz/YGi2/5Acek5",
+	"m4lUBBDyYHYxLccdv9WTKZ8O1cRcsNoanzlSOBvAmyN03mrGO51F4DCNNROTaTa3OGLLCKoyh4SvM7iv",
+	"bIM2GDVSXfTkH0u4GcVSkHOqVxbL5eZ6gwUAH+bQJ95oiretksb1uvu45XwThu5CnYf+VmtrKjcTWypZ",
+	"u5kUhpstsYgLagysap9xVxyOOzPYI5XlG0WK4EYY774Ik3vsGbaEIc60SEaQbCgqSYitwhbTmIepFCCV",
+	"5ldxZkV5RzxO8tTciYUiUknxkoJ/lF3keRRnVGxQIocYc2NrCmmLeiOwjMzxYgVzIaIOG6FKiyoMfKLd",
+	"NiEhyjp9eSd9XlYhz2s/1orIxy/2e37y6McnttmoI+tDBG5QHnfPr3H3tJ+nNlTw99lDd/+if31cgbiC",
+	"ZJNIEg2B0D/dRA9JB8vtspmHS6x2vOnOxmdZiHX2DLX3cfV9XagLrx7yWy4IDtZLx7sJWPn+W2+NrG1E",
+	"LLOD/cYaKXh/D7gR83VJkWxMMk6W2cYyvASopuTpOGHM8MPUtBKwGKlgqbhVN1h6O+RJIhAFGROX9MBM",
+	"V4xBuefiY7Uga4uMqZ1ZHGFDatIt0EabbenLzdMtP4v5N25t/Czm680MGLpHVd2v0tYw36bWvoA1Wr3d",
+	"8WgCOk01YCks0aGVMuZuLZNjApz24Y2Yh4A3oILrgWB6rGaS6GbZr2MlbkHj1Bj7cQaop0j15QzZ2TXS",
+	"rWvGk0TNAmRI1P42gZw3YA+YrUET4MjuDLXiKXdiqHvIqh1URCmjXMzwEdg8Vdcpn5B/SCyMqPMhI+D8",
+	"0SQSkGI215P4WvxKkZgmCtjnHCxprDAQbcbWnnp4tAV+Fd37Op3SoqnmcSRWCvEqKZhV269tkqdKSl+t",
+	"HhMUoOYotJJUR9/7Lad3N7aRcvlZzL+M9CjMmmpLkbiYvQKcIZdmvQAhgK39vyscR4oZ1BA8MsY9YnO+",
+	"EWHRMjvc2nPK/AmOlh0Ue4alvGCMriWL6ySJI6UwZ8jI8iKY1UlEFpyISeBY0xmfa1+wMyhQoUhl0Jfh",
+	"RfeX858LTh1zMGH/8BRcksZEijkqO0FtToclnfFqkCw8tZL+uqbigfYbe04+Oqhfyfy/8ObHlnZaHW3a",
+	"J2ZFX32oBZabhxXUPI+z7esKh2w/1baIfpDZsX30Y82cO4kWwg2J4KbPEHQcC55mA8GzLWtO4Bmfueqk",
+	"+yED78e9H/jV4F/E3RO6rHSTXQIJKXMdxOrRxet32UHVMVEMyyfcD964l9TsCtjJWDMBPX+UKPQszW92",
+	"J8FZzDh+XW87cQ5a5Y5i/+qbas67X4EwLMf7ilCf8T+LYB/F+cB7EsB6XxPfK155J1D1WdHibzrW5/qx",
+	"PuJXjNhj3O/rjPsVX4gN5vCTtyq9NXan6B8wjvKFVVgKupdXIsb1sJLuu9APu7tXh98D4KovLZlAQXpd",
+	"PKckV1WQd1qUsbExnRruNYAaHCm2xPK8FSSPLHQv2gFiBb1CfdlNmS8bRkQmpsXoXDFgiKzAi2pDcr+O",
+	"eQZx2FizLI1FxFQOdeUT/gHkKx05wwnxCjpWwWctZyCJD1ORxlb5n7qk34kUL26091sgyHxhiZ2O+Vw3",
+	"2s+h7C/hsVzdC+NDrOuIaay15QZxkgAQRvBJszDj6NfbsAm5T/1loobFTKsD6frLAyOI94oUuuc9xgsf",
+	"44XfSrxQevvxlqccxA69I2k5elg8aPcv8+/VUcTF7RdOJDof7ZH2nXfWSJXtALw4/N7y/sSA/PPYdeDK",
+	"vgypLiEsPSDWO/b33ztpx+WkejlnvnSE9+XGZ3i9aIR/LG4WiSztXn9XGYj/HEfQiT88/IKsD3GumHWt",
+	"L3AOPwY4v64A5z2m4ibBTp/9rGQ7VUQRyQ+7W9izME/MU+6tCPGSyTxJWCom6lZoxtG8rjgZSs4dVMDV",
+	"nwxEU1ek0W6gmsa4c8Qn7xJpIzGjZJq2pXgAOA91rqcQGWwzMzwhkgLjYWjrbfBUXcaN6bFKM9N+V5aI",
+	"Hl+zL8MRT7QIiVlYE7rMPIeOXUV8Jm1SLcCCUTURwOky5pGVjMS8H/7QZB0XNeJyjr8NKvQqtM9tVqp1",
+	"MZ9nILKZELLJLkr0+n05ENe5DLAYttwczbi+Qfx9wK7NR4HhO0Vy3rFKImIGJClLrEIwT8IvETlRAAnl",
+	"TuA9wUuQVtD0siT2UMvFX95/H9KXJaJ3M5rwZ8K/mBlreYR8d9A5rPt1DquZ8hvw0vtbRsFOb+dlow1T",
+	"Cfca+F35QZf4y42ehLbm9s7olyGe38IZXSah/7tpez0SvN+B4J2mfoni/ZM6bxZAthaJjBcuu00QaYyH",
+	"YwwzzjjQswJnQZwkxk8aqomwmGTIf0REF9eXeKNFyHF9A1sy1ulSWLYuq/BPbPc3nVGAPqzPJuDIP2YS",
+	"vs5Mgrc2Cii+mdKghEUZvE0zfl4VxdIa3f0L/v+RcvkbJe994xvuDqDwEu3dENsSkmoUrG3TgCbrSJZL",
+	"sOXgAYC3whrvvoTH4Kok8wQgVqAYU23VW8jr3cx6WCSeSV+ZcfkViBKRVCM0e1ABDlApMPM54QKsEje7",
+	"DdNKSTLhUkG0JhghIuveWIka2Snh/kJDFNP0BNB9WSAObN6eGVehQ2c8B8ZqrFfFMUfRLlSEyKVusiNS",
+	"Ug/YiMcJbv/0Do57qyfknqkbIavzreYWorC6u6k5sG5TMdWvYGgzIXEgEIdNfSHqQXLenBXngy4wFTLh",
+	"H6Bt7b1W0PC+UqP9tEBS27m0swdrAISfFvUbUmPzu+wURff8zMcWJuMpDJndLz+vvQjvXo0E4WQoFxw9",
+	"cYbzkoQQKgKHZ6hyMuNIShlTbXIWT4Txx26owOBve6A8mp5bnWIwz9weCcEIu2XfHaeyAekfVcIvEf+Z",
+	"FiRJXQijlgzwJYYs+lKNfEFoHbBMKaTCUnnGQuPWk2xjpoCmN6HmKO0OSxAJ3D8Eqi3dZK/jxJyyfcmj",
+	"iOXTNtEgQ2WPYhOzX5aUNK0MZSU1IVsFomFk9zmG4+VifjwzwIiWSiKF8sJjmBS3Is3GAgWGSJ8hUeoG",
+	"gkkcg1XmfHcFkXAO1Rjb/5GkiIuMyMZsAJiUR9sW61WKDn+qwUnU2LJodd1Y8YFILkUihhkN7pp2knZq",
+	"aam4kCWyokE/iLFsieBr/7AvYRV8Vg61jbuxSRcenE/tkdzy0SFc6RAunmP3ZLtcOFd3B3lyA/5fpTN0",
+	"IbI0xmLPIZdDkejCicgKphzcQtgolpEO4I+DOVrWoO/G50QENhBD9CL70jwGQaKYKRlzGSXCOV7ENbNM",
+	"7/my0NAFETSVltVjxtwcraUTLHCWL5T22DeSE2S8tnBIZ921Mp2VfsOwm8DekwB/JYDIkTMrpfJ5clsW",
+	"T183MBZW5ZS9wWSIwak0Y4abk/PhiqHlw4zIjkYqtcLiJALIWaUCoKeq4DEIEdrMfkYRWSkAFCK4Ojt6",
+	"0zn7sXtMg6UVjO4iLYDj9CSXKbzo9i5+C8F+AKvL/v6oc3bUPTV7O6kylUhDLR0EkD56BKIcGjovGl9w",
+	"iNIpk4qJMFZGTcUxRD7vZGE8KFYQerGY8TAdg0UwAuVSNAtlfD3OfE8XP7i5wYysOU7s+eyLC1L9bqu3",
+	"v18I+llJ398bZki7x0BxqRbqfZ95In/b8Ny/MtvEZ3Zp6bUXQudJVqvx5/YUtzM9ljk8AuS+REGhWeFu",
+	"hy1UO+9FfQ9ndCqGtJjWuMAJz8x5YE0GFLMd0Zm612qhIzyYQ5qX9re2v8ubTd/50VEuAhTMX6KHwb3e",
+	"d3APWsDUi9W6fK79BYn7HuAS0gx3f+MKgnsNLdJjNSuwAeZMJyK+0rHh9H5uhJjaEwGYKmqdTRi46gOh",
+	"qjzNZ9DWAdPC3JNhhGCoJhOum8ilkKhIUG56tb9WH6iOMzHRGzhyEOs8wYsdOpx+dBfzNAUd2lzG/8oF",
+	"/Zn2Z53NIbBu3tOo5jJa5kMtTaEVfukyFSo5S432QSuoIDXCN+FfVzMcfcqTxc6LVRypiCYllsU0AqwN",
+	"5Scdva8PDIGhcpH1Zcu12ZcF8AOWkVRIKOliML7YZFDoNascZvijj/a1+mgL+65WE5w+9/bOLJFCHR7z",
+	"Ir8j8Z5vrqJBuolEUiG6r2/i6XRDXSW6FIaO7PmN7nMXP5gi0yNc9KuCi26sC3RXRkBSx/q0FJxuoe6i",
+	"5bdlKfyna2NdhtvTmpMKII5WotA4U2oitHXgu8chZLZBspdLxrNMTKZI0w63xPI6YDMkF+tL9xikH8az",
+	"MVNMZ2raNvdbsCoZb/EotmTNfDGbXQrTUN7c5kAyhexk4kNWpMsLRceKTrgCRtsDCOJQWKYvYV/Smohj",
+	"ILriN8GLr1SGHeCzV27F28rVpbmURKq/bnu8oEsfanMkGm2KcTvtOgHRoL8htep/TqXIETqk99dh83Y6",
+	"wph8hXvdwtqkhtrVedeQnsqzaZ4tgo9h16Dor2R0ja/RSXfBMOh8AtXQ+2YIAHfTaD99+vx5q/Xs+Yu9",
+	"F4fPnz9/sV1QjpA+jhd5XWjusCrAPzS+TVTsnmOuWXh5dXTU7R6DMuWjYOQjBGQbnRxccJahJFrYde4G",
+	"/8BdxzgqX/2OYxp5391mFEuelDebM+VslyGXbCySqb/TCPiK0PuUzCuMLQxznamJSLHEPEvn8M1s6Kp2",
+	"GwqqkhgdAh7ahgCwpL4hbJrGMsPyWiXZKE6FawXgGUuIvgfZEV+j3sYDbodWwBcTaIB2g1ANbJOYaAlZ",
+	"PDLj7VnHiRhlpMndl54dGo+KuiKaHsZEHvO/S4Dncaf9jAkH0x2K2xe+GUVzHmbHJeTwV+/SXhASm95u",
+	"PUQEmLOOdS7NzkmsaJnj+oWlbkfP5RggsF1NAWqR0Y375YjdyPqflIjpsBv+vvog2yM9/x7bI57pj0bh",
+	"41a13VZFCPSHtwmdmfJV70+ghK4ZB9ofV4EBJZtQm5yxSIxiGWeklmLlTFgI/TsfhT5vkHkAUZbEEWRR",
+	"MUcVXxu7sQBemd9iQU4RVvOv+m+9JILeK17Rl2og5nTXrUgTPmVTlcTDecCS+EYQI6aLJQInEk8pXerQ",
+	"SYBaokr3EjIJYdoWGkUhOMvGTogl7Aego2bjOBGWeAxTZLrdl04OlpVChEg7Vr1/Z+kcd+/7QYQqgKag",
+	"01Y1Yr4yM9alx7o0DRfSqnT3O7h5c6VJ/y7zQxpHojKVun8HRFO8Wdrmgi59kLgkTcV7sWzR/f9Z/Fr3",
+	"i3T+BwN47h8ltTuq3p2m4jYWs3p47S88iSOQHOGFQK7Z8bCMxCU5SnKtbsfMVIo09nPgs2+y1yplXPal",
+	"+DBNhQblLYRjvgFwpdl8wJ01B4Ly2EPgaCA9SWpzALi6XAtzM4vEVCBMFTMxZc2tik2WnnJJfbqXpTxM",
+	"1RJjofkd87s5FpINEzW80USCUAJVjjIoB9xv7T/baR3s7D/v7XnAScSwtA8CelXjoMX22RPzn5kI8UT8",
+	"L5QONrp5qqZi95VIk1jCN4+J9WIxTsLsHyw0GMVLi+/oN4/e/7R43IksyhkPWy3AdqZZSbyltdeDDhCY",
+	"M2igHMNieSN9YP91aS7rZWC28Cfsx31Hs/wzo0MfhY4fixYfZN+n+ettwb5Su93Mt8LuoL57Lal2FGGd",
+	"g1fdUSbCWEJaDpBkahLLPBOMiI3GKl/ApEFxgoia7MSxQvEIUvDZWGirWagh7sE4PS5gIADoUEz0ktjG",
+	"QTCe3+zLXynS5LL4Y1BCzqUx+XUsoeECXJNE6YzFIxZnLIqFxsoFIA7gMosTgcTB5tl5ZumRBvnwRmQE",
+	"AyWaKnbI/oup0ajJ3kKr8L4bMc3QjJ4pQJ0Gtq6MY5GG+T+WR1aTKV2L7BI+0QZoEty5aR8NWErVjpGa",
+	"SdQ81JmYLtWJcdOuz1rmBi4uttJjBEq49hqNQOCaJj94adtSE9+oGX4egErGmZhA+zQ0hQp67IffY09b",
+	"LVcEu9jW8O3J2VWvG7J4ZCwS9D6nSut4kFAVa/jm/OoiZM4/rO+bGY1S74TMJ2bx40saQcM8Csop1vUQ",
+	"FP7LlZ1/epjPCB2/hA9E4jApc5Zy2SbWg4CF/wgJEQMndn2z4SnldjsSjUzwyT+mfG5Joif8w6mQ19m4",
+	"0T4kDLH9eR+47cz+2mg3/u/3zs7/8p1/t3ZeNHf/2Hn/P//wfvHHzvsn/+9Olaar62HrBo1iJLFm5o0w",
+	"FyCYUec041/hQAo2VxbuFXd9WtAx7jh1ji7uzP85Nso3nOA2sxUh22adjs2mBtTI9gezwzmEeACRIGa3",
+	"SGtWwFzYxqTIp0M1IWjYiiqQAug2zOJbUc18ABttlAsnd8OUDMpQd3MLcHycZJDDnFFFYpw6K0mzeSyS",
+	"qO3xidjnUm2hjUK64pFqTsW+9O2KzBJ9IQA+luQMr+EVuKLx2aTYw68I99khKwrAA7KuYsec6agcGB8L",
+	"HpGWgnc2xdJ0xlzyiY/T6soNv0OZIo6iui0TymyryzeetlbWb+y1WusqOLZmIPiUu683Px79xb9dAcZi",
+	"lMwvmN9adN7sukl8K/69qvLiNL4VUmhdU36xumNvBE+y8fxOE8oMgBjmaZzNG+3f35eZH8XwxhwBENvD",
+	"aJ6CrIrZvkyXvLEYQxtQengXtut/13usZeg2FY6jDEzEMz5Aeik9A+5Fcw6STjWuPkdwYlXy2blkepxn",
+	"xonqyzhjRNTFnrYOcLEFLt9D7I/azJ8SMrzgsLoWma5x8y4Ej+Iv8p3uOcc3/sTuwwy5xFGq/MjlZ/5l",
+	"NmdnD7yB1Ip5lfn1QPC06qeg8gbTOljadf4zcYaSAWC/YqxZpIa58U/M2ZSnSaPd2K1wDjrlB4QTfgNR",
+	"k9AlG5XE5034cBxLUTxunGXT9u5uooY8GSudtQ9arRacMjQ8S44IEDcHlj8bamCRZR+4DEvVnVWOjI0k",
+	"OQvJu6UIJFUlDjkma8dY6mptnZfYx4BKigOiRzDtGvDhzcisC6Rvca+BdEW1qTBNVaaGKkGuakyqW/PG",
+	"WFq0V+DmOQcLhziqoaoD31RgaZA60ph7RFpRsH0FxFzoay0O5h6zYUD0ibjojdHsSoUpgNWFn+GCvhzy",
+	"FFhIKGD23wVvIfB0AAzKA2FHULILV2De+7D1ApW+ywLAuGXQwDmUQVAl2sQ4yBtZli6U3qdW/qkGAebc",
+	"qfP4qIANlaQDac6uU5VPoRE3Ys4GwjgJ5lF9WWJ4x4FxICSkBx9BUXmSkPS7pX9UUpR64PH4VnVCOTLy",
+	"GbFIRuAteJOH5xGRZy2swXcnIHTSRsRCKiIhs5gn0BxS0IepYfoGvB0gGx94/VwgslcpBSWNZ6ESt0tg",
+	"syZ8TnyY5H9AgbiEsGWALk7sM60XySqFOIMovjZmmxrB4VKINbGOZCHQGYewXQ49EWw7g+bYehh1SMB5",
+	"lPeKdjG4ANwilWZE1waE9qUPAgKv1WuRuksrLDQ7VcGdar41DjWcq1cXp7YSO4AWUSYcp3TxMWDs+tKs",
+	"pkkO8TXoY8ZvyvNkqKQUQDNS1bpjqN23QWVwH6kqOSV2fPdHnpiPihGs3J9HQ54IGfH61TTm06mQ6J9Y",
+	"MlWSB9BIZgd/9x4pbiGSVfO8WLNZatxuqWZ2Zs/9iZ2RElr91lhsfVnxfbxHOJ2FRnVc09E9lOL2GwQI",
+	"/DMCI0QV54oaCGRKTRQ3m39imkJTQKXDsdBZyjOV+kNGZ//H9x///wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -157,6 +157,13 @@ func scopeOf(op *operation) access.Scope {
 	return access.Scope(scope)
 }
 
+// isPublic reports whether an operation shows what is public to everybody, and nothing else to
+// whoever has not the scope.
+func isPublic(op *operation) bool {
+	is, _ := op.Extensions["x-public"].(bool)
+	return is
+}
+
 // isServiceWide reports whether the contract keeps an operation for those who are bound to no
 // namespace.
 func isServiceWide(op *operation) bool {

@@ -62,8 +62,10 @@ var stricter = map[string]string{
 	"listAudit query cursor":       "is one that the list gave",
 	"listKeys query cursor":        "is one that the list gave",
 	"listQueues query cursor":      "is one that the list gave",
+	"getJobStats query from":       "is before to, and as many steps as there may be",
+	"getJobStats query to":         "is after 1970 began",
 	"getStats query from":          "is before to, and as many steps as there may be",
-	"getStats query to":            "is after from",
+	"getStats query to":            "is after 1970 began",
 
 	"createKey body queues":    "is given together with the scope workers",
 	"createKey body expiresAt": "is in the future",

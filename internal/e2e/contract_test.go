@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/server"
@@ -93,6 +94,7 @@ func newContract(t *testing.T) *contract {
 // contractOf returns the contract of a service, without things to ask for.
 func contractOf(t *testing.T, url string) *contract {
 	t.Helper()
+	openapi3filter.RegisterBodyDecoder("image/svg+xml", openapi3filter.FileBodyDecoder)
 	spec, err := server.GetSpec()
 	require.NoError(t, err)
 	for _, op := range operations(spec) {

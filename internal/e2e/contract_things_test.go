@@ -88,6 +88,7 @@ func newThings(t *testing.T, service instance) things {
 			},
 			"versions":    func(*testing.T) thing { return thing{id: "1"} },
 			"listJobRuns": always(failed.JobId),
+			"getJobStats": always(failed.JobId),
 			"runs":        always(failed.Id),
 			"cancelRun": func(t *testing.T) thing {
 				t.Helper()

@@ -78,6 +78,25 @@ func (s *Service) Get(ctx context.Context, by access.Caller, id uuid.UUID) (View
 	return view, s.readEnds(ctx, &view)
 }
 
+// GetForBadge is Get for the badge of a job: everybody may see it, from whichever namespace, if the
+// job allows that, and otherwise who may read jobs. It knows less of the last run than Get.
+func (s *Service) GetForBadge(ctx context.Context, by access.Caller, id uuid.UUID) (View, error) {
+	if by.May(access.JobsRead) {
+		if view, err := s.get(ctx, by, id); !errors.Is(err, ErrNotFound) {
+			return view, err
+		}
+	}
+	namespace, err := s.queries.GetBadgeNamespace(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return View{}, ErrNotFound
+	}
+	if err != nil {
+		return View{}, fmt.Errorf("look for a public badge: %w", err)
+	}
+	by.Namespace = namespace
+	return s.get(ctx, by, id)
+}
+
 // get is Get without what only the history knows of the last run.
 func (s *Service) get(ctx context.Context, by access.Caller, id uuid.UUID) (View, error) {
 	row, err := s.queries.GetJob(ctx, db.GetJobParams{ID: id, Namespace: by.Namespace})

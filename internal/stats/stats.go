@@ -5,11 +5,7 @@
 // single job nothing is counted: its numbers are made of its stored runs (OfJob).
 package stats
 
-import (
-	"time"
-
-	"punctual/gen/db"
-)
+import "time"
 
 // Step is how long each item of a series lasts.
 type Step string
@@ -70,20 +66,6 @@ type sum struct {
 	succeeded, failed, canceled, skipped int64
 	maxLateness                          time.Duration
 	lateness, duration                   counts
-}
-
-// add adds runs of one status: occurrences that were skipped, or else one run.
-func (s *sum) add(status db.RunStatus, occurrences int64) {
-	switch status {
-	case db.RunStatusSUCCEEDED:
-		s.succeeded++
-	case db.RunStatusFAILED:
-		s.failed++
-	case db.RunStatusCANCELED:
-		s.canceled++
-	case db.RunStatusSKIPPED:
-		s.skipped += occurrences
-	}
 }
 
 // addTo adds the sum to another one, returns its numbers, and empties it.

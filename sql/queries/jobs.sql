@@ -238,3 +238,9 @@ limit @max_rows;
 update jobs
 set sealed_secrets = @resealed, secrets_key_id = @key_id::text, secrets_digest = @digest::bytea
 where id = @id and sealed_secrets = @sealed::bytea;
+
+-- name: GetBadgeNamespace :one
+-- The namespace of a job whose badge everybody may see.
+select j.namespace
+from jobs j
+where j.id = @id and j.public_badge and j.deleted_at is null;

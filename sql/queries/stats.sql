@@ -120,8 +120,8 @@ select count(*)
 from removed;
 
 -- name: PurgeRunStats :execrows
--- Deletes some hours that are older than runs are kept: @days, or fewer in their namespace. 0 is for
--- ever. A row that somebody adds to meanwhile is left to the next call.
+-- Deletes some hours that are older than runs are kept: @days, or fewer in their namespace. 0 is
+-- for ever. A row that somebody adds to meanwhile is left to the next call.
 delete from run_stats s
 where s.ctid = any(array(
     select h.ctid
@@ -135,3 +135,12 @@ where s.ctid = any(array(
     ) h
     limit @max_rows
 ));
+
+-- name: ListEndedRuns :many
+-- The stored runs of a job from one instant on and before another, newest first, narrow. Like
+-- ListRuns, it locks each partition that holds a part of this time (RunsPageStart).
+select r.scheduled_for, r.started_at, r.finished_at, r.status, r.trigger, r.occurrences
+from runs r
+where r.job_id = @job_id and r.scheduled_for >= @since::timestamptz and r.scheduled_for < @before::timestamptz
+order by r.scheduled_for desc
+limit @max_rows;
