@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,7 +29,10 @@ func traced(t *testing.T, answer func(w http.ResponseWriter)) (i instance, job c
 		answer(w)
 	}))
 	t.Cleanup(target.Close)
-	i = start(t, reachable(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}}, target.URL))
+	i = start(t, reachable(t, app.Config{
+		Database: app.DatabaseConfig{URL: testdb.New(t)},
+		Pages:    app.PagesConfig{TraceURLTemplate: "https://traces.test/{traceId}?from=punctual"},
+	}, target.URL))
 	job = i.create(t, `{"name":"traced","key":"a/b","onDemand":true,"maxAttempts":2,"minBackoffSeconds":0,"maxBackoffSeconds":0,
 		"target":{"type":"http","url":"`+target.URL+`/secret-path?secret=query"}}`)
 	return i, job, received
@@ -90,6 +95,18 @@ func TestTraceOfARunOfRequests(t *testing.T) {
 		assert.Equal(t, "01", flags)
 	}
 	assert.Equal(t, "answered 500 Internal Server Error", of["attempt"][0].Message)
+	assert.Contains(t, service.pageOf(t, run), `href="https://traces.test/`+*run.TraceId+`?from=punctual"`)
+}
+
+// pageOf returns the page of a run.
+func (i instance) pageOf(t *testing.T, run client.Run) string {
+	t.Helper()
+	resp, err := http.Get(i.url + "/runs/" + run.Id.String())
+	require.NoError(t, err)
+	page, err := io.ReadAll(resp.Body)
+	require.NoError(t, errors.Join(err, resp.Body.Close()))
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	return string(page)
 }
 
 func values(of map[string]string) (all []string) {
@@ -178,6 +195,7 @@ func TestNoTraces(t *testing.T) {
 	service, job, received := traced(t, func(http.ResponseWriter) {})
 	run := service.startRun(t, job.Id, "")
 	assert.Nil(t, run.TraceId)
+	assert.NotContains(t, service.pageOf(t, run), "traces.test")
 	_, _, flags := parts(t, (<-received).Get("Traceparent"))
 	assert.Equal(t, "01", flags, "whether to keep it is the target's decision")
 }

@@ -12,6 +12,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/policy"
+	"punctual/internal/traceid"
 )
 
 // changeJobs pauses or completes the jobs of runs that ended off their schedules, if they have to
@@ -77,9 +78,9 @@ func (s Store) pauseJob(ctx context.Context, e *Ended) error {
 func (s Store) logEnd(ctx context.Context, e *Ended) {
 	switch {
 	case e.status == db.RunStatusFAILED:
-		s.Logger.WarnContext(ctx, "run failed", e.attributes()...)
+		s.Logger.WarnContext(ctx, "run failed", s.attributes(e)...)
 	case s.LogRuns:
-		s.Logger.InfoContext(ctx, "run ended", e.attributes()...)
+		s.Logger.InfoContext(ctx, "run ended", s.attributes(e)...)
 	}
 	switch {
 	case e.isOffSchedule():
@@ -95,10 +96,13 @@ func (s Store) logPause(ctx context.Context, e *Ended, reason string) {
 }
 
 // attributes says in a line of the log which run it was and how it ended.
-func (e *Ended) attributes() []any {
+func (s Store) attributes(e *Ended) []any {
 	all := []any{
 		slog.String("namespace", e.Job.Namespace), slog.Any("jobId", e.Due.JobID), slog.Any("runId", e.RunID()), slog.String("status", string(e.status)),
 		slog.String("trigger", string(e.Due.Trigger)), slog.Int("attempt", int(e.attempt)),
+	}
+	if s.Tracer != nil {
+		all = append(all, slog.String("traceId", traceid.OfRun(e.RunID()).TraceID().String()))
 	}
 	if e.reason != "" {
 		all = append(all, slog.String("reason", string(e.reason)))
