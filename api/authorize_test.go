@@ -18,8 +18,8 @@ import (
 // openOperations are open to everybody. Whoever opens another one has to say so here.
 var openOperations = []string{"getLiveness", "getReadiness", "getJwks"}
 
-// forEachOperation calls do with each operation of the contract. What do changes of the operation is
-// undone after it.
+// forEachOperation calls do with each operation of the contract. What that changes of the operation
+// is undone.
 func forEachOperation(t *testing.T, do func(spec *openapi3.T, name string, op *openapi3.Operation)) {
 	t.Helper()
 	whole, err := server.GetSpec()

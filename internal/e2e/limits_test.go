@@ -28,8 +28,8 @@ func requireTooMany(t *testing.T, status int, header http.Header, p *client.Prob
 	require.Positive(t, seconds)
 }
 
-// refusedOf sends requests of some callers at once until one is not served, and returns that answer.
-// One after the other, they may be fewer a second than a limit on a busy machine.
+// refusedOf sends requests of some callers at once until one is not served, and returns that
+// answer. One after the other, they may be fewer a second than a limit on a busy machine.
 func refusedOf(t *testing.T, callers ...instance) (refused *client.ListJobsResponse) {
 	t.Helper()
 	require.Eventually(t, func() bool {
