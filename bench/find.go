@@ -78,8 +78,8 @@ var finds = []struct{ path, query string }{
 	{"runs", "labelSelector=env=prod&status=FAILED"},
 }
 
-// find measures how long the lists of jobs and runs take among many, while jobs fire at the
-// configured rate, and how late these are meanwhile.
+// find measures how long the lists of jobs and runs take among many, and the pages of the dashboard,
+// while jobs fire at the configured rate, and how late these are meanwhile.
 func (b *bench) find(ctx context.Context) (err error) {
 	s, err := b.scratch(ctx)
 	if err != nil {
@@ -100,24 +100,38 @@ func (b *bench) find(ctx context.Context) (err error) {
 		if err := pause(ctx, b.Settle); err != nil {
 			return err
 		}
-		var from time.Time
-		if err := s.pool.QueryRow(ctx, sqlNow).Scan(&from); err != nil {
-			return err
-		}
-		for _, each := range finds {
-			found, err := measureFind(ctx, url, each.path, each.query)
-			if err != nil {
+		if b.wants("find") {
+			if err := b.list(ctx, s, url); err != nil {
 				return err
 			}
-			b.report.Found = append(b.report.Found, found)
-			b.report.atMost(found.List+", p99 ms", found.P99, maxOfFind)
 		}
-		return b.latenessSince(ctx, s, from)
+		if b.wants("pages") {
+			return b.lookAt(ctx, s, url)
+		}
+		return nil
 	})
 }
 
-// latenessSince reports how late the runs were that the service has executed since an instant.
-func (b *bench) latenessSince(ctx context.Context, s *scratch, from time.Time) error {
+// list measures how long the lists of jobs and runs take.
+func (b *bench) list(ctx context.Context, s *scratch, url string) error {
+	var from time.Time
+	if err := s.pool.QueryRow(ctx, sqlNow).Scan(&from); err != nil {
+		return err
+	}
+	for _, each := range finds {
+		found, err := measureFind(ctx, url, each.path, each.query)
+		if err != nil {
+			return err
+		}
+		b.report.Found = append(b.report.Found, found)
+		b.report.atMost(found.List+", p99 ms", found.P99, maxOfFind)
+	}
+	return b.latenessSince(ctx, s, from, "while somebody lists")
+}
+
+// latenessSince reports how late the runs were that the service has executed since an instant, and
+// what has happened meanwhile.
+func (b *bench) latenessSince(ctx context.Context, s *scratch, from time.Time, meanwhile string) error {
 	var to time.Time
 	if err := s.pool.QueryRow(ctx, sqlNow).Scan(&to); err != nil {
 		return err
@@ -125,13 +139,13 @@ func (b *bench) latenessSince(ctx context.Context, s *scratch, from time.Time) e
 	if err := pause(ctx, time.Second); err != nil { // so that runs in flight end
 		return err
 	}
-	l := Lateness{Name: "the service, " + strconv.Itoa(b.FiresPerSecond) + "/s, while somebody lists"}
+	l := Lateness{Name: "the service, " + strconv.Itoa(b.FiresPerSecond) + "/s, " + meanwhile}
 	if err := s.pool.QueryRow(ctx, sqlLateness, from, to).Scan(&l.Runs, &l.P50, &l.P99, &l.Max, &l.Min); err != nil {
 		return err
 	}
 	l.RunsPerSecond = float64(l.Runs) / to.Sub(from).Seconds()
 	b.report.Lateness = append(b.report.Lateness, l)
-	b.report.atMost("lateness p99 while somebody lists, ms", l.P99, 10)
+	b.report.atMost("lateness p99 "+meanwhile+", ms", l.P99, 10)
 	return nil
 }
 
@@ -140,10 +154,17 @@ func measureFind(ctx context.Context, url, path, query string) (f Found, err err
 	if query != "" {
 		f.List += "?" + query
 	}
-	took := make([]time.Duration, 0, findCalls)
-	for n := range findWarm + findCalls {
+	return measureCalls(f.List, findCalls, func() (int, error) { return ask(ctx, url, path, query) })
+}
+
+// measureCalls measures how long calls take, after some that warm up. A call returns how many items
+// it got.
+func measureCalls(name string, calls int, call func() (int, error)) (f Found, err error) {
+	f.List = name
+	took := make([]time.Duration, 0, calls)
+	for n := range findWarm + calls {
 		asked := time.Now()
-		if f.Items, err = ask(ctx, url, path, query); err != nil {
+		if f.Items, err = call(); err != nil {
 			return f, fmt.Errorf("%s: %w", f.List, err)
 		}
 		if n >= findWarm {
