@@ -14,6 +14,8 @@ import (
 type question struct {
 	client.Job
 	form *form
+	// count is what a backfill would start, once it was counted.
+	count *client.Backfill
 }
 
 // ask shows the form of an action, with what its fields have at first.
@@ -44,7 +46,7 @@ func answer(do func(*page, *question) error, show func(*page, question) error) f
 		if q.form, err = p.readForm(); err != nil {
 			return err
 		}
-		if err = do(p, &q); err == nil {
+		if err = do(p, &q); err == nil && q.count == nil {
 			return nil // it has redirected
 		}
 		if err != nil && !q.form.refused(p, err) {
@@ -54,9 +56,10 @@ func answer(do func(*page, *question) error, show func(*page, question) error) f
 	}
 }
 
-func showPause(p *page, q question) error   { return p.show("Pause "+q.Name, pausePage(p, q)) }
-func showRunWith(p *page, q question) error { return p.show("Run "+q.Name, runWithPage(p, q)) }
-func showDelete(p *page, q question) error  { return p.show("Delete "+q.Name, deletePage(p, q)) }
+func showPause(p *page, q question) error    { return p.show("Pause "+q.Name, pausePage(p, q)) }
+func showRunWith(p *page, q question) error  { return p.show("Run "+q.Name, runWithPage(p, q)) }
+func showBackfill(p *page, q question) error { return p.show("Backfill "+q.Name, backfillPage(p, q)) }
+func showDelete(p *page, q question) error   { return p.show("Delete "+q.Name, deletePage(p, q)) }
 
 // pauseJob pauses a job, with a reason and until an instant if these are given.
 func pauseJob(p *page, q *question) error {

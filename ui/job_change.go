@@ -2,6 +2,7 @@ package ui
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -52,9 +53,7 @@ func textsOf(p *page, job map[string]json.RawMessage) url.Values {
 // blankTexts are the fields of the form of a new job: the defaults of the contract.
 func blankTexts(p *page) url.Values {
 	defaults := map[string]json.RawMessage{}
-	for name, value := range jobfiles.Contract().Defaults {
-		defaults[name] = value
-	}
+	maps.Copy(defaults, jobfiles.Contract().Defaults)
 	texts := textsOf(p, defaults)
 	texts.Set("target.type", "http")
 	texts.Set("target.method", "POST")

@@ -80,8 +80,17 @@ var targetFields = map[string][]jobField{
 	"log":    nil,
 	"worker": {{"queue", asText}},
 	"http": {
-		{"connection", asText}, {"path", asText}, {"url", asText}, {"method", asText}, {"headers", asPairs}, {"secretHeaders", asPairs},
-		{"body", asText}, {"expectStatus", asCodes}, {"retryOn", asCodes}, {"followRedirects", asSwitch}, {"signingSecrets", asLines},
+		{"connection", asText},
+		{"path", asText},
+		{"url", asText},
+		{"method", asText},
+		{"headers", asPairs},
+		{"secretHeaders", asPairs},
+		{"body", asText},
+		{"expectStatus", asCodes},
+		{"retryOn", asCodes},
+		{"followRedirects", asSwitch},
+		{"signingSecrets", asLines},
 	},
 }
 

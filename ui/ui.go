@@ -66,6 +66,8 @@ var pages = map[string]func(*page) error{
 	"POST /jobs/{id}/pause":     answer(pauseJob, showPause),
 	"GET /jobs/{id}/run":        ask(payloadField, showRunWith),
 	"POST /jobs/{id}/run":       answer(runWith, showRunWith),
+	"GET /jobs/{id}/backfill":   ask(nil, showBackfill),
+	"POST /jobs/{id}/backfill":  answer(backfill, showBackfill),
 	"GET /jobs/{id}/delete":     ask(versionField, showDelete),
 	"POST /jobs/{id}/delete":    answer(deleteJob, showDelete),
 	"GET /jobs/new":             newJob,

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,6 +99,28 @@ func TestPageJob_actions(t *testing.T) {
 	gone, err := service.GetJobWithResponse(t.Context(), job.Id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, gone.StatusCode())
+}
+
+// A backfill says first how many runs it would start.
+func TestPageJob_backfill(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	job := service.create(t, `{"name":"import","cron":"30 * * * *"}`)
+	b := openTab(t, service)
+	b.expected = []string{"400 (Bad Request)"}
+	b.open("/jobs/" + job.Id.String() + "/backfill")
+	b.click("main .primary")
+	b.sees(".field.wrong")
+	day := time.Now().UTC().Add(-30 * time.Hour).Truncate(time.Hour)
+	for field, at := range map[string]time.Time{"from": day, "to": day.Add(5 * time.Hour)} {
+		eval[any](b, `document.cookie = "zone=utc; path=/"; document.querySelector("#`+field+`").value = "`+at.Format("2006-01-02T15:04")+`"`)
+	}
+	b.click("main .primary")
+	b.reads(".count", "5 runs would start")
+	require.Empty(t, service.listRuns(t, job.Id), "nothing has started")
+	b.click("main .primary")
+	b.reads("#notice", "Started 5 runs.")
+	require.Len(t, service.listRuns(t, job.Id), 5)
 }
 
 // Who may only read sees no button that does something, and who may start runs sees just these.

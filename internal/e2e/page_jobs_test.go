@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,7 +12,8 @@ import (
 	"punctual/gen/client"
 )
 
-// jobsShown makes jobs of all kinds that a list shows, and returns one with a run that was executed.
+// jobsShown makes jobs of all kinds that a list shows, and returns one with a run that was
+// executed.
 func jobsShown(t *testing.T, service instance) client.Job {
 	t.Helper()
 	var last client.Job
@@ -131,7 +131,7 @@ func TestPageJobs_bulk(t *testing.T) {
 	b.sees("#bulk")
 	b.click("[name=of][value=all]")
 	b.click(`#bulk button[value=PAUSE]`)
-	b.reads(".count", fmt.Sprint(all)+" jobs")
+	b.reads(".count", strconv.Itoa(all)+" jobs")
 	b.fill("[name=reason]", "the bank is closed")
 	b.click("main .primary")
 	b.reads("#progress", "Paused 1200 jobs.")

@@ -30,12 +30,17 @@ func under(path func(*testing.T, instance) string, more string) func(*testing.T,
 // shownPages are all pages. A new page is a line here.
 var shownPages = []shownPage{
 	{"Home", at("/")},
-	{"Jobs", func(t *testing.T, service instance) string { jobsShown(t, service); return "/jobs" }},
+	{"Jobs", func(t *testing.T, service instance) string {
+		t.Helper()
+		jobsShown(t, service)
+		return "/jobs"
+	}},
 	{"payments with a name that is longer than a phone is wide", jobShown("")},
 	{"Versions of payments with a name that is longer than a phone is wide", jobShown("/versions")},
 	{"Edit payments with a name that is longer than a phone is wide", jobShown("/edit")},
 	{"Pause payments with a name that is longer than a phone is wide", jobShown("/pause")},
 	{"Run payments with a name that is longer than a phone is wide", jobShown("/run")},
+	{"Backfill payments with a name that is longer than a phone is wide", jobShown("/backfill")},
 	{"Delete payments with a name that is longer than a phone is wide", jobShown("/delete")},
 	{"New job", at("/jobs/new")},
 	{"Pause jobs", at("/jobs/bulk?action=PAUSE&of=all")},
