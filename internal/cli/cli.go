@@ -33,6 +33,7 @@ type Commands struct {
 	Preview     preview        `cmd:"" group:"jobs" help:"Show when a schedule would be due."`
 	Calendars   calendarsCmd   `cmd:"" group:"jobs" help:"List, read, apply, import and delete calendars, the days that jobs leave out."`
 	Connections connectionsCmd `cmd:"" group:"jobs" help:"List, read, apply and delete connections, the services that jobs call."`
+	Stats       showStats      `cmd:"" group:"jobs" help:"Count runs, and how late and how long they were, over time."`
 	Queues      listQueues     `cmd:"" group:"admin" help:"List the queues that have work or workers."`
 	Instances   listInstances  `cmd:"" group:"admin" help:"List the instances of the service."`
 	Namespaces  namespacesCmd  `cmd:"" group:"admin" help:"List, read, create, change, suspend and delete namespaces."`

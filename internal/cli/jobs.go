@@ -18,6 +18,7 @@ type jobsCmd struct {
 	List     listJobs    `cmd:"" help:"List jobs, newest first."`
 	Get      getJobs     `cmd:"" help:"Show jobs with all their fields."`
 	Next     nextRuns    `cmd:"" help:"Show when a job is due next."`
+	Stats    jobStats    `cmd:"" help:"Count a job's runs, and how late and how long they were, over time."`
 	Pause    pauseJobs   `cmd:"" help:"Pause jobs. Many at once get the id of a pause, by which just these are resumed."`
 	Resume   resumeJobs  `cmd:"" help:"Resume paused jobs."`
 	Run      runJobs     `cmd:"" help:"Start a run of each job."`
