@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -83,7 +84,7 @@ type createKey struct {
 	keyStore    `embed:""`
 	ServiceWide bool           `help:"Create a key for all namespaces. Each of its requests names one by the header Punctual-Namespace, or is for the namespace 'default'."`
 	Description string         `help:"Who uses the key and what for." default:"created by the command line"`
-	Scopes      []access.Scope `help:"What the key may be used for: jobs:read, jobs:write, runs:write, workers and admin." enum:"jobs:read,jobs:write,runs:write,workers,admin" default:"jobs:read,jobs:write,runs:write,workers,admin"`
+	Scopes      []access.Scope `help:"What the key may be used for: jobs:read, jobs:write, runs:write, connections:write, workers, metrics:read or admin. Default: all of it."`
 	Queues      []string       `help:"The queues that the key serves as a worker. Default: all."`
 	ExpiresIn   *time.Duration `help:"For how long the key can be used, such as 720h. Default: until it is revoked." placeholder:"DURATION"`
 }
@@ -92,6 +93,14 @@ type createKey struct {
 func (c *createKey) Validate() error {
 	if c.ServiceWide && c.Namespace != "" {
 		return errors.New("--service-wide and --namespace can't be used together")
+	}
+	if c.Scopes == nil {
+		c.Scopes = access.Scopes
+	}
+	for _, scope := range c.Scopes {
+		if !slices.Contains(access.Scopes, scope) {
+			return fmt.Errorf("--scopes must be one of %q but got %q", access.Scopes, scope)
+		}
 	}
 	if c.ExpiresIn != nil && *c.ExpiresIn <= 0 {
 		return errors.New("--expires-in must be longer than 0")
