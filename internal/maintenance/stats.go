@@ -22,7 +22,7 @@ func AddStats(flush func(context.Context) error) Duty {
 
 const (
 	// statsBatch is how many rows a pass makes hours of, and how many it deletes at most.
-	statsBatch = 20_000
+	statsBatch = 5000
 	// coarsenEvery is the time between two passes. A batch has more rows than minutes come
 	// meanwhile, as a rule.
 	coarsenEvery = 10 * time.Minute

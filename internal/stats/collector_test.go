@@ -137,7 +137,7 @@ func TestCollectorKeeps(t *testing.T) {
 // To count a run allocates nothing in the long run.
 func TestCollectorAllocatesNothing(t *testing.T) { //nolint:paralleltest // others would allocate
 	c := stats.NewCollector(nil)
-	now := time.Now() //nolint:forbidigo // any will do
+	now := time.Now()
 	job := plain
 	job.Labels = labels.Set{"team": "a", "env": "prod"}
 	observe := func() {
@@ -151,7 +151,7 @@ func TestCollectorAllocatesNothing(t *testing.T) { //nolint:paralleltest // othe
 
 func BenchmarkObserve(b *testing.B) {
 	c := stats.NewCollector(nil)
-	now := time.Now() //nolint:forbidigo // any will do
+	now := time.Now()
 	labeled := plain
 	labeled.Labels = labels.Set{"team": "a", "env": "prod"}
 	for name, job := range map[string]*db.Job{"plain": &plain, "labels": &labeled} {
