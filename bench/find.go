@@ -78,8 +78,8 @@ var finds = []struct{ path, query string }{
 	{"runs", "labelSelector=env=prod&status=FAILED"},
 }
 
-// find measures how long the lists of jobs and runs take among many, and the pages of the dashboard,
-// while jobs fire at the configured rate, and how late these are meanwhile.
+// find measures how long the lists of jobs and runs take among many, and the pages of the
+// dashboard, while jobs fire at the configured rate, and how late these are meanwhile.
 func (b *bench) find(ctx context.Context) (err error) {
 	s, err := b.scratch(ctx)
 	if err != nil {

@@ -24,7 +24,8 @@ const (
 
 // Backfilled is what became of a window.
 type Backfilled struct {
-	// Runs is how many runs were started, or would be, and Occurrences how many occurrences the window has.
+	// Runs is how many runs were started, or would be, and Occurrences how many occurrences the
+	// window has.
 	Runs, Occurrences int
 }
 
