@@ -15,6 +15,9 @@ WITH_DATABASE := go run ./internal/testdb/testserver --
 # The race detector needs a C compiler.
 RACE := $(shell command -v $$(go env CC) >/dev/null && echo -race)
 
+# Tests wait more than they compute, so more of a package run at once than there are cores.
+GO_TEST := go test -parallel 4 -timeout 20m
+
 .PHONY: help
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -35,11 +38,11 @@ generate: ## Generate gen/ from openapi.yaml and sql/, and the code of the templ
 
 .PHONY: test
 test: ## Run all tests, with the race detector if there is a C compiler.
-	$(WITH_DATABASE) go test $(RACE) -timeout 20m ./...
+	$(WITH_DATABASE) $(GO_TEST) $(RACE) ./...
 
 .PHONY: e2e
 e2e: ## Run the tests of the service as a whole; ARGS holds flags.
-	$(WITH_DATABASE) go test $(RACE) -timeout 20m $(ARGS) ./internal/e2e
+	$(WITH_DATABASE) $(GO_TEST) $(RACE) $(ARGS) ./internal/e2e
 
 .PHONY: soak
 soak: ## Run a thousand jobs every second on three instances for a minute, and look for gaps.

@@ -45,7 +45,7 @@ func TestSlowFollower(t *testing.T) {
 	require.Eventually(t, func() bool { return streams(t) == 2 }, time.Minute, 10*time.Millisecond, "both follow")
 	// Some megabytes are in buffers of the system until nothing more can be written.
 	for began := time.Now(); streams(t) > 1; {
-		require.Less(t, time.Since(began), 3*time.Minute, "the slow one is cut off")
+		require.Less(t, time.Since(began), 10*time.Minute, "the slow one is cut off")
 		for _, action := range []client.JobBulkAction{client.JobBulkActionPAUSE, client.JobBulkActionRESUME} {
 			changed, err := service.ChangeJobsWithResponse(t.Context(), nil, client.JobBulk{
 				Selector: client.JobSelector{Name: new("xxx")}, Action: action, Reason: new(strings.Repeat("y", 255)),
