@@ -105,6 +105,12 @@ func decodeSelector(r server.JobSelector) (f jobs.Filter, wrong []jobs.Field) {
 	for _, health := range orDefault(r.Health, nil) {
 		f.Health = append(f.Health, jobs.Health(health))
 	}
+	if r.Connection != nil {
+		if r.Queue != nil {
+			wrong = append(wrong, jobs.Field{Name: "connection", Code: jobs.Conflicting, Detail: "cannot be given together with queue"})
+		}
+		f.Connection = *r.Connection
+	}
 	var err error
 	if f.Labels, err = labels.ParseSelector(orDefault(r.LabelSelector, "")); err != nil {
 		wrong = append(wrong, jobs.Field{Name: "labelSelector", Code: jobs.WrongFormat, Detail: err.Error()})

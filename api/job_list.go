@@ -52,7 +52,7 @@ func decodeList(p server.ListJobsParams) (list jobs.List, page server.JobPage, e
 	list = jobs.List{Sort: jobs.Sort(orDefault(p.Sort, server.JobSortCreatedAt)), Max: page.Limit}
 	filter, wrong := decodeSelector(server.JobSelector{
 		Name: p.Name, KeyPrefix: p.KeyPrefix, LabelSelector: p.LabelSelector, Status: p.Status, TargetType: p.TargetType,
-		Queue: p.Queue, ConcurrencyGroup: p.ConcurrencyGroup, LastRunStatus: p.LastRunStatus, Health: p.Health, PauseId: p.PauseId,
+		Queue: p.Queue, Connection: p.Connection, ConcurrencyGroup: p.ConcurrencyGroup, LastRunStatus: p.LastRunStatus, Health: p.Health, PauseId: p.PauseId,
 	})
 	if len(wrong) > 0 {
 		return list, page, invalidQuery(wrong[0].Name, wrong[0].Code, wrong[0].Detail)

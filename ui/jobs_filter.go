@@ -86,6 +86,7 @@ func (f jobFilter) text(name string) *string {
 func (f jobFilter) selector() (s client.JobSelector) {
 	s = client.JobSelector{
 		Name: f.text("name"), KeyPrefix: f.text("keyPrefix"), LabelSelector: f.text("labelSelector"), Queue: f.text("queue"),
+		Connection:       f.text("connection"),
 		ConcurrencyGroup: f.text("concurrencyGroup"), TargetType: (*client.JobTargetType)(f.text("targetType")),
 		Status: listed[client.JobStatus](f.Values, "status"), Health: listed[client.JobHealth](f.Values, "health"),
 		LastRunStatus: listed[client.EndedRunStatus](f.Values, "lastRunStatus"),
@@ -103,7 +104,7 @@ func (f jobFilter) selector() (s client.JobSelector) {
 func (f jobFilter) params() *client.ListJobsParams {
 	s := f.selector()
 	return &client.ListJobsParams{
-		Name: s.Name, KeyPrefix: s.KeyPrefix, LabelSelector: s.LabelSelector, Queue: s.Queue, ConcurrencyGroup: s.ConcurrencyGroup,
+		Name: s.Name, KeyPrefix: s.KeyPrefix, LabelSelector: s.LabelSelector, Queue: s.Queue, Connection: s.Connection, ConcurrencyGroup: s.ConcurrencyGroup,
 		TargetType: s.TargetType, Status: s.Status, Health: s.Health, LastRunStatus: s.LastRunStatus, PauseId: s.PauseId,
 		Cursor: given(f.Get("cursor")), Sort: given(client.JobSort(f.Get("sort"))), Limit: new(itemsOfPage),
 	}
@@ -115,7 +116,7 @@ func (f jobFilter) isSet() bool { return f.selector() != (client.JobSelector{}) 
 // hasMore reports whether fields are set that are not always shown.
 func (f jobFilter) hasMore() bool {
 	for _, name := range []string{
-		"name", "keyPrefix", "labelSelector", "queue", "concurrencyGroup", "targetType", "lastRunStatus", "pauseId", "status",
+		"name", "keyPrefix", "labelSelector", "queue", "connection", "concurrencyGroup", "targetType", "lastRunStatus", "pauseId", "status",
 	} {
 		if f.Get(name) != "" {
 			return true

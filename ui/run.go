@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,6 +27,8 @@ type shownRun struct {
 	// version is that of job.
 	version int32
 	retries []client.Run
+	// caused are the runs that events of this one have started, as far as they were looked for.
+	caused []client.Run
 }
 
 // zone is the zone of the job.
@@ -83,7 +86,32 @@ func showRun(p *page) error {
 			shown.retries = append(shown.retries, other)
 		}
 	}
+	if err := p.addCaused(&shown); err != nil {
+		return err
+	}
 	return p.show("Run of "+jobNameOf(run), runPage(p, shown))
+}
+
+// addCaused looks for the runs that events of a run have started, among those that were due soon
+// after it happened. Groups of events start theirs later, and are not looked for.
+func (p *page) addCaused(shown *shownRun) error {
+	const soon = time.Minute
+	from, to := shown.ScheduledFor, p.now
+	if shown.FinishedAt != nil && shown.FinishedAt.Add(soon).Before(to) {
+		to = shown.FinishedAt.Add(soon)
+	}
+	list, err := answers.Of[client.RunPage](p.ListRuns(p.Context(), &client.ListRunsParams{
+		Trigger: &client.RunTriggers{client.RunTriggerEVENT}, From: &from, To: &to, Limit: new(client.Limit(200)),
+	}))
+	if err != nil {
+		return err
+	}
+	for _, other := range list.Items {
+		if other.CausedBy != nil && *other.CausedBy == shown.Id {
+			shown.caused = append(shown.caused, other)
+		}
+	}
+	return nil
 }
 
 // addJob adds the job of a run as it was for the last attempt, or as it is.

@@ -16,9 +16,9 @@ import (
 
 // The values that the filters of runs offer.
 var (
-	runStatuses = []client.RunStatus{
-		client.RunStatusFAILED, client.RunStatusRUNNING, client.RunStatusPENDING, client.RunStatusSKIPPED,
-		client.RunStatusCANCELED, client.RunStatusSUCCEEDED,
+	runStatuses = []option{
+		{"FAILED", "Failed"}, {"RUNNING", "Running"}, {"PENDING", "Pending"}, {"SKIPPED", "Skipped"}, {"CANCELED", "Canceled"},
+		{"SUCCEEDED", "Succeeded"},
 	}
 	runReasons = []client.RunReasonGiven{
 		client.RunReasonGivenMISFIRE, client.RunReasonGivenOVERLAP, client.RunReasonGivenLEASEEXPIRED,

@@ -3074,6 +3074,11 @@ type JobSelector struct {
 	// ConcurrencyGroup The name of a concurrency group.
 	ConcurrencyGroup *GroupName `json:"concurrencyGroup,omitempty"`
 
+	// Connection The key of a connection, which is unique in the namespace.
+	//
+	// Example: crm
+	Connection *ConnectionKey `json:"connection,omitempty"`
+
 	// Health Jobs with one of these states of health.
 	Health *[]JobHealth `json:"health,omitempty"`
 
@@ -5350,6 +5355,9 @@ type ListJobsParams struct {
 
 	// Queue Return only jobs whose runs wait in this queue.
 	Queue *QueueName `form:"queue,omitempty" json:"queue,omitempty"`
+
+	// Connection Return only jobs whose target uses this connection. Not together with `queue`.
+	Connection *ConnectionKey `form:"connection,omitempty" json:"connection,omitempty"`
 
 	// ConcurrencyGroup Return only jobs of this concurrency group.
 	ConcurrencyGroup *GroupName `form:"concurrencyGroup,omitempty" json:"concurrencyGroup,omitempty"`
@@ -9710,6 +9718,18 @@ func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, e
 		if params.Queue != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "queue", *params.Queue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Connection != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "connection", *params.Connection, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -61,6 +61,12 @@ func TestPageConnections(t *testing.T) {
 	require.Equal(t, []string{"auth.token"}, stored.Secrets, "a secret that is not given stays")
 
 	job := service.create(t, `{"name":"x","onDemand":true,"target":{"type":"http","connection":"crm","path":"/x"}}`)
+	service.create(t, `{"name":"other","onDemand":true}`)
+	b.click("#connection-state a")
+	b.reads("main", "x")
+	b.until(`document.querySelectorAll("#job-list tbody tr").length === 1`, "only jobs of the connection are listed")
+	require.Contains(t, b.path(), "connection=crm")
+	b.open("/connections/crm")
 	b.click(".head button.danger")
 	b.click("dialog#confirm button[value=yes]")
 	b.sees("#notice .failed")

@@ -2,8 +2,12 @@ package e2e
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"punctual/internal/app"
+	"punctual/internal/testdb"
 )
 
 // The page of a run shows its course, what was sent and what came back, and what belongs to it.
@@ -43,7 +47,7 @@ func TestPageRun(t *testing.T) {
 	b.click(`[aria-labelledby=relations] a[href="/runs/` + run.Id.String() + `"]`)
 	b.reads("[aria-labelledby=relations]", "Pending")
 	b.open("/runs/nonsense")
-	b.reads("h1", "Not found")
+	b.reads("h1", "Not Found")
 	b.expected = append(b.expected, "404")
 }
 
@@ -64,4 +68,21 @@ func TestPageRun_attempts(t *testing.T) {
 	b.reads(".steps", "Waited for the next attempt")
 	b.reads(".steps", "Attempt 2 succeeded")
 	b.reads("[aria-labelledby=answer]", `"rows": 42`)
+}
+
+// A run leads to those that its events have started, and they lead back.
+func TestPageRun_causes(t *testing.T) {
+	t.Parallel()
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
+	alert := service.create(t, `{"name":"alert","startsOn":{"events":["run.failed"]}}`)
+	failed := service.failedRuns(t, 1)[0]
+	require.Eventually(t, func() bool { return len(service.listRuns(t, alert.Id)) == 1 }, 20*time.Second, 10*time.Millisecond)
+	caused := service.listRuns(t, alert.Id)[0]
+
+	b := openTab(t, service)
+	b.open("/runs/" + failed.Id.String())
+	b.reads("[aria-labelledby=relations]", "alert")
+	b.click(`[aria-labelledby=relations] a[href="/runs/` + caused.Id.String() + `"]`)
+	b.reads("h1", "Run of alert")
+	b.sees(`[aria-labelledby=relations] a[href="/runs/` + failed.Id.String() + `"]`)
 }

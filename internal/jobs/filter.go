@@ -37,8 +37,8 @@ type Filter struct {
 	KeyPrefix string
 	Labels    labels.Selector
 	Statuses  []db.JobStatus
-	// TargetType, Queue and ConcurrencyGroup are as in the contract, not qualified.
-	TargetType, Queue, ConcurrencyGroup string
+	// TargetType, Queue, Connection and ConcurrencyGroup are as in the contract, not qualified.
+	TargetType, Queue, Connection, ConcurrencyGroup string
 	LastRunStatuses                     []db.RunStatus
 	Health                              []Health
 	// PauseID is the id of the bulk change that has paused the jobs.
@@ -61,6 +61,9 @@ func (f *Filter) params(namespace string) filterParams {
 	}
 	if f.Queue != "" {
 		p.Queue = new(access.Qualified(namespace, f.Queue))
+	}
+	if f.Connection != "" { // its runs have a queue, too
+		p.Queue = new(access.QualifiedConnection(namespace, f.Connection))
 	}
 	if f.ConcurrencyGroup != "" {
 		p.ConcurrencyGroup = new(access.Qualified(namespace, f.ConcurrencyGroup))
