@@ -75,3 +75,10 @@ func TestPageHome(t *testing.T) {
 	b.reads("#numbers", "Succeeded")
 	b.until(`document.querySelectorAll("#numbers canvas").length === 2`, "the charts are drawn")
 }
+
+// homeShown is the home page of somebody who has something to do.
+func homeShown(t *testing.T, service instance) string {
+	service.failedRuns(t, 1)
+	service.create(t, `{"name":"hourly","intervalInSeconds":600}`)
+	return "/"
+}

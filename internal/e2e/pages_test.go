@@ -29,7 +29,7 @@ func under(path func(*testing.T, instance) string, more string) func(*testing.T,
 
 // shownPages are all pages. A new page is a line here.
 var shownPages = []shownPage{
-	{"Home", at("/")},
+	{"Home", homeShown},
 	{"Jobs", func(t *testing.T, service instance) string {
 		t.Helper()
 		jobsShown(t, service)

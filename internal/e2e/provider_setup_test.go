@@ -80,21 +80,27 @@ type provider struct {
 	lines *bufio.Scanner
 }
 
-var installProvider = sync.OnceValue(func() error {
-	npm := exec.Command("npm", "ci", "--ignore-scripts")
-	npm.Dir = providerDir
-	if output, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w\n%s", err, output)
-	}
-	return nil
-})
+// installNode installs the packages that a directory locks, once for all tests.
+func installNode(dir string) error {
+	install, _ := installed.LoadOrStore(dir, sync.OnceValue(func() error {
+		npm := exec.Command("npm", "ci", "--ignore-scripts")
+		npm.Dir = dir
+		if output, err := npm.CombinedOutput(); err != nil {
+			return fmt.Errorf("npm ci: %w\n%s", err, output)
+		}
+		return nil
+	}))
+	return install.(func() error)()
+}
+
+var installed sync.Map
 
 // startProvider starts a provider, with env added to its environment, and kills it at the test's
 // end.
 func startProvider(t *testing.T, env ...string) *provider {
 	t.Helper()
 	node := findNode(t)
-	require.NoError(t, installProvider(), "the provider is installed")
+	require.NoError(t, installNode(providerDir), "the provider is installed")
 	var list []providerClient
 	for _, c := range providerClients {
 		list = append(list, c)
