@@ -44,6 +44,10 @@ test: ## Run all tests, with the race detector if there is a C compiler.
 e2e: ## Run the tests of the service as a whole; ARGS holds flags.
 	$(WITH_DATABASE) $(GO_TEST) $(RACE) $(ARGS) ./internal/e2e
 
+.PHONY: screenshots
+screenshots: ## Make the pictures of docs/screenshots. Needs Chromium.
+	$(WITH_DATABASE) go test -count=1 -tags screenshots -run TestScreenshots ./internal/e2e
+
 .PHONY: soak
 soak: ## Run a thousand jobs every second on three instances for a minute, and look for gaps.
 	$(WITH_DATABASE) go test $(RACE) -tags soak -run TestSoak -v ./internal/e2e
