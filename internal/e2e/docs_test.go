@@ -102,7 +102,7 @@ func openBrowser(
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
 	}, more...)
-	bounded, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	bounded, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	allocated, cancel := chromedp.NewExecAllocator(bounded, options...)
 	t.Cleanup(cancel)

@@ -51,7 +51,7 @@ func TestPages_accessible(t *testing.T) {
 		for _, as := range []struct {
 			theme string
 			width int64
-		}{{"light", 1440}, {"dark", 1440}, {"light", 375}} {
+		}{{"light", 1440}, {"dark", 375}} {
 			b.resize(as.width, 900)
 			eval[any](b, `document.cookie = "theme=`+as.theme+`; path=/"`)
 			b.open(path)
