@@ -61,6 +61,7 @@ var pages = map[string]func(*page) error{
 
 	"GET /jobs":                 listJobs,
 	"GET /jobs/{id}":            showJob,
+	"GET /jobs/{id}/stats":      showJobStats,
 	"GET /jobs/{id}/versions":   listVersions,
 	"GET /jobs/{id}/pause":      ask(nil, showPause),
 	"POST /jobs/{id}/pause":     answer(pauseJob, showPause),

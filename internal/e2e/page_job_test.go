@@ -36,6 +36,9 @@ func TestPageJob(t *testing.T) {
 	b.reads("#version-2", "intervalInSeconds 3600 → 7200")
 	b.reads("#version-1", "The job was created.")
 
+	b.open("/jobs/" + job.Id.String() + "/stats")
+	b.reads("#days tbody tr:nth-child(1)", "100.0 %")
+	b.open("/jobs/" + job.Id.String())
 	b.click(".copied summary")
 	b.reads("#yaml", "key: payments/settle")
 	b.reads("#yaml", "intervalInSeconds: 7200")

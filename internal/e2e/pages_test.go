@@ -37,6 +37,7 @@ var shownPages = []shownPage{
 	}},
 	{"payments with a name that is longer than a phone is wide", jobShown("")},
 	{"Versions of payments with a name that is longer than a phone is wide", jobShown("/versions")},
+	{"Numbers of payments with a name that is longer than a phone is wide", jobShown("/stats")},
 	{"Edit payments with a name that is longer than a phone is wide", jobShown("/edit")},
 	{"Pause payments with a name that is longer than a phone is wide", jobShown("/pause")},
 	{"Run payments with a name that is longer than a phone is wide", jobShown("/run")},
