@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"punctual/internal/app"
@@ -76,7 +77,14 @@ var finds = []struct{ path, query string }{
 	{"runs", "labelSelector=team=t7"},
 	{"runs", "labelSelector=team=t7&status=FAILED"},
 	{"runs", "labelSelector=env=prod&status=FAILED"},
+	{"runs/recent", "jobId=" + someJobs},
+	{"attention", ""},
+	{"upcoming", ""},
+	{"upcoming", "limit=1000&labelSelector=env=prod"},
 }
+
+// someJobs stands for the ids of a page of jobs.
+const someJobs = "{jobs}"
 
 // find measures how long the lists of jobs and runs take among many, and the pages of the
 // dashboard, while jobs fire at the configured rate, and how late these are meanwhile.
@@ -118,15 +126,37 @@ func (b *bench) list(ctx context.Context, s *scratch, url string) error {
 	if err := s.pool.QueryRow(ctx, sqlNow).Scan(&from); err != nil {
 		return err
 	}
+	ids, err := aPageOfJobs(ctx, url)
+	if err != nil {
+		return err
+	}
 	for _, each := range finds {
-		found, err := measureFind(ctx, url, each.path, each.query)
+		found, err := measureFind(ctx, url, each.path, strings.ReplaceAll(each.query, someJobs, ids))
 		if err != nil {
 			return err
 		}
+		found.List = strings.ReplaceAll(found.List, ids, "(100 jobs)")
 		b.report.Found = append(b.report.Found, found)
 		b.report.atMost(found.List+", p99 ms", found.P99, maxOfFind)
 	}
 	return b.latenessSince(ctx, s, from, "while somebody lists")
+}
+
+// aPageOfJobs returns the ids of 100 jobs, separated by commas.
+func aPageOfJobs(ctx context.Context, url string) (string, error) {
+	items, err := ask(ctx, url, "jobs", "limit=100")
+	if err != nil {
+		return "", err
+	}
+	ids := make([]string, len(items))
+	for i, item := range items {
+		var job struct{ ID string }
+		if err := json.Unmarshal(item, &job); err != nil {
+			return "", fmt.Errorf("decode a job: %w", err)
+		}
+		ids[i] = job.ID
+	}
+	return strings.Join(ids, ","), nil
 }
 
 // latenessSince reports how late the runs were that the service has executed since an instant, and
@@ -154,7 +184,10 @@ func measureFind(ctx context.Context, url, path, query string) (f Found, err err
 	if query != "" {
 		f.List += "?" + query
 	}
-	return measureCalls(f.List, findCalls, func() (int, error) { return ask(ctx, url, path, query) })
+	return measureCalls(f.List, findCalls, func() (int, error) {
+		items, err := ask(ctx, url, path, query)
+		return len(items), err
+	})
 }
 
 // measureCalls measures how long calls take, after some that warm up. A call returns how many items
@@ -176,30 +209,30 @@ func measureCalls(name string, calls int, call func() (int, error)) (f Found, er
 	return f, nil
 }
 
-// ask returns how many items a list has.
-func ask(ctx context.Context, base, path, query string) (items int, err error) {
+// ask returns the items of a list.
+func ask(ctx context.Context, base, path, query string) (items []json.RawMessage, err error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/"+path+"?"+values.Encode(), nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	body, err := io.ReadAll(response.Body)
 	if err = errors.Join(err, response.Body.Close()); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("answered %s: %s", response.Status, body)
+		return nil, fmt.Errorf("answered %s: %s", response.Status, body)
 	}
 	var page struct{ Items []json.RawMessage }
 	err = json.Unmarshal(body, &page)
-	return len(page.Items), err
+	return page.Items, err
 }
 
 func writeFound(out io.Writer, all []Found) {

@@ -5058,14 +5058,14 @@ type TroubledJob struct {
 
 // TroubledJobs The jobs that have a problem.
 type TroubledJobs struct {
-	// Count The number of jobs that have it, counted up to 1 000.
+	// Count The number of jobs that have it, counted up to 500.
 	Count int32 `json:"count"`
 
 	// CountIsCapped Whether more than `count` jobs have it.
 	CountIsCapped bool `json:"countIsCapped"`
 
-	// Items Some of these jobs, up to `limit`: those that have it since a short time first, and
-	// with `FAILING` those with the latest run, as far as they were counted.
+	// Items Some of these jobs, up to `limit`. If no more than 200 have it, they are those that have
+	// it since the shortest time, and with `FAILING` those with the latest run.
 	Items []TroubledJob `json:"items"`
 
 	// Problem - `FAILING`: the last runs have failed (`health`).
@@ -5086,7 +5086,7 @@ type UnattendedQueue struct {
 	// Since Since when the first of them waits.
 	Since time.Time `json:"since"`
 
-	// Waiting The number of runs that wait, counted up to 1 000.
+	// Waiting The number of runs that wait, counted up to 500.
 	Waiting int32 `json:"waiting"`
 
 	// WaitingIsCapped Whether more than `waiting` runs wait.

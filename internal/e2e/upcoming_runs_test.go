@@ -100,7 +100,7 @@ func TestUpcomingRunsOfAllJobs(t *testing.T) {
 func TestUpcomingRunsOfManyJobs(t *testing.T) {
 	t.Parallel()
 	service, pool := setup(t)
-	service.makeJobs(t, 40, "many", "")
+	service.makeJobs(t, 600, "many", "")
 	// They are due a second after each other, from a minute on, the first ten of them executing.
 	_, err := pool.Exec(t.Context(), `
 		with numbered as (

@@ -27,7 +27,10 @@ const (
 
 const (
 	// MaxTroubled is up to where the jobs with a problem, and the runs of a queue, are counted.
-	MaxTroubled = 1000
+	MaxTroubled = 500
+	// minDescribed is how many jobs with a problem are looked at, if there are so many, to find
+	// those that have it since a short time.
+	minDescribed = 200
 	// fewInNamespace is up to how many jobs of a namespace are looked at one by one: an index of
 	// what is due has those of all namespaces.
 	fewInNamespace = 500
@@ -149,6 +152,9 @@ func (s *search) troubled(ctx context.Context, limit int32) ([]Troubled, error) 
 		if len(ids) == 0 {
 			continue
 		}
+		if len(few) > fewInNamespace && len(ids) > max(minDescribed, int(limit)) {
+			of.Count, ids = int32(len(ids)), ids[:max(minDescribed, limit)]
+		}
 		rows, err := s.q.ListTroubled(ctx, db.ListTroubledParams{
 			Namespace: s.namespace, Ids: ids, Problem: string(of.Problem), MaxRows: limit,
 		})
@@ -157,7 +163,7 @@ func (s *search) troubled(ctx context.Context, limit int32) ([]Troubled, error) 
 		}
 		of.Jobs = make([]Trouble, len(rows))
 		for i := range rows {
-			of.Jobs[i], of.Count = newTrouble(&rows[i]), min(rows[i].Troubled, MaxTroubled+1)
+			of.Jobs[i], of.Count = newTrouble(&rows[i]), max(of.Count, min(rows[i].Troubled, MaxTroubled+1))
 		}
 	}
 	return all, nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
@@ -41,29 +42,42 @@ func (s *search) walkByNextRun(ctx context.Context, p *filterParams, l *List, fu
 // soonest returns the places of the jobs that are due soonest, past so many rows of each kind at
 // most. It reports whether there is no other among the first so many.
 func (s *search) soonest(ctx context.Context, p *filterParams, l *List, wanted, furthest int32) (places []Place, isEnough bool, err error) {
-	after, before := l.placeBefore(), clock.EndOfTime
-	firstQueue, lastQueue := access.Qualified(s.namespace, ""), access.QueuesEnd(s.namespace)
+	before := clock.EndOfTime
 	if furthest < math.MaxInt32/jobsPerRow {
-		before, err = s.q.FindReadyAt(ctx, db.FindReadyAtParams{
-			EndOfTime: clock.EndOfTime, AfterReadyAt: after.At, Rows: furthest, FirstQueue: firstQueue, LastQueue: lastQueue,
-		})
-		if err != nil {
+		if before, err = s.readyPast(ctx, l, furthest); err != nil {
 			return nil, false, err
 		}
 	}
+	places, err = s.soonestBefore(ctx, p, l, wanted, before)
+	return places, len(places) == int(wanted) || before.Equal(clock.EndOfTime), err
+}
+
+// readyPast returns before which instant so many rows of each kind are ready behind the place where
+// a list begins. It is the end of time if there are not so many.
+func (s *search) readyPast(ctx context.Context, l *List, rows int32) (time.Time, error) {
+	return s.q.FindReadyAt(ctx, db.FindReadyAtParams{
+		EndOfTime: clock.EndOfTime, AfterReadyAt: l.placeBefore().At, Rows: rows,
+		FirstQueue: access.Qualified(s.namespace, ""), LastQueue: access.QueuesEnd(s.namespace),
+	})
+}
+
+// soonestBefore returns the places of the jobs that are due soonest and before an instant, at most
+// so many.
+func (s *search) soonestBefore(ctx context.Context, p *filterParams, l *List, wanted int32, before time.Time) ([]Place, error) {
+	after := l.placeBefore()
 	rows, err := s.q.FindSoonest(ctx, db.FindSoonestParams{
 		Namespace: p.Namespace, Ids: p.Ids, Keys: p.Keys, NamePattern: p.NamePattern, KeyPrefix: p.KeyPrefix,
 		LabelNames: p.LabelNames, LabelPredicate: p.LabelPredicate, NeedsLabels: p.NeedsLabels, Statuses: p.Statuses,
 		TargetType: p.TargetType, Queue: p.Queue, ConcurrencyGroup: p.ConcurrencyGroup, PauseID: p.PauseID,
 		LastRunStatuses: p.LastRunStatuses, Healths: p.Healths,
-		FirstQueue: firstQueue, LastQueue: lastQueue,
+		FirstQueue: access.Qualified(s.namespace, ""), LastQueue: access.QueuesEnd(s.namespace),
 		AfterReadyAt: after.At, AfterID: after.ID, BeforeReadyAt: before, MaxRows: wanted,
 	})
-	places = make([]Place, len(rows))
+	places := make([]Place, len(rows))
 	for i, row := range rows {
 		places[i] = Place{At: row.ReadyAt, ID: row.JobID}
 	}
-	return places, len(places) == int(wanted) || before.Equal(clock.EndOfTime), err
+	return places, err
 }
 
 // idle returns the places of jobs that are not due by themselves, newest first: those that are not

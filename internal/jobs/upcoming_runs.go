@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -25,6 +26,8 @@ const (
 	// maxUpcomingPages is how many pages of jobs are read for one list. More are read only for jobs
 	// of which a run executes, and which are not due again.
 	maxUpcomingPages = 4
+	// maxUpcomingWalk is how many rows of due of each kind one page passes by.
+	maxUpcomingWalk = 5000
 )
 
 // UpcomingRun is an instant at which a job will be due.
@@ -58,16 +61,18 @@ func (s *Service) UpcomingRuns(
 		Filter: Filter{Labels: selector, Statuses: []db.JobStatus{db.JobStatusACTIVE}}, Sort: SortByNextRunAt,
 		Max: limit + 1,
 	}
+	areFew, err := search.areFew(ctx, &list.Filter)
+	if err != nil {
+		return nil, now, err
+	}
 	var plan plans
 	for range maxUpcomingPages {
-		places, _, err := search.find(ctx, &list)
-		if err != nil {
-			return nil, now, err
+		var due []Place
+		if due, completeUntil, err = search.dueBefore(ctx, &list, until, areFew); err != nil {
+			return nil, now, fmt.Errorf("look for the jobs that are due soonest: %w", err)
 		}
-		// Jobs on later pages are not due before the last job of this one.
-		completeUntil = until
-		due := slices.DeleteFunc(places, func(p Place) bool { return p.IsIdle || !p.At.Before(until) })
-		if len(due) == int(list.Max) {
+		list.After = &Place{At: completeUntil}
+		if len(due) == int(list.Max) { // jobs on later pages are not due before the last job of this one
 			completeUntil, list.After = due[len(due)-1].At, &due[len(due)-1]
 		}
 		if err := search.addPlans(ctx, &plan, due, now); err != nil {
@@ -84,6 +89,39 @@ func (s *Service) UpcomingRuns(
 		}
 	}
 	return runs, clock.Later(completeUntil, now), nil
+}
+
+// areFew reports whether so few jobs match that all of them can be sorted.
+func (s *search) areFew(ctx context.Context, f *Filter) (bool, error) {
+	if f.Labels.IsEmpty() {
+		few, err := s.q.FewJobs(ctx, db.FewJobsParams{Namespace: s.namespace, MaxRows: fewInNamespace + 1})
+		if err != nil || len(few) <= fewInNamespace {
+			return true, err
+		}
+		return false, nil
+	}
+	_, areAll, err := s.few(ctx, f)
+	return areAll, err
+}
+
+// dueBefore returns the places of the first jobs of a list by nextRunAt that are due before an
+// instant, and until when these are all there are. If many match, it passes by a bounded number of
+// jobs: where the list asks for jobs that are seldom due, it ends earlier.
+func (s *search) dueBefore(ctx context.Context, l *List, until time.Time, areFew bool) (due []Place, completeUntil time.Time, err error) {
+	p := l.params(s.namespace)
+	if areFew {
+		all, _, err := s.match(ctx, &p, l, math.MaxInt32)
+		isLater := func(p Place) bool { return p.IsIdle || !p.At.Before(until) }
+		return slices.DeleteFunc(all, isLater), until, err
+	}
+	past, err := s.readyPast(ctx, l, maxUpcomingWalk)
+	if err != nil {
+		return nil, until, err
+	}
+	// Those that are ready at that very instant are passed by, too: they may be very many.
+	completeUntil = clock.Earlier(until, past.Add(time.Microsecond))
+	due, err = s.soonestBefore(ctx, &p, l, l.Max, completeUntil)
+	return due, completeUntil, err
 }
 
 // addPlans adds when the jobs at some places are due from now on.
