@@ -86,7 +86,7 @@ func abandonRuns(t *testing.T, pool *pgxpool.Pool, n int) {
 			'jitter_seconds', 0, 'on_demand', false, 'on_skipped', 'DROP', 'alert_after_failures', 1, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 			'max_attempts', 3, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
 			'run_history', 'ALL', 'status', 'ACTIVE', 'run_count', 0, 'created_at', now(), 'version', 1,
-			'updated_by', 'test', 'suspended', false, 'updated_at', now())) as job`, n)
+			'updated_by', 'test', 'suspended', false, 'metrics', false, 'public_badge', false, 'paused_by_service', false, 'updated_at', now())) as job`, n)
 	require.NoError(t, err)
 	_, err = pool.Exec(t.Context(), `
 		insert into due (job_id, scheduled_for, ready_at, carries_schedule, attempt, token, lease_id, started_at)

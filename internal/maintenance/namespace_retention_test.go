@@ -28,10 +28,10 @@ func addJob(t *testing.T, pool *pgxpool.Pool, namespace string, deletedDaysAgo i
 		from jsonb_populate_record(null::jobs, jsonb_build_object(
 			'id', gen_random_uuid(), 'namespace', $1::text, 'name', 'x', 'description', '', 'failures', 0, 'payload', '{}'::jsonb,
 			'target', '{}'::jsonb, 'secret_names', '[]'::jsonb, 'run_at', now(),
-			'jitter_seconds', 0, 'on_demand', false, 'metrics', false, 'public_badge', false, 'on_skipped', 'DROP', 'alert_after_failures', 1, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
+			'jitter_seconds', 0, 'on_demand', false, 'on_skipped', 'DROP', 'alert_after_failures', 1, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 			'max_attempts', 1, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
 			'run_history', 'ALL', 'status', 'COMPLETED', 'run_count', 0, 'created_at', now() - interval '90 days',
-			'version', 1, 'updated_by', 'test', 'suspended', false, 'updated_at', now(),
+			'version', 1, 'updated_by', 'test', 'suspended', false, 'metrics', false, 'public_badge', false, 'paused_by_service', false, 'updated_at', now(),
 			'deleted_at', case when $2::integer >= 0 then now() - make_interval(days => $2) end)) as job
 		returning id`, namespace, deletedDaysAgo).Scan(&id))
 	return id

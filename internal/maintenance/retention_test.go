@@ -28,7 +28,7 @@ func TestRetention(t *testing.T) {
 				'jitter_seconds', 0, 'on_demand', false, 'on_skipped', 'DROP', 'alert_after_failures', 1, 'delete_after_completion', false, 'misfire_policy', 'SKIP', 'overlap_policy', 'SKIP',
 				'max_attempts', 1, 'min_backoff_seconds', 0, 'max_backoff_seconds', 0, 'attempt_deadline_seconds', 1,
 				'run_history', 'ALL', 'status', 'COMPLETED', 'run_count', 0, 'created_at', now() - interval '9 days',
-				'version', 1, 'updated_by', 'test', 'suspended', false, 'updated_at', now(), 'deleted_at', now() - make_interval(days => days))) as job`)
+				'version', 1, 'updated_by', 'test', 'suspended', false, 'metrics', false, 'public_badge', false, 'paused_by_service', false, 'updated_at', now(), 'deleted_at', now() - make_interval(days => days))) as job`)
 		require.NoError(t, err)
 
 		retention := maintenance.Retention(q, 7)
