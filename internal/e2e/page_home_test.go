@@ -78,6 +78,7 @@ func TestPageHome(t *testing.T) {
 
 // homeShown is the home page of somebody who has something to do.
 func homeShown(t *testing.T, service instance) string {
+	t.Helper()
 	service.failedRuns(t, 1)
 	service.create(t, `{"name":"hourly","intervalInSeconds":600}`)
 	return "/"

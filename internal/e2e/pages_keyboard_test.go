@@ -11,7 +11,7 @@ import (
 func TestPages_keyboardOnly(t *testing.T) {
 	t.Parallel()
 	service, _ := setup(t)
-	run := service.failedRuns(t, 1)[0]
+	service.failedRuns(t, 1)
 	service.create(t, `{"name":"another","intervalInSeconds":3600}`)
 	b := openTab(t, service)
 	const focused = `document.activeElement.innerText`
@@ -55,5 +55,4 @@ func TestPages_keyboardOnly(t *testing.T) {
 	}
 	b.press(kb.Enter)
 	b.reads("#notice", "retr")
-	require.NotEmpty(t, run.Id)
 }
