@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -13,10 +14,12 @@ import (
 // ownPaths are where the API answers, and what is below them; everything else may be a page.
 var ownPaths = []string{"/api", "/docs", "/livez", "/readyz", "/metrics", "/.well-known"}
 
-// isOwn reports whether a path is the API's, although there may be nothing.
-func isOwn(path string) bool {
-	return strings.HasPrefix(path, "/openapi.") ||
-		slices.ContainsFunc(ownPaths, func(own string) bool { return path == own || strings.HasPrefix(path, own+"/") })
+// isOwn reports whether a path is the API's, although there may be nothing. It is taken as it was
+// meant: a client that writes //API/v1 gets a problem and no page.
+func isOwn(asked string) bool {
+	asked = strings.ToLower(path.Clean(asked))
+	return strings.HasPrefix(asked, "/openapi.") ||
+		slices.ContainsFunc(ownPaths, func(own string) bool { return asked == own || strings.HasPrefix(asked, own+"/") })
 }
 
 // mountPages serves pages at all paths that are not the API's.
