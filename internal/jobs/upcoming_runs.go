@@ -27,7 +27,7 @@ const (
 	// of which a run executes, and which are not due again.
 	maxUpcomingPages = 4
 	// maxUpcomingWalk is how many rows of due of each kind one page passes by.
-	maxUpcomingWalk = 5000
+	maxUpcomingWalk = 2000
 )
 
 // UpcomingRun is an instant at which a job will be due.
