@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func TestPageHome(t *testing.T) {
 	b.reads(`.tile[href="#queues"]`, "1")
 	for n, status := range statuses {
 		b.reads("#failing", fmt.Sprintf("broken-%d", n))
-		b.reads("#failing", fmt.Sprint(status))
+		b.reads("#failing", strconv.Itoa(status))
 	}
 	b.reads("#queues", "reports")
 	b.reads("#upcoming", "later")

@@ -24,7 +24,10 @@ func at(path string) func(*testing.T, instance) string {
 
 // under is a path below another one.
 func under(path func(*testing.T, instance) string, more string) func(*testing.T, instance) string {
-	return func(t *testing.T, service instance) string { return path(t, service) + more }
+	return func(t *testing.T, service instance) string {
+		t.Helper()
+		return path(t, service) + more
+	}
 }
 
 // shownPages are all pages. A new page is a line here.
@@ -49,7 +52,10 @@ var shownPages = []shownPage{
 	{"Queues", queuesShown},
 	{"Runs", runsShown},
 	{"Retry runs", at("/runs/bulk?action=RETRY&status=FAILED")},
-	{"Run of import", func(t *testing.T, service instance) string { return "/runs/" + service.failedRuns(t, 1)[0].Id.String() }},
+	{"Run of import", func(t *testing.T, service instance) string {
+		t.Helper()
+		return "/runs/" + service.failedRuns(t, 1)[0].Id.String()
+	}},
 	{"Connections", at("/connections")},
 	{"Connection crm", connectionShown},
 	{"Edit crm", under(connectionShown, "/edit")},
@@ -128,10 +134,10 @@ func TestPages_crossOrigin(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 		return answer
 	}
-	refused := send("cross-site")
+	refused := send("cross-site") //nolint:bodyclose // it is closed
 	require.Equal(t, http.StatusForbidden, refused.StatusCode)
 	require.Empty(t, refused.Cookies())
-	taken := send("same-origin")
+	taken := send("same-origin") //nolint:bodyclose // it is closed
 	require.Equal(t, http.StatusSeeOther, taken.StatusCode)
 	require.Equal(t, "/", taken.Header.Get("Location"), "and leads nowhere else")
 	require.Equal(t, "theme", taken.Cookies()[0].Name)

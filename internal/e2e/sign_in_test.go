@@ -79,7 +79,7 @@ func TestSession(t *testing.T) {
 	})
 	db := connect(t, database)
 	_, key := makeKey(t, db, "default", keys.Request{})
-	answer := sendForm(t, nil, service.url+"/sign-in", url.Values{"key": {key}, "back": {"https://evil.test/"}})
+	answer := sendForm(t, nil, service.url+"/sign-in", url.Values{"key": {key}, "back": {"https://evil.test/"}}) //nolint:bodyclose // it is closed
 	require.Equal(t, http.StatusSeeOther, answer.StatusCode)
 	require.Equal(t, "/", answer.Header.Get("Location"))
 	var session *http.Cookie
@@ -117,7 +117,8 @@ func TestSession_ofARevokedKey(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	browser := &http.Client{Jar: jar}
-	require.Equal(t, http.StatusOK, sendForm(t, browser, service.url+"/sign-in", url.Values{"key": {key}}).StatusCode)
+	signedIn := sendForm(t, browser, service.url+"/sign-in", url.Values{"key": {key}}) //nolint:bodyclose // it is closed
+	require.Equal(t, http.StatusOK, signedIn.StatusCode)
 	revoked, err := service.as(t, other).RevokeKeyWithResponse(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNoContent, revoked.StatusCode())
