@@ -17,7 +17,11 @@ import (
 // The values that the filters of runs offer.
 var (
 	runStatuses = []option{
-		{"FAILED", "Failed"}, {"RUNNING", "Running"}, {"PENDING", "Pending"}, {"SKIPPED", "Skipped"}, {"CANCELED", "Canceled"},
+		{"FAILED", "Failed"},
+		{"RUNNING", "Running"},
+		{"PENDING", "Pending"},
+		{"SKIPPED", "Skipped"},
+		{"CANCELED", "Canceled"},
 		{"SUCCEEDED", "Succeeded"},
 	}
 	runReasons = []client.RunReasonGiven{
