@@ -1614,8 +1614,6 @@ type Connection struct {
 	Headers ConnectionHeaders `json:"headers"`
 
 	// Key The key of a connection, which is unique in the namespace.
-	//
-	// Example: crm
 	Key ConnectionKey `json:"key"`
 
 	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
@@ -1743,8 +1741,6 @@ type ConnectionCreate struct {
 	Headers *ConnectionHeaders `json:"headers,omitempty"`
 
 	// Key The key of a connection, which is unique in the namespace.
-	//
-	// Example: crm
 	Key ConnectionKey `json:"key"`
 
 	// MaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
@@ -1769,8 +1765,6 @@ type ConnectionEvent struct {
 	// Data The connection.
 	Data struct {
 		// Connection The key of a connection, which is unique in the namespace.
-		//
-		// Example: crm
 		Connection ConnectionKey `json:"connection"`
 
 		// Namespace The name of a namespace: lower-case letters, digits, and hyphens between them.
@@ -1797,8 +1791,6 @@ type ConnectionEventType string
 type ConnectionHeaders map[string]string
 
 // ConnectionKey The key of a connection, which is unique in the namespace.
-//
-// Example: crm
 type ConnectionKey = string
 
 // ConnectionMaxConcurrency At most so many runs of jobs of the connection execute at a time, over all instances.
@@ -1946,8 +1938,6 @@ type DownConnection struct {
 	BaseUrl ConnectionBaseUrl `json:"baseUrl"`
 
 	// Key The key of a connection, which is unique in the namespace.
-	//
-	// Example: crm
 	Key ConnectionKey `json:"key"`
 
 	// Reason Why.
@@ -3075,8 +3065,6 @@ type JobSelector struct {
 	ConcurrencyGroup *GroupName `json:"concurrencyGroup,omitempty"`
 
 	// Connection The key of a connection, which is unique in the namespace.
-	//
-	// Example: crm
 	Connection *ConnectionKey `json:"connection,omitempty"`
 
 	// Health Jobs with one of these states of health.
@@ -5696,7 +5684,7 @@ type GetStatsParams struct {
 	// that is possible, and `HOUR` otherwise.
 	Step *GetStatsParamsStep `form:"step,omitempty" json:"step,omitempty"`
 
-	// Label Count only runs of jobs that had this label when they ran: a name, `=` and a value.
+	// Label Count only runs of jobs that had this label when they ran, such as `team=payments`.
 	Label *string `form:"label,omitempty" json:"label,omitempty"`
 
 	// Trigger Return only runs with one of these triggers, separated by commas.
