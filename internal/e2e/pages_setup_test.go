@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
@@ -57,11 +56,11 @@ func (b *tab) expects(complaint string) bool {
 	return false
 }
 
-// do does steps, each within ten seconds.
+// do does steps. Each takes far less than its limit, unless the machine is busy.
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	for _, step := range steps {
-		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
 		err := chromedp.Do(ctx, step)
 		cancel()
 		require.NoError(b.t, err, "the page is %s: %s", b.path(), b.text("body"))
@@ -115,7 +114,7 @@ func (b *tab) until(expression, format string, args ...any) {
 	require.Eventually(b.t, func() bool {
 		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
 		return err == nil && is
-	}, 15*time.Second, 20*time.Millisecond, append([]any{format}, args...)...)
+	}, patience, 20*time.Millisecond, append([]any{format}, args...)...)
 }
 
 // click clicks on an element as soon as it is visible.
