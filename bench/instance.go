@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"punctual/gen/db"
+	"punctual/internal/events"
 	"punctual/internal/executor"
 	"punctual/internal/instances"
 	"punctual/internal/jobs"
@@ -14,6 +16,7 @@ import (
 	"punctual/internal/maintenance"
 	"punctual/internal/metrics"
 	"punctual/internal/poller"
+	"punctual/internal/stats"
 )
 
 // noop is an executor that only counts.
@@ -58,9 +61,14 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	c.Pool, c.Lease, c.Logger = s.pool, i.lease, b.log
 	c.Jobs, c.Tracer = jobs.New(jobs.Config{Pool: s.pool}), b.traces.OfRuns()
 	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
+	counted := stats.NewCollector(s.Queries)
+	c.Observe = counted.Observe
 	if b.Metrics {
 		measured := metrics.New(metrics.Config{}).Runs
-		c.Meter, c.Observe = measured, measured.Observe
+		c.Meter, c.Observe = measured, func(job *db.Job, target string, run events.Run) {
+			counted.Observe(job, target, run)
+			measured.Observe(job, target, run)
+		}
 	}
 	i.poller = poller.New(c)
 	polling, stopPoller := context.WithCancel(ctx)
@@ -69,6 +77,7 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	i.rest.Go(func() { i.lease.Run(rest) })
 	i.rest.Go(func() { registry.Run(rest) })
 	i.rest.Go(func() { maintenance.Partitions(s.Queries).Run(rest, quiet) })
+	i.rest.Go(func() { maintenance.AddStats(counted.Flush).Run(rest, quiet) })
 	i.rest.Go(func() { maintenance.Abandoned(s.Queries, func() { i.poller.Due(time.Time{}) }).Run(rest, quiet) })
 	i.polling.Go(func() { i.poller.Run(polling) })
 	return i
