@@ -22,12 +22,17 @@ func isOwn(asked string) bool {
 		slices.ContainsFunc(ownPaths, func(own string) bool { return asked == own || strings.HasPrefix(asked, own+"/") })
 }
 
+// NewPages makes the handler of all paths that are not the API's. It asks the API through a
+// transport, with the credentials of its callers. Paths that it does not know are for unknown,
+// unless a browser asks for a page.
+type NewPages func(api http.RoundTripper, unknown http.HandlerFunc) (http.Handler, error)
+
 // mountPages serves pages at all paths that are not the API's.
-func mountPages(root *chi.Mux, newPages func(http.RoundTripper) (http.Handler, error), errs errorWriter) error {
+func mountPages(root *chi.Mux, newPages NewPages, errs errorWriter) error {
 	if newPages == nil {
 		return nil
 	}
-	pages, err := newPages(inprocess.Transport{Handler: root})
+	pages, err := newPages(inprocess.Transport{Handler: root}, errs.notFound)
 	if err != nil {
 		return err
 	}

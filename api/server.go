@@ -88,9 +88,8 @@ type Config struct {
 	Meter Meter
 	// HealthOnly serves nothing but /livez, /readyz and the metrics.
 	HealthOnly bool
-	// Pages makes the handler of all paths that are not the API's. It asks the API through the
-	// transport, with the credentials of its callers. Nil: there is nothing at these paths.
-	Pages func(http.RoundTripper) (http.Handler, error)
+	// Pages makes the dashboard. Nil: there is none.
+	Pages NewPages
 }
 
 // handlers implements the generated interface, one file for each noun.

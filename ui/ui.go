@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -18,8 +19,11 @@ import (
 // Config is what the dashboard needs. API is required.
 type Config struct {
 	// API sends requests to the API.
-	API    http.RoundTripper
-	Logger *slog.Logger
+	API http.RoundTripper
+	// Unknown answers who asks for a path that there is not, and not for a page. Default: a page
+	// does.
+	Unknown http.HandlerFunc
+	Logger  *slog.Logger
 	// Version is the version of the service.
 	Version string
 	// Sessions stores who is signed in. Nil: the API asks nobody who they are.
@@ -140,8 +144,19 @@ func New(c Config) (http.Handler, error) {
 	for pattern, show := range openPages {
 		mux.Handle(pattern, d.load(d.serveOpen(show)))
 	}
-	mux.Handle("/", d.load(d.serve(notFound)))
+	mux.Handle("/", d.unlessPage(d.load(d.serve(notFound))))
 	mux.HandleFunc("GET "+assetsPath, serveAsset)
 	handler := middleware.Compress(5, "text/html")(mux)
 	return pageHeaders(d.refuseCrossOrigin(handler)), nil
+}
+
+// unlessPage leaves requests to Unknown that do not ask for a page.
+func (d *dashboard) unlessPage(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.Unknown != nil && !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			d.Unknown(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

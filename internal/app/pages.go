@@ -49,10 +49,10 @@ func (c PagesConfig) validate(issuer string) error {
 	return errors.Join(errs...)
 }
 
-// newPages returns the dashboard, which asks the API through a transport.
-func (a *App) newPages(toAPI http.RoundTripper) (http.Handler, error) {
+// newPages returns the dashboard. It is an api.NewPages.
+func (a *App) newPages(toAPI http.RoundTripper, unknown http.HandlerFunc) (http.Handler, error) {
 	c := ui.Config{
-		API: toAPI, Logger: a.log, Version: Version(), SessionLifetime: a.config.Pages.SessionLifetime, PublicURL: a.config.Pages.PublicURL,
+		API: toAPI, Unknown: unknown, Logger: a.log, Version: Version(), SessionLifetime: a.config.Pages.SessionLifetime, PublicURL: a.config.Pages.PublicURL,
 		TraceURLTemplate: a.config.Pages.TraceURLTemplate,
 	}
 	if a.config.needsAuth() {

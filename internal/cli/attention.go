@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"punctual/gen/client"
@@ -79,5 +80,5 @@ var troubleTable = table[trouble]{
 
 // counted returns a number that may have been counted no further.
 func counted(n int32, isCapped bool) string {
-	return fmt.Sprint(n) + map[bool]string{true: "+", false: ""}[isCapped]
+	return strconv.Itoa(int(n)) + map[bool]string{true: "+", false: ""}[isCapped]
 }

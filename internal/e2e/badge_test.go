@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-		"testing"
+	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,8 +15,14 @@ import (
 	"punctual/internal/app"
 )
 
+// badgeAnswer is what is known of an answer besides its body.
+type badgeAnswer struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // badge asks for the badge of a job, and returns the answer and its body.
-func (i instance) badge(t *testing.T, job uuid.UUID, query string, header http.Header) (*http.Response, string) {
+func (i instance) badge(t *testing.T, job uuid.UUID, query string, header http.Header) (badgeAnswer, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/api/v1/jobs/"+job.String()+"/badge.svg"+query, http.NoBody)
 	require.NoError(t, err)
@@ -26,7 +32,7 @@ func (i instance) badge(t *testing.T, job uuid.UUID, query string, header http.H
 	defer got.Body.Close()
 	body, err := io.ReadAll(got.Body)
 	require.NoError(t, err)
-	return got, string(body)
+	return badgeAnswer{got.StatusCode, got.Header}, string(body)
 }
 
 // A badge that is public needs no key, and one that is not does not exist for who has none.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"maps"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -180,8 +179,8 @@ func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
 		paths = append(paths, path+"/", path+"/nope/nope", "/"+path, strings.ToUpper(path), "/./"+path[1:], path+"%00", path+".json")
 	}
 	for _, path := range paths {
-		if c.isTemplate(path) || isPage(path) {
-			continue // the path is right and its id is wrong, or the dashboard answers with a page
+		if c.isTemplate(path) {
+			continue // the path is right and its id is wrong
 		}
 		for _, method := range []string{"GET", "POST"} {
 			probes = append(probes, probe{
@@ -190,12 +189,6 @@ func (c *contract) unknownPathProbes(t *testing.T) (probes []probe) {
 		}
 	}
 	return probes
-}
-
-// isPage reports whether the dashboard answers at a path.
-func isPage(asked string) bool {
-	first := strings.Split(strings.ToLower(path.Clean(asked)), "/")[1]
-	return !slices.Contains([]string{"api", "livez", "readyz", ".well-known"}, first)
 }
 
 // isTemplate reports whether a path has the form of one of the contract, with any values of

@@ -12,10 +12,10 @@ import (
 	"punctual/gen/client"
 )
 
-// readCalendar reads a calendar, or nil if there is none.
-func (i instance) readCalendar(t *testing.T, key string) *client.Calendar {
+// berlin reads the calendar of Berlin, or nil if there is none.
+func (i instance) berlin(t *testing.T) *client.Calendar {
 	t.Helper()
-	got, err := i.GetCalendarWithResponse(t.Context(), key)
+	got, err := i.GetCalendarWithResponse(t.Context(), "berlin")
 	require.NoError(t, err)
 	return got.JSON200
 }
@@ -41,7 +41,7 @@ func TestPageCalendars(t *testing.T) {
 	b.do(chromedp.SetUploadFiles(chromedp.CSS("input[type=file]"), []string{file}))
 	b.click(".new-thing button.primary")
 	b.reads("#notice", "The calendar is created.")
-	stored := service.readCalendar(t, "berlin")
+	stored := service.berlin(t)
 	require.Len(t, stored.Dates, 2, "one is of the file")
 
 	b.open("/calendars/berlin?year=2040")
@@ -56,17 +56,17 @@ func TestPageCalendars(t *testing.T) {
 	b.click("input[value=SUNDAY]")
 	b.click("form.card button.primary")
 	b.reads("#notice", "The calendar is changed.")
-	require.Equal(t, client.CalendarWeekdays{client.WeekdaySUNDAY}, service.readCalendar(t, "berlin").Weekdays)
+	require.Equal(t, client.CalendarWeekdays{client.WeekdaySUNDAY}, service.berlin(t).Weekdays)
 
 	b.click(".head button.danger")
 	b.click("dialog#confirm button[value=yes]")
 	b.reads("#notice", "The calendar is deleted.")
-	require.Nil(t, service.readCalendar(t, "berlin"))
+	require.Nil(t, service.berlin(t))
 }
 
 func calendarShown(t *testing.T, service instance) string {
 	t.Helper()
-	if service.readCalendar(t, "berlin") == nil {
+	if service.berlin(t) == nil {
 		got, err := service.CreateCalendarWithResponse(t.Context(), nil, client.CalendarCreate{
 			Key: "berlin", TimeZone: new("Europe/Berlin"), Yearly: &client.CalendarYearly{"12-25", "12-26"},
 			Weekdays: &client.CalendarWeekdays{client.WeekdaySUNDAY},

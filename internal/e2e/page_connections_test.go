@@ -12,10 +12,10 @@ import (
 	"punctual/internal/testdb"
 )
 
-// readConnection reads a connection, or nil if there is none.
-func (i instance) readConnection(t *testing.T, key string) *client.Connection {
+// crm reads the connection crm, or nil if there is none.
+func (i instance) crm(t *testing.T) *client.Connection {
 	t.Helper()
-	got, err := i.GetConnectionWithResponse(t.Context(), key)
+	got, err := i.GetConnectionWithResponse(t.Context(), "crm")
 	require.NoError(t, err)
 	return got.JSON200
 }
@@ -48,7 +48,7 @@ func TestPageConnections(t *testing.T) {
 	b.reads("h1", "Connection crm")
 	b.reads("[aria-labelledby=calls]", "auth.token")
 	b.reads("[aria-labelledby=calls]", "Accept: text/plain")
-	stored := service.readConnection(t, "crm")
+	stored := service.crm(t)
 	require.EqualValues(t, 3, stored.MaxConcurrency)
 	require.Equal(t, []string{"auth.token"}, stored.Secrets)
 
@@ -56,7 +56,7 @@ func TestPageConnections(t *testing.T) {
 	b.fill("#maxPerSecond", "20")
 	b.click("form.card button.primary")
 	b.reads("#notice", "The connection is changed.")
-	stored = service.readConnection(t, "crm")
+	stored = service.crm(t)
 	require.EqualValues(t, 20, *stored.MaxPerSecond)
 	require.Equal(t, []string{"auth.token"}, stored.Secrets, "a secret that is not given stays")
 
@@ -70,19 +70,19 @@ func TestPageConnections(t *testing.T) {
 	b.click(".head button.danger")
 	b.click("dialog#confirm button[value=yes]")
 	b.sees("#notice .failed")
-	require.NotNil(t, service.readConnection(t, "crm"), "a job uses it")
+	require.NotNil(t, service.crm(t), "a job uses it")
 	deleted, err := service.DeleteJobWithResponse(t.Context(), job.Id, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNoContent, deleted.StatusCode())
 	b.click(".head button.danger")
 	b.click("dialog#confirm button[value=yes]")
 	b.reads("#notice", "The connection is deleted.")
-	require.Nil(t, service.readConnection(t, "crm"))
+	require.Nil(t, service.crm(t))
 }
 
 func connectionShown(t *testing.T, service instance) string {
 	t.Helper()
-	if service.readConnection(t, "crm") == nil {
+	if service.crm(t) == nil {
 		got, err := service.CreateConnectionWithResponse(t.Context(), nil, client.ConnectionCreate{
 			Key: "crm", BaseUrl: "https://a-customer-relationship-management.example.com/api/v2/with/a/long/path",
 		})

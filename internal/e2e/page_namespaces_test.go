@@ -8,10 +8,10 @@ import (
 	"punctual/gen/client"
 )
 
-// readNamespace reads a namespace, or nil if there is none.
-func (i instance) readNamespace(t *testing.T, name string) *client.Namespace {
+// billing reads the namespace billing, or nil if there is none.
+func (i instance) billing(t *testing.T) *client.Namespace {
 	t.Helper()
-	got, err := i.GetNamespaceWithResponse(t.Context(), name)
+	got, err := i.GetNamespaceWithResponse(t.Context(), "billing")
 	require.NoError(t, err)
 	return got.JSON200
 }
@@ -32,14 +32,14 @@ func TestPageNamespaces(t *testing.T) {
 	b.click(".new-thing button.primary")
 	b.reads("#notice", "The namespace is created.")
 	b.reads("h1", "Namespace billing")
-	require.EqualValues(t, 7, *service.readNamespace(t, "billing").MaxJobs)
+	require.EqualValues(t, 7, *service.billing(t).MaxJobs)
 
 	b.fill("#maxJobs", "")
 	eval[any](b, `document.getElementById("maxJobs").value = ""`)
 	b.fill("#runRetentionDays", "5")
 	b.click("[aria-labelledby=limits] button")
 	b.reads("#notice", "The namespace is changed.")
-	changed := service.readNamespace(t, "billing")
+	changed := service.billing(t)
 	require.Nil(t, changed.MaxJobs, "an empty field is no limit")
 	require.EqualValues(t, 5, *changed.RunRetentionDays)
 
@@ -50,7 +50,7 @@ func TestPageNamespaces(t *testing.T) {
 	eval[any](b, `document.getElementById("to").value = "2041-01-01T00:00"`)
 	b.click("[aria-labelledby=blackouts] button")
 	b.reads("#notice", "The blackouts are changed.")
-	require.Len(t, service.readNamespace(t, "billing").Blackouts, 1)
+	require.Len(t, service.billing(t).Blackouts, 1)
 	b.click("[aria-labelledby=blackouts] li button")
 	b.click("dialog#confirm button[value=yes]")
 	b.reads("[aria-labelledby=blackouts]", "There is none.")
@@ -58,7 +58,7 @@ func TestPageNamespaces(t *testing.T) {
 	b.click(".head form.action button")
 	b.click("dialog#confirm button[value=yes]")
 	b.reads("#notice", "The namespace is suspended.")
-	require.True(t, service.readNamespace(t, "billing").Suspended)
+	require.True(t, service.billing(t).Suspended)
 	b.click(".head form.action button")
 	b.reads("#notice", "The namespace is resumed.")
 
@@ -69,5 +69,5 @@ func TestPageNamespaces(t *testing.T) {
 	b.click(".head button.danger")
 	b.click("dialog#confirm button[value=yes]")
 	b.reads("#notice", "The namespace is deleted.")
-	require.Nil(t, service.readNamespace(t, "billing"))
+	require.Nil(t, service.billing(t))
 }

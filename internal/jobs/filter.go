@@ -39,8 +39,8 @@ type Filter struct {
 	Statuses  []db.JobStatus
 	// TargetType, Queue, Connection and ConcurrencyGroup are as in the contract, not qualified.
 	TargetType, Queue, Connection, ConcurrencyGroup string
-	LastRunStatuses                     []db.RunStatus
-	Health                              []Health
+	LastRunStatuses                                 []db.RunStatus
+	Health                                          []Health
 	// PauseID is the id of the bulk change that has paused the jobs.
 	PauseID *uuid.UUID
 }
