@@ -22,6 +22,8 @@ type page struct {
 	dashboard *dashboard
 	caller    client.Caller
 	prefers   preferences
+	// requestID is the id of the request, which those to the API have, too.
+	requestID string
 	// now is when the page is made.
 	now time.Time
 	// status is that of the answer.
@@ -58,7 +60,10 @@ func (d *dashboard) serveOpen(show func(*page) error) http.Handler {
 }
 
 func (d *dashboard) newPage(w http.ResponseWriter, r *http.Request) *page {
-	p := &page{Request: r, w: w, dashboard: d, prefers: preferencesOf(r), now: time.Now(), status: http.StatusOK}
+	p := &page{
+		Request: r, w: w, dashboard: d, prefers: preferencesOf(r), requestID: w.Header().Get("X-Request-Id"), now: time.Now(),
+		status: http.StatusOK,
+	}
 	p.Client = &client.Client{
 		Server: d.api.Server, Client: d.api.Client, RequestEditors: []client.RequestEditorFn{p.identify},
 	}
@@ -69,8 +74,8 @@ func (d *dashboard) newPage(w http.ResponseWriter, r *http.Request) *page {
 // same host, with their credentials, in the namespace that was chosen.
 func (p *page) identify(ctx context.Context, r *http.Request) error {
 	r.Host, r.RemoteAddr = p.Host, p.RemoteAddr
-	if id := p.w.Header().Get("X-Request-Id"); id != "" {
-		r.Header.Set("X-Request-Id", id)
+	if p.requestID != "" {
+		r.Header.Set("X-Request-Id", p.requestID)
 	}
 	if p.prefers.namespace != "" {
 		r.Header.Set("Punctual-Namespace", p.prefers.namespace)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,11 @@ func TestMetrics_settings(t *testing.T) {
 func TestMetrics_measures(t *testing.T) {
 	t.Parallel()
 	service := setup(t, app.Config{})
+	const patience = time.Minute
+	require.Eventually(t, func() bool { // what is announced before that is not heard
+		_, body := get(t, service.url+"/metrics", "", "")
+		return strings.Contains(body, "\npunctual_listening 1\n")
+	}, patience, 50*time.Millisecond)
 	service.createJob(t, "beat")
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, body := get(t, service.url+"/metrics", "", "")
@@ -130,5 +136,5 @@ func TestMetrics_measures(t *testing.T) {
 		} {
 			assert.Regexp(c, `(?m)^`+series, body)
 		}
-	}, 20*time.Second, 200*time.Millisecond)
+	}, patience, 200*time.Millisecond)
 }
