@@ -16,7 +16,7 @@ WITH_DATABASE := go run ./internal/testdb/testserver --
 RACE := $(shell command -v $$(go env CC) >/dev/null && echo -race)
 
 # Tests wait more than they compute, so more of a package run at once than there are cores.
-GO_TEST := go test -parallel 4 -timeout 20m
+GO_TEST := go test -parallel 4 -timeout 30m
 
 .PHONY: help
 help: ## List the targets.
