@@ -110,7 +110,7 @@ func deleteCalendar(p *page) error {
 // readCalendarForm reads a form that may come with a file, whose text becomes the field iCalendar.
 func (p *page) readCalendarForm() (*form, error) {
 	p.Body = http.MaxBytesReader(p.w, p.Body, calendarFormSize)
-	if err := p.ParseMultipartForm(calendarFormSize); err != nil { //nolint:gosec // the line above bounds the body
+	if err := p.ParseMultipartForm(calendarFormSize); err != nil {
 		return nil, badForm(err)
 	}
 	f := &form{Values: url.Values(p.MultipartForm.Value)}

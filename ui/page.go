@@ -122,7 +122,7 @@ func (p *page) show(title string, content templ.Component) error {
 
 // redirect answers a form that was accepted.
 func (p *page) redirect(path string) error {
-	http.Redirect(p.w, p.Request, path, http.StatusSeeOther) //nolint:gosec // what a form gives goes through localPath
+	http.Redirect(p.w, p.Request, path, http.StatusSeeOther)
 	return nil
 }
 
