@@ -107,8 +107,9 @@ func TestLeaseRuns(t *testing.T) {
 		run := lease.Runs[0]
 		require.Equal(t, client.LeasedRun{
 			Id: run.Id, Token: run.Token, JobId: job.Id, JobName: job.Name, ScheduledFor: *job.NextRunAt, Attempt: 1,
-			AttemptDeadlineSeconds: 300, Payload: job.Payload,
+			AttemptDeadlineSeconds: 300, Payload: job.Payload, Traceparent: run.Traceparent,
 		}, run)
+		require.NotEmpty(t, run.Traceparent)
 		require.Nil(t, service.lease(t, "q", `{"waitSeconds":0}`), "it is leased")
 		require.Equal(t, 1, count(t, pool, `select count(*) from leases where holder = 'w1'`))
 		service.complete(t, run, "")
