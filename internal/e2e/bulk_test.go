@@ -176,12 +176,15 @@ func TestBulkOfManyPages(t *testing.T) {
 	t.Parallel()
 	service, pool := setup(t)
 	service.makeJobs(t, 2500, "many", "")
-	var pages []int64
 	body := `{"selector":{"keyPrefix":"many/"},"action":"PAUSE"`
 	pauses := map[uuid.UUID]bool{}
+	left := int64(2500)
 	for cursor := ""; ; {
 		page := service.bulk(t, body+cursor+`}`)
-		pages = append(pages, page.Matched)
+		require.Equal(t, left, page.Matched, "what is left")
+		require.LessOrEqual(t, len(page.Items), 1000)
+		// A page has fewer where the machine is slow, because a request ends after some seconds.
+		left -= int64(len(page.Items))
 		pauses[*page.PauseId] = true
 		require.False(t, page.MatchedIsCapped)
 		if page.NextCursor == nil {
@@ -189,7 +192,7 @@ func TestBulkOfManyPages(t *testing.T) {
 		}
 		cursor = `,"cursor":"` + *page.NextCursor + `"`
 	}
-	require.Equal(t, []int64{2500, 1500, 500}, pages, "what is left, in 1000 each")
+	require.Zero(t, left)
 	require.Len(t, pauses, 1, "the cursor goes on with the pause")
 	require.Equal(t, 2500, count(t, pool, `select count(*) from jobs where status = 'PAUSED'`))
 	one := service.bulk(t, `{"selector":{"keyPrefix":"many/"},"action":"RESUME","limit":1}`)
