@@ -21,7 +21,7 @@ const (
 				jsonb_build_object('team', 't' || i % 400, 'env', (array['prod', 'stage', 'test'])[1 + i / 3 % 3])
 				|| case when i % 5000 = 1 then '{"legacy":"yes"}'::jsonb else '{}' end
 			end,
-			'{"n":1}', case when i % 30 = 0 then $2::bigint else 604800 end, now() + random() * interval '1 day', 0, false,
+			'{"n":1}', case when i % 30 = 0 then $2::bigint else 604800 end, now() - random() * interval '1 day', 0, false,
 			'FIRE_ONCE', 'SKIP', 3, 5, 600, 300, 'ALL',
 			case
 				when i % 100 = 7 then json_build_object('type', 'worker', 'queue', 'q' || i / 100 % 20)
@@ -50,7 +50,7 @@ const (
 			select *, now() - interval '1 hour' as before, random() as r,
 				case
 					when interval_seconds < 604800 then
-						anchor_at - ceil(extract(epoch from anchor_at - now()) / interval_seconds - 1) * interval_seconds * interval '1 second'
+						anchor_at + ceil(extract(epoch from now() - anchor_at) / interval_seconds) * interval_seconds * interval '1 second'
 					when qualified_queue is not null and random() < 0.05 then now() - interval '2 hours'
 					else now() + interval '1 day' * (1 + random())
 				end as at
