@@ -77,7 +77,7 @@ func (s *handlers) Heartbeat(ctx context.Context, r server.HeartbeatRequestObjec
 
 // CompleteRun ends a leased run with success.
 func (s *handlers) CompleteRun(ctx context.Context, r server.CompleteRunRequestObject) (server.CompleteRunResponseObject, error) {
-	if err := s.Queues.End(ctx, access.From(ctx), r.Id, r.Body.Token, orDefault(r.Body.Output, ""), nil); err != nil {
+	if err := s.Queues.End(ctx, access.From(ctx), broker.Report{Run: r.Id, Token: r.Body.Token, Output: orDefault(r.Body.Output, "")}); err != nil {
 		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.CompleteRun204Response{}, nil
@@ -89,7 +89,10 @@ func (s *handlers) FailRun(ctx context.Context, r server.FailRunRequestObject) (
 		Err: errors.New(r.Body.Error), IsFinal: !orDefault(r.Body.Retryable, true),
 		RetryAfter: seconds(orDefault(r.Body.RetryAfterSeconds, 0)),
 	}
-	if err := s.Queues.End(ctx, access.From(ctx), r.Id, r.Body.Token, orDefault(r.Body.Output, ""), failure); err != nil {
+	err := s.Queues.End(ctx, access.From(ctx), broker.Report{
+		Run: r.Id, Token: r.Body.Token, Output: orDefault(r.Body.Output, ""), Failure: failure,
+	})
+	if err != nil {
 		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.FailRun204Response{}, nil

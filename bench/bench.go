@@ -16,7 +16,7 @@ import (
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
 // flags.
 type Config struct {
-	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,drain-followed,bare,river,lateness,http,api,apply,find,pages,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,drain-followed,bare,workers,river,lateness,http,api,apply,find,pages,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
 	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
 	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
@@ -133,7 +133,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 		scenarios []string
 		measure   func(context.Context) error
 	}{
-		{[]string{"drain", "drain-followed", "bare", "river"}, b.throughput},
+		{[]string{"drain", "drain-followed", "bare", "workers", "river"}, b.throughput},
 		{[]string{"lateness"}, b.lateness},
 		{[]string{"http"}, b.http},
 		{[]string{"api"}, b.api},

@@ -16,16 +16,29 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// fleetConfig says what workers do.
+type fleetConfig struct {
+	workers int
+	// batch is how many runs a worker leases at a time. It completes one run in a request of its
+	// own, and several in one request.
+	batch int
+	ahead time.Duration // how far the database's clock is ahead of this machine's
+	until int           // how many runs are to be completed; 0 if nobody waits for that
+}
+
 // fleet is a number of workers that lease runs of a service over HTTP, each on a connection of its
-// own. They complete each run at once and ask again. Make it with startFleet, and end it.
+// own. They complete the runs at once and ask again. Make it with startFleet, and end it.
 type fleet struct {
+	fleetConfig
 	url    string
 	client *http.Client
-	ahead  time.Duration // how far the database's clock is ahead of this machine's
 	group  *errgroup.Group
 	ctx    context.Context // ends when a worker fails, with its error as the cause
 	stop   context.CancelFunc
 	empty  atomic.Int64 // how many answers had no run
+
+	completed atomic.Int64
+	done      chan struct{} // closed when as many runs are completed as are to be
 
 	mu     sync.Mutex
 	leased []leased
@@ -38,11 +51,14 @@ type leased struct {
 }
 
 // startFleet starts workers that use the service at url.
-func startFleet(ctx context.Context, url string, workers int, ahead time.Duration) *fleet {
-	f := &fleet{url: url, ahead: ahead, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}}
+func startFleet(ctx context.Context, url string, c fleetConfig) *fleet {
+	f := &fleet{
+		fleetConfig: c, url: url, done: make(chan struct{}),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c.workers}},
+	}
 	ctx, f.stop = context.WithCancel(ctx)
 	f.group, f.ctx = errgroup.WithContext(ctx)
-	for n := range workers {
+	for n := range c.workers {
 		f.group.Go(func() error {
 			err := f.work(f.ctx, n)
 			if ctx.Err() != nil {
@@ -67,33 +83,60 @@ func (f *fleet) end() {
 	f.client.CloseIdleConnections()
 }
 
+// drained waits until as many runs are completed as are to be. It returns an error as soon as a
+// worker fails.
+func (f *fleet) drained() error {
+	select {
+	case <-f.done:
+		return nil
+	case <-f.ctx.Done():
+		return context.Cause(f.ctx)
+	}
+}
+
+// leasedRuns is what the service answers to a worker that asks for runs.
+type leasedRuns struct {
+	ID   string `json:"id"`
+	Runs []struct {
+		ID           string    `json:"id"`
+		Token        int64     `json:"token"`
+		ScheduledFor time.Time `json:"scheduledFor"`
+	} `json:"runs"`
+}
+
 // work executes what the nth worker does.
 func (f *fleet) work(ctx context.Context, n int) error {
-	ask := fmt.Sprintf(`{"waitSeconds":%d}`, int(maxWait.Seconds()))
+	ask := fmt.Sprintf(`{"waitSeconds":%d,"maxRuns":%d}`, int(maxWait.Seconds()), f.batch)
 	for {
-		var lease struct {
-			Runs []struct {
-				ID           string    `json:"id"`
-				Token        int64     `json:"token"`
-				ScheduledFor time.Time `json:"scheduledFor"`
-			} `json:"runs"`
-		}
-		err := f.post(ctx, "/api/v1/queues/"+queueName(n)+"/leases", ask, &lease)
-		if err != nil {
+		var lease leasedRuns
+		if err := f.post(ctx, "/api/v1/queues/"+queueName(n)+"/leases", ask, &lease); err != nil {
 			return err
 		}
 		now := f.now()
 		if len(lease.Runs) == 0 {
 			f.empty.Add(1)
+			continue
 		}
 		for _, run := range lease.Runs {
 			f.note(leased{run.ScheduledFor, now.Sub(run.ScheduledFor)})
-			err := f.post(ctx, "/api/v1/runs/"+run.ID+"/complete", fmt.Sprintf(`{"token":%d}`, run.Token), nil)
-			if err != nil {
-				return err
-			}
+		}
+		if err := f.complete(ctx, lease); err != nil {
+			return err
+		}
+		if f.completed.Add(int64(len(lease.Runs))) == int64(f.until) {
+			close(f.done)
 		}
 	}
+}
+
+// complete reports that all runs of a lease have succeeded.
+func (f *fleet) complete(ctx context.Context, lease leasedRuns) error {
+	for _, run := range lease.Runs {
+		if err := f.post(ctx, "/api/v1/runs/"+run.ID+"/complete", fmt.Sprintf(`{"token":%d}`, run.Token), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *fleet) note(l leased) {

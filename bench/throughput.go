@@ -63,6 +63,14 @@ func (b *bench) throughput(ctx context.Context) (err error) {
 			})
 		}
 	}
+	if b.wants("workers") {
+		for _, batch := range workerBatches {
+			contestants = append(contestants, contestant{
+				workersName(batch),
+				func(ctx context.Context) (Throughput, error) { return b.workersDrain(ctx, batch) },
+			})
+		}
+	}
 	if b.wants("river") && b.River != "" {
 		contestants = append(contestants, contestant{riverName, b.riverDrain})
 	}

@@ -49,7 +49,7 @@ func (b *bench) waitingWorkers(ctx context.Context) (err error) {
 	}
 	w := Waiting{Workers: b.WaitingWorkers, Queues: workerQueues}
 	err = serving(ctx, s, func(ctx context.Context, url string) error {
-		f := startFleet(ctx, url, b.WaitingWorkers, 0)
+		f := startFleet(ctx, url, fleetConfig{workers: b.WaitingWorkers, batch: 1})
 		defer f.end()
 		// Twice as long, since idle sessions report their statistics up to 10 s late.
 		if err := f.during(2 * b.Settle); err != nil {
@@ -90,7 +90,7 @@ func (b *bench) busyWorkers(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		f := startFleet(ctx, url, busyWorkerCount, ahead)
+		f := startFleet(ctx, url, fleetConfig{workers: busyWorkerCount, batch: 1, ahead: ahead})
 		defer f.end()
 		if err := f.during(b.Settle); err != nil {
 			return err
@@ -152,6 +152,11 @@ func (s *scratch) seedQueued(ctx context.Context, what seeding) error {
 	if err := s.seed(ctx, what); err != nil {
 		return err
 	}
+	return s.makeQueued(ctx)
+}
+
+// makeQueued gives all jobs to workers.
+func (s *scratch) makeQueued(ctx context.Context) error {
 	if _, err := s.pool.Exec(ctx, sqlMakeQueued, workerQueues); err != nil {
 		return fmt.Errorf("distribute jobs among queues: %w", err)
 	}

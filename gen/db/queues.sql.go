@@ -13,25 +13,34 @@ import (
 )
 
 const claimQueued = `-- name: ClaimQueued :many
-with candidate as (
+with asked as (
+    select
+        unnest((select $1::text[])) as queue,
+        unnest((select $2::integer[])) as runs,
+        unnest((select $3::integer[])) as before
+), candidate as materialized (
     -- The rows to claim, locked.
-    select d.job_id, d.scheduled_for
-    from due d
-    where d.queue = $1::text
-      and d.awaits_worker
-      and d.ready_at <= now()
-      and d.lease_id is null
-    order by d.ready_at
-    limit cardinality($2::uuid[])
-    for update of d skip locked
+    select a.before, r.job_id, r.scheduled_for, r.ready_at
+    from asked a
+    cross join lateral (
+        select d.job_id, d.scheduled_for, d.ready_at
+        from due d
+        where d.queue = a.queue
+          and d.awaits_worker
+          and d.ready_at <= now()
+          and d.lease_id is null
+        order by d.ready_at
+        limit a.runs
+        for update of d skip locked
+    ) r
 ), numbered as (
     -- The same with the number of their entry.
-    select job_id, scheduled_for, row_number() over ()::integer as n
+    select job_id, scheduled_for, before + row_number() over (partition by before order by ready_at)::integer as n
     from candidate
 ), claimed as (
     -- The rows as they are once they are claimed.
     update due d
-    set lease_id = ($2::uuid[])[c.n], token = $3, attempt = d.attempt + 1,
+    set lease_id = ($4::uuid[])[c.n], token = $5, attempt = d.attempt + 1,
         started_at = least(d.started_at, now())
     from (
         select
@@ -44,7 +53,7 @@ with candidate as (
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
     insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
-    select c.lease_id, min(a.holder), now() + min(a.duration), $1, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
+    select c.lease_id, min(a.holder), now() + min(a.duration), min(c.queue), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
         case when max(j.version) > 1 then array_agg(j.version) end
     from claimed c
     join jobs j on j.id = c.job_id
@@ -52,9 +61,9 @@ with candidate as (
         select distinct on (e.id) e.id, e.holder, e.duration
         from (
             select
-                unnest($2::uuid[]) as id,
-                unnest($4::text[]) as holder,
-                unnest($5::interval[]) as duration
+                unnest($4::uuid[]) as id,
+                unnest($6::text[]) as holder,
+                unnest($7::interval[]) as duration
         ) e
     ) a on a.id = c.lease_id
     group by c.lease_id
@@ -67,7 +76,9 @@ join jobs j on j.id = claimed.job_id
 `
 
 type ClaimQueuedParams struct {
-	Queue     string          `json:"queue"`
+	Queues    []string        `json:"queues"`
+	Counts    []int32         `json:"counts"`
+	Befores   []int32         `json:"befores"`
 	LeaseIds  []uuid.UUID     `json:"lease_ids"`
 	Token     int64           `json:"token"`
 	Holders   []string        `json:"holders"`
@@ -82,15 +93,18 @@ type ClaimQueuedRow struct {
 	Holder   string    `json:"holder"`
 }
 
-// Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one
-// of them would take, in their order; @durations and @holders belong to the entries. The first row
-// that is ready goes to the first entry, and so on.
+// Like Claim, for the workers that wait at some queues. @lease_ids has one entry for each run that
+// one of them would take, in their order; @durations and @holders belong to the entries. Of each
+// queue, @counts entries belong to it, after the first @befores. Its first row that is ready goes
+// to the first of them, and so on.
 //
 // Safe under concurrency like Claim. The leases are created in the same statement, so no run is
 // ever held under a lease that does not exist.
 func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]ClaimQueuedRow, error) {
 	rows, err := q.db.Query(ctx, claimQueued,
-		arg.Queue,
+		arg.Queues,
+		arg.Counts,
+		arg.Befores,
 		arg.LeaseIds,
 		arg.Token,
 		arg.Holders,
@@ -218,168 +232,31 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 	return items, nil
 }
 
-const forgetLease = `-- name: ForgetLease :exec
-delete from leases l
-where l.id = $1
-  and not exists (
-      select
-      from due d
-      where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
-  )
+const forgetLeases = `-- name: ForgetLeases :exec
+with lease as (
+    select id, job_ids, scheduled_fors
+    from leases
+    where id = any($1::uuid[])
+    order by id
+    for update
+)
+delete from leases
+where id in (
+    select l.id
+    from lease l
+    where not exists (
+        select
+        from due d
+        where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
+    )
+)
 `
 
-// Deletes a worker's lease under which nothing is held any more. One that is not deleted expires.
-func (q *Queries) ForgetLease(ctx context.Context, id uuid.UUID) error {
-	_, err := q.db.Exec(ctx, forgetLease, id)
+// Deletes the leases of workers under which nothing is held any more. One that is not deleted
+// expires. Safe under concurrency: the leases are locked in one order.
+func (q *Queries) ForgetLeases(ctx context.Context, ids []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, forgetLeases, ids)
 	return err
-}
-
-const getLeased = `-- name: GetLeased :one
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder,
-    coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
-from jobs j
-join due claimed on claimed.job_id = j.id and claimed.scheduled_for = $1
-join leases l on l.id = claimed.lease_id
-where substring(uuid_send(j.id) from 9) = $2::bytea and j.namespace = $3
-  and claimed.token = $4 and claimed.awaits_worker
-  and ($5::text[] is null or l.queue = any($5))
-`
-
-type GetLeasedParams struct {
-	ScheduledFor time.Time `json:"scheduled_for"`
-	JobTail      []byte    `json:"job_tail"`
-	Namespace    string    `json:"namespace"`
-	Token        int64     `json:"token"`
-	Queues       []string  `json:"queues"`
-}
-
-type GetLeasedRow struct {
-	Claimed       Claimed   `json:"claimed"`
-	Job           Job       `json:"job"`
-	ReadAt        time.Time `json:"read_at"`
-	LeasedAt      time.Time `json:"leased_at"`
-	Holder        string    `json:"holder"`
-	LeasedVersion int32     `json:"leased_version"`
-}
-
-// The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
-// its claim. The attempt began when it was leased. With @queues, only a run leased from these.
-func (q *Queries) GetLeased(ctx context.Context, arg GetLeasedParams) (GetLeasedRow, error) {
-	row := q.db.QueryRow(ctx, getLeased,
-		arg.ScheduledFor,
-		arg.JobTail,
-		arg.Namespace,
-		arg.Token,
-		arg.Queues,
-	)
-	var i GetLeasedRow
-	err := row.Scan(
-		&i.Claimed.JobID,
-		&i.Claimed.ScheduledFor,
-		&i.Claimed.ReadyAt,
-		&i.Claimed.CarriesSchedule,
-		&i.Claimed.Attempt,
-		&i.Claimed.Token,
-		&i.Claimed.LeaseID,
-		&i.Claimed.StartedAt,
-		&i.Claimed.LastRunAt,
-		&i.Claimed.LastRunFor,
-		&i.Claimed.RunCount,
-		&i.Claimed.LastRunStatus,
-		&i.Claimed.Failures,
-		&i.Claimed.AwaitsWorker,
-		&i.Claimed.Trigger,
-		&i.Claimed.Revision,
-		&i.Claimed.RevisedAt,
-		&i.Claimed.ConcurrencyGroup,
-		&i.Claimed.Queue,
-		&i.Claimed.RetryOf,
-		&i.Claimed.CancelReason,
-		&i.Claimed.CancelRequestedAt,
-		&i.Claimed.FailedAttempts,
-		&i.Claimed.HeldUntil,
-		&i.Claimed.Payload,
-		&i.Claimed.CausedBy,
-		&i.Claimed.EventDepth,
-		&i.Claimed.BufferedFor,
-		&i.Claimed.BufferedTrigger,
-		&i.Claimed.BufferedRetryOf,
-		&i.Claimed.BufferedPayload,
-		&i.Claimed.BufferedCausedBy,
-		&i.Claimed.BufferedEventDepth,
-		&i.Claimed.Ctid,
-		&i.Job.ID,
-		&i.Job.Namespace,
-		&i.Job.Key,
-		&i.Job.Name,
-		&i.Job.Description,
-		&i.Job.Labels,
-		&i.Job.Payload,
-		&i.Job.IntervalSeconds,
-		&i.Job.AnchorAt,
-		&i.Job.Cron,
-		&i.Job.Rrule,
-		&i.Job.TimeZone,
-		&i.Job.RunAt,
-		&i.Job.OnDemand,
-		&i.Job.StartsOn,
-		&i.Job.StartAt,
-		&i.Job.EndAt,
-		&i.Job.MaxRuns,
-		&i.Job.JitterSeconds,
-		&i.Job.SkipOn,
-		&i.Job.OnlyOn,
-		&i.Job.OnSkipped,
-		&i.Job.CalendarDays,
-		&i.Job.DeleteAfterCompletion,
-		&i.Job.MisfirePolicy,
-		&i.Job.CatchupWindowSeconds,
-		&i.Job.OverlapPolicy,
-		&i.Job.MaxAttempts,
-		&i.Job.MinBackoffSeconds,
-		&i.Job.MaxBackoffSeconds,
-		&i.Job.AttemptDeadlineSeconds,
-		&i.Job.PauseAfterFailures,
-		&i.Job.LateAfterSeconds,
-		&i.Job.AlertAfterFailures,
-		&i.Job.ExpectSuccessWithinSeconds,
-		&i.Job.RunHistory,
-		&i.Job.ConcurrencyGroup,
-		&i.Job.MaxConcurrency,
-		&i.Job.Metrics,
-		&i.Job.PublicBadge,
-		&i.Job.Target,
-		&i.Job.QualifiedQueue,
-		&i.Job.QualifiedGroup,
-		&i.Job.SealedSecrets,
-		&i.Job.SecretsKeyID,
-		&i.Job.SecretNames,
-		&i.Job.SecretsDigest,
-		&i.Job.Status,
-		&i.Job.StatusReason,
-		&i.Job.PausedSince,
-		&i.Job.PauseUntil,
-		&i.Job.PauseID,
-		&i.Job.PausedByService,
-		&i.Job.LastRunAt,
-		&i.Job.RunCount,
-		&i.Job.LastRunFor,
-		&i.Job.LastRunStatus,
-		&i.Job.Failures,
-		&i.Job.FailingSince,
-		&i.Job.CreatedAt,
-		&i.Job.Version,
-		&i.Job.UpdatedAt,
-		&i.Job.UpdatedBy,
-		&i.Job.SecretsVersion,
-		&i.Job.Suspended,
-		&i.Job.DeletedAt,
-		&i.ReadAt,
-		&i.LeasedAt,
-		&i.Holder,
-		&i.LeasedVersion,
-	)
-	return i, err
 }
 
 const listCanceledOfWorker = `-- name: ListCanceledOfWorker :many
@@ -419,40 +296,63 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 	return items, nil
 }
 
-const listOverdue = `-- name: ListOverdue :many
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
-    h.holder::text as holder, coalesce(h.job_version, 1)::integer as leased_version
+const listLeased = `-- name: ListLeased :many
+select r.number::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
+    l.created_at::timestamptz as leased_at, l.holder::text as holder, l.queue::text as queue,
+    coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
 from (
-    select id as lease_id, created_at, holder, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
-    from leases
-    where job_ids is not null
-) h
-join due claimed on claimed.job_id = h.job_id and claimed.scheduled_for = h.scheduled_for and claimed.lease_id = h.lease_id
-join jobs j on j.id = claimed.job_id
-where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now()
+    select
+        unnest((select $1::integer[])) as number,
+        unnest((select $2::text[])) as namespace,
+        unnest((select $3::timestamptz[])) as scheduled_for,
+        unnest((select $4::bytea[])) as job_tail,
+        unnest((select $5::bigint[])) as token
+) r
+join jobs j on substring(uuid_send(j.id) from 9) = r.job_tail and j.namespace = r.namespace
+join due claimed on claimed.job_id = j.id and claimed.scheduled_for = r.scheduled_for and claimed.token = r.token
+join leases l on l.id = claimed.lease_id
+where claimed.awaits_worker
 `
 
-type ListOverdueRow struct {
+type ListLeasedParams struct {
+	Numbers       []int32     `json:"numbers"`
+	Namespaces    []string    `json:"namespaces"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	JobTails      [][]byte    `json:"job_tails"`
+	Tokens        []int64     `json:"tokens"`
+}
+
+type ListLeasedRow struct {
+	Number        int32     `json:"number"`
 	Claimed       Claimed   `json:"claimed"`
 	Job           Job       `json:"job"`
 	ReadAt        time.Time `json:"read_at"`
 	LeasedAt      time.Time `json:"leased_at"`
 	Holder        string    `json:"holder"`
+	Queue         string    `json:"queue"`
 	LeasedVersion int32     `json:"leased_version"`
 }
 
-// The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
-// workers hold, and nothing that waits.
-func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
-	rows, err := q.db.Query(ctx, listOverdue)
+// The runs of reports that workers hold, each by its id (the last eight bytes lead to the job) and
+// the token of its claim, with the number of the report and the queue that it was leased from. The
+// attempt began when it was leased.
+func (q *Queries) ListLeased(ctx context.Context, arg ListLeasedParams) ([]ListLeasedRow, error) {
+	rows, err := q.db.Query(ctx, listLeased,
+		arg.Numbers,
+		arg.Namespaces,
+		arg.ScheduledFors,
+		arg.JobTails,
+		arg.Tokens,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ListOverdueRow
+	var items []ListLeasedRow
 	for rows.Next() {
-		var i ListOverdueRow
+		var i ListLeasedRow
 		if err := rows.Scan(
+			&i.Number,
 			&i.Claimed.JobID,
 			&i.Claimed.ScheduledFor,
 			&i.Claimed.ReadyAt,
@@ -556,6 +456,161 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.ReadAt,
 			&i.LeasedAt,
 			&i.Holder,
+			&i.Queue,
+			&i.LeasedVersion,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listOverdue = `-- name: ListOverdue :many
+select 0::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
+    h.created_at::timestamptz as leased_at, h.holder::text as holder, h.queue::text as queue,
+    coalesce(h.job_version, 1)::integer as leased_version
+from (
+    select id as lease_id, created_at, holder, queue, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    from leases
+    where job_ids is not null
+) h
+join due claimed on claimed.job_id = h.job_id and claimed.scheduled_for = h.scheduled_for and claimed.lease_id = h.lease_id
+join jobs j on j.id = claimed.job_id
+where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now()
+`
+
+type ListOverdueRow struct {
+	Number        int32     `json:"number"`
+	Claimed       Claimed   `json:"claimed"`
+	Job           Job       `json:"job"`
+	ReadAt        time.Time `json:"read_at"`
+	LeasedAt      time.Time `json:"leased_at"`
+	Holder        string    `json:"holder"`
+	Queue         string    `json:"queue"`
+	LeasedVersion int32     `json:"leased_version"`
+}
+
+// The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
+// workers hold, and nothing that waits.
+func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
+	rows, err := q.db.Query(ctx, listOverdue)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListOverdueRow
+	for rows.Next() {
+		var i ListOverdueRow
+		if err := rows.Scan(
+			&i.Number,
+			&i.Claimed.JobID,
+			&i.Claimed.ScheduledFor,
+			&i.Claimed.ReadyAt,
+			&i.Claimed.CarriesSchedule,
+			&i.Claimed.Attempt,
+			&i.Claimed.Token,
+			&i.Claimed.LeaseID,
+			&i.Claimed.StartedAt,
+			&i.Claimed.LastRunAt,
+			&i.Claimed.LastRunFor,
+			&i.Claimed.RunCount,
+			&i.Claimed.LastRunStatus,
+			&i.Claimed.Failures,
+			&i.Claimed.AwaitsWorker,
+			&i.Claimed.Trigger,
+			&i.Claimed.Revision,
+			&i.Claimed.RevisedAt,
+			&i.Claimed.ConcurrencyGroup,
+			&i.Claimed.Queue,
+			&i.Claimed.RetryOf,
+			&i.Claimed.CancelReason,
+			&i.Claimed.CancelRequestedAt,
+			&i.Claimed.FailedAttempts,
+			&i.Claimed.HeldUntil,
+			&i.Claimed.Payload,
+			&i.Claimed.CausedBy,
+			&i.Claimed.EventDepth,
+			&i.Claimed.BufferedFor,
+			&i.Claimed.BufferedTrigger,
+			&i.Claimed.BufferedRetryOf,
+			&i.Claimed.BufferedPayload,
+			&i.Claimed.BufferedCausedBy,
+			&i.Claimed.BufferedEventDepth,
+			&i.Claimed.Ctid,
+			&i.Job.ID,
+			&i.Job.Namespace,
+			&i.Job.Key,
+			&i.Job.Name,
+			&i.Job.Description,
+			&i.Job.Labels,
+			&i.Job.Payload,
+			&i.Job.IntervalSeconds,
+			&i.Job.AnchorAt,
+			&i.Job.Cron,
+			&i.Job.Rrule,
+			&i.Job.TimeZone,
+			&i.Job.RunAt,
+			&i.Job.OnDemand,
+			&i.Job.StartsOn,
+			&i.Job.StartAt,
+			&i.Job.EndAt,
+			&i.Job.MaxRuns,
+			&i.Job.JitterSeconds,
+			&i.Job.SkipOn,
+			&i.Job.OnlyOn,
+			&i.Job.OnSkipped,
+			&i.Job.CalendarDays,
+			&i.Job.DeleteAfterCompletion,
+			&i.Job.MisfirePolicy,
+			&i.Job.CatchupWindowSeconds,
+			&i.Job.OverlapPolicy,
+			&i.Job.MaxAttempts,
+			&i.Job.MinBackoffSeconds,
+			&i.Job.MaxBackoffSeconds,
+			&i.Job.AttemptDeadlineSeconds,
+			&i.Job.PauseAfterFailures,
+			&i.Job.LateAfterSeconds,
+			&i.Job.AlertAfterFailures,
+			&i.Job.ExpectSuccessWithinSeconds,
+			&i.Job.RunHistory,
+			&i.Job.ConcurrencyGroup,
+			&i.Job.MaxConcurrency,
+			&i.Job.Metrics,
+			&i.Job.PublicBadge,
+			&i.Job.Target,
+			&i.Job.QualifiedQueue,
+			&i.Job.QualifiedGroup,
+			&i.Job.SealedSecrets,
+			&i.Job.SecretsKeyID,
+			&i.Job.SecretNames,
+			&i.Job.SecretsDigest,
+			&i.Job.Status,
+			&i.Job.StatusReason,
+			&i.Job.PausedSince,
+			&i.Job.PauseUntil,
+			&i.Job.PauseID,
+			&i.Job.PausedByService,
+			&i.Job.LastRunAt,
+			&i.Job.RunCount,
+			&i.Job.LastRunFor,
+			&i.Job.LastRunStatus,
+			&i.Job.Failures,
+			&i.Job.FailingSince,
+			&i.Job.CreatedAt,
+			&i.Job.Version,
+			&i.Job.UpdatedAt,
+			&i.Job.UpdatedBy,
+			&i.Job.SecretsVersion,
+			&i.Job.Suspended,
+			&i.Job.DeletedAt,
+			&i.ReadAt,
+			&i.LeasedAt,
+			&i.Holder,
+			&i.Queue,
 			&i.LeasedVersion,
 		); err != nil {
 			return nil, err

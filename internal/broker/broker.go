@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
+	"punctual/internal/batches"
 	"punctual/internal/clock"
 	"punctual/internal/events"
 	"punctual/internal/logging"
@@ -59,6 +60,7 @@ type Broker struct {
 	runs    runs.Store
 	clock   clock.Clock
 	alarm   *clock.Alarm
+	reports *batches.Collector[*report]
 
 	mu     sync.Mutex
 	queues map[string]*queue
@@ -79,7 +81,7 @@ func New(c Config) *Broker {
 	if c.Announce == nil {
 		c.Announce = func(string, time.Time) {}
 	}
-	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), queues: map[string]*queue{}}
+	b := &Broker{Config: c, queries: db.New(c.Pool), alarm: clock.NewAlarm(), reports: batches.New[*report](maxReports, 0), queues: map[string]*queue{}}
 	b.runs = runs.Store{
 		Pool: c.Pool, Queries: b.queries, Logger: c.Logger, Jobs: c.Jobs, Events: c.Events, Due: b.due, Blackouts: c.Blackouts,
 		Observe: c.Observe, Meter: c.Meter, Tracer: c.Tracer, Now: b.clock.Now, LogRuns: c.LogRuns,
@@ -157,15 +159,15 @@ func (b *Broker) pass(ctx context.Context) (next time.Time, err error) {
 		if err := b.look(ctx); err != nil {
 			return time.Time{}, err
 		}
-		name, waiting := b.firstReady()
-		if len(waiting) == 0 {
+		turns := b.ready()
+		if len(turns) == 0 {
 			return b.nextLook(), nil
 		}
-		claimed, err := b.grant(ctx, name, waiting)
+		claimed, err := b.grant(ctx, turns)
 		if err != nil {
 			return time.Time{}, err
 		}
-		if claimed == 0 {
+		if claimed == 0 && !slices.ContainsFunc(turns, func(t turn) bool { return t.isAssumed }) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(contentionDelay):
@@ -221,18 +223,42 @@ func (b *Broker) toLookAt() (names []string) {
 	return names
 }
 
-// firstReady returns a queue of which a run is due, and the workers that wait for it.
-func (b *Broker) firstReady() (name string, waiting []*waiter) {
+// turn is a queue of which runs are claimed, for the workers that wait for them.
+type turn struct {
+	queue     string
+	waiting   []*waiter
+	isAssumed bool
+}
+
+// ready returns the queues of which a run is due, as many as one statement serves.
+func (b *Broker) ready() (turns []turn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.clock.Now()
+	left := maxSlots
 	for name, q := range b.queues {
-		if len(q.waiting) > 0 && !q.next.After(now) {
-			q.forget() // what is due after that is not known
-			return name, slices.Clone(q.waiting)
+		if len(q.waiting) == 0 || q.next.After(now) {
+			continue
+		}
+		turns = append(turns, turn{name, slices.Clone(q.waiting), q.isAssumed})
+		q.forget() // what is due after that is not known
+		for _, w := range q.waiting {
+			left -= w.ask.MaxRuns
+		}
+		if left <= 0 {
+			break
 		}
 	}
-	return "", nil
+	return turns
+}
+
+// assumeDue notes that a claim has filled all that was asked for of a queue.
+func (b *Broker) assumeDue(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if q := b.queues[name]; q != nil {
+		q.assumeDue()
+	}
 }
 
 // nextLook returns when a run is due next for a worker that waits, or all queues have to be looked

@@ -118,7 +118,7 @@ func TestRunsTellWhoExecutedThem(t *testing.T) {
 		return row
 	}
 	require.Equal(t, "worker-1", *read().ExecutedBy, "while it is open")
-	require.NoError(t, b.End(t.Context(), enginetest.By, run.RunID(), run.Due.Token, "", nil))
+	require.NoError(t, b.End(t.Context(), enginetest.By, broker.Report{Run: run.RunID(), Token: run.Due.Token}))
 	require.Equal(t, "SUCCEEDED", read().Status)
 	require.Equal(t, "worker-1", *read().ExecutedBy)
 }

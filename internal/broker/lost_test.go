@@ -23,14 +23,14 @@ var errNoLuck = errors.New("no luck")
 // succeed reports that a leased run has succeeded.
 func succeed(t *testing.T, e *enginetest.Engine, run *runs.Attempt) {
 	t.Helper()
-	require.NoError(t, e.Broker().End(t.Context(), enginetest.By, run.RunID(), run.Due.Token, "", nil))
+	require.NoError(t, e.Broker().End(t.Context(), enginetest.By, broker.Report{Run: run.RunID(), Token: run.Due.Token}))
 }
 
 // refuse requires that every report of a worker that holds no run any more is refused.
 func refuse(t *testing.T, b *broker.Broker, leaseID, run uuid.UUID, token int64) {
 	t.Helper()
-	require.ErrorIs(t, b.End(t.Context(), enginetest.By, run, token, "", nil), broker.ErrNotLeased, "success")
-	require.ErrorIs(t, b.End(t.Context(), enginetest.By, run, token, "", errNoLuck), broker.ErrNotLeased, "failure")
+	require.ErrorIs(t, b.End(t.Context(), enginetest.By, broker.Report{Run: run, Token: token}), broker.ErrNotLeased, "success")
+	require.ErrorIs(t, b.End(t.Context(), enginetest.By, broker.Report{Run: run, Token: token, Failure: errNoLuck}), broker.ErrNotLeased, "failure")
 	require.ErrorIs(t, b.Release(t.Context(), enginetest.By, run, token), broker.ErrNotLeased, "release")
 	_, _, err := b.Heartbeat(t.Context(), enginetest.By, leaseID)
 	require.ErrorIs(t, err, broker.ErrNotLeased, "heartbeat")
@@ -106,7 +106,7 @@ func TestLostLease(t *testing.T) {
 		require.Nil(t, e.Lease("q"), "no worker is needed for it any more")
 		e.Execute(1)
 		require.Equal(t, "CANCELED", e.Run(run).Status)
-		require.ErrorIs(t, e.Broker().End(t.Context(), enginetest.By, run, held.Runs[0].Due.Token, "", nil), broker.ErrNotLeased)
+		require.ErrorIs(t, e.Broker().End(t.Context(), enginetest.By, broker.Report{Run: run, Token: held.Runs[0].Due.Token}), broker.ErrNotLeased)
 		require.Equal(t, 1, e.Count(`select count(*) from due
 			where carries_schedule and scheduled_for > now() and awaits_worker`))
 	})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
@@ -21,57 +20,174 @@ import (
 // worker has done or reports changes nothing.
 var ErrNotLeased = errors.New("the lease has expired, or the run was leased anew")
 
-// End stores how an attempt of a leased run ended. The error is as of executor.Executor; nil if the
-// attempt succeeded. It returns ErrNotLeased if the token is not that of the run's claim.
-func (b *Broker) End(ctx context.Context, by access.Caller, run uuid.UUID, token int64, output string, failure error) error {
-	row, err := b.leased(ctx, by, run, token)
-	if err != nil {
-		return err
+// Report says how an attempt of a leased run ended.
+type Report struct {
+	Run uuid.UUID
+	// Token is that of the run's claim.
+	Token  int64
+	Output string
+	// Failure is as of executor.Executor. Nil: the attempt succeeded.
+	Failure error
+}
+
+// report is a Report that waits to be stored.
+type report struct {
+	Report
+	by           access.Caller
+	lease        uuid.UUID // that the run has to be held under, or zero
+	scheduledFor time.Time
+	jobTail      []byte
+	stored       chan error // has room for the answer
+}
+
+const (
+	// maxReports is how many reports are stored together at most.
+	maxReports = 500
+	// storeTimeout bounds storing them: their workers wait.
+	storeTimeout = 30 * time.Second
+)
+
+// End stores how an attempt of a leased run ended. It returns ErrNotLeased if the token is not that
+// of the run's claim. Reports that arrive within a moment are stored together, also of workers that
+// do not wait any more.
+func (b *Broker) End(ctx context.Context, by access.Caller, what Report) error {
+	return b.EndAll(ctx, by, uuid.Nil, what)[0]
+}
+
+// EndAll is End for runs that are held under a lease, or any leases if that is zero. It returns an
+// error for each report, in their order.
+func (b *Broker) EndAll(ctx context.Context, by access.Caller, lease uuid.UUID, all ...Report) []error {
+	errs := make([]error, len(all))
+	waiting := make([]*report, len(all))
+	var parsed []*report
+	for i, what := range all {
+		r := &report{Report: what, by: by, lease: lease, stored: make(chan error, 1)}
+		waiting[i] = r
+		var ok bool
+		if r.scheduledFor, r.jobTail, ok = runid.Parse(what.Run); ok {
+			parsed = append(parsed, r)
+		} else {
+			r.stored <- ErrNotLeased
+		}
 	}
-	b.clock.Observe(row.ReadAt)
+	b.store(parsed...)
+	for i, r := range waiting {
+		select {
+		case errs[i] = <-r.stored:
+		case <-ctx.Done():
+			errs[i] = ctx.Err()
+		}
+	}
+	return errs
+}
+
+// store stores reports together with those of others, in the background.
+func (b *Broker) store(all ...*report) {
+	if len(all) == 0 || !b.reports.Add(all...) {
+		return
+	}
+	go func() {
+		for batch := b.reports.Take(); len(batch) > 0; batch = b.reports.Take() {
+			b.storeTogether(batch)
+		}
+	}()
+}
+
+// storeTogether stores a batch of reports, and answers each.
+func (b *Broker) storeTogether(batch []*report) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	batch, repeated := split(batch)
+	defer b.store(repeated...) // which finds the runs as this batch leaves them
+	rows, err := b.leased(ctx, batch)
+	if err != nil {
+		for _, r := range batch {
+			r.stored <- err
+		}
+		return
+	}
 	now := b.clock.Now()
-	if failure != nil && row.Claimed.CancelReason != nil {
-		failure = runs.Canceled{Reason: *row.Claimed.CancelReason}
+	ended := make([]*runs.Ended, 0, len(batch))
+	reports := make(map[*runs.Ended]*report, len(batch))
+	leases := make([]uuid.UUID, 0, len(batch))
+	for i, r := range batch {
+		row := rows[i]
+		if row == nil {
+			r.stored <- ErrNotLeased
+			continue
+		}
+		failure := r.Failure
+		if failure != nil && row.Claimed.CancelReason != nil {
+			failure = runs.Canceled{Reason: *row.Claimed.CancelReason}
+		}
+		e := resume(row).End(now, result(r.Output, now.Sub(row.LeasedAt)), failure)
+		ended, leases, reports[e] = append(ended, e), append(leases, row.Claimed.LeaseID), r
 	}
-	ended := resume(&row).End(now, result(output, now.Sub(row.LeasedAt)), failure)
-	lost, err := b.save(ctx, []*runs.Ended{ended})
+	saved := b.runs.Save(ctx, ended)
+	for _, refused := range saved.Refused {
+		r := reports[refused.Ended]
+		delete(reports, refused.Ended)
+		go func() { r.stored <- b.saveRefused(refused) }() // the others need not wait for it
+	}
+	b.forgetLeases(ctx, leases...)
+	for _, e := range saved.Lost {
+		reports[e].stored <- ErrNotLeased
+		delete(reports, e)
+	}
+	for _, e := range saved.Left {
+		reports[e].stored <- saved.Err
+		delete(reports, e)
+	}
+	for _, r := range reports {
+		r.stored <- nil
+	}
+}
+
+// split returns the first report of each run, and the others.
+func split(batch []*report) (first, repeated []*report) {
+	seen := make(map[uuid.UUID]bool, len(batch))
+	for _, r := range batch {
+		if seen[r.Run] {
+			repeated = append(repeated, r)
+			continue
+		}
+		seen[r.Run] = true
+		first = append(first, r)
+	}
+	return first, repeated
+}
+
+// leased reads the runs of reports. A run is nil if the worker does not hold it.
+func (b *Broker) leased(ctx context.Context, batch []*report) ([]*db.ListLeasedRow, error) {
+	var params db.ListLeasedParams
+	for i, r := range batch {
+		params.Numbers = append(params.Numbers, int32(i))
+		params.Namespaces = append(params.Namespaces, r.by.Namespace)
+		params.ScheduledFors = append(params.ScheduledFors, r.scheduledFor)
+		params.JobTails = append(params.JobTails, r.jobTail)
+		params.Tokens = append(params.Tokens, r.Token)
+	}
+	rows, err := b.queries.ListLeased(ctx, params)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("read the leased runs: %w", err)
 	}
-	if lost > 0 {
-		return ErrNotLeased
+	found := make([]*db.ListLeasedRow, len(batch))
+	for i := range rows {
+		row := &rows[i]
+		b.clock.Observe(row.ReadAt)
+		r := batch[row.Number]
+		if r.by.MayServe(access.Unqualified(row.Queue)) && (r.lease == uuid.Nil || r.lease == row.Claimed.LeaseID) {
+			found[row.Number] = row
+		}
 	}
-	b.forgetLease(ctx, row.Claimed.LeaseID)
-	return nil
+	return found, nil
 }
 
 // resume returns the attempt that a worker makes.
-func resume(row *db.GetLeasedRow) *runs.Attempt {
+func resume(row *db.ListLeasedRow) *runs.Attempt {
 	a := runs.Resume(&db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}, row.LeasedAt, row.LeasedVersion)
 	a.Holder = row.Holder
 	return a
-}
-
-// saveTimeout bounds storing runs that the database refuses: their worker, or other workers, wait.
-const saveTimeout = 5 * time.Second
-
-// save stores how runs ended, and returns how many of them were completed or taken over by others.
-func (b *Broker) save(ctx context.Context, batch []*runs.Ended) (lost int, err error) {
-	saved := b.runs.Save(ctx, batch)
-	lost, err = len(saved.Lost), saved.Err
-	if len(saved.Refused) == 0 {
-		return lost, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
-	defer cancel()
-	for _, refused := range saved.Refused {
-		isLost, saveErr := b.runs.SaveRefused(ctx, refused)
-		if isLost {
-			lost++
-		}
-		err = errors.Join(err, saveErr)
-	}
-	return lost, err
 }
 
 // result returns what a worker reported, as the history keeps it.
@@ -80,107 +196,30 @@ func result(output string, took time.Duration) *executor.Result {
 	return &executor.Result{Duration: took, Output: kept, OutputIsTruncated: isTruncated}
 }
 
-// Release gives a leased run back, for another worker; the attempt does not count. It returns
-// ErrNotLeased if the token is not that of the run's claim.
-func (b *Broker) Release(ctx context.Context, by access.Caller, run uuid.UUID, token int64) error {
-	row, err := b.leased(ctx, by, run, token)
-	if err != nil {
-		return err
+// save stores how runs ended that no worker reports. What others have completed or taken over is
+// theirs.
+func (b *Broker) save(ctx context.Context, batch []*runs.Ended) error {
+	saved := b.runs.Save(ctx, batch)
+	err := saved.Err
+	for _, refused := range saved.Refused {
+		if refusal := b.saveRefused(refused); !errors.Is(refusal, ErrNotLeased) {
+			err = errors.Join(err, refusal)
+		}
 	}
-	if err := b.release(ctx, row.Claimed.ScheduledFor, token, &row.Job); err != nil {
-		return err
-	}
-	b.forgetLease(ctx, row.Claimed.LeaseID)
-	return nil
+	return err
 }
 
-func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int64, job *db.Job) error {
-	n, err := b.queries.Release(ctx, db.ReleaseParams{JobID: job.ID, ScheduledFor: scheduledFor, Token: token})
-	if err != nil {
-		return fmt.Errorf("release: %w", err)
-	}
-	if n == 0 {
+// refusedTimeout bounds storing a run that the database refuses: its worker, or other workers, wait.
+const refusedTimeout = 5 * time.Second
+
+// saveRefused stores a run that the database refuses, at last as failed. It returns ErrNotLeased if
+// the run was completed or taken over by others.
+func (b *Broker) saveRefused(refused runs.Refused) error {
+	ctx, cancel := context.WithTimeout(context.Background(), refusedTimeout)
+	defer cancel()
+	isLost, err := b.runs.SaveRefused(ctx, refused)
+	if isLost {
 		return ErrNotLeased
 	}
-	if queue := job.QualifiedQueue; queue != nil {
-		b.due(queue, b.clock.Now())
-	}
-	b.due(nil, b.clock.Now()) // an instance ends the run if it was canceled
-	return nil
-}
-
-// Heartbeat extends a worker's lease, and returns when it expires now, and which of its runs were
-// canceled. It returns ErrNotLeased if the lease has expired.
-func (b *Broker) Heartbeat(
-	ctx context.Context, by access.Caller, lease uuid.UUID,
-) (expiresAt time.Time, canceled []uuid.UUID, err error) {
-	expiresAt, err = b.queries.RenewWorkerLease(ctx, db.RenewWorkerLeaseParams{
-		ID: lease, Namespace: by.Namespace, Queues: by.QualifiedQueues(),
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return time.Time{}, nil, ErrNotLeased
-	}
-	if err != nil {
-		return time.Time{}, nil, fmt.Errorf("renew the lease: %w", err)
-	}
-	rows, err := b.queries.ListCanceledOfWorker(ctx, lease)
-	if err != nil {
-		return time.Time{}, nil, fmt.Errorf("list canceled runs: %w", err)
-	}
-	for _, row := range rows {
-		canceled = append(canceled, runid.New(row.JobID, row.ScheduledFor))
-	}
-	return expiresAt, canceled, nil
-}
-
-// EndOverdue fails the attempts of workers that take longer than their deadline, and returns how
-// many there were. All instances may do it at once: the tokens guard it.
-func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
-	rows, err := b.queries.ListOverdue(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("list overdue attempts: %w", err)
-	}
-	overdue := make([]*runs.Ended, len(rows))
-	for i := range rows {
-		row := db.GetLeasedRow(rows[i])
-		b.clock.Observe(row.ReadAt)
-		err := fmt.Errorf("%w after %s", runs.ErrDeadline, time.Duration(row.Job.AttemptDeadlineSeconds)*time.Second)
-		if row.Claimed.CancelReason != nil {
-			err = runs.Canceled{Reason: *row.Claimed.CancelReason}
-		}
-		overdue[i] = resume(&row).End(b.clock.Now(), nil, err)
-	}
-	if _, err = b.save(ctx, overdue); err != nil {
-		return 0, err
-	}
-	for i := range rows {
-		b.forgetLease(ctx, rows[i].Claimed.LeaseID) // so that its worker is told at its next heartbeat
-	}
-	return int64(len(rows)), nil
-}
-
-// leased reads a run that a worker holds.
-func (b *Broker) leased(ctx context.Context, by access.Caller, run uuid.UUID, token int64) (row db.GetLeasedRow, err error) {
-	scheduledFor, jobTail, ok := runid.Parse(run)
-	if !ok {
-		return row, ErrNotLeased
-	}
-	row, err = b.queries.GetLeased(ctx, db.GetLeasedParams{
-		Namespace: by.Namespace, ScheduledFor: scheduledFor, JobTail: jobTail, Token: token, Queues: by.QualifiedQueues(),
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return row, ErrNotLeased
-	}
-	if err != nil {
-		return row, fmt.Errorf("get the leased run: %w", err)
-	}
-	return row, nil
-}
-
-// forgetLease deletes a worker's lease if nothing is left under it, also if the worker has gone
-// since it reported.
-func (b *Broker) forgetLease(ctx context.Context, id uuid.UUID) {
-	if err := b.queries.ForgetLease(context.WithoutCancel(ctx), id); err != nil {
-		b.Logger.WarnContext(ctx, "could not delete a worker's lease; it expires by itself", "error", err)
-	}
+	return err
 }

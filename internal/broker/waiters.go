@@ -10,6 +10,9 @@ import (
 // never is later than anything that is due.
 var never = clock.EndOfTime
 
+// longAgo is earlier than anything that is due.
+var longAgo = time.Unix(0, 0)
+
 // keepQueue is for how long the state of a queue is kept when no worker waits any more: a worker
 // that asks again and again is not to cost a query each time.
 const keepQueue = time.Minute
@@ -19,6 +22,9 @@ type queue struct {
 	waiting []*waiter
 	// next is when a run of the queue is due next; zero if that is not known.
 	next time.Time
+	// isAssumed is whether next is not known but assumed: a claim has filled all that was asked for,
+	// so more is probably due.
+	isAssumed bool
 	// lateArrival is the earliest instant that has become due since a look began, which may not
 	// have seen it.
 	lateArrival time.Time
@@ -29,10 +35,13 @@ type queue struct {
 func (q *queue) isKnown() bool { return !q.next.IsZero() }
 
 // forget makes the next due time unknown.
-func (q *queue) forget() { q.next, q.lateArrival = time.Time{}, never }
+func (q *queue) forget() { q.next, q.isAssumed, q.lateArrival = time.Time{}, false, never }
+
+// assumeDue makes the next claim try the queue without a look at the database before.
+func (q *queue) assumeDue() { q.next, q.isAssumed = longAgo, true }
 
 // beginLook is called before the database is asked.
-func (q *queue) beginLook() { q.next, q.lateArrival = never, never }
+func (q *queue) beginLook() { q.next, q.isAssumed, q.lateArrival = never, false, never }
 
 // endLook is called with what the database has answered.
 func (q *queue) endLook(next time.Time) { q.next = clock.Earlier(next, q.lateArrival) }

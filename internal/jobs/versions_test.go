@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/broker"
 	"punctual/internal/jobs"
 	"punctual/internal/testdb/enginetest"
 )
@@ -258,7 +259,7 @@ func TestVersionOfARun(t *testing.T) {
 		edit(e, job)
 		held := e.LeaseOne("q")
 		e.Edit(job, `{"payload":"third"}`)
-		require.NoError(t, e.Broker().End(t.Context(), enginetest.By, held.RunID(), held.Due.Token, "", nil))
+		require.NoError(t, e.Broker().End(t.Context(), enginetest.By, broker.Report{Run: held.RunID(), Token: held.Due.Token}))
 		require.EqualValues(t, 2, version(e, job), "the payload that the worker got")
 	})
 	t.Run("that was skipped", func(t *testing.T) {

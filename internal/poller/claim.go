@@ -183,7 +183,7 @@ func (p *Poller) reserve(ctx context.Context) (int, error) {
 	select {
 	case p.slots <- struct{}{}:
 	default:
-		p.results.hurry() // no slot is freed before its run is stored
+		p.results.Hurry() // no slot is freed before its run is stored
 		select {
 		case p.slots <- struct{}{}:
 		case <-ctx.Done():

@@ -81,7 +81,7 @@ func (b bench) whoClaims() (who string, leaseID uuid.UUID) {
 	for _, queue := range []string{"first", "second"} {
 		leaseID = uuid.Must(uuid.NewV7())
 		queued, err := b.ClaimQueued(b.T.Context(), db.ClaimQueuedParams{
-			Token: runs.NewToken(), Queue: "default/" + queue, LeaseIds: []uuid.UUID{leaseID}, Holders: []string{"test"},
+			Token: runs.NewToken(), Queues: []string{"default/" + queue}, Counts: []int32{1}, Befores: []int32{0}, LeaseIds: []uuid.UUID{leaseID}, Holders: []string{"test"},
 			Durations: []time.Duration{time.Minute},
 		})
 		require.NoError(b.T, err)

@@ -38,7 +38,7 @@ func (p *Poller) reserveLimited() (n int) {
 		case p.slots <- struct{}{}:
 		default:
 			<-p.limited.slots
-			p.results.hurry() // no slot is freed before its run is stored
+			p.results.Hurry() // no slot is freed before its run is stored
 			return n
 		}
 	}

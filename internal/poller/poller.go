@@ -18,6 +18,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/batches"
 	"punctual/internal/clock"
 	"punctual/internal/events"
 	"punctual/internal/executor"
@@ -104,7 +105,7 @@ type Poller struct {
 
 	alarm     *clock.Alarm
 	watermark watermark
-	results   *results
+	results   *batches.Collector[*run]
 	claims    claims
 	cancels   cancels
 	limited   *limited
@@ -132,7 +133,7 @@ func New(c Config) *Poller {
 	c.MaxConcurrentRuns = cmp.Or(c.MaxConcurrentRuns, 2000)
 	p := &Poller{
 		Config: c, queries: db.New(c.Pool), slots: make(chan struct{}, c.MaxConcurrentRuns),
-		alarm: clock.NewAlarm(), results: newResults(c.BatchSize), limited: newLimited(c.MaxConcurrentRuns),
+		alarm: clock.NewAlarm(), results: batches.New[*run](c.BatchSize, linger), limited: newLimited(c.MaxConcurrentRuns),
 	}
 	if p.Announce == nil {
 		p.Announce = func(string, time.Time) {}

@@ -12,11 +12,11 @@ import (
 // handOver hands an ended run over to be stored. Whoever finds nobody storing does it, for all runs
 // that end meanwhile: the busier the instance, the larger the batches.
 func (p *Poller) handOver(r *run) {
-	if !p.results.add(r) {
+	if !p.results.Add(r) {
 		return
 	}
 	for {
-		batch := p.results.take()
+		batch := p.results.Take()
 		if len(batch) == 0 {
 			return
 		}

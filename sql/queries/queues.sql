@@ -16,26 +16,36 @@ select q.queue::text as queue,
 from (select unnest(@queues::text[]) as queue) q;
 
 -- name: ClaimQueued :many
--- Like Claim, for the workers that wait at a queue. @lease_ids has one entry for each run that one
--- of them would take, in their order; @durations and @holders belong to the entries. The first row
--- that is ready goes to the first entry, and so on.
+-- Like Claim, for the workers that wait at some queues. @lease_ids has one entry for each run that
+-- one of them would take, in their order; @durations and @holders belong to the entries. Of each
+-- queue, @counts entries belong to it, after the first @befores. Its first row that is ready goes
+-- to the first of them, and so on.
 --
 -- Safe under concurrency like Claim. The leases are created in the same statement, so no run is
 -- ever held under a lease that does not exist.
-with candidate as (
+with asked as (
+    select
+        unnest((select @queues::text[])) as queue,
+        unnest((select @counts::integer[])) as runs,
+        unnest((select @befores::integer[])) as before
+), candidate as materialized (
     -- The rows to claim, locked.
-    select d.job_id, d.scheduled_for
-    from due d
-    where d.queue = @queue::text
-      and d.awaits_worker
-      and d.ready_at <= now()
-      and d.lease_id is null
-    order by d.ready_at
-    limit cardinality(@lease_ids::uuid[])
-    for update of d skip locked
+    select a.before, r.job_id, r.scheduled_for, r.ready_at
+    from asked a
+    cross join lateral (
+        select d.job_id, d.scheduled_for, d.ready_at
+        from due d
+        where d.queue = a.queue
+          and d.awaits_worker
+          and d.ready_at <= now()
+          and d.lease_id is null
+        order by d.ready_at
+        limit a.runs
+        for update of d skip locked
+    ) r
 ), numbered as (
     -- The same with the number of their entry.
-    select job_id, scheduled_for, row_number() over ()::integer as n
+    select job_id, scheduled_for, before + row_number() over (partition by before order by ready_at)::integer as n
     from candidate
 ), claimed as (
     -- The rows as they are once they are claimed.
@@ -53,7 +63,7 @@ with candidate as (
 ), granted as (
     -- The leases under which something was claimed, with the runs that each holds.
     insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
-    select c.lease_id, min(a.holder), now() + min(a.duration), @queue, min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
+    select c.lease_id, min(a.holder), now() + min(a.duration), min(c.queue), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
         case when max(j.version) > 1 then array_agg(j.version) end
     from claimed c
     join jobs j on j.id = c.job_id
@@ -74,25 +84,34 @@ from claimed
 join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id;
 
--- name: GetLeased :one
--- The run that a worker holds, by its id (the last eight bytes lead to the job) and the token of
--- its claim. The attempt began when it was leased. With @queues, only a run leased from these.
-select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, l.created_at as leased_at, l.holder,
+-- name: ListLeased :many
+-- The runs of reports that workers hold, each by its id (the last eight bytes lead to the job) and
+-- the token of its claim, with the number of the report and the queue that it was leased from. The
+-- attempt began when it was leased.
+select r.number::integer as number, sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
+    l.created_at::timestamptz as leased_at, l.holder::text as holder, l.queue::text as queue,
     coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
-from jobs j
-join due claimed on claimed.job_id = j.id and claimed.scheduled_for = @scheduled_for
+from (
+    select
+        unnest((select @numbers::integer[])) as number,
+        unnest((select @namespaces::text[])) as namespace,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @job_tails::bytea[])) as job_tail,
+        unnest((select @tokens::bigint[])) as token
+) r
+join jobs j on substring(uuid_send(j.id) from 9) = r.job_tail and j.namespace = r.namespace
+join due claimed on claimed.job_id = j.id and claimed.scheduled_for = r.scheduled_for and claimed.token = r.token
 join leases l on l.id = claimed.lease_id
-where substring(uuid_send(j.id) from 9) = @job_tail::bytea and j.namespace = @namespace
-  and claimed.token = @token and claimed.awaits_worker
-  and (sqlc.narg(queues)::text[] is null or l.queue = any(sqlc.narg(queues)));
+where claimed.awaits_worker;
 
 -- name: ListOverdue :many
 -- The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
 -- workers hold, and nothing that waits.
-select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, h.created_at::timestamptz as leased_at,
-    h.holder::text as holder, coalesce(h.job_version, 1)::integer as leased_version
+select 0::integer as number, sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
+    h.created_at::timestamptz as leased_at, h.holder::text as holder, h.queue::text as queue,
+    coalesce(h.job_version, 1)::integer as leased_version
 from (
-    select id as lease_id, created_at, holder, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
+    select id as lease_id, created_at, holder, queue, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
     from leases
     where job_ids is not null
 ) h
@@ -169,15 +188,26 @@ from (
 join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
 where d.cancel_reason is not null;
 
--- name: ForgetLease :exec
--- Deletes a worker's lease under which nothing is held any more. One that is not deleted expires.
-delete from leases l
-where l.id = @id
-  and not exists (
-      select
-      from due d
-      where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
-  );
+-- name: ForgetLeases :exec
+-- Deletes the leases of workers under which nothing is held any more. One that is not deleted
+-- expires. Safe under concurrency: the leases are locked in one order.
+with lease as (
+    select id, job_ids, scheduled_fors
+    from leases
+    where id = any(@ids::uuid[])
+    order by id
+    for update
+)
+delete from leases
+where id in (
+    select l.id
+    from lease l
+    where not exists (
+        select
+        from due d
+        where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
+    )
+);
 
 -- name: ListQueues :many
 -- The queues after one (@after) and before the end of the namespace (@before), by name: those of

@@ -2,13 +2,11 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 
-	"punctual/gen/db"
 	"punctual/internal/runs"
 )
 
@@ -49,16 +47,13 @@ type waiter struct {
 	closed  chan struct{} // closed when nobody waits any more
 }
 
-// maxSlots bounds how many runs one statement hands out.
-const maxSlots = 500
-
 // Lease returns a lease on due runs, waiting for the first, or nil if there were none in that time.
 // It fails if it could not know, because the database cannot be asked. A caller whose ctx ends gets
 // nothing, and holds nothing.
 func (b *Broker) Lease(ctx context.Context, ask Ask) (*Lease, error) {
 	w := &waiter{ask: ask, granted: make(chan *Lease, 1), closed: make(chan struct{})}
 	for ask.Wait <= 0 {
-		claimed, err := b.grant(ctx, ask.Queue, []*waiter{w})
+		claimed, err := b.grant(ctx, []turn{{queue: ask.Queue, waiting: []*waiter{w}}})
 		if err != nil {
 			return nil, err
 		}
@@ -166,65 +161,7 @@ func (b *Broker) giveBack(ctx context.Context, l *Lease) {
 			return
 		}
 	}
-	b.forgetLease(ctx, l.ID)
-}
-
-// slots returns the parameters that claim runs for those who wait, one entry for each run that one
-// of them would take, and who takes the runs of each lease. The waiters take turns: of A, who takes
-// two runs, and B, who takes one, the entries are A, B, A.
-func slots(name string, waiting []*waiter) (params db.ClaimQueuedParams, takers map[uuid.UUID]*waiter, err error) {
-	params = db.ClaimQueuedParams{Token: runs.NewToken(), Queue: name}
-	takers = map[uuid.UUID]*waiter{}
-	ids := make([]uuid.UUID, len(waiting))
-	for i, w := range waiting {
-		if ids[i], err = uuid.NewV7(); err != nil {
-			return params, nil, fmt.Errorf("create a lease id: %w", err)
-		}
-		takers[ids[i]] = w
-	}
-	for turn, isTaken := 0, true; isTaken; turn++ {
-		isTaken = false
-		for i, w := range waiting {
-			if turn < w.ask.MaxRuns && len(params.LeaseIds) < maxSlots {
-				params.LeaseIds = append(params.LeaseIds, ids[i])
-				params.Holders = append(params.Holders, w.ask.Holder)
-				params.Durations = append(params.Durations, w.ask.Duration)
-				isTaken = true
-			}
-		}
-	}
-	return params, takers, nil
-}
-
-// grant claims due runs of a queue for those who wait, and hands them over. Who gets a lease leaves
-// the queue. It returns how many runs it claimed.
-func (b *Broker) grant(ctx context.Context, name string, waiting []*waiter) (claimed int, err error) {
-	params, takers, err := slots(name, waiting)
-	if err != nil {
-		return 0, err
-	}
-	// Not canceled when a worker goes or the instance stops: claimed runs would wait until their
-	// lease expires.
-	ctx = context.WithoutCancel(ctx)
-	if err := b.runs.Refresh(ctx); err != nil {
-		return 0, err
-	}
-	begun := time.Now()
-	rows, err := b.queries.ClaimQueued(ctx, params)
-	if b.Meter != nil {
-		b.Meter.Claimed(runs.ClaimWorkers, len(rows), time.Since(begun), err)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("claim for workers: %w", err)
-	}
-	for id, lease := range b.prepare(ctx, rows, takers) {
-		if len(lease.Runs) == 0 {
-			b.forgetLease(ctx, id)
-			continue
-		}
-		b.hand(ctx, takers[id], lease)
-	}
-	return len(rows), nil
+	b.forgetLeases(ctx, l.ID)
 }
 
 // hand gives a waiter its lease, unless it has gone.
@@ -241,46 +178,4 @@ func (b *Broker) hand(ctx context.Context, w *waiter, lease *Lease) {
 	if !isThere {
 		b.giveBack(ctx, lease)
 	}
-}
-
-// prepare makes leases of the claimed runs. Runs that are not to be executed are ended here.
-func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow, takers map[uuid.UUID]*waiter) map[uuid.UUID]*Lease {
-	leases := map[uuid.UUID]*Lease{}
-	claims := make([]db.ClaimRow, len(rows))
-	for i := range rows {
-		row := &rows[i]
-		b.clock.Observe(row.ReadAt)
-		claims[i] = db.ClaimRow{Claimed: row.Claimed, Job: row.Job, ReadAt: row.ReadAt}
-		id := row.Claimed.LeaseID
-		leases[id] = &Lease{ID: id, ExpiresAt: row.LeasedAt.Add(takers[id].ask.Duration)}
-	}
-	now := b.clock.Now()
-	holders := make(map[uuid.UUID]string, len(rows)) // by lease
-	for i := range rows {
-		holders[rows[i].Claimed.LeaseID] = rows[i].Holder
-	}
-	claims, kept := b.runs.Hold(now, claims)
-	if len(kept) > 0 {
-		b.runs.PutBack(ctx, now, kept)
-	}
-	var attempts []*runs.Attempt
-	var over []*runs.Ended
-	for i, claimed := range b.runs.Open(ctx, now, claims) {
-		claimed.Holder = holders[claims[i].Claimed.LeaseID]
-		attempt, ended := claimed.Prepare(now)
-		if attempt == nil {
-			over = append(over, ended)
-			continue
-		}
-		attempts = append(attempts, attempt)
-		lease := leases[claims[i].Claimed.LeaseID]
-		lease.Runs = append(lease.Runs, attempt)
-	}
-	b.runs.CancelEarlier(ctx, attempts...)
-	if _, err := b.save(ctx, over); err != nil {
-		// Their lease expires, and they are claimed again.
-		b.Logger.ErrorContext(ctx, "could not store runs that are not executed; they are claimed again when their lease expires",
-			"runs", len(over), "error", err)
-	}
-	return leases
 }
