@@ -10,7 +10,7 @@ import (
 const drainWorkers = 64
 
 // workerBatches are how many runs each of them leases at a time.
-var workerBatches = []int{1, 100}
+var workerBatches = []int{1}
 
 func workersName(runs int) string {
 	if runs == 1 {
@@ -29,6 +29,13 @@ func (b *bench) workersDrain(ctx context.Context, batch int) (t Throughput, err 
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if err := s.makeQueued(ctx); err != nil {
 		return t, err
+	}
+	if b.CPUProfile != "" {
+		stop, err := profile(b.CPUProfile)
+		if err != nil {
+			return t, err
+		}
+		defer stop()
 	}
 	err = serving(ctx, s, func(ctx context.Context, url string) error {
 		m, err := s.begin(ctx)

@@ -233,29 +233,28 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 }
 
 const forgetLeases = `-- name: ForgetLeases :exec
-with lease as (
-    select id, job_ids, scheduled_fors
-    from leases
-    where id = any($1::uuid[])
-    order by id
-    for update
-)
-delete from leases
-where id in (
-    select l.id
-    from lease l
-    where not exists (
-        select
-        from due d
-        where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
-    )
-)
+delete from leases l
+where l.id = any($1::uuid[])
+  and (
+      l.id = any($2::uuid[])
+      or not exists (
+          select
+          from due d
+          where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
+      )
+  )
 `
 
-// Deletes the leases of workers under which nothing is held any more. One that is not deleted
-// expires. Safe under concurrency: the leases are locked in one order.
-func (q *Queries) ForgetLeases(ctx context.Context, ids []uuid.UUID) error {
-	_, err := q.db.Exec(ctx, forgetLeases, ids)
+type ForgetLeasesParams struct {
+	Ids      []uuid.UUID `json:"ids"`
+	EmptyIds []uuid.UUID `json:"empty_ids"`
+}
+
+// Deletes the leases of workers that the caller knows to be empty (@empty_ids), and those of @ids
+// under which nothing is held any more. One that is not deleted expires: if two of these statements
+// deadlock, PostgreSQL ends one.
+func (q *Queries) ForgetLeases(ctx context.Context, arg ForgetLeasesParams) error {
+	_, err := q.db.Exec(ctx, forgetLeases, arg.Ids, arg.EmptyIds)
 	return err
 }
 
@@ -299,6 +298,7 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 const listLeased = `-- name: ListLeased :many
 select r.number::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
     l.created_at::timestamptz as leased_at, l.holder::text as holder, l.queue::text as queue,
+    cardinality(l.job_ids)::integer as lease_size,
     coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
 from (
     select
@@ -330,12 +330,13 @@ type ListLeasedRow struct {
 	LeasedAt      time.Time `json:"leased_at"`
 	Holder        string    `json:"holder"`
 	Queue         string    `json:"queue"`
+	LeaseSize     int32     `json:"lease_size"`
 	LeasedVersion int32     `json:"leased_version"`
 }
 
 // The runs of reports that workers hold, each by its id (the last eight bytes lead to the job) and
-// the token of its claim, with the number of the report and the queue that it was leased from. The
-// attempt began when it was leased.
+// the token of its claim, with the number of the report, the queue that it was leased from, and how
+// many runs were leased with it. The attempt began when it was leased.
 func (q *Queries) ListLeased(ctx context.Context, arg ListLeasedParams) ([]ListLeasedRow, error) {
 	rows, err := q.db.Query(ctx, listLeased,
 		arg.Numbers,
@@ -457,6 +458,7 @@ func (q *Queries) ListLeased(ctx context.Context, arg ListLeasedParams) ([]ListL
 			&i.LeasedAt,
 			&i.Holder,
 			&i.Queue,
+			&i.LeaseSize,
 			&i.LeasedVersion,
 		); err != nil {
 			return nil, err
@@ -471,7 +473,7 @@ func (q *Queries) ListLeased(ctx context.Context, arg ListLeasedParams) ([]ListL
 
 const listOverdue = `-- name: ListOverdue :many
 select 0::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
-    h.created_at::timestamptz as leased_at, h.holder::text as holder, h.queue::text as queue,
+    h.created_at::timestamptz as leased_at, h.holder::text as holder, h.queue::text as queue, 0::integer as lease_size,
     coalesce(h.job_version, 1)::integer as leased_version
 from (
     select id as lease_id, created_at, holder, queue, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
@@ -491,6 +493,7 @@ type ListOverdueRow struct {
 	LeasedAt      time.Time `json:"leased_at"`
 	Holder        string    `json:"holder"`
 	Queue         string    `json:"queue"`
+	LeaseSize     int32     `json:"lease_size"`
 	LeasedVersion int32     `json:"leased_version"`
 }
 
@@ -611,6 +614,7 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.LeasedAt,
 			&i.Holder,
 			&i.Queue,
+			&i.LeaseSize,
 			&i.LeasedVersion,
 		); err != nil {
 			return nil, err

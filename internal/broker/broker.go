@@ -168,10 +168,7 @@ func (b *Broker) pass(ctx context.Context) (next time.Time, err error) {
 			return time.Time{}, err
 		}
 		if claimed == 0 && !slices.ContainsFunc(turns, func(t turn) bool { return t.isAssumed }) {
-			select {
-			case <-ctx.Done():
-			case <-time.After(contentionDelay):
-			}
+			clock.Sleep(ctx, contentionDelay)
 		}
 	}
 	return time.Time{}, ctx.Err()

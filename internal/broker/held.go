@@ -101,13 +101,30 @@ func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 	return int64(len(rows)), nil
 }
 
-// forgetLeases deletes leases of workers under which nothing is left, also if the workers have gone
-// since they reported.
+// forgetLeases deletes those leases of workers under which nothing is left, also if the workers have
+// gone since they reported.
 func (b *Broker) forgetLeases(ctx context.Context, ids ...uuid.UUID) {
-	if len(ids) == 0 {
+	b.forget(ctx, db.ForgetLeasesParams{Ids: ids})
+}
+
+// forgetLeft is forgetLeases for the leases of a batch of reports, of which it says how many runs
+// are left, if all reports are stored.
+func (b *Broker) forgetLeft(ctx context.Context, left map[uuid.UUID]int32, allStored bool) {
+	var params db.ForgetLeasesParams
+	for id, n := range left {
+		params.Ids = append(params.Ids, id)
+		if n == 0 && allStored {
+			params.EmptyIds = append(params.EmptyIds, id)
+		}
+	}
+	b.forget(ctx, params)
+}
+
+func (b *Broker) forget(ctx context.Context, params db.ForgetLeasesParams) {
+	if len(params.Ids) == 0 {
 		return
 	}
-	if err := b.queries.ForgetLeases(context.WithoutCancel(ctx), ids); err != nil {
+	if err := b.queries.ForgetLeases(context.WithoutCancel(ctx), params); err != nil {
 		b.Logger.WarnContext(ctx, "could not delete leases of workers; they expire by themselves", "error", err)
 	}
 }

@@ -109,19 +109,19 @@ func (b *Broker) storeTogether(batch []*report) {
 	now := b.clock.Now()
 	ended := make([]*runs.Ended, 0, len(batch))
 	reports := make(map[*runs.Ended]*report, len(batch))
-	leases := make([]uuid.UUID, 0, len(batch))
+	left := make(map[uuid.UUID]int32, len(batch)) // how many runs of each lease the batch leaves
 	for i, r := range batch {
 		row := rows[i]
 		if row == nil {
 			r.stored <- ErrNotLeased
 			continue
 		}
-		failure := r.Failure
-		if failure != nil && row.Claimed.CancelReason != nil {
-			failure = runs.Canceled{Reason: *row.Claimed.CancelReason}
+		e := r.end(row, now)
+		ended, reports[e] = append(ended, e), r
+		if _, isKnown := left[row.Claimed.LeaseID]; !isKnown {
+			left[row.Claimed.LeaseID] = row.LeaseSize
 		}
-		e := resume(row).End(now, result(r.Output, now.Sub(row.LeasedAt)), failure)
-		ended, leases, reports[e] = append(ended, e), append(leases, row.Claimed.LeaseID), r
+		left[row.Claimed.LeaseID]--
 	}
 	saved := b.runs.Save(ctx, ended)
 	for _, refused := range saved.Refused {
@@ -129,7 +129,7 @@ func (b *Broker) storeTogether(batch []*report) {
 		delete(reports, refused.Ended)
 		go func() { r.stored <- b.saveRefused(refused) }() // the others need not wait for it
 	}
-	b.forgetLeases(ctx, leases...)
+	b.forgetLeft(ctx, left, len(saved.Left)+len(saved.Refused) == 0)
 	for _, e := range saved.Lost {
 		reports[e].stored <- ErrNotLeased
 		delete(reports, e)
@@ -141,6 +141,15 @@ func (b *Broker) storeTogether(batch []*report) {
 	for _, r := range reports {
 		r.stored <- nil
 	}
+}
+
+// end returns how a reported attempt ended.
+func (r *report) end(row *db.ListLeasedRow, now time.Time) *runs.Ended {
+	failure := r.Failure
+	if failure != nil && row.Claimed.CancelReason != nil {
+		failure = runs.Canceled{Reason: *row.Claimed.CancelReason}
+	}
+	return resume(row).End(now, result(r.Output, now.Sub(row.LeasedAt)), failure)
 }
 
 // split returns the first report of each run, and the others.

@@ -86,10 +86,11 @@ join jobs j on j.id = claimed.job_id;
 
 -- name: ListLeased :many
 -- The runs of reports that workers hold, each by its id (the last eight bytes lead to the job) and
--- the token of its claim, with the number of the report and the queue that it was leased from. The
--- attempt began when it was leased.
+-- the token of its claim, with the number of the report, the queue that it was leased from, and how
+-- many runs were leased with it. The attempt began when it was leased.
 select r.number::integer as number, sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
     l.created_at::timestamptz as leased_at, l.holder::text as holder, l.queue::text as queue,
+    cardinality(l.job_ids)::integer as lease_size,
     coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
 from (
     select
@@ -108,7 +109,7 @@ where claimed.awaits_worker;
 -- The runs that workers hold and whose attempt takes longer than its deadline. Reads only what
 -- workers hold, and nothing that waits.
 select 0::integer as number, sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at,
-    h.created_at::timestamptz as leased_at, h.holder::text as holder, h.queue::text as queue,
+    h.created_at::timestamptz as leased_at, h.holder::text as holder, h.queue::text as queue, 0::integer as lease_size,
     coalesce(h.job_version, 1)::integer as leased_version
 from (
     select id as lease_id, created_at, holder, queue, unnest(job_versions) as job_version, unnest(job_ids) as job_id, unnest(scheduled_fors) as scheduled_for
@@ -189,25 +190,19 @@ join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.le
 where d.cancel_reason is not null;
 
 -- name: ForgetLeases :exec
--- Deletes the leases of workers under which nothing is held any more. One that is not deleted
--- expires. Safe under concurrency: the leases are locked in one order.
-with lease as (
-    select id, job_ids, scheduled_fors
-    from leases
-    where id = any(@ids::uuid[])
-    order by id
-    for update
-)
-delete from leases
-where id in (
-    select l.id
-    from lease l
-    where not exists (
-        select
-        from due d
-        where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
-    )
-);
+-- Deletes the leases of workers that the caller knows to be empty (@empty_ids), and those of @ids
+-- under which nothing is held any more. One that is not deleted expires: if two of these statements
+-- deadlock, PostgreSQL ends one.
+delete from leases l
+where l.id = any(@ids::uuid[])
+  and (
+      l.id = any(@empty_ids::uuid[])
+      or not exists (
+          select
+          from due d
+          where d.job_id = any(l.job_ids) and d.scheduled_for = any(l.scheduled_fors) and d.lease_id = l.id
+      )
+  );
 
 -- name: ListQueues :many
 -- The queues after one (@after) and before the end of the namespace (@before), by name: those of
