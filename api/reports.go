@@ -18,7 +18,7 @@ import (
 // reports are the operations with which a worker reports how a run ended. If a report were refused
 // for its form, the run would be executed again. So reports are repaired; only the token must be
 // right, and the body must be JSON.
-var reports = []string{"completeRun", "failRun"}
+var reports = []string{"completeRun", "completeRuns", "failRun"}
 
 const (
 	// maxReportBytes is the limit of the body of a report. It can be higher than maxBodyBytes
@@ -43,6 +43,12 @@ func repairReport(schema *openapi3.Schema, body []byte) ([]byte, error) {
 	if json.Unmarshal(body, &fields) != nil || fields == nil {
 		return body, nil // it is not an object: left to the validator
 	}
+	repairFields(schema, fields)
+	return json.Marshal(fields)
+}
+
+// repairFields repairs the fields of a report.
+func repairFields(schema *openapi3.Schema, fields map[string]json.RawMessage) {
 	maps.DeleteFunc(fields, func(name string, value json.RawMessage) bool {
 		return schema.Properties[name] == nil || string(value) == "null"
 	})
@@ -54,6 +60,8 @@ func repairReport(schema *openapi3.Schema, body []byte) ([]byte, error) {
 			if isGiven || isRequired {
 				fields[name] = repairText(value)
 			}
+		case property.Value.Type.Is(openapi3.TypeArray) && isGiven:
+			fields[name] = repairReports(property.Value.Items.Value, value)
 		case !isGiven || isRequired:
 		case property.Value.Type.Is(openapi3.TypeBoolean):
 			if string(value) != "true" && string(value) != "false" {
@@ -65,7 +73,27 @@ func repairReport(schema *openapi3.Schema, body []byte) ([]byte, error) {
 			}
 		}
 	}
-	return json.Marshal(fields)
+}
+
+// repairReports repairs each report of a list. One without a token gets the token 0, which no run
+// has, so that it alone is refused.
+func repairReports(schema *openapi3.Schema, list json.RawMessage) json.RawMessage {
+	var items []json.RawMessage
+	if json.Unmarshal(list, &items) != nil {
+		return list // left to the validator
+	}
+	for i, item := range items {
+		fields := map[string]json.RawMessage{}
+		_ = json.Unmarshal(item, &fields) // if it is not an object, nothing is known of its run
+		repairFields(schema, fields)
+		const token = "token"
+		if fields[token] = repairNumber(schema.Properties[token].Value, fields[token]); fields[token] == nil {
+			fields[token] = json.RawMessage("0")
+		}
+		items[i], _ = json.Marshal(fields) // what was valid stays valid
+	}
+	repaired, _ := json.Marshal(items)
+	return repaired
 }
 
 // repairText returns value as a JSON string that can be stored. If value is not a string, the

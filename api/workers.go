@@ -85,17 +85,42 @@ func (s *handlers) CompleteRun(ctx context.Context, r server.CompleteRunRequestO
 
 // FailRun ends an attempt of a leased run without success.
 func (s *handlers) FailRun(ctx context.Context, r server.FailRunRequestObject) (server.FailRunResponseObject, error) {
-	failure := &executor.Failure{
-		Err: errors.New(r.Body.Error), IsFinal: !orDefault(r.Body.Retryable, true),
-		RetryAfter: seconds(orDefault(r.Body.RetryAfterSeconds, 0)),
-	}
 	err := s.Queues.End(ctx, access.From(ctx), broker.Report{
-		Run: r.Id, Token: r.Body.Token, Output: orDefault(r.Body.Output, ""), Failure: failure,
+		Run: r.Id, Token: r.Body.Token, Output: orDefault(r.Body.Output, ""),
+		Failure: failed(r.Body.Error, r.Body.Retryable, r.Body.RetryAfterSeconds),
 	})
 	if err != nil {
 		return nil, s.refuseWorker(ctx, r.Id, err)
 	}
 	return server.FailRun204Response{}, nil
+}
+
+func failed(text string, retryable *bool, retryAfterSeconds *int32) *executor.Failure {
+	return &executor.Failure{
+		Err: errors.New(text), IsFinal: !orDefault(retryable, true), RetryAfter: seconds(orDefault(retryAfterSeconds, 0)),
+	}
+}
+
+// CompleteRuns ends runs of a lease.
+func (s *handlers) CompleteRuns(ctx context.Context, r server.CompleteRunsRequestObject) (server.CompleteRunsResponseObject, error) {
+	all := make([]broker.Report, len(r.Body.Reports))
+	for i, report := range r.Body.Reports {
+		all[i] = broker.Report{Token: report.Token, Output: orDefault(report.Output, "")}
+		all[i].Run, _ = uuid.Parse(report.RunId) // what is no id is the id of no run
+		if report.Error != nil {
+			all[i].Failure = failed(*report.Error, report.Retryable, report.RetryAfterSeconds)
+		}
+	}
+	errs := s.Queues.EndAll(ctx, access.From(ctx), r.Id, all...)
+	results := make([]server.RunReportResult, len(all))
+	for i, err := range errs {
+		results[i] = server.RunReportResult{RunId: r.Body.Reports[i].RunId, Result: server.ReportOutcomeRECORDED}
+		if err != nil {
+			results[i].Result = server.ReportOutcomeREFUSED
+			results[i].Code, results[i].Detail = s.failure(ctx, s.refuseWorker(ctx, all[i].Run, err))
+		}
+	}
+	return server.CompleteRuns200JSONResponse{Results: results}, nil
 }
 
 // ReleaseRun gives a leased run back.

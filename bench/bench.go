@@ -40,7 +40,7 @@ type Config struct {
 	FindJobs int `help:"Among how many jobs find looks." default:"1000000"`
 	FindRuns int `help:"Among how many runs find looks." default:"10000000"`
 
-	WaitingWorkers int           `help:"How many workers wait at an instance that has nothing for them, in workers-idle." default:"1000"`
+	WaitingWorkers int           `help:"How many workers wait at an instance that has nothing for them, in workers-idle." default:"10000"`
 	WorkersFor     time.Duration `help:"How long workers-idle and workers-latency are measured." default:"40s"`
 
 	Stored    []int         `help:"At how many stored jobs claim-cost measures a claim and a completion." default:"10000,1000000,5000000" sep:","`
@@ -75,7 +75,7 @@ func (c Config) withDefaults() Config {
 	c.ApplyJobs = cmp.Or(c.ApplyJobs, 40_000)
 	c.FindJobs = cmp.Or(c.FindJobs, 1_000_000)
 	c.FindRuns = cmp.Or(c.FindRuns, 10_000_000)
-	c.WaitingWorkers = cmp.Or(c.WaitingWorkers, 1000)
+	c.WaitingWorkers = cmp.Or(c.WaitingWorkers, 10_000)
 	c.WorkersFor = cmp.Or(c.WorkersFor, 40*time.Second)
 	c.Claims = cmp.Or(c.Claims, 40)
 	c.LongRuns = cmp.Or(c.LongRuns, 20_000)

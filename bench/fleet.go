@@ -131,9 +131,43 @@ func (f *fleet) work(ctx context.Context, n int) error {
 
 // complete reports that all runs of a lease have succeeded.
 func (f *fleet) complete(ctx context.Context, lease leasedRuns) error {
+	if f.batch > 1 {
+		return f.completeAll(ctx, lease)
+	}
 	for _, run := range lease.Runs {
 		if err := f.post(ctx, "/api/v1/runs/"+run.ID+"/complete", fmt.Sprintf(`{"token":%d}`, run.Token), nil); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// completeAll does it in one request.
+func (f *fleet) completeAll(ctx context.Context, lease leasedRuns) error {
+	type report struct {
+		RunID string `json:"runId"`
+		Token int64  `json:"token"`
+	}
+	reports := make([]report, len(lease.Runs))
+	for i, run := range lease.Runs {
+		reports[i] = report{run.ID, run.Token}
+	}
+	body, err := json.Marshal(map[string][]report{"reports": reports})
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Results []struct {
+			Result string `json:"result"`
+			Detail string `json:"detail"`
+		} `json:"results"`
+	}
+	if err := f.post(ctx, "/api/v1/leases/"+lease.ID+"/complete", string(body), &answer); err != nil {
+		return err
+	}
+	for _, result := range answer.Results {
+		if result.Result != "RECORDED" {
+			return fmt.Errorf("a report was refused: %s", result.Detail)
 		}
 	}
 	return nil

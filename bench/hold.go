@@ -16,9 +16,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Held is how many connections clients hold, and how many slow ones the service has closed, so that
-// they were opened again.
-type Held struct{ Idle, Slow, Reopened int64 }
+// Held is what clients hold.
+type Held struct {
+	// Idle and Slow are connections, and Reopened is how many slow ones the service has closed, so
+	// that they were opened again.
+	Idle, Slow, Reopened int64
+	// Answers is how many times a waiting worker was told that nothing is due.
+	Answers int64
+}
 
 const (
 	// dialing is how many connections are opened at a time.
@@ -34,14 +39,15 @@ var slowRequests = []string{
 	"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n",
 }
 
-// hold opens connections to a service and holds them until the standard input ends. It writes what
-// it holds when it holds all of them, and at the end.
-func hold(ctx context.Context, target string, idle, slow int) error {
+// hold opens connections to a service and holds them until the standard input ends, and lets workers
+// wait there. It writes what it holds when it holds all of them, and at the end.
+func hold(ctx context.Context, target string, idle, slow, workers int) error {
 	at, err := url.Parse(target)
 	if err != nil {
 		return err
 	}
-	h := &holder{address: at.Host}
+	h := &holder{address: at.Host, fleet: startFleet(ctx, target, fleetConfig{workers: workers, batch: 1})}
+	defer h.fleet.end()
 	var opening errgroup.Group
 	opening.SetLimit(dialing)
 	for n := range idle + slow {
@@ -70,12 +76,13 @@ func hold(ctx context.Context, target string, idle, slow int) error {
 }
 
 type holder struct {
+	fleet                     *fleet
 	address                   string
 	idling, dripping, dropped atomic.Int64
 }
 
 func (h *holder) held() Held {
-	return Held{Idle: h.idling.Load(), Slow: h.dripping.Load(), Reopened: h.dropped.Load()}
+	return Held{Idle: h.idling.Load(), Slow: h.dripping.Load(), Reopened: h.dropped.Load(), Answers: h.fleet.empty.Load()}
 }
 
 // idle opens a connection that has had one request, and watches it.

@@ -22,7 +22,7 @@ type benchmark struct {
 	Database app.DatabaseConfig `embed:""`
 	JSON     string             `help:"Also write the report to this file." type:"path"`
 	Check    bool               `help:"Fail if a number misses its requirement."`
-	Hold     string             `help:"Only hold connections to this URL until the standard input ends, as slow-clients needs it." hidden:""`
+	Hold     string             `help:"Only hold connections to this URL until the standard input ends, as slow-clients and workers-idle need it." hidden:""`
 
 	Config `embed:""`
 }
@@ -30,7 +30,7 @@ type benchmark struct {
 // Run measures and prints.
 func (m *benchmark) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if m.Hold != "" {
-		return hold(ctx, m.Hold, m.IdleConnections, m.SlowConnections)
+		return hold(ctx, m.Hold, m.IdleConnections, m.SlowConnections, m.WaitingWorkers)
 	}
 	if m.Database.URL == "" && m.Database.DataDir == "" {
 		// Not the directory of the service, and not /tmp: that may be in memory, where syncing is

@@ -34,7 +34,7 @@ func (b *bench) slowClients(ctx context.Context) (err error) {
 		if alone, err = b.latenessDuring(ctx, s); err != nil {
 			return err
 		}
-		holders, err := startHolders(ctx, url, b.IdleConnections, b.SlowConnections)
+		holders, err := startHolders(ctx, url, b.IdleConnections, b.SlowConnections, 0)
 		if err != nil {
 			return err
 		}
@@ -95,13 +95,14 @@ type holders struct {
 }
 
 // startHolders starts the clients, and waits until they hold their connections.
-func startHolders(ctx context.Context, url string, idle, slow int) (*holders, error) {
+func startHolders(ctx context.Context, url string, idle, slow, workers int) (*holders, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	h := &holders{command: exec.CommandContext(ctx, program, //nolint:gosec // it is this program
-		"--hold="+url, "--idle-connections="+strconv.Itoa(idle), "--slow-connections="+strconv.Itoa(slow))}
+		"--hold="+url, "--idle-connections="+strconv.Itoa(idle), "--slow-connections="+strconv.Itoa(slow),
+		"--waiting-workers="+strconv.Itoa(workers))}
 	h.command.Stderr = os.Stderr
 	in, err := h.command.StdinPipe()
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	// busyWorkerCount is how many workers wait if runs are due, and busyRate how many runs are due
 	// per second.
 	busyWorkerCount = 100
-	busyRate        = 50
+	busyRate        = 500
 	// busyInterval is the interval of each job. Together with busyRate it gives the number of jobs.
 	busyInterval = 20 * time.Second
 
@@ -32,7 +32,7 @@ const (
 	maxWait = 30 * time.Second
 
 	maxWaitingTransactions = 5  // per second
-	maxHandover            = 50 // p99 in milliseconds
+	maxHandover            = 10 // p99 in milliseconds
 )
 
 // waitingWorkers measures what a service asks of the database while workers wait for nothing.
@@ -49,16 +49,24 @@ func (b *bench) waitingWorkers(ctx context.Context) (err error) {
 	}
 	w := Waiting{Workers: b.WaitingWorkers, Queues: workerQueues}
 	err = serving(ctx, s, func(ctx context.Context, url string) error {
-		f := startFleet(ctx, url, fleetConfig{workers: b.WaitingWorkers, batch: 1})
-		defer f.end()
-		// Twice as long, since idle sessions report their statistics up to 10 s late.
-		if err := f.during(2 * b.Settle); err != nil {
+		// In another process, because both ends of all connections may be more files than one
+		// process may open.
+		workers, err := startHolders(ctx, url, 0, 0, b.WaitingWorkers)
+		if err != nil {
 			return err
 		}
-		answers := f.empty.Load()
-		o, err := b.observe(ctx, s, f)
-		w.Answers = int(f.empty.Load() - answers)
-		w.TransactionsPerSecond, w.CPUs = o.transactions, o.cpu.Seconds()/o.to.Sub(o.from).Seconds()
+		defer workers.kill()
+		// Twice as long, since idle sessions report their statistics up to 10 s late.
+		if err := pause(ctx, 2*b.Settle); err != nil {
+			return err
+		}
+		o, err := b.observe(ctx, s, func() error { return pause(ctx, b.WorkersFor) })
+		if err != nil {
+			return err
+		}
+		w.TransactionsPerSecond, w.CPUs = o.transactions, o.cpu.Seconds()/o.took.Seconds()
+		held, err := workers.stop()
+		w.Answers = int(held.Answers)
 		return err
 	})
 	if err != nil {
@@ -95,18 +103,20 @@ func (b *bench) busyWorkers(ctx context.Context) (err error) {
 		if err := f.during(b.Settle); err != nil {
 			return err
 		}
-		o, err := b.observe(ctx, s, f)
+		from := f.now()
+		o, err := b.observe(ctx, s, func() error { return f.during(b.WorkersFor) })
 		if err != nil {
 			return err
 		}
+		to := f.now()
 		if err := f.during(time.Second); err != nil { // so that runs in flight end
 			return err
 		}
-		if err := s.pool.QueryRow(ctx, sqlLeftOf, o.to).Scan(&l.Left); err != nil {
+		if err := s.pool.QueryRow(ctx, sqlLeftOf, to).Scan(&l.Left); err != nil {
 			return err
 		}
-		f.lateness(&l, o.from, o.to)
-		l.RunsPerSecond = float64(l.Runs) / o.to.Sub(o.from).Seconds()
+		f.lateness(&l, from, to)
+		l.RunsPerSecond = float64(l.Runs) / to.Sub(from).Seconds()
 		l.CPUPerRun = float64(o.cpu.Microseconds()) / float64(max(l.Runs, 1))
 		l.TransactionsPerSecond = o.transactions
 		return nil
@@ -123,27 +133,26 @@ func (b *bench) busyWorkers(ctx context.Context) (err error) {
 	return nil
 }
 
-// observed is what a service and its workers did in some time.
+// observed is what this process and the database did in some time.
 type observed struct {
-	from, to     time.Time // by the database's clock
-	transactions float64   // per second
+	took         time.Duration
+	transactions float64 // per second
 	cpu          time.Duration
 }
 
-// observe measures the workers for the configured time.
-func (b *bench) observe(ctx context.Context, s *scratch, f *fleet) (o observed, err error) {
+// observe measures while something is done.
+func (b *bench) observe(ctx context.Context, s *scratch, do func() error) (o observed, err error) {
 	before, err := b.transactions(ctx, s)
 	if err != nil {
 		return o, err
 	}
-	cpu := cpuTime()
-	o.from = f.now()
-	if err := f.during(b.WorkersFor); err != nil {
+	began, cpu := time.Now(), cpuTime()
+	if err := do(); err != nil {
 		return o, err
 	}
-	o.to, o.cpu = f.now(), cpuTime()-cpu
+	o.took, o.cpu = time.Since(began), cpuTime()-cpu
 	after, err := b.transactions(ctx, s)
-	o.transactions = float64(after-before) / o.to.Sub(o.from).Seconds()
+	o.transactions = float64(after-before) / o.took.Seconds()
 	return o, err
 }
 

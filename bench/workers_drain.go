@@ -10,7 +10,7 @@ import (
 const drainWorkers = 64
 
 // workerBatches are how many runs each of them leases at a time.
-var workerBatches = []int{1}
+var workerBatches = []int{1, 100}
 
 func workersName(runs int) string {
 	if runs == 1 {

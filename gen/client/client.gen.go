@@ -691,6 +691,24 @@ func (e QueueEventType) Valid() bool {
 	}
 }
 
+// Defines values for ReportOutcome.
+const (
+	ReportOutcomeRECORDED ReportOutcome = "RECORDED"
+	ReportOutcomeREFUSED  ReportOutcome = "REFUSED"
+)
+
+// Valid indicates whether the value is a known member of the ReportOutcome enum.
+func (e ReportOutcome) Valid() bool {
+	switch e {
+	case ReportOutcomeRECORDED:
+		return true
+	case ReportOutcomeREFUSED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceType.
 const (
 	ResourceTypeCALENDAR   ResourceType = "CALENDAR"
@@ -4272,6 +4290,10 @@ type RecentRuns struct {
 // RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
 type RecurrenceRule = string
 
+// ReportOutcome - `RECORDED`: the report is stored.
+// - `REFUSED`: it is not stored; `code` and `detail` say why.
+type ReportOutcome string
+
 // RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
 // null for any number. More are refused with 429.
 //
@@ -4284,6 +4306,12 @@ type ResourceId = string
 
 // ResourceType What kind of thing was changed.
 type ResourceType string
+
+// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest bound.
+type RetryAfterSeconds = int32
+
+// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
+type Retryable = bool
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
@@ -4590,12 +4618,11 @@ type RunFailure struct {
 	// pair, become U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest
-	// bound.
-	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
+	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest bound.
+	RetryAfterSeconds *RetryAfterSeconds `json:"retryAfterSeconds,omitempty"`
 
 	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
-	Retryable *bool `json:"retryable,omitempty"`
+	Retryable *Retryable `json:"retryable,omitempty"`
 
 	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
 	// about the run must carry it.
@@ -4651,6 +4678,66 @@ type RunRelease struct {
 	//
 	// Example: 5577006791947779
 	Token Token `json:"token"`
+}
+
+// RunReport The report of a failure if it has an `error`, otherwise of a success.
+type RunReport struct {
+	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
+	//
+	// Example: the printer is on fire
+	Error *string `json:"error,omitempty"`
+
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+	// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+	// pair, become U+FFFD.
+	Output *WorkerOutput `json:"output,omitempty"`
+
+	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest bound.
+	RetryAfterSeconds *RetryAfterSeconds `json:"retryAfterSeconds,omitempty"`
+
+	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
+	Retryable *Retryable `json:"retryable,omitempty"`
+
+	// RunId The id of the run. What is no id of a run that the lease holds is refused.
+	//
+	// Example: 0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2
+	RunId string `json:"runId"`
+
+	// Token The `token` of the leased run. What is no token is refused.
+	//
+	// Example: 5577006791947779
+	Token int64 `json:"token"`
+}
+
+// RunReportResult What became of a report.
+type RunReportResult struct {
+	// Code Why it is refused, as the `code` of a problem; otherwise null. With `stale-token` or
+	// `not-found` the worker does not hold the run any more, and with others it is worth
+	// another try.
+	Code *string `json:"code"`
+
+	// Detail The same for people to read.
+	Detail *string `json:"detail"`
+
+	// Result - `RECORDED`: the report is stored.
+	// - `REFUSED`: it is not stored; `code` and `detail` say why.
+	Result ReportOutcome `json:"result"`
+
+	// RunId The id of the run as the report has it.
+	RunId string `json:"runId"`
+}
+
+// RunReportResults defines model for RunReportResults.
+type RunReportResults struct {
+	// Results What became of each report, in the order of the request.
+	Results []RunReportResult `json:"results"`
+}
+
+// RunReports Reports of how runs of a lease ended. Like the report of a single run, they are repaired and
+// not refused for their form. The body may have up to 16 MiB.
+type RunReports struct {
+	// Reports The reports.
+	Reports []RunReport `json:"reports"`
 }
 
 // RunResult What the target answered to an attempt; of a run, to its last attempt.
@@ -5749,6 +5836,9 @@ type RunJobJSONRequestBody = RunStart
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyCreate
 
+// CompleteRunsJSONRequestBody defines body for CompleteRuns for application/json ContentType.
+type CompleteRunsJSONRequestBody = RunReports
+
 // CreateNamespaceJSONRequestBody defines body for CreateNamespace for application/json ContentType.
 type CreateNamespaceJSONRequestBody = NamespaceCreate
 
@@ -6723,6 +6813,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/keys/{id} (the `GetKey` operationId).
 	GetKey(ctx context.Context, id KeyId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteRunsWithBody Report how runs of a lease ended
+	//
+	// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+	// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+	// before is refused with `stale-token`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+	CompleteRunsWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CompleteRuns Report how runs of a lease ended
+	//
+	// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+	// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+	// before is refused with `stale-token`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+	CompleteRuns(ctx context.Context, id openapi_types.UUID, body CompleteRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Heartbeat Extend a lease
 	//
@@ -8108,6 +8220,48 @@ func (c *Client) RevokeKey(ctx context.Context, id KeyId, reqEditors ...RequestE
 // Corresponds with GET /api/v1/keys/{id} (the `GetKey` operationId).
 func (c *Client) GetKey(ctx context.Context, id KeyId, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetKeyRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteRunsWithBody Report how runs of a lease ended
+//
+// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+// before is refused with `stale-token`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+func (c *Client) CompleteRunsWithBody(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteRunsRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CompleteRuns Report how runs of a lease ended
+//
+// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+// before is refused with `stale-token`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+func (c *Client) CompleteRuns(ctx context.Context, id openapi_types.UUID, body CompleteRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompleteRunsRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11119,6 +11273,53 @@ func NewGetKeyRequest(server string, id KeyId) (*http.Request, error) {
 	return req, nil
 }
 
+// NewCompleteRunsRequest calls the generic CompleteRuns builder with application/json body
+func NewCompleteRunsRequest(server string, id openapi_types.UUID, body CompleteRunsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCompleteRunsRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewCompleteRunsRequestWithBody constructs an http.Request for the CompleteRuns method, with any body, and a specified content type
+func NewCompleteRunsRequestWithBody(server string, id openapi_types.UUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases/%s/complete", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewHeartbeatRequest constructs an http.Request for the Heartbeat method
 func NewHeartbeatRequest(server string, id openapi_types.UUID) (*http.Request, error) {
 	var err error
@@ -13013,6 +13214,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/keys/{id} (the `GetKey` operationId).
 	GetKeyWithResponse(ctx context.Context, id KeyId, reqEditors ...RequestEditorFn) (*GetKeyResponse, error)
+
+	// CompleteRunsWithBodyWithResponse Report how runs of a lease ended
+	//
+	// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+	// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+	// before is refused with `stale-token`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+	CompleteRunsWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteRunsResponse, error)
+
+	// CompleteRunsWithResponse Report how runs of a lease ended
+	//
+	// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+	// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+	// before is refused with `stale-token`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+	CompleteRunsWithResponse(ctx context.Context, id openapi_types.UUID, body CompleteRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteRunsResponse, error)
 
 	// HeartbeatWithResponse Extend a lease
 	//
@@ -17900,6 +18123,126 @@ func (r GetKeyResponse) ContentType() string {
 	return ""
 }
 
+// CompleteRunsResponse401Headers the declared response headers of an HTTP 401 response for CompleteRuns
+type CompleteRunsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CompleteRunsResponse429Headers the declared response headers of an HTTP 429 response for CompleteRuns
+type CompleteRunsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+}
+
+type CompleteRunsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RunReportResults
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthorized
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NamespaceNotFound
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalServerError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *ServiceUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CompleteRunsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CompleteRunsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CompleteRunsResponse) GetJSON200() *RunReportResults {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON401() *Unauthorized {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON404() *NamespaceNotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON500() *InternalServerError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CompleteRunsResponse) GetApplicationproblemJSON503() *ServiceUnavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CompleteRunsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CompleteRunsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompleteRunsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CompleteRunsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // HeartbeatResponse401Headers the declared response headers of an HTTP 401 response for Heartbeat
 type HeartbeatResponse401Headers struct {
 	WWWAuthenticate *string
@@ -21241,6 +21584,40 @@ func (c *ClientWithResponses) GetKeyWithResponse(ctx context.Context, id KeyId, 
 		return nil, err
 	}
 	return ParseGetKeyResponse(rsp)
+}
+
+// CompleteRunsWithBodyWithResponse Report how runs of a lease ended
+//
+// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+// before is refused with `stale-token`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+func (c *ClientWithResponses) CompleteRunsWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CompleteRunsResponse, error) {
+	rsp, err := c.CompleteRunsWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteRunsResponse(rsp)
+}
+
+// CompleteRunsWithResponse Report how runs of a lease ended
+//
+// Completes or fails up to 1000 runs of a lease. Each report is stored by itself: one that is
+// refused changes nothing for the others. To repeat a request is harmless: what it has stored
+// before is refused with `stale-token`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/leases/{id}/complete (the `CompleteRuns` operationId).
+func (c *ClientWithResponses) CompleteRunsWithResponse(ctx context.Context, id openapi_types.UUID, body CompleteRunsJSONRequestBody, reqEditors ...RequestEditorFn) (*CompleteRunsResponse, error) {
+	rsp, err := c.CompleteRuns(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompleteRunsResponse(rsp)
 }
 
 // HeartbeatWithResponse Extend a lease
@@ -26602,6 +26979,132 @@ func ParseGetKeyResponse(rsp *http.Response) (*GetKeyResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCompleteRunsResponse parses an HTTP response from a CompleteRunsWithResponse call
+func ParseCompleteRunsResponse(rsp *http.Response) (*CompleteRunsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompleteRunsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RunReportResults
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NamespaceNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers CompleteRunsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers CompleteRunsResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

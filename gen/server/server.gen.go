@@ -657,6 +657,24 @@ func (e QueueEventType) Valid() bool {
 	}
 }
 
+// Defines values for ReportOutcome.
+const (
+	ReportOutcomeRECORDED ReportOutcome = "RECORDED"
+	ReportOutcomeREFUSED  ReportOutcome = "REFUSED"
+)
+
+// Valid indicates whether the value is a known member of the ReportOutcome enum.
+func (e ReportOutcome) Valid() bool {
+	switch e {
+	case ReportOutcomeRECORDED:
+		return true
+	case ReportOutcomeREFUSED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceType.
 const (
 	ResourceTypeCALENDAR   ResourceType = "CALENDAR"
@@ -3485,6 +3503,10 @@ type RecentRuns struct {
 // RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=TU
 type RecurrenceRule = string
 
+// ReportOutcome - `RECORDED`: the report is stored.
+// - `REFUSED`: it is not stored; `code` and `detail` say why.
+type ReportOutcome string
+
 // RequestsPerSecond How many requests in a second the callers who are bound to the namespace may make together;
 // null for any number. More are refused with 429.
 //
@@ -3497,6 +3519,12 @@ type ResourceId = string
 
 // ResourceType What kind of thing was changed.
 type ResourceType string
+
+// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest bound.
+type RetryAfterSeconds = int32
+
+// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
+type Retryable = bool
 
 // Run One occurrence of a job, or one requested run, and what became of it.
 //
@@ -3803,12 +3831,11 @@ type RunFailure struct {
 	// pair, become U+FFFD.
 	Output *WorkerOutput `json:"output,omitempty"`
 
-	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest
-	// bound.
-	RetryAfterSeconds *int32 `json:"retryAfterSeconds,omitempty"`
+	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest bound.
+	RetryAfterSeconds *RetryAfterSeconds `json:"retryAfterSeconds,omitempty"`
 
 	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
-	Retryable *bool `json:"retryable,omitempty"`
+	Retryable *Retryable `json:"retryable,omitempty"`
 
 	// Token The fencing token of a leased run: a random number, another one at each lease. Each report
 	// about the run must carry it.
@@ -3864,6 +3891,66 @@ type RunRelease struct {
 	//
 	// Example: 5577006791947779
 	Token Token `json:"token"`
+}
+
+// RunReport The report of a failure if it has an `error`, otherwise of a success.
+type RunReport struct {
+	// Error Why the attempt failed, for people to read. The first 4 KiB are kept.
+	//
+	// Example: the printer is on fire
+	Error *string `json:"error,omitempty"`
+
+	// Output The output of the attempt. Its first 4 KiB are kept with the run; `outputIsTruncated` tells
+	// whether there was more. NUL characters and invalid characters, such as half of a surrogate
+	// pair, become U+FFFD.
+	Output *WorkerOutput `json:"output,omitempty"`
+
+	// RetryAfterSeconds The minimum time before the next attempt. A value out of bounds counts as the nearest bound.
+	RetryAfterSeconds *RetryAfterSeconds `json:"retryAfterSeconds,omitempty"`
+
+	// Retryable Whether another attempt may help. If not, the run is `FAILED` at once.
+	Retryable *Retryable `json:"retryable,omitempty"`
+
+	// RunId The id of the run. What is no id of a run that the lease holds is refused.
+	//
+	// Example: 0199c7de-9b06-7e21-8c0d-55a4f4a1f0b2
+	RunId string `json:"runId"`
+
+	// Token The `token` of the leased run. What is no token is refused.
+	//
+	// Example: 5577006791947779
+	Token int64 `json:"token"`
+}
+
+// RunReportResult What became of a report.
+type RunReportResult struct {
+	// Code Why it is refused, as the `code` of a problem; otherwise null. With `stale-token` or
+	// `not-found` the worker does not hold the run any more, and with others it is worth
+	// another try.
+	Code *string `json:"code"`
+
+	// Detail The same for people to read.
+	Detail *string `json:"detail"`
+
+	// Result - `RECORDED`: the report is stored.
+	// - `REFUSED`: it is not stored; `code` and `detail` say why.
+	Result ReportOutcome `json:"result"`
+
+	// RunId The id of the run as the report has it.
+	RunId string `json:"runId"`
+}
+
+// RunReportResults defines model for RunReportResults.
+type RunReportResults struct {
+	// Results What became of each report, in the order of the request.
+	Results []RunReportResult `json:"results"`
+}
+
+// RunReports Reports of how runs of a lease ended. Like the report of a single run, they are repaired and
+// not refused for their form. The body may have up to 16 MiB.
+type RunReports struct {
+	// Reports The reports.
+	Reports []RunReport `json:"reports"`
 }
 
 // RunResult What the target answered to an attempt; of a run, to its last attempt.
@@ -4941,6 +5028,9 @@ type RunJobJSONRequestBody = RunStart
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyCreate
 
+// CompleteRunsJSONRequestBody defines body for CompleteRuns for application/json ContentType.
+type CompleteRunsJSONRequestBody = RunReports
+
 // CreateNamespaceJSONRequestBody defines body for CreateNamespace for application/json ContentType.
 type CreateNamespaceJSONRequestBody = NamespaceCreate
 
@@ -5084,6 +5174,9 @@ type ServerInterface interface {
 	// GetKey Get a key
 	// (GET /api/v1/keys/{id})
 	GetKey(w http.ResponseWriter, r *http.Request, id KeyId)
+	// CompleteRuns Report how runs of a lease ended
+	// (POST /api/v1/leases/{id}/complete)
+	CompleteRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID)
@@ -5387,6 +5480,12 @@ func (_ Unimplemented) RevokeKey(w http.ResponseWriter, r *http.Request, id KeyI
 // GetKey Get a key
 // (GET /api/v1/keys/{id})
 func (_ Unimplemented) GetKey(w http.ResponseWriter, r *http.Request, id KeyId) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CompleteRuns Report how runs of a lease ended
+// (POST /api/v1/leases/{id}/complete)
+func (_ Unimplemented) CompleteRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -7438,6 +7537,32 @@ func (siw *ServerInterfaceWrapper) GetKey(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// CompleteRuns operation middleware
+func (siw *ServerInterfaceWrapper) CompleteRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CompleteRuns(w, r, id)
+	}))
+
+	for i := len(siw.HandlerMiddlewares) - 1; i >= 0; i-- {
+		handler = siw.HandlerMiddlewares[i](handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Heartbeat operation middleware
 func (siw *ServerInterfaceWrapper) Heartbeat(w http.ResponseWriter, r *http.Request) {
 
@@ -8546,6 +8671,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/api/v1/keys/{id}", wrapper.GetKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/api/v1/leases/{id}/complete", wrapper.CompleteRuns)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/api/v1/leases/{id}/heartbeat", wrapper.Heartbeat)
@@ -15326,6 +15454,185 @@ func (response GetKey503ApplicationProblemPlusJSONResponse) VisitGetKeyResponse(
 	return err
 }
 
+type CompleteRunsRequestObject struct {
+	Id   openapi_types.UUID `json:"id"`
+	Body *CompleteRunsJSONRequestBody
+}
+
+type CompleteRunsResponseObject interface {
+	VisitCompleteRunsResponse(w http.ResponseWriter) error
+}
+
+type CompleteRuns200JSONResponse RunReportResults
+
+func (response CompleteRuns200JSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns400ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns401ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns403ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns404ApplicationProblemPlusJSONResponse struct {
+	NamespaceNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns404ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns413ApplicationProblemPlusJSONResponse struct {
+	ContentTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns413ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns415ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns429ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns500ApplicationProblemPlusJSONResponse struct {
+	InternalServerErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns500ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteRuns503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteRuns503ApplicationProblemPlusJSONResponse) VisitCompleteRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type HeartbeatRequestObject struct {
 	Id openapi_types.UUID `json:"id"`
 }
@@ -18911,6 +19218,9 @@ type StrictServerInterface interface {
 	// GetKey Get a key
 	// (GET /api/v1/keys/{id})
 	GetKey(ctx context.Context, request GetKeyRequestObject) (GetKeyResponseObject, error)
+	// CompleteRuns Report how runs of a lease ended
+	// (POST /api/v1/leases/{id}/complete)
+	CompleteRuns(ctx context.Context, request CompleteRunsRequestObject) (CompleteRunsResponseObject, error)
 	// Heartbeat Extend a lease
 	// (POST /api/v1/leases/{id}/heartbeat)
 	Heartbeat(ctx context.Context, request HeartbeatRequestObject) (HeartbeatResponseObject, error)
@@ -20132,6 +20442,39 @@ func (sh *strictHandler) GetKey(w http.ResponseWriter, r *http.Request, id KeyId
 	}
 }
 
+// CompleteRuns operation middleware
+func (sh *strictHandler) CompleteRuns(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
+	var request CompleteRunsRequestObject
+
+	request.Id = id
+
+	var body CompleteRunsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteRuns(ctx, request.(CompleteRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CompleteRunsResponseObject); ok {
+		if err := validResponse.VisitCompleteRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Heartbeat operation middleware
 func (sh *strictHandler) Heartbeat(w http.ResponseWriter, r *http.Request, id openapi_types.UUID) {
 	var request HeartbeatRequestObject
@@ -21118,421 +21461,432 @@ var swaggerSpec = []string{
 	"XCQpeMqk0nVsXRbCPufwKNkHLGLnVQzfRHNSksvyc7LbBV1w2Qql6xg5cWZKRZEBoTn8nRtnYCcrCRwr",
 	"dW/uDqaJ66b6oqUeJ/R5iRf9Prb5Sv2cNU3yMp+ise8w88r1a4oJHgVtd1G5YimVuXTgMuz24L1aYpUY",
 	"fqIWPE6YVFdynvCCTThLJVsjJIi+wNSmJEsGO7EUMidH1sWIDLKlEra9kI8rd/HIX8fLJsiWU+5WPBFJ",
-	"R+AS7LTo7rLmVvbHGcxB2L7+gqi3tJwTF02BtbkkNeHEMw5EdKgA4Ojfgh0YstgsaMHIlA7EWwJReZHB",
-	"8n2x+U3S7O7bzlLsVevOSqBhS6iJdO4+T+iauYh2hXAnkui2AWYJDElLOHdzR54aqKGT3hPYcs7q9EGE",
-	"hB7HgLxicbFKk5mS4wCPpSsM/JNiyu+JEb9/XvKTq2hfIw/MWJ5tAov+nCU3CacpnN32WAkPfs8t26ly",
-	"XkOj+5q84I21xM0lCSefDl6Sa9UeHDXsc66tE+URR+3JRLkgGr3iSEoeiNWpyQfkjE94tMjzVWSAG2+Y",
-	"dpkhVWmpITZ83DnfYdj/Puyf0v78h18PRvflH8Nj54/R/f/abYqPrRRVwZDX0PE1ddUc5631+pE+qkvq",
-	"vbXFzbXNodoHJDJLDDI02lKek++SFyUeLHxfcSW4fsVNHdiYXOSEpmu6kQYZVPt/q6zLgNO7sD7doON9",
-	"k31bxckob69uV6lebi0kWPaj4eQ5I6Zqp6IrS6sGSikVMp9wW3Af1eIZw5wEoFdQZuUueaHDLf3Wh+ph",
-	"Z3u8ve4ygJVNWb5mUDxCA72a2ZgAQXBXgU3wzAigUSPRMto1l+fHh+HOu/5tA13EY+g05hMoOVxPcY4C",
-	"lw1UAL0H5FJTjrHa3qg3OmxCfRt2W1De0s/femvMW5+9Dqx3g8aMFTsgtpSCWndpic2N2+IbTa6DCYco",
-	"mYTfAGUCdh3AfIH3Gud6GJ7a/ZyJmJEoF6KvBtJXA2kAIYfhfvEAYcdFuWzVe8qzZwsqZGUBJwszayo0",
-	"OAAQA3IO8ZIF18fK1maYcNsXxi0qHVGD6qmlsjUcwHTHYrUzBU3TTQB3YqLWPyNTa4/aZXDT6/IQevHh",
-	"1dhjfOQ9xPiBvQ/xtUEpVDRCeSyWgXZ75OtkxiYchUNrs0Oep/v7GtcMY3zQBKShNl2JTHc44VEjuzvS",
-	"xXVDNAJCP5gPrMS6kdGnnoabJNxgP7Xaca8xHCwDw19lKfN1Fa9PzIFmfhLT6jEckDMyywQnzOJ2kWWh",
-	"LgDjVyWpmNEUene8rrNUSG3JUksHDpUBeZmKmUFVrZk+q0f0eOsJ9Zl+OxJiDfKoVLrctHlfiIBQwwVa",
-	"WCZScR5n9cZuxhcX5ZWI1b6NLU8H/ZZI3yLDezThJPIhXUToM8JrF/cxgyu5/LZ9bJT2YWiobMLB9LvW",
-	"uOU47IGuC2OnG43t+BwjMUJc90l09d3FB6eJU0hlOSAXcyLZHctoWqclG++BUwWSAIxw1fWMBRNObJ81",
-	"yNFBOb6zN2+cbyMhzY0hfcLPcHgfzl9FVf7IKsOpRAIYllkDKXc2X+MQmAF4wx3etUdKn7llRKppKzWr",
-	"rfER6LT+7hkrHjxg43ZI0lTdlE6NP7yobZBenWMcl7We9cu9bdkkBb9kOePq06/oxkIzyEKuwD1ohWz7",
-	"S5l54kUT8EywYSxzFmpHzXvb8D7olLJSbtWDElf2iJe1FFOLml2WotQOxDhodu/fxZ3ob/U3OgK4NQq4",
-	"eeM2t8OB1V+495FRB1eu2/6+QnI7IjJtw/saWTbCc8pac1XigPAW/eKTBsh3gU6o0igwVV969hZC9dVA",
-	"rcfCGzr00pc/ML6xi4FzUt0Nqi57NZC+XAGfnmvp7xF19stQZ/JGKVc+YFssaqG4lP6d1xGxuvPcGjd9",
-	"Im72J6v5r8VqHlB32Mk/eBhGXNkBfN9LB+0BsBV216kE8Q7Jo+JceEhEX5UkdpSEs8Mfk1SsWdafgaes",
-	"HmEHcHib1YJBDIfWhVCgrAaTW2GoFjW4M/b3C/0PiPw9Ht6b37/8P9sn2T283CGURwaZl3Lsf4tQ878t",
-	"Uzn9S1r8ff0EQeV27Z4Adt25o/YGX3cCoNVYG7GZlu2PwrAD3vl/w+vpv/xN83veKu+tZt1S58MUysi1",
-	"WZMao2ZceFy6YDy6Ttr4O/iuTJc6wBrsWL84FV2NWwmKkF++fkkODg5OiXVQiPlcsvq5UBrocT886I9O",
-	"r8MD1ED/NVSqqLeolLhj8YvNS5oyHtNse/57TDcmwNeA09mIF4vZC6sauFHHkcVQjPy58GYQqZjd6q3c",
-	"Oo7SLtc6HMeo1xwQJTP1qYkG3WnLatzDb1sSwQPUlprzsCQc78o098zHw0ti1miPblhK2M2ZVjE1KTEp",
-	"LzL+6PiUcmRvEtkW8QBW76rhjTqngdEsTZjM0chdU2i0fPB95QiWp+L5dTjC+Lh/DYd4KhqHwMCSeujS",
-	"WIEa0Xe292Et+u4+aBmJ53zuMxLUvNsGcnoNs+sykIPQWZLRUy+J6j2sL0kzXnA/8c7h1Q/HmnrvIPd3",
-	"z612ygI57JlrtxeYfE3p4UQSKiERTRhnlwYHyYUOO6cTriPDAV9N8TDG80xn7MVFRqepzqFuY1Pv3WIC",
-	"pdlfg9X6gfjEUh+qisVdcPVNukE2GiEULJYVQszbiKSMKpFMFLmxt6vvRGNrM+K2hvl/XP/46uxv9pG5",
-	"J6qOlYrAaz+tuTqgruGn+iT6cHn+14v3H6/26FV1iLCobf1OuMfpYIt/ArWT6capZnowVL3KMuHmei00",
-	"5idjKNiiz33C7ZWI5QVdfobFylTnAHGvPRyjQ+MFsFtRtebrPTVr2wt67qJ4DfrvbdGIKiWYky3B2VGW",
-	"UKN8EyAVV/gvx1lb4T3hTpG+JTooQEpJ+IQbymkkQ5R12bshyukx6ozhMjN/FHbKxX9fL4Cx3f1Fve6n",
-	"uFAbmKSsmj01d+9+sWLcnAftV9IuQOPiMWVuX3x8/fr88sf3786jcRl0aav3Y+SgQH83cASfC6s6yAkn",
-	"0JPEL5y9efP+U83BlIDUWsa05JDTt6IZTVOW6vJlZ+9enr/58f31N+eX0ZjMKJ+xtDoy5HPuiJyhVD/w",
-	"eDdWnXZwYQOdglbOUket7lESrXqmtFes3Jhe0LO994Keuy7+E+ZSmfojawGSKqmtCzmRK8ZIVMESj6pl",
-	"wLaQG7LUtY4FrNOdp1XpHMBBqcNt8w/bCcvtgYv1U5GV0+UTb5ZTMdVrkSrBGEoDHFSbgNzRDZnpEO0t",
-	"IcYHD7MJfvDW29kWcKNDRkDuMBWu2+JudEHXBkMGSJoOkVT7xiN8qFT98WhO1FTzVgO8EXjHTA3+xbgE",
-	"f9Gxe03GDKA15nJP5IQb1kMucojkUDd4BYoHCU1jDaDpCW66pHr6Mish6VWbcMxeS3IwVdlC5Ji8ZKEH",
-	"sIqNRFQzAHAxtgzXBJ3b2aojN+FVC3UsmHwM0tmHMjq5Rtx8g9iZkECtw4mceNokJ9NNzoCbwj/Qxb+m",
-	"0jiSkPC02LghMvmFqTU3IW6S6bMrIPKBpKpzoknCCmq5WA3Iu49vWjBbcIekQFR7JiE6LmZshXkcnIzC",
-	"kKTsjqWyYQ5spkjVV6tSsUYKPrik67dMSlqzHSnxpS9WaPDsrwRYjKxU0VqQ/4xjcnKAMckrbKfW6/L1",
-	"S3J6eHTiQbEWrXdFIsk6E/xGuysycZPRJSTcQyTgLWMrCVfuklGe8JsBecfW8ExCSOKUERrHLB6TPGPq",
-	"huUTXvBbLtYou+kKqLY+EV4oh2E4JlHC72iaxH2tr0T4ZDgm0SxjMeN5QlPZN2oWlrosf9dv67cOxiQC",
-	"XKBKe1Bp+lzkfZqmYo0/urB6Tmsl4UQLIfN6+1kmpOxj5Lv+2uGYRD+JKbSci4LHuuxm9Ydbtqn+oJHl",
-	"3R/hq/ZkVpuXCcC137XE2uhnRfOF8yOO9WhMoiXLFyKuTAwfno7LcQMTMRNZUNn8QUdo449q/hoXW39e",
-	"V0vozyhX/U1ZXwCQOCJeUMn6mECGu5DTlPUh2F39WS4B+5zIXHpXBtAYqq0T2dc3TfV3yxUBraMSzoo9",
-	"q+GrDTKfqyy398eE9wvJKhtQGav9tWyYxGy5Ejnjsw18rHyi/qJpxmi86WuHvvqZcrlmWT8V5jgMR+OS",
-	"bnTggll9/XVspw6AuiD6arLAFvUDtf8Fl8VKMS4W95csTiiwIGwwUl+oDzRjilHqBopI7BIaaz88O9Ln",
-	"GG3dfYRswAdqPDHN6VTte8HpHU2ATarB299B8BRUb1P1L7XhsD56eRMpC5ZVuqrZpGv8xB9ylFOUFlzQ",
-	"rhLdXt/40I8XMxumKNuKXMN7pvpKFfg8wAA8kDjWLuc1lvbBXiVTzgGe4L4VWnNX8lJiM30sSliqbkSU",
-	"ZKL/6GsnTR+K9SMyrLo1dYNU3LSgupZ4DXaFD8Nu/ss8yU1CttmbFzQml+3badNC7At0Kop8PE0pv+11",
-	"yg8xn3WRKoVGuwRa8Rn1PlSLQHaz6ykpeAMyHCIToiQzVZ04KlegxWq5EGtpwQZx7TGVOM0XbVY6wBj0",
-	"6RxwEdo00LnNNZFBGWWp9KCeN9N2ZyGDMi9Zd4vASd0yBruEt1TAE0UaM5lfKt7QIQ5Ni/bahgQ2DBcr",
-	"mGtx+MHC8BrxO7ovEUqiNNbgg2VOrMlIBQuGkvwh8H4YkjAMW9Qnf2Zuwm8uTCn7Vh9XaW2M9DuRxnWg",
-	"yIya5KU390zedpmwwZ0Uc0sVOqfCzhj0csX2AWPTxH3LoILQPOH0RnScvz9Wz2xRc3XqxBQYgq9P1scF",
-	"gCjP77xZip8QWwkrqahtpNq+3jhh6jLcAmrafKGCM71XTNjPhj10Pmp6vXTluS0njeoE0iSXj4irNMDD",
-	"ONDa531bAGkTOV3urLkO23RtWzt3x5Z9GzhGIdyMgtM8x8iBHzpfL+ajAe51Kyl1idNqZeQ1e9FwOyrc",
-	"Wf/vGFf1Y/+H8o/Bj/0WuxGMr3uIFaLlPja8Cm+zP2tnPU3trEs2Y9wPEfeNWJsDzLTZHtJl0ICjxdlK",
-	"+brosuCRh5cVGQD/v03SNJFb4bEMJAf6IsStvpPRao0CidIe0VZjEegwG8cm9/tT7nYbDp8OTC3VaFgd",
-	"Z4yG0yrKXjORzqQc1uSURQ12qvt8HUfIrmu74TNBXaGAADoe20I+zUTHrQEZ/4ygcw7eXNDLs+TmBqFI",
-	"drxzrVt2BKkzHTfy/72kF/jPYJUEtrKH9oCZEgENhDqQ0aAm9yP5vP20fESchdNJl8FTA97h2Hb3xNSy",
-	"AF9+rjc62BPSy89KwtrpHT514WaHdHtXL785f/XxzbkvduZJEVG2Q1wFhLN1JfJqPzraSUYGW6MVxOqS",
-	"mSW/LFKv0JPZFiQrUrgUExNKQL64fP2SHB0dHn2JwFxOiq+6PE0J4ghsL5wxdb1OePTq+ur/Z+9dm9u2",
-	"tfXxr4LR/M6cNoeW5UuSRpn9QrGVxq1jZ9ty+++pckpIhCzWFKBNkFa0O/nu/8FaCyAokbrYzq3b0xeN",
-	"bV4AEJd1edbz9DoXvdDGAGKfWGOqtI4HiZ/VbrLw9UX3n//4tdv9+fS3lydnve7FL53Tf+y/fPXbcee3",
-	"f/SuQoguFY9u77f2n7X2Ws96rRdmToQWfMAz9qLdahkzBeIU5HyxXi50xOdNBvstIBo1Ya8BO9CXpvdo",
-	"iY7iD8bXcd0cpkqGGAnoy76EtsILw+POyelvYcBCbLn519vzs96b098wmf5bt3OBv7Z9Cr0K3VYLrYLw",
-	"6PzqrGf+0pfwp4Nnz5rsNJa27Dzs/n/HnV6XAEVM5RnTsbxOEAS7mNxp1IxRX15cXJ1222uGesn+XjLA",
-	"14YSLu4i6+CpOCCDA4huaFDdMDabk9xY5pMAFYhMXUNA4GVfVhFIsLeKQDtlzoj9FwvDt9/aWiViveFy",
-	"IbTK06HYaOcJLOUwSJllC3xfrutgJXic9Uh74bhWVdqXNpS/xLa9qVtlPKn/qfSkbI969e7nTWyZUGN5",
-	"jaW1RcWi9Ud/On/VCBoXV2eNoPFz97dG0DjrvO1evutAFfbR+dlZ96h3cn4GeIXT7tlxpxqrUOkQnMsS",
-	"6qYAKCgEbTiTqkBWzMrqu/EiYNZnwUR8xoV9SFHjDOBpULLDn1ecrETqjNcV1Gz2NwhbKFh+fn9fpmqu",
-	"PCf3D/YOny0SfX4CKk6QaqRUst4lRs7VLJ1/FmLSZgTvaCukQiND+6qRVXk2zc0Q/dVvpGqm+4324f7H",
-	"hv3Die6luRyiKqxF5YJZcQRpZqyTAdqw89FdjZQ0W/GZWq3WD3v7teYM/vKi1HGgv4KvtI56tNoecqGo",
-	"13bSfbwju54jjyp0c6m/m8pFLy+elbzjZv/IFBsIgkUt1GADOMdc5Gn6uzwvhGUt9PU+iJFiYa91uwnI",
-	"Cig6x70DTqiSwveI6ZIoRkFvLukXCFckEuihBddUWKXr5TPuHs4g4sQ40wuuvc815OBHEDe1BZV9aefI",
-	"Z42J1LDk/zqeu47hplpW0YwjW8O/djj9XbpKmKngY7KBMuoTSriMjYlnej5NFciQIrTcZg3csU4SXiFT",
-	"IwQ+IeUpu0TxR7BUPVCbeaL5nfUMKZ7q8fgAhlAD8wpUD/Yl0IJa1OJGKgELx1GlFkGJnMnfIEYKQRts",
-	"MHeATiUJaVZxPVLMeertjn69xDMXxSJi34Wn3c5l9w+rhfP9FtDp136vqgK124kj1Ez3T62ZQPnvCY/8",
-	"PKwjxypO1AAwY5l1y3y6Ubdm27C6YfJmM4Ukcgux02zZbrXZXdwqDn9gA/MTT0VfLsQKY8km3m5UvbF9",
-	"cjZT0ppeQ2ZKiHqP/XQ1I2/BnlXGSnrq+2s/uW8nVb2PoDRLMiiLW47bjEqT0hMgcRtxX268E6NLtJUD",
-	"9Lnjy6yDjK9womLZkCPCK7jurMgEU5JN83SqtLjzufPQsWlaznsBEx+GYmpTzaUigaAvMcJC0hx0BFSx",
-	"cVnMc1ABJoD6JX+om33Zs8ucLxG/AbHbQm6/Jrm/QUR9e4rgO8TgC4dh7S1woW/5r95tfCZh72Oid5ml",
-	"8YJaN+BTcGo272LKfdlkQrrOUL9L+mc7LeHtMxplP6rOLrQjhmj1YEGmqVh1WIHEs5doTs1ijbpOG+3q",
-	"zn1be5r/t2ZwcVDJDd32BnvvGUDQHU7v8k1nZ//pM7AawzgKSSAvLvEVm+VsnHYzGeE9GiKjrm4Tfgfj",
-	"cSOmWeCGIlJCI+fjjSs3WRKk8QJJHp90ZRTpDtmmsgtbGXjixWI03+5d9+z45OzHkCxrgu5oJ2sBSW7H",
-	"6un+VkzbkUqh0+NYXgfO0AahPVuWo22J0a/nFz9D8U5ZdgFsd+0q24q4FlxZUqotYnjoymZmtQ7VrUjn",
-	"7uajq4uL7tnRb3/8eHF+9Q6eMU2gYkLaZ1jGYEcAvMPC3snbboimHVR+2spa53PYetDFYSkXFmEfl8Jz",
-	"i81qBA3zwsb7tSujKoPo8YYbA6xEIL6sgOWvcT/XaHfxFazjxb62IJ21XWJyOZ5hfVF3/Cz5T2WroWT1",
-	"ldxML/BQmv7FjlKZ/MllpyaOg5U8ixwdCwQNUBpkRQdRSRQ8N0pgWALTNtZeQhKluNtyfN4n2nKRy1d5",
-	"crMtlXtRO5gp6hms0GUhiWE1GRaIpfYufgvbZERmJc0arFKyuisQZNLaL+Arl+6VEZNU/eqtJniVK8er",
-	"DG4PV0F2CkyPg+0g/J4KvppLQpuLof/lgFE6d/H0jUr9FRqEsDcCeKrgJpfJvBqF6aGfHNdGq7WNCkxh",
-	"OhPsfcxllAjd3LJCr0Ll2xNvXWdo2EuXmErsHwI70WoWqZnjF0VEu5KDwHMvMbMM4Q+svB+qScHGu1w0",
-	"hTmXdT4JwsuK2IvHDW7jrRsGdv3JUzVZ6CCFilmLUCwYZ7xSA6Z5HDGtqqcPbqVbdAtZmLEQspI7s75L",
-	"2+FA4HtWZe/viL+j4XAQvNinIJAKEdB2h7sPFi9o5PKO08USkukxTcrmHWDOFvxn2+C3x31wN8FqVtMR",
-	"ygrURk4wFUUkObR3Q7QAfk2FMzZHbE1E05NijsYoq+QWoEfBz695LC3fRiqm3PStyc7NeRtilZgrt8Xq",
-	"HHZFZYYePjG+liqlAk+M/bp6CziMyet+xt7Gr6pkRmzqa/U8/RXs03O8dktxm0WMMPy25otsDi0ntKJP",
-	"uEqocpeVOnAR/gZuFXqqpMb6e3BwwBJkT4GYZ4tM6WfJfnqQd3fqrc115vJkiyzup85Qvu6cnNairUpA",
-	"9jUDTjPFfHJa2R83LymgiXKvzOWGe/9Wqsu2pNlK57VaXu12nQz1g8gzx9kaZeavNpi+oZTY3ctF7hOZ",
-	"RRaDVXjhB8EI0yJ/GCz3BjFCIivYgobvm4r/LcpoPwSs2a/rWRGbwC+5FQC6NgBRxCjKYYJ6Te/PV0dk",
-	"JqPDV2C/m85Cgz8Szxr+lPBMPGyp0UUuiftlvZ03wgttTsXaZSyJb6zHsWwUNjbU37cRZDvrcRSqBTmL",
-	"U+MQ9OWMsQfy/yXLHSTnUihHhxSdsQ3TyjV5N0MPghrL0u/khbc2EGIiIhlRDhKyDhKmAEJVjRCyqS2T",
-	"FRloUvBUQF7f/PVBNJCgP7hteP3AHaTaB7XoA/vNwLIWyRT43aTyIt6xZiHaPKELaVX6o/e2nlet64tc",
-	"vol1ptIFuSIkclrso414uelly93H+Awbq0Z6KohjOz2dHezu1UX3MiwJGhFCxoKqyjEsbIe9sQ6guXnh",
-	"XXW8bstyjGoX/LHo7i5Fd85YWQmsGnMs9cfDr9LexdgPyPtOEx47JsC3J5evTy66YXuRKs/YKShaVTjg",
-	"9eJaMc71eELMmue/dC9OO5AhqWaQmwENI7R6xucBG2BviEqOTYFLDp9VBhi1PSVui4ZZxiZhwLgOEIb6",
-	"V8Alg6847naOT0/OzFsQB2pfw0vQO3UDMAnL8xRWC6eG+Myfzl/98a5zdekeVk51+ru5gzAVdx53UYCw",
-	"fCtBWVbce9H951X3Eu90pF82kujMWbi0+0v3rPfHcfdd7w1SlWJcBSIdA2H1b2KZof4hIBmGYx7LciQY",
-	"OWILnTkzuIN5JY0hTbZG0KD50Qgapa/bCBpLn6IRNIqhpB9odBpBw/W3ETS8Dm2Q/PJW14/xrajWyIY/",
-	"E2coVK3iDWHzi/WquhewHtYmbBZEcT9R3GllTD0rKN0wW0IxKFmoQHqyuKqAw1ljpyrzfYciYuAYpCtd",
-	"+sbmohdRcpv5n4VRWBeyOPTFjWFl0r/f9HrvXEwNyyQI5gLPXNSc57ovr3qvd35oskskzbJXuKGNgCdS",
-	"F1gjyC1AshqyieHvqYj4MBPR+9Cy60KT+jIGUVhSiQ0s3BgwW8RJbDkbkLGLiNyu0dhJibePWm7+NlQy",
-	"47HsS/OPVCUlXj0ZsQlPbxA7m8ZIphenmIlvM6GHfCqIfMW8da5yFsV6mvA5s3obNfZ5qdRgBVc/Qe8g",
-	"nk/Nhv091s5JqCDe92oWKrUTMCAKNHhVX3nxlEbwn6wO4K+DwS2mwIq21Rf04mytGqvadb2gr1FTWkYk",
-	"zL5Isl85Zo1jX+lUE/xQl8AyyB5ontKX34UXV2d/XHR73bPeyfnZH8ed3y7D771KR+CfMndPlF6Um3i+",
-	"Us702dM7FJZ5Ccht0+QuMc56hZk/4dlw7PkENi3hEthWKW1UgAZSCr9DdQayVv9K2fEwjoB/bpSqSYjV",
-	"jpkKgzKKGPbV/UM2VnlKJ/U6fRrzvOVPfwG8P/DoRbzxEgWqI1/eOAAWV+3f+Mo4G3sU31qwGHdr56is",
-	"DdoVfN0uP21/XvZhakK3F4ti4JsxPwxEcrlhvvu0dHEp1rnRsODlevNS6LJltDBOa0apiBVu1Da8XGzV",
-	"uCLAWLTr2ZpmZWrLiXuvSesFPjcaBbp+q1HwsHnFMDxdOQwfq7f2S2PD3wXvQ1Tw4AM0WYeFBCsOscqB",
-	"ZwVdoDHozDAKTpF1nvnZDooRmpMBZZntEUJlKhZXPlrweo2VqJZ4dj108yLl7lK6Sy0y8K8U9agkUr8T",
-	"nhoGbW1pC8K6XqJUhK9SMNsOKIb57OKJLqrGOoDFTx0uDQkFlr1xn1098D5dX1p71WeFpHShZfmFN7JR",
-	"yofW4nZV51h0YL5kPPLDBX1ZZpynRmcLwlRtYggu1yyIJFnFUb0cmKlZFpU72U4Bbm2zxWGVkVfEAZPU",
-	"Fmiig351doY3Fj6PuReDFYB0JVCoY0SrRMySQLgtXC0/z2UIishidUwDg+Y+iM5dZyHrLnhA+2G89HgL",
-	"0i7fVxZKODHfCI+hkGljIc7GC8IhNKRYln6G//ILc10K3DaU5MLfdY/rHONe3S4MmxcR53pREewO5dWp",
-	"P04hpaRrsMPCt52zqw5EciskczxVg87Rz69PTpcutOUwjLMZyM7bAA4iIEvX4t7nrQ0vgoNfvqhddUsG",
-	"JSWYWsA9ekXJ2ING0LBthNADwiLh2ZXjekkD8i4Vt7GYbS29aAe0ybof+DBL5vYkRCbgW56cSBtKC4gG",
-	"JGBhmuaJIFs2zWUnCxntNxTHK58AQ5QUexo0zAMa7cZBi+2zJ+Y/SnX9r5KmY93cNHn3lUiTWC6DIWB3",
-	"Wp5Ap7Euq3/hLlYyFpaVZWZ3z8AOrUTaZpJTqKj20fZ+jYZNqmTXFRoB+kJSwnlNurcD71j6buvuPFm6",
-	"wTjtvkbUyl66C+Euqx20+ha4yljOKTHyrKEC8vl7ECnQ2aSQCQcEtYXWykjiVWVTYOUNdNlHfwKvid/Z",
-	"6yrPuMuhqso+7wBBuG6ngkcAxuYggaGDouTZLmICYMPlszTORNimfTWwGqvmcgxcI90X3GAe5G6gYgg8",
-	"aQK320XFHkmlHjs+o/omL/SuxtupPDtsUwrBdcimoqWXkZuILI2H5XEId+m3jmYJbA2waJLEUwd+ifQI",
-	"QM4EXDElTRDLquO0yHg0iWXY9h4QmLu0KyTmeRSjZNGZYqBVwEjYQvtV3eXN3n1GBEvQkBF1lfthaUwL",
-	"/tpG0PBHoRE0oKE1B4OaVmF9XODXjALZgxbmWUqp/e7e+n5DLwgn8MdVPk+17NalW6G1kmOdFbpzsMuX",
-	"1MUIVYa1QxqF09pMC9GXvraosdmLxDyyTHxpCbLLOkfENMvJWFYSiP1KmmT2BAgIgivoZPeKXqWgYO8c",
-	"oLuUGp9ynd2nVuWSdLO2tEKgZ5Ch8pNYzhcFHURnP5EbinEC8vNsFX8IiJ4QR0LlqGCy4DdRYZeaSWM5",
-	"W01e4xl4HhVOAnB1QF3Ivl7SJKMnQE31sq4M9oVWPACCkLDa/ERVbBjY/ZNEnhfCT41M8Mk/pnw+ged8",
-	"/Lguy2JfWDVlzEdygV/KA246l2E4LYKwPJO3XeJQgGc+Sywv69JARyoxQ6C9piI3JYayKVyOZCz+XCYN",
-	"oNIMKaoTkThkgl6PN2G4pPnyo2lauC0Ip7Jkxn7QLSb/uY0hm3v9nkMgAcLJxXw2frnpVDE45XA+bGam",
-	"p32Jwi1Q5qEmg1hasrfiViR2RoWr0smM3V4IPa8LRpvjcfmT/mQ6tRxgMxdvPAsRMFsZ/LzDRLxPqHfZ",
-	"alvI9dBCfL9ah5xWodstt1Qhp5d8xA03W5X9AYOqILhB2IDZzXHJjNUMqR/cD0R9NIeClmXwUXXGocip",
-	"bp9O0FSqUmH4vjbLhcWjAsY1ibWO5XWpTqqY/GNujDjaLOAz6zZCISwmpS/ptHfMsZaHkrVarcJ6kC5c",
-	"Vyy9EJ4YBmQmgFmBzakT8HCTu0IZPhMT2KEEnm1iGmDODCvrzdEWS9oX6H2FtuKm6wYmh5n8VQgw886N",
-	"HnBpLqyJ2PfGnsg9udwY09oiNq8ynmzWlx5eurjoYFJCA6lbgQNz0cNL86wqoVoMVS2PLSDjpYCPVVFg",
-	"SHG5LcRVRCpqqwprQA11aIpVI3dM9/wz5zKLSedus7rBorEUmdyslXU0N6s3Wryn1Ertq1RvUa8AQ1uK",
-	"eG7WcLQgOtkGO5w9eu1s2LB6wGHFNx75Irq7SR+WoQfYIf/VXhGhm7XFWG9X8V+7li5pe6mhNsJd2WyC",
-	"ZrOA2kPjzRFnjBqxq95RGdV1dtXrNoLGm/Ori0bQqNOu9reJlSvZGFHm2+nHpfz3XMqfe6V9vuVlxRBX",
-	"oqjQm6iE+xDiFVJjYmYWnLalvqX4D3kry3ZND2BtJQz+X/ayRJE031LIiT7gMhjJSlO/XsDYQOxrB0g6",
-	"zI8kSNlG89T8RshhOp9mri+3ImWpyPJUQgYiRPgdYfJ8JWxA2Ft0EyL23Fu1yAocH/7WRjIjJSBe2JfX",
-	"8a3w6gpGLMzTJPQEVscO9hTFZiQmseTkbkz4dEqKW+Msm9atojdZNqWBDmBU61abunaXYbxudQEMXVxk",
-	"VuZUpwsfEEL44nwEUggrF7l77cdg9ZVeR9ZdWm7h+9Xyu24iHsHXqfe6q0pgPCmcMlYzU44QfzAHFd7n",
-	"By+etREdl4qJujUeM94bFOAvh/rvS1oTRJG0MKfNToYy0jrjc0cYwFPRZOewxDVFpTQLUalRhyRgj1P1",
-	"jful8YdEeo0wA7PEEXzBOhR+DkEW1OJMcbrPxiqxfXXTvC+hMVbYumou+0RfMPkRxnrNY+RnwpEhYKjx",
-	"9oENbDEulqdJow2zXrd3d6lovEkXNIdqsnu7v5tixcpyuGFpJ+x5WZflz3vSOeuUGCmhauvfNruJegYq",
-	"tanMpbCvsUCQsgB9MmFpEYuak3KyskQw8+xwa8GAnkWAV0xVIYdYMXIjCK6B0nZmI4XsNJeRsjU7gZ+B",
-	"sKSmljgXgqk49H0JApsOJwCUDEOepgWW1/X16dPnz1utZ89f7L04fP78+YsqhkMbKXvRaj3fe/Fi/+nh",
-	"88PWixd764JmvVTlg0REP6lBFewfyi0gsm0FspuLyWWpAa5xKwoh/AOf9309lcFNDY8BhhHggBN8UlyC",
-	"xpG2ElyWjcERL+w3PhlF/UMoxhB6wwl2LrM02LeUu6RRO3Blbz4uK5ZXfJ/akJWDwxYSP0SmbNk7myuZ",
-	"WFt30wjbFCl6s02BfzF71gYZF2fU6hu0VcaR2/EHpPX1a36tbtsdQlklwwOglojmAYg1Hd+gg0jVKQqv",
-	"FZ+0NprlMrFrHrNbgJ5CHkPMbVVKwxJM3fN33OQpGEG5mVgpZLUZlewdtErzLhNJYt972ul17Uv7colK",
-	"NMrFVgC3Jaa/GyihJ41Tmjd2uLz6+aq1VMybKn/B211rfGJKPECNu7Fr/W12cSXnci21yMLj4mxRBPdp",
-	"q7WpPIK5byv1W7gjxDbQ65vbBGcvCxoxLQhmga0OoTA0pOJo7537rVbRU+eceEXD5o99GYNeEbLOoyIj",
-	"wMlcLH5Wmt50v4PeFtNyi1S0f7BWhIDpM2+wfbyjKxdnrn2CBUQtfrFghcbblVNfXSN07QLhTtCYUBg8",
-	"Mx+Caky1SG+FXrAM6HCzZ/bq86s4Jp0K9N5+hQYz+MUfq4R8t1Lj3WwnrBC83jzcuLWatbnh7qv106lV",
-	"b68ErWtVhq+mQzWJ5XUlPV9HLhOCcrJAk4Sg08v74jfGIrQFf3a8FT/OYlCsTPFSSxiz5jPVi1gCBNuP",
-	"GaoRGpG4cTu0jJMeLHkNmA+6klmc4JbwbKd1sLP/Q6/1Q7u1sCXQfvv7X5+HI23ZqndtW9yuKtQdF7q2",
-	"NMmTMit+RWkNEvAR4UKsM1sQgnVruUyE1h7/olnQYG5Je0yCXQjag+57bG4fbcs16S/pzURHg4UxqpqB",
-	"v/AkF51qwDGoTwDLiwN5W4D4NcdAiI0Rme7/dHl+hteXSSsOWuwFoKDfnp/tvL44qcBYrQqB+bgBfRNP",
-	"d9QUw187UwVoAQd6gL68gu+8qjM4E5ba7OKhYOZIhb/WzHz/NluMszqbRfOJ6EsIPts5xl2FyURwxwhs",
-	"S5evVeZCF/jmhYDL5xquX2mNVtgkEXcuqlm1pSTV+dlx57dG0OhddS/xX792j8/sv3tvri7on68vTvAf",
-	"l53e1QX98+qsLqtVoi6qprIuVaY7KqKTQoamxLTE/JKulyxcqjqmmh1wdCoKs5vs7Op0sXA8lsDl6f06",
-	"cG7kmCcjSyyVpuqaZ6IvpzxOA0vde/U/r1+/Pq7xGkuB4e3gVe/yzEs5xBIoNtGw9AT3bSgX8iOoSIWn",
-	"yVzlqfbY6xGPzC6hX0j1PUboaOjRzSOirO3RBGgWiWEcCUDZFNAcy9gCq4AIW5asi39Z+3hj29LSmNmZ",
-	"SYmBTanH8IXvq8BOxvlM42x+aV6LzRsInlbtkR3JOu9OAGb8XTjN5fCPZjP83sq7ceAXKyKaZqjOp0Ke",
-	"HLMjBKOxWOvcssdAAdxUpDxTaV+aIR8qOYqvc2CWhaAm/jlWEvNdVC6kpsKRGAL+u83CDzu20ztwQdhk",
-	"HVvn3peALU6UmmJkIIpS01DEjksF/aEDEFCg1Cg24zLTTCv2Xdi56r2x2lvwfcCYxWFygwrJH5/SESP7",
-	"9cpKmMGzAQ5b2QcR6kWZ2EVQu3e/6QeGd31MoX+AxdpGvL3bQoqM48Fu/15g+sywkGdq2oypi4YLL74j",
-	"ENvOmUcgaM/paQyW7EdQlUOM27EaVgYrjDmqhvlEGBNFWwbHWRobVxIjWMDxcC0kfhbwljDvsKumQvJp",
-	"3JzzSYKFMqMKTJNtKkBEsXSLjLGUKcneKZ1dp+Lyn6dm0jx58qcaPHlia+gc5z6KqApJP8YZztG+rPEu",
-	"qFwRUalPnhTW2ZMnGB1ARp8CAI+7ZgHtVlL05ZMnaS6fPKH1AJz9qthiLGoN3kBHxJMnkHp98sSqMcD0",
-	"oc2OSlKfPGEnJXE+WMGe7pwuiOKGSmaxNLaBSLSYmUOD6ocXyOZAfo3brNuEzxlk32w1KVQyz+KhaLJj",
-	"EeXTJDbHkuWlQmmY2CbggCRlUcStkBs0RqlZbKF927UxZWKYQOFJJCZTlZlNe+dnMQ+Domfmz3EU0gAd",
-	"KXmLhBv6yROsTTzBb4ljdvH6iB0cHLwwVvNV7whP2Ek8TJXlrWEWvoE3YCqukH7bYVYxGu/Ny4zYKmVT",
-	"nvKJwPO2kHB20lgFhaMvfUhPRpoTjSPN44Jo28wtmU+sSTcDhDbjbML/RAteA/MLknHbRU8nIrC/qL5k",
-	"zBPD2WFdsPshPIyLiMJE7LuQT/FTxkru0m//x5hpYQAD+OLw6fPvbbJHZ8awM+dqhOLq2rwphOfqkDZ5",
-	"gnei5QF9WtwhTYuozhvHTaN0JNUlxQDGB/Ug2D7MPwIKjpAq5Zzp+N+uvidqsp/4Lb+ELcO0KEWCRwqE",
-	"GFN3rmTE9v/v6QEB01GGwyPqpvG7nPHra5GyqxOmx2qm2ywHCgZzNmsU3GEsMZPWPR332CQeCqn9EFdn",
-	"yodjsbPfbLn9zuZZZ7NZk8Ofmyq93qV79e7pyVH37LIL90ANW5b4W3UjaNxa8b1Gq7mHV9EeanyXZqt5",
-	"0AClozHs1bvNmUiSHZi1u3/ObnTzT8o1OLTI4rE2zQdJPMTKqsHc7YipGArzXcz0i0cxneVgKsAn8dDq",
-	"FDbleTa2CI++NAcLC/+cmdOKmwkIvsyvYsB+FnN2KTLU9H/+dO85ndLOdgDX/lpkP81ukLeWPphp/36r",
-	"RemsjLjc/elsO4sG2dpojHk+HHnLo4Lg+I9B4xBfWPUc17DdVzyijQNu2X+x/paeUm+5nNv9xtz3dJNX",
-	"nRAC/VKktyLtQs4T7j1Yf+8lmldXkt/yGF02355EUW+dTyY8nTfajR+FK1LDGpD4GgnyzRwwtgO/hgIb",
-	"byo03psH7vJpvHu7twvBZSuAUDkBL92ZHRsTQslrG/HwrCU1s4ro87aX2RjxOAlgN0HlxBTYGUhojhJP",
-	"PnnS2DENvrRlF5Xx65elue1gI5GaSWNuAL8DzHirbkibqAZCsBhU3LHKgw/HELTJ+I3QjtOJtlbgU1MS",
-	"O8RxEfXNrK5ZDR03mGa921MIwmGbEIhaLBps1tTiYKECpbysm9aQ/Fcu0nlhRyI5Z+AtMgdBe9paVb2z",
-	"v6525+P7T7jai/GrWPKAjqPSVHvdnZd/a2/9LVfSbJcqjf+NRduHm6zf1yodxFGEJTiHrcP1dxQU9Cp7",
-	"bc7Ib3J/cjtS1Wcy+4O3GRV7DmDXyk5mo+3V/5Z2qjxCLt7KXerUQRXdqrRSPigKA8SiSCi7uH0FeKiq",
-	"idksSKEcNjxSUrKFcb9aUVhnUuKW573ECf9RyTTuNU32RvA0Gwie+XXbGp5tAx/WIaXtScTGDwCrulMo",
-	"l6C5rADVCYKhjogG9k5eUvhCqRr0VhOlbjTGT2BzEFFfFjsPPYy8DaBYdhw9IzFz3LEYtEamY/BwpZPk",
-	"1lmcJJQZ78tyMxAakAqt8nQoTiIECLgmQTEfdceSLOGXAkGwir3WjFEH5sPSRls1fYtLdolbuQ5i6V15",
-	"CnuouXCBCwugswgDnDlVMT7MVIq6/A6YeCPm7em/xtl8/u/x7f7zPL05HId1WzYn+a8Nd0pbaLeqdSgu",
-	"awfOa1g+jXgmflKD2ta4uzZvkfkcIjp3N65pHK4YS0FnDHnLxnQTy6iuXXYO9TACt1nTLvybtmmWoGlI",
-	"YeBYQ5oyhZ1jXQtR2GGr9p1E61o3K8kg2bnnam1SJMWqaxoVgBWN2ixXea8GYW6xtklYjLZdgz6pBWJm",
-	"MVDPV1ggBfl8QW3xaIB8bQYIkBzNxsqdyWaOBkyKmUtx+7YInCLVdgiShvg2yNASbdTaIZVntbtt5Wld",
-	"eco5ao9Pf9J9ynVlu7F+abmxelxaX+fSKibzYM4QjumiDG6yrjXsg8ZU6cr1Yx+CMVEtIF0L9MyuKh/K",
-	"E5oMSBOgdKFoUyxZiERWxLqGVFthlRWJDEx2am69wLyYOCRm3mOSUOjslYrmGywdStjDYhurJI6IoroY",
-	"cIBZuj8FDYg+k9qdgCFHyMvhTuugERQ/PDMfALH6A1t1UcseB4+NoxLAZ29/52CvEVjEDbyqMgk/Nwf8",
-	"3Py5tbfTMrfs7e/sP6X/P2u8h8W+3SZxBN8Ft4ki7UqYg4Utau/Bt6i6cKM/LzE2bnZsKj4yDz9V+N6a",
-	"GC7PxoVoy8w9rtlY7KQ/XIu2z8e/657Y2mBPPFJylMSIOjrcO9joBjMvekqd8hRr4Q73nm4yEjqfGg9d",
-	"RG9FFPMe1fwd7u9vsAOXtoULkWvxjW/7uB4Zd3N22y0f6dkqDandv27E/CMumWp6E+9EgMjAn27XpxiL",
-	"1Zf5LrQX7sRyJ9ci/H7ZpsKLvT1/YT85rF69/uKn9/0t7JN7LcFvdkIfI8/ivSd0YH2ApUxA/QRrffYD",
-	"6283Ub/ZefejyO4x6ZzhvC6zdCMc9tK3MiD+AmxZLvyC5nu9+bExgaMxfitRlxe2rNpTCXGNYuWyKtzU",
-	"AXiClAsF+DrAUqBkXvAn9SVqMVVZ9lTMXVqFd7XMRzEC4YvP2JEsto9m8GfPMnd/abQbr7o/npy1fznq",
-	"nHbPjjsX/bQvf+leXJ6cn7X3my3z47uL8+OT4/bO7u4H8yPdADTW5uerk+P2nvnHce+y13n7rm2M89Ze",
-	"a69HsHb3t4vey186p1fdfxx3el287LB1YP7cPTv2ngg/+Q2CKVrtfZwDEqnK/UghSArTD6nOnNewf4gU",
-	"U/Cb5zvoFJjZUU9evb2DQJNqMw/h82+4HscXxqD+djvwlzG+v9Vtn6brQxvQCaJgV4E2VAldgRgH2oET",
-	"AfjUwCPQc3COMszVS3PCtks3T/ic8FqpqMFDHGEjP+2STMSqBZmI9DGQ+FUaQmZ2TmhGFhos3soAptSa",
-	"yLycl1eDB2/aLjLvwYi2j817b/22o/OuIxvE53300ePC+ioj9N6kXo7R+0jAe0Tp3WNsnJ7OGHNMlHDk",
-	"GrZh05A406YxgYXXhcYZQciyJRjry3WMZS8ZMTzp0PGTOQoBy0xWH+x3zf6y4X5lJveCV+HGEIbnvJNn",
-	"Y4ZAZWd327uGSSxkBv2aFjhk/C0WGDbaDX0A/zDGNUoc/N6I5a2KhwKZBtSNkFclCHSirmNZIpqyavO2",
-	"wsk0YN/MiwHXonzzIE6SWF77tzvCIPob6pglPJYru86p3Ml8fEAc6aoxICXgopu2Gh4LiCrbOEwnpe7x",
-	"aezaOEwniIQ8KgrUSDiQf3gnUqRjb7SftrbxWNx8+0JJjWK+19lIpYX8EIkN98DH1MZjauObSW34B8Pm",
-	"Z+WyCE2NWbpRnqNYikWmI9dViQ535fpUh9+xDZMdpS3hMd3x90l3PNgkX5H5WDHfWl/kXHvMf3xl+Y+7",
-	"zcK750BKBslDZ0Hcw4s8CM+G4yo9CyctBSWlVIVg42wYKSZ9+WEiAC1IpZpYx8AlGwhkjGUXjotqIK5j",
-	"2ZcYvOBsJGZOAMiqdjgJEDGj+tUAlMGSxNUqayg0KPE5+42zlM6szOg8G8eJQC63a8UyVVQXj5XO2gUl",
-	"NNVQMKzyD+DPUKoL6nUjFpKpjmXz5hfWOwkDJ+1rvDwNFe1QmQuNvFbw4FSw78gtdBMn/L7JLhU23WsI",
-	"C7NEN4ccSW3Nv6GkLDW2W9hkv0KXsNrctto7D0EZl0ap0LcKig54hMClzhpfBslk4fSGUyWW1+H3bVBd",
-	"8zW2MuWqwIs3k9McF65ylZOLwP6FLfiuPioWkZUctSPSKmS2wMx5ZWUfab8Fbo7KeLaQOyti4da1rHXs",
-	"5MFs2au7k+91BcPy2dNF2/hef/uU0TfiBX2zjoxdmZ/EkSmE82pC6zpLBZ9ABTL0bgc2aryt7VeJaHtM",
-	"OA3TagUGEK+TataXoFvn1OH98w2LXQBEEMKrQjoviefCbB0BCyOe8bCkZBcyc2T+dHl+hrmtMEbt/5E5",
-	"Ek65znbgsp2TY6ihA0pfikwN1QRYVZBWxDGACOBy2HvalwVTRV/2QPkGRoaenih1g4VtAZynyMSSS3MW",
-	"NFkHD3FSpkzzKe78TinbFiXNp6IvQ5JHS5TOSJ0c9TnURFjBUlLeIpJ9M6SWbcX8n0qliRtAk8xa2Jfm",
-	"NuErepZPGexSF+fEGlvMLxYqqfFpklwMmBbmCRkS9Jvx5cRPOk1UVAhsVJYPLZaBfTq5RtA9mgP1w0il",
-	"kzWFgX5XY205Lau6YNkeK4qgqpkvN33xn/WSgvcac7SWtxzyu2oTVo36unxZWYswqPIOYMGXSLoLJXqe",
-	"pvGtiHBfodV7bYxId0oj+WolgVNp8ygNkyd6YIvsPdWD7WvcMvEhw315Bxu5uWEC7auzSfBhj6m9r+6E",
-	"f62SRM1KZ6l3wheKmhsX1Dvfb4OiendtkWfjSXwrAqaSqKCOZeeSMnFRTBQbKs/MSRcPRcG90ZfmxEvA",
-	"m0G6QPFhGqdC19V6n7imfkJ73b4EeHRrVkfhLz8ukK8y912erFZ9EG/1lksx99etGPNnun9nFkfEoOqv",
-	"IytmXLmEzryyU8cIHGqVWpvNCQY12es4QdayKGL5tO1JbmeKTXg2HHso2glYmO/4tVlwqcqvx46F2Jzp",
-	"4RCRKwy4ulg45dciRJtzMGcDlY2RHWIJEYNcN+acAy7+ZSzMS8sQYTXlzTCBGQF/Z0PlRMOIZ47LOYvE",
-	"1LwS29GXqeDDMZypJb31vRYIzAINMiPMCTQN2b2mlp9MQHgLrWXQ5vmBvY1fBUTQU8FYYZ74Et/m98Xs",
-	"PpFzSeBT1O5BIAyxQeSxYNVAqfhrEaDpvcfUsmr+HotHxBobEz9qATmqMr+mSNFbYS4uCQzttVpr6XyC",
-	"z8CYAcy7aVQMClJlIyuI+RoXuexkYeBBwYHNKQfGqDSX0rhMQH9L6ygbC9mXC8APc71WSgqdvVx4FEJI",
-	"zAUYO4RnJU7Fv2qcdcEwvgFNmRpcmuvXGOdokkOrsWxVyYzHkhBwxqJrsiNzHLp464RnKwgdiOB/sza+",
-	"42l2PkK3Z+Nm3og5Rpi1R4IBDW3UegfvUjGKP2zcrp/dHR8fwLpf7seSB4RKTff0PEki6i6O0CXeWnKD",
-	"Dh7O9Sx6jR9rPsW+o5hdHQ8H/HUrVpWf1KBX3LX5lCrkSSCIH2ukN6trGZIsb9ooj9554wYR3WmuLRTV",
-	"SxixM5WxTF0juzcGSqBFtftzKf52txzS+obbuILHpc2uU5VPV7SqRLq9cdvg6i0HFDzqNJckpr/tCiQy",
-	"+/VrkOScLu+4FLumdcX9pfV4+CnW49IYoIU6FjzJxvfajfARd9qN3uCtpd4/e+Deu3ziIE9ubCqu2KJC",
-	"oHw8iUKP/7He/IFLtwqYfUro9E9qsB4zDfbso8P4VTqMf6JZbx1D+PHOuOgf41vhc41DvhmC+bc8OZGY",
-	"HtVhYHVVIfmQgvVL9rAN/t/yxMmdqTzrS4zPg5nsCV4VTOekCV/cXCQUU4F8/yUh6RqA9E9q8GWR0WZg",
-	"FtHB5ndMfJimQmtApZWIYPwcMt5dKRhTIyFEPiVUNeLv2g3NSY59RdFiQLLUCzhm5N990+u9c+AJoHOV",
-	"8fU4Y98hluGye3TR7f3xc/e3y+8rWv+G7UPjn6AzZznnG+2nheVvHpds3A2nCFISRza/6NC+QQDfxivI",
-	"sxPGAPXXro37RdAQUMkYazH84+3o53++SH/48eff/pX2Zn9evTv+4eT03f+eqP1TfsovZ54uBgxUsIGs",
-	"8VipG22VjVeOvZ3m5fHvCQnmZQBLAcZ9Ess8E1a3BDKb1t1P1HWpcHdxmTbazxD8fZFLjUjw4rhFNs/y",
-	"wEPZ61zleBgo0q3z6mklWL8BrU2niu2kDRBpWeL5gV9BXvAIlZjgMyFCyTEOTmKJWQjYSqD29rC109rb",
-	"OdjrtV6gENb/wrhZ6fMSJAO0Y5dFXiZ8DnTNCZ+uGaeDVjE22TifDCSPQZeTbn+nkngIC+T09PzXPzqn",
-	"p+WBG+TDGyhZyKcQ3ynPWdJ1acQTfg0RYJpW1JdtICE/qcGXweGDtGR1SJk+vke371TNFnD43R6/rnsR",
-	"XbYL13wMtsTsU37yEaz/CNb/FsD6f4KRsqnJtgxnMb/eNYsZjJNqUw5fpu3+7AXENIsUBOfEh1hngaOM",
-	"9cKRUTwaiRTDvtlYxCmLxCiWIMYV9CUUNgl+S4/HuDPJSIMsLugxhNM8+0kNXpnPF0JI0MZMp2kuBZIo",
-	"80QrOjg0lmcvyRRDyR2mDzAZgsEzBIVY1mlPxLBNiqZ7EIu32QbWSZK+BMyjg/LEEg7aLOVSc4IpAik0",
-	"0OY2GciEouZI0X+Ic/MJak1bmZKgLx07cXGpbh40wVAmqZ4hl9ipPfY2foUQG8XgQxYJB8iAgCiO+zLU",
-	"IOq+ObRQRIz1ZsqaaYWaEzzFfOe+5J7WzkQB8AciVyNgth2O8dPZzxKl84tchsgOC9wknuDRTOVJRCMH",
-	"Q9+XtlnwaSsscuhYddrhc1rk2UwtmFkzRcqhUJ6p7AS28CTBJ2Ubxn1PaDtZuS3PysUKvCmfT/DUFFmW",
-	"eALfAHfgE+8ST5L/Ei5m7i+rLMeg2nx5ZuyXhTagVbVhGy7gYjbMdaYm5hsBDtysUmMRCT75R3HTVtZK",
-	"BzapzwxcNVPOvDg2B0aNEMNAEDk+rgMwIB5tgkeb4HPbBG/5DZ3PA4EiRrD/q5F34mjYhu9vMQxsYcdq",
-	"i8E/PaFly8dk20/kOyGF0oFJboE9KfvSHZUFjz/EFVcekQy0AEnchpkJ5+x+iJ+oEeO6L0FpM3QRoHBl",
-	"fOhrPI6sD1yqFEdgxu9/VTjKnvOZa+MQP/+4znsONnrOD0vP2d9plZ7zfrsT4BVMus/vrmqcztEKt3VJ",
-	"J85zXB/Pgsez4Av5h05J/QF2/Dy5qd/wjxEVbFVCMuVsIeYpm6G3xUaxjDRAXNgAmtcuro61EyswR1hf",
-	"ouglulKAoEoSNLYrXYuyLear/oy5jBJ7JPWlj4YKrMvnI3PilMWRfllgkqxqfeC/eRkTRj5toUtK76ea",
-	"NTisLCCNsNRN1jPb9lSAJpEnqjvm6SQRWlvBzr6EsoyLq7PQQuIs8gylbfUYXKsB5EDCq7OjN52zH7vH",
-	"IZT/OXVadN89N9R4XeCDVfjGAFkDOBzUS8SZZpDShKoP0mSCTCSOhQSRVZfGpK7pfCLYnzmBEgu3nFB1",
-	"mOcM6J1gCSBJTrMvobeu8NHqM4dpbqtzwoBlSlUe0zCRvvwx7apgPVtN3dpxKEocx0qXCgnRQGq0G+86",
-	"vaM3Da+ctogIlzMJ1rUqpRIgiQDCiQQVav/lYZM8P68R+OAXqzcNRDXmA5V78A6+OQcX97819sWJQMfX",
-	"47qeXF12G/TAgma/MDKetVtoHJgB59qdsRHP+IAjAcQkvgZwQLNR7lRSAkRVeps4FRfrMGF6Eqsfz7zp",
-	"jBOzsicX3curt92FFtiUfLvR2nvxYrg/au08HeyJnefDA77zInoudg5Ge4N9fjh8Gj0T28brX5kt+PM7",
-	"wOa1ZoyS7NEFfjR7vmqzBzalgA6cgAFOIHAF7ylFhx/ULJrv3Ij5BpQ2EM01fwOnkllihlizUSoIjFt1",
-	"iLmbIPi9/UE2eote0/tNKW/KGdi/H1/vBgvjXQrxUDCOXvM4+daXhWO9IZOb2Ae3n/31XDfeBP2UZ9EK",
-	"F/zOGeKPj5w4XxMnzp3n6F0Iccy8YR2mE67HxguMSdo7zjIhwVf7r/3X4ScgyylVAddKBixkXiE8OnHU",
-	"1c7/g7oo0AuFGgVKnzpP0rjHJNnr/bovKe+qctAZQKYWqsex9fDWvdSK8cQMMJxYiRhl5HHG2qNjCUn+",
-	"P0QfmMRVI4T0jRE47oF80LouKjws74+SRUXVEKE+InKFx/GoL83LpJi5KJv1PQsQIHxVAGq5IC9i2+2D",
-	"oQ+m6zBs04wc/b6k6wryGuOWgaOLqc2T0c6ZkmIHztU2exKWxhqVU/GzBQ62CHfBDaEZNLgotXIQ8FYa",
-	"Odc8CHa/LEri/KBDrNnh3n6VseClye9uKQQbXGpGwDcsvjaI4yaZyl8R/8jujX/8VJirz3VyuqXMpJo1",
-	"2QnBOe4BujKv+ryYMVxyjzCxb8EfvrsF/kiEdIckgErtWfMAHsCi//tXHK30e+0SNQe0VGyUp2AFeHpG",
-	"EKTPZWHJgNcuIigJjWUuIEZqGiwk5tZi3ZdmfqSRiAI2yLPFp3OEib9kvHjyjDthBUrR4U2Ze595bHj5",
-	"88m7dxAx71lmJjVi3BHOmr4MuSSN/4FwJd9xxJDJAa0BMwXN4TUVaayivhQSkgmZZnTSa/MYqbKVPv+j",
-	"u//o7t/P3X9gH//RvX907+/t3n8Knz6OfJe+2l+Hish6i22D2sn78NlajO6UEmfgz2uRAd1cluvQHHMh",
-	"JMiOS3nTOKu4rnPUO/mlG7ZZnPVlcVJSJamxUT+UauKIodU6zE12XpzALMpTiwmm1iEUui/FBzHMM/BE",
-	"pWDudIRj1b0LE3Us/On81R/UfnOoyggzgj5Ri3Eu/OObSPiKcwj7HAVFttn5+ARhhiAI/dU/uTBi0ZfO",
-	"jrCYYvD0vRvcKyx4zHQNc+JUgEi5Pw1JaTALjs7fvjvt9syXwZS3/bbIR0zgaq0mAt+JQRqb2LXOvR90",
-	"cvRQC8hsF5ZxwRS2EEvx0fEWb+3CCwHLZgoEpYaWBhM8PBIsA0gC+NIE3Fe3IsVSsALE3fbR4WZwIDp0",
-	"uLdvxnghjHId3wpZlGZ6pLwUQTGf3aIonLYJmj5MTfHjT4LF8EbrRTG9hioSfWmlbnbw3p2B2DG3iyhs",
-	"spMRC73qQCCwTNRMpOb7lWzAmMDt9suQpYjxKvPVISKVT2Hm0R8tx07GlBwK+v7GB3QFpkBbqV2NA1b9",
-	"F4sPZqz7Y0UNagEymXEAYgAA0n5BFx/jo5EYZmiUFlUNZL4GTJp+FZ01SyPH2vJYssNWi0100JcDMcQl",
-	"Lh05FJS3wbOGCY8BZJnZcF89tfL9zdOHCxoR5SsObyl6VBEuarEfFqJFd6iv9N7oLlhdGbiHTNC1UAqa",
-	"C/5TiFmFYBNAogi/ufCRERiqMp97IMzWkwoKXzcbaxAPq96I5ws8wSuZrer+1cWp/4Ti6m1LXm/3Caqy",
-	"VUDtyxBarwuoLVFYPxqvj8Gib4A1OyADEGJGsEk8UInhX3H0cXfAhzejOEkQKvV1WPSVcNZLIICm07So",
-	"cPMoJiRQ/wGuU0ZqxjyrE26ai8wLIVlONqlmTeDCnvsl5USJAwaJjTi5jN8gz8C48aTYQpKCI5O6AI+C",
-	"iVeBH2378bZSQaRpqmkcZvQSZLlGtu7FGFbJygkdvv21SsMA8oOloSCmtIEYqVSg4W2aNgJCm4UiwTiz",
-	"zy6xoSMLdy31tp1MX5ymI+LzZXID80vvVPSlwUEIvAcwR0I6WpFw/Nu+9zc4YmCYyq94o2aIYvIilHyO",
-	"GGUkOi+VHdITcH3cvS0bn8uv6Nv8CjPicx/O9u21cMWZRUmT7fySkrQ0ISEIut/a/ywNKu0RXgHJjOLL",
-	"1gN/VMF4xFF+NmPATljYTETkHx+eKWCmbY0pUMDza02B6Fo09e31CiWNaTzM8lSgw04MYuZfF93O8dtu",
-	"28lk+J405IcyzULkgcPgQOYloXhfhtN8kMTDV6YJYYCCFQMV4ZmsBUbcUG5XRHCi34h5k53DAQ0NL/Me",
-	"IGMMaHjPsYzCPISIiavE4KGWLQLy2rVmUAaBPKIkEKNsiTa3YhTqGOMAFVFHxb+3TMU/BcpV86D/+/3/",
-	"+v0PrdZOv/9h73W//+H56/dP/t8migygMWCcmRCPKRi/oigIhXrNl4EvFbsuaT4Ri2Ghg9ZhrdxACZaz",
-	"oo8PoDcA7Du7+vb6fz5MkvIpsJT1r9ruce6XXcIjPhyLHbN9pSpZXgyvVcrGasYSRXFaHEbSNrkR02w7",
-	"NELgfNAlw9eGbQFQRkswQD2Y0hiH2+MfDmplNt0swNd+xSPUWQzv/+fBQP5e2aj/punmHWw641ZAAo8K",
-	"+12/iTRV5Xmbogfx7XjdfgxbqhnE0HnGHPcjidLY5JBnAizgSYlhxv6VNgSbaAPpQy+7Y332IibOLde+",
-	"p3JYOMm5ZGog5sReRP78FEjenIKidK6930wy7HXgMGXmghIIhdwS82NofZRXV69fdy/+OD/rguNcpDQc",
-	"fRIOn2JCRjBqsS4Sd30Zj1yDIO8F968I9qe5fAgPu4IZt4C/LgycP0ruJErzSgpql3Wlm/oSLDmrdmHs",
-	"IjNr68nty7x8mzq45/5d5oc0joQ1Hu6sMsmzRULCztJagIsCNhA6jixflu/rr+IZpLWzihXRw8AutoJk",
-	"35ZXg/96736Ii1Ao4WCntQebRhlWu0VIAdmpQVjg43LwYH/LoSbHv+6l9lL3VoF6QRs3dYWnDznwRe/e",
-	"yqGg/Vug0Mom0OYQVfOe/2i75DG68PWaXrCi8Jh/oGgC3LtauguwBsapRyZ+TKLTURIg8wPSzZdD2zXS",
-	"QOZ2qzRdKQ20QjoHOHS3PU/vIj2z5kLH9w8FDptcjnnnTa/upfH1NTDAbXS5fp2qyabX9lTjk3LZX+Ry",
-	"PZe9mQSPivpfFYW99eiQ+lp6imOb7TTfiDeHDmpt5DSKkOfGQ7Av1AveCtoHLfEpZh4CswGaS8cqTxk5",
-	"FRGfO06cvlzcHn+1VniY5vJNbJ4zD1n4unNyenXRvSSO/gKzpPPhUAh4NfGt8omS1+CgTcxua15HDP5q",
-	"xK56R+iT/SvnMosTgYkSq4J8yP6LqdGoPs56CSO1wbdEFQGERGUBS82CgOLEGThTnOlMTJeCr1rcCmma",
-	"7FKdYabCem8Dcm+V3z/imdjJYlCx2iioSk31sCYJ117LkXuvpt2YiK5TQFIP0MQ3NhYHqfM4ExNon4am",
-	"EJ2S/Yp77KlPr7vQ1vDN+dVFCJ5gPu3LTAHE0Yw5SVYfd34LPfHAeh2zTJTVfoTMJ2ZDMC9oBI3jzm8e",
-	"Vf/n0kzBGVrjL6CCng6Y4GkSF+qij6fO1wKbUblcPHYAS2qmP1B02x8oLj1nM5GKAEIezC6m5bjjt3oy",
-	"5dOhmpgLVlvjM0cKZwN4c4TOW7F7JxAJHKaxZmIyzeYWR2wZQVXmkPB1BveVbdAGo0ZykZ5uZQk3o1gK",
-	"ck71ymK53FwosQDgwxz6xBtN8bZVmr5edx+3nG/C0F2o89Dfam1N5WZiSyVrN5PCcLMlFnFBjYFV7TPu",
-	"isNxZwZ7pLJ8o0gR3Ajj3Rdhco89w5YwxJkWyQiSDUUlCbFV2GIa8zCVAqTS/CrOrJrwiMdJnpo7sVBE",
-	"KileUvCPsos8j+KMig1K5BBjbmxNIW1RbwSWkTlerNIvRNRhI1RpUYWBT7TbJiREWacv7yQszCp0he3H",
-	"WhH5+MV+z08e/fjENht1ZH2IwA3K4+75Ne6e9vPUhgr+Pnvo7l/0r48rEFeQbBJJoiEQ+qeb6CHpYLld",
-	"NvNwidWON93Z+CwLsc6eofY+rr6vC3Xh1UN+ywXBwXrNezcBK99/662RtY2IZXaw31ijYe/vATdivi4p",
-	"ko1Jxsky21iGlwDVlDwdJ4wZfpiaVgIWIxUsFbfqBktvhzxJBKIgY+KSHpjpijEo91x8rBZkbZExtTOL",
-	"I2xITboF2mizLX25ebrlZzH/xq2Nn8V8vZkBQ/eoqvtV2hrm29TaF7BGq7c7Hk1Ap6kGLIUlOrRSxtyt",
-	"ZXJMgNM+vBHzEPAGVHA9EEyP1UwS3Sz7dazELWicGmM/zgD1FKm+nCE7u0a6dc14kqhZgAyJ2t8mkPMG",
-	"7AGzNWgCHNmdoVY85U4MdQ9ZtYOKKGWUixk+Apun6jrlE/IPiYURdT5kBJw/mkQCUszmehJfi18pEtNE",
-	"AfucgyWNFQaizdjaUw+PtsCvontfp1NaNNU8jsRKIV4lBUOR0BVN8lRJ6avVY4IC1ByFVpLq6Hu/5fTu",
-	"xjZSLj+L+ZeRHoVZU20pEhezV4Az5NKsFyAEsLX/d4XjSDGDGoJHxrhHbM43IixaZodbe06ZP8HRsoNi",
-	"z7CUF4zRtWRxnSRxpBTmDBlZXgSzOonIghMxCRxrOuNz7Qt2BgUqFKkM+jK86P5y/nPBqWMOJuwfnoJL",
-	"0phIMUdlJ6jN6bCkM14NkoWnVtJf11Q80H5jz8lHB/Urmf8X3vzY0k6ro037xKzoqw+1wHLzsIKa53G2",
-	"fV3hkO2n2hbRDzI7to9+rJlzJ9FCuCER3PQZgo5jwdNsIHi2Zc0JPOMzV510P2Tg/bj3A78a/Iu4e0KX",
-	"lW6ySyAhZa6DWD26eP0uO6g6Joph+YT7wRv3kppdATsZayag548ShZ6l+c3uJDiLGcev620nzkGr3FHs",
-	"X31TzXn3KxCG5XhfEeoz/mcR7KM4H3hPAljva+J7xSvvBKo+K1r8Tcf6XD/WR/yKEXuM+32dcb/iC7HB",
-	"HH7yVqW3xu4U/QPGUb6wCktB9/JKxLgeVtJ9F/phd/fq8HsAXPWlJRMoSK+L55TkqgryTosyNjamU8O9",
-	"BlCDI8WWWJ63guSRhe5FO0CsoFeoL7sp82XDiMjEtBidKwYMkRV4UW1I7tcxzyAOG2uWpbGImMqhrnzC",
-	"P4B8pSNnOCFeQccq+KzlDCTxYSrS2Cr/U5f0O5HixY32fgsEmS8ssdMxn+tG+zmU/SU8lqt7YXyIdR0x",
-	"jbW23CBOEgDCCD5pFmYc/XobNiH3qb9M1LCYaXUgXX95YATxXpFC97zHeOFjvPBbiRdKbz/e8pSD2KF3",
-	"JC1HD4sH7f5l/r06iri4/cKJROejPdK+884aqbIdgBeH31venxiQfx67DlzZlyHVJYSlB8R6x/7+eyft",
-	"uJxUL+fMl47wvtz4DK8XjfCPxc0ikaXd6+8qA/Gf4wg68YeHX5D1Ic4Vs671Bc7hxwDn1xXgvMdU3CTY",
-	"6bOflWyniigi+WF3C3sW5ol5yr0VIV4ymScJS8VE3QrNOJrXFSdDybmDCrj6k4Fo6oo02g1U0xh3jvjk",
-	"XSJtJGaUTNO2FA8A56HO9RQig21mhidEUmA8DG29DZ6qy7gxPVZpZtrvyhLR42v2ZTjiiRYhMQtrQpeZ",
-	"59Cxq4jPpE2qBVgwqiYCOF3GPLKSkZj3wx+arOOiRlzO8bdBhV6F9rnNSrUu5vMMRDYTQjbZRYlevy8H",
-	"4jqXARbDlpujGdc3iL8P2LX5KDB8p0jOO1ZJRMyAJGWJVQjmSfglIicKIKHcCbwneAnSCppelsQearn4",
-	"y/vvQ/qyRPRuRhP+TPgXM2Mtj5DvDjqHdb/OYTVTfgNeen/LKNjp7bxstGEq4V4Dvys/6BJ/udGT0Nbc",
-	"3hn9MsTzWzijyyT0fzdtr0eC9zsQvNPUL1G8f1LnzQLI1iKR8cJltwkijfFwjGHGGQd6VuAsiJPE+ElD",
-	"NREWkwz5j4jo4voSb7QIOa5vYEvGOl0Ky9ZlFf6J7f6mMwrQh/XZBBz5x0zC15lJ8NZGAcU3UxqUsCiD",
-	"t2nGz6uiWFqju3/B/z9SLn+j5L1vfMPdARReor0bYltCUo2CtW0a0GQdyXIJthw8APBWWOPdl/AYXJVk",
-	"ngDEChRjqq16C3m9m1kPi8Qz6SszLr8CUSKSaoRmDyrAASoFZj4nXIBV4ma3YVopSSZcKojWBCNEZN0b",
-	"K1EjOyXcX2iIYpqeALovC8SBzdsz4yp06IznwFiN9ao45ijahYoQudRNdkRK6gEb8TjB7Z/ewXFv9YTc",
-	"M3UjZHW+1dxCFFZ3NzUH1m0qpvoVDG0mJA4E4rCpL0Q9SM6bs+J80AWmQib8A7StvdcKGt5XarSfFkhq",
-	"O5d29mANgPDTon5Damx+l52i6J6f+djCZDyFIbP75ee1F+Hdq5EgnAzlgqMnznBekhBCReDwDFVOZhxJ",
-	"KWOqTc7iiTD+2A0VGPxtD5RH03OrUwzmmdsjIRhht+y741Q2IP2jSvgl4j/TgiSpC2HUkgG+xJBFX6qR",
-	"LwitA5YphVRYKs9YaNx6km3MFND0JtQcpd1hCSKB+4dAtaWb7HWcmFO2L3kUsXzaJhpkqOxRbGL2y5KS",
-	"ppWhrKQmZKtANIzsPsdwvFzMj2cGGNFSSaRQXngMk+JWpNlYoMAQ6TMkSt1AMIljsMqc764gEs6hGmP7",
-	"P5IUcZER2ZgNAJPyaNtivUrR4U81OIkaWxatrhsrPhDJpUjEMKPBXdNO0k4tLRUXskRWNOgHMZYtEXzt",
-	"H/YlrILPyqG2cTc26cKD86k9kls+OoQrHcLFc+yebJcL5+ruIE9uwP+rdIYuRJbGWOw55HIoEl04EVnB",
-	"lINbCBvFMtIB/HEwR8sa9N34nIjABmKIXmRfmscgSBQzJWMuo0Q4x4u4ZpbpPV8WGroggqbSsnrMmJuj",
-	"tXSCBc7yhdIe+0ZygozXFg7prLtWprPSbxh2E9h7EuCvBBA5cmalVD5Pbsvi6esGxsKqnLI3mAwxOJVm",
-	"zHBzcj5cMbR8mBHZ0UilVlicRAA5q1QA9FQVPAYhQpvZzygiKwWAQgRXZ0dvOmc/do9psLSC0V2kBXCc",
-	"nuQyhRfd3sVvIdgPYHXZ3x91zo66p2ZvJ1WmEmmopYMA0kePQJRDQ+dF4wsOUTplUjERxsqoqTiGyOed",
-	"LIwHxQpCLxYzHqZjsAhGoFyKZqGMr8eZ7+niBzc3mJE1x4k9n31xQarfbfX29wtBPyvp+3vDDGn3GCgu",
-	"1UK97zNP5G8bnvtXZpv4zC4tvfZC6DzJajX+3J7idqbHModHgNyXKCg0K9ztsIVq572o7+GMTsWQFtMa",
-	"FzjhmTkPrMmAYrYjOlP3Wi10hAdzSPPS/tb2d3mz6Ts/OspFgIL5S/QwuNf7Du5BC5h6sVqXz7W/IHHf",
-	"A1xCmuHub1xBcK+hRXqsZgU2wJzpRMRXOjac3s+NEFN7IgBTRa2zCQNXfSBUlaf5DNo6YFqYezKMEAzV",
-	"ZMJ1E7kUEhUJyk2v9tfqA9VxJiZ6A0cOYp0neLFDh9OP7mKepqBDm8v4X7mgP9P+rLM5BNbNexrVXEbL",
-	"fKilKbTCL12mQiVnqdE+aAUVpEb4JvzraoajT3my2HmxiiMV0aTEsphGgLWh/KSj9/WBITBULrK+bLk2",
-	"+7IAfsAykgoJJV0MxhebDAq9ZpXDDH/00b5WH21h39VqgtPn3t6ZJVKow2Ne5Hck3vPNVTRIN5FIKkT3",
-	"9U08nW6oq0SXwtCRPb/Rfe7iB1NkeoSLflVw0Y11ge7KCEjqWJ+WgtMt1F20/LYshf90bazLcHtac1IB",
-	"xNFKFBpnSk2Etg589ziEzDZI9nLJeJaJyRRp2uGWWF4HbIbkYn3pHoP0w3g2ZorpTE3b5n4LViXjLR7F",
-	"lqyZL2azS2EaypvbHEimkJ1MfMiKdHmh6FjRCVfAaHsAQRwKy/Ql7EtaE3EMRFf8JnjxlcqwA3z2yq14",
-	"W7m6NJeSSPXXbY8XdOlDbY5Eo00xbqddJyAa9DekVv3PqRQ5Qof0/jps3k5HGJOvcK9bWJvUULs67xrS",
-	"U3k2zbNF8DHsGhT9lYyu8TU66S4YBp1PoBp63wwB4G4a7adPnz9vtZ49f7H34vD58+cvtgvKEdLH8SKv",
-	"C80dVgX4h8a3iYrdc8w1Cy+vjo663WNQpnwUjHyEgGyjk4MLzjKURAu7zt3gH7jrGEflq99xTCPvu9uM",
-	"YsmT8mZzppztMuSSjUUy9XcaAV8Rep+SeYWxhWGuMzURKZaYZ+kcvpkNXdVuQ0FVEqNDwEPbEACW1DeE",
-	"TdNYZlheqyQbxalwrQA8YwnR9yA74mvU23jA7dAK+GICDdBuEKqBbRITLSGLR2a8Pes4EaOMNLn70rND",
-	"41FRV0TTw5jIY/53CfA87rSfMeFgukNx+8I3o2jOw+y4hBz+6l3aC0Ji09uth4gAc9axzqXZOYkVLXNc",
-	"v7DU7ei5HAMEtqspQC0yunG/HLEbWf+TEjEddsPfVx9ke6Tn32N7xDP90Sh83Kq226oIgf7wNqEzU77q",
-	"/QmU0DXjQPvjKjCgZBNqkzMWiVEs44zUUqycCQuhf+ej0OcNMg8gypI4giwq5qjia2M3FsAr81ssyCnC",
-	"av5V/62XRNB7xSv6Ug3EnO66FWnCp2yqkng4D1gS3whixHSxROBE4imlSx06CVBLVOleQiYhTNtCoygE",
-	"Z9nYCbGE/QB01GwcJ8ISj2GKTLf70snBslKIEGnHqvfvLJ3j7n0/iFAF0BR02qpGzFdmxrr0WJem4UJa",
-	"le5+BzdvrjTp32V+SONIVKZS9++AaIo3S9tc0KUPEpekqXgvli26/z+LX+t+kc7/YADP/aOkdkfVu9NU",
-	"3MZiVg+v/YUncQSSI7wQyDU7HpaRuCRHSa7V7ZiZSpHGfg589k32WqWMy74UH6ap0KC8hXDMNwCuNJsP",
-	"uLPmQFAeewgcDaQnSW0OAFeXa2FuZpGYCoSpYiamrLlVscnSUy6pT/eylIepWmIsNL9jfjfHQrJhooY3",
-	"mkgQSqDKUQblgPut/Wc7rYOd/ee9PQ84iRiW9kFAr2octNg+e2L+MxMhnoj/hdLBRjdP1VTsvhJpEkv4",
-	"5jGxXizGSZj9g4UGo3hp8R395tH7nxaPO5FFOeNhqwXYzjQribe09nrQAQJzBg2UY1gsb6QP7L8uzWW9",
-	"DMwW/oT9uO9oln9mdOij0PFj0eKD7Ps0f70t2Fdqt5v5Vtgd1HevJdWOIqxz8Ko7ykQYS0jLAZJMTWKZ",
-	"Z4IRsdFY5QuYNChOEFGTnThWKB5BCj4bC201CzXEPRinxwUMBAAdioleEts4CMbzm335K0WaXBZ/DErI",
-	"uTQmv44lNFyAa5IonbF4xOKMRbHQWLkAxAFcZnEikDjYPDvPLD3SIB/eiIxgoERTxQ7ZfzE1GjXZW2gV",
-	"3ncjphma0TMFqNPA1pVxLNIw/8fyyGoypWuRXcIn2gBNgjs37aMBS6naMVIziZqHOhPTpToxbtr1Wcvc",
-	"wMXFVnqMQAnXXqMRCFzT5AcvbVtq4hs1w88DUMk4ExNon4amUEGP/fB77Gmr5YpgF9savj05u+p1QxaP",
-	"jEWC3udUaR0PEqpiDd+cX12EzPmH9X0zo1HqnZD5xCx+fEkjaJhHQTnFuh6Cwn+5svNPD/MZoeOX8IFI",
-	"HCZlzlIuC2nxMBN88o8pByE5vWLewFNK7Z7wD6dCXmfjRvuQkML2531gsDO7aKPd+L/fOzv/y3f+3dp5",
-	"0dz9Y+f9//zD+8UfO++f/L871ZOurnqtGxqKhMSamTfCF4eQRZ1rjH+FYyfYXD+4V9z1aaHFuK/UubO4",
-	"//7nWCLfcBrbzFYEZpvdZGy2LiBAtj8o1P5HHHgA8R5mN0JrPMBc2MZwyKdDNSEA2IpajwLONsziW1HN",
-	"bwDbaZQLJ2rDlAzKgHZzCzB5nGSQqZxR3WGcOltIs3kskqjtsYbY51IFoY01uhKRaubEvvSth8zSeSHM",
-	"PZbk8q5hD7ii8dmkpMOv+/Y5ICvKvAOyoWLHj+kIGxgfCx6RYoJ3AsXSdMZc8okPzer6DL9DmSImorot",
-	"E4ppq4s0nrZWVmnstVrr6jS25hn4lLuvNz8evcK/XZnFYizML4vfWlre7LpJfCv+vaq+4jS+FVJoXVNk",
-	"sbpjbwRPsvH8ThPKDIAY5mmczRvt39+X+R3F8MYcARDBw5idgtyJ2b5Ml7yxGEMbUGB4F7brf9f7pWWA",
-	"NpWHo9hLxDM+QBIpPQOGRXMOkho1rj5HY2K18Nm5ZHqcZ8ZV6ss4Y0THxZ62DnCxBS6rQxyP2syfEv67",
-	"YKq6FpmuceYuBI/iL/Kd7jnHN/7E7sMMucRRqvzI5Wf+ZTZnZw+8gQSKeZX59UDwtOqnoPIG0zpY2nVe",
-	"MjGDkgFgv2KsWaSGufFkzNmUp0mj3ditcA465QeEE34DsZHQpRSVxOdN+HAcS1E8bpxl0/bubqKGPBkr",
-	"nbUPWq0WnDI0PEuOCNAzB5YlGypdkUsfGAtLNZxVjoyNFzkLybulCBdVpQc5pmTHWNBqbZ2X2MeACocD",
-	"IkEw7Rrw4c3IrAskaXGvgaREtakwTVWmhipBRmpMnVvzxlhatFfg5jkHC4eYqKF2A99UIGaQINKYe0RN",
-	"UXB6BcRP6CsqDuYef2FAJIm46I3R7AqCKUzVhZ/hgr4c8hS4Rigs9t8FOyGwcQDYyYNaR1CYC1dgdvuw",
-	"9QL1vMsyv7hl0MA5LEFQJc3EOIgYWS4uFNinVv6pBgFm1qnz+KiADZWkA2nOrlOVT6ERN2LOBsI4CeZR",
-	"fVnicceBcVAjJAEfQel4kpDAuyV5VFKUeuCx9VZ1QjnK8RlxRUbgLXiTh+cRUWQtrMF3JyBn0kZcQioi",
-	"IbOYJ9Ac0smHqWH6BuwcIA4feP1coKtXKYUejWehErdLYLMmfE6sl+R/QBm4hOBkgC5O7POpFykphWiC",
-	"KL42ZpsaweFSSDKxjmQhkBaHsF0OPalrO4Pm2HoYdUizecT2inYxuADcIpVmRMoGtPWlDwIyrtVrkbpL",
-	"Kyw0O1XBkGq+NQ41nKtXF6e23jqAFlG+G6d08TFg7PrSrKZJDlE06GPGb8rzZKikFEAmUtW6Y6jQt6Fj",
-	"cB+p9jglDnz3R56Yj4pxqtyfR0OeCBnx+tU05tOpkOifWMpUEgHQSFkHf/ceKW5B1KzmebFms9S43VLN",
-	"7Mye+xM7I72z+q2x2Pqy4vt4j3BqCo3q6KUjdShF5zcIEPhnBEaIKs4VNRDIh5oobjb/xDSFpoBKh2Oh",
-	"s5RnKvWHjM7+j+8//v8BAAD//w==",
+	"R+ASPL5WYmWDnNEchO0bIIh6Sws6cdGUWJtrUpNOPONASIcKAo7+LdgBIovNghaQTOlgvCUQlhcZMN8X",
+	"m98kz+6+7TDFXr3urEQatpSaSOfy88SumZtoVwx3IoluG2CawJC0xHM3d+SpkRo6KT6Breesjh+ESOhx",
+	"DMgrFherNJkpQQ4AWbriwD8pqPyeIPH7JyY/uY72NTLBjOXZJrDwz1lyk3CawtltD5bwAPjcsp065zU0",
+	"uq8JDN5gS9xcknDy6eAluVbtwVPDPufaPFEecVSfTJgLwtErjqQEglidmnxAzviER4s8X0UGufGGaZ8Z",
+	"UpUWG2LDyJ3zHYb978P+Ke3Pf/j1YHRf/jE8dv4Y3f+v3bb42IpRFRB5jR1f01fNcd5asB/po7qk3mtb",
+	"3FzbJKp9UCKzxEBDozHlOfkueVECwsL3FVeC+1fc1JGNyUVOaLqmG2mgQbUDuMq6DDq9i+vTDTveN9m3",
+	"VaCM8vbqdpfq5dZSgmU/Gk+eM2LKdiq6srRqsJRSIfMJtxX3US+eMUxKAHoFbVbuEhiGu2/ptz5YDzvb",
+	"4+2FlwGtbMryNYPqERrp1czGRAiCvwqMgmdGAo0amZbRrrk8Pz4Md971bxvwIh5Lp7GfQM3heo5zFLhs",
+	"oILoPSCXmnKM2fZGvdFhE+rbsNuE8pZ+/tZbZN467XVkvRs1ZszYAbG1FNS6S0tsbuAW32hyHUw4hMkk",
+	"/AYoE8DrAOcL3Nc418Pw1O7nTMSMRLkQfTWQvhpIAwk5DPcLCAg7Lsplq+JTnj1bUSErKzhZnFlTosFB",
+	"gBiQcwiYLLg+VrY4w4TbvjBwUSmJGlVPLZUt4gC2OxarnSlomm4CuBMTtf4ZmVqD1C6Lm16Xh9CLD7DG",
+	"HuMj7yHGD+x9iK8NTKGiEcpjsQy03yNfJzM24SgcWqMd8jzd39e4ZhjkgzYgjbXpSmS6wwmPGundka6u",
+	"G6IVEPrBhGAl1o2MQvU03CThBvyp1ZB7jfFgGVj+KkuZr6uAfWIONPOTmFaP4YCckVkmOGEWuIssC3UB",
+	"GMcqScWMptC743adpUJqU5ZaOvCoDMjLVMwMrGrN9lk9osdbT6jP9tuREGuYR6XS5ebN+2IEhBou0MIy",
+	"kYrzOKs3dlO+uCivRCz3bYx5Ouq3hPoWGd6jCSeRD+oiQqcRXru4jxlcyeW37WOjtQ9DQ2UTDrbftQYu",
+	"x2EPdGEYO91obMfnWIkR47pPoqvvLj44TZxKKssBuZgTye5YRtM6LdmAD5wqkASAhKuuZyyYcGL7rGGO",
+	"Dsrxnb1543wbCWluLOkTfobD+3D+KqryR1YZTiUUwLDMGkq5s/kaiMAMwBvv8K49VPrMrSNSzVupmW2N",
+	"k0Dn9XdPWfEAAhu/Q5Km6qZ0ivzhRW2j9Ooc47gs9qxf7m1LJyn4JcsZV59+RTcWm0EWcgX+QStk21/K",
+	"1BMvnIBngg1rmbNQO4re24b3QaeclXKrHpS5skfArKWYWtjsshSldkDGQbN7/y7uhH+rv9ERwa1Rwc0b",
+	"uLkdD6z+wr2PjDr4ct329xWS2xGSaRve18iyEZ9TFpurEgfEt+gXnzRCvgt2QpVGgan68rO3EKqvCGo9",
+	"GN7QoZe+/JHxjV0MnJPqblB12auR9OUK+PRcS3+PKLRfxjqTN0q58iHbYlULxaX077wOidWd59a46RNx",
+	"sz9ZzX8tVvOAwsNOAsLDQOLKDuD7Xjpoj4CtsLtONYh3SB4V58JDQvqqJLGjJpwd/pikYs2y/gxcZfUQ",
+	"O8DD26wWDII4tC6EAmU1mtwKQ7WwwZ3Bv1/of0Do7/Hw3vz+5f/ZPsnu8eUOoTwyyryUY/9bxJr/bZnK",
+	"6V/S4u/rJ4gqt2v3BLjrzh21N/q6EwGtxtoIzrRsfxSGHQDP/xteT//lb5rf81Z5bzXrlkIfplJGrs2a",
+	"1Bg148Lj0gXj0XXSxt/Bd2W61BHWYMf6xSnpatxKUIX88vVLcnBwcEqsg0LM55LVz4XSQI/74UF/dHod",
+	"HqAG+q+hUkW9VaXEHYtfbF7SlPGYZtsT4GO6MRG+Bp3OhrxY0F5Y1cANO44siGLkT4Y3g0jF7FZv5dZx",
+	"lHa51uE4Rr3mgCiZqU9NNOpOW1rjHn7bkggeoLbUnIcl4XhXprlnPh5eErOGe3TjUsJuzrSKqUmJSXmR",
+	"7U453OX5Kkf2JpFtEQ9g9a4a3qhzGhjN0oTJHI3cNYVGywffV45geSqeX4cjDJD713CIp6JxCAwuqYcu",
+	"jRWoEX5nex/Wwu/ug5aReM7nPiNBzbttIKfXMLsuAzkInSUZPfWSqN7D+pI0Awb3E+8cXv1wsKn3DnR/",
+	"9+Rqpy6Qw565dnuBydfUHk4koRIy0YRxdml0kFzouHM64To0HADWFA9jPM90yl5cZHSa6iTqNjb13q0m",
+	"UJr9NVqtH4lPLPWhqljcBVffpBtkoxFiwWJdIQS9jUjKqBLJRJEbe7v6TjS2NiNui5j/x/WPr87+Zh+Z",
+	"e6LqWKkIvPbTmqsD7Bp+qk+iD5fnf714//Fqj15Vh4iL2tbvhHucDrb6J1A7mW6ccqYHQ9WrLDNurtdC",
+	"g34yhoIt+twn3F6JWF/Q5WdYrUx1Dhj32sMxOjReALsVVWu+3lOztr2g5y6K16D/3laNqFKCOdkSnB1l",
+	"DTXKNwFScYX/cpy1Fd4T7lTpW6KDAqSUhE+4oZxGNkRZmL0bpJweo04ZLlPzR2GnZPz39QoY291f1Ot+",
+	"igu1gUnKqulTc/fuFyvGzXnQfiXtAjQuHlPn9sXH16/PL398/+48GpdBl7Z8P0YOCvR3A0fwubCqg5xw",
+	"Aj1J/MLZmzfvP9UcTAlIrWVMSw5JfSua0TRlqa5fdvbu5fmbH99ff3N+GY3JjPIZS6sjQz7njsgZSvUD",
+	"j3dj1WkHFzbQOWjlLHXU6h410apnSnvFyo3pBT3bey/oueviP2Eulak/shYkqZLaupATuWKMRBUw8aha",
+	"B2wLuSFLXetYwDrdeVqVzgEclDrcNgGxnbDcHrhYPxVZOV0+8WY5JVO9FqkSjaE0wEG5CUge3ZCZjtHe",
+	"EmJ88DCb4AdvwZ1tATc6ZATkDlPiui3uRld0bTBkwKTpEEm1bzzCh0rZH4/mRE05bzXAG4F3zNQAYIxL",
+	"9Bcdu9dkzIBaYy73RE64YT3kIodIDnWDV7B4kNA02ACanuCmS6qnL7MSkl61Ccf0tSQHU5WtRI7ZSxZ7",
+	"AMvYSIQ1AwQXY8twTdC5na06chNetVDHgsnHQJ19KKOTa8TNNwieCRnUOpzIiadNcjLd5Ay4KfwDXfxr",
+	"Ko0jCQlPi40bIpNfmFpzE+ImmT67AiIfSKo6J5okrKCWi9WAvPv4pgW0BXdICoS1ZxKi42LGVpjIwcko",
+	"DEnK7lgqG+bAZo5UfbUqJWuk4INLun7LpKQ125ESX/pihQbP/kqAxchKFa0V+c84ZicHGJO8wnZqvS5f",
+	"vySnh0cnHhhr0XpXJJKsM8FvtLsiEzcZXULGPUQC3jK2knDlLhnlCb8ZkHdsDc8khCROGaFxzOIxyTOm",
+	"blg+4QW/5WKNspsugWoLFOGFchiGYxIl/I6mSdzX+kqET4ZjEs0yFjOeJzSVfaNmYa3L8nf9tn7rYEwi",
+	"AAaqtAeVps9F3qdpKtb4o4ur57RWEk60EDKvt59lQso+Rr7rrx2OSfSTmELLuSh4rOtuVn+4ZZvqDxpa",
+	"3v0RvmpPZrV5mQFc+11LrI1+VjRfOD/iWI/GJFqyfCHiysTw4em4HDcwETORBZXNH3SENv6o5q+BsfXn",
+	"dbmE/oxy1d+U9QUgiSPkBZWsjxlkuAs5TVkfgt3Vn+USsM+JzKV3ZQCOodo6kX1901R/t1wR4Doq4azY",
+	"sxq+2iDzucpye39MeL+QrLIBlbHaX8uGScyWK5EzPtvAx8on6i+aZozGm7526KufKZdrlvVTYY7DcDQu",
+	"6UYHLpjV11/HduoAqAuiryYLbFE/UPtfcFmsFONicX/J4oQCC8IGI/WF+kAzphilbqCIxC6hsfbDsyN9",
+	"jtHW3UfMBnygxhPTnE7Vvhec3tEE2KQavP0dBE9B9TZV/1IbDuujlzeRsmBZpauaTbrGT/whRzlFacFF",
+	"7Srh7fWND/14QbNhirKtyjW8Z8qvVJHPAwzAA4lj7XJeY2kf7FUz5RzwCe5bsTV3JS8lNtPHwoSl6kZE",
+	"SSb6j7520vShWj9Cw6pbUzdIxU0LrGsJ2GBX+DDs5r/Mk9xkZJu9eUFjctm+nTYtxL5Ap6LIx9OU8tte",
+	"p/wQ81kXqlJouEugFZ9R70O1CmQ3u56SgjcgwyE0IUoyU9WJo3IFWqyWC7GWFm0Q1x5zidN80WalA5BB",
+	"n84BF6HNA53bXBMZlFGWSg/qeVNtd1YyKBOTdbeInNQtY7BLeEsFPVGkMZP5peINHeLQtGivbUhgw3DB",
+	"grkWhx8sDK8RwKP7EqEkSmONPljmxJqMVLBgKMkfAu+HIQnDsEV98mfmJvzmwtSyb/VxldbGSL8TaWAH",
+	"isyoSV56c8/kbZcJG+BJMbdUoXMq7IxBL1dsH0A2Tdy3DCoQzRNOb0TH+ftj9cwWNVenTkyBIfj6ZH1c",
+	"AIjy/M6bpfgJwZWwlIraRqrt640Tpi7DLaimzRcqQNN7xYT9bNhD56Om10uXntty0qhOIE1y+Yi4SoM8",
+	"jAOtfd63BZA2kdPlzqLrsE3XtrVzd2zZt4FjFMLNKDjNc4wc+KHz9WI+GuBet5JSlzitVkZesxcNt8PC",
+	"nfX/jnFVP/Z/KP8Y/NhvsRvB+LqHWCFc7mPDq/A2+7N41tMUz7pkM8b9GHHfiLU5wEyb7SFdBg04Wpyt",
+	"1K+LLgseeXhZkQHy/9skTRO5FR/LYHKgL0Lc6jsZrdYokCjtEW01FoIOs3Fscr8/5W634fDp0NRSDYfV",
+	"ccZoOK3C7DUT6UzKYU1OWdRwp7rP13GE7Lq2Gz4T1BUKCKDjsa3k00x03BqQ8c+IOucAzgW9PEtubhCK",
+	"ZMc717plR5Q603Ej/99LeoH/DFZJYCt7aA+YKSHQQKgDGQ2Kcj+Sz9tPy0fEWTiddBk8NeAdjm13T1At",
+	"i/Dl53qjgz0xvfysJKyd3uFTV252SLd39fKb81cf35z7YmeeFBFlO8ZVQDhbVyKv9qOjnWRksDVaUawu",
+	"mVnyyyL1Cj2ZbUGyIoVLMTGhBOSLy9cvydHR4dGXiMzlpPiqy9PUII7A9sIZU9frhEevrq/+f/betblt",
+	"W1sf/yoYze/MaXNoW74kaZTZLxRbadw6drYst/+eKqeERMhiTQHaBGlFu5Pv/h+stQCCEqmL7dy6PX3R",
+	"2OYFAHFZl2c9T6/d7YU2BhD7xBpTpXU8SPys9i4LX3c7//zHr53Oz2e/vTw973W6v7TP/nHw8tVvJ+3f",
+	"/tG7CiG6VDy6ddA8eNbcbz7rNV+YORFa8AHP2ItWs2nMFIhTkPPFernQEZ/vMthvAdGoCXsN2IG+NL1H",
+	"S3QUfzC+juvmMFUyxEhAX/YltBVeGJ60T89+CwMWYsvNv95enPfenP2GyfTfOu0u/tr2KfQqdJtNtArC",
+	"44ur8575S1/Cnw6fPdtlZ7G0Zedh5/87afc6BChiKs+YjuV1giDYxeROo2aM+rLbvTrrtNYM9ZL9vWSA",
+	"rw0ldCG5dJFnQ1XlCQAZ+fFF9wTYyDG2aG7wSmSJsfz11SVcUwg0499fsnCoIkEMyRjgCpnmczYbL6CA",
+	"7JuAuhyeV5nq7t5FisJTnkDSCRAK0aAUYsxMJxOyTIEByhWZuoYYxsu+rOK8YG8V4YzKNBcHLxa++EFz",
+	"a2WL9bZWV2iVp0Ox0WYZWJpkkF/LFijKXNfBsPF49pGpw/HDqrQvbfZhiSF8U0/QOH//U+n82R716j3m",
+	"m9iyt8byGquBiyJLO6V+unhlZtPVeSNo/Nz5rRE0zttvO5fv2lA4fnxxft457p1enAPE4qxzftLu1sy5",
+	"LJ0vU/BSDLa5AR8G5fPJT3NUYW3MW8NGoUY4DbUFFJFguBQ8NUcT/PFBmCigOzinvG7g9KoO3VlQj3UX",
+	"gBtGJFNA2UmVBT5Vdvi6fXrWOQkteUB1aK/SL7yQJfBVgVNRiN1xlnUBsJmVVZjjRdy0z4aKMJ2ufUhR",
+	"6g4YelA0xJ9XGFhE7o3XFQx99jeIXinInn5/X6bsrjSXDg73j54tEr5+AkpWkOwkRIHeI2bW1Wytfxai",
+	"4mYE72gypkIjU/+qkVV5Ns3NEP3Vb6RqpvuN1tHBx4b9w6nupbkcojqwBWeDdXkMaAMslwL2uIvRXW3V",
+	"NFvxmZrN5g/7B7VWLf6yW+o4sKDBV1pHQVttFruI5Gs76T7ekWTRcYgV+snU301lw5cXz0r+ebMnZ4oN",
+	"BKHjFkrxAaNlLoLFjb9z6X6IzlsE9H2AQ8XCXht9ITwzgCkdBRPEIpQUfmCELoliFHbnkn6BqFUiAx9a",
+	"jFWFc7JeRuXuUS3iz4wzvRDh8SmnHAoNwue2rrYv7Rz5rKGxGrWEX8dz1zHcVMtqqnFkqRzWDqe/S1cJ",
+	"dBW0XDZeSn1Cm3dsLH3T82mqQI4WKwxs8siZSiTlFjI1QvwbUt+ySxQBBYfFwzaaJ5rf2QABhdU9Oic4",
+	"czWcoVBE2pfADmvBqxupRSwcR5WaFCWOLn+DGCnE7rDB3JkAShLgsOJ6ZBr0VPwdDX+JbjCKRcS+C886",
+	"7cvOH1YT6fstEPSv/V5Vxeu3E8mome6fWjuDYBATHvnpeMeRVpyoAUAHM+ud+6yzbs22YHXD5M1mCrkE",
+	"F0Lo2bIvYJP8uFUc/cAG5ieeir5cCBnHkk283ah6Y/vkpLakOb6G05YKKzwS3NXEzAWJWhkyS2CzjfYY",
+	"306qeh8hqpbkcBa3HLcZlSalZ127jbgvN96J0UfYyqn83GkG1kbiXzhRsXrM8SEWlIdWbIQpyaZ5OlVa",
+	"3PnceegUBS3n/YCJD0MxtYiDUq1I0JcYaCOJFjoCqkjZLPQ9qMCUQBmbP9S7fdmzy5wv8f8Bv98CxKMG",
+	"47FBYmV7pug7pGIKh2HtLXChb/mv3m18QmnvY6J3maXxgmo7RLNwau7exZT7sjmldJ2hfpcs4Haa0tsn",
+	"tsp+VJ1daEcMixaCBbmuYtVhIRrPXqI5NYs16ntttKs7923taf7fmsHFQSVFeMsb7P1nUIng4JqXb9o7",
+	"B0+fgdUYxlFIQolxibbaLGfjtJvJCO/RECB35bvwOxiPGzH1wjGREhqpP29c1dGSMJEXnPNoxSsjc3dI",
+	"OpZd2MpgHi8Wo/l27zrnJ6fnP4ZkWROCSzt5Ez+GFhR/K6btSKXQ6XEsrwNnaIPgoq3O0rbS7NeL7s9Q",
+	"w1WW3wDbXbsCxyJWCFeWFIuLuCi6splZrUN1K9K5u/n4qtvtnB//9seP3Yurd/CMaQKFM9I+wxJHOx7o",
+	"HRb2Tt92QjTtIJBoC6ydz2HLgheHpRxaxz4uhTwXm9UIGuaFjfdrV0ZVItmjjzcGWIlHflkJzV/jfsrZ",
+	"7uIryOeLfW1BQm27/PRyPMP6ou74WfKfylZDyeoruZle4KE0/YsdpTIHmMt2TRwHC7oWqVoWeDqgQsyK",
+	"T6KiLHhulMeyPLYtLMGFXFpxt4vW3iPa0s3lqzy52ZbRvyghzRT1DFbosp7IsJoTDVJQve5vYYuMyKyk",
+	"XYTFalZ/B4JMWvt1nOUKzjJwloqgS4mqXvc3V5VZmTAYrkJuFdAuh97CKgzKE+wuCa4uplOWA0bp3MXT",
+	"N2J8UGgQwt4IGLqCol4m8+qIvQeCc5QrzeY2akCF6UzVD2Muo0To+8sDaU/Ed52hYS9dIqyxfwjsRKtZ",
+	"pGaOd4uIdiUVhedeIsAAwh9IwDBUk4KUebl2DvNY63wSRBkWsRePIt7GWzcM7PqTp2qy0EEKhdMWqFoQ",
+	"D3kVJ0zzOGJaVU8f3Eq36BaScWM9bCWFan2XtoMDwfesAnHcEYZJw+GQmLHPRCEVAuHtDncfSGbQyOUd",
+	"p4vlpdNjmpS7d0C7WwyobYPfHvfB3QSrWU3HqC5RGzkhyAFyJdHeDdECi0QwM8Tm3a2JaHpSzNEY1bXc",
+	"AvSUGPg1j6XFLaRiyk3fdtmFOW9DLBZ0VddYpMWuqNrUg6nG11KlVOeLsV9XdgOHMXndz9jb+FWV2oxN",
+	"fa2ep7+CfXqB126pcbQIFYff1nyRzSsMCLTq8+5ScYHLSh26CH8Dtwo9VVIjDQM4OGAJsqfAz7RFpvSz",
+	"ZD+9ygd36q3NdebydIss7qfOUGIyvgZ0V6pnWDPgNFPMJ6eV/XHzyhKaKPfKXG6492+lvm0r262EYrPp",
+	"lfDXyZE/iEx3nK1R6P5qg+kbKsrdvWroPpFZJLNYBRt/EKg4LfKHgfRvECMkzoot2Bi/qfjfopz6Q6Db",
+	"/fKuFbEJ/JJb4eBrAxBFjKIcJqjXdv985WRmMjp8BfZ711lo8Eei28OfEp6Jh6046+aSKIDW23kjvNDm",
+	"VKxdxpL4Rvg41JJRuHS+rEEW2FmPo1Cty1qcGkcgM2iMvRsxLYPMwLCZpsBKACk6YxumlWvyboZeWoU/",
+	"XA1MX7zBPsXC/tbeDRc+hJG5avp3c/km1plKF8SdkPZq8bPZwJD7CpYcYIzPsCFdJPOCcK9TH9pBWOJV",
+	"t3MZluSfCEhisUflUA+2w95YjQ3N5eZlitVhrS2LV6o91ccSxbuUKLozfSX+aMyRGAHPiEqzEEMkIIY8",
+	"TXjseBPfnl6+Pu12CD7vYVvNcY4SX4WfWi9FFuNcjyfEQ3rxS6d71oZEQjXf3gxIK6HVMz4P2AB7Q8R7",
+	"bArMe/isMg6n5QmXW9DIMoQH46p1uClUCwPmHXzFSad9cnZ6bt6CcEn7Gl5CqKkbQBNYVqywWmY2xGf+",
+	"dPHqj3dtqjtYzgj6oGuH9CnuPOmgXGP5VkJ8rLi32/nnVecS73QUaTbg5qw+uLTzS+e898dJ513vDVZG",
+	"YPgBAgIDYdWCYpmhWiQk/IdjHstywBQZdQtVPjO4g3kl6SNNtkbQoPnRCBqlr9sIGkufohE0iqGkH2h0",
+	"oBSD+tsIGl6HNsgReavrx/hWVCuKw5+JYRVqfPGGcPeL9aq6F7Ae1uY1FiSEP1F4piusBsBGRhQBGYCR",
+	"V7IQKZMCLxv+aER9ciNqY3eR/epoIOkv3Aeq2I15rJJIe7K65ZHEyFMkdl4Mms92nouD/Z0fhs1o5+lT",
+	"fjQ64vuj5uBgpWZ6xVlOoVArFQmcJUsthovqmvX06fPnzeaz5y/2Xxw9f/78xSrp2hfN5vP9Fy8Onh49",
+	"P2q+eLG/uqJlYfFYj26DRbRhFofTutqc6HDuIsqWAFJbhehIhPhMYlJcAqagJG2Jrw4KrsKCaG9JbN5Y",
+	"sGZSuCOLS6T3piIZ80SCE2PDZirNxn1prYcsnW+IKC4IzWrUP6pVqNY+d0PEV6lgcYuVZT8AbZBo0e2u",
+	"NSHtXHKAgPVUXQuTC6ZJedKkxR9WTjuB3PrmWYF1dVQaoQnv5d02r1demPfrqpZtQ1d2s6If9AfTzLGa",
+	"eSXwuHuhOcXOKp15LJe1Gvdzqqok/x/SK4v5HsSZm80Ej5rtUi9pXSeK41RvP8BlYneXwbY/rx13bFPt",
+	"uK/YtbKCARdRBZSrkYVotj1VAlsU4pvhVYv1LpwrQMlMVzqYg8VsLaLJN4vTFud+XWgf7QsrcWfmAf37",
+	"Ta/3zuWesJyQ4KDwTPuTJUTjui+veq93fthll8gxaq9wQxsBrbYuMLk4TxM+RNRN+HsqIj7MRPQ+tGIE",
+	"0KS+jEFDn0T1A1uWA9hmknCwFFdIcEq8t9e4BaREc0wtN38bKpnxWPal+UeqkhINsYzYhKc3WGOSxsg9",
+	"HKeIWGsxoYd8Koirzrx1rnIWxXqa8Dmz8mQ1JlipJG+FtBFB1CHvTc0GBy/Wzg6s0CnyavsqDxtMHAJr",
+	"cNVXXnTTESQvqxPd6+Dii1CRom31/Cc4W6vGqnZdL8iR1ZS1k2aFcBtruWrdmte+MLwmmL4ugUqRbNk8",
+	"pS+/C7tX5390O73Oee/04vyPk/Zvl+H3HjEE0HWauydKL6pzPV+p/v7s6R2K2j2gzrZwMgcgY70izjfh",
+	"2XDsBQVt+t4Bvayw7KgA16WUpoYqRhT5+JVQZGEcAV3vKFUTYjfIVBiUq21gXz04YmOVp+Sqr5PzM8+r",
+	"OFCBJhEevViXs8QY77QqNk4UxVX7N74S7EaXLtXGqCqfhmuTW1ucgrUpzq6b57HeOMOZ8IFILjfEhZ2V",
+	"Li7lBDcaFrx8S0OhCI0sjNOaUSpyahu1DS8XWzWuSMQV7Xq2plmZ2nLi3mvSegnCjUaBrt9qFDwMezEM",
+	"T9dZclVb+2XGMWSzLS6WlHMgCLjL2iyk8psQqwF5VrArG4PODKPg5PjwzEcFUC7NnAx96SqAHY8Ct/VX",
+	"o4Wwt7ES1ZIsgVcFtKhQsAQLUYuCRSs10Cp1Z+5UdwSDtrYEFOHPL1FZyxd1mm0HqEbcV/FEB6hmbahZ",
+	"Sx1+G/mXlsPxvhhN4H26vrT2qk+iTbAaK4oAb2SjlA+txe0Yb7A4z3zJeOTnC/qyLNBDjc4WdDxbJKhQ",
+	"ru0TSbJK0mPZra5ZFpU72U5RBNJii8MqI6/YESapJTLACP3V+TneWPg85l7MVkBFCBVPOALZysoSfJoj",
+	"eCg/z2XSi9RidVID46I+2LzgUqLSLpc9oP0wXnq8LWYq31fWlTo13wiPISBY0ssMSzSkSIlzjv/yCSwc",
+	"VMw21PwdX10XGe/V7cKweZHOgJcWwe4Q/oz64wTlSjJQOyx82z6/akMqt0Jh0BOBah///Pr0bOlCWzbK",
+	"OJvFMoLyJ69SoHQt7n3e2vBSOPjlC44Ht2RQgYuphfoAj7wDe9AIGraNkHvA8gF4duW4XtKAvEvFbSxm",
+	"WytV2wHdZZ0PfJglc3sSonDCLU9Opc2lBcSaFrAwTfPEMnWluWxnIaP9hhJ55RNgiAqsT4OGeUCj1Ths",
+	"sgP2xPxHkJD/VdJ0rJObJu+9EmkSy2XQIOxOyxPoLNZlsVTcxUrGwrIQ3+zuSKWhVZTdTKETBWg/2t6v",
+	"kfxLley4glxAKUoCZq2BRbXhHUvfbd2dp0s3GKfdl9Rc2Ut3IdxlpRZX3wJXGcs5zTfJjpToDjGQ296k",
+	"4BcHBKUY16pu41VlU2DlDXTZR38Cr0ng2esqz7jLoZpWE+v9qQa6lQoeQdESB8UwHRTUIHYRU6ESXD5L",
+	"40yELdpXAytJby7HzDWyo8IN5kHuBioaxJMmcLtdVOyRVBK54wvQbPJC72q8nWhMwhYFe12HbJRXepCc",
+	"icjSeFgeh3CPfutYKcHWAIsmSYo4h36JNELAZQk8dSUJNcvo56RbeTSJZdjyHhCYu7Qj3OB5FKPC47li",
+	"IO3ESAdM++wn5c3efUYEFdKQEdOn+2FpTAu6/0bQ8EehETSgoTUHg5oKvSLwa0aB7EEbHi/l4H53b32/",
+	"oReEE/jjKp+nWqX00q3QWoXW9gqZXtjlS2KshL7GGluNOrMtpoXoS1+K3djsBYEesjF9acXWyzpHxDTL",
+	"qX5X8q3+ShKu9gQIKH8n6GT3yCGkoGDvHEpcKGE05Tq7T03nJcmMbmmFQM8AouKjWJwvCrLRzn4iNxTj",
+	"BOTnWbabEJCvIY6EylHwbcFvogJoNZPGch6TbqrxDDyPCicBuDogxmhfL2mS0ROAe2RZhg/7QisegLOo",
+	"72F+ompvDOyaTQB0bMrhp0Ym+OQfUz6fwHM+flyXZbEvrJoy5iO5wC8BgTadyzCcFmlfnsnbLnEoVDef",
+	"JZaXdWmgY5WYIdBeU5HKG0PZFC5H0jJ/LpNkYmmGFFX8SLA1Qa/HmzBc0nz50TQt3JYts7K01H7QLSb/",
+	"hY0hm3v9nkMgAcLJxXw2frnpVDE45XA+bGamp32JOndQDqkmg1haotniVtTBQEHQ0smM3V4IPa8LRpvj",
+	"cfmT/mQ6tRxgMxdvPAuxsKQy+HmHiXifUO+y1baQ66GFuJSzKQtv0ip0u6UvvBlPLGBryrNxo9WY5nKY",
+	"5TzZs0J2e/SSj7jhZquyP2BQFURwiBs0uzkumbGaIUWS+4EoAudQ+LkMYanOOBQ51e3TCZpKOisM39dm",
+	"ubB4VOC4J7HWsbwu1RMXk3/MjRFHmwV8Zt1CXIQFpfYlnfYOZWBpu1mz2SysB+nCdcXSC+GJYUBmApgV",
+	"2Jw6vTM3uZd5a82fYIcSeLaJaYA5M8QomKMtlrQv0PsKKepN1w1MDjP5qyDg5p0bPeDSXFgTse85wG/m",
+	"XG6MaW0Rm1cZTzbrSw8vXVx0MCmhgdStwKG56eGleVaVUC2Gqpb2HyrIpICPVYHtorjcFlp0IhW11fc1",
+	"oIY6NMWqkTuhe/6Zc5nFJAu8WX190ViKTG7Wyjo6uNUbLd5TaqUuIhBb1fXB0JYinps1HC2IdrbBDmeP",
+	"XjsbNqyyczVVG498Ed3dpA/L0APskP9qr9jezdpirLdjxqldS5e0vdRQAOKubDZBs1lAjb7x5ohbTY3Y",
+	"Ve+4DOs+v+p1GkHjzcVVtxE0Ttq/VTu93jaxciUbI8p8O/24lP+eS/lzr7TPt7ysdvRKFBV6E5VwHyp5",
+	"gdSYmJkFV43BJm9l2a7pAaytVIT3l70sUQT8XQo50QdcBiNhCqcvXy9gbCD2tQNkVuZH0u9uFUhPIYfp",
+	"fJq5vtyKlKUiy1MJGYgQ4XeEyQv9gqck1plFNyFiz71Vi6zA8eFvbSTTgqf78jq+FV5h4YiFeZqEnh79",
+	"2MGeotiMxCSWnNyNCZ9OSaB0nGXTulX0JsumNNABjGrdalPX7jKM162ucaCLi8zKnPgs4ANCCF9cjEA5",
+	"auUid6/9GKy+0uvIukvLLXxfdpr+1ErudvnsrdCaX4tiIh7D16n3uqu0KjzlwDJWM1NOP2gwZ93Xx+z5",
+	"4YtnLUTHpWKibo3HjPcGBfjLlf31Ja0JohJcmNNmJwPsGNMZnztiHZ6KXXYBS1xTVEqzEIWtdYhIZhKw",
+	"f+N+afwhkV4jzMAscQRfsDaFn0NQUbc4U5zus7FKbF/dNO9LaAzSxlXPZb/uACY/wliveYw8hjgyBAw1",
+	"3j4UJyzGxfI0abRg1uvW3p7FS9MFu0M12bs92EuxZHU53LC0E/a8rMvy5z1tn7dLzM1Af/hvm91E+SeV",
+	"2lTmUtjXWCBI7UO4cUsfXNTOlJOVJSK2Z0db6yv16itqRkIOsWT0RkgPHQ9VNZCd5jJStmg38DMQlvzb",
+	"Esx3ijqBvgQ9cocTAOqiIU/TAsv70AU5lUGzXqryQSKin9Sgqu4P6i0hsm2rYHYXk8tSA1zjVhBpgAYq",
+	"oXgLyp+bGr4fDCPAASf4pLgEjSNtFUsta5EjKDpofDIpl4cQ2CP0htM3X2Yzsm8pd0mj1PLK3nxcrnuq",
+	"+D61ISsHhy0UEUl0wLJc765kLG/eTVJ1U6TozTZEOMXsWRtkXJxRq2/QVkhQbsezk9YXsPvlmC13CGWV",
+	"TEiAWiI6JCCgdry8DiJVUwug12p1WxvNcn7ZNU+VbmbmIt8v1aZVKekTTN3zd9zkKZizuZlYKWS1GdXs",
+	"HzZL8y4TRYXdWbvXsS/tyyXK7SgXWwHclhhxb4BqhiThad7Y4fJ4ZqrWUjFvqvwFb3et8Ykp8QBcMMau",
+	"9bfZxZWcy7UUXAuPi7NggVD+abO5qYyQuc/J4df6OxNEBnPJQrgjxDbQ63e3Cc5eFnSbWhDMAlsdAjNE",
+	"SCpm3jsPms2ip8458VhDzB/7MgZ5R1RnQQFrgJO5WPysNL3pfge9LablFqlo/2CtCAHTZ95g+3hHVy7O",
+	"XPsEC4ha/GLBCkncKydW/08r/L948qOcvAuEw5o0GwyhMHhmPgRVtmqR3gq9YBnQ4WbP7NXnV3FMEglz",
+	"o7V/4H4oZiH4xUuH3CYbcaGjv/FOWNZygN1183Cj68fGgSx+n9W6NFIbrFe6Jyw+btVyrWDr8j7T8pvt",
+	"6FbOu+lQTWJ5XUlj25bLxNmcLNAkIej08r74jbHtbaEzEW/FI7cYFCtTodUSq635TPWa3wDB9mOGaoRG",
+	"JG7cDi3jlJpLXgPmg65kFie4JTzbaR7uHPzQa/7Qai5sCbTf/v7X5+ESXbbqXdsWt6sKMeyFri1N8qSs",
+	"HlNRWoNEtcS4FOvMFoRg3VouE6G1x1NsFjSYW9Iek2AXglSz+x6b20fbcjL7S3ozjfZgYYyqZuAvPMlF",
+	"uxpwDCpNoMbqQN4WIH7NMRBiY0Sm+z9dXpzj9WXyjcMmewEo6LcX5zuvu6cVGKtVITAfN6Bv4umOmmL4",
+	"a2eqAC3gQA/Ql1fwnVd1BmfCUptdPBTMHKnw15qZ799ii3FWZ7NoPhF9CcFnO8e4qzCZCO6Y823p8rXK",
+	"XOgC37wQcPlcw/UrrdEKmyTizkU1q7aUpLo4P2n/1ggavavOJf7r187Juf13781Vl/75unuK/7hs9666",
+	"9M+r87qsVomdplryoVSZ7iSDTwu5thKZDvNLul6ycKnqmGp2wNGpKMzeZedXZ4uF47EEzmvv14FzI8c8",
+	"GVnuoDRV1zwTfTnlcRpYivur/3n9+vVJjddYCgxvB696l2deyiGWQEWNhuXIUZRpG8qF/AgqN+JpMld5",
+	"qj2VF8Qjs0voF0pijBE6GnqyLIgoa3k0AZpFYhhHAlA2BTTHUrbBKiDGtiXr4l/WPt7YtrR0n3ZmUmJg",
+	"U4pOfOH7KrCTcT7TOJtfmtdi8waCp1V7ZFuy9rtTgBl/F05zOfxjdzf83sqgcqCQKiKaZqgupkKenrBj",
+	"BKOxWOvc0sdBAdxUpDxTaV+aIR8qOYqvc2Bgh6Am/jlWEvNdVC6kpsKR/QL+u8XCDzu20ztwQbjL2rbO",
+	"vS8BW5woNcXIQBSlpqGIHZcK+kMHIKBAqVFsxmWmmVbsu7B91XtjNSrh+4Axi8PkBhWSPz71MUb26xUI",
+	"MYO3wOaCEepFifpFULt3v+kHhnd9TKF/gMXaRry920KKjOPBbv9eYPrMsJBnatqMqYuGCy++IxDbzrlH",
+	"tGvP6WkMluxHUF9FjNuJGlYGK4w5qob5RBgTRVum41kaG1cSI1jA8XAtJH4W8JYw77CnpkLyabw755ME",
+	"C2VGFZgm21SAiGLpFhljKVOSvVM6u07F5T/PzKR58uRPNXjyxNbQOW0aFBsXkn6MM5yjfVnjXVC5IqJS",
+	"nzwprLMnTzA6gJR+BQAed80C2q2k6MsnT9JcPnlC6wG0bVSxxVjUGryBjognTyD1+uSJVS2C6UObHZWk",
+	"PnnCTksitrCCPX1WXUiIDZXMYmlsA5FoMTOHBtUPL6jCg0wpt1m3CZ8zyL7ZalKoZJ7FQ7HLTkSUT5PY",
+	"HEuWmBIl1GKbgAOSlEWx00KW1xilZrGF9m3XxpSJYQKFp5GYTFVmNu2dn8U8DIqemT/HUUgDdKzkLRJu",
+	"6CdPsDbxFL8ljln39TE7PDx8Yazmq94xnrCTeJgqy1vDLHwDb8BUXCGRusNIXorwsnlZOUKlbMpTPhF4",
+	"3gKBDNGFkYRkwY7kSwTTk5HmRONI87gQpDBzS+YTa9LNAKHNOJvwP9GC18D8gqIVdtHTiQjsL6ovGfNE",
+	"43ZYB+x+CA/jIqIwEfsu5FP8lLGSe/Tb/zFmWhjAAL44evr8e5vs0Zkx7IgFDWwZ8ybkJNQhbfIE70TL",
+	"A/q0uEOaFlGdN46bRollqkuKAYwPKnuwfZh/BBQcIfXmOdPxv119T7TLfuK3/BK2DNOi1Gy0YFqIa3PP",
+	"QMyVjNjB/z09JGA6ylV5ghY0fpczfn0tUnZ1yvRYzXSL5UDBYM5mjcJ0jCVm0rqn4x6bxEMhtR/iak/5",
+	"cCx2Dnabbr+zedbZbLbL4c+7Kr3eo3v13tnpcef8sgP3QA1blvhbdSNo3FqR2kZzdx+voj3U+C67zd3D",
+	"BigCjmGv3tudiSTZgVm79+fsRu/+SbkGhxZZPNam+SCJh1hZNZi7HTEVQ2G+i5l+8SimsxxMBfgkHlqd",
+	"wqY8z8YW4dGX5mBh4Z8zc1pxMwHBl/lVDNjPYs4uRca+g8z+0/3ndEo72wFc+2uR/TS7QX53+mCm/QfN",
+	"JqWzMtI88aez7SwaZGujMeb5cOQtjwqC4z8GjSN8YdVzXMP2XvGINg645eDF+lt6Sr3lcm73G3Pf001e",
+	"dUoI9EuR3oq0AzlPuPdw/b2XaF5dSX7LY3TZfHuy0fr9fdDQ+WTC03mj1fhRuCI1rAGJr1FIxswBYzvw",
+	"ayiw8aZC47154B6fxnu3+3sQXLZCQZUT8NKd2bExIZS8thEPz1pSM4rOj+ctL7Mx4nESwG6CCsMpsDOQ",
+	"ICslnnzypLGjGn5pyy4q49cvS3PbwUYiNZPG3AB+B5jxVgWYNlHg90xinbkqDz4cQ9Am4zdCO04n2lqB",
+	"T01J7BDHRdQ3s7pmNbTdYJr1bk8hCIdtwiBusWiwWVOLg4UKlPKy3rWG5L9ykc4LOxLZuQNvkTkI2tPm",
+	"quqdg3W1Ox/ff8LVXoxfxZIHdByVptrr7rz8m/vrb7mSZrtUafxvLNo+2mT9vlbpII4iLME5ah6tv6OQ",
+	"alHZa3NGfpP7k9uRqj6T2R+8zajYcwC7VnYyGy2v/re0U+URkvFX7lJnDqroVqWVvEPxNGAWR0b5xe0r",
+	"wENVTcxmEeDihw2PSENtYdyvVjy9YKCFLc97iRPIpZJp3Gt22RvB02wgeObXbWt4tg18WIeUticRGz8A",
+	"rOp2ofCF5rICVCcIazsiGiSjLilhoqQbequJUjca4yewOYioL4udhx5G3gZoLDiOnpGYOfJ4DFqj1AF4",
+	"uFg9jGWFcZJQZrwvy81AaEAqtMrToTiNECDgmgTFfNQdS7KEXwqEMyv2WjNGbZgPSxtt1fQtLtkjcYU6",
+	"iKV35RnsoebCRSLWLE8lwgBnTn2TDzNlvLyoCOaFN2Lemv5rnM3n/x7fHjzP05ujcVi3ZXOSydxwp7SF",
+	"dqtahyLsduC8huXTiGfiJzWobY27a/MWmc8hogt345rG4YqxFHTGkLdsTDexjOraZedQDyNwmzWt69+0",
+	"TbMETUMKA8ca0pQp7BzrWogCSFu17zRa17pZSS7Qzj1Xa5MiKVZd06gArGjUZrnKezUIc4u1TcJitO0a",
+	"9EktEDOLQXumwgIp1GcKaotHA+RrM0CA5Gg2Vu5MNnM0YFLMXIrbt0XgFKm2Q5A0xLdBhpZoo9YOqTyr",
+	"3W0rT+vKU85Re3z6k+5TrivbjfVLy43V49L6OpdWMZkHc4ZwTBdlcJN1rWEfNKZKV64f+xCMiWoB6Vqg",
+	"Z3ZV+VCesMuANAFKF4o2xZKFSGRFrGtItRVWWZHIwGSn5tYLzIuJQ2LmPSYJhc5eqWi+wdKhhD0strFK",
+	"4ogoqosBB5il+1PQgOgzqcIKGHKEvBztNA8bQfHDM/MBEKs/sFUXtexx8Ng4KgF89g92DvcbgUXcwKsq",
+	"k/Bzc8DPzZ+b+ztNc8v+wc7BU/r/s8Z7WOzbbRLH8F1wmyjSroQ5WNii9h98i6oLN/rzEmPjZsem4iPz",
+	"8DOF762J4fJsXKi2zdzjdhuLnfSHa9H2+fh33RObG+yJx0qOkhhRR0f7hxvdYOZFT6kznmIt3NH+001G",
+	"QudT46GL6K2IYt6jmr+jg4MNduDSttAVuRbf+LaP65FxN2e33fKRnq3SkNr760bMP+KSqaY38U4EiAz8",
+	"6XZ9irFYgbnvQnvhTix3ci3C75dtKrzY2/MX9pOj6tXrL35639/CPrnXEvxmJ/QJ8izee0IH1gdYygTU",
+	"T7DmZz+w/nYT9Zuddz+K7B6TzhnO6zJLN8JhL30rA+IvwJblwi9ovtebHxsTOBrjtxJ12bVl1Z5KiGsU",
+	"K5dV4aYOwBOkXCjA1wGWAiXzgj+pL1GLqcqyp2Lu0iq8q2U+ihEIX3zGtmSxfTSDP3uWuftLo9V41fnx",
+	"9Lz1y3H7rHN+0u720778pdO9PL04bx3sNs2P77oXJ6cnrZ29vQ/mR7oBaKzNz1enJ61984+T3mWv/fZd",
+	"yxjnzf3mfo9g7e5v3d7LX9pnV51/nLR7HbzsqHlo/tw5P/GeCD/5DYIpWu19XAASqcr9SCFICtMPqc6c",
+	"13BwhBRT8JvnO+gUmNlRT169vYNAk2ozD+Hzb7gexxfGoP52O/CXMb6/1W2fputDG9AJomBXgTZUCV2B",
+	"GAfagRMB+NTAI9BzcI4yzNVLc8K2SzdP+JzwWqmowUMcYyM/7ZJMxKoFmYj0MZD4VRpCZnZOaEYWGize",
+	"ygCm1JrIvJyXV4MHb9ouMu/BiLaPzXtv/baj864jG8TnffTR48L6KiP03qRejtH7SMB7ROndY2ycns4Y",
+	"c0yUcOQatmHTkDjTpjGBhdeFxhlByLIlGOvLdYxlLxkxPOnQ8ZM5CgHLTFYf7HfN/rLhfmUm94JX4cYQ",
+	"hueinWdjhkBlZ3fbu4ZJLGQG/ZoWOGT8LRYYNloNfQj/MMY1Shz83ojlrYqHApkG1I2QVyUIdKKuY1ki",
+	"mkK976LCyTTgwMyLAdeifPMgTpJYXvu3O8Ig+hvqmCU8liu7zqncyXx8QBzpqjEgZfWim7YaHguIKts4",
+	"TCel7vFp7No4TCeIhDwuCtRIOJB/eGcF6xutp81tPBY3375QUqOY73U2UmkhP0Riwz3wMbXxmNr4ZlIb",
+	"/sGw+Vm5LEJTY5ZulOcolmKR6ch1VaLDXbk+1eF3bMNkR2lLeEx3/H3SHQ82yVdkPlbMt+YXOdce8x9f",
+	"Wf7jbrPw7jmQkkHy0FkQ9/AiD8Kz4bhKz8JJS0FJKVUh2DgbRopJX36YCEALUqkm1jFwyQYCGWNZ13FR",
+	"DcR1LPsSgxecjcTMCQBZ1Q4nASJmVL8agDJYkrhaZQ2FBiU+Z79xltKZlRmdZ+M4Ecjldq1Yporq4rHS",
+	"WaughKYaCoZV/gH8GUp1Qb1uxEIy1bFs3vzCeidh4KR9jZenoaIdKnOhkdcKHpwK9h25hW7ihN/vskuF",
+	"TfcawsIs0btDjqS25t9QUpYa2y3cZb9Cl7Da3LbaOw9BGZdGqdC3CooOeITApc4aXwbJZOH0hlMlltfh",
+	"9y1QXfM1tjLlqsCLN5PTHBeucpWTi8D+hS34rj4qFpGVHLVj0ipktsDMeWVlH+mgCW6Oyni2kDsrYuHW",
+	"tax17OThbNmru5PvdQXD8tnTRdv4Xn/7lNE34gV9s46MXZmfxJEphPNqQus6SwWfQAUy9G4HNmq8reVX",
+	"iWh7TDgN02oFBhCvk2rWl6Bb59Th/fMNi10ARBDCq0I6L4nnwmwdAQsjnvGwpGQXMnNk/nR5cY65rTBG",
+	"7f+RORLOuM524LKd0xOooQNKX4pMDdUEWFWQVsQxgAjgcth/2pcFU0Vf9kD5BkaGnp4odYOFbQGcp8jE",
+	"kktzFuyyNh7ipEyZ5lPc+Z1Sti1Kmk9FX4Ykj5YonZE6OepzqImwgqWkvEUk+2ZILduK+T+VShM3gCaZ",
+	"tbAvzW3CV/QsnzLYpQ7OiTW2mF8sVFLj0yS5GDAtzBMyJOg348uJn3SaqKgQ2KgsH1osA/t0co2gezQH",
+	"6oeRSidrCgP9rsbaclpWdcGyPVYUQVUzX2764j/rJQXvNeZoLW855HfVJqwa9XX5srIWYVDlHcCCL5F0",
+	"F0r0PE3jWxHhvkKr99oYke6URvLVSgKn0uZRGiZP9MAW2XuqB9vXuGXiQ4b78g42cnPDBNpXZ5Pgwx5T",
+	"e1/dCf9aJYmalc5S74QvFDU3Lqh3vt8GRfXu2iLPxpP4VgRMJVFBHcsuJGXiopgoNlSemZMuHoqCe6Mv",
+	"zYmXgDeDdIHiwzROha6r9T51Tf2E9rp9CfDo1qyOwl9+XCBfZe67PFmt+iDe6i2XYu6vWzHmz3T/ziyO",
+	"iEHVX0dWzLhyCZ17ZaeOETjUKrU2mxMM2mWv4wRZy6KI5dOWJ7mdKTbh2XDsoWgnYGG+49dmwaUqvx47",
+	"FmJzpodDRK4w4Opi4ZRfixBtzsGcDVQ2RnaIJUQMct2Ycw64+JexMC8tQ4TVlDfDBGYE/J0NlRMNI545",
+	"LucsElPzSmxHX6aCD8dwppb01vebIDALNMiMMCfQNGT3mlp+MgHhLbSWQZvnB/Y2fhUQQU8FY4V54kt8",
+	"m98Xs/tEziWBT1G7B4EwxAaRx4JVA6Xir0WApvc+U8uq+fssHhFrbEz8qAXkqMr8miJFb4W5uCQwtN9s",
+	"rqXzCT4DYwYw76ZRMShIlY2sIOZrdHPZzsLAg4IDm1MOjFFpLqVxmYD+ltZRNhayLxeAH+Z6rZQUOnu5",
+	"8CiEkJgLMHYIz0qcin/VOOuCYXwDmjI1uDTXrzHO0SSHVmPZqpIZjyUh4IxFt8uOzXHo4q0Tnq0gdCCC",
+	"/83a+I6n2cUI3Z6Nm3kj5hhh1h4JBjS0UesdvEvFKP6wcbt+dnd8fADrfrkfSx4QKjXd0/Mkiai7OEKX",
+	"eGvJDTp8ONez6DV+rPkU+45idnU8HPDXrVhVflKDXnHX5lOqkCeBIH6skd6srmVIsrxpozx6540bRHSn",
+	"ubZQVC9hxM5VxjJ1jezeGCiBFtXuz6X4291ySOsbbuMKHpc2u05VPl3RqhLp9sZtg6u3HFDwqNNckpj+",
+	"tiuQyOzXr0GSc7q841LsmNYV95fW49GnWI9LY4AW6ljwJBvfazfCR9xpN3qDt5Z6/+yBe+/yiYM8ubGp",
+	"uGKLCoHy8TQKPf7HevMHLt0qYPYpodM/qcF6zDTYs48O41fpMP6JZr11DOHHO+Oif4xvhc81DvlmCObf",
+	"8uRUYnpUh4HVVYXkQwrWL9nDNvh/yxMnd6byrC8xPg9msid4VTCdkyZ8cXORUEwF8v2XhKRrANI/qcGX",
+	"RUabgVlEB5vfMfFhmgqtAZVWIoLxc8h4d6VgTI2EEPmUUNWIv2s1NCc59hVFiwHJUi/gmJF/902v986B",
+	"J4DOVcbX44x9h1iGy85xt9P74+fOb5ffV7T+DTuAxj9BZ85yzjdaTwvL3zwu2bgbThGkJI5sftGmfYMA",
+	"vo1XkGcnjAHqr10b94ugIaCSMdZi+Mfb0c//fJH+8OPPv/0r7c3+vHp38sPp2bv/PVUHZ/yMX848XQwY",
+	"qGADWeOxUjfaKhuvHHs7zcvj3xMSzMsAlgKM+ySWeSasbglkNq27n6jrUuHu4jJttJ4h+LubS41I8OK4",
+	"RTbP8sBD2etc5XgYKNKt8+ppJVi/Aa1Np4rtpA0QaVni+YFfQV7wGJWY4DMhQskxDk5iiVkI2Eqg9vao",
+	"udPc3znc7zVfoBDW/8K4WenzEiQDtGOXRV4mfA50zQmfrhmnw2YxNtk4nwwkj0GXk25/p5J4CAvk7Ozi",
+	"1z/aZ2flgRvkwxsoWcinEN8pz1nSdWnEE34NEWCaVtSXbSAhP6nBl8Hhg7RkdUiZPr5Ht+9UzRZw+J0e",
+	"v657EV22B9d8DLbE7FN+8hGs/wjW/xbA+n+CkbKpybYMZzG/3jOLGYyTalMOX6bt/uwFxDSLFATnxIdY",
+	"Z4GjjPXCkVE8GokUw77ZWMQpi8QoliDGFfQlFDYJfkuPx7gzyUiDLC7oMYTTPPtJDV6ZzxdCSNDGTKdp",
+	"LgWSKPNEKzo4NJZnL8kUQ8kdpg8wGYLBMwSFWNZpT8SwRYqm+xCLt9kG1k6SvgTMo4PyxBIO2izlUnOC",
+	"KQIpNNDm7jKQCUXNkaL/EOfmE9SatjIlQV86duLiUr17uAuGMkn1DLnETu2zt/ErhNgoBh+ySDhABgRE",
+	"cdyXoQZR982hhSJirDdT1kwr1JzgKeY79yX3tHYmCoA/ELkaAbPtcIyfzn6WKJ13cxkiOyxwk3iCRzOV",
+	"JxGNHAx9X9pmwaetsMihY9Vph89pkWcztWBmzRQph0J5prIT2MKTBJ+UbRj3PaHtZOU2PSsXK/CmfD7B",
+	"U1NkWeIJfAPcgU+8SzxJ/ku4mLm/rLIcg2rz5ZmxXxbagFbVhm3owsVsmOtMTcw3Ahy4WaXGIhJ88o/i",
+	"pq2slTZsUp8ZuGqmnHlxbA6MGiGGgSByfFwHYEA82gSPNsHntgne8hs6nwcCRYxg/1cj78TRsA3f32IY",
+	"2MKO1RaDf3pCy5aPyZafyHdCCqUDk9wCe1L2pTsqCx5/iCuuPCIZaAGSuA0zE87Z/RA/USPGdV+C0mbo",
+	"IkDhyvjQ13gcWR+4VCmOwIzf/6pwlD3nM9fGIX7+cZ33HGz0nB+WnnOw0yw95/12J8ArmHSf313VOJ2j",
+	"FW7rkk6c57g+ngWPZ8EX8g+dkvoD7Ph5clO/4Z8gKtiqhGTK2ULMUzZDb4uNYhlpgLiwATSvVVwdaydW",
+	"YI6wvkTRS3SlAEGVJGhsV7oWZVvMV/0Zcxkl9kjqSx8NFViXz0fmxCmLI/2ywCRZ1frAf/MyJox82kKX",
+	"lN5PNWtwWFlAGmGpd1nPbNtTAZpEnqjumKeTRGhtBTv7EsoyulfnoYXEWeQZStvqMbhWA8iBhFfnx2/a",
+	"5z92TkIo/3PqtOi+e26o8brAB6vwjQGyBnA4qJeIM80gpQlVH6TJBJlIHAsJIqsujUld0/lEsD9zAiUW",
+	"bjmh6jDPGdA7wRJAkpzdvoTeusJHq88cprmtzgkDlilVeUzDRPryx7SrgvVsNXVrx6EocRwrXSokRAOp",
+	"0Wq8a/eO3zS8ctoiIlzOJFjXqpRKgCQCCCcSVKj1l4dN8vy8RuCDX6zeNBDVmA9U7sE7+OYcXNz/1tgX",
+	"JwIdX4/renJ12WnQAwua/cLIeNZqonFgBpxrd8ZGPOMDjgQQk/gawAG7jXKnkhIgqtLbxKm4WIcJ05NY",
+	"/XjmTWecmJU96XYur952FlpgU/KtRnP/xYvhwai583SwL3aeDw/5zovoudg5HO0PDvjR8Gn0TGwbr39l",
+	"tuDP7wCb15oxSrJHF/jR7PmqzR7YlAI6cAIGOIHAFbynFB1+ULNovnMj5htQ2kA01/wNnEpmiRlizUap",
+	"IDBu1SHmboLg9/YH2egtek3vN6W8KWdg/358vRssjHcpxEPBOHrN4+RbXxaO9YZMbmIf3H7213PdeBP0",
+	"U55FK1zwO2eIPz5y4nxNnDh3nqN3IcQx84a1mU64HhsvMCZp7zjLhARf7b8OXoefgCynVAVcKxmwkHmF",
+	"8OjEUVc7/w/qokAvFGoUKH3qPEnjHpNkr/frvqS8q8pBZwCZWqgex9bDW/dSK8YTM8BwYiVilJHHGWuP",
+	"jiUk+f8QfWASV40Q0jdG4LgH8kHruqjwsLw/ShYVVUOE+ojIFR7Ho740L5Ni5qJs1vcsQIDwVQGo5YK8",
+	"iG23D4Y+mK7DsE0zcvT7kq4ryGuMWwaOLqY2T0c750qKHThXW+xJWBprVE7FzxY42CLcBTeEZtDgotTK",
+	"QcBbaeRc8yDY/bIoifODDrFmR/sHVcaClya/u6UQbHCpGQHfsPjaII6bZCp/Rfwjuzf+8VNhrj7XyemW",
+	"MpNqtstOCc5xD9CVedXnxYzhknuEiX0L/vDdLfBHIqQ7JAFUas+aB/AAFv3fv+Jopd9rl6g5oKViozwF",
+	"K8DTM4IgfS4LSwa8dhFBSWgscwExUtNgITG3Fuu+NPMjjUQUsEGeLT6dI0z8JePFk2fcCStQig5vytz7",
+	"zGPDy59P372DiHnPMjOpEeOOcNb0ZcglafwPhCv5jiOGTA5oDZgpaA6vqUhjFfWlkJBMyDSjk16bx0iV",
+	"rfT5H939R3f/fu7+A/v4j+79o3t/b/f+U/j0ceS79NX+OlRE1ltsG9RO3ofP1mJ0p5Q4A39eiwzo5rJc",
+	"h+aYCyFBdlLKm8ZZxXXt497pL52wxeKsL4uTkipJjY36oVQTRwyt1mHeZRfFCcyiPLWYYGodQqH7UnwQ",
+	"wzwDT1QK5k5HOFbduzBRx8KfLl79Qe03h6qMMCPoE7UY58I/vomErziHsM9RUGSbnY9PEGYIgtBf/ZML",
+	"IxZ96ewIiykGT9+7wb3CgsdM1zAnTgWIlPvTkJQGs+D44u27s07PfBlMedtvi3zEBK7WaiLwnRiksYld",
+	"69z7QSdHD7WAzHZhGRdMYQuxFB8db/HWLrwQsGymQFBqaGkwwcMjwTKAJIAvTcB9dStSLAUrQNwtHx1u",
+	"BgeiQ0f7B2aMF8Io1/GtkEVppkfKSxEU89ktisJpm6Dpw9QUP/4kWAxvNF8U02uoItGXVupmB+/dGYgd",
+	"c7uIwl12OmKhVx0IBJaJmonUfL+SDRgTuN1+GbIUMV5lvjpEpPIpzDz6o+XYyZiSQ0Hf3/iArsAUaCu1",
+	"q3HAqv9i8cGMdX+sqEEtQCYzDkAMAEDaL+jiY3w0EsMMjdKiqoHM14BJ06+is2Zp5FhbHkt21GyyiQ76",
+	"ciCGuMSlI4eC8jZ41jDhMYAsMxvuq6dWvr95+nBBI6J8xeEtRY8qwkVN9sNCtOgO9ZXeG90FqysD95EJ",
+	"uhZKQXPBfwoxqxBsAkgU4TddHxmBoSrzuQfCbD2poPD1bmMN4mHVG/F8gSd4JbNV3b/qnvlPKK7etuT1",
+	"9oCgKlsF1L4MofW6gNoShfWj8foYLPoGWLMDMgAhZgSbxAOVGP4VRx/3Bnx4M4qTBKFSX4dFXwlnvQQC",
+	"aDpNiwo3j2JCAvUf4DplpGbMszrhprnIvBCS5WSTarYLXNhzv6ScKHHAILERJ5fxG+QZGDeeFFtIUnBk",
+	"UhfgUTDxKvCjLT/eViqINE01jcOMXoIs18jWvRjDKlk5ocO3v1ZpGEB+sDQUxJQ2ECOVCjS8TdNGQGiz",
+	"UCQYZ/bZJTZ0ZOGupd62k+mL03REfL5MbmB+6Z2KvjQ4CIH3AOZISEcrEo5/O/D+BkcMDFP5FW/UDFFM",
+	"XoSSzxGjjETnpbJDegKuj7u3ZeNz+RV9m19hRnzuw9m+vRauOLMoabKdX1KSliYkBEEPmgefpUGlPcIr",
+	"IJlRfNl64I8qGI84ys9mDNgJC5uJiPzjwzMFzLStMQUKeH6tKRBdi119e71CSWMaD7M8FeiwE4OY+Ve3",
+	"0z5522k5mQzfk4b8UKZZiDxwGBzIvCQU78twmg+SePjKNCEMULBioCI8k7XAiBvK7YoITvQbMd9lF3BA",
+	"Q8PLvAfIGAMa3nMsozAPIWLiKjF4qGWLgLx2rRmUQSCPKAnEKFuiza0YhTrGOEBF1FHx7y9T8U+BctU8",
+	"6P9+/79+/0OzudPvf9h/3e9/eP76/ZP/t4kiA2gMGGcmxGMKxq8oCkKhXvNl4EvFrkuaT8RiWOiweVQr",
+	"N1CC5azo4wPoDQD7zp6+vf6fD5OkfAosZf2rtnuc+2WX8JgPx2LHbF+pSpYXw2uVsrGasURRnBaHkbRN",
+	"bsQ02w6NEDgfdMnwtWFbAJTREgxQD6Y0xuH2+IfDWplNNwvwtV/xCLUXw/v/eTCQv1c26r9punkHm864",
+	"FZDAo8J+128iTVV53qboQXw7Xrcfw5ZqBjF0njHH/UiiNDY55JkAC3hSYpixf6UNwSbaQPrQy+5Yn72I",
+	"iXPLte+pHBZOci6ZGog5sReRPz8FkjenoCida+83kwx7HThMmbmgBEIht8T8GFof5dXV69ed7h8X5x1w",
+	"nIuUhqNPwuFTTMgIRi3WReKuL+ORaxDkveD+FcH+NJcP4WFXMOMW8NeFgfNHyZ1EaV5JQe2yrnRTX4Il",
+	"Z9UujF1kZm09uX2Zl29TB/fCv8v8kMaRsMbDnVUmebZISNheWgtwUcAGQseR5cvyff1VPIO0dlaxInoY",
+	"2MVWkOzb8mrwX+/dD3ERCiUc7jT3YdMow2q3CCkgOzUIC3xcDh4cbDnU5PjXvdRe6t4qUC9o46au8PQh",
+	"B77o3Vs5FLR/CxRa2QTaHKJq3vMfbZc8Rhe+XtMLVhQe8w8UTYB7V0t3AdbAOPXIxI9JdDpKAmR+QLr5",
+	"cmi7RhrI3G6VpiulgVZI5wCH7rbn6V2kZ9Zc6Pj+ocBhk8sx77zp1b00vr4GBriNLtevUzXZ9NqeanxS",
+	"LvtuLtdz2ZtJ8Kio/1VR2FuPDqmvpac4ttlO8414c+ig1kZOowh5bjwE+0K94K2gfdASn2LmITAboLl0",
+	"rPKUkVMR8bnjxOnLxe3xV2uFh2ku38TmOfOQha/bp2dX3c4lcfQXmCWdD4dCwKuJb5VPlLwGB21idlvz",
+	"OmLwVyN21TtGn+xfOZdZnAhMlFgV5CP2X0yNRvVx1ksYqQ2+JaoIICQqC1hqFgQUJ87AmeJMZ2K6FHzV",
+	"4lZI02SX6gwzFdZ7G5B7q/z+Ec/EThaDitVGQVVqqoc1Sbj2Wo7cezXtxkR0nQKSeoAmvrGxOEidx5mY",
+	"QPs0NIXolOxX3GdPfXrdhbaGby6uuiF4gvm0LzMFEEcz5iRZfdL+LfTEA+t1zDJRVvsRMp+YDcG8oBE0",
+	"Ttq/eVT9n0szBWdojb+ACno6YIKnSVyoiz6eOl8LbEblcvHYASypmf5A0W1/oLj0nM1EKgIIeTC7mJbj",
+	"jt/qyZRPh2piLlhtjc8cKZwN4M0ROm/F7p1AJHCYxpqJyTSbWxyxZQRVmUPC1xncV7ZBG4wayUV6upUl",
+	"3IxiKcg51SuL5XJzocQCgA9z6BNvNMXbVmn6et193HK+CUN3oc5Df6u1NZWbiS2VrN1MCsPNlljEBTUG",
+	"VrXPuCsOx50Z7JHK8o0iRXAjjHdfhMk99gxbwhBnWiQjSDYUlSTEVmGLaczDVAqQSvOrOLNqwiMeJ3lq",
+	"7sRCEamkeEnBP8ou8jyKMyo2KJFDjLmxNYW0Rb0RWEbmeLFKvxBRh41QpUUVBj7RbpuQEGXtvryTsDCr",
+	"0BW2H2tF5OMX+z0/efTjE9ts1JH1IQI3KI+759e4e9rPUxsq+PvsoXt/0b8+rkBcQbJJJImGQOifbqKH",
+	"pIPldtnMwyVWO950Z+OzLMQ6e4ba+7j6vi7UhVcP+S0XBAfrNe/dBKx8/623RtY2IpbZ4UFjjYa9vwfc",
+	"iPm6pEg2Jhkny2xjGV4CVFPydJwwZvhhaloJWIxUsFTcqhssvR3yJBGIgoyJS3pgpivGoNxz8bFakLVF",
+	"xtTOLI6wITXpFmijzbb05ebplp/F/Bu3Nn4W8/VmBgzdo6ruV2lrmG9Ta1/AGq3e7ng0AZ2mGrAUlujQ",
+	"Shlzt5bJMQFO+/BGzEPAG1DB9UAwPVYzSXSz7NexEregcWqM/TgD1FOk+nKG7Owa6dY140miZgEyJGp/",
+	"m0DOG7AHzNagCXBkd4Za8ZQ7MdQ9ZNUOKqKUUS5m+AhsnqrrlE/IPyQWRtT5kBFw/mgSCUgxm+tJfC1+",
+	"pUhMEwXscw6WNFYYiDZja089PNoCv4rufZ1OadFU8zgSK4V4lRQMRUJXNMlTJaWvVo8JClBzFFpJqqPv",
+	"/ZbTuxvbSLn8LOZfRnoUZk21pUhczF4BzpBLs16AEMDW/t8VjiPFDGoIHhnjHrE534iwaJkdbu05Zf4E",
+	"R8sOij3DUl4wRteSxbWTxJFSmDNkZHkRzOokIgtOxCRwrOmMz7Uv2BkUqFCkMujLsNv55eLnglPHHEzY",
+	"PzwFl6QxkWKOyk5Qm9NhSWe8GiQLT62kv66peKD9xp6Tjw7qVzL/u9782NJOq6NN+8Ss6KsPtcBy87CC",
+	"mudxtn1d4ZDtp9oW0Q8yO7aPfqyZc6fRQrghEdz0GYKOlrV7y5ITeMRnLjo5pqaC5zIyZrFVrWw2m155",
+	"PbYNlSULyh2yFwfW7Wr55OWO8GDpiCnVa+i1+l8tNvPUsvCdfWm5FexJaanGdcYTsZOpGyGr1Supx4RD",
+	"vbsLNYk/iKVKAcB3afSTOKNEl++NEPUPTAaVZ8B7D/NA5xPg/joAMzmXhY7S80jsvBg0n+08Fwf7Oz8M",
+	"m9HO06f8aHTE90fNwQGwFtwI2Wg9ffr8ebP57PmL/RdHz58/f/Ex+KsBWqH4ChwtqTBfZyWK0SrP0jks",
+	"0NaIJ1ps1YDDFQ14v12JQ5cG5zMzJrg3o86T3lToCb+l1c+LU8RR/30jUY+UQtvZUrBNjtVscR9F8Kl3",
+	"6LkwQuW5Z//6sea4GQueZgPBs2/gvOl8yCDY5t4PdJ7wL6KKCx0IapddAuc1cx1EsoLF6/fYYdVGXwzL",
+	"J9w63riX1Bih2MlYMwE9f1TE9QIb3+zSxllsl/O9FrILJq8AtJfTS0VmyRhbRW6J0koQrBMgslKTTipe",
+	"eacanvOixd90asn1Y32CqRixxzTT15lmKr6Q8UbgECtWpbfG7pRsAoJrvrAKSzne8krENBIWbn8X+lle",
+	"9+rwe8D39qXlrik0FornlNQRC65oa03EmS7E168BQ+c0GCRWg6/gFGahe9EO8PjoFWL/bsp82awVEv8t",
+	"+lzFgCGQDy+qzQAZSx7SfrFmWRqLiKkcaEwm/AOoJTsuoFOisXUkts+azkASH6YijVFUyXVJvxMpXtxo",
+	"HTTBi+paHsETPteN1nOoMk94LFf3QuXZ2o6YxlpbbhAnCeAuBZ/sFmYc/Xob8jr3qb9MkqqYaXU1If7y",
+	"wGDAvRJT7nmP6anH9NS3kp6S3n685SkHqSrvSFpOVhUP2vvL/Ht10mpx+4UTic5He6R95501UmU7UM0S",
+	"fm9p5mIAmntkbnBlX4ZUBheWHhDrHfv7752S8DKGqwzRWjrC+3LjM7xeo8g/FjdLfJV2r7+r6tB/jiPo",
+	"tIYefkHWZ9RWzLrmFziHH/NpX1c+7R5TcZPcmk+2WbKdKqKI5IfdLctWmCfmKfcWIHrJZJ4kLBUTdSs0",
+	"42heV5wMJecOCq7rTwZiRS1QGzdQvGncOZIvcbiNkZgRdkPbym+obwp1rqcQGWwxMzwhctDjYWjLO/FU",
+	"XYYp67FKM9N+VwWPHt9uX4aQyQmJyF4TmNk8h45dRfm3FonkID+BmgigEBvzyCoUI8wEf9hlbRc14nKO",
+	"vw0q5JG0T6VZKq00n2cgspkQcpd1S2oufTkQ17kMkHuh3BzNuL7Bcq+AXZuPAsN3hlzwY5VERERLyslY",
+	"9GaehF8icho0EqprwXuClyCLrellSVuoVvqlvP8+pC9LuiJmNOHPBLc0M9bS1vnuoHNYD+ocVjPlN5BB",
+	"8beMQgzFzktKCuJeA78rP+gSf7nRk9DW3N4Z/TI6J1s4o8uaJ383KcnH5N8d9ERo6pcURT6p82bxymsL",
+	"X/DCZbcJIo3xcIxhxhkHNnCgyImTxPhJQzURtgQG8h8RsZP2Jd5oAdlc38CWjLQQFJatyyr8E9v9TWcU",
+	"oA/rswk48o+ZhK8zk+CtjaLyy0xpEF6kDN6mGT+vaG9pje79Bf//SLn8jZL3vvENdwdQ54/2bohtCUmk",
+	"ENa2acAua0uWS7Dl4AEA70VKkb6Ex+CqJPMEEL0IxKm06m2Fxd3MelgknklfmXH5FXh5EYkWmj2oAAeo",
+	"FIhgnU4OkpKY3YZppSSZcIh1Au4CYFhH695YiRrJkOH+QrKacBlYD/KyQBzYvD0zrkKbzngOAglIj4Bj",
+	"jhqRKECUS73LLK4uAAwYbv/0Do57K0bLQKyhHqwGt9wbqTawblMx1a9gaDMhcSCw7If6Qky35Lw5K84H",
+	"XWAqZMI/QNta+82g4X2lRutpUbhj59LOPqwB0BlclAtKjc3vslMU3fMzH1uYjGcwZHa//Lz2Irx7NRKE",
+	"k6FcUMLFGc5L0t2pCByeo6jWjCMHckxUGFk8EcYfu6F6tkfc2aPpaU4xmGduj4RghN2y745T2YBjlohX",
+	"lnhmTQuSpC6EUcs9+xJDFn2pRi6RgOGLTClkXlR5xkLj1pNKcKaAFT6h5ijtDkvQpD04AmZHvctex4k5",
+	"ZfuSRxHLpy1i3YdCUsUmZr8sCTdb1eNKJly2CkTDyO5zhPrL3DF4ZoARLZVExv6FxzApbkWajQXioUkO",
+	"KFHqBoJJHINV5nx39fdwDtUY2/+RHLyLBPzGbACYlMcSGutVAkJ/qsFp1NiSI2HdWPGBSC5FIoYZDe6a",
+	"dpJUd2mpuJAlYuKhH0SQucQneXDUl7AKPitl58bd2KQLD07f+cil/OgQrnQIF8+xe5IrL5yre4M8uQH/",
+	"r9IZ6oosjbFCZ8jlUCS6cCKygpgNtxA2imWkA/jjYI6WNciJ8jnxTroihr40j0GQKGZKxlxGiXCOF1Gb",
+	"LbNJvywk20FzU6VlsbIxN0dr6QQLnOULlaT2jeQEGa8tHNJZd61MZ6XfMOwmkMUlQJcMIHKkaEyJrYXc",
+	"lsXT1w2MhVWFWBpLJkMMTqUZM9ycnA9XDC0fZsStN1Ipat+sK1jyRHw8wjpCm9nPKCKrPIO6N1fnx2/a",
+	"5z92TmiwtILRXWShcRTS5DKF3U6v+1sI9gNYXfb3x+3z486Z2dtJBLDEUW3Zh4Bj2OOr5tDQedH4grKa",
+	"TplUTISxMmoILiDyeScL40GxgtCLxYyH6RgsghEIZaNZKOPrceZ7uvjBzQ1mZM1xYs9nX8uW6CKavYOD",
+	"Qj/WKsj/3jBD2jkBRmW1QC/xzNOU3aY86pXZJj5/bZR5LVZGbVwYlcvHModHgNyXqLkyK9ztsIVI9L2U",
+	"VuCMTsWQFtMaFzjhmTkPrMmA2umjoqwWHeHBHNK8tL+1/F3ebPrOj45yEfQlnp0LbGS41/sO7mETiOGR",
+	"HILPtb8gcd8DXEKaUTFarDNwr6FFeqxmBTbAnOnE+1o6Npy83I0QU3siADFSrbMJA1d9IFSVp/mCDTpg",
+	"Wph7MowQDNVkwvUuUvckKioKVlf5a/WB6jgTE72BIwexzlO82KHD6Ud3MU9TkD3PZfyvXNCfaX/W2RwC",
+	"6+Y9jWrqvGX67dIUWuGXLjNvk7PUaB02gwoOPXwT/nU1od6nPFnsvFhFyY1oUiL1TSPA2lB+0rHJ+8AQ",
+	"GCoXWV+2XHf7sgB+wDKy9dAuBuNrGweU5RxlUCTQl48+2lfroy3su1pNcPrc2zuzvD11eMxufkeeV99c",
+	"RYN0E0W+13ilGYSbeDrdUMaPLoWhI3t+o/vcxQ8mAPgIF/2q4KIby9DdlYCWxBg/LeOzW6h7aPltWQr/",
+	"6dpYl+H2pE2lAoijVcQ1zpSaCG0d+M5JCJltUIjnkvEsE5MpqoLALbG8DtgMuSz70j0G2e7xbMwU05ma",
+	"tsz9FqxKxls8iq02AF/MZpfCNJQ3tzmQTCEZpviQFenyQkC4ohOugNH2AII4FJbpS6JO8elg/CZ48ZXK",
+	"sAN89sqteFt11DSXkjRc1m2PXbr0oTZHUm2gGLeTShUQDfobMnn/51SKHKNDen/ZT2+nuxvN1OfY62op",
+	"l+6FY7F8SWXwMRIuYfRXMrrGl4SuZVmqYy3aajUT0sfR8K8LzR1VBfiHxreJit1zzDULL6+OjzudExBC",
+	"ftQnfoSAbCPLhgvOMpREC7vO3eAfuOsYR+Wr33FMI++724xiyZPyZnOunO0y5JKNRTL1d5o7cq3VbkNB",
+	"VRKjTcBD2xAAltQ3hE3TWGZYXqskG8WpcK0APGMJ0fcgO+JrYr17uO3Q6sVjAg3QbhCqgW0SEy0hi0dm",
+	"vD3rOBGjLEBG9r707NB4VNQV0fQwJvKY/10CPI877ecmecO4feGbUTTnYXZcQg5/9S5tl5DY9HbrISLA",
+	"nLWtc2l2TmJFyxy1PCx1O3ouxwCB7WrGaYuMbtwvR+xG1v+kREyH3fD31QfZHun599ge8Ux/NAoft6rt",
+	"tipCoD+8TejMlK96f7rMeJppxoH2x1VgQMkm1CZnLBKjWMYZiXNZ9SwWQv8uRqHPG2QeQJQlcQRZVMxR",
+	"xdfGbiyAV+a3WJBThNX8q/5bs0VR+V7xir5UAzGnu25FmvApm6okHs4DlsQ3ghgxXSwROJF4SulSh04C",
+	"1BJVupeQSQjTttAoy15M4h+EWMJ+ADpqNo4TYYnHMEWmW33p1MdZKUSItGPV+3eWznH3vh9EqAJoCrKg",
+	"VSPmfVOqS491aRoupFXp7ndw8+bCxv5d5oc0jkRlKvXgDoimeLO0TZcufZC4JE3Fe7Fs0f3/Wfxa94t0",
+	"/gcDeO4fJbU7qt6bpuI2FrN6eO0vPIkjULjihR672fGwjMQlOUrq4G7HzFSKqilz4LbfZa9VyrjsS/Fh",
+	"mgoNQo8Ix3wD4Eqz+YA7aw4E5bGHwNFA8sXU5gBwdbkW5mYWialAmCpmYsoSjxWbLD3lkvp0L0t5mKol",
+	"xkLzO+Z3cywkGyZqeKOJBKEEqhxlUA540Dx4ttM83Dl43tv3gJOIYWkdBvSqxmGTHbAn5j8zEeKJ+F8o",
+	"HWx08lRNxd4rkSaxhG8eE+vFYpyE2T9YaDBqZRff0W8evf9p8bhTWZQzHjWbgO1Ms5JWWHO/Bx0gMGfQ",
+	"QPWfxfJG+sAlGYBc1quObeFP2I/7jmb5Z0aHPurqPxYtPsi+T/PX24K97d9t5lthd3TGsxWk2lGEdQ5e",
+	"dUeZCGMJaTlAkqlJLPNMMCI2Gqt8AZMGxQki2mWnjhWKR5CCz8ZCW4lcDXEPxulxAQO9WYdiopfENg6C",
+	"8fzdvvyVIk0uiz8G4f1cGpNfxxIaLsA1SZTOWDxiccaiWGisXADiAC6zOBFIHGyenWeWHmmQD29ERjBQ",
+	"oqliR+y/mBqNdtlbaBXedyOmGZrRMwWo08DWlXEs0jD/x/LIajKla5FdwifaAE2COzftowFLqdoxUjOJ",
+	"Ers6E9OlOjFu2vVZy9zAxcVWeoxACddeoxEIXNPkBy9tW2riGzXDzwNQyTgTE2ifhqZQQY/98PvsabPp",
+	"imAX2xq+PT2/6nVCFo+MRYLe51RpHQ8SqmIN31xcdUPm/MP6vpnRKPVOyHxiFj++pBE0zKOgnGJdD4/N",
+	"aihXdv7pYT4jdPwSPhCJw6TMWcplgNkarlmYCT75x5SDbqleMW/gKaV2T/iHMyGvs3GjdURIYfvzATDY",
+	"mV200Wr83+/tnf/lO/9u7rzY3ftj5/3//MP7xR8775/8vzvVk66ueq0bGoqExJqZN8IXh5BFnWuMf4Vj",
+	"J9hcrr5X3PVpocW4r9S5s7j//udYIt9wGtvMVgRmm91kbLYuIEC2P5h9zOHAA4j3MLsRWuMB5sI2hkM+",
+	"HaoJAcBW1HoUcLZhFt+Kan4D2E6jXDhRG6ZkUAa0m1uAyeMUVdNmVHcYp84W0mweiyRqeawh9rlUQWhj",
+	"ja5EpJo5sS996yGzdF4Ic48lubxr2AOuaHw2Kenw6759DsiKMu+AbKjY8WM6wgbGx4JHpJjgnUCxNJ0x",
+	"l3ziQ7O6PsPvUKaIiahuy4Ri2uoijafNlVUa+83mujqNrXkGPuXu682PR6/wb1dmsRgL88vivW0Xftxo",
+	"103iW/HvVfUVZ/GtkELrmiKL1R17I3iSjed3mlBmAMQwT+Ns3mj9/r7M7yiGN+YIgAgexuwU5E7M9mW6",
+	"5I3FGNqAevZ7sF3/u94vLQO0qTwcxV4invEBkkjpGTAsmnMQCc8Yrj5HY3IrUh0rucsuJNPjPDOuUl/G",
+	"GYkWava0eYiLLXBZHeJ41Gb+lPDfBVPVtch0jTPXFTyKv8h3uucc3/gTuw8z5BJHqfIjl5/5l9mcnT3w",
+	"BhIo5lXm1wPB06qfgsobTOtgadd5ycQMSgaA/YqxZpEa5saTMWdTniaNVmOvwjlolx8QTvgNxEZCl1JU",
+	"Ep834cNxLEXxuHGWTVt7e4ka8mSsdNY6bDabcMrQ8Cw5IkDPHFiWbKh0RS59YCws1XBWOTI2XuQsJO+W",
+	"IlxUlR7kmJIdY0GrtXVeYh8DKhwOiATBtGvAhzcjsy6QpMW9BpIS1abCNFWZGqoEGakxdW7NG2Np0V6B",
+	"m+ccLBxioobaDXxTgZhBgkhj7hE1RcHpFRA/oa+oOJh7/IUBkSTiojdGsysIpjCVp+nbl0OeAtcIhcX+",
+	"u2AnBDYOADt5UOsICnPhCsxuHzVfwAsXJH9xy6CBc1iCoEqaiXEQMbJcXCgsTK38Uw0CzKxT5/FRARsq",
+	"SQfSnF2nKp9CI27EnA2EcRLMo/qyxOOOA+OgRkgCPoLS8SSB+NzIkTwqKUo98Nh6qzqhHOX4jLgiI/AW",
+	"vMnD84goshbW4LtTkDNpIS4hFZGQWcwTaM40Vdcpn8DUMH0Ddg5zqOrA6+cCXb1KKfRoPAuVuF0CmzXh",
+	"c2K9JP8DysAlBCcDdHFin0+9SEkpRBNE8bUx29QIDpdCkom1JQuBtDiE7XJopWtMw2kGzbH1MOqQZvOI",
+	"7RXtYnABuEUqzYiUDWWj/Q8CquHVa5G6SyssNDtVwZBqvjUONZyrV90zW28dQIso341TuvgYMHZ9aVbT",
+	"JIcoGvQx4zfleTJUUgogE6lq3QlU6NvQMbiPVHucEge++yNPUFhbzG0m3b6BJ0JGvH41jfl0KiT6J5Yy",
+	"lUQANFLWwd+9R4pbEDWreV6s2Sw1brdUMzuz5/7EzkjvrH5rLLa+rPg+3iOcmkKjOnrpSB1K0fkNAgT+",
+	"GYERoopzRQ0E8qEmipvNPzFNoSmg0uFY6CzlmUr9IaOz/+P7j/9/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
