@@ -83,8 +83,10 @@ func repairReports(schema *openapi3.Schema, list json.RawMessage) json.RawMessag
 		return list // left to the validator
 	}
 	for i, item := range items {
-		fields := map[string]json.RawMessage{}
-		_ = json.Unmarshal(item, &fields) // if it is not an object, nothing is known of its run
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(item, &fields) != nil || fields == nil {
+			fields = map[string]json.RawMessage{} // nothing is known of its run
+		}
 		repairFields(schema, fields)
 		const token = "token"
 		if fields[token] = repairNumber(schema.Properties[token].Value, fields[token]); fields[token] == nil {

@@ -4712,7 +4712,7 @@ type RunReport struct {
 // RunReportResult What became of a report.
 type RunReportResult struct {
 	// Code Why it is refused, as the `code` of a problem; otherwise null. With `stale-token` or
-	// `not-found` the worker does not hold the run any more, and with others it is worth
+	// `run-not-found` the worker does not hold the run any more, and with others it is worth
 	// another try.
 	Code *string `json:"code"`
 

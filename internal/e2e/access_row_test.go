@@ -160,6 +160,9 @@ func (a *accessTable) asIfAbsent(op *operation, stranger probe) []attempt {
 	if op.OperationID == "heartbeat" { // what has ended, and what never was, are the same
 		status = http.StatusConflict
 	}
+	if op.hasReports() {
+		status = http.StatusOK // each report is refused by itself
+	}
 	var whole client.Problem
 	tries := []attempt{{probe: stranger, status: status}, {probe: stranger, status: status}}
 	segments := strings.Split(stranger.path, "/")

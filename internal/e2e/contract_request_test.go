@@ -63,14 +63,15 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 		for i, m := range textMutations(parameter.Schema, strings.Split(valid.path, "/")[at]) {
 			segments := strings.Split(c.on(t, probe{operation: op, thing: valid.thing, method: op.method, path: valid.path, verdict: m.verdict}).path, "/")
 			m = textMutations(parameter.Schema, segments[at])[i]
-			if (parameter.Name == "name" || strings.HasPrefix(op.path, "/api/v1/keys/")) && m.verdict == accepted {
+			isNamespace := strings.HasPrefix(op.path, "/api/v1/namespaces/")
+			if (parameter.Name == "name" && !isNamespace || strings.HasPrefix(op.path, "/api/v1/keys/")) && m.verdict == accepted {
 				m.absent = true // nothing has a name that was made up
 			}
 			segments[at] = m.escaped
 			p := valid
 			p.name, p.path, p.verdict = "path "+parameter.Name+" "+m.name, strings.Join(segments, "/"), m.verdict
-			if parameter.Name == "key" && m.verdict == accepted {
-				p.verdict = either // another test may have made a job with this key
+			if (parameter.Name == "key" || isNamespace) && m.verdict == accepted {
+				p.verdict = either // another test may have made a job with this key, or such a namespace
 			}
 			if m.verdict != accepted && !m.absent {
 				p.in, p.field = "path", parameter.Name
@@ -82,6 +83,9 @@ func (c *contract) pathProbes(t *testing.T, op *operation) (probes []probe) {
 				p.verdict, p.status, p.in = refused, http.StatusNotFound, ""
 				if strings.HasSuffix(op.Responses.Status(http.StatusNotFound).Ref, "/NamespaceNotFound") {
 					p.status = http.StatusConflict // what is gone and what never was are the same
+				}
+				if op.hasReports() {
+					p.verdict, p.status = accepted, 0 // each report is refused by itself
 				}
 			}
 			probes = append(probes, p)

@@ -71,8 +71,7 @@ func TestServedContract(t *testing.T) {
 		t.Parallel()
 		for _, op := range operations(spec) {
 			// A worker's report is not refused for its form.
-			isReport := op.OperationID == "completeRun" || op.OperationID == "failRun"
-			if media := op.body(); media != nil && !isReport {
+			if media := op.body(); media != nil && !op.isReport() {
 				closed := media.Schema.Value.AdditionalProperties.Has
 				assert.True(t, closed != nil && !*closed, op.OperationID)
 			}
