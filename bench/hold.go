@@ -39,8 +39,8 @@ var slowRequests = []string{
 	"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n",
 }
 
-// hold opens connections to a service and holds them until the standard input ends, and lets workers
-// wait there. It writes what it holds when it holds all of them, and at the end.
+// hold opens connections to a service and holds them until the standard input ends, and lets
+// workers wait there. It writes what it holds when it holds all of them, and at the end.
 func hold(ctx context.Context, target string, idle, slow, workers int) error {
 	at, err := url.Parse(target)
 	if err != nil {

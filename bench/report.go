@@ -137,6 +137,11 @@ func (r *Report) checkThroughput(rounds map[string][]Throughput) {
 	if value, ok := ratio(bareName(bareBatches[0]), speed); ok {
 		r.atLeast("drain / bare loop, runs/s", value, 0.75)
 	}
+	for _, batch := range workerBatches {
+		if all := rounds[workersName(batch)]; len(all) > 0 {
+			r.atLeast(workersName(batch)+", runs/s", medianThroughput(all).RunsPerSecond, leastOfWorkers(batch, rounds[drainName]))
+		}
+	}
 	if value, ok := ratio(riverName, speed); ok {
 		r.atLeast("drain / River, runs/s", value, 1.5)
 	}

@@ -19,6 +19,19 @@ func workersName(runs int) string {
 	return fmt.Sprintf("%d workers, batches of %d", drainWorkers, runs)
 }
 
+// leastOfWorkers returns how many runs per second workers have to complete, where the service by
+// itself has drained that fast.
+func leastOfWorkers(batch int, drained []Throughput) float64 {
+	switch {
+	case batch == 1:
+		return 3000
+	case len(drained) == 0:
+		return 12_000
+	default:
+		return min(12_000, 0.35*medianThroughput(drained).RunsPerSecond)
+	}
+}
+
 // workersDrain measures workers that work off the backlog over HTTP. Each leases a number of runs
 // at a time, completes them in one request, and asks again.
 func (b *bench) workersDrain(ctx context.Context, batch int) (t Throughput, err error) {

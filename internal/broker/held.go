@@ -101,8 +101,8 @@ func (b *Broker) EndOverdue(ctx context.Context) (int64, error) {
 	return int64(len(rows)), nil
 }
 
-// forgetLeases deletes those leases of workers under which nothing is left, also if the workers have
-// gone since they reported.
+// forgetLeases deletes those leases of workers under which nothing is left, also if the workers
+// have gone since they reported.
 func (b *Broker) forgetLeases(ctx context.Context, ids ...uuid.UUID) {
 	b.forget(ctx, db.ForgetLeasesParams{Ids: ids})
 }

@@ -218,7 +218,7 @@ func (b *Broker) save(ctx context.Context, batch []*runs.Ended) error {
 	return err
 }
 
-// refusedTimeout bounds storing a run that the database refuses: its worker, or other workers, wait.
+// refusedTimeout bounds storing a run that the database refuses: its worker waits, or others do.
 const refusedTimeout = 5 * time.Second
 
 // saveRefused stores a run that the database refuses, at last as failed. It returns ErrNotLeased if

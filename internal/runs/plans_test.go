@@ -33,7 +33,8 @@ func (c *capture) Query(_ context.Context, sql string, args ...any) (pgx.Rows, e
 	return nil, errCaptured
 }
 
-func (*capture) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+func (c *capture) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	c.sql, c.args = sql, args
 	return pgconn.CommandTag{}, errCaptured
 }
 
