@@ -115,6 +115,8 @@ assert call("releaseRun", {"id": run["id"]}, body={"token": run["token"]}) is No
 _, run = lease()
 call("completeRun", {"id": run["id"]}, body={"token": run["token"], "output": "done"})
 assert call("getRun", {"id": run["id"]})["result"]["output"] == "done"
+again = call("completeRuns", {"id": lease_id}, body={"reports": [{"runId": run["id"], "token": run["token"]}]})
+assert again["results"][0]["code"] == "stale-token", again  # it is completed already
 
 # A run that fails and is retried; the retry is canceled.
 doomed = call("runJob", {**of, "overlapPolicy": "ALLOW_ALL"})

@@ -89,6 +89,9 @@ await expect(204, api.POST("/api/v1/runs/{id}/complete", { params: of(manual), b
 const completed = await expect(200, api.GET("/api/v1/runs/{id}", { params: of(manual) }));
 assert.equal(completed.status, "SUCCEEDED");
 assert.equal(completed.result?.output, "done");
+const reports = [{ runId: manual.id, token }];
+const again = await expect(200, api.POST("/api/v1/leases/{id}/complete", { params: of(first), body: { reports } }));
+assert.equal(again.results[0]?.code, "stale-token", "it is completed already");
 
 // A run that fails and is retried; the retry is canceled.
 const doomed = await expect(202, api.POST("/api/v1/jobs/{id}/run", { params: { ...of(job), query: { overlapPolicy: "ALLOW_ALL" } } }));

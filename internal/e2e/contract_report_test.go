@@ -22,8 +22,8 @@ func (o *operation) isReport() bool {
 func (o *operation) hasReports() bool { return o.OperationID == "completeRuns" }
 
 // repaired returns the mutations to send to an operation that repairs its body. They are some of
-// each field, because each uses up a leased run. Only a wrong token is still refused, and what is no
-// list of reports.
+// each field, because each uses up a leased run. Only a wrong token is still refused, and what is
+// no list of reports.
 func repaired(mutations []mutation) (some []mutation) {
 	sent := map[string]int{}
 	for _, m := range mutations {
