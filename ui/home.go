@@ -9,6 +9,9 @@ import (
 	"punctual/internal/answers"
 )
 
+// upcomingRuns is how many runs the timeline counts at most.
+const upcomingRuns = 500
+
 // shownTroubles is how many jobs of each problem the page names. The rest is a click away.
 const shownTroubles = 20
 
@@ -34,7 +37,7 @@ func showHome(p *page) error {
 		return err
 	})
 	ask.Go(func() (err error) {
-		upcoming, err = answers.Of[client.UpcomingRunList](p.ListUpcomingRuns(ctx, &client.ListUpcomingRunsParams{Limit: new(int32(1000))}))
+		upcoming, err = answers.Of[client.UpcomingRunList](p.ListUpcomingRuns(ctx, &client.ListUpcomingRunsParams{Limit: new(int32(upcomingRuns))}))
 		return err
 	})
 	ask.Go(func() (err error) {

@@ -119,13 +119,77 @@ func (q *Queries) FindJobs(ctx context.Context, arg FindJobsParams) ([]FindJobsR
 	return items, nil
 }
 
+const findPlace = `-- name: FindPlace :many
+(
+    select c.id, c.created_at, ''::text as name
+    from jobs c
+    where $1::text = 'createdAt' and c.namespace = $2 and c.deleted_at is null
+      and (c.created_at, c.id) < ($3::timestamptz, $4::uuid)
+    order by c.created_at desc, c.id desc
+    limit 1 offset $5
+)
+union all
+(
+    select n.id, 'epoch'::timestamptz, n.name
+    from jobs n
+    where $1::text = 'name' and n.namespace = $2 and n.deleted_at is null
+      and (n.name, n.id) > ($6::text, $4::uuid)
+    order by n.name, n.id
+    limit 1 offset $5
+)
+`
+
+type FindPlaceParams struct {
+	Sort           string    `json:"sort"`
+	Namespace      string    `json:"namespace"`
+	AfterCreatedAt time.Time `json:"after_created_at"`
+	AfterID        uuid.UUID `json:"after_id"`
+	SkipRows       int32     `json:"skip_rows"`
+	AfterName      string    `json:"after_name"`
+}
+
+type FindPlaceRow struct {
+	ID        uuid.UUID `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+	Name      string    `json:"name"`
+}
+
+// The place of the job that stands so many rows behind a place, in an order of FindJobs among all
+// jobs of the namespace; no row if there are not so many. It reads the index, and no jobs.
+func (q *Queries) FindPlace(ctx context.Context, arg FindPlaceParams) ([]FindPlaceRow, error) {
+	rows, err := q.db.Query(ctx, findPlace,
+		arg.Sort,
+		arg.Namespace,
+		arg.AfterCreatedAt,
+		arg.AfterID,
+		arg.SkipRows,
+		arg.AfterName,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FindPlaceRow
+	for rows.Next() {
+		var i FindPlaceRow
+		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const findReadyAt = `-- name: FindReadyAt :one
 select coalesce(min(b.ready_at), $1::timestamptz)::timestamptz as ready_at
 from (
     (
         select d.ready_at
         from due d
-        where not d.awaits_worker and d.ready_at >= $2::timestamptz
+        where not d.awaits_worker and d.ready_at >= $2::timestamptz and d.ready_at < $1
         order by d.ready_at
         limit 1 offset $3
     )
@@ -136,7 +200,7 @@ from (
         cross join lateral (
             select d.ready_at
             from due d
-            where d.queue = q.name and d.awaits_worker and d.ready_at >= $2::timestamptz
+            where d.queue = q.name and d.awaits_worker and d.ready_at >= $2::timestamptz and d.ready_at < $1
             order by d.ready_at
             limit 1 offset $3
         ) n
@@ -145,18 +209,18 @@ from (
 `
 
 type FindReadyAtParams struct {
-	EndOfTime    time.Time `json:"end_of_time"`
-	AfterReadyAt time.Time `json:"after_ready_at"`
-	Rows         int32     `json:"rows"`
-	FirstQueue   string    `json:"first_queue"`
-	LastQueue    string    `json:"last_queue"`
+	BeforeReadyAt time.Time `json:"before_ready_at"`
+	AfterReadyAt  time.Time `json:"after_ready_at"`
+	Rows          int32     `json:"rows"`
+	FirstQueue    string    `json:"first_queue"`
+	LastQueue     string    `json:"last_queue"`
 }
 
 // Before which instant FindSoonest reads some rows of each kind, and no more: those that await no
-// worker, and those of each queue. It is the end of time if there are not so many.
+// worker, and those of each queue. It is @before_ready_at if there are not so many before that.
 func (q *Queries) FindReadyAt(ctx context.Context, arg FindReadyAtParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, findReadyAt,
-		arg.EndOfTime,
+		arg.BeforeReadyAt,
 		arg.AfterReadyAt,
 		arg.Rows,
 		arg.FirstQueue,
@@ -436,6 +500,7 @@ from (
             limit 1
         ) j
         where not d.awaits_worker and is_late(d.ready_at, d.lease_id, d.awaits_worker, d.queue)
+        order by d.ready_at
         limit $2
     )
     union
@@ -463,7 +528,9 @@ type ListLateParams struct {
 }
 
 // The jobs of a namespace with a run that is ready since a while and that nobody holds (is_late):
-// of instances, and of the workers of each queue. It returns at most max_rows.
+// of instances, and of the workers of each queue. It returns at most max_rows. It reads in the order
+// of the index: a scan that collects what it finds there first would meet the places that rows have
+// left again and again, until they are vacuumed.
 func (q *Queries) ListLate(ctx context.Context, arg ListLateParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, listLate,
 		arg.Namespace,

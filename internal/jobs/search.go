@@ -43,7 +43,7 @@ const maxCounted = 10_000
 func (s *Service) search(by access.Caller) *search {
 	return &search{
 		q: database.PlanEach(s.Pool), namespace: by.Namespace,
-		bounds: bounds{maxSorted: maxCounted, walkPerJob: 400, maxWalk: 20_000, few: 2000, many: 20_000},
+		bounds: bounds{maxSorted: maxCounted, walkPerJob: 400, maxWalk: 20_000, few: 1000, many: 20_000},
 	}
 }
 
@@ -182,13 +182,15 @@ func (s *search) walk(ctx context.Context, p *filterParams, l *List, furthest in
 	}
 	var end *Place
 	if furthest < math.MaxInt32 {
-		all := (&Filter{}).params(s.namespace)
-		ends, err := s.sorted(ctx, &all, &List{Sort: l.Sort, After: l.After, Skip: furthest, Max: 1}, nil)
+		after := l.placeBefore()
+		ends, err := s.q.FindPlace(ctx, db.FindPlaceParams{
+			Namespace: s.namespace, Sort: string(l.sort()), AfterCreatedAt: after.At, AfterName: after.Name, AfterID: after.ID, SkipRows: furthest,
+		})
 		if err != nil {
 			return nil, false, err
 		}
 		if len(ends) > 0 {
-			end = &ends[0]
+			end = &Place{At: ends[0].CreatedAt, Name: ends[0].Name, ID: ends[0].ID}
 		}
 	}
 	places, err = s.sorted(ctx, p, l, end)

@@ -44,7 +44,7 @@ func (s *search) walkByNextRun(ctx context.Context, p *filterParams, l *List, fu
 func (s *search) soonest(ctx context.Context, p *filterParams, l *List, wanted, furthest int32) (places []Place, isEnough bool, err error) {
 	before := clock.EndOfTime
 	if furthest < math.MaxInt32/jobsPerRow {
-		if before, err = s.readyPast(ctx, l, furthest); err != nil {
+		if before, err = s.readyPast(ctx, l, furthest, before); err != nil {
 			return nil, false, err
 		}
 	}
@@ -53,10 +53,10 @@ func (s *search) soonest(ctx context.Context, p *filterParams, l *List, wanted, 
 }
 
 // readyPast returns before which instant so many rows of each kind are ready behind the place where
-// a list begins. It is the end of time if there are not so many.
-func (s *search) readyPast(ctx context.Context, l *List, rows int32) (time.Time, error) {
+// a list begins. It is before if there are not so many until then.
+func (s *search) readyPast(ctx context.Context, l *List, rows int32, before time.Time) (time.Time, error) {
 	return s.q.FindReadyAt(ctx, db.FindReadyAtParams{
-		EndOfTime: clock.EndOfTime, AfterReadyAt: l.placeBefore().At, Rows: rows,
+		BeforeReadyAt: before, AfterReadyAt: l.placeBefore().At, Rows: rows,
 		FirstQueue: access.Qualified(s.namespace, ""), LastQueue: access.QueuesEnd(s.namespace),
 	})
 }

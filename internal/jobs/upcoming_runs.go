@@ -26,6 +26,8 @@ const (
 	// maxUpcomingPages is how many pages of jobs are read for one list. More are read only for jobs
 	// of which a run executes, and which are not due again.
 	maxUpcomingPages = 4
+	// maxReady is of how many jobs that are due already it is computed when they are due again.
+	maxReady = 1000
 	// maxUpcomingWalk is how many rows of due of each kind one page passes by.
 	maxUpcomingWalk = 2000
 )
@@ -66,29 +68,61 @@ func (s *Service) UpcomingRuns(
 		return nil, now, err
 	}
 	var plan plans
-	for range maxUpcomingPages {
-		var due []Place
-		if due, completeUntil, err = search.dueBefore(ctx, &list, until, areFew); err != nil {
-			return nil, now, fmt.Errorf("look for the jobs that are due soonest: %w", err)
-		}
-		list.After = &Place{At: completeUntil}
-		if len(due) == int(list.Max) { // jobs on later pages are not due before the last job of this one
-			completeUntil, list.After = due[len(due)-1].At, &due[len(due)-1]
-		}
-		if err := search.addPlans(ctx, &plan, due, now); err != nil {
+	isCut := false
+	if !areFew {
+		if isCut, err = search.addReady(ctx, &plan, &list, now); err != nil {
 			return nil, now, err
 		}
-		for len(plan) > 0 && plan[0].next.Before(completeUntil) {
-			if len(runs) == int(limit) {
-				return runs, plan[0].next, nil
+	}
+	runs, completeUntil, err = search.upcoming(ctx, &plan, &list, until, int(limit), areFew, now)
+	if isCut {
+		completeUntil = now
+	}
+	return runs, clock.Later(completeUntil, now), err
+}
+
+// upcoming returns the first instants at which jobs are due: those of plans that are known, and of
+// the jobs of the list. All before completeUntil are among them.
+func (s *search) upcoming(
+	ctx context.Context, known *plans, l *List, until time.Time, limit int, areFew bool, now time.Time,
+) (runs []UpcomingRun, completeUntil time.Time, err error) {
+	for range maxUpcomingPages {
+		var due []Place
+		if due, completeUntil, err = s.dueBefore(ctx, l, until, areFew); err != nil {
+			return nil, now, fmt.Errorf("look for the jobs that are due soonest: %w", err)
+		}
+		l.After = &Place{At: completeUntil}
+		if len(due) == int(l.Max) { // jobs on later pages are not due before the last job of this one
+			completeUntil, l.After = due[len(due)-1].At, &due[len(due)-1]
+		}
+		if err := s.addPlans(ctx, known, due, now); err != nil {
+			return nil, now, err
+		}
+		for len(*known) > 0 && (*known)[0].next.Before(completeUntil) {
+			if len(runs) == limit {
+				return runs, (*known)[0].next, nil
 			}
-			runs = append(runs, plan.take())
+			runs = append(runs, known.take())
 		}
 		if completeUntil.Equal(until) {
-			return runs, until, nil
+			break
 		}
 	}
-	return runs, clock.Later(completeUntil, now), nil
+	return runs, completeUntil, nil
+}
+
+// addReady adds when the jobs are due again that are due already: those of which a run executes, and
+// those that are late, which may be all after an outage. It passes by a bounded number, reports
+// whether there are more, and makes the list go on behind them.
+func (s *search) addReady(ctx context.Context, all *plans, l *List, now time.Time) (isCut bool, err error) {
+	due := *l
+	due.Max = maxReady + 1
+	ready, until, err := s.dueBefore(ctx, &due, now, false)
+	if err != nil {
+		return false, fmt.Errorf("look for the jobs that are due already: %w", err)
+	}
+	l.After = &Place{At: now}
+	return until.Before(now) || len(ready) == int(due.Max), s.addPlans(ctx, all, ready, now)
 }
 
 // areFew reports whether so few jobs match that all of them can be sorted.
@@ -114,7 +148,7 @@ func (s *search) dueBefore(ctx context.Context, l *List, until time.Time, areFew
 		isLater := func(p Place) bool { return p.IsIdle || !p.At.Before(until) }
 		return slices.DeleteFunc(all, isLater), until, err
 	}
-	past, err := s.readyPast(ctx, l, maxUpcomingWalk)
+	past, err := s.readyPast(ctx, l, maxUpcomingWalk, until)
 	if err != nil {
 		return nil, until, err
 	}

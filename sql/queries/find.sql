@@ -78,6 +78,27 @@ order by
     case when @sort::text <> 'createdAt' then j.id end
 limit @max_rows offset @skip_rows;
 
+-- name: FindPlace :many
+-- The place of the job that stands so many rows behind a place, in an order of FindJobs among all
+-- jobs of the namespace; no row if there are not so many. It reads the index, and no jobs.
+(
+    select c.id, c.created_at, ''::text as name
+    from jobs c
+    where @sort::text = 'createdAt' and c.namespace = @namespace and c.deleted_at is null
+      and (c.created_at, c.id) < (@after_created_at::timestamptz, @after_id::uuid)
+    order by c.created_at desc, c.id desc
+    limit 1 offset @skip_rows
+)
+union all
+(
+    select n.id, 'epoch'::timestamptz, n.name
+    from jobs n
+    where @sort::text = 'name' and n.namespace = @namespace and n.deleted_at is null
+      and (n.name, n.id) > (@after_name::text, @after_id::uuid)
+    order by n.name, n.id
+    limit 1 offset @skip_rows
+);
+
 -- name: FindSoonest :many
 -- The active jobs that match, those that are due soonest first, after a place and before an
 -- instant. It walks the rows that carry a schedule in the order in which they become ready: those
@@ -122,13 +143,13 @@ limit @max_rows;
 
 -- name: FindReadyAt :one
 -- Before which instant FindSoonest reads some rows of each kind, and no more: those that await no
--- worker, and those of each queue. It is the end of time if there are not so many.
-select coalesce(min(b.ready_at), @end_of_time::timestamptz)::timestamptz as ready_at
+-- worker, and those of each queue. It is @before_ready_at if there are not so many before that.
+select coalesce(min(b.ready_at), @before_ready_at::timestamptz)::timestamptz as ready_at
 from (
     (
         select d.ready_at
         from due d
-        where not d.awaits_worker and d.ready_at >= @after_ready_at::timestamptz
+        where not d.awaits_worker and d.ready_at >= @after_ready_at::timestamptz and d.ready_at < @before_ready_at
         order by d.ready_at
         limit 1 offset @rows
     )
@@ -139,7 +160,7 @@ from (
         cross join lateral (
             select d.ready_at
             from due d
-            where d.queue = q.name and d.awaits_worker and d.ready_at >= @after_ready_at::timestamptz
+            where d.queue = q.name and d.awaits_worker and d.ready_at >= @after_ready_at::timestamptz and d.ready_at < @before_ready_at
             order by d.ready_at
             limit 1 offset @rows
         ) n
@@ -188,7 +209,9 @@ limit @max_rows;
 
 -- name: ListLate :many
 -- The jobs of a namespace with a run that is ready since a while and that nobody holds (is_late):
--- of instances, and of the workers of each queue. It returns at most max_rows.
+-- of instances, and of the workers of each queue. It returns at most max_rows. It reads in the order
+-- of the index: a scan that collects what it finds there first would meet the places that rows have
+-- left again and again, until they are vacuumed.
 select c.id::uuid as id
 from (
     (
@@ -201,6 +224,7 @@ from (
             limit 1
         ) j
         where not d.awaits_worker and is_late(d.ready_at, d.lease_id, d.awaits_worker, d.queue)
+        order by d.ready_at
         limit @max_rows
     )
     union
