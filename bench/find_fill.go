@@ -83,11 +83,13 @@ const (
 // findDays is over how many days the runs are spread that find looks for.
 const findDays = 30
 
+// findInterval is after how many seconds a job fires again, of those that do. As many fire in a
+// second as in lateness.
+func (b *bench) findInterval() int { return max(1, b.FindJobs/30/b.FiresPerSecond) }
+
 // fillToFind stores the jobs and runs that find looks for.
 func (b *bench) fillToFind(ctx context.Context, s *scratch) error {
-	// As many fire in a second as in lateness.
-	interval := max(1, b.FindJobs/30/b.FiresPerSecond)
-	if _, err := s.pool.Exec(ctx, sqlFillJobs, b.FindJobs, interval); err != nil {
+	if _, err := s.pool.Exec(ctx, sqlFillJobs, b.FindJobs, b.findInterval()); err != nil {
 		return fmt.Errorf("store jobs: %w", err)
 	}
 	for day := findDays - 1; day >= 0; day-- {
@@ -101,6 +103,8 @@ func (b *bench) fillToFind(ctx context.Context, s *scratch) error {
 	if _, err := s.pool.Exec(ctx, sqlFillDue); err != nil {
 		return fmt.Errorf("store what is due: %w", err)
 	}
-	_, err := s.pool.Exec(ctx, sqlVacuum)
-	return err
+	if _, err := s.pool.Exec(ctx, sqlVacuum); err != nil {
+		return fmt.Errorf("vacuum: %w", err)
+	}
+	return b.admin(ctx, "checkpoint")
 }
