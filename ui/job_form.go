@@ -3,7 +3,6 @@ package ui
 import (
 	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -239,7 +238,5 @@ func showPreview(p *page) error {
 	if err != nil {
 		return err
 	}
-	p.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	p.w.WriteHeader(http.StatusOK)
-	return previewPart(p, p.previewOf(sent.Values)).Render(p.Context(), p.w)
+	return p.showPart(previewPart(p, p.previewOf(sent.Values)))
 }

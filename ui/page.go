@@ -106,6 +106,13 @@ func (p *page) know() (err error) {
 	return err
 }
 
+// showPart answers with a part of a page, for a script.
+func (p *page) showPart(content templ.Component) error {
+	p.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	p.w.WriteHeader(http.StatusOK)
+	return content.Render(p.Context(), p.w)
+}
+
 // show answers with a page, within the frame that all pages have.
 func (p *page) show(title string, content templ.Component) error {
 	p.w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -40,8 +40,6 @@ const (
 	refreshBefore = 30 * time.Second
 	// signInWithin is how long somebody may take to sign in, in seconds.
 	signInWithin = 600
-	// attemptCookie has what is known of an attempt to sign in.
-	attemptCookie = "punctual-sign-in"
 )
 
 // provider signs people in. It asks the issuer for its endpoints when somebody signs in first, so
@@ -90,15 +88,47 @@ func (p *page) oauth() (*oauth2.Config, error) {
 	if err != nil {
 		return nil, p.providerFailed(err)
 	}
+	return &oauth2.Config{
+		ClientID: v.ClientID, ClientSecret: v.ClientSecret, Endpoint: known.Endpoint(),
+		RedirectURL: p.publicURL("/sign-in/returned"), Scopes: append([]string{oidc.ScopeOpenID}, v.Scopes...),
+	}, nil
+}
+
+// publicURL is the URL by which the browser reaches a path.
+func (p *page) publicURL(path string) string {
 	scheme := "http://"
 	if p.dashboard.isSecure(p.Request) {
 		scheme = "https://"
 	}
-	return &oauth2.Config{
-		ClientID: v.ClientID, ClientSecret: v.ClientSecret, Endpoint: known.Endpoint(),
-		RedirectURL: strings.TrimSuffix(cmp.Or(p.dashboard.PublicURL, scheme+p.Host), "/") + "/sign-in/returned",
-		Scopes:      append([]string{oidc.ScopeOpenID}, v.Scopes...),
-	}, nil
+	return strings.TrimSuffix(cmp.Or(p.dashboard.PublicURL, scheme+p.Host), "/") + path
+}
+
+// endOfSession is where somebody signs out of the provider, too, and then returns. It is empty if
+// the provider has no such page, or cannot be asked.
+func (p *page) endOfSession() string {
+	v := p.dashboard.provider
+	if v == nil {
+		return ""
+	}
+	known, err := v.endpoints()
+	if err != nil {
+		return ""
+	}
+	var has struct {
+		EndSession string `json:"end_session_endpoint"`
+	}
+	if known.Claims(&has) != nil || has.EndSession == "" {
+		return ""
+	}
+	at, err := url.Parse(has.EndSession)
+	if err != nil {
+		return ""
+	}
+	query := at.Query()
+	query.Set("client_id", v.ClientID)
+	query.Set("post_logout_redirect_uri", p.publicURL("/sign-in"))
+	at.RawQuery = query.Encode()
+	return at.String()
 }
 
 // providerFailed logs why the provider is of no help, and tells people less.
@@ -134,9 +164,14 @@ func goToProvider(p *page) error {
 	return p.redirect(config.AuthCodeURL(a.State, options...))
 }
 
+// attemptCookie is the name of the cookie that has what is known of an attempt to sign in.
+func (p *page) attemptCookie() string {
+	return cookieName("punctual-sign-in", p.dashboard.isSecure(p.Request))
+}
+
 func (p *page) setAttempt(value string, maxAge int) {
 	http.SetCookie(p.w, &http.Cookie{ //nolint:gosec // without TLS it has to work, too
-		Name: attemptCookie, Value: value, Path: "/sign-in", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: p.attemptCookie(), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: p.dashboard.isSecure(p.Request),
 	})
 }
@@ -148,7 +183,7 @@ func returnFromProvider(p *page) error {
 		return err
 	}
 	var a attempt
-	if cookie, err := p.Cookie(attemptCookie); err == nil {
+	if cookie, err := p.Cookie(p.attemptCookie()); err == nil {
 		text, _ := url.QueryUnescape(cookie.Value)
 		_ = json.Unmarshal([]byte(text), &a) // what cannot be read does not fit
 	}

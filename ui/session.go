@@ -31,11 +31,20 @@ func (d *dashboard) newSessions() sessions {
 		m := scs.New()
 		m.Store, m.Lifetime, m.ErrorFunc = d.Sessions, d.SessionLifetime, d.sessionFailed
 		m.Cookie = scs.SessionCookie{
-			Name: "punctual-session", HttpOnly: true, Path: "/", Persist: true, SameSite: http.SameSiteLaxMode, Secure: isSecure,
+			Name: cookieName("punctual-session", isSecure), HttpOnly: true, Path: "/", Persist: true, SameSite: http.SameSiteLaxMode, Secure: isSecure,
 		}
 		all[isSecure] = m
 	}
 	return all
+}
+
+// cookieName returns the name of a cookie. With TLS its prefix makes browsers refuse one that another
+// service of the same domain has set.
+func cookieName(name string, isSecure bool) string {
+	if isSecure {
+		return "__Host-" + name
+	}
+	return name
 }
 
 // sessionFailed answers a request whose session cannot be read or stored.

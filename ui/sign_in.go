@@ -10,13 +10,20 @@ import (
 	"punctual/internal/answers"
 )
 
+// hasSignedOut is the parameter of the page for whoever has just signed out.
+const hasSignedOut = "signed-out"
+
 // showSignIn shows how to sign in.
 func showSignIn(p *page) error {
 	if p.session() == nil {
 		return p.redirect("/")
 	}
 	p.takeNotice()
-	return p.show("Sign in", signInPage(p, &form{}, localPath(p.URL.Query().Get("back"))))
+	end := ""
+	if p.URL.Query().Has(hasSignedOut) {
+		end = p.endOfSession()
+	}
+	return p.show("Sign in", signInPage(p, &form{}, localPath(p.URL.Query().Get("back")), end))
 }
 
 // signInByKey begins a session with an API key, if the API knows it.
@@ -36,7 +43,7 @@ func signInByKey(p *page) error {
 		f.problem = &client.Problem{Errors: &[]client.FieldError{{Field: sessionKey, Detail: "This is no valid key."}}}
 		f.Del(sessionKey)
 		p.status = http.StatusUnauthorized
-		return p.show("Sign in", signInPage(p, f, back))
+		return p.show("Sign in", signInPage(p, f, back, ""))
 	case err != nil:
 		return err
 	}
@@ -68,5 +75,5 @@ func signOut(p *page) error {
 	}
 	p.setCookie(namespaceCookie, "", 0)
 	p.say("You are signed out.")
-	return p.redirect("/sign-in")
+	return p.redirect("/sign-in?" + hasSignedOut)
 }

@@ -104,6 +104,7 @@ var pages = map[string]func(*page) error{
 	"POST /keys":                        createKey,
 	"POST /keys/{id}/revoke":            revokeKey,
 	"GET /namespaces":                   listNamespaces,
+	"GET /namespace-choices":            offerNamespaces,
 	"POST /namespaces":                  createNamespace,
 	"GET /namespaces/{name}":            showNamespace,
 	"POST /namespaces/{name}":           changeNamespace,

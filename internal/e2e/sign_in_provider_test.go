@@ -59,6 +59,15 @@ func TestSignInByProvider(t *testing.T) {
 	b.click(`a[href^="/sign-in/provider"]`)
 	b.reads(".who", "payments")
 	signOut()
+
+	// Until they sign out there, too.
+	b.click(`a[href^="` + p.Issuer + `"]`)
+	b.do(chromedp.WaitVisible(chromedp.CSS(`button[name="logout"]`)))
+	b.click(`button[name="logout"]`)
+	b.reads("h1", "Sign in")
+	signIn("rita")
+	b.reads(".who", "payments")
+	require.Contains(t, eval[string](b, "document.body.textContent"), "user:rita")
 }
 
 // Who has an account and no grant is told so.

@@ -43,6 +43,7 @@ func TestSignInByKey(t *testing.T) {
 
 	b.do(clickSummary("default"))
 	b.fill("#namespace", "payments")
+	b.until(`[...document.querySelectorAll("#namespace-choices option")].map((o) => o.value).join() === "default,payments"`, "the namespaces are offered")
 	b.press("\r")
 	b.reads(".who", "payments")
 	b.do(clickSummary("payments"))
@@ -84,7 +85,7 @@ func TestSession(t *testing.T) {
 	require.Equal(t, "/", answer.Header.Get("Location"))
 	var session *http.Cookie
 	for _, cookie := range answer.Cookies() {
-		if cookie.Name == "punctual-session" {
+		if cookie.Name == "__Host-punctual-session" {
 			session = cookie
 		}
 	}

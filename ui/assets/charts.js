@@ -39,14 +39,15 @@ function stacked(series) {
   return series.map((s) => s.isBars ? s.values.map((value, i) => (below[i] = (below[i] ?? 0) + value)) : s.values);
 }
 
-// ticksOf writes the instants below a chart: days at midnight and between days, and else times.
+// ticksOf writes the instants below a chart: days at midnight and between days, and else times. What
+// stands there already is not repeated.
 function ticksOf(timeZone) {
   const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone });
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone });
   return (_, ticks, __, ___, step) => ticks.map((tick) => {
     const text = time.format(tick * 1e3);
     return step >= 86400 || text === "00:00" ? day.format(tick * 1e3) : text;
-  });
+  }).map((text, i, all) => text === all[i - 1] ? "" : text);
 }
 
 function draw(element) {

@@ -54,6 +54,11 @@ function serve(key) {
     issueRefreshToken: () => true,
     features: {
       devInteractions: { enabled: false },
+      rpInitiatedLogout: {
+        logoutSource: (context, form) => {
+          context.body = `${form}<button form="op.logoutForm" name="logout" value="yes">Sign out</button>`;
+        },
+      },
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -75,6 +80,7 @@ function serve(key) {
   });
   // The port of a service is not known before it starts.
   provider.Client.prototype.redirectUriAllowed = (uri) => new URL(uri).pathname === "/sign-in/returned";
+  provider.Client.prototype.postLogoutRedirectUriAllowed = (uri) => new URL(uri).pathname === "/sign-in";
   const rest = provider.callback();
   handle = (request, response) =>
     request.url.startsWith("/interaction/") ? interact(provider, request, response) : rest(request, response);
