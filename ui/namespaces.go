@@ -29,8 +29,8 @@ func (p *page) showNamespaces(f *form) error {
 // maxChoices is how many namespaces are offered to whoever wants to go to another one.
 const maxChoices = 500
 
-// offerNamespaces answers the names of the namespaces that the caller may go to, for the field in the
-// header.
+// offerNamespaces answers the names of the namespaces that the caller may go to, for the field in
+// the header.
 func offerNamespaces(p *page) error {
 	list, err := answers.Of[client.NamespacePage](p.ListNamespaces(p.Context(), &client.ListNamespacesParams{Limit: new(int32(maxChoices))}))
 	if err != nil {

@@ -38,8 +38,8 @@ func (d *dashboard) newSessions() sessions {
 	return all
 }
 
-// cookieName returns the name of a cookie. With TLS its prefix makes browsers refuse one that another
-// service of the same domain has set.
+// cookieName returns the name of a cookie. With TLS its prefix makes browsers refuse one that
+// another service of the same domain has set.
 func cookieName(name string, isSecure bool) string {
 	if isSecure {
 		return "__Host-" + name

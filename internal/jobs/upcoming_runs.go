@@ -111,8 +111,8 @@ func (s *search) upcoming(
 	return runs, completeUntil, nil
 }
 
-// addReady adds when the jobs are due again that are due already: those of which a run executes, and
-// those that are late, which may be all after an outage. It passes by a bounded number, reports
+// addReady adds when the jobs are due again that are due already: those of which a run executes,
+// and those that are late, which may be all after an outage. It passes by a bounded number, reports
 // whether there are more, and makes the list go on behind them.
 func (s *search) addReady(ctx context.Context, all *plans, l *List, now time.Time) (isCut bool, err error) {
 	due := *l

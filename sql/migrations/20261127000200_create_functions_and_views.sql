@@ -183,7 +183,7 @@ language sql stable parallel unsafe as $$
             and ($15 is null or job_health(
                   j.status,
                   case when d.last_run_for > coalesce(j.last_run_for, '-infinity') then d.failures else j.failures end,
-                  -- Whether a job is late does not matter where only those are wanted that are worse.
+                  -- Late does not matter if only those are wanted that are worse.
                   not $15 <@ '{PAUSED,FAILING}'
                       and exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)),
                   greatest(d.last_run_for, j.last_run_for)

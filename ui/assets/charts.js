@@ -39,8 +39,8 @@ function stacked(series) {
   return series.map((s) => s.isBars ? s.values.map((value, i) => (below[i] = (below[i] ?? 0) + value)) : s.values);
 }
 
-// ticksOf writes the instants below a chart: days at midnight and between days, and else times. What
-// stands there already is not repeated.
+// ticksOf writes the instants below a chart: days at midnight and between days, and else times.
+// What stands there already is not repeated.
 function ticksOf(timeZone) {
   const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone });
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone });
