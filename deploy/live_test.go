@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -27,32 +27,27 @@ import (
 type instance struct {
 	*client.ClientWithResponses
 	address string
-	stop    func()
 }
 
-// start runs an instance until the test's end, or until stop is called. It listens on a port, or on
-// a free one if that is 0.
-func start(t *testing.T, database string, port uint16) instance {
+// start runs an instance until the test's end.
+func start(t *testing.T, database string) instance {
 	t.Helper()
 	var keys secrets.Keyring
 	require.NoError(t, keys.UnmarshalText([]byte(secrets.GenerateKey(time.Now().UTC()))))
 	service, err := app.New(t.Context(), app.Config{
-		Host: "127.0.0.1", Port: port, Database: app.DatabaseConfig{URL: database}, SecretKeys: keys,
+		Host: "127.0.0.1", Database: app.DatabaseConfig{URL: database}, SecretKeys: keys,
 	}, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- service.Run(ctx) }()
-	stop := func() {
+	t.Cleanup(func() {
 		cancel()
-		err := <-ended
-		ended <- err
-		require.NoError(t, err)
-	}
-	t.Cleanup(stop)
+		require.NoError(t, <-ended)
+	})
 	api, err := client.NewClientWithResponses(service.URL())
 	require.NoError(t, err)
-	return instance{api, strings.TrimPrefix(service.URL(), "http://"), stop}
+	return instance{api, strings.TrimPrefix(service.URL(), "http://")}
 }
 
 // post sends a request with a body, and returns the answer, which is to have a status.
@@ -94,7 +89,8 @@ func TestPrometheus(t *testing.T) {
 	pool, err := pgxpool.New(t.Context(), database)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	service, other := start(t, database, 0), start(t, database, 0)
+	binary := build(t)
+	service, other := start(t, database), startProcess(t, binary, database, "0")
 	p := startPrometheus(t, nil, service.address, other.address)
 
 	jobs := "/api/v1/jobs"
@@ -161,12 +157,12 @@ func TestPrometheus(t *testing.T) {
 
 	t.Run("an instance is killed", func(t *testing.T) {
 		require.False(t, p.firing(t, "PunctualInstanceDown"))
-		other.stop()
+		other.kill(t)
 		p.waitFor(t, "PunctualInstanceDown", true)
 		require.False(t, p.firing(t, "PunctualNoInstance"), "one goes on")
-		at, err := netip.ParseAddrPort(other.address)
+		_, port, err := net.SplitHostPort(other.address)
 		require.NoError(t, err)
-		start(t, database, at.Port())
+		startProcess(t, binary, database, port)
 		p.waitFor(t, "PunctualInstanceDown", false)
 	})
 }
