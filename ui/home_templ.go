@@ -138,11 +138,11 @@ func tiles(h home) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = tile("#queues", strconv.Itoa(len(h.attention.Queues)), "queues that nobody serves", bad).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = tile("#queues", strconv.Itoa(len(h.attention.Queues)), nounOf(len(h.attention.Queues), "queue")+" without a worker", bad).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = tile("#connections", strconv.Itoa(len(h.attention.Connections)), "connections down", bad).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = tile("#connections", strconv.Itoa(len(h.attention.Connections)), nounOf(len(h.attention.Connections), "connection")+" down", bad).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -629,7 +629,7 @@ func troubledJobs(p *page, jobs client.TroubledJobs) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 45, "</p></div><div><span class=\"quiet since\">since</span>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 45, "</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -637,7 +637,7 @@ func troubledJobs(p *page, jobs client.TroubledJobs) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 46, "</div><div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 46, "<div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -55,11 +55,14 @@ func (b bulk) others() string {
 }
 
 // counted writes a number of things.
-func counted(n int, noun string) string {
+func counted(n int, noun string) string { return strconv.Itoa(n) + " " + nounOf(n, noun) }
+
+// nounOf is a noun for so many.
+func nounOf(n int, noun string) string {
 	if n == 1 {
-		return "1 " + noun
+		return noun
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return noun + "s"
 }
 
 // confirmBulk shows how many runs a change of many is for.

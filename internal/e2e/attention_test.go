@@ -94,7 +94,7 @@ func TestAttention(t *testing.T) {
 		return names
 	}
 	require.Equal(t, []string{"jammed: no way out", "failing: the printer is on fire"}, namesOf("FAILING"), "the latest first, by the first line of the error")
-	require.Equal(t, []string{"overdue: no success within 1h0m0s"}, namesOf("OVERDUE"))
+	require.Equal(t, []string{"overdue: no success within 1h"}, namesOf("OVERDUE"))
 	require.Equal(t, []string{"late: no instance has claimed the run", "waiting: no worker asks for the queue nobody"}, namesOf("LATE"))
 	require.Equal(t, []string{"paused: 1 run failed: no ink"}, namesOf("PAUSED_BY_SERVICE"))
 

@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/durations"
 	"punctual/internal/policy"
 )
 
@@ -208,11 +209,15 @@ func (t *Trouble) why(problem Problem, isUnattended map[string]bool) string {
 	case ProblemOverdue:
 		within := "time"
 		if seconds := t.row.ExpectSuccessWithinSeconds; seconds != nil {
-			within = (time.Duration(*seconds) * time.Second).String()
+			within = durations.Interval(time.Duration(*seconds) * time.Second)
 		}
 		return join("no success within "+within, t.lastError())
 	case ProblemPausedByService:
-		return join(orEmpty(t.row.StatusReason), t.lastError())
+		reason, last := orEmpty(t.row.StatusReason), t.lastError()
+		if strings.Contains(reason, last) {
+			return reason
+		}
+		return join(reason, last)
 	default: // ProblemFailing
 		return cmp.Or(t.lastError(), policy.FailedInARow(int(t.ConsecutiveFailures)))
 	}
