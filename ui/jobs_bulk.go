@@ -84,7 +84,10 @@ func bulkOf(p *page) (*jobBulk, error) {
 }
 
 // isSelected reports whether the change is of the jobs whose boxes are checked.
-func (b *jobBulk) isSelected() bool { return b.query.Get("of") != "all" }
+func (b *jobBulk) isSelected() bool { return b.query.Get("of") != ofAll }
+
+// ofAll is the choice of all that match, rather than of those whose boxes are checked.
+const ofAll = "all"
 
 // selector says which jobs. Without a filter, all of them have one of the statuses.
 func (b *jobBulk) selector() client.JobSelector {

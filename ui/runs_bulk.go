@@ -75,6 +75,13 @@ func confirmBulk(p *page) error {
 	list := filter.query()
 	list.Del("ids")
 	back := strings.TrimSuffix("/runs?"+list.Encode(), "?")
+	switch {
+	case query.Get("of") == ofAll:
+		filter.ids = nil
+	case filter.ids == nil:
+		p.complain("Select runs first.")
+		return p.redirect(back)
+	}
 	if query.Get("to") == "" && filter.ids == nil { // what comes due meanwhile was not confirmed
 		filter.to = new(p.now.UTC())
 		query.Set("to", filter.to.Format("2006-01-02T15:04:05.000000Z07:00"))

@@ -58,6 +58,10 @@ func TestPageRuns_bulk(t *testing.T) {
 	b := openTab(t, service)
 	b.open("/runs?status=FAILED")
 	b.click(`button[value=RETRY]`)
+	b.reads("#notice", "Select runs first.")
+	require.Equal(t, "/runs?status=FAILED", b.path(), "boxes that are not checked do not stand for all")
+	b.click(`input[name=of][value=all]`)
+	b.click(`button[value=RETRY]`)
 	b.reads("#bulk", "Retry 3 runs?")
 	require.Len(t, service.listRuns(t, failed[0].JobId), 3, "nothing has happened yet")
 	b.click(`#bulk button`)
@@ -71,6 +75,7 @@ func TestPageRuns_bulk(t *testing.T) {
 	b.reads("#bulk", "1 run of those that match stay")
 
 	b.open("/runs")
+	b.click(`input[name=of][value=all]`)
 	b.click(`button[value=CANCEL]`)
 	b.reads("#bulk", "Cancel 3 runs?")
 	b.do(chromedp.Focus(chromedp.CSS("#bulk button")))

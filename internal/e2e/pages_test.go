@@ -51,7 +51,7 @@ var shownPages = []shownPage{
 	{"Instances", at("/instances")},
 	{"Queues", queuesShown},
 	{"Runs", runsShown},
-	{"Retry runs", at("/runs/bulk?action=RETRY&status=FAILED")},
+	{"Retry runs", at("/runs/bulk?of=all&action=RETRY&status=FAILED")},
 	{"Run of import", func(t *testing.T, service instance) string {
 		t.Helper()
 		return "/runs/" + service.failedRuns(t, 1)[0].Id.String()
