@@ -2,17 +2,12 @@ package ui
 
 import (
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 
 	"punctual/gen/client"
 	"punctual/internal/answers"
 )
-
-// calendarFormSize is the longest form with an iCalendar file, in bytes. The API takes a file of
-// 1 000 000 characters.
-const calendarFormSize = 6 << 20
 
 // weekdays are the days of a week, as the API names them.
 var weekdays = []client.Weekday{
@@ -109,8 +104,7 @@ func deleteCalendar(p *page) error {
 
 // readCalendarForm reads a form that may come with a file, whose text becomes the field iCalendar.
 func (p *page) readCalendarForm() (*form, error) {
-	p.Body = http.MaxBytesReader(p.w, p.Body, calendarFormSize)
-	if err := p.ParseMultipartForm(calendarFormSize); err != nil {
+	if err := p.ParseMultipartForm(maxForm); err != nil {
 		return nil, badForm(err)
 	}
 	f := &form{Values: url.Values(p.MultipartForm.Value)}

@@ -18,6 +18,19 @@ type form struct {
 	shown   map[string]bool
 }
 
+// maxForm is how large a form may be, in bytes: one with an iCalendar file is the longest. Forms of
+// this size are read into memory. The files in a longer one would be stored in the directory for
+// temporary files, also those of strangers.
+const maxForm = 6 << 20
+
+// boundForms bounds what is read of a form, also of strangers.
+func boundForms(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
+	})
+}
+
 // readForm reads the form that was sent.
 func (p *page) readForm() (*form, error) {
 	if err := p.ParseForm(); err != nil {

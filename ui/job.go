@@ -86,11 +86,7 @@ func (j *shownJob) define(p *page, fields map[string]json.RawMessage) error {
 
 // curl writes a request as a command for a shell. The key is not in it.
 func (p *page) curl(method, path, body string) string {
-	scheme := "http"
-	if p.dashboard.isSecure(p.Request) {
-		scheme = "https"
-	}
-	lines := []string{"curl -X " + method + " " + quotedForShell(scheme+"://"+p.Host+path)}
+	lines := []string{"curl -X " + method + " " + quotedForShell(p.publicURL(path))}
 	if p.caller.Actor != "anonymous" {
 		lines = append(lines, `-H "Authorization: Bearer $PUNCTUAL_KEY"`)
 	}

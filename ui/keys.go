@@ -14,6 +14,7 @@ var scopes = []option{
 	{string(client.ScopeRunsWrite), "Start, retry and cancel runs"},
 	{string(client.ScopeConnectionsWrite), "Create, change and delete connections"},
 	{string(client.ScopeWorkers), "Serve queues as a worker"},
+	{string(client.ScopeMetricsRead), "Read the metrics, with a key for all namespaces"},
 	{string(client.ScopeAdmin), "Manage keys, read the audit, and what namespaces allow"},
 }
 

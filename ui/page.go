@@ -136,10 +136,13 @@ func (p *page) redirect(path string) error {
 // back answers a form that can be on any page, with the page that it was on.
 func (p *page) back() error { return p.redirect(localPath(p.PostFormValue("back"))) }
 
+// maxPath is how long a path may be to which a form or a cookie leads back.
+const maxPath = 2000
+
 // localPath returns a path of this service, with its query. What is none becomes the home page, so
 // that nobody can be led elsewhere.
 func localPath(path string) string {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") || len(path) > maxPath {
 		return "/"
 	}
 	return path
@@ -160,7 +163,9 @@ func (p *page) fail(err error) {
 	if refused, is := errors.AsType[*answers.Refused](err); is {
 		problem = refused.Problem
 		if problem.Status == http.StatusUnauthorized && p.session() != nil {
-			_ = p.session().Destroy(p.Context()) // it is of no use any more, or there is none
+			if p.session().Token(p.Context()) != "" {
+				_ = p.session().Destroy(p.Context()) // it is of no use any more
+			}
 			_ = p.signIn()
 			return
 		}

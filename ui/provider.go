@@ -36,6 +36,8 @@ type Provider struct {
 const (
 	// providerWithin is how long the provider may take to answer.
 	providerWithin = 10 * time.Second
+	// askAgainAfter is for how long an issuer is left alone that did not answer.
+	askAgainAfter = 5 * time.Second
 	// refreshBefore is how long before its end a token is replaced.
 	refreshBefore = 30 * time.Second
 	// signInWithin is how long somebody may take to sign in, in seconds.
@@ -50,6 +52,9 @@ type provider struct {
 	refreshes singleflight.Group
 	mu        sync.Mutex
 	known     *oidc.Provider
+	// failure is why its endpoints were not found, and failedAt when.
+	failure  error
+	failedAt time.Time
 }
 
 func newProvider(c Provider) *provider {
@@ -66,13 +71,17 @@ type attempt struct{ State, Nonce, Verifier, Back string }
 func (v *provider) endpoints() (*oidc.Provider, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.failure != nil && time.Since(v.failedAt) < askAgainAfter {
+		return nil, v.failure
+	}
 	if v.known == nil {
 		// Its keys are read later, so its context has no end.
 		known, err := oidc.NewProvider(oidc.ClientContext(context.Background(), v.client), v.Issuer)
 		if err != nil {
-			return nil, fmt.Errorf("ask the issuer for its endpoints: %w", err)
+			v.failure, v.failedAt = fmt.Errorf("ask the issuer for its endpoints: %w", err), time.Now()
+			return nil, v.failure
 		}
-		v.known = known
+		v.known, v.failure = known, nil
 	}
 	return v.known, nil
 }
@@ -206,14 +215,14 @@ func returnFromProvider(p *page) error {
 	p.trying = tokens.AccessToken
 	if err := p.try(); isRefusedWith(err, http.StatusUnauthorized) {
 		return p.providerFailed(fmt.Errorf("the API does not accept its access token: %w", err))
-	} else if err != nil && !answers.IsRefused(err, "scope-required") { // a page will say what is missing
+	} else if err != nil && !answers.IsRefused(err, "scope-required") && !answers.IsRefused(err, "namespace-not-found") { // a page will say what is missing
 		return err
 	}
 	err = p.begin(map[string]string{sessionToken: tokens.AccessToken, sessionRefreshToken: tokens.RefreshToken}, tokens.Expiry)
 	if err != nil {
 		return err
 	}
-	return p.redirect(a.Back)
+	return p.redirect(localPath(a.Back))
 }
 
 // check verifies that the tokens are those of the attempt.
@@ -231,49 +240,6 @@ func (v *provider) check(ctx context.Context, tokens *oauth2.Token, nonce string
 		return errors.New("its ID token is of another attempt to sign in")
 	}
 	return nil
-}
-
-// accessToken returns the token of the session. It replaces one that is about to expire, once for
-// all requests of the session. It is empty if that cannot be done: then the session is over.
-func (p *page) accessToken(ctx context.Context) (string, error) {
-	s := p.session()
-	token, refresh := s.GetString(ctx, sessionToken), s.GetString(ctx, sessionRefreshToken)
-	expiry := s.GetInt64(ctx, sessionTokenExpiry)
-	if expiry == 0 || time.Until(time.Unix(expiry, 0)) > refreshBefore || refresh == "" || p.dashboard.provider == nil {
-		return token, nil // until it has expired
-	}
-	config, err := p.oauth()
-	if err != nil {
-		return "", err
-	}
-	got, err, _ := p.dashboard.provider.refreshes.Do(refresh, func() (any, error) {
-		bounded := oidc.ClientContext(context.WithoutCancel(ctx), p.dashboard.provider.client)
-		tokens, err := config.TokenSource(bounded, &oauth2.Token{RefreshToken: refresh}).Token()
-		if err != nil {
-			return nil, err
-		}
-		p.keep(ctx, tokens)
-		_, _, err = s.Commit(context.WithoutCancel(ctx)) // before others find the old one, which is used up
-		return tokens, err
-	})
-	if tokens, is := got.(*oauth2.Token); is && err == nil {
-		p.keep(ctx, tokens)
-		return tokens.AccessToken, nil
-	}
-	// Another instance may have been faster.
-	stored, loadErr := s.Load(context.WithoutCancel(p.Context()), s.Token(ctx))
-	if loadErr == nil && s.GetString(stored, sessionRefreshToken) != refresh {
-		return s.GetString(stored, sessionToken), nil
-	}
-	p.dashboard.Logger.InfoContext(ctx, "a session ends, because the identity provider gives no new token", "error", err)
-	return "", nil
-}
-
-// keep puts new tokens into the session.
-func (p *page) keep(ctx context.Context, tokens *oauth2.Token) {
-	p.session().Put(ctx, sessionToken, tokens.AccessToken)
-	p.session().Put(ctx, sessionRefreshToken, tokens.RefreshToken)
-	p.session().Put(ctx, sessionTokenExpiry, tokens.Expiry.Unix())
 }
 
 // refusal is an error that is shown as a page.

@@ -60,8 +60,16 @@ func (d *dashboard) load(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.sessions[d.isSecure(r)].LoadAndSave(next).ServeHTTP(w, r)
+		d.sessions[d.isSecure(r)].LoadAndSave(next).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), loaded{}, true)))
 	})
+}
+
+// loaded marks the context of a request that has its session.
+type loaded struct{}
+
+// has reports whether the session of the request has a value.
+func (p *page) has(name string) bool {
+	return p.session() != nil && p.Context().Value(loaded{}) != nil && p.session().GetString(p.Context(), name) != ""
 }
 
 // session is the session of the request, or nil if nobody has to sign in.

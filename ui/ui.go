@@ -147,7 +147,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	mux.Handle("/", d.unlessPage(d.load(d.serve(notFound))))
 	mux.HandleFunc("GET "+assetsPath, serveAsset)
-	handler := middleware.Compress(5, "text/html")(mux)
+	handler := middleware.Compress(5, "text/html")(boundForms(mux))
 	return pageHeaders(d.refuseCrossOrigin(handler)), nil
 }
 

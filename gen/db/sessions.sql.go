@@ -11,14 +11,16 @@ import (
 	"time"
 )
 
-const deleteSession = `-- name: DeleteSession :exec
-delete from sessions
+const endSession = `-- name: EndSession :exec
+update sessions
+set sealed = ''
 where id = $1
 `
 
-// Ends a session, whether it exists or not.
-func (q *Queries) DeleteSession(ctx context.Context, id []byte) error {
-	_, err := q.db.Exec(ctx, deleteSession, id)
+// Ends a session, whether it exists or not. Its row stays without data until it expires, so that a
+// request that is about to store the session does not bring it back.
+func (q *Queries) EndSession(ctx context.Context, id []byte) error {
+	_, err := q.db.Exec(ctx, endSession, id)
 	return err
 }
 
@@ -28,6 +30,7 @@ select sealed
 from sessions
 where id = $1
     and expires_at > now()
+    and sealed <> ''
 `
 
 // The sessions of the dashboard.
@@ -66,6 +69,7 @@ insert into sessions (id, sealed, expires_at)
 values ($1, $2, now() + $3::interval)
 on conflict (id) do update
 set sealed = excluded.sealed, expires_at = excluded.expires_at
+where sessions.sealed <> ''
 `
 
 type SaveSessionParams struct {
@@ -74,8 +78,9 @@ type SaveSessionParams struct {
 	Duration time.Duration `json:"duration"`
 }
 
-// Stores a session, or replaces it. Of two requests of one session that do this at once, the later
-// one counts. The expiry comes as a duration, because only the database's time counts.
+// Stores a session, or replaces it, unless it was ended meanwhile. Of two requests of one session
+// that do this at once, the later one counts. The expiry comes as a duration, because only the
+// database's time counts.
 func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) error {
 	_, err := q.db.Exec(ctx, saveSession, arg.ID, arg.Sealed, arg.Duration)
 	return err

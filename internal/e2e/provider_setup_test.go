@@ -54,6 +54,7 @@ func init() {
 		"rita":  {"groups": []string{"payments-readers"}},
 		"olga":  {"groups": []string{"staff", "ops"}},
 		"steve": {"groups": []string{"staff"}},
+		"nora":  {"groups": []string{"payments-devs", "billing-devs"}},
 	}}
 }
 
@@ -64,6 +65,7 @@ func withTokens(t *testing.T, c app.Config, issuer string) app.Config {
 	c.Auth, c.OIDCIssuer, c.OIDCAudience = app.AuthRequired, issuer, tokenAudience
 	c.OIDCGrants, err = oidc.ParseGrants(`[
 		{"claim":"groups","value":"payments-devs","namespace":"payments","scopes":["jobs:read","jobs:write"]},
+		{"claim":"groups","value":"billing-devs","namespace":"billing","scopes":["jobs:read"]},
 		{"claim":"groups","value":"payments-readers","namespace":"payments","scopes":["jobs:read"]},
 		{"claim":"groups","value":"ops","namespace":"*","scopes":["admin","jobs:read"]}
 	]`)

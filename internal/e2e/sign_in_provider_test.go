@@ -88,4 +88,37 @@ func TestSignInByProvider_withoutGrants(t *testing.T) {
 	b.fill("#login", "steve")
 	b.press("\r")
 	b.reads("main", "scope-required")
+	b.click(`form[action="/sign-out"] button`)
+	b.reads("#notice", "signed out")
+}
+
+// Who has rights in several namespaces, and none in the usual one, chooses where to be.
+func TestSignInByProvider_severalNamespaces(t *testing.T) {
+	t.Parallel()
+	url := testdb.New(t)
+	db := connect(t, url)
+	p := startProvider(t)
+	config := withTokens(t, app.Config{Role: app.RoleAPI, Database: app.DatabaseConfig{URL: url}}, p.Issuer)
+	config.Pages = app.PagesConfig{OIDCClientID: "dashboard", OIDCClientSecret: providerClients["dashboard"].Secret}
+	service := start(t, config)
+	_, operator := makeKey(t, db, "default", keys.Request{IsServiceWide: true})
+	for _, name := range []string{"payments", "billing"} {
+		service.as(t, operator).namespace(t, client.NamespaceCreate{Name: name})
+	}
+	b := openTab(t, service)
+	b.elsewhere = p.Issuer
+	b.expected = []string{"404", "403"}
+	b.open("/sign-in")
+	b.click(`a[href^="/sign-in/provider"]`)
+	b.do(chromedp.WaitVisible(chromedp.CSS("#login")))
+	b.fill("#login", "nora")
+	b.press("\r")
+	b.reads("main", "rights in another namespace")
+	b.fill("#namespace", "billing")
+	b.press("\r")
+	b.reads(".who", "billing")
+	b.do(clickSummary("billing"))
+	b.fill("#namespace", "payments")
+	b.press("\r")
+	b.reads(".who", "payments")
 }

@@ -60,7 +60,7 @@ func (s *Store) CommitCtx(ctx context.Context, token string, data []byte, until 
 // DeleteCtx ends a session.
 func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 	id := sha256.Sum256([]byte(token))
-	if err := s.queries.DeleteSession(ctx, id[:]); err != nil {
+	if err := s.queries.EndSession(ctx, id[:]); err != nil {
 		return fmt.Errorf("end a session: %w", err)
 	}
 	return nil

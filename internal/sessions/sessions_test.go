@@ -44,6 +44,10 @@ func TestStore(t *testing.T) {
 	_, exists, err = another.Find(token)
 	require.NoError(t, err)
 	require.False(t, exists)
+	require.NoError(t, another.Commit(token, []byte(key), time.Now().Add(time.Hour)), "a request that began before")
+	_, exists, err = store.Find(token)
+	require.NoError(t, err)
+	require.False(t, exists, "what has ended does not come back")
 }
 
 func TestStore_expiry(t *testing.T) {

@@ -5,19 +5,24 @@
 select sealed
 from sessions
 where id = @id
-    and expires_at > now();
+    and expires_at > now()
+    and sealed <> '';
 
 -- name: SaveSession :exec
--- Stores a session, or replaces it. Of two requests of one session that do this at once, the later
--- one counts. The expiry comes as a duration, because only the database's time counts.
+-- Stores a session, or replaces it, unless it was ended meanwhile. Of two requests of one session
+-- that do this at once, the later one counts. The expiry comes as a duration, because only the
+-- database's time counts.
 insert into sessions (id, sealed, expires_at)
 values (@id, @sealed, now() + @duration::interval)
 on conflict (id) do update
-set sealed = excluded.sealed, expires_at = excluded.expires_at;
+set sealed = excluded.sealed, expires_at = excluded.expires_at
+where sessions.sealed <> '';
 
--- name: DeleteSession :exec
--- Ends a session, whether it exists or not.
-delete from sessions
+-- name: EndSession :exec
+-- Ends a session, whether it exists or not. Its row stays without data until it expires, so that a
+-- request that is about to store the session does not bring it back.
+update sessions
+set sealed = ''
 where id = @id;
 
 -- name: PurgeSessions :execrows
