@@ -44,5 +44,7 @@ func traceRequests(provider trace.TracerProvider) func(http.Handler) http.Handle
 
 // linkRun links the span of a request with the trace of the run that it has started.
 func linkRun(ctx context.Context, run uuid.UUID) {
-	trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: traceid.OfRun(run)})
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.AddLink(trace.Link{SpanContext: traceid.OfRun(run)})
+	}
 }

@@ -37,6 +37,10 @@ func startProcess(t *testing.T, binary, database, port string) process {
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have been killed already
+		_ = cmd.Wait()
+	})
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
 		var line struct{ Msg, URL string }

@@ -11,6 +11,7 @@ import (
 
 	"punctual/gen/client"
 	"punctual/internal/answers"
+	"punctual/internal/schedule"
 	"punctual/internal/schedulewords"
 )
 
@@ -214,7 +215,7 @@ func (p *page) previewOf(values url.Values) *preview {
 	body["count"] = previewShown
 	shown := preview{zone: entered(values, "timeZone")}
 	if kind == "cron" {
-		shown.words, shown.isSeeded = schedulewords.Cron(entered(values, kind)), schedulewords.IsSeeded(entered(values, kind))
+		shown.words, shown.isSeeded = schedulewords.Cron(entered(values, kind)), schedule.IsSeeded(entered(values, kind))
 	}
 	var err error
 	if change.faults == nil {

@@ -29,7 +29,6 @@ import (
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
 	"punctual/internal/lease"
-	"punctual/internal/maintenance"
 	"punctual/internal/metrics"
 	"punctual/internal/namespaces"
 	"punctual/internal/notify"
@@ -261,7 +260,9 @@ func (a *App) Run(ctx context.Context) error {
 	background.Go(func() { a.announcer.Run(drained) })
 	background.Go(func() { a.stream.Run(drained) })
 	background.Go(func() { a.instance.Run(drained) })
-	background.Go(func() { maintenance.AddStats(a.stats.Flush).Run(drained, a.log) })
+	for _, duty := range a.ownDuties() {
+		background.Go(func() { duty.Run(drained, a.log) })
+	}
 	if a.config.Role != RoleAPI {
 		background.Go(func() { a.lease.Run(drained) })
 		for _, duty := range a.duties() {

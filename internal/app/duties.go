@@ -32,6 +32,16 @@ func (a *App) duties() []maintenance.Duty {
 	if days := a.config.AuditRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Audit(q, days))
 	}
+	return a.measured(duties)
+}
+
+// ownDuties are the periodic tasks that each instance does for itself.
+func (a *App) ownDuties() []maintenance.Duty {
+	return a.measured([]maintenance.Duty{maintenance.AddStats(a.stats.Flush)})
+}
+
+// measured are duties that tell the metrics of each pass.
+func (a *App) measured(duties []maintenance.Duty) []maintenance.Duty {
 	if a.metrics != nil {
 		for i := range duties {
 			duties[i].Done = a.metrics.Engine.Duty(duties[i].Name, duties[i].Every)

@@ -34,7 +34,7 @@ func (c *backfillJob) Run(ctx context.Context, s *Session) error {
 		return s.object(done)
 	}
 	if done.DryRun {
-		return s.say("%d runs would be started, for %d occurrences.", done.Runs, done.Occurrences)
+		return s.say("Runs that would be started: %d, for %d occurrences.", done.Runs, done.Occurrences)
 	}
 	return s.say("Started %d runs, for %d occurrences.", done.Runs, done.Occurrences)
 }

@@ -40,3 +40,35 @@ func TestPageLive(t *testing.T) {
 	b.click("#live-pause")
 	b.until(`document.querySelector('#runs-list').innerHTML.includes('`+second.Id.String()+`')`, "the run is shown")
 }
+
+// What a page asks for again does not replace what somebody has filtered meanwhile.
+func TestPageLive_keepsFilters(t *testing.T) {
+	t.Parallel()
+	service, _ := setup(t)
+	service.makeJobs(t, 3, "many", "")
+	one := service.create(t, `{"name":"single","intervalInSeconds":3600}`)
+	b := openTab(t, service)
+	b.open("/jobs")
+	// The answer to the first request that is made without anybody's doing comes late.
+	eval[any](b, `
+		window.held = new Promise((release) => { window.release = release; });
+		const fetched = window.fetch;
+		window.fetch = async (...of) => {
+			const answer = fetched(...of);
+			if (!window.isHeld) { window.isHeld = true; await window.held; }
+			return answer;
+		};
+		document.addEventListener("htmx:before:swap", (event) => {
+			if (event.target.id === "live") window.isStopped = event.defaultPrevented;
+		});
+		document.getElementById("live").dispatchEvent(new Event("changed"));
+		0`)
+	b.until(`window.isHeld`, "the page is asked for again")
+	b.fill("input[type=search]", "single")
+	b.until(`document.querySelectorAll("#job-list tbody tr").length === 1`, "one job is found")
+	eval[any](b, `window.release()`)
+	b.until(`window.isStopped !== undefined`, "the answer is there")
+	require.True(t, eval[bool](b, `window.isStopped`))
+	b.sees(rowOf(one))
+	require.Equal(t, 1, eval[int](b, `document.querySelectorAll("#job-list tbody tr").length`))
+}

@@ -18,7 +18,7 @@ func TestLatestRunsOfManyJobs(t *testing.T) {
 	service, pool := setup(t)
 	job, other, idle := service.createJob(t, "job", 86_400, `null`).Id, service.createJob(t, "other", 86_400, `null`).Id, service.createJob(t, "idle", 86_400, `null`).Id
 	base := time.Now().UTC().Truncate(time.Second).Add(-10 * time.Hour)
-	for _, day := range []time.Time{base, base.AddDate(0, 0, -20)} {
+	for _, day := range []time.Time{base, base.Add(2 * time.Hour), base.AddDate(0, 0, -20)} {
 		_, err := pool.Exec(t.Context(), `select create_runs_partition($1::date)`, day)
 		require.NoError(t, err)
 	}

@@ -205,5 +205,5 @@ var (
 	// quick are the bounds of what should take milliseconds, in seconds.
 	quick = []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}
 	// sizes are the bounds of batches of runs.
-	sizes = []float64{1, 2, 5, 10, 20, 50, 100, 200, 500}
+	sizes = []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}
 )

@@ -2,7 +2,6 @@ package schedulewords
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,11 +52,6 @@ func Cron(expression string) string {
 		return "Every day a" + text[1:]
 	}
 	return text
-}
-
-// IsSeeded reports whether an expression has an H, which stands for another value in each job.
-func IsSeeded(expression string) bool {
-	return slices.ContainsFunc(strings.Fields(strings.ToUpper(expression)), hash.MatchString)
 }
 
 // isUnderstood reports whether the library says what we mean. The fields begin with the second.

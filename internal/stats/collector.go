@@ -145,12 +145,17 @@ type row struct {
 	lateness, duration string // arrays
 }
 
-// Flush adds what was counted since the last call to the table. What it cannot add, it keeps for
-// the next call. If the database fails in the very moment in which it commits, the next call may
-// add the same once more.
+// flushWithin bounds adding a batch.
+const flushWithin = 5 * time.Second
+
+// Flush adds what was counted since the last call to the table, also if ctx ends meanwhile. What it
+// cannot add, it keeps for the next call. If the database fails in the very moment in which it
+// commits, the next call may add the same once more.
 func (c *Collector) Flush(ctx context.Context) error {
 	c.flushing.Lock()
 	defer c.flushing.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWithin)
+	defer cancel()
 	c.kept = slices.AppendSeq(c.kept, slices.Chunk(c.take(), rowsPerBatch))
 	if len(c.kept) > maxKept {
 		c.kept = slices.Delete(c.kept, 0, len(c.kept)-maxKept)

@@ -10,6 +10,9 @@ const button = document.getElementById("live-pause");
 let isPaused = sessionStorage.getItem("live-paused") === "true";
 let refreshedAt = Date.now();
 let timer;
+let asked; // the page that is fetched again
+
+const here = () => location.pathname + location.search;
 
 function show() {
   button.setAttribute("aria-pressed", String(isPaused));
@@ -22,7 +25,8 @@ async function refresh() {
   const parts = [...document.querySelectorAll("[data-live][id]")];
   // Somebody who chooses in a dialog or a menu of a part is not to be disturbed.
   if (isPaused || document.hidden || !parts.length || document.querySelector("dialog[open]")) return;
-  await htmx.ajax("GET", location.pathname + location.search, {
+  asked = here();
+  await htmx.ajax("GET", asked, {
     source: listener, swap: "none", selectOOB: parts.map((part) => `#${CSS.escape(part.id)}:outerMorph`).join(","),
   });
 }
@@ -33,6 +37,11 @@ function soon() {
 
 if (listener) {
   show();
+  // Somebody has changed the filters meanwhile: what was asked for before is not to replace what
+  // they see now.
+  listener.addEventListener("htmx:before:swap", (event) => {
+    if (asked !== here()) event.preventDefault();
+  });
   listener.addEventListener("changed", soon);
   setInterval(() => {
     if (Date.now() - refreshedAt >= atLeastEvery) soon();
