@@ -138,10 +138,13 @@ func newThings(t *testing.T, service instance) things {
 	}
 }
 
-// jobOf creates a job whose runs wait in a queue for workers.
+// jobOf creates a job whose runs wait in a queue for workers. It is paused, so that it has no run
+// that nobody asks for.
 func (i instance) jobOf(t *testing.T, queue string) uuid.UUID {
 	t.Helper()
-	return i.create(t, `{"name":"queued","cron":"* * * * *","target":{"type":"worker","queue":"`+queue+`"}}`).Id
+	job := i.create(t, `{"name":"queued","cron":"* * * * *","target":{"type":"worker","queue":"`+queue+`"}}`)
+	i.pause(t, job)
+	return job.Id
 }
 
 // runOf starts a run that is due in a queue.

@@ -52,6 +52,7 @@ func TestPageCalendars(t *testing.T) {
 	b.reads("h2", "2041: 1 day in UTC")
 
 	b.click(".head a.button")
+	b.sees("#ranges")
 	require.Equal(t, "2040-07-01/2040-07-03", eval[string](b, `document.getElementById("ranges").value`))
 	b.click("input[value=SUNDAY]")
 	b.click("form.card button.primary")
