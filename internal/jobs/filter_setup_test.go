@@ -63,7 +63,7 @@ func fillJobs(t *testing.T, pool *pgxpool.Pool, count int) {
 			where status = 'ACTIVE' and deleted_at is null
 		) j
 		cross join lateral (
-			select now() + make_interval(hours => 1 + (n % 60)::integer) - case when n % 70 = 1 then interval '3 days' else '0' end as at
+			select now() + case when n % 70 = 1 then make_interval(mins => (n % 60)::integer - 180) else make_interval(hours => 1 + (n % 60)::integer) end as at
 		) s
 		where $1::integer > 0`, `analyze jobs, due`,
 	} {
