@@ -16,7 +16,7 @@ import (
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
 // flags.
 type Config struct {
-	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,drain-followed,bare,workers,river,lateness,http,api,apply,find,pages,workers-idle,workers-latency,claim-cost,idle,slow-clients" sep:","`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,drain-followed,bare,workers,river,lateness,http,api,apply,find,pages,workers-idle,workers-latency,claim-cost,groups,idle,slow-clients" sep:","`
 	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
 	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
@@ -47,6 +47,9 @@ type Config struct {
 	Claims    int           `help:"How many claims are measured at each number of jobs." default:"40"`
 	LongRuns  int           `help:"How many long runs are in flight in one part of claim-cost." default:"20000"`
 	OldestFor time.Duration `help:"How long a transaction is held open elsewhere, under load, before the last part of claim-cost." default:"10m"`
+
+	GroupJobs    int `help:"How many jobs groups stores." default:"1000000"`
+	GroupWaiting int `help:"How many of them wait for their concurrency group." default:"100000"`
 
 	IdleJobs int           `help:"How many jobs idle stores, none of which is due soon." default:"1000000"`
 	IdleFor  time.Duration `help:"How long idle is measured." default:"30s"`
@@ -79,6 +82,8 @@ func (c Config) withDefaults() Config {
 	c.WorkersFor = cmp.Or(c.WorkersFor, 40*time.Second)
 	c.Claims = cmp.Or(c.Claims, 40)
 	c.LongRuns = cmp.Or(c.LongRuns, 20_000)
+	c.GroupJobs = cmp.Or(c.GroupJobs, 1_000_000)
+	c.GroupWaiting = cmp.Or(c.GroupWaiting, 100_000)
 	c.IdleJobs = cmp.Or(c.IdleJobs, 1_000_000)
 	c.IdleFor = cmp.Or(c.IdleFor, 30*time.Second)
 	c.IdleConnections = cmp.Or(c.IdleConnections, 10_000)
@@ -141,6 +146,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 		{[]string{"find", "pages"}, b.find},
 		{[]string{"workers-idle"}, b.waitingWorkers},
 		{[]string{"workers-latency"}, b.busyWorkers},
+		{[]string{"groups"}, b.groups},
 		{[]string{"idle"}, b.idle},
 		{[]string{"slow-clients"}, b.slowClients},
 		{[]string{"claim-cost"}, b.claimCost},

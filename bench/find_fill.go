@@ -42,7 +42,7 @@ const (
 			job_id, scheduled_for, ready_at, carries_schedule, queue, awaits_worker, concurrency_group,
 			last_run_at, last_run_for, last_run_status, failures
 		)
-		select id, at, at, true, qualified_queue, qualified_queue is not null, qualified_group,
+		select id, at, at, true, first_queue, first_queue is not null, qualified_group,
 			case when r > 0.001 then before end, case when r > 0.001 then before end,
 			case when r > 0.001 then case when r < 0.01 then 'FAILED' when r < 0.015 then 'SKIPPED' else 'SUCCEEDED' end::run_status end,
 			case when r between 0.001 and 0.01 then 1 else 0 end

@@ -29,7 +29,7 @@ const maxHTTPLateness = 100
 // http measures lateness at a steady rate of runs that are signed requests to a server in this
 // process.
 func (b *bench) http(ctx context.Context) (err error) {
-	s, err := b.firing(ctx)
+	s, err := b.firing(ctx, b.LatenessJobs)
 	if err != nil {
 		return err
 	}

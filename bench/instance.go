@@ -63,7 +63,7 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
 	counted := stats.NewCollector(s.Queries)
 	c.Observe = counted.Observe
-	if b.Metrics {
+	if b.Metrics && c.Meter == nil {
 		measured := metrics.New(metrics.Config{}).Runs
 		c.Meter, c.Observe = measured, func(job *db.Job, target string, run events.Run) {
 			counted.Observe(job, target, run)

@@ -46,7 +46,7 @@ func (b *bench) lateness(ctx context.Context) error {
 }
 
 func (b *bench) latenessOfService(ctx context.Context) (l Lateness, err error) {
-	s, err := b.firing(ctx)
+	s, err := b.firing(ctx, b.LatenessJobs)
 	if err != nil {
 		return l, err
 	}
@@ -55,14 +55,14 @@ func (b *bench) latenessOfService(ctx context.Context) (l Lateness, err error) {
 }
 
 // firing creates a database with jobs that fire at the configured rate. The caller has to close it.
-func (b *bench) firing(ctx context.Context) (*scratch, error) {
+func (b *bench) firing(ctx context.Context, jobs int) (*scratch, error) {
 	s, err := b.scratch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	interval := (time.Duration(b.LatenessJobs) * time.Second / time.Duration(b.FiresPerSecond)).Round(time.Second)
+	interval := (time.Duration(jobs) * time.Second / time.Duration(b.FiresPerSecond)).Round(time.Second)
 	// The jobs are due from the time at which they are stored, since that takes a few seconds.
-	err = s.seed(ctx, seeding{jobs: b.LatenessJobs, interval: interval, first: b.Settle, within: interval, scattered: true})
+	err = s.seed(ctx, seeding{jobs: jobs, interval: interval, first: b.Settle, within: interval, scattered: true})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -20,7 +20,7 @@ const (
 // slowClients measures how late an instance executes while clients hold thousands of idle and of
 // slow connections to it, and how late without them.
 func (b *bench) slowClients(ctx context.Context) (err error) {
-	s, err := b.firing(ctx)
+	s, err := b.firing(ctx, b.LatenessJobs)
 	if err != nil {
 		return err
 	}

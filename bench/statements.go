@@ -60,6 +60,20 @@ const (
 		from runs
 		where status <> 'SKIPPED' and scheduled_for >= $1 and scheduled_for < $2`
 
+	// Makes jobs members of a group. They are due since up to an hour, and then in a year.
+	sqlCrowd = `with member as (
+			update jobs
+			set concurrency_group = 'crowd', max_concurrency = $2, interval_seconds = 31536000, anchor_at = now() - interval '1 hour' * random()
+			where id in (select id from jobs where status = 'ACTIVE' limit $1)
+			returning id, qualified_group, anchor_at
+		)
+		update due d
+		set scheduled_for = m.anchor_at, ready_at = m.anchor_at, queue = m.qualified_group, concurrency_group = m.qualified_group, awaits_worker = true
+		from member m
+		where d.job_id = m.id
+		returning m.id`
+	sqlCrowdLeft = `select count(*) from due where queue = 'default/=~crowd' and awaits_worker and ready_at <= now()`
+
 	sqlNow  = `select clock_timestamp()`
 	sqlRuns = `select count(*) from runs where status = 'SUCCEEDED'`
 	sqlLeft = `select count(*) from due where ready_at <= now()`

@@ -1597,7 +1597,9 @@ type Caller struct {
 type CatchupWindowSeconds = int64
 
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
-// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
+// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first. A
+// run for a worker counts from when a worker may lease it. A group cannot be combined with a
+// connection, which has a limit of its own.
 type ConcurrencyGroup = string
 
 // Connection A connection as it is stored.
@@ -2321,7 +2323,9 @@ type Job struct {
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
-	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first. A
+	// run for a worker counts from when a worker may lease it. A group cannot be combined with a
+	// connection, which has a limit of its own.
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup"`
 
 	// ConsecutiveFailures How many of the latest runs failed in a row, manual runs and retries included. It begins
@@ -2736,7 +2740,9 @@ type JobCreate struct {
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
-	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first. A
+	// run for a worker counts from when a worker may lease it. A group cannot be combined with a
+	// connection, which has a limit of its own.
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
 
 	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with
@@ -3171,7 +3177,9 @@ type JobUpdate struct {
 	CatchupWindowSeconds *CatchupWindowSeconds `json:"catchupWindowSeconds,omitempty"`
 
 	// ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
-	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first.
+	// execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first. A
+	// run for a worker counts from when a worker may lease it. A group cannot be combined with a
+	// connection, which has a limit of its own.
 	ConcurrencyGroup *ConcurrencyGroup `json:"concurrencyGroup,omitempty"`
 
 	// Cron A cron expression with five fields (minute, hour, day of month, month, day of week), or with

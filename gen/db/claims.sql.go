@@ -22,7 +22,6 @@ with candidate as (
       and d.ready_at <= now() + $2::interval
       and not d.awaits_worker
       and d.lease_id is null
-      and d.concurrency_group is null
       and exists (select from leases l where l.id = $3 and l.expires_at > now())
     order by d.ready_at
     limit $4
@@ -36,7 +35,7 @@ with candidate as (
     where d.ctid = any(array(select ctid from candidate))
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.held_until, d.payload, d.caused_by, d.event_depth, d.buffered_for, d.buffered_trigger, d.buffered_retry_of, d.buffered_payload, d.buffered_caused_by, d.buffered_event_depth, d.ctid
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
 from claimed
 join jobs j on j.id = claimed.job_id
 `
@@ -160,229 +159,7 @@ func (q *Queries) Claim(ctx context.Context, arg ClaimParams) ([]ClaimRow, error
 			&i.Job.Target,
 			&i.Job.QualifiedQueue,
 			&i.Job.QualifiedGroup,
-			&i.Job.SealedSecrets,
-			&i.Job.SecretsKeyID,
-			&i.Job.SecretNames,
-			&i.Job.SecretsDigest,
-			&i.Job.Status,
-			&i.Job.StatusReason,
-			&i.Job.PausedSince,
-			&i.Job.PauseUntil,
-			&i.Job.PauseID,
-			&i.Job.PausedByService,
-			&i.Job.LastRunAt,
-			&i.Job.RunCount,
-			&i.Job.LastRunFor,
-			&i.Job.LastRunStatus,
-			&i.Job.Failures,
-			&i.Job.FailingSince,
-			&i.Job.CreatedAt,
-			&i.Job.Version,
-			&i.Job.UpdatedAt,
-			&i.Job.UpdatedBy,
-			&i.Job.SecretsVersion,
-			&i.Job.Suspended,
-			&i.Job.DeletedAt,
-			&i.ReadAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const claimGrouped = `-- name: ClaimGrouped :many
-with running as (
-    -- The groups of which runs are held, with how many and the group's bound.
-    select d.concurrency_group, count(*) as runs, max(j.max_concurrency) as bound
-    from due d
-    join jobs j on j.id = d.job_id
-    where d.concurrency_group is not null and d.lease_id is not null
-    group by d.concurrency_group
-), waiting as (
-    -- The first rows that are ready: those that carry a schedule, and the others.
-    (
-        select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
-        from due d
-        where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + $1::interval
-          and d.carries_schedule
-          and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
-        order by d.ready_at
-        limit 10000
-    )
-    union all
-    (
-        select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
-        from due d
-        where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + $1::interval
-          and not d.carries_schedule
-          and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
-        order by d.ready_at
-        limit 10000
-    )
-), numbered as (
-    -- Each row with its number among its job's.
-    select w.job_id, w.scheduled_for, w.ready_at, w.last_run_at, w.concurrency_group, row_number() over (partition by w.job_id order by w.ready_at) as number_of_job
-    from waiting w
-), placed as (
-    -- Each row with its place in its group, and how many places are free there.
-    select n.job_id, n.scheduled_for, n.concurrency_group, j.max_concurrency - coalesce(r.runs, 0) as free_places,
-        row_number() over (
-            partition by n.concurrency_group order by n.number_of_job, n.last_run_at nulls first, n.ready_at, n.job_id
-        ) as place
-    from numbered n
-    join jobs j on j.id = n.job_id
-    left join running r on r.concurrency_group = n.concurrency_group
-), candidate as (
-    -- The rows to claim, locked. A canceled run is only ended, and takes nobody's place.
-    select d.job_id, d.scheduled_for
-    from due d
-    join placed p on d.job_id = p.job_id and d.scheduled_for = p.scheduled_for
-    where (p.place <= p.free_places or d.cancel_reason is not null)
-      and d.lease_id is null
-      and not d.awaits_worker
-      and d.concurrency_group = p.concurrency_group
-      and exists (select from leases l where l.id = $2 and l.expires_at > now())
-    order by d.ready_at
-    limit $3
-    for update of d skip locked
-), claimed as (
-    -- As in Claim. The rows are found by key: an edit may have moved one to another place.
-    update due d
-    set lease_id = $2, token = $4, attempt = d.attempt + 1,
-        started_at = least(d.started_at, greatest(now(), d.ready_at))
-    from (
-        select
-            unnest(array(select job_id from candidate)) as job_id,
-            unnest(array(select scheduled_for from candidate)) as scheduled_for
-    ) c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.held_until, d.payload, d.caused_by, d.event_depth, d.buffered_for, d.buffered_trigger, d.buffered_retry_of, d.buffered_payload, d.buffered_caused_by, d.buffered_event_depth, d.ctid
-)
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at
-from claimed
-join jobs j on j.id = claimed.job_id
-`
-
-type ClaimGroupedParams struct {
-	Ahead   time.Duration `json:"ahead"`
-	LeaseID uuid.UUID     `json:"lease_id"`
-	MaxRows int32         `json:"max_rows"`
-	Token   int64         `json:"token"`
-}
-
-type ClaimGroupedRow struct {
-	Claimed Claimed   `json:"claimed"`
-	Job     Job       `json:"job"`
-	ReadAt  time.Time `json:"read_at"`
-}
-
-// Like Claim, for runs of concurrency groups, after TakeTurn: claims no more of a group than its
-// bound leaves. The jobs that have not run for longest come first, each with its first run, so that
-// no job keeps the others out.
-//
-// The number of rows it looks at is bounded, however many wait. Of a full group it looks only at
-// canceled rows. Rows that carry a schedule, one for each job, are looked at apart from the others,
-// of which one job may have thousands.
-//
-// Safe under concurrency: TakeTurn excludes other instances. An edit may move a row elsewhere while
-// this statement runs; candidate locks rows and then checks its conditions again.
-func (q *Queries) ClaimGrouped(ctx context.Context, arg ClaimGroupedParams) ([]ClaimGroupedRow, error) {
-	rows, err := q.db.Query(ctx, claimGrouped,
-		arg.Ahead,
-		arg.LeaseID,
-		arg.MaxRows,
-		arg.Token,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ClaimGroupedRow
-	for rows.Next() {
-		var i ClaimGroupedRow
-		if err := rows.Scan(
-			&i.Claimed.JobID,
-			&i.Claimed.ScheduledFor,
-			&i.Claimed.ReadyAt,
-			&i.Claimed.CarriesSchedule,
-			&i.Claimed.Attempt,
-			&i.Claimed.Token,
-			&i.Claimed.LeaseID,
-			&i.Claimed.StartedAt,
-			&i.Claimed.LastRunAt,
-			&i.Claimed.LastRunFor,
-			&i.Claimed.RunCount,
-			&i.Claimed.LastRunStatus,
-			&i.Claimed.Failures,
-			&i.Claimed.AwaitsWorker,
-			&i.Claimed.Trigger,
-			&i.Claimed.Revision,
-			&i.Claimed.RevisedAt,
-			&i.Claimed.ConcurrencyGroup,
-			&i.Claimed.Queue,
-			&i.Claimed.RetryOf,
-			&i.Claimed.CancelReason,
-			&i.Claimed.CancelRequestedAt,
-			&i.Claimed.FailedAttempts,
-			&i.Claimed.HeldUntil,
-			&i.Claimed.Payload,
-			&i.Claimed.CausedBy,
-			&i.Claimed.EventDepth,
-			&i.Claimed.BufferedFor,
-			&i.Claimed.BufferedTrigger,
-			&i.Claimed.BufferedRetryOf,
-			&i.Claimed.BufferedPayload,
-			&i.Claimed.BufferedCausedBy,
-			&i.Claimed.BufferedEventDepth,
-			&i.Claimed.Ctid,
-			&i.Job.ID,
-			&i.Job.Namespace,
-			&i.Job.Key,
-			&i.Job.Name,
-			&i.Job.Description,
-			&i.Job.Labels,
-			&i.Job.Payload,
-			&i.Job.IntervalSeconds,
-			&i.Job.AnchorAt,
-			&i.Job.Cron,
-			&i.Job.Rrule,
-			&i.Job.TimeZone,
-			&i.Job.RunAt,
-			&i.Job.OnDemand,
-			&i.Job.StartsOn,
-			&i.Job.StartAt,
-			&i.Job.EndAt,
-			&i.Job.MaxRuns,
-			&i.Job.JitterSeconds,
-			&i.Job.SkipOn,
-			&i.Job.OnlyOn,
-			&i.Job.OnSkipped,
-			&i.Job.CalendarDays,
-			&i.Job.DeleteAfterCompletion,
-			&i.Job.MisfirePolicy,
-			&i.Job.CatchupWindowSeconds,
-			&i.Job.OverlapPolicy,
-			&i.Job.MaxAttempts,
-			&i.Job.MinBackoffSeconds,
-			&i.Job.MaxBackoffSeconds,
-			&i.Job.AttemptDeadlineSeconds,
-			&i.Job.PauseAfterFailures,
-			&i.Job.LateAfterSeconds,
-			&i.Job.AlertAfterFailures,
-			&i.Job.ExpectSuccessWithinSeconds,
-			&i.Job.RunHistory,
-			&i.Job.ConcurrencyGroup,
-			&i.Job.MaxConcurrency,
-			&i.Job.Metrics,
-			&i.Job.PublicBadge,
-			&i.Job.Target,
-			&i.Job.QualifiedQueue,
-			&i.Job.QualifiedGroup,
+			&i.Job.FirstQueue,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -456,7 +233,7 @@ with held as (
     order by job_id, scheduled_for
 ), lost as (
     -- The same rows, looked up by key, with their job and with who held them.
-    select a.job_id, a.scheduled_for, a.token, j.qualified_queue, j.max_attempts, j.qualified_group, l.holder,
+    select a.job_id, a.scheduled_for, a.token, j.first_queue, j.max_attempts, j.qualified_group, l.holder,
         case when l.duration is not null then l.created_at end as leased_at
     from (
         select
@@ -469,8 +246,8 @@ with held as (
     left join leases l on l.id = a.lease_id
 ), freed as (
     update due d
-    set lease_id = null, queue = l.qualified_queue, concurrency_group = l.qualified_group,
-        awaits_worker = awaits_worker(l.qualified_queue, d.cancel_reason, d.attempt, l.max_attempts),
+    set lease_id = null, queue = l.first_queue, concurrency_group = l.qualified_group,
+        awaits_worker = awaits_worker(l.first_queue, d.cancel_reason, d.attempt, l.max_attempts),
         -- A run that had used up its attempts was claimed only to be ended: no attempt was lost.
         attempt = d.attempt - (d.attempt > l.max_attempts)::integer,
         failed_attempts = case
@@ -520,7 +297,7 @@ const freeLost = `-- name: FreeLost :execrows
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     (queue, concurrency_group, awaits_worker) = (
-        select j.qualified_queue, j.qualified_group, awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+        select j.first_queue, j.qualified_group, awaits_worker(j.first_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
         from jobs j
         where j.id = d.job_id
     )
@@ -555,7 +332,6 @@ select
         order by d.ready_at
         limit 1
     ), now() + interval '1 day')::timestamptz as ready_at,
-    exists (select from due g where g.concurrency_group is not null) as grouped,
     clock_timestamp()::timestamptz as read_at
 `
 
@@ -566,25 +342,24 @@ type NextReadyParams struct {
 
 type NextReadyRow struct {
 	ReadyAt time.Time `json:"ready_at"`
-	Grouped bool      `json:"grouped"`
 	ReadAt  time.Time `json:"read_at"`
 }
 
 // When the next row becomes ready that nobody holds, after what the claim just now could take; a
 // day from now if there is none. The claim took rows until its own now() + @ahead, which is in the
 // past by now; @horizon is an instant that the caller knows to be no later. So this reads few
-// entries of the index. It also tells whether there are concurrency groups at all.
+// entries of the index.
 func (q *Queries) NextReady(ctx context.Context, arg NextReadyParams) (NextReadyRow, error) {
 	row := q.db.QueryRow(ctx, nextReady, arg.Horizon, arg.Ahead)
 	var i NextReadyRow
-	err := row.Scan(&i.ReadyAt, &i.Grouped, &i.ReadAt)
+	err := row.Scan(&i.ReadyAt, &i.ReadAt)
 	return i, err
 }
 
 const oldestReady = `-- name: OldestReady :one
 select d.ready_at
 from due d
-where d.ready_at < $1::timestamptz and not d.awaits_worker and d.lease_id is null and d.concurrency_group is null
+where d.ready_at < $1::timestamptz and not d.awaits_worker and d.lease_id is null
 order by d.ready_at
 limit 1
 `
@@ -596,16 +371,4 @@ func (q *Queries) OldestReady(ctx context.Context, before time.Time) (time.Time,
 	var ready_at time.Time
 	err := row.Scan(&ready_at)
 	return ready_at, err
-}
-
-const takeTurn = `-- name: TakeTurn :exec
-select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0))
-`
-
-// Lets one instance at a time claim runs of concurrency groups, until its transaction ends. Call it
-// before ClaimGrouped in the same transaction: ClaimGrouped then sees what all claims before it
-// took.
-func (q *Queries) TakeTurn(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, takeTurn)
-	return err
 }

@@ -141,7 +141,7 @@ with state as materialized (
     left join (select queue, max(ready_at) as last_at from claimed group by queue) b on b.queue = s.queue
     where u.connection_id = s.connection_id
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, s.connection_id, s.is_adaptive,
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, s.connection_id, s.is_adaptive,
     s.is_down::boolean as is_down,
     coalesce((
         select c.was_unserved
@@ -280,6 +280,7 @@ func (q *Queries) ClaimLimited(ctx context.Context, arg ClaimLimitedParams) ([]C
 			&i.Job.Target,
 			&i.Job.QualifiedQueue,
 			&i.Job.QualifiedGroup,
+			&i.Job.FirstQueue,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -391,9 +392,9 @@ type ListLimitedRow struct {
 
 // The statements by which instances claim runs within the limits of connections, and what they know
 // of connections together. A connection's runs wait in the queue <namespace>/=<key>.
-// The queues of connections in which a row waits, after one of them (@after), by name, and when the
-// first row of each is ready; a day from now if all are held. It reads two entries of the index for
-// each queue.
+// The queues of connections and concurrency groups in which a row waits, after one of them
+// (@after), by name, and when the first row of each is ready; a day from now if all are held. It
+// reads two entries of the index for each queue.
 func (q *Queries) ListLimited(ctx context.Context, arg ListLimitedParams) ([]ListLimitedRow, error) {
 	rows, err := q.db.Query(ctx, listLimited, arg.After, arg.MaxRows)
 	if err != nil {

@@ -34,7 +34,7 @@ from (
         cross join lateral (
             select d.job_id
             from due d
-            where d.queue = q.name and strpos(q.name, '/=') = 0 and d.awaits_worker
+            where d.queue = q.name and not is_of_connection(q.name) and d.awaits_worker
               and is_late(d.ready_at, d.lease_id, d.awaits_worker, d.queue)
             limit $2
         ) n

@@ -128,7 +128,7 @@ select
     $40, $41, $42, $43,
     $44, $45, 'ACTIVE', created_at, created_at, $46
 from checked
-returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.metrics, jobs.public_badge, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.paused_by_service, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.metrics, jobs.public_badge, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.first_queue, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.paused_by_service, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
 `
 
 type CreateJobParams struct {
@@ -184,7 +184,7 @@ type CreateJobParams struct {
 	RequestID                  string        `json:"request_id"`
 	ScheduledFor               *time.Time    `json:"scheduled_for"`
 	QualifiedGroup             *string       `json:"qualified_group"`
-	QualifiedQueue             *string       `json:"qualified_queue"`
+	FirstQueue                 *string       `json:"first_queue"`
 	Operation                  string        `json:"operation"`
 }
 
@@ -255,7 +255,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.RequestID,
 		arg.ScheduledFor,
 		arg.QualifiedGroup,
-		arg.QualifiedQueue,
+		arg.FirstQueue,
 		arg.Operation,
 	)
 	var i CreateJobRow
@@ -303,6 +303,7 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.Target,
 		&i.Job.QualifiedQueue,
 		&i.Job.QualifiedGroup,
+		&i.Job.FirstQueue,
 		&i.Job.SealedSecrets,
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
@@ -359,7 +360,7 @@ func (q *Queries) GetBadgeNamespace(ctx context.Context, id uuid.UUID) (string, 
 
 const getJob = `-- name: GetJob :one
 select
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
     coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running, x.overdue_since
@@ -448,6 +449,7 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.Target,
 		&i.Job.QualifiedQueue,
 		&i.Job.QualifiedGroup,
+		&i.Job.FirstQueue,
 		&i.Job.SealedSecrets,
 		&i.Job.SecretsKeyID,
 		&i.Job.SecretNames,
@@ -702,7 +704,7 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where id = $1 and namespace = $2 and deleted_at is null
 for update
@@ -762,6 +764,7 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.Target,
 		&i.QualifiedQueue,
 		&i.QualifiedGroup,
+		&i.FirstQueue,
 		&i.SealedSecrets,
 		&i.SecretsKeyID,
 		&i.SecretNames,

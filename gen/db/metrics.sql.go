@@ -67,11 +67,21 @@ func (q *Queries) MeasureConnections(ctx context.Context, arg MeasureConnections
 
 const measureDue = `-- name: MeasureDue :one
 
-select count(*) filter (where r.concurrency_group is null)::integer as due,
-    count(*) filter (where r.concurrency_group is not null)::integer as grouped,
-    coalesce(extract(epoch from now() - min(r.ready_at) filter (where r.concurrency_group is null)), 0)::double precision as oldest_age
+select
+    (
+        select count(*)
+        from (
+            select d.queue, d.ready_at
+            from due d
+            where strpos(d.queue, '/=') > 0 and d.awaits_worker
+            limit $1
+        ) l
+        where strpos(l.queue, '/=~') > 0 and l.ready_at <= now()
+    )::integer as grouped,
+    count(*)::integer as due,
+    coalesce(extract(epoch from now() - min(r.ready_at)), 0)::double precision as oldest_age
 from (
-    select d.ready_at, d.concurrency_group, d.lease_id
+    select d.ready_at, d.lease_id
     from due d
     where not d.awaits_worker and d.ready_at <= now()
     order by d.ready_at
@@ -81,21 +91,21 @@ where r.lease_id is null
 `
 
 type MeasureDueRow struct {
-	Due       int32   `json:"due"`
 	Grouped   int32   `json:"grouped"`
+	Due       int32   `json:"due"`
 	OldestAge float64 `json:"oldest_age"`
 }
 
 // What the metrics of an instance say of the service as a whole. All of it is bounded: it looks at
 // no more than @max_rows rows of a kind, however many there are, and nobody waits for it. Each
 // statement is a single snapshot that changes nothing.
-// How many rows are ready that instances could claim at once, and how many that wait for their
-// concurrency group, of the @max_rows rows that have been ready for longest. Also for how long the
-// first of the former has been.
+// How many rows are ready that instances could claim at once, of the @max_rows rows that have been
+// ready for longest, and for how long the first of them has been. Also how many rows wait for their
+// concurrency group, of @max_rows rows that wait for limits.
 func (q *Queries) MeasureDue(ctx context.Context, maxRows int32) (MeasureDueRow, error) {
 	row := q.db.QueryRow(ctx, measureDue, maxRows)
 	var i MeasureDueRow
-	err := row.Scan(&i.Due, &i.Grouped, &i.OldestAge)
+	err := row.Scan(&i.Grouped, &i.Due, &i.OldestAge)
 	return i, err
 }
 

@@ -669,6 +669,7 @@ type Job struct {
 	Target                     []byte        `json:"target"`
 	QualifiedQueue             *string       `json:"qualified_queue"`
 	QualifiedGroup             *string       `json:"qualified_group"`
+	FirstQueue                 *string       `json:"first_queue"`
 	SealedSecrets              []byte        `json:"sealed_secrets"`
 	SecretsKeyID               *string       `json:"secrets_key_id"`
 	SecretNames                []string      `json:"secret_names"`

@@ -69,7 +69,7 @@ with asked as (
     group by c.lease_id
     returning id, holder, created_at
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
 from claimed
 join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id
@@ -195,6 +195,7 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.Target,
 			&i.Job.QualifiedQueue,
 			&i.Job.QualifiedGroup,
+			&i.Job.FirstQueue,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -296,7 +297,7 @@ func (q *Queries) ListCanceledOfWorker(ctx context.Context, id uuid.UUID) ([]Lis
 }
 
 const listLeased = `-- name: ListLeased :many
-select r.number::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
+select r.number::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
     l.created_at::timestamptz as leased_at, l.holder::text as holder, l.queue::text as queue,
     cardinality(l.job_ids)::integer as lease_size,
     coalesce(l.job_versions[array_position(l.job_ids, claimed.job_id)], 1)::integer as leased_version
@@ -431,6 +432,7 @@ func (q *Queries) ListLeased(ctx context.Context, arg ListLeasedParams) ([]ListL
 			&i.Job.Target,
 			&i.Job.QualifiedQueue,
 			&i.Job.QualifiedGroup,
+			&i.Job.FirstQueue,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -472,7 +474,7 @@ func (q *Queries) ListLeased(ctx context.Context, arg ListLeasedParams) ([]ListL
 }
 
 const listOverdue = `-- name: ListOverdue :many
-select 0::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
+select 0::integer as number, claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at,
     h.created_at::timestamptz as leased_at, h.holder::text as holder, h.queue::text as queue, 0::integer as lease_size,
     coalesce(h.job_version, 1)::integer as leased_version
 from (
@@ -587,6 +589,7 @@ func (q *Queries) ListOverdue(ctx context.Context) ([]ListOverdueRow, error) {
 			&i.Job.Target,
 			&i.Job.QualifiedQueue,
 			&i.Job.QualifiedGroup,
+			&i.Job.FirstQueue,
 			&i.Job.SealedSecrets,
 			&i.Job.SecretsKeyID,
 			&i.Job.SecretNames,
@@ -762,8 +765,8 @@ func (q *Queries) ListQueues(ctx context.Context, arg ListQueuesParams) ([]ListQ
 
 const listUnserved = `-- name: ListUnserved :many
 with recursive queue as (
-    -- The first row of each queue, from one queue to the next. The queues of connections of a
-    -- namespace follow each other: behind the first of them, all of them are skipped.
+    -- The first row of each queue, from one queue to the next. The queues of connections and groups
+    -- of a namespace follow each other: behind the first of them, all of them are skipped.
     (
         select d.queue, d.ready_at
         from due d
@@ -795,8 +798,8 @@ type ListUnservedRow struct {
 }
 
 // The queues in which a run has waited for longer than @waited while no worker holds any run of the
-// queue, and since when. Reads one entry of the index for each queue. The queues of connections are
-// not for workers.
+// queue, and since when. Reads one entry of the index for each queue. Those of connections and
+// concurrency groups are not for workers.
 func (q *Queries) ListUnserved(ctx context.Context, waited time.Duration) ([]ListUnservedRow, error) {
 	rows, err := q.db.Query(ctx, listUnserved, waited)
 	if err != nil {
@@ -863,15 +866,15 @@ func (q *Queries) NextQueued(ctx context.Context, queues []string) ([]NextQueued
 
 const release = `-- name: Release :execrows
 with job as (
-    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts
+    select j.id, j.first_queue, j.qualified_group, j.max_attempts
     from jobs j
     where j.id = $1
     for share
 )
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
-    ready_at = greatest(now(), d.ready_at), queue = j.qualified_queue, concurrency_group = j.qualified_group,
-    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+    ready_at = greatest(now(), d.ready_at), queue = j.first_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.first_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
 from job j
 where j.id = d.job_id
   and d.job_id = $1 and d.scheduled_for = $2 and d.token = $3 and d.lease_id is not null

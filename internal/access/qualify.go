@@ -2,30 +2,39 @@ package access
 
 import "strings"
 
-// Qualified returns the name of a queue or a concurrency group that no other namespace can have:
-// <namespace>/<name>, as the generated columns of the table jobs.
+// Qualified returns the name of a queue that no other namespace can have: <namespace>/<name>, as the
+// generated columns of the table jobs.
 func Qualified(namespace, name string) string { return namespace + "/" + name }
 
-// connectionMark begins the names of the queues of connections. No name of a worker's queue has it.
-const connectionMark = "="
+// limitedMark begins the names of the queues of connections and concurrency groups, and groupMark
+// those of groups. No name of a worker's queue has the former, and no key of a connection what
+// follows it in the latter.
+const limitedMark, groupMark = "=", "=~"
 
 // QualifiedConnection returns the name of the queue in which the runs of a connection wait for its
 // limits, as the generated column of the table jobs.
 func QualifiedConnection(namespace, connection string) string {
-	return Qualified(namespace, connectionMark+connection)
+	return Qualified(namespace, limitedMark+connection)
 }
 
 // IsConnection reports whether a queue is that of a connection.
 func IsConnection(qualified string) bool {
-	return strings.HasPrefix(Unqualified(qualified), connectionMark)
+	return IsLimited(qualified) && !IsGroup(qualified)
 }
 
-// QualifiedOrNil is Qualified for a name that there may not be.
-func QualifiedOrNil(namespace string, name *string) *string {
-	if name == nil {
-		return nil
-	}
-	return new(Qualified(namespace, *name))
+// QualifiedGroup returns the name of the queue in which the runs of a concurrency group wait for
+// their places, as the generated column of the table jobs.
+func QualifiedGroup(namespace, group string) string { return Qualified(namespace, groupMark+group) }
+
+// IsGroup reports whether a queue is that of a concurrency group.
+func IsGroup(qualified string) bool { return strings.HasPrefix(Unqualified(qualified), groupMark) }
+
+// GroupOf returns the name within its namespace that QualifiedGroup was given.
+func GroupOf(qualified string) string { return strings.TrimPrefix(Unqualified(qualified), groupMark) }
+
+// IsLimited reports whether a queue is that of a connection or of a concurrency group.
+func IsLimited(qualified string) bool {
+	return strings.HasPrefix(Unqualified(qualified), limitedMark)
 }
 
 // Unqualified returns the name within its namespace that Qualified was given.

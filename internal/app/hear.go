@@ -9,8 +9,8 @@ import (
 )
 
 // due tells the broker that a run of a queue is due at readyAt. If the queue is empty, it tells the
-// poller, and so it does if it is that of a connection. The end of a pause, and what events start,
-// are announced in the same way.
+// poller, and so it does if it is that of a connection or a concurrency group. The end of a pause,
+// and what events start, are announced in the same way.
 func (a *App) due(queue string, readyAt time.Time) {
 	switch queue {
 	case "":
@@ -25,7 +25,7 @@ func (a *App) due(queue string, readyAt time.Time) {
 	case events.Started:
 		wake(a.started)
 	default:
-		if access.IsConnection(queue) {
+		if access.IsLimited(queue) {
 			a.poller.DueLimited(queue, readyAt)
 			return
 		}

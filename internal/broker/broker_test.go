@@ -61,7 +61,7 @@ func (b bench) job(queue string, ago time.Duration) uuid.UUID {
 	_, err = db.New(b.pool).CreateJob(b.t.Context(), db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: id, Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`null`),
-		Target: []byte(`{"type":"worker","queue":"` + queue + `"}`), QualifiedQueue: new(qualified(queue)),
+		Target: []byte(`{"type":"worker","queue":"` + queue + `"}`), FirstQueue: new(qualified(queue)),
 		SecretNames: []string{}, IntervalSeconds: new(int64(3600)), AnchorAt: &created, CreatedAt: created, ScheduledFor: &due,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 1, AttemptDeadlineSeconds: 60,

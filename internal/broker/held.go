@@ -45,7 +45,7 @@ func (b *Broker) release(ctx context.Context, scheduledFor time.Time, token int6
 	if n == 0 {
 		return ErrNotLeased
 	}
-	if queue := job.QualifiedQueue; queue != nil {
+	if queue := job.FirstQueue; queue != nil {
 		b.due(queue, b.clock.Now())
 	}
 	b.due(nil, b.clock.Now()) // an instance ends the run if it was canceled

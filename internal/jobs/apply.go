@@ -240,11 +240,11 @@ func (s *Service) announceApplied(all []Applied) {
 	for i := range all {
 		switch did := &all[i]; {
 		case did.Outcome == Created:
-			due.add(did.Job.QualifiedQueue, did.first)
+			due.add(did.Job.FirstQueue, did.first)
 		case did.Outcome == Pruned:
 			due.add(nil, time.Time{})
 		case did.does.has(reschedules | endsWaiting | reroutes):
-			due.add(did.Job.QualifiedQueue, time.Time{})
+			due.add(did.Job.FirstQueue, time.Time{})
 			due.add(nil, time.Time{})
 		}
 	}

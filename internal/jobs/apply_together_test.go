@@ -140,7 +140,7 @@ func TestManyJobsAreStoredLikeOne(t *testing.T) {
 	stored.Job.ID, stored.Job.CreatedAt, stored.Job.UpdatedAt = one.Job.ID, one.Job.CreatedAt, one.Job.UpdatedAt
 	stored.Job.SealedSecrets, stored.Job.SecretsDigest = one.Job.SealedSecrets, one.Job.SecretsDigest
 	require.Equal(t, one.Job, stored.Job)
-	require.Equal(t, 2, f.count("select count(*) from due where queue is null and concurrency_group = 'default/g' and carries_schedule"))
+	require.Equal(t, 2, f.count("select count(*) from due where queue = 'default/=~g' and awaits_worker and concurrency_group = queue and carries_schedule"))
 	require.Equal(t, 1, f.count("select count(*) from due where queue = 'default/q' and awaits_worker and ready_at = scheduled_for"))
 	require.Equal(t, 2, f.count(`select count(*) from audit where operation = 'createJobs' and result::text = '{"version":1}'
 		and resource_type = 'JOB' and request_id is null and actor = 'anonymous'`))

@@ -244,10 +244,10 @@ func (t *Trouble) whyLate(isUnattended map[string]bool) string {
 	switch {
 	case isUnattended[queue]:
 		return "no worker asks for the queue " + access.Unqualified(queue)
-	case queue != "" && !access.IsConnection(queue):
+	case queue != "" && !access.IsLimited(queue):
 		return "the run waits for a worker of the queue " + access.Unqualified(queue)
 	case group != "":
-		return "the run waits for its concurrency group " + access.Unqualified(group)
+		return "the run waits for its concurrency group " + access.GroupOf(group)
 	default:
 		return "no instance has claimed the run"
 	}

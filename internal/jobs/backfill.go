@@ -45,7 +45,7 @@ func (s *Service) Backfill(ctx context.Context, by access.Caller, id uuid.UUID, 
 	var now time.Time
 	var queue *string
 	err = s.edit(ctx, by, id, func(e edit) (err error) {
-		now, queue = e.now, e.job.QualifiedQueue
+		now, queue = e.now, e.job.FirstQueue
 		done, err = e.backfill(ctx, from, to)
 		return err
 	})
@@ -161,7 +161,7 @@ func (e *edit) backfill(ctx context.Context, from, to time.Time) (Backfilled, er
 	}
 	started, err := e.history.Backfill(ctx, db.BackfillParams{
 		JobID: e.job.ID, ScheduledFors: passed, Earliest: from, Latest: to,
-		ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
+		ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.FirstQueue,
 	})
 	if err != nil {
 		return Backfilled{}, fmt.Errorf("add the occurrences: %w", err)

@@ -124,7 +124,7 @@ func (s *Service) Put(
 		return View{}, false, err
 	case isNew:
 		if view.NextRunAt != nil {
-			s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+			s.announce(view.Job.FirstQueue, *view.NextRunAt)
 		}
 	default:
 		s.announceEdit(view, done)

@@ -41,7 +41,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 		return View{}, err
 	}
 	if view.NextRunAt != nil {
-		s.announce(view.Job.QualifiedQueue, *view.NextRunAt)
+		s.announce(view.Job.FirstQueue, *view.NextRunAt)
 	}
 	if view.Job.StartsOn != nil {
 		s.changedStartsOn()
@@ -147,5 +147,5 @@ func (s *Service) define(
 	}
 	wrong := slices.Concat(complete(job, before, now), known.give(job, before), checkPace(job, before, by))
 	faults, err := s.setTarget(job, target, before)
-	return slices.Concat(wrong, faults, checkGroup(job), checkPlaceholders(job)), err
+	return slices.Concat(wrong, faults, completeGroup(job), checkPlaceholders(job)), err
 }

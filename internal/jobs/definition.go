@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"punctual/gen/db"
-	"punctual/internal/access"
 	"punctual/internal/events"
 	"punctual/internal/policy"
 	"punctual/internal/schedule"
@@ -18,8 +17,8 @@ import (
 type Definition = db.Job
 
 // complete checks a job that a change has made, and fills in what follows from the other fields:
-// the zone of a cron expression, the anchor of an interval, the qualified concurrency group. before
-// is the job as it was, or nil if it is new. It returns the fields that are wrong.
+// the zone of a cron expression, the anchor of an interval. before is the job as it was, or nil if
+// it is new. It returns the fields that are wrong.
 func complete(job, before *Definition, now time.Time) []Field {
 	wrong := completeSchedule(job, before, now)
 	for _, fault := range job.Labels.Check() {
@@ -28,7 +27,6 @@ func complete(job, before *Definition, now time.Time) []Field {
 	if len(job.Labels) > maxLabels {
 		wrong = append(wrong, Field{"labels", TooLarge, fmt.Sprintf("a job may have at most %d labels", maxLabels)})
 	}
-	job.QualifiedGroup = access.QualifiedOrNil(job.Namespace, job.ConcurrencyGroup)
 	if job.MaxBackoffSeconds < job.MinBackoffSeconds {
 		wrong = append(wrong,
 			Field{"minBackoffSeconds", Conflicting, "must not be more than maxBackoffSeconds"},

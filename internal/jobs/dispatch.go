@@ -136,7 +136,7 @@ func (e *edit) startByEvents(ctx context.Context, isSuspended bool) (did started
 	if err := e.skipAll(ctx, skip, reasons, isSuspended); err != nil {
 		return did, err
 	}
-	did.queue = e.job.QualifiedQueue
+	did.queue = e.job.FirstQueue
 	if e.job.OverlapPolicy == db.OverlapPolicyALLOWALL {
 		did.at, err = e.startTogether(ctx, run)
 		return did, err

@@ -21,7 +21,7 @@ func (e *edit) startTogether(ctx context.Context, starts []start) (at time.Time,
 	if len(starts) == 0 {
 		return at, nil
 	}
-	params := db.StartRunsParams{JobID: e.job.ID, ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue}
+	params := db.StartRunsParams{JobID: e.job.ID, ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.FirstQueue}
 	if params.ScheduledFors, err = e.freeInstants(ctx, e.now, len(starts)); err != nil {
 		return at, err
 	}

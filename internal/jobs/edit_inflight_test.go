@@ -25,7 +25,7 @@ func TestEditDuringARun(t *testing.T) {
 		"interval":           {`{"intervalInSeconds":3600}`, `queue is null and not awaits_worker`},
 		"cron":               {`{"cron":"0 0 1 1 *"}`, `queue is null`},
 		"to a worker":        {`{"target":{"type":"worker","queue":"q"}}`, `queue = 'default/q' and awaits_worker`},
-		"into a group":       {`{"concurrencyGroup":"g","maxConcurrency":1}`, `concurrency_group = 'default/g'`},
+		"into a group":       {`{"concurrencyGroup":"g","maxConcurrency":1}`, `concurrency_group = 'default/=~g' and queue = concurrency_group and awaits_worker`},
 		"paused":             {`{"status":"PAUSED"}`, ``},
 		"paused, and why":    {`{"status":"PAUSED","statusReason":"holidays"}`, ``},
 		"completed by a run": {`{"maxRuns":1}`, ``},

@@ -36,6 +36,7 @@ var effects = map[string]effect{
 	"SecretNames":                stores,
 	"SecretsDigest":              stores,
 	"QualifiedQueue":             reroutes,
+	"FirstQueue":                 reroutes,
 	"ConcurrencyGroup":           reroutes,
 	"MaxConcurrency":             stores,
 	"IntervalSeconds":            reschedules,

@@ -88,7 +88,7 @@ func TestEffectOfSeveralFields(t *testing.T) {
 	}{
 		"the same instant in another zone": {func(j *Definition) { j.RunAt = new(j.RunAt.In(time.FixedZone("east", 3600))) }, 0},
 		"a name":                           {func(j *Definition) { j.Name = "other" }, stores},
-		"a schedule and a queue":           {func(j *Definition) { j.Cron, j.QualifiedQueue = nil, new("q") }, reschedules | reroutes},
+		"a schedule and a queue":           {func(j *Definition) { j.Cron, j.FirstQueue = nil, new("q") }, reschedules | reroutes},
 		"a policy and a name": {
 			func(j *Definition) { j.OverlapPolicy, j.Name = db.OverlapPolicyALLOWALL, "other" }, revises | stores,
 		},

@@ -66,7 +66,7 @@ func (f *Filter) params(namespace string) filterParams {
 		p.Queue = new(access.QualifiedConnection(namespace, f.Connection))
 	}
 	if f.ConcurrencyGroup != "" {
-		p.ConcurrencyGroup = new(access.Qualified(namespace, f.ConcurrencyGroup))
+		p.ConcurrencyGroup = new(access.QualifiedGroup(namespace, f.ConcurrencyGroup))
 	}
 	return p
 }

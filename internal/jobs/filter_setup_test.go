@@ -51,7 +51,7 @@ func fillJobs(t *testing.T, pool *pgxpool.Pool, count int) {
 			job_id, scheduled_for, ready_at, carries_schedule, queue, awaits_worker, concurrency_group,
 			last_run_for, last_run_status, failures
 		)
-		select id, s.at, s.at, true, qualified_queue, qualified_queue is not null, qualified_group,
+		select id, s.at, s.at, true, first_queue, first_queue is not null, qualified_group,
 			case when n % 100 > 0 then s.at - interval '1 hour' end,
 			case when n % 100 > 0 then
 				case when n % 100 < 3 then 'FAILED' when n % 100 < 5 then 'SKIPPED' else 'SUCCEEDED' end::run_status
@@ -95,7 +95,7 @@ func (f *Filter) matches(v *View) bool {
 		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, v.Job.Status)) &&
 		(f.TargetType == "" || strings.Contains(string(v.Job.Target), `"`+f.TargetType+`"`)) &&
 		(f.Queue == "" || f.Queue == of(v.Job.QualifiedQueue)) &&
-		(f.ConcurrencyGroup == "" || f.ConcurrencyGroup == of(v.Job.QualifiedGroup)) &&
+		(f.ConcurrencyGroup == "" || f.ConcurrencyGroup == strings.TrimPrefix(of(v.Job.QualifiedGroup), "=~")) &&
 		(f.PauseID == nil || (v.Job.PauseID != nil && *v.Job.PauseID == *f.PauseID)) &&
 		(len(f.LastRunStatuses) == 0 || (v.LastRun != nil && slices.Contains(f.LastRunStatuses, v.LastRun.Status))) &&
 		(len(f.Health) == 0 || slices.Contains(f.Health, v.Health))

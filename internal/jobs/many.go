@@ -62,7 +62,7 @@ func (s *Service) CreateAll(ctx context.Context, by access.Caller, given []Chang
 	views, due := make([]View, len(all)), announcements{}
 	for i := range all {
 		views[i] = all[i].view()
-		due.add(all[i].QualifiedQueue, all[i].first)
+		due.add(all[i].FirstQueue, all[i].first)
 	}
 	s.announceAll(due)
 	return views, nil
@@ -206,7 +206,7 @@ var isFirstVersion = json.RawMessage(`{"version":1}`)
 func firstParams(n newcomer) db.CopyDueParams {
 	return db.CopyDueParams{
 		JobID: n.ID, ScheduledFor: n.first, ReadyAt: clock.Later(n.first, n.CreatedAt), CarriesSchedule: true,
-		ConcurrencyGroup: n.QualifiedGroup, Queue: n.QualifiedQueue, AwaitsWorker: n.QualifiedQueue != nil,
+		ConcurrencyGroup: n.QualifiedGroup, Queue: n.FirstQueue, AwaitsWorker: n.FirstQueue != nil,
 	}
 }
 

@@ -21,7 +21,7 @@ func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		LateAfterSeconds: j.LateAfterSeconds, AlertAfterFailures: j.AlertAfterFailures, ExpectSuccessWithinSeconds: j.ExpectSuccessWithinSeconds,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency, Metrics: j.Metrics, PublicBadge: j.PublicBadge,
-		CreatedAt: now, UpdatedBy: j.UpdatedBy, ScheduledFor: firstOrNil(first), QualifiedQueue: j.QualifiedQueue,
+		CreatedAt: now, UpdatedBy: j.UpdatedBy, ScheduledFor: firstOrNil(first), FirstQueue: j.FirstQueue,
 		QualifiedGroup: j.QualifiedGroup,
 	}
 }

@@ -99,7 +99,7 @@ func (s *Service) endPause(ctx context.Context, by access.Caller, id uuid.UUID) 
 		return e.endResumed(ctx, after)
 	})
 	if err == nil && after != nil {
-		s.announce(after.QualifiedQueue, now)
+		s.announce(after.FirstQueue, now)
 	}
 	return err
 }

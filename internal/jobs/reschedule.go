@@ -57,7 +57,7 @@ func (e *edit) reschedule(ctx context.Context, after *Definition) error {
 	err = e.AttachSchedule(ctx, db.AttachScheduleParams{
 		JobID: after.ID, ScheduledFor: next, Now: e.now, LastRunAt: after.LastRunAt,
 		LastRunFor: after.LastRunFor, LastRunStatus: after.LastRunStatus, Failures: after.Failures,
-		ConcurrencyGroup: after.QualifiedGroup, Queue: after.QualifiedQueue,
+		ConcurrencyGroup: after.QualifiedGroup, Queue: after.FirstQueue,
 	})
 	if err != nil {
 		return fmt.Errorf("attach the schedule: %w", err)
@@ -134,7 +134,7 @@ func (e *edit) reroute(ctx context.Context, rows []db.Due, after *Definition) ([
 		return rows, nil
 	}
 	err := e.RerouteWaiting(ctx, db.RerouteWaitingParams{
-		JobID: after.ID, Queue: after.QualifiedQueue, ConcurrencyGroup: after.QualifiedGroup, MaxAttempts: after.MaxAttempts,
+		JobID: after.ID, Queue: after.FirstQueue, ConcurrencyGroup: after.QualifiedGroup, MaxAttempts: after.MaxAttempts,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reroute the rows that wait: %w", err)

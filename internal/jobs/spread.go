@@ -108,7 +108,7 @@ func (s *Service) giveDays(ctx context.Context, by access.Caller, id uuid.UUID) 
 		return nil
 	})
 	if err == nil && after != nil {
-		s.announce(after.QualifiedQueue, time.Time{})
+		s.announce(after.FirstQueue, time.Time{})
 	}
 	return err
 }

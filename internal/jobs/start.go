@@ -74,7 +74,7 @@ func (s *Service) begin(ctx context.Context, by access.Caller, job uuid.UUID, wh
 	var canceled []uuid.UUID
 	var queue *string
 	err = s.edit(ctx, by, job, func(e edit) (err error) {
-		queue, e.bulk = e.job.QualifiedQueue, what.bulk
+		queue, e.bulk = e.job.FirstQueue, what.bulk
 		if err := e.checkFilter(); err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (e *edit) addRun(ctx context.Context, rows []db.Due, what start, mayOverlap
 		return e.StartRunWithSchedule(ctx, db.StartRunWithScheduleParams{
 			JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
 			Payload: what.payload, CausedBy: what.causedBy, EventDepth: what.depth,
-			ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
+			ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.FirstQueue,
 		})
 	default:
 		return e.StartRunBeforeNext(ctx, db.StartRunBeforeNextParams{

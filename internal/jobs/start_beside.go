@@ -78,7 +78,7 @@ func (e *edit) addBeside(ctx context.Context, what start, at time.Time) error {
 	return e.StartRun(ctx, db.StartRunParams{
 		JobID: e.job.ID, ScheduledFor: at, Trigger: what.trigger, RetryOf: what.retryOf,
 		Payload: what.payload, CausedBy: what.causedBy, EventDepth: what.depth,
-		ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.QualifiedQueue,
+		ConcurrencyGroup: e.job.QualifiedGroup, Queue: e.job.FirstQueue,
 	})
 }
 

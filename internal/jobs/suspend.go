@@ -148,7 +148,7 @@ func (s *Service) goOn(ctx context.Context, by access.Caller, id uuid.UUID) erro
 		return e.endResumed(ctx, after)
 	})
 	if err == nil && after != nil {
-		s.announce(after.QualifiedQueue, now)
+		s.announce(after.FirstQueue, now)
 	}
 	return err
 }

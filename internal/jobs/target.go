@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,16 +72,18 @@ func checkPlaceholders(job *Definition) (wrong []Field) {
 	return wrong
 }
 
-// checkGroup returns the field that is wrong if a job has a bound that nobody would keep.
-func checkGroup(job *Definition) []Field {
-	switch {
-	case job.ConcurrencyGroup == nil || job.QualifiedQueue == nil:
-		return nil
-	case access.IsConnection(*job.QualifiedQueue):
-		return []Field{{"concurrencyGroup", Conflicting, "cannot be combined with a connection: its maxConcurrency is the limit"}}
-	default:
-		return []Field{{"concurrencyGroup", Conflicting, "cannot be combined with a worker target: the number of workers is the limit"}}
+// completeGroup fills in what follows from the concurrency group and the target of a job: where its
+// runs wait first. It returns the field that is wrong if the job has two limits.
+func completeGroup(job *Definition) []Field {
+	job.QualifiedGroup = nil
+	if job.ConcurrencyGroup != nil {
+		job.QualifiedGroup = new(access.QualifiedGroup(job.Namespace, *job.ConcurrencyGroup))
 	}
+	job.FirstQueue = cmp.Or(job.QualifiedGroup, job.QualifiedQueue)
+	if job.ConcurrencyGroup == nil || job.QualifiedQueue == nil || !access.IsConnection(*job.QualifiedQueue) {
+		return nil
+	}
+	return []Field{{"concurrencyGroup", Conflicting, "cannot be combined with a connection: its maxConcurrency is the limit"}}
 }
 
 // keepSecrets adds to the secrets that a request gives those that it leaves out and that the job

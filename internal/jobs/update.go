@@ -72,10 +72,10 @@ func (s *Service) update(
 func (s *Service) announceEdit(view View, done effect) {
 	if done.has(endsWaiting | reroutes) {
 		// Also runs that do not carry the schedule may be ready elsewhere.
-		s.announce(view.Job.QualifiedQueue, time.Time{})
+		s.announce(view.Job.FirstQueue, time.Time{})
 		s.announceNow()
 	} else if view.scheduledFor != nil {
-		s.announce(view.Job.QualifiedQueue, *view.scheduledFor)
+		s.announce(view.Job.FirstQueue, *view.scheduledFor)
 	}
 	if done != 0 && view.Job.PauseUntil != nil {
 		s.Announce(PauseEnds, *view.Job.PauseUntil)
@@ -106,7 +106,7 @@ func (s *Service) changed(ctx context.Context, e *edit, change Change) (*Definit
 		}
 		wrong = append(wrong, faults...)
 	}
-	wrong = slices.Concat(wrong, checkGroup(&after), checkPlaceholders(&after))
+	wrong = slices.Concat(wrong, completeGroup(&after), checkPlaceholders(&after))
 	if change.PauseUntil.Value != nil {
 		wrong = append(wrong, checkPauseUntil(after.PauseUntil, after.Status, e.now)...)
 	}

@@ -11,10 +11,9 @@ import (
 	"punctual/internal/runs"
 )
 
-// claimAndStart claims as many due runs as there are free slots, at most a batch, and then runs of
-// concurrency groups if it is their turn. It executes each run on its own, and calls done for each
-// when it is released. It returns how many it claimed, and whether there may be more to claim at
-// once.
+// claimAndStart claims as many due runs as there are free slots, at most a batch. It executes each
+// run on its own, and calls done for each when it is released. It returns how many it claimed, and
+// whether there may be more to claim at once.
 func (p *Poller) claimAndStart(ctx context.Context, done func()) (claimed int, more bool, err error) {
 	slots, err := p.reserve(ctx)
 	if err != nil {
@@ -26,25 +25,7 @@ func (p *Poller) claimAndStart(ctx context.Context, done func()) (claimed int, m
 		return 0, false, err
 	}
 	p.startAll(held, rows, nil, done)
-	more = len(rows) == slots
-	isGroupsTurn := p.hasGroups
-	if more { // whether there are groups was not asked, but not all claims are to ask
-		isGroupsTurn = time.Since(p.groupsClaimedAt) >= groupsDelay
-	}
-	if !isGroupsTurn {
-		return len(rows), more, nil
-	}
-	if slots, err = p.reserve(ctx); err != nil {
-		return len(rows), false, err
-	}
-	grouped, err := p.claimGrouped(held, slots)
-	p.free(slots - len(grouped))
-	if err != nil {
-		return len(rows), false, err
-	}
-	p.groupsClaimedAt = time.Now()
-	p.startAll(held, grouped, nil, done)
-	return len(rows) + len(grouped), more, nil
+	return len(rows), len(rows) == slots, nil
 }
 
 // startAll executes the runs of a claim, each on its own. They share a context that ends with the
@@ -217,10 +198,6 @@ func (p *Poller) waitForNext(ctx context.Context) error {
 	}
 	p.clock.Observe(next.ReadAt)
 	p.alarm.Ring(next.ReadyAt.Add(-claimLead))
-	if next.Grouped && !p.hasGroups {
-		p.alarm.Ring(p.clock.Now()) // the claim just now has left them out
-	}
-	p.hasGroups = next.Grouped
 	longest := p.clock.Now().Add(p.PollInterval)
 	p.alarm.Ring(longest)
 	p.alarm.Wait(ctx, p.clock.Now)

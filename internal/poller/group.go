@@ -1,44 +1,66 @@
 package poller
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/database"
-	"punctual/internal/lease"
 	"punctual/internal/runs"
 )
 
-// claimGrouped claims up to limit due runs of concurrency groups, as many as their bounds leave.
-// Instances take turns with it, so that each counts what the others have claimed. Jobs without a
-// group do not wait for that.
-func (p *Poller) claimGrouped(held *lease.Lease, limit int) (rows []db.ClaimRow, err error) {
-	var claimed []db.ClaimGroupedRow
+// givePlaces gives runs that wait for their concurrency groups as many places as are free, in a
+// transaction that keeps other instances from doing the same, and tells those who may claim the
+// runs then. It notes when to look at these queues again.
+func (p *Poller) givePlaces(ctx context.Context, queues []string) error {
+	if len(queues) == 0 {
+		return nil
+	}
+	var locked []string
+	var given []db.GivePlacesRow
+	var next []db.NextGroupedRow
 	begun := time.Now()
-	err = pgx.BeginTxFunc(held.Context, p.Pool, database.Locking, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, p.Pool, database.Locking, func(tx pgx.Tx) (err error) {
 		q := p.queries.WithTx(tx)
-		if err := q.TakeTurn(held.Context); err != nil {
+		if locked, err = q.LockGroups(ctx, queues); err != nil || len(locked) == 0 {
 			return err
 		}
-		var err error
-		claimed, err = q.ClaimGrouped(held.Context, db.ClaimGroupedParams{
-			Token: runs.NewToken(), LeaseID: held.ID, MaxRows: int32(limit), Ahead: claimAhead,
-		})
+		if given, err = q.GivePlaces(ctx, db.GivePlacesParams{Queues: locked, Ahead: claimAhead}); err != nil {
+			return err
+		}
+		next, err = q.NextGrouped(ctx, locked)
 		return err
 	})
-	p.measureClaim(runs.ClaimGroups, len(claimed), begun, err)
+	places, hasGiven := 0, map[string]bool{}
+	for _, g := range given {
+		places += int(g.Runs)
+		hasGiven[g.ConcurrencyGroup] = true
+	}
+	p.measureClaim(runs.ClaimGroups, places, begun, err)
 	if err != nil {
-		p.lost()
-		return nil, fmt.Errorf("claim runs of concurrency groups: %w", err)
+		p.lookAgain(queues)
+		return fmt.Errorf("give places in concurrency groups: %w", err)
 	}
-	for _, row := range claimed {
-		rows = append(rows, db.ClaimRow(row))
+	for _, g := range given {
+		if g.Queue == "" {
+			p.Due(g.ReadyAt)
+		} else {
+			p.Announce(g.Queue, g.ReadyAt)
+		}
 	}
-	if len(rows) > 0 {
-		p.claims.add(rows[0].Claimed.Token, len(rows))
+	for _, n := range next {
+		isFull := !hasGiven[n.Queue] && n.ReadyAt.Before(n.ReadAt.Add(claimAhead))
+		p.limited.looked(n.Queue, n.ReadyAt, n.ReadAt, isFull, false)
 	}
-	return rows, nil
+	p.lookAgain(without(queues, locked))
+	return nil
+}
+
+// without returns the queues that are not among others.
+func without(queues, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(queues), func(queue string) bool { return slices.Contains(others, queue) })
 }

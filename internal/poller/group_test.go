@@ -114,11 +114,11 @@ func TestGroup(t *testing.T) {
 		b := setup(t)
 		holds, ends := b.groupedJob("full", 1, 3600), b.groupedJob("full", 1, 3600)
 		b.Exec(
-			`update due set lease_id = $1, attempt = 1, token = 1, started_at = now() where job_id = $2`,
+			`update due set lease_id = $1, attempt = 1, token = 1, started_at = now(), awaits_worker = false where job_id = $2`,
 			b.NewLease(),
 			holds,
 		)
-		b.Exec(`update due set cancel_reason = 'REQUESTED' where job_id = $1`, ends)
+		b.Exec(`update due set cancel_reason = 'REQUESTED', awaits_worker = false where job_id = $1`, ends)
 		n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
@@ -140,11 +140,11 @@ func TestGroup(t *testing.T) {
 					b.Exec(`insert into jobs (` + columns + `) select ` + columns + ` from (
 						select (jsonb_populate_record(j, jsonb_build_object('id', gen_random_uuid()))).*
 						from jobs j, generate_series(1, 10000)) copy`)
-					b.Exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now()`, b.NewLease())
+					b.Exec(`update due set lease_id = $1, attempt = 1, token = 1, started_at = now(), awaits_worker = false`, b.NewLease())
 				}
-				b.Exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group)
+				b.Exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group, queue, awaits_worker)
 					select case when $2 then j.id else $1 end, now() - interval '1 min' - row_number() over () * interval '1 ms',
-						now() - interval '1 min', false, 'BACKFILL', 'default/crowd'
+						now() - interval '1 min', false, 'BACKFILL', 'default/=~crowd', 'default/=~crowd', true
 					from generate_series(1, case when $2 then 1 else 10000 end), jobs j
 					where not $2 or j.id <> $1`, crowd, c.isFull)
 				other := b.groupedJob("other", 1, 3600)
@@ -159,10 +159,11 @@ func TestGroup(t *testing.T) {
 	t.Run("has its turn when all is busy", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
+		grouped := b.groupedJob("patient", 1, 3600)
+		b.Exec(`update due set scheduled_for = scheduled_for - interval '2 s', ready_at = ready_at - interval '2 s'`)
 		for range 20 {
 			b.dueJob()
 		}
-		grouped := b.groupedJob("patient", 1, 3600)
 		m := &meter{executions: map[uuid.UUID]int{}}
 		p := b.poller(m.executor(0), poller.Config{MaxConcurrentRuns: 1})
 		ctx, stop := context.WithCancel(t.Context())
@@ -181,30 +182,81 @@ func TestGroup(t *testing.T) {
 		running.Wait()
 		require.Contains(t, m.order[:10], grouped)
 	})
-	t.Run("leaves to workers what an edit gives them during the claim", func(t *testing.T) {
+	t.Run("leaves where it is what an edit moves meanwhile", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.groupedJob("moving", 1, 3600)
-		held := b.NewLease()
-		// The claim waits in the middle, between its snapshot and its locks, until the test lets it
-		// go on.
-		b.Exec(`alter table leases rename to all_leases`)
-		b.Exec(`create view leases as select * from all_leases where (select pg_advisory_xact_lock_shared(1)) is not null`)
+		// The statement waits in the middle, between its snapshot and its locks, until the test lets
+		// it go on.
+		b.Exec(`alter table jobs rename to all_jobs`)
+		b.Exec(`create view jobs as select * from all_jobs where (select pg_advisory_xact_lock_shared(1)) is not null`)
 		gate, err := b.Pool.Begin(t.Context())
 		require.NoError(t, err)
 		_, err = gate.Exec(t.Context(), `select pg_advisory_xact_lock(1)`)
 		require.NoError(t, err)
-		claimed := make(chan []db.ClaimGroupedRow)
+		given := make(chan []db.GivePlacesRow)
 		go func() {
-			rows, err := b.ClaimGrouped(t.Context(), db.ClaimGroupedParams{Token: runs.NewToken(), LeaseID: held, MaxRows: 10})
+			rows, err := b.GivePlaces(t.Context(), db.GivePlacesParams{Queues: []string{"default/=~moving"}})
 			assert.NoError(t, err)
-			claimed <- rows
+			given <- rows
 		}()
 		require.Eventually(t, func() bool { return b.waiting() == 1 }, 10*time.Second, 10*time.Millisecond, "it waits")
 		elsewhere := db.RerouteWaitingParams{JobID: job, Queue: new("workers"), MaxAttempts: 3}
 		require.NoError(t, b.RerouteWaiting(t.Context(), elsewhere))
 		require.NoError(t, gate.Rollback(t.Context()))
-		require.Empty(t, <-claimed)
-		require.Zero(t, b.Count(`select count(*) from due where lease_id is not null`))
+		require.Empty(t, <-given)
+		require.Equal(t, 1, b.Count(`select count(*) from due where awaits_worker and queue = 'workers'`))
 	})
+}
+
+// The runs of workers count among those of their group, from when they may be leased until they
+// end.
+func TestGroupOfWorkers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	worker := func(p *db.CreateJobParams) {
+		p.Target = []byte(`{"type":"worker","queue":"q"}`)
+		p.ConcurrencyGroup, p.MaxConcurrency = new("shared"), new(int32(2))
+		p.OverlapPolicy = db.OverlapPolicySKIP
+	}
+	for range 3 {
+		b.job(worker)
+	}
+	own := b.groupedJob("shared", 2, 3600)
+	p := b.poller(succeed, poller.Config{})
+	inPlace := func() (n int) {
+		return b.Count(`select count(*) from due where concurrency_group is not null and not (awaits_worker and queue = concurrency_group)`)
+	}
+	pass := func() int {
+		n, err := p.Pass(t.Context())
+		require.NoError(t, err)
+		return n
+	}
+	executed := pass()
+	require.Equal(t, 2-executed, inPlace(), "what an instance has executed has left its place")
+	for range 4 {
+		executed += pass()
+		require.LessOrEqual(t, inPlace(), 2)
+	}
+	require.Equal(t, 2, b.Count(`select count(*) from due where queue = 'default/q' and awaits_worker`), "no worker asks")
+
+	// A worker takes them one by one.
+	taken := 0
+	for range 3 {
+		executed += pass()
+		rows, err := b.ClaimQueued(t.Context(), db.ClaimQueuedParams{
+			Token: runs.NewToken(), Queues: []string{"default/q"}, Counts: []int32{1}, Befores: []int32{0},
+			LeaseIds: []uuid.UUID{uuid.Must(uuid.NewV7())}, Holders: []string{"test"}, Durations: []time.Duration{time.Minute},
+		})
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+		taken++
+		executed += pass()
+		require.LessOrEqual(t, inPlace(), 2)
+		b.Exec(`delete from due where job_id = $1`, rows[0].Job.ID) // it has ended
+	}
+	executed += pass()
+	require.Equal(t, 3, taken)
+	require.Equal(t, 1, executed)
+	require.Equal(t, "SUCCEEDED", b.Runs(own)[0].Status)
 }

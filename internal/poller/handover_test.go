@@ -70,12 +70,9 @@ func (b bench) whoClaims() (who string, leaseID uuid.UUID) {
 	if len(b.ClaimUnder(leaseID, 0)) > 0 {
 		return "instances", leaseID
 	}
-	grouped, err := b.ClaimGrouped(
-		b.T.Context(),
-		db.ClaimGroupedParams{Token: runs.NewToken(), LeaseID: leaseID, MaxRows: 100},
-	)
+	_, err := b.GivePlaces(b.T.Context(), db.GivePlacesParams{Queues: []string{"default/=~group"}})
 	require.NoError(b.T, err)
-	if len(grouped) > 0 {
+	if len(b.ClaimUnder(leaseID, 0)) > 0 {
 		return "instances by turns", leaseID
 	}
 	for _, queue := range []string{"first", "second"} {
@@ -117,6 +114,9 @@ func TestHandover(t *testing.T) {
 			"from workers to others":       {workers, inQueue("second"), "", "workers of the second"},
 			"into a group":                 {instances, inGroup(new("group")), "", "instances by turns"},
 			"out of a group":               {"instances by turns", inGroup(nil), "", instances},
+			"of workers into a group":      {workers, inGroup(new("group")), "", workers},
+			"canceled, in a group":         {"instances by turns", jobs.Change{}, requested, instances},
+			"deleted, in a group":          {"instances by turns", jobs.Change{}, deleted, instances},
 			"canceled":                     {instances, inQueue("first"), requested, instances},
 			"canceled, of workers":         {workers, inQueue("second"), requested, instances},
 			"attempts used up":             {instances, inQueue("first"), `update jobs set max_attempts = 1`, instances},
@@ -129,7 +129,7 @@ func TestHandover(t *testing.T) {
 				job := b.job(func(p *db.CreateJobParams) {
 					switch c.from {
 					case workers:
-						p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+						p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 					case "instances by turns":
 						p.ConcurrencyGroup, p.MaxConcurrency = new("group"), new(int32(1))
 					}
@@ -195,7 +195,7 @@ func TestHandover(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
-			p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+			p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 		})
 		_, _ = b.whoClaims()
 		change := inGroup(new("group"))
@@ -232,7 +232,7 @@ func TestHandover(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
 				job := b.job(func(p *db.CreateJobParams) {
-					p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+					p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 				})
 				_, _ = b.whoClaims()
 				isPutBack := make(chan error, 1)
@@ -253,7 +253,7 @@ func TestHandover(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		job := b.job(func(p *db.CreateJobParams) {
-			p.Target, p.QualifiedQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+			p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
 		})
 		_, err := b.startRun(job, db.OverlapPolicyBUFFERONE)
 		require.NoError(t, err)

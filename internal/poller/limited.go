@@ -2,13 +2,16 @@ package poller
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/logging"
 )
@@ -20,20 +23,20 @@ const (
 	limitedAhead = 800 * time.Millisecond
 	// limitedLead is how far ahead of that instant it is claimed if possible.
 	limitedLead = 400 * time.Millisecond
-	// limitedBatch is how many connections are served by one transaction.
+	// limitedBatch is how many queues are served at once.
 	limitedBatch = 50
-	// busyDelay is the time until another look at a connection that another instance serves, or
-	// when this one has no free slots.
+	// busyDelay is the time until another look at a queue that another instance serves, or when
+	// this one has no free slots.
 	busyDelay = 50 * time.Millisecond
-	// minLook is the shortest time between two looks at a connection with free places, and fullLook
-	// that of one whose places are all taken, unless a run of this instance ends before.
+	// minLook is the shortest time between two looks at a queue with free places, and fullLook that
+	// of one whose places are all taken, unless a run of this instance ends before.
 	minLook, fullLook = 10 * time.Millisecond, time.Second
-	// limitedPage is how many queues of connections one statement lists.
+	// limitedPage is how many queues one statement lists.
 	limitedPage = 1000
 )
 
-// limited knows when to look at the queues of connections. What it knows is not exact: to look at a
-// queue too early costs a statement. Make it with newLimited.
+// limited knows when to look at the queues of connections and concurrency groups. What it knows is
+// not exact: to look at a queue too early costs a statement. Make it with newLimited.
 type limited struct {
 	alarm *clock.Alarm
 	// slots holds one token for each run of a connection that is claimed and not yet released.
@@ -42,7 +45,7 @@ type limited struct {
 	mu sync.Mutex
 	// looks is when to look at each queue in which there are rows, or were lately.
 	looks map[string]time.Time
-	// full are the queues with rows that wait because all places of their connection are taken.
+	// full are the queues with rows that wait because all places are taken.
 	full map[string]bool
 	// isUnsure is whether there may be queues that are not in looks.
 	isUnsure bool
@@ -59,9 +62,19 @@ func newLimited(maxConcurrentRuns int) *limited {
 	}
 }
 
-// DueLimited is Due for a row in the queue of a connection.
+// DueLimited is Due for a row in the queue of a connection or of a concurrency group.
 func (p *Poller) DueLimited(queue string, readyAt time.Time) {
-	p.limited.look(queue, readyAt.Add(-limitedLead))
+	p.limited.look(queue, readyAt.Add(-leadOf(queue)))
+}
+
+// leadOf returns how far ahead of its instant a run of a queue is looked at if possible. One of a
+// group gets its place early enough to be claimed in time, and no earlier, because another run
+// could use the place until then.
+func leadOf(queue string) time.Duration {
+	if access.IsGroup(queue) {
+		return 2 * claimLead
+	}
+	return limitedLead
 }
 
 // look makes a queue be looked at, at an instant at the latest.
@@ -94,6 +107,22 @@ func (l *limited) released() {
 	clear(l.full)
 }
 
+// looked notes when to look again at a queue, after a look at now: when its next run may start.
+// isFull is whether that waits for a place, and hadNoSlots whether there was no slot for another.
+func (l *limited) looked(queue string, startsAt, now time.Time, isFull, hadNoSlots bool) {
+	earliest := now.Add(minLook)
+	switch {
+	case isFull:
+		earliest = now.Add(fullLook)
+		l.mu.Lock()
+		l.full[queue] = true
+		l.mu.Unlock()
+	case hadNoSlots:
+		earliest = now.Add(busyDelay)
+	}
+	l.look(queue, clock.Later(startsAt.Add(-leadOf(queue)), earliest))
+}
+
 // isListingDue reports whether the queues are to be listed. If there are none, others will tell of
 // the first.
 func (l *limited) isListingDue(every time.Duration) bool {
@@ -121,15 +150,15 @@ func (l *limited) take(now time.Time) (queues []string, next time.Time) {
 	return queues, next
 }
 
-// serveConnections claims and starts the runs of connections until ctx ends. It has a goroutine of
-// its own, so that no other run waits for it.
-func (p *Poller) serveConnections(ctx context.Context) {
+// serveLimited claims and starts the runs of connections, and gives places in concurrency groups,
+// until ctx ends. It has a goroutine of its own, so that no other run waits for it.
+func (p *Poller) serveLimited(ctx context.Context) {
 	outage := logging.Outage{
-		Logger: p.Logger, Failing: "could not claim runs of connections; none starts here until this succeeds",
-		Working: "runs of connections are claimed again",
+		Logger: p.Logger, Failing: "could not look at the runs of connections and concurrency groups; none starts here until this succeeds",
+		Working: "the runs of connections and concurrency groups start again",
 	}
 	for ctx.Err() == nil {
-		err := p.serveConnectionsOnce(ctx)
+		err := p.serveLimitedOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
@@ -141,8 +170,20 @@ func (p *Poller) serveConnections(ctx context.Context) {
 	}
 }
 
-// serveConnectionsOnce waits until there is something to look at, and looks at it once.
-func (p *Poller) serveConnectionsOnce(ctx context.Context) error {
+// queues returns the queues of a kind in which there are rows, or were lately.
+func (l *limited) queues(isOf func(string) bool) (queues []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for queue := range l.looks {
+		if isOf(queue) {
+			queues = append(queues, queue)
+		}
+	}
+	return queues
+}
+
+// serveLimitedOnce waits until there is something to look at, and looks at it once.
+func (p *Poller) serveLimitedOnce(ctx context.Context) error {
 	l := p.limited
 	l.alarm.Clear()
 	if l.isListingDue(p.PollInterval) {
@@ -153,8 +194,9 @@ func (p *Poller) serveConnectionsOnce(ctx context.Context) error {
 	now := p.clock.Now()
 	queues, next := l.take(now)
 	if len(queues) > 0 {
-		_, err := p.claimLimited(ctx, queues, func() {})
-		return err
+		groups := slices.DeleteFunc(slices.Clone(queues), access.IsConnection)
+		_, err := p.claimLimited(ctx, without(queues, groups), func() {})
+		return errors.Join(err, p.givePlaces(ctx, groups))
 	}
 	l.mu.Lock()
 	if len(l.looks) > 0 {
@@ -183,10 +225,10 @@ func (p *Poller) listLimited(ctx context.Context) error {
 			for queue, at := range before {
 				l.look(queue, at)
 			}
-			return fmt.Errorf("list the queues of connections: %w", err)
+			return fmt.Errorf("list the queues of connections and concurrency groups: %w", err)
 		}
 		for _, row := range rows {
-			l.look(row.Queue, row.ReadyAt.Add(-limitedLead))
+			l.look(row.Queue, row.ReadyAt.Add(-leadOf(row.Queue)))
 			after = row.Queue
 		}
 		if len(rows) < limitedPage {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/clock"
 	"punctual/internal/database"
 	"punctual/internal/lease"
@@ -55,34 +56,33 @@ func (p *Poller) freeLimited(n int) {
 // claimLimited claims what the limits of some connections leave, as many runs as there are free
 // slots, and executes each on its own. It calls done for each when it is released, returns how many
 // it claimed, and notes when to look at these queues again.
-func (p *Poller) claimLimited(ctx context.Context, queues []string, done func()) (int, error) {
+func (p *Poller) claimLimited(ctx context.Context, queues []string, done func()) (claimed int, err error) {
+	if len(queues) == 0 {
+		return 0, nil
+	}
 	slots := p.reserveLimited()
+	defer func() {
+		p.freeLimited(slots - claimed)
+		if slots == 0 || err != nil {
+			p.lookAgain(queues)
+		}
+	}()
 	if slots == 0 {
-		p.lookAgain(queues)
 		return 0, nil
 	}
 	held, err := p.Lease.Hold(ctx)
 	if err != nil {
-		p.freeLimited(slots)
-		p.lookAgain(queues)
 		return 0, err
 	}
 	if err := p.runs.Refresh(ctx); err != nil {
-		p.freeLimited(slots)
-		p.lookAgain(queues)
 		return 0, err
 	}
 	rows, calls, err := p.claimWithin(held, queues, slots)
-	p.freeLimited(slots - len(rows))
-	if err != nil {
-		p.lookAgain(queues)
-		return 0, err
-	}
 	p.startAll(held, rows, calls, func() {
 		p.limited.released()
 		done()
 	})
-	return len(rows), nil
+	return len(rows), err
 }
 
 func (p *Poller) lookAgain(queues []string) {
@@ -150,45 +150,29 @@ func (p *Poller) claimWithin(held *lease.Lease, queues []string, limit int) (row
 // noteNext notes when to look again at queues, after a claim that found out what is next in those
 // that no other instance serves at the moment.
 func (p *Poller) noteNext(queues []string, next []db.NextLimitedRow, hadNoSlots bool) {
-	l := p.limited
-	isKnown := make(map[string]bool, len(next))
-	for _, n := range next {
-		isKnown[n.Queue] = true
-		at := clock.Later(n.ReadyAt, n.StartsAt).Add(-limitedLead)
-		earliest := n.ReadAt.Add(minLook)
-		if isReady := n.ReadyAt.Before(n.ReadAt.Add(limitedAhead)); isReady && n.IsFull {
-			earliest = n.ReadAt.Add(fullLook)
-			l.mu.Lock()
-			l.full[n.Queue] = true
-			l.mu.Unlock()
-		} else if hadNoSlots {
-			earliest = n.ReadAt.Add(busyDelay)
-		}
-		l.look(n.Queue, clock.Later(at, earliest))
+	known := make([]string, len(next))
+	for i, n := range next {
+		known[i] = n.Queue
+		isFull := n.IsFull && n.ReadyAt.Before(n.ReadAt.Add(limitedAhead))
+		p.limited.looked(n.Queue, clock.Later(n.ReadyAt, n.StartsAt), n.ReadAt, isFull, hadNoSlots)
 	}
-	for _, queue := range queues {
-		if !isKnown[queue] {
-			l.look(queue, p.clock.Now().Add(busyDelay))
-		}
-	}
+	p.lookAgain(without(queues, known))
 }
 
-// claimAllLimited claims once of all connections. It is for Pass.
+// claimAllLimited claims once of all connections. It is for Pass, after placeAll.
 func (p *Poller) claimAllLimited(ctx context.Context, done func()) (int, error) {
-	if err := p.listLimited(ctx); err != nil {
-		return 0, err
-	}
-	p.limited.mu.Lock()
-	queues := make([]string, 0, len(p.limited.looks))
-	for queue := range p.limited.looks {
-		queues = append(queues, queue)
-	}
-	p.limited.mu.Unlock()
-	if len(queues) == 0 {
-		return 0, nil
-	}
+	queues := p.limited.queues(access.IsConnection)
 	if claimed, err := p.claimLimited(ctx, queues, done); claimed > 0 || err != nil {
 		return claimed, err
 	}
 	return p.claimLimited(ctx, queues, done) // the first one may have been the first of a connection ever
+}
+
+// placeAll lists the queues of connections and concurrency groups, and gives places in all groups.
+// It is for Pass.
+func (p *Poller) placeAll(ctx context.Context) error {
+	if err := p.listLimited(ctx); err != nil {
+		return err
+	}
+	return p.givePlaces(ctx, p.limited.queues(access.IsGroup))
 }

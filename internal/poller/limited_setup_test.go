@@ -151,7 +151,7 @@ func (b bench) connection(maxConcurrency, maxPerSecond int) uuid.UUID {
 }
 
 func callsCRM(p *db.CreateJobParams) {
-	p.Target, p.QualifiedQueue = []byte(crm), new(access.QualifiedConnection(p.Namespace, "crm"))
+	p.Target, p.FirstQueue = []byte(crm), new(access.QualifiedConnection(p.Namespace, "crm"))
 }
 
 // callers makes jobs that call the connection, of which each is due once, now.

@@ -76,8 +76,6 @@ const (
 	// claimLead is how far ahead of its instant a run is claimed at least, if it is known in time:
 	// how long a claim may take without making a run late.
 	claimLead = 100 * time.Millisecond
-	// groupsDelay bounds how long runs without a concurrency group can delay runs with one.
-	groupsDelay = 100 * time.Millisecond
 	// linger is how long an ended run waits for others to be stored with it. It delays no run.
 	linger = 50 * time.Millisecond
 	// lostFor is for how long to look for runs of a claim whose answer was lost: the server may
@@ -115,12 +113,8 @@ type Poller struct {
 	// stopped is whether Run has returned: others are to claim what is due.
 	stopped atomic.Bool
 
-	// Only the claiming goroutine uses the fields below.
+	// Only the claiming goroutine uses the field below.
 
-	// hasGroups is whether there are concurrency groups, and groupsClaimedAt when their runs were
-	// claimed last.
-	hasGroups       bool
-	groupsClaimedAt time.Time
 	// horizon is the instant until which the latest claim looked ahead, at least.
 	horizon time.Time
 }
@@ -157,7 +151,7 @@ func (p *Poller) Run(ctx context.Context) {
 	defer background.Wait()
 	background.Go(func() { p.endCanceled(ctx) })
 	background.Go(func() { p.keepLookingBack(ctx) })
-	background.Go(func() { p.serveConnections(ctx) })
+	background.Go(func() { p.serveLimited(ctx) })
 	defer func() {
 		p.stopped.Store(true)
 		p.Announce("", time.Time{}) // what only this instance knew of
@@ -204,7 +198,7 @@ func (p *Poller) Missed() {
 // due is told what this instance's own runs make due.
 func (p *Poller) due(queue *string, readyAt time.Time) {
 	if queue != nil {
-		if access.IsConnection(*queue) && !p.stopped.Load() {
+		if access.IsLimited(*queue) && !p.stopped.Load() {
 			p.DueLimited(*queue, readyAt)
 			return
 		}
@@ -221,10 +215,12 @@ func (p *Poller) due(queue *string, readyAt time.Time) {
 // Pass claims one batch of what is due, executes it, and returns how many runs it was when all of
 // them are stored. Do not call it while Run runs.
 func (p *Poller) Pass(ctx context.Context) (int, error) {
-	p.hasGroups = true // it has not asked
 	most := 3 * p.BatchSize
 	var batch sync.WaitGroup
 	batch.Add(most)
+	if err := p.placeAll(ctx); err != nil {
+		return 0, err
+	}
 	claimed, _, err := p.claimAndStart(ctx, batch.Done)
 	if err == nil {
 		var limited int

@@ -89,7 +89,10 @@ func (b bench) job(change func(*db.CreateJobParams)) uuid.UUID {
 		MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 	}
 	change(&params)
-	params.QualifiedGroup = access.QualifiedOrNil(params.Namespace, params.ConcurrencyGroup)
+	if group := params.ConcurrencyGroup; group != nil {
+		params.QualifiedGroup = new(access.QualifiedGroup(params.Namespace, *group))
+		params.FirstQueue = params.QualifiedGroup
+	}
 	_, err = b.CreateJob(b.T.Context(), params)
 	require.NoError(b.T, err)
 	return params.ID

@@ -75,9 +75,17 @@ func TestFollowAnnouncesWhatIsDue(t *testing.T) {
 		},
 		"another run of the group": {
 			[]*Ended{
-				plain(), begin(t, func(_ *db.Claimed, job *db.Job) { job.ConcurrencyGroup = new("g") }).End(at(1.2), nil, nil),
+				plain(), begin(t, func(row *db.Claimed, _ *db.Job) { row.ConcurrencyGroup, row.Queue = new("g"), new("q") }).End(at(1.2), nil, nil),
 			},
-			map[string]time.Time{"": at(1.2)},
+			map[string]time.Time{"": at(2), "g": at(1.2)},
+		},
+		"another run of the group that its job has left": {
+			[]*Ended{
+				begin(t, func(row *db.Claimed, job *db.Job) {
+					row.ConcurrencyGroup, row.RevisedAt, job.FirstQueue = new("g"), new(at(1)), new("q")
+				}).End(at(1.2), nil, nil),
+			},
+			map[string]time.Time{"q": at(2), "g": at(1.2)},
 		},
 	}
 	for name, c := range tests {

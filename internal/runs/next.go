@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -78,13 +79,13 @@ func (r *run) failures() int16 {
 	return r.Due.Failures
 }
 
-// nextQueue returns the queue of the next occurrence or attempt, or nil if an instance executes it.
-// If the job was edited meanwhile, its new queue counts.
+// nextQueue returns the queue of the next occurrence or attempt, or nil if instances claim it at
+// once. If the job was edited meanwhile, its new queue counts.
 func (e *Ended) nextQueue() *string {
 	if e.Due.RevisedAt != nil && e.retryAt.IsZero() {
-		return e.Job.QualifiedQueue
+		return e.Job.FirstQueue
 	}
-	return e.Due.Queue
+	return cmp.Or(e.Due.ConcurrencyGroup, e.Due.Queue)
 }
 
 // revise computes what comes next again, from what has become of the run's row and job since the

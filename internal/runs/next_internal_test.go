@@ -84,7 +84,7 @@ func TestNextQueue(t *testing.T) {
 		"edited, and tried again": {revisedAt: new(at(1)), retryAt: at(2), want: before},
 	} {
 		ended := (*Ended)(newClaimed(newRow(func(row *db.Claimed, job *db.Job) {
-			row.Queue, job.QualifiedQueue, row.RevisedAt = before, after, c.revisedAt
+			row.Queue, job.FirstQueue, row.RevisedAt = before, after, c.revisedAt
 		})))
 		ended.retryAt = c.retryAt
 		require.Equal(t, c.want, ended.nextQueue(), name)

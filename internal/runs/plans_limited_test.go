@@ -115,3 +115,61 @@ func requireLimitedBounded(t *testing.T, plan node, most int, name string) {
 	})
 	require.LessOrEqual(t, visited, float64(most), "rows that %s visits", name)
 }
+
+// What it takes to give places in a concurrency group is bounded, however many runs wait in it.
+func TestPlansOfGroups(t *testing.T) {
+	t.Parallel()
+	pool, err := database.Open(t.Context(), testdb.New(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	ctx := t.Context()
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		_, err := pool.Exec(ctx, sql, args...)
+		require.NoError(t, err)
+	}
+	fill(t, pool, 105_000)
+	exec(`update jobs set concurrency_group = 'many', max_concurrency = 100 where id in (select id from jobs limit 100000)`)
+	exec(`update due d set queue = j.first_queue, concurrency_group = j.first_queue, awaits_worker = true
+		from jobs j where j.id = d.job_id and j.first_queue is not null`)
+	exec(`insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, queue, concurrency_group, awaits_worker)
+		select (select id from jobs where first_queue is not null limit 1), now() - n * interval '1 ms', now() - n * interval '1 ms', false, 'MANUAL',
+			'default/=~many', 'default/=~many', true
+		from generate_series(1, 10000) n`)
+	exec(`vacuum analyze due`)
+	exec(`vacuum analyze jobs`)
+	queries := db.New(pool)
+	params := db.GivePlacesParams{Queues: []string{"default/=~many"}, Ahead: 400 * time.Millisecond}
+	var giving, next capture
+	_, err = db.New(&giving).GivePlaces(ctx, params)
+	require.ErrorIs(t, err, errCaptured)
+	_, err = db.New(&next).NextGrouped(ctx, params.Queues)
+	require.ErrorIs(t, err, errCaptured)
+	conn, err := pool.Acquire(ctx)
+	require.NoError(t, err)
+	defer conn.Release()
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		requireLimitedBounded(t, explain(t, conn.Conn(), &giving, mode), 500+1000+1000+5*100, "GivePlaces, "+mode)
+		requireLimitedBounded(t, explain(t, conn.Conn(), &next, mode), 100, "NextGrouped, "+mode)
+	}
+	for _, taken := range []bool{false, true} {
+		var fastest time.Duration
+		for range 10 {
+			began := time.Now()
+			given, err := queries.GivePlaces(ctx, params)
+			took := time.Since(began)
+			require.NoError(t, err)
+			require.Equal(t, !taken, len(given) == 1 && given[0].Runs == 100)
+			if fastest == 0 || took < fastest {
+				fastest = took
+			}
+			if !taken {
+				exec(`update due set awaits_worker = true where not awaits_worker and queue = 'default/=~many'`)
+			}
+		}
+		t.Log("gave places in", fastest, "when all are taken:", taken)
+		require.Less(t, fastest, limitedClaim)
+		exec(`update due set awaits_worker = false where (job_id, scheduled_for) in (
+			select job_id, scheduled_for from due where queue = 'default/=~many' limit 100)`)
+	}
+}

@@ -164,16 +164,16 @@ func (s Store) follow(ctx context.Context, batch []*Ended, stored map[key]bool) 
 				offSchedule = append(offSchedule, e)
 			}
 		}
-		next, queue := cmp.Or(e.retryAt, e.step.Next), e.nextQueue()
+		next, queue, group := cmp.Or(e.retryAt, e.step.Next), e.nextQueue(), e.Due.ConcurrencyGroup
+		if group != nil {
+			s.Due(group, e.finished) // another run may get its place
+		}
 		switch {
-		case next.IsZero():
+		case next.IsZero(), group != nil && queue != nil && *queue == *group: // to look there finds what is next
 		case queue != nil:
 			s.Due(queue, next)
 		case first.IsZero() || next.Before(first):
 			first = next
-		}
-		if e.Job.ConcurrencyGroup != nil && (first.IsZero() || e.finished.Before(first)) {
-			first = e.finished // another run of the group may begin
 		}
 	}
 	if !first.IsZero() {

@@ -87,11 +87,17 @@ create table jobs (
     -- Where the job's runs wait, by names that no other namespace can have: <namespace>/<name>. The
     -- queue in which workers lease them, or, with an equals sign before the name, that of the
     -- connection of which instances claim no more than its limits allow (null: instances claim them
-    -- at once), and the concurrency group.
+    -- at once).
     qualified_queue text generated always as (
         namespace || '/' || coalesce(target ->> 'queue', '=' || (target ->> 'connection'))
     ) stored,
-    qualified_group text generated always as (namespace || '/' || concurrency_group) stored,
+    -- The queue of the concurrency group, which has =~ before the name.
+    qualified_group text generated always as (namespace || '/=~' || concurrency_group) stored,
+    -- The queue in which a run waits first: for its place in the group, if there is one. A deleted
+    -- job has none, so that instances end its runs.
+    first_queue text generated always as (
+        case when deleted_at is null then namespace || '/' || coalesce('=~' || concurrency_group, target ->> 'queue', '=' || (target ->> 'connection')) end
+    ) stored,
     -- The target's secrets, sealed with the named key (internal/secrets) and bound to the job's id.
     sealed_secrets bytea,
     secrets_key_id text,

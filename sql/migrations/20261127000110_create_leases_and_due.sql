@@ -53,9 +53,10 @@ create table due (
     last_run_status run_status,
     failures smallint not null default 0,
 
-    -- Whether it is to be claimed from its queue: by a worker, or within the limits of a
-    -- connection. False for rows with a queue that an instance has to end, for example because the
-    -- run was canceled, and for those of connections that an instance has claimed.
+    -- Whether it waits in its queue: for a worker, for the limits of a connection, or for a place
+    -- in its concurrency group. False for rows with a queue that instances may claim: to end them,
+    -- for example because the run was canceled, or because they have a place in their group. Also
+    -- false for those of connections that an instance has claimed.
     awaits_worker boolean not null default false,
     trigger run_trigger not null default 'SCHEDULE',
     -- Raised by every change of what follows this run. A completion that carries an older revision
@@ -64,10 +65,11 @@ create table due (
     -- When the job's schedule was changed while this run was in flight. Occurrences of the new
     -- schedule count from here.
     revised_at timestamptz,
-    -- The job's concurrency group (jobs.qualified_group). Rows of a group are claimed in turns
-    -- (ClaimGrouped).
-    concurrency_group text,
-    -- The job's queue (jobs.qualified_queue). Null: instances claim it at once.
+    -- The job's concurrency group (jobs.qualified_group).
+    concurrency_group text collate "C",
+    -- The queue in which it waits: at first that of jobs.first_queue, which is the concurrency
+    -- group's if there is one. With its place there, a run for a worker moves to the worker's
+    -- queue. Null: instances claim it at once.
     queue text collate "C",
     -- The scheduled_for of the run that this run repeats.
     retry_of timestamptz,
@@ -110,14 +112,18 @@ create table due (
 );
 
 -- Instances claim rows that wait in no queue, and workers those of their queue. Instances also
--- claim those in the queues of connections, within their limits.
+-- claim those in the queues of connections, and give places to those in the queues of concurrency
+-- groups, within their limits.
 create index due_ready_at on due (ready_at) where not awaits_worker;
 create index due_queue_ready_at on due (queue, ready_at) where awaits_worker;
--- The rows of connections: those that are claimed, and those that wait (ClaimLimited). It has only
--- columns that other indexes have, too, so it takes no heap-only update from anybody.
+-- The rows of connections, those that are claimed and those that wait (ClaimLimited), and those of
+-- concurrency groups that have no place yet (GivePlaces). It has only columns that other indexes
+-- have, too, so it takes no heap-only update from anybody.
 create index due_limited on due (queue, awaits_worker, carries_schedule, ready_at) where strpos(queue, '/=') > 0;
 create index due_never_ran on due (job_id) where carries_schedule and last_run_for is null;
-create index due_grouped_ready_at on due (ready_at) where concurrency_group is not null;
+-- The rows that have a place in a concurrency group: an instance or a worker holds them, or is
+-- about to.
+create index due_in_place on due (concurrency_group) where concurrency_group is not null and not (awaits_worker and queue = concurrency_group);
 -- Lists of runs find open ones by their instants. Most of those that instances execute are ready at
 -- their instant, so due_ready_at finds them, and they are not in the first of these.
 create index due_delayed on due (scheduled_for, job_id) where awaits_worker or ready_at > scheduled_for;
@@ -128,7 +134,35 @@ create index due_buffered on due (buffered_for) where buffered_for is not null;
 create index due_not_succeeded on due (last_run_status, job_id)
 where carries_schedule and (last_run_status <> 'SUCCEEDED' or failures > 0);
 
+-- Whether a queue is that of a connection. Those of concurrency groups begin with =~, which no key
+-- of a connection does.
+create function is_of_connection(queue text) returns boolean
+language sql immutable parallel safe as $$
+    select strpos(queue, '/=') > 0 and strpos(queue, '/=~') = 0
+$$;
+
+-- Whether a row of due is to be claimed from its queue: its job's runs are executed by workers or
+-- within the limits of a connection or a concurrency group (queue), it was not canceled, and
+-- attempts are left. If not, an instance claims the row, to execute or to end it. A deleted job has
+-- no queue. Together with queue and concurrency_group, which are the job's, this is where a row
+-- waits.
+create function awaits_worker(queue text, cancel_reason run_reason, attempts smallint, max_attempts smallint)
+returns boolean
+language sql immutable parallel safe as $$
+    select queue is not null and cancel_reason is null and attempts < max_attempts
+$$;
+
+-- Whether a row of due is late: it is ready since more than a minute, and nobody holds it. What
+-- waits for the limits of a connection is not late.
+create function is_late(ready_at timestamptz, lease_id uuid, awaits_worker boolean, queue text) returns boolean
+language sql stable parallel safe as $$
+    select lease_id is null and ready_at < now() - interval '1 minute' and not (awaits_worker and is_of_connection(queue))
+$$;
+
 -- migrate:down
 
+drop function is_late(timestamptz, uuid, boolean, text);
+drop function awaits_worker(text, run_reason, smallint, smallint);
+drop function is_of_connection(text);
 drop table due;
 drop table leases;

@@ -22,10 +22,12 @@ create function waiting_for(
 language sql stable parallel safe as $$
     select case
         when cancel_reason is not null then null
-        when lease_id is not null then case when ready_at > clock_timestamp() and strpos(queue, '/=') > 0 then 'CONNECTION' end
+        when lease_id is not null then case when ready_at > clock_timestamp() and is_of_connection(queue) then 'CONNECTION' end
         when ready_at > now() then 'TIME'
-        when awaits_worker then case when strpos(queue, '/=') > 0 then 'CONNECTION' else 'WORKER' end
-        when concurrency_group is not null then 'CONCURRENCY_GROUP'
+        when not awaits_worker then null
+        when queue = concurrency_group then 'CONCURRENCY_GROUP'
+        when is_of_connection(queue) then 'CONNECTION'
+        else 'WORKER'
     end
 $$;
 
@@ -72,23 +74,6 @@ select
     to_date(right(name, 8), 'YYYYMMDD') as last_day
 from partition;
 
--- Whether a row of due is to be claimed from its queue: its job's runs are executed by workers or
--- within the limits of a connection (queue), it was not canceled, and attempts are left. If not, an
--- instance claims the row, to execute or to end it. A deleted job has no queue. Together with queue
--- and concurrency_group, which are the job's, this is where a row waits.
-create function awaits_worker(queue text, cancel_reason run_reason, attempts smallint, max_attempts smallint)
-returns boolean
-language sql immutable parallel safe as $$
-    select queue is not null and cancel_reason is null and attempts < max_attempts
-$$;
-
--- Whether a row of due is late: it is ready since more than a minute, and nobody holds it. What
--- waits for the limits of a connection is not late.
-create function is_late(ready_at timestamptz, lease_id uuid, awaits_worker boolean, queue text) returns boolean
-language sql stable parallel safe as $$
-    select lease_id is null and ready_at < now() - interval '1 minute' and not (awaits_worker and strpos(queue, '/=') > 0)
-$$;
-
 -- How a job is, as JobHealth in openapi.yaml defines it. The function healthOf in internal/jobs
 -- says the same, and a test compares both. failures and last_run_for are those of the job or of the
 -- due row that carries its schedule, whichever has the later last_run_for; is_late is whether any
@@ -106,15 +91,14 @@ language sql immutable parallel safe as $$
 $$;
 
 -- The place behind which the next queue of workers is found: the name of a queue itself, or the end
--- of the queues of connections of its namespace, which follow each other.
+-- of the queues of connections and concurrency groups of its namespace, which follow each other.
 create function queue_before_next(queue text) returns text
 language sql immutable parallel safe as $$
     select case when strpos(queue, '/=') > 0 then split_part(queue, '/=', 1) || '/>' else queue end
 $$;
 
 -- The queues in which runs wait, or are held by workers, between two names, by name: those of
--- workers and those of connections. It
--- reads one entry of the index for each.
+-- workers, of connections and of concurrency groups. It reads one entry of the index for each.
 create function queues_between(after text, before text) returns table (name text)
 language sql stable parallel safe as $$
     with recursive queue as (
@@ -292,8 +276,6 @@ drop function queues_between(text, text);
 drop function queue_before_next(text);
 drop function find_jobs(text, uuid[], text[], text, text, text[], text, boolean, text, text, text, text, uuid, text[], text[], boolean);
 drop function job_health(job_status, smallint, boolean, timestamptz);
-drop function is_late(timestamptz, uuid, boolean, text);
-drop function awaits_worker(text, run_reason, smallint, smallint);
 drop view open_runs;
 drop function waiting_for(uuid, run_reason, timestamptz, text, boolean, text);
 drop function job_image(jobs);

@@ -20,7 +20,6 @@ with candidate as (
       and d.ready_at <= now() + @ahead::interval
       and not d.awaits_worker
       and d.lease_id is null
-      and d.concurrency_group is null
       and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
     order by d.ready_at
     limit @max_rows
@@ -43,103 +42,15 @@ join jobs j on j.id = claimed.job_id;
 -- read at @before has missed it.
 select d.ready_at
 from due d
-where d.ready_at < @before::timestamptz and not d.awaits_worker and d.lease_id is null and d.concurrency_group is null
+where d.ready_at < @before::timestamptz and not d.awaits_worker and d.lease_id is null
 order by d.ready_at
 limit 1;
-
--- name: TakeTurn :exec
--- Lets one instance at a time claim runs of concurrency groups, until its transaction ends. Call it
--- before ClaimGrouped in the same transaction: ClaimGrouped then sees what all claims before it
--- took.
-select pg_advisory_xact_lock(hashtextextended('punctual concurrency groups', 0));
-
--- name: ClaimGrouped :many
--- Like Claim, for runs of concurrency groups, after TakeTurn: claims no more of a group than its
--- bound leaves. The jobs that have not run for longest come first, each with its first run, so that
--- no job keeps the others out.
---
--- The number of rows it looks at is bounded, however many wait. Of a full group it looks only at
--- canceled rows. Rows that carry a schedule, one for each job, are looked at apart from the others,
--- of which one job may have thousands.
---
--- Safe under concurrency: TakeTurn excludes other instances. An edit may move a row elsewhere while
--- this statement runs; candidate locks rows and then checks its conditions again.
-with running as (
-    -- The groups of which runs are held, with how many and the group's bound.
-    select d.concurrency_group, count(*) as runs, max(j.max_concurrency) as bound
-    from due d
-    join jobs j on j.id = d.job_id
-    where d.concurrency_group is not null and d.lease_id is not null
-    group by d.concurrency_group
-), waiting as (
-    -- The first rows that are ready: those that carry a schedule, and the others.
-    (
-        select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
-        from due d
-        where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
-          and d.carries_schedule
-          and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
-        order by d.ready_at
-        limit 10000
-    )
-    union all
-    (
-        select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at, d.concurrency_group
-        from due d
-        where d.concurrency_group is not null and not d.awaits_worker and d.lease_id is null and d.ready_at <= now() + @ahead::interval
-          and not d.carries_schedule
-          and (d.cancel_reason is not null or d.concurrency_group not in (select r.concurrency_group from running r where r.runs >= r.bound))
-        order by d.ready_at
-        limit 10000
-    )
-), numbered as (
-    -- Each row with its number among its job's.
-    select w.*, row_number() over (partition by w.job_id order by w.ready_at) as number_of_job
-    from waiting w
-), placed as (
-    -- Each row with its place in its group, and how many places are free there.
-    select n.job_id, n.scheduled_for, n.concurrency_group, j.max_concurrency - coalesce(r.runs, 0) as free_places,
-        row_number() over (
-            partition by n.concurrency_group order by n.number_of_job, n.last_run_at nulls first, n.ready_at, n.job_id
-        ) as place
-    from numbered n
-    join jobs j on j.id = n.job_id
-    left join running r on r.concurrency_group = n.concurrency_group
-), candidate as (
-    -- The rows to claim, locked. A canceled run is only ended, and takes nobody's place.
-    select d.job_id, d.scheduled_for
-    from due d
-    join placed p on d.job_id = p.job_id and d.scheduled_for = p.scheduled_for
-    where (p.place <= p.free_places or d.cancel_reason is not null)
-      and d.lease_id is null
-      and not d.awaits_worker
-      and d.concurrency_group = p.concurrency_group
-      and exists (select from leases l where l.id = @lease_id and l.expires_at > now())
-    order by d.ready_at
-    limit @max_rows
-    for update of d skip locked
-), claimed as (
-    -- As in Claim. The rows are found by key: an edit may have moved one to another place.
-    update due d
-    set lease_id = @lease_id, token = @token, attempt = d.attempt + 1,
-        started_at = least(d.started_at, greatest(now(), d.ready_at))
-    from (
-        select
-            unnest(array(select job_id from candidate)) as job_id,
-            unnest(array(select scheduled_for from candidate)) as scheduled_for
-    ) c
-    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    returning d.*
-)
-select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at
-from claimed
-join jobs j on j.id = claimed.job_id;
 
 -- name: NextReady :one
 -- When the next row becomes ready that nobody holds, after what the claim just now could take; a
 -- day from now if there is none. The claim took rows until its own now() + @ahead, which is in the
 -- past by now; @horizon is an instant that the caller knows to be no later. So this reads few
--- entries of the index. It also tells whether there are concurrency groups at all.
+-- entries of the index.
 select
     coalesce((
         select d.ready_at
@@ -148,7 +59,6 @@ select
         order by d.ready_at
         limit 1
     ), now() + interval '1 day')::timestamptz as ready_at,
-    exists (select from due g where g.concurrency_group is not null) as grouped,
     clock_timestamp()::timestamptz as read_at;
 
 -- name: FreeAbandoned :one
@@ -203,7 +113,7 @@ with held as (
     order by job_id, scheduled_for
 ), lost as (
     -- The same rows, looked up by key, with their job and with who held them.
-    select a.job_id, a.scheduled_for, a.token, j.qualified_queue, j.max_attempts, j.qualified_group, l.holder,
+    select a.job_id, a.scheduled_for, a.token, j.first_queue, j.max_attempts, j.qualified_group, l.holder,
         case when l.duration is not null then l.created_at end as leased_at
     from (
         select
@@ -216,8 +126,8 @@ with held as (
     left join leases l on l.id = a.lease_id
 ), freed as (
     update due d
-    set lease_id = null, queue = l.qualified_queue, concurrency_group = l.qualified_group,
-        awaits_worker = awaits_worker(l.qualified_queue, d.cancel_reason, d.attempt, l.max_attempts),
+    set lease_id = null, queue = l.first_queue, concurrency_group = l.qualified_group,
+        awaits_worker = awaits_worker(l.first_queue, d.cancel_reason, d.attempt, l.max_attempts),
         -- A run that had used up its attempts was claimed only to be ended: no attempt was lost.
         attempt = d.attempt - (d.attempt > l.max_attempts)::integer,
         failed_attempts = case
@@ -242,7 +152,7 @@ select
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     (queue, concurrency_group, awaits_worker) = (
-        select j.qualified_queue, j.qualified_group, awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+        select j.first_queue, j.qualified_group, awaits_worker(j.first_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
         from jobs j
         where j.id = d.job_id
     )

@@ -2,9 +2,9 @@
 -- of connections together. A connection's runs wait in the queue <namespace>/=<key>.
 
 -- name: ListLimited :many
--- The queues of connections in which a row waits, after one of them (@after), by name, and when the
--- first row of each is ready; a day from now if all are held. It reads two entries of the index for
--- each queue.
+-- The queues of connections and concurrency groups in which a row waits, after one of them
+-- (@after), by name, and when the first row of each is ready; a day from now if all are held. It
+-- reads two entries of the index for each queue.
 with recursive queue as (
     -- From one queue to the next.
     (

@@ -18,7 +18,7 @@ with failure as (
         unnest((select @failed_attempts::jsonb[])) as failed_attempt
 ), job as (
     -- Its jobs, locked.
-    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts, j.deleted_at
+    select j.id, j.first_queue, j.qualified_group, j.max_attempts, j.deleted_at
     from jobs j
     where j.id in (select f.job_id from failure f)
     order by j.id
@@ -29,8 +29,8 @@ set ready_at = case
         when d.cancel_reason is null and j.deleted_at is null and d.attempt < j.max_attempts then f.ready_at
         else d.scheduled_for
     end,
-    queue = j.qualified_queue, concurrency_group = j.qualified_group,
-    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, d.attempt, j.max_attempts),
+    queue = j.first_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.first_queue, d.cancel_reason, d.attempt, j.max_attempts),
     lease_id = null, failed_attempts = coalesce(d.failed_attempts, '[]'::jsonb) || f.failed_attempt
 from failure f
 join job j on j.id = f.job_id
@@ -50,7 +50,7 @@ with held as (
         unnest((select @untils::timestamptz[])) as until
 ), job as (
     -- Its jobs, locked.
-    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts
+    select j.id, j.first_queue, j.qualified_group, j.max_attempts
     from jobs j
     where j.id in (select h.job_id from held h)
     order by j.id
@@ -59,8 +59,8 @@ with held as (
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
     ready_at = case when d.cancel_reason is null then greatest(h.until, d.scheduled_for) else d.scheduled_for end,
-    held_until = greatest(h.until, d.scheduled_for), queue = j.qualified_queue, concurrency_group = j.qualified_group,
-    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+    held_until = greatest(h.until, d.scheduled_for), queue = j.first_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.first_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
 from held h
 join job j on j.id = h.job_id
 where d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.token = h.token and d.lease_id is not null;
@@ -128,7 +128,7 @@ insert into due (
     concurrency_group, queue, awaits_worker, run_count
 )
 select job_id, next_for, next_for, true, last_run_at, last_run_for, last_run_status, failures,
-    concurrency_group, queue, queue is not null, run_count + 1
+    concurrency_group, coalesce(concurrency_group, queue), queue is not null, run_count + 1
 from carrier
 on conflict (job_id, scheduled_for) do update set carries_schedule = true;
 

@@ -32,7 +32,7 @@ with checked as (
     insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
     select
         @id, sqlc.narg(scheduled_for)::timestamptz, greatest(sqlc.narg(scheduled_for)::timestamptz, created_at), true,
-        sqlc.narg(qualified_group), sqlc.narg(qualified_queue), sqlc.narg(qualified_queue)::text is not null
+        sqlc.narg(qualified_group), sqlc.narg(first_queue), sqlc.narg(first_queue)::text is not null
     from checked
     where sqlc.narg(scheduled_for)::timestamptz is not null
 ), expected as (

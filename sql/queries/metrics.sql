@@ -3,14 +3,24 @@
 -- statement is a single snapshot that changes nothing.
 
 -- name: MeasureDue :one
--- How many rows are ready that instances could claim at once, and how many that wait for their
--- concurrency group, of the @max_rows rows that have been ready for longest. Also for how long the
--- first of the former has been.
-select count(*) filter (where r.concurrency_group is null)::integer as due,
-    count(*) filter (where r.concurrency_group is not null)::integer as grouped,
-    coalesce(extract(epoch from now() - min(r.ready_at) filter (where r.concurrency_group is null)), 0)::double precision as oldest_age
+-- How many rows are ready that instances could claim at once, of the @max_rows rows that have been
+-- ready for longest, and for how long the first of them has been. Also how many rows wait for their
+-- concurrency group, of @max_rows rows that wait for limits.
+select
+    (
+        select count(*)
+        from (
+            select d.queue, d.ready_at
+            from due d
+            where strpos(d.queue, '/=') > 0 and d.awaits_worker
+            limit @max_rows
+        ) l
+        where strpos(l.queue, '/=~') > 0 and l.ready_at <= now()
+    )::integer as grouped,
+    count(*)::integer as due,
+    coalesce(extract(epoch from now() - min(r.ready_at)), 0)::double precision as oldest_age
 from (
-    select d.ready_at, d.concurrency_group, d.lease_id
+    select d.ready_at, d.lease_id
     from due d
     where not d.awaits_worker and d.ready_at <= now()
     order by d.ready_at

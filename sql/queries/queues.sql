@@ -122,11 +122,11 @@ where h.created_at + make_interval(secs => j.attempt_deadline_seconds) <= now();
 
 -- name: ListUnserved :many
 -- The queues in which a run has waited for longer than @waited while no worker holds any run of the
--- queue, and since when. Reads one entry of the index for each queue. The queues of connections are
--- not for workers.
+-- queue, and since when. Reads one entry of the index for each queue. Those of connections and
+-- concurrency groups are not for workers.
 with recursive queue as (
-    -- The first row of each queue, from one queue to the next. The queues of connections of a
-    -- namespace follow each other: behind the first of them, all of them are skipped.
+    -- The first row of each queue, from one queue to the next. The queues of connections and groups
+    -- of a namespace follow each other: behind the first of them, all of them are skipped.
     (
         select d.queue, d.ready_at
         from due d
@@ -157,15 +157,15 @@ where q.ready_at < now() - @waited::interval
 -- once. Safe under concurrency: guarded by the token, and the job is locked before it is read, so
 -- an edit in progress is seen.
 with job as (
-    select j.id, j.qualified_queue, j.qualified_group, j.max_attempts
+    select j.id, j.first_queue, j.qualified_group, j.max_attempts
     from jobs j
     where j.id = @job_id
     for share
 )
 update due d
 set lease_id = null, attempt = d.attempt - 1, started_at = case when d.attempt > 1 then d.started_at end,
-    ready_at = greatest(now(), d.ready_at), queue = j.qualified_queue, concurrency_group = j.qualified_group,
-    awaits_worker = awaits_worker(j.qualified_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
+    ready_at = greatest(now(), d.ready_at), queue = j.first_queue, concurrency_group = j.qualified_group,
+    awaits_worker = awaits_worker(j.first_queue, d.cancel_reason, (d.attempt - 1)::smallint, j.max_attempts)
 from job j
 where j.id = d.job_id
   and d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.token = @token and d.lease_id is not null;

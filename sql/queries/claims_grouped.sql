@@ -1,0 +1,140 @@
+-- The statements by which instances give the runs of concurrency groups their places. A group's runs
+-- wait in the queue <namespace>/=~<name>, which is also their concurrency_group.
+
+-- name: LockGroups :many
+-- Locks concurrency groups until the transaction ends, and returns those that it has locked. What
+-- another instance has locked is skipped: that one serves the group at the moment.
+select g.queue::text as queue
+from (select unnest(@queues::text[]) as queue) g
+where pg_try_advisory_xact_lock(hashtextextended('punctual concurrency group ' || g.queue, 0));
+
+-- name: GivePlaces :many
+-- Gives runs of concurrency groups their places, after LockGroups in the same transaction: no more
+-- than the bound of each job leaves in its group. A run for a worker waits in its worker's queue
+-- from now on, and any other for an instance (Claim). It keeps its place until it ends. Returns when
+-- the first of each queue is ready; an empty name stands for the instances.
+--
+-- The jobs that have not run for longest come first, each with its first run, so that no job keeps
+-- the others out. The number of rows it looks at is bounded, however many wait: the first 500
+-- that carry a schedule, one for each job, and the first 1,000 others, of which one job may have
+-- thousands. Of a full group it looks at none.
+--
+-- Safe under concurrency: LockGroups excludes other instances, and this statement began after it,
+-- so it counts the places that all others before it gave. An edit may move a row elsewhere while
+-- this statement runs; candidate locks rows and then checks its conditions again.
+with concurrency_group as materialized (
+    -- The groups that are not full, with how many runs have a place in each. One that is only to be
+    -- ended has none. A group is full by the greatest bound of some jobs that have a place.
+    select g.queue, h.runs
+    from (select unnest(@queues::text[]) as queue) g
+    cross join lateral (
+        select count(*) as runs
+        from due d
+        where d.concurrency_group = g.queue and not (d.awaits_worker and d.queue = d.concurrency_group)
+          and (d.cancel_reason is null or d.lease_id is not null)
+    ) h
+    cross join lateral (
+        select max((select j.max_concurrency from jobs j where j.id = s.job_id)) as bound
+        from (
+            select d.job_id
+            from due d
+            where d.concurrency_group = g.queue and not (d.awaits_worker and d.queue = d.concurrency_group)
+              and (d.cancel_reason is null or d.lease_id is not null)
+            limit 100
+        ) s
+    ) b
+    where h.runs = 0 or h.runs < b.bound
+), waiting as materialized (
+    -- The first rows that are ready: those that carry a schedule, and the others.
+    select g.queue, g.runs, w.*
+    from concurrency_group g
+    cross join lateral (
+        (
+            select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at
+            from due d
+            where d.queue = g.queue and strpos(d.queue, '/=') > 0 and d.awaits_worker and d.carries_schedule
+              and d.ready_at <= now() + @ahead::interval
+            order by d.ready_at
+            limit 500
+        )
+        union all
+        (
+            select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at
+            from due d
+            where d.queue = g.queue and strpos(d.queue, '/=') > 0 and d.awaits_worker and not d.carries_schedule
+              and d.ready_at <= now() + @ahead::interval
+            order by d.ready_at
+            limit 1000
+        )
+    ) w
+), numbered as (
+    -- Each row with its number among its job's.
+    select w.*, row_number() over (partition by w.queue, w.job_id order by w.ready_at) as number_of_job
+    from waiting w
+), placed as (
+    -- Each row with its place. What is ready comes before what will be.
+    select n.job_id, n.scheduled_for, n.queue, n.runs,
+        row_number() over (
+            partition by n.queue
+            order by greatest(n.ready_at, now()), n.number_of_job, n.last_run_at nulls first, n.ready_at, n.job_id
+        ) as place
+    from numbered n
+), chosen as (
+    -- The rows that get a place, with the queue of their workers, if they are for workers.
+    select p.job_id, p.scheduled_for, p.queue, j.qualified_queue as worker_queue
+    from placed p
+    cross join lateral (
+        select b.qualified_queue, b.max_concurrency
+        from jobs b
+        where b.id = p.job_id
+        limit 1 -- so that it is looked up for each, whatever PostgreSQL knows of the queue
+    ) j
+    where p.place <= 1000 and p.place <= j.max_concurrency - p.runs
+), candidate as materialized (
+    -- The same, locked.
+    select d.job_id, d.scheduled_for, c.worker_queue
+    from due d
+    join (
+        select
+            unnest(array(select job_id from chosen order by job_id, scheduled_for)) as job_id,
+            unnest(array(select scheduled_for from chosen order by job_id, scheduled_for)) as scheduled_for,
+            unnest(array(select queue from chosen order by job_id, scheduled_for)) as queue,
+            unnest(array(select worker_queue from chosen order by job_id, scheduled_for)) as worker_queue
+    ) c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
+    where d.awaits_worker and (d.queue = c.queue) is true
+    for update of d skip locked
+), given as (
+    update due d
+    set queue = coalesce(c.worker_queue, d.queue), awaits_worker = c.worker_queue is not null
+    from (
+        select
+            unnest(array(select job_id from candidate)) as job_id,
+            unnest(array(select scheduled_for from candidate)) as scheduled_for,
+            unnest(array(select worker_queue from candidate)) as worker_queue
+    ) c
+    where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
+    returning d.concurrency_group, coalesce(c.worker_queue, '') as queue, d.ready_at
+)
+select concurrency_group::text as concurrency_group, queue::text as queue, min(ready_at)::timestamptz as ready_at, count(*)::integer as runs
+from given
+group by concurrency_group, queue;
+
+-- name: NextGrouped :many
+-- After GivePlaces, in the same transaction: when the next row of each queue is ready.
+select w.queue::text as queue, least(carrier.ready_at, other.ready_at, now() + interval '1 day')::timestamptz as ready_at,
+    clock_timestamp()::timestamptz as read_at
+from (select unnest(@queues::text[]) as queue) w
+left join lateral (
+    select d.ready_at
+    from due d
+    where d.queue = w.queue and strpos(d.queue, '/=') > 0 and d.awaits_worker and d.carries_schedule
+    order by d.ready_at
+    limit 1
+) carrier on true
+left join lateral (
+    select d.ready_at
+    from due d
+    where d.queue = w.queue and strpos(d.queue, '/=') > 0 and d.awaits_worker and not d.carries_schedule
+    order by d.ready_at
+    limit 1
+) other on true;
