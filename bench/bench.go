@@ -16,7 +16,7 @@ import (
 // Config selects what is measured, and how much. Zero means default. The tags make the fields
 // flags.
 type Config struct {
-	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,drain-followed,bare,workers,river,lateness,http,api,apply,find,pages,workers-idle,workers-latency,claim-cost,groups,idle,slow-clients" sep:","`
+	Only   []string `help:"Measure only these scenarios: ${enum}." enum:"drain,drain-followed,bare,workers,river,lateness,http,api,apply,find,pages,workers-idle,workers-latency,claim-cost,groups,instances,idle,slow-clients" sep:","`
 	Rounds int      `help:"How often to measure drain, bare and river, alternating; the medians are reported." default:"5"`
 	River  string   `help:"The program that does the same with River, which make bench builds. Without it, nothing is compared with River." type:"existingfile"`
 
@@ -51,6 +51,9 @@ type Config struct {
 	GroupJobs    int `help:"How many jobs groups stores." default:"1000000"`
 	GroupWaiting int `help:"How many of them wait for their concurrency group." default:"100000"`
 
+	Instances    []int         `help:"How many instances run at a time in instances." default:"1,2,4,8,16" sep:","`
+	InstancesFor time.Duration `help:"How long each number of instances is measured." default:"20s"`
+
 	IdleJobs int           `help:"How many jobs idle stores, none of which is due soon." default:"1000000"`
 	IdleFor  time.Duration `help:"How long idle is measured." default:"30s"`
 
@@ -84,6 +87,10 @@ func (c Config) withDefaults() Config {
 	c.LongRuns = cmp.Or(c.LongRuns, 20_000)
 	c.GroupJobs = cmp.Or(c.GroupJobs, 1_000_000)
 	c.GroupWaiting = cmp.Or(c.GroupWaiting, 100_000)
+	c.InstancesFor = cmp.Or(c.InstancesFor, 20*time.Second)
+	if len(c.Instances) == 0 {
+		c.Instances = []int{1, 2, 4, 8, 16}
+	}
 	c.IdleJobs = cmp.Or(c.IdleJobs, 1_000_000)
 	c.IdleFor = cmp.Or(c.IdleFor, 30*time.Second)
 	c.IdleConnections = cmp.Or(c.IdleConnections, 10_000)
@@ -147,6 +154,7 @@ func measure(ctx context.Context, c Config, url string, log *slog.Logger) (*Repo
 		{[]string{"workers-idle"}, b.waitingWorkers},
 		{[]string{"workers-latency"}, b.busyWorkers},
 		{[]string{"groups"}, b.groups},
+		{[]string{"instances"}, b.instances},
 		{[]string{"idle"}, b.idle},
 		{[]string{"slow-clients"}, b.slowClients},
 		{[]string{"claim-cost"}, b.claimCost},

@@ -24,6 +24,8 @@ type benchmark struct {
 	Check    bool               `help:"Fail if a number misses its requirement."`
 	Hold     string             `help:"Only hold connections to this URL until the standard input ends, as slow-clients and workers-idle need it." hidden:""`
 
+	Serve string `help:"Only run an instance on this database until the standard input ends, as instances needs it." hidden:""`
+
 	Config `embed:""`
 }
 
@@ -31,6 +33,9 @@ type benchmark struct {
 func (m *benchmark) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if m.Hold != "" {
 		return hold(ctx, m.Hold, m.IdleConnections, m.SlowConnections, m.WaitingWorkers)
+	}
+	if m.Serve != "" {
+		return serve(ctx, m.Serve)
 	}
 	if m.Database.URL == "" && m.Database.DataDir == "" {
 		// Not the directory of the service, and not /tmp: that may be in memory, where syncing is

@@ -14,6 +14,7 @@ type Report struct {
 	Machine    Machine      `json:"machine"`
 	Throughput []Throughput `json:"throughput,omitempty"`
 	Lateness   []Lateness   `json:"lateness,omitempty"`
+	Many       []Many       `json:"instances,omitempty"`
 	API        []Requests   `json:"api,omitempty"`
 	Stored     []Stored     `json:"stored,omitempty"`
 	Found      []Found      `json:"found,omitempty"`
@@ -175,6 +176,7 @@ func (r *Report) Write(w io.Writer) error {
 		fmt.Fprintf(out, "%s\t%d\t%.0f\t%d\t%.2f\t%.2f\t%.2f\t%.3f\t%.0f\t%.1f\t%s\n", l.Name, l.Runs, l.RunsPerSecond, l.Left,
 			l.P50, l.P99, l.Max, l.Min, l.CPUPerRun, l.TransactionsPerSecond, list(l.StatementsPerSecond, "%s %.1f"))
 	}
+	writeMany(out, r.Many)
 	writeStored(out, r.Stored)
 	writeFound(out, r.Found)
 	writeRequests(out, r.API)

@@ -74,6 +74,13 @@ const (
 		returning m.id`
 	sqlCrowdLeft = `select count(*) from due where queue = 'default/=~crowd' and awaits_worker and ready_at <= now()`
 
+	sqlSessions = `select count(*) from pg_stat_activity where datname = current_database() and application_name = 'punctual'`
+
+	// What instances did since they began with a backlog, per second.
+	sqlDrained = `select count(*) / nullif(extract(epoch from max(finished_at) - min(started_at)), 0)::float8
+		from runs
+		where scheduled_for between $1 and $2`
+
 	sqlNow  = `select clock_timestamp()`
 	sqlRuns = `select count(*) from runs where status = 'SUCCEEDED'`
 	sqlLeft = `select count(*) from due where ready_at <= now()`

@@ -22,6 +22,7 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     work(
         Client(), "reports", report,
+        batch=int(os.environ.get("BATCH", 1)),
         lease_seconds=int(os.environ.get("LEASE_SECONDS", 15)),
         grace_seconds=int(os.environ.get("GRACE_SECONDS", 10)),
     )

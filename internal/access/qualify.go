@@ -2,8 +2,8 @@ package access
 
 import "strings"
 
-// Qualified returns the name of a queue that no other namespace can have: <namespace>/<name>, as the
-// generated columns of the table jobs.
+// Qualified returns the name of a queue that no other namespace can have: <namespace>/<name>, as
+// the generated columns of the table jobs.
 func Qualified(namespace, name string) string { return namespace + "/" + name }
 
 // limitedMark begins the names of the queues of connections and concurrency groups, and groupMark

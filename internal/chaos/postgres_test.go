@@ -103,7 +103,8 @@ func (p *postgres) start(t *testing.T) {
 // next start recovers.
 func (p *postgres) crash() {
 	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-	_ = p.cmd.Wait() // an error, since it did not end well
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT) // it may be stopped
+	_ = p.cmd.Wait()                                      // an error, since it did not end well
 }
 
 // command prepares one of PostgreSQL's programs.

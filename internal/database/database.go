@@ -61,6 +61,7 @@ func OpenTraced(ctx context.Context, url string, l Limits, tracer pgx.QueryTrace
 	}
 	limitSilence(config.ConnConfig)
 	leaveReadOnly(config.ConnConfig)
+	leaveFormerPrimaries(config.ConnConfig)
 	if l.Acquire > 0 || l.Statement > 0 {
 		limitTime(config.ConnConfig, l)
 	}
@@ -103,6 +104,7 @@ func connConfig(url string) (*pgx.ConnConfig, error) {
 		return nil, fmt.Errorf("database url: %w", err)
 	}
 	limitSilence(config.ConnConfig)
+	leaveFormerPrimaries(config.ConnConfig)
 	return config.ConnConfig, nil
 }
 

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // silence is how long a server may be silent before its connections are given up. If the server's
@@ -15,9 +17,19 @@ import (
 // bounds no statement: the machine of a busy server still acknowledges.
 const silence = 10 * time.Second
 
+// silenceOfOne is how long one of several servers may take to accept a connection. The lease has to
+// be renewed at another one in time.
+const silenceOfOne = time.Second
+
 // limitSilence applies the limit to connecting (unless the URL has connect_timeout), to data that
 // is not acknowledged, and, by keep-alive probes, to idle connections.
 func limitSilence(config *pgx.ConnConfig) {
+	isOneOfSeveral := slices.ContainsFunc(config.Fallbacks, func(other *pgconn.FallbackConfig) bool {
+		return other.Host != config.Host || other.Port != config.Port
+	})
+	if isOneOfSeveral {
+		config.ConnectTimeout = cmp.Or(config.ConnectTimeout, silenceOfOne)
+	}
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, silence)
 	config.DialFunc = (&net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 2, Interval: silence / 4, Count: 2},

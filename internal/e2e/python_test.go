@@ -125,6 +125,35 @@ func TestPythonWorkerStops(t *testing.T) {
 	require.EqualValues(t, 1, ended.Attempt)
 }
 
+// A worker that leases several runs at a time executes and reports all of them.
+func TestPythonWorkerReportsBatches(t *testing.T) {
+	t.Parallel()
+	databaseURL := testdb.New(t)
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: databaseURL}})
+	db := connect(t, databaseURL)
+	url, asked := figures(t)
+	var runs []client.Run
+	for range 3 {
+		runs = append(runs, service.startRun(t, service.createReport(t, url).Id, ""))
+	}
+	worker := runPython(t, "reports.py", []string{"PUNCTUAL_URL=" + service.url, "LEASE_SECONDS=60", "GRACE_SECONDS=600", "BATCH=10"})
+	for n := range 2 {
+		question := await(t, asked, "the worker executes a run")
+		require.Equal(t, 1, count(t, db, "select count(*) from leases where cardinality(job_ids) = 3"), "one lease has all")
+		if n == 1 { // the last of the three is given back
+			require.NoError(t, worker.Signal(syscall.SIGTERM))
+		}
+		question.answer <- "[40, 2]"
+	}
+	require.NoError(t, worker.wait(), "it stops")
+	ended := map[client.RunStatus]int{}
+	for _, run := range runs {
+		run = service.readRun(t, run.Id)
+		ended[run.Status]++
+	}
+	require.Equal(t, map[client.RunStatus]int{client.RunStatusSUCCEEDED: 2, client.RunStatusPENDING: 1}, ended)
+}
+
 // The deploy script in Python makes jobs be as the files of a directory say, and names the file of
 // a mistake.
 func TestPythonDeploys(t *testing.T) {

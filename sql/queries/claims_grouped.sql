@@ -1,5 +1,5 @@
--- The statements by which instances give the runs of concurrency groups their places. A group's runs
--- wait in the queue <namespace>/=~<name>, which is also their concurrency_group.
+-- The statements by which instances give the runs of concurrency groups their places. A group's
+-- runs wait in the queue <namespace>/=~<name>, which is also their concurrency_group.
 
 -- name: LockGroups :many
 -- Locks concurrency groups until the transaction ends, and returns those that it has locked. What
@@ -11,8 +11,8 @@ where pg_try_advisory_xact_lock(hashtextextended('punctual concurrency group ' |
 -- name: GivePlaces :many
 -- Gives runs of concurrency groups their places, after LockGroups in the same transaction: no more
 -- than the bound of each job leaves in its group. A run for a worker waits in its worker's queue
--- from now on, and any other for an instance (Claim). It keeps its place until it ends. Returns when
--- the first of each queue is ready; an empty name stands for the instances.
+-- from now on, and any other for an instance (Claim). It keeps its place until it ends. Returns
+-- when the first of each queue is ready; an empty name stands for the instances.
 --
 -- The jobs that have not run for longest come first, each with its first run, so that no job keeps
 -- the others out. The number of rows it looks at is bounded, however many wait: the first 500

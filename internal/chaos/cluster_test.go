@@ -1,0 +1,125 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+)
+
+// cluster is a primary with a standby. The test does what a cluster manager does: it promotes the
+// standby, and makes the former primary the new standby.
+type cluster struct {
+	primary, standby *postgres
+	db               *pgxpool.Pool // the test's own connections, to the primary
+	isSynchronous    bool
+}
+
+// startCluster starts a primary and a standby, which is synchronous or not.
+func startCluster(t *testing.T, isSynchronous bool) *cluster {
+	t.Helper()
+	p := startPostgres(t, "127.0.0.1")
+	standby := *p
+	standby.data, standby.port = filepath.Join(p.root, "standby"), stablePort(t)
+	c := &cluster{primary: p, standby: &standby, isSynchronous: isSynchronous}
+	c.openPool(t)
+	c.follow(t)
+	t.Cleanup(func() { c.standby.crash() })
+	return c
+}
+
+// url returns the URL of the database, whichever of the two is the primary.
+func (c *cluster) url() string {
+	first, second := c.primary.port, c.standby.port
+	if first > second { // the same at all times
+		first, second = second, first
+	}
+	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(role, c.primary.password), Host: at(first) + "," + at(second), Path: "/postgres",
+		RawQuery: "sslmode=disable&target_session_attrs=read-write",
+	}
+	return u.String()
+}
+
+func (c *cluster) openPool(t *testing.T) {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(c.url())
+	require.NoError(t, err)
+	config.ConnConfig.RuntimeParams["application_name"] = observer
+	config.ConnConfig.ConnectTimeout = 2 * time.Second // a server that is stopped does not answer
+	c.db, err = pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(c.db.Close)
+}
+
+// follow copies the primary to the standby's place, starts the standby, and waits until it follows.
+func (c *cluster) follow(t *testing.T) {
+	t.Helper()
+	require.NoError(t, os.RemoveAll(c.standby.data))
+	from := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=standby", c.primary.port, role)
+	copying := c.primary.command("pg_basebackup", "--dbname="+from, "--pgdata="+c.standby.data, "--write-recovery-conf",
+		"--checkpoint=fast", "--no-sync")
+	copying.Env = append(copying.Env, "PGPASSWORD="+c.primary.password)
+	out, err := copying.CombinedOutput()
+	require.NoError(t, err, "the primary is copied: %s", out)
+	c.standby.start(t)
+	if c.isSynchronous {
+		c.settings(t, c.primary, "alter system set synchronous_standby_names = 'standby'")
+	}
+	eventually(t, time.Minute, func() bool {
+		var follows bool
+		err := c.db.QueryRow(t.Context(), `select exists (
+			select from pg_stat_replication where application_name = 'standby' and state = 'streaming' and (sync_state = 'sync') = $1)`,
+			c.isSynchronous).Scan(&follows)
+		return err == nil && follows
+	}, "the standby follows")
+}
+
+// settings changes the settings of a server.
+func (c *cluster) settings(t *testing.T, of *postgres, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), of.url("127.0.0.1"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	for _, statement := range []string{sql, "select pg_reload_conf()"} {
+		_, err = conn.Exec(t.Context(), statement)
+		require.NoError(t, err, statement)
+	}
+}
+
+// promote makes the standby the primary.
+func (c *cluster) promote(t *testing.T) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), c.standby.url("127.0.0.1"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	var isPrimary bool
+	require.NoError(t, conn.QueryRow(t.Context(), "select pg_promote()").Scan(&isPrimary))
+	require.True(t, isPrimary, "the standby is promoted")
+	c.primary, c.standby = c.standby, c.primary
+	c.db.Reset()
+}
+
+// kill ends all processes of the server at once, as if its machine had lost its power.
+func (p *postgres) kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = p.cmd.Wait() // an error, since it did not end well
+}
+
+// signal sends a signal to all processes of the server.
+func (p *postgres) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(-p.cmd.Process.Pid, s))
+}

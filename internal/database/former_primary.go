@@ -1,0 +1,115 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrFormerPrimary says that a server is the primary of the past: another server with the same data
+// has been promoted since.
+var ErrFormerPrimary = errors.New("the server is a former primary: another one has been promoted since")
+
+// timelines knows the connections of this process, and the highest timeline that it has seen of
+// each cluster, by the system identifier that all servers of a cluster share. PostgreSQL begins a
+// new timeline when a standby is promoted, or when a backup is restored up to an instant.
+type timelines struct {
+	mu    sync.Mutex
+	seen  map[string]string
+	links map[*link]bool
+}
+
+var known = timelines{seen: map[string]string{}, links: map[*link]bool{}}
+
+// link is a network connection to a server that was the primary when it began.
+type link struct {
+	net.Conn
+	system, timeline string
+}
+
+// Close closes the connection, and forgets it.
+func (l *link) Close() error {
+	known.mu.Lock()
+	delete(known.links, l)
+	known.mu.Unlock()
+	return l.Conn.Close()
+}
+
+// note notes the timeline of the server that a link leads to, eight hexadecimal digits. It returns
+// false if the process has seen a higher one of that cluster. If it is the highest, it closes the
+// links to former primaries: what waits for an answer there gets an error.
+func (t *timelines) note(l *link) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.timeline < t.seen[l.system] {
+		return false
+	}
+	t.seen[l.system], t.links[l] = l.timeline, true
+	for other := range t.links {
+		if other.system == l.system && other.timeline < l.timeline {
+			delete(t.links, other)
+			go func() { _ = other.Conn.Close() }() // it may block, and nobody needs to know how it ended
+		}
+	}
+	return true
+}
+
+// selectTimeline reads the identifier of the cluster, and the timeline on which the server writes:
+// the first eight digits of the name of a log file. A standby writes on none.
+const selectTimeline = `select system_identifier::text,
+	case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end
+	from pg_control_system()`
+
+// leaveFormerPrimaries refuses connections to a server that was the primary until another one was
+// promoted, and ends those that there are. Such a server comes back without knowing it, and would
+// answer. If the URL names several servers, the next one is tried. A process that has seen neither
+// cannot tell them apart: to keep a former primary from being written is the duty of who promotes
+// another one. Synchronous replication does it.
+func leaveFormerPrimaries(config *pgx.ConnConfig) {
+	dial, next := config.DialFunc, config.ValidateConnect
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &link{Conn: conn}, nil
+	}
+	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		if next != nil {
+			if err := next(ctx, conn); err != nil {
+				return err
+			}
+		}
+		results, err := conn.Exec(ctx, selectTimeline).ReadAll()
+		if _, isRefused := errors.AsType[*pgconn.PgError](err); isRefused {
+			return nil // it is another kind of server, which has no such functions
+		}
+		if err != nil {
+			return fmt.Errorf("read the timeline: %w", err)
+		}
+		l := linkOf(conn)
+		if l == nil || len(results) == 0 || len(results[0].Rows) == 0 || results[0].Rows[0][1] == nil {
+			return nil // a standby
+		}
+		l.system, l.timeline = string(results[0].Rows[0][0]), string(results[0].Rows[0][1])
+		if !known.note(l) {
+			return fmt.Errorf("%w (timeline %s); a restart of this process forgets that", ErrFormerPrimary, l.timeline)
+		}
+		return nil
+	}
+}
+
+// linkOf returns the link under a connection, through TLS.
+func linkOf(conn *pgconn.PgConn) *link {
+	at := conn.Conn()
+	if secured, ok := at.(interface{ NetConn() net.Conn }); ok {
+		at = secured.NetConn()
+	}
+	l, _ := at.(*link)
+	return l
+}
