@@ -103,6 +103,7 @@ class Lease:
             if self.is_lost:
                 break  # they are another worker's
             if self.stop.is_set() or not self.attempt(run):
+                self.report_all()
                 for left in self.runs[n:]:
                     _retry(self.client, "releaseRun", {"id": left["id"]}, {"token": left["token"]})
                 break
@@ -116,7 +117,7 @@ class Lease:
         # A daemon, so that a run that does not end cannot keep the process from ending.
         attempt = Attempt(self.execute, run, ended)
         deadline = self.leased + run["attemptDeadlineSeconds"]
-        failure = self.keep(run)
+        failure = "the attempt took too long" if time.monotonic() >= deadline else self.keep(run)
         if not failure:
             attempt.start()
         while attempt.is_alive() and not failure:
@@ -124,11 +125,15 @@ class Lease:
             if self.stop.is_over() and attempt.is_alive():
                 ended.set()
                 attempt.join(1)  # what it has started should stop before another worker starts the same
-                return False
+                if attempt.is_alive() or attempt.error:
+                    return False
+                break
             if time.monotonic() >= deadline:
                 failure = "the attempt took too long"
             else:
                 failure = self.keep(run)
+            if time.monotonic() - self.reported >= REPORT_SECONDS:
+                self.report_all()
         ended.set()
         report = {"runId": run["id"], "token": run["token"]}
         if failure and (attempt.is_alive() or not attempt.has_begun):
@@ -185,7 +190,7 @@ class Attempt(threading.Thread):
             self.output = self.execute(self.run_, self.ended) or ""
         except Final as error:
             self.error, self.is_retryable = str(error) or "failed", False
-        except Exception as error:  # whatever it is, the attempt has failed
+        except BaseException as error:  # whatever it is, the attempt has failed
             self.error = f"{type(error).__name__}: {error}"
 
 

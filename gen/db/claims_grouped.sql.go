@@ -11,35 +11,38 @@ import (
 )
 
 const givePlaces = `-- name: GivePlaces :many
-with concurrency_group as materialized (
-    -- The groups that are not full, with how many runs have a place in each. One that is only to be
-    -- ended has none. A group is full by the greatest bound of some jobs that have a place.
-    select g.queue, h.runs
+with in_place as materialized (
+    -- The runs that have a place. One that is only to be ended has none: it was canceled, or its
+    -- job was deleted, and it waits in no queue.
+    select g.queue, h.job_id
     from (select unnest($1::text[]) as queue) g
     cross join lateral (
-        select count(*) as runs
+        select d.job_id
         from due d
         where d.concurrency_group = g.queue and not (d.awaits_worker and d.queue = d.concurrency_group)
-          and (d.cancel_reason is null or d.lease_id is not null)
+          and (d.lease_id is not null or (d.cancel_reason is null and d.queue is not null))
     ) h
+), concurrency_group as materialized (
+    -- The groups that are not full, with how many runs have a place in each.
+    select g.queue, coalesce(p.runs, 0) as runs
+    from (select unnest($1::text[]) as queue) g
+    left join (select queue, count(*) as runs from in_place group by queue) p on p.queue = g.queue
     cross join lateral (
         select max((select j.max_concurrency from jobs j where j.id = s.job_id)) as bound
-        from (
-            select d.job_id
-            from due d
-            where d.concurrency_group = g.queue and not (d.awaits_worker and d.queue = d.concurrency_group)
-              and (d.cancel_reason is null or d.lease_id is not null)
-            limit 100
-        ) s
+        from (select i.job_id from in_place i where i.queue = g.queue limit 100) s
     ) b
-    where h.runs = 0 or h.runs < b.bound
+    where p.queue is null or p.runs < b.bound
 ), waiting as materialized (
-    -- The first rows that are ready: those that carry a schedule, and the others.
-    select g.queue, g.runs, w.job_id, w.scheduled_for, w.ready_at, w.last_run_at
+    -- The first rows that are ready, those that carry a schedule and the others, with what their
+    -- jobs say. A job that has left the group since, which did not move a run that was to follow
+    -- another, has no bound here.
+    select g.queue, g.runs, w.job_id, w.scheduled_for, w.ready_at, w.carries_schedule, w.own_last_run_at, w.tid, j.qualified_queue as worker_queue,
+        case when j.qualified_group = g.queue then j.max_concurrency else 2147483647 end as bound,
+        case when w.carries_schedule then w.own_last_run_at else j.last_run_at end as last_run_at
     from concurrency_group g
     cross join lateral (
         (
-            select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at
+            select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.last_run_at as own_last_run_at, d.ctid as tid
             from due d
             where d.queue = g.queue and strpos(d.queue, '/=') > 0 and d.awaits_worker and d.carries_schedule
               and d.ready_at <= now() + $2::interval
@@ -48,37 +51,40 @@ with concurrency_group as materialized (
         )
         union all
         (
-            select d.job_id, d.scheduled_for, d.ready_at, d.last_run_at
+            select d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.last_run_at, d.ctid
             from due d
             where d.queue = g.queue and strpos(d.queue, '/=') > 0 and d.awaits_worker and not d.carries_schedule
               and d.ready_at <= now() + $2::interval
             order by d.ready_at
-            limit 1000
+            limit 500
         )
     ) w
+    cross join lateral (
+        select b.qualified_queue, b.qualified_group, b.max_concurrency, b.last_run_at
+        from jobs b
+        where b.id = w.job_id
+        limit 1
+    ) j
 ), numbered as (
-    -- Each row with its number among its job's.
-    select w.queue, w.runs, w.job_id, w.scheduled_for, w.ready_at, w.last_run_at, row_number() over (partition by w.queue, w.job_id order by w.ready_at) as number_of_job
+    -- Each row with its turn: its number among its job's, of which those that have a place are
+    -- first.
+    select w.queue, w.runs, w.job_id, w.scheduled_for, w.ready_at, w.carries_schedule, w.own_last_run_at, w.tid, w.worker_queue, w.bound, w.last_run_at, coalesce(p.runs, 0) + row_number() over (partition by w.queue, w.job_id order by w.ready_at) as turn
     from waiting w
+    left join (select queue, job_id, count(*) as runs from in_place group by queue, job_id) p on p.queue = w.queue and p.job_id = w.job_id
+    where w.bound > w.runs
 ), placed as (
     -- Each row with its place. What is ready comes before what will be.
-    select n.job_id, n.scheduled_for, n.queue, n.runs,
+    select n.queue, n.runs, n.job_id, n.scheduled_for, n.ready_at, n.carries_schedule, n.own_last_run_at, n.tid, n.worker_queue, n.bound, n.last_run_at, n.turn,
         row_number() over (
             partition by n.queue
-            order by greatest(n.ready_at, now()), n.number_of_job, n.last_run_at nulls first, n.ready_at, n.job_id
+            order by greatest(n.ready_at, now()), n.turn, n.last_run_at nulls first, n.ready_at, n.job_id
         ) as place
     from numbered n
-), chosen as (
-    -- The rows that get a place, with the queue of their workers, if they are for workers.
-    select p.job_id, p.scheduled_for, p.queue, j.qualified_queue as worker_queue
+), chosen as materialized (
+    -- The rows that get a place.
+    select p.job_id, p.scheduled_for, p.tid, p.worker_queue
     from placed p
-    cross join lateral (
-        select b.qualified_queue, b.max_concurrency
-        from jobs b
-        where b.id = p.job_id
-        limit 1 -- so that it is looked up for each, whatever PostgreSQL knows of the queue
-    ) j
-    where p.place <= 1000 and p.place <= j.max_concurrency - p.runs
+    where p.place <= p.bound - p.runs
 ), candidate as materialized (
     -- The same, locked.
     select d.job_id, d.scheduled_for, c.worker_queue
@@ -87,10 +93,10 @@ with concurrency_group as materialized (
         select
             unnest(array(select job_id from chosen order by job_id, scheduled_for)) as job_id,
             unnest(array(select scheduled_for from chosen order by job_id, scheduled_for)) as scheduled_for,
-            unnest(array(select queue from chosen order by job_id, scheduled_for)) as queue,
+            unnest(array(select tid from chosen order by job_id, scheduled_for)) as tid,
             unnest(array(select worker_queue from chosen order by job_id, scheduled_for)) as worker_queue
     ) c on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
-    where d.awaits_worker and (d.queue = c.queue) is true
+    where d.ctid = c.tid
     for update of d skip locked
 ), given as (
     update due d
@@ -123,17 +129,18 @@ type GivePlacesRow struct {
 
 // Gives runs of concurrency groups their places, after LockGroups in the same transaction: no more
 // than the bound of each job leaves in its group. A run for a worker waits in its worker's queue
-// from now on, and any other for an instance (Claim). It keeps its place until it ends. Returns when
-// the first of each queue is ready; an empty name stands for the instances.
+// from now on, and any other for an instance (Claim). It keeps its place until it ends. Returns
+// when the first of each queue is ready; an empty name stands for the instances.
 //
-// The jobs that have not run for longest come first, each with its first run, so that no job keeps
-// the others out. The number of rows it looks at is bounded, however many wait: the first 500
-// that carry a schedule, one for each job, and the first 1,000 others, of which one job may have
-// thousands. Of a full group it looks at none.
+// The jobs of which the fewest runs have a place come first, then those that have not run for
+// longest, each with its first run, so that no job keeps the others out. The number of rows it
+// looks at is bounded, however many wait: the first 500 that carry a schedule, one for each job,
+// and the first 500 others, of which one job may have thousands. Of a group that is full, by the
+// greatest bound of some of the jobs that have a place, it looks at none.
 //
 // Safe under concurrency: LockGroups excludes other instances, and this statement began after it,
-// so it counts the places that all others before it gave. An edit may move a row elsewhere while
-// this statement runs; candidate locks rows and then checks its conditions again.
+// so it counts the places that all others before it gave. A row that an edit changes while this
+// statement runs is locked in another version than the one seen (ctid), and gets no place now.
 func (q *Queries) GivePlaces(ctx context.Context, arg GivePlacesParams) ([]GivePlacesRow, error) {
 	rows, err := q.db.Query(ctx, givePlaces, arg.Queues, arg.Ahead)
 	if err != nil {
@@ -166,8 +173,8 @@ from (select unnest($1::text[]) as queue) g
 where pg_try_advisory_xact_lock(hashtextextended('punctual concurrency group ' || g.queue, 0))
 `
 
-// The statements by which instances give the runs of concurrency groups their places. A group's runs
-// wait in the queue <namespace>/=~<name>, which is also their concurrency_group.
+// The statements by which instances give the runs of concurrency groups their places. A group's
+// runs wait in the queue <namespace>/=~<name>, which is also their concurrency_group.
 // Locks concurrency groups until the transaction ends, and returns those that it has locked. What
 // another instance has locked is skipped: that one serves the group at the moment.
 func (q *Queries) LockGroups(ctx context.Context, queues []string) ([]string, error) {

@@ -181,7 +181,7 @@ func (q *Queries) DropOccurrence(ctx context.Context, arg DropOccurrenceParams) 
 
 const endWaiting = `-- name: EndWaiting :execrows
 update due
-set awaits_worker = false, ready_at = case when attempt > 0 then scheduled_for else ready_at end
+set awaits_worker = false, queue = case when concurrency_group is null then queue end, ready_at = case when attempt > 0 then scheduled_for else ready_at end
 where job_id = $1 and lease_id is null and attempt >= $2::smallint
 `
 
@@ -192,7 +192,8 @@ type EndWaitingParams struct {
 
 // Leaves the rows that nobody holds to the instances, at once, for them to end: those of a job that
 // was deleted (max_attempts is 0), or those which have used up the attempts that an edit has left.
-// The caller holds LockDue. A run that waits for its backoff does not wait any longer.
+// The caller holds LockDue. A run that waits for its backoff does not wait any longer. Without a
+// queue, it has no place in its concurrency group.
 func (q *Queries) EndWaiting(ctx context.Context, arg EndWaitingParams) (int64, error) {
 	result, err := q.db.Exec(ctx, endWaiting, arg.JobID, arg.MaxAttempts)
 	if err != nil {

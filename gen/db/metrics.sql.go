@@ -67,16 +67,42 @@ func (q *Queries) MeasureConnections(ctx context.Context, arg MeasureConnections
 
 const measureDue = `-- name: MeasureDue :one
 
+with recursive queue as (
+    -- From one queue of a connection or a group to the next.
+    (
+        select d.queue as name, 1 as n
+        from due d
+        where strpos(d.queue, '/=') > 0
+        order by d.queue
+        limit 1
+    )
+    union all
+    select o.queue, q.n + 1
+    from queue q
+    cross join lateral (
+        select d.queue
+        from due d
+        where strpos(d.queue, '/=') > 0 and d.queue > q.name
+        order by d.queue
+        limit 1
+    ) o
+    where q.n < 1000
+)
 select
     (
-        select count(*)
-        from (
-            select d.queue, d.ready_at
-            from due d
-            where strpos(d.queue, '/=') > 0 and d.awaits_worker
-            limit $1
-        ) l
-        where strpos(l.queue, '/=~') > 0 and l.ready_at <= now()
+        select coalesce(sum(c.runs), 0)
+        from queue q
+        cross join lateral (
+            select count(*) as runs
+            from (
+                select
+                from due d
+                where d.queue = q.name and strpos(d.queue, '/=') > 0 and d.awaits_worker
+                  and d.carries_schedule = any('{true,false}'::boolean[]) and d.ready_at <= now()
+                limit $1
+            ) w
+        ) c
+        where strpos(q.name, '/=~') > 0
     )::integer as grouped,
     count(*)::integer as due,
     coalesce(extract(epoch from now() - min(r.ready_at)), 0)::double precision as oldest_age
@@ -101,7 +127,8 @@ type MeasureDueRow struct {
 // statement is a single snapshot that changes nothing.
 // How many rows are ready that instances could claim at once, of the @max_rows rows that have been
 // ready for longest, and for how long the first of them has been. Also how many rows wait for their
-// concurrency group, of @max_rows rows that wait for limits.
+// concurrency groups: up to @max_rows of each of the groups among the first 1,000 queues with
+// limits.
 func (q *Queries) MeasureDue(ctx context.Context, maxRows int32) (MeasureDueRow, error) {
 	row := q.db.QueryRow(ctx, measureDue, maxRows)
 	var i MeasureDueRow

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -65,6 +67,12 @@ const selectTimeline = `select system_identifier::text,
 	case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end
 	from pg_control_system()`
 
+// noTimeline are the errors of a server that does not tell its timeline: it has no such functions,
+// or only for others.
+var noTimeline = []string{
+	pgerrcode.UndefinedFunction, pgerrcode.InsufficientPrivilege, pgerrcode.FeatureNotSupported, pgerrcode.ObjectNotInPrerequisiteState,
+}
+
 // leaveFormerPrimaries refuses connections to a server that was the primary until another one was
 // promoted, and ends those that there are. Such a server comes back without knowing it, and would
 // answer. If the URL names several servers, the next one is tried. A process that has seen neither
@@ -86,8 +94,8 @@ func leaveFormerPrimaries(config *pgx.ConnConfig) {
 			}
 		}
 		results, err := conn.Exec(ctx, selectTimeline).ReadAll()
-		if _, isRefused := errors.AsType[*pgconn.PgError](err); isRefused {
-			return nil // it is another kind of server, which has no such functions
+		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && slices.Contains(noTimeline, refused.Code) {
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("read the timeline: %w", err)

@@ -17,9 +17,9 @@ import (
 // bounds no statement: the machine of a busy server still acknowledges.
 const silence = 10 * time.Second
 
-// silenceOfOne is how long one of several servers may take to accept a connection. The lease has to
-// be renewed at another one in time.
-const silenceOfOne = time.Second
+// silenceOfOne is how long it may take to connect to one of several servers. A renewal of the lease
+// takes up to three seconds, in which another one has to be found.
+const silenceOfOne = 2 * time.Second
 
 // limitSilence applies the limit to connecting (unless the URL has connect_timeout), to data that
 // is not acknowledged, and, by keep-alive probes, to idle connections.

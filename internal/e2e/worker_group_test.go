@@ -51,3 +51,32 @@ func TestGroupLimitsWorkers(t *testing.T) {
 	}
 	require.Len(t, seen, 3)
 }
+
+// A deleted job's run, which is only to be ended at its time, has no place.
+func TestGroupLeavesOutDeletedJobs(t *testing.T) {
+	t.Parallel()
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
+	const grouped = `{"name":"grouped","onDemand":true,"concurrencyGroup":"g","maxConcurrency":1}`
+	gone := service.create(t, grouped)
+	_, err := service.RunJobWithResponse(t.Context(), gone.Id, nil, client.RunStart{StartAt: new(time.Now().Add(time.Hour))})
+	require.NoError(t, err)
+	deleted, err := service.DeleteJobWithResponse(t.Context(), gone.Id, nil)
+	require.NoError(t, err)
+	require.Equal(t, 204, deleted.StatusCode())
+	service.waitForRun(t, service.startRun(t, service.create(t, grouped).Id, "").Id, client.RunStatusSUCCEEDED)
+}
+
+// A run that waits for the end of another is not left behind in a group that its job has left.
+func TestGroupIsLeftByBufferedRuns(t *testing.T) {
+	t.Parallel()
+	service := start(t, app.Config{Database: app.DatabaseConfig{URL: testdb.New(t)}})
+	job := service.create(t, `{"name":"buffered","onDemand":true,"overlapPolicy":"BUFFER_ONE","concurrencyGroup":"g","maxConcurrency":1,
+		"target":{"type":"worker","queue":"q"}}`)
+	first := service.startRun(t, job.Id, "")
+	leased := service.leaseOne(t, "q")
+	require.Equal(t, first.Id, leased.Id)
+	second := service.startRun(t, job.Id, "")
+	require.Equal(t, 200, service.patch(t, job.Id, `{"concurrencyGroup":null,"maxConcurrency":null}`).StatusCode())
+	service.complete(t, leased, "")
+	require.Equal(t, second.Id, service.leaseOne(t, "q").Id)
+}

@@ -46,10 +46,13 @@ func (p *Poller) givePlaces(ctx context.Context, queues []string) error {
 		return fmt.Errorf("give places in concurrency groups: %w", err)
 	}
 	for _, g := range given {
-		if g.Queue == "" {
-			p.Due(g.ReadyAt)
-		} else {
+		if g.Queue != "" {
 			p.Announce(g.Queue, g.ReadyAt)
+			continue
+		}
+		p.Due(g.ReadyAt)
+		if taken, room := p.Slots(); taken == room || p.stopped.Load() {
+			p.Announce("", g.ReadyAt) // others may have room
 		}
 	}
 	for _, n := range next {

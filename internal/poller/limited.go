@@ -33,6 +33,8 @@ const (
 	minLook, fullLook = 10 * time.Millisecond, time.Second
 	// limitedPage is how many queues one statement lists.
 	limitedPage = 1000
+	// seldom is how many times as long the queues are not listed while there are none.
+	seldom = 6
 )
 
 // limited knows when to look at the queues of connections and concurrency groups. What it knows is
@@ -45,7 +47,7 @@ type limited struct {
 	mu sync.Mutex
 	// looks is when to look at each queue in which there are rows, or were lately.
 	looks map[string]time.Time
-	// full are the queues with rows that wait because all places are taken.
+	// full are the queues of connections with rows that wait because all places are taken.
 	full map[string]bool
 	// isUnsure is whether there may be queues that are not in looks.
 	isUnsure bool
@@ -114,6 +116,9 @@ func (l *limited) looked(queue string, startsAt, now time.Time, isFull, hadNoSlo
 	switch {
 	case isFull:
 		earliest = now.Add(fullLook)
+		if access.IsGroup(queue) {
+			break // whoever ends one of its runs tells
+		}
 		l.mu.Lock()
 		l.full[queue] = true
 		l.mu.Unlock()
@@ -124,11 +129,14 @@ func (l *limited) looked(queue string, startsAt, now time.Time, isFull, hadNoSlo
 }
 
 // isListingDue reports whether the queues are to be listed. If there are none, others will tell of
-// the first.
+// the first, and it is done seldom.
 func (l *limited) isListingDue(every time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.isUnsure || (len(l.looks) > 0 && time.Since(l.listedAt) >= every)
+	if len(l.looks) == 0 {
+		every *= seldom
+	}
+	return l.isUnsure || time.Since(l.listedAt) >= every
 }
 
 // take returns queues to be looked at now, and the instant of the next look at others.
@@ -199,11 +207,12 @@ func (p *Poller) serveLimitedOnce(ctx context.Context) error {
 		return errors.Join(err, p.givePlaces(ctx, groups))
 	}
 	l.mu.Lock()
-	if len(l.looks) > 0 {
-		next = clock.Earlier(next, now.Add(p.PollInterval))
+	every := p.PollInterval
+	if len(l.looks) == 0 {
+		every *= seldom
 	}
 	l.mu.Unlock()
-	l.alarm.Ring(next)
+	l.alarm.Ring(clock.Earlier(next, now.Add(every)))
 	l.alarm.Wait(ctx, p.clock.Now)
 	return nil
 }

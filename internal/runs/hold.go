@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -108,7 +109,11 @@ func (s Store) putBack(ctx context.Context, now time.Time, held []db.ClaimRow) e
 		return fmt.Errorf("hold runs: %w", err)
 	}
 	for i := range held {
-		s.Due(held[i].Claimed.Queue, params.Untils[i])
+		due := &held[i].Claimed
+		s.Due(cmp.Or(due.ConcurrencyGroup, due.Queue), params.Untils[i])
+		if due.ConcurrencyGroup != nil {
+			s.Due(due.ConcurrencyGroup, now) // another run may get its place
+		}
 	}
 	return nil
 }

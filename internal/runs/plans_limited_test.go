@@ -149,7 +149,7 @@ func TestPlansOfGroups(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Release()
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-		requireLimitedBounded(t, explain(t, conn.Conn(), &giving, mode), 500+1000+1000+5*100, "GivePlaces, "+mode)
+		requireLimitedBounded(t, explain(t, conn.Conn(), &giving, mode), 500+500+1000+7*100, "GivePlaces, "+mode)
 		requireLimitedBounded(t, explain(t, conn.Conn(), &next, mode), 100, "NextGrouped, "+mode)
 	}
 	for _, taken := range []bool{false, true} {

@@ -66,14 +66,18 @@ with completion as (
         buffered_event_depth = null,
         -- The occurrences that came due while the manual run waited were skipped with this run.
         revised_at = case when d.buffered_for = c.next_for then c.finished_at end,
-        -- Where the row waits, from the job if that was changed while the run was in flight.
-        queue = case when d.revised_at is null then coalesce(d.concurrency_group, d.queue) else (select j.first_queue from jobs j where j.id = d.job_id) end,
+        -- Where the row waits, from the job if that was changed while the run was in flight. That
+        -- is not known of a run that waited for this one.
+        queue = case
+            when d.revised_at is null and d.buffered_for is null then coalesce(d.concurrency_group, d.queue)
+            else (select j.first_queue from jobs j where j.id = d.job_id)
+        end,
         awaits_worker = case
-            when d.revised_at is null then d.queue is not null
+            when d.revised_at is null and d.buffered_for is null then d.queue is not null
             else exists (select from jobs j where j.id = d.job_id and j.first_queue is not null)
         end,
         concurrency_group = case
-            when d.revised_at is null then d.concurrency_group
+            when d.revised_at is null and d.buffered_for is null then d.concurrency_group
             else (select j.qualified_group from jobs j where j.id = d.job_id)
         end,
         last_run_at = case when c.attempt > 0 then c.started_at else d.last_run_at end,

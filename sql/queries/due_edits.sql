@@ -60,9 +60,10 @@ where d.job_id = @job_id and d.lease_id is null;
 -- name: EndWaiting :execrows
 -- Leaves the rows that nobody holds to the instances, at once, for them to end: those of a job that
 -- was deleted (max_attempts is 0), or those which have used up the attempts that an edit has left.
--- The caller holds LockDue. A run that waits for its backoff does not wait any longer.
+-- The caller holds LockDue. A run that waits for its backoff does not wait any longer. Without a
+-- queue, it has no place in its concurrency group.
 update due
-set awaits_worker = false, ready_at = case when attempt > 0 then scheduled_for else ready_at end
+set awaits_worker = false, queue = case when concurrency_group is null then queue end, ready_at = case when attempt > 0 then scheduled_for else ready_at end
 where job_id = @job_id and lease_id is null and attempt >= @max_attempts::smallint;
 
 -- name: DropOccurrence :execrows

@@ -60,6 +60,8 @@ const (
 	wait = 20 * time.Second
 	// retryAfter is the pause after a request that has failed.
 	retryAfter = time.Second
+	// answerWithin is how long the service may take to answer.
+	answerWithin = 15 * time.Second
 )
 
 // Run executes runs until ctx ends, and returns when those that it had begun are reported or given
@@ -111,6 +113,8 @@ func (w Worker) lease(ctx context.Context, n int) (*client.Lease, error) {
 		return nil, nil //nolint:nilnil // the worker stops
 	}
 	host, _ := os.Hostname() // only a name for people
+	ctx, cancel := context.WithTimeout(ctx, wait+answerWithin)
+	defer cancel()
 	answer, err := w.Client.LeaseRunsWithResponse(ctx, w.Queue, client.LeaseRequest{
 		MaxRuns: new(int32(n)), WaitSeconds: new(int32(wait.Seconds())), LeaseSeconds: new(int32(w.LeaseFor.Seconds())),
 		Worker: new(fmt.Sprintf("%s %d", host, os.Getpid())),
@@ -145,10 +149,15 @@ func (w Worker) hold(ctx context.Context, lease *client.Lease, done func()) {
 	}
 	beating, quiet := context.WithCancel(working)
 	helpers.Go(func() { held.beat(beating, stop) })
-	helpers.Go(held.report)
+	reported := make(chan struct{})
+	go func() {
+		defer close(reported)
+		held.report()
+	}()
 	executing.Wait()
-	quiet()
 	close(held.ended)
+	<-reported // until then the lease is extended
+	quiet()
 	helpers.Wait()
 }
 
@@ -168,20 +177,20 @@ func (h *held) execute(ctx context.Context, run client.LeasedRun) {
 	report := client.RunReport{RunId: run.Id.String(), Token: run.Token}
 	cause := context.Cause(ctx)
 	switch {
+	case errors.Is(cause, errLost):
+		return // it is another worker's
+	case err == nil && !errors.Is(cause, errDeadline):
+		report.Output = &output // also if it has ended just when it was to stop
 	case errors.Is(cause, errStopped):
 		h.release(run)
 		return
-	case errors.Is(cause, errLost):
-		return // it is another worker's
 	case cause != nil:
 		report.Error = new(cause.Error())
-	case err != nil:
+	default:
 		report.Error = new(err.Error())
 		if _, isFinal := errors.AsType[Final](err); isFinal {
 			report.Retryable = new(false)
 		}
-	default:
-		report.Output = &output
 	}
 	h.ended <- report
 }
@@ -192,7 +201,9 @@ func (h *held) beat(ctx context.Context, stop context.CancelCauseFunc) {
 	extended := time.Now()
 	for sleep(ctx, h.LeaseFor/3); ctx.Err() == nil; sleep(ctx, h.LeaseFor/3) {
 		asked := time.Now()
-		answer, err := h.Client.HeartbeatWithResponse(ctx, h.lease)
+		within, cancel := context.WithTimeout(ctx, h.LeaseFor/3)
+		answer, err := h.Client.HeartbeatWithResponse(within, h.lease)
+		cancel()
 		switch {
 		case err == nil && answer.JSON200 != nil:
 			extended = asked
@@ -232,7 +243,9 @@ func (h *held) report() {
 func (h *held) send(reports []client.RunReport) {
 	ctx := context.Background() // to report is worth it, although the worker stops
 	for try := range 5 {
-		answer, err := h.Client.CompleteRunsWithResponse(ctx, h.lease, client.RunReports{Reports: reports})
+		within, cancel := context.WithTimeout(ctx, answerWithin)
+		answer, err := h.Client.CompleteRunsWithResponse(within, h.lease, client.RunReports{Reports: reports})
+		cancel()
 		if err == nil && answer.JSON200 != nil {
 			for i, result := range answer.JSON200.Results {
 				if result.Result == client.ReportOutcomeREFUSED {
@@ -251,7 +264,9 @@ func (h *held) send(reports []client.RunReport) {
 
 // release gives a run back, for another worker.
 func (h *held) release(run client.LeasedRun) {
-	answer, err := h.Client.ReleaseRunWithResponse(context.Background(), run.Id, client.RunRelease{Token: run.Token})
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	answer, err := h.Client.ReleaseRunWithResponse(ctx, run.Id, client.RunRelease{Token: run.Token})
 	if err != nil || answer.StatusCode() >= 500 {
 		h.Logger.Error("could not give a run back; another worker gets it when the lease expires", "runId", run.Id, "error", err)
 	}
