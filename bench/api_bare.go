@@ -111,6 +111,8 @@ func answer(w http.ResponseWriter, status int, job *db.Job, next *time.Time, err
 		AttemptDeadlineSeconds: job.AttemptDeadlineSeconds, RunHistory: server.RunHistory(job.RunHistory),
 		Status: server.JobStatus(job.Status), RunCount: job.RunCount, NextRunAt: &instant.Time{Time: *next},
 		CreatedAt: instant.Time{Time: job.CreatedAt}, UpdatedAt: instant.Time{Time: job.UpdatedAt},
-		Namespace: job.Namespace, Version: job.Version, UpdatedBy: job.UpdatedBy,
+		Namespace: job.Namespace, Version: job.Version, UpdatedBy: job.UpdatedBy, AlertAfterFailures: int32(job.AlertAfterFailures),
+		OnSkipped: server.OnSkipped(job.OnSkipped), SkipOn: []string{}, OnlyOn: []string{}, Labels: server.Labels{},
+		Health: server.JobHealthNEVERRAN,
 	})
 }

@@ -1188,8 +1188,9 @@ type AuditEntry struct {
 	Id openapi_types.UUID `json:"id"`
 
 	// Operation The `operationId` of an operation of this contract. The service itself does `completeJob`,
-	// `pauseJob` (after failures, because the target said so, or with the namespace) and
-	// `resumeJob` (with the namespace). There may be more.
+	// `pauseJob` (after failures, because the target said so, or with the namespace), `resumeJob`
+	// (with the namespace) and `bringBackJob` (after the database's clock was ahead). There may be
+	// more.
 	Operation AuditedOperation `json:"operation"`
 
 	// RequestId The id of the request, as in the `X-Request-Id` header and in the log; null if there was
@@ -1277,8 +1278,9 @@ type AuditResult struct {
 type AuditResultAction string
 
 // AuditedOperation The `operationId` of an operation of this contract. The service itself does `completeJob`,
-// `pauseJob` (after failures, because the target said so, or with the namespace) and
-// `resumeJob` (with the namespace). There may be more.
+// `pauseJob` (after failures, because the target said so, or with the namespace), `resumeJob`
+// (with the namespace) and `bringBackJob` (after the database's clock was ahead). There may be
+// more.
 type AuditedOperation = string
 
 // Backfill What a backfill has started, or would start.

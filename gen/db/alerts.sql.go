@@ -288,7 +288,7 @@ with overdue as (
     where x.job_id = o.job_id and j.deleted_at is null
     returning x.job_id, o.expected_by, j.status
 )
-select n.expected_by as overdue_since, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at,
+select n.expected_by as overdue_since, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at,
     (case when j.last_run_for >= coalesce(d.last_run_for, '-infinity') then j.failures else coalesce(d.failures, j.failures) end)::smallint as failures,
     now()::timestamptz as read_at
 from noted n
@@ -341,6 +341,8 @@ func (q *Queries) TakeOverdue(ctx context.Context, maxRows int32) ([]TakeOverdue
 			&i.Job.OnlyOn,
 			&i.Job.OnSkipped,
 			&i.Job.CalendarDays,
+			&i.Job.RanAheadFrom,
+			&i.Job.RanAheadUntil,
 			&i.Job.DeleteAfterCompletion,
 			&i.Job.MisfirePolicy,
 			&i.Job.CatchupWindowSeconds,

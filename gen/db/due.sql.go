@@ -332,7 +332,7 @@ with claim as (
         unnest((select $3::bigint[])) as token
 )
 select d.job_id, d.scheduled_for, d.carries_schedule, d.buffered_for, d.revision, d.revised_at, d.run_count, d.last_run_for, d.failures,
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from claim c
 join due d on d.job_id = c.job_id and d.scheduled_for = c.scheduled_for and d.token = c.token and d.lease_id is not null
 join jobs j on j.id = d.job_id
@@ -402,6 +402,8 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 			&i.Job.OnlyOn,
 			&i.Job.OnSkipped,
 			&i.Job.CalendarDays,
+			&i.Job.RanAheadFrom,
+			&i.Job.RanAheadUntil,
 			&i.Job.DeleteAfterCompletion,
 			&i.Job.MisfirePolicy,
 			&i.Job.CatchupWindowSeconds,

@@ -347,7 +347,7 @@ func (q *Queries) FindSoonest(ctx context.Context, arg FindSoonestParams) ([]Fin
 
 const listFound = `-- name: ListFound :many
 select
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
     coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running, x.overdue_since
@@ -421,6 +421,8 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]ListFou
 			&i.Job.OnlyOn,
 			&i.Job.OnSkipped,
 			&i.Job.CalendarDays,
+			&i.Job.RanAheadFrom,
+			&i.Job.RanAheadUntil,
 			&i.Job.DeleteAfterCompletion,
 			&i.Job.MisfirePolicy,
 			&i.Job.CatchupWindowSeconds,
@@ -491,7 +493,7 @@ func (q *Queries) ListFound(ctx context.Context, arg ListFoundParams) ([]ListFou
 const listSchedules = `-- name: ListSchedules :many
 select
     j.id, j.key, j.name, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs,
-    j.jitter_seconds, j.on_skipped, j.calendar_days, j.run_count, d.scheduled_for, d.ready_at, d.revised_at, d.run_count as due_run_count,
+    j.jitter_seconds, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.run_count, d.scheduled_for, d.ready_at, d.revised_at, d.run_count as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from (select unnest((select $1::uuid[])) as id) i
 join jobs j on j.id = i.id
@@ -520,6 +522,8 @@ type ListSchedulesRow struct {
 	JitterSeconds   int32      `json:"jitter_seconds"`
 	OnSkipped       OnSkipped  `json:"on_skipped"`
 	CalendarDays    []byte     `json:"calendar_days"`
+	RanAheadFrom    *time.Time `json:"ran_ahead_from"`
+	RanAheadUntil   *time.Time `json:"ran_ahead_until"`
 	RunCount        int64      `json:"run_count"`
 	ScheduledFor    time.Time  `json:"scheduled_for"`
 	ReadyAt         time.Time  `json:"ready_at"`
@@ -555,6 +559,8 @@ func (q *Queries) ListSchedules(ctx context.Context, arg ListSchedulesParams) ([
 			&i.JitterSeconds,
 			&i.OnSkipped,
 			&i.CalendarDays,
+			&i.RanAheadFrom,
+			&i.RanAheadUntil,
 			&i.RunCount,
 			&i.ScheduledFor,
 			&i.ReadyAt,

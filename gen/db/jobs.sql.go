@@ -128,7 +128,7 @@ select
     $40, $41, $42, $43,
     $44, $45, 'ACTIVE', created_at, created_at, $46
 from checked
-returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.metrics, jobs.public_badge, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.first_queue, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.paused_by_service, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.ran_ahead_from, jobs.ran_ahead_until, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.metrics, jobs.public_badge, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.first_queue, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.paused_by_service, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
 `
 
 type CreateJobParams struct {
@@ -283,6 +283,8 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		&i.Job.OnlyOn,
 		&i.Job.OnSkipped,
 		&i.Job.CalendarDays,
+		&i.Job.RanAheadFrom,
+		&i.Job.RanAheadUntil,
 		&i.Job.DeleteAfterCompletion,
 		&i.Job.MisfirePolicy,
 		&i.Job.CatchupWindowSeconds,
@@ -360,7 +362,7 @@ func (q *Queries) GetBadgeNamespace(ctx context.Context, id uuid.UUID) (string, 
 
 const getJob = `-- name: GetJob :one
 select
-    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
+    j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, d.scheduled_for, d.revised_at, d.last_run_at as due_last_run_at,
     d.last_run_for as due_last_run_for, d.last_run_status as due_last_run_status, coalesce(d.failures, 0)::smallint as due_failures,
     coalesce(d.run_count, 0)::bigint as due_run_count, o.ended_run_count, o.is_running, o.is_late,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running, x.overdue_since
@@ -429,6 +431,8 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.Job.OnlyOn,
 		&i.Job.OnSkipped,
 		&i.Job.CalendarDays,
+		&i.Job.RanAheadFrom,
+		&i.Job.RanAheadUntil,
 		&i.Job.DeleteAfterCompletion,
 		&i.Job.MisfirePolicy,
 		&i.Job.CatchupWindowSeconds,
@@ -704,7 +708,7 @@ func (q *Queries) ListSealedUnderOtherKeys(ctx context.Context, arg ListSealedUn
 }
 
 const lockJob = `-- name: LockJob :one
-select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, ran_ahead_from, ran_ahead_until, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where id = $1 and namespace = $2 and deleted_at is null
 for update
@@ -744,6 +748,8 @@ func (q *Queries) LockJob(ctx context.Context, arg LockJobParams) (Job, error) {
 		&i.OnlyOn,
 		&i.OnSkipped,
 		&i.CalendarDays,
+		&i.RanAheadFrom,
+		&i.RanAheadUntil,
 		&i.DeleteAfterCompletion,
 		&i.MisfirePolicy,
 		&i.CatchupWindowSeconds,
@@ -884,9 +890,9 @@ const updateJob = `-- name: UpdateJob :exec
 with superseded as (
     -- The job as it was: the statement sees the row before its update.
     insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, $57, $44, $45, job_image(o)
+    select o.id, o.version, o.updated_at, o.updated_by, $59, $46, $47, job_image(o)
     from jobs o
-    where o.id = $60 and o.version < $56
+    where o.id = $62 and o.version < $58
 )
 update jobs j
 set name = $1, description = $2, labels = $3, payload = $4,
@@ -894,18 +900,18 @@ set name = $1, description = $2, labels = $3, payload = $4,
     secrets_digest = $9,
     interval_seconds = $10, anchor_at = $11, cron = $12, rrule = $13, time_zone = $14,
     run_at = $15, on_demand = $16, starts_on = $17, skip_on = $18, only_on = $19, on_skipped = $20,
-    calendar_days = $21, start_at = $22, end_at = $23, max_runs = $24, jitter_seconds = $25,
-    delete_after_completion = $26,
-    misfire_policy = $27, catchup_window_seconds = $28,
-    overlap_policy = $29, max_attempts = $30, min_backoff_seconds = $31,
-    max_backoff_seconds = $32, attempt_deadline_seconds = $33, pause_after_failures = $34,
-    late_after_seconds = $35, alert_after_failures = $36,
-    expect_success_within_seconds = $37, failing_since = $38,
-    run_history = $39, concurrency_group = $40, max_concurrency = $41,
-    metrics = $42, public_badge = $43, status = $44, status_reason = $45, paused_since = $46, pause_until = $47, pause_id = $48, paused_by_service = $49, last_run_at = $50,
-    last_run_for = $51, last_run_status = $52, failures = $53, run_count = $54, suspended = $55, version = $56, updated_at = $57, updated_by = $58,
-    secrets_version = $59
-where j.id = $60
+    calendar_days = $21, ran_ahead_from = $22, ran_ahead_until = $23, start_at = $24, end_at = $25, max_runs = $26, jitter_seconds = $27,
+    delete_after_completion = $28,
+    misfire_policy = $29, catchup_window_seconds = $30,
+    overlap_policy = $31, max_attempts = $32, min_backoff_seconds = $33,
+    max_backoff_seconds = $34, attempt_deadline_seconds = $35, pause_after_failures = $36,
+    late_after_seconds = $37, alert_after_failures = $38,
+    expect_success_within_seconds = $39, failing_since = $40,
+    run_history = $41, concurrency_group = $42, max_concurrency = $43,
+    metrics = $44, public_badge = $45, status = $46, status_reason = $47, paused_since = $48, pause_until = $49, pause_id = $50, paused_by_service = $51, last_run_at = $52,
+    last_run_for = $53, last_run_status = $54, failures = $55, run_count = $56, suspended = $57, version = $58, updated_at = $59, updated_by = $60,
+    secrets_version = $61
+where j.id = $62
 `
 
 type UpdateJobParams struct {
@@ -930,6 +936,8 @@ type UpdateJobParams struct {
 	OnlyOn                     []string      `json:"only_on"`
 	OnSkipped                  OnSkipped     `json:"on_skipped"`
 	CalendarDays               []byte        `json:"calendar_days"`
+	RanAheadFrom               *time.Time    `json:"ran_ahead_from"`
+	RanAheadUntil              *time.Time    `json:"ran_ahead_until"`
 	StartAt                    *time.Time    `json:"start_at"`
 	EndAt                      *time.Time    `json:"end_at"`
 	MaxRuns                    *int64        `json:"max_runs"`
@@ -996,6 +1004,8 @@ func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 		arg.OnlyOn,
 		arg.OnSkipped,
 		arg.CalendarDays,
+		arg.RanAheadFrom,
+		arg.RanAheadUntil,
 		arg.StartAt,
 		arg.EndAt,
 		arg.MaxRuns,

@@ -109,10 +109,10 @@ func (q *Queries) FindJob(ctx context.Context, arg FindJobParams) (uuid.UUID, er
 }
 
 const listKeyedJobs = `-- name: ListKeyedJobs :many
-select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from (select unnest((select $1::text[])) as key) k
 cross join lateral (
-    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, ran_ahead_from, ran_ahead_until, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
     from jobs
     where namespace = $2 and key = k.key
     limit 1
@@ -159,6 +159,8 @@ func (q *Queries) ListKeyedJobs(ctx context.Context, arg ListKeyedJobsParams) ([
 			&i.OnlyOn,
 			&i.OnSkipped,
 			&i.CalendarDays,
+			&i.RanAheadFrom,
+			&i.RanAheadUntil,
 			&i.DeleteAfterCompletion,
 			&i.MisfirePolicy,
 			&i.CatchupWindowSeconds,
@@ -286,7 +288,7 @@ func (q *Queries) ListTakenKeys(ctx context.Context, arg ListTakenKeysParams) ([
 }
 
 const lockJobByKey = `-- name: LockJobByKey :one
-select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, ran_ahead_from, ran_ahead_until, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
 from jobs
 where namespace = $1 and key = $2::text
 for update
@@ -325,6 +327,8 @@ func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job
 		&i.OnlyOn,
 		&i.OnSkipped,
 		&i.CalendarDays,
+		&i.RanAheadFrom,
+		&i.RanAheadUntil,
 		&i.DeleteAfterCompletion,
 		&i.MisfirePolicy,
 		&i.CatchupWindowSeconds,
@@ -374,10 +378,10 @@ func (q *Queries) LockJobByKey(ctx context.Context, arg LockJobByKeyParams) (Job
 }
 
 const lockKeyedJobs = `-- name: LockKeyedJobs :many
-select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
+select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
 from (select unnest((select $1::text[])) as key) k
 cross join lateral (
-    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
+    select id, namespace, key, name, description, labels, payload, interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds, skip_on, only_on, on_skipped, calendar_days, ran_ahead_from, ran_ahead_until, delete_after_completion, misfire_policy, catchup_window_seconds, overlap_policy, max_attempts, min_backoff_seconds, max_backoff_seconds, attempt_deadline_seconds, pause_after_failures, late_after_seconds, alert_after_failures, expect_success_within_seconds, run_history, concurrency_group, max_concurrency, metrics, public_badge, target, qualified_queue, qualified_group, first_queue, sealed_secrets, secrets_key_id, secret_names, secrets_digest, status, status_reason, paused_since, pause_until, pause_id, paused_by_service, last_run_at, run_count, last_run_for, last_run_status, failures, failing_since, created_at, version, updated_at, updated_by, secrets_version, suspended, deleted_at
     from jobs
     where namespace = $2 and key = k.key
     limit 1
@@ -426,6 +430,8 @@ func (q *Queries) LockKeyedJobs(ctx context.Context, arg LockKeyedJobsParams) ([
 			&i.OnlyOn,
 			&i.OnSkipped,
 			&i.CalendarDays,
+			&i.RanAheadFrom,
+			&i.RanAheadUntil,
 			&i.DeleteAfterCompletion,
 			&i.MisfirePolicy,
 			&i.CatchupWindowSeconds,

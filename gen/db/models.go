@@ -649,6 +649,8 @@ type Job struct {
 	OnlyOn                     []string      `json:"only_on"`
 	OnSkipped                  OnSkipped     `json:"on_skipped"`
 	CalendarDays               []byte        `json:"calendar_days"`
+	RanAheadFrom               *time.Time    `json:"ran_ahead_from"`
+	RanAheadUntil              *time.Time    `json:"ran_ahead_until"`
 	DeleteAfterCompletion      bool          `json:"delete_after_completion"`
 	MisfirePolicy              MisfirePolicy `json:"misfire_policy"`
 	CatchupWindowSeconds       *int64        `json:"catchup_window_seconds"`

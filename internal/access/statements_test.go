@@ -31,6 +31,7 @@ var acrossNamespaces = map[string][]string{
 	"the names of queues are qualified by the namespace":                                 {"NextQueued", "ClaimQueued", "ListQueues", "ListUnattended"},
 	"an instance executes the runs of all namespaces":                                    {"Claim", "OldestReady", "GivePlaces", "NextGrouped", "NextReady", "ListCanceled", "ListLimited", "LockLimited", "ClaimLimited", "NextLimited", "MarkConnectionDown", "MarkConnectionUp"},
 	"an instance stores the runs that it has claimed, by their tokens":                   {"Complete", "ListTaken", "ListRevised", "RequeueFailed", "HoldRuns", "Split", "CancelEarlier", "CountFailures", "LockCompleted", "MarkFailing", "ClearFailing", "NoteSuccesses"},
+	"a clock that was ahead concerns all namespaces":                                     {"ShortenLeases", "ListToCome", "FirstRunAhead"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "RenewLeaseAndInstance", "ExpireLease"},
 	"everybody may see the badge of a job that says so":                                  {"GetBadgeNamespace"},
 	"an instance counts the runs that it has stored":                                     {"AddRunStats"},

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -78,12 +79,15 @@ type App struct {
 	paused      chan struct{} // holds a value if a pause may end earlier than is known
 	started     chan struct{} // holds a value if there are runs to be made of what events start
 	replaced    chan struct{} // holds a value if a calendar was replaced
-	events      *events.Teller
-	blackouts   *namespaces.Blackouts
-	stats       *stats.Collector
-	traces      *tracing.Tracing  // nil if there are none
-	observers   []events.Observer // those who count runs; New adds them before anything runs
-	metrics     *metrics.Registry // nil: nothing is measured
+	setBack     chan struct{} // holds a value if the database's clock was set back
+	// clockWasSetBack is whether nobody has yet brought back the jobs since then.
+	clockWasSetBack atomic.Bool
+	events          *events.Teller
+	blackouts       *namespaces.Blackouts
+	stats           *stats.Collector
+	traces          *tracing.Tracing  // nil if there are none
+	observers       []events.Observer // those who count runs; New adds them before anything runs
+	metrics         *metrics.Registry // nil: nothing is measured
 	// metricsServer serves metrics on a port of their own. Nil: it has none.
 	metricsServer *metricsServer
 	stopping      chan struct{} // closed when the instance is about to stop
@@ -101,7 +105,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a := &App{
 		config: c, log: log, stopping: make(chan struct{}),
 		changed: make(chan struct{}, 1), paused: make(chan struct{}, 1), started: make(chan struct{}, 1),
-		replaced: make(chan struct{}, 1),
+		replaced: make(chan struct{}, 1), setBack: make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -197,7 +201,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	a.poller = poller.New(poller.Config{
 		Blackouts: a.blackouts,
 		Pool:      a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
-		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce,
+		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce, SetBack: a.bringBack,
 		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs, Tracer: a.traces.OfRuns(),
 	})
 

@@ -19,6 +19,7 @@ func (a *App) duties() []maintenance.Duty {
 		maintenance.Pauses(a.pauser.EndPauses, a.paused),
 		maintenance.Calendars(a.pauser.SpreadCalendars, a.replaced),
 		maintenance.RunningOut(q, a.log),
+		maintenance.SetBack(q, a.log, a.pauser.BringBack, func() bool { return a.clockWasSetBack.Swap(false) }, a.setBack),
 		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
 		maintenance.Purge(q),
 		maintenance.Instances(q),

@@ -70,6 +70,13 @@ func (a *App) accessChanged() {
 	wake(a.changed)
 }
 
+// bringBack makes the jobs come back whose next runs were computed while the database's clock was
+// ahead.
+func (a *App) bringBack() {
+	a.clockWasSetBack.Store(true)
+	wake(a.setBack)
+}
+
 // wake makes a pass of a duty begin.
 func wake(duty chan<- struct{}) {
 	select {

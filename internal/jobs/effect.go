@@ -51,6 +51,8 @@ var effects = map[string]effect{
 	"OnlyOn":                     reschedules,
 	"OnSkipped":                  reschedules,
 	"CalendarDays":               reschedules,
+	"RanAheadFrom":               reschedules,
+	"RanAheadUntil":              reschedules,
 	"StartAt":                    reschedules,
 	"EndAt":                      reschedules,
 	"MaxRuns":                    reschedules,

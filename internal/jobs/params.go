@@ -53,7 +53,7 @@ func updateParams(j *Definition) db.UpdateJobParams {
 		IntervalSeconds: j.IntervalSeconds, AnchorAt: j.AnchorAt, Cron: j.Cron, Rrule: j.Rrule, TimeZone: j.TimeZone,
 		RunAt: j.RunAt, OnDemand: j.OnDemand, StartsOn: j.StartsOn,
 		StartAt: j.StartAt, EndAt: j.EndAt, MaxRuns: j.MaxRuns, JitterSeconds: j.JitterSeconds,
-		SkipOn: j.SkipOn, OnlyOn: j.OnlyOn, OnSkipped: j.OnSkipped, CalendarDays: j.CalendarDays,
+		SkipOn: j.SkipOn, OnlyOn: j.OnlyOn, OnSkipped: j.OnSkipped, CalendarDays: j.CalendarDays, RanAheadFrom: j.RanAheadFrom, RanAheadUntil: j.RanAheadUntil,
 		DeleteAfterCompletion: j.DeleteAfterCompletion,
 		MisfirePolicy:         j.MisfirePolicy, CatchupWindowSeconds: j.CatchupWindowSeconds, OverlapPolicy: j.OverlapPolicy,
 		MaxAttempts: j.MaxAttempts, MinBackoffSeconds: j.MinBackoffSeconds, MaxBackoffSeconds: j.MaxBackoffSeconds,

@@ -170,6 +170,7 @@ func (s *search) addPlans(ctx context.Context, all *plans, places []Place, now t
 			ID: row.ID, IntervalSeconds: row.IntervalSeconds, AnchorAt: row.AnchorAt, Cron: row.Cron, Rrule: row.Rrule, TimeZone: row.TimeZone,
 			RunAt: row.RunAt, StartAt: row.StartAt, EndAt: row.EndAt, MaxRuns: row.MaxRuns, JitterSeconds: row.JitterSeconds,
 			OnSkipped: row.OnSkipped, CalendarDays: row.CalendarDays, RunCount: row.RunCount,
+			RanAheadFrom: row.RanAheadFrom, RanAheadUntil: row.RanAheadUntil,
 		}
 		view := newView(db.GetJobRow{
 			Job: job, ScheduledFor: &row.ScheduledFor, RevisedAt: row.RevisedAt, DueRunCount: row.DueRunCount, Running: row.Running,

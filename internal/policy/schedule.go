@@ -51,6 +51,9 @@ func newSchedule(job *db.Job, parse func(cronKey) (schedule.Grid, error)) (sched
 	if job.CalendarDays != nil {
 		s.Grid, err = filtered(job, s.Grid)
 	}
+	if job.RanAheadFrom != nil {
+		s.Grid = schedule.Without{Grid: s.Grid, From: job.RanAheadFrom.Add(-s.Jitter), Until: job.RanAheadUntil.Add(-s.Jitter)}
+	}
 	return s, err
 }
 

@@ -57,6 +57,9 @@ type Config struct {
 	// PollInterval is the longest it sleeps without reading the database, and so bounds the
 	// lateness of what it was not told of. Shorter costs queries. Default 5 s.
 	PollInterval time.Duration
+	// SetBack is called when the database's clock was set back by a minute or more. Default: nobody
+	// is told.
+	SetBack func()
 	// BatchSize is the most that one claim takes, and the most that one completion stores. Larger
 	// batches cost less for each run and make each run wait longer for its neighbors. Default 500.
 	BatchSize int
@@ -137,8 +140,10 @@ func New(c Config) *Poller {
 		Observe: c.Observe, Meter: c.Meter, Tracer: c.Tracer, Now: p.clock.Now, LogRuns: p.LogRuns,
 	}
 	p.clock.SetBack = func(by time.Duration) {
-		p.Logger.Warn("the database's clock was set back; jobs whose next run was computed before wait this much longer, "+
-			"unless they are paused and resumed", "by", by)
+		p.Logger.Warn("the database's clock was set back", "by", by)
+		if p.SetBack != nil {
+			p.SetBack()
+		}
 	}
 	p.work, p.interrupt = context.WithCancelCause(context.Background())
 	return p

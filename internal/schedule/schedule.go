@@ -7,7 +7,7 @@ import (
 )
 
 // Grid is the instants that a schedule names: an Interval, a Cron, a Rule, Once, or Never, or one
-// of them Filtered.
+// of them Filtered or Without some.
 type Grid interface {
 	// Next returns the first instant after t, or false if there is none.
 	Next(t time.Time) (time.Time, bool)

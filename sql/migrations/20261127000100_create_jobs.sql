@@ -58,6 +58,10 @@ create table jobs (
     -- The days of these calendars as they were when the job was last scheduled
     -- (internal/calendars). They stand here so that what comes next follows from the job alone.
     calendar_days json,
+    -- The occurrences from and until these instants have had their runs already: the database's
+    -- clock was ahead for a while, and has come back. Null: it was not.
+    ran_ahead_from timestamptz,
+    ran_ahead_until timestamptz,
     delete_after_completion boolean not null,
 
     misfire_policy misfire_policy not null,
@@ -162,6 +166,7 @@ create table jobs (
         and attempt_deadline_seconds > 0 and pause_after_failures > 0 and max_concurrency > 0
         and late_after_seconds >= 0 and alert_after_failures > 0 and expect_success_within_seconds > 0
     ),
+    constraint jobs_ran_ahead_is_range check (num_nulls(ran_ahead_from, ran_ahead_until) in (0, 2)),
     constraint jobs_group_has_bound check ((concurrency_group is null) = (max_concurrency is null)),
     constraint jobs_ends_after_start check (end_at >= start_at),
     constraint jobs_paused_since_when_paused check ((status = 'PAUSED') = (paused_since is not null)),

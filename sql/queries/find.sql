@@ -172,7 +172,7 @@ from (
 -- due that carries the schedule. It does not read payloads, of which many jobs have megabytes.
 select
     j.id, j.key, j.name, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.start_at, j.end_at, j.max_runs,
-    j.jitter_seconds, j.on_skipped, j.calendar_days, j.run_count, d.scheduled_for, d.ready_at, d.revised_at, d.run_count as due_run_count,
+    j.jitter_seconds, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.run_count, d.scheduled_for, d.ready_at, d.revised_at, d.run_count as due_run_count,
     coalesce(d.attempt > 0 and d.started_at <= now(), false)::boolean as running
 from (select unnest((select @ids::uuid[])) as id) i
 join jobs j on j.id = i.id

@@ -153,7 +153,7 @@ set name = @name, description = @description, labels = @labels, payload = @paylo
     secrets_digest = @secrets_digest,
     interval_seconds = @interval_seconds, anchor_at = @anchor_at, cron = @cron, rrule = @rrule, time_zone = @time_zone,
     run_at = @run_at, on_demand = @on_demand, starts_on = @starts_on, skip_on = @skip_on, only_on = @only_on, on_skipped = @on_skipped,
-    calendar_days = @calendar_days, start_at = @start_at, end_at = @end_at, max_runs = @max_runs, jitter_seconds = @jitter_seconds,
+    calendar_days = @calendar_days, ran_ahead_from = @ran_ahead_from, ran_ahead_until = @ran_ahead_until, start_at = @start_at, end_at = @end_at, max_runs = @max_runs, jitter_seconds = @jitter_seconds,
     delete_after_completion = @delete_after_completion,
     misfire_policy = @misfire_policy, catchup_window_seconds = @catchup_window_seconds,
     overlap_policy = @overlap_policy, max_attempts = @max_attempts, min_backoff_seconds = @min_backoff_seconds,
