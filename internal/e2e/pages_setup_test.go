@@ -132,9 +132,11 @@ func (b *tab) fill(selector, text string) {
 	b.do(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// press presses keys, one after the other, wherever the focus is.
+// press presses keys, one after the other, wherever the focus is. The page listens to keys when its
+// scripts are loaded, which is after it shows something.
 func (b *tab) press(keys string) {
 	b.t.Helper()
+	b.until(`document.readyState === "complete"`, "the page is loaded")
 	b.do(chromedp.KeyEvent(keys))
 }
 
