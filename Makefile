@@ -61,8 +61,8 @@ bench: ## Compare the service with River and with its bare SQL statements; ARGS 
 .PHONY: bench-short
 bench-short: ## Run a short selection of the benchmarks, without River.
 	go build -o bin/bench ./bench
-	bin/bench --only=drain,bare,workers,lateness,http,workers-idle,workers-latency,idle,slow-clients,claim-cost \
-		--rounds=1 --jobs=20000 --settle=2s --lateness-jobs=10000 --lateness-for=8s --http-for=2s \
+	bin/bench --only=drain,bare,workers,lateness,http,api,workers-idle,workers-latency,idle,slow-clients,claim-cost \
+		--rounds=1 --jobs=20000 --settle=2s --lateness-jobs=10000 --lateness-for=8s --http-for=2s --api-for=1s \
 		--waiting-workers=1000 --workers-for=2s --slow-for=5s --idle-connections=1000 --slow-connections=100 \
 		--idle-jobs=10000 --idle-for=15s --stored=10000,30000 --claims=6 --long-runs=1000 --oldest-for=5s
 
