@@ -54,7 +54,7 @@ func (b *bench) many(ctx context.Context, n int) (m Many, err error) {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := s.quiet(ctx, time.Hour); err != nil {
+	if err := s.moveDue(ctx, time.Hour); err != nil {
 		return m, err
 	}
 	for range n {
@@ -77,7 +77,7 @@ func (b *bench) many(ctx context.Context, n int) (m Many, err error) {
 		return m, err
 	}
 	// The jobs fire at their rate.
-	if err := s.quiet(ctx, -time.Hour); err != nil {
+	if err := s.moveDue(ctx, -time.Hour); err != nil {
 		return m, err
 	}
 	if err := pause(ctx, 3*b.Settle); err != nil { // what is late by then is executed first
@@ -108,8 +108,8 @@ func (b *bench) many(ctx context.Context, n int) (m Many, err error) {
 	return m, err
 }
 
-// quiet moves what is due by a time.
-func (s *scratch) quiet(ctx context.Context, by time.Duration) error {
+// moveDue moves what is due by a time.
+func (s *scratch) moveDue(ctx context.Context, by time.Duration) error {
 	_, err := s.pool.Exec(ctx, `update due set scheduled_for = scheduled_for + $1, ready_at = ready_at + $1`, by)
 	if err != nil {
 		return fmt.Errorf("move what is due: %w", err)

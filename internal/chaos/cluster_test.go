@@ -18,21 +18,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cluster is a primary with a standby. The test does what a cluster manager does: it promotes the
-// standby, and makes the former primary the new standby.
+// cluster is a primary with a synchronous standby. The test does what a cluster manager does: it
+// promotes the standby, and makes the former primary the new standby.
 type cluster struct {
 	primary, standby *postgres
 	db               *pgxpool.Pool // the test's own connections, to the primary
-	isSynchronous    bool
 }
 
-// startCluster starts a primary and a standby, which is synchronous or not.
-func startCluster(t *testing.T, isSynchronous bool) *cluster {
+func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	p := startPostgres(t, "127.0.0.1")
 	standby := *p
 	standby.data, standby.port = filepath.Join(p.root, "standby"), stablePort(t)
-	c := &cluster{primary: p, standby: &standby, isSynchronous: isSynchronous}
+	c := &cluster{primary: p, standby: &standby}
 	c.openPool(t)
 	c.follow(t)
 	t.Cleanup(func() { c.standby.crash() })
@@ -75,14 +73,11 @@ func (c *cluster) follow(t *testing.T) {
 	out, err := copying.CombinedOutput()
 	require.NoError(t, err, "the primary is copied: %s", out)
 	c.standby.start(t)
-	if c.isSynchronous {
-		c.settings(t, c.primary, "alter system set synchronous_standby_names = 'standby'")
-	}
+	c.settings(t, c.primary, "alter system set synchronous_standby_names = 'standby'")
 	eventually(t, time.Minute, func() bool {
 		var follows bool
 		err := c.db.QueryRow(t.Context(), `select exists (
-			select from pg_stat_replication where application_name = 'standby' and state = 'streaming' and (sync_state = 'sync') = $1)`,
-			c.isSynchronous).Scan(&follows)
+			select from pg_stat_replication where application_name = 'standby' and state = 'streaming' and sync_state = 'sync')`).Scan(&follows)
 		return err == nil && follows
 	}, "the standby follows")
 }

@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ const recoverWithin = 15 * time.Second
 // second round it is stopped instead, and goes on after the promotion as if nothing had happened,
 // with the connections that it had. No occurrence is lost or doubled.
 func TestFailover(t *testing.T) {
-	c := startCluster(t, true)
+	c := startCluster(t)
 	s := &system{postgres: c.primary, db: c.db, url: c.url()}
 	for range 3 {
 		s.add(t)
@@ -38,14 +39,7 @@ func TestFailover(t *testing.T) {
 		c.settings(t, c.standby, "alter system set synchronous_standby_names = ''")
 		c.promote(t)
 		promoted := s.now(t)
-		eventually(t, recoverWithin, func() bool {
-			for _, i := range s.instances {
-				if !i.executedSince(t, promoted) {
-					return false
-				}
-			}
-			return true
-		}, "all instances execute again")
+		eventually(t, recoverWithin, func() bool { return s.allExecuteSince(t, promoted) }, "all instances execute again")
 		took := s.now(t).Sub(promoted)
 		slowest = max(slowest, took)
 		if isZombie {
@@ -63,19 +57,19 @@ func TestFailover(t *testing.T) {
 	s.verify(t)
 }
 
+// allExecuteSince reports whether each instance has executed a run since an instant.
+func (s *system) allExecuteSince(t *testing.T, at time.Time) bool {
+	t.Helper()
+	return !slices.ContainsFunc(s.instances, func(i *instance) bool { return !i.executedSince(t, at) })
+}
+
 // requireLeft waits for some seconds in which the service works and a former primary lives, and
 // requires that nothing is stored there that the service has answered or executed.
 func (s *system) requireLeft(t *testing.T, former *postgres) {
 	t.Helper()
 	from := s.now(t)
-	eventually(t, recoverWithin, func() bool {
-		for _, i := range s.instances {
-			if !i.executedSince(t, from.Add(3*time.Second)) {
-				return false
-			}
-		}
-		return true
-	}, "all instances execute runs while the former primary lives")
+	eventually(t, recoverWithin, func() bool { return s.allExecuteSince(t, from.Add(3*time.Second)) },
+		"all instances execute runs while the former primary lives")
 	pool := former.connect(t)
 	defer pool.Close()
 	var stored int

@@ -75,9 +75,9 @@ var noTimeline = []string{
 
 // leaveFormerPrimaries refuses connections to a server that was the primary until another one was
 // promoted, and ends those that there are. Such a server comes back without knowing it, and would
-// answer. If the URL names several servers, the next one is tried. A process that has seen neither
-// cannot tell them apart: to keep a former primary from being written is the duty of who promotes
-// another one. Synchronous replication does it.
+// answer. If the URL names several servers, the next one is tried. A process that has not seen the
+// new primary cannot tell them apart: to keep a former primary from being written is the duty of
+// who promotes another one.
 func leaveFormerPrimaries(config *pgx.ConnConfig) {
 	dial, next := config.DialFunc, config.ValidateConnect
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -24,13 +24,13 @@ const silenceOfOne = 2 * time.Second
 // limitSilence applies the limit to connecting (unless the URL has connect_timeout), to data that
 // is not acknowledged, and, by keep-alive probes, to idle connections.
 func limitSilence(config *pgx.ConnConfig) {
-	isOneOfSeveral := slices.ContainsFunc(config.Fallbacks, func(other *pgconn.FallbackConfig) bool {
+	connectWithin := silence
+	if slices.ContainsFunc(config.Fallbacks, func(other *pgconn.FallbackConfig) bool {
 		return other.Host != config.Host || other.Port != config.Port
-	})
-	if isOneOfSeveral {
-		config.ConnectTimeout = cmp.Or(config.ConnectTimeout, silenceOfOne)
+	}) {
+		connectWithin = silenceOfOne
 	}
-	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, silence)
+	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectWithin)
 	config.DialFunc = (&net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 2, Interval: silence / 4, Count: 2},
 		Control:         limitUnacknowledged,

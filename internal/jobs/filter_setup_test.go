@@ -95,7 +95,7 @@ func (f *Filter) matches(v *View) bool {
 		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, v.Job.Status)) &&
 		(f.TargetType == "" || strings.Contains(string(v.Job.Target), `"`+f.TargetType+`"`)) &&
 		(f.Queue == "" || f.Queue == of(v.Job.QualifiedQueue)) &&
-		(f.ConcurrencyGroup == "" || f.ConcurrencyGroup == strings.TrimPrefix(of(v.Job.QualifiedGroup), "=~")) &&
+		(f.ConcurrencyGroup == "" || f.ConcurrencyGroup == orEmpty(v.Job.ConcurrencyGroup)) &&
 		(f.PauseID == nil || (v.Job.PauseID != nil && *v.Job.PauseID == *f.PauseID)) &&
 		(len(f.LastRunStatuses) == 0 || (v.LastRun != nil && slices.Contains(f.LastRunStatuses, v.LastRun.Status))) &&
 		(len(f.Health) == 0 || slices.Contains(f.Health, v.Health))

@@ -34,14 +34,15 @@ func (s *Service) BringBack(ctx context.Context) (changed int64, err error) {
 		if err != nil {
 			return changed, fmt.Errorf("list the jobs that are to come: %w", err)
 		}
-		var behind []db.ListToComeRow
-		for _, row := range rows {
-			if isBehind(&row) {
-				behind = append(behind, row)
+		var behind []*db.ListToComeRow
+		var ids []uuid.UUID
+		for i := range rows {
+			if row := &rows[i]; isBehind(row) {
+				behind, ids = append(behind, row), append(ids, row.Job.ID)
 			}
 		}
-		changed += failed.changeEach(idsToCome(behind), func(i int) error {
-			return s.bringBack(ctx, access.System(behind[i].Job.Namespace), &behind[i])
+		changed += failed.changeEach(ids, func(i int) error {
+			return s.bringBack(ctx, access.System(behind[i].Job.Namespace), behind[i])
 		})
 		if err := errors.Join(failed.err, ctx.Err()); err != nil || len(rows) < pageToCome {
 			if err == nil { // as long as there is something left to do, the heartbeats tell of it
@@ -51,14 +52,6 @@ func (s *Service) BringBack(ctx context.Context) (changed int64, err error) {
 		}
 		after = rows[len(rows)-1].Job.ID
 	}
-}
-
-func idsToCome(rows []db.ListToComeRow) []uuid.UUID {
-	ids := make([]uuid.UUID, len(rows))
-	for i := range rows {
-		ids[i] = rows[i].Job.ID
-	}
-	return ids
 }
 
 // isBehind reports whether a job should be due before its next occurrence.

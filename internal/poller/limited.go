@@ -128,15 +128,16 @@ func (l *limited) looked(queue string, startsAt, now time.Time, isFull, hadNoSlo
 	l.look(queue, clock.Later(startsAt.Add(-leadOf(queue)), earliest))
 }
 
-// isListingDue reports whether the queues are to be listed. If there are none, others will tell of
-// the first, and it is done seldom.
-func (l *limited) isListingDue(every time.Duration) bool {
+// listEvery returns how often the queues are to be listed, if those that have rows are listed that
+// often, and whether it is time to. If there are none, others will tell of the first, and it is
+// done seldom.
+func (l *limited) listEvery(interval time.Duration) (every time.Duration, isDue bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.looks) == 0 {
+	if every = interval; len(l.looks) == 0 {
 		every *= seldom
 	}
-	return l.isUnsure || time.Since(l.listedAt) >= every
+	return every, l.isUnsure || time.Since(l.listedAt) >= every
 }
 
 // take returns queues to be looked at now, and the instant of the next look at others.
@@ -194,7 +195,7 @@ func (l *limited) queues(isOf func(string) bool) (queues []string) {
 func (p *Poller) serveLimitedOnce(ctx context.Context) error {
 	l := p.limited
 	l.alarm.Clear()
-	if l.isListingDue(p.PollInterval) {
+	if _, isDue := l.listEvery(p.PollInterval); isDue {
 		if err := p.listLimited(ctx); err != nil {
 			return err
 		}
@@ -206,12 +207,7 @@ func (p *Poller) serveLimitedOnce(ctx context.Context) error {
 		_, err := p.claimLimited(ctx, without(queues, groups), func() {})
 		return errors.Join(err, p.givePlaces(ctx, groups))
 	}
-	l.mu.Lock()
-	every := p.PollInterval
-	if len(l.looks) == 0 {
-		every *= seldom
-	}
-	l.mu.Unlock()
+	every, _ := l.listEvery(p.PollInterval)
 	l.alarm.Ring(clock.Earlier(next, now.Add(every)))
 	l.alarm.Wait(ctx, p.clock.Now)
 	return nil

@@ -1,7 +1,6 @@
 package runs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -110,7 +109,7 @@ func (s Store) putBack(ctx context.Context, now time.Time, held []db.ClaimRow) e
 	}
 	for i := range held {
 		due := &held[i].Claimed
-		s.Due(cmp.Or(due.ConcurrencyGroup, due.Queue), params.Untils[i])
+		s.Due(firstQueue(due), params.Untils[i])
 		if due.ConcurrencyGroup != nil {
 			s.Due(due.ConcurrencyGroup, now) // another run may get its place
 		}

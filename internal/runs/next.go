@@ -85,8 +85,12 @@ func (e *Ended) nextQueue() *string {
 	if e.Due.RevisedAt != nil && e.retryAt.IsZero() {
 		return e.Job.FirstQueue
 	}
-	return cmp.Or(e.Due.ConcurrencyGroup, e.Due.Queue)
+	return firstQueue(&e.Due)
 }
+
+// firstQueue returns the queue in which a claimed row has waited first, or nil if instances claim
+// it at once. A run for a worker has moved on from its group's queue.
+func firstQueue(due *db.Claimed) *string { return cmp.Or(due.ConcurrencyGroup, due.Queue) }
 
 // revise computes what comes next again, from what has become of the run's row and job since the
 // claim.

@@ -1,7 +1,6 @@
 package runs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -52,7 +51,7 @@ func (s Store) detach(ctx context.Context, now time.Time, claimed []*Claimed) er
 		return fmt.Errorf("detach schedules: %w", err)
 	}
 	for i, c := range detached {
-		s.Due(cmp.Or(c.Due.ConcurrencyGroup, c.Due.Queue), params.NextFors[i])
+		s.Due(firstQueue(&c.Due), params.NextFors[i])
 	}
 	return nil
 }
