@@ -22,9 +22,9 @@ type badgeAnswer struct {
 }
 
 // badge asks for the badge of a job, and returns the answer and its body.
-func (i instance) badge(t *testing.T, job uuid.UUID, query string, header http.Header) (badgeAnswer, string) {
+func (i instance) badge(t *testing.T, job uuid.UUID, header http.Header) (badgeAnswer, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/api/v1/jobs/"+job.String()+"/badge.svg"+query, http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/api/v1/jobs/"+job.String()+"/badge.svg", http.NoBody)
 	require.NoError(t, err)
 	r.Header = header.Clone()
 	got, err := http.DefaultClient.Do(r)
@@ -47,12 +47,12 @@ func TestBadge(t *testing.T) {
 	public := owner.create(t, `{"name":"a <b> & \"c\"","intervalInSeconds":3600,"publicBadge":true}`)
 	private := owner.create(t, `{"name":"private","intervalInSeconds":3600}`)
 
-	got, svg := g.badge(t, public.Id, "", nil)
+	got, svg := g.badge(t, public.Id, nil)
 	require.Equal(t, http.StatusOK, got.StatusCode, svg)
 	require.Equal(t, "image/svg+xml", got.Header.Get("Content-Type"))
 	require.Equal(t, "public, max-age=60", got.Header.Get("Cache-Control"))
 	require.Contains(t, svg, "a &lt;b&gt; &amp; &#34;c&#34;: never ran")
-	again, body := g.badge(t, public.Id, "", http.Header{"If-None-Match": {`"x", W/` + got.Header.Get("ETag")}})
+	again, body := g.badge(t, public.Id, http.Header{"If-None-Match": {`"x", W/` + got.Header.Get("ETag")}})
 	require.Equal(t, http.StatusNotModified, again.StatusCode)
 	require.Empty(t, body)
 	labeled, err := owner.GetJobBadgeWithResponse(t.Context(), public.Id, &client.GetJobBadgeParams{Label: new("nightly")})
@@ -62,17 +62,17 @@ func TestBadge(t *testing.T) {
 	require.NotContains(t, string(labeled.Body), "b&gt;")
 
 	reader := bearer("team", access.JobsRead)
-	got, svg = g.badge(t, private.Id, "", reader)
+	got, svg = g.badge(t, private.Id, reader)
 	require.Equal(t, http.StatusOK, got.StatusCode, svg)
 	require.Equal(t, "private, max-age=60", got.Header.Get("Cache-Control"))
 	for name, header := range map[string]http.Header{
 		"no key": nil, "a key without the scope": bearer("team", access.Workers), "another namespace": bearer("other"),
 	} {
-		got, _ := g.badge(t, public.Id, "", header)
+		got, _ := g.badge(t, public.Id, header)
 		require.Equal(t, http.StatusOK, got.StatusCode, name)
 		var answers []client.Problem
 		for _, id := range []uuid.UUID{private.Id, uuid.Must(uuid.NewV7())} {
-			got, body := g.badge(t, id, "", header)
+			got, body := g.badge(t, id, header)
 			require.Equal(t, http.StatusNotFound, got.StatusCode, name)
 			require.Equal(t, "no-store", got.Header.Get("Cache-Control"))
 			var problem client.Problem
@@ -82,16 +82,16 @@ func TestBadge(t *testing.T) {
 		}
 		require.Equal(t, answers[0], answers[1], "what is not public and what is not there are the same")
 	}
-	refused, _ := g.badge(t, public.Id, "", http.Header{"Authorization": {"Bearer nobody"}})
+	refused, _ := g.badge(t, public.Id, http.Header{"Authorization": {"Bearer nobody"}})
 	require.Equal(t, http.StatusUnauthorized, refused.StatusCode, "credentials that are sent have to be valid")
 
 	owner.updateJob(t, public.Id, client.JobUpdate{Status: new(client.JobUpdateStatusPAUSED)})
-	_, svg = g.badge(t, public.Id, "", nil)
+	_, svg = g.badge(t, public.Id, nil)
 	require.Contains(t, svg, ": paused")
 	deleted, err := owner.DeleteJobWithResponse(t.Context(), public.Id, nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNoContent, deleted.StatusCode())
-	got, _ = g.badge(t, public.Id, "", nil)
+	got, _ = g.badge(t, public.Id, nil)
 	require.Equal(t, http.StatusNotFound, got.StatusCode)
 }
 
@@ -103,7 +103,7 @@ func TestBadgeIsLimited(t *testing.T) {
 	public := g.as(t, key).create(t, `{"name":"a","intervalInSeconds":3600,"publicBadge":true}`)
 	require.Eventually(t, func() bool {
 		for range 60 {
-			got, body := g.badge(t, public.Id, "", nil)
+			got, body := g.badge(t, public.Id, nil)
 			if got.StatusCode == http.StatusTooManyRequests {
 				require.NotEmpty(t, got.Header.Get("Retry-After"))
 				require.Contains(t, body, "The address may make 50 requests in a second.")
@@ -113,7 +113,7 @@ func TestBadgeIsLimited(t *testing.T) {
 		}
 		return false
 	}, 30*time.Second, time.Millisecond)
-	got, _ := g.badge(t, public.Id, "", http.Header{"Authorization": {"Bearer " + key}})
+	got, _ := g.badge(t, public.Id, http.Header{"Authorization": {"Bearer " + key}})
 	require.Equal(t, http.StatusOK, got.StatusCode, "who has a key is not held up")
 }
 
