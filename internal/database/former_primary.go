@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
@@ -85,7 +86,9 @@ func leaveFormerPrimaries(config *pgx.ConnConfig) {
 		if err != nil {
 			return nil, err
 		}
-		return &link{Conn: conn}, nil
+		// pgx also dials to cancel a statement, and the pool has no other connection in the place of
+		// that statement's until the server has answered: a server that is silent must not delay it.
+		return &link{Conn: conn}, conn.SetDeadline(time.Now().Add(config.ConnectTimeout))
 	}
 	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		if next != nil {
@@ -94,15 +97,18 @@ func leaveFormerPrimaries(config *pgx.ConnConfig) {
 			}
 		}
 		results, err := conn.Exec(ctx, selectTimeline).ReadAll()
-		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && slices.Contains(noTimeline, refused.Code) {
-			return nil
-		}
-		if err != nil {
+		refused, isRefused := errors.AsType[*pgconn.PgError](err)
+		if isRefused = isRefused && slices.Contains(noTimeline, refused.Code); err != nil && !isRefused {
 			return fmt.Errorf("read the timeline: %w", err)
 		}
 		l := linkOf(conn)
-		if l == nil || len(results) == 0 || len(results[0].Rows) == 0 || results[0].Rows[0][1] == nil {
-			return nil // a standby
+		if l != nil {
+			if err := l.SetDeadline(time.Time{}); err != nil {
+				return fmt.Errorf("begin to use the connection: %w", err)
+			}
+		}
+		if isRefused || l == nil || len(results) == 0 || len(results[0].Rows) == 0 || results[0].Rows[0][1] == nil {
+			return nil // a standby, or a server that tells no timeline
 		}
 		l.system, l.timeline = string(results[0].Rows[0][0]), string(results[0].Rows[0][1])
 		if !known.note(l) {

@@ -2,7 +2,9 @@ package database
 
 import (
 	"net"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,4 +28,21 @@ func TestFormerPrimariesAreLeft(t *testing.T) {
 	require.True(t, of.links[elsewhere])
 	require.False(t, of.links[former])
 	require.False(t, of.note(former))
+}
+
+// To cancel a statement of a server that is silent takes no longer than to connect to one.
+func TestSilentServerDelaysNoCancelRequest(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	config, err := connConfig("postgres://nobody@" + silent.Addr().String() + "/none?connect_timeout=1")
+	require.NoError(t, err)
+	began := time.Now()
+	conn, err := config.DialFunc(t.Context(), "tcp", silent.Addr().String()) // as pgx does it
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = conn.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.GreaterOrEqual(t, time.Since(began), time.Second)
 }
