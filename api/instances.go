@@ -11,7 +11,7 @@ import (
 
 // ListInstances reads which instances are alive.
 func (s *handlers) ListInstances(ctx context.Context, _ server.ListInstancesRequestObject) (server.ListInstancesResponseObject, error) {
-	rows, err := s.queries.ListInstances(ctx)
+	rows, err := s.first.ListInstances(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the instances: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"punctual/gen/db"
 	"punctual/gen/server"
 	"punctual/internal/access"
 	"punctual/internal/instant"
@@ -20,7 +19,7 @@ func (s *handlers) CreateNamespace(ctx context.Context, r server.CreateNamespace
 	return namespaceCreated(row), nil
 }
 
-func namespaceCreated(row db.Namespace) server.CreateNamespace201JSONResponse {
+func namespaceCreated(row namespaces.View) server.CreateNamespace201JSONResponse {
 	return server.CreateNamespace201JSONResponse{
 		Headers: server.CreateNamespace201ResponseHeaders{Location: "/api/v1/namespaces/" + row.Name},
 		Body:    encodeNamespace(row),
@@ -64,23 +63,23 @@ func (s *handlers) ListNamespaces(ctx context.Context, r server.ListNamespacesRe
 	if err != nil {
 		return nil, err
 	}
-	rows, page.NextCursor = cutPage(rows, page.Limit, func(last db.Namespace) string { return keyCursor(last.Name) })
+	rows, page.NextCursor = cutPage(rows, page.Limit, func(last namespaces.View) string { return keyCursor(last.Name) })
 	page.Items = encodeAll(rows, encodeNamespace)
 	return server.ListNamespaces200JSONResponse(page), nil
 }
 
-// encodeNamespace makes the API's namespace of the database's.
-func encodeNamespace(row db.Namespace) server.Namespace {
+// encodeNamespace makes the API's namespace of a view of one.
+func encodeNamespace(row namespaces.View) server.Namespace {
 	return server.Namespace{
 		Name: row.Name, Description: row.Description, MaxJobs: row.MaxJobs, MinIntervalSeconds: row.MinIntervalSeconds,
 		RequestsPerSecond: row.RequestsPerSecond, RunRetentionDays: row.RunRetentionDays, Suspended: row.SuspendedAt != nil,
 		SuspendedAt: encodeInstant(row.SuspendedAt), CreatedAt: instant.Time{Time: row.CreatedAt},
-		UpdatedAt: instant.Time{Time: row.UpdatedAt}, Blackouts: encodeBlackouts(row),
+		UpdatedAt: instant.Time{Time: row.UpdatedAt}, Blackouts: encodeBlackouts(row), Cell: row.Cell,
 	}
 }
 
 // encodeBlackouts makes the API's blackouts of the stored ones.
-func encodeBlackouts(row db.Namespace) server.Blackouts {
+func encodeBlackouts(row namespaces.View) server.Blackouts {
 	all, _ := namespaces.DecodeBlackouts(row.Blackouts) // they were checked when they were stored
 	return encodeAll(all, func(b namespaces.Blackout) server.Blackout {
 		return server.Blackout{From: instant.Time{Time: b.From}, To: instant.Time{Time: b.To}, Reason: &b.Reason}

@@ -56,6 +56,7 @@ const (
 	overloaded           jobs.Code = "overloaded"
 	codeNotReady         jobs.Code = "not-ready"
 	issuerUnavailable    jobs.Code = "issuer-unavailable"
+	namespaceMoving      jobs.Code = "namespace-moving"
 )
 
 // problems has the status of each problem, and its detail unless the request decides that.
@@ -136,6 +137,9 @@ var problems = map[jobs.Code]struct {
 	databaseUnavailable: {http.StatusServiceUnavailable, ""},
 	databaseOverloaded:  {http.StatusServiceUnavailable, ""},
 	codeNotReady:        {http.StatusServiceUnavailable, ""},
+	namespaceMoving: {
+		http.StatusServiceUnavailable, "The namespace is being moved to another cell, so nothing can be changed for a moment. Try again.",
+	},
 	issuerUnavailable: {
 		http.StatusServiceUnavailable,
 		"The identity provider cannot be reached, so its tokens cannot be verified. Try again. API keys go on working.",
@@ -212,6 +216,8 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 		return problem(ctx, idempotencyKeyReused, ""), true
 	case errors.Is(err, idempotency.ErrInUse), errors.Is(err, audit.ErrSuperseded):
 		return problem(ctx, idempotencyKeyInUse, ""), true
+	case errors.Is(err, access.ErrMoving):
+		return problem(ctx, namespaceMoving, ""), true
 	case errors.Is(err, calendars.ErrNotFound):
 		return problem(ctx, calendarNotFound, ""), true
 	case errors.Is(err, connections.ErrNotFound):

@@ -30,30 +30,45 @@ import (
 	"punctual/internal/stats"
 )
 
-// Config is what the API needs. Zero means default, except for Pool, Queues, Jobs, Connections,
-// Calendars, Signer, Keys, Namespaces, Known, Events, Idempotency and Stats. With HealthOnly, only
-// Pool is required.
-type Config struct {
+// Cell is what serves the requests about the namespaces of one cell (internal/cells).
+type Cell struct {
 	// Pool should have limits in time, so that a slow statement is an answer of 503.
-	Pool   *pgxpool.Pool
-	Logger *slog.Logger
-	// Check returns an error unless the database can be used: see database.Check. Default: it uses
-	// Pool.
-	Check func(context.Context) error
+	Pool *pgxpool.Pool
 	// Queues hands runs to workers.
 	Queues *broker.Broker
-	// Events is where what happens is followed.
-	Events *eventstream.Hub
 	// Jobs makes every change of a job.
 	Jobs *jobs.Service
 	// Connections changes the services that http targets call.
 	Connections *connections.Service
-	// Signer knows the keys that verify the tokens of connections.
-	Signer *signer.Signer
 	// Calendars changes the days that jobs leave out.
 	Calendars *calendars.Service
 	// Stats reads how many runs have ended.
 	Stats *stats.Reader
+	// Idempotency remembers requests that may be repeated.
+	Idempotency *idempotency.Service
+}
+
+// isComplete reports whether nothing is missing.
+func (c Cell) isComplete() bool {
+	return c.Pool != nil && c.Queues != nil && c.Jobs != nil && c.Connections != nil && c.Calendars != nil && c.Stats != nil && c.Idempotency != nil
+}
+
+// Config is what the API needs. Zero means default, except for the Cell, Signer, Keys, Namespaces,
+// Known and Events. With HealthOnly, only Pool is required.
+type Config struct {
+	// Cell is the first one.
+	Cell
+	// Others returns another cell by its name, and all of them if the name is empty. Default: there
+	// are none.
+	Others func(name string) []*Cell
+	Logger *slog.Logger
+	// Check returns an error unless the database can be used: see database.Check. Default: it uses
+	// Pool.
+	Check func(context.Context) error
+	// Events is where what happens is followed.
+	Events *eventstream.Hub
+	// Signer knows the keys that verify the tokens of connections.
+	Signer *signer.Signer
 	// Keys makes, shows and revokes keys.
 	Keys *keys.Service
 	// Namespaces changes namespaces, and Known has their limits.
@@ -64,8 +79,6 @@ type Config struct {
 	// AllowedHosts.
 	Authenticator *access.Authenticator
 	AllowedHosts  []string
-	// Idempotency remembers requests that may be repeated.
-	Idempotency *idempotency.Service
 	// Stopping is closed when the instance is about to stop: from then on it says that it is not
 	// ready.
 	Stopping <-chan struct{}
@@ -92,10 +105,13 @@ type Config struct {
 	Pages NewPages
 }
 
-// handlers implements the generated interface, one file for each noun.
+// handlers implements the generated interface for one cell, one file for each noun.
 type handlers struct {
 	Config
 	queries *db.Queries
+	// first has the queries of the first cell, and others the handlers of the others.
+	first  *db.Queries
+	others *cellHandlers
 }
 
 var _ server.StrictServerInterface = (*handlers)(nil)
@@ -103,9 +119,8 @@ var _ server.StrictServerInterface = (*handlers)(nil)
 // New returns the handler of everything that this service serves over HTTP. It returns an error if
 // something required is missing, or if the embedded spec is broken.
 func New(c Config) (http.Handler, error) {
-	if c.Pool == nil || !c.HealthOnly && (c.Queues == nil || c.Jobs == nil || c.Connections == nil || c.Calendars == nil || c.Signer == nil || c.Keys == nil || c.Namespaces == nil ||
-		c.Known == nil || c.Events == nil || c.Idempotency == nil || c.Stats == nil) {
-		return nil, errors.New("api: Pool, Queues, Jobs, Connections, Calendars, Signer, Keys, Namespaces, Known, Events, Idempotency and Stats are required")
+	if c.Pool == nil || !c.HealthOnly && (!c.isComplete() || c.Signer == nil || c.Keys == nil || c.Namespaces == nil || c.Known == nil || c.Events == nil) {
+		return nil, errors.New("api: a complete Cell, Signer, Keys, Namespaces, Known and Events are required")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1000)
@@ -122,12 +137,10 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	public := publicOf(spec)
-	s := &handlers{Config: c, queries: db.New(c.Pool)}
 	errs := errorWriter{c.Logger}
-	strict := server.NewStrictHandlerWithOptions(s, nil, server.StrictHTTPServerOptions{
-		RequestErrorHandlerFunc:  errs.invalid,
-		ResponseErrorHandlerFunc: errs.failed,
-	})
+	s := &handlers{Config: c, queries: db.New(c.Pool), first: db.New(c.Pool)}
+	s.others = newCellHandlers(s, spec, errs)
+	strict := s.strict(errs)
 
 	attempts := ratelimit.NewAttempts(c.AuthFailuresPerMinute)
 	root := chi.NewRouter()
@@ -151,7 +164,7 @@ func New(c Config) (http.Handler, error) {
 			inNamespace(c.Known, errs), limitRate(limitOfNamespace, errs),
 		).Handler))
 		r.Use(authorize(scopes, public, errs), forServiceWide(spec, errs), checkQuery(spec, errs), checkBody(spec, errs))
-		r.Use(unlessOpen(scopes, boundInFlight(c.MaxInFlight, errs)), validate(spec, errs), s.idempotent(spec, errs))
+		r.Use(unlessOpen(scopes, boundInFlight(c.MaxInFlight, errs)), validate(spec, errs), s.others.inCell, s.idempotent(spec, errs))
 		if c.HealthOnly {
 			health := server.ServerInterfaceWrapper{Handler: strict, ErrorHandlerFunc: errs.invalid}
 			r.Get("/livez", health.GetLiveness)

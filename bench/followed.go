@@ -29,7 +29,7 @@ func (b *bench) followedDrain(ctx context.Context) (t Throughput, err error) {
 	hub := eventstream.New(eventstream.Config{Queries: s.Queries, Logger: b.log})
 	listener := notify.NewListener(notify.ListenerConfig{
 		Connect: func(ctx context.Context) (*pgx.Conn, error) { return database.Connect(ctx, s.url) },
-		Logger:  b.log, Event: hub.Hear, Missed: hub.Missed, Due: func(string, time.Time) {},
+		Logger:  b.log, Event: hub.Hear, Missed: hub.Missed, Due: func(_, _ string, _ time.Time) {},
 	})
 	following, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup

@@ -31,7 +31,9 @@ type commandLine struct {
 
 	cli.Commands `embed:""`
 
-	Keys        keysCmd    `cmd:"" group:"admin" help:"Create, list or revoke API keys, over the API or straight in the database."`
+	Namespaces  namespacesCmd `cmd:"" group:"admin" help:"List, read, create, change, suspend, delete and move namespaces."`
+	Keys        keysCmd       `cmd:"" group:"admin" help:"Create, list or revoke API keys, over the API or straight in the database."`
+	Cells       cellsCmd      `cmd:"" group:"admin" help:"List and add cells: schemas of the database, each for some namespaces."`
 	ShowVersion versionCmd `cmd:"" group:"program" name:"version" help:"Print the version."`
 }
 

@@ -1598,6 +1598,13 @@ type Caller struct {
 // below 10 count as 10. The default is no limit.
 type CatchupWindowSeconds = int64
 
+// CellName The cell in which the namespace is: the schema of the database that has its jobs and runs. A
+// service has one cell unless its operator has added others. Of a new namespace, the default is
+// the cell with the fewest jobs.
+//
+// Example: public
+type CellName = string
+
 // ConcurrencyGroup The runs of all jobs with the same group share a limit: at most `maxConcurrency` of them
 // execute at a time, over all instances. Waiting jobs take turns, the longest-waiting first. A
 // run for a worker counts from when a worker may lease it. A group cannot be combined with a
@@ -3820,7 +3827,7 @@ type MisfirePolicy string
 
 // Namespace A namespace as it is stored.
 //
-// Example: {"blackouts":[],"createdAt":"2025-10-08T12:00:00.000000Z","description":"Jobs of the billing team.","maxJobs":100,"minIntervalSeconds":60,"name":"billing","requestsPerSecond":null,"runRetentionDays":null,"suspended":false,"suspendedAt":null,"updatedAt":"2025-10-08T12:00:00.000000Z"}
+// Example: {"blackouts":[],"cell":"public","createdAt":"2025-10-08T12:00:00.000000Z","description":"Jobs of the billing team.","maxJobs":100,"minIntervalSeconds":60,"name":"billing","requestsPerSecond":null,"runRetentionDays":null,"suspended":false,"suspendedAt":null,"updatedAt":"2025-10-08T12:00:00.000000Z"}
 type Namespace struct {
 	// Blackouts Times in which no run of the namespace starts. What is due in one is held until it is over;
 	// then the misfire policy of each job decides. A run that somebody asks for is held, too. Runs
@@ -3829,6 +3836,14 @@ type Namespace struct {
 	//
 	// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
 	Blackouts Blackouts `json:"blackouts"`
+
+	// Cell The cell in which the namespace is: the schema of the database that has its jobs and runs. A
+	// service has one cell unless its operator has added others. Of a new namespace, the default is
+	// the cell with the fewest jobs.
+	//
+	//
+	// Example: public
+	Cell CellName `json:"cell"`
 
 	// CreatedAt When the namespace was created.
 	CreatedAt time.Time `json:"createdAt"`
@@ -3895,6 +3910,14 @@ type NamespaceCreate struct {
 	//
 	// Example: [{"from":"2026-12-24T00:00:00Z","reason":"holidays","to":"2026-12-27T00:00:00Z"}]
 	Blackouts *Blackouts `json:"blackouts,omitempty"`
+
+	// Cell The cell in which the namespace is: the schema of the database that has its jobs and runs. A
+	// service has one cell unless its operator has added others. Of a new namespace, the default is
+	// the cell with the fewest jobs.
+	//
+	//
+	// Example: public
+	Cell *CellName `json:"cell,omitempty"`
 
 	// Description What the namespace is for, for people to read.
 	//
@@ -4128,7 +4151,7 @@ type Problem struct {
 	// - 429: `too-many-requests`
 	// - 500: `internal-error`
 	// - 503: `database-unavailable`, `database-overloaded`, `overloaded`, `not-ready`,
-	//   `issuer-unavailable`
+	//   `issuer-unavailable`, `namespace-moving`
 	//
 	//
 	// Example: invalid-request

@@ -15,8 +15,14 @@ import (
 const addToAudit = `-- name: AddToAudit :execrows
 insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
 select $1, $2, $3, $4, $5, nullif($6::text, ''), $7
-where strpos($6::text, '~') = 0
-   or exists (select from idempotency_keys k where k.request_id = $6::text for key share)
+where (
+        strpos($6::text, '~') = 0
+        or exists (select from idempotency_keys k where k.request_id = $6::text for key share)
+    )
+  and (
+        $2::text = 'system'
+        or not exists (select from namespaces n where n.name = $1 and n.moving_since is not null)
+    )
 `
 
 type AddToAuditParams struct {
@@ -33,7 +39,8 @@ type AddToAuditParams struct {
 //
 // The id of an attempt to serve a request with an Idempotency-Key has a ~. Then this locks the
 // attempt, so that no other takes its place before the change is committed. Zero rows: another has
-// taken its place already, so the change must not be made.
+// taken its place already, or the namespace is being moved to another cell (IsMoving), so the change
+// must not be made. What the service itself changes goes on until the namespace is locked.
 func (q *Queries) AddToAudit(ctx context.Context, arg AddToAuditParams) (int64, error) {
 	result, err := q.db.Exec(ctx, addToAudit,
 		arg.Namespace,
@@ -139,6 +146,18 @@ func (q *Queries) HoldAttempt(ctx context.Context, requestID string) (int64, err
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const isMoving = `-- name: IsMoving :one
+select exists (select from namespaces n where n.name = $1 and n.moving_since is not null)
+`
+
+// Whether a namespace is being moved to another cell.
+func (q *Queries) IsMoving(ctx context.Context, namespace string) (bool, error) {
+	row := q.db.QueryRow(ctx, isMoving, namespace)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const listAudit = `-- name: ListAudit :many

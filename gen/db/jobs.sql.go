@@ -89,6 +89,7 @@ with checked as (
             strpos($50::text, '~') = 0
             or exists (select from idempotency_keys k where k.request_id = $50::text for key share)
         )
+      and not exists (select from namespaces n where n.name = $2 and n.moving_since is not null)
 ), first as (
     -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
     -- on.
@@ -199,8 +200,8 @@ type CreateJobRow struct {
 // created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 // that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
 // and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
-// does an attempt whose place another has taken (AddToAudit), nor a job whose connection does not
-// exist.
+// does an attempt whose place another has taken, or whose namespace is being moved (AddToAudit), nor
+// a job whose connection does not exist.
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJobRow, error) {
 	row := q.db.QueryRow(ctx, createJob,
 		arg.ID,

@@ -478,6 +478,11 @@ type Calendar struct {
 	IsSpreading bool        `json:"is_spreading"`
 }
 
+type Cell struct {
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
 type Claimed struct {
 	JobID              uuid.UUID          `json:"job_id"`
 	ScheduledFor       time.Time          `json:"scheduled_for"`
@@ -748,6 +753,7 @@ type Namespace struct {
 	CreatedAt          time.Time   `json:"created_at"`
 	UpdatedAt          time.Time   `json:"updated_at"`
 	DeletedAt          *time.Time  `json:"deleted_at"`
+	MovingSince        *time.Time  `json:"moving_since"`
 }
 
 type OpenRun struct {
@@ -766,6 +772,11 @@ type OpenRun struct {
 	Payload           []byte     `json:"payload"`
 	CausedBy          *uuid.UUID `json:"caused_by"`
 	WaitingFor        *string    `json:"waiting_for"`
+}
+
+type Placement struct {
+	Namespace string `json:"namespace"`
+	Cell      string `json:"cell"`
 }
 
 type Run struct {

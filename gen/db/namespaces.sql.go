@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -22,7 +23,7 @@ values (
     case when $8::boolean then now() end
 )
 on conflict (name) do nothing
-returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
+returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at, moving_since
 `
 
 type CreateNamespaceParams struct {
@@ -64,12 +65,13 @@ func (q *Queries) CreateNamespace(ctx context.Context, arg CreateNamespaceParams
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.DeletedAt,
+		&i.MovingSince,
 	)
 	return i, err
 }
 
 const getNamespace = `-- name: GetNamespace :one
-select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
+select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at, moving_since
 from namespaces
 where name = $1
 `
@@ -91,23 +93,25 @@ func (q *Queries) GetNamespace(ctx context.Context, name string) (Namespace, err
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.DeletedAt,
+		&i.MovingSince,
 	)
 	return i, err
 }
 
 const listBlackouts = `-- name: ListBlackouts :many
-select name, blackouts
+select name, blackouts, moving_since
 from namespaces
-where blackouts is not null and deleted_at is null
+where (blackouts is not null or moving_since is not null) and deleted_at is null
 `
 
 type ListBlackoutsRow struct {
-	Name      string `json:"name"`
-	Blackouts []byte `json:"blackouts"`
+	Name        string     `json:"name"`
+	Blackouts   []byte     `json:"blackouts"`
+	MovingSince *time.Time `json:"moving_since"`
 }
 
-// The blackouts of all namespaces that have any. Instances look at them when they claim; no caller
-// sees the answer.
+// The blackouts of all namespaces that have any, or that are being moved: that is one, too.
+// Instances look at them when they claim; no caller sees the answer.
 func (q *Queries) ListBlackouts(ctx context.Context) ([]ListBlackoutsRow, error) {
 	rows, err := q.db.Query(ctx, listBlackouts)
 	if err != nil {
@@ -117,7 +121,7 @@ func (q *Queries) ListBlackouts(ctx context.Context) ([]ListBlackoutsRow, error)
 	var items []ListBlackoutsRow
 	for rows.Next() {
 		var i ListBlackoutsRow
-		if err := rows.Scan(&i.Name, &i.Blackouts); err != nil {
+		if err := rows.Scan(&i.Name, &i.Blackouts, &i.MovingSince); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -191,7 +195,7 @@ func (q *Queries) ListJobsBehind(ctx context.Context, arg ListJobsBehindParams) 
 }
 
 const listNamespaces = `-- name: ListNamespaces :many
-select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
+select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at, moving_since
 from namespaces
 where deleted_at is null and name > $1 and ($2::text is null or name = $2)
 order by name
@@ -228,6 +232,7 @@ func (q *Queries) ListNamespaces(ctx context.Context, arg ListNamespacesParams) 
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.DeletedAt,
+			&i.MovingSince,
 		); err != nil {
 			return nil, err
 		}
@@ -288,7 +293,7 @@ func (q *Queries) ListNamespacesBehind(ctx context.Context) ([]ListNamespacesBeh
 }
 
 const lockBlackouts = `-- name: LockBlackouts :many
-select name, blackouts
+select name, blackouts, moving_since
 from namespaces
 where name = any($1::text[])
 order by name
@@ -296,8 +301,9 @@ for share
 `
 
 type LockBlackoutsRow struct {
-	Name      string `json:"name"`
-	Blackouts []byte `json:"blackouts"`
+	Name        string     `json:"name"`
+	Blackouts   []byte     `json:"blackouts"`
+	MovingSince *time.Time `json:"moving_since"`
 }
 
 // The blackouts of namespaces, which stay as they are until the end of the transaction, in which
@@ -311,7 +317,7 @@ func (q *Queries) LockBlackouts(ctx context.Context, names []string) ([]LockBlac
 	var items []LockBlackoutsRow
 	for rows.Next() {
 		var i LockBlackoutsRow
-		if err := rows.Scan(&i.Name, &i.Blackouts); err != nil {
+		if err := rows.Scan(&i.Name, &i.Blackouts, &i.MovingSince); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -323,7 +329,7 @@ func (q *Queries) LockBlackouts(ctx context.Context, names []string) ([]LockBlac
 }
 
 const lockNamespace = `-- name: LockNamespace :one
-select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
+select name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at, moving_since
 from namespaces
 where name = $1
 for update
@@ -347,6 +353,7 @@ func (q *Queries) LockNamespace(ctx context.Context, name string) (Namespace, er
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.DeletedAt,
+		&i.MovingSince,
 	)
 	return i, err
 }
@@ -390,7 +397,7 @@ set description = $1, max_jobs = $2, min_interval_seconds = $3,
     runs_deleted_before = case when run_retention_days is not distinct from $5 then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
 where name = $8
-returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at
+returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at, moving_since
 `
 
 type UpdateNamespaceParams struct {
@@ -431,6 +438,7 @@ func (q *Queries) UpdateNamespace(ctx context.Context, arg UpdateNamespaceParams
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.DeletedAt,
+		&i.MovingSince,
 	)
 	return i, err
 }

@@ -60,20 +60,22 @@ func (q *Queries) NotifyCanceled(ctx context.Context, arg NotifyCanceledParams) 
 }
 
 const notifyDue = `-- name: NotifyDue :exec
-select pg_notify('punctual_due', n.unix_micros::text || ' ' || n.queue)
-from (select unnest($1::bigint[]) as unix_micros, unnest($2::text[]) as queue) n
+select pg_notify('punctual_due', n.unix_micros::text || ' ' || n.queue || $1::text)
+from (select unnest($2::bigint[]) as unix_micros, unnest($3::text[]) as queue) n
 `
 
 type NotifyDueParams struct {
+	Suffix     string   `json:"suffix"`
 	UnixMicros []int64  `json:"unix_micros"`
 	Queues     []string `json:"queues"`
 }
 
 // Tells all instances when something becomes due, in microseconds since 1970, and in which queue;
-// an empty queue stands for the instances. Sent alone, never in a transaction that stores
-// something: commits that notify wait for each other.
+// an empty queue stands for the instances. After it comes the name of the cell, unless that is the
+// first one. Sent alone, never in a transaction that stores something: commits that notify wait for
+// each other.
 func (q *Queries) NotifyDue(ctx context.Context, arg NotifyDueParams) error {
-	_, err := q.db.Exec(ctx, notifyDue, arg.UnixMicros, arg.Queues)
+	_, err := q.db.Exec(ctx, notifyDue, arg.Suffix, arg.UnixMicros, arg.Queues)
 	return err
 }
 

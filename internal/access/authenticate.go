@@ -22,6 +22,8 @@ var (
 	ErrRevoked = fmt.Errorf("%w: they are revoked", ErrInvalid)
 	// ErrNoNamespace says that there is no such namespace, or not for the caller.
 	ErrNoNamespace = errors.New("there is no such namespace")
+	// ErrMoving says that a namespace is being moved to another cell, so nothing may be changed.
+	ErrMoving = errors.New("the namespace is being moved to another cell")
 	// ErrQueueNotAllowed says that the caller serves some queues only, and asks for another one.
 	ErrQueueNotAllowed = errors.New("the caller may not serve the queue")
 	// ErrNoGrant says that a token is valid, and that nothing is granted to its bearer.

@@ -65,6 +65,8 @@ type Limits struct {
 	MaxJobs, MinIntervalSeconds, RequestsPerSecond, RunRetentionDays *int32
 	// IsSuspended says that nothing in the namespace is executed, so nothing new may begin.
 	IsSuspended bool
+	// Cell is the one in which the namespace is (internal/cells).
+	Cell string
 }
 
 // May reports whether the caller has a scope.

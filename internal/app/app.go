@@ -10,32 +10,26 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"punctual/api"
 	"punctual/gen/db"
-	"punctual/internal/broker"
-	"punctual/internal/calendars"
-	"punctual/internal/connections"
+	"punctual/internal/cells"
 	"punctual/internal/database"
 	"punctual/internal/events"
 	"punctual/internal/eventstream"
-	"punctual/internal/executor"
-	"punctual/internal/idempotency"
-	"punctual/internal/instances"
 	"punctual/internal/jobs"
 	"punctual/internal/keys"
 	"punctual/internal/lease"
+	"punctual/internal/maintenance"
 	"punctual/internal/metrics"
 	"punctual/internal/namespaces"
 	"punctual/internal/notify"
 	"punctual/internal/poller"
 	"punctual/internal/signer"
-	"punctual/internal/stats"
 	"punctual/internal/tracing"
 )
 
@@ -47,7 +41,7 @@ import (
 //	2 schema migrations
 //	3 connection pools        6 closed
 //	4 the socket              3 /readyz says no at once; closed after 2, and SHUTDOWN_DELAY
-//	started by Run
+//	started by Run, the rest for each cell (internal/cells)
 //	5 listener, announcer,    4 stopped after the last request
 //	  renewal of the instance
 //	  and its lease, duties
@@ -57,37 +51,27 @@ import (
 type App struct {
 	config    Config
 	log       *slog.Logger
+	id        uuid.UUID
 	database  *Database
 	pools     pools
+	directory *cells.Directory
+	cells     openCells
 	socket    net.Listener
 	clients   *boundedSocket // the same, with its bound
 	server    *http.Server
-	instance  *instances.Registry
-	lease     *lease.Keeper
-	poller    *poller.Poller
-	broker    *broker.Broker
 	keys      *keys.Verifier
-	announcer *notify.Announcer
 	listener  *notify.Listener
 	tokens    tokens
 	known     *namespaces.Cache
-	// connections are those that runs call.
-	connections *connections.Cache
-	stream      *eventstream.Hub
-	pauser      *jobs.Service // changes jobs by itself: it pauses them after failures, for example
-	changed     chan struct{} // holds a value if a namespace may have changed
-	paused      chan struct{} // holds a value if a pause may end earlier than is known
-	started     chan struct{} // holds a value if there are runs to be made of what events start
-	replaced    chan struct{} // holds a value if a calendar was replaced
-	setBack     chan struct{} // holds a value if the database's clock was set back
-	// clockWasSetBack is whether nobody has yet brought back the jobs since then.
-	clockWasSetBack atomic.Bool
-	events          *events.Teller
-	blackouts       *namespaces.Blackouts
-	stats           *stats.Collector
-	traces          *tracing.Tracing  // nil if there are none
-	observers       []events.Observer // those who count runs; New adds them before anything runs
-	metrics         *metrics.Registry // nil: nothing is measured
+	stream    *eventstream.Hub
+	signer    *signer.Signer
+	contract  jobs.Contract
+	// cellsChanged holds a value if there may be another cell.
+	cellsChanged chan struct{}
+	traces       *tracing.Tracing  // nil if there are none
+	observers    []events.Observer // those who count runs of all cells; New adds them before anything runs
+	metrics      *metrics.Registry // nil: nothing is measured
+	meters       meters
 	// metricsServer serves metrics on a port of their own. Nil: it has none.
 	metricsServer *metricsServer
 	stopping      chan struct{} // closed when the instance is about to stop
@@ -102,17 +86,19 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{
-		config: c, log: log, stopping: make(chan struct{}),
-		changed: make(chan struct{}, 1), paused: make(chan struct{}, 1), started: make(chan struct{}, 1),
-		replaced: make(chan struct{}, 1), setBack: make(chan struct{}, 1),
-	}
+	a := &App{config: c, log: log, stopping: make(chan struct{}), cellsChanged: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
 
+	if a.id, err = uuid.NewV7(); err != nil {
+		return nil, fmt.Errorf("make the id of the instance: %w", err)
+	}
+	if a.contract, err = api.JobContract(); err != nil {
+		return nil, err
+	}
 	if a.traces, err = tracing.New(ctx, tracing.Config{Version: Version(), Instance: lease.Holder(), Logger: log}); err != nil {
 		return nil, err
 	}
@@ -122,100 +108,37 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if err := database.Migrate(ctx, a.database.Direct, log); err != nil {
 		return nil, err
 	}
-	if a.pools, err = openPools(ctx, a.database.URL, c, a.traces.Statements()); err != nil {
+	if a.pools, err = openPools(ctx, a.database.URL, a.traces.Statements()); err != nil {
 		return nil, err
 	}
-
-	if err := warnOfMissingKeys(ctx, db.New(a.pools.engine), c.SecretKeys, log); err != nil {
+	if err := warnOfNobody(ctx, db.New(a.pools.access), c, log); err != nil {
 		return nil, err
 	}
-	if err := warnOfNobody(ctx, db.New(a.pools.engine), c, log); err != nil {
-		return nil, err
-	}
-
-	measured := a.measure()
-	a.announcer = notify.NewAnnouncer(notify.AnnouncerConfig{Queries: db.New(a.pools.engine), Logger: log, Sent: measured.announced})
-	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.pools.engine), Logger: log})
-	a.connections = connections.NewCache(db.New(a.pools.engine), c.SecretKeys)
-	tokenSigner := signer.New(db.New(a.pools.engine), c.SecretKeys)
-	caller := executor.NewHTTP(executor.HTTPConfig{
-		AllowCIDRs: c.OutboundAllowCIDRs, AllowPorts: c.OutboundAllowPorts, Connections: a.connections, Signer: tokenSigner,
-	})
-	targets := executor.ByType{"log": executor.Log{Logger: log}, "http": caller}
-	contract, err := api.JobContract()
-	if err != nil {
-		return nil, err
-	}
+	a.directory = cells.New(a.pools.access)
+	a.known = namespaces.NewCache(a.directory)
+	a.signer = signer.New(db.New(a.pools.access), c.SecretKeys)
+	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.pools.access), Logger: log})
 	if a.keys, err = keys.NewVerifier(db.New(a.pools.access)); err != nil {
 		return nil, err
 	}
-	a.events = events.New(events.Config{Queries: database.PlanEach(a.pools.engine), Wake: a.eventsStarted, Follower: a.stream})
-	a.stats = stats.NewCollector(db.New(a.pools.engine))
-	a.observers = append(a.observers, a.stats.Observe)
-	service := jobs.New(jobs.Config{
-		Pool: a.pools.api, Logger: log, Announce: a.announcer.Announce, Events: a.events, Contract: contract, Targets: targets,
-		Secrets: c.SecretKeys, RetentionDays: c.RunRetentionDays, Observe: a.observe,
-	})
-	a.pauser = jobs.New(jobs.Config{
-		Pool: a.pools.engine, Logger: log, Announce: a.announcer.Announce, Events: a.events, RetentionDays: c.RunRetentionDays,
-		Observe:       a.observe,
-		EventsStarted: measured.eventsStarted,
-	})
-	a.blackouts = namespaces.NewBlackouts(db.New(a.pools.engine))
-	a.broker = broker.New(broker.Config{
-		Blackouts: a.blackouts,
-		Pool:      a.pools.engine, Logger: log, Jobs: a.pauser, PollInterval: c.PollInterval, Announce: a.announcer.Announce,
-		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs, Tracer: a.traces.OfRuns(),
-	})
 	if a.tokens, err = newTokens(ctx, c, log); err != nil {
 		return nil, err
 	}
-	if a.instance, err = a.newInstance(); err != nil {
+	a.measure()
+	if _, err := a.openNew(ctx); err != nil {
 		return nil, err
 	}
-	a.known = namespaces.NewCache(db.New(a.pools.access))
-	handler, err := api.New(api.Config{
-		Events:      a.stream,
-		Namespaces:  namespaces.New(namespaces.Config{Pool: a.pools.api, RetentionDays: c.RunRetentionDays, Announce: a.announcer.Announce}),
-		Connections: connections.New(connections.Config{Pool: a.pools.api, Secrets: c.SecretKeys, Checker: caller, Changed: a.connections.Forget}),
-		Signer:      tokenSigner,
-		Calendars: calendars.New(calendars.Config{
-			Pool: a.pools.api, Replaced: func() { a.announcer.Announce(jobs.CalendarsChanged, time.Time{}) },
-		}),
-		Stats:       stats.NewReader(a.pools.api),
-		Keys:        keys.New(keys.Config{Pool: a.pools.api, Changed: a.keys.Forget}),
-		Known:       a.known,
-		Idempotency: idempotency.New(idempotency.Config{Pool: a.pools.api, Logger: log, Instance: a.instance.ID()}),
-		Pool:        a.pools.api, Logger: log, Check: a.pools.check, Queues: a.broker, Jobs: service,
-		Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
-		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
-		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute, Pages: a.newPages,
-		Metrics: measured.handler, OpenMetrics: c.Metrics == MetricsOpen, Meter: measured.requests,
-		Traces: a.traces.OfRequests(),
-	})
-	if err != nil {
+	if err := a.newServer(); err != nil {
 		return nil, err
 	}
-	a.server = newServer(handler, log)
-	a.lease = lease.NewKeeper(lease.Config{Queries: db.New(a.pools.lease), Logger: log, Instance: a.instance, Renewed: measured.leaseRenewed})
-	a.poller = poller.New(poller.Config{
-		Blackouts: a.blackouts,
-		Pool:      a.pools.engine, Lease: a.lease, Executor: targets, Jobs: a.pauser, Secrets: c.SecretKeys, Logger: log,
-		PollInterval: c.PollInterval, MaxConcurrentRuns: c.MaxConcurrentRuns, Announce: a.announcer.Announce, SetBack: a.bringBack,
-		Events: a.events, LogRuns: c.LogRuns, Observe: a.observe, Meter: measured.runs, Tracer: a.traces.OfRuns(),
-	})
-
 	a.listener = notify.NewListener(notify.ListenerConfig{
 		Connect: func(ctx context.Context) (*pgx.Conn, error) {
 			return database.Connect(ctx, a.database.Direct)
 		},
-		Logger: log, Due: a.due, Missed: a.unheard, Canceled: a.poller.Cancel,
-		AccessChanged: a.accessChanged, Event: a.stream.Hear, Heard: measured.heard, Listening: measured.listening,
+		Logger: log, Due: a.due, Missed: a.unheard, Canceled: a.canceled,
+		AccessChanged: a.accessChanged, Event: a.stream.Hear, Heard: a.meters.heard, Listening: a.meters.listening,
 	})
 
-	if err := a.instance.Renew(ctx); err != nil { // before it does anything
-		return nil, err
-	}
 	address := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
 	if a.socket, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -228,14 +151,41 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	return a, nil
 }
 
+// newServer makes what serves requests.
+func (a *App) newServer() error {
+	c, first := &a.config, a.cells.named(cells.First)
+	handler, err := api.New(api.Config{
+		Cell: first.served, Others: a.cells.served, Events: a.stream, Signer: a.signer, Known: a.known,
+		Namespaces: namespaces.New(namespaces.Config{
+			Pool: first.pools.api, Cells: a.directory, RetentionDays: c.RunRetentionDays,
+			Announce: func(name, queue string, readyAt time.Time) {
+				if of := a.cells.named(name); of != nil {
+					of.announcer.Announce(queue, readyAt)
+				}
+			},
+		}),
+		Keys:   keys.New(keys.Config{Pool: first.pools.api, Cells: a.directory, Changed: a.keys.Forget}),
+		Logger: a.log, Check: a.pools.check, Stopping: a.stopping, HealthOnly: c.Role == RolePoller, Version: Version(),
+		Authenticator: a.authenticator(), AllowedHosts: c.AllowedHosts,
+		MaxInFlight: c.MaxRequestsInFlight, AuthFailuresPerMinute: c.AuthFailuresPerMinute, Pages: a.newPages,
+		Metrics: a.meters.handler, OpenMetrics: c.Metrics == MetricsOpen, Meter: a.meters.requests,
+		Traces: a.traces.OfRequests(),
+	})
+	if err != nil {
+		return err
+	}
+	a.server = newServer(handler, a.log)
+	return nil
+}
+
 // Close undoes New. Call it if Run is not called.
 func (a *App) Close() error { return a.close() }
 
 // URL is where the service is served.
 func (a *App) URL() string { return "http://" + a.socket.Addr().String() }
 
-// Poller returns the instance's poller, for tests that make single passes.
-func (a *App) Poller() *poller.Poller { return a.poller }
+// Poller returns the instance's poller of the first cell, for tests that make single passes.
+func (a *App) Poller() *poller.Poller { return a.cells.named(cells.First).poller }
 
 // Run serves and executes until ctx ends, or until it cannot go on, which is an error. Then it
 // stops in order: it says that it is not ready, stops claiming, lets runs and requests finish
@@ -243,55 +193,47 @@ func (a *App) Poller() *poller.Poller { return a.poller }
 func (a *App) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	var background sync.WaitGroup // until everything is drained
 	drained, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	var claiming sync.WaitGroup
+	serving, stopServing := context.WithCancel(drained)
+	defer stopServing()
+	t := &times{claiming: ctx, serving: serving, drained: drained}
 
-	background.Go(func() {
+	t.background.Go(func() {
 		if err := a.server.Serve(a.socket); !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("serve: %w", err))
 		}
 	})
-	background.Go(func() { a.metricsServer.serve(drained, fail) })
-	background.Go(func() {
+	t.background.Go(func() { a.metricsServer.serve(drained, fail) })
+	t.background.Go(func() {
 		select {
 		case <-a.database.Failed():
 			fail(errors.New("the built-in PostgreSQL has ended"))
 		case <-drained.Done():
 		}
 	})
-	background.Go(func() { a.listener.Run(drained) }) // what runs is canceled, and workers are woken, till the end
-	background.Go(func() { a.announcer.Run(drained) })
-	background.Go(func() { a.stream.Run(drained) })
-	background.Go(func() { a.instance.Run(drained) })
-	for _, duty := range a.ownDuties() {
-		background.Go(func() { duty.Run(drained, a.log) })
-	}
-	if a.config.Role != RoleAPI {
-		background.Go(func() { a.lease.Run(drained) })
-		for _, duty := range a.duties() {
-			background.Go(func() { duty.Run(drained, a.log) })
-		}
-		claiming.Go(func() { a.poller.Run(ctx) })
-	}
+	t.background.Go(func() { a.listener.Run(drained) }) // what runs is canceled, and workers are woken, till the end
+	t.background.Go(func() { a.stream.Run(drained) })
 	if a.config.Role != RolePoller {
-		serving, stopServing := context.WithCancel(drained)
-		defer stopServing()
 		// Workers are sent away only when no request is accepted any more. Otherwise they would ask
 		// again at once.
 		a.server.RegisterOnShutdown(stopServing)
 		context.AfterFunc(serving, a.stream.Close)
-		background.Go(func() { a.broker.Run(serving) })
-		background.Go(func() { a.tokens.run(serving) })
-		background.Go(func() { a.keys.Run(drained, a.log) })
+		t.background.Go(func() { a.tokens.run(serving) })
+		t.background.Go(func() { a.keys.Run(drained, a.log) })
+	}
+	for _, c := range a.cells.all() {
+		c.start(t)
+	}
+	for _, duty := range a.measured([]maintenance.Duty{maintenance.Cells(a.openAdded(t), a.cellsChanged)}) {
+		t.claimers.Go(func() { duty.Run(ctx, a.log) })
 	}
 	a.log.InfoContext(ctx, "serving", "url", a.URL(), "role", a.config.Role)
 
 	<-ctx.Done()
 	a.log.InfoContext(ctx, "stopping", "grace", a.config.ShutdownGrace)
-	a.drain(&claiming)
+	a.drain(&t.claimers)
 	stopBackground()
-	background.Wait()
+	t.background.Wait()
 	err := a.close()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return errors.Join(cause, err)

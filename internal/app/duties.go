@@ -1,44 +1,53 @@
 package app
 
 import (
+	"context"
+
 	"punctual/gen/db"
+	"punctual/internal/cells"
 	"punctual/internal/maintenance"
+	"punctual/internal/namespaces"
 )
 
 // duties are the periodic tasks of an instance that polls.
-func (a *App) duties() []maintenance.Duty {
-	q := db.New(a.pools.engine)
+func (c *cell) duties() []maintenance.Duty {
+	q := db.New(c.pools.engine)
 	duties := []maintenance.Duty{
 		maintenance.Partitions(q),
-		maintenance.Abandoned(q, a.missed),
-		maintenance.Overdue(a.broker.EndOverdue),
-		maintenance.Unserved(a.broker.WarnUnserved),
-		maintenance.Namespaces(a.pauser.FollowNamespaces, a.changed),
-		maintenance.OverdueJobs(a.pauser.TellOverdue),
-		maintenance.EventStarts(a.pauser.StartByEvents, a.started),
-		maintenance.Pauses(a.pauser.EndPauses, a.paused),
-		maintenance.Calendars(a.pauser.SpreadCalendars, a.replaced),
-		maintenance.RunningOut(q, a.log),
-		maintenance.SetBack(q, a.log, a.pauser.BringBack, func() bool { return a.clockWasSetBack.Swap(false) }, a.setBack),
-		maintenance.NamespaceRetention(a.pools.engine, a.config.RunRetentionDays),
+		maintenance.Abandoned(q, c.missed),
+		maintenance.Overdue(c.broker.EndOverdue),
+		maintenance.Unserved(c.broker.WarnUnserved),
+		maintenance.Namespaces(c.pauser.FollowNamespaces, c.changed),
+		maintenance.OverdueJobs(c.pauser.TellOverdue),
+		maintenance.EventStarts(c.pauser.StartByEvents, c.started),
+		maintenance.Pauses(c.pauser.EndPauses, c.paused),
+		maintenance.Calendars(c.pauser.SpreadCalendars, c.replaced),
+		maintenance.RunningOut(q, c.log),
+		maintenance.SetBack(q, c.log, c.pauser.BringBack, func() bool { return c.clockWasSetBack.Swap(false) }, c.setBack),
+		maintenance.NamespaceRetention(c.pools.engine, c.config.RunRetentionDays),
 		maintenance.Purge(q),
 		maintenance.Instances(q),
-		maintenance.CoarsenStats(q, a.config.RunRetentionDays),
+		maintenance.CoarsenStats(q, c.config.RunRetentionDays),
 		maintenance.Idempotency(q),
-		maintenance.Sessions(q),
+		maintenance.AbandonedMoves(func(ctx context.Context) (int64, error) {
+			return cells.EndAbandonedMoves(ctx, c.pools.engine, c.name, namespaces.FreeMoved)
+		}),
 	}
-	if days := a.config.RunRetentionDays; days > 0 {
+	if c.name == cells.First {
+		duties = append(duties, maintenance.Sessions(q), maintenance.Placements(c.app.directory.PurgePlacements))
+	}
+	if days := c.config.RunRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Retention(q, days))
 	}
-	if days := a.config.AuditRetentionDays; days > 0 {
+	if days := c.config.AuditRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Audit(q, days))
 	}
-	return a.measured(duties)
+	return c.app.measured(duties)
 }
 
 // ownDuties are the periodic tasks that each instance does for itself.
-func (a *App) ownDuties() []maintenance.Duty {
-	return a.measured([]maintenance.Duty{maintenance.AddStats(a.stats.Flush)})
+func (c *cell) ownDuties() []maintenance.Duty {
+	return c.app.measured([]maintenance.Duty{maintenance.AddStats(c.stats.Flush)})
 }
 
 // measured are duties that tell the metrics of each pass.

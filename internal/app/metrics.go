@@ -9,15 +9,16 @@ import (
 	"strconv"
 
 	"punctual/api"
-	"punctual/gen/db"
+	"punctual/internal/cells"
 	"punctual/internal/metrics"
 	"punctual/internal/notify"
+	"punctual/internal/poller"
 	"punctual/internal/runs"
 )
 
-// measured is what the parts of an instance are given to be measured by. All of it is nil if
-// nothing is measured.
-type measured struct {
+// meters are what the parts of an instance are given to be measured by. All of it is nil if nothing
+// is measured.
+type meters struct {
 	runs          runs.Meter
 	requests      api.Meter
 	handler       http.Handler
@@ -29,37 +30,57 @@ type measured struct {
 }
 
 // measure begins to measure the instance, unless METRICS is off.
-func (a *App) measure() (m measured) {
+func (a *App) measure() {
 	if a.config.Metrics == MetricsOff {
-		return m
+		return
 	}
 	c := metrics.Config{
-		Queries: db.New(a.pools.metrics), Logger: a.log, Version: Version(), Channels: notify.Channels,
-		Pools: map[string]metrics.Pool{
-			"engine": a.pools.engine, "api": a.pools.api, "access": a.pools.access, "lease": a.pools.lease, "probe": a.pools.probe,
-			"metrics": a.pools.metrics,
-		},
+		Cells: cells.New(a.pools.metrics), Logger: a.log, Version: Version(), Channels: notify.Channels, Pools: a.allPools,
 		// What follows is made later, and asked when the instance serves.
 		Followers:   func() int { return a.stream.Followers() },
 		Connections: func() (int, int) { return a.clients.open() },
 	}
 	if a.config.Role != RoleAPI {
 		c.Slots = map[string]func() (int, int){
-			"all":         func() (int, int) { return a.poller.Slots() },
-			"connections": func() (int, int) { return a.poller.ConnectionSlots() },
+			"all":         a.slots((*poller.Poller).Slots),
+			"connections": a.slots((*poller.Poller).ConnectionSlots),
 		}
 	}
 	a.metrics = metrics.New(c)
 	a.observers = append(a.observers, a.metrics.Runs.Observe)
 	of := a.metrics.Engine
-	m = measured{
+	a.meters = meters{
 		runs: a.metrics.Runs, requests: a.metrics.Requests, announced: of.Announced, eventsStarted: of.EventsStarted,
 		leaseRenewed: of.LeaseRenewed, heard: of.Heard, listening: of.Listening,
 	}
 	if a.config.MetricsPort == 0 {
-		m.handler = a.metrics.Handler()
+		a.meters.handler = a.metrics.Handler()
 	}
-	return m
+}
+
+// allPools returns the pools of the instance by their names, in which that of a cell stands before a
+// dot, unless it is the first one.
+func (a *App) allPools() map[string]metrics.Pool {
+	all := map[string]metrics.Pool{"access": a.pools.access, "probe": a.pools.probe, "metrics": a.pools.metrics}
+	for _, c := range a.cells.all() {
+		prefix := ""
+		if c.name != cells.First {
+			prefix = c.name + "."
+		}
+		all[prefix+"engine"], all[prefix+"api"], all[prefix+"lease"] = c.pools.engine, c.pools.api, c.pools.lease
+	}
+	return all
+}
+
+// slots returns what counts slots of the pollers of all cells.
+func (a *App) slots(of func(*poller.Poller) (taken, room int)) func() (taken, room int) {
+	return func() (taken, room int) {
+		for _, c := range a.cells.all() {
+			t, r := of(c.poller)
+			taken, room = taken+t, room+r
+		}
+		return taken, room
+	}
 }
 
 // metricsServer serves metrics on a port of their own. A nil one does nothing.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"punctual/gen/db"
 	"punctual/internal/clock"
 )
 
@@ -14,16 +13,22 @@ import (
 const answerWithin = time.Second
 
 // drain ends all work within the grace. It logs what it has to cut off; that is not an error.
-func (a *App) drain(claiming *sync.WaitGroup) {
+func (a *App) drain(claimers *sync.WaitGroup) {
 	close(a.stopping)
 	grace, cancel := context.WithTimeout(context.Background(), a.config.ShutdownGrace)
 	defer cancel()
 	noticed := time.After(a.config.ShutdownDelay)
 
-	claiming.Wait()
-	if err := a.poller.Drain(grace); err != nil {
-		a.log.Warn("runs were cut off and given back", "error", err)
+	claimers.Wait()
+	var draining sync.WaitGroup
+	for _, c := range a.cells.all() {
+		draining.Go(func() {
+			if err := c.poller.Drain(grace); err != nil {
+				c.log.Warn("runs were cut off and given back", "error", err)
+			}
+		})
 	}
+	draining.Wait()
 	select {
 	case <-noticed:
 	case <-grace.Done():
@@ -38,7 +43,7 @@ func (a *App) drain(claiming *sync.WaitGroup) {
 	}
 }
 
-// releaseWithin bounds giving up the lease. If the database does not answer, the lease expires by
+// releaseWithin bounds giving up the lease in a cell. If the database does not answer, the lease expires by
 // itself.
 const releaseWithin = 2 * time.Second
 
@@ -49,20 +54,8 @@ func (a *App) close() error {
 		_ = a.socket.Close() // the server has closed it if it was serving
 	}
 	a.metricsServer.close()
-	if a.stats != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
-		defer cancel()
-		errs = append(errs, a.stats.Flush(ctx))
-	}
-	if a.lease != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
-		defer cancel()
-		errs = append(errs, a.giveBack(ctx))
-	}
-	if a.instance != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
-		defer cancel()
-		errs = append(errs, a.instance.Release(ctx))
+	for _, c := range a.cells.all() {
+		errs = append(errs, c.close())
 	}
 	a.traces.Close()
 	a.pools.close()
@@ -70,19 +63,4 @@ func (a *App) close() error {
 		errs = append(errs, a.database.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// giveBack frees the runs that were claimed and not completed, so that other instances can claim
-// them at once, and notifies these.
-func (a *App) giveBack(ctx context.Context) error {
-	held, err := a.lease.Release(ctx)
-	if err != nil || !held {
-		return err
-	}
-	q := db.New(a.pools.engine)
-	row, err := q.FreeAbandoned(ctx)
-	if err != nil || row.Freed == 0 {
-		return err
-	}
-	return q.NotifyDue(ctx, db.NotifyDueParams{Queues: []string{""}, UnixMicros: []int64{0}}) // long since
 }

@@ -51,8 +51,17 @@ func NewAttempt(requestID string) string { return requestID + attemptMark + uuid
 // by another attempt by now: see internal/idempotency. The change must not be committed.
 var ErrSuperseded = errors.New("another attempt serves the request")
 
+// IsAttempt reports whether a request has an Idempotency-Key, by its id.
+func IsAttempt(requestID string) bool { return strings.Contains(requestID, attemptMark) }
+
+// WithoutAttempt returns the id of the request of an attempt.
+func WithoutAttempt(requestID string) string {
+	id, _, _ := strings.Cut(requestID, attemptMark)
+	return id
+}
+
 // Record writes an entry in the caller's namespace. Call it in the transaction of the change. It
-// may return ErrSuperseded.
+// may return ErrSuperseded, or access.ErrMoving.
 func Record(ctx context.Context, tx *db.Queries, by access.Caller, entry Entry) error {
 	result, err := entry.result()
 	if err != nil {
@@ -66,7 +75,27 @@ func Record(ctx context.Context, tx *db.Queries, by access.Caller, entry Entry) 
 		return fmt.Errorf("write %s to the audit: %w", entry.Operation, err)
 	}
 	if n == 0 {
-		return ErrSuperseded
+		return WhyRefused(ctx, tx, by.Namespace)
+	}
+	return nil
+}
+
+// WhyRefused returns why a change in a namespace may not be made that AddToAudit has refused.
+func WhyRefused(ctx context.Context, tx *db.Queries, namespace string) error {
+	if err := refuseMoving(ctx, tx, namespace); err != nil {
+		return err
+	}
+	return ErrSuperseded
+}
+
+// refuseMoving returns access.ErrMoving if a namespace is being moved to another cell.
+func refuseMoving(ctx context.Context, tx *db.Queries, namespace string) error {
+	isMoving, err := tx.IsMoving(ctx, namespace)
+	if err != nil {
+		return fmt.Errorf("look whether the namespace is being moved: %w", err)
+	}
+	if isMoving {
+		return access.ErrMoving
 	}
 	return nil
 }
@@ -88,7 +117,10 @@ func RecordAll(ctx context.Context, tx *db.Queries, by access.Caller, entries []
 			ResourceID: entry.ID, RequestID: request, Result: result,
 		}
 	}
-	if strings.Contains(by.RequestID, attemptMark) {
+	if err := refuseMoving(ctx, tx, by.Namespace); err != nil {
+		return err
+	}
+	if IsAttempt(by.RequestID) {
 		n, err := tx.HoldAttempt(ctx, by.RequestID)
 		if err != nil {
 			return fmt.Errorf("lock the attempt: %w", err)

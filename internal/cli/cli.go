@@ -36,7 +36,6 @@ type Commands struct {
 	Stats       showStats      `cmd:"" group:"jobs" help:"Count runs, and how late and how long they were, over time."`
 	Queues      listQueues     `cmd:"" group:"admin" help:"List the queues that have work or workers."`
 	Instances   listInstances  `cmd:"" group:"admin" help:"List the instances of the service."`
-	Namespaces  namespacesCmd  `cmd:"" group:"admin" help:"List, read, create, change, suspend and delete namespaces."`
 	Whoami      whoami         `cmd:"" group:"admin" help:"Show who the service takes you for, and what you may do."`
 	Completion  completion     `cmd:"" group:"program" help:"Print what makes a shell complete commands and flags."`
 

@@ -11,7 +11,8 @@ import (
 	"punctual/gen/client"
 )
 
-type namespacesCmd struct {
+// Namespaces are the commands about namespaces that ask a service.
+type Namespaces struct {
 	List    listNamespaces   `cmd:"" help:"List namespaces."`
 	Get     getNamespaces    `cmd:"" help:"Show namespaces with all their fields."`
 	Create  createNamespace  `cmd:"" help:"Create a namespace."`
@@ -42,6 +43,7 @@ var namespaceTable = table[client.Namespace]{
 		{"Requests/s", func(n client.Namespace) string { return orNone(n.RequestsPerSecond) }},
 		{"Runs kept days", func(n client.Namespace) string { return orNone(n.RunRetentionDays) }},
 		{"Created", func(n client.Namespace) string { return when(&n.CreatedAt) }},
+		{"Cell", func(n client.Namespace) string { return n.Cell }},
 		{"Description", func(n client.Namespace) string { return n.Description }},
 	},
 	name: namespaceName,
@@ -121,6 +123,7 @@ func (f namespaceFields) fields() map[string]any {
 type createNamespace struct {
 	Globals         `embed:""`
 	namespaceFields `embed:""`
+	Cell            string `placeholder:"NAME" help:"The cell in which it is to be. Default: the one with the fewest jobs."`
 	Name            string `arg:"" help:"The name of the namespace."`
 }
 
@@ -128,6 +131,9 @@ type createNamespace struct {
 func (c *createNamespace) Run(ctx context.Context, s *Session) error {
 	fields := c.fields()
 	fields["name"] = c.Name
+	if c.Cell != "" {
+		fields["cell"] = c.Cell
+	}
 	body, err := json.Marshal(fields)
 	if err != nil {
 		return fmt.Errorf("encode the request: %w", err)

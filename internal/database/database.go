@@ -71,10 +71,14 @@ func OpenTraced(ctx context.Context, url string, l Limits, tracer pgx.QueryTrace
 	if tracer != nil {
 		config.ConnConfig.Tracer = tracer
 	}
-	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+	schema := config.ConnConfig.RuntimeParams["search_path"]
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		registerUUID(conn.TypeMap())
 		registerArrays(conn.TypeMap())
-		return nil
+		if schema == "" {
+			return nil
+		}
+		return checkSchema(ctx, conn, schema)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

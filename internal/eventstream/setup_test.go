@@ -70,7 +70,7 @@ func (c cluster) instance(t *testing.T) instance {
 			}
 			return conn, err
 		},
-		Logger: log, Event: hub.Hear, Due: func(string, time.Time) {},
+		Logger: log, Event: hub.Hear, Due: func(_, _ string, _ time.Time) {},
 		Missed: func() { hub.Missed(); listening <- struct{}{} },
 	})
 	ctx, cancel := context.WithCancel(context.Background())

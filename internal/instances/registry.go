@@ -20,6 +20,8 @@ import (
 
 // Config is what a Registry needs. Zero means default.
 type Config struct {
+	// ID is the id of the instance. Default: a new one.
+	ID      uuid.UUID
 	Queries *db.Queries
 	Logger  *slog.Logger
 	// Name is the host and the process, for people.
@@ -40,7 +42,6 @@ type Config struct {
 // Registry writes the row of one instance. Make it with New. Safe for concurrent use.
 type Registry struct {
 	Config
-	id uuid.UUID
 	// writtenAt is when the row was written last, in nanoseconds since began.
 	writtenAt atomic.Int64
 	began     time.Time
@@ -48,9 +49,11 @@ type Registry struct {
 
 // New returns a Registry that has written nothing yet.
 func New(c Config) (*Registry, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("make the id of the instance: %w", err)
+	if c.ID == uuid.Nil {
+		var err error
+		if c.ID, err = uuid.NewV7(); err != nil {
+			return nil, fmt.Errorf("make the id of the instance: %w", err)
+		}
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Duration = cmp.Or(c.Duration, 9*time.Second)
@@ -60,11 +63,8 @@ func New(c Config) (*Registry, error) {
 	if c.Asking == nil {
 		c.Asking = func() map[string]int32 { return nil }
 	}
-	return &Registry{Config: c, id: id, began: time.Now()}, nil
+	return &Registry{Config: c, began: time.Now()}, nil
 }
-
-// ID is the id of the instance, which no other has.
-func (r *Registry) ID() uuid.UUID { return r.id }
 
 // Run writes the row whenever nobody has done so for a while, until ctx ends: the renewal of a
 // lease does it, too. It tries a failed write again soon.
@@ -135,7 +135,7 @@ func (r *Registry) RenewWithLease(ctx context.Context, q *db.Queries, lease uuid
 // row returns what is written.
 func (r *Registry) row() db.RenewInstanceParams {
 	row := db.RenewInstanceParams{
-		ID: r.id, Name: r.Name, Version: r.Version, Roles: r.Roles, Duration: r.Duration, Executing: int32(r.Executing()),
+		ID: r.ID, Name: r.Name, Version: r.Version, Roles: r.Roles, Duration: r.Duration, Executing: int32(r.Executing()),
 		AskedQueues: []string{}, Asking: []int32{},
 	}
 	asking := r.Asking()
@@ -148,7 +148,7 @@ func (r *Registry) row() db.RenewInstanceParams {
 
 // Release deletes the row. Call it when the instance does nothing any more.
 func (r *Registry) Release(ctx context.Context) error {
-	if err := r.Queries.ForgetInstance(ctx, r.id); err != nil {
+	if err := r.Queries.ForgetInstance(ctx, r.ID); err != nil {
 		return fmt.Errorf("delete the row of the instance: %w", err)
 	}
 	return nil

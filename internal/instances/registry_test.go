@@ -45,7 +45,7 @@ func TestRegistry(t *testing.T) {
 	require.Empty(t, list(t, pool))
 	require.NoError(t, r.Renew(t.Context()))
 	first := list(t, pool)[0]
-	require.Equal(t, r.ID(), first.ID)
+	require.Equal(t, r.ID, first.ID)
 	require.Equal(t, "web-1/42", first.Name)
 	require.EqualValues(t, 7, first.Executing)
 	require.Equal(t, []string{"default/a", "default/b"}, first.AskedQueues)

@@ -67,7 +67,7 @@ func (s *Service) create(ctx context.Context, tx *db.Queries, by access.Caller, 
 			view, err = s.createAt(ctx, tx, by, "createJob", given, known, instant{now, false})
 		}
 		if errors.Is(err, pgx.ErrNoRows) { // it is not about the time
-			err = audit.ErrSuperseded
+			err = audit.WhyRefused(ctx, tx, by.Namespace)
 		}
 	}
 	return view, err

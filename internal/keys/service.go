@@ -13,8 +13,8 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/audit"
+	"punctual/internal/cells"
 	"punctual/internal/clock"
-	"punctual/internal/database"
 )
 
 // ErrNotFound is the error for a key that does not exist for the caller.
@@ -22,7 +22,10 @@ var ErrNotFound = errors.New("there is no such key")
 
 // Config is what a Service needs.
 type Config struct {
+	// Pool leads to the first cell, which has the keys of all namespaces.
 	Pool *pgxpool.Pool
+	// Cells knows where namespaces are. Default: it is made with Pool.
+	Cells *cells.Directory
 	// Changed is called after a key was made or revoked. It must not block. Default: only the
 	// notification tells of it.
 	Changed func()
@@ -41,6 +44,9 @@ type Service struct {
 func New(c Config) *Service {
 	if c.Changed == nil {
 		c.Changed = func() {}
+	}
+	if c.Cells == nil {
+		c.Cells = cells.New(c.Pool)
 	}
 	return &Service{Config: c, queries: db.New(c.Pool)}
 }
@@ -79,24 +85,30 @@ func statusOf(key *db.Key, now time.Time) Status {
 // access.ErrNoNamespace if there is no such namespace.
 func (s *Service) Create(ctx context.Context, by access.Caller, given Request) (view View, plain Plain, err error) {
 	plain = generate()
-	err = pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		now, err := q.DatabaseTime(ctx)
+	err = s.transact(ctx, by, "createKey", plain.ID(), given.result(), func(of, first inCell) error {
+		tx, err := of()
+		if err != nil {
+			return err
+		}
+		now, err := tx.DatabaseTime(ctx)
 		if err != nil {
 			return fmt.Errorf("read the database's time: %w", err)
 		}
 		if err := given.check(by, now); err != nil {
 			return err
 		}
-		if err := lockNamespace(ctx, q, by, given); err != nil {
+		if err := lockNamespace(ctx, tx, by, given); err != nil {
 			return err
 		}
-		key, err := q.CreateKey(ctx, given.params(by, plain, now))
+		if tx, err = first(); err != nil {
+			return err
+		}
+		key, err := tx.CreateKey(ctx, given.params(by, plain, now))
 		if err != nil {
 			return fmt.Errorf("store the key: %w", err)
 		}
 		view = newView(key, now)
-		return s.record(ctx, q, by, "createKey", key.ID, given.result())
+		return nil
 	})
 	if err != nil {
 		return View{}, Plain{}, err
@@ -120,16 +132,38 @@ func lockNamespace(ctx context.Context, q *db.Queries, by access.Caller, given R
 	return nil
 }
 
-// record writes a change to the audit, and tells all instances of it.
-func (s *Service) record(ctx context.Context, q *db.Queries, by access.Caller, operation, id string, result any) error {
-	entry := audit.Entry{Operation: operation, Type: audit.Key, ID: id, Result: result}
-	if err := audit.Record(ctx, q, by, entry); err != nil {
+// inCell returns the queries of a cell in a transaction, for use until those of another are asked
+// for.
+type inCell func() (*db.Queries, error)
+
+// transact makes a change of a key in a transaction, and writes it to the audit of the caller's
+// namespace. do gets the cell of the namespace, and the first one, which has the keys.
+func (s *Service) transact(ctx context.Context, by access.Caller, operation, id string, result any, do func(of, first inCell) error) error {
+	cell, err := s.Cells.Of(ctx, by.Namespace)
+	if err != nil {
 		return err
 	}
-	if err := q.NotifyAccess(ctx); err != nil {
-		return fmt.Errorf("notify the instances: %w", err)
-	}
-	return nil
+	return cells.Transact(ctx, s.Pool, func(tx *cells.Transaction) error {
+		of := func() (*db.Queries, error) { return tx.In(ctx, cell) }
+		first := func() (*db.Queries, error) { return tx.In(ctx, cells.First) }
+		if err := do(of, first); err != nil {
+			return err
+		}
+		q, err := of()
+		if err != nil {
+			return err
+		}
+		if err := audit.Record(ctx, q, by, audit.Entry{Operation: operation, Type: audit.Key, ID: id, Result: result}); err != nil {
+			return err
+		}
+		if q, err = first(); err != nil {
+			return err
+		}
+		if err := q.NotifyAccess(ctx); err != nil {
+			return fmt.Errorf("notify the instances: %w", err)
+		}
+		return nil
+	})
 }
 
 // Get returns a key, or ErrNotFound.
@@ -175,8 +209,11 @@ func (s *Service) List(ctx context.Context, by access.Caller, after *Place, most
 // Revoke makes a key invalid for good, at all instances. It changes nothing if the key is revoked
 // already. It returns ErrNotFound if there is no such key.
 func (s *Service) Revoke(ctx context.Context, by access.Caller, id string) error {
-	err := pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) error {
-		q := db.New(tx)
+	err := s.transact(ctx, by, "revokeKey", id, nil, func(_, first inCell) error {
+		q, err := first()
+		if err != nil {
+			return err
+		}
 		n, err := q.RevokeKey(ctx, db.RevokeKeyParams{ID: id, Namespace: by.Namespace, WithServiceWide: by.IsServiceWide})
 		if err != nil {
 			return fmt.Errorf("revoke the key: %w", err)
@@ -184,7 +221,7 @@ func (s *Service) Revoke(ctx context.Context, by access.Caller, id string) error
 		if n == 0 {
 			return errUnchanged
 		}
-		return s.record(ctx, q, by, "revokeKey", id, nil)
+		return nil
 	})
 	if errors.Is(err, errUnchanged) {
 		_, err = s.Get(ctx, by, id)

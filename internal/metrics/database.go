@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"punctual/gen/db"
+	"punctual/internal/cells"
 	"punctual/internal/logging"
 )
 
@@ -34,9 +36,9 @@ const (
 
 // database reads what the database knows of the service as a whole, whenever that is scraped.
 type database struct {
-	queries *db.Queries
-	outage  logging.Outage
-	reads   []read
+	cells  *cells.Directory
+	outage logging.Outage
+	reads  []read
 	// isRead says of each read whether it succeeded.
 	isRead *prometheus.Desc
 
@@ -48,13 +50,45 @@ type database struct {
 // read is one statement, and what makes metrics of its answer.
 type read struct {
 	name string
-	do   func(ctx context.Context, q *db.Queries) ([]prometheus.Metric, error)
+	do   func(ctx context.Context, q *db.Queries) ([]reading, error)
+}
+
+// reading is the value of a gauge in one cell. That of all of them is the sum, or the greatest one.
+type reading struct {
+	of         *prometheus.Desc
+	value      float64
+	labels     []string
+	isGreatest bool
+}
+
+// gauge is a reading that is added to those of other cells.
+func gauge(of *prometheus.Desc, value float64, labels ...string) reading {
+	return reading{of: of, value: value, labels: labels}
+}
+
+// greatest is a reading of which the greatest one counts.
+func greatest(of *prometheus.Desc, value float64, labels ...string) reading {
+	return reading{of: of, value: value, labels: labels, isGreatest: true}
+}
+
+// metric returns a reading for Prometheus.
+func (r reading) metric() prometheus.Metric {
+	return prometheus.MustNewConstMetric(r.of, prometheus.GaugeValue, r.value, r.labels...)
+}
+
+// add adds a reading of another cell.
+func (r *reading) add(other reading) {
+	if r.isGreatest {
+		r.value = max(r.value, other.value)
+	} else {
+		r.value += other.value
+	}
 }
 
 // addDatabase adds the metrics of the service as a whole. Each instance has them.
 func (r *Registry) addDatabase() {
 	d := &database{
-		queries: r.config.Queries,
+		cells: r.config.Cells,
 		outage: logging.Outage{
 			Logger:  r.config.Logger,
 			Failing: "could not read metrics of the database; they are missing until this succeeds",
@@ -72,7 +106,7 @@ func (r *Registry) addDatabase() {
 	}
 	d.isRead = r.define(Gauge, "punctual_database_read_success",
 		"Whether this instance could read these metrics: 1 or 0. Those that it could not read are missing.", "read")
-	if d.queries != nil {
+	if d.cells != nil {
 		r.registry.MustRegister(d)
 	}
 }
@@ -99,11 +133,13 @@ func (d *database) read() (all []prometheus.Metric) {
 	defer cancel()
 	var errs []error
 	for _, read := range d.reads {
-		metrics, err := read.do(ctx, d.queries)
+		readings, err := d.readCells(ctx, read)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", read.name, err))
 		}
-		all = append(append(all, metrics...), gauge(d.isRead, number(err == nil), read.name))
+		for _, r := range append(readings, gauge(d.isRead, number(err == nil), read.name)) {
+			all = append(all, r.metric())
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		d.outage.Failed(ctx, err)
@@ -113,6 +149,33 @@ func (d *database) read() (all []prometheus.Metric) {
 	return all
 }
 
-func gauge(of *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
-	return prometheus.MustNewConstMetric(of, prometheus.GaugeValue, value, labels...)
+// readCells reads something of all cells, and puts it together.
+func (d *database) readCells(ctx context.Context, read read) (all []reading, err error) {
+	names, err := d.cells.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, cell := range names {
+		var of []reading
+		err := d.cells.Read(ctx, cell, func(q *db.Queries) (err error) {
+			of, err = read.do(ctx, q)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if cell == cells.First {
+			all = of
+			continue
+		}
+		for _, r := range of {
+			at := slices.IndexFunc(all, func(known reading) bool { return known.of == r.of && slices.Equal(known.labels, r.labels) })
+			if at < 0 {
+				all = append(all, r)
+			} else {
+				all[at].add(r)
+			}
+		}
+	}
+	return all, nil
 }

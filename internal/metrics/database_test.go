@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/cells"
 	"punctual/internal/database"
 	"punctual/internal/metrics"
 	"punctual/internal/testdb"
@@ -23,7 +24,7 @@ func setup(t *testing.T) (*metrics.Registry, *pgxpool.Pool) {
 	pool, err := pgxpool.New(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	return metrics.New(metrics.Config{Queries: db.New(limited)}), pool
+	return metrics.New(metrics.Config{Cells: cells.New(limited)}), pool
 }
 
 // store stores as many jobs, each with a row of due that has been ready for a minute.

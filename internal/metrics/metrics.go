@@ -18,19 +18,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"punctual/gen/db"
+	"punctual/internal/cells"
 )
 
 // Config is what a Registry needs. Zero means default.
 type Config struct {
-	// Queries reads what the database knows. It should have limits in time. Default: nothing is
+	// Cells reads what the database knows. Its pool should have limits in time. Default: nothing is
 	// read.
-	Queries *db.Queries
-	Logger  *slog.Logger
+	Cells  *cells.Directory
+	Logger *slog.Logger
 	// Version is that of the service.
 	Version string
-	// Pools are the connection pools of the instance, by their names.
-	Pools map[string]Pool
+	// Pools returns the connection pools of the instance, by their names. Default: there are none.
+	Pools func() map[string]Pool
 	// Channels are those on which instances notify each other.
 	Channels []string
 	// Slots are for how many runs there is room, and how much of it is taken: of all runs, and of
@@ -45,6 +45,9 @@ type Config struct {
 // withDefaults returns the configuration with the defaults for what is missing.
 func (c Config) withDefaults() Config {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Pools == nil {
+		c.Pools = func() map[string]Pool { return nil }
+	}
 	if c.Followers == nil {
 		c.Followers = func() int { return 0 }
 	}

@@ -14,7 +14,7 @@ func (r *Registry) addPools() {
 	waited := r.define(Counter, "punctual_pool_wait_seconds_total", "For how long they waited.", "pool")
 	canceled := r.define(Counter, "punctual_pool_timeouts_total", "Times that somebody gave up to wait for a connection.", "pool")
 	r.registry.MustRegister(collector(func(out chan<- prometheus.Metric) {
-		for name, pool := range r.config.Pools {
+		for name, pool := range r.config.Pools() {
 			s := pool.Stat()
 			gauge := func(of *prometheus.Desc, value int32, labels ...string) {
 				out <- prometheus.MustNewConstMetric(of, prometheus.GaugeValue, float64(value), append([]string{name}, labels...)...)

@@ -51,7 +51,8 @@ func DecodeBlackouts(stored []byte) (all []Blackout, err error) {
 	return all, nil
 }
 
-// byNamespace returns the blackouts of rows by the names of their namespaces.
+// byNamespace returns the blackouts of rows by the names of their namespaces. No run starts in a
+// namespace that is being moved to another cell.
 func byNamespace[Row db.ListBlackoutsRow | db.LockBlackoutsRow](rows []Row) (map[string][]Blackout, error) {
 	all := make(map[string][]Blackout, len(rows))
 	for _, row := range rows {
@@ -59,6 +60,9 @@ func byNamespace[Row db.ListBlackoutsRow | db.LockBlackoutsRow](rows []Row) (map
 		decoded, err := DecodeBlackouts(row.Blackouts)
 		if err != nil {
 			return nil, fmt.Errorf("the namespace %s: %w", row.Name, err)
+		}
+		if row.MovingSince != nil {
+			decoded = append(decoded, Blackout{To: row.MovingSince.Add(movesWithin)})
 		}
 		all[row.Name] = decoded
 	}
@@ -68,6 +72,9 @@ func byNamespace[Row db.ListBlackoutsRow | db.LockBlackoutsRow](rows []Row) (map
 // blackoutsKnownFor is how long blackouts are known without being read again. Instances hear of
 // changes at once; this bounds how long one that hears nothing goes by what was.
 const blackoutsKnownFor = 30 * time.Second
+
+// movesWithin is more than it takes to move a namespace to another cell.
+const movesWithin = 24 * time.Hour
 
 // Blackouts knows the blackouts of all namespaces. Make it with NewBlackouts. Safe for concurrent
 // use.
@@ -138,18 +145,37 @@ func (*Blackouts) Lock(ctx context.Context, tx *db.Queries, names []string) (fun
 	return func(namespace string, at time.Time) time.Time { return untilOf(locked[namespace], at) }, nil
 }
 
-// freeHeld makes the runs of a namespace that were put back wait for the end of the blackout that
-// it has now, if it has one. It returns when the first of each queue is due.
-func freeHeld(ctx context.Context, tx *db.Queries, row db.Namespace, all []Blackout) ([]db.FreeHeldRunsRow, error) {
-	until := untilOf(all, row.UpdatedAt)
+// freeHeld makes the runs of a namespace that were put back wait for the end of the blackout that it
+// has now, if it has one. It returns when the first of each queue is due. The caller holds a lock of
+// the namespace.
+func freeHeld(ctx context.Context, tx *db.Queries, namespace string, all []Blackout, now time.Time) ([]db.FreeHeldRunsRow, error) {
+	until := untilOf(all, now)
 	if until.IsZero() {
-		until = row.UpdatedAt
+		until = now
 	}
-	first, err := tx.FreeHeldRuns(ctx, db.FreeHeldRunsParams{Namespace: row.Name, Until: until})
+	first, err := tx.FreeHeldRuns(ctx, db.FreeHeldRunsParams{Namespace: namespace, Until: until})
 	if err != nil {
 		return nil, fmt.Errorf("move the runs that a blackout holds: %w", err)
 	}
 	return first, nil
+}
+
+// FreeMoved makes the runs of a namespace be due again that were put back while it was being moved to
+// another cell. It is a cells.Free.
+func FreeMoved(ctx context.Context, tx *db.Queries, namespace string) ([]db.FreeHeldRunsRow, error) {
+	row, err := tx.LockNamespace(ctx, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("read the namespace: %w", err)
+	}
+	now, err := tx.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's time: %w", err)
+	}
+	blackouts, err := DecodeBlackouts(row.Blackouts)
+	if err != nil {
+		return nil, err
+	}
+	return freeHeld(ctx, tx, namespace, blackouts, now)
 }
 
 func untilOf(all []Blackout, at time.Time) (until time.Time) {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/cells"
 	"punctual/internal/recent"
 )
 
@@ -19,15 +19,16 @@ type Cache struct {
 }
 
 // NewCache returns a Cache that knows nothing yet.
-func NewCache(q *db.Queries) *Cache {
+func NewCache(directory *cells.Directory) *Cache {
 	return &Cache{recent.New(knownFor, func(ctx context.Context, name string, _ access.Limits) (access.Limits, error) {
-		row, err := found(q.GetNamespace(ctx, name))
+		row, cell, err := read(ctx, directory, name)
 		if err != nil {
 			return access.Limits{}, err
 		}
 		return access.Limits{
 			MaxJobs: row.MaxJobs, MinIntervalSeconds: row.MinIntervalSeconds, RequestsPerSecond: row.RequestsPerSecond,
 			RunRetentionDays: row.RunRetentionDays, IsSuspended: row.SuspendedAt != nil,
+			Cell: cell,
 		}, nil
 	})}
 }

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"punctual/gen/db"
 	"punctual/internal/access"
+	"punctual/internal/cells"
 	"punctual/internal/database"
 	"punctual/internal/namespaces"
 	"punctual/internal/testdb"
@@ -21,13 +22,13 @@ import (
 
 // counter counts the statements that read one row.
 type counter struct {
-	db.DBTX
+	*pgxpool.Pool
 	n int
 }
 
 func (c *counter) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	c.n++
-	return c.DBTX.QueryRow(ctx, sql, args...)
+	return c.Pool.QueryRow(ctx, sql, args...)
 }
 
 func TestCache(t *testing.T) {
@@ -37,8 +38,8 @@ func TestCache(t *testing.T) {
 	t.Cleanup(pool.Close)
 	_, err = pool.Exec(t.Context(), "insert into namespaces (name, description, max_jobs) values ('team', '', 5)")
 	require.NoError(t, err)
-	statements := &counter{DBTX: pool}
-	cache := namespaces.NewCache(db.New(statements))
+	statements := &counter{Pool: pool}
+	cache := namespaces.NewCache(cells.New(statements))
 
 	for range 100 {
 		limits, err := cache.Limits(t.Context(), "team")
@@ -66,7 +67,7 @@ func TestCache(t *testing.T) {
 
 // slow holds each statement back until it may go on.
 type slow struct {
-	db.DBTX
+	*pgxpool.Pool
 	begun atomic.Int32
 	goOn  chan struct{}
 }
@@ -74,7 +75,7 @@ type slow struct {
 func (s *slow) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	s.begun.Add(1)
 	<-s.goOn
-	return s.DBTX.QueryRow(ctx, sql, args...)
+	return s.Pool.QueryRow(ctx, sql, args...)
 }
 
 // A thousand workers that ask again at the same moment cost one statement.
@@ -83,8 +84,8 @@ func TestCacheReadsOnceForAll(t *testing.T) {
 	pool, err := database.Open(t.Context(), testdb.New(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	statements := &slow{DBTX: pool, goOn: make(chan struct{})}
-	cache := namespaces.NewCache(db.New(statements))
+	statements := &slow{Pool: pool, goOn: make(chan struct{})}
+	cache := namespaces.NewCache(cells.New(statements))
 
 	var all errgroup.Group
 	var asking sync.WaitGroup

@@ -12,8 +12,10 @@ import (
 // JSON is that of the contract's NamespaceCreate and NamespaceUpdate, which bound each field. Of a
 // limit, null means none.
 type Change struct {
-	// Name is only for a new one.
+	// Name is only for a new one, and so is Cell: the name of the cell in which it is to be. Default:
+	// the one with the fewest jobs.
 	Name               string                    `json:"name"`
+	Cell               string                    `json:"cell"`
 	Description        jobs.Optional[string]     `json:"description"`
 	MaxJobs            jobs.Optional[*int32]     `json:"maxJobs"`
 	MinIntervalSeconds jobs.Optional[*int32]     `json:"minIntervalSeconds"`

@@ -30,7 +30,9 @@ const (
 // AnnouncerConfig is what an Announcer needs. Zero means default.
 type AnnouncerConfig struct {
 	Queries *db.Queries
-	Logger  *slog.Logger
+	// Cell is that of which it announces what becomes due. Empty: the first one.
+	Cell   string
+	Logger *slog.Logger
 	// Sent is called after each try to send announcements, with how many. Default: nobody is told.
 	Sent func(announcements int, err error)
 }
@@ -103,7 +105,7 @@ func (a *Announcer) send(ctx context.Context) error {
 	if len(due) == 0 {
 		return nil // sent with the announcements before
 	}
-	var params db.NotifyDueParams
+	params := db.NotifyDueParams{Suffix: Suffix(a.Cell)}
 	for queue, readyAt := range due {
 		params.Queues = append(params.Queues, queue)
 		params.UnixMicros = append(params.UnixMicros, readyAt.UnixMicro())
@@ -119,6 +121,14 @@ func (a *Announcer) send(ctx context.Context) error {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return nil
+}
+
+// Suffix is what NotifyDue sends after the name of a queue: the cell, unless that is the first one.
+func Suffix(cell string) string {
+	if cell == "" {
+		return ""
+	}
+	return " " + cell
 }
 
 // take returns what has been collected, and forgets it.

@@ -39,9 +39,10 @@ type ListenerConfig struct {
 	Logger  *slog.Logger
 	// Canceled is called with the id of a run that is to stop, and the reason. It must not block.
 	Canceled func(run uuid.UUID, reason db.RunReason)
-	// Due is called with the instant, by the database's clock, at which something becomes due for
-	// the workers of a queue, or for instances if the queue is empty. It must not block.
-	Due func(queue string, readyAt time.Time)
+	// Due is called with the instant, by the database's clock, at which something becomes due in a
+	// cell (empty: the first one) for the workers of a queue, or for instances if the queue is
+	// empty. It must not block.
+	Due func(cell, queue string, readyAt time.Time)
 	// AccessChanged is called when a key or a namespace has changed. It must not block.
 	AccessChanged func()
 	// Event is called with what an instance says of events. It must not block.
@@ -150,7 +151,8 @@ func (l *Listener) tell(heard *pgconn.Notification) {
 		l.Missed()
 		return
 	}
-	l.Due(second, time.UnixMicro(micros))
+	queue, cell, _ := strings.Cut(second, " ")
+	l.Due(cell, queue, time.UnixMicro(micros))
 }
 
 // next returns the next notification, or nil if there was none for a while and the connection

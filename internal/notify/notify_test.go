@@ -45,7 +45,7 @@ func setup(t *testing.T) (*pgxpool.Pool, ears) {
 	l := notify.NewListener(notify.ListenerConfig{
 		Connect:  func(ctx context.Context) (*pgx.Conn, error) { return database.Connect(ctx, url) },
 		Logger:   logging.New(t.Output(), slog.LevelInfo),
-		Due:      func(queue string, readyAt time.Time) { e.due <- heard{queue, readyAt.UTC()} },
+		Due:      func(_, queue string, readyAt time.Time) { e.due <- heard{queue, readyAt.UTC()} },
 		Missed:   func() { e.missed <- struct{}{} },
 		Canceled: func(_ uuid.UUID, reason db.RunReason) { e.canceled <- reason },
 	})

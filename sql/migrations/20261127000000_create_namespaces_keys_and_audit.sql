@@ -22,6 +22,9 @@ create table namespaces (
     updated_at timestamptz not null default now(),
     -- A deleted namespace is hidden, and stays as long as there are rows of its jobs.
     deleted_at timestamptz,
+    -- Since when it is being moved to another cell: until that has ended, nothing of it may be
+    -- changed. Null: it is not.
+    moving_since timestamptz,
 
     constraint namespaces_name_format check (name ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
     constraint namespaces_limits_positive check (

@@ -110,15 +110,15 @@ union all
 -- name: LockBlackouts :many
 -- The blackouts of namespaces, which stay as they are until the end of the transaction, in which
 -- runs are put back. They are locked in one order, and a change of one waits.
-select name, blackouts
+select name, blackouts, moving_since
 from namespaces
 where name = any(@names::text[])
 order by name
 for share;
 
 -- name: ListBlackouts :many
--- The blackouts of all namespaces that have any. Instances look at them when they claim; no caller
--- sees the answer.
-select name, blackouts
+-- The blackouts of all namespaces that have any, or that are being moved: that is one, too.
+-- Instances look at them when they claim; no caller sees the answer.
+select name, blackouts, moving_since
 from namespaces
-where blackouts is not null and deleted_at is null;
+where (blackouts is not null or moving_since is not null) and deleted_at is null;

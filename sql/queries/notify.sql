@@ -15,9 +15,10 @@ from unnest(@run_ids::uuid[]) as id;
 
 -- name: NotifyDue :exec
 -- Tells all instances when something becomes due, in microseconds since 1970, and in which queue;
--- an empty queue stands for the instances. Sent alone, never in a transaction that stores
--- something: commits that notify wait for each other.
-select pg_notify('punctual_due', n.unix_micros::text || ' ' || n.queue)
+-- an empty queue stands for the instances. After it comes the name of the cell, unless that is the
+-- first one. Sent alone, never in a transaction that stores something: commits that notify wait for
+-- each other.
+select pg_notify('punctual_due', n.unix_micros::text || ' ' || n.queue || @suffix::text)
 from (select unnest(@unix_micros::bigint[]) as unix_micros, unnest(@queues::text[]) as queue) n;
 
 -- name: ListenEvents :exec

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+
+	"punctual/gen/db"
+	"punctual/gen/server"
+	"punctual/internal/access"
+	"punctual/internal/cells"
+)
+
+// cellHandlers serve the requests about the namespaces of all cells but the first one. Safe for
+// concurrent use.
+type cellHandlers struct {
+	first *handlers
+	spec  *openapi3.T
+	errs  errorWriter
+	mu    sync.Mutex
+	made  map[*Cell]cellHandler
+}
+
+// cellHandler serves the requests of one cell.
+type cellHandler struct {
+	*handlers
+	router http.Handler
+}
+
+func newCellHandlers(first *handlers, spec *openapi3.T, errs errorWriter) *cellHandlers {
+	return &cellHandlers{first: first, spec: spec, errs: errs, made: map[*Cell]cellHandler{}}
+}
+
+// of returns what serves the requests of a cell.
+func (c *cellHandlers) of(cell *Cell) cellHandler {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	made, isMade := c.made[cell]
+	if !isMade {
+		config := c.first.Config
+		config.Cell = *cell
+		made.handlers = &handlers{Config: config, queries: db.New(cell.Pool), first: c.first.first, others: c}
+		router := chi.NewRouter()
+		router.Use(made.idempotent(c.spec, c.errs))
+		made.router = server.HandlerWithOptions(made.strict(c.errs), server.ChiServerOptions{
+			BaseRouter: router, ErrorHandlerFunc: c.errs.invalid,
+		})
+		c.made[cell] = made
+	}
+	return made
+}
+
+// all returns the handlers of the cells besides the first one.
+func (c *cellHandlers) all() (all []*handlers) {
+	if c.first.Others == nil {
+		return nil
+	}
+	for _, cell := range c.first.Others("") {
+		all = append(all, c.of(cell).handlers)
+	}
+	return all
+}
+
+// inCell serves a request by the cell of its namespace. Everything before has looked at nothing that
+// is in a cell, except for the namespace itself.
+func (c *cellHandlers) inCell(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := access.From(r.Context()).Limits.Cell
+		if name == cells.First {
+			next.ServeHTTP(w, r)
+			return
+		}
+		var found []*Cell
+		if c.first.Others != nil {
+			found = c.first.Others(name)
+		}
+		if len(found) == 0 {
+			c.errs.write(w, problem(r.Context(), codeNotReady, "The instance has not opened the cell of the namespace yet. Try again."))
+			return
+		}
+		ctx := context.WithValue(r.Context(), chi.RouteCtxKey, nil) // the router of the cell begins anew
+		c.of(found[0]).router.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// strict returns the handlers behind the generated decoding and encoding.
+func (s *handlers) strict(errs errorWriter) server.ServerInterface {
+	return server.NewStrictHandlerWithOptions(s, nil, server.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  errs.invalid,
+		ResponseErrorHandlerFunc: errs.failed,
+	})
+}
