@@ -64,8 +64,8 @@ func (c *cellHandlers) all() (all []*handlers) {
 	return all
 }
 
-// inCell serves a request by the cell of its namespace. Everything before has looked at nothing that
-// is in a cell, except for the namespace itself.
+// inCell serves a request by the cell of its namespace. Everything before has looked at nothing
+// that is in a cell, except for the namespace itself.
 func (c *cellHandlers) inCell(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := access.From(r.Context()).Limits.Cell

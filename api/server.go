@@ -92,8 +92,8 @@ type Config struct {
 	AuthFailuresPerMinute int
 	// Traces makes spans of requests. Nil: there are no traces.
 	Traces trace.TracerProvider
-	// Metrics serves the metrics of the instance. Nil: nothing does. OpenMetrics is whether they are
-	// for everybody who reaches the service; otherwise only a caller who is not bound to one
+	// Metrics serves the metrics of the instance. Nil: nothing does. OpenMetrics is whether they
+	// are for everybody who reaches the service; otherwise only a caller who is not bound to one
 	// namespace gets them, with the scope metrics:read.
 	Metrics     http.Handler
 	OpenMetrics bool

@@ -34,7 +34,7 @@ type commandLine struct {
 	Namespaces  namespacesCmd `cmd:"" group:"admin" help:"List, read, create, change, suspend, delete and move namespaces."`
 	Keys        keysCmd       `cmd:"" group:"admin" help:"Create, list or revoke API keys, over the API or straight in the database."`
 	Cells       cellsCmd      `cmd:"" group:"admin" help:"List and add cells: schemas of the database, each for some namespaces."`
-	ShowVersion versionCmd `cmd:"" group:"program" name:"version" help:"Print the version."`
+	ShowVersion versionCmd    `cmd:"" group:"program" name:"version" help:"Print the version."`
 }
 
 func main() {

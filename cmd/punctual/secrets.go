@@ -10,6 +10,7 @@ import (
 
 	"punctual/gen/db"
 	"punctual/internal/app"
+	"punctual/internal/cells"
 	"punctual/internal/database"
 	"punctual/internal/reseal"
 	"punctual/internal/secrets"
@@ -44,18 +45,31 @@ func (r *rotate) Run(ctx context.Context, log *slog.Logger) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	pool, err := database.Open(ctx, server.URL)
+	schemas, err := cells.Schemas(ctx, server.Direct)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	resealed, left, err := reseal.All(ctx, db.New(pool), r.SecretKeys, log)
-	if err != nil {
-		return err
+	var resealed, left int
+	for _, schema := range schemas {
+		done, kept, err := r.resealIn(ctx, schema.URL, log)
+		resealed, left = resealed+done, left+kept
+		if err != nil {
+			return err
+		}
 	}
 	log.InfoContext(ctx, "secrets encrypted with the first key", "jobsAndConnections", resealed)
 	if left > 0 {
 		return fmt.Errorf("the secrets of %d job(s) or connection(s) could not be decrypted and were left as they are; the log says why", left)
 	}
 	return nil
+}
+
+// resealIn is Run for one cell.
+func (r *rotate) resealIn(ctx context.Context, url string, log *slog.Logger) (resealed, left int, err error) {
+	pool, err := database.Open(ctx, url)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer pool.Close()
+	return reseal.All(ctx, db.New(pool), r.SecretKeys, log)
 }

@@ -21,7 +21,7 @@ where (
     )
   and (
         $2::text = 'system'
-        or not exists (select from namespaces n where n.name = $1 and n.moving_since is not null)
+        or exists (select from namespaces n where n.name = $1 and n.moving_since is null)
     )
 `
 
@@ -39,8 +39,8 @@ type AddToAuditParams struct {
 //
 // The id of an attempt to serve a request with an Idempotency-Key has a ~. Then this locks the
 // attempt, so that no other takes its place before the change is committed. Zero rows: another has
-// taken its place already, or the namespace is being moved to another cell (IsMoving), so the change
-// must not be made. What the service itself changes goes on until the namespace is locked.
+// taken its place already, or the namespace is being moved to another cell (IsHere), so the
+// change must not be made. What the service itself changes goes on until the namespace is locked.
 func (q *Queries) AddToAudit(ctx context.Context, arg AddToAuditParams) (int64, error) {
 	result, err := q.db.Exec(ctx, addToAudit,
 		arg.Namespace,
@@ -148,13 +148,13 @@ func (q *Queries) HoldAttempt(ctx context.Context, requestID string) (int64, err
 	return result.RowsAffected(), nil
 }
 
-const isMoving = `-- name: IsMoving :one
-select exists (select from namespaces n where n.name = $1 and n.moving_since is not null)
+const isHere = `-- name: IsHere :one
+select exists (select from namespaces n where n.name = $1 and n.moving_since is null)
 `
 
-// Whether a namespace is being moved to another cell.
-func (q *Queries) IsMoving(ctx context.Context, namespace string) (bool, error) {
-	row := q.db.QueryRow(ctx, isMoving, namespace)
+// Whether a namespace is in this cell, and is not being moved to another one.
+func (q *Queries) IsHere(ctx context.Context, namespace string) (bool, error) {
+	row := q.db.QueryRow(ctx, isHere, namespace)
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err

@@ -24,7 +24,7 @@ func (q *Queries) AddCell(ctx context.Context, cell string) error {
 
 const beginMove = `-- name: BeginMove :execrows
 update namespaces
-set moving_since = coalesce(moving_since, now())
+set moving_since = least(moving_since, now())
 where name = $1 and deleted_at is null
 `
 
@@ -90,6 +90,17 @@ func (q *Queries) CurrentTransaction(ctx context.Context) (string, error) {
 	return column_1, err
 }
 
+const deleteKeysOf = `-- name: DeleteKeysOf :exec
+delete from keys
+where namespace = $1::text
+`
+
+// Deletes the keys of a namespace that is gone. They are revoked already.
+func (q *Queries) DeleteKeysOf(ctx context.Context, namespace string) error {
+	_, err := q.db.Exec(ctx, deleteKeysOf, namespace)
+	return err
+}
+
 const endMove = `-- name: EndMove :execrows
 update namespaces
 set moving_since = null
@@ -132,11 +143,11 @@ func (q *Queries) HaveEarlierEnded(ctx context.Context, transaction string) (boo
 }
 
 const leaveDefaultNamespace = `-- name: LeaveDefaultNamespace :exec
-delete from namespaces n
-where n.name = 'default' and not exists (select from jobs j where j.namespace = n.name)
+delete from namespaces
+where name = 'default'
 `
 
-// Deletes the namespace that the migrations create in each cell: it is in the first one.
+// Deletes the namespace that the migrations create in each cell, from a cell in which it is not.
 func (q *Queries) LeaveDefaultNamespace(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, leaveDefaultNamespace)
 	return err
@@ -274,8 +285,8 @@ const lockMove = `-- name: LockMove :one
 select pg_try_advisory_lock(hashtextextended('punctual move ' || $1::text, 0))::boolean
 `
 
-// Whether this session is the one that moves a namespace from now on. It is until it ends, so nobody
-// takes it for alive that is dead.
+// Whether this session is the one that moves a namespace from now on. It is until it ends, so
+// nobody takes it for alive that is dead.
 func (q *Queries) LockMove(ctx context.Context, namespace string) (bool, error) {
 	row := q.db.QueryRow(ctx, lockMove, namespace)
 	var column_1 bool
@@ -311,8 +322,9 @@ left join locked_due l on true
 group by m.name
 `
 
-// Locks a namespace that is being moved, with its jobs and their runs, and returns how many of these
-// are held. It waits for those who change them at this moment. No row: it may not be moved any more.
+// Locks a namespace that is being moved, with its jobs and their runs, and returns how many of
+// these are held. It waits for those who change them at this moment. No row: it may not be moved
+// any more.
 func (q *Queries) LockMoving(ctx context.Context, namespace string) (int64, error) {
 	row := q.db.QueryRow(ctx, lockMoving, namespace)
 	var held int64
@@ -445,15 +457,11 @@ func (q *Queries) SchemaOfTrigrams(ctx context.Context) (string, error) {
 }
 
 const unplace = `-- name: Unplace :exec
-with forgotten as (
-    delete from keys
-    where namespace = $1::text
-)
 delete from placements
-where namespace = $1::text
+where namespace = $1
 `
 
-// Forgets where a namespace was that is gone, and its keys. They are revoked already.
+// Forgets where a namespace was that is gone.
 func (q *Queries) Unplace(ctx context.Context, namespace string) error {
 	_, err := q.db.Exec(ctx, unplace, namespace)
 	return err

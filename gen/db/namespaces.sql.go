@@ -20,21 +20,21 @@ insert into namespaces (
 )
 values (
     $1, $2, $3, $4, $5, $6, $7,
-    case when $8::boolean then now() end
+    $8
 )
 on conflict (name) do nothing
 returning name, description, max_jobs, min_interval_seconds, requests_per_second, run_retention_days, runs_deleted_before, blackouts, suspended_at, created_at, updated_at, deleted_at, moving_since
 `
 
 type CreateNamespaceParams struct {
-	Name               string `json:"name"`
-	Description        string `json:"description"`
-	MaxJobs            *int32 `json:"max_jobs"`
-	MinIntervalSeconds *int32 `json:"min_interval_seconds"`
-	RequestsPerSecond  *int32 `json:"requests_per_second"`
-	RunRetentionDays   *int32 `json:"run_retention_days"`
-	Blackouts          []byte `json:"blackouts"`
-	IsSuspended        bool   `json:"is_suspended"`
+	Name               string     `json:"name"`
+	Description        string     `json:"description"`
+	MaxJobs            *int32     `json:"max_jobs"`
+	MinIntervalSeconds *int32     `json:"min_interval_seconds"`
+	RequestsPerSecond  *int32     `json:"requests_per_second"`
+	RunRetentionDays   *int32     `json:"run_retention_days"`
+	Blackouts          []byte     `json:"blackouts"`
+	SuspendedAt        *time.Time `json:"suspended_at"`
 }
 
 // The namespaces themselves. No other statement of a request reads more than one of them.
@@ -49,7 +49,7 @@ func (q *Queries) CreateNamespace(ctx context.Context, arg CreateNamespaceParams
 		arg.RequestsPerSecond,
 		arg.RunRetentionDays,
 		arg.Blackouts,
-		arg.IsSuspended,
+		arg.SuspendedAt,
 	)
 	var i Namespace
 	err := row.Scan(
@@ -393,7 +393,7 @@ const updateNamespace = `-- name: UpdateNamespace :one
 update namespaces
 set description = $1, max_jobs = $2, min_interval_seconds = $3,
     requests_per_second = $4, run_retention_days = $5, blackouts = $6,
-    suspended_at = case when $7::boolean then coalesce(suspended_at, now()) end,
+    suspended_at = $7,
     runs_deleted_before = case when run_retention_days is not distinct from $5 then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
 where name = $8
@@ -401,18 +401,18 @@ returning name, description, max_jobs, min_interval_seconds, requests_per_second
 `
 
 type UpdateNamespaceParams struct {
-	Description        string `json:"description"`
-	MaxJobs            *int32 `json:"max_jobs"`
-	MinIntervalSeconds *int32 `json:"min_interval_seconds"`
-	RequestsPerSecond  *int32 `json:"requests_per_second"`
-	RunRetentionDays   *int32 `json:"run_retention_days"`
-	Blackouts          []byte `json:"blackouts"`
-	IsSuspended        bool   `json:"is_suspended"`
-	Name               string `json:"name"`
+	Description        string     `json:"description"`
+	MaxJobs            *int32     `json:"max_jobs"`
+	MinIntervalSeconds *int32     `json:"min_interval_seconds"`
+	RequestsPerSecond  *int32     `json:"requests_per_second"`
+	RunRetentionDays   *int32     `json:"run_retention_days"`
+	Blackouts          []byte     `json:"blackouts"`
+	SuspendedAt        *time.Time `json:"suspended_at"`
+	Name               string     `json:"name"`
 }
 
-// The caller holds LockNamespace. A namespace that stays suspended keeps the instant. With another
-// retention, all old runs are looked for again: those from before that may have come meanwhile.
+// The caller holds LockNamespace. With another retention, all old runs are looked for again: those
+// from before that may have come meanwhile.
 func (q *Queries) UpdateNamespace(ctx context.Context, arg UpdateNamespaceParams) (Namespace, error) {
 	row := q.db.QueryRow(ctx, updateNamespace,
 		arg.Description,
@@ -421,7 +421,7 @@ func (q *Queries) UpdateNamespace(ctx context.Context, arg UpdateNamespaceParams
 		arg.RequestsPerSecond,
 		arg.RunRetentionDays,
 		arg.Blackouts,
-		arg.IsSuspended,
+		arg.SuspendedAt,
 		arg.Name,
 	)
 	var i Namespace

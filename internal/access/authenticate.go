@@ -22,7 +22,8 @@ var (
 	ErrRevoked = fmt.Errorf("%w: they are revoked", ErrInvalid)
 	// ErrNoNamespace says that there is no such namespace, or not for the caller.
 	ErrNoNamespace = errors.New("there is no such namespace")
-	// ErrMoving says that a namespace is being moved to another cell, so nothing may be changed.
+	// ErrMoving says that a namespace is being moved to another cell, or has been a moment ago, so
+	// nothing may be changed here.
 	ErrMoving = errors.New("the namespace is being moved to another cell")
 	// ErrQueueNotAllowed says that the caller serves some queues only, and asks for another one.
 	ErrQueueNotAllowed = errors.New("the caller may not serve the queue")
@@ -35,9 +36,9 @@ var (
 
 // Verifier finds out whom credentials stand for. Safe for concurrent use.
 type Verifier interface {
-	// Verify returns the caller: without a namespace if it is service-wide, and without what belongs
-	// to the request or to the namespace. An error that wraps ErrInvalid says that the credentials
-	// are not valid. Any other error says that this could not be found out.
+	// Verify returns the caller: without a namespace if it is service-wide, and without what
+	// belongs to the request or to the namespace. An error that wraps ErrInvalid says that the
+	// credentials are not valid. Any other error says that this could not be found out.
 	Verify(ctx context.Context, credentials string) (Caller, error)
 }
 

@@ -40,8 +40,8 @@ func (o *openCells) named(name string) *cell {
 	return nil
 }
 
-// served returns what serves requests of a cell besides the first one, or of all of them if the name
-// is empty.
+// served returns what serves requests of a cell besides the first one, or of all of them if the
+// name is empty.
 func (o *openCells) served(name string) (all []*api.Cell) {
 	for _, c := range o.all() {
 		if c.name != cells.First && (name == "" || c.name == name) {
@@ -77,7 +77,8 @@ func (a *App) openNew(ctx context.Context) (opened []*cell, err error) {
 	return opened, nil
 }
 
-// openAdded opens cells that were added since the instance has started, and begins to work for them.
+// openAdded opens cells that were added since the instance has started, and begins to work for
+// them.
 func (a *App) openAdded(t *times) func(context.Context) (int64, error) {
 	return func(ctx context.Context) (int64, error) {
 		opened, err := a.openNew(ctx)

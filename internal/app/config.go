@@ -63,10 +63,10 @@ type Config struct {
 	Pages PagesConfig `embed:""`
 
 	PollInterval      time.Duration `help:"How often to check the database for due runs that nobody announced. Normal punctuality does not depend on it." default:"5s" env:"POLL_INTERVAL"`
-	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time." default:"2000" env:"MAX_CONCURRENT_RUNS"`
+	MaxConcurrentRuns int           `help:"How many runs this instance executes at the same time, for each cell." default:"2000" env:"MAX_CONCURRENT_RUNS"`
 
-	EngineConnections   int           `help:"Database connections for claiming, completing and leasing runs. Default: pool_max_conns of DATABASE_URL, or 10. An instance uses six more: for its lease, for notifications, for /readyz, for /metrics, and two to find out who makes a request." env:"ENGINE_CONNECTIONS"`
-	APIConnections      int           `name:"api-connections" help:"Database connections for API requests. Default: pool_max_conns of DATABASE_URL, or 10." env:"API_CONNECTIONS"`
+	EngineConnections   int           `help:"Database connections for claiming, completing and leasing runs. Default: pool_max_conns of DATABASE_URL, or 10. An instance uses six more: for its lease, for notifications, for /readyz, for /metrics, and two to find out who makes a request. For each further cell, it uses as many again, and one for the lease." env:"ENGINE_CONNECTIONS"`
+	APIConnections      int           `name:"api-connections" help:"Database connections for API requests, for each cell. Default: pool_max_conns of DATABASE_URL, or 10." env:"API_CONNECTIONS"`
 	APIStatementTimeout time.Duration `name:"api-statement-timeout" help:"How long a database statement of an API request may take. After that the request is answered with 503." default:"10s" env:"API_STATEMENT_TIMEOUT"`
 
 	SecretKeys secrets.Keyring `help:"The keys that encrypt secrets, as id:key,id:key, each key 32 bytes in base64. The first key encrypts, all of them decrypt. Set the environment variable rather than the flag, because other users of the machine can see flags." env:"SECRET_KEYS"`

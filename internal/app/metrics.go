@@ -58,8 +58,8 @@ func (a *App) measure() {
 	}
 }
 
-// allPools returns the pools of the instance by their names, in which that of a cell stands before a
-// dot, unless it is the first one.
+// allPools returns the pools of the instance by their names, in which that of a cell stands before
+// a dot, unless it is the first one.
 func (a *App) allPools() map[string]metrics.Pool {
 	all := map[string]metrics.Pool{"access": a.pools.access, "probe": a.pools.probe, "metrics": a.pools.metrics}
 	for _, c := range a.cells.all() {

@@ -14,11 +14,11 @@ import (
 )
 
 // pools are the connections of an instance that serve all cells, one pool for each use, so that no
-// use can starve another. With the connection that listens for notifications, there are at most 5 of
-// them, and those of each cell.
+// use can starve another. With the connection that listens for notifications, there are at most 5
+// of them, and those of each cell.
 type pools struct {
-	// access reads keys and namespaces, to find out who makes a request. Workers are not to wait for
-	// the API's connections, nor the engine for those who try keys.
+	// access reads keys and namespaces, to find out who makes a request. Workers are not to wait
+	// for the API's connections, nor the engine for those who try keys.
 	access *pgxpool.Pool
 	// probe answers /readyz on a single connection. An overloaded API is no reason to say that the
 	// instance is not ready: a load balancer would then take all instances away.

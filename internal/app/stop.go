@@ -43,8 +43,8 @@ func (a *App) drain(claimers *sync.WaitGroup) {
 	}
 }
 
-// releaseWithin bounds giving up the lease in a cell. If the database does not answer, the lease expires by
-// itself.
+// releaseWithin bounds giving up the lease in a cell. If the database does not answer, the lease
+// expires by itself.
 const releaseWithin = 2 * time.Second
 
 // close undoes New in reverse order. It also works after a New that failed half-way.

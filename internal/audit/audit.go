@@ -88,13 +88,13 @@ func WhyRefused(ctx context.Context, tx *db.Queries, namespace string) error {
 	return ErrSuperseded
 }
 
-// refuseMoving returns access.ErrMoving if a namespace is being moved to another cell.
+// refuseMoving returns access.ErrMoving if a namespace is being moved to another cell, or has been.
 func refuseMoving(ctx context.Context, tx *db.Queries, namespace string) error {
-	isMoving, err := tx.IsMoving(ctx, namespace)
+	isHere, err := tx.IsHere(ctx, namespace)
 	if err != nil {
 		return fmt.Errorf("look whether the namespace is being moved: %w", err)
 	}
-	if isMoving {
+	if !isHere {
 		return access.ErrMoving
 	}
 	return nil
@@ -102,6 +102,14 @@ func refuseMoving(ctx context.Context, tx *db.Queries, namespace string) error {
 
 // RecordAll is Record for many entries.
 func RecordAll(ctx context.Context, tx *db.Queries, by access.Caller, entries []Entry) error {
+	if err := refuseMoving(ctx, tx, by.Namespace); err != nil {
+		return err
+	}
+	return RecordApart(ctx, tx, by, entries)
+}
+
+// RecordApart is RecordAll for entries that are not in the cell of the caller's namespace.
+func RecordApart(ctx context.Context, tx *db.Queries, by access.Caller, entries []Entry) error {
 	rows := make([]db.CopyAuditParams, len(entries))
 	var request *string
 	if by.RequestID != "" {
@@ -116,9 +124,6 @@ func RecordAll(ctx context.Context, tx *db.Queries, by access.Caller, entries []
 			Namespace: by.Namespace, Actor: by.Actor, Operation: entry.Operation, ResourceType: string(entry.Type),
 			ResourceID: entry.ID, RequestID: request, Result: result,
 		}
-	}
-	if err := refuseMoving(ctx, tx, by.Namespace); err != nil {
-		return err
 	}
 	if IsAttempt(by.RequestID) {
 		n, err := tx.HoldAttempt(ctx, by.RequestID)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/database"
 )
 
@@ -45,43 +46,26 @@ func Add(ctx context.Context, databaseURL, name string, log *slog.Logger) (err e
 	}
 	return pgx.BeginTxFunc(ctx, conn, database.Locking, func(tx pgx.Tx) error {
 		t := &Transaction{queries: db.New(tx), current: First}
-		q, err := t.In(ctx, name)
+		q, err := t.In(ctx, First)
 		if err != nil {
+			return err
+		}
+		at, err := q.FindPlacement(ctx, access.DefaultNamespace)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("look where the default namespace is: %w", err)
+		}
+		if err := q.AddCell(ctx, name); err != nil {
+			return fmt.Errorf("store the cell: %w", err)
+		}
+		if err := q.NotifyAccess(ctx); err != nil || at == name {
+			return err
+		}
+		if q, err = t.In(ctx, name); err != nil {
 			return err
 		}
 		if err := q.LeaveDefaultNamespace(ctx); err != nil {
 			return fmt.Errorf("leave the default namespace where it is: %w", err)
 		}
-		if q, err = t.In(ctx, First); err != nil {
-			return err
-		}
-		if err := q.AddCell(ctx, name); err != nil {
-			return fmt.Errorf("store the cell: %w", err)
-		}
-		return q.NotifyAccess(ctx)
+		return nil
 	})
-}
-
-// Migrate brings the schema of a cell besides the first one to this binary's version.
-func Migrate(ctx context.Context, databaseURL, name string, log *slog.Logger) error {
-	url, err := schemaURL(ctx, databaseURL, name)
-	if err != nil {
-		return err
-	}
-	return database.Migrate(ctx, url, log.With("cell", name))
-}
-
-// schemaURL returns the URL for the migrations of a cell. They also need the operators of an
-// extension, which a database has in one schema only.
-func schemaURL(ctx context.Context, databaseURL, name string) (url string, err error) {
-	conn, err := database.Connect(ctx, databaseURL)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	extensions, err := db.New(conn).SchemaOfTrigrams(ctx)
-	if err != nil {
-		return "", fmt.Errorf("look for the extension pg_trgm: %w", err)
-	}
-	return database.InSchema(databaseURL, name, extensions)
 }

@@ -3,8 +3,8 @@
 //
 // A cell is a schema of the database that has all tables, for the rows of some namespaces. The
 // statements are the same in all cells: the search path of a session, or of a transaction, says
-// which one they mean. The first cell is the one to which the URL of the database leads. It also has
-// what belongs to the service as a whole: which cells there are, the keys and the sessions.
+// which one they mean. The first cell is the one to which the URL of the database leads. It also
+// has what belongs to the service as a whole: which cells there are, the keys and the sessions.
 package cells
 
 import (
@@ -87,8 +87,8 @@ func (d *Directory) All(ctx context.Context) ([]string, error) {
 	return slices.Concat([]string{First}, others), err
 }
 
-// Of returns the cell of a namespace, whether there is such a namespace or not. As long as there are
-// no other cells, it asks for no namespace.
+// Of returns the cell of a namespace, whether there is such a namespace or not. As long as there
+// are no other cells, it asks for no namespace.
 func (d *Directory) Of(ctx context.Context, namespace string) (string, error) {
 	others, err := d.Others(ctx)
 	if err != nil || len(others) == 0 {

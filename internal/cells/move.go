@@ -46,8 +46,8 @@ type Mover struct {
 // First it makes nothing be changed by requests, and no run start. Then it waits for requests and
 // runs that have begun. At last, one transaction moves all rows, and says that the namespace is in
 // the other cell: before it commits, everything is where it was, and after it, everything is where
-// it is to be. Whenever this process dies, nothing is lost and nothing is there twice; the instances
-// let the namespace go on where it was (EndAbandonedMoves), and it can be moved again.
+// it is to be. Whenever this process dies, nothing is lost and nothing is there twice; the
+// instances let the namespace go on where it was (EndAbandonedMoves), and it can be moved again.
 //
 // It returns access.ErrNoNamespace, ErrThere, ErrMoving or ErrBusy.
 func (m *Mover) Move(ctx context.Context, by access.Caller, namespace, to string) (moved int64, err error) {

@@ -70,7 +70,7 @@ func (d *Directory) purge(ctx context.Context, row db.Placement) (isGone bool, e
 			return err
 		}
 		isGone = true
-		return q.Unplace(ctx, row.Namespace)
+		return errors.Join(q.DeleteKeysOf(ctx, row.Namespace), q.Unplace(ctx, row.Namespace))
 	})
 	return isGone, err
 }

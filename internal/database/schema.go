@@ -32,8 +32,8 @@ func InSchema(databaseURL string, schemas ...string) (string, error) {
 var ErrOtherSchema = errors.New("the session does not use the schema of the URL (search_path): if there is a pooler in between, " +
 	"it does not pass it on, so DATABASE_URL must lead to PostgreSQL itself")
 
-// checkSchema returns an error unless a new session uses the first of the schemas that its URL says.
-// A statement would otherwise read or change the rows of others.
+// checkSchema returns an error unless a new session uses the first of the schemas that its URL
+// says. A statement would otherwise read or change the rows of others.
 func checkSchema(ctx context.Context, conn *pgx.Conn, searchPath string) error {
 	wanted, _, _ := strings.Cut(searchPath, ",")
 	has, err := db.New(conn).CurrentCell(ctx)

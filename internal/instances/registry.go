@@ -148,7 +148,11 @@ func (r *Registry) row() db.RenewInstanceParams {
 
 // Release deletes the row. Call it when the instance does nothing any more.
 func (r *Registry) Release(ctx context.Context) error {
-	if err := r.Queries.ForgetInstance(ctx, r.ID); err != nil {
+	err := r.Queries.ForgetInstance(ctx, r.ID)
+	if err != nil { // the connection may be broken since it was used last
+		err = r.Queries.ForgetInstance(ctx, r.ID)
+	}
+	if err != nil {
 		return fmt.Errorf("delete the row of the instance: %w", err)
 	}
 	return nil

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Cells opens the cells that were added since the instance has started. It does so when it is woken,
-// and every minute, because a notification may be lost.
+// Cells opens the cells that were added since the instance has started. It does so when it is
+// woken, and every minute, because a notification may be lost.
 func Cells(open func(context.Context) (int64, error), wake <-chan struct{}) Duty {
 	return Duty{Name: "open the cells that were added", Every: time.Minute, Wake: wake, Pass: counting(open)}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"punctual/gen/db"
 	"punctual/internal/cells"
 	"punctual/internal/database"
 	"punctual/internal/metrics"
@@ -122,7 +121,7 @@ func TestDatabase_unreachable(t *testing.T) {
 	pool, err := database.OpenLimited(t.Context(), "postgres://nobody@127.0.0.1:1/none", database.Limits{Connections: 1, Acquire: time.Second})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	scraped := scrape(t, metrics.New(metrics.Config{Queries: db.New(pool)}))
+	scraped := scrape(t, metrics.New(metrics.Config{Cells: cells.New(pool)}))
 	require.Equal(t, 6, countSeries(scraped, "punctual_database_read_success"))
 	requireValue(t, 0, scraped, `punctual_database_read_success{read="state"}`)
 	require.NotZero(t, countSeries(scraped, "punctual_runs_total"))

@@ -145,9 +145,9 @@ func (*Blackouts) Lock(ctx context.Context, tx *db.Queries, names []string) (fun
 	return func(namespace string, at time.Time) time.Time { return untilOf(locked[namespace], at) }, nil
 }
 
-// freeHeld makes the runs of a namespace that were put back wait for the end of the blackout that it
-// has now, if it has one. It returns when the first of each queue is due. The caller holds a lock of
-// the namespace.
+// freeHeld makes the runs of a namespace that were put back wait for the end of the blackout that
+// it has now, if it has one. It returns when the first of each queue is due. The caller holds a
+// lock of the namespace.
 func freeHeld(ctx context.Context, tx *db.Queries, namespace string, all []Blackout, now time.Time) ([]db.FreeHeldRunsRow, error) {
 	until := untilOf(all, now)
 	if until.IsZero() {
@@ -160,8 +160,8 @@ func freeHeld(ctx context.Context, tx *db.Queries, namespace string, all []Black
 	return first, nil
 }
 
-// FreeMoved makes the runs of a namespace be due again that were put back while it was being moved to
-// another cell. It is a cells.Free.
+// FreeMoved makes the runs of a namespace be due again that were put back while it was being moved
+// to another cell. It is a cells.Free.
 func FreeMoved(ctx context.Context, tx *db.Queries, namespace string) ([]db.FreeHeldRunsRow, error) {
 	row, err := tx.LockNamespace(ctx, namespace)
 	if err != nil {

@@ -1,8 +1,10 @@
 package namespaces
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"punctual/gen/db"
 	"punctual/internal/jobs"
@@ -12,8 +14,8 @@ import (
 // JSON is that of the contract's NamespaceCreate and NamespaceUpdate, which bound each field. Of a
 // limit, null means none.
 type Change struct {
-	// Name is only for a new one, and so is Cell: the name of the cell in which it is to be. Default:
-	// the one with the fewest jobs.
+	// Name is only for a new one, and so is Cell: the name of the cell in which it is to be.
+	// Default: the one with the fewest jobs.
 	Name               string                    `json:"name"`
 	Cell               string                    `json:"cell"`
 	Description        jobs.Optional[string]     `json:"description"`
@@ -39,6 +41,22 @@ func (c Change) applyTo(row db.Namespace) db.Namespace {
 		row.Blackouts = encodeBlackouts(c.Blackouts.Value)
 	}
 	return row
+}
+
+// suspendedAt returns since when a namespace is suspended after the change. One that stays
+// suspended keeps the instant.
+func (c Change) suspendedAt(ctx context.Context, tx *db.Queries, before *time.Time) (*time.Time, error) {
+	switch {
+	case !c.IsSuspended.IsGiven, c.IsSuspended.Value && before != nil:
+		return before, nil
+	case !c.IsSuspended.Value:
+		return nil, nil
+	}
+	now, err := tx.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's time: %w", err)
+	}
+	return &now, nil
 }
 
 // check returns an Invalid if a change is one that the service does not allow.

@@ -36,8 +36,8 @@ type Config struct {
 	// RetentionDays is how many days the service keeps runs. Default: for ever. No namespace keeps
 	// them longer.
 	RetentionDays int
-	// Announce tells that something has become due at an instant in a queue of a cell, or in none if
-	// its name is empty. It must not block. Default: it is found out later.
+	// Announce tells that something has become due at an instant in a queue of a cell, or in none
+	// if its name is empty. It must not block. Default: it is found out later.
 	Announce func(cell, queue string, readyAt time.Time)
 }
 
@@ -68,97 +68,6 @@ type View struct {
 func (s *Service) view(ctx context.Context, row db.Namespace, cell string) (View, error) {
 	name, err := s.Cells.Name(ctx, cell)
 	return View{row, name}, err
-}
-
-// Create stores a namespace in a cell. It returns a Conflict if there is one of this name, or an
-// Invalid.
-func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (View, error) {
-	row := given.applyTo(db.Namespace{})
-	if err := s.check(given); err != nil {
-		return View{}, err
-	}
-	cell, err := s.choose(ctx, given.Cell)
-	if err != nil {
-		return View{}, err
-	}
-	err = s.transact(ctx, by, place{row.Name, cell}, "createNamespace", given.fields(), func(tx *cells.Transaction) error {
-		if err := s.place(ctx, tx, row.Name, cell); err != nil {
-			return err
-		}
-		q, err := tx.In(ctx, cell)
-		if err != nil {
-			return err
-		}
-		row, err = q.CreateNamespace(ctx, db.CreateNamespaceParams{
-			Name: row.Name, Description: row.Description, MaxJobs: row.MaxJobs, MinIntervalSeconds: row.MinIntervalSeconds,
-			RequestsPerSecond: row.RequestsPerSecond, RunRetentionDays: row.RunRetentionDays, Blackouts: row.Blackouts, IsSuspended: given.IsSuspended.Value,
-		})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return exists(ctx, q, given.Name)
-		}
-		return err
-	})
-	if err != nil {
-		return View{}, err
-	}
-	s.Cells.Forget()
-	return s.view(ctx, row, cell)
-}
-
-// choose returns the cell for a new namespace: the one that has a name, or the least loaded one if
-// it is empty. It returns an Invalid if there is no such cell.
-func (s *Service) choose(ctx context.Context, name string) (string, error) {
-	if name == "" {
-		return s.Cells.LeastLoaded(ctx)
-	}
-	cell, err := s.Cells.ByName(ctx, name)
-	if errors.Is(err, cells.ErrUnknown) {
-		return "", &jobs.Invalid{Fields: []jobs.Field{{Name: "cell", Code: jobs.NotFound, Detail: "there is no such cell"}}}
-	}
-	return cell, err
-}
-
-// place notes in which cell a new namespace is to be, if there are several. It returns a Conflict if
-// there is one of this name in another cell.
-func (s *Service) place(ctx context.Context, tx *cells.Transaction, name, cell string) error {
-	q, err := tx.In(ctx, cells.First)
-	if err != nil {
-		return err
-	}
-	others, err := q.ListCells(ctx)
-	if err != nil || len(others) == 0 {
-		return err
-	}
-	n, err := q.Place(ctx, db.PlaceParams{Namespace: name, Cell: cell})
-	if err != nil {
-		return fmt.Errorf("note the cell of the namespace: %w", err)
-	}
-	_, err = q.GetNamespace(ctx, name) // one that was there before there were other cells
-	switch {
-	case n == 0:
-		return &jobs.Conflict{Code: Exists, Detail: whyExists}
-	case cell == cells.First || errors.Is(err, pgx.ErrNoRows):
-		return nil // CreateNamespace finds one that is in the same cell
-	case err != nil:
-		return fmt.Errorf("look for the namespace in the first cell: %w", err)
-	default:
-		return exists(ctx, q, name)
-	}
-}
-
-const whyExists = "There is a namespace with this name."
-
-// exists returns why there cannot be a namespace of a name in a cell.
-func exists(ctx context.Context, q *db.Queries, name string) error {
-	row, err := q.GetNamespace(ctx, name)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("read the namespace: %w", err)
-	}
-	detail := whyExists
-	if row.DeletedAt != nil {
-		detail = "A namespace with this name was deleted. The name is free again when the runs of its jobs are gone."
-	}
-	return &jobs.Conflict{Code: Exists, Detail: detail}
 }
 
 // Get returns a namespace, or access.ErrNoNamespace if there is none, or not for the caller.
@@ -250,14 +159,15 @@ func (s *Service) Update(ctx context.Context, by access.Caller, name string, cha
 		if err != nil {
 			return err
 		}
-		after, isSuspended := change.applyTo(before), before.SuspendedAt != nil
-		if change.IsSuspended.IsGiven {
-			isSuspended = change.IsSuspended.Value
+		after := change.applyTo(before)
+		suspendedAt, err := change.suspendedAt(ctx, q, before.SuspendedAt)
+		if err != nil {
+			return err
 		}
 		row, err = q.UpdateNamespace(ctx, db.UpdateNamespaceParams{
 			Name: name, Description: after.Description, MaxJobs: after.MaxJobs, MinIntervalSeconds: after.MinIntervalSeconds,
 			RequestsPerSecond: after.RequestsPerSecond, RunRetentionDays: after.RunRetentionDays, Blackouts: after.Blackouts,
-			IsSuspended: isSuspended,
+			SuspendedAt: suspendedAt,
 		})
 		if err != nil || !change.Blackouts.IsGiven {
 			return err
@@ -335,27 +245,25 @@ func (s *Service) transact(
 		}
 		if audit.IsAttempt(by.RequestID) && caller != of.cell {
 			// The attempt is in the cell of the caller, where its entry tells what it has done.
-			if err := record(ctx, tx, caller, by, entry); err != nil {
+			q, err := tx.In(ctx, caller)
+			if err != nil {
+				return err
+			}
+			if err := audit.RecordApart(ctx, q, by, []audit.Entry{entry}); err != nil {
 				return err
 			}
 			by.RequestID = audit.WithoutAttempt(by.RequestID)
 		}
-		if err := record(ctx, tx, of.cell, by, entry); err != nil {
+		q, err := tx.In(ctx, of.cell)
+		if err != nil {
 			return err
 		}
-		q, err := tx.In(ctx, cells.First)
-		if err != nil {
+		if err := audit.Record(ctx, q, by, entry); err != nil {
+			return err
+		}
+		if q, err = tx.In(ctx, cells.First); err != nil {
 			return err
 		}
 		return q.NotifyAccess(ctx)
 	})
-}
-
-// record writes an entry to the audit of a cell.
-func record(ctx context.Context, tx *cells.Transaction, cell string, by access.Caller, entry audit.Entry) error {
-	q, err := tx.In(ctx, cell)
-	if err != nil {
-		return err
-	}
-	return audit.Record(ctx, q, by, entry)
 }

@@ -26,8 +26,8 @@ begin
 end
 $$;
 
--- Moves all rows of a namespace from one cell to another, and returns how many. The caller holds the
--- locks that keep them from being changed meanwhile.
+-- Moves all rows of a namespace from one cell to another, and returns how many. The caller holds
+-- the locks that keep them from being changed meanwhile.
 --
 -- Generated columns generate themselves. The types that a cell has for itself, such as run_status,
 -- are converted by their texts.

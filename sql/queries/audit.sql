@@ -3,8 +3,8 @@
 --
 -- The id of an attempt to serve a request with an Idempotency-Key has a ~. Then this locks the
 -- attempt, so that no other takes its place before the change is committed. Zero rows: another has
--- taken its place already, or the namespace is being moved to another cell (IsMoving), so the change
--- must not be made. What the service itself changes goes on until the namespace is locked.
+-- taken its place already, or the namespace is being moved to another cell (IsHere), so the
+-- change must not be made. What the service itself changes goes on until the namespace is locked.
 insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
 select @namespace, @actor, @operation, @resource_type, @resource_id, nullif(@request_id::text, ''), @result
 where (
@@ -13,12 +13,12 @@ where (
     )
   and (
         @actor::text = 'system'
-        or not exists (select from namespaces n where n.name = @namespace and n.moving_since is not null)
+        or exists (select from namespaces n where n.name = @namespace and n.moving_since is null)
     );
 
--- name: IsMoving :one
--- Whether a namespace is being moved to another cell.
-select exists (select from namespaces n where n.name = @namespace and n.moving_since is not null);
+-- name: IsHere :one
+-- Whether a namespace is in this cell, and is not being moved to another one.
+select exists (select from namespaces n where n.name = @namespace and n.moving_since is null);
 
 -- name: HoldAttempt :execrows
 -- Locks an attempt as AddToAudit does, for entries that another statement writes. Zero rows:

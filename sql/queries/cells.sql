@@ -33,9 +33,9 @@ values (@cell)
 on conflict (name) do nothing;
 
 -- name: LeaveDefaultNamespace :exec
--- Deletes the namespace that the migrations create in each cell: it is in the first one.
-delete from namespaces n
-where n.name = 'default' and not exists (select from jobs j where j.namespace = n.name);
+-- Deletes the namespace that the migrations create in each cell, from a cell in which it is not.
+delete from namespaces
+where name = 'default';
 
 -- name: FindPlacement :one
 -- The cell of a namespace. It returns no row if that is the first one.
@@ -65,12 +65,13 @@ where namespace = @namespace
 for update;
 
 -- name: Unplace :exec
--- Forgets where a namespace was that is gone, and its keys. They are revoked already.
-with forgotten as (
-    delete from keys
-    where namespace = @namespace::text
-)
+-- Forgets where a namespace was that is gone.
 delete from placements
+where namespace = @namespace;
+
+-- name: DeleteKeysOf :exec
+-- Deletes the keys of a namespace that is gone. They are revoked already.
+delete from keys
 where namespace = @namespace::text;
 
 -- name: ListPlacements :many
@@ -91,8 +92,8 @@ where c.relname = 'jobs' and n.nspname = any(@cells::text[])
 order by n.nspname;
 
 -- name: LockMove :one
--- Whether this session is the one that moves a namespace from now on. It is until it ends, so nobody
--- takes it for alive that is dead.
+-- Whether this session is the one that moves a namespace from now on. It is until it ends, so
+-- nobody takes it for alive that is dead.
 select pg_try_advisory_lock(hashtextextended('punctual move ' || @namespace::text, 0))::boolean;
 
 -- name: LockAbandonedMove :one
@@ -103,7 +104,7 @@ select pg_try_advisory_xact_lock(hashtextextended('punctual move ' || @namespace
 -- Makes nothing of a namespace be changed, and no run of it start. The caller holds LockMove. Zero
 -- rows: there is no such namespace.
 update namespaces
-set moving_since = coalesce(moving_since, now())
+set moving_since = least(moving_since, now())
 where name = @namespace and deleted_at is null;
 
 -- name: EndMove :execrows
@@ -135,8 +136,9 @@ join due d on d.job_id = j.id
 where j.namespace = @namespace and d.lease_id is not null;
 
 -- name: LockMoving :one
--- Locks a namespace that is being moved, with its jobs and their runs, and returns how many of these
--- are held. It waits for those who change them at this moment. No row: it may not be moved any more.
+-- Locks a namespace that is being moved, with its jobs and their runs, and returns how many of
+-- these are held. It waits for those who change them at this moment. No row: it may not be moved
+-- any more.
 with moving as (
     -- The namespace.
     select n.name

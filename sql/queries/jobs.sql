@@ -9,8 +9,8 @@ select clock_timestamp()::timestamptz;
 -- created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
 -- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
 -- and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
--- does an attempt whose place another has taken, or whose namespace is being moved (AddToAudit), nor
--- a job whose connection does not exist.
+-- does an attempt whose place another has taken, or whose namespace is being moved (AddToAudit),
+-- nor a job whose connection does not exist.
 with checked as (
     -- One row, or none if the estimate or the attempt is refused.
     select @created_at::timestamptz as created_at
@@ -26,7 +26,7 @@ with checked as (
             strpos(@request_id::text, '~') = 0
             or exists (select from idempotency_keys k where k.request_id = @request_id::text for key share)
         )
-      and not exists (select from namespaces n where n.name = @namespace and n.moving_since is not null)
+      and exists (select from namespaces n where n.name = @namespace and n.moving_since is null)
 ), first as (
     -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
     -- on.
@@ -196,7 +196,7 @@ with forgotten as (
 )
 update jobs j
 set deleted_at = now(), status = 'PAUSED', status_reason = null,
-    paused_since = coalesce(paused_since, now()), pause_until = null, pause_id = null, key = null, name = 'deleted', description = '', labels = null,
+    paused_since = least(paused_since, now()), pause_until = null, pause_id = null, key = null, name = 'deleted', description = '', labels = null,
     payload = 'null', target = '{"type":"log"}', sealed_secrets = null, secrets_key_id = null, secret_names = '{}', secrets_digest = null
 where j.id = @id;
 

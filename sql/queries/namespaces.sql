@@ -9,7 +9,7 @@ insert into namespaces (
 )
 values (
     @name, @description, @max_jobs, @min_interval_seconds, @requests_per_second, @run_retention_days, sqlc.narg(blackouts),
-    case when @is_suspended::boolean then now() end
+    sqlc.narg(suspended_at)
 )
 on conflict (name) do nothing
 returning *;
@@ -38,12 +38,12 @@ where name = @name
 for update;
 
 -- name: UpdateNamespace :one
--- The caller holds LockNamespace. A namespace that stays suspended keeps the instant. With another
--- retention, all old runs are looked for again: those from before that may have come meanwhile.
+-- The caller holds LockNamespace. With another retention, all old runs are looked for again: those
+-- from before that may have come meanwhile.
 update namespaces
 set description = @description, max_jobs = @max_jobs, min_interval_seconds = @min_interval_seconds,
     requests_per_second = @requests_per_second, run_retention_days = @run_retention_days, blackouts = sqlc.narg(blackouts),
-    suspended_at = case when @is_suspended::boolean then coalesce(suspended_at, now()) end,
+    suspended_at = sqlc.narg(suspended_at),
     runs_deleted_before = case when run_retention_days is not distinct from @run_retention_days then runs_deleted_before end,
     updated_at = greatest(now(), created_at)
 where name = @name
