@@ -45,8 +45,8 @@ type Schema struct {
 	URL string
 }
 
-// Schemas returns those of all cells, the first one before the others. A database without tables has
-// the first one only.
+// Schemas returns those of all cells, the first one before the others. A database without tables
+// has the first one only.
 func Schemas(ctx context.Context, databaseURL string) (all []Schema, err error) {
 	all = []Schema{{First, databaseURL}}
 	conn, err := database.Connect(ctx, databaseURL)

@@ -23,7 +23,7 @@ var (
 	// ErrMoving is the error for a namespace that somebody else is moving.
 	ErrMoving = errors.New("somebody else is moving the namespace")
 	// ErrBusy is the error for a namespace whose runs do not end in time.
-	ErrBusy = errors.New("runs of the namespace have not ended in time, so it goes on where it was")
+	ErrBusy = errors.New("requests or runs of the namespace have not ended in time, so it goes on where it was")
 	// ErrThere is the error for a namespace that is in the cell already.
 	ErrThere = errors.New("the namespace is in this cell already")
 )
@@ -36,7 +36,7 @@ type Free func(ctx context.Context, tx *db.Queries, namespace string) ([]db.Free
 type Mover struct {
 	// Conn is a session that is used for nothing else, without a pooler in between.
 	Conn *pgx.Conn
-	// Within is how long the runs may take to end that have begun.
+	// Within is how long requests and runs may take to end that have begun.
 	Within time.Duration
 	Free   Free
 }
@@ -51,6 +51,8 @@ type Mover struct {
 //
 // It returns access.ErrNoNamespace, ErrThere, ErrMoving or ErrBusy.
 func (m *Mover) Move(ctx context.Context, by access.Caller, namespace, to string) (moved int64, err error) {
+	// A statement that is interrupted would end the session, and nothing could be undone by it.
+	asked, ctx := ctx, context.WithoutCancel(ctx)
 	directory := New(m.Conn)
 	from, err := directory.Of(ctx, namespace)
 	if err != nil {
@@ -63,25 +65,24 @@ func (m *Mover) Move(ctx context.Context, by access.Caller, namespace, to string
 	if isMine, err := q.LockMove(ctx, namespace); err != nil || !isMine {
 		return 0, errors.Join(err, ErrMoving)
 	}
-	move := &move{Mover: m, directory: directory, by: by, namespace: namespace, from: from, to: to}
+	move := &move{Mover: m, asked: asked, directory: directory, by: by, namespace: namespace, from: from, to: to}
 	if err := move.begin(ctx); err != nil {
 		return 0, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, move.giveUp(context.WithoutCancel(ctx)))
+			err = errors.Join(err, move.giveUp(ctx))
 		}
 	}()
+	move.until = time.Now().Add(m.Within)
 	if err := move.waitForRequests(ctx); err != nil {
 		return 0, err
 	}
 	if err := move.preparePartitions(ctx); err != nil {
 		return 0, err
 	}
-	waiting, cancel := context.WithTimeoutCause(ctx, m.Within, ErrBusy)
-	defer cancel()
 	for {
-		if err := move.waitForRuns(waiting); err != nil {
+		if err := move.waitForRuns(ctx); err != nil {
 			return 0, err
 		}
 		moved, err = move.switchOver(ctx)
@@ -94,6 +95,8 @@ func (m *Mover) Move(ctx context.Context, by access.Caller, namespace, to string
 // move is one move of a namespace.
 type move struct {
 	*Mover
+	asked               context.Context //nolint:containedctx // it ends when nobody waits for the move any more
+	until               time.Time       // how long others may take to end
 	directory           *Directory
 	by                  access.Caller
 	namespace, from, to string
@@ -185,19 +188,19 @@ func (m *move) waitForRequests(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask for the latest transaction: %w", err)
 	}
-	return m.until(ctx, func(q *db.Queries) (bool, error) { return q.HaveEarlierEnded(ctx, own) })
+	return m.wait(ctx, func(q *db.Queries) (bool, error) { return q.HaveEarlierEnded(ctx, own) })
 }
 
 // waitForRuns waits until no run of the namespace is held.
 func (m *move) waitForRuns(ctx context.Context) error {
-	return m.until(ctx, func(q *db.Queries) (bool, error) {
+	return m.wait(ctx, func(q *db.Queries) (bool, error) {
 		held, err := q.CountHeld(ctx, m.namespace)
 		return held == 0, err
 	})
 }
 
-// until looks again and again whether something has happened in the cell that the namespace leaves.
-func (m *move) until(ctx context.Context, look func(*db.Queries) (bool, error)) error {
+// wait looks again and again whether something has happened in the cell that the namespace leaves.
+func (m *move) wait(ctx context.Context, look func(*db.Queries) (bool, error)) error {
 	for {
 		var hasHappened bool
 		err := m.inCell(ctx, m.from, func(q *db.Queries) (err error) {
@@ -205,14 +208,16 @@ func (m *move) until(ctx context.Context, look func(*db.Queries) (bool, error)) 
 			return err
 		})
 		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
 		case err != nil:
 			return fmt.Errorf("wait until the namespace stands still: %w", err)
 		case hasHappened:
 			return nil
+		case m.asked.Err() != nil:
+			return m.asked.Err()
+		case time.Now().After(m.until):
+			return ErrBusy
 		}
-		clock.Sleep(ctx, lookEach)
+		clock.Sleep(m.asked, lookEach)
 	}
 }
 

@@ -228,15 +228,18 @@ func TestHub_tellsLosses(t *testing.T) {
 		for i := range what {
 			what[i] = of(events.RunFailed, "blue", "many")
 		}
-		one.Publish(what)
-		require.False(t, one.Wants("blue").Has(events.RunFailed), "there is no room for more")
+		isFull := func() bool { // what waits is being sent meanwhile
+			one.Publish(what)
+			return !one.Wants("blue").Has(events.RunFailed)
+		}
+		require.Eventually(t, isFull, patience, time.Millisecond, "there is no room for more")
 		require.True(t, one.Wants("blue").Has(events.JobFailing), "what is rare has some")
 		one.Publish([]events.Event{of(events.JobFailing, "blue", "rare")})
 		var got int
 		for e := s.next(t); e.Type == "run.failed"; e = s.next(t) {
 			got++
 		}
-		require.Equal(t, 3000, got)
+		require.GreaterOrEqual(t, got, 3000)
 		s.requireNext(t, "rare")
 		require.Less(t, time.Since(began), 10*time.Second, "nobody is behind for long")
 		one.publish("next")

@@ -132,6 +132,7 @@ func TestAKeyIsTakenOnce(t *testing.T) {
 
 	other := me
 	other.Namespace = "other"
+	f.exec(`insert into namespaces (name, description) values ($1, '')`, other.Namespace)
 	_, err = f.Create(t.Context(), other, decode(t, keyed))
 	require.NoError(t, err, "another namespace has keys of its own")
 

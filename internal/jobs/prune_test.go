@@ -46,6 +46,7 @@ func TestPruneDeletesWhatIsNotInTheList(t *testing.T) {
 	f.create(`{"name":"no key","intervalInSeconds":60,"labels":{"team":"a"}}`)
 	other := me
 	other.Namespace = "other"
+	f.exec(`insert into namespaces (name, description) values ($1, '')`, other.Namespace)
 	_, err := f.Apply(t.Context(), other, Apply{Definitions: f.ofTeam("a", "a1")})
 	require.NoError(t, err)
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"punctual/gen/db"
+	"punctual/internal/access"
 	"punctual/internal/lease"
 	"punctual/internal/maintenance"
 	"punctual/internal/runs"
@@ -33,7 +34,7 @@ func holdRun(t *testing.T, q *db.Queries, lasts time.Duration) {
 	require.NoError(t, err)
 	_, err = q.CreateJob(t.Context(), db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
-		ID: uuid.Must(uuid.NewV7()), Name: "held",
+		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, Name: "held",
 		Payload: []byte(`1`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		RunAt: &now, CreatedAt: now, ScheduledFor: &now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 		MisfirePolicy: db.MisfirePolicySKIP, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
