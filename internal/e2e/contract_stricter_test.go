@@ -16,6 +16,7 @@ var stricter = map[string]string{
 	"changeRuns body cursor":                 "is one that the answer before gave",
 	"changeRuns body selector.labelSelector": "is a selector",
 	"listNamespaces query cursor":            "is one that the list gave",
+	"createNamespace body cell":              "is one that there is",
 
 	"listCalendars query cursor":     "is one that the list gave",
 	"createCalendar body timeZone":   "is the name of a zone",
