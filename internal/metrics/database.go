@@ -67,8 +67,8 @@ func gauge(of *prometheus.Desc, value float64, labels ...string) reading {
 }
 
 // greatest is a reading of which the greatest one counts.
-func greatest(of *prometheus.Desc, value float64, labels ...string) reading {
-	return reading{of: of, value: value, labels: labels, isGreatest: true}
+func greatest(of *prometheus.Desc, value float64) reading {
+	return reading{of: of, value: value, isGreatest: true}
 }
 
 // metric returns a reading for Prometheus.
