@@ -14,14 +14,15 @@ import (
 	"punctual/internal/cells"
 )
 
-// cellHandlers serve the requests about the namespaces of all cells but the first one. Safe for
-// concurrent use.
+// cellHandlers serve the requests about the namespaces of all cells but the first one, and those
+// that are answered from replicas. Safe for concurrent use.
 type cellHandlers struct {
-	first *handlers
-	spec  *openapi3.T
-	errs  errorWriter
-	mu    sync.Mutex
-	made  map[*Cell]cellHandler
+	first    *handlers
+	spec     *openapi3.T
+	errs     errorWriter
+	replicas *replicas
+	mu       sync.Mutex
+	made     map[*Cell]cellHandler
 }
 
 // cellHandler serves the requests of one cell.
@@ -31,7 +32,7 @@ type cellHandler struct {
 }
 
 func newCellHandlers(first *handlers, spec *openapi3.T, errs errorWriter) *cellHandlers {
-	return &cellHandlers{first: first, spec: spec, errs: errs, made: map[*Cell]cellHandler{}}
+	return &cellHandlers{first: first, spec: spec, errs: errs, replicas: newReplicas(spec), made: map[*Cell]cellHandler{}}
 }
 
 // of returns what serves the requests of a cell.
@@ -64,26 +65,39 @@ func (c *cellHandlers) all() (all []*handlers) {
 	return all
 }
 
-// inCell serves a request by the cell of its namespace. Everything before has looked at nothing
-// that is in a cell, except for the namespace itself.
+// inCell serves a request by the cell of its namespace, or by a replica of it. Everything before has
+// looked at nothing that is in a cell, except for the namespace itself.
 func (c *cellHandlers) inCell(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := access.From(r.Context()).Limits.Cell
-		if name == cells.First {
+		cell := &c.first.Cell
+		if name := access.From(r.Context()).Limits.Cell; name != cells.First {
+			if cell = c.named(name); cell == nil {
+				c.errs.write(w, problem(r.Context(), codeNotReady, "The instance has not opened the cell of the namespace yet. Try again."))
+				return
+			}
+		}
+		if replica, lag := c.replicas.choose(r, cell.Replica); replica != nil {
+			sayLag(w, lag)
+			cell = &replica.Cell
+		}
+		if cell == &c.first.Cell {
 			next.ServeHTTP(w, r)
 			return
 		}
-		var found []*Cell
-		if c.first.Others != nil {
-			found = c.first.Others(name)
-		}
-		if len(found) == 0 {
-			c.errs.write(w, problem(r.Context(), codeNotReady, "The instance has not opened the cell of the namespace yet. Try again."))
-			return
-		}
 		ctx := context.WithValue(r.Context(), chi.RouteCtxKey, nil) // the router of the cell begins anew
-		c.of(found[0]).router.ServeHTTP(w, r.WithContext(ctx))
+		c.of(cell).router.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// named returns a cell besides the first one, or nil if it is not open.
+func (c *cellHandlers) named(name string) *Cell {
+	if c.first.Others == nil {
+		return nil
+	}
+	if found := c.first.Others(name); len(found) > 0 {
+		return found[0]
+	}
+	return nil
 }
 
 // strict returns the handlers behind the generated decoding and encoding.

@@ -46,6 +46,8 @@ type Cell struct {
 	Stats *stats.Reader
 	// Idempotency remembers requests that may be repeated.
 	Idempotency *idempotency.Service
+	// Replica answers lists and statistics. Nil: there is none.
+	Replica *Replica
 }
 
 // isComplete reports whether nothing is missing.

@@ -34,6 +34,31 @@ func (q *Queries) LockMigrations(ctx context.Context) error {
 	return err
 }
 
+const measureReplica = `-- name: MeasureReplica :one
+select
+    case
+        when pg_is_in_recovery() and pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn()
+            then greatest(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()), 0)
+        else 0
+    end::double precision as lag,
+    (select coalesce(extract(epoch from clock_timestamp() - max(i.expires_at)), 'infinity') from instances i)::double precision as unheard
+`
+
+type MeasureReplicaRow struct {
+	Lag     float64 `json:"lag"`
+	Unheard float64 `json:"unheard"`
+}
+
+// By how many seconds this server, if it is a standby, may be behind its primary: zero if it has
+// replayed everything that it has received. Also for how long it has not heard of any instance,
+// which is negative as long as it hears of them: so a standby is noticed that receives nothing.
+func (q *Queries) MeasureReplica(ctx context.Context) (MeasureReplicaRow, error) {
+	row := q.db.QueryRow(ctx, measureReplica)
+	var i MeasureReplicaRow
+	err := row.Scan(&i.Lag, &i.Unheard)
+	return i, err
+}
+
 const schemaVersion = `-- name: SchemaVersion :one
 select coalesce(max(version), '')::text
 from schema_migrations

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"punctual/api"
 	"punctual/gen/db"
 	"punctual/internal/broker"
@@ -63,11 +65,16 @@ func (a *App) openCell(ctx context.Context, name string) (_ *cell, err error) {
 		name: name, app: a, config: a.config, log: a.log, changed: make(chan struct{}, 1), paused: make(chan struct{}, 1),
 		started: make(chan struct{}, 1), replaced: make(chan struct{}, 1), setBack: make(chan struct{}, 1),
 	}
-	url := a.database.URL
+	url, replica := a.database.URL, a.database.Read
 	if name != cells.First {
 		c.log = a.log.With("cell", name)
 		if url, err = database.InSchema(url, name); err != nil {
 			return nil, err
+		}
+		if replica != "" {
+			if replica, err = database.InSchema(replica, name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	defer func() {
@@ -75,7 +82,7 @@ func (a *App) openCell(ctx context.Context, name string) (_ *cell, err error) {
 			err = errors.Join(err, c.close())
 		}
 	}()
-	if c.pools, err = openCellPools(ctx, url, a.config, a.traces.Statements()); err != nil {
+	if c.pools, err = openCellPools(ctx, url, replica, a.config, a.traces.Statements()); err != nil {
 		return nil, err
 	}
 	if err := warnOfMissingKeys(ctx, db.New(c.pools.engine), a.config.SecretKeys, c.log); err != nil {
@@ -121,20 +128,29 @@ func (c *cell) serve() {
 		Announce: c.announcer.Announce, SetBack: c.bringBack, Events: c.events, LogRuns: c.config.LogRuns, Observe: c.observe,
 		Meter: a.meters.runs, Tracer: a.traces.OfRuns(),
 	})
-	c.served = api.Cell{
-		Pool: c.pools.api, Queues: c.broker,
+	c.served = c.servedFrom(c.pools.api, targets, caller)
+	if c.pools.replica != nil {
+		replica := api.Replica{Cell: c.servedFrom(c.pools.replica, targets, caller), Lag: lagOf(db.New(c.pools.replica))}
+		c.served.Replica = &replica
+	}
+}
+
+// servedFrom returns what serves requests by the connections of a pool.
+func (c *cell) servedFrom(pool *pgxpool.Pool, targets executor.ByType, caller *executor.HTTP) api.Cell {
+	return api.Cell{
+		Pool: pool, Queues: c.broker,
 		Jobs: jobs.New(jobs.Config{
-			Pool: c.pools.api, Logger: c.log, Announce: c.announcer.Announce, Events: c.events, Contract: a.contract, Targets: targets,
+			Pool: pool, Logger: c.log, Announce: c.announcer.Announce, Events: c.events, Contract: c.app.contract, Targets: targets,
 			Secrets: c.config.SecretKeys, RetentionDays: c.config.RunRetentionDays, Observe: c.observe,
 		}),
 		Connections: connections.New(connections.Config{
-			Pool: c.pools.api, Secrets: c.config.SecretKeys, Checker: caller, Changed: c.connections.Forget,
+			Pool: pool, Secrets: c.config.SecretKeys, Checker: caller, Changed: c.connections.Forget,
 		}),
 		Calendars: calendars.New(calendars.Config{
-			Pool: c.pools.api, Replaced: func() { c.announcer.Announce(jobs.CalendarsChanged, time.Time{}) },
+			Pool: pool, Replaced: func() { c.announcer.Announce(jobs.CalendarsChanged, time.Time{}) },
 		}),
-		Stats:       stats.NewReader(c.pools.api),
-		Idempotency: idempotency.New(idempotency.Config{Pool: c.pools.api, Logger: c.log, Instance: c.instance.ID}),
+		Stats:       stats.NewReader(pool),
+		Idempotency: idempotency.New(idempotency.Config{Pool: pool, Logger: c.log, Instance: c.instance.ID}),
 	}
 }
 

@@ -169,6 +169,7 @@ func isLoopback(host string) bool {
 type DatabaseConfig struct {
 	URL       string `name:"database-url" help:"The PostgreSQL database, as postgres://user:password@host:port/name." env:"DATABASE_URL"`
 	DirectURL string `name:"database-direct-url" help:"The same database without a connection pooler in between. Needed for migrations and notifications if DATABASE_URL goes through a pooler in transaction mode." env:"DATABASE_DIRECT_URL"`
+	ReadURL   string `name:"database-read-url" help:"A read replica of the database, for lists and statistics. Default: they are read where everything else is." env:"DATABASE_READ_URL"`
 	Embedded  bool   `help:"Start the built-in PostgreSQL, unless DATABASE_URL names a database." env:"EMBEDDED"`
 	DataDir   string `help:"Where the built-in PostgreSQL keeps its data. Default: .punctual in the working directory, or /var/lib/punctual for root." env:"PUNCTUAL_DATA_DIR"`
 	BinDir    string `name:"postgres-bin" help:"The directory of the programs postgres and initdb for the built-in PostgreSQL. Default: the newest version found in the usual places." env:"PUNCTUAL_POSTGRES_BIN"`

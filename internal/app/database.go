@@ -24,6 +24,7 @@ var ErrNoDatabase = errors.New("there is no database: set DATABASE_URL to a Post
 type Database struct {
 	URL    string
 	Direct string             // the same database without a pooler in between
+	Read   string             // a read replica, or nothing
 	server *embeddedpg.Server // nil unless the built-in server is used
 }
 
@@ -31,7 +32,7 @@ type Database struct {
 // ErrNoDatabase if c does neither. The caller has to close the Database.
 func OpenDatabase(ctx context.Context, c DatabaseConfig, log *slog.Logger) (*Database, error) {
 	if c.URL != "" {
-		return &Database{URL: c.URL, Direct: cmp.Or(c.DirectURL, c.URL)}, nil
+		return &Database{URL: c.URL, Direct: cmp.Or(c.DirectURL, c.URL), Read: c.ReadURL}, nil
 	}
 	if !c.Embedded {
 		return nil, ErrNoDatabase

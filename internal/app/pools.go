@@ -34,6 +34,9 @@ type cellPools struct {
 	engine *pgxpool.Pool
 	// api reads and changes what clients ask for, except for workers' runs. It has limits in time.
 	api *pgxpool.Pool
+	// replica reads lists and statistics, if there is a read replica: up to API_CONNECTIONS
+	// connections there. Nil: there is none.
+	replica *pgxpool.Pool
 	// lease renews the instance's lease: a single connection that does nothing else.
 	lease *pgxpool.Pool
 }
@@ -66,12 +69,16 @@ func openPools(ctx context.Context, url string, tracer pgx.QueryTracer) (p pools
 }
 
 // openCellPools is openPools for the pools of a cell.
-func openCellPools(ctx context.Context, url string, c Config, tracer pgx.QueryTracer) (p cellPools, err error) {
-	var errs [3]error
+func openCellPools(ctx context.Context, url, replica string, c Config, tracer pgx.QueryTracer) (p cellPools, err error) {
+	var errs [4]error
 	p.engine, errs[0] = database.OpenTraced(ctx, url, database.Limits{Connections: c.EngineConnections}, tracer)
-	p.api, errs[1] = database.OpenTraced(ctx, url, database.Limits{
+	ofAPI := database.Limits{
 		Connections: c.APIConnections, Acquire: acquireWithin, Statement: cmp.Or(c.APIStatementTimeout, statementWithin),
-	}, tracer)
+	}
+	p.api, errs[1] = database.OpenTraced(ctx, url, ofAPI, tracer)
+	if replica != "" {
+		p.replica, errs[3] = database.OpenTraced(ctx, replica, ofAPI, tracer)
+	}
 	p.lease, errs[2] = database.OpenLimited(ctx, url, database.Limits{Connections: 1})
 	return p, errors.Join(errs[:]...)
 }
@@ -81,7 +88,7 @@ func (p pools) check(ctx context.Context) error { return database.Check(ctx, db.
 
 func (p pools) close() { closeAll(p.metrics, p.probe, p.access) }
 
-func (p cellPools) close() { closeAll(p.lease, p.api, p.engine) }
+func (p cellPools) close() { closeAll(p.lease, p.replica, p.api, p.engine) }
 
 func closeAll(all ...*pgxpool.Pool) {
 	for _, pool := range all {

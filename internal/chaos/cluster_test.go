@@ -3,12 +3,14 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -108,13 +110,45 @@ func (c *cluster) promote(t *testing.T) {
 }
 
 // kill ends all processes of the server at once, as if its machine had lost its power.
-func (p *postgres) kill() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+func (p *postgres) kill(t *testing.T) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	p.signal(t, syscall.SIGKILL)
 	_ = p.cmd.Wait() // an error, since it did not end well
 }
 
-// signal sends a signal to all processes of the server.
+// signal sends a signal to all processes of the server. To stop them, first to the one that starts
+// the others, so that none is missed.
 func (p *postgres) signal(t *testing.T, s syscall.Signal) {
 	t.Helper()
-	require.NoError(t, syscall.Kill(-p.cmd.Process.Pid, s))
+	if s == syscall.SIGSTOP {
+		require.NoError(t, p.cmd.Process.Signal(s))
+	}
+	children := childrenOf(t, p.cmd.Process.Pid) // each of them is a process group of its own
+	require.NoError(t, p.cmd.Process.Signal(s))
+	for _, child := range children {
+		err := syscall.Kill(child, s)
+		require.True(t, err == nil || errors.Is(err, syscall.ESRCH), "a process may have ended: %v", err)
+	}
+}
+
+// childrenOf returns the processes that a process has started.
+func childrenOf(t *testing.T, pid int) (children []int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	for _, path := range all {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// After the name, which is in parentheses: the state and the parent.
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			require.NoError(t, err)
+			children = append(children, child)
+		}
+	}
+	return children
 }

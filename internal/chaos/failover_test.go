@@ -33,7 +33,7 @@ func TestFailover(t *testing.T) {
 		if isZombie {
 			former.signal(t, syscall.SIGSTOP)
 		} else {
-			former.kill()
+			former.kill(t)
 		}
 		// As a cluster manager does: commits do not wait for a standby that there is not.
 		c.settings(t, c.standby, "alter system set synchronous_standby_names = ''")
@@ -45,7 +45,7 @@ func TestFailover(t *testing.T) {
 		if isZombie {
 			former.signal(t, syscall.SIGCONT)
 			s.requireLeft(t, former)
-			former.kill()
+			former.kill(t)
 		}
 		s.faults = append(s.faults, fault{from: at, to: s.now(t).Add(leaseDuration)})
 		c.follow(t)

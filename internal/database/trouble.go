@@ -56,7 +56,8 @@ func diagnoseCode(code string) Trouble {
 		return ReadOnly
 	case code == pgerrcode.DiskFull:
 		return Full
-	case slices.Contains([]string{pgerrcode.LockNotAvailable, pgerrcode.QueryCanceled}, code),
+	// A standby cancels a statement that keeps it from replaying with the last of these.
+	case slices.Contains([]string{pgerrcode.LockNotAvailable, pgerrcode.QueryCanceled, pgerrcode.SerializationFailure}, code),
 		pgerrcode.IsInsufficientResources(code):
 		return Overloaded
 	case pgerrcode.IsOperatorIntervention(code), pgerrcode.IsConnectionException(code):

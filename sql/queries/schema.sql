@@ -15,3 +15,15 @@ for update;
 -- Makes instances that start together migrate one after the other. The session holds the lock until
 -- it ends.
 select pg_advisory_lock(hashtextextended('punctual migrations', 0));
+
+-- name: MeasureReplica :one
+-- By how many seconds this server, if it is a standby, may be behind its primary: zero if it has
+-- replayed everything that it has received. Also for how long it has not heard of any instance,
+-- which is negative as long as it hears of them: so a standby is noticed that receives nothing.
+select
+    case
+        when pg_is_in_recovery() and pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn()
+            then greatest(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()), 0)
+        else 0
+    end::double precision as lag,
+    (select coalesce(extract(epoch from clock_timestamp() - max(i.expires_at)), 'infinity') from instances i)::double precision as unheard;
