@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 
@@ -54,10 +55,11 @@ func (c *cellHandlers) of(cell *Cell) cellHandler {
 	return made
 }
 
-// all returns the handlers of the cells besides the first one.
-func (c *cellHandlers) all() (all []*handlers) {
+// all returns the handlers of all cells.
+func (c *cellHandlers) all() []*handlers {
+	all := []*handlers{c.first}
 	if c.first.Others == nil {
-		return nil
+		return all
 	}
 	for _, cell := range c.first.Others("") {
 		all = append(all, c.of(cell).handlers)
@@ -65,14 +67,17 @@ func (c *cellHandlers) all() (all []*handlers) {
 	return all
 }
 
-// inCell serves a request by the cell of its namespace, or by a replica of it. Everything before has
-// looked at nothing that is in a cell, except for the namespace itself.
+// errCellNotOpen is the error for a request whose cell was added a moment ago.
+var errCellNotOpen = errors.New("the instance has not opened the cell of the namespace yet")
+
+// inCell serves a request by the cell of its namespace, or by a replica of it. Everything before
+// has looked at nothing that is in a cell, except for the namespace itself.
 func (c *cellHandlers) inCell(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cell := &c.first.Cell
 		if name := access.From(r.Context()).Limits.Cell; name != cells.First {
 			if cell = c.named(name); cell == nil {
-				c.errs.write(w, problem(r.Context(), codeNotReady, "The instance has not opened the cell of the namespace yet. Try again."))
+				c.errs.failed(w, r, errCellNotOpen)
 				return
 			}
 		}
@@ -103,7 +108,25 @@ func (c *cellHandlers) named(name string) *Cell {
 // strict returns the handlers behind the generated decoding and encoding.
 func (s *handlers) strict(errs errorWriter) server.ServerInterface {
 	return server.NewStrictHandlerWithOptions(s, nil, server.StrictHTTPServerOptions{
-		RequestErrorHandlerFunc:  errs.invalid,
-		ResponseErrorHandlerFunc: errs.failed,
+		RequestErrorHandlerFunc: errs.invalid,
+		ResponseErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) {
+			errs.failed(w, r, s.unlessMoved(r.Context(), err))
+		},
 	})
+}
+
+// unlessMoved returns the error of a request, or access.ErrMoving if something was not found
+// because the namespace is in another cell by now, and this instance has not heard of it.
+func (s *handlers) unlessMoved(ctx context.Context, err error) error {
+	caller := access.From(ctx)
+	if len(s.others.all()) == 1 || caller.Namespace == "" {
+		return err
+	}
+	if p, _ := problemOf(ctx, err); p.Status != http.StatusNotFound {
+		return err
+	}
+	if isHere, failed := s.queries.IsHere(ctx, caller.Namespace); failed == nil && !isHere {
+		return access.ErrMoving
+	}
+	return err
 }

@@ -198,6 +198,8 @@ func problemOf(ctx context.Context, err error) (p server.Problem, isExpected boo
 	switch {
 	case errors.Is(err, eventstream.ErrTooMany):
 		return problem(ctx, overloaded, "As many follow events as may. Try again."), true
+	case errors.Is(err, errCellNotOpen):
+		return problem(ctx, codeNotReady, "The instance has not opened the cell of the namespace yet. Try again."), true
 	case errors.Is(err, eventstream.ErrClosed):
 		return problem(ctx, codeNotReady, "The instance is about to stop. Try again."), true
 	case errors.Is(err, eventstream.ErrUnheard):

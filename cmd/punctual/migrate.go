@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"punctual/internal/app"
 	"punctual/internal/cells"
@@ -34,34 +35,67 @@ func (m *migrate) Run(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	slices.Reverse(schemas) // the first cell is the last to be undone: it knows the others
+	if m.Step == "down" {
+		return rollBack(ctx, schemas, log)
+	}
 	for _, schema := range schemas {
-		if err := m.perform(ctx, schema, log); err != nil {
+		if m.Step == "up" {
+			err = database.Migrate(ctx, schema.URL, ofCell(log, schema))
+		} else {
+			err = printMigrations(ctx, schema)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// perform performs the step for a cell.
-func (m *migrate) perform(ctx context.Context, of cells.Schema, log *slog.Logger) error {
-	if of.Cell != cells.First {
-		log = log.With("cell", of.Cell)
+func ofCell(log *slog.Logger, of cells.Schema) *slog.Logger {
+	if of.Cell == cells.First {
+		return log
 	}
-	switch m.Step {
-	case "up":
-		return database.Migrate(ctx, of.URL, log)
-	case "down":
-		return database.Rollback(ctx, of.URL, log)
-	default:
-		list, err := database.Migrations(ctx, of.URL)
-		if of.Cell != cells.First && err == nil {
-			fmt.Fprintf(os.Stdout, "The cell %s:\n", of.Cell)
+	return log.With("cell", of.Cell)
+}
+
+func printMigrations(ctx context.Context, of cells.Schema) error {
+	list, err := database.Migrations(ctx, of.URL)
+	if of.Cell != cells.First && err == nil {
+		fmt.Fprintf(os.Stdout, "The cell %s:\n", of.Cell)
+	}
+	for _, migration := range list {
+		mark := map[bool]string{true: "x", false: " "}[migration.Applied]
+		fmt.Fprintf(os.Stdout, "[%s] %s\n", mark, migration.Name)
+	}
+	return err
+}
+
+// rollBack undoes the last migration that any cell has, in those that have it: so it is safe to
+// repeat after a failure. The first cell is the last one, because it knows the others.
+func rollBack(ctx context.Context, schemas []cells.Schema, log *slog.Logger) error {
+	last := make([]string, len(schemas))
+	for i, schema := range schemas {
+		list, err := database.Migrations(ctx, schema.URL)
+		if err != nil {
+			return err
 		}
 		for _, migration := range list {
-			mark := map[bool]string{true: "x", false: " "}[migration.Applied]
-			fmt.Fprintf(os.Stdout, "[%s] %s\n", mark, migration.Name)
+			if migration.Applied {
+				last[i] = migration.Name
+			}
 		}
-		return err
 	}
+	newest := slices.Max(last)
+	if strings.HasSuffix(newest, "_create_cells") && len(schemas) > 1 {
+		return errors.New("the last migration has made cells possible, and there are some: move their namespaces to the first one, " +
+			"and delete the rows of the table cells")
+	}
+	for i, schema := range slices.Backward(schemas) {
+		if last[i] == newest {
+			if err := database.Rollback(ctx, schema.URL, ofCell(log, schema)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

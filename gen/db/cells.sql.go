@@ -10,16 +10,19 @@ import (
 	"time"
 )
 
-const addCell = `-- name: AddCell :exec
+const addCell = `-- name: AddCell :execrows
 insert into cells (name)
 values ($1)
 on conflict (name) do nothing
 `
 
-// Stores that there is a cell. Safe to repeat.
-func (q *Queries) AddCell(ctx context.Context, cell string) error {
-	_, err := q.db.Exec(ctx, addCell, cell)
-	return err
+// Stores that there is a cell. Zero rows: there was one already.
+func (q *Queries) AddCell(ctx context.Context, cell string) (int64, error) {
+	result, err := q.db.Exec(ctx, addCell, cell)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const beginMove = `-- name: BeginMove :execrows
@@ -78,18 +81,6 @@ func (q *Queries) CurrentCell(ctx context.Context) (string, error) {
 	return column_1, err
 }
 
-const currentTransaction = `-- name: CurrentTransaction :one
-select pg_current_xact_id()::text
-`
-
-// Gives the transaction a number, so that others can wait for those that began before it.
-func (q *Queries) CurrentTransaction(ctx context.Context) (string, error) {
-	row := q.db.QueryRow(ctx, currentTransaction)
-	var column_1 string
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
 const deleteKeysOf = `-- name: DeleteKeysOf :exec
 delete from keys
 where namespace = $1::text
@@ -130,16 +121,47 @@ func (q *Queries) FindPlacement(ctx context.Context, namespace string) (string, 
 	return cell, err
 }
 
-const haveEarlierEnded = `-- name: HaveEarlierEnded :one
-select (pg_snapshot_xmin(pg_current_snapshot()) > ($1::text)::xid8)::boolean
+const haveEnded = `-- name: HaveEnded :one
+select not exists (
+    select
+    from pg_catalog.pg_locks l
+    where l.locktype = 'virtualxid' and l.virtualxid = any($1::text[])
+)
 `
 
-// Whether all transactions have ended that began to change something before one.
-func (q *Queries) HaveEarlierEnded(ctx context.Context, transaction string) (bool, error) {
-	row := q.db.QueryRow(ctx, haveEarlierEnded, transaction)
+// Whether all of these transactions have ended.
+func (q *Queries) HaveEnded(ctx context.Context, transactions []string) (bool, error) {
+	row := q.db.QueryRow(ctx, haveEnded, transactions)
+	var not_exists bool
+	err := row.Scan(&not_exists)
+	return not_exists, err
+}
+
+const isForeign = `-- name: IsForeign :one
+select (count(*) > 0 and count(*) filter (where c.relname = 'schema_migrations') = 0)::boolean
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1::text
+`
+
+// Whether a schema has tables, and they are not those of a cell.
+func (q *Queries) IsForeign(ctx context.Context, schema string) (bool, error) {
+	row := q.db.QueryRow(ctx, isForeign, schema)
 	var column_1 bool
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const isSchema = `-- name: IsSchema :one
+select exists (select from pg_catalog.pg_namespace n where n.nspname = $1::text)
+`
+
+// Whether there is a schema.
+func (q *Queries) IsSchema(ctx context.Context, schema string) (bool, error) {
+	row := q.db.QueryRow(ctx, isSchema, schema)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const leaveDefaultNamespace = `-- name: LeaveDefaultNamespace :exec
@@ -150,6 +172,16 @@ where name = 'default'
 // Deletes the namespace that the migrations create in each cell, from a cell in which it is not.
 func (q *Queries) LeaveDefaultNamespace(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, leaveDefaultNamespace)
+	return err
+}
+
+const limitLockWait = `-- name: LimitLockWait :exec
+select set_config('lock_timeout', $1::text, true)
+`
+
+// Bounds how long a statement of this transaction waits for a lock. It then fails.
+func (q *Queries) LimitLockWait(ctx context.Context, milliseconds string) error {
+	_, err := q.db.Exec(ctx, limitLockWait, milliseconds)
 	return err
 }
 
@@ -243,12 +275,13 @@ func (q *Queries) ListPlacements(ctx context.Context, arg ListPlacementsParams) 
 }
 
 const listRunsDays = `-- name: ListRunsDays :many
-select p.first_day
+select d.day::date as day
 from runs_partitions p
-order by p.first_day
+cross join lateral generate_series(p.first_day::timestamp, p.last_day::timestamp, interval '1 day') as d(day)
+order by d.day
 `
 
-// The days (UTC) that have a partition of runs.
+// The days (UTC) for which there is a partition of runs, in order.
 func (q *Queries) ListRunsDays(ctx context.Context) ([]time.Time, error) {
 	rows, err := q.db.Query(ctx, listRunsDays)
 	if err != nil {
@@ -257,11 +290,40 @@ func (q *Queries) ListRunsDays(ctx context.Context) ([]time.Time, error) {
 	defer rows.Close()
 	var items []time.Time
 	for rows.Next() {
-		var first_day time.Time
-		if err := rows.Scan(&first_day); err != nil {
+		var day time.Time
+		if err := rows.Scan(&day); err != nil {
 			return nil, err
 		}
-		items = append(items, first_day)
+		items = append(items, day)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listUsersOfNamespaces = `-- name: ListUsersOfNamespaces :many
+select distinct l.virtualtransaction::text
+from pg_catalog.pg_locks l
+where l.locktype = 'relation' and l.relation = 'namespaces'::regclass and l.granted and l.pid <> pg_backend_pid()
+  and l.virtualtransaction is not null
+`
+
+// The transactions that have read namespaces, and so may go by what was before BeginMove: a
+// statement locks its tables before it takes its snapshot.
+func (q *Queries) ListUsersOfNamespaces(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, listUsersOfNamespaces)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var l_virtualtransaction string
+		if err := rows.Scan(&l_virtualtransaction); err != nil {
+			return nil, err
+		}
+		items = append(items, l_virtualtransaction)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -350,7 +412,7 @@ func (q *Queries) LockPlacement(ctx context.Context, namespace string) (string, 
 
 const measureCells = `-- name: MeasureCells :many
 select n.nspname::text as cell, greatest(c.reltuples, 0)::bigint as jobs,
-    (select count(*) from placements p where p.cell = n.nspname)::bigint as placements
+    (select count(*) from placements p where p.cell = case when n.nspname = current_schema() then '' else n.nspname end)::bigint as placements
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relname = 'jobs' and n.nspname = any($1::text[])

@@ -49,23 +49,25 @@ import (
 //	6 poller                  1 stops claiming; 2 runs end, within SHUTDOWN_GRACE
 //	7 broker                  3 together with the socket: waiting workers are sent away
 type App struct {
-	config    Config
-	log       *slog.Logger
-	id        uuid.UUID
-	database  *Database
-	pools     pools
-	directory *cells.Directory
-	cells     openCells
-	socket    net.Listener
-	clients   *boundedSocket // the same, with its bound
-	server    *http.Server
-	keys      *keys.Verifier
-	listener  *notify.Listener
-	tokens    tokens
-	known     *namespaces.Cache
-	stream    *eventstream.Hub
-	signer    *signer.Signer
-	contract  jobs.Contract
+	config   Config
+	log      *slog.Logger
+	id       uuid.UUID
+	database *Database
+	pools    pools
+	// firstPools are those of the first cell, which also serve what belongs to no cell.
+	firstPools cellPools
+	directory  *cells.Directory
+	cells      openCells
+	socket     net.Listener
+	clients    *boundedSocket // the same, with its bound
+	server     *http.Server
+	keys       *keys.Verifier
+	listener   *notify.Listener
+	tokens     tokens
+	known      *namespaces.Cache
+	stream     *eventstream.Hub
+	signer     *signer.Signer
+	contract   jobs.Contract
 	// cellsChanged holds a value if there may be another cell.
 	cellsChanged chan struct{}
 	traces       *tracing.Tracing  // nil if there are none
@@ -111,13 +113,16 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 	if a.pools, err = openPools(ctx, a.database.URL, a.traces.Statements()); err != nil {
 		return nil, err
 	}
+	if a.firstPools, err = openCellPools(ctx, a.database, cells.First, c, a.traces.Statements()); err != nil {
+		return nil, err
+	}
 	if err := warnOfNobody(ctx, db.New(a.pools.access), c, log); err != nil {
 		return nil, err
 	}
 	a.directory = cells.New(a.pools.access)
 	a.known = namespaces.NewCache(a.directory)
-	a.signer = signer.New(db.New(a.pools.access), c.SecretKeys)
-	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.pools.access), Logger: log})
+	a.signer = signer.New(db.New(a.firstPools.engine), c.SecretKeys)
+	a.stream = eventstream.New(eventstream.Config{Queries: db.New(a.firstPools.engine), Logger: log})
 	if a.keys, err = keys.NewVerifier(db.New(a.pools.access)); err != nil {
 		return nil, err
 	}
@@ -125,8 +130,10 @@ func New(ctx context.Context, c Config, log *slog.Logger) (_ *App, err error) {
 		return nil, err
 	}
 	a.measure()
-	if _, err := a.openNew(ctx); err != nil {
+	if _, err := a.openNew(ctx); a.cells.named(cells.First) == nil {
 		return nil, err
+	} else if err != nil {
+		log.ErrorContext(ctx, "could not open each cell; it is tried again", "error", err)
 	}
 	if err := a.newServer(); err != nil {
 		return nil, err

@@ -65,25 +65,18 @@ func (a *App) openCell(ctx context.Context, name string) (_ *cell, err error) {
 		name: name, app: a, config: a.config, log: a.log, changed: make(chan struct{}, 1), paused: make(chan struct{}, 1),
 		started: make(chan struct{}, 1), replaced: make(chan struct{}, 1), setBack: make(chan struct{}, 1),
 	}
-	url, replica := a.database.URL, a.database.Read
 	if name != cells.First {
 		c.log = a.log.With("cell", name)
-		if url, err = database.InSchema(url, name); err != nil {
-			return nil, err
-		}
-		if replica != "" {
-			if replica, err = database.InSchema(replica, name); err != nil {
-				return nil, err
-			}
-		}
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
 		}
 	}()
-	if c.pools, err = openCellPools(ctx, url, replica, a.config, a.traces.Statements()); err != nil {
-		return nil, err
+	if c.pools = a.firstPools; name != cells.First {
+		if c.pools, err = openCellPools(ctx, a.database, name, a.config, a.traces.Statements()); err != nil {
+			return nil, err
+		}
 	}
 	if err := warnOfMissingKeys(ctx, db.New(c.pools.engine), a.config.SecretKeys, c.log); err != nil {
 		return nil, err
@@ -196,17 +189,20 @@ func (c *cell) start(t *times) {
 // close gives back what the instance holds in the cell. It also works after an openCell that failed
 // half-way.
 func (c *cell) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
-	defer cancel()
 	var errs []error
+	within := func(do func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
+		defer cancel()
+		errs = append(errs, do(ctx))
+	}
 	if c.stats != nil {
-		errs = append(errs, c.stats.Flush(ctx))
+		within(c.stats.Flush)
 	}
 	if c.lease != nil {
-		errs = append(errs, c.giveBack(ctx))
+		within(c.giveBack)
 	}
 	if c.instance != nil {
-		errs = append(errs, c.instance.Release(ctx))
+		within(c.instance.Release)
 	}
 	c.pools.close()
 	if err := errors.Join(errs...); err != nil {

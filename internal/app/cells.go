@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
 	"punctual/api"
+	"punctual/internal/access"
 	"punctual/internal/cells"
 )
 
@@ -51,30 +53,38 @@ func (o *openCells) served(name string) (all []*api.Cell) {
 	return all
 }
 
-// openNew opens the cells that are not open yet, and returns them. It brings their schemas to the
-// version of this binary.
+// openNew opens the cells that are not open yet, and returns them. One that cannot be opened keeps
+// no other from it.
 func (a *App) openNew(ctx context.Context) (opened []*cell, err error) {
 	names, err := a.directory.All(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var errs []error
 	for _, name := range names {
 		if a.cells.named(name) != nil {
 			continue
 		}
-		if name != cells.First {
-			if err := cells.Migrate(ctx, a.database.Direct, name, a.log); err != nil {
-				return opened, fmt.Errorf("the cell %s: %w", name, err)
-			}
-		}
-		c, err := a.openCell(ctx, name)
+		c, err := a.open(ctx, name)
 		if err != nil {
-			return opened, fmt.Errorf("open the cell %q: %w", name, err)
+			errs = append(errs, fmt.Errorf("open the cell %q: %w", name, err))
+			continue
 		}
 		a.cells.add(c)
 		opened = append(opened, c)
 	}
-	return opened, nil
+	return opened, errors.Join(errs...)
+}
+
+// open opens a cell. It brings the schema to the version of this binary; that of the first one is
+// there already.
+func (a *App) open(ctx context.Context, name string) (*cell, error) {
+	if name != cells.First {
+		if err := cells.Migrate(ctx, a.database.Direct, name, a.log); err != nil {
+			return nil, err
+		}
+	}
+	return a.openCell(ctx, name)
 }
 
 // openAdded opens cells that were added since the instance has started, and begins to work for
@@ -86,6 +96,28 @@ func (a *App) openAdded(t *times) func(context.Context) (int64, error) {
 			c.start(t)
 			a.log.InfoContext(ctx, "the instance works for another cell", "cell", c.name)
 		}
-		return int64(len(opened)), err
+		return int64(len(opened)), errors.Join(err, a.sendMovedAway(ctx))
 	}
+}
+
+// sendMovedAway sends workers away that wait for runs of a namespace in a cell in which it is not
+// any more. They ask again, and wait in the other cell.
+func (a *App) sendMovedAway(ctx context.Context) error {
+	all := a.cells.all()
+	if len(all) == 1 {
+		return nil
+	}
+	for _, c := range all {
+		for queue := range c.broker.Asking() {
+			namespace, _ := access.Split(queue)
+			is, err := a.directory.Of(ctx, namespace)
+			if err != nil {
+				return err
+			}
+			if is != c.name {
+				c.broker.SendAway(queue)
+			}
+		}
+	}
+	return nil
 }

@@ -42,12 +42,22 @@ func (c *cell) duties() []maintenance.Duty {
 	if days := c.config.AuditRetentionDays; days > 0 {
 		duties = append(duties, maintenance.Audit(q, days))
 	}
+	return c.named(duties)
+}
+
+// named returns duties that are told apart from those of other cells.
+func (c *cell) named(duties []maintenance.Duty) []maintenance.Duty {
+	if c.name != cells.First {
+		for i := range duties {
+			duties[i].Name += " in the cell " + c.name
+		}
+	}
 	return c.app.measured(duties)
 }
 
 // ownDuties are the periodic tasks that each instance does for itself.
 func (c *cell) ownDuties() []maintenance.Duty {
-	return c.app.measured([]maintenance.Duty{maintenance.AddStats(c.stats.Flush)})
+	return c.named([]maintenance.Duty{maintenance.AddStats(c.stats.Flush)})
 }
 
 // measured are duties that tell the metrics of each pass.

@@ -10,7 +10,7 @@ import (
 // newInstance returns what tells others that this instance is alive: in each cell, because the
 // statements there look at it, under the same id. In the first one it tells of all cells.
 func (c *cell) newInstance() (*instances.Registry, error) {
-	config := instances.Config{ID: c.app.id, Queries: db.New(c.pools.lease), Logger: c.log, Name: lease.Holder(), Version: Version()}
+	config := instances.Config{ID: c.app.id, Queries: db.New(c.pools.engine), Logger: c.log, Name: lease.Holder(), Version: Version()}
 	if c.config.Role != RolePoller {
 		config.Roles, config.Asking = append(config.Roles, "API"), c.broker.Asking
 	}

@@ -69,17 +69,18 @@ func openPools(ctx context.Context, url string, tracer pgx.QueryTracer) (p pools
 }
 
 // openCellPools is openPools for the pools of a cell.
-func openCellPools(ctx context.Context, url, replica string, c Config, tracer pgx.QueryTracer) (p cellPools, err error) {
+func openCellPools(ctx context.Context, of *Database, cell string, c Config, tracer pgx.QueryTracer) (p cellPools, err error) {
 	var errs [4]error
-	p.engine, errs[0] = database.OpenTraced(ctx, url, database.Limits{Connections: c.EngineConnections}, tracer)
+	p.engine, errs[0] = database.OpenTraced(ctx, of.URL, database.Limits{Schema: cell, Connections: c.EngineConnections}, tracer)
 	ofAPI := database.Limits{
+		Schema:      cell,
 		Connections: c.APIConnections, Acquire: acquireWithin, Statement: cmp.Or(c.APIStatementTimeout, statementWithin),
 	}
-	p.api, errs[1] = database.OpenTraced(ctx, url, ofAPI, tracer)
-	if replica != "" {
-		p.replica, errs[3] = database.OpenTraced(ctx, replica, ofAPI, tracer)
+	p.api, errs[1] = database.OpenTraced(ctx, of.URL, ofAPI, tracer)
+	p.lease, errs[2] = database.OpenLimited(ctx, of.URL, database.Limits{Schema: cell, Connections: 1})
+	if of.Read != "" {
+		p.replica, errs[3] = database.OpenTraced(ctx, of.Read, ofAPI, tracer)
 	}
-	p.lease, errs[2] = database.OpenLimited(ctx, url, database.Limits{Connections: 1})
 	return p, errors.Join(errs[:]...)
 }
 

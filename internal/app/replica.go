@@ -19,7 +19,7 @@ const (
 	unusableFor = 5 * time.Second
 )
 
-// errUnheard says that a replica has not heard of any instance for longer than instances are silent.
+// errUnheard says that a replica has heard of no instance for longer than instances are silent.
 var errUnheard = errors.New("the replica receives nothing from its primary")
 
 // lag is by how much a replica may be behind.

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"punctual/internal/clock"
 )
 
@@ -54,9 +56,12 @@ func (a *App) close() error {
 		_ = a.socket.Close() // the server has closed it if it was serving
 	}
 	a.metricsServer.close()
+	var closing errgroup.Group
 	for _, c := range a.cells.all() {
-		errs = append(errs, c.close())
+		closing.Go(c.close)
 	}
+	errs = append(errs, closing.Wait())
+	a.firstPools.close() // if they are not those of a cell yet
 	a.traces.Close()
 	a.pools.close()
 	if a.database != nil {

@@ -140,10 +140,16 @@ func (b *Broker) close() {
 	defer b.mu.Unlock()
 	b.closed = true
 	for _, q := range b.queues {
-		for _, w := range q.waiting {
-			close(w.closed)
-		}
-		q.waiting = nil
+		q.sendAway()
+	}
+}
+
+// SendAway sends those away who wait for runs of a queue. They get none.
+func (b *Broker) SendAway(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if q := b.queues[name]; q != nil {
+		q.sendAway()
 	}
 }
 

@@ -22,8 +22,8 @@ type queue struct {
 	waiting []*waiter
 	// next is when a run of the queue is due next; zero if that is not known.
 	next time.Time
-	// isAssumed is whether next is not known but assumed: a claim has filled all that was asked for,
-	// so more is probably due.
+	// isAssumed is whether next is not known but assumed: a claim has filled all that was asked
+	// for, so more is probably due.
 	isAssumed bool
 	// lateArrival is the earliest instant that has become due since a look began, which may not
 	// have seen it.
@@ -57,6 +57,14 @@ func (q *queue) add(readyAt time.Time) {
 // isUnused reports whether no worker has waited for so long that the state can be dropped.
 func (q *queue) isUnused(now time.Time) bool {
 	return len(q.waiting) == 0 && now.Sub(q.leftAt) > keepQueue
+}
+
+// sendAway lets nobody wait any longer.
+func (q *queue) sendAway() {
+	for _, w := range q.waiting {
+		close(w.closed)
+	}
+	q.waiting, q.leftAt = nil, time.Now()
 }
 
 // remove removes a waiter, and reports whether it was there.

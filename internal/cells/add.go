@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
-	"punctual/internal/access"
 	"punctual/internal/database"
 )
 
@@ -18,12 +18,12 @@ import (
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 // ErrName is the error for a name that no cell may have.
-var ErrName = errors.New("a cell has a name of at most 40 lower-case letters, digits and underscores that begins with a letter")
+var ErrName = errors.New("a cell has a name of at most 40 lower-case letters, digits and underscores that begins with a letter, and not with pg_")
 
 // Add creates a cell, with all tables. Instances hear of it, and work for it from then on. It is
 // safe to repeat, also after a failure in the middle. It returns ErrName.
 func Add(ctx context.Context, databaseURL, name string, log *slog.Logger) (err error) {
-	if !namePattern.MatchString(name) {
+	if !namePattern.MatchString(name) || strings.HasPrefix(name, "pg_") {
 		return fmt.Errorf("%q: %w", name, ErrName)
 	}
 	conn, err := database.Connect(ctx, databaseURL)
@@ -38,6 +38,9 @@ func Add(ctx context.Context, databaseURL, name string, log *slog.Logger) (err e
 	if first, err := q.CurrentCell(ctx); err != nil || first == name {
 		return errors.Join(err, fmt.Errorf("%q is the first cell already", name))
 	}
+	if isForeign, err := q.IsForeign(ctx, name); err != nil || isForeign {
+		return errors.Join(err, fmt.Errorf("there is a schema %q that has tables of something else", name))
+	}
 	if err := q.CreateCellSchema(ctx, name); err != nil {
 		return fmt.Errorf("create the schema of the cell: %w", err)
 	}
@@ -50,14 +53,11 @@ func Add(ctx context.Context, databaseURL, name string, log *slog.Logger) (err e
 		if err != nil {
 			return err
 		}
-		at, err := q.FindPlacement(ctx, access.DefaultNamespace)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("look where the default namespace is: %w", err)
-		}
-		if err := q.AddCell(ctx, name); err != nil {
+		added, err := q.AddCell(ctx, name)
+		if err != nil {
 			return fmt.Errorf("store the cell: %w", err)
 		}
-		if err := q.NotifyAccess(ctx); err != nil || at == name {
+		if err := q.NotifyAccess(ctx); err != nil || added == 0 {
 			return err
 		}
 		if q, err = t.In(ctx, name); err != nil {

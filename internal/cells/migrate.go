@@ -30,11 +30,17 @@ func schemaURL(ctx context.Context, databaseURL, name string) (url string, err e
 		return "", err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	extensions, err := db.New(conn).SchemaOfTrigrams(ctx)
+	q := db.New(conn)
+	// Otherwise the migrations would be those of the next schema in the path.
+	isThere, err := q.IsSchema(ctx, name)
+	if err != nil || !isThere {
+		return "", errors.Join(err, fmt.Errorf("the database has no schema %q, which a cell has", name))
+	}
+	extensions, err := q.SchemaOfTrigrams(ctx)
 	if err != nil {
 		return "", fmt.Errorf("look for the extension pg_trgm: %w", err)
 	}
-	return database.InSchema(databaseURL, name, extensions)
+	return database.InSchemas(databaseURL, name, extensions)
 }
 
 // Schema is that of a cell.

@@ -4,20 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/audit"
 	"punctual/internal/clock"
-	"punctual/internal/database"
-	"punctual/internal/notify"
 )
 
 // lookEach is how often is looked whether others have ended.
 const lookEach = 100 * time.Millisecond
+
+// lockWithin bounds the wait for those who change the jobs and runs of a namespace, in
+// milliseconds: others wait meanwhile.
+const lockWithin = "5000"
 
 var (
 	// ErrMoving is the error for a namespace that somebody else is moving.
@@ -27,10 +32,6 @@ var (
 	// ErrThere is the error for a namespace that is in the cell already.
 	ErrThere = errors.New("the namespace is in this cell already")
 )
-
-// Free makes the runs of a namespace be due again that were put back while it was being moved, in
-// the transaction that lets it go on. It returns when the first of each queue is due.
-type Free func(ctx context.Context, tx *db.Queries, namespace string) ([]db.FreeHeldRunsRow, error)
 
 // Mover moves namespaces from one cell to another.
 type Mover struct {
@@ -53,6 +54,9 @@ type Mover struct {
 func (m *Mover) Move(ctx context.Context, by access.Caller, namespace, to string) (moved int64, err error) {
 	// A statement that is interrupted would end the session, and nothing could be undone by it.
 	asked, ctx := ctx, context.WithoutCancel(ctx)
+	if isMine, err := db.New(m.Conn).LockMove(ctx, namespace); err != nil || !isMine {
+		return 0, errors.Join(err, ErrMoving)
+	}
 	directory := New(m.Conn)
 	from, err := directory.Of(ctx, namespace)
 	if err != nil {
@@ -60,10 +64,6 @@ func (m *Mover) Move(ctx context.Context, by access.Caller, namespace, to string
 	}
 	if from == to {
 		return 0, ErrThere
-	}
-	q := db.New(m.Conn)
-	if isMine, err := q.LockMove(ctx, namespace); err != nil || !isMine {
-		return 0, errors.Join(err, ErrMoving)
 	}
 	move := &move{Mover: m, asked: asked, directory: directory, by: by, namespace: namespace, from: from, to: to}
 	if err := move.begin(ctx); err != nil {
@@ -78,18 +78,26 @@ func (m *Mover) Move(ctx context.Context, by access.Caller, namespace, to string
 	if err := move.waitForRequests(ctx); err != nil {
 		return 0, err
 	}
-	if err := move.preparePartitions(ctx); err != nil {
-		return 0, err
-	}
 	for {
 		if err := move.waitForRuns(ctx); err != nil {
 			return 0, err
 		}
-		moved, err = move.switchOver(ctx)
-		if !errors.Is(err, errHeld) {
+		if err := move.preparePartitions(ctx); err != nil {
+			return 0, err
+		}
+		if moved, err = move.switchOver(ctx); !isTransient(err) || time.Now().After(move.until) {
 			return moved, err
 		}
 	}
+}
+
+// isTransient reports whether it may help to try again: somebody has claimed a run at the last
+// moment, or holds a lock, or has changed the same rows.
+func isTransient(err error) bool {
+	failed, ok := errors.AsType[*pgconn.PgError](err)
+	return errors.Is(err, errHeld) || ok && slices.Contains([]string{
+		pgerrcode.LockNotAvailable, pgerrcode.DeadlockDetected, pgerrcode.SerializationFailure,
+	}, failed.Code)
 }
 
 // move is one move of a namespace.
@@ -132,63 +140,18 @@ func (m *move) giveUp(ctx context.Context) error {
 	return m.inCell(ctx, m.from, func(q *db.Queries) error { return goOn(ctx, q, m.from, m.namespace, m.Free) })
 }
 
-// goOn lets a namespace go on in a cell, and tells the instances when its runs are due.
-func goOn(ctx context.Context, q *db.Queries, cell, namespace string, free Free) error {
-	n, err := q.EndMove(ctx, namespace)
-	if err != nil {
-		return fmt.Errorf("let the namespace go on: %w", err)
-	}
-	if n == 0 {
-		return nil // it does already
-	}
-	freed, err := free(ctx, q, namespace)
-	if err != nil {
-		return err
-	}
-	// This commit may wait for others that notify. Moves are rare, so that does not matter.
-	due := db.NotifyDueParams{Suffix: notify.Suffix(cell)}
-	for _, first := range freed {
-		due.Queues, due.UnixMicros = append(due.Queues, first.Queue), append(due.UnixMicros, first.ReadyAt.UnixMicro())
-	}
-	return errors.Join(q.NotifyDue(ctx, due), q.NotifyAccess(ctx))
-}
-
-// EndAbandonedMoves lets those namespaces of a cell go on that somebody was moving who has died. It
-// returns how many. Several instances may do it at once. The pool leads to the cell.
-func EndAbandonedMoves(ctx context.Context, pool Pool, cell string, free Free) (ended int64, err error) {
-	names, err := db.New(pool).ListMoving(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("list the namespaces that are being moved: %w", err)
-	}
-	for _, name := range names {
-		err := pgx.BeginTxFunc(ctx, pool, database.Locking, func(tx pgx.Tx) error {
-			q := db.New(tx)
-			isAbandoned, err := q.LockAbandonedMove(ctx, name)
-			if err != nil || !isAbandoned {
-				return err
-			}
-			ended++
-			return goOn(ctx, q, cell, name, free)
-		})
-		if err != nil {
-			return ended, err
-		}
-	}
-	return ended, nil
-}
-
 // waitForRequests waits until all transactions have ended that may not have seen that the namespace
 // stands still.
 func (m *move) waitForRequests(ctx context.Context) error {
-	var own string
+	var users []string
 	err := m.inCell(ctx, m.from, func(q *db.Queries) (err error) {
-		own, err = q.CurrentTransaction(ctx)
+		users, err = q.ListUsersOfNamespaces(ctx)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("ask for the latest transaction: %w", err)
+		return fmt.Errorf("list the transactions that have begun: %w", err)
 	}
-	return m.wait(ctx, func(q *db.Queries) (bool, error) { return q.HaveEarlierEnded(ctx, own) })
+	return m.wait(ctx, func(q *db.Queries) (bool, error) { return q.HaveEnded(ctx, users) })
 }
 
 // waitForRuns waits until no run of the namespace is held.
@@ -258,6 +221,9 @@ func (m *move) switchOver(ctx context.Context) (moved int64, err error) {
 		q, err := tx.In(ctx, m.from)
 		if err != nil {
 			return err
+		}
+		if err := q.LimitLockWait(ctx, lockWithin); err != nil {
+			return fmt.Errorf("limit the wait for locks: %w", err)
 		}
 		for range 2 { // what the first lock has waited for may have left runs that it has not seen
 			held, err := q.LockMoving(ctx, m.namespace)

@@ -143,9 +143,7 @@ func TestMove_abandoned(t *testing.T) {
 // A session that does not use the schema of its cell is refused: it would change rows of others.
 func TestOtherSchema(t *testing.T) {
 	t.Parallel()
-	url, err := database.InSchema(testdb.New(t), "nowhere")
-	require.NoError(t, err)
-	pool, err := database.Open(t.Context(), url)
+	pool, err := database.OpenLimited(t.Context(), testdb.New(t), database.Limits{Schema: "nowhere"})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	require.ErrorIs(t, pool.Ping(t.Context()), database.ErrOtherSchema)
@@ -154,7 +152,7 @@ func TestOtherSchema(t *testing.T) {
 func TestAdd_name(t *testing.T) {
 	t.Parallel()
 	url := testdb.New(t)
-	for _, name := range []string{"", "Second", "1a", "a-b", "a b", strings.Repeat("a", 41)} {
+	for _, name := range []string{"", "Second", "1a", "a-b", "a b", "pg_a", strings.Repeat("a", 41)} {
 		require.ErrorIs(t, cells.Add(t.Context(), url, name, slog.New(slog.DiscardHandler)), cells.ErrName, name)
 	}
 	require.ErrorContains(t, cells.Add(t.Context(), url, "public", slog.New(slog.DiscardHandler)), "is the first cell already")

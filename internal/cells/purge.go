@@ -16,10 +16,6 @@ const purgeAtOnce = 1000
 // PurgePlacements forgets in which cells namespaces were that are gone there, and deletes their
 // keys. It returns how many. Several instances may do it at once.
 func (d *Directory) PurgePlacements(ctx context.Context) (purged int64, err error) {
-	others, err := d.Others(ctx)
-	if err != nil || len(others) == 0 {
-		return 0, err
-	}
 	for after := ""; ; {
 		rows, err := d.queries.ListPlacements(ctx, db.ListPlacementsParams{After: after, MaxRows: purgeAtOnce})
 		if err != nil {

@@ -30,7 +30,7 @@ func TestMoves(t *testing.T) {
 	every(t, 4*time.Second, forHowLong(40*time.Second), func(n int) {
 		to := []string{"second", "public"}[n%2]
 		if n%4 > 1 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(time.Second))))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(400*time.Millisecond))))
 			if err := s.punctual(ctx, t, "namespaces", "move", "default", "--to="+to).Run(); err != nil {
 				killed++
 			}

@@ -15,8 +15,8 @@ import (
 	"punctual/gen/client"
 )
 
-// Lists are read at a replica, which says by how much it may be behind, and never by who has changed
-// something a moment ago. A replica that is far behind, or does not answer, is not used.
+// Lists are read at a replica, which says by how much it may be behind, and never by who has
+// changed something a moment ago. A replica that is far behind, or does not answer, is not used.
 func TestReadReplica(t *testing.T) {
 	c := startCluster(t)
 	s := &system{postgres: c.primary, db: c.db, url: c.primary.url("127.0.0.1")}
@@ -63,8 +63,8 @@ func (s *system) mustCreate(t *testing.T, i *instance, n int) {
 	require.NoError(t, err)
 }
 
-// list returns how many jobs an instance lists, and by how many seconds the replica may be behind at
-// which they were read: a negative number if they were read at the primary.
+// list returns how many jobs an instance lists, and by how many seconds the replica may be behind
+// at which they were read: a negative number if they were read at the primary.
 func (i *instance) list(t *testing.T, editors ...client.RequestEditorFn) (jobs int, lag float64) {
 	t.Helper()
 	answer, err := i.ListJobsWithResponse(t.Context(), nil, editors...)

@@ -31,6 +31,8 @@ type Limits struct {
 	// Statement bounds each statement, waits for locks included. A statement that takes longer is
 	// canceled in the database too.
 	Statement time.Duration
+	// Schema is where statements look for tables. Default: where the URL or the database says.
+	Schema string
 }
 
 // Open returns a pool of connections to the database at url, without connecting yet. An error means
@@ -71,14 +73,16 @@ func OpenTraced(ctx context.Context, url string, l Limits, tracer pgx.QueryTrace
 	if tracer != nil {
 		config.ConnConfig.Tracer = tracer
 	}
-	schema := config.ConnConfig.RuntimeParams["search_path"]
+	if l.Schema != "" {
+		config.ConnConfig.RuntimeParams["search_path"] = l.Schema
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		registerUUID(conn.TypeMap())
 		registerArrays(conn.TypeMap())
-		if schema == "" {
+		if l.Schema == "" {
 			return nil
 		}
-		return checkSchema(ctx, conn, schema)
+		return checkSchema(ctx, conn, l.Schema)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -12,12 +12,9 @@ import (
 	"punctual/gen/db"
 )
 
-// InSchema returns the URL of a database with the schemas in which its sessions look for tables.
-// None: those that the URL or the database says.
-func InSchema(databaseURL string, schemas ...string) (string, error) {
-	if len(schemas) == 0 {
-		return databaseURL, nil
-	}
+// InSchemas returns the URL of a database with the schemas in which its sessions look for tables.
+// Nothing checks that there are such schemas.
+func InSchemas(databaseURL string, schemas ...string) (string, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		return "", errors.New("database url: not a URL") // the error of url.Parse contains the password
@@ -29,19 +26,18 @@ func InSchema(databaseURL string, schemas ...string) (string, error) {
 }
 
 // ErrOtherSchema says that a session does not look for tables where it is to.
-var ErrOtherSchema = errors.New("the session does not use the schema of the URL (search_path): if there is a pooler in between, " +
-	"it does not pass it on, so DATABASE_URL must lead to PostgreSQL itself")
+var ErrOtherSchema = errors.New("the session does not use its schema: there is no such schema, or a pooler in between " +
+	"does not pass on the search_path, so that DATABASE_URL must lead to PostgreSQL itself")
 
-// checkSchema returns an error unless a new session uses the first of the schemas that its URL
-// says. A statement would otherwise read or change the rows of others.
-func checkSchema(ctx context.Context, conn *pgx.Conn, searchPath string) error {
-	wanted, _, _ := strings.Cut(searchPath, ",")
+// checkSchema returns an error unless a new session uses a schema. A statement would otherwise read
+// or change the rows of others.
+func checkSchema(ctx context.Context, conn *pgx.Conn, schema string) error {
 	has, err := db.New(conn).CurrentCell(ctx)
 	if err != nil {
 		return fmt.Errorf("read the schema of the session: %w", err)
 	}
-	if has != strings.Trim(wanted, ` "`) {
-		return fmt.Errorf("%w: %s", ErrOtherSchema, wanted)
+	if has != schema {
+		return fmt.Errorf("%w: %s", ErrOtherSchema, schema)
 	}
 	return nil
 }

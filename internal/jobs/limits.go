@@ -61,7 +61,9 @@ func (e *edit) makeRoom(ctx context.Context, jobs int) error {
 func checkRoom(ctx context.Context, tx *db.Queries, namespace string, jobs int32) error {
 	row, err := tx.LockNamespace(ctx, namespace)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows) || row.DeletedAt != nil:
+	case errors.Is(err, pgx.ErrNoRows):
+		return access.ErrMoving // or it is gone, which a repeated request finds out
+	case row.DeletedAt != nil:
 		return access.ErrNoNamespace
 	case err != nil:
 		return fmt.Errorf("lock the namespace: %w", err)

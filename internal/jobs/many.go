@@ -41,6 +41,9 @@ func (s *Service) CreateAll(ctx context.Context, by access.Caller, given []Chang
 	err := s.transact(ctx, func(e edit) error {
 		e.by, e.operation = by, "createJobs"
 		return e.begin(ctx, func(e edit) (err error) {
+			if err := e.makeRoom(ctx, len(given)); err != nil { // the namespace is locked first
+				return err
+			}
 			if e.calendars, err = calendarsOf(ctx, e.Queries, by.Namespace, given...); err != nil {
 				return err
 			}
@@ -48,9 +51,6 @@ func (s *Service) CreateAll(ctx context.Context, by access.Caller, given []Chang
 				return err
 			}
 			if err := e.checkTaken(ctx, given); err != nil {
-				return err
-			}
-			if err := e.makeRoom(ctx, len(all)); err != nil {
 				return err
 			}
 			return e.storeNew(ctx, all)

@@ -67,8 +67,8 @@ func gauge(of *prometheus.Desc, value float64, labels ...string) reading {
 }
 
 // greatest is a reading of which the greatest one counts.
-func greatest(of *prometheus.Desc, value float64) reading {
-	return reading{of: of, value: value, isGreatest: true}
+func greatest(of *prometheus.Desc, value float64, labels ...string) reading {
+	return reading{of: of, value: value, labels: labels, isGreatest: true}
 }
 
 // metric returns a reading for Prometheus.
@@ -155,18 +155,15 @@ func (d *database) readCells(ctx context.Context, read read) (all []reading, err
 	if err != nil {
 		return nil, err
 	}
+	var errs []error
 	for _, cell := range names {
 		var of []reading
 		err := d.cells.Read(ctx, cell, func(q *db.Queries) (err error) {
 			of, err = read.do(ctx, q)
 			return err
 		})
-		if err != nil {
-			return nil, err
-		}
-		if cell == cells.First {
-			all = of
-			continue
+		if err != nil { // what is known of the others is served
+			errs = append(errs, err)
 		}
 		for _, r := range of {
 			at := slices.IndexFunc(all, func(known reading) bool { return known.of == r.of && slices.Equal(known.labels, r.labels) })
@@ -177,5 +174,5 @@ func (d *database) readCells(ctx context.Context, read read) (all []reading, err
 			}
 		}
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }

@@ -51,7 +51,7 @@ func (r *Registry) readsQueues() func(context.Context, *db.Queries) ([]reading, 
 			if row.Waiting > 0 {
 				oldest = max(now.Sub(row.OldestReadyAt).Seconds(), 0)
 			}
-			all = append(all, gauge(waiting, float64(row.Waiting), namespace, name), gauge(age, oldest, namespace, name),
+			all = append(all, gauge(waiting, float64(row.Waiting), namespace, name), greatest(age, oldest, namespace, name),
 				gauge(leased, float64(row.Leased), namespace, name), gauge(asking, float64(row.Asking), namespace, name))
 		}
 		return append(all, greatest(leftOut, number(more))), nil
@@ -69,7 +69,7 @@ func (r *Registry) readsConnections() func(context.Context, *db.Queries) ([]read
 			return nil, err
 		}
 		for _, row := range rows {
-			all = append(all, gauge(down, number(row.IsDown), row.Namespace, row.Key), gauge(waiting, float64(row.Waiting), row.Namespace, row.Key))
+			all = append(all, greatest(down, number(row.IsDown), row.Namespace, row.Key), gauge(waiting, float64(row.Waiting), row.Namespace, row.Key))
 		}
 		return all, nil
 	}
@@ -124,9 +124,9 @@ func (r *Registry) readsJobs() func(context.Context, *db.Queries) ([]reading, er
 		}
 		for _, row := range rows {
 			if row.SucceededAt > 0 {
-				all = append(all, gauge(succeeded, row.SucceededAt, row.Namespace, row.Name))
+				all = append(all, greatest(succeeded, row.SucceededAt, row.Namespace, row.Name))
 			}
-			all = append(all, gauge(overdue, number(row.IsOverdue), row.Namespace, row.Name))
+			all = append(all, greatest(overdue, number(row.IsOverdue), row.Namespace, row.Name))
 		}
 		return all, nil
 	}

@@ -65,25 +65,22 @@ func (s *Service) choose(ctx context.Context, name string) (string, error) {
 	return cell, err
 }
 
-// place notes in which cell a new namespace is to be, if there are several. It returns a Conflict
-// if there is one of this name in another cell.
+// place notes in which cell a new namespace is to be. It returns a Conflict if there is one of this
+// name in another cell.
 func (s *Service) place(ctx context.Context, tx *cells.Transaction, name, cell string) error {
 	q, err := tx.In(ctx, cells.First)
 	if err != nil {
-		return err
-	}
-	others, err := q.ListCells(ctx)
-	if err != nil || len(others) == 0 {
 		return err
 	}
 	n, err := q.Place(ctx, db.PlaceParams{Namespace: name, Cell: cell})
 	if err != nil {
 		return fmt.Errorf("note the cell of the namespace: %w", err)
 	}
+	if n == 0 {
+		return s.placeAnew(ctx, tx, name, cell)
+	}
 	_, err = q.GetNamespace(ctx, name) // one that was there before there were other cells
 	switch {
-	case n == 0:
-		return &jobs.Conflict{Code: Exists, Detail: whyExists}
 	case cell == cells.First || errors.Is(err, pgx.ErrNoRows):
 		return nil // CreateNamespace finds one that is in the same cell
 	case err != nil:
@@ -91,6 +88,33 @@ func (s *Service) place(ctx context.Context, tx *cells.Transaction, name, cell s
 	default:
 		return exists(ctx, q, name)
 	}
+}
+
+// placeAnew is place for a name that a namespace has or had. It returns a Conflict if its cell has
+// the namespace, even a deleted one.
+func (s *Service) placeAnew(ctx context.Context, tx *cells.Transaction, name, cell string) error {
+	q, err := tx.In(ctx, cells.First)
+	if err != nil {
+		return err
+	}
+	at, err := q.LockPlacement(ctx, name)
+	if err != nil {
+		return fmt.Errorf("look where the namespace is: %w", err)
+	}
+	of, err := tx.In(ctx, at)
+	if err != nil {
+		return err
+	}
+	if _, err := of.GetNamespace(ctx, name); !errors.Is(err, pgx.ErrNoRows) {
+		return exists(ctx, of, name)
+	}
+	if q, err = tx.In(ctx, cells.First); err != nil {
+		return err
+	}
+	if err := q.DeleteKeysOf(ctx, name); err != nil {
+		return fmt.Errorf("delete the keys of the namespace that had the name: %w", err)
+	}
+	return q.PlaceAnew(ctx, db.PlaceAnewParams{Namespace: name, Cell: cell})
 }
 
 const whyExists = "There is a namespace with this name."

@@ -19,6 +19,17 @@ order by name;
 -- Creates the schema of a cell, unless it exists.
 select create_cell_schema(@cell::text);
 
+-- name: IsSchema :one
+-- Whether there is a schema.
+select exists (select from pg_catalog.pg_namespace n where n.nspname = @schema::text);
+
+-- name: IsForeign :one
+-- Whether a schema has tables, and they are not those of a cell.
+select (count(*) > 0 and count(*) filter (where c.relname = 'schema_migrations') = 0)::boolean
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = @schema::text;
+
 -- name: SchemaOfTrigrams :one
 -- The schema that has the operators of pg_trgm, which the migrations of a cell use.
 select n.nspname::text
@@ -26,8 +37,8 @@ from pg_catalog.pg_extension e
 join pg_catalog.pg_namespace n on n.oid = e.extnamespace
 where e.extname = 'pg_trgm';
 
--- name: AddCell :exec
--- Stores that there is a cell. Safe to repeat.
+-- name: AddCell :execrows
+-- Stores that there is a cell. Zero rows: there was one already.
 insert into cells (name)
 values (@cell)
 on conflict (name) do nothing;
@@ -85,7 +96,7 @@ limit @max_rows;
 -- name: MeasureCells :many
 -- How many jobs each cell has, as PostgreSQL estimates it, and how many namespaces.
 select n.nspname::text as cell, greatest(c.reltuples, 0)::bigint as jobs,
-    (select count(*) from placements p where p.cell = n.nspname)::bigint as placements
+    (select count(*) from placements p where p.cell = case when n.nspname = current_schema() then '' else n.nspname end)::bigint as placements
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relname = 'jobs' and n.nspname = any(@cells::text[])
@@ -120,13 +131,25 @@ from namespaces
 where moving_since is not null
 order by name;
 
--- name: CurrentTransaction :one
--- Gives the transaction a number, so that others can wait for those that began before it.
-select pg_current_xact_id()::text;
+-- name: ListUsersOfNamespaces :many
+-- The transactions that have read namespaces, and so may go by what was before BeginMove: a
+-- statement locks its tables before it takes its snapshot.
+select distinct l.virtualtransaction::text
+from pg_catalog.pg_locks l
+where l.locktype = 'relation' and l.relation = 'namespaces'::regclass and l.granted and l.pid <> pg_backend_pid()
+  and l.virtualtransaction is not null;
 
--- name: HaveEarlierEnded :one
--- Whether all transactions have ended that began to change something before one.
-select (pg_snapshot_xmin(pg_current_snapshot()) > (@transaction::text)::xid8)::boolean;
+-- name: HaveEnded :one
+-- Whether all of these transactions have ended.
+select not exists (
+    select
+    from pg_catalog.pg_locks l
+    where l.locktype = 'virtualxid' and l.virtualxid = any(@transactions::text[])
+);
+
+-- name: LimitLockWait :exec
+-- Bounds how long a statement of this transaction waits for a lock. It then fails.
+select set_config('lock_timeout', @milliseconds::text, true);
 
 -- name: CountHeld :one
 -- How many runs of a namespace instances and workers hold.
@@ -166,10 +189,11 @@ left join locked_due l on true
 group by m.name;
 
 -- name: ListRunsDays :many
--- The days (UTC) that have a partition of runs.
-select p.first_day
+-- The days (UTC) for which there is a partition of runs, in order.
+select d.day::date as day
 from runs_partitions p
-order by p.first_day;
+cross join lateral generate_series(p.first_day::timestamp, p.last_day::timestamp, interval '1 day') as d(day)
+order by d.day;
 
 -- name: MoveNamespace :one
 -- Moves all rows of a namespace from one cell to another, and returns how many jobs it has. The
