@@ -68,6 +68,9 @@ func (a *App) allPools() map[string]metrics.Pool {
 			prefix = c.name + "."
 		}
 		all[prefix+"engine"], all[prefix+"api"], all[prefix+"lease"] = c.pools.engine, c.pools.api, c.pools.lease
+		if c.pools.replica != nil {
+			all[prefix+"replica"] = c.pools.replica
+		}
 	}
 	return all
 }

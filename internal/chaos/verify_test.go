@@ -80,12 +80,26 @@ func (s *system) settle(t *testing.T) (upTo time.Time) {
 // It returns the runs.
 func (s *system) verify(t *testing.T) []run {
 	t.Helper()
-	upTo := s.settle(t)
+	s.verifyTables(t)
 	rows, err := s.db.Query(t.Context(), "select job_id, scheduled_for, started_at, finished_at, status::text, attempt from runs")
 	require.NoError(t, err)
 	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[run])
 	require.NoError(t, err)
 
+	problems, executed := s.compare(t, runs)
+	t.Logf("%d runs, %d executions, %d faults", len(runs), executed, len(s.faults))
+	if len(problems) > 0 {
+		t.Errorf("%d runs were not executed as the table says, for example:\n%s", len(problems),
+			strings.Join(problems[:min(len(problems), 10)], "\n"))
+	}
+	s.reportLateness(t)
+	return runs
+}
+
+// verifyTables compares the tables with the grid of each job, after settle.
+func (s *system) verifyTables(t *testing.T) {
+	t.Helper()
+	upTo := s.settle(t)
 	for what, sql := range map[string]string{
 		"occurrences have no run":           grid + "select count(*) from expected left join runs using (job_id, scheduled_for) where runs.job_id is null",
 		"runs have no occurrence":           grid + "select count(*) from runs left join expected using (job_id, scheduled_for) where expected.job_id is null",
@@ -103,15 +117,24 @@ func (s *system) verify(t *testing.T) []run {
 	var behind int
 	require.NoError(t, s.db.QueryRow(t.Context(), "select count(*) from due where scheduled_for <= $1", upTo).Scan(&behind))
 	assert.Zero(t, behind, "schedules are behind")
+}
 
-	problems, executed := s.compare(t, runs)
-	t.Logf("%d runs, %d executions, %d faults", len(runs), executed, len(s.faults))
-	if len(problems) > 0 {
-		t.Errorf("%d runs were not executed as the table says, for example:\n%s", len(problems),
-			strings.Join(problems[:min(len(problems), 10)], "\n"))
+// verifyRepeated is verify for a database that has forgotten what happened last: each occurrence has
+// one run, and what was executed again has the same run id.
+func (s *system) verifyRepeated(t *testing.T) {
+	t.Helper()
+	s.verifyTables(t)
+	repeated, all := 0, s.executions(t)
+	for o, executions := range all {
+		if len(executions) > 1 {
+			repeated++
+		}
+		for _, e := range executions {
+			assert.Equal(t, executions[0].runID, e.runID, "job %s at %v", o.job, time.UnixMicro(o.at))
+		}
 	}
-	s.reportLateness(t)
-	return runs
+	assert.Positive(t, repeated, "some are executed again, or this tests nothing")
+	t.Logf("%d of %d runs were executed again", repeated, len(all))
 }
 
 // compare finds the executions of each run in the logs. It returns what is wrong, and the number of
