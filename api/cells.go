@@ -81,16 +81,17 @@ func (c *cellHandlers) inCell(next http.Handler) http.Handler {
 				return
 			}
 		}
-		if replica, lag := c.replicas.choose(r, cell.Replica); replica != nil {
-			sayLag(w, lag)
-			cell = &replica.Cell
+		c.replicas.note(r)
+		defer c.replicas.note(r)                                                    // it may have taken long
+		anew := r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, nil)) // for the router of a cell
+		if lag, ok := c.replicas.lag(r, cell.Replica); ok && c.of(&cell.Replica.Cell).answerFrom(w, anew, lag) {
+			return
 		}
 		if cell == &c.first.Cell {
 			next.ServeHTTP(w, r)
 			return
 		}
-		ctx := context.WithValue(r.Context(), chi.RouteCtxKey, nil) // the router of the cell begins anew
-		c.of(cell).router.ServeHTTP(w, r.WithContext(ctx))
+		c.of(cell).router.ServeHTTP(w, anew)
 	})
 }
 

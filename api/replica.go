@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,15 +19,16 @@ const lagHeader = "Punctual-Replica-Lag"
 // Replica is a read replica of a cell.
 type Replica struct {
 	Cell
-	// Lag returns by how much the replica may be behind. It returns false if it cannot be used: it
-	// does not answer, or is too far behind.
-	Lag func(ctx context.Context) (time.Duration, bool)
+	// Lag returns by how much the replica may be behind. It returns false if the replica cannot be
+	// used. It does not block.
+	Lag func() (time.Duration, bool)
 }
 
 const (
-	// ownChangesFor is how long those who have changed something read at the primary: no replica is
-	// used that is further behind.
+	// ownChangesFor is how long those who have changed something read at the primary.
 	ownChangesFor = 10 * time.Second
+	// maxLag is how far behind a replica may be: less than that by more than a lag is known for.
+	maxLag = ownChangesFor / 2
 	// maxWriters bounds of how many callers it is known that they have changed something.
 	maxWriters = 10_000
 )
@@ -36,37 +36,51 @@ const (
 // replicas decides which requests are answered from replicas. Safe for concurrent use.
 type replicas struct {
 	spec *openapi3.T
-	// writers are the callers, with their namespaces, who have changed something a moment ago.
-	writers *expirable.LRU[writer, struct{}]
+	// writers are the callers who have changed something a moment ago.
+	writers *expirable.LRU[string, struct{}]
 }
-
-type writer struct{ actor, namespace string }
 
 func newReplicas(spec *openapi3.T) *replicas {
-	return &replicas{spec: spec, writers: expirable.NewLRU[writer, struct{}](maxWriters, nil, ownChangesFor)}
+	return &replicas{spec: spec, writers: expirable.NewLRU[string, struct{}](maxWriters, nil, ownChangesFor)}
 }
 
-// choose returns the replica that is to answer a request, and its lag, or nil if the primary is. It
-// notes who changes something: whoever does is to see it in a list.
-func (r *replicas) choose(request *http.Request, replica *Replica) (*Replica, time.Duration) {
-	if replica == nil {
-		return nil, 0
-	}
-	by := access.From(request.Context())
-	who := writer{by.Actor, by.Namespace}
+// note notes that a request may have changed something: whoever does is to see it in a list.
+func (r *replicas) note(request *http.Request) {
 	if request.Method != http.MethodGet && request.Method != http.MethodHead {
-		r.writers.Add(who, struct{}{})
-		return nil, 0
+		r.writers.Add(access.From(request.Context()).Actor, struct{}{})
 	}
-	isAllowed, _ := operation(r.spec, request).Extensions["x-from-replica"].(bool)
-	if !isAllowed || wantsFresh(request) || r.writers.Contains(who) {
-		return nil, 0
+}
+
+// lag returns by how much a replica may be behind that may answer a request, or false if none may.
+func (r *replicas) lag(request *http.Request, replica *Replica) (time.Duration, bool) {
+	if isAllowed, _ := operation(r.spec, request).Extensions["x-from-replica"].(bool); replica == nil || !isAllowed {
+		return 0, false
 	}
-	lag, isUsable := replica.Lag(request.Context())
-	if !isUsable || lag > ownChangesFor {
-		return nil, 0
+	if wantsFresh(request) || r.writers.Contains(access.From(request.Context()).Actor) {
+		return 0, false
 	}
-	return replica, lag
+	lag, isUsable := replica.Lag()
+	return lag, isUsable && lag <= maxLag
+}
+
+// answerFrom answers a request from a replica, with its lag. It returns false if it has written
+// nothing, because the replica has failed, or does not know what is asked for: the primary may.
+func (h cellHandler) answerFrom(w http.ResponseWriter, r *http.Request, lag time.Duration) bool {
+	caller := access.From(r.Context())
+	if len(h.others.all()) > 1 {
+		// It may not know yet that the namespace has come to this cell.
+		if isHere, err := h.queries.IsHere(r.Context(), caller.Namespace); err != nil || !isHere {
+			return false
+		}
+	}
+	answer := recorder{header: http.Header{}}
+	h.router.ServeHTTP(&answer, r)
+	if answer.status >= http.StatusInternalServerError || answer.status == http.StatusNotFound {
+		return false
+	}
+	answer.header.Set(lagHeader, strconv.FormatFloat(lag.Seconds(), 'f', 3, 64))
+	answer.sendTo(w)
+	return true
 }
 
 // wantsFresh reports whether a request is to be answered with what is true now.
@@ -74,9 +88,4 @@ func wantsFresh(r *http.Request) bool {
 	return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values("Cache-Control"), ","), ","), func(directive string) bool {
 		return strings.EqualFold(strings.TrimSpace(directive), "no-cache")
 	})
-}
-
-// sayLag sets the header that says by how much a replica may be behind.
-func sayLag(w http.ResponseWriter, lag time.Duration) {
-	w.Header().Set(lagHeader, strconv.FormatFloat(lag.Seconds(), 'f', 3, 64))
 }

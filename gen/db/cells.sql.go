@@ -306,6 +306,7 @@ const listUsersOfNamespaces = `-- name: ListUsersOfNamespaces :many
 select distinct l.virtualtransaction::text
 from pg_catalog.pg_locks l
 where l.locktype = 'relation' and l.relation = 'namespaces'::regclass and l.granted and l.pid <> pg_backend_pid()
+  and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
   and l.virtualtransaction is not null
 `
 

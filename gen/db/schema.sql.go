@@ -36,26 +36,36 @@ func (q *Queries) LockMigrations(ctx context.Context) error {
 
 const measureReplica = `-- name: MeasureReplica :one
 select
+    pg_is_in_recovery()::boolean as is_standby,
     case
-        when pg_is_in_recovery() and pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn()
-            then greatest(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()), 0)
+        when pg_last_wal_receive_lsn() is distinct from pg_last_wal_replay_lsn()
+            then coalesce(greatest(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()), 0), 'infinity')
         else 0
     end::double precision as lag,
-    (select coalesce(extract(epoch from clock_timestamp() - max(i.expires_at)), 'infinity') from instances i)::double precision as unheard
+    (select coalesce(extract(epoch from clock_timestamp() - max(i.expires_at)), 'infinity') from instances i)::double precision as unheard,
+    (select coalesce(max(m.version), '') from schema_migrations m)::text as version
 `
 
 type MeasureReplicaRow struct {
-	Lag     float64 `json:"lag"`
-	Unheard float64 `json:"unheard"`
+	IsStandby bool    `json:"is_standby"`
+	Lag       float64 `json:"lag"`
+	Unheard   float64 `json:"unheard"`
+	Version   string  `json:"version"`
 }
 
-// By how many seconds this server, if it is a standby, may be behind its primary: zero if it has
-// replayed everything that it has received. Also for how long it has not heard of any instance,
-// which is negative as long as it hears of them: so a standby is noticed that receives nothing.
+// By how many seconds this standby may be behind its primary: zero if it has replayed everything
+// that it has received, null if it does not know. Also for how long it has not heard of any
+// instance, which is negative as long as the row of one has not expired: so a standby is noticed
+// that receives nothing. And the newest migration that it has.
 func (q *Queries) MeasureReplica(ctx context.Context) (MeasureReplicaRow, error) {
 	row := q.db.QueryRow(ctx, measureReplica)
 	var i MeasureReplicaRow
-	err := row.Scan(&i.Lag, &i.Unheard)
+	err := row.Scan(
+		&i.IsStandby,
+		&i.Lag,
+		&i.Unheard,
+		&i.Version,
+	)
 	return i, err
 }
 

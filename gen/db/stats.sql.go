@@ -36,7 +36,7 @@ from (
         unnest((select $12::text[])) as lateness,
         unnest((select $13::text[])) as duration
 ) c
-where exists (select from namespaces n where n.name = c.namespace and n.deleted_at is null for key share)
+where exists (select from namespaces n where n.name = c.namespace and n.deleted_at is null and n.moving_since is null for key share)
 order by c.namespace, c.label, c.starts_at, c.trigger, c.target_type
 on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
 set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
@@ -64,7 +64,8 @@ type AddRunStatsParams struct {
 
 // How many runs have ended, and how late and how long they were, by minutes and hours.
 // Adds what an instance has counted, as one row for each namespace, label, minute, trigger and type
-// of target. It leaves out namespaces that are deleted by now, or in another cell.
+// of target. It leaves out namespaces that are deleted by now, in another cell, or on their way
+// there.
 //
 // Safe under concurrency: instances add to the same rows, and lock them in the order of the key. It
 // is not safe to repeat: a repetition counts the same runs again.

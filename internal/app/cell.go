@@ -38,6 +38,7 @@ type cell struct {
 	config    Config
 	log       *slog.Logger
 	pools     cellPools
+	replica   *replica
 	instance  *instances.Registry
 	lease     *lease.Keeper
 	poller    *poller.Poller
@@ -75,6 +76,11 @@ func (a *App) openCell(ctx context.Context, name string) (_ *cell, err error) {
 	}()
 	if c.pools = a.firstPools; name != cells.First {
 		if c.pools, err = openCellPools(ctx, a.database, name, a.config, a.traces.Statements()); err != nil {
+			return nil, err
+		}
+	}
+	if c.pools.replica != nil {
+		if c.replica, err = openReplica(ctx, a.database.Read, name); err != nil {
 			return nil, err
 		}
 	}
@@ -123,8 +129,7 @@ func (c *cell) serve() {
 	})
 	c.served = c.servedFrom(c.pools.api, targets, caller)
 	if c.pools.replica != nil {
-		replica := api.Replica{Cell: c.servedFrom(c.pools.replica, targets, caller), Lag: lagOf(db.New(c.pools.replica))}
-		c.served.Replica = &replica
+		c.served.Replica = &api.Replica{Cell: c.servedFrom(c.pools.replica, targets, caller), Lag: c.replica.lag}
 	}
 }
 
@@ -171,6 +176,7 @@ type times struct {
 func (c *cell) start(t *times) {
 	t.background.Go(func() { c.announcer.Run(t.drained) })
 	t.background.Go(func() { c.instance.Run(t.drained) })
+	t.background.Go(func() { c.replica.run(t.drained) })
 	for _, duty := range c.ownDuties() {
 		t.background.Go(func() { duty.Run(t.drained, c.log) })
 	}
@@ -204,6 +210,7 @@ func (c *cell) close() error {
 	if c.instance != nil {
 		within(c.instance.Release)
 	}
+	c.replica.close()
 	c.pools.close()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("leave a cell: %w", err)

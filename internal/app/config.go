@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -105,6 +106,9 @@ func (c Config) Validate() error {
 		if value < 0 {
 			errs = append(errs, fmt.Errorf("%s must not be negative", name))
 		}
+	}
+	if u, err := url.Parse(c.Database.ReadURL); err != nil || strings.Contains(u.Host, ",") {
+		errs = append(errs, errors.New("DATABASE_READ_URL must name one server: it is not known of which of several an answer is"))
 	}
 	if c.RunRetentionDays > maxRetentionDays {
 		errs = append(errs, fmt.Errorf("RUN_RETENTION_DAYS must be at most %d; 0 keeps runs for ever", maxRetentionDays))

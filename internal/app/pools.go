@@ -79,6 +79,7 @@ func openCellPools(ctx context.Context, of *Database, cell string, c Config, tra
 	p.api, errs[1] = database.OpenTraced(ctx, of.URL, ofAPI, tracer)
 	p.lease, errs[2] = database.OpenLimited(ctx, of.URL, database.Limits{Schema: cell, Connections: 1})
 	if of.Read != "" {
+		ofAPI.IsReplica = true
 		p.replica, errs[3] = database.OpenTraced(ctx, of.Read, ofAPI, tracer)
 	}
 	return p, errors.Join(errs[:]...)

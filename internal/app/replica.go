@@ -2,64 +2,95 @@ package app
 
 import (
 	"context"
-	"errors"
+	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"punctual/gen/db"
-	"punctual/internal/recent"
+	"punctual/internal/clock"
+	"punctual/internal/database"
 )
 
 const (
-	// lagKnownFor is how long the lag of a replica is used without being measured again.
-	lagKnownFor = time.Second
-	// lagWithin is how long a replica may take to say how far behind it is. One that is slower is
-	// not used: requests wait for the answer.
+	// measureLagEach is how often the lag of a replica is measured.
+	measureLagEach = time.Second
+	// lagWithin is how long a replica may take to answer. One that is slower is not used.
 	lagWithin = time.Second
-	// unusableFor is how long a replica is not asked again that did not answer.
-	unusableFor = 5 * time.Second
+	// lagKnownFor is how long a lag is used without being measured again.
+	lagKnownFor = 3 * time.Second
+	// heartbeatEach is how often an instance writes at the primary that it is alive, at least, and
+	// heartbeatLasts for how long that counts (internal/instances).
+	heartbeatEach, heartbeatLasts = 4 * time.Second, 9 * time.Second
 )
 
-// errUnheard says that a replica has heard of no instance for longer than instances are silent.
-var errUnheard = errors.New("the replica receives nothing from its primary")
-
-// lag is by how much a replica may be behind.
-type lag struct {
-	time.Duration
-	isUsable bool
-	// askAgain is when a replica is asked again that did not answer.
-	askAgain time.Time
+// replica follows by how much a read replica is behind, on a connection of its own: requests do not
+// wait for that. Nil: there is none.
+type replica struct {
+	pool *pgxpool.Pool
+	last atomic.Pointer[lag]
 }
 
-// lagOf returns what measures by how much a replica may be behind. It returns false if the replica
-// does not answer, or receives nothing.
-func lagOf(q *db.Queries) func(context.Context) (time.Duration, bool) {
-	known := recent.New(lagKnownFor, func(ctx context.Context, _ struct{}, before lag) (lag, error) {
-		if time.Now().Before(before.askAgain) {
-			return before, nil
-		}
-		ctx, cancel := context.WithTimeout(ctx, lagWithin)
-		defer cancel()
-		is, err := measureReplica(ctx, q)
-		if err != nil { // whoever asks reads at the primary
-			return lag{askAgain: time.Now().Add(unusableFor)}, nil //nolint:nilerr // likewise
-		}
-		return lag{Duration: is, isUsable: true}, nil
+// lag is by how much a replica may be behind, and when that was measured.
+type lag struct {
+	by         time.Duration
+	measuredAt time.Time
+}
+
+// openReplica prepares to follow a replica.
+func openReplica(ctx context.Context, url, schema string) (*replica, error) {
+	pool, err := database.OpenLimited(ctx, url, database.Limits{
+		Schema: schema, IsReplica: true, Connections: 1, Acquire: lagWithin, Statement: lagWithin,
 	})
-	return func(ctx context.Context) (time.Duration, bool) {
-		is, err := known.Get(ctx, struct{}{})
-		return is.Duration, is.isUsable && err == nil
+	return &replica{pool: pool}, err
+}
+
+// run measures the lag until ctx ends.
+func (r *replica) run(ctx context.Context) {
+	if r == nil {
+		return
+	}
+	q := db.New(r.pool)
+	for ctx.Err() == nil {
+		began := time.Now()
+		if by, ok := measureLag(ctx, q); ok {
+			r.last.Store(&lag{by: by, measuredAt: began})
+		} else {
+			r.last.Store(nil)
+		}
+		clock.Sleep(ctx, measureLagEach)
 	}
 }
 
-// measureReplica returns by how much a replica may be behind, or an error if that is not known.
-func measureReplica(ctx context.Context, q *db.Queries) (time.Duration, error) {
+// lag returns by how much the replica may be behind. It returns false if that is not known, or if
+// the replica cannot be used.
+func (r *replica) lag() (time.Duration, bool) {
+	last := r.last.Load()
+	if last == nil || time.Since(last.measuredAt) > lagKnownFor {
+		return 0, false
+	}
+	return last.by, true
+}
+
+// measureLag returns by how much a replica may be behind. It returns false for a server that is no
+// standby, that lacks migrations, or that does not answer.
+func measureLag(ctx context.Context, q *db.Queries) (time.Duration, bool) {
 	row, err := q.MeasureReplica(ctx)
-	switch {
-	case err != nil:
-		return 0, err
-	case row.Unheard > 0:
-		return 0, errUnheard
-	default:
-		return time.Duration(row.Lag * float64(time.Second)), nil
+	if err != nil || !row.IsStandby || row.Version < database.LatestVersion() || row.Unheard > 0 {
+		return 0, false
+	}
+	// It has replayed what it has received, but it may not receive what there is: heartbeats are
+	// late.
+	unreceived := heartbeatLasts.Seconds() + row.Unheard - 2*heartbeatEach.Seconds()
+	seconds := max(row.Lag, unreceived, 0)
+	if seconds > time.Hour.Seconds() { // or infinite
+		return 0, false
+	}
+	return time.Duration(seconds * float64(time.Second)), true
+}
+
+func (r *replica) close() {
+	if r != nil {
+		closeAll(r.pool)
 	}
 }

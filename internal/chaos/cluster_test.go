@@ -99,12 +99,16 @@ func (c *cluster) settings(t *testing.T, of *postgres, sql string) {
 // promote makes the standby the primary.
 func (c *cluster) promote(t *testing.T) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), c.standby.url("127.0.0.1"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	var isPrimary bool
-	require.NoError(t, conn.QueryRow(t.Context(), "select pg_promote()").Scan(&isPrimary))
-	require.True(t, isPrimary, "the standby is promoted")
+	eventually(t, time.Minute, func() bool {
+		conn, err := pgx.Connect(t.Context(), c.standby.url("127.0.0.1"))
+		if err != nil {
+			return false
+		}
+		defer func() { _ = conn.Close(t.Context()) }() // what it replays may end the session
+		var isPrimary bool
+		err = conn.QueryRow(t.Context(), "select not pg_is_in_recovery() or pg_promote()").Scan(&isPrimary)
+		return err == nil && isPrimary
+	}, "the standby is promoted")
 	c.primary, c.standby = c.standby, c.primary
 	c.db.Reset()
 }

@@ -119,8 +119,8 @@ func (s *system) verifyTables(t *testing.T) {
 	assert.Zero(t, behind, "schedules are behind")
 }
 
-// verifyRepeated is verify for a database that has forgotten what happened last: each occurrence has
-// one run, and what was executed again has the same run id.
+// verifyRepeated is verify for a database that has forgotten what happened last: each occurrence
+// has one run, and what was executed again has the same run id.
 func (s *system) verifyRepeated(t *testing.T) {
 	t.Helper()
 	s.verifyTables(t)

@@ -33,6 +33,9 @@ type Limits struct {
 	Statement time.Duration
 	// Schema is where statements look for tables. Default: where the URL or the database says.
 	Schema string
+	// IsReplica is whether the URL leads to a read replica. Which servers were primaries is not
+	// concluded from it.
+	IsReplica bool
 }
 
 // Open returns a pool of connections to the database at url, without connecting yet. An error means
@@ -63,7 +66,9 @@ func OpenTraced(ctx context.Context, url string, l Limits, tracer pgx.QueryTrace
 	}
 	limitSilence(config.ConnConfig)
 	leaveReadOnly(config.ConnConfig)
-	leaveFormerPrimaries(config.ConnConfig)
+	if !l.IsReplica {
+		leaveFormerPrimaries(config.ConnConfig)
+	}
 	if l.Acquire > 0 || l.Statement > 0 {
 		limitTime(config.ConnConfig, l)
 	}

@@ -36,8 +36,8 @@ create function move_namespace(moved text, from_cell text, to_cell text) returns
 language plpgsql as $$
 declare
     -- Each table, before those through which its rows are found, with the condition for them, and
-    -- whether the other cell may have such rows: counts and answers that came late to a namespace
-    -- that was there before.
+    -- whether the other cell may have rows with the same keys: counts and answers that came late
+    -- to a namespace that was there before.
     tables constant text[] := array[
         'job_versions', 'job_id in (select id from %1$I.jobs where namespace = $1)', 'no',
         'due', 'job_id in (select id from %1$I.jobs where namespace = $1)', 'no',
@@ -49,7 +49,7 @@ declare
         'connection_states', 'connection_id in (select id from %1$I.connections where namespace = $1)', 'yes',
         'connections', 'namespace = $1', 'no',
         'calendars', 'namespace = $1', 'no',
-        'audit', 'namespace = $1', 'yes',
+        'audit', 'namespace = $1', 'no',
         'idempotency_keys', 'namespace = $1', 'yes',
         'jobs', 'namespace = $1', 'no',
         'namespaces', 'name = $1', 'no'
