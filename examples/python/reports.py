@@ -3,6 +3,7 @@ the output is their sum."""
 import json
 import logging
 import os
+import sys
 import urllib.request
 
 from punctual import Client
@@ -19,7 +20,7 @@ def report(run, ended):
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     work(
         Client(), "reports", report,
         batch=int(os.environ.get("BATCH", 1)),

@@ -62,7 +62,9 @@ class Stop:
         self.deadline = None
 
     def set(self, grace_seconds):
-        self.deadline = self.deadline or time.monotonic() + grace_seconds
+        if self.deadline is None:
+            self.deadline = time.monotonic() + grace_seconds
+            log.info("stopping: no other run begins")
 
     def is_set(self):
         return self.deadline is not None

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -142,6 +143,11 @@ func TestPythonWorkerReportsBatches(t *testing.T) {
 		require.Equal(t, 1, count(t, db, "select count(*) from leases where cardinality(job_ids) = 3"), "one lease has all")
 		if n == 1 { // the last of the three is given back
 			require.NoError(t, worker.Signal(syscall.SIGTERM))
+			for line := range worker.lines { // a thread of the worker's notices the signal
+				if strings.Contains(line, "stopping") {
+					break
+				}
+			}
 		}
 		question.answer <- "[40, 2]"
 	}
