@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,19 +56,20 @@ type App struct {
 	database *Database
 	pools    pools
 	// firstPools are those of the first cell, which also serve what belongs to no cell.
-	firstPools cellPools
-	directory  *cells.Directory
-	cells      openCells
-	socket     net.Listener
-	clients    *boundedSocket // the same, with its bound
-	server     *http.Server
-	keys       *keys.Verifier
-	listener   *notify.Listener
-	tokens     tokens
-	known      *namespaces.Cache
-	stream     *eventstream.Hub
-	signer     *signer.Signer
-	contract   jobs.Contract
+	firstPools  cellPools
+	directory   *cells.Directory
+	cells       openCells
+	socket      net.Listener
+	clients     *boundedSocket // the same, with its bound
+	server      *http.Server
+	keys        *keys.Verifier
+	hasListened atomic.Bool
+	listener    *notify.Listener
+	tokens      tokens
+	known       *namespaces.Cache
+	stream      *eventstream.Hub
+	signer      *signer.Signer
+	contract    jobs.Contract
 	// cellsChanged holds a value if there may be another cell.
 	cellsChanged chan struct{}
 	traces       *tracing.Tracing  // nil if there are none

@@ -30,8 +30,12 @@ func (a *App) canceled(run uuid.UUID, reason db.RunReason) {
 // followers of events are told so.
 func (a *App) unheard() {
 	a.accessChanged()
+	isAgain := a.hasListened.Swap(true)
 	for _, c := range a.cells.all() {
 		c.missed()
+		if isAgain {
+			c.poller.Reconnected()
+		}
 	}
 	a.stream.Missed()
 }

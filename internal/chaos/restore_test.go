@@ -41,6 +41,23 @@ func TestRestore_dump(t *testing.T) {
 	s.verifyRepeated(t)
 }
 
+// A standby that is not synchronous lacks the last moments when it is promoted. What had run then
+// runs again, with the same run id, and no occurrence is lost.
+func TestFailover_asynchronous(t *testing.T) {
+	c := startCluster(t)
+	c.settings(t, c.primary, "alter system set synchronous_standby_names = ''")
+	s := &system{postgres: c.primary, db: c.db, url: c.url()}
+	s.add(t)
+	s.add(t)
+	s.load(t)
+	c.settings(t, c.standby, "alter system set primary_conninfo = 'host=127.0.0.1 port=1'") // from now on it receives nothing
+	s.executeFor(t, 2*time.Second)
+	c.primary.kill(t)
+	c.promote(t)
+	s.executeFor(t, time.Second)
+	s.verifyRepeated(t)
+}
+
 // run executes one of PostgreSQL's programs to its end.
 func (p *postgres) run(t *testing.T, program string, args ...string) {
 	t.Helper()

@@ -200,6 +200,14 @@ func (p *Poller) Missed() {
 	p.limited.missed()
 }
 
+// Reconnected tells Run that the database may be as it was some time ago: a standby that lacked the
+// last moments has been promoted, or a backup was restored. This instance may then hold runs there
+// that it has ended already. It frees them, as those of a claim whose answer was lost.
+func (p *Poller) Reconnected() {
+	p.lost()
+	p.Missed()
+}
+
 // due is told what this instance's own runs make due.
 func (p *Poller) due(queue *string, readyAt time.Time) {
 	if queue != nil {
