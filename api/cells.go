@@ -32,6 +32,11 @@ type cellHandler struct {
 	router http.Handler
 }
 
+// ServeHTTP routes a request anew: another router has routed it already.
+func (h cellHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.router.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, nil)))
+}
+
 func newCellHandlers(first *handlers, spec *openapi3.T, errs errorWriter) *cellHandlers {
 	return &cellHandlers{first: first, spec: spec, errs: errs, replicas: newReplicas(spec), made: map[*Cell]cellHandler{}}
 }
@@ -81,17 +86,18 @@ func (c *cellHandlers) inCell(next http.Handler) http.Handler {
 				return
 			}
 		}
-		c.replicas.note(r)
-		defer c.replicas.note(r)                                                    // it may have taken long
-		anew := r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, nil)) // for the router of a cell
-		if lag, ok := c.replicas.lag(r, cell.Replica); ok && c.of(&cell.Replica.Cell).answerFrom(w, anew, lag) {
-			return
+		if cell.Replica != nil {
+			c.replicas.note(r)
+			defer c.replicas.note(r) // it may have taken long
+			if lag, ok := c.replicas.lag(r, cell.Replica); ok && c.of(&cell.Replica.Cell).answerFrom(w, r, lag) {
+				return
+			}
 		}
 		if cell == &c.first.Cell {
 			next.ServeHTTP(w, r)
 			return
 		}
-		c.of(cell).router.ServeHTTP(w, anew)
+		c.of(cell).ServeHTTP(w, r)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -36,27 +37,30 @@ const (
 // replicas decides which requests are answered from replicas. Safe for concurrent use.
 type replicas struct {
 	spec *openapi3.T
-	// writers are the callers who have changed something a moment ago.
-	writers *expirable.LRU[string, struct{}]
+	// writers returns the callers who have changed something a moment ago. They are made when there
+	// is a replica, because they have a timer.
+	writers func() *expirable.LRU[string, struct{}]
 }
 
 func newReplicas(spec *openapi3.T) *replicas {
-	return &replicas{spec: spec, writers: expirable.NewLRU[string, struct{}](maxWriters, nil, ownChangesFor)}
+	return &replicas{spec: spec, writers: sync.OnceValue(func() *expirable.LRU[string, struct{}] {
+		return expirable.NewLRU[string, struct{}](maxWriters, nil, ownChangesFor)
+	})}
 }
 
-// note notes that a request may have changed something: whoever does is to see it in a list.
+// note remembers the caller of a request that may change something, so that they see it in a list.
 func (r *replicas) note(request *http.Request) {
 	if request.Method != http.MethodGet && request.Method != http.MethodHead {
-		r.writers.Add(access.From(request.Context()).Actor, struct{}{})
+		r.writers().Add(access.From(request.Context()).Actor, struct{}{})
 	}
 }
 
 // lag returns by how much a replica may be behind that may answer a request, or false if none may.
 func (r *replicas) lag(request *http.Request, replica *Replica) (time.Duration, bool) {
-	if isAllowed, _ := operation(r.spec, request).Extensions["x-from-replica"].(bool); replica == nil || !isAllowed {
+	if isAllowed, _ := operation(r.spec, request).Extensions["x-from-replica"].(bool); !isAllowed {
 		return 0, false
 	}
-	if wantsFresh(request) || r.writers.Contains(access.From(request.Context()).Actor) {
+	if wantsFresh(request) || r.writers().Contains(access.From(request.Context()).Actor) {
 		return 0, false
 	}
 	lag, isUsable := replica.Lag()
@@ -74,7 +78,7 @@ func (h cellHandler) answerFrom(w http.ResponseWriter, r *http.Request, lag time
 		}
 	}
 	answer := recorder{header: http.Header{}}
-	h.router.ServeHTTP(&answer, r)
+	h.ServeHTTP(&answer, r)
 	if answer.status >= http.StatusInternalServerError || answer.status == http.StatusNotFound {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/clock"
 	"punctual/internal/database"
+	"punctual/internal/instances"
 )
 
 const (
@@ -19,9 +20,6 @@ const (
 	lagWithin = time.Second
 	// lagKnownFor is how long a lag is used without being measured again.
 	lagKnownFor = 3 * time.Second
-	// heartbeatEach is how often an instance writes at the primary that it is alive, at least, and
-	// heartbeatLasts for how long that counts (internal/instances).
-	heartbeatEach, heartbeatLasts = 4 * time.Second, 9 * time.Second
 )
 
 // replica follows by how much a read replica is behind, on a connection of its own: requests do not
@@ -81,7 +79,7 @@ func measureLag(ctx context.Context, q *db.Queries) (time.Duration, bool) {
 	}
 	// It has replayed what it has received, but it may not receive what there is: heartbeats are
 	// late.
-	unreceived := heartbeatLasts.Seconds() + row.Unheard - 2*heartbeatEach.Seconds()
+	unreceived := instances.Lasts.Seconds() + row.Unheard - 2*instances.WrittenEach(instances.Lasts).Seconds()
 	seconds := max(row.Lag, unreceived, 0)
 	if seconds > time.Hour.Seconds() { // or infinite
 		return 0, false

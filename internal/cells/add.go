@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"punctual/gen/db"
 	"punctual/internal/database"
 )
@@ -47,9 +45,8 @@ func Add(ctx context.Context, databaseURL, name string, log *slog.Logger) (err e
 	if err := Migrate(ctx, databaseURL, name, log); err != nil {
 		return err
 	}
-	return pgx.BeginTxFunc(ctx, conn, database.Locking, func(tx pgx.Tx) error {
-		t := &Transaction{queries: db.New(tx), current: First}
-		q, err := t.In(ctx, First)
+	return Transact(ctx, conn, func(tx *Transaction) error {
+		q, err := tx.In(ctx, First)
 		if err != nil {
 			return err
 		}
@@ -60,7 +57,7 @@ func Add(ctx context.Context, databaseURL, name string, log *slog.Logger) (err e
 		if err := q.NotifyAccess(ctx); err != nil || added == 0 {
 			return err
 		}
-		if q, err = t.In(ctx, name); err != nil {
+		if q, err = tx.In(ctx, name); err != nil {
 			return err
 		}
 		if err := q.LeaveDefaultNamespace(ctx); err != nil {

@@ -14,9 +14,13 @@ import (
 )
 
 // Migrate brings the schema of a cell besides the first one to this binary's version.
-func Migrate(ctx context.Context, databaseURL, name string, log *slog.Logger) error {
-	url, err := schemaURL(ctx, databaseURL, name)
+func Migrate(ctx context.Context, databaseURL, name string, log *slog.Logger) (err error) {
+	conn, err := database.Connect(ctx, databaseURL)
 	if err != nil {
+		return err
+	}
+	url, err := schemaURL(ctx, db.New(conn), databaseURL, name)
+	if err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))); err != nil {
 		return err
 	}
 	return database.Migrate(ctx, url, log.With("cell", name))
@@ -24,13 +28,7 @@ func Migrate(ctx context.Context, databaseURL, name string, log *slog.Logger) er
 
 // schemaURL returns the URL for the migrations of a cell. They also need the operators of an
 // extension, which a database has in one schema only.
-func schemaURL(ctx context.Context, databaseURL, name string) (url string, err error) {
-	conn, err := database.Connect(ctx, databaseURL)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	q := db.New(conn)
+func schemaURL(ctx context.Context, q *db.Queries, databaseURL, name string) (string, error) {
 	// Otherwise the migrations would be those of the next schema in the path.
 	isThere, err := q.IsSchema(ctx, name)
 	if err != nil || !isThere {
@@ -60,7 +58,8 @@ func Schemas(ctx context.Context, databaseURL string) (all []Schema, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	names, err := db.New(conn).ListCells(ctx)
+	q := db.New(conn)
+	names, err := q.ListCells(ctx)
 	if failed, ok := errors.AsType[*pgconn.PgError](err); ok && failed.Code == pgerrcode.UndefinedTable {
 		return all, nil
 	}
@@ -68,7 +67,7 @@ func Schemas(ctx context.Context, databaseURL string) (all []Schema, err error) 
 		return nil, fmt.Errorf("list the cells: %w", err)
 	}
 	for _, name := range names {
-		url, err := schemaURL(ctx, databaseURL, name)
+		url, err := schemaURL(ctx, q, databaseURL, name)
 		if err != nil {
 			return nil, err
 		}

@@ -93,15 +93,21 @@ func startInstance(t *testing.T, number int, c instanceConfig) *instance {
 // withKey creates a key at the command line, for a client to send.
 func withKey(t *testing.T, databaseURL string) client.ClientOption {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, "keys", "create", "--description=chaos")
-	cmd.Dir = t.TempDir()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + databaseURL}
-	key, err := cmd.Output()
+	key, err := punctual(t.Context(), t, databaseURL, "keys", "create", "--description=chaos").Output()
 	require.NoError(t, err)
 	return client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(key)))
 		return nil
 	})
+}
+
+// punctual returns the command with a database. It is killed when ctx ends.
+func punctual(ctx context.Context, t *testing.T, databaseURL string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = t.TempDir() // it has no .env
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + databaseURL}
+	return cmd
 }
 
 func (i *instance) hasEnded() bool {

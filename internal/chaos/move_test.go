@@ -5,8 +5,6 @@ package chaos
 import (
 	"context"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -31,14 +29,14 @@ func TestMoves(t *testing.T) {
 		to := []string{"second", "public"}[n%2]
 		if n%4 > 1 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(400*time.Millisecond))))
-			if err := s.punctual(ctx, t, "namespaces", "move", "default", "--to="+to).Run(); err != nil {
+			if err := punctual(ctx, t, s.url, "namespaces", "move", "default", "--to="+to).Run(); err != nil {
 				killed++
 			}
 			cancel()
 		}
 		began := time.Now()
 		for {
-			out, err := s.punctual(t.Context(), t, "namespaces", "move", "default", "--to="+to).CombinedOutput()
+			out, err := punctual(t.Context(), t, s.url, "namespaces", "move", "default", "--to="+to).CombinedOutput()
 			if err == nil || strings.Contains(string(out), cells.ErrThere.Error()) {
 				break // it may have been killed when it had done everything
 			}
@@ -60,19 +58,10 @@ func TestMoves(t *testing.T) {
 	require.Greater(t, len(ids), 10)
 }
 
-// punctual returns the command with the database of the system.
-func (s *system) punctual(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(ctx, binary, args...) // killed when ctx ends
-	cmd.Dir = t.TempDir()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + s.url}
-	return cmd
-}
-
 // command calls the command, and requires that it succeeds.
 func (s *system) command(t *testing.T, args ...string) {
 	t.Helper()
-	out, err := s.punctual(t.Context(), t, args...).CombinedOutput()
+	out, err := punctual(t.Context(), t, s.url, args...).CombinedOutput()
 	require.NoError(t, err, "%q: %s", args, out)
 }
 

@@ -57,13 +57,7 @@ func TestCells_access(t *testing.T) {
 	status, svg := g.badge(t, job.Id, nil)
 	require.Equal(t, http.StatusOK, status.StatusCode, "everybody sees it, wherever it is: %s", svg)
 
-	audited, err := team.ListAuditWithResponse(t.Context(), nil)
-	require.NoError(t, err)
-	var operations []string
-	for _, entry := range audited.JSON200.Items {
-		operations = append(operations, entry.Operation)
-	}
-	require.Equal(t, []string{"createJob", "createKey", "createNamespace"}, operations)
+	require.Equal(t, []string{"createJob", "createKey", "createNamespace"}, team.auditedOperations(t))
 
 	scraped := g.scrape(t)
 	require.NotContains(t, scraped, `punctual_database_read_success{read="due"} 0`)

@@ -133,17 +133,23 @@ func TestMoveNamespace(t *testing.T) {
 	}
 	updated := team.updateJob(t, job.Id, client.JobUpdate{Name: new("b")})
 	require.Equal(t, "b", updated.Name)
-	audited, err := team.ListAuditWithResponse(t.Context(), nil)
-	require.NoError(t, err)
-	var operations []string
-	for _, entry := range audited.JSON200.Items {
-		operations = append(operations, entry.Operation)
-	}
-	require.Equal(t, []string{"updateJob", "moveNamespace", "createJob", "createNamespace"}, operations)
+	require.Equal(t, []string{"updateJob", "moveNamespace", "createJob", "createNamespace"}, team.auditedOperations(t))
 
 	// And back, to the first cell.
 	_, err = mover.Move(t.Context(), access.Command("team"), "team", cells.First)
 	require.NoError(t, err)
 	require.Equal(t, 1, count(t, db, "select count(*) from public.jobs"))
 	require.Zero(t, count(t, db, "select count(*) from second.jobs"))
+}
+
+// auditedOperations returns the operations in the audit of the namespace, newest first.
+func (i instance) auditedOperations(t *testing.T) (operations []string) {
+	t.Helper()
+	audited, err := i.ListAuditWithResponse(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, audited.StatusCode(), "%s", audited.Body)
+	for _, entry := range audited.JSON200.Items {
+		operations = append(operations, entry.Operation)
+	}
+	return operations
 }

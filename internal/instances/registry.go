@@ -18,6 +18,13 @@ import (
 	"punctual/internal/logging"
 )
 
+// Lasts is how long an instance counts as alive after it has written its row, as long as a lease.
+const Lasts = 9 * time.Second
+
+// WrittenEach returns how often a row is written at least that lasts for so long: less often than a
+// lease is renewed, which is a third of the same time and writes the row, too.
+func WrittenEach(lasts time.Duration) time.Duration { return lasts * 4 / 9 }
+
 // Config is what a Registry needs. Zero means default.
 type Config struct {
 	// ID is the id of the instance. Default: a new one.
@@ -35,7 +42,7 @@ type Config struct {
 	// Default: none wait.
 	Asking func() map[string]int32
 	// Duration is how long an instance counts as alive after it has written its row, which it does
-	// at least twice in this time. Default 9 s, as for a lease.
+	// at least twice in this time. Default: Lasts.
 	Duration time.Duration
 }
 
@@ -56,7 +63,7 @@ func New(c Config) (*Registry, error) {
 		}
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
-	c.Duration = cmp.Or(c.Duration, 9*time.Second)
+	c.Duration = cmp.Or(c.Duration, Lasts)
 	if c.Executing == nil {
 		c.Executing = func() int { return 0 }
 	}
@@ -74,7 +81,7 @@ func (r *Registry) Run(ctx context.Context) {
 		Failing: "could not write that this instance is alive; it is missing in the list of instances until this succeeds",
 		Working: "it is written again that this instance is alive",
 	}
-	every := r.Duration * 4 / 9 // longer than a lease is left alone, which is a third of the same time
+	every := WrittenEach(r.Duration)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
