@@ -14,14 +14,15 @@ import (
 	"punctual/internal/testdb"
 )
 
-// Each way of pausing a job is told once, with who did it and why.
+// Each way of pausing a job is told once, with who did it and why. Either of two instances may
+// pause it. The second one starts when the alerts are there: it would hear of them a moment later.
 func TestEachPauseIsToldOnce(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
 	t.Cleanup(gone.Close)
 	url := testdb.New(t)
 	config := reachable(t, app.Config{Database: app.DatabaseConfig{URL: url}}, gone.URL)
-	service, _ := start(t, config), start(t, config)
+	service := start(t, config)
 	const onDemand, perSecond = `"onDemand":true`, `"intervalInSeconds":1`
 	target := `,"target":{"type":"http","url":"` + gone.URL + `"}`
 	const fails = `,"maxAttempts":1,"pauseAfterFailures":1,"target":{"type":"http","url":"http://127.0.0.1:80/"}`
@@ -36,7 +37,7 @@ func TestEachPauseIsToldOnce(t *testing.T) {
 		team.startRun(t, job.Id, "")
 	}
 	wait := func(*testing.T, instance, client.Job) {}
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		job           string
 		pause         func(t *testing.T, team instance, job client.Job)
 		actor, reason string
@@ -55,12 +56,18 @@ func TestEachPauseIsToldOnce(t *testing.T) {
 			t.Helper()
 			service.updateNamespace(t, job.Namespace, client.NamespaceUpdate{Suspended: new(true)})
 		}, "system", "The namespace is suspended."},
-	} {
+	}
+	teams, alerts := map[string]instance{}, map[string]client.Job{}
+	for name := range cases {
+		teams[name] = service.in(t, service.namespace(t, client.NamespaceCreate{}).Name)
+		alerts[name] = teams[name].create(t, `{"name":"alert","startsOn":{"events":["job.paused"],"jobs":{"labelSelector":"watched"}}}`)
+	}
+	start(t, config)
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			team := service.in(t, service.namespace(t, client.NamespaceCreate{}).Name)
+			team, alert := teams[name], alerts[name]
 			s := team.follow(t, client.StreamEventsParams{Type: &[]client.EventName{"job.paused"}, LabelSelector: new("watched")})
-			alert := team.create(t, `{"name":"alert","startsOn":{"events":["job.paused"],"jobs":{"labelSelector":"watched"}}}`)
 			job := team.create(t, `{"name":"watched","labels":{"watched":""},`+c.job+`}`)
 			c.pause(t, team, job)
 			s.requirePaused(t, "watched")

@@ -149,10 +149,7 @@ func (f *Follower) join() error {
 	f.accessChanges = h.accessChanges
 	if _, isCovered := h.interest.since(f.filter.Namespace, f.filter.wanted(), time.Now()); !isCovered {
 		h.asked[f.filter.Namespace] = true
-		select {
-		case h.wake <- struct{}{}:
-		default:
-		}
+		h.wakeSender()
 	}
 	return nil
 }

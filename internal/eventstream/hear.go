@@ -54,12 +54,44 @@ func (h *Hub) addMissed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	clear(h.publishers) // the next number of each may be any
+	h.ask()
 	if h.heardAt.IsZero() {
 		return
 	}
 	missed := lostSince(h.heardAt, h.clock.Now())
 	h.addLost(missed)
 	h.missed = h.missed.with(missed)
+}
+
+// ask asks what others follow, and keeps what happens until they have answered.
+func (h *Hub) ask() {
+	h.questions++
+	h.isAsking = true
+	h.interest.isUnknown.Store(true)
+	h.wakeSender()
+}
+
+// answer says anew what the followers of this instance want.
+func (h *Hub) answer() {
+	for namespace := range h.demands {
+		h.asked[namespace] = true
+	}
+	if len(h.asked) > 0 {
+		h.wakeSender()
+	}
+}
+
+// awaitAnswers lets the others answer a question that they have heard at this moment.
+func (h *Hub) awaitAnswers() {
+	question := h.questions
+	time.AfterFunc(settlesWithin, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.questions == question {
+			h.interest.isUnknown.Store(false)
+			h.outbox.keep(h.interest.asked)
+		}
+	})
 }
 
 // addLost records that events of all namespaces may be missing.
@@ -94,6 +126,12 @@ func (h *Hub) take(m message, now time.Time) {
 	case kindEvents:
 		if !from.collect(m.body, e) {
 			return
+		}
+	case kindAsking:
+		if m.publisher == h.name {
+			h.awaitAnswers()
+		} else {
+			h.answer()
 		}
 	case kindMissed:
 		first, second, _ := strings.Cut(m.body, " ")

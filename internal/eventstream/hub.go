@@ -60,6 +60,10 @@ type Hub struct {
 	record     record
 	publishers map[string]*publisher
 	demands    map[string]*demand
+	// questions counts how often it was to be asked what others follow; isAsking says that it is to
+	// be asked.
+	questions int
+	isAsking  bool
 	// asked are the namespaces whose followers want something that nobody was told of.
 	asked     map[string]bool
 	followers int
@@ -87,10 +91,12 @@ type publisher struct {
 // New returns a Hub that follows nothing yet.
 func New(c Config) *Hub {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
-	return &Hub{
+	h := &Hub{
 		Config: c, name: rand.Text()[:12], outbox: newOutbox(), heard: make(chan string, maxHeard), unheard: make(chan struct{}, 1), wake: make(chan struct{}, 1), record: newRecord(),
 		publishers: map[string]*publisher{}, demands: map[string]*demand{}, asked: map[string]bool{},
 	}
+	h.interest.isUnknown.Store(true)
+	return h
 }
 
 // Wants returns the types of events that somebody follows in a namespace, at any instance. It
@@ -106,7 +112,7 @@ func (h *Hub) Wants(namespace string) events.Set {
 // Publish passes on what has happened and is committed, if somebody follows it. It does not wait:
 // what is too much is lost, and told as such.
 func (h *Hub) Publish(what []events.Event) {
-	if h.interest.isFollowed.Load() {
+	if h.interest.isFollowed.Load() || h.interest.isUnknown.Load() {
 		h.outbox.put(what, h.interest.wants)
 	}
 }

@@ -28,11 +28,22 @@ func TestHub(t *testing.T) {
 		second.requireNext(t, "a", "b", "c")
 		require.Equal(t, first.last, second.last, "the ids are the same")
 	})
+	t.Run("what happens at an instance that has just started", func(t *testing.T) {
+		t.Parallel()
+		c := setup(t)
+		s := c.instance(t).follow(t, blue, "")
+		for _, name := range []string{"a", "b", "c"} {
+			another := c.instance(t)
+			another.publish(name)
+			s.requireNext(t, name)
+			require.Zero(t, another.Wants("red"), "it knows what others follow")
+		}
+	})
 	t.Run("nothing is sent while nobody follows", func(t *testing.T) {
 		t.Parallel()
 		c := setup(t)
 		one := c.instance(t)
-		require.Zero(t, one.Wants("blue"))
+		require.Eventually(t, func() bool { return one.Wants("blue") == 0 }, patience, time.Millisecond)
 		s := one.follow(t, eventstream.Filter{Namespace: "blue", Types: events.SetOf(events.JobPaused)}, "")
 		require.Equal(t, events.SetOf(events.JobPaused), one.Wants("blue"), "only what somebody wants")
 		require.Zero(t, one.Wants("red"))

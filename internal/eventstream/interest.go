@@ -37,8 +37,11 @@ type interest struct {
 	// isFollowed says that somebody follows anywhere. It is all that is looked at while nobody
 	// does.
 	isFollowed atomic.Bool
-	mu         sync.RWMutex
-	spans      map[string]*[types]span
+	// isUnknown says that this instance has not heard yet what others follow. Until then all that
+	// happens is kept for them.
+	isUnknown atomic.Bool
+	mu        sync.RWMutex
+	spans     map[string]*[types]span
 }
 
 // add notes that a set is wanted in a namespace, as a message says that is recorded at a position.
@@ -66,11 +69,19 @@ func (i *interest) add(namespace string, set events.Set, position uint64, now ti
 	i.isFollowed.Store(true)
 }
 
-// wants returns which events of a namespace are to be published.
-func (i *interest) wants(namespace string) (set events.Set) {
-	if !i.isFollowed.Load() {
+// wants returns which events of a namespace are to be published, as far as is known.
+func (i *interest) wants(namespace string) events.Set {
+	switch {
+	case i.isUnknown.Load():
+		return events.All()
+	case !i.isFollowed.Load():
 		return 0
 	}
+	return i.asked(namespace)
+}
+
+// asked returns which events of a namespace somebody has asked for.
+func (i *interest) asked(namespace string) (set events.Set) {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	spans := i.spans[namespace]

@@ -31,6 +31,8 @@ const (
 	// kindMissed says that an instance heard nothing for some time, in which it may not have known
 	// that somebody follows: "<micros> <micros>".
 	kindMissed = "m"
+	// kindAsking asks what others follow. An instance asks when it begins to listen.
+	kindAsking = "a"
 	// kindLeaving says that an instance stops, and has told everything.
 	kindLeaving = "x"
 )

@@ -1,6 +1,7 @@
 package eventstream
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -96,12 +97,32 @@ func (o *outbox) put(what []events.Event, wants func(namespace string) events.Se
 		b.tellLost(namespace)
 		b.events = append(b.events, *e)
 	}
-	if len(o.boxes) > 0 {
-		select {
-		case o.waiting <- struct{}{}:
-		default:
+	o.wake()
+}
+
+// wake makes the events be taken, if there are any.
+func (o *outbox) wake() {
+	if len(o.boxes) == 0 {
+		return
+	}
+	select {
+	case o.waiting <- struct{}{}:
+	default: // they are about to be taken already
+	}
+}
+
+// keep drops the events that nobody wants to know of.
+func (o *outbox) keep(wants func(namespace string) events.Set) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for namespace, b := range o.boxes {
+		set := wants(namespace)
+		b.events = slices.DeleteFunc(b.events, func(e events.Event) bool { return e.Type != typeLost && !set.Has(e.Type) })
+		if set == 0 {
+			delete(o.boxes, namespace)
 		}
 	}
+	o.wake()
 }
 
 // take returns the next events, by namespace, and reports whether there are more.

@@ -77,6 +77,14 @@ func (s *sender) leave(ctx context.Context) {
 	}
 }
 
+// wakeSender makes what is to be said be sent. It does not block.
+func (h *Hub) wakeSender() {
+	select {
+	case h.wake <- struct{}{}:
+	default: // it is about to be sent already
+	}
+}
+
 // add adds a message.
 func (s *sender) add(kind, body string) {
 	s.number++
@@ -88,6 +96,10 @@ func (s *sender) add(kind, body string) {
 func (s *sender) collectInterest(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.isAsking {
+		s.add(kindAsking, "")
+		s.isAsking = false
+	}
 	isDue := now.Sub(s.announcedAt) >= announceEach
 	wanted := map[string]events.Set{}
 	for namespace, d := range s.demands {
@@ -116,10 +128,10 @@ func (s *sender) collectInterest(now time.Time) {
 	}
 }
 
-// collectEvents adds the next events, unless others are still to be sent, and reports whether there
-// are more.
+// collectEvents adds the next events, unless others are still to be sent or it is not known which
+// are wanted, and reports whether there are more.
 func (s *sender) collectEvents() bool {
-	if len(s.unsent) > maxUnsent {
+	if len(s.unsent) > maxUnsent || s.interest.isUnknown.Load() {
 		return false
 	}
 	batch, isMore := s.outbox.take()

@@ -67,7 +67,7 @@ func TestASuspendedNamespacePausesItsJobs(t *testing.T) { //nolint:tparallel // 
 		return view.Job
 	}
 	elsewhere := f.create(`{"name":"elsewhere","intervalInSeconds":60}`)
-	active := create(`{"name":"active","cron":"* * * * *"}`)
+	active := create(`{"name":"active","intervalInSeconds":60}`)
 	edited := create(`{"name":"edited","intervalInSeconds":3600}`)
 	pausedBefore := create(`{"name":"paused before","intervalInSeconds":3600}`)
 	pausedMeanwhile := create(`{"name":"paused meanwhile","intervalInSeconds":3600}`)
@@ -114,7 +114,7 @@ func TestASuspendedNamespacePausesItsJobs(t *testing.T) { //nolint:tparallel // 
 	_, err = update(pausedMeanwhile, `{"status":"PAUSED"}`)
 	require.NoError(t, err)
 	require.NoError(t, f.Delete(t.Context(), by, deleted))
-	f.pausedFor(active, 5*time.Minute)
+	f.pausedFor(active, 5*time.Minute+time.Second)
 	f.exec("update jobs set run_at = now() - interval '1 minute' where id = $1", once)
 
 	f.setSuspended(false)
