@@ -22,6 +22,11 @@ func (h *Hub) listen(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case got := <-h.heard:
+			select {
+			case <-h.unheard: // it was missed before this was heard
+				h.addMissed()
+			default:
+			}
 			h.hear(got, time.Now())
 		case <-h.unheard:
 			h.addMissed()

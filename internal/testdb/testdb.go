@@ -40,6 +40,8 @@ type server struct {
 	url      *url.URL
 	admin    *pgxpool.Pool
 	template string
+	// workers are the other nodes of a Citus cluster; empty: the server is a PostgreSQL of its own.
+	workers []*pgxpool.Pool
 	process  *launch.Server // nil when the server is not ours; held, because the server ends when this is collected
 }
 
@@ -65,18 +67,29 @@ func New(tb testing.TB) string {
 			tb.Errorf("drop the test database: %v", err)
 		}
 	})
+	if len(s.workers) > 0 {
+		return inCell(s.url, name)
+	}
 	return withDatabase(s.url, name)
 }
 
+// exec executes a statement on the server, or on each node of the cluster.
 func (s *server) exec(ctx context.Context, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, cloneTimeout)
 	defer cancel()
-	_, err := s.admin.Exec(ctx, sql)
-	return err
+	for _, node := range append([]*pgxpool.Pool{s.admin}, s.workers...) {
+		if _, err := node.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func open() (*server, error) {
 	s := &server{template: templateName()}
+	if cluster := os.Getenv("TEST_CITUS_URL"); cluster != "" {
+		return s, s.openCitus(cluster)
+	}
 	address := os.Getenv("TEST_DATABASE_URL")
 	if address == "" || cmp.Or(os.Getenv("TEST_DATABASE_PROVIDER"), "url") != "url" {
 		// No context may end the server: all tests use it, and it ends with the process.
