@@ -217,13 +217,32 @@ type counter struct {
 	sent  map[string]pgx.TraceQueryStartData
 }
 
-var _ pgx.QueryTracer = (*counter)(nil)
+var (
+	_ pgx.QueryTracer = (*counter)(nil)
+	_ pgx.BatchTracer = (*counter)(nil)
+)
 
 func newCounter() *counter {
 	return &counter{count: map[string]int{}, sent: map[string]pgx.TraceQueryStartData{}}
 }
 
 func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	c.note(data)
+	return ctx
+}
+
+func (c *counter) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	for _, query := range data.Batch.QueuedQueries {
+		c.note(pgx.TraceQueryStartData{SQL: query.SQL, Args: query.Arguments})
+	}
+	return ctx
+}
+
+func (c *counter) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (c *counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func (c *counter) note(data pgx.TraceQueryStartData) {
 	name := "other"
 	if rest, ok := strings.CutPrefix(data.SQL, "-- name: "); ok {
 		name, _, _ = strings.Cut(rest, " ")
@@ -232,7 +251,6 @@ func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tra
 	defer c.mu.Unlock()
 	c.count[name]++
 	c.sent[name] = data
-	return ctx
 }
 
 func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

@@ -68,7 +68,7 @@ func TestDetachedSchedule(t *testing.T) {
 		b.edit(job, jobs.Change{
 			OverlapPolicy: jobs.Given(db.OverlapPolicySKIP), IntervalSeconds: jobs.Given(new(int64(3600))),
 		})
-		store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
+		store := runs.Store{Pool: b.Pool, Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
 		now := claim[0].ReadAt
 		opened := store.Open(t.Context(), now, claim)
 		require.Equal(t, 1, b.Count(`select count(*) from due`), "nothing may begin before it ends")

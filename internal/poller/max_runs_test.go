@@ -62,7 +62,7 @@ func TestMaxRunsWhenOthersEndDuringTheLastRun(t *testing.T) {
 	b.backfill(job, 1)
 	require.Equal(t, 1, b.drain(succeed))
 
-	store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
+	store := runs.Store{Pool: b.Pool, Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
 	now := claim[0].ReadAt
 	attempt, _ := store.Open(t.Context(), now, claim)[0].Prepare(now)
 	require.NotNil(t, attempt)

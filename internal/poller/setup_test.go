@@ -111,21 +111,26 @@ func (b bench) jobStatus(job uuid.UUID) (status, reason string) {
 	return status, reason
 }
 
-// completion completes a row that an instance has executed.
-func completion(of db.ClaimRow) db.CompleteParams {
+// complete completes a row that an instance has executed, and returns how many runs have ended.
+func (b bench) complete(of db.ClaimRow) int {
+	b.T.Helper()
 	row := of.Claimed
-	return db.CompleteParams{
-		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
-		Revisions: []int32{
-			row.Revision,
-		}, Triggers: []string{string(row.Trigger)}, RetryOfs: []time.Time{{}}, Results: []string{""},
-		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{of.ReadAt},
-		Statuses: []string{
-			string(db.RunStatusSUCCEEDED),
-		}, Reasons: []string{""}, Errors: []string{""}, ExecutedBys: []string{""},
-		FailedAttempts: []string{
-			"",
-		}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},
-		SkippedFors: []time.Time{{}}, SkippedCounts: []int32{0}, FinalStatuses: []string{""}, StatusReasons: []string{""}, JobVersions: []int32{0},
+	jobs, instants, finished := []uuid.UUID{row.JobID}, []time.Time{row.ScheduledFor}, []time.Time{of.ReadAt}
+	triggers, succeeded := []string{string(row.Trigger)}, []string{string(db.RunStatusSUCCEEDED)}
+	attempts, started := []int16{row.Attempt}, []time.Time{row.StartedAt}
+	ended, err := b.Complete(b.T.Context(), db.CompleteParams{
+		JobIds: jobs, ScheduledFors: instants, Tokens: []int64{row.Token}, Revisions: []int32{row.Revision}, Triggers: triggers,
+		Attempts: attempts, StartedAts: started, FinishedAts: finished, Statuses: succeeded,
+		NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)}, FinalStatuses: []string{""}, StatusReasons: []string{""},
+	})
+	require.NoError(b.T, err)
+	if len(ended) > 0 {
+		require.NoError(b.T, b.RecordRuns(b.T.Context(), db.RecordRunsParams{
+			JobIds: jobs, ScheduledFors: instants, Triggers: triggers, RetryOfs: []time.Time{{}}, Attempts: attempts, StartedAts: started,
+			FinishedAts: finished, Statuses: succeeded, Reasons: []string{""}, Errors: []string{""}, Results: []string{""},
+			ExecutedBys: []string{""}, FailedAttempts: []string{""}, Occurrences: []int32{1}, JobVersions: []int32{0},
+			CancelRequestedAts: []time.Time{{}}, Payloads: []string{""}, CausedBys: []uuid.UUID{{}},
+		}))
 	}
+	return len(ended)
 }
