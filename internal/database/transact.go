@@ -34,6 +34,10 @@ func Transact(ctx context.Context, pool *pgxpool.Pool, do func(tx *Tx) error) (e
 	return err
 }
 
+// Together returns what sends statements that wait, as Later says, with the next one, as one
+// transaction. Others are on their own.
+func Together(conn *pgxpool.Conn) *Tx { return &Tx{conn: conn.Conn()} }
+
 // Tx is a transaction. It sends what waits, as Later says, with the next statement, in one round
 // trip. It is for one goroutine.
 type Tx struct {

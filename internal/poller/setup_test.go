@@ -84,7 +84,7 @@ func (b bench) job(change func(*db.CreateJobParams)) uuid.UUID {
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`{"n":1}`),
 		Target: []byte(`{"type":"log"}`), SecretNames: []string{},
-		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created, ScheduledFor: new(created.Add(time.Minute)),
+		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 	}
