@@ -906,7 +906,7 @@ func (q *Queries) Release(ctx context.Context, arg ReleaseParams) (int64, error)
 
 const renewWorkerLease = `-- name: RenewWorkerLease :one
 update leases
-set expires_at = now() + duration
+set expires_at = later(now(), duration)
 where id = $1 and starts_with(queue, $2::text || '/') and expires_at > now()
   and ($3::text[] is null or queue = any($3))
 returning expires_at

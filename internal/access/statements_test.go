@@ -35,7 +35,7 @@ var acrossNamespaces = map[string][]string{
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "RenewLeaseAndInstance", "ExpireLease"},
 	"everybody may see the badge of a job that says so":                                  {"GetBadgeNamespace"},
 	"an instance counts the runs that it has stored":                                     {"AddRunStats"},
-	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "TakeOverdue", "ListSpreading", "MarkSpread", "ListRunningOut", "ListStarted", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces", "CoarsenRunStats", "PurgeRunStats"},
+	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "TakeOverdue", "ListSpreading", "MarkSpread", "ListRunningOut", "ListStarted", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces", "AddConnectionStates", "TakeRunMinutes", "AddRunHours", "PurgeRunStats"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal", "ListSealedConnections", "ResealConnection"},
 	"an instance knows which jobs events start, each by its namespace":                   {"ListStartsOn"},
 	"it finds out who makes a request, and in which namespace":                           {"ReadKey", "NoteKeysUsed"},

@@ -173,7 +173,7 @@ where j.id = d.job_id
 -- name: RenewWorkerLease :one
 -- Like RenewLease, for as long as the worker asked for. With @queues, only a lease of these.
 update leases
-set expires_at = now() + duration
+set expires_at = later(now(), duration)
 where id = @id and starts_with(queue, @namespace::text || '/') and expires_at > now()
   and (sqlc.narg(queues)::text[] is null or queue = any(sqlc.narg(queues)))
 returning expires_at;
