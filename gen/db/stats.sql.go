@@ -345,10 +345,15 @@ with old as (
     delete from run_stats s
     where s.ctid = any(array(select o.ctid from old o))
     returning s.namespace, s.label, s.starts_at, s.trigger, s.target_type, s.succeeded, s.failed, s.canceled, s.skipped, s.labels_left_out,
-        s.max_lateness, s.lateness::text as lateness, s.duration::text as duration
+        s.max_lateness, s.lateness, s.duration
 )
 select count(*) as n, coalesce(json_agg(r), '[]')::json as minutes
-from removed r
+from (
+    -- The arrays as texts in the form of PostgreSQL, which it turns into arrays again.
+    select r.namespace, r.label, r.starts_at, r.trigger, r.target_type, r.succeeded, r.failed, r.canceled, r.skipped, r.labels_left_out,
+        r.max_lateness, r.lateness::text as lateness, r.duration::text as duration
+    from removed r
+) r
 `
 
 type TakeRunMinutesParams struct {

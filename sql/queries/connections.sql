@@ -21,11 +21,12 @@ values (@connection_id);
 
 -- name: AddConnectionStates :execrows
 -- Does the same for connections that have no such row, because an instance of an older version has
--- created them. Safe from many sessions at once.
+-- created them. Safe from many sessions at once. It skips a connection that somebody deletes.
 insert into connection_states (connection_id)
 select c.id
 from connections c
 where not exists (select from connection_states s where s.connection_id = c.id)
+for key share of c skip locked
 on conflict (connection_id) do nothing;
 
 -- name: GetConnection :one
