@@ -143,17 +143,20 @@ func (s *scratch) seed(ctx context.Context, what seeding) error {
 		return fmt.Errorf("read the database time: %w", err)
 	}
 	seconds := int64(what.interval / time.Second)
-	_, err = s.CreateJob(ctx, db.CreateJobParams{
+	err = s.CreateJob(ctx, db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: template, Namespace: access.DefaultNamespace, UpdatedBy: "bench", Name: "bench", Payload: []byte(`{"n":1}`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		CreatedAt:       now,
-		IntervalSeconds: &seconds, AnchorAt: &now, ScheduledFor: new(now.Add(what.interval)),
+		IntervalSeconds: &seconds, AnchorAt: &now,
 		// Every occurrence is executed, however long the backlog takes.
 		MisfirePolicy: db.MisfirePolicyFIREALL, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,
 	})
 	if err != nil {
 		return fmt.Errorf("create a job: %w", err)
+	}
+	if err := s.CreateFirst(ctx, db.CreateFirstParams{ID: template, ScheduledFor: now.Add(what.interval)}); err != nil {
+		return fmt.Errorf("create its first occurrence: %w", err)
 	}
 	conn, err := s.pool.Acquire(ctx) // the temporary table belongs to the session
 	if err != nil {

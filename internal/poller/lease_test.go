@@ -124,7 +124,7 @@ func TestAbandonedRun(t *testing.T) {
 	t.Run("overlaps nothing", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
+		job := b.job(func(p *newJob) {
 			p.IntervalSeconds, p.ScheduledFor = new(int64(10)), new(p.CreatedAt.Add(31*time.Second)) // 30 s ago
 		})
 		dead := b.NewLease()

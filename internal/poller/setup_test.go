@@ -68,33 +68,37 @@ func (b bench) drain(e executor.Executor) int {
 	}
 }
 
+// newJob is a job that is created, with its first occurrence. Nil: it has none.
+type newJob struct {
+	db.CreateJobParams
+	ScheduledFor *time.Time
+}
+
 // dueJob creates a job with an interval of a minute that was due a moment ago, and returns its id.
 func (b bench) dueJob() uuid.UUID {
 	b.T.Helper()
-	return b.job(func(*db.CreateJobParams) {})
+	return b.job(func(*newJob) {})
 }
 
 // job creates a job as dueJob does, but for what change changes.
-func (b bench) job(change func(*db.CreateJobParams)) uuid.UUID {
+func (b bench) job(change func(*newJob)) uuid.UUID {
 	b.T.Helper()
 	now, err := b.DatabaseTime(b.T.Context())
 	require.NoError(b.T, err)
 	created := now.Add(-61 * time.Second)
-	params := db.CreateJobParams{
+	params := newJob{ScheduledFor: new(created.Add(time.Minute)), CreateJobParams: db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`{"n":1}`),
 		Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, AttemptDeadlineSeconds: 60,
-	}
+	}}
 	change(&params)
-	if group := params.ConcurrencyGroup; group != nil {
-		params.QualifiedGroup = new(access.QualifiedGroup(params.Namespace, *group))
-		params.FirstQueue = params.QualifiedGroup
+	require.NoError(b.T, b.CreateJob(b.T.Context(), params.CreateJobParams))
+	if params.ScheduledFor != nil {
+		require.NoError(b.T, b.CreateFirst(b.T.Context(), db.CreateFirstParams{ID: params.ID, ScheduledFor: *params.ScheduledFor}))
 	}
-	_, err = b.CreateJob(b.T.Context(), params)
-	require.NoError(b.T, err)
 	return params.ID
 }
 
