@@ -32,6 +32,7 @@ run: ## Run the service on http://localhost:3000, with the built-in PostgreSQL u
 generate: ## Generate gen/ from openapi.yaml and sql/, and the code of the templates in ui/.
 	$(OAPI_CODEGEN) -config oapi-codegen.yaml openapi.yaml
 	$(OAPI_CODEGEN) -config gen/client/oapi-codegen.yaml openapi.yaml
+	go run ./tools/queries
 	$(SQLC) generate
 	$(TEMPL) generate -path ui -log-level warn
 	go run ./tools/jobschema

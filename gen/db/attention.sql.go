@@ -62,6 +62,7 @@ func (q *Queries) ListDownConnections(ctx context.Context, arg ListDownConnectio
 
 const listOverdueJobs = `-- name: ListOverdueJobs :many
 
+
 select j.id
 from expected_successes x
 join jobs j on j.id = x.job_id
@@ -75,6 +76,7 @@ type ListOverdueJobsParams struct {
 	MaxRows   int32  `json:"max_rows"`
 }
 
+// Generated from sql/templates/attention.sql. DO NOT EDIT.
 // What needs somebody's attention in a namespace. The statements that find jobs return their ids, a
 // bounded number of them by an index that has nobody else's, and another one reads what there is to
 // say of them (ListTroubled). They are planned for each execution and take no lock, so what they
@@ -241,6 +243,25 @@ func (q *Queries) ListTroubled(ctx context.Context, arg ListTroubledParams) ([]L
 }
 
 const listUnattended = `-- name: ListUnattended :many
+with recursive queue as (
+    (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > $4::text and d.queue < $5::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select n.name
+    from queue q
+    cross join lateral (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > q.name and d.queue < $5::text
+        order by d.queue
+        limit 1
+    ) n
+)
 select u.queue::text as queue, u.since::timestamptz as since, (
         select count(*)
         from (
@@ -252,7 +273,7 @@ select u.queue::text as queue, u.since::timestamptz as since, (
     )::integer as waiting
 from (
     select f.queue, f.ready_at as since
-    from queues_between($2, $3) q
+    from queue q
     cross join lateral (
         select d.queue, d.ready_at
         from due d
@@ -260,20 +281,20 @@ from (
         order by d.ready_at
         limit 1
     ) f
-    where strpos(q.name, '/=') = 0 and f.ready_at < now() - $4::interval
+    where strpos(q.name, '/=') = 0 and f.ready_at < now() - $2::interval
       and not exists (select from leases l where l.queue = q.name)
       and not exists (select from instances a where a.expires_at > now() and q.name = any(a.asked_queues))
     order by f.ready_at
-    limit $5
+    limit $3
 ) u
 `
 
 type ListUnattendedParams struct {
 	MaxCount   int32         `json:"max_count"`
-	FirstQueue string        `json:"first_queue"`
-	LastQueue  string        `json:"last_queue"`
 	Waited     time.Duration `json:"waited"`
 	MaxRows    int32         `json:"max_rows"`
+	FirstQueue string        `json:"first_queue"`
+	LastQueue  string        `json:"last_queue"`
 }
 
 type ListUnattendedRow struct {
@@ -288,10 +309,10 @@ type ListUnattendedRow struct {
 func (q *Queries) ListUnattended(ctx context.Context, arg ListUnattendedParams) ([]ListUnattendedRow, error) {
 	rows, err := q.db.Query(ctx, listUnattended,
 		arg.MaxCount,
-		arg.FirstQueue,
-		arg.LastQueue,
 		arg.Waited,
 		arg.MaxRows,
+		arg.FirstQueue,
+		arg.LastQueue,
 	)
 	if err != nil {
 		return nil, err

@@ -16,13 +16,42 @@ const findJobs = `-- name: FindJobs :many
 select
     j.id::uuid as id, coalesce(case when $1::text = 'createdAt' then j.created_at end, 'epoch')::timestamptz as created_at,
     coalesce(case when $1::text = 'name' then j.name end, '')::text as name
-from find_jobs(
-    $2, $3::uuid[], $4::text[], $5::text, $6::text,
-    $7::text[], $8::text, $9::boolean, $10::text, $11::text,
-    $12::text, $13::text, $14::uuid,
-    $15::text[], $16::text[], $17::boolean
-) j
-where ($1::text <> 'createdAt' or (j.created_at, j.id) < ($18::timestamptz, $19::uuid))
+from jobs j
+where j.namespace = $2 and j.deleted_at is null and in_one_process()
+    -- The index has no entries for jobs without labels, and a selector may match them.
+    and ($3::text[] is null or j.labels ?& $3::text[])
+    and ($4::text is null or case
+        when $5::boolean then j.labels @@ $4::text::jsonpath
+        else coalesce(j.labels, '{}') @@ $4::text::jsonpath
+    end)
+    and ($6::uuid[] is null or j.id = any((select $6::uuid[])::uuid[])) -- see "Plans" in docs/performance.md
+    and ($7::text[] is null or j.key = any($7::text[]))
+    and ($8::text is null or j.name ilike $8::text)
+    and ($9::text is null or j.key ^@ $9::text)
+    -- Statuses are one text, because PostgreSQL does not estimate what an array is turned into.
+    and ($10::text is null or j.status = any($10::text::job_status[]))
+    and ($11::text is null or j.target ->> 'type' = $11::text)
+    and ($12::text is null or j.qualified_queue = $12::text)
+    and ($13::text is null or j.qualified_group = $13::text)
+    and ($14::uuid is null or j.pause_id = $14::uuid)
+    -- Only jobs that have no schedule.
+    and (not coalesce($15::boolean, false) or j.on_demand or j.starts_on is not null)
+    and ($16::text[] is null and $17::text[] is null or exists (
+        select
+        from (select) one
+        left join due s on s.job_id = j.id and s.carries_schedule
+        where ($16::text[] is null or case when s.last_run_for > coalesce(j.last_run_for, '-infinity')
+                then s.last_run_status else j.last_run_status end = any($16::text[]::run_status[]))
+          and ($17::text[] is null or job_health(
+                j.status,
+                case when s.last_run_for > coalesce(j.last_run_for, '-infinity') then s.failures else j.failures end,
+                -- Late does not matter if only those are wanted that are worse.
+                not $17::text[] <@ '{PAUSED,FAILING}'
+                    and exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)),
+                greatest(s.last_run_for, j.last_run_for)
+            ) = any($17::text[]))
+    ))
+  and ($1::text <> 'createdAt' or (j.created_at, j.id) < ($18::timestamptz, $19::uuid))
   and ($1::text <> 'createdAt' or $20::uuid is null
        or (j.created_at, j.id) > ($21::timestamptz, $20::uuid))
   and ($1::text <> 'name' or (j.name, j.id) > ($22::text, $19::uuid))
@@ -39,21 +68,21 @@ limit $25 offset $24
 type FindJobsParams struct {
 	Sort             string      `json:"sort"`
 	Namespace        string      `json:"namespace"`
+	LabelNames       []string    `json:"label_names"`
+	LabelPredicate   *string     `json:"label_predicate"`
+	NeedsLabels      bool        `json:"needs_labels"`
 	Ids              []uuid.UUID `json:"ids"`
 	Keys             []string    `json:"keys"`
 	NamePattern      *string     `json:"name_pattern"`
 	KeyPrefix        *string     `json:"key_prefix"`
-	LabelNames       []string    `json:"label_names"`
-	LabelPredicate   *string     `json:"label_predicate"`
-	NeedsLabels      bool        `json:"needs_labels"`
 	Statuses         *string     `json:"statuses"`
 	TargetType       *string     `json:"target_type"`
 	Queue            *string     `json:"queue"`
 	ConcurrencyGroup *string     `json:"concurrency_group"`
 	PauseID          *uuid.UUID  `json:"pause_id"`
+	IsUnscheduled    *bool       `json:"is_unscheduled"`
 	LastRunStatuses  []string    `json:"last_run_statuses"`
 	Healths          []string    `json:"healths"`
-	IsUnscheduled    *bool       `json:"is_unscheduled"`
 	AfterCreatedAt   time.Time   `json:"after_created_at"`
 	AfterID          uuid.UUID   `json:"after_id"`
 	BeforeID         *uuid.UUID  `json:"before_id"`
@@ -77,21 +106,21 @@ func (q *Queries) FindJobs(ctx context.Context, arg FindJobsParams) ([]FindJobsR
 	rows, err := q.db.Query(ctx, findJobs,
 		arg.Sort,
 		arg.Namespace,
+		arg.LabelNames,
+		arg.LabelPredicate,
+		arg.NeedsLabels,
 		arg.Ids,
 		arg.Keys,
 		arg.NamePattern,
 		arg.KeyPrefix,
-		arg.LabelNames,
-		arg.LabelPredicate,
-		arg.NeedsLabels,
 		arg.Statuses,
 		arg.TargetType,
 		arg.Queue,
 		arg.ConcurrencyGroup,
 		arg.PauseID,
+		arg.IsUnscheduled,
 		arg.LastRunStatuses,
 		arg.Healths,
-		arg.IsUnscheduled,
 		arg.AfterCreatedAt,
 		arg.AfterID,
 		arg.BeforeID,
@@ -184,6 +213,25 @@ func (q *Queries) FindPlace(ctx context.Context, arg FindPlaceParams) ([]FindPla
 }
 
 const findReadyAt = `-- name: FindReadyAt :one
+with recursive queue as (
+    (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > $4::text and d.queue < $5::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select n.name
+    from queue q
+    cross join lateral (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > q.name and d.queue < $5::text
+        order by d.queue
+        limit 1
+    ) n
+)
 select coalesce(min(b.ready_at), $1::timestamptz)::timestamptz as ready_at
 from (
     (
@@ -196,7 +244,7 @@ from (
     union all
     (
         select n.ready_at
-        from queues_between($4, $5) q
+        from queue q
         cross join lateral (
             select d.ready_at
             from due d
@@ -232,37 +280,114 @@ func (q *Queries) FindReadyAt(ctx context.Context, arg FindReadyAtParams) (time.
 }
 
 const findSoonest = `-- name: FindSoonest :many
+with recursive queue as (
+    (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > $2::text and d.queue < $3::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select n.name
+    from queue q
+    cross join lateral (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > q.name and d.queue < $3::text
+        order by d.queue
+        limit 1
+    ) n
+)
 (
     select d.job_id, d.ready_at
     from due d
-    join find_jobs(
-        $2, $3::uuid[], $4::text[], $5::text, $6::text,
-        $7::text[], $8::text, $9::boolean, $10::text, $11::text,
-        $12::text, $13::text, $14::uuid,
-        $15::text[], $16::text[], null
-    ) j on j.id = d.job_id
-    where not d.awaits_worker and d.carries_schedule
-      and d.ready_at >= $17::timestamptz and (d.ready_at, d.job_id) > ($17::timestamptz, $18::uuid)
-      and d.ready_at < $19::timestamptz
+    join jobs j on j.id = d.job_id
+    where j.namespace = $4 and j.deleted_at is null and in_one_process()
+    -- The index has no entries for jobs without labels, and a selector may match them.
+    and ($5::text[] is null or j.labels ?& $5::text[])
+    and ($6::text is null or case
+        when $7::boolean then j.labels @@ $6::text::jsonpath
+        else coalesce(j.labels, '{}') @@ $6::text::jsonpath
+    end)
+    and ($8::uuid[] is null or j.id = any((select $8::uuid[])::uuid[])) -- see "Plans" in docs/performance.md
+    and ($9::text[] is null or j.key = any($9::text[]))
+    and ($10::text is null or j.name ilike $10::text)
+    and ($11::text is null or j.key ^@ $11::text)
+    -- Statuses are one text, because PostgreSQL does not estimate what an array is turned into.
+    and ($12::text is null or j.status = any($12::text::job_status[]))
+    and ($13::text is null or j.target ->> 'type' = $13::text)
+    and ($14::text is null or j.qualified_queue = $14::text)
+    and ($15::text is null or j.qualified_group = $15::text)
+    and ($16::uuid is null or j.pause_id = $16::uuid)
+    -- Only jobs that have no schedule.
+    and (not coalesce($17::boolean, false) or j.on_demand or j.starts_on is not null)
+    and ($18::text[] is null and $19::text[] is null or exists (
+        select
+        from (select) one
+        left join due s on s.job_id = j.id and s.carries_schedule
+        where ($18::text[] is null or case when s.last_run_for > coalesce(j.last_run_for, '-infinity')
+                then s.last_run_status else j.last_run_status end = any($18::text[]::run_status[]))
+          and ($19::text[] is null or job_health(
+                j.status,
+                case when s.last_run_for > coalesce(j.last_run_for, '-infinity') then s.failures else j.failures end,
+                -- Late does not matter if only those are wanted that are worse.
+                not $19::text[] <@ '{PAUSED,FAILING}'
+                    and exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)),
+                greatest(s.last_run_for, j.last_run_for)
+            ) = any($19::text[]))
+    ))
+      and not d.awaits_worker and d.carries_schedule
+      and d.ready_at >= $20::timestamptz and (d.ready_at, d.job_id) > ($20::timestamptz, $21::uuid)
+      and d.ready_at < $22::timestamptz
     order by d.ready_at, d.job_id
     limit $1
 )
 union all
 (
     select n.job_id, n.ready_at
-    from queues_between($20, $21) q
+    from queue q
     cross join lateral (
         select d.job_id, d.ready_at
         from due d
-        join find_jobs(
-            $2, $3::uuid[], $4::text[], $5::text, $6::text,
-            $7::text[], $8::text, $9::boolean, $10::text, $11::text,
-            $12::text, $13::text, $14::uuid,
-            $15::text[], $16::text[], null
-        ) j on j.id = d.job_id
-        where d.queue = q.name and d.awaits_worker and d.carries_schedule
-          and d.ready_at >= $17::timestamptz and (d.ready_at, d.job_id) > ($17::timestamptz, $18::uuid)
-          and d.ready_at < $19::timestamptz
+        join jobs j on j.id = d.job_id
+        where j.namespace = $4 and j.deleted_at is null and in_one_process()
+    -- The index has no entries for jobs without labels, and a selector may match them.
+    and ($5::text[] is null or j.labels ?& $5::text[])
+    and ($6::text is null or case
+        when $7::boolean then j.labels @@ $6::text::jsonpath
+        else coalesce(j.labels, '{}') @@ $6::text::jsonpath
+    end)
+    and ($8::uuid[] is null or j.id = any((select $8::uuid[])::uuid[])) -- see "Plans" in docs/performance.md
+    and ($9::text[] is null or j.key = any($9::text[]))
+    and ($10::text is null or j.name ilike $10::text)
+    and ($11::text is null or j.key ^@ $11::text)
+    -- Statuses are one text, because PostgreSQL does not estimate what an array is turned into.
+    and ($12::text is null or j.status = any($12::text::job_status[]))
+    and ($13::text is null or j.target ->> 'type' = $13::text)
+    and ($14::text is null or j.qualified_queue = $14::text)
+    and ($15::text is null or j.qualified_group = $15::text)
+    and ($16::uuid is null or j.pause_id = $16::uuid)
+    -- Only jobs that have no schedule.
+    and (not coalesce($17::boolean, false) or j.on_demand or j.starts_on is not null)
+    and ($18::text[] is null and $19::text[] is null or exists (
+        select
+        from (select) one
+        left join due s on s.job_id = j.id and s.carries_schedule
+        where ($18::text[] is null or case when s.last_run_for > coalesce(j.last_run_for, '-infinity')
+                then s.last_run_status else j.last_run_status end = any($18::text[]::run_status[]))
+          and ($19::text[] is null or job_health(
+                j.status,
+                case when s.last_run_for > coalesce(j.last_run_for, '-infinity') then s.failures else j.failures end,
+                -- Late does not matter if only those are wanted that are worse.
+                not $19::text[] <@ '{PAUSED,FAILING}'
+                    and exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)),
+                greatest(s.last_run_for, j.last_run_for)
+            ) = any($19::text[]))
+    ))
+          and d.queue = q.name and d.awaits_worker and d.carries_schedule
+          and d.ready_at >= $20::timestamptz and (d.ready_at, d.job_id) > ($20::timestamptz, $21::uuid)
+          and d.ready_at < $22::timestamptz
         order by d.ready_at, d.job_id
         limit $1
     ) n
@@ -273,26 +398,27 @@ limit $1
 
 type FindSoonestParams struct {
 	MaxRows          int32       `json:"max_rows"`
+	FirstQueue       string      `json:"first_queue"`
+	LastQueue        string      `json:"last_queue"`
 	Namespace        string      `json:"namespace"`
+	LabelNames       []string    `json:"label_names"`
+	LabelPredicate   *string     `json:"label_predicate"`
+	NeedsLabels      bool        `json:"needs_labels"`
 	Ids              []uuid.UUID `json:"ids"`
 	Keys             []string    `json:"keys"`
 	NamePattern      *string     `json:"name_pattern"`
 	KeyPrefix        *string     `json:"key_prefix"`
-	LabelNames       []string    `json:"label_names"`
-	LabelPredicate   *string     `json:"label_predicate"`
-	NeedsLabels      bool        `json:"needs_labels"`
 	Statuses         *string     `json:"statuses"`
 	TargetType       *string     `json:"target_type"`
 	Queue            *string     `json:"queue"`
 	ConcurrencyGroup *string     `json:"concurrency_group"`
 	PauseID          *uuid.UUID  `json:"pause_id"`
+	IsUnscheduled    *bool       `json:"is_unscheduled"`
 	LastRunStatuses  []string    `json:"last_run_statuses"`
 	Healths          []string    `json:"healths"`
 	AfterReadyAt     time.Time   `json:"after_ready_at"`
 	AfterID          uuid.UUID   `json:"after_id"`
 	BeforeReadyAt    time.Time   `json:"before_ready_at"`
-	FirstQueue       string      `json:"first_queue"`
-	LastQueue        string      `json:"last_queue"`
 }
 
 type FindSoonestRow struct {
@@ -306,26 +432,27 @@ type FindSoonestRow struct {
 func (q *Queries) FindSoonest(ctx context.Context, arg FindSoonestParams) ([]FindSoonestRow, error) {
 	rows, err := q.db.Query(ctx, findSoonest,
 		arg.MaxRows,
+		arg.FirstQueue,
+		arg.LastQueue,
 		arg.Namespace,
+		arg.LabelNames,
+		arg.LabelPredicate,
+		arg.NeedsLabels,
 		arg.Ids,
 		arg.Keys,
 		arg.NamePattern,
 		arg.KeyPrefix,
-		arg.LabelNames,
-		arg.LabelPredicate,
-		arg.NeedsLabels,
 		arg.Statuses,
 		arg.TargetType,
 		arg.Queue,
 		arg.ConcurrencyGroup,
 		arg.PauseID,
+		arg.IsUnscheduled,
 		arg.LastRunStatuses,
 		arg.Healths,
 		arg.AfterReadyAt,
 		arg.AfterID,
 		arg.BeforeReadyAt,
-		arg.FirstQueue,
-		arg.LastQueue,
 	)
 	if err != nil {
 		return nil, err
@@ -580,16 +707,46 @@ func (q *Queries) ListSchedules(ctx context.Context, arg ListSchedulesParams) ([
 
 const matchJobs = `-- name: MatchJobs :many
 
+
 with matching as materialized (
     select
         j.id, case when $2::text in ('createdAt', 'nextRunAt') then j.created_at end as created_at,
         case when $2::text = 'name' then j.name end as name
-    from find_jobs(
-        $9, $10::uuid[], $11::text[], $12::text, $13::text,
-        $14::text[], $15::text, $16::boolean, $17::text, $18::text,
-        $19::text, $20::text, $21::uuid,
-        $22::text[], $23::text[], $24::boolean
-    ) j
+    from jobs j
+    where j.namespace = $9 and j.deleted_at is null and in_one_process()
+    -- The index has no entries for jobs without labels, and a selector may match them.
+    and ($10::text[] is null or j.labels ?& $10::text[])
+    and ($11::text is null or case
+        when $12::boolean then j.labels @@ $11::text::jsonpath
+        else coalesce(j.labels, '{}') @@ $11::text::jsonpath
+    end)
+    and ($13::uuid[] is null or j.id = any((select $13::uuid[])::uuid[])) -- see "Plans" in docs/performance.md
+    and ($14::text[] is null or j.key = any($14::text[]))
+    and ($15::text is null or j.name ilike $15::text)
+    and ($16::text is null or j.key ^@ $16::text)
+    -- Statuses are one text, because PostgreSQL does not estimate what an array is turned into.
+    and ($17::text is null or j.status = any($17::text::job_status[]))
+    and ($18::text is null or j.target ->> 'type' = $18::text)
+    and ($19::text is null or j.qualified_queue = $19::text)
+    and ($20::text is null or j.qualified_group = $20::text)
+    and ($21::uuid is null or j.pause_id = $21::uuid)
+    -- Only jobs that have no schedule.
+    and (not coalesce($22::boolean, false) or j.on_demand or j.starts_on is not null)
+    and ($23::text[] is null and $24::text[] is null or exists (
+        select
+        from (select) one
+        left join due s on s.job_id = j.id and s.carries_schedule
+        where ($23::text[] is null or case when s.last_run_for > coalesce(j.last_run_for, '-infinity')
+                then s.last_run_status else j.last_run_status end = any($23::text[]::run_status[]))
+          and ($24::text[] is null or job_health(
+                j.status,
+                case when s.last_run_for > coalesce(j.last_run_for, '-infinity') then s.failures else j.failures end,
+                -- Late does not matter if only those are wanted that are worse.
+                not $24::text[] <@ '{PAUSED,FAILING}'
+                    and exists (select from due r where r.job_id = j.id and is_late(r.ready_at, r.lease_id, r.awaits_worker, r.queue)),
+                greatest(s.last_run_for, j.last_run_for)
+            ) = any($24::text[]))
+    ))
     limit $1
 )
 select
@@ -633,21 +790,21 @@ type MatchJobsParams struct {
 	SkipRows         int32       `json:"skip_rows"`
 	MaxRows          int32       `json:"max_rows"`
 	Namespace        string      `json:"namespace"`
+	LabelNames       []string    `json:"label_names"`
+	LabelPredicate   *string     `json:"label_predicate"`
+	NeedsLabels      bool        `json:"needs_labels"`
 	Ids              []uuid.UUID `json:"ids"`
 	Keys             []string    `json:"keys"`
 	NamePattern      *string     `json:"name_pattern"`
 	KeyPrefix        *string     `json:"key_prefix"`
-	LabelNames       []string    `json:"label_names"`
-	LabelPredicate   *string     `json:"label_predicate"`
-	NeedsLabels      bool        `json:"needs_labels"`
 	Statuses         *string     `json:"statuses"`
 	TargetType       *string     `json:"target_type"`
 	Queue            *string     `json:"queue"`
 	ConcurrencyGroup *string     `json:"concurrency_group"`
 	PauseID          *uuid.UUID  `json:"pause_id"`
+	IsUnscheduled    *bool       `json:"is_unscheduled"`
 	LastRunStatuses  []string    `json:"last_run_statuses"`
 	Healths          []string    `json:"healths"`
-	IsUnscheduled    *bool       `json:"is_unscheduled"`
 }
 
 type MatchJobsRow struct {
@@ -658,7 +815,8 @@ type MatchJobsRow struct {
 	Matching int64     `json:"matching"`
 }
 
-// The statements that find jobs by a filter (find_jobs). They are planned for each execution
+// Generated from sql/templates/find.sql. DO NOT EDIT.
+// The statements that find jobs by a filter (matches.sql). They are planned for each execution
 // (database.PlanEach), so that only the filters and the order that are given cost something. All
 // they lead to is read by other statements, so they take no lock and may be outdated at once. A
 // lateral join with a limit looks each job up by its key, however many there are.
@@ -679,21 +837,21 @@ func (q *Queries) MatchJobs(ctx context.Context, arg MatchJobsParams) ([]MatchJo
 		arg.SkipRows,
 		arg.MaxRows,
 		arg.Namespace,
+		arg.LabelNames,
+		arg.LabelPredicate,
+		arg.NeedsLabels,
 		arg.Ids,
 		arg.Keys,
 		arg.NamePattern,
 		arg.KeyPrefix,
-		arg.LabelNames,
-		arg.LabelPredicate,
-		arg.NeedsLabels,
 		arg.Statuses,
 		arg.TargetType,
 		arg.Queue,
 		arg.ConcurrencyGroup,
 		arg.PauseID,
+		arg.IsUnscheduled,
 		arg.LastRunStatuses,
 		arg.Healths,
-		arg.IsUnscheduled,
 	)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,25 @@ import (
 )
 
 const listLate = `-- name: ListLate :many
+with recursive queue as (
+    (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > $3::text and d.queue < $4::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select n.name
+    from queue q
+    cross join lateral (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > q.name and d.queue < $4::text
+        order by d.queue
+        limit 1
+    ) n
+)
 select c.id::uuid as id
 from (
     (
@@ -30,7 +49,7 @@ from (
     union
     (
         select n.job_id
-        from queues_between($3, $4) q
+        from queue q
         cross join lateral (
             select d.job_id
             from due d
@@ -132,6 +151,7 @@ func (q *Queries) ListNeverRan(ctx context.Context, arg ListNeverRanParams) ([]u
 
 const listNotSucceeded = `-- name: ListNotSucceeded :many
 
+
 select c.id::uuid as id
 from (
     (
@@ -175,6 +195,7 @@ type ListNotSucceededParams struct {
 	MaxRows   int32   `json:"max_rows"`
 }
 
+// Generated from sql/templates/find_in_state.sql. DO NOT EDIT.
 // The statements that name jobs in a state by a small index, for lists by the last run and by
 // health. They are planned for each execution and take no lock.
 // The jobs of a namespace whose last run ended with one of some statuses, SUCCEEDED not among them,

@@ -14,6 +14,7 @@ import (
 
 const countRunsWithin = `-- name: CountRunsWithin :one
 
+
 select count(*)
 from (
     select
@@ -49,6 +50,7 @@ type CountRunsWithinParams struct {
 	IsAhead   bool        `json:"is_ahead"`
 }
 
+// Generated from sql/templates/find_runs.sql. DO NOT EDIT.
 // Lists of the runs of many jobs. They go back through windows of time, newest first: one statement
 // counts what there is to look at in a window, and another one reads its runs. Each is planned for
 // its arguments (internal/history), so conditions that are not asked for cost nothing, and it locks
@@ -77,10 +79,14 @@ func (q *Queries) CountRunsWithin(ctx context.Context, arg CountRunsWithinParams
 const fewJobs = `-- name: FewJobs :many
 (
     select j.id::uuid as id
-    from find_jobs(
-        $2, null, null, null, null, $3::text[], $4::text, $5::boolean,
-        null, null, null, null, null, null, null, null
-    ) j
+    from jobs j
+    where j.namespace = $2 and j.deleted_at is null and in_one_process()
+    -- The index has no entries for jobs without labels, and a selector may match them.
+    and ($3::text[] is null or j.labels ?& $3::text[])
+    and ($4::text is null or case
+        when $5::boolean then j.labels @@ $4::text::jsonpath
+        else coalesce(j.labels, '{}') @@ $4::text::jsonpath
+    end)
     order by case when not $5::boolean then j.created_at end desc, case when not $5::boolean then j.id end desc
     limit $1
 )
@@ -153,7 +159,7 @@ const findRuns = `-- name: FindRuns :many
       )
       and ($9::text[] is null or o.status = any($9::text[]))
       and ($10::text[] is null or o.trigger::text = any($10::text[]))
-      -- As in find_jobs. A deleted job has no labels any more.
+      -- As in matches.sql. A deleted job has no labels any more.
       and (not $11::boolean or j.deleted_at is null)
       and ($12::text[] is null or j.labels ?& $12::text[])
       and ($13::text is null or coalesce(j.labels, '{}') @@ $13::text::jsonpath)
@@ -176,7 +182,7 @@ union all
       and ($9::text[] is null or r.status::text = any($9::text[]))
       and ($16::text[] is null or r.reason::text = any($16::text[]))
       and ($10::text[] is null or r.trigger::text = any($10::text[]))
-      -- As in find_jobs. A deleted job has no labels any more.
+      -- As in matches.sql. A deleted job has no labels any more.
       and (not $11::boolean or j.deleted_at is null)
       and ($12::text[] is null or j.labels ?& $12::text[])
       and ($13::text is null or coalesce(j.labels, '{}') @@ $13::text::jsonpath)

@@ -2,7 +2,6 @@ package access_test
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"punctual/internal/testdb"
 )
 
 // acrossNamespaces are the statements that have no condition on the namespace, by the reason why
@@ -53,12 +54,10 @@ var (
 	sqlComment     = regexp.MustCompile(`(?m)--.*$`)
 	// walledTable matches where a statement reads or changes a table whose rows belong to
 	// namespaces.
-	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|connections|calendars|due|runs|open_runs|leases|find_jobs|event_starts|run_stats)\b`)
+	walledTable = regexp.MustCompile(`\b(?:from|join|update|into|using|,)\s+(jobs|job_versions|keys|audit|idempotency_keys|connections|calendars|due|runs|open_runs|leases|event_starts|run_stats)\b`)
 	// namespaceCondition matches what keeps a statement within one namespace.
 	namespaceCondition = regexp.MustCompile(`(?:\bnamespace|\bnamespace_name)\s*(?:=|is not distinct from)\s*(?:@namespace\b|sqlc\.narg\(namespace\))` +
 		`|starts_with\(queue, @namespace::text \|\| '/'\)`)
-	// namespaceArgument matches a call of the function that finds the jobs of a namespace.
-	namespaceArgument = regexp.MustCompile(`\bfind_jobs\(\s*@namespace\b`)
 	insertOfNamespace = regexp.MustCompile(`(?s)insert into \w+ \([^)]*\bnamespace\b[^)]*\)\s*(?:values \(|select )[^;]*(?:@namespace\b|sqlc\.narg\(namespace\))`)
 )
 
@@ -106,21 +105,18 @@ func keepsToOneNamespace(text string, uses int) bool {
 		}
 	}
 	_, conditions, _ := strings.Cut(text, " where ") // what an update sets is no condition
-	found := len(namespaceCondition.FindAllString(conditions, -1)) + len(namespaceArgument.FindAllString(text, -1))
+	found := len(namespaceCondition.FindAllString(conditions, -1))
 	if insertOfNamespace.MatchString(text) {
 		return found >= byKey // keys are those of a namespace
 	}
 	return found > 0 && found >= uses-throughJobs
 }
 
-// statements returns the text of each statement in sql/queries by its name, without comments.
+// statements returns the text of each statement that sqlc reads by its name, without comments.
 func statements(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("../../sql/queries/*.sql")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
 	all := map[string]string{}
-	for _, file := range files {
+	for _, file := range testdb.QueryFiles(t) {
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		starts := statementStart.FindAllStringSubmatchIndex(string(raw), -1)
@@ -152,9 +148,6 @@ func TestWhatKeepsToOneNamespace(t *testing.T) {
 		"select * from jobs j join runs r on r.job_id = j.id where j.namespace = @namespace":                   true,
 		"update jobs set namespace = @namespace where id = @id":                                                false,
 		"insert into keys (id, namespace) values (@id, @namespace)":                                            true,
-		"select * from find_jobs(@namespace, null) j":                                                          true,
-		"select * from find_jobs(@other, @namespace) j":                                                        false,
-		"select * from find_jobs(@namespace) j join jobs k on true":                                            false,
 		"insert into audit (id) values (@id)":                                                                  false,
 	} {
 		require.Equal(t, want, keepsToOneNamespace(text, len(walledTable.FindAllString(text, -1))), text)

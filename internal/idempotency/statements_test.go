@@ -2,13 +2,14 @@ package idempotency_test
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"punctual/internal/testdb"
 )
 
 var (
@@ -21,10 +22,8 @@ var (
 // Each statement that writes the audit for a request locks its attempt, or changes nothing.
 func TestStatementsThatWriteTheAuditLockTheAttempt(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("../../sql/queries/*.sql")
-	require.NoError(t, err)
 	found := map[string]bool{}
-	for _, file := range files {
+	for _, file := range testdb.QueryFiles(t) {
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, statement := range strings.Split(string(raw), "-- name: ")[1:] {

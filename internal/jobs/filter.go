@@ -45,11 +45,11 @@ type Filter struct {
 	PauseID *uuid.UUID
 }
 
-// filterParams are the arguments of the function find_jobs. The parameters of the statements that
-// call it have them, under the same names. The others say what to do with the jobs that match.
+// filterParams are the parameters of the template matches. Those of the statements that use it have
+// them, under the same names. The others say what to do with the jobs that match.
 type filterParams = db.MatchJobsParams
 
-// params returns the filter as find_jobs takes it. A field that is empty is null there.
+// params returns the filter as matches takes it. A field that is empty is null there.
 func (f *Filter) params(namespace string) filterParams {
 	p := filterParams{
 		Namespace: namespace, Ids: f.IDs, Keys: f.Keys, KeyPrefix: nonEmpty(f.KeyPrefix), NeedsLabels: f.Labels.NeedsLabels(),

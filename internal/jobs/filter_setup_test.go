@@ -76,7 +76,7 @@ func fillJobs(t *testing.T, pool *pgxpool.Pool, count int) {
 	}
 }
 
-// matches is what find_jobs does, for a job as it was read.
+// matches is what the template matches does, for a job as it was read.
 func (f *Filter) matches(v *View) bool {
 	of := func(group *string) string {
 		if group == nil {

@@ -1,3 +1,5 @@
+-- Generated from sql/templates/attention.sql. DO NOT EDIT.
+
 -- What needs somebody's attention in a namespace. The statements that find jobs return their ids, a
 -- bounded number of them by an index that has nobody else's, and another one reads what there is to
 -- say of them (ListTroubled). They are planned for each execution and take no lock, so what they
@@ -61,6 +63,25 @@ limit @max_rows;
 -- The queues between two names in which a run has waited for longer than @waited while no worker
 -- holds any run of the queue, nor asks for one, and since when: those that wait the longest first.
 -- It counts up to @max_count runs of each. It reads one entry of the index for each queue.
+with recursive queue as (
+    (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > @first_queue::text and d.queue < @last_queue::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select n.name
+    from queue q
+    cross join lateral (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > q.name and d.queue < @last_queue::text
+        order by d.queue
+        limit 1
+    ) n
+)
 select u.queue::text as queue, u.since::timestamptz as since, (
         select count(*)
         from (
@@ -72,7 +93,7 @@ select u.queue::text as queue, u.since::timestamptz as since, (
     )::integer as waiting
 from (
     select f.queue, f.ready_at as since
-    from queues_between(@first_queue, @last_queue) q
+    from queue q
     cross join lateral (
         select d.queue, d.ready_at
         from due d

@@ -1,4 +1,4 @@
--- The statements that find jobs by a filter (find_jobs). They are planned for each execution
+-- The statements that find jobs by a filter (matches.sql). They are planned for each execution
 -- (database.PlanEach), so that only the filters and the order that are given cost something. All
 -- they lead to is read by other statements, so they take no lock and may be outdated at once. A
 -- lateral join with a limit looks each job up by its key, however many there are.
@@ -14,12 +14,8 @@ with matching as materialized (
     select
         j.id, case when @sort::text in ('createdAt', 'nextRunAt') then j.created_at end as created_at,
         case when @sort::text = 'name' then j.name end as name
-    from find_jobs(
-        @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
-        sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
-        sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], sqlc.narg(is_unscheduled)::boolean
-    ) j
+    from jobs j
+    where {{template "matches"}}
     limit @max_matching
 )
 select
@@ -59,13 +55,9 @@ limit @max_rows offset @skip_rows;
 select
     j.id::uuid as id, coalesce(case when @sort::text = 'createdAt' then j.created_at end, 'epoch')::timestamptz as created_at,
     coalesce(case when @sort::text = 'name' then j.name end, '')::text as name
-from find_jobs(
-    @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
-    sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
-    sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-    sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], sqlc.narg(is_unscheduled)::boolean
-) j
-where (@sort::text <> 'createdAt' or (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid))
+from jobs j
+where {{template "matches"}}
+  and (@sort::text <> 'createdAt' or (j.created_at, j.id) < (@after_created_at::timestamptz, @after_id::uuid))
   and (@sort::text <> 'createdAt' or sqlc.narg(before_id)::uuid is null
        or (j.created_at, j.id) > (@before_created_at::timestamptz, sqlc.narg(before_id)::uuid))
   and (@sort::text <> 'name' or (j.name, j.id) > (@after_name::text, @after_id::uuid))
@@ -103,16 +95,13 @@ union all
 -- The active jobs that match, those that are due soonest first, after a place and before an
 -- instant. It walks the rows that carry a schedule in the order in which they become ready: those
 -- that await no worker, and those of each queue of the namespace.
+{{template "with_queues"}}
 (
     select d.job_id, d.ready_at
     from due d
-    join find_jobs(
-        @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
-        sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
-        sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-        sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], null
-    ) j on j.id = d.job_id
-    where not d.awaits_worker and d.carries_schedule
+    join jobs j on j.id = d.job_id
+    where {{template "matches"}}
+      and not d.awaits_worker and d.carries_schedule
       and d.ready_at >= @after_ready_at::timestamptz and (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
       and d.ready_at < @before_ready_at::timestamptz
     order by d.ready_at, d.job_id
@@ -121,17 +110,13 @@ union all
 union all
 (
     select n.job_id, n.ready_at
-    from queues_between(@first_queue, @last_queue) q
+    from queue q
     cross join lateral (
         select d.job_id, d.ready_at
         from due d
-        join find_jobs(
-            @namespace, sqlc.narg(ids)::uuid[], sqlc.narg(keys)::text[], sqlc.narg(name_pattern)::text, sqlc.narg(key_prefix)::text,
-            sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean, sqlc.narg(statuses)::text, sqlc.narg(target_type)::text,
-            sqlc.narg(queue)::text, sqlc.narg(concurrency_group)::text, sqlc.narg(pause_id)::uuid,
-            sqlc.narg(last_run_statuses)::text[], sqlc.narg(healths)::text[], null
-        ) j on j.id = d.job_id
-        where d.queue = q.name and d.awaits_worker and d.carries_schedule
+        join jobs j on j.id = d.job_id
+        where {{template "matches"}}
+          and d.queue = q.name and d.awaits_worker and d.carries_schedule
           and d.ready_at >= @after_ready_at::timestamptz and (d.ready_at, d.job_id) > (@after_ready_at::timestamptz, @after_id::uuid)
           and d.ready_at < @before_ready_at::timestamptz
         order by d.ready_at, d.job_id
@@ -144,6 +129,7 @@ limit @max_rows;
 -- name: FindReadyAt :one
 -- Before which instant FindSoonest reads some rows of each kind, and no more: those that await no
 -- worker, and those of each queue. It is @before_ready_at if there are not so many before that.
+{{template "with_queues"}}
 select coalesce(min(b.ready_at), @before_ready_at::timestamptz)::timestamptz as ready_at
 from (
     (
@@ -156,7 +142,7 @@ from (
     union all
     (
         select n.ready_at
-        from queues_between(@first_queue, @last_queue) q
+        from queue q
         cross join lateral (
             select d.ready_at
             from due d

@@ -53,7 +53,7 @@ from (
       )
       and (sqlc.narg(statuses)::text[] is null or o.status = any(sqlc.narg(statuses)::text[]))
       and (sqlc.narg(triggers)::text[] is null or o.trigger::text = any(sqlc.narg(triggers)::text[]))
-      -- As in find_jobs. A deleted job has no labels any more.
+      -- As in matches.sql. A deleted job has no labels any more.
       and (not @has_labels::boolean or j.deleted_at is null)
       and (sqlc.narg(label_names)::text[] is null or j.labels ?& sqlc.narg(label_names)::text[])
       and (sqlc.narg(label_predicate)::text is null or coalesce(j.labels, '{}') @@ sqlc.narg(label_predicate)::text::jsonpath)
@@ -76,7 +76,7 @@ union all
       and (sqlc.narg(statuses)::text[] is null or r.status::text = any(sqlc.narg(statuses)::text[]))
       and (sqlc.narg(reasons)::text[] is null or r.reason::text = any(sqlc.narg(reasons)::text[]))
       and (sqlc.narg(triggers)::text[] is null or r.trigger::text = any(sqlc.narg(triggers)::text[]))
-      -- As in find_jobs. A deleted job has no labels any more.
+      -- As in matches.sql. A deleted job has no labels any more.
       and (not @has_labels::boolean or j.deleted_at is null)
       and (sqlc.narg(label_names)::text[] is null or j.labels ?& sqlc.narg(label_names)::text[])
       and (sqlc.narg(label_predicate)::text is null or coalesce(j.labels, '{}') @@ sqlc.narg(label_predicate)::text::jsonpath)
@@ -97,10 +97,8 @@ select coalesce(max(scheduled_for), 'epoch')::timestamptz from due where trigger
 -- order makes it walk the index of the namespace's jobs: it reads no others. It takes no lock.
 (
     select j.id::uuid as id
-    from find_jobs(
-        @namespace, null, null, null, null, sqlc.narg(label_names)::text[], sqlc.narg(label_predicate)::text, @needs_labels::boolean,
-        null, null, null, null, null, null, null, null
-    ) j
+    from jobs j
+    where {{template "is_labeled"}}
     order by case when not @needs_labels::boolean then j.created_at end desc, case when not @needs_labels::boolean then j.id end desc
     limit @max_rows
 )

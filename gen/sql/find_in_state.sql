@@ -1,3 +1,5 @@
+-- Generated from sql/templates/find_in_state.sql. DO NOT EDIT.
+
 -- The statements that name jobs in a state by a small index, for lists by the last run and by
 -- health. They are planned for each execution and take no lock.
 
@@ -46,6 +48,25 @@ limit @max_rows;
 -- of instances, and of the workers of each queue. It returns at most max_rows. It reads in the
 -- order of the index: a scan that collects what it finds there first would meet the places that
 -- rows have left again and again, until they are vacuumed.
+with recursive queue as (
+    (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > @first_queue::text and d.queue < @last_queue::text
+        order by d.queue
+        limit 1
+    )
+    union all
+    select n.name
+    from queue q
+    cross join lateral (
+        select d.queue as name
+        from due d
+        where d.awaits_worker and d.queue > q.name and d.queue < @last_queue::text
+        order by d.queue
+        limit 1
+    ) n
+)
 select c.id::uuid as id
 from (
     (
@@ -64,7 +85,7 @@ from (
     union
     (
         select n.job_id
-        from queues_between(@first_queue, @last_queue) q
+        from queue q
         cross join lateral (
             select d.job_id
             from due d
