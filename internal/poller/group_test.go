@@ -13,7 +13,6 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/executor"
 	"punctual/internal/poller"
-	"punctual/internal/runs"
 	"punctual/internal/testdb"
 )
 

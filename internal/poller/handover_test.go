@@ -12,7 +12,6 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/executor"
 	"punctual/internal/jobs"
-	"punctual/internal/runs"
 	"punctual/internal/testdb/enginetest"
 )
 

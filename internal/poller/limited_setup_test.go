@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/executor"
 	"punctual/internal/lease"
